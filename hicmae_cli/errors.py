@@ -1,0 +1,25 @@
+"""What can go wrong and is the user's to mend: each prints as one line, never as a traceback."""
+
+
+class HicmaeError(Exception):
+    """A problem a user can act on. The message says what was wrong, where, and what to do."""
+
+
+class MediaError(HicmaeError):
+    """A file cannot be read as audio or video, or cannot be written."""
+
+
+class WeightsError(HicmaeError):
+    """A weight file is missing, malformed or does not fit its model."""
+
+
+class ManifestError(HicmaeError):
+    """A list of clips is malformed or names files that are not there."""
+
+
+class SettingsError(HicmaeError):
+    """A recipe or an option has a value that cannot be used."""
+
+
+class MissingDependencyError(HicmaeError):
+    """An optional package or a system library that the command needs is missing."""
