@@ -1,1 +1,1 @@
-""""""
+"""The network (torch only, save for ``config``, which anyone may read)."""

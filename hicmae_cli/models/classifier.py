@@ -1,0 +1,69 @@
+"""The fine-tuned model: hierarchical feature fusion over two encoders (HiCMAE, section 3.5).
+
+Letters: B batch, N tokens, D width, L encoder layers, C classes.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from hicmae_cli.models.config import ModelDims
+from hicmae_cli.models.encoders import FusionEncoder, audio_encoder, video_encoder
+from hicmae_cli.models.layers import layer_norm
+
+
+def pool_layers(outputs: list[Tensor], weights: Tensor) -> Tensor:
+    """Mean over tokens, then a softmax-weighted sum over layers: L x (B, N, D), (L,) -> (B, D)."""
+    means = torch.stack([tokens.mean(dim=1) for tokens in outputs], dim=1)  # (B, L, D)
+    return torch.einsum("bld,l->bd", means, weights.softmax(0))
+
+
+class Classifier(nn.Module):
+    """Video and log-mel in, class logits (or regression values) out.
+
+    Args:
+        dims: sizes of the encoders.
+        num_outputs: C, classes or regression targets.
+        drop_path: stochastic depth of the last layer, rising linearly from 0.
+    """
+
+    def __init__(self, dims: ModelDims, num_outputs: int, drop_path: float = 0.0) -> None:
+        super().__init__()
+        self.dims = dims
+        self.video_encoder = video_encoder(dims, drop_path)
+        self.audio_encoder = audio_encoder(dims, drop_path)
+        self.fusion_encoder = FusionEncoder(dims, drop_path)
+        self.video_layer_weights = nn.Parameter(torch.full((dims.depth,), 1 / dims.depth))
+        self.audio_layer_weights = nn.Parameter(torch.full((dims.depth,), 1 / dims.depth))
+        self.feature_norm = layer_norm(4 * dims.width)
+        self.head = nn.Linear(4 * dims.width, num_outputs)
+        self.apply(_initialise)
+
+    def features(self, video: Tensor, audio: Tensor, keep_video: Tensor | None = None) -> Tensor:
+        """What the head sees: (B, 3, 16, 160, 160) and (B, 1, 256, 128) -> (B, 4D), normed.
+
+        ``keep_video`` (B, K), when given, lists the video tokens to look at; training uses it to spend less
+        time on each clip.
+        """
+        video_outputs = self.video_encoder(video, keep_video)
+        audio_outputs = self.audio_encoder(audio)
+        fused_video, fused_audio = self.fusion_encoder(video_outputs[-1], audio_outputs[-1])
+        parts = (
+            pool_layers(video_outputs, self.video_layer_weights),
+            pool_layers(audio_outputs, self.audio_layer_weights),
+            fused_video.mean(dim=1),
+            fused_audio.mean(dim=1),
+        )
+        return self.feature_norm(torch.cat(parts, dim=-1))  # type: ignore[no-any-return]
+
+    def forward(self, video: Tensor, audio: Tensor, keep_video: Tensor | None = None) -> Tensor:
+        """(B, 3, 16, 160, 160) and (B, 1, 256, 128) -> logits (B, C)."""
+        return self.head(self.features(video, audio, keep_video))  # type: ignore[no-any-return]
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear | nn.Conv2d | nn.Conv3d):
+        nn.init.trunc_normal_(module.weight, std=0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

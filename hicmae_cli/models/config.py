@@ -1,0 +1,77 @@
+"""Sizes of the network: four named variants, and the shapes of what goes in.
+
+Everything else in the model room follows from these numbers. No torch here, so that weight files can be
+described in an install without it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+from hicmae_cli.errors import WeightsError
+
+# Video: 16 frames of 160 x 160, cut in tubelets of 2 x 16 x 16 -> 8 * 10 * 10 = 800 tokens.
+VIDEO_FRAMES = 16
+VIDEO_SIZE_PX = 160
+TUBELET_FRAMES = 2
+PATCH_PX = 16
+VIDEO_GRID = (VIDEO_FRAMES // TUBELET_FRAMES, VIDEO_SIZE_PX // PATCH_PX, VIDEO_SIZE_PX // PATCH_PX)
+VIDEO_TOKENS = VIDEO_GRID[0] * VIDEO_GRID[1] * VIDEO_GRID[2]  # 800
+# Audio: 256 log-mel frames of 128 bins, cut in patches of 16 x 16 -> 16 * 8 = 128 tokens.
+AUDIO_FRAMES = 256
+AUDIO_BINS = 128
+AUDIO_GRID = (AUDIO_FRAMES // PATCH_PX, AUDIO_BINS // PATCH_PX)
+AUDIO_TOKENS = AUDIO_GRID[0] * AUDIO_GRID[1]  # 128
+
+MLP_RATIO = 4
+NORM_EPS = 1e-6
+HEAD_WIDTH = 64
+
+
+@dataclass(frozen=True)
+class ModelDims:
+    """Sizes of one network.
+
+    Attributes:
+        width: D, channels of a token.
+        heads: attention heads; they divide D.
+        depth: L, layers of each of the two encoders.
+        fusion_depth: layers of the cross-modal fusion encoder.
+    """
+
+    width: int
+    heads: int
+    depth: int
+    fusion_depth: int = 2
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+                raise WeightsError(f"model dims: {name} must be a positive whole number, got {value!r}")
+        if self.width % self.heads:
+            raise WeightsError(f"model dims: width {self.width} cannot be split into {self.heads} heads")
+
+    def to_dict(self) -> dict[str, int]:
+        """As it stands in the metadata of a weight file."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, dims: object) -> ModelDims:
+        """Read the metadata of a weight file back; unknown or missing keys raise ``WeightsError``."""
+        expected = set(cls.__dataclass_fields__)
+        if not isinstance(dims, dict) or set(dims) != expected:
+            raise WeightsError(f"model dims: expected the keys {sorted(expected)}, got {dims!r}")
+        return cls(**dims)
+
+
+VARIANTS = {
+    "nano": ModelDims(width=128, heads=2, depth=6),  # ours: for CPUs, and the bundled default
+    "tiny": ModelDims(width=256, heads=4, depth=10),
+    "small": ModelDims(width=384, heads=6, depth=10),
+    "base": ModelDims(width=512, heads=8, depth=10),
+}
+
+
+def variant_of(dims: ModelDims) -> str:
+    """Name of the variant with these sizes, or ``"custom"``."""
+    return next((name for name, known in VARIANTS.items() if known == dims), "custom")

@@ -1,0 +1,102 @@
+"""The two modality encoders and the fusion encoder of HiCMAE.
+
+Letters: B batch, N tokens, K kept tokens, D width, L layers.
+Source: HiCMAE, section 3.1 and 3.2.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from hicmae_cli.models.config import (
+    AUDIO_TOKENS,
+    PATCH_PX,
+    TUBELET_FRAMES,
+    VIDEO_TOKENS,
+    ModelDims,
+)
+from hicmae_cli.models.layers import Block, CrossBlock, layer_norm
+
+
+def sine_cosine_table(num_tokens: int, width: int) -> Tensor:
+    """Fixed positions over the flat token index (Vaswani et al. 2017, section 3.5) -> (1, N, D) float32.
+
+    Even channels hold sines, odd ones cosines, of index / 10000^(2 * floor(channel / 2) / D).
+    """
+    index = torch.arange(num_tokens, dtype=torch.float64)[:, None]
+    pair = torch.arange(width, dtype=torch.float64) // 2
+    angle = index / torch.exp(2 * pair / width * math.log(10000))
+    table = torch.where(torch.arange(width) % 2 == 0, angle.sin(), angle.cos())
+    return table.float()[None]
+
+
+class Encoder(nn.Module):
+    """Patch embedding, fixed positions and L pre-norm blocks over one modality.
+
+    ``patches`` is the convolution that cuts the input into tokens; use ``video_encoder`` and
+    ``audio_encoder`` to build one.
+    """
+
+    positions: Tensor
+
+    def __init__(
+        self, patches: nn.Conv2d | nn.Conv3d, num_tokens: int, dims: ModelDims, drop_path: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.patches = patches
+        self.register_buffer("positions", sine_cosine_table(num_tokens, dims.width), persistent=False)
+        rates = torch.linspace(0, drop_path, dims.depth).tolist()  # rises linearly with depth
+        self.blocks = nn.ModuleList(Block(dims.width, dims.heads, rate) for rate in rates)
+        self.norm = layer_norm(dims.width)
+
+    def embed(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
+        """Input (B, C, ...) -> tokens (B, N, D), or (B, K, D) where ``keep`` (B, K) lists token indices."""
+        tokens = self.patches(x).flatten(2).transpose(1, 2) + self.positions  # (B, N, D)
+        if keep is None:
+            return tokens  # type: ignore[no-any-return]
+        return tokens.gather(1, keep[..., None].expand(-1, -1, tokens.shape[-1]))  # type: ignore[no-any-return]
+
+    def forward(self, x: Tensor, keep: Tensor | None = None) -> list[Tensor]:
+        """Input (B, C, ...) -> normed token outputs of every layer, L tensors (B, N or K, D)."""
+        tokens = self.embed(x, keep)
+        outputs = []
+        for block in self.blocks:
+            tokens = block(tokens)
+            outputs.append(self.norm(tokens))
+        return outputs
+
+
+def video_encoder(dims: ModelDims, drop_path: float = 0.0) -> Encoder:
+    """Encoder of (B, 3, 16, 160, 160) clips: 800 tokens of 2 x 16 x 16 pixels."""
+    size = (TUBELET_FRAMES, PATCH_PX, PATCH_PX)
+    return Encoder(nn.Conv3d(3, dims.width, size, size), VIDEO_TOKENS, dims, drop_path)
+
+
+def audio_encoder(dims: ModelDims, drop_path: float = 0.0) -> Encoder:
+    """Encoder of (B, 1, 256, 128) log-mels: 128 tokens of 16 frames x 16 bins."""
+    size = (PATCH_PX, PATCH_PX)
+    return Encoder(nn.Conv2d(1, dims.width, size, size), AUDIO_TOKENS, dims, drop_path)
+
+
+class FusionEncoder(nn.Module):
+    """Layers in which each stream reads the other; the two streams share no parameters."""
+
+    def __init__(self, dims: ModelDims, drop_path: float = 0.0) -> None:
+        super().__init__()
+        rates = torch.linspace(0, drop_path, dims.fusion_depth).tolist()
+
+        def stream() -> nn.ModuleList:
+            return nn.ModuleList(CrossBlock(dims.width, dims.heads, rate) for rate in rates)
+
+        self.video_blocks, self.audio_blocks = stream(), stream()
+        self.video_norm, self.audio_norm = layer_norm(dims.width), layer_norm(dims.width)
+
+    def forward(self, video: Tensor, audio: Tensor) -> tuple[Tensor, Tensor]:
+        """Video (B, N, D) and audio (B, M, D) tokens -> the same shapes, fused and normed."""
+        for video_block, audio_block in zip(self.video_blocks, self.audio_blocks, strict=True):
+            # One assignment: both read the other stream as it was before this layer.
+            video, audio = video_block(video, audio), audio_block(audio, video)
+        return self.video_norm(video), self.audio_norm(audio)

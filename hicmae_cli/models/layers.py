@@ -1,0 +1,104 @@
+"""Transformer layers of HiCMAE: attention, MLP, and the two kinds of block.
+
+Letters: B batch, N tokens, M context tokens, D width, H heads.
+Source: HiCMAE, section 3.1 (encoders) and 3.2 (fusion layers).
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F  # noqa: N812 (the name everyone gives it)
+from torch import Tensor, nn
+from torchvision.ops import StochasticDepth
+
+from hicmae_cli.models.config import MLP_RATIO, NORM_EPS
+
+
+def layer_norm(width: int) -> nn.LayerNorm:
+    """LayerNorm over D with the epsilon every norm of the model uses."""
+    return nn.LayerNorm(width, eps=NORM_EPS)
+
+
+class Attention(nn.Module):
+    """Multi-head attention with query and value biases but no key bias.
+
+    A key bias would add the same number to every logit of a row, which softmax cannot see.
+    """
+
+    def __init__(self, width: int, heads: int, *, cross: bool = False) -> None:
+        super().__init__()
+        self.heads = heads
+        self.cross = cross
+        if cross:
+            self.query = nn.Linear(width, width, bias=False)
+            self.key_value = nn.Linear(width, 2 * width, bias=False)
+        else:
+            self.query_key_value = nn.Linear(width, 3 * width, bias=False)
+        self.query_bias = nn.Parameter(torch.zeros(width))
+        self.value_bias = nn.Parameter(torch.zeros(width))
+        self.projection = nn.Linear(width, width)
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """Attend from x (B, N, D) to itself, or to context (B, M, D) in a cross-attention -> (B, N, D)."""
+        if self.cross:
+            if context is None:
+                raise ValueError("a cross-attention needs a context, got None")
+            query = F.linear(x, self.query.weight, self.query_bias)
+            key_value_bias = torch.cat((torch.zeros_like(self.value_bias), self.value_bias))
+            key, value = F.linear(context, self.key_value.weight, key_value_bias).chunk(2, dim=-1)
+        else:
+            bias = torch.cat((self.query_bias, torch.zeros_like(self.value_bias), self.value_bias))
+            query, key, value = F.linear(x, self.query_key_value.weight, bias).chunk(3, dim=-1)
+        query, key, value = (self._split_heads(t) for t in (query, key, value))
+        mixed = F.scaled_dot_product_attention(query, key, value)  # (B, H, N, D / H)
+        return self.projection(mixed.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+
+    def _split_heads(self, x: Tensor) -> Tensor:
+        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, N, D) -> (B, H, N, D / H)
+
+
+class Mlp(nn.Module):
+    """Two linear layers with an exact GELU between them."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.expand = nn.Linear(width, MLP_RATIO * width)
+        self.reduce = nn.Linear(MLP_RATIO * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, N, D) -> (B, N, D)."""
+        return self.reduce(F.gelu(self.expand(x)))  # type: ignore[no-any-return]
+
+
+class Block(nn.Module):
+    """Pre-norm block: self-attention, then MLP, each with a residual."""
+
+    def __init__(self, width: int, heads: int, drop_path: float = 0.0) -> None:
+        super().__init__()
+        self.attention_norm = layer_norm(width)
+        self.attention = Attention(width, heads)
+        self.mlp_norm = layer_norm(width)
+        self.mlp = Mlp(width)
+        self.drop_path = StochasticDepth(drop_path, mode="row")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, N, D) -> (B, N, D)."""
+        x = x + self.drop_path(self.attention(self.attention_norm(x)))
+        return x + self.drop_path(self.mlp(self.mlp_norm(x)))  # type: ignore[no-any-return]
+
+
+class CrossBlock(Block):
+    """A block that first reads another stream: cross-attention, self-attention, MLP."""
+
+    def __init__(self, width: int, heads: int, drop_path: float = 0.0) -> None:
+        super().__init__(width, heads, drop_path)
+        self.cross_norm = layer_norm(width)
+        self.context_norm = layer_norm(width)
+        self.cross_attention = Attention(width, heads, cross=True)
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """Stream x (B, N, D) reads context (B, M, D) -> (B, N, D)."""
+        if context is None:
+            raise ValueError("a cross block needs a context, got None")
+        read = self.cross_attention(self.cross_norm(x), self.context_norm(context))
+        return super().forward(x + self.drop_path(read))
