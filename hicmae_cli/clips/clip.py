@@ -1,0 +1,74 @@
+"""What the model looks at: 16 faces and a log-mel spectrogram of the same 2.56 s."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hicmae_cli.clips.log_mel import LOG_MEL_BINS, LOG_MEL_FRAMES
+from hicmae_cli.media import SAMPLE_RATE_HZ
+
+CLIP_FRAMES = 16
+WINDOW_S = 2.56
+FRAME_STEP_S = WINDOW_S / CLIP_FRAMES  # 0.16
+WINDOW_SAMPLES = round(WINDOW_S * SAMPLE_RATE_HZ)  # 40960
+FACE_SIZE_PX = 160
+
+_IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
+_IMAGENET_STD = np.array([0.229, 0.224, 0.225], np.float32)
+
+
+@dataclass(frozen=True)
+class Clip:
+    """One input of the model, one stream of which may be missing.
+
+    Attributes:
+        video: (16, 160, 160, 3) uint8 RGB aligned faces, black where no face was found; None without faces.
+        audio: (256, 128) float32 normalised log-mel; None without sound.
+
+    Raises:
+        ValueError: a stream of another shape or type, or neither stream.
+    """
+
+    video: NDArray[np.uint8] | None
+    audio: NDArray[np.float32] | None
+
+    def __post_init__(self) -> None:
+        if self.video is None and self.audio is None:
+            raise ValueError("clip: expected a video or an audio stream, got neither")
+        faces_shape = (CLIP_FRAMES, FACE_SIZE_PX, FACE_SIZE_PX, 3)
+        if self.video is not None and (self.video.shape != faces_shape or self.video.dtype != np.uint8):
+            raise ValueError(f"clip: expected video {faces_shape} uint8, got {self.video.shape} {self.video.dtype}")
+        mel_shape = (LOG_MEL_FRAMES, LOG_MEL_BINS)
+        if self.audio is not None and (self.audio.shape != mel_shape or self.audio.dtype != np.float32):
+            raise ValueError(f"clip: expected audio {mel_shape} float32, got {self.audio.shape} {self.audio.dtype}")
+        if self.audio is not None and not np.isfinite(self.audio).all():
+            raise ValueError("clip: the log-mel holds values that are not finite")
+
+    @property
+    def modality(self) -> str:
+        """``"av"``, ``"video"`` or ``"audio"``: the streams that are there."""
+        if self.video is None:
+            return "audio"
+        return "video" if self.audio is None else "av"
+
+
+def model_inputs(clips: Sequence[Clip]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Stack clips into what both engines take -> video (B, 3, 16, 160, 160), audio (B, 1, 256, 128) float32.
+
+    Faces are scaled to 0..1 and normalised by ImageNet's mean and standard deviation. **A missing stream is
+    fed as zeros**, which after the normalisations is the average picture or the average sound: the input that
+    says least. Models trained with stream dropout (ours) have seen it; others meet it as a neutral grey.
+    """
+    video = np.zeros((len(clips), 3, CLIP_FRAMES, FACE_SIZE_PX, FACE_SIZE_PX), np.float32)
+    audio = np.zeros((len(clips), 1, LOG_MEL_FRAMES, LOG_MEL_BINS), np.float32)
+    for index, clip in enumerate(clips):
+        if clip.video is not None:
+            pixels = (clip.video.astype(np.float32) / 255 - _IMAGENET_MEAN) / _IMAGENET_STD
+            video[index] = pixels.transpose(3, 0, 1, 2)  # (16, H, W, 3) -> (3, 16, H, W)
+        if clip.audio is not None:
+            audio[index, 0] = clip.audio
+    return video, audio

@@ -1,0 +1,103 @@
+"""Classifiers in files: safetensors with one JSON of metadata, loaded strictly or not at all."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from argparse import Namespace
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from hicmae_cli.errors import WeightsError
+from hicmae_cli.models.authors import dims_of_shapes, to_our_names
+from hicmae_cli.models.classifier import Classifier
+from hicmae_cli.weights.info import METADATA_KEY, WeightInfo
+
+_LISTED = 12  # tensors named in an error before it says "and N more"
+
+
+def load_state(model: torch.nn.Module, state: Mapping[str, Tensor], source: Path) -> None:
+    """Fill a model with tensors of exactly its names and shapes, or leave it untouched.
+
+    Raises:
+        WeightsError: tensors are missing, unknown, misshapen or hold values that are not finite; all are named.
+    """
+    expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    faults = [f"missing {name} {shape}" for name, shape in expected.items() if name not in state]
+    faults += [f"unknown {name} {tuple(state[name].shape)}" for name in state if name not in expected]
+    for name in expected.keys() & state.keys():
+        if tuple(state[name].shape) != expected[name]:
+            faults.append(f"misshapen {name}: expected {expected[name]}, got {tuple(state[name].shape)}")
+        elif not torch.isfinite(state[name]).all():
+            faults.append(f"not finite {name}")
+    if faults:
+        more = f"\n  and {len(faults) - _LISTED} more" if len(faults) > _LISTED else ""
+        listed = "".join(f"\n  {fault}" for fault in sorted(faults)[:_LISTED])
+        raise WeightsError(f"{source}: the tensors do not fit the model, nothing was loaded:{listed}{more}")
+    model.load_state_dict(state)
+
+
+def save_classifier(path: Path, model: Classifier, info: WeightInfo) -> None:
+    """Write weights and metadata; the file appears whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        save_file(state, temporary, metadata={METADATA_KEY: info.to_json()})
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def load_classifier(path: Path) -> tuple[Classifier, WeightInfo]:
+    """Read a ``.safetensors`` weight -> the model in evaluation mode, on the CPU, and its metadata.
+
+    Raises:
+        WeightsError: unreadable, malformed metadata, or tensors that do not fit.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            info = WeightInfo.from_metadata(file.metadata(), path)
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path}: cannot be read as a safetensors file: {error}") from error
+    model = Classifier(info.model_dims, len(info.labels))
+    load_state(model, {name: tensor.float() for name, tensor in state.items()}, path)
+    return model.eval(), info
+
+
+def read_authors_classifier(path: Path, heads: int | None = None) -> Classifier:
+    """Read a fine-tuned ``.pth`` of the paper's authors without running any code it carries.
+
+    Of all pickled classes only ``argparse.Namespace`` is let in, beside tensors: the authors keep their options
+    in one. ``heads`` defaults to D / 64.
+
+    Raises:
+        WeightsError: not a checkpoint, carries other classes, or its tensors are not those of a classifier.
+    """
+    try:
+        with torch.serialization.safe_globals([Namespace]):
+            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError) as error:
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise WeightsError(
+            f"{path}: refused: not a PyTorch checkpoint of tensors and argparse.Namespace only ({reason})"
+        ) from error
+    state = checkpoint.get("model", checkpoint) if isinstance(checkpoint, dict) else None
+    if not isinstance(state, dict) or not all(
+        isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in state.items()
+    ):
+        raise WeightsError(f"{path}: expected a dictionary with the tensors under 'model', found none")
+    ours = {name: tensor.float() for name, tensor in to_our_names(state).items()}
+    shapes = {name: tuple(tensor.shape) for name, tensor in ours.items()}
+    dims = dims_of_shapes(shapes, heads)
+    if "head.weight" not in shapes:
+        raise WeightsError(f"{path}: no classification head: a pre-trained model cannot predict before fine-tuning")
+    model = Classifier(dims, shapes["head.weight"][0])
+    load_state(model, ours, path)
+    return model.eval()

@@ -1,0 +1,100 @@
+"""What a weight file says about itself: one JSON text, the same in safetensors and ONNX files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
+
+from hicmae_cli import __version__
+from hicmae_cli.errors import WeightsError
+from hicmae_cli.labels import canonical_label
+from hicmae_cli.models.config import ModelDims, variant_of
+
+FORMAT = "hicmae.weight/1"
+METADATA_KEY = "hicmae"
+"""Key of the JSON text among the metadata of either file format."""
+
+
+class WeightInfo(BaseModel):
+    """Metadata of one weight file; ``docs/weight-format.md`` describes every field.
+
+    Labels are canonical names (``anger``, never ``ANG`` or 0), in the order of the model's outputs.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+    format: Literal["hicmae.weight/1"] = FORMAT
+    variant: str
+    dims: dict[str, int]
+    task: Literal["classification", "regression"] = "classification"
+    labels: tuple[str, ...]
+    dataset: str
+    sampling_rate: int
+    front_end: str
+    licence: str
+    source: str
+    metrics: dict[str, Any] = {}
+    created_with: str = f"hicmae {__version__}"
+
+    @field_validator("labels")
+    @classmethod
+    def _canonical(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
+        names = tuple(canonical_label(label) for label in labels)
+        if len(names) < 1 or not all(names) or len(set(names)) != len(names):
+            raise ValueError(f"expected distinct, non-empty label names, got {list(labels)}")
+        return names
+
+    @field_validator("sampling_rate")
+    @classmethod
+    def _positive(cls, rate: int) -> int:
+        if rate < 1:
+            raise ValueError(f"expected a sampling rate >= 1, got {rate}")
+        return rate
+
+    @model_validator(mode="after")
+    def _dims_fit(self) -> WeightInfo:
+        try:
+            variant = variant_of(self.model_dims)
+        except WeightsError as error:
+            raise ValueError(str(error)) from error
+        if self.variant != variant:
+            raise ValueError(f"the variant says {self.variant!r} but the dims are those of {variant!r}")
+        return self
+
+    @property
+    def model_dims(self) -> ModelDims:
+        """Sizes of the network."""
+        return ModelDims.from_dict(self.dims)
+
+    @property
+    def is_demo(self) -> bool:
+        """Whether the model never learned from real people and must not be taken for a judge of them."""
+        return self.dataset == "puppets"
+
+    def to_json(self) -> str:
+        """The one JSON text, with sorted keys."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True)
+
+    @classmethod
+    def from_metadata(cls, metadata: dict[str, str] | None, path: Path) -> WeightInfo:
+        """Read the metadata of a weight file.
+
+        Raises:
+            WeightsError: no hicmae metadata, or malformed; names every field at fault.
+        """
+        text = (metadata or {}).get(METADATA_KEY)
+        if text is None:
+            raise WeightsError(
+                f"{path}: no hicmae metadata in this file; it is not one of ours "
+                "(an authors' .pth is taken in with `hicmae weights import`)"
+            )
+        try:
+            return cls.model_validate_json(text)
+        except ValidationError as error:
+            faults = "; ".join(
+                f"{'.'.join(map(str, fault['loc'])) or 'metadata'}: {fault['msg']}" for fault in error.errors()
+            )
+            raise WeightsError(f"{path}: malformed hicmae metadata: {faults}") from error
