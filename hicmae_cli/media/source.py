@@ -1,0 +1,182 @@
+"""Open an untrusted media file and take its streams apart: what every reader of this room shares.
+
+A media path names one local, regular file and nothing else is ever opened on its behalf: the file is opened here
+and handed to the demuxer as a stream of bytes, every protocol is switched off, and the formats that merely point at
+other files (playlists, concat scripts) or that draw text as video are refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import NoReturn
+
+import av
+import av.error
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.stream import Disposition
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from hicmae_cli.errors import MediaError
+
+# Playlists and scripts that make the demuxer open other files, and readers that take any bytes for text art.
+_REFUSED_FORMATS = frozenset(
+    "hls dash concat concatf imf sdp rtsp rtp smoothstreaming webm_dash_manifest avisynth vapoursynth lavfi "
+    "image2 image2pipe image2_alias_pix image2_brender_pix tty bin xbin adf idf ffmetadata dvdvideo".split()
+)
+_PLAYLIST_STARTS = (b"#EXTM3U", b"ffconcat", b"<MPD")
+# One 8K frame is 33 megapixels; a header that claims more is an attempt to exhaust memory.
+_MAX_PIXELS = 1 << 26
+_READ_BLOCK_BYTES = 1 << 17
+
+
+@contextmanager
+def open_media(path: Path | str) -> Iterator[InputContainer]:
+    """Open a local file for demuxing, and close it whatever happens.
+
+    Args:
+        path: The file. Never read as a URL, a pattern or a playlist.
+
+    Yields:
+        The container, with at least one audio or video stream.
+
+    Raises:
+        MediaError: The file is missing, empty, not media, or has nothing to see or hear.
+    """
+    path = check_file(path)
+    try:
+        file = path.open("rb")
+    except OSError as error:
+        raise MediaError(f"{path}: cannot be opened ({error.strerror}); check its permissions") from error
+    with file:
+        head = file.read(4096).lstrip(b"\xef\xbb\xbf \t\r\n")
+        file.seek(0)
+        # An XML declaration may come before the root of a DASH manifest.
+        if head.startswith(_PLAYLIST_STARTS) or (head.startswith(b"<?xml") and b"<MPD" in head):
+            raise MediaError(f"{path}: is a playlist that points at other files; give the media file itself")
+        try:
+            container = av.open(
+                file,
+                options={"protocol_whitelist": "none", "format_whitelist": _format_whitelist()},
+                io_open=_refuse_to_open,
+                buffer_size=_READ_BLOCK_BYTES,
+                metadata_errors="replace",
+            )
+        except (av.error.FFmpegError, OSError, ValueError) as error:
+            raise MediaError(
+                f"{path}: is not a media file that can be read ({_reason(error)}); "
+                "it may be cut short, or not be audio or video at all"
+            ) from error
+        with container:
+            if video_stream(container) is None and audio_stream(container) is None:
+                raise MediaError(f"{path}: holds no video and no audio stream")
+            yield container
+
+
+def check_file(path: Path | str) -> Path:
+    """The path of an existing, regular, non-empty file.
+
+    Raises:
+        MediaError: It is missing, a directory, something that is not a file, or empty.
+    """
+    path = Path(path)
+    try:
+        if path.is_file():
+            if path.stat().st_size == 0:
+                raise MediaError(f"{path}: is empty (0 bytes)")
+            return path
+        if path.is_dir():
+            raise MediaError(f"{path}: is a directory; give a media file")
+        if path.exists():
+            raise MediaError(f"{path}: is not a regular file (a pipe or a device?); give a media file")
+    except (OSError, ValueError) as error:
+        raise MediaError(f"{str(path)!r}: cannot be opened ({error}); check the path") from error
+    raise MediaError(f"{path}: no such file; check the path")
+
+
+def video_stream(container: InputContainer) -> VideoStream | None:
+    """The video to watch: the best moving picture, never a cover picture or a thumbnail."""
+    not_video = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
+    moving = [
+        s for s in container.streams.video if not s.disposition & not_video and s.codec_context is not None
+    ]
+    if not moving:
+        return None
+    best = container.streams.best("video")
+    stream = next((s for s in moving if s is best), moving[0])
+    if not stream.codec_context.is_open:
+        stream.thread_type = "AUTO"
+        stream.codec_context.options = {"max_pixels": str(_MAX_PIXELS)}
+    return stream
+
+
+def audio_stream(container: InputContainer) -> AudioStream | None:
+    """The sound to listen to: the default or best audio stream."""
+    audible = [s for s in container.streams.audio if s.codec_context is not None]
+    if not audible:
+        return None
+    best = container.streams.best("audio")
+    return next((s for s in audible if s is best), audible[0])
+
+
+def decode_video(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+    """The stream's frames in presentation order, up to the end or to where the file is cut off."""
+    for frame in _decode(container, stream):
+        assert isinstance(frame, VideoFrame)
+        yield frame
+
+
+def decode_audio(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
+    """The stream's audio frames in order, up to the end or to where the file is cut off."""
+    for frame in _decode(container, stream):
+        assert isinstance(frame, AudioFrame)
+        yield frame
+
+
+def _decode(
+    container: InputContainer, stream: VideoStream | AudioStream
+) -> Iterator[VideoFrame | AudioFrame]:
+    """Decode, stepping over damaged packets; the timestamps of the others keep them in place."""
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets)
+        except StopIteration:
+            return
+        except (av.error.FFmpegError, OSError):
+            break  # the file ends here; what the decoder still holds comes below
+        try:
+            frames = packet.decode()
+        except (av.error.FFmpegError, ValueError):
+            continue
+        for frame in frames:
+            if isinstance(frame, VideoFrame | AudioFrame):
+                yield frame
+    try:
+        held = stream.codec_context.decode(None)
+    except (av.error.FFmpegError, ValueError):
+        return
+    for frame in held:
+        if isinstance(frame, VideoFrame | AudioFrame):
+            yield frame
+
+
+def _refuse_to_open(url: str, flags: int, options: dict[str, str]) -> NoReturn:
+    """Answer a demuxer that wants a second file."""
+    raise PermissionError(f"the media file points at another file ({url!r}), which is not opened")
+
+
+@cache
+def _format_whitelist() -> str:
+    return ",".join(sorted(av.formats_available - _REFUSED_FORMATS))
+
+
+def _reason(error: Exception) -> str:
+    """The demuxer's own words, on one line and without the file name that PyAV adds."""
+    text = getattr(error, "strerror", None) or str(error) or type(error).__name__
+    return " ".join(str(text).split())
