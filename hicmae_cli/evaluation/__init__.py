@@ -1,1 +1,1 @@
-""""""
+"""How good a model is: metrics and the protocols they belong to."""

@@ -1,0 +1,48 @@
+"""The torch engine: the same call as the ONNX Runtime one."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hicmae_cli.errors import SettingsError
+from hicmae_cli.models.classifier import Classifier
+from hicmae_cli.weights.info import WeightInfo
+
+
+def choose_device(device: str = "auto") -> torch.device:
+    """``auto`` takes CUDA, then MPS, then the CPU; anything else must be there.
+
+    Raises:
+        SettingsError: no such device on this machine.
+    """
+    if device == "auto":
+        if torch.cuda.is_available():
+            return torch.device("cuda")
+        return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+        torch.empty(1, device=chosen)
+    except (RuntimeError, AssertionError) as error:
+        raise SettingsError(f"--device {device}: torch cannot use it here; try auto or cpu") from error
+    return chosen
+
+
+class TorchEngine:
+    """Runs a classifier in evaluation mode."""
+
+    name = "torch"
+
+    def __init__(self, model: Classifier, info: WeightInfo, device: str = "auto") -> None:
+        self.info = info
+        self._device = choose_device(device)
+        self.device = str(self._device)
+        self._model = model.to(self._device)
+
+    @torch.inference_mode()
+    def logits(self, video: NDArray[np.float32], audio: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Video (B, 3, 16, 160, 160) and audio (B, 1, 256, 128) -> (B, C)."""
+        self._model.eval()
+        inputs = (torch.from_numpy(x).to(self._device) for x in (video, audio))
+        return np.asarray(self._model(*inputs).float().cpu().numpy(), np.float32)

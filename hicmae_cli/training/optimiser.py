@@ -1,0 +1,62 @@
+"""AdamW with layer-wise learning rates, and the cosine schedule (HiCMAE, section 4.2)."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import torch
+from torch import nn
+
+from hicmae_cli.models.config import ModelDims
+
+
+def layer_index(name: str, dims: ModelDims) -> int:
+    """Depth of a parameter: 0 patch embedding, 1..L encoders, then the fusion layers, then everything else."""
+    if ".patches." in name:
+        return 0
+    match = re.match(r"(\w+)_encoder\.(?:\w+_)?blocks\.(\d+)\.", name)
+    if match is None:
+        return dims.depth + dims.fusion_depth + 1
+    below = dims.depth if match[1] == "fusion" else 0
+    return below + int(match[2]) + 1
+
+
+def parameter_groups(
+    model: nn.Module, dims: ModelDims, *, layer_decay: float, weight_decay: float
+) -> list[dict[str, Any]]:
+    """AdamW groups by depth and kind; each carries an ``lr_scale`` for the schedule to multiply.
+
+    A layer learns ``layer_decay`` times as fast as the one above it; 1-D parameters (biases, norms, layer
+    weights) are not decayed.
+    """
+    top = dims.depth + dims.fusion_depth + 1
+    groups: dict[tuple[int, float], dict[str, Any]] = {}
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        layer, decay = layer_index(name, dims), 0.0 if parameter.ndim <= 1 else weight_decay
+        group = groups.setdefault(
+            (layer, decay),
+            {"params": [], "names": [], "weight_decay": decay, "lr_scale": layer_decay ** (top - layer)},
+        )
+        group["params"].append(parameter)
+        group["names"].append(name)
+    return list(groups.values())
+
+
+def cosine_schedule(
+    step: int, *, base_lr: float, min_lr: float, total_steps: int, warmup_steps: int
+) -> float:
+    """Learning rate at a step: straight from 0 to ``base_lr``, then half a cosine down to ``min_lr``."""
+    if step < warmup_steps:
+        return base_lr * step / max(1, warmup_steps - 1)
+    progress = (step - warmup_steps) / max(1, total_steps - warmup_steps)
+    return min_lr + 0.5 * (base_lr - min_lr) * (1 + math.cos(math.pi * progress))
+
+
+def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    """Give every group its share of the rate."""
+    for group in optimiser.param_groups:
+        group["lr"] = rate * group["lr_scale"]
