@@ -14,7 +14,7 @@ from av.filter import Graph
 from numpy.typing import NDArray
 
 from hicmae_cli.errors import MediaError
-from hicmae_cli.media.frames import MAX_JUMP_S, start_time_s
+from hicmae_cli.media.frames import MAX_JUMP_S, container_time_s, start_time_s
 from hicmae_cli.media.source import audio_stream, decode_audio, open_media, video_stream
 
 SAMPLE_RATE_HZ: Final = 16_000
@@ -129,8 +129,8 @@ def _runs(frames: Iterator[AudioFrame]) -> Iterator[tuple[Fraction | None, NDArr
         if not frame.samples or frame.sample_rate <= 0:
             continue
         start_s: Fraction | None = None
-        known_s = frame.pts is not None and frame.time_base is not None
-        time_s = frame.pts * frame.time_base + shift_s if known_s else next_s
+        stated_s = container_time_s(frame)
+        time_s = next_s if stated_s is None else stated_s + shift_s
         jump_s = time_s - next_s
         if mixer is not None and not -_BACKWARD_JUMP_S <= jump_s <= MAX_JUMP_S:
             shift_s -= jump_s

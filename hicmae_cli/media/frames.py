@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
+from av.audio.frame import AudioFrame
 from av.container import InputContainer
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -60,6 +61,11 @@ class TimedPicture:
     time_s: Fraction
     duration_s: Fraction
     picture: VideoFrame
+    pixel_aspect: Fraction
+
+    def to_rgb(self) -> NDArray[np.uint8]:
+        """(H, W, 3) uint8, upright, with square pixels."""
+        return to_rgb(self.picture, self.pixel_aspect)
 
     @property
     def end_s(self) -> Fraction:
@@ -80,7 +86,7 @@ def read_frames(path: Path | str) -> Iterator[Frame]:
         MediaError: The file cannot be read, has no video, or none of it can be decoded.
     """
     for timed in _timed_pictures(path):
-        yield Frame(time_s=float(timed.time_s), rgb=to_rgb(timed.picture))
+        yield Frame(time_s=float(timed.time_s), rgb=timed.to_rgb())
 
 
 def sample_frames(path: Path | str, step_s: float | Fraction) -> Iterator[Frame]:
@@ -107,20 +113,25 @@ def sample_frames(path: Path | str, step_s: float | Fraction) -> Iterator[Frame]
     rgb: NDArray[np.uint8] | None = None
     for timed in _timed_pictures(path):
         while shown is not None and count * step_s + TIME_TOLERANCE_S < timed.time_s:
-            rgb = to_rgb(shown.picture) if rgb is None else rgb
+            rgb = shown.to_rgb() if rgb is None else rgb
             yield Frame(time_s=float(count * step_s), rgb=rgb)
             count += 1
         shown, rgb = timed, None
     assert shown is not None, "a video without a frame is a MediaError"
     while count == 0 or count * step_s + TIME_TOLERANCE_S < shown.end_s:
-        rgb = to_rgb(shown.picture) if rgb is None else rgb
+        rgb = shown.to_rgb() if rgb is None else rgb
         yield Frame(time_s=float(count * step_s), rgb=rgb)
         count += 1
 
 
-def to_rgb(picture: VideoFrame) -> NDArray[np.uint8]:
-    """Convert a decoded picture of any pixel format to (H, W, 3) uint8: upright and with square pixels."""
-    width_px, height_px = _display_size(picture)
+def to_rgb(picture: VideoFrame, pixel_aspect: Fraction = Fraction(1)) -> NDArray[np.uint8]:
+    """Convert a decoded picture of any pixel format to (H, W, 3) uint8: upright and with square pixels.
+
+    Args:
+        picture: As decoded.
+        pixel_aspect: Width over height of one of its pixels; not 1 in anamorphic video, which is stretched.
+    """
+    width_px, height_px = _display_size(picture, pixel_aspect)
     rgb = picture.reformat(width=width_px, height=height_px, format="rgb24").to_ndarray()
     return np.ascontiguousarray(np.rot90(rgb, quarter_turns(picture)))
 
@@ -133,21 +144,22 @@ def quarter_turns(picture: VideoFrame) -> int:
 def start_time_s(container: InputContainer, stream: VideoStream) -> Fraction | None:
     """The first frame's presentation time on the container's own clock; None if no frame can be decoded."""
     for picture in decode_video(container, stream):
-        return _container_time_s(picture) or Fraction(0)
+        return container_time_s(picture) or Fraction(0)
     return None
 
 
 def timed_pictures(container: InputContainer, stream: VideoStream) -> Iterator[TimedPicture]:
     """Decoded pictures at strictly increasing times from 0, on a clock repaired where the file's is broken.
 
-    A frame without a timestamp follows its predecessor by one frame duration. A clock that starts again in
-    the middle (recordings joined byte by byte) or that jumps ahead by more than an hour goes on without a gap.
+    A frame without a timestamp follows its predecessor by one frame duration. A clock that starts again
+    (recordings joined byte by byte) or that jumps ahead by more than an hour goes on without a gap.
     """
     nominal_s = frame_duration_s(stream)
+    aspect = pixel_aspect(stream)
     shift_s: Fraction | None = None
     last: TimedPicture | None = None
     for picture in decode_video(container, stream):
-        container_s = _container_time_s(picture)
+        container_s = container_time_s(picture)
         duration_s = _duration_s(picture) or nominal_s
         if last is None:
             shift_s = container_s or Fraction(0)
@@ -161,7 +173,7 @@ def timed_pictures(container: InputContainer, stream: VideoStream) -> Iterator[T
                 time_s = last.end_s
             elif time_s <= last.time_s:
                 continue  # shown at the same time as, or after, a frame that came later: never seen
-        last = TimedPicture(time_s, duration_s, picture)
+        last = TimedPicture(time_s, duration_s, picture, aspect)
         yield last
 
 
@@ -169,6 +181,14 @@ def frame_duration_s(stream: VideoStream) -> Fraction:
     """The stream's nominal frame duration; 1/25 s where it states none."""
     rate = stream.guessed_rate or stream.average_rate
     return 1 / Fraction(rate) if rate else Fraction(1, 25)
+
+
+def pixel_aspect(stream: VideoStream) -> Fraction:
+    """Width over height of one pixel; 1 where the stream states none, or nonsense."""
+    aspect = stream.sample_aspect_ratio
+    if not aspect or not 1 / _MAX_PIXEL_ASPECT <= aspect <= _MAX_PIXEL_ASPECT:
+        return Fraction(1)
+    return Fraction(aspect)
 
 
 def _timed_pictures(path: Path | str) -> Iterator[TimedPicture]:
@@ -186,7 +206,8 @@ def _timed_pictures(path: Path | str) -> Iterator[TimedPicture]:
         )
 
 
-def _container_time_s(picture: VideoFrame) -> Fraction | None:
+def container_time_s(picture: VideoFrame | AudioFrame) -> Fraction | None:
+    """When the frame is presented on the container's own clock, if it says so."""
     if picture.pts is None or picture.time_base is None:
         return None
     return picture.pts * picture.time_base
@@ -199,9 +220,6 @@ def _duration_s(picture: VideoFrame) -> Fraction | None:
     return duration_s if duration_s <= MAX_JUMP_S else None
 
 
-def _display_size(picture: VideoFrame) -> tuple[int, int]:
-    """Width and height (px) with square pixels, before rotation: an anamorphic picture is stretched in width."""
-    aspect = getattr(picture, "sample_aspect_ratio", None)
-    if not aspect or not 1 / _MAX_PIXEL_ASPECT <= aspect <= _MAX_PIXEL_ASPECT:
-        return picture.width, picture.height
-    return max(1, round(picture.width * aspect)), picture.height
+def _display_size(picture: VideoFrame, pixel_aspect: Fraction) -> tuple[int, int]:
+    """Width and height (px) with square pixels, before rotation."""
+    return max(1, round(picture.width * pixel_aspect)), picture.height

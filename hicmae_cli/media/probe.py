@@ -14,10 +14,19 @@ import av.error
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.packet import Packet
+from av.stream import Stream
 from av.video.stream import VideoStream
 
 from hicmae_cli.errors import MediaError
-from hicmae_cli.media.frames import MAX_JUMP_S, TIME_TOLERANCE_S, frame_duration_s, quarter_turns, to_rgb
+from hicmae_cli.media.frames import (
+    MAX_JUMP_S,
+    TIME_TOLERANCE_S,
+    container_time_s,
+    frame_duration_s,
+    pixel_aspect,
+    quarter_turns,
+    to_rgb,
+)
 from hicmae_cli.media.source import audio_stream, decode_audio, decode_video, open_media, video_stream
 
 _REORDERING_PACKETS: Final = 32  # more than any codec holds back
@@ -64,7 +73,7 @@ class MediaInfo:
 
 
 def probe(path: Path | str) -> MediaInfo:
-    """Read every packet's timestamp (without decoding, at hundreds of MB/s) and the first frame of each stream.
+    """Read every packet's timestamp, without decoding, and decode the first frame of each stream.
 
     Raises:
         MediaError: The file is missing, is not media, or nothing in it can be decoded.
@@ -95,15 +104,14 @@ def probe(path: Path | str) -> MediaInfo:
         for extent in extents.values():
             extent.finish()
         promised_s = _promised_s(container)
+        aspect = Fraction(1) if video is None else pixel_aspect(video)
         nominal_fps = 1 / pictures.nominal_s if video is not None else None
 
-    origin_s = pictures.first_s if picture is None or picture.pts is None else picture.pts * picture.time_base
-    if picture is None:
-        origin_s = sound.first_s
-    video_duration_s = (
-        float(max(pictures.end_s - origin_s, pictures.nominal_s)) if picture is not None else 0.0
-    )
-    audio_duration_s = float(max(sound.end_s - origin_s, 0)) if heard is not None else 0.0
+    origin_s = sound.first_s
+    if picture is not None:
+        origin_s = container_time_s(picture) or Fraction(0)
+    video_duration_s = 0.0 if picture is None else float(max(pictures.end_s - origin_s, pictures.nominal_s))
+    audio_duration_s = 0.0 if heard is None else float(max(sound.end_s - origin_s, Fraction(0)))
     duration_s = max(video_duration_s, audio_duration_s)
     if promised_s is not None and duration_s < 0.95 * promised_s - 1:
         warnings.append(
@@ -113,8 +121,7 @@ def probe(path: Path | str) -> MediaInfo:
         return MediaInfo(
             path, duration_s, False, True, audio_duration_s=audio_duration_s, warnings=tuple(warnings)
         )
-    turns = quarter_turns(picture)
-    height_px, width_px = to_rgb(picture).shape[:2]
+    height_px, width_px = to_rgb(picture, aspect).shape[:2]
     return MediaInfo(
         path=path,
         duration_s=duration_s,
@@ -123,7 +130,7 @@ def probe(path: Path | str) -> MediaInfo:
         fps=pictures.rate(nominal_fps),
         width_px=width_px,
         height_px=height_px,
-        rotation_deg=90 * turns,
+        rotation_deg=90 * quarter_turns(picture),
         is_vfr=pictures.is_irregular,
         video_duration_s=video_duration_s,
         audio_duration_s=audio_duration_s,
@@ -143,7 +150,7 @@ class _Extent:
         self._shift_s = Fraction(0)
         self._decoded_s: Fraction | None = None
 
-    def add(self, packet: Packet) -> None:
+    def add(self, packet: Packet[Stream]) -> None:
         if packet.is_discard or packet.time_base is None:
             return
         ticks = packet.pts if packet.pts is not None else packet.dts
@@ -190,7 +197,9 @@ class _Extent:
         self._count += 1
 
 
-def _packets(container: InputContainer, streams: list[VideoStream | AudioStream]) -> Iterator[Packet]:
+def _packets(
+    container: InputContainer, streams: list[VideoStream | AudioStream]
+) -> Iterator[Packet[Stream]]:
     """Packets up to the end or to where the file is cut off."""
     packets = container.demux(streams)
     while True:

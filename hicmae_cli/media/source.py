@@ -1,8 +1,8 @@
 """Open an untrusted media file and take its streams apart: what every reader of this room shares.
 
-A media path names one local, regular file and nothing else is ever opened on its behalf: the file is opened here
-and handed to the demuxer as a stream of bytes, every protocol is switched off, and the formats that merely point at
-other files (playlists, concat scripts) or that draw text as video are refused.
+A media path names one local, regular file and nothing else is ever opened on its behalf: the file is opened
+here and handed to the demuxer as a stream of bytes, every protocol is switched off, and formats that merely
+point at other files (playlists, concat scripts) or that draw text as video are refused.
 """
 
 from __future__ import annotations
@@ -25,10 +25,31 @@ from av.video.stream import VideoStream
 from hicmae_cli.errors import MediaError
 
 # Playlists and scripts that make the demuxer open other files, and readers that take any bytes for text art.
-_REFUSED_FORMATS = frozenset(
-    "hls dash concat concatf imf sdp rtsp rtp smoothstreaming webm_dash_manifest avisynth vapoursynth lavfi "
-    "image2 image2pipe image2_alias_pix image2_brender_pix tty bin xbin adf idf ffmetadata dvdvideo".split()
-)
+_REFUSED_FORMATS = {
+    *(
+        "hls",
+        "dash",
+        "concat",
+        "concatf",
+        "imf",
+        "sdp",
+        "rtsp",
+        "rtp",
+        "webm_dash_manifest",
+        "lavfi",
+        "dvdvideo",
+    ),
+    *(
+        "avisynth",
+        "vapoursynth",
+        "image2",
+        "image2pipe",
+        "image2_alias_pix",
+        "image2_brender_pix",
+        "ffmetadata",
+    ),
+    *("tty", "bin", "xbin", "adf", "idf"),
+}
 _PLAYLIST_STARTS = (b"#EXTM3U", b"ffconcat", b"<MPD")
 # One 8K frame is 33 megapixels; a header that claims more is an attempt to exhaust memory.
 _MAX_PIXELS = 1 << 26
@@ -72,6 +93,7 @@ def open_media(path: Path | str) -> Iterator[InputContainer]:
                 f"{path}: is not a media file that can be read ({_reason(error)}); "
                 "it may be cut short, or not be audio or video at all"
             ) from error
+        assert isinstance(container, InputContainer)
         with container:
             if video_stream(container) is None and audio_stream(container) is None:
                 raise MediaError(f"{path}: holds no video and no audio stream")

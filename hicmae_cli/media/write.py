@@ -50,7 +50,7 @@ def write_video(
 
     Args:
         path: Where to; the suffix `.mkv` or `.mp4` chooses the container.
-        frames: (H, W, 3) uint8 RGB pictures, shown `1 / fps` seconds each; or `Frame`s, shown at their own times.
+        frames: (H, W, 3) uint8 RGB pictures, shown `1 / fps` s each; or `Frame`s, shown at their own times.
         fps: Frames per second, exact if it is a Fraction. For `Frame`s, only the last one's duration.
         audio: float32 mono samples at 16 kHz in -1..1, whole or in blocks; sample 0 goes with frame 0.
         video_codec: `libx264` for people to watch, `mjpeg` for pictures that are each independent.
@@ -130,7 +130,7 @@ def _write_all(
     rate: Fraction,
     sound: _Sound | None,
 ) -> None:
-    """Encode frame by frame, with the sound that goes with each, so that the muxer has little to hold back."""
+    """Encode frame by frame with the sound that goes with each, so that the muxer has little to hold back."""
     clock = stream.codec_context.time_base
     assert clock is not None
     size: tuple[int, ...] | None = None
