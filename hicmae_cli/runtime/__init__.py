@@ -1,1 +1,1 @@
-""""""
+"""One predictor over two engines: windows -> tracks -> timeline. Imports no torch."""

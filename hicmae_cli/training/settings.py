@@ -16,8 +16,6 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-Fraction01 = Field(ge=0, le=1)
-
 
 class FinetuneSettings(BaseModel):
     """Everything that decides a fine-tuning run. ``recipes/*.toml`` explain every value.
@@ -36,6 +34,7 @@ class FinetuneSettings(BaseModel):
     num_workers: int = Field(1, ge=0)
     # Optimisation
     epochs: int = Field(50, ge=1)
+    validate_every: int = Field(1, ge=1)
     warmup_epochs: float = Field(5, ge=0)
     base_lr: float = Field(1e-3, gt=0)
     min_lr: float = Field(1e-6, ge=0)

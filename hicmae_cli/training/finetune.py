@@ -1,0 +1,262 @@
+"""Fine-tuning from start to end (HiCMAE, section 3.5 and 4.2); reads top to bottom.
+
+Everything random follows from (seed, epoch, clip), and the checkpoint is written between epochs, so a run that
+was killed goes on to the same weights it would have reached.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+from torch import Tensor
+
+from hicmae_cli.corpora.manifest import Sample
+from hicmae_cli.errors import ManifestError, SettingsError
+from hicmae_cli.evaluation.evaluate import evaluate
+from hicmae_cli.models.checkpoint import load_classifier, load_state, save_classifier
+from hicmae_cli.models.classifier import Classifier
+from hicmae_cli.models.config import VARIANTS, VIDEO_TOKENS
+from hicmae_cli.models.engine import TorchEngine
+from hicmae_cli.training.data import training_loader
+from hicmae_cli.training.optimiser import cosine_schedule, parameter_groups, set_learning_rate
+from hicmae_cli.training.settings import FinetuneSettings
+from hicmae_cli.weights.info import WeightInfo
+
+CHECKPOINT = "checkpoint.pt"
+BEST = "best.safetensors"
+LOG = "log.jsonl"
+
+
+@dataclass(frozen=True)
+class EpochReport:
+    """One line of the log."""
+
+    epoch: int
+    loss: float
+    learning_rate: float
+    clips_per_s: float
+    validation_uar: float | None
+    validation_war: float | None
+    best_uar: float
+
+
+@dataclass
+class Progress:
+    """What a caller may watch: called after each step with (epoch, step, steps, loss), and after each epoch."""
+
+    on_step: Callable[[int, int, int, float], None] = lambda *_: None
+    on_epoch: Callable[[EpochReport], None] = lambda _: None
+
+
+def finetune(
+    run: Path,
+    *,
+    train: Sequence[Sample],
+    validation: Sequence[Sample],
+    labels: Sequence[str],
+    dataset: str,
+    licence: str,
+    settings: FinetuneSettings,
+    init: Path | None = None,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> Path:
+    """Train a classifier and keep the epoch with the best UAR on the validation split.
+
+    Args:
+        run: folder of the run; one that holds a checkpoint is resumed.
+        train: clips to learn from.
+        validation: clips of other people, which only choose the epoch.
+        labels: canonical names, in the order of the outputs.
+        dataset: name written into the weight.
+        licence: what the weight may be used under.
+        settings: the whole recipe.
+        init: a classifier (safetensors) to start from; its encoders are taken, its head only if the labels match.
+        device: ``auto``, ``cpu`` or what accelerate finds.
+        progress: hooks for a display.
+
+    Returns:
+        Path of the best weight.
+
+    Raises:
+        ManifestError: no clips, people shared by the splits, or labels the model does not know.
+        SettingsError: the folder holds a run of other settings.
+    """
+    _check_splits(train, validation, labels)
+    progress = progress or Progress()
+    accelerator = Accelerator(
+        mixed_precision=settings.mixed_precision, cpu=device == "cpu", step_scheduler_with_optimizer=False
+    )
+    set_seed(settings.seed)
+    dims = VARIANTS[settings.variant]
+    bare = Classifier(dims, len(labels), settings.drop_path)
+    if init is not None:
+        _start_from(bare, init, labels)
+    info = WeightInfo(
+        variant=settings.variant, dims=dims.to_dict(), labels=tuple(labels), dataset=dataset,
+        sampling_rate=settings.sampling_rate, front_end="hicmae.align/1", licence=licence,
+        source=f"hicmae finetune --dataset {dataset}",
+    )  # fmt: skip
+    groups = parameter_groups(
+        bare, dims, layer_decay=settings.layer_decay, weight_decay=settings.weight_decay
+    )
+    optimiser = torch.optim.AdamW(groups, lr=0.0, betas=settings.betas)
+    first_epoch, best_uar = _resume(run, bare, optimiser, settings)
+    model, optimiser = accelerator.prepare(bare, optimiser)
+
+    for epoch in range(first_epoch, settings.epochs):
+        set_seed(settings.seed * 100_003 + epoch)  # drop path and token dropping
+        loss, rate, speed = _train_epoch(accelerator, model, optimiser, train, labels, settings, epoch, progress)
+        uar = war = None
+        last = epoch + 1 == settings.epochs
+        if accelerator.is_main_process and (last or (epoch + 1) % settings.validate_every == 0):
+            engine = TorchEngine(accelerator.unwrap_model(model), info, str(accelerator.device))
+            metrics = evaluate(validation, engine)["av"].metrics
+            uar, war = metrics["uar"], metrics["war"]
+            if uar > best_uar:
+                best_uar = uar
+                scores = {"validation": {**metrics, "epoch": epoch + 1, "clips": len(validation)}}
+                unwrapped = accelerator.unwrap_model(model)
+                save_classifier(run / BEST, unwrapped, info.model_copy(update={"metrics": scores}))
+        if accelerator.is_main_process:
+            _save(run, accelerator.unwrap_model(model), optimiser, settings, epoch + 1, best_uar)
+            report = EpochReport(epoch + 1, loss, rate, speed, uar, war, best_uar)
+            with (run / LOG).open("a", encoding="utf-8") as log:
+                log.write(json.dumps(report.__dict__) + "\n")
+            progress.on_epoch(report)
+        accelerator.wait_for_everyone()
+    return run / BEST
+
+
+def _train_epoch(
+    accelerator: Accelerator,
+    model: torch.nn.Module,
+    optimiser: torch.optim.Optimizer,
+    train: Sequence[Sample],
+    labels: Sequence[str],
+    settings: FinetuneSettings,
+    epoch: int,
+    progress: Progress,
+) -> tuple[float, float, float]:
+    """One pass over the training clips -> mean loss, last learning rate, clips per second."""
+    model.train()
+    loader = accelerator.prepare(training_loader(train, labels, settings, epoch))
+    steps = len(loader)
+    total, rate, clips = 0.0, 0.0, 0
+    started = time.perf_counter()
+    for step, (video, audio, target) in enumerate(loader):
+        rate = cosine_schedule(
+            epoch * steps + step, base_lr=settings.peak_lr, min_lr=settings.final_lr,
+            total_steps=settings.epochs * steps, warmup_steps=round(settings.warmup_epochs * steps),
+        )  # fmt: skip
+        set_learning_rate(optimiser, rate)
+        keep = _kept_tokens(len(video), settings, epoch, video.device)
+        with accelerator.autocast():
+            logits = model(video, audio, keep)
+        loss = F.cross_entropy(logits.float(), target, label_smoothing=settings.label_smoothing)
+        if not torch.isfinite(loss):
+            raise SettingsError(f"the loss became {loss.item()} in epoch {epoch + 1}: lower base_lr or clip gradients")
+        accelerator.backward(loss)
+        if settings.clip_grad_norm:
+            accelerator.clip_grad_norm_(model.parameters(), settings.clip_grad_norm)
+        optimiser.step()
+        optimiser.zero_grad(set_to_none=True)
+        total += loss.item()
+        clips += len(video) * accelerator.num_processes
+        progress.on_step(epoch + 1, step + 1, steps, total / (step + 1))
+    return total / steps, rate, clips / (time.perf_counter() - started)
+
+
+def _kept_tokens(batch: int, settings: FinetuneSettings, epoch: int, device: torch.device) -> Tensor | None:
+    """Random video tokens to look at in a step (B, K), or None for all of them.
+
+    Leaving tokens out (PatchDropout, Liu et al. 2022) buys many more clips for the same time; the share left out
+    goes from ``drop_video_tokens`` to ``drop_video_tokens_last`` over the run.
+    """
+    first = settings.drop_video_tokens
+    last = first if settings.drop_video_tokens_last is None else settings.drop_video_tokens_last
+    share = first + (last - first) * epoch / max(1, settings.epochs - 1)
+    count = math.ceil(VIDEO_TOKENS * (1 - share))
+    if count >= VIDEO_TOKENS:
+        return None
+    return torch.rand(batch, VIDEO_TOKENS, device=device).argsort(dim=1)[:, :count]
+
+
+def _check_splits(train: Sequence[Sample], validation: Sequence[Sample], labels: Sequence[str]) -> None:
+    for name, split in (("training", train), ("validation", validation)):
+        if not split:
+            raise ManifestError(f"no {name} clips: give the manifest a split column with train and validation")
+    unknown = {sample.label for sample in (*train, *validation)} - set(labels)
+    if unknown:
+        raise ManifestError(f"labels {', '.join(sorted(unknown))} are not among {', '.join(labels)}")
+    shared = {s.speaker for s in train if s.speaker} & {s.speaker for s in validation if s.speaker}
+    if shared:
+        raise ManifestError(
+            f"{len(shared)} people are in both the training and the validation split, e.g. {min(shared)}; "
+            "scores on people seen in training say little"
+        )
+
+
+def _start_from(model: Classifier, init: Path, labels: Sequence[str]) -> None:
+    """Take the encoders of another classifier, and its head when it names the same labels."""
+    source, info = load_classifier(init)
+    state = source.state_dict()
+    if info.labels != tuple(labels):
+        own = model.state_dict()
+        state.update({name: own[name] for name in ("head.weight", "head.bias")})
+    load_state(model, state, init)
+
+
+def _resume(
+    run: Path, model: Classifier, optimiser: torch.optim.Optimizer, settings: FinetuneSettings
+) -> tuple[int, float]:
+    """Load the run's checkpoint, if there is one -> (first epoch to train, best validation UAR so far)."""
+    path = run / CHECKPOINT
+    if not path.exists():
+        run.mkdir(parents=True, exist_ok=True)
+        (run / LOG).unlink(missing_ok=True)
+        (run / "settings.json").write_text(settings.model_dump_json(indent=2) + "\n", "utf-8")
+        return 0, -1.0
+    checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+    before = FinetuneSettings.model_validate_json(checkpoint["settings"])
+    if before != settings:
+        theirs, ours = before.model_dump(), settings.model_dump()
+        changed = ", ".join(f"{k} {theirs[k]} -> {ours[k]}" for k in ours if ours[k] != theirs[k])
+        raise SettingsError(f"{run}: holds a run with other settings ({changed}); choose another --output")
+    load_state(model, checkpoint["model"], path)
+    optimiser.load_state_dict(checkpoint["optimiser"])
+    return int(checkpoint["epoch"]), float(checkpoint["best_uar"])
+
+
+def _save(
+    run: Path,
+    model: Classifier,
+    optimiser: torch.optim.Optimizer,
+    settings: FinetuneSettings,
+    epoch: int,
+    best_uar: float,
+) -> None:
+    """Write the checkpoint under a temporary name and move it into place."""
+    temporary = run / f".{CHECKPOINT}.{os.getpid()}"
+    torch.save(
+        {
+            "model": model.state_dict(),
+            "optimiser": optimiser.state_dict(),
+            "settings": settings.model_dump_json(),
+            "epoch": epoch,
+            "best_uar": best_uar,
+        },
+        temporary,
+    )
+    temporary.replace(run / CHECKPOINT)

@@ -1,0 +1,130 @@
+"""Weights by name: those that ship with the package, and those a user imported or trained."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import sys
+from pathlib import Path
+
+import platformdirs
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from hicmae_cli.errors import WeightsError
+from hicmae_cli.weights.bundled import bundled_dir
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+DEFAULT_WEIGHT = "puppets-nano"
+ENGINE_SUFFIX = {"onnx": ".onnx", "torch": ".safetensors"}
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+class CatalogueFile(BaseModel):
+    """One file of an entry."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    sha256: str
+    size_bytes: int
+
+
+class CatalogueEntry(BaseModel):
+    """One weight that ships with the package, or that a user keeps."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    summary: str
+    licence: str
+    card: str | None = None
+    files: tuple[CatalogueFile, ...]
+
+
+def read_catalogue(folder: Path | None = None) -> list[CatalogueEntry]:
+    """The catalogue that ships with the package.
+
+    Raises:
+        WeightsError: missing or malformed.
+    """
+    path = (folder or bundled_dir()) / "catalogue.toml"
+    try:
+        entries = tomllib.loads(path.read_text("utf-8"))["weight"]
+        return [CatalogueEntry.model_validate(entry) for entry in entries]
+    except (OSError, KeyError, tomllib.TOMLDecodeError, ValidationError) as error:
+        raise WeightsError(f"{path}: the catalogue cannot be read: {error}") from error
+
+
+def store_dir() -> Path:
+    """Where imported weights are kept: ``$HICMAE_HOME/weights``, or the user's data folder."""
+    home = os.environ.get("HICMAE_HOME")
+    return (Path(home) if home else platformdirs.user_data_path("hicmae", appauthor=False)) / "weights"
+
+
+def stored_path(name: str, suffix: str) -> Path:
+    """Path of a user's weight by name.
+
+    Raises:
+        WeightsError: a name that could leave the folder or confuse the catalogue.
+    """
+    if not _NAME.fullmatch(name) or name.endswith((".onnx", ".safetensors")):
+        raise WeightsError(f"{name!r} cannot be a weight's name: use letters, digits, '.', '_' and '-'")
+    return store_dir() / f"{name}{suffix}"
+
+
+def stored_names() -> list[str]:
+    """Names of the weights a user keeps."""
+    folder = store_dir()
+    files = folder.iterdir() if folder.is_dir() else ()
+    return sorted({p.stem for p in files if p.suffix in ENGINE_SUFFIX.values() and not p.name.startswith(".")})
+
+
+def find_weight(name_or_path: str, suffix: str) -> Path | None:
+    """File of a weight with the given suffix, or None when the weight has no such file.
+
+    A path is taken as it is; its neighbour of the same stem stands in for the other format. A bundled file is
+    checked against the catalogue's sha256.
+
+    Raises:
+        WeightsError: neither a file nor a known name, or a bundled file that was changed.
+    """
+    given = Path(name_or_path)
+    if given.suffix in ENGINE_SUFFIX.values():
+        if not given.is_file():
+            raise WeightsError(f"{given}: no such weight file")
+        wanted = given.with_suffix(suffix)
+        return wanted if wanted.is_file() else None
+    for entry in read_catalogue():
+        if entry.name == name_or_path:
+            file = next((f for f in entry.files if f.name.endswith(suffix)), None)
+            return _checked(bundled_dir() / file.name, file.sha256) if file else None
+    if given.exists():
+        raise WeightsError(f"{given}: expected a .safetensors or .onnx file; an authors' .pth needs `hicmae weights import`")
+    if name_or_path in stored_names():
+        path = stored_path(name_or_path, suffix)
+        return path if path.is_file() else None
+    known = [entry.name for entry in read_catalogue()] + stored_names()
+    raise WeightsError(f"no weight named {name_or_path!r}, and no such file; known are {', '.join(known)}")
+
+
+def sha256_of(path: Path) -> str:
+    """Hash of a file, read in pieces."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def _checked(path: Path, sha256: str) -> Path:
+    if not path.is_file():
+        raise WeightsError(f"{path}: the catalogue names this file, but it is not there; reinstall hicmae")
+    found = sha256_of(path)
+    if found != sha256:
+        raise WeightsError(f"{path}: sha256 is {found[:12]}…, the catalogue says {sha256[:12]}…; reinstall hicmae")
+    return path
