@@ -1,0 +1,129 @@
+"""Cut a face out the way the model's training faces were cut: see `docs` on alignment.
+
+A similarity transform (rotation, one scale, translation) takes 68 landmarks onto their mean positions in an
+OpenFace-style crop, by least squares [Umeyama, PAMI 1991, without reflection]. The face is warped to 256 px and
+then shrunk with an antialiasing filter, never shrunk by one bilinear warp, which would alias.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib import resources
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from hicmae_cli.faces.face import NUM_LANDMARKS
+
+CROP_PX: Final = 160
+_WARP_PX: Final = 256
+_SHRINK_BELOW: Final = 0.5  # a bilinear warp reads 2 x 2 pixels: it may halve a picture, not more
+
+
+def align_face(rgb: NDArray[np.uint8], landmarks_px: NDArray[np.float32], size_px: int = CROP_PX) -> NDArray[np.uint8]:
+    """The upright, centred crop of one face. What lies outside the picture is black.
+
+    Args:
+        rgb: (H, W, 3) uint8 picture.
+        landmarks_px: (478, 2) points in pixels, as in `Face`.
+        size_px: Side of the crop.
+
+    Returns:
+        (size_px, size_px, 3) uint8.
+    """
+    warp_px = max(_WARP_PX, size_px)
+    matrix = alignment(landmarks_px, warp_px)
+    scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
+    source = rgb
+    if scale < _SHRINK_BELOW:
+        source, matrix = _shrink_face(rgb, matrix, scale, warp_px)
+    crop = cv2.warpAffine(source, matrix, (warp_px, warp_px), flags=cv2.INTER_LINEAR)
+    if warp_px != size_px:
+        crop = cv2.resize(crop, (size_px, size_px), interpolation=cv2.INTER_AREA)
+    return np.asarray(crop, dtype=np.uint8)
+
+
+def alignment(landmarks_px: NDArray[np.float32], size_px: int = CROP_PX) -> NDArray[np.float64]:
+    """The similarity transform from picture to crop, both in pixels with (0, 0) at the first pixel's centre.
+
+    Args:
+        landmarks_px: (478, 2) points in the picture.
+        size_px: Side of the crop.
+
+    Returns:
+        (2, 3) float64 affine matrix.
+
+    Raises:
+        ValueError: Not 478 points, or all of them in one place.
+    """
+    if landmarks_px.shape != (NUM_LANDMARKS, 2):
+        raise ValueError(f"expected landmarks_px ({NUM_LANDMARKS}, 2), got {landmarks_px.shape}")
+    indices, points = _template()
+    target = (points + 0.5) * (size_px / CROP_PX) - 0.5  # pixel centres, so that every size cuts the same
+    return similarity(landmarks_px[indices].astype(np.float64), target)
+
+
+def similarity(source: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The least-squares similarity transform without reflection of (N, 2) points onto (N, 2) points.
+
+    In the plane it has a closed form: with centred points as complex numbers, target = factor * source.
+
+    Returns:
+        (2, 3) float64 affine matrix.
+
+    Raises:
+        ValueError: The source points are all in one place.
+    """
+    source_mean, target_mean = source.mean(axis=0), target.mean(axis=0)
+    from_z = (source - source_mean) @ np.array([1, 1j])
+    to_z = (target - target_mean) @ np.array([1, 1j])
+    power = float(np.vdot(from_z, from_z).real)
+    if power < 1e-12:
+        raise ValueError("expected landmarks that differ, got all of them in one place")
+    factor = np.vdot(from_z, to_z) / power
+    linear = np.array([[factor.real, -factor.imag], [factor.imag, factor.real]])
+    return np.column_stack([linear, target_mean - linear @ source_mean])
+
+
+def template_points(size_px: int = CROP_PX) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Which 68 of the 478 landmarks the alignment uses, and the (68, 2) pixels where they go on average."""
+    indices, points = _template()
+    return indices.copy(), (points + 0.5) * (size_px / CROP_PX) - 0.5
+
+
+def _shrink_face(
+    rgb: NDArray[np.uint8], matrix: NDArray[np.float64], scale: float, warp_px: int
+) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Cut out the part of the picture that the crop shows and shrink it by a whole factor, by area.
+
+    Returns:
+        The shrunken part and the transform from it to the crop.
+    """
+    factor = int(1 / scale)
+    inverse = np.linalg.inv(matrix[:, :2])
+    corners = np.array([[-1, -1], [warp_px, -1], [-1, warp_px], [warp_px, warp_px]], np.float64)
+    seen = (corners - matrix[:, 2]) @ inverse.T
+    height_px, width_px = rgb.shape[:2]
+    margin = 2 * factor
+    left, top = (max(0, int(v) - margin) for v in np.floor(seen.min(axis=0)))
+    right, bottom = (int(v) + margin for v in np.ceil(seen.max(axis=0)))
+    part = rgb[top : min(bottom, height_px), left : min(right, width_px)]
+    if part.size == 0:
+        return rgb, matrix
+    rows, columns = (-(-n // factor) for n in part.shape[:2])
+    pad = ((0, rows * factor - part.shape[0]), (0, columns * factor - part.shape[1]), (0, 0))
+    part = np.pad(part, pad, mode="edge")
+    small = cv2.resize(part, (columns, rows), interpolation=cv2.INTER_AREA)
+    # Pixel x of the small picture has its centre at factor * (x + 0.5) - 0.5 + left of the large one.
+    to_large = np.array([[factor, 0, left + (factor - 1) / 2], [0, factor, top + (factor - 1) / 2], [0, 0, 1]])
+    return np.asarray(small, np.uint8), matrix @ to_large
+
+
+@cache
+def _template() -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    text = resources.files("hicmae_cli.faces").joinpath("face_template.json").read_text("utf-8")
+    table = json.loads(text)
+    return np.array(table["mediapipe_indices"], np.intp), np.array(table["points_160"], np.float64)

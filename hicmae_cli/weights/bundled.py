@@ -1,0 +1,56 @@
+"""Model files that come with the package: in `weights/` of a checkout, in `hicmae_cli/bundled/` of a wheel."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+from hicmae_cli.errors import WeightsError
+
+_PACKAGE = Path(__file__).resolve().parent.parent
+
+
+def bundled_dir() -> Path:
+    """The folder of the bundled model files.
+
+    Raises:
+        WeightsError: The installation has neither folder.
+    """
+    for folder in (_PACKAGE / "bundled", _PACKAGE.parent / "weights"):
+        if folder.is_dir():
+            return folder
+    raise WeightsError(f"{_PACKAGE}: the bundled model files are missing; install hicmae again")
+
+
+def bundled_file(name: str, sha256: str | None = None) -> Path:
+    """The path of a bundled model file, checked once per process.
+
+    Args:
+        name: The file's bare name.
+        sha256: What its content must hash to, in hexadecimal.
+
+    Raises:
+        WeightsError: The file is missing or is not the one expected.
+        ValueError: name is not a bare file name.
+    """
+    if Path(name).name != name:
+        raise ValueError(f"expected a bare file name, got {name!r}")
+    path = bundled_dir() / name
+    if not path.is_file():
+        raise WeightsError(f"{path}: the bundled model file is missing; install hicmae again")
+    if sha256 is not None and _sha256(path) != sha256:
+        raise WeightsError(
+            f"{path}: is not the bundled model file (expected sha256 {sha256[:12]}…, got {_sha256(path)[:12]}…); "
+            "install hicmae again"
+        )
+    return path
+
+
+@cache
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
