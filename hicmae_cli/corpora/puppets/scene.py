@@ -81,7 +81,7 @@ def draw_scene(identity: Identity, times_s: Floats, rng: np.random.Generator, si
         background=_draw_background(rng),
         backdrop_shifts=sway * 0.3 + rng.uniform(-0.04, 0.04, 2),
         roughness=float(rng.uniform(0, 1)),
-        blur_px=float(max(0.0, rng.normal(0.35, 0.45)) * size_px / 224),
+        blur_px=float(max(0.42, rng.normal(0.45, 0.4)) * size_px / 224),
         gamma=float(np.exp(rng.normal(0, 0.18))),
         cast=rng.uniform(0.9, 1.08) * (1 + rng.normal(0, 0.035, 3)),
         vignette=float(rng.uniform(0, 0.35) * (rng.random() < 0.6)),
