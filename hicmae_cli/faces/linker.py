@@ -1,0 +1,238 @@
+"""Give each person one number for the whole video: which face of this frame is which of the faces before.
+
+Two kinds of evidence are weighed. *Place*: a face near where a person was a moment ago, in the same shot.
+*Looks*: the aligned face resembles what is remembered of the person. In one shot place decides and looks only
+veto; after a cut or a longer gap place means nothing and looks alone decide, with a high bar, because a wrong
+link mixes two people while a missed one only starts a new track.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from hicmae_cli.faces.align import align_face
+from hicmae_cli.faces.face import Face, box_iou
+from hicmae_cli.faces.views import around
+from hicmae_cli.media import Frame
+
+MAX_GAP_S: Final = 1.0
+"""How long a face may be out of sight before its place says nothing any more."""
+
+_LOOK_PX: Final = 32
+_SURROUNDINGS: Final = 2.5  # side of what is looked at around a face, in faces: hair, clothes, background
+# Measured on docs/assets/speech_sample.mp4 (two people) and rendered heads (three), see tests/faces: looks of one
+# person 0.2 s apart are 0.8 or more in 95 of 100 cases, looks of two people at most 0.65 before colour counts.
+_SAME_LOOKS: Final = 0.7
+_LIKELY_LOOKS: Final = 0.5  # enough where the surroundings are the same as well: the camera cut back
+_SAME_SURROUNDINGS: Final = 0.8
+_OTHER_LOOKS: Final = 0.2
+_NEW_LOOKS: Final = 0.85  # below this a sighting of a known person is worth remembering besides the others
+_MAX_LOOKS: Final = 12
+_CHROMA_SPREAD: Final = 5.0  # CIELAB units by which one person's mean skin colour may differ within a video
+_MAX_REMEMBERED: Final = 200  # people; those longest out of sight are forgotten
+
+_THUMBNAIL_PX: Final = (32, 18)
+_CUT_CORRELATION: Final = 0.7
+_CUT_DIFFERENCE: Final = 12.0  # grey levels
+
+
+@dataclass(frozen=True)
+class Track:
+    """What is known of one person's appearances.
+
+    Attributes:
+        id: The person's number, from 1 in order of appearance.
+        start_s: Time of the first frame with the face.
+        end_s: Time of the last one.
+        num_faces: In how many frames the face was found.
+        mean_size_px: Its size on average.
+    """
+
+    id: int
+    start_s: float
+    end_s: float
+    num_faces: int
+    mean_size_px: float
+
+
+@dataclass(frozen=True)
+class _Look:
+    """A face's appearance: grey (1024,) pictures of unit length, and its mean a and b in CIELAB."""
+
+    structure: NDArray[np.float32]
+    surroundings: NDArray[np.float32]
+    chroma: NDArray[np.float32]
+
+
+@dataclass
+class _Person:
+    id: int
+    face: Face
+    shot: int
+    last_s: float
+    start_s: float
+    chroma: NDArray[np.float32]
+    latest: _Look
+    looks: list[_Look] = field(default_factory=list)
+    num_faces: int = 0
+    sum_size_px: float = 0.0
+
+    def similarity(self, look: _Look) -> float:
+        """-1 to 1: correlation with the best remembered look, lowered where the skin's colour differs."""
+        structure = max(float(known.structure @ look.structure) for known in (self.latest, *self.looks))
+        distance = float(np.linalg.norm(look.chroma - self.chroma)) / _CHROMA_SPREAD
+        return structure * float(np.exp(-(distance**2)))
+
+    def in_same_surroundings(self, look: _Look) -> bool:
+        """Whether the person was seen in front of the same background, in the same clothes."""
+        return any(
+            float(known.surroundings @ look.surroundings) > _SAME_SURROUNDINGS
+            for known in (self.latest, *self.looks)
+        )
+
+    def remember(self, frame: Frame, shot: int, face: Face, look: _Look) -> None:
+        known = max((float(old.structure @ look.structure) for old in self.looks), default=-1.0)
+        if known < _NEW_LOOKS:
+            if len(self.looks) == _MAX_LOOKS:
+                del self.looks[1]  # the first look stays: a slow change must not lose the person
+            self.looks.append(look)
+        self.latest = look
+        self.chroma = self.chroma + np.float32(0.1) * (look.chroma - self.chroma)
+        self.face, self.shot, self.last_s = face, shot, frame.time_s
+        self.num_faces += 1
+        self.sum_size_px += face.size_px
+
+
+class TrackLinker:
+    """Numbers the faces of one video. Feed it every frame in order, those without faces, too.
+
+    Its memory is bounded: a few looks per person, and a Track per person ever seen.
+    """
+
+    def __init__(self) -> None:
+        self._people: list[_Person] = []
+        self._forgotten: list[Track] = []
+        self._next_id = 1
+        self._shot = 0
+        self._thumbnail: NDArray[np.float32] | None = None
+        self._last_s = -np.inf
+
+    def update(self, frame: Frame, faces: Sequence[Face]) -> list[tuple[int, Face]]:
+        """The faces with their ids, in the order given.
+
+        Args:
+            frame: The frame the faces were found in; later than the one before.
+            faces: What a detector found.
+
+        Raises:
+            ValueError: The frame is not later than the one before.
+        """
+        if frame.time_s <= self._last_s:
+            raise ValueError(f"expected a frame after {self._last_s:.3f} s, got one at {frame.time_s:.3f} s")
+        self._last_s = frame.time_s
+        thumbnail = _thumbnail(frame.rgb)
+        if self._thumbnail is not None and is_cut(self._thumbnail, thumbnail):
+            self._shot += 1
+        self._thumbnail = thumbnail
+
+        looks = [_look(frame.rgb, face) for face in faces]
+        scores = [
+            (score, index, person)
+            for index, (face, look) in enumerate(zip(faces, looks, strict=True))
+            for person in self._people
+            if (score := self._score(person, face, look, frame.time_s)) is not None
+        ]
+        linked: dict[int, _Person] = {}
+        taken: set[int] = set()
+        for _, index, person in sorted(scores, key=lambda item: -item[0]):
+            if index not in linked and person.id not in taken:
+                linked[index] = person
+                taken.add(person.id)
+        for index, (face, look) in enumerate(zip(faces, looks, strict=True)):
+            if index not in linked:
+                linked[index] = self._meet(frame, face, look)
+            linked[index].remember(frame, self._shot, face, look)
+        return [(linked[index].id, face) for index, face in enumerate(faces)]
+
+    @property
+    def tracks(self) -> list[Track]:
+        """Everyone seen so far, by id."""
+        return sorted(self._forgotten + [_track(p) for p in self._people], key=lambda track: track.id)
+
+    def _score(self, person: _Person, face: Face, look: _Look, time_s: float) -> float | None:
+        """How well a face fits a person: above 1 by place, up to 1 by looks alone; None if it does not."""
+        similarity = person.similarity(look)
+        gap_s = time_s - person.last_s
+        if person.shot == self._shot and gap_s <= MAX_GAP_S + 1e-6:
+            size_px = (person.face.size_px + face.size_px) / 2
+            distance = float(np.hypot(*np.subtract(face.centre_px, person.face.centre_px))) / size_px
+            ratio = face.size_px / person.face.size_px
+            reach, growth = 0.5 + gap_s, 1.4 + gap_s
+            near = distance < reach and 1 / growth < ratio < growth
+            # A face that stays in place may be hidden by a hand; one that moved must look alike.
+            overlap = box_iou(face.box_px, person.face.box_px) > 0.3
+            if near and similarity > (_OTHER_LOOKS if overlap else (_OTHER_LOOKS + _SAME_LOOKS) / 2):
+                return 2.0 + similarity - distance / reach
+        if similarity > _SAME_LOOKS or (similarity > _LIKELY_LOOKS and person.in_same_surroundings(look)):
+            return similarity
+        return None
+
+    def _meet(self, frame: Frame, face: Face, look: _Look) -> _Person:
+        person = _Person(
+            self._next_id, face, self._shot, frame.time_s, frame.time_s, look.chroma, look
+        )
+        self._next_id += 1
+        if len(self._people) == _MAX_REMEMBERED:
+            gone = min(self._people, key=lambda p: p.last_s)
+            self._people.remove(gone)
+            self._forgotten.append(_track(gone))
+        self._people.append(person)
+        return person
+
+
+def is_cut(before: NDArray[np.float32], after: NDArray[np.float32]) -> bool:
+    """Whether two consecutive frames' grey thumbnails, (18, 32), belong to different shots."""
+    if float(np.abs(after - before).mean()) < _CUT_DIFFERENCE:
+        return False
+    first, second = before - before.mean(), after - after.mean()
+    norm = float(np.linalg.norm(first) * np.linalg.norm(second))
+    return norm < 1e-6 or float(np.vdot(first, second)) / norm < _CUT_CORRELATION
+
+
+def _track(person: _Person) -> Track:
+    return Track(
+        person.id,
+        person.start_s,
+        person.last_s,
+        person.num_faces,
+        person.sum_size_px / max(1, person.num_faces),
+    )
+
+
+def _thumbnail(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+    small = cv2.resize(rgb, _THUMBNAIL_PX, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.float32)
+
+
+def _look(rgb: NDArray[np.uint8], face: Face) -> _Look:
+    crop = align_face(rgb, face.landmarks_px, _LOOK_PX)
+    # In 8 bits a and b are offset by 128; the crop's margins may show hair and background.
+    lab = cv2.cvtColor(crop, cv2.COLOR_RGB2LAB)[_LOOK_PX // 4 : -_LOOK_PX // 6, _LOOK_PX // 4 : -_LOOK_PX // 4]
+    chroma = np.asarray(lab[..., 1:].reshape(-1, 2).mean(axis=0), np.float32)
+    view = around(face.box_px, _SURROUNDINGS, rgb.shape[1], rgb.shape[0])
+    part = rgb[view.top : view.bottom, view.left : view.right]
+    part = cv2.resize(part, (_LOOK_PX, _LOOK_PX), interpolation=cv2.INTER_AREA)
+    return _Look(_unit(crop), _unit(part), chroma)
+
+
+def _unit(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """(N,) grey levels less their mean, of unit length: the product of two is their correlation."""
+    grey = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.float32).reshape(-1)
+    grey = grey - grey.mean()
+    return grey / np.float32(np.linalg.norm(grey) + 1e-6)
