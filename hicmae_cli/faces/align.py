@@ -1,8 +1,8 @@
-"""Cut a face out the way the model's training faces were cut: see `docs` on alignment.
+"""Cut a face out the way the model's training faces were cut.
 
 A similarity transform (rotation, one scale, translation) takes 68 landmarks onto their mean positions in an
-OpenFace-style crop, by least squares [Umeyama, PAMI 1991, without reflection]. The face is warped to 256 px and
-then shrunk with an antialiasing filter, never shrunk by one bilinear warp, which would alias.
+OpenFace-style crop, by least squares [Umeyama, PAMI 1991, without reflection]. The face is warped to 256 px
+and then shrunk with an antialiasing filter, never shrunk by one bilinear warp, which would alias.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ _WARP_PX: Final = 256
 _SHRINK_BELOW: Final = 0.5  # a bilinear warp reads 2 x 2 pixels: it may halve a picture, not more
 
 
-def align_face(rgb: NDArray[np.uint8], landmarks_px: NDArray[np.float32], size_px: int = CROP_PX) -> NDArray[np.uint8]:
+def align_face(
+    rgb: NDArray[np.uint8], landmarks_px: NDArray[np.float32], size_px: int = CROP_PX
+) -> NDArray[np.uint8]:
     """The upright, centred crop of one face. What lies outside the picture is black.
 
     Args:
@@ -118,7 +120,9 @@ def _shrink_face(
     part = np.pad(part, pad, mode="edge")
     small = cv2.resize(part, (columns, rows), interpolation=cv2.INTER_AREA)
     # Pixel x of the small picture has its centre at factor * (x + 0.5) - 0.5 + left of the large one.
-    to_large = np.array([[factor, 0, left + (factor - 1) / 2], [0, factor, top + (factor - 1) / 2], [0, 0, 1]])
+    to_large = np.array(
+        [[factor, 0, left + (factor - 1) / 2], [0, factor, top + (factor - 1) / 2], [0, 0, 1]]
+    )
     return np.asarray(small, np.uint8), matrix @ to_large
 
 

@@ -52,9 +52,7 @@ class Face:
         return (left + right) / 2, (top + bottom) / 2
 
 
-def box_iou(
-    first: tuple[float, float, float, float], second: tuple[float, float, float, float]
-) -> float:
+def box_iou(first: tuple[float, float, float, float], second: tuple[float, float, float, float]) -> float:
     """Area in common over area covered, 0 to 1, of two boxes (left, top, right, bottom)."""
     width = min(first[2], second[2]) - max(first[0], second[0])
     height = min(first[3], second[3]) - max(first[1], second[1])

@@ -26,11 +26,11 @@ MAX_GAP_S: Final = 1.0
 
 _LOOK_PX: Final = 32
 _SURROUNDINGS: Final = 2.5  # side of what is looked at around a face, in faces: hair, clothes, background
-# Measured on docs/assets/speech_sample.mp4 (two people) and rendered heads (three), see tests/faces: looks of one
-# person 0.2 s apart are 0.8 or more in 95 of 100 cases, looks of two people at most 0.65 before colour counts.
+# Measured on docs/assets/speech_sample.mp4 (two people) and rendered heads (three): looks of one person 0.2 s
+# apart are 0.8 or more in 95 of 100 cases, looks of two people at most 0.65 before colour counts.
 _SAME_LOOKS: Final = 0.7
 _LIKELY_LOOKS: Final = 0.5  # enough where the surroundings are the same as well: the camera cut back
-_SAME_SURROUNDINGS: Final = 0.8
+_SAME_SURROUNDINGS: Final = 0.72
 _OTHER_LOOKS: Final = 0.2
 _NEW_LOOKS: Final = 0.85  # below this a sighting of a known person is worth remembering besides the others
 _MAX_LOOKS: Final = 12
@@ -38,7 +38,7 @@ _CHROMA_SPREAD: Final = 5.0  # CIELAB units by which one person's mean skin colo
 _MAX_REMEMBERED: Final = 200  # people; those longest out of sight are forgotten
 
 _THUMBNAIL_PX: Final = (32, 18)
-_CUT_CORRELATION: Final = 0.7
+_CUT_CORRELATION: Final = 0.85
 _CUT_DIFFERENCE: Final = 12.0  # grey levels
 
 
@@ -184,9 +184,7 @@ class TrackLinker:
         return None
 
     def _meet(self, frame: Frame, face: Face, look: _Look) -> _Person:
-        person = _Person(
-            self._next_id, face, self._shot, frame.time_s, frame.time_s, look.chroma, look
-        )
+        person = _Person(self._next_id, face, self._shot, frame.time_s, frame.time_s, look.chroma, look)
         self._next_id += 1
         if len(self._people) == _MAX_REMEMBERED:
             gone = min(self._people, key=lambda p: p.last_s)
@@ -223,7 +221,9 @@ def _thumbnail(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
 def _look(rgb: NDArray[np.uint8], face: Face) -> _Look:
     crop = align_face(rgb, face.landmarks_px, _LOOK_PX)
     # In 8 bits a and b are offset by 128; the crop's margins may show hair and background.
-    lab = cv2.cvtColor(crop, cv2.COLOR_RGB2LAB)[_LOOK_PX // 4 : -_LOOK_PX // 6, _LOOK_PX // 4 : -_LOOK_PX // 4]
+    lab = cv2.cvtColor(crop, cv2.COLOR_RGB2LAB)[
+        _LOOK_PX // 4 : -_LOOK_PX // 6, _LOOK_PX // 4 : -_LOOK_PX // 4
+    ]
     chroma = np.asarray(lab[..., 1:].reshape(-1, 2).mean(axis=0), np.float32)
     view = around(face.box_px, _SURROUNDINGS, rgb.shape[1], rgb.shape[0])
     part = rgb[view.top : view.bottom, view.left : view.right]
@@ -235,4 +235,4 @@ def _unit(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(N,) grey levels less their mean, of unit length: the product of two is their correlation."""
     grey = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.float32).reshape(-1)
     grey = grey - grey.mean()
-    return grey / np.float32(np.linalg.norm(grey) + 1e-6)
+    return np.asarray(grey / (np.linalg.norm(grey) + 1e-6), np.float32)

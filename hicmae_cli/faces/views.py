@@ -1,7 +1,7 @@
 """Where to look for faces in a picture, for a detector that sees only faces that fill enough of its view.
 
-MediaPipe's short-range detector shrinks what it is shown to 128 x 128 pixels and misses faces of less than about
-an eighth of the view's longer side. So it is shown the whole picture and overlapping squares of it.
+MediaPipe's short-range detector shrinks what it is shown to 128 x 128 pixels and misses faces of less than
+about an eighth of the view's longer side. So it is shown the whole picture and overlapping squares of it.
 """
 
 from __future__ import annotations
@@ -48,12 +48,15 @@ def fine_views(width_px: int, height_px: int) -> list[View]:
 
 
 def around(box_px: tuple[float, float, float, float], times: float, width_px: int, height_px: int) -> View:
-    """A square around a box (left, top, right, bottom), `times` as large as its longer side, within the picture."""
+    """The square around a box (left, top, right, bottom) with `times` its longer side, within the picture."""
     left, top, right, bottom = box_px
     half = max(right - left, bottom - top) * times / 2
     x, y = (left + right) / 2, (top + bottom) / 2
     view = View(
-        max(0, int(x - half)), max(0, int(y - half)), min(width_px, int(x + half) + 1), min(height_px, int(y + half) + 1)
+        max(0, int(x - half)),
+        max(0, int(y - half)),
+        min(width_px, int(x + half) + 1),
+        min(height_px, int(y + half) + 1),
     )
     return view if view.width_px > 0 and view.height_px > 0 else View(0, 0, width_px, height_px)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from hicmae_cli.errors import WeightsError
 
 _PACKAGE = Path(__file__).resolve().parent.parent
+_SAMPLE = "speech_sample.mp4"
 
 
 def bundled_dir() -> Path:
@@ -39,16 +40,29 @@ def bundled_file(name: str, sha256: str | None = None) -> Path:
     path = bundled_dir() / name
     if not path.is_file():
         raise WeightsError(f"{path}: the bundled model file is missing; install hicmae again")
-    if sha256 is not None and _sha256(path) != sha256:
+    if sha256 is not None and sha256_of(path) != sha256:
         raise WeightsError(
-            f"{path}: is not the bundled model file (expected sha256 {sha256[:12]}…, got {_sha256(path)[:12]}…); "
+            f"{path}: is not the bundled model file (expected sha256 {sha256[:12]}…, got {sha256_of(path)[:12]}…); "
             "install hicmae again"
         )
     return path
 
 
+def sample_clip() -> Path:
+    """The README's sample clip, in a checkout and in a wheel.
+
+    Raises:
+        WeightsError: the installation has it in neither place.
+    """
+    for path in (_PACKAGE / "bundled" / _SAMPLE, _PACKAGE.parent / "docs" / "assets" / _SAMPLE):
+        if path.is_file():
+            return path
+    raise WeightsError(f"{_PACKAGE}: the sample clip is missing; name a video of your own")
+
+
 @cache
-def _sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
+    """Hash of a file in hexadecimal, read in pieces, once per process."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
