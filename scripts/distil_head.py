@@ -106,7 +106,9 @@ def shapes(output: Path) -> None:
         if name not in both_sides:
             used = rng.random(NUM_SAMPLES) < 0.5
             both_sides[name] = used * rng.normal(0, 0.15 if "asym" in label else 0.36, NUM_SAMPLES)
-        changes[:, i] = (both_sides[name] + rng.normal(0, 0.05, NUM_SAMPLES) * (name != label)).clip(-0.9, 0.9)
+        changes[:, i] = (both_sides[name] + rng.normal(0, 0.05, NUM_SAMPLES) * (name != label)).clip(
+            -0.9, 0.9
+        )
     print(sorted(both_sides))
     phenotypes = torch.tensor(np.stack([attributes.get(k, np.full(NUM_SAMPLES, 0.5)) for k in model.phenotype_labels], 1),
                               dtype=model.dtype)  # fmt: skip
@@ -149,7 +151,9 @@ def shapes(output: Path) -> None:
     components = components * scale[:, None, None]
 
     design = np.stack([attributes["gender"] if a == "female" else attributes[a] for a in ATTRIBUTES], 1)
-    design = np.concatenate([np.ones((NUM_SAMPLES, 1)), design, design[:, :1] * design[:, 1:2], design[:, 1:2] ** 2], 1)
+    design = np.concatenate(
+        [np.ones((NUM_SAMPLES, 1)), design, design[:, :1] * design[:, 1:2], design[:, 1:2] ** 2], 1
+    )
     regression, *_ = np.linalg.lstsq(design, latent, rcond=None)
     residual = latent - design @ regression
     print("variance explained by attributes", 1 - residual.var() / latent.var())

@@ -76,11 +76,11 @@ _PROTOTYPES: dict[str, _Recipe] = {
         "tongue": (0.06, 0.3, 0.7), "25": (0.25, 0.3, 0.8),
     },
     "fear": {
-        "1": (1.0, 0.6, 1.0), "2": (0.8, 0.4, 1.0), "4": (0.4, 0.1, 0.5), "5": (0.95, 0.6, 1.0),
+        "1": (1.0, 0.7, 1.0), "2": (0.8, 0.4, 1.0), "4": (0.4, 0.1, 0.5), "5": (0.95, 0.6, 1.0),
         "20": (0.7, 0.4, 1.0), "25": (0.6, 0.3, 0.9), "26": (0.5, 0.1, 0.45),
     },
     "happiness": {
-        "12": (1.0, 0.7, 1.0), "6": (0.85, 0.4, 1.0), "14": (0.2, 0.1, 0.5), "25": (0.4, 0.3, 0.8),
+        "12": (1.0, 0.75, 1.0), "6": (0.85, 0.4, 1.0), "14": (0.2, 0.1, 0.5), "25": (0.6, 0.3, 0.9),
         "10": (0.2, 0.1, 0.4), "26": (0.15, 0.05, 0.2), "7": (0.2, 0.1, 0.3), "2": (0.15, 0.1, 0.5),
     },
     "neutral": {
@@ -88,7 +88,7 @@ _PROTOTYPES: dict[str, _Recipe] = {
         "7": (0.1, 0.0, 0.2), "15": (0.1, 0.0, 0.12),
     },
     "sadness": {
-        "1": (0.9, 0.5, 1.0), "4": (0.5, 0.1, 0.5), "15": (0.9, 0.5, 1.0), "17": (0.6, 0.3, 0.9),
+        "1": (0.9, 0.65, 1.0), "4": (0.5, 0.1, 0.5), "15": (0.9, 0.6, 1.0), "17": (0.6, 0.3, 0.9),
         "lids": (0.5, 0.15, 0.35), "down": (0.5, 0.2, 0.6), "24": (0.2, 0.2, 0.5), "7": (0.15, 0.1, 0.3),
     },
     "anger-disgust": {
@@ -143,7 +143,14 @@ class Style:
                 gain[right] = gain[i] * np.exp(-side)
                 gain[i] *= np.exp(side)
         rest = np.zeros(len(ACTION_NAMES))
-        for unit, share in (("4", 0.14), ("15", 0.14), ("24", 0.15), ("lids", 0.16), ("1", 0.1), ("12", 0.06)):
+        for unit, share in (
+            ("4", 0.14),
+            ("15", 0.14),
+            ("24", 0.15),
+            ("lids", 0.16),
+            ("1", 0.1),
+            ("12", 0.06),
+        ):
             if rng.random() < 0.3:
                 _add_unit(rest, unit, rng.uniform(0.2, 1.0) * share)
         return cls(
@@ -190,13 +197,15 @@ def _target(kind: str, style: Style, rng: np.random.Generator) -> NDArray[np.flo
 def _envelope(times_s: NDArray[np.float64], tempo: float, rng: np.random.Generator) -> NDArray[np.float64]:
     """Onset, apex, offset, (T,) in 0..1: risen by the first third, now and then a second, weaker wave."""
     end = float(times_s[-1]) if len(times_s) else 0.0
-    onset = rng.uniform(-0.5, 0.22 * end + 0.05)
+    onset = rng.uniform(-0.7, 0.16 * end)
     rise, fall = rng.uniform(0.2, 0.7) / tempo, rng.uniform(0.4, 1.2) / tempo
-    offset = rng.uniform(0.75, 1.5) * end
+    offset = rng.uniform(0.8, 1.7) * end
     sustain = 1 - rng.uniform(0.0, 0.35) * np.clip((times_s - onset - rise) / max(end, 0.5), 0, 1)
     up = _smooth((times_s - onset) / rise)
     down = 1 - _smooth((times_s - offset) / fall)
-    wave = 1 - rng.uniform(0, 0.25) * (0.5 + 0.5 * np.sin(2 * np.pi * (times_s * rng.uniform(0.3, 1.2) + rng.random())))
+    wave = 1 - rng.uniform(0, 0.25) * (
+        0.5 + 0.5 * np.sin(2 * np.pi * (times_s * rng.uniform(0.3, 1.2) + rng.random()))
+    )
     return np.asarray(up * (0.25 + 0.75 * down) * sustain * wave)
 
 
@@ -205,7 +214,9 @@ def _smooth(x: NDArray[np.float64]) -> NDArray[np.float64]:
     return x * x * (3 - 2 * x)
 
 
-def _drift(times_s: NDArray[np.float64], rng: np.random.Generator, count: int, rate_hz: float) -> NDArray[np.float64]:
+def _drift(
+    times_s: NDArray[np.float64], rng: np.random.Generator, count: int, rate_hz: float
+) -> NDArray[np.float64]:
     """Slow smooth noise, (T, count), about -1..1: a few sines of random phase."""
     rates = rng.uniform(0.2, 1.0, (3, count)) * rate_hz
     phases = rng.uniform(0, 2 * np.pi, (3, count))
@@ -247,9 +258,10 @@ def expression_curves(
     envelope_rng_seed = int(rng.integers(2**31))
     for rows, delay in ((slice(0, 22), 0.0), (slice(22, 52), lag)):
         envelope = _envelope(times_s - delay, style.tempo, np.random.default_rng(envelope_rng_seed))
-        curves[:, rows] = curves[:, rows] * (1 - envelope[:, None]) + np.maximum(
-            curves[:, rows] * 0.5, target[rows]
-        ) * envelope[:, None]
+        curves[:, rows] = (
+            curves[:, rows] * (1 - envelope[:, None])
+            + np.maximum(curves[:, rows] * 0.5, target[rows]) * envelope[:, None]
+        )
     micro = _drift(times_s, rng, len(_MICRO), 1.5) * 0.05 * style.restlessness
     curves[:, _MICRO] += np.maximum(micro, -0.02)
     _add_gaze(curves, _drift(times_s, rng, 2, 0.8), rng.normal(0, 0.12, 2), style.restlessness)

@@ -52,7 +52,9 @@ def build_glasses(identity: Identity) -> Mesh | None:
     return np.concatenate(vertices).astype(np.float32), np.concatenate(triangles).astype(np.int32)
 
 
-def _tube(path: NDArray[np.float64], radius: float, closed: bool) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def _tube(
+    path: NDArray[np.float64], radius: float, closed: bool
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     count = len(path)
     ahead = np.roll(path, -1, 0) - np.roll(path, 1, 0) if closed else np.gradient(path, axis=0)
     ahead /= np.linalg.norm(ahead, axis=1, keepdims=True) + 1e-12

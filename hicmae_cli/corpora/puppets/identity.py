@@ -97,7 +97,9 @@ class Identity:
             hair_volume=float(rng.uniform(0.1, 1.0)),
             hair_length=float(rng.uniform(0.0, 1.0)),
             glasses=str(rng.choice(GLASSES_SHAPES[1:])) if has_glasses else "none",
-            glasses_colour=_colour(rng.choice([0.04, 0.1, 0.3, 0.7], p=[0.5, 0.2, 0.15, 0.15]) + rng.uniform(0, 0.15, 3)),
+            glasses_colour=_colour(
+                rng.choice([0.04, 0.1, 0.3, 0.7], p=[0.5, 0.2, 0.15, 0.15]) + rng.uniform(0, 0.15, 3)
+            ),
             glasses_size=float(rng.uniform(0.85, 1.25)),
         )
 
@@ -120,7 +122,9 @@ def _draw_look(
     female: bool, age_years: float, ancestry: NDArray[np.float64], rng: np.random.Generator
 ) -> Look:
     african, asian, european = ancestry
-    melanin = african * rng.uniform(0.55, 1.0) + asian * rng.uniform(0.1, 0.5) + european * rng.uniform(0.0, 0.4)
+    melanin = (
+        african * rng.uniform(0.55, 1.0) + asian * rng.uniform(0.1, 0.5) + european * rng.uniform(0.0, 0.4)
+    )
     place = np.clip(melanin + rng.normal(0, 0.04), 0, 1) * (len(_SKIN_TONES) - 1)
     skin = np.array([np.interp(place, range(len(_SKIN_TONES)), _SKIN_TONES[:, c]) for c in range(3)])
     skin *= 1 + rng.normal(0, 0.04) + rng.normal(0, 0.02, 3)
@@ -137,8 +141,21 @@ def _draw_look(
     if rng.random() < 0.04:
         hair = rng.uniform(0.05, 0.8, 3)  # dyed
     dark = np.array(_HAIR_TONES["dark brown"])
-    brows = 0.55 * np.minimum(hair, [0.5, 0.42, 0.36]) + 0.45 * dark if hair_name not in ("grey", "white") else 0.5 * hair + 0.5 * dark
-    eye_odds = np.array([0.9, 1.2 * (1 - european) + 0.1, 0.5 * european, 0.4 * light_hair, 0.9 * light_hair, 0.4 * light_hair])
+    brows = (
+        0.55 * np.minimum(hair, [0.5, 0.42, 0.36]) + 0.45 * dark
+        if hair_name not in ("grey", "white")
+        else 0.5 * hair + 0.5 * dark
+    )
+    eye_odds = np.array(
+        [
+            0.9,
+            1.2 * (1 - european) + 0.1,
+            0.5 * european,
+            0.4 * light_hair,
+            0.9 * light_hair,
+            0.4 * light_hair,
+        ]
+    )
     eyes = np.array(_EYE_TONES[str(rng.choice(list(_EYE_TONES), p=eye_odds / eye_odds.sum()))])
     eyes = eyes * np.exp(rng.normal(0, 0.12))
 

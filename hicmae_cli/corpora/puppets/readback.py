@@ -60,8 +60,8 @@ class ReadbackReport:
 def readback(num_clips: int = 64, seed: int = 0) -> ReadbackReport:
     """Draw clips of random people and displays and let MediaPipe's face landmarker read them.
 
-    Displays and intensities (0 to 1) are random; on top each clip moves a few random actions, so that actions are
-    judged apart from the displays they usually belong to.
+    Displays and intensities (0 to 1) are random; on top each clip moves most of the checked actions by random
+    amounts, so that they cover their range and are judged apart from the displays they usually belong to.
     """
     from hicmae_cli.faces.detector import MediaPipeDetector
     from hicmae_cli.media import Frame
@@ -104,7 +104,7 @@ def _add_random_actions(curves: NDArray[np.float32], rng: np.random.Generator) -
     out = curves.copy()
     time = np.linspace(0, 1, len(curves))
     for names in CHECKED_ACTIONS.values():
-        amount = rng.uniform(0, 0.8) * (rng.random() < 0.3)
+        amount = rng.uniform(0, 1) * (rng.random() < 0.75)
         wave = amount * np.clip(np.sin(np.pi * (time * rng.uniform(0.5, 1.5) + rng.uniform(0, 0.5))), 0, 1)
         for name in names:
             out[:, INDEX[name]] = np.maximum(out[:, INDEX[name]], wave)

@@ -67,7 +67,9 @@ class Renderer:
         kind = head.part[head.triangles[:, 0]]
 
         def array(chosen: NDArray[np.bool_]) -> Any:
-            return gl.vertex_array(self._program, layout, index_buffer=gl.buffer(head.triangles[chosen].tobytes()))
+            return gl.vertex_array(
+                self._program, layout, index_buffer=gl.buffer(head.triangles[chosen].tobytes())
+            )
 
         self._hair, self._lashes = array(kind == HAIR), array(kind == LASHES)
         self._skin = array((kind != HAIR) & (kind != LASHES))
@@ -116,7 +118,9 @@ class Renderer:
         positions = head.pose(identity.neutral, np.asarray(curves, np.float32))
         self._set_identity(identity)
         self._set_scene(scene)
-        picture = self._gl.texture((scene.background.shape[1], scene.background.shape[0]), 3, scene.background.tobytes())
+        picture = self._gl.texture(
+            (scene.background.shape[1], scene.background.shape[0]), 3, scene.background.tobytes()
+        )
         frame_array, frame_buffers = self._glasses(identity)
         frames = np.empty((len(curves), self.size_px, self.size_px, 3), np.uint8)
         for t, place in enumerate(positions):

@@ -52,7 +52,9 @@ def draw_scene(identity: Identity, times_s: Floats, rng: np.random.Generator, si
     tall = (high - low) / share
     distance = rng.uniform(0.5, 1.7)
     slack = 1 - share
-    centre = np.array([rng.normal(0, 0.04) * tall, (low + high) / 2 + rng.uniform(-0.12, 0.3) * slack * tall, 0.0])
+    centre = np.array(
+        [rng.normal(0, 0.04) * tall, (low + high) / 2 + rng.uniform(-0.12, 0.3) * slack * tall, 0.0]
+    )
     near, far, half = 0.05, 6.0, tall / 2 / distance
     camera = np.array([
         [1 / half, 0, 0, 0], [0, 1 / half, 0, 0],
@@ -66,7 +68,10 @@ def draw_scene(identity: Identity, times_s: Floats, rng: np.random.Generator, si
 
     liveliness = rng.uniform(0.2, 1.0)
     still = np.clip(rng.normal(0, [9, 5.5, 4]), [-20, -11, -9], [20, 11, 9])
-    moved = _drift(times_s, rng, 3, 0.5) * [7, 5, 3.5] * liveliness + _drift(times_s, rng, 3, 1.6) * [1.5, 2.0, 1] * liveliness
+    moved = (
+        _drift(times_s, rng, 3, 0.5) * [7, 5, 3.5] * liveliness
+        + _drift(times_s, rng, 3, 1.6) * [1.5, 2.0, 1] * liveliness
+    )
     angles = np.clip(still + moved, [-25, -15, -10], [25, 15, 10])
     lights, colours, up, down = _draw_lights(rng)
     return Scene(
@@ -115,7 +120,9 @@ def _draw_lights(rng: np.random.Generator) -> tuple[Floats, Floats, Floats, Floa
     above = rng.uniform(-5, 65), rng.uniform(-25, 50), rng.uniform(-10, 60)
     a, e = np.radians(around), np.radians(above)
     to = np.stack([np.sin(a) * np.cos(e), np.sin(e), np.cos(a) * np.cos(e)], 1)
-    power = np.array([rng.uniform(0.5, 1.35), rng.uniform(0.0, 0.5), rng.uniform(0, 0.8) * (rng.random() < 0.5)])
+    power = np.array(
+        [rng.uniform(0.5, 1.35), rng.uniform(0.0, 0.5), rng.uniform(0, 0.8) * (rng.random() < 0.5)]
+    )
     colours = np.stack([_temperature(rng) for _ in range(3)]) * power[:, None]
     room = _temperature(rng)
     level = rng.uniform(0.16, 0.55)
@@ -138,7 +145,9 @@ def _draw_background(rng: np.random.Generator) -> NDArray[np.uint8]:
     ramp = np.clip(0.5 + (x - 0.5) * np.cos(angle) + (y - 0.5) * np.sin(angle), 0, 1)[..., None]
     image = one + (two - one) * ramp * rng.uniform(0.0, 1.0)
     for _ in range(rng.integers(0, 14) if rng.random() < 0.7 else 0):
-        colour = rng.uniform(0, 1) + (rng.uniform(0, 1, 3) - 0.5) * rng.choice([0.15, 0.3, 0.8], p=[0.6, 0.25, 0.15])
+        colour = rng.uniform(0, 1) + (rng.uniform(0, 1, 3) - 0.5) * rng.choice(
+            [0.15, 0.3, 0.8], p=[0.6, 0.25, 0.15]
+        )
         left, top = rng.uniform(-0.2, 1.0, 2)
         wide, high = rng.uniform(0.05, 0.5, 2)
         if rng.random() < 0.6:

@@ -57,8 +57,8 @@ float scalp(vec3 p, float ragged) {
 }
 float brow(vec3 p) {
     float x = abs(p.x);
-    float s = (x - 0.0105) / 0.042;  // 0 inner end .. 1 outer end
-    float centre = 0.0165 + 0.0105 * s - 0.0085 * s * s * s + brow_lift * 0.0025 * (1.0 - s * 0.3) + 0.001;
+    float s = (x - 0.0105) / 0.046;  // 0 inner end .. 1 outer end
+    float centre = 0.0165 + 0.0105 * s - 0.0085 * s * s * s + brow_lift * 0.0015 * (1.0 - s * 0.3) - 0.0028;
     float thick = mix(0.0021, 0.0058, brow_width) * (1.05 - 0.65 * s * s);
     float strokes = noise(vec3(x * 900.0 + p.y * 500.0, p.y * 260.0, pattern_seed));
     float edge = 1.0 - smoothstep(0.55, 1.15, abs(p.y - centre) / thick + 0.5 * (strokes - 0.5));
