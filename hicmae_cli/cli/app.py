@@ -1,12 +1,74 @@
-"""The command-line application: a table of commands, each imported only when it is called."""
+"""The command-line application: its commands, and the one place where errors become lines and exit codes."""
 
 from __future__ import annotations
 
+import sys
+from typing import Annotated
+
 import typer
 
-app = typer.Typer(no_args_is_help=True)
+from hicmae_cli import __version__
+from hicmae_cli.cli import bench, evaluate, export, finetune, predict, puppets, weights
+from hicmae_cli.errors import HicmaeError
+
+app = typer.Typer(
+    name="hicmae",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Raw video in, fused audio-visual emotion out, per person, over time.\n\n"
+    "Example: [bold]hicmae predict interview.mp4[/bold]",
+)
 
 
-def main() -> None:
-    """Entry point of the ``hicmae`` command."""
-    app()
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"hicmae {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks; works after any command too.")] = False,
+) -> None:
+    """Options of every command; ``--debug`` is taken out of the arguments by ``main``."""
+
+
+app.command()(predict.predict)
+app.command()(evaluate.evaluate)
+app.command()(finetune.finetune)
+app.command()(export.export)
+app.add_typer(weights.app, name="weights")
+app.add_typer(puppets.app, name="puppets")
+app.command()(bench.bench)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Entry point: runs a command and exits with 0 (done), 1 (something failed) or 2 (wrong usage)."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    given = [argument for argument in given if argument != "--debug"]
+    try:
+        app(args=given, prog_name="hicmae")
+    except HicmaeError as error:
+        if debug:
+            raise
+        _fail(str(error))
+    except KeyboardInterrupt:
+        _fail("interrupted", code=130)
+    except BrokenPipeError:
+        sys.stderr.close()  # the reader of our output has gone; there is nobody to tell
+        sys.exit(1)
+    except Exception as error:
+        if debug:
+            raise
+        _fail(f"unexpected {type(error).__name__}: {error} (run again with --debug for the traceback)")
+
+
+def _fail(message: str, code: int = 1) -> None:
+    typer.echo(f"error: {message}", err=True)
+    sys.exit(code)

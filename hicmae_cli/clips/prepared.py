@@ -51,9 +51,10 @@ class PreparedClip:
         return 0 if self.samples is None else len(self.samples)
 
     def test_clips(self, sampling_rate: int) -> list[Clip]:
-        """The clip's test views, without repeats."""
-        views = dict.fromkeys(test_views(self.num_frames, self.num_samples, sampling_rate))
-        return [self.clip(view) for view in views]
+        """What the model sees of the clip's test views; views that fall on the same frames share one object."""
+        views = test_views(self.num_frames, self.num_samples, sampling_rate)
+        clips = {view: self.clip(view) for view in views}
+        return [clips[view] for view in views]
 
     def clip(self, view: View) -> Clip:
         """What the model sees of one view.

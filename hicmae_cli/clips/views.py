@@ -1,7 +1,7 @@
 """Which frames and samples of a prepared clip the model sees: the paper's test views, and training cuts.
 
 Source: HiCMAE, section 4.1 (two temporal segments at test time). The authors' second spatial crop of square
-faces equals the first, so a clip has two views, and one when both fall on the same frames.
+faces equals the first, so a clip has two views, which are equal when it is short.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from hicmae_cli.clips import Clip, read_prepared_clip
 from hicmae_cli.corpora.manifest import Sample
@@ -142,11 +143,12 @@ def evaluate(
             on_clip()
             continue
         for modality in modalities:
-            shown = [kept for clip in clips if (kept := restrict(clip, modality)) is not None]
+            distinct = {id(clip): restrict(clip, modality) for clip in clips}
+            shown = [kept for clip in clips if (kept := distinct[id(clip)]) is not None]
             if not shown:
                 failures[modality].append((sample.id, f"the clip has no {modality}"))
                 continue
-            views = probabilities(engine, shown)
+            views = _score_views(engine, shown)
             mean = views.mean(axis=0)
             results[modality].append(
                 SampleResult(
@@ -164,3 +166,10 @@ def evaluate(
         )
         for modality in modalities
     }
+
+
+def _score_views(engine: Engine, clips: Sequence[Clip]) -> NDArray[np.float64]:
+    """Probabilities of each view (V, C); a view that stands twice in the list is run once."""
+    distinct = {id(clip): clip for clip in clips}
+    rows = dict(zip(distinct, probabilities(engine, list(distinct.values())), strict=True))
+    return np.stack([rows[id(clip)] for clip in clips])

@@ -18,7 +18,7 @@ from hicmae_cli.models.authors import dims_of_shapes, to_our_names
 from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.weights.info import METADATA_KEY, WeightInfo
 
-_LISTED = 12  # tensors named in an error before it says "and N more"
+_LISTED = 40  # tensors named in an error before it says "and N more"
 
 
 def load_state(model: torch.nn.Module, state: Mapping[str, Tensor], source: Path) -> None:

@@ -33,6 +33,11 @@ def sine_cosine_table(num_tokens: int, width: int) -> Tensor:
     return table.float()[None]
 
 
+def rising_rates(last: float, depth: int) -> list[float]:
+    """Stochastic depth of each layer: from 0 to ``last``, linear in depth."""
+    return [last * layer / max(1, depth - 1) for layer in range(depth)]
+
+
 class Encoder(nn.Module):
     """Patch embedding, fixed positions and L pre-norm blocks over one modality.
 
@@ -48,7 +53,7 @@ class Encoder(nn.Module):
         super().__init__()
         self.patches = patches
         self.register_buffer("positions", sine_cosine_table(num_tokens, dims.width), persistent=False)
-        rates = torch.linspace(0, drop_path, dims.depth).tolist()  # rises linearly with depth
+        rates = rising_rates(drop_path, dims.depth)
         self.blocks = nn.ModuleList(Block(dims.width, dims.heads, rate) for rate in rates)
         self.norm = layer_norm(dims.width)
 
@@ -86,7 +91,7 @@ class FusionEncoder(nn.Module):
 
     def __init__(self, dims: ModelDims, drop_path: float = 0.0) -> None:
         super().__init__()
-        rates = torch.linspace(0, drop_path, dims.fusion_depth).tolist()
+        rates = rising_rates(drop_path, dims.fusion_depth)
 
         def stream() -> nn.ModuleList:
             return nn.ModuleList(CrossBlock(dims.width, dims.heads, rate) for rate in rates)

@@ -1,1 +1,1 @@
-""""""
+"""Results for people and programs: the console, JSON, CSV."""

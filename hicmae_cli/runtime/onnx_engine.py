@@ -41,8 +41,10 @@ class OnnxEngine:
             wanted = [_PROVIDERS[kind]]
         else:
             raise SettingsError(f"--device {device}: the ONNX engine runs on cpu or cuda; use auto to let it choose")
+        # Failures come back as exceptions, and we look at the providers ourselves: the log would only repeat both.
+        ort.set_default_logger_severity(4)
         options = ort.SessionOptions()
-        options.log_severity_level = 4  # failures come back as exceptions; warnings of probing are noise
+        options.log_severity_level = 4
         options.intra_op_num_threads = threads
         try:
             self._session = ort.InferenceSession(str(path), options, providers=_with_options(wanted, device))

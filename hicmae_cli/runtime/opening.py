@@ -9,7 +9,8 @@ import platformdirs
 
 from hicmae_cli.errors import MissingDependencyError, SettingsError, WeightsError
 from hicmae_cli.runtime.engine import Engine
-from hicmae_cli.weights.catalogue import ENGINE_SUFFIX, find_weight, sha256_of
+from hicmae_cli.weights.bundled import sha256_of
+from hicmae_cli.weights.catalogue import ENGINE_SUFFIX, find_weight
 
 ENGINES = ("auto", "onnx", "torch")
 

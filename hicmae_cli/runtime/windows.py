@@ -74,7 +74,7 @@ class WindowAssembler:
             yield self._window(start)
         for track in list(self._crops):
             held = self._crops[track]
-            held.pop(start, None)  # the next window starts later
+            held.pop(start - 1, None)  # no later window reaches back to it
             if not held:
                 del self._crops[track]
 

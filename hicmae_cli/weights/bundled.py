@@ -1,4 +1,4 @@
-"""Model files that come with the package: in `weights/` of a checkout, in `hicmae_cli/bundled/` of a wheel."""
+"""Model files that come with the package: `weights/` in a checkout, `hicmae_cli/bundled/` in a wheel."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def bundled_file(name: str, sha256: str | None = None) -> Path:
         raise WeightsError(f"{path}: the bundled model file is missing; install hicmae again")
     if sha256 is not None and sha256_of(path) != sha256:
         raise WeightsError(
-            f"{path}: is not the bundled model file (expected sha256 {sha256[:12]}…, got {sha256_of(path)[:12]}…); "
-            "install hicmae again"
+            f"{path}: is not the file that was bundled (expected sha256 {sha256[:12]}…, "
+            f"got {sha256_of(path)[:12]}…); install hicmae again"
         )
     return path
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import sys
@@ -12,7 +11,7 @@ import platformdirs
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from hicmae_cli.errors import WeightsError
-from hicmae_cli.weights.bundled import bundled_dir
+from hicmae_cli.weights.bundled import bundled_dir, bundled_file
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -102,7 +101,7 @@ def find_weight(name_or_path: str, suffix: str) -> Path | None:
     for entry in read_catalogue():
         if entry.name == name_or_path:
             file = next((f for f in entry.files if f.name.endswith(suffix)), None)
-            return _checked(bundled_dir() / file.name, file.sha256) if file else None
+            return bundled_file(file.name, file.sha256) if file else None
     if given.exists():
         raise WeightsError(f"{given}: expected a .safetensors or .onnx file; an authors' .pth needs `hicmae weights import`")
     if name_or_path in stored_names():
@@ -110,21 +109,3 @@ def find_weight(name_or_path: str, suffix: str) -> Path | None:
         return path if path.is_file() else None
     known = [entry.name for entry in read_catalogue()] + stored_names()
     raise WeightsError(f"no weight named {name_or_path!r}, and no such file; known are {', '.join(known)}")
-
-
-def sha256_of(path: Path) -> str:
-    """Hash of a file, read in pieces."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while piece := file.read(1 << 20):
-            digest.update(piece)
-    return digest.hexdigest()
-
-
-def _checked(path: Path, sha256: str) -> Path:
-    if not path.is_file():
-        raise WeightsError(f"{path}: the catalogue names this file, but it is not there; reinstall hicmae")
-    found = sha256_of(path)
-    if found != sha256:
-        raise WeightsError(f"{path}: sha256 is {found[:12]}…, the catalogue says {sha256[:12]}…; reinstall hicmae")
-    return path

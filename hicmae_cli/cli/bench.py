@@ -1,0 +1,65 @@
+"""``hicmae bench``: speed and memory of this machine and this install, as ratios."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hicmae_cli.cli.options import DEFAULT_WEIGHTS, WeightsOption
+
+
+def bench(
+    clip: Annotated[
+        Path | None, typer.Option(help="Video for the predict measure; by default the sample clip.")
+    ] = None,
+    weights: WeightsOption = DEFAULT_WEIGHTS,
+    memory: Annotated[
+        bool, typer.Option("--memory", help="Also predict 1 and 10 minutes of video and compare the memory.")
+    ] = False,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the results here.")] = None,
+) -> None:
+    """Measure speed (and memory) as ratios in one run; a ratio beyond its bound gives exit code 1.
+
+    [bold]Examples[/bold]
+
+        hicmae bench
+
+        hicmae bench --memory --json bench.json
+    """
+    import importlib.util
+
+    from rich.console import Console
+    from rich.table import Table
+
+    from hicmae_cli.evaluation import benchmark
+    from hicmae_cli.report.files import to_json, write_text
+    from hicmae_cli.runtime.opening import open_engine
+    from hicmae_cli.weights.bundled import sample_clip
+
+    console = Console()
+    video = clip or sample_clip()
+    measures = benchmark.measure_help()
+    with console.status("measuring: predict"):
+        measures.append(benchmark.measure_predict(open_engine(weights), video))
+    if importlib.util.find_spec("torch") is not None:
+        with console.status("measuring: forward"):
+            measures.append(benchmark.measure_forward())
+    else:
+        console.print("onnx-forward-tiny is left out: making a tiny model needs hicmae[train]", style="dim")
+    if memory:
+        with console.status("measuring: memory of 1 and of 10 minutes of video"):
+            measures.append(benchmark.measure_memory(video, weights))
+    document = benchmark.to_document(measures)
+    machine = document["machine"]
+    table = Table("measure", "value", "bound", "", "how", title=f"{machine['processor']}, {machine['cores']} cores")
+    for m in measures:
+        verdict = "[green]holds[/green]" if m.holds else "[red]missed[/red]"
+        sign = "≤" if m.at_most else "≥"
+        table.add_row(m.name, f"{m.value:.2f} {m.unit}", f"{sign} {m.bound:g}", verdict, m.detail)
+    console.print(table)
+    if json_file is not None:
+        write_text(json_file, to_json(document))
+    if not all(m.holds for m in measures):
+        raise typer.Exit(1)

@@ -1,0 +1,50 @@
+"""``hicmae export``: a weight in another format, proven equal."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hicmae_cli.cli.options import DEFAULT_WEIGHTS, WeightsOption, usage_error
+
+
+def export(
+    onnx: Annotated[bool, typer.Option("--onnx", help="Write ONNX (opset 18, any batch size).")] = False,
+    weights: WeightsOption = DEFAULT_WEIGHTS,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to; by default beside the weight.")
+    ] = None,
+) -> None:
+    """Export a weight and check it against torch; a difference over 1e-3 fails and writes nothing.
+
+    [bold]Example[/bold]
+
+        hicmae export --onnx --weights my-model --output my-model.onnx
+    """
+    if not onnx:
+        raise usage_error("say what to export to: --onnx")
+    if output is not None and output.suffix != ".onnx":
+        raise usage_error(f"--output {output}: expected a name that ends in .onnx")
+    from rich.console import Console
+
+    from hicmae_cli.cli.training_extra import require_training
+    from hicmae_cli.errors import WeightsError
+    from hicmae_cli.weights.catalogue import find_weight
+
+    source = find_weight(weights, ".safetensors")
+    if source is None:
+        raise WeightsError(f"{weights}: has no .safetensors file to export from")
+    require_training("export")
+    from hicmae_cli.models.export import TOLERANCE, export_onnx
+
+    console = Console()
+    with console.status("exporting and checking"):
+        report = export_onnx(source, output or source.with_suffix(".onnx"))
+    console.print(f"[green]wrote[/green] {report.path} ({report.size_bytes / 1e6:.1f} MB, opset {report.opset})")
+    console.print(
+        f"checked {report.checked_clips} seeded clips against torch: largest difference "
+        f"{report.max_logit_difference:.1e} in a logit, {report.max_probability_difference:.1e} in a probability "
+        f"(limit {TOLERANCE:.0e})"
+    )

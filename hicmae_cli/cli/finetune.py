@@ -1,0 +1,112 @@
+"""``hicmae finetune``: train a classifier on a dataset by a recipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hicmae_cli.cli.options import DEFAULT_PUPPETS, DataOption, DeviceOption, usage_error
+
+if TYPE_CHECKING:
+    from hicmae_cli.training.finetune import EpochReport
+
+
+def finetune(
+    dataset: Annotated[str | None, typer.Option(help="A dataset by name: puppets.")] = None,
+    manifest: Annotated[
+        Path | None, typer.Option(help="Or a CSV of prepared clips with a split column (train, validation).")
+    ] = None,
+    data: DataOption = DEFAULT_PUPPETS,
+    recipe: Annotated[str, typer.Option(help="A recipe that ships with hicmae, or a .toml file.")] = "puppets-nano",
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Folder of the run; one that was cut off goes on.")
+    ] = Path("runs/finetune"),
+    init: Annotated[
+        str | None, typer.Option(metavar="NAME|FILE", help="Start from this weight instead of from scratch.")
+    ] = None,
+    labels: Annotated[
+        str | None, typer.Option(metavar="a,b,…", help="Order of the outputs; by default the alphabet's.")
+    ] = None,
+    licence: Annotated[str, typer.Option(help="Licence to write into the weight.")] = "unknown",
+    epochs: Annotated[int | None, typer.Option(help="Override the recipe.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Override the recipe.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Override the recipe.")] = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Fine-tune a classifier; the best epoch by the validation split is kept as DIR/best.safetensors.
+
+    Runs on one or many devices (start it with `accelerate launch -m hicmae_cli.cli` for many). A run that was
+    cut off resumes exactly when the same command is given again.
+
+    [bold]Examples[/bold]
+
+        hicmae finetune --dataset puppets --output runs/puppets
+
+        hicmae finetune --manifest crema-d/fold1.csv --recipe my.toml --init my-pretrained.safetensors
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from hicmae_cli.cli.training_extra import require_training
+
+    if (manifest is None) == (dataset is None):
+        raise usage_error("give either --dataset NAME or --manifest FILE")
+    require_training("finetune")
+    from hicmae_cli.corpora.manifest import read_manifest
+    from hicmae_cli.errors import WeightsError
+    from hicmae_cli.training.finetune import Progress as Hooks
+    from hicmae_cli.training.finetune import finetune as train
+    from hicmae_cli.training.settings import load_settings
+    from hicmae_cli.weights.catalogue import find_weight
+
+    settings = load_settings(recipe, {"epochs": epochs, "batch_size": batch_size, "seed": seed})
+    if dataset is not None:
+        from hicmae_cli.cli.datasets import DATASET_LICENCES, dataset_manifest
+
+        manifest = dataset_manifest(dataset, data)
+        licence = DATASET_LICENCES.get(dataset, licence)
+    assert manifest is not None
+    samples = read_manifest(manifest)
+    given = tuple(labels.split(",")) if labels else tuple(sorted({sample.label for sample in samples}))
+    start = None
+    if init is not None:
+        start = find_weight(init, ".safetensors")
+        if start is None:
+            raise WeightsError(f"{init}: has no .safetensors file to start from")
+
+    console = Console()
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+        TextColumn("loss {task.fields[loss]:.3f}"),
+    )  # fmt: skip
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", total=None, loss=float("nan"))
+
+        def on_step(epoch: int, step: int, steps: int, loss: float) -> None:
+            text = f"epoch {epoch}/{settings.epochs}"
+            progress.update(task, description=text, completed=step, total=steps, loss=loss)
+
+        best = train(
+            output,
+            train=[sample for sample in samples if sample.split == "train"],
+            validation=[sample for sample in samples if sample.split == "validation"],
+            labels=given,
+            dataset=dataset or manifest.stem,
+            licence=licence,
+            settings=settings,
+            init=start,
+            device=device,
+            progress=Hooks(on_step, lambda report: console.print(_line(report), highlight=False)),
+        )
+    console.print(f"[green]best weight[/green] {best}")
+
+
+def _line(report: EpochReport) -> str:
+    text = f"epoch {report.epoch:3d}  loss {report.loss:.4f}  lr {report.learning_rate:.2e}  "
+    text += f"{report.clips_per_s:.1f} clips/s"
+    if report.validation_uar is not None:
+        text += f"  validation UAR {report.validation_uar:.4f}  WAR {report.validation_war:.4f}"
+        text += f"  best UAR {report.best_uar:.4f}"
+    return text

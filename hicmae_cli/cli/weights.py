@@ -1,0 +1,130 @@
+"""``hicmae weights``: what models there are, what they are, and how to take one in."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(no_args_is_help=True, help="List, show and import model weights.")
+
+
+@app.command("list")
+def list_weights() -> None:
+    """List the weights that can be used by name, offline.
+
+    [bold]Example[/bold]
+
+        hicmae weights list
+    """
+    from rich.console import Console
+    from rich.table import Table
+
+    from hicmae_cli.weights.catalogue import read_catalogue, stored_names, stored_path
+    from hicmae_cli.weights.reading import read_info
+
+    table = Table("name", "variant", "trained on", "labels", "files", "licence")
+    rows = [(e.name, e.licence, [Path(f.name).suffix for f in e.files]) for e in read_catalogue()]
+    for name in stored_names():
+        suffixes = [s for s in (".safetensors", ".onnx") if stored_path(name, s).is_file()]
+        rows.append((name, "", suffixes))
+    for name, _, suffixes in rows:
+        info = read_info(name)
+        table.add_row(name, info.variant, info.dataset, ", ".join(info.labels), " ".join(suffixes), info.licence)
+    Console().print(table)
+
+
+@app.command()
+def show(
+    weight: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A name from the list, or a weight file.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the metadata as one JSON document.")] = False,
+) -> None:
+    """Show what a weight says of itself: labels, data, licence, scores, and its card.
+
+    [bold]Example[/bold]
+
+        hicmae weights show puppets-nano
+    """
+    from rich.console import Console
+    from rich.markdown import Markdown
+    from rich.table import Table
+
+    from hicmae_cli.report.console import demo_notice
+    from hicmae_cli.weights.reading import read_card, read_info
+
+    info = read_info(weight)
+    if as_json:
+        typer.echo(info.model_dump_json(indent=2))
+        return
+    console = Console()
+    if notice := demo_notice(weight, info):
+        console.print(notice, style="yellow", highlight=False)
+    table = Table("field", "value", show_header=False, box=None)
+    for field, value in info.model_dump(mode="json").items():
+        if field != "metrics":
+            table.add_row(field, ", ".join(value) if isinstance(value, list) else str(value))
+    for name, scores in info.metrics.items():
+        table.add_row(f"metrics: {name}", ", ".join(f"{k} {v:.4g}" for k, v in scores.items()))
+    console.print(table)
+    if card := read_card(weight):
+        console.print(Markdown(card))
+
+
+@app.command("import")
+def import_weights(
+    file: Annotated[Path, typer.Argument(help="An authors' fine-tuned checkpoint (.pth).")],
+    name: Annotated[str, typer.Option(help="Name to use it by from now on.")],
+    labels: Annotated[str, typer.Option(metavar="a,b,…", help="Class names in the order of the model's outputs.")],
+    dataset: Annotated[str, typer.Option(help="What it was trained on.")] = "unknown",
+    sampling_rate: Annotated[int, typer.Option(help="Every n-th frame at 25 frames/s; the paper's is 4.")] = 4,
+    heads: Annotated[int | None, typer.Option(help="Attention heads, where they are not width / 64.")] = None,
+    licence: Annotated[str, typer.Option(help="What the weight may be used under.")] = "unknown",
+    source: Annotated[str | None, typer.Option(help="Where it came from; by default the file's name.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a weight of the same name.")] = False,
+) -> None:
+    """Take in an authors' checkpoint without running any code it carries.
+
+    [bold]Example[/bold]
+
+        hicmae weights import checkpoint-best.pth --name crema-d-base --labels ANG,DIS,FEA,HAP,NEU,SAD
+    """
+    from rich.console import Console
+
+    from hicmae_cli.cli.training_extra import require_training
+    from hicmae_cli.errors import WeightsError
+    from hicmae_cli.weights.catalogue import read_catalogue, stored_path
+
+    target = stored_path(name, ".safetensors")
+    if name in {entry.name for entry in read_catalogue()}:
+        raise WeightsError(f"{name}: is the name of a weight that ships with hicmae; choose another")
+    if target.exists() and not force:
+        raise WeightsError(f"{name}: there is a weight of this name; choose another or pass --force")
+    if not file.is_file():
+        raise WeightsError(f"{file}: no such file")
+    require_training("weights import")
+    from pydantic import ValidationError
+
+    from hicmae_cli.models.checkpoint import read_authors_classifier, save_classifier
+    from hicmae_cli.models.config import variant_of
+    from hicmae_cli.weights.info import WeightInfo
+
+    names = tuple(label.strip() for label in labels.split(","))
+    model = read_authors_classifier(file, heads)
+    if len(names) != model.head.out_features:
+        raise WeightsError(f"--labels: got {len(names)} names, but the model has {model.head.out_features} outputs")
+    try:
+        info = WeightInfo(
+            variant=variant_of(model.dims), dims=model.dims.to_dict(), labels=names, dataset=dataset,
+            sampling_rate=sampling_rate, front_end="openface-similarity/160", licence=licence,
+            source=source or f"imported from {file.name}",
+        )  # fmt: skip
+    except ValidationError as error:
+        raise WeightsError("; ".join(fault["msg"] for fault in error.errors())) from error
+    save_classifier(target, model, info)
+    stored_path(name, ".onnx").unlink(missing_ok=True)  # an export of the weight that was replaced
+    count = sum(parameter.numel() for parameter in model.parameters())
+    Console().print(
+        f"[green]imported[/green] {name}: {info.variant}, {count / 1e6:.1f} M parameters in {len(model.state_dict())} "
+        f"tensors, all of them matched; labels {', '.join(info.labels)}"
+    )

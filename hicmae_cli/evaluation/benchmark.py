@@ -1,0 +1,220 @@
+"""Speed and memory as ratios within one run, so that they mean the same on any machine.
+
+Timed things alternate, and medians are compared: what disturbs one disturbs the other.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hicmae_cli import __version__
+from hicmae_cli.errors import HicmaeError
+from hicmae_cli.media import probe, read_audio, read_frames, write_video
+from hicmae_cli.models.config import (
+    AUDIO_BINS,
+    AUDIO_FRAMES,
+    AUDIO_TOKENS,
+    MLP_RATIO,
+    PATCH_PX,
+    TUBELET_FRAMES,
+    VARIANTS,
+    VIDEO_FRAMES,
+    VIDEO_SIZE_PX,
+    VIDEO_TOKENS,
+    ModelDims,
+)
+from hicmae_cli.runtime.engine import Engine
+from hicmae_cli.runtime.predictor import Predictor
+
+SCHEMA = "hicmae.bench/1"
+_HEAVY = ("torch", "cv2", "mediapipe")
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One result with the bound it is held to; ``at_most`` says on which side of it is good."""
+
+    name: str
+    value: float
+    unit: str
+    bound: float
+    at_most: bool
+    detail: str
+
+    @property
+    def holds(self) -> bool:
+        """Whether the value is on the good side of its bound."""
+        return self.value <= self.bound if self.at_most else self.value >= self.bound
+
+    def to_dict(self) -> dict[str, Any]:
+        """As in the JSON document."""
+        return {**asdict(self), "holds": self.holds}
+
+
+def to_document(measures: list[Measure]) -> dict[str, Any]:
+    """The document ``hicmae bench --json`` writes."""
+    machine = {"processor": _processor(), "cores": os.cpu_count(), "python": platform.python_version()}
+    return {
+        "schema": SCHEMA, "version": __version__, "machine": machine,
+        "measures": [measure.to_dict() for measure in measures],
+    }  # fmt: skip
+
+
+def multiply_adds(dims: ModelDims) -> int:
+    """Multiply-adds of one clip through the classifier: linear layers and attention products."""
+    width = dims.width
+    per_token = (4 + 2 * MLP_RATIO) * width * width  # query, key, value, projection; MLP in and out
+    video, audio = VIDEO_TOKENS, AUDIO_TOKENS
+    blocks = sum(n * per_token + 2 * n * n * width for n in (video, audio))
+    cross = 2 * (video + audio) * 2 * width * width + 2 * 2 * video * audio * width  # both directions
+    patches = video * 3 * TUBELET_FRAMES * PATCH_PX**2 * width + audio * PATCH_PX**2 * width
+    return dims.depth * blocks + dims.fusion_depth * (blocks + cross) + patches
+
+
+def measure_forward(rounds: int = 9) -> Measure:
+    """ONNX Runtime forward of tiny over one matrix product of as many multiply-adds.
+
+    Raises:
+        MissingDependencyError: without torch, which makes the (random) tiny model.
+    """
+    from hicmae_cli.models.checkpoint import save_classifier
+    from hicmae_cli.models.classifier import Classifier
+    from hicmae_cli.models.export import export_onnx
+    from hicmae_cli.runtime.onnx_engine import OnnxEngine
+    from hicmae_cli.weights.info import WeightInfo
+
+    dims = VARIANTS["tiny"]
+    info = WeightInfo(
+        variant="tiny", dims=dims.to_dict(), labels=("a", "b"), dataset="none", sampling_rate=4, front_end="none",
+        licence="MIT", source="random numbers for a benchmark",
+    )  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "tiny.safetensors"
+        save_classifier(source, Classifier(dims, 2), info)
+        export_onnx(source, source.with_suffix(".onnx"))
+        engine = OnnxEngine(source.with_suffix(".onnx"), "cpu")
+    rng = np.random.default_rng(0)
+    video = rng.standard_normal((1, 3, VIDEO_FRAMES, VIDEO_SIZE_PX, VIDEO_SIZE_PX), np.float32)
+    audio = rng.standard_normal((1, 1, AUDIO_FRAMES, AUDIO_BINS), np.float32)
+    macs = multiply_adds(dims)
+    side = round(macs ** (1 / 3))
+    left, right = (rng.standard_normal((side, side), np.float32) for _ in range(2))
+    forward, product = _alternate(lambda: engine.logits(video, audio), lambda: left @ right, rounds)
+    detail = (
+        f"forward {forward * 1e3:.0f} ms; {side} x {side} float32 product {product * 1e3:.0f} ms "
+        f"({macs / 1e9:.1f} G multiply-adds each); medians of {rounds}"
+    )
+    return Measure("onnx-forward-tiny / matrix product", forward / product, "x", 1.35, True, detail)
+
+
+def measure_predict(engine: Engine, clip: Path, rounds: int = 3) -> Measure:
+    """Seconds of video judged in a second, with the models loaded."""
+    predictor = Predictor(engine)
+    duration_s = probe(clip).duration_s
+    times = []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        result = predictor.predict(clip)
+        times.append(time.perf_counter() - started)
+        if result.failed:
+            raise HicmaeError(f"{clip}: {result.message}")
+    median = statistics.median(times)
+    detail = f"{duration_s:.1f} s of video, {len(result.tracks)} tracks, in {median:.2f} s; median of {rounds}"
+    return Measure(f"predict-{engine.info.variant} / real time", duration_s / median, "x", 1.5, False, detail)
+
+
+def measure_help(rounds: int = 5) -> list[Measure]:
+    """Time of ``hicmae --help`` in a fresh process, and the heavy packages it imports."""
+    command = [sys.executable, "-c", "from hicmae_cli.cli import main; main(['--help'])"]
+    times = []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603 (our own interpreter)
+        times.append(time.perf_counter() - started)
+    code = f"import sys, hicmae_cli.cli; print([m for m in {_HEAVY!r} if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)  # noqa: S603
+    heavy = json.loads(found.stdout.replace("'", '"'))
+    median = statistics.median(times)
+    return [
+        Measure("hicmae --help", median, "s", 0.4, True, f"fresh process; median of {rounds}"),
+        Measure("heavy imports of --help", len(heavy), "packages", 0, True, ", ".join(heavy) or "none of " + ", ".join(_HEAVY)),
+    ]
+
+
+def measure_memory(clip: Path, weights: str) -> Measure:
+    """Peak resident memory of predicting 10 minutes, over that of predicting 1 minute; both in fresh processes."""
+    with tempfile.TemporaryDirectory() as folder:
+        peaks = []
+        for minutes in (1, 10):
+            video = Path(folder) / f"{minutes}.mp4"
+            _repeat(clip, video, 60.0 * minutes)
+            peaks.append(_peak_mb(video, weights))
+    detail = f"1 minute {peaks[0]:.0f} MB, 10 minutes {peaks[1]:.0f} MB, peak resident"
+    return Measure("memory of 10 min - 1 min", peaks[1] - peaks[0], "MB", 50, True, detail)
+
+
+def _repeat(clip: Path, target: Path, duration_s: float) -> None:
+    """A long video made of a short one."""
+    frames = [frame.rgb for frame in read_frames(clip)]
+    info = probe(clip)
+    assert info.fps is not None
+    total = round(duration_s * float(info.fps))
+    sound = np.resize(read_audio(clip), round(duration_s * 16000)) if info.has_audio else None
+
+    def endless() -> Iterator[NDArray[np.uint8]]:
+        for index in range(total):
+            yield frames[index % len(frames)]
+
+    write_video(target, endless(), info.fps, sound, video_codec="libx264", audio_codec="aac")
+
+
+def _peak_mb(video: Path, weights: str) -> float:
+    """Peak resident memory of a process that predicts a file, as the system counted it."""
+    code = (
+        "import resource, sys; from hicmae_cli.cli import main\n"
+        "try: main(['predict', sys.argv[1], '--weights', sys.argv[2], '--json', '--quiet'])\n"
+        "except SystemExit as end: sys.stderr.write('code %s peak %d\\n' % "
+        "(end.code, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))"
+    )
+    done = subprocess.run(  # noqa: S603 (our own interpreter)
+        [sys.executable, "-c", code, str(video), weights], check=True, capture_output=True, text=True
+    )
+    words = done.stderr.split()
+    if words[-4:-2] not in (["code", "0"], ["code", "None"]):
+        raise HicmaeError(f"predicting {video.name} failed: {done.stderr.strip()}")
+    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss: bytes on macOS, KiB on Linux
+    return int(words[-1]) * unit / 1e6
+
+
+def _alternate(first: Callable[[], object], second: Callable[[], object], rounds: int) -> tuple[float, float]:
+    """Median times in seconds of two things, run in turn after one warm-up each."""
+    times: tuple[list[float], list[float]] = ([], [])
+    for round_ in range(rounds + 1):
+        for run, kept in zip((first, second), times, strict=True):
+            started = time.perf_counter()
+            run()
+            if round_:
+                kept.append(time.perf_counter() - started)
+    return statistics.median(times[0]), statistics.median(times[1])
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
+        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

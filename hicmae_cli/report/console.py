@@ -1,0 +1,135 @@
+"""Predictions on a terminal: a table of people and a timeline of each."""
+
+from __future__ import annotations
+
+from rich.console import Console, Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from hicmae_cli.runtime.results import VOICE_TRACK, FileResult, Prediction, Track
+from hicmae_cli.weights.info import WeightInfo
+
+COLOURS = {
+    "anger": "red",
+    "disgust": "green",
+    "fear": "magenta",
+    "happiness": "yellow",
+    "neutral": "white",
+    "sadness": "blue",
+    "surprise": "cyan",
+    "contempt": "dark_orange",
+}
+_SPARE_COLOURS = ("deep_pink3", "turquoise2", "chartreuse3", "orchid", "sandy_brown", "slate_blue1")
+_BAR_CELLS = 10
+
+
+def label_colour(label: str, info: WeightInfo) -> str:
+    """One colour per label, the same in every table."""
+    return COLOURS.get(label, _SPARE_COLOURS[info.labels.index(label) % len(_SPARE_COLOURS)])
+
+
+def demo_notice(name: str, info: WeightInfo) -> str | None:
+    """The line that must go with a model that never saw a real person; None for others."""
+    if not info.is_demo:
+        return None
+    return f"{name} was trained on computer-drawn people and synthetic voices: a demonstration, no judge of real people."
+
+
+def licence_line(name: str, info: WeightInfo) -> str:
+    """What a weight may be used under."""
+    return f"weights {name} ({info.variant}, trained on {info.dataset}) · licence {info.licence}"
+
+
+def track_name(track: Track) -> str:
+    """How a track is called on the screen."""
+    return "voice" if track.id == VOICE_TRACK else f"person {track.id}"
+
+
+def print_prediction(console: Console, prediction: Prediction) -> None:
+    """Print every file, then what failed."""
+    for file in prediction.files:
+        if not file.failed:
+            console.print(render_file(file, prediction.info, console.width))
+    print_failures(console, prediction)
+
+
+def print_failures(console: Console, prediction: Prediction) -> None:
+    """One line per file about which nothing could be said."""
+    for file in prediction.failures:
+        text = file.message if str(file.path) in file.message else f"{file.path}: {file.message}"
+        console.print(Text.assemble(("failed ", "bold red"), text), soft_wrap=True)
+    if prediction.failures and len(prediction.files) > 1:
+        done = len(prediction.files) - len(prediction.failures)
+        console.print(f"{done} of {len(prediction.files)} files done, {len(prediction.failures)} failed")
+
+
+def render_file(file: FileResult, info: WeightInfo, width: int) -> RenderableType:
+    """Table of people, their timelines and the legend, in a frame titled by the file."""
+    main = file.main_track
+    assert main is not None
+    parts: list[RenderableType] = [_people(file, info), Text()]
+    parts += [_timeline(track, file, info, width - 6) for track in file.tracks]
+    parts += [_axis(file, width - 6), _legend(file, info)]
+    if file.message:
+        parts += [Text(f"note: {file.message}", style="dim")]
+    facts = [f"{file.duration_s:.1f} s"] if file.duration_s else []
+    facts += [f"{file.fps:.2f} frames/s"] if file.fps else []
+    facts += [main.modality.replace("av", "audio + video")]
+    title = Text.assemble((file.path.name, "bold"), "  ", (" · ".join(facts), "dim"))
+    return Panel(Group(*parts), title=title, title_align="left", border_style="dim")
+
+
+def _people(file: FileResult, info: WeightInfo) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name, justify in (("", "left"), ("emotion", "left"), ("", "left"), ("next", "left"), ("seen", "right")):
+        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    table.add_column("judged by", no_wrap=True)
+    main = file.main_track
+    for track in file.tracks:
+        ranked = sorted(track.scores.probabilities.items(), key=lambda item: -item[1])
+        (label, best), *rest = ranked
+        mark = " ◂" if track is main and len(file.tracks) > 1 else ""
+        cells = round(best * _BAR_CELLS)
+        table.add_row(
+            Text(track_name(track) + mark),
+            Text(label, style=f"bold {label_colour(label, info)}"),
+            Text.assemble(("█" * cells, label_colour(label, info)), ("░" * (_BAR_CELLS - cells), "dim"), f" {best:.0%}"),
+            Text(", ".join(f"{name} {p:.0%}" for name, p in rest[:1]), style="dim"),
+            "–" if track.id == VOICE_TRACK else f"{track.face_coverage:.0%}",
+            {"av": "face + voice", "video": "face", "audio": "voice"}[track.modality],
+        )
+    return table
+
+
+def _timeline(track: Track, file: FileResult, info: WeightInfo, width: int) -> Text:
+    """One row of blocks: at each moment the label of the windows around it, bright when sure."""
+    name = track_name(track).ljust(10)
+    duration_s = max(file.duration_s or 0.0, max(w.end_s for w in track.windows))
+    cells = max(10, width - len(name))
+    row = Text(name)
+    for cell in range(cells):
+        time_s = (cell + 0.5) / cells * duration_s
+        around = [w for w in track.windows if w.start_s <= time_s < w.end_s]
+        if not around:
+            row.append("·", style="dim")
+            continue
+        nearest = min(around, key=lambda w: abs((w.start_s + w.end_s) / 2 - time_s))
+        sure = max(nearest.scores.probabilities.values())
+        row.append("█" if sure >= 0.6 else "▓" if sure >= 0.4 else "▒", label_colour(nearest.scores.label, info))
+    return row
+
+
+def _axis(file: FileResult, width: int) -> Text:
+    duration_s = max(file.duration_s or 0.0, max(w.end_s for t in file.tracks for w in t.windows))
+    end = f"{duration_s:.1f} s"
+    return Text(" " * 10 + "0" + end.rjust(max(10, width - 10) - 1), style="dim")
+
+
+def _legend(file: FileResult, info: WeightInfo) -> Text:
+    shown = dict.fromkeys(w.scores.label for t in file.tracks for w in t.windows)
+    text = Text(" " * 10)
+    for label in shown:
+        text.append("█ ", label_colour(label, info))
+        text.append(f"{label}  ")
+    return text.append("(paler: less sure)", "dim")

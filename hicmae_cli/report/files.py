@@ -1,0 +1,50 @@
+"""Text files that appear whole or not at all."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from hicmae_cli.errors import HicmaeError
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write under a temporary name in the same folder, then move into place.
+
+    Raises:
+        HicmaeError: the folder cannot be written to.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            temporary.write_text(text, "utf-8")
+            temporary.replace(path)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise HicmaeError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def to_json(document: dict[str, Any]) -> str:
+    """A document as the commands print it: readable, full precision, no NaN."""
+    return json.dumps(document, indent=2, allow_nan=False) + "\n"
+
+
+def windows_csv(document: dict[str, Any]) -> str:
+    """A predict document as a flat table, one row per window of every track."""
+    labels = document["weights"]["labels"]
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["path", "track", "start_s", "end_s", "label", "face_coverage", "modality", *labels])
+    for file in document["files"]:
+        for track in file["tracks"]:
+            for w in track["windows"]:
+                scores = [round(w["probabilities"][label], 6) for label in labels]
+                row = [file["path"], track["id"], w["start_s"], w["end_s"], w["label"], w["face_coverage"]]
+                writer.writerow([*row, w["modality"], *scores])
+    return out.getvalue()

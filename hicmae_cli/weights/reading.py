@@ -1,0 +1,41 @@
+"""What a weight file says of itself, read without loading it and without torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from safetensors import SafetensorError, safe_open
+
+from hicmae_cli.errors import WeightsError
+from hicmae_cli.weights.bundled import bundled_dir
+from hicmae_cli.weights.catalogue import find_weight, read_catalogue
+from hicmae_cli.weights.info import WeightInfo
+
+
+def read_info(name_or_path: str) -> WeightInfo:
+    """Metadata of a weight by name or path.
+
+    Raises:
+        WeightsError: no such weight, or not readable.
+    """
+    path = find_weight(name_or_path, ".safetensors")
+    if path is not None:
+        try:
+            with safe_open(path, framework="np") as file:
+                return WeightInfo.from_metadata(file.metadata(), path)
+        except (SafetensorError, OSError) as error:
+            raise WeightsError(f"{path}: cannot be read as a safetensors file: {error}") from error
+    path = find_weight(name_or_path, ".onnx")
+    assert path is not None, "find_weight raises for unknown weights"
+    from hicmae_cli.runtime.onnx_engine import OnnxEngine
+
+    return OnnxEngine(path, "cpu").info
+
+
+def read_card(name: str) -> str | None:
+    """Model card of a bundled weight, as Markdown; None for others."""
+    entry = next((entry for entry in read_catalogue() if entry.name == name), None)
+    if entry is None or entry.card is None:
+        return None
+    card: Path = bundled_dir() / entry.card
+    return card.read_text("utf-8")

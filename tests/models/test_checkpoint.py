@@ -1,0 +1,132 @@
+"""Weight files: round trips, strictness, and hostile ones."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from hicmae_cli.errors import WeightsError
+from hicmae_cli.models.authors import to_our_names
+from hicmae_cli.models.checkpoint import load_classifier, read_authors_classifier, save_classifier
+from hicmae_cli.models.classifier import Classifier
+from hicmae_cli.models.config import ModelDims
+from hicmae_cli.weights.info import METADATA_KEY, WeightInfo
+from tests import reference
+
+TOY = reference.read_json("manifest.json")["finetune"]["toy"]
+
+
+def toy_state() -> dict[str, torch.Tensor]:
+    return {k: torch.from_numpy(v) for k, v in reference.state_dict(TOY["state_dict"]).items()}
+
+
+def info_of(dims: ModelDims, count: int) -> WeightInfo:
+    return WeightInfo(
+        variant="custom", dims=dims.to_dict(), labels=tuple(f"class {i}" for i in range(count)), dataset="none",
+        sampling_rate=4, front_end="none", licence="MIT", source="a test",
+    )  # fmt: skip
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    dims = ModelDims(width=32, heads=2, depth=2)
+    path = tmp_path / "w.safetensors"
+    save_classifier(path, Classifier(dims, 3), info_of(dims, 3))
+    return path
+
+
+def test_round_trip(saved: Path) -> None:
+    model, info = load_classifier(saved)
+    again = saved.with_name("again.safetensors")
+    save_classifier(again, model, info)
+    assert again.read_bytes() == saved.read_bytes()
+    assert not model.training
+    assert sorted(p.name for p in saved.parent.iterdir()) == ["again.safetensors", "w.safetensors"]
+
+
+@pytest.mark.parametrize("fault", ["missing", "misshapen"])
+def test_misfit_files_are_refused_with_a_list(saved: Path, fault: str) -> None:
+    with safe_open(saved, framework="pt") as file:
+        metadata = file.metadata()
+        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    if fault == "missing":
+        del state["head.bias"]
+        del state["video_encoder.patches.weight"]
+    else:
+        state["head.bias"] = torch.zeros(9)
+    save_file(state, saved, metadata)
+    with pytest.raises(WeightsError, match=f"{fault}.*head.bias") as caught:
+        load_classifier(saved)
+    assert fault == "misshapen" or "missing video_encoder.patches.weight" in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"garbage" * 100, b"\xff" * 64])
+def test_broken_files_are_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match=r"w\.safetensors"):
+        load_classifier(path)
+
+
+def test_metadata_that_lies_about_the_size_is_refused(saved: Path) -> None:
+    model, info = load_classifier(saved)
+    lying = info.model_copy(update={"dims": {**info.dims, "depth": 3}})
+    save_file(model.state_dict(), saved, {METADATA_KEY: lying.to_json()})
+    with pytest.raises(WeightsError, match="missing video_encoder.blocks.2"):
+        load_classifier(saved)
+
+
+def test_authors_checkpoints_are_taken_in(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint-best.pth"
+    torch.save({"model": toy_state(), "epoch": 3, "args": argparse.Namespace(lr=1e-3, model="x"), "scaler": {}}, path)
+    model = read_authors_classifier(path, heads=4)
+    assert model.dims == ModelDims(width=64, heads=4, depth=4)
+    for name, tensor in to_our_names(toy_state()).items():
+        assert torch.equal(model.state_dict()[name], tensor)
+
+
+class Intruder:
+    def __init__(self, marker: Path) -> None:
+        self.marker = marker
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, (f"touch {self.marker}",)
+
+
+def test_pickled_code_is_not_run(tmp_path: Path) -> None:
+    path, marker = tmp_path / "evil.pth", tmp_path / "pwned"
+    torch.save({"model": toy_state(), "args": Intruder(marker)}, path)
+    with pytest.raises(WeightsError, match="refused"):
+        read_authors_classifier(path)
+    assert not marker.exists()
+
+
+def test_other_classes_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.pth"
+    torch.save({"model": toy_state(), "args": torch.nn.Linear(1, 1)}, path)
+    with pytest.raises(WeightsError, match="refused"):
+        read_authors_classifier(path)
+
+
+@pytest.mark.parametrize("change", ["missing", "misshapen", "pretrained", "empty", "list"])
+def test_authors_checkpoints_that_do_not_fit_are_refused(tmp_path: Path, change: str) -> None:
+    state = toy_state()
+    if change == "missing":
+        del state["encoder.blocks.0.attn.q_bias"]
+    elif change == "misshapen":
+        state["fc_norm.weight"] = torch.zeros(7)
+    elif change == "pretrained":
+        del state["head.weight"], state["head.bias"]
+    elif change == "empty":
+        state = {}
+    path = tmp_path / "c.pth"
+    torch.save([1, 2] if change == "list" else {"model": state}, path)
+    with pytest.raises(WeightsError, match=r"c\.pth|not an authors"):
+        read_authors_classifier(path, heads=4)

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from hicmae_cli.errors import WeightsError
+from hicmae_cli.models import export
+from hicmae_cli.models.checkpoint import load_classifier, save_classifier
+from hicmae_cli.models.classifier import Classifier
+from hicmae_cli.models.config import ModelDims
+from hicmae_cli.runtime.onnx_engine import OnnxEngine
+from tests.models.test_checkpoint import info_of
+
+DIMS = ModelDims(width=32, heads=2, depth=2, fusion_depth=1)
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    source = tmp_path_factory.mktemp("export") / "w.safetensors"
+    model = Classifier(DIMS, 3)
+    for parameter in model.parameters():  # biases and norms start at 0 and 1, where mistakes hide
+        torch.nn.init.normal_(parameter, std=0.1)
+    save_classifier(source, model, info_of(DIMS, 3))
+    report = export.export_onnx(source, source.with_suffix(".onnx"))
+    assert report.opset >= 18
+    assert report.max_logit_difference < 1e-4
+    return report.path
+
+
+def test_any_batch_and_the_same_metadata(exported: Path) -> None:
+    model, info = load_classifier(exported.with_suffix(".safetensors"))
+    engine = OnnxEngine(exported, "cpu")
+    assert engine.info == info
+    rng = np.random.default_rng(1)
+    for batch in (1, 2, 5):
+        video = rng.standard_normal((batch, 3, 16, 160, 160), np.float32)
+        audio = rng.standard_normal((batch, 1, 256, 128), np.float32)
+        with torch.inference_mode():
+            expected = model(torch.from_numpy(video), torch.from_numpy(audio)).numpy()
+        np.testing.assert_allclose(engine.logits(video, audio), expected, atol=1e-4)
+
+
+def test_the_file_passes_the_checker_in_one_piece(exported: Path) -> None:
+    onnx.checker.check_model(str(exported), full_check=True)
+    assert sorted(p.suffix for p in exported.parent.iterdir()) == [".onnx", ".safetensors"]
+
+
+def test_a_wrong_graph_fails_the_export(exported: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    write = export._write_graph
+
+    def write_shifted(model: Classifier, path: Path) -> None:
+        torch.nn.init.constant_(model.head.bias, 0.0)
+        write(model, path)
+        torch.nn.init.constant_(model.head.bias, 2e-3)
+
+    monkeypatch.setattr(export, "_write_graph", write_shifted)
+    with pytest.raises(WeightsError, match="differs from torch"):
+        export.export_onnx(exported.with_suffix(".safetensors"), tmp_path / "bad.onnx")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hicmae_cli.errors import WeightsError
+from hicmae_cli.weights.info import METADATA_KEY, WeightInfo
+
+PATH = Path("w.safetensors")
+
+
+def fields(**changes: Any) -> dict[str, Any]:
+    good = {
+        "variant": "nano",
+        "dims": {"width": 128, "heads": 2, "depth": 6, "fusion_depth": 2},
+        "labels": ["ANG", "happy", "neutral"],
+        "dataset": "puppets",
+        "sampling_rate": 1,
+        "front_end": "hicmae.align/1",
+        "licence": "MIT",
+        "source": "a test",
+    }
+    return {**good, **changes}
+
+
+def test_round_trip_with_canonical_labels() -> None:
+    info = WeightInfo(**fields())
+    assert info.labels == ("anger", "happiness", "neutral")
+    assert WeightInfo.from_metadata({METADATA_KEY: info.to_json()}, PATH) == info
+    assert json.loads(info.to_json())["format"] == "hicmae.weight/1"
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"labels": ["anger", "ANG"]}, "labels"),
+        ({"labels": []}, "labels"),
+        ({"variant": "tiny"}, "variant"),
+        ({"dims": {"width": 128}}, "dims"),
+        ({"sampling_rate": 0}, "sampling_rate"),
+        ({"surprise": 1}, "surprise"),
+        ({"format": "other/1"}, "format"),
+    ],
+)
+def test_malformed_metadata_names_the_field(changes: dict[str, Any], named: str) -> None:
+    text = json.dumps(fields(**changes))
+    with pytest.raises(WeightsError, match=named):
+        WeightInfo.from_metadata({METADATA_KEY: text}, PATH)
+
+
+@pytest.mark.parametrize("metadata", [None, {}, {METADATA_KEY: "not json"}])
+def test_foreign_files_are_refused(metadata: dict[str, str] | None) -> None:
+    with pytest.raises(WeightsError, match=r"w\.safetensors"):
+        WeightInfo.from_metadata(metadata, PATH)
