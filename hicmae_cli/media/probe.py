@@ -27,7 +27,14 @@ from hicmae_cli.media.frames import (
     quarter_turns,
     to_rgb,
 )
-from hicmae_cli.media.source import audio_stream, decode_audio, decode_video, open_media, video_stream
+from hicmae_cli.media.source import (
+    audio_stream,
+    decode_audio,
+    decode_video,
+    open_media,
+    stores_presentation_times,
+    video_stream,
+)
 
 _REORDERING_PACKETS: Final = 32  # more than any codec holds back
 
@@ -96,8 +103,10 @@ def probe(path: Path | str) -> MediaInfo:
     with open_media(path) as container:
         video = video_stream(container) if picture is not None else None
         audio = audio_stream(container) if heard is not None else None
-        pictures = _Extent(frame_duration_s(video) if video is not None else Fraction(0))
-        sound = _Extent(Fraction(heard.samples, heard.sample_rate) if heard is not None else Fraction(0))
+        has_pts = stores_presentation_times(container)
+        pictures = _Extent(frame_duration_s(video) if video is not None else Fraction(0), has_pts)
+        block_s = Fraction(heard.samples, heard.sample_rate) if heard is not None else Fraction(0)
+        sound = _Extent(block_s, has_pts)
         extents = {s.index: e for s, e in ((video, pictures), (audio, sound)) if s is not None}
         for packet in _packets(container, [s for s in (video, audio) if s is not None]):
             extents[packet.stream.index].add(packet)
@@ -141,8 +150,9 @@ def probe(path: Path | str) -> MediaInfo:
 class _Extent:
     """Where a stream's packets begin and end on the container's clock, and how regular they are."""
 
-    def __init__(self, nominal_s: Fraction) -> None:
+    def __init__(self, nominal_s: Fraction, has_pts: bool) -> None:
         self.nominal_s = nominal_s
+        self._has_pts = has_pts
         self.first_s = self.last_s = self.end_s = Fraction(0)
         self._count = 0
         self._steps_s: tuple[Fraction, Fraction] | None = None  # shortest and longest
@@ -153,7 +163,7 @@ class _Extent:
     def add(self, packet: Packet[Stream]) -> None:
         if packet.is_discard or packet.time_base is None:
             return
-        ticks = packet.pts if packet.pts is not None else packet.dts
+        ticks = packet.pts if packet.pts is not None and self._has_pts else packet.dts
         time_s = self.end_s if ticks is None else ticks * packet.time_base + self._shift_s
         if ticks is not None and packet.dts is not None:  # the same repair as in `timed_pictures`
             decoded_s = packet.dts * packet.time_base + self._shift_s
@@ -197,9 +207,7 @@ class _Extent:
         self._count += 1
 
 
-def _packets(
-    container: InputContainer, streams: list[VideoStream | AudioStream]
-) -> Iterator[Packet[Stream]]:
+def _packets(container: InputContainer, streams: list[VideoStream | AudioStream]) -> Iterator[Packet[Stream]]:
     """Packets up to the end or to where the file is cut off."""
     packets = container.demux(streams)
     while True:

@@ -7,7 +7,8 @@ point at other files (playlists, concat scripts) or that draw text as video are 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import heapq
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -163,7 +164,12 @@ def decode_audio(container: InputContainer, stream: AudioStream) -> Iterator[Aud
 def _decode(
     container: InputContainer, stream: VideoStream | AudioStream
 ) -> Iterator[VideoFrame | AudioFrame]:
-    """Decode, stepping over damaged packets; the timestamps of the others keep them in place."""
+    """Decode, stepping over damaged packets; the timestamps of the others keep them in place.
+
+    A container that does not store when frames are shown (AVI) gives them in decoding order at its times of
+    decoding: the k-th frame shown gets the k-th time.
+    """
+    clock: list[int] | None = None if stores_presentation_times(container) else []
     packets = container.demux(stream)
     while True:
         try:
@@ -176,16 +182,27 @@ def _decode(
             frames = packet.decode()
         except (av.error.FFmpegError, ValueError):
             continue
-        for frame in frames:
-            if isinstance(frame, VideoFrame | AudioFrame):
-                yield frame
+        if clock is not None and packet.size and packet.dts is not None:
+            heapq.heappush(clock, packet.dts)
+        yield from _retimed(frames, clock)
     try:
         held = stream.codec_context.decode(None)
     except (av.error.FFmpegError, ValueError):
         return
-    for frame in held:
+    yield from _retimed(held, clock)
+
+
+def _retimed(frames: Sequence[object], clock: list[int] | None) -> Iterator[VideoFrame | AudioFrame]:
+    for frame in frames:
+        if isinstance(frame, VideoFrame) and clock is not None:
+            frame.pts = heapq.heappop(clock) if clock else None
         if isinstance(frame, VideoFrame | AudioFrame):
             yield frame
+
+
+def stores_presentation_times(container: InputContainer) -> bool:
+    """Whether packets' `pts` are read from the file; where they are not, `dts` is all there is."""
+    return container.format.name != "avi"
 
 
 def _refuse_to_open(url: str, flags: int, options: dict[str, str]) -> NoReturn:
