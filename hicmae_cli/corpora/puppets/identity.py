@@ -182,7 +182,7 @@ def _draw_look(
         lid_shade=float(rng.uniform(0.0, 0.35) + 0.4 * made_up * rng.random()),
         brow_width=float(rng.uniform(0.25, 0.75) if female else rng.uniform(0.4, 1.0)),
         brow_density=float(rng.uniform(0.55, 1.0)),
-        brow_lift=float(rng.normal(0.1 if female else -0.1, 0.4)),
+        brow_lift=float(rng.normal(-0.3 if female else 0.0, 0.4)),
         lashes=float(rng.uniform(0.4, 1.0) if female else rng.uniform(0.1, 0.6)),
         stubble=float(rng.uniform(0, 0.8) if not female else 0.0),
         beard=float(rng.uniform(0.5, 1.0) * bearded * (rng.random() < 0.7)),

@@ -103,11 +103,14 @@ def readback(num_clips: int = 64, seed: int = 0) -> ReadbackReport:
 def _add_random_actions(curves: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
     out = curves.copy()
     time = np.linspace(0, 1, len(curves))
-    for names in CHECKED_ACTIONS.values():
+    spared = str(rng.choice(["brow down", "inner brow up"]))  # antagonists: one face does not do both
+    for name, names in CHECKED_ACTIONS.items():
+        if name == spared:
+            continue
         amount = rng.uniform(0, 1) * (rng.random() < 0.75)
         wave = amount * np.clip(np.sin(np.pi * (time * rng.uniform(0.5, 1.5) + rng.uniform(0, 0.5))), 0, 1)
-        for name in names:
-            out[:, INDEX[name]] = np.maximum(out[:, INDEX[name]], wave)
+        for action in names:
+            out[:, INDEX[action]] = np.maximum(out[:, INDEX[action]], wave)
     return out
 
 

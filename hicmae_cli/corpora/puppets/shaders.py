@@ -84,7 +84,7 @@ void main() {
     vec3 to_eye = normalize(-place);
     vec3 p = rest + vec3(pattern_seed * 0.37, 0.0, 0.0);
     float alpha = 1.0;
-    vec3 base; float gloss = 0.3, hardness = 24.0, shade = mix(1.0, occlusion, 0.85), soft = 0.25;
+    vec3 base; float gloss = 0.3, hardness = 24.0, shade = mix(0.32, 1.0, occlusion), soft = 0.25;
     if (part == 1 || part == 2) {  // eyes: iris and pupil by the angle from the rest gaze
         vec3 d = normalize(rest - (part == 1 ? eye_left : eye_right));
         float angle = acos(clamp(d.z, -1.0, 1.0));
@@ -96,9 +96,9 @@ void main() {
         gloss = 1.6; hardness = 120.0; soft = 0.5;
         shade = mix(0.62, 0.95, smoothstep(0.012, -0.004, rest.y));  // the upper lid's shadow
     } else if (part == 3 || part == 4) {
-        base = linear(vec3(0.86, 0.82, 0.74)) * smoothstep(-0.012, 0.014, rest.z); gloss = 0.8; hardness = 60.0;
+        base = linear(vec3(0.86, 0.82, 0.74)) * smoothstep(-0.012, 0.014, rest.z); gloss = 0.8; hardness = 60.0; shade = 0.7;
     } else if (part == 5) {
-        base = linear(vec3(0.66, 0.33, 0.33)) * smoothstep(-0.03, 0.012, rest.z) * 0.8; gloss = 0.5;
+        base = linear(vec3(0.66, 0.33, 0.33)) * smoothstep(-0.03, 0.012, rest.z) * 0.8; gloss = 0.5; shade = 0.6;
     } else if (part == 6) {
         alpha = 0.55 * lashes * smoothstep(0.0, 0.6, noise(vec3(rest.x * 1400.0, 0.0, pattern_seed)));
         base = vec3(0.01); gloss = 0.0; shade = 1.0;
