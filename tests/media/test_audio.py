@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from hicmae_cli.errors import MediaError
-from hicmae_cli.media import SAMPLE_RATE_HZ, probe, read_audio, read_audio_blocks, write_video
+from hicmae_cli.media import SAMPLE_RATE_HZ, probe, read_audio, read_audio_blocks, read_frames, write_video
 from tests.media.make import click_times_s, clicks, make_sound, make_video, numbered_frames
 
 _CLICKS_S = [0.25, 0.8, 1.5]
@@ -80,24 +80,40 @@ def test_gaps_become_silence(tmp_path: Path) -> None:
     assert not samples[round(0.95 * 16_000) : round(1.25 * 16_000)].any()
 
 
-def test_overlaps_are_trimmed(tmp_path: Path) -> None:
-    # 0.3 s of sound is sent twice, the second time with timestamps that go back.
-    path = tmp_path / "a.mkv"
-    sound = clicks([0.25, 0.8], 1.0, 16_000)[0]
-    import av
+def _joined_recordings(folder: Path, second_start_s: float) -> Path:
+    """Two recordings of a second each, joined byte by byte as transport streams allow."""
+    parts = [
+        make_video(
+            folder / f"{index}.ts",
+            numbered_frames(25),
+            [Fraction(start_s) + Fraction(i, 25) for i in range(25)],
+            options={"bf": "0"},
+            audio=clicks([0.2, 0.9 if index == 0 else 0.5], 1.0, 48_000),
+            audio_start_s=start_s,
+            audio_codec="mp2",
+        )
+        for index, start_s in enumerate([10.0, second_start_s])
+    ]
+    path = folder / "joined.ts"
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    return path
 
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("pcm_s16le", rate=16_000, layout="mono")
-        for start in [*range(0, 8000, 800), *range(4000, 16_000, 800)]:
-            piece = np.round(sound[start : start + 800] * 32767).astype(np.int16)
-            frame = av.AudioFrame.from_ndarray(piece[None], format="s16", layout="mono")
-            frame.sample_rate, frame.pts, frame.time_base = 16_000, start, Fraction(1, 16_000)
-            for packet in stream.encode(frame):
-                packet.dts = None
-                container.mux(packet)
-    samples = read_audio(path)
-    assert click_times_s(samples) == pytest.approx([0.25, 0.8], abs=0.002)
-    assert len(samples) == pytest.approx(16_000, abs=20)
+
+def test_overlaps_are_trimmed(tmp_path: Path) -> None:
+    samples = read_audio(_joined_recordings(tmp_path, 10.75))
+    # The second recording's first quarter is heard already; its click at 10.95 s is, its one at 11.25 s is not.
+    assert click_times_s(samples) == pytest.approx([0.2, 0.9, 1.25], abs=0.03)
+    assert len(samples) / SAMPLE_RATE_HZ == pytest.approx(1.75, abs=0.06)
+
+
+@pytest.mark.parametrize("second_start_s", [2.0, 10.0 + 5000.0])
+def test_a_clock_that_jumps_goes_on(tmp_path: Path, second_start_s: float) -> None:
+    path = _joined_recordings(tmp_path, second_start_s)
+    assert click_times_s(read_audio(path)) == pytest.approx([0.2, 0.9, 1.2, 1.5], abs=0.08)
+    times_s = [frame.time_s for frame in read_frames(path)]
+    assert len(times_s) == 50
+    assert times_s == pytest.approx([i / 25 for i in range(50)], abs=0.05)
+    assert probe(path).video_duration_s == pytest.approx(2.0, abs=0.05)
 
 
 def test_jitter_below_tolerance_is_not_a_gap(tmp_path: Path) -> None:
