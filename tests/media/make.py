@@ -9,7 +9,9 @@ from pathlib import Path
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 
@@ -55,9 +57,12 @@ def make_video(
     """
     clock = Fraction(1, 90_000)
     with av.open(str(path), "w", format=container_format, options=container_options or {}) as container:
-        video = sound = None
+        video: VideoStream | None = None
+        sound: AudioStream | None = None
         if pictures:
-            video = container.add_stream(codec, rate=25, options=options or {})
+            added = container.add_stream(codec, rate=25, options=options or {})
+            assert isinstance(added, VideoStream)
+            video = added
             height, width = pictures[0].shape[:2]
             video.width, video.height, video.pix_fmt = width, height, pixel_format
             video.codec_context.thread_count = 1
@@ -67,7 +72,9 @@ def make_video(
             if rotation_deg:
                 video.set_display_rotation(rotation_deg)
         if audio is not None:
-            sound = container.add_stream(audio_codec, rate=audio_rate_hz, layout=audio_layout)
+            heard = container.add_stream(audio_codec, rate=audio_rate_hz, layout=audio_layout)
+            assert isinstance(heard, AudioStream)
+            sound = heard
         if video is not None:
             for picture, time_s in zip(pictures, times_s, strict=True):
                 frame = VideoFrame.from_ndarray(picture, format="rgb24").reformat(format=pixel_format)

@@ -101,7 +101,7 @@ def _joined_recordings(folder: Path, second_start_s: float) -> Path:
 
 def test_overlaps_are_trimmed(tmp_path: Path) -> None:
     samples = read_audio(_joined_recordings(tmp_path, 10.75))
-    # The second recording's first quarter is heard already; its click at 10.95 s is, its one at 11.25 s is not.
+    # What the second recording has before 11 s was heard already.
     assert click_times_s(samples) == pytest.approx([0.2, 0.9, 1.25], abs=0.03)
     assert len(samples) / SAMPLE_RATE_HZ == pytest.approx(1.75, abs=0.06)
 
@@ -117,7 +117,7 @@ def test_a_clock_that_jumps_goes_on(tmp_path: Path, second_start_s: float) -> No
 
 
 def test_jitter_below_tolerance_is_not_a_gap(tmp_path: Path) -> None:
-    # Matroska rounds timestamps to milliseconds: at 44.1 kHz no block starts exactly where the last one ended.
+    # Matroska rounds times to milliseconds: at 44.1 kHz no block starts just where the last one ended.
     tone = (0.4 * np.sin(np.arange(44_100) * 0.05)).astype(np.float32)
     path = make_sound(tmp_path / "a.mka", tone[None], 44_100, "mono", "pcm_f32le")
     samples = read_audio(path)

@@ -7,6 +7,7 @@ import socket
 import threading
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import av
@@ -32,7 +33,7 @@ def _refused(path: Path) -> str:
     return message
 
 
-def _clip(path: Path, seconds: int = 4, **options: str) -> Path:
+def _clip(path: Path, seconds: int = 4, options: dict[str, str] | None = None) -> Path:
     noise = np.random.default_rng(0).integers(0, 256, (25 * seconds, 48, 64, 3), np.uint8)
     return make_video(
         path,
@@ -123,7 +124,7 @@ def test_cover_picture_is_no_video(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
 def test_truncated_file_gives_what_is_there(tmp_path: Path, suffix: str, keep: float) -> None:
     options = {"movflags": "+frag_keyframe"} if suffix == ".mp4" else {}
-    path = _clip(tmp_path / f"a{suffix}", **options)
+    path = _clip(tmp_path / f"a{suffix}", options=options)
     whole = path.read_bytes()
     path.write_bytes(whole[: int(len(whole) * keep)])
     frames = list(read_frames(path))
@@ -150,7 +151,7 @@ def test_index_lost_with_the_end(tmp_path: Path) -> None:
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4"])
 @pytest.mark.parametrize("seed", range(4))
 def test_damage_in_the_middle_never_crashes(tmp_path: Path, suffix: str, seed: int) -> None:
-    path = _clip(tmp_path / f"a{suffix}", **({"movflags": "+faststart"} if suffix == ".mp4" else {}))
+    path = _clip(tmp_path / f"a{suffix}", options={"movflags": "+faststart"} if suffix == ".mp4" else {})
     data = bytearray(path.read_bytes())
     rng = np.random.default_rng(seed)
     for start in rng.integers(len(data) // 3, len(data) - 200, 8):
@@ -158,7 +159,7 @@ def test_damage_in_the_middle_never_crashes(tmp_path: Path, suffix: str, seed: i
     path.write_bytes(data)
     times_s = [f.time_s for f in read_frames(path)]
     assert len(times_s) > 10
-    assert all(a < b for a, b in zip(times_s, times_s[1:], strict=False))
+    assert all(a < b for a, b in pairwise(times_s))
     samples = read_audio(path)
     assert np.isfinite(samples).all()
     probe(path)
@@ -199,8 +200,9 @@ def test_nothing_else_is_opened(
     url = f"http://127.0.0.1:{port}/a.ts" if target == "remote" else secret.as_uri()
     path = tmp_path / name
     dash = (
-        f'<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"><Period><AdaptationSet mimeType="video/mp4">'
-        f'<Representation id="1" bandwidth="1"><BaseURL>{url}</BaseURL></Representation></AdaptationSet></Period></MPD>'
+        '<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"><Period><AdaptationSet mimeType="video/mp4">'
+        f'<Representation id="1" bandwidth="1"><BaseURL>{url}</BaseURL></Representation>'
+        "</AdaptationSet></Period></MPD>"
     )
     path.write_text(
         {
@@ -208,7 +210,7 @@ def test_nothing_else_is_opened(
             "dash": dash,
             "dash-xml": f'<?xml version="1.0"?>\n<!-- {"x" * 5000} -->\n{dash}',
             "concat": f"ffconcat version 1.0\nfile '{secret if target == 'local' else url}'\n",
-            "sdp": f"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio {port} RTP/AVP 0\n",
+            "sdp": f"v=0\no=- 0 0 IN IP4 127.0.0.1\ns=x\nc=IN IP4 127.0.0.1\nt=0 0\nm=audio {port} RTP/AVP 0",
         }[kind]
     )
     _refused(path)

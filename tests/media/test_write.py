@@ -49,7 +49,7 @@ def test_colours_survive(tmp_path: Path) -> None:
     pictures = [np.full((32, 32, 3), colour, np.uint8) for colour in colours]
     for codec in ("libx264", "mjpeg"):
         path = tmp_path / f"{codec}.mkv"
-        write_video(path, pictures, 25, video_codec=codec)  # type: ignore[arg-type]
+        write_video(path, pictures, 25, video_codec=codec)
         for frame, colour in zip(read_frames(path), colours, strict=True):
             assert frame.rgb[16, 16].astype(int) == pytest.approx(colour, abs=4), codec
 
