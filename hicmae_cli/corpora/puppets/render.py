@@ -5,6 +5,7 @@ Letters: T frames, V vertices, H height, W width.
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 
@@ -12,10 +13,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hicmae_cli.corpora.puppets import shaders
 from hicmae_cli.corpora.puppets.actions import INDEX, Curves
 from hicmae_cli.corpora.puppets.glasses import build_glasses
-from hicmae_cli.corpora.puppets.head import HAIR, LASHES, LEFT_EYE, RIGHT_EYE, load_head
+from hicmae_cli.corpora.puppets.head import (
+    HAIR, LASHES, LEFT_EYE, LOWER_TEETH, RIGHT_EYE, SKIN, TONGUE, UPPER_TEETH, load_head,
+)  # fmt: skip
 from hicmae_cli.corpora.puppets.identity import Identity
 from hicmae_cli.corpora.puppets.scene import Scene, draw_scene
 from hicmae_cli.errors import MissingDependencyError
@@ -23,7 +25,9 @@ from hicmae_cli.errors import MissingDependencyError
 FRAME_SIZE_PX = 224
 CLIP_DURATION_S = 2.56
 _PIVOT_M = (0.0, -0.11, -0.07)  # where the head turns on the neck
-_SCALP_DEPTH = {"bald": 0.0, "shaved": 1.0, "short": 2.0}
+_HAIR_KIND = {"bald": 0.0, "shaved": 1.0, "short": 2.0, "full": 3.0, "bun": 3.0, "bob": 4.0, "long": 4.0}
+_HAIR_END_M = {"full": -0.01, "bun": 0.0, "bob": -0.09, "long": -0.3}
+_SHADERS = Path(__file__).with_name("shaders")
 Video = NDArray[np.uint8]
 
 
@@ -50,29 +54,24 @@ class Renderer:
         self.size_px = size_px
         head = load_head()
         gl = self._gl
-        self._program = gl.program(vertex_shader=shaders.VERTEX, fragment_shader=shaders.FRAGMENT)
-        self._frame_program = gl.program(
-            vertex_shader=shaders.FRAME_VERTEX, fragment_shader=shaders.FRAME_FRAGMENT
-        )
-        self._backdrop_program = gl.program(
-            vertex_shader=shaders.BACKGROUND_VERTEX, fragment_shader=shaders.BACKGROUND_FRAGMENT
-        )
+        # skin; eyes, teeth and tongue; loose hair; lashes
+        self._programs = [self._compile("head", f"#define KIND {kind}\n") for kind in range(4)]
+        self._glasses_program = self._compile("glasses")
+        self._backdrop_program = self._compile("backdrop")
         extra = np.stack([head.occlusion, head.part], 1).astype(np.float32)
         fixed = np.concatenate([head.mean, head.masks[:, :4], extra], 1).astype(np.float32)
         self._moving = gl.buffer(reserve=len(head.mean) * 24, dynamic=True)
-        layout = [
-            (self._moving, "3f 3f", "in_position", "in_normal"),
-            (gl.buffer(fixed.tobytes()), "3f 4f 2f", "in_rest", "in_masks", "in_extra"),
-        ]
-        kind = head.part[head.triangles[:, 0]]
-
-        def array(chosen: NDArray[np.bool_]) -> Any:
-            return gl.vertex_array(
-                self._program, layout, index_buffer=gl.buffer(head.triangles[chosen].tobytes())
-            )
-
-        self._hair, self._lashes = array(kind == HAIR), array(kind == LASHES)
-        self._skin = array((kind != HAIR) & (kind != LASHES))
+        fixed_buffer = gl.buffer(fixed.tobytes())
+        parts = head.part[head.triangles[:, 0]]
+        inside = (LEFT_EYE, RIGHT_EYE, UPPER_TEETH, LOWER_TEETH, TONGUE)
+        self._arrays = []
+        for program, kinds in zip(self._programs, ((SKIN,), inside, (HAIR,), (LASHES,)), strict=True):
+            chosen = head.triangles[np.isin(parts, kinds)]
+            layout = [
+                _used(program, self._moving, "3f", "in_position", "3f", "in_normal"),
+                _used(program, fixed_buffer, "3f", "in_rest", "4f", "in_masks", "2f", "in_extra"),
+            ]
+            self._arrays.append(gl.vertex_array(program, layout, index_buffer=gl.buffer(chosen.tobytes())))
         corners = np.array([-1, -1, 1, -1, -1, 1, 1, 1], np.float32)
         self._backdrop = gl.vertex_array(
             self._backdrop_program, [(gl.buffer(corners.tobytes()), "2f", "in_corner")]
@@ -80,6 +79,11 @@ class Renderer:
         shape = (size_px, size_px)
         # no multisampling: on the software driver it costs three times as much as all the rest
         self._target = gl.framebuffer([gl.renderbuffer(shape, 3)], gl.depth_renderbuffer(shape))
+
+    def _compile(self, name: str, defines: str = "") -> Any:
+        sources = [(_SHADERS / f"{name}.{kind}").read_text() for kind in ("vert", "frag")]
+        vertex, fragment = (f"#version 330\n{defines}{source}" for source in sources)
+        return self._gl.program(vertex_shader=vertex, fragment_shader=fragment)
 
     def __enter__(self) -> Renderer:
         return self
@@ -132,26 +136,32 @@ class Renderer:
             thing.release()
         return _develop(frames, scene, rng)
 
+    def _set(self, name: str, value: Any) -> None:
+        """Set a uniform wherever it is used (a compiler drops what a program does not use)."""
+        for program in (*self._programs, self._glasses_program):
+            if name in program:
+                if isinstance(value, np.ndarray):
+                    program[name].write(value.astype(np.float32).tobytes())
+                else:
+                    program[name] = value
+
     def _set_identity(self, identity: Identity) -> None:
         for name, value in vars(identity.look).items():
-            if name in self._program:
-                self._program[name] = value
-        self._program["hair_kind"] = _SCALP_DEPTH.get(identity.hair_style, 3.0)
-        ends = {"full": -0.01, "bun": 0.0, "bob": -0.09, "long": -0.3}
-        self._program["hair_end"] = ends.get(identity.hair_style, 0.0) - 0.05 * identity.hair_length
+            self._set(name, value)
+        self._set("hair_kind", _HAIR_KIND[identity.hair_style])
+        self._set("hair_end", _HAIR_END_M.get(identity.hair_style, 0.0) - 0.05 * identity.hair_length)
+        self._set("tint", identity.glasses_colour)
         head = load_head()
         for name, part in (("eye_left", LEFT_EYE), ("eye_right", RIGHT_EYE)):
             low, high = head.mean[head.part == part].min(0), head.mean[head.part == part].max(0)
-            self._program[name] = tuple((low + high) / 2)
+            self._set(name, (low + high) / 2)
 
     def _set_scene(self, scene: Scene) -> None:
-        for program in (self._program, self._frame_program):
-            for name in ("light_to", "light_colour", "ambient_up", "ambient_down"):
-                if name in program:
-                    program[name].write(np.asarray(getattr(scene, name), np.float32).tobytes())
-            program["camera"].write(scene.camera.T.astype(np.float32).tobytes())
-            program["pivot"] = _PIVOT_M
-        self._program["roughness"] = scene.roughness
+        for name in ("light_to", "light_colour", "ambient_up", "ambient_down"):
+            self._set(name, getattr(scene, name))
+        self._set("camera", scene.camera.T)
+        self._set("pivot", _PIVOT_M)
+        self._set("roughness", scene.roughness)
 
     def _glasses(self, identity: Identity) -> tuple[Any, list[Any]]:
         mesh = build_glasses(identity)
@@ -160,9 +170,10 @@ class Renderer:
         vertices, triangles = mesh
         buffers = [self._gl.buffer(vertices.tobytes()), self._gl.buffer(triangles.tobytes())]
         array = self._gl.vertex_array(
-            self._frame_program, [(buffers[0], "3f 3f", "in_position", "in_normal")], index_buffer=buffers[1]
+            self._glasses_program,
+            [(buffers[0], "3f 3f", "in_position", "in_normal")],
+            index_buffer=buffers[1],
         )
-        self._frame_program["tint"] = identity.glasses_colour
         return array, [array, *buffers]
 
     def _draw_frame(
@@ -175,15 +186,14 @@ class Renderer:
         picture: Any,
         glasses: Any,
     ) -> None:
-        gl, program, head = self._gl, self._program, load_head()
+        gl, head = self._gl, load_head()
         place = _shape_hair(place, identity)
         moving = np.concatenate([place, head.normals(place)], 1, dtype=np.float32)
         self._moving.write(moving.tobytes())
-        for each in (program, self._frame_program):
-            each["view"].write(scene.views[t].T.astype(np.float32).tobytes())
-            each["head_turn"].write(scene.head_turns[t].T.astype(np.float32).tobytes())
-        program["body_turn"].write(scene.body_turns[t].T.astype(np.float32).tobytes())
-        program["crease"] = _creases(actions, identity.look.wrinkles)
+        self._set("view", scene.views[t].T)
+        self._set("head_turn", scene.head_turns[t].T)
+        self._set("body_turn", scene.body_turns[t].T)
+        self._set("crease", _creases(actions, identity.look.wrinkles))
         self._target.use()
         self._target.clear(depth=1.0)
         gl.disable(gl.DEPTH_TEST | gl.CULL_FACE)
@@ -191,16 +201,25 @@ class Renderer:
         self._backdrop_program["shift"] = tuple(scene.backdrop_shifts[t])
         self._backdrop.render(gl.TRIANGLE_STRIP)
         gl.enable(gl.DEPTH_TEST)
+        skin, inside, hair, lashes = self._arrays
         gl.enable(gl.CULL_FACE)
-        self._skin.render()
+        skin.render()
+        inside.render()
         gl.disable(gl.CULL_FACE)
-        if identity.hair_style in ("full", "bob", "long", "bun"):
-            self._hair.render()
+        if identity.hair_style in _HAIR_END_M:
+            hair.render()
         gl.enable(gl.BLEND)
-        self._lashes.render()
+        lashes.render()
         gl.disable(gl.BLEND)
         if glasses is not None:
             glasses.render()
+
+
+def _used(program: Any, buffer: Any, *formats_and_names: str) -> tuple[Any, ...]:
+    """A buffer's layout for a program: what the program does not use is skipped as padding."""
+    formats, names = formats_and_names[::2], formats_and_names[1::2]
+    layout = [f if n in program else f"{int(f[0]) * 4}x" for f, n in zip(formats, names, strict=True)]
+    return (buffer, " ".join(layout), *(n for n in names if n in program))
 
 
 def _shape_hair(place: NDArray[np.float32], identity: Identity) -> NDArray[np.float32]:

@@ -1,31 +1,12 @@
-"""The GLSL that paints a puppet. Patterns are computed at the *rest position* of a point, so they move with the skin."""
-
-VERTEX = """
-#version 330
-in vec3 in_position; in vec3 in_normal;          // this frame
-in vec3 in_rest; in vec4 in_masks; in vec2 in_extra;  // fixed: masks = lips, eyelids, ears, mouth inside
-uniform mat3 head_turn; uniform mat3 body_turn; uniform vec3 pivot; uniform mat4 camera; uniform mat4 view;
-out vec3 normal; out vec3 place; out vec3 rest; out vec4 masks; out float occlusion; flat out int part;
-void main() {
-    float with_head = smoothstep(-0.20, -0.10, in_rest.y);
-    mat3 turn = head_turn * with_head + body_turn * (1.0 - with_head);
-    vec3 world = turn * (in_position - pivot) + pivot;
-    normal = mat3(view) * (turn * in_normal);
-    vec4 seen = view * vec4(world, 1.0);
-    place = seen.xyz;
-    rest = in_rest; masks = in_masks; occlusion = in_extra.x; part = int(in_extra.y + 0.5);
-    gl_Position = camera * seen;
-}
-"""
-
-FRAGMENT = """
-#version 330
+// Paints a puppet. Patterns are computed at the *rest position* of a point, so that they move with the skin.
+// KIND: 0 skin, 1 eyes, teeth and tongue, 2 loose hair, 3 lashes. One program each: the software driver runs
+// every branch for every pixel.
 in vec3 normal; in vec3 place; in vec3 rest; in vec4 masks; in float occlusion; flat in int part;
 out vec4 colour;
 uniform vec3 skin, lips, eyes, hair, brows, cloth;  // sRGB
 uniform float blush, freckles, mottle, shine, wrinkles, under_eyes, lid_shade, brow_width, brow_density, brow_lift,
     lashes, stubble, beard, moustache, hairline, pattern_seed;
-uniform float hair_kind;      // 0 bald, 1 shaved, 2 short, 3 more (a cap of hair is drawn over it)
+uniform float hair_kind;      // 0 bald, 1 shaved, 2 short, 3 a cap of hair over it, 4 hanging hair
 uniform float fringe, frame_face;
 uniform float hair_end;       // y below which loose hair is cut
 uniform vec3 eye_left, eye_right;  // rest centres
@@ -85,6 +66,7 @@ void main() {
     vec3 p = rest + vec3(pattern_seed * 0.37, 0.0, 0.0);
     float alpha = 1.0;
     vec3 base; float gloss = 0.3, hardness = 24.0, shade = mix(0.32, 1.0, occlusion), soft = 0.25;
+#if KIND == 1
     if (part == 1 || part == 2) {  // eyes: iris and pupil by the angle from the rest gaze
         vec3 d = normalize(rest - (part == 1 ? eye_left : eye_right));
         float angle = acos(clamp(d.z, -1.0, 1.0));
@@ -97,21 +79,23 @@ void main() {
         shade = mix(0.62, 0.95, smoothstep(0.012, -0.004, rest.y));  // the upper lid's shadow
     } else if (part == 3 || part == 4) {
         base = linear(vec3(0.86, 0.82, 0.74)) * smoothstep(-0.012, 0.014, rest.z); gloss = 0.8; hardness = 60.0; shade = 0.7;
-    } else if (part == 5) {
+    } else {
         base = linear(vec3(0.66, 0.33, 0.33)) * smoothstep(-0.03, 0.012, rest.z) * 0.8; gloss = 0.5; shade = 0.6;
-    } else if (part == 6) {
+    }
+#elif KIND == 3
         alpha = 0.55 * lashes * smoothstep(0.0, 0.6, noise(vec3(rest.x * 1400.0, 0.0, pattern_seed)));
         base = vec3(0.01); gloss = 0.0; shade = 1.0;
-    } else if (part == 7) {
+#elif KIND == 2
         float strand = noise(vec3(rest.x * 420.0, rest.y * 18.0, rest.z * 420.0) + pattern_seed);
         float lock = noise(vec3(rest.x * 90.0, rest.y * 9.0, rest.z * 90.0) + pattern_seed);
         float around = atan(abs(rest.x), rest.z + 0.075);  // open in front, over the face
         float open_at = mix(0.066 - 0.03 * fringe, 0.05, smoothstep(0.3, 0.9, around));
         if (around < 1.30 - 0.35 * frame_face && rest.y < open_at + 0.012 * (lock - 0.5) + 0.008 * (strand - 0.5)) discard;
+        if (hair_kind < 3.5 && around < 1.7 && rest.y < 0.012 + 0.02 * (lock - 0.5)) discard;  // the ears are free
         if (rest.y < hair_end + 0.035 * (lock - 0.5) + 0.02 * (strand - 0.5)) discard;
         base = linear(hair) * (0.45 + 0.75 * strand) * (0.7 + 0.6 * lock);
         n = normalize(n + 0.35 * (vec3(strand, lock, strand) - 0.5)); gloss = 0.5 * shine; hardness = 14.0; shade = 1.0;
-    } else {
+#else
         float fine = noise(p * 900.0), mid = noise(p * 260.0), broad = noise(p * 60.0), large = noise(p * 22.0);
         base = linear(skin);
         base *= 1.0 + mottle * (0.14 * (fine - 0.5) + 0.22 * (mid - 0.5) + 0.25 * (broad - 0.5) + 0.25 * (large - 0.5));
@@ -133,7 +117,7 @@ void main() {
         float side = bell(length(vec2(abs(rest.x) - 0.055, rest.y - 0.002)), 0.010);
         lines += side * (0.3 * wrinkles + crease.z) * bell(fract((rest.y - (abs(rest.x) - 0.05) * 0.5 * sign(rest.y - 0.002)) * 260.0) - 0.5, 0.2);
         vec2 fold = vec2(abs(rest.x) - (0.017 + 0.45 * clamp(-rest.y - 0.042, 0.0, 0.035)), rest.y + 0.057);
-        lines += bell(fold.x, 0.0022) * bell(fold.y, 0.017) * (0.35 * wrinkles + crease.w) * step(0.0, rest.z);
+        lines += bell(fold.x, 0.0030) * bell(fold.y, 0.018) * (0.35 * wrinkles + crease.w) * step(0.0, rest.z);
         base *= 1.0 - 0.42 * clamp(lines, 0.0, 1.0);
         n = normalize(n + mottle * 0.10 * (vec3(fine, mid, noise(p * 500.0 + 3.0)) - 0.5));
         // hair that lies on the skin
@@ -155,8 +139,10 @@ void main() {
         float collar = -0.165 - 0.035 * bell(rest.x, 0.05) * step(-0.06, rest.z) + 0.02 * smoothstep(-0.04, -0.12, rest.z);
         if (rest.y < collar) {
             base = linear(cloth) * (0.8 + 0.3 * mid) * (rest.y > collar - 0.004 ? 0.6 : 1.0); gloss = 0.02; soft = 0.1;
-        } else soft = 0.35;
-    }
+        } else {
+            soft = 0.35;
+        }
+#endif
     vec3 light = mix(ambient_down, ambient_up, 0.5 + 0.5 * n.y) * shade;
     vec3 shiny = vec3(0.0);
     for (int i = 0; i < 3; i++) {
@@ -173,42 +159,3 @@ void main() {
     c = c / (1.0 + 0.25 * c);
     colour = vec4(pow(max(c, 0.0), vec3(1.0 / 2.2)), alpha);
 }
-"""
-
-BACKGROUND_VERTEX = """
-#version 330
-in vec2 in_corner; out vec2 at;
-uniform vec2 shift;
-void main() { at = in_corner * 0.45 + 0.5 + shift; gl_Position = vec4(in_corner, 0.9999, 1.0); }
-"""
-
-BACKGROUND_FRAGMENT = """
-#version 330
-in vec2 at; out vec4 colour; uniform sampler2D picture;
-void main() { colour = texture(picture, at); }
-"""
-
-FRAME_VERTEX = """
-#version 330
-in vec3 in_position; in vec3 in_normal;
-uniform mat3 head_turn; uniform vec3 pivot; uniform mat4 camera; uniform mat4 view;
-out vec3 normal; out vec3 place;
-void main() {
-    vec4 seen = view * vec4(head_turn * (in_position - pivot) + pivot, 1.0);
-    normal = mat3(view) * (head_turn * in_normal); place = seen.xyz; gl_Position = camera * seen;
-}
-"""
-
-FRAME_FRAGMENT = """
-#version 330
-in vec3 normal; in vec3 place; out vec4 colour;
-uniform vec3 tint; uniform vec3 light_to[3]; uniform vec3 light_colour[3]; uniform vec3 ambient_up;
-void main() {
-    vec3 n = normalize(normal), to_eye = normalize(-place); vec3 c = pow(tint, vec3(2.2)) * ambient_up;
-    for (int i = 0; i < 3; i++) {
-        c += pow(tint, vec3(2.2)) * light_colour[i] * max(dot(n, light_to[i]), 0.0);
-        c += 0.3 * light_colour[i] * pow(max(dot(n, normalize(light_to[i] + to_eye)), 0.0), 40.0);
-    }
-    colour = vec4(pow(c / (1.0 + 0.25 * c), vec3(1.0 / 2.2)), 1.0);
-}
-"""
