@@ -96,12 +96,12 @@ class MediaPipeDetector:
             self._reader.detect(blank)
 
     def detect(self, frame: Frame) -> list[Face]:
-        """The faces of the frame, largest first. Frames are to come in order of time."""
+        """The faces of the frame, largest first. Frames are to come in order; a step back is a new video."""
         if self._reader is None:
             raise ValueError("expected an open detector, got a closed one")
         height_px, width_px = frame.rgb.shape[:2]
         views = coarse_views(width_px, height_px)
-        if self._last_sweep_s is None or not 0 <= frame.time_s - self._last_sweep_s < _SWEEP_S:
+        if self._last_sweep_s is None or not 0 < frame.time_s - self._last_sweep_s < _SWEEP_S:
             self._last_sweep_s = frame.time_s
             views += fine_views(width_px, height_px)
         views += [around(box, 4.0, width_px, height_px) for box in self._small]

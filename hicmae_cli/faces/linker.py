@@ -85,7 +85,7 @@ class _Person:
 
     def similarity(self, look: _Look) -> float:
         """-1 to 1: correlation with the best remembered look, lowered where the skin's colour differs."""
-        structure = max(float(known.structure @ look.structure) for known in (self.latest, *self.looks))
+        structure = max(_correlation(known, look) for known in (self.latest, *self.looks))
         distance = float(np.linalg.norm(look.chroma - self.chroma)) / _CHROMA_SPREAD
         return structure * float(np.exp(-(distance**2)))
 
@@ -97,7 +97,7 @@ class _Person:
         )
 
     def remember(self, frame: Frame, shot: int, face: Face, look: _Look) -> None:
-        known = max((float(old.structure @ look.structure) for old in self.looks), default=-1.0)
+        known = max((_correlation(old, look) for old in self.looks), default=-1.0)
         if known < _NEW_LOOKS:
             if len(self.looks) == _MAX_LOOKS:
                 del self.looks[1]  # the first look stays: a slow change must not lose the person
@@ -201,6 +201,13 @@ def is_cut(before: NDArray[np.float32], after: NDArray[np.float32]) -> bool:
     first, second = before - before.mean(), after - after.mean()
     norm = float(np.linalg.norm(first) * np.linalg.norm(second))
     return norm < 1e-6 or float(np.vdot(first, second)) / norm < _CUT_CORRELATION
+
+
+def _correlation(first: _Look, second: _Look) -> float:
+    """How alike two faces are, -1 to 1; of a face without any contrast nothing can be told: 0.5."""
+    if not (first.structure.any() and second.structure.any()):
+        return _LIKELY_LOOKS
+    return float(first.structure @ second.structure)
 
 
 def _track(person: _Person) -> Track:

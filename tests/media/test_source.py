@@ -200,7 +200,8 @@ def test_nothing_else_is_opened(
     url = f"http://127.0.0.1:{port}/a.ts" if target == "remote" else secret.as_uri()
     path = tmp_path / name
     dash = (
-        '<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"><Period><AdaptationSet mimeType="video/mp4">'
+        '<MPD xmlns="urn:mpeg:dash:schema:mpd:2011" type="static"><Period>'
+        '<AdaptationSet mimeType="video/mp4">'
         f'<Representation id="1" bandwidth="1"><BaseURL>{url}</BaseURL></Representation>'
         "</AdaptationSet></Period></MPD>"
     )

@@ -1,0 +1,210 @@
+"""The real detector on the sample clip, which shows two people side by side."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from hicmae_cli.faces import FaceDetector, MediaPipeDetector, TrackLinker, align_face
+from hicmae_cli.media import Frame, read_frames, sample_frames, write_video
+from tests.media.make import make_video
+
+SAMPLE = Path(__file__).parents[2] / "docs/assets/speech_sample.mp4"
+STEP_S = 0.16
+
+
+@pytest.fixture(scope="module")
+def detector() -> Iterator[MediaPipeDetector]:
+    with MediaPipeDetector() as detector:
+        yield detector
+
+
+@pytest.fixture(scope="module")
+def pictures() -> list[Frame]:
+    return list(read_frames(SAMPLE))
+
+
+def _coverage(path: Path, detector: FaceDetector) -> dict[int, float]:
+    """Share of the sampled frames in which each id is seen."""
+    linker = TrackLinker()
+    count = 0
+    for frame in sample_frames(path, STEP_S):
+        linker.update(frame, detector.detect(frame))
+        count += 1
+    return {track.id: track.num_faces / count for track in linker.tracks}
+
+
+def test_sample_has_two_people_throughout(detector: MediaPipeDetector) -> None:
+    coverage = _coverage(SAMPLE, detector)
+    assert set(coverage) == {1, 2}
+    assert min(coverage.values()) >= 0.98
+
+
+def test_fifty_frames_a_second_change_nothing(
+    tmp_path: Path, detector: MediaPipeDetector, pictures: list[Frame]
+) -> None:
+    path = tmp_path / "a.mkv"
+    repeated = (pictures[min(int(i * 12 / 50), 104)].rgb for i in range(round(105 / 12 * 50)))
+    write_video(path, repeated, 50, crf=0, preset="ultrafast")
+    coverage = _coverage(path, detector)
+    assert set(coverage) == {1, 2}
+    assert min(coverage.values()) >= 0.98
+
+
+def test_variable_rate_changes_nothing(
+    tmp_path: Path, detector: MediaPipeDetector, pictures: list[Frame]
+) -> None:
+    path = tmp_path / "a.mkv"
+    rng = np.random.default_rng(0)
+    kept = [pictures[0], *(f for f in pictures[1:] if rng.random() < 0.6)]
+    write_video(path, kept, 12, crf=0, preset="ultrafast")
+    coverage = _coverage(path, detector)
+    assert set(coverage) == {1, 2}
+    assert min(coverage.values()) >= 0.98
+
+
+@pytest.mark.parametrize("rotation_deg", [90, 180])
+def test_rotation_by_metadata_changes_nothing(
+    tmp_path: Path, detector: MediaPipeDetector, pictures: list[Frame], rotation_deg: int
+) -> None:
+    stored = [np.ascontiguousarray(np.rot90(f.rgb, -rotation_deg // 90)) for f in pictures]
+    path = make_video(
+        tmp_path / "a.mp4",
+        stored,
+        [f.time_s for f in pictures],
+        rotation_deg=rotation_deg,
+        options={"crf": "1", "preset": "ultrafast"},
+    )
+    coverage = _coverage(path, detector)
+    assert set(coverage) == {1, 2}
+    assert min(coverage.values()) >= 0.98
+
+
+def test_landmarks_and_crops(detector: MediaPipeDetector, pictures: list[Frame]) -> None:
+    faces = detector.detect(pictures[50])
+    right, left = faces  # largest first: the speaker on the right
+    assert right.size_px > left.size_px
+    for face, box in ((left, (64, 45, 112, 110)), (right, (175, 25, 235, 95))):
+        assert box[0] < face.box_px[0] < face.box_px[2] < box[2]
+        assert box[1] < face.box_px[1] < face.box_px[3] < box[3]
+        assert face.blendshapes is None
+        crop = align_face(pictures[50].rgb, face.landmarks_px)
+        skin = crop[60:100, 40:120].reshape(-1, 3).mean(axis=0)
+        assert skin[0] > skin[1] > skin[2] - 10
+    # Right eye (as the picture sees it: left) above the mouth, which is above the chin.
+    ys = right.landmarks_px[[33, 13, 152], 1]
+    assert ys[0] < ys[1] < ys[2]
+
+
+def test_landmarks_do_not_depend_on_other_frames(pictures: list[Frame]) -> None:
+    with MediaPipeDetector() as fresh:
+        alone = fresh.detect(pictures[60])
+    with MediaPipeDetector() as used:
+        for frame in pictures[50:60]:
+            used.detect(frame)
+        after_others = used.detect(pictures[60])
+    for first, second in zip(alone, after_others, strict=True):
+        assert np.array_equal(first.landmarks_px, second.landmarks_px)
+
+
+@pytest.mark.parametrize("times", [1.5, 2.0, 3.0])
+def test_small_faces(detector: MediaPipeDetector, pictures: list[Frame], times: float) -> None:
+    """The same people in a picture several times as large: the smaller face has 41 px of 720, at last."""
+    height, width = int(240 * times), int(320 * times)
+    wide = np.full((height, width, 3), 90, np.uint8)
+    wide[height - 240 :, (width - 320) // 2 : (width - 320) // 2 + 320] = pictures[50].rgb
+    assert len(detector.detect(Frame(0.0, wide))) == 2
+
+
+def test_one_large_face(detector: MediaPipeDetector, pictures: list[Frame]) -> None:
+    face = detector.detect(pictures[50])[0]
+    x, y = (round(v) for v in face.centre_px)
+    close = pictures[50].rgb[max(0, y - 40) : y + 40, x - 40 : x + 40].repeat(6, 0).repeat(6, 1)
+    (found,) = detector.detect(Frame(0.0, np.ascontiguousarray(close)))
+    assert found.size_px > 200
+
+
+def test_number_of_faces_is_limited_to_the_largest(pictures: list[Frame]) -> None:
+    with MediaPipeDetector(num_faces=1) as detector:
+        (face,) = detector.detect(pictures[50])
+    assert face.centre_px[0] > 160
+    with pytest.raises(ValueError, match="num_faces"):
+        MediaPipeDetector(num_faces=0)
+
+
+def _faceless() -> dict[str, NDArray[np.uint8]]:
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[:360, :480]
+    coarse = rng.integers(0, 256, (12, 16, 3), np.uint8)
+    return {
+        "white noise": rng.integers(0, 256, (360, 480, 3), np.uint8),
+        "colour bars": np.repeat(np.repeat(rng.integers(0, 256, (1, 8, 3), np.uint8), 360, 0), 60, 1),
+        "blocks": coarse.repeat(30, 0).repeat(30, 1),
+        "gradient": np.stack([columns * 255 // 480, rows * 255 // 360, (rows + columns) % 256], -1).astype(
+            np.uint8
+        ),
+        "stripes": np.repeat((((columns // 7) % 2) * 255).astype(np.uint8)[..., None], 3, axis=2),
+        "black": np.zeros((360, 480, 3), np.uint8),
+        "flat skin": np.full((360, 480, 3), (205, 160, 135), np.uint8),
+    }
+
+
+@pytest.mark.parametrize("name", _faceless())
+def test_no_face_is_invented(detector: MediaPipeDetector, name: str) -> None:
+    picture = _faceless()[name]
+    for time_s in (0.0, 10.0):
+        assert detector.detect(Frame(time_s, picture)) == []
+
+
+def test_noise_video_has_no_faces(detector: MediaPipeDetector) -> None:
+    rng = np.random.default_rng(1)
+    found = sum(
+        len(detector.detect(Frame(100.0 + i * STEP_S, rng.integers(0, 256, (240, 320, 3), np.uint8))))
+        for i in range(40)
+    )
+    assert found == 0
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 500), (500, 2), (17, 33)])
+def test_tiny_pictures(detector: MediaPipeDetector, shape: tuple[int, int]) -> None:
+    assert detector.detect(Frame(0.0, np.zeros((*shape, 3), np.uint8))) == []
+
+
+def test_blendshapes(pictures: list[Frame]) -> None:
+    with MediaPipeDetector(blendshapes=True) as detector:
+        face = detector.detect(pictures[50])[0]
+    assert face.blendshapes is not None
+    assert {"jawOpen", "mouthSmileLeft", "browInnerUp"} <= set(face.blendshapes)
+    assert all(0 <= value <= 1 for value in face.blendshapes.values())
+
+
+def test_closing_twice_and_using_a_closed_one(pictures: list[Frame]) -> None:
+    detector = MediaPipeDetector()
+    detector.close()
+    detector.close()
+    with pytest.raises(ValueError, match="closed"):
+        detector.detect(pictures[0])
+
+
+def test_import_is_light_and_the_console_stays_clean() -> None:
+    code = f"""
+import sys
+import hicmae_cli.faces
+assert "mediapipe" not in sys.modules and "torch" not in sys.modules
+from hicmae_cli.faces import MediaPipeDetector
+from hicmae_cli.media import sample_frames
+with MediaPipeDetector() as detector:
+    print(sum(len(detector.detect(frame)) for frame in sample_frames({str(SAMPLE)!r}, 2.0)))
+print("still here", file=sys.stderr)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+    )
+    assert done.stdout == "10\n"
+    assert done.stderr == "still here\n"
