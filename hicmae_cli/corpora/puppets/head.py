@@ -1,7 +1,7 @@
 """The 3D head all puppets share: mesh, identity space and facial actions, from `head.npz`.
 
-Made by `scripts/distil_head.py` from CC0 assets (`head.LICENCE.md`). Metres; x to the subject's left, y up, z towards
-the viewer; the origin lies between the eyes.
+Made by `scripts/distil_head.py` from CC0 assets (`head.LICENCE.md`). Metres; x to the subject's left, y up,
+z towards the viewer; the origin lies between the eyes.
 
 Letters: V vertices, F triangles, K identity components, A attributes, T frames.
 """
@@ -22,10 +22,11 @@ SKIN, LEFT_EYE, RIGHT_EYE, UPPER_TEETH, LOWER_TEETH, TONGUE, LASHES, HAIR = rang
 
 Floats = NDArray[np.float32]
 
-# The Face Units' excursions, where real faces go farther; found by letting MediaPipe read one action at a time.
+# Where real faces go farther than the Face Units; found by letting MediaPipe read one action at a time.
 _STRENGTH = {
-    "browDown": 2.0, "browInnerUp": 1.9, "browOuterUp": 1.2, "eyeWide": 2.4, "mouthFrown": 1.8, "mouthStretch": 1.6,
-    "mouthPress": 1.7, "noseSneer": 1.5, "mouthUpperUp": 1.3, "mouthSmile": 1.35, "cheekSquint": 1.3,
+    "browDown": 2.0, "browInnerUp": 1.9, "browOuterUp": 1.2, "cheekSquint": 1.3, "eyeWide": 2.4,
+    "mouthFrown": 1.8, "mouthPress": 1.7, "mouthSmile": 1.35, "mouthStretch": 1.6, "mouthUpperUp": 1.3,
+    "noseSneer": 1.5,
 }  # fmt: skip
 
 
@@ -58,7 +59,7 @@ class HeadModel:
     def draw_latent(
         self, female: float, age: float, ancestry: NDArray[np.float64], rng: np.random.Generator
     ) -> Floats:
-        """Coordinates (K,) of a random face of that sex (0 male, 1 female), age (0.55 youth .. 1 old), ancestry (3,)."""
+        """Coordinates (K,) of a random face: female 0 or 1, age 0.55 youth .. 1 old, ancestry shares (3,)."""
         weight, muscle = rng.beta(2.5, 2.5), rng.beta(3, 3)
         attributes = np.array([female, age, *ancestry, weight, muscle])
         design = np.concatenate([[1.0], attributes, [female * age, age**2]])

@@ -13,7 +13,8 @@ from hicmae_cli.corpora.puppets.head import load_head
 Colour = tuple[float, float, float]  # sRGB 0..1
 
 _SKIN_TONES = np.array([
-    [0.94, 0.78, 0.69], [0.88, 0.69, 0.57], [0.78, 0.58, 0.44], [0.61, 0.43, 0.31], [0.43, 0.29, 0.21], [0.28, 0.19, 0.14],
+    [0.94, 0.78, 0.69], [0.88, 0.69, 0.57], [0.78, 0.58, 0.44], [0.61, 0.43, 0.31],
+    [0.43, 0.29, 0.21], [0.28, 0.19, 0.14],
 ])  # fmt: skip
 _HAIR_TONES = {
     "black": (0.06, 0.05, 0.05), "dark brown": (0.15, 0.09, 0.06), "brown": (0.29, 0.18, 0.11),
@@ -133,12 +134,12 @@ def _draw_look(
     names = list(_HAIR_TONES)
     grey = max(0.0, (age_years - 38) / 40)
     odds = np.array([
-        0.3 + 1.5 * (1 - european), 0.7, 0.8 * european + 0.1, 0.6 * light_hair, 0.7 * light_hair, 0.25 * light_hair,
-        grey, 0.5 * grey * (age_years > 55),
+        0.3 + 1.5 * (1 - european), 0.7, 0.8 * european + 0.1, 0.6 * light_hair, 0.7 * light_hair,
+        0.25 * light_hair, grey, 0.5 * grey * (age_years > 55),
     ])  # fmt: skip
     hair_name = str(rng.choice(names, p=odds / odds.sum()))
     hair = np.array(_HAIR_TONES[hair_name]) * np.exp(rng.normal(0, 0.15)) * (1 + rng.normal(0, 0.04, 3))
-    if rng.random() < 0.04:
+    if female and rng.random() < 0.06:
         hair = rng.uniform(0.05, 0.8, 3)  # dyed
     dark = np.array(_HAIR_TONES["dark brown"])
     brows = (

@@ -1,4 +1,4 @@
-"""Does a tracker that only knows real people believe the puppets? Draw, let MediaPipe read, compare with what was meant."""
+"""Does a tracker that only knows real people believe the puppets? Draw, let MediaPipe read, compare."""
 
 from __future__ import annotations
 

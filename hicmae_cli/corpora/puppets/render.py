@@ -16,7 +16,15 @@ from numpy.typing import NDArray
 from hicmae_cli.corpora.puppets.actions import INDEX, Curves
 from hicmae_cli.corpora.puppets.glasses import build_glasses
 from hicmae_cli.corpora.puppets.head import (
-    HAIR, LASHES, LEFT_EYE, LOWER_TEETH, RIGHT_EYE, SKIN, TONGUE, UPPER_TEETH, load_head,
+    HAIR,
+    LASHES,
+    LEFT_EYE,
+    LOWER_TEETH,
+    RIGHT_EYE,
+    SKIN,
+    TONGUE,
+    UPPER_TEETH,
+    load_head,
 )  # fmt: skip
 from hicmae_cli.corpora.puppets.identity import Identity
 from hicmae_cli.corpora.puppets.scene import Scene, draw_scene
@@ -46,10 +54,12 @@ class Renderer:
                 "drawing puppets needs moderngl: install it with `pip install hicmae[puppets]`"
             ) from e
         try:
-            self._gl: Any = moderngl.create_context(standalone=True, backend="egl", require=330)
+            open_context: Any = moderngl.create_context  # its type hints know no backend
+            self._gl: Any = open_context(standalone=True, backend="egl", require=330)
         except Exception as e:  # moderngl raises bare Exceptions
             raise MissingDependencyError(
-                f"drawing puppets needs OpenGL 3.3 through EGL ({e}): on Debian `apt install libegl1 libgl1-mesa-dri`"
+                f"drawing puppets needs OpenGL 3.3 through EGL ({e}): "
+                "on Debian `apt install libegl1 libgl1-mesa-dri`"
             ) from e
         self.size_px = size_px
         head = load_head()
@@ -102,7 +112,7 @@ class Renderer:
         identity: Identity,
         curves: Curves,
         rng: np.random.Generator,
-        times_s: NDArray[np.float64] | None = None,
+        times_s: NDArray[np.floating] | None = None,
     ) -> Video:
         """One clip of one person.
 
@@ -233,7 +243,7 @@ def _shape_hair(place: NDArray[np.float32], identity: Identity) -> NDArray[np.fl
 
 
 def _creases(actions: NDArray[np.float32], wrinkles: float) -> tuple[float, float, float, float]:
-    """How deep what the face does folds the skin: forehead, between the brows, beside the eyes, nose to mouth."""
+    """How deep the face's actions fold the skin: forehead, between brows, beside eyes, nose to mouth."""
 
     def most(*names: str) -> float:
         return float(max(actions[INDEX[n]] for n in names))

@@ -41,7 +41,7 @@ class Scene:
 
 
 def draw_scene(identity: Identity, times_s: Floats, rng: np.random.Generator, size_px: int) -> Scene:
-    """A random setting for one clip; the face (brow to chin and a little) fills 45 to 85% of the frame's height."""
+    """A random setting for one clip; the face, hairline to chin, fills 46 to 85% of the frame's height."""
     head = load_head()
     skin = head.part == SKIN
     front = skin & (np.abs(head.mean[:, 0]) < 0.012) & (head.mean[:, 2] > -0.02)
@@ -90,7 +90,7 @@ def draw_scene(identity: Identity, times_s: Floats, rng: np.random.Generator, si
         gamma=float(np.exp(rng.normal(0, 0.18))),
         cast=rng.uniform(0.9, 1.08) * (1 + rng.normal(0, 0.035, 3)),
         vignette=float(rng.uniform(0, 0.35) * (rng.random() < 0.6)),
-        grain=float(rng.exponential(0.012)),
+        grain=float(min(rng.exponential(0.01), 0.035)),
     )
 
 

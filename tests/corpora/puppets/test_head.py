@@ -12,7 +12,7 @@ def test_the_file_is_small_and_complete() -> None:
     assert head.actions.shape == (52, len(head.mean), 3)
     assert head.triangles.max() == len(head.mean) - 1 and head.triangles.min() == 0
     assert set(np.unique(head.part)) == set(range(8))
-    assert 0 <= head.occlusion.min() and head.occlusion.max() <= 1
+    assert head.occlusion.min() >= 0 and head.occlusion.max() <= 1
 
 
 def test_normals_point_outwards() -> None:
@@ -50,9 +50,8 @@ def test_faces_follow_their_attributes() -> None:
     ancestry = np.array([0.0, 0.0, 1.0])
 
     def mean_face(female: float, age: float) -> np.ndarray:
-        return np.mean(
-            [head.draw_latent(female, age, ancestry, np.random.default_rng(s)) for s in range(30)], axis=0
-        )
+        faces = [head.draw_latent(female, age, ancestry, np.random.default_rng(s)) for s in range(30)]
+        return np.asarray(np.mean(faces, axis=0))
 
     assert np.linalg.norm(mean_face(1, 0.7) - mean_face(0, 0.7)) > 1
     assert np.linalg.norm(mean_face(0, 1.0) - mean_face(0, 0.6)) > 1

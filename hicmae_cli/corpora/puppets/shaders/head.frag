@@ -90,7 +90,7 @@ void main() {
         float lock = noise(vec3(rest.x * 90.0, rest.y * 9.0, rest.z * 90.0) + pattern_seed);
         float around = atan(abs(rest.x), rest.z + 0.075);  // open in front, over the face
         float open_at = mix(0.066 - 0.03 * fringe, 0.05, smoothstep(0.3, 0.9, around));
-        if (around < 1.30 - 0.35 * frame_face && rest.y < open_at + 0.012 * (lock - 0.5) + 0.008 * (strand - 0.5)) discard;
+        if (around < 1.45 - 0.35 * frame_face && rest.y < open_at + 0.012 * (lock - 0.5) + 0.008 * (strand - 0.5)) discard;
         if (hair_kind < 3.5 && around < 1.7 && rest.y < 0.012 + 0.02 * (lock - 0.5)) discard;  // the ears are free
         if (rest.y < hair_end + 0.035 * (lock - 0.5) + 0.02 * (strand - 0.5)) discard;
         base = linear(hair) * (0.45 + 0.75 * strand) * (0.7 + 0.6 * lock);
