@@ -33,7 +33,9 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks; works after any command too.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show tracebacks; works after any command too.")
+    ] = False,
 ) -> None:
     """Options of every command; ``--debug`` is taken out of the arguments by ``main``."""
 

@@ -18,7 +18,9 @@ def bench(
     memory: Annotated[
         bool, typer.Option("--memory", help="Also predict 1 and 10 minutes of video and compare the memory.")
     ] = False,
-    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the results here.")] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the results here.")
+    ] = None,
 ) -> None:
     """Measure speed (and memory) as ratios in one run; a ratio beyond its bound gives exit code 1.
 
@@ -53,7 +55,9 @@ def bench(
             measures.append(benchmark.measure_memory(video, weights))
     document = benchmark.to_document(measures)
     machine = document["machine"]
-    table = Table("measure", "value", "bound", "", "how", title=f"{machine['processor']}, {machine['cores']} cores")
+    table = Table(
+        "measure", "value", "bound", "", "how", title=f"{machine['processor']}, {machine['cores']} cores"
+    )
     for m in measures:
         verdict = "[green]holds[/green]" if m.holds else "[red]missed[/red]"
         sign = "≤" if m.at_most else "≥"

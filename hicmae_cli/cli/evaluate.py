@@ -33,19 +33,23 @@ def evaluate(
     ] = None,
     dataset: Annotated[str | None, typer.Option(help="A dataset by name: puppets.")] = None,
     data: DataOption = DEFAULT_PUPPETS,
-    split: Annotated[str, typer.Option(help="Split of the manifest to score; 'all' takes every line.")] = "test",
+    split: Annotated[
+        str, typer.Option(help="Split of the manifest to score; 'all' takes every line.")
+    ] = "test",
     fold: Annotated[str | None, typer.Option(help="Only the lines of this fold.")] = None,
     weights: WeightsOption = DEFAULT_WEIGHTS,
     engine: EngineOption = "auto",
     device: DeviceOption = "auto",
     modality: Annotated[
-        str, typer.Option(help="av, video or audio; 'each' scores all three to show what every stream brings.")
+        str,
+        typer.Option(help="av, video or audio; 'each' scores all three to show what every stream brings."),
     ] = "av",
     sampling_rate: Annotated[
         int | None, typer.Option(help="Take every n-th frame; by default what the weight was trained with.")
     ] = None,
     json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write metrics, confusion and every clip here.")
+        Path | None,
+        typer.Option("--json", metavar="FILE", help="Write metrics, confusion and every clip here."),
     ] = None,
     quiet: QuietOption = False,
 ) -> None:
@@ -58,7 +62,7 @@ def evaluate(
         hicmae evaluate --manifest crema-d/fold1/test.csv --weights crema-d-base --json result.json
     """
     from rich.console import Console
-    from rich.progress import track
+    from rich.progress import Progress
 
     from hicmae_cli.corpora.manifest import read_manifest
     from hicmae_cli.errors import ManifestError
@@ -88,15 +92,21 @@ def evaluate(
         sample
         for sample in samples
         # A list without splits is scored whole: the authors' files hold one split each.
-        if (split == "all" or not sample.split or sample.split == split) and (fold is None or sample.fold == fold)
+        if (split == "all" or not sample.split or sample.split == split)
+        and (fold is None or sample.fold == fold)
     ]
     if not chosen:
         raise ManifestError(f"{manifest}: no clips in split {split!r}" + (f", fold {fold!r}" if fold else ""))
     modalities = MODALITIES if modality == "each" else (modality,)
-    bar = iter(track(chosen, "clips", console=err, transient=True, disable=quiet))
-    results = score(
-        chosen, opened, sampling_rate=sampling_rate, modalities=modalities, on_clip=lambda: next(bar, None) and None
-    )
+    with Progress(console=err, transient=True, disable=quiet) as progress:
+        task = progress.add_task("clips", total=len(chosen))
+        results = score(
+            chosen,
+            opened,
+            sampling_rate=sampling_rate,
+            modalities=modalities,
+            on_clip=lambda: progress.advance(task),
+        )
     first = results[modalities[0]]
     out.print(_scores(results))
     out.print(_confusion(first))
@@ -114,7 +124,9 @@ def evaluate(
 def _scores(results: dict[str, Evaluation]) -> Table:
     from rich.table import Table
 
-    table = Table("streams", "clips", "UAR", "WAR", "weighted F1", "macro F1", title="scores", title_justify="left")
+    table = Table(
+        "streams", "clips", "UAR", "WAR", "weighted F1", "macro F1", title="scores", title_justify="left"
+    )
     for name, result in results.items():
         m = result.metrics
         values = (m["uar"], m["war"], m["weighted_f1"], m["macro_f1"])
@@ -130,5 +142,5 @@ def _confusion(result: Evaluation) -> Table:
     table = Table("", *labels, "recall", title=title, title_justify="left")
     for label, row in zip(labels, result.confusion, strict=True):
         recall = result.recalls[label]
-        table.add_row(label, *map(str, row), "–" if recall is None else f"{recall:.2f}")
+        table.add_row(label, *map(str, row), "-" if recall is None else f"{recall:.2f}")
     return table

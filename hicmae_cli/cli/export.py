@@ -14,7 +14,8 @@ def export(
     onnx: Annotated[bool, typer.Option("--onnx", help="Write ONNX (opset 18, any batch size).")] = False,
     weights: WeightsOption = DEFAULT_WEIGHTS,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to; by default beside the weight.")
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Where to; by default beside the weight."),
     ] = None,
 ) -> None:
     """Export a weight and check it against torch; a difference over 1e-3 fails and writes nothing.
@@ -42,7 +43,9 @@ def export(
     console = Console()
     with console.status("exporting and checking"):
         report = export_onnx(source, output or source.with_suffix(".onnx"))
-    console.print(f"[green]wrote[/green] {report.path} ({report.size_bytes / 1e6:.1f} MB, opset {report.opset})")
+    console.print(
+        f"[green]wrote[/green] {report.path} ({report.size_bytes / 1e6:.1f} MB, opset {report.opset})"
+    )
     console.print(
         f"checked {report.checked_clips} seeded clips against torch: largest difference "
         f"{report.max_logit_difference:.1e} in a logit, {report.max_probability_difference:.1e} in a probability "

@@ -19,9 +19,14 @@ def finetune(
         Path | None, typer.Option(help="Or a CSV of prepared clips with a split column (train, validation).")
     ] = None,
     data: DataOption = DEFAULT_PUPPETS,
-    recipe: Annotated[str, typer.Option(help="A recipe that ships with hicmae, or a .toml file.")] = "puppets-nano",
+    recipe: Annotated[
+        str, typer.Option(help="A recipe that ships with hicmae, or a .toml file.")
+    ] = "puppets-nano",
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="DIR", help="Folder of the run; one that was cut off goes on.")
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="DIR", help="Folder of the run; one that was cut off goes on."
+        ),
     ] = Path("runs/finetune"),
     init: Annotated[
         str | None, typer.Option(metavar="NAME|FILE", help="Start from this weight instead of from scratch.")

@@ -8,12 +8,18 @@ from typing import Annotated
 import typer
 
 WeightsOption = Annotated[
-    str, typer.Option("--weights", "-w", metavar="NAME|FILE", help="A name from `hicmae weights list`, or a file.")
+    str,
+    typer.Option(
+        "--weights", "-w", metavar="NAME|FILE", help="A name from `hicmae weights list`, or a file."
+    ),
 ]
 EngineOption = Annotated[str, typer.Option("--engine", help="auto, onnx or torch.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
 DataOption = Annotated[
-    Path, typer.Option("--data", metavar="DIR", help="Where the dataset lies; puppets are drawn there when missing.")
+    Path,
+    typer.Option(
+        "--data", metavar="DIR", help="Where the dataset lies; puppets are drawn there when missing."
+    ),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")]
 

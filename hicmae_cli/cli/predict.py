@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hicmae_cli.cli.options import DEFAULT_WEIGHTS, DeviceOption, EngineOption, QuietOption, WeightsOption, usage_error
+from hicmae_cli.cli.options import (
+    DEFAULT_WEIGHTS,
+    DeviceOption,
+    EngineOption,
+    QuietOption,
+    WeightsOption,
+    usage_error,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress, TaskID
 
     from hicmae_cli.runtime.predictor import Predictor
     from hicmae_cli.runtime.results import FileResult
@@ -20,7 +29,8 @@ _FORMATS = ("json", "csv")
 
 def predict(
     inputs: Annotated[
-        list[str], typer.Argument(metavar="INPUT...", help="Files, folders or patterns such as 'clips/*.mp4'.")
+        list[str],
+        typer.Argument(metavar="INPUT...", help="Files, folders or patterns such as 'clips/*.mp4'."),
     ],
     weights: WeightsOption = DEFAULT_WEIGHTS,
     engine: EngineOption = "auto",
@@ -35,7 +45,9 @@ def predict(
         Path | None, typer.Option("--output", "-o", metavar="DIR", help="Also write the results here.")
     ] = None,
     formats: Annotated[str, typer.Option("--format", help="With --output: json, csv, or both.")] = "json,csv",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document and nothing else.")
+    ] = False,
     quiet: QuietOption = False,
 ) -> None:
     """Tell what emotion a video or a sound shows: per person, over time.
@@ -108,6 +120,11 @@ def _predict_all(predictor: Predictor, paths: list[Path], err: Console, *, quiet
             except HicmaeError:
                 total = 0.0  # predict will say why
             task = progress.add_task(name, total=total)
-            results.append(predictor.predict(path, lambda time_s, task=task: progress.update(task, completed=time_s)))
+            advance = partial(_show_time, progress, task)
+            results.append(predictor.predict(path, advance))
             progress.remove_task(task)
     return results
+
+
+def _show_time(progress: Progress, task: TaskID, time_s: float) -> None:
+    progress.update(task, completed=time_s)

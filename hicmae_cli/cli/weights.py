@@ -31,13 +31,17 @@ def list_weights() -> None:
         rows.append((name, "", suffixes))
     for name, _, suffixes in rows:
         info = read_info(name)
-        table.add_row(name, info.variant, info.dataset, ", ".join(info.labels), " ".join(suffixes), info.licence)
+        table.add_row(
+            name, info.variant, info.dataset, ", ".join(info.labels), " ".join(suffixes), info.licence
+        )
     Console().print(table)
 
 
 @app.command()
 def show(
-    weight: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A name from the list, or a weight file.")],
+    weight: Annotated[
+        str, typer.Argument(metavar="NAME|FILE", help="A name from the list, or a weight file.")
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="Print the metadata as one JSON document.")] = False,
 ) -> None:
     """Show what a weight says of itself: labels, data, licence, scores, and its card.
@@ -75,12 +79,18 @@ def show(
 def import_weights(
     file: Annotated[Path, typer.Argument(help="An authors' fine-tuned checkpoint (.pth).")],
     name: Annotated[str, typer.Option(help="Name to use it by from now on.")],
-    labels: Annotated[str, typer.Option(metavar="a,b,…", help="Class names in the order of the model's outputs.")],
+    labels: Annotated[
+        str, typer.Option(metavar="a,b,…", help="Class names in the order of the model's outputs.")
+    ],
     dataset: Annotated[str, typer.Option(help="What it was trained on.")] = "unknown",
-    sampling_rate: Annotated[int, typer.Option(help="Every n-th frame at 25 frames/s; the paper's is 4.")] = 4,
+    sampling_rate: Annotated[
+        int, typer.Option(help="Every n-th frame at 25 frames/s; the paper's is 4.")
+    ] = 4,
     heads: Annotated[int | None, typer.Option(help="Attention heads, where they are not width / 64.")] = None,
     licence: Annotated[str, typer.Option(help="What the weight may be used under.")] = "unknown",
-    source: Annotated[str | None, typer.Option(help="Where it came from; by default the file's name.")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="Where it came from; by default the file's name.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a weight of the same name.")] = False,
 ) -> None:
     """Take in an authors' checkpoint without running any code it carries.
@@ -112,7 +122,9 @@ def import_weights(
     names = tuple(label.strip() for label in labels.split(","))
     model = read_authors_classifier(file, heads)
     if len(names) != model.head.out_features:
-        raise WeightsError(f"--labels: got {len(names)} names, but the model has {model.head.out_features} outputs")
+        raise WeightsError(
+            f"--labels: got {len(names)} names, but the model has {model.head.out_features} outputs"
+        )
     try:
         info = WeightInfo(
             variant=variant_of(model.dims), dims=model.dims.to_dict(), labels=names, dataset=dataset,

@@ -41,10 +41,14 @@ class Clip:
             raise ValueError("clip: expected a video or an audio stream, got neither")
         faces_shape = (CLIP_FRAMES, FACE_SIZE_PX, FACE_SIZE_PX, 3)
         if self.video is not None and (self.video.shape != faces_shape or self.video.dtype != np.uint8):
-            raise ValueError(f"clip: expected video {faces_shape} uint8, got {self.video.shape} {self.video.dtype}")
+            raise ValueError(
+                f"clip: expected video {faces_shape} uint8, got {self.video.shape} {self.video.dtype}"
+            )
         mel_shape = (LOG_MEL_FRAMES, LOG_MEL_BINS)
         if self.audio is not None and (self.audio.shape != mel_shape or self.audio.dtype != np.float32):
-            raise ValueError(f"clip: expected audio {mel_shape} float32, got {self.audio.shape} {self.audio.dtype}")
+            raise ValueError(
+                f"clip: expected audio {mel_shape} float32, got {self.audio.shape} {self.audio.dtype}"
+            )
         if self.audio is not None and not np.isfinite(self.audio).all():
             raise ValueError("clip: the log-mel holds values that are not finite")
 

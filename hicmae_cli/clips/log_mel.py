@@ -60,7 +60,9 @@ def log_mel(samples: NDArray[np.float32]) -> NDArray[np.float32]:
         raise ValueError(f"log-mel: expected at least {MIN_SAMPLES} mono samples, got shape {samples.shape}")
     wave = samples.astype(np.float64)
     wave = wave - wave.mean()
-    frames = np.lib.stride_tricks.sliding_window_view(wave, _WINDOW_SAMPLES)[::_SHIFT_SAMPLES][:LOG_MEL_FRAMES]
+    frames = np.lib.stride_tricks.sliding_window_view(wave, _WINDOW_SAMPLES)[::_SHIFT_SAMPLES][
+        :LOG_MEL_FRAMES
+    ]
     frames = frames - frames.mean(axis=1, keepdims=True)  # DC offset, per frame
     previous = np.concatenate((frames[:, :1], frames[:, :-1]), axis=1)
     frames = (frames - _PRE_EMPHASIS * previous) * np.hanning(_WINDOW_SAMPLES)

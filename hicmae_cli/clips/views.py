@@ -60,7 +60,9 @@ def test_views(num_frames: int, num_samples: int, sampling_rate: int) -> list[Vi
         ValueError: no frames, or a sampling rate below 1.
     """
     if num_frames < 1 or sampling_rate < 1:
-        raise ValueError(f"views: expected frames and a sampling rate >= 1, got {num_frames}, {sampling_rate}")
+        raise ValueError(
+            f"views: expected frames and a sampling rate >= 1, got {num_frames}, {sampling_rate}"
+        )
     sampled = list(range(0, num_frames, sampling_rate))
     sampled += [sampled[-1]] * (CLIP_FRAMES - len(sampled))
     spare = len(sampled) - CLIP_FRAMES
@@ -76,9 +78,7 @@ def test_views(num_frames: int, num_samples: int, sampling_rate: int) -> list[Vi
 test_views.__test__ = False  # type: ignore[attr-defined]  # a test collector must not take it for a test
 
 
-def training_view(
-    num_frames: int, num_samples: int, sampling_rate: int, rng: np.random.Generator
-) -> View:
+def training_view(num_frames: int, num_samples: int, sampling_rate: int, rng: np.random.Generator) -> View:
     """A random window of 16 * sampling_rate frames, sampled 16 times evenly (HiCMAE, section 4.1)."""
     span = CLIP_FRAMES * sampling_rate
     if num_frames <= span:

@@ -1,1 +1,1 @@
-""""""
+"""Datasets: manifests, splits, and the generated corpus ``puppets``."""

@@ -69,7 +69,9 @@ def _read_csv(path: Path, lines: list[str]) -> list[Sample]:
     samples = []
     for row in reader:
         if None in row or None in row.values():
-            raise ManifestError(f"{path}, line {reader.line_num}: expected {len(reader.fieldnames or ())} fields")
+            raise ManifestError(
+                f"{path}, line {reader.line_num}: expected {len(reader.fieldnames or ())} fields"
+            )
         samples.append(
             Sample(
                 id=row["id"],

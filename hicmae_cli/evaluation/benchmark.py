@@ -133,7 +133,9 @@ def measure_predict(engine: Engine, clip: Path, rounds: int = 3) -> Measure:
         if result.failed:
             raise HicmaeError(f"{clip}: {result.message}")
     median = statistics.median(times)
-    detail = f"{duration_s:.1f} s of video, {len(result.tracks)} tracks, in {median:.2f} s; median of {rounds}"
+    detail = (
+        f"{duration_s:.1f} s of video, {len(result.tracks)} tracks, in {median:.2f} s; median of {rounds}"
+    )
     return Measure(f"predict-{engine.info.variant} / real time", duration_s / median, "x", 1.5, False, detail)
 
 
@@ -151,7 +153,14 @@ def measure_help(rounds: int = 5) -> list[Measure]:
     median = statistics.median(times)
     return [
         Measure("hicmae --help", median, "s", 0.4, True, f"fresh process; median of {rounds}"),
-        Measure("heavy imports of --help", len(heavy), "packages", 0, True, ", ".join(heavy) or "none of " + ", ".join(_HEAVY)),
+        Measure(
+            "heavy imports of --help",
+            len(heavy),
+            "packages",
+            0,
+            True,
+            ", ".join(heavy) or "none of " + ", ".join(_HEAVY),
+        ),
     ]
 
 

@@ -9,7 +9,9 @@ from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, f1_score, recall_score
 
 
-def classification_metrics(truth: NDArray[np.int64], predicted: NDArray[np.int64], num_classes: int) -> dict[str, float]:
+def classification_metrics(
+    truth: NDArray[np.int64], predicted: NDArray[np.int64], num_classes: int
+) -> dict[str, float]:
     """UAR, WAR and F1 scores of class indices (n,).
 
     UAR (unweighted average recall) is the mean recall of the classes that occur in ``truth``; WAR (weighted

@@ -83,7 +83,15 @@ def read_authors_classifier(path: Path, heads: int | None = None) -> Classifier:
     try:
         with torch.serialization.safe_globals([Namespace]):
             checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError, AttributeError) as error:
+    except (
+        pickle.UnpicklingError,
+        RuntimeError,
+        EOFError,
+        OSError,
+        ValueError,
+        KeyError,
+        AttributeError,
+    ) as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise WeightsError(
             f"{path}: refused: not a PyTorch checkpoint of tensors and argparse.Namespace only ({reason})"
@@ -97,7 +105,9 @@ def read_authors_classifier(path: Path, heads: int | None = None) -> Classifier:
     shapes = {name: tuple(tensor.shape) for name, tensor in ours.items()}
     dims = dims_of_shapes(shapes, heads)
     if "head.weight" not in shapes:
-        raise WeightsError(f"{path}: no classification head: a pre-trained model cannot predict before fine-tuning")
+        raise WeightsError(
+            f"{path}: no classification head: a pre-trained model cannot predict before fine-tuning"
+        )
     model = Classifier(dims, shapes["head.weight"][0])
     load_state(model, ours, path)
     return model.eval()

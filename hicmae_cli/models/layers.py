@@ -54,7 +54,7 @@ class Attention(nn.Module):
         return self.projection(mixed.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
 
     def _split_heads(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, N, D) -> (B, H, N, D / H)
+        return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)  # (B, N, D) -> (B, H, N, D / H)
 
 
 class Mlp(nn.Module):

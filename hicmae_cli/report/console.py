@@ -33,7 +33,7 @@ def demo_notice(name: str, info: WeightInfo) -> str | None:
     """The line that must go with a model that never saw a real person; None for others."""
     if not info.is_demo:
         return None
-    return f"{name} was trained on computer-drawn people and synthetic voices: a demonstration, no judge of real people."
+    return f"{name} was trained on computer-drawn people and synthetic voices: a demo, no judge of real people."
 
 
 def licence_line(name: str, info: WeightInfo) -> str:
@@ -82,7 +82,13 @@ def render_file(file: FileResult, info: WeightInfo, width: int) -> RenderableTyp
 
 def _people(file: FileResult, info: WeightInfo) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name, justify in (("", "left"), ("emotion", "left"), ("", "left"), ("next", "left"), ("seen", "right")):
+    for name, justify in (
+        ("", "left"),
+        ("emotion", "left"),
+        ("", "left"),
+        ("next", "left"),
+        ("seen", "right"),
+    ):
         table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
     table.add_column("judged by", no_wrap=True)
     main = file.main_track
@@ -94,9 +100,11 @@ def _people(file: FileResult, info: WeightInfo) -> Table:
         table.add_row(
             Text(track_name(track) + mark),
             Text(label, style=f"bold {label_colour(label, info)}"),
-            Text.assemble(("█" * cells, label_colour(label, info)), ("░" * (_BAR_CELLS - cells), "dim"), f" {best:.0%}"),
+            Text.assemble(
+                ("█" * cells, label_colour(label, info)), ("░" * (_BAR_CELLS - cells), "dim"), f" {best:.0%}"
+            ),
             Text(", ".join(f"{name} {p:.0%}" for name, p in rest[:1]), style="dim"),
-            "–" if track.id == VOICE_TRACK else f"{track.face_coverage:.0%}",
+            "-" if track.id == VOICE_TRACK else f"{track.face_coverage:.0%}",
             {"av": "face + voice", "video": "face", "audio": "voice"}[track.modality],
         )
     return table
@@ -116,7 +124,9 @@ def _timeline(track: Track, file: FileResult, info: WeightInfo, width: int) -> T
             continue
         nearest = min(around, key=lambda w: abs((w.start_s + w.end_s) / 2 - time_s))
         sure = max(nearest.scores.probabilities.values())
-        row.append("█" if sure >= 0.6 else "▓" if sure >= 0.4 else "▒", label_colour(nearest.scores.label, info))
+        row.append(
+            "█" if sure >= 0.6 else "▓" if sure >= 0.4 else "▒", label_colour(nearest.scores.label, info)
+        )
     return row
 
 

@@ -9,9 +9,12 @@ from pathlib import Path
 from hicmae_cli.errors import MediaError
 
 MEDIA_SUFFIXES = frozenset(
-    ".3gp .aac .aif .aiff .asf .avi .flac .flv .m2ts .m4a .m4v .mka .mkv .mov .mp3 .mp4 .mpeg .mpg .mts .mxf .oga "
-    ".ogg .ogv .opus .ts .wav .webm .wma .wmv".split()
-)
+    [
+        ".3gp", ".aac", ".aif", ".aiff", ".asf", ".avi", ".flac", ".flv", ".m2ts", ".m4a",
+        ".m4v", ".mka", ".mkv", ".mov", ".mp3", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf",
+        ".oga", ".ogg", ".ogv", ".opus", ".ts", ".wav", ".webm", ".wma", ".wmv",
+    ]
+)  # fmt: skip
 
 
 def find_inputs(arguments: Sequence[str]) -> list[Path]:
@@ -30,7 +33,7 @@ def find_inputs(arguments: Sequence[str]) -> list[Path]:
             if not inside:
                 raise MediaError(f"{path}: no video or audio files in this folder")
         elif not path.exists() and glob.has_magic(argument):
-            inside = sorted(p for p in map(Path, glob.glob(argument, recursive=True)) if p.is_file())
+            inside = sorted(p for p in map(Path, glob.glob(argument, recursive=True)) if p.is_file())  # noqa: PTH207
             if not inside:
                 raise MediaError(f"{argument}: no file matches this pattern")
         else:

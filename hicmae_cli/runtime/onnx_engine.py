@@ -40,7 +40,9 @@ class OnnxEngine:
         elif kind in _PROVIDERS:
             wanted = [_PROVIDERS[kind]]
         else:
-            raise SettingsError(f"--device {device}: the ONNX engine runs on cpu or cuda; use auto to let it choose")
+            raise SettingsError(
+                f"--device {device}: the ONNX engine runs on cpu or cuda; use auto to let it choose"
+            )
         # Failures come back as exceptions, and we look at the providers ourselves: the log would only repeat both.
         ort.set_default_logger_severity(4)
         options = ort.SessionOptions()

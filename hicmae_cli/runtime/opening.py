@@ -32,14 +32,18 @@ def open_engine(weights: str, engine: str = "auto", device: str = "auto", thread
     if engine not in ENGINES:
         raise SettingsError(f"--engine {engine}: expected one of {', '.join(ENGINES)}")
     if engine == "auto":
-        engine = "torch" if weights.endswith(".safetensors") or find_weight(weights, ".onnx") is None else "onnx"
+        engine = (
+            "torch" if weights.endswith(".safetensors") or find_weight(weights, ".onnx") is None else "onnx"
+        )
         if engine == "torch" and not _has_torch() and find_weight(weights, ".onnx") is not None:
             engine = "onnx"
     path = find_weight(weights, ENGINE_SUFFIX[engine])
     if engine == "torch":
         _need_torch(weights)
         if path is None:
-            raise WeightsError(f"{weights}: there is no .safetensors file for the torch engine; use --engine onnx")
+            raise WeightsError(
+                f"{weights}: there is no .safetensors file for the torch engine; use --engine onnx"
+            )
         from hicmae_cli.models.checkpoint import load_classifier
         from hicmae_cli.models.engine import TorchEngine
 

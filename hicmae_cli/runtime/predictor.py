@@ -50,7 +50,9 @@ class PredictSettings:
         if not 0.16 <= self.window_s <= 60:
             raise SettingsError(f"--window {self.window_s}: expected 0.16 to 60 seconds")
         if not 0 < self.hop_s <= self.window_s:
-            raise SettingsError(f"--hop {self.hop_s}: expected more than 0 and at most the window, {self.window_s} s")
+            raise SettingsError(
+                f"--hop {self.hop_s}: expected more than 0 and at most the window, {self.window_s} s"
+            )
         if not 1 <= self.max_faces <= 32:
             raise SettingsError(f"--faces {self.max_faces}: expected 1 to 32")
 
@@ -186,9 +188,13 @@ class Predictor:
 
 def _insist(path: Path, info: MediaInfo, modality: str) -> None:
     if modality in ("av", "video") and not info.has_video:
-        raise MediaError(f"{path}: no video track, but --modality {modality} asks for one; try --modality auto")
+        raise MediaError(
+            f"{path}: no video track, but --modality {modality} asks for one; try --modality auto"
+        )
     if modality in ("av", "audio") and not info.has_audio:
-        raise MediaError(f"{path}: no audio track, but --modality {modality} asks for one; try --modality auto")
+        raise MediaError(
+            f"{path}: no audio track, but --modality {modality} asks for one; try --modality auto"
+        )
 
 
 def _no_crops(duration_s: float, step_s: float) -> Iterator[Crops]:

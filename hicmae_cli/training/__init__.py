@@ -1,1 +1,1 @@
-""""""
+"""Training: settings, data, augmentation, the loop and its checkpoints."""

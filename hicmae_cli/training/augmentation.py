@@ -23,7 +23,9 @@ def augment_faces(
     if rng.random() < settings.flip:
         faces = faces[:, :, ::-1]
     size = (FACE_SIZE_PX, FACE_SIZE_PX)
-    faces = np.stack([cv2.resize(np.ascontiguousarray(face), size, interpolation=cv2.INTER_LINEAR) for face in faces])
+    faces = np.stack(
+        [cv2.resize(np.ascontiguousarray(face), size, interpolation=cv2.INTER_LINEAR) for face in faces]
+    )
     if settings.colour_jitter:
         faces = _jitter_colour(faces, settings.colour_jitter, rng)
     if rng.random() < settings.erase:
@@ -47,9 +49,7 @@ def _random_crop(area: tuple[float, float], rng: np.random.Generator) -> tuple[i
     return 0, 0, FACE_SIZE_PX, FACE_SIZE_PX
 
 
-def _jitter_colour(
-    faces: NDArray[np.uint8], strength: float, rng: np.random.Generator
-) -> NDArray[np.uint8]:
+def _jitter_colour(faces: NDArray[np.uint8], strength: float, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Brightness, contrast, saturation and tint, by a table per channel where possible."""
     contrast, saturation = 1 + strength * rng.uniform(-1, 1, 2)
     tint = (1 + strength * rng.uniform(-1, 1)) * (1 + 0.25 * strength * rng.uniform(-1, 1, 3))
@@ -57,7 +57,7 @@ def _jitter_colour(
     grey = pixels.mean(axis=-1, keepdims=True)
     pixels = grey + saturation * (pixels - grey)
     pixels = (pixels - 128) * contrast + 128
-    return np.clip(pixels * tint.astype(np.float32), 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(pixels * tint.astype(np.float32), 0, 255), np.uint8)
 
 
 def augment_samples(

@@ -117,7 +117,9 @@ def finetune(
 
     for epoch in range(first_epoch, settings.epochs):
         set_seed(settings.seed * 100_003 + epoch)  # drop path and token dropping
-        loss, rate, speed = _train_epoch(accelerator, model, optimiser, train, labels, settings, epoch, progress)
+        loss, rate, speed = _train_epoch(
+            accelerator, model, optimiser, train, labels, settings, epoch, progress
+        )
         uar = war = None
         last = epoch + 1 == settings.epochs
         if accelerator.is_main_process and (last or (epoch + 1) % settings.validate_every == 0):
@@ -166,7 +168,9 @@ def _train_epoch(
             logits = model(video, audio, keep)
         loss = F.cross_entropy(logits.float(), target, label_smoothing=settings.label_smoothing)
         if not torch.isfinite(loss):
-            raise SettingsError(f"the loss became {loss.item()} in epoch {epoch + 1}: lower base_lr or clip gradients")
+            raise SettingsError(
+                f"the loss became {loss.item()} in epoch {epoch + 1}: lower base_lr or clip gradients"
+            )
         accelerator.backward(loss)
         if settings.clip_grad_norm:
             accelerator.clip_grad_norm_(model.parameters(), settings.clip_grad_norm)
@@ -196,7 +200,9 @@ def _kept_tokens(batch: int, settings: FinetuneSettings, epoch: int, device: tor
 def _check_splits(train: Sequence[Sample], validation: Sequence[Sample], labels: Sequence[str]) -> None:
     for name, split in (("training", train), ("validation", validation)):
         if not split:
-            raise ManifestError(f"no {name} clips: give the manifest a split column with train and validation")
+            raise ManifestError(
+                f"no {name} clips: give the manifest a split column with train and validation"
+            )
     unknown = {sample.label for sample in (*train, *validation)} - set(labels)
     if unknown:
         raise ManifestError(f"labels {', '.join(sorted(unknown))} are not among {', '.join(labels)}")

@@ -80,7 +80,9 @@ def stored_names() -> list[str]:
     """Names of the weights a user keeps."""
     folder = store_dir()
     files = folder.iterdir() if folder.is_dir() else ()
-    return sorted({p.stem for p in files if p.suffix in ENGINE_SUFFIX.values() and not p.name.startswith(".")})
+    return sorted(
+        {p.stem for p in files if p.suffix in ENGINE_SUFFIX.values() and not p.name.startswith(".")}
+    )
 
 
 def find_weight(name_or_path: str, suffix: str) -> Path | None:
@@ -103,7 +105,9 @@ def find_weight(name_or_path: str, suffix: str) -> Path | None:
             file = next((f for f in entry.files if f.name.endswith(suffix)), None)
             return bundled_file(file.name, file.sha256) if file else None
     if given.exists():
-        raise WeightsError(f"{given}: expected a .safetensors or .onnx file; an authors' .pth needs `hicmae weights import`")
+        raise WeightsError(
+            f"{given}: expected a .safetensors or .onnx file; an authors' .pth needs `hicmae weights import`"
+        )
     if name_or_path in stored_names():
         path = stored_path(name_or_path, suffix)
         return path if path.is_file() else None

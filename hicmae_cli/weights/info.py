@@ -13,7 +13,6 @@ from hicmae_cli.errors import WeightsError
 from hicmae_cli.labels import canonical_label
 from hicmae_cli.models.config import ModelDims, variant_of
 
-FORMAT = "hicmae.weight/1"
 METADATA_KEY = "hicmae"
 """Key of the JSON text among the metadata of either file format."""
 
@@ -26,7 +25,7 @@ class WeightInfo(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
-    format: Literal["hicmae.weight/1"] = FORMAT
+    format: Literal["hicmae.weight/1"] = "hicmae.weight/1"
     variant: str
     dims: dict[str, int]
     task: Literal["classification", "regression"] = "classification"
@@ -95,6 +94,7 @@ class WeightInfo(BaseModel):
             return cls.model_validate_json(text)
         except ValidationError as error:
             faults = "; ".join(
-                f"{'.'.join(map(str, fault['loc'])) or 'metadata'}: {fault['msg']}" for fault in error.errors()
+                f"{'.'.join(map(str, fault['loc'])) or 'metadata'}: {fault['msg']}"
+                for fault in error.errors()
             )
             raise WeightsError(f"{path}: malformed hicmae metadata: {faults}") from error

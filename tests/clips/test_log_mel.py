@@ -32,7 +32,9 @@ def test_matches_kaldi_on_other_sounds(num_samples: int) -> None:
 def test_louder_shifts_every_filled_frame_alike() -> None:
     wave = reference.waveform(16000)
     quiet, loud = log_mel(wave)[:98], log_mel(2 * wave)[:98]
-    heard = quiet > quiet.min() + 0.2  # some of the lowest filters are narrower than a bin of the spectrum: empty
+    heard = (
+        quiet > quiet.min() + 0.2
+    )  # some of the lowest filters are narrower than a bin of the spectrum: empty
     assert heard.mean() > 0.9
     np.testing.assert_allclose((loud - quiet)[heard], np.log(4) / (2 * 4.5689974), atol=1e-3)
 

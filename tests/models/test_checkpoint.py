@@ -79,13 +79,15 @@ def test_metadata_that_lies_about_the_size_is_refused(saved: Path) -> None:
     model, info = load_classifier(saved)
     lying = info.model_copy(update={"dims": {**info.dims, "depth": 3}})
     save_file(model.state_dict(), saved, {METADATA_KEY: lying.to_json()})
-    with pytest.raises(WeightsError, match="missing video_encoder.blocks.2"):
+    with pytest.raises(WeightsError, match=r"missing video_encoder\.blocks\.2"):
         load_classifier(saved)
 
 
 def test_authors_checkpoints_are_taken_in(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint-best.pth"
-    torch.save({"model": toy_state(), "epoch": 3, "args": argparse.Namespace(lr=1e-3, model="x"), "scaler": {}}, path)
+    torch.save(
+        {"model": toy_state(), "epoch": 3, "args": argparse.Namespace(lr=1e-3, model="x"), "scaler": {}}, path
+    )
     model = read_authors_classifier(path, heads=4)
     assert model.dims == ModelDims(width=64, heads=4, depth=4)
     for name, tensor in to_our_names(toy_state()).items():

@@ -50,7 +50,9 @@ def test_the_file_passes_the_checker_in_one_piece(exported: Path) -> None:
     assert sorted(p.suffix for p in exported.parent.iterdir()) == [".onnx", ".safetensors"]
 
 
-def test_a_wrong_graph_fails_the_export(exported: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_wrong_graph_fails_the_export(
+    exported: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     write = export._write_graph
 
     def write_shifted(model: Classifier, path: Path) -> None:

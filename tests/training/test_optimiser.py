@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -26,7 +28,7 @@ def test_layer_wise_groups_match_the_authors() -> None:
 
 
 @pytest.mark.parametrize("facts", REFERENCE["schedules"], ids=lambda facts: facts["what"])
-def test_the_schedule_matches_the_authors(facts: dict) -> None:
+def test_the_schedule_matches_the_authors(facts: dict[str, Any]) -> None:
     steps = facts["steps_per_epoch"]
     for step, expected in facts["values_at"].items():
         rate = cosine_schedule(

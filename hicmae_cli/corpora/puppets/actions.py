@@ -116,10 +116,21 @@ _MICRO = tuple(
 class MouthCurves(Protocol):
     """What a voice says about its mouth, each (T,) in 0..1 at the times of the curves it is merged into."""
 
-    jaw: NDArray[np.float32]
-    round: NDArray[np.float32]
-    press: NDArray[np.float32]
-    wide: NDArray[np.float32]
+    @property
+    def jaw(self) -> NDArray[np.float32]:
+        """Opening of the jaw."""
+
+    @property
+    def round(self) -> NDArray[np.float32]:
+        """Rounding of the lips."""
+
+    @property
+    def press(self) -> NDArray[np.float32]:
+        """Closing of the lips."""
+
+    @property
+    def wide(self) -> NDArray[np.float32]:
+        """Spreading of the lips."""
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,98 @@
+"""``hicmae puppets``: the generated corpus, made, looked at and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hicmae_cli.cli.options import DEFAULT_PUPPETS
+
+app = typer.Typer(no_args_is_help=True, help="Draw people who do not exist: a corpus anyone may have.")
+
+FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="Where to.")]
+SeedOption = Annotated[int, typer.Option(min=0, max=10**6, help="Another seed, other people.")]
+
+
+@app.command()
+def make(
+    folder: FolderArgument = DEFAULT_PUPPETS,
+    train: Annotated[int, typer.Option(min=0, help="Clips to learn from.")] = 2700,
+    validation: Annotated[int, typer.Option(min=0, help="Clips that choose the epoch.")] = 150,
+    test: Annotated[int, typer.Option(min=0, help="Clips to score on.")] = 300,
+    seed: SeedOption = 0,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes; by default one per core.")] = None,
+) -> None:
+    """Draw a corpus: raw clips, prepared clips and a manifest. An interrupted call goes on where it stopped.
+
+    [bold]Examples[/bold]
+
+        hicmae puppets make
+
+        hicmae puppets make other --train 0 --validation 0 --test 300 --seed 7
+    """
+    sizes = {"train": train, "validation": validation, "test": test}
+    if not any(sizes.values()):
+        raise typer.BadParameter("ask for at least one clip")
+    manifest = make_with_progress(folder, sizes, seed, workers)
+    typer.echo(f"wrote {manifest}")
+
+
+@app.command()
+def preview(
+    folder: FolderArgument = Path("puppets-preview"),
+    people: Annotated[int, typer.Option(min=1, max=24, help="Rows of the contact sheet.")] = 6,
+    seed: SeedOption = 0,
+) -> None:
+    """Make a contact sheet (sheet.png) and a short video with sound (puppets.mp4) to look at.
+
+    [bold]Example[/bold]
+
+        hicmae puppets preview look
+    """
+    from rich.console import Console
+
+    from hicmae_cli.corpora.puppets.preview import make_preview
+
+    console = Console()
+    with console.status("drawing"):
+        for path in make_preview(folder, people, seed):
+            console.print(f"wrote {path}", highlight=False)
+
+
+@app.command()
+def check(
+    clips: Annotated[int, typer.Option(min=1, help="Clips to draw and read back.")] = 64,
+    seed: SeedOption = 0,
+) -> None:
+    """Ask MediaPipe, which only knows real people, what it sees; a correlation below 0.5 gives exit code 1.
+
+    [bold]Example[/bold]
+
+        hicmae puppets check
+    """
+    from rich.console import Console
+
+    from hicmae_cli.corpora.puppets.readback import readback
+
+    console = Console()
+    with console.status("drawing and reading back"):
+        report = readback(clips, seed)
+    console.print(str(report), highlight=False, markup=False)
+    if not report.passed:
+        raise typer.Exit(1)
+
+
+def make_with_progress(folder: Path, sizes: Mapping[str, int], seed: int, workers: int | None) -> Path:
+    """Draw a corpus under a progress bar -> its manifest."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from hicmae_cli.corpora.puppets.corpus import make_corpus
+
+    columns = (TextColumn("drawing puppets"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=sum(sizes.values()))
+        return make_corpus(folder, sizes, seed, workers=workers, on_clip=lambda: progress.advance(task))
