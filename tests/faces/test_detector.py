@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -208,3 +209,10 @@ print("still here", file=sys.stderr)
     )
     assert done.stdout == "10\n"
     assert done.stderr == "still here\n"
+
+
+def test_a_hand_is_no_face(detector: MediaPipeDetector, pictures: list[Frame]) -> None:
+    """In the clip's first frame, enlarged, the search takes a hand for a face; the reader must not."""
+    enlarged = pictures[0].rgb.repeat(3, 0).repeat(3, 1)
+    smooth = np.asarray(cv2.GaussianBlur(enlarged, (0, 0), 1.2), np.uint8)
+    assert len(detector.detect(Frame(0.0, smooth))) == 2
