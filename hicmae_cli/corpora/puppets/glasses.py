@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from hicmae_cli.corpora.puppets.head import LEFT_EYE, RIGHT_EYE, load_head
+from hicmae_cli.corpora.puppets.head import LEFT_EYE, RIGHT_EYE, SKIN, load_head
 from hicmae_cli.corpora.puppets.identity import Identity
 
 _SIDES = 6
@@ -22,14 +22,20 @@ def build_glasses(identity: Identity) -> Mesh | None:
     left = identity.neutral[head.part == LEFT_EYE].mean(0)
     right = identity.neutral[head.part == RIGHT_EYE].mean(0)
     between = float(left[0] - right[0])
-    front = identity.neutral[(head.part == LEFT_EYE) | (head.part == RIGHT_EYE), 2].max() + 0.012
     half = 0.40 * between * identity.glasses_size
+    tall = half * _HEIGHT[identity.glasses]
+    skin = identity.neutral[head.part == SKIN]
+    behind = np.zeros(len(skin), bool)  # cheeks and brows, not the nose
+    for eye in (left, right):
+        away = np.abs(skin - eye)
+        behind |= (away[:, 0] < 0.75 * half) & (away[:, 1] < 1.1 * tall + 0.004) & (skin[:, 2] > eye[2])
+    front = float(skin[behind, 2].max()) + 0.004
     thick = 0.0012 + 0.0014 * identity.hair_volume  # thick frames and thick hair are drawn by the same dice
     angle = np.linspace(0, 2 * np.pi, 33)[:-1]
     power = 2 / _ROUNDNESS[identity.glasses]
     outline = np.stack([
         half * np.sign(np.cos(angle)) * np.abs(np.cos(angle)) ** power,
-        half * _HEIGHT[identity.glasses] * np.sign(np.sin(angle)) * np.abs(np.sin(angle)) ** power - 0.003,
+        tall * np.sign(np.sin(angle)) * np.abs(np.sin(angle)) ** power - 0.005,
         np.zeros(32),
     ], 1)  # fmt: skip
     tubes: list[tuple[NDArray[np.float64], bool]] = []

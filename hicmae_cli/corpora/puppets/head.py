@@ -74,7 +74,7 @@ class HeadModel:
         """Heads (T, V, 3) of one face under actions (T, 52)."""
         curves = np.array(curves, np.float32)
         inner_up = curves[:, ACTION_NAMES.index("browInnerUp"), None]
-        curves[:, :2] *= 1 - 0.4 * np.minimum(inner_up, 1)  # raising and lowering work against each other
+        curves[:, :2] *= 1 - 0.55 * np.minimum(inner_up, 1)  # raising and lowering work against each other
         flat = curves @ self.actions.reshape(len(ACTION_NAMES), -1)
         return neutral + flat.reshape(len(curves), -1, 3)
 

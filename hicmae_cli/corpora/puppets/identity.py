@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hicmae_cli.corpora.puppets.actions import Style
-from hicmae_cli.corpora.puppets.head import load_head
+from hicmae_cli.corpora.puppets.head import SKIN, load_head
 
 Colour = tuple[float, float, float]  # sRGB 0..1
 
@@ -48,7 +48,7 @@ class Look:
     lid_shade: float
     brow_width: float
     brow_density: float
-    brow_lift: float  # -1..1
+    brow_lift: float  # in 1.5 mm
     lashes: float
     stubble: float
     beard: float
@@ -92,7 +92,7 @@ class Identity:
             age_years=age_years,
             ancestry=(float(ancestry[0]), float(ancestry[1]), float(ancestry[2])),
             neutral=neutral,
-            look=_draw_look(female, age_years, ancestry, rng),
+            look=_draw_look(female, age_years, ancestry, _brow_height_m(neutral), rng),
             style=Style.draw(rng),
             hair_style=hair_style,
             hair_volume=float(rng.uniform(0.1, 1.0)),
@@ -119,8 +119,20 @@ def _draw_hair_style(female: bool, age_years: float, rng: np.random.Generator) -
     return str(rng.choice(HAIR_STYLES, p=share))
 
 
+def _brow_height_m(neutral: NDArray[np.float32]) -> float:
+    """How much higher than on the mean face the brows' ridge sits above the eyes."""
+    head = load_head()
+    x, y, z = head.mean.T
+    ridge = (head.part == SKIN) & (np.abs(np.abs(x) - 0.03) < 0.015) & (np.abs(y - 0.018) < 0.006) & (z > 0)
+    return float((neutral[ridge, 1] - y[ridge]).mean())
+
+
 def _draw_look(
-    female: bool, age_years: float, ancestry: NDArray[np.float64], rng: np.random.Generator
+    female: bool,
+    age_years: float,
+    ancestry: NDArray[np.float64],
+    brow_height_m: float,
+    rng: np.random.Generator,
 ) -> Look:
     african, asian, european = ancestry
     melanin = (
@@ -183,7 +195,8 @@ def _draw_look(
         lid_shade=float(rng.uniform(0.0, 0.35) + 0.4 * made_up * rng.random()),
         brow_width=float(rng.uniform(0.25, 0.75) if female else rng.uniform(0.4, 1.0)),
         brow_density=float(rng.uniform(0.55, 1.0)),
-        brow_lift=float(rng.normal(-0.3 if female else 0.0, 0.4)),
+        # on a high ridge the brows grow lower: people's resting brows differ less than their skulls
+        brow_lift=float(rng.normal(-0.2 if female else 0.0, 0.4) - 0.7 * brow_height_m / 0.0015),
         lashes=float(rng.uniform(0.4, 1.0) if female else rng.uniform(0.1, 0.6)),
         stubble=float(rng.uniform(0, 0.8) if not female else 0.0),
         beard=float(rng.uniform(0.5, 1.0) * bearded * (rng.random() < 0.7)),

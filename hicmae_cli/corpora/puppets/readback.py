@@ -107,7 +107,7 @@ def _add_random_actions(curves: NDArray[np.float32], rng: np.random.Generator) -
     for name, names in CHECKED_ACTIONS.items():
         if name == spared:
             continue
-        amount = rng.uniform(0, 1) * (rng.random() < 0.75)
+        amount = rng.uniform(0, 1) * (rng.random() < 0.9)
         wave = amount * np.clip(np.sin(np.pi * (time * rng.uniform(0.5, 1.5) + rng.uniform(0, 0.5))), 0, 1)
         for action in names:
             out[:, INDEX[action]] = np.maximum(out[:, INDEX[action]], wave)

@@ -36,12 +36,11 @@ float scalp(vec3 p, float ragged) {
     line += 0.016 * max(hairline, 0.0) * bell(around - 0.55, 0.3);  // receding corners
     return smoothstep(-0.004, 0.005, p.y - line + ragged) * (1.0 - smoothstep(0.2, 0.6, masks.z));
 }
-float brow(vec3 p) {
+float brow(vec3 p, float strokes) {
     float x = abs(p.x);
     float s = (x - 0.0105) / 0.046;  // 0 inner end .. 1 outer end
     float centre = 0.0165 + 0.0105 * s - 0.0085 * s * s * s + brow_lift * 0.0015 * (1.0 - s * 0.3) - 0.0028;
     float thick = mix(0.0021, 0.0058, brow_width) * (1.05 - 0.65 * s * s);
-    float strokes = noise(vec3(x * 900.0 + p.y * 500.0, p.y * 260.0, pattern_seed));
     float edge = 1.0 - smoothstep(0.55, 1.15, abs(p.y - centre) / thick + 0.5 * (strokes - 0.5));
     return edge * smoothstep(-0.06, 0.1, s) * (1.0 - smoothstep(0.85, 1.08, s)) * step(0.0, p.z + 0.03)
          * mix(0.6, 1.0, strokes);
@@ -112,26 +111,27 @@ void main() {
         // lines: some with age, some with what the face does
         float lines = 0.0;
         float forehead = bell(rest.y - 0.052, 0.02) * bell(rest.x, 0.045) * step(0.0, rest.z);
-        lines += forehead * (0.25 * wrinkles + crease.x) * bell(fract((rest.y + 0.003 * noise(vec3(rest.x * 60.0, 0, pattern_seed))) * 95.0) - 0.5, 0.16);
+        lines += forehead * (0.08 * wrinkles + crease.x) * bell(fract((rest.y + 0.003 * broad) * 95.0) - 0.5, 0.16);
         lines += bell(rest.y - 0.022, 0.014) * (0.2 * wrinkles + crease.y) * bell(abs(rest.x) - 0.0055, 0.0016) * step(0.0, rest.z);
         float side = bell(length(vec2(abs(rest.x) - 0.055, rest.y - 0.002)), 0.010);
         lines += side * (0.3 * wrinkles + crease.z) * bell(fract((rest.y - (abs(rest.x) - 0.05) * 0.5 * sign(rest.y - 0.002)) * 260.0) - 0.5, 0.2);
         vec2 fold = vec2(abs(rest.x) - (0.017 + 0.45 * clamp(-rest.y - 0.042, 0.0, 0.035)), rest.y + 0.057);
-        lines += bell(fold.x, 0.0030) * bell(fold.y, 0.018) * (0.35 * wrinkles + crease.w) * step(0.0, rest.z);
+        lines += bell(fold.x, 0.0030) * bell(fold.y, 0.018) * (0.25 * wrinkles + 0.5 * crease.w) * step(0.0, rest.z);
         base *= 1.0 - 0.42 * clamp(lines, 0.0, 1.0);
-        n = normalize(n + mottle * 0.10 * (vec3(fine, mid, noise(p * 500.0 + 3.0)) - 0.5));
+        n = normalize(n + mottle * 0.10 * (vec3(fine, mid, 1.0 - fine) - 0.5));
         // hair that lies on the skin
         float grain = noise(vec3(rest.x * 1500.0, rest.y * 700.0, rest.z * 1500.0));
         float grows = whiskers(rest), above = lip_hair(rest);
         float cover = max(grows * max(beard, 0.30 * stubble), above * max(moustache, 0.30 * stubble));
         base = mix(base, linear(hair * 0.8), clamp(cover * (0.55 + 0.75 * grain), 0.0, 0.97));
         float bald_top = hair_kind < 0.5 ? smoothstep(0.09, 0.04, rest.y) * 0.6 * step(rest.z, -0.02) : 1.0;
-        float head_hair = scalp(rest, 0.012 * (noise(rest * 160.0) - 0.5) + 0.005 * (grain - 0.5)) * bald_top;
+        float head_hair = scalp(rest, 0.014 * (mid - 0.5) + 0.005 * (grain - 0.5)) * bald_top;
         float opaque = hair_kind < 1.5 ? 0.35 + 0.4 * grain : 0.88 + 0.12 * grain;
         float strand = noise(vec3(rest.x * 500.0, rest.y * 60.0, rest.z * 240.0) + pattern_seed);
         base = mix(base, linear(hair) * (0.5 + 0.8 * strand), head_hair * opaque);
-        base = mix(base, linear(brows) * (0.8 + 0.4 * grain), brow(rest) * brow_density);
-        float hairy = max(max(head_hair, cover), brow(rest)); gloss *= 1.0 - 0.7 * hairy;
+        float browy = brow(rest, grain);
+        base = mix(base, linear(brows) * (0.8 + 0.4 * grain), browy * brow_density);
+        float hairy = max(max(head_hair, cover), browy); gloss *= 1.0 - 0.7 * hairy;
         n = normalize(n + 0.5 * hairy * (vec3(grain, strand, grain) - 0.5));
         float inside = smoothstep(0.3, 0.9, masks.w);
         base = mix(base, linear(vec3(0.30, 0.09, 0.08)) * smoothstep(-0.03, 0.02, rest.z), inside);
