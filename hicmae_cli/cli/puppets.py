@@ -19,7 +19,7 @@ SeedOption = Annotated[int, typer.Option(min=0, max=10**6, help="Another seed, o
 @app.command()
 def make(
     folder: FolderArgument = DEFAULT_PUPPETS,
-    train: Annotated[int, typer.Option(min=0, help="Clips to learn from.")] = 2700,
+    train: Annotated[int, typer.Option(min=0, help="Clips to learn from.")] = 2100,
     validation: Annotated[int, typer.Option(min=0, help="Clips that choose the epoch.")] = 150,
     test: Annotated[int, typer.Option(min=0, help="Clips to score on.")] = 300,
     seed: SeedOption = 0,

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from hicmae_cli import __version__
+from hicmae_cli.cli.app import app
+from tests.cli.running import fresh_python, hicmae
+
+
+def test_help_imports_nothing_heavy() -> None:
+    heavy = ["torch", "torchvision", "cv2", "mediapipe", "onnxruntime", "av", "matplotlib", "numpy"]
+    done = fresh_python(
+        "import sys\nfrom hicmae_cli.cli import main\n"
+        "try: main(['--help'])\nexcept SystemExit as end: assert end.code in (0, None)\n"
+        f"found = [m for m in {heavy} if m in sys.modules]\nassert not found, found"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "predict" in done.stdout
+
+
+def test_prediction_needs_no_torch() -> None:
+    done = fresh_python(
+        "import sys\nsys.modules['torch'] = None\n"
+        "import hicmae_cli.runtime.predictor, hicmae_cli.runtime.onnx_engine, hicmae_cli.runtime.opening\n"
+        "import hicmae_cli.report.console, hicmae_cli.weights.reading, hicmae_cli.faces, hicmae_cli.clips"
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "command", ["predict", "evaluate", "finetune", "export", "bench", "weights", "puppets"]
+)
+def test_every_command_explains_itself(command: str) -> None:
+    run = hicmae(command, "--help")
+    assert run.code == 0
+    if command not in ("weights", "puppets"):
+        assert "Example" in run.out
+    assert f"hicmae {command}" in run.out
+
+
+def test_the_version() -> None:
+    assert hicmae("--version").out.strip() == f"hicmae {__version__}"
+
+
+def test_an_unexpected_error_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise RuntimeError("the dog ate it")
+
+    monkeypatch.setattr(type(app), "__call__", broken)
+    run = hicmae("weights", "list")
+    assert run.code == 1
+    assert run.err.strip().splitlines() == [
+        "error: unexpected RuntimeError: the dog ate it (run again with --debug for the traceback)"
+    ]
+
+
+def test_the_module_runs_too() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "hicmae_cli.cli", "--version"], capture_output=True, text=True, check=True
+    )
+    assert __version__ in done.stdout

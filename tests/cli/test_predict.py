@@ -1,0 +1,208 @@
+"""``hicmae predict`` on real and on bad files, by its contract."""
+
+from __future__ import annotations
+
+import csv
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+import soundfile
+
+from hicmae_cli.media import read_audio, read_frames, write_video
+from tests.cli.running import Run, hicmae
+
+LABELS = ["anger", "disgust", "fear", "happiness", "neutral", "sadness"]
+
+
+@pytest.fixture(scope="module")
+def result() -> Run:
+    from tests.conftest import SAMPLE
+
+    return hicmae("predict", SAMPLE, "--json")
+
+
+def tracks(run: Run) -> list[dict[str, Any]]:
+    assert run.code == 0, run.err
+    return sorted(run.document["files"][0]["tracks"], key=lambda t: t["id"])
+
+
+def assert_close(first: Run, second: Run, bound: float) -> None:
+    """Same people, same probabilities within a bound."""
+    assert len(tracks(first)) == len(tracks(second)) == 2
+    for mine, theirs in zip(tracks(first), tracks(second), strict=True):
+        for label in LABELS:
+            assert mine["probabilities"][label] == pytest.approx(theirs["probabilities"][label], abs=bound)
+
+
+def test_two_people_each_seen_throughout(result: Run) -> None:
+    found = tracks(result)
+    assert [t["id"] for t in found] == [1, 2]
+    assert all(t["face_coverage"] >= 0.9 for t in found)
+
+
+def test_the_document_keeps_its_contract(result: Run, sample: Path) -> None:
+    document = result.document
+    assert document["schema"] == "hicmae.predict/1"
+    assert document["weights"]["labels"] == LABELS
+    (file,) = document["files"]
+    assert (file["path"], file["status"], file["modality"]) == (str(sample), "ok", "av")
+    assert file["duration_s"] == pytest.approx(8.7, abs=0.1)
+    assert file["fps"] == pytest.approx(11.94, abs=0.1)
+    assert file["summary"]["label"] == max(
+        file["summary"]["probabilities"], key=file["summary"]["probabilities"].get
+    )
+    for track in file["tracks"]:
+        assert track["probabilities"].keys() == set(LABELS)
+        assert sum(track["probabilities"].values()) == pytest.approx(1)
+        windows = track["windows"]
+        assert [w["start_s"] for w in windows] == sorted(w["start_s"] for w in windows)
+        for label in LABELS:
+            mean = np.mean([w["probabilities"][label] for w in windows])
+            assert track["probabilities"][label] == pytest.approx(mean)
+
+
+def test_it_says_that_the_bundled_model_is_no_judge_of_real_people(result: Run) -> None:
+    notices = [line for line in result.err.splitlines() if "no judge of real people" in line]
+    assert len(notices) == 1
+
+
+def test_both_engines_agree(result: Run, sample: Path) -> None:
+    assert_close(result, hicmae("predict", sample, "--json", "--engine", "torch"), 1e-3)
+
+
+def test_fifty_frames_a_second_agree(result: Run, sample: Path, tmp_path: Path) -> None:
+    frames = list(read_frames(sample))
+    times = np.array([frame.time_s for frame in frames])
+    count = round((times[-1] + 1 / 12) * 50)
+    shown = (frames[int(np.searchsorted(times, i / 50 + 1e-6, "right")) - 1].rgb for i in range(count))
+    write_video(tmp_path / "50.mkv", shown, 50, read_audio(sample), crf=0)
+    assert_close(result, hicmae("predict", tmp_path / "50.mkv", "--json"), 0.02)
+
+
+def test_a_variable_frame_rate_agrees(result: Run, sample: Path, tmp_path: Path) -> None:
+    frames = list(read_frames(sample))
+    # Every third frame is also shown again a little later: uneven steps, the same picture at every time.
+    uneven = []
+    for index, frame in enumerate(frames):
+        uneven.append(frame)
+        if index % 3 == 0:
+            uneven.append(type(frame)(frame.time_s + 0.03, frame.rgb))
+    write_video(tmp_path / "vfr.mkv", uneven, Fraction(12), read_audio(sample), crf=0)
+    assert_close(result, hicmae("predict", tmp_path / "vfr.mkv", "--json"), 0.02)
+
+
+@pytest.mark.parametrize("turn", [90, 180, 270])
+def test_rotation_by_metadata_agrees(result: Run, sample: Path, tmp_path: Path, turn: int) -> None:
+    path = tmp_path / "turned.mp4"
+    with av.open(str(sample)) as source, av.open(str(path), "w") as target:
+        stream = target.add_stream("libx264", rate=12, options={"crf": "0", "preset": "ultrafast"})
+        first = True
+        for frame in source.decode(video=0):
+            picture = np.rot90(frame.to_ndarray(format="rgb24"), -turn // 90)
+            if first:
+                stream.height, stream.width = picture.shape[:2]
+                stream.pix_fmt = "yuv444p"
+                stream.time_base = Fraction(1, 90000)
+                stream.set_display_rotation(turn)
+                first = False
+            turned = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+            turned.pts = round(float(frame.pts * frame.time_base) * 90000)
+            turned.time_base = Fraction(1, 90000)
+            target.mux(stream.encode(turned))
+        target.mux(stream.encode(None))
+    sound = tmp_path / "turned.wav"
+    soundfile.write(sound, read_audio(sample), 16000)
+    silent = hicmae("predict", path, "--json")
+    assert_close(hicmae("predict", sample, "--json", "--modality", "video"), silent, 0.02)
+
+
+def test_a_missing_stream_is_survived_sanely(result: Run, sample: Path, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "voice.wav", read_audio(sample), 16000)
+    heard = hicmae("predict", tmp_path / "voice.wav", "--json").document["files"][0]
+    assert (heard["status"], heard["modality"]) == ("ok", "audio")
+    write_video(tmp_path / "mute.mp4", [f.rgb for f in read_frames(sample)], 12)
+    seen = hicmae("predict", tmp_path / "mute.mp4", "--json").document["files"][0]
+    assert (seen["status"], seen["modality"]) == ("ok", "video")
+    for file in (heard, seen):
+        assert 0.2 < max(file["summary"]["probabilities"].values()) < 0.999
+
+
+def bad_files(folder: Path, sample: Path) -> dict[str, Path]:
+    files = {
+        name: folder / name for name in ("missing.mp4", "empty.mp4", "text.mp4", "cut.mp4", "faceless.mp4")
+    }
+    files["empty.mp4"].touch()
+    files["text.mp4"].write_text("this is not a video\n" * 50)
+    files["cut.mp4"].write_bytes(sample.read_bytes()[:2000])
+    write_video(files["faceless.mp4"], [np.full((120, 160, 3), 90, np.uint8)] * 30, 10)
+    return files
+
+
+def test_bad_files_get_a_line_each_and_the_rest_is_done(sample: Path, tmp_path: Path) -> None:
+    files = bad_files(tmp_path, sample)
+    run = hicmae("predict", *files.values(), sample, "--json")
+    assert run.code == 1
+    status = {Path(f["path"]).name: f["status"] for f in run.document["files"]}
+    assert status == {
+        "missing.mp4": "error", "empty.mp4": "error", "text.mp4": "error", "cut.mp4": "error",
+        "faceless.mp4": "no-face", "speech_sample.mp4": "ok",
+    }  # fmt: skip
+    failed = [line for line in run.err.splitlines() if line.startswith("failed ")]
+    assert len(failed) == len(files)
+    for path in files.values():
+        assert sum(str(path) in line for line in failed) == 1
+    assert "Traceback" not in run.err
+
+
+def test_a_folder_and_results_on_disk(sample: Path, tmp_path: Path) -> None:
+    inside = tmp_path / "clips" / "deeper"
+    inside.mkdir(parents=True)
+    (inside / "a.mp4").write_bytes(sample.read_bytes())
+    (inside / "notes.txt").write_text("not media")
+    run = hicmae("predict", tmp_path / "clips", "--output", tmp_path / "out", "--quiet")
+    assert run.code == 0, run.err
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["predictions.csv", "predictions.json"]
+    rows = list(csv.DictReader((tmp_path / "out" / "predictions.csv").open()))
+    assert {row["track"] for row in rows} == {"1", "2"}
+    assert all(abs(sum(float(row[label]) for label in LABELS) - 1) < 1e-4 for row in rows)
+
+
+def test_the_screen_shows_people_time_and_licence(sample: Path) -> None:
+    run = hicmae("predict", sample)
+    assert run.code == 0
+    for text in ("person 1", "person 2", "speech_sample.mp4", "face + voice", "8.7 s"):
+        assert text in run.out
+    assert "licence" in run.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["predict"],
+        ["predict", "x.mp4", "--modality", "smell"],
+        ["predict", "x.mp4", "--engine", "abacus"],
+        ["predict", "x.mp4", "--hop", "-1"],
+        ["predict", "x.mp4", "--output", "o", "--format", "docx"],
+        ["predict", "x.mp4", "--nonsense"],
+        ["nonsense"],
+    ],
+)
+def test_wrong_usage_exits_with_two(arguments: list[str]) -> None:
+    run = hicmae(*arguments)
+    assert run.code == 2
+    assert "Traceback" not in run.err
+
+
+def test_unknown_weights_are_named(sample: Path) -> None:
+    run = hicmae("predict", sample, "--weights", "no-such")
+    assert run.code == 1
+    assert "puppets-nano" in run.last_line
+
+
+def test_debug_shows_the_traceback(sample: Path) -> None:
+    with pytest.raises(Exception, match="no-such"):
+        hicmae("predict", sample, "--weights", "no-such", "--debug")

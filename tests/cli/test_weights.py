@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.cli.running import Run, hicmae
+from tests.models.test_checkpoint import Intruder, toy_state
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    path = tmp_path / "checkpoint-best.pth"
+    torch.save({"model": toy_state(), "args": argparse.Namespace(x=1), "epoch": 1}, path)
+    return path
+
+
+def take_in(path: Path, *more: str) -> Run:
+    return hicmae(
+        "weights",
+        "import",
+        path,
+        "--name",
+        "toy",
+        "--labels",
+        "ANG,DIS,FEA,HAP,NEU,SAD",
+        "--heads",
+        "4",
+        *more,
+    )
+
+
+def test_the_bundled_weight_is_listed_and_shown() -> None:
+    assert "puppets-nano" in hicmae("weights", "list").out
+    shown = hicmae("weights", "show", "puppets-nano").out
+    assert "no judge of real people" in shown
+    facts = json.loads(hicmae("weights", "show", "puppets-nano", "--json").out)
+    assert facts["dataset"] == "puppets"
+    assert facts["metrics"]
+
+
+def test_import_list_show(checkpoint: Path) -> None:
+    run = take_in(checkpoint)
+    assert run.code == 0, run.err
+    assert "toy" in hicmae("weights", "list").out
+    facts = json.loads(hicmae("weights", "show", "toy", "--json").out)
+    assert facts["labels"] == ["anger", "disgust", "fear", "happiness", "neutral", "sadness"]
+    assert facts["dims"] == {"width": 64, "heads": 4, "depth": 4, "fusion_depth": 2}
+    assert take_in(checkpoint).code == 1
+    assert take_in(checkpoint, "--force").code == 0
+
+
+@pytest.mark.parametrize("name", ["../escape", "a/b", "puppets-nano", "", ".hidden"])
+def test_names_that_escape_or_clash_are_refused(checkpoint: Path, name: str) -> None:
+    run = hicmae("weights", "import", checkpoint, "--name", name, "--labels", "a,b,c,d,e,f")
+    assert run.code == 1
+    assert "name" in run.last_line
+
+
+def test_the_wrong_number_of_labels_is_refused(checkpoint: Path) -> None:
+    run = hicmae("weights", "import", checkpoint, "--name", "toy", "--labels", "a,b", "--heads", "4")
+    assert run.code == 1
+    assert "2 names" in run.last_line
+    assert "6 outputs" in run.last_line
+
+
+def test_hostile_checkpoints_are_refused(tmp_path: Path) -> None:
+    path, marker = tmp_path / "evil.pth", tmp_path / "pwned"
+    torch.save({"model": toy_state(), "args": Intruder(marker)}, path)
+    run = hicmae("weights", "import", path, "--name", "evil", "--labels", "a,b,c,d,e,f")
+    assert run.code == 1
+    assert not marker.exists()
+    assert "evil" not in hicmae("weights", "list").out
+
+
+def test_an_import_can_be_exported(checkpoint: Path, tmp_path: Path) -> None:
+    take_in(checkpoint)
+    run = hicmae("export", "--onnx", "--weights", "toy", "--output", tmp_path / "toy.onnx")
+    assert run.code == 0, run.err
+    assert "largest difference" in run.out
+    facts = json.loads(hicmae("weights", "show", tmp_path / "toy.onnx", "--json").out)
+    assert facts == json.loads(hicmae("weights", "show", "toy", "--json").out)
+
+
+def test_a_truncated_weight_is_refused(checkpoint: Path, tmp_path: Path, sample: Path) -> None:
+    from hicmae_cli.weights.bundled import bundled_file
+
+    whole = bundled_file("puppets-nano.safetensors").read_bytes()
+    (tmp_path / "half.safetensors").write_bytes(whole[: len(whole) // 2])
+    run = hicmae("predict", sample, "--weights", tmp_path / "half.safetensors")
+    assert run.code == 1
+    assert "half.safetensors" in run.err

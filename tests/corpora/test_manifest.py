@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hicmae_cli.corpora.manifest import read_manifest
+from hicmae_cli.errors import ManifestError
+from tests import reference
+
+LABELS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness")
+
+
+def write(folder: Path, text: str) -> Path:
+    for name in ("a", "b"):
+        (folder / name).mkdir(exist_ok=True)
+        (folder / f"{name}.wav").touch()
+    path = folder / "list.csv"
+    path.write_text(text)
+    return path
+
+
+def test_the_authors_lines_as_they_are() -> None:
+    samples = read_manifest(reference.FOLDER / "dataset" / "test.csv", LABELS)
+    assert [s.id for s in samples] == [f"clip_0{i}" for i in range(5)]
+    assert [s.label for s in samples] == list(LABELS[:5])
+    assert all(s.video is not None and s.video.is_dir() for s in samples)
+
+
+def test_our_header_with_more_columns(tmp_path: Path) -> None:
+    path = write(
+        tmp_path,
+        "id,video,audio,label,fold,split,speaker,session\n1,a,a.wav,ANG,2,train,me,x\n2,,b.wav,happy,,test,you,y\n",
+    )
+    first, second = read_manifest(path)
+    assert (first.label, first.fold, first.split, first.speaker) == ("anger", "2", "train", "me")
+    assert first.extra == {"session": "x"}
+    assert first.video == tmp_path / "a"
+    assert second.video is None
+    assert second.label == "happiness"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "no clips"),
+        ("a a.wav\n", "line 1"),
+        ("a a.wav 9\n", "6 labels"),
+        ("id,video,audio\n1,a,a.wav\n", "label"),
+        ("id,video,audio,label\n1,a\n", "line 2"),
+        ("id,video,audio,label\n1,,,anger\n", "neither"),
+        ("id,video,audio,label\n1,a,c.wav,anger\n", "c.wav"),
+        ("id,video,audio,label\n1,a,a.wav,anger\n1,b,b.wav,fear\n", "more than once"),
+    ],
+)
+def test_malformed_lists_say_where(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(ManifestError, match=r"list\.csv") as caught:
+        read_manifest(write(tmp_path, text), LABELS)
+    assert said in str(caught.value)
+
+
+def test_numbers_need_names(tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match="no label names"):
+        read_manifest(write(tmp_path, "a a.wav 0\n"))

@@ -1,0 +1,51 @@
+"""An engine whose answers can be worked out by hand, and short media to feed it."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hicmae_cli.media import SAMPLE_RATE_HZ, write_video
+from hicmae_cli.weights.info import WeightInfo
+
+LABELS = ("anger", "happiness", "neutral")
+
+
+class ToyEngine:
+    """Brightness argues for happiness, sound for anger; a stream of zeros (a missing one) says nothing."""
+
+    name = "onnx"
+    device = "cpu"
+    info = WeightInfo(
+        variant="nano", dims={"width": 128, "heads": 2, "depth": 6, "fusion_depth": 2}, labels=LABELS,
+        dataset="toys", sampling_rate=1, front_end="hicmae.align/1", licence="MIT", source="a test",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+
+    def logits(self, video: NDArray[np.float32], audio: NDArray[np.float32]) -> NDArray[np.float32]:
+        self.batches.append(len(video))
+        bright = video.mean(axis=(1, 2, 3, 4))
+        loud = audio.mean(axis=(1, 2, 3))
+        return np.stack([loud, bright, np.zeros_like(loud)], axis=1).astype(np.float32)
+
+
+def write_clip(
+    path: Path, duration_s: float, fps: int = 25, *, bright: int | None = 128, loud: float | None = 0.3
+) -> Path:
+    """A grey video with a tone, either of which may be missing (None)."""
+    count = round(duration_s * fps)
+    time_s = np.arange(round(duration_s * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
+    sound = None if loud is None else (loud * np.sin(2 * np.pi * 220 * time_s)).astype(np.float32)
+    if bright is None:
+        import soundfile
+
+        soundfile.write(path, sound, SAMPLE_RATE_HZ)
+        return path
+    frames = (np.full((96, 128, 3), bright, np.uint8) for _ in range(count))
+    write_video(path, frames, Fraction(fps), sound)
+    return path

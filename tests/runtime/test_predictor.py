@@ -1,0 +1,166 @@
+"""Windows, tracks, missing streams and bad files, with a scripted face finder and an engine worked by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hicmae_cli.errors import SettingsError
+from hicmae_cli.faces import FakeDetector, FakeFace
+from hicmae_cli.runtime.predictor import Predictor, PredictSettings
+from hicmae_cli.runtime.results import FileResult
+from tests.runtime.stubs import ToyEngine, write_clip
+
+LEFT = FakeFace(0.0, 100.0, (32.0, 48.0), 50.0)
+RIGHT = FakeFace(0.0, 100.0, (96.0, 48.0), 40.0)
+
+
+def predict(path: Path, *faces: FakeFace, **settings: object) -> FileResult:
+    predictor = Predictor(ToyEngine(), PredictSettings(**settings), lambda _: FakeDetector(faces))  # type: ignore[arg-type]
+    return predictor.predict(path)
+
+
+def starts(result: FileResult, track: int = 1) -> list[float]:
+    windows = next(t for t in result.tracks if t.id == track).windows
+    return [round(w.start_s, 2) for w in windows]
+
+
+def test_windows_overlap_and_reach_the_end(tmp_path: Path) -> None:
+    result = predict(write_clip(tmp_path / "a.mp4", 6.0), LEFT)
+    assert result.status == "ok"
+    assert starts(result) == [
+        0.0,
+        1.28,
+        2.56,
+        3.52,
+    ]  # 38 moments of 0.16 s: the last window ends with the file
+    assert all(w.end_s - w.start_s == pytest.approx(2.56) for w in result.tracks[0].windows)
+
+
+@pytest.mark.parametrize("fps", [10, 24, 30, 60])
+def test_the_frame_rate_does_not_matter(tmp_path: Path, fps: int) -> None:
+    result = predict(write_clip(tmp_path / "a.mp4", 5.0, fps), LEFT)
+    expected = predict(write_clip(tmp_path / "b.mp4", 5.0, 25), LEFT)
+    assert starts(result) == starts(expected)
+    for label, p in expected.tracks[0].scores.probabilities.items():
+        assert result.tracks[0].scores.probabilities[label] == pytest.approx(p, abs=5e-3)
+
+
+def test_hop_and_window_are_settings(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4", 6.0)
+    assert starts(predict(path, LEFT, hop_s=0.64))[:3] == [0.0, 0.64, 1.28]
+    long = predict(path, LEFT, window_s=5.12, hop_s=5.12)
+    assert long.tracks[0].windows[0].end_s == pytest.approx(5.12)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"hop_s": 0.0}, {"hop_s": 3.0}, {"window_s": 0.01}, {"modality": "smell"}, {"max_faces": 0}],
+)
+def test_impossible_settings_are_refused(settings: dict[str, object]) -> None:
+    with pytest.raises(SettingsError, match="--"):
+        PredictSettings(**settings)  # type: ignore[arg-type]
+
+
+def test_everybody_is_a_track_and_the_most_seen_is_the_main_one(tmp_path: Path) -> None:
+    leaves = FakeFace(0.0, 3.0, (96.0, 48.0), 60.0)
+    result = predict(write_clip(tmp_path / "a.mp4", 6.0), LEFT, leaves)
+    coverage = {t.id: t.face_coverage for t in result.tracks}
+    assert sorted(coverage.values()) == pytest.approx([0.5, 1.0], abs=0.02)
+    assert result.main_track is not None
+    assert result.main_track.face_coverage == 1.0
+    small = next(t for t in result.tracks if t.face_coverage < 0.9)
+    assert small.windows[-1].face_coverage == pytest.approx(11 / 16)  # moments 8 to 18 of 8 to 23
+
+
+def test_equally_seen_people_are_ranked_by_size(tmp_path: Path) -> None:
+    result = predict(write_clip(tmp_path / "a.mp4", 3.0), RIGHT, LEFT)
+    assert result.main_track is not None
+    assert result.main_track.face_size_px == max(t.face_size_px for t in result.tracks)
+
+
+def test_without_sound_the_face_decides(tmp_path: Path) -> None:
+    result = predict(write_clip(tmp_path / "a.mp4", 3.0, loud=None, bright=255), LEFT)
+    assert (result.status, result.tracks[0].modality) == ("ok", "video")
+    assert "no audio track" in result.message
+    assert result.tracks[0].scores.label == "happiness"
+
+
+def test_a_silent_track_counts_as_no_sound(tmp_path: Path) -> None:
+    silent = predict(write_clip(tmp_path / "a.mp4", 3.0, loud=0.0), LEFT)
+    without = predict(write_clip(tmp_path / "b.mp4", 3.0, loud=None), LEFT)
+    assert "silent" in silent.message
+    assert silent.tracks[0].scores == without.tracks[0].scores
+
+
+def test_without_a_face_the_voice_decides(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4", 4.0)
+    result = predict(path)
+    assert (result.status, result.failed) == ("no-face", False)
+    assert [t.id for t in result.tracks] == [0]
+    heard = predict(path, LEFT, modality="audio")
+    assert heard.tracks[0].scores == result.tracks[0].scores
+    assert heard.status == "ok"
+
+
+def test_sound_files_give_the_same_as_their_video(tmp_path: Path) -> None:
+    sound = predict(write_clip(tmp_path / "a.wav", 4.0, bright=None))
+    video = predict(write_clip(tmp_path / "a.mkv", 4.0), modality="audio")
+    assert sound.status == "ok"
+    assert "no video" in sound.message
+    assert starts(sound, 0) == starts(video, 0)
+    for label, p in video.tracks[0].scores.probabilities.items():
+        assert sound.tracks[0].scores.probabilities[label] == pytest.approx(p, abs=1e-3)
+
+
+def test_no_face_and_no_sound_is_a_failure(tmp_path: Path) -> None:
+    result = predict(write_clip(tmp_path / "a.mp4", 3.0, loud=None))
+    assert (result.status, result.failed) == ("no-face", True)
+    assert "no face" in result.message
+
+
+def test_windows_without_any_face_go_to_the_voice(tmp_path: Path) -> None:
+    result = predict(write_clip(tmp_path / "a.mp4", 8.0), FakeFace(0.0, 3.0, (32.0, 48.0), 50.0))
+    assert {t.id for t in result.tracks} == {0, 1}
+    every = sorted(w.start_s for t in result.tracks for w in t.windows)
+    assert every == pytest.approx(starts(predict(tmp_path / "a.mp4", LEFT)), abs=0.01)
+
+
+def test_three_frames_are_enough_for_one_window(tmp_path: Path) -> None:
+    result = predict(write_clip(tmp_path / "a.mp4", 3 / 25), LEFT)
+    assert result.status == "ok"
+    assert "shorter than a window" in result.message
+    (window,) = result.tracks[0].windows
+    assert window.end_s <= 0.2
+
+
+@pytest.mark.parametrize("modality", ["av", "video", "audio"])
+def test_insisting_on_a_stream_that_is_not_there_fails(tmp_path: Path, modality: str) -> None:
+    missing_sound = write_clip(tmp_path / "a.mp4", 3.0, loud=None)
+    missing_video = write_clip(tmp_path / "a.wav", 3.0, bright=None)
+    result = predict(missing_video if modality == "video" else missing_sound, LEFT, modality=modality)
+    assert result.status == "error"
+    assert f"--modality {modality}" in result.message
+
+
+def test_broken_files_are_results_not_exceptions(tmp_path: Path) -> None:
+    (tmp_path / "text.mp4").write_text("hello")
+    (tmp_path / "empty.mp4").touch()
+    for name in ("text.mp4", "empty.mp4", "missing.mp4"):
+        result = predict(tmp_path / name, LEFT)
+        assert (result.status, result.failed) == ("error", True)
+        assert name in result.message
+        assert "\n" not in result.message
+
+
+def test_crops_are_of_the_person(tmp_path: Path) -> None:
+    from hicmae_cli.media import write_video
+
+    picture = np.zeros((96, 128, 3), np.uint8)
+    picture[:, 64:] = 255  # dark on the left, bright on the right
+    write_video(tmp_path / "a.mp4", [picture] * 75, 25, None)
+    result = predict(tmp_path / "a.mp4", LEFT, RIGHT)
+    happy = {round(t.face_size_px): t.scores.probabilities["happiness"] for t in result.tracks}
+    assert happy[max(happy)] < happy[min(happy)]  # LEFT is the larger face

@@ -1,0 +1,124 @@
+"""The training loop on a handful of tiny clips: it learns, resumes exactly, and refuses what it must."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hicmae_cli.clips import write_prepared_clip
+from hicmae_cli.corpora.manifest import Sample
+from hicmae_cli.errors import ManifestError, SettingsError
+from hicmae_cli.models import config
+from hicmae_cli.models.checkpoint import load_classifier
+from hicmae_cli.training import finetune as module
+from hicmae_cli.training.finetune import Progress, finetune
+from hicmae_cli.training.settings import FinetuneSettings
+
+LABELS = ("happiness", "sadness")
+SETTINGS = FinetuneSettings(
+    variant="nano", sampling_rate=1, batch_size=4, num_workers=0, epochs=3, warmup_epochs=0, base_lr=0.1,
+    layer_decay=1.0, drop_path=0.1, drop_video_tokens=0.9, crop_area=(0.9, 1.0), erase=0.0, drop_stream=0.2,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> list[Sample]:
+    """Bright faces with a high tone are happy, dark ones with a low tone sad; four people."""
+    folder = tmp_path_factory.mktemp("clips")
+    found = []
+    for index in range(12):
+        label = LABELS[index % 2]
+        rng = np.random.default_rng(index)
+        level, pitch_hz = (190, 900) if label == "happiness" else (60, 150)
+        faces = rng.integers(level - 40, level + 40, (16, 160, 160, 3)).astype(np.uint8)
+        sound = (0.2 * np.sin(2 * np.pi * pitch_hz * np.arange(40960) / 16000)).astype(np.float32)
+        path = folder / f"{index}.mkv"
+        write_prepared_clip(path, list(faces), 25, sound)
+        split = "validation" if index >= 8 else "train"
+        found.append(Sample(str(index), path, path, label, split=split, speaker=f"{split}-{index % 4}"))
+    return found
+
+
+@pytest.fixture(autouse=True)
+def _small_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    small = config.ModelDims(width=32, heads=1, depth=2, fusion_depth=1)
+    monkeypatch.setitem(config.VARIANTS, "nano", small)
+
+
+def run(folder: Path, samples: list[Sample], settings: FinetuneSettings = SETTINGS, **more: object) -> Path:
+    return finetune(
+        folder,
+        train=[s for s in samples if s.split == "train"],
+        validation=[s for s in samples if s.split == "validation"],
+        labels=LABELS, dataset="toys", licence="MIT", settings=settings, device="cpu", **more,  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def test_it_learns_and_keeps_the_best(samples: list[Sample], tmp_path: Path) -> None:
+    best = run(tmp_path / "run", samples, SETTINGS.model_copy(update={"epochs": 12}))
+    _, info = load_classifier(best)
+    assert info.labels == LABELS
+    assert info.metrics["validation"]["uar"] == 1.0
+    lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    assert len(lines) == 12
+    assert lines[-1]["loss"] < lines[0]["loss"]
+    assert max(line["validation_uar"] for line in lines) == info.metrics["validation"]["uar"]
+
+
+class KilledError(Exception):
+    pass
+
+
+def test_a_killed_run_goes_on_to_the_same_weights(samples: list[Sample], tmp_path: Path) -> None:
+    whole = run(tmp_path / "whole", samples)
+
+    def kill(epoch: int, step: int, *_: object) -> None:
+        if (epoch, step) == (2, 2):
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        run(tmp_path / "cut", samples, progress=Progress(on_step=kill))
+    epochs: list[int] = []
+    resumed = run(tmp_path / "cut", samples, progress=Progress(on_epoch=lambda r: epochs.append(r.epoch)))
+    assert epochs == [2, 3]
+    last = [torch.load(r.parent / module.CHECKPOINT, weights_only=True)["model"] for r in (whole, resumed)]
+    assert all(torch.equal(last[0][name], last[1][name]) for name in last[0])
+    assert whole.read_bytes() == resumed.read_bytes()
+
+
+def test_a_finished_run_does_nothing_more(samples: list[Sample], tmp_path: Path) -> None:
+    first = run(tmp_path / "run", samples).read_bytes()
+    epochs: list[int] = []
+    again = run(tmp_path / "run", samples, progress=Progress(on_epoch=lambda r: epochs.append(r.epoch)))
+    assert epochs == []
+    assert again.read_bytes() == first
+
+
+def test_other_settings_in_the_same_folder_are_refused(samples: list[Sample], tmp_path: Path) -> None:
+    run(tmp_path / "run", samples)
+    with pytest.raises(SettingsError, match="seed 0 -> 1"):
+        run(tmp_path / "run", samples, SETTINGS.model_copy(update={"seed": 1}))
+
+
+def test_people_in_two_splits_are_refused(samples: list[Sample], tmp_path: Path) -> None:
+    leaking = [replace(s, speaker="the same") for s in samples]
+    with pytest.raises(ManifestError, match="both the training and the validation"):
+        run(tmp_path / "run", leaking)
+
+
+def test_a_split_without_clips_is_refused(samples: list[Sample], tmp_path: Path) -> None:
+    with pytest.raises(ManifestError, match="validation"):
+        run(tmp_path / "run", [s for s in samples if s.split == "train"])
+
+
+def test_it_can_start_from_another_weight(samples: list[Sample], tmp_path: Path) -> None:
+    first = run(tmp_path / "first", samples)
+    still = SETTINGS.model_copy(update={"epochs": 1, "base_lr": 1e-12, "min_lr": 0.0, "weight_decay": 0.0})
+    second = run(tmp_path / "second", samples, still, init=first)
+    theirs, ours = load_classifier(first)[0].state_dict(), load_classifier(second)[0].state_dict()
+    assert all(torch.allclose(theirs[name], ours[name], atol=1e-6) for name in theirs)
