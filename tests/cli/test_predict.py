@@ -96,7 +96,7 @@ def test_a_variable_frame_rate_agrees(result: Run, sample: Path, tmp_path: Path)
 
 
 @pytest.mark.parametrize("turn", [90, 180, 270])
-def test_rotation_by_metadata_agrees(result: Run, sample: Path, tmp_path: Path, turn: int) -> None:
+def test_rotation_by_metadata_agrees(sample: Path, tmp_path: Path, turn: int) -> None:
     path = tmp_path / "turned.mp4"
     with av.open(str(sample)) as source, av.open(str(path), "w") as target:
         stream = target.add_stream("libx264", rate=12, options={"crf": "0", "preset": "ultrafast"})
@@ -109,18 +109,16 @@ def test_rotation_by_metadata_agrees(result: Run, sample: Path, tmp_path: Path, 
                 stream.time_base = Fraction(1, 90000)
                 stream.set_display_rotation(turn)
                 first = False
-            turned = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
-            turned.pts = round(float(frame.pts * frame.time_base) * 90000)
+            turned = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture, np.uint8), format="rgb24")
+            turned.pts = round((frame.time or 0.0) * 90000)
             turned.time_base = Fraction(1, 90000)
             target.mux(stream.encode(turned))
         target.mux(stream.encode(None))
-    sound = tmp_path / "turned.wav"
-    soundfile.write(sound, read_audio(sample), 16000)
-    silent = hicmae("predict", path, "--json")
-    assert_close(hicmae("predict", sample, "--json", "--modality", "video"), silent, 0.02)
+    upright = hicmae("predict", sample, "--json", "--modality", "video")
+    assert_close(upright, hicmae("predict", path, "--json"), 0.02)
 
 
-def test_a_missing_stream_is_survived_sanely(result: Run, sample: Path, tmp_path: Path) -> None:
+def test_a_missing_stream_is_survived_sanely(sample: Path, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "voice.wav", read_audio(sample), 16000)
     heard = hicmae("predict", tmp_path / "voice.wav", "--json").document["files"][0]
     assert (heard["status"], heard["modality"]) == ("ok", "audio")

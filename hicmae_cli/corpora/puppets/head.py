@@ -63,19 +63,21 @@ class HeadModel:
         weight, muscle = rng.beta(2.5, 2.5), rng.beta(3, 3)
         attributes = np.array([female, age, *ancestry, weight, muscle])
         design = np.concatenate([[1.0], attributes, [female * age, age**2]])
-        free = self.cholesky @ np.clip(rng.normal(size=len(self.cholesky)), -2.2, 2.2) * 0.85
-        return (design @ self.regression + free).astype(np.float32)
+        normal = np.clip(rng.normal(size=len(self.cholesky)), -2.2, 2.2) * 0.85
+        # einsum, here and below: a product by BLAS has other last bits with another number of threads
+        free = np.einsum("ij,j->i", self.cholesky, normal)
+        return (np.einsum("a,ak->k", design, self.regression) + free).astype(np.float32)
 
     def neutral(self, latent: Floats) -> Floats:
         """The resting head (V, 3) of a face's coordinates."""
-        return self.mean + np.tensordot(latent, self.components, 1)
+        return self.mean + np.einsum("k,kvi->vi", latent, self.components)
 
     def pose(self, neutral: Floats, curves: Floats) -> Floats:
         """Heads (T, V, 3) of one face under actions (T, 52)."""
         curves = np.array(curves, np.float32)
         inner_up = curves[:, ACTION_NAMES.index("browInnerUp"), None]
         curves[:, :2] *= 1 - 0.55 * np.minimum(inner_up, 1)  # raising and lowering work against each other
-        flat = curves @ self.actions.reshape(len(ACTION_NAMES), -1)
+        flat = np.einsum("ta,af->tf", curves, self.actions.reshape(len(ACTION_NAMES), -1))
         return neutral + flat.reshape(len(curves), -1, 3)
 
     @cached_property
