@@ -66,11 +66,11 @@ class HeadModel:
         normal = np.clip(rng.normal(size=len(self.cholesky)), -2.2, 2.2) * 0.85
         # einsum, here and below: a product by BLAS has other last bits with another number of threads
         free = np.einsum("ij,j->i", self.cholesky, normal)
-        return (np.einsum("a,ak->k", design, self.regression) + free).astype(np.float32)
+        return np.asarray(np.einsum("a,ak->k", design, self.regression) + free, np.float32)
 
     def neutral(self, latent: Floats) -> Floats:
         """The resting head (V, 3) of a face's coordinates."""
-        return self.mean + np.einsum("k,kvi->vi", latent, self.components)
+        return np.asarray(self.mean + np.einsum("k,kvi->vi", latent, self.components), np.float32)
 
     def pose(self, neutral: Floats, curves: Floats) -> Floats:
         """Heads (T, V, 3) of one face under actions (T, 52)."""
@@ -78,7 +78,7 @@ class HeadModel:
         inner_up = curves[:, ACTION_NAMES.index("browInnerUp"), None]
         curves[:, :2] *= 1 - 0.55 * np.minimum(inner_up, 1)  # raising and lowering work against each other
         flat = np.einsum("ta,af->tf", curves, self.actions.reshape(len(ACTION_NAMES), -1))
-        return neutral + flat.reshape(len(curves), -1, 3)
+        return np.asarray(neutral + flat.reshape(len(curves), -1, 3), np.float32)
 
     @cached_property
     def _incidence(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
 import builtins
+import hashlib
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -43,6 +47,18 @@ def test_the_same_seed_gives_the_same_bytes_whatever_was_drawn_before(renderer: 
     assert first.tobytes() == draw(renderer, 5).tobytes()
     with Renderer() as another:
         assert first.tobytes() == draw(another, 5).tobytes()
+
+
+def test_the_bytes_do_not_depend_on_the_number_of_threads(renderer: Renderer) -> None:
+    script = (
+        "import hashlib; from tests.corpora.puppets.test_render import draw, Renderer\n"
+        "with Renderer() as r: print(hashlib.sha256(draw(r, 5).tobytes()).hexdigest())"
+    )
+    alone = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "LP_NUM_THREADS": "1"}
+    run = subprocess.run(
+        [sys.executable, "-c", script], env=alone, capture_output=True, text=True, check=True
+    )
+    assert run.stdout.strip() == hashlib.sha256(draw(renderer, 5).tobytes()).hexdigest()
 
 
 def test_people_differ(renderer: Renderer) -> None:
