@@ -17,8 +17,8 @@ FRAME_STEP_S = WINDOW_S / CLIP_FRAMES  # 0.16
 WINDOW_SAMPLES = round(WINDOW_S * SAMPLE_RATE_HZ)  # 40960
 FACE_SIZE_PX = 160
 
-_IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
-_IMAGENET_STD = np.array([0.229, 0.224, 0.225], np.float32)
+IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
+IMAGENET_STD = np.array([0.229, 0.224, 0.225], np.float32)
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def model_inputs(clips: Sequence[Clip]) -> tuple[NDArray[np.float32], NDArray[np
     audio = np.zeros((len(clips), 1, LOG_MEL_FRAMES, LOG_MEL_BINS), np.float32)
     for index, clip in enumerate(clips):
         if clip.video is not None:
-            pixels = (clip.video.astype(np.float32) / 255 - _IMAGENET_MEAN) / _IMAGENET_STD
+            pixels = (clip.video.astype(np.float32) / 255 - IMAGENET_MEAN) / IMAGENET_STD
             video[index] = pixels.transpose(3, 0, 1, 2)  # (16, H, W, 3) -> (3, 16, H, W)
         if clip.audio is not None:
             audio[index, 0] = clip.audio

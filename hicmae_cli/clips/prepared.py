@@ -62,9 +62,10 @@ class PreparedClip:
         Raises:
             MediaError: an image cannot be read.
         """
-        return Clip(video=self._faces(view), audio=self._log_mel(view))
+        return Clip(video=self.faces(view), audio=self.log_mel(view))
 
-    def _faces(self, view: View) -> NDArray[np.uint8] | None:
+    def faces(self, view: View) -> NDArray[np.uint8] | None:
+        """Faces of a view (16, 160, 160, 3), or None."""
         if self.frames is None:
             return None
         faces: dict[int, NDArray[np.uint8]] = {}
@@ -74,7 +75,8 @@ class PreparedClip:
                 faces[index] = read_face(source) if isinstance(source, Path) else source
         return np.stack([faces[index] for index in view.frames])
 
-    def _log_mel(self, view: View) -> NDArray[np.float32] | None:
+    def log_mel(self, view: View) -> NDArray[np.float32] | None:
+        """Log-mel of a view (256, 128), or None."""
         if self.samples is None:
             return None
         cut = view.cut_audio(self.samples)

@@ -43,8 +43,8 @@ class Classifier(nn.Module):
     def features(self, video: Tensor, audio: Tensor, keep_video: Tensor | None = None) -> Tensor:
         """What the head sees: (B, 3, 16, 160, 160) and (B, 1, 256, 128) -> (B, 4D), normed.
 
-        ``keep_video`` (B, K), when given, lists the video tokens to look at; training uses it to spend less
-        time on each clip.
+        With ``keep_video`` (B, K), the indices of the tokens to look at, ``video`` holds their patches (B, K, P)
+        instead; training uses it to spend less time on each clip.
         """
         video_outputs = self.video_encoder(video, keep_video)
         audio_outputs = self.audio_encoder(audio)

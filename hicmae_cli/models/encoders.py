@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from hicmae_cli.models.config import (
@@ -38,6 +39,19 @@ def rising_rates(last: float, depth: int) -> list[float]:
     return [last * layer / max(1, depth - 1) for layer in range(depth)]
 
 
+def cut_patches(x: Tensor, size: tuple[int, ...]) -> Tensor:
+    """Cut (B, C, ...) into patches -> (B, N, P), P = C * patch in the order of a convolution's kernel."""
+    grid = [n // s for n, s in zip(x.shape[2:], size, strict=True)]
+    split = x.reshape(*x.shape[:2], *(n for pair in zip(grid, size, strict=True) for n in pair))
+    places, insides = range(2, split.ndim, 2), range(3, split.ndim, 2)
+    return split.permute(0, *places, 1, *insides).reshape(len(x), math.prod(grid), -1)
+
+
+def keep_patches(patches: Tensor, keep: Tensor) -> Tensor:
+    """Pick patches (B, N, P) by index (B, K) -> (B, K, P)."""
+    return patches.gather(1, keep[..., None].expand(-1, -1, patches.shape[-1]))
+
+
 class Encoder(nn.Module):
     """Patch embedding, fixed positions and L pre-norm blocks over one modality.
 
@@ -58,14 +72,14 @@ class Encoder(nn.Module):
         self.norm = layer_norm(dims.width)
 
     def embed(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
-        """Input (B, C, ...) -> tokens (B, N, D), or (B, K, D) where ``keep`` (B, K) lists token indices."""
-        tokens = self.patches(x).flatten(2).transpose(1, 2) + self.positions  # (B, N, D)
+        """Input (B, C, ...) -> tokens (B, N, D); or kept patches (B, K, P) and their indices (B, K) -> (B, K, D)."""
         if keep is None:
-            return tokens  # type: ignore[no-any-return]
-        return tokens.gather(1, keep[..., None].expand(-1, -1, tokens.shape[-1]))  # type: ignore[no-any-return]
+            return self.patches(x).flatten(2).transpose(1, 2) + self.positions  # type: ignore[no-any-return]
+        # The same convolution, but only where it is looked at.
+        return F.linear(x, self.patches.weight.flatten(1), self.patches.bias) + self.positions[0][keep]
 
     def forward(self, x: Tensor, keep: Tensor | None = None) -> list[Tensor]:
-        """Input (B, C, ...) -> normed token outputs of every layer, L tensors (B, N or K, D)."""
+        """Normed token outputs of every layer, L tensors (B, N, D), or (B, K, D); arguments as in ``embed``."""
         tokens = self.embed(x, keep)
         outputs = []
         for block in self.blocks:

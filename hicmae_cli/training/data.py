@@ -9,21 +9,45 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from hicmae_cli.clips import Clip, log_mel, model_inputs, read_prepared_clip, training_view
+from hicmae_cli.clips import (
+    CLIP_FRAMES,
+    FACE_SIZE_PX,
+    PreparedClip,
+    log_mel,
+    read_prepared_clip,
+    training_view,
+)
+from hicmae_cli.clips.clip import IMAGENET_MEAN, IMAGENET_STD
+from hicmae_cli.clips.log_mel import LOG_MEL_BINS, LOG_MEL_FRAMES, MIN_SAMPLES
 from hicmae_cli.corpora.manifest import Sample
+from hicmae_cli.models.config import PATCH_PX, TUBELET_FRAMES
+from hicmae_cli.models.encoders import cut_patches, keep_patches
 from hicmae_cli.training.augmentation import augment_faces, augment_samples, mask_log_mel
 from hicmae_cli.training.settings import FinetuneSettings
 
-Item = tuple[Tensor, Tensor, int]
+_NO_FACES = np.zeros((CLIP_FRAMES, FACE_SIZE_PX, FACE_SIZE_PX, 3), np.uint8)
+_NO_SOUND = np.zeros((1, LOG_MEL_FRAMES, LOG_MEL_BINS), np.float32)
+
+Item = tuple[Tensor, Tensor, Tensor, int]
 
 
 class TrainingClips(Dataset[Item]):
-    """Augmented training clips of one epoch: video (3, 16, 160, 160), audio (1, 256, 128), label index."""
+    """Augmented training clips of one epoch.
+
+    An item is faces (16, 160, 160, 3) uint8, whether there are any (), log-mel (1, 256, 128), label index; ``to_video``
+    turns the first two into the model's input, on the device and from a quarter of the bytes.
+    """
 
     def __init__(
-        self, samples: Sequence[Sample], labels: Sequence[str], settings: FinetuneSettings, epoch: int
+        self,
+        samples: Sequence[Sample],
+        labels: Sequence[str],
+        settings: FinetuneSettings,
+        epoch: int,
+        cache: Sequence[PreparedClip] | None = None,
     ) -> None:
         self.samples = samples
+        self.cache = cache
         self.label_index = {label: index for index, label in enumerate(labels)}
         self.settings = settings
         self.epoch = epoch
@@ -34,28 +58,56 @@ class TrainingClips(Dataset[Item]):
     def __getitem__(self, index: int) -> Item:
         sample, settings = self.samples[index], self.settings
         rng = np.random.default_rng([settings.seed, self.epoch, index])
-        prepared = read_prepared_clip(sample.video, sample.audio)
+        prepared = self.cache[index] if self.cache else read_prepared_clip(sample.video, sample.audio)
         view = training_view(prepared.num_frames, prepared.num_samples, settings.sampling_rate, rng)
-        clip = prepared.clip(view)
-        faces, mel = clip.video, clip.audio
-        if mel is not None and prepared.samples is not None:
-            mel = log_mel(augment_samples(view.cut_audio(prepared.samples), settings, rng))
-            mel = mask_log_mel(mel, settings, rng)
+        faces, mel = prepared.faces(view), None
+        if prepared.samples is not None and len(cut := view.cut_audio(prepared.samples)) >= MIN_SAMPLES:
+            mel = mask_log_mel(log_mel(augment_samples(cut, settings, rng)), settings, rng)
         if faces is not None:
             faces = augment_faces(faces, settings, rng)
         if faces is not None and mel is not None and rng.random() < settings.drop_stream:
             # One stream is withheld, as a recording without a face or without sound would.
             faces, mel = (None, mel) if rng.random() < 0.5 else (faces, None)
-        video, audio = model_inputs([Clip(faces, mel)])
-        return torch.from_numpy(video[0]), torch.from_numpy(audio[0]), self.label_index[sample.label]
+        shown = _NO_FACES if faces is None else np.ascontiguousarray(faces)
+        heard = _NO_SOUND if mel is None else mel[None]
+        seen = torch.tensor(faces is not None)
+        return torch.from_numpy(shown), seen, torch.from_numpy(heard), self.label_index[sample.label]
+
+
+def to_video(faces: Tensor, seen: Tensor, keep: Tensor | None = None) -> Tensor:
+    """Bytes to what the model takes; zeros where no faces were seen, as at prediction.
+
+    Args:
+        faces: (B, 16, 160, 160, 3) uint8.
+        seen: (B,) bool.
+        keep: (B, K) indices of the tokens to look at, or None for all.
+
+    Returns:
+        (B, 3, 16, 160, 160), or the kept patches (B, K, P); cut before they become floats, which is most of the work.
+    """
+    video = faces.permute(0, 4, 1, 2, 3)
+    mean, std = (torch.from_numpy(v).to(faces.device) for v in (IMAGENET_MEAN, IMAGENET_STD))
+    if keep is None:
+        shape, pixels = (1, 3, 1, 1, 1), video.float()
+    else:
+        kept = keep_patches(cut_patches(video, (TUBELET_FRAMES, PATCH_PX, PATCH_PX)), keep)
+        shape, pixels = (1, 1, 3, 1), kept.float().unflatten(2, (3, -1))  # (B, K, 3, P / 3)
+    scale = 1 / (255 * std.view(shape))
+    normalised = torch.addcmul(-mean.view(shape) / std.view(shape), pixels, scale)
+    normalised = normalised * seen.view(-1, *(1,) * (normalised.ndim - 1))
+    return normalised if keep is None else normalised.flatten(2)
 
 
 def training_loader(
-    samples: Sequence[Sample], labels: Sequence[str], settings: FinetuneSettings, epoch: int
+    samples: Sequence[Sample],
+    labels: Sequence[str],
+    settings: FinetuneSettings,
+    epoch: int,
+    cache: Sequence[PreparedClip] | None = None,
 ) -> DataLoader[Item]:
-    """Shuffled batches of one epoch, in an order that (seed, epoch) decides."""
+    """Shuffled batches of one epoch, in an order that (seed, epoch) decides; ``cache`` holds the clips decoded."""
     return DataLoader(
-        TrainingClips(samples, labels, settings, epoch),
+        TrainingClips(samples, labels, settings, epoch, cache),
         batch_size=settings.batch_size,
         shuffle=True,
         drop_last=len(samples) >= settings.batch_size,

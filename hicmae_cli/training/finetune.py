@@ -21,6 +21,7 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 from torch import Tensor
 
+from hicmae_cli.clips import PreparedClip, read_prepared_clip
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.errors import ManifestError, SettingsError
 from hicmae_cli.evaluation.evaluate import evaluate
@@ -28,7 +29,7 @@ from hicmae_cli.models.checkpoint import load_classifier, load_state, save_class
 from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.config import VARIANTS, VIDEO_TOKENS
 from hicmae_cli.models.engine import TorchEngine
-from hicmae_cli.training.data import training_loader
+from hicmae_cli.training.data import to_video, training_loader
 from hicmae_cli.training.optimiser import cosine_schedule, parameter_groups, set_learning_rate
 from hicmae_cli.training.settings import FinetuneSettings
 from hicmae_cli.weights.info import WeightInfo
@@ -115,10 +116,13 @@ def finetune(
     first_epoch, best_uar = _resume(run, bare, optimiser, settings)
     model, optimiser = accelerator.prepare(bare, optimiser)
 
+    # Read before the loader's processes are forked, which share what is there.
+    cache = [read_prepared_clip(s.video, s.audio) for s in train] if settings.cache_clips else None
+
     for epoch in range(first_epoch, settings.epochs):
         set_seed(settings.seed * 100_003 + epoch)  # drop path and token dropping
         loss, rate, speed = _train_epoch(
-            accelerator, model, optimiser, train, labels, settings, epoch, progress
+            accelerator, model, optimiser, train, labels, settings, epoch, progress, cache
         )
         uar = war = None
         last = epoch + 1 == settings.epochs
@@ -150,20 +154,22 @@ def _train_epoch(
     settings: FinetuneSettings,
     epoch: int,
     progress: Progress,
+    cache: Sequence[PreparedClip] | None,
 ) -> tuple[float, float, float]:
     """One pass over the training clips -> mean loss, last learning rate, clips per second."""
     model.train()
-    loader = accelerator.prepare(training_loader(train, labels, settings, epoch))
+    loader = accelerator.prepare(training_loader(train, labels, settings, epoch, cache))
     steps = len(loader)
     total, rate, clips = 0.0, 0.0, 0
     started = time.perf_counter()
-    for step, (video, audio, target) in enumerate(loader):
+    for step, (faces, seen, audio, target) in enumerate(loader):
         rate = cosine_schedule(
             epoch * steps + step, base_lr=settings.peak_lr, min_lr=settings.final_lr,
             total_steps=settings.epochs * steps, warmup_steps=round(settings.warmup_epochs * steps),
         )  # fmt: skip
         set_learning_rate(optimiser, rate)
-        keep = _kept_tokens(len(video), settings, epoch, video.device)
+        keep = _kept_tokens(len(faces), settings, epoch, faces.device)
+        video = to_video(faces, seen, keep)
         with accelerator.autocast():
             logits = model(video, audio, keep)
         loss = F.cross_entropy(logits.float(), target, label_smoothing=settings.label_smoothing)
@@ -177,7 +183,7 @@ def _train_epoch(
         optimiser.step()
         optimiser.zero_grad(set_to_none=True)
         total += loss.item()
-        clips += len(video) * accelerator.num_processes
+        clips += len(faces) * accelerator.num_processes
         progress.on_step(epoch + 1, step + 1, steps, total / (step + 1))
     return total / steps, rate, clips / (time.perf_counter() - started)
 

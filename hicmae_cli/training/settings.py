@@ -32,6 +32,7 @@ class FinetuneSettings(BaseModel):
     sampling_rate: int = Field(4, ge=1)
     batch_size: int = Field(56, ge=1)
     num_workers: int = Field(1, ge=0)
+    cache_clips: bool = False
     # Optimisation
     epochs: int = Field(50, ge=1)
     validate_every: int = Field(1, ge=1)
