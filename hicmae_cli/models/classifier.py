@@ -40,14 +40,16 @@ class Classifier(nn.Module):
         self.head = nn.Linear(4 * dims.width, num_outputs)
         self.apply(_initialise)
 
-    def features(self, video: Tensor, audio: Tensor, keep_video: Tensor | None = None) -> Tensor:
+    def features(
+        self, video: Tensor, audio: Tensor, keep_video: Tensor | None = None, keep_audio: Tensor | None = None
+    ) -> Tensor:
         """What the head sees: (B, 3, 16, 160, 160) and (B, 1, 256, 128) -> (B, 4D), normed.
 
         With ``keep_video`` (B, K), the indices of the tokens to look at, ``video`` holds their patches (B, K, P)
-        instead; training uses it to spend less time on each clip.
+        instead, and so for audio; training uses it to spend less time on each clip.
         """
         video_outputs = self.video_encoder(video, keep_video)
-        audio_outputs = self.audio_encoder(audio)
+        audio_outputs = self.audio_encoder(audio, keep_audio)
         fused_video, fused_audio = self.fusion_encoder(video_outputs[-1], audio_outputs[-1])
         parts = (
             pool_layers(video_outputs, self.video_layer_weights),
@@ -57,9 +59,11 @@ class Classifier(nn.Module):
         )
         return self.feature_norm(torch.cat(parts, dim=-1))  # type: ignore[no-any-return]
 
-    def forward(self, video: Tensor, audio: Tensor, keep_video: Tensor | None = None) -> Tensor:
+    def forward(
+        self, video: Tensor, audio: Tensor, keep_video: Tensor | None = None, keep_audio: Tensor | None = None
+    ) -> Tensor:
         """(B, 3, 16, 160, 160) and (B, 1, 256, 128) -> logits (B, C)."""
-        return self.head(self.features(video, audio, keep_video))  # type: ignore[no-any-return]
+        return self.head(self.features(video, audio, keep_video, keep_audio))  # type: ignore[no-any-return]
 
 
 def _initialise(module: nn.Module) -> None:

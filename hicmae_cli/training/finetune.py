@@ -27,7 +27,8 @@ from hicmae_cli.errors import ManifestError, SettingsError
 from hicmae_cli.evaluation.evaluate import evaluate
 from hicmae_cli.models.checkpoint import load_classifier, load_state, save_classifier
 from hicmae_cli.models.classifier import Classifier
-from hicmae_cli.models.config import VARIANTS, VIDEO_TOKENS
+from hicmae_cli.models.config import AUDIO_TOKENS, PATCH_PX, VARIANTS, VIDEO_TOKENS
+from hicmae_cli.models.encoders import cut_patches, keep_patches
 from hicmae_cli.models.engine import TorchEngine
 from hicmae_cli.training.data import to_video, training_loader
 from hicmae_cli.training.optimiser import cosine_schedule, parameter_groups, set_learning_rate
@@ -168,10 +169,17 @@ def _train_epoch(
             total_steps=settings.epochs * steps, warmup_steps=round(settings.warmup_epochs * steps),
         )  # fmt: skip
         set_learning_rate(optimiser, rate)
-        keep = _kept_tokens(len(faces), settings, epoch, faces.device)
-        video = to_video(faces, seen, keep)
+        keep_video = _kept_tokens(
+            len(faces), VIDEO_TOKENS, settings.drop_video_tokens, settings, epoch, audio
+        )
+        keep_audio = _kept_tokens(
+            len(faces), AUDIO_TOKENS, settings.drop_audio_tokens, settings, epoch, audio
+        )
+        video = to_video(faces, seen, keep_video)
+        if keep_audio is not None:
+            audio = keep_patches(cut_patches(audio, (PATCH_PX, PATCH_PX)), keep_audio)
         with accelerator.autocast():
-            logits = model(video, audio, keep)
+            logits = model(video, audio, keep_video, keep_audio)
         loss = F.cross_entropy(logits.float(), target, label_smoothing=settings.label_smoothing)
         if not torch.isfinite(loss):
             raise SettingsError(
@@ -188,19 +196,24 @@ def _train_epoch(
     return total / steps, rate, clips / (time.perf_counter() - started)
 
 
-def _kept_tokens(batch: int, settings: FinetuneSettings, epoch: int, device: torch.device) -> Tensor | None:
-    """Random video tokens to look at in a step (B, K), or None for all of them.
+def _kept_tokens(
+    batch: int,
+    tokens: int,
+    dropped: tuple[float, float],
+    settings: FinetuneSettings,
+    epoch: int,
+    like: Tensor,
+) -> Tensor | None:
+    """Random tokens to look at in a step (B, K), or None for all of them.
 
     Leaving tokens out (PatchDropout, Liu et al. 2022) buys many more clips for the same time; the share left out
-    goes from ``drop_video_tokens`` to ``drop_video_tokens_last`` over the run.
+    goes from the first to the second value of ``dropped`` over the run.
     """
-    first = settings.drop_video_tokens
-    last = first if settings.drop_video_tokens_last is None else settings.drop_video_tokens_last
-    share = first + (last - first) * epoch / max(1, settings.epochs - 1)
-    count = math.ceil(VIDEO_TOKENS * (1 - share))
-    if count >= VIDEO_TOKENS:
+    share = dropped[0] + (dropped[1] - dropped[0]) * epoch / max(1, settings.epochs - 1)
+    count = math.ceil(tokens * (1 - share))
+    if count >= tokens:
         return None
-    return torch.rand(batch, VIDEO_TOKENS, device=device).argsort(dim=1)[:, :count]
+    return torch.rand(batch, tokens, device=like.device).argsort(dim=1)[:, :count]
 
 
 def _check_splits(train: Sequence[Sample], validation: Sequence[Sample], labels: Sequence[str]) -> None:
