@@ -87,11 +87,12 @@ def to_video(faces: Tensor, seen: Tensor, keep: Tensor | None = None) -> Tensor:
     """
     video = faces.permute(0, 4, 1, 2, 3)
     mean, std = (torch.from_numpy(v).to(faces.device) for v in (IMAGENET_MEAN, IMAGENET_STD))
+    shape: tuple[int, ...]
     if keep is None:
         shape, pixels = (1, 3, 1, 1, 1), video.float()
     else:
         kept = keep_patches(cut_patches(video, (TUBELET_FRAMES, PATCH_PX, PATCH_PX)), keep)
-        shape, pixels = (1, 1, 3, 1), kept.float().unflatten(2, (3, -1))  # (B, K, 3, P / 3)
+        shape, pixels = (1, 1, 3, 1), kept.float().view(*keep.shape, 3, -1)  # (B, K, 3, P / 3)
     scale = 1 / (255 * std.view(shape))
     normalised = torch.addcmul(-mean.view(shape) / std.view(shape), pixels, scale)
     normalised = normalised * seen.view(-1, *(1,) * (normalised.ndim - 1))
