@@ -33,7 +33,9 @@ def demo_notice(name: str, info: WeightInfo) -> str | None:
     """The line that must go with a model that never saw a real person; None for others."""
     if not info.is_demo:
         return None
-    return f"{name} was trained on computer-drawn people and synthetic voices: a demo, no judge of real people."
+    return (
+        f"{name} was trained on computer-drawn people and synthetic voices: a demo, no judge of real people."
+    )
 
 
 def licence_line(name: str, info: WeightInfo) -> str:
