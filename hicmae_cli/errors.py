@@ -18,7 +18,11 @@ class ManifestError(HicmaeError):
 
 
 class SettingsError(HicmaeError):
-    """A recipe or an option has a value that cannot be used."""
+    """A recipe or an option has a value that cannot be used; the command exits with 2, as for wrong usage."""
+
+
+class TrainingError(HicmaeError):
+    """A training cannot go on."""
 
 
 class MissingDependencyError(HicmaeError):

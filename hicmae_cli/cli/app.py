@@ -9,7 +9,7 @@ import typer
 
 from hicmae_cli import __version__
 from hicmae_cli.cli import bench, evaluate, export, finetune, predict, puppets, weights
-from hicmae_cli.errors import HicmaeError
+from hicmae_cli.errors import HicmaeError, SettingsError
 
 app = typer.Typer(
     name="hicmae",
@@ -59,7 +59,7 @@ def main(arguments: list[str] | None = None) -> None:
     except HicmaeError as error:
         if debug:
             raise
-        _fail(str(error))
+        _fail(str(error), code=2 if isinstance(error, SettingsError) else 1)
     except KeyboardInterrupt:
         _fail("interrupted", code=130)
     except BrokenPipeError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hicmae_cli.cli.options import PUPPET_SIZES
 from hicmae_cli.errors import ManifestError, SettingsError
 
 DATASET_LICENCES = {"puppets": "MIT"}
@@ -28,6 +29,5 @@ def dataset_manifest(name: str, folder: Path) -> Path:
             f"{folder}: the corpus is not complete; run the `hicmae puppets make` that began it again"
         )
     from hicmae_cli.cli.puppets import make_with_progress
-    from hicmae_cli.corpora.puppets.corpus import DEFAULT_SIZES
 
-    return make_with_progress(folder, DEFAULT_SIZES, seed=0, workers=None)
+    return make_with_progress(folder, PUPPET_SIZES, seed=0, workers=None)

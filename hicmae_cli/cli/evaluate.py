@@ -45,7 +45,8 @@ def evaluate(
         typer.Option(help="av, video or audio; 'each' scores all three to show what every stream brings."),
     ] = "av",
     sampling_rate: Annotated[
-        int | None, typer.Option(help="Take every n-th frame; by default what the weight was trained with.")
+        int | None,
+        typer.Option(min=1, help="Take every n-th frame; by default what the weight was trained with."),
     ] = None,
     json_file: Annotated[
         Path | None,

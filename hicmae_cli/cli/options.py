@@ -25,6 +25,8 @@ QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print results 
 
 DEFAULT_WEIGHTS = "puppets-nano"
 DEFAULT_PUPPETS = Path("data/puppets")
+PUPPET_SIZES = {"train": 3000, "validation": 180, "test": 300}
+"""Clips per split of the corpus that is drawn when none is there."""
 
 
 def usage_error(message: str) -> typer.BadParameter:

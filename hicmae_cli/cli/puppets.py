@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from hicmae_cli.cli.options import DEFAULT_PUPPETS
+from hicmae_cli.cli.options import DEFAULT_PUPPETS, PUPPET_SIZES
 
 app = typer.Typer(no_args_is_help=True, help="Draw people who do not exist: a corpus anyone may have.")
 
@@ -19,9 +19,11 @@ SeedOption = Annotated[int, typer.Option(min=0, max=10**6, help="Another seed, o
 @app.command()
 def make(
     folder: FolderArgument = DEFAULT_PUPPETS,
-    train: Annotated[int, typer.Option(min=0, help="Clips to learn from.")] = 2100,
-    validation: Annotated[int, typer.Option(min=0, help="Clips that choose the epoch.")] = 150,
-    test: Annotated[int, typer.Option(min=0, help="Clips to score on.")] = 300,
+    train: Annotated[int, typer.Option(min=0, help="Clips to learn from.")] = PUPPET_SIZES["train"],
+    validation: Annotated[int, typer.Option(min=0, help="Clips that choose the epoch.")] = PUPPET_SIZES[
+        "validation"
+    ],
+    test: Annotated[int, typer.Option(min=0, help="Clips to score on.")] = PUPPET_SIZES["test"],
     seed: SeedOption = 0,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; by default one per core.")] = None,
 ) -> None:

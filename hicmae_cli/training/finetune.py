@@ -23,7 +23,7 @@ from torch import Tensor
 
 from hicmae_cli.clips import PreparedClip, read_prepared_clip
 from hicmae_cli.corpora.manifest import Sample
-from hicmae_cli.errors import ManifestError, SettingsError
+from hicmae_cli.errors import ManifestError, SettingsError, TrainingError
 from hicmae_cli.evaluation.evaluate import evaluate
 from hicmae_cli.models.checkpoint import load_classifier, load_state, save_classifier
 from hicmae_cli.models.classifier import Classifier
@@ -182,7 +182,7 @@ def _train_epoch(
             logits = model(video, audio, keep_video, keep_audio)
         loss = F.cross_entropy(logits.float(), target, label_smoothing=settings.label_smoothing)
         if not torch.isfinite(loss):
-            raise SettingsError(
+            raise TrainingError(
                 f"the loss became {loss.item()} in epoch {epoch + 1}: lower base_lr or clip gradients"
             )
         accelerator.backward(loss)

@@ -32,7 +32,6 @@ VERSION = 1
 FPS = 6.25  # 16 frames over 2.56 s: what the model samples, so that nothing is drawn in vain
 CLIP_FRAMES = 16
 DURATION_S = CLIP_FRAMES / FPS  # 2.56
-DEFAULT_SIZES = {"train": 2100, "validation": 150, "test": 300}
 LICENCE = "MIT"
 
 
