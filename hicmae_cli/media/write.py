@@ -112,6 +112,8 @@ def _add_video(
         # 4:2:0 halves both sides.
         height_px, width_px = height_px + height_px % 2, width_px + width_px % 2
         options = {"crf": str(crf), "preset": preset, "flags": "+bitexact"}
+        # Its macroblock tree gave other bytes every few runs on small pictures with B-frames.
+        options["x264-params"] = "mbtree=0"
     stream = container.add_stream(codec, rate=rate, options=options)
     context = stream.codec_context
     stream.width, stream.height = width_px, height_px

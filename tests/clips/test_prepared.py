@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from hicmae_cli.clips import PreparedClip, read_prepared_clip, write_prepared_clip
+from hicmae_cli.clips.prepared import read_face
+from hicmae_cli.errors import MediaError
+
+
+def smooth_faces(count: int) -> np.ndarray:
+    """Pictures that survive JPEG: (count, 160, 160, 3) uint8 ramps, each of another brightness."""
+    ramp = np.linspace(0, 120, 160)
+    face = np.stack(np.broadcast_arrays(ramp[:, None], ramp[None], 60.0), axis=2)
+    return np.stack([face + 5 * i for i in range(count)]).astype(np.uint8)
+
+
+def tone(seconds: float) -> np.ndarray:
+    return (0.3 * np.sin(2 * np.pi * 220 * np.arange(round(seconds * 16000)) / 16000)).astype(np.float32)
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    faces, samples = smooth_faces(20), tone(2)
+    write_prepared_clip(tmp_path / "clip.mkv", faces, 10, samples)
+    clip = read_prepared_clip(tmp_path / "clip.mkv", tmp_path / "clip.mkv")
+    assert isinstance(clip.frames, np.ndarray)
+    assert np.abs(clip.frames.astype(int) - faces).mean() < 2
+    assert clip.samples is not None
+    np.testing.assert_allclose(clip.samples, samples, atol=1e-3)
+
+
+def test_a_clip_without_sound_counts_as_silent(tmp_path: Path) -> None:
+    write_prepared_clip(tmp_path / "clip.mkv", smooth_faces(20), 10, None)
+    clip = read_prepared_clip(tmp_path / "clip.mkv", tmp_path / "clip.mkv")
+    assert clip.samples is None
+    assert all(view.audio is None and view.video is not None for view in clip.test_clips(1))
+
+
+def test_sound_alone_is_a_clip(tmp_path: Path) -> None:
+    clip = PreparedClip(None, tone(4))
+    assert clip.num_frames == 100  # at the 25 frames/s that stand for time
+    views = clip.test_clips(4)
+    assert all(view.video is None and view.audio is not None for view in views)
+    with pytest.raises(ValueError, match="neither"):
+        PreparedClip(None, None)
+
+
+def test_a_folder_of_faces_is_read_in_the_order_of_its_names(tmp_path: Path) -> None:
+    for index, name in enumerate(["00003.jpg", "00001.png", "00002.jpeg"]):
+        Image.fromarray(np.full((40, 30, 3), 50 * (index + 1), np.uint8)).save(tmp_path / name)
+    (tmp_path / "notes.txt").write_text("not a face")
+    clip = read_prepared_clip(tmp_path, None)
+    assert clip.num_frames == 3
+    view = clip.test_clips(1)[0]
+    assert view.video is not None and view.video.shape == (16, 160, 160, 3)
+    shades = {round(float(face.mean()), -1) for face in view.video}
+    assert shades == {50, 100, 150}
+    assert view.video[0].mean() == pytest.approx(100, abs=1)
+
+
+def test_views_that_fall_together_are_decoded_once() -> None:
+    views = PreparedClip(smooth_faces(16), tone(2.56)).test_clips(1)
+    assert len({id(view) for view in views}) < len(views)
+
+
+@pytest.mark.parametrize("content", [b"", b"no picture", b"\x89PNG\r\n\x1a\nbroken"])
+def test_what_is_no_picture_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "0.png").write_bytes(content)
+    with pytest.raises(MediaError, match=r"0\.png"):
+        read_face(tmp_path / "0.png")
+
+
+def test_a_folder_without_faces_and_a_missing_clip_are_named(tmp_path: Path) -> None:
+    with pytest.raises(MediaError, match="without face frames"):
+        read_prepared_clip(tmp_path, None)
+    with pytest.raises(MediaError, match="gone"):
+        read_prepared_clip(tmp_path / "gone.mkv", None)
