@@ -172,7 +172,7 @@ def test_a_folder_and_results_on_disk(sample: Path, tmp_path: Path) -> None:
 def test_the_screen_shows_people_time_and_licence(sample: Path) -> None:
     run = hicmae("predict", sample)
     assert run.code == 0
-    for text in ("person 1", "person 2", "speech_sample.mp4", "face + voice", "8.7 s"):
+    for text in ("person 1", "person 2", "speech_sample.mp4", "audio + video", "8.8 s"):
         assert text in run.out
     assert "licence" in run.err
 
