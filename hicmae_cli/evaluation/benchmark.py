@@ -194,10 +194,9 @@ def _repeat(clip: Path, target: Path, duration_s: float) -> None:
 def _peak_mb(video: Path, weights: str) -> float:
     """Peak resident memory of a process that predicts a file, as the system counted it."""
     code = (
-        "import resource, sys; from hicmae_cli.cli import main\n"
+        "import sys; from hicmae_cli.cli import main; from hicmae_cli.evaluation.benchmark import peak_resident_mb\n"
         "try: main(['predict', sys.argv[1], '--weights', sys.argv[2], '--json', '--quiet'])\n"
-        "except SystemExit as end: sys.stderr.write('code %s peak %d\\n' % "
-        "(end.code, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))"
+        "except SystemExit as end: sys.stderr.write('code %s peak %f' % (end.code, peak_resident_mb()))"
     )
     done = subprocess.run(  # noqa: S603 (our own interpreter)
         [sys.executable, "-c", code, str(video), weights], check=True, capture_output=True, text=True
@@ -205,8 +204,23 @@ def _peak_mb(video: Path, weights: str) -> float:
     words = done.stderr.split()
     if words[-4:-2] not in (["code", "0"], ["code", "None"]):
         raise HicmaeError(f"predicting {video.name} failed: {done.stderr.strip()}")
-    unit = 1 if sys.platform == "darwin" else 1024  # ru_maxrss: bytes on macOS, KiB on Linux
-    return int(words[-1]) * unit / 1e6
+    return float(words[-1])
+
+
+def peak_resident_mb() -> float:
+    """Most memory this process has held so far, in MB.
+
+    Linux keeps ``ru_maxrss`` over exec, so that a child of a large process starts with its parent's peak; the
+    high-water mark of its own memory does not.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        mark = next(line for line in status.read_text("ascii").splitlines() if line.startswith("VmHWM:"))
+        return int(mark.split()[1]) * 1024 / 1e6
+    import resource
+
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes on macOS, KiB elsewhere
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
 def _alternate(first: Callable[[], object], second: Callable[[], object], rounds: int) -> tuple[float, float]:

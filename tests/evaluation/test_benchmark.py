@@ -1,7 +1,13 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
 import pytest
 
+from hicmae_cli.evaluation import benchmark
 from hicmae_cli.evaluation.benchmark import Measure, multiply_adds, to_document
 from hicmae_cli.models.config import VARIANTS
 
@@ -18,3 +24,21 @@ def test_a_bound_has_a_side(value: float, at_most: bool, holds: bool) -> None:
     measure = Measure("m", value, "x", 1.5, at_most, "")
     assert measure.holds is holds
     assert to_document([measure])["measures"][0]["holds"] is holds
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux inherits the peak")
+def test_a_small_child_of_a_large_process_reports_its_own_peak() -> None:
+    large = np.ones(400_000_000, np.uint8)  # touched, so resident
+    code = "from hicmae_cli.evaluation.benchmark import peak_resident_mb; print(peak_resident_mb())"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert large.all() and benchmark.peak_resident_mb() > 400
+    assert 20 < float(done.stdout) < 400
+
+
+def test_the_peak_grows_with_what_is_held() -> None:
+    code = (
+        "import numpy as np\nfrom hicmae_cli.evaluation.benchmark import peak_resident_mb\n"
+        "before = peak_resident_mb(); np.ones(200_000_000, np.uint8); print(peak_resident_mb() - before)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    assert float(done.stdout) == pytest.approx(200, abs=20)
