@@ -66,7 +66,7 @@ def preview(
 
 @app.command()
 def check(
-    clips: Annotated[int, typer.Option(min=1, help="Clips to draw and read back.")] = 64,
+    clips: Annotated[int, typer.Option(min=1, help="Clips to draw and read back.")] = 96,
     seed: SeedOption = 0,
 ) -> None:
     """Ask MediaPipe, which only knows real people, what it sees; a correlation below 0.5 gives exit code 1.

@@ -24,7 +24,7 @@ Floats = NDArray[np.float32]
 
 # Where real faces go farther than the Face Units; found by letting MediaPipe read one action at a time.
 _STRENGTH = {
-    "browDown": 2.0, "browInnerUp": 1.9, "browOuterUp": 1.2, "cheekSquint": 1.3, "eyeWide": 2.4,
+    "browDown": 2.4, "browInnerUp": 1.9, "browOuterUp": 1.2, "cheekSquint": 1.3, "eyeWide": 2.4,
     "mouthFrown": 1.8, "mouthPress": 1.7, "mouthSmile": 1.35, "mouthStretch": 1.6, "mouthUpperUp": 1.3,
     "noseSneer": 1.5,
 }  # fmt: skip

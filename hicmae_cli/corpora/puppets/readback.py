@@ -57,7 +57,7 @@ class ReadbackReport:
         return "\n".join(lines)
 
 
-def readback(num_clips: int = 64, seed: int = 0) -> ReadbackReport:
+def readback(num_clips: int = 96, seed: int = 0) -> ReadbackReport:
     """Draw clips of random people and displays and let MediaPipe's face landmarker read them.
 
     Displays and intensities (0 to 1) are random; on top each clip moves most of the checked actions by random
