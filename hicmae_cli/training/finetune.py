@@ -27,12 +27,13 @@ from hicmae_cli.errors import ManifestError, SettingsError, TrainingError
 from hicmae_cli.evaluation.evaluate import evaluate
 from hicmae_cli.models.checkpoint import load_classifier, load_state, save_classifier
 from hicmae_cli.models.classifier import Classifier
-from hicmae_cli.models.config import AUDIO_TOKENS, PATCH_PX, VARIANTS, VIDEO_TOKENS
+from hicmae_cli.models.config import AUDIO_GRID, PATCH_PX, VARIANTS, VIDEO_GRID
 from hicmae_cli.models.encoders import cut_patches, keep_patches
 from hicmae_cli.models.engine import TorchEngine
 from hicmae_cli.training.data import to_video, training_loader
 from hicmae_cli.training.optimiser import cosine_schedule, parameter_groups, set_learning_rate
 from hicmae_cli.training.settings import FinetuneSettings
+from hicmae_cli.training.start import Look, fit_start
 from hicmae_cli.weights.info import WeightInfo
 
 CHECKPOINT = "checkpoint.pt"
@@ -115,10 +116,13 @@ def finetune(
     )
     optimiser = torch.optim.AdamW(groups, lr=0.0, betas=settings.betas)
     first_epoch, best_uar = _resume(run, bare, optimiser, settings)
-    model, optimiser = accelerator.prepare(bare, optimiser)
 
     # Read before the loader's processes are forked, which share what is there.
     cache = [read_prepared_clip(s.video, s.audio) for s in train] if settings.cache_clips else None
+
+    if settings.fit_start_clips and init is None and first_epoch == 0:
+        _fit_start(bare, train, labels, settings, cache)
+    model, optimiser = accelerator.prepare(bare, optimiser)
 
     for epoch in range(first_epoch, settings.epochs):
         set_seed(settings.seed * 100_003 + epoch)  # drop path and token dropping
@@ -169,12 +173,8 @@ def _train_epoch(
             total_steps=settings.epochs * steps, warmup_steps=round(settings.warmup_epochs * steps),
         )  # fmt: skip
         set_learning_rate(optimiser, rate)
-        keep_video = _kept_tokens(
-            len(faces), VIDEO_TOKENS, settings.drop_video_tokens, settings, epoch, audio
-        )
-        keep_audio = _kept_tokens(
-            len(faces), AUDIO_TOKENS, settings.drop_audio_tokens, settings, epoch, audio
-        )
+        keep_video = _kept_tokens(faces, VIDEO_GRID, settings.drop_video_tokens, settings, epoch)
+        keep_audio = _kept_tokens(audio, AUDIO_GRID, settings.drop_audio_tokens, settings, epoch)
         video = to_video(faces, seen, keep_video)
         if keep_audio is not None:
             audio = keep_patches(cut_patches(audio, (PATCH_PX, PATCH_PX)), keep_audio)
@@ -197,23 +197,54 @@ def _train_epoch(
 
 
 def _kept_tokens(
-    batch: int,
-    tokens: int,
+    inputs: Tensor,
+    grid: tuple[int, ...],
     dropped: tuple[float, float],
     settings: FinetuneSettings,
     epoch: int,
-    like: Tensor,
 ) -> Tensor | None:
-    """Random tokens to look at in a step (B, K), or None for all of them.
+    """Random tokens to look at in a step (B, K), or None for all of them; see ``spread_tokens``.
 
     Leaving tokens out (PatchDropout, Liu et al. 2022) buys many more clips for the same time; the share left out
     goes from the first to the second value of ``dropped`` over the run.
     """
     share = dropped[0] + (dropped[1] - dropped[0]) * epoch / max(1, settings.epochs - 1)
-    count = math.ceil(tokens * (1 - share))
-    if count >= tokens:
+    count = math.ceil(math.prod(grid) * (1 - share))
+    if count >= math.prod(grid):
         return None
-    return torch.rand(batch, tokens, device=like.device).argsort(dim=1)[:, :count]
+    return spread_tokens(len(inputs), grid, count, inputs.device)
+
+
+def spread_tokens(batch: int, grid: tuple[int, ...], count: int, device: torch.device) -> Tensor:
+    """Draw K = ``count`` tokens of a grid (time, places...) -> flat indices (B, K).
+
+    Times are random, but no place is seen twice before every place was seen once: a face without its mouth says
+    little, and what a face shows lasts.
+    """
+    times, places = grid[0], math.prod(grid[1:])
+    turn = torch.rand(batch, times, places, device=device).argsort(dim=1)  # in which round a token is seen
+    order = turn + torch.rand(batch, times, places, device=device)
+    return order.flatten(1).argsort(dim=1)[:, :count]
+
+
+def _fit_start(
+    model: Classifier,
+    train: Sequence[Sample],
+    labels: Sequence[str],
+    settings: FinetuneSettings,
+    cache: Sequence[PreparedClip] | None,
+) -> None:
+    """Fit a fresh model to the first batches; every process of a distributed run does the same."""
+    loader = training_loader(train, labels, settings, 0, cache)
+    looks = []
+    for _, (faces, seen, audio, _) in zip(
+        range(math.ceil(settings.fit_start_clips / settings.batch_size)), loader, strict=False
+    ):
+        keep_video = spread_tokens(len(faces), VIDEO_GRID, math.prod(VIDEO_GRID[1:]), faces.device)
+        keep_audio = spread_tokens(len(faces), AUDIO_GRID, math.prod(AUDIO_GRID) // 2, faces.device)
+        patches = keep_patches(cut_patches(audio, (PATCH_PX, PATCH_PX)), keep_audio)
+        looks.append(Look(to_video(faces, seen, keep_video), patches, keep_video, keep_audio))
+    fit_start(model, looks, torch.Generator().manual_seed(settings.seed))
 
 
 def _check_splits(train: Sequence[Sample], validation: Sequence[Sample], labels: Sequence[str]) -> None:
