@@ -13,6 +13,17 @@ def sample() -> Path:
     return SAMPLE
 
 
+@pytest.fixture(scope="session")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A toy weight, toy.safetensors with toy.onnx beside it; to look at, not to change."""
+    from hicmae_cli.models.export import export_onnx
+    from tests.models.toys import save_toy
+
+    source = save_toy(tmp_path_factory.mktemp("toy") / "toy.safetensors")
+    export_onnx(source, source.with_suffix(".onnx"))
+    return source
+
+
 @pytest.fixture(autouse=True)
 def _own_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Imported weights and caches stay inside the test."""

@@ -34,6 +34,13 @@ class ToyEngine:
         return np.stack([loud, bright, np.zeros_like(loud)], axis=1).astype(np.float32)
 
 
+def noise(batch: int, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Video and audio of the shapes that an engine takes."""
+    rng = np.random.default_rng(seed)
+    video = rng.standard_normal((batch, 3, 16, 160, 160), np.float32)
+    return video, rng.standard_normal((batch, 1, 256, 128), np.float32)
+
+
 def write_clip(
     path: Path, duration_s: float, fps: int = 25, *, bright: int | None = 128, loud: float | None = 0.3
 ) -> Path:
