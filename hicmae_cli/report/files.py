@@ -22,7 +22,8 @@ def write_text(path: Path, text: str) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            temporary.write_text(text, "utf-8")
+            # A file name that is not UTF-8 comes out as the bytes it has on disk.
+            temporary.write_text(text, "utf-8", "surrogateescape")
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)
