@@ -44,7 +44,8 @@ def test_it_gives_the_models_logits(toy: Path) -> None:
         expected = model(torch.from_numpy(video), torch.from_numpy(audio)).numpy()
     engine = TorchEngine(model, info, "cpu")
     logits = engine.logits(video, audio)
-    assert (engine.name, engine.info, logits.dtype, logits.shape) == ("torch", info, np.float32, (2, 3))
+    assert (engine.name, engine.info) == ("torch", info)
+    assert logits.dtype == np.float32
     np.testing.assert_array_equal(logits, expected)
 
 
