@@ -16,8 +16,10 @@ def write_text(path: Path, text: str) -> None:
     """Write under a temporary name in the same folder, then move into place.
 
     Raises:
-        HicmaeError: the folder cannot be written to.
+        HicmaeError: the folder cannot be written to, or the path is one.
     """
+    if path.is_dir():
+        raise HicmaeError(f"{path}: cannot be written: it is a folder")
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
