@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,17 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = save_toy(tmp_path_factory.mktemp("toy") / "toy.safetensors")
     export_onnx(source, source.with_suffix(".onnx"))
     return source
+
+
+@pytest.fixture
+def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the bundled files in their place, to be changed."""
+    from hicmae_cli.weights import bundled, catalogue
+
+    folder = Path(shutil.copytree(bundled.bundled_dir(), tmp_path / "bundled"))
+    for module in (bundled, catalogue):
+        monkeypatch.setattr(module, "bundled_dir", lambda: folder)
+    return folder
 
 
 @pytest.fixture(autouse=True)

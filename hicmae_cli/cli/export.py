@@ -32,11 +32,14 @@ def export(
 
     from hicmae_cli.cli.training_extra import require_training
     from hicmae_cli.errors import WeightsError
+    from hicmae_cli.weights.bundled import bundled_dir
     from hicmae_cli.weights.catalogue import find_weight
 
     source = find_weight(weights, ".safetensors")
     if source is None:
         raise WeightsError(f"{weights}: has no .safetensors file to export from")
+    if output is None and source.parent == bundled_dir():
+        raise usage_error(f"{weights} ships with hicmae and its files stay as they are: give an --output")
     require_training("export")
     from hicmae_cli.models.export import TOLERANCE, export_onnx
 

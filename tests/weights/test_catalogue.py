@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 
 from hicmae_cli.errors import WeightsError
-from hicmae_cli.weights import bundled, catalogue
 from hicmae_cli.weights.bundled import bundled_dir, sha256_of
 from hicmae_cli.weights.catalogue import (
     DEFAULT_WEIGHT,
@@ -120,14 +118,11 @@ def test_what_is_no_weight_says_what_to_do(tmp_path: Path) -> None:
         find_weight(str(checkpoint), ".onnx")
 
 
-def test_a_bundled_file_that_was_changed_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = Path(shutil.copytree(bundled_dir(), tmp_path / "bundled"))
-    changed = folder / f"{DEFAULT_WEIGHT}.onnx"
+def test_a_bundled_file_that_was_changed_is_refused(bundle: Path) -> None:
+    changed = bundle / f"{DEFAULT_WEIGHT}.onnx"
     content = bytearray(changed.read_bytes())
     content[len(content) // 2] ^= 1
     changed.write_bytes(content)
-    for module in (bundled, catalogue):
-        monkeypatch.setattr(module, "bundled_dir", lambda: folder)
     with pytest.raises(WeightsError, match=r"puppets-nano\.onnx: is not the file that was bundled"):
         find_weight(DEFAULT_WEIGHT, ".onnx")
-    assert find_weight(DEFAULT_WEIGHT, ".safetensors") == folder / f"{DEFAULT_WEIGHT}.safetensors"
+    assert find_weight(DEFAULT_WEIGHT, ".safetensors") == bundle / f"{DEFAULT_WEIGHT}.safetensors"
