@@ -21,11 +21,11 @@ def info_of(dims: ModelDims, count: int) -> WeightInfo:
     )  # fmt: skip
 
 
-def save_toy(path: Path, seed: int = 0) -> Path:
+def save_toy(path: Path, seed: int = 0, dims: ModelDims = DIMS) -> Path:
     """A classifier of three classes; another seed, other numbers."""
     torch.manual_seed(seed)
-    model = Classifier(DIMS, 3)
+    model = Classifier(dims, 3)
     for parameter in model.parameters():  # biases and norms start at 0 and 1, where mistakes hide
         torch.nn.init.normal_(parameter, std=0.1)
-    save_classifier(path, model, info_of(DIMS, 3))
+    save_classifier(path, model, info_of(dims, 3))
     return path
