@@ -52,6 +52,7 @@ def finetune(
         hicmae finetune --manifest crema-d/fold1.csv --recipe my.toml --init my-pretrained.safetensors
     """
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from hicmae_cli.cli.training_extra import require_training
@@ -108,9 +109,11 @@ def finetune(
             settings=settings,
             init=start,
             device=device,
-            progress=Hooks(on_step, lambda report: console.print(_line(report), highlight=False)),
+            progress=Hooks(
+                on_step, lambda report: console.print(_line(report), highlight=False, soft_wrap=True)
+            ),
         )
-    console.print(f"[green]best weight[/green] {best}")
+    console.print(f"[green]best weight[/green] {escape(str(best))}", soft_wrap=True)
 
 
 def _line(report: EpochReport) -> str:

@@ -53,7 +53,8 @@ def labels_of(folder: Path) -> list[str]:
 def test_a_run_leaves_a_weight_that_scores_as_it_says(puppets: Path) -> None:
     run = finetune("--dataset", "puppets", "--data", puppets)
     assert run.code == 0, run.err
-    assert "epoch   1" in run.out and "run/best.safetensors" in run.out
+    epoch, best = filter(None, run.out.splitlines())
+    assert epoch.startswith("epoch   1") and best == f"best weight {Path('run') / 'best.safetensors'}"
     info = read_info("run/best.safetensors")
     assert (list(info.labels), info.dataset, info.licence) == (labels_of(puppets), "puppets", "MIT")
     assert info.sampling_rate == 1
