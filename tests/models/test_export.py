@@ -42,6 +42,11 @@ def test_the_file_passes_the_checker_in_one_piece(exported: Path) -> None:
     assert sorted(p.suffix for p in exported.parent.iterdir()) == [".onnx", ".safetensors"]
 
 
+def test_its_mode_is_that_of_any_other_file(exported: Path, tmp_path: Path) -> None:
+    (tmp_path / "plain").touch()
+    assert exported.stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
 def test_a_wrong_graph_fails_the_export(
     exported: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
