@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,28 @@ SAMPLE = Path(__file__).parent.parent / "docs" / "assets" / "speech_sample.mp4"
 def sample() -> Path:
     """Two people side by side; the one on the right speaks. 8.7 s."""
     return SAMPLE
+
+
+@pytest.fixture(scope="session")
+def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A toy weight, toy.safetensors with toy.onnx beside it; to look at, not to change."""
+    from hicmae_cli.models.export import export_onnx
+    from tests.models.toys import save_toy
+
+    source = save_toy(tmp_path_factory.mktemp("toy") / "toy.safetensors")
+    export_onnx(source, source.with_suffix(".onnx"))
+    return source
+
+
+@pytest.fixture
+def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the bundled files in their place, to be changed."""
+    from hicmae_cli.weights import bundled, catalogue
+
+    folder = Path(shutil.copytree(bundled.bundled_dir(), tmp_path / "bundled"))
+    for module in (bundled, catalogue):
+        monkeypatch.setattr(module, "bundled_dir", lambda: folder)
+    return folder
 
 
 @pytest.fixture(autouse=True)

@@ -65,6 +65,10 @@ def main(arguments: list[str] | None = None) -> None:
     except BrokenPipeError:
         sys.stderr.close()  # the reader of our output has gone; there is nobody to tell
         sys.exit(1)
+    except OSError as error:  # a full disk, a folder that is a file: the user's to mend, wherever it came up
+        if debug:
+            raise
+        _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except Exception as error:
         if debug:
             raise

@@ -29,14 +29,18 @@ def export(
     if output is not None and output.suffix != ".onnx":
         raise usage_error(f"--output {output}: expected a name that ends in .onnx")
     from rich.console import Console
+    from rich.markup import escape
 
     from hicmae_cli.cli.training_extra import require_training
     from hicmae_cli.errors import WeightsError
+    from hicmae_cli.weights.bundled import bundled_dir
     from hicmae_cli.weights.catalogue import find_weight
 
     source = find_weight(weights, ".safetensors")
     if source is None:
         raise WeightsError(f"{weights}: has no .safetensors file to export from")
+    if output is None and source.parent == bundled_dir():
+        raise usage_error(f"{weights} ships with hicmae and its files stay as they are: give an --output")
     require_training("export")
     from hicmae_cli.models.export import TOLERANCE, export_onnx
 
@@ -44,7 +48,8 @@ def export(
     with console.status("exporting and checking"):
         report = export_onnx(source, output or source.with_suffix(".onnx"))
     console.print(
-        f"[green]wrote[/green] {report.path} ({report.size_bytes / 1e6:.1f} MB, opset {report.opset})"
+        f"[green]wrote[/green] {escape(str(report.path))} ({report.size_bytes / 1e6:.1f} MB, opset {report.opset})",
+        soft_wrap=True,
     )
     console.print(
         f"checked {report.checked_clips} seeded clips against torch: largest difference "

@@ -52,6 +52,7 @@ def finetune(
         hicmae finetune --manifest crema-d/fold1.csv --recipe my.toml --init my-pretrained.safetensors
     """
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from hicmae_cli.cli.training_extra import require_training
@@ -61,11 +62,17 @@ def finetune(
     require_training("finetune")
     from hicmae_cli.corpora.manifest import read_manifest
     from hicmae_cli.errors import WeightsError
+    from hicmae_cli.labels import canonical_label
+    from hicmae_cli.models.engine import choose_device
     from hicmae_cli.training.finetune import Progress as Hooks
     from hicmae_cli.training.finetune import finetune as train
     from hicmae_cli.training.settings import load_settings
     from hicmae_cli.weights.catalogue import find_weight
 
+    choose_device(device)  # accelerate would take another one without a word
+    given = tuple(canonical_label(name) for name in labels.split(",")) if labels else None
+    if given is not None and (not all(given) or len(set(given)) < len(given)):
+        raise usage_error(f"--labels {labels}: expected distinct names with commas between them")
     settings = load_settings(recipe, {"epochs": epochs, "batch_size": batch_size, "seed": seed})
     if dataset is not None:
         from hicmae_cli.cli.datasets import DATASET_LICENCES, dataset_manifest
@@ -73,8 +80,7 @@ def finetune(
         manifest = dataset_manifest(dataset, data)
         licence = DATASET_LICENCES.get(dataset, licence)
     assert manifest is not None
-    samples = read_manifest(manifest)
-    given = tuple(labels.split(",")) if labels else tuple(sorted({sample.label for sample in samples}))
+    samples = read_manifest(manifest, given)
     start = None
     if init is not None:
         start = find_weight(init, ".safetensors")
@@ -97,15 +103,17 @@ def finetune(
             output,
             train=[sample for sample in samples if sample.split == "train"],
             validation=[sample for sample in samples if sample.split == "validation"],
-            labels=given,
+            labels=given or sorted({sample.label for sample in samples}),
             dataset=dataset or manifest.stem,
             licence=licence,
             settings=settings,
             init=start,
             device=device,
-            progress=Hooks(on_step, lambda report: console.print(_line(report), highlight=False)),
+            progress=Hooks(
+                on_step, lambda report: console.print(_line(report), highlight=False, soft_wrap=True)
+            ),
         )
-    console.print(f"[green]best weight[/green] {best}")
+    console.print(f"[green]best weight[/green] {escape(str(best))}", soft_wrap=True)
 
 
 def _line(report: EpochReport) -> str:

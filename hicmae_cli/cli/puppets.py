@@ -61,7 +61,7 @@ def preview(
     console = Console()
     with console.status("drawing"):
         for path in make_preview(folder, people, seed):
-            console.print(f"wrote {path}", highlight=False)
+            console.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
 
 
 @app.command()

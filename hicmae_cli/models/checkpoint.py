@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from hicmae_cli.errors import WeightsError
@@ -48,7 +48,8 @@ def save_classifier(path: Path, model: Classifier, info: WeightInfo) -> None:
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        save_file(state, temporary, metadata={METADATA_KEY: info.to_json()})
+        # Not save_file, which gives its file the mode 0600 whatever the umask.
+        temporary.write_bytes(save(state, metadata={METADATA_KEY: info.to_json()}))
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -21,7 +21,7 @@ COLOURS = {
     "contempt": "dark_orange",
 }
 _SPARE_COLOURS = ("deep_pink3", "turquoise2", "chartreuse3", "orchid", "sandy_brown", "slate_blue1")
-_BAR_CELLS = 10
+_ROOMY_CELLS = 80  # on a narrower screen the runner-up gives way, and half of the bar
 
 
 def label_colour(label: str, info: WeightInfo) -> str:
@@ -70,7 +70,7 @@ def render_file(file: FileResult, info: WeightInfo, width: int) -> RenderableTyp
     """Table of people, their timelines and the legend, in a frame titled by the file."""
     main = file.main_track
     assert main is not None
-    parts: list[RenderableType] = [_people(file, info), Text()]
+    parts: list[RenderableType] = [_people(file, info, width), Text()]
     parts += [_timeline(track, file, info, width - 6) for track in file.tracks]
     parts += [_axis(file, width - 6), _legend(file, info)]
     if file.message:
@@ -82,30 +82,26 @@ def render_file(file: FileResult, info: WeightInfo, width: int) -> RenderableTyp
     return Panel(Group(*parts), title=title, title_align="left", border_style="dim")
 
 
-def _people(file: FileResult, info: WeightInfo) -> Table:
+def _people(file: FileResult, info: WeightInfo, width: int) -> Table:
+    roomy = width >= _ROOMY_CELLS
+    bar = 10 if roomy else 5
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name, justify in (
-        ("", "left"),
-        ("emotion", "left"),
-        ("", "left"),
-        ("next", "left"),
-        ("seen", "right"),
-    ):
-        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
-    table.add_column("judged by", no_wrap=True)
+    for name in ("", "emotion", "", *(["next"] if roomy else []), "seen", "judged by"):
+        table.add_column(name, justify="right" if name == "seen" else "left", no_wrap=True)
     main = file.main_track
     for track in file.tracks:
         ranked = sorted(track.scores.probabilities.items(), key=lambda item: -item[1])
         (label, best), *rest = ranked
         mark = " ◂" if track is main and len(file.tracks) > 1 else ""
-        cells = round(best * _BAR_CELLS)
+        cells = round(best * bar)
+        runner_up = Text(", ".join(f"{name} {p:.0%}" for name, p in rest[:1]), style="dim")
         table.add_row(
             Text(track_name(track) + mark),
             Text(label, style=f"bold {label_colour(label, info)}"),
             Text.assemble(
-                ("█" * cells, label_colour(label, info)), ("░" * (_BAR_CELLS - cells), "dim"), f" {best:.0%}"
+                ("█" * cells, label_colour(label, info)), ("░" * (bar - cells), "dim"), f" {best:.0%}"
             ),
-            Text(", ".join(f"{name} {p:.0%}" for name, p in rest[:1]), style="dim"),
+            *([runner_up] if roomy else []),
             "-" if track.id == VOICE_TRACK else f"{track.face_coverage:.0%}",
             {"av": "face + voice", "video": "face", "audio": "voice"}[track.modality],
         )

@@ -16,13 +16,16 @@ def write_text(path: Path, text: str) -> None:
     """Write under a temporary name in the same folder, then move into place.
 
     Raises:
-        HicmaeError: the folder cannot be written to.
+        HicmaeError: the folder cannot be written to, or the path is one.
     """
+    if path.is_dir():
+        raise HicmaeError(f"{path}: cannot be written: it is a folder")
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            temporary.write_text(text, "utf-8")
+            # A file name that is not UTF-8 comes out as the bytes it has on disk.
+            temporary.write_text(text, "utf-8", "surrogateescape")
             temporary.replace(path)
         finally:
             temporary.unlink(missing_ok=True)

@@ -40,10 +40,10 @@ def bundled_file(name: str, sha256: str | None = None) -> Path:
     path = bundled_dir() / name
     if not path.is_file():
         raise WeightsError(f"{path}: the bundled model file is missing; install hicmae again")
-    if sha256 is not None and sha256_of(path) != sha256:
+    if sha256 is not None and (found := _sha256_once(path)) != sha256:
         raise WeightsError(
-            f"{path}: is not the file that was bundled (expected sha256 {sha256[:12]}…, "
-            f"got {sha256_of(path)[:12]}…); install hicmae again"
+            f"{path}: is not the file that was bundled (expected sha256 {sha256[:12]}…, got {found[:12]}…); "
+            "install hicmae again"
         )
     return path
 
@@ -60,11 +60,13 @@ def sample_clip() -> Path:
     raise WeightsError(f"{_PACKAGE}: the sample clip is missing; name a video of your own")
 
 
-@cache
 def sha256_of(path: Path) -> str:
-    """Hash of a file in hexadecimal, read in pieces, once per process."""
+    """Hash of a file in hexadecimal, read in pieces."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+_sha256_once = cache(sha256_of)  # bundled files do not change while a process runs; a user's do

@@ -104,12 +104,12 @@ def find_weight(name_or_path: str, suffix: str) -> Path | None:
         if entry.name == name_or_path:
             file = next((f for f in entry.files if f.name.endswith(suffix)), None)
             return bundled_file(file.name, file.sha256) if file else None
+    if name_or_path in stored_names():
+        path = stored_path(name_or_path, suffix)
+        return path if path.is_file() else None
     if given.exists():
         raise WeightsError(
             f"{given}: expected a .safetensors or .onnx file; an authors' .pth needs `hicmae weights import`"
         )
-    if name_or_path in stored_names():
-        path = stored_path(name_or_path, suffix)
-        return path if path.is_file() else None
     known = [entry.name for entry in read_catalogue()] + stored_names()
     raise WeightsError(f"no weight named {name_or_path!r}, and no such file; known are {', '.join(known)}")

@@ -13,12 +13,12 @@ from hicmae_cli.weights.info import WeightInfo
 
 
 def read_info(name_or_path: str) -> WeightInfo:
-    """Metadata of a weight by name or path.
+    """Metadata of a weight by name or path; a given file speaks for itself, whatever lies beside it.
 
     Raises:
         WeightsError: no such weight, or not readable.
     """
-    path = find_weight(name_or_path, ".safetensors")
+    path = None if name_or_path.endswith(".onnx") else find_weight(name_or_path, ".safetensors")
     if path is not None:
         try:
             with safe_open(path, framework="np") as file:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -55,6 +56,26 @@ def test_an_unexpected_error_is_one_line(monkeypatch: pytest.MonkeyPatch) -> Non
     assert run.err.strip().splitlines() == [
         "error: unexpected RuntimeError: the dog ate it (run again with --debug for the traceback)"
     ]
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["puppets", "make", "{file}"],
+        ["puppets", "preview", "{file}"],
+        ["weights", "import", "{file}/checkpoint.pth", "--name", "a", "--labels", "b,c"],
+        ["weights", "import", "{folder}", "--name", "a", "--labels", "b,c"],
+    ],
+)
+def test_a_file_where_a_folder_should_be_is_named_in_one_line(tmp_path: Path, command: list[str]) -> None:
+    file = tmp_path / "file"
+    file.write_text("mine")
+    run = hicmae(*(argument.format(file=file, folder=tmp_path) for argument in command))
+    assert run.code == 1
+    (line,) = run.err.strip().splitlines()
+    assert line.startswith(f"error: {tmp_path}")
+    assert "unexpected" not in line
+    assert file.read_text() == "mine"
 
 
 def test_the_module_runs_too() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -14,10 +15,10 @@ from safetensors.torch import save_file
 from hicmae_cli.errors import WeightsError
 from hicmae_cli.models.authors import to_our_names
 from hicmae_cli.models.checkpoint import load_classifier, read_authors_classifier, save_classifier
-from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.config import ModelDims
-from hicmae_cli.weights.info import METADATA_KEY, WeightInfo
+from hicmae_cli.weights.info import METADATA_KEY
 from tests import reference
+from tests.models.toys import save_toy
 
 TOY = reference.read_json("manifest.json")["finetune"]["toy"]
 
@@ -26,20 +27,9 @@ def toy_state() -> dict[str, torch.Tensor]:
     return {k: torch.from_numpy(v) for k, v in reference.state_dict(TOY["state_dict"]).items()}
 
 
-def info_of(dims: ModelDims, count: int) -> WeightInfo:
-    return WeightInfo(
-        variant="custom", dims=dims.to_dict(), labels=tuple(f"class {i}" for i in range(count)), dataset="none",
-        sampling_rate=4, front_end="none", licence="MIT", source="a test",
-    )  # fmt: skip
-
-
 @pytest.fixture
 def saved(tmp_path: Path) -> Path:
-    torch.manual_seed(0)
-    dims = ModelDims(width=32, heads=2, depth=2)
-    path = tmp_path / "w.safetensors"
-    save_classifier(path, Classifier(dims, 3), info_of(dims, 3))
-    return path
+    return save_toy(tmp_path / "w.safetensors")
 
 
 def test_round_trip(saved: Path) -> None:
@@ -49,6 +39,18 @@ def test_round_trip(saved: Path) -> None:
     assert again.read_bytes() == saved.read_bytes()
     assert not model.training
     assert sorted(p.name for p in saved.parent.iterdir()) == ["again.safetensors", "w.safetensors"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="a umask is POSIX's")
+@pytest.mark.parametrize(("umask", "mode"), [(0o022, 0o644), (0o077, 0o600), (0o002, 0o664)])
+def test_a_written_weight_follows_the_umask(saved: Path, umask: int, mode: int) -> None:
+    model, info = load_classifier(saved)
+    before = os.umask(umask)
+    try:
+        save_classifier(saved.with_name("again.safetensors"), model, info)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(saved.with_name("again.safetensors").stat().st_mode) == mode
 
 
 @pytest.mark.parametrize("fault", ["missing", "misshapen"])

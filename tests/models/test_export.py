@@ -9,23 +9,15 @@ import torch
 
 from hicmae_cli.errors import WeightsError
 from hicmae_cli.models import export
-from hicmae_cli.models.checkpoint import load_classifier, save_classifier
+from hicmae_cli.models.checkpoint import load_classifier
 from hicmae_cli.models.classifier import Classifier
-from hicmae_cli.models.config import ModelDims
 from hicmae_cli.runtime.onnx_engine import OnnxEngine
-from tests.models.test_checkpoint import info_of
-
-DIMS = ModelDims(width=32, heads=2, depth=2, fusion_depth=1)
+from tests.models.toys import save_toy
 
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(0)
-    source = tmp_path_factory.mktemp("export") / "w.safetensors"
-    model = Classifier(DIMS, 3)
-    for parameter in model.parameters():  # biases and norms start at 0 and 1, where mistakes hide
-        torch.nn.init.normal_(parameter, std=0.1)
-    save_classifier(source, model, info_of(DIMS, 3))
+    source = save_toy(tmp_path_factory.mktemp("export") / "w.safetensors")
     report = export.export_onnx(source, source.with_suffix(".onnx"))
     assert report.opset >= 18
     assert report.max_logit_difference < 1e-4
@@ -48,6 +40,11 @@ def test_any_batch_and_the_same_metadata(exported: Path) -> None:
 def test_the_file_passes_the_checker_in_one_piece(exported: Path) -> None:
     onnx.checker.check_model(str(exported), full_check=True)
     assert sorted(p.suffix for p in exported.parent.iterdir()) == [".onnx", ".safetensors"]
+
+
+def test_its_mode_is_that_of_any_other_file(exported: Path, tmp_path: Path) -> None:
+    (tmp_path / "plain").touch()
+    assert exported.stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
 def test_a_wrong_graph_fails_the_export(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hicmae_cli.media import SAMPLE_RATE_HZ, write_video
+from hicmae_cli.runtime.results import Scores, Track, Window
 from hicmae_cli.weights.info import WeightInfo
 
 LABELS = ("anger", "happiness", "neutral")
@@ -32,6 +33,30 @@ class ToyEngine:
         bright = video.mean(axis=(1, 2, 3, 4))
         loud = audio.mean(axis=(1, 2, 3))
         return np.stack([loud, bright, np.zeros_like(loud)], axis=1).astype(np.float32)
+
+
+def window(
+    start_s: float = 0.0,
+    end_s: float = 2.56,
+    row: tuple[float, ...] = (0.2, 0.7, 0.1),
+    modality: str = "av",
+    coverage: float = 1.0,
+) -> Window:
+    return Window(start_s, end_s, Scores.of(LABELS, np.array(row)), coverage, modality)
+
+
+def track(
+    number: int, *windows: Window, coverage: float = 1.0, size_px: float = 50.0, modality: str = "av"
+) -> Track:
+    """A person (or with number 0 the voice); without windows given, seen in one."""
+    return Track(number, windows or (window(modality=modality),), coverage, size_px)
+
+
+def noise(batch: int, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Video and audio of the shapes that an engine takes."""
+    rng = np.random.default_rng(seed)
+    video = rng.standard_normal((batch, 3, 16, 160, 160), np.float32)
+    return video, rng.standard_normal((batch, 1, 256, 128), np.float32)
 
 
 def write_clip(

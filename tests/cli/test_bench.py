@@ -1,0 +1,89 @@
+"""``hicmae bench``: what it prints and returns, with quick measures in the place of the long ones."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from hicmae_cli.evaluation import benchmark
+from hicmae_cli.evaluation.benchmark import Measure
+from tests.cli.running import hicmae
+
+SPEED = Measure("speed", 3.0, "x", 1.5, False, "of a test")
+SIZE = Measure("size", 1.0, "x", 2.0, True, "of a test")
+TOO_LARGE = Measure("size", 3.0, "x", 2.0, True, "of a test")
+
+
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    monkeypatch.setattr(benchmark, "measure_help", lambda: [])
+    monkeypatch.setattr(benchmark, "measure_predict", lambda engine, clip: SPEED)
+    monkeypatch.setattr(benchmark, "measure_forward", lambda: SIZE)
+    return monkeypatch
+
+
+def test_results_are_shown_and_written(quick: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    run = hicmae("bench", "--json", tmp_path / "bench.json")
+    assert run.code == 0, run.err
+    rows = [" ".join(line.strip("│ ").replace("│", " ").split()) for line in run.out.splitlines()]
+    assert "speed 3.00 x ≥ 1.5 holds of a test" in rows
+    assert "size 1.00 x ≤ 2 holds of a test" in rows
+    document = json.loads((tmp_path / "bench.json").read_text())
+    assert document["schema"] == "hicmae.bench/1"
+    assert document["machine"]["cores"] >= 1
+    assert document["measures"] == [measure.to_dict() for measure in (SPEED, SIZE)]
+
+
+def test_a_missed_bound_fails_but_is_written(quick: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    quick.setattr(benchmark, "measure_forward", lambda: TOO_LARGE)
+    run = hicmae("bench", "--json", tmp_path / "bench.json")
+    assert run.code == 1
+    assert "missed" in run.out
+    document = json.loads((tmp_path / "bench.json").read_text())
+    assert [measure["holds"] for measure in document["measures"]] == [True, False]
+
+
+def test_memory_is_measured_only_when_asked_for(quick: pytest.MonkeyPatch, sample: Path) -> None:
+    asked: list[tuple[Path, str]] = []
+
+    def measure(clip: Path, weights: str) -> Measure:
+        asked.append((clip, weights))
+        return SIZE
+
+    quick.setattr(benchmark, "measure_memory", measure)
+    assert hicmae("bench").code == 0
+    assert asked == []
+    assert hicmae("bench", "--memory", "--clip", sample).code == 0
+    assert asked == [(sample, "puppets-nano")]
+
+
+def test_what_cannot_be_measured_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(benchmark, "measure_help", lambda: [])
+    run = hicmae("bench", "--weights", "no-such")
+    assert (run.code, "no weight named 'no-such'" in run.last_line) == (1, True)
+    (tmp_path / "text.mp4").write_text("not a video")
+    run = hicmae("bench", "--clip", tmp_path / "text.mp4")
+    assert (run.code, "text.mp4" in run.last_line) == (1, True)
+    assert hicmae("bench", "--rounds", 3).code == 2
+
+
+def test_the_help_really_imports_nothing_heavy() -> None:
+    time, heavy = benchmark.measure_help(rounds=1)
+    assert (time.unit, heavy.value, heavy.holds) == ("s", 0, True)
+    assert 0.01 < time.value < 60
+
+
+@pytest.mark.slow
+def test_everything_is_really_measured(tmp_path: Path) -> None:
+    run = hicmae("bench", "--json", tmp_path / "bench.json")
+    measures = json.loads((tmp_path / "bench.json").read_text())["measures"]
+    assert [measure["name"] for measure in measures] == [
+        "hicmae --help",
+        "heavy imports of --help",
+        "predict-nano / real time",
+        "onnx-forward-tiny / matrix product",
+    ]
+    assert all(measure["value"] > 0 for measure in measures if measure["unit"] != "packages")
+    assert run.code == (0 if all(measure["holds"] for measure in measures) else 1)

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hicmae_cli.cli import datasets
+from hicmae_cli.cli.datasets import dataset_manifest
+from hicmae_cli.corpora.manifest import read_manifest
+from hicmae_cli.errors import ManifestError, SettingsError
+
+
+def test_unknown_names_list_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="--dataset mars: known are puppets; or give a --manifest"):
+        dataset_manifest("mars", tmp_path)
+
+
+def test_a_corpus_that_is_there_is_taken_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "manifest.csv").write_text("mine")
+    assert dataset_manifest("puppets", tmp_path) == tmp_path / "manifest.csv"
+    assert [path.name for path in tmp_path.iterdir()] == ["manifest.csv"]
+
+
+def test_half_a_corpus_is_refused_with_the_remedy(puppets: Path, tmp_path: Path) -> None:
+    (tmp_path / "corpus.json").write_bytes((puppets / "corpus.json").read_bytes())
+    with pytest.raises(ManifestError, match="not complete; run the `hicmae puppets make` that began it"):
+        dataset_manifest("puppets", tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["corpus.json"]
+
+
+def test_puppets_that_are_not_there_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(datasets, "PUPPET_SIZES", {"train": 1, "validation": 1, "test": 0})
+    manifest = dataset_manifest("puppets", tmp_path / "new")
+    assert manifest == tmp_path / "new" / "manifest.csv"
+    samples = read_manifest(manifest)
+    assert [sample.split for sample in samples] == ["train", "validation"]
+    assert all(sample.video is not None and sample.video.is_file() for sample in samples)

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from hicmae_cli.weights.bundled import sha256_of
+from tests.cli.running import Run, hicmae
+from tests.runtime.stubs import write_clip
+
+
+@pytest.fixture
+def weight(toy: Path, tmp_path: Path) -> Path:
+    """A .safetensors file on its own, in a folder whose long name looks like markup."""
+    folder = tmp_path / ("[mine] " + "long " * 20)
+    folder.mkdir()
+    return Path(shutil.copy(toy, folder / "mine.safetensors"))
+
+
+def probabilities(run: Run) -> dict[str, float]:
+    assert run.code == 0, run.err
+    found: dict[str, float] = run.document["files"][0]["summary"]["probabilities"]
+    return found
+
+
+def test_an_exported_weight_lies_beside_its_source_and_says_the_same(weight: Path, tmp_path: Path) -> None:
+    run = hicmae("export", "--onnx", "--weights", weight)
+    assert run.code == 0, run.err
+    exported = weight.with_suffix(".onnx")
+    said = " ".join(run.out.split())
+    assert f"wrote {exported} (" in run.out
+    assert "opset 18" in said and "(limit 1e-03)" in said
+    voice = write_clip(tmp_path / "a.wav", 3.0, bright=None)
+    by_torch = hicmae("predict", voice, "--json", "--weights", weight)
+    weight.unlink()  # so that it cannot stand in
+    by_onnx = hicmae("predict", voice, "--json", "--weights", exported)
+    assert (by_torch.document["weights"]["engine"], by_onnx.document["weights"]["engine"]) == (
+        "torch",
+        "onnx",
+    )
+    assert probabilities(by_onnx) == pytest.approx(probabilities(by_torch), abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        ([], 2, "say what to export to: --onnx"),
+        (["--onnx", "--output", "model.pt"], 2, "expected a name that ends in .onnx"),
+        (["--onnx", "--weights", "no-such"], 1, "no weight named 'no-such'"),
+        (["--onnx", "--weights", "no-such.safetensors"], 1, "no-such.safetensors: no such weight file"),
+        (["--onnx", "--weights", "only.onnx"], 1, "only.onnx: has no .safetensors file to export from"),
+        (["--onnx", "--weights", "bad.safetensors"], 1, "bad.safetensors: cannot be read"),
+        (["--onnx", "--weights", "mine.safetensors", "-o", "bad.safetensors/x.onnx"], 1, "bad.safetensors"),
+    ],
+)
+def test_what_cannot_be_exported_says_why(
+    toy: Path, weight: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int, said: str
+) -> None:
+    monkeypatch.chdir(weight.parent)
+    shutil.copy(toy.with_suffix(".onnx"), "only.onnx")
+    Path("bad.safetensors").write_bytes(b"not a weight")
+    before = sorted(Path().iterdir())
+    run = hicmae("export", *arguments)
+    assert run.code == code
+    assert said in " ".join(run.err.replace("│", " ").split())
+    assert sorted(Path().iterdir()) == before
+
+
+def test_bundled_files_are_not_written_over(bundle: Path) -> None:
+    before = {path.name: sha256_of(path) for path in bundle.iterdir()}
+    run = hicmae("export", "--onnx")
+    assert run.code == 2
+    assert "--output" in run.err
+    assert {path.name: sha256_of(path) for path in bundle.iterdir()} == before

@@ -1,0 +1,141 @@
+"""``hicmae finetune`` on a few drawn clips: what it writes, how it goes on, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hicmae_cli.corpora.manifest import read_manifest
+from hicmae_cli.models import config
+from hicmae_cli.weights.reading import read_info
+from tests.cli.running import Run, hicmae
+from tests.models.toys import DIMS, save_toy
+
+RECIPE = """
+variant = "nano"
+sampling_rate = 1
+batch_size = 2
+num_workers = 0
+epochs = 1
+warmup_epochs = 0
+drop_video_tokens = [0.9, 0.9]
+"""
+
+
+@pytest.fixture(autouse=True)
+def _inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(config.VARIANTS, "nano", DIMS)
+    Path("tiny.toml").write_text(RECIPE)
+
+
+def finetune(*arguments: object) -> Run:
+    return hicmae("finetune", "--recipe", "tiny.toml", "--output", "run", "--device", "cpu", *arguments)
+
+
+def clips(folder: Path, **names: str) -> Path:
+    """The corpus's training and validation lines with the labels called something else."""
+    samples = [s for s in read_manifest(folder / "manifest.csv") if s.split != "test"]
+    lines = [
+        f"{s.id},{s.video},{s.audio},{names.get(s.label, s.label)},{s.split},{s.speaker}" for s in samples
+    ]
+    Path("clips.csv").write_text("\n".join(["id,video,audio,label,split,speaker", *lines]))
+    return Path("clips.csv")
+
+
+def labels_of(folder: Path) -> list[str]:
+    return sorted({sample.label for sample in read_manifest(folder / "manifest.csv")})
+
+
+def test_a_run_leaves_a_weight_that_scores_as_it_says(puppets: Path) -> None:
+    run = finetune("--dataset", "puppets", "--data", puppets)
+    assert run.code == 0, run.err
+    epoch, best = filter(None, run.out.splitlines())
+    assert epoch.startswith("epoch   1") and best == f"best weight {Path('run') / 'best.safetensors'}"
+    info = read_info("run/best.safetensors")
+    assert (list(info.labels), info.dataset, info.licence) == (labels_of(puppets), "puppets", "MIT")
+    assert info.sampling_rate == 1
+    (line,) = Path("run/log.jsonl").read_text().splitlines()
+    assert json.loads(line)["validation_uar"] == info.metrics["validation"]["uar"]
+
+    scored = hicmae(
+        "evaluate", "--dataset", "puppets", "--data", puppets, "--split", "validation",
+        "--weights", "run/best.safetensors", "--json", "scores.json",
+    )  # fmt: skip
+    assert scored.code == 0, scored.err
+    metrics = json.loads(Path("scores.json").read_text())["metrics"]
+    assert metrics == {name: info.metrics["validation"][name] for name in metrics}
+
+    stamp = Path("run/best.safetensors").stat().st_mtime_ns
+    again = finetune("--dataset", "puppets", "--data", puppets)
+    assert again.code == 0 and "epoch" not in again.out  # there is nothing left to do
+    assert Path("run/best.safetensors").stat().st_mtime_ns == stamp
+    other = finetune("--dataset", "puppets", "--data", puppets, "--seed", 1)
+    assert (other.code, "seed 0 -> 1" in other.err) == (2, True)
+
+
+def test_labels_are_taken_in_the_order_given_by_name_or_code(puppets: Path) -> None:
+    order = labels_of(puppets)[::-1]
+    codes = ", ".join(name[:3].upper() for name in order)
+    run = finetune("--manifest", clips(puppets), "--labels", codes, "--licence", "CC0")
+    assert run.code == 0, run.err
+    info = read_info("run/best.safetensors")
+    assert (list(info.labels), info.dataset, info.licence) == (order, "clips", "CC0")
+
+
+def test_label_numbers_stand_for_the_names_given(puppets: Path) -> None:
+    names = labels_of(puppets)
+    numbered = clips(puppets, **{name: str(number) for number, name in enumerate(names)})
+    assert "no label names were given" in finetune("--manifest", numbered).err
+    run = finetune("--manifest", numbered, "--labels", ",".join(names))
+    assert run.code == 0, run.err
+    assert list(read_info("run/best.safetensors").labels) == names
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "give either --dataset NAME or --manifest FILE"),
+        (
+            ["--dataset", "puppets", "--manifest", "clips.csv"],
+            "give either --dataset NAME or --manifest FILE",
+        ),
+        (["--dataset", "mars"], "--dataset mars"),
+        (["--manifest", "clips.csv", "--recipe", "no-such"], "no recipe named no-such"),
+        (["--manifest", "clips.csv", "--epochs", "0"], "epochs"),
+        (["--manifest", "clips.csv", "--batch-size", "0"], "batch_size"),
+        (["--manifest", "clips.csv", "--device", "abacus"], "--device abacus"),
+        (["--manifest", "clips.csv", "--device", "cuda:99"], "--device cuda:99"),
+        (["--manifest", "clips.csv", "--labels", "anger,fear,ANG"], "--labels anger,fear,ANG"),
+        (["--manifest", "clips.csv", "--labels", "anger,,fear"], "--labels anger,,fear"),
+    ],
+)
+def test_wrong_usage_exits_with_two_before_anything_is_made(
+    puppets: Path, arguments: list[str], said: str
+) -> None:
+    clips(puppets)
+    run = finetune(*arguments)
+    assert run.code == 2
+    assert said in " ".join(run.err.replace("│", " ").split())
+    assert not Path("run").exists()
+
+
+def test_what_cannot_be_learned_from_is_named(puppets: Path) -> None:
+    clips(puppets)
+    Path("only.onnx").touch()
+    save_toy(Path("deeper.safetensors"), dims=replace(DIMS, depth=3))
+    for arguments, said in (
+        (["--manifest", "no.csv"], "no.csv: cannot read the manifest"),
+        (["--manifest", "clips.csv", "--labels", "mirth"], "are not among mirth"),
+        (["--manifest", "clips.csv", "--init", "no-such"], "no weight named 'no-such'"),
+        (["--manifest", "clips.csv", "--init", "only.onnx"], "only.onnx: has no .safetensors file"),
+        (["--manifest", "clips.csv", "--init", "deeper.safetensors"], "do not fit the model"),
+    ):
+        run = finetune(*arguments)
+        assert (run.code, said in run.err) == (1, True), run.err
+    Path("clips.csv").write_text(Path("clips.csv").read_text().replace(",validation,", ",train,"))
+    assert "no validation clips" in finetune("--manifest", "clips.csv").last_line
+    assert not Path("run/best.safetensors").exists()

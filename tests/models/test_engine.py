@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from hicmae_cli.errors import SettingsError
+from hicmae_cli.models.checkpoint import load_classifier
+from hicmae_cli.models.classifier import Classifier
+from hicmae_cli.models.engine import TorchEngine, choose_device
+from tests.models.toys import DIMS, info_of
+from tests.runtime.stubs import noise
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "expected"),
+    [(True, True, "cuda"), (True, False, "cuda"), (False, True, "mps"), (False, False, "cpu")],
+)
+def test_auto_takes_the_fastest_there_is(
+    monkeypatch: pytest.MonkeyPatch, cuda: bool, mps: bool, expected: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert choose_device("auto") == torch.device(expected)
+
+
+def test_the_cpu_can_be_asked_for(toy: Path) -> None:
+    assert TorchEngine(*load_classifier(toy), "cpu").device == "cpu"
+
+
+# Unknown to torch, known but never there, and one on which numbers go in and do not come out.
+@pytest.mark.parametrize("device", ["abacus", "", "cuda:99", "hpu", "vulkan", "meta"])
+def test_devices_that_cannot_be_had_are_refused(toy: Path, device: str) -> None:
+    with pytest.raises(SettingsError, match=f"--device {device}: torch cannot use it here; try auto or cpu"):
+        TorchEngine(*load_classifier(toy), device)
+
+
+def test_it_gives_the_models_logits(toy: Path) -> None:
+    model, info = load_classifier(toy)
+    video, audio = noise(2)
+    with torch.inference_mode():
+        expected = model(torch.from_numpy(video), torch.from_numpy(audio)).numpy()
+    engine = TorchEngine(model, info, "cpu")
+    logits = engine.logits(video, audio)
+    assert (engine.name, engine.info) == ("torch", info)
+    assert logits.dtype == np.float32
+    np.testing.assert_array_equal(logits, expected)
+
+
+def test_a_model_in_training_is_judged_without_chance() -> None:
+    torch.manual_seed(0)
+    model = Classifier(DIMS, 3, drop_path=0.5).train()
+    torch.nn.init.normal_(model.head.weight)
+    inputs = noise(4)
+    first, second = (model(*map(torch.from_numpy, inputs)) for _ in range(2))
+    assert not torch.equal(first, second)  # or the rest would prove nothing
+    engine = TorchEngine(model, info_of(DIMS, 3), "cpu")
+    judged = engine.logits(*inputs)
+    model.train()  # as the next epoch does
+    np.testing.assert_array_equal(engine.logits(*inputs), judged)
+
+
+def test_logits_carry_no_gradients_and_leave_the_model_as_it_was(toy: Path) -> None:
+    model, info = load_classifier(toy)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    TorchEngine(model, info, "cpu").logits(*noise(1))
+    assert all(parameter.grad is None for parameter in model.parameters())
+    assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())

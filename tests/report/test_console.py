@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from hicmae_cli.labels import CREMA_D_LABELS
+from hicmae_cli.report.console import (
+    demo_notice,
+    label_colour,
+    licence_line,
+    print_prediction,
+    render_file,
+)
+from hicmae_cli.runtime.results import FileResult, Prediction, Track
+from tests.runtime.stubs import ToyEngine, track, window
+
+SURE, HALF, UNSURE = (0.2, 0.7, 0.1), (0.5, 0.3, 0.2), (0.31, 0.3, 0.39)
+PEOPLE = (
+    track(1, window(0, 4, SURE), window(2, 6, HALF), window(4, 8, UNSURE)),
+    track(2, window(4, 8, (0.9, 0.05, 0.05)), coverage=0.5),
+    track(0, window(6, 8, modality="audio"), coverage=0.0),
+)
+
+
+def shown(width: int, *tracks: Track, name: str = "a.mp4", message: str = "") -> list[str]:
+    """Lines on a screen that many cells wide, without the frame around them."""
+    file = FileResult(Path("dir") / name, "ok", message, 8.0, 25.0, tracks)
+    console = Console(width=width, file=io.StringIO())
+    console.print(render_file(file, ToyEngine.info, width))
+    assert isinstance(console.file, io.StringIO)
+    lines = console.file.getvalue().splitlines()
+    assert all(cell_len(line) == width for line in lines)
+    return [line.strip("│ ") if line.startswith("│") else line for line in lines]
+
+
+def rows(lines: list[str], name: str) -> list[str]:
+    return [line for line in lines if line.startswith(name)]
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_every_person_has_a_verdict_whatever_the_width(width: int) -> None:
+    lines = shown(width, *PEOPLE)
+    for name, facts in {
+        "person 1": ("◂", "happiness 43%", "100%", "face + voice"),
+        "person 2": ("anger", "90%", "50%", "face + voice"),
+        "voice": ("happiness", "70%", " - ", "voice"),
+    }.items():
+        verdict, _ = rows(lines, name)
+        words = verdict.replace("█", "").replace("░", "")
+        assert all(fact in " ".join(words.split()) + " " for fact in facts), verdict
+    assert "a.mp4" in lines[0] and "8.0 s" in lines[0] and "25.00 frames/s" in lines[0]
+    assert "…" not in "".join(lines)
+
+
+def test_the_runner_up_is_shown_where_there_is_room() -> None:
+    assert not any("anger 33%" in line for line in shown(60, *PEOPLE))
+    assert any("anger 34%" in line for line in shown(120, *PEOPLE))
+
+
+@pytest.mark.parametrize(("width", "full", "empty"), [(60, 3, 2), (120, 6, 4)])
+def test_the_bar_is_as_long_as_the_probability(width: int, full: int, empty: int) -> None:
+    verdict, _ = rows(shown(width, track(1, window(row=(0.6, 0.3, 0.1)))), "person 1")
+    assert (verdict.count("█"), verdict.count("░")) == (full, empty)
+
+
+@pytest.mark.parametrize("width", [60, 120])
+def test_the_timeline_shows_when_and_how_sure(width: int) -> None:
+    lines = shown(width, *PEOPLE)
+    cells = {name: rows(lines, name)[1][10:] for name in ("person 1", "person 2", "voice")}
+    (length,) = {len(row) for row in cells.values()}
+    assert length >= width - 20
+    # Each moment belongs to the window whose middle is nearest: 2, 4 and 6 s, so they change at 3 and 5 s.
+    expected = {"person 1": ((0, 3, "█"), (3, 5, "▓"), (5, 8, "▒")), "person 2": ((0, 4, "·"), (4, 8, "█"))}
+    expected["voice"] = ((0, 6, "·"), (6, 8, "█"))
+    for name, spans in expected.items():
+        for start_s, end_s, block in spans:
+            first, last = (round(time_s / 8 * length) for time_s in (start_s, end_s))
+            assert set(cells[name][first + 1 : last - 1]) == {block}, (name, start_s)
+    axis = next(line for line in lines if line.endswith("8.0 s") and line.startswith("0 "))
+    assert len(axis) == length
+
+
+def test_the_legend_names_every_emotion_on_the_timeline_once() -> None:
+    legend = next(line for line in shown(120, *PEOPLE) if "paler: less sure" in line)
+    assert legend.split("  ")[:-1] == ["█ happiness", "█ anger", "█ neutral"]
+    assert "neutral" not in "".join(shown(120, PEOPLE[1]))
+
+
+def test_one_person_needs_no_mark_and_a_note_is_shown() -> None:
+    lines = shown(80, PEOPLE[0], message="no audio track: judged by the face alone")
+    assert "◂" not in "".join(lines)
+    assert "note: no audio track: judged by the face alone" in lines
+
+
+def test_names_are_not_taken_for_markup() -> None:
+    assert "[red]a.mp4" in shown(80, *PEOPLE, name="[red]a.mp4")[0]
+
+
+def printed(*files: FileResult, width: int = 60) -> list[str]:
+    console = Console(width=width, file=io.StringIO())
+    print_prediction(console, Prediction("toy", ToyEngine.info, "onnx", "cpu", files))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue().splitlines()
+
+
+def test_what_failed_gets_one_unbroken_line_after_the_rest() -> None:
+    long = Path("/a/very/long/path/to/a/folder") / "[bold]broken.mp4"
+    bad = FileResult(long, "error", f"{long}: cannot be read as video or audio")
+    faceless = FileResult(Path("b.mp4"), "no-face", "no face was found")
+    lines = printed(bad, FileResult(Path("a.mp4"), "ok", "", 8.0, 25.0, PEOPLE), faceless)
+    assert "a.mp4" in lines[0]
+    assert lines[-3:] == [
+        f"failed {long}: cannot be read as video or audio",
+        "failed b.mp4: no face was found",
+        "1 of 3 files done, 2 failed",
+    ]
+    assert printed(faceless) == ["failed b.mp4: no face was found"]
+
+
+def test_every_label_has_a_colour_of_its_own() -> None:
+    others = tuple(f"class {i}" for i in range(6))
+    info = ToyEngine.info.model_copy(update={"labels": (*CREMA_D_LABELS, *others)})
+    assert len({label_colour(label, info) for label in info.labels}) == len(info.labels)
+
+
+def test_only_a_model_of_drawn_people_carries_the_notice() -> None:
+    assert demo_notice("toy", ToyEngine.info) is None
+    drawn = ToyEngine.info.model_copy(update={"dataset": "puppets"})
+    notice = demo_notice("toy", drawn)
+    assert notice is not None and notice.startswith("toy ") and "no judge of real people" in notice
+
+
+def test_the_licence_line_says_what_and_from_what() -> None:
+    line = licence_line("toy", ToyEngine.info)
+    assert all(word in line for word in ("toy", "nano", "trained on toys", "licence MIT"))

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hicmae_cli.errors import MediaError
+from hicmae_cli.runtime.inputs import find_inputs
+
+
+@pytest.fixture(autouse=True)
+def _inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def touch(*names: str) -> None:
+    for name in names:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).touch()
+
+
+def found(*arguments: str) -> list[str]:
+    return [path.as_posix() for path in find_inputs(arguments)]
+
+
+def test_files_are_kept_in_the_order_given_whatever_their_names() -> None:
+    touch("b.mp4", "a.wav", "odd.xyz")
+    assert found("odd.xyz", "b.mp4", "a.wav") == ["odd.xyz", "b.mp4", "a.wav"]
+
+
+def test_a_folder_gives_its_media_also_from_subfolders() -> None:
+    touch("clips/b.MP4", "clips/a.wav", "clips/deep/er/c.mkv", "clips/notes.txt", "clips/deep/d.mp4.part")
+    Path("clips/folder.mp4").mkdir()
+    assert found("clips") == ["clips/a.wav", "clips/b.MP4", "clips/deep/er/c.mkv"]
+
+
+def test_patterns_give_sorted_files_also_across_folders() -> None:
+    touch("clips/b.mp4", "clips/a.mp4", "clips/deep/c.mp4", "clips/a.wav")
+    Path("clips/folder.mp4").mkdir()
+    assert found("clips/*.mp4") == ["clips/a.mp4", "clips/b.mp4"]
+    assert found("clips/**/*.mp4") == ["clips/a.mp4", "clips/b.mp4", "clips/deep/c.mp4"]
+    assert found("clips/[b-z].mp4") == ["clips/b.mp4"]
+
+
+def test_a_file_named_in_several_ways_is_judged_once_at_its_first_place() -> None:
+    touch("clips/a.mp4", "clips/b.mp4")
+    assert found("clips/b.mp4", "clips", "clips/*.mp4", "./clips/a.mp4") == ["clips/b.mp4", "clips/a.mp4"]
+
+
+def test_a_missing_file_is_kept_so_that_predicting_it_says_so() -> None:
+    touch("a.mp4")
+    assert found("missing.mp4", "a.mp4") == ["missing.mp4", "a.mp4"]
+
+
+@pytest.mark.parametrize("name", ["take [1].mp4", "what?.mp4", "a*b.mp4"])
+def test_a_file_whose_name_looks_like_a_pattern_is_itself(name: str) -> None:
+    touch(name, "take 1.mp4", "whatx.mp4", "axb.mp4")
+    assert found(name) == [name]
+
+
+def test_a_folder_whose_name_looks_like_a_pattern_is_itself() -> None:
+    touch("session [1]/a.mp4", "session 1/b.mp4")
+    assert found("session [1]") == ["session [1]/a.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("argument", "said"),
+    [("empty", "empty: no video or audio files"), ("*.mp4", r"\*\.mp4: no file matches")],
+)
+def test_a_folder_or_a_pattern_without_media_is_an_error(argument: str, said: str) -> None:
+    touch("empty/notes.txt")
+    with pytest.raises(MediaError, match=said):
+        find_inputs([argument])

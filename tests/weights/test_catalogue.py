@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hicmae_cli.errors import WeightsError
+from hicmae_cli.weights.bundled import bundled_dir, sha256_of
+from hicmae_cli.weights.catalogue import (
+    DEFAULT_WEIGHT,
+    ENGINE_SUFFIX,
+    find_weight,
+    read_catalogue,
+    store_dir,
+    stored_names,
+    stored_path,
+)
+
+SUFFIXES = sorted(ENGINE_SUFFIX.values())
+
+
+def keep(name: str, *suffixes: str) -> list[Path]:
+    """Files of a weight in the user's store."""
+    store_dir().mkdir(parents=True, exist_ok=True)
+    paths = [store_dir() / f"{name}{suffix}" for suffix in suffixes]
+    for path in paths:
+        path.touch()
+    return paths
+
+
+def test_every_bundled_file_is_the_one_in_the_catalogue() -> None:
+    entries = read_catalogue()
+    assert DEFAULT_WEIGHT in [entry.name for entry in entries]
+    for entry in entries:
+        for file in entry.files:
+            path = bundled_dir() / file.name
+            assert (path.stat().st_size, sha256_of(path)) == (file.size_bytes, file.sha256)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        None,
+        "",
+        "not toml [",
+        '[[weight]]\nname = "w"',
+        '[[weight]]\nname = "w"\nsummary = ""\nlicence = ""\nfiles = []\nurl = "http://example.org"',
+    ],
+)
+def test_a_broken_catalogue_is_named(tmp_path: Path, text: str | None) -> None:
+    if text is not None:
+        (tmp_path / "catalogue.toml").write_text(text)
+    with pytest.raises(WeightsError, match=r"catalogue\.toml: the catalogue cannot be read"):
+        read_catalogue(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["a", "crema-d.base_2", "9" * 64])
+def test_plain_names_lie_in_the_store(name: str) -> None:
+    assert stored_path(name, ".onnx") == store_dir() / f"{name}.onnx"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", ".", "..", "../up", "a/b", "/etc/passwd", "a\\b", ".hidden", "-x", "a b", "a\n", "é", "9" * 65,
+     "w.onnx", "w.safetensors"],
+)  # fmt: skip
+def test_names_that_leave_the_store_or_confuse_are_refused(name: str) -> None:
+    with pytest.raises(WeightsError, match="cannot be a weight's name"):
+        stored_path(name, ".onnx")
+
+
+def test_stored_names_are_those_of_whole_weights_only() -> None:
+    assert stored_names() == []
+    keep("both", *SUFFIXES)
+    keep("a.b", ".onnx")
+    keep("notes", ".txt")
+    keep(".half", ".safetensors")
+    assert stored_names() == ["a.b", "both"]
+
+
+def test_a_name_gives_the_file_of_each_format_it_has() -> None:
+    (path,) = keep("mine", ".safetensors")
+    assert find_weight("mine", ".safetensors") == path
+    assert find_weight("mine", ".onnx") is None
+    for suffix in SUFFIXES:
+        assert find_weight(DEFAULT_WEIGHT, suffix) == bundled_dir() / f"{DEFAULT_WEIGHT}{suffix}"
+
+
+def test_a_path_gives_itself_or_its_neighbour(tmp_path: Path) -> None:
+    one, two, alone = (tmp_path / name for name in ("w.onnx", "w.safetensors", "alone.onnx"))
+    for path in (one, two, alone):
+        path.touch()
+    assert [find_weight(str(path), ".onnx") for path in (one, two)] == [one, one]
+    assert [find_weight(str(path), ".safetensors") for path in (one, two)] == [two, two]
+    assert find_weight(str(alone), ".safetensors") is None
+    alone.unlink()
+    with pytest.raises(WeightsError, match=r"alone\.onnx: no such weight file"):
+        find_weight(str(alone), ".onnx")
+    one.unlink()
+    with pytest.raises(WeightsError, match=r"w\.onnx: no such weight file"):  # whatever its neighbour
+        find_weight(str(one), ".safetensors")
+
+
+def test_a_folder_beside_one_does_not_hide_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("crema-d").mkdir()
+    (path,) = keep("crema-d", ".onnx")
+    assert find_weight("crema-d", ".onnx") == path
+
+
+def test_what_is_no_weight_says_what_to_do(tmp_path: Path) -> None:
+    keep("mine", ".onnx")
+    with pytest.raises(WeightsError, match=r"no weight named 'yours'.* known are puppets-nano, mine"):
+        find_weight("yours", ".onnx")
+    checkpoint = tmp_path / "checkpoint-best.pth"
+    checkpoint.touch()
+    with pytest.raises(WeightsError, match=r"checkpoint-best\.pth: .*`hicmae weights import`"):
+        find_weight(str(checkpoint), ".onnx")
+
+
+def test_a_bundled_file_that_was_changed_is_refused(bundle: Path) -> None:
+    changed = bundle / f"{DEFAULT_WEIGHT}.onnx"
+    content = bytearray(changed.read_bytes())
+    content[len(content) // 2] ^= 1
+    changed.write_bytes(content)
+    with pytest.raises(WeightsError, match=r"puppets-nano\.onnx: is not the file that was bundled"):
+        find_weight(DEFAULT_WEIGHT, ".onnx")
+    assert find_weight(DEFAULT_WEIGHT, ".safetensors") == bundle / f"{DEFAULT_WEIGHT}.safetensors"

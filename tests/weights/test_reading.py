@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from hicmae_cli.errors import WeightsError
+from hicmae_cli.weights.bundled import bundled_dir
+from hicmae_cli.weights.catalogue import DEFAULT_WEIGHT, store_dir
+from hicmae_cli.weights.reading import read_card, read_info
+from tests.cli.running import fresh_python
+from tests.models.toys import DIMS, info_of, save_toy
+
+
+def test_both_formats_say_the_same(toy: Path, tmp_path: Path) -> None:
+    for suffix in (".safetensors", ".onnx"):  # apart, so that neither stands in for the other
+        alone = shutil.copy(toy.with_suffix(suffix), tmp_path / f"only-{suffix[1:]}{suffix}")
+        assert read_info(str(alone)) == info_of(DIMS, 3)
+
+
+def test_bundled_files_say_the_same() -> None:
+    ours = read_info(DEFAULT_WEIGHT)
+    assert ours.is_demo and ours.variant == "nano"
+    for suffix in (".safetensors", ".onnx"):
+        assert read_info(str(bundled_dir() / f"{DEFAULT_WEIGHT}{suffix}")) == ours
+
+
+def test_a_given_file_is_read_and_not_its_neighbour(tmp_path: Path) -> None:
+    path = tmp_path / "w.onnx"
+    shutil.copy(bundled_dir() / f"{DEFAULT_WEIGHT}.onnx", path)
+    save_toy(path.with_suffix(".safetensors"))
+    assert read_info(str(path)).dataset == "puppets"
+    assert read_info(str(path.with_suffix(".safetensors"))).dataset == "none"
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".onnx"])
+def test_a_stored_weight_is_read_by_name(toy: Path, suffix: str) -> None:
+    store_dir().mkdir(parents=True)
+    shutil.copy(toy.with_suffix(suffix), store_dir() / f"mine{suffix}")
+    assert read_info("mine") == info_of(DIMS, 3)
+
+
+@pytest.mark.parametrize("name", ["w.safetensors", "w.onnx"])
+@pytest.mark.parametrize("content", [b"", b"not a weight" * 20])
+def test_a_broken_file_is_named_in_one_line(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(WeightsError, match=name) as caught:
+        read_info(str(tmp_path / name))
+    assert "\n" not in str(caught.value)
+
+
+def test_reading_needs_no_torch() -> None:
+    done = fresh_python(
+        "import sys\nsys.modules['torch'] = None\nfrom hicmae_cli.weights.reading import read_info\n"
+        "print(read_info('puppets-nano').dataset)"
+    )
+    assert done.stdout == "puppets\n", done.stderr
+
+
+def test_the_card_of_the_bundled_weight_warns_and_others_have_none(toy: Path) -> None:
+    card = read_card(DEFAULT_WEIGHT)
+    assert card is not None and card.startswith(f"# {DEFAULT_WEIGHT}\n")
+    assert "no judge of real ones" in card
+    assert read_card(str(toy)) is None
+    assert read_card("no-such-weight") is None
