@@ -31,3 +31,12 @@ def dataset_manifest(name: str, folder: Path) -> Path:
     from hicmae_cli.cli.puppets import make_with_progress
 
     return make_with_progress(folder, PUPPET_SIZES, seed=0, workers=None)
+
+
+def manifest_name(manifest: Path) -> str:
+    """What a weight trained on a manifest says it was trained on.
+
+    Puppets stay puppets however they are named on the command line: their models must say that they are no judges of
+    real people.
+    """
+    return "puppets" if (manifest.parent / "corpus.json").is_file() else manifest.stem

@@ -55,6 +55,7 @@ def finetune(
     from rich.markup import escape
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+    from hicmae_cli.cli.datasets import DATASET_LICENCES, dataset_manifest, manifest_name
     from hicmae_cli.cli.training_extra import require_training
 
     if (manifest is None) == (dataset is None):
@@ -75,8 +76,6 @@ def finetune(
         raise usage_error(f"--labels {labels}: expected distinct names with commas between them")
     settings = load_settings(recipe, {"epochs": epochs, "batch_size": batch_size, "seed": seed})
     if dataset is not None:
-        from hicmae_cli.cli.datasets import DATASET_LICENCES, dataset_manifest
-
         manifest = dataset_manifest(dataset, data)
         licence = DATASET_LICENCES.get(dataset, licence)
     assert manifest is not None
@@ -104,7 +103,7 @@ def finetune(
             train=[sample for sample in samples if sample.split == "train"],
             validation=[sample for sample in samples if sample.split == "validation"],
             labels=given or sorted({sample.label for sample in samples}),
-            dataset=dataset or manifest.stem,
+            dataset=dataset or manifest_name(manifest),
             licence=licence,
             settings=settings,
             init=start,

@@ -6,6 +6,7 @@ was killed goes on to the same weights it would have reached.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -34,6 +35,7 @@ from hicmae_cli.training.data import to_video, training_loader
 from hicmae_cli.training.optimiser import cosine_schedule, parameter_groups, set_learning_rate
 from hicmae_cli.training.settings import FinetuneSettings
 from hicmae_cli.training.start import Look, fit_start
+from hicmae_cli.weights.bundled import sha256_of
 from hicmae_cli.weights.info import WeightInfo
 
 CHECKPOINT = "checkpoint.pt"
@@ -94,7 +96,7 @@ def finetune(
 
     Raises:
         ManifestError: no clips, people shared by the splits, or labels the model does not know.
-        SettingsError: the folder holds a run of other settings.
+        SettingsError: the folder holds a run of other settings, labels, clips or start.
     """
     _check_splits(train, validation, labels)
     progress = progress or Progress()
@@ -115,7 +117,14 @@ def finetune(
         bare, dims, layer_decay=settings.layer_decay, weight_decay=settings.weight_decay
     )
     optimiser = torch.optim.AdamW(groups, lr=0.0, betas=settings.betas)
-    first_epoch, best_uar = _resume(run, bare, optimiser, settings)
+    facts = {
+        **settings.model_dump(mode="json"),
+        "labels": list(labels),
+        "dataset": dataset,
+        "init": sha256_of(init) if init else None,
+        "clips": _fingerprint(train, validation),
+    }
+    first_epoch, best_uar = _resume(run, bare, optimiser, facts)
 
     # Read before the loader's processes are forked, which share what is there.
     cache = [read_prepared_clip(s.video, s.audio) for s in train] if settings.cache_clips else None
@@ -139,9 +148,10 @@ def finetune(
                 best_uar = uar
                 scores = {"validation": {**metrics, "epoch": epoch + 1, "clips": len(validation)}}
                 unwrapped = accelerator.unwrap_model(model)
+                (run / BEST).with_suffix(".onnx").unlink(missing_ok=True)  # exported from an earlier epoch
                 save_classifier(run / BEST, unwrapped, info.model_copy(update={"metrics": scores}))
         if accelerator.is_main_process:
-            _save(run, accelerator.unwrap_model(model), optimiser, settings, epoch + 1, best_uar)
+            _save(run, accelerator.unwrap_model(model), optimiser, facts, epoch + 1, best_uar)
             report = EpochReport(epoch + 1, loss, rate, speed, uar, war, best_uar)
             with (run / LOG).open("a", encoding="utf-8") as log:
                 log.write(json.dumps(report.__dict__) + "\n")
@@ -274,22 +284,29 @@ def _start_from(model: Classifier, init: Path, labels: Sequence[str]) -> None:
     load_state(model, state, init)
 
 
+def _fingerprint(*splits: Sequence[Sample]) -> str:
+    """Short hash of which clips are learned from, whatever folder they lie in."""
+    lines = [f"{s.id},{s.label},{s.split},{s.speaker}" for split in splits for s in split]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
 def _resume(
-    run: Path, model: Classifier, optimiser: torch.optim.Optimizer, settings: FinetuneSettings
+    run: Path, model: Classifier, optimiser: torch.optim.Optimizer, facts: dict[str, Any]
 ) -> tuple[int, float]:
     """Load the run's checkpoint, if there is one -> (first epoch to train, best validation UAR so far)."""
     path = run / CHECKPOINT
     if not path.exists():
         run.mkdir(parents=True, exist_ok=True)
         (run / LOG).unlink(missing_ok=True)
-        (run / "settings.json").write_text(settings.model_dump_json(indent=2) + "\n", "utf-8")
+        (run / "settings.json").write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
         return 0, -1.0
     checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    before = FinetuneSettings.model_validate_json(checkpoint["settings"])
-    if before != settings:
-        theirs, ours = before.model_dump(), settings.model_dump()
-        changed = ", ".join(f"{k} {theirs[k]} -> {ours[k]}" for k in ours if ours[k] != theirs[k])
-        raise SettingsError(f"{run}: holds a run with other settings ({changed}); choose another --output")
+    before = json.loads(checkpoint["facts"])
+    changed = [f"{k} {before.get(k)} -> {facts[k]}" for k in facts if before.get(k) != facts[k]]
+    if changed:
+        raise SettingsError(
+            f"{run}: holds a run with other settings ({', '.join(changed)}); choose another --output"
+        )
     load_state(model, checkpoint["model"], path)
     optimiser.load_state_dict(checkpoint["optimiser"])
     return int(checkpoint["epoch"]), float(checkpoint["best_uar"])
@@ -299,7 +316,7 @@ def _save(
     run: Path,
     model: Classifier,
     optimiser: torch.optim.Optimizer,
-    settings: FinetuneSettings,
+    facts: dict[str, Any],
     epoch: int,
     best_uar: float,
 ) -> None:
@@ -309,7 +326,7 @@ def _save(
         {
             "model": model.state_dict(),
             "optimiser": optimiser.state_dict(),
-            "settings": settings.model_dump_json(),
+            "facts": json.dumps(facts),
             "epoch": epoch,
             "best_uar": best_uar,
         },

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hicmae_cli.cli import datasets
-from hicmae_cli.cli.datasets import dataset_manifest
+from hicmae_cli.cli.datasets import dataset_manifest, manifest_name
 from hicmae_cli.corpora.manifest import read_manifest
 from hicmae_cli.errors import ManifestError, SettingsError
 
@@ -35,3 +35,8 @@ def test_puppets_that_are_not_there_are_drawn(tmp_path: Path, monkeypatch: pytes
     samples = read_manifest(manifest)
     assert [sample.split for sample in samples] == ["train", "validation"]
     assert all(sample.video is not None and sample.video.is_file() for sample in samples)
+
+
+def test_puppets_stay_puppets_by_any_name(puppets: Path, tmp_path: Path) -> None:
+    assert manifest_name(puppets / "manifest.csv") == "puppets"
+    assert manifest_name(tmp_path / "interviews.csv") == "interviews"

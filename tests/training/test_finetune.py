@@ -106,6 +106,46 @@ def test_other_settings_in_the_same_folder_are_refused(samples: list[Sample], tm
         run(tmp_path / "run", samples, SETTINGS.model_copy(update={"seed": 1}))
 
 
+def test_other_labels_clips_or_starts_in_the_same_folder_are_refused(
+    samples: list[Sample], tmp_path: Path
+) -> None:
+    first = run(tmp_path / "run", samples)
+    with pytest.raises(SettingsError, match="clips"):
+        run(tmp_path / "run", [s for s in samples if s.id != "0"])
+    with pytest.raises(SettingsError, match="init None -> "):
+        run(tmp_path / "run", samples, init=first)
+    with pytest.raises(SettingsError, match="labels"):
+        finetune(
+            tmp_path / "run",
+            train=[s for s in samples if s.split == "train"],
+            validation=[s for s in samples if s.split == "validation"],
+            labels=LABELS[::-1], dataset="toys", licence="MIT", settings=SETTINGS, device="cpu",
+        )  # fmt: skip
+
+
+def test_a_fitted_start_is_resumed_like_any_other(samples: list[Sample], tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"fit_start_clips": 8, "epochs": 2})
+    whole = run(tmp_path / "whole", samples, settings)
+    plain = run(tmp_path / "plain", samples, settings.model_copy(update={"fit_start_clips": 0}))
+    assert whole.read_bytes() != plain.read_bytes()
+
+    def kill(epoch: int, step: int, *_: object) -> None:
+        if (epoch, step) == (2, 1):
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        run(tmp_path / "cut", samples, settings, progress=Progress(on_step=kill))
+    assert run(tmp_path / "cut", samples, settings).read_bytes() == whole.read_bytes()
+
+
+def test_an_export_of_an_earlier_epoch_is_not_kept(samples: list[Sample], tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    stale = tmp_path / "run" / "best.onnx"
+    stale.write_bytes(b"of another run")
+    run(tmp_path / "run", samples)
+    assert not stale.exists()
+
+
 def test_people_in_two_splits_are_refused(samples: list[Sample], tmp_path: Path) -> None:
     leaking = [replace(s, speaker="the same") for s in samples]
     with pytest.raises(ManifestError, match="both the training and the validation"):

@@ -52,7 +52,9 @@ def test_whitened_patches_weigh_every_component_alike(build: object) -> None:
     weight = encoder.patches.weight.flatten(1)
     tokens = patches @ weight.T + encoder.patches.bias
     assert tokens.mean(dim=0).abs().max() < 1e-3
-    spread = torch.linalg.eigvalsh(torch.cov(tokens.T))  # half of the channels' dimensions are used, all alike
+    spread = torch.linalg.eigvalsh(
+        torch.cov(tokens.T)
+    )  # half of the channels' dimensions are used, all alike
     torch.testing.assert_close(spread[16:], torch.ones(16), atol=1e-2, rtol=0)
     assert spread[:16].abs().max() < 1e-3
 
@@ -67,4 +69,6 @@ def test_every_place_is_seen_once_before_any_is_seen_twice(count: int) -> None:
         times = torch.bincount(row % 100, minlength=100)
         assert times.max() - times.min() <= 1
     drawn = spread_tokens(400, (8, 10, 10), 100, torch.device("cpu"))
-    assert torch.bincount(drawn.flatten() // 100, minlength=8).min() > 400 * 100 / 8 * 0.95  # no time is preferred
+    assert (
+        torch.bincount(drawn.flatten() // 100, minlength=8).min() > 400 * 100 / 8 * 0.95
+    )  # no time is preferred
