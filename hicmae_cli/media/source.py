@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, Final, NoReturn
 
 import av
 import av.error
@@ -55,6 +55,10 @@ _PLAYLIST_STARTS = (b"#EXTM3U", b"ffconcat", b"<MPD")
 # One 8K frame is 33 megapixels; a header that claims more is an attempt to exhaust memory.
 _MAX_PIXELS = 1 << 26
 _READ_BLOCK_BYTES = 1 << 17
+# Tags in another encoding are no reason to refuse a file; from PyAV 19 on none is refused, and the option is gone.
+_TOLERANT: Final[dict[str, Any]] = (
+    {} if int(av.__version__.partition(".")[0]) >= 19 else {"metadata_errors": "replace"}
+)
 
 
 @contextmanager
@@ -87,7 +91,7 @@ def open_media(path: Path | str) -> Iterator[InputContainer]:
                 options={"protocol_whitelist": "none", "format_whitelist": _format_whitelist()},
                 io_open=_refuse_to_open,
                 buffer_size=_READ_BLOCK_BYTES,
-                metadata_errors="replace",
+                **_TOLERANT,
             )
         except (av.error.FFmpegError, OSError, ValueError) as error:
             raise MediaError(
