@@ -12,9 +12,9 @@ import json
 import re
 from pathlib import Path
 
-from hicmae_cli.models.checkpoint import load_classifier, save_classifier
-from hicmae_cli.models.export import export_onnx
-from hicmae_cli.weights.bundled import sha256_of
+from hicmae_cli.files import sha256_of
+from hicmae_cli.weights.checkpoint import load_classifier, save_classifier
+from hicmae_cli.weights.export import export_onnx
 
 FOLDER = Path(__file__).parent.parent / "weights"
 

@@ -12,12 +12,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from hicmae_cli.bundled import DEFAULT_WEIGHT, sample_clip
 from hicmae_cli.report.console import demo_notice, licence_line, print_prediction
 from hicmae_cli.runtime.opening import open_engine
 from hicmae_cli.runtime.predictor import Predictor
 from hicmae_cli.runtime.results import Prediction
-from hicmae_cli.weights.bundled import sample_clip
-from hicmae_cli.weights.catalogue import DEFAULT_WEIGHT
 
 
 def main() -> None:

@@ -17,8 +17,8 @@ def sample() -> Path:
 @pytest.fixture(scope="session")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A toy weight, toy.safetensors with toy.onnx beside it; to look at, not to change."""
-    from hicmae_cli.models.export import export_onnx
-    from tests.models.toys import save_toy
+    from hicmae_cli.weights.export import export_onnx
+    from tests.weights.toys import save_toy
 
     source = save_toy(tmp_path_factory.mktemp("toy") / "toy.safetensors")
     export_onnx(source, source.with_suffix(".onnx"))
@@ -28,7 +28,8 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the bundled files in their place, to be changed."""
-    from hicmae_cli.weights import bundled, catalogue
+    from hicmae_cli import bundled
+    from hicmae_cli.weights import catalogue
 
     folder = Path(shutil.copytree(bundled.bundled_dir(), tmp_path / "bundled"))
     for module in (bundled, catalogue):

@@ -7,14 +7,15 @@ from typing import Annotated
 
 import typer
 
-from hicmae_cli.cli.options import DEFAULT_WEIGHTS, WeightsOption
+from hicmae_cli.bundled import DEFAULT_WEIGHT
+from hicmae_cli.cli.options import WeightsOption
 
 
 def bench(
     clip: Annotated[
         Path | None, typer.Option(help="Video for the predict measure; by default the sample clip.")
     ] = None,
-    weights: WeightsOption = DEFAULT_WEIGHTS,
+    weights: WeightsOption = DEFAULT_WEIGHT,
     memory: Annotated[
         bool, typer.Option("--memory", help="Also predict 1 and 10 minutes of video and compare the memory.")
     ] = False,
@@ -35,10 +36,10 @@ def bench(
     from rich.console import Console
     from rich.table import Table
 
+    from hicmae_cli.bundled import sample_clip
     from hicmae_cli.evaluation import benchmark
     from hicmae_cli.report.files import to_json, write_text
     from hicmae_cli.runtime.opening import open_engine
-    from hicmae_cli.weights.bundled import sample_clip
 
     console = Console()
     video = clip or sample_clip()

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hicmae_cli.bundled import DEFAULT_WEIGHT
 from hicmae_cli.cli.options import (
     DEFAULT_PUPPETS,
-    DEFAULT_WEIGHTS,
     DataOption,
     DeviceOption,
     EngineOption,
@@ -37,7 +37,7 @@ def evaluate(
         str, typer.Option(help="Split of the manifest to score; 'all' takes every line.")
     ] = "test",
     fold: Annotated[str | None, typer.Option(help="Only the lines of this fold.")] = None,
-    weights: WeightsOption = DEFAULT_WEIGHTS,
+    weights: WeightsOption = DEFAULT_WEIGHT,
     engine: EngineOption = "auto",
     device: DeviceOption = "auto",
     modality: Annotated[
@@ -65,6 +65,9 @@ def evaluate(
     from rich.console import Console
     from rich.progress import Progress
 
+    from hicmae_cli.cli.training_extra import require_training
+
+    require_training("evaluate", "sklearn")
     from hicmae_cli.corpora.manifest import read_manifest
     from hicmae_cli.errors import ManifestError
     from hicmae_cli.evaluation.evaluate import MODALITIES

@@ -7,12 +7,13 @@ from typing import Annotated
 
 import typer
 
-from hicmae_cli.cli.options import DEFAULT_WEIGHTS, WeightsOption, usage_error
+from hicmae_cli.bundled import DEFAULT_WEIGHT
+from hicmae_cli.cli.options import WeightsOption, usage_error
 
 
 def export(
     onnx: Annotated[bool, typer.Option("--onnx", help="Write ONNX (opset 18, any batch size).")] = False,
-    weights: WeightsOption = DEFAULT_WEIGHTS,
+    weights: WeightsOption = DEFAULT_WEIGHT,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="Where to; by default beside the weight."),
@@ -31,9 +32,9 @@ def export(
     from rich.console import Console
     from rich.markup import escape
 
+    from hicmae_cli.bundled import bundled_dir
     from hicmae_cli.cli.training_extra import require_training
     from hicmae_cli.errors import WeightsError
-    from hicmae_cli.weights.bundled import bundled_dir
     from hicmae_cli.weights.catalogue import find_weight
 
     source = find_weight(weights, ".safetensors")
@@ -41,8 +42,8 @@ def export(
         raise WeightsError(f"{weights}: has no .safetensors file to export from")
     if output is None and source.parent == bundled_dir():
         raise usage_error(f"{weights} ships with hicmae and its files stay as they are: give an --output")
-    require_training("export")
-    from hicmae_cli.models.export import TOLERANCE, export_onnx
+    require_training("export", "torch", "torchvision", "onnx", "onnxscript")
+    from hicmae_cli.weights.export import TOLERANCE, export_onnx
 
     console = Console()
     with console.status("exporting and checking"):

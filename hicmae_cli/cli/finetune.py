@@ -20,8 +20,9 @@ def finetune(
     ] = None,
     data: DataOption = DEFAULT_PUPPETS,
     recipe: Annotated[
-        str, typer.Option(help="A recipe that ships with hicmae, or a .toml file.")
-    ] = "puppets-nano",
+        str | None,
+        typer.Option(help="A recipe that ships with hicmae, or a .toml file; a dataset knows its own."),
+    ] = None,
     output: Annotated[
         Path,
         typer.Option(
@@ -42,14 +43,13 @@ def finetune(
 ) -> None:
     """Fine-tune a classifier; the best epoch by the validation split is kept as DIR/best.safetensors.
 
-    Runs on one or many devices (start it with `accelerate launch -m hicmae_cli.cli` for many). A run that was
-    cut off resumes exactly when the same command is given again.
+    A run that was cut off resumes exactly when the same command is given again.
 
     [bold]Examples[/bold]
 
         hicmae finetune --dataset puppets --output runs/puppets
 
-        hicmae finetune --manifest crema-d/fold1.csv --recipe my.toml --init my-pretrained.safetensors
+        hicmae finetune --manifest crema-d/fold1.csv --recipe my.toml --init my-model.safetensors
     """
     from rich.console import Console
     from rich.markup import escape
@@ -60,26 +60,35 @@ def finetune(
 
     if (manifest is None) == (dataset is None):
         raise usage_error("give either --dataset NAME or --manifest FILE")
-    require_training("finetune")
+    if recipe is None and dataset is None:
+        raise usage_error("--manifest needs a --recipe: a .toml file, or a name to begin with: puppets-nano")
+    require_training("finetune", "torch", "torchvision", "accelerate", "sklearn")
     from hicmae_cli.corpora.manifest import read_manifest
     from hicmae_cli.errors import WeightsError
     from hicmae_cli.labels import canonical_label
-    from hicmae_cli.models.engine import choose_device
+    from hicmae_cli.runtime.torch_engine import choose_device
     from hicmae_cli.training.finetune import Progress as Hooks
     from hicmae_cli.training.finetune import finetune as train
     from hicmae_cli.training.settings import load_settings
     from hicmae_cli.weights.catalogue import find_weight
+    from hicmae_cli.weights.info import FRAME_FOLDERS, OUR_FRONT_END
 
     choose_device(device)  # accelerate would take another one without a word
     given = tuple(canonical_label(name) for name in labels.split(",")) if labels else None
     if given is not None and (not all(given) or len(set(given)) < len(given)):
         raise usage_error(f"--labels {labels}: expected distinct names with commas between them")
+    recipe = recipe or "puppets-nano"
     settings = load_settings(recipe, {"epochs": epochs, "batch_size": batch_size, "seed": seed})
     if dataset is not None:
         manifest = dataset_manifest(dataset, data)
         licence = DATASET_LICENCES.get(dataset, licence)
     assert manifest is not None
     samples = read_manifest(manifest, given)
+    ours = all(sample.video is None or sample.video.suffix == ".mkv" for sample in samples)
+    data_given = f"--dataset {dataset}" if dataset else f"--manifest {manifest.name}"
+    source = f"hicmae finetune {data_given} --recipe {Path(recipe).name} --seed {settings.seed} "
+    source += f"--epochs {settings.epochs} --batch-size {settings.batch_size}"
+    source += f" --init {Path(init).name}" if init else ""
     start = None
     if init is not None:
         start = find_weight(init, ".safetensors")
@@ -105,6 +114,8 @@ def finetune(
             labels=given or sorted({sample.label for sample in samples}),
             dataset=dataset or manifest_name(manifest),
             licence=licence,
+            front_end=OUR_FRONT_END if ours else FRAME_FOLDERS,
+            source=source,
             settings=settings,
             init=start,
             device=device,

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hicmae_cli.bundled import DEFAULT_WEIGHT
 from hicmae_cli.cli.options import (
-    DEFAULT_WEIGHTS,
     DeviceOption,
     EngineOption,
     QuietOption,
@@ -32,7 +32,7 @@ def predict(
         list[str],
         typer.Argument(metavar="INPUT...", help="Files, folders or patterns such as 'clips/*.mp4'."),
     ],
-    weights: WeightsOption = DEFAULT_WEIGHTS,
+    weights: WeightsOption = DEFAULT_WEIGHT,
     engine: EngineOption = "auto",
     device: DeviceOption = "auto",
     modality: Annotated[

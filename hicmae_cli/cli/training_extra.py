@@ -1,4 +1,4 @@
-"""One clear line where a command needs the packages of the ``train`` extra."""
+"""One clear line where a command needs packages of the ``train`` extra."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ import importlib.util
 
 from hicmae_cli.errors import MissingDependencyError
 
-_PACKAGES = ("torch", "torchvision", "accelerate", "sklearn", "onnx", "onnxscript")
 
-
-def require_training(command: str) -> None:
-    """Check the extra before anything heavy is imported.
+def require_training(command: str, *packages: str) -> None:
+    """Check for packages before anything heavy is imported.
 
     Raises:
         MissingDependencyError: names what is missing and how to get it.
     """
-    missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
+    missing = [name for name in packages if importlib.util.find_spec(name) is None]
     if missing:
         raise MissingDependencyError(
             f"hicmae {command} needs {', '.join(missing)}: install it with pip install 'hicmae[train]'"

@@ -112,12 +112,12 @@ def import_weights(
         raise WeightsError(f"{name}: there is a weight of this name; choose another or pass --force")
     if not file.is_file():
         raise WeightsError(f"{file}: no such file")
-    require_training("weights import")
+    require_training("weights import", "torch", "torchvision")
     from pydantic import ValidationError
 
-    from hicmae_cli.models.checkpoint import read_authors_classifier, save_classifier
     from hicmae_cli.models.config import variant_of
-    from hicmae_cli.weights.info import WeightInfo
+    from hicmae_cli.weights.checkpoint import read_authors_classifier, save_classifier
+    from hicmae_cli.weights.info import AUTHORS_FRONT_END, WeightInfo
 
     names = tuple(label.strip() for label in labels.split(","))
     model = read_authors_classifier(file, heads)
@@ -128,7 +128,7 @@ def import_weights(
     try:
         info = WeightInfo(
             variant=variant_of(model.dims), dims=model.dims.to_dict(), labels=names, dataset=dataset,
-            sampling_rate=sampling_rate, front_end="openface-similarity/160", licence=licence,
+            sampling_rate=sampling_rate, front_end=AUTHORS_FRONT_END, licence=licence,
             source=source or f"imported from {file.name}",
         )  # fmt: skip
     except ValidationError as error:

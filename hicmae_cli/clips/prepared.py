@@ -118,7 +118,15 @@ def read_prepared_clip(video: Path | None, audio: Path | None) -> PreparedClip:
         if not frames:
             raise MediaError(f"{video}: a folder without face frames (expected .jpg or .png files)")
     elif video is not None:
-        faces = [_to_face_size(Image.fromarray(frame.rgb)) for frame in read_frames(video)]
+        faces = []
+        for frame in read_frames(video):
+            if frame.rgb.shape[:2] != (FACE_SIZE_PX, FACE_SIZE_PX):
+                height, width = frame.rgb.shape[:2]
+                raise MediaError(
+                    f"{video}: is {width} x {height}, not a prepared clip of {FACE_SIZE_PX} x {FACE_SIZE_PX} aligned "
+                    "faces; cut the faces out first"
+                )
+            faces.append(frame.rgb)
         if not faces:
             raise MediaError(f"{video}: no video frames; a prepared clip or a folder of faces was expected")
         frames = np.stack(faces)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from hicmae_cli import __version__
 from hicmae_cli.errors import HicmaeError
-from hicmae_cli.media import probe, read_audio, read_frames, write_video
+from hicmae_cli.media import SAMPLE_RATE_HZ, probe, read_audio, read_frames, write_video
 from hicmae_cli.models.config import (
     AUDIO_BINS,
     AUDIO_FRAMES,
@@ -91,10 +91,10 @@ def measure_forward(rounds: int = 9) -> Measure:
     Raises:
         MissingDependencyError: without torch, which makes the (random) tiny model.
     """
-    from hicmae_cli.models.checkpoint import save_classifier
     from hicmae_cli.models.classifier import Classifier
-    from hicmae_cli.models.export import export_onnx
     from hicmae_cli.runtime.onnx_engine import OnnxEngine
+    from hicmae_cli.weights.checkpoint import save_classifier
+    from hicmae_cli.weights.export import export_onnx
     from hicmae_cli.weights.info import WeightInfo
 
     dims = VARIANTS["tiny"]
@@ -182,7 +182,7 @@ def _repeat(clip: Path, target: Path, duration_s: float) -> None:
     info = probe(clip)
     assert info.fps is not None
     total = round(duration_s * float(info.fps))
-    sound = np.resize(read_audio(clip), round(duration_s * 16000)) if info.has_audio else None
+    sound = np.resize(read_audio(clip), round(duration_s * SAMPLE_RATE_HZ)) if info.has_audio else None
 
     def endless() -> Iterator[NDArray[np.uint8]]:
         for index in range(total):

@@ -4,7 +4,7 @@ from hicmae_cli.faces.align import CROP_PX, align_face
 from hicmae_cli.faces.detector import FaceDetector, MediaPipeDetector
 from hicmae_cli.faces.face import Face
 from hicmae_cli.faces.fake import FakeDetector, FakeFace, fake_face
-from hicmae_cli.faces.linker import Track, TrackLinker
+from hicmae_cli.faces.linker import TrackLinker
 
 __all__ = [
     "CROP_PX",
@@ -13,7 +13,6 @@ __all__ = [
     "FakeDetector",
     "FakeFace",
     "MediaPipeDetector",
-    "Track",
     "TrackLinker",
     "align_face",
     "fake_face",

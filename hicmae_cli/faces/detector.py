@@ -13,11 +13,11 @@ from typing import Any, Final, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from hicmae_cli.bundled import bundled_file
 from hicmae_cli.errors import MissingDependencyError
 from hicmae_cli.faces.face import Face, box_iou
 from hicmae_cli.faces.views import View, around, coarse_views, fine_views
 from hicmae_cli.media import Frame
-from hicmae_cli.weights.bundled import bundled_file
 
 Box = tuple[float, float, float, float]
 

@@ -43,25 +43,6 @@ _CUT_DIFFERENCE: Final = 12.0  # grey levels
 
 
 @dataclass(frozen=True)
-class Track:
-    """What is known of one person's appearances.
-
-    Attributes:
-        id: The person's number, from 1 in order of appearance.
-        start_s: Time of the first frame with the face.
-        end_s: Time of the last one.
-        num_faces: In how many frames the face was found.
-        mean_size_px: Its size on average.
-    """
-
-    id: int
-    start_s: float
-    end_s: float
-    num_faces: int
-    mean_size_px: float
-
-
-@dataclass(frozen=True)
 class _Look:
     """A face's appearance: grey (1024,) pictures of unit length, and its mean a and b in CIELAB."""
 
@@ -76,12 +57,9 @@ class _Person:
     face: Face
     shot: int
     last_s: float
-    start_s: float
     chroma: NDArray[np.float32]
     latest: _Look
     looks: list[_Look] = field(default_factory=list)
-    num_faces: int = 0
-    sum_size_px: float = 0.0
 
     def similarity(self, look: _Look) -> float:
         """-1 to 1: correlation with the best remembered look, lowered where the skin's colour differs."""
@@ -105,19 +83,16 @@ class _Person:
         self.latest = look
         self.chroma = self.chroma + np.float32(0.1) * (look.chroma - self.chroma)
         self.face, self.shot, self.last_s = face, shot, frame.time_s
-        self.num_faces += 1
-        self.sum_size_px += face.size_px
 
 
 class TrackLinker:
     """Numbers the faces of one video. Feed it every frame in order, those without faces, too.
 
-    Its memory is bounded: a few looks per person, and a Track per person ever seen.
+    Its memory is bounded: a few looks of each of the latest people.
     """
 
     def __init__(self) -> None:
         self._people: list[_Person] = []
-        self._forgotten: list[Track] = []
         self._next_id = 1
         self._shot = 0
         self._thumbnail: NDArray[np.float32] | None = None
@@ -160,11 +135,6 @@ class TrackLinker:
             linked[index].remember(frame, self._shot, face, look)
         return [(linked[index].id, face) for index, face in enumerate(faces)]
 
-    @property
-    def tracks(self) -> list[Track]:
-        """Everyone seen so far, by id."""
-        return sorted(self._forgotten + [_track(p) for p in self._people], key=lambda track: track.id)
-
     def _score(self, person: _Person, face: Face, look: _Look, time_s: float) -> float | None:
         """How well a face fits a person: above 1 by place, up to 1 by looks alone; None if it does not."""
         similarity = person.similarity(look)
@@ -184,12 +154,10 @@ class TrackLinker:
         return None
 
     def _meet(self, frame: Frame, face: Face, look: _Look) -> _Person:
-        person = _Person(self._next_id, face, self._shot, frame.time_s, frame.time_s, look.chroma, look)
+        person = _Person(self._next_id, face, self._shot, frame.time_s, look.chroma, look)
         self._next_id += 1
         if len(self._people) == _MAX_REMEMBERED:
-            gone = min(self._people, key=lambda p: p.last_s)
-            self._people.remove(gone)
-            self._forgotten.append(_track(gone))
+            self._people.remove(min(self._people, key=lambda p: p.last_s))
         self._people.append(person)
         return person
 
@@ -208,16 +176,6 @@ def _correlation(first: _Look, second: _Look) -> float:
     if not (first.structure.any() and second.structure.any()):
         return _LIKELY_LOOKS
     return float(first.structure @ second.structure)
-
-
-def _track(person: _Person) -> Track:
-    return Track(
-        person.id,
-        person.start_s,
-        person.last_s,
-        person.num_faces,
-        person.sum_size_px / max(1, person.num_faces),
-    )
 
 
 def _thumbnail(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:

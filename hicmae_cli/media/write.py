@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from itertools import chain
@@ -21,6 +20,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from hicmae_cli.errors import MediaError
+from hicmae_cli.files import written_whole
 from hicmae_cli.media.audio import SAMPLE_RATE_HZ
 from hicmae_cli.media.frames import Frame
 
@@ -75,22 +75,21 @@ def write_video(
     if first is None:
         raise MediaError(f"{path}: there are no frames to write")
 
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with av.open(
-            str(temporary.absolute()), "w", format=container_format, options={"fflags": "+bitexact"}
-        ) as container:
+        with (
+            written_whole(path) as temporary,
+            av.open(
+                str(temporary.absolute()), "w", format=container_format, options={"fflags": "+bitexact"}
+            ) as container,
+        ):
             video = _add_video(container, first, rate, video_codec, mjpeg_quality, crf, preset)
             sound = None if audio is None else _Sound(container, audio, audio_codec)
             _write_all(container, video, chain([first], frames), rate, sound)
-        temporary.replace(path)
     except (av.error.FFmpegError, OSError) as error:
         reason = getattr(error, "strerror", None) or error
         raise MediaError(
             f"{path}: cannot be written ({reason}); check the folder and the free space"
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def _add_video(

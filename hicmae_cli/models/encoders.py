@@ -39,19 +39,6 @@ def rising_rates(last: float, depth: int) -> list[float]:
     return [last * layer / max(1, depth - 1) for layer in range(depth)]
 
 
-def cut_patches(x: Tensor, size: tuple[int, ...]) -> Tensor:
-    """Cut (B, C, ...) into patches -> (B, N, P), P = C * patch in the order of a convolution's kernel."""
-    grid = [n // s for n, s in zip(x.shape[2:], size, strict=True)]
-    split = x.reshape(*x.shape[:2], *(n for pair in zip(grid, size, strict=True) for n in pair))
-    places, insides = range(2, split.ndim, 2), range(3, split.ndim, 2)
-    return split.permute(0, *places, 1, *insides).reshape(len(x), math.prod(grid), -1)
-
-
-def keep_patches(patches: Tensor, keep: Tensor) -> Tensor:
-    """Pick patches (B, N, P) by index (B, K) -> (B, K, P)."""
-    return patches.gather(1, keep[..., None].expand(-1, -1, patches.shape[-1]))
-
-
 class Encoder(nn.Module):
     """Patch embedding, fixed positions and L pre-norm blocks over one modality.
 

@@ -5,30 +5,23 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 from hicmae_cli.errors import HicmaeError
+from hicmae_cli.files import written_whole
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write under a temporary name in the same folder, then move into place.
+    """Write a text, whole or not at all.
 
     Raises:
         HicmaeError: the folder cannot be written to, or the path is one.
     """
-    if path.is_dir():
-        raise HicmaeError(f"{path}: cannot be written: it is a folder")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with written_whole(path) as temporary:
             # A file name that is not UTF-8 comes out as the bytes it has on disk.
             temporary.write_text(text, "utf-8", "surrogateescape")
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
     except OSError as error:
         raise HicmaeError(f"{path}: cannot be written: {error.strerror}") from error
 

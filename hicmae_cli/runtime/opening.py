@@ -8,8 +8,8 @@ from pathlib import Path
 import platformdirs
 
 from hicmae_cli.errors import MissingDependencyError, SettingsError, WeightsError
+from hicmae_cli.files import sha256_of
 from hicmae_cli.runtime.engine import Engine
-from hicmae_cli.weights.bundled import sha256_of
 from hicmae_cli.weights.catalogue import ENGINE_SUFFIX, find_weight
 
 ENGINES = ("auto", "onnx", "torch")
@@ -44,13 +44,20 @@ def open_engine(weights: str, engine: str = "auto", device: str = "auto", thread
             raise WeightsError(
                 f"{weights}: there is no .safetensors file for the torch engine; use --engine onnx"
             )
-        from hicmae_cli.models.checkpoint import load_classifier
-        from hicmae_cli.models.engine import TorchEngine
+        from hicmae_cli.runtime.torch_engine import TorchEngine
+        from hicmae_cli.weights.checkpoint import load_classifier
 
-        return TorchEngine(*load_classifier(path), device)
+        return _classifying(weights, TorchEngine(*load_classifier(path), device))
     from hicmae_cli.runtime.onnx_engine import OnnxEngine
 
-    return OnnxEngine(path or _exported(weights), device, threads)
+    return _classifying(weights, OnnxEngine(path or _exported(weights), device, threads))
+
+
+def _classifying(weights: str, engine: Engine) -> Engine:
+    """Refuse what would be dressed up as probabilities."""
+    if engine.info.task != "classification":
+        raise WeightsError(f"{weights}: is a {engine.info.task} model; only classification is predicted yet")
+    return engine
 
 
 def _exported(weights: str) -> Path:
@@ -64,7 +71,7 @@ def _exported(weights: str) -> Path:
                 f"{weights}: has no .onnx file; run `hicmae export --onnx --weights {weights}` where "
                 "hicmae[train] is installed"
             )
-        from hicmae_cli.models.export import export_onnx
+        from hicmae_cli.weights.export import export_onnx
 
         export_onnx(source, cached)
     return cached

@@ -205,10 +205,7 @@ def _no_crops(duration_s: float, step_s: float) -> Iterator[Crops]:
 
 def _align_all(frame: Frame, linker: TrackLinker, detector: FaceDetector) -> Crops:
     linked = linker.update(frame, detector.detect(frame))
-    return {
-        track: (align_face(frame.rgb, face.landmarks_px), float(np.ptp(face.landmarks_px[:, 1])))
-        for track, face in linked
-    }
+    return {track: (align_face(frame.rgb, face.landmarks_px), face.size_px) for track, face in linked}
 
 
 def _window_mel(sound: SlidingSound | None, start_s: float, end_s: float) -> NDArray[np.float32] | None:

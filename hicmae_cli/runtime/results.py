@@ -73,7 +73,7 @@ class Track:
 
     Attributes:
         face_coverage: share of the file's sampled frames in which this face was found.
-        face_size_px: mean height of the face in the picture, 0 for the voice.
+        face_size_px: mean size of the face in the picture, 0 for the voice.
     """
 
     id: int

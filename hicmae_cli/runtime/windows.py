@@ -64,7 +64,7 @@ class WindowAssembler:
     _last_start: int = -1
 
     def add(self, crops: dict[int, tuple[NDArray[np.uint8], float]]) -> Iterator[Moments]:
-        """Take one moment: track id -> (face (160, 160, 3), height in px); yields a window it completes."""
+        """Take one moment: track id -> (face (160, 160, 3), its size in px); yields a window it completes."""
         for track, (crop, size_px) in crops.items():
             self._crops.setdefault(track, {})[self.count] = crop
             self.tallies.setdefault(track, TrackTally()).add(size_px)

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hicmae_cli.clips import FACE_SIZE_PX
+from hicmae_cli.media import SAMPLE_RATE_HZ
 from hicmae_cli.training.settings import FinetuneSettings
 
 _ASPECT = (3 / 4, 4 / 3)
@@ -63,7 +64,7 @@ def augment_samples(
 ) -> NDArray[np.float32]:
     """Gain and a small shift in time of a clip's sound (n,) -> (n,)."""
     gain = 10 ** (rng.uniform(-1, 1) * settings.audio_gain_db / 20)
-    shift = int(rng.uniform(-1, 1) * settings.audio_shift_s * 16000)
+    shift = int(rng.uniform(-1, 1) * settings.audio_shift_s * SAMPLE_RATE_HZ)
     return (np.roll(samples, shift) * gain).astype(np.float32)
 
 

@@ -21,7 +21,7 @@ from hicmae_cli.clips.clip import IMAGENET_MEAN, IMAGENET_STD
 from hicmae_cli.clips.log_mel import LOG_MEL_BINS, LOG_MEL_FRAMES, MIN_SAMPLES
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.models.config import PATCH_PX, TUBELET_FRAMES
-from hicmae_cli.models.encoders import cut_patches, keep_patches
+from hicmae_cli.models.masking import cut_patches, keep_patches
 from hicmae_cli.training.augmentation import augment_faces, augment_samples, mask_log_mel
 from hicmae_cli.training.settings import FinetuneSettings
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,16 +25,16 @@ from hicmae_cli.clips import PreparedClip, read_prepared_clip
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.errors import ManifestError, SettingsError, TrainingError
 from hicmae_cli.evaluation.evaluate import evaluate
-from hicmae_cli.models.checkpoint import load_classifier, load_state, save_classifier
+from hicmae_cli.files import sha256_of, written_whole
 from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.config import AUDIO_GRID, PATCH_PX, VARIANTS, VIDEO_GRID
-from hicmae_cli.models.encoders import cut_patches, keep_patches
-from hicmae_cli.models.engine import TorchEngine
+from hicmae_cli.models.masking import cut_patches, keep_patches, spread_tokens
+from hicmae_cli.runtime.torch_engine import TorchEngine
 from hicmae_cli.training.data import to_video, training_loader
 from hicmae_cli.training.optimiser import cosine_schedule, parameter_groups, set_learning_rate
 from hicmae_cli.training.settings import FinetuneSettings
 from hicmae_cli.training.start import Look, fit_start
-from hicmae_cli.weights.bundled import sha256_of
+from hicmae_cli.weights.checkpoint import load_classifier, load_state, save_classifier
 from hicmae_cli.weights.info import WeightInfo
 
 CHECKPOINT = "checkpoint.pt"
@@ -72,6 +71,8 @@ def finetune(
     labels: Sequence[str],
     dataset: str,
     licence: str,
+    front_end: str,
+    source: str,
     settings: FinetuneSettings,
     init: Path | None = None,
     device: str = "auto",
@@ -86,6 +87,8 @@ def finetune(
         labels: canonical names, in the order of the outputs.
         dataset: name written into the weight.
         licence: what the weight may be used under.
+        front_end: how the faces of the clips were cut.
+        source: what made the weight, for its metadata.
         settings: the whole recipe.
         init: a classifier (safetensors) to start from; its encoders are taken, its head only if the labels match.
         device: ``auto``, ``cpu`` or what accelerate finds.
@@ -103,6 +106,8 @@ def finetune(
     accelerator = Accelerator(
         mixed_precision=settings.mixed_precision, cpu=device == "cpu", step_scheduler_with_optimizer=False
     )
+    if accelerator.num_processes > 1:
+        raise SettingsError("fine-tuning runs on one device for now; start it without `accelerate launch`")
     set_seed(settings.seed)
     dims = VARIANTS[settings.variant]
     bare = Classifier(dims, len(labels), settings.drop_path)
@@ -110,15 +115,14 @@ def finetune(
         _start_from(bare, init, labels)
     info = WeightInfo(
         variant=settings.variant, dims=dims.to_dict(), labels=tuple(labels), dataset=dataset,
-        sampling_rate=settings.sampling_rate, front_end="hicmae.align/1", licence=licence,
-        source=f"hicmae finetune --dataset {dataset}",
+        sampling_rate=settings.sampling_rate, front_end=front_end, licence=licence, source=source,
     )  # fmt: skip
     groups = parameter_groups(
         bare, dims, layer_decay=settings.layer_decay, weight_decay=settings.weight_decay
     )
     optimiser = torch.optim.AdamW(groups, lr=0.0, betas=settings.betas)
     facts = {
-        **settings.model_dump(mode="json"),
+        **settings.model_dump(mode="json", exclude={"num_workers", "cache_clips"}),  # of the machine
         "labels": list(labels),
         "dataset": dataset,
         "init": sha256_of(init) if init else None,
@@ -225,18 +229,6 @@ def _kept_tokens(
     return spread_tokens(len(inputs), grid, count, inputs.device)
 
 
-def spread_tokens(batch: int, grid: tuple[int, ...], count: int, device: torch.device) -> Tensor:
-    """Draw K = ``count`` tokens of a grid (time, places...) -> flat indices (B, K).
-
-    Times are random, but no place is seen twice before every place was seen once: a face without its mouth says
-    little, and what a face shows lasts.
-    """
-    times, places = grid[0], math.prod(grid[1:])
-    turn = torch.rand(batch, times, places, device=device).argsort(dim=1)  # in which round a token is seen
-    order = turn + torch.rand(batch, times, places, device=device)
-    return order.flatten(1).argsort(dim=1)[:, :count]
-
-
 def _fit_start(
     model: Classifier,
     train: Sequence[Sample],
@@ -320,16 +312,13 @@ def _save(
     epoch: int,
     best_uar: float,
 ) -> None:
-    """Write the checkpoint under a temporary name and move it into place."""
-    temporary = run / f".{CHECKPOINT}.{os.getpid()}"
-    torch.save(
-        {
-            "model": model.state_dict(),
-            "optimiser": optimiser.state_dict(),
-            "facts": json.dumps(facts),
-            "epoch": epoch,
-            "best_uar": best_uar,
-        },
-        temporary,
-    )
-    temporary.replace(run / CHECKPOINT)
+    """Write the checkpoint, whole or not at all."""
+    state = {
+        "model": model.state_dict(),
+        "optimiser": optimiser.state_dict(),
+        "facts": json.dumps(facts),
+        "epoch": epoch,
+        "best_uar": best_uar,
+    }
+    with written_whole(run / CHECKPOINT) as temporary:
+        torch.save(state, temporary)

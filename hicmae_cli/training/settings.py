@@ -48,7 +48,7 @@ class FinetuneSettings(BaseModel):
     betas: tuple[float, float] = (0.9, 0.999)
     clip_grad_norm: float | None = Field(None, gt=0)
     label_smoothing: float = Field(0.1, ge=0, lt=1)
-    mixed_precision: Literal["no", "fp16", "bf16"] = "no"
+    mixed_precision: Literal["no", "bf16"] = "no"
     seed: int = Field(0, ge=0)
     # Augmentation
     crop_area: tuple[float, float] = (0.08, 1.0)

@@ -10,15 +10,14 @@ from pathlib import Path
 import platformdirs
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from hicmae_cli.bundled import bundled_dir, bundled_file
 from hicmae_cli.errors import WeightsError
-from hicmae_cli.weights.bundled import bundled_dir, bundled_file
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-DEFAULT_WEIGHT = "puppets-nano"
 ENGINE_SUFFIX = {"onnx": ".onnx", "torch": ".safetensors"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 

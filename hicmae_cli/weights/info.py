@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
@@ -15,6 +15,12 @@ from hicmae_cli.models.config import ModelDims, variant_of
 
 METADATA_KEY = "hicmae"
 """Key of the JSON text among the metadata of either file format."""
+OUR_FRONT_END = "hicmae.align/1"
+"""Faces as ``faces.align_face`` cuts them out."""
+AUTHORS_FRONT_END = "openface-similarity/160"
+"""Faces as the paper's authors cut them out, with OpenFace."""
+FRAME_FOLDERS = "frame-folders"
+"""Faces that were given as pictures; how they were cut is not known."""
 
 
 class WeightInfo(BaseModel):
@@ -35,7 +41,7 @@ class WeightInfo(BaseModel):
     front_end: str
     licence: str
     source: str
-    metrics: dict[str, Any] = {}
+    metrics: dict[str, dict[str, float]] = {}
     created_with: str = f"hicmae {__version__}"
 
     @field_validator("labels")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
+from hicmae_cli.bundled import bundled_dir
 from hicmae_cli.errors import WeightsError
-from hicmae_cli.weights.bundled import bundled_dir
 from hicmae_cli.weights.catalogue import find_weight, read_catalogue
 from hicmae_cli.weights.info import WeightInfo
 
@@ -27,9 +27,24 @@ def read_info(name_or_path: str) -> WeightInfo:
             raise WeightsError(f"{path}: cannot be read as a safetensors file: {error}") from error
     path = find_weight(name_or_path, ".onnx")
     assert path is not None, "find_weight raises for unknown weights"
-    from hicmae_cli.runtime.onnx_engine import OnnxEngine
+    return WeightInfo.from_metadata(onnx_metadata(path), path)
 
-    return OnnxEngine(path, "cpu").info
+
+def onnx_metadata(path: Path) -> dict[str, str]:
+    """Metadata of an ``.onnx`` file.
+
+    Raises:
+        WeightsError: not a file ONNX Runtime can load.
+    """
+    import onnxruntime as ort
+
+    ort.set_default_logger_severity(4)
+    try:
+        session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises its own classes, all bare Exceptions
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise WeightsError(f"{path}: ONNX Runtime cannot load it: {reason}") from error
+    return dict(session.get_modelmeta().custom_metadata_map)
 
 
 def read_card(name: str) -> str | None:

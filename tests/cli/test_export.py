@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hicmae_cli.weights.bundled import sha256_of
+from hicmae_cli.files import sha256_of
 from tests.cli.running import Run, hicmae
 from tests.runtime.stubs import write_clip
 

@@ -12,7 +12,7 @@ from hicmae_cli.corpora.manifest import read_manifest
 from hicmae_cli.models import config
 from hicmae_cli.weights.reading import read_info
 from tests.cli.running import Run, hicmae
-from tests.models.toys import DIMS, save_toy
+from tests.weights.toys import DIMS, save_toy
 
 RECIPE = """
 variant = "nano"
@@ -139,3 +139,18 @@ def test_what_cannot_be_learned_from_is_named(puppets: Path) -> None:
     Path("clips.csv").write_text(Path("clips.csv").read_text().replace(",validation,", ",train,"))
     assert "no validation clips" in finetune("--manifest", "clips.csv").last_line
     assert not Path("run/best.safetensors").exists()
+
+
+def test_a_manifest_needs_a_recipe_and_a_dataset_knows_its_own(puppets: Path) -> None:
+    run = hicmae("finetune", "--manifest", clips(puppets))
+    assert (run.code, "--manifest needs a --recipe" in " ".join(run.err.split())) == (2, True)
+
+
+def test_the_weight_says_what_made_it(puppets: Path) -> None:
+    assert finetune("--manifest", clips(puppets), "--seed", 3).code == 0
+    info = read_info("run/best.safetensors")
+    assert (
+        info.source
+        == "hicmae finetune --manifest clips.csv --recipe tiny.toml --seed 3 --epochs 1 --batch-size 2"
+    )
+    assert info.front_end == "hicmae.align/1"

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.cli.running import Run, hicmae
-from tests.models.test_checkpoint import Intruder, toy_state
+from tests.weights.test_checkpoint import Intruder, toy_state
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_an_import_can_be_exported(checkpoint: Path, tmp_path: Path) -> None:
 
 
 def test_a_truncated_weight_is_refused(checkpoint: Path, tmp_path: Path, sample: Path) -> None:
-    from hicmae_cli.weights.bundled import bundled_file
+    from hicmae_cli.bundled import bundled_file
 
     whole = bundled_file("puppets-nano.safetensors").read_bytes()
     (tmp_path / "half.safetensors").write_bytes(whole[: len(whole) // 2])

@@ -78,3 +78,8 @@ def test_a_folder_without_faces_and_a_missing_clip_are_named(tmp_path: Path) -> 
         read_prepared_clip(tmp_path, None)
     with pytest.raises(MediaError, match="gone"):
         read_prepared_clip(tmp_path / "gone.mkv", None)
+
+
+def test_a_raw_video_is_not_taken_for_a_prepared_clip(sample: Path) -> None:
+    with pytest.raises(MediaError, match="not a prepared clip of 160 x 160 aligned faces"):
+        read_prepared_clip(sample, sample)

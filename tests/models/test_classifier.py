@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from hicmae_cli.errors import WeightsError
-from hicmae_cli.models.authors import dims_of_shapes, to_our_names
-from hicmae_cli.models.checkpoint import load_state
 from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.config import VARIANTS, ModelDims, variant_of
-from hicmae_cli.models.encoders import cut_patches, keep_patches
 from hicmae_cli.models.layers import Attention
+from hicmae_cli.models.masking import cut_patches, keep_patches
+from hicmae_cli.weights.authors import dims_of_shapes, to_our_names
+from hicmae_cli.weights.checkpoint import load_state
 from tests import reference
 
 SMALL = ModelDims(width=32, heads=2, depth=2, fusion_depth=1)

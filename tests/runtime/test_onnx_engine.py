@@ -9,11 +9,11 @@ import torch
 from onnx import TensorProto, helper
 
 from hicmae_cli.errors import SettingsError, WeightsError
-from hicmae_cli.models.checkpoint import load_classifier
 from hicmae_cli.runtime.onnx_engine import OnnxEngine
+from hicmae_cli.weights.checkpoint import load_classifier
 from hicmae_cli.weights.info import METADATA_KEY
-from tests.models.toys import DIMS, info_of
 from tests.runtime.stubs import noise
+from tests.weights.toys import DIMS, info_of
 
 
 def write_model(path: Path, inputs: list[str], metadata: dict[str, str]) -> Path:

@@ -7,14 +7,18 @@ from pathlib import Path
 import numpy as np
 import platformdirs
 import pytest
+import torch
 
 from hicmae_cli.errors import MissingDependencyError, SettingsError, WeightsError
+from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.runtime import opening
 from hicmae_cli.runtime.engine import Engine
 from hicmae_cli.runtime.opening import open_engine
 from hicmae_cli.weights.catalogue import stored_path
-from tests.models.toys import save_toy
+from hicmae_cli.weights.checkpoint import save_classifier
+from hicmae_cli.weights.export import export_onnx
 from tests.runtime.stubs import noise
+from tests.weights.toys import DIMS, info_of, save_toy
 
 
 @pytest.fixture
@@ -100,3 +104,14 @@ def test_a_weight_without_onnx_is_exported_once_and_kept_by_its_content(
     save_toy(alone, seed=1)  # trained again: the export of the one before is not its
     with pytest.raises(MissingDependencyError, match=r"has no \.onnx file"):
         open_engine(str(alone), "onnx", "cpu")
+
+
+@pytest.mark.parametrize("suffix", [".safetensors", ".onnx"])
+def test_a_regression_model_is_not_dressed_up_as_probabilities(tmp_path: Path, suffix: str) -> None:
+    torch.manual_seed(0)
+    source = tmp_path / "valence.safetensors"
+    save_classifier(source, Classifier(DIMS, 2), info_of(DIMS, 2).model_copy(update={"task": "regression"}))
+    if suffix == ".onnx":
+        export_onnx(source, source.with_suffix(suffix))
+    with pytest.raises(WeightsError, match="is a regression model; only classification is predicted yet"):
+        open_engine(str(source.with_suffix(suffix)))

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from hicmae_cli.clips import Clip, model_inputs
-from hicmae_cli.models.encoders import cut_patches, keep_patches
+from hicmae_cli.models.masking import cut_patches, keep_patches
 from hicmae_cli.training.data import to_video
 
 

@@ -14,10 +14,10 @@ from hicmae_cli.clips import write_prepared_clip
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.errors import ManifestError, SettingsError
 from hicmae_cli.models import config
-from hicmae_cli.models.checkpoint import load_classifier
 from hicmae_cli.training import finetune as module
 from hicmae_cli.training.finetune import Progress, finetune
 from hicmae_cli.training.settings import FinetuneSettings
+from hicmae_cli.weights.checkpoint import load_classifier
 
 LABELS = ("happiness", "sadness")
 SETTINGS = FinetuneSettings(
@@ -56,7 +56,8 @@ def run(folder: Path, samples: list[Sample], settings: FinetuneSettings = SETTIN
         folder,
         train=[s for s in samples if s.split == "train"],
         validation=[s for s in samples if s.split == "validation"],
-        labels=LABELS, dataset="toys", licence="MIT", settings=settings, device="cpu", **more,  # type: ignore[arg-type]
+        labels=LABELS, dataset="toys", licence="MIT", front_end="none", source="a test",
+        settings=settings, device="cpu", **more,  # type: ignore[arg-type]
     )  # fmt: skip
 
 
@@ -119,7 +120,8 @@ def test_other_labels_clips_or_starts_in_the_same_folder_are_refused(
             tmp_path / "run",
             train=[s for s in samples if s.split == "train"],
             validation=[s for s in samples if s.split == "validation"],
-            labels=LABELS[::-1], dataset="toys", licence="MIT", settings=SETTINGS, device="cpu",
+            labels=LABELS[::-1], dataset="toys", licence="MIT", front_end="none", source="a test",
+            settings=SETTINGS, device="cpu",
         )  # fmt: skip
 
 

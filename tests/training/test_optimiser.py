@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 import torch
 
-from hicmae_cli.models.authors import to_our_name
 from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.config import VARIANTS
 from hicmae_cli.training.optimiser import cosine_schedule, layer_index, parameter_groups
+from hicmae_cli.weights.authors import to_our_name
 from tests import reference
 
 REFERENCE = reference.read_json("optimisation.json")

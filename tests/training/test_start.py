@@ -5,8 +5,8 @@ import torch
 
 from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.config import ModelDims
-from hicmae_cli.models.encoders import audio_encoder, cut_patches, keep_patches, video_encoder
-from hicmae_cli.training.finetune import spread_tokens
+from hicmae_cli.models.encoders import audio_encoder, video_encoder
+from hicmae_cli.models.masking import cut_patches, keep_patches, spread_tokens
 from hicmae_cli.training.start import Look, fit_start, whiten_patches
 
 DIMS = ModelDims(width=32, heads=1, depth=2, fusion_depth=1)

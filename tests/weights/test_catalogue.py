@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from hicmae_cli.bundled import DEFAULT_WEIGHT, bundled_dir
 from hicmae_cli.errors import WeightsError
-from hicmae_cli.weights.bundled import bundled_dir, sha256_of
+from hicmae_cli.files import sha256_of
 from hicmae_cli.weights.catalogue import (
-    DEFAULT_WEIGHT,
     ENGINE_SUFFIX,
     find_weight,
     read_catalogue,

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from hicmae_cli.bundled import DEFAULT_WEIGHT, bundled_dir
 from hicmae_cli.errors import WeightsError
-from hicmae_cli.weights.bundled import bundled_dir
-from hicmae_cli.weights.catalogue import DEFAULT_WEIGHT, store_dir
+from hicmae_cli.weights.catalogue import store_dir
 from hicmae_cli.weights.reading import read_card, read_info
 from tests.cli.running import fresh_python
-from tests.models.toys import DIMS, info_of, save_toy
+from tests.weights.toys import DIMS, info_of, save_toy
 
 
 def test_both_formats_say_the_same(toy: Path, tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from hicmae_cli.corpora.puppets.render import Renderer
 from hicmae_cli.corpora.puppets.voice import VoiceIdentity, speak
 from hicmae_cli.errors import HicmaeError, MediaError
 from hicmae_cli.faces import MediaPipeDetector
+from hicmae_cli.files import written_whole
 from hicmae_cli.media import write_video
 
 VERSION = 1
@@ -152,7 +153,8 @@ def _claim(folder: Path, sizes: Mapping[str, int], seed: int) -> None:
         raise HicmaeError(f"{folder}: is not empty and holds no corpus of ours; choose another folder")
     for name in ("raw", "prepared"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
+    with written_whole(path) as temporary:
+        temporary.write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
 
 
 def _write_manifest(folder: Path, plans: list[ClipPlan]) -> Path:
@@ -167,7 +169,6 @@ def _write_manifest(folder: Path, plans: list[ClipPlan]) -> Path:
                  plan.face, plan.voice, plan.face_intensity, plan.voice_intensity]
             )  # fmt: skip
     path = folder / "manifest.csv"
-    temporary = folder / f".manifest.{os.getpid()}"
-    temporary.write_text(out.getvalue(), "utf-8")
-    temporary.replace(path)
+    with written_whole(path) as temporary:
+        temporary.write_text(out.getvalue(), "utf-8")
     return path

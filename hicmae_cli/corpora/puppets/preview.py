@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from hicmae_cli.corpora.puppets.identity import Identity
 from hicmae_cli.corpora.puppets.render import Renderer
 from hicmae_cli.corpora.puppets.voice import VoiceIdentity, speak
 from hicmae_cli.errors import MediaError
+from hicmae_cli.files import written_whole
 from hicmae_cli.labels import CREMA_D_LABELS
 from hicmae_cli.media import write_video
 
@@ -51,9 +51,8 @@ def _write_sheet(path: Path, people: int, seed: int) -> Path:
     done, png = cv2.imencode(".png", cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
     if not done:
         raise MediaError(f"{path}: the contact sheet cannot be encoded")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(png.tobytes())
-    temporary.replace(path)
+    with written_whole(path) as temporary:
+        temporary.write_bytes(png.tobytes())
     return path
 
 

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from hicmae_cli.errors import WeightsError
-from hicmae_cli.models import export
-from hicmae_cli.models.checkpoint import load_classifier
 from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.runtime.onnx_engine import OnnxEngine
-from tests.models.toys import save_toy
+from hicmae_cli.weights import export
+from hicmae_cli.weights.checkpoint import load_classifier
+from tests.weights.toys import save_toy
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
-import os
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,9 +15,10 @@ import onnxruntime as ort
 import torch
 
 from hicmae_cli.errors import WeightsError
-from hicmae_cli.models.checkpoint import load_classifier
+from hicmae_cli.files import written_whole
 from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.config import AUDIO_BINS, AUDIO_FRAMES, VIDEO_FRAMES, VIDEO_SIZE_PX
+from hicmae_cli.weights.checkpoint import load_classifier
 from hicmae_cli.weights.info import METADATA_KEY
 
 OPSET = 18
@@ -49,9 +49,7 @@ def export_onnx(source: Path, target: Path) -> ExportReport:
         WeightsError: unreadable source, or a difference over 1e-3 in any logit.
     """
     model, info = load_classifier(source)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.stem}.{os.getpid()}.onnx")
-    try:
+    with written_whole(target) as temporary:
         _write_graph(model, temporary)
         proto = onnx.load(temporary)
         onnx.helper.set_model_props(proto, {METADATA_KEY: info.to_json()})
@@ -63,10 +61,7 @@ def export_onnx(source: Path, target: Path) -> ExportReport:
                 f"{target}: not written: ONNX Runtime differs from torch by {logits:.2e} in a logit, more than "
                 f"{TOLERANCE:.0e}"
             )
-        opset = next(entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx"))
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
+    opset = next(entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx"))
     size = target.stat().st_size
     return ExportReport(target, opset, size, logits, probabilities, sum(_CHECKED_BATCHES))
 

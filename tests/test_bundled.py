@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from hicmae_cli.bundled import bundled_dir, bundled_file
 from hicmae_cli.errors import WeightsError
-from hicmae_cli.weights.bundled import bundled_dir, bundled_file
 
 _FACE_SHA256 = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
 

@@ -13,12 +13,12 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from hicmae_cli.errors import WeightsError
-from hicmae_cli.models.authors import to_our_names
-from hicmae_cli.models.checkpoint import load_classifier, read_authors_classifier, save_classifier
 from hicmae_cli.models.config import ModelDims
+from hicmae_cli.weights.authors import to_our_names
+from hicmae_cli.weights.checkpoint import load_classifier, read_authors_classifier, save_classifier
 from hicmae_cli.weights.info import METADATA_KEY
 from tests import reference
-from tests.models.toys import save_toy
+from tests.weights.toys import save_toy
 
 TOY = reference.read_json("manifest.json")["finetune"]["toy"]
 

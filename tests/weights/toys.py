@@ -6,9 +6,9 @@ from pathlib import Path
 
 import torch
 
-from hicmae_cli.models.checkpoint import save_classifier
 from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.config import ModelDims
+from hicmae_cli.weights.checkpoint import save_classifier
 from hicmae_cli.weights.info import WeightInfo
 
 DIMS = ModelDims(width=32, heads=2, depth=2, fusion_depth=1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import pickle
 from argparse import Namespace
 from collections.abc import Mapping
@@ -14,8 +13,9 @@ from safetensors.torch import save
 from torch import Tensor
 
 from hicmae_cli.errors import WeightsError
-from hicmae_cli.models.authors import dims_of_shapes, to_our_names
+from hicmae_cli.files import written_whole
 from hicmae_cli.models.classifier import Classifier
+from hicmae_cli.weights.authors import dims_of_shapes, to_our_names
 from hicmae_cli.weights.info import METADATA_KEY, WeightInfo
 
 _LISTED = 40  # tensors named in an error before it says "and N more"
@@ -44,15 +44,10 @@ def load_state(model: torch.nn.Module, state: Mapping[str, Tensor], source: Path
 
 def save_classifier(path: Path, model: Classifier, info: WeightInfo) -> None:
     """Write weights and metadata; the file appears whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
+    with written_whole(path) as temporary:
         # Not save_file, which gives its file the mode 0600 whatever the umask.
         temporary.write_bytes(save(state, metadata={METADATA_KEY: info.to_json()}))
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def load_classifier(path: Path) -> tuple[Classifier, WeightInfo]:

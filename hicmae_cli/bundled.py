@@ -1,14 +1,15 @@
-"""Model files that come with the package: `weights/` in a checkout, `hicmae_cli/bundled/` in a wheel."""
+"""Model files that come with the package: `weights/` in a checkout, `hicmae_cli/_bundled/` in a wheel."""
 
 from __future__ import annotations
 
-import hashlib
 from functools import cache
 from pathlib import Path
 
 from hicmae_cli.errors import WeightsError
+from hicmae_cli.files import sha256_of
 
-_PACKAGE = Path(__file__).resolve().parent.parent
+_PACKAGE = Path(__file__).resolve().parent
+DEFAULT_WEIGHT = "puppets-nano"
 _SAMPLE = "speech_sample.mp4"
 
 
@@ -18,7 +19,7 @@ def bundled_dir() -> Path:
     Raises:
         WeightsError: The installation has neither folder.
     """
-    for folder in (_PACKAGE / "bundled", _PACKAGE.parent / "weights"):
+    for folder in (_PACKAGE / "_bundled", _PACKAGE.parent / "weights"):
         if folder.is_dir():
             return folder
     raise WeightsError(f"{_PACKAGE}: the bundled model files are missing; install hicmae again")
@@ -54,19 +55,10 @@ def sample_clip() -> Path:
     Raises:
         WeightsError: the installation has it in neither place.
     """
-    for path in (_PACKAGE / "bundled" / _SAMPLE, _PACKAGE.parent / "docs" / "assets" / _SAMPLE):
+    for path in (_PACKAGE / "_bundled" / _SAMPLE, _PACKAGE.parent / "docs" / "assets" / _SAMPLE):
         if path.is_file():
             return path
     raise WeightsError(f"{_PACKAGE}: the sample clip is missing; name a video of your own")
-
-
-def sha256_of(path: Path) -> str:
-    """Hash of a file in hexadecimal, read in pieces."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 _sha256_once = cache(sha256_of)  # bundled files do not change while a process runs; a user's do

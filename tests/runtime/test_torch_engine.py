@@ -7,11 +7,11 @@ import pytest
 import torch
 
 from hicmae_cli.errors import SettingsError
-from hicmae_cli.models.checkpoint import load_classifier
 from hicmae_cli.models.classifier import Classifier
-from hicmae_cli.models.engine import TorchEngine, choose_device
-from tests.models.toys import DIMS, info_of
+from hicmae_cli.runtime.torch_engine import TorchEngine, choose_device
+from hicmae_cli.weights.checkpoint import load_classifier
 from tests.runtime.stubs import noise
+from tests.weights.toys import DIMS, info_of
 
 
 @pytest.mark.parametrize(
