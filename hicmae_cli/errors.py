@@ -27,3 +27,8 @@ class TrainingError(HicmaeError):
 
 class MissingDependencyError(HicmaeError):
     """An optional package or a system library that the command needs is missing."""
+
+
+def one_line(text: str) -> str:
+    """A text, perhaps with a file's name in it, that fits one line and cannot steer a terminal."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

@@ -69,7 +69,7 @@ def evaluate(
 
     require_training("evaluate", "sklearn")
     from hicmae_cli.corpora.manifest import read_manifest
-    from hicmae_cli.errors import ManifestError
+    from hicmae_cli.errors import ManifestError, one_line
     from hicmae_cli.evaluation.evaluate import MODALITIES
     from hicmae_cli.evaluation.evaluate import evaluate as score
     from hicmae_cli.report.console import demo_notice, licence_line
@@ -88,7 +88,7 @@ def evaluate(
     out, err = Console(), Console(stderr=True)
     opened = open_engine(weights, engine, device)
     if not quiet:
-        err.print(licence_line(weights, opened.info), style="dim", highlight=False)
+        err.print(licence_line(weights, opened.info), style="dim", highlight=False, markup=False)
     if notice := demo_notice(weights, opened.info):
         err.print(notice, style="yellow", highlight=False, soft_wrap=True)
     samples = read_manifest(manifest, opened.info.labels)
@@ -111,11 +111,13 @@ def evaluate(
             modalities=modalities,
             on_clip=lambda: progress.advance(task),
         )
-    first = results[modalities[0]]
+    first = next(iter(results.values()))
     out.print(_scores(results))
     out.print(_confusion(first))
     for clip, reason in first.failures:
-        err.print(f"failed {clip}: {reason}", style="red", highlight=False, soft_wrap=True)
+        err.print(
+            one_line(f"failed {clip}: {reason}"), style="red", highlight=False, markup=False, soft_wrap=True
+        )
     if json_file is not None:
         document = first.to_dict()
         if len(results) > 1:

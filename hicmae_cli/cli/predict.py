@@ -28,6 +28,7 @@ _FORMATS = ("json", "csv")
 
 
 def predict(
+    context: typer.Context,
     inputs: Annotated[
         list[str],
         typer.Argument(metavar="INPUT...", help="Files, folders or patterns such as 'clips/*.mp4'."),
@@ -66,46 +67,56 @@ def predict(
     from rich.console import Console
 
     from hicmae_cli.report.console import demo_notice, licence_line, print_failures, print_prediction
-    from hicmae_cli.report.files import to_json, windows_csv, write_text
+    from hicmae_cli.report.files import make_folder, to_json, windows_csv, write_text
     from hicmae_cli.runtime.inputs import find_inputs
     from hicmae_cli.runtime.opening import open_engine
     from hicmae_cli.runtime.predictor import Predictor, PredictSettings
-    from hicmae_cli.runtime.results import Prediction
+    from hicmae_cli.runtime.results import FileResult, Prediction
 
     wanted = [name.strip() for name in formats.split(",") if name.strip()]
     unknown = [name for name in wanted if name not in _FORMATS]
     if unknown or not wanted:
         raise usage_error(f"--format {formats}: expected {' or '.join(_FORMATS)}, or both with a comma")
     settings = PredictSettings(modality, window, hop, faces)
-    paths = find_inputs(inputs)
+    paths, faults = find_inputs(inputs)
+    if output is not None:
+        make_folder(output)
     out, err = Console(), Console(stderr=True)
     opened = open_engine(weights, engine, device)
     if not quiet:
-        err.print(licence_line(weights, opened.info), style="dim", highlight=False)
+        err.print(licence_line(weights, opened.info), style="dim", highlight=False, markup=False)
     if notice := demo_notice(weights, opened.info):
-        err.print(notice, style="yellow", highlight=False, soft_wrap=True)
-    files = _predict_all(Predictor(opened, settings), paths, err, quiet=quiet or as_json)
+        err.print(notice, style="yellow", highlight=False, markup=False, soft_wrap=True)
+    debug = bool(context.obj and context.obj["debug"])
+    files = _predict_all(Predictor(opened, settings), paths, err, quiet=quiet or as_json, debug=debug)
+    files += [FileResult(Path(name), "error", message) for name, message in faults]
     prediction = Prediction(weights, opened.info, opened.name, opened.device, tuple(files))
     document = prediction.to_dict()
-    if output is not None:
-        writers = {"json": to_json, "csv": windows_csv}
-        for name in wanted:
-            write_text(output / f"predictions.{name}", writers[name](document))
     if as_json:
         typer.echo(to_json(document), nl=False)
         print_failures(err, prediction)
     else:
         print_prediction(out, prediction)
+    if output is not None:
+        writers = {"json": to_json, "csv": windows_csv}
+        for name in wanted:
+            write_text(output / f"predictions.{name}", writers[name](document))
     if prediction.failures:
         raise typer.Exit(1)
 
 
-def _predict_all(predictor: Predictor, paths: list[Path], err: Console, *, quiet: bool) -> list[FileResult]:
-    """Judge files one after another under a progress bar that counts seconds of media."""
+def _predict_all(
+    predictor: Predictor, paths: list[Path], err: Console, *, quiet: bool, debug: bool
+) -> list[FileResult]:
+    """Judge files one after another under a progress bar that counts seconds of media.
+
+    Whatever goes wrong with one, the others are judged.
+    """
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     from hicmae_cli.errors import HicmaeError
     from hicmae_cli.media import probe
+    from hicmae_cli.runtime.results import FileResult
 
     columns = (
         TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f} s"),
@@ -121,7 +132,15 @@ def _predict_all(predictor: Predictor, paths: list[Path], err: Console, *, quiet
                 total = 0.0  # predict will say why
             task = progress.add_task(name, total=total)
             advance = partial(_show_time, progress, task)
-            results.append(predictor.predict(path, advance))
+            try:
+                results.append(predictor.predict(path, advance))
+            except Exception as error:
+                if debug:
+                    raise
+                reason = f"{path}: unexpected {type(error).__name__}: {error}"
+                results.append(
+                    FileResult(path, "error", f"{reason} (run again with --debug for the traceback)")
+                )
             progress.remove_task(task)
     return results
 

@@ -19,21 +19,26 @@ def list_weights() -> None:
         hicmae weights list
     """
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
+    from hicmae_cli.errors import WeightsError, one_line
     from hicmae_cli.weights.catalogue import read_catalogue, stored_names, stored_path
     from hicmae_cli.weights.reading import read_info
 
     table = Table("name", "variant", "trained on", "labels", "files", "licence")
-    rows = [(e.name, e.licence, [Path(f.name).suffix for f in e.files]) for e in read_catalogue()]
+    rows = [(entry.name, [Path(file.name).suffix for file in entry.files]) for entry in read_catalogue()]
     for name in stored_names():
         suffixes = [s for s in (".safetensors", ".onnx") if stored_path(name, s).is_file()]
-        rows.append((name, "", suffixes))
-    for name, _, suffixes in rows:
-        info = read_info(name)
-        table.add_row(
-            name, info.variant, info.dataset, ", ".join(info.labels), " ".join(suffixes), info.licence
-        )
+        rows.append((name, suffixes))
+    for name, suffixes in rows:
+        try:
+            info = read_info(name)
+        except WeightsError as error:
+            table.add_row(name, "unreadable", escape(one_line(str(error))), "", " ".join(suffixes), "")
+            continue
+        cells = (name, info.variant, info.dataset, ", ".join(info.labels), " ".join(suffixes), info.licence)
+        table.add_row(*(escape(one_line(cell)) for cell in cells))
     Console().print(table)
 
 
@@ -52,8 +57,10 @@ def show(
     """
     from rich.console import Console
     from rich.markdown import Markdown
+    from rich.markup import escape
     from rich.table import Table
 
+    from hicmae_cli.errors import one_line
     from hicmae_cli.report.console import demo_notice
     from hicmae_cli.weights.reading import read_card, read_info
 
@@ -67,9 +74,12 @@ def show(
     table = Table("field", "value", show_header=False, box=None)
     for field, value in info.model_dump(mode="json").items():
         if field != "metrics":
-            table.add_row(field, ", ".join(value) if isinstance(value, list) else str(value))
+            text = ", ".join(value) if isinstance(value, list) else str(value)
+            table.add_row(field, escape(one_line(text)))
     for name, scores in info.metrics.items():
-        table.add_row(f"metrics: {name}", ", ".join(f"{k} {v:.4g}" for k, v in scores.items()))
+        table.add_row(
+            escape(one_line(f"metrics: {name}")), ", ".join(f"{k} {v:.4g}" for k, v in scores.items())
+        )
     console.print(table)
     if card := read_card(weight):
         console.print(Markdown(card))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hicmae_cli.errors import ManifestError
@@ -47,7 +47,9 @@ def read_manifest(path: Path, labels: Sequence[str] | None = None) -> list[Sampl
     if lines and "," in lines[0] and lines[0].split(",")[0].strip() == "id":
         samples = _read_csv(path, lines)
     else:
-        samples = [_authors_line(path, number, line) for number, line in enumerate(lines, 1) if line.strip()]
+        samples = _told_apart(
+            [_authors_line(path, number, line) for number, line in enumerate(lines, 1) if line.strip()]
+        )
     if not samples:
         raise ManifestError(f"{path}: the manifest holds no clips")
     named = [_name_label(path, sample, labels) for sample in samples]
@@ -98,6 +100,15 @@ def _authors_line(path: Path, number: int, line: str) -> Sample:
         )
     frames, wav, label = parts
     return Sample(Path(frames).name, _relative(path, frames), _relative(path, wav), label)
+
+
+def _told_apart(samples: list[Sample]) -> list[Sample]:
+    """The authors' lines carry no ids: their folder's name where it is enough, else the whole path, else a count."""
+    for make_id in (lambda n, s: s.id, lambda n, s: str(s.video), lambda n, s: f"{s.video} ({n})"):
+        ids = [make_id(number, sample) for number, sample in enumerate(samples, 1)]
+        if len(set(ids)) == len(ids):
+            break
+    return [replace(sample, id=name) for sample, name in zip(samples, ids, strict=True)]
 
 
 def _relative(manifest: Path, name: str) -> Path | None:

@@ -122,7 +122,8 @@ def evaluate(
         on_clip: called after each clip, for progress.
 
     Returns:
-        One evaluation per modality. A clip that cannot be read is named in ``failures``, and the rest goes on.
+        One evaluation per modality that any clip has. A clip that cannot be read is named in ``failures``, and the
+        rest goes on.
 
     Raises:
         ManifestError: a label the model does not know, or no clip could be read.
@@ -165,6 +166,7 @@ def evaluate(
             engine.info, engine.name, modality, rate, tuple(results[modality]), tuple(failures[modality])
         )
         for modality in modalities
+        if results[modality] or not any(results.values())
     }
 
 

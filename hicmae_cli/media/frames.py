@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -11,6 +12,7 @@ from typing import Final
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.container import InputContainer
+from av.sidedata.sidedata import SideData
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
@@ -133,12 +135,32 @@ def to_rgb(picture: VideoFrame, pixel_aspect: Fraction = Fraction(1)) -> NDArray
     """
     width_px, height_px = _display_size(picture, pixel_aspect)
     rgb = picture.reformat(width=width_px, height=height_px, format="rgb24").to_ndarray()
-    return np.ascontiguousarray(np.rot90(rgb, quarter_turns(picture)))
+    upright = np.rot90(rgb, quarter_turns(picture))
+    return np.ascontiguousarray(upright[:, ::-1] if is_mirrored(picture) else upright)
 
 
 def quarter_turns(picture: VideoFrame) -> int:
-    """Counter-clockwise quarter turns, 0 to 3, that the container's display matrix asks for."""
-    return round(picture.rotation / 90) % 4
+    """Counter-clockwise quarter turns, 0 to 3, that the container's display matrix asks for.
+
+    They come before the mirroring, if there is any.
+    """
+    a, b, _, _ = _display_matrix(picture)
+    return round(-math.degrees(math.atan2(b, -a if is_mirrored(picture) else a)) / 90) % 4
+
+
+def is_mirrored(picture: VideoFrame) -> bool:
+    """Whether the display matrix asks for left and right to be swapped, as some front cameras do."""
+    a, b, c, d = _display_matrix(picture)
+    return a * d - b * c < 0
+
+
+def _display_matrix(picture: VideoFrame) -> tuple[int, int, int, int]:
+    """a, b, c, d of x' = a x + c y, y' = b x + d y, up to scale (ISO/IEC 14496-12, 6.2.2)."""
+    data = picture.side_data.get("DISPLAYMATRIX")
+    if not isinstance(data, SideData):
+        return 1, 0, 0, 1
+    matrix = np.frombuffer(bytes(data), np.int32)
+    return int(matrix[0]), int(matrix[1]), int(matrix[3]), int(matrix[4])
 
 
 def start_time_s(container: InputContainer, stream: VideoStream) -> Fraction | None:

@@ -26,6 +26,9 @@ AUDIO_TOKENS = AUDIO_GRID[0] * AUDIO_GRID[1]  # 128
 MLP_RATIO = 4
 NORM_EPS = 1e-6
 HEAD_WIDTH = 64
+# Far beyond any known model: more is a damaged or hostile file.
+_MAX_WIDTH = 8192
+_MAX_DEPTH = 128
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,10 @@ class ModelDims:
         for name, value in asdict(self).items():
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise WeightsError(f"model dims: {name} must be a positive whole number, got {value!r}")
+        if self.width > _MAX_WIDTH or max(self.depth, self.fusion_depth) > _MAX_DEPTH:
+            raise WeightsError(
+                f"model dims: at most width {_MAX_WIDTH} and depth {_MAX_DEPTH}, got {asdict(self)}"
+            )
         if self.width % self.heads:
             raise WeightsError(f"model dims: width {self.width} cannot be split into {self.heads} heads")
 

@@ -7,6 +7,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from hicmae_cli.errors import one_line
 from hicmae_cli.runtime.results import VOICE_TRACK, FileResult, Prediction, Track
 from hicmae_cli.weights.info import WeightInfo
 
@@ -40,7 +41,7 @@ def demo_notice(name: str, info: WeightInfo) -> str | None:
 
 def licence_line(name: str, info: WeightInfo) -> str:
     """What a weight may be used under."""
-    return f"weights {name} ({info.variant}, trained on {info.dataset}) · licence {info.licence}"
+    return one_line(f"weights {name} ({info.variant}, trained on {info.dataset}) · licence {info.licence}")
 
 
 def track_name(track: Track) -> str:
@@ -60,7 +61,7 @@ def print_failures(console: Console, prediction: Prediction) -> None:
     """One line per file about which nothing could be said."""
     for file in prediction.failures:
         text = file.message if str(file.path) in file.message else f"{file.path}: {file.message}"
-        console.print(Text.assemble(("failed ", "bold red"), text), soft_wrap=True)
+        console.print(Text.assemble(("failed ", "bold red"), one_line(text)), soft_wrap=True)
     if prediction.failures and len(prediction.files) > 1:
         done = len(prediction.files) - len(prediction.failures)
         console.print(f"{done} of {len(prediction.files)} files done, {len(prediction.failures)} failed")
@@ -78,7 +79,7 @@ def render_file(file: FileResult, info: WeightInfo, width: int) -> RenderableTyp
     facts = [f"{file.duration_s:.1f} s"] if file.duration_s else []
     facts += [f"{file.fps:.2f} frames/s"] if file.fps else []
     facts += [main.modality.replace("av", "audio + video")]
-    title = Text.assemble((file.path.name, "bold"), "  ", (" · ".join(facts), "dim"))
+    title = Text.assemble((one_line(file.path.name), "bold"), "  ", (" · ".join(facts), "dim"))
     return Panel(Group(*parts), title=title, title_align="left", border_style="dim")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,20 @@ def write_text(path: Path, text: str) -> None:
             temporary.write_text(text, "utf-8", "surrogateescape")
     except OSError as error:
         raise HicmaeError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder for results before the work that fills it.
+
+    Raises:
+        HicmaeError: it cannot be made or written to.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise HicmaeError(f"{path}: cannot be made a folder for results: {error.strerror}") from error
+    if not os.access(path, os.W_OK):
+        raise HicmaeError(f"{path}: cannot be written to")
 
 
 def to_json(document: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hicmae_cli.clips import Clip, model_inputs
+from hicmae_cli.errors import WeightsError
 from hicmae_cli.weights.info import WeightInfo
 
 
@@ -37,9 +38,16 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def probabilities(engine: Engine, clips: Sequence[Clip], batch_size: int = 4) -> NDArray[np.float64]:
-    """Class probabilities of each clip -> (len(clips), C). Small batches keep memory flat."""
+    """Class probabilities of each clip -> (len(clips), C). Small batches keep memory flat.
+
+    Raises:
+        WeightsError: the model answers with values that are not finite.
+    """
     parts = [
         softmax(engine.logits(*model_inputs(clips[start : start + batch_size])))
         for start in range(0, len(clips), batch_size)
     ]
-    return np.concatenate(parts) if parts else np.zeros((0, len(engine.info.labels)))
+    rows = np.concatenate(parts) if parts else np.zeros((0, len(engine.info.labels)))
+    if not np.isfinite(rows).all():
+        raise WeightsError("the model answers with values that are not finite: its weights are damaged")
+    return rows

@@ -6,7 +6,7 @@ import glob
 from collections.abc import Sequence
 from pathlib import Path
 
-from hicmae_cli.errors import MediaError
+from hicmae_cli.errors import SettingsError
 
 MEDIA_SUFFIXES = frozenset(
     [
@@ -17,26 +17,35 @@ MEDIA_SUFFIXES = frozenset(
 )  # fmt: skip
 
 
-def find_inputs(arguments: Sequence[str]) -> list[Path]:
+def find_inputs(arguments: Sequence[str]) -> tuple[list[Path], list[tuple[str, str]]]:
     """Expand files, folders (their media files, also in subfolders) and patterns, without repeats.
 
     A file that is named but missing is kept: predicting it says so, and the rest goes on.
 
+    Returns:
+        The files, and (argument, what is wrong) of those that give none.
+
     Raises:
-        MediaError: a folder or a pattern that holds no media at all.
+        SettingsError: an empty argument, which would mean the whole working folder.
     """
     found: dict[Path, None] = {}
+    faults: list[tuple[str, str]] = []
     for argument in arguments:
+        if not argument:
+            raise SettingsError("an input is empty: give a file, a folder or a pattern")
         path = Path(argument)
-        if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in MEDIA_SUFFIXES and p.is_file())
-            if not inside:
-                raise MediaError(f"{path}: no video or audio files in this folder")
-        elif not path.exists() and glob.has_magic(argument):
-            inside = sorted(p for p in map(Path, glob.glob(argument, recursive=True)) if p.is_file())  # noqa: PTH207
-            if not inside:
-                raise MediaError(f"{argument}: no file matches this pattern")
+        if path.exists() or not glob.has_magic(argument):
+            matches = [path]
         else:
-            inside = [path]
+            matches = sorted(map(Path, glob.glob(argument, recursive=True)))  # noqa: PTH207
+        inside = [file for match in matches for file in (_media_in(match) if match.is_dir() else [match])]
+        if not matches:
+            faults.append((argument, f"{argument}: no file matches this pattern"))
+        elif not inside:
+            faults.append((argument, f"{argument}: no video or audio files in this folder"))
         found.update(dict.fromkeys(inside))
-    return list(found)
+    return list(found), faults
+
+
+def _media_in(folder: Path) -> list[Path]:
+    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in MEDIA_SUFFIXES and p.is_file())

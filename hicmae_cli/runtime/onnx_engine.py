@@ -63,6 +63,11 @@ class OnnxEngine:
         inputs = [node.name for node in self._session.get_inputs()]
         if inputs != ["video", "audio"]:
             raise WeightsError(f"{path}: expected the inputs video and audio, got {', '.join(inputs)}")
+        outputs = [(node.name, node.shape[-1:]) for node in self._session.get_outputs()]
+        if outputs != [("logits", [len(self.info.labels)])]:
+            raise WeightsError(
+                f"{path}: expected the output logits with {len(self.info.labels)} classes, got {outputs}"
+            )
 
     def logits(self, video: NDArray[np.float32], audio: NDArray[np.float32]) -> NDArray[np.float32]:
         """Video (B, 3, 16, 160, 160) and audio (B, 1, 256, 128) -> (B, C)."""

@@ -117,21 +117,38 @@ class Predictor:
             for track, window in self._judge(moments, sound, info.duration_s):
                 windows[track].append(window)
 
-        for crops in self._crops(path) if see else _no_crops(info.duration_s, settings.step_s):
+        def pass_by(crops: Crops) -> None:
             for moments in assembler.add(crops):
                 judge(moments)
             on_time(assembler.count * settings.step_s)
+
+        for crops in self._crops(path) if see else ():
+            pass_by(crops)
+        watched = assembler.count
+        for _ in range(self._only_heard(info, watched) if hear else 0):
+            pass_by({})
         for moments in assembler.finish():
             judge(moments)
 
         tracks = []
         for track, judged in sorted(windows.items()):
             tally = assembler.tallies.get(track)
-            coverage = tally.frames / assembler.count if tally else 0.0
+            coverage = tally.frames / watched if tally else 0.0
             tracks.append(Track(track, tuple(judged), coverage, tally.size_px if tally else 0.0))
-        status, message = self._verdict(info, tracks, sound, assembler.count)
+        status, message = self._verdict(info, tracks, sound, assembler)
         fps = float(info.fps) if info.fps else None
         return FileResult(path, status, message, info.duration_s, fps, tuple(tracks))
+
+    def _only_heard(self, info: MediaInfo, watched: int) -> int:
+        """Steps of the sampling grid on which the sound goes on without a picture.
+
+        Behind a picture only what is worth a window of its own counts; streams rarely end at the same moment.
+        """
+        steps = math.ceil(info.duration_s / self.settings.step_s - 1e-6)
+        if watched == 0:
+            return max(1, steps)
+        rest = steps - watched
+        return rest if self.settings.modality == "auto" and rest >= self.settings.hop_frames else 0
 
     def _crops(self, path: Path) -> Iterator[Crops]:
         """Faces by track at every step of the sampling grid."""
@@ -161,17 +178,21 @@ class Predictor:
             yield track, Window(start_s, end_s, scores, coverage, clip.modality)
 
     def _verdict(
-        self, info: MediaInfo, tracks: list[Track], sound: SlidingSound | None, moments: int
+        self, info: MediaInfo, tracks: list[Track], sound: SlidingSound | None, seen: WindowAssembler
     ) -> tuple[str, str]:
         """Status of a file, and the one line that goes with it."""
         settings = self.settings
-        notes = []
+        notes = list(info.warnings)
         silent = sound is not None and not sound.heard
         looked_for_faces = info.has_video and settings.modality != "audio"
-        no_face = looked_for_faces and not any(track.id != VOICE_TRACK for track in tracks)
-        if moments < CLIP_FRAMES:
+        no_face = looked_for_faces and (
+            not seen.tallies or (bool(tracks) and all(track.id == VOICE_TRACK for track in tracks))
+        )
+        if seen.count < CLIP_FRAMES:
             notes.append(f"shorter than a window of {settings.window_s:g} s: the last frame was repeated")
-        if silent:
+        if silent and settings.modality == "av":
+            notes.append("the sound is silent, but --modality av asks for it; try --modality auto")
+        elif silent:
             notes.append("the sound is silent" + ("" if not tracks else ": judged by the face alone"))
         elif info.has_video and not info.has_audio and settings.modality == "auto" and tracks:
             notes.append("no audio track: judged by the face alone")
@@ -195,12 +216,6 @@ def _insist(path: Path, info: MediaInfo, modality: str) -> None:
         raise MediaError(
             f"{path}: no audio track, but --modality {modality} asks for one; try --modality auto"
         )
-
-
-def _no_crops(duration_s: float, step_s: float) -> Iterator[Crops]:
-    """The sampling grid of a file that is only listened to."""
-    for _ in range(max(1, math.ceil(duration_s / step_s - 1e-6))):
-        yield {}
 
 
 def _align_all(frame: Frame, linker: TrackLinker, detector: FaceDetector) -> Crops:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, default_collate
 
 from hicmae_cli.clips import (
     CLIP_FRAMES,
@@ -20,6 +21,7 @@ from hicmae_cli.clips import (
 from hicmae_cli.clips.clip import IMAGENET_MEAN, IMAGENET_STD
 from hicmae_cli.clips.log_mel import LOG_MEL_BINS, LOG_MEL_FRAMES, MIN_SAMPLES
 from hicmae_cli.corpora.manifest import Sample
+from hicmae_cli.errors import HicmaeError, TrainingError
 from hicmae_cli.models.config import PATCH_PX, TUBELET_FRAMES
 from hicmae_cli.models.masking import cut_patches, keep_patches
 from hicmae_cli.training.augmentation import augment_faces, augment_samples, mask_log_mel
@@ -31,7 +33,7 @@ _NO_SOUND = np.zeros((1, LOG_MEL_FRAMES, LOG_MEL_BINS), np.float32)
 Item = tuple[Tensor, Tensor, Tensor, int]
 
 
-class TrainingClips(Dataset[Item]):
+class TrainingClips(Dataset[Item | str]):
     """Augmented training clips of one epoch.
 
     An item is faces (16, 160, 160, 3) uint8, whether there are any (), log-mel (1, 256, 128), label index; ``to_video``
@@ -55,7 +57,17 @@ class TrainingClips(Dataset[Item]):
     def __len__(self) -> int:
         return len(self.samples)
 
-    def __getitem__(self, index: int) -> Item:
+    def __getitem__(self, index: int) -> Item | str:
+        """Item of a clip, or what is wrong with a broken one.
+
+        An exception would come out of the loader's process as a traceback.
+        """
+        try:
+            return self._item(index)
+        except (HicmaeError, ValueError) as error:
+            return f"clip {self.samples[index].id}: {error}"
+
+    def _item(self, index: int) -> Item:
         sample, settings = self.samples[index], self.settings
         rng = np.random.default_rng([settings.seed, self.epoch, index])
         prepared = self.cache[index] if self.cache else read_prepared_clip(sample.video, sample.audio)
@@ -105,8 +117,11 @@ def training_loader(
     settings: FinetuneSettings,
     epoch: int,
     cache: Sequence[PreparedClip] | None = None,
-) -> DataLoader[Item]:
-    """Shuffled batches of one epoch, in an order that (seed, epoch) decides; ``cache`` holds the clips decoded."""
+) -> DataLoader[Item | str]:
+    """Shuffled batches of one epoch, in an order that (seed, epoch) decides; ``cache`` holds the clips decoded.
+
+    A batch with broken clips is a list of what is wrong with them.
+    """
     return DataLoader(
         TrainingClips(samples, labels, settings, epoch, cache),
         batch_size=settings.batch_size,
@@ -114,5 +129,22 @@ def training_loader(
         drop_last=len(samples) >= settings.batch_size,
         num_workers=settings.num_workers,
         pin_memory=torch.cuda.is_available(),
+        collate_fn=_collate,
         generator=torch.Generator().manual_seed(settings.seed * 100_003 + epoch),
     )
+
+
+def _collate(items: list[Item | str]) -> Any:
+    return [item for item in items if isinstance(item, str)] or default_collate(items)
+
+
+def unbroken(batch: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """A batch of ``training_loader``: faces, whether there are any, log-mels, label indices.
+
+    Raises:
+        TrainingError: clips of the batch are broken; all are named.
+    """
+    if isinstance(batch[0], str):
+        raise TrainingError("; ".join(batch))
+    faces, seen, audio, target = batch
+    return faces, seen, audio, target

@@ -9,9 +9,11 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import pickle
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +25,14 @@ from torch import Tensor
 
 from hicmae_cli.clips import PreparedClip, read_prepared_clip
 from hicmae_cli.corpora.manifest import Sample
-from hicmae_cli.errors import ManifestError, SettingsError, TrainingError
+from hicmae_cli.errors import HicmaeError, ManifestError, SettingsError, TrainingError
 from hicmae_cli.evaluation.evaluate import evaluate
 from hicmae_cli.files import sha256_of, written_whole
 from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.config import AUDIO_GRID, PATCH_PX, VARIANTS, VIDEO_GRID
 from hicmae_cli.models.masking import cut_patches, keep_patches, spread_tokens
 from hicmae_cli.runtime.torch_engine import TorchEngine
-from hicmae_cli.training.data import to_video, training_loader
+from hicmae_cli.training.data import to_video, training_loader, unbroken
 from hicmae_cli.training.optimiser import cosine_schedule, parameter_groups, set_learning_rate
 from hicmae_cli.training.settings import FinetuneSettings
 from hicmae_cli.training.start import Look, fit_start
@@ -133,6 +135,8 @@ def finetune(
     # Read before the loader's processes are forked, which share what is there.
     cache = [read_prepared_clip(s.video, s.audio) for s in train] if settings.cache_clips else None
 
+    if first_epoch < settings.epochs:
+        _check_readable(validation)
     if settings.fit_start_clips and init is None and first_epoch == 0:
         _fit_start(bare, train, labels, settings, cache)
     model, optimiser = accelerator.prepare(bare, optimiser)
@@ -181,7 +185,8 @@ def _train_epoch(
     steps = len(loader)
     total, rate, clips = 0.0, 0.0, 0
     started = time.perf_counter()
-    for step, (faces, seen, audio, target) in enumerate(loader):
+    for step, batch in enumerate(loader):
+        faces, seen, audio, target = unbroken(batch)
         rate = cosine_schedule(
             epoch * steps + step, base_lr=settings.peak_lr, min_lr=settings.final_lr,
             total_steps=settings.epochs * steps, warmup_steps=round(settings.warmup_epochs * steps),
@@ -239,9 +244,8 @@ def _fit_start(
     """Fit a fresh model to the first batches; every process of a distributed run does the same."""
     loader = training_loader(train, labels, settings, 0, cache)
     looks = []
-    for _, (faces, seen, audio, _) in zip(
-        range(math.ceil(settings.fit_start_clips / settings.batch_size)), loader, strict=False
-    ):
+    for batch in islice(loader, math.ceil(settings.fit_start_clips / settings.batch_size)):
+        faces, seen, audio, _ = unbroken(batch)
         keep_video = spread_tokens(len(faces), VIDEO_GRID, math.prod(VIDEO_GRID[1:]), faces.device)
         keep_audio = spread_tokens(len(faces), AUDIO_GRID, math.prod(AUDIO_GRID) // 2, faces.device)
         patches = keep_patches(cut_patches(audio, (PATCH_PX, PATCH_PX)), keep_audio)
@@ -264,6 +268,21 @@ def _check_splits(train: Sequence[Sample], validation: Sequence[Sample], labels:
             f"{len(shared)} people are in both the training and the validation split, e.g. {min(shared)}; "
             "scores on people seen in training say little"
         )
+
+
+def _check_readable(validation: Sequence[Sample]) -> None:
+    """Read the validation clips once, so that a broken one is named now and not after the first epoch."""
+    faults = [fault for sample in validation if (fault := _fault(sample))]
+    if faults:
+        raise TrainingError("; ".join(faults))
+
+
+def _fault(sample: Sample) -> str | None:
+    try:
+        read_prepared_clip(sample.video, sample.audio)
+    except HicmaeError as error:
+        return f"clip {sample.id}: {error}"
+    return None
 
 
 def _start_from(model: Classifier, init: Path, labels: Sequence[str]) -> None:
@@ -292,13 +311,20 @@ def _resume(
         (run / LOG).unlink(missing_ok=True)
         (run / "settings.json").write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
         return 0, -1.0
-    checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-    before = json.loads(checkpoint["facts"])
+    try:
+        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        before = json.loads(checkpoint["facts"])
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, TypeError) as error:
+        raise TrainingError(
+            f"{path}: cannot be read; choose another --output or remove the folder"
+        ) from error
     changed = [f"{k} {before.get(k)} -> {facts[k]}" for k in facts if before.get(k) != facts[k]]
     if changed:
         raise SettingsError(
             f"{run}: holds a run with other settings ({', '.join(changed)}); choose another --output"
         )
+    if checkpoint["best_uar"] >= 0 and not (run / BEST).is_file():
+        raise TrainingError(f"{run / BEST}: is gone; choose another --output or remove the folder")
     load_state(model, checkpoint["model"], path)
     optimiser.load_state_dict(checkpoint["optimiser"])
     return int(checkpoint["epoch"]), float(checkpoint["best_uar"])

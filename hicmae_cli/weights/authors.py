@@ -64,7 +64,7 @@ def dims_of_shapes(shapes: Mapping[str, tuple[int, ...]], heads: int | None = No
     try:
         (depth,) = shapes["video_layer_weights"]
         width = shapes["video_encoder.patches.weight"][0]
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, IndexError) as error:
         raise WeightsError(
             "not an authors' fine-tuned model: expected the tensors video_layer_weights and "
             f"encoder.patch_embed.proj.weight, got {len(shapes)} tensors without them"

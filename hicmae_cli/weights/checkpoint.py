@@ -15,6 +15,7 @@ from torch import Tensor
 from hicmae_cli.errors import WeightsError
 from hicmae_cli.files import written_whole
 from hicmae_cli.models.classifier import Classifier
+from hicmae_cli.models.config import ModelDims
 from hicmae_cli.weights.authors import dims_of_shapes, to_our_names
 from hicmae_cli.weights.info import METADATA_KEY, WeightInfo
 
@@ -27,6 +28,11 @@ def load_state(model: torch.nn.Module, state: Mapping[str, Tensor], source: Path
     Raises:
         WeightsError: tensors are missing, unknown, misshapen or hold values that are not finite; all are named.
     """
+    _check_fit(model, state, source)
+    model.load_state_dict(state)
+
+
+def _check_fit(model: torch.nn.Module, state: Mapping[str, Tensor], source: Path) -> None:
     expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     faults = [f"missing {name} {shape}" for name, shape in expected.items() if name not in state]
     faults += [f"unknown {name} {tuple(state[name].shape)}" for name in state if name not in expected]
@@ -39,7 +45,6 @@ def load_state(model: torch.nn.Module, state: Mapping[str, Tensor], source: Path
         more = f"\n  and {len(faults) - _LISTED} more" if len(faults) > _LISTED else ""
         listed = "".join(f"\n  {fault}" for fault in sorted(faults)[:_LISTED])
         raise WeightsError(f"{source}: the tensors do not fit the model, nothing was loaded:{listed}{more}")
-    model.load_state_dict(state)
 
 
 def save_classifier(path: Path, model: Classifier, info: WeightInfo) -> None:
@@ -62,9 +67,28 @@ def load_classifier(path: Path) -> tuple[Classifier, WeightInfo]:
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{path}: cannot be read as a safetensors file: {error}") from error
-    model = Classifier(info.model_dims, len(info.labels))
-    load_state(model, {name: tensor.float() for name, tensor in state.items()}, path)
-    return model.eval(), info
+    return _filled(info.model_dims, len(info.labels), state, path), info
+
+
+def _filled(dims: ModelDims, num_outputs: int, state: Mapping[str, Tensor], source: Path) -> Classifier:
+    """A classifier of these sizes with these tensors, in evaluation mode.
+
+    Sizes are only what a file claims: nothing is allocated before its tensors bear them out.
+    """
+    with torch.device("meta"):
+        _check_fit(Classifier(dims, num_outputs), state, source)
+    model = Classifier(dims, num_outputs)
+    load_state(model, {name: tensor.float() for name, tensor in state.items()}, source)
+    return model.eval()
+
+
+def _foreign_classes(path: Path) -> list[str]:
+    """Names of what a pickle would call, read without calling it; [] where they cannot be told."""
+    try:
+        found = torch.serialization.get_unsafe_globals_in_checkpoint(str(path))
+    except Exception:  # anything at all may be in a file that is no checkpoint
+        return []
+    return sorted(name for name in found if name != "argparse.Namespace" and name.isprintable())[:5]
 
 
 def read_authors_classifier(path: Path, heads: int | None = None) -> Classifier:
@@ -86,11 +110,14 @@ def read_authors_classifier(path: Path, heads: int | None = None) -> Classifier:
         OSError,
         ValueError,
         KeyError,
+        IndexError,
+        TypeError,
+        AssertionError,
         AttributeError,
     ) as error:
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        carried = f"carries {names}; " if (names := ", ".join(_foreign_classes(path))) else ""
         raise WeightsError(
-            f"{path}: refused: not a PyTorch checkpoint of tensors and argparse.Namespace only ({reason})"
+            f"{path}: refused: {carried}expected a PyTorch checkpoint of tensors and argparse.Namespace only"
         ) from error
     state = checkpoint.get("model", checkpoint) if isinstance(checkpoint, dict) else None
     if not isinstance(state, dict) or not all(
@@ -104,6 +131,4 @@ def read_authors_classifier(path: Path, heads: int | None = None) -> Classifier:
         raise WeightsError(
             f"{path}: no classification head: a pre-trained model cannot predict before fine-tuning"
         )
-    model = Classifier(dims, shapes["head.weight"][0])
-    load_state(model, ours, path)
-    return model.eval()
+    return _filled(dims, shapes["head.weight"][0], ours, path)

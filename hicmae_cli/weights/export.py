@@ -76,9 +76,10 @@ def compare(model: Classifier, onnx_file: Path) -> tuple[float, float]:
         with torch.inference_mode():
             expected = model(torch.from_numpy(video), torch.from_numpy(audio))
         got = torch.from_numpy(session.run(["logits"], {"video": video, "audio": audio})[0])
-        worst_logit = max(worst_logit, float((got - expected).abs().max()))
-        worst_probability = max(
-            worst_probability, float((got.softmax(-1) - expected.softmax(-1)).abs().max())
+        # Not max, which would let a NaN pass.
+        worst_logit = float(np.maximum(worst_logit, (got - expected).abs().max()))
+        worst_probability = float(
+            np.maximum(worst_probability, (got.softmax(-1) - expected.softmax(-1)).abs().max())
         )
     return worst_logit, worst_probability
 

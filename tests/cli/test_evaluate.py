@@ -113,3 +113,14 @@ def test_an_unreadable_clip_is_named_and_the_rest_is_scored(imported: Path, tmp_
     assert run.code == 1
     assert "broken" in run.err
     assert "clips" in run.out
+
+
+def test_each_leaves_out_the_streams_that_no_clip_has(imported: Path, tmp_path: Path) -> None:
+    wav = LIST.parent / "clip_00.wav"
+    (tmp_path / "list.csv").write_text(f"id,video,audio,label\n1,,{wav},anger\n2,,{wav},fear\n")
+    run = hicmae(
+        "evaluate", "--manifest", tmp_path / "list.csv", "--weights", imported, "--engine", "torch",
+        "--modality", "each", "--json", tmp_path / "scores.json",
+    )  # fmt: skip
+    assert run.code == 0, run.err
+    assert set(json.loads((tmp_path / "scores.json").read_text())["by_modality"]) == {"av", "audio"}

@@ -13,6 +13,8 @@ import pytest
 import soundfile
 
 from hicmae_cli.media import read_audio, read_frames, write_video
+from hicmae_cli.runtime.predictor import Predictor
+from hicmae_cli.weights.checkpoint import load_classifier, save_classifier
 from tests.cli.running import Run, hicmae
 
 LABELS = ["anger", "disgust", "fear", "happiness", "neutral", "sadness"]
@@ -204,3 +206,63 @@ def test_unknown_weights_are_named(sample: Path) -> None:
 def test_debug_shows_the_traceback(sample: Path) -> None:
     with pytest.raises(Exception, match="no-such"):
         hicmae("predict", sample, "--weights", "no-such", "--debug")
+
+
+def test_what_gives_no_file_does_not_keep_the_rest_from_being_judged(
+    sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "empty").mkdir()
+    sound = np.zeros(48000, np.float32)
+    sound[::7] = 0.1
+    soundfile.write(tmp_path / "plain.wav", sound, 16000)
+    (tmp_path / "plain.wav").rename(tmp_path / b"odd\xff\x1b[31m.wav".decode("utf-8", "surrogateescape"))
+    monkeypatch.chdir(tmp_path)
+    run = hicmae("predict", "empty", "odd*", "take[1].mp4", "--json")
+    assert run.code == 1
+    assert [file["status"] for file in run.document["files"]] == ["ok", "error", "error"]
+    assert "empty: no video or audio files in this folder" in run.err
+    assert "take[1].mp4: no file matches this pattern" in run.err
+    assert "1 of 3 files done, 2 failed" in run.err
+    shown = hicmae("predict", "odd*")
+    assert shown.code == 0
+    assert r"odd\udcff\x1b[31m.wav" in shown.out  # a name cannot steer the terminal
+
+
+def test_a_folder_for_results_that_cannot_be_made_is_said_before_the_work(
+    sample: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    run = hicmae("predict", sample, "--output", tmp_path / "file")
+    assert (run.code, run.out) == (1, "")
+    assert "cannot be made a folder for results" in run.last_line
+
+
+def test_a_fault_of_ours_costs_one_file_and_not_the_batch(
+    sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge = Predictor.predict
+
+    def stumble(self: Predictor, path: Path, on_time: object) -> object:
+        if path.name == "bad.wav":
+            raise ZeroDivisionError("planted")
+        return judge(self, path, lambda _: None)
+
+    monkeypatch.setattr(Predictor, "predict", stumble)
+    for name in ("bad.wav", "good.wav"):
+        soundfile.write(tmp_path / name, 0.1 * np.sin(np.arange(48000) / 9), 16000)
+    run = hicmae("predict", tmp_path / "bad.wav", tmp_path / "good.wav", "--json")
+    assert [file["status"] for file in run.document["files"]] == ["error", "ok"]
+    assert "unexpected ZeroDivisionError: planted (run again with --debug" in run.err
+    with pytest.raises(ZeroDivisionError):
+        hicmae("predict", tmp_path / "bad.wav", "--debug")
+
+
+def test_text_of_a_weight_is_not_markup(toy: Path, tmp_path: Path) -> None:
+    model, info = load_classifier(toy)
+    odd = tmp_path / "odd.safetensors"
+    save_classifier(odd, model, info.model_copy(update={"dataset": "[/x] [b]", "licence": "a\x1b[31m"}))
+    soundfile.write(tmp_path / "a.wav", 0.1 * np.sin(np.arange(48000) / 9), 16000)
+    run = hicmae("predict", tmp_path / "a.wav", "--weights", odd, "--engine", "torch")
+    assert run.code == 0, run.err
+    assert r"trained on [/x] [b]) · licence a\x1b[31m" in run.err
+    assert hicmae("weights", "show", odd).code == 0

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from hicmae_cli.weights.catalogue import stored_path
 from tests.cli.running import Run, hicmae
 from tests.weights.test_checkpoint import Intruder, toy_state
 
@@ -93,3 +94,11 @@ def test_a_truncated_weight_is_refused(checkpoint: Path, tmp_path: Path, sample:
     run = hicmae("predict", sample, "--weights", tmp_path / "half.safetensors")
     assert run.code == 1
     assert "half.safetensors" in run.err
+
+
+def test_a_foreign_file_in_the_store_does_not_hide_the_others(checkpoint: Path) -> None:
+    take_in(checkpoint)
+    stored_path("foreign", ".onnx").write_bytes(b"not ours")
+    run = hicmae("weights", "list")
+    assert run.code == 0, run.err
+    assert all(word in run.out for word in ("toy", "foreign", "unreadable", "puppets-nano"))

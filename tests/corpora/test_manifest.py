@@ -62,3 +62,13 @@ def test_malformed_lists_say_where(tmp_path: Path, text: str, said: str) -> None
 def test_numbers_need_names(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="no label names"):
         read_manifest(write(tmp_path, "a a.wav 0\n"))
+
+
+def test_the_authors_lines_need_no_different_folder_names(tmp_path: Path) -> None:
+    for name in ("x/face", "y/face"):
+        (tmp_path / name).mkdir(parents=True)
+    lines = "x/face a.wav 0\ny/face b.wav 1\n"
+    samples = read_manifest(write(tmp_path, lines), LABELS)
+    assert [s.id for s in samples] == [str(tmp_path / "x/face"), str(tmp_path / "y/face")]
+    again = read_manifest(write(tmp_path, lines + lines), LABELS)
+    assert len({s.id for s in again}) == 4

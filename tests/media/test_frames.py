@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from fractions import Fraction
 from pathlib import Path
 
@@ -136,6 +137,26 @@ def test_sampling_between_frames_repeats_them(tmp_path: Path) -> None:
     path = tmp_path / "a.mp4"
     write_video(path, numbered_frames(3), 5)
     assert _numbers(list(sample_frames(path, 0.1)), 3) == [0, 0, 1, 1, 2, 2]
+
+
+@pytest.mark.parametrize("quarters", [0, 1, 2, 3])
+def test_a_mirrored_display_matrix_is_applied(tmp_path: Path, quarters: int) -> None:
+    """Turned by so many quarters counter-clockwise, then left and right swapped."""
+    upright = corner_picture()
+    path = tmp_path / "a.mp4"
+    make_video(path, [np.ascontiguousarray(np.rot90(upright[:, ::-1], -quarters))] * 3, [0, 0.04, 0.08])
+    content = bytearray(path.read_bytes())
+    matrix = content.index(b"tkhd") + 44
+    one = 1 << 16
+    a, b = [(one, 0), (0, -one), (-one, 0), (0, one)][quarters]  # of the turn alone
+    c, d = -b, a
+    struct.pack_into(">4i", content, matrix, -a, b, 0, -c)  # swapping negates a and c
+    struct.pack_into(">i", content, matrix + 16, d)
+    path.write_bytes(content)
+    for frame in read_frames(path):
+        assert frame.rgb.shape == upright.shape
+        assert np.abs(frame.rgb.astype(int) - upright).mean() < 6
+    assert (probe(path).width_px, probe(path).height_px) == (96, 64)
 
 
 def test_one_frame_is_enough(tmp_path: Path) -> None:

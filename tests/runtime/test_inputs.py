@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hicmae_cli.errors import MediaError
+from hicmae_cli.errors import SettingsError
 from hicmae_cli.runtime.inputs import find_inputs
 
 
@@ -20,7 +20,7 @@ def touch(*names: str) -> None:
 
 
 def found(*arguments: str) -> list[str]:
-    return [path.as_posix() for path in find_inputs(arguments)]
+    return [path.as_posix() for path in find_inputs(arguments)[0]]
 
 
 def test_files_are_kept_in_the_order_given_whatever_their_names() -> None:
@@ -63,11 +63,25 @@ def test_a_folder_whose_name_looks_like_a_pattern_is_itself() -> None:
     assert found("session [1]") == ["session [1]/a.mp4"]
 
 
+def test_a_pattern_of_folders_gives_what_is_in_them() -> None:
+    touch("day 1/a.mp4", "day 2/b.mp4")
+    assert found("day*") == ["day 1/a.mp4", "day 2/b.mp4"]
+
+
 @pytest.mark.parametrize(
     ("argument", "said"),
-    [("empty", "empty: no video or audio files"), ("*.mp4", r"\*\.mp4: no file matches")],
+    [
+        ("empty", "empty: no video or audio files in this folder"),
+        ("emp*", "emp*: no video or audio files in this folder"),
+        ("*.mp4", "*.mp4: no file matches this pattern"),
+    ],
 )
-def test_a_folder_or_a_pattern_without_media_is_an_error(argument: str, said: str) -> None:
-    touch("empty/notes.txt")
-    with pytest.raises(MediaError, match=said):
-        find_inputs([argument])
+def test_what_gives_nothing_is_named_and_the_rest_is_kept(argument: str, said: str) -> None:
+    touch("empty/notes.txt", "a.wav")
+    assert find_inputs([argument, "a.wav"]) == ([Path("a.wav")], [(argument, said)])
+
+
+def test_an_empty_argument_is_not_the_whole_folder() -> None:
+    touch("a.wav")
+    with pytest.raises(SettingsError, match="an input is empty"):
+        find_inputs([""])

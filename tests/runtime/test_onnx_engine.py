@@ -17,9 +17,9 @@ from tests.weights.toys import DIMS, info_of
 
 
 def write_model(path: Path, inputs: list[str], metadata: dict[str, str]) -> Path:
-    """An ONNX file that any tool could have made: the sum of its inputs."""
-    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [1]) for name in inputs]
-    output = helper.make_tensor_value_info("logits", TensorProto.FLOAT, [1])
+    """An ONNX file that any tool could have made: three "classes", the sum of its inputs."""
+    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [3]) for name in inputs]
+    output = helper.make_tensor_value_info("logits", TensorProto.FLOAT, [3])
     graph = helper.make_graph([helper.make_node("Sum", inputs, ["logits"])], "sum", values, [output])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
     helper.set_model_props(model, metadata)
@@ -82,4 +82,11 @@ def test_a_model_with_other_inputs_is_refused(tmp_path: Path, inputs: list[str])
     OnnxEngine(write_model(tmp_path / "right.onnx", ["video", "audio"], metadata), "cpu")
     path = write_model(tmp_path / "w.onnx", inputs, metadata)
     with pytest.raises(WeightsError, match=f"expected the inputs video and audio, got {', '.join(inputs)}"):
+        OnnxEngine(path, "cpu")
+
+
+def test_another_number_of_classes_than_labels_is_refused(tmp_path: Path) -> None:
+    metadata = {METADATA_KEY: info_of(DIMS, 4).to_json()}
+    path = write_model(tmp_path / "w.onnx", ["video", "audio"], metadata)
+    with pytest.raises(WeightsError, match="expected the output logits with 4 classes, got"):
         OnnxEngine(path, "cpu")

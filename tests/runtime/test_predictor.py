@@ -6,9 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from hicmae_cli.errors import SettingsError
 from hicmae_cli.faces import FakeDetector, FakeFace
+from hicmae_cli.media import write_video
 from hicmae_cli.runtime.predictor import Predictor, PredictSettings
 from hicmae_cli.runtime.results import FileResult
 from tests.runtime.stubs import ToyEngine, write_clip
@@ -156,11 +158,47 @@ def test_broken_files_are_results_not_exceptions(tmp_path: Path) -> None:
 
 
 def test_crops_are_of_the_person(tmp_path: Path) -> None:
-    from hicmae_cli.media import write_video
-
     picture = np.zeros((96, 128, 3), np.uint8)
     picture[:, 64:] = 255  # dark on the left, bright on the right
     write_video(tmp_path / "a.mp4", [picture] * 75, 25, None)
     result = predict(tmp_path / "a.mp4", LEFT, RIGHT)
     happy = {round(t.face_size_px): t.scores.probabilities["happiness"] for t in result.tracks}
     assert happy[max(happy)] < happy[min(happy)]  # LEFT is the larger face
+
+
+def test_sound_that_outlasts_the_picture_is_judged_to_its_end(tmp_path: Path) -> None:
+    time_s = np.arange(9 * 16000) / 16000
+    sound = (0.3 * np.sin(2 * np.pi * 220 * time_s)).astype(np.float32)
+    frames = [np.full((96, 128, 3), 128, np.uint8)] * 75  # 3 s
+    write_video(tmp_path / "a.mkv", frames, 25, sound)
+    result = predict(tmp_path / "a.mkv", LEFT)
+    assert {t.id for t in result.tracks} == {0, 1}
+    assert max(w.end_s for t in result.tracks for w in t.windows) == pytest.approx(9.0, abs=0.2)
+    assert result.tracks[1].face_coverage == pytest.approx(1.0)  # of what there was to see
+    write_video(tmp_path / "b.mkv", frames, 25, sound[: round(3.3 * 16000)])
+    assert starts(predict(tmp_path / "b.mkv", LEFT)) == starts(
+        predict(write_clip(tmp_path / "c.mkv", 3.0), LEFT)
+    )
+
+
+def test_a_file_cut_short_says_so(tmp_path: Path) -> None:
+    whole = write_clip(tmp_path / "whole.mkv", 12.0).read_bytes()
+    (tmp_path / "cut.mkv").write_bytes(whole[: len(whole) // 2])
+    result = predict(tmp_path / "cut.mkv", LEFT)
+    assert result.status == "ok"
+    assert "cut short: its header promises 12.0 s" in result.message
+
+
+def test_a_silent_sound_is_the_reason_where_both_streams_are_asked_for(tmp_path: Path) -> None:
+    result = predict(write_clip(tmp_path / "a.mp4", 3.0, loud=0.0), LEFT, modality="av")
+    assert (result.status, result.failed) == ("error", True)
+    assert "the sound is silent, but --modality av asks for it" in result.message
+    assert "no face" not in result.message
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e25])
+def test_samples_that_are_no_sound_do_no_harm(tmp_path: Path, value: float) -> None:
+    sound = np.full(48000, 0.1, np.float32) * np.sin(np.arange(48000) / 9).astype(np.float32)
+    sound[20000:20100] = value
+    soundfile.write(tmp_path / "a.wav", sound, 16000, subtype="FLOAT")
+    assert predict(tmp_path / "a.wav").status == "ok"

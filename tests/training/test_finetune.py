@@ -12,7 +12,7 @@ import torch
 
 from hicmae_cli.clips import write_prepared_clip
 from hicmae_cli.corpora.manifest import Sample
-from hicmae_cli.errors import ManifestError, SettingsError
+from hicmae_cli.errors import ManifestError, SettingsError, TrainingError
 from hicmae_cli.models import config
 from hicmae_cli.training import finetune as module
 from hicmae_cli.training.finetune import Progress, finetune
@@ -165,3 +165,34 @@ def test_it_can_start_from_another_weight(samples: list[Sample], tmp_path: Path)
     second = run(tmp_path / "second", samples, still, init=first)
     theirs, ours = load_classifier(first)[0].state_dict(), load_classifier(second)[0].state_dict()
     assert all(torch.allclose(theirs[name], ours[name], atol=1e-6) for name in theirs)
+
+
+def broken(samples: list[Sample], folder: Path, split: str) -> list[Sample]:
+    """One clip of a split replaced by a file that is no clip."""
+    (folder / "broken.mkv").write_bytes(b"no clip at all")
+    first = next(s for s in samples if s.split == split)
+    bad = replace(first, video=folder / "broken.mkv", audio=folder / "broken.mkv")
+    return [bad if s is first else s for s in samples]
+
+
+@pytest.mark.parametrize(("split", "workers"), [("train", 0), ("train", 1), ("validation", 0)])
+def test_a_broken_clip_is_named_in_one_line(
+    samples: list[Sample], tmp_path: Path, split: str, workers: int
+) -> None:
+    settings = SETTINGS.model_copy(update={"num_workers": workers})
+    with pytest.raises(TrainingError, match=r"^clip \d+: .*broken\.mkv") as caught:
+        run(tmp_path / "run", broken(samples, tmp_path, split), settings)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("fault", ["best is gone", "checkpoint is damaged"])
+def test_a_folder_that_was_tampered_with_is_refused(
+    samples: list[Sample], tmp_path: Path, fault: str
+) -> None:
+    best = run(tmp_path / "run", samples)
+    if fault == "best is gone":
+        best.unlink()
+    else:
+        best.with_name(module.CHECKPOINT).write_bytes(b"half a checkpoint")
+    with pytest.raises(TrainingError, match="choose another --output or remove the folder"):
+        run(tmp_path / "run", samples)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
+import resource
 import stat
 from pathlib import Path
 
@@ -107,8 +109,9 @@ class Intruder:
 def test_pickled_code_is_not_run(tmp_path: Path) -> None:
     path, marker = tmp_path / "evil.pth", tmp_path / "pwned"
     torch.save({"model": toy_state(), "args": Intruder(marker)}, path)
-    with pytest.raises(WeightsError, match="refused"):
+    with pytest.raises(WeightsError, match=r"refused: carries posix\.system; expected") as refusal:
         read_authors_classifier(path)
+    assert "weights_only" not in str(refusal.value)  # no advice to switch the protection off
     assert not marker.exists()
 
 
@@ -134,3 +137,23 @@ def test_authors_checkpoints_that_do_not_fit_are_refused(tmp_path: Path, change:
     torch.save([1, 2] if change == "list" else {"model": state}, path)
     with pytest.raises(WeightsError, match=r"c\.pth|not an authors"):
         read_authors_classifier(path, heads=4)
+
+
+def test_sizes_are_not_believed_before_the_tensors_bear_them_out(saved: Path) -> None:
+    """A small file that claims a network of many GB is refused at once, by the list of what it lacks."""
+    with safe_open(saved, framework="pt") as file:
+        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        facts = json.loads(file.metadata()[METADATA_KEY])
+    facts["dims"] = {"width": 8192, "heads": 1, "depth": 128, "fusion_depth": 2}
+    save_file(state, saved, metadata={METADATA_KEY: json.dumps(facts)})
+    before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(WeightsError, match="nothing was loaded"):
+        load_classifier(saved)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb < 500_000
+
+
+def test_a_scalar_in_the_place_of_a_tensor_is_refused(tmp_path: Path) -> None:
+    state = toy_state() | {"encoder.patch_embed.proj.weight": torch.tensor(1.0)}
+    torch.save({"model": state}, tmp_path / "c.pth")
+    with pytest.raises(WeightsError, match="not an authors"):
+        read_authors_classifier(tmp_path / "c.pth")

@@ -61,3 +61,21 @@ def test_a_wrong_graph_fails_the_export(
     with pytest.raises(WeightsError, match="differs from torch"):
         export.export_onnx(exported.with_suffix(".safetensors"), tmp_path / "bad.onnx")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_graph_that_answers_nothing_fails_the_export(
+    exported: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    write = export._write_graph
+
+    def write_broken(model: Classifier, path: Path) -> None:
+        bias = model.head.bias.detach().clone()
+        torch.nn.init.constant_(model.head.bias, float("nan"))
+        write(model, path)
+        with torch.no_grad():
+            model.head.bias.copy_(bias)
+
+    monkeypatch.setattr(export, "_write_graph", write_broken)
+    with pytest.raises(WeightsError, match="by nan in a logit"):
+        export.export_onnx(exported.with_suffix(".safetensors"), tmp_path / "bad.onnx")
+    assert list(tmp_path.iterdir()) == []
