@@ -50,7 +50,18 @@ def bench(
         with console.status("measuring: forward"):
             measures.append(benchmark.measure_forward())
     else:
-        console.print("onnx-forward-tiny is left out: making a tiny model needs hicmae[train]", style="dim")
+        console.print(
+            "onnx-forward-tiny is left out: making a tiny model needs hicmae[train]",
+            style="dim",
+            markup=False,
+        )
+    if importlib.util.find_spec("moderngl") is not None:
+        with console.status("measuring: drawing puppets"):
+            measures.append(benchmark.measure_puppets())
+    else:
+        console.print(
+            "puppets drawn on one core is left out: it needs hicmae[puppets]", style="dim", markup=False
+        )
     if memory:
         with console.status("measuring: memory of 1 and of 10 minutes of video"):
             measures.append(benchmark.measure_memory(video, weights))

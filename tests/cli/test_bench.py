@@ -12,6 +12,7 @@ from hicmae_cli.evaluation.benchmark import Measure
 from tests.cli.running import hicmae
 
 SPEED = Measure("speed", 3.0, "x", 1.5, False, "of a test")
+DRAWN = Measure("drawn", 2.5, "clips/s", 2, False, "of a test")
 SIZE = Measure("size", 1.0, "x", 2.0, True, "of a test")
 TOO_LARGE = Measure("size", 3.0, "x", 2.0, True, "of a test")
 
@@ -21,6 +22,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     monkeypatch.setattr(benchmark, "measure_help", lambda: [])
     monkeypatch.setattr(benchmark, "measure_predict", lambda engine, clip: SPEED)
     monkeypatch.setattr(benchmark, "measure_forward", lambda: SIZE)
+    monkeypatch.setattr(benchmark, "measure_puppets", lambda: DRAWN)
     return monkeypatch
 
 
@@ -33,7 +35,7 @@ def test_results_are_shown_and_written(quick: pytest.MonkeyPatch, tmp_path: Path
     document = json.loads((tmp_path / "bench.json").read_text())
     assert document["schema"] == "hicmae.bench/1"
     assert document["machine"]["cores"] >= 1
-    assert document["measures"] == [measure.to_dict() for measure in (SPEED, SIZE)]
+    assert document["measures"] == [measure.to_dict() for measure in (SPEED, SIZE, DRAWN)]
 
 
 def test_a_missed_bound_fails_but_is_written(quick: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -42,7 +44,7 @@ def test_a_missed_bound_fails_but_is_written(quick: pytest.MonkeyPatch, tmp_path
     assert run.code == 1
     assert "missed" in run.out
     document = json.loads((tmp_path / "bench.json").read_text())
-    assert [measure["holds"] for measure in document["measures"]] == [True, False]
+    assert [measure["holds"] for measure in document["measures"]] == [True, False, True]
 
 
 def test_memory_is_measured_only_when_asked_for(quick: pytest.MonkeyPatch, sample: Path) -> None:
@@ -84,6 +86,7 @@ def test_everything_is_really_measured(tmp_path: Path) -> None:
         "heavy imports of --help",
         "predict-nano / real time",
         "onnx-forward-tiny / matrix product",
+        "puppets drawn on one core",
     ]
     assert all(measure["value"] > 0 for measure in measures if measure["unit"] != "packages")
     assert run.code == (0 if all(measure["holds"] for measure in measures) else 1)
