@@ -119,6 +119,9 @@ def finetune(
         variant=settings.variant, dims=dims.to_dict(), labels=tuple(labels), dataset=dataset,
         sampling_rate=settings.sampling_rate, front_end=front_end, licence=licence, source=source,
     )  # fmt: skip
+    if settings.freeze_patches:
+        for encoder in (bare.video_encoder, bare.audio_encoder):
+            encoder.patches.requires_grad_(False)
     groups = parameter_groups(
         bare, dims, layer_decay=settings.layer_decay, weight_decay=settings.weight_decay
     )

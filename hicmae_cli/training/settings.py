@@ -32,6 +32,7 @@ class FinetuneSettings(BaseModel):
     variant: Literal["nano", "tiny", "small", "base"] = "base"
     drop_path: float = Field(0.1, ge=0, lt=1)
     fit_start_clips: int = Field(0, ge=0)
+    freeze_patches: bool = False
     # Data
     sampling_rate: int = Field(4, ge=1)
     batch_size: int = Field(56, ge=1)

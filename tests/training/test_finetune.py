@@ -140,6 +140,19 @@ def test_a_fitted_start_is_resumed_like_any_other(samples: list[Sample], tmp_pat
     assert run(tmp_path / "cut", samples, settings).read_bytes() == whole.read_bytes()
 
 
+def test_frozen_patches_stay_as_they_were_fitted(samples: list[Sample], tmp_path: Path) -> None:
+    def patches(epochs: int, freeze: bool) -> list[torch.Tensor]:
+        settings = SETTINGS.model_copy(
+            update={"fit_start_clips": 8, "epochs": epochs, "freeze_patches": freeze, "base_lr": 1.0}
+        )
+        model, _ = load_classifier(run(tmp_path / f"{epochs}{freeze}", samples, settings))
+        return [model.video_encoder.patches.weight, model.audio_encoder.patches.weight]
+
+    first, last, free = patches(1, True), patches(3, True), patches(3, False)
+    assert all(torch.equal(a, b) for a, b in zip(first, last, strict=True))
+    assert not any(torch.equal(a, b) for a, b in zip(first, free, strict=True))
+
+
 def test_an_export_of_an_earlier_epoch_is_not_kept(samples: list[Sample], tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     stale = tmp_path / "run" / "best.onnx"
