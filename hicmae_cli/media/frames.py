@@ -134,7 +134,8 @@ def to_rgb(picture: VideoFrame, pixel_aspect: Fraction = Fraction(1)) -> NDArray
         pixel_aspect: Width over height of one of its pixels; not 1 in anamorphic video, which is stretched.
     """
     width_px, height_px = _display_size(picture, pixel_aspect)
-    rgb = picture.reformat(width=width_px, height=height_px, format="rgb24").to_ndarray()
+    # One thread: a converter with several cannot be given up in a forked process, which then waits for ever.
+    rgb = picture.reformat(width=width_px, height=height_px, format="rgb24", threads=1).to_ndarray()
     upright = np.rot90(rgb, quarter_turns(picture))
     return np.ascontiguousarray(upright[:, ::-1] if is_mirrored(picture) else upright)
 

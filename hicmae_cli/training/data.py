@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Sequence
 from typing import Any
 
@@ -122,6 +123,7 @@ def training_loader(
 
     A batch with broken clips is a list of what is wrong with them.
     """
+    gc.collect()  # what decoders left behind must not be given up in the forked processes, without their threads
     return DataLoader(
         TrainingClips(samples, labels, settings, epoch, cache),
         batch_size=settings.batch_size,
