@@ -29,6 +29,11 @@ class MissingDependencyError(HicmaeError):
     """An optional package or a system library that the command needs is missing."""
 
 
+def first_line(error: Exception) -> str:
+    """What a library's error says first, or its kind where it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 def one_line(text: str) -> str:
     """A text, perhaps with a file's name in it, that fits one line and cannot steer a terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

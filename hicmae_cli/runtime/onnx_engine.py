@@ -9,7 +9,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from hicmae_cli.errors import SettingsError, WeightsError
+from hicmae_cli.errors import SettingsError, WeightsError, first_line
 from hicmae_cli.weights.info import WeightInfo
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
@@ -51,7 +51,7 @@ class OnnxEngine:
         try:
             self._session = ort.InferenceSession(str(path), options, providers=_with_options(wanted, device))
         except Exception as error:  # onnxruntime raises its own classes, all bare Exceptions
-            raise WeightsError(f"{path}: ONNX Runtime cannot load it: {_first_line(error)}") from error
+            raise WeightsError(f"{path}: ONNX Runtime cannot load it: {first_line(error)}") from error
         active = self._session.get_providers()[0]
         if kind == "cuda" and active != _PROVIDERS["cuda"]:
             raise SettingsError(
@@ -78,7 +78,3 @@ class OnnxEngine:
 def _with_options(providers: list[str], device: str) -> list[Any]:
     index = device.partition(":")[2]
     return [(p, {"device_id": index}) if index and p == _PROVIDERS["cuda"] else p for p in providers]
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -7,7 +7,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from hicmae_cli.bundled import bundled_dir
-from hicmae_cli.errors import WeightsError
+from hicmae_cli.errors import WeightsError, first_line
 from hicmae_cli.weights.catalogue import find_weight, read_catalogue
 from hicmae_cli.weights.info import WeightInfo
 
@@ -42,8 +42,7 @@ def onnx_metadata(path: Path) -> dict[str, str]:
     try:
         session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises its own classes, all bare Exceptions
-        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise WeightsError(f"{path}: ONNX Runtime cannot load it: {reason}") from error
+        raise WeightsError(f"{path}: ONNX Runtime cannot load it: {first_line(error)}") from error
     return dict(session.get_modelmeta().custom_metadata_map)
 
 
