@@ -23,10 +23,13 @@ def augment_faces(
     faces = faces[:, top : top + height, left : left + width]
     if rng.random() < settings.flip:
         faces = faces[:, :, ::-1]
-    size = (FACE_SIZE_PX, FACE_SIZE_PX)
-    faces = np.stack(
-        [cv2.resize(np.ascontiguousarray(face), size, interpolation=cv2.INTER_LINEAR) for face in faces]
-    )
+    if (height, width) == (FACE_SIZE_PX, FACE_SIZE_PX):
+        faces = faces.copy()
+    else:
+        size = (FACE_SIZE_PX, FACE_SIZE_PX)
+        faces = np.stack(
+            [cv2.resize(np.ascontiguousarray(face), size, interpolation=cv2.INTER_LINEAR) for face in faces]
+        )
     if settings.colour_jitter:
         faces = _jitter_colour(faces, settings.colour_jitter, rng)
     if rng.random() < settings.erase:

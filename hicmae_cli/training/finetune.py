@@ -195,8 +195,8 @@ def _train_epoch(
             total_steps=settings.epochs * steps, warmup_steps=round(settings.warmup_epochs * steps),
         )  # fmt: skip
         set_learning_rate(optimiser, rate)
-        keep_video = _kept_tokens(faces, VIDEO_GRID, settings.drop_video_tokens, settings, epoch)
-        keep_audio = _kept_tokens(audio, AUDIO_GRID, settings.drop_audio_tokens, settings, epoch)
+        keep_video = _kept_tokens(faces, VIDEO_GRID, settings.drop_video_tokens)
+        keep_audio = _kept_tokens(audio, AUDIO_GRID, settings.drop_audio_tokens)
         video = to_video(faces, seen, keep_video)
         if keep_audio is not None:
             audio = keep_patches(cut_patches(audio, (PATCH_PX, PATCH_PX)), keep_audio)
@@ -218,20 +218,12 @@ def _train_epoch(
     return total / steps, rate, clips / (time.perf_counter() - started)
 
 
-def _kept_tokens(
-    inputs: Tensor,
-    grid: tuple[int, ...],
-    dropped: tuple[float, float],
-    settings: FinetuneSettings,
-    epoch: int,
-) -> Tensor | None:
+def _kept_tokens(inputs: Tensor, grid: tuple[int, ...], dropped: float) -> Tensor | None:
     """Random tokens to look at in a step (B, K), or None for all of them; see ``spread_tokens``.
 
-    Leaving tokens out (PatchDropout, Liu et al. 2022) buys many more clips for the same time; the share left out
-    goes from the first to the second value of ``dropped`` over the run.
+    Leaving a share of the tokens out (PatchDropout, Liu et al. 2022) buys many more clips for the same time.
     """
-    share = dropped[0] + (dropped[1] - dropped[0]) * epoch / max(1, settings.epochs - 1)
-    count = math.ceil(math.prod(grid) * (1 - share))
+    count = math.ceil(math.prod(grid) * (1 - dropped))
     if count >= math.prod(grid):
         return None
     return spread_tokens(len(inputs), grid, count, inputs.device)

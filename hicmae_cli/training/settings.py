@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import resources
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -15,9 +15,6 @@ if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
-
-
-Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class FinetuneSettings(BaseModel):
@@ -61,8 +58,8 @@ class FinetuneSettings(BaseModel):
     mask_time_frames: int = Field(0, ge=0, lt=256)
     mask_mel_bins: int = Field(0, ge=0, lt=128)
     drop_stream: float = Field(0.0, ge=0, le=0.9)
-    drop_video_tokens: tuple[Share, Share] = (0.0, 0.0)
-    drop_audio_tokens: tuple[Share, Share] = (0.0, 0.0)
+    drop_video_tokens: float = Field(0.0, ge=0, lt=1)
+    drop_audio_tokens: float = Field(0.0, ge=0, lt=1)
 
     @property
     def peak_lr(self) -> float:

@@ -21,7 +21,7 @@ batch_size = 2
 num_workers = 0
 epochs = 1
 warmup_epochs = 0
-drop_video_tokens = [0.9, 0.9]
+drop_video_tokens = 0.9
 """
 
 
