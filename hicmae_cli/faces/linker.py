@@ -21,8 +21,9 @@ from hicmae_cli.faces.face import Face, box_iou
 from hicmae_cli.faces.views import around
 from hicmae_cli.media import Frame
 
-MAX_GAP_S: Final = 1.0
-"""How long a face may be out of sight before its place says nothing any more."""
+MAX_GAP_S: Final = 1.0 + 2 * 0.16
+"""Time between two sightings after which a face's place says nothing any more: a second out of sight, and the sampling
+step (16 frames over 2.56 s) before and after it, in which it may have gone and come back."""
 
 _LOOK_PX: Final = 32
 _SURROUNDINGS: Final = 2.5  # side of what is looked at around a face, in faces: hair, clothes, background

@@ -132,10 +132,18 @@ def to_rgb(picture: VideoFrame, pixel_aspect: Fraction = Fraction(1)) -> NDArray
     Args:
         picture: As decoded.
         pixel_aspect: Width over height of one of its pixels; not 1 in anamorphic video, which is stretched.
+
+    Raises:
+        MediaError: One of the few formats that ffmpeg can write but not convert.
     """
     width_px, height_px = _display_size(picture, pixel_aspect)
-    # One thread: a converter with several cannot be given up in a forked process, which then waits for ever.
-    rgb = picture.reformat(width=width_px, height=height_px, format="rgb24", threads=1).to_ndarray()
+    try:
+        # One thread: a converter with several cannot be given up in a forked process, which then waits for ever.
+        rgb = picture.reformat(width=width_px, height=height_px, format="rgb24", threads=1).to_ndarray()
+    except (OSError, ValueError) as error:
+        raise MediaError(
+            f"pictures of pixel format {picture.format.name} cannot be converted; re-encode the video, as yuv420p say"
+        ) from error
     upright = np.rot90(rgb, quarter_turns(picture))
     return np.ascontiguousarray(upright[:, ::-1] if is_mirrored(picture) else upright)
 

@@ -145,7 +145,7 @@ def finetune(
     model, optimiser = accelerator.prepare(bare, optimiser)
 
     for epoch in range(first_epoch, settings.epochs):
-        set_seed(settings.seed * 100_003 + epoch)  # drop path and token dropping
+        set_seed((settings.seed * 100_003 + epoch) % 2**32)  # drop path and token dropping
         loss, rate, speed = _train_epoch(
             accelerator, model, optimiser, train, labels, settings, epoch, progress, cache
         )

@@ -47,7 +47,7 @@ class FinetuneSettings(BaseModel):
     clip_grad_norm: float | None = Field(None, gt=0)
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     mixed_precision: Literal["no", "bf16"] = "no"
-    seed: int = Field(0, ge=0)
+    seed: int = Field(0, ge=0, lt=2**32)
     # Augmentation
     crop_area: tuple[float, float] = (0.08, 1.0)
     flip: float = Field(0.5, ge=0, le=1)

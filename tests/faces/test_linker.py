@@ -74,7 +74,7 @@ def test_order_of_the_faces_does_not_matter() -> None:
         assert [n for n, _ in linker.update(frame, faces)] == ([2, 1] if i % 2 else [1, 2])
 
 
-@pytest.mark.parametrize("gap_s", [0.2, 0.5, 1.0])
+@pytest.mark.parametrize("gap_s", [0.2, 0.5, 1.0, 1.3])
 def test_a_gap_keeps_the_id(gap_s: float) -> None:
     before, after = FakeFace(0, 2, (100, 100), 80), FakeFace(2 + gap_s, 9, (110, 104), 80)
     seen = [ids for ids in _ids([(1, before), (1, after)], 5) if ids]

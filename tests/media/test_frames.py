@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from hicmae_cli.errors import MediaError
 from hicmae_cli.media import Frame, probe, read_frames, sample_frames, write_video
+from hicmae_cli.media.frames import to_rgb
 from tests.media.make import corner_picture, gray_level, make_sound, make_video, numbered_frames
 
 
@@ -107,6 +108,11 @@ def test_every_pixel_format(tmp_path: Path, codec: str, pixel_format: str) -> No
     assert np.abs(actual[middle].astype(float) - expected[middle]).max() < 6
     if "gray" not in pixel_format:
         assert np.abs(frame.rgb.astype(int) - picture).mean() < 5
+
+
+def test_a_pixel_format_that_ffmpeg_cannot_convert_is_named() -> None:
+    with pytest.raises(MediaError, match="pixel format bgr4"):
+        to_rgb(av.VideoFrame(64, 48, "bgr4"))
 
 
 def test_anamorphic_pixels_become_square(tmp_path: Path) -> None:

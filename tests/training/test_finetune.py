@@ -209,3 +209,8 @@ def test_a_folder_that_was_tampered_with_is_refused(
         best.with_name(module.CHECKPOINT).write_bytes(b"half a checkpoint")
     with pytest.raises(TrainingError, match="choose another --output or remove the folder"):
         run(tmp_path / "run", samples)
+
+
+def test_a_large_seed_is_as_good_as_any(tmp_path: Path, samples: list[Sample]) -> None:
+    settings = SETTINGS.model_copy(update={"seed": 2**32 - 1, "epochs": 1})
+    assert run(tmp_path, samples, settings).is_file()
