@@ -26,7 +26,7 @@ unit: $(TEST)/.installed ## The fast tests.
 slow: $(TEST)/.installed ## The tests that take minutes.
 	$(TEST)/bin/python -m pytest -m slow
 
-$(DEMO)/.installed: pyproject.toml
+$(DEMO)/.installed: pyproject.toml $(shell find hicmae_cli weights -type f -not -name '*.pyc')
 	$(PYTHON) -m venv $(DEMO)
 	$(DEMO)/bin/python -m pip install --quiet --disable-pip-version-check .
 	touch $@

@@ -112,9 +112,10 @@ def _predict_all(
 
     Whatever goes wrong with one, the others are judged.
     """
+    from rich.markup import escape
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from hicmae_cli.errors import HicmaeError
+    from hicmae_cli.errors import HicmaeError, one_line
     from hicmae_cli.media import probe
     from hicmae_cli.runtime.results import FileResult
 
@@ -130,7 +131,7 @@ def _predict_all(
                 total = probe(path).duration_s
             except HicmaeError:
                 total = 0.0  # predict will say why
-            task = progress.add_task(name, total=total)
+            task = progress.add_task(escape(one_line(name)), total=total)
             advance = partial(_show_time, progress, task)
             try:
                 results.append(predictor.predict(path, advance))

@@ -146,6 +146,12 @@ def import_weights(
     save_classifier(target, model, info)
     stored_path(name, ".onnx").unlink(missing_ok=True)  # an export of the weight that was replaced
     count = sum(parameter.numel() for parameter in model.parameters())
+    if heads is None and info.variant == "custom":
+        Console(stderr=True).print(
+            f"attention heads leave no trace in a checkpoint: {model.dims.heads} were assumed (width / 64); pass "
+            "--heads if the model has another number, or its answers are wrong",
+            style="yellow", highlight=False,
+        )  # fmt: skip
     Console().print(
         f"[green]imported[/green] {name}: {info.variant}, {count / 1e6:.1f} M parameters in {len(model.state_dict())} "
         f"tensors, all of them matched; labels {', '.join(info.labels)}"

@@ -122,9 +122,11 @@ def probe(path: Path | str) -> MediaInfo:
     video_duration_s = 0.0 if picture is None else float(max(pictures.end_s - origin_s, pictures.nominal_s))
     audio_duration_s = 0.0 if heard is None else float(max(sound.end_s - origin_s, Fraction(0)))
     duration_s = max(video_duration_s, audio_duration_s)
-    if promised_s is not None and duration_s < 0.95 * promised_s - 1:
+    # Some headers count from 0 on the container's clock, others from the first frame: the longer is what is there.
+    there_s = max(duration_s, float(pictures.end_s), float(sound.end_s))
+    if promised_s is not None and there_s < 0.95 * promised_s - 1:
         warnings.append(
-            f"the file is cut short: its header promises {promised_s:.1f} s, {duration_s:.1f} s are there"
+            f"the file is cut short: its header promises {promised_s:.1f} s, {there_s:.1f} s are there"
         )
     if picture is None:
         return MediaInfo(

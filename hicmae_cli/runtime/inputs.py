@@ -34,11 +34,15 @@ def find_inputs(arguments: Sequence[str]) -> tuple[list[Path], list[tuple[str, s
         if not argument:
             raise SettingsError("an input is empty: give a file, a folder or a pattern")
         path = Path(argument)
-        if path.exists() or not glob.has_magic(argument):
-            matches = [path]
-        else:
-            matches = sorted(map(Path, glob.glob(argument, recursive=True)))  # noqa: PTH207
-        inside = [file for match in matches for file in (_media_in(match) if match.is_dir() else [match])]
+        try:
+            if path.exists() or not glob.has_magic(argument):
+                matches = [path]
+            else:
+                matches = sorted(map(Path, glob.glob(argument, recursive=True)))  # noqa: PTH207
+            inside = [file for match in matches for file in (_media_in(match) if match.is_dir() else [match])]
+        except OSError as error:  # too long a name, a folder that may not be entered
+            faults.append((argument, f"{argument}: {error.strerror}"))
+            continue
         if not matches:
             faults.append((argument, f"{argument}: no file matches this pattern"))
         elif not inside:

@@ -173,6 +173,7 @@ class Predictor:
         elif not clips and mel is not None and settings.modality != "video":
             clips = [(VOICE_TRACK, 0.0, Clip(None, mel))]
         rows = probabilities(self.engine, [clip for _, _, clip in clips])
+        end_s = min(end_s, max(duration_s, start_s + settings.step_s))  # the grid may reach beyond the file
         for (track, coverage, clip), row in zip(clips, rows, strict=True):
             scores = Scores.of(self.engine.info.labels, row)
             yield track, Window(start_s, end_s, scores, coverage, clip.modality)
@@ -189,7 +190,8 @@ class Predictor:
             not seen.tallies or (bool(tracks) and all(track.id == VOICE_TRACK for track in tracks))
         )
         if seen.count < CLIP_FRAMES:
-            notes.append(f"shorter than a window of {settings.window_s:g} s: the last frame was repeated")
+            repeated = ": the last frame was repeated" if looked_for_faces else ""
+            notes.append(f"shorter than a window of {settings.window_s:g} s{repeated}")
         if silent and settings.modality == "av":
             notes.append("the sound is silent, but --modality av asks for it; try --modality auto")
         elif silent:

@@ -18,7 +18,9 @@ _ASPECT = (3 / 4, 4 / 3)
 def augment_faces(
     faces: NDArray[np.uint8], settings: FinetuneSettings, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """Crop, flip, colour and erase (16, 160, 160, 3) uint8 -> the same shape."""
+    """Jitter in time, crop, flip, wobble, noise, colour and erase (16, 160, 160, 3) uint8 -> the same shape."""
+    if settings.frame_jitter:
+        faces = _jitter_frames(faces, settings.frame_jitter, rng)
     top, left, height, width = _random_crop(settings.crop_area, rng)
     faces = faces[:, top : top + height, left : left + width]
     if rng.random() < settings.flip:
@@ -30,6 +32,10 @@ def augment_faces(
         faces = np.stack(
             [cv2.resize(np.ascontiguousarray(face), size, interpolation=cv2.INTER_LINEAR) for face in faces]
         )
+    if settings.wobble_px:
+        faces = _wobble(faces, settings.wobble_px, rng)
+    if settings.noise_levels:
+        faces = _add_noise(faces, settings.noise_levels, rng)
     if settings.colour_jitter:
         faces = _jitter_colour(faces, settings.colour_jitter, rng)
     if rng.random() < settings.erase:
@@ -38,6 +44,52 @@ def augment_faces(
         noise = rng.integers(0, 256, (len(faces), height, width, 3), dtype=np.uint8)
         faces[:, top : top + height, left : left + width] = noise
     return faces
+
+
+def _jitter_frames(faces: NDArray[np.uint8], share: float, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Show a share of the frames one too early or too late, as another frame rate would."""
+    moved = rng.choice([-1, 0, 1], len(faces), p=[share / 2, 1 - share, share / 2])
+    shown: NDArray[np.uint8] = faces[np.clip(np.arange(len(faces)) + moved, 0, len(faces) - 1)]
+    return shown
+
+
+def _wobble(faces: NDArray[np.uint8], spread_px: float, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Cut every frame anew a little beside, as landmarks that are never quite the same would.
+
+    ``spread_px`` is the deviation of the shift that all frames share; each frame's own is half of it, and the size
+    changes by as much at the edges.
+    """
+    middle = (FACE_SIZE_PX - 1) / 2
+    shared, own = rng.normal(0, spread_px, 3), rng.normal(0, spread_px / 2, (len(faces), 3))
+    out = np.empty_like(faces)
+    for t, (right, down, wider) in enumerate(shared + own):
+        scale = 1 + wider / middle
+        offset = middle * (1 - scale)
+        matrix = np.array([[scale, 0, right + offset], [0, scale, down + offset]])
+        cv2.warpAffine(
+            faces[t],
+            matrix,
+            faces[t].shape[:2],
+            dst=out[t],
+            flags=cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+    return out
+
+
+def _add_noise(faces: NDArray[np.uint8], most: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Noise of up to so many grey levels, fine and coarse, another amount for every clip, as codecs leave it."""
+    margin = 32
+    size = FACE_SIZE_PX + margin
+    fine, coarse = rng.integers(0, most + 1, 2)
+    field = rng.integers(-fine, fine + 1, (size, size, 3), dtype=np.int16)
+    blocks = rng.integers(-coarse, coarse + 1, (size // 2, size // 2, 3), dtype=np.int16)
+    field += blocks.repeat(2, axis=0).repeat(2, axis=1)
+    out = np.empty_like(faces)
+    for t, (top, left) in enumerate(rng.integers(0, margin, (len(faces), 2))):
+        part = field[top : top + FACE_SIZE_PX, left : left + FACE_SIZE_PX]
+        out[t] = cv2.add(faces[t], part, dtype=cv2.CV_8U)  # saturates
+    return out
 
 
 def _random_crop(area: tuple[float, float], rng: np.random.Generator) -> tuple[int, int, int, int]:

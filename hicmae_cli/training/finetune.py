@@ -153,7 +153,10 @@ def finetune(
         last = epoch + 1 == settings.epochs
         if accelerator.is_main_process and (last or (epoch + 1) % settings.validate_every == 0):
             engine = TorchEngine(accelerator.unwrap_model(model), info, str(accelerator.device))
-            metrics = evaluate(validation, engine)["av"].metrics
+            evaluation = evaluate(validation, engine)["av"]
+            if evaluation.failures:
+                raise TrainingError("; ".join(f"clip {clip}: {why}" for clip, why in evaluation.failures))
+            metrics = evaluation.metrics
             uar, war = metrics["uar"], metrics["war"]
             if uar > best_uar:
                 best_uar = uar

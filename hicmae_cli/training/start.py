@@ -45,10 +45,13 @@ def fit_start(model: Classifier, looks: Sequence[Look], generator: torch.Generat
 def whiten_patches(encoder: Encoder, patches: Tensor, generator: torch.Generator) -> None:
     """Embed patches (..., P) by their D / 2 principal components, each scaled to deviation 1, mixed at random.
 
-    Half of the D channels' dimensions are left to the positions.
+    Half of the D channels' dimensions are left to the positions. Patches that are all zero do not count; without any
+    others the encoder stays as it is.
     """
     flat = patches.flatten(0, -2).double()
     flat = flat[flat.any(dim=1)]  # a withheld stream is zeros
+    if len(flat) < 2:
+        return  # no clip has this stream
     mean = flat.mean(dim=0)
     variances, components = torch.linalg.eigh(torch.cov(flat.T))  # rising
     width = encoder.patches.weight.shape[0]

@@ -68,6 +68,13 @@ def test_the_wrong_number_of_labels_is_refused(checkpoint: Path) -> None:
     assert "6 outputs" in run.last_line
 
 
+def test_assumed_heads_are_said(checkpoint: Path) -> None:
+    run = hicmae("weights", "import", checkpoint, "--name", "guess", "--labels", "a,b,c,d,e,f")
+    assert run.code == 0, run.err
+    assert "1 were assumed" in run.err
+    assert "--heads" in run.err
+
+
 def test_hostile_checkpoints_are_refused(tmp_path: Path) -> None:
     path, marker = tmp_path / "evil.pth", tmp_path / "pwned"
     torch.save({"model": toy_state(), "args": Intruder(marker)}, path)

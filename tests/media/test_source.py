@@ -141,6 +141,15 @@ def test_truncation_is_reported(tmp_path: Path) -> None:
     assert any("cut short" in warning for warning in probe(path).warnings)
 
 
+@pytest.mark.parametrize("start_s", [3, 30])
+def test_a_whole_file_that_starts_late_is_not_called_cut_short(tmp_path: Path, start_s: int) -> None:
+    path = make_video(
+        tmp_path / "a.mkv", numbered_frames(100), [start_s + Fraction(i, 25) for i in range(100)]
+    )
+    assert probe(path).warnings == ()
+    assert probe(path).duration_s == pytest.approx(4.0, abs=0.01)
+
+
 def test_index_lost_with_the_end(tmp_path: Path) -> None:
     path = _clip(tmp_path / "a.mp4")
     whole = path.read_bytes()

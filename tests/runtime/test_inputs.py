@@ -81,6 +81,14 @@ def test_what_gives_nothing_is_named_and_the_rest_is_kept(argument: str, said: s
     assert find_inputs([argument, "a.wav"]) == ([Path("a.wav")], [(argument, said)])
 
 
+def test_a_name_too_long_for_the_system_does_not_stop_the_rest() -> None:
+    touch("a.wav")
+    name = 300 * "x" + ".mp4"
+    paths, faults = find_inputs([name, "a.wav"])
+    assert paths == [Path("a.wav")]
+    assert [argument for argument, _ in faults] == [name]
+
+
 def test_an_empty_argument_is_not_the_whole_folder() -> None:
     touch("a.wav")
     with pytest.raises(SettingsError, match="an input is empty"):

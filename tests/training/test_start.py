@@ -72,3 +72,10 @@ def test_every_place_is_seen_once_before_any_is_seen_twice(count: int) -> None:
     assert (
         torch.bincount(drawn.flatten() // 100, minlength=8).min() > 400 * 100 / 8 * 0.95
     )  # no time is preferred
+
+
+def test_a_stream_that_no_clip_has_is_left_as_it_is() -> None:
+    encoder = audio_encoder(DIMS)
+    before = encoder.patches.weight.clone()
+    whiten_patches(encoder, torch.zeros(50, 256), chance(1))
+    assert torch.equal(encoder.patches.weight, before)
