@@ -40,7 +40,7 @@ def predict(
         str, typer.Option(help="auto takes what is there; av, video or audio insist on it.")
     ] = "auto",
     window: Annotated[float, typer.Option(help="Seconds the model sees at once.")] = 2.56,
-    hop: Annotated[float, typer.Option(help="Seconds between the starts of two windows.")] = 1.28,
+    hop: Annotated[float, typer.Option(help="Seconds between the starts of two windows.")] = 0.64,
     faces: Annotated[int, typer.Option(help="Most people followed at once.")] = 4,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="DIR", help="Also write the results here.")

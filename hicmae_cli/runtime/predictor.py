@@ -23,7 +23,8 @@ from hicmae_cli.runtime.sound import SlidingSound
 from hicmae_cli.runtime.windows import Moments, WindowAssembler
 
 MODALITIES = ("auto", "av", "video", "audio")
-DEFAULT_HOP_S = WINDOW_S / 2
+DEFAULT_HOP_S = WINDOW_S / 4
+"""Four windows see every moment: an average over fewer moves when another frame rate moves a sampled picture."""
 
 Crops = dict[int, tuple[NDArray[np.uint8], float]]
 

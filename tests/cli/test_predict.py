@@ -11,6 +11,7 @@ import av
 import numpy as np
 import pytest
 import soundfile
+from numpy.typing import NDArray
 
 from hicmae_cli.media import read_audio, read_frames, write_video
 from hicmae_cli.runtime.predictor import Predictor
@@ -83,6 +84,31 @@ def test_fifty_frames_a_second_agree(result: Run, sample: Path, tmp_path: Path) 
     shown = (frames[int(np.searchsorted(times, i / 50 + 1e-6, "right")) - 1].rgb for i in range(count))
     write_video(tmp_path / "50.mkv", shown, 50, read_audio(sample), crf=0)
     assert_close(result, hicmae("predict", tmp_path / "50.mkv", "--json"), 0.02)
+
+
+@pytest.mark.parametrize("options", ["fps=50", "fps=50:round=zero", "fps=30"])
+def test_another_frame_rate_by_ffmpegs_own_filter_agrees(
+    result: Run, sample: Path, tmp_path: Path, options: str
+) -> None:
+    """The filter shows pictures up to half a tick too early or too late, which moves some that are sampled."""
+    rate = int(options[4:6])
+    shown: list[NDArray[np.uint8]] = []
+    with av.open(str(sample)) as source:
+        graph = av.filter.Graph()
+        nodes = (
+            graph.add_buffer(template=source.streams.video[0]),
+            graph.add("fps", options.removeprefix("fps=")),
+        )
+        graph.link_nodes(*nodes, graph.add("buffersink")).configure()
+        for frame in (*source.decode(video=0), None):
+            graph.push(frame)
+            while True:
+                try:
+                    shown.append(np.asarray(graph.vpull().to_ndarray(format="rgb24"), np.uint8))
+                except (av.error.BlockingIOError, av.error.EOFError):
+                    break
+    write_video(tmp_path / "other.mkv", shown, rate, read_audio(sample), crf=0)
+    assert_close(result, hicmae("predict", tmp_path / "other.mkv", "--json"), 0.02)
 
 
 def test_a_variable_frame_rate_agrees(result: Run, sample: Path, tmp_path: Path) -> None:
