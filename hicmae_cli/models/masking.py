@@ -12,8 +12,6 @@ import torch
 from torch import Tensor
 
 Mask = tuple[Tensor, Tensor]
-VIDEO_MASKS = ("tube", "random", "frame", "block")
-AUDIO_MASKS = ("random", "tube", "frame", "block")
 
 
 def cut_patches(x: Tensor, size: tuple[int, ...]) -> Tensor:
@@ -60,7 +58,8 @@ def count_masked(kind: str, grid: tuple[int, ...], ratio: float) -> int:
     hidden = int(ratio * units[kind])  # not n - int((1 - ratio) * n), which keeps 9 of 100 at 0.9
     if not 0 < hidden < units[kind]:
         raise ValueError(
-            f"mask {kind!r} with ratio {ratio} hides {hidden} of {units[kind]}: something must be seen and something hidden"
+            f"mask {kind!r} with ratio {ratio} hides {hidden} of {units[kind]}: "
+            "something must be seen and something hidden"
         )
     return hidden * (times * places // units[kind])
 

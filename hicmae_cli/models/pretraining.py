@@ -10,8 +10,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from hicmae_cli.models.config import AUDIO_PATCH_VALUES, AUDIO_TOKENS, VIDEO_PATCH_VALUES, VIDEO_TOKENS
-from hicmae_cli.models.config import DecoderDims, ModelDims
+from hicmae_cli.models.config import (
+    AUDIO_PATCH_VALUES,
+    AUDIO_TOKENS,
+    VIDEO_PATCH_VALUES,
+    VIDEO_TOKENS,
+    DecoderDims,
+    ModelDims,
+)
 from hicmae_cli.models.encoders import FusionEncoder, audio_encoder, sine_cosine_table, video_encoder
 from hicmae_cli.models.layers import Block, CrossBlock, initialise, layer_norm
 
