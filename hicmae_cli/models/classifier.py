@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from hicmae_cli.models.config import ModelDims
 from hicmae_cli.models.encoders import FusionEncoder, audio_encoder, video_encoder
-from hicmae_cli.models.layers import layer_norm
+from hicmae_cli.models.layers import initialise, layer_norm
 
 
 def pool_layers(outputs: list[Tensor], weights: Tensor) -> Tensor:
@@ -38,7 +38,7 @@ class Classifier(nn.Module):
         self.audio_layer_weights = nn.Parameter(torch.full((dims.depth,), 1 / dims.depth))
         self.feature_norm = layer_norm(4 * dims.width)
         self.head = nn.Linear(4 * dims.width, num_outputs)
-        self.apply(_initialise)
+        self.apply(initialise)
 
     def features(
         self, video: Tensor, audio: Tensor, keep_video: Tensor | None = None, keep_audio: Tensor | None = None
@@ -64,10 +64,3 @@ class Classifier(nn.Module):
     ) -> Tensor:
         """(B, 3, 16, 160, 160) and (B, 1, 256, 128) -> logits (B, C)."""
         return self.head(self.features(video, audio, keep_video, keep_audio))  # type: ignore[no-any-return]
-
-
-def _initialise(module: nn.Module) -> None:
-    if isinstance(module, nn.Linear | nn.Conv2d | nn.Conv3d):
-        nn.init.trunc_normal_(module.weight, std=0.02)
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)

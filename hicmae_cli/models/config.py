@@ -22,6 +22,9 @@ AUDIO_FRAMES = 256
 AUDIO_BINS = 128
 AUDIO_GRID = (AUDIO_FRAMES // PATCH_PX, AUDIO_BINS // PATCH_PX)
 AUDIO_TOKENS = AUDIO_GRID[0] * AUDIO_GRID[1]  # 128
+# Values of a patch: P.
+VIDEO_PATCH_VALUES = 3 * TUBELET_FRAMES * PATCH_PX**2  # 1536
+AUDIO_PATCH_VALUES = PATCH_PX**2  # 256
 
 MLP_RATIO = 4
 NORM_EPS = 1e-6
@@ -76,6 +79,35 @@ VARIANTS = {
     "tiny": ModelDims(width=256, heads=4, depth=10),
     "small": ModelDims(width=384, heads=6, depth=10),
     "base": ModelDims(width=512, heads=8, depth=10),
+}
+
+
+@dataclass(frozen=True)
+class DecoderDims:
+    """Sizes of the pre-training decoders, one per modality, and which encoder layers they read.
+
+    Attributes:
+        width: channels of a decoder token.
+        heads: attention heads; they divide the width.
+        skip_layers: 0-based encoder layers whose outputs are kept, rising. A decoder has one layer more than there
+            are: the first is plain, the others read the kept layers, deepest first.
+    """
+
+    width: int
+    heads: int
+    skip_layers: tuple[int, ...] = (3, 6, 9)
+
+    @property
+    def depth(self) -> int:
+        """Layers of one decoder."""
+        return len(self.skip_layers) + 1
+
+
+DECODERS = {
+    "nano": DecoderDims(width=64, heads=1, skip_layers=(1, 3, 5)),
+    "tiny": DecoderDims(width=128, heads=2),  # ours: the authors released no tiny pre-training
+    "small": DecoderDims(width=192, heads=3),
+    "base": DecoderDims(width=384, heads=6),
 }
 
 

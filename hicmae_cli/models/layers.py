@@ -19,6 +19,14 @@ def layer_norm(width: int) -> nn.LayerNorm:
     return nn.LayerNorm(width, eps=NORM_EPS)
 
 
+def initialise(module: nn.Module) -> None:
+    """Fresh weights of a linear or patch layer; for ``Module.apply``."""
+    if isinstance(module, nn.Linear | nn.Conv2d | nn.Conv3d):
+        nn.init.trunc_normal_(module.weight, std=0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
 class Attention(nn.Module):
     """Multi-head attention with query and value biases but no key bias.
 

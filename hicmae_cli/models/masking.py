@@ -1,6 +1,7 @@
-"""Looking at some of the tokens only: cutting inputs into patches, and choosing among them.
+"""Which tokens are looked at: masks of pre-training, and the tokens a training step may leave out.
 
-Letters: B batch, C channels, N tokens, K kept tokens, P values of a patch.
+Letters: B batch, C channels, N tokens, K kept (visible) and M masked tokens, T S time and space of a grid, P values of
+a patch. A mask is a pair of indices, visible (B, K) and masked (B, M), each rising, which together are all N tokens.
 """
 
 from __future__ import annotations
@@ -9,6 +10,8 @@ import math
 
 import torch
 from torch import Tensor
+
+Mask = tuple[Tensor, Tensor]
 
 
 def cut_patches(x: Tensor, size: tuple[int, ...]) -> Tensor:
@@ -34,3 +37,96 @@ def spread_tokens(batch: int, grid: tuple[int, ...], count: int, device: torch.d
     turn = torch.rand(batch, times, places, device=device).argsort(dim=1)  # in which round a token is seen
     order = turn + torch.rand(batch, times, places, device=device)
     return order.flatten(1).argsort(dim=1)[:, :count]
+
+
+def count_masked(kind: str, grid: tuple[int, ...], ratio: float) -> int:
+    """Tokens of a grid (time, places...) that a mask hides: a whole number of the units it hides.
+
+    Raises:
+        ValueError: an unknown kind, or a ratio that leaves nothing to see or nothing to rebuild.
+    """
+    times, places = grid[0], math.prod(grid[1:])
+    units = {
+        "random": times * places,
+        "dual": times * places,
+        "tube": places,
+        "block": places,
+        "frame": times,
+    }
+    if kind not in units:
+        raise ValueError(f"mask {kind!r}: expected one of {', '.join(units)}")
+    hidden = int(ratio * units[kind])  # not n - int((1 - ratio) * n), which keeps 9 of 100 at 0.9
+    if not 0 < hidden < units[kind]:
+        raise ValueError(
+            f"mask {kind!r} with ratio {ratio} hides {hidden} of {units[kind]}: "
+            "something must be seen and something hidden"
+        )
+    return hidden * (times * places // units[kind])
+
+
+def draw_mask(
+    kind: str, batch: int, grid: tuple[int, ...], ratio: float, generator: torch.Generator | None = None
+) -> Mask:
+    """Hide a share of a grid (time, places...), another draw for every clip.
+
+    Args:
+        kind: ``random`` tokens; ``tube``: the same places at all times (HiCMAE's choice for video); ``frame``: all of
+            some times; ``block``: a region of neighbouring places at all times.
+        batch: B.
+        grid: of the tokens.
+        ratio: share to hide; rounded down to whole tokens, places or times.
+        generator: where chance comes from.
+
+    Raises:
+        ValueError: as in ``count_masked``.
+    """
+    times, places = grid[0], math.prod(grid[1:])
+    hidden = count_masked(kind, grid, ratio)
+
+    def chance(*shape: int) -> Tensor:
+        return torch.rand(batch, *shape, generator=generator)
+
+    if kind == "random":
+        order = chance(times, places)
+    elif kind == "frame":
+        order = chance(times, 1).expand(-1, -1, places)
+    elif kind == "tube":
+        order = chance(1, places).expand(-1, times, -1)
+    else:
+        at = torch.cartesian_prod(*(torch.arange(n) for n in grid[1:])).view(places, -1).float()
+        middle = chance(1, at.shape[1]) * torch.tensor(grid[1:])
+        distance = (at + 0.5 - middle).abs().amax(dim=-1)  # (B, places): a square grows around the middle
+        order = (distance + 1e-3 * chance(places))[:, None].expand(-1, times, -1)
+    return _hide_first(order.flatten(1), hidden)
+
+
+def draw_dual_masks(
+    batch: int,
+    grids: tuple[tuple[int, ...], tuple[int, ...]],
+    ratios: tuple[float, float],
+    generator: torch.Generator | None = None,
+) -> tuple[Mask, Mask]:
+    """Masks of both streams that see different times: video in one random half of the clip, audio in the other.
+
+    Raises:
+        ValueError: as in ``count_masked``, or a ratio below one half, which no half of the clip can satisfy.
+    """
+    slots = grids[0][0]
+    late = torch.rand(batch, slots, generator=generator).argsort(dim=1) < slots // 2  # (B, slots)
+    masks = []
+    for grid, ratio, elsewhere in ((grids[0], ratios[0], late), (grids[1], ratios[1], ~late)):
+        hidden = count_masked("dual", grid, ratio)
+        if ratio < 0.5:
+            raise ValueError(
+                f"mask 'dual' with ratio {ratio}: each stream is seen in half of the clip at most"
+            )
+        per_time = elsewhere.repeat_interleave(grid[0] // slots, dim=1)  # (B, times)
+        order = torch.rand(batch, grid[0], math.prod(grid[1:]), generator=generator)
+        masks.append(_hide_first((order - per_time[..., None].float()).flatten(1), hidden))
+    return masks[0], masks[1]
+
+
+def _hide_first(order: Tensor, hidden: int) -> Mask:
+    """The ``hidden`` first by order (B, N) are masked -> (visible, masked) indices, each rising."""
+    ranked = order.argsort(dim=1)
+    return ranked[:, hidden:].sort(dim=1).values, ranked[:, :hidden].sort(dim=1).values

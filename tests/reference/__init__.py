@@ -38,6 +38,8 @@ def state_dict(shapes: dict[str, list[int]], seed: int = SEED) -> dict[str, NDAr
             values = 0.5 * values
         elif values.ndim == 1:
             values = 0.1 * values
+        elif "mask_token" in name:
+            values = 0.02 * values
         else:
             values = values * np.float32(0.6 / math.sqrt(np.prod(values.shape[1:])))
         weights[name] = np.ascontiguousarray(values.astype(np.float32))
@@ -47,6 +49,18 @@ def state_dict(shapes: dict[str, list[int]], seed: int = SEED) -> dict[str, NDAr
 def noise(name: str, shape: tuple[int, ...], seed: int = SEED) -> NDArray[np.float32]:
     """Standard normal input; ``name`` is ``video`` or ``audio``."""
     return _generator(seed, name).standard_normal(shape).astype(np.float32)
+
+
+def masks(batch: int, seed: int = SEED) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Tube (batch, 800) and random (batch, 128) masks, True where a token is hidden."""
+    generator = _generator(seed, "mask")
+    video, audio = np.zeros((batch, 800), bool), np.zeros((batch, 128), bool)
+    for clip in range(batch):
+        frame = np.zeros(100, bool)
+        frame[generator.permutation(100)[:90]] = True
+        video[clip] = np.tile(frame, 8)
+        audio[clip, generator.permutation(128)[:102]] = True
+    return video, audio
 
 
 def waveform(num_samples: int, seed: int = SEED) -> NDArray[np.float32]:

@@ -1,0 +1,143 @@
+"""The pre-training model: masked reconstruction of both streams, and what the contrast is taken of (HiCMAE, section 3).
+
+Letters: B batch, K visible and M masked tokens, D encoder and E decoder width, P values of a patch.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from hicmae_cli.models.config import (
+    AUDIO_PATCH_VALUES,
+    AUDIO_TOKENS,
+    VIDEO_PATCH_VALUES,
+    VIDEO_TOKENS,
+    DecoderDims,
+    ModelDims,
+)
+from hicmae_cli.models.encoders import FusionEncoder, audio_encoder, sine_cosine_table, video_encoder
+from hicmae_cli.models.layers import Block, CrossBlock, initialise, layer_norm
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """Outputs of one step.
+
+    Attributes:
+        video: predictions of the masked video tokens (B, M, P).
+        audio: predictions of the masked audio tokens.
+        video_layers: kept encoder layers, (B, K, D) each, normed.
+        audio_layers: the same of the audio encoder.
+    """
+
+    video: Tensor
+    audio: Tensor
+    video_layers: tuple[Tensor, ...]
+    audio_layers: tuple[Tensor, ...]
+
+
+class Decoder(nn.Module):
+    """Rebuilds the masked tokens of one modality; deeper layers read shallower encoder layers.
+
+    Args:
+        dims: sizes.
+        width: D of the encoder it reads.
+        num_tokens: of the whole input.
+        patch_values: P.
+        skips: whether the kept encoder layers are read at all; without, all layers are plain.
+    """
+
+    positions: Tensor
+
+    def __init__(
+        self, dims: DecoderDims, width: int, num_tokens: int, patch_values: int, *, skips: bool
+    ) -> None:
+        super().__init__()
+        self.register_buffer("positions", sine_cosine_table(num_tokens, dims.width), persistent=False)
+        self.entry = nn.Linear(width, dims.width, bias=False)
+        self.mask_token = nn.Parameter(torch.zeros(1, 1, dims.width))
+        block = CrossBlock if skips else Block
+        self.blocks = nn.ModuleList(
+            (block if layer else Block)(dims.width, dims.heads) for layer in range(dims.depth)
+        )
+        self.norm = layer_norm(dims.width)
+        self.head = nn.Linear(dims.width, patch_values)
+
+    def forward(self, fused: Tensor, kept: tuple[Tensor, ...], visible: Tensor, masked: Tensor) -> Tensor:
+        """Rebuild masked patches.
+
+        Args:
+            fused: visible tokens after fusion (B, K, D).
+            kept: encoder layers, shallowest first, (B, K, D) each.
+            visible: (B, K) indices.
+            masked: (B, M) indices.
+
+        Returns:
+            (B, M, P).
+        """
+        place = self.positions[0][visible]  # (B, K, E)
+        tokens = torch.cat((self.entry(fused) + place, self.mask_token + self.positions[0][masked]), dim=1)
+        first, *others = self.blocks
+        tokens = first(tokens)
+        for block, layer in zip(others, reversed(kept), strict=True):
+            read = (self.entry(layer) + place,) if isinstance(block, CrossBlock) else ()
+            tokens = block(tokens, *read)
+        return self.head(self.norm(tokens[:, visible.shape[1] :]))  # type: ignore[no-any-return]
+
+
+class PretrainingModel(nn.Module):
+    """Masked audio-visual autoencoder with hierarchical skip connections.
+
+    Args:
+        dims: sizes of the encoders, which are the classifier's.
+        decoder: sizes of the decoders.
+        drop_path: stochastic depth of the encoders.
+        skips: hierarchical skip connections between encoders and decoders.
+    """
+
+    def __init__(
+        self, dims: ModelDims, decoder: DecoderDims, drop_path: float = 0.0, *, skips: bool = True
+    ) -> None:
+        super().__init__()
+        self.dims, self.decoder_dims = dims, decoder
+        self.video_encoder = video_encoder(dims, drop_path)
+        self.audio_encoder = audio_encoder(dims, drop_path)
+        self.fusion_encoder = FusionEncoder(dims, drop_path)
+        self.video_decoder = Decoder(decoder, dims.width, VIDEO_TOKENS, VIDEO_PATCH_VALUES, skips=skips)
+        self.audio_decoder = Decoder(decoder, dims.width, AUDIO_TOKENS, AUDIO_PATCH_VALUES, skips=skips)
+        self.apply(initialise)
+        for each in (self.video_decoder, self.audio_decoder):
+            nn.init.trunc_normal_(each.mask_token, std=0.02)
+
+    def forward(
+        self,
+        video: Tensor,
+        audio: Tensor,
+        video_mask: tuple[Tensor, Tensor],
+        audio_mask: tuple[Tensor, Tensor],
+    ) -> Pretrained:
+        """Encode what is visible, rebuild what is not.
+
+        Args:
+            video: patches of the visible tokens (B, K, P), of the normalised clip.
+            audio: the same of the log-mel.
+            video_mask: indices of visible (B, K) and masked (B, M) tokens.
+            audio_mask: the same.
+        """
+        layers = tuple(
+            encoder(patches, visible)
+            for encoder, patches, (visible, _) in (
+                (self.video_encoder, video, video_mask), (self.audio_encoder, audio, audio_mask),
+            )
+        )  # fmt: skip
+        fused = self.fusion_encoder(layers[0][-1], layers[1][-1])
+        kept = [tuple(outputs[layer] for layer in self.decoder_dims.skip_layers) for outputs in layers]
+        return Pretrained(
+            self.video_decoder(fused[0], kept[0], *video_mask),
+            self.audio_decoder(fused[1], kept[1], *audio_mask),
+            kept[0],
+            kept[1],
+        )

@@ -1,0 +1,29 @@
+"""The contrast between streams."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from hicmae_cli.models.objectives import contrastive_logits, contrastive_loss
+
+
+def test_equal_streams_are_told_apart() -> None:
+    tokens = [torch.eye(4)[:, None].repeat(1, 3, 1)] * 2
+    logits = contrastive_logits(tokens, tokens)
+    torch.testing.assert_close(logits, torch.eye(4).expand(2, -1, -1) / 0.07)
+    assert contrastive_loss(logits).item() < 1e-5
+
+
+def test_streams_that_say_nothing_cost_log_b_a_layer() -> None:
+    logits = torch.zeros(3, 8, 8)
+    assert contrastive_loss(logits).item() == pytest.approx(3 * math.log(8), rel=1e-6)
+
+
+def test_loss_by_hand() -> None:
+    logits = torch.tensor([[[2.0, 0.0], [1.0, 3.0]]])
+    rows = [-2 + math.log(math.exp(2) + 1), -3 + math.log(math.exp(1) + math.exp(3))]
+    columns = [-2 + math.log(math.exp(2) + math.exp(1)), -3 + math.log(1 + math.exp(3))]
+    assert contrastive_loss(logits).item() == pytest.approx((sum(rows) + sum(columns)) / 4, rel=1e-6)

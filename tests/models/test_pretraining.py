@@ -1,0 +1,111 @@
+"""The pre-training model against the authors' numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hicmae_cli.clips.clip import IMAGENET_MEAN, IMAGENET_STD
+from hicmae_cli.models.config import DECODERS, VARIANTS, DecoderDims, ModelDims
+from hicmae_cli.models.layers import CrossBlock
+from hicmae_cli.models.masking import Mask, cut_patches, draw_mask, keep_patches
+from hicmae_cli.models.objectives import contrastive_logits, contrastive_loss
+from hicmae_cli.models.pretraining import PretrainingModel
+from hicmae_cli.models.targets import audio_targets, video_targets
+from hicmae_cli.weights.authors import to_our_names
+from hicmae_cli.weights.checkpoint import load_state
+from tests import reference
+
+SMALL = ModelDims(width=32, heads=2, depth=2, fusion_depth=1)
+SMALL_DECODER = DecoderDims(width=16, heads=1, skip_layers=(0, 1))
+
+
+def to_indices(hidden: NDArray[np.bool_]) -> Mask:
+    mask = torch.from_numpy(hidden)
+    return tuple(torch.stack([row.nonzero()[:, 0] for row in rows]) for rows in (~mask, mask))  # type: ignore[return-value]
+
+
+def visible_patches(video: Tensor, audio: Tensor, masks: tuple[Mask, Mask]) -> tuple[Tensor, Tensor]:
+    return (
+        keep_patches(cut_patches(video, (2, 16, 16)), masks[0][0]),
+        keep_patches(cut_patches(audio, (16, 16)), masks[1][0]),
+    )
+
+
+@pytest.mark.parametrize("size", ["toy", "tiny"])
+def test_matches_the_authors(size: str) -> None:
+    facts = reference.read_json("manifest.json")["pretrain"][size]
+    model = PretrainingModel(
+        ModelDims(
+            facts["encoder_embed_dim"], facts["encoder_num_heads"], facts["encoder_depth"], facts["fusion_depth"]
+        ),
+        DecoderDims(facts["decoder_embed_dim"], facts["decoder_num_heads"], tuple(facts["skip_layers"])),
+    )  # fmt: skip
+    state = {k: torch.from_numpy(v) for k, v in reference.state_dict(facts["state_dict"]).items()}
+    load_state(model, to_our_names(state), reference.FOLDER)
+    batch = facts["batch"]
+    video = torch.from_numpy(reference.noise("video", (batch, 3, 16, 160, 160)))
+    audio = torch.from_numpy(reference.noise("audio", (batch, 1, 256, 128)))
+    hidden_video, hidden_audio = reference.masks(batch)
+    masks = to_indices(hidden_video), to_indices(hidden_audio)
+    outputs = model(*visible_patches(video, audio, masks), *masks)
+    logits = contrastive_logits(outputs.video_layers, outputs.audio_layers)
+
+    expected = np.load(reference.FOLDER / f"pretrain_{size}.npz")
+    for name, predicted in (("video", outputs.video), ("audio", outputs.audio)):
+        values = predicted.detach().numpy()
+        np.testing.assert_allclose(values[:, :4], expected[f"{name}_prediction_head"], atol=1e-4)
+        assert values.mean() == pytest.approx(expected[f"{name}_prediction_mean"], abs=1e-4)
+        assert np.sqrt((values**2).mean()) == pytest.approx(expected[f"{name}_prediction_rms"], abs=1e-4)
+    np.testing.assert_allclose(logits.detach().numpy(), expected["contrastive_logits"], atol=1e-4)
+
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
+    pixels = video * std + mean
+    for name, difference, weight in (
+        ("total", True, 0.0025), ("total_no_frame_diff", False, 0.0025), ("total_no_contrastive", True, 0.0),
+    ):  # fmt: skip
+        video_target = video_targets(pixels, masks[0][1], frame_difference=difference)
+        loss = (outputs.video - video_target).square().mean()
+        loss = loss + (outputs.audio - audio_targets(audio, masks[1][1])).square().mean()
+        loss = loss + weight * contrastive_loss(logits)
+        assert loss.item() == pytest.approx(expected[f"loss_{name}"].item(), abs=1e-4)
+        gradients = torch.autograd.grad(loss, list(model.parameters()), retain_graph=True)
+        norm = torch.stack([gradient.norm() for gradient in gradients]).norm().item()
+        assert norm == pytest.approx(expected[f"grad_norm_{name}"].item(), rel=1e-3)
+
+
+def test_hidden_patches_are_not_seen() -> None:
+    generator = torch.Generator().manual_seed(0)
+    model = PretrainingModel(SMALL, SMALL_DECODER).eval()
+    video, audio = torch.randn(2, 3, 16, 160, 160), torch.randn(2, 1, 256, 128)
+    masks = draw_mask("tube", 2, (8, 10, 10), 0.9, generator), draw_mask("random", 2, (16, 8), 0.8, generator)
+    before = model(*visible_patches(video, audio, masks), *masks)
+    patches = cut_patches(video, (2, 16, 16))
+    patches.scatter_(1, masks[0][1][..., None].expand(-1, -1, patches.shape[2]), 9.0)
+    seen = keep_patches(patches, masks[0][0])
+    after = model(seen, visible_patches(video, audio, masks)[1], *masks)
+    torch.testing.assert_close(before.video, after.video)
+    torch.testing.assert_close(before.audio, after.audio)
+    assert before.video.shape == (2, 720, 1536)
+    assert before.audio.shape == (2, 102, 256)
+
+
+def test_without_skips_no_decoder_layer_reads_an_encoder_layer() -> None:
+    plain = PretrainingModel(SMALL, SMALL_DECODER, skips=False)
+    assert not any(isinstance(block, CrossBlock) for block in plain.video_decoder.blocks)
+    masks = draw_mask("tube", 1, (8, 10, 10), 0.9), draw_mask("random", 1, (16, 8), 0.8)
+    outputs = plain(torch.randn(1, 80, 1536), torch.randn(1, 26, 256), *masks)
+    assert outputs.video.shape == (1, 720, 1536)
+    skipping = PretrainingModel(SMALL, SMALL_DECODER)
+    assert sum(isinstance(block, CrossBlock) for block in skipping.video_decoder.blocks) == 2
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_every_variant_has_a_decoder_that_fits(variant: str) -> None:
+    decoder = DECODERS[variant]
+    assert decoder.width % decoder.heads == 0
+    assert decoder.depth == 4
+    assert max(decoder.skip_layers) == VARIANTS[variant].depth - 1
