@@ -20,8 +20,8 @@ lint: $(TEST)/.installed ## Style and format.
 types: $(TEST)/.installed ## Strict types.
 	$(TEST)/bin/mypy
 
-unit: $(TEST)/.installed ## The fast tests.
-	$(TEST)/bin/python -m pytest
+unit: $(TEST)/.installed ## The fast tests, on all cores.
+	OMP_NUM_THREADS=1 $(TEST)/bin/python -m pytest -n auto --dist loadfile
 
 slow: $(TEST)/.installed ## The tests that take minutes.
 	$(TEST)/bin/python -m pytest -m slow

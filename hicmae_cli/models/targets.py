@@ -26,7 +26,7 @@ def video_targets(pixels: Tensor, masked: Tensor, *, frame_difference: bool = Tr
         (B, M, P) normalised per patch and channel; P counts (frame, row, column, channel).
     """
     patches = keep_patches(cut_patches(pixels, (TUBELET_FRAMES, PATCH_PX, PATCH_PX)), masked)
-    values = _normalised(patches.unflatten(2, (pixels.shape[1], -1)))  # (B, M, 3, 2 * 16 * 16)
+    values = _normalised(patches.view(*masked.shape, pixels.shape[1], -1))  # (B, M, 3, 2 * 16 * 16)
     if frame_difference:
         first, second = values.chunk(TUBELET_FRAMES, dim=3)
         values = torch.cat((first, second - first), dim=3)

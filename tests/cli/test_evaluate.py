@@ -36,8 +36,10 @@ def imported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "weights" / "authors.safetensors"
 
 
-@pytest.mark.parametrize("engine", ["torch", "onnx"])
-@pytest.mark.parametrize("rate", ["2", "4"])
+@pytest.mark.parametrize(
+    ("engine", "rate"),
+    [("torch", "2"), ("torch", "4"), ("onnx", "4"), pytest.param("onnx", "2", marks=pytest.mark.slow)],
+)
 def test_matches_the_authors(imported: Path, tmp_path: Path, engine: str, rate: str) -> None:
     out = tmp_path / "result.json"
     run = hicmae(

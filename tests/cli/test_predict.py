@@ -123,7 +123,8 @@ def test_a_variable_frame_rate_agrees(result: Run, sample: Path, tmp_path: Path)
     assert_close(result, hicmae("predict", tmp_path / "vfr.mkv", "--json"), 0.02)
 
 
-@pytest.mark.parametrize("turn", [90, 180, 270])
+# Every turn is read right in tests/media; here one goes all the way, the others when there is time.
+@pytest.mark.parametrize("turn", [90, *(pytest.param(t, marks=pytest.mark.slow) for t in (180, 270))])
 def test_rotation_by_metadata_agrees(sample: Path, tmp_path: Path, turn: int) -> None:
     path = tmp_path / "turned.mp4"
     with av.open(str(sample)) as source, av.open(str(path), "w") as target:
