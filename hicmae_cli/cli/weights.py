@@ -62,17 +62,18 @@ def show(
 
     from hicmae_cli.errors import one_line
     from hicmae_cli.report.console import demo_notice
+    from hicmae_cli.report.files import to_json
     from hicmae_cli.weights.reading import read_card, read_info
 
     info = read_info(weight)
     if as_json:
-        typer.echo(info.model_dump_json(indent=2))
+        typer.echo(to_json(info.to_dict()), nl=False)
         return
     console = Console()
     if notice := demo_notice(weight, info):
         console.print(notice, style="yellow", highlight=False)
     table = Table("field", "value", show_header=False, box=None)
-    for field, value in info.model_dump(mode="json").items():
+    for field, value in info.to_dict().items():
         if field != "metrics":
             text = ", ".join(value) if isinstance(value, list) else str(value)
             table.add_row(field, escape(one_line(text)))
@@ -87,11 +88,15 @@ def show(
 
 @app.command("import")
 def import_weights(
-    file: Annotated[Path, typer.Argument(help="An authors' fine-tuned checkpoint (.pth).")],
+    file: Annotated[Path, typer.Argument(help="An authors' checkpoint (.pth), fine-tuned or pre-trained.")],
     name: Annotated[str, typer.Option(help="Name to use it by from now on.")],
     labels: Annotated[
-        str, typer.Option(metavar="a,b,…", help="Class names in the order of the model's outputs.")
-    ],
+        str | None,
+        typer.Option(
+            metavar="a,b,…",
+            help="Class names in the order of the model's outputs; a pre-trained one has none.",
+        ),
+    ] = None,
     dataset: Annotated[str, typer.Option(help="What it was trained on.")] = "unknown",
     sampling_rate: Annotated[
         int, typer.Option(help="Every n-th frame at 25 frames/s; the paper's is 4.")
@@ -105,7 +110,11 @@ def import_weights(
 ) -> None:
     """Take in an authors' checkpoint without running any code it carries.
 
-    [bold]Example[/bold]
+    A pre-trained one is taken by `hicmae finetune --init NAME`.
+
+    [bold]Examples[/bold]
+
+        hicmae weights import checkpoint-99.pth --name voxceleb2-base --dataset voxceleb2
 
         hicmae weights import checkpoint-best.pth --name crema-d-base --labels ANG,DIS,FEA,HAP,NEU,SAD
     """
@@ -125,25 +134,39 @@ def import_weights(
     require_training("weights import", "torch", "torchvision")
     from pydantic import ValidationError
 
+    from hicmae_cli.models.classifier import Classifier
     from hicmae_cli.models.config import variant_of
-    from hicmae_cli.weights.checkpoint import read_authors_classifier, save_classifier
-    from hicmae_cli.weights.info import AUTHORS_FRONT_END, WeightInfo
+    from hicmae_cli.weights.checkpoint import read_authors_model, save_classifier, save_pretrained
+    from hicmae_cli.weights.info import AUTHORS_FRONT_END, PretrainingFacts, WeightInfo
 
-    names = tuple(label.strip() for label in labels.split(","))
-    model = read_authors_classifier(file, heads)
-    if len(names) != model.head.out_features:
-        raise WeightsError(
-            f"--labels: got {len(names)} names, but the model has {model.head.out_features} outputs"
+    model = read_authors_model(file, heads)
+    names = tuple(label.strip() for label in labels.split(",")) if labels else ()
+    outputs = model.head.out_features if isinstance(model, Classifier) else 0
+    if len(names) != outputs:
+        found = (
+            f"the model has {outputs} outputs" if outputs else "the model is pre-trained and has no outputs"
         )
+        raise WeightsError(f"--labels: got {len(names)} names, but {found}")
+    facts = None
+    if not isinstance(model, Classifier):
+        decoder = model.decoder_dims
+        facts = PretrainingFacts(
+            decoder_width=decoder.width, decoder_heads=decoder.heads, skip_layers=decoder.skip_layers,
+            skips=model.skips,
+        )  # fmt: skip
     try:
         info = WeightInfo(
             variant=variant_of(model.dims), dims=model.dims.to_dict(), labels=names, dataset=dataset,
             sampling_rate=sampling_rate, front_end=AUTHORS_FRONT_END, licence=licence,
-            source=source or f"imported from {file.name}",
+            source=source or f"imported from {file.name}", task="pretraining" if facts else "classification",
+            pretraining=facts,
         )  # fmt: skip
     except ValidationError as error:
         raise WeightsError("; ".join(fault["msg"] for fault in error.errors())) from error
-    save_classifier(target, model, info)
+    if isinstance(model, Classifier):
+        save_classifier(target, model, info)
+    else:
+        save_pretrained(target, model, info)
     stored_path(name, ".onnx").unlink(missing_ok=True)  # an export of the weight that was replaced
     count = sum(parameter.numel() for parameter in model.parameters())
     if heads is None and info.variant == "custom":
@@ -154,5 +177,10 @@ def import_weights(
         )  # fmt: skip
     Console().print(
         f"[green]imported[/green] {name}: {info.variant}, {count / 1e6:.1f} M parameters in {len(model.state_dict())} "
-        f"tensors, all of them matched; labels {', '.join(info.labels)}"
+        f"tensors, all of them matched; "
+        + (
+            f"labels {', '.join(info.labels)}"
+            if names
+            else "pre-trained: take it by `hicmae finetune --init`"
+        )
     )

@@ -87,7 +87,7 @@ class Evaluation:
                 for sample in self.samples
             ],
             "failures": [{"id": clip, "message": message} for clip, message in self.failures],
-            "weights": self.info.model_dump(mode="json"),
+            "weights": self.info.to_dict(),
             "engine": self.engine,
             "modality": self.modality,
             "sampling_rate": self.sampling_rate,

@@ -97,6 +97,24 @@ class DecoderDims:
     heads: int
     skip_layers: tuple[int, ...] = (3, 6, 9)
 
+    def __post_init__(self) -> None:
+        if min(self.width, self.heads) < 1 or self.width % self.heads or self.width > _MAX_WIDTH:
+            raise WeightsError(f"decoder: width {self.width} cannot be split into {self.heads} heads")
+        if not self.skip_layers or list(self.skip_layers) != sorted({*self.skip_layers}):
+            raise WeightsError(f"decoder: skip layers must rise, got {list(self.skip_layers)}")
+
+    def check_layers(self, depth: int) -> None:
+        """Make sure that the encoders have the layers the decoders read.
+
+        Raises:
+            WeightsError: a layer that an encoder of this depth does not have.
+        """
+        absent = [layer for layer in self.skip_layers if not 0 <= layer < depth]
+        if absent:
+            raise WeightsError(
+                f"skip layers {', '.join(map(str, absent))} do not exist: the encoders have layers 0 to {depth - 1}"
+            )
+
     @property
     def depth(self) -> int:
         """Layers of one decoder."""

@@ -19,7 +19,7 @@ from hicmae_cli.models.config import (
     VIDEO_TOKENS,
     ModelDims,
 )
-from hicmae_cli.models.layers import Block, CrossBlock, layer_norm
+from hicmae_cli.models.layers import Block, CrossBlock, layer_norm, run_block
 
 
 def sine_cosine_table(num_tokens: int, width: int) -> Tensor:
@@ -47,6 +47,7 @@ class Encoder(nn.Module):
     """
 
     positions: Tensor
+    recompute = False  # gradient checkpointing
 
     def __init__(
         self, patches: nn.Conv2d | nn.Conv3d, num_tokens: int, dims: ModelDims, drop_path: float = 0.0
@@ -70,7 +71,7 @@ class Encoder(nn.Module):
         tokens = self.embed(x, keep)
         outputs = []
         for block in self.blocks:
-            tokens = block(tokens)
+            tokens = run_block(block, tokens, recompute=self.recompute)
             outputs.append(self.norm(tokens))
         return outputs
 
@@ -90,6 +91,8 @@ def audio_encoder(dims: ModelDims, drop_path: float = 0.0) -> Encoder:
 class FusionEncoder(nn.Module):
     """Layers in which each stream reads the other; the two streams share no parameters."""
 
+    recompute = False  # gradient checkpointing
+
     def __init__(self, dims: ModelDims, drop_path: float = 0.0) -> None:
         super().__init__()
         rates = rising_rates(drop_path, dims.fusion_depth)
@@ -104,5 +107,8 @@ class FusionEncoder(nn.Module):
         """Video (B, N, D) and audio (B, M, D) tokens -> the same shapes, fused and normed."""
         for video_block, audio_block in zip(self.video_blocks, self.audio_blocks, strict=True):
             # One assignment: both read the other stream as it was before this layer.
-            video, audio = video_block(video, audio), audio_block(audio, video)
+            video, audio = (
+                run_block(video_block, video, audio, recompute=self.recompute),
+                run_block(audio_block, audio, video, recompute=self.recompute),
+            )
         return self.video_norm(video), self.audio_norm(audio)

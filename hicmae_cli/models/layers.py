@@ -9,6 +9,7 @@ from __future__ import annotations
 import torch
 import torch.nn.functional as F  # noqa: N812 (the name everyone gives it)
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 from torchvision.ops import StochasticDepth
 
 from hicmae_cli.models.config import MLP_RATIO, NORM_EPS
@@ -110,3 +111,10 @@ class CrossBlock(Block):
             raise ValueError("a cross block needs a context, got None")
         read = self.cross_attention(self.cross_norm(x), self.context_norm(context))
         return super().forward(x + self.drop_path(read))
+
+
+def run_block(block: nn.Module, *inputs: Tensor, recompute: bool) -> Tensor:
+    """Output of a block; with ``recompute`` its inner values are not kept but computed again for the gradients."""
+    if recompute and torch.is_grad_enabled():
+        return checkpoint(block, *inputs, use_reentrant=False)  # type: ignore[no-any-return]
+    return block(*inputs)  # type: ignore[no-any-return]

@@ -14,23 +14,31 @@ from torch import Tensor
 TEMPERATURE = 0.07
 
 
-def contrastive_logits(
-    video_layers: Sequence[Tensor], audio_layers: Sequence[Tensor], temperature: float = TEMPERATURE
-) -> Tensor:
+def reconstruction_loss(predicted: Tensor, target: Tensor) -> Tensor:
+    """Mean squared error of two tensors (B, M, P) -> ().
+
+    By way of each token's norm, whose gradient takes a single pass over what is, for video, a step's largest tensor.
+    """
+    norms: Tensor = torch.linalg.vector_norm(predicted.float() - target, dim=-1)
+    return norms.square().mean() / target.shape[-1]
+
+
+def embed_layers(layers: Sequence[Tensor]) -> Tensor:
+    """What the contrast is taken of: L layers of visible tokens (B, N, D) -> mean, of length 1 (L, B, D)."""
+    return F.normalize(torch.stack([tokens.mean(dim=1) for tokens in layers]).float(), dim=-1)
+
+
+def contrastive_logits(video: Tensor, audio: Tensor, temperature: float = TEMPERATURE) -> Tensor:
     """Cosine similarities of every clip's faces with every clip's voice, over the temperature.
 
     Args:
-        video_layers: L tensors (B, N, D) of visible tokens.
-        audio_layers: L tensors (B, M, D).
+        video: embeddings (L, B, D) of ``embed_layers``.
+        audio: the same.
         temperature: what cosines are divided by.
 
     Returns:
         (L, B, B): row a clip's video, column a clip's audio.
     """
-    video, audio = (
-        F.normalize(torch.stack([tokens.mean(dim=1) for tokens in layers]).float(), dim=-1)
-        for layers in (video_layers, audio_layers)
-    )
     return video @ audio.transpose(1, 2) / temperature
 
 

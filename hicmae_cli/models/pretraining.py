@@ -19,7 +19,7 @@ from hicmae_cli.models.config import (
     ModelDims,
 )
 from hicmae_cli.models.encoders import FusionEncoder, audio_encoder, sine_cosine_table, video_encoder
-from hicmae_cli.models.layers import Block, CrossBlock, initialise, layer_norm
+from hicmae_cli.models.layers import Block, CrossBlock, initialise, layer_norm, run_block
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,7 @@ class Decoder(nn.Module):
     """
 
     positions: Tensor
+    recompute = False  # gradient checkpointing
 
     def __init__(
         self, dims: DecoderDims, width: int, num_tokens: int, patch_values: int, *, skips: bool
@@ -81,10 +82,10 @@ class Decoder(nn.Module):
         place = self.positions[0][visible]  # (B, K, E)
         tokens = torch.cat((self.entry(fused) + place, self.mask_token + self.positions[0][masked]), dim=1)
         first, *others = self.blocks
-        tokens = first(tokens)
+        tokens = run_block(first, tokens, recompute=self.recompute)
         for block, layer in zip(others, reversed(kept), strict=True):
             read = (self.entry(layer) + place,) if isinstance(block, CrossBlock) else ()
-            tokens = block(tokens, *read)
+            tokens = run_block(block, tokens, *read, recompute=self.recompute)
         return self.head(self.norm(tokens[:, visible.shape[1] :]))  # type: ignore[no-any-return]
 
 
@@ -96,21 +97,33 @@ class PretrainingModel(nn.Module):
         decoder: sizes of the decoders.
         drop_path: stochastic depth of the encoders.
         skips: hierarchical skip connections between encoders and decoders.
+        recompute: gradient checkpointing: less memory for a third more time.
     """
 
     def __init__(
-        self, dims: ModelDims, decoder: DecoderDims, drop_path: float = 0.0, *, skips: bool = True
+        self,
+        dims: ModelDims,
+        decoder: DecoderDims,
+        drop_path: float = 0.0,
+        *,
+        skips: bool = True,
+        recompute: bool = False,
     ) -> None:
         super().__init__()
-        self.dims, self.decoder_dims = dims, decoder
+        decoder.check_layers(dims.depth)
+        self.dims, self.decoder_dims, self.skips = dims, decoder, skips
         self.video_encoder = video_encoder(dims, drop_path)
         self.audio_encoder = audio_encoder(dims, drop_path)
         self.fusion_encoder = FusionEncoder(dims, drop_path)
         self.video_decoder = Decoder(decoder, dims.width, VIDEO_TOKENS, VIDEO_PATCH_VALUES, skips=skips)
         self.audio_decoder = Decoder(decoder, dims.width, AUDIO_TOKENS, AUDIO_PATCH_VALUES, skips=skips)
         self.apply(initialise)
-        for each in (self.video_decoder, self.audio_decoder):
-            nn.init.trunc_normal_(each.mask_token, std=0.02)
+        for decoder_ in (self.video_decoder, self.audio_decoder):
+            nn.init.trunc_normal_(decoder_.mask_token, std=0.02)
+        self.video_encoder.recompute = self.audio_encoder.recompute = self.fusion_encoder.recompute = (
+            recompute
+        )
+        self.video_decoder.recompute = self.audio_decoder.recompute = recompute
 
     def forward(
         self,

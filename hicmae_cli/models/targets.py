@@ -8,37 +8,43 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from hicmae_cli.models.config import PATCH_PX, TUBELET_FRAMES
-from hicmae_cli.models.masking import cut_patches, keep_patches
-
 _EPSILON = 1e-6
+_CHANNELS = 3
 
 
-def video_targets(pixels: Tensor, masked: Tensor, *, frame_difference: bool = True) -> Tensor:
+@torch.no_grad()
+def video_targets(patches: Tensor, *, frame_difference: bool = True) -> Tensor:
     """Targets of masked video tokens.
 
     Args:
-        pixels: (B, 3, 16, 160, 160) in 0..1, not normalised.
-        masked: (B, M) indices of the masked tokens; no other patch is looked at.
+        patches: the masked ones (B, M, P), as ``cut_patches`` cuts them out of frames that are not normalised: float
+            in 0..1, or uint8.
         frame_difference: whether the second frame of a tubelet is given as its difference from the first.
 
     Returns:
-        (B, M, P) normalised per patch and channel; P counts (frame, row, column, channel).
+        (B, M, P) float, normalised per patch and channel; P counts (frame, row, column, channel).
     """
-    patches = keep_patches(cut_patches(pixels, (TUBELET_FRAMES, PATCH_PX, PATCH_PX)), masked)
-    values = _normalised(patches.view(*masked.shape, pixels.shape[1], -1))  # (B, M, 3, 2 * 16 * 16)
+    # Bytes are left in 0..255, which saves a pass over the values; only the epsilon can tell.
+    epsilon = _EPSILON * (255 if patches.dtype == torch.uint8 else 1)
+    values = patches.float().view(*patches.shape[:2], _CHANNELS, -1)  # (B, M, 3, P / 3)
+    targets = values.new_empty(*patches.shape[:2], values.shape[-1], _CHANNELS)
+    _normalise(values, epsilon, targets.transpose(2, 3))
+    targets = targets.flatten(2)
     if frame_difference:
-        first, second = values.chunk(TUBELET_FRAMES, dim=3)
-        values = torch.cat((first, second - first), dim=3)
-    return values.transpose(2, 3).flatten(2)
+        first, second = targets.chunk(2, dim=-1)
+        second -= first
+    return targets
 
 
-def audio_targets(mel: Tensor, masked: Tensor) -> Tensor:
-    """Targets of masked audio tokens: (B, 1, 256, 128) and (B, M) -> (B, M, P), normalised per patch."""
-    return _normalised(keep_patches(cut_patches(mel, (PATCH_PX, PATCH_PX)), masked))
+@torch.no_grad()
+def audio_targets(patches: Tensor) -> Tensor:
+    """Targets of masked audio tokens: patches of the log-mel (B, M, P) -> the same, normalised per patch."""
+    return _normalise(patches, _EPSILON, torch.empty_like(patches))
 
 
-def _normalised(values: Tensor) -> Tensor:
-    """Mean 0 and (unbiased) deviation 1 along the last axis."""
-    deviation, mean = torch.std_mean(values, dim=-1, keepdim=True)
-    return (values - mean) / (deviation + _EPSILON)
+def _normalise(values: Tensor, epsilon: float, out: Tensor) -> Tensor:
+    """Mean 0 and (unbiased) deviation 1 along the last axis, written into ``out``."""
+    centred = values - values.mean(dim=-1, keepdim=True)
+    squares = torch.linalg.vecdot(centred, centred)[..., None]
+    deviation = (squares / (values.shape[-1] - 1)).sqrt()
+    return torch.mul(centred, 1 / (deviation + epsilon), out=out)

@@ -168,7 +168,7 @@ class Prediction:
             "schema": SCHEMA,
             "weights": {
                 "name": self.weights,
-                **self.info.model_dump(mode="json"),
+                **self.info.to_dict(),
                 "engine": self.engine,
                 "device": self.device,
             },

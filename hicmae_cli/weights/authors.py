@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from hicmae_cli.errors import WeightsError
-from hicmae_cli.models.config import HEAD_WIDTH, ModelDims
+from hicmae_cli.models.config import HEAD_WIDTH, DecoderDims, ModelDims
 
 Value = TypeVar("Value")
 
@@ -55,26 +55,52 @@ def to_our_name(name: str) -> str:
 
 
 def to_our_names(state: Mapping[str, Value]) -> dict[str, Value]:
-    """Rename every parameter of an authors' classifier."""
+    """Rename every parameter of an authors' model."""
     return {to_our_name(name): value for name, value in state.items()}
 
 
 def dims_of_shapes(shapes: Mapping[str, tuple[int, ...]], heads: int | None = None) -> ModelDims:
-    """Sizes of an authors' classifier from its parameter shapes (our names).
+    """Sizes of an authors' encoders from the parameter shapes (our names).
 
     Heads leave no trace in the shapes; they are D / 64 in every released model, or as told by ``heads``.
 
     Raises:
         WeightsError: the tensors that carry the sizes are not there.
     """
-    try:
-        (depth,) = shapes["video_layer_weights"]
-        width = shapes["video_encoder.patches.weight"][0]
-    except (KeyError, ValueError, IndexError) as error:
+    patches = shapes.get("video_encoder.patches.weight", ())
+    depth, fusion_depth = (
+        _depth(shapes, part) for part in ("video_encoder.blocks", "fusion_encoder.video_blocks")
+    )
+    if not patches or not depth:
         raise WeightsError(
-            "not an authors' fine-tuned model: expected the tensors video_layer_weights and "
-            f"encoder.patch_embed.proj.weight, got {len(shapes)} tensors without them"
-        ) from error
-    fused = [re.match(r"fusion_encoder\.video_blocks\.(\d+)\.", name) for name in shapes]
-    fusion_depth = 1 + max((int(match[1]) for match in fused if match), default=-1)
-    return ModelDims(width, heads or max(1, width // HEAD_WIDTH), depth, fusion_depth)
+            "not an authors' model: expected the tensors encoder.patch_embed.proj.weight and encoder.blocks.*, "
+            f"got {len(shapes)} tensors without them"
+        )
+    return ModelDims(patches[0], heads or max(1, patches[0] // HEAD_WIDTH), depth, fusion_depth)
+
+
+def decoder_of_shapes(shapes: Mapping[str, tuple[int, ...]], dims: ModelDims) -> tuple[DecoderDims, bool]:
+    """Sizes of an authors' decoders from the parameter shapes (our names), and whether they have skip connections.
+
+    Which encoder layers they read leaves no trace: evenly spaced ones up to the last are assumed (of 10 layers:
+    3, 6, 9).
+
+    Raises:
+        WeightsError: neither a head nor decoders: no model of the authors'.
+    """
+    width = shapes.get("video_decoder.entry.weight", (0,))[0]
+    count = _depth(shapes, "video_decoder.blocks") - 1
+    if not width or count < 1:
+        raise WeightsError(
+            "not an authors' model: neither a classification head nor decoders are among its tensors"
+        )
+    step = max(1, dims.depth // count)
+    layers = tuple(dims.depth - 1 - step * index for index in reversed(range(count)))
+    skips = "video_decoder.blocks.1.cross_attention.query.weight" in shapes
+    return DecoderDims(width, max(1, width // HEAD_WIDTH), layers), skips
+
+
+def _depth(shapes: Mapping[str, tuple[int, ...]], blocks: str) -> int:
+    """Number of blocks whose parameters are called ``<blocks>.<index>.…``."""
+    found = (re.match(rf"{re.escape(blocks)}\.(\d+)\.", name) for name in shapes)
+    return 1 + max((int(match[1]) for match in found if match), default=-1)

@@ -1,11 +1,12 @@
-"""Classifiers in files: safetensors with one JSON of metadata, loaded strictly or not at all."""
+"""Models in files: safetensors with one JSON of metadata, loaded strictly or not at all."""
 
 from __future__ import annotations
 
 import pickle
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -15,9 +16,11 @@ from torch import Tensor
 from hicmae_cli.errors import WeightsError
 from hicmae_cli.files import written_whole
 from hicmae_cli.models.classifier import Classifier
-from hicmae_cli.models.config import ModelDims
-from hicmae_cli.weights.authors import dims_of_shapes, to_our_names
+from hicmae_cli.models.pretraining import PretrainingModel
+from hicmae_cli.weights.authors import decoder_of_shapes, dims_of_shapes, to_our_names
 from hicmae_cli.weights.info import METADATA_KEY, WeightInfo
+
+Model = TypeVar("Model", bound=torch.nn.Module)
 
 _LISTED = 40  # tensors named in an error before it says "and N more"
 
@@ -49,6 +52,10 @@ def _check_fit(model: torch.nn.Module, state: Mapping[str, Tensor], source: Path
 
 def save_classifier(path: Path, model: Classifier, info: WeightInfo) -> None:
     """Write weights and metadata; the file appears whole or not at all."""
+    _save(path, model, info)
+
+
+def _save(path: Path, model: torch.nn.Module, info: WeightInfo) -> None:
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     with written_whole(path) as temporary:
         # Not save_file, which gives its file the mode 0600 whatever the umask.
@@ -59,25 +66,58 @@ def load_classifier(path: Path) -> tuple[Classifier, WeightInfo]:
     """Read a ``.safetensors`` weight -> the model in evaluation mode, on the CPU, and its metadata.
 
     Raises:
-        WeightsError: unreadable, malformed metadata, or tensors that do not fit.
+        WeightsError: unreadable, malformed metadata, pre-trained only, or tensors that do not fit.
+    """
+    info, state = read_state(path)
+    if info.task == "pretraining":
+        raise WeightsError(
+            f"{path}: is pre-trained and has no emotions to name yet; fine-tune it: hicmae finetune --init {path.name}"
+        )
+    dims, outputs = info.model_dims, len(info.labels)
+    return _filled(lambda: Classifier(dims, outputs), state, path), info
+
+
+def save_pretrained(path: Path, model: PretrainingModel, info: WeightInfo) -> None:
+    """Write a pre-training model and its metadata; the file appears whole or not at all."""
+    _save(path, model, info)
+
+
+def load_pretrained(path: Path) -> tuple[PretrainingModel, WeightInfo]:
+    """Read a pre-trained ``.safetensors`` weight -> the model in evaluation mode, on the CPU, and its metadata.
+
+    Raises:
+        WeightsError: unreadable, malformed metadata, a classifier, or tensors that do not fit.
+    """
+    info, state = read_state(path)
+    facts = info.pretraining
+    if facts is None:
+        raise WeightsError(f"{path}: is a classifier without decoders; a pre-trained weight was expected")
+    dims, decoder, skips = info.model_dims, facts.decoder_dims, facts.skips
+    return _filled(lambda: PretrainingModel(dims, decoder, skips=skips), state, path), info
+
+
+def read_state(path: Path) -> tuple[WeightInfo, dict[str, Tensor]]:
+    """Metadata and tensors of a ``.safetensors`` weight of either kind.
+
+    Raises:
+        WeightsError: unreadable or malformed metadata.
     """
     try:
         with safe_open(path, framework="pt") as file:
             info = WeightInfo.from_metadata(file.metadata(), path)
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            return info, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{path}: cannot be read as a safetensors file: {error}") from error
-    return _filled(info.model_dims, len(info.labels), state, path), info
 
 
-def _filled(dims: ModelDims, num_outputs: int, state: Mapping[str, Tensor], source: Path) -> Classifier:
-    """A classifier of these sizes with these tensors, in evaluation mode.
+def _filled(build: Callable[[], Model], state: Mapping[str, Tensor], source: Path) -> Model:
+    """The model that ``build`` makes, with these tensors, in evaluation mode.
 
     Sizes are only what a file claims: nothing is allocated before its tensors bear them out.
     """
     with torch.device("meta"):
-        _check_fit(Classifier(dims, num_outputs), state, source)
-    model = Classifier(dims, num_outputs)
+        _check_fit(build(), state, source)
+    model = build()
     load_state(model, {name: tensor.float() for name, tensor in state.items()}, source)
     return model.eval()
 
@@ -91,14 +131,14 @@ def _foreign_classes(path: Path) -> list[str]:
     return sorted(name for name in found if name != "argparse.Namespace" and name.isprintable())[:5]
 
 
-def read_authors_classifier(path: Path, heads: int | None = None) -> Classifier:
-    """Read a fine-tuned ``.pth`` of the paper's authors without running any code it carries.
+def read_authors_model(path: Path, heads: int | None = None) -> Classifier | PretrainingModel:
+    """Read a ``.pth`` of the paper's authors, fine-tuned or pre-trained, without running any code it carries.
 
     Of all pickled classes only ``argparse.Namespace`` is let in, beside tensors: the authors keep their options
     in one. ``heads`` defaults to D / 64.
 
     Raises:
-        WeightsError: not a checkpoint, carries other classes, or its tensors are not those of a classifier.
+        WeightsError: not a checkpoint, carries other classes, or its tensors are not those of either model.
     """
     try:
         with torch.serialization.safe_globals([Namespace]):
@@ -127,8 +167,7 @@ def read_authors_classifier(path: Path, heads: int | None = None) -> Classifier:
     ours = {name: tensor.float() for name, tensor in to_our_names(state).items()}
     shapes = {name: tuple(tensor.shape) for name, tensor in ours.items()}
     dims = dims_of_shapes(shapes, heads)
-    if "head.weight" not in shapes:
-        raise WeightsError(
-            f"{path}: no classification head: a pre-trained model cannot predict before fine-tuning"
-        )
-    return _filled(dims, shapes["head.weight"][0], ours, path)
+    if "head.weight" in shapes:
+        return _filled(lambda: Classifier(dims, shapes["head.weight"][0]), ours, path)
+    decoder, skips = decoder_of_shapes(shapes, dims)
+    return _filled(lambda: PretrainingModel(dims, decoder, skips=skips), ours, path)

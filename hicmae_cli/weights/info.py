@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
 from hicmae_cli import __version__
 from hicmae_cli.errors import WeightsError
 from hicmae_cli.labels import canonical_label
-from hicmae_cli.models.config import ModelDims, variant_of
+from hicmae_cli.models.config import DecoderDims, ModelDims, variant_of
 
 METADATA_KEY = "hicmae"
 """Key of the JSON text among the metadata of either file format."""
@@ -23,10 +23,32 @@ FRAME_FOLDERS = "frame-folders"
 """Faces that were given as pictures; how they were cut is not known."""
 
 
+class PretrainingFacts(BaseModel):
+    """What a pre-trained weight also says: its decoders, and what it learned to rebuild. Defaults are the paper's."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    decoder_width: int
+    decoder_heads: int
+    skip_layers: tuple[int, ...]
+    skips: bool = True
+    frame_difference: bool = True
+    video_mask: str = "tube"
+    audio_mask: str = "random"
+    video_mask_ratio: float = 0.9
+    audio_mask_ratio: float = 0.8
+
+    @property
+    def decoder_dims(self) -> DecoderDims:
+        """Sizes of the decoders."""
+        return DecoderDims(self.decoder_width, self.decoder_heads, self.skip_layers)
+
+
 class WeightInfo(BaseModel):
     """Metadata of one weight file; ``docs/weight-format.md`` describes every field.
 
-    Labels are canonical names (``anger``, never ``ANG`` or 0), in the order of the model's outputs.
+    Labels are canonical names (``anger``, never ``ANG`` or 0), in the order of the model's outputs. A pre-trained
+    weight (task ``pretraining``) has none, and cannot predict.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
@@ -34,7 +56,7 @@ class WeightInfo(BaseModel):
     format: Literal["hicmae.weight/1"] = "hicmae.weight/1"
     variant: str
     dims: dict[str, int]
-    task: Literal["classification", "regression"] = "classification"
+    task: Literal["classification", "regression", "pretraining"] = "classification"
     labels: tuple[str, ...]
     dataset: str
     sampling_rate: int
@@ -43,12 +65,13 @@ class WeightInfo(BaseModel):
     source: str
     metrics: dict[str, dict[str, float]] = {}
     created_with: str = f"hicmae {__version__}"
+    pretraining: PretrainingFacts | None = None
 
     @field_validator("labels")
     @classmethod
     def _canonical(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
         names = tuple(canonical_label(label) for label in labels)
-        if len(names) < 1 or not all(names) or len(set(names)) != len(names):
+        if not all(names) or len(set(names)) != len(names):
             raise ValueError(f"expected distinct, non-empty label names, got {list(labels)}")
         return names
 
@@ -58,6 +81,14 @@ class WeightInfo(BaseModel):
         if rate < 1:
             raise ValueError(f"expected a sampling rate >= 1, got {rate}")
         return rate
+
+    @model_validator(mode="after")
+    def _task_fits(self) -> WeightInfo:
+        if self.task == "pretraining" and (self.labels or self.pretraining is None):
+            raise ValueError("a pre-trained weight has no labels, and says what it was pre-trained to do")
+        if self.task != "pretraining" and (not self.labels or self.pretraining is not None):
+            raise ValueError("labels: a weight that predicts has some, and none of the pre-training facts")
+        return self
 
     @model_validator(mode="after")
     def _dims_fit(self) -> WeightInfo:
@@ -81,7 +112,11 @@ class WeightInfo(BaseModel):
 
     def to_json(self) -> str:
         """The one JSON text, with sorted keys."""
-        return json.dumps(self.model_dump(mode="json"), sort_keys=True)
+        return json.dumps(self.to_dict(), sort_keys=True)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As in the JSON text: without what only pre-trained weights say, where it is not one."""
+        return self.model_dump(mode="json", exclude=None if self.pretraining else {"pretraining"})
 
     @classmethod
     def from_metadata(cls, metadata: dict[str, str] | None, path: Path) -> WeightInfo:

@@ -7,12 +7,17 @@ import math
 import pytest
 import torch
 
-from hicmae_cli.models.objectives import contrastive_logits, contrastive_loss
+from hicmae_cli.models.objectives import (
+    contrastive_logits,
+    contrastive_loss,
+    embed_layers,
+    reconstruction_loss,
+)
 
 
 def test_equal_streams_are_told_apart() -> None:
     tokens = [torch.eye(4)[:, None].repeat(1, 3, 1)] * 2
-    logits = contrastive_logits(tokens, tokens)
+    logits = contrastive_logits(embed_layers(tokens), embed_layers(tokens))
     torch.testing.assert_close(logits, torch.eye(4).expand(2, -1, -1) / 0.07)
     assert contrastive_loss(logits).item() < 1e-5
 
@@ -27,3 +32,14 @@ def test_loss_by_hand() -> None:
     rows = [-2 + math.log(math.exp(2) + 1), -3 + math.log(math.exp(1) + math.exp(3))]
     columns = [-2 + math.log(math.exp(2) + math.exp(1)), -3 + math.log(1 + math.exp(3))]
     assert contrastive_loss(logits).item() == pytest.approx((sum(rows) + sum(columns)) / 4, rel=1e-6)
+
+
+def test_reconstruction_is_the_mean_squared_error() -> None:
+    predicted, target = torch.randn(3, 50, 7, requires_grad=True), torch.randn(3, 50, 7)
+    ours, plain = reconstruction_loss(predicted, target), torch.nn.functional.mse_loss(predicted, target)
+    torch.testing.assert_close(ours, plain)
+    torch.testing.assert_close(
+        *(torch.autograd.grad(loss, predicted, retain_graph=True)[0] for loss in (ours, plain))
+    )
+    (gradient,) = torch.autograd.grad(reconstruction_loss(predicted, predicted.detach()), predicted)
+    assert not gradient.any()

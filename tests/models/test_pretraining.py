@@ -9,10 +9,16 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hicmae_cli.clips.clip import IMAGENET_MEAN, IMAGENET_STD
+from hicmae_cli.errors import WeightsError
 from hicmae_cli.models.config import DECODERS, VARIANTS, DecoderDims, ModelDims
 from hicmae_cli.models.layers import CrossBlock
 from hicmae_cli.models.masking import Mask, cut_patches, draw_mask, keep_patches
-from hicmae_cli.models.objectives import contrastive_logits, contrastive_loss
+from hicmae_cli.models.objectives import (
+    contrastive_logits,
+    contrastive_loss,
+    embed_layers,
+    reconstruction_loss,
+)
 from hicmae_cli.models.pretraining import PretrainingModel
 from hicmae_cli.models.targets import audio_targets, video_targets
 from hicmae_cli.weights.authors import to_our_names
@@ -28,10 +34,10 @@ def to_indices(hidden: NDArray[np.bool_]) -> Mask:
     return tuple(torch.stack([row.nonzero()[:, 0] for row in rows]) for rows in (~mask, mask))  # type: ignore[return-value]
 
 
-def visible_patches(video: Tensor, audio: Tensor, masks: tuple[Mask, Mask]) -> tuple[Tensor, Tensor]:
+def chosen_patches(video: Tensor, audio: Tensor, chosen: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
     return (
-        keep_patches(cut_patches(video, (2, 16, 16)), masks[0][0]),
-        keep_patches(cut_patches(audio, (16, 16)), masks[1][0]),
+        keep_patches(cut_patches(video, (2, 16, 16)), chosen[0]),
+        keep_patches(cut_patches(audio, (16, 16)), chosen[1]),
     )
 
 
@@ -51,8 +57,8 @@ def test_matches_the_authors(size: str) -> None:
     audio = torch.from_numpy(reference.noise("audio", (batch, 1, 256, 128)))
     hidden_video, hidden_audio = reference.masks(batch)
     masks = to_indices(hidden_video), to_indices(hidden_audio)
-    outputs = model(*visible_patches(video, audio, masks), *masks)
-    logits = contrastive_logits(outputs.video_layers, outputs.audio_layers)
+    outputs = model(*chosen_patches(video, audio, (masks[0][0], masks[1][0])), *masks)
+    logits = contrastive_logits(embed_layers(outputs.video_layers), embed_layers(outputs.audio_layers))
 
     expected = np.load(reference.FOLDER / f"pretrain_{size}.npz")
     for name, predicted in (("video", outputs.video), ("audio", outputs.audio)):
@@ -63,13 +69,13 @@ def test_matches_the_authors(size: str) -> None:
     np.testing.assert_allclose(logits.detach().numpy(), expected["contrastive_logits"], atol=1e-4)
 
     mean, std = (torch.tensor(values).view(1, 3, 1, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
-    pixels = video * std + mean
+    hidden = chosen_patches(video * std + mean, audio, (masks[0][1], masks[1][1]))
     for name, difference, weight in (
         ("total", True, 0.0025), ("total_no_frame_diff", False, 0.0025), ("total_no_contrastive", True, 0.0),
     ):  # fmt: skip
-        video_target = video_targets(pixels, masks[0][1], frame_difference=difference)
-        loss = (outputs.video - video_target).square().mean()
-        loss = loss + (outputs.audio - audio_targets(audio, masks[1][1])).square().mean()
+        video_target = video_targets(hidden[0], frame_difference=difference)
+        loss = reconstruction_loss(outputs.video, video_target)
+        loss = loss + reconstruction_loss(outputs.audio, audio_targets(hidden[1]))
         loss = loss + weight * contrastive_loss(logits)
         assert loss.item() == pytest.approx(expected[f"loss_{name}"].item(), abs=1e-4)
         gradients = torch.autograd.grad(loss, list(model.parameters()), retain_graph=True)
@@ -82,11 +88,11 @@ def test_hidden_patches_are_not_seen() -> None:
     model = PretrainingModel(SMALL, SMALL_DECODER).eval()
     video, audio = torch.randn(2, 3, 16, 160, 160), torch.randn(2, 1, 256, 128)
     masks = draw_mask("tube", 2, (8, 10, 10), 0.9, generator), draw_mask("random", 2, (16, 8), 0.8, generator)
-    before = model(*visible_patches(video, audio, masks), *masks)
+    before = model(*chosen_patches(video, audio, (masks[0][0], masks[1][0])), *masks)
     patches = cut_patches(video, (2, 16, 16))
     patches.scatter_(1, masks[0][1][..., None].expand(-1, -1, patches.shape[2]), 9.0)
     seen = keep_patches(patches, masks[0][0])
-    after = model(seen, visible_patches(video, audio, masks)[1], *masks)
+    after = model(seen, chosen_patches(video, audio, (masks[0][0], masks[1][0]))[1], *masks)
     torch.testing.assert_close(before.video, after.video)
     torch.testing.assert_close(before.audio, after.audio)
     assert before.video.shape == (2, 720, 1536)
@@ -109,3 +115,22 @@ def test_every_variant_has_a_decoder_that_fits(variant: str) -> None:
     assert decoder.width % decoder.heads == 0
     assert decoder.depth == 4
     assert max(decoder.skip_layers) == VARIANTS[variant].depth - 1
+
+
+def test_recomputing_changes_memory_and_not_gradients() -> None:
+    masks = draw_mask("tube", 2, (8, 10, 10), 0.9), draw_mask("random", 2, (16, 8), 0.8)
+    video, audio = torch.randn(2, 80, 1536), torch.randn(2, 26, 256)
+    gradients = []
+    for recompute in (False, True):
+        torch.manual_seed(0)
+        model = PretrainingModel(SMALL, SMALL_DECODER, recompute=recompute)
+        outputs = model(video, audio, *masks)
+        loss = outputs.video.square().mean() + outputs.audio.square().mean()
+        gradients.append(torch.autograd.grad(loss, list(model.parameters())))
+    for kept, computed_again in zip(*gradients, strict=True):
+        torch.testing.assert_close(kept, computed_again)
+
+
+def test_layers_that_do_not_exist_are_refused() -> None:
+    with pytest.raises(WeightsError, match="skip layers 2, 5 do not exist: the encoders have layers 0 to 1"):
+        PretrainingModel(SMALL, DecoderDims(16, 1, (0, 2, 5)))

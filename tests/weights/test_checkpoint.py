@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from hicmae_cli.errors import WeightsError
 from hicmae_cli.models.config import ModelDims
 from hicmae_cli.weights.authors import to_our_names
-from hicmae_cli.weights.checkpoint import load_classifier, read_authors_classifier, save_classifier
+from hicmae_cli.weights.checkpoint import load_classifier, read_authors_model, save_classifier
 from hicmae_cli.weights.info import METADATA_KEY
 from tests import reference
 from tests.weights.toys import save_toy
@@ -92,7 +92,7 @@ def test_authors_checkpoints_are_taken_in(tmp_path: Path) -> None:
     torch.save(
         {"model": toy_state(), "epoch": 3, "args": argparse.Namespace(lr=1e-3, model="x"), "scaler": {}}, path
     )
-    model = read_authors_classifier(path, heads=4)
+    model = read_authors_model(path, heads=4)
     assert model.dims == ModelDims(width=64, heads=4, depth=4)
     for name, tensor in to_our_names(toy_state()).items():
         assert torch.equal(model.state_dict()[name], tensor)
@@ -110,7 +110,7 @@ def test_pickled_code_is_not_run(tmp_path: Path) -> None:
     path, marker = tmp_path / "evil.pth", tmp_path / "pwned"
     torch.save({"model": toy_state(), "args": Intruder(marker)}, path)
     with pytest.raises(WeightsError, match=r"refused: carries posix\.system; expected") as refusal:
-        read_authors_classifier(path)
+        read_authors_model(path)
     assert "weights_only" not in str(refusal.value)  # no advice to switch the protection off
     assert not marker.exists()
 
@@ -119,7 +119,7 @@ def test_other_classes_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.pth"
     torch.save({"model": toy_state(), "args": torch.nn.Linear(1, 1)}, path)
     with pytest.raises(WeightsError, match="refused"):
-        read_authors_classifier(path)
+        read_authors_model(path)
 
 
 @pytest.mark.parametrize("change", ["missing", "misshapen", "pretrained", "empty", "list"])
@@ -136,7 +136,7 @@ def test_authors_checkpoints_that_do_not_fit_are_refused(tmp_path: Path, change:
     path = tmp_path / "c.pth"
     torch.save([1, 2] if change == "list" else {"model": state}, path)
     with pytest.raises(WeightsError, match=r"c\.pth|not an authors"):
-        read_authors_classifier(path, heads=4)
+        read_authors_model(path, heads=4)
 
 
 def test_sizes_are_not_believed_before_the_tensors_bear_them_out(saved: Path) -> None:
@@ -156,4 +156,4 @@ def test_a_scalar_in_the_place_of_a_tensor_is_refused(tmp_path: Path) -> None:
     state = toy_state() | {"encoder.patch_embed.proj.weight": torch.tensor(1.0)}
     torch.save({"model": state}, tmp_path / "c.pth")
     with pytest.raises(WeightsError, match="not an authors"):
-        read_authors_classifier(tmp_path / "c.pth")
+        read_authors_model(tmp_path / "c.pth")
