@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from hicmae_cli import __version__
-from hicmae_cli.cli import bench, evaluate, export, finetune, predict, puppets, weights
+from hicmae_cli.cli import bench, evaluate, export, finetune, predict, pretrain, puppets, visualize, weights
 from hicmae_cli.errors import HicmaeError, SettingsError
 
 app = typer.Typer(
@@ -43,8 +43,10 @@ def _options(
 
 app.command()(predict.predict)
 app.command()(evaluate.evaluate)
+app.command()(pretrain.pretrain)
 app.command()(finetune.finetune)
 app.command()(export.export)
+app.add_typer(visualize.app, name="visualize")
 app.add_typer(weights.app, name="weights")
 app.add_typer(puppets.app, name="puppets")
 app.command()(bench.bench)

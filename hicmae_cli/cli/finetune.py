@@ -11,6 +11,7 @@ from hicmae_cli.cli.options import DEFAULT_PUPPETS, DataOption, DeviceOption, us
 
 if TYPE_CHECKING:
     from hicmae_cli.training.finetune import EpochReport
+    from hicmae_cli.training.transfer import Transfer
 
 
 def finetune(
@@ -49,6 +50,8 @@ def finetune(
 
         hicmae finetune --dataset puppets --output runs/puppets
 
+        hicmae finetune --dataset puppets --init runs/pretrain-puppets/last.safetensors
+
         hicmae finetune --manifest crema-d/fold1.csv --recipe my.toml --init my-model.safetensors
     """
     from rich.console import Console
@@ -69,7 +72,8 @@ def finetune(
     from hicmae_cli.runtime.torch_engine import choose_device
     from hicmae_cli.training.finetune import Progress as Hooks
     from hicmae_cli.training.finetune import finetune as train
-    from hicmae_cli.training.settings import load_settings
+    from hicmae_cli.training.recipes import load_settings
+    from hicmae_cli.training.settings import FinetuneSettings
     from hicmae_cli.weights.catalogue import find_weight
     from hicmae_cli.weights.info import FRAME_FOLDERS, OUR_FRONT_END
 
@@ -78,7 +82,9 @@ def finetune(
     if given is not None and (not all(given) or len(set(given)) < len(given)):
         raise usage_error(f"--labels {labels}: expected distinct names with commas between them")
     recipe = recipe or "puppets-nano"
-    settings = load_settings(recipe, {"epochs": epochs, "batch_size": batch_size, "seed": seed})
+    settings = load_settings(
+        FinetuneSettings, recipe, {"epochs": epochs, "batch_size": batch_size, "seed": seed}
+    )
     if dataset is not None:
         manifest = dataset_manifest(dataset, data)
         licence = DATASET_LICENCES.get(dataset, licence)
@@ -120,10 +126,23 @@ def finetune(
             init=start,
             device=device,
             progress=Hooks(
-                on_step, lambda report: console.print(_line(report), highlight=False, soft_wrap=True)
+                on_start=lambda transfer: console.print(
+                    _taken(transfer, init or ""), markup=False, soft_wrap=True
+                ),
+                on_step=on_step,
+                on_epoch=lambda report: console.print(_line(report), highlight=False, soft_wrap=True),
             ),
         )
     console.print(f"[green]best weight[/green] {escape(str(best))}", soft_wrap=True)
+
+
+def _taken(transfer: Transfer, init: str) -> str:
+    """What was taken from the weight of ``--init``; decoders, which nobody misses, are counted and not listed."""
+    text = f"took {len(transfer.taken)} of {len(transfer.taken) + len(transfer.fresh)} tensors from {init}"
+    text += f"; start anew: {', '.join(transfer.fresh)}" if transfer.fresh else ""
+    parts = [name.split(".")[0] for name in transfer.unused]
+    left = [f"{part} ({parts.count(part)} tensors)" for part in dict.fromkeys(parts)]
+    return text + (f"; not used: {', '.join(left)}" if left else "")
 
 
 def _line(report: EpochReport) -> str:

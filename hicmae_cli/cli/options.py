@@ -21,6 +21,10 @@ DataOption = Annotated[
         "--data", metavar="DIR", help="Where the dataset lies; puppets are drawn there when missing."
     ),
 ]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override any key of the recipe; may be given again."),
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")]
 
 DEFAULT_PUPPETS = Path("data/puppets")

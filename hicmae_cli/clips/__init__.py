@@ -4,6 +4,7 @@ from hicmae_cli.clips.clip import CLIP_FRAMES, FACE_SIZE_PX, WINDOW_S, Clip, mod
 from hicmae_cli.clips.log_mel import log_mel
 from hicmae_cli.clips.prepared import PreparedClip, read_prepared_clip, write_prepared_clip
 from hicmae_cli.clips.views import View, test_views, training_view
+from hicmae_cli.clips.windows import Recording, read_random_window
 
 __all__ = [
     "CLIP_FRAMES",
@@ -11,10 +12,12 @@ __all__ = [
     "WINDOW_S",
     "Clip",
     "PreparedClip",
+    "Recording",
     "View",
     "log_mel",
     "model_inputs",
     "read_prepared_clip",
+    "read_random_window",
     "test_views",
     "training_view",
     "write_prepared_clip",

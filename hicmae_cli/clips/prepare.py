@@ -13,13 +13,14 @@ from hicmae_cli.clips.clip import FACE_SIZE_PX
 from hicmae_cli.clips.prepared import write_prepared_clip
 from hicmae_cli.errors import MediaError
 from hicmae_cli.faces import FaceDetector, align_face
-from hicmae_cli.media import probe, read_audio, read_frames
+from hicmae_cli.media import probe, read_audio_blocks, read_frames
 
 
 def prepare_clip(source: Path, target: Path, detector: FaceDetector) -> float:
     """Write the prepared form of a raw clip.
 
     The largest face of each frame is aligned; a frame without a face becomes black, so that frame i keeps its time.
+    Frames and sound are streamed: an hour takes no more memory than a second. After an error no file is left.
 
     Args:
         source: a video of one person.
@@ -48,8 +49,9 @@ def prepare_clip(source: Path, target: Path, detector: FaceDetector) -> float:
             else:
                 yield np.zeros((FACE_SIZE_PX, FACE_SIZE_PX, 3), np.uint8)
 
-    aligned = list(faces())  # a prepared clip is short; only then is it known whether there is a face at all
-    if not found:
-        raise MediaError(f"{source}: no face was found in any of its {frames} frames")
-    write_prepared_clip(target, aligned, Fraction(info.fps), read_audio(source) if info.has_audio else None)
+        if not found:  # known only now; the file that was being written goes
+            raise MediaError(f"{source}: no face was found in any of its {frames} frames")
+
+    sound = read_audio_blocks(source) if info.has_audio else None
+    write_prepared_clip(target, faces(), Fraction(info.fps), sound)
     return found / frames

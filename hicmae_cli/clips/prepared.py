@@ -18,7 +18,8 @@ from hicmae_cli.errors import MediaError
 from hicmae_cli.media import SAMPLE_RATE_HZ, probe, read_audio, read_frames, write_video
 
 _IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp"}
-_SOUND_ONLY_FPS = 25  # the frame rate whose indices stand for time where there are no frames
+FOLDER_FPS = 25
+"""The frame rate that a folder of face pictures is taken to have, as has a clip without any."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class PreparedClip:
         if self.frames is not None:
             return len(self.frames)
         assert self.samples is not None
-        return max(1, len(self.samples) * _SOUND_ONLY_FPS // SAMPLE_RATE_HZ)
+        return max(1, len(self.samples) * FOLDER_FPS // SAMPLE_RATE_HZ)
 
     @property
     def num_samples(self) -> int:
@@ -92,7 +93,7 @@ def read_face(path: Path) -> NDArray[np.uint8]:
     try:
         with Image.open(path) as image:
             return _to_face_size(image.convert("RGB"))
-    except (OSError, Image.DecompressionBombError) as error:
+    except (OSError, EOFError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise MediaError(f"{path}: cannot be read as an image: {error}") from error
 
 
@@ -100,6 +101,21 @@ def _to_face_size(image: Image.Image) -> NDArray[np.uint8]:
     if image.size != (FACE_SIZE_PX, FACE_SIZE_PX):
         image = image.resize((FACE_SIZE_PX, FACE_SIZE_PX), Image.Resampling.BILINEAR)
     return np.asarray(image)
+
+
+def face_files(folder: Path) -> tuple[Path, ...]:
+    """The face pictures of a clip in the authors' layout, sorted by name.
+
+    Raises:
+        MediaError: there are none, or the folder cannot be read.
+    """
+    try:
+        files = tuple(sorted(p for p in folder.iterdir() if p.suffix.lower() in _IMAGE_SUFFIXES))
+    except OSError as error:
+        raise MediaError(f"{folder}: cannot be read ({error.strerror}); check its permissions") from error
+    if not files:
+        raise MediaError(f"{folder}: a folder without face frames (expected .jpg or .png files)")
+    return files
 
 
 def read_prepared_clip(video: Path | None, audio: Path | None) -> PreparedClip:
@@ -114,9 +130,7 @@ def read_prepared_clip(video: Path | None, audio: Path | None) -> PreparedClip:
     """
     frames: NDArray[np.uint8] | tuple[Path, ...] | None = None
     if video is not None and video.is_dir():
-        frames = tuple(sorted(p for p in video.iterdir() if p.suffix.lower() in _IMAGE_SUFFIXES))
-        if not frames:
-            raise MediaError(f"{video}: a folder without face frames (expected .jpg or .png files)")
+        frames = face_files(video)
     elif video is not None:
         faces = []
         for frame in read_frames(video):
@@ -137,7 +151,16 @@ def read_prepared_clip(video: Path | None, audio: Path | None) -> PreparedClip:
 
 
 def write_prepared_clip(
-    path: Path, faces: Iterable[NDArray[np.uint8]], fps: Fraction | int, samples: NDArray[np.float32] | None
+    path: Path,
+    faces: Iterable[NDArray[np.uint8]],
+    fps: Fraction | int,
+    samples: NDArray[np.float32] | Iterable[NDArray[np.float32]] | None,
 ) -> None:
-    """Write one playable ``.mkv``: MJPEG faces (n, 160, 160, 3), one per source frame, and FLAC sound (m,)."""
+    """Write one playable ``.mkv``: MJPEG faces (n, 160, 160, 3), one per source frame, and FLAC sound (m,).
+
+    Faces, and sound that comes in blocks, are streamed.
+
+    Raises:
+        MediaError: no faces, or the file cannot be written. No file is left then.
+    """
     write_video(path, faces, fps, samples, video_codec="mjpeg", audio_codec="flac")

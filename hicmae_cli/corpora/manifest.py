@@ -28,13 +28,17 @@ class Sample:
     extra: dict[str, str] = field(default_factory=dict)
 
 
-def read_manifest(path: Path, labels: Sequence[str] | None = None) -> list[Sample]:
+def read_manifest(
+    path: Path, labels: Sequence[str] | None = None, *, labelled: bool = True, existing: bool = True
+) -> list[Sample]:
     """Read a manifest; relative paths are relative to the file.
 
     Args:
         path: a CSV with the header ``id,video,audio,label,fold,split,speaker,…``, or the authors' lines
             ``<frame folder> <wav> <label>`` without a header.
         labels: names that whole-number labels stand for, in order; without them a number is refused.
+        labelled: whether labels are needed; if not, their column may be absent, and they are left as they are.
+        existing: whether the files must be there.
 
     Raises:
         ManifestError: unreadable, malformed, or names files that are not there; says on which line.
@@ -45,15 +49,16 @@ def read_manifest(path: Path, labels: Sequence[str] | None = None) -> list[Sampl
         raise ManifestError(f"{path}: cannot read the manifest: {error}") from error
     lines = text.splitlines()
     if lines and "," in lines[0] and lines[0].split(",")[0].strip() == "id":
-        samples = _read_csv(path, lines)
+        samples = _read_csv(path, lines, HEADER[: 4 if labelled else 3])
     else:
         samples = _told_apart(
             [_authors_line(path, number, line) for number, line in enumerate(lines, 1) if line.strip()]
         )
     if not samples:
         raise ManifestError(f"{path}: the manifest holds no clips")
-    named = [_name_label(path, sample, labels) for sample in samples]
-    missing = sorted({str(p) for s in named for p in (s.video, s.audio) if p is not None and not p.exists()})
+    named = [_name_label(path, sample, labels) for sample in samples] if labelled else samples
+    files = {p for s in named for p in (s.video, s.audio) if p is not None} if existing else set()
+    missing = sorted(str(p) for p in files if not p.exists())
     if missing:
         more = f" and {len(missing) - _LISTED} more" if len(missing) > _LISTED else ""
         raise ManifestError(f"{path}: {len(missing)} files are missing: {', '.join(missing[:_LISTED])}{more}")
@@ -63,9 +68,9 @@ def read_manifest(path: Path, labels: Sequence[str] | None = None) -> list[Sampl
     return named
 
 
-def _read_csv(path: Path, lines: list[str]) -> list[Sample]:
+def _read_csv(path: Path, lines: list[str], needed: Sequence[str]) -> list[Sample]:
     reader = csv.DictReader(lines)
-    absent = [name for name in HEADER[:4] if name not in (reader.fieldnames or ())]
+    absent = [name for name in needed if name not in (reader.fieldnames or ())]
     if absent:
         raise ManifestError(f"{path}: the header lacks {', '.join(absent)}; expected {','.join(HEADER)}")
     samples = []
@@ -79,7 +84,7 @@ def _read_csv(path: Path, lines: list[str]) -> list[Sample]:
                 id=row["id"],
                 video=_relative(path, row["video"]),
                 audio=_relative(path, row["audio"]),
-                label=row["label"],
+                label=row.get("label", ""),
                 fold=row.get("fold", ""),
                 split=row.get("split", ""),
                 speaker=row.get("speaker", ""),

@@ -2,29 +2,43 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
-import av.error
 import numpy as np
 from av.audio.frame import AudioFrame
-from av.filter import Graph
+from av.container import InputContainer
 from numpy.typing import NDArray
 
 from hicmae_cli.errors import MediaError
-from hicmae_cli.media.frames import MAX_JUMP_S, container_time_s, start_time_s
-from hicmae_cli.media.source import audio_stream, decode_audio, open_media, video_stream
+from hicmae_cli.media.frames import MAX_JUMP_S, TIME_TOLERANCE_S, container_time_s, start_time_s
+from hicmae_cli.media.mixer import SAMPLE_RATE_HZ, Mixer
+from hicmae_cli.media.source import (
+    audio_stream,
+    decode_audio,
+    has_index,
+    open_media,
+    seek_back,
+    video_stream,
+)
 
-SAMPLE_RATE_HZ: Final = 16_000
 _MAX_DRIFT_S: Final = Fraction(20, 1000)  # timestamps are rounded and jitter; more than this is a real gap
 _BACKWARD_JUMP_S: Final = Fraction(1)  # less is an overlap, to be trimmed; more is a clock that started again
+_MAX_GAP_SAMPLES: Final = round(MAX_JUMP_S * SAMPLE_RATE_HZ)
+_SETTLING_S: Final = Fraction(1, 2)  # what decoders and the resampler know of earlier sound wears off in less
 _ZEROS_SAMPLES: Final = SAMPLE_RATE_HZ  # silence is handed on in pieces, so that a long gap costs no memory
 
 
 def read_audio(path: Path | str, start_s: float = 0.0, end_s: float | None = None) -> NDArray[np.float32]:
     """The sound between two times of the video's clock.
+
+    Where the format can be searched, decoding starts shortly before the first time. Lossless sound is the same to
+    the bit as in a reading of the whole, other sound as far as its decoder forgets; where the file's timestamps
+    drift from the count of its samples (20 ms are tolerated), it is placed by the timestamps.
 
     Args:
         path: A local media file with audio.
@@ -43,12 +57,12 @@ def read_audio(path: Path | str, start_s: float = 0.0, end_s: float | None = Non
     start = round(start_s * SAMPLE_RATE_HZ)
     end = None if end_s is None else round(end_s * SAMPLE_RATE_HZ)
     wanted: list[NDArray[np.float32]] = []
-    position = 0
-    for block in read_audio_blocks(path):
+    position = start
+    for piece in _pieces(path, start):
+        wanted.append(piece if end is None else piece[: max(0, end - position)])
+        position += len(piece)
         if end is not None and position >= end:
             break
-        wanted.append(block[max(0, start - position) : None if end is None else end - position])
-        position += len(block)
     return np.concatenate(wanted) if wanted else np.zeros(0, np.float32)
 
 
@@ -87,44 +101,125 @@ def read_audio_blocks(path: Path | str, block_s: float = 1.0) -> Iterator[NDArra
         yield np.concatenate(held)
 
 
-def _pieces(path: Path | str) -> Iterator[NDArray[np.float32]]:
-    """Contiguous pieces of sound and silence of any length, sample 0 at time 0."""
+def _pieces(path: Path | str, start: int = 0) -> Iterator[NDArray[np.float32]]:
+    """Contiguous pieces of sound and silence of any length, from a sample on; sample 0 is at time 0."""
     with open_media(path) as container:
         stream = video_stream(container)
         origin_s = None if stream is None else start_time_s(container, stream)
+    if start > _SETTLING_S * SAMPLE_RATE_HZ:
+        with open_media(path) as container:
+            placed = _runs_near(container, origin_s, start)
+            if placed is not None:
+                yield from _contiguous(*placed, start)
+                return
     with open_media(path) as container:
         sound = audio_stream(container)
         if sound is None:
             raise MediaError(f"{path}: has no audio stream, only video")
-        written = 0  # the position of the next sample to hand on
-        position = 0  # the position of the next sample to come in; both count from time 0
-        empty = True
-        for start_s, samples in _runs(decode_audio(container, sound)):
-            empty = False
-            if start_s is not None:
-                origin_s = start_s if origin_s is None else origin_s
-                position = round(min(start_s - origin_s, Fraction(MAX_JUMP_S)) * SAMPLE_RATE_HZ)
-            while written < position:
-                count = min(_ZEROS_SAMPLES, position - written)
-                yield np.zeros(count, np.float32)
-                written += count
-            fresh = samples[written - position :]
-            position += len(samples)
-            if len(fresh):
-                yield fresh
-                written = position
-    if empty:
-        raise MediaError(f"{path}: has an audio stream, but none of it can be decoded; the file is damaged")
+        runs = _runs(decode_audio(container, sound))
+        first = next(runs, None)
+        if first is None:
+            raise MediaError(
+                f"{path}: has an audio stream, but none of it can be decoded; the file is damaged"
+            )
+        yield from _contiguous(origin_s, chain([first], runs), start)
 
 
-def _runs(frames: Iterator[AudioFrame]) -> Iterator[tuple[Fraction | None, NDArray[np.float32]]]:
+def _contiguous(
+    origin_s: Fraction | None, runs: Iterator[tuple[Fraction | None, NDArray[np.float32]]], start: int
+) -> Iterator[NDArray[np.float32]]:
+    """Runs one after the other, gaps filled and overlaps trimmed.
+
+    Args:
+        origin_s: Time 0 on the container's clock; None for the start of the first run.
+        runs: As `_runs` gives them.
+        start: The first sample wanted.
+    """
+    written = start  # the position of the next sample to hand on
+    position = 0  # the position of the next sample to come in; both count from time 0
+    for start_s, samples in runs:
+        if start_s is not None:
+            origin_s = start_s if origin_s is None else origin_s
+            position = min(round((start_s - origin_s) * SAMPLE_RATE_HZ), written + _MAX_GAP_SAMPLES)
+        while written < position:
+            count = min(_ZEROS_SAMPLES, position - written)
+            yield np.zeros(count, np.float32)
+            written += count
+        fresh = samples[written - position :]
+        position += len(samples)
+        if len(fresh):
+            yield fresh
+            written = position
+
+
+def _runs_near(
+    container: InputContainer, origin_s: Fraction | None, start: int
+) -> tuple[Fraction, Iterator[tuple[Fraction | None, NDArray[np.float32]]]] | None:
+    """Time 0 on the container's clock and the runs from shortly before a sample on, by a seek.
+
+    None where that cannot be done, or where it does not lead to sound before the sample.
+    """
+    sound = audio_stream(container)
+    if sound is None or not has_index(container):
+        return None
+    first = _next_heard(decode_audio(container, sound))
+    first_s = None if first is None else container_time_s(first)
+    if first is None or first_s is None:
+        return None
+    sound_start_s = first_s if abs(first_s) > _MAX_DRIFT_S else Fraction(0)  # as `_runs` has it
+    origin_s = sound_start_s if origin_s is None else origin_s
+    wanted_s = origin_s + Fraction(start, SAMPLE_RATE_HZ)
+    # Matroska's index lists pictures where there are any; to find sound by itself, it would be read from the start.
+    picture = video_stream(container) if "matroska" in container.format.name else None
+    target_s = wanted_s - _SETTLING_S
+    if target_s <= first_s or not seek_back(container, picture or sound, target_s):
+        return None
+    frames = decode_audio(container, sound)
+    entry = _next_heard(frames)
+    entry_s = None if entry is None else container_time_s(entry)
+    if entry is None or entry_s is None or entry_s > wanted_s - _SETTLING_S / 2:
+        return None
+    since_s, surplus = _since(first, entry)
+    return origin_s, _runs(chain([entry], frames), sound_start_s + since_s, surplus)
+
+
+def _next_heard(frames: Iterator[AudioFrame]) -> AudioFrame | None:
+    return next((frame for frame in frames if frame.samples and frame.sample_rate > 0), None)
+
+
+def _since(first: AudioFrame, frame: AudioFrame) -> tuple[Fraction, int]:
+    """Where a frame starts after the first one (s), and how many of its samples lie before the resampler's grid.
+
+    A container that rounds times is seen through where frames have one length: the time is that of a whole number
+    of them. The grid is that of the 16 kHz samples of a reading from the start.
+    """
+    first_s, time_s = container_time_s(first), container_time_s(frame)
+    assert first_s is not None and time_s is not None
+    rate_hz = frame.sample_rate
+    samples = (time_s - first_s) * rate_hz
+    if frame.time_base != Fraction(1, rate_hz):
+        whole = first.samples + round((samples - first.samples) / frame.samples) * frame.samples
+        samples = Fraction(whole) if abs(whole - samples) <= TIME_TOLERANCE_S * rate_hz else samples
+    if samples.denominator != 1 or first.sample_rate != rate_hz:
+        return time_s - first_s, 0
+    return samples / rate_hz, int(-samples % (rate_hz // math.gcd(rate_hz, SAMPLE_RATE_HZ)))
+
+
+def _runs(
+    frames: Iterator[AudioFrame], next_s: Fraction = Fraction(0), surplus: int = 0
+) -> Iterator[tuple[Fraction | None, NDArray[np.float32]]]:
     """Mono 16 kHz samples in runs without gaps.
+
+    Args:
+        frames: As decoded.
+        next_s: When the first frame is due on the container's clock.
+        surplus: How many of its samples to leave out.
 
     Yields:
         The run's start on the container's clock (s) with its first samples; None with those that follow.
     """
-    mixer: _Mixer | None = None
-    run_start_s = next_s = shift_s = Fraction(0)
+    mixer: Mixer | None = None
+    run_start_s = shift_s = Fraction(0)
     for frame in frames:
         if not frame.samples or frame.sample_rate <= 0:
             continue
@@ -138,82 +233,12 @@ def _runs(frames: Iterator[AudioFrame]) -> Iterator[tuple[Fraction | None, NDArr
         if mixer is None or abs(jump_s) > _MAX_DRIFT_S or not mixer.accepts(frame):
             if mixer is not None:
                 yield None, mixer.finish()
-            mixer = _Mixer(frame)
-            start_s = run_start_s = next_s + jump_s if abs(jump_s) > _MAX_DRIFT_S else next_s
+            mixer = Mixer(frame, surplus)
+            run_start_s = next_s + jump_s if abs(jump_s) > _MAX_DRIFT_S else next_s
+            start_s = run_start_s + Fraction(surplus, frame.sample_rate)
+            surplus = 0
         samples = mixer.mix(frame)
         next_s = run_start_s + mixer.duration_s
         yield start_s, samples
     if mixer is not None:
         yield None, mixer.finish()
-
-
-class _Mixer:
-    """Mixes frames of one format down to mono at 16 kHz, without a shift in time or a change in level."""
-
-    def __init__(self, frame: AudioFrame) -> None:
-        self._format = _format_of(frame)
-        self._rate_hz = frame.sample_rate
-        self._samples_in = 0
-        channels = frame.layout.nb_channels
-        try:
-            # As floats, ffmpeg would add channels up without the normalisation that it gives to integers.
-            self._graph = _graph(frame, "aresample", f"{SAMPLE_RATE_HZ}:ochl=mono:osf=flt:rematrix_maxval=1")
-        except (av.error.FFmpegError, ValueError):
-            # Channels nobody named: their mean.
-            mean = "+".join(f"{1 / channels:.9f}*c{i}" for i in range(channels))
-            self._graph = _graph(frame, "pan", f"mono|c0={mean}", then_resample=True)
-
-    def accepts(self, frame: AudioFrame) -> bool:
-        return _format_of(frame) == self._format
-
-    @property
-    def duration_s(self) -> Fraction:
-        """What went in so far."""
-        return Fraction(self._samples_in, self._rate_hz)
-
-    def mix(self, frame: AudioFrame) -> NDArray[np.float32]:
-        frame.pts = self._samples_in
-        frame.time_base = Fraction(1, self._rate_hz)
-        self._samples_in += frame.samples
-        self._graph.push(frame)
-        return self._pull()
-
-    def finish(self) -> NDArray[np.float32]:
-        self._graph.push(None)
-        return self._pull()
-
-    def _pull(self) -> NDArray[np.float32]:
-        pieces: list[NDArray[np.float32]] = []
-        while True:
-            try:
-                mixed = self._graph.pull()
-            except (av.error.BlockingIOError, av.error.EOFError):
-                break
-            assert isinstance(mixed, AudioFrame)
-            pieces.append(mixed.to_ndarray().reshape(-1).astype(np.float32))
-        samples = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
-        # Sound stored as floats may hold anything; what no loudspeaker could play is limited, what is no number silent.
-        return np.clip(np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0), -1, 1)
-
-
-def _graph(frame: AudioFrame, name: str, arguments: str, then_resample: bool = False) -> Graph:
-    graph = Graph()
-    nodes = [
-        graph.add_abuffer(
-            sample_rate=frame.sample_rate,
-            format=frame.format,
-            layout=frame.layout,
-            time_base=Fraction(1, frame.sample_rate),
-        ),
-        graph.add(name, arguments),
-    ]
-    if then_resample:
-        nodes.append(graph.add("aresample", f"{SAMPLE_RATE_HZ}:osf=flt"))
-    nodes.append(graph.add("aformat", f"sample_fmts=flt:sample_rates={SAMPLE_RATE_HZ}:channel_layouts=mono"))
-    nodes.append(graph.add("abuffersink"))
-    graph.link_nodes(*nodes).configure()
-    return graph
-
-
-def _format_of(frame: AudioFrame) -> tuple[str, str, int, int]:
-    return frame.format.name, frame.layout.name, frame.layout.nb_channels, frame.sample_rate

@@ -87,7 +87,7 @@ def read_frames(path: Path | str) -> Iterator[Frame]:
     Raises:
         MediaError: The file cannot be read, has no video, or none of it can be decoded.
     """
-    for timed in _timed_pictures(path):
+    for timed in pictures_of(path):
         yield Frame(time_s=float(timed.time_s), rgb=timed.to_rgb())
 
 
@@ -113,7 +113,7 @@ def sample_frames(path: Path | str, step_s: float | Fraction) -> Iterator[Frame]
     count = 0
     shown: TimedPicture | None = None
     rgb: NDArray[np.uint8] | None = None
-    for timed in _timed_pictures(path):
+    for timed in pictures_of(path):
         while shown is not None and count * step_s + TIME_TOLERANCE_S < timed.time_s:
             rgb = shown.to_rgb() if rgb is None else rgb
             yield Frame(time_s=float(count * step_s), rgb=rgb)
@@ -222,7 +222,12 @@ def pixel_aspect(stream: VideoStream) -> Fraction:
     return Fraction(aspect)
 
 
-def _timed_pictures(path: Path | str) -> Iterator[TimedPicture]:
+def pictures_of(path: Path | str) -> Iterator[TimedPicture]:
+    """Every picture of a file, decoded from the start; see `timed_pictures`.
+
+    Raises:
+        MediaError: The file cannot be read, has no video, or none of it can be decoded.
+    """
     with open_media(path) as container:
         stream = video_stream(container)
         if stream is None:

@@ -8,8 +8,10 @@ point at other files (playlists, concat scripts) or that draw text as video are 
 from __future__ import annotations
 
 import heapq
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from fractions import Fraction
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -51,6 +53,14 @@ _REFUSED_FORMATS = {
     ),
     *("tty", "bin", "xbin", "adf", "idf"),
 }
+VIDEO_SUFFIXES: Final = frozenset(
+    [
+        ".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg",
+        ".mpg", ".mts", ".mxf", ".ogv", ".ts", ".webm", ".wmv",
+    ]
+)  # fmt: skip
+"""What files with moving pictures are called, in lower case."""
+_INDEXED_FORMATS: Final = {"mov", "matroska", "wav", "flac"}
 _PLAYLIST_STARTS = (b"#EXTM3U", b"ffconcat", b"<MPD")
 # One 8K frame is 33 megapixels; a header that claims more is an attempt to exhaust memory.
 _MAX_PIXELS = 1 << 26
@@ -207,6 +217,25 @@ def _retimed(frames: Sequence[object], clock: list[int] | None) -> Iterator[Vide
 def stores_presentation_times(container: InputContainer) -> bool:
     """Whether packets' `pts` are read from the file; where they are not, `dts` is all there is."""
     return container.format.name != "avi"
+
+
+def has_index(container: InputContainer) -> bool:
+    """Whether the format stores true times and finds a place by them; in others a seek lands where it may."""
+    return not _INDEXED_FORMATS.isdisjoint(container.format.name.split(","))
+
+
+def seek_back(container: InputContainer, stream: VideoStream | AudioStream, time_s: Fraction) -> bool:
+    """Go to the key frame at or before a time of the container's clock; False where that cannot be done.
+
+    Where it led is for the caller to check: an index may be incomplete, or lie.
+    """
+    if not stream.time_base:
+        return False
+    try:
+        container.seek(math.floor(time_s / stream.time_base), stream=stream, backward=True)
+    except (av.error.FFmpegError, OSError, ValueError, OverflowError):
+        return False
+    return True
 
 
 def _refuse_to_open(url: str, flags: int, options: dict[str, str]) -> NoReturn:

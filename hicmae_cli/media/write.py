@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from hicmae_cli.errors import MediaError
 from hicmae_cli.files import written_whole
-from hicmae_cli.media.audio import SAMPLE_RATE_HZ
 from hicmae_cli.media.frames import Frame
+from hicmae_cli.media.mixer import SAMPLE_RATE_HZ
 
 VideoCodec = Literal["libx264", "mjpeg"]
 AudioCodec = Literal["flac", "aac"]

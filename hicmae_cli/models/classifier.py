@@ -19,6 +19,15 @@ def pool_layers(outputs: list[Tensor], weights: Tensor) -> Tensor:
     return torch.einsum("bld,l->bd", means, weights.softmax(0))
 
 
+@torch.no_grad()
+def use_last_layer(model: Classifier) -> None:
+    """Switch the fusion over layers off: only the last one is seen, and the layer weights learn no more."""
+    for weights in (model.video_layer_weights, model.audio_layer_weights):
+        weights.zero_()
+        weights[-1] = 1000.0  # the softmax of the others is 0, not just small
+        weights.requires_grad_(False)
+
+
 class Classifier(nn.Module):
     """Video and log-mel in, class logits (or regression values) out.
 

@@ -11,11 +11,19 @@ import math
 import torch
 from torch import Tensor
 
+from hicmae_cli.models.config import AUDIO_GRID, VIDEO_GRID
+
 Mask = tuple[Tensor, Tensor]
 
 
 def cut_patches(x: Tensor, size: tuple[int, ...]) -> Tensor:
-    """Cut (B, C, ...) into patches -> (B, N, P), P = C * patch in the order of a convolution's kernel."""
+    """Cut (B, C, ...) into patches -> (B, N, P), P = C * patch in the order of a convolution's kernel.
+
+    Raises:
+        ValueError: a size that the patch's does not divide.
+    """
+    if any(n % s for n, s in zip(x.shape[2:], size, strict=True)):
+        raise ValueError(f"{tuple(x.shape[2:])} cannot be cut into patches of {size}")
     grid = [n // s for n, s in zip(x.shape[2:], size, strict=True)]
     split = x.reshape(*x.shape[:2], *(n for pair in zip(grid, size, strict=True) for n in pair))
     places, insides = range(2, split.ndim, 2), range(3, split.ndim, 2)
@@ -64,6 +72,16 @@ def count_masked(kind: str, grid: tuple[int, ...], ratio: float) -> int:
     return hidden * (times * places // units[kind])
 
 
+def check_dual(kind: str, ratio: float) -> None:
+    """Make sure that a dual mask hides at least the half of the clip that the other stream is seen in.
+
+    Raises:
+        ValueError: it hides less.
+    """
+    if kind == "dual" and ratio < 0.5:
+        raise ValueError(f"mask 'dual' with ratio {ratio}: each stream is seen in half of the clip at most")
+
+
 def draw_mask(
     kind: str, batch: int, grid: tuple[int, ...], ratio: float, generator: torch.Generator | None = None
 ) -> Mask:
@@ -100,6 +118,25 @@ def draw_mask(
     return _hide_first(order.flatten(1), hidden)
 
 
+def draw_masks(
+    kinds: tuple[str, str], ratios: tuple[float, float], seed: int, batch: int = 1
+) -> tuple[Mask, Mask]:
+    """Masks of the model's video and audio tokens, each of its kind, or both ``dual``.
+
+    Raises:
+        ValueError: as in ``draw_mask`` and ``draw_dual_masks``, or a dual mask of one stream alone.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    if "dual" in kinds:
+        if kinds[0] != kinds[1]:
+            raise ValueError(f"mask 'dual': is of both streams or of none, got {kinds[0]!r} and {kinds[1]!r}")
+        return draw_dual_masks(batch, (VIDEO_GRID, AUDIO_GRID), ratios, generator)
+    return (
+        draw_mask(kinds[0], batch, VIDEO_GRID, ratios[0], generator),
+        draw_mask(kinds[1], batch, AUDIO_GRID, ratios[1], generator),
+    )
+
+
 def draw_dual_masks(
     batch: int,
     grids: tuple[tuple[int, ...], tuple[int, ...]],
@@ -116,10 +153,7 @@ def draw_dual_masks(
     masks = []
     for grid, ratio, elsewhere in ((grids[0], ratios[0], late), (grids[1], ratios[1], ~late)):
         hidden = count_masked("dual", grid, ratio)
-        if ratio < 0.5:
-            raise ValueError(
-                f"mask 'dual' with ratio {ratio}: each stream is seen in half of the clip at most"
-            )
+        check_dual("dual", ratio)
         per_time = elsewhere.repeat_interleave(grid[0] // slots, dim=1)  # (B, times)
         order = torch.rand(batch, grid[0], math.prod(grid[1:]), generator=generator)
         masks.append(_hide_first((order - per_time[..., None].float()).flatten(1), hidden))

@@ -29,7 +29,7 @@ class Pretrained:
     Attributes:
         video: predictions of the masked video tokens (B, M, P).
         audio: predictions of the masked audio tokens.
-        video_layers: kept encoder layers, (B, K, D) each, normed.
+        video_layers: encoder layers the contrast is taken of, (B, K, D) each, normed.
         audio_layers: the same of the audio encoder.
     """
 
@@ -97,6 +97,7 @@ class PretrainingModel(nn.Module):
         decoder: sizes of the decoders.
         drop_path: stochastic depth of the encoders.
         skips: hierarchical skip connections between encoders and decoders.
+        contrast_layers: 0-based encoder layers to hand out for the contrast; by default those the decoders read.
         recompute: gradient checkpointing: less memory for a third more time.
     """
 
@@ -107,11 +108,13 @@ class PretrainingModel(nn.Module):
         drop_path: float = 0.0,
         *,
         skips: bool = True,
+        contrast_layers: tuple[int, ...] | None = None,
         recompute: bool = False,
     ) -> None:
         super().__init__()
         decoder.check_layers(dims.depth)
         self.dims, self.decoder_dims, self.skips = dims, decoder, skips
+        self.contrast_layers = decoder.skip_layers if contrast_layers is None else contrast_layers
         self.video_encoder = video_encoder(dims, drop_path)
         self.audio_encoder = audio_encoder(dims, drop_path)
         self.fusion_encoder = FusionEncoder(dims, drop_path)
@@ -147,10 +150,12 @@ class PretrainingModel(nn.Module):
             )
         )  # fmt: skip
         fused = self.fusion_encoder(layers[0][-1], layers[1][-1])
-        kept = [tuple(outputs[layer] for layer in self.decoder_dims.skip_layers) for outputs in layers]
+        kept, contrasted = (
+            [tuple(outputs[layer] for layer in chosen) for outputs in layers]
+            for chosen in (self.decoder_dims.skip_layers, self.contrast_layers)
+        )
         return Pretrained(
             self.video_decoder(fused[0], kept[0], *video_mask),
             self.audio_decoder(fused[1], kept[1], *audio_mask),
-            kept[0],
-            kept[1],
+            *contrasted,
         )

@@ -7,14 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hicmae_cli.errors import SettingsError
+from hicmae_cli.media import VIDEO_SUFFIXES
 
-MEDIA_SUFFIXES = frozenset(
-    [
-        ".3gp", ".aac", ".aif", ".aiff", ".asf", ".avi", ".flac", ".flv", ".m2ts", ".m4a",
-        ".m4v", ".mka", ".mkv", ".mov", ".mp3", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf",
-        ".oga", ".ogg", ".ogv", ".opus", ".ts", ".wav", ".webm", ".wma", ".wmv",
-    ]
-)  # fmt: skip
+MEDIA_SUFFIXES = VIDEO_SUFFIXES | {
+    ".aac", ".aif", ".aiff", ".flac", ".m4a", ".mka", ".mp3", ".oga", ".ogg", ".opus", ".wav", ".wma",
+}  # fmt: skip
 
 
 def find_inputs(arguments: Sequence[str]) -> tuple[list[Path], list[tuple[str, str]]]:

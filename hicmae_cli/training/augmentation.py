@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -25,13 +26,7 @@ def augment_faces(
     faces = faces[:, top : top + height, left : left + width]
     if rng.random() < settings.flip:
         faces = faces[:, :, ::-1]
-    if (height, width) == (FACE_SIZE_PX, FACE_SIZE_PX):
-        faces = faces.copy()
-    else:
-        size = (FACE_SIZE_PX, FACE_SIZE_PX)
-        faces = np.stack(
-            [cv2.resize(np.ascontiguousarray(face), size, interpolation=cv2.INTER_LINEAR) for face in faces]
-        )
+    faces = faces.copy() if (height, width) == (FACE_SIZE_PX, FACE_SIZE_PX) else _resized(faces)
     if settings.wobble_px:
         faces = _wobble(faces, settings.wobble_px, rng)
     if settings.noise_levels:
@@ -44,6 +39,37 @@ def augment_faces(
         noise = rng.integers(0, 256, (len(faces), height, width, 3), dtype=np.uint8)
         faces[:, top : top + height, left : left + width] = noise
     return faces
+
+
+# Where a crop may lie, in quarters of the free space to the left and above: corners, middles and the four between.
+_PLACES = (
+    *((0, 0), (4, 0), (0, 4), (4, 4), (2, 2)),
+    *((0, 2), (4, 2), (2, 4), (2, 0)),
+    *((1, 1), (3, 1), (1, 3), (3, 3)),
+)
+
+
+def multi_scale_crop(
+    faces: NDArray[np.uint8], scales: Sequence[float], rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    """Crop (16, 160, 160, 3) uint8 to one of some sizes at one of 13 places, and back to size (Wang et al. 2016).
+
+    Height and width are two of the ``scales`` that are neighbours or the same.
+    """
+    shapes = [(a, b) for i, a in enumerate(scales) for j, b in enumerate(scales) if abs(i - j) <= 1]
+    height, width = (round(scale * FACE_SIZE_PX) for scale in shapes[int(rng.integers(len(shapes)))])
+    right, down = _PLACES[int(rng.integers(len(_PLACES)))]
+    if height == width == FACE_SIZE_PX:
+        return faces
+    top, left = (FACE_SIZE_PX - height) * down // 4, (FACE_SIZE_PX - width) * right // 4
+    return _resized(faces[:, top : top + height, left : left + width])
+
+
+def _resized(faces: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    size = (FACE_SIZE_PX, FACE_SIZE_PX)
+    return np.stack(
+        [cv2.resize(np.ascontiguousarray(face), size, interpolation=cv2.INTER_LINEAR) for face in faces]
+    )
 
 
 def _jitter_frames(faces: NDArray[np.uint8], share: float, rng: np.random.Generator) -> NDArray[np.uint8]:

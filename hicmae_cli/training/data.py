@@ -23,7 +23,7 @@ from hicmae_cli.clips.clip import IMAGENET_MEAN, IMAGENET_STD
 from hicmae_cli.clips.log_mel import LOG_MEL_BINS, LOG_MEL_FRAMES, MIN_SAMPLES
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.errors import HicmaeError, TrainingError
-from hicmae_cli.models.config import PATCH_PX, TUBELET_FRAMES
+from hicmae_cli.models.config import VIDEO_PATCH
 from hicmae_cli.models.masking import cut_patches, keep_patches
 from hicmae_cli.training.augmentation import augment_faces, augment_samples, mask_log_mel
 from hicmae_cli.training.settings import FinetuneSettings
@@ -99,17 +99,23 @@ def to_video(faces: Tensor, seen: Tensor, keep: Tensor | None = None) -> Tensor:
         (B, 3, 16, 160, 160), or the kept patches (B, K, P); cut before they become floats, which is most of the work.
     """
     video = faces.permute(0, 4, 1, 2, 3)
-    mean, std = (torch.from_numpy(v).to(faces.device) for v in (IMAGENET_MEAN, IMAGENET_STD))
-    shape: tuple[int, ...]
     if keep is None:
-        shape, pixels = (1, 3, 1, 1, 1), video.float()
+        normalised = _normalise_levels(video.float(), (1, 3, 1, 1, 1))
     else:
-        kept = keep_patches(cut_patches(video, (TUBELET_FRAMES, PATCH_PX, PATCH_PX)), keep)
-        shape, pixels = (1, 1, 3, 1), kept.float().view(*keep.shape, 3, -1)  # (B, K, 3, P / 3)
-    scale = 1 / (255 * std.view(shape))
-    normalised = torch.addcmul(-mean.view(shape) / std.view(shape), pixels, scale)
-    normalised = normalised * seen.view(-1, *(1,) * (normalised.ndim - 1))
-    return normalised if keep is None else normalised.flatten(2)
+        normalised = normalise_patches(keep_patches(cut_patches(video, VIDEO_PATCH), keep))
+    return normalised * seen.view(-1, *(1,) * (normalised.ndim - 1))
+
+
+def normalise_patches(patches: Tensor) -> Tensor:
+    """Bytes of patches (B, K, P) -> what the model takes, (B, K, P)."""
+    pixels = patches.float().view(*patches.shape[:2], 3, -1)  # (B, K, 3, P / 3)
+    return _normalise_levels(pixels, (1, 1, 3, 1)).flatten(2)
+
+
+def _normalise_levels(levels: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """0..255 -> ImageNet's mean 0 and deviation 1; ``shape`` has the channels where ``levels`` has them."""
+    mean, std = (torch.from_numpy(v).to(levels.device).view(shape) for v in (IMAGENET_MEAN, IMAGENET_STD))
+    return torch.addcmul(-mean / std, levels, 1 / (255 * std))
 
 
 def training_loader(

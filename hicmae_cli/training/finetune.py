@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import pickle
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -27,16 +26,19 @@ from hicmae_cli.clips import PreparedClip, read_prepared_clip
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.errors import HicmaeError, ManifestError, SettingsError, TrainingError
 from hicmae_cli.evaluation.evaluate import evaluate
-from hicmae_cli.files import sha256_of, written_whole
-from hicmae_cli.models.classifier import Classifier
+from hicmae_cli.files import sha256_of
+from hicmae_cli.models.classifier import Classifier, use_last_layer
 from hicmae_cli.models.config import AUDIO_GRID, PATCH_PX, VARIANTS, VIDEO_GRID
 from hicmae_cli.models.masking import cut_patches, keep_patches, spread_tokens
 from hicmae_cli.runtime.torch_engine import TorchEngine
 from hicmae_cli.training.data import to_video, training_loader, unbroken
+from hicmae_cli.training.machine import new_accelerator
 from hicmae_cli.training.optimiser import cosine_schedule, parameter_groups, set_learning_rate
-from hicmae_cli.training.settings import FinetuneSettings
+from hicmae_cli.training.runs import check_same_run, read_checkpoint, save_checkpoint
+from hicmae_cli.training.settings import OF_THE_MACHINE, FinetuneSettings
 from hicmae_cli.training.start import Look, fit_start
-from hicmae_cli.weights.checkpoint import load_classifier, load_state, save_classifier
+from hicmae_cli.training.transfer import Transfer, take_over
+from hicmae_cli.weights.checkpoint import load_state, save_classifier
 from hicmae_cli.weights.info import WeightInfo
 
 CHECKPOINT = "checkpoint.pt"
@@ -59,8 +61,15 @@ class EpochReport:
 
 @dataclass
 class Progress:
-    """What a caller may watch: called after each step with (epoch, step, steps, loss), and after each epoch."""
+    """What a caller may watch.
 
+    Attributes:
+        on_start: called with what was taken from ``init``.
+        on_step: after each step, with (epoch, step, steps, loss).
+        on_epoch: after each epoch.
+    """
+
+    on_start: Callable[[Transfer], None] = lambda _: None
     on_step: Callable[[int, int, int, float], None] = lambda *_: None
     on_epoch: Callable[[EpochReport], None] = lambda _: None
 
@@ -92,7 +101,7 @@ def finetune(
         front_end: how the faces of the clips were cut.
         source: what made the weight, for its metadata.
         settings: the whole recipe.
-        init: a classifier (safetensors) to start from; its encoders are taken, its head only if the labels match.
+        init: a weight (safetensors) to start from, a classifier or a pre-trained one; see ``take_over``.
         device: ``auto``, ``cpu`` or what accelerate finds.
         progress: hooks for a display.
 
@@ -105,16 +114,16 @@ def finetune(
     """
     _check_splits(train, validation, labels)
     progress = progress or Progress()
-    accelerator = Accelerator(
-        mixed_precision=settings.mixed_precision, cpu=device == "cpu", step_scheduler_with_optimizer=False
-    )
+    accelerator = new_accelerator(settings.mixed_precision, device)
     if accelerator.num_processes > 1:
         raise SettingsError("fine-tuning runs on one device for now; start it without `accelerate launch`")
     set_seed(settings.seed)
     dims = VARIANTS[settings.variant]
     bare = Classifier(dims, len(labels), settings.drop_path)
     if init is not None:
-        _start_from(bare, init, labels)
+        progress.on_start(take_over(bare, init, labels))
+    if not settings.layer_fusion:
+        use_last_layer(bare)
     info = WeightInfo(
         variant=settings.variant, dims=dims.to_dict(), labels=tuple(labels), dataset=dataset,
         sampling_rate=settings.sampling_rate, front_end=front_end, licence=licence, source=source,
@@ -127,7 +136,7 @@ def finetune(
     )
     optimiser = torch.optim.AdamW(groups, lr=0.0, betas=settings.betas)
     facts = {
-        **settings.model_dump(mode="json", exclude={"num_workers", "cache_clips"}),  # of the machine
+        **settings.model_dump(mode="json", exclude=set(OF_THE_MACHINE)),
         "labels": list(labels),
         "dataset": dataset,
         "init": sha256_of(init) if init else None,
@@ -283,16 +292,6 @@ def _fault(sample: Sample) -> str | None:
     return None
 
 
-def _start_from(model: Classifier, init: Path, labels: Sequence[str]) -> None:
-    """Take the encoders of another classifier, and its head when it names the same labels."""
-    source, info = load_classifier(init)
-    state = source.state_dict()
-    if info.labels != tuple(labels):
-        own = model.state_dict()
-        state.update({name: own[name] for name in ("head.weight", "head.bias")})
-    load_state(model, state, init)
-
-
 def _fingerprint(*splits: Sequence[Sample]) -> str:
     """Short hash of which clips are learned from, whatever folder they lie in."""
     lines = [f"{s.id},{s.label},{s.split},{s.speaker}" for split in splits for s in split]
@@ -309,18 +308,8 @@ def _resume(
         (run / LOG).unlink(missing_ok=True)
         (run / "settings.json").write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
         return 0, -1.0
-    try:
-        checkpoint: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        before = json.loads(checkpoint["facts"])
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, TypeError) as error:
-        raise TrainingError(
-            f"{path}: cannot be read; choose another --output or remove the folder"
-        ) from error
-    changed = [f"{k} {before.get(k)} -> {facts[k]}" for k in facts if before.get(k) != facts[k]]
-    if changed:
-        raise SettingsError(
-            f"{run}: holds a run with other settings ({', '.join(changed)}); choose another --output"
-        )
+    checkpoint = read_checkpoint(path)
+    check_same_run(run, checkpoint["facts"], facts)
     if checkpoint["best_uar"] >= 0 and not (run / BEST).is_file():
         raise TrainingError(f"{run / BEST}: is gone; choose another --output or remove the folder")
     load_state(model, checkpoint["model"], path)
@@ -336,7 +325,6 @@ def _save(
     epoch: int,
     best_uar: float,
 ) -> None:
-    """Write the checkpoint, whole or not at all."""
     state = {
         "model": model.state_dict(),
         "optimiser": optimiser.state_dict(),
@@ -344,5 +332,4 @@ def _save(
         "epoch": epoch,
         "best_uar": best_uar,
     }
-    with written_whole(run / CHECKPOINT) as temporary:
-        torch.save(state, temporary)
+    save_checkpoint(run / CHECKPOINT, state)

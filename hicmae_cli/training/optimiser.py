@@ -46,6 +46,18 @@ def parameter_groups(
     return list(groups.values())
 
 
+def decay_groups(model: nn.Module, *, weight_decay: float) -> list[dict[str, Any]]:
+    """Two AdamW groups that learn at one rate: 1-D parameters and mask tokens are not decayed, the others are."""
+    decayed: list[nn.Parameter] = []
+    free: list[nn.Parameter] = []
+    for name, parameter in model.named_parameters():
+        (free if parameter.ndim <= 1 or name.endswith("mask_token") else decayed).append(parameter)
+    return [
+        {"params": decayed, "weight_decay": weight_decay, "lr_scale": 1.0},
+        {"params": free, "weight_decay": 0.0, "lr_scale": 1.0},
+    ]
+
+
 def cosine_schedule(
     step: int, *, base_lr: float, min_lr: float, total_steps: int, warmup_steps: int
 ) -> float:

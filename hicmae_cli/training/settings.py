@@ -1,33 +1,30 @@
-"""Training settings: a recipe (TOML) plus options, checked as a whole before anything runs."""
+"""Every value that decides a training run. ``recipes/*.toml`` explain them; the defaults are the paper's.
+
+Unknown keys are refused; all faults are reported together (``training/recipes.py``).
+"""
 
 from __future__ import annotations
 
-import sys
-from importlib import resources
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from hicmae_cli.errors import SettingsError
+from hicmae_cli.errors import WeightsError
+from hicmae_cli.models.config import AUDIO_GRID, DECODERS, VARIANTS, VIDEO_GRID, DecoderDims
+from hicmae_cli.models.masking import check_dual, count_masked
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+Variant = Literal["nano", "tiny", "small", "base"]
 
 
 class FinetuneSettings(BaseModel):
-    """Everything that decides a fine-tuning run. ``recipes/*.toml`` explain every value.
-
-    Unknown keys are refused; all faults are reported together.
-    """
+    """Everything that decides a fine-tuning run (HiCMAE, section 4.2)."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     # Model
-    variant: Literal["nano", "tiny", "small", "base"] = "base"
+    variant: Variant = "base"
     drop_path: float = Field(0.1, ge=0, lt=1)
+    layer_fusion: bool = True
     fit_start_clips: int = Field(0, ge=0)
     freeze_patches: bool = False
     # Data
@@ -75,35 +72,112 @@ class FinetuneSettings(BaseModel):
         return self.min_lr * self.batch_size / 256
 
 
-def available_recipes() -> list[str]:
-    """Names of the recipes that ship with the package."""
-    folder = resources.files("hicmae_cli") / "recipes"
-    return sorted(p.name.removesuffix(".toml") for p in folder.iterdir() if p.name.endswith(".toml"))
+class PretrainSettings(BaseModel):
+    """Everything that decides a pre-training run (HiCMAE, sections 3.3, 3.4 and 4.2).
 
-
-def load_settings(recipe: str | Path, overrides: dict[str, Any] | None = None) -> FinetuneSettings:
-    """Read a recipe by name or path, apply overrides, check the whole.
-
-    Raises:
-        SettingsError: no such recipe, not TOML, or values that cannot be used; every fault is named.
+    ``batch_size`` counts the clips of one optimiser step over all processes, so that a recipe means the same on one GPU
+    and on eight; ``accumulation`` is in how many pieces each process takes its share.
     """
-    path = Path(recipe)
-    if path.suffix != ".toml":
-        if str(recipe) not in available_recipes():
-            raise SettingsError(f"no recipe named {recipe}; there are {', '.join(available_recipes())}")
-        text = (resources.files("hicmae_cli") / "recipes" / f"{recipe}.toml").read_text("utf-8")
-    else:
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    # Model
+    variant: Variant = "base"
+    drop_path: float = Field(0.0, ge=0, lt=1)
+    skip_connections: bool = True
+    skip_layers: tuple[int, ...] | None = None
+    decoder_width: int | None = Field(None, ge=1)
+    decoder_heads: int | None = Field(None, ge=1)
+    # Task
+    video_mask: Literal["tube", "random", "frame", "block", "dual"] = "tube"
+    audio_mask: Literal["random", "frame", "block", "tube", "dual"] = "random"
+    video_mask_ratio: float = 0.9
+    audio_mask_ratio: float = 0.8
+    frame_difference: bool = True
+    contrast_weight: float = Field(0.0025, ge=0)
+    contrast_layers: tuple[int, ...] | None = None
+    temperature: float = Field(0.07, gt=0)
+    negatives: Literal["local", "all"] = "local"
+    # Data
+    batch_size: int = Field(160, ge=1)
+    accumulation: int = Field(1, ge=1)
+    num_workers: int = Field(1, ge=0)
+    crop_scales: tuple[float, ...] = (1.0, 0.875, 0.75, 0.66)
+    audio_gain: bool = True
+    # Optimisation
+    epochs: int = Field(100, ge=1)
+    warmup_epochs: float = Field(5, ge=0)
+    base_lr: float = Field(3e-4, gt=0)
+    min_lr: float = Field(1e-5, ge=0)
+    weight_decay: float = Field(0.05, ge=0)
+    betas: tuple[float, float] = (0.9, 0.95)
+    clip_grad_norm: float | None = Field(None, gt=0)
+    mixed_precision: Literal["no", "bf16", "fp16"] = "no"
+    compile: bool = False
+    gradient_checkpointing: bool = False
+    seed: int = Field(0, ge=0, lt=2**32)
+    # What is kept and shown
+    checkpoint_every: int = Field(500, ge=1)
+    keep_checkpoints: int = Field(2, ge=1)
+    picture_every: int = Field(1000, ge=0)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> PretrainSettings:
+        depth = VARIANTS[self.variant].depth
         try:
-            text = path.read_text("utf-8")
-        except OSError as error:
-            raise SettingsError(f"{path}: cannot read the recipe: {error.strerror}") from error
+            self.decoder.check_layers(depth)
+        except WeightsError as error:
+            raise ValueError(str(error)) from error
+        if (self.video_mask == "dual") != (self.audio_mask == "dual"):
+            raise ValueError("masks: dual is a choice for both streams, or for neither")
+        _check_mask("video_mask_ratio", self.video_mask, VIDEO_GRID, self.video_mask_ratio)
+        _check_mask("audio_mask_ratio", self.audio_mask, AUDIO_GRID, self.audio_mask_ratio)
+        if absent := [layer for layer in self.contrasted if not 0 <= layer < depth]:
+            raise ValueError(
+                f"contrast_layers: {', '.join(map(str, absent))} do not exist: the encoders have layers 0 to "
+                f"{depth - 1}"
+            )
+        if not self.crop_scales or not all(0.1 <= scale <= 1 for scale in self.crop_scales):
+            raise ValueError(f"crop_scales: expected shares of 0.1 to 1, got {list(self.crop_scales)}")
+        return self
+
+    @property
+    def decoder(self) -> DecoderDims:
+        """Sizes of the decoders: the variant's, but for what the recipe says otherwise."""
+        usual = DECODERS[self.variant]
+        return DecoderDims(
+            self.decoder_width or usual.width,
+            self.decoder_heads or usual.heads,
+            usual.skip_layers if self.skip_layers is None else self.skip_layers,
+        )
+
+    @property
+    def contrasted(self) -> tuple[int, ...]:
+        """Encoder layers the contrast is taken of: by default those the decoders read; none with weight 0."""
+        if not self.contrast_weight:
+            return ()
+        return self.decoder.skip_layers if self.contrast_layers is None else self.contrast_layers
+
+    @property
+    def peak_lr(self) -> float:
+        """Base learning rate scaled by batch / 256."""
+        return self.base_lr * self.batch_size / 256
+
+    @property
+    def final_lr(self) -> float:
+        """Lowest learning rate, scaled the same way."""
+        return self.min_lr * self.batch_size / 256
+
+
+def _check_mask(key: str, kind: str, grid: tuple[int, ...], ratio: float) -> None:
     try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise SettingsError(f"{recipe}: not valid TOML: {error}") from error
-    given = {key: value for key, value in (overrides or {}).items() if value is not None}
-    try:
-        return FinetuneSettings.model_validate({**values, **given})
-    except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, f['loc']))}: {f['msg']}" for f in error.errors())
-        raise SettingsError(f"recipe {recipe}: {faults}") from error
+        count_masked(kind, grid, ratio)
+        check_dual(kind, ratio)
+    except ValueError as error:
+        raise ValueError(f"{key}: {error}") from error
+
+
+OF_THE_MACHINE = frozenset(
+    {"num_workers", "cache_clips", "checkpoint_every", "keep_checkpoints", "picture_every"}
+)
+"""Settings that leave the numbers of a run as they are; a run may be resumed with others."""

@@ -19,6 +19,8 @@ OUR_FRONT_END = "hicmae.align/1"
 """Faces as ``faces.align_face`` cuts them out."""
 AUTHORS_FRONT_END = "openface-similarity/160"
 """Faces as the paper's authors cut them out, with OpenFace."""
+VOXCELEB2_FRONT_END = "voxceleb2/160"
+"""Faces as VoxCeleb2 has them, rows 0 to 160 and columns 32 to 192 of its pictures."""
 FRAME_FOLDERS = "frame-folders"
 """Faces that were given as pictures; how they were cut is not known."""
 

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import weakref
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
-from hicmae_cli.clips import read_prepared_clip
+from hicmae_cli.clips import prepare, read_prepared_clip
 from hicmae_cli.clips.prepare import prepare_clip
 from hicmae_cli.errors import MediaError
+from hicmae_cli.faces import align_face
 from hicmae_cli.faces.fake import FakeDetector, FakeFace
 from hicmae_cli.media import write_video
 
@@ -48,6 +51,32 @@ def test_nobody_there_writes_nothing(tmp_path: Path) -> None:
     with pytest.raises(MediaError, match="no face was found in any of its 20 frames"):
         prepare_clip(source, tmp_path / "clip.mkv", FakeDetector([]))
     assert [path.name for path in tmp_path.iterdir()] == ["scene.mkv"]
+
+
+def test_what_was_there_survives_a_video_without_faces(tmp_path: Path) -> None:
+    (tmp_path / "clip.mkv").write_bytes(b"old")
+    with pytest.raises(MediaError, match="no face"):
+        prepare_clip(scene(tmp_path / "scene.mkv", None), tmp_path / "clip.mkv", FakeDetector([]))
+    assert (tmp_path / "clip.mkv").read_bytes() == b"old"
+
+
+def test_frames_are_written_as_they_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An hour of faces would not fit in memory: no face is held until the next one is asked for."""
+    alive: list[weakref.ref[np.ndarray]] = []
+    most = 0
+
+    def watched(*arguments: Any) -> np.ndarray:
+        nonlocal most
+        face = align_face(*arguments)
+        alive.append(weakref.ref(face))
+        most = max(most, sum(ref() is not None for ref in alive))
+        return face
+
+    monkeypatch.setattr(prepare, "align_face", watched)
+    source = scene(tmp_path / "scene.mkv", np.zeros(32000, np.float32))
+    prepare_clip(source, tmp_path / "clip.mkv", FakeDetector([FakeFace(0, 9, (70, 80), 80)]))
+    assert len(alive) == 20
+    assert most <= 4
 
 
 def test_sound_alone_cannot_be_prepared(tmp_path: Path) -> None:

@@ -72,3 +72,23 @@ def test_the_authors_lines_need_no_different_folder_names(tmp_path: Path) -> Non
     assert [s.id for s in samples] == [str(tmp_path / "x/face"), str(tmp_path / "y/face")]
     again = read_manifest(write(tmp_path, lines + lines), LABELS)
     assert len({s.id for s in again}) == 4
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "id,video,audio\n1,a,a.wav\n",
+        "id,video,audio,label\n1,a,a.wav,\n",
+        "id,video,audio,label\n1,a,a.wav,7\n",
+    ],
+)
+def test_labels_can_be_left_out(tmp_path: Path, text: str) -> None:
+    (sample,) = read_manifest(write(tmp_path, text), labelled=False)
+    assert (sample.id, sample.video, sample.audio) == ("1", tmp_path / "a", tmp_path / "a.wav")
+
+
+def test_files_need_not_be_there_when_nobody_asks(tmp_path: Path) -> None:
+    path = write(tmp_path, "id,video,audio,label\n1,gone,gone.wav,fear\n")
+    with pytest.raises(ManifestError, match="2 files are missing"):
+        read_manifest(path)
+    assert read_manifest(path, existing=False)[0].label == "fear"

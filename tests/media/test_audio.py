@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from av.audio.frame import AudioFrame
+from numpy.typing import NDArray
 
 from hicmae_cli.errors import MediaError
-from hicmae_cli.media import SAMPLE_RATE_HZ, probe, read_audio, read_audio_blocks, read_frames, write_video
+from hicmae_cli.media import (
+    SAMPLE_RATE_HZ,
+    audio,
+    probe,
+    read_audio,
+    read_audio_blocks,
+    read_frames,
+    write_video,
+)
+from hicmae_cli.media import source as media_source
 from tests.media.make import click_times_s, clicks, make_sound, make_video, numbered_frames
 
 _CLICKS_S = [0.25, 0.8, 1.5]
@@ -163,3 +176,122 @@ def test_sample_clip() -> None:
     samples = read_audio(path)
     assert len(samples) / SAMPLE_RATE_HZ == pytest.approx(8.75, abs=0.05)
     assert np.abs(samples).max() > 0.1
+
+
+def _speechlike(length_s: float, rate_hz: int, channels: int = 1) -> NDArray[np.float32]:
+    """Chirps and steady noise: a shift by one sample shows."""
+    rng = np.random.default_rng(5)
+    time_s = np.arange(round(length_s * rate_hz)) / rate_hz
+    chirps = 0.3 * np.sin(2 * np.pi * (200 * time_s + 300 * np.sin(2 * time_s)))
+    smooth = np.convolve(rng.normal(0, 0.1, len(time_s)), np.ones(24) / 24, "same")
+    return np.tile((chirps + smooth).astype(np.float32), (channels, 1))
+
+
+@pytest.fixture
+def heard(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Samples of every frame that is decoded."""
+    counts: list[int] = []
+
+    def counting(*arguments: Any) -> Iterator[AudioFrame]:
+        for frame in decode(*arguments):
+            counts.append(frame.samples)
+            yield frame
+
+    decode = media_source.decode_audio
+    monkeypatch.setattr(audio, "decode_audio", counting)
+    return counts
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec", "rate_hz", "tolerance", "with_video"),
+    [
+        (".wav", "pcm_s16le", 16_000, 0, False),
+        (".flac", "flac", 16_000, 0, False),
+        (".mkv", "flac", 16_000, 0, False),
+        (".mkv", "flac", 16_000, 0, True),
+        (".mkv", "pcm_s16le", 16_000, 0, False),
+        (".wav", "pcm_s16le", 44_100, 1e-5, False),
+        (".wav", "pcm_s16le", 22_050, 1e-5, False),
+        (".wav", "pcm_s16le", 8_000, 1e-5, False),
+        (".flac", "flac", 48_000, 1e-5, False),
+        (".mkv", "flac", 44_100, 1e-5, False),
+        (".mkv", "pcm_f32le", 44_100, 1e-5, False),
+        (".mov", "pcm_s16le", 48_000, 1e-5, True),
+        # AAC may code noise as "some noise": another one each time.
+        (".mp4", "aac", 44_100, 0.01, False),
+        (".mp4", "aac", 44_100, 0.01, True),
+        (".mp4", "aac", 16_000, 1e-3, False),
+        (".mkv", "aac", 44_100, 0.01, False),
+        (".mkv", "aac", 44_100, 0.01, True),
+        (".mkv", "libopus", 48_000, 0.02, False),
+        (".ts", "mp2", 48_000, 0, True),
+        (".ogg", "libopus", 48_000, 0, False),
+    ],
+)
+def test_the_middle_equals_the_middle_of_the_whole(
+    tmp_path: Path,
+    heard: list[int],
+    suffix: str,
+    codec: str,
+    rate_hz: int,
+    tolerance: float,
+    with_video: bool,
+) -> None:
+    count = 25 * 12 if with_video else 0
+    path = make_video(
+        tmp_path / f"a{suffix}",
+        numbered_frames(min(count, 50)) * (count // 50),
+        [3 + Fraction(i, 25) for i in range(count)],
+        audio=_speechlike(12, rate_hz),
+        audio_rate_hz=rate_hz,
+        audio_codec=codec,
+        audio_start_s=3.1 if with_video else 0,
+        options={"g": "25"},
+    )
+    whole = read_audio(path)
+    all_heard = sum(heard)
+    for start_s, end_s in [(0.0, 1.0), (0.4, 2.0), (6.123, 8.683), (11.0, 40.0)]:
+        heard.clear()
+        middle = read_audio(path, start_s, end_s)
+        expected = whole[round(start_s * 16_000) : round(end_s * 16_000)]
+        assert len(middle) == pytest.approx(len(expected), abs=1 if tolerance else 0)
+        shortest = min(len(middle), len(expected))
+        assert np.abs(middle[:shortest] - expected[:shortest]).max() <= tolerance, (start_s, end_s)
+        # The maker puts 10 s of pictures before any sound.
+        if suffix not in (".ts", ".ogg") and not (with_video and suffix == ".mkv"):
+            assert sum(heard) < 0.4 * all_heard
+
+
+@pytest.mark.parametrize("codec", ["libx264", "mjpeg"])
+def test_little_is_heard_for_the_end_of_a_long_clip(tmp_path: Path, heard: list[int], codec: Any) -> None:
+    sound = _speechlike(40, 16_000)[0]
+    path = tmp_path / "a.mkv"
+    write_video(path, numbered_frames(50) * 20, 25, sound, video_codec=codec)
+    stored = np.round(sound * 32768) / 32768
+    assert np.array_equal(read_audio(path, 36.1, 38.66), stored[577_600:618_560])
+    assert sum(heard) < 16_000 * (12 if codec == "libx264" else 4)
+
+
+@pytest.mark.parametrize("start_s", [0.65, 0.8, 1.2])
+def test_gaps_become_silence_in_the_middle_too(tmp_path: Path, start_s: float) -> None:
+    path = make_video(
+        tmp_path / "a.mkv",
+        numbered_frames(50),
+        [Fraction(i, 25) for i in range(50)],
+        audio=_speechlike(2.0, 48_000),
+        audio_cuts=[(0.5, 0.7), (0.9, 1.3)],
+        options={"g": "5"},
+    )
+    whole = read_audio(path)
+    start = round(start_s * 16_000)
+    assert np.abs(read_audio(path, start_s) - whole[start:]).max() < 1e-5
+
+
+def test_sound_after_a_gap_late_in_a_long_file_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(audio, "_MAX_GAP_SAMPLES", 16_000)  # of an hour
+    path = make_video(
+        tmp_path / "a.mka", [], [], audio=clicks([0.3, 1.9], 2.5, 48_000), audio_cuts=[(1.2, 1.6)]
+    )
+    assert click_times_s(read_audio(path)) == pytest.approx([0.3, 1.9], abs=0.002)

@@ -7,7 +7,15 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from hicmae_cli.models.masking import Mask, count_masked, draw_dual_masks, draw_mask, spread_tokens
+from hicmae_cli.models.masking import (
+    Mask,
+    count_masked,
+    cut_patches,
+    draw_dual_masks,
+    draw_mask,
+    draw_masks,
+    spread_tokens,
+)
 
 VIDEO, AUDIO = (8, 10, 10), (16, 8)
 GRIDS = st.sampled_from([VIDEO, AUDIO, (4, 3, 5), (2, 7)])
@@ -94,3 +102,19 @@ def test_spread_tokens_see_every_place_once_before_any_twice() -> None:
     assert (counts.sum(dim=1) == 150).all()
     assert counts.min() == 1
     assert counts.max() == 2
+
+
+def test_masks_of_both_streams() -> None:
+    masks = draw_masks(("tube", "random"), (0.9, 0.8), seed=0, batch=3)
+    assert [mask[1].shape for mask in masks] == [(3, 720), (3, 102)]
+    assert [mask[1].shape for mask in draw_masks(("dual", "dual"), (0.9, 0.8), seed=0)] == [
+        (1, 720),
+        (1, 102),
+    ]
+    with pytest.raises(ValueError, match="of both streams or of none"):
+        draw_masks(("dual", "random"), (0.9, 0.8), seed=0)
+
+
+def test_sizes_that_patches_do_not_divide_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"\(16, 150, 160\) cannot be cut into patches of \(2, 16, 16\)"):
+        cut_patches(torch.zeros(1, 3, 16, 150, 160), (2, 16, 16))

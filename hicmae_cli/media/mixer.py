@@ -1,0 +1,98 @@
+"""Sound of any rate and layout mixed down to 16 kHz mono."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import Final
+
+import av.error
+import numpy as np
+from av.audio.frame import AudioFrame
+from av.filter import Graph
+from numpy.typing import NDArray
+
+SAMPLE_RATE_HZ: Final = 16_000
+
+
+class Mixer:
+    """Mixes frames of one format down to mono at 16 kHz, without a shift in time or a change in level.
+
+    Args:
+        frame: The first one, for its format.
+        surplus: How many samples to leave out at the start.
+    """
+
+    def __init__(self, frame: AudioFrame, surplus: int = 0) -> None:
+        self._format = _format_of(frame)
+        self._rate_hz = frame.sample_rate
+        self._samples_in = 0
+        channels = frame.layout.nb_channels
+        try:
+            # As floats, ffmpeg would add channels up without the normalisation that it gives to integers.
+            self._graph = _graph(
+                frame, surplus, "aresample", f"{SAMPLE_RATE_HZ}:ochl=mono:osf=flt:rematrix_maxval=1"
+            )
+        except (av.error.FFmpegError, ValueError):
+            # Channels nobody named: their mean.
+            mean = "+".join(f"{1 / channels:.9f}*c{i}" for i in range(channels))
+            self._graph = _graph(frame, surplus, "pan", f"mono|c0={mean}", then_resample=True)
+
+    def accepts(self, frame: AudioFrame) -> bool:
+        """Whether the frame is of the first one's format."""
+        return _format_of(frame) == self._format
+
+    @property
+    def duration_s(self) -> Fraction:
+        """What went in so far, with the surplus."""
+        return Fraction(self._samples_in, self._rate_hz)
+
+    def mix(self, frame: AudioFrame) -> NDArray[np.float32]:
+        """What comes out as a frame goes in -> (n,) float32 in -1..1, as much as is ready."""
+        frame.pts = self._samples_in
+        frame.time_base = Fraction(1, self._rate_hz)
+        self._samples_in += frame.samples
+        self._graph.push(frame)
+        return self._pull()
+
+    def finish(self) -> NDArray[np.float32]:
+        """What is left (n,); nothing goes in after this."""
+        self._graph.push(None)
+        return self._pull()
+
+    def _pull(self) -> NDArray[np.float32]:
+        pieces: list[NDArray[np.float32]] = []
+        while True:
+            try:
+                mixed = self._graph.pull()
+            except (av.error.BlockingIOError, av.error.EOFError):
+                break
+            assert isinstance(mixed, AudioFrame)
+            pieces.append(mixed.to_ndarray().reshape(-1).astype(np.float32))
+        samples = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
+        # Sound stored as floats may hold anything; what no loudspeaker could play is limited, what is no number silent.
+        return np.clip(np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0), -1, 1)
+
+
+def _graph(frame: AudioFrame, surplus: int, name: str, arguments: str, then_resample: bool = False) -> Graph:
+    graph = Graph()
+    nodes = [
+        graph.add_abuffer(
+            sample_rate=frame.sample_rate,
+            format=frame.format,
+            layout=frame.layout,
+            time_base=Fraction(1, frame.sample_rate),
+        ),
+    ]
+    if surplus:
+        nodes.append(graph.add("atrim", f"start_sample={surplus}"))
+    nodes.append(graph.add(name, arguments))
+    if then_resample:
+        nodes.append(graph.add("aresample", f"{SAMPLE_RATE_HZ}:osf=flt"))
+    nodes.append(graph.add("aformat", f"sample_fmts=flt:sample_rates={SAMPLE_RATE_HZ}:channel_layouts=mono"))
+    nodes.append(graph.add("abuffersink"))
+    graph.link_nodes(*nodes).configure()
+    return graph
+
+
+def _format_of(frame: AudioFrame) -> tuple[str, str, int, int]:
+    return frame.format.name, frame.layout.name, frame.layout.nb_channels, frame.sample_rate

@@ -1,0 +1,165 @@
+"""Read from the middle of a video without decoding all that comes before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
+from itertools import chain, pairwise
+from pathlib import Path
+from typing import Final
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from hicmae_cli.media.frames import (
+    TIME_TOLERANCE_S,
+    TimedPicture,
+    container_time_s,
+    pictures_of,
+    pixel_aspect,
+    start_time_s,
+)
+from hicmae_cli.media.probe import probe
+from hicmae_cli.media.source import (
+    audio_stream,
+    decode_video,
+    has_index,
+    open_media,
+    seek_back,
+    video_stream,
+)
+
+_STEPS_BACK_S: Final = (0, 2, 12)
+"""How far before the first frame wanted to look for a key frame, where the index points behind it."""
+_MAX_START_S: Final = 0.1  # from here on it matters what a header counts its duration from
+_MAX_SPAN_S: Final = 7 * 24 * 3600.0  # a header that claims more is wrong
+
+
+class _LostError(Exception):
+    """What was decoded after a seek is not what decoding from the start would give."""
+
+
+def frames_at(path: Path | str, times_s: Sequence[float]) -> list[NDArray[np.uint8]]:
+    """The frames on display at some times, decoded from the last key frame before them where that can be.
+
+    They are the frames that `sample_frames` would give: the frame on display at t is the last one that appeared
+    at or before t (within a millisecond), after the end the last one. Only these are converted to RGB.
+
+    Args:
+        path: A local media file with video.
+        times_s: Seconds since the first frame, rising.
+
+    Returns:
+        (H, W, 3) uint8 pictures, upright, with square pixels, one per time. Times that fall on one frame share it.
+
+    Raises:
+        MediaError: The file cannot be read, has no video, or none of it can be decoded.
+        ValueError: Times that fall, or are negative or no numbers.
+    """
+    if not all(0 <= time_s < float("inf") for time_s in times_s) or any(a > b for a, b in pairwise(times_s)):
+        raise ValueError(f"expected rising times from 0 on, got {list(times_s)}")
+    if not times_s:
+        return []
+    found = _after_seek(path, times_s) if times_s[0] > 0 else []
+    return found or _on_display(pictures_of(path), times_s)
+
+
+def span_s(path: Path | str) -> float:
+    """Length of the video, or of the sound where there is no video, in seconds: as the header states it.
+
+    Nothing is decoded. Where the format states no length, or where it is not clear what it is counted from, the
+    packets are read as `probe` does. A header may be wrong: a file cut short has less than it promises.
+
+    Raises:
+        MediaError: The file is missing, is not media, or nothing in it can be decoded.
+    """
+    with open_media(path) as container:
+        stream = video_stream(container) or audio_stream(container)
+        length_s: float | None = None
+        if stream is not None and stream.duration and stream.time_base:
+            length_s = float(stream.duration * stream.time_base)
+        elif container.duration and (container.start_time or 0) / av.time_base < _MAX_START_S:
+            length_s = container.duration / av.time_base
+        if length_s is not None and has_index(container) and 0 < length_s < _MAX_SPAN_S:
+            return length_s
+    info = probe(path)
+    return info.video_duration_s if info.has_video else info.audio_duration_s
+
+
+def _after_seek(path: Path | str, times_s: Sequence[float]) -> list[NDArray[np.uint8]]:
+    """The frames asked for, by a seek; none where the file has to be decoded from the start."""
+    with open_media(path) as container:
+        stream = video_stream(container)
+        if stream is None or not has_index(container):
+            return []
+        if not stream.codec_context.is_open:
+            # Threads decode ahead, which is work for nothing here, and cost more to start than a window takes.
+            stream.codec_context.thread_count = 1
+        origin_s = start_time_s(container, stream)
+        if origin_s is None:
+            return []
+        wanted_s = Fraction(times_s[0])
+        for step_s in _STEPS_BACK_S:
+            if wanted_s < step_s or not seek_back(container, stream, origin_s + wanted_s - step_s):
+                return []
+            try:
+                found = _from_here(container, stream, origin_s, times_s)
+            except _LostError:
+                return []
+            if found:
+                return found
+    return []
+
+
+def _from_here(
+    container: InputContainer, stream: VideoStream, origin_s: Fraction, times_s: Sequence[float]
+) -> list[NDArray[np.uint8]]:
+    """The frames asked for, decoded from where the container is; none where that is after the first of them."""
+    pictures = _from_key_frame(container, stream, origin_s)
+    first = next(pictures, None)
+    if first is None or times_s[0] + TIME_TOLERANCE_S < first.time_s:
+        return []
+    return _on_display(chain([first], pictures), times_s)
+
+
+def _from_key_frame(
+    container: InputContainer, stream: VideoStream, origin_s: Fraction
+) -> Iterator[TimedPicture]:
+    """Pictures from the next key frame on, at strictly increasing times.
+
+    Frames that come before the key frame in the order of showing refer to others that were not decoded.
+    """
+    aspect = pixel_aspect(stream)
+    last_s: Fraction | None = None
+    for picture in decode_video(container, stream):
+        if last_s is None and not picture.key_frame:
+            continue
+        container_s = container_time_s(picture)
+        if container_s is None or picture.is_corrupt:
+            raise _LostError
+        time_s = container_s - origin_s
+        if last_s is not None and time_s <= last_s:
+            continue
+        last_s = time_s
+        yield TimedPicture(time_s, Fraction(0), picture, aspect)
+
+
+def _on_display(pictures: Iterable[TimedPicture], times_s: Sequence[float]) -> list[NDArray[np.uint8]]:
+    """What is shown at each time, the first of which is not before the first picture; none without a picture."""
+    found: list[NDArray[np.uint8]] = []
+    shown: TimedPicture | None = None
+    rgb: NDArray[np.uint8] | None = None
+    for timed in pictures:
+        while shown is not None and times_s[len(found)] + TIME_TOLERANCE_S < timed.time_s:
+            rgb = shown.to_rgb() if rgb is None else rgb
+            found.append(rgb)
+            if len(found) == len(times_s):
+                return found
+        shown, rgb = timed, None
+    if shown is not None:
+        rgb = shown.to_rgb() if rgb is None else rgb
+        found += [rgb] * (len(times_s) - len(found))
+    return found

@@ -1,0 +1,192 @@
+"""What a pre-trained model makes of what it did not see, as pictures.
+
+Letters: B batch, C channels, N tokens, K visible and M masked tokens, P values of a patch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from hicmae_cli.models.config import (
+    AUDIO_GRID,
+    AUDIO_PATCH,
+    AUDIO_PATCH_VALUES,
+    VIDEO_GRID,
+    VIDEO_PATCH,
+    VIDEO_PATCH_VALUES,
+)
+from hicmae_cli.models.masking import Mask, cut_patches, keep_patches
+from hicmae_cli.models.objectives import reconstruction_loss
+from hicmae_cli.models.pretraining import PretrainingModel
+from hicmae_cli.models.targets import audio_targets, video_targets
+
+_CHANNELS = 3
+_GREY = 128  # what is hidden, where there is no room for a value that is none
+
+
+class Pictures(NamedTuple):
+    """One stream, three times: faces (B, 16, 160, 160, 3) uint8, or log-mels (B, 256, 128) float32.
+
+    Attributes:
+        original: as it is.
+        masked: as the model saw it; what is hidden is grey in faces and NaN in log-mels.
+        rebuilt: visible patches as they are, hidden ones as predicted.
+    """
+
+    original: NDArray[Any]
+    masked: NDArray[Any]
+    rebuilt: NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """Pictures of some clips, and how far the model is from the truth where it saw nothing.
+
+    Errors are mean squares over all masked values, in the normalised units of the targets. A guess of each patch's
+    mean, which is all that the pictures are given for nothing, sets the scale.
+
+    Attributes:
+        faces: the first stream.
+        log_mels: the second.
+        face_error: of the predictions.
+        log_mel_error: the same of the sound.
+        face_guess_error: of the means; other than 1 where targets are frame differences: low in a still clip.
+        log_mel_guess_error: of the means; 1, but for patches without any contrast.
+    """
+
+    faces: Pictures
+    log_mels: Pictures
+    face_error: float
+    log_mel_error: float
+    face_guess_error: float
+    log_mel_guess_error: float
+
+
+@torch.inference_mode()
+def reconstruct(
+    model: PretrainingModel,
+    faces: Tensor | NDArray[np.uint8],
+    log_mels: Tensor | NDArray[np.float32],
+    video_mask: Mask,
+    audio_mask: Mask,
+    *,
+    normalise: Callable[[Tensor], Tensor],
+    frame_difference: bool,
+) -> Reconstruction:
+    """Hide patches of some clips and let the model rebuild them.
+
+    Args:
+        model: in evaluation mode, on the device to use.
+        faces: (B, 16, 160, 160, 3) uint8.
+        log_mels: (B, 1, 256, 128) float32.
+        video_mask: visible (B, K) and masked (B, M) tokens.
+        audio_mask: the same of the sound.
+        normalise: bytes of patches (B, K, P) -> what the model takes.
+        frame_difference: whether it was trained to predict a tubelet's second frame as a difference.
+    """
+    device = next(model.parameters()).device
+    shown, heard = torch.as_tensor(faces, device=device), torch.as_tensor(log_mels, device=device)
+    video_mask, audio_mask = (
+        (visible.to(device), masked.to(device)) for visible, masked in (video_mask, audio_mask)
+    )
+    video, audio = _cut_faces(shown), cut_patches(heard, AUDIO_PATCH)
+    predicted = model(
+        normalise(keep_patches(video, video_mask[0])), keep_patches(audio, audio_mask[0]), video_mask, audio_mask
+    )  # fmt: skip
+    targets = (
+        video_targets(keep_patches(video, video_mask[1]), frame_difference=frame_difference),
+        audio_targets(keep_patches(audio, audio_mask[1])),
+    )
+    return Reconstruction(
+        faces=face_pictures(shown, predicted.video, video_mask[1], frame_difference=frame_difference),
+        log_mels=log_mel_pictures(heard, predicted.audio, audio_mask[1]),
+        face_error=float(reconstruction_loss(predicted.video, targets[0])),
+        log_mel_error=float(reconstruction_loss(predicted.audio, targets[1])),
+        face_guess_error=float(targets[0].square().mean()),
+        log_mel_guess_error=float(targets[1].square().mean()),
+    )
+
+
+def face_pictures(faces: Tensor, predicted: Tensor, masked: Tensor, *, frame_difference: bool) -> Pictures:
+    """Faces with predictions in the place of what was masked, in the true patches' own colours and contrast.
+
+    The inverse of ``video_targets``, to the level of rounding.
+
+    Args:
+        faces: (B, 16, 160, 160, 3) uint8.
+        predicted: (B, M, P); P counts (frame, row, column, channel).
+        masked: indices (B, M).
+        frame_difference: whether the second frame of a tubelet was predicted as its difference from the first.
+    """
+    patches = _cut_faces(faces)
+    values = predicted.float()
+    if frame_difference:
+        first, second = values.chunk(2, dim=-1)
+        values = torch.cat((first, first + second), dim=-1)
+    values = values.view(*masked.shape, -1, _CHANNELS).transpose(2, 3)  # (B, M, 3, P / 3)
+    true = keep_patches(patches, masked).view(*masked.shape, _CHANNELS, -1)
+    levels = _denormalised(values, true).round().clamp(0, 255).to(torch.uint8).flatten(2)
+    hidden = levels.new_full((1, 1, VIDEO_PATCH_VALUES), _GREY).expand_as(levels)
+    return Pictures(
+        *(
+            _join_patches(shown, VIDEO_GRID, VIDEO_PATCH).permute(0, 2, 3, 4, 1).cpu().numpy()
+            for shown in (patches, _replaced(patches, masked, hidden), _replaced(patches, masked, levels))
+        )
+    )
+
+
+def log_mel_pictures(log_mels: Tensor, predicted: Tensor, masked: Tensor) -> Pictures:
+    """Log-mels with predictions in the place of what was masked, at the true patches' own level and contrast.
+
+    The inverse of ``audio_targets``.
+
+    Args:
+        log_mels: (B, 1, 256, 128).
+        predicted: (B, M, P).
+        masked: indices (B, M).
+    """
+    patches = cut_patches(log_mels, AUDIO_PATCH)
+    levels = _denormalised(predicted.float(), keep_patches(patches, masked))
+    hidden = levels.new_full((1, 1, AUDIO_PATCH_VALUES), torch.nan).expand_as(levels)
+    return Pictures(
+        *(
+            _join_patches(shown, AUDIO_GRID, AUDIO_PATCH)[:, 0].cpu().numpy()
+            for shown in (patches, _replaced(patches, masked, hidden), _replaced(patches, masked, levels))
+        )
+    )
+
+
+def _cut_faces(faces: Tensor) -> Tensor:
+    """(B, 16, 160, 160, 3) -> patches (B, N, P), still bytes."""
+    return cut_patches(faces.permute(0, 4, 1, 2, 3), VIDEO_PATCH)
+
+
+def _denormalised(values: Tensor, true: Tensor) -> Tensor:
+    """Values (..., n) that stand for a patch ``true`` (..., n), with its mean and (unbiased) deviation.
+
+    The epsilon of the targets is far below a level of colour: it is there for patches without deviation, whose values
+    are all the mean here.
+    """
+    deviation, mean = torch.std_mean(true.float(), dim=-1, keepdim=True)
+    return values * deviation + mean
+
+
+def _replaced(patches: Tensor, masked: Tensor, by: Tensor) -> Tensor:
+    """Patches (B, N, P) of which those at (B, M) are now (B, M, P)."""
+    return patches.scatter(1, masked[..., None].expand_as(by), by)
+
+
+def _join_patches(patches: Tensor, grid: tuple[int, ...], size: tuple[int, ...]) -> Tensor:
+    """The inverse of ``cut_patches``: (B, N, P) -> (B, C, ...)."""
+    rank = len(grid)
+    split = patches.view(len(patches), *grid, -1, *size)  # (B, places..., C, insides...)
+    order = (index for axis in range(rank) for index in (1 + axis, rank + 2 + axis))
+    whole = (place * inside for place, inside in zip(grid, size, strict=True))
+    return split.permute(0, rank + 1, *order).reshape(len(patches), split.shape[rank + 1], *whole)

@@ -1,0 +1,226 @@
+"""Pictures of a pre-training: how it went, and what the model makes of what it did not see."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hicmae_cli.errors import HicmaeError, one_line
+from hicmae_cli.files import written_whole
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Triple = tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
+"""Original, masked, rebuilt."""
+
+
+class Pictured(Protocol):
+    """What a model made of some clips: ``models.reconstruction.Reconstruction``, which this room does not know."""
+
+    @property
+    def faces(self) -> Triple:
+        """(B, T, H, W, 3) uint8 each."""
+
+    @property
+    def log_mels(self) -> Triple:
+        """(B, time, mel) float each; NaN is drawn as grey."""
+
+
+# Key in a line of metrics, and what to call it.
+_PANELS = (
+    ("loss", "loss"),
+    ("video_loss", "video reconstruction"),
+    ("audio_loss", "audio reconstruction"),
+    ("contrastive_loss", "contrast"),
+    ("learning_rate", "learning rate"),
+    ("grad_norm", "gradient norm"),
+    ("clips_per_s", "clips/s"),
+)
+_EXACT = {"learning_rate"}  # not noise around a trend
+_COLUMNS = 4
+_RAW, _SMOOTH, _INK = "#9ecae1", "#08519c", "#444444"
+_SMOOTHED_SHARE = 0.02  # of all steps: wide enough to see a trend, narrow enough to see the warm-up
+_MOST_POINTS = 4000  # more than a panel has pixels; Agg gives up on much longer lines of noise
+_LOG_FROM = 100.0  # times the smallest value: from here on a few peaks would hide the rest
+_SMALL = 0.01  # values below are written with a power of ten
+_SHOWN_FACES = 8
+_FACE_GAP_PX = 6
+_TITLE_LETTERS = 140
+_ROWS = ("original", "masked", "rebuilt")
+
+
+def plot_curves(lines: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Draw how a pre-training went, as a PNG that appears whole.
+
+    Args:
+        lines: of ``metrics.jsonl``: ``step``, ``epoch`` and what is to be drawn. Of steps that were taken twice, before
+            and after an interruption, the later counts. A panel without a number is left out.
+        path: where to.
+
+    Raises:
+        HicmaeError: there are no lines.
+        OSError: the file cannot be written.
+    """
+    from matplotlib.figure import Figure
+
+    by_step = {line["step"]: line for line in lines}
+    if not by_step:
+        raise HicmaeError(f"{path}: cannot be drawn: no step has been written down yet")
+    ordered = [by_step[step] for step in sorted(by_step)]
+    steps = np.array([line["step"] for line in ordered], np.float64)
+    columns = {key: _column(ordered, key) for key, _ in _PANELS}
+    panels = [panel for panel in _PANELS if np.isfinite(columns[panel[0]]).any()]
+    rows = max(1, math.ceil(len(panels) / _COLUMNS))
+    figure = Figure(figsize=(15, 0.6 + 3.1 * rows), layout="constrained")
+    epochs = f"epochs {ordered[0]['epoch']} to {ordered[-1]['epoch']}" if "epoch" in ordered[-1] else ""
+    figure.suptitle(
+        f"steps {ordered[0]['step']} to {ordered[-1]['step']}" + (f" · {epochs}" if epochs else ""),
+        x=0.01, ha="left", fontsize=10, color=_INK,
+    )  # fmt: skip
+    for index, (key, title) in enumerate(panels):
+        axes = figure.add_subplot(rows, _COLUMNS, index + 1)
+        _curve(axes, steps, columns[key], noisy=key not in _EXACT)
+        _dress(axes, title, columns[key], legend=index == 0)
+        if index + _COLUMNS >= len(panels):  # nothing below it
+            axes.set_xlabel("step", fontsize=9, color=_INK)
+    _save(figure, path, dpi=110)
+
+
+def smoothed(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
+    """Mean of the finite values within a window around each, which is cut off at the ends.
+
+    Args:
+        values: (n,), NaN where there is none.
+        width: of the window, in values.
+
+    Returns:
+        (n,), NaN where a window holds no value.
+    """
+    finite = np.isfinite(values)
+    sums, counts = (
+        np.concatenate(([0.0], np.cumsum(part))) for part in (np.where(finite, values, 0), finite)
+    )
+    at = np.arange(len(values))
+    first, last = np.maximum(at - width // 2, 0), np.minimum(at + width // 2 + 1, len(values))
+    held = counts[last] - counts[first]
+    means: NDArray[np.float64] = np.divide(
+        sums[last] - sums[first], held, out=np.full(len(values), np.nan), where=held > 0
+    )
+    return means
+
+
+def reconstruction_picture(
+    pictures: Pictured, path: Path, *, title: str, start_s: float = 0.0, end_s: float = 2.56, clip: int = 0
+) -> Path:
+    """Draw what a model made of one clip, as a PNG that appears whole.
+
+    Args:
+        pictures: of some clips; 8 of the frames are shown, at their times.
+        path: where to.
+        title: a line above.
+        start_s: when the clip begins.
+        end_s: when it ends.
+        clip: which one.
+
+    Returns:
+        ``path``.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    from matplotlib import colormaps
+    from matplotlib.figure import Figure
+
+    faces = [shown[clip] for shown in pictures.faces]
+    log_mels = [shown[clip] for shown in pictures.log_mels]
+    figure = Figure(figsize=(11, 9), layout="constrained")
+    # Matplotlib's own wrapping would read a file's name between two dollars as mathematics.
+    lines = textwrap.fill(one_line(title), _TITLE_LETTERS)
+    figure.suptitle(lines, x=0.01, ha="left", fontsize=10, color=_INK, parse_math=False)
+    all_axes = figure.subplots(6, 1, sharex=True, gridspec_kw={"hspace": 0.04})
+    for axes, name, strip in zip(all_axes[:3], _ROWS, faces, strict=True):
+        axes.imshow(_film(strip), extent=(start_s, end_s, 0, 1), aspect="auto", interpolation="antialiased")
+        axes.set_yticks([])
+        axes.spines[:].set_visible(False)
+        axes.tick_params(length=0)
+        axes.set_ylabel(f"faces\n{name}", fontsize=9, color=_INK)
+    # One scale for all, that of the truth: a prediction may be far off, and is to be seen to be.
+    low, high = np.percentile(log_mels[0], (0.5, 99.5))
+    colours = colormaps["magma"].with_extremes(bad="#bbbbbb")
+    for axes, name, mel in zip(all_axes[3:], _ROWS, log_mels, strict=True):
+        axes.imshow(
+            mel.T, origin="lower", extent=(start_s, end_s, 0, mel.shape[1]), aspect="auto", cmap=colours,
+            vmin=low, vmax=max(high, low + 1e-6), interpolation="nearest",
+        )  # fmt: skip
+        axes.set_ylabel(f"mel band\n{name}", fontsize=9, color=_INK)
+        axes.set_yticks(range(0, mel.shape[1] + 1, mel.shape[1] // 2))
+        axes.tick_params(labelsize=8, colors=_INK)
+    all_axes[-1].set_xlabel("time in seconds", fontsize=9, color=_INK)
+    _save(figure, path, dpi=130)
+    return path
+
+
+def _film(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Eight of some frames (T, H, W, 3), evenly spread from the first, side by side with white gaps."""
+    count = min(_SHOWN_FACES, len(frames))
+    picked = frames[np.arange(count) * len(frames) // count]
+    half = _FACE_GAP_PX // 2
+    framed = np.pad(picked, ((0, 0), (0, 0), (half, half), (0, 0)), constant_values=255)
+    return np.concatenate(list(framed), axis=1)
+
+
+def _column(lines: Sequence[Mapping[str, Any]], key: str) -> NDArray[np.float64]:
+    """One number per line (n,); NaN where a line has none."""
+    return np.array([math.nan if line.get(key) is None else line[key] for line in lines], np.float64)
+
+
+def _curve(axes: Axes, steps: NDArray[np.float64], values: NDArray[np.float64], *, noisy: bool) -> None:
+    thin = slice(None, None, math.ceil(len(steps) / _MOST_POINTS))
+    width = int(len(steps) * _SMOOTHED_SHARE)
+    if noisy and width > 1:
+        axes.plot(steps[thin], values[thin], color=_RAW, linewidth=0.6, label="each step")
+        trend = smoothed(values, width)
+        axes.plot(steps[thin], trend[thin], color=_SMOOTH, linewidth=1.6, label=f"mean of {width} steps")
+    else:
+        mark = "o" if len(steps) < 3 else ""  # a line needs two points to be seen
+        axes.plot(steps[thin], values[thin], color=_SMOOTH, linewidth=1.6, marker=mark)
+
+
+def _dress(axes: Axes, title: str, values: NDArray[np.float64], *, legend: bool) -> None:
+    """Readable axes and no more ink than that."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.set_title(title, loc="left", fontsize=10, color=_INK)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color="#e5e5e5", linewidth=0.6)
+    axes.set_axisbelow(True)
+    axes.margins(x=0.01)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=6, integer=True, min_n_ticks=1))
+    finite = values[np.isfinite(values)]
+    if finite.min() > 0 and finite.max() > _LOG_FROM * finite.min():
+        axes.set_yscale("log")
+    elif np.abs(finite).max() < _SMALL:
+        axes.yaxis.set_major_formatter(lambda y, _: f"{y:.1e}" if y else "0")
+    axes.tick_params(which="both", labelsize=8, colors=_INK)
+    if legend and axes.get_legend_handles_labels()[1]:
+        axes.legend(frameon=False, fontsize=8, labelcolor=_INK)
+
+
+def _save(figure: Figure, path: Path, dpi: int) -> None:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    FigureCanvasAgg(figure)
+    with written_whole(path) as temporary, warnings.catch_warnings():
+        warnings.filterwarnings(
+            "ignore", "Glyph"
+        )  # a file's name in a script the font lacks is drawn as boxes
+        figure.savefig(temporary, dpi=dpi, format="png", facecolor="white")

@@ -1,0 +1,317 @@
+"""Pre-training from start to end (HiCMAE, sections 3.3 and 3.4); reads top to bottom.
+
+Everything random follows from (seed, epoch, clip) or (seed, step, process). A checkpoint therefore needs no random
+states, and a run that was killed goes on to the losses it would have had, to the last bit.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from accelerate import Accelerator
+from torch import Tensor
+
+from hicmae_cli.clips.windows import Recording
+from hicmae_cli.errors import ManifestError, SettingsError, TrainingError
+from hicmae_cli.models.config import AUDIO_PATCH, VARIANTS, VIDEO_PATCH
+from hicmae_cli.models.masking import cut_patches, keep_patches
+from hicmae_cli.models.objectives import (
+    contrastive_logits,
+    contrastive_loss,
+    embed_layers,
+    reconstruction_loss,
+)
+from hicmae_cli.models.pretraining import PretrainingModel
+from hicmae_cli.models.targets import audio_targets, video_targets
+from hicmae_cli.training.data import normalise_patches
+from hicmae_cli.training.machine import StopRequest, hold_freed_memory, new_accelerator
+from hicmae_cli.training.optimiser import cosine_schedule, decay_groups, set_learning_rate
+from hicmae_cli.training.pretrain_data import (
+    Batch,
+    Fault,
+    batches_of,
+    epoch_order,
+    pretraining_loader,
+    usable,
+)
+from hicmae_cli.training.pretrain_state import (
+    CHECKPOINTS,
+    LAST,
+    StepReport,
+    describe_weight,
+    metrics_log,
+    resume,
+    write_skipped,
+    write_weights,
+)
+from hicmae_cli.training.runs import prune_checkpoints, save_checkpoint, step_path
+from hicmae_cli.training.settings import OF_THE_MACHINE, PretrainSettings
+
+
+@dataclass
+class Progress:
+    """What a caller may watch.
+
+    Attributes:
+        on_start: called with the first step to come, counted from 0, and the number of all steps.
+        on_step: after each step, in the main process.
+        on_epoch: after each epoch, with its number and mean loss, in the main process.
+        on_picture: every ``picture_every`` steps, with the step and the model in evaluation mode, in the main process.
+        warn: with a line about something that was passed over.
+    """
+
+    on_start: Callable[[int, int], None] = lambda *_: None
+    on_step: Callable[[StepReport], None] = lambda _: None
+    on_epoch: Callable[[int, float], None] = lambda *_: None
+    on_picture: Callable[[int, PretrainingModel], None] = lambda *_: None
+    warn: Callable[[str], None] = lambda _: None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        weight: the last epoch's weight; None when no epoch was finished.
+        step: steps that were made.
+        total_steps: steps of the whole run.
+        skipped: recordings that could not be used, and why.
+    """
+
+    weight: Path | None
+    step: int
+    total_steps: int
+    skipped: dict[str, str]
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.step == self.total_steps
+
+
+def pretrain(
+    run: Path,
+    *,
+    recordings: Sequence[Recording],
+    dataset: str,
+    licence: str,
+    front_end: str,
+    source: str,
+    settings: PretrainSettings,
+    device: str = "auto",
+    progress: Progress | None = None,
+) -> Outcome:
+    """Pre-train on unlabelled recordings, in one process or as one of several.
+
+    Args:
+        run: folder of the run; one that holds a checkpoint is resumed.
+        recordings: talking faces; those that are broken are skipped and listed.
+        dataset: name written into the weight.
+        licence: what the weight may be used under.
+        front_end: how the faces were cut.
+        source: what made the weight, for its metadata.
+        settings: the whole recipe.
+        device: ``auto``, ``cpu`` or what accelerate finds.
+        progress: hooks for a display.
+
+    Returns:
+        How it ended: finished, or stopped by Ctrl-C after a checkpoint was written.
+
+    Raises:
+        ManifestError: fewer recordings than a step takes.
+        SettingsError: the folder holds another run, or the batch cannot be dealt to the processes.
+        TrainingError: a loss that is not finite, a corpus that is broken altogether, a disk that is full.
+    """
+    progress = progress or Progress()
+    accelerator = new_accelerator(settings.mixed_precision, device)
+    _check_batch(settings, accelerator.num_processes, len(recordings))
+    hold_freed_memory()
+    torch.manual_seed(settings.seed)
+    bare = PretrainingModel(
+        VARIANTS[settings.variant], settings.decoder, settings.drop_path, skips=settings.skip_connections,
+        contrast_layers=settings.contrasted, recompute=settings.gradient_checkpointing,
+    )  # fmt: skip
+    info = describe_weight(settings, dataset, licence, front_end, source)
+    optimiser = torch.optim.AdamW(
+        decay_groups(bare, weight_decay=settings.weight_decay), lr=0.0, betas=settings.betas, fused=True
+    )
+    facts = {
+        **settings.model_dump(mode="json", exclude=set(OF_THE_MACHINE)),
+        "dataset": dataset,
+        "clips": hashlib.sha256("\n".join(r.id for r in recordings).encode()).hexdigest()[:16],
+    }
+    main = accelerator.is_main_process
+    state = resume(run, bare, facts, main=main, warn=progress.warn)
+    accelerator.wait_for_everyone()  # no process may look for checkpoints when another begins to write them
+    model, optimiser = accelerator.prepare(torch.compile(bare) if settings.compile else bare, optimiser)
+    if state.optimiser is not None:
+        optimiser.load_state_dict(state.optimiser)
+    if accelerator.scaler is not None and state.scaler is not None:
+        accelerator.scaler.load_state_dict(state.scaler)
+
+    steps_per_epoch = len(recordings) // settings.batch_size
+    total_steps = settings.epochs * steps_per_epoch
+    progress.on_start(state.step, total_steps)
+    with ExitStack() as stack:
+        stop = stack.enter_context(StopRequest())
+        log = stack.enter_context(metrics_log(run, state.step)) if main else None
+        stopping = False
+        while state.step < total_steps and not stopping:
+            epoch, first = divmod(state.step, steps_per_epoch)
+            order = epoch_order(len(recordings), settings.seed, epoch)
+            mine = batches_of(order, settings, accelerator.num_processes, accelerator.process_index, first)
+            batches = iter(pretraining_loader(recordings, settings, epoch, mine))
+            for step in range(state.step, (epoch + 1) * steps_per_epoch):
+                started = time.perf_counter()
+                rounds = [usable(next(batches)).to(accelerator.device) for _ in range(settings.accumulation)]
+                rate = cosine_schedule(
+                    step, base_lr=settings.peak_lr, min_lr=settings.final_lr, total_steps=total_steps,
+                    warmup_steps=round(settings.warmup_epochs * steps_per_epoch),
+                )  # fmt: skip
+                set_learning_rate(optimiser, rate)
+                torch.manual_seed(_step_seed(settings.seed, step, accelerator.process_index))  # drop path
+                losses, norm = _train_step(accelerator, model, optimiser, rounds, settings, step)
+                faults = [fault for batch in rounds for fault in batch.faults]
+                stopping, faults = _agree(accelerator, stop.requested, faults)
+                state.after(step + 1, losses[0], faults)
+                speed = settings.batch_size / (time.perf_counter() - started)
+                ends = (step + 1) % steps_per_epoch == 0
+                mean = state.end_epoch() if ends else math.nan
+                if log is not None:
+                    report = StepReport(step + 1, epoch + 1, *losses, rate, norm, speed)
+                    log(report)
+                    progress.on_step(report)
+                    if settings.picture_every and (step + 1) % settings.picture_every == 0:
+                        bare.eval()
+                        progress.on_picture(step + 1, bare)
+                    if ends:
+                        write_weights(run, bare, info, epoch + 1, mean, best=mean == state.best_loss)
+                        progress.on_epoch(epoch + 1, mean)
+                    if stopping or ends or (step + 1) % settings.checkpoint_every == 0:
+                        path = step_path(run / CHECKPOINTS, state.step)
+                        save_checkpoint(path, state.to_checkpoint(bare, optimiser, accelerator, facts))
+                        prune_checkpoints(run / CHECKPOINTS, settings.keep_checkpoints)
+                        write_skipped(run, state.skipped)
+                if stopping:
+                    break
+    weight = run / LAST if (run / LAST).exists() else None
+    return Outcome(weight, state.step, total_steps, dict(state.skipped))
+
+
+def _train_step(
+    accelerator: Accelerator,
+    model: torch.nn.Module,
+    optimiser: torch.optim.Optimizer,
+    rounds: Sequence[Batch],
+    settings: PretrainSettings,
+    step: int,
+) -> tuple[tuple[float, float, float, float], float]:
+    """One optimiser step over some rounds -> (loss, video, audio, contrastive), all processes' means; gradient norm."""
+    model.train()
+    sums = torch.zeros(4, device=accelerator.device)
+    for index, batch in enumerate(rounds):
+        last = index + 1 == len(rounds)
+        with nullcontext() if last else accelerator.no_sync(model):
+            video, audio, contrast = _losses(accelerator, model, batch, settings)
+            # With gathered negatives every process sees the whole contrast, but moves only its own clips in it: the
+            # average over processes would be too small by their number.
+            share = accelerator.num_processes if settings.negatives == "all" else 1
+            accelerator.backward((video + audio + settings.contrast_weight * share * contrast) / len(rounds))
+        total = video + audio + settings.contrast_weight * contrast
+        sums += torch.stack((total, video, audio, contrast)).detach() / len(rounds)
+    values = (accelerator.reduce(sums, "mean") if accelerator.num_processes > 1 else sums).tolist()
+    if not all(map(math.isfinite, values)):
+        raise _not_finite("loss", values[0], step, rounds, accelerator)
+    accelerator.unscale_gradients()
+    gradients = [p.grad for p in model.parameters() if p.grad is not None]
+    norm = torch.nn.utils.get_total_norm(gradients)
+    if (
+        not torch.isfinite(norm) and accelerator.scaler is None
+    ):  # a scaler skips the step and tries a smaller scale
+        raise _not_finite("gradient", norm.item(), step, rounds, accelerator)
+    if settings.clip_grad_norm:
+        torch.nn.utils.clip_grads_with_norm_(model.parameters(), settings.clip_grad_norm, norm)
+    optimiser.step()
+    optimiser.zero_grad(set_to_none=True)
+    return (values[0], values[1], values[2], values[3]), norm.item()
+
+
+def _losses(
+    accelerator: Accelerator, model: torch.nn.Module, batch: Batch, settings: PretrainSettings
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Reconstruction losses of video and audio, and the contrast, of one forward pass; not yet weighted."""
+    faces = cut_patches(batch.faces.permute(0, 4, 1, 2, 3), VIDEO_PATCH)  # (B, 800, P) uint8
+    mels = cut_patches(batch.audio, AUDIO_PATCH)  # (B, 128, P)
+    (video_visible, video_masked), (audio_visible, audio_masked) = batch.video_mask, batch.audio_mask
+    with accelerator.autocast():
+        outputs = model(
+            normalise_patches(keep_patches(faces, video_visible)),
+            keep_patches(mels, audio_visible),
+            batch.video_mask,
+            batch.audio_mask,
+        )
+    pixels = keep_patches(faces, video_masked)
+    video = reconstruction_loss(
+        outputs.video, video_targets(pixels, frame_difference=settings.frame_difference)
+    )
+    audio = reconstruction_loss(outputs.audio, audio_targets(keep_patches(mels, audio_masked)))
+    if not settings.contrasted:
+        return video, audio, video.new_zeros(())
+    seen, heard = embed_layers(outputs.video_layers), embed_layers(outputs.audio_layers)
+    if settings.negatives == "all" and accelerator.num_processes > 1:
+        seen, heard = (_gathered(own, accelerator.process_index) for own in (seen, heard))
+    return video, audio, contrastive_loss(contrastive_logits(seen, heard, settings.temperature))
+
+
+def _gathered(own: Tensor, process: int) -> Tensor:
+    """Embeddings (L, B, D) of all processes -> (L, processes * B, D); gradients flow to the own ones."""
+    parts = [torch.empty_like(own) for _ in range(dist.get_world_size())]
+    dist.all_gather(parts, own.detach().contiguous())
+    parts[process] = own
+    return torch.cat(parts, dim=1)
+
+
+def _agree(accelerator: Accelerator, stop: bool, faults: list[Fault]) -> tuple[bool, list[Fault]]:
+    """What every process must know after a step: whether one was told to stop, and what was skipped anywhere."""
+    if accelerator.num_processes == 1:
+        return stop, faults
+    told: list[tuple[bool, list[Fault]] | None] = [None] * accelerator.num_processes
+    dist.all_gather_object(told, (stop, faults))
+    heard = [each for each in told if each is not None]
+    return any(each[0] for each in heard), [fault for each in heard for fault in each[1]]
+
+
+def _not_finite(
+    what: str, value: float, step: int, rounds: Sequence[Batch], accelerator: Accelerator
+) -> TrainingError:
+    ids = ", ".join(id_ for batch in rounds for id_ in batch.ids)
+    where = f" of process {accelerator.process_index}" if accelerator.num_processes > 1 else ""
+    return TrainingError(
+        f"the {what} became {value} in step {step + 1}; the last checkpoint is kept. Lower base_lr, or set "
+        f"clip_grad_norm. Clips of the step{where}: {ids}"
+    )
+
+
+def _step_seed(seed: int, step: int, process: int) -> int:
+    digest = hashlib.sha256(f"{seed},{step},{process}".encode()).digest()
+    return int.from_bytes(digest[:7], "big")
+
+
+def _check_batch(settings: PretrainSettings, processes: int, recordings: int) -> None:
+    if settings.batch_size % (processes * settings.accumulation):
+        raise SettingsError(
+            f"batch_size {settings.batch_size} cannot be dealt to {processes} processes in {settings.accumulation} "
+            "rounds of accumulation each"
+        )
+    if recordings < settings.batch_size:
+        raise ManifestError(
+            f"{recordings} recordings are fewer than the {settings.batch_size} clips of a step; lower --batch-size"
+        )

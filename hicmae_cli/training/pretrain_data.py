@@ -1,0 +1,186 @@
+"""Recordings -> batches for pre-training. All chance comes from (seed, epoch, clip), so a run resumes exactly."""
+
+from __future__ import annotations
+
+import gc
+import signal
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from hicmae_cli.clips import log_mel
+from hicmae_cli.clips.windows import Recording, read_random_window
+from hicmae_cli.errors import HicmaeError, TrainingError
+from hicmae_cli.models.masking import Mask, draw_masks
+from hicmae_cli.training.augmentation import multi_scale_crop
+from hicmae_cli.training.settings import PretrainSettings
+
+_SUBSTITUTES = 64
+"""Other recordings that are tried in place of a broken one before a corpus counts as broken altogether."""
+_GAIN = 10.0  # the loudness of a clip is scaled by Beta(10, 10) + 0.5: 0.5 to 1.5, mostly near 1
+Fault = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Clips of one forward pass, with their masks.
+
+    Attributes:
+        faces: (B, 16, 160, 160, 3) uint8.
+        audio: log-mel (B, 1, 256, 128).
+        video_mask: visible (B, K) and masked (B, M) tokens.
+        audio_mask: the same.
+        ids: of the recordings.
+        faults: recordings that could not be used, and why; others stand in for them.
+    """
+
+    faces: Tensor
+    audio: Tensor
+    video_mask: Mask
+    audio_mask: Mask
+    ids: tuple[str, ...]
+    faults: tuple[Fault, ...] = ()
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on a device."""
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin_memory(self) -> Batch:
+        """Called by the loader, where there is a GPU."""
+        return self._each(Tensor.pin_memory)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        masks = [(change(visible), change(masked)) for visible, masked in (self.video_mask, self.audio_mask)]
+        return replace(
+            self, faces=change(self.faces), audio=change(self.audio), video_mask=masks[0], audio_mask=masks[1]
+        )
+
+
+class PretrainingClips(Dataset[Batch | str]):
+    """Masked clips of one epoch; an item is a batch of one."""
+
+    def __init__(self, recordings: Sequence[Recording], settings: PretrainSettings, epoch: int) -> None:
+        self.recordings, self.settings, self.epoch = recordings, settings, epoch
+
+    def __len__(self) -> int:
+        return len(self.recordings)
+
+    def __getitem__(self, index: int) -> Batch | str:
+        """Item of a recording or, where that is broken, of another; what is wrong when all that were tried are.
+
+        An exception would come out of the loader's process as a traceback.
+        """
+        rng = np.random.default_rng([self.settings.seed, self.epoch, index])
+        faults: list[Fault] = []
+        others = rng.permutation(len(self))[: _SUBSTITUTES + 1]
+        for candidate in (index, *(int(other) for other in others if other != index)):
+            recording = self.recordings[candidate]
+            try:
+                return self._item(recording, rng, tuple(faults))
+            except (HicmaeError, ValueError) as error:
+                faults.append((recording.id, str(error)))
+        reasons = "; ".join(f"{id_}: {why}" for id_, why in faults[:3])
+        return f"none of {len(faults)} recordings can be used: {reasons}"
+
+    def _item(self, recording: Recording, rng: np.random.Generator, faults: tuple[Fault, ...]) -> Batch:
+        faces, samples = read_random_window(recording, rng)
+        if self.settings.audio_gain:
+            samples = samples * np.float32(rng.beta(_GAIN, _GAIN) + 0.5)
+        faces = multi_scale_crop(faces, self.settings.crop_scales, rng)
+        masks = draw_masks(
+            (self.settings.video_mask, self.settings.audio_mask),
+            (self.settings.video_mask_ratio, self.settings.audio_mask_ratio),
+            seed=int(rng.integers(2**63)),
+        )
+        audio = torch.from_numpy(log_mel(samples))[None, None]
+        return Batch(torch.from_numpy(faces)[None], audio, *masks, (recording.id,), faults)
+
+
+def collate(items: Sequence[Batch | str]) -> Batch | str:
+    """Batches of one -> one batch, or what is wrong."""
+    batches = [item for item in items if isinstance(item, Batch)]
+    if len(batches) < len(items):
+        return next(item for item in items if isinstance(item, str))
+
+    def joined(masks: Sequence[Mask]) -> Mask:
+        visible, masked = zip(*masks, strict=True)
+        return torch.cat(visible), torch.cat(masked)
+
+    return Batch(
+        faces=torch.cat([batch.faces for batch in batches]),
+        audio=torch.cat([batch.audio for batch in batches]),
+        video_mask=joined([batch.video_mask for batch in batches]),
+        audio_mask=joined([batch.audio_mask for batch in batches]),
+        ids=tuple(id_ for batch in batches for id_ in batch.ids),
+        faults=tuple(fault for batch in batches for fault in batch.faults),
+    )
+
+
+def epoch_order(count: int, seed: int, epoch: int) -> list[int]:
+    """Order of an epoch's recordings, the same in every process."""
+    return [int(index) for index in np.random.default_rng([seed, epoch]).permutation(count)]
+
+
+def batches_of(
+    order: Sequence[int], settings: PretrainSettings, processes: int, process: int, first_step: int = 0
+) -> list[list[int]]:
+    """Recordings of every forward pass of one process, from a step of the epoch on.
+
+    A step's clips are consecutive in the order; they are dealt to accumulation rounds, then to processes. Clips that do
+    not fill the last step wait for another epoch.
+    """
+    size = settings.batch_size // (processes * settings.accumulation)
+    return [
+        list(order[start : start + size])
+        for step in range(first_step, len(order) // settings.batch_size)
+        for round_ in range(settings.accumulation)
+        for start in [step * settings.batch_size + (round_ * processes + process) * size]
+    ]
+
+
+def pretraining_loader(
+    recordings: Sequence[Recording], settings: PretrainSettings, epoch: int, batches: Sequence[list[int]]
+) -> DataLoader[Batch | str]:
+    """Batches of one process and epoch; see ``batches_of`` for which, ``usable`` for what comes out."""
+    gc.collect()  # what decoders left behind must not be given up in the forked processes, without their threads
+    return DataLoader(
+        PretrainingClips(recordings, settings, epoch),
+        batch_sampler=batches,
+        num_workers=settings.num_workers,
+        pin_memory=torch.cuda.is_available(),
+        collate_fn=collate,
+        worker_init_fn=_leave_interrupts_alone,
+        generator=torch.Generator().manual_seed(
+            0
+        ),  # the loader draws a number; not from the training's chance
+    )
+
+
+def example(recordings: Sequence[Recording], settings: PretrainSettings) -> Batch:
+    """One clip as it is, of the first recording that can be used; the same one whenever it is asked for.
+
+    Raises:
+        TrainingError: the corpus is broken.
+    """
+    plain = settings.model_copy(update={"crop_scales": (1.0,), "audio_gain": False})
+    return usable(PretrainingClips(recordings, plain, epoch=0)[0])
+
+
+def _leave_interrupts_alone(_: int) -> None:
+    """Ctrl-C reaches every process of the terminal; the main one decides, and needs the batch it waits for."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def usable(batch: Batch | str) -> Batch:
+    """A batch of the loader.
+
+    Raises:
+        TrainingError: the corpus is broken.
+    """
+    if isinstance(batch, str):
+        raise TrainingError(batch)
+    return batch

@@ -1,0 +1,206 @@
+"""What lies in the folder of a pre-training run, and where the run stands."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import io
+import json
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+
+from hicmae_cli.files import written_whole
+from hicmae_cli.models.config import VARIANTS
+from hicmae_cli.models.pretraining import PretrainingModel
+from hicmae_cli.training.pretrain_data import Fault
+from hicmae_cli.training.runs import check_same_run, newest_checkpoint, read_lines
+from hicmae_cli.training.settings import PretrainSettings
+from hicmae_cli.weights.checkpoint import load_state, save_pretrained
+from hicmae_cli.weights.info import PretrainingFacts, WeightInfo
+
+CHECKPOINTS = "checkpoints"
+LAST = "last.safetensors"
+BEST = "best.safetensors"
+METRICS = "metrics.jsonl"
+SKIPPED = "skipped.csv"
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """One line of the log: losses are means over the clips of the step, ``loss`` the weighted sum."""
+
+    step: int
+    epoch: int
+    loss: float
+    video_loss: float
+    audio_loss: float
+    contrastive_loss: float
+    learning_rate: float
+    grad_norm: float
+    clips_per_s: float
+
+
+class RunState:
+    """Where a run stands: what a checkpoint holds beside the model.
+
+    Attributes:
+        step: steps that were made.
+        epoch_losses: of the steps of the epoch so far.
+        best_loss: lowest mean of an epoch.
+        skipped: recordings that could not be used, and why.
+        optimiser: its state as it was read, until it is loaded; None at a start.
+        scaler: the same for the scaler of fp16.
+    """
+
+    def __init__(self, checkpoint: Mapping[str, Any] | None = None) -> None:
+        known = checkpoint or {}
+        self.step: int = known.get("step", 0)
+        self.epoch_losses: list[float] = known.get("epoch_losses", [])
+        self.best_loss: float = known.get("best_loss", math.inf)
+        self.skipped: dict[str, str] = known.get("skipped", {})
+        self.optimiser: dict[str, Any] | None = known.get("optimiser")
+        self.scaler: dict[str, Any] | None = known.get("scaler")
+
+    def after(self, step: int, loss: float, faults: Sequence[Fault]) -> None:
+        """A step was made."""
+        self.step = step
+        self.epoch_losses.append(loss)
+        self.skipped.update(faults)
+
+    def end_epoch(self) -> float:
+        """Mean loss of the epoch; the next one begins."""
+        mean = sum(self.epoch_losses) / len(self.epoch_losses)
+        self.epoch_losses = []
+        self.best_loss = min(self.best_loss, mean)
+        return mean
+
+    def to_checkpoint(
+        self,
+        model: torch.nn.Module,
+        optimiser: torch.optim.Optimizer,
+        accelerator: Accelerator,
+        facts: Mapping[str, Any],
+    ) -> dict[str, Any]:
+        """All that a run needs to go on."""
+        return {
+            "model": model.state_dict(),
+            "optimiser": optimiser.state_dict(),
+            "scaler": accelerator.scaler.state_dict() if accelerator.scaler is not None else None,
+            "step": self.step,
+            "epoch_losses": self.epoch_losses,
+            "best_loss": self.best_loss,
+            "skipped": self.skipped,
+            "facts": json.dumps(facts),
+        }
+
+
+def resume(
+    run: Path,
+    model: PretrainingModel,
+    facts: Mapping[str, Any],
+    *,
+    main: bool,
+    warn: Callable[[str], None],
+) -> RunState:
+    """Fill the model from the run's newest checkpoint; or, without one, make the folder ready.
+
+    Args:
+        run: folder.
+        model: what to fill.
+        facts: what decides the run's numbers.
+        main: whether this is the process that writes.
+        warn: told about damaged checkpoints.
+
+    Raises:
+        SettingsError: the folder holds another run.
+        TrainingError: no checkpoint of several can be read.
+    """
+    found = newest_checkpoint(run / CHECKPOINTS, clean=main)
+    if found is None:
+        if main:
+            run.mkdir(parents=True, exist_ok=True)
+            for name in (METRICS, SKIPPED, LAST, BEST):
+                (run / name).unlink(missing_ok=True)
+            (run / "settings.json").write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
+        return RunState()
+    checkpoint, damaged = found
+    check_same_run(run, checkpoint["facts"], facts)
+    if main:
+        for path in damaged:
+            warn(f"{path}: is damaged and was passed over; going on from step {checkpoint['step']}")
+    load_state(model, checkpoint["model"], run)
+    return RunState(checkpoint)
+
+
+@contextmanager
+def metrics_log(run: Path, step: int) -> Iterator[Callable[[StepReport], None]]:
+    """A function that logs a step as a line and, where TensorBoard is installed, for that.
+
+    What was logged beyond ``step``, of steps that are made again, goes.
+    """
+    path = run / METRICS
+    kept = [json.dumps(line) + "\n" for line in read_lines(path) if line["step"] <= step]
+    with written_whole(path) as temporary:
+        temporary.write_text("".join(kept), "utf-8")
+    with ExitStack() as stack:
+        file = stack.enter_context(path.open("a", encoding="utf-8"))
+        board = None
+        if importlib.util.find_spec("tensorboard") is not None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            board = SummaryWriter(str(run / "tensorboard"), purge_step=step + 1)
+            stack.callback(board.close)
+
+        def log(report: StepReport) -> None:
+            values = asdict(report)
+            file.write(json.dumps(values) + "\n")
+            file.flush()
+            if board is not None:
+                del values["step"]
+                for name, value in values.items():
+                    board.add_scalar(name, value, report.step)
+
+        yield log
+
+
+def write_skipped(run: Path, skipped: Mapping[str, str]) -> None:
+    """List the recordings that could not be used, where there are any."""
+    if not skipped:
+        return
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows([("id", "reason"), *sorted(skipped.items())])
+    with written_whole(run / SKIPPED) as temporary:
+        temporary.write_text(out.getvalue(), "utf-8", "surrogateescape")
+
+
+def write_weights(
+    run: Path, model: PretrainingModel, info: WeightInfo, epoch: int, loss: float, *, best: bool
+) -> None:
+    """The weight of an epoch as the last and, perhaps, the best one."""
+    metrics = {"pretraining": {"epoch": epoch, "loss": loss}}
+    for name in (LAST, BEST) if best else (LAST,):
+        save_pretrained(run / name, model, info.model_copy(update={"metrics": metrics}))
+
+
+def describe_weight(
+    settings: PretrainSettings, dataset: str, licence: str, front_end: str, source: str
+) -> WeightInfo:
+    """Metadata of the weights of a run."""
+    decoder = settings.decoder
+    facts = PretrainingFacts(
+        decoder_width=decoder.width, decoder_heads=decoder.heads, skip_layers=decoder.skip_layers,
+        skips=settings.skip_connections, frame_difference=settings.frame_difference,
+        video_mask=settings.video_mask, audio_mask=settings.audio_mask,
+        video_mask_ratio=settings.video_mask_ratio, audio_mask_ratio=settings.audio_mask_ratio,
+    )  # fmt: skip
+    return WeightInfo(
+        variant=settings.variant, dims=VARIANTS[settings.variant].to_dict(), labels=(), task="pretraining",
+        dataset=dataset, sampling_rate=4, front_end=front_end, licence=licence, source=source, pretraining=facts,
+    )  # fmt: skip

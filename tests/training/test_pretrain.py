@@ -1,0 +1,298 @@
+"""The pre-training loop on a handful of tiny clips: it learns, resumes exactly, in one process or two."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from hicmae_cli.clips.windows import Recording
+from hicmae_cli.errors import ManifestError, SettingsError, TrainingError
+from hicmae_cli.models import config
+from hicmae_cli.models.objectives import reconstruction_loss
+from hicmae_cli.training import pretrain as module
+from hicmae_cli.training.pretrain import Progress
+from hicmae_cli.training.pretrain_state import StepReport
+from hicmae_cli.weights.checkpoint import load_pretrained
+from tests.training.toys import SETTINGS, run, shrink_nano, write_recordings
+
+STEPS = 9  # 3 epochs of 6 clips, 2 in a step
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("clips")
+    write_recordings(folder)
+    return folder
+
+
+@pytest.fixture
+def recordings(clips: Path) -> list[Recording]:
+    return [Recording(path.stem, path, None) for path in sorted(clips.glob("*.mkv"))]
+
+
+@pytest.fixture(autouse=True)
+def _small_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(config.VARIANTS, "nano", config.VARIANTS["nano"])
+    monkeypatch.setitem(config.DECODERS, "nano", config.DECODERS["nano"])
+    shrink_nano()
+
+
+def lines(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def numbers(folder: Path) -> list[dict[str, Any]]:
+    """What every step came to, but for its speed."""
+    return [{key: value for key, value in line.items() if key != "clips_per_s"} for line in lines(folder)]
+
+
+class KilledError(Exception):
+    pass
+
+
+def killer(*steps: int) -> Progress:
+    """Dies after certain steps, each once."""
+    left = list(steps)
+
+    def on_step(report: StepReport) -> None:
+        if report.step in left:
+            left.remove(report.step)
+            raise KilledError
+
+    return Progress(on_step=on_step)
+
+
+def test_it_learns_and_keeps_the_last_and_the_best(recordings: list[Recording], tmp_path: Path) -> None:
+    outcome = run(tmp_path, recordings, SETTINGS.model_copy(update={"epochs": 16, "warmup_epochs": 1}))
+    assert outcome.finished
+    losses = numbers(tmp_path)
+    assert [line["step"] for line in losses] == list(range(1, 49))
+    for key in ("video_loss", "audio_loss", "contrastive_loss"):
+        first, last = (sum(line[key] for line in part) for part in (losses[:3], losses[-3:]))
+        assert last < 0.9 * first, key
+    for line in losses:
+        weighted = line["video_loss"] + line["audio_loss"] + 0.1 * line["contrastive_loss"]
+        assert line["loss"] == pytest.approx(weighted, rel=1e-6)
+    assert outcome.weight == tmp_path / "last.safetensors"
+    _, info = load_pretrained(tmp_path / "best.safetensors")
+    means = [sum(line["loss"] for line in losses[i : i + 3]) / 3 for i in range(0, 48, 3)]
+    assert info.metrics["pretraining"]["loss"] == pytest.approx(min(means))
+    assert info.metrics["pretraining"]["epoch"] == means.index(min(means)) + 1
+    assert info.task == "pretraining"
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == [
+        "step-00000046.pt", "step-00000048.pt",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("precision", ["no", "bf16"])
+def test_a_killed_run_goes_on_to_the_last_bit(
+    recordings: list[Recording], tmp_path: Path, precision: str
+) -> None:
+    # Drop path draws chance in every step; 5 and 7 lie between checkpoints, 3 ends an epoch, 8 is a checkpoint.
+    settings = SETTINGS.model_copy(
+        update={"drop_path": 0.3, "mixed_precision": precision, "checkpoint_every": 4}
+    )
+    run(tmp_path / "whole", recordings, settings)
+    progress = killer(3, 5, 7, 8)
+    for _ in range(4):
+        with pytest.raises(KilledError):
+            run(tmp_path / "cut", recordings, settings, progress)
+    assert run(tmp_path / "cut", recordings, settings, progress).finished
+    assert numbers(tmp_path / "cut") == numbers(tmp_path / "whole")
+    for name in ("last.safetensors", "best.safetensors"):
+        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def start(folder: Path, clips: Path, *more: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "tests.training.toys", str(folder), str(clips), *more]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+
+
+def follow(process: subprocess.Popen[str], until: int) -> None:
+    """Wait until a step was made."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if int(line) == until:
+            return
+
+
+@pytest.mark.parametrize("kills", [(4,), pytest.param((2, 3, 5, 7, 8), marks=pytest.mark.slow)])
+def test_sigkill_at_any_step(clips: Path, tmp_path: Path, kills: tuple[int, ...]) -> None:
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    # Workers are left behind by a kill, as they would be at a user's.
+    settings = ("num_workers=1", "checkpoint_every=2")
+    for step in kills:
+        process = start(cut, clips, *settings)
+        follow(process, step)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+        (cut / "checkpoints" / ".step-00000009.123.pt").write_bytes(b"half of a checkpoint")
+    for folder in (cut, whole):
+        process = start(folder, clips, *settings)
+        follow(process, STEPS)
+        assert process.wait() == 0
+    assert numbers(cut) == numbers(whole)
+    assert not list((cut / "checkpoints").glob(".*"))
+    assert (cut / "last.safetensors").read_bytes() == (whole / "last.safetensors").read_bytes()
+
+
+def test_two_processes_equal_one_with_the_doubled_batch(
+    clips: Path, recordings: list[Recording], tmp_path: Path
+) -> None:
+    # The batch counts the clips of both: 2 is 1 in each. With all negatives the contrast, too, is that of 2 clips.
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+        "-m", "tests.training.toys", str(tmp_path / "two"), str(clips), "negatives=all",
+    ]  # fmt: skip
+    done = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    run(tmp_path / "one", recordings, SETTINGS.model_copy(update={"negatives": "all"}))
+    one, two = numbers(tmp_path / "one"), numbers(tmp_path / "two")
+    assert len(one) == len(two) == STEPS
+    for alone, together in zip(one, two, strict=True):
+        assert together == pytest.approx(alone, rel=1e-5, abs=1e-5)
+    weights = [
+        load_pretrained(tmp_path / name / "last.safetensors")[0].state_dict() for name in ("one", "two")
+    ]
+    # AdamW turns the smallest gradients, which are noise, into whole steps.
+    assert all(torch.allclose(weights[0][name], weights[1][name], atol=2e-3) for name in weights[0])
+
+
+def test_accumulated_rounds_equal_one_large_one(recordings: list[Recording], tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"contrast_weight": 0.0})
+    run(tmp_path / "one", recordings, settings)
+    run(tmp_path / "two", recordings, settings.model_copy(update={"accumulation": 2}))
+    for whole, rounds in zip(numbers(tmp_path / "one"), numbers(tmp_path / "two"), strict=True):
+        assert rounds == pytest.approx(whole, rel=1e-5, abs=1e-5)
+        assert whole["contrastive_loss"] == 0
+
+
+def test_an_interrupt_saves_and_the_run_goes_on(recordings: list[Recording], tmp_path: Path) -> None:
+    def interrupt(report: StepReport) -> None:
+        if report.step == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    before = signal.getsignal(signal.SIGINT)
+    stopped = run(tmp_path / "cut", recordings, SETTINGS, Progress(on_step=interrupt))
+    assert not stopped.finished
+    assert stopped.step in (4, 5)  # noticed in the step in which it comes
+    assert (tmp_path / "cut" / "checkpoints" / f"step-{stopped.step:08d}.pt").exists()
+    assert signal.getsignal(signal.SIGINT) is before
+    assert run(tmp_path / "cut", recordings).finished
+    run(tmp_path / "whole", recordings)
+    assert numbers(tmp_path / "cut") == numbers(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("what", ["loss", "gradient"])
+def test_numbers_that_are_not_finite_stop_the_run(
+    recordings: list[Recording], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    calls = 0
+
+    def broken(predicted: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        nonlocal calls
+        calls += 1
+        loss = reconstruction_loss(predicted, target)
+        if calls < 9:  # two calls a step
+            return loss
+        if what == "loss":
+            return loss * torch.nan
+        return loss + (predicted * 0).abs().sqrt().sum()  # 0, with an infinite slope
+
+    monkeypatch.setattr(module, "reconstruction_loss", broken)
+    with pytest.raises(TrainingError, match=rf"the {what} became (nan|inf) in step 5") as caught:
+        run(tmp_path, recordings)
+    ids = str(caught.value).split("Clips of the step: ")[1].split(", ")
+    assert len(ids) == 2
+    assert set(ids) <= {recording.id for recording in recordings}
+    assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == [
+        "step-00000003.pt",
+        "step-00000004.pt",
+    ]
+    monkeypatch.undo()
+    shrink_nano()
+    assert run(tmp_path, recordings).finished
+
+
+def test_broken_recordings_are_skipped_and_listed(recordings: list[Recording], tmp_path: Path) -> None:
+    (tmp_path / "broken.mkv").write_bytes(b"no clip at all")
+    mixed = [*recordings[:3], Recording("bad", tmp_path / "broken.mkv", None), *recordings[3:5],
+             Recording("gone", tmp_path / "gone.mkv", None)]  # fmt: skip
+    outcome = run(tmp_path / "run", mixed)
+    assert outcome.finished
+    assert outcome.skipped.keys() == {"bad", "gone"}
+    listed = (tmp_path / "run" / "skipped.csv").read_text().splitlines()
+    assert listed[0] == "id,reason"
+    assert [line.split(",")[0] for line in listed[1:]] == ["bad", "gone"]
+
+
+def test_a_corpus_that_is_broken_altogether_is_an_error(tmp_path: Path) -> None:
+    gone = [Recording(str(index), tmp_path / f"{index}.mkv", None) for index in range(5)]
+    with pytest.raises(TrainingError, match=r"none of 5 recordings can be used: .*no such file") as caught:
+        run(tmp_path / "run", gone)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_folder_of_another_run_is_refused(recordings: list[Recording], tmp_path: Path) -> None:
+    run(tmp_path, recordings)
+    with pytest.raises(SettingsError, match=r"video_mask tube -> block.*choose another --output"):
+        run(tmp_path, recordings, SETTINGS.model_copy(update={"video_mask": "block"}))
+    with pytest.raises(SettingsError, match="clips"):
+        run(tmp_path, recordings[:-1])
+    assert run(tmp_path, recordings, SETTINGS.model_copy(update={"num_workers": 1})).finished
+
+
+def test_a_damaged_checkpoint_is_passed_over(recordings: list[Recording], tmp_path: Path) -> None:
+    with pytest.raises(KilledError):
+        run(tmp_path / "cut", recordings, progress=killer(7))
+    newest = sorted((tmp_path / "cut" / "checkpoints").iterdir())[-1]
+    newest.write_bytes(newest.read_bytes()[:1000])
+    warnings: list[str] = []
+    starts: list[tuple[int, int]] = []
+    progress = Progress(warn=warnings.append, on_start=lambda *start: starts.append(start))
+    assert run(tmp_path / "cut", recordings, progress=progress).finished
+    assert starts == [(4, STEPS)]
+    assert len(warnings) == 1
+    assert newest.name in warnings[0]
+    run(tmp_path / "whole", recordings)
+    assert numbers(tmp_path / "cut") == numbers(tmp_path / "whole")
+
+
+def test_batches_that_do_not_fit_are_refused(recordings: list[Recording], tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="batch_size 2 cannot be dealt to 1 processes in 3 rounds"):
+        run(tmp_path, recordings, SETTINGS.model_copy(update={"accumulation": 3}))
+    with pytest.raises(ManifestError, match="6 recordings are fewer than the 7 clips"):
+        run(tmp_path, recordings, SETTINGS.model_copy(update={"batch_size": 7}))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"skip_connections": False}, {"contrast_layers": (1,)}, {"frame_difference": False},
+        {"gradient_checkpointing": True}, {"video_mask": "dual", "audio_mask": "dual"},
+        pytest.param({"compile": True}, marks=pytest.mark.slow),
+    ],
+)  # fmt: skip
+def test_every_choice_runs(recordings: list[Recording], tmp_path: Path, change: dict[str, object]) -> None:
+    settings = SETTINGS.model_copy(update={"epochs": 1, **change})
+    outcome = run(tmp_path, recordings, settings)
+    assert outcome.weight is not None
+    model, info = load_pretrained(outcome.weight)
+    assert info.pretraining is not None
+    assert model.skips == settings.skip_connections
+    usual = tmp_path / "usual"
+    run(usual, recordings, SETTINGS.model_copy(update={"epochs": 1}))
+    same = numbers(tmp_path)[0]["loss"] == pytest.approx(numbers(usual)[0]["loss"], rel=1e-6)
+    assert same == ("gradient_checkpointing" in change or "compile" in change)

@@ -1,0 +1,114 @@
+"""Recipes: what they say, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from hicmae_cli.errors import SettingsError
+from hicmae_cli.training.recipes import available_recipes, load_settings, parse_overrides
+from hicmae_cli.training.settings import FinetuneSettings, PretrainSettings
+
+
+def kind(recipe: str) -> type[BaseModel]:
+    return PretrainSettings if recipe.startswith("pretrain-") else FinetuneSettings
+
+
+@pytest.mark.parametrize("recipe", available_recipes())
+def test_every_shipped_recipe_is_sound(recipe: str) -> None:
+    load_settings(kind(recipe), recipe)
+
+
+@pytest.mark.parametrize("variant", ["tiny", "small", "base"])
+def test_the_defaults_are_the_paper(variant: str) -> None:
+    recipe = load_settings(PretrainSettings, f"pretrain-voxceleb2-{variant}")
+    of_the_machine = {"num_workers", "checkpoint_every", "picture_every", "mixed_precision"}
+    spelled_out = {"variant", "skip_layers"}
+    defaults = PretrainSettings().model_dump(exclude=of_the_machine | spelled_out)
+    assert recipe.model_dump(exclude=of_the_machine | spelled_out) == defaults
+    assert recipe.variant == variant
+    assert recipe.decoder.skip_layers == (3, 6, 9)
+    assert recipe.peak_lr == pytest.approx(1.875e-4)
+    assert recipe.final_lr == pytest.approx(6.25e-6)
+
+
+def test_options_override_the_recipe() -> None:
+    settings = load_settings(FinetuneSettings, "puppets-nano", {"epochs": 7, "batch_size": None})
+    assert settings.epochs == 7
+    assert settings.peak_lr == pytest.approx(settings.base_lr * settings.batch_size / 256)
+
+
+def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
+    recipe = tmp_path / "bad.toml"
+    recipe.write_text("epochs = 0\nlearning_rat = 1\nflip = 2.0\n")
+    with pytest.raises(SettingsError) as caught:
+        load_settings(FinetuneSettings, recipe)
+    for name in ("epochs", "learning_rat", "flip"):
+        assert name in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "near"),
+    [("bach_size", "batch_size"), ("video_mask_ration", "video_mask_ratio"), ("contrastive_weight", "contrast_weight")],
+)  # fmt: skip
+def test_an_unknown_key_is_told_its_neighbour(tmp_path: Path, wrong: str, near: str) -> None:
+    recipe = tmp_path / "bad.toml"
+    recipe.write_text(f"{wrong} = 1\n")
+    with pytest.raises(SettingsError, match=f"{wrong} is not a key .* nearest is {near}"):
+        load_settings(PretrainSettings, recipe)
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"video_mask_ratio": 1.0}, "video_mask_ratio: .*hides 100 of 100"),
+        ({"audio_mask_ratio": 0.001}, "audio_mask_ratio: .*hides 0 of 128"),
+        ({"video_mask": "frame", "video_mask_ratio": 0.1}, "video_mask_ratio: .*hides 0 of 8"),
+        ({"skip_layers": (1, 10)}, "skip layers 10 do not exist: the encoders have layers 0 to 9"),
+        ({"skip_layers": ()}, "skip layers must rise"),
+        ({"contrast_layers": (9, 12)}, "contrast_layers: 12 do not exist: the encoders have layers 0 to 9"),
+        ({"decoder_width": 100, "decoder_heads": 3}, "width 100 cannot be split into 3 heads"),
+        ({"video_mask": "dual"}, "dual is a choice for both streams"),
+        ({"video_mask": "dual", "audio_mask": "dual", "audio_mask_ratio": 0.4}, "seen in half of the clip at most"),
+        ({"crop_scales": (1.5,)}, "crop_scales: expected shares"),
+        ({"variant": "huge"}, "variant: "),
+    ],
+)  # fmt: skip
+def test_values_that_cannot_be_used_are_one_line(values: dict[str, object], message: str) -> None:
+    with pytest.raises(SettingsError, match=message) as caught:
+        load_settings(PretrainSettings, "pretrain-voxceleb2-tiny", values)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["not toml [", None])
+def test_unreadable_recipes_are_refused(tmp_path: Path, content: str | None) -> None:
+    recipe = tmp_path / "bad.toml"
+    if content is not None:
+        recipe.write_text(content)
+    with pytest.raises(SettingsError, match=r"bad\.toml"):
+        load_settings(FinetuneSettings, recipe)
+
+
+def test_unknown_names_list_the_known_ones() -> None:
+    with pytest.raises(SettingsError, match="puppets-nano"):
+        load_settings(FinetuneSettings, "no-such-recipe")
+
+
+def test_overrides_are_read_as_toml_and_words_as_texts() -> None:
+    pairs = ["epochs=3", "base_lr=1e-3", "video_mask=block", "skip_layers=[1, 3]", "compile=true"]
+    assert parse_overrides(pairs) == {
+        "epochs": 3, "base_lr": 1e-3, "video_mask": "block", "skip_layers": [1, 3], "compile": True,
+    }  # fmt: skip
+    with pytest.raises(SettingsError, match="expected key=value"):
+        parse_overrides(["epochs"])
+
+
+def test_each_hierarchical_part_can_be_switched_off() -> None:
+    off = load_settings(
+        PretrainSettings, "pretrain-voxceleb2-tiny", {"skip_connections": False, "contrast_weight": 0.0}
+    )
+    assert off.contrasted == ()
+    assert load_settings(FinetuneSettings, "puppets-nano", {"layer_fusion": False}).layer_fusion is False
