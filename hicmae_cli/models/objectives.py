@@ -24,22 +24,28 @@ def reconstruction_loss(predicted: Tensor, target: Tensor) -> Tensor:
 
 
 def embed_layers(layers: Sequence[Tensor]) -> Tensor:
-    """What the contrast is taken of: L layers of visible tokens (B, N, D) -> mean, of length 1 (L, B, D)."""
-    return F.normalize(torch.stack([tokens.mean(dim=1) for tokens in layers]).float(), dim=-1)
+    """What the contrast is taken of: L layers of visible tokens (B, N, D) -> their means (L, B, D)."""
+    return torch.stack([tokens.mean(dim=1) for tokens in layers]).float()
 
 
-def contrastive_logits(video: Tensor, audio: Tensor, temperature: float = TEMPERATURE) -> Tensor:
+def contrastive_logits(
+    video: Tensor, audio: Tensor, temperature: float = TEMPERATURE, *, centred: bool = False
+) -> Tensor:
     """Cosine similarities of every clip's faces with every clip's voice, over the temperature.
 
     Args:
         video: embeddings (L, B, D) of ``embed_layers``.
         audio: the same.
         temperature: what cosines are divided by.
+        centred: whether what all clips of the batch share is taken out first. Ours: the tokens of a fresh transformer
+            are so alike that all cosines are 1, and stay so for thousands of steps.
 
     Returns:
         (L, B, B): row a clip's video, column a clip's audio.
     """
-    return video @ audio.transpose(1, 2) / temperature
+    if centred:
+        video, audio = (embeddings - embeddings.mean(dim=1, keepdim=True) for embeddings in (video, audio))
+    return F.normalize(video, dim=-1) @ F.normalize(audio, dim=-1).transpose(1, 2) / temperature
 
 
 def contrastive_loss(logits: Tensor) -> Tensor:

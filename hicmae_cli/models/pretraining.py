@@ -128,6 +128,12 @@ class PretrainingModel(nn.Module):
         )
         self.video_decoder.recompute = self.audio_decoder.recompute = recompute
 
+    def encode(self, video: Tensor, audio: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
+        """Whole clips (B, 3, 16, 160, 160) and (B, 1, 256, 128) -> the layers of the contrast, (B, N, D) each."""
+        layers = self.video_encoder(video), self.audio_encoder(audio)
+        seen, heard = (tuple(outputs[layer] for layer in self.contrast_layers) for outputs in layers)
+        return seen, heard
+
     def forward(
         self,
         video: Tensor,

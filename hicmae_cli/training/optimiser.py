@@ -51,6 +51,8 @@ def decay_groups(model: nn.Module, *, weight_decay: float) -> list[dict[str, Any
     decayed: list[nn.Parameter] = []
     free: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
         (free if parameter.ndim <= 1 or name.endswith("mask_token") else decayed).append(parameter)
     return [
         {"params": decayed, "weight_decay": weight_decay, "lr_scale": 1.0},

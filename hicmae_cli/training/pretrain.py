@@ -54,6 +54,7 @@ from hicmae_cli.training.pretrain_state import (
 )
 from hicmae_cli.training.runs import prune_checkpoints, save_checkpoint, step_path
 from hicmae_cli.training.settings import OF_THE_MACHINE, PretrainSettings
+from hicmae_cli.training.start import whiten_patches
 
 
 @dataclass
@@ -139,6 +140,9 @@ def pretrain(
         VARIANTS[settings.variant], settings.decoder, settings.drop_path, skips=settings.skip_connections,
         contrast_layers=settings.contrasted, recompute=settings.gradient_checkpointing,
     )  # fmt: skip
+    if settings.freeze_patches:
+        for encoder in (bare.video_encoder, bare.audio_encoder):
+            encoder.patches.requires_grad_(False)
     info = describe_weight(settings, dataset, licence, front_end, source)
     optimiser = torch.optim.AdamW(
         decay_groups(bare, weight_decay=settings.weight_decay), lr=0.0, betas=settings.betas, fused=True
@@ -151,6 +155,8 @@ def pretrain(
     main = accelerator.is_main_process
     state = resume(run, bare, facts, main=main, warn=progress.warn)
     accelerator.wait_for_everyone()  # no process may look for checkpoints when another begins to write them
+    if settings.fit_start_clips and state.step == 0:
+        _fit_start(bare, recordings, settings)
     model, optimiser = accelerator.prepare(torch.compile(bare) if settings.compile else bare, optimiser)
     if state.optimiser is not None:
         optimiser.load_state_dict(state.optimiser)
@@ -204,6 +210,20 @@ def pretrain(
                     break
     weight = run / LAST if (run / LAST).exists() else None
     return Outcome(weight, state.step, total_steps, dict(state.skipped))
+
+
+def _fit_start(model: PretrainingModel, recordings: Sequence[Recording], settings: PretrainSettings) -> None:
+    """Whiten the patches of a fresh model over the first clips; every process does the same (``training/start.py``)."""
+    order = epoch_order(len(recordings), settings.seed, 0)[: settings.fit_start_clips]
+    batches = [order[i : i + settings.batch_size] for i in range(0, len(order), settings.batch_size)]
+    video, audio = [], []
+    for batch in map(usable, pretraining_loader(recordings, settings, 0, batches)):
+        faces = cut_patches(batch.faces.permute(0, 4, 1, 2, 3), VIDEO_PATCH)
+        video.append(normalise_patches(keep_patches(faces, batch.video_mask[0])))
+        audio.append(keep_patches(cut_patches(batch.audio, AUDIO_PATCH), batch.audio_mask[0]))
+    generator = torch.Generator().manual_seed(settings.seed)
+    whiten_patches(model.video_encoder, torch.cat(video), generator)
+    whiten_patches(model.audio_encoder, torch.cat(audio), generator)
 
 
 def _train_step(
@@ -268,7 +288,8 @@ def _losses(
     seen, heard = embed_layers(outputs.video_layers), embed_layers(outputs.audio_layers)
     if settings.negatives == "all" and accelerator.num_processes > 1:
         seen, heard = (_gathered(own, accelerator.process_index) for own in (seen, heard))
-    return video, audio, contrastive_loss(contrastive_logits(seen, heard, settings.temperature))
+    logits = contrastive_logits(seen, heard, settings.temperature, centred=settings.contrast_centred)
+    return video, audio, contrastive_loss(logits)
 
 
 def _gathered(own: Tensor, process: int) -> Tensor:

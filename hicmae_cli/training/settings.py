@@ -84,6 +84,8 @@ class PretrainSettings(BaseModel):
     # Model
     variant: Variant = "base"
     drop_path: float = Field(0.0, ge=0, lt=1)
+    fit_start_clips: int = Field(0, ge=0)
+    freeze_patches: bool = False
     skip_connections: bool = True
     skip_layers: tuple[int, ...] | None = None
     decoder_width: int | None = Field(None, ge=1)
@@ -97,6 +99,7 @@ class PretrainSettings(BaseModel):
     contrast_weight: float = Field(0.0025, ge=0)
     contrast_layers: tuple[int, ...] | None = None
     temperature: float = Field(0.07, gt=0)
+    contrast_centred: bool = False
     negatives: Literal["local", "all"] = "local"
     # Data
     batch_size: int = Field(160, ge=1)

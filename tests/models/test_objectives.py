@@ -22,6 +22,13 @@ def test_equal_streams_are_told_apart() -> None:
     assert contrastive_loss(logits).item() < 1e-5
 
 
+def test_centring_takes_out_what_all_clips_share() -> None:
+    own = torch.randn(2, 8, 16)
+    apart = contrastive_logits(own, own, centred=True)
+    torch.testing.assert_close(contrastive_logits(own + 50, own - 70, centred=True), apart, atol=1e-2, rtol=0)
+    assert contrastive_loss(contrastive_logits(own + 50, own + 50)) > 2 * contrastive_loss(apart)
+
+
 def test_streams_that_say_nothing_cost_log_b_a_layer() -> None:
     logits = torch.zeros(3, 8, 8)
     assert contrastive_loss(logits).item() == pytest.approx(3 * math.log(8), rel=1e-6)
