@@ -47,11 +47,15 @@ def bench(
     with console.status("measuring: predict"):
         measures.append(benchmark.measure_predict(open_engine(weights), video))
     if importlib.util.find_spec("torch") is not None:
+        from hicmae_cli.training import benchmark as training_benchmark
+
         with console.status("measuring: forward"):
             measures.append(benchmark.measure_forward())
+        with console.status("measuring: a step of pre-training, and reading its data"):
+            measures += [training_benchmark.measure_step(), training_benchmark.measure_data()]
     else:
         console.print(
-            "onnx-forward-tiny is left out: making a tiny model needs hicmae[train]",
+            "onnx-forward-tiny and pretrain are left out: making a tiny model needs hicmae[train]",
             style="dim",
             markup=False,
         )

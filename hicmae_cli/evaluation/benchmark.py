@@ -113,7 +113,7 @@ def measure_forward(rounds: int = 9) -> Measure:
     macs = multiply_adds(dims)
     side = round(macs ** (1 / 3))
     left, right = (rng.standard_normal((side, side), np.float32) for _ in range(2))
-    forward, product = _alternate(lambda: engine.logits(video, audio), lambda: left @ right, rounds)
+    forward, product = alternate(lambda: engine.logits(video, audio), lambda: left @ right, rounds)
     detail = (
         f"forward {forward * 1e3:.0f} ms; {side} x {side} float32 product {product * 1e3:.0f} ms "
         f"({macs / 1e9:.1f} G multiply-adds each); medians of {rounds}"
@@ -252,7 +252,7 @@ def peak_resident_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
-def _alternate(first: Callable[[], object], second: Callable[[], object], rounds: int) -> tuple[float, float]:
+def alternate(first: Callable[[], object], second: Callable[[], object], rounds: int) -> tuple[float, float]:
     """Median times in seconds of two things, run in turn after one warm-up each."""
     times: tuple[list[float], list[float]] = ([], [])
     for round_ in range(rounds + 1):

@@ -184,7 +184,7 @@ def pretrain(
                 )  # fmt: skip
                 set_learning_rate(optimiser, rate)
                 torch.manual_seed(_step_seed(settings.seed, step, accelerator.process_index))  # drop path
-                losses, norm = _train_step(accelerator, model, optimiser, rounds, settings, step)
+                losses, norm = train_step(accelerator, model, optimiser, rounds, settings, step)
                 faults = [fault for batch in rounds for fault in batch.faults]
                 stopping, faults = _agree(accelerator, stop.requested, faults)
                 state.after(step + 1, losses[0], faults)
@@ -226,7 +226,7 @@ def _fit_start(model: PretrainingModel, recordings: Sequence[Recording], setting
     whiten_patches(model.audio_encoder, torch.cat(audio), generator)
 
 
-def _train_step(
+def train_step(
     accelerator: Accelerator,
     model: torch.nn.Module,
     optimiser: torch.optim.Optimizer,

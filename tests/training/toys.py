@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ def write_recordings(folder: Path, count: int = 6) -> list[Recording]:
         ]
         sound = 0.3 * np.sin(2 * np.pi * 200 * pitch * time_s) + rng.normal(0, 0.01, 40960)
         faces = [frame.clip(0, 255).astype(np.uint8) for frame in frames]
-        write_prepared_clip(folder / f"{index:02d}.mkv", faces, 6, sound.astype(np.float32))
+        write_prepared_clip(folder / f"{index:02d}.mkv", faces, Fraction(25, 4), sound.astype(np.float32))
     return recordings_in(folder)
 
 
