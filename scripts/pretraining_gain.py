@@ -121,7 +121,8 @@ def finetuned(
 @torch.inference_mode()
 def retrieval(weight: Path, test: list[Sample]) -> float:
     """Recall@1 among 64 of the test clips, faces to voices and back, over 50 draws."""
-    model, _ = load_pretrained(weight)
+    model, info = load_pretrained(weight)
+    assert info.pretraining is not None
     seen: list[torch.Tensor] = []
     heard: list[torch.Tensor] = []
     for start in range(0, len(test), 16):
@@ -129,7 +130,9 @@ def retrieval(weight: Path, test: list[Sample]) -> float:
         layers = model.encode(*(torch.from_numpy(stream) for stream in model_inputs(clips)))
         for kept, stream in zip((seen, heard), layers, strict=True):
             kept.append(embed_layers(stream))
-    logits = contrastive_logits(torch.cat(seen, dim=1), torch.cat(heard, dim=1), centred=True)
+    logits = contrastive_logits(
+        torch.cat(seen, dim=1), torch.cat(heard, dim=1), centred=info.pretraining.contrast_centred
+    )
     return recall_among(logits.mean(dim=0).double().numpy(), GROUP, draws=50)
 
 

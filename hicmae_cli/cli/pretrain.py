@@ -118,7 +118,7 @@ def pretrain(
                 on_step=display.step,
                 on_epoch=display.epoch,
                 on_picture=display.picture,
-                warn=lambda line: console.print(escape(line), style="yellow", soft_wrap=True),
+                warn=display.warn,
             ),
         )
     if outcome.skipped:
@@ -257,18 +257,25 @@ class _Display:
 
     def picture(self, step: int, model: PretrainingModel) -> None:
         """What the model makes of one clip, always the same with the same mask."""
+        from hicmae_cli.errors import HicmaeError, first_line
         from hicmae_cli.models.reconstruction import reconstruct
         from hicmae_cli.report.plots import reconstruction_picture
         from hicmae_cli.training.data import normalise_patches
         from hicmae_cli.training.pretrain_data import example
 
-        clip = example(self.recordings, self.settings)
-        pictures = reconstruct(
-            model, clip.faces, clip.audio, clip.video_mask, clip.audio_mask,
-            normalise=normalise_patches, frame_difference=self.settings.frame_difference,
-        )  # fmt: skip
-        path = self.run / "pictures" / f"step-{step:08d}.png"
-        reconstruction_picture(pictures, path, title=f"{clip.ids[0]}, step {step}")
+        try:
+            clip = example(self.recordings, self.settings)
+            pictures = reconstruct(
+                model, clip.faces, clip.audio, clip.video_mask, clip.audio_mask,
+                normalise=normalise_patches, frame_difference=self.settings.frame_difference,
+            )  # fmt: skip
+            path = self.run / "pictures" / f"step-{step:08d}.png"
+            reconstruction_picture(pictures, path, title=f"{clip.ids[0]}, step {step}")
+        except (HicmaeError, OSError) as error:  # no picture is worth a run
+            self.warn(f"no picture of step {step}: {first_line(error)}")
+
+    def warn(self, line: str) -> None:
+        self.console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True)
 
     def curves(self) -> None:
         from hicmae_cli.report.plots import plot_curves

@@ -19,13 +19,21 @@ def pool_layers(outputs: list[Tensor], weights: Tensor) -> Tensor:
     return torch.einsum("bld,l->bd", means, weights.softmax(0))
 
 
+_LAST_ONLY = 1000.0  # as a layer weight: the softmax of the others is 0, not just small
+
+
 @torch.no_grad()
 def use_last_layer(model: Classifier) -> None:
     """Switch the fusion over layers off: only the last one is seen, and the layer weights learn no more."""
     for weights in (model.video_layer_weights, model.audio_layer_weights):
         weights.zero_()
-        weights[-1] = 1000.0  # the softmax of the others is 0, not just small
+        weights[-1] = _LAST_ONLY
         weights.requires_grad_(False)
+
+
+def sees_last_layer_only(layer_weights: Tensor) -> bool:
+    """Whether layer weights (L,) are those of ``use_last_layer``, from which no gradient leads back."""
+    return bool(layer_weights[-1] == _LAST_ONLY)
 
 
 class Classifier(nn.Module):

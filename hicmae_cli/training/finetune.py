@@ -6,7 +6,6 @@ was killed goes on to the same weights it would have reached.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import time
@@ -34,7 +33,7 @@ from hicmae_cli.runtime.torch_engine import TorchEngine
 from hicmae_cli.training.data import to_video, training_loader, unbroken
 from hicmae_cli.training.machine import new_accelerator
 from hicmae_cli.training.optimiser import cosine_schedule, parameter_groups, set_learning_rate
-from hicmae_cli.training.runs import check_same_run, read_checkpoint, save_checkpoint
+from hicmae_cli.training.runs import check_same_run, fingerprint, read_checkpoint, save_checkpoint
 from hicmae_cli.training.settings import OF_THE_MACHINE, FinetuneSettings
 from hicmae_cli.training.start import Look, fit_start
 from hicmae_cli.training.transfer import Transfer, take_over
@@ -294,8 +293,7 @@ def _fault(sample: Sample) -> str | None:
 
 def _fingerprint(*splits: Sequence[Sample]) -> str:
     """Short hash of which clips are learned from, whatever folder they lie in."""
-    lines = [f"{s.id},{s.label},{s.split},{s.speaker}" for split in splits for s in split]
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+    return fingerprint(f"{s.id},{s.label},{s.split},{s.speaker}" for split in splits for s in split)
 
 
 def _resume(
@@ -309,7 +307,7 @@ def _resume(
         (run / "settings.json").write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
         return 0, -1.0
     checkpoint = read_checkpoint(path)
-    check_same_run(run, checkpoint["facts"], facts)
+    check_same_run(run, checkpoint["facts"], facts, FinetuneSettings().model_dump(mode="json"))
     if checkpoint["best_uar"] >= 0 and not (run / BEST).is_file():
         raise TrainingError(f"{run / BEST}: is gone; choose another --output or remove the folder")
     load_state(model, checkpoint["model"], path)

@@ -11,6 +11,8 @@ from types import FrameType, TracebackType
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
+from hicmae_cli.errors import SettingsError
+
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # mallopt's parameters, from glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
@@ -21,8 +23,16 @@ def new_accelerator(mixed_precision: str, device: str) -> Accelerator:
 
     Args:
         mixed_precision: ``no``, ``bf16`` or ``fp16``.
-        device: ``cpu``, or anything else for what accelerate finds.
+        device: ``cpu``, or ``auto``, ``cuda`` or ``mps`` for what accelerate finds.
+
+    Raises:
+        SettingsError: one of several GPUs by its number, which the launcher deals out.
     """
+    if ":" in device:
+        kind, _, number = device.partition(":")
+        raise SettingsError(
+            f"--device {device}: choose a GPU for training by CUDA_VISIBLE_DEVICES={number} and --device {kind}"
+        )
     AcceleratorState._reset_state()  # it would refuse another precision; what was launched is kept
     return Accelerator(
         mixed_precision=mixed_precision, cpu=device == "cpu", step_scheduler_with_optimizer=False

@@ -52,7 +52,7 @@ from hicmae_cli.training.pretrain_state import (
     write_skipped,
     write_weights,
 )
-from hicmae_cli.training.runs import prune_checkpoints, save_checkpoint, step_path
+from hicmae_cli.training.runs import fingerprint, prune_checkpoints, save_checkpoint, step_path
 from hicmae_cli.training.settings import OF_THE_MACHINE, PretrainSettings
 from hicmae_cli.training.start import whiten_patches
 
@@ -150,10 +150,14 @@ def pretrain(
     facts = {
         **settings.model_dump(mode="json", exclude=set(OF_THE_MACHINE)),
         "dataset": dataset,
-        "clips": hashlib.sha256("\n".join(r.id for r in recordings).encode()).hexdigest()[:16],
+        "clips": fingerprint(recording.id for recording in recordings),
+        # Local negatives and drop path depend on how a step is dealt out.
+        "processes": accelerator.num_processes,
     }
     main = accelerator.is_main_process
-    state = resume(run, bare, facts, main=main, warn=progress.warn)
+    state = resume(
+        run, bare, facts, defaults=PretrainSettings().model_dump(mode="json"), main=main, warn=progress.warn
+    )
     accelerator.wait_for_everyone()  # no process may look for checkpoints when another begins to write them
     if settings.fit_start_clips and state.step == 0:
         _fit_start(bare, recordings, settings)
@@ -162,6 +166,7 @@ def pretrain(
         optimiser.load_state_dict(state.optimiser)
     if accelerator.scaler is not None and state.scaler is not None:
         accelerator.scaler.load_state_dict(state.scaler)
+    state.optimiser = state.scaler = None  # loaded: no second copy is kept
 
     steps_per_epoch = len(recordings) // settings.batch_size
     total_steps = settings.epochs * steps_per_epoch

@@ -21,6 +21,9 @@ from hicmae_cli.training.settings import PretrainSettings
 
 _SUBSTITUTES = 64
 """Other recordings that are tried in place of a broken one before a corpus counts as broken altogether."""
+_NEIGHBOURS = (
+    4096  # substitutes come from so many recordings behind the broken one: to shuffle a million takes time
+)
 _GAIN = 10.0  # the loudness of a clip is scaled by Beta(10, 10) + 0.5: 0.5 to 1.5, mostly near 1
 Fault = tuple[str, str]
 
@@ -76,9 +79,9 @@ class PretrainingClips(Dataset[Batch | str]):
         """
         rng = np.random.default_rng([self.settings.seed, self.epoch, index])
         faults: list[Fault] = []
-        others = rng.permutation(len(self))[: _SUBSTITUTES + 1]
-        for candidate in (index, *(int(other) for other in others if other != index)):
-            recording = self.recordings[candidate]
+        steps = rng.permutation(min(len(self), _NEIGHBOURS))[: _SUBSTITUTES + 1]
+        for step in (0, *steps[steps > 0]):
+            recording = self.recordings[(index + int(step)) % len(self)]
             try:
                 return self._item(recording, rng, tuple(faults))
             except (HicmaeError, ValueError) as error:

@@ -106,6 +106,7 @@ def resume(
     model: PretrainingModel,
     facts: Mapping[str, Any],
     *,
+    defaults: Mapping[str, Any],
     main: bool,
     warn: Callable[[str], None],
 ) -> RunState:
@@ -115,6 +116,7 @@ def resume(
         run: folder.
         model: what to fill.
         facts: what decides the run's numbers.
+        defaults: of settings that the folder's run may not have known.
         main: whether this is the process that writes.
         warn: told about damaged checkpoints.
 
@@ -131,7 +133,7 @@ def resume(
             (run / "settings.json").write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
         return RunState()
     checkpoint, damaged = found
-    check_same_run(run, checkpoint["facts"], facts)
+    check_same_run(run, checkpoint["facts"], facts, defaults)
     if main:
         for path in damaged:
             warn(f"{path}: is damaged and was passed over; going on from step {checkpoint['step']}")
@@ -159,13 +161,15 @@ def metrics_log(run: Path, step: int) -> Iterator[Callable[[StepReport], None]]:
             stack.callback(board.close)
 
         def log(report: StepReport) -> None:
-            values = asdict(report)
+            # What is infinite, as the gradient of a step that the scaler of fp16 skips, is no JSON.
+            values = {name: value if math.isfinite(value) else None for name, value in asdict(report).items()}
             file.write(json.dumps(values) + "\n")
             file.flush()
             if board is not None:
                 del values["step"]
                 for name, value in values.items():
-                    board.add_scalar(name, value, report.step)
+                    if value is not None:
+                        board.add_scalar(name, value, report.step)
 
         yield log
 
@@ -199,6 +203,7 @@ def describe_weight(
         skips=settings.skip_connections, frame_difference=settings.frame_difference,
         video_mask=settings.video_mask, audio_mask=settings.audio_mask,
         video_mask_ratio=settings.video_mask_ratio, audio_mask_ratio=settings.audio_mask_ratio,
+        contrast_layers=settings.contrasted, contrast_centred=settings.contrast_centred,
     )  # fmt: skip
     return WeightInfo(
         variant=settings.variant, dims=VARIANTS[settings.variant].to_dict(), labels=(), task="pretraining",

@@ -5,10 +5,11 @@ A checkpoint is a file of tensors and plain values, read without running any pic
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import pickle
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -90,13 +91,31 @@ def prune_checkpoints(folder: Path, keep: int) -> None:
         path.unlink()
 
 
-def check_same_run(run: Path, before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+def fingerprint(lines: Iterable[str]) -> str:
+    """Short hash of what a run learns from, whatever folder it lies in."""
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+
+def check_same_run(
+    run: Path, before: Mapping[str, Any], now: Mapping[str, Any], defaults: Mapping[str, Any]
+) -> None:
     """Make sure that a folder is resumed by the run it belongs to.
+
+    Args:
+        run: the folder.
+        before: what decided its numbers.
+        now: what decides those of this run.
+        defaults: of settings that either may lack, since another version of the program wrote it.
 
     Raises:
         SettingsError: names everything that differs.
     """
-    changed = [f"{key} {before.get(key)} -> {now[key]}" for key in now if before.get(key) != now[key]]
+    known, wanted = {**defaults, **before}, {**defaults, **now}
+    changed = [
+        f"{key} {known.get(key)} -> {wanted.get(key)}"
+        for key in dict.fromkeys((*now, *before))
+        if known.get(key) != wanted.get(key)
+    ]
     if changed:
         raise SettingsError(
             f"{run}: holds a run with other settings ({', '.join(changed)}); choose another --output"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hicmae_cli.errors import WeightsError
-from hicmae_cli.models.classifier import Classifier
+from hicmae_cli.models.classifier import Classifier, sees_last_layer_only
 from hicmae_cli.weights.checkpoint import load_state, read_state
 
 _ENCODERS = ("video_encoder.", "audio_encoder.", "fusion_encoder.")
@@ -46,6 +46,9 @@ def take_over(model: Classifier, init: Path, labels: Sequence[str]) -> Transfer:
     wanted = {name for name in own if info.task != "pretraining" or name.startswith(_ENCODERS)}
     if info.task != "pretraining" and info.labels != tuple(labels):
         wanted -= {"head.weight", "head.bias"}
+    layer_weights = {"video_layer_weights", "audio_layer_weights"}
+    if any(sees_last_layer_only(state[name]) for name in layer_weights & state.keys()):
+        wanted -= layer_weights
     given = {name: tensor.float() for name, tensor in state.items() if name in wanted}
     load_state(model, {**{name: own[name] for name in own if name not in wanted}, **given}, init)
     return Transfer(

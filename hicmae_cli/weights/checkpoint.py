@@ -92,8 +92,14 @@ def load_pretrained(path: Path) -> tuple[PretrainingModel, WeightInfo]:
     facts = info.pretraining
     if facts is None:
         raise WeightsError(f"{path}: is a classifier without decoders; a pre-trained weight was expected")
-    dims, decoder, skips = info.model_dims, facts.decoder_dims, facts.skips
-    return _filled(lambda: PretrainingModel(dims, decoder, skips=skips), state, path), info
+    dims, decoder = info.model_dims, facts.decoder_dims
+    if absent := [layer for layer in facts.contrast_layers or () if not 0 <= layer < dims.depth]:
+        raise WeightsError(f"{path}: contrast layers {absent} do not exist in {dims.depth} layers")
+
+    def build() -> PretrainingModel:
+        return PretrainingModel(dims, decoder, skips=facts.skips, contrast_layers=facts.contrast_layers)
+
+    return _filled(build, state, path), info
 
 
 def read_state(path: Path) -> tuple[WeightInfo, dict[str, Tensor]]:

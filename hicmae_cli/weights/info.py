@@ -39,6 +39,8 @@ class PretrainingFacts(BaseModel):
     audio_mask: str = "random"
     video_mask_ratio: float = 0.9
     audio_mask_ratio: float = 0.8
+    contrast_layers: tuple[int, ...] | None = None  # None: those the decoders read
+    contrast_centred: bool = False
 
     @property
     def decoder_dims(self) -> DecoderDims:

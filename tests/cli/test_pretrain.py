@@ -74,7 +74,7 @@ def test_from_drawn_clips_to_a_fine_tuned_classifier(puppets: Path) -> None:
     taken, all_ = map(int, match.groups())
     assert all_ - taken == 6
     assert "start anew: video_layer_weights, audio_layer_weights, feature_norm.weight" in first
-    assert re.search(r"not used: video_decoder \(\d+ tensors\), audio_decoder \(\d+ tensors\)$", first)
+    assert re.search(r"not used: audio_decoder \(\d+ tensors\), video_decoder \(\d+ tensors\)$", first)
 
     seen = hicmae("predict", puppets / "raw", "--weights", "run/last.safetensors", "--json")
     assert seen.code == 1

@@ -54,6 +54,29 @@ def test_import_list_show(checkpoint: Path) -> None:
     assert take_in(checkpoint, "--force").code == 0
 
 
+def test_a_pretrained_checkpoint_needs_no_labels(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint-99.pth"
+    torch.save({"model": toy_state("pretrain"), "args": argparse.Namespace(x=1)}, path)
+    run = hicmae("weights", "import", path, "--name", "start", "--heads", "4")
+    assert run.code == 0, run.err
+    assert "all of them matched; pre-trained: take it by" in " ".join(run.out.split())
+    facts = json.loads(hicmae("weights", "show", "start", "--json").out)
+    assert (facts["task"], facts["labels"], facts["pretraining"]["skip_layers"]) == (
+        "pretraining",
+        [],
+        [1, 3],
+    )
+    labelled = hicmae("weights", "import", path, "--name", "other", "--labels", "a,b")
+    assert labelled.code == 1
+    assert "the model is pre-trained and has no outputs" in labelled.last_line
+
+
+def test_a_classifier_is_not_taken_in_without_labels(checkpoint: Path) -> None:
+    run = hicmae("weights", "import", checkpoint, "--name", "toy", "--heads", "4")
+    assert run.code == 1
+    assert "got 0 names, but the model has 6 outputs" in run.last_line
+
+
 @pytest.mark.parametrize("name", ["../escape", "a/b", "puppets-nano", "", ".hidden"])
 def test_names_that_escape_or_clash_are_refused(checkpoint: Path, name: str) -> None:
     run = hicmae("weights", "import", checkpoint, "--name", name, "--labels", "a,b,c,d,e,f")

@@ -24,6 +24,7 @@ from hicmae_cli.models.targets import audio_targets, video_targets
 from hicmae_cli.weights.authors import to_our_names
 from hicmae_cli.weights.checkpoint import load_state
 from tests import reference
+from tests.reference import plain
 
 SMALL = ModelDims(width=32, heads=2, depth=2, fusion_depth=1)
 SMALL_DECODER = DecoderDims(width=16, heads=1, skip_layers=(0, 1))
@@ -41,8 +42,7 @@ def chosen_patches(video: Tensor, audio: Tensor, chosen: tuple[Tensor, Tensor]) 
     )
 
 
-@pytest.mark.parametrize("size", ["toy", "tiny"])
-def test_matches_the_authors(size: str) -> None:
+def build(size: str, seed: int = reference.SEED) -> PretrainingModel:
     facts = reference.read_json("manifest.json")["pretrain"][size]
     model = PretrainingModel(
         ModelDims(
@@ -50,8 +50,20 @@ def test_matches_the_authors(size: str) -> None:
         ),
         DecoderDims(facts["decoder_embed_dim"], facts["decoder_num_heads"], tuple(facts["skip_layers"])),
     )  # fmt: skip
-    state = {k: torch.from_numpy(v) for k, v in reference.state_dict(facts["state_dict"]).items()}
+    state = {k: torch.from_numpy(v) for k, v in reference.state_dict(facts["state_dict"], seed).items()}
     load_state(model, to_our_names(state), reference.FOLDER)
+    return model
+
+
+def gradient_norm(loss: Tensor, parameters: list[Tensor]) -> float:
+    gradients = torch.autograd.grad(loss, parameters, retain_graph=True)
+    return float(torch.stack([gradient.norm() for gradient in gradients]).norm())
+
+
+@pytest.mark.parametrize("size", ["toy", "tiny"])
+def test_matches_the_authors(size: str) -> None:
+    facts = reference.read_json("manifest.json")["pretrain"][size]
+    model = build(size)
     batch = facts["batch"]
     video = torch.from_numpy(reference.noise("video", (batch, 3, 16, 160, 160)))
     audio = torch.from_numpy(reference.noise("audio", (batch, 1, 256, 128)))
@@ -78,9 +90,39 @@ def test_matches_the_authors(size: str) -> None:
         loss = loss + reconstruction_loss(outputs.audio, audio_targets(hidden[1]))
         loss = loss + weight * contrastive_loss(logits)
         assert loss.item() == pytest.approx(expected[f"loss_{name}"].item(), abs=1e-4)
-        gradients = torch.autograd.grad(loss, list(model.parameters()), retain_graph=True)
-        norm = torch.stack([gradient.norm() for gradient in gradients]).norm().item()
+        norm = gradient_norm(loss, list(model.parameters()))
         assert norm == pytest.approx(expected[f"grad_norm_{name}"].item(), rel=1e-3)
+
+
+@pytest.mark.parametrize("seed", [reference.SEED, 7])
+def test_matches_the_plain_wording_on_any_seed(seed: int) -> None:
+    facts = reference.read_json("manifest.json")["pretrain"]["toy"]
+    state = {
+        k: torch.from_numpy(v).requires_grad_()
+        for k, v in reference.state_dict(facts["state_dict"], seed).items()
+    }
+    batch = facts["batch"]
+    video = torch.from_numpy(reference.noise("video", (batch, 3, 16, 160, 160), seed))
+    audio = torch.from_numpy(reference.noise("audio", (batch, 1, 256, 128), seed))
+    hidden = [torch.from_numpy(mask) for mask in reference.masks(batch, seed)]
+    expected = plain.loss(state, video, audio, hidden[0], hidden[1], facts)
+    expected_norm = gradient_norm(expected, list(state.values()))
+    if seed == reference.SEED:  # and there the plain wording is the authors'
+        theirs = np.load(reference.FOLDER / "pretrain_toy.npz")
+        assert expected.item() == pytest.approx(theirs["loss_total"].item(), abs=1e-4)
+        assert expected_norm == pytest.approx(theirs["grad_norm_total"].item(), rel=1e-3)
+
+    model = build("toy", seed)
+    masks = to_indices(hidden[0].numpy()), to_indices(hidden[1].numpy())
+    outputs = model(*chosen_patches(video, audio, (masks[0][0], masks[1][0])), *masks)
+    mean, std = (torch.tensor(values).view(1, 3, 1, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
+    targets = chosen_patches(video * std + mean, audio, (masks[0][1], masks[1][1]))
+    loss = reconstruction_loss(outputs.video, video_targets(targets[0]))
+    loss = loss + reconstruction_loss(outputs.audio, audio_targets(targets[1]))
+    logits = contrastive_logits(embed_layers(outputs.video_layers), embed_layers(outputs.audio_layers))
+    loss = loss + 0.0025 * contrastive_loss(logits)
+    assert loss.item() == pytest.approx(expected.item(), abs=1e-4)
+    assert gradient_norm(loss, list(model.parameters())) == pytest.approx(expected_norm, rel=1e-3)
 
 
 def test_hidden_patches_are_not_seen() -> None:

@@ -64,6 +64,16 @@ def test_a_classifier_gives_its_head_only_for_the_same_labels(
     assert set(transfer.fresh) == fresh
 
 
+def test_layer_weights_that_cannot_learn_again_are_left(tmp_path: Path) -> None:
+    path, source = tmp_path / "last.safetensors", Classifier(DIMS, 2)
+    use_last_layer(source)
+    save_classifier(path, source, info())
+    model = Classifier(DIMS, 2)
+    transfer = take_over(model, path, LABELS)
+    assert set(transfer.fresh) == {"video_layer_weights", "audio_layer_weights"}
+    assert model.video_layer_weights.tolist() == [0.5, 0.5]
+
+
 def test_another_size_is_refused(pretrained: tuple[Path, PretrainingModel]) -> None:
     with pytest.raises(WeightsError, match=r"pretrained\.safetensors: is of the variant custom"):
         take_over(Classifier(ModelDims(64, 1, 2, 1), 2), pretrained[0], LABELS)

@@ -15,18 +15,28 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from hicmae_cli.errors import WeightsError
-from hicmae_cli.models.config import ModelDims
-from hicmae_cli.weights.authors import to_our_names
-from hicmae_cli.weights.checkpoint import load_classifier, read_authors_model, save_classifier
-from hicmae_cli.weights.info import METADATA_KEY
+from hicmae_cli.models.classifier import Classifier
+from hicmae_cli.models.config import DecoderDims, ModelDims
+from hicmae_cli.models.pretraining import PretrainingModel
+from hicmae_cli.weights.authors import decoder_of_shapes, to_our_names
+from hicmae_cli.weights.checkpoint import (
+    load_classifier,
+    load_pretrained,
+    read_authors_model,
+    save_classifier,
+    save_pretrained,
+)
+from hicmae_cli.weights.info import METADATA_KEY, PretrainingFacts, WeightInfo
 from tests import reference
 from tests.weights.toys import save_toy
 
-TOY = reference.read_json("manifest.json")["finetune"]["toy"]
+MANIFEST = reference.read_json("manifest.json")
 
 
-def toy_state() -> dict[str, torch.Tensor]:
-    return {k: torch.from_numpy(v) for k, v in reference.state_dict(TOY["state_dict"]).items()}
+def toy_state(phase: str = "finetune") -> dict[str, torch.Tensor]:
+    """A model of the authors' in their names; ``phase`` is ``finetune`` or ``pretrain``."""
+    shapes = MANIFEST[phase]["toy"]["state_dict"]
+    return {k: torch.from_numpy(v) for k, v in reference.state_dict(shapes).items()}
 
 
 @pytest.fixture
@@ -93,9 +103,70 @@ def test_authors_checkpoints_are_taken_in(tmp_path: Path) -> None:
         {"model": toy_state(), "epoch": 3, "args": argparse.Namespace(lr=1e-3, model="x"), "scaler": {}}, path
     )
     model = read_authors_model(path, heads=4)
+    assert isinstance(model, Classifier)
     assert model.dims == ModelDims(width=64, heads=4, depth=4)
     for name, tensor in to_our_names(toy_state()).items():
         assert torch.equal(model.state_dict()[name], tensor)
+
+
+def test_authors_pretrained_checkpoints_are_taken_in(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoint-99.pth"
+    torch.save(
+        {"model": toy_state("pretrain"), "epoch": 99, "args": argparse.Namespace(mask_ratio=0.9)}, path
+    )
+    model = read_authors_model(path, heads=4)
+    assert isinstance(model, PretrainingModel)
+    assert model.dims == ModelDims(width=64, heads=4, depth=4)
+    assert (model.decoder_dims.width, model.decoder_dims.skip_layers, model.skips) == (48, (1, 3), True)
+    ours = to_our_names(toy_state("pretrain"))
+    assert ours.keys() == model.state_dict().keys()
+    assert all(torch.equal(model.state_dict()[name], tensor) for name, tensor in ours.items())
+
+
+@pytest.mark.parametrize(("depth", "layers"), [(10, (3, 6, 9)), (6, (1, 3, 5))])
+def test_the_layers_decoders_read_are_the_papers(depth: int, layers: tuple[int, ...]) -> None:
+    shapes: dict[str, tuple[int, ...]] = {
+        f"video_decoder.blocks.{i}.mlp_norm.weight": (384,) for i in range(4)
+    }
+    shapes["video_decoder.entry.weight"] = (384, 512)
+    decoder, skips = decoder_of_shapes(shapes, ModelDims(512, 8, depth))
+    assert decoder == DecoderDims(384, 6, layers)
+    assert not skips
+
+
+def pretrained(path: Path, **changes: object) -> PretrainingModel:
+    model = PretrainingModel(ModelDims(32, 1, 2, 1), DecoderDims(16, 1, (0, 1)))
+    facts = PretrainingFacts(decoder_width=16, decoder_heads=1, skip_layers=(0, 1))
+    info = {
+        "variant": "custom", "dims": model.dims.to_dict(), "labels": (), "dataset": "toys", "sampling_rate": 4,
+        "front_end": "none", "licence": "MIT", "source": "a test", "task": "pretraining", "pretraining": facts,
+    }  # fmt: skip
+    save_pretrained(path, model, WeightInfo.model_validate({**info, **changes}))
+    return model
+
+
+def test_a_pretrained_weight_makes_the_round_trip(tmp_path: Path) -> None:
+    path = tmp_path / "p.safetensors"
+    model = pretrained(path)
+    loaded, info = load_pretrained(path)
+    assert all(torch.equal(loaded.state_dict()[name], tensor) for name, tensor in model.state_dict().items())
+    assert (info.task, info.labels) == ("pretraining", ())
+    assert info.pretraining is not None
+    assert info.pretraining.decoder_dims == model.decoder_dims
+
+
+def test_the_two_kinds_of_weight_are_told_apart(saved: Path, tmp_path: Path) -> None:
+    pretrained(tmp_path / "p.safetensors")
+    with pytest.raises(WeightsError, match="fine-tune it: hicmae finetune --init"):
+        load_classifier(tmp_path / "p.safetensors")
+    with pytest.raises(WeightsError, match="is a classifier without decoders"):
+        load_pretrained(saved)
+
+
+@pytest.mark.parametrize("changes", [{"labels": ("joy",)}, {"pretraining": None}, {"task": "classification"}])
+def test_metadata_that_mixes_the_kinds_is_refused(tmp_path: Path, changes: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"labels|pre-trained weight"):
+        pretrained(tmp_path / "p.safetensors", **changes)
 
 
 class Intruder:

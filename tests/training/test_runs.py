@@ -1,0 +1,115 @@
+"""The folder of a run: nothing half-written, nothing damaged taken, nothing of another run."""
+
+from __future__ import annotations
+
+import resource
+from pathlib import Path
+
+import pytest
+import torch
+
+from hicmae_cli.errors import SettingsError, TrainingError
+from hicmae_cli.training.runs import (
+    check_same_run,
+    fingerprint,
+    newest_checkpoint,
+    prune_checkpoints,
+    read_checkpoint,
+    read_lines,
+    save_checkpoint,
+    step_path,
+)
+
+
+def state(step: int, size: int = 10) -> dict[str, object]:
+    return {"step": step, "model": {"w": torch.full((size,), float(step))}, "facts": "{}"}
+
+
+def test_the_newest_that_can_be_read_is_taken(tmp_path: Path) -> None:
+    assert newest_checkpoint(tmp_path, clean=True) is None
+    for step in (9, 10, 100):
+        save_checkpoint(step_path(tmp_path, step), state(step))
+    found = newest_checkpoint(tmp_path, clean=True)
+    assert found is not None
+    assert (found[0]["step"], found[1]) == (100, [])
+    newest = step_path(tmp_path, 100)
+    newest.write_bytes(newest.read_bytes()[:-200])
+    found = newest_checkpoint(tmp_path, clean=True)
+    assert found is not None
+    assert (found[0]["step"], found[1]) == (10, [newest])
+
+
+def test_what_a_killed_process_left_is_never_taken(tmp_path: Path) -> None:
+    save_checkpoint(step_path(tmp_path, 1), state(1))
+    remains = tmp_path / ".step-00000002.4711.pt"
+    remains.write_bytes(step_path(tmp_path, 1).read_bytes())
+    for clean in (False, True):
+        found = newest_checkpoint(tmp_path, clean=clean)
+        assert found is not None
+        assert found[0]["step"] == 1
+        assert remains.exists() != clean
+
+
+def test_a_folder_of_damaged_ones_is_an_error(tmp_path: Path) -> None:
+    step_path(tmp_path, 1).write_bytes(b"damaged")
+    with pytest.raises(TrainingError, match="none of its 1 checkpoints can be read; choose another --output"):
+        newest_checkpoint(tmp_path, clean=True)
+
+
+def test_a_full_disk_leaves_the_earlier_ones(tmp_path: Path) -> None:
+    path = step_path(tmp_path, 1)
+    save_checkpoint(path, state(1))
+    before = path.read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))  # no file may grow beyond, as on a full disk
+    try:
+        for target in (path, step_path(tmp_path, 2)):
+            with pytest.raises(TrainingError, match=r"cannot be written .*earlier ones are untouched"):
+                save_checkpoint(target, state(2, size=1_000_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_last_ones_are_kept(tmp_path: Path) -> None:
+    for step in (1, 2, 3, 10):
+        save_checkpoint(step_path(tmp_path, step), state(step))
+    prune_checkpoints(tmp_path, 2)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-00000003.pt", "step-00000010.pt"]
+
+
+def test_no_pickled_code_is_run(tmp_path: Path) -> None:
+    path = tmp_path / "c.pt"
+    torch.save({"facts": "{}", "model": torch.nn.Linear(1, 1)}, path)
+    with pytest.raises(TrainingError, match="cannot be read"):
+        read_checkpoint(path)
+
+
+def test_what_differs_is_named_and_new_settings_are_not(tmp_path: Path) -> None:
+    defaults = {"seed": 0, "mixup": 0.0, "flip": 0.5}
+    before = {"seed": 0, "flip": 0.5, "clips": "abc"}
+    check_same_run(tmp_path, before, {"seed": 0, "flip": 0.5, "mixup": 0.0, "clips": "abc"}, defaults)
+    check_same_run(
+        tmp_path, before, {"seed": 0, "clips": "abc"}, defaults
+    )  # a key that is no more, at its default
+    for now, message in (
+        ({"seed": 1, "flip": 0.5, "clips": "abc"}, "seed 0 -> 1"),
+        ({"seed": 0, "flip": 0.5, "clips": "abd"}, "clips abc -> abd"),
+        ({"seed": 0, "flip": 0.5, "mixup": 0.8, "clips": "abc"}, "mixup 0.0 -> 0.8"),
+        ({"seed": 0, "flip": 0.5}, "clips abc -> None"),
+    ):
+        with pytest.raises(SettingsError, match=message):
+            check_same_run(tmp_path, before, now, defaults)
+
+
+def test_fingerprints_tell_clips_apart_whatever_their_names() -> None:
+    assert fingerprint(["a", "b"]) == fingerprint(iter(["a", "b"])) != fingerprint(["a", "c"])
+    assert len(fingerprint(["caf\udce9"])) == 16  # a name that is not UTF-8
+
+
+def test_a_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    assert read_lines(path) == []
+    path.write_text('{"step": 1}\n{"step": 2}\n{"st')
+    assert [line["step"] for line in read_lines(path)] == [1, 2]
