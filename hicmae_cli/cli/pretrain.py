@@ -83,7 +83,7 @@ def pretrain(
     from rich.console import Console
     from rich.markup import escape
 
-    from hicmae_cli.errors import first_line
+    from hicmae_cli.errors import first_line, one_line
     from hicmae_cli.runtime.torch_engine import choose_device
     from hicmae_cli.training.pretrain import Progress
     from hicmae_cli.training.pretrain import pretrain as train
@@ -125,7 +125,7 @@ def pretrain(
         first = next(iter(sorted(outcome.skipped.items())))
         console.print(
             f"{len(outcome.skipped)} broken recordings were skipped, listed in {escape(str(output / 'skipped.csv'))}; "
-            f"the first: {escape(': '.join(first))}",
+            f"the first: {escape(one_line(': '.join(first)))}",
             style="yellow", highlight=False, soft_wrap=True,
         )  # fmt: skip
     if _process() == 0:
@@ -163,11 +163,14 @@ def _recordings(
     console: Console,
 ) -> tuple[Sequence[Recording], str, str]:
     """What to learn from, the name the weight will carry, and how the faces were cut."""
+    from datetime import timedelta
+
     from accelerate import PartialState
     from rich.markup import escape
 
     from hicmae_cli.cli.datasets import dataset_manifest, manifest_name
     from hicmae_cli.corpora import unlabelled
+    from hicmae_cli.errors import one_line
     from hicmae_cli.weights.info import FRAME_FOLDERS, OUR_FRONT_END, VOXCELEB2_FRONT_END
 
     if dataset == "voxceleb2":
@@ -177,13 +180,17 @@ def _recordings(
                 "ask for VoxCeleb2 at https://www.robots.ox.ac.uk/~vgg/data/voxceleb/, or try --dataset puppets"
             )
         return unlabelled.voxceleb2(data), dataset, VOXCELEB2_FRONT_END
-    with PartialState(cpu=device == "cpu").main_process_first():  # it draws or cuts, the others find it done
+    # The main process draws or cuts, which may take long, and the others find it done.
+    with PartialState(cpu=device == "cpu", timeout=timedelta(days=7)).main_process_first():
         if videos is not None:
             store = data or Path("data") / f"{videos.name}-faces"
             recordings, skipped = _cut_faces(videos, store, console)
             for path, reason in skipped:
                 console.print(
-                    f"skipped {escape(f'{path}: {reason}')}", style="yellow", highlight=False, soft_wrap=True
+                    f"skipped {escape(one_line(f'{path}: {reason}'))}",
+                    style="yellow",
+                    highlight=False,
+                    soft_wrap=True,
                 )
             return recordings, videos.name, OUR_FRONT_END
         if dataset is not None:
@@ -191,7 +198,9 @@ def _recordings(
     assert manifest is not None
     recordings, left_out = unlabelled.from_manifest(manifest)
     for id_, reason in left_out.items():
-        console.print(f"left out {escape(f'{id_}: {reason}')}", style="dim", highlight=False, soft_wrap=True)
+        console.print(
+            f"left out {escape(one_line(f'{id_}: {reason}'))}", style="dim", highlight=False, soft_wrap=True
+        )
     ours = all(recording.video.suffix == ".mkv" for recording in recordings)
     return recordings, dataset or manifest_name(manifest), OUR_FRONT_END if ours else FRAME_FOLDERS
 

@@ -16,7 +16,7 @@ from hicmae_cli.errors import MediaError
 from hicmae_cli.media import SAMPLE_RATE_HZ, frames_at, read_audio, span_s
 
 _STEP_S: Final = WINDOW_S / CLIP_FRAMES  # 0.16
-_DRAWS: Final = 3
+_DRAWS: Final = 8
 _MIN_SOUND_S: Final = 0.5
 _BLACK: Final = 16  # no pixel is brighter where no face was found; no picture of a face is as dark
 _TOLERANCE_S: Final = 1e-3  # a face this early counts as on time, as for the frames of videos
@@ -55,7 +55,8 @@ def read_random_window(
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
     """2.56 s from a random place; a recording that is shorter is read from its start, its last frame repeated.
 
-    A window in which more than half of the frames are black (no face was found there) is drawn again.
+    A window in which more than half of the frames are black (no face was found there), or the sound has ended, is drawn
+    again, a few times.
 
     Args:
         recording: where from.
@@ -71,16 +72,24 @@ def read_random_window(
     """
     files = face_files(recording.video) if _is_folder(recording.video) else ()
     length_s = len(files) / FOLDER_FPS if files else span_s(recording.video)
+    fault = MediaError(
+        f"{recording.video}: no face in {_DRAWS} windows of {WINDOW_S} s; leave the recording out"
+    )
     for _ in range(_DRAWS):
         start_s = float(rng.uniform(0, max(0.0, length_s - WINDOW_S)))
         times_s = [start_s + step * _STEP_S for step in range(CLIP_FRAMES)]
         pictures = _pictures_at(files, times_s) if files else frames_at(recording.video, times_s)
         faces = np.stack([_face(recording, picture) for picture in pictures])
-        if np.sum(faces.max(axis=(1, 2, 3)) < _BLACK) <= CLIP_FRAMES // 2:
-            return faces, _sound(recording, start_s, has_own=not files)
-    raise MediaError(
-        f"{recording.video}: no face in {_DRAWS} windows of {WINDOW_S} s; leave the recording out"
-    )
+        if np.sum(faces.max(axis=(1, 2, 3)) < _BLACK) > CLIP_FRAMES // 2:
+            continue
+        samples = _sound(recording, start_s, has_own=not files)
+        if len(samples) >= _MIN_SOUND_S * SAMPLE_RATE_HZ:
+            return faces, np.pad(samples, (0, WINDOW_SAMPLES - len(samples)))
+        fault = MediaError(
+            f"{recording.audio or recording.video}: {len(samples) / SAMPLE_RATE_HZ:.2f} s of sound from "
+            f"{start_s:.2f} s on, at least {_MIN_SOUND_S} s are needed"
+        )
+    raise fault
 
 
 def _is_folder(path: Path) -> bool:
@@ -118,14 +127,8 @@ def _face(recording: Recording, picture: NDArray[np.uint8]) -> NDArray[np.uint8]
 
 
 def _sound(recording: Recording, start_s: float, has_own: bool) -> NDArray[np.float32]:
-    """The sound of the window (40960,)."""
+    """The sound of the window, (40960,) or less where it ends."""
     if recording.audio is None and not has_own:
         raise MediaError(f"{recording.video}: a folder of pictures without a sound file beside it")
     source = recording.audio or recording.video
-    samples = read_audio(source, start_s, start_s + WINDOW_S)[:WINDOW_SAMPLES]
-    if len(samples) < _MIN_SOUND_S * SAMPLE_RATE_HZ:
-        raise MediaError(
-            f"{source}: {len(samples) / SAMPLE_RATE_HZ:.2f} s of sound from {start_s:.2f} s on, "
-            f"at least {_MIN_SOUND_S} s are needed"
-        )
-    return np.pad(samples, (0, WINDOW_SAMPLES - len(samples)))
+    return read_audio(source, start_s, start_s + WINDOW_S)[:WINDOW_SAMPLES]

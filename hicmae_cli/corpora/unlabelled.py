@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
+import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -13,6 +15,7 @@ from hicmae_cli.clips.windows import Recording
 from hicmae_cli.corpora.manifest import read_manifest
 from hicmae_cli.errors import ManifestError, MediaError
 from hicmae_cli.faces import FaceDetector, MediaPipeDetector
+from hicmae_cli.files import written_whole
 from hicmae_cli.media import VIDEO_SUFFIXES
 
 VOXCELEB2_CROP: Final = (0, 160, 32, 192)
@@ -20,6 +23,7 @@ VOXCELEB2_CROP: Final = (0, 160, 32, 192)
 _VOXCELEB2_SOUND: Final = ("aac", "m4a", "wav")  # folders beside mp4
 _SOUND_SUFFIXES: Final = (".m4a", ".aac", ".wav")
 
+_FAILED: Final = "failed.json"
 _one_face: Final = partial(MediaPipeDetector, num_faces=1)
 
 
@@ -30,7 +34,7 @@ def voxceleb2(root: Path) -> list[Recording]:
     name with the suffix .m4a, .aac or .wav; else from the mp4. Files are listed, not opened.
 
     Args:
-        root: the folder that holds dev and test, one of these, or an mp4 folder.
+        root: the folder that holds dev (and test, which is then left out), one of these, or an mp4 folder.
 
     Returns:
         Recordings sorted folder by folder; ids are paths relative to root without suffix.
@@ -39,6 +43,8 @@ def voxceleb2(root: Path) -> list[Recording]:
         ManifestError: there are no such files, or a folder cannot be read.
     """
     parts = [folder for folder in (root, root / "dev", root / "test") if (folder / "mp4").is_dir()]
+    if root / "dev" in parts:
+        parts = [part for part in parts if part != root / "test"]  # it is for those who test on VoxCeleb2
     places = [(part / "mp4", part) for part in parts]
     if not places and root.name == "mp4":
         places = [(root, root.parent)]
@@ -103,7 +109,8 @@ def videos(
 
     Args:
         folder: where the videos are, at any depth. Links and hidden files are passed over.
-        store: where the prepared clips go, ``<store>/<path in folder>.mkv``; those already there are kept.
+        store: where the prepared clips go, ``<store>/<path in folder>.mkv``; those already there are kept, and
+            videos that failed are not tried again before they change.
         on_video: called after each video.
         make_detector: opens a face finder for one video.
 
@@ -117,17 +124,27 @@ def videos(
         raise ManifestError(f"{store}: holds the videos themselves; store their prepared clips elsewhere")
     found: list[Recording] = []
     skipped: list[tuple[Path, str]] = []
+    failed = _read_failed(store)
     for source in video_files(folder, store.resolve()):
         name = source.relative_to(folder)
         target = store / name.parent / f"{name.name}.mkv"
         try:
+            now = _version(source)
+            version, reason = failed.get(name.as_posix(), ("", ""))
+            if version == now:
+                raise MediaError(reason)
             if not target.is_file():
                 with make_detector() as detector:
                     prepare_clip(source, target, detector)
             found.append(Recording(name.as_posix(), target, None))
         except MediaError as error:
             skipped.append((source, str(error)))
-        except OSError as error:  # a name that is too long with the suffix
+            failed[name.as_posix()] = (now, str(error))
+            _write_failed(store, failed)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+                raise  # it is not the video's fault, and the next one's fate would be the same
+            # As a name that is too long with the suffix.
             skipped.append((source, f"{target}: {error.strerror}"))
         on_video()
     if not found and not skipped:
@@ -139,6 +156,26 @@ def videos(
             f"{folder}: none of {len(skipped)} videos can be used; the first: {skipped[0][1]}"
         )
     return found, skipped
+
+
+def _version(source: Path) -> str:
+    """What changes when a file does."""
+    status = source.stat()
+    return f"{status.st_size} {status.st_mtime_ns}"
+
+
+def _read_failed(store: Path) -> dict[str, tuple[str, str]]:
+    """Videos that no face could be cut from before: path -> version, reason. What cannot be read is none."""
+    try:
+        known = json.loads((store / _FAILED).read_text("utf-8"))
+        return {name: (str(version), str(reason)) for name, (version, reason) in known.items()}
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}
+
+
+def _write_failed(store: Path, failed: Mapping[str, tuple[str, str]]) -> None:
+    with written_whole(store / _FAILED) as temporary:
+        temporary.write_text(json.dumps(failed, indent=1), "utf-8")
 
 
 def _utterances(root: Path, mp4: Path, part: Path) -> Iterator[Recording]:

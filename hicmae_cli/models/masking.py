@@ -63,6 +63,8 @@ def count_masked(kind: str, grid: tuple[int, ...], ratio: float) -> int:
     }
     if kind not in units:
         raise ValueError(f"mask {kind!r}: expected one of {', '.join(units)}")
+    if not 0 <= ratio <= 1:
+        raise ValueError(f"mask {kind!r}: expected a ratio of 0 to 1, got {ratio}")
     hidden = int(ratio * units[kind])  # not n - int((1 - ratio) * n), which keeps 9 of 100 at 0.9
     if not 0 < hidden < units[kind]:
         raise ValueError(

@@ -57,11 +57,11 @@ def multi_scale_crop(
     Height and width are two of the ``scales`` that are neighbours or the same.
     """
     shapes = [(a, b) for i, a in enumerate(scales) for j, b in enumerate(scales) if abs(i - j) <= 1]
-    height, width = (round(scale * FACE_SIZE_PX) for scale in shapes[int(rng.integers(len(shapes)))])
+    height, width = (int(scale * FACE_SIZE_PX) for scale in shapes[int(rng.integers(len(shapes)))])
     right, down = _PLACES[int(rng.integers(len(_PLACES)))]
     if height == width == FACE_SIZE_PX:
         return faces
-    top, left = (FACE_SIZE_PX - height) * down // 4, (FACE_SIZE_PX - width) * right // 4
+    top, left = (FACE_SIZE_PX - height) // 4 * down, (FACE_SIZE_PX - width) // 4 * right
     return _resized(faces[:, top : top + height, left : left + width])
 
 

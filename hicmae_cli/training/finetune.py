@@ -33,7 +33,7 @@ from hicmae_cli.runtime.torch_engine import TorchEngine
 from hicmae_cli.training.data import to_video, training_loader, unbroken
 from hicmae_cli.training.machine import new_accelerator
 from hicmae_cli.training.optimiser import cosine_schedule, parameter_groups, set_learning_rate
-from hicmae_cli.training.runs import check_same_run, fingerprint, read_checkpoint, save_checkpoint
+from hicmae_cli.training.runs import begin_run, check_same_run, fingerprint, read_checkpoint, save_checkpoint
 from hicmae_cli.training.settings import OF_THE_MACHINE, FinetuneSettings
 from hicmae_cli.training.start import Look, fit_start
 from hicmae_cli.training.transfer import Transfer, take_over
@@ -300,14 +300,12 @@ def _resume(
     run: Path, model: Classifier, optimiser: torch.optim.Optimizer, facts: dict[str, Any]
 ) -> tuple[int, float]:
     """Load the run's checkpoint, if there is one -> (first epoch to train, best validation UAR so far)."""
-    path = run / CHECKPOINT
+    path, defaults = run / CHECKPOINT, FinetuneSettings().model_dump(mode="json")
     if not path.exists():
-        run.mkdir(parents=True, exist_ok=True)
-        (run / LOG).unlink(missing_ok=True)
-        (run / "settings.json").write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
+        begin_run(run, facts, defaults, stale=(LOG,))
         return 0, -1.0
     checkpoint = read_checkpoint(path)
-    check_same_run(run, checkpoint["facts"], facts, FinetuneSettings().model_dump(mode="json"))
+    check_same_run(run, checkpoint["facts"], facts, defaults)
     if checkpoint["best_uar"] >= 0 and not (run / BEST).is_file():
         raise TrainingError(f"{run / BEST}: is gone; choose another --output or remove the folder")
     load_state(model, checkpoint["model"], path)

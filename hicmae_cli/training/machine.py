@@ -11,7 +11,7 @@ from types import FrameType, TracebackType
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
-from hicmae_cli.errors import SettingsError
+from hicmae_cli.errors import SettingsError, first_line
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # mallopt's parameters, from glibc's malloc.h.
@@ -26,7 +26,8 @@ def new_accelerator(mixed_precision: str, device: str) -> Accelerator:
         device: ``cpu``, or ``auto``, ``cuda`` or ``mps`` for what accelerate finds.
 
     Raises:
-        SettingsError: one of several GPUs by its number, which the launcher deals out.
+        SettingsError: a precision the device does not have, or one of several GPUs by its number, which the launcher
+            deals out.
     """
     if ":" in device:
         kind, _, number = device.partition(":")
@@ -34,9 +35,18 @@ def new_accelerator(mixed_precision: str, device: str) -> Accelerator:
             f"--device {device}: choose a GPU for training by CUDA_VISIBLE_DEVICES={number} and --device {kind}"
         )
     AcceleratorState._reset_state()  # it would refuse another precision; what was launched is kept
-    return Accelerator(
-        mixed_precision=mixed_precision, cpu=device == "cpu", step_scheduler_with_optimizer=False
+    try:
+        accelerator = Accelerator(
+            mixed_precision=mixed_precision, cpu=device == "cpu", step_scheduler_with_optimizer=False
+        )
+    except ValueError as error:
+        raise SettingsError(f"mixed_precision {mixed_precision}: {first_line(error)}") from error
+    if mixed_precision == "fp16" and accelerator.device.type == "cpu":
+        raise SettingsError('mixed_precision fp16 needs a GPU; on a CPU, set it to "no" or "bf16"')
+    accelerator.gradient_accumulation_steps = (
+        1  # ours are in the recipe; the launcher's would divide gradients again
     )
+    return accelerator
 
 
 class StopRequest:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 import torch.distributed as dist
@@ -55,6 +56,8 @@ from hicmae_cli.training.pretrain_state import (
 from hicmae_cli.training.runs import fingerprint, prune_checkpoints, save_checkpoint, step_path
 from hicmae_cli.training.settings import OF_THE_MACHINE, PretrainSettings
 from hicmae_cli.training.start import whiten_patches
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -158,7 +161,9 @@ def pretrain(
     state = resume(
         run, bare, facts, defaults=PretrainSettings().model_dump(mode="json"), main=main, warn=progress.warn
     )
-    accelerator.wait_for_everyone()  # no process may look for checkpoints when another begins to write them
+    # From here on one of them writes; no other may still be looking for checkpoints.
+    if len(set(_of_all(accelerator, state.step))) > 1:
+        raise SettingsError(f"{run}: is not the same folder for all processes; choose one on a shared disk")
     if settings.fit_start_clips and state.step == 0:
         _fit_start(bare, recordings, settings)
     model, optimiser = accelerator.prepare(torch.compile(bare) if settings.compile else bare, optimiser)
@@ -258,9 +263,8 @@ def train_step(
     accelerator.unscale_gradients()
     gradients = [p.grad for p in model.parameters() if p.grad is not None]
     norm = torch.nn.utils.get_total_norm(gradients)
-    if (
-        not torch.isfinite(norm) and accelerator.scaler is None
-    ):  # a scaler skips the step and tries a smaller scale
+    # A scaler skips the step and tries a smaller scale; below 1 it is not the scale that is at fault.
+    if not torch.isfinite(norm) and (accelerator.scaler is None or accelerator.scaler.get_scale() < 1):
         raise _not_finite("gradient", norm.item(), step, rounds, accelerator)
     if settings.clip_grad_norm:
         torch.nn.utils.clip_grads_with_norm_(model.parameters(), settings.clip_grad_norm, norm)
@@ -307,12 +311,17 @@ def _gathered(own: Tensor, process: int) -> Tensor:
 
 def _agree(accelerator: Accelerator, stop: bool, faults: list[Fault]) -> tuple[bool, list[Fault]]:
     """What every process must know after a step: whether one was told to stop, and what was skipped anywhere."""
-    if accelerator.num_processes == 1:
-        return stop, faults
-    told: list[tuple[bool, list[Fault]] | None] = [None] * accelerator.num_processes
-    dist.all_gather_object(told, (stop, faults))
-    heard = [each for each in told if each is not None]
+    heard = _of_all(accelerator, (stop, faults))
     return any(each[0] for each in heard), [fault for each in heard for fault in each[1]]
+
+
+def _of_all(accelerator: Accelerator, own: T) -> list[T]:
+    """What every process has to say, in their order; each waits for the others."""
+    if accelerator.num_processes == 1:
+        return [own]
+    told: list[T | None] = [None] * accelerator.num_processes
+    dist.all_gather_object(told, own)
+    return [each for each in told if each is not None]
 
 
 def _not_finite(
@@ -336,6 +345,12 @@ def _check_batch(settings: PretrainSettings, processes: int, recordings: int) ->
         raise SettingsError(
             f"batch_size {settings.batch_size} cannot be dealt to {processes} processes in {settings.accumulation} "
             "rounds of accumulation each"
+        )
+    at_once = settings.batch_size // (processes * settings.accumulation)
+    if settings.contrasted and at_once * (processes if settings.negatives == "all" else 1) < 2:
+        raise SettingsError(
+            'one clip at a time has nothing to be told apart from: raise batch_size, set negatives = "all" or '
+            "contrast_weight = 0"
         )
     if recordings < settings.batch_size:
         raise ManifestError(

@@ -14,16 +14,13 @@ from torch.utils.data import DataLoader, Dataset
 
 from hicmae_cli.clips import log_mel
 from hicmae_cli.clips.windows import Recording, read_random_window
-from hicmae_cli.errors import HicmaeError, TrainingError
+from hicmae_cli.errors import TrainingError, first_line
 from hicmae_cli.models.masking import Mask, draw_masks
 from hicmae_cli.training.augmentation import multi_scale_crop
 from hicmae_cli.training.settings import PretrainSettings
 
-_SUBSTITUTES = 64
-"""Other recordings that are tried in place of a broken one before a corpus counts as broken altogether."""
-_NEIGHBOURS = (
-    4096  # substitutes come from so many recordings behind the broken one: to shuffle a million takes time
-)
+_ATTEMPTS = 2000
+"""So many draws, from the whole corpus, before it counts as broken altogether."""
 _GAIN = 10.0  # the loudness of a clip is scaled by Beta(10, 10) + 0.5: 0.5 to 1.5, mostly near 1
 Fault = tuple[str, str]
 
@@ -77,17 +74,21 @@ class PretrainingClips(Dataset[Batch | str]):
 
         An exception would come out of the loader's process as a traceback.
         """
-        rng = np.random.default_rng([self.settings.seed, self.epoch, index])
-        faults: list[Fault] = []
-        steps = rng.permutation(min(len(self), _NEIGHBOURS))[: _SUBSTITUTES + 1]
-        for step in (0, *steps[steps > 0]):
-            recording = self.recordings[(index + int(step)) % len(self)]
+        place = [self.settings.seed, self.epoch, index]
+        rng, others = np.random.default_rng(place), np.random.default_rng([*place, 1])
+        faults: dict[str, str] = {}
+        candidate = index
+        for _ in range(_ATTEMPTS):
+            recording = self.recordings[candidate]
             try:
-                return self._item(recording, rng, tuple(faults))
-            except (HicmaeError, ValueError) as error:
-                faults.append((recording.id, str(error)))
-        reasons = "; ".join(f"{id_}: {why}" for id_, why in faults[:3])
-        return f"none of {len(faults)} recordings can be used: {reasons}"
+                return self._item(recording, rng, tuple(faults.items()))
+            except Exception as error:  # whatever a file, a decoder or a disk may bring up
+                faults[recording.id] = first_line(error)
+            if len(faults) == len(self):
+                break
+            candidate = int(others.integers(len(self)))
+        reasons = "; ".join(f"{id_}: {why}" for id_, why in list(faults.items())[:3])
+        return f"none of {len(faults)} recordings that were tried can be used: {reasons}"
 
     def _item(self, recording: Recording, rng: np.random.Generator, faults: tuple[Fault, ...]) -> Batch:
         faces, samples = read_random_window(recording, rng)
@@ -174,8 +175,9 @@ def example(recordings: Sequence[Recording], settings: PretrainSettings) -> Batc
 
 
 def _leave_interrupts_alone(_: int) -> None:
-    """Ctrl-C reaches every process of the terminal; the main one decides, and needs the batch it waits for."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """Ctrl-C and a scheduler's SIGTERM reach every process; the main one decides, and needs the batch it waits for."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def usable(batch: Batch | str) -> Batch:

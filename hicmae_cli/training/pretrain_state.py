@@ -20,7 +20,7 @@ from hicmae_cli.files import written_whole
 from hicmae_cli.models.config import VARIANTS
 from hicmae_cli.models.pretraining import PretrainingModel
 from hicmae_cli.training.pretrain_data import Fault
-from hicmae_cli.training.runs import check_same_run, newest_checkpoint, read_lines
+from hicmae_cli.training.runs import begin_run, check_same_run, newest_checkpoint, read_lines
 from hicmae_cli.training.settings import PretrainSettings
 from hicmae_cli.weights.checkpoint import load_state, save_pretrained
 from hicmae_cli.weights.info import PretrainingFacts, WeightInfo
@@ -124,19 +124,21 @@ def resume(
         SettingsError: the folder holds another run.
         TrainingError: no checkpoint of several can be read.
     """
+    if main:
+        for name in (LAST, BEST, METRICS, SKIPPED):  # what a killed process was writing
+            stem, suffix = name.split(".")
+            for remains in run.glob(f".{stem}.*.{suffix}"):
+                remains.unlink()
     found = newest_checkpoint(run / CHECKPOINTS, clean=main)
     if found is None:
         if main:
-            run.mkdir(parents=True, exist_ok=True)
-            for name in (METRICS, SKIPPED, LAST, BEST):
-                (run / name).unlink(missing_ok=True)
-            (run / "settings.json").write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
+            begin_run(run, facts, defaults, stale=(METRICS, SKIPPED))
         return RunState()
     checkpoint, damaged = found
     check_same_run(run, checkpoint["facts"], facts, defaults)
     if main:
         for path in damaged:
-            warn(f"{path}: is damaged and was passed over; going on from step {checkpoint['step']}")
+            warn(f"{path}: is damaged and was put aside; going on from step {checkpoint['step']}")
     load_state(model, checkpoint["model"], run)
     return RunState(checkpoint)
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import pickle
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,36 @@ import torch
 from hicmae_cli.errors import SettingsError, TrainingError, first_line
 from hicmae_cli.files import written_whole
 
-_UNREADABLE = (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, TypeError, OSError)
+SETTINGS = "settings.json"
+_RESULTS = ("checkpoint.pt", "checkpoints", "last.safetensors", "best.safetensors")
+_LISTED = 6
+
+
+def begin_run(run: Path, facts: Mapping[str, Any], defaults: Mapping[str, Any], stale: Sequence[str]) -> None:
+    """Make the folder of a run ready that has no checkpoint to go on from.
+
+    Args:
+        run: the folder.
+        facts: what decides the run's numbers.
+        defaults: as in ``check_same_run``.
+        stale: files that such a run left before its first checkpoint; they go.
+
+    Raises:
+        SettingsError: it holds what another run, of any kind, has made.
+    """
+    if any((run / name).exists() for name in _RESULTS):
+        try:
+            before = json.loads((run / SETTINGS).read_text("utf-8"))
+        except (OSError, ValueError):
+            before = None
+        if not isinstance(before, dict):
+            raise SettingsError(f"{run}: holds weights of another run; choose another --output")
+        check_same_run(run, before, facts, defaults)
+    run.mkdir(parents=True, exist_ok=True)
+    for name in stale:
+        (run / name).unlink(missing_ok=True)
+    with written_whole(run / SETTINGS) as temporary:
+        temporary.write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
 
 
 def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
@@ -29,7 +57,7 @@ def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
     """
     try:
         with written_whole(path) as temporary:
-            torch.save(dict(state), temporary)
+            torch.save({**state, "digest": _digest(state)}, temporary)
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
     except (OSError, RuntimeError) as error:  # torch's writer tells a full disk by a RuntimeError
@@ -43,17 +71,44 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     """Read a checkpoint without running any code it carries.
 
     Raises:
-        TrainingError: damaged, or not a checkpoint.
+        TrainingError: damaged, if only in one number, or not a checkpoint.
     """
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-        checkpoint["facts"] = json.loads(checkpoint["facts"])
-    except _UNREADABLE as error:
+        if checkpoint.pop("digest") != _digest(checkpoint):
+            raise ValueError("the digest is of another content")
+        facts = json.loads(checkpoint["facts"])
+        if not isinstance(facts, dict):
+            raise TypeError(f"expected facts, got {type(facts)}")
+    except Exception as error:  # anything at all comes out of a damaged file
         raise TrainingError(
             f"{path}: cannot be read; choose another --output or remove the folder"
         ) from error
-    assert isinstance(checkpoint, dict)
-    return checkpoint
+    return {**checkpoint, "facts": facts}
+
+
+def _digest(state: object) -> str:
+    """Hash of all numbers and texts of a nested state; torch's files notice damage to their lists, not to numbers."""
+    digest = hashlib.blake2b(digest_size=16)
+
+    def add(value: object) -> None:
+        if isinstance(value, torch.Tensor):
+            add([str(value.dtype), *value.shape])
+            if value.numel():
+                flat = value.detach().cpu().contiguous().reshape(-1)
+                digest.update(flat.view(torch.uint8).numpy().data)
+        elif isinstance(value, Mapping):
+            for key, inner in value.items():
+                add(key)
+                add(inner)
+        elif isinstance(value, list | tuple):
+            for inner in value:
+                add(inner)
+        else:
+            digest.update(repr(value).encode("utf-8", "surrogateescape") + b";")
+
+    add(state)
+    return digest.hexdigest()
 
 
 def step_path(folder: Path, step: int) -> Path:
@@ -64,7 +119,8 @@ def step_path(folder: Path, step: int) -> Path:
 def newest_checkpoint(folder: Path, *, clean: bool) -> tuple[dict[str, Any], list[Path]] | None:
     """The latest checkpoint of a run that can be read -> it, and the damaged ones that were passed over.
 
-    What a killed process left half-written has another name, and is removed with ``clean``.
+    With ``clean``, what a killed process left half-written, which has another name, goes; and damaged ones are given
+    another name, so that they do not count among those that are kept.
 
     Raises:
         TrainingError: there are checkpoints, but none can be read.
@@ -74,9 +130,13 @@ def newest_checkpoint(folder: Path, *, clean: bool) -> tuple[dict[str, Any], lis
     damaged: list[Path] = []
     for path in sorted(folder.glob("step-*.pt"), reverse=True):
         try:
-            return read_checkpoint(path), damaged
-        except TrainingError:  # noqa: PERF203 (there are two or three)
+            found = read_checkpoint(path)
+        except TrainingError:
             damaged.append(path)
+            continue
+        for each in damaged if clean else ():
+            each.rename(each.with_name(f"damaged-{each.name}"))
+        return found, damaged
     if damaged:
         raise TrainingError(
             f"{folder}: none of its {len(damaged)} checkpoints can be read; choose another --output or remove the "
@@ -117,17 +177,21 @@ def check_same_run(
         if known.get(key) != wanted.get(key)
     ]
     if changed:
+        more = f" and {len(changed) - _LISTED} more" if len(changed) > _LISTED else ""
         raise SettingsError(
-            f"{run}: holds a run with other settings ({', '.join(changed)}); choose another --output"
+            f"{run}: holds a run with other settings ({', '.join(changed[:_LISTED])}{more}); choose another --output"
         )
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Lines of a JSON log; a last one that was cut off is left out, and no file is no lines."""
+    """Lines of a JSON log, each with its step; from one on that was cut off or damaged, none. No file is no lines."""
     lines = []
-    for text in path.read_text("utf-8").splitlines() if path.exists() else ():
+    for text in path.read_text("utf-8", "replace").splitlines() if path.exists() else ():
         try:
-            lines.append(json.loads(text))
-        except ValueError:  # noqa: PERF203 (it ends the loop)
+            line = json.loads(text)
+        except ValueError:
             break
+        if not isinstance(line, dict) or not isinstance(line.get("step"), int):
+            break
+        lines.append(line)
     return lines

@@ -5,7 +5,7 @@ Unknown keys are refused; all faults are reported together (``training/recipes.p
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -13,13 +13,14 @@ from hicmae_cli.errors import WeightsError
 from hicmae_cli.models.config import AUDIO_GRID, DECODERS, VARIANTS, VIDEO_GRID, DecoderDims
 from hicmae_cli.models.masking import check_dual, count_masked
 
+Momentum = Annotated[float, Field(ge=0, lt=1)]
 Variant = Literal["nano", "tiny", "small", "base"]
 
 
 class FinetuneSettings(BaseModel):
     """Everything that decides a fine-tuning run (HiCMAE, section 4.2)."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     # Model
     variant: Variant = "base"
@@ -40,7 +41,7 @@ class FinetuneSettings(BaseModel):
     min_lr: float = Field(1e-6, ge=0)
     layer_decay: float = Field(0.75, gt=0, le=1)
     weight_decay: float = Field(0.05, ge=0)
-    betas: tuple[float, float] = (0.9, 0.999)
+    betas: tuple[Momentum, Momentum] = (0.9, 0.999)
     clip_grad_norm: float | None = Field(None, gt=0)
     label_smoothing: float = Field(0.1, ge=0, lt=1)
     mixed_precision: Literal["no", "bf16"] = "no"
@@ -79,7 +80,7 @@ class PretrainSettings(BaseModel):
     and on eight; ``accumulation`` is in how many pieces each process takes its share.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     # Model
     variant: Variant = "base"
@@ -113,7 +114,7 @@ class PretrainSettings(BaseModel):
     base_lr: float = Field(3e-4, gt=0)
     min_lr: float = Field(1e-5, ge=0)
     weight_decay: float = Field(0.05, ge=0)
-    betas: tuple[float, float] = (0.9, 0.95)
+    betas: tuple[Momentum, Momentum] = (0.9, 0.95)
     clip_grad_norm: float | None = Field(None, gt=0)
     mixed_precision: Literal["no", "bf16", "fp16"] = "no"
     compile: bool = False

@@ -46,9 +46,9 @@ def take_over(model: Classifier, init: Path, labels: Sequence[str]) -> Transfer:
     wanted = {name for name in own if info.task != "pretraining" or name.startswith(_ENCODERS)}
     if info.task != "pretraining" and info.labels != tuple(labels):
         wanted -= {"head.weight", "head.bias"}
-    layer_weights = {"video_layer_weights", "audio_layer_weights"}
-    if any(sees_last_layer_only(state[name]) for name in layer_weights & state.keys()):
-        wanted -= layer_weights
+    for name in ("video_layer_weights", "audio_layer_weights"):
+        if name in state and state[name].shape == own[name].shape and sees_last_layer_only(state[name]):
+            wanted.discard(name)
     given = {name: tensor.float() for name, tensor in state.items() if name in wanted}
     load_state(model, {**{name: own[name] for name in own if name not in wanted}, **given}, init)
     return Transfer(

@@ -88,11 +88,11 @@ def decoder_of_shapes(shapes: Mapping[str, tuple[int, ...]], dims: ModelDims) ->
     Raises:
         WeightsError: neither a head nor decoders: no model of the authors'.
     """
-    width = shapes.get("video_decoder.entry.weight", (0,))[0]
+    width = (shapes.get("video_decoder.entry.weight") or (0,))[0]
     count = _depth(shapes, "video_decoder.blocks") - 1
-    if not width or count < 1:
+    if not width or not 1 <= count <= dims.depth:
         raise WeightsError(
-            "not an authors' model: neither a classification head nor decoders are among its tensors"
+            "not an authors' model: neither a classification head nor decoders of its size are among its tensors"
         )
     step = max(1, dims.depth // count)
     layers = tuple(dims.depth - 1 - step * index for index in reversed(range(count)))
@@ -102,5 +102,5 @@ def decoder_of_shapes(shapes: Mapping[str, tuple[int, ...]], dims: ModelDims) ->
 
 def _depth(shapes: Mapping[str, tuple[int, ...]], blocks: str) -> int:
     """Number of blocks whose parameters are called ``<blocks>.<index>.…``."""
-    found = (re.match(rf"{re.escape(blocks)}\.(\d+)\.", name) for name in shapes)
+    found = (re.match(rf"{re.escape(blocks)}\.(\d{{1,4}})\.", name) for name in shapes)
     return 1 + max((int(match[1]) for match in found if match), default=-1)

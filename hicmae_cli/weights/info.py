@@ -28,7 +28,7 @@ FRAME_FOLDERS = "frame-folders"
 class PretrainingFacts(BaseModel):
     """What a pre-trained weight also says: its decoders, and what it learned to rebuild. Defaults are the paper's."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     decoder_width: int
     decoder_heads: int

@@ -130,7 +130,7 @@ def test_voxceleb2_is_read_as_it_is_distributed(puppets: Path, monkeypatch: pyte
             path.write_bytes(b"not read in this test")
     run = pretrain("--dataset", "voxceleb2", "--data", "vox")
     assert run.code == 1
-    assert "none of 2 recordings can be used" in run.last_line
+    assert "none of 2 recordings that were tried can be used" in run.last_line
     assert [(r.id, r.crop) for r in seen] == [
         (f"dev/mp4/id00012/21Uxsk56VDQ/{n}", (0, 160, 32, 192)) for n in ("00001", "00002")
     ]  # fmt: skip

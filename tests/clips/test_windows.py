@@ -157,7 +157,7 @@ def test_half_of_the_faces_are_enough(tmp_path: Path) -> None:
     assert (faces.max(axis=(1, 2, 3)) < 16).tolist() == [True] * 8 + [False] * 8
 
 
-def test_after_three_draws_nobody_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_some_draws_nobody_is_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recording = with_black(tmp_path / "a.mkv", slice(0, 1))
     draws = []
 
@@ -166,9 +166,17 @@ def test_after_three_draws_nobody_is_there(tmp_path: Path, monkeypatch: pytest.M
         return frames_at(path, times_s)
 
     monkeypatch.setattr(windows, "frames_at", counting)
-    with pytest.raises(MediaError, match=r"a\.mkv: no face in 3 windows"):
+    with pytest.raises(MediaError, match=r"a\.mkv: no face in 8 windows"):
         read_random_window(recording, np.random.default_rng(0))
-    assert len(set(draws)) == 3
+    assert len(set(draws)) == 8
+
+
+def test_where_the_sound_has_ended_is_drawn_again(tmp_path: Path) -> None:
+    write_prepared_clip(tmp_path / "clip.mkv", numbered_faces(250), 25, ramp(5))
+    recording = Recording("a", tmp_path / "clip.mkv", None)
+    for seed in range(20):
+        faces, _ = read_random_window(recording, np.random.default_rng(seed))
+        assert start_of(faces, 25) < 4.6
 
 
 def refused(recording: Recording) -> str:

@@ -36,3 +36,10 @@ def test_another_precision_can_follow_in_one_process() -> None:
 def test_one_of_several_gpus_is_chosen_by_the_environment() -> None:
     with pytest.raises(SettingsError, match="CUDA_VISIBLE_DEVICES=1 and --device cuda"):
         new_accelerator("no", "cuda:1")
+
+
+def test_half_precision_is_not_silently_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsError, match="fp16 needs a GPU"):
+        new_accelerator("fp16", "cpu")
+    monkeypatch.setenv("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "4")  # of a user's launcher
+    assert new_accelerator("no", "cpu").gradient_accumulation_steps == 1

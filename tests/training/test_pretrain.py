@@ -79,7 +79,7 @@ def test_it_learns_and_keeps_the_last_and_the_best(recordings: list[Recording], 
     assert [line["step"] for line in losses] == list(range(1, 49))
     for key in ("video_loss", "audio_loss"):
         first, last = (sum(line[key] for line in part) for part in (losses[:3], losses[-3:]))
-        assert last < 0.9 * first, key
+        assert last < 0.95 * first, key  # from step to step they differ by less than 1 %
     for line in losses:
         weighted = line["video_loss"] + line["audio_loss"] + 0.1 * line["contrastive_loss"]
         assert line["loss"] == pytest.approx(weighted, rel=1e-6)
@@ -121,7 +121,9 @@ def test_a_killed_run_goes_on_to_the_last_bit(
 def start(folder: Path, clips: Path, *more: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "tests.training.toys", str(folder), str(clips), *more]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
 
 
 def follow(process: subprocess.Popen[str], until: int) -> None:
@@ -220,18 +222,15 @@ def test_numbers_that_are_not_finite_stop_the_run(
             return loss * torch.nan
         return loss + (predicted * 0).abs().sqrt().sum()  # 0, with an infinite slope
 
-    monkeypatch.setattr(module, "reconstruction_loss", broken)
-    with pytest.raises(TrainingError, match=rf"the {what} became (nan|inf) in step 5") as caught:
-        run(tmp_path, recordings)
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "reconstruction_loss", broken)
+        with pytest.raises(TrainingError, match=rf"the {what} became (nan|inf) in step 5") as caught:
+            run(tmp_path, recordings)
     ids = str(caught.value).split("Clips of the step: ")[1].split(", ")
     assert len(ids) == 2
     assert set(ids) <= {recording.id for recording in recordings}
-    assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == [
-        "step-00000003.pt",
-        "step-00000004.pt",
-    ]
-    monkeypatch.undo()
-    shrink_nano()
+    kept = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
+    assert kept == ["step-00000003.pt", "step-00000004.pt"]
     assert run(tmp_path, recordings).finished
 
 
@@ -249,7 +248,9 @@ def test_broken_recordings_are_skipped_and_listed(recordings: list[Recording], t
 
 def test_a_corpus_that_is_broken_altogether_is_an_error(tmp_path: Path) -> None:
     gone = [Recording(str(index), tmp_path / f"{index}.mkv", None) for index in range(5)]
-    with pytest.raises(TrainingError, match=r"none of 5 recordings can be used: .*no such file") as caught:
+    with pytest.raises(
+        TrainingError, match=r"none of 5 recordings that were tried can be used: .*no such file"
+    ) as caught:
         run(tmp_path / "run", gone)
     assert "\n" not in str(caught.value)
 
@@ -277,6 +278,31 @@ def test_a_damaged_checkpoint_is_passed_over(recordings: list[Recording], tmp_pa
     assert newest.name in warnings[0]
     run(tmp_path / "whole", recordings)
     assert numbers(tmp_path / "cut") == numbers(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_to_the_whole_group_saves(clips: Path, tmp_path: Path, number: signal.Signals) -> None:
+    # As a terminal's Ctrl-C and a scheduler's SIGTERM do: the loader's workers get it too.
+    process = start(tmp_path, clips, "num_workers=1", "epochs=50", "checkpoint_every=1000")
+    follow(process, 4)
+    os.killpg(process.pid, number)
+    process.communicate()
+    assert process.returncode == 0
+    steps = [int(path.stem[5:]) for path in (tmp_path / "checkpoints").glob("step-*.pt")]
+    assert max(steps) == lines(tmp_path)[-1]["step"]
+    assert max(steps) < 100
+
+
+def test_one_clip_at_a_time_has_no_contrast(recordings: list[Recording], tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="one clip at a time has nothing to be told apart from"):
+        run(tmp_path, recordings, SETTINGS.model_copy(update={"batch_size": 2, "accumulation": 2}))
+
+
+def test_a_fine_tuned_weight_is_not_overwritten(recordings: list[Recording], tmp_path: Path) -> None:
+    (tmp_path / "best.safetensors").write_bytes(b"of a fine-tuning")
+    with pytest.raises(SettingsError, match="holds weights of another run; choose another --output"):
+        run(tmp_path, recordings)
+    assert (tmp_path / "best.safetensors").read_bytes() == b"of a fine-tuning"
 
 
 def test_batches_that_do_not_fit_are_refused(recordings: list[Recording], tmp_path: Path) -> None:

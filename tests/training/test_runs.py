@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from hicmae_cli.errors import SettingsError, TrainingError
 from hicmae_cli.training.runs import (
+    begin_run,
     check_same_run,
     fingerprint,
     newest_checkpoint,
@@ -37,6 +40,63 @@ def test_the_newest_that_can_be_read_is_taken(tmp_path: Path) -> None:
     found = newest_checkpoint(tmp_path, clean=True)
     assert found is not None
     assert (found[0]["step"], found[1]) == (10, [newest])
+
+
+def test_damage_to_a_single_number_is_noticed(tmp_path: Path) -> None:
+    save_checkpoint(step_path(tmp_path, 1), state(1))
+    save_checkpoint(step_path(tmp_path, 2), state(2, size=5000))
+    newest = step_path(tmp_path, 2)
+    content = bytearray(newest.read_bytes())
+    middle = bytes(content).index(torch.full((100,), 2.0).numpy().tobytes())
+    content[middle + 40 : middle + 44] = b"\0\0\0\0"
+    newest.write_bytes(bytes(content))
+    assert torch.load(newest, weights_only=True)["model"]["w"][10] == 0  # torch itself reads it as good
+    found = newest_checkpoint(tmp_path, clean=True)
+    assert found is not None
+    assert (found[0]["step"], found[1]) == (1, [newest])
+    # It is put aside, so that it does not count among those that are kept.
+    save_checkpoint(step_path(tmp_path, 3), state(3))
+    prune_checkpoints(tmp_path, 1)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["damaged-step-00000002.pt", "step-00000003.pt"]
+
+
+@pytest.mark.parametrize("content", [b"", b"bad", b"PK\3\4", b"\x80\x02."])
+def test_whatever_is_in_a_file_it_is_damaged_or_good(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "c.pt").write_bytes(content)
+    with pytest.raises(TrainingError, match="cannot be read"):
+        read_checkpoint(tmp_path / "c.pt")
+
+
+@given(at=st.integers(0, 2**31), value=st.integers(0, 255))
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_one_byte_changed_is_damaged_or_changes_nothing(tmp_path: Path, at: int, value: int) -> None:
+    path = tmp_path / "c.pt"
+    save_checkpoint(path, state(7))
+    content = bytearray(path.read_bytes())
+    content[at % len(content)] = value
+    path.write_bytes(bytes(content))
+    try:
+        found = read_checkpoint(path)
+    except TrainingError:
+        return
+    assert found["step"] == 7
+    assert torch.equal(found["model"]["w"], torch.full((10,), 7.0))
+
+
+def test_the_results_of_another_run_are_not_touched(tmp_path: Path) -> None:
+    facts = {"seed": 0}
+    begin_run(tmp_path, facts, {}, stale=("log.jsonl",))
+    (tmp_path / "log.jsonl").touch()
+    begin_run(tmp_path, facts, {}, stale=("log.jsonl",))  # killed before its first checkpoint
+    assert not (tmp_path / "log.jsonl").exists()
+    begin_run(tmp_path, {"seed": 1}, {}, stale=())  # nothing was made yet
+    (tmp_path / "best.safetensors").write_bytes(b"precious")
+    with pytest.raises(SettingsError, match=r"seed 1 -> 2.*choose another --output"):
+        begin_run(tmp_path, {"seed": 2}, {}, stale=())
+    (tmp_path / "settings.json").unlink()
+    with pytest.raises(SettingsError, match="holds weights of another run; choose another --output"):
+        begin_run(tmp_path, facts, {}, stale=())
+    assert (tmp_path / "best.safetensors").read_bytes() == b"precious"
 
 
 def test_what_a_killed_process_left_is_never_taken(tmp_path: Path) -> None:
@@ -111,5 +171,11 @@ def test_fingerprints_tell_clips_apart_whatever_their_names() -> None:
 def test_a_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     assert read_lines(path) == []
-    path.write_text('{"step": 1}\n{"step": 2}\n{"st')
-    assert [line["step"] for line in read_lines(path)] == [1, 2]
+    for rest in (
+        '{"st',
+        "[1]\n",
+        '{"loss": 1}\n',
+        "\udc80".encode("utf-8", "surrogateescape").decode("latin-1"),
+    ):
+        path.write_text('{"step": 1}\n{"step": 2}\n' + rest, "latin-1")
+        assert [line["step"] for line in read_lines(path)] == [1, 2]
