@@ -85,6 +85,7 @@ def pretrain(
 
     from hicmae_cli.errors import first_line, one_line
     from hicmae_cli.runtime.torch_engine import choose_device
+    from hicmae_cli.training.machine import part_from_others
     from hicmae_cli.training.pretrain import Progress
     from hicmae_cli.training.pretrain import pretrain as train
     from hicmae_cli.training.recipes import load_settings, parse_overrides
@@ -121,6 +122,7 @@ def pretrain(
                 warn=display.warn,
             ),
         )
+    part_from_others()
     if outcome.skipped:
         first = next(iter(sorted(outcome.skipped.items())))
         console.print(

@@ -14,10 +14,8 @@ from pathlib import Path
 import torch
 
 from hicmae_cli.bundled import sample_clip
-from hicmae_cli.clips.prepare import prepare_clip
-from hicmae_cli.clips.windows import Recording
+from hicmae_cli.corpora.unlabelled import videos
 from hicmae_cli.evaluation.benchmark import Measure, alternate
-from hicmae_cli.faces import MediaPipeDetector
 from hicmae_cli.models.config import (
     AUDIO_GRID,
     AUDIO_PATCH_VALUES,
@@ -121,10 +119,8 @@ def data_and_step_s(items: int = 40, rounds: int = 3) -> list[float]:
     torch.set_num_threads(1)
     settings = PretrainSettings(variant="tiny", batch_size=_CLIPS)
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "clip.mkv"
-        with MediaPipeDetector(num_faces=1) as detector:
-            prepare_clip(sample_clip(), path, detector)
-        clips = PretrainingClips([Recording(str(index), path, None) for index in range(items)], settings, 0)
+        recordings, _ = videos(sample_clip().parent, Path(folder))
+        clips = PretrainingClips(recordings * items, settings, 0)
         usable(clips[0])
         started = time.perf_counter()
         for index in range(items):

@@ -8,6 +8,7 @@ import sys
 import threading
 from types import FrameType, TracebackType
 
+import torch.distributed as dist
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
@@ -47,6 +48,13 @@ def new_accelerator(mixed_precision: str, device: str) -> Accelerator:
         1  # ours are in the recipe; the launcher's would divide gradients again
     )
     return accelerator
+
+
+def part_from_others() -> None:
+    """Leave the processes of a launcher together; one that just ends can make another one abort. Alone, nothing."""
+    if dist.is_initialized():
+        dist.barrier()
+        dist.destroy_process_group()
 
 
 class StopRequest:

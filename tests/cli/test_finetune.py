@@ -132,7 +132,7 @@ def test_what_cannot_be_learned_from_is_named(puppets: Path) -> None:
         (["--manifest", "clips.csv", "--labels", "mirth"], "are not among mirth"),
         (["--manifest", "clips.csv", "--init", "no-such"], "no weight named 'no-such'"),
         (["--manifest", "clips.csv", "--init", "only.onnx"], "only.onnx: has no .safetensors file"),
-        (["--manifest", "clips.csv", "--init", "deeper.safetensors"], "do not fit the model"),
+        (["--manifest", "clips.csv", "--init", "deeper.safetensors"], "is of the variant custom"),
     ):
         run = finetune(*arguments)
         assert (run.code, said in run.err) == (1, True), run.err

@@ -11,6 +11,7 @@ import numpy as np
 from hicmae_cli.clips import write_prepared_clip
 from hicmae_cli.clips.windows import Recording
 from hicmae_cli.models import config
+from hicmae_cli.training.machine import part_from_others
 from hicmae_cli.training.pretrain import Outcome, Progress, pretrain
 from hicmae_cli.training.pretrain_state import StepReport
 from hicmae_cli.training.recipes import parse_overrides
@@ -72,6 +73,7 @@ def main(folder: str, clips: str, *overrides: str) -> None:
         sys.stdout.flush()
 
     run(Path(folder), recordings_in(Path(clips)), settings, Progress(on_step=announce))
+    part_from_others()
 
 
 if __name__ == "__main__":
