@@ -53,7 +53,7 @@ app.command()(bench.bench)
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Entry point: runs a command and exits with 0 (done), 1 (something failed) or 2 (wrong usage)."""
+    """Entry point: runs a command and exits with 0 (done), 1 (something failed), 2 (wrong usage) or 130 (Ctrl-C)."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     debug = "--debug" in given
     given = [argument for argument in given if argument != "--debug"]
