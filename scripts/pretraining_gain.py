@@ -40,10 +40,13 @@ def main() -> None:
     parser.add_argument(
         "--data", type=Path, default=Path("data/puppets"), help="drawn by `hicmae puppets make`"
     )
+    parser.add_argument(
+        "--unlabelled", type=Path, help="another such folder to pre-train on; by default --data"
+    )
     parser.add_argument("--output", type=Path, default=Path("runs/gain"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument("--labelled", type=int, default=600, help="training clips whose labels are used")
-    parser.add_argument("--epochs", type=int, default=10, help="of fine-tuning")
+    parser.add_argument("--labelled", type=int, default=300, help="training clips whose labels are used")
+    parser.add_argument("--epochs", type=int, default=16, help="of fine-tuning")
     parser.add_argument(
         "--set", nargs="*", default=[], metavar="KEY=VALUE", help="for the pre-training recipe"
     )
@@ -53,7 +56,7 @@ def main() -> None:
     rows = []
     for seed in given.seeds:
         folder = given.output / f"seed-{seed}"
-        weight = pretrained(given.data, folder / "pretrain", seed, given.set)
+        weight = pretrained(given.unlabelled or given.data, folder / "pretrain", seed, given.set)
         found = retrieval(weight, test)
         scratch, start = (
             finetuned(samples, folder / name, seed, given.labelled, given.epochs, init, test)
