@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from hicmae_cli.cli.options import PUPPET_SIZES
@@ -11,11 +12,11 @@ DATASET_LICENCES = {"puppets": "MIT"}
 
 
 def dataset_manifest(name: str, folder: Path) -> Path:
-    """Manifest of a dataset; puppets are drawn first when they are not there yet.
+    """Manifest of a dataset; puppets are drawn first when they are not there yet, or not all of them.
 
     Raises:
         SettingsError: an unknown name.
-        ManifestError: the dataset is not complete.
+        ManifestError: the folder holds something else.
     """
     if name != "puppets":
         raise SettingsError(
@@ -24,13 +25,20 @@ def dataset_manifest(name: str, folder: Path) -> Path:
     manifest = folder / "manifest.csv"
     if manifest.is_file():
         return manifest
-    if (folder / "corpus.json").is_file():
-        raise ManifestError(
-            f"{folder}: the corpus is not complete; run the `hicmae puppets make` that began it again"
-        )
+    sizes, seed = PUPPET_SIZES, 0
+    begun = folder / "corpus.json"
+    if begun.is_file():  # a drawing that was cut off goes on as it began
+        try:
+            facts = json.loads(begun.read_text("utf-8"))
+            sizes, seed = (
+                {str(name): int(count) for name, count in facts["sizes"].items()},
+                int(facts["seed"]),
+            )
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ManifestError(f"{begun}: is not ours; choose another folder") from error
     from hicmae_cli.cli.puppets import make_with_progress
 
-    return make_with_progress(folder, PUPPET_SIZES, seed=0, workers=None)
+    return make_with_progress(folder, sizes, seed, workers=None)
 
 
 def manifest_name(manifest: Path) -> str:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -21,9 +22,22 @@ def test_a_corpus_that_is_there_is_taken_as_it_is(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["manifest.csv"]
 
 
-def test_half_a_corpus_is_refused_with_the_remedy(puppets: Path, tmp_path: Path) -> None:
-    (tmp_path / "corpus.json").write_bytes((puppets / "corpus.json").read_bytes())
-    with pytest.raises(ManifestError, match="not complete; run the `hicmae puppets make` that began it"):
+def test_half_a_corpus_is_drawn_to_its_end(puppets: Path, tmp_path: Path) -> None:
+    half = tmp_path / "half"
+    shutil.copytree(puppets, half)
+    (half / "manifest.csv").unlink()
+    cut = sorted((half / "prepared").iterdir())[0]
+    before = cut.read_bytes()
+    cut.unlink()
+    manifest = dataset_manifest("puppets", half)
+    assert manifest.read_bytes() == (puppets / "manifest.csv").read_bytes()
+    assert cut.read_bytes() == before
+
+
+@pytest.mark.parametrize("content", ["", "[1]", '{"sizes": 3}', '{"sizes": {"train": "many"}, "seed": 0}'])
+def test_a_folder_of_something_else_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "corpus.json").write_text(content)
+    with pytest.raises(ManifestError, match="is not ours; choose another folder"):
         dataset_manifest("puppets", tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["corpus.json"]
 
