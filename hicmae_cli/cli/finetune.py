@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hicmae_cli.cli.options import DEFAULT_PUPPETS, DataOption, DeviceOption, usage_error
+from hicmae_cli.cli.options import (
+    DEFAULT_PUPPETS,
+    DataOption,
+    DeviceOption,
+    OverrideOption,
+    RecipeOption,
+    RunOption,
+    usage_error,
+)
 
 if TYPE_CHECKING:
     from hicmae_cli.training.finetune import EpochReport
@@ -20,16 +28,8 @@ def finetune(
         Path | None, typer.Option(help="Or a CSV of prepared clips with a split column (train, validation).")
     ] = None,
     data: DataOption = DEFAULT_PUPPETS,
-    recipe: Annotated[
-        str | None,
-        typer.Option(help="A recipe that ships with hicmae, or a .toml file; a dataset knows its own."),
-    ] = None,
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output", "-o", metavar="DIR", help="Folder of the run; one that was cut off goes on."
-        ),
-    ] = Path("runs/finetune"),
+    recipe: RecipeOption = None,
+    output: RunOption = Path("runs/finetune"),
     init: Annotated[
         str | None, typer.Option(metavar="NAME|FILE", help="Start from this weight instead of from scratch.")
     ] = None,
@@ -37,9 +37,9 @@ def finetune(
         str | None, typer.Option(metavar="a,b,…", help="Order of the outputs; by default the alphabet's.")
     ] = None,
     licence: Annotated[str, typer.Option(help="Licence to write into the weight.")] = "unknown",
-    epochs: Annotated[int | None, typer.Option(help="Override the recipe.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Override the recipe.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Override the recipe.")] = None,
+    epochs: OverrideOption = None,
+    batch_size: OverrideOption = None,
+    seed: OverrideOption = None,
     device: DeviceOption = "auto",
 ) -> None:
     """Fine-tune a classifier; the best epoch by the validation split is kept as DIR/best.safetensors.

@@ -21,6 +21,17 @@ DataOption = Annotated[
         "--data", metavar="DIR", help="Where the dataset lies; puppets are drawn there when missing."
     ),
 ]
+RecipeOption = Annotated[
+    str | None,
+    typer.Option(
+        "--recipe", help="A recipe that ships with hicmae, or a .toml file; a dataset knows its own."
+    ),
+]
+RunOption = Annotated[
+    Path,
+    typer.Option("--output", "-o", metavar="DIR", help="Folder of the run; one that was cut off goes on."),
+]
+OverrideOption = Annotated[int | None, typer.Option(help="Override the recipe.")]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override any key of the recipe; may be given again."),

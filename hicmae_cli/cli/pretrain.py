@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hicmae_cli.cli.options import DEFAULT_PUPPETS, DeviceOption, SetOption, usage_error
+from hicmae_cli.cli.datasets import DATASET_LICENCES
+from hicmae_cli.cli.options import (
+    DEFAULT_PUPPETS,
+    DeviceOption,
+    OverrideOption,
+    RecipeOption,
+    RunOption,
+    SetOption,
+    usage_error,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,7 +28,7 @@ if TYPE_CHECKING:
     from hicmae_cli.training.settings import PretrainSettings
 
 _DEFAULT_RECIPES = {"puppets": "pretrain-puppets-nano", "voxceleb2": "pretrain-voxceleb2-base"}
-_LICENCES = {"puppets": "MIT", "voxceleb2": "CC-BY-4.0 (VoxCeleb2)"}
+_LICENCES = {**DATASET_LICENCES, "voxceleb2": "CC-BY-4.0 (VoxCeleb2)"}
 
 
 def pretrain(
@@ -39,20 +48,12 @@ def pretrain(
             help="Where the dataset lies (puppets are drawn there when missing), or where faces of --videos go.",
         ),
     ] = None,
-    recipe: Annotated[
-        str | None,
-        typer.Option(help="A recipe that ships with hicmae, or a .toml file; a dataset knows its own."),
-    ] = None,
-    output: Annotated[
-        Path,
-        typer.Option(
-            "--output", "-o", metavar="DIR", help="Folder of the run; one that was cut off goes on."
-        ),
-    ] = Path("runs/pretrain"),
+    recipe: RecipeOption = None,
+    output: RunOption = Path("runs/pretrain"),
     set_: SetOption = None,
-    epochs: Annotated[int | None, typer.Option(help="Override the recipe.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Override the recipe: clips of a step.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Override the recipe.")] = None,
+    epochs: OverrideOption = None,
+    batch_size: OverrideOption = None,
+    seed: OverrideOption = None,
     licence: Annotated[str | None, typer.Option(help="Licence to write into the weight.")] = None,
     device: DeviceOption = "auto",
 ) -> None:

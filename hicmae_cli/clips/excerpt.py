@@ -11,14 +11,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hicmae_cli.clips.clip import CLIP_FRAMES, FACE_SIZE_PX, WINDOW_S, WINDOW_SAMPLES
+from hicmae_cli.clips.clip import CLIP_FRAMES, FACE_SIZE_PX, FRAME_STEP_S, WINDOW_S, WINDOW_SAMPLES
 from hicmae_cli.clips.log_mel import MIN_SAMPLES, log_mel
 from hicmae_cli.errors import MediaError, SettingsError
 from hicmae_cli.faces import Face, FaceDetector, TrackLinker, align_face
 from hicmae_cli.media import Frame, frames_at, probe, read_audio
+from hicmae_cli.media.frames import TIME_TOLERANCE_S
 
-_STEP_S = WINDOW_S / CLIP_FRAMES
-_TOLERANCE_S = 1e-3
 _BLACK = 16  # compression leaves a frame without a face not quite black; no picture of a face is as dark
 
 
@@ -59,13 +58,13 @@ def read_excerpt(
     latest_s = max(0.0, info.video_duration_s - WINDOW_S)
     if start_s is None:
         start_s = latest_s / 2
-    if not 0 <= start_s <= latest_s + _TOLERANCE_S:
+    if not 0 <= start_s <= latest_s + TIME_TOLERANCE_S:
         raise SettingsError(
             f"--at {start_s:g}: {path} has {info.video_duration_s:.2f} s of video, in which {WINDOW_S} s begin at "
             f"0 to {latest_s:.2f} s"
         )
     when = f"from {start_s:.2f} to {start_s + WINDOW_S:.2f} s"
-    times_s = [start_s + index * _STEP_S for index in range(CLIP_FRAMES)]
+    times_s = [start_s + index * FRAME_STEP_S for index in range(CLIP_FRAMES)]
     pictures = frames_at(path, times_s)
     if (info.width_px, info.height_px) == (FACE_SIZE_PX, FACE_SIZE_PX):
         faces = np.stack(pictures)

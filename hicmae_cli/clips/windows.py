@@ -10,16 +10,15 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hicmae_cli.clips.clip import CLIP_FRAMES, FACE_SIZE_PX, WINDOW_S, WINDOW_SAMPLES
+from hicmae_cli.clips.clip import CLIP_FRAMES, FACE_SIZE_PX, FRAME_STEP_S, WINDOW_S, WINDOW_SAMPLES
 from hicmae_cli.clips.prepared import FOLDER_FPS, face_files, read_face
 from hicmae_cli.errors import MediaError
 from hicmae_cli.media import SAMPLE_RATE_HZ, frames_at, read_audio, span_s
+from hicmae_cli.media.frames import TIME_TOLERANCE_S
 
-_STEP_S: Final = WINDOW_S / CLIP_FRAMES  # 0.16
 _DRAWS: Final = 8
 _MIN_SOUND_S: Final = 0.5
 _BLACK: Final = 16  # no pixel is brighter where no face was found; no picture of a face is as dark
-_TOLERANCE_S: Final = 1e-3  # a face this early counts as on time, as for the frames of videos
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,7 @@ def read_random_window(
     )
     for _ in range(_DRAWS):
         start_s = float(rng.uniform(0, max(0.0, length_s - WINDOW_S)))
-        times_s = [start_s + step * _STEP_S for step in range(CLIP_FRAMES)]
+        times_s = [start_s + step * FRAME_STEP_S for step in range(CLIP_FRAMES)]
         pictures = _pictures_at(files, times_s) if files else frames_at(recording.video, times_s)
         faces = np.stack([_face(recording, picture) for picture in pictures])
         if np.sum(faces.max(axis=(1, 2, 3)) < _BLACK) > CLIP_FRAMES // 2:
@@ -102,7 +101,8 @@ def _is_folder(path: Path) -> bool:
 def _pictures_at(files: Sequence[Path], times_s: Sequence[float]) -> list[NDArray[np.uint8]]:
     """The face pictures on display at some times."""
     return [
-        read_face(files[min(int((time_s + _TOLERANCE_S) * FOLDER_FPS), len(files) - 1)]) for time_s in times_s
+        read_face(files[min(int((time_s + TIME_TOLERANCE_S) * FOLDER_FPS), len(files) - 1)])
+        for time_s in times_s
     ]
 
 

@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor
 
-from hicmae_cli.models.config import AUDIO_GRID, VIDEO_GRID
+from hicmae_cli.models.config import AUDIO_GRID, VIDEO_GRID, VIDEO_PATCH
 
 Mask = tuple[Tensor, Tensor]
 
@@ -28,6 +28,11 @@ def cut_patches(x: Tensor, size: tuple[int, ...]) -> Tensor:
     split = x.reshape(*x.shape[:2], *(n for pair in zip(grid, size, strict=True) for n in pair))
     places, insides = range(2, split.ndim, 2), range(3, split.ndim, 2)
     return split.permute(0, *places, 1, *insides).reshape(len(x), math.prod(grid), -1)
+
+
+def cut_faces(faces: Tensor) -> Tensor:
+    """Frames as they lie in memory (B, 16, 160, 160, 3) -> the model's video patches (B, N, P), of the same type."""
+    return cut_patches(faces.permute(0, 4, 1, 2, 3), VIDEO_PATCH)
 
 
 def keep_patches(patches: Tensor, keep: Tensor) -> Tensor:
@@ -51,7 +56,8 @@ def count_masked(kind: str, grid: tuple[int, ...], ratio: float) -> int:
     """Tokens of a grid (time, places...) that a mask hides: a whole number of the units it hides.
 
     Raises:
-        ValueError: an unknown kind, or a ratio that leaves nothing to see or nothing to rebuild.
+        ValueError: an unknown kind, a ratio that leaves nothing to see or nothing to rebuild, or a dual mask that hides
+            less than the half of the clip in which the other stream is seen.
     """
     times, places = grid[0], math.prod(grid[1:])
     units = {
@@ -65,6 +71,8 @@ def count_masked(kind: str, grid: tuple[int, ...], ratio: float) -> int:
         raise ValueError(f"mask {kind!r}: expected one of {', '.join(units)}")
     if not 0 <= ratio <= 1:
         raise ValueError(f"mask {kind!r}: expected a ratio of 0 to 1, got {ratio}")
+    if kind == "dual" and ratio < 0.5:
+        raise ValueError(f"mask 'dual' with ratio {ratio}: each stream is seen in half of the clip at most")
     hidden = int(ratio * units[kind])  # not n - int((1 - ratio) * n), which keeps 9 of 100 at 0.9
     if not 0 < hidden < units[kind]:
         raise ValueError(
@@ -72,16 +80,6 @@ def count_masked(kind: str, grid: tuple[int, ...], ratio: float) -> int:
             "something must be seen and something hidden"
         )
     return hidden * (times * places // units[kind])
-
-
-def check_dual(kind: str, ratio: float) -> None:
-    """Make sure that a dual mask hides at least the half of the clip that the other stream is seen in.
-
-    Raises:
-        ValueError: it hides less.
-    """
-    if kind == "dual" and ratio < 0.5:
-        raise ValueError(f"mask 'dual' with ratio {ratio}: each stream is seen in half of the clip at most")
 
 
 def draw_mask(
@@ -155,7 +153,6 @@ def draw_dual_masks(
     masks = []
     for grid, ratio, elsewhere in ((grids[0], ratios[0], late), (grids[1], ratios[1], ~late)):
         hidden = count_masked("dual", grid, ratio)
-        check_dual("dual", ratio)
         per_time = elsewhere.repeat_interleave(grid[0] // slots, dim=1)  # (B, times)
         order = torch.rand(batch, grid[0], math.prod(grid[1:]), generator=generator)
         masks.append(_hide_first((order - per_time[..., None].float()).flatten(1), hidden))

@@ -22,7 +22,7 @@ from hicmae_cli.models.config import (
     VIDEO_PATCH,
     VIDEO_PATCH_VALUES,
 )
-from hicmae_cli.models.masking import Mask, cut_patches, keep_patches
+from hicmae_cli.models.masking import Mask, cut_faces, cut_patches, keep_patches
 from hicmae_cli.models.objectives import reconstruction_loss
 from hicmae_cli.models.pretraining import PretrainingModel
 from hicmae_cli.models.targets import audio_targets, video_targets
@@ -96,7 +96,7 @@ def reconstruct(
     video_mask, audio_mask = (
         (visible.to(device), masked.to(device)) for visible, masked in (video_mask, audio_mask)
     )
-    video, audio = _cut_faces(shown), cut_patches(heard, AUDIO_PATCH)
+    video, audio = cut_faces(shown), cut_patches(heard, AUDIO_PATCH)
     predicted = model(
         normalise(keep_patches(video, video_mask[0])), keep_patches(audio, audio_mask[0]), video_mask, audio_mask
     )  # fmt: skip
@@ -125,7 +125,7 @@ def face_pictures(faces: Tensor, predicted: Tensor, masked: Tensor, *, frame_dif
         masked: indices (B, M).
         frame_difference: whether the second frame of a tubelet was predicted as its difference from the first.
     """
-    patches = _cut_faces(faces)
+    patches = cut_faces(faces)
     values = predicted.float()
     if frame_difference:
         first, second = values.chunk(2, dim=-1)
@@ -161,11 +161,6 @@ def log_mel_pictures(log_mels: Tensor, predicted: Tensor, masked: Tensor) -> Pic
             for shown in (patches, _replaced(patches, masked, hidden), _replaced(patches, masked, levels))
         )
     )
-
-
-def _cut_faces(faces: Tensor) -> Tensor:
-    """(B, 16, 160, 160, 3) -> patches (B, N, P), still bytes."""
-    return cut_patches(faces.permute(0, 4, 1, 2, 3), VIDEO_PATCH)
 
 
 def _denormalised(values: Tensor, true: Tensor) -> Tensor:

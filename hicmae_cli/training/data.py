@@ -23,8 +23,7 @@ from hicmae_cli.clips.clip import IMAGENET_MEAN, IMAGENET_STD
 from hicmae_cli.clips.log_mel import LOG_MEL_BINS, LOG_MEL_FRAMES, MIN_SAMPLES
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.errors import HicmaeError, TrainingError
-from hicmae_cli.models.config import VIDEO_PATCH
-from hicmae_cli.models.masking import cut_patches, keep_patches
+from hicmae_cli.models.masking import cut_faces, keep_patches
 from hicmae_cli.training.augmentation import augment_faces, augment_samples, mask_log_mel
 from hicmae_cli.training.settings import FinetuneSettings
 
@@ -98,11 +97,10 @@ def to_video(faces: Tensor, seen: Tensor, keep: Tensor | None = None) -> Tensor:
     Returns:
         (B, 3, 16, 160, 160), or the kept patches (B, K, P); cut before they become floats, which is most of the work.
     """
-    video = faces.permute(0, 4, 1, 2, 3)
     if keep is None:
-        normalised = _normalise_levels(video.float(), (1, 3, 1, 1, 1))
+        normalised = _normalise_levels(faces.permute(0, 4, 1, 2, 3).float(), (1, 3, 1, 1, 1))
     else:
-        normalised = normalise_patches(keep_patches(cut_patches(video, VIDEO_PATCH), keep))
+        normalised = normalise_patches(keep_patches(cut_faces(faces), keep))
     return normalised * seen.view(-1, *(1,) * (normalised.ndim - 1))
 
 

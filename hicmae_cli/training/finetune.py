@@ -35,7 +35,7 @@ from hicmae_cli.training.machine import new_accelerator
 from hicmae_cli.training.optimiser import cosine_schedule, parameter_groups, set_learning_rate
 from hicmae_cli.training.runs import begin_run, check_same_run, fingerprint, read_checkpoint, save_checkpoint
 from hicmae_cli.training.settings import OF_THE_MACHINE, FinetuneSettings
-from hicmae_cli.training.start import Look, fit_start
+from hicmae_cli.training.start import Look, fit_start, freeze_patches
 from hicmae_cli.training.transfer import Transfer, take_over
 from hicmae_cli.weights.checkpoint import load_state, save_classifier
 from hicmae_cli.weights.info import WeightInfo
@@ -128,8 +128,7 @@ def finetune(
         sampling_rate=settings.sampling_rate, front_end=front_end, licence=licence, source=source,
     )  # fmt: skip
     if settings.freeze_patches:
-        for encoder in (bare.video_encoder, bare.audio_encoder):
-            encoder.patches.requires_grad_(False)
+        freeze_patches(bare.video_encoder, bare.audio_encoder)
     groups = parameter_groups(
         bare, dims, layer_decay=settings.layer_decay, weight_decay=settings.weight_decay
     )

@@ -87,7 +87,7 @@ def hold_freed_memory() -> None:
     """Keep memory that is freed for what comes next, where the C library is glibc.
 
     A step on a CPU frees and asks for the same large tensors again and again. Without this each goes back to the system
-    and comes again as zeroed pages, a fifth of a step's time. Peak memory stays what it was.
+    and comes again as zeroed pages, a good part of a step's time.
     """
     if not sys.platform.startswith("linux"):
         return

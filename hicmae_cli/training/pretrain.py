@@ -22,8 +22,8 @@ from torch import Tensor
 
 from hicmae_cli.clips.windows import Recording
 from hicmae_cli.errors import ManifestError, SettingsError, TrainingError
-from hicmae_cli.models.config import AUDIO_PATCH, VARIANTS, VIDEO_PATCH
-from hicmae_cli.models.masking import cut_patches, keep_patches
+from hicmae_cli.models.config import AUDIO_PATCH, VARIANTS
+from hicmae_cli.models.masking import cut_faces, cut_patches, keep_patches
 from hicmae_cli.models.objectives import (
     contrastive_logits,
     contrastive_loss,
@@ -55,7 +55,7 @@ from hicmae_cli.training.pretrain_state import (
 )
 from hicmae_cli.training.runs import fingerprint, prune_checkpoints, save_checkpoint, step_path
 from hicmae_cli.training.settings import OF_THE_MACHINE, PretrainSettings
-from hicmae_cli.training.start import whiten_patches
+from hicmae_cli.training.start import freeze_patches, whiten_patches
 
 T = TypeVar("T")
 
@@ -144,8 +144,7 @@ def pretrain(
         contrast_layers=settings.contrasted, recompute=settings.gradient_checkpointing,
     )  # fmt: skip
     if settings.freeze_patches:
-        for encoder in (bare.video_encoder, bare.audio_encoder):
-            encoder.patches.requires_grad_(False)
+        freeze_patches(bare.video_encoder, bare.audio_encoder)
     info = describe_weight(settings, dataset, licence, front_end, source)
     optimiser = torch.optim.AdamW(
         decay_groups(bare, weight_decay=settings.weight_decay), lr=0.0, betas=settings.betas, fused=True
@@ -228,7 +227,7 @@ def _fit_start(model: PretrainingModel, recordings: Sequence[Recording], setting
     batches = [order[i : i + settings.batch_size] for i in range(0, len(order), settings.batch_size)]
     video, audio = [], []
     for batch in map(usable, pretraining_loader(recordings, settings, 0, batches)):
-        faces = cut_patches(batch.faces.permute(0, 4, 1, 2, 3), VIDEO_PATCH)
+        faces = cut_faces(batch.faces)
         video.append(normalise_patches(keep_patches(faces, batch.video_mask[0])))
         audio.append(keep_patches(cut_patches(batch.audio, AUDIO_PATCH), batch.audio_mask[0]))
     generator = torch.Generator().manual_seed(settings.seed)
@@ -277,7 +276,7 @@ def _losses(
     accelerator: Accelerator, model: torch.nn.Module, batch: Batch, settings: PretrainSettings
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Reconstruction losses of video and audio, and the contrast, of one forward pass; not yet weighted."""
-    faces = cut_patches(batch.faces.permute(0, 4, 1, 2, 3), VIDEO_PATCH)  # (B, 800, P) uint8
+    faces = cut_faces(batch.faces)  # (B, 800, P) uint8
     mels = cut_patches(batch.audio, AUDIO_PATCH)  # (B, 128, P)
     (video_visible, video_masked), (audio_visible, audio_masked) = batch.video_mask, batch.audio_mask
     with accelerator.autocast():

@@ -11,16 +11,35 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from hicmae_cli.errors import WeightsError
 from hicmae_cli.models.config import AUDIO_GRID, DECODERS, VARIANTS, VIDEO_GRID, DecoderDims
-from hicmae_cli.models.masking import check_dual, count_masked
+from hicmae_cli.models.masking import count_masked
+from hicmae_cli.models.objectives import TEMPERATURE
 
 Momentum = Annotated[float, Field(ge=0, lt=1)]
 Variant = Literal["nano", "tiny", "small", "base"]
 
 
-class FinetuneSettings(BaseModel):
-    """Everything that decides a fine-tuning run (HiCMAE, section 4.2)."""
+class _Settings(BaseModel):
+    """What both phases share: how faults are found, and the scaling of the learning rate."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    batch_size: int = Field(ge=1)
+    base_lr: float = Field(gt=0)
+    min_lr: float = Field(ge=0)
+
+    @property
+    def peak_lr(self) -> float:
+        """Base learning rate scaled by batch / 256."""
+        return self.base_lr * self.batch_size / 256
+
+    @property
+    def final_lr(self) -> float:
+        """Lowest learning rate, scaled the same way."""
+        return self.min_lr * self.batch_size / 256
+
+
+class FinetuneSettings(_Settings):
+    """Everything that decides a fine-tuning run (HiCMAE, section 4.2)."""
 
     # Model
     variant: Variant = "base"
@@ -62,25 +81,13 @@ class FinetuneSettings(BaseModel):
     drop_video_tokens: float = Field(0.0, ge=0, lt=1)
     drop_audio_tokens: float = Field(0.0, ge=0, lt=1)
 
-    @property
-    def peak_lr(self) -> float:
-        """Base learning rate scaled by batch / 256."""
-        return self.base_lr * self.batch_size / 256
 
-    @property
-    def final_lr(self) -> float:
-        """Lowest learning rate, scaled the same way."""
-        return self.min_lr * self.batch_size / 256
-
-
-class PretrainSettings(BaseModel):
+class PretrainSettings(_Settings):
     """Everything that decides a pre-training run (HiCMAE, sections 3.3, 3.4 and 4.2).
 
     ``batch_size`` counts the clips of one optimiser step over all processes, so that a recipe means the same on one GPU
     and on eight; ``accumulation`` is in how many pieces each process takes its share.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     # Model
     variant: Variant = "base"
@@ -99,7 +106,7 @@ class PretrainSettings(BaseModel):
     frame_difference: bool = True
     contrast_weight: float = Field(0.0025, ge=0)
     contrast_layers: tuple[int, ...] | None = None
-    temperature: float = Field(0.07, gt=0)
+    temperature: float = Field(TEMPERATURE, gt=0)
     contrast_centred: bool = False
     negatives: Literal["local", "all"] = "local"
     # Data
@@ -162,21 +169,10 @@ class PretrainSettings(BaseModel):
             return ()
         return self.decoder.skip_layers if self.contrast_layers is None else self.contrast_layers
 
-    @property
-    def peak_lr(self) -> float:
-        """Base learning rate scaled by batch / 256."""
-        return self.base_lr * self.batch_size / 256
-
-    @property
-    def final_lr(self) -> float:
-        """Lowest learning rate, scaled the same way."""
-        return self.min_lr * self.batch_size / 256
-
 
 def _check_mask(key: str, kind: str, grid: tuple[int, ...], ratio: float) -> None:
     try:
         count_masked(kind, grid, ratio)
-        check_dual(kind, ratio)
     except ValueError as error:
         raise ValueError(f"{key}: {error}") from error
 

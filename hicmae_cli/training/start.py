@@ -64,6 +64,12 @@ def whiten_patches(encoder: Encoder, patches: Tensor, generator: torch.Generator
     encoder.patches.bias.copy_(-weight @ mean)
 
 
+def freeze_patches(*encoders: Encoder) -> None:
+    """Keep the patch filters as they are."""
+    for encoder in encoders:
+        encoder.patches.requires_grad_(False)
+
+
 @torch.no_grad()
 def standardise(norm: nn.LayerNorm, outputs: Tensor) -> None:
     """Set scale and shift of a norm so that its outputs, as they were (B, D), get mean 0 and deviation 1."""
