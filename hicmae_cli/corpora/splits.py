@@ -1,0 +1,118 @@
+"""Who is trained on, who chooses the epoch, who is tested: folds, and validation people cut from the training ones."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from hicmae_cli.corpora.manifest import Sample
+from hicmae_cli.errors import ManifestError
+
+
+@dataclass(frozen=True)
+class Split:
+    """Three parts of a manifest; no clip is in two of them."""
+
+    train: list[Sample]
+    validation: list[Sample]
+    test: list[Sample]
+
+
+def split_hash(pairs: Iterable[tuple[str, str]]) -> str:
+    """Hash of a part's (id, label) pairs, whatever their order: sha256 of the sorted lines ``<id> <label>``.
+
+    Labels are written as the dataset's lists have them: numbers of classes, or floats as Python writes them.
+    """
+    lines = sorted(f"{id_} {label}" for id_, label in pairs)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def folds_of(samples: Sequence[Sample]) -> list[str]:
+    """Names of the folds in a manifest, in their natural order."""
+    names = {sample.fold for sample in samples if sample.fold}
+    return sorted(names, key=lambda name: (len(name), name))
+
+
+def split_by_fold(samples: Sequence[Sample], fold: str) -> Split:
+    """Test on the clips of one fold, train on all others; no validation clips yet.
+
+    Raises:
+        ManifestError: no such fold, or it is all there is.
+    """
+    test = [sample for sample in samples if sample.fold == fold]
+    train = [sample for sample in samples if sample.fold != fold]
+    if not test or not train:
+        known = ", ".join(folds_of(samples)) or "none: its column fold is empty"
+        raise ManifestError(
+            f"fold {fold}: {len(test)} clips to test and {len(train)} to train on; the manifest's folds are {known}"
+        )
+    return Split(train, [], test)
+
+
+def split_by_column(samples: Sequence[Sample]) -> Split:
+    """The parts that the column ``split`` names; ``val`` is short for validation.
+
+    Raises:
+        ManifestError: another word in the column.
+    """
+    parts: dict[str, list[Sample]] = {"train": [], "validation": [], "test": []}
+    for sample in samples:
+        name = "validation" if sample.split == "val" else sample.split
+        if name not in parts:
+            raise ManifestError(
+                f"clip {sample.id}: its split is {sample.split!r}, expected train, validation or test"
+            )
+        parts[name].append(sample)
+    return Split(parts["train"], parts["validation"], parts["test"])
+
+
+def cut_validation(samples: Sequence[Sample], share: float, seed: int) -> tuple[list[Sample], list[Sample]]:
+    """Set some people aside to choose the epoch by -> (training, validation) clips, in the given order.
+
+    Whole speakers are taken at random until ``share`` of the clips is reached, never more than half of the speakers.
+    Where no speakers are known, the same share of every label is taken clip by clip.
+
+    Raises:
+        ManifestError: some clips name their speaker and some do not, or there is one speaker only.
+    """
+    known = {sample.speaker for sample in samples if sample.speaker}
+    if known and any(not sample.speaker for sample in samples):
+        unnamed = next(sample.id for sample in samples if not sample.speaker)
+        raise ManifestError(
+            f"clip {unnamed}: names no speaker, but others do; fill in the column for all of them, or for none"
+        )
+    rng = np.random.default_rng([seed, len(samples)])
+    chosen = _some_people(samples, sorted(known), share, rng) if known else _some_clips(samples, share, rng)
+    train = [sample for sample in samples if sample.id not in chosen]
+    return train, [sample for sample in samples if sample.id in chosen]
+
+
+def _some_people(
+    samples: Sequence[Sample], people: Sequence[str], share: float, rng: np.random.Generator
+) -> set[str]:
+    if len(people) < 2:
+        raise ManifestError(
+            f"all training clips are of one person, {people[0]}; a validation split needs others"
+        )
+    clips = Counter(sample.speaker for sample in samples)
+    taken: set[str] = set()
+    for index in rng.permutation(len(people))[: len(people) // 2]:
+        taken.add(people[int(index)])
+        if sum(clips[person] for person in taken) >= share * len(samples):
+            break
+    return {sample.id for sample in samples if sample.speaker in taken}
+
+
+def _some_clips(samples: Sequence[Sample], share: float, rng: np.random.Generator) -> set[str]:
+    by_label: dict[str, list[str]] = defaultdict(list)
+    for sample in samples:
+        by_label[sample.label].append(sample.id)
+    return {
+        ids[int(index)]
+        for _, ids in sorted(by_label.items())
+        for index in rng.permutation(len(ids))[: round(share * len(ids))]
+    }
