@@ -39,7 +39,11 @@ class _Settings(BaseModel):
 
 
 class FinetuneSettings(_Settings):
-    """Everything that decides a fine-tuning run (HiCMAE, section 4.2)."""
+    """Everything that decides a fine-tuning run (HiCMAE, section 4.2).
+
+    ``batch_size`` counts the clips of one optimiser step over all processes; ``accumulation`` is in how many pieces each
+    process takes its share.
+    """
 
     # Model
     variant: Variant = "base"
@@ -47,9 +51,18 @@ class FinetuneSettings(_Settings):
     layer_fusion: bool = True
     fit_start_clips: int = Field(0, ge=0)
     freeze_patches: bool = False
+    # Task
+    modality: Literal["av", "video", "audio"] = "av"
+    loss: Literal["auto", "cross_entropy", "mse", "l1", "smooth_l1", "ccc", "pcc"] = "auto"
+    class_weights: Literal["none", "balanced"] = "none"
+    # Selection
+    selection: Literal["val", "last", "test-best"] = "val"
+    validation_share: float = Field(0.1, gt=0, le=0.5)
+    patience: int | None = Field(None, ge=1)
     # Data
     sampling_rate: int = Field(4, ge=1)
     batch_size: int = Field(56, ge=1)
+    accumulation: int = Field(1, ge=1)
     num_workers: int = Field(1, ge=0)
     cache_clips: bool = False
     # Optimisation
@@ -63,9 +76,11 @@ class FinetuneSettings(_Settings):
     betas: tuple[Momentum, Momentum] = (0.9, 0.999)
     clip_grad_norm: float | None = Field(None, gt=0)
     label_smoothing: float = Field(0.1, ge=0, lt=1)
-    mixed_precision: Literal["no", "bf16"] = "no"
+    ema_decay: float | None = Field(None, gt=0, lt=1)
+    mixed_precision: Literal["no", "bf16", "fp16"] = "no"
     seed: int = Field(0, ge=0, lt=2**32)
     # Augmentation
+    rand_augment: str = "rand-m7-n4-mstd0.5-inc1"
     crop_area: tuple[float, float] = (0.08, 1.0)
     flip: float = Field(0.5, ge=0, le=1)
     colour_jitter: float = Field(0.0, ge=0, le=1)
@@ -73,6 +88,12 @@ class FinetuneSettings(_Settings):
     frame_jitter: float = Field(0.0, ge=0, le=1)
     wobble_px: float = Field(0.0, ge=0, le=16)
     noise_levels: int = Field(0, ge=0, le=64)
+    mixup: float = Field(0.8, ge=0)
+    cutmix: float = Field(1.0, ge=0)
+    mix_probability: float = Field(1.0, ge=0, le=1)
+    mix_switch: float = Field(0.5, ge=0, le=1)
+    mix_audio: bool = False
+    audio_gain: bool = True
     audio_gain_db: float = Field(0.0, ge=0)
     audio_shift_s: float = Field(0.0, ge=0, lt=2.56)
     mask_time_frames: int = Field(0, ge=0, lt=256)
