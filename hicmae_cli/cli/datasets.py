@@ -1,27 +1,84 @@
-"""Datasets by name -> manifests, made ready when they can be."""
+"""What ``--dataset``, ``--root`` and ``--manifest`` stand for: a list of clips, and what is known of them."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from hicmae_cli.cli.options import PUPPET_SIZES
-from hicmae_cli.errors import ManifestError, SettingsError
+from hicmae_cli.cli.options import PUPPET_SIZES, usage_error
+from hicmae_cli.errors import ManifestError
 
-DATASET_LICENCES = {"puppets": "MIT"}
+if TYPE_CHECKING:
+    from hicmae_cli.corpora.dataset import Dataset
 
 
-def dataset_manifest(name: str, folder: Path) -> Path:
-    """Manifest of a dataset; puppets are drawn first when they are not there yet, or not all of them.
+@dataclass(frozen=True)
+class ClipList:
+    """A list of prepared clips.
+
+    Attributes:
+        manifest: the file.
+        dataset: what is known of it; None for a manifest of one's own.
+        name: what a weight trained on it says it was trained on.
+    """
+
+    manifest: Path
+    dataset: Dataset | None
+    name: str
+
+
+def find_clips(dataset: str | None, root: Path | None, manifest: Path | None) -> ClipList:
+    """The clips of a dataset by name, of a manifest, or of a manifest that is some known dataset's.
+
+    Puppets are drawn first when they are not there yet, or not all of them.
 
     Raises:
-        SettingsError: an unknown name.
+        typer.BadParameter: neither a dataset nor a manifest.
+        SettingsError: an unknown dataset.
+        ManifestError: it is not there, or not prepared; says what to do.
+    """
+    from hicmae_cli.corpora.catalogue import find_dataset
+
+    if dataset is None and manifest is None:
+        raise usage_error(
+            "give --dataset NAME, --manifest FILE, or both where the file lists a known dataset"
+        )
+    if manifest is not None and root is not None:
+        raise usage_error("--root is where a dataset lies; --manifest already says where the clips are")
+    known = find_dataset(dataset) if dataset is not None else None
+    if manifest is None:
+        assert known is not None
+        manifest = _manifest_of(known, root)
+    return ClipList(manifest, known, known.name if known else manifest_name(manifest))
+
+
+def _manifest_of(dataset: Dataset, root: Path | None) -> Path:
+    from hicmae_cli.corpora.catalogue import data_home, dataset_root
+
+    if dataset.name == "puppets":
+        return puppets_manifest(root or data_home() / dataset.folder)
+    root = dataset_root(dataset, root)
+    # A store that `prepare --output` made elsewhere may be given as the root, too.
+    found = [
+        path
+        for path in (root / f"{dataset.name}.csv", root / "prepared" / f"{dataset.name}.csv")
+        if path.is_file()
+    ]
+    if not found:
+        raise ManifestError(
+            f"{root}: {dataset.title} is not prepared yet; run `hicmae prepare {dataset.name} --root {root}` first"
+        )
+    return found[0]
+
+
+def puppets_manifest(folder: Path) -> Path:
+    """Manifest of the generated corpus, drawn if need be.
+
+    Raises:
         ManifestError: the folder holds something else.
     """
-    if name != "puppets":
-        raise SettingsError(
-            f"--dataset {name}: known are {', '.join(DATASET_LICENCES)}; or give a --manifest"
-        )
     manifest = folder / "manifest.csv"
     if manifest.is_file():
         return manifest

@@ -1,4 +1,4 @@
-"""``hicmae finetune``: train a classifier on a dataset by a recipe."""
+"""``hicmae finetune``: train a classifier or a regressor on a dataset by a recipe, fold by fold."""
 
 from __future__ import annotations
 
@@ -8,132 +8,260 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hicmae_cli.cli.options import (
-    DEFAULT_PUPPETS,
-    DataOption,
     DeviceOption,
+    ManifestOption,
     OverrideOption,
     RecipeOption,
+    RootOption,
     RunOption,
+    SetOption,
     usage_error,
 )
 
 if TYPE_CHECKING:
-    from hicmae_cli.training.finetune import EpochReport
-    from hicmae_cli.training.transfer import Transfer
+
+    pass
 
 
 def finetune(
-    dataset: Annotated[str | None, typer.Option(help="A dataset by name: puppets.")] = None,
-    manifest: Annotated[
-        Path | None, typer.Option(help="Or a CSV of prepared clips with a split column (train, validation).")
+    dataset: Annotated[
+        str | None, typer.Option(help="A dataset by name; `hicmae datasets` lists them.")
     ] = None,
-    data: DataOption = DEFAULT_PUPPETS,
+    root: RootOption = None,
+    manifest: ManifestOption = None,
+    fold: Annotated[
+        str | None,
+        typer.Option(metavar="K|all", help="Fold to test; by default all that there are, one by one."),
+    ] = None,
     recipe: RecipeOption = None,
     output: RunOption = Path("runs/finetune"),
     init: Annotated[
         str | None, typer.Option(metavar="NAME|FILE", help="Start from this weight instead of from scratch.")
     ] = None,
-    labels: Annotated[
-        str | None, typer.Option(metavar="a,b,…", help="Order of the outputs; by default the alphabet's.")
+    set_: SetOption = None,
+    task: Annotated[
+        str | None, typer.Option(help="classification or regression; a dataset knows its own.")
     ] = None,
-    licence: Annotated[str, typer.Option(help="Licence to write into the weight.")] = "unknown",
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="a,b,…", help="Order of the outputs; by default the dataset's, or the alphabet's."
+        ),
+    ] = None,
+    licence: Annotated[str | None, typer.Option(help="Licence to write into the weight.")] = None,
     epochs: OverrideOption = None,
     batch_size: OverrideOption = None,
     seed: OverrideOption = None,
     device: DeviceOption = "auto",
 ) -> None:
-    """Fine-tune a classifier; the best epoch by the validation split is kept as DIR/best.safetensors.
+    """Fine-tune on a dataset, then test once; with folds, on each of them, and say mean and spread.
 
-    A run that was cut off resumes exactly when the same command is given again.
+    The epoch is chosen on validation people cut from the training clips, and kept as DIR/best.safetensors, or
+    DIR/fold-K/best.safetensors. `--set selection=last` takes the last epoch of all training clips; `--set
+    selection=test-best` chooses on the test clips as the paper's authors do, and says so in every output. A run that
+    was cut off, or stopped by Ctrl-C, goes on exactly when the same command is given again.
 
     [bold]Examples[/bold]
 
         hicmae finetune --dataset puppets --output runs/puppets
 
-        hicmae finetune --dataset puppets --init runs/pretrain-puppets/last.safetensors
+        hicmae finetune --dataset crema-d --root CREMA-D --init voxceleb2-base --output runs/crema-d
 
-        hicmae finetune --manifest crema-d/fold1.csv --recipe my.toml --init my-model.safetensors
+        hicmae finetune --dataset mafw --fold 1 --set class_weights=balanced --set modality=video
+
+        hicmae finetune --manifest interviews.csv --recipe crema-d --init my-model.safetensors
     """
     from rich.console import Console
     from rich.markup import escape
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from hicmae_cli.cli.datasets import DATASET_LICENCES, dataset_manifest, manifest_name
     from hicmae_cli.cli.training_extra import require_training
 
-    if (manifest is None) == (dataset is None):
-        raise usage_error("give either --dataset NAME or --manifest FILE")
-    if recipe is None and dataset is None:
-        raise usage_error("--manifest needs a --recipe: a .toml file, or a name to begin with: puppets-nano")
     require_training("finetune", "torch", "torchvision", "accelerate", "sklearn")
+    from datetime import timedelta
+
+    from accelerate import PartialState
+
+    from hicmae_cli.cli.datasets import find_clips
     from hicmae_cli.corpora.manifest import read_manifest
-    from hicmae_cli.errors import WeightsError
-    from hicmae_cli.labels import canonical_label
+    from hicmae_cli.corpora.splits import folds_of
+    from hicmae_cli.errors import ManifestError, WeightsError
     from hicmae_cli.runtime.torch_engine import choose_device
-    from hicmae_cli.training.finetune import Progress as Hooks
-    from hicmae_cli.training.finetune import finetune as train
-    from hicmae_cli.training.recipes import load_settings
+    from hicmae_cli.training.machine import part_from_others
+    from hicmae_cli.training.protocol import finetune_and_test
+    from hicmae_cli.training.recipes import load_settings, parse_overrides
     from hicmae_cli.training.settings import FinetuneSettings
     from hicmae_cli.weights.catalogue import find_weight
     from hicmae_cli.weights.info import FRAME_FOLDERS, OUR_FRONT_END
 
     choose_device(device)  # accelerate would take another one without a word
-    given = tuple(canonical_label(name) for name in labels.split(",")) if labels else None
-    if given is not None and (not all(given) or len(set(given)) < len(given)):
-        raise usage_error(f"--labels {labels}: expected distinct names with commas between them")
-    recipe = recipe or "puppets-nano"
-    settings = load_settings(
-        FinetuneSettings, recipe, {"epochs": epochs, "batch_size": batch_size, "seed": seed}
-    )
-    if dataset is not None:
-        manifest = dataset_manifest(dataset, data)
-        licence = DATASET_LICENCES.get(dataset, licence)
-    assert manifest is not None
-    samples = read_manifest(manifest, given)
-    ours = all(sample.video is None or sample.video.suffix == ".mkv" for sample in samples)
-    data_given = f"--dataset {dataset}" if dataset else f"--manifest {manifest.name}"
-    source = f"hicmae finetune {data_given} --recipe {Path(recipe).name} --seed {settings.seed} "
-    source += f"--epochs {settings.epochs} --batch-size {settings.batch_size}"
-    source += f" --init {Path(init).name}" if init else ""
+    if recipe is None and dataset is None:
+        raise usage_error(
+            "--manifest needs a --recipe (a .toml file, or a name such as crema-d), or a --dataset that the file lists"
+        )
+    given = _label_names(labels)
+    # The main process draws puppets, which may take long, and the others find them drawn.
+    with PartialState(cpu=device == "cpu", timeout=timedelta(days=7)).main_process_first():
+        clips = find_clips(dataset, root, manifest)
+    known = clips.dataset
+    recipe = recipe or (known.recipe if known else "")
+    overrides = {"epochs": epochs, "batch_size": batch_size, "seed": seed, **parse_overrides(set_ or [])}
+    settings = load_settings(FinetuneSettings, recipe, overrides)
+    chosen_task = _task(task, known.task if known else None)
+    order = given or (known.labels if known else None)
+    samples = read_manifest(clips.manifest, order)
+    if order is None:
+        if chosen_task == "regression":
+            raise usage_error(
+                "a regression needs --labels: the names of its targets, in the order of the manifest"
+            )
+        order = tuple(sorted({sample.label for sample in samples}))
+    folds = folds_of(samples)
+    if fold is not None and not folds:
+        raise ManifestError(f"{clips.manifest}: has no folds: its column fold is empty; leave --fold out")
+    wanted = folds if fold in (None, "all") else [fold or ""]
     start = None
     if init is not None:
         start = find_weight(init, ".safetensors")
         if start is None:
             raise WeightsError(f"{init}: has no .safetensors file to start from")
+    console = Console(quiet=_process() > 0)
+    ours = all(sample.video is None or sample.video.suffix == ".mkv" for sample in samples)
+    common: dict[str, Any] = {
+        "labels": order,
+        "dataset": clips.name,
+        "licence": licence or (known.licence if known else "unknown"),
+        "front_end": OUR_FRONT_END if ours else FRAME_FOLDERS,
+        "source": _source(clips, recipe, overrides, init),
+        "settings": settings,
+        "task": chosen_task,
+        "metric": known.metric if known else None,
+        "merge_by": known.merge_by if known else 0,
+        "init": start,
+        "device": device,
+    }
+    results: dict[str, Evaluation] = {}
+    for name in wanted or [None]:
+        run = output / f"fold-{name}" if name else output
+        with _Display(console, settings, init or "", name) as display:
+            outcome, tested = finetune_and_test(
+                run, samples, name, **common, progress=display.hooks(), on_split=display.split,
+                on_test_clip=display.test_clip,
+            )  # fmt: skip
+        if not outcome.finished:
+            part_from_others()
+            console.print(
+                f"[yellow]stopped[/yellow] after step {outcome.step} of {outcome.total_steps}, and saved; give the same "
+                "command again to go on",
+                highlight=False, soft_wrap=True,
+            )  # fmt: skip
+            raise typer.Exit(130)
+        console.print(f"[green]weight[/green] {escape(str(outcome.weight))}", soft_wrap=True)
+        if tested is not None:
+            results[name or ""] = tested
+    part_from_others()
+    if results:
+        show_results(results, known, output, console)
 
-    console = Console()
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-        TextColumn("loss {task.fields[loss]:.3f}"),
-    )  # fmt: skip
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("", total=None, loss=float("nan"))
 
-        def on_step(epoch: int, step: int, steps: int, loss: float) -> None:
-            text = f"epoch {epoch}/{settings.epochs}"
-            progress.update(task, description=text, completed=step, total=steps, loss=loss)
+def _process() -> int:
+    """Number of this process among those that a launcher started; 0 without one."""
+    import os
 
-        best = train(
-            output,
-            train=[sample for sample in samples if sample.split == "train"],
-            validation=[sample for sample in samples if sample.split == "validation"],
-            labels=given or sorted({sample.label for sample in samples}),
-            dataset=dataset or manifest_name(manifest),
-            licence=licence,
-            front_end=OUR_FRONT_END if ours else FRAME_FOLDERS,
-            source=source,
-            settings=settings,
-            init=start,
-            device=device,
-            progress=Hooks(
-                on_start=lambda transfer: console.print(
-                    _taken(transfer, init or ""), markup=False, soft_wrap=True
-                ),
-                on_step=on_step,
-                on_epoch=lambda report: console.print(_line(report), highlight=False, soft_wrap=True),
+    return int(os.environ.get("RANK", "0"))
+
+
+def _label_names(labels: str | None) -> tuple[str, ...] | None:
+    from hicmae_cli.labels import canonical_label
+
+    if labels is None:
+        return None
+    names = tuple(canonical_label(name) for name in labels.split(","))
+    if not all(names) or len(set(names)) < len(names):
+        raise usage_error(f"--labels {labels}: expected distinct names with commas between them")
+    return names
+
+
+def _task(given: str | None, known: str | None) -> str:
+    if given not in (None, "classification", "regression"):
+        raise usage_error(f"--task {given}: expected classification or regression")
+    if given is not None and known is not None and given != known:
+        raise usage_error(f"--task {given}: the dataset is one of {known}")
+    return given or known or "classification"
+
+
+def _source(clips: ClipList, recipe: str, overrides: dict[str, Any], init: str | None) -> str:
+    """The command that makes the weight, for its metadata."""
+    data = f"--dataset {clips.dataset.name}" if clips.dataset else f"--manifest {clips.manifest.name}"
+    words = ["hicmae finetune", data, f"--recipe {Path(recipe).name}"]
+    words += [f"--set {key}={value}" for key, value in overrides.items() if value is not None]
+    return " ".join(words + ([f"--init {Path(init).name}"] if init else []))
+
+
+class _Display:
+    """Progress of one fold on the screen."""
+
+    def __init__(self, console: Console, settings: FinetuneSettings, init: str, fold: str | None) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self.console, self.settings, self.init = console, settings, init
+        self.prefix = f"fold {fold}  " if fold else ""
+        columns = (
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+            TextColumn("{task.fields[loss]}"),
+        )  # fmt: skip
+        self.bar = Progress(*columns, console=console, transient=True)
+        self.task = self.bar.add_task("", total=None, loss="")
+        self.test = 0
+
+    def __enter__(self) -> _Display:
+        self.bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()
+
+    def hooks(self) -> Progress:
+        from hicmae_cli.training.finetune import Progress
+
+        return Progress(
+            on_init=lambda transfer: self.console.print(
+                _taken(transfer, self.init), markup=False, soft_wrap=True
+            ),
+            on_start=self.start,
+            on_step=self.step,
+            on_epoch=lambda report: self.console.print(
+                self.prefix + _line(report), highlight=False, soft_wrap=True
+            ),
+            warn=lambda line: self.console.print(
+                line, style="yellow", markup=False, highlight=False, soft_wrap=True
             ),
         )
-    console.print(f"[green]best weight[/green] {escape(str(best))}", soft_wrap=True)
+
+    def split(self, parts: Split) -> None:
+        self.test = len(parts.test)
+        counts = f"{self.prefix}{len(parts.train)} clips to train on, "
+        if self.settings.selection == "val":
+            people = {sample.speaker for sample in parts.validation}
+            who = f" of {len(people)} other people" if people - {""} else ""
+            counts += f"{len(parts.validation)}{who} to choose the epoch by, "
+        counts += f"{len(parts.test)} to test"
+        if self.settings.selection == "test-best":
+            counts += ", which also choose the epoch: the score will be optimistic"
+        self.console.print(counts, highlight=False, soft_wrap=True)
+
+    def start(self, step: int, total: int) -> None:
+        if 0 < step < total:
+            self.console.print(f"{self.prefix}going on after step {step} of {total}", highlight=False)
+
+    def step(self, epoch: int, step: int, steps: int, loss: float) -> None:
+        text = f"{self.prefix}epoch {epoch}/{self.settings.epochs}"
+        self.bar.update(self.task, description=text, completed=step, total=steps, loss=f"loss {loss:.3f}")
+
+    def test_clip(self) -> None:
+        if self.test:
+            self.bar.reset(self.task, description=f"{self.prefix}testing", total=self.test, loss="")
+            self.test = 0
+        self.bar.advance(self.task)
 
 
 def _taken(transfer: Transfer, init: str) -> str:
@@ -148,7 +276,8 @@ def _taken(transfer: Transfer, init: str) -> str:
 def _line(report: EpochReport) -> str:
     text = f"epoch {report.epoch:3d}  loss {report.loss:.4f}  lr {report.learning_rate:.2e}  "
     text += f"{report.clips_per_s:.1f} clips/s"
-    if report.validation_uar is not None:
-        text += f"  validation UAR {report.validation_uar:.4f}  WAR {report.validation_war:.4f}"
-        text += f"  best UAR {report.best_uar:.4f}"
+    shown = [name for name in ("uar", "war", "ccc", "mae") if name in report.validation]
+    if shown:
+        text += "  validation " + "  ".join(f"{name.upper()} {report.validation[name]:.4f}" for name in shown)
+        text += f"  best {report.best:.4f}"
     return text

@@ -15,10 +15,17 @@ WeightsOption = Annotated[
 ]
 EngineOption = Annotated[str, typer.Option("--engine", help="auto, onnx or torch.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
-DataOption = Annotated[
-    Path,
+RootOption = Annotated[
+    Path | None,
     typer.Option(
-        "--data", metavar="DIR", help="Where the dataset lies; puppets are drawn there when missing."
+        "--root", "--data", metavar="DIR",
+        help="Where the dataset lies; by default $HICMAE_DATA/NAME, or data/NAME. Puppets are drawn there when missing.",
+    ),
+]  # fmt: skip
+ManifestOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="CSV of prepared clips, or the authors' lines `<frame folder> <wav> <label>`; with --dataset, a list of its."
     ),
 ]
 RecipeOption = Annotated[

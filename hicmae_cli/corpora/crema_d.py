@@ -42,7 +42,9 @@ def _items(root: Path) -> list[Item]:
     sounds = {path.stem: path for path in (root / "AudioWAV").glob("*.wav")}
     # The clip lists are the union of both, so that a clip without its other half is missed and not passed over.
     return [
-        item_of(name, videos.get(name, root / "VideoFlash" / f"{name}.flv"), root / "AudioWAV" / f"{name}.wav")
+        item_of(
+            name, videos.get(name, root / "VideoFlash" / f"{name}.flv"), root / "AudioWAV" / f"{name}.wav"
+        )
         for name in sorted(videos.keys() | sounds.keys())
         if name not in _BROKEN and name not in _MISNAMED
     ]

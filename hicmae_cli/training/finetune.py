@@ -1,76 +1,106 @@
-"""Fine-tuning from start to end (HiCMAE, section 3.5 and 4.2); reads top to bottom.
+"""Fine-tuning from start to end (HiCMAE, sections 3.5 and 4.2); reads top to bottom.
 
-Everything random follows from (seed, epoch, clip), and the checkpoint is written between epochs, so a run that
-was killed goes on to the same weights it would have reached.
+Everything random follows from (seed, epoch, clip) or (seed, step, process). A checkpoint therefore needs no random
+states, and a run that was killed goes on to the weights it would have had, to the last bit.
 """
 
 from __future__ import annotations
 
-import json
+import copy
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from accelerate import Accelerator
-from accelerate.utils import set_seed
 from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from hicmae_cli.clips import PreparedClip, read_prepared_clip
+from hicmae_cli.clips import read_prepared_clip
 from hicmae_cli.corpora.manifest import Sample
-from hicmae_cli.errors import HicmaeError, ManifestError, SettingsError, TrainingError
-from hicmae_cli.evaluation.evaluate import evaluate
+from hicmae_cli.errors import SettingsError, TrainingError
+from hicmae_cli.evaluation.evaluate import Evaluation, evaluate
 from hicmae_cli.files import sha256_of
 from hicmae_cli.models.classifier import Classifier, use_last_layer
 from hicmae_cli.models.config import AUDIO_GRID, PATCH_PX, VARIANTS, VIDEO_GRID
 from hicmae_cli.models.masking import cut_patches, keep_patches, spread_tokens
 from hicmae_cli.runtime.torch_engine import TorchEngine
-from hicmae_cli.training.data import to_video, training_loader, unbroken
-from hicmae_cli.training.machine import new_accelerator
+from hicmae_cli.training.data import Batch, to_video, training_loader, unbroken
+from hicmae_cli.training.finetune_data import (
+    check_readable,
+    check_splits,
+    clips_fingerprint,
+    first_looks,
+)
+from hicmae_cli.training.finetune_state import EpochReport, RunState
+from hicmae_cli.training.losses import Loss, class_weights, loss_by_name
+from hicmae_cli.training.machine import StopRequest, new_accelerator, of_all
+from hicmae_cli.training.mixing import mix, soft_targets
 from hicmae_cli.training.optimiser import cosine_schedule, parameter_groups, set_learning_rate
-from hicmae_cli.training.runs import begin_run, check_same_run, fingerprint, read_checkpoint, save_checkpoint
+from hicmae_cli.training.order import batches_of, check_batch, epoch_order, step_seed
+from hicmae_cli.training.runs import (
+    BEST,
+    CHECKPOINTS,
+    LAST,
+    METRICS,
+    metrics_log,
+    open_run,
+    prune_checkpoints,
+    save_checkpoint,
+    step_path,
+)
 from hicmae_cli.training.settings import OF_THE_MACHINE, FinetuneSettings
-from hicmae_cli.training.start import Look, fit_start, freeze_patches
+from hicmae_cli.training.start import fit_start, freeze_patches
 from hicmae_cli.training.transfer import Transfer, take_over
 from hicmae_cli.weights.checkpoint import load_state, save_classifier
 from hicmae_cli.weights.info import WeightInfo
 
-CHECKPOINT = "checkpoint.pt"
-BEST = "best.safetensors"
-LOG = "log.jsonl"
-
-
-@dataclass(frozen=True)
-class EpochReport:
-    """One line of the log."""
-
-    epoch: int
-    loss: float
-    learning_rate: float
-    clips_per_s: float
-    validation_uar: float | None
-    validation_war: float | None
-    best_uar: float
+Task = Literal["classification", "regression"]
 
 
 @dataclass
 class Progress:
-    """What a caller may watch.
+    """What a caller may watch, in the main process.
 
     Attributes:
-        on_start: called with what was taken from ``init``.
-        on_step: after each step, with (epoch, step, steps, loss).
+        on_init: called with what was taken from ``init``.
+        on_start: called with the first step to come, counted from 0, and the number of all steps.
+        on_step: after each step, with (epoch, step of the epoch, steps, mean loss of the epoch so far).
         on_epoch: after each epoch.
+        warn: with a line about something that was passed over.
     """
 
-    on_start: Callable[[Transfer], None] = lambda _: None
+    on_init: Callable[[Transfer], None] = lambda _: None
+    on_start: Callable[[int, int], None] = lambda *_: None
     on_step: Callable[[int, int, int, float], None] = lambda *_: None
     on_epoch: Callable[[EpochReport], None] = lambda _: None
+    warn: Callable[[str], None] = lambda _: None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a run ended.
+
+    Attributes:
+        weight: the weight that was chosen; None where there is none yet.
+        step: steps that were made.
+        total_steps: steps of the whole run.
+        early: whether it ended before, since nothing better came.
+    """
+
+    weight: Path | None
+    step: int
+    total_steps: int
+    early: bool
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.early or self.step == self.total_steps
 
 
 def finetune(
@@ -84,51 +114,64 @@ def finetune(
     front_end: str,
     source: str,
     settings: FinetuneSettings,
+    task: Task = "classification",
+    metric: str | None = None,
     init: Path | None = None,
     device: str = "auto",
     progress: Progress | None = None,
-) -> Path:
-    """Train a classifier and keep the epoch with the best UAR on the validation split.
+) -> Outcome:
+    """Train a classifier or a regressor, in one process or as one of several.
 
     Args:
         run: folder of the run; one that holds a checkpoint is resumed.
         train: clips to learn from.
-        validation: clips of other people, which only choose the epoch.
-        labels: canonical names, in the order of the outputs.
+        validation: clips of other people, which only choose the epoch; none where the last one is taken.
+        labels: canonical names of the classes or targets, in the order of the outputs.
         dataset: name written into the weight.
         licence: what the weight may be used under.
         front_end: how the faces of the clips were cut.
         source: what made the weight, for its metadata.
         settings: the whole recipe.
+        task: what the outputs are.
+        metric: that chooses the epoch; by default UAR, or the CCC of a regression.
         init: a weight (safetensors) to start from, a classifier or a pre-trained one; see ``take_over``.
         device: ``auto``, ``cpu`` or what accelerate finds.
         progress: hooks for a display.
 
     Returns:
-        Path of the best weight.
+        How it ended: finished, or stopped by Ctrl-C after a checkpoint was written.
 
     Raises:
-        ManifestError: no clips, people shared by the splits, or labels the model does not know.
-        SettingsError: the folder holds a run of other settings, labels, clips or start.
+        ManifestError: too few clips, people shared by the splits, or labels the model does not know.
+        SettingsError: the folder holds a run of other settings, labels, clips or start; or a setting that does not fit.
+        TrainingError: broken clips, all of a step named; a loss that is not finite; a disk that is full.
     """
-    _check_splits(train, validation, labels)
+    check_splits(train, validation, labels, settings, task)
     progress = progress or Progress()
+    metric = metric or ("uar" if task == "classification" else "ccc")
     accelerator = new_accelerator(settings.mixed_precision, device)
-    if accelerator.num_processes > 1:
-        raise SettingsError("fine-tuning runs on one device for now; start it without `accelerate launch`")
-    set_seed(settings.seed)
+    processes, process, main = (
+        accelerator.num_processes,
+        accelerator.process_index,
+        accelerator.is_main_process,
+    )
+    check_batch(settings, processes, len(train))
+    torch.manual_seed(settings.seed)
     dims = VARIANTS[settings.variant]
     bare = Classifier(dims, len(labels), settings.drop_path)
     if init is not None:
-        progress.on_start(take_over(bare, init, labels))
+        transfer = take_over(bare, init, labels)
+        if main:
+            progress.on_init(transfer)
     if not settings.layer_fusion:
         use_last_layer(bare)
-    info = WeightInfo(
-        variant=settings.variant, dims=dims.to_dict(), labels=tuple(labels), dataset=dataset,
-        sampling_rate=settings.sampling_rate, front_end=front_end, licence=licence, source=source,
-    )  # fmt: skip
     if settings.freeze_patches:
         freeze_patches(bare.video_encoder, bare.audio_encoder)
+    info = WeightInfo(
+        variant=settings.variant, dims=dims.to_dict(), task=task, labels=tuple(labels), dataset=dataset,
+        sampling_rate=settings.sampling_rate, front_end=front_end, licence=licence, source=source,
+        selection=settings.selection, modality=settings.modality,
+    )  # fmt: skip
     groups = parameter_groups(
         bare, dims, layer_decay=settings.layer_decay, weight_decay=settings.weight_decay
     )
@@ -137,95 +180,171 @@ def finetune(
         **settings.model_dump(mode="json", exclude=set(OF_THE_MACHINE)),
         "labels": list(labels),
         "dataset": dataset,
+        "metric": metric,
         "init": sha256_of(init) if init else None,
-        "clips": _fingerprint(train, validation),
+        "clips": clips_fingerprint(train, validation),
+        "processes": processes,  # drop path depends on how a step is dealt out
     }
-    first_epoch, best_uar = _resume(run, bare, optimiser, facts)
-
+    checkpoint = open_run(
+        run, facts, defaults=FinetuneSettings().model_dump(mode="json"), results=(BEST, LAST), logs=(METRICS,),
+        main=main, warn=progress.warn,
+    )  # fmt: skip
+    state = RunState(checkpoint)
+    # From here on one of them writes; no other may still be looking for checkpoints.
+    if len(set(of_all(accelerator, state.step))) > 1:
+        raise SettingsError(f"{run}: is not the same folder for all processes; choose one on a shared disk")
+    if checkpoint is not None:
+        load_state(bare, checkpoint["model"], run)
+    if state.best is not None and not (run / BEST).is_file():
+        raise TrainingError(f"{run / BEST}: is gone; choose another --output or remove the folder")
+    steps_per_epoch = len(train) // settings.batch_size
+    total_steps = settings.epochs * steps_per_epoch
     # Read before the loader's processes are forked, which share what is there.
-    cache = [read_prepared_clip(s.video, s.audio) for s in train] if settings.cache_clips else None
-
-    if first_epoch < settings.epochs:
-        _check_readable(validation)
-    if settings.fit_start_clips and init is None and first_epoch == 0:
-        _fit_start(bare, train, labels, settings, cache)
+    cache = [read_prepared_clip(s.video, s.audio).decoded() for s in train] if settings.cache_clips else None
+    if state.step < total_steps and main:
+        check_readable(validation)
+    if settings.fit_start_clips and init is None and state.step == 0:
+        looks = first_looks(train, labels, settings, cache, task)
+        fit_start(bare, looks, torch.Generator().manual_seed(settings.seed))
+    average = None
+    if settings.ema_decay is not None:
+        average = AveragedModel(bare, multi_avg_fn=get_ema_multi_avg_fn(settings.ema_decay))
+        if checkpoint is not None:
+            average.load_state_dict(checkpoint["average"])
+        average.to(accelerator.device)
+    judged = copy.deepcopy(bare)  # what is validated and saved: without the wrappers of mixed precision
     model, optimiser = accelerator.prepare(bare, optimiser)
+    if checkpoint is not None:
+        optimiser.load_state_dict(checkpoint["optimiser"])
+        if accelerator.scaler is not None and checkpoint["scaler"] is not None:
+            accelerator.scaler.load_state_dict(checkpoint["scaler"])
+        del checkpoint  # loaded: no second copy is kept
+    learn = Learning(
+        loss_by_name(settings.loss, task),
+        class_weights([sample.label for sample in train], labels, settings.class_weights),
+    )
 
-    for epoch in range(first_epoch, settings.epochs):
-        set_seed((settings.seed * 100_003 + epoch) % 2**32)  # drop path and token dropping
-        loss, rate, speed = _train_epoch(
-            accelerator, model, optimiser, train, labels, settings, epoch, progress, cache
-        )
-        uar = war = None
-        last = epoch + 1 == settings.epochs
-        if accelerator.is_main_process and (last or (epoch + 1) % settings.validate_every == 0):
-            engine = TorchEngine(accelerator.unwrap_model(model), info, str(accelerator.device))
-            evaluation = evaluate(validation, engine)["av"]
-            if evaluation.failures:
-                raise TrainingError("; ".join(f"clip {clip}: {why}" for clip, why in evaluation.failures))
-            metrics = evaluation.metrics
-            uar, war = metrics["uar"], metrics["war"]
-            if uar > best_uar:
-                best_uar = uar
-                scores = {"validation": {**metrics, "epoch": epoch + 1, "clips": len(validation)}}
-                unwrapped = accelerator.unwrap_model(model)
-                (run / BEST).with_suffix(".onnx").unlink(missing_ok=True)  # exported from an earlier epoch
-                save_classifier(run / BEST, unwrapped, info.model_copy(update={"metrics": scores}))
-        if accelerator.is_main_process:
-            _save(run, accelerator.unwrap_model(model), optimiser, facts, epoch + 1, best_uar)
-            report = EpochReport(epoch + 1, loss, rate, speed, uar, war, best_uar)
-            with (run / LOG).open("a", encoding="utf-8") as log:
-                log.write(json.dumps(report.__dict__) + "\n")
-            progress.on_epoch(report)
-        accelerator.wait_for_everyone()
-    return run / BEST
+    if main:
+        progress.on_start(state.step, total_steps)
+    with ExitStack() as stack:
+        stop = stack.enter_context(StopRequest())
+        log = stack.enter_context(metrics_log(run, state.step)) if main else None
+        stopping = False
+        while state.step < total_steps and not state.exhausted(settings.patience) and not stopping:
+            epoch, first = divmod(state.step, steps_per_epoch)
+            order = epoch_order(len(train), settings.seed, epoch)
+            mine = batches_of(order, settings, processes, process, first)
+            batches = iter(training_loader(train, labels, settings, epoch, mine, cache, task=task))
+            started = time.perf_counter()
+            for step in range(state.step, (epoch + 1) * steps_per_epoch):
+                rounds = [
+                    unbroken(next(batches)).to(accelerator.device) for _ in range(settings.accumulation)
+                ]
+                rate = cosine_schedule(
+                    step, base_lr=settings.peak_lr, min_lr=settings.final_lr, total_steps=total_steps,
+                    warmup_steps=round(settings.warmup_epochs * steps_per_epoch),
+                )  # fmt: skip
+                set_learning_rate(optimiser, rate)
+                torch.manual_seed(
+                    step_seed(settings.seed, step, process)
+                )  # drop path, dropped tokens, mixing
+                loss = train_step(accelerator, model, optimiser, rounds, settings, learn, step)
+                if average is not None:
+                    average.update_parameters(bare)
+                state.after(step + 1, loss)
+                stopping = any(of_all(accelerator, stop.requested))
+                done = step + 1 - epoch * steps_per_epoch
+                if main:
+                    progress.on_step(epoch + 1, done, steps_per_epoch, state.epoch_loss / done)
+                if (step + 1) % steps_per_epoch == 0:
+                    speed = (done - first) * settings.batch_size / (time.perf_counter() - started)
+                    scores: dict[str, float] = {}
+                    judged.load_state_dict((average.module if average is not None else bare).state_dict())
+                    if validation and _is_validated(epoch, settings):
+                        scores = _validate(accelerator, judged, info, validation)
+                        if state.judge(scores[metric], metric) and main:
+                            about = {**scores, "epoch": epoch + 1, "clips": len(validation)}
+                            _write(run / BEST, judged, info, {_name_of(settings): about})
+                    if step + 1 == total_steps and settings.selection == "last" and main:
+                        _write(run / LAST, judged, info, {"training": {"epoch": epoch + 1}})
+                    if log is not None:
+                        mean = state.epoch_loss / steps_per_epoch
+                        report = EpochReport(step + 1, epoch + 1, mean, rate, speed, scores, state.best)
+                        log(report)
+                        progress.on_epoch(report)
+                    state.epoch_loss = 0.0
+                ends = (step + 1) % steps_per_epoch == 0
+                if main and (stopping or ends or (step + 1) % settings.checkpoint_every == 0):
+                    path = step_path(run / CHECKPOINTS, state.step)
+                    save_checkpoint(path, state.to_checkpoint(bare, average, optimiser, accelerator, facts))
+                    prune_checkpoints(run / CHECKPOINTS, keep=1)
+                if stopping:
+                    break
+    accelerator.wait_for_everyone()
+    chosen = run / (LAST if settings.selection == "last" else BEST)
+    early = state.exhausted(settings.patience) and state.step < total_steps
+    return Outcome(chosen if chosen.is_file() else None, state.step, total_steps, early)
 
 
-def _train_epoch(
+@dataclass(frozen=True)
+class Learning:
+    """What a step minimises: a loss, and how much each class counts in it (C,), or None."""
+
+    loss: Loss
+    weights: Tensor | None
+
+
+def train_step(
     accelerator: Accelerator,
     model: torch.nn.Module,
     optimiser: torch.optim.Optimizer,
-    train: Sequence[Sample],
-    labels: Sequence[str],
+    rounds: Sequence[Batch],
     settings: FinetuneSettings,
-    epoch: int,
-    progress: Progress,
-    cache: Sequence[PreparedClip] | None,
-) -> tuple[float, float, float]:
-    """One pass over the training clips -> mean loss, last learning rate, clips per second."""
+    learn: Learning,
+    step: int,
+) -> float:
+    """One optimiser step over some rounds -> the loss, mean over all processes."""
     model.train()
-    loader = accelerator.prepare(training_loader(train, labels, settings, epoch, cache))
-    steps = len(loader)
-    total, rate, clips = 0.0, 0.0, 0
-    started = time.perf_counter()
-    for step, batch in enumerate(loader):
-        faces, seen, audio, target = unbroken(batch)
-        rate = cosine_schedule(
-            epoch * steps + step, base_lr=settings.peak_lr, min_lr=settings.final_lr,
-            total_steps=settings.epochs * steps, warmup_steps=round(settings.warmup_epochs * steps),
-        )  # fmt: skip
-        set_learning_rate(optimiser, rate)
-        keep_video = _kept_tokens(faces, VIDEO_GRID, settings.drop_video_tokens)
-        keep_audio = _kept_tokens(audio, AUDIO_GRID, settings.drop_audio_tokens)
-        video = to_video(faces, seen, keep_video)
-        if keep_audio is not None:
-            audio = keep_patches(cut_patches(audio, (PATCH_PX, PATCH_PX)), keep_audio)
-        with accelerator.autocast():
-            logits = model(video, audio, keep_video, keep_audio)
-        loss = F.cross_entropy(logits.float(), target, label_smoothing=settings.label_smoothing)
-        if not torch.isfinite(loss):
-            raise TrainingError(
-                f"the loss became {loss.item()} in epoch {epoch + 1}: lower base_lr or clip gradients"
-            )
-        accelerator.backward(loss)
-        if settings.clip_grad_norm:
-            accelerator.clip_grad_norm_(model.parameters(), settings.clip_grad_norm)
-        optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
-        total += loss.item()
-        clips += len(faces) * accelerator.num_processes
-        progress.on_step(epoch + 1, step + 1, steps, total / (step + 1))
-    return total / steps, rate, clips / (time.perf_counter() - started)
+    total = torch.zeros((), device=accelerator.device)
+    for index, batch in enumerate(rounds):
+        last = index + 1 == len(rounds)
+        with nullcontext() if last else accelerator.no_sync(model):
+            loss = _loss(accelerator, model, batch, settings, learn)
+            accelerator.backward(loss / len(rounds))
+        total += loss.detach() / len(rounds)
+    value = (accelerator.reduce(total, "mean") if accelerator.num_processes > 1 else total).item()
+    if not math.isfinite(value):
+        ids = ", ".join(id_ for batch in rounds for id_ in batch.ids)
+        raise TrainingError(
+            f"the loss became {value} in step {step + 1}; the last checkpoint is kept. Lower base_lr, or set "
+            f"clip_grad_norm. Clips of the step: {ids}"
+        )
+    if settings.clip_grad_norm:
+        accelerator.clip_grad_norm_(model.parameters(), settings.clip_grad_norm)
+    optimiser.step()
+    optimiser.zero_grad(set_to_none=True)
+    return float(value)
+
+
+def _loss(
+    accelerator: Accelerator,
+    model: torch.nn.Module,
+    batch: Batch,
+    settings: FinetuneSettings,
+    learn: Learning,
+) -> Tensor:
+    """Loss of one forward pass."""
+    keep_video = _kept_tokens(batch.faces, VIDEO_GRID, settings.drop_video_tokens)
+    keep_audio = _kept_tokens(batch.audio, AUDIO_GRID, settings.drop_audio_tokens)
+    video, audio, targets = to_video(batch.faces, batch.seen, keep_video), batch.audio, batch.targets
+    if keep_audio is not None:
+        audio = keep_patches(cut_patches(audio, (PATCH_PX, PATCH_PX)), keep_audio)
+    if not targets.is_floating_point():  # classes
+        targets = soft_targets(targets, learn, settings)
+        video, audio, targets = mix(video, audio, targets, settings)
+    with accelerator.autocast():
+        outputs = model(video, audio, keep_video, keep_audio)
+    return learn.loss(outputs.float(), targets, learn.weights)
 
 
 def _kept_tokens(inputs: Tensor, grid: tuple[int, ...], dropped: float) -> Tensor | None:
@@ -239,92 +358,32 @@ def _kept_tokens(inputs: Tensor, grid: tuple[int, ...], dropped: float) -> Tenso
     return spread_tokens(len(inputs), grid, count, inputs.device)
 
 
-def _fit_start(
-    model: Classifier,
-    train: Sequence[Sample],
-    labels: Sequence[str],
-    settings: FinetuneSettings,
-    cache: Sequence[PreparedClip] | None,
-) -> None:
-    """Fit a fresh model to the first batches; every process of a distributed run does the same."""
-    loader = training_loader(train, labels, settings, 0, cache)
-    looks = []
-    for batch in islice(loader, math.ceil(settings.fit_start_clips / settings.batch_size)):
-        faces, seen, audio, _ = unbroken(batch)
-        keep_video = spread_tokens(len(faces), VIDEO_GRID, math.prod(VIDEO_GRID[1:]), faces.device)
-        keep_audio = spread_tokens(len(faces), AUDIO_GRID, math.prod(AUDIO_GRID) // 2, faces.device)
-        patches = keep_patches(cut_patches(audio, (PATCH_PX, PATCH_PX)), keep_audio)
-        looks.append(Look(to_video(faces, seen, keep_video), patches, keep_video, keep_audio))
-    fit_start(model, looks, torch.Generator().manual_seed(settings.seed))
+def _is_validated(epoch: int, settings: FinetuneSettings) -> bool:
+    return (epoch + 1) % settings.validate_every == 0 or epoch + 1 == settings.epochs
 
 
-def _check_splits(train: Sequence[Sample], validation: Sequence[Sample], labels: Sequence[str]) -> None:
-    for name, split in (("training", train), ("validation", validation)):
-        if not split:
-            raise ManifestError(
-                f"no {name} clips: give the manifest a split column with train and validation"
-            )
-    unknown = {sample.label for sample in (*train, *validation)} - set(labels)
-    if unknown:
-        raise ManifestError(f"labels {', '.join(sorted(unknown))} are not among {', '.join(labels)}")
-    shared = {s.speaker for s in train if s.speaker} & {s.speaker for s in validation if s.speaker}
-    if shared:
-        raise ManifestError(
-            f"{len(shared)} people are in both the training and the validation split, e.g. {min(shared)}; "
-            "scores on people seen in training say little"
-        )
+def _name_of(settings: FinetuneSettings) -> str:
+    """What the clips that chose the epoch are called in the weight's metrics."""
+    return "test" if settings.selection == "test-best" else "validation"
 
 
-def _check_readable(validation: Sequence[Sample]) -> None:
-    """Read the validation clips once, so that a broken one is named now and not after the first epoch."""
-    faults = [fault for sample in validation if (fault := _fault(sample))]
-    if faults:
-        raise TrainingError("; ".join(faults))
+def _validate(
+    accelerator: Accelerator, model: Classifier, info: WeightInfo, validation: Sequence[Sample]
+) -> dict[str, float]:
+    """Scores on the validation clips, every process judging its share of them."""
+    share = validation[accelerator.process_index :: accelerator.num_processes]
+    own = None
+    if share:
+        engine = TorchEngine(model, info, str(accelerator.device))
+        own = evaluate(share, engine, modalities=(info.modality,))[info.modality]
+    parts: list[Evaluation] = [part for part in of_all(accelerator, own) if part is not None]
+    failures = [failure for part in parts for failure in part.failures]
+    if failures:
+        raise TrainingError("; ".join(f"clip {clip}: {why}" for clip, why in failures))
+    whole = replace(parts[0], samples=tuple(sample for part in parts for sample in part.samples))
+    return dict(whole.metrics)
 
 
-def _fault(sample: Sample) -> str | None:
-    try:
-        read_prepared_clip(sample.video, sample.audio)
-    except HicmaeError as error:
-        return f"clip {sample.id}: {error}"
-    return None
-
-
-def _fingerprint(*splits: Sequence[Sample]) -> str:
-    """Short hash of which clips are learned from, whatever folder they lie in."""
-    return fingerprint(f"{s.id},{s.label},{s.split},{s.speaker}" for split in splits for s in split)
-
-
-def _resume(
-    run: Path, model: Classifier, optimiser: torch.optim.Optimizer, facts: dict[str, Any]
-) -> tuple[int, float]:
-    """Load the run's checkpoint, if there is one -> (first epoch to train, best validation UAR so far)."""
-    path, defaults = run / CHECKPOINT, FinetuneSettings().model_dump(mode="json")
-    if not path.exists():
-        begin_run(run, facts, defaults, stale=(LOG,))
-        return 0, -1.0
-    checkpoint = read_checkpoint(path)
-    check_same_run(run, checkpoint["facts"], facts, defaults)
-    if checkpoint["best_uar"] >= 0 and not (run / BEST).is_file():
-        raise TrainingError(f"{run / BEST}: is gone; choose another --output or remove the folder")
-    load_state(model, checkpoint["model"], path)
-    optimiser.load_state_dict(checkpoint["optimiser"])
-    return int(checkpoint["epoch"]), float(checkpoint["best_uar"])
-
-
-def _save(
-    run: Path,
-    model: Classifier,
-    optimiser: torch.optim.Optimizer,
-    facts: dict[str, Any],
-    epoch: int,
-    best_uar: float,
-) -> None:
-    state = {
-        "model": model.state_dict(),
-        "optimiser": optimiser.state_dict(),
-        "facts": json.dumps(facts),
-        "epoch": epoch,
-        "best_uar": best_uar,
-    }
-    save_checkpoint(run / CHECKPOINT, state)
+def _write(path: Path, model: Classifier, info: WeightInfo, metrics: dict[str, dict[str, float]]) -> None:
+    path.with_suffix(".onnx").unlink(missing_ok=True)  # exported from an earlier epoch
+    save_classifier(path, model, info.model_copy(update={"metrics": metrics}))

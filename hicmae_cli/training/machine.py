@@ -7,12 +7,15 @@ import signal
 import sys
 import threading
 from types import FrameType, TracebackType
+from typing import TypeVar, cast
 
 import torch.distributed as dist
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
 from hicmae_cli.errors import SettingsError, first_line
+
+T = TypeVar("T")
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 # mallopt's parameters, from glibc's malloc.h.
@@ -48,6 +51,15 @@ def new_accelerator(mixed_precision: str, device: str) -> Accelerator:
         1  # ours are in the recipe; the launcher's would divide gradients again
     )
     return accelerator
+
+
+def of_all(accelerator: Accelerator, own: T) -> list[T]:
+    """What every process has to say, in their order; each waits for the others."""
+    if accelerator.num_processes == 1:
+        return [own]
+    told: list[T | None] = [None] * accelerator.num_processes
+    dist.all_gather_object(told, own)
+    return cast(list[T], told)
 
 
 def part_from_others() -> None:

@@ -6,14 +6,12 @@ states, and a run that was killed goes on to the losses it would have had, to th
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
 
 import torch
 import torch.distributed as dist
@@ -21,7 +19,7 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from hicmae_cli.clips.windows import Recording
-from hicmae_cli.errors import ManifestError, SettingsError, TrainingError
+from hicmae_cli.errors import SettingsError, TrainingError
 from hicmae_cli.models.config import AUDIO_PATCH, VARIANTS
 from hicmae_cli.models.masking import cut_faces, cut_patches, keep_patches
 from hicmae_cli.models.objectives import (
@@ -33,31 +31,28 @@ from hicmae_cli.models.objectives import (
 from hicmae_cli.models.pretraining import PretrainingModel
 from hicmae_cli.models.targets import audio_targets, video_targets
 from hicmae_cli.training.data import normalise_patches
-from hicmae_cli.training.machine import StopRequest, hold_freed_memory, new_accelerator
+from hicmae_cli.training.machine import StopRequest, hold_freed_memory, new_accelerator, of_all
 from hicmae_cli.training.optimiser import cosine_schedule, decay_groups, set_learning_rate
-from hicmae_cli.training.pretrain_data import (
-    Batch,
-    Fault,
-    batches_of,
-    epoch_order,
-    pretraining_loader,
-    usable,
-)
+from hicmae_cli.training.order import batches_of, check_batch, epoch_order, step_seed
+from hicmae_cli.training.pretrain_data import Batch, Fault, pretraining_loader, usable
 from hicmae_cli.training.pretrain_state import (
-    CHECKPOINTS,
-    LAST,
     StepReport,
     describe_weight,
-    metrics_log,
     resume,
     write_skipped,
     write_weights,
 )
-from hicmae_cli.training.runs import fingerprint, prune_checkpoints, save_checkpoint, step_path
+from hicmae_cli.training.runs import (
+    CHECKPOINTS,
+    LAST,
+    fingerprint,
+    metrics_log,
+    prune_checkpoints,
+    save_checkpoint,
+    step_path,
+)
 from hicmae_cli.training.settings import OF_THE_MACHINE, PretrainSettings
 from hicmae_cli.training.start import freeze_patches, whiten_patches
-
-T = TypeVar("T")
 
 
 @dataclass
@@ -136,7 +131,8 @@ def pretrain(
     """
     progress = progress or Progress()
     accelerator = new_accelerator(settings.mixed_precision, device)
-    _check_batch(settings, accelerator.num_processes, len(recordings))
+    check_batch(settings, accelerator.num_processes, len(recordings))
+    _check_contrast(settings, accelerator.num_processes)
     hold_freed_memory()
     torch.manual_seed(settings.seed)
     bare = PretrainingModel(
@@ -161,7 +157,7 @@ def pretrain(
         run, bare, facts, defaults=PretrainSettings().model_dump(mode="json"), main=main, warn=progress.warn
     )
     # From here on one of them writes; no other may still be looking for checkpoints.
-    if len(set(_of_all(accelerator, state.step))) > 1:
+    if len(set(of_all(accelerator, state.step))) > 1:
         raise SettingsError(f"{run}: is not the same folder for all processes; choose one on a shared disk")
     if settings.fit_start_clips and state.step == 0:
         _fit_start(bare, recordings, settings)
@@ -192,7 +188,7 @@ def pretrain(
                     warmup_steps=round(settings.warmup_epochs * steps_per_epoch),
                 )  # fmt: skip
                 set_learning_rate(optimiser, rate)
-                torch.manual_seed(_step_seed(settings.seed, step, accelerator.process_index))  # drop path
+                torch.manual_seed(step_seed(settings.seed, step, accelerator.process_index))  # drop path
                 losses, norm = train_step(accelerator, model, optimiser, rounds, settings, step)
                 faults = [fault for batch in rounds for fault in batch.faults]
                 stopping, faults = _agree(accelerator, stop.requested, faults)
@@ -310,17 +306,8 @@ def _gathered(own: Tensor, process: int) -> Tensor:
 
 def _agree(accelerator: Accelerator, stop: bool, faults: list[Fault]) -> tuple[bool, list[Fault]]:
     """What every process must know after a step: whether one was told to stop, and what was skipped anywhere."""
-    heard = _of_all(accelerator, (stop, faults))
+    heard = of_all(accelerator, (stop, faults))
     return any(each[0] for each in heard), [fault for each in heard for fault in each[1]]
-
-
-def _of_all(accelerator: Accelerator, own: T) -> list[T]:
-    """What every process has to say, in their order; each waits for the others."""
-    if accelerator.num_processes == 1:
-        return [own]
-    told: list[T | None] = [None] * accelerator.num_processes
-    dist.all_gather_object(told, own)
-    return [each for each in told if each is not None]
 
 
 def _not_finite(
@@ -334,24 +321,10 @@ def _not_finite(
     )
 
 
-def _step_seed(seed: int, step: int, process: int) -> int:
-    digest = hashlib.sha256(f"{seed},{step},{process}".encode()).digest()
-    return int.from_bytes(digest[:7], "big")
-
-
-def _check_batch(settings: PretrainSettings, processes: int, recordings: int) -> None:
-    if settings.batch_size % (processes * settings.accumulation):
-        raise SettingsError(
-            f"batch_size {settings.batch_size} cannot be dealt to {processes} processes in {settings.accumulation} "
-            "rounds of accumulation each"
-        )
+def _check_contrast(settings: PretrainSettings, processes: int) -> None:
     at_once = settings.batch_size // (processes * settings.accumulation)
     if settings.contrasted and at_once * (processes if settings.negatives == "all" else 1) < 2:
         raise SettingsError(
             'one clip at a time has nothing to be told apart from: raise batch_size, set negatives = "all" or '
             "contrast_weight = 0"
-        )
-    if recordings < settings.batch_size:
-        raise ManifestError(
-            f"{recordings} recordings are fewer than the {settings.batch_size} clips of a step; lower --batch-size"
         )

@@ -124,32 +124,10 @@ def collate(items: Sequence[Batch | str]) -> Batch | str:
     )
 
 
-def epoch_order(count: int, seed: int, epoch: int) -> list[int]:
-    """Order of an epoch's recordings, the same in every process."""
-    return [int(index) for index in np.random.default_rng([seed, epoch]).permutation(count)]
-
-
-def batches_of(
-    order: Sequence[int], settings: PretrainSettings, processes: int, process: int, first_step: int = 0
-) -> list[list[int]]:
-    """Recordings of every forward pass of one process, from a step of the epoch on.
-
-    A step's clips are consecutive in the order; they are dealt to accumulation rounds, then to processes. Clips that do
-    not fill the last step wait for another epoch.
-    """
-    size = settings.batch_size // (processes * settings.accumulation)
-    return [
-        list(order[start : start + size])
-        for step in range(first_step, len(order) // settings.batch_size)
-        for round_ in range(settings.accumulation)
-        for start in [step * settings.batch_size + (round_ * processes + process) * size]
-    ]
-
-
 def pretraining_loader(
     recordings: Sequence[Recording], settings: PretrainSettings, epoch: int, batches: Sequence[list[int]]
 ) -> DataLoader[Batch | str]:
-    """Batches of one process and epoch; see ``batches_of`` for which, ``usable`` for what comes out."""
+    """Batches of one process and epoch; see ``order.batches_of`` for which, ``usable`` for what comes out."""
     gc.collect()  # what decoders left behind must not be given up in the forked processes, without their threads
     return DataLoader(
         PretrainingClips(recordings, settings, epoch),

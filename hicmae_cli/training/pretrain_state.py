@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import io
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +18,11 @@ from hicmae_cli.files import written_whole
 from hicmae_cli.models.config import VARIANTS
 from hicmae_cli.models.pretraining import PretrainingModel
 from hicmae_cli.training.pretrain_data import Fault
-from hicmae_cli.training.runs import begin_run, check_same_run, newest_checkpoint, read_lines
+from hicmae_cli.training.runs import BEST, LAST, METRICS, open_run
 from hicmae_cli.training.settings import PretrainSettings
 from hicmae_cli.weights.checkpoint import load_state, save_pretrained
 from hicmae_cli.weights.info import PretrainingFacts, WeightInfo
 
-CHECKPOINTS = "checkpoints"
-LAST = "last.safetensors"
-BEST = "best.safetensors"
-METRICS = "metrics.jsonl"
 SKIPPED = "skipped.csv"
 
 
@@ -110,70 +104,13 @@ def resume(
     main: bool,
     warn: Callable[[str], None],
 ) -> RunState:
-    """Fill the model from the run's newest checkpoint; or, without one, make the folder ready.
-
-    Args:
-        run: folder.
-        model: what to fill.
-        facts: what decides the run's numbers.
-        defaults: of settings that the folder's run may not have known.
-        main: whether this is the process that writes.
-        warn: told about damaged checkpoints.
-
-    Raises:
-        SettingsError: the folder holds another run.
-        TrainingError: no checkpoint of several can be read.
-    """
-    if main:
-        for name in (LAST, BEST, METRICS, SKIPPED):  # what a killed process was writing
-            stem, suffix = name.split(".")
-            for remains in run.glob(f".{stem}.*.{suffix}"):
-                remains.unlink()
-    found = newest_checkpoint(run / CHECKPOINTS, clean=main)
-    if found is None:
-        if main:
-            begin_run(run, facts, defaults, stale=(METRICS, SKIPPED))
-        return RunState()
-    checkpoint, damaged = found
-    check_same_run(run, checkpoint["facts"], facts, defaults)
-    if main:
-        for path in damaged:
-            warn(f"{path}: is damaged and was put aside; going on from step {checkpoint['step']}")
-    load_state(model, checkpoint["model"], run)
+    """Fill the model from the run's newest checkpoint; or, without one, make the folder ready. See ``open_run``."""
+    checkpoint = open_run(
+        run, facts, defaults=defaults, results=(LAST, BEST), logs=(METRICS, SKIPPED), main=main, warn=warn
+    )
+    if checkpoint is not None:
+        load_state(model, checkpoint["model"], run)
     return RunState(checkpoint)
-
-
-@contextmanager
-def metrics_log(run: Path, step: int) -> Iterator[Callable[[StepReport], None]]:
-    """A function that logs a step as a line and, where TensorBoard is installed, for that.
-
-    What was logged beyond ``step``, of steps that are made again, goes.
-    """
-    path = run / METRICS
-    kept = [json.dumps(line) + "\n" for line in read_lines(path) if line["step"] <= step]
-    with written_whole(path) as temporary:
-        temporary.write_text("".join(kept), "utf-8")
-    with ExitStack() as stack:
-        file = stack.enter_context(path.open("a", encoding="utf-8"))
-        board = None
-        if importlib.util.find_spec("tensorboard") is not None:
-            from torch.utils.tensorboard import SummaryWriter
-
-            board = SummaryWriter(str(run / "tensorboard"), purge_step=step + 1)
-            stack.callback(board.close)
-
-        def log(report: StepReport) -> None:
-            # What is infinite, as the gradient of a step that the scaler of fp16 skips, is no JSON.
-            values = {name: value if math.isfinite(value) else None for name, value in asdict(report).items()}
-            file.write(json.dumps(values) + "\n")
-            file.flush()
-            if board is not None:
-                del values["step"]
-                for name, value in values.items():
-                    if value is not None:
-                        board.add_scalar(name, value, report.step)
-
-        yield log
 
 
 def write_skipped(run: Path, skipped: Mapping[str, str]) -> None:

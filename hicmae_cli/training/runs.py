@@ -6,9 +6,13 @@ A checkpoint is a file of tensors and plain values, read without running any pic
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import json
+import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +22,55 @@ from hicmae_cli.errors import SettingsError, TrainingError, first_line
 from hicmae_cli.files import written_whole
 
 SETTINGS = "settings.json"
-_RESULTS = ("checkpoint.pt", "checkpoints", "last.safetensors", "best.safetensors")
+CHECKPOINTS = "checkpoints"
+LAST = "last.safetensors"
+BEST = "best.safetensors"
+METRICS = "metrics.jsonl"
+_RESULTS = (CHECKPOINTS, LAST, BEST)
 _LISTED = 6
+
+
+def open_run(
+    run: Path,
+    facts: Mapping[str, Any],
+    *,
+    defaults: Mapping[str, Any],
+    results: Sequence[str],
+    logs: Sequence[str],
+    main: bool,
+    warn: Callable[[str], None],
+) -> dict[str, Any] | None:
+    """The newest checkpoint of a run; or None, and its folder is made ready.
+
+    Args:
+        run: folder.
+        facts: what decides the run's numbers.
+        defaults: of settings that the folder's run may not have known.
+        results: names of the weights it writes.
+        logs: names of the other files it writes; without a checkpoint they go.
+        main: whether this is the process that writes.
+        warn: told about damaged checkpoints.
+
+    Raises:
+        SettingsError: the folder holds another run.
+        TrainingError: no checkpoint of several can be read.
+    """
+    if main:
+        for name in (*results, *logs):  # what a killed process was writing
+            stem, suffix = name.split(".")
+            for remains in run.glob(f".{stem}.*.{suffix}"):
+                remains.unlink()
+    found = newest_checkpoint(run / CHECKPOINTS, clean=main)
+    if found is None:
+        if main:
+            begin_run(run, facts, defaults, stale=logs)
+        return None
+    checkpoint, damaged = found
+    check_same_run(run, checkpoint["facts"], facts, defaults)
+    if main:
+        for path in damaged:
+            warn(f"{path}: is damaged and was put aside; going on from step {checkpoint['step']}")
+    return checkpoint
 
 
 def begin_run(run: Path, facts: Mapping[str, Any], defaults: Mapping[str, Any], stale: Sequence[str]) -> None:
@@ -195,3 +246,48 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
             break
         lines.append(line)
     return lines
+
+
+@contextmanager
+def metrics_log(run: Path, step: int) -> Iterator[Callable[[Any], None]]:
+    """A function that logs a report, a dataclass with its ``step``: as a line, and for TensorBoard where that is there.
+
+    What was logged beyond ``step``, of steps that are made again, goes.
+    """
+    path = run / METRICS
+    kept = [json.dumps(line) + "\n" for line in read_lines(path) if line["step"] <= step]
+    with written_whole(path) as temporary:
+        temporary.write_text("".join(kept), "utf-8")
+    with ExitStack() as stack:
+        file = stack.enter_context(path.open("a", encoding="utf-8"))
+        board = None
+        if importlib.util.find_spec("tensorboard") is not None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            board = SummaryWriter(str(run / "tensorboard"), purge_step=step + 1)
+            stack.callback(board.close)
+
+        def log(report: Any) -> None:
+            values = _flat(asdict(report))
+            file.write(json.dumps(values) + "\n")
+            file.flush()
+            if board is not None:
+                for name, value in values.items():
+                    if value is not None and name != "step":
+                        board.add_scalar(name, value, report.step)
+
+        yield log
+
+
+def _flat(values: Mapping[str, Any]) -> dict[str, float | None]:
+    """Numbers by name, those of an inner table as ``table.name``.
+
+    What is infinite, as the gradient of a step that the scaler of fp16 skips, is None: JSON has no such numbers.
+    """
+    flat: dict[str, float | None] = {}
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            flat |= {f"{name}.{inner}": number for inner, number in _flat(value).items()}
+        else:
+            flat[name] = value if value is not None and math.isfinite(value) else None
+    return flat

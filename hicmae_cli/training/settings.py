@@ -18,12 +18,13 @@ Momentum = Annotated[float, Field(ge=0, lt=1)]
 Variant = Literal["nano", "tiny", "small", "base"]
 
 
-class _Settings(BaseModel):
-    """What both phases share: how faults are found, and the scaling of the learning rate."""
+class Settings(BaseModel):
+    """What both phases share: how faults are found, how a step is dealt out, and the scaling of the learning rate."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     batch_size: int = Field(ge=1)
+    accumulation: int = Field(1, ge=1)
     base_lr: float = Field(gt=0)
     min_lr: float = Field(ge=0)
 
@@ -38,11 +39,11 @@ class _Settings(BaseModel):
         return self.min_lr * self.batch_size / 256
 
 
-class FinetuneSettings(_Settings):
+class FinetuneSettings(Settings):
     """Everything that decides a fine-tuning run (HiCMAE, section 4.2).
 
-    ``batch_size`` counts the clips of one optimiser step over all processes; ``accumulation`` is in how many pieces each
-    process takes its share.
+    ``batch_size`` counts the clips of one optimiser step over all processes, so that a recipe means the same on one GPU
+    and on eight; ``accumulation`` is in how many pieces each process takes its share.
     """
 
     # Model
@@ -79,6 +80,7 @@ class FinetuneSettings(_Settings):
     ema_decay: float | None = Field(None, gt=0, lt=1)
     mixed_precision: Literal["no", "bf16", "fp16"] = "no"
     seed: int = Field(0, ge=0, lt=2**32)
+    checkpoint_every: int = Field(500, ge=1)
     # Augmentation
     rand_augment: str = "rand-m7-n4-mstd0.5-inc1"
     crop_area: tuple[float, float] = (0.08, 1.0)
@@ -102,8 +104,14 @@ class FinetuneSettings(_Settings):
     drop_video_tokens: float = Field(0.0, ge=0, lt=1)
     drop_audio_tokens: float = Field(0.0, ge=0, lt=1)
 
+    @model_validator(mode="after")
+    def _patience_has_a_judge(self) -> FinetuneSettings:
+        if self.selection == "last" and self.patience is not None:
+            raise ValueError("patience: with selection last nothing is validated, so nothing can get worse")
+        return self
 
-class PretrainSettings(_Settings):
+
+class PretrainSettings(Settings):
     """Everything that decides a pre-training run (HiCMAE, sections 3.3, 3.4 and 4.2).
 
     ``batch_size`` counts the clips of one optimiser step over all processes, so that a recipe means the same on one GPU

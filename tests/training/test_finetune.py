@@ -3,62 +3,55 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
-from hicmae_cli.clips import write_prepared_clip
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.errors import ManifestError, SettingsError, TrainingError
 from hicmae_cli.models import config
-from hicmae_cli.training import finetune as module
-from hicmae_cli.training.finetune import Progress, finetune
+from hicmae_cli.models.classifier import Classifier
+from hicmae_cli.training.finetune import Progress
 from hicmae_cli.training.settings import FinetuneSettings
 from hicmae_cli.weights.checkpoint import load_classifier
-
-LABELS = ("happiness", "sadness")
-SETTINGS = FinetuneSettings(
-    variant="nano", sampling_rate=1, batch_size=4, num_workers=0, epochs=3, warmup_epochs=0, base_lr=0.1,
-    layer_decay=1.0, drop_path=0.1, drop_video_tokens=0.9, drop_audio_tokens=0.5,
-    crop_area=(0.9, 1.0), erase=0.0, drop_stream=0.2,
-)  # fmt: skip
+from tests.training.toys import FINETUNE_SETTINGS as SETTINGS
+from tests.training.toys import LABELS, follow, samples_in, shrink_nano, start, together, tune, write_samples
 
 
 @pytest.fixture(scope="module")
-def samples(tmp_path_factory: pytest.TempPathFactory) -> list[Sample]:
-    """Bright faces with a high tone are happy, dark ones with a low tone sad; four people."""
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("clips")
-    found = []
-    for index in range(12):
-        label = LABELS[index % 2]
-        rng = np.random.default_rng(index)
-        level, pitch_hz = (190, 900) if label == "happiness" else (60, 150)
-        faces = rng.integers(level - 40, level + 40, (16, 160, 160, 3)).astype(np.uint8)
-        sound = (0.2 * np.sin(2 * np.pi * pitch_hz * np.arange(40960) / 16000)).astype(np.float32)
-        path = folder / f"{index}.mkv"
-        write_prepared_clip(path, list(faces), 25, sound)
-        split = "validation" if index >= 8 else "train"
-        found.append(Sample(str(index), path, path, label, split=split, speaker=f"{split}-{index % 4}"))
-    return found
+    write_samples(folder)
+    return folder
+
+
+@pytest.fixture
+def samples(clips: Path) -> list[Sample]:
+    return samples_in(clips)
 
 
 @pytest.fixture(autouse=True)
 def _small_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    small = config.ModelDims(width=32, heads=1, depth=2, fusion_depth=1)
-    monkeypatch.setitem(config.VARIANTS, "nano", small)
+    monkeypatch.setitem(config.VARIANTS, "nano", config.VARIANTS["nano"])
+    monkeypatch.setitem(config.DECODERS, "nano", config.DECODERS["nano"])
+    shrink_nano()
 
 
 def run(folder: Path, samples: list[Sample], settings: FinetuneSettings = SETTINGS, **more: object) -> Path:
-    return finetune(
-        folder,
-        train=[s for s in samples if s.split == "train"],
-        validation=[s for s in samples if s.split == "validation"],
-        labels=LABELS, dataset="toys", licence="MIT", front_end="none", source="a test",
-        settings=settings, device="cpu", **more,  # type: ignore[arg-type]
-    )  # fmt: skip
+    weight = tune(folder, samples, settings, **more).weight
+    assert weight is not None
+    return weight
+
+
+def numbers(folder: Path) -> list[dict[str, Any]]:
+    """What every epoch came to, but for its speed."""
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key != "clips_per_s"} for line in lines]
 
 
 def test_it_learns_and_keeps_the_best(samples: list[Sample], tmp_path: Path) -> None:
@@ -66,31 +59,187 @@ def test_it_learns_and_keeps_the_best(samples: list[Sample], tmp_path: Path) -> 
     _, info = load_classifier(best)
     assert info.labels == LABELS
     assert info.metrics["validation"]["uar"] == 1.0
-    lines = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
-    assert len(lines) == 12
+    lines = numbers(tmp_path / "run")
+    assert [line["step"] for line in lines] == [2 * (epoch + 1) for epoch in range(12)]
     assert lines[-1]["loss"] < lines[0]["loss"]
-    assert max(line["validation_uar"] for line in lines) == info.metrics["validation"]["uar"]
+    assert max(line["validation.uar"] for line in lines) == info.metrics["validation"]["uar"]
+    assert lines[-1]["best"] == 1.0
+    assert info.selection == "val"
 
 
 class KilledError(Exception):
     pass
 
 
-def test_a_killed_run_goes_on_to_the_same_weights(samples: list[Sample], tmp_path: Path) -> None:
-    whole = run(tmp_path / "whole", samples)
+def killer(*steps: tuple[int, int]) -> Progress:
+    """Dies after certain (epoch, step), each once."""
+    left = list(steps)
 
-    def kill(epoch: int, step: int, *_: object) -> None:
-        if (epoch, step) == (2, 2):
+    def on_step(epoch: int, step: int, *_: object) -> None:
+        if (epoch, step) in left:
+            left.remove((epoch, step))
             raise KilledError
 
-    with pytest.raises(KilledError):
-        run(tmp_path / "cut", samples, progress=Progress(on_step=kill))
-    epochs: list[int] = []
-    resumed = run(tmp_path / "cut", samples, progress=Progress(on_epoch=lambda r: epochs.append(r.epoch)))
-    assert epochs == [2, 3]
-    last = [torch.load(r.parent / module.CHECKPOINT, weights_only=True)["model"] for r in (whole, resumed)]
-    assert all(torch.equal(last[0][name], last[1][name]) for name in last[0])
+    return Progress(on_step=on_step)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"checkpoint_every": 1},
+        {"mixed_precision": "bf16", "ema_decay": 0.9},
+        {"drop_video_tokens": 0.0, "mixup": 0.8, "cutmix": 1.0, "mix_audio": True, "fit_start_clips": 8},
+    ],
+)
+def test_a_killed_run_goes_on_to_the_last_bit(
+    samples: list[Sample], tmp_path: Path, change: dict[str, object]
+) -> None:
+    settings = SETTINGS.model_copy(update=change)
+    whole = run(tmp_path / "whole", samples, settings)
+    progress = killer((1, 1), (2, 1), (3, 2))
+    for _ in range(3):
+        with pytest.raises(KilledError):
+            run(tmp_path / "cut", samples, settings, progress=progress)
+    resumed = run(tmp_path / "cut", samples, settings, progress=progress)
+    assert numbers(tmp_path / "cut") == numbers(tmp_path / "whole")
     assert whole.read_bytes() == resumed.read_bytes()
+
+
+def test_sigkill_between_checkpoints(clips: Path, tmp_path: Path) -> None:
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    process = start("finetune", cut, clips, "num_workers=1", "checkpoint_every=1")
+    follow(process, 3)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    for folder in (cut, whole):
+        process = start("finetune", folder, clips, "num_workers=1", "checkpoint_every=1")
+        follow(process, 6)
+        assert process.wait() == 0
+    assert numbers(cut) == numbers(whole)
+    assert (cut / "best.safetensors").read_bytes() == (whole / "best.safetensors").read_bytes()
+
+
+# Without what each process draws for itself, and without dropped tokens.
+PLAIN = {"drop_path": 0.0, "drop_video_tokens": 0.0, "drop_audio_tokens": 0.0}
+
+
+def test_two_processes_equal_one_with_the_doubled_batch(
+    clips: Path, samples: list[Sample], tmp_path: Path
+) -> None:
+    done = together("finetune", tmp_path / "two", clips, *(f"{key}={value}" for key, value in PLAIN.items()))
+    assert done.returncode == 0, done.stderr
+    settings = SETTINGS.model_copy(update=PLAIN)
+    run(tmp_path / "one", samples, settings)
+    one, two = numbers(tmp_path / "one"), numbers(tmp_path / "two")
+    assert len(one) == len(two) == 3
+    for alone, both in zip(one, two, strict=True):
+        assert both == pytest.approx(alone, rel=1e-4, abs=1e-5)
+    with pytest.raises(SettingsError, match="processes 2 -> 1"):
+        run(tmp_path / "two", samples, settings)
+
+
+def test_accumulated_rounds_equal_one_large_one(samples: list[Sample], tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update=PLAIN)
+    run(tmp_path / "one", samples, settings)
+    run(tmp_path / "two", samples, settings.model_copy(update={"accumulation": 2}))
+    for whole, rounds in zip(numbers(tmp_path / "one"), numbers(tmp_path / "two"), strict=True):
+        assert rounds == pytest.approx(whole, rel=1e-4, abs=1e-5)
+
+
+def test_an_interrupt_saves_and_the_run_goes_on(samples: list[Sample], tmp_path: Path) -> None:
+    def interrupt(epoch: int, step: int, *_: object) -> None:
+        if (epoch, step) == (2, 1):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    stopped = tune(tmp_path / "cut", samples, SETTINGS, progress=Progress(on_step=interrupt))
+    assert not stopped.finished
+    assert stopped.step in (3, 4)  # noticed in the step in which it comes
+    assert tune(tmp_path / "cut", samples).finished
+    run(tmp_path / "whole", samples)
+    assert numbers(tmp_path / "cut") == numbers(tmp_path / "whole")
+
+
+def test_the_average_of_the_weights_is_what_is_judged_and_kept(samples: list[Sample], tmp_path: Path) -> None:
+    last = SETTINGS.model_copy(update={"selection": "last", "epochs": 2, "ema_decay": 0.999})
+    average, _ = load_classifier(run(tmp_path / "ema", samples, last, validation=[]))
+    plain, _ = load_classifier(
+        run(tmp_path / "plain", samples, last.model_copy(update={"ema_decay": None}), validation=[])
+    )
+    first = last.model_copy(update={"epochs": 1, "ema_decay": None})
+    start_, _ = load_classifier(run(tmp_path / "first", samples, first, validation=[]))
+    name = "head.weight"
+    far, near = ((model.state_dict()[name] - plain.state_dict()[name]).norm() for model in (start_, average))
+    # The average of four steps remembers the first (weight 1 at its start) far more than the last.
+    assert near > 0.5 * far
+
+
+def test_patience_ends_a_run_and_a_second_call_knows(samples: list[Sample], tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"epochs": 40, "patience": 2, "base_lr": 1e-9, "min_lr": 0.0})
+    outcome = tune(tmp_path / "run", samples, settings)
+    assert outcome.finished
+    assert outcome.early
+    assert outcome.step == 2 * 3  # the first epoch is the best, two more are no better
+    again = tune(tmp_path / "run", samples, settings)
+    assert (again.step, again.early) == (outcome.step, True)
+
+
+def test_the_last_epoch_needs_no_validation(samples: list[Sample], tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"selection": "last"})
+    weight = run(tmp_path / "run", samples, settings, validation=[])
+    assert weight.name == "last.safetensors"
+    _, info = load_classifier(weight)
+    assert info.selection == "last"
+    assert info.metrics == {"training": {"epoch": 3}}
+    with pytest.raises(SettingsError, match="no use for validation clips"):
+        run(tmp_path / "other", samples, settings)
+
+
+def test_a_weight_chosen_on_the_test_clips_says_so(samples: list[Sample], tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"selection": "test-best"})
+    _, info = load_classifier(run(tmp_path / "run", samples, settings))
+    assert info.selection == "test-best"
+    assert "uar" in info.metrics["test"]
+    assert "validation" not in info.metrics
+
+
+@pytest.mark.parametrize("modality", ["video", "audio"])
+def test_a_model_of_one_stream_never_sees_the_other(
+    samples: list[Sample], tmp_path: Path, modality: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = SETTINGS.model_copy(update={"modality": modality, "epochs": 1, "drop_stream": 0.0})
+    seen: list[tuple[bool, bool]] = []
+    forward = Classifier.forward
+
+    def spy(self: Classifier, video: torch.Tensor, audio: torch.Tensor, *keep: object) -> torch.Tensor:
+        seen.append((bool(video.any()), bool(audio.any())))
+        return forward(self, video, audio, *keep)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Classifier, "forward", spy)
+    _, info = load_classifier(run(tmp_path / "run", samples, settings))
+    assert info.modality == modality
+    assert set(seen) == {(modality == "video", modality == "audio")}
+
+
+@pytest.mark.parametrize("loss", ["auto", "l1", "smooth_l1", "ccc", "pcc"])
+def test_it_learns_numbers(samples: list[Sample], tmp_path: Path, loss: str) -> None:
+    """Two targets, of which brightness and pitch tell the first up and the second down."""
+    measured = [replace(s, label="0.8 -1.5" if s.label == "happiness" else "-0.4 1.25") for s in samples]
+    settings = SETTINGS.model_copy(update={"loss": loss, "epochs": 12, "warmup_epochs": 2.0})
+    weight = run(tmp_path / "run", measured, settings, task="regression", labels=("arousal", "valence"))
+    _, info = load_classifier(weight)
+    assert info.task == "regression"
+    assert info.labels == ("arousal", "valence")
+    assert info.metrics["validation"]["ccc"] > (0.3 if loss == "pcc" else 0.7)
+    lines = numbers(tmp_path / "run")
+    assert lines[-1]["loss"] < lines[0]["loss"]
+
+
+def test_rare_classes_may_weigh_more(samples: list[Sample], tmp_path: Path) -> None:
+    few = [s for s in samples if s.split == "validation" or s.label == "happiness" or s.id in ("01",)]
+    settings = SETTINGS.model_copy(update={"batch_size": 5, "epochs": 1})
+    plain = run(tmp_path / "plain", few, settings)
+    weighted = run(tmp_path / "weighted", few, settings.model_copy(update={"class_weights": "balanced"}))
+    assert plain.read_bytes() != weighted.read_bytes()
 
 
 def test_a_finished_run_does_nothing_more(samples: list[Sample], tmp_path: Path) -> None:
@@ -116,28 +265,7 @@ def test_other_labels_clips_or_starts_in_the_same_folder_are_refused(
     with pytest.raises(SettingsError, match="init None -> "):
         run(tmp_path / "run", samples, init=first)
     with pytest.raises(SettingsError, match="labels"):
-        finetune(
-            tmp_path / "run",
-            train=[s for s in samples if s.split == "train"],
-            validation=[s for s in samples if s.split == "validation"],
-            labels=LABELS[::-1], dataset="toys", licence="MIT", front_end="none", source="a test",
-            settings=SETTINGS, device="cpu",
-        )  # fmt: skip
-
-
-def test_a_fitted_start_is_resumed_like_any_other(samples: list[Sample], tmp_path: Path) -> None:
-    settings = SETTINGS.model_copy(update={"fit_start_clips": 8, "epochs": 2})
-    whole = run(tmp_path / "whole", samples, settings)
-    plain = run(tmp_path / "plain", samples, settings.model_copy(update={"fit_start_clips": 0}))
-    assert whole.read_bytes() != plain.read_bytes()
-
-    def kill(epoch: int, step: int, *_: object) -> None:
-        if (epoch, step) == (2, 1):
-            raise KilledError
-
-    with pytest.raises(KilledError):
-        run(tmp_path / "cut", samples, settings, progress=Progress(on_step=kill))
-    assert run(tmp_path / "cut", samples, settings).read_bytes() == whole.read_bytes()
+        run(tmp_path / "run", samples, labels=LABELS[::-1])
 
 
 def test_frozen_patches_stay_as_they_were_fitted(samples: list[Sample], tmp_path: Path) -> None:
@@ -198,15 +326,8 @@ def test_a_broken_clip_is_named_in_one_line(
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("fault", ["best is gone", "checkpoint is damaged"])
-def test_a_folder_that_was_tampered_with_is_refused(
-    samples: list[Sample], tmp_path: Path, fault: str
-) -> None:
-    best = run(tmp_path / "run", samples)
-    if fault == "best is gone":
-        best.unlink()
-    else:
-        best.with_name(module.CHECKPOINT).write_bytes(b"half a checkpoint")
+def test_a_folder_that_was_tampered_with_is_refused(samples: list[Sample], tmp_path: Path) -> None:
+    run(tmp_path / "run", samples).unlink()
     with pytest.raises(TrainingError, match="choose another --output or remove the folder"):
         run(tmp_path / "run", samples)
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,10 +20,9 @@ from hicmae_cli.training import pretrain as module
 from hicmae_cli.training.pretrain import Progress
 from hicmae_cli.training.pretrain_state import StepReport
 from hicmae_cli.weights.checkpoint import load_pretrained
-from tests.training.toys import SETTINGS, run, shrink_nano, write_recordings
+from tests.training.toys import SETTINGS, follow, run, shrink_nano, start, together, write_recordings
 
 STEPS = 9  # 3 epochs of 6 clips, 2 in a step
-ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.fixture(scope="module")
@@ -118,36 +115,20 @@ def test_a_killed_run_goes_on_to_the_last_bit(
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
-def start(folder: Path, clips: Path, *more: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tests.training.toys", str(folder), str(clips), *more]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen(
-        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
-    )
-
-
-def follow(process: subprocess.Popen[str], until: int) -> None:
-    """Wait until a step was made."""
-    assert process.stdout is not None
-    for line in process.stdout:
-        if int(line) == until:
-            return
-
-
 @pytest.mark.parametrize("kills", [(4,), pytest.param((2, 3, 5, 7, 8), marks=pytest.mark.slow)])
 def test_sigkill_at_any_step(clips: Path, tmp_path: Path, kills: tuple[int, ...]) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     # Workers are left behind by a kill, as they would be at a user's.
     settings = ("num_workers=1", "checkpoint_every=2")
     for step in kills:
-        process = start(cut, clips, *settings)
+        process = start("pretrain", cut, clips, *settings)
         follow(process, step)
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
         (cut / "checkpoints").mkdir(exist_ok=True)
         (cut / "checkpoints" / ".step-00000009.123.pt").write_bytes(b"half of a checkpoint")
     for folder in (cut, whole):
-        process = start(folder, clips, *settings)
+        process = start("pretrain", folder, clips, *settings)
         follow(process, STEPS)
         assert process.wait() == 0
     assert numbers(cut) == numbers(whole)
@@ -160,13 +141,13 @@ def test_two_processes_equal_one_with_the_doubled_batch(
     clips: Path, recordings: list[Recording], tmp_path: Path, rounds: int
 ) -> None:
     # The batch counts the clips of both: 2 is 1 in each. With all negatives the contrast, too, is that of 2 clips.
-    command = [
-        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
-        "-m", "tests.training.toys", str(tmp_path / "two"), str(clips), "negatives=all", f"batch_size={2 * rounds}",
+    done = together(
+        "pretrain",
+        tmp_path / "two",
+        clips,
+        "negatives=all",
+        f"batch_size={2 * rounds}",
         f"accumulation={rounds}",
-    ]  # fmt: skip
-    done = subprocess.run(
-        command, cwd=ROOT, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
     settings = SETTINGS.model_copy(
@@ -175,8 +156,8 @@ def test_two_processes_equal_one_with_the_doubled_batch(
     run(tmp_path / "one", recordings, settings)
     one, two = numbers(tmp_path / "one"), numbers(tmp_path / "two")
     assert len(one) == len(two) == (STEPS if rounds == 1 else 3)
-    for alone, together in zip(one, two, strict=True):
-        assert together == pytest.approx(alone, rel=1e-5, abs=1e-5)
+    for alone, both in zip(one, two, strict=True):
+        assert both == pytest.approx(alone, rel=1e-5, abs=1e-5)
     with pytest.raises(SettingsError, match="processes 2 -> 1"):
         run(tmp_path / "two", recordings, settings)
 
@@ -283,7 +264,7 @@ def test_a_damaged_checkpoint_is_passed_over(recordings: list[Recording], tmp_pa
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_to_the_whole_group_saves(clips: Path, tmp_path: Path, number: signal.Signals) -> None:
     # As a terminal's Ctrl-C and a scheduler's SIGTERM do: the loader's workers get it too.
-    process = start(tmp_path, clips, "num_workers=1", "epochs=50", "checkpoint_every=1000")
+    process = start("pretrain", tmp_path, clips, "num_workers=1", "epochs=50", "checkpoint_every=1000")
     follow(process, 4)
     os.killpg(process.pid, number)
     process.communicate()
@@ -308,7 +289,7 @@ def test_a_fine_tuned_weight_is_not_overwritten(recordings: list[Recording], tmp
 def test_batches_that_do_not_fit_are_refused(recordings: list[Recording], tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="batch_size 2 cannot be dealt to 1 processes in 3 rounds"):
         run(tmp_path, recordings, SETTINGS.model_copy(update={"accumulation": 3}))
-    with pytest.raises(ManifestError, match="6 recordings are fewer than the 7 clips"):
+    with pytest.raises(ManifestError, match="6 training clips are fewer than the 7 of a step"):
         run(tmp_path, recordings, SETTINGS.model_copy(update={"batch_size": 7}))
 
 

@@ -7,8 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from hicmae_cli.clips import log_mel
 from hicmae_cli.clips.windows import Recording, read_random_window
@@ -17,9 +15,7 @@ from hicmae_cli.training.augmentation import multi_scale_crop
 from hicmae_cli.training.pretrain_data import (
     Batch,
     PretrainingClips,
-    batches_of,
     collate,
-    epoch_order,
     example,
     pretraining_loader,
     usable,
@@ -30,34 +26,6 @@ from tests.training.toys import SETTINGS, write_recordings
 @pytest.fixture(scope="module")
 def recordings(tmp_path_factory: pytest.TempPathFactory) -> list[Recording]:
     return write_recordings(tmp_path_factory.mktemp("clips"), 4)
-
-
-@given(
-    count=st.integers(1, 60), size=st.integers(1, 4), processes=st.integers(1, 4), rounds=st.integers(1, 3),
-    first=st.integers(0, 3),
-)  # fmt: skip
-def test_every_clip_has_its_turn_once(count: int, size: int, processes: int, rounds: int, first: int) -> None:
-    batch_size = size * processes * rounds
-    settings = SETTINGS.model_copy(update={"batch_size": batch_size, "accumulation": rounds})
-    order = epoch_order(count, 3, 1)
-    assert sorted(order) == list(range(count))
-    dealt = [batches_of(order, settings, processes, process, first) for process in range(processes)]
-    steps = max(0, count // batch_size - first)
-    for mine in dealt:
-        assert len(mine) == steps * rounds
-        assert all(len(batch) == size for batch in mine)
-    together = [index for mine in dealt for batch in mine for index in batch]
-    assert sorted(together) == sorted(order[first * batch_size : (count // batch_size) * batch_size])
-    for step in range(steps):
-        clips = {i for mine in dealt for batch in mine[step * rounds : (step + 1) * rounds] for i in batch}
-        at = (first + step) * batch_size
-        assert clips == set(order[at : at + batch_size])
-
-
-def test_the_order_follows_from_seed_and_epoch() -> None:
-    assert epoch_order(50, 1, 2) == epoch_order(50, 1, 2)
-    assert epoch_order(50, 1, 2) != epoch_order(50, 1, 3)
-    assert epoch_order(50, 1, 2) != epoch_order(50, 2, 2)
 
 
 def items(recordings: list[Recording], epoch: int = 0, **changes: object) -> list[Batch]:

@@ -1,7 +1,9 @@
-"""A handful of tiny clips, a model to match, and a pre-training of them in a process of its own."""
+"""A handful of tiny clips, a model to match, and trainings on them in a process of their own."""
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from fractions import Fraction
 from pathlib import Path
@@ -10,16 +12,24 @@ import numpy as np
 
 from hicmae_cli.clips import write_prepared_clip
 from hicmae_cli.clips.windows import Recording
+from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.models import config
+from hicmae_cli.training import finetune as finetuning
 from hicmae_cli.training.machine import part_from_others
 from hicmae_cli.training.pretrain import Outcome, Progress, pretrain
-from hicmae_cli.training.pretrain_state import StepReport
 from hicmae_cli.training.recipes import parse_overrides
-from hicmae_cli.training.settings import PretrainSettings
+from hicmae_cli.training.settings import FinetuneSettings, PretrainSettings
 
 SETTINGS = PretrainSettings(
     variant="nano", batch_size=2, num_workers=0, epochs=3, warmup_epochs=0.5, base_lr=0.2, contrast_weight=0.1,
     checkpoint_every=2, picture_every=0,
+)  # fmt: skip
+ROOT = Path(__file__).parent.parent.parent
+LABELS = ("happiness", "sadness")
+FINETUNE_SETTINGS = FinetuneSettings(
+    variant="nano", sampling_rate=1, batch_size=4, num_workers=0, epochs=3, warmup_epochs=0, base_lr=0.1,
+    layer_decay=1.0, drop_path=0.1, drop_video_tokens=0.9, drop_audio_tokens=0.5, mixup=0, cutmix=0, rand_augment="",
+    crop_area=(0.9, 1.0), erase=0.0, drop_stream=0.2, audio_gain=False,
 )  # fmt: skip
 
 
@@ -63,16 +73,85 @@ def run(
     )  # fmt: skip
 
 
-def main(folder: str, clips: str, *overrides: str) -> None:
-    """``python -m tests.training.toys RUN CLIPS key=value…``, alone or under torchrun."""
-    shrink_nano()
-    settings = SETTINGS.model_copy(update=parse_overrides(overrides))
+def write_samples(folder: Path) -> list[Sample]:
+    """Bright faces with a high tone are happy, dark ones with a low tone sad; of eight people, two validate."""
+    for index in range(12):
+        rng = np.random.default_rng(index)
+        level, pitch_hz = (190, 900) if index % 2 == 0 else (60, 150)
+        faces = rng.integers(level - 40, level + 40, (16, 160, 160, 3)).astype(np.uint8)
+        sound = (0.2 * np.sin(2 * np.pi * pitch_hz * np.arange(40960) / 16000)).astype(np.float32)
+        write_prepared_clip(folder / f"{index:02d}.mkv", list(faces), 25, sound)
+    return samples_in(folder)
 
-    def announce(report: StepReport) -> None:
-        sys.stdout.write(f"{report.step}\n")
+
+def samples_in(folder: Path) -> list[Sample]:
+    found = []
+    for index, path in enumerate(sorted(folder.glob("[01][0-9].mkv"))):
+        split = "validation" if index >= 8 else "train"
+        speaker = f"{split}-{index % 4}"
+        found.append(Sample(path.stem, path, path, LABELS[index % 2], split=split, speaker=speaker))
+    return found
+
+
+def tune(
+    folder: Path, samples: list[Sample], settings: FinetuneSettings = FINETUNE_SETTINGS, **more: object
+) -> finetuning.Outcome:
+    given: dict[str, object] = {
+        "train": [s for s in samples if s.split == "train"],
+        "validation": [s for s in samples if s.split == "validation"],
+        "labels": LABELS,
+    }
+    return finetuning.finetune(
+        folder, dataset="toys", licence="MIT", front_end="none", source="a test", settings=settings, device="cpu",
+        **{**given, **more},  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
+def start(kind: str, folder: Path, clips: Path, *more: str) -> subprocess.Popen[str]:
+    """A training in a process group of its own, which prints its steps."""
+    command = [sys.executable, "-m", "tests.training.toys", kind, str(folder), str(clips), *more]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def follow(process: subprocess.Popen[str], until: int) -> None:
+    """Wait until a step was made."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if int(line) == until:
+            return
+
+
+def together(kind: str, folder: Path, clips: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    """A training in two processes, to its end."""
+    command = [
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+        "-m", "tests.training.toys", kind, str(folder), str(clips), *more,
+    ]  # fmt: skip
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+
+
+def main(kind: str, folder: str, clips: str, *overrides: str) -> None:
+    """``python -m tests.training.toys pretrain|finetune RUN CLIPS key=value…``, alone or under torchrun."""
+    shrink_nano()
+    changes = parse_overrides(overrides)
+
+    def announce(step: int) -> None:
+        sys.stdout.write(f"{step}\n")
         sys.stdout.flush()
 
-    run(Path(folder), recordings_in(Path(clips)), settings, Progress(on_step=announce))
+    if kind == "pretrain":
+        progress = Progress(on_step=lambda report: announce(report.step))
+        run(Path(folder), recordings_in(Path(clips)), SETTINGS.model_copy(update=changes), progress)
+    else:
+        hooks = finetuning.Progress(
+            on_step=lambda epoch, step, steps, _: announce((epoch - 1) * steps + step)
+        )
+        settings = FINETUNE_SETTINGS.model_copy(update=changes)
+        tune(Path(folder), samples_in(Path(clips)), settings, progress=hooks)
     part_from_others()
 
 
