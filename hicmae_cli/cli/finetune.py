@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,8 +19,15 @@ from hicmae_cli.cli.options import (
 )
 
 if TYPE_CHECKING:
+    from rich.console import Console
 
-    pass
+    from hicmae_cli.cli.datasets import ClipList
+    from hicmae_cli.corpora.splits import Split
+    from hicmae_cli.evaluation.results import Evaluation
+    from hicmae_cli.training.finetune import Progress
+    from hicmae_cli.training.finetune_state import EpochReport
+    from hicmae_cli.training.settings import FinetuneSettings
+    from hicmae_cli.training.transfer import Transfer
 
 
 def finetune(
@@ -108,7 +115,7 @@ def finetune(
     settings = load_settings(FinetuneSettings, recipe, overrides)
     chosen_task = _task(task, known.task if known else None)
     order = given or (known.labels if known else None)
-    samples = read_manifest(clips.manifest, order)
+    samples = read_manifest(clips.manifest, order, strict=True, regression=chosen_task == "regression")
     if order is None:
         if chosen_task == "regression":
             raise usage_error(
@@ -150,8 +157,8 @@ def finetune(
         if not outcome.finished:
             part_from_others()
             console.print(
-                f"[yellow]stopped[/yellow] after step {outcome.step} of {outcome.total_steps}, and saved; give the same "
-                "command again to go on",
+                f"[yellow]stopped[/yellow] after step {outcome.step} of {outcome.total_steps}, and saved; give the "
+                "same command again to go on",
                 highlight=False, soft_wrap=True,
             )  # fmt: skip
             raise typer.Exit(130)

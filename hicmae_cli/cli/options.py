@@ -19,13 +19,13 @@ RootOption = Annotated[
     Path | None,
     typer.Option(
         "--root", "--data", metavar="DIR",
-        help="Where the dataset lies; by default $HICMAE_DATA/NAME, or data/NAME. Puppets are drawn there when missing.",
+        help="Where the dataset lies; by default $HICMAE_DATA/NAME or data/NAME. Puppets are drawn when missing.",
     ),
 ]  # fmt: skip
 ManifestOption = Annotated[
     Path | None,
     typer.Option(
-        help="CSV of prepared clips, or the authors' lines `<frame folder> <wav> <label>`; with --dataset, a list of its."
+        help="CSV of prepared clips, or the authors' lines `<frame folder> <wav> <label>`, perhaps of --dataset."
     ),
 ]
 RecipeOption = Annotated[

@@ -40,8 +40,8 @@ class Item:
         audio: its sound; None where that is in ``video``.
         fold: the fold that tests this clip; empty where the dataset has a fixed split.
         split: ``train`` or ``test`` where the dataset has a fixed split.
-        excerpt: which part of ``video`` it is; None for all of it. ``audio`` is always a file of its own then, and all of
-            it belongs to the item.
+        excerpt: which part of ``video`` it is; None for all of it. ``audio`` is always a file of its own then, and all
+            of it belongs to the item.
         extra: further columns of the manifest.
     """
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import math
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -29,16 +31,25 @@ class Sample:
 
 
 def read_manifest(
-    path: Path, labels: Sequence[str] | None = None, *, labelled: bool = True, existing: bool = True
+    path: Path,
+    labels: Sequence[str] | None = None,
+    *,
+    labelled: bool = True,
+    existing: bool = True,
+    strict: bool = False,
+    regression: bool = False,
 ) -> list[Sample]:
-    """Read a manifest; relative paths are relative to the file.
+    """Read a manifest; relative paths are relative to the file, and stay below its folder.
 
     Args:
         path: a CSV with the header ``id,video,audio,label,fold,split,speaker,…``, or the authors' lines
-            ``<frame folder> <wav> <label>`` without a header.
-        labels: names that whole-number labels stand for, in order; without them a number is refused.
+            ``<frame folder> <wav> <label>`` without a header, with several numbers as the label of a regression.
+        labels: names that whole-number labels stand for, in order; without them a number is refused. Of a regression
+            the names of its targets.
         labelled: whether labels are needed; if not, their column may be absent, and they are left as they are.
         existing: whether the files must be there.
+        strict: whether a label must be one of ``labels``.
+        regression: whether labels are numbers, one of each of ``labels``, with spaces between them.
 
     Raises:
         ManifestError: unreadable, malformed, or names files that are not there; says on which line.
@@ -49,81 +60,127 @@ def read_manifest(
         raise ManifestError(f"{path}: cannot read the manifest: {error}") from error
     lines = text.splitlines()
     if lines and "," in lines[0] and lines[0].split(",")[0].strip() == "id":
-        samples = _read_csv(path, lines, HEADER[: 4 if labelled else 3])
+        found = _read_csv(path, lines, HEADER[: 4 if labelled else 3])
     else:
-        samples = _told_apart(
-            [_authors_line(path, number, line) for number, line in enumerate(lines, 1) if line.strip()]
+        found = _told_apart(
+            [
+                (number, _authors_line(path, number, line))
+                for number, line in enumerate(lines, 1)
+                if line.strip()
+            ]
         )
-    if not samples:
+    if not found:
         raise ManifestError(f"{path}: the manifest holds no clips")
-    named = [_name_label(path, sample, labels) for sample in samples] if labelled else samples
+    first: dict[str, int] = {}
+    for number, sample in found:
+        if first.setdefault(sample.id, number) != number:
+            raise ManifestError(
+                f"{path}, line {number}: the id {sample.id!r} is also that of line {first[sample.id]}; every clip "
+                "needs its own"
+            )
+    named = [
+        replace(sample, label=_label(f"{path}, line {number}", sample.label, labels, strict, regression))
+        if labelled
+        else sample
+        for number, sample in found
+    ]
     files = {p for s in named for p in (s.video, s.audio) if p is not None} if existing else set()
     missing = sorted(str(p) for p in files if not p.exists())
     if missing:
         more = f" and {len(missing) - _LISTED} more" if len(missing) > _LISTED else ""
         raise ManifestError(f"{path}: {len(missing)} files are missing: {', '.join(missing[:_LISTED])}{more}")
-    repeated = len(named) - len({sample.id for sample in named})
-    if repeated:
-        raise ManifestError(f"{path}: {repeated} ids occur more than once; every clip needs its own")
     return named
 
 
-def _read_csv(path: Path, lines: list[str], needed: Sequence[str]) -> list[Sample]:
+def _read_csv(path: Path, lines: list[str], needed: Sequence[str]) -> list[tuple[int, Sample]]:
     reader = csv.DictReader(lines)
     absent = [name for name in needed if name not in (reader.fieldnames or ())]
     if absent:
         raise ManifestError(f"{path}: the header lacks {', '.join(absent)}; expected {','.join(HEADER)}")
-    samples = []
+    found = []
     for row in reader:
+        where = f"{path}, line {reader.line_num}"
         if None in row or None in row.values():
-            raise ManifestError(
-                f"{path}, line {reader.line_num}: expected {len(reader.fieldnames or ())} fields"
+            given = (
+                sum(value is not None for value in row.values()) + len(row.get(None) or ()) - (None in row)
             )
-        samples.append(
-            Sample(
-                id=row["id"],
-                video=_relative(path, row["video"]),
-                audio=_relative(path, row["audio"]),
-                label=row.get("label", ""),
-                fold=row.get("fold", ""),
-                split=row.get("split", ""),
-                speaker=row.get("speaker", ""),
-                extra={key: value for key, value in row.items() if key not in HEADER},
-            )
+            raise ManifestError(f"{where}: expected {len(reader.fieldnames or ())} fields, got {given}")
+        sample = Sample(
+            id=row["id"],
+            video=_relative(path, row["video"], where),
+            audio=_relative(path, row["audio"], where),
+            label=row.get("label", ""),
+            fold=row.get("fold", ""),
+            split=row.get("split", ""),
+            speaker=row.get("speaker", ""),
+            extra={key: value for key, value in row.items() if key not in HEADER},
         )
-        if samples[-1].video is None and samples[-1].audio is None:
-            raise ManifestError(f"{path}, line {reader.line_num}: neither a video nor an audio file")
-    return samples
+        if sample.video is None and sample.audio is None:
+            raise ManifestError(f"{where}: neither a video nor an audio file")
+        found.append((reader.line_num, sample))
+    return found
 
 
 def _authors_line(path: Path, number: int, line: str) -> Sample:
     parts = line.split()
-    if len(parts) != 3:
+    where = f"{path}, line {number}"
+    if len(parts) < 3 or (len(parts) > 3 and _numbers(parts[2:]) is None):
         raise ManifestError(
-            f"{path}, line {number}: expected `<frame folder> <wav> <label>` or a CSV with the header "
-            f"{','.join(HEADER)}, got {line[:80]!r}"
+            f"{where}: expected `<frame folder> <wav> <label>` or a CSV with the header {','.join(HEADER)}, "
+            f"got {line[:80]!r}"
         )
-    frames, wav, label = parts
-    return Sample(Path(frames).name, _relative(path, frames), _relative(path, wav), label)
+    frames, wav, *label = parts
+    return Sample(
+        Path(frames).name, _relative(path, frames, where), _relative(path, wav, where), " ".join(label)
+    )
 
 
-def _told_apart(samples: list[Sample]) -> list[Sample]:
+def _numbers(words: Sequence[str]) -> list[float] | None:
+    """The finite numbers that words are, or None."""
+    try:
+        values = [float(word) for word in words]
+    except ValueError:
+        return None
+    return values if all(map(math.isfinite, values)) else None
+
+
+def _told_apart(found: list[tuple[int, Sample]]) -> list[tuple[int, Sample]]:
     """The authors' lines carry no ids: their folder's name where it is enough, else the whole path, else a count."""
     for make_id in (lambda n, s: s.id, lambda n, s: str(s.video), lambda n, s: f"{s.video} ({n})"):
-        ids = [make_id(number, sample) for number, sample in enumerate(samples, 1)]
+        ids = [make_id(number, sample) for number, sample in found]
         if len(set(ids)) == len(ids):
             break
-    return [replace(sample, id=name) for sample, name in zip(samples, ids, strict=True)]
+    return [(number, replace(sample, id=name)) for (number, sample), name in zip(found, ids, strict=True)]
 
 
-def _relative(manifest: Path, name: str) -> Path | None:
-    return manifest.parent / name if name.strip() else None
+def _relative(manifest: Path, name: str, where: str) -> Path | None:
+    """A path of a line; a relative one must not climb out of the manifest's folder."""
+    if not name.strip():
+        return None
+    if "\0" in name:
+        raise ManifestError(f"{where}: {name!r} is no path")
+    if not Path(name).is_absolute() and os.path.normpath(name).split(os.sep)[0] == "..":
+        raise ManifestError(
+            f"{where}: {name} leads out of the manifest's folder; move the manifest, or write the whole path"
+        )
+    return manifest.parent / name
 
 
-def _name_label(path: Path, sample: Sample, labels: Sequence[str] | None) -> Sample:
-    if not sample.label.isdigit():
-        return Sample(**{**sample.__dict__, "label": canonical_label(sample.label)})
-    if labels is None or int(sample.label) >= len(labels):
-        known = "no label names were given" if labels is None else f"there are {len(labels)} labels"
-        raise ManifestError(f"{path}: clip {sample.id} has the label number {sample.label}, but {known}")
-    return Sample(**{**sample.__dict__, "label": labels[int(sample.label)]})
+def _label(where: str, text: str, labels: Sequence[str] | None, strict: bool, regression: bool) -> str:
+    if regression:
+        values = _numbers(text.split())
+        if values is None or (labels is not None and len(values) != len(labels)):
+            wanted = f"{len(labels)} numbers ({', '.join(labels)})" if labels is not None else "numbers"
+            raise ManifestError(
+                f"{where}: expected {wanted} with spaces between them as the label, got {text!r}"
+            )
+        return " ".join(map(repr, values))
+    if text.strip().isdigit():
+        if labels is None or int(text) >= len(labels):
+            known = "no label names were given" if labels is None else f"there are {len(labels)} labels"
+            raise ManifestError(f"{where}: the label is the number {text}, but {known}")
+        return labels[int(text)]
+    name = canonical_label(text)
+    if strict and labels is not None and name not in labels:
+        raise ManifestError(f"{where}: the label {text!r} is not one of {', '.join(labels)}")
+    return name

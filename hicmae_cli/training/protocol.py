@@ -46,7 +46,17 @@ def finetune_and_test(
         merge_by: of the dataset; see ``corpora.dataset.Dataset``.
         on_split: called with the parts before the training.
         on_test_clip: called after each test clip, for progress.
-        labels, dataset, licence, front_end, source, settings, task, metric, init, device, progress: see ``finetune``.
+        labels: as for ``finetune``.
+        dataset: as there.
+        licence: as there.
+        front_end: as there.
+        source: as there.
+        settings: as there.
+        task: as there.
+        metric: as there.
+        init: as there.
+        device: as there.
+        progress: as there.
 
     Returns:
         How the training ended, and the scores; none where it was stopped, where there are no test clips, and in all

@@ -50,7 +50,17 @@ def test_our_header_with_more_columns(tmp_path: Path) -> None:
         ("id,video,audio,label\n1,a\n", "line 2"),
         ("id,video,audio,label\n1,,,anger\n", "neither"),
         ("id,video,audio,label\n1,a,c.wav,anger\n", "c.wav"),
-        ("id,video,audio,label\n1,a,a.wav,anger\n1,b,b.wav,fear\n", "more than once"),
+        (
+            "id,video,audio,label\n1,a,a.wav,anger\n1,b,b.wav,fear\n",
+            "line 3: the id '1' is also that of line 2",
+        ),
+        ("id,video,audio,label\n1,a,a.wav,anger\n2,b,b.wav,9\n", "line 3: the label is the number 9"),
+        ("id,video,audio,label\n1,a,a.wav,anger,more\n", "line 2: expected 4 fields, got 5"),
+        ("id,video,audio,label\n1,../a,a.wav,anger\n", "line 2: ../a leads out of"),
+        ("id,video,audio,label\n1,a/../../a,a.wav,anger\n", "line 2: a/../../a leads out of"),
+        ("a a.wav 0\nb ../b.wav 0\n", "line 2: ../b.wav leads out of"),
+        ("id,video,audio,label\n1,a\0,a.wav,anger\n", "line 2: 'a\\x00' is no path"),
+        ("a a.wav 0.5 nan 1\n", "line 1"),
     ],
 )
 def test_malformed_lists_say_where(tmp_path: Path, text: str, said: str) -> None:
@@ -92,3 +102,42 @@ def test_files_need_not_be_there_when_nobody_asks(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="2 files are missing"):
         read_manifest(path)
     assert read_manifest(path, existing=False)[0].label == "fear"
+
+
+def test_an_unknown_label_is_named_where_that_is_asked_for(tmp_path: Path) -> None:
+    path = write(tmp_path, "id,video,audio,label\n1,a,a.wav,ANG\n2,b,b.wav,bored\n")
+    assert [s.label for s in read_manifest(path, LABELS)] == ["anger", "bored"]
+    with pytest.raises(ManifestError, match=r"line 3: the label 'bored' is not one of anger, "):
+        read_manifest(path, LABELS, strict=True)
+
+
+TARGETS = ("arousal", "valence", "dominance")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["a a.wav 0.5 -1.25 2\n", "id,video,audio,label\n1,a,a.wav,0.50  -1.25 2\n"],
+)
+def test_numbers_of_a_regression(tmp_path: Path, text: str) -> None:
+    (sample,) = read_manifest(write(tmp_path, text), TARGETS, regression=True)
+    assert sample.label == "0.5 -1.25 2.0"
+
+
+@pytest.mark.parametrize("label", ["1 2", "1 2 3 4", "1 2 x", "1 2 inf", ""])
+def test_wrong_numbers_of_a_regression(tmp_path: Path, label: str) -> None:
+    path = write(tmp_path, f"id,video,audio,label\n1,a,a.wav,{label}\n")
+    with pytest.raises(ManifestError, match=r"line 2: expected 3 numbers \(arousal, valence, dominance\)"):
+        read_manifest(path, TARGETS, regression=True)
+
+
+def test_one_target_that_is_a_whole_number_is_no_class(tmp_path: Path) -> None:
+    (sample,) = read_manifest(write(tmp_path, "a a.wav 0\n"), ("arousal",), regression=True)
+    assert sample.label == "0.0"
+
+
+def test_a_whole_path_may_lead_anywhere(tmp_path: Path) -> None:
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    path = write(inner, f"id,video,audio,label\n1,{tmp_path / 'x'},inner/../a.wav,fear\n")
+    (sample,) = read_manifest(path, existing=False)
+    assert sample.video == tmp_path / "x"
