@@ -2,7 +2,7 @@
 
     python scripts/fusion_gain.py --data data/puppets --output runs/fusion
 
-Interrupted, it goes on where it was. Each of the six runs takes about half an hour on 2 cores; the last lines are the table.
+Interrupted, it goes on where it was. Each of six runs takes half an hour on 2 cores; the last lines are the table.
 """
 
 from __future__ import annotations
