@@ -23,7 +23,7 @@ LABELS = ("happiness", "sadness")
 SETTINGS = FinetuneSettings(
     variant="nano", sampling_rate=1, batch_size=4, num_workers=0, epochs=3, warmup_epochs=0, base_lr=0.1,
     layer_decay=1.0, drop_path=0.1, drop_video_tokens=0.9, drop_audio_tokens=0.5,
-    crop_area=(0.9, 1.0), erase=0.0, drop_stream=0.2,
+    crop_area=(0.9, 1.0), erase=0.0, rand_augment="", mixup=0.0, cutmix=0.0, drop_stream=0.2,
 )  # fmt: skip
 
 
