@@ -33,6 +33,7 @@ from hicmae_cli.runtime.torch_engine import TorchEngine
 from hicmae_cli.training.data import to_video, training_loader, unbroken
 from hicmae_cli.training.machine import new_accelerator
 from hicmae_cli.training.optimiser import cosine_schedule, parameter_groups, set_learning_rate
+from hicmae_cli.training.pretrain_data import epoch_order
 from hicmae_cli.training.runs import begin_run, check_same_run, fingerprint, read_checkpoint, save_checkpoint
 from hicmae_cli.training.settings import OF_THE_MACHINE, FinetuneSettings
 from hicmae_cli.training.start import Look, fit_start, freeze_patches
@@ -143,7 +144,9 @@ def finetune(
     first_epoch, best_uar = _resume(run, bare, optimiser, facts)
 
     # Read before the loader's processes are forked, which share what is there.
-    cache = [read_prepared_clip(s.video, s.audio) for s in train] if settings.cache_clips else None
+    cache = (
+        [read_prepared_clip(s.video, s.audio).decoded() for s in train] if settings.cache_clips else None
+    )
 
     if first_epoch < settings.epochs:
         _check_readable(validation)
@@ -194,7 +197,7 @@ def _train_epoch(
 ) -> tuple[float, float, float]:
     """One pass over the training clips -> mean loss, last learning rate, clips per second."""
     model.train()
-    loader = accelerator.prepare(training_loader(train, labels, settings, epoch, cache))
+    loader = accelerator.prepare(training_loader(train, labels, settings, epoch, _batches(len(train), settings, epoch), cache))
     steps = len(loader)
     total, rate, clips = 0.0, 0.0, 0
     started = time.perf_counter()
@@ -228,6 +231,11 @@ def _train_epoch(
     return total / steps, rate, clips / (time.perf_counter() - started)
 
 
+def _batches(count: int, settings: FinetuneSettings, epoch: int) -> list[list[int]]:
+    order, size = epoch_order(count, settings.seed, epoch), settings.batch_size
+    return [order[start : start + size] for start in range(0, max(1, count - size + 1), size)]
+
+
 def _kept_tokens(inputs: Tensor, grid: tuple[int, ...], dropped: float) -> Tensor | None:
     """Random tokens to look at in a step (B, K), or None for all of them; see ``spread_tokens``.
 
@@ -247,7 +255,7 @@ def _fit_start(
     cache: Sequence[PreparedClip] | None,
 ) -> None:
     """Fit a fresh model to the first batches; every process of a distributed run does the same."""
-    loader = training_loader(train, labels, settings, 0, cache)
+    loader = training_loader(train, labels, settings, 0, _batches(len(train), settings, 0), cache)
     looks = []
     for batch in islice(loader, math.ceil(settings.fit_start_clips / settings.batch_size)):
         faces, seen, audio, _ = unbroken(batch)
@@ -284,7 +292,7 @@ def _check_readable(validation: Sequence[Sample]) -> None:
 
 def _fault(sample: Sample) -> str | None:
     try:
-        read_prepared_clip(sample.video, sample.audio)
+        read_prepared_clip(sample.video, sample.audio).decoded()
     except HicmaeError as error:
         return f"clip {sample.id}: {error}"
     return None

@@ -17,7 +17,7 @@ from hicmae_cli.errors import TrainingError, first_line
 from hicmae_cli.models.masking import Mask, draw_masks
 from hicmae_cli.training.augmentation import multi_scale_crop, random_gain
 from hicmae_cli.training.machine import quiet_worker
-from hicmae_cli.training.settings import PretrainSettings
+from hicmae_cli.training.settings import FinetuneSettings, PretrainSettings
 
 _ATTEMPTS = 2000
 """So many draws, from the whole corpus, before it counts as broken altogether."""
@@ -129,9 +129,13 @@ def epoch_order(count: int, seed: int, epoch: int) -> list[int]:
 
 
 def batches_of(
-    order: Sequence[int], settings: PretrainSettings, processes: int, process: int, first_step: int = 0
+    order: Sequence[int],
+    settings: PretrainSettings | FinetuneSettings,
+    processes: int,
+    process: int,
+    first_step: int = 0,
 ) -> list[list[int]]:
-    """Recordings of every forward pass of one process, from a step of the epoch on.
+    """Recordings (or clips) of every forward pass of one process, from a step of the epoch on.
 
     A step's clips are consecutive in the order; they are dealt to accumulation rounds, then to processes. Clips that do
     not fill the last step wait for another epoch.
