@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +16,14 @@ from hicmae_cli.clips.clip import FACE_SIZE_PX, Clip
 from hicmae_cli.clips.log_mel import MIN_SAMPLES, log_mel
 from hicmae_cli.clips.views import View, test_views
 from hicmae_cli.errors import MediaError
-from hicmae_cli.media import SAMPLE_RATE_HZ, probe, read_audio, read_frames, write_video
+from hicmae_cli.media import SAMPLE_RATE_HZ, Stills, has_sound, read_audio, read_frames, read_stills, write_video
 
 _IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp"}
 FOLDER_FPS = 25
 """The frame rate that a folder of face pictures is taken to have, as has a clip without any."""
+
+
+Frames: TypeAlias = NDArray[np.uint8] | tuple[Path, ...] | Stills
 
 
 @dataclass(frozen=True)
@@ -27,11 +31,12 @@ class PreparedClip:
     """One clip of a manifest.
 
     Attributes:
-        frames: (n, 160, 160, 3) uint8 faces, or the sorted image files to read them from; None without video.
+        frames: (n, 160, 160, 3) uint8 faces, or what to decode them from when they are asked for: a video's pictures,
+            or sorted image files; None without video.
         samples: (m,) float32, 16 kHz mono; None without sound.
     """
 
-    frames: NDArray[np.uint8] | tuple[Path, ...] | None
+    frames: Frames | None
     samples: NDArray[np.float32] | None
 
     def __post_init__(self) -> None:
@@ -61,20 +66,31 @@ class PreparedClip:
         """What the model sees of one view.
 
         Raises:
-            MediaError: an image cannot be read.
+            MediaError: a picture cannot be read.
         """
         return Clip(video=self.faces(view), audio=self.log_mel(view))
 
     def faces(self, view: View) -> NDArray[np.uint8] | None:
-        """Faces of a view (16, 160, 160, 3), or None."""
+        """Faces of a view (16, 160, 160, 3), or None. Only they are decoded.
+
+        Raises:
+            MediaError: a picture cannot be read, or image files are of several sizes.
+        """
         if self.frames is None:
             return None
-        faces: dict[int, NDArray[np.uint8]] = {}
-        for index in view.frames:
-            if index not in faces:
-                source = self.frames[index]
-                faces[index] = read_face(source) if isinstance(source, Path) else source
+        wanted = sorted(set(view.frames))
+        faces = dict(zip(wanted, _decode(self.frames, wanted), strict=True))
         return np.stack([faces[index] for index in view.frames])
+
+    def decoded(self) -> PreparedClip:
+        """The same with all faces in memory, for who reads it again and again: 77 kB a frame.
+
+        Raises:
+            MediaError: as ``faces``, for any frame.
+        """
+        if self.frames is None or isinstance(self.frames, np.ndarray):
+            return self
+        return replace(self, frames=np.stack(_decode(self.frames, range(len(self.frames)))))
 
     def log_mel(self, view: View) -> NDArray[np.float32] | None:
         """Log-mel of a view (256, 128), or None."""
@@ -84,15 +100,49 @@ class PreparedClip:
         return log_mel(cut) if len(cut) >= MIN_SAMPLES else None
 
 
+def _decode(frames: Frames, indices: Sequence[int]) -> list[NDArray[np.uint8]]:
+    """Some faces of a clip, (160, 160, 3) each."""
+    if isinstance(frames, Stills):
+        return frames.decode(indices)
+    if isinstance(frames, np.ndarray):
+        return [frames[index] for index in indices]
+    return read_faces([frames[index] for index in indices])
+
+
 def read_face(path: Path) -> NDArray[np.uint8]:
     """One face image -> (160, 160, 3) uint8 RGB, squashed by PIL's antialiased bilinear filter.
 
     Raises:
         MediaError: not an image.
     """
+    return _read_face(path)[0]
+
+
+def read_faces(files: Sequence[Path]) -> list[NDArray[np.uint8]]:
+    """Face images of one clip, each as of ``read_face``.
+
+    Raises:
+        MediaError: not an image, or images of several sizes, which are not aligned faces of one video.
+    """
+    faces: list[NDArray[np.uint8]] = []
+    first_size: tuple[int, int] | None = None
+    for path in files:
+        face, size = _read_face(path)
+        first_size = first_size or size
+        if size != first_size:
+            raise MediaError(
+                f"{path}: is {size[0]} x {size[1]} but {files[0].name} is {first_size[0]} x {first_size[1]}; the "
+                "pictures of a clip must have one size"
+            )
+        faces.append(face)
+    return faces
+
+
+def _read_face(path: Path) -> tuple[NDArray[np.uint8], tuple[int, int]]:
+    """A face (160, 160, 3), and the width and height (px) it had."""
     try:
         with Image.open(path) as image:
-            return _to_face_size(image.convert("RGB"))
+            return _to_face_size(image.convert("RGB")), image.size
     except (OSError, EOFError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise MediaError(f"{path}: cannot be read as an image: {error}") from error
 
@@ -121,6 +171,8 @@ def face_files(folder: Path) -> tuple[Path, ...]:
 def read_prepared_clip(video: Path | None, audio: Path | None) -> PreparedClip:
     """Open a clip by the paths of its manifest line.
 
+    The sound is read whole, faces when they are asked for.
+
     Args:
         video: a folder of face frames (sorted by name) or a prepared ``.mkv``; None for sound only.
         audio: a sound file or the same ``.mkv``; None for a silent clip. A ``.mkv`` without sound counts as silent.
@@ -128,26 +180,36 @@ def read_prepared_clip(video: Path | None, audio: Path | None) -> PreparedClip:
     Raises:
         MediaError: a path is missing, unreadable or holds no frames.
     """
-    frames: NDArray[np.uint8] | tuple[Path, ...] | None = None
-    if video is not None and video.is_dir():
-        frames = face_files(video)
-    elif video is not None:
-        faces = []
-        for frame in read_frames(video):
-            if frame.rgb.shape[:2] != (FACE_SIZE_PX, FACE_SIZE_PX):
-                height, width = frame.rgb.shape[:2]
-                raise MediaError(
-                    f"{video}: is {width} x {height}, not a prepared clip of {FACE_SIZE_PX} x {FACE_SIZE_PX} aligned "
-                    "faces; cut the faces out first"
-                )
-            faces.append(frame.rgb)
-        if not faces:
-            raise MediaError(f"{video}: no video frames; a prepared clip or a folder of faces was expected")
-        frames = np.stack(faces)
+    frames: Frames | None = None
+    if video is not None:
+        frames = face_files(video) if video.is_dir() else _faces_of(video)
     samples = None
-    if audio is not None and (audio != video or probe(audio).has_audio):
+    if audio is not None and (audio != video or has_sound(audio)):
         samples = read_audio(audio)
     return PreparedClip(frames, samples)
+
+
+def _faces_of(video: Path) -> Frames:
+    """The faces of a video, decoded only where they cannot be read one by one."""
+    stills = read_stills(video)
+    if stills is not None:
+        _check_size(video, stills.width_px, stills.height_px)
+        return stills
+    faces = []
+    for frame in read_frames(video):
+        _check_size(video, frame.width_px, frame.height_px)
+        faces.append(frame.rgb)
+    if not faces:
+        raise MediaError(f"{video}: no video frames; a prepared clip or a folder of faces was expected")
+    return np.stack(faces)
+
+
+def _check_size(video: Path, width_px: int, height_px: int) -> None:
+    if (width_px, height_px) != (FACE_SIZE_PX, FACE_SIZE_PX):
+        raise MediaError(
+            f"{video}: is {width_px} x {height_px}, not a prepared clip of {FACE_SIZE_PX} x {FACE_SIZE_PX} aligned "
+            "faces; cut the faces out first"
+        )
 
 
 def write_prepared_clip(

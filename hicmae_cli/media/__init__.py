@@ -1,11 +1,12 @@
 """Files in and out: frames and samples with their true time."""
 
-from hicmae_cli.media.audio import read_audio, read_audio_blocks
+from hicmae_cli.media.audio import has_sound, read_audio, read_audio_blocks
 from hicmae_cli.media.frames import Frame, read_frames, sample_frames
 from hicmae_cli.media.mixer import SAMPLE_RATE_HZ
 from hicmae_cli.media.probe import MediaInfo, probe
 from hicmae_cli.media.seek import frames_at, span_s
 from hicmae_cli.media.source import VIDEO_SUFFIXES
+from hicmae_cli.media.stills import Stills, read_stills
 from hicmae_cli.media.write import write_video
 
 __all__ = [
@@ -13,11 +14,14 @@ __all__ = [
     "VIDEO_SUFFIXES",
     "Frame",
     "MediaInfo",
+    "Stills",
     "frames_at",
+    "has_sound",
     "probe",
     "read_audio",
     "read_audio_blocks",
     "read_frames",
+    "read_stills",
     "sample_frames",
     "span_s",
     "write_video",

@@ -101,6 +101,17 @@ def read_audio_blocks(path: Path | str, block_s: float = 1.0) -> Iterator[NDArra
         yield np.concatenate(held)
 
 
+def has_sound(path: Path | str) -> bool:
+    """Whether a file has sound that can be decoded; its first block is.
+
+    Raises:
+        MediaError: The file cannot be read.
+    """
+    with open_media(path) as container:
+        sound = audio_stream(container)
+        return sound is not None and next(decode_audio(container, sound), None) is not None
+
+
 def _pieces(path: Path | str, start: int = 0) -> Iterator[NDArray[np.float32]]:
     """Contiguous pieces of sound and silence of any length, from a sample on; sample 0 is at time 0."""
     with open_media(path) as container:

@@ -1,4 +1,8 @@
-"""Random changes of training clips; one set of parameters for all frames of a clip."""
+"""Random changes of training clips; one set of parameters for all frames of a clip.
+
+Source: HiCMAE, section 4.2, whose recipe is that of video transformers: RandAugment, a crop, a flip and random erasing, in
+this order.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +14,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hicmae_cli.clips import FACE_SIZE_PX
+from hicmae_cli.clips.clip import IMAGENET_MEAN, IMAGENET_STD
 from hicmae_cli.media import SAMPLE_RATE_HZ
+from hicmae_cli.training.rand_augment import parse_policy, rand_augment
 from hicmae_cli.training.settings import FinetuneSettings
 
-_ASPECT = (3 / 4, 4 / 3)
+_ASPECT = (3 / 4, 4 / 3)  # width over height of a crop
+_ERASED_AREA, _ERASED_ASPECT = (0.02, 1 / 3), (0.3, 1 / 0.3)
+_TRIALS = 10
+_GAIN = 10.0  # both parameters of the beta distribution
 
 
 def augment_faces(
     faces: NDArray[np.uint8], settings: FinetuneSettings, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """Jitter in time, crop, flip, wobble, noise, colour and erase (16, 160, 160, 3) uint8 -> the same shape."""
+    """Change a clip (16, 160, 160, 3) uint8 as the recipe says -> the same shape; the input is left as it is.
+
+    In this order: time jitter, RandAugment, crop, flip, wobble, noise, colour, erasing.
+    """
     if settings.frame_jitter:
         faces = _jitter_frames(faces, settings.frame_jitter, rng)
-    top, left, height, width = _random_crop(settings.crop_area, rng)
+    policy = parse_policy(settings.rand_augment)
+    if policy is not None:
+        faces = rand_augment(faces, policy, rng)
+    top, left, height, width = random_crop(settings.crop_area, rng)
     faces = faces[:, top : top + height, left : left + width]
     if rng.random() < settings.flip:
         faces = faces[:, :, ::-1]
@@ -34,10 +49,7 @@ def augment_faces(
     if settings.colour_jitter:
         faces = _jitter_colour(faces, settings.colour_jitter, rng)
     if rng.random() < settings.erase:
-        area = (0.02, 1 / 3)
-        top, left, height, width = _random_crop(area, rng)
-        noise = rng.integers(0, 256, (len(faces), height, width, 3), dtype=np.uint8)
-        faces[:, top : top + height, left : left + width] = noise
+        _erase(faces, rng)
     return faces
 
 
@@ -118,17 +130,46 @@ def _add_noise(faces: NDArray[np.uint8], most: int, rng: np.random.Generator) ->
     return out
 
 
-def _random_crop(area: tuple[float, float], rng: np.random.Generator) -> tuple[int, int, int, int]:
-    """A box of random area and aspect ratio -> top, left, height, width."""
-    for _ in range(10):
-        target = rng.uniform(*area) * FACE_SIZE_PX**2
-        ratio = math.exp(rng.uniform(math.log(_ASPECT[0]), math.log(_ASPECT[1])))
-        height, width = round(math.sqrt(target / ratio)), round(math.sqrt(target * ratio))
+def random_crop(area: tuple[float, float], rng: np.random.Generator) -> tuple[int, int, int, int]:
+    """A box of random area (share of the picture) and shape -> top, left, height, width (Szegedy et al. 2015).
+
+    The ratio of its sides is 3/4 to 4/3, its logarithm uniform; the whole picture when no box fits in ten trials.
+    """
+    for _ in range(_TRIALS):
+        height, width = _random_box(area, _ASPECT, rng)
         if 0 < height <= FACE_SIZE_PX and 0 < width <= FACE_SIZE_PX:
-            top = int(rng.integers(0, FACE_SIZE_PX - height + 1))
-            left = int(rng.integers(0, FACE_SIZE_PX - width + 1))
-            return top, left, height, width
+            return *_random_place(height, width, rng), height, width
     return 0, 0, FACE_SIZE_PX, FACE_SIZE_PX
+
+
+def _random_box(
+    area: tuple[float, float], aspect: tuple[float, float], rng: np.random.Generator
+) -> tuple[int, int]:
+    """Height and width (px) of a box of random area (share of the picture) and aspect (width over height)."""
+    target = rng.uniform(*area) * FACE_SIZE_PX**2
+    ratio = math.exp(rng.uniform(math.log(aspect[0]), math.log(aspect[1])))
+    return round(math.sqrt(target / ratio)), round(math.sqrt(target * ratio))
+
+
+def _random_place(height: int, width: int, rng: np.random.Generator) -> tuple[int, int]:
+    """Top and left of a box that lies in the picture."""
+    return int(rng.integers(FACE_SIZE_PX - height + 1)), int(rng.integers(FACE_SIZE_PX - width + 1))
+
+
+def _erase(faces: NDArray[np.uint8], rng: np.random.Generator) -> None:
+    """Replace one box, the same in all frames, by noise (Zhong et al. 2020), in place.
+
+    Every value is normally distributed with ImageNet's mean and deviation, which is standard normal after the
+    normalisation, as timm's ``pixel`` mode has it there; it is cut off at black and white.
+    """
+    for _ in range(_TRIALS):
+        height, width = _random_box(_ERASED_AREA, _ERASED_ASPECT, rng)
+        if height < FACE_SIZE_PX and width < FACE_SIZE_PX:
+            top, left = _random_place(height, width, rng)
+            noise = rng.standard_normal((len(faces), height, width, 3), dtype=np.float32)
+            levels = noise * (255 * IMAGENET_STD) + (255 * IMAGENET_MEAN + np.float32(0.5))
+            faces[:, top : top + height, left : left + width] = np.clip(levels, 0, 255)
+            return
 
 
 def _jitter_colour(faces: NDArray[np.uint8], strength: float, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -140,12 +181,19 @@ def _jitter_colour(faces: NDArray[np.uint8], strength: float, rng: np.random.Gen
     return np.asarray(cv2.transform(faces.reshape(-1, 1, 3), matrix), np.uint8).reshape(faces.shape)
 
 
+def random_gain(rng: np.random.Generator) -> np.float32:
+    """What a clip's sound is multiplied by: Beta(10, 10) + 0.5, that is 0.5 to 1.5 and mostly near 1."""
+    return np.float32(rng.beta(_GAIN, _GAIN) + 0.5)
+
+
 def augment_samples(
     samples: NDArray[np.float32], settings: FinetuneSettings, rng: np.random.Generator
 ) -> NDArray[np.float32]:
     """Gain and a small shift in time of a clip's sound (n,) -> (n,)."""
-    gain = 10 ** (rng.uniform(-1, 1) * settings.audio_gain_db / 20)
+    gain = np.float32(10 ** (rng.uniform(-1, 1) * settings.audio_gain_db / 20))
     shift = int(rng.uniform(-1, 1) * settings.audio_shift_s * SAMPLE_RATE_HZ)
+    if settings.audio_gain:
+        gain *= random_gain(rng)
     return (np.roll(samples, shift) * gain).astype(np.float32)
 
 

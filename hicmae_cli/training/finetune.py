@@ -13,8 +13,9 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
+import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import Tensor
@@ -37,9 +38,9 @@ from hicmae_cli.training.finetune_data import (
     first_looks,
 )
 from hicmae_cli.training.finetune_state import EpochReport, RunState
-from hicmae_cli.training.losses import Loss, class_weights, loss_by_name
+from hicmae_cli.training.losses import REGRESSION_LOSSES, class_weights, cross_entropy, resolve_loss
 from hicmae_cli.training.machine import StopRequest, new_accelerator, of_all
-from hicmae_cli.training.mixing import mix, soft_targets
+from hicmae_cli.training.mixing import Mix, draw_mix, mix_audio, mix_targets, mix_video, soft_targets
 from hicmae_cli.training.optimiser import cosine_schedule, parameter_groups, set_learning_rate
 from hicmae_cli.training.order import batches_of, check_batch, epoch_order, step_seed
 from hicmae_cli.training.runs import (
@@ -156,6 +157,7 @@ def finetune(
         accelerator.is_main_process,
     )
     check_batch(settings, processes, len(train))
+    learn = _learning([sample.label for sample in train], labels, settings, task).to(accelerator.device)
     torch.manual_seed(settings.seed)
     dims = VARIANTS[settings.variant]
     bare = Classifier(dims, len(labels), settings.drop_path)
@@ -219,10 +221,6 @@ def finetune(
         if accelerator.scaler is not None and checkpoint["scaler"] is not None:
             accelerator.scaler.load_state_dict(checkpoint["scaler"])
         del checkpoint  # loaded: no second copy is kept
-    learn = Learning(
-        loss_by_name(settings.loss, task),
-        class_weights([sample.label for sample in train], labels, settings.class_weights),
-    )
 
     if main:
         progress.on_start(state.step, total_steps)
@@ -234,7 +232,7 @@ def finetune(
             epoch, first = divmod(state.step, steps_per_epoch)
             order = epoch_order(len(train), settings.seed, epoch)
             mine = batches_of(order, settings, processes, process, first)
-            batches = iter(training_loader(train, labels, settings, epoch, mine, cache, task=task))
+            batches = iter(training_loader(train, labels, settings, epoch, mine, cache, regression=task == "regression"))
             started = time.perf_counter()
             for step in range(state.step, (epoch + 1) * steps_per_epoch):
                 rounds = [
@@ -248,7 +246,10 @@ def finetune(
                 torch.manual_seed(
                     step_seed(settings.seed, step, process)
                 )  # drop path, dropped tokens, mixing
-                loss = train_step(accelerator, model, optimiser, rounds, settings, learn, step)
+                loss = train_step(accelerator, model, optimiser, rounds, settings, learn)
+                if not math.isfinite(loss):
+                    at = (step - epoch * steps_per_epoch) * settings.batch_size
+                    raise _not_finite(loss, step, [train[i].id for i in order[at : at + settings.batch_size]])
                 if average is not None:
                     average.update_parameters(bare)
                 state.after(step + 1, loss)
@@ -286,12 +287,31 @@ def finetune(
     return Outcome(chosen if chosen.is_file() else None, state.step, total_steps, early)
 
 
-@dataclass(frozen=True)
-class Learning:
-    """What a step minimises: a loss, and how much each class counts in it (C,), or None."""
+class Learning(NamedTuple):
+    """What a step minimises.
 
-    loss: Loss
+    Attributes:
+        loss: name of the loss.
+        weights: how much each class counts (C,), or None for all alike.
+    """
+
+    loss: str
     weights: Tensor | None
+
+    def to(self, device: torch.device) -> Learning:
+        """The same on a device."""
+        return self if self.weights is None else self._replace(weights=self.weights.to(device))
+
+
+def _learning(
+    clips: Sequence[str], labels: Sequence[str], settings: FinetuneSettings, task: Task
+) -> Learning:
+    loss = resolve_loss(settings.loss, regression=task == "regression")
+    if loss != "cross_entropy":
+        if settings.class_weights != "none":
+            raise SettingsError("class_weights: a regression has no classes to weigh; set it to none")
+        return Learning(loss, None)
+    return Learning(loss, class_weights(clips, labels, settings.class_weights))
 
 
 def train_step(
@@ -301,24 +321,20 @@ def train_step(
     rounds: Sequence[Batch],
     settings: FinetuneSettings,
     learn: Learning,
-    step: int,
 ) -> float:
     """One optimiser step over some rounds -> the loss, mean over all processes."""
     model.train()
+    rng = np.random.default_rng(torch.initial_seed())
     total = torch.zeros((), device=accelerator.device)
     for index, batch in enumerate(rounds):
         last = index + 1 == len(rounds)
         with nullcontext() if last else accelerator.no_sync(model):
-            loss = _loss(accelerator, model, batch, settings, learn)
+            loss = _loss(accelerator, model, batch, settings, learn, rng)
             accelerator.backward(loss / len(rounds))
         total += loss.detach() / len(rounds)
     value = (accelerator.reduce(total, "mean") if accelerator.num_processes > 1 else total).item()
     if not math.isfinite(value):
-        ids = ", ".join(id_ for batch in rounds for id_ in batch.ids)
-        raise TrainingError(
-            f"the loss became {value} in step {step + 1}; the last checkpoint is kept. Lower base_lr, or set "
-            f"clip_grad_norm. Clips of the step: {ids}"
-        )
+        return float(value)  # no step is made with it
     if settings.clip_grad_norm:
         accelerator.clip_grad_norm_(model.parameters(), settings.clip_grad_norm)
     optimiser.step()
@@ -332,19 +348,32 @@ def _loss(
     batch: Batch,
     settings: FinetuneSettings,
     learn: Learning,
+    rng: np.random.Generator,
 ) -> Tensor:
     """Loss of one forward pass."""
     keep_video = _kept_tokens(batch.faces, VIDEO_GRID, settings.drop_video_tokens)
     keep_audio = _kept_tokens(batch.audio, AUDIO_GRID, settings.drop_audio_tokens)
     video, audio, targets = to_video(batch.faces, batch.seen, keep_video), batch.audio, batch.targets
+    classes = learn.loss == "cross_entropy"
+    mixture = draw_mix(settings, rng) if classes else Mix(1.0)
+    if mixture.share < 1:
+        video = mix_video(video, mixture)
+        audio = mix_audio(audio, mixture) if settings.mix_audio else audio
     if keep_audio is not None:
         audio = keep_patches(cut_patches(audio, (PATCH_PX, PATCH_PX)), keep_audio)
-    if not targets.is_floating_point():  # classes
-        targets = soft_targets(targets, learn, settings)
-        video, audio, targets = mix(video, audio, targets, settings)
     with accelerator.autocast():
         outputs = model(video, audio, keep_video, keep_audio)
-    return learn.loss(outputs.float(), targets, learn.weights)
+    if not classes:
+        return REGRESSION_LOSSES[learn.loss](outputs, targets)
+    targets = mix_targets(soft_targets(targets, outputs.shape[1], settings.label_smoothing), mixture)
+    return cross_entropy(outputs, targets, weights=learn.weights)
+
+
+def _not_finite(value: float, step: int, ids: Sequence[str]) -> TrainingError:
+    return TrainingError(
+        f"the loss became {value} in step {step + 1}; the last checkpoint is kept. Lower base_lr, or set "
+        f"clip_grad_norm. Clips of the step: {', '.join(ids)}"
+    )
 
 
 def _kept_tokens(inputs: Tensor, grid: tuple[int, ...], dropped: float) -> Tensor | None:

@@ -1,4 +1,4 @@
-"""What a training asks of the machine: devices, to be told when to stop, and to keep its memory."""
+"""What a training asks of the machine: devices, to be told when to stop, quiet workers, and to keep its memory."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import threading
 from types import FrameType, TracebackType
 from typing import TypeVar, cast
 
+import cv2
 import torch.distributed as dist
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
@@ -93,6 +94,17 @@ class StopRequest:
         self.requested = True
         for each, handler in self._before.items():
             signal.signal(each, handler)
+
+
+def quiet_worker(_: int) -> None:
+    """What a loader's process does first: it leaves interrupts alone, and does its work in one thread.
+
+    Ctrl-C and a scheduler's SIGTERM reach every process; the main one decides, and needs the batch it waits for. OpenCV's
+    threads, if there are any, stayed in the process that this one was forked from.
+    """
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    cv2.setNumThreads(0)
 
 
 def hold_freed_memory() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import signal
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -16,12 +15,12 @@ from hicmae_cli.clips import log_mel
 from hicmae_cli.clips.windows import Recording, read_random_window
 from hicmae_cli.errors import TrainingError, first_line
 from hicmae_cli.models.masking import Mask, draw_masks
-from hicmae_cli.training.augmentation import multi_scale_crop
-from hicmae_cli.training.settings import PretrainSettings
+from hicmae_cli.training.augmentation import multi_scale_crop, random_gain
+from hicmae_cli.training.machine import quiet_worker
+from hicmae_cli.training.settings import FinetuneSettings, PretrainSettings
 
 _ATTEMPTS = 2000
 """So many draws, from the whole corpus, before it counts as broken altogether."""
-_GAIN = 10.0  # the loudness of a clip is scaled by Beta(10, 10) + 0.5: 0.5 to 1.5, mostly near 1
 Fault = tuple[str, str]
 
 
@@ -93,7 +92,7 @@ class PretrainingClips(Dataset[Batch | str]):
     def _item(self, recording: Recording, rng: np.random.Generator, faults: tuple[Fault, ...]) -> Batch:
         faces, samples = read_random_window(recording, rng)
         if self.settings.audio_gain:
-            samples = samples * np.float32(rng.beta(_GAIN, _GAIN) + 0.5)
+            samples = samples * random_gain(rng)
         faces = multi_scale_crop(faces, self.settings.crop_scales, rng)
         masks = draw_masks(
             (self.settings.video_mask, self.settings.audio_mask),
@@ -135,7 +134,7 @@ def pretraining_loader(
         num_workers=settings.num_workers,
         pin_memory=torch.cuda.is_available(),
         collate_fn=collate,
-        worker_init_fn=_leave_interrupts_alone,
+        worker_init_fn=quiet_worker,
         generator=torch.Generator().manual_seed(
             0
         ),  # the loader draws a number; not from the training's chance
@@ -150,12 +149,6 @@ def example(recordings: Sequence[Recording], settings: PretrainSettings) -> Batc
     """
     plain = settings.model_copy(update={"crop_scales": (1.0,), "audio_gain": False})
     return usable(PretrainingClips(recordings, plain, epoch=0)[0])
-
-
-def _leave_interrupts_alone(_: int) -> None:
-    """Ctrl-C and a scheduler's SIGTERM reach every process; the main one decides, and needs the batch it waits for."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)
 
 
 def usable(batch: Batch | str) -> Batch:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from hicmae_cli.errors import WeightsError
 from hicmae_cli.models.config import AUDIO_GRID, DECODERS, VARIANTS, VIDEO_GRID, DecoderDims
 from hicmae_cli.models.masking import count_masked
 from hicmae_cli.models.objectives import TEMPERATURE
+from hicmae_cli.training.rand_augment import parse_policy
 
 Momentum = Annotated[float, Field(ge=0, lt=1)]
 Variant = Literal["nano", "tiny", "small", "base"]
@@ -104,11 +105,33 @@ class FinetuneSettings(Settings):
     drop_video_tokens: float = Field(0.0, ge=0, lt=1)
     drop_audio_tokens: float = Field(0.0, ge=0, lt=1)
 
+    @field_validator("rand_augment")
+    @classmethod
+    def _is_policy(cls, text: str) -> str:
+        parse_policy(text)
+        return text
+
+    @field_validator("crop_area")
+    @classmethod
+    def _is_share(cls, area: tuple[float, float]) -> tuple[float, float]:
+        if not 0 < area[0] <= area[1] <= 1:
+            raise ValueError(f"expected two rising shares of the picture, above 0 and up to 1, got {list(area)}")
+        return area
+
     @model_validator(mode="after")
-    def _patience_has_a_judge(self) -> FinetuneSettings:
+    def _fits_together(self) -> FinetuneSettings:
+        if self.mixes and self.drop_video_tokens:
+            raise ValueError(
+                "drop_video_tokens: must be 0 with mixup or cutmix, which mix whole clips; or set both of them to 0"
+            )
         if self.selection == "last" and self.patience is not None:
             raise ValueError("patience: with selection last nothing is validated, so nothing can get worse")
         return self
+
+    @property
+    def mixes(self) -> bool:
+        """Whether clips of a batch are mixed by mixup or cutmix; never for regression, whatever this says."""
+        return self.mix_probability > 0 and (self.mixup > 0 or self.cutmix > 0)
 
 
 class PretrainSettings(Settings):

@@ -1,14 +1,31 @@
 from __future__ import annotations
 
+import random
+
 import numpy as np
+import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from timm.data.random_erasing import RandomErasing
+from torchvision.transforms import RandomResizedCrop
 
-from hicmae_cli.training.augmentation import augment_faces, augment_samples, mask_log_mel
+from hicmae_cli.training import augmentation
+from hicmae_cli.training.augmentation import (
+    augment_faces,
+    augment_samples,
+    mask_log_mel,
+    random_crop,
+    random_gain,
+)
+from hicmae_cli.training.data import to_video
+from hicmae_cli.training.rand_augment import parse_policy, rand_augment
 from hicmae_cli.training.settings import FinetuneSettings
 
-STILL = FinetuneSettings(crop_area=(1.0, 1.0), flip=0.0, erase=0.0, colour_jitter=0.0)
+STILL = FinetuneSettings(
+    crop_area=(1.0, 1.0), flip=0.0, erase=0.0, colour_jitter=0.0, rand_augment="", audio_gain=False
+)
 
 
 @settings(max_examples=15, deadline=None)
@@ -30,6 +47,110 @@ def test_flip_mirrors() -> None:
     out = augment_faces(faces, STILL.model_copy(update={"flip": 1.0}), np.random.default_rng(0))
     plain = augment_faces(faces, STILL, np.random.default_rng(0))
     assert (out == plain[:, :, ::-1]).mean() > 0.99 or (out == faces[:, :, ::-1]).all()
+
+
+def test_crops_are_distributed_as_torchvisions() -> None:
+    torch.manual_seed(0)
+    picture = torch.zeros(3, 160, 160)
+    theirs = np.array(
+        [RandomResizedCrop.get_params(picture, (0.08, 1), (3 / 4, 4 / 3)) for _ in range(4000)]
+    )
+    rng = np.random.default_rng(0)
+    ours = np.array([random_crop((0.08, 1.0), rng) for _ in range(4000)])
+    at = np.linspace(0.02, 0.98, 9)
+    for side in range(4):  # top, left, height, width
+        ours_px, theirs_px = (np.quantile(boxes[:, side], at) for boxes in (ours, theirs))
+        np.testing.assert_allclose(ours_px, theirs_px, atol=6)
+    ratios, their_ratios = (np.log(boxes[:, 3] / boxes[:, 2]) for boxes in (ours, theirs))
+    np.testing.assert_allclose(np.quantile(ratios, at), np.quantile(their_ratios, at), atol=0.03)
+    # Uniform in the logarithm, but for large boxes, which have to be about square.
+    small = ratios[ours[:, 2] * ours[:, 3] < 0.6 * 160**2] / np.log(4 / 3)
+    np.testing.assert_allclose(np.quantile(small, [0.25, 0.5, 0.75]), [-0.5, 0, 0.5], atol=0.08)
+
+
+def test_a_crop_of_everything_and_one_that_never_fits_are_the_whole_picture() -> None:
+    rng = np.random.default_rng(0)
+    assert {random_crop((1.0, 1.0), rng) for _ in range(50)} == {(0, 0, 160, 160)}
+
+
+def erased(seed: int) -> NDArray[np.bool_]:
+    """Where black frames are not black any more, (4, 160, 160)."""
+    faces = np.zeros((4, 160, 160, 3), np.uint8)
+    recipe = STILL.model_copy(update={"erase": 1.0})
+    changed = augment_faces(faces, recipe, np.random.default_rng(seed))
+    return np.asarray(changed.max(axis=3) > 0)
+
+
+def test_one_box_is_erased_in_all_frames_by_timms_rules() -> None:
+    areas, ratios = [], []
+    for seed in range(80):
+        where = erased(seed).any(axis=0)
+        rows, columns = (np.flatnonzero(where.any(axis=axis)) for axis in (1, 0))
+        height, width = np.ptp(rows) + 1, np.ptp(columns) + 1
+        # Nearly every pixel has a value above 0 in some frame, and every frame has noise of its own.
+        assert where.sum() == height * width
+        areas.append(height * width / 160**2)
+        ratios.append(np.log(height / width))
+    random.seed(0)
+    torch.manual_seed(0)
+    timms = RandomErasing(probability=1.0, mode="pixel", device="cpu")
+    their_areas, their_ratios = [], []
+    for _ in range(400):
+        where = (timms(torch.full((1, 160, 160), 99.0)) != 99).numpy()[0]
+        height, width = (np.ptp(np.flatnonzero(where.any(axis=axis))) + 1 for axis in (1, 0))
+        their_areas.append(height * width / 160**2)
+        their_ratios.append(np.log(height / width))
+    assert 0.019 < min(areas) < 0.06 and 0.28 < max(areas) < 0.34
+    assert np.mean(areas) == pytest.approx(np.mean(their_areas), abs=0.04)
+    assert np.std(ratios) == pytest.approx(np.std(their_ratios), abs=0.15)
+
+
+def test_what_is_erased_is_standard_normal_for_the_model() -> None:
+    faces = np.zeros((16, 160, 160, 3), np.uint8)
+    changed = augment_faces(faces, STILL.model_copy(update={"erase": 1.0}), np.random.default_rng(3))
+    where = (changed.max(axis=3) > 0).any(axis=0)
+    video = to_video(torch.from_numpy(changed)[None], torch.tensor([True]))[0].numpy()
+    noise = video[:, :, where]  # (3, 16, pixels)
+    np.testing.assert_allclose(noise.mean(axis=(1, 2)), 0, atol=0.03)
+    np.testing.assert_allclose(noise.std(axis=(1, 2)), 1, atol=0.05)  # less what is cut off at black and white
+    assert abs(np.corrcoef(noise[0, 0], noise[0, 1])[0, 1]) < 0.1
+    assert abs(np.corrcoef(noise[0, 0], noise[1, 0])[0, 1]) < 0.1
+
+
+def test_the_share_that_is_erased_and_flipped_is_the_recipes() -> None:
+    faces = np.zeros((1, 160, 160, 3), np.uint8)
+    recipe = STILL.model_copy(update={"erase": 0.25})
+    hits = sum(bool(augment_faces(faces, recipe, np.random.default_rng(s)).any()) for s in range(400))
+    assert 75 <= hits <= 125
+
+
+def test_the_order_is_rand_augment_crop_flip_erase(monkeypatch: pytest.MonkeyPatch) -> None:
+    policy = parse_policy("rand-m7-n4-p1-mstd0.5-inc1")
+    assert policy is not None
+    faces = np.random.default_rng(0).integers(0, 256, (16, 160, 160, 3)).astype(np.uint8)
+    before = faces.copy()
+    recipe = STILL.model_copy(update={"rand_augment": "rand-m7-n4-p1-mstd0.5-inc1", "flip": 1.0})
+    expected = rand_augment(faces, policy, np.random.default_rng(5))
+    assert np.array_equal(augment_faces(faces, recipe, np.random.default_rng(5)), expected[:, :, ::-1])
+    box = (20, 0, 80, 40)
+    monkeypatch.setattr(augmentation, "random_crop", lambda *_: box)
+    cut = augmentation._resized(expected[:, 20:100, :40][:, :, ::-1])
+    assert np.array_equal(augment_faces(faces, recipe, np.random.default_rng(5)), cut)
+    assert np.array_equal(faces, before)  # a clip of the cache stays as it is
+
+
+def test_the_papers_gain_is_half_to_one_and_a_half() -> None:
+    rng = np.random.default_rng(0)
+    gains = np.array([random_gain(rng) for _ in range(2000)])
+    assert gains.dtype == np.float32
+    assert 0.5 < gains.min() and gains.max() < 1.5
+    assert gains.mean() == pytest.approx(1, abs=0.01)
+    assert gains.std() == pytest.approx(np.sqrt(1 / 84), abs=0.01)  # ab / ((a + b)^2 (a + b + 1))
+    wave = np.ones(100, np.float32)
+    recipe = STILL.model_copy(update={"audio_gain": True})
+    loud = [augment_samples(wave, recipe, np.random.default_rng(s))[0] for s in range(50)]
+    assert 0.05 < np.std(loud) < 0.2
+    assert (augment_samples(wave, STILL, np.random.default_rng(0)) == wave).all()
 
 
 def test_the_gain_stays_in_its_range() -> None:

@@ -1,0 +1,318 @@
+"""RandAugment (Cubuk et al. 2020) for clips: a few random changes of all frames alike, as timm makes them of a picture.
+
+The operations, how strong they are at a magnitude, how they are drawn, and the text that describes a policy are those of
+``timm.data.auto_augment``. Different are: interpolation, where PIL cuts decimals off and OpenCV rounds (1 level of 256) and
+has a sharper bicubic kernel (-0.75 for PIL's -0.5), which is drawn once for a clip; and that at least one bit is kept, where
+timm makes a black picture or, with a newer PIL, an error.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from hicmae_cli.clips.clip import IMAGENET_MEAN
+
+Faces = NDArray[np.uint8]
+
+FILL = tuple(int(round(255 * float(mean))) for mean in IMAGENET_MEAN)
+"""Colour of what is moved into the picture from outside: the mean of ImageNet, timm's ``img_mean``."""
+_STRONGEST = 10  # the scale of magnitudes
+_LEVELS = np.arange(256)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What RandAugment draws.
+
+    Attributes:
+        magnitude: how strong operations are, 0 to ``highest``.
+        layers: how many are drawn, with replacement.
+        probability: that a drawn one is applied.
+        spread: standard deviation of the magnitude; infinite for a uniform one, from 0 to ``magnitude``.
+        highest: the magnitude never exceeds it.
+        rising: whether every operation gets stronger with the magnitude, as some did not in the original.
+    """
+
+    magnitude: int = 10
+    layers: int = 2
+    probability: float = 0.5
+    spread: float = 0.0
+    highest: int = 10
+    rising: bool = False
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One change of a clip: a name of ``OPERATIONS``, how strong (in its own unit), and how pixels are interpolated."""
+
+    name: str
+    strength: float = 0.0
+    cubic: bool = False
+
+
+def parse_policy(text: str) -> Policy | None:
+    """``rand-m7-n4-mstd0.5-inc1`` -> its policy, None for an empty text.
+
+    The parts, in any order and each optional: ``m`` magnitude, ``n`` layers, ``p`` probability, ``mstd`` spread, ``mmax``
+    highest, ``inc`` 1 for rising.
+
+    Raises:
+        ValueError: what is wrong with the text.
+    """
+    if not text:
+        return None
+    first, *parts = text.split("-")
+    fields: dict[str, float] = {}
+    for part in parts:
+        match = re.fullmatch(r"(mstd|mmax|inc|m|n|p)(\d+(?:\.\d+)?)", part)
+        if first != "rand" or match is None or match[1] in fields:
+            break
+        fields[match[1]] = float(match[2])
+    whole = all(fields[key] == int(fields[key]) for key in ("m", "n", "mmax", "inc") if key in fields)
+    if first != "rand" or len(fields) != len(parts) or not whole:
+        raise ValueError(f'expected a text such as "rand-m7-n4-mstd0.5-inc1", or an empty one, got {text!r}')
+    spread = fields.get("mstd", 0.0)
+    policy = Policy(
+        magnitude=int(fields.get("m", 10)),
+        layers=int(fields.get("n", 2)),
+        probability=fields.get("p", 0.5),
+        spread=math.inf if spread > 100 else spread,
+        highest=int(fields.get("mmax", 0)) or _STRONGEST,
+        rising=bool(fields.get("inc", 0)),
+    )
+    if policy.probability > 1:
+        raise ValueError(f"{text!r}: p is a probability, at most 1")
+    return policy
+
+
+def rand_augment(faces: Faces, policy: Policy, rng: np.random.Generator) -> Faces:
+    """Change all frames (T, H, W, 3) uint8 of a clip alike -> the same shape; the input is left as it is."""
+    for operation in draw_operations(policy, rng):
+        faces = apply_operation(faces, operation)
+    return faces
+
+
+def draw_operations(policy: Policy, rng: np.random.Generator) -> list[Operation]:
+    """What is to be done to one clip, in order."""
+    drawn = []
+    for index in rng.integers(len(OPERATIONS), size=policy.layers):
+        if rng.random() > policy.probability:
+            continue
+        name = list(OPERATIONS)[index]
+        if math.isinf(policy.spread):
+            magnitude = rng.uniform(0, policy.magnitude)
+        else:
+            magnitude = rng.normal(policy.magnitude, policy.spread)
+        level = float(np.clip(magnitude, 0, policy.highest)) / _STRONGEST
+        sign = -1.0 if rng.random() > 0.5 else 1.0
+        drawn.append(Operation(name, _strength(name, level, sign, policy.rising), bool(rng.integers(2))))
+    return drawn
+
+
+def _strength(name: str, level: float, sign: float, rising: bool) -> float:
+    """Parameter of an operation at a level of 0 to 1 (or more, where ``highest`` allows)."""
+    if name in ("Color", "Contrast", "Brightness", "Sharpness"):  # factor; 1 changes nothing
+        return max(0.1, 1 + sign * 0.9 * level) if rising else 0.1 + 1.8 * level
+    if name == "Rotate":  # degrees counter-clockwise
+        return sign * 30 * level
+    if name in ("ShearX", "ShearY"):  # pixels per pixel
+        return sign * 0.3 * level
+    if name in ("TranslateX", "TranslateY"):  # share of the picture
+        return sign * 0.45 * level
+    if name == "Posterize":  # bits to keep
+        return max(1, 4 - int(4 * level) if rising else int(4 * level))
+    if name == "Solarize":  # grey level from which on it is inverted
+        return 256 - min(256, int(256 * level)) if rising else min(256, int(256 * level))
+    if name == "SolarizeAdd":  # grey levels
+        return min(128, int(110 * level))
+    return 0.0
+
+
+def apply_operation(faces: Faces, operation: Operation) -> Faces:
+    """Do one operation to all frames (T, H, W, 3) uint8 -> a new array."""
+    return OPERATIONS[operation.name](faces, operation)
+
+
+def _auto_contrast(faces: Faces, _: Operation) -> Faces:
+    """Stretch every channel of a frame to 0..255."""
+    tables = np.tile(_LEVELS[:, None], (len(faces), 1, 3))  # (T, 256, 3)
+    for t, c, counts in _histograms(faces):
+        seen = np.flatnonzero(counts)
+        low, high = int(seen[0]), int(seen[-1])
+        if high > low:
+            scale = 255.0 / (high - low)
+            tables[t, :, c] = (_LEVELS * scale - low * scale).astype(int)
+    return _look_up(faces, tables)
+
+
+def _equalize(faces: Faces, _: Operation) -> Faces:
+    """Make all levels of every channel of a frame about as frequent."""
+    tables = np.tile(_LEVELS[:, None], (len(faces), 1, 3))  # (T, 256, 3)
+    for t, c, counts in _histograms(faces):
+        step = int(counts.sum() - counts[np.flatnonzero(counts)[-1]]) // 255
+        if step:
+            below = np.concatenate(([0], np.cumsum(counts)[:-1]))
+            tables[t, :, c] = (step // 2 + below) // step
+    return _look_up(faces, tables)
+
+
+def _invert(faces: Faces, _: Operation) -> Faces:
+    return 255 - faces
+
+
+def _posterize(faces: Faces, operation: Operation) -> Faces:
+    return _look_up(faces, _LEVELS & ~(2 ** (8 - round(operation.strength)) - 1))
+
+
+def _solarize(faces: Faces, operation: Operation) -> Faces:
+    return _look_up(faces, np.where(_LEVELS < operation.strength, _LEVELS, 255 - _LEVELS))
+
+
+def _solarize_add(faces: Faces, operation: Operation) -> Faces:
+    return _look_up(faces, np.where(_LEVELS < 128, _LEVELS + round(operation.strength), _LEVELS))
+
+
+def _brightness(faces: Faces, operation: Operation) -> Faces:
+    return _look_up(faces, _away_from(0, operation.strength))
+
+
+def _contrast(faces: Faces, operation: Operation) -> Faces:
+    """Away from, or towards, the mean grey of each frame."""
+    grey = np.asarray(Image.fromarray(_tall(faces)).convert("L")).reshape(faces.shape[:3])
+    means = [int(frame.mean() + 0.5) for frame in grey]
+    tables = np.stack([_away_from(mean, operation.strength) for mean in means])  # (T, 256)
+    return _look_up(faces, np.repeat(tables[..., None], 3, axis=2))
+
+
+def _away_from(base: int, factor: float) -> NDArray[np.float32]:
+    """Where the levels go when their distance from a base is multiplied (256,)."""
+    return np.float32(base) + np.float32(factor) * (_LEVELS - base).astype(np.float32)
+
+
+def _color(faces: Faces, operation: Operation) -> Faces:
+    """Away from, or towards, the grey of each pixel."""
+    grey = np.full((3, 1), 1.0) @ np.array([[0.299, 0.587, 0.114]])  # ITU-R BT.601
+    matrix = operation.strength * np.eye(3) + (1 - operation.strength) * grey
+    cut = np.full((3, 1), _CUT)
+    return np.asarray(cv2.transform(_tall(faces), np.hstack((matrix, cut))), np.uint8).reshape(faces.shape)
+
+
+def _sharpness(faces: Faces, operation: Operation) -> Faces:
+    """Away from, or towards, a blurred picture; its edge stays."""
+    blur = np.full((3, 3), 1.0)
+    blur[1, 1] = 5.0
+    kernel = (1 - operation.strength) * blur / blur.sum()
+    kernel[1, 1] += operation.strength
+    # Frames lie one above the other: what leaks from one into the next falls on rows that are put back.
+    out = cv2.filter2D(_tall(faces), -1, kernel, delta=_CUT).reshape(faces.shape)
+    for edge in ((..., 0, slice(None), slice(None)), (..., -1, slice(None), slice(None))):
+        out[edge] = faces[edge]
+    for edge in ((..., 0, slice(None)), (..., -1, slice(None))):
+        out[edge] = faces[edge]
+    return np.asarray(out, np.uint8)
+
+
+_CUT = -0.5 + 1 / 1024  # makes of rounding a cutting off of decimals, but for a level that is just short of the next
+
+
+def _rotate(faces: Faces, operation: Operation) -> Faces:
+    """Around the middle."""
+    angle = -math.radians(operation.strength)
+    cos, sin = math.cos(angle), math.sin(angle)
+    y, x = (size / 2 for size in faces.shape[1:3])
+    return _warp(faces, (cos, sin, x - cos * x - sin * y, -sin, cos, y + sin * x - cos * y), operation.cubic)
+
+
+def _shear_x(faces: Faces, operation: Operation) -> Faces:
+    return _warp(faces, (1, operation.strength, 0, 0, 1, 0), operation.cubic)
+
+
+def _shear_y(faces: Faces, operation: Operation) -> Faces:
+    return _warp(faces, (1, 0, 0, operation.strength, 1, 0), operation.cubic)
+
+
+def _translate_x(faces: Faces, operation: Operation) -> Faces:
+    return _warp(faces, (1, 0, operation.strength * faces.shape[2], 0, 1, 0), operation.cubic)
+
+
+def _translate_y(faces: Faces, operation: Operation) -> Faces:
+    return _warp(faces, (1, 0, 0, 0, 1, operation.strength * faces.shape[1]), operation.cubic)
+
+
+def _warp(faces: Faces, affine: tuple[float, ...], cubic: bool) -> Faces:
+    """Fetch every pixel from a place a x + b y + c, d x + e y + f; ``affine`` is (a, b, c, d, e, f).
+
+    Places are those of PIL: pixel i reaches from i to i + 1. What comes from outside of the picture gets ``FILL``, with a
+    hard edge; just inside of it, the outermost pixels stand for those beyond.
+    """
+    matrix = np.array(affine, np.float64).reshape(2, 3)
+    height, width = faces.shape[1:3]
+    middle = matrix[:, :2].sum(axis=1) / 2  # of a pixel, in PIL's coordinates
+    columns, rows = np.meshgrid(np.arange(width), np.arange(height))
+    x, y = (m[0] * columns + m[1] * rows + m[2] + half for m, half in zip(matrix, middle, strict=True))
+    outside = ((x < 0) | (x >= width) | (y < 0) | (y >= height)).astype(np.uint8)
+    fill = np.full_like(faces[0], FILL)
+    matrix[:, 2] += middle - 0.5  # OpenCV's pixel i lies at i
+    flags = (cv2.INTER_CUBIC if cubic else cv2.INTER_LINEAR) | cv2.WARP_INVERSE_MAP
+    out = np.empty_like(faces)
+    for face, warped in zip(faces, out, strict=True):
+        cv2.warpAffine(
+            face, matrix, (width, height), dst=warped, flags=flags, borderMode=cv2.BORDER_REPLICATE
+        )
+        cv2.copyTo(fill, outside, warped)
+    return out
+
+
+def _histograms(faces: Faces) -> list[tuple[int, int, NDArray[np.int64]]]:
+    """Frame, channel and how often each level occurs there (256,)."""
+    return [
+        (t, c, cv2.calcHist([face], [c], None, [256], [0, 256]).ravel().astype(np.int64))
+        for t, face in enumerate(faces)
+        for c in range(3)
+    ]
+
+
+def _look_up(faces: Faces, tables: NDArray[np.integer] | NDArray[np.floating]) -> Faces:
+    """Replace levels by those of a table: one for all (256,), or one per frame and channel (T, 256, 3)."""
+    tables = np.clip(tables, 0, 255).astype(np.uint8)
+    if tables.ndim == 1:
+        return np.asarray(cv2.LUT(_tall(faces), tables), np.uint8).reshape(faces.shape)
+    return np.stack(
+        [
+            np.asarray(cv2.LUT(face, table[:, None]), np.uint8)
+            for face, table in zip(faces, tables, strict=True)
+        ]
+    )
+
+
+def _tall(faces: Faces) -> Faces:
+    """(T, H, W, 3) -> one picture (T H, W, 3): a single call for what does not look beyond a pixel."""
+    return faces.reshape(-1, *faces.shape[2:])
+
+
+OPERATIONS: dict[str, Callable[[Faces, Operation], Faces]] = {
+    "AutoContrast": _auto_contrast,
+    "Equalize": _equalize,
+    "Invert": _invert,
+    "Rotate": _rotate,
+    "Posterize": _posterize,
+    "Solarize": _solarize,
+    "SolarizeAdd": _solarize_add,
+    "Color": _color,
+    "Contrast": _contrast,
+    "Brightness": _brightness,
+    "Sharpness": _sharpness,
+    "ShearX": _shear_x,
+    "ShearY": _shear_y,
+    "TranslateX": _translate_x,
+    "TranslateY": _translate_y,
+}
+"""What is drawn from, by timm's names (without ``Increasing`` and ``Rel``)."""
