@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from hicmae_cli.evaluation.evaluate import Evaluation
+    from hicmae_cli.evaluation.results import Evaluation
 
 
 def evaluate(

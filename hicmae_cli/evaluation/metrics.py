@@ -81,9 +81,7 @@ def value_sums(truth: NDArray[np.float64], predicted: NDArray[np.float64]) -> ND
     leaves a constant exactly 0; the error e is not.
     """
     x, y, error = truth - truth[0], predicted - predicted[0], truth - predicted
-    return np.stack(
-        [np.ones_like(x), x, y, x * x, y * y, x * y, error, np.abs(error), error * error], axis=1
-    )
+    return np.stack([np.ones_like(x), x, y, x * x, y * y, x * y, error, np.abs(error), error * error], axis=1)
 
 
 def scores_of_sums(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
