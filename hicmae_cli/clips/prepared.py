@@ -54,8 +54,7 @@ class PreparedClip:
     def test_clips(self, sampling_rate: int) -> list[Clip]:
         """What the model sees of the clip's test views; views that fall on the same frames share one object."""
         views = test_views(self.num_frames, self.num_samples, sampling_rate)
-        opened: dict[int, NDArray[np.uint8]] = {}
-        clips = {view: self._clip(view, opened) for view in dict.fromkeys(views)}
+        clips = {view: self.clip(view) for view in views}
         return [clips[view] for view in views]
 
     def clip(self, view: View) -> Clip:
@@ -64,19 +63,13 @@ class PreparedClip:
         Raises:
             MediaError: an image cannot be read.
         """
-        return self._clip(view, {})
-
-    def _clip(self, view: View, opened: dict[int, NDArray[np.uint8]]) -> Clip:
-        return Clip(video=self._faces(view, opened), audio=self.log_mel(view))
+        return Clip(video=self.faces(view), audio=self.log_mel(view))
 
     def faces(self, view: View) -> NDArray[np.uint8] | None:
         """Faces of a view (16, 160, 160, 3), or None."""
-        return self._faces(view, {})
-
-    def _faces(self, view: View, faces: dict[int, NDArray[np.uint8]]) -> NDArray[np.uint8] | None:
-        """As ``faces``; pictures that were opened for another view are taken from there."""
         if self.frames is None:
             return None
+        faces: dict[int, NDArray[np.uint8]] = {}
         for index in view.frames:
             if index not in faces:
                 source = self.frames[index]

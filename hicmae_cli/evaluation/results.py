@@ -111,6 +111,11 @@ class Evaluation:
         return self.classes or self.info.labels
 
     @property
+    def pooled(self) -> Evaluation:
+        """Itself: a single test set; see ``FoldsEvaluation``."""
+        return self
+
+    @property
     def is_regression(self) -> bool:
         """Whether values were predicted and not classes."""
         return self.info.task == "regression"
