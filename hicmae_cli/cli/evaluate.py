@@ -230,11 +230,9 @@ def _score(
             results = score(some.samples, openers[fold](), **options)
     named = any(sample.split for part in matched.values() for sample in part.samples)
     by_fold = tested.fold or (tested.dataset and tested.dataset.folds)
-    protocol = Protocol(
-        tested.name, tested.dataset, tested.fold, tested.split if named and not by_fold else "", replace(some, dropped=dict(sorted(dropped.items()))),
-        tested.cross,
-    )  # fmt: skip
-    return results, protocol
+    split = tested.split if named and not by_fold else ""
+    whole = replace(some, dropped=dict(sorted(dropped.items())))
+    return results, Protocol(tested.name, tested.dataset, tested.fold, split, whole, tested.cross)
 
 
 def _write(
