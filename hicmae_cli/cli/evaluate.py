@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hicmae_cli.bundled import DEFAULT_WEIGHT
-from hicmae_cli.cli.options import (
-    DEFAULT_PUPPETS,
-    DataOption,
-    DeviceOption,
-    EngineOption,
-    QuietOption,
-    WeightsOption,
-    usage_error,
-)
+from hicmae_cli.cli.options import DeviceOption, EngineOption, QuietOption, usage_error
+from hicmae_cli.cli.tested import ALL
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from typing import Any
 
-    from rich.table import Table
+    from rich.console import Console
 
-    from hicmae_cli.evaluation.evaluate import Evaluation
+    from hicmae_cli.cli.tested import Tested
+    from hicmae_cli.corpora.manifest import Sample
+    from hicmae_cli.evaluation.folds import FoldsEvaluation
+    from hicmae_cli.evaluation.protocol import Protocol
+    from hicmae_cli.evaluation.results import Evaluation
+
+_TASKS = ("classification", "regression")
 
 
 def evaluate(
@@ -31,13 +31,49 @@ def evaluate(
         Path | None,
         typer.Option(help="CSV of prepared clips, or the authors' lines `<frame folder> <wav> <label>`."),
     ] = None,
-    dataset: Annotated[str | None, typer.Option(help="A dataset by name: puppets.")] = None,
-    data: DataOption = DEFAULT_PUPPETS,
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            help="A dataset by name, e.g. puppets; with --manifest, whose labels and protocol to go by."
+        ),
+    ] = None,
+    root: Annotated[
+        Path | None,
+        typer.Option(
+            "--root",
+            "--data",
+            metavar="DIR",
+            help="Where the dataset lies; puppets are drawn there when missing.",
+        ),
+    ] = None,
     split: Annotated[
-        str, typer.Option(help="Split of the manifest to score; 'all' takes every line.")
+        str, typer.Option(help="Split of a manifest without folds to score; 'all' takes every line.")
     ] = "test",
-    fold: Annotated[str | None, typer.Option(help="Only the lines of this fold.")] = None,
-    weights: WeightsOption = DEFAULT_WEIGHT,
+    fold: Annotated[
+        str | None,
+        typer.Option(help="Only the clips of this fold; 'all' scores every fold by its own weight."),
+    ] = None,
+    weights: Annotated[
+        str,
+        typer.Option(
+            "--weights",
+            "-w",
+            metavar="NAME|FILE|DIR",
+            help="A name from `hicmae weights list`, a file, or the folder of a run over folds.",
+        ),
+    ] = DEFAULT_WEIGHT,
+    cross: Annotated[
+        bool,
+        typer.Option("--cross", help="The weight is of another corpus: score the labels that both have."),
+    ] = False,
+    label_map: Annotated[
+        str | None,
+        typer.Option(
+            "--map",
+            metavar="A=B,…|FILE.toml",
+            help="Corpus label = model label, where names differ; '-' leaves a label's clips out.",
+        ),
+    ] = None,
     engine: EngineOption = "auto",
     device: DeviceOption = "auto",
     modality: Annotated[
@@ -52,101 +88,168 @@ def evaluate(
         Path | None,
         typer.Option("--json", metavar="FILE", help="Write metrics, confusion and every clip here."),
     ] = None,
+    markdown: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the tables and the protocol in words here.")
+    ] = None,
+    confusion: Annotated[
+        Path | None, typer.Option(metavar="FILE.png", help="Draw the confusion matrix here.")
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="DIR", help="Write result.json, result.md and confusion.png here."
+        ),
+    ] = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Score a model on prepared clips: UAR, WAR, F1 and the confusion matrix.
+    """Score a model on prepared clips: UAR, WAR, F1 and confusion, or CCC, PCC, MAE and RMSE; beside the paper's.
 
     [bold]Examples[/bold]
 
         hicmae evaluate --dataset puppets --modality each
 
         hicmae evaluate --manifest crema-d/fold1/test.csv --weights crema-d-base --json result.json
+
+        hicmae evaluate --dataset crema-d --fold all --weights runs/crema-d --output results/crema-d
+
+        hicmae evaluate --cross --dataset ravdess --weights runs/crema-d/fold-1/best.safetensors --map calm=neutral
     """
     from rich.console import Console
-    from rich.progress import Progress
 
+    from hicmae_cli.cli.tested import find_tested, find_weights, leak_warning, some_weight
     from hicmae_cli.cli.training_extra import require_training
 
     require_training("evaluate", "sklearn")
-    from hicmae_cli.corpora.manifest import read_manifest
-    from hicmae_cli.errors import ManifestError, one_line
+    from hicmae_cli.corpora.splits import folds_of
+    from hicmae_cli.errors import SettingsError, one_line
     from hicmae_cli.evaluation.evaluate import MODALITIES
-    from hicmae_cli.evaluation.evaluate import evaluate as score
     from hicmae_cli.report.console import demo_notice, licence_line
-    from hicmae_cli.report.files import to_json, write_text
-    from hicmae_cli.runtime.opening import open_engine
+    from hicmae_cli.report.files import make_folder
+    from hicmae_cli.report.scores import score_grids
+    from hicmae_cli.weights.reading import read_info
 
-    if (manifest is None) == (dataset is None):
-        raise usage_error("give either --manifest FILE or --dataset NAME")
+    if manifest is None and dataset is None:
+        raise usage_error(
+            "give --manifest FILE or --dataset NAME (both: the clips of one, the labels of the other)"
+        )
     if modality not in (*MODALITIES, "each"):
         raise usage_error(f"--modality {modality}: expected av, video, audio or each")
-    if dataset is not None:
-        from hicmae_cli.cli.datasets import dataset_manifest
-
-        manifest = dataset_manifest(dataset, data)
-    assert manifest is not None
+    if output is not None:
+        make_folder(output)
+        json_file, markdown = json_file or output / "result.json", markdown or output / "result.md"
+    tested = find_tested(
+        manifest=manifest,
+        dataset=dataset,
+        root=root,
+        fold=fold,
+        split=split,
+        cross=cross,
+        label_map=label_map,
+    )
+    info = read_info(some_weight(weights, tested.fold))
+    if info.task == "regression" and confusion is not None:
+        raise SettingsError("--confusion: a regression has no classes to confuse")
     out, err = Console(), Console(stderr=True)
-    opened = open_engine(weights, engine, device)
     if not quiet:
-        err.print(licence_line(weights, opened.info), style="dim", highlight=False, markup=False)
-    if notice := demo_notice(weights, opened.info):
+        err.print(licence_line(weights, info), style="dim", highlight=False, markup=False)
+    if notice := demo_notice(weights, info):
         err.print(notice, style="yellow", highlight=False, soft_wrap=True)
-    samples = read_manifest(manifest, opened.info.labels)
-    chosen = [
-        sample
-        for sample in samples
-        # A list without splits is scored whole: the authors' files hold one split each.
-        if (split == "all" or not sample.split or sample.split == split)
-        and (fold is None or sample.fold == fold)
-    ]
-    if not chosen:
-        raise ManifestError(f"{manifest}: no clips in split {split!r}" + (f", fold {fold!r}" if fold else ""))
+    samples = tested.read(info)
+    files = find_weights(weights, tested.fold, folds_of(samples), cross=cross)
+    parts = {name: (tested.clips(samples, name), file) for name, file in files.items()}
     modalities = MODALITIES if modality == "each" else (modality,)
-    with Progress(console=err, transient=True, disable=quiet) as progress:
-        task = progress.add_task("clips", total=len(chosen))
-        results = score(
-            chosen,
-            opened,
-            sampling_rate=sampling_rate,
-            modalities=modalities,
-            on_clip=lambda: progress.advance(task),
-        )
-    first = next(iter(results.values()))
-    out.print(_scores(results))
-    out.print(_confusion(first))
-    for clip, reason in first.failures:
+    results, protocol = _score(tested, parts, (engine, device), sampling_rate, modalities, err, quiet)
+    document = protocol.to_dict(next(iter(results.values())))
+    if warning := leak_warning(next(iter(files.values())), tested.fold):
+        document["warnings"].append(warning)
+    if len(results) > 1:
+        document["by_modality"] = {name: found.pooled.metrics for name, found in results.items()}
+    for sentence in document["protocol"] if not quiet else ():
+        err.print(one_line(sentence), style="dim", highlight=False, markup=False, soft_wrap=True)
+    for grid in score_grids(document, screen=True):
+        out.print(grid.to_rich())
+    for warning in document["warnings"]:
         err.print(
-            one_line(f"failed {clip}: {reason}"), style="red", highlight=False, markup=False, soft_wrap=True
+            one_line(f"warning: {warning}"), style="yellow", highlight=False, markup=False, soft_wrap=True
         )
-    if json_file is not None:
-        document = first.to_dict()
-        if len(results) > 1:
-            document["by_modality"] = {name: result.metrics for name, result in results.items()}
-        write_text(json_file, to_json(document))
-    if first.failures:
+    for failure in document["failures"]:
+        line = one_line(f"failed {failure['id']}: {failure['message']}")
+        err.print(line, style="red", highlight=False, markup=False, soft_wrap=True)
+    if confusion is None and output is not None and info.task == "classification":
+        confusion = output / "confusion.png"
+    _write(document, weights, json_file, markdown, confusion)
+    if document["failures"]:
         raise typer.Exit(1)
 
 
-def _scores(results: dict[str, Evaluation]) -> Table:
-    from rich.table import Table
+def _score(
+    tested: Tested,
+    parts: Mapping[str, tuple[Sequence[Sample], str]],
+    engine: tuple[str, str],
+    sampling_rate: int | None,
+    modalities: Sequence[str],
+    err: Console,
+    quiet: bool,
+) -> tuple[Mapping[str, Evaluation | FoldsEvaluation], Protocol]:
+    """Run every fold's weight (fold -> clips, weight) over its clips -> result per modality, and what it means."""
+    from collections import Counter
+    from dataclasses import replace
+    from functools import partial
 
-    table = Table(
-        "streams", "clips", "UAR", "WAR", "weighted F1", "macro F1", title="scores", title_justify="left"
-    )
-    for name, result in results.items():
-        m = result.metrics
-        values = (m["uar"], m["war"], m["weighted_f1"], m["macro_f1"])
-        table.add_row(name, str(len(result.samples)), *(f"{value:.4f}" for value in values))
-    return table
+    from rich.progress import Progress
+
+    from hicmae_cli.evaluation.evaluate import evaluate as score
+    from hicmae_cli.evaluation.folds import evaluate_folds
+    from hicmae_cli.evaluation.protocol import Protocol
+    from hicmae_cli.runtime.opening import open_engine
+    from hicmae_cli.weights.reading import read_info
+
+    matched = {fold: tested.match(clips, read_info(weight)) for fold, (clips, weight) in parts.items()}
+    some = next(iter(matched.values()))
+    dropped: Counter[str] = Counter()
+    for part in matched.values():
+        dropped.update(part.dropped)
+    merge_by = tested.dataset.merge_by if tested.dataset else 0
+    total = sum(len(part.samples) for part in matched.values())
+    results: Mapping[str, Evaluation | FoldsEvaluation]
+    with Progress(console=err, transient=True, disable=quiet) as progress:
+        task = progress.add_task("clips", total=total)
+        openers = {
+            fold: partial(open_engine, weight, *engine, tasks=_TASKS) for fold, (_, weight) in parts.items()
+        }
+        options: dict[str, Any] = {
+            "sampling_rate": sampling_rate, "modalities": modalities, "merge_by": merge_by, "classes": some.classes,
+            "on_clip": lambda: progress.advance(task),
+        }  # fmt: skip
+        if tested.fold == ALL:
+            results = evaluate_folds(
+                {fold: (matched[fold].samples, openers[fold]) for fold in parts}, **options
+            )
+        else:
+            (fold,) = parts
+            results = score(some.samples, openers[fold](), **options)
+    named = any(sample.split for part in matched.values() for sample in part.samples)
+    by_fold = tested.fold or (tested.dataset and tested.dataset.folds)
+    split = tested.split if named and not by_fold else ""
+    whole = replace(some, dropped=dict(sorted(dropped.items())))
+    return results, Protocol(tested.name, tested.dataset, tested.fold, split, whole, tested.cross)
 
 
-def _confusion(result: Evaluation) -> Table:
-    from rich.table import Table
+def _write(
+    document: dict[str, Any],
+    weights: str,
+    json_file: Path | None,
+    markdown: Path | None,
+    confusion: Path | None,
+) -> None:
+    """The files that were asked for."""
+    from hicmae_cli.report.files import to_json, write_text
+    from hicmae_cli.report.plots import plot_confusion
+    from hicmae_cli.report.scores import confusion_title, scores_markdown
 
-    labels: Sequence[str] = result.info.labels
-    title = f"confusion, {result.modality} (rows: true, columns: predicted)"
-    table = Table("", *labels, "recall", title=title, title_justify="left")
-    for label, row in zip(labels, result.confusion, strict=True):
-        recall = result.recalls[label]
-        table.add_row(label, *map(str, row), "-" if recall is None else f"{recall:.2f}")
-    return table
+    if json_file is not None:
+        write_text(json_file, to_json(document))
+    if markdown is not None:
+        write_text(markdown, scores_markdown(document, weights))
+    if confusion is not None:
+        plot_confusion(document["confusion"], document["labels"], confusion, title=confusion_title(document))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,86 +12,11 @@ from numpy.typing import NDArray
 from hicmae_cli.clips import Clip, read_prepared_clip
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.errors import HicmaeError, ManifestError
-from hicmae_cli.evaluation.metrics import class_recalls, classification_metrics, confusion
-from hicmae_cli.runtime.engine import Engine, probabilities
+from hicmae_cli.evaluation.results import Evaluation, SampleResult, decide, group_of, merge_clips
+from hicmae_cli.runtime.engine import Engine, answers
 from hicmae_cli.weights.info import WeightInfo
 
-SCHEMA = "hicmae.evaluate/1"
 MODALITIES = ("av", "video", "audio")
-
-
-@dataclass(frozen=True)
-class SampleResult:
-    """One clip: the mean of its views' probabilities decides; ``views`` (V, C) keeps each."""
-
-    id: str
-    label: str
-    prediction: str
-    probabilities: tuple[float, ...]
-    views: tuple[tuple[float, ...], ...]
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """Result of one pass over a manifest; prints and dumps itself."""
-
-    info: WeightInfo
-    engine: str
-    modality: str
-    sampling_rate: int
-    samples: tuple[SampleResult, ...]
-    failures: tuple[tuple[str, str], ...] = ()
-
-    def __post_init__(self) -> None:
-        if not self.samples:
-            reasons = "; ".join(f"{clip}: {reason}" for clip, reason in self.failures[:3])
-            raise ManifestError(f"nothing could be evaluated: {reasons or 'no clips'}")
-
-    @property
-    def _indices(self) -> tuple[Any, Any]:
-        index = {label: i for i, label in enumerate(self.info.labels)}
-        truth = np.array([index[sample.label] for sample in self.samples])
-        return truth, np.array([index[sample.prediction] for sample in self.samples])
-
-    @property
-    def metrics(self) -> dict[str, float]:
-        """UAR, WAR and F1 scores over the clips."""
-        return classification_metrics(*self._indices, len(self.info.labels))
-
-    @property
-    def confusion(self) -> list[list[int]]:
-        """Counts (C, C): row true, column predicted."""
-        return confusion(*self._indices, len(self.info.labels))
-
-    @property
-    def recalls(self) -> dict[str, float | None]:
-        """Recall per class."""
-        return class_recalls(self.confusion, self.info.labels)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The document ``hicmae evaluate --json`` writes."""
-        return {
-            "schema": SCHEMA,
-            "metrics": self.metrics,
-            "recalls": self.recalls,
-            "labels": list(self.info.labels),
-            "confusion": self.confusion,
-            "samples": [
-                {
-                    "id": sample.id,
-                    "label": sample.label,
-                    "prediction": sample.prediction,
-                    "probabilities": list(sample.probabilities),
-                    "views": [list(view) for view in sample.views],
-                }
-                for sample in self.samples
-            ],
-            "failures": [{"id": clip, "message": message} for clip, message in self.failures],
-            "weights": self.info.to_dict(),
-            "engine": self.engine,
-            "modality": self.modality,
-            "sampling_rate": self.sampling_rate,
-        }
 
 
 def restrict(clip: Clip, modality: str) -> Clip | None:
@@ -110,15 +35,24 @@ def evaluate(
     *,
     sampling_rate: int | None = None,
     modalities: Sequence[str] = ("av",),
+    merge_by: int = 0,
+    classes: Sequence[str] = (),
     on_clip: Callable[[], None] = lambda: None,
 ) -> dict[str, Evaluation]:
     """Score a model on clips, once per modality, reading every clip once.
 
+    A clip's answer is the mean over its views of the softmax, or of the values of a regression. It does not depend on
+    which other clips are there.
+
     Args:
-        samples: lines of a manifest.
+        samples: lines of a manifest; labels are the model's names, or of a regression its targets as numbers with
+            spaces between them.
         engine: the model.
         sampling_rate: s of the test views; the weight's own by default.
         modalities: any of ``av``, ``video``, ``audio``: which streams the model is shown.
+        merge_by: how many of the first fields of an id, between ``_``, name what is decided as one; 0: every clip is.
+        classes: the labels to choose among, where not all of the model's: its other probabilities are left out, and
+            the rest is made to sum to one.
         on_clip: called after each clip, for progress.
 
     Returns:
@@ -126,13 +60,17 @@ def evaluate(
         rest goes on.
 
     Raises:
-        ManifestError: a label the model does not know, or no clip could be read.
+        ManifestError: a label the model does not know, clips decided as one that differ in their label, or no clip
+            could be read.
     """
-    labels = engine.info.labels
-    unknown = sorted({sample.label for sample in samples} - set(labels))
-    if unknown:
-        raise ManifestError(f"labels {', '.join(unknown)} are not among the model's: {', '.join(labels)}")
-    rate = sampling_rate or engine.info.sampling_rate
+    info = engine.info
+    regression = info.task == "regression"
+    labels = tuple(classes) or info.labels
+    _check_labels(samples, info, labels)
+    if merge_by:
+        _check_groups(samples, merge_by)
+    picked = [info.labels.index(label) for label in labels]
+    rate = sampling_rate or info.sampling_rate
     results: dict[str, list[SampleResult]] = {modality: [] for modality in modalities}
     failures: dict[str, list[tuple[str, str]]] = {modality: [] for modality in modalities}
     for sample in samples:
@@ -150,20 +88,24 @@ def evaluate(
                 failures[modality].append((sample.id, f"the clip has no {modality}"))
                 continue
             views = _score_views(engine, shown)
-            mean = views.mean(axis=0)
-            results[modality].append(
-                SampleResult(
-                    id=sample.id,
-                    label=sample.label,
-                    prediction=labels[int(mean.argmax())],
-                    probabilities=tuple(mean.tolist()),
-                    views=tuple(tuple(view) for view in views.tolist()),
-                )
-            )
+            if classes:
+                views = _shares(views[:, picked])
+            known = tuple(tuple(view) for view in views.tolist())
+            undecided = SampleResult(sample.id, sample.label, "", (), known, sample.speaker, sample.fold)
+            results[modality].append(decide(undecided, labels, regression=regression))
         on_clip()
+    if merge_by:
+        for modality in modalities:
+            results[modality] = merge_clips(results[modality], merge_by, labels, regression=regression)
     return {
         modality: Evaluation(
-            engine.info, engine.name, modality, rate, tuple(results[modality]), tuple(failures[modality])
+            info,
+            engine.name,
+            modality,
+            rate,
+            tuple(results[modality]),
+            tuple(failures[modality]),
+            tuple(classes),
         )
         for modality in modalities
         if results[modality] or not any(results.values())
@@ -171,7 +113,47 @@ def evaluate(
 
 
 def _score_views(engine: Engine, clips: Sequence[Clip]) -> NDArray[np.float64]:
-    """Probabilities of each view (V, C); a view that stands twice in the list is run once."""
+    """The model's answer to each view (V, C); a view that stands twice in the list is run once."""
     distinct = {id(clip): clip for clip in clips}
-    rows = dict(zip(distinct, probabilities(engine, list(distinct.values())), strict=True))
+    rows = dict(zip(distinct, answers(engine, list(distinct.values())), strict=True))
     return np.stack([rows[id(clip)] for clip in clips])
+
+
+def _shares(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rows (V, C) that sum to one again; where nothing is left of them, all are alike."""
+    sums = rows.sum(axis=1, keepdims=True)
+    shares: NDArray[np.float64] = np.where(sums > 0, rows / np.where(sums > 0, sums, 1), 1 / rows.shape[1])
+    return shares
+
+
+def _check_labels(samples: Sequence[Sample], info: WeightInfo, labels: Sequence[str]) -> None:
+    if info.task == "regression":
+        for sample in samples:
+            _check_values(sample, labels)
+        return
+    unknown = sorted({sample.label for sample in samples} - set(labels))
+    if unknown:
+        raise ManifestError(f"labels {', '.join(unknown)} are not among the model's: {', '.join(labels)}")
+
+
+def _check_values(sample: Sample, targets: Sequence[str]) -> None:
+    try:
+        values = [float(value) for value in sample.label.split()]
+    except ValueError:
+        values = []
+    if len(values) != len(targets) or not all(map(math.isfinite, values)):
+        raise ManifestError(
+            f"clip {sample.id}: its label is {sample.label!r}, expected {len(targets)} numbers with a space between "
+            f"them: {', '.join(targets)}"
+        )
+
+
+def _check_groups(samples: Sequence[Sample], merge_by: int) -> None:
+    """Clips that are decided as one have one label."""
+    first: dict[str, Sample] = {}
+    for sample in samples:
+        other = first.setdefault(group_of(sample.id, merge_by), sample)
+        if other.label != sample.label:
+            raise ManifestError(
+                f"clips {other.id} and {sample.id} are decided as one but are labelled {other.label} and {sample.label}"
+            )

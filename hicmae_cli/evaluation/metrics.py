@@ -1,4 +1,4 @@
-"""Scores of a classification, by the names the field uses."""
+"""Scores of a classification or a regression, by the names the field uses."""
 
 from __future__ import annotations
 
@@ -7,6 +7,12 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, f1_score, recall_score
+
+CLASSIFICATION = ("uar", "war", "weighted_f1", "macro_f1", "micro_f1")
+REGRESSION = ("ccc", "pcc", "mae", "rmse")
+
+# A variance this small a share of the mean square is what rounding leaves of none.
+_ROUNDING = 1e-12
 
 
 def classification_metrics(
@@ -41,3 +47,74 @@ def confusion(truth: NDArray[np.int64], predicted: NDArray[np.int64], num_classe
     """Counts (C, C): row true class, column predicted class."""
     matrix = confusion_matrix(truth, predicted, labels=np.arange(num_classes))
     return [[int(count) for count in row] for row in matrix]
+
+
+def regression_metrics(
+    truth: NDArray[np.float64], predicted: NDArray[np.float64], targets: Sequence[str]
+) -> dict[str, float]:
+    """CCC, PCC, MAE and RMSE of values (n, T): the mean over targets by its bare name, then each as ``ccc_arousal``.
+
+    CCC (concordance, Lin 1989) is 2 cov / (var x + var y + (mean x - mean y)^2); moments are unbiased. Where nothing
+    varies, CCC and PCC are 0.
+
+    Raises:
+        ValueError: the shapes differ, or are not (n, T) with n > 0.
+    """
+    if truth.shape != predicted.shape or truth.ndim != 2 or not truth.size or truth.shape[1] != len(targets):
+        raise ValueError(
+            f"regression: expected two tables (n, {len(targets)}), got {truth.shape} and {predicted.shape}"
+        )
+    scores = scores_of_sums(value_sums(truth, predicted).sum(axis=0))
+    means = {name: float(scores[name].mean()) for name in REGRESSION}
+    each = {
+        f"{name}_{target}": float(scores[name][index])
+        for index, target in enumerate(targets)
+        for name in REGRESSION
+    }
+    return {**means, **each}
+
+
+def value_sums(truth: NDArray[np.float64], predicted: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What every clip adds to the scores of a regression: (n, T) twice -> (n, 9, T).
+
+    In order: 1, x, y, xx, yy, xy, e, |e|, ee. The true x and the predicted y are shifted by their first value, which
+    leaves a constant exactly 0; the error e is not.
+    """
+    x, y, error = truth - truth[0], predicted - predicted[0], truth - predicted
+    return np.stack([np.ones_like(x), x, y, x * x, y * y, x * y, error, np.abs(error), error * error], axis=1)
+
+
+def scores_of_sums(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """Scores from the sums of ``value_sums`` over clips: (..., 9, T) -> a (..., T) of each of ``REGRESSION``."""
+    n, x, y, xx, yy, xy, error, absolute, squared = np.moveaxis(sums, -2, 0)
+    freedom = np.maximum(n - 1, 1)
+    var_x, var_y = (
+        np.where(squares - s * s / n > _ROUNDING * squares, (squares - s * s / n) / freedom, 0.0)
+        for s, squares in ((x, xx), (y, yy))
+    )
+    varies = (var_x > 0) & (var_y > 0)
+    cov = np.where(varies, (xy - x * y / n) / freedom, 0.0)
+    return {
+        "ccc": 2 * cov / np.where(varies, var_x + var_y + (error / n) ** 2, 1.0),
+        "pcc": cov / np.sqrt(np.where(varies, var_x * var_y, 1.0)),
+        "mae": absolute / n,
+        "rmse": np.sqrt(squared / n),
+    }
+
+
+def scores_of_tables(tables: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """``classification_metrics`` of many confusion matrices at once: (..., C, C) -> a (...) of each score."""
+    hits = np.diagonal(tables, axis1=-2, axis2=-1).astype(np.float64)
+    true, guessed = tables.sum(axis=-1), tables.sum(axis=-2)
+    occurs = true > 0
+    recalls = hits / np.where(occurs, true, 1)
+    f1 = 2 * hits / np.where(true + guessed > 0, true + guessed, 1)
+    classes, clips = occurs.sum(axis=-1), true.sum(axis=-1)
+    war = hits.sum(axis=-1) / clips
+    return {
+        "uar": recalls.sum(axis=-1) / classes,  # 0 where a class does not occur
+        "war": war,
+        "weighted_f1": (f1 * true).sum(axis=-1) / clips,
+        "macro_f1": (f1 * occurs).sum(axis=-1) / classes,
+        "micro_f1": war,
+    }

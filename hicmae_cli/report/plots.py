@@ -1,4 +1,4 @@
-"""Pictures of a pre-training: how it went, and what the model makes of what it did not see."""
+"""Pictures of a pre-training, of what a model makes of what it did not see, and of what it takes for what."""
 
 from __future__ import annotations
 
@@ -55,6 +55,8 @@ _SMALL = 0.01  # values below are written with a power of ten
 _SHOWN_FACES = 8
 _FACE_GAP_PX = 6
 _TITLE_LETTERS = 140
+_ROOMY_CLASSES = 16  # with more, numbers no longer fit into the cells
+_DARK_SHARE = 0.55
 _ROWS = ("original", "masked", "rebuilt")
 
 
@@ -167,6 +169,62 @@ def reconstruction_picture(
     all_axes[-1].set_xlabel("time in seconds", fontsize=9, color=_INK)
     _save(figure, path, dpi=130)
     return path
+
+
+def plot_confusion(counts: Sequence[Sequence[int]], labels: Sequence[str], path: Path, *, title: str) -> None:
+    """Draw a confusion matrix as a PNG that appears whole: colour and per cent of each true class, counts below.
+
+    Args:
+        counts: (C, C), row true, column predicted; the row of a class without clips is grey.
+        labels: C names.
+        path: where to.
+        title: lines above.
+
+    Raises:
+        HicmaeError: there are no classes.
+        OSError: the file cannot be written.
+    """
+    from matplotlib import colormaps
+    from matplotlib.figure import Figure
+
+    table = np.array(counts, np.float64)
+    size = len(labels)
+    if not size or table.shape != (size, size):
+        raise HicmaeError(
+            f"{path}: a confusion matrix cannot be drawn of {size} labels, {table.shape} counts"
+        )
+    totals = table.sum(axis=1, keepdims=True)
+    shares = np.divide(table, totals, out=np.full_like(table, np.nan), where=totals > 0)
+    side = max(4.2, (0.62 if size <= _ROOMY_CLASSES else 0.26) * size + 2.0)
+    figure = Figure(figsize=(side + 1.0, side + 0.6), layout="constrained")
+    lines = "\n".join(textwrap.fill(one_line(line), max(40, int(side * 13))) for line in title.splitlines())
+    figure.suptitle(lines, x=0.01, ha="left", fontsize=10, color=_INK, parse_math=False)
+    axes = figure.subplots()
+    colours = colormaps["Blues"].with_extremes(bad="#dddddd")
+    image = axes.imshow(shares, cmap=colours, vmin=0, vmax=1)
+    names = [one_line(label) for label in labels]
+    axes.set_xticks(range(size), names, rotation=45, ha="right", rotation_mode="anchor", parse_math=False)
+    rows = [f"{name} ({int(total)})" for name, total in zip(names, totals[:, 0], strict=True)]
+    axes.set_yticks(range(size), rows, parse_math=False)
+    axes.set_xlabel("predicted", fontsize=9, color=_INK)
+    axes.set_ylabel("true (clips)", fontsize=9, color=_INK)
+    axes.tick_params(length=0, labelsize=9 if size <= _ROOMY_CLASSES else 6, colors=_INK)
+    axes.spines[:].set_visible(False)
+    axes.set_xticks(np.arange(1, size) - 0.5, minor=True)
+    axes.set_yticks(np.arange(1, size) - 0.5, minor=True)
+    axes.grid(which="minor", color="white", linewidth=1.5)
+    axes.tick_params(which="minor", length=0)
+    if size <= _ROOMY_CLASSES:
+        for (row, column), share in np.ndenumerate(shares):
+            if table[row, column]:
+                ink = "white" if share > _DARK_SHARE else _INK
+                text = f"{share:.0%}\n{int(table[row, column])}"
+                axes.text(column, row, text, ha="center", va="center", fontsize=8, color=ink)
+    bar = figure.colorbar(image, ax=axes, fraction=0.046, pad=0.02, format=lambda share, _: f"{share:.0%}")
+    bar.outline.set_visible(False)
+    bar.ax.tick_params(length=0, labelsize=8, colors=_INK)
+    bar.set_label("of the true class", fontsize=9, color=_INK)
+    _save(figure, path, dpi=130)
 
 
 def _film(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""Two ways to run a model, one call: clips in, probabilities out."""
+"""Two ways to run a model, one call: clips in, probabilities (or the values of a regression) out."""
 
 from __future__ import annotations
 
@@ -43,11 +43,27 @@ def probabilities(engine: Engine, clips: Sequence[Clip], batch_size: int = 4) ->
     Raises:
         WeightsError: the model answers with values that are not finite.
     """
+    return softmax(_outputs(engine, clips, batch_size))
+
+
+def answers(engine: Engine, clips: Sequence[Clip], batch_size: int = 4) -> NDArray[np.float64]:
+    """What the model says of each clip -> (len(clips), C): probabilities, or of a regression its values as they are.
+
+    Raises:
+        WeightsError: the model answers with values that are not finite.
+    """
+    if engine.info.task == "regression":
+        return _outputs(engine, clips, batch_size).astype(np.float64)
+    return probabilities(engine, clips, batch_size)
+
+
+def _outputs(engine: Engine, clips: Sequence[Clip], batch_size: int) -> NDArray[np.float32]:
+    """Outputs of the head (len(clips), C)."""
     parts = [
-        softmax(engine.logits(*model_inputs(clips[start : start + batch_size])))
+        engine.logits(*model_inputs(clips[start : start + batch_size]))
         for start in range(0, len(clips), batch_size)
     ]
-    rows = np.concatenate(parts) if parts else np.zeros((0, len(engine.info.labels)))
+    rows = np.concatenate(parts) if parts else np.zeros((0, len(engine.info.labels)), np.float32)
     if not np.isfinite(rows).all():
         raise WeightsError("the model answers with values that are not finite: its weights are damaged")
     return rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Sequence
 from pathlib import Path
 
 import platformdirs
@@ -15,7 +16,13 @@ from hicmae_cli.weights.catalogue import ENGINE_SUFFIX, find_weight
 ENGINES = ("auto", "onnx", "torch")
 
 
-def open_engine(weights: str, engine: str = "auto", device: str = "auto", threads: int = 0) -> Engine:
+def open_engine(
+    weights: str,
+    engine: str = "auto",
+    device: str = "auto",
+    threads: int = 0,
+    tasks: Sequence[str] = ("classification",),
+) -> Engine:
     """Load a weight by name or path.
 
     Args:
@@ -23,9 +30,10 @@ def open_engine(weights: str, engine: str = "auto", device: str = "auto", thread
         engine: ``onnx``, ``torch``, or ``auto``: the format of a given file, else ONNX where the weight has it.
         device: ``auto``, ``cpu``, ``cuda`` …
         threads: CPU threads of the ONNX engine, 0 for its own choice.
+        tasks: what the caller can make sense of.
 
     Raises:
-        WeightsError: no such weight, or not loadable.
+        WeightsError: no such weight, not loadable, or made for another task.
         SettingsError: an engine or a device that cannot be had.
         MissingDependencyError: the torch engine without torch.
     """
@@ -47,15 +55,15 @@ def open_engine(weights: str, engine: str = "auto", device: str = "auto", thread
         from hicmae_cli.runtime.torch_engine import TorchEngine
         from hicmae_cli.weights.checkpoint import load_classifier
 
-        return _classifying(weights, TorchEngine(*load_classifier(path), device))
+        return _fit_for(tasks, weights, TorchEngine(*load_classifier(path), device))
     from hicmae_cli.runtime.onnx_engine import OnnxEngine
 
-    return _classifying(weights, OnnxEngine(path or _exported(weights), device, threads))
+    return _fit_for(tasks, weights, OnnxEngine(path or _exported(weights), device, threads))
 
 
-def _classifying(weights: str, engine: Engine) -> Engine:
+def _fit_for(tasks: Sequence[str], weights: str, engine: Engine) -> Engine:
     """Refuse what would be dressed up as probabilities."""
-    if engine.info.task != "classification":
+    if engine.info.task not in tasks:
         raise WeightsError(f"{weights}: is a {engine.info.task} model; only classification is predicted yet")
     return engine
 

@@ -25,6 +25,10 @@ FRAME_FOLDERS = "frame-folders"
 """Faces that were given as pictures; how they were cut is not known."""
 
 
+Selection = Literal["", "val", "last", "test-best"]
+"""Which epoch was kept: the best on clips set aside, the last, or the best on the test clips."""
+
+
 class PretrainingFacts(BaseModel):
     """What a pre-trained weight also says: its decoders, and what it learned to rebuild. Defaults are the paper's."""
 
@@ -69,6 +73,7 @@ class WeightInfo(BaseModel):
     source: str
     metrics: dict[str, dict[str, float]] = {}
     created_with: str = f"hicmae {__version__}"
+    selection: Selection = ""
     pretraining: PretrainingFacts | None = None
 
     @field_validator("labels")
@@ -119,8 +124,9 @@ class WeightInfo(BaseModel):
         return json.dumps(self.to_dict(), sort_keys=True)
 
     def to_dict(self) -> dict[str, Any]:
-        """As in the JSON text: without what only pre-trained weights say, where it is not one."""
-        return self.model_dump(mode="json", exclude=None if self.pretraining else {"pretraining"})
+        """As in the JSON text: without what only some weights say, where it says nothing."""
+        silent = {name for name in ("pretraining", "selection") if not getattr(self, name)}
+        return self.model_dump(mode="json", exclude=silent)
 
     @classmethod
     def from_metadata(cls, metadata: dict[str, str] | None, path: Path) -> WeightInfo:

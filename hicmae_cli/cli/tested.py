@@ -1,0 +1,233 @@
+"""Which clips a command tests, and by which weight: what a user named -> samples, fold by fold."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hicmae_cli.cli.datasets import dataset_manifest, manifest_name
+from hicmae_cli.cli.options import DEFAULT_PUPPETS
+from hicmae_cli.errors import ManifestError, SettingsError, WeightsError, one_line
+
+if TYPE_CHECKING:
+    from hicmae_cli.corpora.dataset import Dataset
+    from hicmae_cli.corpora.manifest import Sample
+    from hicmae_cli.evaluation.label_maps import Matched
+    from hicmae_cli.weights.info import WeightInfo
+
+ALL = "all"
+_CATALOGUE = "hicmae_cli.corpora.catalogue"
+
+
+@dataclass(frozen=True)
+class Tested:
+    """What is to be tested.
+
+    Attributes:
+        name: of the dataset, or of the manifest's file.
+        manifest: where the clips are listed.
+        dataset: what is known of it, if it was named.
+        fold: a fold, ``all``, or empty.
+        split: of a manifest that is not tested by fold.
+        cross: whether the weight is of another corpus.
+        mapping: corpus label -> model label, where given.
+    """
+
+    name: str
+    manifest: Path
+    dataset: Dataset | None
+    fold: str
+    split: str
+    cross: bool
+    mapping: Mapping[str, str] | None
+
+    def read(self, info: WeightInfo) -> list[Sample]:
+        """All clips of the manifest; numbers in it are the dataset's labels in order, else the weight's.
+
+        Raises:
+            ManifestError: unreadable, or the dataset and the weight are for different tasks.
+        """
+        from hicmae_cli.corpora.manifest import read_manifest
+
+        if self.dataset is not None and self.dataset.task != info.task:
+            raise ManifestError(
+                f"{self.name}: is a dataset for {self.dataset.task}, but the weight is made for {info.task}"
+            )
+        labels = self.dataset.labels if self.dataset and self.dataset.labels else info.labels
+        return read_manifest(self.manifest, labels, labelled=info.task != "regression")
+
+    def clips(self, samples: Sequence[Sample], fold: str) -> list[Sample]:
+        """Those that test a fold, or that are of the split; a list without the column is tested whole.
+
+        Raises:
+            SettingsError: a dataset is tested by fold, and none was named.
+            ManifestError: there are none.
+        """
+        from hicmae_cli.corpora.splits import folds_of
+
+        folds = folds_of(samples)
+        by_fold = self.dataset is not None and bool(self.dataset.folds)
+        if fold and (folds or not by_fold):
+            chosen = [sample for sample in samples if sample.fold == fold]
+            if not by_fold:
+                chosen = [sample for sample in chosen if self._of_split(sample)]
+        elif by_fold and folds and not self.cross:
+            raise SettingsError(
+                f"{self.name} is tested by fold: give --fold {', '.join(folds)}, or --fold all with the folder of a "
+                "run over all folds as --weights"
+            )
+        elif by_fold:
+            chosen = list(samples)
+        else:
+            chosen = [sample for sample in samples if self._of_split(sample)]
+        if not chosen:
+            place = f"fold {fold}; its folds are {', '.join(folds) or 'not named'}" if fold else self.split
+            raise ManifestError(one_line(f"{self.manifest}: no clips in {place}"))
+        return chosen
+
+    def _of_split(self, sample: Sample) -> bool:
+        return self.split == ALL or not sample.split or sample.split == self.split
+
+    def match(self, samples: Sequence[Sample], info: WeightInfo) -> Matched:
+        """The clips under the names of a weight.
+
+        Raises:
+            ManifestError: labels that the other side does not have; see ``label_maps``.
+            SettingsError: a map that does not fit, or a regression across corpora.
+        """
+        from hicmae_cli.evaluation.label_maps import Matched, cross_labels, match_labels, order_targets
+
+        corpus = self.dataset.labels if self.dataset else ()
+        if info.task == "regression":
+            if self.cross:
+                raise SettingsError("--cross: compares classes; a weight for regression has none")
+            targets = corpus or info.labels
+            return Matched(order_targets(samples, info.labels, targets, self.mapping, self.name))
+        if not self.cross:
+            return match_labels(samples, info.labels, corpus=corpus, mapping=self.mapping, name=self.name)
+        if info.dataset == self.name:
+            raise SettingsError(
+                f"--cross: the weight was trained on {self.name} itself; leave the option out"
+            )
+        return cross_labels(samples, info.labels, corpus=corpus, mapping=self.mapping, name=self.name)
+
+
+def find_tested(
+    *,
+    manifest: Path | None,
+    dataset: str | None,
+    root: Path | None,
+    fold: str | None,
+    split: str,
+    cross: bool = False,
+    label_map: str | None = None,
+) -> Tested:
+    """What the options of a command name; puppets that are not there are drawn.
+
+    Raises:
+        SettingsError: an unknown dataset, a fold it does not have, or a map that cannot be read.
+        ManifestError: the dataset is not there, or not prepared.
+    """
+    from hicmae_cli.evaluation.label_maps import read_label_map
+
+    known = known_dataset(dataset) if dataset else None
+    if fold and known is not None and fold != ALL and fold not in known.folds:
+        has = f"its folds are {', '.join(known.folds)}" if known.folds else "it has a fixed split, no folds"
+        raise SettingsError(f"--fold {fold}: {known.name} has no such fold; {has}")
+    mapping = read_label_map(label_map, known.codes if known else None) if label_map else None
+    path = manifest
+    if path is None:
+        assert dataset is not None, "the caller made sure of one of the two"
+        path = _manifest_of(dataset, known, root)
+    name = known.name if known else dataset or manifest_name(path)
+    return Tested(name, path, known, fold or "", split, cross, mapping)
+
+
+def known_dataset(name: str) -> Dataset | None:
+    """A dataset of the catalogue.
+
+    Raises:
+        SettingsError: there is none of that name.
+    """
+    try:
+        catalogue = importlib.import_module(_CATALOGUE)
+    except ModuleNotFoundError:
+        return None
+    found: Dataset = catalogue.find_dataset(name)
+    return found
+
+
+def _manifest_of(name: str, known: Dataset | None, root: Path | None) -> Path:
+    if known is None or known.name == "puppets":
+        return dataset_manifest(name, root or DEFAULT_PUPPETS)
+    folder: Path = importlib.import_module(_CATALOGUE).dataset_root(known, root)
+    path = folder / "prepared" / f"{known.name}.csv"
+    if not path.is_file():
+        raise ManifestError(
+            one_line(f"{path}: not prepared yet: run `hicmae prepare {known.name} --root {folder}`")
+        )
+    return path
+
+
+def some_weight(weights: str, fold: str) -> str:
+    """A weight that stands for those of a run, to read its labels from: itself, where no folder was given.
+
+    Raises:
+        WeightsError: a folder without one.
+    """
+    from hicmae_cli.evaluation.folds import WEIGHT_FILES, fold_weight
+
+    folder = Path(weights)
+    if not folder.is_dir():
+        return weights
+    if fold not in ("", ALL):
+        return str(fold_weight(folder, fold))
+    inside = sorted(folder.glob("fold-*")) if fold else [folder]
+    for place in inside:
+        for name in WEIGHT_FILES:
+            if (place / name).is_file():
+                return str(place / name)
+    where = "fold-1/" if fold else ""
+    raise WeightsError(
+        one_line(f"{folder}: holds no weight; expected {where}{WEIGHT_FILES[0]} or {where}{WEIGHT_FILES[1]}")
+    )
+
+
+def find_weights(weights: str, fold: str, folds: Sequence[str], *, cross: bool) -> dict[str, str]:
+    """The weight of every fold that is tested, fold -> name or file; of a folder, that of the fold within.
+
+    Args:
+        weights: a name, a file, or the folder of a run.
+        fold: the one to test, ``all``, or empty.
+        folds: those there are.
+        cross: whether one weight may test all folds, as it has seen none of them.
+
+    Raises:
+        SettingsError: one weight for all folds.
+        WeightsError: the folder lacks one.
+    """
+    from hicmae_cli.evaluation.folds import fold_weight
+
+    wanted = list(folds) if fold == ALL else [fold]
+    folder = Path(weights)
+    if not folder.is_dir():
+        if fold == ALL and not cross:
+            raise SettingsError(
+                "--fold all: give the folder of a run over all folds as --weights (fold-1/best.safetensors and so on); "
+                "a single weight has learned from the clips that test the other folds"
+            )
+        return dict.fromkeys(wanted, weights)
+    return (
+        {name: str(fold_weight(folder, name)) for name in wanted} if fold else {"": some_weight(weights, "")}
+    )
+
+
+def leak_warning(weights: str, fold: str) -> str | None:
+    """What to say where a weight lies in the folder of another fold than the one that is tested."""
+    kind, _, trained = Path(weights).parent.name.partition("-")
+    if kind != "fold" or not trained or fold in ("", ALL, trained):
+        return None
+    return f"the weight lies in fold-{trained} but fold {fold} is tested: it has learned from these clips"

@@ -1,0 +1,132 @@
+"""How sure a score is: percentile bootstrap over the people of a test set (Efron 1979).
+
+Clips of one person are alike, so people are drawn, not clips, wherever a manifest names them. A draw needs no clips:
+how often every person was drawn, times what that person adds to a table of counts (or to sums of values), is enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hicmae_cli.evaluation.metrics import REGRESSION, scores_of_sums, scores_of_tables, value_sums
+
+DRAWS = 1000
+LEVEL = 0.95
+_CHUNK = 100  # draws at a time: a table of draws x clips stays small
+
+
+@dataclass(frozen=True)
+class Intervals:
+    """Confidence intervals by metric.
+
+    Attributes:
+        bounds: metric -> (lower, upper).
+        resampled: ``speaker`` or ``clip``: what was drawn.
+        draws: how many times.
+        seed: of the draws.
+        level: share of the draws that lie within.
+    """
+
+    bounds: Mapping[str, tuple[float, float]]
+    resampled: str
+    draws: int = DRAWS
+    seed: int = 0
+    level: float = LEVEL
+
+    def to_dict(self) -> dict[str, Any]:
+        """As in the JSON document."""
+        return {
+            "level": self.level,
+            "draws": self.draws,
+            "seed": self.seed,
+            "resampled": self.resampled,
+            "bounds": {name: list(pair) for name, pair in self.bounds.items()},
+        }
+
+
+def classification_intervals(
+    truth: NDArray[np.int64],
+    predicted: NDArray[np.int64],
+    num_classes: int,
+    speakers: Sequence[str] = (),
+    *,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Intervals:
+    """Intervals of UAR, WAR and F1 scores of class indices (n,).
+
+    Args:
+        truth: true classes.
+        predicted: predicted ones.
+        num_classes: C.
+        speakers: who is heard in each clip; where one is not known (empty), or all are one, clips are drawn.
+        draws: how many times.
+        seed: of the draws.
+    """
+    cells, cell = np.unique(truth * num_classes + predicted, return_inverse=True)  # those that occur
+    groups, resampled = _groups(speakers, len(truth))
+    counts = np.zeros((int(groups.max()) + 1, len(cells)))
+    np.add.at(counts, (groups, cell.reshape(-1)), 1)
+    drawn: list[dict[str, NDArray[np.float64]]] = []
+    for sums in _drawn_sums(counts, draws, seed):
+        tables = np.zeros((len(sums), num_classes * num_classes))
+        tables[:, cells] = sums
+        drawn.append(scores_of_tables(tables.reshape(-1, num_classes, num_classes)))
+    return Intervals(_bounds(drawn), resampled, draws, seed)
+
+
+def regression_intervals(
+    truth: NDArray[np.float64],
+    predicted: NDArray[np.float64],
+    targets: Sequence[str],
+    speakers: Sequence[str] = (),
+    *,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Intervals:
+    """Intervals of ``regression_metrics`` of values (n, T); see ``classification_intervals``."""
+    each = value_sums(truth, predicted)
+    groups, resampled = _groups(speakers, len(truth))
+    counts = np.zeros((int(groups.max()) + 1, *each.shape[1:]))
+    np.add.at(counts, groups, each)
+    drawn: list[dict[str, NDArray[np.float64]]] = []
+    for sums in _drawn_sums(counts.reshape(len(counts), -1), draws, seed):
+        scores = scores_of_sums(sums.reshape(-1, *each.shape[1:]))
+        columns = {name: scores[name].mean(axis=-1) for name in REGRESSION}
+        for index, target in enumerate(targets):
+            columns |= {f"{name}_{target}": scores[name][:, index] for name in REGRESSION}
+        drawn.append(columns)
+    return Intervals(_bounds(drawn), resampled, draws, seed)
+
+
+def _groups(speakers: Sequence[str], clips: int) -> tuple[NDArray[np.int64], str]:
+    """What is drawn as one: a number per clip (n,), and what these numbers stand for."""
+    if len(speakers) == clips and all(speakers) and len(set(speakers)) > 1:
+        _, groups = np.unique(np.array(speakers), return_inverse=True)
+        return groups.reshape(-1).astype(np.int64), "speaker"
+    return np.arange(clips), "clip"
+
+
+def _drawn_sums(counts: NDArray[np.float64], draws: int, seed: int) -> Iterator[NDArray[np.float64]]:
+    """Sums over groups drawn with replacement: (G, K) -> parts of (draws, K)."""
+    rng = np.random.default_rng(seed)
+    groups = len(counts)
+    for start in range(0, draws, _CHUNK):
+        size = min(_CHUNK, draws - start)
+        picked = rng.integers(0, groups, (size, groups)) + groups * np.arange(size)[:, None]
+        times = np.bincount(picked.reshape(-1), minlength=size * groups).reshape(size, groups)
+        yield times.astype(np.float64) @ counts
+
+
+def _bounds(drawn: Sequence[Mapping[str, NDArray[np.float64]]]) -> dict[str, tuple[float, float]]:
+    tails = (50 * (1 - LEVEL), 100 - 50 * (1 - LEVEL))  # 2.5 % and 97.5 %
+    bounds = {}
+    for name in drawn[0]:
+        low, high = np.percentile(np.concatenate([part[name] for part in drawn]), tails)
+        bounds[name] = (float(low), float(high))
+    return bounds
