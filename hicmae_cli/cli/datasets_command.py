@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
 
 def datasets(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show all that is known of one.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", help="Show all that is known of one.")
+    ] = None,
 ) -> None:
     """List the datasets and where they are looked for, or show one: labels, folds, files, licence, where to ask for it.
 

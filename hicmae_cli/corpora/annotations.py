@@ -65,9 +65,7 @@ def read_table(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, 
             if absent := [column for column in columns if column not in header]:
                 raise fault(path, number, f"the header lacks {', '.join(absent)}; it is {shown(line)}")
         elif len(fields) != len(header):
-            raise fault(
-                path, number, f"expected {len(header)} columns, got {len(fields)}: {shown(line)}"
-            )
+            raise fault(path, number, f"expected {len(header)} columns, got {len(fields)}: {shown(line)}")
         else:
             rows.append((number, dict(zip(header, fields, strict=True))))
     if not header:
@@ -100,5 +98,3 @@ def check_name(name: str, path: Path, line: int) -> str:
     if not is_safe(name):
         raise fault(path, line, f"{shown(name)} leads out of the dataset's folder, or is no file name")
     return name
-
-

@@ -30,19 +30,26 @@ def _codes(labels: tuple[str, ...]) -> dict[str, str]:
 def _items(scale: str, labels: tuple[str, ...], root: Path) -> list[Item]:
     """The short clips with sound, each with what its person said of the whole task."""
     answers = _answers(root / "ground_truths" / f"{scale}.txt", _codes(labels))
-    silent = {line.rsplit("/", 1)[-1].removesuffix(".avi") for _, line in read_lines(root / "info" / "no_audio_files.txt")}
+    silent = {
+        line.rsplit("/", 1)[-1].removesuffix(".avi")
+        for _, line in read_lines(root / "info" / "no_audio_files.txt")
+    }
     items = []
     for video in sorted((root / "videos" / "shorter_segments").glob("aiim*/task_*/*.avi")):
         match = _CLIP.fullmatch(video.stem)
         if match is None or (video.parts[-3], video.parts[-2]) != (match["person"], match["task"]):
             raise ManifestError(
-                one_line(f"{video}: expected a name <person>_<task>_clip_<number>.avi in <person>/<task>; move it away")
+                one_line(
+                    f"{video}: expected a name <person>_<task>_clip_<number>.avi in <person>/<task>; move it away"
+                )
             )
         if video.stem in silent:
             continue
         if match["session"] not in answers:
             raise ManifestError(
-                one_line(f"{video}: {match['session']} has no line in {root / 'ground_truths' / f'{scale}.txt'}")
+                one_line(
+                    f"{video}: {match['session']} has no line in {root / 'ground_truths' / f'{scale}.txt'}"
+                )
             )
         items.append(
             Item(
@@ -51,7 +58,9 @@ def _items(scale: str, labels: tuple[str, ...], root: Path) -> list[Item]:
             )
         )  # fmt: skip
     if not items:
-        raise ManifestError(one_line(f"{root}: no videos/shorter_segments/<person>/<task>/*.avi with sound in this folder"))
+        raise ManifestError(
+            one_line(f"{root}: no videos/shorter_segments/<person>/<task>/*.avi with sound in this folder")
+        )
     return sorted(items, key=lambda item: item.id)
 
 
@@ -92,16 +101,16 @@ AVCAFFE_AROUSAL: Final = Dataset(
         "info/no_audio_files.txt"
     ),
     citation=(
-        "P. Sarkar, A. Posen, A. Etemad: AVCAffe: A Large Scale Audio-Visual Dataset of Cognitive Load and Affect for Remote "
-        "Work. AAAI, 2023"
+        "P. Sarkar, A. Posen, A. Etemad: AVCAffe: A Large Scale Audio-Visual Dataset of Cognitive Load and "
+        "Affect for Remote Work. AAAI, 2023"
     ),
     licence="for non-commercial research under the AVCAffe database licence agreement",
     access="https://doi.org/10.5683/SP3/PSWY62 (an institutional Dataverse account)",
     choices=(
-        "The authors publish no lists for AVCAffe: the official split and the class order of the dataset's own loader are "
-        "taken. Clips that info/no_audio_files.txt names are left out.",
-        "One decision is made per person and task: the probabilities of all its clips are averaged. During training clips "
-        "are scored one by one.",
+        "The authors publish no lists for AVCAffe: the official split and the class order of the dataset's own "
+        "loader are taken. Clips that info/no_audio_files.txt names are left out.",
+        "One decision is made per person and task: the probabilities of all its clips are averaged. During "
+        "training clips are scored one by one.",
         "The authors publish no script for AVCAffe: sampling rate 4 and 50 epochs are taken.",
     ),
     scores={"weighted_f1": 0.4318},

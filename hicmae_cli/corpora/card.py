@@ -24,7 +24,8 @@ def _lines(dataset: Dataset) -> Iterator[str]:
     yield f"- The epoch is chosen by {_metric(dataset.metric)}; compared with the paper: {_list(dataset.reported)}"
     if dataset.merge_by:
         yield f"- One decision per first {dataset.merge_by} fields of the id, between `_`"
-    yield f"- Sampling rate {dataset.sampling_rate}: every {_ordinal(dataset.sampling_rate)} frame; recipe `{dataset.recipe}`"
+    rate = dataset.sampling_rate
+    yield f"- Sampling rate {rate}: every {_ordinal(rate)} frame; recipe `{dataset.recipe}`"
     yield f"- Licence: {dataset.licence}"
     yield f"- Access: {dataset.access}"
     if dataset.citation:
@@ -34,15 +35,11 @@ def _lines(dataset: Dataset) -> Iterator[str]:
         yield from ["", "Left out:", ""]
         yield from _broken(dataset.broken)
     if dataset.choices:
-        yield from ["", "Chosen where the paper or its code does not say:" if _has_paper(dataset) else "Good to know:", ""]
+        yield from ["", "Chosen where the paper is open:" if dataset.citation else "Good to know:", ""]
         yield from (f"- {choice}" for choice in dataset.choices)
     if dataset.published or dataset.scores:
         yield from ["", "Published (HiCMAE base, sound and pictures):", ""]
         yield from _published(dataset)
-
-
-def _has_paper(dataset: Dataset) -> bool:
-    return bool(dataset.published or dataset.scores or dataset.citation)
 
 
 def _with_codes(dataset: Dataset) -> list[str]:
@@ -62,7 +59,9 @@ def _broken(broken: Mapping[str, str]) -> list[str]:
 
 
 def _published(dataset: Dataset) -> Iterator[str]:
-    metrics = list(dict.fromkeys([*(m for f in dataset.published.values() for m in f.scores), *dataset.scores]))
+    metrics = list(
+        dict.fromkeys([*(m for f in dataset.published.values() for m in f.scores), *dataset.scores])
+    )
     header = ["fold", "train", "test", *(_metric(metric) for metric in metrics)]
     yield _row(header)
     yield _row(["---"] * len(header))
@@ -81,9 +80,9 @@ def _scores(scores: Mapping[str, float], metrics: Iterable[str]) -> list[str]:
 
 
 def _metric(name: str) -> str:
-    return {"weighted_f1": "weighted F1", "macro_f1": "macro F1", "micro_f1": "micro F1"}.get(
-        name, " ".join([(parts := name.split("_"))[0].upper(), *parts[1:]])
-    )
+    """``uar`` -> ``UAR``, ``weighted_f1`` -> ``weighted F1``, ``pcc_arousal`` -> ``PCC arousal``."""
+    short = {"uar", "war", "f1", "pcc", "ccc", "mae", "rmse"}
+    return " ".join(part.upper() if part in short else part for part in name.split("_"))
 
 
 def _list(names: Iterable[str]) -> str:
@@ -96,4 +95,3 @@ def _ordinal(number: int) -> str:
 
 def _row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
-

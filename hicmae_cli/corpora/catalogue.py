@@ -66,8 +66,8 @@ def dataset_root(dataset: Dataset, given: Path | None = None) -> Path:
     layout = "; ".join(dataset.layout.splitlines())
     raise ManifestError(
         one_line(
-            f"{root}: {dataset.title} is not there. Get it: {dataset.access}. Put it there, or say where it is with --root "
-            f"or HICMAE_DATA, with these files: {layout}. The same on drawn people, without any dataset: "
+            f"{root}: {dataset.title} is not there. Get it: {dataset.access}. Put it there, or say where it is with "
+            f"--root or HICMAE_DATA, with these files: {layout}. The same on drawn people, without any dataset: "
             "hicmae finetune --dataset puppets"
         )
     )

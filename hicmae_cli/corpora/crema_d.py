@@ -47,7 +47,9 @@ def _items(root: Path) -> list[Item]:
     sounds = {path.stem for path in (root / "AudioWAV").glob("*.wav") if not path.name.startswith(".")}
     # A clip of which one of the two is missing is in the list, so that it is missed and not passed over.
     return [
-        item_of(name, videos.get(name, root / "VideoFlash" / f"{name}.flv"), root / "AudioWAV" / f"{name}.wav")
+        item_of(
+            name, videos.get(name, root / "VideoFlash" / f"{name}.flv"), root / "AudioWAV" / f"{name}.wav"
+        )
         for name in sorted(videos.keys() | sounds)
         if name not in _BROKEN and name not in _MISNAMED
     ]
@@ -63,8 +65,8 @@ def item_of(name: str, video: Path, audio: Path | None) -> Item:
     if match is None:
         raise ManifestError(
             one_line(
-                f"{video}: expected a name <actor 1001-1091>_<sentence>_<{'|'.join(_CODES)}>_<LO|MD|HI|XX>; move it out of "
-                "the folder"
+                f"{video}: expected a name <actor 1001-1091>_<sentence>_<{'|'.join(_CODES)}>_<LO|MD|HI|XX>; move it "
+                "out of the folder"
             )
         )
     return Item(

@@ -40,8 +40,8 @@ class Item:
         audio: its sound; None where that is in ``video``.
         fold: the fold that tests this clip; empty where the dataset has a fixed split.
         split: ``train`` or ``test`` where the dataset has a fixed split.
-        excerpt: which part of ``video`` it is; None for all of it. ``audio`` is always a file of its own then, and all of
-            it belongs to the item.
+        excerpt: which part of ``video`` it is; None for all of it. ``audio`` is always a file of its own then, and all
+            of it belongs to the item.
         extra: further columns of the manifest.
     """
 
@@ -88,8 +88,8 @@ class Dataset:
         title: in running text.
         folder: its place below ``HICMAE_DATA``; those that differ only in labels share one.
         task: ``classification``, or ``regression`` of one value per label.
-        labels: canonical names of classes or targets, in the order of the model's outputs; empty where the data decide
-            (``labels_of``).
+        labels: canonical names of classes or targets, in the order of the model's outputs; empty where the data
+            decide (``labels_of``).
         codes: the dataset's own codes -> canonical names.
         folds: names of the test folds; empty where there is a fixed split.
         fold_rule: who is tested when, in words.

@@ -61,20 +61,22 @@ DFEW: Final = Dataset(
         "EmoLabel_DataSplit/test(single-labeled)/set_<1-5>.csv (header video_name,label)"
     ),
     citation=(
-        "X. Jiang, Y. Zong, W. Zheng, C. Tang, W. Xia, C. Lu, J. Liu: DFEW: A Large-Scale Database for Recognizing Dynamic "
-        "Facial Expressions in the Wild. ACM Multimedia, 2020"
+        "X. Jiang, Y. Zong, W. Zheng, C. Tang, W. Xia, C. Lu, J. Liu: DFEW: A Large-Scale Database for "
+        "Recognizing Dynamic Facial Expressions in the Wild. ACM Multimedia, 2020"
     ),
     licence="for academic research; not to be passed on",
     access="https://dfew-dataset.github.io (a signed form)",
     choices=(
-        "The authors publish no lists for DFEW: counts and hashes are those of their visual-only work on the same official "
-        "lists. Clips without sound are listed; `hicmae prepare --check` names them, and the paper's lists may lack them.",
-        "The videos are taken from Clip/original, because the 224 x 224 pictures have no sound. Pictures already cut can be "
-        "used as folders named by five digits.",
-        "The authors publish no script for DFEW: sampling rate 4 and 100 epochs are those of their visual-only work, with "
-        "the batch of their other recipes.",
+        "The authors publish no lists for DFEW: counts and hashes are those of their visual-only work on the "
+        "same official lists. Clips without sound are listed; `hicmae prepare --check` names them, and the "
+        "paper's lists may lack them.",
+        "The videos are taken from Clip/original, because the 224 x 224 pictures have no sound. Pictures "
+        "already cut can be used as folders named by five digits.",
+        "The authors publish no script for DFEW: sampling rate 4 and 100 epochs are those of their visual-only "
+        "work, with the batch of their other recipes.",
         "The authors' code chooses the epoch by accuracy; here UAR chooses, as the labels are uneven.",
-        "People are not named, so the validation clips are cut label by label and may show people who are trained on.",
+        "People are not named, so the validation clips are cut label by label and may show people who are "
+        "trained on.",
     ),
     published=facts_of("DFEW"),
     scores={"uar": 0.6376, "war": 0.7501},

@@ -45,7 +45,9 @@ def _utterances(path: Path, session: Path) -> list[Item]:
     """The utterances of one dialogue that are of the four emotions."""
     dialogue = _DIALOGUE.fullmatch(path.stem)
     if dialogue is None or session.name != f"Session{dialogue['session']}":
-        raise ManifestError(one_line(f"{path}: expected a name Ses0<session><F|M>_<impro|script>….txt of this session"))
+        raise ManifestError(
+            one_line(f"{path}: expected a name Ses0<session><F|M>_<impro|script>….txt of this session")
+        )
     found: dict[str, Item] = {}
     for number, line in read_lines(path):
         if not line.startswith("["):
@@ -53,7 +55,9 @@ def _utterances(path: Path, session: Path) -> list[Item]:
         match = _LINE.fullmatch(line)
         if match is None:
             raise fault(
-                path, number, f"expected `[<start> - <end>] <utterance> <label> [<v>, <a>, <d>]`, got {shown(line)}"
+                path,
+                number,
+                f"expected `[<start> - <end>] <utterance> <label> [<v>, <a>, <d>]`, got {shown(line)}",
             )
         start_s, end_s = float(match["start"]), float(match["end"])
         speaker = re.fullmatch(rf"{path.stem}_([FM])(?:[A-Z]+)?\d+", match["id"])
@@ -98,16 +102,19 @@ IEMOCAP: Final = Dataset(
         "Session<1-5>/sentences/wav/<dialogue>/<utterance>.wav"
     ),
     citation=(
-        "C. Busso, M. Bulut, C.-C. Lee, A. Kazemzadeh, E. Mower, S. Kim, J. N. Chang, S. Lee, S. S. Narayanan: IEMOCAP: "
-        "Interactive emotional dyadic motion capture database. Language Resources and Evaluation 42(4), 2008"
+        "C. Busso, M. Bulut, C.-C. Lee, A. Kazemzadeh, E. Mower, S. Kim, J. N. Chang, S. Lee, S. S. Narayanan: "
+        "IEMOCAP: Interactive emotional dyadic motion capture database. Language Resources and Evaluation "
+        "42(4), 2008"
     ),
     licence="for research under the release form; not to be passed on",
     access="https://sail.usc.edu/iemocap/iemocap_release.htm (a signed form)",
     choices=(
-        "The authors publish no lists for IEMOCAP: the usual four-class protocol is taken, 5,531 utterances, excited ones "
-        "(exc) counted as happiness, five folds by session. Their label order is not known; here it is alphabetical.",
-        "Two actors sit side by side in one picture. Who wears the motion-capture markers (F or M in the dialogue's name) "
-        "is taken to be on the left, as users of the corpus report; the speaker's half is looked at.",
+        "The authors publish no lists for IEMOCAP: the usual four-class protocol is taken, 5,531 utterances, "
+        "excited ones (exc) counted as happiness, five folds by session. Their label order is not known; here "
+        "it is alphabetical.",
+        "Two actors sit side by side in one picture. Who wears the motion-capture markers (F or M in the "
+        "dialogue's name) is taken to be on the left, as users of the corpus report; the speaker's half is "
+        "looked at.",
         "The authors publish no script for IEMOCAP: sampling rate 4 and 50 epochs are taken.",
     ),
     published=facts_of("IEMOCAP"),

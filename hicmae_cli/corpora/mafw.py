@@ -83,14 +83,16 @@ MAFW: Final = Dataset(
         "Train & Test Set/single/no_caption/set_<1-5>/test.txt (lines `<5 digits>.mp4 <label>`)"
     ),
     citation=(
-        "Y. Liu, W. Dai, C. Feng, W. Wang, G. Yin, J. Zeng, S. Shan: MAFW: A Large-scale, Multi-modal, Compound Affective "
-        "Database for Dynamic Facial Expression Recognition in the Wild. ACM Multimedia, 2022"
+        "Y. Liu, W. Dai, C. Feng, W. Wang, G. Yin, J. Zeng, S. Shan: MAFW: A Large-scale, Multi-modal, "
+        "Compound Affective Database for Dynamic Facial Expression Recognition in the Wild. ACM Multimedia, "
+        "2022"
     ),
     licence="for non-commercial research at universities; clips may not be passed on",
     access="https://mafw-database.github.io/MAFW (a signed form from an academic address)",
-    broken={name: "without sound: not in the paper's lists" for name in _SILENT},
+    broken=dict.fromkeys(_SILENT, "without sound: not in the paper's lists"),
     choices=(
-        "People are not named, so the validation clips are cut label by label and may show people who are trained on.",
+        "People are not named, so the validation clips are cut label by label and may show people who are "
+        "trained on.",
         "The authors' code chooses the epoch by accuracy; here UAR chooses, as the labels are uneven.",
     ),
     published=facts_of("MAFW"),
@@ -107,13 +109,14 @@ MAFW_43: Final = replace(
     items=_reader("compound", _LABELS + _COMPOUNDS),
     layout=(
         "data/clips/<5 digits>.mp4\n"
-        "Train & Test Set/compound/no_caption/set_<1-5>/test.txt (lines `<5 digits>.mp4 <label>[_<label>[_<label>]]`)"
+        "Train & Test Set/compound/no_caption/set_<1-5>/test.txt (lines `<5 digits>.mp4 "
+        "<label>[_<label>[_<label>]]`)"
     ),
     choices=(
-        "The authors' code accepts 43 classes, but names neither lists nor an order: the official compound lists are "
-        "taken, the eleven single labels first, then the 32 compounds by their parts.",
-        "The official lists hold 8,996 clips; the clips without sound that the authors leave out of the eleven classes "
-        "are left out here too.",
+        "The authors' code accepts 43 classes, but names neither lists nor an order: the official compound "
+        "lists are taken, the eleven single labels first, then the 32 compounds by their parts.",
+        "The official lists hold 8,996 clips; the clips without sound that the authors leave out of the eleven "
+        "classes are left out here too.",
         *MAFW.choices,
     ),
     published={},

@@ -57,18 +57,20 @@ MER2023: Final = Dataset(
         "test1/<name>.avi\ntest1-label.csv (header name,discrete,valence)"
     ),
     citation=(
-        "Z. Lian, H. Sun, L. Sun, J. Zhao, Y. Liu, B. Liu, J. Yi, M. Wang, E. Cambria, G. Zhao, B. W. Schuller, J. Tao: MER "
-        "2023: Multi-label Learning, Modality Robustness, and Semi-Supervised Learning. ACM Multimedia, 2023"
+        "Z. Lian, H. Sun, L. Sun, J. Zhao, Y. Liu, B. Liu, J. Yi, M. Wang, E. Cambria, G. Zhao, B. W. "
+        "Schuller, J. Tao: MER 2023: Multi-label Learning, Modality Robustness, and Semi-Supervised Learning. "
+        "ACM Multimedia, 2023"
     ),
     licence="for academic research; not to be passed on",
     access="https://huggingface.co/datasets/MERChallenge/MER2023 (a signed agreement)",
     choices=(
-        "The authors publish no lists for MER2023: the challenge's own parts are taken, Train&Val to train and test1 "
-        "(MER-MULTI) to test, with the label order of the challenge's baseline.",
-        "Folders and label files lie together as the challenge's baseline code reads them; the archives unpack into "
-        "mer2023train, mer2023test1&2 and test-labels.",
+        "The authors publish no lists for MER2023: the challenge's own parts are taken, Train&Val to train and "
+        "test1 (MER-MULTI) to test, with the label order of the challenge's baseline.",
+        "Folders and label files lie together as the challenge's baseline code reads them; the archives unpack "
+        "into mer2023train, mer2023test1&2 and test-labels.",
         "The authors publish no script for MER2023: sampling rate 4 and 100 epochs are taken.",
-        "People are not named, so the validation clips are cut label by label and may show people who are trained on.",
+        "People are not named, so the validation clips are cut label by label and may show people who are "
+        "trained on.",
     ),
     published=facts_of("MER2023"),
     scores={"uar": 0.6415, "weighted_f1": 0.7133},

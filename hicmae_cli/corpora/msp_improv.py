@@ -46,7 +46,9 @@ def _items(root: Path) -> list[Item]:
                 extra={"scene": match["scene"], "type": match["type"]},
             )  # fmt: skip
     if not items:
-        raise ManifestError(one_line(f"{path}: names no turn; expected lines `UTD-IMPROV-<turn>.avi; <label>; …`"))
+        raise ManifestError(
+            one_line(f"{path}: names no turn; expected lines `UTD-IMPROV-<turn>.avi; <label>; …`")
+        )
     return [items[id_] for id_ in sorted(items)]
 
 
@@ -76,16 +78,17 @@ MSP_IMPROV: Final = Dataset(
         "[Audio/]session<1-6>/S<scene><A|H|N|S>/<P|R|S|T>/<the same>.wav"
     ),
     citation=(
-        "C. Busso, S. Parthasarathy, A. Burmania, M. AbdelWahab, N. Sadoughi, E. Mower Provost: MSP-IMPROV: An Acted "
-        "Corpus of Dyadic Interactions to Study Emotion Perception. IEEE Transactions on Affective Computing 8(1), 2017"
+        "C. Busso, S. Parthasarathy, A. Burmania, M. AbdelWahab, N. Sadoughi, E. Mower Provost: MSP-IMPROV: An "
+        "Acted Corpus of Dyadic Interactions to Study Emotion Perception. IEEE Transactions on Affective "
+        "Computing 8(1), 2017"
     ),
     licence="for academic research under an agreement; not to be passed on",
     access="https://ecs.utdallas.edu/research/researchlabs/msp-lab/MSP-Improv.html (a signed agreement)",
     choices=(
-        "The label is what the listeners agreed on, not the letter in the name, which is what the scene was written for. "
-        "Turns with another emotion (O) or without agreement (X) are left out.",
-        "The corpus has 7,798 turns of the four emotions, the paper's lists 7,787: which eleven are missing is not known. "
-        "So there are more clips here than in the paper's lists, and the hashes differ.",
+        "The label is what the listeners agreed on, not the letter in the name, which is what the scene was "
+        "written for. Turns with another emotion (O) or without agreement (X) are left out.",
+        "The corpus has 7,798 turns of the four emotions, the paper's lists 7,787: which eleven are missing is "
+        "not known. So there are more clips here than in the paper's lists, and the hashes differ.",
         "The authors publish no script for MSP-IMPROV: sampling rate 4 and 50 epochs are taken.",
     ),
     published=facts_of("MSP-IMPROV"),

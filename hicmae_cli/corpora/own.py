@@ -23,7 +23,7 @@ _NAMES: Final = "labels.txt"
 
 def _folder_items(root: Path) -> list[Item]:
     """Any videos below the sub-folders of ``root``; ids are their paths."""
-    from hicmae_cli.corpora.unlabelled import video_files  # it opens the media room, which a list of names needs not
+    from hicmae_cli.corpora.unlabelled import video_files  # imports the media room, which others need not
 
     items: list[Item] = []
     for folder in sorted(path for path in root.iterdir() if path.is_dir()):
@@ -37,7 +37,9 @@ def _folder_items(root: Path) -> list[Item]:
     if not items:
         raise ManifestError(one_line(f"{root}: no videos in sub-folders; expected <label>/<video>"))
     if len({item.label for item in items}) < 2:
-        raise ManifestError(one_line(f"{root}: one label only, {items[0].label}; expected a sub-folder for each"))
+        raise ManifestError(
+            one_line(f"{root}: one label only, {items[0].label}; expected a sub-folder for each")
+        )
     return _dealt(items)
 
 
@@ -77,7 +79,9 @@ def _item(root: Path, path: Path, index: int, sample: Sample, labels: list[str] 
     if sample.video is None:
         raise fault(path, _line(path, index), f"{shown(id_)} has no video to cut faces from")
     if labels is not None and sample.label not in labels:
-        raise fault(path, _line(path, index), f"unknown label {shown(sample.label)}; there are {', '.join(labels)}")
+        raise fault(
+            path, _line(path, index), f"unknown label {shown(sample.label)}; there are {', '.join(labels)}"
+        )
     return Item(
         id=id_, label=sample.label, speaker=sample.speaker, video=sample.video,
         audio=None if sample.audio == sample.video else sample.audio,
@@ -119,9 +123,10 @@ FOLDER: Final = Dataset(
     licence="yours to know",
     access="your own recordings of one person each",
     choices=(
-        "The labels are the names of the sub-folders, sorted; known words and codes become one name (angry, ANG: anger).",
-        "People are not known, so one person may be trained on and tested: scores are too good. Who knows them writes a "
-        "manifest.",
+        "The labels are the names of the sub-folders, sorted; known words and codes become one name (angry, "
+        "ANG: anger).",
+        "People are not known, so one person may be trained on and tested: scores are too good. Who knows them "
+        "writes a manifest.",
     ),
 )
 

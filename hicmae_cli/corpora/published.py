@@ -1,7 +1,7 @@
 """What is published of the datasets' splits: counts, hashes and the paper's results (``protocols.json``).
 
-Counts, hashes and results per fold are those of the lists in the authors' repository (sunlicai/HiCMAE, cdd28d4). DFEW's are
-of the same authors' visual-only lists; IEMOCAP's of its annotation files; MER2023's of the challenge.
+Counts, hashes and results per fold are those of the lists in the authors' repository (sunlicai/HiCMAE, cdd28d4). DFEW's
+are of the same authors' visual-only lists; IEMOCAP's of its annotation files; MER2023's of the challenge.
 """
 
 from __future__ import annotations
@@ -31,5 +31,12 @@ def _protocols() -> dict[str, dict[str, dict[str, Any]]]:
 
 
 def _facts(values: dict[str, Any]) -> SplitFacts:
-    lists = {key: tuple(values[key]) for key in ("train_counts", "test_counts") if key in values}
-    return SplitFacts(**{**values, **lists})
+    return SplitFacts(
+        train=values["train"],
+        test=values["test"],
+        train_sha256=values.get("train_sha256", ""),
+        test_sha256=values.get("test_sha256", ""),
+        scores=values.get("scores", {}),
+        train_counts=tuple(values.get("train_counts", ())),
+        test_counts=tuple(values.get("test_counts", ())),
+    )

@@ -95,8 +95,8 @@ RAVDESS: Final = Dataset(
     access="https://zenodo.org/records/1188976 (Video_Speech_Actor_*.zip and Audio_Speech_Actors_01-24.zip)",
     choices=(
         "Speech only; song is not read.",
-        "The authors publish no script for RAVDESS: sampling rate 4 and 100 epochs are taken, as for their other small "
-        "corpora.",
+        "The authors publish no script for RAVDESS: sampling rate 4 and 100 epochs are taken, as for their "
+        "other small corpora.",
     ),
     published=facts_of("RAVDESS"),
     scores={"uar": 0.8796, "war": 0.8799},

@@ -96,19 +96,21 @@ WEREWOLF_XL: Final = Dataset(
         "labels.csv (header VideoName, one column each of arousal, valence or pleasure, dominance)"
     ),
     citation=(
-        "K. Zhang, X. Wu, X. Xie, X. Zhang, H. Zhang, X. Chen, L. Sun: Werewolf-XL: A Database for Identifying Spontaneous "
-        "Affect in Large Competitive Group Interactions. IEEE Transactions on Affective Computing, 2021"
+        "K. Zhang, X. Wu, X. Xie, X. Zhang, H. Zhang, X. Chen, L. Sun: Werewolf-XL: A Database for Identifying "
+        "Spontaneous Affect in Large Competitive Group Interactions. IEEE Transactions on Affective Computing, "
+        "2021"
     ),
     licence="for academic research; ask the authors of the dataset",
     access="https://github.com/Xinda-Wu/Werewolf-XL-Baseline",
     choices=(
         "The paper's lists do not name their three columns: arousal, valence, dominance is what their steps and "
         "correlations suggest, and the order of the paper's table.",
-        "The release's table of ratings is to be saved as labels.csv (UTF-8, with a header); which of several means of "
-        "raters a column holds is for the user to choose. Ratings are used as they are, not normalised.",
+        "The release's table of ratings is to be saved as labels.csv (UTF-8, with a header); which of several "
+        "means of raters a column holds is for the user to choose. Ratings are used as they are, not "
+        "normalised.",
         "The script asks for four processes of 32 clips but shows them two GPUs: 64 clips a step are taken.",
-        "Some people play in several games, so the folds by game are not strictly by person; a speaker here is a player of "
-        "one game.",
+        "Some people play in several games, so the folds by game are not strictly by person; a speaker here is "
+        "a player of one game.",
     ),
     published=facts_of("Werewolf-XL"),
     scores={

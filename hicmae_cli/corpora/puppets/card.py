@@ -12,7 +12,9 @@ from hicmae_cli.labels import CREMA_D_LABELS
 
 def _items(root: Path) -> list[Item]:
     raise ManifestError(
-        one_line(f"{root}: puppets are drawn, prepared clips and all: `hicmae puppets make`; nothing is left to prepare")
+        one_line(
+            f"{root}: puppets are drawn, prepared clips and all: `hicmae puppets make`; nothing is left to prepare"
+        )
     )
 
 
@@ -35,7 +37,8 @@ PUPPETS: Final = Dataset(
     licence="MIT",
     access="drawn by `hicmae puppets make`",
     choices=(
-        "A demonstration, not people: heads and voices are computed, and a model trained on them is no judge of anyone.",
+        "A demonstration, not people: heads and voices are computed, and a model trained on them is no judge "
+        "of anyone.",
         "A clip is 16 frames over 2.56 s, so every frame is taken.",
     ),
 )
