@@ -11,6 +11,10 @@ ALIASES = {
     "sad": "sadness",
     "sur": "surprise", "surprised": "surprise",
     "con": "contempt", "contemptuous": "contempt",
+    "anx": "anxiety", "anxious": "anxiety",
+    "helpless": "helplessness",
+    "disappointed": "disappointment",
+    "worried": "worry",
 }  # fmt: skip
 
 

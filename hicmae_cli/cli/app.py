@@ -9,7 +9,18 @@ from typing import Annotated
 import typer
 
 from hicmae_cli import __version__
-from hicmae_cli.cli import bench, evaluate, export, finetune, predict, pretrain, puppets, visualize, weights
+from hicmae_cli.cli import (
+    bench,
+    datasets_command,
+    evaluate,
+    export,
+    finetune,
+    predict,
+    pretrain,
+    puppets,
+    visualize,
+    weights,
+)
 from hicmae_cli.errors import HicmaeError, SettingsError
 
 app = typer.Typer(
@@ -42,6 +53,7 @@ def _options(
 
 
 app.command()(predict.predict)
+app.command()(datasets_command.datasets)
 app.command()(evaluate.evaluate)
 app.command()(pretrain.pretrain)
 app.command()(finetune.finetune)

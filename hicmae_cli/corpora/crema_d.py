@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from hicmae_cli.corpora.dataset import Dataset, Item
 from hicmae_cli.corpora.published import facts_of
-from hicmae_cli.errors import ManifestError
+from hicmae_cli.errors import ManifestError, one_line
 from hicmae_cli.labels import CREMA_D_LABELS
 
 _CODES: Final = dict(zip(("ANG", "DIS", "FEA", "HAP", "NEU", "SAD"), CREMA_D_LABELS, strict=True))
@@ -18,13 +19,17 @@ _FOLDS: Final = ("1", "2", "3", "4", "5")
 _VIDEO_SUFFIXES: Final = (".flv", ".mp4", ".mkv", ".avi")
 _FOUR: Final = ("anger", "happiness", "neutral", "sadness")
 _BROKEN: Final = {
-    "1076_MTI_NEU_XX": "left out by the paper's authors: its video is broken",
-    "1076_MTI_SAD_XX": "left out by the paper's authors: its video is broken",
-    "1064_TIE_SAD_XX": "left out by the paper's authors: its video is broken",
-    "1064_IEO_DIS_MD": "left out by the paper's authors: its video is broken",
+    "1076_MTI_NEU_XX": "left out by the paper's authors",
+    "1076_MTI_SAD_XX": "left out by the paper's authors",
+    "1064_TIE_SAD_XX": "left out by the paper's authors",
+    "1064_IEO_DIS_MD": "left out by the paper's authors",
     "1040_ITH_SAD_XX": "not in the paper's lists: its sound is distributed under another name, 1040_ITH_SAD_X.wav",
 }
 _MISNAMED: Final = frozenset({"1040_ITH_SAD_X"})
+_NAME: Final = re.compile(
+    r"(?P<actor>100[1-9]|10[1-8]\d|109[01])_(?P<sentence>[A-Z]{3})_(?P<emotion>" + "|".join(_CODES) + r")_"
+    r"(?P<intensity>LO|MD|HI|XX)"
+)
 
 
 def fold_of(actor: int) -> str:
@@ -37,15 +42,15 @@ def _items(root: Path) -> list[Item]:
     videos: dict[str, Path] = {}
     for folder in ("VideoFlash", "video"):
         for path in sorted((root / folder).glob("*")):
-            if path.suffix.lower() in _VIDEO_SUFFIXES:
+            if path.suffix.lower() in _VIDEO_SUFFIXES and not path.name.startswith("."):
                 videos.setdefault(path.stem, path)
-    sounds = {path.stem: path for path in (root / "AudioWAV").glob("*.wav")}
-    # The clip lists are the union of both, so that a clip without its other half is missed and not passed over.
+    sounds = {path.stem for path in (root / "AudioWAV").glob("*.wav") if not path.name.startswith(".")}
+    # A clip of which one of the two is missing is in the list, so that it is missed and not passed over.
     return [
         item_of(
             name, videos.get(name, root / "VideoFlash" / f"{name}.flv"), root / "AudioWAV" / f"{name}.wav"
         )
-        for name in sorted(videos.keys() | sounds.keys())
+        for name in sorted(videos.keys() | sounds)
         if name not in _BROKEN and name not in _MISNAMED
     ]
 
@@ -56,15 +61,17 @@ def item_of(name: str, video: Path, audio: Path | None) -> Item:
     Raises:
         ManifestError: a name of another form.
     """
-    fields = name.split("_")
-    if len(fields) != 4 or not fields[0].isdigit() or fields[2] not in _CODES:
+    match = _NAME.fullmatch(name)
+    if match is None:
         raise ManifestError(
-            f"{video}: expected a name <actor>_<sentence>_<{'|'.join(_CODES)}>_<intensity>; move it out of the folder"
+            one_line(
+                f"{video}: expected a name <actor 1001-1091>_<sentence>_<{'|'.join(_CODES)}>_<LO|MD|HI|XX>; move it "
+                "out of the folder"
+            )
         )
-    actor = fields[0]
     return Item(
-        id=name, label=_CODES[fields[2]], speaker=actor, video=video, audio=audio, fold=fold_of(int(actor)),
-        extra={"sentence": fields[1], "intensity": fields[3]},
+        id=name, label=_CODES[match["emotion"]], speaker=match["actor"], video=video, audio=audio,
+        fold=fold_of(int(match["actor"])), extra={key: match[key] for key in ("sentence", "intensity")},
     )  # fmt: skip
 
 

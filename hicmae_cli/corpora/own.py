@@ -1,0 +1,147 @@
+"""A user's own recordings: a folder whose sub-folders are labels, or a manifest of raw videos."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from collections import defaultdict
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from hicmae_cli.corpora.annotations import fault, is_safe, read_lines, shown
+from hicmae_cli.corpora.dataset import Dataset, Item
+from hicmae_cli.corpora.manifest import Sample, read_manifest
+from hicmae_cli.errors import ManifestError, one_line
+from hicmae_cli.labels import canonical_label
+
+_FOLDS: Final = ("1", "2", "3", "4", "5")
+_STORE: Final = "prepared"  # where prepared clips are kept below the root
+_MANIFEST: Final = "manifest.csv"
+_NAMES: Final = "labels.txt"
+
+
+def _folder_items(root: Path) -> list[Item]:
+    """Any videos below the sub-folders of ``root``; ids are their paths."""
+    from hicmae_cli.corpora.unlabelled import video_files  # imports the media room, which others need not
+
+    items: list[Item] = []
+    for folder in sorted(path for path in root.iterdir() if path.is_dir()):
+        if folder.name.startswith(".") or folder.name == _STORE:
+            continue
+        for video in video_files(folder, root / _STORE):
+            id_ = video.relative_to(root).as_posix()
+            if not is_safe(id_):
+                raise ManifestError(one_line(f"{video}: give the file a plain name"))
+            items.append(Item(id=id_, label=canonical_label(folder.name), speaker="", video=video))
+    if not items:
+        raise ManifestError(one_line(f"{root}: no videos in sub-folders; expected <label>/<video>"))
+    if len({item.label for item in items}) < 2:
+        raise ManifestError(
+            one_line(f"{root}: one label only, {items[0].label}; expected a sub-folder for each")
+        )
+    return _dealt(items)
+
+
+def _dealt(items: list[Item]) -> list[Item]:
+    """Every label's clips dealt to the folds in an order that only their ids decide."""
+    by_label: dict[str, list[Item]] = defaultdict(list)
+    for item in items:
+        by_label[item.label].append(item)
+    dealt = [
+        replace(item, fold=_FOLDS[index % len(_FOLDS)])
+        for group in by_label.values()
+        for index, item in enumerate(sorted(group, key=lambda i: hashlib.sha256(i.id.encode()).digest()))
+    ]
+    return sorted(dealt, key=lambda item: item.id)
+
+
+def _manifest_items(root: Path) -> list[Item]:
+    """The raw videos that ``manifest.csv`` names; all of them lie in ``root``."""
+    path = root / _MANIFEST
+    names = root / _NAMES
+    labels = [canonical_label(line) for _, line in read_lines(names)] if names.is_file() else None
+    read_lines(path)  # text that is not UTF-8 is told with its line
+    samples = read_manifest(path, labels, existing=False)
+    return sorted(
+        (_item(root, path, index, sample, labels) for index, sample in enumerate(samples)),
+        key=lambda item: item.id,
+    )
+
+
+def _item(root: Path, path: Path, index: int, sample: Sample, labels: list[str] | None) -> Item:
+    id_ = Path(sample.id).relative_to(root).as_posix() if Path(sample.id).is_relative_to(root) else sample.id
+    if not is_safe(id_):
+        raise fault(path, _line(path, index), f"the id {shown(sample.id)} cannot name a file")
+    for file in (sample.video, sample.audio):
+        if file is not None and not is_safe(_below(root, file)):
+            raise fault(path, _line(path, index), f"{shown(str(file))} leads out of the folder {root}")
+    if sample.video is None:
+        raise fault(path, _line(path, index), f"{shown(id_)} has no video to cut faces from")
+    if labels is not None and sample.label not in labels:
+        raise fault(
+            path, _line(path, index), f"unknown label {shown(sample.label)}; there are {', '.join(labels)}"
+        )
+    return Item(
+        id=id_, label=sample.label, speaker=sample.speaker, video=sample.video,
+        audio=None if sample.audio == sample.video else sample.audio,
+        fold=sample.fold, split=sample.split, extra=sample.extra,
+    )  # fmt: skip
+
+
+def _below(root: Path, file: Path) -> str:
+    return file.relative_to(root).as_posix() if file.is_relative_to(root) else str(file)
+
+
+def _line(path: Path, index: int) -> int:
+    """Line of the n-th clip (from 0) of a manifest."""
+    text = path.read_text("utf-8-sig").splitlines()
+    if text[0].split(",")[0].strip() != "id":
+        return [number for number, line in enumerate(text, 1) if line.strip()][index]
+    reader = csv.DictReader(text)
+    for _ in range(index + 1):
+        next(reader)
+    return reader.line_num
+
+
+FOLDER: Final = Dataset(
+    name="folder",
+    title="a folder of your own",
+    folder="folder",
+    task="classification",
+    labels=(),
+    codes={},
+    folds=_FOLDS,
+    fold_rule="five folds, each label's clips dealt evenly; nobody knows who is in which clip",
+    metric="uar",
+    reported=("uar", "war"),
+    sampling_rate=4,
+    recipe="own-data",
+    items=_folder_items,
+    layout="<label>/…/<any video>",
+    citation="",
+    licence="yours to know",
+    access="your own recordings of one person each",
+    choices=(
+        "The labels are the names of the sub-folders, sorted; known words and codes become one name (angry, "
+        "ANG: anger).",
+        "People are not known, so one person may be trained on and tested: scores are too good. Who knows them "
+        "writes a manifest.",
+    ),
+)
+
+MANIFEST: Final = replace(
+    FOLDER,
+    name="manifest",
+    title="a manifest of your own",
+    folder="manifest",
+    folds=(),
+    fold_rule="what the columns fold or split say",
+    items=_manifest_items,
+    layout=(
+        "manifest.csv (header id,video,audio,label,fold,split,speaker; or lines `<video> <sound> <label>`)\n"
+        "labels.txt (may be absent; one label per line, in the order of the model's outputs and of label numbers)\n"
+        "<the videos and sounds it names, by paths relative to it>"
+    ),
+    choices=("Without labels.txt the labels are those that occur, sorted.",),
+)

@@ -1,0 +1,414 @@
+"""Small corpora in the layout in which each dataset is distributed, with real media: a real face, a real voice.
+
+``make_fake("crema-d", root)`` writes one and returns the items it holds. Annotations also name what a reader has to
+pass over: labels that are not used, files known broken, what single listeners said.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from functools import cache
+from itertools import islice
+from pathlib import Path
+
+import av
+import numpy as np
+from av.audio.stream import AudioStream
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from hicmae_cli.corpora.dataset import Excerpt, Item
+from hicmae_cli.media import SAMPLE_RATE_HZ, read_audio, read_frames
+from tests.conftest import SAMPLE
+from tests.media.make import _audio_frame
+
+FPS = 12
+CLIP_S = 1.0
+PAIR_S = 2.0  # a dialogue of two utterances, left and right
+_CODECS = {".mp4": ("libx264", "aac"), ".flv": ("libx264", "aac"), ".avi": ("mpeg4", "pcm_s16le")}
+_SOUND_RATE_HZ = 44_100  # what every container of these takes
+
+Maker = Callable[[Path, int | None, int | None], list[Item]]
+
+
+def make_fake(
+    name: str, root: Path, *, folds: int | None = None, labels: int | None = None, media: bool = True
+) -> list[Item]:
+    """Write a fake corpus.
+
+    Args:
+        name: a dataset's name in the catalogue, but for puppets.
+        root: where to.
+        folds: how many folds have clips; all by default. A fixed split has both parts always.
+        labels: how many of the labels occur, the first ones; all by default.
+        media: whether videos and sounds can be played; if not they are empty files.
+
+    Returns:
+        What the dataset lists of it, sorted by id (for ``folder`` without folds).
+    """
+    items = sorted(_MAKERS[name](root, folds, labels), key=lambda item: item.id)
+    for item in items:
+        put_video(item.video, pair=item.excerpt is not None, media=media)
+        if item.audio is not None:
+            put_sound(item.audio, media=media)
+    return items
+
+
+def put_video(path: Path, *, pair: bool = False, media: bool = True) -> None:
+    """One second of one face, or two of two people side by side; with sound."""
+    _put(path, _video(path.suffix, pair) if media else None)
+
+
+def put_sound(path: Path, *, media: bool = True) -> None:
+    """One second of a voice."""
+    _put(path, _sound() if media else None)
+
+
+def _put(path: Path, source: Path | None) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if source is None:
+        path.touch()
+    elif not path.exists():
+        try:
+            os.link(source, path)
+        except OSError:  # another file system
+            shutil.copy(source, path)
+
+
+def write(path: Path, lines: Sequence[str]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{line}\n" for line in lines), "utf-8")
+
+
+# Media
+
+
+@cache
+def _workshop() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix="hicmae-fakes-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+@cache
+def _pictures(pair: bool) -> list[NDArray[np.uint8]]:
+    count = round((PAIR_S if pair else CLIP_S) * FPS)
+    frames = [frame.rgb for frame in islice(read_frames(SAMPLE), count)]
+    return frames if pair else [np.ascontiguousarray(frame[:, frame.shape[1] // 2 :]) for frame in frames]
+
+
+@cache
+def _video(suffix: str, pair: bool) -> Path:
+    path = _workshop() / f"{'pair' if pair else 'face'}{suffix}"
+    pictures = _pictures(pair)
+    video_codec, audio_codec = _CODECS[suffix]
+    voice = read_audio(SAMPLE, 0.0, len(pictures) / FPS)
+    times = np.arange(int(len(voice) / SAMPLE_RATE_HZ * _SOUND_RATE_HZ)) * SAMPLE_RATE_HZ / _SOUND_RATE_HZ
+    louder = np.interp(times, np.arange(len(voice)), voice).astype(np.float32)[None]
+    with av.open(str(path), "w") as container:
+        video = container.add_stream(video_codec, rate=FPS)
+        sound = container.add_stream(audio_codec, rate=_SOUND_RATE_HZ, layout="mono")
+        assert isinstance(video, VideoStream)
+        assert isinstance(sound, AudioStream)
+        video.height, video.width = pictures[0].shape[:2]
+        video.pix_fmt, video.bit_rate = "yuv420p", 2_000_000
+        for index, picture in enumerate(pictures):
+            frame = VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="yuv420p")
+            frame.pts = index
+            container.mux(video.encode(frame))
+        container.mux(video.encode(None))
+        kind = sound.codec_context.format.name if sound.codec_context.format else "s16"
+        for start in range(0, louder.shape[1], 1024):
+            piece = louder[:, start : start + 1024]
+            container.mux(
+                sound.encode(_audio_frame(piece, kind, "mono", _SOUND_RATE_HZ, start / _SOUND_RATE_HZ))
+            )
+        container.mux(sound.encode(None))
+    return path
+
+
+@cache
+def _sound() -> Path:
+    import soundfile
+
+    path = _workshop() / "voice.wav"
+    soundfile.write(path, read_audio(SAMPLE, 0.0, CLIP_S), SAMPLE_RATE_HZ, subtype="PCM_16")
+    return path
+
+
+# Corpora
+
+
+def _crema_d(
+    root: Path, folds: int | None, labels: int | None, codes: str = "ANG DIS FEA HAP NEU SAD"
+) -> list[Item]:
+    names = dict(
+        ANG="anger", DIS="disgust", FEA="fear", HAP="happiness", NEU="neutral", SAD="sadness"
+    )  # fmt: skip
+    for broken in ("1076_MTI_NEU_XX", "1064_IEO_DIS_MD"):
+        put_video(root / "VideoFlash" / f"{broken}.flv", media=False)
+    put_sound(root / "AudioWAV" / "1040_ITH_SAD_X.wav", media=False)
+    put_video(root / "VideoFlash" / "1040_ITH_SAD_XX.flv", media=False)
+    items = []
+    for fold, actor in list(zip("12345", (1001, 1019, 1037, 1055, 1091), strict=True))[:folds]:
+        for code in names:
+            clip = f"{actor}_DFA_{code}_XX"
+            item = Item(
+                id=clip, label=names[code], speaker=str(actor), video=root / "VideoFlash" / f"{clip}.flv",
+                audio=root / "AudioWAV" / f"{clip}.wav", fold=fold, extra={"sentence": "DFA", "intensity": "XX"},
+            )  # fmt: skip
+            if code in codes.split()[:labels]:
+                items.append(item)
+            elif labels is None:  # of the four classes: the other two are there too
+                put_video(item.video, media=False)
+    return items
+
+
+def _crema_d_4(root: Path, folds: int | None, labels: int | None) -> list[Item]:
+    return _crema_d(root, folds, labels, "ANG HAP NEU SAD")
+
+
+def _ravdess(root: Path, folds: int | None, labels: int | None) -> list[Item]:
+    names = ("neutral", "calm", "happiness", "sadness", "anger", "fear", "disgust", "surprise")
+    items = []
+    for fold, actor in list(zip("123456", ("01", "08", "09", "13", "20", "24"), strict=True))[:folds]:
+        folder = root / f"Actor_{actor}"
+        for number, label in list(enumerate(names, 1))[:labels]:
+            rest = f"01-{number:02d}-01-02-01-{actor}"
+            items.append(
+                Item(
+                    id=f"02-{rest}", label=label, speaker=actor, video=folder / f"02-{rest}.mp4",
+                    audio=folder / f"03-{rest}.wav", fold=fold,
+                    extra={"intensity": "01", "statement": "02", "repetition": "01"},
+                )
+            )  # fmt: skip
+            put_video(folder / f"01-{rest}.mp4", media=False)  # with sound, not used
+        put_video(folder / f"02-02-03-01-01-01-{actor}.mp4", media=False)  # a song
+    return items
+
+
+def _official_lists(
+    root: Path, folds: int | None, labels: Sequence[str], first: int
+) -> Iterator[tuple[str, int, str]]:
+    """Fold, clip number, label; a clip of every label in every fold."""
+    number = first
+    for fold in "12345"[:folds]:
+        for label in labels:
+            yield fold, number, label
+            number += 1
+
+
+_MAFW = (
+    "anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise", "contempt", "anxiety", "helplessness",
+    "disappointment",
+)  # fmt: skip
+
+
+def _mafw(
+    root: Path, folds: int | None, labels: int | None, kind: str = "single", more: Sequence[str] = ()
+) -> list[Item]:
+    chosen = (*_MAFW, *more)[:labels] if kind == "single" else (*more, *_MAFW)[:labels]
+    items = [
+        Item(id=f"{number:05d}", label=label, speaker="", video=root / "data" / "clips" / f"{number:05d}.mp4", fold=fold)
+        for fold, number, label in _official_lists(root, folds, chosen, 25)
+    ]  # fmt: skip
+    for fold in "12345":
+        folder = root / "Train & Test Set" / kind / "no_caption" / f"set_{fold}"
+        silent = ["00903.mp4 anger"] if fold == "1" else []
+        write(folder / "test.txt", [f"{i.id}.mp4 {i.label}" for i in items if i.fold == fold] + silent)
+        write(folder / "train.txt", [f"{i.id}.mp4 {i.label}" for i in items if i.fold != fold])
+    return items
+
+
+def _mafw_43(root: Path, folds: int | None, labels: int | None) -> list[Item]:
+    more = ("anger_disgust", "sadness_helplessness", "fear_surprise_anxiety")
+    return _mafw(root, folds, labels, "compound", more)
+
+
+def _dfew(root: Path, folds: int | None, labels: int | None) -> list[Item]:
+    names = ("happiness", "sadness", "neutral", "anger", "surprise", "disgust", "fear")
+    clips = root / "Clip" / "original"
+    items = [
+        Item(id=f"{number:05d}", label=label, speaker="", video=clips / f"part_{number % 2}" / f"{number}.mp4", fold=fold)
+        for fold, number, label in _official_lists(root, folds, names[:labels], 8)
+    ]  # fmt: skip
+    lists = root / "EmoLabel_DataSplit"
+    for fold in "12345":
+        for part in ("test", "train"):
+            rows = [
+                f"{int(item.id)},{names.index(item.label) + 1}"
+                for item in items
+                if (item.fold == fold) == (part == "test")
+            ]
+            write(lists / f"{part}(single-labeled)" / f"set_{fold}.csv", ["video_name,label", *rows])
+    return items
+
+
+def _mer2023(root: Path, folds: int | None, labels: int | None) -> list[Item]:
+    codes = dict(
+        neutral="neutral", angry="anger", happy="happiness", sad="sadness", worried="worry", surprise="surprise"
+    )  # fmt: skip
+    items = []
+    for part, split, each in (("train", "train", 2), ("test1", "test", 1)):
+        rows = []
+        for number, code in enumerate(list(codes)[:labels] * each):
+            name = f"sample_0000{number:04d}" if split == "train" else f"sample_0001{number:04d}"
+            rows.append(f"{name},{code},{-0.5 * number}")
+            items.append(
+                Item(id=name, label=codes[code], speaker="", video=root / part / f"{name}.avi", split=split)
+            )
+        write(root / f"{part}-label.csv", ["name,discrete,valence", *rows])
+    return items
+
+
+def _msp_improv(root: Path, folds: int | None, labels: int | None) -> list[Item]:
+    codes = {"A": "anger", "H": "happiness", "N": "neutral", "S": "sadness"}
+    ratings = "A:3.000000; V:2.600000; D:3.200000 ; N:3.500000;"
+    items, lines = [], []
+    for session in "123456"[:folds]:
+        for number, code in enumerate([*list(codes)[:labels], "X", "O"], 1):
+            speaker = f"{'FM'[number % 2]}0{session}"
+            turn = f"S01A-{speaker}-P-FM{number:02d}"
+            # The first line of a turn is what counts; those of single listeners follow.
+            lines += [
+                f"UTD-IMPROV-{turn}.avi; {code}; {ratings}",
+                f"WORKER0000{number}; Sad; Sad; {ratings}",
+                "",
+            ]
+            if code in codes:
+                folder = root / f"session{session}" / "S01A" / "P"
+                items.append(
+                    Item(
+                        id=f"MSP-IMPROV-{turn}", label=codes[code], speaker=speaker, fold=session,
+                        video=folder / f"MSP-IMPROV-{turn}.avi", audio=folder / f"MSP-IMPROV-{turn}.wav",
+                        extra={"scene": "S01A", "type": "P"},
+                    )
+                )  # fmt: skip
+    write(root / "Evalution.txt", lines)
+    return items
+
+
+def _iemocap(root: Path, folds: int | None, labels: int | None) -> list[Item]:
+    codes = {"ang": "anger", "exc": "happiness", "neu": "neutral", "sad": "sadness", "hap": "happiness"}
+    items = []
+    for session in "12345"[:folds]:
+        for marked in "FM":
+            lines = ["% [START_TIME - END_TIME] TURN_NAME EMOTION [V, A, D]", ""]
+            dialogue = f"Ses0{session}{marked}_impro0{1 + 'FM'.index(marked)}"
+            base = root / f"Session{session}"
+            for number, code in enumerate(
+                [*[c for c in codes if codes[c] in list(codes.values())[:labels]], "fru", "xxx"]
+            ):
+                who = "FM"[number % 2]
+                start, end = (0.0, 1.0) if who == "F" else (1.0, 1.75)
+                id_ = f"{dialogue}_{who}{number:03d}"
+                lines += [
+                    f"[{start:.4f} - {end:.4f}]\t{id_}\t{code}\t[2.5000, 2.5000, 2.5000]",
+                    "C-E2:\tNeutral;\t()", "A-E3:\tval 3; act 2; dom  2;\t()", "",
+                ]  # fmt: skip
+                if code in codes:
+                    side = (0.0, 0.5) if who == marked else (0.5, 1.0)
+                    items.append(
+                        Item(
+                            id=id_, label=codes[code], speaker=f"Ses0{session}{who}",
+                            video=base / "dialog" / "avi" / "DivX" / f"{dialogue}.avi",
+                            audio=base / "sentences" / "wav" / dialogue / f"{id_}.wav", fold=session,
+                            excerpt=Excerpt(start, end, side), extra={"code": code},
+                        )
+                    )  # fmt: skip
+            write(base / "dialog" / "EmoEvaluation" / f"{dialogue}.txt", lines)
+            (base / "dialog" / "EmoEvaluation" / f"._{dialogue}.txt").write_bytes(b"\x00\x05\x16\x07\xb0")
+    return items
+
+
+def _werewolf_xl(root: Path, folds: int | None, labels: int | None) -> list[Item]:
+    items, rows = [], []
+    for fold, game in list(zip("12345", ("01", "12", "13", "24", "30"), strict=True))[:folds]:
+        for player in ("01", "09"):
+            for number in range(1, 4):
+                id_ = f"{game}_{player}_{number}"
+                arousal, valence, dominance = 0.5 * (number - 1), 0.25 * number - 0.75, 0.5 * int(fold) - 1.5
+                rows.append(f"{int(game)},{id_},{valence},{arousal},{dominance}")
+                items.append(
+                    Item(
+                        id=id_, label=f"{arousal!r} {valence!r} {dominance!r}", speaker=f"{game}_{player}",
+                        video=root / "Speaker_Video" / f"{id_}.mp4", fold=fold,
+                    )
+                )  # fmt: skip
+    write(root / "labels.csv", ["Session,VideoName,Mean_P_1_2_3_4,Mean_A_1_2,Mean_D_1_2_4", *rows])
+    return items
+
+
+def _avcaffe(root: Path, folds: int | None, labels: int | None, scale: str = "arousal") -> list[Item]:
+    names = {
+        "arousal": ("excited", "wide-awake", "neutral", "dull", "calm"),
+        "valence": ("pleasant", "pleased", "neutral", "unsatisfied", "unpleasant"),
+    }[scale]
+    items, answers, silent = [], [], []
+    for person, split in (("aiim001", "test"), ("aiim003", "train"), ("aiim004", "train")):
+        for number, label in enumerate(names[:labels], 1):
+            session = f"{person}_task_{number}"
+            answers.append(f"{session}, {label.capitalize()}")
+            folder = root / "videos" / "shorter_segments" / person / f"task_{number}"
+            items += [
+                Item(
+                    id=f"{session}_clip_{clip:03d}", label=label, speaker=person,
+                    video=folder / f"{session}_clip_{clip:03d}.avi", split=split, extra={"task": f"task_{number}"},
+                )
+                for clip in (1, 2)
+            ]  # fmt: skip
+            silent.append(f"{session}_clip_003.avi")
+            put_video(folder / silent[-1], media=False)
+    write(root / "ground_truths" / f"{scale}.txt", answers)
+    write(root / "info" / "no_audio_files.txt", silent)
+    return items
+
+
+def _avcaffe_valence(root: Path, folds: int | None, labels: int | None) -> list[Item]:
+    return _avcaffe(root, folds, labels, "valence")
+
+
+def _folder(root: Path, folds: int | None, labels: int | None) -> list[Item]:
+    names = {"happy": "happiness", "sad": "sadness", "bored stiff": "bored stiff"}
+    (root / "prepared").mkdir(parents=True, exist_ok=True)
+    put_video(root / "prepared" / "clips" / "old.mp4", media=False)
+    return [
+        Item(id=f"{folder}/day {day}/{n}.mp4", label=names[folder], speaker="", video=root / folder / f"day {day}" / f"{n}.mp4")
+        for folder in list(names)[:labels]
+        for day in (1, 2)
+        for n in range(5)
+    ]  # fmt: skip
+
+
+def _manifest(root: Path, folds: int | None, labels: int | None) -> list[Item]:
+    names = {"happy": "happiness", "SAD": "sadness", "bored": "bored"}
+    items, rows = [], []
+    for fold in ("a", "b", "c")[:folds]:
+        for code in list(names)[:labels]:
+            id_ = f"{fold}/{code}"
+            sound = f"sound/{fold}-{code}.wav" if code == "happy" else ""
+            rows.append(f"{id_},raw/{fold}-{code}.mp4,{sound},{code},{fold},,person {fold},{code} day")
+            items.append(
+                Item(
+                    id=id_, label=names[code], speaker=f"person {fold}", video=root / f"raw/{fold}-{code}.mp4",
+                    audio=root / sound if sound else None, fold=fold, extra={"when": f"{code} day"},
+                )
+            )  # fmt: skip
+    write(root / "manifest.csv", ["id,video,audio,label,fold,split,speaker,when", *rows])
+    write(root / "labels.txt", ["bored", "happy", "sad"])
+    return items
+
+
+_MAKERS: dict[str, Maker] = {
+    "crema-d": _crema_d, "crema-d-4": _crema_d_4, "ravdess": _ravdess, "mafw": _mafw, "mafw-43": _mafw_43,
+    "dfew": _dfew, "mer2023": _mer2023, "msp-improv": _msp_improv, "iemocap": _iemocap,
+    "werewolf-xl": _werewolf_xl, "avcaffe-arousal": _avcaffe, "avcaffe-valence": _avcaffe_valence,
+    "folder": _folder, "manifest": _manifest,
+}  # fmt: skip
+FAKES = tuple(_MAKERS)
+"""Names of the datasets that can be faked."""
