@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hicmae_cli.cli.options import PUPPET_SIZES, usage_error
-from hicmae_cli.errors import ManifestError
+from hicmae_cli.errors import ManifestError, one_line
 
 if TYPE_CHECKING:
     from hicmae_cli.corpora.dataset import Dataset
@@ -55,22 +55,20 @@ def find_clips(dataset: str | None, root: Path | None, manifest: Path | None) ->
 
 
 def _manifest_of(dataset: Dataset, root: Path | None) -> Path:
-    from hicmae_cli.corpora.catalogue import data_home, dataset_root
+    from hicmae_cli.corpora.catalogue import data_home, dataset_root, prepared_manifest
 
     if dataset.name == "puppets":
         return puppets_manifest(root or data_home() / dataset.folder)
-    root = dataset_root(dataset, root)
+    folder = dataset_root(dataset, root)
     # A store that `prepare --output` made elsewhere may be given as the root, too.
-    found = [
-        path
-        for path in (root / f"{dataset.name}.csv", root / "prepared" / f"{dataset.name}.csv")
-        if path.is_file()
-    ]
-    if not found:
-        raise ManifestError(
-            f"{root}: {dataset.title} is not prepared yet; run `hicmae prepare {dataset.name} --root {root}` first"
+    for path in (prepared_manifest(dataset, folder), folder / f"{dataset.name}.csv"):
+        if path.is_file():
+            return path
+    raise ManifestError(
+        one_line(
+            f"{folder}: {dataset.title} is not prepared yet: run `hicmae prepare {dataset.name} --root {folder}`"
         )
-    return found[0]
+    )
 
 
 def puppets_manifest(folder: Path) -> Path:

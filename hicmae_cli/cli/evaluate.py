@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hicmae_cli.bundled import DEFAULT_WEIGHT
-from hicmae_cli.cli.options import DeviceOption, EngineOption, QuietOption, usage_error
+from hicmae_cli.cli.options import (
+    DeviceOption,
+    EngineOption,
+    ManifestOption,
+    QuietOption,
+    RootOption,
+    usage_error,
+)
 from hicmae_cli.cli.tested import ALL
 
 if TYPE_CHECKING:
@@ -27,25 +34,11 @@ _TASKS = ("classification", "regression")
 
 
 def evaluate(
-    manifest: Annotated[
-        Path | None,
-        typer.Option(help="CSV of prepared clips, or the authors' lines `<frame folder> <wav> <label>`."),
-    ] = None,
+    manifest: ManifestOption = None,
     dataset: Annotated[
-        str | None,
-        typer.Option(
-            help="A dataset by name, e.g. puppets; with --manifest, whose labels and protocol to go by."
-        ),
+        str | None, typer.Option(help="A dataset by name; `hicmae datasets` lists them.")
     ] = None,
-    root: Annotated[
-        Path | None,
-        typer.Option(
-            "--root",
-            "--data",
-            metavar="DIR",
-            help="Where the dataset lies; puppets are drawn there when missing.",
-        ),
-    ] = None,
+    root: RootOption = None,
     split: Annotated[
         str, typer.Option(help="Split of a manifest without folds to score; 'all' takes every line.")
     ] = "test",
@@ -128,10 +121,6 @@ def evaluate(
     from hicmae_cli.report.scores import score_grids
     from hicmae_cli.weights.reading import read_info
 
-    if manifest is None and dataset is None:
-        raise usage_error(
-            "give --manifest FILE or --dataset NAME (both: the clips of one, the labels of the other)"
-        )
     if modality not in (*MODALITIES, "each"):
         raise usage_error(f"--modality {modality}: expected av, video, audio or each")
     if output is not None:

@@ -114,7 +114,7 @@ def finetune(
     overrides = {"epochs": epochs, "batch_size": batch_size, "seed": seed, **parse_overrides(set_ or [])}
     settings = load_settings(FinetuneSettings, recipe, overrides)
     chosen_task = _task(task, known.task if known else None)
-    order = given or (known.labels if known else None)
+    order = given or (known.labels if known else ()) or None
     samples = read_manifest(clips.manifest, order, strict=True, regression=chosen_task == "regression")
     if order is None:
         if chosen_task == "regression":
@@ -147,7 +147,8 @@ def finetune(
         "device": device,
     }
     results: dict[str, Evaluation] = {}
-    for name in wanted or [None]:
+    rounds: list[str | None] = [*wanted] or [None]
+    for name in rounds:
         run = output / f"fold-{name}" if name else output
         with _Display(console, settings, init or "", name) as display:
             outcome, tested = finetune_and_test(
@@ -167,7 +168,48 @@ def finetune(
             results[name or ""] = tested
     part_from_others()
     if results:
-        show_results(results, known, output, console)
+        _show(results, clips, output, str(output), console)
+
+
+def _show(
+    results: dict[str, Evaluation], clips: ClipList, output: Path, weights: str, console: Console
+) -> None:
+    """The scores on the test clips, over all folds that were run, beside the paper's; also as files."""
+    from rich.markup import escape
+
+    from hicmae_cli.errors import one_line
+    from hicmae_cli.evaluation.folds import FoldsEvaluation
+    from hicmae_cli.evaluation.protocol import ALL_FOLDS, Protocol
+    from hicmae_cli.report.files import to_json, write_text
+    from hicmae_cli.report.plots import plot_confusion
+    from hicmae_cli.report.scores import confusion_title, score_grids, scores_markdown
+
+    names = list(results)
+    whole = FoldsEvaluation(results) if len(names) > 1 else results[names[0]]
+    fold = ALL_FOLDS if len(names) > 1 else names[0]
+    document = Protocol(clips.name, clips.dataset, fold, "" if fold else "test").to_dict(whole)
+    folder = output / f"fold-{fold}" if fold not in ("", ALL_FOLDS) else output
+    for grid in score_grids(document, screen=True):
+        console.print(grid.to_rich())
+    for warning in document["warnings"]:
+        console.print(
+            one_line(f"warning: {warning}"), style="yellow", highlight=False, markup=False, soft_wrap=True
+        )
+    write_text(folder / "result.json", to_json(document))
+    write_text(folder / "result.md", scores_markdown(document, weights))
+    if document.get("confusion"):
+        plot_confusion(
+            document["confusion"],
+            document["labels"],
+            folder / "confusion.png",
+            title=confusion_title(document),
+        )
+    console.print(f"[green]result[/green] {escape(str(folder / 'result.md'))}", soft_wrap=True)
+    if document["failures"]:
+        for failure in document["failures"]:
+            line = one_line(f"failed {failure['id']}: {failure['message']}")
+            console.print(line, style="red", highlight=False, markup=False, soft_wrap=True)
+        raise typer.Exit(1)
 
 
 def _process() -> int:

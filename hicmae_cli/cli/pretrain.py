@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hicmae_cli.cli.datasets import DATASET_LICENCES
 from hicmae_cli.cli.options import (
-    DEFAULT_PUPPETS,
     DeviceOption,
     OverrideOption,
     RecipeOption,
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
     from hicmae_cli.training.settings import PretrainSettings
 
 _DEFAULT_RECIPES = {"puppets": "pretrain-puppets-nano", "voxceleb2": "pretrain-voxceleb2-base"}
-_LICENCES = {**DATASET_LICENCES, "voxceleb2": "CC-BY-4.0 (VoxCeleb2)"}
+_LICENCES = {"puppets": "MIT", "voxceleb2": "CC-BY-4.0 (VoxCeleb2)"}
 
 
 def pretrain(
@@ -171,8 +169,9 @@ def _recordings(
     from accelerate import PartialState
     from rich.markup import escape
 
-    from hicmae_cli.cli.datasets import dataset_manifest, manifest_name
+    from hicmae_cli.cli.datasets import manifest_name, puppets_manifest
     from hicmae_cli.corpora import unlabelled
+    from hicmae_cli.corpora.catalogue import data_home
     from hicmae_cli.errors import one_line
     from hicmae_cli.weights.info import FRAME_FOLDERS, OUR_FRONT_END, VOXCELEB2_FRONT_END
 
@@ -197,7 +196,7 @@ def _recordings(
                 )
             return recordings, videos.name, OUR_FRONT_END
         if dataset is not None:
-            manifest = dataset_manifest(dataset, data or DEFAULT_PUPPETS)
+            manifest = puppets_manifest(data or data_home() / "puppets")
     assert manifest is not None
     recordings, left_out = unlabelled.from_manifest(manifest)
     for id_, reason in left_out.items():

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hicmae_cli.cli.datasets import dataset_manifest, manifest_name
-from hicmae_cli.cli.options import DEFAULT_PUPPETS
+from hicmae_cli.cli.datasets import find_clips
 from hicmae_cli.errors import ManifestError, SettingsError, WeightsError, one_line
 
 if TYPE_CHECKING:
@@ -19,7 +17,6 @@ if TYPE_CHECKING:
     from hicmae_cli.weights.info import WeightInfo
 
 ALL = "all"
-_CATALOGUE = "hicmae_cli.corpora.catalogue"
 
 
 @dataclass(frozen=True)
@@ -133,43 +130,13 @@ def find_tested(
     """
     from hicmae_cli.evaluation.label_maps import read_label_map
 
-    known = known_dataset(dataset) if dataset else None
+    clips = find_clips(dataset, root, manifest)
+    known = clips.dataset
     if fold and known is not None and fold != ALL and fold not in known.folds:
         has = f"its folds are {', '.join(known.folds)}" if known.folds else "it has a fixed split, no folds"
         raise SettingsError(f"--fold {fold}: {known.name} has no such fold; {has}")
     mapping = read_label_map(label_map, known.codes if known else None) if label_map else None
-    path = manifest
-    if path is None:
-        assert dataset is not None, "the caller made sure of one of the two"
-        path = _manifest_of(dataset, known, root)
-    name = known.name if known else dataset or manifest_name(path)
-    return Tested(name, path, known, fold or "", split, cross, mapping)
-
-
-def known_dataset(name: str) -> Dataset | None:
-    """A dataset of the catalogue.
-
-    Raises:
-        SettingsError: there is none of that name.
-    """
-    try:
-        catalogue = importlib.import_module(_CATALOGUE)
-    except ModuleNotFoundError:
-        return None
-    found: Dataset = catalogue.find_dataset(name)
-    return found
-
-
-def _manifest_of(name: str, known: Dataset | None, root: Path | None) -> Path:
-    if known is None or known.name == "puppets":
-        return dataset_manifest(name, root or DEFAULT_PUPPETS)
-    folder: Path = importlib.import_module(_CATALOGUE).dataset_root(known, root)
-    path = folder / "prepared" / f"{known.name}.csv"
-    if not path.is_file():
-        raise ManifestError(
-            one_line(f"{path}: not prepared yet: run `hicmae prepare {known.name} --root {folder}`")
-        )
-    return path
+    return Tested(clips.name, clips.manifest, known, fold or "", split, cross, mapping)
 
 
 def some_weight(weights: str, fold: str) -> str:

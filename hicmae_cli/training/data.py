@@ -137,9 +137,7 @@ def label_indices(samples: Sequence[Sample], labels: Sequence[str]) -> NDArray[n
     place = {label: index for index, label in enumerate(labels)}
     for sample in samples:
         if sample.label not in place:
-            raise ManifestError(
-                f"clip {sample.id}: label {sample.label!r} is not one of {', '.join(labels)}"
-            )
+            raise ManifestError(f"clip {sample.id}: label {sample.label!r} is not one of {', '.join(labels)}")
     return np.array([place[sample.label] for sample in samples], np.int64)
 
 
@@ -226,7 +224,9 @@ def training_loader(
         pin_memory=torch.cuda.is_available(),
         collate_fn=_collate,
         worker_init_fn=quiet_worker,
-        generator=torch.Generator().manual_seed(0),  # the loader draws a number; not from the training's chance
+        generator=torch.Generator().manual_seed(
+            0
+        ),  # the loader draws a number; not from the training's chance
     )
 
 

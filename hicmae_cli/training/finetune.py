@@ -24,7 +24,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from hicmae_cli.clips import read_prepared_clip
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.errors import SettingsError, TrainingError
-from hicmae_cli.evaluation.evaluate import Evaluation, evaluate
+from hicmae_cli.evaluation.evaluate import evaluate
+from hicmae_cli.evaluation.results import Evaluation
 from hicmae_cli.files import sha256_of
 from hicmae_cli.models.classifier import Classifier, use_last_layer
 from hicmae_cli.models.config import AUDIO_GRID, PATCH_PX, VARIANTS, VIDEO_GRID
@@ -210,7 +211,7 @@ def finetune(
         fit_start(bare, looks, torch.Generator().manual_seed(settings.seed))
     average = None
     if settings.ema_decay is not None:
-        average = AveragedModel(bare, multi_avg_fn=get_ema_multi_avg_fn(settings.ema_decay))
+        average = AveragedModel(bare, multi_avg_fn=get_ema_multi_avg_fn(settings.ema_decay))  # type: ignore[no-untyped-call]
         if checkpoint is not None:
             average.load_state_dict(checkpoint["average"])
         average.to(accelerator.device)
@@ -232,7 +233,9 @@ def finetune(
             epoch, first = divmod(state.step, steps_per_epoch)
             order = epoch_order(len(train), settings.seed, epoch)
             mine = batches_of(order, settings, processes, process, first)
-            batches = iter(training_loader(train, labels, settings, epoch, mine, cache, regression=task == "regression"))
+            batches = iter(
+                training_loader(train, labels, settings, epoch, mine, cache, regression=task == "regression")
+            )
             started = time.perf_counter()
             for step in range(state.step, (epoch + 1) * steps_per_epoch):
                 rounds = [

@@ -122,7 +122,9 @@ def first_looks(
     order = epoch_order(len(train), settings.seed, 0)[: settings.fit_start_clips]
     batches = [order[i : i + settings.batch_size] for i in range(0, len(order), settings.batch_size)]
     looks = []
-    for batch in map(unbroken, training_loader(train, labels, settings, 0, batches, cache, regression=task == "regression")):
+    for batch in map(
+        unbroken, training_loader(train, labels, settings, 0, batches, cache, regression=task == "regression")
+    ):
         keep_video = spread_tokens(
             len(batch.faces), VIDEO_GRID, math.prod(VIDEO_GRID[1:]), batch.faces.device
         )

@@ -9,7 +9,8 @@ from accelerate import PartialState
 
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.corpora.splits import Split
-from hicmae_cli.evaluation.evaluate import Evaluation, evaluate
+from hicmae_cli.evaluation.evaluate import evaluate
+from hicmae_cli.evaluation.results import Evaluation
 from hicmae_cli.runtime.torch_engine import TorchEngine
 from hicmae_cli.training.finetune import Outcome, Progress, Task, finetune
 from hicmae_cli.training.finetune_data import check_people, parts_of

@@ -220,7 +220,9 @@ def _sharpness(faces: Faces, operation: Operation) -> Faces:
     return np.asarray(out, np.uint8)
 
 
-_CUT = -0.5 + 1 / 1024  # makes of rounding a cutting off of decimals, but for a level that is just short of the next
+_CUT = (
+    -0.5 + 1 / 1024
+)  # makes of rounding a cutting off of decimals, but for a level that is just short of the next
 
 
 def _rotate(faces: Faces, operation: Operation) -> Faces:

@@ -115,7 +115,9 @@ class FinetuneSettings(Settings):
     @classmethod
     def _is_share(cls, area: tuple[float, float]) -> tuple[float, float]:
         if not 0 < area[0] <= area[1] <= 1:
-            raise ValueError(f"expected two rising shares of the picture, above 0 and up to 1, got {list(area)}")
+            raise ValueError(
+                f"expected two rising shares of the picture, above 0 and up to 1, got {list(area)}"
+            )
         return area
 
     @model_validator(mode="after")

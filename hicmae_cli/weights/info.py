@@ -74,6 +74,7 @@ class WeightInfo(BaseModel):
     metrics: dict[str, dict[str, float]] = {}
     created_with: str = f"hicmae {__version__}"
     selection: Selection = ""
+    modality: Literal["av", "video", "audio"] = "av"
     pretraining: PretrainingFacts | None = None
 
     @field_validator("labels")
@@ -126,6 +127,7 @@ class WeightInfo(BaseModel):
     def to_dict(self) -> dict[str, Any]:
         """As in the JSON text: without what only some weights say, where it says nothing."""
         silent = {name for name in ("pretraining", "selection") if not getattr(self, name)}
+        silent |= {"modality"} if self.modality == "av" else set()
         return self.model_dump(mode="json", exclude=silent)
 
     @classmethod

@@ -4,21 +4,47 @@ import shutil
 from pathlib import Path
 
 import pytest
+from typer import BadParameter
 
 from hicmae_cli.cli import datasets
-from hicmae_cli.cli.datasets import dataset_manifest, manifest_name
+from hicmae_cli.cli.datasets import find_clips, manifest_name, puppets_manifest
 from hicmae_cli.corpora.manifest import read_manifest
 from hicmae_cli.errors import ManifestError, SettingsError
 
 
-def test_unknown_names_list_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="--dataset mars: known are puppets; or give a --manifest"):
-        dataset_manifest("mars", tmp_path)
+def test_what_is_named_is_what_is_found(puppets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = find_clips("puppets", puppets, None)
+    assert (found.manifest, found.name) == (puppets / "manifest.csv", "puppets")
+    assert found.dataset is not None and found.dataset.licence == "MIT"
+    (tmp_path / "mine.csv").touch()
+    mine = find_clips(None, None, tmp_path / "mine.csv")
+    assert (mine.manifest, mine.dataset, mine.name) == (tmp_path / "mine.csv", None, "mine")
+    listed = find_clips("crema-d", None, tmp_path / "mine.csv")
+    assert (listed.manifest, listed.name) == (tmp_path / "mine.csv", "crema-d")
+    monkeypatch.setenv("HICMAE_DATA", str(tmp_path))
+    (tmp_path / "crema-d" / "prepared").mkdir(parents=True)
+    with pytest.raises(ManifestError, match="is not prepared yet: run `hicmae prepare crema-d --root "):
+        find_clips("crema-d", None, None)
+    (tmp_path / "crema-d" / "prepared" / "crema-d.csv").touch()
+    assert find_clips("crema-d", None, None).manifest == tmp_path / "crema-d" / "prepared" / "crema-d.csv"
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store" / "crema-d.csv").touch()
+    assert find_clips("crema-d", tmp_path / "store", None).manifest == tmp_path / "store" / "crema-d.csv"
+
+
+def test_what_is_not_there_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="no dataset named mars; the nearest is"):
+        find_clips("mars", tmp_path, None)
+    with pytest.raises(ManifestError, match="Get it: .*finetune --dataset puppets"):
+        find_clips("ravdess", tmp_path / "nowhere", None)
+    for dataset, root, manifest in ((None, None, None), ("puppets", tmp_path, tmp_path / "list.csv")):
+        with pytest.raises(BadParameter):
+            find_clips(dataset, root, manifest)
 
 
 def test_a_corpus_that_is_there_is_taken_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "manifest.csv").write_text("mine")
-    assert dataset_manifest("puppets", tmp_path) == tmp_path / "manifest.csv"
+    assert puppets_manifest(tmp_path) == tmp_path / "manifest.csv"
     assert [path.name for path in tmp_path.iterdir()] == ["manifest.csv"]
 
 
@@ -29,7 +55,7 @@ def test_half_a_corpus_is_drawn_to_its_end(puppets: Path, tmp_path: Path) -> Non
     cut = sorted((half / "prepared").iterdir())[0]
     before = cut.read_bytes()
     cut.unlink()
-    manifest = dataset_manifest("puppets", half)
+    manifest = puppets_manifest(half)
     assert manifest.read_bytes() == (puppets / "manifest.csv").read_bytes()
     assert cut.read_bytes() == before
 
@@ -38,13 +64,13 @@ def test_half_a_corpus_is_drawn_to_its_end(puppets: Path, tmp_path: Path) -> Non
 def test_a_folder_of_something_else_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "corpus.json").write_text(content)
     with pytest.raises(ManifestError, match="is not ours; choose another folder"):
-        dataset_manifest("puppets", tmp_path)
+        puppets_manifest(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["corpus.json"]
 
 
 def test_puppets_that_are_not_there_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(datasets, "PUPPET_SIZES", {"train": 1, "validation": 1, "test": 0})
-    manifest = dataset_manifest("puppets", tmp_path / "new")
+    manifest = puppets_manifest(tmp_path / "new")
     assert manifest == tmp_path / "new" / "manifest.csv"
     samples = read_manifest(manifest)
     assert [sample.split for sample in samples] == ["train", "validation"]

@@ -52,9 +52,7 @@ def test_flip_mirrors() -> None:
 def test_crops_are_distributed_as_torchvisions() -> None:
     torch.manual_seed(0)
     picture = torch.zeros(3, 160, 160)
-    theirs = np.array(
-        [RandomResizedCrop.get_params(picture, (0.08, 1), (3 / 4, 4 / 3)) for _ in range(4000)]
-    )
+    theirs = np.array([RandomResizedCrop.get_params(picture, (0.08, 1), (3 / 4, 4 / 3)) for _ in range(4000)])
     rng = np.random.default_rng(0)
     ours = np.array([random_crop((0.08, 1.0), rng) for _ in range(4000)])
     at = np.linspace(0.02, 0.98, 9)
@@ -112,7 +110,9 @@ def test_what_is_erased_is_standard_normal_for_the_model() -> None:
     video = to_video(torch.from_numpy(changed)[None], torch.tensor([True]))[0].numpy()
     noise = video[:, :, where]  # (3, 16, pixels)
     np.testing.assert_allclose(noise.mean(axis=(1, 2)), 0, atol=0.03)
-    np.testing.assert_allclose(noise.std(axis=(1, 2)), 1, atol=0.05)  # less what is cut off at black and white
+    np.testing.assert_allclose(
+        noise.std(axis=(1, 2)), 1, atol=0.05
+    )  # less what is cut off at black and white
     assert abs(np.corrcoef(noise[0, 0], noise[0, 1])[0, 1]) < 0.1
     assert abs(np.corrcoef(noise[0, 0], noise[1, 0])[0, 1]) < 0.1
 
