@@ -261,7 +261,7 @@ def test_other_labels_clips_or_starts_in_the_same_folder_are_refused(
 ) -> None:
     first = run(tmp_path / "run", samples)
     with pytest.raises(SettingsError, match="clips"):
-        run(tmp_path / "run", [s for s in samples if s.id != "0"])
+        run(tmp_path / "run", [s for s in samples if s.id != "00"])
     with pytest.raises(SettingsError, match="init None -> "):
         run(tmp_path / "run", samples, init=first)
     with pytest.raises(SettingsError, match="labels"):
