@@ -106,7 +106,9 @@ def test_an_empty_folder_is_told_in_one_line(name: str, tmp_path: Path) -> None:
 
 def test_a_dataset_is_found_in_any_case() -> None:
     assert find_dataset("CREMA-D") is DATASETS["crema-d"]
-    with pytest.raises(SettingsError, match="no dataset named crema; the nearest is crema-d, and there are crema-d, "):
+    with pytest.raises(
+        SettingsError, match="no dataset named crema; the nearest is crema-d, and there are crema-d, "
+    ):
         find_dataset("crema")
 
 
@@ -117,12 +119,20 @@ def test_where_data_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ravdess = find_dataset("ravdess")
     with pytest.raises(ManifestError) as caught:
         dataset_root(ravdess)
-    for said in (str(tmp_path / "ravdess"), "zenodo.org", "--root or HICMAE_DATA", "Actor_", "--dataset puppets"):
+    for said in (
+        str(tmp_path / "ravdess"),
+        "zenodo.org",
+        "--root or HICMAE_DATA",
+        "Actor_",
+        "--dataset puppets",
+    ):
         assert said in str(caught.value)
     assert "\n" not in str(caught.value)
     (tmp_path / "ravdess").mkdir()
     assert dataset_root(ravdess) == tmp_path / "ravdess"
-    assert prepared_manifest(ravdess, dataset_root(ravdess)) == tmp_path / "ravdess" / "prepared" / "ravdess.csv"
+    assert (
+        prepared_manifest(ravdess, dataset_root(ravdess)) == tmp_path / "ravdess" / "prepared" / "ravdess.csv"
+    )
     assert dataset_root(ravdess, tmp_path) == tmp_path
     (tmp_path / "file").touch()
     with pytest.raises(ManifestError, match="is a file; expected the folder that RAVDESS lies in"):
@@ -134,7 +144,9 @@ def test_puppets_are_drawn(tmp_path: Path) -> None:
     assert puppets.licence == "MIT"
     with pytest.raises(ManifestError, match="`hicmae puppets make` draws them"):
         dataset_root(puppets, tmp_path / "none")
-    with pytest.raises(ManifestError, match="puppets are drawn, prepared clips and all: `hicmae puppets make`"):
+    with pytest.raises(
+        ManifestError, match="puppets are drawn, prepared clips and all: `hicmae puppets make`"
+    ):
         puppets.items(tmp_path)
 
 
