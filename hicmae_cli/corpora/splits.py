@@ -90,7 +90,9 @@ def cut_validation(samples: Sequence[Sample], share: float, seed: int) -> tuple[
     rng = np.random.default_rng([seed, len(samples)])
     chosen = _some_people(samples, sorted(known), share, rng) if known else _some_clips(samples, share, rng)
     if not chosen:
-        raise ManifestError(f"{len(samples)} training clips: too few to set some aside and choose the epoch by them")
+        raise ManifestError(
+            f"{len(samples)} training clips: too few to set some aside and choose the epoch by them"
+        )
     train = [sample for sample in samples if sample.id not in chosen]
     return train, [sample for sample in samples if sample.id in chosen]
 

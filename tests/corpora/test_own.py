@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from hicmae_cli.corpora.catalogue import dataset_root
 from hicmae_cli.corpora.dataset import labels_of
 from hicmae_cli.corpora.own import FOLDER, MANIFEST
 from hicmae_cli.errors import ManifestError
@@ -76,6 +77,15 @@ def test_malformed_manifests(text: str, said: str, tmp_path: Path) -> None:
         MANIFEST.items(tmp_path)
     assert str(caught.value).startswith(str(path))
     assert said in str(caught.value)
+
+
+def test_the_file_itself_may_be_named(tmp_path: Path) -> None:
+    make_fake("manifest", tmp_path, media=False)
+    file = (tmp_path / "manifest.csv").rename(tmp_path / "mine.csv")
+    assert dataset_root(MANIFEST, file) == file
+    assert len(MANIFEST.items(file)) == 9
+    with pytest.raises(ManifestError, match=r"manifest\.csv: cannot be read"):
+        MANIFEST.items(tmp_path)
 
 
 def test_numbers_need_names(tmp_path: Path) -> None:
