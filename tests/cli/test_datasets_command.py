@@ -17,14 +17,14 @@ def test_the_table_says_what_is_where(tmp_path: Path, monkeypatch: pytest.Monkey
     run = hicmae("datasets")
     assert run.code == 0
     rows = {
-        cells[1].strip(): [cell.strip() for cell in cells[2:5]]
+        cells[1].strip(): [cell.strip() for cell in cells[2:6]]
         for line in run.out.splitlines()
-        if len(cells := line.split("│")) > 4
+        if len(cells := line.split("│")) > 5
     }
     assert set(DATASETS) <= set(rows)
-    assert rows["mafw"] == ["11", "5 folds", "corpora/mafw (prepared)"]
-    assert rows["mafw-43"] == ["43", "5 folds", "corpora/mafw (found)"]
-    assert rows["dfew"] == ["7", "5 folds", "corpora/dfew (absent)"]
+    assert rows["mafw"] == ["11", "5 folds", "corpora/mafw", "prepared"]
+    assert rows["mafw-43"] == ["43", "5 folds", "corpora/mafw", "found"]
+    assert rows["dfew"] == ["7", "5 folds", "corpora/dfew", "absent"]
     assert rows["werewolf-xl"][0] == "3 targets"
 
 
@@ -33,7 +33,7 @@ def test_one_dataset_is_its_card(name: str) -> None:
     run = hicmae("datasets", name)
     assert run.code == 0
     assert card(DATASETS[name]) in run.out
-    assert run.out.splitlines()[-1] == f"data/{name} (absent)"
+    assert run.out.splitlines()[-1] == f"data/{name} absent"
 
 
 def test_an_unknown_name_is_one_line() -> None:
