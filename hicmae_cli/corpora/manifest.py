@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -74,7 +74,7 @@ def _read_csv(path: Path, lines: list[str], needed: Sequence[str]) -> list[Sampl
     if absent:
         raise ManifestError(f"{path}: the header lacks {', '.join(absent)}; expected {','.join(HEADER)}")
     samples = []
-    for row in reader:
+    for row in _rows(path, reader):
         if None in row or None in row.values():
             raise ManifestError(
                 f"{path}, line {reader.line_num}: expected {len(reader.fieldnames or ())} fields"
@@ -94,6 +94,15 @@ def _read_csv(path: Path, lines: list[str], needed: Sequence[str]) -> list[Sampl
         if samples[-1].video is None and samples[-1].audio is None:
             raise ManifestError(f"{path}, line {reader.line_num}: neither a video nor an audio file")
     return samples
+
+
+def _rows(path: Path, reader: csv.DictReader[str]) -> Iterator[dict[str, str]]:
+    try:
+        yield from reader
+    except csv.Error as error:
+        raise ManifestError(
+            f"{path}, line {reader.line_num}: is not a line of a CSV file ({error})"
+        ) from error
 
 
 def _authors_line(path: Path, number: int, line: str) -> Sample:

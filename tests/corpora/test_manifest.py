@@ -50,6 +50,10 @@ def test_our_header_with_more_columns(tmp_path: Path) -> None:
         ("id,video,audio,label\n1,a\n", "line 2"),
         ("id,video,audio,label\n1,,,anger\n", "neither"),
         ("id,video,audio,label\n1,a,c.wav,anger\n", "c.wav"),
+        (
+            "id,video,audio,label\n1,a,a.wav,anger\n" + "x" * 200_000 + ",a,a.wav,fear\n",
+            "line 3: is not a line of a",
+        ),
         ("id,video,audio,label\n1,a,a.wav,anger\n1,b,b.wav,fear\n", "more than once"),
     ],
 )

@@ -88,7 +88,7 @@ def test_the_column_split() -> None:
         split_by_column([sample(0, split="dev")])
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(manifests(speakers=8), st.floats(0.05, 0.5), st.integers(0, 3), st.randoms())
 def test_validation_people_are_not_trained_on(
     samples: list[Sample], share: float, seed: int, shuffler: random.Random
@@ -111,7 +111,7 @@ def test_validation_people_are_not_trained_on(
     assert set(ids(cut_validation(shuffled, share, seed)[1])) == set(ids(validation))
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(manifests(speakers=0), st.floats(0.05, 0.5), st.integers(0, 3), st.randoms())
 def test_without_people_every_label_gives_its_share(
     samples: list[Sample], share: float, seed: int, shuffler: random.Random
