@@ -100,9 +100,8 @@ def _rows(path: Path, reader: csv.DictReader[str]) -> Iterator[dict[str, str]]:
     try:
         yield from reader
     except csv.Error as error:
-        raise ManifestError(
-            f"{path}, line {reader.line_num}: is not a line of a CSV file ({error})"
-        ) from error
+        line = reader.line_num + 1  # of the line that could not be read
+        raise ManifestError(f"{path}, line {line}: is not a line of a CSV file ({error})") from error
 
 
 def _authors_line(path: Path, number: int, line: str) -> Sample:

@@ -13,8 +13,10 @@ from hicmae_cli.errors import ManifestError
 from tests.corpora.fakes import make_fake
 
 ANNOTATED = ("mafw", "dfew", "mer2023", "msp-improv", "iemocap", "werewolf-xl", "avcaffe-arousal", "manifest")
-PIECES = (b"\x00", b"\xff", b"\r", b"\n", b",", b'"', b" ", b"..", b"/", b"\\", b"~", b"\x1b[2J", "\u202e".encode(), b"9" * 400,
-          b"nan", b"[", b"]", b";", b"\t", b"")  # fmt: skip
+PIECES = (
+    b"\x00", b"\xff", b"\r", b"\n", b",", b'"', b" ", b"..", b"/", b"\\", b"~", b"\x1b[2J", "\u202e".encode(),
+    b"9" * 400, b"nan", b"[", b"]", b";", b"\t", b"",
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("name", ANNOTATED)
@@ -25,7 +27,7 @@ def test_a_changed_annotation_is_read_or_refused_in_one_line(name: str, tmp_path
     ]
     rng = random.Random(name)
     refused = 0
-    for _ in range(60):
+    for _ in range(40):
         path = rng.choice(files)
         whole = path.read_bytes()
         start = rng.randrange(len(whole) + 1)
@@ -42,4 +44,4 @@ def test_a_changed_annotation_is_read_or_refused_in_one_line(name: str, tmp_path
             assert str(error).isprintable()
             assert str(tmp_path) in str(error)
         path.write_bytes(whole)
-    assert refused > 5
+    assert refused > 3
