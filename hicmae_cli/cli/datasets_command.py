@@ -38,26 +38,27 @@ def datasets(
         chosen = find_dataset(name)
         if console.is_terminal:
             console.print(Markdown(card(chosen)))
-            console.print(_place(chosen), highlight=False, markup=False, soft_wrap=True)
+            console.print(" ".join(_place(chosen)), highlight=False, markup=False, soft_wrap=True)
         else:
             typer.echo(card(chosen))
-            typer.echo(_place(chosen))
+            typer.echo(" ".join(_place(chosen)))
         return
-    table = Table("name", "labels", "split", "place")
+    table = Table("name", "labels", "split", "place", "is")
     for dataset in DATASETS.values():
         labels = str(len(dataset.labels)) if dataset.labels else "those found"
         if dataset.task == "regression":
             labels += " targets"
-        folds = f"{len(dataset.folds)} folds" if dataset.folds else dataset.fold_rule.split(":")[0]
-        table.add_row(dataset.name, labels, folds, escape(_place(dataset)))
+        fixed = "fixed" if dataset.fold_rule.startswith("fixed") else "its columns"
+        split = f"{len(dataset.folds)} folds" if dataset.folds else fixed
+        table.add_row(dataset.name, labels, split, *map(escape, _place(dataset)))
     console.print(table)
 
 
-def _place(dataset: Dataset) -> str:
-    """Where a dataset is, and whether its clips are prepared."""
+def _place(dataset: Dataset) -> tuple[str, str]:
+    """Where a dataset is looked for, and whether it is there and its clips prepared."""
     from hicmae_cli.corpora.catalogue import data_home, prepared_manifest
 
     root = data_home() / dataset.folder
     if prepared_manifest(dataset, root).is_file():
-        return f"{root} (prepared)"
-    return f"{root} (found)" if root.is_dir() else f"{root} (absent)"
+        return str(root), "prepared"
+    return str(root), "found" if root.is_dir() else "absent"

@@ -51,13 +51,13 @@ def data_home() -> Path:
 
 
 def dataset_root(dataset: Dataset, given: Path | None = None) -> Path:
-    """The folder a dataset lies in: the given one, else its own in ``data_home``.
+    """The folder a dataset lies in: the given one, else its own in ``data_home``. A manifest may be given as a file.
 
     Raises:
         ManifestError: there is no such folder; says what to get, where, where to put it, and what to try without it.
     """
     root = given or data_home() / dataset.folder
-    if root.is_dir():
+    if root.is_dir() or (dataset is MANIFEST and root.is_file()):
         return root
     if root.exists():
         raise ManifestError(one_line(f"{root}: is a file; expected the folder that {dataset.title} lies in"))

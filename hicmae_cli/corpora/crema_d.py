@@ -110,6 +110,7 @@ CREMA_D_4: Final = replace(
     name="crema-d-4",
     title="CREMA-D, 4 classes",
     labels=_FOUR,
+    codes={code: label for code, label in _CODES.items() if label in _FOUR},
     items=_four_items,
     choices=(
         "The paper does not say which folds its four-class result is from: the six-class folds are taken, without "

@@ -68,7 +68,7 @@ DFEW: Final = Dataset(
     access="https://dfew-dataset.github.io (a signed form)",
     choices=(
         "The authors publish no lists for DFEW: counts and hashes are those of their visual-only work on the "
-        "same official lists. Clips without sound are listed; `hicmae prepare --check` names them, and the "
+        "same official lists. Clips without sound are listed; `hicmae prepare dfew --check` names them, and the "
         "paper's lists may lack them.",
         "The videos are taken from Clip/original, because the 224 x 224 pictures have no sound. Pictures "
         "already cut can be used as folders named by five digits.",

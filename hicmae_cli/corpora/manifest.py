@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -98,7 +98,7 @@ def _read_csv(path: Path, lines: list[str], needed: Sequence[str]) -> list[tuple
     if absent:
         raise ManifestError(f"{path}: the header lacks {', '.join(absent)}; expected {','.join(HEADER)}")
     found = []
-    for row in reader:
+    for row in _rows(path, reader):
         where = f"{path}, line {reader.line_num}"
         if None in row or None in row.values():
             given = (
@@ -119,6 +119,14 @@ def _read_csv(path: Path, lines: list[str], needed: Sequence[str]) -> list[tuple
             raise ManifestError(f"{where}: neither a video nor an audio file")
         found.append((reader.line_num, sample))
     return found
+
+
+def _rows(path: Path, reader: csv.DictReader[str]) -> Iterator[dict[str, str]]:
+    try:
+        yield from reader
+    except csv.Error as error:
+        line = reader.line_num + 1  # of the line that could not be read
+        raise ManifestError(f"{path}, line {line}: is not a line of a CSV file ({error})") from error
 
 
 def _authors_line(path: Path, number: int, line: str) -> Sample:
@@ -175,7 +183,7 @@ def _label(where: str, text: str, labels: Sequence[str] | None, strict: bool, re
                 f"{where}: expected {wanted} with spaces between them as the label, got {text!r}"
             )
         return " ".join(map(repr, values))
-    if text.strip().isdigit():
+    if text.strip().isdecimal():
         if labels is None or int(text) >= len(labels):
             known = "no label names were given" if labels is None else f"there are {len(labels)} labels"
             raise ManifestError(f"{where}: the label is the number {text}, but {known}")

@@ -57,8 +57,9 @@ def _dealt(items: list[Item]) -> list[Item]:
 
 
 def _manifest_items(root: Path) -> list[Item]:
-    """The raw videos that ``manifest.csv`` names; all of them lie in ``root``."""
-    path = root / _MANIFEST
+    """The raw videos that ``manifest.csv``, or the file ``root``, names; all of them lie in its folder."""
+    path = root if root.is_file() else root / _MANIFEST
+    root = path.parent
     names = root / _NAMES
     labels = [canonical_label(line) for _, line in read_lines(names)] if names.is_file() else None
     read_lines(path)  # text that is not UTF-8 is told with its line

@@ -73,11 +73,13 @@ def split_by_column(samples: Sequence[Sample]) -> Split:
 def cut_validation(samples: Sequence[Sample], share: float, seed: int) -> tuple[list[Sample], list[Sample]]:
     """Set some people aside to choose the epoch by -> (training, validation) clips, in the given order.
 
-    Whole speakers are taken at random until ``share`` of the clips is reached, never more than half of the speakers.
-    Where no speakers are known, the same share of every label is taken clip by clip.
+    Whole speakers are taken at random until ``share`` of the clips is reached, never more than half of the speakers or
+    of the clips. Where no speakers are known, the same share of every label is taken clip by clip: one at least, and
+    never all; labels that are numbers count as one. The order of ``samples`` does not matter.
 
     Raises:
-        ManifestError: some clips name their speaker and some do not, or there is one speaker only.
+        ManifestError: some clips name their speaker and some do not, there is one speaker only, or there is nothing to
+            take: no label has two clips.
     """
     known = {sample.speaker for sample in samples if sample.speaker}
     if known and any(not sample.speaker for sample in samples):
@@ -87,6 +89,10 @@ def cut_validation(samples: Sequence[Sample], share: float, seed: int) -> tuple[
         )
     rng = np.random.default_rng([seed, len(samples)])
     chosen = _some_people(samples, sorted(known), share, rng) if known else _some_clips(samples, share, rng)
+    if not chosen:
+        raise ManifestError(
+            f"{len(samples)} training clips: too few to set some aside and choose the epoch by them"
+        )
     train = [sample for sample in samples if sample.id not in chosen]
     return train, [sample for sample in samples if sample.id in chosen]
 
@@ -100,9 +106,14 @@ def _some_people(
         )
     clips = Counter(sample.speaker for sample in samples)
     taken: set[str] = set()
-    for index in rng.permutation(len(people))[: len(people) // 2]:
-        taken.add(people[int(index)])
-        if sum(clips[person] for person in taken) >= share * len(samples):
+    count = 0
+    for index in rng.permutation(len(people)):
+        person = people[int(index)]
+        if count + clips[person] > len(samples) / 2:
+            continue  # a person who speaks most of the time; of two people one can always be taken
+        taken.add(person)
+        count += clips[person]
+        if count >= share * len(samples) or len(taken) == len(people) // 2:
             break
     return {sample.id for sample in samples if sample.speaker in taken}
 
@@ -110,9 +121,16 @@ def _some_people(
 def _some_clips(samples: Sequence[Sample], share: float, rng: np.random.Generator) -> set[str]:
     by_label: dict[str, list[str]] = defaultdict(list)
     for sample in samples:
-        by_label[sample.label].append(sample.id)
-    return {
-        ids[int(index)]
-        for _, ids in sorted(by_label.items())
-        for index in rng.permutation(len(ids))[: round(share * len(ids))]
-    }
+        by_label["" if _is_number(sample.label) else sample.label].append(sample.id)
+    chosen: set[str] = set()
+    for _, ids in sorted(by_label.items()):
+        count = min(max(1, round(share * len(ids))), len(ids) - 1)
+        chosen.update(sorted(ids)[int(index)] for index in rng.permutation(len(ids))[:count])
+    return chosen
+
+
+def _is_number(label: str) -> bool:
+    try:
+        return bool([float(part) for part in label.split()])
+    except ValueError:
+        return False

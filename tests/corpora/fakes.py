@@ -147,9 +147,9 @@ def _sound() -> Path:
 def _crema_d(
     root: Path, folds: int | None, labels: int | None, codes: str = "ANG DIS FEA HAP NEU SAD"
 ) -> list[Item]:
-    names = dict(
-        ANG="anger", DIS="disgust", FEA="fear", HAP="happiness", NEU="neutral", SAD="sadness"
-    )  # fmt: skip
+    names = {
+        "ANG": "anger", "DIS": "disgust", "FEA": "fear", "HAP": "happiness", "NEU": "neutral", "SAD": "sadness",
+    }  # fmt: skip
     for broken in ("1076_MTI_NEU_XX", "1064_IEO_DIS_MD"):
         put_video(root / "VideoFlash" / f"{broken}.flv", media=False)
     put_sound(root / "AudioWAV" / "1040_ITH_SAD_X.wav", media=False)
@@ -213,8 +213,9 @@ def _mafw(
     root: Path, folds: int | None, labels: int | None, kind: str = "single", more: Sequence[str] = ()
 ) -> list[Item]:
     chosen = (*_MAFW, *more)[:labels] if kind == "single" else (*more, *_MAFW)[:labels]
+    clips = root / "data" / "clips"
     items = [
-        Item(id=f"{number:05d}", label=label, speaker="", video=root / "data" / "clips" / f"{number:05d}.mp4", fold=fold)
+        Item(id=f"{number:05d}", label=label, speaker="", video=clips / f"{number:05d}.mp4", fold=fold)
         for fold, number, label in _official_lists(root, folds, chosen, 25)
     ]  # fmt: skip
     for fold in "12345":
@@ -234,7 +235,10 @@ def _dfew(root: Path, folds: int | None, labels: int | None) -> list[Item]:
     names = ("happiness", "sadness", "neutral", "anger", "surprise", "disgust", "fear")
     clips = root / "Clip" / "original"
     items = [
-        Item(id=f"{number:05d}", label=label, speaker="", video=clips / f"part_{number % 2}" / f"{number}.mp4", fold=fold)
+        Item(
+            id=f"{number:05d}", label=label, speaker="", fold=fold,
+            video=clips / f"part_{number % 2}" / f"{number}.mp4",
+        )
         for fold, number, label in _official_lists(root, folds, names[:labels], 8)
     ]  # fmt: skip
     lists = root / "EmoLabel_DataSplit"
@@ -250,9 +254,10 @@ def _dfew(root: Path, folds: int | None, labels: int | None) -> list[Item]:
 
 
 def _mer2023(root: Path, folds: int | None, labels: int | None) -> list[Item]:
-    codes = dict(
-        neutral="neutral", angry="anger", happy="happiness", sad="sadness", worried="worry", surprise="surprise"
-    )  # fmt: skip
+    codes = {
+        "neutral": "neutral", "angry": "anger", "happy": "happiness", "sad": "sadness", "worried": "worry",
+        "surprise": "surprise",
+    }  # fmt: skip
     items = []
     for part, split, each in (("train", "train", 2), ("test1", "test", 1)):
         rows = []
@@ -378,7 +383,10 @@ def _folder(root: Path, folds: int | None, labels: int | None) -> list[Item]:
     (root / "prepared").mkdir(parents=True, exist_ok=True)
     put_video(root / "prepared" / "clips" / "old.mp4", media=False)
     return [
-        Item(id=f"{folder}/day {day}/{n}.mp4", label=names[folder], speaker="", video=root / folder / f"day {day}" / f"{n}.mp4")
+        Item(
+            id=f"{folder}/day {day}/{n}.mp4", label=names[folder], speaker="",
+            video=root / folder / f"day {day}" / f"{n}.mp4",
+        )
         for folder in list(names)[:labels]
         for day in (1, 2)
         for n in range(5)

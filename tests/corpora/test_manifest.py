@@ -61,6 +61,10 @@ def test_our_header_with_more_columns(tmp_path: Path) -> None:
         ("a a.wav 0\nb ../b.wav 0\n", "line 2: ../b.wav leads out of"),
         ("id,video,audio,label\n1,a\0,a.wav,anger\n", "line 2: 'a\\x00' is no path"),
         ("a a.wav 0.5 nan 1\n", "line 1"),
+        (
+            "id,video,audio,label\n1,a,a.wav,anger\n" + "x" * 200_000 + ",a,a.wav,fear\n",
+            "line 3: is not a line of a",
+        ),
     ],
 )
 def test_malformed_lists_say_where(tmp_path: Path, text: str, said: str) -> None:

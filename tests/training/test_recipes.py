@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from hicmae_cli.corpora.catalogue import DATASETS
 from hicmae_cli.errors import SettingsError
 from hicmae_cli.training.recipes import available_recipes, load_settings, parse_overrides
 from hicmae_cli.training.settings import FinetuneSettings, PretrainSettings
@@ -32,6 +33,30 @@ def test_the_defaults_are_the_paper(variant: str) -> None:
     assert recipe.decoder.skip_layers == (3, 6, 9)
     assert recipe.peak_lr == pytest.approx(1.875e-4)
     assert recipe.final_lr == pytest.approx(6.25e-6)
+
+
+@pytest.mark.parametrize("name", DATASETS)
+def test_a_datasets_recipe_is_the_papers(name: str) -> None:
+    dataset = DATASETS[name]
+    recipe = load_settings(FinetuneSettings, dataset.recipe)
+    assert recipe.sampling_rate == dataset.sampling_rate
+    if name == "puppets":
+        return
+    own = {"sampling_rate", "batch_size", "epochs", "loss", "mixed_precision", "num_workers"}
+    unmixed = {"mixup", "cutmix", "label_smoothing"} if dataset.task == "regression" else set()
+    assert recipe.model_dump(exclude=own | unmixed) == FinetuneSettings().model_dump(exclude=own | unmixed)
+    assert all(getattr(recipe, key) == 0 for key in unmixed)
+    assert recipe.loss == ("mse" if dataset.task == "regression" else "cross_entropy")
+
+
+@pytest.mark.parametrize(
+    ("recipe", "batch_size", "epochs", "peak_lr"),
+    [("crema-d", 56, 50, 2.1875e-4), ("mafw", 56, 100, 2.1875e-4), ("werewolf-xl", 64, 30, 2.5e-4)],
+)
+def test_the_authors_scripts(recipe: str, batch_size: int, epochs: int, peak_lr: float) -> None:
+    settings = load_settings(FinetuneSettings, recipe)
+    assert (settings.batch_size, settings.epochs) == (batch_size, epochs)
+    assert settings.peak_lr == pytest.approx(peak_lr)
 
 
 def test_options_override_the_recipe() -> None:

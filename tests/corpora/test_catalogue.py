@@ -1,0 +1,163 @@
+"""All datasets: what they say of themselves is sound, and they list what lies in their layout."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hicmae_cli.corpora.annotations import is_safe
+from hicmae_cli.corpora.catalogue import (
+    DATASETS,
+    data_home,
+    dataset_root,
+    find_dataset,
+    prepared_manifest,
+)
+from hicmae_cli.corpora.dataset import labels_of
+from hicmae_cli.errors import ManifestError, SettingsError
+from hicmae_cli.labels import canonical_label
+from tests.cli.running import fresh_python
+from tests.corpora.fakes import FAKES, make_fake
+
+EVERY = pytest.mark.parametrize("name", DATASETS)
+
+
+def test_the_names() -> None:
+    assert set(DATASETS) == {*FAKES, "puppets"}
+    assert all(name == dataset.name for name, dataset in DATASETS.items())
+
+
+@EVERY
+def test_what_they_say_fits_together(name: str) -> None:
+    dataset = DATASETS[name]
+    assert len(set(dataset.labels)) == len(dataset.labels)
+    assert all(canonical_label(label) == label for label in dataset.labels)
+    assert set(dataset.codes.values()) <= set(dataset.labels)
+    if dataset.task == "classification" and dataset.labels:
+        assert set(dataset.codes.values()) == set(dataset.labels)
+    assert (dataset.task == "regression") == (dataset.metric in ("ccc", "pcc", "mae", "rmse"))
+    assert set(dataset.published) <= {*dataset.folds, ""}
+    assert {score.split("_")[0] for score in dataset.scores} <= {m.split("_")[0] for m in dataset.reported}
+    for facts in dataset.published.values():
+        for count, counts in ((facts.train, facts.train_counts), (facts.test, facts.test_counts)):
+            assert not counts or (sum(counts) == count and len(counts) == len(dataset.labels))
+    if dataset.folds and dataset.published:
+        assert tuple(dataset.published) == dataset.folds
+        everything = {facts.train + facts.test for facts in dataset.published.values()}
+        assert everything == {sum(facts.test for facts in dataset.published.values())}
+
+
+@pytest.mark.parametrize("name", FAKES)
+def test_a_dataset_lists_its_layout(name: str, tmp_path: Path) -> None:
+    expected = make_fake(name, tmp_path, media=False)
+    dataset = DATASETS[name]
+    items = dataset.items(tmp_path)
+    if name == "folder":  # whose folds only their rule decides
+        assert {item.fold for item in items} == set(dataset.folds)
+        items = [replace(item, fold="") for item in items]
+    assert items == expected
+    assert [item.id for item in items] == sorted({item.id for item in items})
+    assert all(is_safe(item.id) for item in items)
+    assert all(item.video.is_file() for item in items)
+    if dataset.task == "classification":
+        assert {item.label for item in items} <= set(labels_of(dataset, (item.label for item in items)))
+    if dataset.folds and name != "folder":
+        assert {item.fold for item in items} == set(dataset.folds)
+        assert not any(item.split for item in items)
+    elif name != "folder" and name != "manifest":
+        assert {item.split for item in items} == {"train", "test"}
+        assert not any(item.fold for item in items)
+
+
+@pytest.mark.parametrize("name", FAKES)
+def test_a_smaller_fake_is_a_part(name: str, tmp_path: Path) -> None:
+    items = make_fake(name, tmp_path, folds=2, labels=2, media=False)
+    listed = DATASETS[name].items(tmp_path)
+    assert [item.id for item in listed] == [item.id for item in items]
+    if DATASETS[name].task == "classification":
+        assert len({item.label for item in items}) == 2
+
+
+@pytest.mark.parametrize("name", FAKES)
+def test_a_clip_whose_half_is_missing_is_listed(name: str, tmp_path: Path) -> None:
+    items = make_fake(name, tmp_path, media=False)
+    with_sound = [item for item in items if item.audio is not None]
+    if with_sound:
+        for gone in (with_sound[0].video, with_sound[-1].audio):
+            assert gone is not None
+            gone.unlink()
+    elif name not in ("folder", "avcaffe-arousal", "avcaffe-valence"):  # whose videos are the list
+        items[0].video.unlink()
+    assert [item.id for item in DATASETS[name].items(tmp_path)] == [item.id for item in items]
+
+
+@pytest.mark.parametrize("name", FAKES)
+def test_an_empty_folder_is_told_in_one_line(name: str, tmp_path: Path) -> None:
+    if name in ("crema-d", "crema-d-4", "ravdess"):  # whose names are the list
+        assert DATASETS[name].items(tmp_path) == []
+        return
+    with pytest.raises(ManifestError, match=str(tmp_path)) as caught:
+        DATASETS[name].items(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_dataset_is_found_in_any_case() -> None:
+    assert find_dataset("CREMA-D") is DATASETS["crema-d"]
+    with pytest.raises(
+        SettingsError, match="no dataset named crema; the nearest is crema-d, and there are crema-d, "
+    ):
+        find_dataset("crema")
+
+
+def test_where_data_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("HICMAE_DATA", raising=False)
+    assert data_home() == Path("data")
+    monkeypatch.setenv("HICMAE_DATA", str(tmp_path))
+    ravdess = find_dataset("ravdess")
+    with pytest.raises(ManifestError) as caught:
+        dataset_root(ravdess)
+    for said in (
+        str(tmp_path / "ravdess"),
+        "zenodo.org",
+        "--root or HICMAE_DATA",
+        "Actor_",
+        "--dataset puppets",
+    ):
+        assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+    (tmp_path / "ravdess").mkdir()
+    assert dataset_root(ravdess) == tmp_path / "ravdess"
+    assert (
+        prepared_manifest(ravdess, dataset_root(ravdess)) == tmp_path / "ravdess" / "prepared" / "ravdess.csv"
+    )
+    assert dataset_root(ravdess, tmp_path) == tmp_path
+    (tmp_path / "file").touch()
+    with pytest.raises(ManifestError, match="is a file; expected the folder that RAVDESS lies in"):
+        dataset_root(ravdess, tmp_path / "file")
+
+
+def test_puppets_are_drawn(tmp_path: Path) -> None:
+    puppets = find_dataset("puppets")
+    assert puppets.licence == "MIT"
+    with pytest.raises(ManifestError, match="`hicmae puppets make` draws them"):
+        dataset_root(puppets, tmp_path / "none")
+    with pytest.raises(
+        ManifestError, match="puppets are drawn, prepared clips and all: `hicmae puppets make`"
+    ):
+        puppets.items(tmp_path)
+
+
+def test_two_scales_share_the_clips() -> None:
+    assert Counter(dataset.folder for dataset in DATASETS.values())["avcaffe"] == 2
+    assert all(len({d.folder for d in (DATASETS[a], DATASETS[b])}) == 1 for a, b in (("mafw", "mafw-43"),))
+
+
+def test_the_list_costs_nothing_heavy() -> None:
+    done = fresh_python(
+        "import sys\nimport hicmae_cli.corpora.catalogue\n"
+        "found = [m for m in ('torch', 'av', 'cv2', 'numpy', 'mediapipe') if m in sys.modules]\nassert not found, found"
+    )
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from hicmae_cli.corpora.catalogue import dataset_root
+from hicmae_cli.corpora.dataset import labels_of
+from hicmae_cli.corpora.own import FOLDER, MANIFEST
+from hicmae_cli.errors import ManifestError
+from tests.corpora.fakes import make_fake, put_video
+
+HEAD = "id,video,audio,label,fold,split,speaker\n"
+
+
+def test_every_fold_has_its_share_of_every_label(tmp_path: Path) -> None:
+    make_fake("folder", tmp_path, media=False)
+    items = FOLDER.items(tmp_path)
+    assert Counter((item.fold, item.label) for item in items) == {
+        (fold, label): 2 for fold in FOLDER.folds for label in ("happiness", "sadness", "bored stiff")
+    }
+    assert labels_of(FOLDER, (item.label for item in items)) == ("bored stiff", "happiness", "sadness")
+
+
+def test_a_new_clip_changes_no_name(tmp_path: Path) -> None:
+    make_fake("folder", tmp_path, media=False)
+    before = [item.id for item in FOLDER.items(tmp_path)]
+    put_video(tmp_path / "happy" / "new.mp4", media=False)
+    assert [item.id for item in FOLDER.items(tmp_path)] == sorted([*before, "happy/new.mp4"])
+
+
+def test_folders_that_are_no_corpus(tmp_path: Path) -> None:
+    put_video(tmp_path / "a.mp4", media=False)
+    with pytest.raises(ManifestError, match=r"no videos in sub-folders; expected <label>/<video>"):
+        FOLDER.items(tmp_path)
+    put_video(tmp_path / "happy" / "a.mp4", media=False)
+    with pytest.raises(ManifestError, match="one label only, happiness; expected a sub-folder for each"):
+        FOLDER.items(tmp_path)
+    put_video(tmp_path / "sad" / "a\nb.mp4", media=False)
+    with pytest.raises(ManifestError, match="give the file a plain name") as caught:
+        FOLDER.items(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_authors_lines_of_raw_videos(tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_text("happy\nangry\n")
+    (tmp_path / "manifest.csv").write_text("x/a.mp4 x/a.wav 1\ny/a.mp4 y/a.wav 0\n")
+    first, second = MANIFEST.items(tmp_path)
+    assert (first.id, first.label, first.video) == ("x/a.mp4", "anger", tmp_path / "x" / "a.mp4")
+    assert (second.id, second.label, second.audio) == ("y/a.mp4", "happiness", tmp_path / "y" / "a.wav")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (HEAD + "1,a.mp4,,happy,,,\n2,../b.mp4,,happy,,,\n", "line 3: '"),
+        (HEAD + "1,/etc/a.mp4,,happy,,,\n", "line 2: '/etc/a.mp4' leads out of the folder"),
+        (HEAD + "1,a.mp4,../../a.wav,happy,,,\n", "leads out of the folder"),
+        (HEAD + "a\tb,a.mp4,,happy,,,\n", r"line 2: the id 'a\tb' cannot name a file"),
+        (HEAD + "../1,a.mp4,,happy,,,\n", "line 2: the id '../1' cannot name a file"),
+        (HEAD + "1,,a.wav,happy,,,\n", "line 2: '1' has no video to cut faces from"),
+        (HEAD + "1,a.mp4,,glad,,,\n", "line 2: unknown label 'glad'; there are happiness, sadness"),
+        (HEAD + "1,a.mp4,,2,,,\n", "has the label number 2, but there are 2 labels"),
+        (HEAD + "1,a.mp4\n", "line 2: expected 7 fields"),
+        (HEAD + "1,a.mp4,,happy,,,\n1,b.mp4,,happy,,,\n", "1 ids occur more than once"),
+        (HEAD + "1,a.mp4,,happy,,,\n\udcff,b.mp4,,happy,,,\n", "line 3: is not UTF-8 text"),
+        ("x/a.mp4 happy\n", "line 1: expected `<frame folder> <wav> <label>`"),
+        ("../a.mp4 a.wav happy\n", "line 1: "),
+    ],
+)
+def test_malformed_manifests(text: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_text("happy\nsad\n")
+    path = tmp_path / "manifest.csv"
+    path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(ManifestError) as caught:
+        MANIFEST.items(tmp_path)
+    assert str(caught.value).startswith(str(path))
+    assert said in str(caught.value)
+
+
+def test_the_file_itself_may_be_named(tmp_path: Path) -> None:
+    make_fake("manifest", tmp_path, media=False)
+    file = (tmp_path / "manifest.csv").rename(tmp_path / "mine.csv")
+    assert dataset_root(MANIFEST, file) == file
+    assert len(MANIFEST.items(file)) == 9
+    with pytest.raises(ManifestError, match=r"manifest\.csv: cannot be read"):
+        MANIFEST.items(tmp_path)
+
+
+def test_numbers_need_names(tmp_path: Path) -> None:
+    (tmp_path / "manifest.csv").write_text(HEAD + "1,a.mp4,,0,,,\n")
+    with pytest.raises(ManifestError, match="no label names were given"):
+        MANIFEST.items(tmp_path)
