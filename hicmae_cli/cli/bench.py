@@ -37,7 +37,7 @@ def bench(
     from rich.table import Table
 
     from hicmae_cli.bundled import sample_clip
-    from hicmae_cli.evaluation import benchmark
+    from hicmae_cli.evaluation import benchmark, views_benchmark
     from hicmae_cli.report.files import to_json, write_text
     from hicmae_cli.runtime.opening import open_engine
 
@@ -51,11 +51,13 @@ def bench(
 
         with console.status("measuring: forward"):
             measures.append(benchmark.measure_forward())
+        with console.status("measuring: evaluation"):
+            measures.append(views_benchmark.measure_evaluation())
         with console.status("measuring: a step of pre-training, and reading its data"):
             measures += [training_benchmark.measure_step(), training_benchmark.measure_data()]
     else:
         console.print(
-            "onnx-forward-tiny and pretrain are left out: making a tiny model needs hicmae[train]",
+            "onnx-forward-tiny, evaluation and pretrain are left out: making a tiny model needs hicmae[train]",
             style="dim",
             markup=False,
         )
