@@ -125,16 +125,16 @@ def finetuned(
 def retrieval(weight: Path, test: list[Sample]) -> float:
     """Recall@1 among 64 of the test clips, faces to voices and back, over 50 draws."""
     model, info = load_pretrained(weight)
-    assert info.pretraining is not None
+    assert (facts := info.pretraining) is not None
     seen: list[torch.Tensor] = []
     heard: list[torch.Tensor] = []
     for start in range(0, len(test), 16):
         clips = [read_prepared_clip(s.video, s.audio).test_clips(1)[0] for s in test[start : start + 16]]
         layers = model.encode(*(torch.from_numpy(stream) for stream in model_inputs(clips)))
         for kept, stream in zip((seen, heard), layers, strict=True):
-            kept.append(embed_layers(stream))
+            kept.append(embed_layers(stream, facts.contrast_segments))
     logits = contrastive_logits(
-        torch.cat(seen, dim=1), torch.cat(heard, dim=1), centred=info.pretraining.contrast_centred
+        torch.cat(seen, dim=1), torch.cat(heard, dim=1), centred=facts.contrast_centred
     )
     return recall_among(logits.mean(dim=0).double().numpy(), GROUP, draws=50)
 
