@@ -125,7 +125,8 @@ def finetuned(
 def retrieval(weight: Path, test: list[Sample]) -> float:
     """Recall@1 among 64 of the test clips, faces to voices and back, over 50 draws."""
     model, info = load_pretrained(weight)
-    assert (facts := info.pretraining) is not None
+    facts = info.pretraining
+    assert facts is not None
     seen: list[torch.Tensor] = []
     heard: list[torch.Tensor] = []
     for start in range(0, len(test), 16):

@@ -158,7 +158,9 @@ class PretrainingModel(nn.Module):
             )
         )  # fmt: skip
         fused = self.fusion_encoder(layers[0][-1][:rebuilt], layers[1][-1][:rebuilt])
-        kept = [tuple(outputs[layer][:rebuilt] for layer in self.decoder_dims.skip_layers) for outputs in layers]
+        kept = [
+            tuple(outputs[layer][:rebuilt] for layer in self.decoder_dims.skip_layers) for outputs in layers
+        ]
         contrasted = [tuple(outputs[layer] for layer in self.contrast_layers) for outputs in layers]
         video_places, audio_places = (
             (visible[:rebuilt], masked[:rebuilt]) for visible, masked in (video_mask, audio_mask)

@@ -150,9 +150,9 @@ def finetune(
     if first_epoch < settings.epochs:
         _check_readable(validation)
     # A classifier's features are scaled already; those of encoders that were pre-trained are not.
-    if settings.fit_start_clips and first_epoch == 0:
-        if transfer is None or "feature_norm.weight" in transfer.fresh:
-            _fit_start(bare, train, labels, settings, cache, pretrained=transfer is not None)
+    unscaled = transfer is None or "feature_norm.weight" in transfer.fresh
+    if settings.fit_start_clips and unscaled and first_epoch == 0:
+        _fit_start(bare, train, labels, settings, cache, pretrained=transfer is not None)
     model, optimiser = accelerator.prepare(bare, optimiser)
 
     for epoch in range(first_epoch, settings.epochs):

@@ -300,7 +300,9 @@ def _losses(
     video = reconstruction_loss(
         outputs.video, video_targets(pixels, frame_difference=settings.frame_difference)
     )
-    audio = reconstruction_loss(outputs.audio, audio_targets(keep_patches(mels[:rebuilt], audio_masked[:rebuilt])))
+    audio = reconstruction_loss(
+        outputs.audio, audio_targets(keep_patches(mels[:rebuilt], audio_masked[:rebuilt]))
+    )
     if not settings.contrasted:
         return video, audio, video.new_zeros(())
     seen = embed_layers(outputs.video_layers, settings.contrast_segments, video_visible, VIDEO_TOKENS)

@@ -187,5 +187,7 @@ def test_the_first_clips_are_rebuilt_and_all_are_contrasted() -> None:
     whole, part = model(*inputs), model(*inputs, rebuilt=2)
     torch.testing.assert_close(part.video, whole.video[:2])
     torch.testing.assert_close(part.audio, whole.audio[:2])
-    for ours, theirs in zip(part.video_layers + part.audio_layers, whole.video_layers + whole.audio_layers, strict=True):
+    for ours, theirs in zip(
+        part.video_layers + part.audio_layers, whole.video_layers + whole.audio_layers, strict=True
+    ):
         torch.testing.assert_close(ours, theirs)
