@@ -112,29 +112,32 @@ def finetuned(
     )
     train = [sample for sample in samples if sample.split == "train"]
     some = np.random.default_rng(seed).permutation(len(train))[:labelled]
-    best = finetune(
+    outcome = finetune(
         run, train=[train[index] for index in some],
         validation=[sample for sample in samples if sample.split == "validation"],
         labels=sorted({sample.label for sample in samples}), dataset="puppets", licence="MIT",
         front_end="hicmae.align/1", source="scripts/pretraining_gain.py", settings=settings, init=init,
     )  # fmt: skip
-    return evaluate(test, TorchEngine(*load_classifier(best), "cpu"))["av"].metrics["uar"]
+    if outcome.weight is None or not outcome.finished:
+        raise SystemExit("stopped; give the same command again to go on")
+    return evaluate(test, TorchEngine(*load_classifier(outcome.weight), "cpu"))["av"].metrics["uar"]
 
 
 @torch.inference_mode()
 def retrieval(weight: Path, test: list[Sample]) -> float:
     """Recall@1 among 64 of the test clips, faces to voices and back, over 50 draws."""
     model, info = load_pretrained(weight)
-    assert info.pretraining is not None
+    facts = info.pretraining
+    assert facts is not None
     seen: list[torch.Tensor] = []
     heard: list[torch.Tensor] = []
     for start in range(0, len(test), 16):
         clips = [read_prepared_clip(s.video, s.audio).test_clips(1)[0] for s in test[start : start + 16]]
         layers = model.encode(*(torch.from_numpy(stream) for stream in model_inputs(clips)))
         for kept, stream in zip((seen, heard), layers, strict=True):
-            kept.append(embed_layers(stream))
+            kept.append(embed_layers(stream, facts.contrast_segments))
     logits = contrastive_logits(
-        torch.cat(seen, dim=1), torch.cat(heard, dim=1), centred=info.pretraining.contrast_centred
+        torch.cat(seen, dim=1), torch.cat(heard, dim=1), centred=facts.contrast_centred
     )
     return recall_among(logits.mean(dim=0).double().numpy(), GROUP, draws=50)
 

@@ -21,6 +21,10 @@ _MIN_SOUND_S: Final = 0.5
 _BLACK: Final = 16  # no pixel is brighter where no face was found; no picture of a face is as dark
 
 
+Window = tuple[NDArray[np.uint8], NDArray[np.float32]]
+"""Faces (16, 160, 160, 3) and their sound (40960,)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Recording:
     """A talking face to draw windows from. There may be a million of them, so it holds little.
@@ -49,9 +53,7 @@ class Recording:
                 )
 
 
-def read_random_window(
-    recording: Recording, rng: np.random.Generator
-) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+def read_random_window(recording: Recording, rng: np.random.Generator) -> Window:
     """2.56 s from a random place; a recording that is shorter is read from its start, its last frame repeated.
 
     A window in which more than half of the frames are black (no face was found there), or the sound has ended, is drawn
@@ -69,8 +71,7 @@ def read_random_window(
         MediaError: a file is missing or unreadable, has no video or no sound, or less than 0.5 s of sound in the
             window; pictures are of another size than 160 x 160 or smaller than the crop; no face after 3 draws.
     """
-    files = face_files(recording.video) if _is_folder(recording.video) else ()
-    length_s = len(files) / FOLDER_FPS if files else span_s(recording.video)
+    files, length_s = _length(recording)
     fault = MediaError(
         f"{recording.video}: no face in {_DRAWS} windows of {WINDOW_S} s; leave the recording out"
     )
@@ -89,6 +90,25 @@ def read_random_window(
             f"{start_s:.2f} s on, at least {_MIN_SOUND_S} s are needed"
         )
     raise fault
+
+
+def read_only_window(recording: Recording) -> Window | None:
+    """The window of a recording that is no longer than one, the same wherever it is drawn; None for a longer one.
+
+    ``read_random_window`` takes one number from its generator for it.
+
+    Raises:
+        MediaError: as ``read_random_window``.
+    """
+    if _length(recording)[1] > WINDOW_S:
+        return None
+    return read_random_window(recording, np.random.default_rng(0))
+
+
+def _length(recording: Recording) -> tuple[tuple[Path, ...], float]:
+    """Face pictures, where the recording is a folder of them, and seconds."""
+    files = face_files(recording.video) if _is_folder(recording.video) else ()
+    return files, len(files) / FOLDER_FPS if files else span_s(recording.video)
 
 
 def _is_folder(path: Path) -> bool:

@@ -27,7 +27,7 @@ class Pretrained:
     """Outputs of one step.
 
     Attributes:
-        video: predictions of the masked video tokens (B, M, P).
+        video: predictions of the masked video tokens (B, M, P), or of those of the first clips.
         audio: predictions of the masked audio tokens.
         video_layers: encoder layers the contrast is taken of, (B, K, D) each, normed.
         audio_layers: the same of the audio encoder.
@@ -140,6 +140,7 @@ class PretrainingModel(nn.Module):
         audio: Tensor,
         video_mask: tuple[Tensor, Tensor],
         audio_mask: tuple[Tensor, Tensor],
+        rebuilt: int | None = None,
     ) -> Pretrained:
         """Encode what is visible, rebuild what is not.
 
@@ -148,6 +149,7 @@ class PretrainingModel(nn.Module):
             audio: the same of the log-mel.
             video_mask: indices of visible (B, K) and masked (B, M) tokens.
             audio_mask: the same.
+            rebuilt: how many of the clips, from the first on, are fused and rebuilt; None for all.
         """
         layers = tuple(
             encoder(patches, visible)
@@ -155,13 +157,16 @@ class PretrainingModel(nn.Module):
                 (self.video_encoder, video, video_mask), (self.audio_encoder, audio, audio_mask),
             )
         )  # fmt: skip
-        fused = self.fusion_encoder(layers[0][-1], layers[1][-1])
-        kept, contrasted = (
-            [tuple(outputs[layer] for layer in chosen) for outputs in layers]
-            for chosen in (self.decoder_dims.skip_layers, self.contrast_layers)
+        fused = self.fusion_encoder(layers[0][-1][:rebuilt], layers[1][-1][:rebuilt])
+        kept = [
+            tuple(outputs[layer][:rebuilt] for layer in self.decoder_dims.skip_layers) for outputs in layers
+        ]
+        contrasted = [tuple(outputs[layer] for layer in self.contrast_layers) for outputs in layers]
+        video_places, audio_places = (
+            (visible[:rebuilt], masked[:rebuilt]) for visible, masked in (video_mask, audio_mask)
         )
         return Pretrained(
-            self.video_decoder(fused[0], kept[0], *video_mask),
-            self.audio_decoder(fused[1], kept[1], *audio_mask),
+            self.video_decoder(fused[0], kept[0], *video_places),
+            self.audio_decoder(fused[1], kept[1], *audio_places),
             *contrasted,
         )

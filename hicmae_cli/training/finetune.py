@@ -162,6 +162,7 @@ def finetune(
     torch.manual_seed(settings.seed)
     dims = VARIANTS[settings.variant]
     bare = Classifier(dims, len(labels), settings.drop_path)
+    transfer = None
     if init is not None:
         transfer = take_over(bare, init, labels)
         if main:
@@ -206,9 +207,12 @@ def finetune(
     cache = [read_prepared_clip(s.video, s.audio).decoded() for s in train] if settings.cache_clips else None
     if state.step < total_steps and main:
         check_readable(validation)
-    if settings.fit_start_clips and init is None and state.step == 0:
+    # A classifier's features are scaled already; those of encoders that were pre-trained are not.
+    unscaled = transfer is None or "feature_norm.weight" in transfer.fresh
+    if settings.fit_start_clips and unscaled and state.step == 0:
         looks = first_looks(train, labels, settings, cache, task)
-        fit_start(bare, looks, torch.Generator().manual_seed(settings.seed))
+        generator = torch.Generator().manual_seed(settings.seed)
+        fit_start(bare, looks, generator, pretrained=transfer is not None)
     average = None
     if settings.ema_decay is not None:
         average = AveragedModel(bare, multi_avg_fn=get_ema_multi_avg_fn(settings.ema_decay))  # type: ignore[no-untyped-call]

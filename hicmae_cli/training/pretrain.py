@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +18,9 @@ import torch.distributed as dist
 from accelerate import Accelerator
 from torch import Tensor
 
-from hicmae_cli.clips.windows import Recording
+from hicmae_cli.clips.windows import Recording, Window
 from hicmae_cli.errors import SettingsError, TrainingError
-from hicmae_cli.models.config import AUDIO_PATCH, VARIANTS
+from hicmae_cli.models.config import AUDIO_PATCH, AUDIO_TOKENS, VARIANTS, VIDEO_TOKENS
 from hicmae_cli.models.masking import cut_faces, cut_patches, keep_patches
 from hicmae_cli.models.objectives import (
     contrastive_logits,
@@ -34,7 +34,7 @@ from hicmae_cli.training.data import normalise_patches
 from hicmae_cli.training.machine import StopRequest, hold_freed_memory, new_accelerator, of_all
 from hicmae_cli.training.optimiser import cosine_schedule, decay_groups, set_learning_rate
 from hicmae_cli.training.order import batches_of, check_batch, epoch_order, step_seed
-from hicmae_cli.training.pretrain_data import Batch, Fault, pretraining_loader, usable
+from hicmae_cli.training.pretrain_data import Batch, Fault, pretraining_loader, read_short, usable
 from hicmae_cli.training.pretrain_state import (
     StepReport,
     describe_weight,
@@ -152,6 +152,8 @@ def pretrain(
         # Local negatives and drop path depend on how a step is dealt out.
         "processes": accelerator.num_processes,
     }
+    steps_per_epoch = len(recordings) // settings.batch_size
+    total_steps = settings.epochs * steps_per_epoch
     main = accelerator.is_main_process
     state = resume(
         run, bare, facts, defaults=PretrainSettings().model_dump(mode="json"), main=main, warn=progress.warn
@@ -159,8 +161,10 @@ def pretrain(
     # From here on one of them writes; no other may still be looking for checkpoints.
     if len(set(of_all(accelerator, state.step))) > 1:
         raise SettingsError(f"{run}: is not the same folder for all processes; choose one on a shared disk")
+    # Read before the loader's processes are forked, which share what is there.
+    cache = read_short(recordings) if settings.cache_clips and state.step < total_steps else {}
     if settings.fit_start_clips and state.step == 0:
-        _fit_start(bare, recordings, settings)
+        _fit_start(bare, recordings, settings, cache)
     model, optimiser = accelerator.prepare(torch.compile(bare) if settings.compile else bare, optimiser)
     if state.optimiser is not None:
         optimiser.load_state_dict(state.optimiser)
@@ -168,8 +172,6 @@ def pretrain(
         accelerator.scaler.load_state_dict(state.scaler)
     state.optimiser = state.scaler = None  # loaded: no second copy is kept
 
-    steps_per_epoch = len(recordings) // settings.batch_size
-    total_steps = settings.epochs * steps_per_epoch
     progress.on_start(state.step, total_steps)
     with ExitStack() as stack:
         stop = stack.enter_context(StopRequest())
@@ -179,7 +181,7 @@ def pretrain(
             epoch, first = divmod(state.step, steps_per_epoch)
             order = epoch_order(len(recordings), settings.seed, epoch)
             mine = batches_of(order, settings, accelerator.num_processes, accelerator.process_index, first)
-            batches = iter(pretraining_loader(recordings, settings, epoch, mine))
+            batches = iter(pretraining_loader(recordings, settings, epoch, mine, cache))
             for step in range(state.step, (epoch + 1) * steps_per_epoch):
                 started = time.perf_counter()
                 rounds = [usable(next(batches)).to(accelerator.device) for _ in range(settings.accumulation)]
@@ -217,12 +219,17 @@ def pretrain(
     return Outcome(weight, state.step, total_steps, dict(state.skipped))
 
 
-def _fit_start(model: PretrainingModel, recordings: Sequence[Recording], settings: PretrainSettings) -> None:
+def _fit_start(
+    model: PretrainingModel,
+    recordings: Sequence[Recording],
+    settings: PretrainSettings,
+    cache: Mapping[int, Window],
+) -> None:
     """Whiten the patches of a fresh model over the first clips; every process does the same (``training/start.py``)."""
     order = epoch_order(len(recordings), settings.seed, 0)[: settings.fit_start_clips]
     batches = [order[i : i + settings.batch_size] for i in range(0, len(order), settings.batch_size)]
     video, audio = [], []
-    for batch in map(usable, pretraining_loader(recordings, settings, 0, batches)):
+    for batch in map(usable, pretraining_loader(recordings, settings, 0, batches, cache)):
         faces = cut_faces(batch.faces)
         video.append(normalise_patches(keep_patches(faces, batch.video_mask[0])))
         audio.append(keep_patches(cut_patches(batch.audio, AUDIO_PATCH), batch.audio_mask[0]))
@@ -275,21 +282,26 @@ def _losses(
     faces = cut_faces(batch.faces)  # (B, 800, P) uint8
     mels = cut_patches(batch.audio, AUDIO_PATCH)  # (B, 128, P)
     (video_visible, video_masked), (audio_visible, audio_masked) = batch.video_mask, batch.audio_mask
+    rebuilt = math.ceil(settings.rebuilt_share * len(faces))
     with accelerator.autocast():
         outputs = model(
             normalise_patches(keep_patches(faces, video_visible)),
             keep_patches(mels, audio_visible),
             batch.video_mask,
             batch.audio_mask,
+            rebuilt,
         )
-    pixels = keep_patches(faces, video_masked)
+    pixels = keep_patches(faces[:rebuilt], video_masked[:rebuilt])
     video = reconstruction_loss(
         outputs.video, video_targets(pixels, frame_difference=settings.frame_difference)
     )
-    audio = reconstruction_loss(outputs.audio, audio_targets(keep_patches(mels, audio_masked)))
+    audio = reconstruction_loss(
+        outputs.audio, audio_targets(keep_patches(mels[:rebuilt], audio_masked[:rebuilt]))
+    )
     if not settings.contrasted:
         return video, audio, video.new_zeros(())
-    seen, heard = embed_layers(outputs.video_layers), embed_layers(outputs.audio_layers)
+    seen = embed_layers(outputs.video_layers, settings.contrast_segments, video_visible, VIDEO_TOKENS)
+    heard = embed_layers(outputs.audio_layers, settings.contrast_segments, audio_visible, AUDIO_TOKENS)
     if settings.negatives == "all" and accelerator.num_processes > 1:
         seen, heard = (_gathered(own, accelerator.process_index) for own in (seen, heard))
     logits = contrastive_logits(seen, heard, settings.temperature, centred=settings.contrast_centred)

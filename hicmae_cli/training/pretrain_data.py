@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,12 +13,12 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from hicmae_cli.clips import log_mel
-from hicmae_cli.clips.windows import Recording, read_random_window
+from hicmae_cli.clips.windows import Recording, Window, read_only_window, read_random_window
 from hicmae_cli.errors import TrainingError, first_line
 from hicmae_cli.models.masking import Mask, draw_masks
 from hicmae_cli.training.augmentation import multi_scale_crop, random_gain
 from hicmae_cli.training.machine import quiet_worker
-from hicmae_cli.training.settings import FinetuneSettings, PretrainSettings
+from hicmae_cli.training.settings import PretrainSettings
 
 _ATTEMPTS = 2000
 """So many draws, from the whole corpus, before it counts as broken altogether."""
@@ -62,8 +63,15 @@ class Batch:
 class PretrainingClips(Dataset[Batch | str]):
     """Masked clips of one epoch; an item is a batch of one."""
 
-    def __init__(self, recordings: Sequence[Recording], settings: PretrainSettings, epoch: int) -> None:
+    def __init__(
+        self,
+        recordings: Sequence[Recording],
+        settings: PretrainSettings,
+        epoch: int,
+        cache: Mapping[int, Window] | None = None,
+    ) -> None:
         self.recordings, self.settings, self.epoch = recordings, settings, epoch
+        self.cache = cache or {}
 
     def __len__(self) -> int:
         return len(self.recordings)
@@ -80,7 +88,7 @@ class PretrainingClips(Dataset[Batch | str]):
         for _ in range(_ATTEMPTS):
             recording = self.recordings[candidate]
             try:
-                return self._item(recording, rng, tuple(faults.items()))
+                return self._item(candidate, rng, tuple(faults.items()))
             except Exception as error:  # whatever a file, a decoder or a disk may bring up
                 faults[recording.id] = first_line(error)
             if len(faults) == len(self):
@@ -89,8 +97,13 @@ class PretrainingClips(Dataset[Batch | str]):
         reasons = "; ".join(f"{id_}: {why}" for id_, why in list(faults.items())[:3])
         return f"none of {len(faults)} recordings that were tried can be used: {reasons}"
 
-    def _item(self, recording: Recording, rng: np.random.Generator, faults: tuple[Fault, ...]) -> Batch:
-        faces, samples = read_random_window(recording, rng)
+    def _item(self, index: int, rng: np.random.Generator, faults: tuple[Fault, ...]) -> Batch:
+        recording = self.recordings[index]
+        if index in self.cache:
+            rng.random()  # what reading it would have drawn
+            faces, samples = self.cache[index]
+        else:
+            faces, samples = read_random_window(recording, rng)
         if self.settings.audio_gain:
             samples = samples * random_gain(rng)
         faces = multi_scale_crop(faces, self.settings.crop_scales, rng)
@@ -123,13 +136,30 @@ def collate(items: Sequence[Batch | str]) -> Batch | str:
     )
 
 
+def read_short(recordings: Sequence[Recording]) -> dict[int, Window]:
+    """The windows of all recordings that have only one, by their place in the list; 1.4 MB each.
+
+    What cannot be read is left to be found, and told, when its turn comes.
+    """
+    cache: dict[int, Window] = {}
+    for index, recording in enumerate(recordings):
+        with suppress(Exception):  # whatever a file, a decoder or a disk may bring up
+            if (window := read_only_window(recording)) is not None:
+                cache[index] = window
+    return cache
+
+
 def pretraining_loader(
-    recordings: Sequence[Recording], settings: PretrainSettings, epoch: int, batches: Sequence[list[int]]
+    recordings: Sequence[Recording],
+    settings: PretrainSettings,
+    epoch: int,
+    batches: Sequence[list[int]],
+    cache: Mapping[int, Window] | None = None,
 ) -> DataLoader[Batch | str]:
     """Batches of one process and epoch; see ``order.batches_of`` for which, ``usable`` for what comes out."""
     gc.collect()  # what decoders left behind must not be given up in the forked processes, without their threads
     return DataLoader(
-        PretrainingClips(recordings, settings, epoch),
+        PretrainingClips(recordings, settings, epoch, cache),
         batch_sampler=batches,
         num_workers=settings.num_workers,
         pin_memory=torch.cuda.is_available(),

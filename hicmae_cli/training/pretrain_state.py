@@ -143,6 +143,7 @@ def describe_weight(
         video_mask=settings.video_mask, audio_mask=settings.audio_mask,
         video_mask_ratio=settings.video_mask_ratio, audio_mask_ratio=settings.audio_mask_ratio,
         contrast_layers=settings.contrasted, contrast_centred=settings.contrast_centred,
+        contrast_segments=settings.contrast_segments,
     )  # fmt: skip
     return WeightInfo(
         variant=settings.variant, dims=VARIANTS[settings.variant].to_dict(), labels=(), task="pretraining",

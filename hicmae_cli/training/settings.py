@@ -158,15 +158,18 @@ class PretrainSettings(Settings):
     video_mask_ratio: float = 0.9
     audio_mask_ratio: float = 0.8
     frame_difference: bool = True
+    rebuilt_share: float = Field(1.0, gt=0, le=1)
     contrast_weight: float = Field(0.0025, ge=0)
     contrast_layers: tuple[int, ...] | None = None
     temperature: float = Field(TEMPERATURE, gt=0)
     contrast_centred: bool = False
+    contrast_segments: Literal[1, 2, 4, 8] = 1
     negatives: Literal["local", "all"] = "local"
     # Data
     batch_size: int = Field(160, ge=1)
     accumulation: int = Field(1, ge=1)
     num_workers: int = Field(1, ge=0)
+    cache_clips: bool = False
     crop_scales: tuple[float, ...] = (1.0, 0.875, 0.75, 0.66)
     audio_gain: bool = True
     # Optimisation

@@ -45,6 +45,7 @@ class PretrainingFacts(BaseModel):
     audio_mask_ratio: float = 0.8
     contrast_layers: tuple[int, ...] | None = None  # None: those the decoders read
     contrast_centred: bool = False
+    contrast_segments: int = 1
 
     @property
     def decoder_dims(self) -> DecoderDims:

@@ -12,7 +12,9 @@ from hicmae_cli.corpora.manifest import read_manifest
 from hicmae_cli.errors import ManifestError, SettingsError
 
 
-def test_what_is_named_is_what_is_found(puppets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_named_is_what_is_found(
+    puppets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     found = find_clips("puppets", puppets, None)
     assert (found.manifest, found.name) == (puppets / "manifest.csv", "puppets")
     assert found.dataset is not None and found.dataset.licence == "MIT"

@@ -22,6 +22,28 @@ def test_equal_streams_are_told_apart() -> None:
     assert contrastive_loss(logits).item() < 1e-5
 
 
+def test_moments_are_averaged_on_their_own() -> None:
+    tokens = torch.randn(3, 32, 5)
+    whole = embed_layers([tokens, 2 * tokens], segments=4)
+    assert whole.shape == (2, 3, 20)
+    torch.testing.assert_close(whole[0], tokens.view(3, 4, 8, 5).mean(dim=2).flatten(1))
+    torch.testing.assert_close(whole[1], 2 * whole[0])
+    # What is visible, in any order, says where it belongs.
+    order = torch.stack([torch.randperm(32) for _ in range(3)])
+    mixed = tokens.gather(1, order[..., None].expand(-1, -1, 5))
+    torch.testing.assert_close(embed_layers([mixed], 4, order, 32)[0], whole[0])
+    torch.testing.assert_close(embed_layers([mixed], 1, order, 32)[0], tokens.mean(dim=1))
+
+
+def test_a_moment_that_is_hidden_counts_as_the_mean() -> None:
+    tokens, visible = torch.randn(1, 3, 5), torch.tensor([[1, 6, 7]])
+    early, late = embed_layers([tokens], 4, visible, 8).view(4, 5)[[0, 3]]
+    torch.testing.assert_close(early, tokens[0, 0])
+    torch.testing.assert_close(late, tokens[0, 1:].mean(dim=0))
+    between = embed_layers([tokens], 4, visible, 8).view(4, 5)[1:3]
+    torch.testing.assert_close(between, tokens.mean(dim=1).expand(2, -1))
+
+
 def test_centring_takes_out_what_all_clips_share() -> None:
     own = torch.randn(2, 8, 16)
     apart = contrastive_logits(own, own, centred=True)

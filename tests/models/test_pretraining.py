@@ -176,3 +176,18 @@ def test_recomputing_changes_memory_and_not_gradients() -> None:
 def test_layers_that_do_not_exist_are_refused() -> None:
     with pytest.raises(WeightsError, match="skip layers 2, 5 do not exist: the encoders have layers 0 to 1"):
         PretrainingModel(SMALL, DecoderDims(16, 1, (0, 2, 5)))
+
+
+def test_the_first_clips_are_rebuilt_and_all_are_contrasted() -> None:
+    generator = torch.Generator().manual_seed(0)
+    model = PretrainingModel(SMALL, SMALL_DECODER).eval()
+    video, audio = torch.randn(3, 3, 16, 160, 160), torch.randn(3, 1, 256, 128)
+    masks = draw_mask("tube", 3, (8, 10, 10), 0.9, generator), draw_mask("random", 3, (16, 8), 0.8, generator)
+    inputs = (*chosen_patches(video, audio, (masks[0][0], masks[1][0])), *masks)
+    whole, part = model(*inputs), model(*inputs, rebuilt=2)
+    torch.testing.assert_close(part.video, whole.video[:2])
+    torch.testing.assert_close(part.audio, whole.audio[:2])
+    for ours, theirs in zip(
+        part.video_layers + part.audio_layers, whole.video_layers + whole.audio_layers, strict=True
+    ):
+        torch.testing.assert_close(ours, theirs)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from hicmae_cli.clips import log_mel
+from hicmae_cli.clips import log_mel, write_prepared_clip
 from hicmae_cli.clips.windows import Recording, read_random_window
 from hicmae_cli.errors import TrainingError
 from hicmae_cli.training.augmentation import multi_scale_crop
@@ -18,6 +19,7 @@ from hicmae_cli.training.pretrain_data import (
     collate,
     example,
     pretraining_loader,
+    read_short,
     usable,
 )
 from tests.training.toys import SETTINGS, write_recordings
@@ -58,6 +60,19 @@ def test_workers_change_nothing(recordings: list[Recording]) -> None:
         for n in (0, 2)
     )
     assert all(same(a, b) for a, b in zip(alone, helped, strict=True))
+
+
+def test_what_is_kept_in_memory_is_what_would_be_read(recordings: list[Recording], tmp_path: Path) -> None:
+    long = tmp_path / "long.mkv"
+    frames = [np.full((160, 160, 3), 40 + t, np.uint8) for t in range(20)]
+    write_prepared_clip(long, frames, Fraction(25, 4), np.ones(51200, np.float32) / 9)
+    mixed = [*recordings, Recording("long", long, None), Recording("gone", tmp_path / "gone.mkv", None)]
+    cache = read_short(mixed)
+    assert sorted(cache) == [0, 1, 2, 3]  # the long one has many windows, and the other none
+    plain, kept = PretrainingClips(mixed, SETTINGS, 2), PretrainingClips(mixed, SETTINGS, 2, cache)
+    for index in range(5):
+        assert same(usable(plain[index]), usable(kept[index]))
+    assert usable(kept[5]).faults == usable(plain[5]).faults
 
 
 def test_collate_stacks_in_order(recordings: list[Recording]) -> None:
