@@ -101,10 +101,8 @@ def _read_csv(path: Path, lines: list[str], needed: Sequence[str]) -> list[tuple
     for row in _rows(path, reader):
         where = f"{path}, line {reader.line_num}"
         if None in row or None in row.values():
-            given = (
-                sum(value is not None for value in row.values()) + len(row.get(None) or ()) - (None in row)
-            )
-            raise ManifestError(f"{where}: expected {len(reader.fieldnames or ())} fields, got {given}")
+            fewer = "fewer" if None in row.values() else "more"
+            raise ManifestError(f"{where}: expected {len(reader.fieldnames or ())} fields, got {fewer}")
         sample = Sample(
             id=row["id"],
             video=_relative(path, row["video"], where),
