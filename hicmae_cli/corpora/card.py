@@ -21,8 +21,8 @@ def _lines(dataset: Dataset) -> Iterator[str]:
     if dataset.labels:
         yield f"- Labels, in order: {', '.join(_with_codes(dataset))}"
     yield f"- Split: {dataset.fold_rule}"
-    told = "compared with the paper" if dataset.scores else "told"
-    yield f"- The epoch is chosen by {_metric(dataset.metric)}; {told}: {_list(dataset.reported)}"
+    beside = ", beside the paper's" if dataset.scores else ""
+    yield f"- The epoch is chosen by {_metric(dataset.metric)}; reported{beside}: {_list(dataset.reported)}"
     if dataset.merge_by:
         yield f"- One decision per first {dataset.merge_by} fields of the id, between `_`"
     rate = dataset.sampling_rate

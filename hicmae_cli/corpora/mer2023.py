@@ -12,6 +12,9 @@ from hicmae_cli.corpora.published import facts_of
 _LABELS: Final = ("neutral", "anger", "happiness", "sadness", "worry", "surprise")
 _CODES: Final = dict(zip(("neutral", "angry", "happy", "sad", "worried", "surprise"), _LABELS, strict=True))
 _PARTS: Final = {"train": "train", "test1": "test"}
+# Folders that the archives unpack into; the challenge's own code reads videos and label files from one folder.
+_ARCHIVES: Final = {"train": "mer2023train", "test1": "mer2023test1&2"}
+_LABEL_ARCHIVES: Final = {"train": "mer2023train", "test1": "test-labels"}
 _VIDEO_SUFFIXES: Final = (".avi", ".mp4")
 
 
@@ -19,11 +22,10 @@ def _items(root: Path) -> list[Item]:
     """The clips of ``train-label.csv`` and ``test1-label.csv``."""
     items: dict[str, Item] = {}
     for part, split in _PARTS.items():
-        path = root / f"{part}-label.csv"
+        path = _first(root / f"{part}-label.csv", root / _LABEL_ARCHIVES[part] / f"{part}-label.csv")
+        folder = _first(root / part, root / _ARCHIVES[part] / part)
         videos = {
-            video.stem: video
-            for suffix in reversed(_VIDEO_SUFFIXES)
-            for video in (root / part).glob(f"*{suffix}")
+            video.stem: video for suffix in reversed(_VIDEO_SUFFIXES) for video in folder.glob(f"*{suffix}")
         }
         for line, row in read_table(path, ("name", "discrete")):
             name, code = check_name(row["name"], path, line), row["discrete"].lower()
@@ -33,9 +35,13 @@ def _items(root: Path) -> list[Item]:
                 raise fault(path, line, f"unknown label {shown(code)}; there are {', '.join(_CODES)}")
             if name in items:
                 raise fault(path, line, f"{name} occurs twice")
-            video = videos.get(name, root / part / f"{name}.avi")
+            video = videos.get(name, folder / f"{name}.avi")
             items[name] = Item(id=name, label=_CODES[code], speaker="", video=video, split=split)
     return [items[name] for name in sorted(items)]
+
+
+def _first(usual: Path, unpacked: Path) -> Path:
+    return unpacked if unpacked.exists() and not usual.exists() else usual
 
 
 MER2023: Final = Dataset(
@@ -53,8 +59,10 @@ MER2023: Final = Dataset(
     recipe="mer2023",
     items=_items,
     layout=(
-        "train/<name>.avi\ntrain-label.csv (header name,discrete,valence)\n"
-        "test1/<name>.avi\ntest1-label.csv (header name,discrete,valence)"
+        "[mer2023train/]train/<name>.avi\n"
+        "[mer2023train/]train-label.csv (header name,discrete,valence)\n"
+        "[mer2023test1&2/]test1/<name>.avi\n"
+        "[test-labels/]test1-label.csv (header name,discrete,valence)"
     ),
     citation=(
         "Z. Lian, H. Sun, L. Sun, J. Zhao, Y. Liu, B. Liu, J. Yi, M. Wang, E. Cambria, G. Zhao, B. W. "
@@ -66,8 +74,6 @@ MER2023: Final = Dataset(
     choices=(
         "The authors publish no lists for MER2023: the challenge's own parts are taken, Train&Val to train and "
         "test1 (MER-MULTI) to test, with the label order of the challenge's baseline.",
-        "Folders and label files lie together as the challenge's baseline code reads them; the archives unpack "
-        "into mer2023train, mer2023test1&2 and test-labels.",
         "The authors publish no script for MER2023: sampling rate 4 and 100 epochs are taken.",
         "People are not named, so the validation clips are cut label by label and may show people who are "
         "trained on.",

@@ -141,8 +141,8 @@ MANIFEST: Final = replace(
     items=_manifest_items,
     layout=(
         "manifest.csv (header id,video,audio,label,fold,split,speaker; or lines `<video> <sound> <label>`)\n"
-        "labels.txt (may be absent; one label per line, in the order of the model's outputs and of label numbers)\n"
+        "labels.txt (may be absent; one label a line, what the label numbers from 0 stand for; others are refused)\n"
         "<the videos and sounds it names, by paths relative to it>"
     ),
-    choices=("Without labels.txt the labels are those that occur, sorted.",),
+    choices=("The labels are those that occur, sorted.",),
 )

@@ -68,7 +68,7 @@ def test_a_card_in_full() -> None:
         "- Labels, in order: pleasant (Pleasant), pleased (Pleased), neutral (Neutral), unsatisfied (Unsatisfied), "
         "unpleasant (Unpleasant)",
         "- Split: fixed: the official 20 validation people are tested, the other 86 trained on",
-        "- The epoch is chosen by weighted F1; compared with the paper: weighted F1",
+        "- The epoch is chosen by weighted F1; reported, beside the paper's: weighted F1",
         "- One decision per first 3 fields of the id, between `_`",
         "- Sampling rate 4: every fourth frame; recipe `avcaffe`",
     ]

@@ -20,6 +20,19 @@ def test_videos_may_be_mp4(tmp_path: Path) -> None:
     assert [item.video.suffix for item in MER2023.items(tmp_path)] == [".mp4", *[".avi"] * (len(items) - 1)]
 
 
+def test_the_archives_as_they_unpack(tmp_path: Path) -> None:
+    items = make_fake("mer2023", tmp_path, media=False)
+    for name, archive in (
+        ("train", "mer2023train"), ("train-label.csv", "mer2023train"), ("test1", "mer2023test1&2"),
+        ("test1-label.csv", "test-labels"),
+    ):  # fmt: skip
+        (tmp_path / archive).mkdir(exist_ok=True)
+        (tmp_path / name).rename(tmp_path / archive / name)
+    unpacked = MER2023.items(tmp_path)
+    assert [item.id for item in unpacked] == [item.id for item in items]
+    assert all(item.video.is_file() for item in unpacked)
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
