@@ -23,7 +23,7 @@ _CATALOGUE = "hicmae_cli.corpora.catalogue"
 
 
 @dataclass(frozen=True)
-class Tested:
+class UnderTest:
     """What is to be tested.
 
     Attributes:
@@ -115,7 +115,7 @@ class Tested:
         return cross_labels(samples, info.labels, corpus=corpus, mapping=self.mapping, name=self.name)
 
 
-def find_tested(
+def find_under_test(
     *,
     manifest: Path | None,
     dataset: str | None,
@@ -124,7 +124,7 @@ def find_tested(
     split: str,
     cross: bool = False,
     label_map: str | None = None,
-) -> Tested:
+) -> UnderTest:
     """What the options of a command name; puppets that are not there are drawn.
 
     Raises:
@@ -143,7 +143,7 @@ def find_tested(
         assert dataset is not None, "the caller made sure of one of the two"
         path = _manifest_of(dataset, known, root)
     name = known.name if known else dataset or manifest_name(path)
-    return Tested(name, path, known, fold or "", split, cross, mapping)
+    return UnderTest(name, path, known, fold or "", split, cross, mapping)
 
 
 def known_dataset(name: str) -> Dataset | None:
