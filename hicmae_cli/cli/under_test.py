@@ -162,7 +162,7 @@ def known_dataset(name: str) -> Dataset | None:
 
 def _manifest_of(name: str, known: Dataset | None, root: Path | None) -> Path:
     if known is None or known.name == "puppets":
-        return dataset_manifest(name, root or DEFAULT_PUPPETS)
+        return dataset_manifest(known.name if known else name, root or DEFAULT_PUPPETS)
     folder: Path = importlib.import_module(_CATALOGUE).dataset_root(known, root)
     path = folder / "prepared" / f"{known.name}.csv"
     if not path.is_file():

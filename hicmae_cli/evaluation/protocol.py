@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hicmae_cli.corpora.dataset import Dataset
+from hicmae_cli.corpora.dataset import Dataset, SplitFacts
 from hicmae_cli.evaluation.folds import FoldsEvaluation
 from hicmae_cli.evaluation.label_maps import Matched
 from hicmae_cli.evaluation.results import Evaluation
@@ -124,16 +124,14 @@ class Protocol:
                 )
             published = self._facts(fold)
             whole = found.clips + len(found.failures)
-            if published and not self.cross and published.test != whole + self._left_out():
+            dropped = self.matched is not None and bool(self.matched.dropped)
+            if published and not self.cross and not dropped and published.test != whole:
                 told.append(f"{where}: {whole} clips, {published.test} are published")
         if failures := len(result.pooled.failures):
             told.append(f"{failures} clips could not be read and are not in the scores")
         return told
 
-    def _left_out(self) -> int:
-        return sum(self.matched.dropped.values()) if self.matched and self.fold != ALL_FOLDS else 0
-
-    def _facts(self, fold: str) -> Any:
+    def _facts(self, fold: str) -> SplitFacts | None:
         return self.dataset.published.get(fold) if self.dataset else None
 
     def published(self, result: Evaluation) -> dict[str, dict[str, Any]]:

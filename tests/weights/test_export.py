@@ -89,13 +89,13 @@ def test_values_of_a_regression_are_compared_by_their_size(
     monkeypatch.setattr(export, "compare", lambda *_: (0.01, 0.5, 100.0))
     valued = save_toy(tmp_path / "valued.safetensors")
     model, info = load_classifier(valued)
-    with pytest.raises(WeightsError, match="by 1.00e-02 in a logit, more than 1e-03"):
+    with pytest.raises(WeightsError, match=r"by 1\.00e-02 in a logit, more than 1e-03"):
         export.export_onnx(valued, tmp_path / "a.onnx")
     save_classifier(valued, model, info.model_copy(update={"task": "regression"}))
     report = export.export_onnx(valued, tmp_path / "a.onnx")
     assert report.max_probability_difference is None and report.limit == pytest.approx(0.1)
     monkeypatch.setattr(export, "compare", lambda *_: (0.01, 0.5, 0.5))
-    with pytest.raises(WeightsError, match="by 1.00e-02 in a value, more than 1e-03"):
+    with pytest.raises(WeightsError, match=r"by 1\.00e-02 in a value, more than 1e-03"):
         export.export_onnx(valued, tmp_path / "b.onnx")
 
 
