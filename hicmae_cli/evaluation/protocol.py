@@ -19,6 +19,8 @@ SELECTIONS = {
     "test-best": f"its epoch was {OPTIMISTIC}",
 }
 ALL_FOLDS = "all"
+UNKNOWN = "unknown"
+"""What an imported weight says it was trained on, unless told."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +116,9 @@ class Protocol:
         told = []
         if selection_of(result)["optimistic"]:
             told.append(f"the weight's epoch was {OPTIMISTIC}")
+        trained_on = result.pooled.info.dataset
+        if self.dataset and not self.cross and trained_on not in (self.name, UNKNOWN):
+            told.append(f"the weight says it was trained on {trained_on}, not on {self.name}")
         parts = result.folds if isinstance(result, FoldsEvaluation) else {self.fold: result}
         for fold, found in parts.items():
             where = f"fold {fold}" if fold else "the test clips"

@@ -100,6 +100,13 @@ def test_absent_classes_other_counts_and_failures_are_warned_of() -> None:
     assert Protocol("toys", DATASET, "2").to_dict(WRONG)["warnings"] == []
 
 
+def test_a_weight_of_another_corpus_is_warned_of() -> None:
+    for trained_on, warned in (("elsewhere", True), ("toys", False), ("unknown", False)):
+        found = replace(WRONG, info=info_of(dataset=trained_on))
+        told = Protocol("toys", DATASET, "2").to_dict(found)["warnings"]
+        assert (told == [f"the weight says it was trained on {trained_on}, not on toys"]) is warned
+
+
 def test_the_words_name_people_rule_map_and_merging() -> None:
     merged = replace(DATASET, merge_by=3)
     matched = Matched([], dropped={"fear": 2}, mapping={"calm": "neutral"})
