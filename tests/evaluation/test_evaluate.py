@@ -88,7 +88,7 @@ def test_a_second_run_and_other_neighbours_change_nothing(tmp_path: Path) -> Non
 def test_equal_views_are_run_once(tmp_path: Path) -> None:
     engine = ToyEngine()
     evaluate([write_grey(tmp_path, "a", 10, 20), write_grey(tmp_path, "b", *RISING)], engine)
-    assert engine.batches == [1, 2]
+    assert engine.batches == [1, 1, 1]
 
 
 def test_who_is_heard_and_the_fold_stay_with_a_decision(tmp_path: Path) -> None:
