@@ -54,7 +54,7 @@ class Protocol:
         document = result.to_dict()
         document["dataset"] = self.name
         document["fold"] = self.fold
-        document["protocol"] = self.words(pooled)
+        document["protocol"] = self.words(result)
         document["selection"] = selection_of(result)
         document["warnings"] = self.warnings(result)
         document["published"] = self.published(pooled)
@@ -71,8 +71,9 @@ class Protocol:
             document["baselines"] = pooled.baselines()
         return document
 
-    def words(self, result: Evaluation) -> list[str]:
+    def words(self, found: Evaluation | FoldsEvaluation) -> list[str]:
         """How the scores came about, a sentence each."""
+        result = found.pooled
         told = [self._on_whom(result)]
         if self.cross:
             told.append(
@@ -96,7 +97,7 @@ class Protocol:
                 f"Clips that share the first {self.merge_by} fields of their id are decided as one, by the mean over "
                 f"all their views: {len(result.samples)} decisions from {result.clips} clips."
             )
-        told.append(f"The weight: {SELECTIONS[result.info.selection]}.")
+        told.append(f"The weight: {selection_of(found)['words']}.")
         return told
 
     def _on_whom(self, result: Evaluation) -> str:

@@ -85,7 +85,9 @@ def test_how_the_epoch_was_chosen_is_said(selection: str, said: str, optimistic:
 
 def test_one_optimistic_fold_makes_a_total_optimistic() -> None:
     worst = replace(WRONG, info=info_of(selection="test-best"))
-    chosen = selection_of(FoldsEvaluation({"1": replace(RIGHT, info=info_of(selection="val")), "2": worst}))
+    both = FoldsEvaluation({"1": replace(RIGHT, info=info_of(selection="val")), "2": worst})
+    assert "optimistic" in Protocol("toys", DATASET, "all").words(both)[-1]
+    chosen = selection_of(both)
     assert chosen["optimistic"] and chosen["rule"] == "test-best+val"
 
 

@@ -97,6 +97,8 @@ def test_a_page_has_the_warning_the_words_and_the_tables() -> None:
     assert "- Toys, fold 1." in page
     assert "| published, fold 1 |  | 0.8666 |" in page
     assert "| [red]\\|x | 1 | 0 | 0.00 |" in page
+    lines = page.splitlines()
+    assert lines[lines.index("## Scores") + 3] == "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"
     assert "micro F1" in page and "1000 draws of a speaker" in page
     assert "- c19: broken\n- and 10 more" in page
     assert "Weight `w|x`" in page
