@@ -17,14 +17,14 @@ from hicmae_cli.cli.options import (
     RootOption,
     usage_error,
 )
-from hicmae_cli.cli.tested import ALL
+from hicmae_cli.cli.under_test import ALL
 
 if TYPE_CHECKING:
     from typing import Any
 
     from rich.console import Console
 
-    from hicmae_cli.cli.tested import Tested
+    from hicmae_cli.cli.under_test import UnderTest
     from hicmae_cli.corpora.manifest import Sample
     from hicmae_cli.evaluation.folds import FoldsEvaluation
     from hicmae_cli.evaluation.protocol import Protocol
@@ -109,8 +109,8 @@ def evaluate(
     """
     from rich.console import Console
 
-    from hicmae_cli.cli.tested import find_tested, find_weights, leak_warning, some_weight
     from hicmae_cli.cli.training_extra import require_training
+    from hicmae_cli.cli.under_test import find_under_test, find_weights, leak_warning, some_weight
 
     require_training("evaluate", "sklearn")
     from hicmae_cli.corpora.splits import folds_of
@@ -126,7 +126,7 @@ def evaluate(
     if output is not None:
         make_folder(output)
         json_file, markdown = json_file or output / "result.json", markdown or output / "result.md"
-    tested = find_tested(
+    tested = find_under_test(
         manifest=manifest,
         dataset=dataset,
         root=root,
@@ -172,7 +172,7 @@ def evaluate(
 
 
 def _score(
-    tested: Tested,
+    tested: UnderTest,
     parts: Mapping[str, tuple[Sequence[Sample], str]],
     engine: tuple[str, str],
     sampling_rate: int | None,

@@ -252,15 +252,20 @@ def peak_resident_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
-def alternate(first: Callable[[], object], second: Callable[[], object], rounds: int) -> tuple[float, float]:
+def alternate(
+    first: Callable[[], object],
+    second: Callable[[], object],
+    rounds: int,
+    clock: Callable[[], float] = time.perf_counter,
+) -> tuple[float, float]:
     """Median times in seconds of two things, run in turn after one warm-up each."""
     times: tuple[list[float], list[float]] = ([], [])
     for round_ in range(rounds + 1):
         for run, kept in zip((first, second), times, strict=True):
-            started = time.perf_counter()
+            started = clock()
             run()
             if round_:
-                kept.append(time.perf_counter() - started)
+                kept.append(clock() - started)
     return statistics.median(times[0]), statistics.median(times[1])
 
 

@@ -113,9 +113,13 @@ def evaluate(
 
 
 def _score_views(engine: Engine, clips: Sequence[Clip]) -> NDArray[np.float64]:
-    """The model's answer to each view (V, C); a view that stands twice in the list is run once."""
+    """The model's answer to each view (V, C); a view that stands twice in the list is run once.
+
+    A processor's caches hold one view but not two: there they are run one by one.
+    """
     distinct = {id(clip): clip for clip in clips}
-    rows = dict(zip(distinct, answers(engine, list(distinct.values())), strict=True))
+    batch_size = 1 if engine.device == "cpu" else len(distinct)
+    rows = dict(zip(distinct, answers(engine, list(distinct.values()), batch_size), strict=True))
     return np.stack([rows[id(clip)] for clip in clips])
 
 

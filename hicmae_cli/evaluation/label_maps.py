@@ -107,7 +107,7 @@ def match_labels(
     extra = [label for label in labels if (mapping or {}).get(label, label) not in (*model, DROP)]
     unused = [label for label in model if label not in labels] if corpus and mapping is None else []
     if extra or unused:
-        raise ManifestError(_excess(name, extra, unused, model, labels))
+        raise ManifestError(_excess(name, extra, unused, labels))
     return _moved(samples, mapping or {}, model)
 
 
@@ -159,7 +159,7 @@ def order_targets(
     named = [(mapping or {}).get(target, target) for target in corpus]
     if sorted(named) != sorted(model):
         extra, unused = [t for t in named if t not in model], [t for t in model if t not in named]
-        raise ManifestError(_excess(name, extra, unused, model, corpus))
+        raise ManifestError(_excess(name, extra, unused, corpus))
     places = [named.index(target) for target in model]
     ordered = []
     for sample in samples:
@@ -197,13 +197,10 @@ def _moved(samples: Sequence[Sample], mapping: Mapping[str, str], kept: Sequence
     return Matched(moved, dropped=dict(sorted(dropped.items())), mapping=differing)
 
 
-def _excess(
-    name: str, extra: Sequence[str], unused: Sequence[str], model: Sequence[str], corpus: Sequence[str]
-) -> str:
+def _excess(name: str, extra: Sequence[str], unused: Sequence[str], corpus: Sequence[str]) -> str:
     sides = [f"only {name} has {', '.join(extra)}"] if extra else []
     sides += [f"only the weight has {', '.join(unused)}"] if unused else []
-    free = [label for label in unused if label not in corpus] or list(model)
-    pairs = [f"{label}={free[i] if i < len(free) else DROP}" for i, label in enumerate(extra[:_SHOWN])]
+    pairs = [f"{label}={unused[i] if i < len(unused) else DROP}" for i, label in enumerate(extra[:_SHOWN])]
     example = ",".join(pairs) or f"{corpus[0]}={corpus[0]}"
     return (
         f"the labels differ: {'; '.join(sides)}. Say what stands for what, e.g. --map {example} "

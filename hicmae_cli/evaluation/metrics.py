@@ -102,7 +102,7 @@ def scores_of_sums(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
     }
 
 
-def scores_of_tables(tables: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+def scores_of_tables(tables: NDArray[np.float64] | NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
     """``classification_metrics`` of many confusion matrices at once: (..., C, C) -> a (...) of each score."""
     hits = np.diagonal(tables, axis1=-2, axis2=-1).astype(np.float64)
     true, guessed = tables.sum(axis=-1), tables.sum(axis=-2)

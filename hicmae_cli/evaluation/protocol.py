@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hicmae_cli.corpora.dataset import Dataset
+from hicmae_cli.corpora.dataset import Dataset, SplitFacts
 from hicmae_cli.evaluation.folds import FoldsEvaluation
 from hicmae_cli.evaluation.label_maps import Matched
 from hicmae_cli.evaluation.results import Evaluation
@@ -19,6 +19,8 @@ SELECTIONS = {
     "test-best": f"its epoch was {OPTIMISTIC}",
 }
 ALL_FOLDS = "all"
+UNKNOWN = "unknown"
+"""What an imported weight says it was trained on, unless told."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ class Protocol:
         document = result.to_dict()
         document["dataset"] = self.name
         document["fold"] = self.fold
-        document["protocol"] = self.words(pooled)
+        document["protocol"] = self.words(result)
         document["selection"] = selection_of(result)
         document["warnings"] = self.warnings(result)
         document["published"] = self.published(pooled)
@@ -69,8 +71,9 @@ class Protocol:
             document["baselines"] = pooled.baselines()
         return document
 
-    def words(self, result: Evaluation) -> list[str]:
+    def words(self, found: Evaluation | FoldsEvaluation) -> list[str]:
         """How the scores came about, a sentence each."""
+        result = found.pooled
         told = [self._on_whom(result)]
         if self.cross:
             told.append(
@@ -94,7 +97,7 @@ class Protocol:
                 f"Clips that share the first {self.merge_by} fields of their id are decided as one, by the mean over "
                 f"all their views: {len(result.samples)} decisions from {result.clips} clips."
             )
-        told.append(f"The weight: {SELECTIONS[result.info.selection]}.")
+        told.append(f"The weight: {selection_of(found)['words']}.")
         return told
 
     def _on_whom(self, result: Evaluation) -> str:
@@ -114,6 +117,9 @@ class Protocol:
         told = []
         if selection_of(result)["optimistic"]:
             told.append(f"the weight's epoch was {OPTIMISTIC}")
+        trained_on = result.pooled.info.dataset
+        if self.dataset and not self.cross and trained_on not in (self.name, UNKNOWN):
+            told.append(f"the weight says it was trained on {trained_on}, not on {self.name}")
         parts = result.folds if isinstance(result, FoldsEvaluation) else {self.fold: result}
         for fold, found in parts.items():
             where = f"fold {fold}" if fold else "the test clips"
@@ -124,16 +130,14 @@ class Protocol:
                 )
             published = self._facts(fold)
             whole = found.clips + len(found.failures)
-            if published and not self.cross and published.test != whole + self._left_out():
+            dropped = self.matched is not None and bool(self.matched.dropped)
+            if published and not self.cross and not dropped and published.test != whole:
                 told.append(f"{where}: {whole} clips, {published.test} are published")
         if failures := len(result.pooled.failures):
             told.append(f"{failures} clips could not be read and are not in the scores")
         return told
 
-    def _left_out(self) -> int:
-        return sum(self.matched.dropped.values()) if self.matched and self.fold != ALL_FOLDS else 0
-
-    def _facts(self, fold: str) -> Any:
+    def _facts(self, fold: str) -> SplitFacts | None:
         return self.dataset.published.get(fold) if self.dataset else None
 
     def published(self, result: Evaluation) -> dict[str, dict[str, Any]]:

@@ -197,6 +197,7 @@ def plot_confusion(counts: Sequence[Sequence[int]], labels: Sequence[str], path:
     shares = np.divide(table, totals, out=np.full_like(table, np.nan), where=totals > 0)
     side = max(4.2, (0.62 if size <= _ROOMY_CLASSES else 0.26) * size + 2.0)
     figure = Figure(figsize=(side + 1.0, side + 0.6), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.08)  # type: ignore[union-attr,call-arg]  # inches
     lines = "\n".join(textwrap.fill(one_line(line), max(40, int(side * 13))) for line in title.splitlines())
     figure.suptitle(lines, x=0.01, ha="left", fontsize=10, color=_INK, parse_math=False)
     axes = figure.subplots()

@@ -34,12 +34,10 @@ class Grid:
             table.add_row(*map(escape, row))
         return table
 
-    def to_markdown(self) -> str:
-        """For a file."""
+    def to_markdown(self) -> list[str]:
+        """For a file, line by line."""
         lines = [self.header, tuple("---" if not i else "---:" for i in range(len(self.header))), *self.rows]
-        return "\n".join(
-            "| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines
-        )
+        return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
 
 
 def score_grids(document: Mapping[str, Any], *, screen: bool = False) -> list[Grid]:
@@ -67,12 +65,12 @@ def scores_markdown(document: Mapping[str, Any], weights: str) -> str:
     info = document["weights"]
     fold = document.get("fold")
     lines = [f"# {document.get('dataset', 'scores')}" + (f", {_of_fold(fold)}" if fold else ""), ""]
-    lines += [f"> **Warning:** {text}." for text in document.get("warnings", ())]
-    lines += [""] if document.get("warnings") else []
+    for text in document.get("warnings", ()):
+        lines += [f"> **Warning:** {text}.", ""]
     lines += [f"- {sentence}" for sentence in document.get("protocol", ())]
     lines.append("")
     for grid in score_grids(document):
-        lines += [f"## {grid.title[:1].upper()}{grid.title[1:]}", "", grid.to_markdown(), ""]
+        lines += [f"## {grid.title[:1].upper()}{grid.title[1:]}", "", *grid.to_markdown(), ""]
     interval = document["intervals"]
     lines += [
         f"Intervals: {interval['level']:.0%}, percentile bootstrap, {interval['draws']} draws of a "

@@ -91,6 +91,9 @@ def test_everything_is_really_measured(tmp_path: Path) -> None:
         "heavy imports of --help",
         "predict-nano / real time",
         "onnx-forward-tiny / matrix product",
+        "evaluation tiny / separate views, one core",
+        "pretrain-step-tiny / matrix product",
+        "pretrain data / step, one core",
         "puppets drawn on one core",
     ]
     assert all(measure["value"] > 0 for measure in measures if measure["unit"] != "packages")

@@ -5,14 +5,20 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from hicmae_cli.clips import model_inputs, read_prepared_clip
+from hicmae_cli.models.classifier import Classifier
+from hicmae_cli.weights.checkpoint import load_classifier, save_classifier
 from tests import reference
+from tests.cli.catalogues import MERGED, TOYS, VALUES, install
 from tests.cli.running import hicmae
+from tests.evaluation.toys import write_grey
+from tests.weights.toys import DIMS, info_of
 
 LIST = reference.FOLDER / "dataset" / "test.csv"
 EXPECTED = reference.read_json("evaluation.json")
@@ -126,3 +132,193 @@ def test_each_leaves_out_the_streams_that_no_clip_has(imported: Path, tmp_path: 
     )  # fmt: skip
     assert run.code == 0, run.err
     assert set(json.loads((tmp_path / "scores.json").read_text())["by_modality"]) == {"av", "audio"}
+
+
+LABELS = ("neutral", "anger", "happiness")  # not the dataset's order
+
+
+@pytest.fixture(scope="module")
+def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a fine-tuning over two folds leaves: a toy weight of each."""
+    folder = tmp_path_factory.mktemp("run")
+    for fold, selection in (("1", "val"), ("2", "test-best")):
+        save(folder / f"fold-{fold}" / "best.safetensors", seed=int(fold), selection=selection)
+    return folder
+
+
+def save(path: Path, seed: int = 0, **facts: object) -> Path:
+    torch.manual_seed(seed)
+    made = {"labels": LABELS, "dataset": "toys", **facts}
+    info = info_of(DIMS, 3).model_copy(update=made)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_classifier(path, Classifier(DIMS, len(info.labels)), info)
+    return path
+
+
+@pytest.fixture
+def toys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A prepared dataset of five clips in two folds; its root."""
+    install(monkeypatch, TOYS, VALUES, MERGED)
+    names = ("A", "H", "N", "A", "H")
+    rows = ["id,video,audio,label,fold,split,speaker"]
+    values = [rows[0]]
+    for index, code in enumerate(names):
+        clip = write_grey(tmp_path / "prepared", f"p_{index // 2}_{index}", 50 * index, 20)
+        fold = "1" if index < 3 else "2"
+        word = TOYS.codes[code]
+        rows.append(f"{clip.id},{clip.id},{clip.id}.wav,{word},{fold},,s{index % 2}")
+        values.append(f"{clip.id},{clip.id},{clip.id}.wav,{index} 0.5,{fold},,s{index % 2}")
+    (tmp_path / "prepared" / "toys.csv").write_text("\n".join(rows))
+    (tmp_path / "prepared" / "values.csv").write_text("\n".join(values))
+    return tmp_path
+
+
+def read(path: Path) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(path.read_text())
+    return document
+
+
+def test_a_fold_stands_beside_the_published_numbers(toys: Path, run_folder: Path) -> None:
+    out = toys / "out"
+    run = hicmae(
+        "evaluate",
+        "--dataset",
+        "toys",
+        "--root",
+        toys,
+        "--fold",
+        "1",
+        "--weights",
+        run_folder,
+        "--output",
+        out,
+    )
+    assert run.code == 0, run.err
+    assert {path.name for path in out.iterdir()} == {"result.json", "result.md", "confusion.png"}
+    document = read(out / "result.json")
+    assert len(document["samples"]) == 3 and document["fold"] == "1"
+    assert document["published"]["uar"]["published"] == 0.8666
+    assert document["labels"] == list(LABELS)
+    assert "published, fold 1" in run.out and "0.8666" in run.out
+    assert "0.8666" in (out / "result.md").read_text()
+    assert document["warnings"] == []
+
+
+def test_all_folds_are_scored_by_their_own_weights(toys: Path, run_folder: Path) -> None:
+    out = toys / "out"
+    run = hicmae(
+        "evaluate",
+        "--dataset",
+        "toys",
+        "--data",
+        toys,
+        "--fold",
+        "all",
+        "--weights",
+        run_folder,
+        "--output",
+        out,
+    )
+    assert run.code == 0, run.err
+    document = read(out / "result.json")
+    assert document["folds"].keys() == {"1", "2"} and len(document["samples"]) == 5
+    assert document["mean"]["war"] == pytest.approx(
+        np.mean([fold["metrics"]["war"] for fold in document["folds"].values()])
+    )
+    assert "mean over folds" in run.out and "sd over folds" in run.out
+    # Fold 2's epoch was chosen on its test clips: said on the screen, in the page and in the document.
+    for text in (run.err, (out / "result.md").read_text(), json.dumps(document)):
+        assert "chosen on the test clips: optimistic" in " ".join(text.split())
+    assert "fold 2: no clip of neutral" in " ".join(run.err.split())
+
+
+def test_one_weight_is_not_taken_for_all_folds(toys: Path, run_folder: Path) -> None:
+    weight = run_folder / "fold-1" / "best.safetensors"
+    run = hicmae("evaluate", "--dataset", "toys", "--root", toys, "--fold", "all", "--weights", weight)
+    assert run.code == 2 and "--fold all" in run.err
+    run = hicmae("evaluate", "--dataset", "toys", "--root", toys, "--weights", weight)
+    assert run.code == 2 and "is tested by fold" in run.last_line
+    run = hicmae("evaluate", "--dataset", "toys", "--root", toys, "--weights", weight, "--fold", "2")
+    assert run.code == 0 and "it has learned from these clips" in " ".join(run.err.split())
+
+
+def test_other_labels_are_refused_mapped_or_crossed(toys: Path) -> None:
+    weight = save(toys / "w.safetensors", labels=("anger", "fear", "happiness"), dataset="elsewhere")
+    command = (
+        "evaluate",
+        "--dataset",
+        "toys",
+        "--root",
+        toys,
+        "--weights",
+        weight,
+        "--json",
+        toys / "r.json",
+    )
+    run = hicmae(*command, "--fold", "1")
+    assert run.code == 1
+    assert "only toys has neutral; only the weight has fear" in run.last_line
+    assert "--map neutral=fear" in run.last_line
+    run = hicmae(*command, "--fold", "1", "--map", "N=-")
+    assert run.code == 0, run.err
+    document = read(toys / "r.json")
+    assert document["label_map"]["dropped"] == {"neutral": 1} and document["labels"][1] == "fear"
+    run = hicmae(*command, "--cross")
+    assert run.code == 0, run.err
+    document = read(toys / "r.json")
+    assert document["cross"] == {"trained_on": "elsewhere", "shared": ["anger", "happiness"]}
+    assert len(document["samples"]) == 4 and document["published"] == {}
+    assert all(sum(sample["probabilities"]) == pytest.approx(1) for sample in document["samples"])
+    assert "majority" in run.out and "chance" in run.out
+    run = hicmae(*command, "--fold", "1", "--map", "N=sorrow")
+    assert run.code == 2 and "sorrow is no label of the weight" in run.last_line
+
+
+@pytest.mark.parametrize("engine", ["torch", pytest.param("onnx", marks=pytest.mark.slow)])
+def test_values_by_either_engine(toys: Path, engine: str) -> None:
+    weight = save(toys / "w.safetensors", labels=("arousal", "valence"), task="regression", dataset="values")
+    run = hicmae(
+        "evaluate", "--dataset", "values", "--root", toys, "--fold", "1", "--weights", weight, "--engine", engine,
+        "--output", toys / "out",
+    )  # fmt: skip
+    assert run.code == 0, run.err
+    document = read(toys / "out" / "result.json")
+    assert document["engine"] == engine and document["labels"] == ["arousal", "valence"]
+    # The dataset's order is valence, arousal.
+    assert [sample["label"] for sample in document["samples"]] == [[0.5, 0.0], [0.5, 1.0], [0.5, 2.0]]
+    model, _ = load_classifier(weight)
+    clip = read_prepared_clip(toys / "prepared" / "p_0_0", toys / "prepared" / "p_0_0.wav").test_clips(4)[0]
+    with torch.inference_mode():
+        expected = model(*map(torch.from_numpy, model_inputs([clip])))[0].numpy()
+    np.testing.assert_allclose(document["samples"][0]["prediction"], expected, atol=1e-4)
+    assert "published" in run.out and "CCC" in run.out
+    assert not (toys / "out" / "confusion.png").exists()
+    assert hicmae("predict", clip_of(toys), "--weights", weight).code == 1  # still no probabilities
+
+
+def clip_of(root: Path) -> Path:
+    return root / "prepared" / "p_0_0.wav"
+
+
+def test_a_weight_of_another_task_is_refused(toys: Path, run_folder: Path) -> None:
+    weight = run_folder / "fold-1" / "best.safetensors"
+    run = hicmae("evaluate", "--dataset", "values", "--root", toys, "--fold", "1", "--weights", weight)
+    assert (
+        run.code == 1 and "is a dataset for regression, but the weight is made for classification" in run.err
+    )
+
+
+def test_a_dataset_gives_labels_and_merging_to_a_list_of_clips(toys: Path, run_folder: Path) -> None:
+    """Numbers are the dataset's labels in order, not the weight's; clips of a person and task are decided as one."""
+    lines = [f"p_{i // 2}_{i} p_{i // 2}_{i}.wav {number}" for i, number in enumerate((0, 0, 2, 2))]
+    listed = toys / "prepared" / "list.txt"
+    listed.write_text("\n".join(lines))
+    weight = run_folder / "fold-1" / "best.safetensors"
+    command = ("evaluate", "--dataset", "merged", "--manifest", listed, "--weights", weight)
+    run = hicmae(*command, "--json", toys / "r.json")
+    assert run.code == 0, run.err
+    told = [(sample["id"], sample["label"], sample["clips"]) for sample in read(toys / "r.json")["samples"]]
+    assert told == [("p_0", "anger", ["p_0_0", "p_0_1"]), ("p_1", "neutral", ["p_1_2", "p_1_3"])]
+    listed.write_text("\n".join([*lines[:1], lines[1][:-1] + "1"]))
+    run = hicmae(*command)
+    assert run.code == 1 and "clips p_0_0 and p_0_1 are decided as one" in run.last_line

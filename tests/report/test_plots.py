@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hicmae_cli.errors import HicmaeError
-from hicmae_cli.report.plots import Triple, plot_curves, reconstruction_picture, smoothed
+from hicmae_cli.report.plots import Triple, plot_confusion, plot_curves, reconstruction_picture, smoothed
 
 
 def line(step: int, **values: float | None) -> dict[str, Any]:
@@ -180,3 +180,50 @@ def test_a_picture_that_cannot_be_written_leaves_the_old_one(made: Made, tmp_pat
     with pytest.raises(IsADirectoryError):
         reconstruction_picture(made, tmp_path / "a.png", title="clip")
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
+
+
+LABELS = ("anger", "fear", "neutral")
+
+
+def confused(counts: list[list[int]], path: Path, title: str = "toys") -> NDArray[np.int64]:
+    plot_confusion(counts, LABELS[: len(counts)], path, title=title)
+    return pixels(path)
+
+
+def test_a_perfect_confusion_is_a_dark_diagonal(tmp_path: Path) -> None:
+    picture = confused([[9, 0, 0], [0, 9, 0], [0, 0, 9]], tmp_path / "new" / "a.png")
+    dark = (picture == (8, 48, 107)).all(axis=-1)
+    dark[:, picture.shape[1] * 4 // 5 :] = False  # the scale at the side
+    rows, columns = np.nonzero(dark)
+    assert np.corrcoef(rows, columns)[0, 1] > 0.85  # falls to the right: row true, column predicted
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.png"]
+
+
+def test_rows_are_shares_of_the_true_class(tmp_path: Path) -> None:
+    small, large = (confused([[n, 0], [n, n]], tmp_path / f"{n}.png") for n in (1, 1000))
+    assert (small == (8, 48, 107)).all(axis=-1).sum() == pytest.approx(
+        (large == (8, 48, 107)).all(axis=-1).sum(), rel=0.25
+    )
+
+
+def test_a_class_without_clips_is_grey(tmp_path: Path) -> None:
+    grey = [
+        (confused(counts, tmp_path / "a.png") == 0xDD).all(axis=-1).sum()
+        for counts in ([[1, 0], [0, 1]], [[1, 0], [0, 0]])
+    ]
+    assert grey[0] < 100 and grey[1] > 10_000
+
+
+def test_many_classes_are_drawn_without_numbers(tmp_path: Path) -> None:
+    labels = [f"label $x$ {n}" for n in range(43)]
+    plot_confusion(
+        np.eye(43, dtype=int).tolist(), labels, tmp_path / "a.png", title="43\nlines\x1b[31m " * 20
+    )
+    assert pixels(tmp_path / "a.png").shape[0] > 1000
+
+
+def test_counts_that_do_not_fit_the_labels_are_refused(tmp_path: Path) -> None:
+    for counts, labels in (([], []), ([[1]], ["a", "b"])):
+        with pytest.raises(HicmaeError, match="cannot be drawn"):
+            plot_confusion(counts, labels, tmp_path / "a.png", title="")
+    assert not any(tmp_path.iterdir())

@@ -14,8 +14,9 @@ from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.runtime import opening
 from hicmae_cli.runtime.engine import Engine
 from hicmae_cli.runtime.opening import open_engine
+from hicmae_cli.runtime.torch_engine import TorchEngine
 from hicmae_cli.weights.catalogue import stored_path
-from hicmae_cli.weights.checkpoint import save_classifier
+from hicmae_cli.weights.checkpoint import load_classifier, save_classifier
 from hicmae_cli.weights.export import export_onnx
 from tests.runtime.stubs import noise
 from tests.weights.toys import DIMS, info_of, save_toy
@@ -115,3 +116,8 @@ def test_a_regression_model_is_not_dressed_up_as_probabilities(tmp_path: Path, s
         export_onnx(source, source.with_suffix(suffix))
     with pytest.raises(WeightsError, match="is a regression model; only classification is predicted yet"):
         open_engine(str(source.with_suffix(suffix)))
+    opened = open_engine(str(source.with_suffix(suffix)), tasks=("classification", "regression"))
+    assert opened.info.task == "regression"
+    np.testing.assert_allclose(
+        logits(opened), logits(TorchEngine(*load_classifier(source), "cpu")), atol=1e-4
+    )

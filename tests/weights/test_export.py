@@ -11,7 +11,7 @@ from hicmae_cli.errors import WeightsError
 from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.runtime.onnx_engine import OnnxEngine
 from hicmae_cli.weights import export
-from hicmae_cli.weights.checkpoint import load_classifier
+from hicmae_cli.weights.checkpoint import load_classifier, save_classifier
 from tests.weights.toys import save_toy
 
 
@@ -79,3 +79,30 @@ def test_a_graph_that_answers_nothing_fails_the_export(
     with pytest.raises(WeightsError, match="by nan in a logit"):
         export.export_onnx(exported.with_suffix(".safetensors"), tmp_path / "bad.onnx")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_values_of_a_regression_are_compared_by_their_size(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A difference of 0.01 is much in a logit, and little in values around 100; no softmax is looked at."""
+    monkeypatch.setattr(export, "_write_graph", lambda model, path: onnx.save(_empty_graph(), path))
+    monkeypatch.setattr(export, "compare", lambda *_: (0.01, 0.5, 100.0))
+    valued = save_toy(tmp_path / "valued.safetensors")
+    model, info = load_classifier(valued)
+    with pytest.raises(WeightsError, match=r"by 1\.00e-02 in a logit, more than 1e-03"):
+        export.export_onnx(valued, tmp_path / "a.onnx")
+    save_classifier(valued, model, info.model_copy(update={"task": "regression"}))
+    report = export.export_onnx(valued, tmp_path / "a.onnx")
+    assert report.max_probability_difference is None and report.limit == pytest.approx(0.1)
+    monkeypatch.setattr(export, "compare", lambda *_: (0.01, 0.5, 0.5))
+    with pytest.raises(WeightsError, match=r"by 1\.00e-02 in a value, more than 1e-03"):
+        export.export_onnx(valued, tmp_path / "b.onnx")
+
+
+def _empty_graph() -> onnx.ModelProto:
+    value = onnx.helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, [1])
+    node = onnx.helper.make_node("Identity", ["x"], ["y"])
+    out = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1])
+    return onnx.helper.make_model(
+        onnx.helper.make_graph([node], "g", [value], [out]), opset_imports=[onnx.helper.make_opsetid("", 18)]
+    )

@@ -55,3 +55,11 @@ def test_malformed_metadata_names_the_field(changes: dict[str, Any], named: str)
 def test_foreign_files_are_refused(metadata: dict[str, str] | None) -> None:
     with pytest.raises(WeightsError, match=r"w\.safetensors"):
         WeightInfo.from_metadata(metadata, PATH)
+
+
+def test_how_the_epoch_was_chosen_is_kept_and_older_files_say_nothing() -> None:
+    assert "selection" not in WeightInfo(**fields()).to_json()
+    info = WeightInfo(**fields(selection="test-best"))
+    assert WeightInfo.from_metadata({METADATA_KEY: info.to_json()}, PATH).selection == "test-best"
+    with pytest.raises(WeightsError, match="selection"):
+        WeightInfo.from_metadata({METADATA_KEY: json.dumps(fields(selection="luck"))}, PATH)

@@ -20,7 +20,7 @@ ALL = "all"
 
 
 @dataclass(frozen=True)
-class Tested:
+class UnderTest:
     """What is to be tested.
 
     Attributes:
@@ -54,7 +54,7 @@ class Tested:
                 f"{self.name}: is a dataset for {self.dataset.task}, but the weight is made for {info.task}"
             )
         labels = self.dataset.labels if self.dataset and self.dataset.labels else info.labels
-        return read_manifest(self.manifest, labels, labelled=info.task != "regression")
+        return read_manifest(self.manifest, labels, regression=info.task == "regression")
 
     def clips(self, samples: Sequence[Sample], fold: str) -> list[Sample]:
         """Those that test a fold, or that are of the split; a list without the column is tested whole.
@@ -112,7 +112,7 @@ class Tested:
         return cross_labels(samples, info.labels, corpus=corpus, mapping=self.mapping, name=self.name)
 
 
-def find_tested(
+def find_under_test(
     *,
     manifest: Path | None,
     dataset: str | None,
@@ -121,7 +121,7 @@ def find_tested(
     split: str,
     cross: bool = False,
     label_map: str | None = None,
-) -> Tested:
+) -> UnderTest:
     """What the options of a command name; puppets that are not there are drawn.
 
     Raises:
@@ -136,7 +136,7 @@ def find_tested(
         has = f"its folds are {', '.join(known.folds)}" if known.folds else "it has a fixed split, no folds"
         raise SettingsError(f"--fold {fold}: {known.name} has no such fold; {has}")
     mapping = read_label_map(label_map, known.codes if known else None) if label_map else None
-    return Tested(clips.name, clips.manifest, known, fold or "", split, cross, mapping)
+    return UnderTest(clips.name, clips.manifest, known, fold or "", split, cross, mapping)
 
 
 def some_weight(weights: str, fold: str) -> str:

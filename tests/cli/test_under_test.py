@@ -1,0 +1,113 @@
+"""What is tested, and by which weight."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hicmae_cli.cli.under_test import UnderTest, find_under_test, find_weights, leak_warning, some_weight
+from hicmae_cli.corpora.manifest import Sample
+from hicmae_cli.errors import ManifestError, SettingsError, WeightsError
+from tests.cli.catalogues import TOYS, install
+from tests.evaluation.toys import info_of
+
+CLIPS = [
+    Sample(f"{fold}{split}", Path("a"), None, "anger", fold, split)
+    for fold in "12"
+    for split in ("train", "test")
+]
+BARE = [replace(sample, fold="", split="") for sample in CLIPS]
+
+
+def of_toys(**changes: object) -> UnderTest:
+    made = UnderTest("toys", Path("toys.csv"), TOYS, "", "test", False, None)
+    return replace(made, **changes)  # type: ignore[arg-type]
+
+
+def test_a_fold_is_its_clips_whatever_their_split() -> None:
+    assert [clip.id for clip in of_toys().clips(CLIPS, "2")] == ["2train", "2test"]
+    assert [clip.id for clip in of_toys(dataset=None).clips(CLIPS, "2")] == [
+        "2test"
+    ]  # both columns narrow a list
+
+
+def test_a_list_without_the_column_is_one_folds() -> None:
+    assert of_toys().clips(BARE, "2") == BARE
+    assert of_toys().clips(BARE, "") == BARE
+    assert of_toys(dataset=None).clips(BARE, "") == BARE
+
+
+def test_a_dataset_tested_by_fold_wants_one() -> None:
+    with pytest.raises(SettingsError, match="toys is tested by fold: give --fold 1, 2, or --fold all"):
+        of_toys().clips(CLIPS, "")
+    assert of_toys(cross=True).clips(CLIPS, "") == CLIPS  # a weight of another corpus has seen none of them
+
+
+def test_an_empty_fold_is_said() -> None:
+    with pytest.raises(ManifestError, match=r"toys\.csv: no clips in fold 3; its folds are 1, 2"):
+        of_toys().clips(CLIPS, "3")
+    with pytest.raises(ManifestError, match=r"toys\.csv: no clips in holdout"):
+        of_toys(dataset=None, split="holdout").clips(CLIPS, "")
+
+
+def test_splits_of_a_dataset_with_a_fixed_one() -> None:
+    fixed = of_toys(dataset=replace(TOYS, folds=()))
+    assert [clip.id for clip in fixed.clips(CLIPS, "")] == ["1test", "2test"]
+    assert replace(fixed, split="all").clips(CLIPS, "") == CLIPS
+
+
+def test_what_is_not_prepared_says_how_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, TOYS)
+    options = {"manifest": None, "dataset": "toys", "root": tmp_path, "split": "test"}
+    with pytest.raises(ManifestError, match=f"not prepared yet: run `hicmae prepare toys --root {tmp_path}`"):
+        find_under_test(fold=None, **options)  # type: ignore[arg-type]
+    (tmp_path / "prepared").mkdir()
+    (tmp_path / "prepared" / "toys.csv").touch()
+    assert find_under_test(fold="2", **options).manifest == tmp_path / "prepared" / "toys.csv"  # type: ignore[arg-type]
+    with pytest.raises(SettingsError, match="--fold 7: toys has no such fold; its folds are 1, 2"):
+        find_under_test(fold="7", **options)  # type: ignore[arg-type]
+
+
+def test_a_weight_is_not_crossed_with_its_own_corpus() -> None:
+    with pytest.raises(SettingsError, match="trained on toys itself"):
+        of_toys(cross=True).match(CLIPS, info_of(dataset="toys"))
+    with pytest.raises(SettingsError, match="a weight for regression has none"):
+        of_toys(cross=True).match(CLIPS, info_of(task="regression"))
+
+
+def test_a_single_weight_does_not_test_all_folds() -> None:
+    with pytest.raises(SettingsError, match="--fold all: give the folder of a run"):
+        find_weights("w.safetensors", "all", ("1", "2"), cross=False)
+    assert find_weights("w", "all", ("1", "2"), cross=True) == {"1": "w", "2": "w"}
+    assert find_weights("w", "2", (), cross=False) == {"2": "w"}
+
+
+def test_weights_of_a_run(tmp_path: Path) -> None:
+    with pytest.raises(WeightsError, match=r"holds no weight; expected fold-1/best\.safetensors or"):
+        some_weight(str(tmp_path), "all")
+    for fold in "12":
+        (tmp_path / f"fold-{fold}").mkdir()
+        (tmp_path / f"fold-{fold}" / "last.safetensors").touch()
+    found = find_weights(str(tmp_path), "all", ("1", "2"), cross=False)
+    assert found == {fold: str(tmp_path / f"fold-{fold}" / "last.safetensors") for fold in "12"}
+    assert some_weight(str(tmp_path), "all") == found["1"]
+    assert find_weights(str(tmp_path), "2", (), cross=False) == {"2": found["2"]}
+    with pytest.raises(WeightsError, match="no weight of fold 3"):
+        find_weights(str(tmp_path), "all", ("1", "2", "3"), cross=False)
+    assert find_weights(str(tmp_path / "fold-1"), "", (), cross=False) == {"": found["1"]}
+
+
+@pytest.mark.parametrize(
+    ("weights", "fold", "warned"),
+    [
+        ("run/fold-1/best.safetensors", "2", True),
+        ("run/fold-1/best.safetensors", "1", False),
+        ("run/fold-1/best.safetensors", "all", False),
+        ("run/best.safetensors", "2", False),
+        ("puppets-nano", "", False),
+    ],
+)
+def test_a_weight_of_another_fold_is_warned_of(weights: str, fold: str, warned: bool) -> None:
+    assert (leak_warning(weights, fold) is not None) is warned

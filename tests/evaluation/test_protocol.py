@@ -1,0 +1,136 @@
+"""What a score means, in words and beside the paper's."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hicmae_cli.corpora.dataset import Dataset, SplitFacts
+from hicmae_cli.evaluation.folds import FoldsEvaluation
+from hicmae_cli.evaluation.label_maps import Matched
+from hicmae_cli.evaluation.protocol import Protocol, selection_of
+from tests.evaluation.toys import evaluation, info_of
+from tests.runtime.stubs import LABELS
+
+DATASET = Dataset(
+    name="toys", title="Toys", folder="toys", task="classification", labels=LABELS, codes={}, folds=("1", "2"),
+    fold_rule="by box", metric="uar", reported=("uar", "war"), sampling_rate=4, recipe="toys", items=lambda _: [],
+    layout="", citation="", licence="", access="", scores={"uar": 0.5, "war": 0.6},
+    published={"1": SplitFacts(3, 2, scores={"uar": 0.4}), "2": SplitFacts(2, 3)},
+)  # fmt: skip
+RIGHT = evaluation("anger:anger", "happiness:happiness")
+WRONG = evaluation("anger:happiness", "happiness:happiness", "neutral:neutral", speakers=2)
+
+
+def test_a_fold_stands_beside_the_papers_fold() -> None:
+    document = Protocol("toys", DATASET, "1").to_dict(RIGHT)
+    assert document["published"] == {
+        "uar": {"measured": 1.0, "published": 0.4, "difference": pytest.approx(0.6), "of": "fold 1"}
+    }
+    other = Protocol("toys", DATASET, "2").to_dict(WRONG)["published"]
+    assert {name: (both["published"], both["of"]) for name, both in other.items()} == {
+        "uar": (0.5, "all folds"), "war": (0.6, "all folds"),
+    }  # fmt: skip
+
+
+def test_folds_stand_beside_the_total_and_each_beside_its_own() -> None:
+    document = Protocol("toys", DATASET, "all").to_dict(FoldsEvaluation({"1": RIGHT, "2": WRONG}))
+    assert document["published"]["war"]["published"] == 0.6
+    assert document["published"]["war"]["measured"] == document["metrics"]["war"]
+    assert document["folds"]["1"]["published"]["uar"]["difference"] == pytest.approx(0.6)
+    assert document["folds"]["2"]["published"] == {}
+
+
+def test_other_streams_and_labels_are_not_the_papers() -> None:
+    assert Protocol("toys", DATASET, "1").to_dict(replace(RIGHT, modality="audio"))["published"] == {}
+    dropped = Matched([], dropped={"fear": 2})
+    assert Protocol("toys", DATASET, "1", matched=dropped).to_dict(RIGHT)["published"] == {}
+    assert Protocol("toys", DATASET, "1", cross=True, matched=dropped).to_dict(RIGHT)["published"] == {}
+
+
+def test_a_fixed_split_and_targets() -> None:
+    fixed = replace(
+        DATASET, folds=(), published={"": SplitFacts(3, 2)}, scores={"pcc_arousal": 0.3, "pcc_power": 1}
+    )
+    info = info_of(task="regression", labels=("arousal", "valence"))
+    found = replace(
+        RIGHT, info=info,
+        samples=tuple(replace(s, label=f"{n} 0", outputs=(float(n), 1.0)) for n, s in enumerate(RIGHT.samples)),
+    )  # fmt: skip
+    document = Protocol("toys", fixed, split="test").to_dict(found)
+    assert document["published"]["pcc_arousal"]["published"] == 0.3
+    assert document["published"]["pcc_arousal"]["of"] == "the test split"
+    assert "the mean of the values" in " ".join(document["protocol"])
+
+
+@pytest.mark.parametrize(
+    ("selection", "said", "optimistic"),
+    [
+        ("", "not recorded", False),
+        ("val", "the test clips chose nothing", False),
+        ("last", "last epoch", False),
+        ("test-best", "chosen on the test clips: optimistic", True),
+    ],
+)
+def test_how_the_epoch_was_chosen_is_said(selection: str, said: str, optimistic: bool) -> None:
+    found = replace(RIGHT, info=info_of(selection=selection))
+    document = Protocol("toys", DATASET, "1").to_dict(found)
+    assert said in document["protocol"][-1]
+    assert document["selection"]["optimistic"] is optimistic
+    assert any(said in warning for warning in document["warnings"]) is optimistic
+    assert document["weights"].get("selection", "") == selection
+
+
+def test_one_optimistic_fold_makes_a_total_optimistic() -> None:
+    worst = replace(WRONG, info=info_of(selection="test-best"))
+    both = FoldsEvaluation({"1": replace(RIGHT, info=info_of(selection="val")), "2": worst})
+    assert "optimistic" in Protocol("toys", DATASET, "all").words(both)[-1]
+    chosen = selection_of(both)
+    assert chosen["optimistic"] and chosen["rule"] == "test-best+val"
+
+
+def test_absent_classes_other_counts_and_failures_are_warned_of() -> None:
+    found = replace(RIGHT, failures=(("c9", "broken"),))
+    warnings = Protocol("toys", DATASET, "1").to_dict(found)["warnings"]
+    assert warnings == [
+        "fold 1: no clip of neutral; UAR and macro F1 are over the 2 classes that are there",
+        "fold 1: 3 clips, 2 are published",
+        "1 clips could not be read and are not in the scores",
+    ]
+    assert Protocol("toys", DATASET, "2").to_dict(WRONG)["warnings"] == []
+
+
+def test_a_weight_of_another_corpus_is_warned_of() -> None:
+    for trained_on, warned in (("elsewhere", True), ("toys", False), ("unknown", False)):
+        found = replace(WRONG, info=info_of(dataset=trained_on))
+        told = Protocol("toys", DATASET, "2").to_dict(found)["warnings"]
+        assert (told == [f"the weight says it was trained on {trained_on}, not on toys"]) is warned
+
+
+def test_the_words_name_people_rule_map_and_merging() -> None:
+    merged = replace(DATASET, merge_by=3)
+    matched = Matched([], dropped={"fear": 2}, mapping={"calm": "neutral"})
+    told = " ".join(Protocol("toys", merged, "2", matched=matched).words(WRONG))
+    for part in (
+        "Toys, fold 2 (by box): 3 clips of 2 speakers",
+        "calm as neutral",
+        "2 of fear",
+        "decided as one",
+    ):
+        assert part in told
+
+
+def test_across_corpora_says_so_and_gives_baselines() -> None:
+    matched = Matched([], classes=("anger", "happiness"))
+    found = replace(RIGHT, classes=("anger", "happiness"))
+    document = Protocol("toys", DATASET, matched=matched, cross=True).to_dict(found)
+    assert document["cross"] == {"trained_on": "toys", "shared": ["anger", "happiness"]}
+    assert document["baselines"]["chance"]["uar"] == 0.5
+    assert "has seen nothing of toys" in " ".join(document["protocol"])
+
+
+def test_a_bare_manifest_has_a_document_too(tmp_path: Path) -> None:
+    document = Protocol("clips", split="test").to_dict(RIGHT)
+    assert document["published"] == {} and document["dataset"] == "clips"

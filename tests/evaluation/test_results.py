@@ -1,0 +1,48 @@
+"""What follows from decisions."""
+
+from __future__ import annotations
+
+import pytest
+
+from hicmae_cli.errors import ManifestError
+from hicmae_cli.evaluation.results import Evaluation, group_of
+from tests.evaluation.toys import evaluation
+from tests.runtime.stubs import LABELS, ToyEngine
+
+
+def test_absent_classes_are_named() -> None:
+    assert evaluation("anger:anger", "neutral:anger").absent == ("happiness",)
+
+
+def test_baselines_by_hand() -> None:
+    found = evaluation("anger:neutral", "neutral:neutral", "neutral:anger", "neutral:neutral").baselines()
+    assert found["chance"] == {"uar": pytest.approx(1 / 3), "war": pytest.approx(1 / 3)}
+    assert found["majority"]["war"] == 0.75
+    assert found["majority"]["uar"] == 0.5  # of two classes that occur
+    assert found["majority"]["macro_f1"] == pytest.approx((2 * 3 / 7) / 2)
+
+
+def test_the_document_keeps_what_scripts_read() -> None:
+    document = evaluation("anger:anger", "neutral:anger", speakers=2).to_dict()
+    assert document["schema"] == "hicmae.evaluate/1"
+    assert set(document) >= {
+        "metrics", "recalls", "labels", "confusion", "samples", "failures", "weights", "engine", "modality",
+        "sampling_rate",
+    }  # fmt: skip
+    assert document["labels"] == list(LABELS) and document["confusion"] == [[1, 0, 0], [0, 0, 0], [1, 0, 0]]
+    assert document["samples"][0].keys() >= {"id", "label", "prediction", "probabilities", "views"}
+    assert document["intervals"]["resampled"] == "speaker"
+    assert document["intervals"]["bounds"].keys() == document["metrics"].keys()
+
+
+def test_no_decisions_no_evaluation() -> None:
+    with pytest.raises(ManifestError, match="nothing could be evaluated: a: broken"):
+        Evaluation(ToyEngine.info, "onnx", "av", 1, (), (("a", "broken"),))
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "group"),
+    [("aiim001_task_1_clip_002", 3, "aiim001_task_1"), ("short", 3, "short"), ("a_b", 1, "a")],
+)
+def test_groups(name: str, fields: int, group: str) -> None:
+    assert group_of(name, fields) == group
