@@ -53,9 +53,11 @@ def bench(
             measures.append(benchmark.measure_forward())
         with console.status("measuring: a step of pre-training, and reading its data"):
             measures += [training_benchmark.measure_step(), training_benchmark.measure_data()]
+        with console.status("measuring: an item of fine-tuning"):
+            measures.append(training_benchmark.measure_item())
     else:
         console.print(
-            "onnx-forward-tiny and pretrain are left out: making a tiny model needs hicmae[train]",
+            "onnx-forward-tiny and training are left out: making a tiny model needs hicmae[train]",
             style="dim",
             markup=False,
         )

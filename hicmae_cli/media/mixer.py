@@ -70,7 +70,9 @@ class Mixer:
             pieces.append(mixed.to_ndarray().reshape(-1).astype(np.float32))
         samples = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
         # Sound stored as floats may hold anything; what no loudspeaker could play is limited, what is no number silent.
-        return np.clip(np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0), -1, 1)
+        if not np.isfinite(samples).all():
+            samples = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0)
+        return np.clip(samples, -1, 1)
 
 
 def _graph(frame: AudioFrame, surplus: int, name: str, arguments: str, then_resample: bool = False) -> Graph:
