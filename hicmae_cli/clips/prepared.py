@@ -16,7 +16,7 @@ from hicmae_cli.clips.clip import FACE_SIZE_PX, Clip
 from hicmae_cli.clips.log_mel import MIN_SAMPLES, log_mel
 from hicmae_cli.clips.views import View, test_views
 from hicmae_cli.errors import MediaError
-from hicmae_cli.media import SAMPLE_RATE_HZ, Stills, has_sound, read_audio, read_frames, read_stills, write_video
+from hicmae_cli.media import SAMPLE_RATE_HZ, Stills, read_audio, read_audio_if_any, read_frames, read_stills, write_video
 
 _IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp"}
 FOLDER_FPS = 25
@@ -184,7 +184,9 @@ def read_prepared_clip(video: Path | None, audio: Path | None) -> PreparedClip:
     if video is not None:
         frames = face_files(video) if video.is_dir() else _faces_of(video)
     samples = None
-    if audio is not None and (audio != video or has_sound(audio)):
+    if audio is not None and audio == video:
+        samples = read_audio_if_any(audio, frames.start_s if isinstance(frames, Stills) else None)
+    elif audio is not None:
         samples = read_audio(audio)
     return PreparedClip(frames, samples)
 
