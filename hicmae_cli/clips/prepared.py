@@ -16,7 +16,15 @@ from hicmae_cli.clips.clip import FACE_SIZE_PX, Clip
 from hicmae_cli.clips.log_mel import MIN_SAMPLES, log_mel
 from hicmae_cli.clips.views import View, test_views
 from hicmae_cli.errors import MediaError
-from hicmae_cli.media import SAMPLE_RATE_HZ, Stills, read_audio, read_audio_if_any, read_frames, read_stills, write_video
+from hicmae_cli.media import (
+    SAMPLE_RATE_HZ,
+    Stills,
+    read_audio,
+    read_audio_if_any,
+    read_frames,
+    read_stills,
+    write_video,
+)
 
 _IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp"}
 FOLDER_FPS = 25

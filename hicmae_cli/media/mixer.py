@@ -59,8 +59,8 @@ class Mixer:
         if self._graph is None:
             samples = frame.to_ndarray().reshape(-1)
             if samples.dtype == np.int16:
-                return samples * np.float32(1 / 32768)
-            return _playable(samples)
+                return samples.astype(np.float32) * np.float32(1 / 32768)
+            return _playable(np.asarray(samples, np.float32))
         self._graph.push(frame)
         return _playable(self._pull(self._graph))
 

@@ -52,18 +52,16 @@ class Stills:
             MediaError: one of them is damaged in a way that could not be seen before.
         """
         context = _decoder()
-        # As `to_rgb` has it, which would look at every picture for the turns that none of these has.
-        return [
-            self._decode(context, index).reformat(format="rgb24", threads=1).to_ndarray() for index in indices
-        ]
+        return [self._decode(context, index) for index in indices]
 
-    def _decode(self, context: VideoCodecContext, index: int) -> VideoFrame:
+    def _decode(self, context: VideoCodecContext, index: int) -> NDArray[np.uint8]:
         picture = _decode_alone(context, self._pictures[index])
         if picture is None or (picture.width, picture.height) != (self.width_px, self.height_px):
             raise MediaError(
                 f"{self.path}: frame {index} of {len(self)} cannot be decoded; the file is damaged, make it again"
             )
-        return picture
+        # As `to_rgb` has it, which would look at every picture for the turns that none of these has.
+        return np.asarray(picture.reformat(format="rgb24", threads=1).to_ndarray(), np.uint8)
 
 
 def read_stills(path: Path | str) -> Stills | None:
@@ -71,7 +69,8 @@ def read_stills(path: Path | str) -> Stills | None:
 
     Returns:
         None where `read_frames` has to be asked instead: another codec; pictures that are not alike in size or
-        quality; turned ones or such with oblong pixels; times that do not rise; or damage that makes it leave a picture out.
+        quality; turned ones or such with oblong pixels; times that do not rise; or damage, for which it may leave a
+        picture out.
 
     Raises:
         MediaError: The file cannot be read, or has no video.

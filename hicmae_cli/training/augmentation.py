@@ -1,7 +1,7 @@
 """Random changes of training clips; one set of parameters for all frames of a clip.
 
-Source: HiCMAE, section 4.2, whose recipe is that of video transformers: RandAugment, a crop, a flip and random erasing, in
-this order.
+Source: HiCMAE, section 4.2, whose recipe is that of video transformers: RandAugment, a crop, a flip and random erasing,
+in this order.
 """
 
 from __future__ import annotations
@@ -180,7 +180,7 @@ def _noise_levels() -> NDArray[np.uint8]:
     ranks = (np.arange(1 << 16) + 0.5) / (1 << 16)
     normal = np.array([NormalDist().inv_cdf(rank) for rank in ranks])
     levels = 255 * (IMAGENET_MEAN[:, None] + IMAGENET_STD[:, None] * normal)
-    return np.round(np.clip(levels, 0, 255)).astype(np.uint8)
+    return np.asarray(np.round(np.clip(levels, 0, 255)), np.uint8)
 
 
 def _jitter_colour(faces: NDArray[np.uint8], strength: float, rng: np.random.Generator) -> NDArray[np.uint8]:

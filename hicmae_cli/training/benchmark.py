@@ -117,9 +117,9 @@ def measure_item() -> Measure:
     item_s, plain_s, flops = _in_fresh_process("hicmae_cli.training.benchmark_item", "item_times_s")
     authors_ms = AUTHORS_ITEM_MS * AUTHORS_CORE_GFLOPS / (flops / 1e9)
     detail = (
-        f"one core: {1e3 * item_s:.1f} ms from a prepared clip, {1e3 * plain_s:.1f} ms from JPEG files with PIL, timm and "
-        f"torchaudio; the authors' {AUTHORS_ITEM_MS:.0f} ms would be {authors_ms:.0f} ms here, if items scaled as matrix "
-        f"products do ({flops / 1e9:.0f} against {AUTHORS_CORE_GFLOPS:g} GFLOP/s)"
+        f"one core: {1e3 * item_s:.1f} ms from a prepared clip, {1e3 * plain_s:.1f} ms from JPEG files with PIL, timm "
+        f"and torchaudio; the authors' {AUTHORS_ITEM_MS:.0f} ms on another machine would be {authors_ms:.0f} ms here "
+        f"if items scaled as matrix products do ({flops / 1e9:.0f} against {AUTHORS_CORE_GFLOPS:g} GFLOP/s)"
     )
     return Measure("plain training item / ours, one core", plain_s / item_s, "x", 3, False, detail)
 

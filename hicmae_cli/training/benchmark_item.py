@@ -1,8 +1,8 @@
 """A fine-tuning item made two ways, to compare their time: ours, and step by step with the field's usual libraries.
 
-The plain way reads 16 of a folder's face pictures (256 x 256 JPEG) with PIL, makes them small with PIL, has timm change each
-by the same draw, crops, flips and erases them as tensors with torchvision and timm, reads the sound with soundfile, and has
-torchaudio make the spectrogram. Both ways end with what the model takes, and draw their own chance.
+The plain way reads 16 of a folder's face pictures (256 x 256 JPEG) with PIL, makes them small with PIL, has timm change
+each by the same draw, crops, flips and erases them as tensors with torchvision and timm, reads the sound with
+soundfile, and has torchaudio make the spectrogram. Both ways end with what the model takes, and draw their own chance.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -48,24 +49,23 @@ _PRODUCT_SIDE = 2048
 def item_times_s(items: int = 60) -> list[float]:
     """Seconds of one of our items and of a plain one, and operations per second of a float32 product; all on one core.
 
-    The two take turns; the first of each does not count. The processor's time is measured: what else runs on the machine
-    disturbs it less.
+    The two take turns; the first of each does not count. The processor's time is measured: what else runs on the
+    machine disturbs it less.
     """
     hold_to_one_core()
     hold_freed_memory()  # for both: or the kernel's zeroing of fresh pages is a good part of either
     with tempfile.TemporaryDirectory() as folder:
         sample, pictures, wav = _write_clip(Path(folder))
         settings = FinetuneSettings()
-        times = [0.0, 0.0]
+        ours_s = plain_s = 0.0
         for index in range(items + 1):
-            for way, make in enumerate(
-                (lambda: our_item(sample, settings, index), lambda: plain_item(pictures, wav, settings, index))
-            ):
-                taken_s = _time_s(make)
-                times[way] += taken_s if index else 0.0
+            taken_s = _time_s(partial(our_item, sample, settings, index))
+            plain_taken_s = _time_s(partial(plain_item, pictures, wav, settings, index))
+            if index:
+                ours_s, plain_s = ours_s + taken_s, plain_s + plain_taken_s
     left, right = (torch.randn(_PRODUCT_SIDE, _PRODUCT_SIDE) for _ in range(2))
     product_s = min(_time_s(lambda: left @ right) for _ in range(5))
-    return [times[0] / items, times[1] / items, 2 * _PRODUCT_SIDE**3 / product_s]
+    return [ours_s / items, plain_s / items, 2 * _PRODUCT_SIDE**3 / product_s]
 
 
 def _time_s(run: Callable[[], object]) -> float:
@@ -114,7 +114,9 @@ def plain_item(
         np.random.seed(seed)  # noqa: NPY002 (timm's own chance: the same draw for every frame)
         frames[index] = change(frame)
     mean, std = IMAGENET_MEAN.tolist(), IMAGENET_STD.tolist()
-    video = torch.stack([TF.normalize(TF.to_tensor(frame), mean, std) for frame in frames])  # (16, 3, 160, 160)
+    video = torch.stack(
+        [TF.normalize(TF.to_tensor(frame), mean, std) for frame in frames]
+    )  # (16, 3, 160, 160)
     torch.manual_seed(seed)
     box = RandomResizedCrop.get_params(video, list(settings.crop_area), [3 / 4, 4 / 3])
     video = TF.resized_crop(video, *box, list(size), antialias=False)

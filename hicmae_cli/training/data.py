@@ -39,9 +39,9 @@ Item = tuple[Tensor, Tensor, Tensor, Tensor]
 class TrainingClips(Dataset[Item | str]):
     """Augmented training clips of one epoch.
 
-    An item is faces (16, 160, 160, 3) uint8, whether there are any (), log-mel (1, 256, 128), and its target: a label index
-    (), or the numbers of a regression (D,); ``to_video`` turns the first two into the model's input, on the device and from
-    a quarter of the bytes.
+    An item is faces (16, 160, 160, 3) uint8, whether there are any (), log-mel (1, 256, 128), and its target: a label
+    index (), or the numbers of a regression (D,); ``to_video`` turns the first two into the model's input, on the
+    device and from a quarter of the bytes.
 
     Raises:
         ManifestError: a label that is none of ``labels`` or, for a regression, not as many numbers.
@@ -117,9 +117,7 @@ def label_indices(samples: Sequence[Sample], labels: Sequence[str]) -> NDArray[n
     place = {label: index for index, label in enumerate(labels)}
     for sample in samples:
         if sample.label not in place:
-            raise ManifestError(
-                f"clip {sample.id}: label {sample.label!r} is not one of {', '.join(labels)}"
-            )
+            raise ManifestError(f"clip {sample.id}: label {sample.label!r} is not one of {', '.join(labels)}")
     return np.array([place[sample.label] for sample in samples], np.int64)
 
 
@@ -160,7 +158,9 @@ def to_video(faces: Tensor, seen: Tensor, keep: Tensor | None = None) -> Tensor:
     else:
         normalised = normalise_patches(keep_patches(cut_faces(faces), keep))
     if seen.device.type == "cpu" and bool(seen.all()):
-        return normalised  # to look would make a GPU wait, and costs less there than a pass over the batch here
+        return (
+            normalised  # to look would make a GPU wait, and costs less there than a pass over the batch here
+        )
     return normalised * seen.view(-1, *(1,) * (normalised.ndim - 1))
 
 
@@ -208,7 +208,9 @@ def training_loader(
         pin_memory=torch.cuda.is_available(),
         collate_fn=_collate,
         worker_init_fn=quiet_worker,
-        generator=torch.Generator().manual_seed(0),  # the loader draws a number; not from the training's chance
+        generator=torch.Generator().manual_seed(
+            0
+        ),  # the loader draws a number; not from the training's chance
     )
 
 

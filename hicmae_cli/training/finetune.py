@@ -144,9 +144,7 @@ def finetune(
     first_epoch, best_uar = _resume(run, bare, optimiser, facts)
 
     # Read before the loader's processes are forked, which share what is there.
-    cache = (
-        [read_prepared_clip(s.video, s.audio).decoded() for s in train] if settings.cache_clips else None
-    )
+    cache = [read_prepared_clip(s.video, s.audio).decoded() for s in train] if settings.cache_clips else None
 
     if first_epoch < settings.epochs:
         _check_readable(validation)
@@ -197,7 +195,9 @@ def _train_epoch(
 ) -> tuple[float, float, float]:
     """One pass over the training clips -> mean loss, last learning rate, clips per second."""
     model.train()
-    loader = accelerator.prepare(training_loader(train, labels, settings, epoch, _batches(len(train), settings, epoch), cache))
+    loader = accelerator.prepare(
+        training_loader(train, labels, settings, epoch, _batches(len(train), settings, epoch), cache)
+    )
     steps = len(loader)
     total, rate, clips = 0.0, 0.0, 0
     started = time.perf_counter()

@@ -1,10 +1,10 @@
 """RandAugment (Cubuk et al. 2020) for clips: a few random changes of all frames alike, as timm makes them of a picture.
 
-The operations, how strong they are at a magnitude, how they are drawn, and the text that describes a policy are those of
-``timm.data.auto_augment``, to the bit or (where pixels are interpolated or blended) within 1 level of 256. Different are: what
-is moved or turned is always interpolated bilinearly, where timm draws that or bicubic, which takes five times as long and
-would need another kernel than OpenCV's; and at least one bit is kept, where timm makes a black picture or, with a newer PIL,
-an error.
+The operations, how strong they are at a magnitude, how they are drawn, and the text that describes a policy are those
+of ``timm.data.auto_augment``, to the bit or (where pixels are interpolated or blended) within 1 level of 256. Different
+are: what is moved or turned is always interpolated bilinearly, where timm draws that or bicubic, which takes five times
+as long and would need another kernel than OpenCV's; and at least one bit is kept, where timm makes a black picture or,
+with a newer PIL, an error.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from hicmae_cli.clips.clip import IMAGENET_MEAN
 
 Faces = NDArray[np.uint8]
 
-FILL = tuple(int(round(255 * float(mean))) for mean in IMAGENET_MEAN)
+FILL = tuple(round(255 * float(mean)) for mean in IMAGENET_MEAN)
 """Colour of what is moved into the picture from outside: the mean of ImageNet, timm's ``img_mean``."""
 _STRONGEST = 10  # the scale of magnitudes
 _LEVELS = np.arange(256)
@@ -61,8 +61,8 @@ class Operation:
 def parse_policy(text: str) -> Policy | None:
     """``rand-m7-n4-mstd0.5-inc1`` -> its policy, None for an empty text.
 
-    The parts, in any order and each optional: ``m`` magnitude, ``n`` layers, ``p`` probability, ``mstd`` spread, ``mmax``
-    highest, ``inc`` 1 for rising.
+    The parts, in any order and each optional: ``m`` magnitude, ``n`` layers, ``p`` probability, ``mstd`` spread,
+    ``mmax`` highest, ``inc`` 1 for rising.
 
     Raises:
         ValueError: what is wrong with the text.
@@ -169,7 +169,7 @@ def _posterize(faces: Faces, strength: float) -> Faces:
 
 
 def _solarize(faces: Faces, strength: float) -> Faces:
-    return _look_up(faces, np.where(_LEVELS < strength, _LEVELS, 255 - _LEVELS))
+    return _look_up(faces, np.where(strength > _LEVELS, _LEVELS, 255 - _LEVELS))
 
 
 def _solarize_add(faces: Faces, strength: float) -> Faces:
@@ -209,14 +209,15 @@ def _sharpness(faces: Faces, strength: float) -> Faces:
     kernel[1, 1] += strength
     # Frames lie one above the other: what leaks from one into the next falls on rows that are put back.
     out = cv2.filter2D(_tall(faces), -1, kernel, delta=_CUT).reshape(faces.shape)
-    for edge in ((..., 0, slice(None), slice(None)), (..., -1, slice(None), slice(None))):
-        out[edge] = faces[edge]
-    for edge in ((..., 0, slice(None)), (..., -1, slice(None))):
-        out[edge] = faces[edge]
+    for line in (0, -1):
+        out[:, line] = faces[:, line]
+        out[:, :, line] = faces[:, :, line]
     return np.asarray(out, np.uint8)
 
 
-_CUT = -0.5 + 1 / 1024  # makes of rounding a cutting off of decimals, but for a level that is just short of the next
+_CUT = (
+    -0.5 + 1 / 1024
+)  # makes of rounding a cutting off of decimals, but for a level that is just short of the next
 
 
 def _rotate(faces: Faces, strength: float) -> Faces:
@@ -246,8 +247,8 @@ def _translate_y(faces: Faces, strength: float) -> Faces:
 def _warp(faces: Faces, affine: tuple[float, ...]) -> Faces:
     """Fetch every pixel from a place a x + b y + c, d x + e y + f; ``affine`` is (a, b, c, d, e, f).
 
-    Places are those of PIL: pixel i reaches from i to i + 1. What comes from outside of the picture gets ``FILL``, with a
-    hard edge; just inside of it, the outermost pixels stand for those beyond.
+    Places are those of PIL: pixel i reaches from i to i + 1. What comes from outside of the picture gets ``FILL``, with
+    a hard edge; just inside of it, the outermost pixels stand for those beyond.
     """
     matrix = np.array(affine, np.float64).reshape(2, 3)
     height, width = faces.shape[1:3]

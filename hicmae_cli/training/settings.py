@@ -42,8 +42,8 @@ class _Settings(BaseModel):
 class FinetuneSettings(_Settings):
     """Everything that decides a fine-tuning run (HiCMAE, section 4.2).
 
-    ``batch_size`` counts the clips of one optimiser step over all processes; ``accumulation`` is in how many pieces each
-    process takes its share.
+    ``batch_size`` counts the clips of one optimiser step over all processes; ``accumulation`` is in how many pieces
+    each process takes its share.
     """
 
     # Model
@@ -113,7 +113,9 @@ class FinetuneSettings(_Settings):
     @classmethod
     def _is_share(cls, area: tuple[float, float]) -> tuple[float, float]:
         if not 0 < area[0] <= area[1] <= 1:
-            raise ValueError(f"expected two rising shares of the picture, above 0 and up to 1, got {list(area)}")
+            raise ValueError(
+                f"expected two rising shares of the picture, above 0 and up to 1, got {list(area)}"
+            )
         return area
 
     @model_validator(mode="after")

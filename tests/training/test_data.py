@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -41,10 +42,8 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> list[Sample]:
         faces = rng.integers(60, 200, (20, 160, 160, 3)).astype(np.uint8)
         sound = rng.normal(0, 0.1, 51200).astype(np.float32)
         path = folder / f"{index}.mkv"
-        write_prepared_clip(path, list(faces), 25 / 4, None if index == 3 else sound)
-        found.append(
-            Sample(f"clip{index}", None if index == 4 else path, path, LABELS[index % 2])
-        )
+        write_prepared_clip(path, list(faces), Fraction(25, 4), None if index == 3 else sound)
+        found.append(Sample(f"clip{index}", None if index == 4 else path, path, LABELS[index % 2]))
     return found
 
 
@@ -78,7 +77,10 @@ def test_chance_follows_from_seed_epoch_and_clip_and_not_from_where_it_is_read(s
         assert same(first, item(samples, index))
         cached = TrainingClips(samples, LABELS, SETTINGS, 0, cache)[index]
         assert not isinstance(cached, str) and same(first, cached)
-        for other in (item(samples, index, epoch=1), item(samples, index, SETTINGS.model_copy(update={"seed": 1}))):
+        for other in (
+            item(samples, index, epoch=1),
+            item(samples, index, SETTINGS.model_copy(update={"seed": 1})),
+        ):
             assert not torch.equal(first[0], other[0])
             assert not torch.equal(first[2], other[2])
 
@@ -96,7 +98,8 @@ def test_batches_are_those_asked_for_whatever_reads_them(samples: list[Sample]) 
 
 def test_a_modality_withholds_the_other_stream(samples: list[Sample]) -> None:
     both, video, audio = (
-        item(samples, 0, PLAIN.model_copy(update={"modality": modality})) for modality in ("av", "video", "audio")
+        item(samples, 0, PLAIN.model_copy(update={"modality": modality}))
+        for modality in ("av", "video", "audio")
     )
     assert both[1] and video[1] and not audio[1]
     assert torch.equal(video[0], both[0]) and not audio[0].any()

@@ -23,9 +23,7 @@ def batch(count: int = 4, size_px: int = 160) -> tuple[torch.Tensor, torch.Tenso
     "mix", [Mix(0.3), Mix(0.9), Mix(1 - 40 * 30 / 25600, (10, 50, 0, 30)), Mix(0.0, (0, 160, 0, 160)), Mix(1.0)]
 )  # fmt: skip
 @pytest.mark.parametrize("count", [4, 2])
-def test_the_same_draw_gives_what_timm_gives(
-    mix: Mix, count: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_same_draw_gives_what_timm_gives(mix: Mix, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     video, labels = batch(count)
     reference = timms.Mixup(mixup_alpha=0.8, cutmix_alpha=1.0, label_smoothing=0.1, num_classes=5)
     box = mix.box or (0, 0, 0, 0)

@@ -127,9 +127,7 @@ def test_what_is_drawn_is_distributed_as_timms(text: str, monkeypatch: pytest.Mo
             ours[operation.name].append(operation.strength)
     assert set(ours) == set(seen) == set(OPERATIONS)
     for count in range(policy.layers + 1):
-        assert our_lengths[count] == pytest.approx(
-            lengths[count], abs=5 * math.sqrt(lengths[count]) + 5
-        )
+        assert our_lengths[count] == pytest.approx(lengths[count], abs=5 * math.sqrt(lengths[count]) + 5)
     for name, strengths in seen.items():
         assert len(ours[name]) == pytest.approx(len(strengths), abs=6 * math.sqrt(len(strengths)))
         size = max(1e-9, float(np.max(np.abs(strengths))))
@@ -158,7 +156,8 @@ def test_the_text_of_a_policy_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["augmix-m3", "rand-x3", "rand-m7-m8", "rand-m7.5", "rand-m", "rand--m7", "rand-tweights", "rand-p1.5"]
+    "text",
+    ["augmix-m3", "rand-x3", "rand-m7-m8", "rand-m7.5", "rand-m", "rand--m7", "rand-tweights", "rand-p1.5"],
 )
 def test_other_texts_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"rand-m7-n4|at most 1"):
