@@ -55,7 +55,7 @@ def item_times_s(items: int = 60) -> list[float]:
     hold_to_one_core()
     hold_freed_memory()  # for both: or the kernel's zeroing of fresh pages is a good part of either
     with tempfile.TemporaryDirectory() as folder:
-        sample, pictures, wav = _write_clip(Path(folder))
+        sample, pictures, wav = write_clip(Path(folder))
         settings = FinetuneSettings()
         ours_s = plain_s = 0.0
         for index in range(items + 1):
@@ -74,7 +74,7 @@ def _time_s(run: Callable[[], object]) -> float:
     return time.process_time() - started
 
 
-def _write_clip(folder: Path) -> tuple[Sample, list[Path], Path]:
+def write_clip(folder: Path) -> tuple[Sample, list[Path], Path]:
     """One film of a face and its sound, prepared and as files."""
     film = [frame.rgb for frame in read_frames(sample_clip())][:_FRAMES]
     sides = range(FACE_SIZE_PX, 2 * FACE_SIZE_PX)  # the person on the right
@@ -124,7 +124,8 @@ def plain_item(
         video = video.flip(-1)
     erase = RandomErasing(settings.erase, mode="pixel", device="cpu")
     video = erase(video.flatten(0, 1).contiguous()).view(video.shape)  # one box in all frames
-    return video.transpose(0, 1)[None], _plain_log_mel(view.cut_audio(sound) * random_gain(rng))
+    gain = random_gain(rng) if settings.audio_gain else np.float32(1)
+    return video.transpose(0, 1)[None], _plain_log_mel(view.cut_audio(sound) * gain)
 
 
 def _plain_log_mel(sound: NDArray[np.float32]) -> Tensor:
