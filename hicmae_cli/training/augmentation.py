@@ -80,10 +80,10 @@ def multi_scale_crop(
 
 
 def _resized(faces: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    size = (FACE_SIZE_PX, FACE_SIZE_PX)
-    return np.stack(
-        [cv2.resize(np.ascontiguousarray(face), size, interpolation=cv2.INTER_LINEAR) for face in faces]
-    )
+    out = np.empty((len(faces), FACE_SIZE_PX, FACE_SIZE_PX, 3), np.uint8)
+    for face, resized in zip(faces, out, strict=True):
+        cv2.resize(face, resized.shape[:2], dst=resized, interpolation=cv2.INTER_LINEAR)
+    return out
 
 
 def _jitter_frames(faces: NDArray[np.uint8], share: float, rng: np.random.Generator) -> NDArray[np.uint8]:
