@@ -19,8 +19,8 @@ from hicmae_cli.errors import MediaError
 from hicmae_cli.media import (
     SAMPLE_RATE_HZ,
     Stills,
-    has_sound,
     read_audio,
+    read_audio_if_any,
     read_frames,
     read_stills,
     write_video,
@@ -192,7 +192,9 @@ def read_prepared_clip(video: Path | None, audio: Path | None) -> PreparedClip:
     if video is not None:
         frames = face_files(video) if video.is_dir() else _faces_of(video)
     samples = None
-    if audio is not None and (audio != video or has_sound(audio)):
+    if audio is not None and audio == video:
+        samples = read_audio_if_any(audio, frames.start_s if isinstance(frames, Stills) else None)
+    elif audio is not None:
         samples = read_audio(audio)
     return PreparedClip(frames, samples)
 

@@ -1,6 +1,6 @@
 """Files in and out: frames and samples with their true time."""
 
-from hicmae_cli.media.audio import has_sound, read_audio, read_audio_blocks
+from hicmae_cli.media.audio import read_audio, read_audio_blocks, read_audio_if_any
 from hicmae_cli.media.frames import Frame, read_frames, sample_frames
 from hicmae_cli.media.mixer import SAMPLE_RATE_HZ
 from hicmae_cli.media.probe import MediaInfo, probe
@@ -16,10 +16,10 @@ __all__ = [
     "MediaInfo",
     "Stills",
     "frames_at",
-    "has_sound",
     "probe",
     "read_audio",
     "read_audio_blocks",
+    "read_audio_if_any",
     "read_frames",
     "read_stills",
     "sample_frames",

@@ -101,22 +101,36 @@ def read_audio_blocks(path: Path | str, block_s: float = 1.0) -> Iterator[NDArra
         yield np.concatenate(held)
 
 
-def has_sound(path: Path | str) -> bool:
-    """Whether a file has sound that can be decoded; its first block is.
+def read_audio_if_any(path: Path | str, start_s: Fraction | None = None) -> NDArray[np.float32] | None:
+    """The whole sound of a file as `read_audio` gives it, None where there is none that can be decoded.
+
+    Args:
+        path: A local media file.
+        start_s: When its first picture is shown on the container's own clock, if that is known already.
 
     Raises:
         MediaError: The file cannot be read.
     """
-    with open_media(path) as container:
-        sound = audio_stream(container)
-        return sound is not None and next(decode_audio(container, sound), None) is not None
+    try:
+        return np.concatenate([np.zeros(0, np.float32), *_pieces(path, origin_s=start_s)])
+    except _SilentError:
+        return None
 
 
-def _pieces(path: Path | str, start: int = 0) -> Iterator[NDArray[np.float32]]:
-    """Contiguous pieces of sound and silence of any length, from a sample on; sample 0 is at time 0."""
-    with open_media(path) as container:
-        stream = video_stream(container)
-        origin_s = None if stream is None else start_time_s(container, stream)
+class _SilentError(MediaError):
+    """A file has no audio stream, or none of it can be decoded."""
+
+
+def _pieces(
+    path: Path | str, start: int = 0, origin_s: Fraction | None = None
+) -> Iterator[NDArray[np.float32]]:
+    """Contiguous pieces of sound and silence of any length, from a sample on; sample 0 is at time 0 (`origin_s`)."""
+    if origin_s is None:
+        with open_media(path) as container:
+            stream = video_stream(container)
+            if stream is not None and not stream.codec_context.is_open:
+                stream.codec_context.thread_count = 1  # for one picture, threads cost more than they gain
+            origin_s = None if stream is None else start_time_s(container, stream)
     if start > _SETTLING_S * SAMPLE_RATE_HZ:
         with open_media(path) as container:
             placed = _runs_near(container, origin_s, start)
@@ -126,11 +140,11 @@ def _pieces(path: Path | str, start: int = 0) -> Iterator[NDArray[np.float32]]:
     with open_media(path) as container:
         sound = audio_stream(container)
         if sound is None:
-            raise MediaError(f"{path}: has no audio stream, only video")
+            raise _SilentError(f"{path}: has no audio stream, only video")
         runs = _runs(decode_audio(container, sound))
         first = next(runs, None)
         if first is None:
-            raise MediaError(
+            raise _SilentError(
                 f"{path}: has an audio stream, but none of it can be decoded; the file is damaged"
             )
         yield from _contiguous(origin_s, chain([first], runs), start)
@@ -238,10 +252,10 @@ def _runs(
         stated_s = container_time_s(frame)
         time_s = next_s if stated_s is None else stated_s + shift_s
         jump_s = time_s - next_s
-        if mixer is not None and not -_BACKWARD_JUMP_S <= jump_s <= MAX_JUMP_S:
+        if mixer is not None and jump_s and not -_BACKWARD_JUMP_S <= jump_s <= MAX_JUMP_S:
             shift_s -= jump_s
             jump_s = Fraction(0)
-        if mixer is None or abs(jump_s) > _MAX_DRIFT_S or not mixer.accepts(frame):
+        if mixer is None or (jump_s and abs(jump_s) > _MAX_DRIFT_S) or not mixer.accepts(frame):
             if mixer is not None:
                 yield None, mixer.finish()
             mixer = Mixer(frame, surplus)

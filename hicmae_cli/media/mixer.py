@@ -12,6 +12,8 @@ from av.filter import Graph
 from numpy.typing import NDArray
 
 SAMPLE_RATE_HZ: Final = 16_000
+# Formats that need no filters, only another number type.
+_AS_THEY_ARE: Final = {(name, "mono", 1, SAMPLE_RATE_HZ) for name in ("s16", "s16p", "flt", "fltp")}
 
 
 class Mixer:
@@ -26,6 +28,9 @@ class Mixer:
         self._format = _format_of(frame)
         self._rate_hz = frame.sample_rate
         self._samples_in = 0
+        self._graph: Graph | None = None
+        if self._format in _AS_THEY_ARE and not surplus:
+            return
         channels = frame.layout.nb_channels
         try:
             # As floats, ffmpeg would add channels up without the normalisation that it gives to integers.
@@ -51,26 +56,39 @@ class Mixer:
         frame.pts = self._samples_in
         frame.time_base = Fraction(1, self._rate_hz)
         self._samples_in += frame.samples
+        if self._graph is None:
+            samples = frame.to_ndarray().reshape(-1)
+            if samples.dtype == np.int16:
+                return samples.astype(np.float32) * np.float32(1 / 32768)
+            return _playable(np.asarray(samples, np.float32))
         self._graph.push(frame)
-        return self._pull()
+        return _playable(self._pull(self._graph))
 
     def finish(self) -> NDArray[np.float32]:
         """What is left (n,); nothing goes in after this."""
+        if self._graph is None:
+            return np.zeros(0, np.float32)
         self._graph.push(None)
-        return self._pull()
+        return _playable(self._pull(self._graph))
 
-    def _pull(self) -> NDArray[np.float32]:
+    @staticmethod
+    def _pull(graph: Graph) -> NDArray[np.float32]:
         pieces: list[NDArray[np.float32]] = []
         while True:
             try:
-                mixed = self._graph.pull()
+                mixed = graph.pull()
             except (av.error.BlockingIOError, av.error.EOFError):
                 break
             assert isinstance(mixed, AudioFrame)
             pieces.append(mixed.to_ndarray().reshape(-1).astype(np.float32))
-        samples = np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
-        # Sound stored as floats may hold anything; what no loudspeaker could play is limited, what is no number silent.
-        return np.clip(np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0), -1, 1)
+        return np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
+
+
+def _playable(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Sound stored as floats may hold anything; what no loudspeaker could play is limited, what is no number silent."""
+    if not np.isfinite(samples).all():
+        samples = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0)
+    return np.clip(samples, -1, 1)
 
 
 def _graph(frame: AudioFrame, surplus: int, name: str, arguments: str, then_resample: bool = False) -> Graph:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from typing import Final
 
 import av
 import av.error
@@ -17,12 +17,12 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from hicmae_cli.errors import MediaError
-from hicmae_cli.media.frames import MAX_JUMP_S, is_mirrored, pixel_aspect, quarter_turns, to_rgb
-from hicmae_cli.media.source import decode_video, open_media, video_stream
+from hicmae_cli.media.frames import MAX_JUMP_S, container_time_s, is_mirrored, pixel_aspect, quarter_turns
+from hicmae_cli.media.source import open_media, video_stream
 
-# Markers of a JPEG file (ITU-T T.81, table B.1), the second byte of each.
-_START, _END, _SCAN, _HUFFMAN = 0xD8, 0xD9, 0xDA, 0xC4
-_BASELINE: Final = (0xC0, 0xC1)
+# Markers of a JPEG file (ITU-T T.81, table B.1): the first and the last, what each begins with, and their second bytes.
+_START, _END = b"\xff\xd8", b"\xff\xd9"
+_MARKER, _SCAN, _HUFFMAN = 0xFF, 0xDA, 0xC4
 
 
 @dataclass(frozen=True)
@@ -33,11 +33,13 @@ class Stills:
         path: where from, for messages.
         width_px: of every picture.
         height_px: of every picture.
+        start_s: when the first is shown on the container's own clock.
     """
 
     path: Path
     width_px: int
     height_px: int
+    start_s: Fraction
     _pictures: tuple[bytes, ...] = field(repr=False)
 
     def __len__(self) -> int:
@@ -50,23 +52,25 @@ class Stills:
             MediaError: one of them is damaged in a way that could not be seen before.
         """
         context = _decoder()
-        return [to_rgb(self._decode(context, index)) for index in indices]
+        return [self._decode(context, index) for index in indices]
 
-    def _decode(self, context: VideoCodecContext, index: int) -> VideoFrame:
+    def _decode(self, context: VideoCodecContext, index: int) -> NDArray[np.uint8]:
         picture = _decode_alone(context, self._pictures[index])
         if picture is None or (picture.width, picture.height) != (self.width_px, self.height_px):
             raise MediaError(
                 f"{self.path}: frame {index} of {len(self)} cannot be decoded; the file is damaged, make it again"
             )
-        return picture
+        # As `to_rgb` has it, which would look at every picture for the turns that none of these has.
+        return np.asarray(picture.reformat(format="rgb24", threads=1).to_ndarray(), np.uint8)
 
 
 def read_stills(path: Path | str) -> Stills | None:
     """The pictures of an MJPEG video, undecoded.
 
     Returns:
-        None where `read_frames` has to be asked instead: another codec; pictures of several sizes, turned or with
-        oblong pixels; times that do not rise; or damage that makes it leave a picture out.
+        None where `read_frames` has to be asked instead: another codec; pictures that are not alike in size or
+        quality; turned ones or such with oblong pixels; times that do not rise; or damage, for which it may leave a
+        picture out.
 
     Raises:
         MediaError: The file cannot be read, or has no video.
@@ -77,26 +81,34 @@ def read_stills(path: Path | str) -> Stills | None:
             raise MediaError(f"{path}: has no video stream, only audio")
         if stream.codec_context.name != "mjpeg" or pixel_aspect(stream) != 1:
             return None
+        if not stream.codec_context.is_open:
+            stream.codec_context.thread_count = 1  # for one picture, threads would cost more than they gain
         pictures: list[bytes] = []
         times: list[int] = []
+        within: VideoFrame | None = None
         try:
             for packet in container.demux(stream):
                 if packet.size == 0:
                     continue  # the mark of the end
-                if packet.is_corrupt or packet.is_discard or packet.pts is None or packet.time_base is None:
+                if packet.is_corrupt or packet.is_discard or packet.pts is None:
                     return None
                 pictures.append(bytes(packet))
                 times.append(packet.pts)
-        except (av.error.FFmpegError, OSError):
-            pass  # the file ends here, as for `read_frames`
+                if len(pictures) == 1:
+                    within = _first(packet.decode())
+        except (av.error.FFmpegError, OSError, ValueError):
+            pass  # the file ends here, as for `read_frames`, or its first picture is damaged
         longest = MAX_JUMP_S / float(stream.time_base or 1)
-        if not pictures or any(not 0 < after - before < longest for before, after in pairwise(times)):
-            return None
-    sizes = {_size_of(picture) for picture in pictures}
-    size = sizes.pop()
-    if sizes or size is None or not _same_alone(path, pictures[0]):
+    if within is None or any(not 0 < after - before < longest for before, after in pairwise(times)):
         return None
-    return Stills(Path(path), *size, tuple(pictures))
+    header = _header_of(pictures[0])
+    if header is None or any(_header_of(picture) != header for picture in pictures):
+        return None
+    alone = _decode_alone(_decoder(), pictures[0])
+    if alone is None or _meaning(alone) != _meaning(within):
+        return None  # the container says something about them, a turn or colours, that they do not say themselves
+    start_s = container_time_s(within) or Fraction(0)
+    return Stills(Path(path), within.width, within.height, start_s, tuple(pictures))
 
 
 def _decoder() -> VideoCodecContext:
@@ -108,47 +120,42 @@ def _decoder() -> VideoCodecContext:
 
 def _decode_alone(context: VideoCodecContext, picture: bytes) -> VideoFrame | None:
     try:
-        return next(iter(context.decode(av.Packet(picture))), None)
+        return _first(context.decode(av.Packet(picture)))
     except (av.error.FFmpegError, ValueError):
         return None
 
 
-def _same_alone(path: Path | str, picture: bytes) -> bool:
-    """Whether the container says nothing about the pictures (turns, colours) that they do not say themselves."""
-    alone = _decode_alone(_decoder(), picture)
-    with open_media(path) as container:
-        stream = video_stream(container)
-        within = None if stream is None else next(decode_video(container, stream), None)
-    if alone is None or within is None or quarter_turns(within) or is_mirrored(within):
-        return False
-    said, meant = (
-        (p.width, p.height, p.format.name, p.color_range, p.colorspace, p.color_primaries, p.color_trc)
-        for p in (alone, within)
-    )
-    return said == meant
+def _first(pictures: Sequence[object]) -> VideoFrame | None:
+    return next((picture for picture in pictures if isinstance(picture, VideoFrame)), None)
 
 
-def _size_of(picture: bytes) -> tuple[int, int] | None:
-    """Width and height (px) of a baseline JPEG picture whose headers are whole and that is not cut off; else None."""
-    if picture[:2] != bytes((0xFF, _START)) or picture.rstrip(b"\0")[-2:] != bytes((0xFF, _END)):
+def _meaning(picture: VideoFrame) -> tuple[object, ...]:
+    """All that `to_rgb` goes by."""
+    colours = picture.color_range, picture.colorspace, picture.color_primaries, picture.color_trc
+    shape = picture.width, picture.height, picture.format.name
+    return *shape, *colours, quarter_turns(picture), is_mirrored(picture)
+
+
+def _header_of(picture: bytes) -> bytes | None:
+    """What a JPEG picture begins with, but for the codes of its Huffman tables; None if it is damaged or cut off.
+
+    Pictures with the same header say of themselves, and so alike, how they are decoded.
+    """
+    if not picture.startswith(_START) or not picture.rstrip(b"\0").endswith(_END):
         return None
-    at, size = 2, None
-    while at + 4 <= len(picture) and picture[at] == 0xFF:
-        marker, length = picture[at + 1], int.from_bytes(picture[at + 2 : at + 4], "big")
-        body = picture[at + 4 : at + 2 + length]
+    at, end, header = len(_START), len(picture) - 4, b""
+    while at <= end and picture[at] == _MARKER:
+        marker, behind = picture[at + 1], at + 2 + (picture[at + 2] << 8) + picture[at + 3]
+        if marker != _HUFFMAN:
+            header += picture[at:behind]
         if marker == _SCAN:
-            return size
-        if len(body) != length - 2 or (marker == _HUFFMAN and not _fills_huffman(body)):
+            return header
+        table = at + 4
+        while marker == _HUFFMAN and table + 17 <= behind:
+            # Which table it is, how many symbols there are of each of 16 lengths of codes, and the symbols.
+            header += picture[table : table + 1]
+            table += 17 + sum(picture[table + 1 : table + 17])
+        if behind > end or (marker == _HUFFMAN and table != behind):
             return None
-        if marker in _BASELINE and len(body) >= 6:
-            size = int.from_bytes(body[3:5], "big"), int.from_bytes(body[1:3], "big")
-        at += 2 + length
+        at = behind
     return None
-
-
-def _fills_huffman(body: bytes) -> bool:
-    """Whether tables of codes have as many symbols as they say."""
-    at = 0
-    while at + 17 <= len(body):
-        at += 17 + sum(body[at + 1 : at + 17])
-    return at == len(body)

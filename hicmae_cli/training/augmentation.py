@@ -1,13 +1,15 @@
 """Random changes of training clips; one set of parameters for all frames of a clip.
 
-Source: HiCMAE, section 4.2, whose recipe is that of video transformers: RandAugment, a crop, a flip and random erasing, in
-this order.
+Source: HiCMAE, section 4.2, whose recipe is that of video transformers: RandAugment, a crop, a flip and random erasing,
+in this order.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
+from statistics import NormalDist
 
 import cv2
 import numpy as np
@@ -78,10 +80,10 @@ def multi_scale_crop(
 
 
 def _resized(faces: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    size = (FACE_SIZE_PX, FACE_SIZE_PX)
-    return np.stack(
-        [cv2.resize(np.ascontiguousarray(face), size, interpolation=cv2.INTER_LINEAR) for face in faces]
-    )
+    out = np.empty((len(faces), FACE_SIZE_PX, FACE_SIZE_PX, 3), np.uint8)
+    for face, resized in zip(faces, out, strict=True):
+        cv2.resize(face, resized.shape[:2], dst=resized, interpolation=cv2.INTER_LINEAR)
+    return out
 
 
 def _jitter_frames(faces: NDArray[np.uint8], share: float, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -166,10 +168,19 @@ def _erase(faces: NDArray[np.uint8], rng: np.random.Generator) -> None:
         height, width = _random_box(_ERASED_AREA, _ERASED_ASPECT, rng)
         if height < FACE_SIZE_PX and width < FACE_SIZE_PX:
             top, left = _random_place(height, width, rng)
-            noise = rng.standard_normal((len(faces), height, width, 3), dtype=np.float32)
-            levels = noise * (255 * IMAGENET_STD) + (255 * IMAGENET_MEAN + np.float32(0.5))
-            faces[:, top : top + height, left : left + width] = np.clip(levels, 0, 255)
+            ranks = rng.integers(1 << 16, size=(3, len(faces), height, width), dtype=np.uint16)
+            for channel, levels in enumerate(_noise_levels()):
+                faces[:, top : top + height, left : left + width, channel] = levels[ranks[channel]]
             return
+
+
+@cache
+def _noise_levels() -> NDArray[np.uint8]:
+    """Levels of noise by rank, of which all are as likely: (3, 65536), a row for each colour."""
+    ranks = (np.arange(1 << 16) + 0.5) / (1 << 16)
+    normal = np.array([NormalDist().inv_cdf(rank) for rank in ranks])
+    levels = 255 * (IMAGENET_MEAN[:, None] + IMAGENET_STD[:, None] * normal)
+    return np.asarray(np.round(np.clip(levels, 0, 255)), np.uint8)
 
 
 def _jitter_colour(faces: NDArray[np.uint8], strength: float, rng: np.random.Generator) -> NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""How fast pre-training is, as ratios within one run (``evaluation/benchmark.py`` says why)."""
+"""How fast training and its data are, as ratios within one run (``evaluation/benchmark.py`` says why)."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import torch
 
 from hicmae_cli.bundled import sample_clip
@@ -37,6 +38,10 @@ from hicmae_cli.training.pretrain import train_step
 from hicmae_cli.training.pretrain_data import Batch, PretrainingClips, usable
 from hicmae_cli.training.settings import PretrainSettings
 
+AUTHORS_ITEM_MS = 77.0
+"""A training item of the authors' implementation, on one core of another machine."""
+AUTHORS_CORE_GFLOPS = 71 / 2
+"""What one core of that machine does in a large float32 product: 71 GFLOP/s on its two."""
 _CLIPS = 8
 _PRODUCT_SIDE = 2048
 
@@ -100,23 +105,47 @@ def _step(settings: PretrainSettings) -> Callable[[], object]:
 
 def measure_data() -> Measure:
     """Clips that the data side reads, over those that a step (tiny) eats; each on one and the same core."""
-    code = "from hicmae_cli.training.benchmark import data_and_step_s\nprint(data_and_step_s())"
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
-    done = subprocess.run(  # noqa: S603 (our own interpreter)
-        [sys.executable, "-c", code], check=True, capture_output=True, text=True, env=environment
-    )
-    item_s, clip_s = json.loads(done.stdout.splitlines()[-1])
+    item_s, clip_s = _in_fresh_process("hicmae_cli.training.benchmark", "data_and_step_s")
     detail = (
         f"one core: {1 / item_s:.0f} clips/s read from a prepared clip, {1 / clip_s:.1f} clips/s in a step"
     )
     return Measure("pretrain data / step, one core", clip_s / item_s, "x", 4, False, detail)
 
 
-def data_and_step_s(items: int = 40, rounds: int = 3) -> list[float]:
-    """Seconds to read one clip, and seconds of a step per clip, on the first core this process may use."""
+def measure_item() -> Measure:
+    """Time of a fine-tuning item made the plain way, over ours: the full recipe, on one and the same core."""
+    item_s, plain_s, flops = _in_fresh_process("hicmae_cli.training.benchmark_item", "item_times_s")
+    authors_ms = AUTHORS_ITEM_MS * AUTHORS_CORE_GFLOPS / (flops / 1e9)
+    detail = (
+        f"one core: {1e3 * item_s:.1f} ms from a prepared clip, {1e3 * plain_s:.1f} ms from JPEG files with PIL, timm "
+        f"and torchaudio; the authors' {AUTHORS_ITEM_MS:.0f} ms on another machine would be {authors_ms:.0f} ms here "
+        f"if items scaled as matrix products do ({flops / 1e9:.0f} against {AUTHORS_CORE_GFLOPS:g} GFLOP/s)"
+    )
+    return Measure("plain training item / ours, one core", plain_s / item_s, "x", 3, False, detail)
+
+
+def _in_fresh_process(module: str, function: str) -> list[float]:
+    """What a function of a module returns in a process of its own, whose libraries have one thread."""
+    code = f"from {module} import {function}\nprint({function}())"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    done = subprocess.run(  # noqa: S603 (our own interpreter)
+        [sys.executable, "-c", code], check=True, capture_output=True, text=True, env=environment
+    )
+    found: list[float] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def hold_to_one_core() -> None:
+    """Keep this process on the first core that it may use, with one thread for every library."""
     if sys.platform == "linux":
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     torch.set_num_threads(1)
+    cv2.setNumThreads(0)
+
+
+def data_and_step_s(items: int = 40, rounds: int = 3) -> list[float]:
+    """Seconds to read one clip, and seconds of a step per clip, on the first core this process may use."""
+    hold_to_one_core()
     settings = PretrainSettings(variant="tiny", batch_size=_CLIPS)
     with tempfile.TemporaryDirectory() as folder:
         recordings, _ = videos(sample_clip().parent, Path(folder))

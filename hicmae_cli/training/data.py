@@ -59,9 +59,9 @@ class Batch(NamedTuple):
 class TrainingClips(Dataset[Item | str]):
     """Augmented training clips of one epoch.
 
-    An item is faces (16, 160, 160, 3) uint8, whether there are any (), log-mel (1, 256, 128), and its target: a label index
-    (), or the numbers of a regression (D,); ``to_video`` turns the first two into the model's input, on the device and from
-    a quarter of the bytes.
+    An item is faces (16, 160, 160, 3) uint8, whether there are any (), log-mel (1, 256, 128), and its target: a label
+    index (), or the numbers of a regression (D,); ``to_video`` turns the first two into the model's input, on the
+    device and from a quarter of the bytes.
 
     Raises:
         ManifestError: a label that is none of ``labels`` or, for a regression, not as many numbers.
@@ -177,6 +177,10 @@ def to_video(faces: Tensor, seen: Tensor, keep: Tensor | None = None) -> Tensor:
         normalised = _normalise_levels(faces.permute(0, 4, 1, 2, 3).float(), (1, 3, 1, 1, 1))
     else:
         normalised = normalise_patches(keep_patches(cut_faces(faces), keep))
+    if seen.device.type == "cpu" and bool(seen.all()):
+        return (
+            normalised  # to look would make a GPU wait, and costs less there than a pass over the batch here
+        )
     return normalised * seen.view(-1, *(1,) * (normalised.ndim - 1))
 
 

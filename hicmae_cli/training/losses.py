@@ -94,8 +94,8 @@ REGRESSION_LOSSES: dict[str, Loss] = {
     "ccc": ccc_loss,
     "pcc": pcc_loss,
 }
-"""Losses of outputs (B, D) and targets (B, D) -> (). ``ccc`` and ``pcc`` look at the batch as a whole: what they see is the
-part of it that one process takes at a time."""
+"""Losses of outputs (B, D) and targets (B, D) -> (). ``ccc`` and ``pcc`` look at the batch as a whole: what they see is
+the part of it that one process takes at a time."""
 
 
 def class_weights(

@@ -99,8 +99,8 @@ class StopRequest:
 def quiet_worker(_: int) -> None:
     """What a loader's process does first: it leaves interrupts alone, and does its work in one thread.
 
-    Ctrl-C and a scheduler's SIGTERM reach every process; the main one decides, and needs the batch it waits for. OpenCV's
-    threads, if there are any, stayed in the process that this one was forked from.
+    Ctrl-C and a scheduler's SIGTERM reach every process; the main one decides, and needs the batch it waits for.
+    OpenCV's threads, if there are any, stayed in the process that this one was forked from.
     """
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)

@@ -1,7 +1,7 @@
 """Mixup and cutmix: clips of a batch are mixed in pairs, and what they show with them (HiCMAE, section 4.2).
 
-All clips of a batch are mixed alike (timm's batch mode): the first with the last, the second with the last but one. Letters:
-B batch, T frames, H W pixels, C classes.
+All clips of a batch are mixed alike (timm's batch mode): the first with the last, the second with the last but one.
+Letters: B batch, T frames, H W pixels, C classes.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class Mix:
 def draw_mix(settings: FinetuneSettings, rng: np.random.Generator) -> Mix:
     """How to mix one batch.
 
-    The share of cutmix is that of the pixels that stay, which is more than what was drawn where the box reaches beyond the
-    picture.
+    The share of cutmix is that of the pixels that stay, which is more than what was drawn where the box reaches beyond
+    the picture.
     """
     if not settings.mixes or rng.random() >= settings.mix_probability:
         return Mix(1.0)
@@ -69,8 +69,8 @@ def mix_video(video: Tensor, mix: Mix) -> Tensor:
 def mix_audio(audio: Tensor, mix: Mix) -> Tensor:
     """Log-mels (B, 1, 256, 128) -> mixtures by the same shares.
 
-    The authors leave the sound as it is (``mix_audio`` of the recipe is off). Both kinds mix it linearly: a box of the picture
-    has no counterpart in time and frequency, and both sounds stay audible in the shares in which both faces are seen.
+    The authors leave the sound as it is (``mix_audio`` of the recipe is off). Both kinds mix it linearly: a box of the
+    picture has no counterpart in time and frequency, and both sounds stay audible in the shares of the faces.
     """
     return audio if mix.share == 1 else _mixed(audio, mix.share)
 

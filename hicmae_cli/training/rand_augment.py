@@ -1,9 +1,10 @@
 """RandAugment (Cubuk et al. 2020) for clips: a few random changes of all frames alike, as timm makes them of a picture.
 
-The operations, how strong they are at a magnitude, how they are drawn, and the text that describes a policy are those of
-``timm.data.auto_augment``. Different are: interpolation, where PIL cuts decimals off and OpenCV rounds (1 level of 256) and
-has a sharper bicubic kernel (-0.75 for PIL's -0.5), which is drawn once for a clip; and that at least one bit is kept, where
-timm makes a black picture or, with a newer PIL, an error.
+The operations, how strong they are at a magnitude, how they are drawn, and the text that describes a policy are those
+of ``timm.data.auto_augment``, to the bit or (where pixels are interpolated or blended) within 1 level of 256. Different
+are: what is moved or turned is always interpolated bilinearly, where timm draws that or bicubic, which takes five times
+as long and would need another kernel than OpenCV's; and at least one bit is kept, where timm makes a black picture or,
+with a newer PIL, an error.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from hicmae_cli.clips.clip import IMAGENET_MEAN
 
 Faces = NDArray[np.uint8]
 
-FILL = tuple(int(round(255 * float(mean))) for mean in IMAGENET_MEAN)
+FILL = tuple(round(255 * float(mean)) for mean in IMAGENET_MEAN)
 """Colour of what is moved into the picture from outside: the mean of ImageNet, timm's ``img_mean``."""
 _STRONGEST = 10  # the scale of magnitudes
 _LEVELS = np.arange(256)
@@ -51,18 +52,17 @@ class Policy:
 
 @dataclass(frozen=True)
 class Operation:
-    """One change of a clip: a name of ``OPERATIONS``, how strong (in its own unit), and how pixels are interpolated."""
+    """One change of a clip: a name of ``OPERATIONS``, and how strong, in its own unit."""
 
     name: str
     strength: float = 0.0
-    cubic: bool = False
 
 
 def parse_policy(text: str) -> Policy | None:
     """``rand-m7-n4-mstd0.5-inc1`` -> its policy, None for an empty text.
 
-    The parts, in any order and each optional: ``m`` magnitude, ``n`` layers, ``p`` probability, ``mstd`` spread, ``mmax``
-    highest, ``inc`` 1 for rising.
+    The parts, in any order and each optional: ``m`` magnitude, ``n`` layers, ``p`` probability, ``mstd`` spread,
+    ``mmax`` highest, ``inc`` 1 for rising.
 
     Raises:
         ValueError: what is wrong with the text.
@@ -113,7 +113,7 @@ def draw_operations(policy: Policy, rng: np.random.Generator) -> list[Operation]
             magnitude = rng.normal(policy.magnitude, policy.spread)
         level = float(np.clip(magnitude, 0, policy.highest)) / _STRONGEST
         sign = -1.0 if rng.random() > 0.5 else 1.0
-        drawn.append(Operation(name, _strength(name, level, sign, policy.rising), bool(rng.integers(2))))
+        drawn.append(Operation(name, _strength(name, level, sign, policy.rising)))
     return drawn
 
 
@@ -138,57 +138,53 @@ def _strength(name: str, level: float, sign: float, rising: bool) -> float:
 
 def apply_operation(faces: Faces, operation: Operation) -> Faces:
     """Do one operation to all frames (T, H, W, 3) uint8 -> a new array."""
-    return OPERATIONS[operation.name](faces, operation)
+    return OPERATIONS[operation.name](faces, operation.strength)
 
 
-def _auto_contrast(faces: Faces, _: Operation) -> Faces:
+def _auto_contrast(faces: Faces, _: float) -> Faces:
     """Stretch every channel of a frame to 0..255."""
-    tables = np.tile(_LEVELS[:, None], (len(faces), 1, 3))  # (T, 256, 3)
-    for t, c, counts in _histograms(faces):
-        seen = np.flatnonzero(counts)
-        low, high = int(seen[0]), int(seen[-1])
-        if high > low:
-            scale = 255.0 / (high - low)
-            tables[t, :, c] = (_LEVELS * scale - low * scale).astype(int)
-    return _look_up(faces, tables)
+    seen = _histograms(faces) > 0
+    low, high = seen.argmax(axis=1)[:, None], 255 - seen[:, ::-1].argmax(axis=1)[:, None]  # (T, 1, 3)
+    scale = 255.0 / np.maximum(1, high - low)
+    stretched = (_LEVELS[:, None] * scale - low * scale).astype(int)
+    return _look_up(faces, np.where(high > low, stretched, _LEVELS[:, None]))
 
 
-def _equalize(faces: Faces, _: Operation) -> Faces:
+def _equalize(faces: Faces, _: float) -> Faces:
     """Make all levels of every channel of a frame about as frequent."""
-    tables = np.tile(_LEVELS[:, None], (len(faces), 1, 3))  # (T, 256, 3)
-    for t, c, counts in _histograms(faces):
-        step = int(counts.sum() - counts[np.flatnonzero(counts)[-1]]) // 255
-        if step:
-            below = np.concatenate(([0], np.cumsum(counts)[:-1]))
-            tables[t, :, c] = (step // 2 + below) // step
-    return _look_up(faces, tables)
+    counts = _histograms(faces)
+    highest = 255 - (counts > 0)[:, ::-1].argmax(axis=1)[:, None]  # (T, 1, 3)
+    step = (counts.sum(axis=1, keepdims=True) - np.take_along_axis(counts, highest, axis=1)) // 255
+    below = np.cumsum(counts, axis=1) - counts
+    spread = (step // 2 + below) // np.maximum(1, step)
+    return _look_up(faces, np.where(step > 0, spread, _LEVELS[:, None]))
 
 
-def _invert(faces: Faces, _: Operation) -> Faces:
+def _invert(faces: Faces, _: float) -> Faces:
     return 255 - faces
 
 
-def _posterize(faces: Faces, operation: Operation) -> Faces:
-    return _look_up(faces, _LEVELS & ~(2 ** (8 - round(operation.strength)) - 1))
+def _posterize(faces: Faces, strength: float) -> Faces:
+    return _look_up(faces, _LEVELS & ~(2 ** (8 - round(strength)) - 1))
 
 
-def _solarize(faces: Faces, operation: Operation) -> Faces:
-    return _look_up(faces, np.where(_LEVELS < operation.strength, _LEVELS, 255 - _LEVELS))
+def _solarize(faces: Faces, strength: float) -> Faces:
+    return _look_up(faces, np.where(strength > _LEVELS, _LEVELS, 255 - _LEVELS))
 
 
-def _solarize_add(faces: Faces, operation: Operation) -> Faces:
-    return _look_up(faces, np.where(_LEVELS < 128, _LEVELS + round(operation.strength), _LEVELS))
+def _solarize_add(faces: Faces, strength: float) -> Faces:
+    return _look_up(faces, np.where(_LEVELS < 128, _LEVELS + round(strength), _LEVELS))
 
 
-def _brightness(faces: Faces, operation: Operation) -> Faces:
-    return _look_up(faces, _away_from(0, operation.strength))
+def _brightness(faces: Faces, strength: float) -> Faces:
+    return _look_up(faces, _away_from(0, strength))
 
 
-def _contrast(faces: Faces, operation: Operation) -> Faces:
+def _contrast(faces: Faces, strength: float) -> Faces:
     """Away from, or towards, the mean grey of each frame."""
     grey = np.asarray(Image.fromarray(_tall(faces)).convert("L")).reshape(faces.shape[:3])
     means = [int(frame.mean() + 0.5) for frame in grey]
-    tables = np.stack([_away_from(mean, operation.strength) for mean in means])  # (T, 256)
+    tables = np.stack([_away_from(mean, strength) for mean in means])  # (T, 256)
     return _look_up(faces, np.repeat(tables[..., None], 3, axis=2))
 
 
@@ -197,26 +193,25 @@ def _away_from(base: int, factor: float) -> NDArray[np.float32]:
     return np.float32(base) + np.float32(factor) * (_LEVELS - base).astype(np.float32)
 
 
-def _color(faces: Faces, operation: Operation) -> Faces:
+def _color(faces: Faces, strength: float) -> Faces:
     """Away from, or towards, the grey of each pixel."""
     grey = np.full((3, 1), 1.0) @ np.array([[0.299, 0.587, 0.114]])  # ITU-R BT.601
-    matrix = operation.strength * np.eye(3) + (1 - operation.strength) * grey
+    matrix = strength * np.eye(3) + (1 - strength) * grey
     cut = np.full((3, 1), _CUT)
     return np.asarray(cv2.transform(_tall(faces), np.hstack((matrix, cut))), np.uint8).reshape(faces.shape)
 
 
-def _sharpness(faces: Faces, operation: Operation) -> Faces:
+def _sharpness(faces: Faces, strength: float) -> Faces:
     """Away from, or towards, a blurred picture; its edge stays."""
     blur = np.full((3, 3), 1.0)
     blur[1, 1] = 5.0
-    kernel = (1 - operation.strength) * blur / blur.sum()
-    kernel[1, 1] += operation.strength
+    kernel = (1 - strength) * blur / blur.sum()
+    kernel[1, 1] += strength
     # Frames lie one above the other: what leaks from one into the next falls on rows that are put back.
     out = cv2.filter2D(_tall(faces), -1, kernel, delta=_CUT).reshape(faces.shape)
-    for edge in ((..., 0, slice(None), slice(None)), (..., -1, slice(None), slice(None))):
-        out[edge] = faces[edge]
-    for edge in ((..., 0, slice(None)), (..., -1, slice(None))):
-        out[edge] = faces[edge]
+    for line in (0, -1):
+        out[:, line] = faces[:, line]
+        out[:, :, line] = faces[:, :, line]
     return np.asarray(out, np.uint8)
 
 
@@ -225,35 +220,35 @@ _CUT = (
 )  # makes of rounding a cutting off of decimals, but for a level that is just short of the next
 
 
-def _rotate(faces: Faces, operation: Operation) -> Faces:
+def _rotate(faces: Faces, strength: float) -> Faces:
     """Around the middle."""
-    angle = -math.radians(operation.strength)
+    angle = -math.radians(strength)
     cos, sin = math.cos(angle), math.sin(angle)
     y, x = (size / 2 for size in faces.shape[1:3])
-    return _warp(faces, (cos, sin, x - cos * x - sin * y, -sin, cos, y + sin * x - cos * y), operation.cubic)
+    return _warp(faces, (cos, sin, x - cos * x - sin * y, -sin, cos, y + sin * x - cos * y))
 
 
-def _shear_x(faces: Faces, operation: Operation) -> Faces:
-    return _warp(faces, (1, operation.strength, 0, 0, 1, 0), operation.cubic)
+def _shear_x(faces: Faces, strength: float) -> Faces:
+    return _warp(faces, (1, strength, 0, 0, 1, 0))
 
 
-def _shear_y(faces: Faces, operation: Operation) -> Faces:
-    return _warp(faces, (1, 0, 0, operation.strength, 1, 0), operation.cubic)
+def _shear_y(faces: Faces, strength: float) -> Faces:
+    return _warp(faces, (1, 0, 0, strength, 1, 0))
 
 
-def _translate_x(faces: Faces, operation: Operation) -> Faces:
-    return _warp(faces, (1, 0, operation.strength * faces.shape[2], 0, 1, 0), operation.cubic)
+def _translate_x(faces: Faces, strength: float) -> Faces:
+    return _warp(faces, (1, 0, strength * faces.shape[2], 0, 1, 0))
 
 
-def _translate_y(faces: Faces, operation: Operation) -> Faces:
-    return _warp(faces, (1, 0, 0, 0, 1, operation.strength * faces.shape[1]), operation.cubic)
+def _translate_y(faces: Faces, strength: float) -> Faces:
+    return _warp(faces, (1, 0, 0, 0, 1, strength * faces.shape[1]))
 
 
-def _warp(faces: Faces, affine: tuple[float, ...], cubic: bool) -> Faces:
+def _warp(faces: Faces, affine: tuple[float, ...]) -> Faces:
     """Fetch every pixel from a place a x + b y + c, d x + e y + f; ``affine`` is (a, b, c, d, e, f).
 
-    Places are those of PIL: pixel i reaches from i to i + 1. What comes from outside of the picture gets ``FILL``, with a
-    hard edge; just inside of it, the outermost pixels stand for those beyond.
+    Places are those of PIL: pixel i reaches from i to i + 1. What comes from outside of the picture gets ``FILL``, with
+    a hard edge; just inside of it, the outermost pixels stand for those beyond.
     """
     matrix = np.array(affine, np.float64).reshape(2, 3)
     height, width = faces.shape[1:3]
@@ -263,7 +258,7 @@ def _warp(faces: Faces, affine: tuple[float, ...], cubic: bool) -> Faces:
     outside = ((x < 0) | (x >= width) | (y < 0) | (y >= height)).astype(np.uint8)
     fill = np.full_like(faces[0], FILL)
     matrix[:, 2] += middle - 0.5  # OpenCV's pixel i lies at i
-    flags = (cv2.INTER_CUBIC if cubic else cv2.INTER_LINEAR) | cv2.WARP_INVERSE_MAP
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     out = np.empty_like(faces)
     for face, warped in zip(faces, out, strict=True):
         cv2.warpAffine(
@@ -273,13 +268,10 @@ def _warp(faces: Faces, affine: tuple[float, ...], cubic: bool) -> Faces:
     return out
 
 
-def _histograms(faces: Faces) -> list[tuple[int, int, NDArray[np.int64]]]:
-    """Frame, channel and how often each level occurs there (256,)."""
-    return [
-        (t, c, cv2.calcHist([face], [c], None, [256], [0, 256]).ravel().astype(np.int64))
-        for t, face in enumerate(faces)
-        for c in range(3)
-    ]
+def _histograms(faces: Faces) -> NDArray[np.int64]:
+    """How often each level occurs in each frame and channel (T, 256, 3)."""
+    counts = [[cv2.calcHist([face], [c], None, [256], [0, 256]).ravel() for c in range(3)] for face in faces]
+    return np.array(counts).astype(np.int64).transpose(0, 2, 1)
 
 
 def _look_up(faces: Faces, tables: NDArray[np.integer] | NDArray[np.floating]) -> Faces:
@@ -300,7 +292,7 @@ def _tall(faces: Faces) -> Faces:
     return faces.reshape(-1, *faces.shape[2:])
 
 
-OPERATIONS: dict[str, Callable[[Faces, Operation], Faces]] = {
+OPERATIONS: dict[str, Callable[[Faces, float], Faces]] = {
     "AutoContrast": _auto_contrast,
     "Equalize": _equalize,
     "Invert": _invert,

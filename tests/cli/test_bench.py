@@ -15,6 +15,7 @@ from tests.cli.running import hicmae
 SPEED = Measure("speed", 3.0, "x", 1.5, False, "of a test")
 DRAWN = Measure("drawn", 2.5, "clips/s", 2, False, "of a test")
 STEP = Measure("step", 0.7, "x", 0.6, False, "of a test")
+ITEM = Measure("item", 5.0, "x", 3, False, "of a test")
 SIZE = Measure("size", 1.0, "x", 2.0, True, "of a test")
 TOO_LARGE = Measure("size", 3.0, "x", 2.0, True, "of a test")
 
@@ -28,6 +29,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     monkeypatch.setattr(benchmark, "measure_puppets", lambda: DRAWN)
     monkeypatch.setattr(training_benchmark, "measure_step", lambda: STEP)
     monkeypatch.setattr(training_benchmark, "measure_data", lambda: STEP)
+    monkeypatch.setattr(training_benchmark, "measure_item", lambda: ITEM)
     return monkeypatch
 
 
@@ -40,7 +42,9 @@ def test_results_are_shown_and_written(quick: pytest.MonkeyPatch, tmp_path: Path
     document = json.loads((tmp_path / "bench.json").read_text())
     assert document["schema"] == "hicmae.bench/1"
     assert document["machine"]["cores"] >= 1
-    assert document["measures"] == [measure.to_dict() for measure in (SPEED, SIZE, SPEED, STEP, STEP, DRAWN)]
+    assert document["measures"] == [
+        measure.to_dict() for measure in (SPEED, SIZE, SPEED, STEP, STEP, ITEM, DRAWN)
+    ]
 
 
 def test_a_missed_bound_fails_but_is_written(quick: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -94,6 +98,7 @@ def test_everything_is_really_measured(tmp_path: Path) -> None:
         "evaluation tiny / separate views, one core",
         "pretrain-step-tiny / matrix product",
         "pretrain data / step, one core",
+        "plain training item / ours, one core",
         "puppets drawn on one core",
     ]
     assert all(measure["value"] > 0 for measure in measures if measure["unit"] != "packages")

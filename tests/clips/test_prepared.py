@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hicmae_cli.clips import PreparedClip, read_prepared_clip, write_prepared_clip
+from hicmae_cli.clips import PreparedClip, read_prepared_clip, test_views, write_prepared_clip
 from hicmae_cli.clips.prepared import read_face
 from hicmae_cli.errors import MediaError
+from hicmae_cli.media import Stills, read_frames, write_video
 
 
 def smooth_faces(count: int) -> np.ndarray:
@@ -25,11 +26,47 @@ def tone(seconds: float) -> np.ndarray:
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     faces, samples = smooth_faces(20), tone(2)
     write_prepared_clip(tmp_path / "clip.mkv", faces, 10, samples)
-    clip = read_prepared_clip(tmp_path / "clip.mkv", tmp_path / "clip.mkv")
+    clip = read_prepared_clip(tmp_path / "clip.mkv", tmp_path / "clip.mkv").decoded()
     assert isinstance(clip.frames, np.ndarray)
     assert np.abs(clip.frames.astype(int) - faces).mean() < 2
     assert clip.samples is not None
     np.testing.assert_allclose(clip.samples, samples, atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["mkv", "film", "folder"])
+def test_frames_asked_for_are_those_of_the_whole_clip(tmp_path: Path, kind: str) -> None:
+    faces, path = smooth_faces(40), tmp_path / "clip.mkv"
+    if kind == "folder":
+        path = tmp_path / "clip"
+        path.mkdir()
+        for index, face in enumerate(faces):
+            Image.fromarray(face).save(path / f"{index:05d}.png")
+    else:
+        write_video(path, faces, 10, tone(4), video_codec="mjpeg" if kind == "mkv" else "libx264")
+    clip = read_prepared_clip(path, None if kind == "folder" else path)
+    whole = clip.decoded()
+    assert isinstance(whole.frames, np.ndarray)
+    assert whole.num_frames == clip.num_frames == 40
+    assert whole.num_samples == clip.num_samples
+    assert whole.decoded() is whole
+    if kind != "folder":
+        assert np.array_equal(whole.frames, [frame.rgb for frame in read_frames(path)])
+    assert isinstance(clip.frames, {"mkv": Stills, "film": np.ndarray, "folder": tuple}[kind])
+    for view in test_views(40, clip.num_samples, 2):
+        seen = clip.faces(view)
+        assert seen is not None and np.array_equal(seen, whole.frames[list(view.frames)])
+
+
+def test_pictures_of_several_sizes_are_refused(tmp_path: Path) -> None:
+    for index in range(20):
+        side = 40 if index == 7 else 64
+        Image.fromarray(np.zeros((side, 64, 3), np.uint8)).save(tmp_path / f"{index:05d}.png")
+    clip = read_prepared_clip(tmp_path, None)
+    message = r"00007\.png: is 64 x 40 but 00000\.png is 64 x 64; .* one size"
+    with pytest.raises(MediaError, match=message):
+        clip.test_clips(1)
+    with pytest.raises(MediaError, match=message):
+        clip.decoded()
 
 
 def test_a_clip_without_sound_counts_as_silent(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from hicmae_cli.errors import MediaError
 from hicmae_cli.media import (
     SAMPLE_RATE_HZ,
     audio,
+    mixer,
     probe,
     read_audio,
     read_audio_blocks,
@@ -295,3 +296,25 @@ def test_sound_after_a_gap_late_in_a_long_file_is_kept(
         tmp_path / "a.mka", [], [], audio=clicks([0.3, 1.9], 2.5, 48_000), audio_cuts=[(1.2, 1.6)]
     )
     assert click_times_s(read_audio(path)) == pytest.approx([0.3, 1.9], abs=0.002)
+
+
+@pytest.mark.parametrize("kind", ["s16", "s16p", "flt", "fltp"])
+def test_sound_that_needs_no_filters_is_what_they_would_give(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(0)
+    values = rng.integers(-32768, 32768, 1152).astype(np.int16)
+    samples = values if kind.startswith("s16") else (values / 20000).astype(np.float32)
+
+    def mixed() -> np.ndarray:
+        frames = [AudioFrame.from_ndarray(samples[None], format=kind, layout="mono") for _ in range(2)]
+        for frame in frames:
+            frame.sample_rate = 16000
+        mix = mixer.Mixer(frames[0])
+        return np.concatenate([*(mix.mix(frame) for frame in frames), mix.finish()])
+
+    plain = mixed()
+    monkeypatch.setattr(mixer, "_AS_THEY_ARE", set())
+    filtered = mixed()
+    assert plain.dtype == filtered.dtype == np.float32
+    assert np.array_equal(plain, filtered)

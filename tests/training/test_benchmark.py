@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -10,7 +12,8 @@ from hicmae_cli.models.config import DecoderDims, ModelDims
 from hicmae_cli.models.masking import draw_masks
 from hicmae_cli.models.pretraining import PretrainingModel
 from hicmae_cli.training.benchmark import step_flops
-from hicmae_cli.training.settings import PretrainSettings
+from hicmae_cli.training.benchmark_item import our_item, plain_item, write_clip
+from hicmae_cli.training.settings import FinetuneSettings, PretrainSettings
 
 
 def test_operations_are_those_torch_counts() -> None:
@@ -26,3 +29,24 @@ def test_operations_are_those_torch_counts() -> None:
         (outputs.video.sum() + outputs.audio.sum()).backward()
     # All but 3 %: torch also counts sums over the batch that are made as products.
     assert step_flops(dims, decoder, PretrainSettings()) == pytest.approx(counter.get_total_flops(), rel=0.03)
+
+
+def test_both_ways_make_the_same_item(tmp_path: Path) -> None:
+    """What is compared in speed: without chance it is the same, but for the JPEG files' own size and loss."""
+    sample, pictures, wav = write_clip(tmp_path)
+    still = FinetuneSettings(
+        sampling_rate=5, rand_augment="rand-n0", crop_area=(1.0, 1.0), flip=0, erase=0, audio_gain=False
+    )
+    (video, audio), (plain_video, plain_audio) = (
+        our_item(sample, still, 0), plain_item(pictures, wav, still, 0),
+    )  # fmt: skip
+    assert video.shape == plain_video.shape == (1, 3, 16, 160, 160)
+    assert audio.shape == plain_audio.shape == (1, 1, 256, 128)
+    assert (
+        audio - plain_audio
+    ).abs().mean() < 0.01  # 16 bits are rounded otherwise, which near silence can be seen
+    assert (video - plain_video).abs().mean() < 0.1  # of a deviation of 1
+    full = FinetuneSettings()
+    one, other = plain_item(pictures, wav, full, 1), plain_item(pictures, wav, full, 2)
+    assert not torch.equal(one[0], other[0])
+    assert torch.isfinite(one[0]).all()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> list[Sample]:
         faces = rng.integers(60, 200, (20, 160, 160, 3)).astype(np.uint8)
         sound = rng.normal(0, 0.1, 51200).astype(np.float32)
         path = folder / f"{index}.mkv"
-        write_prepared_clip(path, list(faces), 25 / 4, None if index == 3 else sound)
+        write_prepared_clip(path, list(faces), Fraction(25, 4), None if index == 3 else sound)
         found.append(Sample(f"clip{index}", None if index == 4 else path, path, LABELS[index % 2]))
     return found
 

@@ -11,8 +11,8 @@ from hicmae_cli.errors import ManifestError, SettingsError
 from hicmae_cli.training.losses import REGRESSION_LOSSES, class_weights, cross_entropy, resolve_loss
 from hicmae_cli.training.mixing import soft_targets
 
-# Two targets of four clips. First: outputs 1 2 3 4 of 2 2 4 4, so both means 2.5 and 3, variances 1.25 and 1, covariance 1;
-# second: outputs are the targets.
+# Two targets of four clips. First: outputs 1 2 3 4 for 2 2 4 4, so means 2.5 and 3, variances 1.25 and 1, covariance 1.
+# Second: outputs are the targets.
 OUTPUTS = torch.tensor([[1.0, 0.5], [2.0, -1.0], [3.0, 2.0], [4.0, 0.0]])
 TARGETS = torch.tensor([[2.0, 0.5], [2.0, -1.0], [4.0, 2.0], [4.0, 0.0]])
 
@@ -48,7 +48,7 @@ def test_plain_batches_have_finite_losses_and_gradients(
 ) -> None:
     outputs = outputs.clone().requires_grad_()
     loss = REGRESSION_LOSSES[name](outputs, targets)
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     assert torch.isfinite(loss)
     assert outputs.grad is not None and torch.isfinite(outputs.grad).all()
     if name in ("ccc", "pcc"):
@@ -60,7 +60,7 @@ def test_correlation_losses_fall_when_they_are_followed() -> None:
         outputs = torch.randn(16, 3, generator=torch.Generator().manual_seed(0)).requires_grad_()
         targets = torch.randn(16, 3, generator=torch.Generator().manual_seed(1))
         before = REGRESSION_LOSSES[name](outputs, targets)
-        before.backward()
+        before.backward()  # type: ignore[no-untyped-call]
         assert outputs.grad is not None
         assert REGRESSION_LOSSES[name](outputs - outputs.grad, targets) < before
     half = torch.randn(16, 3).bfloat16()
@@ -105,5 +105,5 @@ def test_a_loss_goes_with_its_task() -> None:
     assert resolve_loss("ccc", regression=True) == "ccc"
     with pytest.raises(SettingsError, match="loss ccc: this dataset's labels are classes"):
         resolve_loss("ccc", regression=False)
-    with pytest.raises(SettingsError, match="loss cross_entropy: .*use auto or mse, l1"):
+    with pytest.raises(SettingsError, match=r"loss cross_entropy: .*use auto or mse, l1"):
         resolve_loss("cross_entropy", regression=True)

@@ -111,6 +111,28 @@ def test_values_that_cannot_be_used_are_one_line(values: dict[str, object], mess
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({"rand_augment": "randaug-7"}, "rand_augment: expected a text such as"),
+        ({"crop_area": (0.5, 0.2)}, "crop_area: expected two rising shares"),
+        ({"crop_area": (0.0, 1.0)}, "crop_area: expected two rising shares"),
+        ({"mixup": 0.8}, "drop_video_tokens: must be 0 with mixup or cutmix"),
+        ({"cutmix": 1.0}, "drop_video_tokens: must be 0 with mixup or cutmix"),
+    ],
+)
+def test_augmentation_that_cannot_be_used_is_one_line(values: dict[str, object], message: str) -> None:
+    with pytest.raises(SettingsError, match=message) as caught:
+        load_settings(FinetuneSettings, "puppets-nano", values)
+    assert "\n" not in str(caught.value)
+
+
+def test_mixing_is_on_only_where_there_is_something_to_mix() -> None:
+    assert FinetuneSettings().mixes
+    assert not FinetuneSettings(mixup=0, cutmix=0, drop_video_tokens=0.5).mixes
+    assert not FinetuneSettings(mix_probability=0, drop_video_tokens=0.5).mixes
+
+
 @pytest.mark.parametrize("content", ["not toml [", None])
 def test_unreadable_recipes_are_refused(tmp_path: Path, content: str | None) -> None:
     recipe = tmp_path / "bad.toml"
