@@ -9,7 +9,18 @@ from typing import Annotated
 import typer
 
 from hicmae_cli import __version__
-from hicmae_cli.cli import bench, evaluate, export, finetune, predict, pretrain, puppets, visualize, weights
+from hicmae_cli.cli import (
+    bench,
+    evaluate,
+    export,
+    finetune,
+    predict,
+    prepare,
+    pretrain,
+    puppets,
+    visualize,
+    weights,
+)
 from hicmae_cli.errors import HicmaeError, SettingsError
 
 app = typer.Typer(
@@ -43,6 +54,7 @@ def _options(
 
 app.command()(predict.predict)
 app.command()(evaluate.evaluate)
+app.command()(prepare.prepare)
 app.command()(pretrain.pretrain)
 app.command()(finetune.finetune)
 app.command()(export.export)

@@ -22,7 +22,8 @@ from hicmae_cli.faces import FaceDetector
 from hicmae_cli.files import written_whole
 
 FRAMES_JOURNAL: Final = "frames.jsonl"
-_CLIPS: Final = "clips"
+CLIPS: Final = "clips"
+"""Names in a store."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,14 @@ class Prepared:
         clips: how many there are.
         failures: items that were left out, sorted by id.
         failed_list: the file that names them all; it is there if there are any.
+        entries: what became of each item, by id.
     """
 
     manifest: Path
     clips: int
     failures: tuple[Failure, ...]
     failed_list: Path
+    entries: Mapping[str, Entry]
 
 
 def prepare(
@@ -60,6 +63,7 @@ def prepare(
     frames: Path | None = None,
     run: Runner = run_here,
     on_event: Callable[[Event], None] = lambda _: None,
+    on_manifest: Callable[[Path], None] = lambda _: None,
     on_wait: Callable[[], None] = lambda: None,
     make_detector: Callable[[], FaceDetector] = one_face,
 ) -> Prepared:
@@ -75,18 +79,18 @@ def prepare(
         frames: a folder of folders of face pictures, by id, which are used as they are; no clips are written.
         run: spreads the work; by default it is done in this process.
         on_event: called after each item.
+        on_manifest: called with the manifest once it is there, before anybody else may write to the store.
         on_wait: called when another process prepares into the store, whose end is then waited for.
         make_detector: opens a face finder for one clip.
 
     Raises:
         ManifestError: no items, an id that occurs twice, or not one item that can be used.
         DiskError: the disk is full. What was done until then is kept.
-        OSError: the store cannot be written to.
     """
     sources = sources_of(dataset, items, frames)
     manifest, failed_list = store / f"{dataset.name}.csv", store / f"{dataset.name}.failed.csv"
     with only_writer(store, on_wait), open_journal(journal_path(store, frames)) as journal:
-        do_jobs(make_jobs(sources, store / _CLIPS, journal), journal, run, make_detector, on_event)
+        do_jobs(make_jobs(sources, store / CLIPS, journal), journal, run, make_detector, on_event)
         entries = {item.id: journal.entries[item.id] for item in items}
         failures = tuple(
             Failure(item.id, item.video, entries[item.id].fault, entries[item.id].cause)
@@ -106,7 +110,8 @@ def prepare(
                 f"the first: {failures[0].cause}"
             )
         _write_manifest(manifest, done, sources, entries)
-    return Prepared(manifest, len(done), failures, failed_list)
+        on_manifest(manifest)
+    return Prepared(manifest, len(done), failures, failed_list, entries)
 
 
 def journal_path(store: Path, frames: Path | None) -> Path:
@@ -157,7 +162,7 @@ def _write_manifest(
         if isinstance(source, FrameFolder):
             video, audio = _relative(source.folder, path.parent), _relative(source.sound, path.parent)
         else:
-            video = audio = f"{_CLIPS}/{item.id}.mkv"
+            video = audio = f"{CLIPS}/{item.id}.mkv"
         coverage = "" if facts.face_coverage is None else f"{facts.face_coverage:.4f}"
         rows.append(
             (item.id, video, audio, item.label, item.fold, item.split, item.speaker,

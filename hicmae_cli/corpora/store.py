@@ -11,7 +11,7 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
-from hicmae_cli.errors import ManifestError
+from hicmae_cli.errors import DiskError, ManifestError
 
 _LOCK: Final = ".lock"
 _TEMPORARY: Final = re.compile(r"\..*\.\d+\.(mkv|csv|jsonl|png)")  # as `files.written_whole` names them
@@ -44,15 +44,20 @@ def only_writer(store: Path, on_wait: Callable[[], None]) -> Iterator[None]:
         on_wait: called when another process writes to it, whose end is then waited for.
 
     Raises:
-        OSError: the folder cannot be made or written to.
+        DiskError: the folder cannot be made or written to.
     """
-    store.mkdir(parents=True, exist_ok=True)
     lock = FileLock(store / _LOCK)
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        on_wait()
-        lock.acquire()
+        store.mkdir(parents=True, exist_ok=True)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            on_wait()
+            lock.acquire()
+    except OSError as error:
+        raise DiskError(
+            f"{store}: cannot be written to ({error.strerror or error}); choose another folder for prepared clips"
+        ) from error
     try:
         _remove_temporaries(store)
         yield

@@ -10,7 +10,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
-from threading import Thread
+from threading import Thread, current_thread, main_thread
 from typing import Any, Final, TypeVar
 
 from hicmae_cli.errors import HicmaeError, MissingDependencyError, first_line
@@ -62,7 +62,7 @@ def run_in_pool(jobs: Sequence[Job], work: Callable[[Job], Result], workers: int
             while waiting or running:
                 try:
                     while waiting and len(running) < workers * _QUEUED_PER_WORKER:
-                        running[pool.submit(work, waiting[-1])] = waiting[-1]
+                        running[_submit(pool, work, waiting[-1])] = waiting[-1]
                         waiting.pop()
                 except BrokenProcessPool:
                     pass  # what is running says so, too
@@ -88,7 +88,7 @@ def _one_by_one(jobs: Sequence[Job], work: Callable[[Job], Result]) -> Outcomes[
             while waiting:
                 job = waiting.pop()
                 try:
-                    result = pool.submit(work, job).result()
+                    result = _submit(pool, work, job).result()
                 except BrokenProcessPool:
                     cause = "the process that read it was killed: a decoder crashed, or memory ran out"
                     yield job, WorkerDiedError(cause)
@@ -105,18 +105,26 @@ def _pool(workers: int) -> Iterator[ProcessPoolExecutor]:
     pool = ProcessPoolExecutor(workers, context, initializer=_begin, initargs=(tied,))
     try:
         yield pool
-    except BaseException:
-        end.close()  # and they drop what they are at
-        pool.shutdown(wait=True, cancel_futures=True)
-        raise
-    finally:
         pool.shutdown(wait=True)
-        end.close()
+    finally:
+        end.close()  # whoever is still at work drops it
+        pool.shutdown(wait=True, cancel_futures=True)
         tied.close()
 
 
+def _submit(pool: ProcessPoolExecutor, work: Callable[[Job], Result], job: Job) -> Future[Result]:
+    """Hand over a job. Ctrl-C reaches every process, and the main one decides: those started here do not listen."""
+    if current_thread() is not main_thread():
+        return pool.submit(work, job)
+    listener = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        return pool.submit(work, job)
+    finally:
+        signal.signal(signal.SIGINT, listener)
+
+
 def _begin(tied: Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches every process; the main one decides
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     Thread(target=_end_with, args=(tied,), daemon=True).start()
 
 
