@@ -96,16 +96,16 @@ def prepare(
     if frames is not None and not frames.is_dir():
         raise SettingsError(f"--frames {frames}: no such folder")
     items = dataset.items(place)[:limit]
-    console = Console(highlight=False, soft_wrap=True)
+    console, side = Console(highlight=False, soft_wrap=True), Console(stderr=True)
     run = _runner(workers, ray)
     try:
         if check:
-            report = _check(console, dataset, items, store, frames, run)
+            report = _check(side, dataset, items, store, frames, run)
             _show(console, dataset, report)
             good = report.is_good
         else:
             sheet = sheet or store / f"{dataset.name}.png"
-            prepared = _prepare(console, dataset, items, store, frames, run, sheet)
+            prepared = _prepare(side, dataset, items, store, frames, run, sheet)
             _tell(console, dataset, prepared, sheet)
             report = _summarise(dataset, items, prepared, frames)
             if limit is None:

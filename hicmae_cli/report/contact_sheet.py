@@ -17,6 +17,7 @@ Cell = tuple[NDArray[np.uint8], str, str]
 """A picture (H, W, 3) and two lines of text: which clip it is from, and its label."""
 
 _PICTURE_PX: Final = 160
+_TEXT_PX: Final = _PICTURE_PX - 3  # the edges of letters are soft
 _LINE_PX: Final = 15
 _GAP_PX: Final = 6
 _FONT_PX: Final = 12
@@ -53,7 +54,7 @@ def contact_sheet(cells: Sequence[Cell], columns: int = 8) -> NDArray[np.uint8]:
         sheet.paste(image, (left, top))
         for number, (line, ink) in enumerate(zip(lines, _INKS, strict=True)):
             text = _fitted(one_line(line), draw, font)
-            draw.text((left, top + _PICTURE_PX + 1 + number * _LINE_PX), text, ink, font)
+            draw.text((left + 1, top + _PICTURE_PX + 1 + number * _LINE_PX), text, ink, font)
     return np.asarray(sheet)
 
 
@@ -74,8 +75,8 @@ def write_contact_sheet(path: Path, cells: Sequence[Cell], columns: int = 8) -> 
 
 def _fitted(text: str, draw: ImageDraw.ImageDraw, font: ImageFont.ImageFont | ImageFont.FreeTypeFont) -> str:
     """A text as wide as a picture at most; its end, which tells clips of one person apart, is kept."""
-    if draw.textlength(text, font) <= _PICTURE_PX:
+    if draw.textlength(text, font) <= _TEXT_PX:
         return text
-    while text and draw.textlength(f"…{text}", font) > _PICTURE_PX:
+    while text and draw.textlength(f"…{text}", font) > _TEXT_PX:
         text = text[1:]
     return f"…{text}"
