@@ -25,13 +25,13 @@ _SHEET_FACES = 48
 
 
 def prepare(
-    corpus: Annotated[str, typer.Argument(help="A dataset by name, or `folder`, or `manifest`.")],
+    corpus: Annotated[str, typer.Argument(help="A dataset by name; `folder` or `manifest` for your own.")],
     root: Annotated[
         Path | None,
         typer.Option(
             "--root",
-            metavar="DIR|FILE",
-            help="Where it lies as distributed; by default its folder in HICMAE_DATA. For `manifest`, the CSV.",
+            metavar="DIR",
+            help="Where it lies as distributed; by default its folder in HICMAE_DATA.",
         ),
     ] = None,
     output: Annotated[
@@ -87,12 +87,12 @@ def prepare(
     from hicmae_cli.corpora.catalogue import dataset_root, find_dataset
 
     dataset = find_dataset(corpus)
+    if corpus == "manifest" and root is not None and root.name == "manifest.csv" and root.is_file():
+        root = root.parent
     place = dataset_root(dataset, root)
-    store = output or (place.parent if place.is_file() else place) / "prepared"
-    if place.is_file() and (store / f"{dataset.name}.csv").resolve() == place.resolve():
-        raise SettingsError(
-            f"--output {store}: the new list would take the place of {place}; choose another folder"
-        )
+    store = output or place / "prepared"
+    if store.resolve() == place.resolve():
+        raise SettingsError(f"--output {store}: holds the dataset itself; choose another folder")
     if frames is not None and not frames.is_dir():
         raise SettingsError(f"--frames {frames}: no such folder")
     items = dataset.items(place)[:limit]
@@ -269,7 +269,9 @@ def _show_folds(console: Console, folds: Sequence[FoldCheck]) -> None:
         table.add_column(name, justify="left" if name in ("fold", "ids and labels") else "right")
     for fold in folds:
         published = ["" if n is None else str(n) for n in (fold.published_train, fold.published_test)]
-        known = [same for same in (fold.train_is_same, fold.test_is_same) if same is not None]
+        known = [
+            same for same in (fold.train_is_same, fold.test_is_same, fold.labels_are_same) if same is not None
+        ]
         same = "" if not known else "as published" if all(known) else "differ"
         table.add_row(
             fold.fold or "fixed", str(fold.train), published[0], str(fold.test), published[1], same,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hicmae_cli.clips.prepare import NOTED_GAP_S
 from hicmae_cli.clips.prepared import face_files, read_face
-from hicmae_cli.corpora.dataset import Dataset, Item
+from hicmae_cli.corpora.dataset import Dataset, Item, SplitFacts
 from hicmae_cli.corpora.jobs import Runner, examine_jobs, make_jobs, one_face
 from hicmae_cli.corpora.journal import Entry, Journal
 from hicmae_cli.corpora.manifest import read_manifest
@@ -48,6 +48,7 @@ class FoldCheck:
         published_test: the same.
         train_is_same: whether ids and labels hash to the published value; None where there is none.
         test_is_same: the same.
+        labels_are_same: whether each label occurs as often as published; None where that is not known.
         leaks: people who are in both parts, sorted.
     """
 
@@ -58,6 +59,7 @@ class FoldCheck:
     published_test: int | None
     train_is_same: bool | None
     test_is_same: bool | None
+    labels_are_same: bool | None
     leaks: tuple[str, ...]
 
     @property
@@ -227,6 +229,7 @@ def _check_fold(dataset: Dataset, fold: str, train: Sequence[Item], test: Sequen
         published_test=None if facts is None else facts.test,
         train_is_same=None if facts is None else _is_same(dataset, train, facts.train_sha256),
         test_is_same=None if facts is None else _is_same(dataset, test, facts.test_sha256),
+        labels_are_same=None if facts is None else _labels_are_same(dataset, train, test, facts),
         leaks=tuple(sorted(people)),
     )
 
@@ -245,6 +248,17 @@ def _is_same(dataset: Dataset, items: Sequence[Item], published: str) -> bool | 
         == published
         for suffix in {"", dataset.frames_suffix}
     )
+
+
+def _labels_are_same(
+    dataset: Dataset, train: Sequence[Item], test: Sequence[Item], facts: SplitFacts
+) -> bool | None:
+    same = [
+        tuple(_count_labels(dataset, items).values()) == published
+        for items, published in ((train, facts.train_counts), (test, facts.test_counts))
+        if published
+    ]
+    return all(same) if same else None
 
 
 def _count_labels(dataset: Dataset, items: Sequence[Item]) -> dict[str, int]:

@@ -5,7 +5,7 @@ A dataset is one module of this package with one or more ``Dataset`` values in i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -40,8 +40,8 @@ class Item:
         audio: its sound; None where that is in ``video``.
         fold: the fold that tests this clip; empty where the dataset has a fixed split.
         split: ``train`` or ``test`` where the dataset has a fixed split.
-        excerpt: which part of ``video`` it is; None for all of it. ``audio`` is always a file of its own then, and all of
-            it belongs to the item.
+        excerpt: which part of ``video`` it is; None for all of it. ``audio`` is always a file of its own then, and all
+            of it belongs to the item.
         extra: further columns of the manifest.
     """
 
@@ -66,6 +66,8 @@ class SplitFacts:
         train_sha256: of the training clips' ids and labels, as ``splits.split_hash`` makes it; empty where not known.
         test_sha256: of the test clips.
         scores: the paper's result, e.g. ``{"uar": 0.8666, "war": 0.8667}``; empty where not printed.
+        train_counts: training clips of every label, in the order of the dataset's labels; empty where not known.
+        test_counts: test clips of every label.
     """
 
     train: int
@@ -73,6 +75,8 @@ class SplitFacts:
     train_sha256: str = ""
     test_sha256: str = ""
     scores: Mapping[str, float] = field(default_factory=dict)
+    train_counts: tuple[int, ...] = ()
+    test_counts: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,8 @@ class Dataset:
         title: in running text.
         folder: its place below ``HICMAE_DATA``; those that differ only in labels share one.
         task: ``classification``, or ``regression`` of one value per label.
-        labels: canonical names of classes or targets, in the order of the model's outputs.
+        labels: canonical names of classes or targets, in the order of the model's outputs; empty where the data
+            decide (``labels_of``).
         codes: the dataset's own codes -> canonical names.
         folds: names of the test folds; empty where there is a fixed split.
         fold_rule: who is tested when, in words.
@@ -100,7 +105,7 @@ class Dataset:
         broken: id -> why it is left out.
         choices: what is open in the paper, and what was chosen here.
         published: fold (``""`` for a fixed split) -> what is known of it.
-        scores: the paper's result over all folds.
+        scores: the paper's result over all folds, by metric; ``<metric>_<target>`` where it is printed per target.
         merge_by: how many of the first fields of an id, between ``_``, name what is decided as one; 0: every clip is.
         frames_suffix: what the authors append to an id in the names of their folders of face pictures.
     """
@@ -128,3 +133,8 @@ class Dataset:
     scores: Mapping[str, float] = field(default_factory=dict)
     merge_by: int = 0
     frames_suffix: str = ""
+
+
+def labels_of(dataset: Dataset, found: Iterable[str]) -> tuple[str, ...]:
+    """The dataset's labels; where the data decide, those that occur, sorted."""
+    return dataset.labels or tuple(sorted(set(found)))

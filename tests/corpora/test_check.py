@@ -52,6 +52,13 @@ def test_targets_are_hashed_as_they_are_written() -> None:
     assert check_folds(dataset, items)[0].test_is_same is True
 
 
+def test_labels_are_counted() -> None:
+    items = [*named("1", 2), *named("2", 3)]
+    for counts, same in (((2, 0), True), ((1, 1), False), ((), None)):
+        dataset = toy_dataset(items, {"1": SplitFacts(3, 2, test_counts=counts)})
+        assert check_folds(dataset, items)[0].labels_are_same is same
+
+
 def test_people_in_both_parts_are_named() -> None:
     items = [*named("1", 2), *named("2", 2)]
     items[3] = replace(items[3], speaker="p1")
