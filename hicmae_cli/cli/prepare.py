@@ -265,16 +265,13 @@ def _show_folds(console: Console, folds: Sequence[FoldCheck]) -> None:
     from rich.table import Table
 
     table = Table()
-    for name in ("fold", "train", "published", "test", "published", "ids and labels", "in both"):
-        table.add_column(name, justify="left" if name in ("fold", "ids and labels") else "right")
+    for name in ("fold", "train", "published", "test", "published", "as published", "in both"):
+        table.add_column(name, justify="left" if name in ("fold", "as published") else "right")
     for fold in folds:
         published = ["" if n is None else str(n) for n in (fold.published_train, fold.published_test)]
-        known = [
-            same for same in (fold.train_is_same, fold.test_is_same, fold.labels_are_same) if same is not None
-        ]
-        same = "" if not known else "as published" if all(known) else "differ"
+        verdict = "" if fold.published_train is None else "yes" if fold.is_as_published else "no"
         table.add_row(
-            fold.fold or "fixed", str(fold.train), published[0], str(fold.test), published[1], same,
+            fold.fold or "fixed", str(fold.train), published[0], str(fold.test), published[1], verdict,
             f"{len(fold.leaks)} people" if fold.leaks else "nobody",
             style="" if fold.is_good else "red",
         )  # fmt: skip
@@ -304,9 +301,9 @@ def _show_remarks(console: Console, title: str, remarks: Sequence[Remark], wrong
 def _show_in_short(console: Console, corpus: str, report: CheckReport, left_out: Set[str]) -> None:
     """What a user should look into after preparing; what was left out has been named."""
     found = []
-    counts = [f for f in report.folds if not f.is_good and not f.leaks]
-    if counts:
-        found.append(f"{len(counts)} of {len(report.folds)} folds are not as published")
+    others = [fold for fold in report.folds if not fold.is_as_published]
+    if others:
+        found.append(f"{len(others)} of {len(report.folds)} folds are not as published")
     leaks = {person for fold in report.folds for person in fold.leaks}
     if leaks:
         found.append(f"{len(leaks)} people are in both training and test")

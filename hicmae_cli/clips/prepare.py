@@ -111,7 +111,8 @@ def prepare_clip(source: Source | Path, target: Path, detector: FaceDetector) ->
     Frames and sound are streamed: an hour takes no more memory than a second. After an error no file is left.
 
     Where sound is needed, lengths of pictures and sound that differ by more than half a second and a fifth of the
-    longer one are a fault: they do not belong together, or one of them is cut short.
+    longer one are a fault: they do not belong together, or one of them is cut short. So is a video that is so much
+    shorter than its header promises.
 
     Args:
         source: what to read; a path stands for a whole video of one person.
@@ -253,11 +254,15 @@ class _Measured:
                 f"{self._source.video}: {facts.video_s:.2f} s of pictures and {facts.sound_s:.2f} s of sound; a clip "
                 f"has {FRAME_STEP_S} s at least",
             )
-        if abs(facts.gap_s) > max(_REFUSED_GAP_S, _REFUSED_GAP_SHARE * max(facts.video_s, facts.sound_s)):
+        if _differ_much(abs(facts.gap_s), max(facts.video_s, facts.sound_s)):
             raise UnusableError(
                 "lengths",
                 f"{path}: {facts.sound_s:.2f} s of sound to {facts.video_s:.2f} s of pictures; one is cut short",
             )
+
+
+def _differ_much(gap_s: float, whole_s: float) -> bool:
+    return gap_s > max(_REFUSED_GAP_S, _REFUSED_GAP_SHARE * whole_s)
 
 
 def _opened(source: Source) -> MediaInfo:
@@ -272,8 +277,12 @@ def _opened(source: Source) -> MediaInfo:
     if source.needs_sound and source.sound is None:
         if not info.has_audio:
             raise UnusableError("no sound", f"{source.video}: has no sound that can be decoded")
-        if info.warnings:
-            raise MediaError(f"{source.video}: {info.warnings[0]}")
+        if _differ_much(info.missing_s, info.duration_s + info.missing_s):
+            raise UnusableError(
+                "lengths",
+                f"{source.video}: is cut short: its header promises {info.duration_s + info.missing_s:.2f} s, "
+                f"{info.duration_s:.2f} s are there",
+            )
     if source.end_s is not None and source.end_s > info.video_duration_s + _BEYOND_END_S:
         raise UnusableError(
             "lengths",

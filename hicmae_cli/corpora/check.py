@@ -65,10 +65,13 @@ class FoldCheck:
     @property
     def is_good(self) -> bool:
         """Whether nothing speaks against it."""
+        return self.is_as_published and not self.leaks
+
+    @property
+    def is_as_published(self) -> bool:
+        """Whether counts, ids and labels are those that were published, as far as they were."""
         counts = self.published_train in (None, self.train) and self.published_test in (None, self.test)
-        return (
-            counts and self.train_is_same is not False and self.test_is_same is not False and not self.leaks
-        )
+        return counts and False not in (self.train_is_same, self.test_is_same, self.labels_are_same)
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,7 @@ from hicmae_cli.corpora.manifest import read_manifest
 from hicmae_cli.corpora.prepare import prepare
 from hicmae_cli.corpora.workers import run_in_pool, run_on_ray
 from hicmae_cli.errors import DiskError, ManifestError
+from hicmae_cli.media import read_frames, write_video
 from tests.corpora.toys import (
     FRAMES,
     SquareDetector,
@@ -344,6 +346,7 @@ def test_folders_of_faces_are_used_as_they_are(tmp_path: Path) -> None:
 CHILD = """
 import sys
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from hicmae_cli.corpora.workers import run_in_pool
 from tests.corpora.test_prepare import items_in, square_prepare
@@ -438,6 +441,18 @@ def is_alive(pid: str) -> bool:
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except OSError:
         return False
+
+
+@pytest.mark.slow
+def test_real_faces_are_the_same_in_every_process(tmp_path: Path, sample: Path) -> None:
+    items = [Item(f"{i}", "fear", "", tmp_path / f"{i}.mp4") for i in range(3)]
+    pictures = [frame.rgb[:, 160:] for frame in islice(read_frames(sample), 12)]
+    for index, item in enumerate(items):
+        write_video(item.video, pictures[index : index + 6], 12, tone(0.5), audio_codec="aac")
+    for name, workers in (("a", 1), ("b", 2)):
+        prepare(toy_dataset(items), items, tmp_path / name, run=partial(run_in_pool, workers=workers))
+    prepare(toy_dataset(items), items, tmp_path / "here")
+    assert files_of(tmp_path / "a") == files_of(tmp_path / "b") == files_of(tmp_path / "here")
 
 
 @pytest.mark.slow
