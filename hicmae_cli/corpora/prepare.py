@@ -137,8 +137,7 @@ def sources_of(
 
 def _source(dataset: Dataset, item: Item, frames: Path | None) -> Source | FrameFolder:
     if frames is not None:
-        named = frames / f"{item.id}{dataset.frames_suffix}"
-        return FrameFolder(named if named.is_dir() else frames / item.id, item.audio or item.video)
+        return FrameFolder(_frame_folder(frames, item.id, dataset.frames_suffix), item.audio or item.video)
     part = item.excerpt
     try:
         if part is None:
@@ -146,6 +145,13 @@ def _source(dataset: Dataset, item: Item, frames: Path | None) -> Source | Frame
         return Source(item.video, item.audio, part.start_s, part.end_s, part.columns, needs_sound=True)
     except ValueError as error:
         raise ManifestError(f"{dataset.name}: clip {item.id}: {error}") from error
+
+
+def _frame_folder(frames: Path, id_: str, suffix: str) -> Path:
+    """Where the pictures of a clip lie; with a suffix, OpenFace puts them beside or into a folder of the plain name."""
+    plain = frames / id_
+    named = (frames / f"{id_}{suffix}", plain / f"{plain.name}{suffix}") if suffix else ()
+    return next((folder for folder in named if folder.is_dir()), plain)
 
 
 def _write_manifest(

@@ -309,11 +309,12 @@ def frame_folder(folder: Path, sizes: list[int]) -> None:
 
 
 def test_folders_of_faces_are_used_as_they_are(tmp_path: Path) -> None:
-    items = [replace(item, id=item.id.split("/")[1]) for item in make_items(tmp_path / "raw", 7)]
+    items = [replace(item, id=item.id.split("/")[1]) for item in make_items(tmp_path / "raw", 8)]
     dataset = replace(toy_dataset(items), frames_suffix="_aligned")
     frames, store = tmp_path / "frames", tmp_path / "store"
     frame_folder(frames / "00", [112] * 4)
     frame_folder(frames / "01_aligned", [160] * 3)
+    frame_folder(frames / "04" / "04_aligned", [160] * 3)
     frame_folder(frames / "02", [112, 112, 160])
     (frames / "03").mkdir()
     frame_folder(frames / "05", [160] * 3)
@@ -325,10 +326,11 @@ def test_folders_of_faces_are_used_as_they_are(tmp_path: Path) -> None:
     assert done.manifest.read_text().splitlines()[1:] == [
         "00,../frames/00,../raw/00.wav,anger,0,,s0,0,",
         "01,../frames/01_aligned,../raw/01.mkv,fear,0,,s0,1,",
+        "04,../frames/04/04_aligned,../raw/04.mkv,anger,2,,s2,4,",
     ]
     causes = {failure.id: (failure.fault, failure.cause) for failure in done.failures}
     assert {id_: fault for id_, (fault, _) in causes.items()} == {
-        "02": "unreadable", "03": "unreadable", "04": "missing", "05": "unreadable", "06": "missing",
+        "02": "unreadable", "03": "unreadable", "05": "unreadable", "06": "missing", "07": "missing",
     }  # fmt: skip
     assert "002.png: is 160 x 160, but 000.png is 112 x 112" in causes["02"][1]
     assert "without face frames" in causes["03"][1]
@@ -336,10 +338,10 @@ def test_folders_of_faces_are_used_as_they_are(tmp_path: Path) -> None:
     assert "06.wav" in causes["06"][1]
     samples = read_manifest(done.manifest)
     clips = [read_prepared_clip(sample.video, sample.audio) for sample in samples]
-    assert [(clip.num_frames, clip.num_samples) for clip in clips] == [(4, 8000), (3, 8000)]
+    assert [(clip.num_frames, clip.num_samples) for clip in clips] == [(4, 8000), (3, 8000), (3, 8000)]
     events: list[Event] = []
     prepare(dataset, items, store, frames=frames, on_event=events.append)
-    assert events.count("kept") == 2 and "done" not in events
+    assert events.count("kept") == 3 and "done" not in events
     assert not (store / "clips").exists()
 
 
