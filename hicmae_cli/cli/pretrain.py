@@ -225,7 +225,7 @@ def _cut_faces(videos: Path, store: Path, console: Console) -> tuple[list[Record
             run=partial(run_in_pool, workers=available_cores()),
             on_video=lambda: progress.advance(task),
             on_wait=lambda: progress.console.print(
-                f"another process cuts faces into {store}; waiting for it"
+                f"another process cuts faces into {store}; waiting for it to end", markup=False
             ),
         )
 

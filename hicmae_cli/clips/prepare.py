@@ -27,6 +27,9 @@ from hicmae_cli.media import (
     read_frames,
 )
 
+VERSION: Final = 1
+"""Raised whenever the same video would give another clip."""
+
 Fault = Literal["missing", "unreadable", "no face", "no sound", "lengths", "short"]
 
 SILENCE: Final = 2.0**-12

@@ -9,7 +9,14 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 
-from hicmae_cli.clips.prepare import Source, UnusableError, examine_clip, examine_frames, prepare_clip
+from hicmae_cli.clips.prepare import (
+    VERSION,
+    Source,
+    UnusableError,
+    examine_clip,
+    examine_frames,
+    prepare_clip,
+)
 from hicmae_cli.corpora.journal import Entry, Journal
 from hicmae_cli.corpora.store import path_in
 from hicmae_cli.corpora.workers import Outcomes, WorkerDiedError
@@ -190,7 +197,7 @@ def _path(job: Job) -> Path:
 
 
 def _version(files: Sequence[Path], part: str) -> str:
-    """Sizes and times of files."""
+    """How clips are made, and sizes and times of files."""
     texts = []
     for file in files:
         try:
@@ -198,4 +205,4 @@ def _version(files: Sequence[Path], part: str) -> str:
         except OSError:
             return _MISSING
         texts.append(f"{status.st_size} {status.st_mtime_ns}")
-    return " ".join([*texts, part]).rstrip()
+    return " ".join([f"v{VERSION}", *texts, part]).rstrip()

@@ -44,7 +44,7 @@ def only_writer(store: Path, on_wait: Callable[[], None]) -> Iterator[None]:
         on_wait: called when another process writes to it, whose end is then waited for.
 
     Raises:
-        DiskError: the folder cannot be made or written to.
+        DiskError: the folder cannot be made or written to, or what is done meanwhile cannot.
     """
     lock = FileLock(store / _LOCK)
     try:
@@ -61,6 +61,10 @@ def only_writer(store: Path, on_wait: Callable[[], None]) -> Iterator[None]:
     try:
         _remove_temporaries(store)
         yield
+    except OSError as error:  # of a list or the journal; those of clips have been told apart
+        raise DiskError(
+            f"{error.filename or store}: cannot be written ({error.strerror or error}); check the folder and the free space"
+        ) from error
     finally:
         _remove_temporaries(store)
         lock.release()

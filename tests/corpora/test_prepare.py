@@ -25,6 +25,7 @@ from filelock import FileLock
 from PIL import Image
 
 from hicmae_cli.clips import read_prepared_clip
+from hicmae_cli.corpora import jobs
 from hicmae_cli.corpora.dataset import Excerpt, Item
 from hicmae_cli.corpora.jobs import Event
 from hicmae_cli.corpora.manifest import read_manifest
@@ -103,6 +104,14 @@ def test_clips_outlive_their_sources_and_damage_is_mended(tmp_path: Path) -> Non
     (store / "clips/s0/00.mkv").write_bytes(b"")
     assert square_prepare(toy_dataset(items), items, store).failures == ()
     assert files_of(store) == before
+
+
+def test_clips_made_in_another_way_are_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    items, events = make_items(tmp_path / "raw", 2), list[Event]()
+    square_prepare(toy_dataset(items), items, tmp_path / "store")
+    monkeypatch.setattr(jobs, "VERSION", 2)
+    square_prepare(toy_dataset(items), items, tmp_path / "store", on_event=events.append)
+    assert events == ["done", "done"]
 
 
 def test_two_datasets_share_their_clips(tmp_path: Path) -> None:
