@@ -63,7 +63,7 @@ def only_writer(store: Path, on_wait: Callable[[], None]) -> Iterator[None]:
         yield
     except OSError as error:  # of a list or the journal; those of clips have been told apart
         raise DiskError(
-            f"{error.filename or store}: cannot be written ({error.strerror or error}); check the folder and the free space"
+            f"{error.filename or store}: cannot be written ({error.strerror or error}); check the folder and its space"
         ) from error
     finally:
         _remove_temporaries(store)

@@ -125,6 +125,8 @@ def _submit(pool: ProcessPoolExecutor, work: Callable[[Job], Result], job: Job) 
 
 def _begin(tied: Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if tied.poll(0):
+        os._exit(1)  # whoever started this process is gone already: it must not begin
     Thread(target=_end_with, args=(tied,), daemon=True).start()
 
 

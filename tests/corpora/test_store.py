@@ -33,9 +33,9 @@ def test_whatever_the_id_its_file_is_inside(tmp_path: Path, id_: str) -> None:
 
 
 def test_a_full_disk_is_told_as_such(tmp_path: Path) -> None:
-    with pytest.raises(DiskError, match=r"list.csv: cannot be written \(No space left on device\); check"):
-        with only_writer(tmp_path, pytest.fail):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "list.csv")
+    said = r"list.csv: cannot be written \(No space left on device\); check"
+    with pytest.raises(DiskError, match=said), only_writer(tmp_path, pytest.fail):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "list.csv")
 
 
 def test_remains_go_and_everything_else_stays(tmp_path: Path) -> None:
