@@ -9,6 +9,10 @@ class MediaError(HicmaeError):
     """A file cannot be read as audio or video, or cannot be written."""
 
 
+class DiskError(MediaError):
+    """The disk is full, or cannot be written to: any other file would meet the same fate."""
+
+
 class WeightsError(HicmaeError):
     """A weight file is missing, malformed or does not fit its model."""
 

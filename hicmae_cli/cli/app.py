@@ -16,6 +16,7 @@ from hicmae_cli.cli import (
     export,
     finetune,
     predict,
+    prepare,
     pretrain,
     puppets,
     visualize,
@@ -55,6 +56,7 @@ def _options(
 app.command()(predict.predict)
 app.command()(datasets_command.datasets)
 app.command()(evaluate.evaluate)
+app.command()(prepare.prepare)
 app.command()(pretrain.pretrain)
 app.command()(finetune.finetune)
 app.command()(export.export)

@@ -208,14 +208,25 @@ def _recordings(
 
 
 def _cut_faces(videos: Path, store: Path, console: Console) -> tuple[list[Recording], list[tuple[Path, str]]]:
+    from functools import partial
+
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from hicmae_cli.corpora import unlabelled
+    from hicmae_cli.corpora.workers import available_cores, run_in_pool
 
     columns = (TextColumn("cutting faces"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("", total=len(unlabelled.video_files(videos, store.resolve())))
-        return unlabelled.videos(videos, store, on_video=lambda: progress.advance(task))
+        return unlabelled.videos(
+            videos,
+            store,
+            run=partial(run_in_pool, workers=available_cores()),
+            on_video=lambda: progress.advance(task),
+            on_wait=lambda: progress.console.print(
+                f"another process cuts faces into {store}; waiting for it to end", markup=False
+            ),
+        )
 
 
 class _Display:

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import errno
-import json
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from hicmae_cli.clips.prepare import prepare_clip
+from hicmae_cli.clips.prepare import Source
 from hicmae_cli.clips.windows import Recording
+from hicmae_cli.corpora.jobs import Runner, do_jobs, make_jobs, one_face
+from hicmae_cli.corpora.journal import JOURNAL, open_journal
 from hicmae_cli.corpora.manifest import read_manifest
-from hicmae_cli.errors import ManifestError, MediaError
-from hicmae_cli.faces import FaceDetector, MediaPipeDetector
-from hicmae_cli.files import written_whole
+from hicmae_cli.corpora.store import only_writer, path_in
+from hicmae_cli.corpora.workers import run_here
+from hicmae_cli.errors import ManifestError
+from hicmae_cli.faces import FaceDetector
 from hicmae_cli.media import VIDEO_SUFFIXES
 
 VOXCELEB2_CROP: Final = (0, 160, 32, 192)
 """Top, bottom, left, right of the face in VoxCeleb2's pictures of 224 x 224, as the authors cut it."""
 _VOXCELEB2_SOUND: Final = ("aac", "m4a", "wav")  # folders beside mp4
 _SOUND_SUFFIXES: Final = (".m4a", ".aac", ".wav")
-
-_FAILED: Final = "failed.json"
-_one_face: Final = partial(MediaPipeDetector, num_faces=1)
 
 
 def voxceleb2(root: Path) -> list[Recording]:
@@ -102,8 +99,10 @@ def videos(
     folder: Path,
     store: Path,
     *,
+    run: Runner = run_here,
     on_video: Callable[[], None] = lambda: None,
-    make_detector: Callable[[], FaceDetector] = _one_face,
+    on_wait: Callable[[], None] = lambda: None,
+    make_detector: Callable[[], FaceDetector] = one_face,
 ) -> tuple[list[Recording], list[tuple[Path, str]]]:
     """Any videos of one person each, their faces cut out into prepared clips, once.
 
@@ -111,7 +110,9 @@ def videos(
         folder: where the videos are, at any depth. Links and hidden files are passed over.
         store: where the prepared clips go, ``<store>/<path in folder>.mkv``; those already there are kept, and
             videos that failed are not tried again before they change.
+        run: spreads the work; by default it is done in this process.
         on_video: called after each video.
+        on_wait: called when another process cuts faces into the store, whose end is then waited for.
         make_detector: opens a face finder for one video.
 
     Returns:
@@ -119,63 +120,31 @@ def videos(
 
     Raises:
         ManifestError: no videos, not one that can be used, or the store is the folder itself.
+        DiskError: the disk is full.
     """
     if store.resolve() == folder.resolve():
         raise ManifestError(f"{store}: holds the videos themselves; store their prepared clips elsewhere")
-    found: list[Recording] = []
-    skipped: list[tuple[Path, str]] = []
-    failed = _read_failed(store)
-    for source in video_files(folder, store.resolve()):
-        name = source.relative_to(folder)
-        target = store / name.parent / f"{name.name}.mkv"
-        try:
-            now = _version(source)
-            version, reason = failed.get(name.as_posix(), ("", ""))
-            if version == now:
-                raise MediaError(reason)
-            if not target.is_file():
-                with make_detector() as detector:
-                    prepare_clip(source, target, detector)
-            found.append(Recording(name.as_posix(), target, None))
-        except MediaError as error:
-            skipped.append((source, str(error)))
-            failed[name.as_posix()] = (now, str(error))
-            _write_failed(store, failed)
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
-                raise  # it is not the video's fault, and the next one's fate would be the same
-            # As a name that is too long with the suffix.
-            skipped.append((source, f"{target}: {error.strerror}"))
-        on_video()
-    if not found and not skipped:
+    sources = {video.relative_to(folder).as_posix(): video for video in video_files(folder, store.resolve())}
+    if not sources:
         raise ManifestError(
             f"{folder}: no videos in this folder (known are {' '.join(sorted(VIDEO_SUFFIXES))})"
         )
+    found: list[Recording] = []
+    skipped: list[tuple[Path, str]] = []
+    with only_writer(store, on_wait), open_journal(store / JOURNAL) as journal:
+        jobs = make_jobs({name: Source(video) for name, video in sources.items()}, store, journal)
+        do_jobs(jobs, journal, run, make_detector, lambda _: on_video())
+        for name, video in sources.items():
+            entry = journal.entries[name]
+            if entry.facts is not None:
+                found.append(Recording(name, path_in(store, name), None))
+            else:
+                skipped.append((video, entry.cause))
     if not found:
         raise ManifestError(
             f"{folder}: none of {len(skipped)} videos can be used; the first: {skipped[0][1]}"
         )
     return found, skipped
-
-
-def _version(source: Path) -> str:
-    """What changes when a file does."""
-    status = source.stat()
-    return f"{status.st_size} {status.st_mtime_ns}"
-
-
-def _read_failed(store: Path) -> dict[str, tuple[str, str]]:
-    """Videos that no face could be cut from before: path -> version, reason. What cannot be read is none."""
-    try:
-        known = json.loads((store / _FAILED).read_text("utf-8"))
-        return {name: (str(version), str(reason)) for name, (version, reason) in known.items()}
-    except (OSError, ValueError, AttributeError, TypeError):
-        return {}
-
-
-def _write_failed(store: Path, failed: Mapping[str, tuple[str, str]]) -> None:
-    with written_whole(store / _FAILED) as temporary:
-        temporary.write_text(json.dumps(failed, indent=1), "utf-8")
 
 
 def _utterances(root: Path, mp4: Path, part: Path) -> Iterator[Recording]:

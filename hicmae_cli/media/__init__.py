@@ -4,7 +4,7 @@ from hicmae_cli.media.audio import read_audio, read_audio_blocks, read_audio_if_
 from hicmae_cli.media.frames import Frame, read_frames, sample_frames
 from hicmae_cli.media.mixer import SAMPLE_RATE_HZ
 from hicmae_cli.media.probe import MediaInfo, probe
-from hicmae_cli.media.seek import frames_at, span_s
+from hicmae_cli.media.seek import frames_at, iter_frames_at, span_s
 from hicmae_cli.media.source import VIDEO_SUFFIXES
 from hicmae_cli.media.stills import Stills, read_stills
 from hicmae_cli.media.write import write_video
@@ -16,6 +16,7 @@ __all__ = [
     "MediaInfo",
     "Stills",
     "frames_at",
+    "iter_frames_at",
     "probe",
     "read_audio",
     "read_audio_blocks",

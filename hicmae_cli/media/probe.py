@@ -55,6 +55,7 @@ class MediaInfo:
         is_vfr: Whether the distance between frames varies by more than a millisecond or so.
         video_duration_s: Seconds until the last frame stops being shown; 0 without video.
         audio_duration_s: Seconds from time 0 until the last sample; 0 without audio.
+        missing_s: By how much the file is shorter than its header promises.
         warnings: What a user should know about the file, a sentence each.
     """
 
@@ -69,6 +70,7 @@ class MediaInfo:
     is_vfr: bool = False
     video_duration_s: float = 0.0
     audio_duration_s: float = 0.0
+    missing_s: float = 0.0
     warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
@@ -124,14 +126,16 @@ def probe(path: Path | str) -> MediaInfo:
     duration_s = max(video_duration_s, audio_duration_s)
     # Some headers count from 0 on the container's clock, others from the first frame: the longer is what is there.
     there_s = max(duration_s, float(pictures.end_s), float(sound.end_s))
+    missing_s = 0.0 if promised_s is None else max(0.0, promised_s - there_s)
     if promised_s is not None and there_s < 0.95 * promised_s - 1:
         warnings.append(
             f"the file is cut short: its header promises {promised_s:.1f} s, {there_s:.1f} s are there"
         )
     if picture is None:
         return MediaInfo(
-            path, duration_s, False, True, audio_duration_s=audio_duration_s, warnings=tuple(warnings)
-        )
+            path, duration_s, False, True, audio_duration_s=audio_duration_s, missing_s=missing_s,
+            warnings=tuple(warnings),
+        )  # fmt: skip
     height_px, width_px = to_rgb(picture, aspect).shape[:2]
     return MediaInfo(
         path=path,
@@ -145,6 +149,7 @@ def probe(path: Path | str) -> MediaInfo:
         is_vfr=pictures.is_irregular,
         video_duration_s=video_duration_s,
         audio_duration_s=audio_duration_s,
+        missing_s=missing_s,
         warnings=tuple(warnings),
     )
 

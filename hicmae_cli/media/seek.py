@@ -59,12 +59,25 @@ def frames_at(path: Path | str, times_s: Sequence[float]) -> list[NDArray[np.uin
         MediaError: The file cannot be read, has no video, or none of it can be decoded.
         ValueError: Times that fall, or are negative or no numbers.
     """
+    return list(iter_frames_at(path, times_s))
+
+
+def iter_frames_at(path: Path | str, times_s: Sequence[float]) -> Iterator[NDArray[np.uint8]]:
+    """`frames_at`, one frame after the other, so that a long part of a video takes no more memory than a short one."""
     if not all(0 <= time_s < float("inf") for time_s in times_s) or any(a > b for a, b in pairwise(times_s)):
         raise ValueError(f"expected rising times from 0 on, got {list(times_s)}")
     if not times_s:
-        return []
-    found = _after_seek(path, times_s) if times_s[0] > 0 else []
-    return found or _on_display(pictures_of(path), times_s)
+        return
+    given = 0
+    if times_s[0] > 0:
+        try:
+            for rgb in _after_seek(path, times_s):
+                yield rgb
+                given += 1
+        except _LostError:
+            pass  # those that were given are right; the others are decoded from the start
+    if given < len(times_s):
+        yield from _on_display(pictures_of(path), times_s[given:])
 
 
 def span_s(path: Path | str) -> float:
@@ -89,40 +102,31 @@ def span_s(path: Path | str) -> float:
     return info.video_duration_s if info.has_video else info.audio_duration_s
 
 
-def _after_seek(path: Path | str, times_s: Sequence[float]) -> list[NDArray[np.uint8]]:
-    """The frames asked for, by a seek; none where the file has to be decoded from the start."""
+def _after_seek(path: Path | str, times_s: Sequence[float]) -> Iterator[NDArray[np.uint8]]:
+    """The frames asked for, by a seek; none where the file has to be decoded from the start.
+
+    Raises:
+        _LostError: the others cannot be told after the seek.
+    """
     with open_media(path) as container:
         stream = video_stream(container)
         if stream is None or not has_index(container):
-            return []
+            return
         if not stream.codec_context.is_open:
             # Threads decode ahead, which is work for nothing here, and cost more to start than a window takes.
             stream.codec_context.thread_count = 1
         origin_s = start_time_s(container, stream)
         if origin_s is None:
-            return []
+            return
         wanted_s = Fraction(times_s[0])
         for step_s in _STEPS_BACK_S:
             if wanted_s < step_s or not seek_back(container, stream, origin_s + wanted_s - step_s):
-                return []
-            try:
-                found = _from_here(container, stream, origin_s, times_s)
-            except _LostError:
-                return []
-            if found:
-                return found
-    return []
-
-
-def _from_here(
-    container: InputContainer, stream: VideoStream, origin_s: Fraction, times_s: Sequence[float]
-) -> list[NDArray[np.uint8]]:
-    """The frames asked for, decoded from where the container is; none where that is after the first of them."""
-    pictures = _from_key_frame(container, stream, origin_s)
-    first = next(pictures, None)
-    if first is None or times_s[0] + TIME_TOLERANCE_S < first.time_s:
-        return []
-    return _on_display(chain([first], pictures), times_s)
+                return
+            pictures = _from_key_frame(container, stream, origin_s)
+            first = next(pictures, None)
+            if first is not None and first.time_s <= times_s[0] + TIME_TOLERANCE_S:
+                yield from _on_display(chain([first], pictures), times_s)
+                return
 
 
 def _from_key_frame(
@@ -147,19 +151,20 @@ def _from_key_frame(
         yield TimedPicture(time_s, Fraction(0), picture, aspect)
 
 
-def _on_display(pictures: Iterable[TimedPicture], times_s: Sequence[float]) -> list[NDArray[np.uint8]]:
+def _on_display(pictures: Iterable[TimedPicture], times_s: Sequence[float]) -> Iterator[NDArray[np.uint8]]:
     """What is shown at each time, the first of which is not before the first picture; none without a picture."""
-    found: list[NDArray[np.uint8]] = []
+    given = 0
     shown: TimedPicture | None = None
     rgb: NDArray[np.uint8] | None = None
     for timed in pictures:
-        while shown is not None and times_s[len(found)] + TIME_TOLERANCE_S < timed.time_s:
+        while shown is not None and times_s[given] + TIME_TOLERANCE_S < timed.time_s:
             rgb = shown.to_rgb() if rgb is None else rgb
-            found.append(rgb)
-            if len(found) == len(times_s):
-                return found
+            yield rgb
+            given += 1
+            if given == len(times_s):
+                return
         shown, rgb = timed, None
     if shown is not None:
         rgb = shown.to_rgb() if rgb is None else rgb
-        found += [rgb] * (len(times_s) - len(found))
-    return found
+        for _ in times_s[given:]:
+            yield rgb

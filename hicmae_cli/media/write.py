@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from itertools import chain
@@ -19,7 +20,7 @@ from av.video.reformatter import ColorRange, Colorspace
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from hicmae_cli.errors import MediaError
+from hicmae_cli.errors import DiskError, MediaError
 from hicmae_cli.files import written_whole
 from hicmae_cli.media.frames import Frame
 from hicmae_cli.media.mixer import SAMPLE_RATE_HZ
@@ -29,6 +30,9 @@ AudioCodec = Literal["flac", "aac"]
 
 _CONTAINERS: Final = {".mkv": "matroska", ".mp4": "mp4"}
 _CLOCK_HZ: Final = 90_000  # of a video whose frames bring their own times
+_DISK_FAULTS: Final = {
+    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO,
+}  # fmt: skip
 _AUDIO_BLOCK_SAMPLES: Final = 1600  # 0.1 s
 
 
@@ -60,6 +64,7 @@ def write_video(
         preset: libx264's speed.
 
     Raises:
+        DiskError: The disk is full or cannot be written to.
         MediaError: No frames, an unknown suffix, or the file cannot be written.
         ValueError: Frames of different sizes, or samples that are not one-dimensional.
     """
@@ -87,9 +92,8 @@ def write_video(
             _write_all(container, video, chain([first], frames), rate, sound)
     except (av.error.FFmpegError, OSError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise MediaError(
-            f"{path}: cannot be written ({reason}); check the folder and the free space"
-        ) from error
+        kind = DiskError if getattr(error, "errno", None) in _DISK_FAULTS else MediaError
+        raise kind(f"{path}: cannot be written ({reason}); check the folder and the free space") from error
 
 
 def _add_video(

@@ -1,18 +1,20 @@
 from __future__ import annotations
 
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 
 from hicmae_cli.clips import prepare, read_prepared_clip
-from hicmae_cli.clips.prepare import prepare_clip
+from hicmae_cli.clips.prepare import ClipFacts, Source, UnusableError, examine_clip, prepare_clip
 from hicmae_cli.errors import MediaError
-from hicmae_cli.faces import align_face
+from hicmae_cli.faces import Face, align_face
 from hicmae_cli.faces.fake import FakeDetector, FakeFace
-from hicmae_cli.media import write_video
+from hicmae_cli.media import Frame, write_video
 
 
 def scene(path: Path, samples: np.ndarray | None) -> Path:
@@ -28,7 +30,7 @@ def test_frame_i_keeps_its_time_and_the_largest_face_is_cut(tmp_path: Path) -> N
     source = scene(tmp_path / "scene.mkv", samples)
     detector = FakeDetector([FakeFace(0.5, 9, (70, 80), 80), FakeFace(0, 9, (190, 80), 30)])
     # Until half a second only the small face on the grey wall is there.
-    assert prepare_clip(source, tmp_path / "clip.mkv", detector) == 1.0
+    assert prepare_clip(source, tmp_path / "clip.mkv", detector).face_coverage == 1.0
     clip = read_prepared_clip(tmp_path / "clip.mkv", tmp_path / "clip.mkv").decoded()
     assert isinstance(clip.frames, np.ndarray) and clip.num_frames == 20
     brightness = clip.frames.mean(axis=(1, 2, 3))
@@ -39,8 +41,8 @@ def test_frame_i_keeps_its_time_and_the_largest_face_is_cut(tmp_path: Path) -> N
 
 def test_a_frame_without_a_face_is_black_and_counted(tmp_path: Path) -> None:
     source = scene(tmp_path / "scene.mkv", None)
-    share = prepare_clip(source, tmp_path / "clip.mkv", FakeDetector([FakeFace(0, 1, (70, 80), 80)]))
-    assert share == 0.5
+    facts = prepare_clip(source, tmp_path / "clip.mkv", FakeDetector([FakeFace(0, 1, (70, 80), 80)]))
+    assert facts == ClipFacts(0.5, video_s=2.0, sound_s=0.0, is_silent=False)
     clip = read_prepared_clip(tmp_path / "clip.mkv", None).decoded()
     assert isinstance(clip.frames, np.ndarray)
     assert clip.frames[10:].max() < 8 and clip.frames[:10].mean() > 180
@@ -80,8 +82,99 @@ def test_frames_are_written_as_they_come(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_sound_alone_cannot_be_prepared(tmp_path: Path) -> None:
-    import soundfile
-
     soundfile.write(tmp_path / "voice.wav", np.zeros(16000), 16000)
     with pytest.raises(MediaError, match="no video"):
         prepare_clip(tmp_path / "voice.wav", tmp_path / "clip.mkv", FakeDetector([]))
+
+
+def face() -> FakeDetector:
+    return FakeDetector([FakeFace(0, 9, (70, 80), 80)])
+
+
+def tone(length_s: float, level: float = 0.2) -> np.ndarray:
+    return (level * np.sin(np.arange(round(16_000 * length_s)) / 9)).astype(np.float32)
+
+
+def test_sound_of_its_own_takes_the_place_of_the_video_s(tmp_path: Path) -> None:
+    video = scene(tmp_path / "scene.mkv", np.zeros(32_000, np.float32))
+    soundfile.write(tmp_path / "voice.wav", tone(2), 16_000)
+    source = Source(video, tmp_path / "voice.wav", needs_sound=True)
+    facts = prepare_clip(source, tmp_path / "clip.mkv", face())
+    assert facts == ClipFacts(1.0, 2.0, 2.0, is_silent=False)
+    clip = read_prepared_clip(tmp_path / "clip.mkv", tmp_path / "clip.mkv")
+    assert clip.samples is not None
+    np.testing.assert_allclose(clip.samples, tone(2), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "fits"), [(2.0, True), (1.55, True), (1.3, False), (2.45, True), (2.7, False)]
+)
+def test_lengths_that_differ_much_do_not_belong_together(tmp_path: Path, seconds: float, fits: bool) -> None:
+    video = scene(tmp_path / "scene.mkv", None)
+    soundfile.write(tmp_path / "voice.wav", tone(seconds), 16_000)
+    source = Source(video, tmp_path / "voice.wav", needs_sound=True)
+    attempts: list[Callable[[], ClipFacts]] = [
+        lambda: prepare_clip(source, tmp_path / "clip.mkv", face()),
+        lambda: examine_clip(source, face()),
+    ]
+    for attempt in attempts:
+        if fits:
+            assert attempt().gap_s == pytest.approx(seconds - 2, abs=0.01)
+        else:
+            with pytest.raises(
+                UnusableError, match=f"{seconds:.2f} s of sound to 2.00 s of pictures"
+            ) as caught:
+                attempt()
+            assert caught.value.fault == "lengths"
+    assert (tmp_path / "clip.mkv").exists() == fits
+    assert prepare_clip(Source(video, tmp_path / "voice.wav"), tmp_path / "clip.mkv", face()).video_s == 2
+
+
+@pytest.mark.parametrize(("level", "is_silent"), [(0.0, True), (1e-4, True), (1e-3, False)])
+def test_silence_is_told_and_kept(tmp_path: Path, level: float, is_silent: bool) -> None:
+    source = Source(scene(tmp_path / "scene.mkv", tone(2, level)), needs_sound=True)
+    assert prepare_clip(source, tmp_path / "clip.mkv", face()).is_silent == is_silent
+    assert examine_clip(source, face()).is_silent == is_silent
+
+
+def test_a_file_cut_short_is_refused_where_sound_is_needed(tmp_path: Path) -> None:
+    path = tmp_path / "scene.mkv"
+    noise = np.random.default_rng(0).integers(0, 255, (30, 160, 240, 3), dtype=np.uint8)
+    write_video(path, noise, 10, tone(3))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    with pytest.raises(UnusableError, match=r"is cut short: its header promises 3\.00 s") as caught:
+        prepare_clip(Source(path, needs_sound=True), tmp_path / "clip.mkv", face())
+    assert caught.value.fault == "lengths"
+    assert 1 < prepare_clip(path, tmp_path / "clip.mkv", face()).video_s < 2.5
+
+
+def test_a_clip_is_examined_up_to_its_first_face(tmp_path: Path) -> None:
+    source = Source(scene(tmp_path / "scene.mkv", tone(2)), needs_sound=True)
+    detector = CountingDetector([FakeFace(0.5, 9, (70, 80), 80)])
+    assert examine_clip(source, detector) == ClipFacts(None, 2.0, 2.0, is_silent=False)
+    assert detector.frames == 6
+    with pytest.raises(UnusableError, match="no face was found in any of its 20 frames"):
+        examine_clip(source, FakeDetector([]))
+
+
+class CountingDetector(FakeDetector):
+    frames = 0
+
+    def detect(self, frame: Frame) -> list[Face]:
+        self.frames += 1
+        return super().detect(frame)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"columns": (0.5, 0.5)},
+        {"columns": (-0.1, 1.0)},
+        {"start_s": 1.0},
+        {"end_s": 1.0},
+        {"start_s": 2.0, "end_s": 1.0},
+    ],
+)
+def test_parts_that_cannot_be(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"expected columns|a part needs"):
+        Source(tmp_path / "a.mkv", **wrong)

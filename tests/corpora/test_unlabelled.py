@@ -174,7 +174,7 @@ def test_a_video_that_failed_is_tried_again_when_it_changes(tmp_path: Path) -> N
     found, skipped = videos(folder, store, make_detector=counting)
     assert [r.id for r in found] == ["a.mkv", "b.mp4"]
     assert skipped == []
-    (store / "failed.json").write_text("[1, 2]")
+    (store / "clips.jsonl").write_text("[1, 2]")
     assert len(videos(folder, store, make_detector=counting)[0]) == 2
 
 
@@ -205,4 +205,4 @@ def test_nothing_to_use_is_an_error(tmp_path: Path) -> None:
     scene(folder / "a.mkv")
     with pytest.raises(ManifestError, match=r"none of 1 videos can be used; the first: .*no face was found"):
         videos(folder, store, make_detector=nobody)
-    assert [path.name for path in store.rglob("*.*")] == ["failed.json"]
+    assert sorted(path.name for path in store.rglob("*")) == [".lock", "clips.jsonl"]

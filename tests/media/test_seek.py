@@ -16,8 +16,19 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from hicmae_cli.errors import MediaError
-from hicmae_cli.media import Frame, frames, frames_at, probe, read_frames, seek, source, span_s, write_video
-from hicmae_cli.media.frames import TIME_TOLERANCE_S
+from hicmae_cli.media import (
+    Frame,
+    frames,
+    frames_at,
+    iter_frames_at,
+    probe,
+    read_frames,
+    seek,
+    source,
+    span_s,
+    write_video,
+)
+from hicmae_cli.media.frames import TIME_TOLERANCE_S, TimedPicture
 from tests.media.make import clicks, corner_picture, make_sound, make_video, numbered_frames
 
 _EVEN_S = [Fraction(i, 25) for i in range(200)]
@@ -228,3 +239,21 @@ def test_span_needs_no_decoding(tmp_path: Path, decoded: list[str]) -> None:
 def test_span_of_sound(tmp_path: Path, name: str, codec: str) -> None:
     path = make_sound(tmp_path / name, clicks([0.5], 3.0, 16_000), 16_000, "mono", codec)
     assert span_s(path) == pytest.approx(3.0, abs=0.1)
+
+
+def test_frames_come_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = make_video(tmp_path / "a.mp4", _moving(60), _EVEN_S[:60])
+    times_s = [0.52 + index / 25 for index in range(40)]
+    converted: list[int] = []
+    honest = TimedPicture.to_rgb
+
+    def counting(timed: TimedPicture) -> np.ndarray:
+        converted.append(1)
+        return honest(timed)
+
+    monkeypatch.setattr(TimedPicture, "to_rgb", counting)
+    given = 0
+    for _ in iter_frames_at(path, times_s):
+        given += 1
+        assert len(converted) <= given + 1
+    assert given == 40

@@ -1,0 +1,82 @@
+"""A page of small pictures with their names, to see at a glance what was cut out of many videos."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from hicmae_cli.errors import HicmaeError, one_line
+from hicmae_cli.files import written_whole
+
+Cell = tuple[NDArray[np.uint8], str, str]
+"""A picture (H, W, 3) and two lines of text: which clip it is from, and its label."""
+
+_PICTURE_PX: Final = 160
+_TEXT_PX: Final = _PICTURE_PX - 3  # the edges of letters are soft
+_LINE_PX: Final = 15
+_GAP_PX: Final = 6
+_FONT_PX: Final = 12
+_BACKGROUND: Final = (24, 24, 24)
+_INKS: Final = ((170, 170, 170), (235, 235, 235))  # of the name and the label
+
+
+def contact_sheet(cells: Sequence[Cell], columns: int = 8) -> NDArray[np.uint8]:
+    """Pictures in rows, each over its two lines of text, which are cut to the picture's width.
+
+    Args:
+        cells: one or more.
+        columns: pictures in a row.
+
+    Returns:
+        (H, W, 3) uint8.
+
+    Raises:
+        ValueError: no pictures.
+    """
+    if not cells:
+        raise ValueError("expected pictures for a contact sheet, got none")
+    columns = min(columns, len(cells))
+    rows = -(-len(cells) // columns)
+    step_x, step_y = _PICTURE_PX + _GAP_PX, _PICTURE_PX + 2 * _LINE_PX + _GAP_PX
+    sheet = Image.new("RGB", (columns * step_x + _GAP_PX, rows * step_y + _GAP_PX), _BACKGROUND)
+    draw = ImageDraw.Draw(sheet)
+    font = ImageFont.load_default(_FONT_PX)
+    for index, (picture, *lines) in enumerate(cells):
+        left, top = _GAP_PX + index % columns * step_x, _GAP_PX + index // columns * step_y
+        image = Image.fromarray(picture)
+        if image.size != (_PICTURE_PX, _PICTURE_PX):
+            image = image.resize((_PICTURE_PX, _PICTURE_PX), Image.Resampling.BILINEAR)
+        sheet.paste(image, (left, top))
+        for number, (line, ink) in enumerate(zip(lines, _INKS, strict=True)):
+            text = _fitted(one_line(line), draw, font)
+            draw.text((left + 1, top + _PICTURE_PX + 1 + number * _LINE_PX), text, ink, font)
+    return np.asarray(sheet)
+
+
+def write_contact_sheet(path: Path, cells: Sequence[Cell], columns: int = 8) -> None:
+    """Write a contact sheet as PNG; the same cells give the same bytes.
+
+    Raises:
+        HicmaeError: the file cannot be written.
+        ValueError: no pictures.
+    """
+    sheet = Image.fromarray(contact_sheet(cells, columns))
+    try:
+        with written_whole(path) as temporary:
+            sheet.save(temporary, "PNG")
+    except OSError as error:
+        raise HicmaeError(f"{path}: cannot be written: {error.strerror or error}") from error
+
+
+def _fitted(text: str, draw: ImageDraw.ImageDraw, font: ImageFont.ImageFont | ImageFont.FreeTypeFont) -> str:
+    """A text as wide as a picture at most; its end, which tells clips of one person apart, is kept."""
+    if draw.textlength(text, font) <= _TEXT_PX:
+        return text
+    while text and draw.textlength(f"…{text}", font) > _TEXT_PX:
+        text = text[1:]
+    return f"…{text}"

@@ -1,0 +1,220 @@
+"""``hicmae prepare``, on a dataset that stands for those that others have."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import types
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from hicmae_cli.corpora import jobs, workers
+from hicmae_cli.corpora.dataset import Dataset, Item, SplitFacts
+from hicmae_cli.corpora.manifest import read_manifest
+from hicmae_cli.corpora.workers import run_here
+from hicmae_cli.media import read_audio, read_frames, write_video
+from tests.cli.running import hicmae
+from tests.corpora.toys import FRAMES, SquareDetector, film, make_items, picture, tone, toy_dataset
+
+
+def stand_in(monkeypatch: pytest.MonkeyPatch, dataset: Dataset, root: Path) -> None:
+    """A catalogue of one dataset."""
+    catalogue = types.ModuleType("hicmae_cli.corpora.catalogue")
+    catalogue.find_dataset = lambda name: replace(dataset, name=name)  # type: ignore[attr-defined]
+    catalogue.dataset_root = lambda dataset, given: given or root  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "hicmae_cli.corpora.catalogue", catalogue)
+
+
+def squares_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No other processes, which take a second to start, and no real face finder."""
+    monkeypatch.setattr(workers, "run_in_pool", lambda jobs, work, workers: run_here(jobs, work))
+    for function in ("prepare.prepare", "check.check"):
+        module, name = function.split(".")
+        target = sys.modules[f"hicmae_cli.corpora.{module}"]
+        kept = getattr(target, name).__kwdefaults__
+        monkeypatch.setitem(kept, "make_detector", SquareDetector)
+
+
+@pytest.fixture
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, list[Item]]:
+    """Six items of three people, none of them wrong."""
+    import hicmae_cli.corpora.check
+    import hicmae_cli.corpora.prepare  # noqa: F401 (the defaults of both are changed)
+
+    root = tmp_path / "root"
+    items = make_items(root, 6)
+    stand_in(monkeypatch, toy_dataset(items, {"0": SplitFacts(4, 2)}), root)
+    squares_only(monkeypatch)
+    return root, items
+
+
+def test_a_dataset_is_prepared_into_its_folder(toy: tuple[Path, list[Item]]) -> None:
+    root, _ = toy
+    run = hicmae("prepare", "toy")
+    assert run.code == 0, run.err
+    store = root / "prepared"
+    assert run.out.splitlines() == [
+        f"6 clips of Toy are listed in {store / 'toy.csv'}",
+        f"random faces to look at: {store / 'toy.png'}",
+    ]
+    assert len(read_manifest(store / "toy.csv")) == 6
+    with Image.open(store / "toy.png") as sheet:
+        assert sheet.width > 6 * 160
+
+
+def test_items_that_fail_are_named_and_the_code_is_one(toy: tuple[Path, list[Item]], tmp_path: Path) -> None:
+    _, items = toy
+    items[1].video.write_bytes(b"broken")
+    film(items[2].video, [picture(face=False)] * FRAMES, tone(0.5))
+    film(items[4].video, None, tone(0.5, level=1e-5))
+    run = hicmae("prepare", "toy", "--output", tmp_path / "[out]", "--json", tmp_path / "found.json")
+    assert run.code == 1
+    lines = run.out.splitlines()
+    assert lines[0].startswith("left out s0/01: ")
+    assert "no face was found" in lines[1]
+    assert lines[2] == (
+        f"2 items were left out; all are listed, with the cause, in {tmp_path / '[out]' / 'toy.failed.csv'}"
+    )
+    assert lines[3].startswith("4 clips of Toy")
+    assert lines[5] == "1 silent: `hicmae prepare toy … --check` names them"
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert [remark["id"] for remark in found["faceless"]] == ["s1/02"]
+
+
+def test_a_check_reports_and_writes_nothing(toy: tuple[Path, list[Item]], tmp_path: Path) -> None:
+    root, items = toy
+    run = hicmae("prepare", "toy", "--check", "--json", tmp_path / "found.json")
+    assert run.code == 0, run.out
+    assert "nothing is wrong" in run.out and "Toy: 6 items, 6 of them examined now" in run.out
+    assert json.loads((tmp_path / "found.json").read_text())["is_good"] is True
+    assert not (root / "prepared").exists()
+    items[0].video.unlink()
+    items[5] = replace(items[5], speaker="s0")
+    run = hicmae("prepare", "toy", "--check")
+    assert run.code == 1
+
+
+def test_a_check_draws_its_folds(toy: tuple[Path, list[Item]], monkeypatch: pytest.MonkeyPatch) -> None:
+    root, items = toy
+    items = [*items[:5], replace(items[5], speaker="s0")]
+    stand_in(monkeypatch, toy_dataset(items, {"0": SplitFacts(5, 2)}), root)
+    run = hicmae("prepare", "toy", "--check")
+    assert run.code == 1
+    assert "│ 0    │     4 │         5 │    2 │         2 │" in run.out
+    assert "in both parts of fold 0: s0" in run.out
+    assert "something is wrong" in run.out
+
+
+def test_some_items_to_try_it_out(toy: tuple[Path, list[Item]]) -> None:
+    root, _ = toy
+    run = hicmae("prepare", "toy", "--limit", 2)
+    assert run.code == 0
+    assert len(read_manifest(root / "prepared/toy.csv")) == 2
+    assert hicmae("prepare", "toy").code == 0
+    assert len(read_manifest(root / "prepared/toy.csv")) == 6
+
+
+def test_ctrl_c_says_how_to_go_on(toy: tuple[Path, list[Item]], monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(workers, "run_in_pool", interrupted)
+    run = hicmae("prepare", "toy")
+    assert run.code == 130
+    assert run.out == "stopped; what was prepared is kept, give the same command again to go on\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said", "code"),
+    [
+        (["puppets"], "hicmae puppets make", 2),
+        (["toy", "--workers", 2, "--ray", "auto"], "give one of them", 2),
+        (["toy", "--workers", 0], "--workers", 2),
+        (["toy", "--frames", "gone"], "--frames gone: no such folder", 2),
+    ],
+)
+def test_wrong_usage(toy: tuple[Path, list[Item]], arguments: Sequence[object], said: str, code: int) -> None:
+    run = hicmae("prepare", *arguments)
+    assert (run.code, said in run.err) == (code, True), run.err
+
+
+def test_the_dataset_is_not_overwritten(toy: tuple[Path, list[Item]], tmp_path: Path) -> None:
+    mine = tmp_path / "manifest.csv"
+    mine.write_text("mine")
+    for root in (mine, tmp_path):
+        run = hicmae("prepare", "manifest", "--root", root, "--output", tmp_path / "root" / "..")
+        assert run.code == 2
+        assert "holds the dataset itself" in run.err and mine.read_text() == "mine"
+        assert hicmae("prepare", "manifest", "--root", root).code == 0
+        assert (tmp_path / "prepared" / "manifest.csv").is_file()
+
+
+def test_without_ray(toy: tuple[Path, list[Item]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    run = hicmae("prepare", "toy", "--ray", "auto")
+    assert run.code == 1
+    assert "pip install 'hicmae[ray]'" in run.err
+
+
+def test_real_faces_in_a_process_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sample: Path
+) -> None:
+    rgb = [frame.rgb for _, frame in zip(range(4), read_frames(sample), strict=False)]
+    right = [picture[:, picture.shape[1] // 2 :] for picture in rgb]
+    (tmp_path / "root").mkdir()
+    write_video(tmp_path / "root" / "a.mp4", right, 12, read_audio(sample, 0, 0.33), audio_codec="aac")
+    item = Item("a", "fear", "somebody", tmp_path / "root" / "a.mp4")
+    stand_in(monkeypatch, toy_dataset([item]), tmp_path / "root")
+    assert jobs.one_face.keywords == {"num_faces": 1}
+    run = hicmae("prepare", "toy", "--workers", 1)
+    assert run.code == 0, run.out
+    assert ",1.0000\n" in (tmp_path / "root/prepared/toy.csv").read_text()
+
+
+CHILD = """
+import sys, types
+from dataclasses import replace
+from pathlib import Path
+from hicmae_cli.corpora.dataset import Item
+from tests.corpora.toys import toy_dataset
+catalogue = types.ModuleType("hicmae_cli.corpora.catalogue")
+root = Path(sys.argv[1])
+items = [Item(path.stem, "fear", path.stem, path) for path in sorted(root.glob("*.mkv"))]
+catalogue.find_dataset = lambda name: toy_dataset(items)
+catalogue.dataset_root = lambda dataset, given: root
+sys.modules["hicmae_cli.corpora.catalogue"] = catalogue
+if __name__ == "__main__":
+    from hicmae_cli.cli import main
+    main(["prepare", "toy", "--workers", "2"])
+"""
+
+
+@pytest.mark.slow
+def test_ctrl_c_of_the_whole_group_leaves_nothing_half_written(tmp_path: Path) -> None:
+    (tmp_path / "child.py").write_text(CHILD)
+    for index in range(30):
+        film(tmp_path / "root" / f"{index}.mkv", [picture(index)] * 20, tone(2))
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "COLUMNS": "200"}
+    for wait_s in (0.5, 5, 7):
+        child = subprocess.Popen(
+            [sys.executable, tmp_path / "child.py", tmp_path / "root"], env=environment, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+        )  # fmt: skip
+        time.sleep(wait_s)
+        os.killpg(child.pid, signal.SIGINT)
+        started = time.monotonic()
+        out, err = child.communicate()
+        if wait_s >= 5:
+            assert child.returncode == 130
+            assert "give the same command again to go on" in out
+            assert err.strip() == ""  # no traceback
+            assert time.monotonic() - started < 5
+        assert not list((tmp_path / "root").rglob(".*.mkv"))
