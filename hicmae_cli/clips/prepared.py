@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -65,32 +65,36 @@ class PreparedClip:
         return 0 if self.samples is None else len(self.samples)
 
     def test_clips(self, sampling_rate: int) -> list[Clip]:
-        """What the model sees of the clip's test views; views that fall on the same frames share one object."""
-        views = test_views(self.num_frames, self.num_samples, sampling_rate)
-        clips = {view: self.clip(view) for view in views}
-        return [clips[view] for view in views]
-
-    def clip(self, view: View) -> Clip:
-        """What the model sees of one view.
+        """What the model sees of the clip's test views; views that fall on the same frames share one object.
 
         Raises:
             MediaError: a picture cannot be read.
         """
-        return Clip(video=self.faces(view), audio=self.log_mel(view))
+        views = test_views(self.num_frames, self.num_samples, sampling_rate)
+        shown = self._decoded_of([frame for view in views for frame in view.frames], exact=True)
+        clips = {
+            view: Clip(None if shown is None else _stack(shown, view), self.log_mel(view))
+            for view in dict.fromkeys(views)
+        }
+        return [clips[view] for view in views]
 
-    def faces(self, view: View) -> NDArray[np.uint8] | None:
-        """Faces of a view (16, 160, 160, 3), or None. Only they are decoded.
+    def faces(self, view: View, *, exact: bool = True) -> NDArray[np.uint8] | None:
+        """Faces of a view (16, 160, 160, 3), or None. Only they are decoded; see ``Stills.decode`` for ``exact``.
 
         Raises:
             MediaError: a picture cannot be read, or image files are of several sizes.
         """
+        shown = self._decoded_of(view.frames, exact=exact)
+        return None if shown is None else _stack(shown, view)
+
+    def _decoded_of(self, frames: Sequence[int], *, exact: bool) -> dict[int, NDArray[np.uint8]] | None:
+        """Faces by the numbers of their frames, each decoded once."""
         if self.frames is None:
             return None
-        wanted = sorted(set(view.frames))
-        faces = dict(zip(wanted, _decode(self.frames, wanted), strict=True))
-        return np.stack([faces[index] for index in view.frames])
+        wanted = sorted(set(frames))
+        return dict(zip(wanted, _decode(self.frames, wanted, exact=exact), strict=True))
 
-    def decoded(self) -> PreparedClip:
+    def decoded(self, *, exact: bool = True) -> PreparedClip:
         """The same with all faces in memory, for who reads it again and again: 77 kB a frame.
 
         Raises:
@@ -98,7 +102,7 @@ class PreparedClip:
         """
         if self.frames is None or isinstance(self.frames, np.ndarray):
             return self
-        return replace(self, frames=np.stack(_decode(self.frames, range(len(self.frames)))))
+        return replace(self, frames=np.stack(_decode(self.frames, range(len(self.frames)), exact=exact)))
 
     def log_mel(self, view: View) -> NDArray[np.float32] | None:
         """Log-mel of a view (256, 128), or None."""
@@ -108,10 +112,14 @@ class PreparedClip:
         return log_mel(cut) if len(cut) >= MIN_SAMPLES else None
 
 
-def _decode(frames: Frames, indices: Sequence[int]) -> list[NDArray[np.uint8]]:
+def _stack(shown: Mapping[int, NDArray[np.uint8]], view: View) -> NDArray[np.uint8]:
+    return np.stack([shown[index] for index in view.frames])
+
+
+def _decode(frames: Frames, indices: Sequence[int], *, exact: bool = True) -> list[NDArray[np.uint8]]:
     """Some faces of a clip, (160, 160, 3) each."""
     if isinstance(frames, Stills):
-        return frames.decode(indices)
+        return frames.decode(indices, exact=exact)
     if isinstance(frames, np.ndarray):
         return [frames[index] for index in indices]
     return read_faces([frames[index] for index in indices])

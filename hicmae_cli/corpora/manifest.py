@@ -165,7 +165,7 @@ def _relative(manifest: Path, name: str, where: str) -> Path | None:
         return None
     if "\0" in name:
         raise ManifestError(f"{where}: {name!r} is no path")
-    if not Path(name).is_absolute() and os.path.normpath(name).split(os.sep)[0] == "..":
+    if not Path(name).is_absolute() and Path(os.path.normpath(name)).parts[:1] == ("..",):
         raise ManifestError(
             f"{where}: {name} leads out of the manifest's folder; move the manifest, or write the whole path"
         )

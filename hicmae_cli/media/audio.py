@@ -27,6 +27,7 @@ from hicmae_cli.media.source import (
 )
 
 _MAX_DRIFT_S: Final = Fraction(20, 1000)  # timestamps are rounded and jitter; more than this is a real gap
+_LITTLE_DRIFT_S: Final = 0.01
 _BACKWARD_JUMP_S: Final = Fraction(1)  # less is an overlap, to be trimmed; more is a clock that started again
 _MAX_GAP_SAMPLES: Final = round(MAX_JUMP_S * SAMPLE_RATE_HZ)
 _SETTLING_S: Final = Fraction(1, 2)  # what decoders and the resampler know of earlier sound wears off in less
@@ -245,10 +246,19 @@ def _runs(
     """
     mixer: Mixer | None = None
     run_start_s = shift_s = Fraction(0)
+    offset_s = tick_s = 0.0  # of frames' own times: to what the run has, and their unit
     for frame in frames:
         if not frame.samples or frame.sample_rate <= 0:
             continue
         start_s: Fraction | None = None
+        # Nearly every frame is where the one before ended; exact fractions for each would take longer than decoding.
+        if mixer is not None and mixer.accepts(frame):
+            drift_s = 0.0 if frame.pts is None else frame.pts * tick_s - offset_s - mixer.length_s
+            if abs(drift_s) < _LITTLE_DRIFT_S:
+                yield None, mixer.mix(frame)
+                continue
+        if mixer is not None:
+            next_s = run_start_s + mixer.duration_s
         stated_s = container_time_s(frame)
         time_s = next_s if stated_s is None else stated_s + shift_s
         jump_s = time_s - next_s
@@ -262,8 +272,8 @@ def _runs(
             run_start_s = next_s + jump_s if abs(jump_s) > _MAX_DRIFT_S else next_s
             start_s = run_start_s + Fraction(surplus, frame.sample_rate)
             surplus = 0
-        samples = mixer.mix(frame)
-        next_s = run_start_s + mixer.duration_s
-        yield start_s, samples
+        offset_s = float(run_start_s - shift_s)
+        tick_s = float(frame.time_base or 0)
+        yield start_s, mixer.mix(frame)
     if mixer is not None:
         yield None, mixer.finish()

@@ -51,16 +51,21 @@ class Mixer:
         """What went in so far, with the surplus."""
         return Fraction(self._samples_in, self._rate_hz)
 
+    @property
+    def length_s(self) -> float:
+        """The same, not exact and quick."""
+        return self._samples_in / self._rate_hz
+
     def mix(self, frame: AudioFrame) -> NDArray[np.float32]:
         """What comes out as a frame goes in -> (n,) float32 in -1..1, as much as is ready."""
-        frame.pts = self._samples_in
-        frame.time_base = Fraction(1, self._rate_hz)
-        self._samples_in += frame.samples
+        position, self._samples_in = self._samples_in, self._samples_in + frame.samples
         if self._graph is None:
             samples = frame.to_ndarray().reshape(-1)
             if samples.dtype == np.int16:
                 return samples.astype(np.float32) * np.float32(1 / 32768)
             return _playable(np.asarray(samples, np.float32))
+        frame.pts = position
+        frame.time_base = Fraction(1, self._rate_hz)
         self._graph.push(frame)
         return _playable(self._pull(self._graph))
 

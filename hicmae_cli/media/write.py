@@ -183,7 +183,7 @@ class _Sound:
     ) -> None:
         self._container = container
         self._stream: AudioStream = container.add_stream(
-            codec, rate=SAMPLE_RATE_HZ, layout="mono", options={"flags": "+bitexact"}
+            codec, rate=SAMPLE_RATE_HZ, layout="mono", options={"flags": "+bitexact", "frame_size": "4608"}
         )
         self._stream.codec_context.thread_count = 1
         self._blocks = _small_blocks([audio] if isinstance(audio, np.ndarray) else audio)

@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import cache
-from statistics import NormalDist
 
 import cv2
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from hicmae_cli.clips import FACE_SIZE_PX
@@ -178,7 +178,7 @@ def _erase(faces: NDArray[np.uint8], rng: np.random.Generator) -> None:
 def _noise_levels() -> NDArray[np.uint8]:
     """Levels of noise by rank, of which all are as likely: (3, 65536), a row for each colour."""
     ranks = (np.arange(1 << 16) + 0.5) / (1 << 16)
-    normal = np.array([NormalDist().inv_cdf(rank) for rank in ranks])
+    normal = torch.special.ndtri(torch.from_numpy(ranks)).numpy()
     levels = 255 * (IMAGENET_MEAN[:, None] + IMAGENET_STD[:, None] * normal)
     return np.asarray(np.round(np.clip(levels, 0, 255)), np.uint8)
 

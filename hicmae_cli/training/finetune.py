@@ -204,9 +204,11 @@ def finetune(
     steps_per_epoch = len(train) // settings.batch_size
     total_steps = settings.epochs * steps_per_epoch
     # Read before the loader's processes are forked, which share what is there.
-    cache = [read_prepared_clip(s.video, s.audio).decoded() for s in train] if settings.cache_clips else None
+    cache = None
+    if settings.cache_clips and state.step < total_steps:
+        cache = [read_prepared_clip(s.video, s.audio).decoded(exact=False) for s in train]
     if state.step < total_steps and main:
-        check_readable(validation)
+        check_readable(validation, settings.sampling_rate)
     # A classifier's features are scaled already; those of encoders that were pre-trained are not.
     unscaled = transfer is None or "feature_norm.weight" in transfer.fresh
     if settings.fit_start_clips and unscaled and state.step == 0:

@@ -87,21 +87,21 @@ def check_people(train: Sequence[Sample], other: Sequence[Sample], name: str) ->
         )
 
 
-def check_readable(validation: Sequence[Sample]) -> None:
+def check_readable(validation: Sequence[Sample], sampling_rate: int) -> None:
     """Read the validation clips once, so that a broken one is named now and not after the first epoch.
 
     Raises:
         TrainingError: names all that are broken.
     """
-    faults = [fault for sample in validation if (fault := _fault(sample))]
+    faults = [fault for sample in validation if (fault := _fault(sample, sampling_rate))]
     if faults:
         raise TrainingError("; ".join(faults))
 
 
-def _fault(sample: Sample) -> str | None:
+def _fault(sample: Sample, sampling_rate: int) -> str | None:
     try:
-        read_prepared_clip(sample.video, sample.audio)
-    except HicmaeError as error:
+        read_prepared_clip(sample.video, sample.audio).test_clips(sampling_rate)
+    except (HicmaeError, ValueError) as error:
         return f"clip {sample.id}: {error}"
     return None
 

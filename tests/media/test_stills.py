@@ -41,6 +41,15 @@ def test_pictures_are_those_of_a_reading_from_the_start(tmp_path: Path) -> None:
     assert np.array_equal(stills.decode([3])[0], expected[3])
 
 
+def test_the_quick_way_shows_the_same(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.mkv")
+    stills = read_stills(path)
+    assert stills is not None
+    for exact, quick in zip(stills.decode(range(6)), stills.decode(range(6), exact=False), strict=True):
+        assert quick.shape == exact.shape and quick.dtype == np.uint8
+        assert np.abs(quick.astype(int) - exact).max() <= 3
+
+
 def test_what_cannot_be_read_one_by_one_is_left_to_the_other_reader(tmp_path: Path) -> None:
     assert read_stills(written(tmp_path / "film.mkv", video_codec="libx264")) is None
     late = [Frame(time_s, rgb) for time_s, rgb in zip((0.0, 0.1, 9000.0), pictures(3), strict=True)]

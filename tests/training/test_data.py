@@ -69,7 +69,7 @@ def test_training_sees_what_prediction_sees() -> None:
 
 
 def test_chance_follows_from_seed_epoch_and_clip_and_not_from_where_it_is_read(samples: list[Sample]) -> None:
-    cache = [read_prepared_clip(s.video, s.audio).decoded() for s in samples]
+    cache = [read_prepared_clip(s.video, s.audio).decoded(exact=False) for s in samples]
     for index in range(3):
         first = item(samples, index)
         assert first[0].shape == (16, 160, 160, 3) and first[0].dtype == torch.uint8

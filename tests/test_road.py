@@ -1,0 +1,70 @@
+"""The whole road on a fake of every dataset: prepare, fine-tune fold by fold, evaluate; by the commands a user types."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from hicmae_cli.corpora.catalogue import DATASETS, find_dataset
+from hicmae_cli.models import config
+from hicmae_cli.weights.reading import read_info
+from tests.cli.running import hicmae
+from tests.corpora.fakes import make_fake
+from tests.weights.toys import DIMS
+
+QUICK = ("crema-d", "werewolf-xl", "avcaffe-valence")  # classes by fold, numbers, several clips to a decision
+SMALL = {
+    "variant": "nano", "sampling_rate": 1, "batch_size": 1, "num_workers": 0, "epochs": 1, "warmup_epochs": 0,
+    "mixup": 0, "cutmix": 0, "rand_augment": '""', "drop_video_tokens": 0.9, "validation_share": 0.5,
+    "mixed_precision": "no",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        name if name in QUICK else pytest.param(name, marks=pytest.mark.slow)
+        for name in DATASETS
+        if name != "puppets"
+    ],
+)
+def test_from_files_as_distributed_to_a_table(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(config.VARIANTS, "nano", DIMS)
+    monkeypatch.chdir(tmp_path)
+    dataset = find_dataset(name)
+    items = make_fake(name, tmp_path / "data", folds=3, labels=2)
+    root: list[object] = ["--root", "data/manifest.csv" if name == "manifest" else "data"]
+
+    prepared = hicmae("prepare", name, *root, "--workers", 1)
+    assert "failed" not in prepared.out, prepared.out
+    store = tmp_path / "data" / "prepared"
+    with (store / f"{name}.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["id"] for row in rows] == sorted(item.id for item in items)
+    assert all((store / row["video"]).is_file() for row in rows)
+    assert (store / f"{name}.png").is_file()
+
+    settings = [word for key, value in SMALL.items() for word in ("--set", f"{key}={value}")]
+    root = ["--root", "data"]
+    tuned = hicmae("finetune", "--dataset", name, *root, "--device", "cpu", "--output", "run", *settings)
+    assert tuned.code == 0, tuned.err + tuned.out
+    document = json.loads(Path("run/result.json").read_text())
+    folds = sorted({row["fold"] for row in rows} - {""})
+    metric = "ccc" if dataset.task == "regression" else "uar"
+    assert metric in document["metrics"]
+    assert sorted(document.get("folds", {})) == folds
+    weight = Path("run") / (f"fold-{folds[0]}" if folds else "") / "best.safetensors"
+    info = read_info(str(weight))
+    assert (info.dataset, info.task, info.selection) == (name, dataset.task, "val")
+    if dataset.labels:
+        assert info.labels == dataset.labels
+
+    which = ["--fold", "all", "--weights", "run"] if folds else ["--weights", weight]
+    scored = hicmae("evaluate", "--dataset", name, *root, *which, "--engine", "torch", "--json", "again.json")
+    assert scored.code == 0, scored.err
+    assert json.loads(Path("again.json").read_text())["metrics"] == document["metrics"]
