@@ -1,4 +1,4 @@
-"""The whole road on a fake of every dataset: prepare, fine-tune fold by fold, evaluate; by the commands a user types."""
+"""The whole road on a fake of every dataset, by a user's commands: prepare, fine-tune fold by fold, evaluate."""
 
 from __future__ import annotations
 

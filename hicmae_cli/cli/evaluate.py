@@ -70,9 +70,12 @@ def evaluate(
     engine: EngineOption = "auto",
     device: DeviceOption = "auto",
     modality: Annotated[
-        str,
-        typer.Option(help="av, video or audio; 'each' scores all three to show what every stream brings."),
-    ] = "av",
+        str | None,
+        typer.Option(
+            help="av, video or audio, by default what the weight has learned from; 'each' scores all three to show "
+            "what every stream brings."
+        ),
+    ] = None,
     sampling_rate: Annotated[
         int | None,
         typer.Option(min=1, help="Take every n-th frame; by default what the weight was trained with."),
@@ -121,7 +124,7 @@ def evaluate(
     from hicmae_cli.report.scores import score_grids
     from hicmae_cli.weights.reading import read_info
 
-    if modality not in (*MODALITIES, "each"):
+    if modality not in (None, *MODALITIES, "each"):
         raise usage_error(f"--modality {modality}: expected av, video, audio or each")
     if output is not None:
         make_folder(output)
@@ -146,7 +149,9 @@ def evaluate(
     samples = tested.read(info)
     files = find_weights(weights, tested.fold, folds_of(samples), cross=cross)
     parts = {name: (tested.clips(samples, name), file) for name, file in files.items()}
-    modalities = MODALITIES if modality == "each" else (modality,)
+    if info.modality != "av" and modality not in (None, info.modality):
+        raise SettingsError(f"--modality {modality}: the weight has learned from {info.modality} alone")
+    modalities = MODALITIES if modality == "each" else (modality or info.modality,)
     results, protocol = _score(tested, parts, (engine, device), sampling_rate, modalities, err, quiet)
     document = protocol.to_dict(next(iter(results.values())))
     if warning := leak_warning(next(iter(files.values())), tested.fold):

@@ -73,9 +73,7 @@ class Stills:
             raise self._damaged(index)
         return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB, dst=picture), np.uint8)
 
-    def _decode(
-        self, context: VideoCodecContext, colours: VideoReformatter, index: int
-    ) -> NDArray[np.uint8]:
+    def _decode(self, context: VideoCodecContext, colours: VideoReformatter, index: int) -> NDArray[np.uint8]:
         picture = _decode_alone(context, self._pictures[index])
         if picture is None or (picture.width, picture.height) != (self.width_px, self.height_px):
             raise self._damaged(index)

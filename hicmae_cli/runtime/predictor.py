@@ -6,7 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -80,6 +80,9 @@ class Predictor:
         engine: see ``open_engine``.
         settings: windows, modality, number of faces.
         detectors: makes a fresh face finder for each file, given the number of faces.
+
+    Raises:
+        SettingsError: the settings ask for a stream that the model has never learned from.
     """
 
     def __init__(
@@ -90,6 +93,14 @@ class Predictor:
     ) -> None:
         self.engine = engine
         self.settings = settings or PredictSettings()
+        learned = engine.info.modality
+        if learned != "av":
+            if self.settings.modality not in ("auto", learned):
+                raise SettingsError(
+                    f"--modality {self.settings.modality}: the weight has learned from {learned} alone; "
+                    f"use --modality {learned}"
+                )
+            self.settings = replace(self.settings, modality=learned)
         self._detectors = detectors
 
     def predict(self, path: Path, on_time: Callable[[float], None] = lambda _: None) -> FileResult:

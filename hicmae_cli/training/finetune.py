@@ -10,15 +10,13 @@ import copy
 import math
 import time
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
-import numpy as np
 import torch
 from accelerate import Accelerator
-from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from hicmae_cli.clips import read_prepared_clip
@@ -28,10 +26,9 @@ from hicmae_cli.evaluation.evaluate import evaluate
 from hicmae_cli.evaluation.results import Evaluation
 from hicmae_cli.files import sha256_of
 from hicmae_cli.models.classifier import Classifier, use_last_layer
-from hicmae_cli.models.config import AUDIO_GRID, PATCH_PX, VARIANTS, VIDEO_GRID
-from hicmae_cli.models.masking import cut_patches, keep_patches, spread_tokens
+from hicmae_cli.models.config import VARIANTS
 from hicmae_cli.runtime.torch_engine import TorchEngine
-from hicmae_cli.training.data import Batch, to_video, training_loader, unbroken
+from hicmae_cli.training.data import training_loader, unbroken
 from hicmae_cli.training.finetune_data import (
     check_readable,
     check_splits,
@@ -39,9 +36,8 @@ from hicmae_cli.training.finetune_data import (
     first_looks,
 )
 from hicmae_cli.training.finetune_state import EpochReport, RunState
-from hicmae_cli.training.losses import REGRESSION_LOSSES, class_weights, cross_entropy, resolve_loss
+from hicmae_cli.training.finetune_step import learning_of, train_step
 from hicmae_cli.training.machine import StopRequest, new_accelerator, of_all
-from hicmae_cli.training.mixing import Mix, draw_mix, mix_audio, mix_targets, mix_video, soft_targets
 from hicmae_cli.training.optimiser import cosine_schedule, parameter_groups, set_learning_rate
 from hicmae_cli.training.order import batches_of, check_batch, epoch_order, step_seed
 from hicmae_cli.training.runs import (
@@ -158,7 +154,9 @@ def finetune(
         accelerator.is_main_process,
     )
     check_batch(settings, processes, len(train))
-    learn = _learning([sample.label for sample in train], labels, settings, task).to(accelerator.device)
+    learn = learning_of(
+        [sample.label for sample in train], labels, settings, regression=task == "regression"
+    ).to(accelerator.device)
     torch.manual_seed(settings.seed)
     dims = VARIANTS[settings.variant]
     bare = Classifier(dims, len(labels), settings.drop_path)
@@ -296,104 +294,11 @@ def finetune(
     return Outcome(chosen if chosen.is_file() else None, state.step, total_steps, early)
 
 
-class Learning(NamedTuple):
-    """What a step minimises.
-
-    Attributes:
-        loss: name of the loss.
-        weights: how much each class counts (C,), or None for all alike.
-    """
-
-    loss: str
-    weights: Tensor | None
-
-    def to(self, device: torch.device) -> Learning:
-        """The same on a device."""
-        return self if self.weights is None else self._replace(weights=self.weights.to(device))
-
-
-def _learning(
-    clips: Sequence[str], labels: Sequence[str], settings: FinetuneSettings, task: Task
-) -> Learning:
-    loss = resolve_loss(settings.loss, regression=task == "regression")
-    if loss != "cross_entropy":
-        if settings.class_weights != "none":
-            raise SettingsError("class_weights: a regression has no classes to weigh; set it to none")
-        return Learning(loss, None)
-    return Learning(loss, class_weights(clips, labels, settings.class_weights))
-
-
-def train_step(
-    accelerator: Accelerator,
-    model: torch.nn.Module,
-    optimiser: torch.optim.Optimizer,
-    rounds: Sequence[Batch],
-    settings: FinetuneSettings,
-    learn: Learning,
-) -> float:
-    """One optimiser step over some rounds -> the loss, mean over all processes."""
-    model.train()
-    rng = np.random.default_rng(torch.initial_seed())
-    total = torch.zeros((), device=accelerator.device)
-    for index, batch in enumerate(rounds):
-        last = index + 1 == len(rounds)
-        with nullcontext() if last else accelerator.no_sync(model):
-            loss = _loss(accelerator, model, batch, settings, learn, rng)
-            accelerator.backward(loss / len(rounds))
-        total += loss.detach() / len(rounds)
-    value = (accelerator.reduce(total, "mean") if accelerator.num_processes > 1 else total).item()
-    if not math.isfinite(value):
-        return float(value)  # no step is made with it
-    if settings.clip_grad_norm:
-        accelerator.clip_grad_norm_(model.parameters(), settings.clip_grad_norm)
-    optimiser.step()
-    optimiser.zero_grad(set_to_none=True)
-    return float(value)
-
-
-def _loss(
-    accelerator: Accelerator,
-    model: torch.nn.Module,
-    batch: Batch,
-    settings: FinetuneSettings,
-    learn: Learning,
-    rng: np.random.Generator,
-) -> Tensor:
-    """Loss of one forward pass."""
-    keep_video = _kept_tokens(batch.faces, VIDEO_GRID, settings.drop_video_tokens)
-    keep_audio = _kept_tokens(batch.audio, AUDIO_GRID, settings.drop_audio_tokens)
-    video, audio, targets = to_video(batch.faces, batch.seen, keep_video), batch.audio, batch.targets
-    classes = learn.loss == "cross_entropy"
-    mixture = draw_mix(settings, rng) if classes else Mix(1.0)
-    if mixture.share < 1:
-        video = mix_video(video, mixture)
-        audio = mix_audio(audio, mixture) if settings.mix_audio else audio
-    if keep_audio is not None:
-        audio = keep_patches(cut_patches(audio, (PATCH_PX, PATCH_PX)), keep_audio)
-    with accelerator.autocast():
-        outputs = model(video, audio, keep_video, keep_audio)
-    if not classes:
-        return REGRESSION_LOSSES[learn.loss](outputs, targets)
-    targets = mix_targets(soft_targets(targets, outputs.shape[1], settings.label_smoothing), mixture)
-    return cross_entropy(outputs, targets, weights=learn.weights)
-
-
 def _not_finite(value: float, step: int, ids: Sequence[str]) -> TrainingError:
     return TrainingError(
         f"the loss became {value} in step {step + 1}; the last checkpoint is kept. Lower base_lr, or set "
         f"clip_grad_norm. Clips of the step: {', '.join(ids)}"
     )
-
-
-def _kept_tokens(inputs: Tensor, grid: tuple[int, ...], dropped: float) -> Tensor | None:
-    """Random tokens to look at in a step (B, K), or None for all of them; see ``spread_tokens``.
-
-    Leaving a share of the tokens out (PatchDropout, Liu et al. 2022) buys many more clips for the same time.
-    """
-    count = math.ceil(math.prod(grid) * (1 - dropped))
-    if count >= math.prod(grid):
-        return None
-    return spread_tokens(len(inputs), grid, count, inputs.device)
 
 
 def _is_validated(epoch: int, settings: FinetuneSettings) -> bool:

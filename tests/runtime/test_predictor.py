@@ -204,3 +204,13 @@ def test_samples_that_are_no_sound_do_no_harm(tmp_path: Path, value: float) -> N
     sound[20000:20100] = value
     soundfile.write(tmp_path / "a.wav", sound, 16000, subtype="FLOAT")
     assert predict(tmp_path / "a.wav").status == "ok"
+
+
+def test_a_weight_of_one_stream_is_never_shown_the_other(tmp_path: Path) -> None:
+    engine = ToyEngine()
+    engine.info = engine.info.model_copy(update={"modality": "video"})
+    path = write_clip(tmp_path / "a.mp4", 3.0)
+    result = Predictor(engine, None, lambda _: FakeDetector([LEFT])).predict(path)
+    assert {window.modality for window in result.tracks[0].windows} == {"video"}
+    with pytest.raises(SettingsError, match="learned from video alone; use --modality video"):
+        Predictor(engine, PredictSettings(modality="av"))

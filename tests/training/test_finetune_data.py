@@ -1,0 +1,96 @@
+"""Who learns, who chooses, who is tested; and what does not fit together."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hicmae_cli.corpora.manifest import Sample
+from hicmae_cli.errors import ManifestError, SettingsError, TrainingError
+from hicmae_cli.training.finetune_data import check_people, check_readable, check_splits, parts_of
+from hicmae_cli.training.settings import FinetuneSettings
+
+SETTINGS = FinetuneSettings(validation_share=0.25)
+LAST = FinetuneSettings(selection="last")
+BEST_ON_TEST = FinetuneSettings(selection="test-best")
+CLIPS = [
+    Sample(f"{person}-{clip}", Path("a.mkv"), None, "fear", fold=str(1 + person % 4), speaker=f"p{person}")
+    for person in range(12)
+    for clip in range(3)
+]
+SPLIT = [
+    replace(
+        clip, fold="", split="test" if clip.fold == "1" else "validation" if clip.fold == "2" else "train"
+    )
+    for clip in CLIPS
+]
+
+
+def ids(samples: list[Sample]) -> set[str]:
+    return {sample.id for sample in samples}
+
+
+def test_validation_people_are_cut_from_the_training_ones_of_a_fold() -> None:
+    parts = parts_of(CLIPS, SETTINGS, "3")
+    assert ids(parts.test) == {clip.id for clip in CLIPS if clip.fold == "3"}
+    assert ids(parts.train) | ids(parts.validation) == {clip.id for clip in CLIPS if clip.fold != "3"}
+    assert parts.validation and not ids(parts.train) & ids(parts.validation)
+    check_people(parts.train, parts.validation, "validation")
+    again = parts_of(CLIPS, SETTINGS, "3")
+    assert ids(again.validation) == ids(parts.validation)
+    other = parts_of(CLIPS, SETTINGS.model_copy(update={"seed": 1}), "3")
+    assert ids(other.validation) != ids(parts.validation)
+
+
+def test_validation_clips_of_a_manifest_are_taken_as_they_are() -> None:
+    parts = parts_of(SPLIT, SETTINGS)
+    assert ids(parts.validation) == {clip.id for clip in SPLIT if clip.split == "validation"}
+
+
+def test_the_last_epoch_is_chosen_by_nobody() -> None:
+    parts = parts_of(CLIPS, LAST, "3")
+    assert parts.validation == []
+    assert ids(parts.train) == {clip.id for clip in CLIPS if clip.fold != "3"}
+
+
+def test_the_test_clips_choose_only_where_that_is_asked_for() -> None:
+    parts = parts_of(CLIPS, BEST_ON_TEST, "3")
+    assert parts.validation == parts.test
+    assert len(parts.train) == 27
+    with pytest.raises(ManifestError, match="no test clips to choose by"):
+        parts_of([clip for clip in SPLIT if clip.split != "test"], BEST_ON_TEST)
+
+
+def test_a_fold_that_is_not_there_names_those_that_are() -> None:
+    with pytest.raises(ManifestError, match="the manifest's folds are 1, 2, 3, 4"):
+        parts_of(CLIPS, SETTINGS, "5")
+    with pytest.raises(ManifestError, match=r"3-0: its split is 'hold', expected train"):
+        parts_of([replace(clip, split="hold") for clip in SPLIT if clip.id == "3-0"], SETTINGS)
+
+
+def test_what_does_not_fit_together_is_refused() -> None:
+    train, validation = SPLIT[6:9], SPLIT[3:6]
+    check_splits(train, validation, ["fear"], SETTINGS, "classification")
+    check_splits(train, [], ["fear"], LAST, "classification")
+    check_splits(train, validation, ["arousal"], SETTINGS, "regression")
+    with pytest.raises(ManifestError, match="no training clips"):
+        check_splits([], validation, ["fear"], SETTINGS, "classification")
+    with pytest.raises(ManifestError, match="no validation clips"):
+        check_splits(train, [], ["fear"], SETTINGS, "classification")
+    with pytest.raises(ManifestError, match="labels fear are not among anger"):
+        check_splits(train, validation, ["anger"], SETTINGS, "classification")
+    with pytest.raises(
+        ManifestError, match=r"1 people are in both the training and the test split, e\.g\. p2"
+    ):
+        check_splits(train, train, ["fear"], BEST_ON_TEST, "classification")
+    with pytest.raises(SettingsError, match="selection last takes the last epoch"):
+        check_splits(train, validation, ["fear"], LAST, "classification")
+
+
+def test_every_broken_validation_clip_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.mkv").write_bytes(b"no clip")
+    broken = [replace(clip, video=tmp_path / "a.mkv") for clip in CLIPS[:2]]
+    with pytest.raises(TrainingError, match=r"^clip 0-0: .*a\.mkv.*; clip 0-1: .*a\.mkv"):
+        check_readable(broken, 1)

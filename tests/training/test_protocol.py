@@ -1,0 +1,75 @@
+"""One fold: nobody is trained on and tested, and the test clips are looked at once, at the end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hicmae_cli.corpora.manifest import Sample
+from hicmae_cli.errors import ManifestError
+from hicmae_cli.evaluation.evaluate import evaluate
+from hicmae_cli.evaluation.results import Evaluation
+from hicmae_cli.models import config
+from hicmae_cli.training import finetune as training
+from hicmae_cli.training.protocol import finetune_and_test
+from hicmae_cli.training.settings import FinetuneSettings
+from hicmae_cli.weights.checkpoint import load_classifier
+from tests.training.toys import FINETUNE_SETTINGS, LABELS, shrink_nano, write_samples
+
+SETTINGS = FINETUNE_SETTINGS.model_copy(update={"epochs": 1, "validation_share": 0.34})
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> list[Sample]:
+    """Twelve clips of six people, two folds."""
+    return [
+        replace(sample, split="", fold=str(1 + index // 2 % 2), speaker=f"p{index // 2}")
+        for index, sample in enumerate(write_samples(tmp_path_factory.mktemp("clips")))
+    ]
+
+
+@pytest.fixture(autouse=True)
+def _small_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(config.VARIANTS, "nano", config.VARIANTS["nano"])
+    monkeypatch.setitem(config.DECODERS, "nano", config.DECODERS["nano"])
+    shrink_nano()
+
+
+def test_the_test_clips_are_looked_at_once(
+    samples: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[str] = []
+
+    def spy(clips: list[Sample], *arguments: object, **more: object) -> object:
+        seen.extend(sample.id for sample in clips)
+        return evaluate(clips, *arguments, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(training, "evaluate", spy)
+    outcome, tested = fold(tmp_path, samples, SETTINGS)
+    own = {sample.id for sample in samples if sample.fold == "2"}
+    assert tested is not None and {result.id for result in tested.samples} == own
+    assert seen and not own & set(seen)  # no test clip chose the epoch
+    assert outcome.weight is not None
+    _, info = load_classifier(outcome.weight)
+    assert info.metrics["validation"]["clips"] == len(seen)
+
+
+def test_a_person_who_is_in_both_parts_is_refused(samples: list[Sample], tmp_path: Path) -> None:
+    leaking = [
+        replace(sample, speaker="p1" if sample.speaker == "p0" else sample.speaker) for sample in samples
+    ]
+    with pytest.raises(ManifestError, match=r"in both the training and the test split, e\.g\. p1"):
+        fold(tmp_path, leaking, SETTINGS)
+    with pytest.raises(ManifestError, match="in both the training and the test split"):
+        fold(tmp_path, leaking, SETTINGS.model_copy(update={"selection": "test-best"}))
+
+
+def fold(
+    run: Path, samples: list[Sample], settings: FinetuneSettings
+) -> tuple[training.Outcome, Evaluation | None]:
+    return finetune_and_test(
+        run, samples, "2", labels=LABELS, dataset="toys", licence="MIT", front_end="none", source="a test",
+        settings=settings, device="cpu",
+    )  # fmt: skip
