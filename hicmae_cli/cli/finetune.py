@@ -45,6 +45,12 @@ def finetune(
     init: Annotated[
         str | None, typer.Option(metavar="NAME|FILE", help="Start from this weight instead of from scratch.")
     ] = None,
+    selection: Annotated[
+        str | None,
+        typer.Option(
+            metavar="val|last|test-best", help="Which epoch is kept; by default the recipe's, which is val."
+        ),
+    ] = None,
     set_: SetOption = None,
     task: Annotated[
         str | None, typer.Option(help="classification or regression; a dataset knows its own.")
@@ -64,9 +70,9 @@ def finetune(
     """Fine-tune on a dataset, then test once; with folds, on each of them, and say mean and spread.
 
     The epoch is chosen on validation people cut from the training clips, and kept as DIR/best.safetensors, or
-    DIR/fold-K/best.safetensors. `--set selection=last` takes the last epoch of all training clips; `--set
-    selection=test-best` chooses on the test clips as the paper's authors do, and says so in every output. A run that
-    was cut off, or stopped by Ctrl-C, goes on exactly when the same command is given again.
+    DIR/fold-K/best.safetensors. `--selection last` takes the last epoch of all training clips; `--selection test-best`
+    chooses on the test clips as the paper's authors do, and says so in every output. A run that was cut off, or stopped
+    by Ctrl-C, goes on exactly when the same command is given again.
 
     [bold]Examples[/bold]
 
@@ -89,6 +95,7 @@ def finetune(
     from accelerate import PartialState
 
     from hicmae_cli.cli.datasets import find_clips
+    from hicmae_cli.corpora.catalogue import find_dataset
     from hicmae_cli.corpora.manifest import read_manifest
     from hicmae_cli.corpora.splits import folds_of
     from hicmae_cli.errors import ManifestError, WeightsError
@@ -106,15 +113,21 @@ def finetune(
             "--manifest needs a --recipe (a .toml file, or a name such as crema-d), or a --dataset that the file lists"
         )
     given = _label_names(labels)
+    known = find_dataset(dataset) if dataset is not None else None
+    chosen_task = _task(task, known.task if known else None)
+    order = given or (known.labels if known else ()) or None
+    if order is None and chosen_task == "regression":
+        raise usage_error(
+            "a regression needs --labels: the names of its targets, in the order of the manifest"
+        )
+    recipe = recipe or (known.recipe if known else "")
+    overrides = {
+        "selection": selection, "epochs": epochs, "batch_size": batch_size, "seed": seed, **parse_overrides(set_ or []),
+    }  # fmt: skip
+    settings = load_settings(FinetuneSettings, recipe, overrides)
     # The main process draws puppets, which may take long, and the others find them drawn.
     with PartialState(cpu=device == "cpu", timeout=timedelta(days=7)).main_process_first():
         clips = find_clips(dataset, root, manifest)
-    known = clips.dataset
-    recipe = recipe or (known.recipe if known else "")
-    overrides = {"epochs": epochs, "batch_size": batch_size, "seed": seed, **parse_overrides(set_ or [])}
-    settings = load_settings(FinetuneSettings, recipe, overrides)
-    chosen_task = _task(task, known.task if known else None)
-    order = given or (known.labels if known else ()) or None
     samples = read_manifest(clips.manifest, order, strict=True, regression=chosen_task == "regression")
     if order is None:
         if chosen_task == "regression":

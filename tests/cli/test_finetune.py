@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hicmae_cli.corpora.manifest import read_manifest
+from hicmae_cli.labels import CREMA_D_LABELS
 from hicmae_cli.models import config
 from hicmae_cli.weights.reading import read_info
 from tests.cli.running import Run, hicmae
@@ -22,6 +24,9 @@ num_workers = 0
 epochs = 1
 warmup_epochs = 0
 drop_video_tokens = 0.9
+mixup = 0
+cutmix = 0
+rand_augment = ""
 """
 
 
@@ -53,28 +58,60 @@ def labels_of(folder: Path) -> list[str]:
 def test_a_run_leaves_a_weight_that_scores_as_it_says(puppets: Path) -> None:
     run = finetune("--dataset", "puppets", "--data", puppets)
     assert run.code == 0, run.err
-    epoch, best = filter(None, run.out.splitlines())
-    assert epoch.startswith("epoch   1") and best == f"best weight {Path('run') / 'best.safetensors'}"
+    said = [line for line in run.out.splitlines() if line]
+    assert "clips to train on" in said[0] and "of 1 other people to choose the epoch by" in said[0]
+    assert said[1].startswith("epoch   1") and said[2] == f"weight {Path('run') / 'best.safetensors'}"
     info = read_info("run/best.safetensors")
-    assert (list(info.labels), info.dataset, info.licence) == (labels_of(puppets), "puppets", "MIT")
-    assert info.sampling_rate == 1
-    (line,) = Path("run/log.jsonl").read_text().splitlines()
-    assert json.loads(line)["validation_uar"] == info.metrics["validation"]["uar"]
+    assert (info.labels, info.dataset, info.licence) == (CREMA_D_LABELS, "puppets", "MIT")
+    assert (info.sampling_rate, info.selection, info.modality) == (1, "val", "av")
+    (line,) = Path("run/metrics.jsonl").read_text().splitlines()
+    assert json.loads(line)["validation.uar"] == info.metrics["validation"]["uar"]
 
-    scored = hicmae(
-        "evaluate", "--dataset", "puppets", "--data", puppets, "--split", "validation",
-        "--weights", "run/best.safetensors", "--json", "scores.json",
-    )  # fmt: skip
-    assert scored.code == 0, scored.err
-    metrics = json.loads(Path("scores.json").read_text())["metrics"]
-    assert metrics == {name: info.metrics["validation"][name] for name in metrics}
+    for split, known in (("validation", info.metrics["validation"]), ("test", result()["metrics"])):
+        scored = hicmae(
+            "evaluate", "--dataset", "puppets", "--data", puppets, "--split", split,
+            "--weights", "run/best.safetensors", "--json", "scores.json",
+        )  # fmt: skip
+        assert scored.code == 0, scored.err
+        metrics = json.loads(Path("scores.json").read_text())["metrics"]
+        assert metrics == {name: known[name] for name in metrics}
+    assert "UAR" in Path("run/result.md").read_text()
+    assert Path("run/confusion.png").read_bytes().startswith(b"\x89PNG")
 
     stamp = Path("run/best.safetensors").stat().st_mtime_ns
     again = finetune("--dataset", "puppets", "--data", puppets)
-    assert again.code == 0 and "epoch" not in again.out  # there is nothing left to do
+    assert again.code == 0 and "epoch   1" not in again.out  # there is nothing left to learn
     assert Path("run/best.safetensors").stat().st_mtime_ns == stamp
     other = finetune("--dataset", "puppets", "--data", puppets, "--seed", 1)
     assert (other.code, "seed 0 -> 1" in other.err) == (2, True)
+
+
+def result() -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads(Path("run/result.json").read_text())
+    return loaded
+
+
+def test_folds_are_trained_and_tested_in_turn(puppets: Path) -> None:
+    samples = read_manifest(puppets / "manifest.csv")
+    people = sorted({sample.speaker for sample in samples})
+    lines = [
+        f"{s.id},{s.video},{s.audio},{s.label},{1 + people.index(s.speaker) % 3},{s.speaker}" for s in samples
+    ]
+    Path("folds.csv").write_text("\n".join(["id,video,audio,label,fold,speaker", *lines]))
+    common = ("--manifest", "folds.csv", "--set", "batch_size=1", "--selection", "test-best")
+    run = finetune(*common, "--fold", "all")
+    assert run.code == 0, run.err
+    assert "chosen on the test clips: optimistic" in " ".join(run.out.split())
+    document = result()
+    assert list(document["folds"]) == ["1", "2", "3"]
+    assert {sample["id"] for sample in document["samples"]} == {sample.id for sample in samples}
+    assert all(Path(f"run/fold-{fold}/best.safetensors").is_file() for fold in (1, 2, 3))
+    one = finetune(*common, "--fold", "2")
+    assert one.code == 0, one.err
+    alone = json.loads(Path("run/fold-2/result.json").read_text())
+    assert alone["metrics"] == document["folds"]["2"]["metrics"]
+    assert (none := finetune(*common, "--fold", "7")).code == 1
+    assert "the manifest's folds are 1, 2, 3" in none.err
 
 
 def test_labels_are_taken_in_the_order_given_by_name_or_code(puppets: Path) -> None:
@@ -98,12 +135,17 @@ def test_label_numbers_stand_for_the_names_given(puppets: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "give either --dataset NAME or --manifest FILE"),
+        ([], "give --dataset NAME, --manifest FILE, or both"),
+        (["--dataset", "mars"], "no dataset named mars"),
+        (["--manifest", "clips.csv", "--root", "data"], "--root is where a dataset lies"),
         (
-            ["--dataset", "puppets", "--manifest", "clips.csv"],
-            "give either --dataset NAME or --manifest FILE",
+            ["--manifest", "clips.csv", "--task", "guess"],
+            "--task guess: expected classification or regression",
         ),
-        (["--dataset", "mars"], "--dataset mars"),
+        (["--manifest", "clips.csv", "--task", "regression"], "a regression needs --labels"),
+        (["--dataset", "puppets", "--task", "regression"], "the dataset is one of classification"),
+        (["--manifest", "clips.csv", "--selection", "best"], "selection"),
+        (["--manifest", "clips.csv", "--set", "loss=ccc"], "loss ccc: this dataset's labels are classes"),
         (["--manifest", "clips.csv", "--recipe", "no-such"], "no recipe named no-such"),
         (["--manifest", "clips.csv", "--epochs", "0"], "epochs"),
         (["--manifest", "clips.csv", "--batch-size", "0"], "batch_size"),
@@ -129,15 +171,16 @@ def test_what_cannot_be_learned_from_is_named(puppets: Path) -> None:
     save_toy(Path("deeper.safetensors"), dims=replace(DIMS, depth=3))
     for arguments, said in (
         (["--manifest", "no.csv"], "no.csv: cannot read the manifest"),
-        (["--manifest", "clips.csv", "--labels", "mirth"], "are not among mirth"),
+        (["--manifest", "clips.csv", "--labels", "mirth"], "is not one of mirth"),
+        (["--manifest", "clips.csv", "--fold", "1"], "clips.csv: has no folds"),
         (["--manifest", "clips.csv", "--init", "no-such"], "no weight named 'no-such'"),
         (["--manifest", "clips.csv", "--init", "only.onnx"], "only.onnx: has no .safetensors file"),
         (["--manifest", "clips.csv", "--init", "deeper.safetensors"], "is of the variant custom"),
     ):
         run = finetune(*arguments)
         assert (run.code, said in run.err) == (1, True), run.err
-    Path("clips.csv").write_text(Path("clips.csv").read_text().replace(",validation,", ",train,"))
-    assert "no validation clips" in finetune("--manifest", "clips.csv").last_line
+    Path("clips.csv").write_text(Path("clips.csv").read_text().replace(",train,", ",test,"))
+    assert "no training clips" in finetune("--manifest", "clips.csv").last_line
     assert not Path("run/best.safetensors").exists()
 
 
@@ -149,8 +192,5 @@ def test_a_manifest_needs_a_recipe_and_a_dataset_knows_its_own(puppets: Path) ->
 def test_the_weight_says_what_made_it(puppets: Path) -> None:
     assert finetune("--manifest", clips(puppets), "--seed", 3).code == 0
     info = read_info("run/best.safetensors")
-    assert (
-        info.source
-        == "hicmae finetune --manifest clips.csv --recipe tiny.toml --seed 3 --epochs 1 --batch-size 2"
-    )
+    assert info.source == "hicmae finetune --manifest clips.csv --recipe tiny.toml --set seed=3"
     assert info.front_end == "hicmae.align/1"
