@@ -33,16 +33,10 @@ class Look:
 
 
 @torch.no_grad()
-def fit_start(
-    model: Classifier, looks: Sequence[Look], generator: torch.Generator, *, pretrained: bool = False
-) -> None:
-    """Whiten the patches of a fresh classifier and standardise its features, over some looks at training clips.
-
-    Of ``pretrained`` encoders only the features are standardised: their patches go with what they learned.
-    """
-    if not pretrained:
-        whiten_patches(model.video_encoder, torch.cat([look.video for look in looks]), generator)
-        whiten_patches(model.audio_encoder, torch.cat([look.audio for look in looks]), generator)
+def fit_start(model: Classifier, looks: Sequence[Look], generator: torch.Generator) -> None:
+    """Whiten the patches of a fresh classifier and standardise its features, over some looks at training clips."""
+    whiten_patches(model.video_encoder, torch.cat([look.video for look in looks]), generator)
+    whiten_patches(model.audio_encoder, torch.cat([look.audio for look in looks]), generator)
     features = [model.features(look.video, look.audio, look.keep_video, look.keep_audio) for look in looks]
     standardise(model.feature_norm, torch.cat(features))
 
