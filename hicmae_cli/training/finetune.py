@@ -119,8 +119,10 @@ def finetune(
     set_seed(settings.seed)
     dims = VARIANTS[settings.variant]
     bare = Classifier(dims, len(labels), settings.drop_path)
+    transfer = None
     if init is not None:
-        progress.on_start(take_over(bare, init, labels))
+        transfer = take_over(bare, init, labels)
+        progress.on_start(transfer)
     if not settings.layer_fusion:
         use_last_layer(bare)
     info = WeightInfo(
@@ -147,8 +149,10 @@ def finetune(
 
     if first_epoch < settings.epochs:
         _check_readable(validation)
-    if settings.fit_start_clips and init is None and first_epoch == 0:
-        _fit_start(bare, train, labels, settings, cache)
+    # A classifier's features are scaled already; those of encoders that were pre-trained are not.
+    unscaled = transfer is None or "feature_norm.weight" in transfer.fresh
+    if settings.fit_start_clips and unscaled and first_epoch == 0:
+        _fit_start(bare, train, labels, settings, cache, pretrained=transfer is not None)
     model, optimiser = accelerator.prepare(bare, optimiser)
 
     for epoch in range(first_epoch, settings.epochs):
@@ -245,6 +249,8 @@ def _fit_start(
     labels: Sequence[str],
     settings: FinetuneSettings,
     cache: Sequence[PreparedClip] | None,
+    *,
+    pretrained: bool,
 ) -> None:
     """Fit a fresh model to the first batches; every process of a distributed run does the same."""
     loader = training_loader(train, labels, settings, 0, cache)
@@ -255,7 +261,7 @@ def _fit_start(
         keep_audio = spread_tokens(len(faces), AUDIO_GRID, math.prod(AUDIO_GRID) // 2, faces.device)
         patches = keep_patches(cut_patches(audio, (PATCH_PX, PATCH_PX)), keep_audio)
         looks.append(Look(to_video(faces, seen, keep_video), patches, keep_video, keep_audio))
-    fit_start(model, looks, torch.Generator().manual_seed(settings.seed))
+    fit_start(model, looks, torch.Generator().manual_seed(settings.seed), pretrained=pretrained)
 
 
 def _check_splits(train: Sequence[Sample], validation: Sequence[Sample], labels: Sequence[str]) -> None:

@@ -14,10 +14,12 @@ from hicmae_cli.clips import write_prepared_clip
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.errors import ManifestError, SettingsError, TrainingError
 from hicmae_cli.models import config
+from hicmae_cli.models.pretraining import PretrainingModel
 from hicmae_cli.training import finetune as module
 from hicmae_cli.training.finetune import Progress, finetune
-from hicmae_cli.training.settings import FinetuneSettings
-from hicmae_cli.weights.checkpoint import load_classifier
+from hicmae_cli.training.pretrain_state import describe_weight
+from hicmae_cli.training.settings import FinetuneSettings, PretrainSettings
+from hicmae_cli.weights.checkpoint import load_classifier, save_pretrained
 
 LABELS = ("happiness", "sadness")
 SETTINGS = FinetuneSettings(
@@ -178,6 +180,20 @@ def test_it_can_start_from_another_weight(samples: list[Sample], tmp_path: Path)
     second = run(tmp_path / "second", samples, still, init=first)
     theirs, ours = load_classifier(first)[0].state_dict(), load_classifier(second)[0].state_dict()
     assert all(torch.allclose(theirs[name], ours[name], atol=1e-6) for name in theirs)
+
+
+def test_features_of_a_pretrained_start_are_standardised(samples: list[Sample], tmp_path: Path) -> None:
+    settings = PretrainSettings(variant="nano", decoder_width=16, decoder_heads=1, skip_layers=(0, 1))
+    model = PretrainingModel(config.VARIANTS["nano"], settings.decoder)
+    info = describe_weight(settings, "toys", "MIT", "none", "a test")
+    save_pretrained(tmp_path / "pretrained.safetensors", model, info)
+    still = {"epochs": 1, "base_lr": 1e-12, "min_lr": 0.0, "weight_decay": 0.0, "fit_start_clips": 8}
+    weight = run(
+        tmp_path / "run", samples, SETTINGS.model_copy(update=still), init=tmp_path / "pretrained.safetensors"
+    )
+    tuned = load_classifier(weight)[0]
+    torch.testing.assert_close(tuned.video_encoder.patches.weight, model.video_encoder.patches.weight)
+    assert 1 < tuned.feature_norm.weight.min() <= tuned.feature_norm.weight.max() < 3.4
 
 
 def broken(samples: list[Sample], folder: Path, split: str) -> list[Sample]:

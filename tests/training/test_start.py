@@ -42,6 +42,14 @@ def test_features_start_with_mean_zero_and_deviation_one() -> None:
     torch.testing.assert_close(after.std(dim=0), torch.ones(128), atol=2e-2, rtol=0)
 
 
+def test_patches_of_pretrained_encoders_stay() -> None:
+    model = Classifier(DIMS, 6)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    fit_start(model, looks(), chance(1), pretrained=True)
+    changed = {name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])}
+    assert changed == {"feature_norm.weight", "feature_norm.bias"}
+
+
 @pytest.mark.parametrize("build", [video_encoder, audio_encoder])
 def test_whitened_patches_weigh_every_component_alike(build: object) -> None:
     encoder = build(DIMS)  # type: ignore[operator]
