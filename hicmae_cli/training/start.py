@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.encoders import Encoder
 
-
 _LEAST_DEVIATION = 1e-3
 _PRETRAINED_DEVIATION = 0.3
 """That of the features of a fresh nano with whitened patches, about."""

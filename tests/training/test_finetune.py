@@ -193,7 +193,8 @@ def test_features_of_a_pretrained_start_are_standardised(samples: list[Sample], 
     )
     tuned = load_classifier(weight)[0]
     torch.testing.assert_close(tuned.video_encoder.patches.weight, model.video_encoder.patches.weight)
-    assert 1 < tuned.feature_norm.weight.min() <= tuned.feature_norm.weight.max() < 3.4
+    assert tuned.feature_norm.bias.any()
+    assert tuned.feature_norm.weight.max() < 3.4
 
 
 def broken(samples: list[Sample], folder: Path, split: str) -> list[Sample]:
