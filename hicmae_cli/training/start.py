@@ -16,6 +16,10 @@ from torch import Tensor, nn
 from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.encoders import Encoder
 
+_LEAST_DEVIATION = 1e-3
+_PRETRAINED_DEVIATION = 0.3
+"""That of the features of a fresh nano with whitened patches, about."""
+
 
 @dataclass(frozen=True)
 class Look:
@@ -38,13 +42,15 @@ def fit_start(
 ) -> None:
     """Whiten the patches of a fresh classifier and standardise its features, over some looks at training clips.
 
-    Of ``pretrained`` encoders only the features are standardised: their patches go with what they learned.
+    Of ``pretrained`` encoders only the features are, and only up to the scale that fresh ones need: their patches go
+    with what they learned, and what hardly differs between clips would drown the first steps in its noise.
     """
     if not pretrained:
         whiten_patches(model.video_encoder, torch.cat([look.video for look in looks]), generator)
         whiten_patches(model.audio_encoder, torch.cat([look.audio for look in looks]), generator)
     features = [model.features(look.video, look.audio, look.keep_video, look.keep_audio) for look in looks]
-    standardise(model.feature_norm, torch.cat(features))
+    least = _PRETRAINED_DEVIATION if pretrained else _LEAST_DEVIATION
+    standardise(model.feature_norm, torch.cat(features), least)
 
 
 @torch.no_grad()
@@ -77,8 +83,11 @@ def freeze_patches(*encoders: Encoder) -> None:
 
 
 @torch.no_grad()
-def standardise(norm: nn.LayerNorm, outputs: Tensor) -> None:
-    """Set scale and shift of a norm so that its outputs, as they were (B, D), get mean 0 and deviation 1."""
-    deviation = outputs.std(dim=0).clamp(min=1e-3)
+def standardise(norm: nn.LayerNorm, outputs: Tensor, least: float = _LEAST_DEVIATION) -> None:
+    """Set scale and shift of a norm so that its outputs, as they were (B, D), get mean 0 and deviation 1.
+
+    What deviates by less than ``least`` is scaled as if that were its deviation.
+    """
+    deviation = outputs.std(dim=0).clamp(min=least)
     norm.bias.copy_((norm.bias - outputs.mean(dim=0)) / deviation)
     norm.weight.div_(deviation)

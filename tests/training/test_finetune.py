@@ -321,7 +321,8 @@ def test_features_of_a_pretrained_start_are_standardised(samples: list[Sample], 
     )
     tuned = load_classifier(weight)[0]
     torch.testing.assert_close(tuned.video_encoder.patches.weight, model.video_encoder.patches.weight)
-    assert tuned.feature_norm.weight.min() > 2  # fresh features hardly differ from clip to clip
+    assert tuned.feature_norm.bias.any()
+    assert tuned.feature_norm.weight.max() < 3.4
 
 
 def broken(samples: list[Sample], folder: Path, split: str) -> list[Sample]:

@@ -48,6 +48,11 @@ def test_patches_of_pretrained_encoders_stay() -> None:
     fit_start(model, looks(), chance(1), pretrained=True)
     changed = {name for name, tensor in model.state_dict().items() if not torch.equal(tensor, before[name])}
     assert changed == {"feature_norm.weight", "feature_norm.bias"}
+    look = looks()[0]
+    features = model.features(look.video, look.audio, look.keep_video, look.keep_audio)
+    torch.testing.assert_close(features.mean(dim=0), torch.zeros(128), atol=1e-3, rtol=0)
+    # They differ by less than 0.3, and so are scaled as if that were their deviation.
+    torch.testing.assert_close(model.feature_norm.weight, torch.full((128,), 1 / 0.3))
 
 
 @pytest.mark.parametrize("build", [video_encoder, audio_encoder])
