@@ -37,7 +37,7 @@ def test_what_is_named_is_what_is_found(
 def test_what_is_not_there_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="no dataset named mars; the nearest is"):
         find_clips("mars", tmp_path, None)
-    with pytest.raises(ManifestError, match="Get it: .*finetune --dataset puppets"):
+    with pytest.raises(ManifestError, match=r"Get it: .*finetune --dataset puppets"):
         find_clips("ravdess", tmp_path / "nowhere", None)
     for dataset, root, manifest in ((None, None, None), ("puppets", tmp_path, tmp_path / "list.csv")):
         with pytest.raises(BadParameter):
