@@ -4,7 +4,7 @@
 
 For every seed: pre-train on all training clips without their labels, fine-tune on a few labelled ones with and without
 that start, score both on the test clips; and let faces find their voices among 64 held-out clips. Interrupted, it goes
-on where it was. Hours on 2 cores with the defaults; the last lines are the table.
+on where it was. An hour and a half on 2 busy cores; the last lines are the table.
 """
 
 from __future__ import annotations
