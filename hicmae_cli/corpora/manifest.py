@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -36,6 +36,7 @@ def read_manifest(
     *,
     labelled: bool = True,
     existing: bool = True,
+    codes: Mapping[str, str] | None = None,
     strict: bool = False,
     regression: bool = False,
 ) -> list[Sample]:
@@ -48,6 +49,7 @@ def read_manifest(
             the names of its targets.
         labelled: whether labels are needed; if not, their column may be absent, and they are left as they are.
         existing: whether the files must be there.
+        codes: a dataset's own codes for labels, in any case -> names; the authors' lines hold numbers, not codes.
         strict: whether a label must be one of ``labels``.
         regression: whether labels are numbers, one of each of ``labels``, with spaces between them.
 
@@ -59,9 +61,11 @@ def read_manifest(
     except (OSError, UnicodeDecodeError) as error:
         raise ManifestError(f"{path}: cannot read the manifest: {error}") from error
     lines = text.splitlines()
+    known = {code.lower(): name for code, name in (codes or {}).items()}
     if lines and "," in lines[0] and lines[0].split(",")[0].strip() == "id":
         found = _read_csv(path, lines, HEADER[: 4 if labelled else 3])
     else:
+        known = {}
         found = _told_apart(
             [
                 (number, _authors_line(path, number, line))
@@ -79,7 +83,7 @@ def read_manifest(
                 "needs its own"
             )
     named = [
-        replace(sample, label=_label(f"{path}, line {number}", sample.label, labels, strict, regression))
+        replace(sample, label=_label(f"{path}, line {number}", sample.label, labels, known, strict, regression))
         if labelled
         else sample
         for number, sample in found
@@ -172,7 +176,14 @@ def _relative(manifest: Path, name: str, where: str) -> Path | None:
     return manifest.parent / name
 
 
-def _label(where: str, text: str, labels: Sequence[str] | None, strict: bool, regression: bool) -> str:
+def _label(
+    where: str,
+    text: str,
+    labels: Sequence[str] | None,
+    codes: Mapping[str, str],
+    strict: bool,
+    regression: bool,
+) -> str:
     if regression:
         values = _numbers(text.split())
         if values is None or (labels is not None and len(values) != len(labels)):
@@ -181,12 +192,19 @@ def _label(where: str, text: str, labels: Sequence[str] | None, strict: bool, re
                 f"{where}: expected {wanted} with spaces between them as the label, got {text!r}"
             )
         return " ".join(map(repr, values))
+    coded = codes.get(text.strip().lower())
     if text.strip().isdecimal():
-        if labels is None or int(text) >= len(labels):
+        numbered = labels[int(text)] if labels is not None and int(text) < len(labels) else None
+        if coded is not None and numbered not in (None, coded):
+            raise ManifestError(
+                f"{where}: the label {text} may be the dataset's code for {coded}, or the number of {numbered}; write "
+                "the name"
+            )
+        if coded is None and numbered is None:
             known = "no label names were given" if labels is None else f"there are {len(labels)} labels"
             raise ManifestError(f"{where}: the label is the number {text}, but {known}")
-        return labels[int(text)]
-    name = canonical_label(text)
+        return coded or numbered or ""
+    name = coded or canonical_label(text)
     if strict and labels is not None and name not in labels:
         raise ManifestError(f"{where}: the label {text!r} is not one of {', '.join(labels)}")
     return name
