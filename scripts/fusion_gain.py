@@ -60,7 +60,7 @@ def main() -> None:
 
 def show(report: EpochReport) -> None:
     print(
-        f"  epoch {report.epoch}: loss {report.loss:.4f}, validation {report.validation.get('uar')}, "
+        f"  epoch {report.epoch}: loss {report.loss:.4f}, validation {report.scores.get('uar')}, "
         f"{report.clips_per_s:.0f} clips/s",
         flush=True,
     )

@@ -128,7 +128,10 @@ def finetune(
     # The main process draws puppets, which may take long, and the others find them drawn.
     with PartialState(cpu=device == "cpu", timeout=timedelta(days=7)).main_process_first():
         clips = find_clips(dataset, root, manifest)
-    samples = read_manifest(clips.manifest, order, strict=True, regression=chosen_task == "regression")
+    samples = read_manifest(
+        clips.manifest, order, codes=known.codes if known else None, strict=True,
+        regression=chosen_task == "regression",
+    )  # fmt: skip
     if order is None:
         if chosen_task == "regression":
             raise usage_error(
@@ -168,7 +171,7 @@ def finetune(
                 run, samples, name, **common, progress=display.hooks(), on_split=display.split,
                 on_test_clip=display.test_clip,
             )  # fmt: skip
-        if not outcome.finished:
+        if not outcome.finished or outcome.stopped:
             part_from_others()
             console.print(
                 f"[yellow]stopped[/yellow] after step {outcome.step} of {outcome.total_steps}, and saved; give the "
@@ -179,49 +182,55 @@ def finetune(
         console.print(f"[green]weight[/green] {escape(str(outcome.weight))}", soft_wrap=True)
         if tested is not None:
             results[name or ""] = tested
+            _write(_document({name or "": tested}, clips), run, str(outcome.weight))
     part_from_others()
     if results:
-        _show(results, clips, output, str(output), console)
+        document = _document(results, clips)
+        if len(results) > 1:
+            _write(document, output, str(output))
+        _show(document, output if len(results) > 1 else run, console)
 
 
-def _show(
-    results: dict[str, Evaluation], clips: ClipList, output: Path, weights: str, console: Console
-) -> None:
-    """The scores on the test clips, over all folds that were run, beside the paper's; also as files."""
+def _document(results: dict[str, Evaluation], clips: ClipList) -> dict[str, Any]:
+    """The scores on the test clips of one fold or several, beside the paper's."""
+    from hicmae_cli.evaluation.folds import FoldsEvaluation
+    from hicmae_cli.evaluation.protocol import ALL_FOLDS, Protocol
+
+    (fold, *others) = results
+    whole = FoldsEvaluation(results) if others else results[fold]
+    fold = ALL_FOLDS if others else fold
+    return Protocol(clips.name, clips.dataset, fold, "" if fold else "test").to_dict(whole)
+
+
+def _write(document: dict[str, Any], folder: Path, weights: str) -> None:
+    from hicmae_cli.report.files import to_json, write_text
+    from hicmae_cli.report.plots import plot_confusion
+    from hicmae_cli.report.scores import confusion_title, scores_markdown
+
+    write_text(folder / "result.json", to_json(document))
+    write_text(folder / "result.md", scores_markdown(document, weights))
+    if document.get("confusion"):
+        picture, title = folder / "confusion.png", confusion_title(document)
+        plot_confusion(document["confusion"], document["labels"], picture, title=title)
+
+
+def _show(document: dict[str, Any], folder: Path, console: Console) -> None:
     from rich.markup import escape
 
     from hicmae_cli.errors import one_line
-    from hicmae_cli.evaluation.folds import FoldsEvaluation
-    from hicmae_cli.evaluation.protocol import ALL_FOLDS, Protocol
-    from hicmae_cli.report.files import to_json, write_text
-    from hicmae_cli.report.plots import plot_confusion
-    from hicmae_cli.report.scores import confusion_title, score_grids, scores_markdown
+    from hicmae_cli.report.scores import score_grids
 
-    names = list(results)
-    whole = FoldsEvaluation(results) if len(names) > 1 else results[names[0]]
-    fold = ALL_FOLDS if len(names) > 1 else names[0]
-    document = Protocol(clips.name, clips.dataset, fold, "" if fold else "test").to_dict(whole)
-    folder = output / f"fold-{fold}" if fold not in ("", ALL_FOLDS) else output
     for grid in score_grids(document, screen=True):
         console.print(grid.to_rich())
     for warning in document["warnings"]:
         console.print(
             one_line(f"warning: {warning}"), style="yellow", highlight=False, markup=False, soft_wrap=True
         )
-    write_text(folder / "result.json", to_json(document))
-    write_text(folder / "result.md", scores_markdown(document, weights))
-    if document.get("confusion"):
-        plot_confusion(
-            document["confusion"],
-            document["labels"],
-            folder / "confusion.png",
-            title=confusion_title(document),
-        )
     console.print(f"[green]result[/green] {escape(str(folder / 'result.md'))}", soft_wrap=True)
+    for failure in document["failures"]:
+        line = one_line(f"failed {failure['id']}: {failure['message']}")
+        console.print(line, style="red", highlight=False, markup=False, soft_wrap=True)
     if document["failures"]:
-        for failure in document["failures"]:
-            line = one_line(f"failed {failure['id']}: {failure['message']}")
-            console.print(line, style="red", highlight=False, markup=False, soft_wrap=True)
         raise typer.Exit(1)
 
 
@@ -338,8 +347,11 @@ def _taken(transfer: Transfer, init: str) -> str:
 def _line(report: EpochReport) -> str:
     text = f"epoch {report.epoch:3d}  loss {report.loss:.4f}  lr {report.learning_rate:.2e}  "
     text += f"{report.clips_per_s:.1f} clips/s"
-    shown = [name for name in ("uar", "war", "ccc", "mae") if name in report.validation]
-    if shown:
-        text += "  validation " + "  ".join(f"{name.upper()} {report.validation[name]:.4f}" for name in shown)
+    if report.scores:
+        shown = dict.fromkeys(
+            (report.metric, *(n for n in ("uar", "war", "ccc", "mae") if n in report.scores))
+        )
+        text += f"  {report.judged_on} "
+        text += "  ".join(f"{name.replace('_', ' ').upper()} {report.scores[name]:.4f}" for name in shown)
         text += f"  best {report.best:.4f}"
     return text

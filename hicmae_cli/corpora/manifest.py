@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
-import math
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,8 +12,11 @@ from pathlib import Path
 from hicmae_cli.errors import ManifestError
 from hicmae_cli.labels import canonical_label
 
+_FOLD_NAME = re.compile(r"(?!all$)[A-Za-z0-9_-]+")
 HEADER = ("id", "video", "audio", "label", "fold", "split", "speaker")
 _LISTED = 5
+_DIGITS = 6  # of the number of a label
+_LARGEST = 1e6  # of a regression's values; losses square them in float32
 
 
 @dataclass(frozen=True)
@@ -82,18 +85,32 @@ def read_manifest(
                 f"{path}, line {number}: the id {sample.id!r} is also that of line {first[sample.id]}; every clip "
                 "needs its own"
             )
+        if sample.fold and not _FOLD_NAME.fullmatch(sample.fold):
+            raise ManifestError(
+                f"{path}, line {number}: the fold {sample.fold!r} names a folder of its run; use letters, digits, - "
+                "and _"
+            )
     named = [
-        replace(sample, label=_label(f"{path}, line {number}", sample.label, labels, known, strict, regression))
+        replace(
+            sample, label=_label(f"{path}, line {number}", sample.label, labels, known, strict, regression)
+        )
         if labelled
         else sample
         for number, sample in found
     ]
-    files = {p for s in named for p in (s.video, s.audio) if p is not None} if existing else set()
-    missing = sorted(str(p) for p in files if not p.exists())
+    if existing:
+        _check_there(path, found)
+    return named
+
+
+def _check_there(path: Path, found: Sequence[tuple[int, Sample]]) -> None:
+    """Make sure that all files are there; each is looked for once."""
+    lines = {file: number for number, s in reversed(found) for file in (s.video, s.audio) if file is not None}
+    missing = sorted((number, str(file)) for file, number in lines.items() if not file.exists())
     if missing:
         more = f" and {len(missing) - _LISTED} more" if len(missing) > _LISTED else ""
-        raise ManifestError(f"{path}: {len(missing)} files are missing: {', '.join(missing[:_LISTED])}{more}")
-    return named
+        names = ", ".join(f"{name} (line {number})" for number, name in missing[:_LISTED])
+        raise ManifestError(f"{path}: {len(missing)} files are missing: {names}{more}")
 
 
 def _read_csv(path: Path, lines: list[str], needed: Sequence[str]) -> list[tuple[int, Sample]]:
@@ -146,12 +163,12 @@ def _authors_line(path: Path, number: int, line: str) -> Sample:
 
 
 def _numbers(words: Sequence[str]) -> list[float] | None:
-    """The finite numbers that words are, or None."""
+    """The numbers that words are, or None; what is infinite, or larger than anybody rates, is none."""
     try:
         values = [float(word) for word in words]
     except ValueError:
         return None
-    return values if all(map(math.isfinite, values)) else None
+    return values if all(abs(value) <= _LARGEST for value in values) else None
 
 
 def _told_apart(found: list[tuple[int, Sample]]) -> list[tuple[int, Sample]]:
@@ -193,7 +210,7 @@ def _label(
             )
         return " ".join(map(repr, values))
     coded = codes.get(text.strip().lower())
-    if text.strip().isdecimal():
+    if text.strip().isdecimal() and len(text) <= _DIGITS:
         numbered = labels[int(text)] if labels is not None and int(text) < len(labels) else None
         if coded is not None and numbered not in (None, coded):
             raise ManifestError(

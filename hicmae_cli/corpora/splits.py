@@ -54,14 +54,15 @@ def split_by_fold(samples: Sequence[Sample], fold: str) -> Split:
 
 
 def split_by_column(samples: Sequence[Sample]) -> Split:
-    """The parts that the column ``split`` names; ``val`` is short for validation.
+    """The parts that the column ``split`` names; ``val`` is short for validation. Where nobody is named, all train.
 
     Raises:
         ManifestError: another word in the column.
     """
     parts: dict[str, list[Sample]] = {"train": [], "validation": [], "test": []}
+    unnamed = "" if any(sample.split for sample in samples) else "train"
     for sample in samples:
-        name = "validation" if sample.split == "val" else sample.split
+        name = "validation" if sample.split == "val" else sample.split or unnamed
         if name not in parts:
             raise ManifestError(
                 f"clip {sample.id}: its split is {sample.split!r}, expected train, validation or test"

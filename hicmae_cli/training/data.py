@@ -240,12 +240,17 @@ def _collate(items: list[Item | str]) -> Any:
     return [item for item in items if isinstance(item, str)] or default_collate(items)
 
 
+def faults_of(batch: Any) -> list[str]:
+    """What is wrong with the broken clips of a batch of ``training_loader``."""
+    return list(batch) if isinstance(batch[0], str) else []
+
+
 def unbroken(batch: Any) -> Batch:
     """A batch of ``training_loader``.
 
     Raises:
         TrainingError: clips of the batch are broken; all are named.
     """
-    if isinstance(batch[0], str):
-        raise TrainingError("; ".join(batch))
+    if faults := faults_of(batch):
+        raise TrainingError("; ".join(faults))
     return Batch(*batch)

@@ -21,19 +21,20 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from hicmae_cli.clips import read_prepared_clip
 from hicmae_cli.corpora.manifest import Sample
-from hicmae_cli.errors import SettingsError, TrainingError
+from hicmae_cli.errors import HicmaeError, SettingsError, TrainingError
 from hicmae_cli.evaluation.evaluate import evaluate
 from hicmae_cli.evaluation.results import Evaluation
 from hicmae_cli.files import sha256_of
 from hicmae_cli.models.classifier import Classifier, use_last_layer
 from hicmae_cli.models.config import VARIANTS
 from hicmae_cli.runtime.torch_engine import TorchEngine
-from hicmae_cli.training.data import training_loader, unbroken
+from hicmae_cli.training.data import faults_of, training_loader, unbroken
 from hicmae_cli.training.finetune_data import (
-    check_readable,
+    absent_classes,
     check_splits,
     clips_fingerprint,
     first_looks,
+    unreadable,
 )
 from hicmae_cli.training.finetune_state import EpochReport, RunState
 from hicmae_cli.training.finetune_step import learning_of, train_step
@@ -88,12 +89,14 @@ class Outcome:
         step: steps that were made.
         total_steps: steps of the whole run.
         early: whether it ended before, since nothing better came.
+        stopped: whether it was told to stop.
     """
 
     weight: Path | None
     step: int
     total_steps: int
     early: bool
+    stopped: bool = False
 
     @property
     def finished(self) -> bool:
@@ -197,16 +200,18 @@ def finetune(
         raise SettingsError(f"{run}: is not the same folder for all processes; choose one on a shared disk")
     if checkpoint is not None:
         load_state(bare, checkpoint["model"], run)
-    if state.best is not None and not (run / BEST).is_file():
-        raise TrainingError(f"{run / BEST}: is gone; choose another --output or remove the folder")
     steps_per_epoch = len(train) // settings.batch_size
     total_steps = settings.epochs * steps_per_epoch
+    unfinished = state.step < total_steps and not state.exhausted(settings.patience)
+    chosen = run / (LAST if settings.selection == "last" else BEST)
+    if (state.best is not None or not unfinished) and not chosen.is_file():
+        raise TrainingError(f"{chosen}: is gone; choose another --output or remove the folder")
     # Read before the loader's processes are forked, which share what is there.
     cache = None
-    if settings.cache_clips and state.step < total_steps:
+    if settings.cache_clips and unfinished:
         cache = [read_prepared_clip(s.video, s.audio).decoded(exact=False) for s in train]
-    if state.step < total_steps and main:
-        check_readable(validation, settings.sampling_rate)
+    if unfinished:
+        _raise_together(accelerator, unreadable(validation[process::processes], settings))
     # A classifier's features are scaled already; those of encoders that were pre-trained are not.
     unscaled = transfer is None or "feature_norm.weight" in transfer.fresh
     if settings.fit_start_clips and unscaled and state.step == 0:
@@ -229,6 +234,9 @@ def finetune(
 
     if main:
         progress.on_start(state.step, total_steps)
+        for clips, part in ((train, "training"), (validation, _judged_on(settings))):
+            if task == "classification" and clips and (line := absent_classes(clips, labels, part)):
+                progress.warn(line)
     with ExitStack() as stack:
         stop = stack.enter_context(StopRequest())
         log = stack.enter_context(metrics_log(run, state.step)) if main else None
@@ -242,9 +250,9 @@ def finetune(
             )
             started = time.perf_counter()
             for step in range(state.step, (epoch + 1) * steps_per_epoch):
-                rounds = [
-                    unbroken(next(batches)).to(accelerator.device) for _ in range(settings.accumulation)
-                ]
+                read = [next(batches) for _ in range(settings.accumulation)]
+                _raise_together(accelerator, [fault for each in read for fault in faults_of(each)])
+                rounds = [unbroken(each).to(accelerator.device) for each in read]
                 rate = cosine_schedule(
                     step, base_lr=settings.peak_lr, min_lr=settings.final_lr, total_steps=total_steps,
                     warmup_steps=round(settings.warmup_epochs * steps_per_epoch),
@@ -272,41 +280,49 @@ def finetune(
                         scores = _validate(accelerator, judged, info, validation)
                         if state.judge(scores[metric], metric) and main:
                             about = {**scores, "epoch": epoch + 1, "clips": len(validation)}
-                            _write(run / BEST, judged, info, {_name_of(settings): about})
+                            _write(chosen, judged, info, {_judged_on(settings): about})
                     if step + 1 == total_steps and settings.selection == "last" and main:
-                        _write(run / LAST, judged, info, {"training": {"epoch": epoch + 1}})
+                        _write(chosen, judged, info, {"training": {"epoch": epoch + 1}})
                     if log is not None:
-                        mean = state.epoch_loss / steps_per_epoch
-                        report = EpochReport(step + 1, epoch + 1, mean, rate, speed, scores, state.best)
-                        log(report)
+                        report = EpochReport(
+                            step + 1, epoch + 1, state.epoch_loss / steps_per_epoch, rate, speed,
+                            _judged_on(settings), scores, metric, state.best,
+                        )  # fmt: skip
+                        log(report.to_log())
                         progress.on_epoch(report)
                     state.epoch_loss = 0.0
                 ends = (step + 1) % steps_per_epoch == 0
                 if main and (stopping or ends or (step + 1) % settings.checkpoint_every == 0):
                     path = step_path(run / CHECKPOINTS, state.step)
                     save_checkpoint(path, state.to_checkpoint(bare, average, optimiser, accelerator, facts))
-                    prune_checkpoints(run / CHECKPOINTS, keep=1)
+                    prune_checkpoints(run / CHECKPOINTS, settings.keep_checkpoints)
                 if stopping:
                     break
     accelerator.wait_for_everyone()
-    chosen = run / (LAST if settings.selection == "last" else BEST)
     early = state.exhausted(settings.patience) and state.step < total_steps
-    return Outcome(chosen if chosen.is_file() else None, state.step, total_steps, early)
+    return Outcome(chosen if chosen.is_file() else None, state.step, total_steps, early, stopping)
 
 
 def _not_finite(value: float, step: int, ids: Sequence[str]) -> TrainingError:
     return TrainingError(
-        f"the loss became {value} in step {step + 1}; the last checkpoint is kept. Lower base_lr, or set "
+        f"the loss or a gradient became {value} in step {step + 1}; the last checkpoint is kept. Lower base_lr, or set "
         f"clip_grad_norm. Clips of the step: {', '.join(ids)}"
     )
+
+
+def _raise_together(accelerator: Accelerator, faults: Sequence[str]) -> None:
+    """Stop all processes where one of them has found something wrong; one that just ends leaves the others waiting."""
+    told = [fault for each in of_all(accelerator, list(faults)) for fault in each]
+    if told:
+        raise TrainingError("; ".join(told))
 
 
 def _is_validated(epoch: int, settings: FinetuneSettings) -> bool:
     return (epoch + 1) % settings.validate_every == 0 or epoch + 1 == settings.epochs
 
 
-def _name_of(settings: FinetuneSettings) -> str:
-    """What the clips that chose the epoch are called in the weight's metrics."""
+def _judged_on(settings: FinetuneSettings) -> str:
+    """What the clips that choose the epoch are called."""
     return "test" if settings.selection == "test-best" else "validation"
 
 
@@ -315,14 +331,17 @@ def _validate(
 ) -> dict[str, float]:
     """Scores on the validation clips, every process judging its share of them."""
     share = validation[accelerator.process_index :: accelerator.num_processes]
-    own = None
+    own: Evaluation | None = None
+    faults: list[str] = []
     if share:
         engine = TorchEngine(model, info, str(accelerator.device))
-        own = evaluate(share, engine, modalities=(info.modality,))[info.modality]
-    parts: list[Evaluation] = [part for part in of_all(accelerator, own) if part is not None]
-    failures = [failure for part in parts for failure in part.failures]
-    if failures:
-        raise TrainingError("; ".join(f"clip {clip}: {why}" for clip, why in failures))
+        try:
+            own = evaluate(share, engine, modalities=(info.modality,))[info.modality]
+            faults = [f"clip {clip}: {why}" for clip, why in own.failures]
+        except HicmaeError as error:
+            faults = [str(error)]
+    _raise_together(accelerator, faults)
+    parts = [part for part in of_all(accelerator, own) if part is not None]
     whole = replace(parts[0], samples=tuple(sample for part in parts for sample in part.samples))
     return dict(whole.metrics)
 

@@ -9,7 +9,8 @@ from dataclasses import replace
 from hicmae_cli.clips import PreparedClip, read_prepared_clip
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.corpora.splits import Split, cut_validation, split_by_column, split_by_fold
-from hicmae_cli.errors import HicmaeError, ManifestError, SettingsError, TrainingError
+from hicmae_cli.errors import HicmaeError, ManifestError, SettingsError
+from hicmae_cli.evaluation.evaluate import restrict
 from hicmae_cli.models.config import AUDIO_GRID, PATCH_PX, VIDEO_GRID
 from hicmae_cli.models.masking import cut_patches, keep_patches, spread_tokens
 from hicmae_cli.training.data import to_video, training_loader, unbroken
@@ -70,6 +71,12 @@ def check_splits(
     unknown = {sample.label for sample in (*train, *validation)} - set(labels)
     if unknown and task == "classification":
         raise ManifestError(f"labels {', '.join(sorted(unknown))} are not among {', '.join(labels)}")
+    kinds = {sample.label for sample in validation}
+    if task == "classification" and len(labels) > 1 and len(kinds) == 1:
+        raise ManifestError(
+            f"all {len(validation)} validation clips are labelled {min(kinds)}: they cannot tell a good epoch from a "
+            "bad one; set more people aside (validation_share), or take the last epoch"
+        )
     check_people(train, validation, "test" if settings.selection == "test-best" else "validation")
 
 
@@ -87,23 +94,25 @@ def check_people(train: Sequence[Sample], other: Sequence[Sample], name: str) ->
         )
 
 
-def check_readable(validation: Sequence[Sample], sampling_rate: int) -> None:
-    """Read the validation clips once, so that a broken one is named now and not after the first epoch.
-
-    Raises:
-        TrainingError: names all that are broken.
-    """
-    faults = [fault for sample in validation if (fault := _fault(sample, sampling_rate))]
-    if faults:
-        raise TrainingError("; ".join(faults))
+def absent_classes(clips: Sequence[Sample], labels: Sequence[str], name: str) -> str | None:
+    """What to say of a part that lacks some classes."""
+    absent = [label for label in labels if label not in {sample.label for sample in clips}]
+    return f"there are no {name} clips of {', '.join(absent)}" if absent else None
 
 
-def _fault(sample: Sample, sampling_rate: int) -> str | None:
+def unreadable(clips: Sequence[Sample], settings: FinetuneSettings) -> list[str]:
+    """What is wrong with clips that cannot be judged; found now, and not after the first epoch."""
+    return [fault for sample in clips if (fault := _fault(sample, settings))]
+
+
+def _fault(sample: Sample, settings: FinetuneSettings) -> str | None:
     try:
-        read_prepared_clip(sample.video, sample.audio).test_clips(sampling_rate)
+        views = read_prepared_clip(sample.video, sample.audio).test_clips(settings.sampling_rate)
     except (HicmaeError, ValueError) as error:
         return f"clip {sample.id}: {error}"
-    return None
+    if any(restrict(view, settings.modality) for view in views):
+        return None
+    return f"clip {sample.id}: has no {settings.modality}"
 
 
 def clips_fingerprint(*splits: Sequence[Sample]) -> str:

@@ -15,7 +15,7 @@ SMALLER_IS_BETTER = frozenset({"mae", "rmse"})
 
 @dataclass(frozen=True)
 class EpochReport:
-    """One line of the log.
+    """What an epoch came to.
 
     Attributes:
         step: steps made so far.
@@ -23,8 +23,10 @@ class EpochReport:
         loss: mean over the steps of the epoch.
         learning_rate: of the last of them, at the top of the network.
         clips_per_s: trained on, validation left out.
-        validation: scores on the validation clips, where the epoch was validated.
-        best: best score so far of the metric that chooses.
+        judged_on: the clips that choose the epoch: ``validation``, or ``test``.
+        scores: on those clips, where they were judged.
+        metric: the one of the scores that chooses.
+        best: the best of it so far.
     """
 
     step: int
@@ -32,8 +34,17 @@ class EpochReport:
     loss: float
     learning_rate: float
     clips_per_s: float
-    validation: dict[str, float]
+    judged_on: str
+    scores: dict[str, float]
+    metric: str
     best: float | None
+
+    def to_log(self) -> dict[str, Any]:
+        """One line of the log: numbers by name."""
+        return {
+            "step": self.step, "epoch": self.epoch, "loss": self.loss, "learning_rate": self.learning_rate,
+            "clips_per_s": self.clips_per_s, self.judged_on: self.scores, "best": self.best,
+        }  # fmt: skip
 
 
 class RunState:

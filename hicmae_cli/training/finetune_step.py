@@ -62,7 +62,10 @@ def train_step(
     settings: FinetuneSettings,
     learn: Learning,
 ) -> float:
-    """One optimiser step over some rounds -> the loss, mean over all processes."""
+    """One optimiser step over some rounds -> the loss, mean over all processes.
+
+    Where that or a gradient is not finite, no step is made, and nan is returned.
+    """
     model.train()
     rng = np.random.default_rng(torch.initial_seed())
     total = torch.zeros((), device=accelerator.device)
@@ -73,10 +76,14 @@ def train_step(
             accelerator.backward(loss / len(rounds))
         total += loss.detach() / len(rounds)
     value = (accelerator.reduce(total, "mean") if accelerator.num_processes > 1 else total).item()
-    if not math.isfinite(value):
-        return float(value)  # no step is made with it
+    accelerator.unscale_gradients()
+    norm = torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
+    # A scaler skips the step and tries a smaller scale; below 1 it is not the scale that is at fault.
+    scaled = accelerator.scaler is not None and accelerator.scaler.get_scale() >= 1
+    if not math.isfinite(value) or not (torch.isfinite(norm) or scaled):
+        return math.nan  # no step is made with it
     if settings.clip_grad_norm:
-        accelerator.clip_grad_norm_(model.parameters(), settings.clip_grad_norm)
+        torch.nn.utils.clip_grads_with_norm_(model.parameters(), settings.clip_grad_norm, norm)
     optimiser.step()
     optimiser.zero_grad(set_to_none=True)
     return float(value)
@@ -105,7 +112,12 @@ def _loss(
         outputs = model(video, audio, keep_video, keep_audio)
     if not classes:
         return REGRESSION_LOSSES[learn.loss](outputs, targets)
-    targets = mix_targets(soft_targets(targets, outputs.shape[1], settings.label_smoothing), mixture)
+    own = soft_targets(targets, outputs.shape[1], settings.label_smoothing)
+    targets = mix_targets(own, mixture)
+    if (
+        not settings.mix_audio
+    ):  # where no face is seen in either clip of a pair, nothing of the other one is there
+        targets = torch.where((batch.seen | batch.seen.flip(0))[:, None], targets, own)
     return cross_entropy(outputs, targets, weights=learn.weights)
 
 

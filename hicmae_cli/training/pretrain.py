@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
@@ -200,7 +200,7 @@ def pretrain(
                 mean = state.end_epoch() if ends else math.nan
                 if log is not None:
                     report = StepReport(step + 1, epoch + 1, *losses, rate, norm, speed)
-                    log(report)
+                    log(asdict(report))
                     progress.on_step(report)
                     if settings.picture_every and (step + 1) % settings.picture_every == 0:
                         bare.eval()

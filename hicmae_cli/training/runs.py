@@ -12,7 +12,6 @@ import math
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -249,8 +248,8 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def metrics_log(run: Path, step: int) -> Iterator[Callable[[Any], None]]:
-    """A function that logs a report, a dataclass with its ``step``: as a line, and for TensorBoard where that is there.
+def metrics_log(run: Path, step: int) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+    """A function that logs numbers by name, ``step`` among them: as a line, and for TensorBoard where that is there.
 
     What was logged beyond ``step``, of steps that are made again, goes.
     """
@@ -267,14 +266,14 @@ def metrics_log(run: Path, step: int) -> Iterator[Callable[[Any], None]]:
             board = SummaryWriter(str(run / "tensorboard"), purge_step=step + 1)
             stack.callback(board.close)
 
-        def log(report: Any) -> None:
-            values = _flat(asdict(report))
+        def log(numbers: Mapping[str, Any]) -> None:
+            values = _flat(numbers)
             file.write(json.dumps(values) + "\n")
             file.flush()
             if board is not None:
                 for name, value in values.items():
                     if value is not None and name != "step":
-                        board.add_scalar(name, value, report.step)
+                        board.add_scalar(name, value, numbers["step"])
 
         yield log
 

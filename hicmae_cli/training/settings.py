@@ -81,7 +81,9 @@ class FinetuneSettings(Settings):
     ema_decay: float | None = Field(None, gt=0, lt=1)
     mixed_precision: Literal["no", "bf16", "fp16"] = "no"
     seed: int = Field(0, ge=0, lt=2**32)
+    # What is kept
     checkpoint_every: int = Field(500, ge=1)
+    keep_checkpoints: int = Field(2, ge=1)
     # Augmentation
     rand_augment: str = "rand-m7-n4-mstd0.5-inc1"
     crop_area: tuple[float, float] = (0.08, 1.0)
@@ -122,6 +124,8 @@ class FinetuneSettings(Settings):
 
     @model_validator(mode="after")
     def _fits_together(self) -> FinetuneSettings:
+        if self.fit_start_clips == 1:
+            raise ValueError("fit_start_clips: one clip has no spread to fit to; use 0, or two at least")
         if self.mixes and self.drop_video_tokens:
             raise ValueError(
                 "drop_video_tokens: must be 0 with mixup or cutmix, which mix whole clips; or set both of them to 0"

@@ -53,7 +53,15 @@ def test_a_missed_bound_fails_but_is_written(quick: pytest.MonkeyPatch, tmp_path
     assert run.code == 1
     assert "missed" in run.out
     document = json.loads((tmp_path / "bench.json").read_text())
-    assert [measure["holds"] for measure in document["measures"]] == [True, False, True, True, True, True]
+    assert [measure["holds"] for measure in document["measures"]] == [
+        True,
+        False,
+        True,
+        True,
+        True,
+        True,
+        True,
+    ]
 
 
 def test_memory_is_measured_only_when_asked_for(quick: pytest.MonkeyPatch, sample: Path) -> None:

@@ -145,3 +145,34 @@ def test_a_whole_path_may_lead_anywhere(tmp_path: Path) -> None:
     path = write(inner, f"id,video,audio,label\n1,{tmp_path / 'x'},inner/../a.wav,fear\n")
     (sample,) = read_manifest(path, existing=False)
     assert sample.video == tmp_path / "x"
+
+
+CODES = {"03": "happiness", "1": "anger", "Q": "fear"}
+
+
+def test_a_datasets_own_codes(tmp_path: Path) -> None:
+    path = write(tmp_path, "id,video,audio,label\n1,a,a.wav,q\n2,b,b.wav,03\n3,a,b.wav,SAD\n")
+    assert [s.label for s in read_manifest(path, LABELS, codes=CODES)] == ["fear", "happiness", "sadness"]
+    lines = write(tmp_path, "a a.wav 3\nb b.wav 1\n")  # the authors' numbers are no codes
+    assert [s.label for s in read_manifest(lines, LABELS, codes=CODES)] == ["happiness", "disgust"]
+    unclear = write(tmp_path, "id,video,audio,label\n1,a,a.wav,1\n")
+    with pytest.raises(
+        ManifestError, match="line 2: the label 1 may be the dataset's code for anger, or the number of"
+    ):
+        read_manifest(unclear, LABELS, codes=CODES)
+
+
+@pytest.mark.parametrize("fold", ["all", "../x", "a b", ".", "x/y"])
+def test_a_fold_names_a_folder(tmp_path: Path, fold: str) -> None:
+    path = write(tmp_path, f"id,video,audio,label,fold\n1,a,a.wav,fear,{fold}\n")
+    with pytest.raises(ManifestError, match=r"line 2: the fold .* names a folder of its run"):
+        read_manifest(path)
+
+
+def test_labels_nobody_means(tmp_path: Path) -> None:
+    path = write(tmp_path, f"id,video,audio,label\n1,a,a.wav,{'9' * 5000}\n")
+    with pytest.raises(ManifestError, match="line 2: the label"):
+        read_manifest(path, LABELS, strict=True)
+    path = write(tmp_path, "id,video,audio,label\n1,a,a.wav,1e200 0 0\n")
+    with pytest.raises(ManifestError, match="line 2: expected 3 numbers"):
+        read_manifest(path, TARGETS, regression=True)

@@ -319,7 +319,7 @@ def frame_folder(folder: Path, sizes: list[int]) -> None:
 def test_folders_of_faces_are_used_as_they_are(tmp_path: Path) -> None:
     items = [replace(item, id=item.id.split("/")[1]) for item in make_items(tmp_path / "raw", 8)]
     dataset = replace(toy_dataset(items), frames_suffix="_aligned")
-    frames, store = tmp_path / "frames", tmp_path / "store"
+    raw, frames, store = tmp_path / "raw", tmp_path / "frames", tmp_path / "store"
     frame_folder(frames / "00", [112] * 4)
     frame_folder(frames / "01_aligned", [160] * 3)
     frame_folder(frames / "04" / "04_aligned", [160] * 3)
@@ -332,9 +332,9 @@ def test_folders_of_faces_are_used_as_they_are(tmp_path: Path) -> None:
     items[6].audio.unlink()
     done = prepare(dataset, items, store, frames=frames, make_detector=never)
     assert done.manifest.read_text().splitlines()[1:] == [
-        "00,../frames/00,../raw/00.wav,anger,0,,s0,0,",
-        "01,../frames/01_aligned,../raw/01.mkv,fear,0,,s0,1,",
-        "04,../frames/04/04_aligned,../raw/04.mkv,anger,2,,s2,4,",
+        f"00,{frames}/00,{raw}/00.wav,anger,0,,s0,0,",
+        f"01,{frames}/01_aligned,{raw}/01.mkv,fear,0,,s0,1,",
+        f"04,{frames}/04/04_aligned,{raw}/04.mkv,anger,2,,s2,4,",
     ]
     causes = {failure.id: (failure.fault, failure.cause) for failure in done.failures}
     assert {id_: fault for id_, (fault, _) in causes.items()} == {

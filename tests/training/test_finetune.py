@@ -17,7 +17,11 @@ from hicmae_cli.errors import ManifestError, SettingsError, TrainingError
 from hicmae_cli.models import config
 from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.pretraining import PretrainingModel
+from hicmae_cli.training.data import Batch
 from hicmae_cli.training.finetune import Progress
+from hicmae_cli.training.finetune_data import parts_of
+from hicmae_cli.training.finetune_step import Learning, train_step
+from hicmae_cli.training.machine import new_accelerator
 from hicmae_cli.training.pretrain_state import describe_weight
 from hicmae_cli.training.settings import FinetuneSettings, PretrainSettings
 from hicmae_cli.weights.checkpoint import load_classifier, save_pretrained
@@ -107,6 +111,7 @@ def test_a_killed_run_goes_on_to_the_last_bit(
     assert whole.read_bytes() == resumed.read_bytes()
 
 
+@pytest.mark.slow
 def test_sigkill_between_checkpoints(clips: Path, tmp_path: Path) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     process = start("finetune", cut, clips, "num_workers=1", "checkpoint_every=1")
@@ -201,6 +206,7 @@ def test_a_weight_chosen_on_the_test_clips_says_so(samples: list[Sample], tmp_pa
     _, info = load_classifier(run(tmp_path / "run", samples, settings))
     assert info.selection == "test-best"
     assert "uar" in info.metrics["test"]
+    assert all("test.uar" in line and "validation.uar" not in line for line in numbers(tmp_path / "run"))
     assert "validation" not in info.metrics
 
 
@@ -222,7 +228,7 @@ def test_a_model_of_one_stream_never_sees_the_other(
     assert set(seen) == {(modality == "video", modality == "audio")}
 
 
-@pytest.mark.parametrize("loss", ["auto", "l1", "smooth_l1", "ccc", "pcc"])
+@pytest.mark.parametrize("loss", ["auto", "ccc"])
 def test_it_learns_numbers(samples: list[Sample], tmp_path: Path, loss: str) -> None:
     """Two targets, of which brightness and pitch tell the first up and the second down."""
     measured = [replace(s, label="0.8 -1.5" if s.label == "happiness" else "-0.4 1.25") for s in samples]
@@ -231,7 +237,7 @@ def test_it_learns_numbers(samples: list[Sample], tmp_path: Path, loss: str) -> 
     _, info = load_classifier(weight)
     assert info.task == "regression"
     assert info.labels == ("arousal", "valence")
-    assert info.metrics["validation"]["ccc"] > (0.3 if loss == "pcc" else 0.7)
+    assert info.metrics["validation"]["ccc"] > 0.7
     lines = numbers(tmp_path / "run")
     assert lines[-1]["loss"] < lines[0]["loss"]
 
@@ -352,3 +358,50 @@ def test_a_folder_that_was_tampered_with_is_refused(samples: list[Sample], tmp_p
 def test_a_large_seed_is_as_good_as_any(tmp_path: Path, samples: list[Sample]) -> None:
     settings = SETTINGS.model_copy(update={"seed": 2**32 - 1, "epochs": 1})
     assert run(tmp_path, samples, settings).is_file()
+
+
+def test_a_gradient_that_is_not_finite_stops_the_run(
+    samples: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(outputs: torch.Tensor, targets: torch.Tensor, **_: object) -> torch.Tensor:
+        return (outputs * 0).sum().sqrt()  # 0, with a gradient of 0 * inf
+
+    monkeypatch.setattr("hicmae_cli.training.finetune_step.cross_entropy", broken)
+    with pytest.raises(
+        TrainingError, match=r"the loss or a gradient became nan in step 1; .*Clips of the step: 0"
+    ):
+        run(tmp_path / "run", samples)
+    assert not (tmp_path / "run" / "best.safetensors").exists()
+
+
+@pytest.mark.parametrize(("mix_audio", "changed"), [(False, False), (True, True)])
+def test_targets_are_mixed_only_with_what_shows_them(mix_audio: bool, changed: bool) -> None:
+    """Two clips without a face: unless the sounds are mixed, nothing of the other clip is there."""
+    settings = SETTINGS.model_copy(
+        update={"drop_video_tokens": 0.0, "mixup": 0.8, "mix_audio": mix_audio, "label_smoothing": 0.0}
+    )
+    targets: list[torch.Tensor] = []
+
+    def note(outputs: torch.Tensor, wanted: torch.Tensor, **_: object) -> torch.Tensor:
+        targets.append(wanted)
+        return outputs.sum()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hicmae_cli.training.finetune_step.cross_entropy", note)
+        batch = Batch(
+            torch.zeros(2, 16, 160, 160, 3, dtype=torch.uint8), torch.zeros(2, dtype=torch.bool),
+            torch.randn(2, 1, 256, 128), torch.tensor([0, 1]),
+        )  # fmt: skip
+        model = Classifier(config.VARIANTS["nano"], 2)
+        optimiser = torch.optim.AdamW(model.parameters())
+        accelerator = new_accelerator("no", "cpu")
+        torch.manual_seed(0)
+        train_step(accelerator, model, optimiser, [batch], settings, Learning("cross_entropy", None))
+    assert bool((targets[0] != torch.eye(2)).any()) == changed
+
+
+def test_a_list_without_splits_is_trained_on(samples: list[Sample], tmp_path: Path) -> None:
+    plain = [replace(sample, split="") for sample in samples]
+    parts = parts_of(plain, SETTINGS.model_copy(update={"validation_share": 0.3}))
+    assert parts.validation and not parts.test
+    assert run(tmp_path / "run", samples, train=parts.train, validation=parts.validation).is_file()

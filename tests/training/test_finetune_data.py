@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from hicmae_cli.clips import write_prepared_clip
 from hicmae_cli.corpora.manifest import Sample
-from hicmae_cli.errors import ManifestError, SettingsError, TrainingError
-from hicmae_cli.training.finetune_data import check_people, check_readable, check_splits, parts_of
+from hicmae_cli.errors import ManifestError, SettingsError
+from hicmae_cli.training.finetune_data import absent_classes, check_people, check_splits, parts_of, unreadable
 from hicmae_cli.training.settings import FinetuneSettings
 
 SETTINGS = FinetuneSettings(validation_share=0.25)
@@ -92,5 +94,22 @@ def test_what_does_not_fit_together_is_refused() -> None:
 def test_every_broken_validation_clip_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.mkv").write_bytes(b"no clip")
     broken = [replace(clip, video=tmp_path / "a.mkv") for clip in CLIPS[:2]]
-    with pytest.raises(TrainingError, match=r"^clip 0-0: .*a\.mkv.*; clip 0-1: .*a\.mkv"):
-        check_readable(broken, 1)
+    first, second = unreadable(broken, SETTINGS)
+    assert first.startswith("clip 0-0: ") and "a.mkv" in first
+    assert second.startswith("clip 0-1: ")
+
+
+def test_validation_clips_without_the_stream_are_named(tmp_path: Path) -> None:
+    write_prepared_clip(tmp_path / "a.mkv", [np.full((160, 160, 3), 90, np.uint8)] * 4, 25, None)
+    silent = [replace(CLIPS[0], video=tmp_path / "a.mkv", audio=tmp_path / "a.mkv")]
+    assert unreadable(silent, SETTINGS) == []
+    assert unreadable(silent, SETTINGS.model_copy(update={"modality": "audio"})) == ["clip 0-0: has no audio"]
+
+
+def test_classes_that_are_missing_are_told() -> None:
+    assert absent_classes(CLIPS, ["fear"], "training") is None
+    assert absent_classes(CLIPS, ["anger", "fear", "sadness"], "training") == (
+        "there are no training clips of anger, sadness"
+    )
+    with pytest.raises(ManifestError, match="all 3 validation clips are labelled fear"):
+        check_splits(SPLIT[6:9], SPLIT[3:6], ["fear", "anger"], SETTINGS, "classification")
