@@ -14,7 +14,7 @@ from hicmae_cli.corpora.dataset import Dataset, Item
 from hicmae_cli.corpora.jobs import Event, FrameFolder, Runner, do_jobs, make_jobs, one_face
 from hicmae_cli.corpora.journal import JOURNAL, Entry, open_journal
 from hicmae_cli.corpora.manifest import HEADER
-from hicmae_cli.corpora.store import only_writer
+from hicmae_cli.corpora.store import claim, only_writer
 from hicmae_cli.corpora.workers import run_here
 from hicmae_cli.errors import ManifestError
 from hicmae_cli.faces import FaceDetector
@@ -83,12 +83,13 @@ def prepare(
         make_detector: opens a face finder for one clip.
 
     Raises:
-        ManifestError: no items, an id that occurs twice, or not one item that can be used.
+        ManifestError: no items, an id that occurs twice, a store of another dataset, or not one item that can be used.
         DiskError: the disk is full. What was done until then is kept.
     """
     sources = sources_of(dataset, items, frames)
     manifest, failed_list = store / f"{dataset.name}.csv", store / f"{dataset.name}.failed.csv"
     with only_writer(store, on_wait), open_journal(journal_path(store, frames)) as journal:
+        claim(store, dataset.folder)
         do_jobs(make_jobs(sources, store / CLIPS, journal), journal, run, make_detector, on_event)
         entries = {item.id: journal.entries[item.id] for item in items}
         failures = tuple(
