@@ -87,12 +87,20 @@ def prepare(
     from hicmae_cli.corpora.catalogue import dataset_root, find_dataset
 
     dataset = find_dataset(corpus)
-    if corpus == "manifest" and root is not None and root.name == "manifest.csv" and root.is_file():
-        root = root.parent
     place = dataset_root(dataset, root)
-    store = output or place / "prepared"
-    if store.resolve() == place.resolve():
+    folder = place.parent if place.is_file() else place  # a manifest may be named itself
+    store = output or folder / "prepared"
+    if store.resolve() == folder.resolve():
         raise SettingsError(f"--output {store}: holds the dataset itself; choose another folder")
+    if (
+        corpus == "folder"
+        and _is_inside(store, folder)
+        and store.resolve() != (folder / "prepared").resolve()
+    ):
+        raise SettingsError(
+            f"--output {store}: its clips would be taken for recordings of {folder}; choose {folder / 'prepared'} or a "
+            "folder outside"
+        )
     if frames is not None and not frames.is_dir():
         raise SettingsError(f"--frames {frames}: no such folder")
     items = dataset.items(place)[:limit]
@@ -121,6 +129,10 @@ def prepare(
         write_text(json, to_json(report.document()))
     if not good:
         raise typer.Exit(1)
+
+
+def _is_inside(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())
 
 
 def _runner(workers: int | None, ray: str | None) -> Runner:

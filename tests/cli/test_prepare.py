@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -147,14 +148,30 @@ def test_wrong_usage(toy: tuple[Path, list[Item]], arguments: Sequence[object], 
 
 
 def test_the_dataset_is_not_overwritten(toy: tuple[Path, list[Item]], tmp_path: Path) -> None:
-    mine = tmp_path / "manifest.csv"
+    mine, other = tmp_path / "manifest.csv", tmp_path / "list.csv"
     mine.write_text("mine")
-    for root in (mine, tmp_path):
+    other.write_text("mine")
+    for root in (mine, other, tmp_path):
         run = hicmae("prepare", "manifest", "--root", root, "--output", tmp_path / "root" / "..")
         assert run.code == 2
         assert "holds the dataset itself" in run.err and mine.read_text() == "mine"
         assert hicmae("prepare", "manifest", "--root", root).code == 0
         assert (tmp_path / "prepared" / "manifest.csv").is_file()
+        shutil.rmtree(tmp_path / "prepared")
+
+
+def test_a_folder_does_not_take_its_own_clips_for_recordings(
+    toy: tuple[Path, list[Item]], tmp_path: Path
+) -> None:
+    root, _ = toy
+    (tmp_path / "link").symlink_to(root)
+    for output in (root / "faces", root / "happy" / "faces", tmp_path / "link" / "faces"):
+        run = hicmae("prepare", "folder", "--output", output)
+        assert (run.code, output.exists()) == (2, False)
+        assert f"choose {root / 'prepared'} or a folder outside" in run.err
+    for output in (root / "prepared", tmp_path / "out"):
+        assert hicmae("prepare", "folder", "--output", output).code == 0
+    assert hicmae("prepare", "toy", "--output", root / "faces").code == 0  # whose items are known by name
 
 
 def test_without_ray(toy: tuple[Path, list[Item]], monkeypatch: pytest.MonkeyPatch) -> None:
