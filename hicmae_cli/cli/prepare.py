@@ -53,10 +53,18 @@ def prepare(
     ] = None,
     sheet: Annotated[
         Path | None,
-        typer.Option("--sheet", metavar="FILE", help="The PNG of random faces; by default NAME.png."),
+        typer.Option(
+            "--sheet", metavar="FILE", help="The PNG of random faces; by default NAME.png beside the list."
+        ),
     ] = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, metavar="N", help="Take the first N items, to try it out.")
+        int | None,
+        typer.Option(
+            "--limit",
+            min=1,
+            metavar="N",
+            help="Take the first N items, to try it out; they are listed in NAME.limit.csv, not in NAME.csv.",
+        ),
     ] = None,
 ) -> None:
     """Find the face of every frame, align it, and store it with its sound: what training and evaluation read.
@@ -112,8 +120,11 @@ def prepare(
             _show(console, dataset, report)
             good = report.is_good
         else:
-            sheet = sheet or store / f"{dataset.name}.png"
-            prepared = _prepare(side, dataset, items, store, frames, run, sheet)
+            name = (
+                dataset.name if limit is None else f"{dataset.name}.limit"
+            )  # which leaves a full list alone
+            sheet = sheet or store / f"{name}.png"
+            prepared = _prepare(side, dataset, items, store, name, frames, run, sheet)
             _tell(console, dataset, prepared, sheet)
             report = _summarise(dataset, items, prepared, frames)
             if limit is None:
@@ -184,6 +195,7 @@ def _prepare(
     dataset: Dataset,
     items: Sequence[Item],
     store: Path,
+    name: str,
     frames: Path | None,
     run: Runner,
     sheet: Path,
@@ -196,7 +208,7 @@ def _prepare(
 
     with _counting(console, f"preparing {dataset.title}", len(items)) as counter:
         return prepare_items(
-            dataset, items, store, frames=frames, run=run, on_event=counter.count,
+            dataset, items, store, name=name, frames=frames, run=run, on_event=counter.count,
             on_manifest=lambda manifest: write_contact_sheet(sheet, random_faces(manifest, _SHEET_FACES, seed=0)),
             on_wait=lambda: counter.bar.console.print(
                 f"another process prepares into {escape(str(store))}; waiting for it to end", style="yellow"

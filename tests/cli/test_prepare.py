@@ -115,12 +115,21 @@ def test_a_check_draws_its_folds(toy: tuple[Path, list[Item]], monkeypatch: pyte
 
 
 def test_some_items_to_try_it_out(toy: tuple[Path, list[Item]]) -> None:
-    root, _ = toy
+    root, items = toy
+    store = root / "prepared"
     run = hicmae("prepare", "toy", "--limit", 2)
-    assert run.code == 0
-    assert len(read_manifest(root / "prepared/toy.csv")) == 2
-    assert hicmae("prepare", "toy").code == 0
-    assert len(read_manifest(root / "prepared/toy.csv")) == 6
+    assert run.code == 0 and f"listed in {store / 'toy.limit.csv'}" in run.out
+    assert len(read_manifest(store / "toy.limit.csv")) == 2
+    assert (store / "toy.limit.png").is_file() and not (store / "toy.csv").exists()
+    items[5].video.write_bytes(b"broken")
+    assert hicmae("prepare", "toy").code == 1
+    full = {name: (store / name).read_bytes() for name in ("toy.csv", "toy.failed.csv", "toy.png")}
+    assert len(read_manifest(store / "toy.csv")) == 5
+    items[0].video.write_bytes(b"broken")
+    assert hicmae("prepare", "toy", "--limit", 3).code == 1
+    assert len(read_manifest(store / "toy.limit.csv")) == 2
+    assert "s0/00" in (store / "toy.limit.failed.csv").read_text()
+    assert {name: (store / name).read_bytes() for name in full} == full
 
 
 def test_ctrl_c_says_how_to_go_on(toy: tuple[Path, list[Item]], monkeypatch: pytest.MonkeyPatch) -> None:
