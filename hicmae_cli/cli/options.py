@@ -45,7 +45,6 @@ SetOption = Annotated[
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")]
 
-DEFAULT_PUPPETS = Path("data/puppets")
 PUPPET_SIZES = {"train": 3000, "validation": 180, "test": 300}
 """Clips per split of the corpus that is drawn when none is there."""
 

@@ -53,10 +53,18 @@ def prepare(
     ] = None,
     sheet: Annotated[
         Path | None,
-        typer.Option("--sheet", metavar="FILE", help="The PNG of random faces; by default NAME.png."),
+        typer.Option(
+            "--sheet", metavar="FILE", help="The PNG of random faces; by default NAME.png beside the list."
+        ),
     ] = None,
     limit: Annotated[
-        int | None, typer.Option("--limit", min=1, metavar="N", help="Take the first N items, to try it out.")
+        int | None,
+        typer.Option(
+            "--limit",
+            min=1,
+            metavar="N",
+            help="Take the first N items, to try it out; they are listed in NAME.limit.csv, not in NAME.csv.",
+        ),
     ] = None,
 ) -> None:
     """Find the face of every frame, align it, and store it with its sound: what training and evaluation read.
@@ -87,12 +95,20 @@ def prepare(
     from hicmae_cli.corpora.catalogue import dataset_root, find_dataset
 
     dataset = find_dataset(corpus)
-    if corpus == "manifest" and root is not None and root.name == "manifest.csv" and root.is_file():
-        root = root.parent
     place = dataset_root(dataset, root)
-    store = output or place / "prepared"
-    if store.resolve() == place.resolve():
+    folder = place.parent if place.is_file() else place  # a manifest may be named itself
+    store = output or folder / "prepared"
+    if store.resolve() == folder.resolve():
         raise SettingsError(f"--output {store}: holds the dataset itself; choose another folder")
+    if (
+        corpus == "folder"
+        and _is_inside(store, folder)
+        and store.resolve() != (folder / "prepared").resolve()
+    ):
+        raise SettingsError(
+            f"--output {store}: its clips would be taken for recordings of {folder}; choose {folder / 'prepared'} or a "
+            "folder outside"
+        )
     if frames is not None and not frames.is_dir():
         raise SettingsError(f"--frames {frames}: no such folder")
     items = dataset.items(place)[:limit]
@@ -104,8 +120,11 @@ def prepare(
             _show(console, dataset, report)
             good = report.is_good
         else:
-            sheet = sheet or store / f"{dataset.name}.png"
-            prepared = _prepare(side, dataset, items, store, frames, run, sheet)
+            name = (
+                dataset.name if limit is None else f"{dataset.name}.limit"
+            )  # which leaves a full list alone
+            sheet = sheet or store / f"{name}.png"
+            prepared = _prepare(side, dataset, items, store, name, frames, run, sheet)
             _tell(console, dataset, prepared, sheet)
             report = _summarise(dataset, items, prepared, frames)
             if limit is None:
@@ -121,6 +140,10 @@ def prepare(
         write_text(json, to_json(report.document()))
     if not good:
         raise typer.Exit(1)
+
+
+def _is_inside(path: Path, folder: Path) -> bool:
+    return path.resolve().is_relative_to(folder.resolve())
 
 
 def _runner(workers: int | None, ray: str | None) -> Runner:
@@ -172,6 +195,7 @@ def _prepare(
     dataset: Dataset,
     items: Sequence[Item],
     store: Path,
+    name: str,
     frames: Path | None,
     run: Runner,
     sheet: Path,
@@ -184,7 +208,7 @@ def _prepare(
 
     with _counting(console, f"preparing {dataset.title}", len(items)) as counter:
         return prepare_items(
-            dataset, items, store, frames=frames, run=run, on_event=counter.count,
+            dataset, items, store, name=name, frames=frames, run=run, on_event=counter.count,
             on_manifest=lambda manifest: write_contact_sheet(sheet, random_faces(manifest, _SHEET_FACES, seed=0)),
             on_wait=lambda: counter.bar.console.print(
                 f"another process prepares into {escape(str(store))}; waiting for it to end", style="yellow"

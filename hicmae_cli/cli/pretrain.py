@@ -42,6 +42,7 @@ def pretrain(
         Path | None,
         typer.Option(
             "--data",
+            "--root",
             metavar="DIR",
             help="Where the dataset lies (puppets are drawn there when missing), or where faces of --videos go.",
         ),

@@ -8,17 +8,19 @@ from typing import Annotated
 
 import typer
 
-from hicmae_cli.cli.options import DEFAULT_PUPPETS, PUPPET_SIZES
+from hicmae_cli.cli.options import PUPPET_SIZES
 
 app = typer.Typer(no_args_is_help=True, help="Draw people who do not exist: a corpus anyone may have.")
 
-FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="Where to.")]
 SeedOption = Annotated[int, typer.Option(min=0, max=10**6, help="Another seed, other people.")]
 
 
 @app.command()
 def make(
-    folder: FolderArgument = DEFAULT_PUPPETS,
+    folder: Annotated[
+        Path | None,
+        typer.Argument(metavar="DIR", help="Where to; by default $HICMAE_DATA/puppets or data/puppets."),
+    ] = None,
     train: Annotated[int, typer.Option(min=0, help="Clips to learn from.")] = PUPPET_SIZES["train"],
     validation: Annotated[int, typer.Option(min=0, help="Clips that choose the epoch.")] = PUPPET_SIZES[
         "validation"
@@ -38,13 +40,15 @@ def make(
     sizes = {"train": train, "validation": validation, "test": test}
     if not any(sizes.values()):
         raise typer.BadParameter("ask for at least one clip")
-    manifest = make_with_progress(folder, sizes, seed, workers)
+    from hicmae_cli.corpora.catalogue import data_home
+
+    manifest = make_with_progress(folder or data_home() / "puppets", sizes, seed, workers)
     typer.echo(f"wrote {manifest}")
 
 
 @app.command()
 def preview(
-    folder: FolderArgument = Path("puppets-preview"),
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to.")] = Path("puppets-preview"),
     people: Annotated[int, typer.Option(min=1, max=24, help="Rows of the contact sheet.")] = 6,
     seed: SeedOption = 0,
 ) -> None:

@@ -74,5 +74,7 @@ def dataset_root(dataset: Dataset, given: Path | None = None) -> Path:
 
 
 def prepared_manifest(dataset: Dataset, root: Path) -> Path:
-    """Where the manifest of a dataset's prepared clips is kept."""
-    return root / "manifest.csv" if dataset is PUPPETS else root / "prepared" / f"{dataset.name}.csv"
+    """Where the manifest of a dataset's prepared clips is kept; the root may be a manifest of raw videos."""
+    if dataset is PUPPETS:
+        return root / "manifest.csv"
+    return (root.parent if root.is_file() else root) / "prepared" / f"{dataset.name}.csv"

@@ -19,6 +19,7 @@ from hicmae_cli.corpora.journal import Entry, Journal
 from hicmae_cli.corpora.manifest import read_manifest
 from hicmae_cli.corpora.prepare import CLIPS, journal_path, sources_of
 from hicmae_cli.corpora.splits import split_hash
+from hicmae_cli.corpora.store import check_holds
 from hicmae_cli.corpora.workers import run_here
 from hicmae_cli.faces import FaceDetector
 from hicmae_cli.media import frames_at, span_s
@@ -145,9 +146,10 @@ def check(
         make_detector: opens a face finder for one clip.
 
     Raises:
-        ManifestError: no items, or an id that occurs twice.
+        ManifestError: no items, an id that occurs twice, or a store of another dataset.
     """
     sources = sources_of(dataset, items, frames)
+    check_holds(store, dataset.folder)
     journal = Journal(journal_path(store, frames))
     jobs = make_jobs(sources, store / CLIPS, journal)
     unknown = [job for job in jobs if not job.is_known(journal.entries.get(job.id))]

@@ -17,7 +17,7 @@ _NOT_USED: Final = frozenset("OX")  # another emotion, no agreement
 _FOLDS: Final = ("1", "2", "3", "4", "5", "6")
 _EVALUATIONS: Final = ("Evalution.txt", "Evaluation.txt")  # the release writes the first
 _NAME: Final = re.compile(
-    r"UTD-IMPROV-(?P<rest>(?P<scene>S\d\d[AHNS])-(?P<speaker>[FM]0(?P<session>[1-6]))-(?P<type>[PRST])-[FM]{2}\d\d+)\.avi"
+    r"UTD-IMPROV-(?P<rest>(?P<scene>S\d\d[AHNS])-[FM]0(?P<session>[1-6])-(?P<type>[PRST])-(?P<speaker>[FM])[FM]\d\d+)\.avi"
 )
 
 
@@ -41,7 +41,8 @@ def _items(root: Path) -> list[Item]:
         if fields[1] in _CODES:
             place = Path(f"session{match['session']}", match["scene"], match["type"])
             items[id_] = Item(
-                id=id_, label=_CODES[fields[1]], speaker=match["speaker"], fold=match["session"],
+                id=id_, label=_CODES[fields[1]],
+                speaker=f"{match['speaker']}0{match['session']}", fold=match["session"],
                 video=_file(root, "Video", place, f"{id_}.avi"), audio=_file(root, "Audio", place, f"{id_}.wav"),
                 extra={"scene": match["scene"], "type": match["type"]},
             )  # fmt: skip
@@ -87,6 +88,8 @@ MSP_IMPROV: Final = Dataset(
     choices=(
         "The label is what the listeners agreed on, not the letter in the name, which is what the scene was "
         "written for. Turns with another emotion (O) or without agreement (X) are left out.",
+        "Who speaks is the first letter of the turn, not the actor named before it, who may be listening: "
+        "S01A-F01-S-MF02 is M01.",
         "The corpus has 7,798 turns of the four emotions, the paper's lists 7,787: which eleven are missing is "
         "not known. So there are more clips here than in the paper's lists, and the hashes differ.",
         "The authors publish no script for MSP-IMPROV: sampling rate 4 and 50 epochs are taken.",

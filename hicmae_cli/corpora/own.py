@@ -63,7 +63,12 @@ def _manifest_items(root: Path) -> list[Item]:
     names = root / _NAMES
     labels = [canonical_label(line) for _, line in read_lines(names)] if names.is_file() else None
     read_lines(path)  # text that is not UTF-8 is told with its line
-    samples = read_manifest(path, labels, existing=False)
+    samples = read_manifest(path, labelled=False, existing=False)
+    if labels is None and any(sample.label.strip().isdecimal() for sample in samples):
+        # A regression's targets, for all that is known here; training on classes asks for their names.
+        samples = [replace(sample, label=canonical_label(sample.label)) for sample in samples]
+    else:
+        samples = read_manifest(path, labels, existing=False)
     return sorted(
         (_item(root, path, index, sample, labels) for index, sample in enumerate(samples)),
         key=lambda item: item.id,
@@ -144,5 +149,8 @@ MANIFEST: Final = replace(
         "labels.txt (may be absent; one label a line, what the label numbers from 0 stand for; others are refused)\n"
         "<the videos and sounds it names, by paths relative to it>"
     ),
-    choices=("The labels are those that occur, sorted.",),
+    choices=(
+        "The labels are those that occur, sorted.",
+        "Without labels.txt numbers are kept as they are: the targets of a regression.",
+    ),
 )

@@ -14,7 +14,7 @@ from hicmae_cli.corpora.dataset import Dataset, Item
 from hicmae_cli.corpora.jobs import Event, FrameFolder, Runner, do_jobs, make_jobs, one_face
 from hicmae_cli.corpora.journal import JOURNAL, Entry, open_journal
 from hicmae_cli.corpora.manifest import HEADER
-from hicmae_cli.corpora.store import only_writer
+from hicmae_cli.corpora.store import claim, only_writer
 from hicmae_cli.corpora.workers import run_here
 from hicmae_cli.errors import ManifestError
 from hicmae_cli.faces import FaceDetector
@@ -59,6 +59,7 @@ def prepare(
     items: Sequence[Item],
     store: Path,
     *,
+    name: str = "",
     frames: Path | None = None,
     run: Runner = run_here,
     on_event: Callable[[Event], None] = lambda _: None,
@@ -72,9 +73,10 @@ def prepare(
     again before their files change.
 
     Args:
-        dataset: whose name the files take.
+        dataset: whose files these are.
         items: what to prepare.
         store: where to: ``clips/<id>.mkv``, ``<name>.csv``, which is written last, and ``<name>.failed.csv``.
+        name: of the lists; by default the dataset's.
         frames: a folder of folders of face pictures, by id, which are used as they are; no clips are written.
         run: spreads the work; by default it is done in this process.
         on_event: called after each item.
@@ -83,12 +85,14 @@ def prepare(
         make_detector: opens a face finder for one clip.
 
     Raises:
-        ManifestError: no items, an id that occurs twice, or not one item that can be used.
+        ManifestError: no items, an id that occurs twice, a store of another dataset, or not one item that can be used.
         DiskError: the disk is full. What was done until then is kept.
     """
     sources = sources_of(dataset, items, frames)
-    manifest, failed_list = store / f"{dataset.name}.csv", store / f"{dataset.name}.failed.csv"
+    name = name or dataset.name
+    manifest, failed_list = store / f"{name}.csv", store / f"{name}.failed.csv"
     with only_writer(store, on_wait), open_journal(journal_path(store, frames)) as journal:
+        claim(store, dataset.folder)
         do_jobs(make_jobs(sources, store / CLIPS, journal), journal, run, make_detector, on_event)
         entries = {item.id: journal.entries[item.id] for item in items}
         failures = tuple(

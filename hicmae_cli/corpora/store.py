@@ -11,10 +11,13 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
-from hicmae_cli.errors import DiskError, ManifestError
+from hicmae_cli.errors import DiskError, ManifestError, one_line
+from hicmae_cli.files import written_whole
 
 _LOCK: Final = ".lock"
-_TEMPORARY: Final = re.compile(r"\..*\.\d+\.(mkv|csv|jsonl|png)")  # as `files.written_whole` names them
+_HOLDS: Final = "dataset.txt"  # whose files a store is made of
+# As `files.written_whole` names them.
+_TEMPORARY: Final = re.compile(r"\..*\.\d+\.(mkv|csv|jsonl|png)|\.dataset\.\d+\.txt")
 
 
 def path_in(folder: Path, id_: str, suffix: str = ".mkv") -> Path:
@@ -33,6 +36,38 @@ def path_in(folder: Path, id_: str, suffix: str = ".mkv") -> Path:
             f"clip {id_!r}: its id must be a plain relative path, without hidden parts, inside {folder}"
         )
     return path
+
+
+def check_holds(store: Path, files_of: str) -> None:
+    """Refuse a store of another dataset: two may give one id to different clips, and these would replace each other.
+
+    Args:
+        store: the folder; need not exist.
+        files_of: ``Dataset.folder``, which datasets that differ only in labels share.
+
+    Raises:
+        ManifestError: it was claimed for other files; says what to do.
+    """
+    try:
+        held = (store / _HOLDS).read_text("utf-8", "replace").strip()
+    except OSError:
+        return
+    if held not in ("", files_of):
+        raise ManifestError(
+            one_line(f"{store}: holds clips of {held}, not of {files_of}; give {files_of} another --output")
+        )
+
+
+def claim(store: Path, files_of: str) -> None:
+    """Note down whose files a store holds, before any of them is there; call it as its only writer.
+
+    Raises:
+        ManifestError: it holds those of another dataset.
+        OSError: it cannot be written to.
+    """
+    check_holds(store, files_of)
+    with written_whole(store / _HOLDS) as temporary:
+        temporary.write_text(f"{files_of}\n", "utf-8")
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -114,12 +115,21 @@ def test_a_check_draws_its_folds(toy: tuple[Path, list[Item]], monkeypatch: pyte
 
 
 def test_some_items_to_try_it_out(toy: tuple[Path, list[Item]]) -> None:
-    root, _ = toy
+    root, items = toy
+    store = root / "prepared"
     run = hicmae("prepare", "toy", "--limit", 2)
-    assert run.code == 0
-    assert len(read_manifest(root / "prepared/toy.csv")) == 2
-    assert hicmae("prepare", "toy").code == 0
-    assert len(read_manifest(root / "prepared/toy.csv")) == 6
+    assert run.code == 0 and f"listed in {store / 'toy.limit.csv'}" in run.out
+    assert len(read_manifest(store / "toy.limit.csv")) == 2
+    assert (store / "toy.limit.png").is_file() and not (store / "toy.csv").exists()
+    items[5].video.write_bytes(b"broken")
+    assert hicmae("prepare", "toy").code == 1
+    full = {name: (store / name).read_bytes() for name in ("toy.csv", "toy.failed.csv", "toy.png")}
+    assert len(read_manifest(store / "toy.csv")) == 5
+    items[0].video.write_bytes(b"broken")
+    assert hicmae("prepare", "toy", "--limit", 3).code == 1
+    assert len(read_manifest(store / "toy.limit.csv")) == 2
+    assert "s0/00" in (store / "toy.limit.failed.csv").read_text()
+    assert {name: (store / name).read_bytes() for name in full} == full
 
 
 def test_ctrl_c_says_how_to_go_on(toy: tuple[Path, list[Item]], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,14 +157,30 @@ def test_wrong_usage(toy: tuple[Path, list[Item]], arguments: Sequence[object], 
 
 
 def test_the_dataset_is_not_overwritten(toy: tuple[Path, list[Item]], tmp_path: Path) -> None:
-    mine = tmp_path / "manifest.csv"
+    mine, other = tmp_path / "manifest.csv", tmp_path / "list.csv"
     mine.write_text("mine")
-    for root in (mine, tmp_path):
+    other.write_text("mine")
+    for root in (mine, other, tmp_path):
         run = hicmae("prepare", "manifest", "--root", root, "--output", tmp_path / "root" / "..")
         assert run.code == 2
         assert "holds the dataset itself" in run.err and mine.read_text() == "mine"
         assert hicmae("prepare", "manifest", "--root", root).code == 0
         assert (tmp_path / "prepared" / "manifest.csv").is_file()
+        shutil.rmtree(tmp_path / "prepared")
+
+
+def test_a_folder_does_not_take_its_own_clips_for_recordings(
+    toy: tuple[Path, list[Item]], tmp_path: Path
+) -> None:
+    root, _ = toy
+    (tmp_path / "link").symlink_to(root)
+    for output in (root / "faces", root / "happy" / "faces", tmp_path / "link" / "faces"):
+        run = hicmae("prepare", "folder", "--output", output)
+        assert (run.code, output.exists()) == (2, False)
+        assert f"choose {root / 'prepared'} or a folder outside" in run.err
+    for output in (root / "prepared", tmp_path / "out"):
+        assert hicmae("prepare", "folder", "--output", output).code == 0
+    assert hicmae("prepare", "toy", "--output", root / "faces").code == 0  # whose items are known by name
 
 
 def test_without_ray(toy: tuple[Path, list[Item]], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -129,7 +129,7 @@ def test_voxceleb2_is_read_as_it_is_distributed(puppets: Path, monkeypatch: pyte
             path = Path("vox/dev") / kind / "id00012/21Uxsk56VDQ" / (name + suffix)
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(b"not read in this test")
-    run = pretrain("--dataset", "voxceleb2", "--data", "vox")
+    run = pretrain("--dataset", "voxceleb2", "--root", "vox")  # or --data
     assert run.code == 1
     assert "none of 2 recordings that were tried can be used" in run.last_line
     assert [(r.id, r.crop) for r in seen] == [

@@ -277,8 +277,8 @@ def _msp_improv(root: Path, folds: int | None, labels: int | None) -> list[Item]
     items, lines = [], []
     for session in "123456"[:folds]:
         for number, code in enumerate([*list(codes)[:labels], "X", "O"], 1):
-            speaker = f"{'FM'[number % 2]}0{session}"
-            turn = f"S01A-{speaker}-P-FM{number:02d}"
+            speaks, listens = ("F", "M") if number % 2 else ("M", "F")
+            turn = f"S01A-F0{session}-P-{speaks}{listens}{number:02d}"
             # The first line of a turn is what counts; those of single listeners follow.
             lines += [
                 f"UTD-IMPROV-{turn}.avi; {code}; {ratings}",
@@ -289,7 +289,7 @@ def _msp_improv(root: Path, folds: int | None, labels: int | None) -> list[Item]
                 folder = root / f"session{session}" / "S01A" / "P"
                 items.append(
                     Item(
-                        id=f"MSP-IMPROV-{turn}", label=codes[code], speaker=speaker, fold=session,
+                        id=f"MSP-IMPROV-{turn}", label=codes[code], speaker=f"{speaks}0{session}", fold=session,
                         video=folder / f"MSP-IMPROV-{turn}.avi", audio=folder / f"MSP-IMPROV-{turn}.wav",
                         extra={"scene": "S01A", "type": "P"},
                     )

@@ -134,6 +134,9 @@ def test_where_data_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         prepared_manifest(ravdess, dataset_root(ravdess)) == tmp_path / "ravdess" / "prepared" / "ravdess.csv"
     )
     assert dataset_root(ravdess, tmp_path) == tmp_path
+    (tmp_path / "list.csv").touch()
+    own = find_dataset("manifest")
+    assert prepared_manifest(own, tmp_path / "list.csv") == tmp_path / "prepared" / "manifest.csv"
     (tmp_path / "file").touch()
     with pytest.raises(ManifestError, match="is a file; expected the folder that RAVDESS lies in"):
         dataset_root(ravdess, tmp_path / "file")

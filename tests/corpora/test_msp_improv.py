@@ -28,6 +28,15 @@ def test_the_label_is_the_listeners(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("turn", "speaker"), [("F01-S-MF02", "M01"), ("F01-S-FM01", "F01"), ("M03-R-FM11", "F03")]
+)
+def test_who_speaks_is_the_first_letter_of_the_turn(turn: str, speaker: str, tmp_path: Path) -> None:
+    (tmp_path / "Evalution.txt").write_text(f"UTD-IMPROV-S01A-{turn}.avi; A; A:1.0;\n")
+    (item,) = MSP_IMPROV.items(tmp_path)
+    assert (item.speaker, item.fold) == (speaker, speaker[-1])
+
+
 def test_pictures_and_sound_may_lie_apart(tmp_path: Path) -> None:
     (item,) = make_fake("msp-improv", tmp_path, folds=1, labels=1, media=False)
     for file, kind in ((item.video, "Video"), (item.audio, "Audio")):

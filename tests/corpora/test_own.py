@@ -7,6 +7,7 @@ import pytest
 
 from hicmae_cli.corpora.catalogue import dataset_root
 from hicmae_cli.corpora.dataset import labels_of
+from hicmae_cli.corpora.manifest import read_manifest
 from hicmae_cli.corpora.own import FOLDER, MANIFEST
 from hicmae_cli.errors import ManifestError
 from tests.corpora.fakes import make_fake, put_video
@@ -88,7 +89,22 @@ def test_the_file_itself_may_be_named(tmp_path: Path) -> None:
         MANIFEST.items(tmp_path)
 
 
-def test_numbers_need_names(tmp_path: Path) -> None:
-    (tmp_path / "manifest.csv").write_text(HEAD + "1,a.mp4,,0,,,\n")
-    with pytest.raises(ManifestError, match="no label names were given"):
+@pytest.mark.parametrize("lines", [HEAD + "{0}", "{1}"])
+def test_numbers_without_names_are_targets_of_a_regression(lines: str, tmp_path: Path) -> None:
+    texts = ("3", "0.5", "-2", "10")
+    rows = "".join(f"{n},{n}.mp4,,{text},,,\n" for n, text in enumerate(texts))
+    authors = "".join(f"{n}.mp4 {n}.wav {text}\n" for n, text in enumerate(texts))
+    path = tmp_path / "manifest.csv"
+    path.write_text(lines.format(rows, authors))
+    assert tuple(item.label for item in MANIFEST.items(tmp_path)) == texts
+    values = [sample.label for sample in read_manifest(path, ["valence"], existing=False, regression=True)]
+    assert values == ["3.0", "0.5", "-2.0", "10.0"]
+    (tmp_path / "labels.txt").write_text("happy\nsad\n")
+    with pytest.raises(ManifestError, match="the label is the number 3, but there are 2 labels"):
+        MANIFEST.items(tmp_path)
+
+
+def test_labels_are_needed(tmp_path: Path) -> None:
+    (tmp_path / "manifest.csv").write_text("id,video,audio\n1,a.mp4,\n")
+    with pytest.raises(ManifestError, match="the header lacks label"):
         MANIFEST.items(tmp_path)

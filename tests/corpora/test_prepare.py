@@ -26,6 +26,7 @@ from PIL import Image
 
 from hicmae_cli.clips import read_prepared_clip
 from hicmae_cli.corpora import jobs
+from hicmae_cli.corpora.check import check
 from hicmae_cli.corpora.dataset import Excerpt, Item
 from hicmae_cli.corpora.jobs import Event
 from hicmae_cli.corpora.manifest import read_manifest
@@ -126,6 +127,21 @@ def test_two_datasets_share_their_clips(tmp_path: Path) -> None:
     assert len(read_manifest(store / "toy.csv")) == 4
 
 
+def test_another_dataset_is_refused_and_replaces_nothing(tmp_path: Path) -> None:
+    items, store = make_items(tmp_path / "raw", 2), tmp_path / "store"
+    square_prepare(toy_dataset(items), items, store)
+    before = files_of(store)
+    other = replace(toy_dataset(items, name="mafw"), folder="mafw")
+    said = "store: holds clips of toy, not of mafw; give mafw another --output$"
+    for refused in (prepare, check):
+        with pytest.raises(ManifestError, match=said):
+            refused(other, items, store, make_detector=never)
+    assert files_of(store) == before
+    (store / "dataset.txt").write_text("")  # as after a power cut
+    assert square_prepare(toy_dataset(items), items, store).clips == 2
+    assert files_of(store) == before
+
+
 def test_a_part_of_a_dialogue_on_one_side_of_the_picture(tmp_path: Path) -> None:
     pictures = [
         picture(index, face=index >= 20) for index in range(40)
@@ -202,7 +218,7 @@ def test_nothing_to_use_is_an_error_that_names_the_list(tmp_path: Path) -> None:
     film(items[0].video, [picture(face=False)] * FRAMES)
     with pytest.raises(ManifestError, match=r"none of 1 items can be used .*toy.failed.csv.*no face"):
         square_prepare(toy_dataset(items), items, tmp_path / "store")
-    assert sorted(files_of(tmp_path / "store")) == [".lock", "clips.jsonl", "toy.failed.csv"]
+    assert sorted(files_of(tmp_path / "store")) == [".lock", "clips.jsonl", "dataset.txt", "toy.failed.csv"]
     with pytest.raises(ManifestError, match="no items"):
         square_prepare(toy_dataset([]), [], tmp_path / "store")
     with pytest.raises(ManifestError, match="1 ids occur more than once"):
@@ -268,7 +284,9 @@ def test_a_full_disk_stops_with_one_line_and_what_was_done_is_kept(tmp_path: Pat
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert "\n" not in str(caught.value)
-    assert sorted(files_of(store)) == [".lock", "clips.jsonl", "clips/s0/00.mkv", "clips/s0/01.mkv"]
+    assert sorted(files_of(store)) == [
+        ".lock", "clips.jsonl", "clips/s0/00.mkv", "clips/s0/01.mkv", "dataset.txt",
+    ]  # fmt: skip
     assert square_prepare(toy_dataset(items), items, store).clips == 4
 
 
