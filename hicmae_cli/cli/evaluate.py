@@ -112,10 +112,7 @@ def evaluate(
     """
     from rich.console import Console
 
-    from hicmae_cli.cli.training_extra import require_training
     from hicmae_cli.cli.under_test import find_under_test, find_weights, leak_warning, some_weight
-
-    require_training("evaluate", "sklearn")
     from hicmae_cli.corpora.splits import folds_of
     from hicmae_cli.errors import SettingsError, one_line
     from hicmae_cli.evaluation.evaluate import MODALITIES
