@@ -95,6 +95,7 @@ class UnderTest:
             ManifestError: labels that the other side does not have; see ``label_maps``.
             SettingsError: a map that does not fit, or a regression across corpora.
         """
+        from hicmae_cli.corpora.catalogue import same_clips
         from hicmae_cli.evaluation.label_maps import Matched, cross_labels, match_labels, order_targets
 
         corpus = self.dataset.labels if self.dataset else ()
@@ -105,9 +106,12 @@ class UnderTest:
             return Matched(order_targets(samples, info.labels, targets, self.mapping, self.name))
         if not self.cross:
             return match_labels(samples, info.labels, corpus=corpus, mapping=self.mapping, name=self.name)
-        if info.dataset == self.name:
+        if same_clips(info.dataset, self.name):
             raise SettingsError(
                 f"--cross: the weight was trained on {self.name} itself; leave the option out"
+                if info.dataset == self.name
+                else f"--cross: the weight was trained on {info.dataset}, which is the same clips as {self.name}; "
+                "leave the option out, and say by --map what stands for what"
             )
         return cross_labels(samples, info.labels, corpus=corpus, mapping=self.mapping, name=self.name)
 

@@ -73,6 +73,11 @@ def test_what_is_not_prepared_says_how_to(tmp_path: Path, monkeypatch: pytest.Mo
 def test_a_weight_is_not_crossed_with_its_own_corpus() -> None:
     with pytest.raises(SettingsError, match="trained on toys itself"):
         of_toys(cross=True).match(CLIPS, info_of(dataset="toys"))
+    for trained_on, tested in (("crema-d", "crema-d-4"), ("mafw-43", "mafw")):  # the same clips, other labels
+        with pytest.raises(
+            SettingsError, match=f"trained on {trained_on}, which is the same clips as {tested};"
+        ):
+            of_toys(cross=True, name=tested).match(CLIPS, info_of(dataset=trained_on))
     with pytest.raises(SettingsError, match="a weight for regression has none"):
         of_toys(cross=True).match(CLIPS, info_of(task="regression"))
 
