@@ -145,7 +145,7 @@ def evaluate(
         err.print(notice, style="yellow", highlight=False, soft_wrap=True)
     samples = tested.read(info)
     files = find_weights(weights, tested.fold, folds_of(samples), cross=cross)
-    parts = {name: (tested.clips(samples, name), file) for name, file in files.items()}
+    parts = {name: (tested.clips(samples, name, file), file) for name, file in files.items()}
     if info.modality != "av" and modality not in (None, info.modality):
         raise SettingsError(f"--modality {modality}: the weight has learned from {info.modality} alone")
     modalities = MODALITIES if modality == "each" else (modality or info.modality,)
