@@ -54,7 +54,8 @@ class UnderTest:
                 f"{self.name}: is a dataset for {self.dataset.task}, but the weight is made for {info.task}"
             )
         labels = self.dataset.labels if self.dataset and self.dataset.labels else info.labels
-        return read_manifest(self.manifest, labels, regression=info.task == "regression")
+        codes = self.dataset.codes if self.dataset else None
+        return read_manifest(self.manifest, labels, codes=codes, regression=info.task == "regression")
 
     def clips(self, samples: Sequence[Sample], fold: str, weights: str = "") -> list[Sample]:
         """Those that test a fold, or that are of the split; a list without the column is tested whole.
@@ -93,8 +94,14 @@ class UnderTest:
     def _of_split(self, sample: Sample) -> bool:
         return self.split == ALL or not sample.split or sample.split == self.split
 
-    def match(self, samples: Sequence[Sample], info: WeightInfo) -> Matched:
+    def match(self, samples: Sequence[Sample], info: WeightInfo, found: Sequence[str] = ()) -> Matched:
         """The clips under the names of a weight.
+
+        Args:
+            samples: some of the clips.
+            info: of the weight.
+            found: the labels of all clips: what a list has to share with a weight of another corpus, whichever of
+                its clips are tested.
 
         Raises:
             ManifestError: labels that the other side does not have; see ``label_maps``.
@@ -110,7 +117,14 @@ class UnderTest:
             targets = corpus or info.labels
             return Matched(order_targets(samples, info.labels, targets, self.mapping, self.name))
         if not self.cross:
-            return match_labels(samples, info.labels, corpus=corpus, mapping=self.mapping, name=self.name)
+            return match_labels(
+                samples,
+                info.labels,
+                corpus=corpus,
+                mapping=self.mapping,
+                name=self.name,
+                manifest=self.manifest,
+            )
         if same_clips(info.dataset, self.name):
             raise SettingsError(
                 f"--cross: the weight was trained on {self.name} itself; leave the option out"
@@ -118,7 +132,9 @@ class UnderTest:
                 else f"--cross: the weight was trained on {info.dataset}, which is the same clips as {self.name}; "
                 "leave the option out, and say by --map what stands for what"
             )
-        return cross_labels(samples, info.labels, corpus=corpus, mapping=self.mapping, name=self.name)
+        return cross_labels(
+            samples, info.labels, corpus=corpus or found, mapping=self.mapping, name=self.name
+        )
 
 
 def find_under_test(

@@ -116,6 +116,22 @@ def test_a_weight_is_not_crossed_with_its_own_corpus() -> None:
         of_toys(cross=True).match(CLIPS, info_of(task="regression"))
 
 
+def test_a_list_shares_the_labels_of_all_its_clips_in_every_fold() -> None:
+    labels = ("anger", "happiness", "neutral")
+    own = of_toys(cross=True, dataset=None, name="mine")
+    for part in (CLIPS, [replace(CLIPS[0], label="happiness")]):
+        found = own.match(part, info_of(labels=labels, dataset="elsewhere"), ("anger", "calm", "happiness"))
+        assert found.classes == ("anger", "happiness")
+
+
+def test_codes_of_the_dataset_are_read(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").touch()
+    listed = tmp_path / "toys.csv"
+    listed.write_text("id,video,audio,label\n1,,a.wav,n\n2,,a.wav,ANG\n")
+    read = of_toys(manifest=listed).read(info_of(labels=("anger", "happiness", "neutral")))
+    assert [sample.label for sample in read] == ["neutral", "anger"]
+
+
 def test_a_single_weight_does_not_test_all_folds() -> None:
     with pytest.raises(SettingsError, match="--fold all: give the folder of a run"):
         find_weights("w.safetensors", "all", ("1", "2"), cross=False)
