@@ -112,10 +112,7 @@ def evaluate(
     """
     from rich.console import Console
 
-    from hicmae_cli.cli.training_extra import require_training
     from hicmae_cli.cli.under_test import find_under_test, find_weights, leak_warning, some_weight
-
-    require_training("evaluate", "sklearn")
     from hicmae_cli.corpora.splits import folds_of
     from hicmae_cli.errors import SettingsError, one_line
     from hicmae_cli.evaluation.evaluate import MODALITIES
@@ -148,11 +145,12 @@ def evaluate(
         err.print(notice, style="yellow", highlight=False, soft_wrap=True)
     samples = tested.read(info)
     files = find_weights(weights, tested.fold, folds_of(samples), cross=cross)
-    parts = {name: (tested.clips(samples, name), file) for name, file in files.items()}
+    parts = {name: (tested.clips(samples, name, file), file) for name, file in files.items()}
     if info.modality != "av" and modality not in (None, info.modality):
         raise SettingsError(f"--modality {modality}: the weight has learned from {info.modality} alone")
     modalities = MODALITIES if modality == "each" else (modality or info.modality,)
-    results, protocol = _score(tested, parts, (engine, device), sampling_rate, modalities, err, quiet)
+    labels = sorted({sample.label for sample in samples})
+    results, protocol = _score(tested, parts, labels, (engine, device), sampling_rate, modalities, err, quiet)
     document = protocol.to_dict(next(iter(results.values())))
     if warning := leak_warning(next(iter(files.values())), tested.fold):
         document["warnings"].append(warning)
@@ -179,6 +177,7 @@ def evaluate(
 def _score(
     tested: UnderTest,
     parts: Mapping[str, tuple[Sequence[Sample], str]],
+    labels: Sequence[str],
     engine: tuple[str, str],
     sampling_rate: int | None,
     modalities: Sequence[str],
@@ -198,7 +197,9 @@ def _score(
     from hicmae_cli.runtime.opening import open_engine
     from hicmae_cli.weights.reading import read_info
 
-    matched = {fold: tested.match(clips, read_info(weight)) for fold, (clips, weight) in parts.items()}
+    matched = {
+        fold: tested.match(clips, read_info(weight), labels) for fold, (clips, weight) in parts.items()
+    }
     some = next(iter(matched.values()))
     dropped: Counter[str] = Counter()
     for part in matched.values():

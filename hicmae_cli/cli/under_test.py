@@ -54,13 +54,14 @@ class UnderTest:
                 f"{self.name}: is a dataset for {self.dataset.task}, but the weight is made for {info.task}"
             )
         labels = self.dataset.labels if self.dataset and self.dataset.labels else info.labels
-        return read_manifest(self.manifest, labels, regression=info.task == "regression")
+        codes = self.dataset.codes if self.dataset else None
+        return read_manifest(self.manifest, labels, codes=codes, regression=info.task == "regression")
 
-    def clips(self, samples: Sequence[Sample], fold: str) -> list[Sample]:
+    def clips(self, samples: Sequence[Sample], fold: str, weights: str = "") -> list[Sample]:
         """Those that test a fold, or that are of the split; a list without the column is tested whole.
 
         Raises:
-            SettingsError: a dataset is tested by fold, and none was named.
+            SettingsError: no fold was named, and it is tested by fold or the weight has learned from the others.
             ManifestError: there are none.
         """
         from hicmae_cli.corpora.splits import folds_of
@@ -71,6 +72,11 @@ class UnderTest:
             chosen = [sample for sample in samples if sample.fold == fold]
             if not by_fold:
                 chosen = [sample for sample in chosen if self._of_split(sample)]
+        elif (trained := trained_fold(weights)) in folds and not by_fold and not self.cross:
+            raise SettingsError(
+                f"{self.name} has folds, and the weight in fold-{trained} has learned from the others: give --fold "
+                f"{trained}, or --fold all with the folder of the run as --weights; --cross if it was trained elsewhere"
+            )
         elif by_fold and folds and not self.cross:
             raise SettingsError(
                 f"{self.name} is tested by fold: give --fold {', '.join(folds)}, or --fold all with the folder of a "
@@ -88,13 +94,20 @@ class UnderTest:
     def _of_split(self, sample: Sample) -> bool:
         return self.split == ALL or not sample.split or sample.split == self.split
 
-    def match(self, samples: Sequence[Sample], info: WeightInfo) -> Matched:
+    def match(self, samples: Sequence[Sample], info: WeightInfo, found: Sequence[str] = ()) -> Matched:
         """The clips under the names of a weight.
+
+        Args:
+            samples: some of the clips.
+            info: of the weight.
+            found: the labels of all clips: what a list has to share with a weight of another corpus, whichever of
+                its clips are tested.
 
         Raises:
             ManifestError: labels that the other side does not have; see ``label_maps``.
             SettingsError: a map that does not fit, or a regression across corpora.
         """
+        from hicmae_cli.corpora.catalogue import same_clips
         from hicmae_cli.evaluation.label_maps import Matched, cross_labels, match_labels, order_targets
 
         corpus = self.dataset.labels if self.dataset else ()
@@ -104,12 +117,24 @@ class UnderTest:
             targets = corpus or info.labels
             return Matched(order_targets(samples, info.labels, targets, self.mapping, self.name))
         if not self.cross:
-            return match_labels(samples, info.labels, corpus=corpus, mapping=self.mapping, name=self.name)
-        if info.dataset == self.name:
+            return match_labels(
+                samples,
+                info.labels,
+                corpus=corpus,
+                mapping=self.mapping,
+                name=self.name,
+                manifest=self.manifest,
+            )
+        if same_clips(info.dataset, self.name):
             raise SettingsError(
                 f"--cross: the weight was trained on {self.name} itself; leave the option out"
+                if info.dataset == self.name
+                else f"--cross: the weight was trained on {info.dataset}, which is the same clips as {self.name}; "
+                "leave the option out, and say by --map what stands for what"
             )
-        return cross_labels(samples, info.labels, corpus=corpus, mapping=self.mapping, name=self.name)
+        return cross_labels(
+            samples, info.labels, corpus=corpus or found, mapping=self.mapping, name=self.name
+        )
 
 
 def find_under_test(
@@ -132,9 +157,11 @@ def find_under_test(
 
     clips = find_clips(dataset, root, manifest)
     known = clips.dataset
-    if fold and known is not None and fold != ALL and fold not in known.folds:
-        has = f"its folds are {', '.join(known.folds)}" if known.folds else "it has a fixed split, no folds"
-        raise SettingsError(f"--fold {fold}: {known.name} has no such fold; {has}")
+    # Without names of its own, as of a user's manifest, the list says which there are.
+    if fold and known is not None and known.folds and fold not in (ALL, *known.folds):
+        raise SettingsError(
+            f"--fold {fold}: {known.name} has no such fold; its folds are {', '.join(known.folds)}"
+        )
     mapping = read_label_map(label_map, known.codes if known else None) if label_map else None
     return UnderTest(clips.name, clips.manifest, known, fold or "", split, cross, mapping)
 
@@ -173,11 +200,13 @@ def find_weights(weights: str, fold: str, folds: Sequence[str], *, cross: bool) 
         cross: whether one weight may test all folds, as it has seen none of them.
 
     Raises:
-        SettingsError: one weight for all folds.
+        SettingsError: one weight for all folds, or there are none.
         WeightsError: the folder lacks one.
     """
     from hicmae_cli.evaluation.folds import fold_weight
 
+    if fold == ALL and not folds:
+        raise SettingsError("--fold all: the clips are in no folds; leave the option out")
     wanted = list(folds) if fold == ALL else [fold]
     folder = Path(weights)
     if not folder.is_dir():
@@ -192,9 +221,16 @@ def find_weights(weights: str, fold: str, folds: Sequence[str], *, cross: bool) 
     )
 
 
+def trained_fold(weights: str) -> str:
+    """The fold that a weight is to be tested on, by the folder of a run that it lies in; empty where it is in none."""
+    path = Path(weights)
+    kind, _, fold = (path.absolute() if path.is_file() else path).parent.name.partition("-")
+    return fold if kind == "fold" else ""
+
+
 def leak_warning(weights: str, fold: str) -> str | None:
     """What to say where a weight lies in the folder of another fold than the one that is tested."""
-    kind, _, trained = Path(weights).parent.name.partition("-")
-    if kind != "fold" or not trained or fold in ("", ALL, trained):
+    trained = trained_fold(weights)
+    if not trained or fold in ("", ALL, trained):
         return None
     return f"the weight lies in fold-{trained} but fold {fold} is tested: it has learned from these clips"

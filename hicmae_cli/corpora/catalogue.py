@@ -45,6 +45,16 @@ def find_dataset(name: str) -> Dataset:
     )
 
 
+def same_clips(one: str, other: str) -> bool | None:
+    """Whether two names are of the same clips, be it under other labels; None where nobody knows: own recordings."""
+    if one == other:
+        return True
+    public = DATASETS.keys() - {FOLDER.name, MANIFEST.name}
+    if one not in public or other not in public:
+        return None
+    return DATASETS[one].folder == DATASETS[other].folder
+
+
 def data_home() -> Path:
     """The folder that holds the datasets: the environment variable HICMAE_DATA, else ``data``."""
     return Path(os.environ.get("HICMAE_DATA") or "data")

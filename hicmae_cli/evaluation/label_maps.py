@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hicmae_cli.corpora.manifest import Sample
-from hicmae_cli.errors import ManifestError, SettingsError
+from hicmae_cli.errors import ManifestError, SettingsError, one_line
 from hicmae_cli.labels import canonical_label
 
 if sys.version_info >= (3, 11):
@@ -88,6 +88,7 @@ def match_labels(
     corpus: Sequence[str] = (),
     mapping: Mapping[str, str] | None = None,
     name: str = "the manifest",
+    manifest: Path | None = None,
 ) -> Matched:
     """Put a corpus's clips under a model's names; the order of labels is free.
 
@@ -97,6 +98,7 @@ def match_labels(
         corpus: all labels of the corpus; without them those of the clips, of which a model may know more.
         mapping: corpus label -> model label or ``-``.
         name: of the corpus, for messages.
+        manifest: where the clips are listed, for messages.
 
     Raises:
         ManifestError: labels in excess on either side and no map, or those that a map leaves unnamed.
@@ -107,7 +109,9 @@ def match_labels(
     extra = [label for label in labels if (mapping or {}).get(label, label) not in (*model, DROP)]
     unused = [label for label in model if label not in labels] if corpus and mapping is None else []
     if extra or unused:
-        raise ManifestError(_excess(name, extra, unused, labels))
+        first = next((sample for sample in samples if sample.label in extra), None)
+        where = f"{manifest}, clip {first.id}: " if manifest and first else ""
+        raise ManifestError(one_line(where + _excess(name, extra, unused, labels)))
     return _moved(samples, mapping or {}, model)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import confusion_matrix, f1_score, recall_score
 
 CLASSIFICATION = ("uar", "war", "weighted_f1", "macro_f1", "micro_f1")
 REGRESSION = ("ccc", "pcc", "mae", "rmse")
@@ -23,15 +22,8 @@ def classification_metrics(
     UAR (unweighted average recall) is the mean recall of the classes that occur in ``truth``; WAR (weighted
     average recall) is accuracy.
     """
-    occurring = np.unique(truth)
-    every = np.arange(num_classes)
-    return {
-        "uar": float(recall_score(truth, predicted, labels=occurring, average="macro", zero_division=0)),
-        "war": float(np.mean(truth == predicted)),
-        "weighted_f1": float(f1_score(truth, predicted, labels=every, average="weighted", zero_division=0)),
-        "macro_f1": float(f1_score(truth, predicted, labels=occurring, average="macro", zero_division=0)),
-        "micro_f1": float(f1_score(truth, predicted, labels=every, average="micro", zero_division=0)),
-    }
+    scores = scores_of_tables(_counts(truth, predicted, num_classes))
+    return {name: float(scores[name]) for name in CLASSIFICATION}
 
 
 def class_recalls(confusion: Sequence[Sequence[int]], labels: Sequence[str]) -> dict[str, float | None]:
@@ -45,8 +37,14 @@ def class_recalls(confusion: Sequence[Sequence[int]], labels: Sequence[str]) -> 
 
 def confusion(truth: NDArray[np.int64], predicted: NDArray[np.int64], num_classes: int) -> list[list[int]]:
     """Counts (C, C): row true class, column predicted class."""
-    matrix = confusion_matrix(truth, predicted, labels=np.arange(num_classes))
-    return [[int(count) for count in row] for row in matrix]
+    counts: list[list[int]] = _counts(truth, predicted, num_classes).tolist()
+    return counts
+
+
+def _counts(truth: NDArray[np.int64], predicted: NDArray[np.int64], num_classes: int) -> NDArray[np.int64]:
+    table = np.zeros((num_classes, num_classes), np.int64)
+    np.add.at(table, (truth, predicted), 1)
+    return table
 
 
 def regression_metrics(

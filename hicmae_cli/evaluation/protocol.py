@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hicmae_cli.corpora.catalogue import same_clips
 from hicmae_cli.corpora.dataset import Dataset, SplitFacts
 from hicmae_cli.evaluation.folds import FoldsEvaluation
 from hicmae_cli.evaluation.label_maps import Matched
@@ -76,9 +77,15 @@ class Protocol:
         result = found.pooled
         told = [self._on_whom(result)]
         if self.cross:
+            apart = same_clips(result.info.dataset, self.name) is False
             told.append(
-                f"The weight was trained on {result.info.dataset} and has seen nothing of {self.name}: the "
-                f"{len(result.labels)} labels that both have are scored ({', '.join(result.labels)}), and the "
+                f"The weight was trained on {result.info.dataset} and has seen nothing of {self.name}."
+                if apart
+                else f"The weight was trained on {result.info.dataset}; whether people of {self.name} are among those "
+                "it learned from is not known."
+            )
+            told.append(
+                f"The {len(result.labels)} labels that both have are scored ({', '.join(result.labels)}), and the "
                 "weight's probabilities are made to sum to one over them."
             )
         if self.matched and self.matched.mapping:

@@ -274,6 +274,31 @@ def test_other_labels_are_refused_mapped_or_crossed(toys: Path) -> None:
     assert run.code == 2 and "sorrow is no label of the weight" in run.last_line
 
 
+def test_folds_of_a_bare_list_are_crossed_on_the_labels_of_all(toys: Path) -> None:
+    weight = save(
+        toys / "w.safetensors", labels=("anger", "fear", "happiness", "neutral"), dataset="elsewhere"
+    )
+    text = (toys / "prepared" / "toys.csv").read_text()
+    listed = toys / "prepared" / "mine.csv"
+    listed.write_text(text.replace(",1,,", ",3,,"))  # the fold without neutral comes first
+    run = hicmae(
+        "evaluate",
+        "--cross",
+        "--manifest",
+        listed,
+        "--fold",
+        "all",
+        "--weights",
+        weight,
+        "--json",
+        toys / "r.json",
+    )
+    assert run.code == 0, run.err
+    document = read(toys / "r.json")
+    assert document["cross"]["shared"] == ["anger", "happiness", "neutral"]
+    assert list(document["folds"]) == ["2", "3"] and len(document["samples"]) == 5
+
+
 @pytest.mark.parametrize("engine", ["torch", pytest.param("onnx", marks=pytest.mark.slow)])
 def test_values_by_either_engine(toys: Path, engine: str) -> None:
     weight = save(toys / "w.safetensors", labels=("arousal", "valence"), task="regression", dataset="values")

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.running import hicmae
+from tests import reference
+from tests.cli.running import fresh_python, hicmae
 
 
 @pytest.mark.parametrize(
     ("command", "gone"),
     [
         (["finetune", "--manifest", "clips.csv", "--recipe", "puppets-nano"], "accelerate, sklearn"),
-        (["evaluate", "--manifest", "clips.csv"], "sklearn"),
         (["export", "--onnx", "--weights", "mine.safetensors"], "torch, onnxscript"),
         (["weights", "import", "mine.safetensors", "--name", "mine", "--labels", "a,b"], "torch"),
     ],
@@ -30,3 +30,22 @@ def test_what_is_missing_is_named_with_its_remedy(
     run = hicmae(*command)
     assert run.code == 1
     assert run.last_line.endswith(f"needs {gone}: install it with pip install 'hicmae[train]'")
+
+
+def test_evaluate_needs_nothing_of_it_but_for_the_torch_engine(tmp_path: Path) -> None:
+    clip = reference.FOLDER / "dataset" / "clip_00"
+    clips = tmp_path / "clips.csv"
+    clips.write_text(f"{clip} {clip}.wav 0\n")
+    command = ["evaluate", "--manifest", str(clips), "--weights", "puppets-nano", "--engine"]
+    blocked = ("torch", "torchaudio", "torchvision", "accelerate", "sklearn", "scipy", "timm", "onnx")
+    code = (
+        f"import sys\nfor name in {blocked}: sys.modules[name] = None\n"
+        "from hicmae_cli.cli import main\n"
+        "main({!r})"
+    )
+    done = fresh_python(code.format([*command, "onnx"]))
+    assert done.returncode == 0, done.stderr
+    assert "UAR" in done.stdout
+    done = fresh_python(code.format([*command, "torch"]))
+    assert done.returncode == 1
+    assert "the torch engine needs torch: pip install 'hicmae[train]'" in done.stderr

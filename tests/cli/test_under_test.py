@@ -9,6 +9,7 @@ import pytest
 
 from hicmae_cli.cli.under_test import UnderTest, find_under_test, find_weights, leak_warning, some_weight
 from hicmae_cli.corpora.manifest import Sample
+from hicmae_cli.corpora.own import FOLDER, MANIFEST
 from hicmae_cli.errors import ManifestError, SettingsError, WeightsError
 from tests.cli.catalogues import TOYS, install
 from tests.evaluation.toys import info_of
@@ -45,6 +46,30 @@ def test_a_dataset_tested_by_fold_wants_one() -> None:
     assert of_toys(cross=True).clips(CLIPS, "") == CLIPS  # a weight of another corpus has seen none of them
 
 
+def test_a_weight_of_a_fold_is_not_tested_on_what_it_learned_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weight = tmp_path / "fold-1" / "best.safetensors"
+    weight.parent.mkdir()
+    weight.touch()
+    own = of_toys(name="mine", dataset=None, split="all")
+    with pytest.raises(SettingsError, match=r"mine has folds, .* give --fold 1, or --fold all"):
+        own.clips(CLIPS, "", str(weight))
+    with pytest.raises(SettingsError, match="give --fold 1"):
+        replace(own, dataset=MANIFEST).clips(CLIPS, "", str(weight))
+    with pytest.raises(SettingsError, match="tested by fold: give --fold 1, 2"):
+        replace(own, dataset=FOLDER).clips(CLIPS, "", "elsewhere.safetensors")
+    with monkeypatch.context() as patch:
+        patch.chdir(weight.parent)
+        with pytest.raises(SettingsError, match="give --fold 1"):
+            own.clips(CLIPS, "", weight.name)
+    assert own.clips(CLIPS, "1", str(weight)) == CLIPS[:2]
+    for other in ("elsewhere.safetensors", "run/fold-7/best.safetensors"):
+        assert own.clips(CLIPS, "", other) == CLIPS
+    assert own.clips(BARE, "", str(weight)) == BARE
+    assert replace(own, cross=True).clips(CLIPS, "", str(weight)) == CLIPS
+
+
 def test_an_empty_fold_is_said() -> None:
     with pytest.raises(ManifestError, match=r"toys\.csv: no clips in fold 3; its folds are 1, 2"):
         of_toys().clips(CLIPS, "3")
@@ -70,16 +95,48 @@ def test_what_is_not_prepared_says_how_to(tmp_path: Path, monkeypatch: pytest.Mo
         find_under_test(fold="7", **options)  # type: ignore[arg-type]
 
 
+def test_folds_of_a_manifest_are_those_it_names(tmp_path: Path) -> None:
+    (tmp_path / "prepared").mkdir()
+    (tmp_path / "prepared" / "manifest.csv").touch()
+    found = find_under_test(manifest=None, dataset="manifest", root=tmp_path, fold="2", split="test")
+    assert [clip.id for clip in found.clips(CLIPS, "2")] == ["2test"]
+    with pytest.raises(ManifestError, match="no clips in fold 3; its folds are 1, 2"):
+        found.clips(CLIPS, "3")
+
+
 def test_a_weight_is_not_crossed_with_its_own_corpus() -> None:
     with pytest.raises(SettingsError, match="trained on toys itself"):
         of_toys(cross=True).match(CLIPS, info_of(dataset="toys"))
+    for trained_on, tested in (("crema-d", "crema-d-4"), ("mafw-43", "mafw")):  # the same clips, other labels
+        with pytest.raises(
+            SettingsError, match=f"trained on {trained_on}, which is the same clips as {tested};"
+        ):
+            of_toys(cross=True, name=tested).match(CLIPS, info_of(dataset=trained_on))
     with pytest.raises(SettingsError, match="a weight for regression has none"):
         of_toys(cross=True).match(CLIPS, info_of(task="regression"))
+
+
+def test_a_list_shares_the_labels_of_all_its_clips_in_every_fold() -> None:
+    labels = ("anger", "happiness", "neutral")
+    own = of_toys(cross=True, dataset=None, name="mine")
+    for part in (CLIPS, [replace(CLIPS[0], label="happiness")]):
+        found = own.match(part, info_of(labels=labels, dataset="elsewhere"), ("anger", "calm", "happiness"))
+        assert found.classes == ("anger", "happiness")
+
+
+def test_codes_of_the_dataset_are_read(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").touch()
+    listed = tmp_path / "toys.csv"
+    listed.write_text("id,video,audio,label\n1,,a.wav,n\n2,,a.wav,ANG\n")
+    read = of_toys(manifest=listed).read(info_of(labels=("anger", "happiness", "neutral")))
+    assert [sample.label for sample in read] == ["neutral", "anger"]
 
 
 def test_a_single_weight_does_not_test_all_folds() -> None:
     with pytest.raises(SettingsError, match="--fold all: give the folder of a run"):
         find_weights("w.safetensors", "all", ("1", "2"), cross=False)
+    with pytest.raises(SettingsError, match="the clips are in no folds"):
+        find_weights("w", "all", (), cross=True)
     assert find_weights("w", "all", ("1", "2"), cross=True) == {"1": "w", "2": "w"}
     assert find_weights("w", "2", (), cross=False) == {"2": "w"}
 

@@ -65,6 +65,13 @@ def test_labels_in_excess_are_named_with_an_example() -> None:
         match_labels(clips("anger"), MODEL, corpus=("anger", "happiness"))
 
 
+def test_a_label_in_excess_is_named_with_its_file_and_clip() -> None:
+    with pytest.raises(ManifestError, match=r"^mine\.csv, clip 1: the labels differ: only mine has joy"):
+        match_labels(clips("anger", "joy", "joy"), MODEL, name="mine", manifest=Path("mine.csv"))
+    with pytest.raises(ManifestError, match=r"^the labels differ"):  # the dataset's do, not the file's
+        match_labels(clips("anger"), MODEL, corpus=("anger", "joy"), manifest=Path("mine.csv"))
+
+
 def test_a_list_of_some_of_the_labels_is_fine() -> None:
     assert len(match_labels(clips("anger", "anger"), MODEL).samples) == 2
 

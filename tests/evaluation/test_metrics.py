@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.metrics import confusion_matrix, f1_score, recall_score
 
 from hicmae_cli.evaluation.metrics import (
     class_recalls,
@@ -44,11 +45,25 @@ def test_a_class_that_does_not_occur_counts_for_nothing() -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=30))
-def test_scores_of_a_table_are_those_of_scikit_learn(pairs: list[tuple[int, int]]) -> None:
+def test_scores_are_those_of_scikit_learn(pairs: list[tuple[int, int]]) -> None:
     truth, guess = (np.array(side) for side in zip(*pairs, strict=True))
+    occurring, every = np.unique(truth), np.arange(5)
+
+    def f1(average: str, labels: np.ndarray) -> float:
+        return float(f1_score(truth, guess, labels=labels, average=average, zero_division=0))
+
+    expected = {
+        "uar": recall_score(truth, guess, labels=occurring, average="macro", zero_division=0),
+        "war": np.mean(truth == guess),
+        "weighted_f1": f1("weighted", every),
+        "macro_f1": f1("macro", occurring),
+        "micro_f1": f1("micro", every),
+    }
+    assert classification_metrics(truth, guess, 5) == pytest.approx(expected)
     table = np.array(confusion(truth, guess, 5))
+    np.testing.assert_array_equal(table, confusion_matrix(truth, guess, labels=every))
     scores = scores_of_tables(np.stack([table, 2 * table]))
-    for name, value in classification_metrics(truth, guess, 5).items():
+    for name, value in expected.items():
         assert scores[name] == pytest.approx([value, value]), name
 
 
