@@ -89,7 +89,7 @@ def finetune(
 
     from hicmae_cli.cli.training_extra import require_training
 
-    require_training("finetune", "torch", "torchvision", "accelerate", "sklearn")
+    require_training("finetune", "torch", "torchvision", "accelerate")
     from datetime import timedelta
 
     from accelerate import PartialState
