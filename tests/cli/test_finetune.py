@@ -60,7 +60,9 @@ def test_a_run_leaves_a_weight_that_scores_as_it_says(puppets: Path) -> None:
     assert run.code == 0, run.err
     said = [line for line in run.out.splitlines() if line]
     assert "clips to train on" in said[0] and "of 1 other people to choose the epoch by" in said[0]
-    assert said[1].startswith("epoch   1") and said[2] == f"weight {Path('run') / 'best.safetensors'}"
+    assert said[1] == "there are no training clips of anger, happiness, neutral"
+    assert said[2].startswith("there are no validation clips of ")
+    assert said[3].startswith("epoch   1") and said[4] == f"weight {Path('run') / 'best.safetensors'}"
     info = read_info("run/best.safetensors")
     assert (info.labels, info.dataset, info.licence) == (CREMA_D_LABELS, "puppets", "MIT")
     assert (info.sampling_rate, info.selection, info.modality) == (1, "val", "av")

@@ -86,7 +86,9 @@ def test_fifty_frames_a_second_agree(result: Run, sample: Path, tmp_path: Path) 
     assert_close(result, hicmae("predict", tmp_path / "50.mkv", "--json"), 0.02)
 
 
-@pytest.mark.parametrize("options", ["fps=50", "fps=50:round=zero", "fps=30"])
+@pytest.mark.parametrize(
+    "options", [pytest.param("fps=50", marks=pytest.mark.slow), "fps=50:round=zero", "fps=30"]
+)
 def test_another_frame_rate_by_ffmpegs_own_filter_agrees(
     result: Run, sample: Path, tmp_path: Path, options: str
 ) -> None:
