@@ -1,4 +1,4 @@
-"""Raw files in, emotions out: per person, over time, in one pass and in constant memory."""
+"""Raw files in, emotions out: per person, over time, in one pass; of a window only its scores are kept."""
 
 from __future__ import annotations
 

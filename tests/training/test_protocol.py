@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +15,7 @@ from hicmae_cli.evaluation.evaluate import evaluate
 from hicmae_cli.evaluation.results import Evaluation
 from hicmae_cli.models import config
 from hicmae_cli.training import finetune as training
+from hicmae_cli.training import protocol
 from hicmae_cli.training.protocol import finetune_and_test
 from hicmae_cli.training.settings import FinetuneSettings
 from hicmae_cli.weights.checkpoint import load_classifier
@@ -40,20 +43,26 @@ def _small_model(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_test_clips_are_looked_at_once(
     samples: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    seen: list[str] = []
+    seen: dict[str, list[list[str]]] = {"training": [], "testing": []}
 
-    def spy(clips: list[Sample], *arguments: object, **more: object) -> object:
-        seen.extend(sample.id for sample in clips)
-        return evaluate(clips, *arguments, **more)  # type: ignore[arg-type]
+    def spy(part: str) -> Callable[..., dict[str, Evaluation]]:
+        def looked_at(clips: list[Sample], *given: Any, **more: Any) -> dict[str, Evaluation]:
+            seen[part].append([sample.id for sample in clips])
+            return evaluate(clips, *given, **more)
 
-    monkeypatch.setattr(training, "evaluate", spy)
+        return looked_at
+
+    monkeypatch.setattr(training, "evaluate", spy("training"))
+    monkeypatch.setattr(protocol, "evaluate", spy("testing"))
     outcome, tested = fold(tmp_path, samples, SETTINGS)
-    own = {sample.id for sample in samples if sample.fold == "2"}
-    assert tested is not None and {result.id for result in tested.samples} == own
-    assert seen and not own & set(seen)  # no test clip chose the epoch
+    own = [sample.id for sample in samples if sample.fold == "2"]
+    assert tested is not None and [result.id for result in tested.samples] == own
+    assert seen["testing"] == [own]
+    (judged,) = seen["training"]
+    assert not set(own) & set(judged)  # no test clip chose the epoch
     assert outcome.weight is not None
     _, info = load_classifier(outcome.weight)
-    assert info.metrics["validation"]["clips"] == len(seen)
+    assert info.metrics["validation"]["clips"] == len(judged)
 
 
 def test_a_person_who_is_in_both_parts_is_refused(samples: list[Sample], tmp_path: Path) -> None:
