@@ -87,7 +87,12 @@ def test_fifty_frames_a_second_agree(result: Run, sample: Path, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    "options", [pytest.param("fps=50", marks=pytest.mark.slow), "fps=50:round=zero", "fps=30"]
+    "options",
+    [
+        pytest.param("fps=50", marks=pytest.mark.slow),
+        "fps=50:round=zero",
+        pytest.param("fps=30", marks=pytest.mark.slow),
+    ],
 )
 def test_another_frame_rate_by_ffmpegs_own_filter_agrees(
     result: Run, sample: Path, tmp_path: Path, options: str

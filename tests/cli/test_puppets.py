@@ -78,6 +78,7 @@ def test_wrong_usage_exits_with_two_and_makes_nothing(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_preview_is_a_picture_and_a_video(tmp_path: Path) -> None:
     folder = tmp_path / "[look]"
     run = hicmae("puppets", "preview", folder, "--people", 1)

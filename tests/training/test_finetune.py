@@ -133,6 +133,7 @@ def test_sigkill_between_checkpoints(clips: Path, tmp_path: Path) -> None:
 PLAIN = {"drop_path": 0.0, "drop_video_tokens": 0.0, "drop_audio_tokens": 0.0}
 
 
+@pytest.mark.slow
 def test_two_processes_equal_one_with_the_doubled_batch(
     clips: Path, samples: list[Sample], tmp_path: Path
 ) -> None:

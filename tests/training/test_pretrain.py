@@ -20,7 +20,16 @@ from hicmae_cli.training import pretrain as module
 from hicmae_cli.training.pretrain import Progress
 from hicmae_cli.training.pretrain_state import StepReport
 from hicmae_cli.weights.checkpoint import load_pretrained
-from tests.training.toys import SETTINGS, follow, run, shrink_nano, start, together, write_recordings
+from tests.training.toys import (
+    SETTINGS,
+    follow,
+    recordings_in,
+    run,
+    shrink_nano,
+    start,
+    together,
+    write_recordings,
+)
 
 STEPS = 9  # 3 epochs of 6 clips, 2 in a step
 
@@ -261,7 +270,7 @@ def test_a_damaged_checkpoint_is_passed_over(recordings: list[Recording], tmp_pa
     assert numbers(tmp_path / "cut") == numbers(tmp_path / "whole")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_signal_to_the_whole_group_saves(clips: Path, tmp_path: Path, number: signal.Signals) -> None:
     # As a terminal's Ctrl-C and a scheduler's SIGTERM do: the loader's workers get it too.
     process = start("pretrain", tmp_path, clips, "num_workers=1", "epochs=50", "checkpoint_every=1000")
@@ -293,6 +302,18 @@ def test_batches_that_do_not_fit_are_refused(recordings: list[Recording], tmp_pa
         run(tmp_path, recordings, SETTINGS.model_copy(update={"batch_size": 7}))
 
 
+@pytest.fixture(scope="module")
+def usual_loss(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> float:
+    """Of the first step without any change."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(config.VARIANTS, "nano", config.VARIANTS["nano"])
+        patch.setitem(config.DECODERS, "nano", config.DECODERS["nano"])
+        shrink_nano()
+        folder = tmp_path_factory.mktemp("usual")
+        run(folder, recordings_in(clips), SETTINGS.model_copy(update={"epochs": 1}))
+    return float(numbers(folder)[0]["loss"])
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -302,14 +323,14 @@ def test_batches_that_do_not_fit_are_refused(recordings: list[Recording], tmp_pa
         pytest.param({"compile": True}, marks=pytest.mark.slow),
     ],
 )  # fmt: skip
-def test_every_choice_runs(recordings: list[Recording], tmp_path: Path, change: dict[str, object]) -> None:
+def test_every_choice_runs(
+    recordings: list[Recording], tmp_path: Path, change: dict[str, object], usual_loss: float
+) -> None:
     settings = SETTINGS.model_copy(update={"epochs": 1, **change})
     outcome = run(tmp_path, recordings, settings)
     assert outcome.weight is not None
     model, info = load_pretrained(outcome.weight)
     assert info.pretraining is not None
     assert model.skips == settings.skip_connections
-    usual = tmp_path / "usual"
-    run(usual, recordings, SETTINGS.model_copy(update={"epochs": 1}))
-    same = numbers(tmp_path)[0]["loss"] == pytest.approx(numbers(usual)[0]["loss"], rel=1e-6)
+    same = numbers(tmp_path)[0]["loss"] == pytest.approx(usual_loss, rel=1e-6)
     assert same == (not change.keys().isdisjoint({"gradient_checkpointing", "compile", "cache_clips"}))
