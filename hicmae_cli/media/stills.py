@@ -25,6 +25,7 @@ from hicmae_cli.media.source import open_media, video_stream
 # Markers of a JPEG file (ITU-T T.81, table B.1): the first and the last, what each begins with, and their second bytes.
 _START, _END = b"\xff\xd8", b"\xff\xd9"
 _MARKER, _SCAN, _HUFFMAN = 0xFF, 0xDA, 0xC4
+_MOST_TABLES = 4 * 277  # bytes of four Huffman tables of baseline JPEG: 4 of marker and length, 1, 16, 256
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,7 @@ def read_stills(path: Path | str) -> Stills | None:
     if within is None or any(not 0 < after - before < longest for before, after in pairwise(times)):
         return None
     header = _header_of(pictures[0])
-    if header is None or any(_header_of(picture) != header for picture in pictures):
+    if header is None or not all(_begins_with(picture, header) for picture in pictures):
         return None
     alone = _decode_alone(_decoder(), pictures[0])
     if alone is None or _meaning(alone) != _meaning(within):
@@ -158,26 +159,35 @@ def _meaning(picture: VideoFrame) -> tuple[object, ...]:
     return *shape, *colours, quarter_turns(picture), is_mirrored(picture)
 
 
-def _header_of(picture: bytes) -> bytes | None:
-    """What a JPEG picture begins with, but for the codes of its Huffman tables; None if it is damaged or cut off.
+def _header_of(picture: bytes) -> tuple[bytes, bytes] | None:
+    """What a JPEG picture begins with, before and after its Huffman tables; None if it is damaged or has none."""
+    at, end, parts = len(_START), len(picture) - 4, [_START, b""]
+    tables = 0
+    while at <= end and picture[at] == _MARKER:
+        marker, behind = picture[at + 1], at + 2 + (picture[at + 2] << 8) + picture[at + 3]
+        if behind > end:
+            return None
+        if marker == _HUFFMAN:
+            if parts[1]:
+                return None
+            tables += 1
+        else:
+            parts[min(tables, 1)] += picture[at:behind]
+        if marker == _SCAN:
+            return (parts[0], parts[1]) if tables else None
+        at = behind
+    return None
+
+
+def _begins_with(picture: bytes, header: tuple[bytes, bytes]) -> bool:
+    """Whether a JPEG picture is whole and has this header, but for its Huffman tables, which a picture has of its own.
 
     Pictures with the same header say of themselves, and so alike, how they are decoded.
     """
-    if not picture.startswith(_START) or not picture.rstrip(b"\0").endswith(_END):
-        return None
-    at, end, header = len(_START), len(picture) - 4, b""
-    while at <= end and picture[at] == _MARKER:
-        marker, behind = picture[at + 1], at + 2 + (picture[at + 2] << 8) + picture[at + 3]
-        if marker != _HUFFMAN:
-            header += picture[at:behind]
-        if marker == _SCAN:
-            return header
-        table = at + 4
-        while marker == _HUFFMAN and table + 17 <= behind:
-            # Which table it is, how many symbols there are of each of 16 lengths of codes, and the symbols.
-            header += picture[table : table + 1]
-            table += 17 + sum(picture[table + 1 : table + 17])
-        if behind > end or (marker == _HUFFMAN and table != behind):
-            return None
-        at = behind
-    return None
+    before, after = header
+    return (
+        picture.startswith(before)
+        and picture[len(before) : len(before) + 2] == bytes((_MARKER, _HUFFMAN))
+        and picture.find(after, len(before), len(before) + _MOST_TABLES + len(after)) > 0
+        and picture.rstrip(b"\0").endswith(_END)
+    )
