@@ -65,14 +65,14 @@ class Stills:
         return [self._decode(context, colours, index) for index in indices]
 
     def _decode_quickly(self, index: int) -> NDArray[np.uint8]:
-        flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+        flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
         try:
             picture = cv2.imdecode(np.frombuffer(self._pictures[index], np.uint8), flags)
         except cv2.error:
             picture = None
         if picture is None or picture.shape[:2] != (self.height_px, self.width_px):
             raise self._damaged(index)
-        return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB, dst=picture), np.uint8)
+        return np.asarray(picture, np.uint8)
 
     def _decode(self, context: VideoCodecContext, colours: VideoReformatter, index: int) -> NDArray[np.uint8]:
         picture = _decode_alone(context, self._pictures[index])
