@@ -87,7 +87,7 @@ def finetune(
     from rich.console import Console
     from rich.markup import escape
 
-    from hicmae_cli.cli.training_extra import require_training
+    from hicmae_cli.cli.training_extra import process_number, require_training
 
     require_training("finetune", "torch", "torchvision", "accelerate")
     from datetime import timedelta
@@ -147,7 +147,7 @@ def finetune(
         start = find_weight(init, ".safetensors")
         if start is None:
             raise WeightsError(f"{init}: has no .safetensors file to start from")
-    console = Console(quiet=_process() > 0)
+    console = Console(quiet=process_number() > 0)
     ours = all(sample.video is None or sample.video.suffix == ".mkv" for sample in samples)
     common: dict[str, Any] = {
         "labels": order,
@@ -232,13 +232,6 @@ def _show(document: dict[str, Any], folder: Path, console: Console) -> None:
         console.print(line, style="red", highlight=False, markup=False, soft_wrap=True)
     if document["failures"]:
         raise typer.Exit(1)
-
-
-def _process() -> int:
-    """Number of this process among those that a launcher started; 0 without one."""
-    import os
-
-    return int(os.environ.get("RANK", "0"))
 
 
 def _label_names(labels: str | None) -> tuple[str, ...] | None:

@@ -69,7 +69,7 @@ def pretrain(
 
         hicmae pretrain --videos interviews --recipe pretrain-puppets-nano --set contrast_weight=0
     """
-    from hicmae_cli.cli.training_extra import require_training
+    from hicmae_cli.cli.training_extra import process_number, require_training
 
     if sum(choice is not None for choice in (dataset, manifest, videos)) != 1:
         raise usage_error("give one of --dataset NAME, --manifest FILE and --videos DIR")
@@ -95,7 +95,7 @@ def pretrain(
     recipe = recipe or _DEFAULT_RECIPES[dataset or ""]
     overrides = {"epochs": epochs, "batch_size": batch_size, "seed": seed, **parse_overrides(set_ or [])}
     settings = load_settings(PretrainSettings, recipe, overrides)
-    console = Console(quiet=_process() > 0)
+    console = Console(quiet=process_number() > 0)
     recordings, name, front_end = _recordings(dataset, manifest, videos, data, device, console)
     changed = [f"--set {key}={value}" for key, value in overrides.items() if value is not None]
     given = f"--dataset {dataset}" if dataset else f"on {(manifest or videos or Path()).name}"
@@ -130,7 +130,7 @@ def pretrain(
             f"the first: {escape(one_line(': '.join(first)))}",
             style="yellow", highlight=False, soft_wrap=True,
         )  # fmt: skip
-    if _process() == 0:
+    if process_number() == 0:
         try:
             display.curves()
         except OSError as error:
@@ -147,13 +147,6 @@ def pretrain(
         f"next: hicmae finetune --init {escape(str(outcome.weight))} …",
         soft_wrap=True, highlight=False,
     )  # fmt: skip
-
-
-def _process() -> int:
-    """Number of this process among those that a launcher started; 0 without one."""
-    import os
-
-    return int(os.environ.get("RANK", "0"))
 
 
 def _recordings(

@@ -1,8 +1,9 @@
-"""One clear line where a command needs packages of the ``train`` extra."""
+"""What the training commands share: one clear line where packages are missing, and which process this is."""
 
 from __future__ import annotations
 
 import importlib.util
+import os
 
 from hicmae_cli.errors import MissingDependencyError
 
@@ -18,3 +19,8 @@ def require_training(command: str, *packages: str) -> None:
         raise MissingDependencyError(
             f"hicmae {command} needs {', '.join(missing)}: install it with pip install 'hicmae[train]'"
         )
+
+
+def process_number() -> int:
+    """Number of this process among those that a launcher started; 0 without one."""
+    return int(os.environ.get("RANK", "0"))

@@ -5,7 +5,7 @@ A dataset is one module of this package with one or more ``Dataset`` values in i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -133,8 +133,3 @@ class Dataset:
     scores: Mapping[str, float] = field(default_factory=dict)
     merge_by: int = 0
     frames_suffix: str = ""
-
-
-def labels_of(dataset: Dataset, found: Iterable[str]) -> tuple[str, ...]:
-    """The dataset's labels; where the data decide, those that occur, sorted."""
-    return dataset.labels or tuple(sorted(set(found)))

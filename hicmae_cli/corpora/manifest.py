@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from hicmae_cli.corpora.values import numbers_of, values_of
 from hicmae_cli.errors import ManifestError
 from hicmae_cli.labels import canonical_label
 
@@ -16,7 +17,6 @@ _FOLD_NAME = re.compile(r"(?!all$)[A-Za-z0-9_-]+")
 HEADER = ("id", "video", "audio", "label", "fold", "split", "speaker")
 _LISTED = 5
 _DIGITS = 6  # of the number of a label
-_LARGEST = 1e6  # of a regression's values; losses square them in float32
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def _rows(path: Path, reader: csv.DictReader[str]) -> Iterator[dict[str, str]]:
 def _authors_line(path: Path, number: int, line: str) -> Sample:
     parts = line.split()
     where = f"{path}, line {number}"
-    if len(parts) < 3 or (len(parts) > 3 and _numbers(parts[2:]) is None):
+    if len(parts) < 3 or (len(parts) > 3 and numbers_of(" ".join(parts[2:])) is None):
         raise ManifestError(
             f"{where}: expected `<frame folder> <wav> <label>` or a CSV with the header {','.join(HEADER)}, "
             f"got {line[:80]!r}"
@@ -160,15 +160,6 @@ def _authors_line(path: Path, number: int, line: str) -> Sample:
     return Sample(
         Path(frames).name, _relative(path, frames, where), _relative(path, wav, where), " ".join(label)
     )
-
-
-def _numbers(words: Sequence[str]) -> list[float] | None:
-    """The numbers that words are, or None; what is infinite, or larger than anybody rates, is none."""
-    try:
-        values = [float(word) for word in words]
-    except ValueError:
-        return None
-    return values if all(abs(value) <= _LARGEST for value in values) else None
 
 
 def _told_apart(found: list[tuple[int, Sample]]) -> list[tuple[int, Sample]]:
@@ -202,11 +193,10 @@ def _label(
     regression: bool,
 ) -> str:
     if regression:
-        values = _numbers(text.split())
-        if values is None or (labels is not None and len(values) != len(labels)):
-            wanted = f"{len(labels)} numbers ({', '.join(labels)})" if labels is not None else "numbers"
+        values = numbers_of(text) if labels is None else values_of(text, labels, where)
+        if values is None:
             raise ManifestError(
-                f"{where}: expected {wanted} with spaces between them as the label, got {text!r}"
+                f"{where}: expected numbers with spaces between them as the label, got {text!r}"
             )
         return " ".join(map(repr, values))
     coded = codes.get(text.strip().lower())

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from hicmae_cli.corpora.manifest import Sample
+from hicmae_cli.corpora.values import numbers_of
 from hicmae_cli.errors import ManifestError
 
 
@@ -122,16 +123,9 @@ def _some_people(
 def _some_clips(samples: Sequence[Sample], share: float, rng: np.random.Generator) -> set[str]:
     by_label: dict[str, list[str]] = defaultdict(list)
     for sample in samples:
-        by_label["" if _is_number(sample.label) else sample.label].append(sample.id)
+        by_label["" if numbers_of(sample.label) else sample.label].append(sample.id)
     chosen: set[str] = set()
     for _, ids in sorted(by_label.items()):
         count = min(max(1, round(share * len(ids))), len(ids) - 1)
         chosen.update(sorted(ids)[int(index)] for index in rng.permutation(len(ids))[:count])
     return chosen
-
-
-def _is_number(label: str) -> bool:
-    try:
-        return bool([float(part) for part in label.split()])
-    except ValueError:
-        return False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from hicmae_cli.clips import Clip, read_prepared_clip
 from hicmae_cli.corpora.manifest import Sample
+from hicmae_cli.corpora.values import values_of
 from hicmae_cli.errors import HicmaeError, ManifestError
 from hicmae_cli.evaluation.results import Evaluation, SampleResult, decide, group_of, merge_clips
 from hicmae_cli.runtime.engine import Engine, answers
@@ -133,23 +133,11 @@ def _shares(rows: NDArray[np.float64]) -> NDArray[np.float64]:
 def _check_labels(samples: Sequence[Sample], info: WeightInfo, labels: Sequence[str]) -> None:
     if info.task == "regression":
         for sample in samples:
-            _check_values(sample, labels)
+            values_of(sample.label, labels, f"clip {sample.id}")
         return
     unknown = sorted({sample.label for sample in samples} - set(labels))
     if unknown:
         raise ManifestError(f"labels {', '.join(unknown)} are not among the model's: {', '.join(labels)}")
-
-
-def _check_values(sample: Sample, targets: Sequence[str]) -> None:
-    try:
-        values = [float(value) for value in sample.label.split()]
-    except ValueError:
-        values = []
-    if len(values) != len(targets) or not all(map(math.isfinite, values)):
-        raise ManifestError(
-            f"clip {sample.id}: its label is {sample.label!r}, expected {len(targets)} numbers with a space between "
-            f"them: {', '.join(targets)}"
-        )
 
 
 def _check_groups(samples: Sequence[Sample], merge_by: int) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hicmae_cli.corpora.manifest import Sample
+from hicmae_cli.corpora.values import values_of
 from hicmae_cli.errors import ManifestError, SettingsError, one_line
 from hicmae_cli.labels import canonical_label
 
@@ -167,13 +168,9 @@ def order_targets(
     places = [named.index(target) for target in model]
     ordered = []
     for sample in samples:
-        values = sample.label.split()
-        if len(values) != len(corpus):
-            raise ManifestError(
-                f"clip {sample.id}: its label is {sample.label!r}, expected {len(corpus)} numbers with a space "
-                f"between them: {', '.join(corpus)}"
-            )
-        ordered.append(replace(sample, label=" ".join(values[place] for place in places)))
+        values_of(sample.label, corpus, f"clip {sample.id}")  # or it says what is wrong
+        words = sample.label.split()
+        ordered.append(replace(sample, label=" ".join(words[place] for place in places)))
     return ordered
 
 

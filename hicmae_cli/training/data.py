@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -24,6 +23,7 @@ from hicmae_cli.clips import (
 from hicmae_cli.clips.clip import IMAGENET_MEAN, IMAGENET_STD
 from hicmae_cli.clips.log_mel import LOG_MEL_BINS, LOG_MEL_FRAMES, MIN_SAMPLES
 from hicmae_cli.corpora.manifest import Sample
+from hicmae_cli.corpora.values import values_of
 from hicmae_cli.errors import ManifestError, MediaError, TrainingError, first_line
 from hicmae_cli.models.masking import cut_faces, keep_patches
 from hicmae_cli.training.augmentation import augment_faces, augment_samples, mask_log_mel
@@ -147,19 +147,8 @@ def regression_targets(samples: Sequence[Sample], names: Sequence[str]) -> NDArr
     Raises:
         ManifestError: a label is not one finite number for each of the ``names``.
     """
-    found = np.empty((len(samples), len(names)), np.float32)
-    for row, sample in zip(found, samples, strict=True):
-        try:
-            numbers = [float(word) for word in sample.label.split()]
-        except ValueError:
-            numbers = []
-        if len(numbers) != len(names) or not all(math.isfinite(number) for number in numbers):
-            raise ManifestError(
-                f"clip {sample.id}: expected {len(names)} numbers ({', '.join(names)}) separated by spaces, got "
-                f"{sample.label!r}"
-            )
-        row[:] = numbers
-    return found
+    rows = [values_of(sample.label, names, f"clip {sample.id}") for sample in samples]
+    return np.array(rows, np.float32).reshape(len(samples), len(names))
 
 
 def to_video(faces: Tensor, seen: Tensor, keep: Tensor | None = None) -> Tensor:
