@@ -130,5 +130,5 @@ def test_targets_are_put_in_the_models_order() -> None:
     assert found[0].label == "2 1"
     with pytest.raises(ManifestError, match="only the manifest has power; only the weight has valence"):
         order_targets(clips("1 2"), ("arousal", "valence"), ("arousal", "power"))
-    with pytest.raises(ManifestError, match=r"clip 0: .* expected 2 numbers"):
+    with pytest.raises(ManifestError, match=r"clip 0: expected 2 numbers \(a, b\) .* got '1'"):
         order_targets(clips("1"), ("a", "b"), ("a", "b"))
