@@ -66,7 +66,8 @@ def log_mel(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     frames = frames - frames.mean(axis=1, keepdims=True)  # DC offset, per frame
     previous = np.concatenate((frames[:, :1], frames[:, :-1]), axis=1)
     frames = (frames - _PRE_EMPHASIS * previous) * np.hanning(_WINDOW_SAMPLES)
-    spectrum = np.abs(np.fft.rfft(frames, _FFT_SAMPLES)[:, :-1]) ** 2
+    waves = np.fft.rfft(frames, _FFT_SAMPLES)[:, :-1]
+    spectrum = waves.real**2 + waves.imag**2
     energies = spectrum.astype(np.float32) @ _mel_filters()
     padded = np.zeros((LOG_MEL_FRAMES, LOG_MEL_BINS), np.float32)
     padded[: len(energies)] = np.log(np.maximum(energies, _FLOOR))

@@ -196,23 +196,21 @@ def read_prepared_clip(video: Path | None, audio: Path | None) -> PreparedClip:
     Raises:
         MediaError: a path is missing, unreadable or holds no frames.
     """
-    frames: Frames | None = None
-    if video is not None:
-        frames = face_files(video) if video.is_dir() else _faces_of(video)
-    samples = None
-    if audio is not None and audio == video:
-        samples = read_audio_if_any(audio, frames.start_s if isinstance(frames, Stills) else None)
-    elif audio is not None:
-        samples = read_audio(audio)
-    return PreparedClip(frames, samples)
-
-
-def _faces_of(video: Path) -> Frames:
-    """The faces of a video, decoded only where they cannot be read one by one."""
-    stills = read_stills(video)
+    if video is None or video.is_dir():
+        frames = None if video is None else face_files(video)
+        return PreparedClip(frames, None if audio is None else read_audio(audio))
+    one_file = audio == video
+    stills = read_stills(video, with_sound=one_file)
     if stills is not None:
         _check_size(video, stills.width_px, stills.height_px)
-        return stills
+    faces = _faces_of(video) if stills is None else stills
+    if audio is None or not one_file:
+        return PreparedClip(faces, None if audio is None else read_audio(audio))
+    return PreparedClip(faces, read_audio_if_any(video) if stills is None else stills.samples)
+
+
+def _faces_of(video: Path) -> NDArray[np.uint8]:
+    """All faces of a video."""
     faces = []
     for frame in read_frames(video):
         _check_size(video, frame.width_px, frame.height_px)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.packet import Packet
 from numpy.typing import NDArray
 
 from hicmae_cli.errors import MediaError
@@ -102,36 +104,47 @@ def read_audio_blocks(path: Path | str, block_s: float = 1.0) -> Iterator[NDArra
         yield np.concatenate(held)
 
 
-def read_audio_if_any(path: Path | str, start_s: Fraction | None = None) -> NDArray[np.float32] | None:
+def read_audio_if_any(path: Path | str) -> NDArray[np.float32] | None:
     """The whole sound of a file as `read_audio` gives it, None where there is none that can be decoded.
-
-    Args:
-        path: A local media file.
-        start_s: When its first picture is shown on the container's own clock, if that is known already.
 
     Raises:
         MediaError: The file cannot be read.
     """
     try:
-        return np.concatenate([np.zeros(0, np.float32), *_pieces(path, origin_s=start_s)])
+        return np.concatenate([np.zeros(0, np.float32), *_pieces(path)])
     except _SilentError:
         return None
+
+
+def sound_of(
+    container: InputContainer, stream: AudioStream, packets: Sequence[Packet[Any]], start_s: Fraction
+) -> NDArray[np.float32] | None:
+    """The same of an open file whose packets were taken out already.
+
+    Args:
+        container: The file.
+        stream: What to listen to.
+        packets: All of the stream.
+        start_s: When the first picture is shown on the container's own clock.
+    """
+    runs = _runs(decode_audio(container, stream, packets))
+    first = next(runs, None)
+    if first is None:
+        return None
+    return np.concatenate([np.zeros(0, np.float32), *_contiguous(start_s, chain([first], runs), 0)])
 
 
 class _SilentError(MediaError):
     """A file has no audio stream, or none of it can be decoded."""
 
 
-def _pieces(
-    path: Path | str, start: int = 0, origin_s: Fraction | None = None
-) -> Iterator[NDArray[np.float32]]:
-    """Contiguous pieces of sound and silence of any length, from a sample on; sample 0 is at time 0 (`origin_s`)."""
-    if origin_s is None:
-        with open_media(path) as container:
-            stream = video_stream(container)
-            if stream is not None and not stream.codec_context.is_open:
-                stream.codec_context.thread_count = 1  # for one picture, threads cost more than they gain
-            origin_s = None if stream is None else start_time_s(container, stream)
+def _pieces(path: Path | str, start: int = 0) -> Iterator[NDArray[np.float32]]:
+    """Contiguous pieces of sound and silence of any length, from a sample on; sample 0 is at time 0."""
+    with open_media(path) as container:
+        stream = video_stream(container)
+        if stream is not None and not stream.codec_context.is_open:
+            stream.codec_context.thread_count = 1  # for one picture, threads cost more than they gain
+        origin_s = None if stream is None else start_time_s(container, stream)
     if start > _SETTLING_S * SAMPLE_RATE_HZ:
         with open_media(path) as container:
             placed = _runs_near(container, origin_s, start)

@@ -21,6 +21,7 @@ import av.error
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
+from av.packet import Packet
 from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -168,15 +169,20 @@ def decode_video(container: InputContainer, stream: VideoStream) -> Iterator[Vid
         yield frame
 
 
-def decode_audio(container: InputContainer, stream: AudioStream) -> Iterator[AudioFrame]:
-    """The stream's audio frames in order, up to the end or to where the file is cut off."""
-    for frame in _decode(container, stream):
+def decode_audio(
+    container: InputContainer, stream: AudioStream, packets: Sequence[Packet[Any]] | None = None
+) -> Iterator[AudioFrame]:
+    """The stream's audio frames in order, up to the end or to where the file is cut off.
+
+    ``packets`` are those of the stream, if they were taken out of the container before.
+    """
+    for frame in _decode(container, stream, packets):
         assert isinstance(frame, AudioFrame)
         yield frame
 
 
 def _decode(
-    container: InputContainer, stream: VideoStream | AudioStream
+    container: InputContainer, stream: VideoStream | AudioStream, taken: Sequence[Packet[Any]] | None = None
 ) -> Iterator[VideoFrame | AudioFrame]:
     """Decode, stepping over damaged packets; the timestamps of the others keep them in place.
 
@@ -184,7 +190,7 @@ def _decode(
     decoding: the k-th frame shown gets the k-th time.
     """
     clock: list[int] | None = None if stores_presentation_times(container) else []
-    packets = container.demux(stream)
+    packets = container.demux(stream) if taken is None else iter(taken)
     while True:
         try:
             packet = next(packets)

@@ -7,20 +7,23 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import av
 import av.error
 import cv2
 import numpy as np
 from av.codec.context import CodecContext
+from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from hicmae_cli.errors import MediaError
+from hicmae_cli.media.audio import sound_of
 from hicmae_cli.media.frames import MAX_JUMP_S, container_time_s, is_mirrored, pixel_aspect, quarter_turns
-from hicmae_cli.media.source import open_media, video_stream
+from hicmae_cli.media.source import audio_stream, open_media, video_stream
 
 # Markers of a JPEG file (ITU-T T.81, table B.1): the first and the last, what each begins with, and their second bytes.
 _START, _END = b"\xff\xd8", b"\xff\xd9"
@@ -36,13 +39,13 @@ class Stills:
         path: where from, for messages.
         width_px: of every picture.
         height_px: of every picture.
-        start_s: when the first is shown on the container's own clock.
+        samples: the sound as `read_audio` gives it (n,), if it was asked for and there is any.
     """
 
     path: Path
     width_px: int
     height_px: int
-    start_s: Fraction
+    samples: NDArray[np.float32] | None = field(repr=False)
     _pictures: tuple[bytes, ...] = field(repr=False)
 
     def __len__(self) -> int:
@@ -87,8 +90,8 @@ class Stills:
         )
 
 
-def read_stills(path: Path | str) -> Stills | None:
-    """The pictures of an MJPEG video, undecoded.
+def read_stills(path: Path | str, *, with_sound: bool = False) -> Stills | None:
+    """The pictures of an MJPEG video, undecoded; and its sound, for which the file need not be opened again.
 
     Returns:
         None where `read_frames` has to be asked instead: another codec; pictures that are not alike in size or
@@ -106,11 +109,16 @@ def read_stills(path: Path | str) -> Stills | None:
             return None
         if not stream.codec_context.is_open:
             stream.codec_context.thread_count = 1  # for one picture, threads would cost more than they gain
+        sound = audio_stream(container) if with_sound else None
+        heard: list[Packet[Any]] = []
         pictures: list[bytes] = []
         times: list[int] = []
         within: VideoFrame | None = None
         try:
-            for packet in container.demux(stream):
+            for packet in container.demux(*[stream, sound] if sound else [stream]):
+                if packet.stream is sound:
+                    heard.append(packet)
+                    continue
                 if packet.size == 0:
                     continue  # the mark of the end
                 if packet.is_corrupt or packet.is_discard or packet.pts is None:
@@ -122,6 +130,8 @@ def read_stills(path: Path | str) -> Stills | None:
         except (av.error.FFmpegError, OSError, ValueError):
             pass  # the file ends here, as for `read_frames`, or its first picture is damaged
         longest = MAX_JUMP_S / float(stream.time_base or 1)
+        start_s = (container_time_s(within) if within else None) or Fraction(0)
+        samples = sound_of(container, sound, heard, start_s) if sound else None
     if within is None or any(not 0 < after - before < longest for before, after in pairwise(times)):
         return None
     header = _header_of(pictures[0])
@@ -130,8 +140,7 @@ def read_stills(path: Path | str) -> Stills | None:
     alone = _decode_alone(_decoder(), pictures[0])
     if alone is None or _meaning(alone) != _meaning(within):
         return None  # the container says something about them, a turn or colours, that they do not say themselves
-    start_s = container_time_s(within) or Fraction(0)
-    return Stills(Path(path), within.width, within.height, start_s, tuple(pictures))
+    return Stills(Path(path), within.width, within.height, samples, tuple(pictures))
 
 
 def _decoder() -> VideoCodecContext:

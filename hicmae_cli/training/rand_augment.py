@@ -184,8 +184,7 @@ def _contrast(faces: Faces, strength: float) -> Faces:
     """Away from, or towards, the mean grey of each frame."""
     grey = np.asarray(Image.fromarray(_tall(faces)).convert("L")).reshape(faces.shape[:3])
     means = [int(frame.mean() + 0.5) for frame in grey]
-    tables = np.stack([_away_from(mean, strength) for mean in means])  # (T, 256)
-    return _look_up(faces, np.repeat(tables[..., None], 3, axis=2))
+    return _look_up(faces, np.stack([_away_from(mean, strength) for mean in means])[..., None])
 
 
 def _away_from(base: int, factor: float) -> NDArray[np.float32]:
@@ -253,8 +252,8 @@ def _warp(faces: Faces, affine: tuple[float, ...]) -> Faces:
     matrix = np.array(affine, np.float64).reshape(2, 3)
     height, width = faces.shape[1:3]
     middle = matrix[:, :2].sum(axis=1) / 2  # of a pixel, in PIL's coordinates
-    columns, rows = np.meshgrid(np.arange(width), np.arange(height))
-    x, y = (m[0] * columns + m[1] * rows + m[2] + half for m, half in zip(matrix, middle, strict=True))
+    columns, rows = np.arange(width), np.arange(height)[:, None]
+    x, y = (m[0] * columns + (m[1] * rows + m[2] + half) for m, half in zip(matrix, middle, strict=True))
     outside = ((x < 0) | (x >= width) | (y < 0) | (y >= height)).astype(np.uint8)
     fill = np.full_like(faces[0], FILL)
     matrix[:, 2] += middle - 0.5  # OpenCV's pixel i lies at i
@@ -275,7 +274,7 @@ def _histograms(faces: Faces) -> NDArray[np.int64]:
 
 
 def _look_up(faces: Faces, tables: NDArray[np.integer] | NDArray[np.floating]) -> Faces:
-    """Replace levels by those of a table: one for all (256,), or one per frame and channel (T, 256, 3)."""
+    """Replace levels by those of a table: one for all (256,), or one per frame (T, 256, 1) and channel (T, 256, 3)."""
     tables = np.clip(tables, 0, 255).astype(np.uint8)
     if tables.ndim == 1:
         return np.asarray(cv2.LUT(_tall(faces), tables), np.uint8).reshape(faces.shape)

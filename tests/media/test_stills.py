@@ -87,12 +87,15 @@ def test_damage_changes_no_count(tmp_path: Path, kind: str) -> None:
         except MediaError:
             expected = []
         try:
-            stills = read_stills(copy)
+            stills = read_stills(copy, with_sound=True)
             found = None if stills is None else stills.decode(range(len(stills)))
         except MediaError:
             continue
         if found is not None:
-            assert len(found) == len(expected)
+            assert stills is not None and len(found) == len(expected)
+            sound = read_audio_if_any(copy)
+            assert (sound is None) == (stills.samples is None)
+            assert sound is None or np.array_equal(sound, stills.samples)  # type: ignore[arg-type]
             alone += 1
     assert alone >= 5
 
@@ -111,10 +114,13 @@ def test_a_picture_that_turns_out_to_be_broken_is_named(
 
 def test_sound_is_read_if_there_is_any(tmp_path: Path) -> None:
     path = written(tmp_path / "a.mkv")
-    stills, sound = read_stills(path), read_audio_if_any(path)
-    assert stills is not None and sound is not None
+    stills, sound = read_stills(path, with_sound=True), read_audio_if_any(path)
+    assert stills is not None and stills.samples is not None and sound is not None
     assert np.array_equal(sound, read_audio(path))
-    again = read_audio_if_any(path, stills.start_s)
-    assert again is not None and np.array_equal(again, sound)
+    assert np.array_equal(stills.samples, sound)
+    unasked = read_stills(path)
+    assert unasked is not None and unasked.samples is None
     write_video(tmp_path / "b.mkv", pictures(), 10, video_codec="mjpeg")
+    silent = read_stills(tmp_path / "b.mkv", with_sound=True)
+    assert silent is not None and silent.samples is None
     assert read_audio_if_any(tmp_path / "b.mkv") is None
