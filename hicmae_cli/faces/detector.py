@@ -71,7 +71,7 @@ class MediaPipeDetector:
         self._blendshapes = blendshapes
         self._small: list[Box] = []
         self._last_sweep_s: float | None = None
-        self._has_read = False
+        self._has_searched = self._has_read = False
         model = bundled_file(_MODEL_FILE, _MODEL_SHA256)
         with zipfile.ZipFile(model) as parts:
             search_model = parts.read("face_detector.tflite")
@@ -109,7 +109,9 @@ class MediaPipeDetector:
             self._last_sweep_s = frame.time_s
             views += fine_views(width_px, height_px)
         views += [around(box, 4.0, width_px, height_px) for box in self._small]
-        boxes = _distinct([found for view in views for found in self._find(frame.rgb, view)])
+        with nullcontext() if self._has_searched else _quiet():  # once, it logs where its memory happens to lie
+            boxes = _distinct([found for view in views for found in self._find(frame.rgb, view)])
+        self._has_searched = True
         faces: list[Face] = []
         for box in boxes:
             face = self._read(frame.rgb, around(box, _READ_TIMES, width_px, height_px), box)

@@ -44,7 +44,11 @@ def imported(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     ("engine", "rate"),
-    [("torch", "2"), ("torch", "4"), ("onnx", "4"), pytest.param("onnx", "2", marks=pytest.mark.slow)],
+    [
+        ("torch", "2"),
+        ("torch", "4"),
+        *(pytest.param("onnx", rate, marks=pytest.mark.slow) for rate in ("2", "4")),
+    ],
 )
 def test_matches_the_authors(imported: Path, tmp_path: Path, engine: str, rate: str) -> None:
     out = tmp_path / "result.json"

@@ -124,7 +124,8 @@ def test_a_killed_run_goes_on_to_the_last_bit(
         assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
-@pytest.mark.parametrize("kills", [(4,), pytest.param((2, 3, 5, 7, 8), marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kills", [(4,), (2, 3, 5, 7, 8)])
 def test_sigkill_at_any_step(clips: Path, tmp_path: Path, kills: tuple[int, ...]) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     # Workers are left behind by a kill, as they would be at a user's.
@@ -145,7 +146,8 @@ def test_sigkill_at_any_step(clips: Path, tmp_path: Path, kills: tuple[int, ...]
     assert (cut / "last.safetensors").read_bytes() == (whole / "last.safetensors").read_bytes()
 
 
-@pytest.mark.parametrize("rounds", [1, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("rounds", [1, 2])
 def test_two_processes_equal_one_with_the_doubled_batch(
     clips: Path, recordings: list[Recording], tmp_path: Path, rounds: int
 ) -> None:
