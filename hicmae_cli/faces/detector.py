@@ -109,7 +109,7 @@ class MediaPipeDetector:
             self._last_sweep_s = frame.time_s
             views += fine_views(width_px, height_px)
         views += [around(box, 4.0, width_px, height_px) for box in self._small]
-        with nullcontext() if self._has_searched else _quiet():  # once, it logs where its memory happens to lie
+        with nullcontext() if self._has_searched else _quiet():  # it logs once where its memory lies
             boxes = _distinct([found for view in views for found in self._find(frame.rgb, view)])
         self._has_searched = True
         faces: list[Face] = []
