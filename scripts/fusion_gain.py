@@ -11,13 +11,13 @@ import argparse
 import statistics
 from pathlib import Path
 
-from hicmae_cli.corpora.manifest import read_manifest
-from hicmae_cli.labels import CREMA_D_LABELS
+from hicmae_cli.corpora.catalogue import find_dataset
 from hicmae_cli.training.finetune import Progress
 from hicmae_cli.training.finetune_state import EpochReport
 from hicmae_cli.training.protocol import finetune_and_test
 from hicmae_cli.training.recipes import load_settings, parse_overrides
 from hicmae_cli.training.settings import FinetuneSettings
+from hicmae_cli.training.task import read_task
 
 ARMS = {"all layers (hierarchical fusion)": True, "last layer": False}
 
@@ -34,16 +34,16 @@ def main() -> None:
     parser.add_argument("--recipe", default="puppets-nano")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="for the recipe")
     given = parser.parse_args()
-    samples = read_manifest(given.data / "manifest.csv", CREMA_D_LABELS, strict=True)
+    task, samples = read_task(
+        given.data / "manifest.csv", find_dataset("puppets"), name="puppets", source="scripts/fusion_gain.py"
+    )
     scores: dict[str, list[float]] = {arm: [] for arm in ARMS}
     for seed in given.seeds:
         for arm, fusion in ARMS.items():
             changes = {**parse_overrides(given.set), "seed": seed, "layer_fusion": fusion}
             _, tested = finetune_and_test(
-                given.output / f"seed-{seed}" / ("all" if fusion else "last"), samples, None,
-                labels=CREMA_D_LABELS, dataset="puppets", licence="MIT", front_end="hicmae.align/1",
-                source="scripts/fusion_gain.py", settings=load_settings(FinetuneSettings, given.recipe, changes),
-                progress=Progress(on_epoch=show),
+                given.output / f"seed-{seed}" / ("all" if fusion else "last"), task, samples, None,
+                settings=load_settings(FinetuneSettings, given.recipe, changes), progress=Progress(on_epoch=show),
             )  # fmt: skip
             if tested is None:
                 raise SystemExit("stopped; give the same command again to go on")

@@ -18,17 +18,17 @@ import torch
 
 from hicmae_cli.clips import read_prepared_clip
 from hicmae_cli.clips.clip import model_inputs
-from hicmae_cli.corpora.manifest import Sample, read_manifest
+from hicmae_cli.corpora.catalogue import find_dataset
+from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.corpora.unlabelled import from_manifest
-from hicmae_cli.evaluation.evaluate import evaluate
 from hicmae_cli.evaluation.retrieval import recall_among
 from hicmae_cli.models.objectives import contrastive_logits, embed_layers
-from hicmae_cli.runtime.torch_engine import TorchEngine
-from hicmae_cli.training.finetune import finetune
 from hicmae_cli.training.pretrain import Progress, pretrain
+from hicmae_cli.training.protocol import finetune_and_test
 from hicmae_cli.training.recipes import load_settings, parse_overrides
 from hicmae_cli.training.settings import FinetuneSettings, PretrainSettings
-from hicmae_cli.weights.checkpoint import load_classifier, load_pretrained
+from hicmae_cli.training.task import Task, read_task
+from hicmae_cli.weights.checkpoint import load_pretrained
 
 GROUP = 64
 
@@ -51,7 +51,12 @@ def main() -> None:
         "--set", nargs="*", default=[], metavar="KEY=VALUE", help="for the pre-training recipe"
     )
     given = parser.parse_args()
-    samples = read_manifest(given.data / "manifest.csv")
+    task, samples = read_task(
+        given.data / "manifest.csv",
+        find_dataset("puppets"),
+        name="puppets",
+        source="scripts/pretraining_gain.py",
+    )
     test = [sample for sample in samples if sample.split == "test"]
     rows = []
     for seed in given.seeds:
@@ -59,7 +64,7 @@ def main() -> None:
         weight = pretrained(given.unlabelled or given.data, folder / "pretrain", seed, given.set)
         found = retrieval(weight, test)
         scratch, start = (
-            finetuned(samples, folder / name, seed, given.labelled, given.epochs, init, test)
+            finetuned(task, samples, folder / name, seed, given.labelled, given.epochs, init)
             for name, init in (("scratch", None), ("pretrained", weight))
         )
         rows.append((scratch, start, found))
@@ -98,29 +103,19 @@ def pretrained(data: Path, run: Path, seed: int, changes: list[str]) -> Path:
 
 
 def finetuned(
-    samples: list[Sample],
-    run: Path,
-    seed: int,
-    labelled: int,
-    epochs: int,
-    init: Path | None,
-    test: list[Sample],
+    task: Task, samples: list[Sample], run: Path, seed: int, labelled: int, epochs: int, init: Path | None
 ) -> float:
     """UAR on the test clips after fine-tuning on some labelled ones; both starts have the same budget."""
     settings = load_settings(
         FinetuneSettings, "puppets-nano", {"seed": seed, "epochs": epochs, "validate_every": epochs}
     )
     train = [sample for sample in samples if sample.split == "train"]
-    some = np.random.default_rng(seed).permutation(len(train))[:labelled]
-    outcome = finetune(
-        run, train=[train[index] for index in some],
-        validation=[sample for sample in samples if sample.split == "validation"],
-        labels=sorted({sample.label for sample in samples}), dataset="puppets", licence="MIT",
-        front_end="hicmae.align/1", source="scripts/pretraining_gain.py", settings=settings, init=init,
-    )  # fmt: skip
-    if outcome.weight is None or not outcome.finished:
+    some = [train[index] for index in np.random.default_rng(seed).permutation(len(train))[:labelled]]
+    others = [sample for sample in samples if sample.split != "train"]
+    _, tested = finetune_and_test(run, task, [*some, *others], None, settings=settings, init=init)
+    if tested is None:
         raise SystemExit("stopped; give the same command again to go on")
-    return evaluate(test, TorchEngine(*load_classifier(outcome.weight), "cpu"))["av"].metrics["uar"]
+    return tested.metrics["uar"]
 
 
 @torch.inference_mode()

@@ -17,7 +17,7 @@ from hicmae_cli.cli.options import (
     RootOption,
     usage_error,
 )
-from hicmae_cli.cli.under_test import ALL
+from hicmae_cli.weights.run_folder import ALL_FOLDS
 
 if TYPE_CHECKING:
     from typing import Any
@@ -216,7 +216,7 @@ def _score(
             "sampling_rate": sampling_rate, "modalities": modalities, "merge_by": merge_by, "classes": some.classes,
             "on_clip": lambda: progress.advance(task),
         }  # fmt: skip
-        if tested.fold == ALL:
+        if tested.fold == ALL_FOLDS:
             results = evaluate_folds(
                 {fold: (matched[fold].samples, openers[fold]) for fold in parts}, **options
             )

@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from hicmae_cli.cli.datasets import ClipList
+    from hicmae_cli.corpora.dataset import Dataset
     from hicmae_cli.corpora.splits import Split
     from hicmae_cli.evaluation.results import Evaluation
     from hicmae_cli.training.finetune import Progress
     from hicmae_cli.training.finetune_state import EpochReport
     from hicmae_cli.training.settings import FinetuneSettings
+    from hicmae_cli.training.task import Kind
     from hicmae_cli.training.transfer import Transfer
 
 
@@ -96,16 +98,15 @@ def finetune(
 
     from hicmae_cli.cli.datasets import find_clips
     from hicmae_cli.corpora.catalogue import find_dataset
-    from hicmae_cli.corpora.manifest import read_manifest
-    from hicmae_cli.corpora.splits import folds_of
-    from hicmae_cli.errors import ManifestError, WeightsError
+    from hicmae_cli.errors import WeightsError
     from hicmae_cli.runtime.torch_engine import choose_device
     from hicmae_cli.training.machine import part_from_others
     from hicmae_cli.training.protocol import finetune_and_test
     from hicmae_cli.training.recipes import load_settings, parse_overrides
     from hicmae_cli.training.settings import FinetuneSettings
+    from hicmae_cli.training.task import read_task, rounds_of
     from hicmae_cli.weights.catalogue import find_weight
-    from hicmae_cli.weights.info import FRAME_FOLDERS, OUR_FRONT_END
+    from hicmae_cli.weights.run_folder import fold_folder
 
     choose_device(device)  # accelerate would take another one without a word
     if recipe is None and dataset is None:
@@ -114,9 +115,8 @@ def finetune(
         )
     given = _label_names(labels)
     known = find_dataset(dataset) if dataset is not None else None
-    chosen_task = _task(task, known.task if known else None)
-    order = given or (known.labels if known else ()) or None
-    if order is None and chosen_task == "regression":
+    kind = _kind(task, known)
+    if kind == "regression" and not given and not (known and known.labels):
         raise usage_error(
             "a regression needs --labels: the names of its targets, in the order of the manifest"
         )
@@ -128,48 +128,24 @@ def finetune(
     # The main process draws puppets, which may take long, and the others find them drawn.
     with PartialState(cpu=device == "cpu", timeout=timedelta(days=7)).main_process_first():
         clips = find_clips(dataset, root, manifest)
-    samples = read_manifest(
-        clips.manifest, order, codes=known.codes if known else None, strict=True,
-        regression=chosen_task == "regression",
+    learned, samples = read_task(
+        clips.manifest, known, name=clips.name, source=_source(clips, recipe, overrides, init), labels=given,
+        kind=kind, licence=licence or "",
     )  # fmt: skip
-    if order is None:
-        if chosen_task == "regression":
-            raise usage_error(
-                "a regression needs --labels: the names of its targets, in the order of the manifest"
-            )
-        order = tuple(sorted({sample.label for sample in samples}))
-    folds = folds_of(samples)
-    if fold is not None and not folds:
-        raise ManifestError(f"{clips.manifest}: has no folds: its column fold is empty; leave --fold out")
-    wanted = folds if fold in (None, "all") else [fold or ""]
+    rounds = rounds_of(samples, fold, clips.manifest)
     start = None
     if init is not None:
         start = find_weight(init, ".safetensors")
         if start is None:
             raise WeightsError(f"{init}: has no .safetensors file to start from")
     console = Console(quiet=process_number() > 0)
-    ours = all(sample.video is None or sample.video.suffix == ".mkv" for sample in samples)
-    common: dict[str, Any] = {
-        "labels": order,
-        "dataset": clips.name,
-        "licence": licence or (known.licence if known else "unknown"),
-        "front_end": OUR_FRONT_END if ours else FRAME_FOLDERS,
-        "source": _source(clips, recipe, overrides, init),
-        "settings": settings,
-        "task": chosen_task,
-        "metric": known.metric if known else None,
-        "merge_by": known.merge_by if known else 0,
-        "init": start,
-        "device": device,
-    }
     results: dict[str, Evaluation] = {}
-    rounds: list[str | None] = [*wanted] or [None]
     for name in rounds:
-        run = output / f"fold-{name}" if name else output
+        run = fold_folder(output, name)
         with _Display(console, settings, init or "", name) as display:
             outcome, tested = finetune_and_test(
-                run, samples, name, **common, progress=display.hooks(), on_split=display.split,
-                on_test_clip=display.test_clip,
+                run, learned, samples, name, settings=settings, init=start, device=device,
+                progress=display.hooks(), on_split=display.split, on_test_clip=display.test_clip,
             )  # fmt: skip
         if not outcome.finished or outcome.stopped:
             part_from_others()
@@ -194,7 +170,8 @@ def finetune(
 def _document(results: dict[str, Evaluation], clips: ClipList) -> dict[str, Any]:
     """The scores on the test clips of one fold or several, beside the paper's."""
     from hicmae_cli.evaluation.folds import FoldsEvaluation
-    from hicmae_cli.evaluation.protocol import ALL_FOLDS, Protocol
+    from hicmae_cli.evaluation.protocol import Protocol
+    from hicmae_cli.weights.run_folder import ALL_FOLDS
 
     (fold, *others) = results
     whole = FoldsEvaluation(results) if others else results[fold]
@@ -234,23 +211,27 @@ def _show(document: dict[str, Any], folder: Path, console: Console) -> None:
         raise typer.Exit(1)
 
 
-def _label_names(labels: str | None) -> tuple[str, ...] | None:
+def _label_names(labels: str | None) -> tuple[str, ...]:
+    """Names in the order given; none where none were."""
     from hicmae_cli.labels import canonical_label
 
     if labels is None:
-        return None
+        return ()
     names = tuple(canonical_label(name) for name in labels.split(","))
     if not all(names) or len(set(names)) < len(names):
         raise usage_error(f"--labels {labels}: expected distinct names with commas between them")
     return names
 
 
-def _task(given: str | None, known: str | None) -> str:
-    if given not in (None, "classification", "regression"):
+def _kind(given: str | None, known: Dataset | None) -> Kind:
+    kinds: dict[str, Kind] = {"classification": "classification", "regression": "regression"}
+    if given is None:
+        return known.task if known else "classification"
+    if given not in kinds:
         raise usage_error(f"--task {given}: expected classification or regression")
-    if given is not None and known is not None and given != known:
-        raise usage_error(f"--task {given}: the dataset is one of {known}")
-    return given or known or "classification"
+    if known is not None and given != known.task:
+        raise usage_error(f"--task {given}: the dataset is one of {known.task}")
+    return kinds[given]
 
 
 def _source(clips: ClipList, recipe: str, overrides: dict[str, Any], init: str | None) -> str:

@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hicmae_cli.cli.datasets import find_clips
-from hicmae_cli.errors import ManifestError, SettingsError, WeightsError, one_line
+from hicmae_cli.errors import ManifestError, SettingsError, one_line
+from hicmae_cli.weights.run_folder import ALL_FOLDS, any_weight, fold_of, fold_weight
 
 if TYPE_CHECKING:
     from hicmae_cli.corpora.dataset import Dataset
     from hicmae_cli.corpora.manifest import Sample
     from hicmae_cli.evaluation.label_maps import Matched
     from hicmae_cli.weights.info import WeightInfo
-
-ALL = "all"
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ class UnderTest:
             chosen = [sample for sample in samples if sample.fold == fold]
             if not by_fold:
                 chosen = [sample for sample in chosen if self._of_split(sample)]
-        elif (trained := trained_fold(weights)) in folds and not by_fold and not self.cross:
+        elif (trained := fold_of(Path(weights))) in folds and not by_fold and not self.cross:
             raise SettingsError(
                 f"{self.name} has folds, and the weight in fold-{trained} has learned from the others: give --fold "
                 f"{trained}, or --fold all with the folder of the run as --weights; --cross if it was trained elsewhere"
@@ -92,7 +91,7 @@ class UnderTest:
         return chosen
 
     def _of_split(self, sample: Sample) -> bool:
-        return self.split == ALL or not sample.split or sample.split == self.split
+        return self.split == ALL_FOLDS or not sample.split or sample.split == self.split
 
     def match(self, samples: Sequence[Sample], info: WeightInfo, found: Sequence[str] = ()) -> Matched:
         """The clips under the names of a weight.
@@ -158,7 +157,7 @@ def find_under_test(
     clips = find_clips(dataset, root, manifest)
     known = clips.dataset
     # Without names of its own, as of a user's manifest, the list says which there are.
-    if fold and known is not None and known.folds and fold not in (ALL, *known.folds):
+    if fold and known is not None and known.folds and fold not in (ALL_FOLDS, *known.folds):
         raise SettingsError(
             f"--fold {fold}: {known.name} has no such fold; its folds are {', '.join(known.folds)}"
         )
@@ -172,22 +171,12 @@ def some_weight(weights: str, fold: str) -> str:
     Raises:
         WeightsError: a folder without one.
     """
-    from hicmae_cli.evaluation.folds import WEIGHT_FILES, fold_weight
-
     folder = Path(weights)
     if not folder.is_dir():
         return weights
-    if fold not in ("", ALL):
+    if fold not in ("", ALL_FOLDS):
         return str(fold_weight(folder, fold))
-    inside = sorted(folder.glob("fold-*")) if fold else [folder]
-    for place in inside:
-        for name in WEIGHT_FILES:
-            if (place / name).is_file():
-                return str(place / name)
-    where = "fold-1/" if fold else ""
-    raise WeightsError(
-        one_line(f"{folder}: holds no weight; expected {where}{WEIGHT_FILES[0]} or {where}{WEIGHT_FILES[1]}")
-    )
+    return str(any_weight(folder, folds=bool(fold)))
 
 
 def find_weights(weights: str, fold: str, folds: Sequence[str], *, cross: bool) -> dict[str, str]:
@@ -203,14 +192,12 @@ def find_weights(weights: str, fold: str, folds: Sequence[str], *, cross: bool) 
         SettingsError: one weight for all folds, or there are none.
         WeightsError: the folder lacks one.
     """
-    from hicmae_cli.evaluation.folds import fold_weight
-
-    if fold == ALL and not folds:
+    if fold == ALL_FOLDS and not folds:
         raise SettingsError("--fold all: the clips are in no folds; leave the option out")
-    wanted = list(folds) if fold == ALL else [fold]
+    wanted = list(folds) if fold == ALL_FOLDS else [fold]
     folder = Path(weights)
     if not folder.is_dir():
-        if fold == ALL and not cross:
+        if fold == ALL_FOLDS and not cross:
             raise SettingsError(
                 "--fold all: give the folder of a run over all folds as --weights (fold-1/best.safetensors and so on); "
                 "a single weight has learned from the clips that test the other folds"
@@ -221,16 +208,9 @@ def find_weights(weights: str, fold: str, folds: Sequence[str], *, cross: bool) 
     )
 
 
-def trained_fold(weights: str) -> str:
-    """The fold that a weight is to be tested on, by the folder of a run that it lies in; empty where it is in none."""
-    path = Path(weights)
-    kind, _, fold = (path.absolute() if path.is_file() else path).parent.name.partition("-")
-    return fold if kind == "fold" else ""
-
-
 def leak_warning(weights: str, fold: str) -> str | None:
     """What to say where a weight lies in the folder of another fold than the one that is tested."""
-    trained = trained_fold(weights)
-    if not trained or fold in ("", ALL, trained):
+    trained = fold_of(Path(weights))
+    if not trained or fold in ("", ALL_FOLDS, trained):
         return None
     return f"the weight lies in fold-{trained} but fold {fold} is tested: it has learned from these clips"

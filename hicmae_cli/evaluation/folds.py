@@ -5,7 +5,6 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 from hicmae_cli.corpora.manifest import Sample
@@ -16,7 +15,6 @@ from hicmae_cli.runtime.engine import Engine
 
 FoldRun = tuple[Sequence[Sample], Callable[[], Engine]]
 """The clips that test a fold, and what opens its model: five large models need not be in memory at once."""
-WEIGHT_FILES = ("best.safetensors", "last.safetensors")
 
 
 @dataclass(frozen=True)
@@ -121,21 +119,6 @@ def evaluate_folds(
         for modality, folds in found.items()
         if folds and len(folds) == len(runs)
     }
-
-
-def fold_weight(folder: Path, fold: str) -> Path:
-    """The weight of one fold in the folder of a run over folds, the best epoch's where there is one.
-
-    Raises:
-        WeightsError: there is none.
-    """
-    for name in WEIGHT_FILES:
-        if (path := folder / f"fold-{fold}" / name).is_file():
-            return path
-    raise WeightsError(
-        f"{folder}: holds no weight of fold {fold} (fold-{fold}/{WEIGHT_FILES[0]} or {WEIGHT_FILES[1]}); "
-        "was the run cut off? Start its `hicmae finetune --fold all` again, and it goes on"
-    )
 
 
 def _in_order(

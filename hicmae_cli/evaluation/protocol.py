@@ -11,6 +11,7 @@ from hicmae_cli.corpora.dataset import Dataset, SplitFacts
 from hicmae_cli.evaluation.folds import FoldsEvaluation
 from hicmae_cli.evaluation.label_maps import Matched
 from hicmae_cli.evaluation.results import Evaluation
+from hicmae_cli.weights.run_folder import ALL_FOLDS
 
 OPTIMISTIC = "chosen on the test clips: optimistic"
 SELECTIONS = {
@@ -19,7 +20,6 @@ SELECTIONS = {
     "last": "its last epoch was taken; nothing was chosen",
     "test-best": f"its epoch was {OPTIMISTIC}",
 }
-ALL_FOLDS = "all"
 UNKNOWN = "unknown"
 """What an imported weight says it was trained on, unless told."""
 

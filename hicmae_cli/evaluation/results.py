@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -192,6 +192,28 @@ class Evaluation:
             "sampling_rate": self.sampling_rate,
         }
 
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Evaluation:
+        """What ``to_dict`` made the document of.
+
+        Raises:
+            ValueError: it is no such document.
+        """
+        try:
+            info = WeightInfo.model_validate(document["weights"])
+            labels = tuple(document["labels"])
+            return cls(
+                info=info,
+                engine=document["engine"],
+                modality=document["modality"],
+                sampling_rate=document["sampling_rate"],
+                samples=tuple(_sample_of(told) for told in document["samples"]),
+                failures=tuple((told["id"], told["message"]) for told in document["failures"]),
+                classes=() if labels == info.labels else labels,
+            )
+        except (KeyError, TypeError, AttributeError, ManifestError) as error:
+            raise ValueError(f"no document of an evaluation: {error}") from error
+
     def _sample(self, sample: SampleResult) -> dict[str, Any]:
         told: dict[str, Any] = {
             "id": sample.id,
@@ -205,3 +227,16 @@ class Evaluation:
         told["views"] = [list(view) for view in sample.views]
         known = {"speaker": sample.speaker, "fold": sample.fold, "clips": list(sample.clips)}
         return {**told, **{name: value for name, value in known.items() if value}}
+
+
+def _sample_of(told: Mapping[str, Any]) -> SampleResult:
+    """What ``Evaluation._sample`` made the entry of."""
+    label, prediction = told["label"], told["prediction"]
+    if regression := isinstance(prediction, list):
+        label, prediction = (" ".join(map(repr, values)) for values in (label, prediction))
+    return SampleResult(
+        told["id"], label, prediction,
+        outputs=tuple(told["prediction"] if regression else told["probabilities"]),
+        views=tuple(tuple(view) for view in told["views"]),
+        speaker=told.get("speaker", ""), fold=told.get("fold", ""), clips=tuple(told.get("clips", ())),
+    )  # fmt: skip

@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import torch
 from accelerate import Accelerator
@@ -38,13 +37,11 @@ from hicmae_cli.training.finetune_data import (
 )
 from hicmae_cli.training.finetune_state import EpochReport, RunState
 from hicmae_cli.training.finetune_step import learning_of, train_step
-from hicmae_cli.training.machine import StopRequest, new_accelerator, of_all
+from hicmae_cli.training.machine import StopRequest, batches_in, new_accelerator, of_all
 from hicmae_cli.training.optimiser import cosine_schedule, parameter_groups, set_learning_rate
 from hicmae_cli.training.order import batches_of, check_batch, epoch_order, step_seed
 from hicmae_cli.training.runs import (
-    BEST,
     CHECKPOINTS,
-    LAST,
     METRICS,
     metrics_log,
     open_run,
@@ -54,11 +51,11 @@ from hicmae_cli.training.runs import (
 )
 from hicmae_cli.training.settings import OF_THE_MACHINE, FinetuneSettings
 from hicmae_cli.training.start import fit_start, freeze_patches
+from hicmae_cli.training.task import Task
 from hicmae_cli.training.transfer import Transfer, take_over
 from hicmae_cli.weights.checkpoint import load_state, save_classifier
 from hicmae_cli.weights.info import WeightInfo
-
-Task = Literal["classification", "regression"]
+from hicmae_cli.weights.run_folder import BEST, LAST
 
 
 @dataclass
@@ -106,17 +103,11 @@ class Outcome:
 
 def finetune(
     run: Path,
+    task: Task,
     *,
     train: Sequence[Sample],
     validation: Sequence[Sample],
-    labels: Sequence[str],
-    dataset: str,
-    licence: str,
-    front_end: str,
-    source: str,
     settings: FinetuneSettings,
-    task: Task = "classification",
-    metric: str | None = None,
     init: Path | None = None,
     device: str = "auto",
     progress: Progress | None = None,
@@ -125,16 +116,10 @@ def finetune(
 
     Args:
         run: folder of the run; one that holds a checkpoint is resumed.
+        task: what is to be learned.
         train: clips to learn from.
         validation: clips of other people, which only choose the epoch; none where the last one is taken.
-        labels: canonical names of the classes or targets, in the order of the outputs.
-        dataset: name written into the weight.
-        licence: what the weight may be used under.
-        front_end: how the faces of the clips were cut.
-        source: what made the weight, for its metadata.
         settings: the whole recipe.
-        task: what the outputs are.
-        metric: that chooses the epoch; by default UAR, or the CCC of a regression.
         init: a weight (safetensors) to start from, a classifier or a pre-trained one; see ``take_over``.
         device: ``auto``, ``cpu`` or what accelerate finds.
         progress: hooks for a display.
@@ -147,9 +132,8 @@ def finetune(
         SettingsError: the folder holds a run of other settings, labels, clips or start; or a setting that does not fit.
         TrainingError: broken clips, all of a step named; a loss that is not finite; a disk that is full.
     """
-    check_splits(train, validation, labels, settings, task)
+    check_splits(train, validation, task, settings)
     progress = progress or Progress()
-    metric = metric or ("uar" if task == "classification" else "ccc")
     accelerator = new_accelerator(settings.mixed_precision, device)
     processes, process, main = (
         accelerator.num_processes,
@@ -158,14 +142,14 @@ def finetune(
     )
     check_batch(settings, processes, len(train))
     learn = learning_of(
-        [sample.label for sample in train], labels, settings, regression=task == "regression"
+        [sample.label for sample in train], task.labels, settings, regression=task.is_regression
     ).to(accelerator.device)
     torch.manual_seed(settings.seed)
     dims = VARIANTS[settings.variant]
-    bare = Classifier(dims, len(labels), settings.drop_path)
+    bare = Classifier(dims, len(task.labels), settings.drop_path)
     transfer = None
     if init is not None:
-        transfer = take_over(bare, init, labels)
+        transfer = take_over(bare, init, task.labels)
         if main:
             progress.on_init(transfer)
     if not settings.layer_fusion:
@@ -173,8 +157,8 @@ def finetune(
     if settings.freeze_patches:
         freeze_patches(bare.video_encoder, bare.audio_encoder)
     info = WeightInfo(
-        variant=settings.variant, dims=dims.to_dict(), task=task, labels=tuple(labels), dataset=dataset,
-        sampling_rate=settings.sampling_rate, front_end=front_end, licence=licence, source=source,
+        variant=settings.variant, dims=dims.to_dict(), task=task.kind, labels=task.labels, dataset=task.dataset,
+        sampling_rate=settings.sampling_rate, front_end=task.front_end, licence=task.licence, source=task.source,
         selection=settings.selection, modality=settings.modality,
     )  # fmt: skip
     groups = parameter_groups(
@@ -183,9 +167,9 @@ def finetune(
     optimiser = torch.optim.AdamW(groups, lr=0.0, betas=settings.betas)
     facts = {
         **settings.model_dump(mode="json", exclude=set(OF_THE_MACHINE)),
-        "labels": list(labels),
-        "dataset": dataset,
-        "metric": metric,
+        "labels": list(task.labels),
+        "dataset": task.dataset,
+        "metric": task.chosen_by,
         "init": sha256_of(init) if init else None,
         "clips": clips_fingerprint(train, validation),
         "processes": processes,  # drop path depends on how a step is dealt out
@@ -215,7 +199,7 @@ def finetune(
     # A classifier's features are scaled already; those of encoders that were pre-trained are not.
     unscaled = transfer is None or "feature_norm.weight" in transfer.fresh
     if settings.fit_start_clips and unscaled and state.step == 0:
-        looks = first_looks(train, labels, settings, cache, task)
+        looks = first_looks(train, task, settings, cache)
         generator = torch.Generator().manual_seed(settings.seed)
         fit_start(bare, looks, generator, pretrained=transfer is not None)
     average = None
@@ -235,7 +219,7 @@ def finetune(
     if main:
         progress.on_start(state.step, total_steps)
         for clips, part in ((train, "training"), (validation, _judged_on(settings))):
-            if task == "classification" and clips and (line := absent_classes(clips, labels, part)):
+            if not task.is_regression and clips and (line := absent_classes(clips, task.labels, part)):
                 progress.warn(line)
     with ExitStack() as stack:
         stop = stack.enter_context(StopRequest())
@@ -245,59 +229,64 @@ def finetune(
             epoch, first = divmod(state.step, steps_per_epoch)
             order = epoch_order(len(train), settings.seed, epoch)
             mine = batches_of(order, settings, processes, process, first)
-            batches = iter(
-                training_loader(train, labels, settings, epoch, mine, cache, regression=task == "regression")
+            loader = training_loader(
+                train, task.labels, settings, epoch, mine, cache, regression=task.is_regression
             )
             started = time.perf_counter()
-            for step in range(state.step, (epoch + 1) * steps_per_epoch):
-                read = [next(batches) for _ in range(settings.accumulation)]
-                _raise_together(accelerator, [fault for each in read for fault in faults_of(each)])
-                rounds = [unbroken(each).to(accelerator.device) for each in read]
-                rate = cosine_schedule(
-                    step, base_lr=settings.peak_lr, min_lr=settings.final_lr, total_steps=total_steps,
-                    warmup_steps=round(settings.warmup_epochs * steps_per_epoch),
-                )  # fmt: skip
-                set_learning_rate(optimiser, rate)
-                torch.manual_seed(
-                    step_seed(settings.seed, step, process)
-                )  # drop path, dropped tokens, mixing
-                loss = train_step(accelerator, model, optimiser, rounds, settings, learn)
-                if not math.isfinite(loss):
-                    at = (step - epoch * steps_per_epoch) * settings.batch_size
-                    raise _not_finite(loss, step, [train[i].id for i in order[at : at + settings.batch_size]])
-                if average is not None:
-                    average.update_parameters(bare)
-                state.after(step + 1, loss)
-                stopping = any(of_all(accelerator, stop.requested))
-                done = step + 1 - epoch * steps_per_epoch
-                if main:
-                    progress.on_step(epoch + 1, done, steps_per_epoch, state.epoch_loss / done)
-                if (step + 1) % steps_per_epoch == 0:
-                    speed = (done - first) * settings.batch_size / (time.perf_counter() - started)
-                    scores: dict[str, float] = {}
-                    judged.load_state_dict((average.module if average is not None else bare).state_dict())
-                    if validation and _is_validated(epoch, settings):
-                        scores = _validate(accelerator, judged, info, validation)
-                        if state.judge(scores[metric], metric) and main:
-                            about = {**scores, "epoch": epoch + 1, "clips": len(validation)}
-                            _write(chosen, judged, info, {_judged_on(settings): about})
-                    if step + 1 == total_steps and settings.selection == "last" and main:
-                        _write(chosen, judged, info, {"training": {"epoch": epoch + 1}})
-                    if log is not None:
-                        report = EpochReport(
-                            step + 1, epoch + 1, state.epoch_loss / steps_per_epoch, rate, speed,
-                            _judged_on(settings), scores, metric, state.best,
-                        )  # fmt: skip
-                        log(report.to_log())
-                        progress.on_epoch(report)
-                    state.epoch_loss = 0.0
-                ends = (step + 1) % steps_per_epoch == 0
-                if main and (stopping or ends or (step + 1) % settings.checkpoint_every == 0):
-                    path = step_path(run / CHECKPOINTS, state.step)
-                    save_checkpoint(path, state.to_checkpoint(bare, average, optimiser, accelerator, facts))
-                    prune_checkpoints(run / CHECKPOINTS, settings.keep_checkpoints)
-                if stopping:
-                    break
+            with batches_in(loader) as batches:
+                for step in range(state.step, (epoch + 1) * steps_per_epoch):
+                    read = [next(batches) for _ in range(settings.accumulation)]
+                    _raise_together(accelerator, [fault for each in read for fault in faults_of(each)])
+                    rounds = [unbroken(each).to(accelerator.device) for each in read]
+                    rate = cosine_schedule(
+                        step, base_lr=settings.peak_lr, min_lr=settings.final_lr, total_steps=total_steps,
+                        warmup_steps=round(settings.warmup_epochs * steps_per_epoch),
+                    )  # fmt: skip
+                    set_learning_rate(optimiser, rate)
+                    torch.manual_seed(
+                        step_seed(settings.seed, step, process)
+                    )  # drop path, dropped tokens, mixing
+                    loss = train_step(accelerator, model, optimiser, rounds, settings, learn)
+                    if not math.isfinite(loss):
+                        at = (step - epoch * steps_per_epoch) * settings.batch_size
+                        raise _not_finite(
+                            loss, step, [train[i].id for i in order[at : at + settings.batch_size]]
+                        )
+                    if average is not None:
+                        average.update_parameters(bare)
+                    state.after(step + 1, loss)
+                    stopping = any(of_all(accelerator, stop.requested))
+                    done = step + 1 - epoch * steps_per_epoch
+                    if main:
+                        progress.on_step(epoch + 1, done, steps_per_epoch, state.epoch_loss / done)
+                    if (step + 1) % steps_per_epoch == 0:
+                        speed = (done - first) * settings.batch_size / (time.perf_counter() - started)
+                        scores: dict[str, float] = {}
+                        judged.load_state_dict((average.module if average is not None else bare).state_dict())
+                        if validation and _is_validated(epoch, settings):
+                            scores = _validate(accelerator, judged, info, validation)
+                            if state.judge(scores[task.chosen_by], task.chosen_by) and main:
+                                about = {**scores, "epoch": epoch + 1, "clips": len(validation)}
+                                _write(chosen, judged, info, {_judged_on(settings): about})
+                        if step + 1 == total_steps and settings.selection == "last" and main:
+                            _write(chosen, judged, info, {"training": {"epoch": epoch + 1}})
+                        if log is not None:
+                            report = EpochReport(
+                                step + 1, epoch + 1, state.epoch_loss / steps_per_epoch, rate, speed,
+                                _judged_on(settings), scores, task.chosen_by, state.best,
+                            )  # fmt: skip
+                            log(report.to_log())
+                            progress.on_epoch(report)
+                        state.epoch_loss = 0.0
+                    ends = (step + 1) % steps_per_epoch == 0
+                    if main and (stopping or ends or (step + 1) % settings.checkpoint_every == 0):
+                        path = step_path(run / CHECKPOINTS, state.step)
+                        save_checkpoint(
+                            path, state.to_checkpoint(bare, average, optimiser, accelerator, facts)
+                        )
+                        prune_checkpoints(run / CHECKPOINTS, settings.keep_checkpoints)
+                    if stopping:
+                        break
     accelerator.wait_for_everyone()
     early = state.exhausted(settings.patience) and state.step < total_steps
     return Outcome(chosen if chosen.is_file() else None, state.step, total_steps, early, stopping)

@@ -14,10 +14,12 @@ from hicmae_cli.evaluation.evaluate import restrict
 from hicmae_cli.models.config import AUDIO_GRID, PATCH_PX, VIDEO_GRID
 from hicmae_cli.models.masking import cut_patches, keep_patches, spread_tokens
 from hicmae_cli.training.data import to_video, training_loader, unbroken
+from hicmae_cli.training.machine import batches_in
 from hicmae_cli.training.order import epoch_order
 from hicmae_cli.training.runs import fingerprint
 from hicmae_cli.training.settings import FinetuneSettings
 from hicmae_cli.training.start import Look
+from hicmae_cli.training.task import Task
 
 
 def parts_of(samples: Sequence[Sample], settings: FinetuneSettings, fold: str | None = None) -> Split:
@@ -50,9 +52,8 @@ def parts_of(samples: Sequence[Sample], settings: FinetuneSettings, fold: str | 
 def check_splits(
     train: Sequence[Sample],
     validation: Sequence[Sample],
-    labels: Sequence[str],
+    task: Task,
     settings: FinetuneSettings,
-    task: str,
 ) -> None:
     """Make sure that there are clips, of labels that are known, and that nobody is in both parts.
 
@@ -68,11 +69,11 @@ def check_splits(
             raise ManifestError(
                 f"no {name} clips: give the manifest a split column with train and validation, or a fold column"
             )
-    unknown = {sample.label for sample in (*train, *validation)} - set(labels)
-    if unknown and task == "classification":
-        raise ManifestError(f"labels {', '.join(sorted(unknown))} are not among {', '.join(labels)}")
+    unknown = {sample.label for sample in (*train, *validation)} - set(task.labels)
+    if unknown and not task.is_regression:
+        raise ManifestError(f"labels {', '.join(sorted(unknown))} are not among {', '.join(task.labels)}")
     kinds = {sample.label for sample in validation}
-    if task == "classification" and len(labels) > 1 and len(kinds) == 1:
+    if not task.is_regression and len(task.labels) > 1 and len(kinds) == 1:
         raise ManifestError(
             f"all {len(validation)} validation clips are labelled {min(kinds)}: they cannot tell a good epoch from a "
             "bad one; set more people aside (validation_share), or take the last epoch"
@@ -122,24 +123,23 @@ def clips_fingerprint(*splits: Sequence[Sample]) -> str:
 
 def first_looks(
     train: Sequence[Sample],
-    labels: Sequence[str],
+    task: Task,
     settings: FinetuneSettings,
     cache: Sequence[PreparedClip] | None,
-    task: str,
 ) -> list[Look]:
     """Some tokens of the first ``fit_start_clips`` clips, to fit a fresh model to; the same in every process."""
     order = epoch_order(len(train), settings.seed, 0)[: settings.fit_start_clips]
     batches = [order[i : i + settings.batch_size] for i in range(0, len(order), settings.batch_size)]
     looks = []
-    for batch in map(
-        unbroken, training_loader(train, labels, settings, 0, batches, cache, regression=task == "regression")
-    ):
-        keep_video = spread_tokens(
-            len(batch.faces), VIDEO_GRID, math.prod(VIDEO_GRID[1:]), batch.faces.device
-        )
-        keep_audio = spread_tokens(
-            len(batch.faces), AUDIO_GRID, math.prod(AUDIO_GRID) // 2, batch.faces.device
-        )
-        patches = keep_patches(cut_patches(batch.audio, (PATCH_PX, PATCH_PX)), keep_audio)
-        looks.append(Look(to_video(batch.faces, batch.seen, keep_video), patches, keep_video, keep_audio))
+    loader = training_loader(train, task.labels, settings, 0, batches, cache, regression=task.is_regression)
+    with batches_in(loader) as read:
+        for batch in map(unbroken, read):
+            keep_video = spread_tokens(
+                len(batch.faces), VIDEO_GRID, math.prod(VIDEO_GRID[1:]), batch.faces.device
+            )
+            keep_audio = spread_tokens(
+                len(batch.faces), AUDIO_GRID, math.prod(AUDIO_GRID) // 2, batch.faces.device
+            )
+            patches = keep_patches(cut_patches(batch.audio, (PATCH_PX, PATCH_PX)), keep_audio)
+            looks.append(Look(to_video(batch.faces, batch.seen, keep_video), patches, keep_video, keep_audio))
     return looks

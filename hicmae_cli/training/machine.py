@@ -6,13 +6,16 @@ import ctypes
 import signal
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType, TracebackType
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
 import cv2
 import torch.distributed as dist
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from torch.utils.data import DataLoader
 
 from hicmae_cli.errors import SettingsError, first_line
 
@@ -105,6 +108,23 @@ def quiet_worker(_: int) -> None:
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)
     cv2.setNumThreads(0)
+
+
+@contextmanager
+def batches_in(loader: DataLoader[Any]) -> Iterator[Iterator[Any]]:
+    """The batches of a loader, whose processes end with the block.
+
+    They would end with the iterator, too; but an error that somebody keeps keeps that as well, and at its end Python
+    asks them by SIGTERM, which they leave alone (``quiet_worker``), and waits for ever.
+    """
+    batches = iter(loader)
+    try:
+        yield batches
+    finally:
+        if loader.num_workers:
+            cast(Any, batches)._shutdown_workers()  # torch has no public name for it
+            for process in cast(Any, batches)._workers:
+                process.kill()  # one that was in the middle of a file that hangs
 
 
 def hold_freed_memory() -> None:

@@ -31,7 +31,7 @@ from hicmae_cli.models.objectives import (
 from hicmae_cli.models.pretraining import PretrainingModel
 from hicmae_cli.models.targets import audio_targets, video_targets
 from hicmae_cli.training.data import normalise_patches
-from hicmae_cli.training.machine import StopRequest, hold_freed_memory, new_accelerator, of_all
+from hicmae_cli.training.machine import StopRequest, batches_in, hold_freed_memory, new_accelerator, of_all
 from hicmae_cli.training.optimiser import cosine_schedule, decay_groups, set_learning_rate
 from hicmae_cli.training.order import batches_of, check_batch, epoch_order, step_seed
 from hicmae_cli.training.pretrain_data import Batch, Fault, pretraining_loader, read_short, usable
@@ -44,7 +44,6 @@ from hicmae_cli.training.pretrain_state import (
 )
 from hicmae_cli.training.runs import (
     CHECKPOINTS,
-    LAST,
     fingerprint,
     metrics_log,
     prune_checkpoints,
@@ -53,6 +52,7 @@ from hicmae_cli.training.runs import (
 )
 from hicmae_cli.training.settings import OF_THE_MACHINE, PretrainSettings
 from hicmae_cli.training.start import freeze_patches, whiten_patches
+from hicmae_cli.weights.run_folder import LAST
 
 
 @dataclass
@@ -181,40 +181,42 @@ def pretrain(
             epoch, first = divmod(state.step, steps_per_epoch)
             order = epoch_order(len(recordings), settings.seed, epoch)
             mine = batches_of(order, settings, accelerator.num_processes, accelerator.process_index, first)
-            batches = iter(pretraining_loader(recordings, settings, epoch, mine, cache))
-            for step in range(state.step, (epoch + 1) * steps_per_epoch):
-                started = time.perf_counter()
-                rounds = [usable(next(batches)).to(accelerator.device) for _ in range(settings.accumulation)]
-                rate = cosine_schedule(
-                    step, base_lr=settings.peak_lr, min_lr=settings.final_lr, total_steps=total_steps,
-                    warmup_steps=round(settings.warmup_epochs * steps_per_epoch),
-                )  # fmt: skip
-                set_learning_rate(optimiser, rate)
-                torch.manual_seed(step_seed(settings.seed, step, accelerator.process_index))  # drop path
-                losses, norm = train_step(accelerator, model, optimiser, rounds, settings, step)
-                faults = [fault for batch in rounds for fault in batch.faults]
-                stopping, faults = _agree(accelerator, stop.requested, faults)
-                state.after(step + 1, losses[0], faults)
-                speed = settings.batch_size / (time.perf_counter() - started)
-                ends = (step + 1) % steps_per_epoch == 0
-                mean = state.end_epoch() if ends else math.nan
-                if log is not None:
-                    report = StepReport(step + 1, epoch + 1, *losses, rate, norm, speed)
-                    log(asdict(report))
-                    progress.on_step(report)
-                    if settings.picture_every and (step + 1) % settings.picture_every == 0:
-                        bare.eval()
-                        progress.on_picture(step + 1, bare)
-                    if ends:
-                        write_weights(run, bare, info, epoch + 1, mean, best=mean == state.best_loss)
-                        progress.on_epoch(epoch + 1, mean)
-                    if stopping or ends or (step + 1) % settings.checkpoint_every == 0:
-                        path = step_path(run / CHECKPOINTS, state.step)
-                        save_checkpoint(path, state.to_checkpoint(bare, optimiser, accelerator, facts))
-                        prune_checkpoints(run / CHECKPOINTS, settings.keep_checkpoints)
-                        write_skipped(run, state.skipped)
-                if stopping:
-                    break
+            with batches_in(pretraining_loader(recordings, settings, epoch, mine, cache)) as batches:
+                for step in range(state.step, (epoch + 1) * steps_per_epoch):
+                    started = time.perf_counter()
+                    rounds = [
+                        usable(next(batches)).to(accelerator.device) for _ in range(settings.accumulation)
+                    ]
+                    rate = cosine_schedule(
+                        step, base_lr=settings.peak_lr, min_lr=settings.final_lr, total_steps=total_steps,
+                        warmup_steps=round(settings.warmup_epochs * steps_per_epoch),
+                    )  # fmt: skip
+                    set_learning_rate(optimiser, rate)
+                    torch.manual_seed(step_seed(settings.seed, step, accelerator.process_index))  # drop path
+                    losses, norm = train_step(accelerator, model, optimiser, rounds, settings, step)
+                    faults = [fault for batch in rounds for fault in batch.faults]
+                    stopping, faults = _agree(accelerator, stop.requested, faults)
+                    state.after(step + 1, losses[0], faults)
+                    speed = settings.batch_size / (time.perf_counter() - started)
+                    ends = (step + 1) % steps_per_epoch == 0
+                    mean = state.end_epoch() if ends else math.nan
+                    if log is not None:
+                        report = StepReport(step + 1, epoch + 1, *losses, rate, norm, speed)
+                        log(asdict(report))
+                        progress.on_step(report)
+                        if settings.picture_every and (step + 1) % settings.picture_every == 0:
+                            bare.eval()
+                            progress.on_picture(step + 1, bare)
+                        if ends:
+                            write_weights(run, bare, info, epoch + 1, mean, best=mean == state.best_loss)
+                            progress.on_epoch(epoch + 1, mean)
+                        if stopping or ends or (step + 1) % settings.checkpoint_every == 0:
+                            path = step_path(run / CHECKPOINTS, state.step)
+                            save_checkpoint(path, state.to_checkpoint(bare, optimiser, accelerator, facts))
+                            prune_checkpoints(run / CHECKPOINTS, settings.keep_checkpoints)
+                            write_skipped(run, state.skipped)
+                    if stopping:
+                        break
     weight = run / LAST if (run / LAST).exists() else None
     return Outcome(weight, state.step, total_steps, dict(state.skipped))
 
@@ -229,10 +231,11 @@ def _fit_start(
     order = epoch_order(len(recordings), settings.seed, 0)[: settings.fit_start_clips]
     batches = [order[i : i + settings.batch_size] for i in range(0, len(order), settings.batch_size)]
     video, audio = [], []
-    for batch in map(usable, pretraining_loader(recordings, settings, 0, batches, cache)):
-        faces = cut_faces(batch.faces)
-        video.append(normalise_patches(keep_patches(faces, batch.video_mask[0])))
-        audio.append(keep_patches(cut_patches(batch.audio, AUDIO_PATCH), batch.audio_mask[0]))
+    with batches_in(pretraining_loader(recordings, settings, 0, batches, cache)) as read:
+        for batch in map(usable, read):
+            faces = cut_faces(batch.faces)
+            video.append(normalise_patches(keep_patches(faces, batch.video_mask[0])))
+            audio.append(keep_patches(cut_patches(batch.audio, AUDIO_PATCH), batch.audio_mask[0]))
     generator = torch.Generator().manual_seed(settings.seed)
     whiten_patches(model.video_encoder, torch.cat(video), generator)
     whiten_patches(model.audio_encoder, torch.cat(audio), generator)

@@ -18,10 +18,11 @@ from hicmae_cli.files import written_whole
 from hicmae_cli.models.config import VARIANTS
 from hicmae_cli.models.pretraining import PretrainingModel
 from hicmae_cli.training.pretrain_data import Fault
-from hicmae_cli.training.runs import BEST, LAST, METRICS, open_run
+from hicmae_cli.training.runs import METRICS, open_run
 from hicmae_cli.training.settings import PretrainSettings
 from hicmae_cli.weights.checkpoint import load_state, save_pretrained
 from hicmae_cli.weights.info import PretrainingFacts, WeightInfo
+from hicmae_cli.weights.run_folder import BEST, LAST
 
 SKIPPED = "skipped.csv"
 

@@ -2,36 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from accelerate import PartialState
 
+from hicmae_cli import __version__
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.corpora.splits import Split
+from hicmae_cli.errors import TrainingError
 from hicmae_cli.evaluation.evaluate import evaluate
 from hicmae_cli.evaluation.results import Evaluation
+from hicmae_cli.files import sha256_of, written_whole
 from hicmae_cli.runtime.torch_engine import TorchEngine
-from hicmae_cli.training.finetune import Outcome, Progress, Task, finetune
-from hicmae_cli.training.finetune_data import check_people, parts_of
+from hicmae_cli.training.finetune import Outcome, Progress, finetune
+from hicmae_cli.training.finetune_data import check_people, clips_fingerprint, parts_of
 from hicmae_cli.training.settings import FinetuneSettings
+from hicmae_cli.training.task import Task
 from hicmae_cli.weights.checkpoint import load_classifier
+
+TESTED = "tested.json"
+"""In a run's folder: what the test found, and by which weight on which clips."""
 
 
 def finetune_and_test(
     run: Path,
+    task: Task,
     samples: Sequence[Sample],
     fold: str | None,
     *,
-    labels: Sequence[str],
-    dataset: str,
-    licence: str,
-    front_end: str,
-    source: str,
     settings: FinetuneSettings,
-    task: Task = "classification",
-    metric: str | None = None,
-    merge_by: int = 0,
     init: Path | None = None,
     device: str = "auto",
     progress: Progress | None = None,
@@ -40,24 +41,19 @@ def finetune_and_test(
 ) -> tuple[Outcome, Evaluation | None]:
     """Fine-tune on one fold of a manifest, or on its fixed split, and score the chosen weight on the test clips.
 
+    A finished run is not tested again: what was found lies in its folder.
+
     Args:
         run: folder of the run.
+        task: what is to be learned.
         samples: all lines of the manifest.
         fold: which fold to test; None where the column ``split`` says who is what.
-        merge_by: of the dataset; see ``corpora.dataset.Dataset``.
-        on_split: called with the parts before the training.
-        on_test_clip: called after each test clip, for progress.
-        labels: as for ``finetune``.
-        dataset: as there.
-        licence: as there.
-        front_end: as there.
-        source: as there.
-        settings: as there.
-        task: as there.
-        metric: as there.
-        init: as there.
+        settings: the whole recipe.
+        init: a weight to start from, as for ``finetune``.
         device: as there.
         progress: as there.
+        on_split: called with the parts before the training.
+        on_test_clip: called after each test clip, for progress.
 
     Returns:
         How the training ended, and the scores; none where it was stopped, where there are no test clips, and in all
@@ -72,15 +68,51 @@ def finetune_and_test(
     )
     on_split(parts)
     outcome = finetune(
-        run, train=parts.train, validation=parts.validation, labels=labels, dataset=dataset, licence=licence,
-        front_end=front_end, source=source, settings=settings, task=task, metric=metric, init=init, device=device,
+        run, task, train=parts.train, validation=parts.validation, settings=settings, init=init, device=device,
         progress=progress,
     )  # fmt: skip
     if not outcome.finished or not parts.test or not PartialState().is_main_process:
         return outcome, None
     assert outcome.weight is not None
-    engine = TorchEngine(*load_classifier(outcome.weight), device)
-    found = evaluate(
-        parts.test, engine, modalities=(settings.modality,), merge_by=merge_by, on_clip=on_test_clip
-    )
-    return outcome, found[settings.modality]
+    made_of = {
+        "weight": sha256_of(outcome.weight),
+        "clips": clips_fingerprint(parts.test),
+        "fold": fold,
+        "modality": settings.modality,
+        "merge_by": task.merge_by,
+        "version": __version__,
+    }
+    found = _read_tested(run, made_of)
+    if found is None:
+        engine = TorchEngine(*load_classifier(outcome.weight), device)
+        tested = evaluate(
+            parts.test,
+            engine,
+            modalities=(settings.modality,),
+            merge_by=task.merge_by,
+            on_clip=on_test_clip,
+        )
+        found = tested[settings.modality]
+        _write_tested(run, made_of, found)
+    return outcome, found
+
+
+def _read_tested(run: Path, made_of: Mapping[str, object]) -> Evaluation | None:
+    """What an earlier call found, if it was by this weight on these clips and every clip could be read."""
+    try:
+        document = json.loads((run / TESTED).read_text("utf-8"))
+        if document["made_of"] != made_of:
+            return None
+        found = Evaluation.from_dict(document["result"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return None if found.failures else found
+
+
+def _write_tested(run: Path, made_of: Mapping[str, object], found: Evaluation) -> None:
+    text = json.dumps({"made_of": made_of, "result": found.to_dict()}, allow_nan=False)
+    try:
+        with written_whole(run / TESTED) as temporary:
+            temporary.write_text(text + "\n", "utf-8", "surrogateescape")
+    except OSError as error:
+        raise TrainingError(f"{run / TESTED}: cannot be written: {error.strerror}") from error

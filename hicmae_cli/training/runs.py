@@ -19,11 +19,10 @@ import torch
 
 from hicmae_cli.errors import SettingsError, TrainingError, first_line
 from hicmae_cli.files import written_whole
+from hicmae_cli.weights.run_folder import BEST, LAST
 
 SETTINGS = "settings.json"
 CHECKPOINTS = "checkpoints"
-LAST = "last.safetensors"
-BEST = "best.safetensors"
 METRICS = "metrics.jsonl"
 _RESULTS = (CHECKPOINTS, LAST, BEST)
 _LISTED = 6

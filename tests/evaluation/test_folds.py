@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hicmae_cli.errors import WeightsError
-from hicmae_cli.evaluation.folds import FoldsEvaluation, evaluate_folds, fold_weight
+from hicmae_cli.evaluation.folds import FoldsEvaluation, evaluate_folds
 from tests.evaluation.toys import ValueEngine, evaluation, info_of, write_grey
 from tests.runtime.stubs import ToyEngine
 
@@ -74,14 +74,3 @@ def test_every_fold_is_scored_by_its_own_model(tmp_path: Path) -> None:
     found = evaluate_folds(runs, modalities=("av", "audio"))
     assert opened == ["1", "2"]
     assert found["av"].folds.keys() == found["audio"].folds.keys() == {"1", "2"}
-
-
-def test_the_weight_of_a_fold(tmp_path: Path) -> None:
-    for fold, name in (("1", "best"), ("1", "last"), ("2", "last")):
-        path = tmp_path / f"fold-{fold}" / f"{name}.safetensors"
-        path.parent.mkdir(exist_ok=True)
-        path.touch()
-    assert fold_weight(tmp_path, "1").name == "best.safetensors"
-    assert fold_weight(tmp_path, "2").name == "last.safetensors"
-    with pytest.raises(WeightsError, match=r"no weight of fold 3 \(fold-3/best\.safetensors"):
-        fold_weight(tmp_path, "3")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import pytest
 
 from hicmae_cli.errors import ManifestError
-from hicmae_cli.evaluation.results import Evaluation, group_of
-from tests.evaluation.toys import evaluation
+from hicmae_cli.evaluation.results import Evaluation, SampleResult, group_of
+from tests.evaluation.toys import evaluation, info_of
 from tests.runtime.stubs import LABELS, ToyEngine
 
 
@@ -33,6 +36,29 @@ def test_the_document_keeps_what_scripts_read() -> None:
     assert document["samples"][0].keys() >= {"id", "label", "prediction", "probabilities", "views"}
     assert document["intervals"]["resampled"] == "speaker"
     assert document["intervals"]["bounds"].keys() == document["metrics"].keys()
+
+
+def test_a_document_becomes_the_evaluation_again() -> None:
+    classes = evaluation("anger:anger", "neutral:anger", speakers=2)
+    some = replace(classes, classes=("anger", "neutral"), failures=(("c9", "broken"),))
+    merged = replace(classes.samples[0], fold="2", clips=("a", "b"))
+    values = SampleResult("v", "0.5 -1.0", "0.25 0.125", (0.25, 0.125), ((0.0, 0.25), (0.5, 0.0)))
+    info = info_of(task="regression", labels=("arousal", "valence"))
+    for found in (
+        classes,
+        some,
+        replace(classes, samples=(merged,)),
+        replace(classes, info=info, samples=(values,)),
+    ):
+        assert Evaluation.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+
+
+@pytest.mark.parametrize("change", [{"samples": []}, {"samples": [{}]}, {"weights": {}}, {"labels": None}])
+def test_what_is_no_document_is_refused(change: dict[str, object]) -> None:
+    with pytest.raises(ValueError):
+        Evaluation.from_dict({**evaluation("anger:anger").to_dict(), **change})
+    with pytest.raises(ValueError, match="no document of an evaluation"):
+        Evaluation.from_dict({})
 
 
 def test_no_decisions_no_evaluation() -> None:

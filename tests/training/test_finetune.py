@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import signal
 from dataclasses import replace
@@ -24,9 +25,20 @@ from hicmae_cli.training.finetune_step import Learning, train_step
 from hicmae_cli.training.machine import new_accelerator
 from hicmae_cli.training.pretrain_state import describe_weight
 from hicmae_cli.training.settings import FinetuneSettings, PretrainSettings
+from hicmae_cli.training.task import Task
 from hicmae_cli.weights.checkpoint import load_classifier, save_pretrained
 from tests.training.toys import FINETUNE_SETTINGS as SETTINGS
-from tests.training.toys import LABELS, follow, samples_in, shrink_nano, start, together, tune, write_samples
+from tests.training.toys import (
+    LABELS,
+    TASK,
+    follow,
+    samples_in,
+    shrink_nano,
+    start,
+    together,
+    tune,
+    write_samples,
+)
 
 
 @pytest.fixture(scope="module")
@@ -48,8 +60,14 @@ def _small_model(monkeypatch: pytest.MonkeyPatch) -> None:
     shrink_nano()
 
 
-def run(folder: Path, samples: list[Sample], settings: FinetuneSettings = SETTINGS, **more: object) -> Path:
-    weight = tune(folder, samples, settings, **more).weight
+def run(
+    folder: Path,
+    samples: list[Sample],
+    settings: FinetuneSettings = SETTINGS,
+    task: Task = TASK,
+    **more: object,
+) -> Path:
+    weight = tune(folder, samples, settings, task, **more).weight
     assert weight is not None
     return weight
 
@@ -237,7 +255,8 @@ def test_it_learns_numbers(samples: list[Sample], tmp_path: Path, loss: str) -> 
     """Two targets, of which brightness and pitch tell the first up and the second down."""
     measured = [replace(s, label="0.8 -1.5" if s.label == "happiness" else "-0.4 1.25") for s in samples]
     settings = SETTINGS.model_copy(update={"loss": loss, "epochs": 12, "warmup_epochs": 2.0})
-    weight = run(tmp_path / "run", measured, settings, task="regression", labels=("arousal", "valence"))
+    task = replace(TASK, kind="regression", labels=("arousal", "valence"))
+    weight = run(tmp_path / "run", measured, settings, task=task)
     _, info = load_classifier(weight)
     assert info.task == "regression"
     assert info.labels == ("arousal", "valence")
@@ -277,7 +296,7 @@ def test_other_labels_clips_or_starts_in_the_same_folder_are_refused(
     with pytest.raises(SettingsError, match="init None -> "):
         run(tmp_path / "run", samples, init=first)
     with pytest.raises(SettingsError, match="labels"):
-        run(tmp_path / "run", samples, labels=LABELS[::-1])
+        run(tmp_path / "run", samples, task=replace(TASK, labels=LABELS[::-1]))
 
 
 def test_frozen_patches_stay_as_they_were_fitted(samples: list[Sample], tmp_path: Path) -> None:
@@ -351,6 +370,9 @@ def test_a_broken_clip_is_named_in_one_line(
     with pytest.raises(TrainingError, match=r"^clip \d+: .*broken\.mkv") as caught:
         run(tmp_path / "run", broken(samples, tmp_path, split), settings)
     assert "\n" not in str(caught.value)
+    assert (
+        not multiprocessing.active_children()
+    )  # or Python would wait at its end for those that ignore its signal
 
 
 def test_a_folder_that_was_tampered_with_is_refused(samples: list[Sample], tmp_path: Path) -> None:

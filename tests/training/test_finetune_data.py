@@ -13,10 +13,12 @@ from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.errors import ManifestError, SettingsError
 from hicmae_cli.training.finetune_data import absent_classes, check_people, check_splits, parts_of, unreadable
 from hicmae_cli.training.settings import FinetuneSettings
+from tests.training.toys import TASK
 
 SETTINGS = FinetuneSettings(validation_share=0.25)
 LAST = FinetuneSettings(selection="last")
 BEST_ON_TEST = FinetuneSettings(selection="test-best")
+FEAR = replace(TASK, labels=("fear",))
 CLIPS = [
     Sample(f"{person}-{clip}", Path("a.mkv"), None, "fear", fold=str(1 + person % 4), speaker=f"p{person}")
     for person in range(12)
@@ -74,21 +76,21 @@ def test_a_fold_that_is_not_there_names_those_that_are() -> None:
 
 def test_what_does_not_fit_together_is_refused() -> None:
     train, validation = SPLIT[6:9], SPLIT[3:6]
-    check_splits(train, validation, ["fear"], SETTINGS, "classification")
-    check_splits(train, [], ["fear"], LAST, "classification")
-    check_splits(train, validation, ["arousal"], SETTINGS, "regression")
+    check_splits(train, validation, FEAR, SETTINGS)
+    check_splits(train, [], FEAR, LAST)
+    check_splits(train, validation, replace(TASK, labels=("arousal",), kind="regression"), SETTINGS)
     with pytest.raises(ManifestError, match="no training clips"):
-        check_splits([], validation, ["fear"], SETTINGS, "classification")
+        check_splits([], validation, FEAR, SETTINGS)
     with pytest.raises(ManifestError, match="no validation clips"):
-        check_splits(train, [], ["fear"], SETTINGS, "classification")
+        check_splits(train, [], FEAR, SETTINGS)
     with pytest.raises(ManifestError, match="labels fear are not among anger"):
-        check_splits(train, validation, ["anger"], SETTINGS, "classification")
+        check_splits(train, validation, replace(TASK, labels=("anger",)), SETTINGS)
     with pytest.raises(
         ManifestError, match=r"1 people are in both the training and the test split, e\.g\. p2"
     ):
-        check_splits(train, train, ["fear"], BEST_ON_TEST, "classification")
+        check_splits(train, train, FEAR, BEST_ON_TEST)
     with pytest.raises(SettingsError, match="selection last takes the last epoch"):
-        check_splits(train, validation, ["fear"], LAST, "classification")
+        check_splits(train, validation, FEAR, LAST)
 
 
 def test_every_broken_validation_clip_is_named(tmp_path: Path) -> None:
@@ -112,4 +114,4 @@ def test_classes_that_are_missing_are_told() -> None:
         "there are no training clips of anger, sadness"
     )
     with pytest.raises(ManifestError, match="all 3 validation clips are labelled fear"):
-        check_splits(SPLIT[6:9], SPLIT[3:6], ["fear", "anger"], SETTINGS, "classification")
+        check_splits(SPLIT[6:9], SPLIT[3:6], replace(TASK, labels=("fear", "anger")), SETTINGS)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
+from typing import Any, cast
 
 import pytest
+from torch.utils.data import DataLoader
 
 from hicmae_cli.errors import SettingsError
-from hicmae_cli.training.machine import StopRequest, new_accelerator
+from hicmae_cli.training.machine import StopRequest, batches_in, new_accelerator, quiet_worker
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -26,6 +29,18 @@ def test_the_first_signal_asks_and_the_second_is_what_it_was(number: signal.Sign
             assert heard == [number]
     finally:
         signal.signal(number, before)
+
+
+def test_a_loaders_processes_end_with_the_block_even_if_its_error_is_kept() -> None:
+    loader = DataLoader(cast(Any, range(8)), num_workers=1, worker_init_fn=quiet_worker)
+    with pytest.raises(ValueError) as kept, batches_in(loader) as batches:
+        assert int(next(batches)) == 0
+        (process,) = multiprocessing.active_children()
+        os.kill(cast(int, process.pid), signal.SIGTERM)  # as a scheduler's, it is left alone
+        assert int(next(batches)) == 1
+        raise ValueError("is kept")
+    assert kept.value.args == ("is kept",)
+    assert not multiprocessing.active_children()
 
 
 def test_another_precision_can_follow_in_one_process() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -16,10 +17,10 @@ from hicmae_cli.evaluation.results import Evaluation
 from hicmae_cli.models import config
 from hicmae_cli.training import finetune as training
 from hicmae_cli.training import protocol
-from hicmae_cli.training.protocol import finetune_and_test
+from hicmae_cli.training.protocol import TESTED, finetune_and_test
 from hicmae_cli.training.settings import FinetuneSettings
 from hicmae_cli.weights.checkpoint import load_classifier
-from tests.training.toys import FINETUNE_SETTINGS, LABELS, shrink_nano, write_samples
+from tests.training.toys import FINETUNE_SETTINGS, TASK, shrink_nano, write_samples
 
 SETTINGS = FINETUNE_SETTINGS.model_copy(update={"epochs": 1, "validation_share": 0.34})
 
@@ -65,6 +66,25 @@ def test_the_test_clips_are_looked_at_once(
     assert info.metrics["validation"]["clips"] == len(judged)
 
 
+def test_a_finished_run_is_not_tested_again(samples: list[Sample], tmp_path: Path) -> None:
+    looks: list[None] = []
+    run = tmp_path / "run"
+    _, first = fold(run, samples, SETTINGS, lambda: looks.append(None))
+    assert len(looks) == 6
+    _, again = fold(run, samples, SETTINGS, lambda: looks.append(None))
+    assert again == first and len(looks) == 6
+    # What was found is of that weight on those clips, and whole; or it is found anew.
+    text = (run / TESTED).read_text()
+    document = json.loads(text)
+    document["made_of"]["weight"] = "0" * 64
+    for damaged in (json.dumps(document), text[:100], "[]", "{}"):
+        looks.clear()
+        (run / TESTED).write_text(damaged)
+        _, anew = fold(run, samples, SETTINGS, lambda: looks.append(None))
+        assert anew == first and len(looks) == 6
+        assert (run / TESTED).read_text() == text
+
+
 def test_a_person_who_is_in_both_parts_is_refused(samples: list[Sample], tmp_path: Path) -> None:
     leaking = [
         replace(sample, speaker="p1" if sample.speaker == "p0" else sample.speaker) for sample in samples
@@ -76,9 +96,11 @@ def test_a_person_who_is_in_both_parts_is_refused(samples: list[Sample], tmp_pat
 
 
 def fold(
-    run: Path, samples: list[Sample], settings: FinetuneSettings
+    run: Path,
+    samples: list[Sample],
+    settings: FinetuneSettings,
+    on_test_clip: Callable[[], None] = lambda: None,
 ) -> tuple[training.Outcome, Evaluation | None]:
     return finetune_and_test(
-        run, samples, "2", labels=LABELS, dataset="toys", licence="MIT", front_end="none", source="a test",
-        settings=settings, device="cpu",
-    )  # fmt: skip
+        run, TASK, samples, "2", settings=settings, device="cpu", on_test_clip=on_test_clip
+    )

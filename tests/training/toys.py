@@ -19,6 +19,7 @@ from hicmae_cli.training.machine import part_from_others
 from hicmae_cli.training.pretrain import Outcome, Progress, pretrain
 from hicmae_cli.training.recipes import parse_overrides
 from hicmae_cli.training.settings import FinetuneSettings, PretrainSettings
+from hicmae_cli.training.task import Task
 
 SETTINGS = PretrainSettings(
     variant="nano", batch_size=2, num_workers=0, epochs=3, warmup_epochs=0.5, base_lr=0.2, contrast_weight=0.1,
@@ -26,6 +27,7 @@ SETTINGS = PretrainSettings(
 )  # fmt: skip
 ROOT = Path(__file__).parent.parent.parent
 LABELS = ("happiness", "sadness")
+TASK = Task(LABELS, dataset="toys", licence="MIT", front_end="none", source="a test")
 FINETUNE_SETTINGS = FinetuneSettings(
     variant="nano", sampling_rate=1, batch_size=4, num_workers=0, epochs=3, warmup_epochs=0, base_lr=0.1,
     layer_decay=1.0, drop_path=0.1, drop_video_tokens=0.9, drop_audio_tokens=0.5, mixup=0, cutmix=0, rand_augment="",
@@ -94,15 +96,18 @@ def samples_in(folder: Path) -> list[Sample]:
 
 
 def tune(
-    folder: Path, samples: list[Sample], settings: FinetuneSettings = FINETUNE_SETTINGS, **more: object
+    folder: Path,
+    samples: list[Sample],
+    settings: FinetuneSettings = FINETUNE_SETTINGS,
+    task: Task = TASK,
+    **more: object,
 ) -> finetuning.Outcome:
     given: dict[str, object] = {
         "train": [s for s in samples if s.split == "train"],
         "validation": [s for s in samples if s.split == "validation"],
-        "labels": LABELS,
     }
     return finetuning.finetune(
-        folder, dataset="toys", licence="MIT", front_end="none", source="a test", settings=settings, device="cpu",
+        folder, task, settings=settings, device="cpu",
         **{**given, **more},  # type: ignore[arg-type]
     )  # fmt: skip
 
