@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import time
-import types
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,16 +21,18 @@ from hicmae_cli.corpora.dataset import Dataset, Item, SplitFacts
 from hicmae_cli.corpora.manifest import read_manifest
 from hicmae_cli.corpora.workers import run_here
 from hicmae_cli.media import read_audio, read_frames, write_video
+from tests.cli.catalogues import install
 from tests.cli.running import hicmae
 from tests.corpora.toys import FRAMES, SquareDetector, film, make_items, picture, tone, toy_dataset
 
 
 def stand_in(monkeypatch: pytest.MonkeyPatch, dataset: Dataset, root: Path) -> None:
-    """A catalogue of one dataset."""
-    catalogue = types.ModuleType("hicmae_cli.corpora.catalogue")
-    catalogue.find_dataset = lambda name: replace(dataset, name=name)  # type: ignore[attr-defined]
-    catalogue.dataset_root = lambda dataset, given: given or root  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "hicmae_cli.corpora.catalogue", catalogue)
+    """Let the commands know a dataset, and that it lies there; a folder of one's own is the same."""
+    install(
+        monkeypatch,
+        *(replace(dataset, name=name, folder=root.name) for name in (dataset.name, "folder")),
+    )
+    monkeypatch.setenv("HICMAE_DATA", str(root.parent))
 
 
 def squares_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,13 +158,17 @@ def test_wrong_usage(toy: tuple[Path, list[Item]], arguments: Sequence[object], 
 
 
 def test_the_dataset_is_not_overwritten(toy: tuple[Path, list[Item]], tmp_path: Path) -> None:
+    _, (item, *_) = toy
+    assert item.audio is not None
+    video, audio = (path.relative_to(tmp_path) for path in (item.video, item.audio))
+    text = f"id,video,audio,label\na,{video},{audio},fear\n"
     mine, other = tmp_path / "manifest.csv", tmp_path / "list.csv"
-    mine.write_text("mine")
-    other.write_text("mine")
+    mine.write_text(text)
+    other.write_text(text)
     for root in (mine, other, tmp_path):
         run = hicmae("prepare", "manifest", "--root", root, "--output", tmp_path / "root" / "..")
         assert run.code == 2
-        assert "holds the dataset itself" in run.err and mine.read_text() == "mine"
+        assert "holds the dataset itself" in run.err and mine.read_text() == text
         assert hicmae("prepare", "manifest", "--root", root).code == 0
         assert (tmp_path / "prepared" / "manifest.csv").is_file()
         shutil.rmtree(tmp_path / "prepared")
@@ -206,20 +211,16 @@ def test_real_faces_in_a_process_of_its_own(
 
 
 CHILD = """
-import sys, types
-from dataclasses import replace
+import sys
 from pathlib import Path
+from hicmae_cli.corpora.catalogue import DATASETS
 from hicmae_cli.corpora.dataset import Item
 from tests.corpora.toys import toy_dataset
-catalogue = types.ModuleType("hicmae_cli.corpora.catalogue")
 root = Path(sys.argv[1])
-items = [Item(path.stem, "fear", path.stem, path) for path in sorted(root.glob("*.mkv"))]
-catalogue.find_dataset = lambda name: toy_dataset(items)
-catalogue.dataset_root = lambda dataset, given: root
-sys.modules["hicmae_cli.corpora.catalogue"] = catalogue
+DATASETS["toy"] = toy_dataset([Item(path.stem, "fear", path.stem, path) for path in sorted(root.glob("*.mkv"))])
 if __name__ == "__main__":
     from hicmae_cli.cli import main
-    main(["prepare", "toy", "--workers", "2"])
+    main(["prepare", "toy", "--root", str(root), "--workers", "2"])
 """
 
 
