@@ -20,7 +20,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from hicmae_cli.clips import read_prepared_clip
 from hicmae_cli.corpora.manifest import Sample
-from hicmae_cli.errors import HicmaeError, SettingsError, TrainingError
+from hicmae_cli.errors import HicmaeError, TrainingError
 from hicmae_cli.evaluation.evaluate import evaluate
 from hicmae_cli.evaluation.results import Evaluation
 from hicmae_cli.files import sha256_of
@@ -37,18 +37,17 @@ from hicmae_cli.training.finetune_data import (
 )
 from hicmae_cli.training.finetune_state import EpochReport, RunState
 from hicmae_cli.training.finetune_step import learning_of, train_step
-from hicmae_cli.training.machine import StopRequest, batches_in, new_accelerator, of_all
-from hicmae_cli.training.optimiser import cosine_schedule, parameter_groups, set_learning_rate
-from hicmae_cli.training.order import batches_of, check_batch, epoch_order, step_seed
-from hicmae_cli.training.runs import (
-    CHECKPOINTS,
-    METRICS,
-    metrics_log,
-    open_run,
-    prune_checkpoints,
-    save_checkpoint,
-    step_path,
+from hicmae_cli.training.machine import (
+    StopRequest,
+    batches_in,
+    check_one_folder,
+    new_accelerator,
+    of_all,
+    restore,
 )
+from hicmae_cli.training.optimiser import parameter_groups, rate_of, set_learning_rate
+from hicmae_cli.training.order import batches_of, check_batch, epoch_order, step_seed
+from hicmae_cli.training.runs import METRICS, keep_checkpoint, metrics_log, open_run
 from hicmae_cli.training.settings import OF_THE_MACHINE, FinetuneSettings
 from hicmae_cli.training.start import fit_start, freeze_patches
 from hicmae_cli.training.task import Task
@@ -179,9 +178,7 @@ def finetune(
         main=main, warn=progress.warn,
     )  # fmt: skip
     state = RunState(checkpoint)
-    # From here on one of them writes; no other may still be looking for checkpoints.
-    if len(set(of_all(accelerator, state.step))) > 1:
-        raise SettingsError(f"{run}: is not the same folder for all processes; choose one on a shared disk")
+    check_one_folder(accelerator, run, state.step)
     if checkpoint is not None:
         load_state(bare, checkpoint["model"], run)
     steps_per_epoch = len(train) // settings.batch_size
@@ -211,9 +208,7 @@ def finetune(
     judged = copy.deepcopy(bare)  # what is validated and saved: without the wrappers of mixed precision
     model, optimiser = accelerator.prepare(bare, optimiser)
     if checkpoint is not None:
-        optimiser.load_state_dict(checkpoint["optimiser"])
-        if accelerator.scaler is not None and checkpoint["scaler"] is not None:
-            accelerator.scaler.load_state_dict(checkpoint["scaler"])
+        restore(accelerator, optimiser, checkpoint)
         del checkpoint  # loaded: no second copy is kept
 
     if main:
@@ -238,10 +233,7 @@ def finetune(
                     read = [next(batches) for _ in range(settings.accumulation)]
                     _raise_together(accelerator, [fault for each in read for fault in faults_of(each)])
                     rounds = [unbroken(each).to(accelerator.device) for each in read]
-                    rate = cosine_schedule(
-                        step, base_lr=settings.peak_lr, min_lr=settings.final_lr, total_steps=total_steps,
-                        warmup_steps=round(settings.warmup_epochs * steps_per_epoch),
-                    )  # fmt: skip
+                    rate = rate_of(settings, step, steps_per_epoch)
                     set_learning_rate(optimiser, rate)
                     torch.manual_seed(
                         step_seed(settings.seed, step, process)
@@ -280,11 +272,11 @@ def finetune(
                         state.epoch_loss = 0.0
                     ends = (step + 1) % steps_per_epoch == 0
                     if main and (stopping or ends or (step + 1) % settings.checkpoint_every == 0):
-                        path = step_path(run / CHECKPOINTS, state.step)
-                        save_checkpoint(
-                            path, state.to_checkpoint(bare, average, optimiser, accelerator, facts)
+                        keep_checkpoint(
+                            run,
+                            state.to_checkpoint(bare, average, optimiser, accelerator, facts),
+                            settings.keep_checkpoints,
                         )
-                        prune_checkpoints(run / CHECKPOINTS, settings.keep_checkpoints)
                     if stopping:
                         break
     accelerator.wait_for_everyone()

@@ -6,12 +6,14 @@ import ctypes
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Any, TypeVar, cast
 
 import cv2
+import torch
 import torch.distributed as dist
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
@@ -64,6 +66,25 @@ def of_all(accelerator: Accelerator, own: T) -> list[T]:
     told: list[T | None] = [None] * accelerator.num_processes
     dist.all_gather_object(told, own)
     return cast(list[T], told)
+
+
+def check_one_folder(accelerator: Accelerator, run: Path, step: int) -> None:
+    """Make sure that all processes go on from the same step, and that none still looks for it when one writes.
+
+    Raises:
+        SettingsError: they do not see the same folder.
+    """
+    if len(set(of_all(accelerator, step))) > 1:
+        raise SettingsError(f"{run}: is not the same folder for all processes; choose one on a shared disk")
+
+
+def restore(
+    accelerator: Accelerator, optimiser: torch.optim.Optimizer, checkpoint: Mapping[str, Any]
+) -> None:
+    """Give a prepared optimiser, and the scaler of fp16, the states of a checkpoint."""
+    optimiser.load_state_dict(checkpoint["optimiser"])
+    if accelerator.scaler is not None and checkpoint["scaler"] is not None:
+        accelerator.scaler.load_state_dict(checkpoint["scaler"])
 
 
 def part_from_others() -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from hicmae_cli.models.config import ModelDims
+from hicmae_cli.training.settings import Settings
 
 
 def layer_index(name: str, dims: ModelDims) -> int:
@@ -68,6 +69,14 @@ def cosine_schedule(
         return base_lr * step / max(1, warmup_steps - 1)
     progress = (step - warmup_steps) / max(1, total_steps - warmup_steps)
     return min_lr + 0.5 * (base_lr - min_lr) * (1 + math.cos(math.pi * progress))
+
+
+def rate_of(settings: Settings, step: int, steps_per_epoch: int) -> float:
+    """Learning rate of a step of a run by its recipe."""
+    return cosine_schedule(
+        step, base_lr=settings.peak_lr, min_lr=settings.final_lr, total_steps=settings.epochs * steps_per_epoch,
+        warmup_steps=round(settings.warmup_epochs * steps_per_epoch),
+    )  # fmt: skip
 
 
 def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:

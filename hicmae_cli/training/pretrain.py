@@ -31,28 +31,31 @@ from hicmae_cli.models.objectives import (
 from hicmae_cli.models.pretraining import PretrainingModel
 from hicmae_cli.models.targets import audio_targets, video_targets
 from hicmae_cli.training.data import normalise_patches
-from hicmae_cli.training.machine import StopRequest, batches_in, hold_freed_memory, new_accelerator, of_all
-from hicmae_cli.training.optimiser import cosine_schedule, decay_groups, set_learning_rate
+from hicmae_cli.training.machine import (
+    StopRequest,
+    batches_in,
+    check_one_folder,
+    hold_freed_memory,
+    new_accelerator,
+    of_all,
+    restore,
+)
+from hicmae_cli.training.optimiser import decay_groups, rate_of, set_learning_rate
 from hicmae_cli.training.order import batches_of, check_batch, epoch_order, step_seed
 from hicmae_cli.training.pretrain_data import Batch, Fault, pretraining_loader, read_short, usable
 from hicmae_cli.training.pretrain_state import (
+    SKIPPED,
+    RunState,
     StepReport,
     describe_weight,
-    resume,
     write_skipped,
     write_weights,
 )
-from hicmae_cli.training.runs import (
-    CHECKPOINTS,
-    fingerprint,
-    metrics_log,
-    prune_checkpoints,
-    save_checkpoint,
-    step_path,
-)
+from hicmae_cli.training.runs import METRICS, fingerprint, keep_checkpoint, metrics_log, open_run
 from hicmae_cli.training.settings import OF_THE_MACHINE, PretrainSettings
 from hicmae_cli.training.start import freeze_patches, whiten_patches
-from hicmae_cli.weights.run_folder import LAST
+from hicmae_cli.weights.checkpoint import load_state
+from hicmae_cli.weights.run_folder import BEST, LAST
 
 
 @dataclass
@@ -155,22 +158,22 @@ def pretrain(
     steps_per_epoch = len(recordings) // settings.batch_size
     total_steps = settings.epochs * steps_per_epoch
     main = accelerator.is_main_process
-    state = resume(
-        run, bare, facts, defaults=PretrainSettings().model_dump(mode="json"), main=main, warn=progress.warn
-    )
-    # From here on one of them writes; no other may still be looking for checkpoints.
-    if len(set(of_all(accelerator, state.step))) > 1:
-        raise SettingsError(f"{run}: is not the same folder for all processes; choose one on a shared disk")
+    checkpoint = open_run(
+        run, facts, defaults=PretrainSettings().model_dump(mode="json"), results=(LAST, BEST), logs=(METRICS, SKIPPED),
+        main=main, warn=progress.warn,
+    )  # fmt: skip
+    state = RunState(checkpoint)
+    check_one_folder(accelerator, run, state.step)
+    if checkpoint is not None:
+        load_state(bare, checkpoint["model"], run)
     # Read before the loader's processes are forked, which share what is there.
     cache = read_short(recordings) if settings.cache_clips and state.step < total_steps else {}
     if settings.fit_start_clips and state.step == 0:
         _fit_start(bare, recordings, settings, cache)
     model, optimiser = accelerator.prepare(torch.compile(bare) if settings.compile else bare, optimiser)
-    if state.optimiser is not None:
-        optimiser.load_state_dict(state.optimiser)
-    if accelerator.scaler is not None and state.scaler is not None:
-        accelerator.scaler.load_state_dict(state.scaler)
-    state.optimiser = state.scaler = None  # loaded: no second copy is kept
+    if checkpoint is not None:
+        restore(accelerator, optimiser, checkpoint)
+        del checkpoint  # loaded: no second copy is kept
 
     progress.on_start(state.step, total_steps)
     with ExitStack() as stack:
@@ -187,10 +190,7 @@ def pretrain(
                     rounds = [
                         usable(next(batches)).to(accelerator.device) for _ in range(settings.accumulation)
                     ]
-                    rate = cosine_schedule(
-                        step, base_lr=settings.peak_lr, min_lr=settings.final_lr, total_steps=total_steps,
-                        warmup_steps=round(settings.warmup_epochs * steps_per_epoch),
-                    )  # fmt: skip
+                    rate = rate_of(settings, step, steps_per_epoch)
                     set_learning_rate(optimiser, rate)
                     torch.manual_seed(step_seed(settings.seed, step, accelerator.process_index))  # drop path
                     losses, norm = train_step(accelerator, model, optimiser, rounds, settings, step)
@@ -211,9 +211,11 @@ def pretrain(
                             write_weights(run, bare, info, epoch + 1, mean, best=mean == state.best_loss)
                             progress.on_epoch(epoch + 1, mean)
                         if stopping or ends or (step + 1) % settings.checkpoint_every == 0:
-                            path = step_path(run / CHECKPOINTS, state.step)
-                            save_checkpoint(path, state.to_checkpoint(bare, optimiser, accelerator, facts))
-                            prune_checkpoints(run / CHECKPOINTS, settings.keep_checkpoints)
+                            keep_checkpoint(
+                                run,
+                                state.to_checkpoint(bare, optimiser, accelerator, facts),
+                                settings.keep_checkpoints,
+                            )
                             write_skipped(run, state.skipped)
                     if stopping:
                         break

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +18,8 @@ from hicmae_cli.files import written_whole
 from hicmae_cli.models.config import VARIANTS
 from hicmae_cli.models.pretraining import PretrainingModel
 from hicmae_cli.training.pretrain_data import Fault
-from hicmae_cli.training.runs import METRICS, open_run
 from hicmae_cli.training.settings import PretrainSettings
-from hicmae_cli.weights.checkpoint import load_state, save_pretrained
+from hicmae_cli.weights.checkpoint import save_pretrained
 from hicmae_cli.weights.info import PretrainingFacts, WeightInfo
 from hicmae_cli.weights.run_folder import BEST, LAST
 
@@ -50,8 +49,6 @@ class RunState:
         epoch_losses: of the steps of the epoch so far.
         best_loss: lowest mean of an epoch.
         skipped: recordings that could not be used, and why.
-        optimiser: its state as it was read, until it is loaded; None at a start.
-        scaler: the same for the scaler of fp16.
     """
 
     def __init__(self, checkpoint: Mapping[str, Any] | None = None) -> None:
@@ -60,8 +57,6 @@ class RunState:
         self.epoch_losses: list[float] = known.get("epoch_losses", [])
         self.best_loss: float = known.get("best_loss", math.inf)
         self.skipped: dict[str, str] = known.get("skipped", {})
-        self.optimiser: dict[str, Any] | None = known.get("optimiser")
-        self.scaler: dict[str, Any] | None = known.get("scaler")
 
     def after(self, step: int, loss: float, faults: Sequence[Fault]) -> None:
         """A step was made."""
@@ -94,24 +89,6 @@ class RunState:
             "skipped": self.skipped,
             "facts": json.dumps(facts),
         }
-
-
-def resume(
-    run: Path,
-    model: PretrainingModel,
-    facts: Mapping[str, Any],
-    *,
-    defaults: Mapping[str, Any],
-    main: bool,
-    warn: Callable[[str], None],
-) -> RunState:
-    """Fill the model from the run's newest checkpoint; or, without one, make the folder ready. See ``open_run``."""
-    checkpoint = open_run(
-        run, facts, defaults=defaults, results=(LAST, BEST), logs=(METRICS, SKIPPED), main=main, warn=warn
-    )
-    if checkpoint is not None:
-        load_state(model, checkpoint["model"], run)
-    return RunState(checkpoint)
 
 
 def write_skipped(run: Path, skipped: Mapping[str, str]) -> None:

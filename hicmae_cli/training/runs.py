@@ -194,6 +194,17 @@ def newest_checkpoint(folder: Path, *, clean: bool) -> tuple[dict[str, Any], lis
     return None
 
 
+def keep_checkpoint(run: Path, state: Mapping[str, Any], keep: int) -> None:
+    """Write the checkpoint of a run's step, and remove all but the last so many.
+
+    Raises:
+        TrainingError: as ``save_checkpoint``.
+    """
+    folder = run / CHECKPOINTS
+    save_checkpoint(step_path(folder, state["step"]), state)
+    prune_checkpoints(folder, keep)
+
+
 def prune_checkpoints(folder: Path, keep: int) -> None:
     """Remove all but the last so many."""
     for path in sorted(folder.glob("step-*.pt"))[:-keep]:

@@ -20,12 +20,14 @@ Variant = Literal["nano", "tiny", "small", "base"]
 
 
 class Settings(BaseModel):
-    """What both phases share: how faults are found, how a step is dealt out, and the scaling of the learning rate."""
+    """What both phases share: how faults are found, how a step is dealt out, and the learning rate."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     batch_size: int = Field(ge=1)
     accumulation: int = Field(1, ge=1)
+    epochs: int = Field(ge=1)
+    warmup_epochs: float = Field(ge=0)
     base_lr: float = Field(gt=0)
     min_lr: float = Field(ge=0)
 
