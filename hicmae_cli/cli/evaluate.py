@@ -17,7 +17,7 @@ from hicmae_cli.cli.options import (
     RootOption,
     usage_error,
 )
-from hicmae_cli.weights.run_folder import ALL_FOLDS
+from hicmae_cli.corpora.manifest import ALL_FOLDS
 
 if TYPE_CHECKING:
     from typing import Any

@@ -169,9 +169,9 @@ def finetune(
 
 def _document(results: dict[str, Evaluation], clips: ClipList) -> dict[str, Any]:
     """The scores on the test clips of one fold or several, beside the paper's."""
+    from hicmae_cli.corpora.manifest import ALL_FOLDS
     from hicmae_cli.evaluation.folds import FoldsEvaluation
     from hicmae_cli.evaluation.protocol import Protocol
-    from hicmae_cli.weights.run_folder import ALL_FOLDS
 
     (fold, *others) = results
     whole = FoldsEvaluation(results) if others else results[fold]

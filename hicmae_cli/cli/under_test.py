@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hicmae_cli.cli.datasets import find_clips
+from hicmae_cli.corpora.manifest import ALL_FOLDS
 from hicmae_cli.errors import ManifestError, SettingsError, one_line
-from hicmae_cli.weights.run_folder import ALL_FOLDS, any_weight, fold_of, fold_weight
+from hicmae_cli.weights.run_folder import any_weight, fold_of_weight, fold_weight
 
 if TYPE_CHECKING:
     from hicmae_cli.corpora.dataset import Dataset
     from hicmae_cli.corpora.manifest import Sample
     from hicmae_cli.evaluation.label_maps import Matched
     from hicmae_cli.weights.info import WeightInfo
+
+ALL_SPLITS = "all"
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class UnderTest:
             chosen = [sample for sample in samples if sample.fold == fold]
             if not by_fold:
                 chosen = [sample for sample in chosen if self._of_split(sample)]
-        elif (trained := fold_of(Path(weights))) in folds and not by_fold and not self.cross:
+        elif (trained := fold_of_weight(Path(weights))) in folds and not by_fold and not self.cross:
             raise SettingsError(
                 f"{self.name} has folds, and the weight in fold-{trained} has learned from the others: give --fold "
                 f"{trained}, or --fold all with the folder of the run as --weights; --cross if it was trained elsewhere"
@@ -91,7 +94,7 @@ class UnderTest:
         return chosen
 
     def _of_split(self, sample: Sample) -> bool:
-        return self.split == ALL_FOLDS or not sample.split or sample.split == self.split
+        return self.split == ALL_SPLITS or not sample.split or sample.split == self.split
 
     def match(self, samples: Sequence[Sample], info: WeightInfo, found: Sequence[str] = ()) -> Matched:
         """The clips under the names of a weight.
@@ -210,7 +213,7 @@ def find_weights(weights: str, fold: str, folds: Sequence[str], *, cross: bool) 
 
 def leak_warning(weights: str, fold: str) -> str | None:
     """What to say where a weight lies in the folder of another fold than the one that is tested."""
-    trained = fold_of(Path(weights))
+    trained = fold_of_weight(Path(weights))
     if not trained or fold in ("", ALL_FOLDS, trained):
         return None
     return f"the weight lies in fold-{trained} but fold {fold} is tested: it has learned from these clips"

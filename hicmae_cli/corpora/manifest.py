@@ -13,7 +13,9 @@ from hicmae_cli.corpora.values import numbers_of, values_of
 from hicmae_cli.errors import ManifestError
 from hicmae_cli.labels import canonical_label
 
-_FOLD_NAME = re.compile(r"(?!all$)[A-Za-z0-9_-]+")
+ALL_FOLDS = "all"
+"""What stands for every fold, one by one; no fold is called so."""
+_FOLD_NAME = re.compile(rf"(?!{ALL_FOLDS}$)[A-Za-z0-9_-]+")
 HEADER = ("id", "video", "audio", "label", "fold", "split", "speaker")
 _LISTED = 5
 _DIGITS = 6  # of the number of a label

@@ -8,10 +8,10 @@ from typing import Any
 
 from hicmae_cli.corpora.catalogue import same_clips
 from hicmae_cli.corpora.dataset import Dataset, SplitFacts
+from hicmae_cli.corpora.manifest import ALL_FOLDS
 from hicmae_cli.evaluation.folds import FoldsEvaluation
 from hicmae_cli.evaluation.label_maps import Matched
 from hicmae_cli.evaluation.results import Evaluation
-from hicmae_cli.weights.run_folder import ALL_FOLDS
 
 OPTIMISTIC = "chosen on the test clips: optimistic"
 SELECTIONS = {

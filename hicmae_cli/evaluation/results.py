@@ -178,12 +178,18 @@ class Evaluation:
         """The document ``hicmae evaluate --json`` writes."""
         of_classes = {} if self.is_regression else {"recalls": self.recalls, "confusion": self.confusion}
         return {
-            "schema": SCHEMA,
+            **self.to_record(),
             "task": self.info.task,
             "metrics": self.metrics,
             "intervals": self.intervals().to_dict(),
-            "labels": list(self.labels),
             **of_classes,
+        }
+
+    def to_record(self) -> dict[str, Any]:
+        """The part of the document that all the rest follows from; see ``from_record``."""
+        return {
+            "schema": SCHEMA,
+            "labels": list(self.labels),
             "samples": [self._sample(sample) for sample in self.samples],
             "failures": [{"id": clip, "message": message} for clip, message in self.failures],
             "weights": self.info.to_dict(),
@@ -193,13 +199,15 @@ class Evaluation:
         }
 
     @classmethod
-    def from_dict(cls, document: Mapping[str, Any]) -> Evaluation:
-        """What ``to_dict`` made the document of.
+    def from_record(cls, document: Mapping[str, Any]) -> Evaluation:
+        """What ``to_record``, or ``to_dict``, made the document of.
 
         Raises:
             ValueError: it is no such document.
         """
         try:
+            if document["schema"] != SCHEMA:
+                raise ValueError(f"expected a document {SCHEMA}, got {document['schema']}")
             info = WeightInfo.model_validate(document["weights"])
             labels = tuple(document["labels"])
             return cls(

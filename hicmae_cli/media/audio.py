@@ -119,7 +119,7 @@ def read_audio_if_any(path: Path | str) -> NDArray[np.float32] | None:
 def sound_of(
     container: InputContainer, stream: AudioStream, packets: Sequence[Packet[Any]], start_s: Fraction
 ) -> NDArray[np.float32] | None:
-    """The same of an open file whose packets were taken out already.
+    """The whole sound of an open file whose packets were taken out already, None where none can be decoded.
 
     Args:
         container: The file.

@@ -33,7 +33,7 @@ _MOST_TABLES = 4 * 277  # bytes of four Huffman tables of baseline JPEG: 4 of ma
 
 @dataclass(frozen=True)
 class Stills:
-    """The undecoded pictures of a video, in the order they are shown; holds no file open.
+    """The undecoded pictures of a video, in the order they are shown, and its sound; holds no file open.
 
     Attributes:
         path: where from, for messages.
@@ -45,7 +45,7 @@ class Stills:
     path: Path
     width_px: int
     height_px: int
-    samples: NDArray[np.float32] | None = field(repr=False)
+    samples: NDArray[np.float32] | None = field(repr=False, compare=False)
     _pictures: tuple[bytes, ...] = field(repr=False)
 
     def __len__(self) -> int:
@@ -130,16 +130,16 @@ def read_stills(path: Path | str, *, with_sound: bool = False) -> Stills | None:
         except (av.error.FFmpegError, OSError, ValueError):
             pass  # the file ends here, as for `read_frames`, or its first picture is damaged
         longest = MAX_JUMP_S / float(stream.time_base or 1)
-        start_s = (container_time_s(within) if within else None) or Fraction(0)
+        if within is None or any(not 0 < after - before < longest for before, after in pairwise(times)):
+            return None
+        header = _header_of(pictures[0])
+        if header is None or not all(_begins_with(picture, header) for picture in pictures):
+            return None
+        alone = _decode_alone(_decoder(), pictures[0])
+        if alone is None or _meaning(alone) != _meaning(within):
+            return None  # the container says something about them, a turn or colours, that they do not say themselves
+        start_s = container_time_s(within) or Fraction(0)
         samples = sound_of(container, sound, heard, start_s) if sound else None
-    if within is None or any(not 0 < after - before < longest for before, after in pairwise(times)):
-        return None
-    header = _header_of(pictures[0])
-    if header is None or not all(_begins_with(picture, header) for picture in pictures):
-        return None
-    alone = _decode_alone(_decoder(), pictures[0])
-    if alone is None or _meaning(alone) != _meaning(within):
-        return None  # the container says something about them, a turn or colours, that they do not say themselves
     return Stills(Path(path), within.width, within.height, samples, tuple(pictures))
 
 

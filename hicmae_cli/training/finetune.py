@@ -47,7 +47,7 @@ from hicmae_cli.training.machine import (
 )
 from hicmae_cli.training.optimiser import parameter_groups, rate_of, set_learning_rate
 from hicmae_cli.training.order import batches_of, check_batch, epoch_order, step_seed
-from hicmae_cli.training.runs import METRICS, keep_checkpoint, metrics_log, open_run
+from hicmae_cli.training.runs import METRICS, TESTED, keep_checkpoint, metrics_log, open_run
 from hicmae_cli.training.settings import OF_THE_MACHINE, FinetuneSettings
 from hicmae_cli.training.start import fit_start, freeze_patches
 from hicmae_cli.training.task import Task
@@ -174,7 +174,7 @@ def finetune(
         "processes": processes,  # drop path depends on how a step is dealt out
     }
     checkpoint = open_run(
-        run, facts, defaults=FinetuneSettings().model_dump(mode="json"), results=(BEST, LAST), logs=(METRICS,),
+        run, facts, defaults=FinetuneSettings().model_dump(mode="json"), results=(BEST, LAST), logs=(METRICS, TESTED),
         main=main, warn=progress.warn,
     )  # fmt: skip
     state = RunState(checkpoint)

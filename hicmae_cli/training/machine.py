@@ -143,9 +143,11 @@ def batches_in(loader: DataLoader[Any]) -> Iterator[Iterator[Any]]:
         yield batches
     finally:
         if loader.num_workers:
-            cast(Any, batches)._shutdown_workers()  # torch has no public name for it
-            for process in cast(Any, batches)._workers:
-                process.kill()  # one that was in the middle of a file that hangs
+            try:
+                cast(Any, batches)._shutdown_workers()  # torch has no public name for it
+            finally:
+                for process in cast(Any, batches)._workers:
+                    process.kill()  # one that hangs in the middle of a file, or nobody had the patience to wait for
 
 
 def hold_freed_memory() -> None:

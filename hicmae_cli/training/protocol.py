@@ -17,13 +17,11 @@ from hicmae_cli.evaluation.results import Evaluation
 from hicmae_cli.files import sha256_of, written_whole
 from hicmae_cli.runtime.torch_engine import TorchEngine
 from hicmae_cli.training.finetune import Outcome, Progress, finetune
-from hicmae_cli.training.finetune_data import check_people, clips_fingerprint, parts_of
+from hicmae_cli.training.finetune_data import check_people, parts_of
+from hicmae_cli.training.runs import TESTED, fingerprint
 from hicmae_cli.training.settings import FinetuneSettings
 from hicmae_cli.training.task import Task
 from hicmae_cli.weights.checkpoint import load_classifier
-
-TESTED = "tested.json"
-"""In a run's folder: what the test found, and by which weight on which clips."""
 
 
 def finetune_and_test(
@@ -41,7 +39,7 @@ def finetune_and_test(
 ) -> tuple[Outcome, Evaluation | None]:
     """Fine-tune on one fold of a manifest, or on its fixed split, and score the chosen weight on the test clips.
 
-    A finished run is not tested again: what was found lies in its folder.
+    A finished run is not tested again: what was found lies in its folder, if every clip could be read.
 
     Args:
         run: folder of the run.
@@ -76,13 +74,15 @@ def finetune_and_test(
     assert outcome.weight is not None
     made_of = {
         "weight": sha256_of(outcome.weight),
-        "clips": clips_fingerprint(parts.test),
-        "fold": fold,
+        "clips": fingerprint(_facts(sample) for sample in parts.test),
         "modality": settings.modality,
         "merge_by": task.merge_by,
+        "device": device,
         "version": __version__,
     }
     found = _read_tested(run, made_of)
+    if found is not None and progress is not None:
+        progress.warn(f"{run / TESTED}: holds what the test found; remove it to test again")
     if found is None:
         engine = TorchEngine(*load_classifier(outcome.weight), device)
         tested = evaluate(
@@ -97,22 +97,28 @@ def finetune_and_test(
     return outcome, found
 
 
+def _facts(sample: Sample) -> str:
+    """What a clip is, and whether its files are those that they were."""
+    files = [path.stat() for path in (sample.video, sample.audio) if path is not None and path.exists()]
+    return f"{sample} " + " ".join(f"{file.st_size},{file.st_mtime_ns}" for file in files)
+
+
 def _read_tested(run: Path, made_of: Mapping[str, object]) -> Evaluation | None:
     """What an earlier call found, if it was by this weight on these clips and every clip could be read."""
     try:
         document = json.loads((run / TESTED).read_text("utf-8"))
         if document["made_of"] != made_of:
             return None
-        found = Evaluation.from_dict(document["result"])
+        found = Evaluation.from_record(document["result"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return None if found.failures else found
 
 
 def _write_tested(run: Path, made_of: Mapping[str, object], found: Evaluation) -> None:
-    text = json.dumps({"made_of": made_of, "result": found.to_dict()}, allow_nan=False)
+    text = json.dumps({"made_of": made_of, "result": found.to_record()}, allow_nan=False)
     try:
         with written_whole(run / TESTED) as temporary:
-            temporary.write_text(text + "\n", "utf-8", "surrogateescape")
+            temporary.write_text(text + "\n", "utf-8")
     except OSError as error:
         raise TrainingError(f"{run / TESTED}: cannot be written: {error.strerror}") from error

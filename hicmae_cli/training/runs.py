@@ -24,6 +24,7 @@ from hicmae_cli.weights.run_folder import BEST, LAST
 SETTINGS = "settings.json"
 CHECKPOINTS = "checkpoints"
 METRICS = "metrics.jsonl"
+TESTED = "tested.json"  # what the test found, and by which weight on which clips
 _RESULTS = (CHECKPOINTS, LAST, BEST)
 _LISTED = 6
 

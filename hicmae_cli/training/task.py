@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Literal
 
 from hicmae_cli.corpora.dataset import Dataset
-from hicmae_cli.corpora.manifest import Sample, read_manifest
+from hicmae_cli.corpora.manifest import ALL_FOLDS, Sample, read_manifest
 from hicmae_cli.corpora.splits import folds_of
 from hicmae_cli.errors import ManifestError
 from hicmae_cli.weights.info import FRAME_FOLDERS, OUR_FRONT_END
-from hicmae_cli.weights.run_folder import ALL_FOLDS
 
 Kind = Literal["classification", "regression"]
 

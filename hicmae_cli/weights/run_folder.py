@@ -1,6 +1,7 @@
-"""The folder of a fine-tuning run: where the weight of a fold lies, for those who write and those who read it.
+"""Where the weights of a training run lie in its folder, for those who write and those who read them.
 
-``run/best.safetensors`` or ``run/last.safetensors``; of a run over folds, ``run/fold-1/best.safetensors`` and so on.
+``run/best.safetensors`` and ``run/last.safetensors``; of a run over folds, ``run/fold-1/best.safetensors`` and so on.
+What else lies there is known to ``training/runs.py``.
 """
 
 from __future__ import annotations
@@ -9,8 +10,6 @@ from pathlib import Path
 
 from hicmae_cli.errors import WeightsError, one_line
 
-ALL_FOLDS = "all"
-"""What stands for every fold, one by one; no fold can be called so."""
 BEST = "best.safetensors"
 LAST = "last.safetensors"
 
@@ -56,7 +55,7 @@ def any_weight(run: Path, *, folds: bool) -> Path:
     raise WeightsError(one_line(f"{run}: holds no weight; expected {where}{BEST} or {where}{LAST}"))
 
 
-def fold_of(weight: Path) -> str:
-    """The fold whose folder a weight lies in; empty where it is in none, or is no file but a name."""
+def fold_of_weight(weight: Path) -> str:
+    """The fold whose folder a weight lies in, empty where it is in none."""
     kind, _, fold = (weight.absolute() if weight.is_file() else weight).parent.name.partition("-")
     return fold if kind == "fold" else ""

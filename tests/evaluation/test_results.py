@@ -50,15 +50,19 @@ def test_a_document_becomes_the_evaluation_again() -> None:
         replace(classes, samples=(merged,)),
         replace(classes, info=info, samples=(values,)),
     ):
-        assert Evaluation.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+        assert Evaluation.from_record(json.loads(json.dumps(found.to_dict()))) == found
+        assert Evaluation.from_record(json.loads(json.dumps(found.to_record()))) == found
 
 
-@pytest.mark.parametrize("change", [{"samples": []}, {"samples": [{}]}, {"weights": {}}, {"labels": None}])
+@pytest.mark.parametrize(
+    "change",
+    [{"schema": "hicmae.evaluate/0"}, {"samples": []}, {"samples": [{}]}, {"weights": {}}, {"labels": None}],
+)
 def test_what_is_no_document_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(ValueError):
-        Evaluation.from_dict({**evaluation("anger:anger").to_dict(), **change})
+        Evaluation.from_record({**evaluation("anger:anger").to_dict(), **change})
     with pytest.raises(ValueError, match="no document of an evaluation"):
-        Evaluation.from_dict({})
+        Evaluation.from_record({})
 
 
 def test_no_decisions_no_evaluation() -> None:

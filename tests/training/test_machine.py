@@ -5,10 +5,12 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import time
 from typing import Any, cast
 
 import pytest
-from torch.utils.data import DataLoader
+import torch.utils.data
+from torch.utils.data import DataLoader, Dataset
 
 from hicmae_cli.errors import SettingsError
 from hicmae_cli.training.machine import StopRequest, batches_in, new_accelerator, quiet_worker
@@ -41,6 +43,28 @@ def test_a_loaders_processes_end_with_the_block_even_if_its_error_is_kept() -> N
         raise ValueError("is kept")
     assert kept.value.args == ("is kept",)
     assert not multiprocessing.active_children()
+
+
+class Stuck(Dataset[int]):
+    """Clips that are never read to their end."""
+
+    def __len__(self) -> int:
+        return 2
+
+    def __getitem__(self, index: int) -> int:
+        while True:
+            time.sleep(60)
+
+
+def test_a_process_that_hangs_is_killed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.utils.data._utils, "MP_STATUS_CHECK_INTERVAL", 0.2)
+    loader = DataLoader(Stuck(), num_workers=1, worker_init_fn=quiet_worker)
+    with pytest.raises(KeyboardInterrupt), batches_in(loader):
+        (process,) = multiprocessing.active_children()
+        time.sleep(0.5)  # until it reads
+        raise KeyboardInterrupt
+    process.join(5)
+    assert process.exitcode == -signal.SIGKILL
 
 
 def test_another_precision_can_follow_in_one_process() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +18,8 @@ from hicmae_cli.evaluation.results import Evaluation
 from hicmae_cli.models import config
 from hicmae_cli.training import finetune as training
 from hicmae_cli.training import protocol
-from hicmae_cli.training.protocol import TESTED, finetune_and_test
+from hicmae_cli.training.protocol import finetune_and_test
+from hicmae_cli.training.runs import TESTED
 from hicmae_cli.training.settings import FinetuneSettings
 from hicmae_cli.weights.checkpoint import load_classifier
 from tests.training.toys import FINETUNE_SETTINGS, TASK, shrink_nano, write_samples
@@ -83,6 +85,12 @@ def test_a_finished_run_is_not_tested_again(samples: list[Sample], tmp_path: Pat
         _, anew = fold(run, samples, SETTINGS, lambda: looks.append(None))
         assert anew == first and len(looks) == 6
         assert (run / TESTED).read_text() == text
+    clip = next(sample.video for sample in samples if sample.fold == "2")
+    assert clip is not None
+    os.utime(clip, (0, 0))  # as if it had been cut anew
+    looks.clear()
+    assert fold(run, samples, SETTINGS, lambda: looks.append(None))[1] == first
+    assert len(looks) == 6
 
 
 def test_a_person_who_is_in_both_parts_is_refused(samples: list[Sample], tmp_path: Path) -> None:

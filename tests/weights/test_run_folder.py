@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hicmae_cli.errors import WeightsError
-from hicmae_cli.weights.run_folder import any_weight, fold_folder, fold_of, fold_weight, weight_in
+from hicmae_cli.weights.run_folder import any_weight, fold_folder, fold_of_weight, fold_weight, weight_in
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def test_any_weight_will_do(run: Path) -> None:
 
 
 def test_a_weight_knows_its_fold_by_its_folder(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert fold_of(fold_weight(run, "2")) == "2"
+    assert fold_of_weight(fold_weight(run, "2")) == "2"
     monkeypatch.chdir(run / "fold-1")
-    assert fold_of(Path("best.safetensors")) == "1"
-    assert fold_of(Path("no-such-weight")) == fold_of(run / "fold-1") == ""
+    assert fold_of_weight(Path("best.safetensors")) == "1"
+    assert fold_of_weight(Path("no-such-weight")) == fold_of_weight(run / "fold-1") == ""
