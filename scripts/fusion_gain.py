@@ -1,11 +1,13 @@
-"""Is hierarchical feature fusion worth it? On puppets: all layers against the last one, over some seeds.
+r"""Is hierarchical feature fusion worth it? On puppets: all layers against the last one, over some seeds.
 
-    python scripts/fusion_gain.py --data data/puppets --output runs/fusion
-    hicmae puppets make other --train 0 --validation 0 --test 1200 --seed 7
-    python scripts/fusion_gain.py --data data/puppets --output runs/fusion --more other
+    python scripts/fusion_gain.py --data data/puppets --output runs/first
+    python scripts/fusion_gain.py --data data/puppets --output runs/steady --recipe puppets-nano-steady \
+        --init "runs/first/seed-{seed}/{arm}/best.safetensors"
 
-Interrupted, it goes on where it was. Each of six runs takes half an hour on 2 cores; the last lines are the table. With
-``--more`` the weights are also tested on the test clips of another corpus: 300 clips tell little apart.
+are the two steps that the bundled weight was made by. Interrupted, a call goes on where it was; its last lines are a
+table. A run of the first step takes 40 minutes on one core, of the second 20; two calls with ``--arms all`` and
+``--arms last`` share two cores. With ``--more`` the weights are also tested on the test clips of another corpus
+(``hicmae puppets make other --train 0 --validation 0 --test 1200 --seed 7``): 300 clips tell little apart.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ from hicmae_cli.training.settings import FinetuneSettings
 from hicmae_cli.training.task import Task, read_task
 from hicmae_cli.weights.checkpoint import load_classifier
 
-ARMS = {"all layers (hierarchical fusion)": True, "last layer": False}
+ARMS = {"all": "all layers (hierarchical fusion)", "last": "last layer"}
 DRAWS = 1000
 
 
@@ -45,22 +47,27 @@ def main() -> None:
     parser.add_argument("--more", type=Path, help="another such folder, to test on as well")
     parser.add_argument("--output", type=Path, default=Path("runs/fusion"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument(
+        "--arms", nargs="+", default=list(ARMS), choices=list(ARMS), help="one for each of two calls"
+    )
+    parser.add_argument("--init", help="weight to start from; {seed} and {arm} in it stand for these")
     parser.add_argument("--recipe", default="puppets-nano")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="for the recipe")
     given = parser.parse_args()
     task, samples = puppets_in(given.data)
     more = [sample for sample in puppets_in(given.more)[1] if sample.split == "test"] if given.more else []
-    found: dict[str, list[Evaluation]] = {arm: [] for arm in ARMS}
+    found: dict[str, list[Evaluation]] = {arm: [] for arm in given.arms}
     for seed in given.seeds:
-        for arm, fusion in ARMS.items():
-            changes = {**parse_overrides(given.set), "seed": seed, "layer_fusion": fusion}
+        for arm in given.arms:
+            init = Path(given.init.format(seed=seed, arm=arm)) if given.init else None
+            changes = {**parse_overrides(given.set), "seed": seed, "layer_fusion": arm == "all"}
             outcome, tested = finetune_and_test(
-                given.output / f"seed-{seed}" / ("all" if fusion else "last"), task, samples, None,
+                given.output / f"seed-{seed}" / arm, task, samples, None, init=init,
                 settings=load_settings(FinetuneSettings, given.recipe, changes), progress=Progress(on_epoch=show),
             )  # fmt: skip
             if tested is None or outcome.weight is None:
                 raise SystemExit("stopped; give the same command again to go on")
-            print(f"seed {seed}, {arm}: test UAR {tested.metrics['uar']:.4f}", flush=True)
+            print(f"seed {seed}, {ARMS[arm]}: test UAR {tested.metrics['uar']:.4f}", flush=True)
             if more:
                 other = evaluate(more, TorchEngine(*load_classifier(outcome.weight), "cpu"))["av"]
                 print(f"  on {len(more)} clips of {given.more}: {other.metrics['uar']:.4f}", flush=True)
@@ -73,10 +80,12 @@ def main() -> None:
         scores = [result.metrics["uar"] for result in results]
         spread = statistics.stdev(scores) if len(scores) > 1 else 0.0
         print(
-            f"{arm:34s} mean {statistics.mean(scores):.4f}  sd {spread:.4f}  each "
+            f"{ARMS[arm]:34s} mean {statistics.mean(scores):.4f}  sd {spread:.4f}  each "
             + " ".join(f"{score:.4f}" for score in scores)
         )
-    middle, low, high = difference(*found.values())
+    if len(found) < len(ARMS):
+        return
+    middle, low, high = difference(found["all"], found["last"])
     print(
         f"{'difference':34s} mean {middle:+.4f}  95 % of {DRAWS} draws of the people: {low:+.4f} to {high:+.4f}"
     )
