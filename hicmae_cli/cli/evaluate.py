@@ -169,7 +169,7 @@ def evaluate(
         err.print(line, style="red", highlight=False, markup=False, soft_wrap=True)
     if confusion is None and output is not None and info.task == "classification":
         confusion = output / "confusion.png"
-    _write(document, weights, json_file, markdown, confusion)
+    write_scores(document, weights, json_file, markdown, confusion)
     if document["failures"]:
         raise typer.Exit(1)
 
@@ -230,7 +230,7 @@ def _score(
     return results, Protocol(tested.name, tested.dataset, tested.fold, split, whole, tested.cross)
 
 
-def _write(
+def write_scores(
     document: dict[str, Any],
     weights: str,
     json_file: Path | None,

@@ -180,15 +180,10 @@ def _document(results: dict[str, Evaluation], clips: ClipList) -> dict[str, Any]
 
 
 def _write(document: dict[str, Any], folder: Path, weights: str) -> None:
-    from hicmae_cli.report.files import to_json, write_text
-    from hicmae_cli.report.plots import plot_confusion
-    from hicmae_cli.report.scores import confusion_title, scores_markdown
+    from hicmae_cli.cli.evaluate import write_scores
 
-    write_text(folder / "result.json", to_json(document))
-    write_text(folder / "result.md", scores_markdown(document, weights))
-    if document.get("confusion"):
-        picture, title = folder / "confusion.png", confusion_title(document)
-        plot_confusion(document["confusion"], document["labels"], picture, title=title)
+    picture = folder / "confusion.png" if document.get("confusion") else None
+    write_scores(document, weights, folder / "result.json", folder / "result.md", picture)
 
 
 def _show(document: dict[str, Any], folder: Path, console: Console) -> None:
