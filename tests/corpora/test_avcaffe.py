@@ -6,7 +6,8 @@ import pytest
 
 from hicmae_cli.corpora.avcaffe import AVCAFFE_AROUSAL, AVCAFFE_VALENCE
 from hicmae_cli.errors import ManifestError
-from tests.corpora.fakes import make_fake, put_video
+from tests.corpora.fake_media import put_video
+from tests.corpora.fakes import make_fake
 
 
 def test_what_is_decided_as_one(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from hicmae_cli.corpora.dfew import DFEW
 from hicmae_cli.errors import ManifestError
-from tests.corpora.fakes import make_fake, put_video
+from tests.corpora.fake_media import put_video
+from tests.corpora.fakes import make_fake
 
 
 def test_published_counts() -> None:

@@ -9,7 +9,8 @@ from hicmae_cli.corpora.catalogue import dataset_root
 from hicmae_cli.corpora.manifest import read_manifest
 from hicmae_cli.corpora.own import FOLDER, MANIFEST
 from hicmae_cli.errors import ManifestError
-from tests.corpora.fakes import make_fake, put_video
+from tests.corpora.fake_media import put_video
+from tests.corpora.fakes import make_fake
 
 HEAD = "id,video,audio,label,fold,split,speaker\n"
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -22,7 +20,9 @@ from hicmae_cli.training.pretrain_state import StepReport
 from hicmae_cli.weights.checkpoint import load_pretrained
 from tests.training.toys import (
     SETTINGS,
+    KilledError,
     follow,
+    numbers,
     recordings_in,
     run,
     shrink_nano,
@@ -31,6 +31,7 @@ from tests.training.toys import (
     write_recordings,
 )
 
+pytestmark = pytest.mark.usefixtures("small_model")
 STEPS = 9  # 3 epochs of 6 clips, 2 in a step
 
 
@@ -44,26 +45,6 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def recordings(clips: Path) -> list[Recording]:
     return [Recording(path.stem, path, None) for path in sorted(clips.glob("*.mkv"))]
-
-
-@pytest.fixture(autouse=True)
-def _small_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(config.VARIANTS, "nano", config.VARIANTS["nano"])
-    monkeypatch.setitem(config.DECODERS, "nano", config.DECODERS["nano"])
-    shrink_nano()
-
-
-def lines(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-
-
-def numbers(folder: Path) -> list[dict[str, Any]]:
-    """What every step came to, but for its speed."""
-    return [{key: value for key, value in line.items() if key != "clips_per_s"} for line in lines(folder)]
-
-
-class KilledError(Exception):
-    pass
 
 
 def killer(*steps: int) -> Progress:
@@ -281,7 +262,7 @@ def test_a_signal_to_the_whole_group_saves(clips: Path, tmp_path: Path, number: 
     process.communicate()
     assert process.returncode == 0
     steps = [int(path.stem[5:]) for path in (tmp_path / "checkpoints").glob("step-*.pt")]
-    assert max(steps) == lines(tmp_path)[-1]["step"]
+    assert max(steps) == numbers(tmp_path)[-1]["step"]
     assert max(steps) < 100
 
 

@@ -15,15 +15,15 @@ from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.errors import ManifestError
 from hicmae_cli.evaluation.evaluate import evaluate
 from hicmae_cli.evaluation.results import Evaluation
-from hicmae_cli.models import config
 from hicmae_cli.training import finetune as training
 from hicmae_cli.training import protocol
 from hicmae_cli.training.protocol import finetune_and_test
 from hicmae_cli.training.runs import TESTED
 from hicmae_cli.training.settings import FinetuneSettings
 from hicmae_cli.weights.checkpoint import load_classifier
-from tests.training.toys import FINETUNE_SETTINGS, TASK, shrink_nano, write_samples
+from tests.training.toys import FINETUNE_SETTINGS, TASK, write_samples
 
+pytestmark = pytest.mark.usefixtures("small_model")
 SETTINGS = FINETUNE_SETTINGS.model_copy(update={"epochs": 1, "validation_share": 0.34})
 
 
@@ -34,13 +34,6 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> list[Sample]:
         replace(sample, split="", fold=str(1 + index // 2 % 2), speaker=f"p{index // 2}")
         for index, sample in enumerate(write_samples(tmp_path_factory.mktemp("clips")))
     ]
-
-
-@pytest.fixture(autouse=True)
-def _small_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(config.VARIANTS, "nano", config.VARIANTS["nano"])
-    monkeypatch.setitem(config.DECODERS, "nano", config.DECODERS["nano"])
-    shrink_nano()
 
 
 def test_the_test_clips_are_looked_at_once(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -110,6 +112,29 @@ def tune(
         folder, task, settings=settings, device="cpu",
         **{**given, **more},  # type: ignore[arg-type]
     )  # fmt: skip
+
+
+def tuned(
+    folder: Path,
+    samples: list[Sample],
+    settings: FinetuneSettings = FINETUNE_SETTINGS,
+    task: Task = TASK,
+    **more: object,
+) -> Path:
+    """The weight of a training that ends."""
+    weight = tune(folder, samples, settings, task, **more).weight
+    assert weight is not None
+    return weight
+
+
+class KilledError(Exception):
+    """What a test ends a training by."""
+
+
+def numbers(folder: Path) -> list[dict[str, Any]]:
+    """What every line of a run's metrics came to, but for its speed."""
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{key: value for key, value in line.items() if key != "clips_per_s"} for line in lines]
 
 
 def start(kind: str, folder: Path, clips: Path, *more: str) -> subprocess.Popen[str]:
