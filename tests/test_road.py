@@ -68,3 +68,34 @@ def test_from_files_as_distributed_to_a_table(
     scored = hicmae("evaluate", "--dataset", name, *root, *which, "--engine", "torch", "--json", "again.json")
     assert scored.code == 0, scored.err
     assert json.loads(Path("again.json").read_text())["metrics"] == document["metrics"]
+
+
+@pytest.mark.slow
+def test_numbers_of_ones_own_go_the_same_road(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(config.VARIANTS, "nano", DIMS)
+    monkeypatch.chdir(tmp_path)
+    make_fake("manifest", tmp_path)
+    Path("labels.txt").unlink()
+    listed = Path("manifest.csv").read_text()
+    for word, numbers in (("happy,", "0.5 1,"), ("SAD,", "-1 0.25,"), ("bored,", "0 -2,")):
+        listed = listed.replace(f",{word}", f",{numbers}")
+    Path("manifest.csv").write_text(listed)
+    root = ["--root", "."]
+    assert hicmae("prepare", "manifest", *root, "--workers", 1).code == 0
+
+    settings = [word for key, value in SMALL.items() for word in ("--set", f"{key}={value}")]
+    tune = ["finetune", "--dataset", "manifest", *root, "--device", "cpu", "--output", "run", *settings]
+    refused = hicmae(*tune)
+    assert refused.code == 1
+    assert "all labels are numbers" in refused.err
+    tuned = hicmae(*tune, "--task", "regression", "--labels", "valence,arousal")
+    assert tuned.code == 0, tuned.err + tuned.out
+    document = json.loads(Path("run/result.json").read_text())
+    assert {"ccc", "ccc_valence", "mae_arousal"} <= document["metrics"].keys()
+
+    scored = hicmae(
+        "evaluate", "--dataset", "manifest", *root, "--fold", "all", "--weights", "run", "--engine", "torch",
+        "--json", "again.json",
+    )  # fmt: skip
+    assert scored.code == 0, scored.err
+    assert json.loads(Path("again.json").read_text())["metrics"] == document["metrics"]

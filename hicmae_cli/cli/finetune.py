@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from hicmae_cli.cli.datasets import ClipList
     from hicmae_cli.corpora.dataset import Dataset
+    from hicmae_cli.corpora.manifest import Sample
     from hicmae_cli.corpora.splits import Split
     from hicmae_cli.evaluation.results import Evaluation
     from hicmae_cli.training.finetune import Progress
@@ -129,7 +130,8 @@ def finetune(
     with PartialState(cpu=device == "cpu", timeout=timedelta(days=7)).main_process_first():
         clips = find_clips(dataset, root, manifest)
     learned, samples = read_task(
-        clips.manifest, known, name=clips.name, source=_source(clips, recipe, overrides, init), labels=given,
+        clips.manifest, known, name=clips.name, source=_source(clips, recipe, overrides, init, task, given),
+        labels=given,
         kind=kind, licence=licence or "",
     )  # fmt: skip
     rounds = rounds_of(samples, fold, clips.manifest)
@@ -224,15 +226,24 @@ def _kind(given: str | None, known: Dataset | None) -> Kind:
         return known.task if known else "classification"
     if given not in kinds:
         raise usage_error(f"--task {given}: expected classification or regression")
-    if known is not None and given != known.task:
+    if known is not None and known.labels and given != known.task:
         raise usage_error(f"--task {given}: the dataset is one of {known.task}")
     return kinds[given]
 
 
-def _source(clips: ClipList, recipe: str, overrides: dict[str, Any], init: str | None) -> str:
+def _source(
+    clips: ClipList,
+    recipe: str,
+    overrides: dict[str, Any],
+    init: str | None,
+    task: str | None,
+    labels: tuple[str, ...],
+) -> str:
     """The command that makes the weight, for its metadata."""
     data = f"--dataset {clips.dataset.name}" if clips.dataset else f"--manifest {clips.manifest.name}"
     words = ["hicmae finetune", data, f"--recipe {Path(recipe).name}"]
+    words += [f"--task {task}"] if task else []
+    words += [f"--labels {','.join(labels)}"] if labels else []
     words += [f"--set {key}={value}" for key, value in overrides.items() if value is not None]
     return " ".join(words + ([f"--init {Path(init).name}"] if init else []))
 
@@ -277,7 +288,7 @@ class _Display:
             ),
         )
 
-    def split(self, parts: Split) -> None:
+    def split(self, parts: Split[Sample]) -> None:
         self.test = len(parts.test)
         counts = f"{self.prefix}{len(parts.train)} clips to train on, "
         if self.settings.selection == "val":

@@ -51,7 +51,7 @@ class UnderTest:
         """
         from hicmae_cli.corpora.manifest import read_manifest
 
-        if self.dataset is not None and self.dataset.task != info.task:
+        if self.dataset is not None and self.dataset.labels and self.dataset.task != info.task:
             raise ManifestError(
                 f"{self.name}: is a dataset for {self.dataset.task}, but the weight is made for {info.task}"
             )
@@ -72,8 +72,6 @@ class UnderTest:
         by_fold = self.dataset is not None and bool(self.dataset.folds)
         if fold and (folds or not by_fold):
             chosen = [sample for sample in samples if sample.fold == fold]
-            if not by_fold:
-                chosen = [sample for sample in chosen if self._of_split(sample)]
         elif (trained := fold_of_weight(Path(weights))) in folds and not by_fold and not self.cross:
             raise SettingsError(
                 f"{self.name} has folds, and the weight in fold-{trained} has learned from the others: give --fold "

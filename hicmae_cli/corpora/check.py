@@ -18,7 +18,7 @@ from hicmae_cli.corpora.jobs import Runner, examine_jobs, make_jobs, one_face
 from hicmae_cli.corpora.journal import Entry, Journal
 from hicmae_cli.corpora.manifest import read_manifest
 from hicmae_cli.corpora.prepare import CLIPS, journal_path, sources_of
-from hicmae_cli.corpora.splits import split_hash
+from hicmae_cli.corpora.splits import folds_of, shared_people, split_by_column, split_hash
 from hicmae_cli.corpora.store import check_holds
 from hicmae_cli.corpora.workers import run_here
 from hicmae_cli.faces import FaceDetector
@@ -50,7 +50,7 @@ class FoldCheck:
         train_is_same: whether ids and labels hash to the published value; None where there is none.
         test_is_same: the same.
         labels_are_same: whether each label occurs as often as published; None where that is not known.
-        leaks: people who are in both parts, sorted.
+        leaks: people who are in two parts, sorted; validation is the third.
     """
 
     fold: str
@@ -212,20 +212,22 @@ def _random_face(video: Path | None, rng: np.random.Generator) -> NDArray[np.uin
 def check_folds(dataset: Dataset, items: Sequence[Item]) -> tuple[FoldCheck, ...]:
     """Each fold of a dataset, by names and annotations alone."""
     if not any(item.fold for item in items):
-        train = [item for item in items if item.split == "train"]
-        test = [item for item in items if item.split == "test"]
-        return (_check_fold(dataset, "", train, test),) if train or test else ()
-    found = {item.fold for item in items} - {""}
-    names = dataset.folds or tuple(sorted(found, key=lambda name: (len(name), name)))
+        if not any(item.split for item in items):
+            return ()
+        parts = split_by_column(items)
+        return (_check_fold(dataset, "", parts.train, parts.test, parts.validation),)
+    names = dataset.folds or folds_of(items)
     return tuple(
         _check_fold(dataset, name, [i for i in items if i.fold != name], [i for i in items if i.fold == name])
         for name in names
     )
 
 
-def _check_fold(dataset: Dataset, fold: str, train: Sequence[Item], test: Sequence[Item]) -> FoldCheck:
+def _check_fold(
+    dataset: Dataset, fold: str, train: Sequence[Item], test: Sequence[Item], validation: Sequence[Item] = ()
+) -> FoldCheck:
     facts = dataset.published.get(fold)
-    people = {item.speaker for item in train} & {item.speaker for item in test} - {""}
+    leaks = {*shared_people((*train, *validation), test), *shared_people(train, validation)}
     return FoldCheck(
         fold=fold,
         train=len(train),
@@ -235,7 +237,7 @@ def _check_fold(dataset: Dataset, fold: str, train: Sequence[Item], test: Sequen
         train_is_same=None if facts is None else _is_same(dataset, train, facts.train_sha256),
         test_is_same=None if facts is None else _is_same(dataset, test, facts.test_sha256),
         labels_are_same=None if facts is None else _labels_are_same(dataset, train, test, facts),
-        leaks=tuple(sorted(people)),
+        leaks=tuple(sorted(leaks)),
     )
 
 

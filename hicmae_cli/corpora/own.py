@@ -12,6 +12,7 @@ from typing import Final
 from hicmae_cli.corpora.annotations import fault, is_safe, read_lines, shown
 from hicmae_cli.corpora.dataset import Dataset, Item
 from hicmae_cli.corpora.manifest import Sample, read_manifest
+from hicmae_cli.corpora.splits import SPLITS
 from hicmae_cli.errors import ManifestError, one_line
 from hicmae_cli.labels import canonical_label
 
@@ -84,6 +85,12 @@ def _item(root: Path, path: Path, index: int, sample: Sample, labels: list[str] 
             raise fault(path, _line(path, index), f"{shown(str(file))} leads out of the folder {root}")
     if sample.video is None:
         raise fault(path, _line(path, index), f"{shown(id_)} has no video to cut faces from")
+    if sample.split and sample.split not in SPLITS:
+        raise fault(
+            path,
+            _line(path, index),
+            f"{shown(id_)} has the split {shown(sample.split)}; expected train, validation or test",
+        )
     if labels is not None and sample.label not in labels:
         raise fault(
             path, _line(path, index), f"unknown label {shown(sample.label)}; there are {', '.join(labels)}"

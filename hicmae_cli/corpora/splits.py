@@ -6,21 +6,30 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
 
 import numpy as np
 
+from hicmae_cli.corpora.dataset import Item
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.corpora.values import numbers_of
 from hicmae_cli.errors import ManifestError
 
+SPLITS: Final = ("train", "validation", "val", "test")
+"""The words of a column ``split``; ``val`` is short for validation."""
+
+
+Clip = TypeVar("Clip", Sample, Item)
+"""What has a place in the splits: a line of a manifest, or an item as it was distributed."""
+
 
 @dataclass(frozen=True)
-class Split:
+class Split(Generic[Clip]):
     """Three parts of a manifest; no clip is in two of them."""
 
-    train: list[Sample]
-    validation: list[Sample]
-    test: list[Sample]
+    train: list[Clip]
+    validation: list[Clip]
+    test: list[Clip]
 
 
 def split_hash(pairs: Iterable[tuple[str, str]]) -> str:
@@ -32,14 +41,14 @@ def split_hash(pairs: Iterable[tuple[str, str]]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def folds_of(samples: Sequence[Sample]) -> list[str]:
+def folds_of(samples: Sequence[Sample | Item]) -> list[str]:
     """Names of the folds in a manifest, in their natural order."""
     names = {sample.fold for sample in samples if sample.fold}
     return sorted(names, key=lambda name: (len(name), name))
 
 
-def split_by_fold(samples: Sequence[Sample], fold: str) -> Split:
-    """Test on the clips of one fold, train on all others; no validation clips yet.
+def split_by_fold(samples: Sequence[Clip], fold: str) -> Split[Clip]:
+    """Test on the clips of one fold, whatever their column ``split`` says; train on all others; none validate yet.
 
     Raises:
         ManifestError: no such fold, or it is all there is.
@@ -54,13 +63,13 @@ def split_by_fold(samples: Sequence[Sample], fold: str) -> Split:
     return Split(train, [], test)
 
 
-def split_by_column(samples: Sequence[Sample]) -> Split:
-    """The parts that the column ``split`` names; ``val`` is short for validation. Where nobody is named, all train.
+def split_by_column(samples: Sequence[Clip]) -> Split[Clip]:
+    """The parts that the column ``split`` names. Where nobody is named, all train.
 
     Raises:
         ManifestError: another word in the column.
     """
-    parts: dict[str, list[Sample]] = {"train": [], "validation": [], "test": []}
+    parts: dict[str, list[Clip]] = {"train": [], "validation": [], "test": []}
     unnamed = "" if any(sample.split for sample in samples) else "train"
     for sample in samples:
         name = "validation" if sample.split == "val" else sample.split or unnamed
@@ -70,6 +79,11 @@ def split_by_column(samples: Sequence[Sample]) -> Split:
             )
         parts[name].append(sample)
     return Split(parts["train"], parts["validation"], parts["test"])
+
+
+def shared_people(left: Iterable[Sample | Item], right: Iterable[Sample | Item]) -> list[str]:
+    """Who is in both of two parts, sorted; clips without a name are nobody's."""
+    return sorted({clip.speaker for clip in left} & {clip.speaker for clip in right} - {""})
 
 
 def cut_validation(samples: Sequence[Sample], share: float, seed: int) -> tuple[list[Sample], list[Sample]]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from hicmae_cli.clips import PreparedClip, read_prepared_clip
 from hicmae_cli.corpora.manifest import Sample
-from hicmae_cli.corpora.splits import Split, cut_validation, split_by_column, split_by_fold
+from hicmae_cli.corpora.splits import Split, cut_validation, shared_people, split_by_column, split_by_fold
 from hicmae_cli.errors import HicmaeError, ManifestError, SettingsError
 from hicmae_cli.evaluation.evaluate import restrict
 from hicmae_cli.models.config import AUDIO_GRID, PATCH_PX, VIDEO_GRID
@@ -22,7 +22,7 @@ from hicmae_cli.training.start import Look
 from hicmae_cli.training.task import Task
 
 
-def parts_of(samples: Sequence[Sample], settings: FinetuneSettings, fold: str | None = None) -> Split:
+def parts_of(samples: Sequence[Sample], settings: FinetuneSettings, fold: str | None = None) -> Split[Sample]:
     """The parts of a manifest, as the recipe's ``selection`` asks for them.
 
     ``val`` takes the manifest's validation clips, or cuts them from the training ones, whole speakers at a time;
@@ -87,10 +87,9 @@ def check_people(train: Sequence[Sample], other: Sequence[Sample], name: str) ->
     Raises:
         ManifestError: some people are.
     """
-    shared = {s.speaker for s in train if s.speaker} & {s.speaker for s in other if s.speaker}
-    if shared:
+    if shared := shared_people(train, other):
         raise ManifestError(
-            f"{len(shared)} people are in both the training and the {name} split, e.g. {min(shared)}; "
+            f"{len(shared)} people are in both the training and the {name} split, e.g. {shared[0]}; "
             "scores on people seen in training say little"
         )
 

@@ -34,7 +34,7 @@ def finetune_and_test(
     init: Path | None = None,
     device: str = "auto",
     progress: Progress | None = None,
-    on_split: Callable[[Split], None] = lambda _: None,
+    on_split: Callable[[Split[Sample]], None] = lambda _: None,
     on_test_clip: Callable[[], None] = lambda: None,
 ) -> tuple[Outcome, Evaluation | None]:
     """Fine-tune on one fold of a manifest, or on its fixed split, and score the chosen weight on the test clips.

@@ -10,6 +10,7 @@ from typing import Literal
 from hicmae_cli.corpora.dataset import Dataset
 from hicmae_cli.corpora.manifest import ALL_FOLDS, Sample, read_manifest
 from hicmae_cli.corpora.splits import folds_of
+from hicmae_cli.corpora.values import numbers_of
 from hicmae_cli.errors import ManifestError
 from hicmae_cli.weights.info import FRAME_FOLDERS, OUR_FRONT_END
 
@@ -73,7 +74,7 @@ def read_task(
         licence: of the weight.
 
     Raises:
-        ManifestError: the manifest cannot be read; a regression whose targets nobody has named.
+        ManifestError: the manifest cannot be read; a regression whose targets, or which itself, nobody has named.
     """
     kind = kind or (dataset.task if dataset else "classification")
     order = tuple(labels) or (dataset.labels if dataset else ())
@@ -85,6 +86,11 @@ def read_task(
     samples = read_manifest(
         manifest, order or None, codes=codes, strict=True, regression=kind == "regression"
     )
+    if kind == "classification" and not order and all(numbers_of(sample.label) for sample in samples):
+        raise ManifestError(
+            f"{manifest}: all labels are numbers, e.g. {samples[0].label!r}; a regression needs --task regression and "
+            "the names of its targets (--labels a,b)"
+        )
     ours = all(sample.video is None or sample.video.suffix == ".mkv" for sample in samples)
     task = Task(
         labels=order or tuple(sorted({sample.label for sample in samples})),
@@ -93,7 +99,7 @@ def read_task(
         front_end=OUR_FRONT_END if ours else FRAME_FOLDERS,
         source=source,
         kind=kind,
-        metric=dataset.metric if dataset else "",
+        metric=dataset.metric if dataset and dataset.task == kind else "",
         merge_by=dataset.merge_by if dataset else 0,
     )
     return task, samples

@@ -10,6 +10,7 @@ import pytest
 from hicmae_cli.cli.under_test import UnderTest, find_under_test, find_weights, leak_warning, some_weight
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.corpora.own import FOLDER, MANIFEST
+from hicmae_cli.corpora.splits import split_by_fold
 from hicmae_cli.errors import ManifestError, SettingsError, WeightsError
 from tests.cli.catalogues import TOYS, install
 from tests.evaluation.toys import info_of
@@ -29,9 +30,7 @@ def of_toys(**changes: object) -> UnderTest:
 
 def test_a_fold_is_its_clips_whatever_their_split() -> None:
     assert [clip.id for clip in of_toys().clips(CLIPS, "2")] == ["2train", "2test"]
-    assert [clip.id for clip in of_toys(dataset=None).clips(CLIPS, "2")] == [
-        "2test"
-    ]  # both columns narrow a list
+    assert of_toys(dataset=None).clips(CLIPS, "2") == split_by_fold(CLIPS, "2").test  # what a training tests
 
 
 def test_a_list_without_the_column_is_one_folds() -> None:
@@ -99,7 +98,7 @@ def test_folds_of_a_manifest_are_those_it_names(tmp_path: Path) -> None:
     (tmp_path / "prepared").mkdir()
     (tmp_path / "prepared" / "manifest.csv").touch()
     found = find_under_test(manifest=None, dataset="manifest", root=tmp_path, fold="2", split="test")
-    assert [clip.id for clip in found.clips(CLIPS, "2")] == ["2test"]
+    assert [clip.id for clip in found.clips(CLIPS, "2")] == ["2train", "2test"]
     with pytest.raises(ManifestError, match="no clips in fold 3; its folds are 1, 2"):
         found.clips(CLIPS, "3")
 

@@ -77,6 +77,16 @@ def test_a_fixed_split_is_one_fold() -> None:
     assert check_folds(dataset, [replace(item, split="") for item in items]) == ()
 
 
+@pytest.mark.parametrize(
+    ("split", "leaks"), [("train", ()), ("validation", ("ptrain",)), ("val", ("ptrain",))]
+)
+def test_people_who_learn_and_choose_the_epoch_are_named(split: str, leaks: tuple[str, ...]) -> None:
+    items = [*named("", 3, "train"), *named("", 1, "test")]
+    items[0] = replace(items[0], split=split)
+    (fold,) = check_folds(toy_dataset(items), items)
+    assert (fold.leaks, fold.is_good) == (leaks, not leaks)
+
+
 def test_an_empty_fold_is_not_as_published() -> None:
     items = named("1", 2)
     dataset = replace(toy_dataset(items, {"2": SplitFacts(2, 2)}), folds=("1", "2"))

@@ -63,6 +63,7 @@ def test_the_authors_lines_of_raw_videos(tmp_path: Path) -> None:
         (HEAD + "../1,a.mp4,,happy,,,\n", "line 2: the id '../1' cannot name a file"),
         (HEAD + "1,,a.wav,happy,,,\n", "line 2: '1' has no video to cut faces from"),
         (HEAD + "1,a.mp4,,glad,,,\n", "line 2: unknown label 'glad'; there are happiness, sadness"),
+        (HEAD + "1,a.mp4,,happy,,tset,\n", "line 2: '1' has the split 'tset'; expected train, validation or"),
         (HEAD + "1,a.mp4,,2,,,\n", "number 2, but there are 2 labels"),
         (HEAD + "1,a.mp4\n", "line 2: expected 7 fields"),
         (HEAD + "1,a.mp4,,happy,,,\n1,b.mp4,,happy,,,\n", "every clip needs its own"),

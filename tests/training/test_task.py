@@ -48,6 +48,17 @@ def test_a_list_of_ones_own_has_the_labels_that_are_there(tmp_path: Path) -> Non
     assert task.is_regression and sample.label == "0.5 1.0"
 
 
+def test_a_manifest_of_ones_own_may_be_a_regression(tmp_path: Path) -> None:
+    numbers = listed(tmp_path, "1,a.mkv,,0.5 1", "2,a.mkv,,0.25 2")
+    own = find_dataset("manifest")
+    with pytest.raises(
+        ManifestError, match=r"all labels are numbers, e\.g\. '0\.5 1'; a regression needs --task"
+    ):
+        read_task(numbers, own, name="mine", source="")
+    task, _ = read_task(numbers, own, name="", source="", kind="regression", labels=("arousal", "valence"))
+    assert (task.is_regression, task.chosen_by) == (True, "ccc")
+
+
 def test_the_metric_that_chooses() -> None:
     assert TASK.chosen_by == "uar"
     assert replace(TASK, kind="regression").chosen_by == "ccc"
