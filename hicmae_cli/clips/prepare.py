@@ -159,7 +159,7 @@ def examine_clip(source: Source, detector: FaceDetector) -> ClipFacts:
 
 
 def examine_frames(folder: Path, sound: Path) -> ClipFacts:
-    """Whether a folder of face pictures and a sound file can be used as they are. Pictures are opened, not decoded.
+    """Whether a folder of face pictures and a sound file can be used as they are; every picture is decoded.
 
     Raises:
         UnusableError: something is missing, pictures of several sizes, or sound of less than 0.16 s.
@@ -192,6 +192,7 @@ def examine_frames(folder: Path, sound: Path) -> ClipFacts:
 def _picture_size(path: Path) -> tuple[int, int]:
     try:
         with Image.open(path) as image:
+            image.load()  # a picture cut off says its size still
             return image.size
     except (OSError, EOFError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise MediaError(f"{path}: cannot be read as an image: {error}") from error

@@ -17,6 +17,7 @@ from hicmae_cli.clips.prepare import (
     examine_frames,
     prepare_clip,
 )
+from hicmae_cli.corpora.annotations import is_safe, shown
 from hicmae_cli.corpora.journal import Entry, Journal
 from hicmae_cli.corpora.store import path_in
 from hicmae_cli.corpora.workers import Outcomes, WorkerDiedError
@@ -89,6 +90,8 @@ def make_jobs(sources: Mapping[str, Source | FrameFolder], folder: Path, journal
 def _make_job(id_: str, source: Source | FrameFolder, folder: Path, journal: Journal) -> Job | None:
     try:
         target = path_in(folder, id_)
+        if not is_safe(id_):  # a manifest is UTF-8, and goes to other systems
+            raise ManifestError(f"clip {shown(id_)}: give the file a plain name")
     except ManifestError as error:
         journal.add(id_, Entry("", fault="name", cause=str(error)))
         return None

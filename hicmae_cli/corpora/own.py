@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import os
 from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
@@ -30,11 +31,16 @@ def _folder_items(root: Path) -> list[Item]:
     for folder in sorted(path for path in root.iterdir() if path.is_dir()):
         if folder.name.startswith(".") or folder.name == _STORE:
             continue
+        label = canonical_label(folder.name)
+        if label.isdecimal():
+            raise ManifestError(
+                one_line(
+                    f"{folder}: a number as a label would be taken for the number of a label; give the folder a name"
+                )
+            )
         for video in video_files(folder, root / _STORE):
             id_ = video.relative_to(root).as_posix()
-            if not is_safe(id_):
-                raise ManifestError(one_line(f"{video}: give the file a plain name"))
-            items.append(Item(id=id_, label=canonical_label(folder.name), speaker="", video=video))
+            items.append(Item(id=id_, label=label, speaker="", video=video))
     if not items:
         raise ManifestError(one_line(f"{root}: no videos in sub-folders; expected <label>/<video>"))
     if len({item.label for item in items}) < 2:
@@ -52,7 +58,7 @@ def _dealt(items: list[Item]) -> list[Item]:
     dealt = [
         replace(item, fold=_FOLDS[index % len(_FOLDS)])
         for group in by_label.values()
-        for index, item in enumerate(sorted(group, key=lambda i: hashlib.sha256(i.id.encode()).digest()))
+        for index, item in enumerate(sorted(group, key=lambda i: hashlib.sha256(os.fsencode(i.id)).digest()))
     ]
     return sorted(dealt, key=lambda item: item.id)
 

@@ -6,8 +6,11 @@ from pathlib import Path
 import pytest
 
 from hicmae_cli.corpora.catalogue import dataset_root
+from hicmae_cli.corpora.jobs import make_jobs
+from hicmae_cli.corpora.journal import Journal
 from hicmae_cli.corpora.manifest import read_manifest
 from hicmae_cli.corpora.own import FOLDER, MANIFEST
+from hicmae_cli.corpora.prepare import sources_of
 from hicmae_cli.errors import ManifestError
 from tests.corpora.fake_media import put_video
 from tests.corpora.fakes import make_fake
@@ -39,10 +42,22 @@ def test_folders_that_are_no_corpus(tmp_path: Path) -> None:
     put_video(tmp_path / "happy" / "a.mp4", media=False)
     with pytest.raises(ManifestError, match="one label only, happiness; expected a sub-folder for each"):
         FOLDER.items(tmp_path)
-    put_video(tmp_path / "sad" / "a\nb.mp4", media=False)
-    with pytest.raises(ManifestError, match="give the file a plain name") as caught:
+    put_video(tmp_path / "2" / "a.mp4", media=False)
+    with pytest.raises(ManifestError, match=r"2: a number as a label .* give the folder a name"):
         FOLDER.items(tmp_path)
-    assert "\n" not in str(caught.value)
+
+
+def test_a_name_that_no_manifest_can_hold_costs_its_own_clip(tmp_path: Path) -> None:
+    make_fake("folder", tmp_path, media=False)
+    for name in ("a\nb.mp4", "~c.mp4", "d\udcff.mp4"):
+        put_video(tmp_path / "happy" / name, media=False)
+    items = FOLDER.items(tmp_path)
+    journal = Journal(tmp_path / "journal.jsonl")
+    jobs = make_jobs(sources_of(FOLDER, items, None), tmp_path / "clips", journal)
+    named = {id_: entry.cause for id_, entry in journal.entries.items() if entry.fault == "name"}
+    assert len(named) == 3
+    assert len(jobs) == len(items) - 3
+    assert all(cause.isprintable() for cause in named.values())
 
 
 def test_the_authors_lines_of_raw_videos(tmp_path: Path) -> None:
