@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hicmae_cli.clips.prepare import NOTED_GAP_S
-from hicmae_cli.clips.prepared import face_files, read_face
+from hicmae_cli.clips.prepared import FOLDER_FPS, face_files, read_face
 from hicmae_cli.corpora.dataset import Dataset, Item, SplitFacts
 from hicmae_cli.corpora.jobs import Runner, examine_jobs, make_jobs, one_face
 from hicmae_cli.corpora.journal import Entry, Journal
@@ -21,11 +22,13 @@ from hicmae_cli.corpora.prepare import CLIPS, journal_path, sources_of
 from hicmae_cli.corpora.splits import folds_of, shared_people, split_by_column, split_hash
 from hicmae_cli.corpora.store import check_holds
 from hicmae_cli.corpora.workers import run_here
+from hicmae_cli.errors import MediaError
 from hicmae_cli.faces import FaceDetector
 from hicmae_cli.media import frames_at, span_s
 
 LOW_COVERAGE: Final = 0.5
 """Below this share of frames with a face, a clip is worth a look."""
+_LOWEST_FPS, _HIGHEST_FPS = 5, 130  # of any camera; pictures in a folder do not say theirs
 _GROUPS: Final = {"missing": "missing", "no face": "faceless", "no sound": "silent"}  # all others are broken
 
 
@@ -91,7 +94,8 @@ class CheckReport:
         silent: items without sound, or whose sound is silence.
         faceless: items in whose video no face was found.
         low_coverage: prepared clips with a face in less than half of their frames.
-        gaps: items whose sound is more than 0.1 s longer or shorter than their pictures.
+        gaps: items whose sound is more than 0.1 s longer or shorter than their pictures; of folders of pictures, those
+            whose pictures and sound cannot be of one time.
     """
 
     dataset: str
@@ -190,14 +194,20 @@ def summarise(
 def random_faces(manifest: Path, count: int, seed: int) -> list[tuple[NDArray[np.uint8], str, str]]:
     """Pictures (160, 160, 3) from random places of random clips of a manifest, with ids and labels.
 
+    A clip that cannot be read, as it was changed since, is passed over.
+
     Raises:
         ManifestError: the manifest cannot be read.
-        MediaError: one of the clips cannot.
     """
     samples = [s for s in read_manifest(manifest, labelled=False, existing=False) if s.video is not None]
     rng = np.random.default_rng(seed)
-    chosen = sorted(rng.permutation(len(samples))[:count].tolist())
-    return [(_random_face(samples[i].video, rng), samples[i].id, samples[i].label) for i in chosen]
+    faces: dict[int, NDArray[np.uint8]] = {}
+    for index in rng.permutation(len(samples)).tolist():
+        if len(faces) == count:
+            break
+        with suppress(MediaError):
+            faces[index] = _random_face(samples[index].video, rng)
+    return [(faces[index], samples[index].id, samples[index].label) for index in sorted(faces)]
 
 
 def _random_face(video: Path | None, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -276,7 +286,7 @@ def _count_labels(dataset: Dataset, items: Sequence[Item]) -> dict[str, int]:
 
 
 def _remarks(entries: Mapping[str, Entry], *, timed: bool) -> dict[str, tuple[Remark, ...]]:
-    """What is to be said about items."""
+    """What is to be said about items; ``timed``: whether the times of their pictures are known."""
     found: dict[str, list[Remark]] = {
         name: [] for name in ("missing", "broken", "silent", "faceless", "low_coverage", "gaps")
     }
@@ -291,7 +301,11 @@ def _remarks(entries: Mapping[str, Entry], *, timed: bool) -> dict[str, tuple[Re
             found["low_coverage"].append(
                 Remark(id_, f"a face in {facts.face_coverage:.0%} of {facts.video_s:.2f} s")
             )
+        pictures = round(facts.video_s * FOLDER_FPS)
         if timed and abs(facts.gap_s) > NOTED_GAP_S:
             text = f"{facts.sound_s:.2f} s of sound to {facts.video_s:.2f} s of pictures"
+            found["gaps"].append(Remark(id_, text))
+        elif not timed and not _LOWEST_FPS <= pictures / facts.sound_s <= _HIGHEST_FPS:
+            text = f"{facts.sound_s:.2f} s of sound to {pictures} pictures"
             found["gaps"].append(Remark(id_, text))
     return {name: tuple(remarks) for name, remarks in found.items()}

@@ -15,6 +15,7 @@ from hicmae_cli.errors import ManifestError, one_line
 _TARGETS: Final = ("arousal", "valence", "dominance")
 _FOLDS: Final = ("1", "2", "3", "4", "5")
 _GAMES_PER_FOLD: Final = 6
+_VIDEO_SUFFIXES: Final = (".mp4", ".avi", ".mkv", ".mov")
 _ID: Final = re.compile(r"(?P<game>0[1-9]|[12]\d|30)_(?P<player>0[1-9])_\d+")
 _FILE: Final = "labels.csv"
 _NAME: Final = "VideoName"
@@ -35,7 +36,11 @@ def _items(root: Path) -> list[Item]:
     """The clips that ``labels.csv`` names, with their three ratings."""
     path = root / _FILE
     folder = root / "Speaker_Video"
-    videos = {video.stem: video for video in sorted(folder.rglob("*.*")) if not video.name.startswith(".")}
+    videos = {
+        video.stem: video
+        for video in sorted(folder.rglob("*.*"))
+        if video.suffix.lower() in _VIDEO_SUFFIXES and not video.name.startswith(".")
+    }
     items: dict[str, Item] = {}
     columns: tuple[str, ...] = ()
     for line, row in read_table(path, (_NAME,)):

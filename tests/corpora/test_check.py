@@ -10,8 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hicmae_cli.clips.prepare import ClipFacts
 from hicmae_cli.corpora.check import CheckReport, Remark, check, check_folds, random_faces, summarise
 from hicmae_cli.corpora.dataset import Dataset, Item, SplitFacts
+from hicmae_cli.corpora.journal import Entry
+from hicmae_cli.corpora.manifest import read_manifest
 from hicmae_cli.corpora.prepare import prepare
 from hicmae_cli.corpora.splits import split_hash
 from tests.corpora.toys import FRAMES, SquareDetector, film, make_items, picture, tone, toy_dataset
@@ -147,6 +150,23 @@ def test_a_good_dataset(tmp_path: Path) -> None:
     document = json.loads(json.dumps(report.document()))
     assert document["is_good"] is True
     assert document["folds"][0]["train"] == 2 and document["missing"] == []
+
+
+@pytest.mark.parametrize(("pictures", "noted"), [(20, True), (300, False), (1500, False), (9000, True)])
+def test_pictures_and_sound_that_cannot_be_of_one_time(pictures: int, noted: bool) -> None:
+    items = named("1", 1)
+    facts = ClipFacts(face_coverage=None, video_s=pictures / 25, sound_s=60.0, is_silent=False)
+    report = summarise(toy_dataset(items), items, {items[0].id: Entry("v", facts)}, timed=False)
+    assert [remark.text for remark in report.gaps] == [f"60.00 s of sound to {pictures} pictures"] * noted
+
+
+def test_a_clip_that_cannot_be_read_is_on_no_contact_sheet(tmp_path: Path) -> None:
+    items = make_items(tmp_path / "raw", 5)
+    done = prepare(toy_dataset(items), items, tmp_path / "store", make_detector=SquareDetector)
+    samples = read_manifest(done.manifest)
+    assert samples[0].video is not None
+    samples[0].video.write_bytes(b"broken")
+    assert {cell[1] for cell in random_faces(done.manifest, 5, seed=0)} == {s.id for s in samples[1:]}
 
 
 def test_random_faces_are_the_same_every_time(tmp_path: Path) -> None:

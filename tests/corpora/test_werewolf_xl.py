@@ -29,6 +29,15 @@ def test_targets_are_written_as_python_does(header: str, tmp_path: Path) -> None
     assert (item.id, item.label, item.speaker, item.fold) == ("07_01_12", "1.0 -0.25 0.5", "07_01", "2")
 
 
+def test_what_lies_beside_a_video_is_not_taken_for_it(tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_text(f"{HEAD}07_01_12,1,1,1\n")
+    folder = tmp_path / "Speaker_Video" / "07"
+    folder.mkdir(parents=True)
+    for suffix in (".mp4", ".srt", ".txt", ".wav"):
+        (folder / f"07_01_12{suffix}").touch()
+    assert WEREWOLF_XL.items(tmp_path)[0].video == folder / "07_01_12.mp4"
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
     [
