@@ -47,16 +47,22 @@ def folds_of(samples: Sequence[Sample | Item]) -> list[str]:
     return sorted(names, key=lambda name: (len(name), name))
 
 
-def split_by_fold(samples: Sequence[Clip], fold: str) -> Split[Clip]:
+def split_by_fold(clips: Sequence[Clip], fold: str) -> Split[Clip]:
     """Test on the clips of one fold, whatever their column ``split`` says; train on all others; none validate yet.
 
     Raises:
-        ManifestError: no such fold, or it is all there is.
+        ManifestError: no such fold, or it is all there is; a clip that is to test or validate, but in no fold.
     """
-    test = [sample for sample in samples if sample.fold == fold]
-    train = [sample for sample in samples if sample.fold != fold]
+    for clip in clips:
+        if not clip.fold and clip.split not in ("", "train"):
+            raise ManifestError(
+                f"clip {clip.id}: is in no fold, but of the split {clip.split!r}; where others have folds, the rest "
+                "is trained on: give it a fold, or leave its split empty"
+            )
+    test = [clip for clip in clips if clip.fold == fold]
+    train = [clip for clip in clips if clip.fold != fold]
     if not test or not train:
-        known = ", ".join(folds_of(samples)) or "none: its column fold is empty"
+        known = ", ".join(folds_of(clips)) or "none: its column fold is empty"
         raise ManifestError(
             f"fold {fold}: {len(test)} clips to test and {len(train)} to train on; the manifest's folds are {known}"
         )

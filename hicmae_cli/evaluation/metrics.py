@@ -20,7 +20,7 @@ def classification_metrics(
     """UAR, WAR and F1 scores of class indices (n,).
 
     UAR (unweighted average recall) is the mean recall of the classes that occur in ``truth``; WAR (weighted
-    average recall) is accuracy.
+    average recall) is accuracy; macro F1 is the mean over the classes that occur in either (scikit-learn's default).
     """
     scores = scores_of_tables(_counts(truth, predicted, num_classes))
     return {name: float(scores[name]) for name in CLASSIFICATION}
@@ -106,13 +106,14 @@ def scores_of_tables(tables: NDArray[np.float64] | NDArray[np.int64]) -> dict[st
     true, guessed = tables.sum(axis=-1), tables.sum(axis=-2)
     occurs = true > 0
     recalls = hits / np.where(occurs, true, 1)
-    f1 = 2 * hits / np.where(true + guessed > 0, true + guessed, 1)
+    seen = true + guessed > 0
+    f1 = 2 * hits / np.where(seen, true + guessed, 1)
     classes, clips = occurs.sum(axis=-1), true.sum(axis=-1)
     war = hits.sum(axis=-1) / clips
     return {
         "uar": recalls.sum(axis=-1) / classes,  # 0 where a class does not occur
         "war": war,
         "weighted_f1": (f1 * true).sum(axis=-1) / clips,
-        "macro_f1": (f1 * occurs).sum(axis=-1) / classes,
+        "macro_f1": f1.sum(axis=-1) / seen.sum(axis=-1),
         "micro_f1": war,
     }

@@ -58,7 +58,7 @@ class Protocol:
         document["protocol"] = self.words(result)
         document["selection"] = selection_of(result)
         document["warnings"] = self.warnings(result)
-        document["published"] = self.published(pooled)
+        document["published"] = {} if self._missing(result) else self.published(pooled)
         if isinstance(result, FoldsEvaluation) and pooled.modality == "av":
             for fold, found in result.folds.items():
                 document["folds"][fold]["published"] = self._beside(fold, found.metrics, f"fold {fold}")
@@ -104,7 +104,7 @@ class Protocol:
                 f"Clips that share the first {self.merge_by} fields of their id are decided as one, by the mean over "
                 f"all their views: {len(result.samples)} decisions from {result.clips} clips."
             )
-        told.append(f"The weight: {selection_of(found)['words']}.")
+        told.append(f"The weight: {selection_of(found)['words']}; made by: {result.info.source}.")
         return told
 
     def _on_whom(self, result: Evaluation) -> str:
@@ -127,13 +127,19 @@ class Protocol:
         trained_on = result.pooled.info.dataset
         if self.dataset and not self.cross and trained_on not in (self.name, UNKNOWN):
             told.append(f"the weight says it was trained on {trained_on}, not on {self.name}")
+        if self.split not in ("", "test"):
+            told.append(
+                f"scored on the split {self.split}, not on the test clips alone: the weight may have learned from them"
+            )
+        if missing := self._missing(result):
+            told.append(f"without fold {', '.join(missing)}: of it there are no clips")
         parts = result.folds if isinstance(result, FoldsEvaluation) else {self.fold: result}
         for fold, found in parts.items():
             where = f"fold {fold}" if fold else "the test clips"
             if found.absent:
                 told.append(
-                    f"{where}: no clip of {', '.join(found.absent)}; UAR and macro F1 are over the "
-                    f"{len(found.labels) - len(found.absent)} classes that are there"
+                    f"{where}: no clip of {', '.join(found.absent)}; UAR is over the "
+                    f"{len(found.labels) - len(found.absent)} classes that are there, macro F1 also over those answered"
                 )
             published = self._facts(fold)
             whole = found.clips + len(found.failures)
@@ -144,6 +150,12 @@ class Protocol:
             told.append(f"{failures} clips could not be read and are not in the scores")
         return told
 
+    def _missing(self, result: Evaluation | FoldsEvaluation) -> list[str]:
+        """Folds of the dataset that are not among those which were tested."""
+        if self.dataset is None or not isinstance(result, FoldsEvaluation):
+            return []
+        return [fold for fold in self.dataset.folds if fold not in result.folds]
+
     def _facts(self, fold: str) -> SplitFacts | None:
         return self.dataset.published.get(fold) if self.dataset else None
 
@@ -151,12 +163,12 @@ class Protocol:
         """Metric -> measured, published and their difference, of those that are published.
 
         Of one fold, the paper's number of that fold where it is printed, else the one over all folds, and which of the
-        two under ``of``. Nothing where the streams or the labels are not the paper's.
+        two under ``of``. Nothing where the streams, the labels or the clips are not the paper's.
         """
         if result.modality != "av":
             return {}
         if self.fold in ("", ALL_FOLDS):
-            of = "all folds" if self.fold else "the test split"
+            of = "all folds" if self.dataset and self.dataset.folds else "the test split"
             facts = self._facts("")
             return self._beside("", result.metrics, of, overall=not (facts and facts.scores))
         mine = self._beside(self.fold, result.metrics, f"fold {self.fold}")
@@ -165,7 +177,9 @@ class Protocol:
     def _beside(
         self, fold: str, metrics: Mapping[str, float], of: str, overall: bool = False
     ) -> dict[str, dict[str, Any]]:
-        if self.dataset is None or self.cross or (self.matched and self.matched.dropped):
+        if self.dataset is None or self.cross or self.split not in ("", "test"):
+            return {}
+        if self.matched and (self.matched.dropped or self._merges(self.matched.mapping)):
             return {}
         facts = self._facts(fold)
         scores = self.dataset.scores if overall else (facts.scores if facts else {})
@@ -179,6 +193,11 @@ class Protocol:
             for name, score in scores.items()
             if name in metrics
         }
+
+    def _merges(self, mapping: Mapping[str, str]) -> bool:
+        """Whether two labels of the dataset are one to the model: a task of fewer classes is another task."""
+        labels = self.dataset.labels if self.dataset else ()
+        return len({mapping.get(label, label) for label in labels}) < len(labels)
 
 
 def selection_of(result: Evaluation | FoldsEvaluation) -> dict[str, Any]:

@@ -69,12 +69,14 @@ def read_task(
         dataset: what is known of it; it answers for what is not given.
         name: of the dataset, for the weight.
         source: what makes the weight.
-        labels: in the order of the outputs; by default the dataset's, or all that there are, by the alphabet.
+        labels: in the order of the outputs; by default the dataset's, or all that there are, by the alphabet. Of a
+            dataset that has labels, another order of these.
         kind: what the outputs are.
         licence: of the weight.
 
     Raises:
-        ManifestError: the manifest cannot be read; a regression whose targets, or which itself, nobody has named.
+        ManifestError: the manifest cannot be read; a regression whose targets, or which itself, nobody has named;
+            labels that are not the dataset's.
     """
     kind = kind or (dataset.task if dataset else "classification")
     order = tuple(labels) or (dataset.labels if dataset else ())
@@ -82,9 +84,15 @@ def read_task(
         raise ManifestError(
             f"{manifest}: a regression needs the names of its targets, in their order (--labels a,b)"
         )
+    # What numbers in the list stand for is the dataset's to say, in whatever order the model is to answer.
+    own = dataset.labels if dataset else ()
+    if own and sorted(order) != sorted(own):
+        raise ManifestError(f"--labels: expected an order of {', '.join(own)}; got {', '.join(order)}")
+    if own and kind == "regression" and order != own:
+        raise ManifestError(f"--labels: values stand in the order {', '.join(own)}; leave the option out")
     codes = dataset.codes if dataset else None
     samples = read_manifest(
-        manifest, order or None, codes=codes, strict=True, regression=kind == "regression"
+        manifest, own or order or None, codes=codes, strict=True, regression=kind == "regression"
     )
     if kind == "classification" and not order and all(numbers_of(sample.label) for sample in samples):
         raise ManifestError(

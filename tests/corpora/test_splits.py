@@ -76,6 +76,13 @@ def test_folds_that_cannot_be_tested(folds: tuple[str, str], asked: str, said: s
         split_by_fold([sample(n, fold=fold) for n, fold in enumerate(folds)], asked)
 
 
+def test_a_clip_kept_for_the_test_is_not_trained_on_for_want_of_a_fold() -> None:
+    clips = [sample(0, fold="1"), sample(1, fold="2"), sample(2, split="train"), sample(3)]
+    assert ids(split_by_fold(clips, "1").train) == ["clip-1", "clip-2", "clip-3"]
+    with pytest.raises(ManifestError, match="clip clip-4: is in no fold, but of the split 'test'"):
+        split_by_fold([*clips, sample(4, split="test")], "1")
+
+
 def test_the_column_split() -> None:
     samples = [sample(n, split=s) for n, s in enumerate(["test", "train", "val", "validation", "train"])]
     split = split_by_column(samples)

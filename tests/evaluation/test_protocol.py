@@ -48,6 +48,28 @@ def test_other_streams_and_labels_are_not_the_papers() -> None:
     dropped = Matched([], dropped={"fear": 2})
     assert Protocol("toys", DATASET, "1", matched=dropped).to_dict(RIGHT)["published"] == {}
     assert Protocol("toys", DATASET, "1", cross=True, matched=dropped).to_dict(RIGHT)["published"] == {}
+    merged, renamed = (Matched([], mapping={"anger": name}) for name in ("neutral", "rage"))
+    assert Protocol("toys", DATASET, "1", matched=merged).to_dict(RIGHT)["published"] == {}
+    assert Protocol("toys", DATASET, "1", matched=renamed).to_dict(RIGHT)["published"]
+
+
+def test_clips_that_do_not_test_stand_beside_nothing() -> None:
+    fixed = replace(DATASET, folds=(), published={"": SplitFacts(3, 2)})
+    for split, published in (("test", True), ("train", False), ("all", False)):
+        document = Protocol("toys", fixed, split=split).to_dict(RIGHT)
+        assert bool(document["published"]) is published
+        assert any(f"on the split {split}," in warning for warning in document["warnings"]) is not published
+
+
+def test_a_missing_fold_is_named_and_the_rest_is_no_total() -> None:
+    document = Protocol("toys", DATASET, "all").to_dict(FoldsEvaluation({"1": RIGHT}))
+    assert "without fold 2: of it there are no clips" in document["warnings"]
+    assert document["published"] == {}
+    assert document["folds"]["1"]["published"]["uar"]["published"] == 0.4
+
+
+def test_a_list_without_folds_of_a_dataset_with_them_stands_beside_all() -> None:
+    assert Protocol("toys", DATASET).to_dict(RIGHT)["published"]["uar"]["of"] == "all folds"
 
 
 def test_a_fixed_split_and_targets() -> None:
@@ -95,7 +117,7 @@ def test_absent_classes_other_counts_and_failures_are_warned_of() -> None:
     found = replace(RIGHT, failures=(("c9", "broken"),))
     warnings = Protocol("toys", DATASET, "1").to_dict(found)["warnings"]
     assert warnings == [
-        "fold 1: no clip of neutral; UAR and macro F1 are over the 2 classes that are there",
+        "fold 1: no clip of neutral; UAR is over the 2 classes that are there, macro F1 also over those answered",
         "fold 1: 3 clips, 2 are published",
         "1 clips could not be read and are not in the scores",
     ]

@@ -48,6 +48,18 @@ def test_a_list_of_ones_own_has_the_labels_that_are_there(tmp_path: Path) -> Non
     assert task.is_regression and sample.label == "0.5 1.0"
 
 
+def test_numbers_are_the_datasets_whatever_the_order_of_the_outputs(tmp_path: Path) -> None:
+    manifest = listed(tmp_path, "1,a.mkv,,0", "2,a.mkv,,3")
+    crema_d, werewolf = find_dataset("crema-d"), find_dataset("werewolf-xl")
+    task, samples = read_task(manifest, crema_d, name="", source="", labels=crema_d.labels[::-1])
+    assert task.labels == crema_d.labels[::-1]
+    assert [sample.label for sample in samples] == [crema_d.labels[0], crema_d.labels[3]]
+    with pytest.raises(ManifestError, match="--labels: expected an order of anger, "):
+        read_task(manifest, crema_d, name="", source="", labels=("anger", "joy"))
+    with pytest.raises(ManifestError, match="values stand in the order arousal, valence, dominance"):
+        read_task(manifest, werewolf, name="", source="", labels=werewolf.labels[::-1])
+
+
 def test_a_manifest_of_ones_own_may_be_a_regression(tmp_path: Path) -> None:
     numbers = listed(tmp_path, "1,a.mkv,,0.5 1", "2,a.mkv,,0.25 2")
     own = find_dataset("manifest")
