@@ -123,6 +123,9 @@ def evaluate(
 
     if modality not in (None, *MODALITIES, "each"):
         raise usage_error(f"--modality {modality}: expected av, video, audio or each")
+    for file in filter(None, (json_file, markdown, confusion)):
+        if file.is_dir():
+            raise usage_error(f"{file}: is a folder; expected a name for a file")
     if output is not None:
         make_folder(output)
         json_file, markdown = json_file or output / "result.json", markdown or output / "result.md"
@@ -154,8 +157,17 @@ def evaluate(
     document = protocol.to_dict(next(iter(results.values())))
     if warning := leak_warning(next(iter(files.values())), tested.fold):
         document["warnings"].append(warning)
+    if len(modalities) > 1:
+        document["warnings"] += [
+            f"{name}: no scores, as {'a fold' if tested.fold == ALL_FOLDS else 'the list'} has no clip with it"
+            for name in modalities
+            if name not in results
+        ]
     if len(results) > 1:
-        document["by_modality"] = {name: found.pooled.metrics for name, found in results.items()}
+        document["by_modality"] = {
+            name: {**found.pooled.metrics, "decisions": len(found.pooled.samples)}
+            for name, found in results.items()
+        }
     for sentence in document["protocol"] if not quiet else ():
         err.print(one_line(sentence), style="dim", highlight=False, markup=False, soft_wrap=True)
     for grid in score_grids(document, screen=True):

@@ -100,8 +100,8 @@ class UnderTest:
         Args:
             samples: some of the clips.
             info: of the weight.
-            found: the labels of all clips: what a list has to share with a weight of another corpus, whichever of
-                its clips are tested.
+            found: the labels of all clips: what a map may name, and what a list has to share with a weight of another
+                corpus, whichever of its clips are tested.
 
         Raises:
             ManifestError: labels that the other side does not have; see ``label_maps``.
@@ -121,6 +121,7 @@ class UnderTest:
                 samples,
                 info.labels,
                 corpus=corpus,
+                found=found,
                 mapping=self.mapping,
                 name=self.name,
                 manifest=self.manifest,

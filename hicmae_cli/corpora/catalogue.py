@@ -46,9 +46,10 @@ def find_dataset(name: str) -> Dataset:
 
 
 def same_clips(one: str, other: str) -> bool | None:
-    """Whether two names are of the same clips, be it under other labels; None where nobody knows: own recordings."""
-    if one == other:
-        return True
+    """Whether two names are of the same clips, be it under other labels.
+
+    None where nobody knows: of one's own recordings, which may also be called alike.
+    """
     public = DATASETS.keys() - {FOLDER.name, MANIFEST.name}
     if one not in public or other not in public:
         return None

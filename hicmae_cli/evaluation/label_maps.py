@@ -87,6 +87,7 @@ def match_labels(
     model: Sequence[str],
     *,
     corpus: Sequence[str] = (),
+    found: Sequence[str] = (),
     mapping: Mapping[str, str] | None = None,
     name: str = "the manifest",
     manifest: Path | None = None,
@@ -97,6 +98,7 @@ def match_labels(
         samples: labelled clips.
         model: the model's labels.
         corpus: all labels of the corpus; without them those of the clips, of which a model may know more.
+        found: the labels of all clips, where ``samples`` are some of them.
         mapping: corpus label -> model label or ``-``.
         name: of the corpus, for messages.
         manifest: where the clips are listed, for messages.
@@ -105,7 +107,7 @@ def match_labels(
         ManifestError: labels in excess on either side and no map, or those that a map leaves unnamed.
         SettingsError: a map from what is no label of the corpus, or to what is none of the model.
     """
-    labels = list(corpus) or sorted({sample.label for sample in samples})
+    labels = list(corpus) or sorted({sample.label for sample in samples}.union(found))
     _check_map(mapping or {}, labels, model, name)
     extra = [label for label in labels if (mapping or {}).get(label, label) not in (*model, DROP)]
     unused = [label for label in model if label not in labels] if corpus and mapping is None else []

@@ -115,7 +115,6 @@ def _row(title: str, clips: object, scores: Mapping[str, Any], names: Sequence[s
 
 
 def _scores(document: Mapping[str, Any], names: Sequence[str]) -> Grid:
-    decisions = len(document["samples"])
     rows: list[tuple[str, ...]] = []
     for fold, found in document.get("folds", {}).items():
         rows.append(_row(f"fold {fold}", found["decisions"], found["metrics"], names))
@@ -124,10 +123,10 @@ def _scores(document: Mapping[str, Any], names: Sequence[str]) -> Grid:
         rows.append(_row("mean over folds", None, document["mean"], names))
         if document["sd"] is not None:
             rows.append(_row("sd over folds", None, document["sd"], names))
-    by_modality = document.get("by_modality") or {document["modality"]: document["metrics"]}
-    for modality, metrics in by_modality.items():
+    alone = {document["modality"]: {**document["metrics"], "decisions": len(document["samples"])}}
+    for modality, metrics in (document.get("by_modality") or alone).items():
         title = modality if "folds" not in document else f"pooled, {modality}"
-        rows.append(_row(title, decisions if modality == document["modality"] else None, metrics, names))
+        rows.append(_row(title, metrics["decisions"], metrics, names))
     rows += [_bounds(document, "95 % interval", names)]
     if published := document.get("published"):
         of = next(iter(published.values()))["of"]

@@ -136,6 +136,26 @@ def test_each_leaves_out_the_streams_that_no_clip_has(imported: Path, tmp_path: 
     )  # fmt: skip
     assert run.code == 0, run.err
     assert set(json.loads((tmp_path / "scores.json").read_text())["by_modality"]) == {"av", "audio"}
+    assert "warning: video: no scores, as the list has no clip with it" in run.err
+
+
+def test_each_says_on_how_many_clips_a_stream_was_scored(imported: Path, tmp_path: Path) -> None:
+    wav, frames = LIST.parent / "clip_00.wav", LIST.parent / "clip_00"
+    (tmp_path / "list.csv").write_text(f"id,video,audio,label\n1,{frames},{wav},anger\n2,{frames},,fear\n")
+    run = hicmae(
+        "evaluate", "--manifest", tmp_path / "list.csv", "--weights", imported, "--engine", "torch",
+        "--modality", "each", "--json", tmp_path / "scores.json",
+    )  # fmt: skip
+    found = json.loads((tmp_path / "scores.json").read_text())["by_modality"]
+    assert {name: scores["decisions"] for name, scores in found.items()} == {"av": 2, "video": 2, "audio": 1}
+    assert [line.split()[1:4] for line in run.out.splitlines() if "│ audio" in line] == [["audio", "│", "1"]]
+
+
+@pytest.mark.parametrize("option", ["--json", "--markdown", "--confusion"])
+def test_a_folder_is_no_file_for_results(option: str, tmp_path: Path) -> None:
+    run = hicmae("evaluate", "--manifest", LIST, option, tmp_path)
+    assert run.code == 2
+    assert "is a folder" in run.err
 
 
 LABELS = ("neutral", "anger", "happiness")  # not the dataset's order

@@ -86,6 +86,11 @@ def test_a_map_renames_merges_and_drops() -> None:
     assert found.dropped == {"fear": 2} and found.mapping == mapping
 
 
+def test_a_map_may_name_what_other_clips_of_the_list_are_called() -> None:
+    found = match_labels(clips("anger"), MODEL, mapping={"calm": "neutral"}, found=("anger", "calm"))
+    assert [sample.label for sample in found.samples] == ["anger"]
+
+
 def test_a_map_must_fit_both_sides() -> None:
     with pytest.raises(SettingsError, match="bored is no label of the manifest: anger"):
         match_labels(clips("anger"), MODEL, mapping={"bored": "anger"})

@@ -63,10 +63,11 @@ def test_folds_mean_sd_and_pooled_are_rows() -> None:
 def test_streams_and_baselines_are_rows() -> None:
     metrics = document()["metrics"]
     made = document(
-        by_modality={"av": metrics, "audio": metrics}, baselines={"chance": {"uar": 0.25, "war": 0.25}}
+        by_modality={name: {**metrics, "decisions": 4} for name in ("av", "audio")},
+        baselines={"chance": {"uar": 0.25, "war": 0.25}},
     )
     text = shown(made)
-    assert "audio 0.5000" in text and "chance 0.2500 0.2500" in text
+    assert "audio 4 0.5000" in text and "chance 0.2500 0.2500" in text
 
 
 def test_targets_have_a_table() -> None:
