@@ -148,15 +148,16 @@ def evaluate(
         err.print(notice, style="yellow", highlight=False, soft_wrap=True)
     samples = tested.read(info)
     files = find_weights(weights, tested.fold, folds_of(samples), cross=cross)
-    parts = {name: (tested.clips(samples, name, file), file) for name, file in files.items()}
+    infos = {name: read_info(file) for name, file in files.items()}
+    parts = {name: (tested.clips(samples, name, infos[name].fold), file) for name, file in files.items()}
     if info.modality != "av" and modality not in (None, info.modality):
         raise SettingsError(f"--modality {modality}: the weight has learned from {info.modality} alone")
     modalities = MODALITIES if modality == "each" else (modality or info.modality,)
     labels = sorted({sample.label for sample in samples})
     results, protocol = _score(tested, parts, labels, (engine, device), sampling_rate, modalities, err, quiet)
     document = protocol.to_dict(next(iter(results.values())))
-    if warning := leak_warning(next(iter(files.values())), tested.fold):
-        document["warnings"].append(warning)
+    if not cross:
+        document["warnings"] += filter(None, (leak_warning(each, name) for name, each in infos.items()))
     if len(modalities) > 1:
         document["warnings"] += [
             f"{name}: no scores, as {'a fold' if tested.fold == ALL_FOLDS else 'the list'} has no clip with it"

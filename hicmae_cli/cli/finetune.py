@@ -102,7 +102,7 @@ def finetune(
     from hicmae_cli.errors import WeightsError
     from hicmae_cli.runtime.torch_engine import choose_device
     from hicmae_cli.training.machine import part_from_others
-    from hicmae_cli.training.protocol import finetune_and_test
+    from hicmae_cli.training.protocol import check_start, finetune_and_test
     from hicmae_cli.training.recipes import load_settings, parse_overrides
     from hicmae_cli.training.settings import FinetuneSettings
     from hicmae_cli.training.task import read_task, rounds_of
@@ -140,6 +140,8 @@ def finetune(
         start = find_weight(init, ".safetensors")
         if start is None:
             raise WeightsError(f"{init}: has no .safetensors file to start from")
+        for name in rounds:  # before the first of them is trained
+            check_start(start, learned, name)
     console = Console(quiet=process_number() > 0)
     results: dict[str, Evaluation] = {}
     for name in rounds:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from hicmae_cli.cli.datasets import find_clips
 from hicmae_cli.corpora.manifest import ALL_FOLDS
 from hicmae_cli.errors import ManifestError, SettingsError, one_line
-from hicmae_cli.weights.run_folder import any_weight, fold_of_weight, fold_weight
+from hicmae_cli.weights.run_folder import any_weight, fold_weight
 
 if TYPE_CHECKING:
     from hicmae_cli.corpora.dataset import Dataset
@@ -59,8 +59,13 @@ class UnderTest:
         codes = self.dataset.codes if self.dataset else None
         return read_manifest(self.manifest, labels, codes=codes, regression=info.task == "regression")
 
-    def clips(self, samples: Sequence[Sample], fold: str, weights: str = "") -> list[Sample]:
+    def clips(self, samples: Sequence[Sample], fold: str, trained: str = "") -> list[Sample]:
         """Those that test a fold, or that are of the split; a list without the column is tested whole.
+
+        Args:
+            samples: all clips of the list.
+            fold: the one that was asked for, or empty.
+            trained: the one that the weight has left out, as far as it says so.
 
         Raises:
             SettingsError: no fold was named, and it is tested by fold or the weight has learned from the others.
@@ -72,9 +77,9 @@ class UnderTest:
         by_fold = self.dataset is not None and bool(self.dataset.folds)
         if fold and (folds or not by_fold):
             chosen = [sample for sample in samples if sample.fold == fold]
-        elif (trained := fold_of_weight(Path(weights))) in folds and not by_fold and not self.cross:
+        elif trained in folds and not by_fold and not self.cross:
             raise SettingsError(
-                f"{self.name} has folds, and the weight in fold-{trained} has learned from the others: give --fold "
+                f"{self.name} has folds, and the weight has learned from all but fold {trained}: give --fold "
                 f"{trained}, or --fold all with the folder of the run as --weights; --cross if it was trained elsewhere"
             )
         elif by_fold and folds and not self.cross:
@@ -210,9 +215,8 @@ def find_weights(weights: str, fold: str, folds: Sequence[str], *, cross: bool) 
     )
 
 
-def leak_warning(weights: str, fold: str) -> str | None:
-    """What to say where a weight lies in the folder of another fold than the one that is tested."""
-    trained = fold_of_weight(Path(weights))
-    if not trained or fold in ("", ALL_FOLDS, trained):
+def leak_warning(info: WeightInfo, fold: str) -> str | None:
+    """What to say where a weight has left out another fold than the one that is tested."""
+    if not info.fold or fold in ("", info.fold):
         return None
-    return f"the weight lies in fold-{trained} but fold {fold} is tested: it has learned from these clips"
+    return f"fold {fold} is tested, but the weight left out fold {info.fold}: it has learned from these clips"

@@ -108,6 +108,7 @@ def finetune(
     validation: Sequence[Sample],
     settings: FinetuneSettings,
     init: Path | None = None,
+    fold: str | None = None,
     device: str = "auto",
     progress: Progress | None = None,
 ) -> Outcome:
@@ -120,6 +121,7 @@ def finetune(
         validation: clips of other people, which only choose the epoch; none where the last one is taken.
         settings: the whole recipe.
         init: a weight (safetensors) to start from, a classifier or a pre-trained one; see ``take_over``.
+        fold: the one that is not learned from, to be written into the weight.
         device: ``auto``, ``cpu`` or what accelerate finds.
         progress: hooks for a display.
 
@@ -159,6 +161,7 @@ def finetune(
         variant=settings.variant, dims=dims.to_dict(), task=task.kind, labels=task.labels, dataset=task.dataset,
         sampling_rate=settings.sampling_rate, front_end=task.front_end, licence=task.licence, source=task.source,
         selection=settings.selection, modality=settings.modality,
+        fold=fold or "",
     )  # fmt: skip
     groups = parameter_groups(
         bare, dims, layer_decay=settings.layer_decay, weight_decay=settings.weight_decay

@@ -9,9 +9,10 @@ from pathlib import Path
 from accelerate import PartialState
 
 from hicmae_cli import __version__
+from hicmae_cli.corpora.catalogue import same_clips
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.corpora.splits import Split
-from hicmae_cli.errors import TrainingError
+from hicmae_cli.errors import TrainingError, WeightsError
 from hicmae_cli.evaluation.evaluate import evaluate
 from hicmae_cli.evaluation.results import Evaluation
 from hicmae_cli.files import sha256_of, written_whole
@@ -22,6 +23,7 @@ from hicmae_cli.training.runs import TESTED, fingerprint
 from hicmae_cli.training.settings import FinetuneSettings
 from hicmae_cli.training.task import Task
 from hicmae_cli.weights.checkpoint import load_classifier
+from hicmae_cli.weights.reading import read_info
 
 
 def finetune_and_test(
@@ -58,16 +60,19 @@ def finetune_and_test(
         processes but the main one.
 
     Raises:
-        HicmaeError: as ``finetune`` and ``evaluate`` do; and people who are in both the training and the test clips.
+        HicmaeError: as ``finetune`` and ``evaluate`` do; people who are in both the training and the test clips; a
+            start that has learned from the test clips.
     """
+    if init is not None:
+        check_start(init, task, fold)
     parts = parts_of(samples, settings, fold)
     check_people(
         (*parts.train, *parts.validation), parts.test if settings.selection != "test-best" else (), "test"
     )
     on_split(parts)
     outcome = finetune(
-        run, task, train=parts.train, validation=parts.validation, settings=settings, init=init, device=device,
-        progress=progress,
+        run, task, train=parts.train, validation=parts.validation, settings=settings, init=init, fold=fold,
+        device=device, progress=progress,
     )  # fmt: skip
     if not outcome.finished or not parts.test or not PartialState().is_main_process:
         return outcome, None
@@ -95,6 +100,21 @@ def finetune_and_test(
         found = tested[settings.modality]
         _write_tested(run, made_of, found)
     return outcome, found
+
+
+def check_start(init: Path, task: Task, fold: str | None) -> None:
+    """Make sure that a weight to start from has not learned from the clips that test a fold.
+
+    Raises:
+        WeightsError: it has, as far as weights say where they come from; or it cannot be read.
+    """
+    info = read_info(str(init))
+    same = info.dataset == task.dataset or same_clips(info.dataset, task.dataset)
+    if same and info.fold and fold and info.fold != fold:
+        raise WeightsError(
+            f"{init}: has learned from the clips that test fold {fold}, as it left out fold {info.fold} of "
+            f"{info.dataset}; start from one that was pre-trained, or that left out fold {fold}"
+        )
 
 
 def _facts(sample: Sample) -> str:

@@ -76,6 +76,7 @@ class WeightInfo(BaseModel):
     created_with: str = f"hicmae {__version__}"
     selection: Selection = ""
     modality: Literal["av", "video", "audio"] = "av"
+    fold: str = ""
     pretraining: PretrainingFacts | None = None
 
     @field_validator("labels")
@@ -127,7 +128,7 @@ class WeightInfo(BaseModel):
 
     def to_dict(self) -> dict[str, Any]:
         """As in the JSON text: without what only some weights say, where it says nothing."""
-        silent = {name for name in ("pretraining", "selection") if not getattr(self, name)}
+        silent = {name for name in ("pretraining", "selection", "fold") if not getattr(self, name)}
         silent |= {"modality"} if self.modality == "av" else set()
         return self.model_dump(mode="json", exclude=silent)
 

@@ -53,9 +53,3 @@ def any_weight(run: Path, *, folds: bool) -> Path:
         return found
     where = "fold-1/" if folds else ""
     raise WeightsError(one_line(f"{run}: holds no weight; expected {where}{BEST} or {where}{LAST}"))
-
-
-def fold_of_weight(weight: Path) -> str:
-    """The fold whose folder a weight lies in, empty where it is in none."""
-    kind, _, fold = (weight.absolute() if weight.is_file() else weight).parent.name.partition("-")
-    return fold if kind == "fold" else ""

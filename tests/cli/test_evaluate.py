@@ -166,7 +166,7 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a fine-tuning over two folds leaves: a toy weight of each."""
     folder = tmp_path_factory.mktemp("run")
     for fold, selection in (("1", "val"), ("2", "test-best")):
-        save(folder / f"fold-{fold}" / "best.safetensors", seed=int(fold), selection=selection)
+        save(folder / f"fold-{fold}" / "best.safetensors", seed=int(fold), selection=selection, fold=fold)
     return folder
 
 

@@ -12,15 +12,16 @@ from typing import Any
 import pytest
 
 from hicmae_cli.corpora.manifest import Sample
-from hicmae_cli.errors import ManifestError
+from hicmae_cli.errors import ManifestError, WeightsError
 from hicmae_cli.evaluation.evaluate import evaluate
 from hicmae_cli.evaluation.results import Evaluation
 from hicmae_cli.training import finetune as training
 from hicmae_cli.training import protocol
-from hicmae_cli.training.protocol import finetune_and_test
+from hicmae_cli.training.protocol import check_start, finetune_and_test
 from hicmae_cli.training.runs import TESTED
 from hicmae_cli.training.settings import FinetuneSettings
 from hicmae_cli.weights.checkpoint import load_classifier
+from hicmae_cli.weights.reading import read_info
 from tests.training.toys import FINETUNE_SETTINGS, TASK, write_samples
 
 pytestmark = pytest.mark.usefixtures("small_model")
@@ -34,6 +35,21 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> list[Sample]:
         replace(sample, split="", fold=str(1 + index // 2 % 2), speaker=f"p{index // 2}")
         for index, sample in enumerate(write_samples(tmp_path_factory.mktemp("clips")))
     ]
+
+
+def test_a_start_that_has_seen_the_test_clips_is_refused(samples: list[Sample], tmp_path: Path) -> None:
+    outcome, _ = fold(tmp_path / "first", samples, SETTINGS)
+    assert outcome.weight is not None
+    info = read_info(str(outcome.weight))
+    assert (info.dataset, info.fold) == (TASK.dataset, "2")
+    check_start(outcome.weight, TASK, "2")
+    check_start(outcome.weight, TASK, None)
+    check_start(outcome.weight, replace(TASK, dataset="elsewhere"), "1")
+    with pytest.raises(
+        WeightsError, match="has learned from the clips that test fold 1, as it left out fold 2"
+    ):
+        finetune_and_test(tmp_path / "second", TASK, samples, "1", settings=SETTINGS, init=outcome.weight)
+    assert not (tmp_path / "second").exists()
 
 
 def test_the_test_clips_are_looked_at_once(

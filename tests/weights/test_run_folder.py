@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hicmae_cli.errors import WeightsError
-from hicmae_cli.weights.run_folder import any_weight, fold_folder, fold_of_weight, fold_weight, weight_in
+from hicmae_cli.weights.run_folder import any_weight, fold_folder, fold_weight, weight_in
 
 
 @pytest.fixture
@@ -32,10 +32,3 @@ def test_any_weight_will_do(run: Path) -> None:
     assert any_weight(run / "fold-2", folds=False) == run / "fold-2" / "last.safetensors"
     with pytest.raises(WeightsError, match=r"expected best\.safetensors or last\.safetensors"):
         any_weight(run, folds=False)
-
-
-def test_a_weight_knows_its_fold_by_its_folder(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert fold_of_weight(fold_weight(run, "2")) == "2"
-    monkeypatch.chdir(run / "fold-1")
-    assert fold_of_weight(Path("best.safetensors")) == "1"
-    assert fold_of_weight(Path("no-such-weight")) == fold_of_weight(run / "fold-1") == ""
