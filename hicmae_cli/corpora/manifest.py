@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hicmae_cli.corpora.values import numbers_of, values_of
-from hicmae_cli.errors import ManifestError
+from hicmae_cli.errors import ManifestError, first_line
 from hicmae_cli.labels import canonical_label
 
 ALL_FOLDS = "all"
@@ -33,6 +33,13 @@ class Sample:
     split: str = ""
     speaker: str = ""
     extra: dict[str, str] = field(default_factory=dict)
+
+
+def fault_of(sample: Sample, error: Exception) -> str:
+    """What is wrong with a clip, in one line that names a file of it, which not every error does."""
+    text = first_line(error)
+    files = [str(file) for file in (sample.video, sample.audio) if file is not None]
+    return text if any(file in text for file in files) else f"{', '.join(dict.fromkeys(files))}: {text}"
 
 
 def read_manifest(

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hicmae_cli.clips import Clip, read_prepared_clip
-from hicmae_cli.corpora.manifest import Sample
+from hicmae_cli.corpora.manifest import Sample, fault_of
 from hicmae_cli.corpora.values import values_of
 from hicmae_cli.errors import HicmaeError, ManifestError
 from hicmae_cli.evaluation.results import Evaluation, SampleResult, decide, group_of, merge_clips
@@ -78,7 +78,7 @@ def evaluate(
             clips = read_prepared_clip(sample.video, sample.audio).test_clips(rate)
         except (HicmaeError, ValueError) as error:
             for modality in modalities:
-                failures[modality].append((sample.id, str(error)))
+                failures[modality].append((sample.id, fault_of(sample, error)))
             on_clip()
             continue
         for modality in modalities:

@@ -22,9 +22,9 @@ from hicmae_cli.clips import (
 )
 from hicmae_cli.clips.clip import IMAGENET_MEAN, IMAGENET_STD
 from hicmae_cli.clips.log_mel import LOG_MEL_BINS, LOG_MEL_FRAMES, MIN_SAMPLES
-from hicmae_cli.corpora.manifest import Sample
+from hicmae_cli.corpora.manifest import Sample, fault_of
 from hicmae_cli.corpora.values import values_of
-from hicmae_cli.errors import ManifestError, MediaError, TrainingError, first_line
+from hicmae_cli.errors import ManifestError, MediaError, TrainingError
 from hicmae_cli.models.masking import cut_faces, keep_patches
 from hicmae_cli.training.augmentation import augment_faces, augment_samples, mask_log_mel
 from hicmae_cli.training.machine import quiet_worker
@@ -96,7 +96,7 @@ class TrainingClips(Dataset[Item | str]):
         try:
             return self._item(index)
         except Exception as error:  # whatever a file, a decoder or a disk may bring up
-            return f"clip {self.samples[index].id}: {first_line(error)}"
+            return f"clip {self.samples[index].id}: {fault_of(self.samples[index], error)}"
 
     def _item(self, index: int) -> Item:
         settings = self.settings

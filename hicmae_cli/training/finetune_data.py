@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from hicmae_cli.clips import PreparedClip, read_prepared_clip
-from hicmae_cli.corpora.manifest import Sample
+from hicmae_cli.corpora.manifest import Sample, fault_of
 from hicmae_cli.corpora.splits import Split, cut_validation, shared_people, split_by_column, split_by_fold
 from hicmae_cli.errors import HicmaeError, ManifestError, SettingsError
 from hicmae_cli.evaluation.evaluate import restrict
@@ -109,7 +109,7 @@ def _fault(sample: Sample, settings: FinetuneSettings) -> str | None:
     try:
         views = read_prepared_clip(sample.video, sample.audio).test_clips(settings.sampling_rate)
     except (HicmaeError, ValueError) as error:
-        return f"clip {sample.id}: {error}"
+        return f"clip {sample.id}: {fault_of(sample, error)}"
     if any(restrict(view, settings.modality) for view in views):
         return None
     return f"clip {sample.id}: has no {settings.modality}"

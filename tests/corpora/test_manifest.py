@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hicmae_cli.corpora.manifest import read_manifest
+from hicmae_cli.corpora.manifest import Sample, fault_of, read_manifest
 from hicmae_cli.errors import ManifestError
 from tests import reference
 
@@ -176,3 +176,15 @@ def test_labels_nobody_means(tmp_path: Path) -> None:
     path = write(tmp_path, "id,video,audio,label\n1,a,a.wav,1e200 0 0\n")
     with pytest.raises(ManifestError, match="line 2: expected 3 numbers"):
         read_manifest(path, TARGETS, regression=True)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("a.wav: no sound", "a.wav: no sound"),
+        ("frames and sound do not match\nat all", "a.mkv, a.wav: frames and sound do not match"),
+    ],
+)
+def test_what_is_wrong_with_a_clip_names_a_file(said: str, told: str) -> None:
+    assert fault_of(Sample("1", Path("a.mkv"), Path("a.wav"), "fear"), ValueError(said)) == told
+    assert fault_of(Sample("1", None, Path("b.wav"), "fear"), ValueError("odd")) == "b.wav: odd"

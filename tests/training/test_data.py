@@ -112,8 +112,8 @@ def test_a_stream_that_is_not_there_is_empty_or_named(samples: list[Sample]) -> 
     assert not unseen[1] and unseen[2].any()
     deaf = TrainingClips(samples, LABELS, SETTINGS.model_copy(update={"modality": "audio"}), 0)
     blind = TrainingClips(samples, LABELS, SETTINGS.model_copy(update={"modality": "video"}), 0)
-    assert deaf[3] == "clip clip3: has no sound to learn from; leave it out"
-    assert blind[4] == "clip clip4: has no faces to learn from; leave it out"
+    assert deaf[3] == f"clip clip3: {samples[3].video}: has no sound to learn from; leave it out"
+    assert blind[4] == f"clip clip4: {samples[4].audio}: has no faces to learn from; leave it out"
 
 
 def test_regression_targets_are_numbers(samples: list[Sample]) -> None:
