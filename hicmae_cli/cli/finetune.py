@@ -327,6 +327,8 @@ def _taken(transfer: Transfer, init: str) -> str:
 
 
 def _line(report: EpochReport) -> str:
+    from hicmae_cli.metric_names import title_of
+
     text = f"epoch {report.epoch:3d}  loss {report.loss:.4f}  lr {report.learning_rate:.2e}  "
     text += f"{report.clips_per_s:.1f} clips/s"
     if report.scores:
@@ -334,6 +336,6 @@ def _line(report: EpochReport) -> str:
             (report.metric, *(n for n in ("uar", "war", "ccc", "mae") if n in report.scores))
         )
         text += f"  {report.judged_on} "
-        text += "  ".join(f"{name.replace('_', ' ').upper()} {report.scores[name]:.4f}" for name in shown)
+        text += "  ".join(f"{title_of(name)} {report.scores[name]:.4f}" for name in shown)
         text += f"  best {report.best:.4f}"
     return text

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-Metric = Literal["uar", "war", "weighted_f1", "macro_f1", "micro_f1", "ccc", "pcc", "mae", "rmse"]
+from hicmae_cli.metric_names import Metric
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Dataset:
         folds: names of the test folds; empty where there is a fixed split.
         fold_rule: who is tested when, in words.
         metric: that chooses the best epoch.
-        reported: metrics that are compared with the paper.
+        reported: metrics that the paper gives.
         sampling_rate: s, every s-th frame is taken.
         recipe: name of its recipe.
         items: root -> items as distributed, sorted by id. Names and annotations are read, media files are not opened.

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hicmae_cli.evaluation.metrics import REGRESSION, scores_of_sums, scores_of_tables, value_sums
+from hicmae_cli.evaluation.metrics import scores_of_sums, scores_of_tables, value_sums
+from hicmae_cli.metric_names import REGRESSION
 
 DRAWS = 1000
 LEVEL = 0.95

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-CLASSIFICATION = ("uar", "war", "weighted_f1", "macro_f1", "micro_f1")
-REGRESSION = ("ccc", "pcc", "mae", "rmse")
+from hicmae_cli.metric_names import CLASSIFICATION, REGRESSION
 
 # A variance this small a share of the mean square is what rounding leaves of none.
 _ROUNDING = 1e-12

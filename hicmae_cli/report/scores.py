@@ -10,11 +10,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from hicmae_cli.errors import one_line
+from hicmae_cli.metric_names import TITLES
 
-_TITLES = {
-    "uar": "UAR", "war": "WAR", "weighted_f1": "weighted F1", "macro_f1": "macro F1", "micro_f1": "micro F1",
-    "ccc": "CCC", "pcc": "PCC", "mae": "MAE", "rmse": "RMSE",
-}  # fmt: skip
 _SCREEN_LABELS = 14  # more columns fold into each other on a terminal
 _LISTED = 20  # failures named before it says "and N more"
 
@@ -106,7 +103,7 @@ def _of_fold(fold: str) -> str:
 
 def _names(document: Mapping[str, Any], screen: bool = False) -> list[str]:
     """Metrics without those of single targets; on a screen also without micro F1, which equals WAR."""
-    return [name for name in document["metrics"] if name in _TITLES and not (screen and name == "micro_f1")]
+    return [name for name in document["metrics"] if name in TITLES and not (screen and name == "micro_f1")]
 
 
 def _row(title: str, clips: object, scores: Mapping[str, Any], names: Sequence[str]) -> tuple[str, ...]:
@@ -133,7 +130,7 @@ def _scores(document: Mapping[str, Any], names: Sequence[str]) -> Grid:
         rows += _published(f"published, {of}", published, names)
     for title, metrics in document.get("baselines", {}).items():
         rows.append(_row(title, None, metrics, names))
-    return Grid("scores", ("", "clips", *(_TITLES[name] for name in names)), tuple(rows))
+    return Grid("scores", ("", "clips", *(TITLES[name] for name in names)), tuple(rows))
 
 
 def _bounds(document: Mapping[str, Any], title: str, names: Sequence[str]) -> tuple[str, ...]:
@@ -154,7 +151,7 @@ def _targets(document: Mapping[str, Any]) -> Grid:
         rows.append(_row(target, None, document["metrics"], own))
         rows.append(_bounds(document, f"{target}, 95 % interval", own))
         rows += _published(f"{target}, published", document.get("published", {}), own)
-    return Grid("targets", ("", *(_TITLES[name] for name in names)), tuple((r[0], *r[2:]) for r in rows))
+    return Grid("targets", ("", *(TITLES[name] for name in names)), tuple((r[0], *r[2:]) for r in rows))
 
 
 def _recall(document: Mapping[str, Any], label: str) -> str:

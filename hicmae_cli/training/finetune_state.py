@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-SMALLER_IS_BETTER = frozenset({"mae", "rmse"})
+from hicmae_cli.metric_names import SMALLER_IS_BETTER
 
 
 @dataclass(frozen=True)
