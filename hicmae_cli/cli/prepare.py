@@ -293,7 +293,7 @@ def _show_folds(console: Console, folds: Sequence[FoldCheck]) -> None:
         table.add_column(name, justify="left" if name in ("fold", "as published") else "right")
     for fold in folds:
         published = ["" if n is None else str(n) for n in (fold.published_train, fold.published_test)]
-        verdict = "" if fold.published_train is None else "yes" if fold.is_as_published else "no"
+        verdict = "" if not fold.is_published else "yes" if fold.is_as_published else "no"
         table.add_row(
             fold.fold or "fixed", str(fold.train), published[0], str(fold.test), published[1], verdict,
             f"{len(fold.leaks)} people" if fold.leaks else "nobody",

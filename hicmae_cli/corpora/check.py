@@ -53,6 +53,7 @@ class FoldCheck:
         train_is_same: whether ids and labels hash to the published value; None where there is none.
         test_is_same: the same.
         labels_are_same: whether each label occurs as often as published; None where that is not known.
+        people_are_same: whether as many people are trained on and tested as published; None where that is not known.
         leaks: people who are in two parts, sorted; validation is the third.
     """
 
@@ -64,6 +65,7 @@ class FoldCheck:
     train_is_same: bool | None
     test_is_same: bool | None
     labels_are_same: bool | None
+    people_are_same: bool | None
     leaks: tuple[str, ...]
 
     @property
@@ -75,7 +77,17 @@ class FoldCheck:
     def is_as_published(self) -> bool:
         """Whether counts, ids and labels are those that were published, as far as they were."""
         counts = self.published_train in (None, self.train) and self.published_test in (None, self.test)
-        return counts and False not in (self.train_is_same, self.test_is_same, self.labels_are_same)
+        return counts and False not in (
+            self.train_is_same,
+            self.test_is_same,
+            self.labels_are_same,
+            self.people_are_same,
+        )
+
+    @property
+    def is_published(self) -> bool:
+        """Whether anything was published to compare it with."""
+        return self.published_train is not None or self.people_are_same is not None
 
 
 @dataclass(frozen=True)
@@ -247,8 +259,15 @@ def _check_fold(
         train_is_same=None if facts is None else _is_same(dataset, train, facts.train_sha256),
         test_is_same=None if facts is None else _is_same(dataset, test, facts.test_sha256),
         labels_are_same=None if facts is None else _labels_are_same(dataset, train, test, facts),
+        people_are_same=None
+        if fold or dataset.people is None
+        else dataset.people == (_count_people(train), _count_people(test)),
         leaks=tuple(sorted(leaks)),
     )
+
+
+def _count_people(items: Sequence[Item]) -> int:
+    return len({item.speaker for item in items} - {""})
 
 
 def _is_same(dataset: Dataset, items: Sequence[Item], published: str) -> bool | None:

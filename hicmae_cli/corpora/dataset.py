@@ -105,6 +105,7 @@ class Dataset:
         broken: id -> why it is left out.
         choices: what is open in the paper, and what was chosen here.
         published: fold (``""`` for a fixed split) -> what is known of it.
+        people: how many people a fixed split is published to train on and to test on; None where that is not known.
         scores: the paper's result over all folds, by metric; ``<metric>_<target>`` where it is printed per target.
         merge_by: how many of the first fields of an id, between ``_``, name what is decided as one; 0: every clip is.
         frames_suffix: what the authors append to an id in the names of their folders of face pictures.
@@ -130,6 +131,7 @@ class Dataset:
     broken: Mapping[str, str] = field(default_factory=dict)
     choices: tuple[str, ...] = ()
     published: Mapping[str, SplitFacts] = field(default_factory=dict)
+    people: tuple[int, int] | None = None
     scores: Mapping[str, float] = field(default_factory=dict)
     merge_by: int = 0
     frames_suffix: str = ""

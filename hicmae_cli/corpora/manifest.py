@@ -17,6 +17,8 @@ ALL_FOLDS = "all"
 """What stands for every fold, one by one; no fold is called so."""
 _FOLD_NAME = re.compile(rf"(?!{ALL_FOLDS}$)[A-Za-z0-9_-]+")
 HEADER = ("id", "video", "audio", "label", "fold", "split", "speaker")
+SPLITS = ("train", "validation", "val", "test")
+"""The words of a column ``split``; ``val`` is short for validation."""
 _LISTED = 5
 _DIGITS = 6  # of the number of a label
 

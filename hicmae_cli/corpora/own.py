@@ -12,8 +12,7 @@ from typing import Final
 
 from hicmae_cli.corpora.annotations import fault, is_safe, read_lines, shown
 from hicmae_cli.corpora.dataset import Dataset, Item
-from hicmae_cli.corpora.manifest import Sample, read_manifest
-from hicmae_cli.corpora.splits import SPLITS
+from hicmae_cli.corpora.manifest import SPLITS, Sample, read_manifest
 from hicmae_cli.errors import ManifestError, one_line
 from hicmae_cli.labels import canonical_label
 

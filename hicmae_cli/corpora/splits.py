@@ -6,7 +6,7 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 
@@ -14,10 +14,6 @@ from hicmae_cli.corpora.dataset import Item
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.corpora.values import numbers_of
 from hicmae_cli.errors import ManifestError
-
-SPLITS: Final = ("train", "validation", "val", "test")
-"""The words of a column ``split``; ``val`` is short for validation."""
-
 
 Clip = TypeVar("Clip", Sample, Item)
 """What has a place in the splits: a line of a manifest, or an item as it was distributed."""

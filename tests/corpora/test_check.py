@@ -90,6 +90,21 @@ def test_people_who_learn_and_choose_the_epoch_are_named(split: str, leaks: tupl
     assert (fold.leaks, fold.is_good) == (leaks, not leaks)
 
 
+@pytest.mark.parametrize(("people", "same"), [((2, 1), True), ((3, 1), False), (None, None)])
+def test_people_of_a_fixed_split_are_counted(people: tuple[int, int] | None, same: bool | None) -> None:
+    items = [
+        *named("", 3, "train"),
+        replace(named("", 1, "train")[0], speaker="other"),
+        *named("", 2, "test"),
+    ]
+    (fold,) = check_folds(replace(toy_dataset(items), people=people), items)
+    assert (fold.people_are_same, fold.is_good, fold.is_published) == (
+        same,
+        same is not False,
+        same is not None,
+    )
+
+
 def test_an_empty_fold_is_not_as_published() -> None:
     items = named("1", 2)
     dataset = replace(toy_dataset(items, {"2": SplitFacts(2, 2)}), folds=("1", "2"))
