@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hicmae_cli.cli.options import PUPPET_SIZES, usage_error
-from hicmae_cli.errors import ManifestError, one_line
+from hicmae_cli.errors import ManifestError, SettingsError, one_line
 
 if TYPE_CHECKING:
     from hicmae_cli.corpora.dataset import Dataset
+    from hicmae_cli.evaluation.under_test import UnderTest
 
 
 @dataclass(frozen=True)
@@ -103,3 +104,34 @@ def manifest_name(manifest: Path) -> str:
     real people.
     """
     return "puppets" if (manifest.parent / "corpus.json").is_file() else manifest.stem
+
+
+def find_under_test(
+    *,
+    manifest: Path | None,
+    dataset: str | None,
+    root: Path | None,
+    fold: str | None,
+    split: str,
+    cross: bool = False,
+    label_map: str | None = None,
+) -> UnderTest:
+    """What the options of a command name; puppets that are not there are drawn.
+
+    Raises:
+        SettingsError: an unknown dataset, a fold it does not have, or a map that cannot be read.
+        ManifestError: the dataset is not there, or not prepared.
+    """
+    from hicmae_cli.corpora.manifest import ALL_FOLDS
+    from hicmae_cli.evaluation.label_maps import read_label_map
+    from hicmae_cli.evaluation.under_test import UnderTest
+
+    clips = find_clips(dataset, root, manifest)
+    known = clips.dataset
+    # Without names of its own, as of a user's manifest, the list says which there are.
+    if fold and known is not None and known.folds and fold not in (ALL_FOLDS, *known.folds):
+        raise SettingsError(
+            f"--fold {fold}: {known.name} has no such fold; its folds are {', '.join(known.folds)}"
+        )
+    mapping = read_label_map(label_map, known.codes if known else None) if label_map else None
+    return UnderTest(clips.name, clips.manifest, known, fold or "", split, cross, mapping)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -22,13 +21,6 @@ from hicmae_cli.corpora.manifest import ALL_FOLDS
 if TYPE_CHECKING:
     from typing import Any
 
-    from rich.console import Console
-
-    from hicmae_cli.cli.under_test import UnderTest
-    from hicmae_cli.corpora.manifest import Sample
-    from hicmae_cli.evaluation.folds import FoldsEvaluation
-    from hicmae_cli.evaluation.protocol import Protocol
-    from hicmae_cli.evaluation.results import Evaluation
 
 _TASKS = ("classification", "regression")
 
@@ -111,14 +103,17 @@ def evaluate(
         hicmae evaluate --cross --dataset ravdess --weights runs/crema-d/fold-1/best.safetensors --map calm=neutral
     """
     from rich.console import Console
+    from rich.progress import Progress
 
-    from hicmae_cli.cli.under_test import find_under_test, find_weights, leak_warning, some_weight
+    from hicmae_cli.cli.datasets import find_under_test
     from hicmae_cli.corpora.splits import folds_of
     from hicmae_cli.errors import SettingsError, one_line
     from hicmae_cli.evaluation.evaluate import MODALITIES
+    from hicmae_cli.evaluation.under_test import find_weights, leak_warning, score, some_weight
     from hicmae_cli.report.console import demo_notice, licence_line
     from hicmae_cli.report.files import make_folder
     from hicmae_cli.report.scores import score_grids
+    from hicmae_cli.runtime.opening import open_engine
     from hicmae_cli.weights.reading import read_info
 
     if modality not in (None, *MODALITIES, "each"):
@@ -154,7 +149,13 @@ def evaluate(
         raise SettingsError(f"--modality {modality}: the weight has learned from {info.modality} alone")
     modalities = MODALITIES if modality == "each" else (modality or info.modality,)
     labels = sorted({sample.label for sample in samples})
-    results, protocol = _score(tested, parts, labels, (engine, device), sampling_rate, modalities, err, quiet)
+    with Progress(console=err, transient=True, disable=quiet) as progress:
+        task = progress.add_task("clips", total=None)
+        results, protocol = score(
+            tested, parts, lambda weight: open_engine(weight, engine, device, tasks=_TASKS), found=labels,
+            sampling_rate=sampling_rate, modalities=modalities,
+            on_start=lambda total: progress.update(task, total=total), on_clip=lambda: progress.advance(task),
+        )  # fmt: skip
     document = protocol.to_dict(next(iter(results.values())))
     if not cross:
         document["warnings"] += filter(None, (leak_warning(each, name) for name, each in infos.items()))
@@ -185,62 +186,6 @@ def evaluate(
     write_scores(document, weights, json_file, markdown, confusion)
     if document["failures"]:
         raise typer.Exit(1)
-
-
-def _score(
-    tested: UnderTest,
-    parts: Mapping[str, tuple[Sequence[Sample], str]],
-    labels: Sequence[str],
-    engine: tuple[str, str],
-    sampling_rate: int | None,
-    modalities: Sequence[str],
-    err: Console,
-    quiet: bool,
-) -> tuple[Mapping[str, Evaluation | FoldsEvaluation], Protocol]:
-    """Run every fold's weight (fold -> clips, weight) over its clips -> result per modality, and what it means."""
-    from collections import Counter
-    from dataclasses import replace
-    from functools import partial
-
-    from rich.progress import Progress
-
-    from hicmae_cli.evaluation.evaluate import evaluate as score
-    from hicmae_cli.evaluation.folds import evaluate_folds
-    from hicmae_cli.evaluation.protocol import Protocol
-    from hicmae_cli.runtime.opening import open_engine
-    from hicmae_cli.weights.reading import read_info
-
-    matched = {
-        fold: tested.match(clips, read_info(weight), labels) for fold, (clips, weight) in parts.items()
-    }
-    some = next(iter(matched.values()))
-    dropped: Counter[str] = Counter()
-    for part in matched.values():
-        dropped.update(part.dropped)
-    merge_by = tested.dataset.merge_by if tested.dataset else 0
-    total = sum(len(part.samples) for part in matched.values())
-    results: Mapping[str, Evaluation | FoldsEvaluation]
-    with Progress(console=err, transient=True, disable=quiet) as progress:
-        task = progress.add_task("clips", total=total)
-        openers = {
-            fold: partial(open_engine, weight, *engine, tasks=_TASKS) for fold, (_, weight) in parts.items()
-        }
-        options: dict[str, Any] = {
-            "sampling_rate": sampling_rate, "modalities": modalities, "merge_by": merge_by, "classes": some.classes,
-            "on_clip": lambda: progress.advance(task),
-        }  # fmt: skip
-        if tested.fold == ALL_FOLDS:
-            results = evaluate_folds(
-                {fold: (matched[fold].samples, openers[fold]) for fold in parts}, **options
-            )
-        else:
-            (fold,) = parts
-            results = score(some.samples, openers[fold](), **options)
-    named = any(sample.split for part in matched.values() for sample in part.samples)
-    by_fold = tested.fold or (tested.dataset and tested.dataset.folds)
-    split = tested.split if named and not by_fold else ""
-    whole = replace(some, dropped=dict(sorted(dropped.items())))
-    return results, Protocol(tested.name, tested.dataset, tested.fold, split, whole, tested.cross)
 
 
 def write_scores(

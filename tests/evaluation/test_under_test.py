@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from hicmae_cli.cli.under_test import UnderTest, find_under_test, find_weights, leak_warning, some_weight
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.corpora.own import FOLDER, MANIFEST
 from hicmae_cli.corpora.splits import split_by_fold
 from hicmae_cli.errors import ManifestError, SettingsError, WeightsError
-from tests.cli.catalogues import TOYS, install
+from hicmae_cli.evaluation.under_test import UnderTest, find_weights, leak_warning, some_weight
+from tests.cli.catalogues import TOYS
 from tests.evaluation.toys import info_of
 
 CLIPS = [
@@ -73,33 +73,11 @@ def test_splits_of_a_dataset_with_a_fixed_one() -> None:
     assert replace(fixed, split="all").clips(CLIPS, "") == CLIPS
 
 
-def test_what_is_not_prepared_says_how_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    install(monkeypatch, TOYS)
-    options = {"manifest": None, "dataset": "toys", "root": tmp_path, "split": "test"}
-    with pytest.raises(ManifestError, match=f"not prepared yet: run `hicmae prepare toys --root {tmp_path}`"):
-        find_under_test(fold=None, **options)  # type: ignore[arg-type]
-    (tmp_path / "prepared").mkdir()
-    (tmp_path / "prepared" / "toys.csv").touch()
-    assert find_under_test(fold="2", **options).manifest == tmp_path / "prepared" / "toys.csv"  # type: ignore[arg-type]
-    with pytest.raises(SettingsError, match="--fold 7: toys has no such fold; its folds are 1, 2"):
-        find_under_test(fold="7", **options)  # type: ignore[arg-type]
-
-
-def test_folds_of_a_manifest_are_those_it_names(tmp_path: Path) -> None:
-    (tmp_path / "prepared").mkdir()
-    (tmp_path / "prepared" / "manifest.csv").touch()
-    found = find_under_test(manifest=None, dataset="manifest", root=tmp_path, fold="2", split="test")
-    assert [clip.id for clip in found.clips(CLIPS, "2")] == ["2train", "2test"]
-    with pytest.raises(ManifestError, match="no clips in fold 3; its folds are 1, 2"):
-        found.clips(CLIPS, "3")
-
-
 def test_a_weight_is_not_crossed_with_its_own_corpus() -> None:
     with pytest.raises(SettingsError, match="trained on crema-d itself"):
         of_toys(cross=True, name="crema-d").match(CLIPS, info_of(dataset="crema-d"))
-    assert (
-        of_toys(cross=True).match(CLIPS, info_of(dataset="toys")).samples
-    )  # two folders may be called alike
+    two_called_alike = of_toys(cross=True).match(CLIPS, info_of(dataset="toys"))
+    assert two_called_alike.samples
     for trained_on, tested in (("crema-d", "crema-d-4"), ("mafw-43", "mafw")):  # the same clips, other labels
         with pytest.raises(
             SettingsError, match=f"trained on {trained_on}, which is the same clips as {tested};"

@@ -1,22 +1,27 @@
-"""Which clips a command tests, and by which weight: what a user named -> samples, fold by fold."""
+"""What is tested, and by which weight: clips, fold by fold, under the names of the weight, to explained scores."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from hicmae_cli.cli.datasets import find_clips
-from hicmae_cli.corpora.manifest import ALL_FOLDS
+from hicmae_cli.corpora.catalogue import same_clips
+from hicmae_cli.corpora.dataset import Dataset
+from hicmae_cli.corpora.manifest import ALL_FOLDS, Sample, read_manifest
+from hicmae_cli.corpora.splits import folds_of
 from hicmae_cli.errors import ManifestError, SettingsError, one_line
+from hicmae_cli.evaluation.evaluate import evaluate
+from hicmae_cli.evaluation.folds import FoldsEvaluation, evaluate_folds
+from hicmae_cli.evaluation.label_maps import Matched, cross_labels, match_labels, order_targets
+from hicmae_cli.evaluation.protocol import Protocol
+from hicmae_cli.evaluation.results import Evaluation
+from hicmae_cli.runtime.engine import Engine
+from hicmae_cli.weights.info import WeightInfo
+from hicmae_cli.weights.reading import read_info
 from hicmae_cli.weights.run_folder import any_weight, fold_weight
-
-if TYPE_CHECKING:
-    from hicmae_cli.corpora.dataset import Dataset
-    from hicmae_cli.corpora.manifest import Sample
-    from hicmae_cli.evaluation.label_maps import Matched
-    from hicmae_cli.weights.info import WeightInfo
 
 ALL_SPLITS = "all"
 
@@ -49,8 +54,6 @@ class UnderTest:
         Raises:
             ManifestError: unreadable, or the dataset and the weight are for different tasks.
         """
-        from hicmae_cli.corpora.manifest import read_manifest
-
         if self.dataset is not None and self.dataset.labels and self.dataset.task != info.task:
             raise ManifestError(
                 f"{self.name}: is a dataset for {self.dataset.task}, but the weight is made for {info.task}"
@@ -71,8 +74,6 @@ class UnderTest:
             SettingsError: no fold was named, and it is tested by fold or the weight has learned from the others.
             ManifestError: there are none.
         """
-        from hicmae_cli.corpora.splits import folds_of
-
         folds = folds_of(samples)
         by_fold = self.dataset is not None and bool(self.dataset.folds)
         if fold and (folds or not by_fold):
@@ -112,9 +113,6 @@ class UnderTest:
             ManifestError: labels that the other side does not have; see ``label_maps``.
             SettingsError: a map that does not fit, or a regression across corpora.
         """
-        from hicmae_cli.corpora.catalogue import same_clips
-        from hicmae_cli.evaluation.label_maps import Matched, cross_labels, match_labels, order_targets
-
         corpus = self.dataset.labels if self.dataset else ()
         if info.task == "regression":
             if self.cross:
@@ -141,35 +139,6 @@ class UnderTest:
         return cross_labels(
             samples, info.labels, corpus=corpus or found, mapping=self.mapping, name=self.name
         )
-
-
-def find_under_test(
-    *,
-    manifest: Path | None,
-    dataset: str | None,
-    root: Path | None,
-    fold: str | None,
-    split: str,
-    cross: bool = False,
-    label_map: str | None = None,
-) -> UnderTest:
-    """What the options of a command name; puppets that are not there are drawn.
-
-    Raises:
-        SettingsError: an unknown dataset, a fold it does not have, or a map that cannot be read.
-        ManifestError: the dataset is not there, or not prepared.
-    """
-    from hicmae_cli.evaluation.label_maps import read_label_map
-
-    clips = find_clips(dataset, root, manifest)
-    known = clips.dataset
-    # Without names of its own, as of a user's manifest, the list says which there are.
-    if fold and known is not None and known.folds and fold not in (ALL_FOLDS, *known.folds):
-        raise SettingsError(
-            f"--fold {fold}: {known.name} has no such fold; its folds are {', '.join(known.folds)}"
-        )
-    mapping = read_label_map(label_map, known.codes if known else None) if label_map else None
-    return UnderTest(clips.name, clips.manifest, known, fold or "", split, cross, mapping)
 
 
 def some_weight(weights: str, fold: str) -> str:
@@ -220,3 +189,63 @@ def leak_warning(info: WeightInfo, fold: str) -> str | None:
     if not info.fold or fold in ("", info.fold):
         return None
     return f"fold {fold} is tested, but the weight left out fold {info.fold}: it has learned from these clips"
+
+
+Part = tuple[Sequence[Sample], str]
+"""Clips that test a weight, and the weight's name or file."""
+
+
+def score(
+    tested: UnderTest,
+    parts: Mapping[str, Part],
+    open_weight: Callable[[str], Engine],
+    *,
+    found: Sequence[str] = (),
+    sampling_rate: int | None = None,
+    modalities: Sequence[str] = ("av",),
+    on_start: Callable[[int], None] = lambda _: None,
+    on_clip: Callable[[], None] = lambda: None,
+) -> tuple[Mapping[str, Evaluation | FoldsEvaluation], Protocol]:
+    """Run every fold's weight over its clips.
+
+    Args:
+        tested: what is tested.
+        parts: fold -> its clips and its weight; under an empty name where there are no folds.
+        open_weight: a weight's name or file -> the model; each is opened when its turn comes.
+        found: the labels of all clips of the list; see ``UnderTest.match``.
+        sampling_rate: as in ``evaluate``.
+        modalities: as there.
+        on_start: called with the number of clips.
+        on_clip: called after each.
+
+    Returns:
+        A result for each modality that every fold has, and what they mean.
+
+    Raises:
+        HicmaeError: labels that do not fit, or what ``evaluate`` raises.
+    """
+    matched = {fold: tested.match(clips, read_info(weight), found) for fold, (clips, weight) in parts.items()}
+    some = next(iter(matched.values()))
+    on_start(sum(len(part.samples) for part in matched.values()))
+    openers = {fold: partial(open_weight, weight) for fold, (_, weight) in parts.items()}
+    merge_by = tested.dataset.merge_by if tested.dataset else 0
+    results: Mapping[str, Evaluation | FoldsEvaluation]
+    if tested.fold == ALL_FOLDS:
+        results = evaluate_folds(
+            {fold: (matched[fold].samples, openers[fold]) for fold in parts}, sampling_rate=sampling_rate,
+            modalities=modalities, merge_by=merge_by, classes=some.classes, on_clip=on_clip,
+        )  # fmt: skip
+    else:
+        (fold,) = parts
+        results = evaluate(
+            some.samples, openers[fold](), sampling_rate=sampling_rate, modalities=modalities, merge_by=merge_by,
+            classes=some.classes, on_clip=on_clip,
+        )  # fmt: skip
+    dropped: Counter[str] = Counter()
+    for part in matched.values():
+        dropped.update(part.dropped)
+    named = any(sample.split for part in matched.values() for sample in part.samples)
+    by_fold = tested.fold or (tested.dataset and tested.dataset.folds)
+    split = tested.split if named and not by_fold else ""
+    whole = replace(some, dropped=dict(sorted(dropped.items())))
+    return results, Protocol(tested.name, tested.dataset, tested.fold, split, whole, tested.cross)
