@@ -18,6 +18,7 @@ from hicmae_cli.models.masking import cut_patches, keep_patches, spread_tokens
 from hicmae_cli.training.data import Batch, to_video
 from hicmae_cli.training.losses import REGRESSION_LOSSES, class_weights, cross_entropy, resolve_loss
 from hicmae_cli.training.mixing import Mix, draw_mix, mix_audio, mix_targets, mix_video, soft_targets
+from hicmae_cli.training.optimiser import take_step
 from hicmae_cli.training.settings import FinetuneSettings
 
 
@@ -76,17 +77,10 @@ def train_step(
             accelerator.backward(loss / len(rounds))
         total += loss.detach() / len(rounds)
     value = (accelerator.reduce(total, "mean") if accelerator.num_processes > 1 else total).item()
-    accelerator.unscale_gradients()
-    norm = torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
-    # A scaler skips the step and tries a smaller scale; below 1 it is not the scale that is at fault.
-    scaled = accelerator.scaler is not None and accelerator.scaler.get_scale() >= 1
-    if not math.isfinite(value) or not (torch.isfinite(norm) or scaled):
-        return math.nan  # no step is made with it
-    if settings.clip_grad_norm:
-        torch.nn.utils.clip_grads_with_norm_(model.parameters(), settings.clip_grad_norm, norm)
-    optimiser.step()
-    optimiser.zero_grad(set_to_none=True)
-    return float(value)
+    if not math.isfinite(value):
+        return math.nan
+    _, made = take_step(accelerator, model, optimiser, settings.clip_grad_norm)
+    return float(value) if made else math.nan
 
 
 def _loss(

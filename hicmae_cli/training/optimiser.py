@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import torch
+from accelerate import Accelerator
 from torch import nn
 
 from hicmae_cli.models.config import ModelDims
@@ -83,3 +84,23 @@ def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
     """Give every group its share of the rate."""
     for group in optimiser.param_groups:
         group["lr"] = rate * group["lr_scale"]
+
+
+def take_step(
+    accelerator: Accelerator, model: nn.Module, optimiser: torch.optim.Optimizer, clip_grad_norm: float | None
+) -> tuple[float, bool]:
+    """Make a step with the gradients that were gathered -> their norm before clipping, and whether it was made.
+
+    It is not made where they are not finite. A scaler of float16 then skips its step itself, which counts as made, and
+    tries a smaller scale; below 1 it is not the scale that is at fault.
+    """
+    accelerator.unscale_gradients()
+    norm = torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])
+    scaled = accelerator.scaler is not None and accelerator.scaler.get_scale() >= 1
+    if not (torch.isfinite(norm) or scaled):
+        return norm.item(), False
+    if clip_grad_norm:
+        torch.nn.utils.clip_grads_with_norm_(model.parameters(), clip_grad_norm, norm)
+    optimiser.step()
+    optimiser.zero_grad(set_to_none=True)
+    return norm.item(), True

@@ -40,7 +40,7 @@ from hicmae_cli.training.machine import (
     of_all,
     restore,
 )
-from hicmae_cli.training.optimiser import decay_groups, rate_of, set_learning_rate
+from hicmae_cli.training.optimiser import decay_groups, rate_of, set_learning_rate, take_step
 from hicmae_cli.training.order import batches_of, check_batch, epoch_order, step_seed
 from hicmae_cli.training.pretrain_data import Batch, Fault, pretraining_loader, read_short, usable
 from hicmae_cli.training.pretrain_state import (
@@ -267,17 +267,10 @@ def train_step(
     values = (accelerator.reduce(sums, "mean") if accelerator.num_processes > 1 else sums).tolist()
     if not all(map(math.isfinite, values)):
         raise _not_finite("loss", values[0], step, rounds, accelerator)
-    accelerator.unscale_gradients()
-    gradients = [p.grad for p in model.parameters() if p.grad is not None]
-    norm = torch.nn.utils.get_total_norm(gradients)
-    # A scaler skips the step and tries a smaller scale; below 1 it is not the scale that is at fault.
-    if not torch.isfinite(norm) and (accelerator.scaler is None or accelerator.scaler.get_scale() < 1):
-        raise _not_finite("gradient", norm.item(), step, rounds, accelerator)
-    if settings.clip_grad_norm:
-        torch.nn.utils.clip_grads_with_norm_(model.parameters(), settings.clip_grad_norm, norm)
-    optimiser.step()
-    optimiser.zero_grad(set_to_none=True)
-    return (values[0], values[1], values[2], values[3]), norm.item()
+    norm, made = take_step(accelerator, model, optimiser, settings.clip_grad_norm)
+    if not made:
+        raise _not_finite("gradient", norm, step, rounds, accelerator)
+    return (values[0], values[1], values[2], values[3]), norm
 
 
 def _losses(

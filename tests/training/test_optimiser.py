@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -7,7 +9,7 @@ import torch
 
 from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.config import VARIANTS
-from hicmae_cli.training.optimiser import cosine_schedule, layer_index, parameter_groups
+from hicmae_cli.training.optimiser import cosine_schedule, layer_index, parameter_groups, take_step
 from hicmae_cli.weights.authors import to_our_name
 from tests import reference
 
@@ -36,3 +38,32 @@ def test_the_schedule_matches_the_authors(facts: dict[str, Any]) -> None:
             total_steps=facts["epochs"] * steps, warmup_steps=facts["warmup_epochs"] * steps,
         )  # fmt: skip
         assert rate == pytest.approx(expected, rel=1e-9), step
+
+
+@pytest.mark.parametrize(
+    ("gradient", "scale", "made"),
+    [
+        (3.0, None, True),
+        (math.inf, None, False),
+        (math.nan, None, False),
+        (math.inf, 2.0, True),
+        (math.inf, 0.5, False),
+    ],
+)
+def test_a_step_is_made_with_what_is_finite_or_left_to_the_scaler(
+    gradient: float, scale: float | None, made: bool
+) -> None:
+    model = torch.nn.Linear(1, 1, bias=False)
+    before = model.weight.item()
+    model.weight.grad = torch.full((1, 1), gradient)
+    optimiser = torch.optim.SGD(model.parameters(), lr=1.0)
+    scaler = None if scale is None else SimpleNamespace(get_scale=lambda: scale)
+    accelerator = SimpleNamespace(unscale_gradients=lambda: None, scaler=scaler)
+    norm, was_made = take_step(accelerator, model, optimiser, clip_grad_norm=1.0)
+    assert was_made is made
+    assert norm == pytest.approx(gradient, nan_ok=True)
+    if not made:
+        assert model.weight.item() == before
+    elif scale is None:
+        assert model.weight.item() == pytest.approx(before - 1.0, abs=1e-5)  # clipped
+        assert model.weight.grad is None
