@@ -13,6 +13,7 @@ table. A run of the first step takes 40 minutes on one core, of the second 20; t
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 from collections.abc import Sequence
 from dataclasses import replace
@@ -24,6 +25,7 @@ from hicmae_cli.corpora.catalogue import find_dataset
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.evaluation.evaluate import evaluate
 from hicmae_cli.evaluation.results import Evaluation
+from hicmae_cli.files import sha256_of, written_whole
 from hicmae_cli.runtime.torch_engine import TorchEngine
 from hicmae_cli.training.finetune import Progress
 from hicmae_cli.training.finetune_state import EpochReport
@@ -69,7 +71,7 @@ def main() -> None:
                 raise SystemExit("stopped; give the same command again to go on")
             print(f"seed {seed}, {ARMS[arm]}: test UAR {tested.metrics['uar']:.4f}", flush=True)
             if more:
-                other = evaluate(more, TorchEngine(*load_classifier(outcome.weight), "cpu"))["av"]
+                other = tested_on_more(more, outcome.weight)
                 print(f"  on {len(more)} clips of {given.more}: {other.metrics['uar']:.4f}", flush=True)
                 others = (replace(result, speaker=f"other {result.speaker}") for result in other.samples)
                 tested = replace(tested, samples=(*tested.samples, *others))
@@ -89,6 +91,18 @@ def main() -> None:
     print(
         f"{'difference':34s} mean {middle:+.4f}  95 % of {DRAWS} draws of the people: {low:+.4f} to {high:+.4f}"
     )
+
+
+def tested_on_more(clips: Sequence[Sample], weight: Path) -> Evaluation:
+    """What a weight answers to more clips; kept beside it, and not asked again."""
+    made_of = {"weight": sha256_of(weight), "clips": [f"{clip.video} {clip.label}" for clip in clips]}
+    kept = weight.with_name("more.json")
+    if kept.is_file() and (record := json.loads(kept.read_text("utf-8")))["made_of"] == made_of:
+        return Evaluation.from_record(record["result"])
+    found = evaluate(clips, TorchEngine(*load_classifier(weight), "cpu"))["av"]
+    with written_whole(kept) as temporary:
+        temporary.write_text(json.dumps({"made_of": made_of, "result": found.to_record()}), "utf-8")
+    return found
 
 
 def puppets_in(folder: Path) -> tuple[Task, list[Sample]]:
