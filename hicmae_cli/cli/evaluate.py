@@ -120,7 +120,7 @@ def evaluate(
         raise usage_error(f"--modality {modality}: expected av, video, audio or each")
     for file in filter(None, (json_file, markdown, confusion)):
         if file.is_dir():
-            raise usage_error(f"{file}: is a folder; expected a name for a file")
+            raise SettingsError(f"{file}: is a folder; give a name for a file")
     if output is not None:
         make_folder(output)
         json_file, markdown = json_file or output / "result.json", markdown or output / "result.md"

@@ -155,7 +155,7 @@ def test_each_says_on_how_many_clips_a_stream_was_scored(imported: Path, tmp_pat
 def test_a_folder_is_no_file_for_results(option: str, tmp_path: Path) -> None:
     run = hicmae("evaluate", "--manifest", LIST, option, tmp_path)
     assert run.code == 2
-    assert "is a folder" in run.err
+    assert f"{tmp_path}: is a folder; give a name for a file" in run.last_line
 
 
 LABELS = ("neutral", "anger", "happiness")  # not the dataset's order
