@@ -63,8 +63,9 @@ def finetune_and_test(
         HicmaeError: as ``finetune`` and ``evaluate`` do; people who are in both the training and the test clips; a
             start that has learned from the test clips.
     """
-    if init is not None:
-        check_start(init, task, fold)
+    doubt = check_start(init, task, fold) if init is not None else None
+    if doubt and progress is not None:
+        progress.warn(doubt)
     parts = parts_of(samples, settings, fold)
     check_people(
         (*parts.train, *parts.validation), parts.test if settings.selection != "test-best" else (), "test"
@@ -102,19 +103,28 @@ def finetune_and_test(
     return outcome, found
 
 
-def check_start(init: Path, task: Task, fold: str | None) -> None:
-    """Make sure that a weight to start from has not learned from the clips that test a fold.
+def check_start(init: Path, task: Task, fold: str | None) -> str | None:
+    """Make sure that a weight to start from has not learned from the clips that test a fold -> what to say in doubt.
+
+    Two corpora of one's own may be called alike, and then nobody knows.
 
     Raises:
         WeightsError: it has, as far as weights say where they come from; or it cannot be read.
     """
     info = read_info(str(init))
-    same = info.dataset == task.dataset or same_clips(info.dataset, task.dataset)
-    if same and info.fold and fold and info.fold != fold:
+    if not info.fold or not fold or info.fold == fold:
+        return None
+    if same_clips(info.dataset, task.dataset):
         raise WeightsError(
             f"{init}: has learned from the clips that test fold {fold}, as it left out fold {info.fold} of "
             f"{info.dataset}; start from one that was pre-trained, or that left out fold {fold}"
         )
+    if info.dataset != task.dataset:
+        return None
+    return (
+        f"{init}: left out fold {info.fold} of {info.dataset}; if these are the same clips, it has learned from those "
+        f"that test fold {fold}, and the score will be too good"
+    )
 
 
 def _facts(sample: Sample) -> str:

@@ -44,7 +44,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def recordings(clips: Path) -> list[Recording]:
-    return [Recording(path.stem, path, None) for path in sorted(clips.glob("*.mkv"))]
+    return recordings_in(clips)
 
 
 def killer(*steps: int) -> Progress:
