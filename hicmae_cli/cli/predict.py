@@ -51,7 +51,7 @@ def predict(
     ] = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Tell what emotion a video or a sound shows: per person, over time.
+    """Predict emotions in a video or audio file, per person and over time.
 
     Every person becomes a track; the summary is the one seen most. Without a voice the face decides, without a
     face the voice does.

@@ -67,7 +67,7 @@ def prepare(
         ),
     ] = None,
 ) -> None:
-    """Find the face of every frame, align it, and store it with its sound: what training and evaluation read.
+    """Find and align the faces of a dataset and store them with their sound, ready for training.
 
     A call that was cut off, even killed, goes on where it stopped when it is given again. Items that cannot be used
     are left out and named; they are tried again when their files change. With --check nothing is prepared: it reports

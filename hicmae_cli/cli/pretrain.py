@@ -56,7 +56,7 @@ def pretrain(
     licence: Annotated[str | None, typer.Option(help="Licence to write into the weight.")] = None,
     device: DeviceOption = "auto",
 ) -> None:
-    """Pre-train on unlabelled talking faces: rebuild what is hidden, and tell which voice goes with which face.
+    """Pre-train on unlabelled videos of talking faces, as the paper does.
 
     The weight, DIR/last.safetensors, is what `hicmae finetune --init` starts from. A run that was cut off, or stopped
     by Ctrl-C, goes on exactly when the same command is given again. On several GPUs: docs/pretrain.md.
