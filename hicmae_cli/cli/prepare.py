@@ -149,7 +149,7 @@ def _is_inside(path: Path, folder: Path) -> bool:
 def _runner(workers: int | None, ray: str | None) -> Runner:
     from functools import partial
 
-    from hicmae_cli.corpora.workers import available_cores, run_in_pool, run_on_ray
+    from hicmae_cli.workers import available_cores, run_in_pool, run_on_ray
 
     if ray is not None:
         return partial(run_on_ray, address=ray)

@@ -207,7 +207,7 @@ def _cut_faces(videos: Path, store: Path, console: Console) -> tuple[list[Record
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from hicmae_cli.corpora import unlabelled
-    from hicmae_cli.corpora.workers import available_cores, run_in_pool
+    from hicmae_cli.workers import available_cores, run_in_pool
 
     columns = (TextColumn("cutting faces"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:

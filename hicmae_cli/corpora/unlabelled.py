@@ -13,10 +13,10 @@ from hicmae_cli.corpora.jobs import Runner, do_jobs, make_jobs, one_face
 from hicmae_cli.corpora.journal import JOURNAL, open_journal
 from hicmae_cli.corpora.manifest import read_manifest
 from hicmae_cli.corpora.store import only_writer, path_in
-from hicmae_cli.corpora.workers import run_here
 from hicmae_cli.errors import ManifestError
 from hicmae_cli.faces import FaceDetector
 from hicmae_cli.media import VIDEO_SUFFIXES
+from hicmae_cli.workers import run_here
 
 VOXCELEB2_CROP: Final = (0, 160, 32, 192)
 """Top, bottom, left, right of the face in VoxCeleb2's pictures of 224 x 224, as the authors cut it."""

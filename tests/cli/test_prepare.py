@@ -16,11 +16,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from hicmae_cli.corpora import jobs, workers
+from hicmae_cli import workers
+from hicmae_cli.corpora import jobs
 from hicmae_cli.corpora.dataset import Dataset, Item, SplitFacts
 from hicmae_cli.corpora.manifest import read_manifest
-from hicmae_cli.corpora.workers import run_here
 from hicmae_cli.media import read_audio, read_frames, write_video
+from hicmae_cli.workers import run_here
 from tests.cli.catalogues import install
 from tests.cli.running import hicmae
 from tests.corpora.toys import FRAMES, SquareDetector, film, make_items, picture, tone, toy_dataset
