@@ -52,9 +52,14 @@ def track_name(track: Track) -> str:
 def print_prediction(console: Console, prediction: Prediction) -> None:
     """Print every file, then what failed."""
     for file in prediction.files:
-        if not file.failed:
-            console.print(render_file(file, prediction.info, console.width))
+        print_file(console, file, prediction.model.info)
     print_failures(console, prediction)
+
+
+def print_file(console: Console, file: FileResult, info: WeightInfo) -> None:
+    """Print a file's people and timelines; nothing if nothing could be said about it."""
+    if not file.failed:
+        console.print(render_file(file, info, console.width))
 
 
 def print_failures(console: Console, prediction: Prediction) -> None:
