@@ -93,6 +93,8 @@ def prepare(
     from rich.console import Console
 
     from hicmae_cli.corpora.catalogue import dataset_root, find_dataset
+    from hicmae_cli.corpora.unlabelled import skipped_links
+    from hicmae_cli.report.console import print_skipped_links
 
     dataset = find_dataset(corpus)
     place = dataset_root(dataset, root)
@@ -113,6 +115,8 @@ def prepare(
         raise SettingsError(f"--frames {frames}: no such folder")
     items = dataset.items(place)[:limit]
     console, side = Console(highlight=False, soft_wrap=True), Console(stderr=True)
+    if corpus == "folder":
+        print_skipped_links(side, folder, skipped_links(folder, store.resolve()))
     run = _runner(workers, ray)
     try:
         if check:

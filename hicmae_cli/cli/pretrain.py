@@ -207,8 +207,10 @@ def _cut_faces(videos: Path, store: Path, console: Console) -> tuple[list[Record
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from hicmae_cli.corpora import unlabelled
+    from hicmae_cli.report.console import print_skipped_links
     from hicmae_cli.workers import available_cores, run_in_pool
 
+    print_skipped_links(console, videos, unlabelled.skipped_links(videos, store.resolve()))
     columns = (TextColumn("cutting faces"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("", total=len(unlabelled.video_files(videos, store.resolve())))

@@ -190,6 +190,15 @@ def _entries(folder: Path) -> list[str]:
 
 def video_files(folder: Path, store: Path) -> list[Path]:
     """Videos at any depth, sorted; neither links nor what is in the store."""
+    return [path for path in _videos_and_links(folder, store) if not path.is_symlink()]
+
+
+def skipped_links(folder: Path, store: Path) -> list[Path]:
+    """Links to videos, sorted, which `video_files` skips: they may point anywhere."""
+    return [path for path in _videos_and_links(folder, store) if path.is_symlink()]
+
+
+def _videos_and_links(folder: Path, store: Path) -> list[Path]:
     found: list[Path] = []
     for inside, folders, names in os.walk(folder):
         here = Path(inside)
@@ -197,8 +206,6 @@ def video_files(folder: Path, store: Path) -> list[Path]:
         found += [
             here / name
             for name in names
-            if Path(name).suffix.lower() in VIDEO_SUFFIXES
-            and not name.startswith(".")
-            and not (here / name).is_symlink()
+            if Path(name).suffix.lower() in VIDEO_SUFFIXES and not name.startswith(".")
         ]
     return sorted(found)

@@ -175,6 +175,17 @@ def test_the_dataset_is_not_overwritten(toy: tuple[Path, list[Item]], tmp_path: 
         shutil.rmtree(tmp_path / "prepared")
 
 
+def test_links_in_a_folder_are_skipped_by_name(toy: tuple[Path, list[Item]], tmp_path: Path) -> None:
+    root, items = toy
+    run = hicmae("prepare", "folder")
+    assert (run.code, "links" in run.err) == (0, False)
+    (items[0].video.parent / "link.mkv").symlink_to(items[0].video)
+    run = hicmae("prepare", "folder")
+    name = (items[0].video.parent / "link.mkv").relative_to(root).as_posix()
+    assert run.code == 0
+    assert f"skipped 1 links to videos, copy the files to use them: {name}" in run.err
+
+
 def test_a_folder_does_not_take_its_own_clips_for_recordings(
     toy: tuple[Path, list[Item]], tmp_path: Path
 ) -> None:
