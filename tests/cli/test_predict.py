@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -16,23 +15,14 @@ import soundfile
 from numpy.typing import NDArray
 
 from hicmae_cli.media import read_audio, read_frames, write_video
-from hicmae_cli.runtime import batch
 from hicmae_cli.runtime.predictor import OnProgress, Predictor
 from hicmae_cli.runtime.results import FileResult
 from hicmae_cli.weights.checkpoint import load_classifier, save_classifier
-from tests.cli.running import InThisProcess, Run, hicmae
+from tests.cli.running import Run, hicmae
 
 pytestmark = pytest.mark.usefixtures("without_workers")
 
 LABELS = ["anger", "disgust", "fear", "happiness", "neutral", "sadness"]
-
-
-@pytest.fixture(scope="module")
-def without_workers() -> Iterator[None]:
-    """No other processes, which take seconds to start; `test_predict_workers.py` has them."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(batch, "WorkerPool", InThisProcess)
-        yield
 
 
 @pytest.fixture(scope="module")
