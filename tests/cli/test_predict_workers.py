@@ -6,8 +6,6 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -19,6 +17,7 @@ import soundfile
 from hicmae_cli.runtime import batch
 from hicmae_cli.runtime.batch import PredictorPool
 from hicmae_cli.workers import Report, Work, WorkerPool
+from tests.cli.killing import end, linux_only, start
 from tests.cli.running import hicmae
 
 
@@ -81,39 +80,6 @@ def test_a_weight_that_cannot_be_loaded_is_one_line(tmp_path: Path) -> None:
     assert run.last_line.startswith("error: no weight named 'no-such'")
 
 
-def alive(group: int) -> list[str]:
-    """Processes of a session that are not zombies."""
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text("utf-8", "replace").rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(fields[3]) == group and fields[0] != "Z":
-            found.append(stat.parent.name)
-    return found
-
-
-def start(*arguments: object) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "hicmae_cli.cli", *map(str, arguments)]
-    return subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
-    )
-
-
-def end(process: subprocess.Popen[bytes], how: signal.Signals) -> None:
-    """Send a signal: Ctrl-C to all processes, as a terminal does, others to the parent alone."""
-    if how == signal.SIGINT:
-        os.killpg(process.pid, how)
-    else:
-        process.send_signal(how)
-    process.wait(timeout=60)
-    deadline = time.monotonic() + 5
-    while alive(process.pid) and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert not alive(process.pid)
-
-
 def check_kills(folder: Path, files: list[Path], moments: list[tuple[signal.Signals, float]]) -> None:
     """Kill predict at some moments, each time going on; then finish, and compare with an undisturbed run."""
     out = folder / "out"
@@ -139,9 +105,6 @@ def check_kills(folder: Path, files: list[Path], moments: list[tuple[signal.Sign
     whole = json.loads((out / "predictions.json").read_text())
     assert [row["path"] for row in whole["files"]] == [str(path) for path in files]
     assert {row["status"] for row in whole["files"]} == {"ok"}
-
-
-linux_only = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
 
 @linux_only
