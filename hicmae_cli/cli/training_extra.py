@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import os
 
@@ -9,7 +10,7 @@ from hicmae_cli.errors import MissingDependencyError
 
 
 def require_training(command: str, *packages: str) -> None:
-    """Check for packages before anything heavy is imported.
+    """Import heavy packages under a spinner, once it is clear that all of them are there.
 
     Raises:
         MissingDependencyError: names what is missing and how to get it.
@@ -19,6 +20,12 @@ def require_training(command: str, *packages: str) -> None:
         raise MissingDependencyError(
             f"hicmae {command} needs {', '.join(missing)}: install it with pip install 'hicmae[train]'"
         )
+
+    from rich.console import Console
+
+    with Console(stderr=True).status(f"loading {packages[0]}"):
+        for name in packages:
+            importlib.import_module(name)
 
 
 def process_number() -> int:
