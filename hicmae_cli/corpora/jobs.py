@@ -22,9 +22,9 @@ from hicmae_cli.corpora.journal import Entry, Journal
 from hicmae_cli.corpora.store import path_in
 from hicmae_cli.corpora.workers import Outcomes, WorkerDiedError
 from hicmae_cli.errors import DiskError, HicmaeError, ManifestError, MediaError, first_line
-from hicmae_cli.faces import FaceDetector, MediaPipeDetector
+from hicmae_cli.faces import FaceDetector, FaceFinder
 
-one_face: Final = partial(MediaPipeDetector, num_faces=1)
+one_face: Final = partial(FaceFinder, num_faces=1)
 _MISSING: Final = "missing"
 
 Event = Literal["done", "kept", "failed"]
