@@ -147,10 +147,10 @@ def read_blendshapes(landmarks: NDArray[np.float32]) -> list[dict[str, float]]:
 
 
 def load_nets(blendshapes: bool = False) -> None:
-    """Load the nets, which the first call of each would do, so that what is missing is said at once.
+    """Load the nets now rather than at their first call, so that a missing file is reported at once.
 
     Args:
-        blendshapes: Whether those of the expressions are needed, too.
+        blendshapes: Whether to load the net of the expressions, too.
 
     Raises:
         WeightsError: A net's file is missing or damaged.
@@ -166,7 +166,8 @@ def _session(name: str) -> Any:
     ort = import_onnxruntime()
     options = ort.SessionOptions()
     options.log_severity_level = 4
-    # On two cores one net gains little from a second thread, whose waiting takes from whatever else runs.
+    # The nets take 0.5 and 2 ms. Threads that wait for so little spin: on two busy cores, two threads took three
+    # times as long as one.
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     try:
         return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
@@ -234,7 +235,7 @@ def _sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
 
 @cache
 def _anchors() -> NDArray[np.float32]:
-    """The (896, 2) centres that boxes are told from, 0 to 1: two per cell of 16 x 16, six of 8 x 8."""
+    """The (896, 2) centres of the anchors, 0 to 1: two per cell of 16 x 16, six per cell of 8 x 8."""
     grids = []
     for cells, repeats in ((16, 2), (8, 6)):
         y, x = np.mgrid[:cells, :cells]

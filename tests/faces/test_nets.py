@@ -14,6 +14,7 @@ from hicmae_cli.faces import Face, FaceFinder
 from hicmae_cli.faces.nets import BLENDSHAPES, Region, find_faces, read_blendshapes, read_landmarks, region_of
 from hicmae_cli.media import Frame, read_frames
 from tests.faces.mediapipe_reference import load, read_pictures
+from tests.test_rooms import imported
 
 SAMPLE = Path(__file__).parents[2] / "docs/assets/speech_sample.mp4"
 REFERENCE = Path(__file__).with_name("mediapipe_reference.npz")
@@ -75,6 +76,13 @@ def test_faces_are_those_of_mediapipe_today(pictures: list[NDArray[np.uint8]]) -
         points, shapes = _compare(_find(picture), wanted[name])
         assert points <= 0.1, name
         assert shapes <= 0.01, name
+
+
+def test_the_package_does_not_use_mediapipe() -> None:
+    """It reports every use to Google, and has no documented switch."""
+    package = Path(__file__).parents[2] / "hicmae_cli"
+    for path in package.rglob("*.py"):
+        assert not [name for name in imported(path) if name.split(".")[0] == "mediapipe"], path
 
 
 def test_many_pictures_at_once_are_what_each_is_alone(pictures: list[NDArray[np.uint8]]) -> None:
