@@ -14,23 +14,22 @@ from rich.text import Text
 
 from hicmae_cli.bundled import DEFAULT_WEIGHT, sample_clip
 from hicmae_cli.report.console import demo_notice, licence_line, print_prediction
-from hicmae_cli.runtime.opening import open_engine
-from hicmae_cli.runtime.predictor import Predictor
+from hicmae_cli.runtime.batch import PredictorPool
 from hicmae_cli.runtime.results import Prediction
 
 
 def main() -> None:
     target = Path(sys.argv[1])
-    engine = open_engine(DEFAULT_WEIGHT)
-    result = Predictor(engine).predict(sample_clip())
+    with PredictorPool() as pool:
+        (result,) = pool.predict([sample_clip()])
     console = Console(
         record=True, width=92, file=io.StringIO(), force_terminal=True, color_system="truecolor"
     )
     console.print(Text("$ hicmae predict docs/assets/speech_sample.mp4", style="bold"))
-    console.print(licence_line(DEFAULT_WEIGHT, engine.info), style="dim", highlight=False)
-    if notice := demo_notice(DEFAULT_WEIGHT, engine.info):
+    console.print(licence_line(DEFAULT_WEIGHT, pool.model.info), style="dim", highlight=False)
+    if notice := demo_notice(DEFAULT_WEIGHT, pool.model.info):
         console.print(notice, style="yellow", highlight=False)
-    print_prediction(console, Prediction(DEFAULT_WEIGHT, engine.info, engine.name, engine.device, (result,)))
+    print_prediction(console, Prediction(pool.model, pool.settings.to_dict(), (result,)))
     target.write_text(console.export_svg(title="hicmae", unique_id="hicmae"), "utf-8")
 
 

@@ -9,29 +9,54 @@ from typing import Annotated
 import typer
 
 from hicmae_cli import __version__
-from hicmae_cli.cli import (
-    bench,
-    datasets_command,
-    evaluate,
-    export,
-    finetune,
-    predict,
-    prepare,
-    pretrain,
-    puppets,
-    visualize,
-    weights,
-)
+from hicmae_cli.cli.lazy import LazyCommand, LazyGroup
 from hicmae_cli.errors import HicmaeError, SettingsError
 
+_COMMANDS = {
+    "predict": LazyCommand("predict", "Predict emotions in a video or audio file, per person and over time."),
+    "prepare": LazyCommand(
+        "prepare",
+        "Find and align the faces of a dataset and store them with their sound, ready for training.",
+    ),
+    "pretrain": LazyCommand(
+        "pretrain", "Pre-train on unlabelled videos of talking faces, as the paper does."
+    ),
+    "finetune": LazyCommand(
+        "finetune", "Fine-tune a model on a labelled dataset, fold by fold, and test each fold once."
+    ),
+    "evaluate": LazyCommand(
+        "evaluate", "Score a model on prepared clips: UAR, WAR, F1, CCC and more, beside the paper's numbers."
+    ),
+    "export": LazyCommand(
+        "export", "Export a weight to ONNX and check it against torch; a difference over 1e-3 fails."
+    ),
+    "datasets": LazyCommand(
+        "datasets_command:datasets",
+        "List the datasets hicmae knows, or show one: labels, folds, files, licence, where to get it.",
+    ),
+    "weights": LazyCommand("weights:app", "List, show and import model weights."),
+    "puppets": LazyCommand("puppets:app", "Generate a corpus of drawn people with synthetic voices."),
+    "visualize": LazyCommand("visualize:app", "Visualize what a model has learned."),
+    "bench": LazyCommand(
+        "bench", "Measure speed and memory on this machine, as ratios; a missed bound exits with 1."
+    ),
+}
+
+
+class _Commands(LazyGroup):
+    lazy_commands = _COMMANDS
+
+
 app = typer.Typer(
+    cls=_Commands,
     name="hicmae",
     no_args_is_help=True,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,  # the overview prints without rich, whose help renderer takes as long to import as the rest
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Raw video in, fused audio-visual emotion out, per person, over time.\n\n"
-    "Example: [bold]hicmae predict interview.mp4[/bold]",
+    "Examples:\n\n\b\n  hicmae predict interview.mp4\n  hicmae predict recordings/ --output results",
+    epilog="`hicmae COMMAND --help` explains a command, with examples.",
 )
 
 
@@ -51,19 +76,6 @@ def _options(
     ] = False,
 ) -> None:
     """Options of every command; ``--debug`` is taken out of the arguments by ``main``."""
-
-
-app.command()(predict.predict)
-app.command()(datasets_command.datasets)
-app.command()(evaluate.evaluate)
-app.command()(prepare.prepare)
-app.command()(pretrain.pretrain)
-app.command()(finetune.finetune)
-app.command()(export.export)
-app.add_typer(visualize.app, name="visualize")
-app.add_typer(weights.app, name="weights")
-app.add_typer(puppets.app, name="puppets")
-app.command()(bench.bench)
 
 
 def main(arguments: list[str] | None = None) -> None:

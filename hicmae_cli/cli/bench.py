@@ -23,7 +23,7 @@ def bench(
         Path | None, typer.Option("--json", metavar="FILE", help="Write the results here.")
     ] = None,
 ) -> None:
-    """Measure speed (and memory) as ratios in one run; a ratio beyond its bound gives exit code 1.
+    """Measure speed and memory on this machine, as ratios; a missed bound exits with 1.
 
     [bold]Examples[/bold]
 

@@ -15,7 +15,7 @@ def datasets(
         str | None, typer.Argument(metavar="[NAME]", help="Show all that is known of one.")
     ] = None,
 ) -> None:
-    """List the datasets and where they are looked for, or show one: labels, folds, files, licence, where to ask for it.
+    """List the datasets hicmae knows, or show one: labels, folds, files, licence, where to get it.
 
     Datasets lie in the folder that HICMAE_DATA names, else in data.
 

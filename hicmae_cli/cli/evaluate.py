@@ -90,7 +90,7 @@ def evaluate(
     ] = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Score a model on prepared clips: UAR, WAR, F1 and confusion, or CCC, PCC, MAE and RMSE; beside the paper's.
+    """Score a model on prepared clips: UAR, WAR, F1, CCC and more, beside the paper's numbers.
 
     [bold]Examples[/bold]
 

@@ -19,7 +19,7 @@ def export(
         typer.Option("--output", "-o", metavar="FILE", help="Where to; by default beside the weight."),
     ] = None,
 ) -> None:
-    """Export a weight and check it against torch; a difference over 1e-3 fails and writes nothing.
+    """Export a weight to ONNX and check it against torch; a difference over 1e-3 fails.
 
     [bold]Example[/bold]
 

@@ -70,7 +70,7 @@ def finetune(
     seed: OverrideOption = None,
     device: DeviceOption = "auto",
 ) -> None:
-    """Fine-tune on a dataset, then test once; with folds, on each of them, and say mean and spread.
+    """Fine-tune a model on a labelled dataset, fold by fold, and test each fold once.
 
     The epoch is chosen on validation people cut from the training clips, and kept as DIR/best.safetensors, or
     DIR/fold-K/best.safetensors. `--selection last` takes the last epoch of all training clips; `--selection test-best`

@@ -7,6 +7,18 @@ from typing import Annotated
 
 import typer
 
+
+def path_of(text: str) -> Path:
+    """A path that was given; an empty one would be the working folder.
+
+    Raises:
+        typer.BadParameter: it is empty.
+    """
+    if not text:
+        raise typer.BadParameter("the path is empty")
+    return Path(text)
+
+
 WeightsOption = Annotated[
     str,
     typer.Option(
@@ -36,7 +48,13 @@ RecipeOption = Annotated[
 ]
 RunOption = Annotated[
     Path,
-    typer.Option("--output", "-o", metavar="DIR", help="Folder of the run; one that was cut off goes on."),
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="DIR",
+        parser=path_of,
+        help="Folder of the run; an unfinished run goes on.",
+    ),
 ]
 OverrideOption = Annotated[int | None, typer.Option(help="Override the recipe.")]
 SetOption = Annotated[

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,17 +15,15 @@ from hicmae_cli.cli.options import (
     EngineOption,
     QuietOption,
     WeightsOption,
+    path_of,
     usage_error,
 )
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.progress import Progress, TaskID
+    from rich.progress import TaskID
 
-    from hicmae_cli.runtime.predictor import Predictor
     from hicmae_cli.runtime.results import FileResult
-
-_FORMATS = ("json", "csv")
 
 
 def predict(
@@ -43,108 +42,169 @@ def predict(
     hop: Annotated[float, typer.Option(help="Seconds between the starts of two windows.")] = 0.64,
     faces: Annotated[int, typer.Option(help="Most people followed at once.")] = 4,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="DIR", help="Also write the results here.")
+        Path | None,
+        typer.Option("--output", "-o", metavar="DIR", parser=path_of, help="Also write the results here."),
     ] = None,
     formats: Annotated[str, typer.Option("--format", help="With --output: json, csv, or both.")] = "json,csv",
+    skip_existing: Annotated[
+        bool,
+        typer.Option(
+            "--skip-existing",
+            help="With --output: keep the results that an earlier run left there (same weight, settings and file).",
+        ),
+    ] = False,
+    jobs: Annotated[
+        int,
+        typer.Option(
+            "--jobs",
+            min=0,
+            help="Files at once, each in a process of its own; 0 works in this process alone.",
+        ),
+    ] = 1,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document and nothing else.")
     ] = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Tell what emotion a video or a sound shows: per person, over time.
+    """Predict emotions in a video or audio file, per person and over time.
 
-    Every person becomes a track; the summary is the one seen most. Without a voice the face decides, without a
-    face the voice does.
+    Every person becomes a track; the summary is the main person's: the one seen most. Without a voice the face
+    decides, without a face the voice does.
+
+    A file that cannot be read costs only itself. With --output every result is kept as soon as it is there, and
+    --skip-existing goes on after a run that was cut off.
 
     [bold]Examples[/bold]
 
         hicmae predict interview.mp4
 
-        hicmae predict recordings/ --output results --format csv
+        hicmae predict recordings/ --output results --format csv --skip-existing
 
         hicmae predict call.wav --json
     """
     from rich.console import Console
 
-    from hicmae_cli.report.console import demo_notice, licence_line, print_failures, print_prediction
-    from hicmae_cli.report.files import make_folder, to_json, windows_csv, write_text
+    from hicmae_cli.report.console import demo_notice, licence_line, print_failures, print_file
+    from hicmae_cli.report.files import make_folder, to_json
+    from hicmae_cli.report.prediction_folder import WRITERS, PredictionFolder
+    from hicmae_cli.runtime.batch import PredictorPool
     from hicmae_cli.runtime.inputs import find_inputs
-    from hicmae_cli.runtime.opening import open_engine
-    from hicmae_cli.runtime.predictor import Predictor, PredictSettings
+    from hicmae_cli.runtime.predictor import PredictSettings
     from hicmae_cli.runtime.results import FileResult, Prediction
 
     wanted = [name.strip() for name in formats.split(",") if name.strip()]
-    unknown = [name for name in wanted if name not in _FORMATS]
-    if unknown or not wanted:
-        raise usage_error(f"--format {formats}: expected {' or '.join(_FORMATS)}, or both with a comma")
+    if not wanted or not WRITERS.keys() >= set(wanted):
+        raise usage_error(f"--format {formats}: expected {' or '.join(WRITERS)}, or both with a comma")
+    if skip_existing and output is None:
+        raise usage_error("--skip-existing needs --output, which has the earlier results")
     settings = PredictSettings(modality, window, hop, faces)
     paths, faults = find_inputs(inputs)
     if output is not None:
         make_folder(output)
     out, err = Console(), Console(stderr=True)
-    opened = open_engine(weights, engine, device)
-    if not quiet:
-        err.print(licence_line(weights, opened.info), style="dim", highlight=False, markup=False)
-    if notice := demo_notice(weights, opened.info):
-        err.print(notice, style="yellow", highlight=False, markup=False, soft_wrap=True)
     debug = bool(context.obj and context.obj["debug"])
-    files = _predict_all(Predictor(opened, settings), paths, err, quiet=quiet or as_json, debug=debug)
+    done: dict[Path, FileResult] = {}
+    interrupted = False
+    with (
+        _Display(err, paths, disable=quiet or as_json) as display,
+        PredictorPool(weights, engine, device, settings, 0 if debug else jobs) as pool,
+    ):
+        if not quiet:
+            err.print(licence_line(weights, pool.model.info), style="dim", highlight=False, markup=False)
+        if notice := demo_notice(weights, pool.model.info):
+            err.print(notice, style="yellow", highlight=False, markup=False, soft_wrap=True)
+        folder = None
+        if output is not None:
+            folder = PredictionFolder(output, pool.model, pool.settings.to_dict(), keep=skip_existing)
+            done = folder.finished(paths)
+            if done and not quiet:
+                err.print(f"{len(done)} of {len(paths)} files are done already and skipped", style="dim")
+        display.skip(len(done))
+        try:
+            for result in pool.predict([path for path in paths if path not in done], display.show_time):
+                done[result.path] = result
+                if folder is not None:
+                    folder.add(result)
+                with display.file_done(result.path):
+                    if not as_json:
+                        print_file(out, result, pool.model.info)
+        except KeyboardInterrupt:
+            interrupted = True
+    files = [done[path] for path in paths if path in done]
     files += [FileResult(Path(name), "error", message) for name, message in faults]
-    prediction = Prediction(weights, opened.info, opened.name, opened.device, tuple(files))
-    document = prediction.to_dict()
+    prediction = Prediction(pool.model, pool.settings.to_dict(), tuple(files))
     if as_json:
-        typer.echo(to_json(document), nl=False)
-        print_failures(err, prediction)
-    else:
-        print_prediction(out, prediction)
-    if output is not None:
-        writers = {"json": to_json, "csv": windows_csv}
-        for name in wanted:
-            write_text(output / f"predictions.{name}", writers[name](document))
+        typer.echo(to_json(prediction.to_dict()), nl=False)
+    print_failures(err if as_json else out, prediction)
+    if folder is not None:
+        folder.write(prediction, wanted)
+    if interrupted:
+        kept = (
+            "nothing is kept without --output"
+            if output is None
+            else f"kept in {output}; --skip-existing goes on"
+        )
+        err.print(
+            f"interrupted after {len(done)} of {len(paths)} files: {kept}", markup=False, soft_wrap=True
+        )
+        raise typer.Exit(130)
     if prediction.failures:
         raise typer.Exit(1)
 
 
-def _predict_all(
-    predictor: Predictor, paths: list[Path], err: Console, *, quiet: bool, debug: bool
-) -> list[FileResult]:
-    """Judge files one after another under a progress bar that counts seconds of media.
+class _Display:
+    """A bar for each file at work, by its seconds, and one for all of them."""
 
-    Whatever goes wrong with one, the others are judged.
-    """
-    from rich.markup import escape
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+    def __init__(self, console: Console, paths: list[Path], *, disable: bool) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from hicmae_cli.errors import HicmaeError, one_line
-    from hicmae_cli.media import probe
-    from hicmae_cli.runtime.results import FileResult
+        columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[unit]}"))
+        self._bar = Progress(
+            *columns, TimeRemainingColumn(), console=console, transient=True, disable=disable
+        )
+        self._loading: TaskID | None = self._bar.add_task("loading the model", total=None, unit="")
+        self._all = self._bar.add_task("all files", total=len(paths), unit="", visible=False)
+        self._total = len(paths)
+        self._done = 0
+        self._tasks: dict[Path, TaskID] = {}
 
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed:.0f}/{task.total:.0f} s"),
-        TimeRemainingColumn(),
-    )  # fmt: skip
-    results = []
-    with Progress(*columns, console=err, transient=True, disable=quiet) as progress:
-        for number, path in enumerate(paths, 1):
-            name = f"{path.name} ({number}/{len(paths)})" if len(paths) > 1 else path.name
-            try:
-                total = probe(path).duration_s
-            except HicmaeError:
-                total = 0.0  # predict will say why
-            task = progress.add_task(escape(one_line(name)), total=total)
-            advance = partial(_show_time, progress, task)
-            try:
-                results.append(predictor.predict(path, advance))
-            except Exception as error:
-                if debug:
-                    raise
-                reason = f"{path}: unexpected {type(error).__name__}: {error}"
-                results.append(
-                    FileResult(path, "error", f"{reason} (run again with --debug for the traceback)")
-                )
-            progress.remove_task(task)
-    return results
+    def __enter__(self) -> _Display:
+        self._bar.start()
+        return self
 
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
 
-def _show_time(progress: Progress, task: TaskID, time_s: float) -> None:
-    progress.update(task, completed=time_s)
+    def skip(self, count: int) -> None:
+        """The model is there, and so many files are done already."""
+        if self._loading is not None:
+            self._bar.remove_task(self._loading)
+            self._loading = None
+        self._count(count)
+
+    def show_time(self, path: Path, done_s: float, total_s: float) -> None:
+        """How far a file has come."""
+        from rich.markup import escape
+
+        from hicmae_cli.errors import one_line
+
+        if path not in self._tasks:
+            self._tasks[path] = self._bar.add_task(escape(one_line(path.name)), total=None, unit="")
+        if total_s:
+            unit = f"{done_s:.0f}/{total_s:.0f} s"
+            self._bar.update(self._tasks[path], completed=done_s, total=total_s, unit=unit)
+
+    @contextmanager
+    def file_done(self, path: Path) -> Iterator[None]:
+        """A file has ended; what the block prints goes above the bars."""
+        if path in self._tasks:
+            self._bar.remove_task(self._tasks.pop(path))
+        self._count(1)
+        self._bar.stop()
+        yield
+        self._bar.start()
+
+    def _count(self, files: int) -> None:
+        self._done += files
+        unit = f"{self._done}/{self._total} files"
+        self._bar.update(self._all, completed=self._done, unit=unit, visible=self._total > 1)

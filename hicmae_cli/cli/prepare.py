@@ -67,7 +67,7 @@ def prepare(
         ),
     ] = None,
 ) -> None:
-    """Find the face of every frame, align it, and store it with its sound: what training and evaluation read.
+    """Find and align the faces of a dataset and store them with their sound, ready for training.
 
     A call that was cut off, even killed, goes on where it stopped when it is given again. Items that cannot be used
     are left out and named; they are tried again when their files change. With --check nothing is prepared: it reports
@@ -93,6 +93,8 @@ def prepare(
     from rich.console import Console
 
     from hicmae_cli.corpora.catalogue import dataset_root, find_dataset
+    from hicmae_cli.corpora.unlabelled import skipped_links
+    from hicmae_cli.report.console import print_skipped_links
 
     dataset = find_dataset(corpus)
     place = dataset_root(dataset, root)
@@ -113,6 +115,8 @@ def prepare(
         raise SettingsError(f"--frames {frames}: no such folder")
     items = dataset.items(place)[:limit]
     console, side = Console(highlight=False, soft_wrap=True), Console(stderr=True)
+    if corpus == "folder":
+        print_skipped_links(side, folder, skipped_links(folder, store.resolve()))
     run = _runner(workers, ray)
     try:
         if check:
@@ -149,7 +153,7 @@ def _is_inside(path: Path, folder: Path) -> bool:
 def _runner(workers: int | None, ray: str | None) -> Runner:
     from functools import partial
 
-    from hicmae_cli.corpora.workers import available_cores, run_in_pool, run_on_ray
+    from hicmae_cli.workers import available_cores, run_in_pool, run_on_ray
 
     if ray is not None:
         return partial(run_on_ray, address=ray)

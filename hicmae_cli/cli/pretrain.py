@@ -56,7 +56,7 @@ def pretrain(
     licence: Annotated[str | None, typer.Option(help="Licence to write into the weight.")] = None,
     device: DeviceOption = "auto",
 ) -> None:
-    """Pre-train on unlabelled talking faces: rebuild what is hidden, and tell which voice goes with which face.
+    """Pre-train on unlabelled videos of talking faces, as the paper does.
 
     The weight, DIR/last.safetensors, is what `hicmae finetune --init` starts from. A run that was cut off, or stopped
     by Ctrl-C, goes on exactly when the same command is given again. On several GPUs: docs/pretrain.md.
@@ -207,8 +207,10 @@ def _cut_faces(videos: Path, store: Path, console: Console) -> tuple[list[Record
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from hicmae_cli.corpora import unlabelled
-    from hicmae_cli.corpora.workers import available_cores, run_in_pool
+    from hicmae_cli.report.console import print_skipped_links
+    from hicmae_cli.workers import available_cores, run_in_pool
 
+    print_skipped_links(console, videos, unlabelled.skipped_links(videos, store.resolve()))
     columns = (TextColumn("cutting faces"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("", total=len(unlabelled.video_files(videos, store.resolve())))

@@ -10,7 +10,11 @@ import typer
 
 from hicmae_cli.cli.options import PUPPET_SIZES
 
-app = typer.Typer(no_args_is_help=True, help="Draw people who do not exist: a corpus anyone may have.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Generate a corpus of drawn people with synthetic voices.",
+)
 
 SeedOption = Annotated[int, typer.Option(min=0, max=10**6, help="Another seed, other people.")]
 

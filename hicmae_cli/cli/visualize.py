@@ -9,7 +9,7 @@ import typer
 
 from hicmae_cli.cli.options import DeviceOption, WeightsOption, usage_error
 
-app = typer.Typer(no_args_is_help=True, help="Draw what a model does.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="Visualize what a model has learned.")
 
 
 @app.callback()

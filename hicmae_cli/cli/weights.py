@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, help="List, show and import model weights.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="List, show and import model weights.")
 
 
 @app.command("list")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
@@ -107,7 +107,12 @@ class ClipFacts:
         return self.sound_s - self.video_s if self.sound_s else 0.0
 
 
-def prepare_clip(source: Source | Path, target: Path, detector: FaceDetector) -> ClipFacts:
+def prepare_clip(
+    source: Source | Path,
+    target: Path,
+    detector: FaceDetector,
+    on_frame: Callable[[int], None] = lambda _: None,
+) -> ClipFacts:
     """Write the prepared form of a raw clip. The same files give the same bytes.
 
     The largest face of each frame is aligned; a frame without a face becomes black, so that frame i keeps its time.
@@ -121,6 +126,7 @@ def prepare_clip(source: Source | Path, target: Path, detector: FaceDetector) ->
         source: what to read; a path stands for a whole video of one person.
         target: the ``.mkv`` to write.
         detector: a face finder that has not seen another file.
+        on_frame: called with the number of frames read so far.
 
     Raises:
         UnusableError: missing, no video, no face in any frame, or, where sound is needed, no sound, other lengths,
@@ -131,13 +137,15 @@ def prepare_clip(source: Source | Path, target: Path, detector: FaceDetector) ->
     info = _opened(source)
     assert info.fps is not None
     measured = _Measured(source, info.fps)
-    faces = measured.faces(_frames(source, info), detector)
+    faces = measured.faces(_frames(source, info), detector, on_frame)
     sound = measured.sound() if source.sound is not None or info.has_audio else None
     write_prepared_clip(target, faces, Fraction(info.fps), sound)
     return measured.facts(whole=True)
 
 
-def examine_clip(source: Source, detector: FaceDetector) -> ClipFacts:
+def examine_clip(
+    source: Source, detector: FaceDetector, on_frame: Callable[[int], None] = lambda _: None
+) -> ClipFacts:
     """Whether a raw clip can be prepared, without doing so: its frames are read up to the first face.
 
     Raises:
@@ -147,7 +155,7 @@ def examine_clip(source: Source, detector: FaceDetector) -> ClipFacts:
     info = _opened(source)
     assert info.fps is not None
     measured = _Measured(source, info.fps)
-    for _ in measured.faces(_frames(source, info), detector):
+    for _ in measured.faces(_frames(source, info), detector, on_frame):
         if measured.found:
             break
     length_s = info.video_duration_s if source.end_s is None else source.end_s - source.start_s
@@ -207,11 +215,14 @@ class _Measured:
         self._peak = 0.0
         self._open = {"faces", "sound"}
 
-    def faces(self, frames: Iterator[Frame], detector: FaceDetector) -> Iterator[NDArray[np.uint8]]:
+    def faces(
+        self, frames: Iterator[Frame], detector: FaceDetector, on_frame: Callable[[int], None]
+    ) -> Iterator[NDArray[np.uint8]]:
         """Aligned faces, black where there is none."""
         for frame in frames:
             seen = detector.detect(frame)
             self.frames += 1
+            on_frame(self.frames)
             if seen:
                 self.found += 1
                 yield align_face(frame.rgb, max(seen, key=lambda face: face.size_px).landmarks_px)

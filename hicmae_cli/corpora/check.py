@@ -21,10 +21,10 @@ from hicmae_cli.corpora.manifest import read_manifest
 from hicmae_cli.corpora.prepare import CLIPS, journal_path, sources_of
 from hicmae_cli.corpora.splits import folds_of, shared_people, split_by_column, split_hash
 from hicmae_cli.corpora.store import check_holds
-from hicmae_cli.corpora.workers import run_here
 from hicmae_cli.errors import MediaError
 from hicmae_cli.faces import FaceDetector
 from hicmae_cli.media import frames_at, span_s
+from hicmae_cli.workers import run_here
 
 LOW_COVERAGE: Final = 0.5
 """Below this share of frames with a face, a clip is worth a look."""

@@ -20,9 +20,9 @@ from hicmae_cli.clips.prepare import (
 from hicmae_cli.corpora.annotations import is_safe, shown
 from hicmae_cli.corpora.journal import Entry, Journal
 from hicmae_cli.corpora.store import path_in
-from hicmae_cli.corpora.workers import Outcomes, WorkerDiedError
 from hicmae_cli.errors import DiskError, HicmaeError, ManifestError, MediaError, first_line
 from hicmae_cli.faces import FaceDetector, FaceFinder
+from hicmae_cli.workers import Outcomes, Report, Work, WorkerDiedError
 
 one_face: Final = partial(FaceFinder, num_faces=1)
 _MISSING: Final = "missing"
@@ -98,7 +98,7 @@ def _make_job(id_: str, source: Source | FrameFolder, folder: Path, journal: Jou
     return Job.of(id_, source, target)
 
 
-Runner = Callable[[Sequence[Job], Callable[[Job], Entry]], Outcomes[Job, Entry]]
+Runner = Callable[[Sequence[Job], Work[Job, Entry]], Outcomes[Job, Entry]]
 
 
 def do_jobs(
@@ -153,27 +153,27 @@ def _died(job: Job, error: WorkerDiedError) -> Entry:
     return Entry("", fault="died", cause=f"{_path(job)}: {error}")
 
 
-def _attempt(make_detector: Callable[[], FaceDetector], job: Job) -> Entry:
-    return _entry(job, partial(_prepare, make_detector, job))
+def _attempt(make_detector: Callable[[], FaceDetector], job: Job, report: Report) -> Entry:
+    return _entry(job, partial(_prepare, make_detector, job, report))
 
 
-def _examine(make_detector: Callable[[], FaceDetector], job: Job) -> Entry:
-    return _entry(job, partial(_look, make_detector, job))
+def _examine(make_detector: Callable[[], FaceDetector], job: Job, report: Report) -> Entry:
+    return _entry(job, partial(_look, make_detector, job, report))
 
 
-def _prepare(make_detector: Callable[[], FaceDetector], job: Job) -> Entry:
+def _prepare(make_detector: Callable[[], FaceDetector], job: Job, report: Report) -> Entry:
     if isinstance(job.source, FrameFolder):
-        return _look(make_detector, job)
+        return _look(make_detector, job, report)
     with make_detector() as detector:
-        facts = prepare_clip(job.source, job.target, detector)
+        facts = prepare_clip(job.source, job.target, detector, report)
     return Entry(job.version, facts, job.target.stat().st_size)
 
 
-def _look(make_detector: Callable[[], FaceDetector], job: Job) -> Entry:
+def _look(make_detector: Callable[[], FaceDetector], job: Job, report: Report) -> Entry:
     if isinstance(job.source, FrameFolder):
         return Entry(job.version, examine_frames(job.source.folder, job.source.sound))
     with make_detector() as detector:
-        return Entry(job.version, examine_clip(job.source, detector))
+        return Entry(job.version, examine_clip(job.source, detector, report))
 
 
 def _entry(job: Job, work: Callable[[], Entry]) -> Entry:

@@ -15,10 +15,10 @@ from hicmae_cli.corpora.jobs import Event, FrameFolder, Runner, do_jobs, make_jo
 from hicmae_cli.corpora.journal import JOURNAL, Entry, open_journal
 from hicmae_cli.corpora.manifest import HEADER
 from hicmae_cli.corpora.store import claim, only_writer
-from hicmae_cli.corpora.workers import run_here
 from hicmae_cli.errors import ManifestError
 from hicmae_cli.faces import FaceDetector
 from hicmae_cli.files import written_whole
+from hicmae_cli.workers import run_here
 
 FRAMES_JOURNAL: Final = "frames.jsonl"
 CLIPS: Final = "clips"

@@ -13,10 +13,10 @@ from hicmae_cli.corpora.jobs import Runner, do_jobs, make_jobs, one_face
 from hicmae_cli.corpora.journal import JOURNAL, open_journal
 from hicmae_cli.corpora.manifest import read_manifest
 from hicmae_cli.corpora.store import only_writer, path_in
-from hicmae_cli.corpora.workers import run_here
 from hicmae_cli.errors import ManifestError
 from hicmae_cli.faces import FaceDetector
 from hicmae_cli.media import VIDEO_SUFFIXES
+from hicmae_cli.workers import run_here
 
 VOXCELEB2_CROP: Final = (0, 160, 32, 192)
 """Top, bottom, left, right of the face in VoxCeleb2's pictures of 224 x 224, as the authors cut it."""
@@ -190,6 +190,15 @@ def _entries(folder: Path) -> list[str]:
 
 def video_files(folder: Path, store: Path) -> list[Path]:
     """Videos at any depth, sorted; neither links nor what is in the store."""
+    return [path for path in _videos_and_links(folder, store) if not path.is_symlink()]
+
+
+def skipped_links(folder: Path, store: Path) -> list[Path]:
+    """Links to videos, sorted, which `video_files` skips: they may point anywhere."""
+    return [path for path in _videos_and_links(folder, store) if path.is_symlink()]
+
+
+def _videos_and_links(folder: Path, store: Path) -> list[Path]:
     found: list[Path] = []
     for inside, folders, names in os.walk(folder):
         here = Path(inside)
@@ -197,8 +206,6 @@ def video_files(folder: Path, store: Path) -> list[Path]:
         found += [
             here / name
             for name in names
-            if Path(name).suffix.lower() in VIDEO_SUFFIXES
-            and not name.startswith(".")
-            and not (here / name).is_symlink()
+            if Path(name).suffix.lower() in VIDEO_SUFFIXES and not name.startswith(".")
         ]
     return sorted(found)

@@ -98,9 +98,13 @@ class TrackLinker:
         self._shot = 0
         self._thumbnail: NDArray[np.float32] | None = None
         self._last_s = -np.inf
+        self._last: tuple[NDArray[np.uint8], Sequence[Face], list[tuple[_Person, Face]]] | None = None
 
     def update(self, frame: Frame, faces: Sequence[Face]) -> list[tuple[int, Face]]:
         """The faces with their ids, in the order given.
+
+        A repeat of the last picture and its faces (the same objects, while a picture stays on display) costs next to
+        nothing.
 
         Args:
             frame: The frame the faces were found in; later than the one before.
@@ -112,6 +116,10 @@ class TrackLinker:
         if frame.time_s <= self._last_s:
             raise ValueError(f"expected a frame after {self._last_s:.3f} s, got one at {frame.time_s:.3f} s")
         self._last_s = frame.time_s
+        if self._last is not None and self._last[0] is frame.rgb and self._last[1] is faces:
+            for person, _ in self._last[2]:
+                person.last_s = frame.time_s
+            return [(person.id, face) for person, face in self._last[2]]
         thumbnail = _thumbnail(frame.rgb)
         if self._thumbnail is not None and is_cut(self._thumbnail, thumbnail):
             self._shot += 1
@@ -134,6 +142,7 @@ class TrackLinker:
             if index not in linked:
                 linked[index] = self._meet(frame, face, look)
             linked[index].remember(frame, self._shot, face, look)
+        self._last = frame.rgb, faces, [(linked[index], face) for index, face in enumerate(faces)]
         return [(linked[index].id, face) for index, face in enumerate(faces)]
 
     def _score(self, person: _Person, face: Face, look: _Look, time_s: float) -> float | None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
+
 from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
@@ -22,6 +25,7 @@ COLOURS = {
     "contempt": "dark_orange",
 }
 _SPARE_COLOURS = ("deep_pink3", "turquoise2", "chartreuse3", "orchid", "sandy_brown", "slate_blue1")
+_LISTED = 20
 _ROOMY_CELLS = 80  # on a narrower screen the runner-up gives way, and half of the bar
 
 
@@ -52,9 +56,14 @@ def track_name(track: Track) -> str:
 def print_prediction(console: Console, prediction: Prediction) -> None:
     """Print every file, then what failed."""
     for file in prediction.files:
-        if not file.failed:
-            console.print(render_file(file, prediction.info, console.width))
+        print_file(console, file, prediction.model.info)
     print_failures(console, prediction)
+
+
+def print_file(console: Console, file: FileResult, info: WeightInfo) -> None:
+    """Print a file's people and timelines; nothing if nothing could be said about it."""
+    if not file.failed:
+        console.print(render_file(file, info, console.width))
 
 
 def print_failures(console: Console, prediction: Prediction) -> None:
@@ -65,6 +74,15 @@ def print_failures(console: Console, prediction: Prediction) -> None:
     if prediction.failures and len(prediction.files) > 1:
         done = len(prediction.files) - len(prediction.failures)
         console.print(f"{done} of {len(prediction.files)} files done, {len(prediction.failures)} failed")
+
+
+def print_skipped_links(console: Console, folder: Path, links: Sequence[Path]) -> None:
+    """Name the links to videos that a folder has and that are not followed."""
+    if links:
+        names = ", ".join(one_line(link.relative_to(folder).as_posix()) for link in links[:_LISTED])
+        more = f" and {len(links) - _LISTED} more" if len(links) > _LISTED else ""
+        text = f"skipped {len(links)} links to videos, copy the files to use them: {names}{more}"
+        console.print(Text(text, style="yellow"), soft_wrap=True)
 
 
 def render_file(file: FileResult, info: WeightInfo, width: int) -> RenderableType:

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,13 +50,18 @@ def to_json(document: dict[str, Any]) -> str:
 def windows_csv(document: dict[str, Any]) -> str:
     """A predict document as a flat table, one row per window of every track."""
     labels = document["weights"]["labels"]
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["path", "track", "start_s", "end_s", "label", "face_coverage", "modality", *labels])
+    lines = [_csv_line(["path", "track", "start_s", "end_s", "label", "face_coverage", "modality", *labels])]
     for file in document["files"]:
         for track in file["tracks"]:
             for w in track["windows"]:
                 scores = [round(w["probabilities"][label], 6) for label in labels]
                 row = [file["path"], track["id"], w["start_s"], w["end_s"], w["label"], w["face_coverage"]]
-                writer.writerow([*row, w["modality"], *scores])
-    return out.getvalue()
+                lines.append(_csv_line([*row, w["modality"], *scores]))
+    return "".join(lines)
+
+
+def _csv_line(fields: Sequence[object]) -> str:
+    """One row that ends in a line feed; a field with a carriage return is quoted, too, as RFC 4180 has it."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\r\n").writerow(fields)
+    return out.getvalue().removesuffix("\r\n") + "\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -31,22 +32,41 @@ def find_inputs(arguments: Sequence[str]) -> tuple[list[Path], list[tuple[str, s
         if not argument:
             raise SettingsError("an input is empty: give a file, a folder or a pattern")
         path = Path(argument)
+        inside: list[Path] = []
         try:
             if path.exists() or not glob.has_magic(argument):
                 matches = [path]
             else:
                 matches = sorted(map(Path, glob.glob(argument, recursive=True)))  # noqa: PTH207
-            inside = [file for match in matches for file in (_media_in(match) if match.is_dir() else [match])]
-        except OSError as error:  # too long a name, a folder that may not be entered
+            for match in matches:
+                if match.is_dir():
+                    media, unread = _media_in(match)
+                    inside += media
+                    faults += unread
+                else:
+                    inside.append(match)
+        except OSError as error:  # too long a name, a folder that cannot be entered
             faults.append((argument, f"{argument}: {error.strerror}"))
             continue
         if not matches:
             faults.append((argument, f"{argument}: no file matches this pattern"))
-        elif not inside:
+        elif not inside and not any(Path(name).is_relative_to(path) for name, _ in faults):
             faults.append((argument, f"{argument}: no video or audio files in this folder"))
         found.update(dict.fromkeys(inside))
     return list(found), faults
 
 
-def _media_in(folder: Path) -> list[Path]:
-    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in MEDIA_SUFFIXES and p.is_file())
+def _media_in(folder: Path) -> tuple[list[Path], list[tuple[str, str]]]:
+    """Media files at any depth, sorted, and (folder, what is wrong) of those that cannot be read."""
+    faults: list[tuple[str, str]] = []
+
+    def note(error: OSError) -> None:
+        faults.append((error.filename, f"{error.filename}: {error.strerror}; the folder cannot be searched"))
+
+    found = [
+        Path(inside) / name
+        for inside, _, names in os.walk(folder, onerror=note)
+        for name in names
+        if Path(name).suffix.lower() in MEDIA_SUFFIXES and (Path(inside) / name).is_file()
+    ]
+    return sorted(found), faults

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,18 +16,21 @@ from numpy.typing import NDArray
 from hicmae_cli.clips import CLIP_FRAMES, WINDOW_S, Clip, log_mel
 from hicmae_cli.clips.log_mel import MIN_SAMPLES
 from hicmae_cli.errors import HicmaeError, MediaError, SettingsError
-from hicmae_cli.faces import FaceDetector, FaceFinder, TrackLinker, align_face
-from hicmae_cli.media import Frame, MediaInfo, probe, sample_frames
+from hicmae_cli.faces import Face, FaceDetector, FaceFinder, TrackLinker, align_face
+from hicmae_cli.files import sha256_of
+from hicmae_cli.media import MediaInfo, probe, sample_frames
 from hicmae_cli.runtime.engine import Engine, probabilities
 from hicmae_cli.runtime.results import VOICE_TRACK, FileResult, Scores, Track, Window
 from hicmae_cli.runtime.sound import SlidingSound
-from hicmae_cli.runtime.windows import Moments, WindowAssembler
+from hicmae_cli.runtime.windows import Moments, WindowAssembler, WindowFaces
 
 MODALITIES = ("auto", "av", "video", "audio")
 DEFAULT_HOP_S = WINDOW_S / 4
 """Four windows see every moment: an average over fewer moves when another frame rate moves a sampled picture."""
 
 Crops = dict[int, tuple[NDArray[np.uint8], float]]
+OnProgress = Callable[[float, float], None]
+"""Called with the seconds of a file that are done and those that there are."""
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,10 @@ class PredictSettings:
         if not 1 <= self.max_faces <= 32:
             raise SettingsError(f"--faces {self.max_faces}: expected 1 to 32")
 
+    def to_dict(self) -> dict[str, Any]:
+        """As in the JSON document."""
+        return asdict(self)
+
     @property
     def step_s(self) -> float:
         """Time between two sampled frames."""
@@ -66,6 +74,41 @@ class PredictSettings:
     def hop_frames(self) -> int:
         """Hop in steps of the sampling grid."""
         return max(1, round(self.hop_s / self.step_s))
+
+
+@dataclass
+class _Judged:
+    """What one window shows of a person and holds of the sound; and, once the model has run, the scores."""
+
+    seen: WindowFaces | None
+    mel: NDArray[np.float32] | None
+    scores: Scores | None = None
+
+    @property
+    def track(self) -> int:
+        return VOICE_TRACK if self.seen is None else self.seen.track
+
+    @property
+    def coverage(self) -> float:
+        return 0.0 if self.seen is None else self.seen.coverage
+
+    @property
+    def modality(self) -> str:
+        if self.seen is None:
+            return "audio"
+        return "video" if self.mel is None else "av"
+
+    @property
+    def clip(self) -> Clip:
+        return Clip(None if self.seen is None else self.seen.faces, self.mel)
+
+    def equals(self, other: _Judged | None) -> bool:
+        """Whether the model would answer the same because it would get the same."""
+        if other is None or self.modality != other.modality:
+            return False
+        if self.mel is not None and other.mel is not None and not np.array_equal(self.mel, other.mel):
+            return False
+        return self.seen is None or other.seen is None or self.seen.shows_the_same_as(other.seen)
 
 
 def open_detector(max_faces: int) -> AbstractContextManager[FaceDetector]:
@@ -103,20 +146,31 @@ class Predictor:
             self.settings = replace(self.settings, modality=learned)
         self._detectors = detectors
 
-    def predict(self, path: Path, on_time: Callable[[float], None] = lambda _: None) -> FileResult:
+    def open_detector(self) -> AbstractContextManager[FaceDetector]:
+        """A fresh face finder.
+
+        Raises:
+            MissingDependencyError: it, or a system library that it needs, cannot be loaded.
+        """
+        return self._detectors(self.settings.max_faces)
+
+    def predict(self, path: Path, on_progress: OnProgress = lambda _done_s, _total_s: None) -> FileResult:
         """Judge one file; a file that cannot be read becomes a result with status ``error``.
 
         Args:
             path: any file with video, sound or both.
-            on_time: told the time reached, in seconds of the file.
+            on_progress: called with the seconds of the file that are done and those that there are; 0 and 0 while the
+                file is only being looked through.
         """
         try:
+            on_progress(0.0, 0.0)
             info = probe(path)
-            return self._predict(path, info, on_time)
+            result = self._predict(path, info, on_progress)
+            return replace(result, size_bytes=path.stat().st_size, sha256=sha256_of(path))
         except HicmaeError as error:
             return FileResult(path, "error", str(error))
 
-    def _predict(self, path: Path, info: MediaInfo, on_time: Callable[[float], None]) -> FileResult:
+    def _predict(self, path: Path, info: MediaInfo, on_progress: OnProgress) -> FileResult:
         settings = self.settings
         see = info.has_video and settings.modality != "audio"
         hear = info.has_audio and settings.modality != "video"
@@ -124,15 +178,16 @@ class Predictor:
         sound = SlidingSound(path) if hear else None
         assembler = WindowAssembler(settings.hop_frames)
         windows: dict[int, list[Window]] = defaultdict(list)
+        judged_last: dict[int, _Judged] = {}
 
         def judge(moments: Moments) -> None:
-            for track, window in self._judge(moments, sound, info.duration_s):
+            for track, window in self._judge(moments, sound, info.duration_s, judged_last):
                 windows[track].append(window)
 
         def pass_by(crops: Crops) -> None:
             for moments in assembler.add(crops):
                 judge(moments)
-            on_time(assembler.count * settings.step_s)
+            on_progress(min(assembler.count * settings.step_s, info.duration_s), info.duration_s)
 
         for crops in self._crops(path) if see else ():
             pass_by(crops)
@@ -163,32 +218,46 @@ class Predictor:
         return rest if self.settings.modality == "auto" and rest >= self.settings.hop_frames else 0
 
     def _crops(self, path: Path) -> Iterator[Crops]:
-        """Faces by track at every step of the sampling grid."""
+        """Faces by track at every step of the sampling grid; the same objects while a picture stays on display."""
         linker = TrackLinker()
-        with self._detectors(self.settings.max_faces) as detector:
+        faces: Sequence[Face] = ()
+        crops: Crops = {}
+        with self.open_detector() as detector:
             for frame in sample_frames(path, self.settings.step_s):
-                yield _align_all(frame, linker, detector)
+                found = detector.detect(frame)
+                linked = linker.update(frame, found)
+                if found is not faces:  # else the detector was shown the same picture again
+                    crops = {track: (align_face(frame.rgb, f.landmarks_px), f.size_px) for track, f in linked}
+                faces = found
+                yield crops
 
     def _judge(
-        self, moments: Moments, sound: SlidingSound | None, duration_s: float
+        self, moments: Moments, sound: SlidingSound | None, duration_s: float, last: dict[int, _Judged]
     ) -> Iterator[tuple[int, Window]]:
-        """Run the model on everybody seen in one window, or on the sound alone when nobody was."""
+        """Run the model on everybody seen in one window, or on the sound alone when nobody was.
+
+        A window that shows and holds the same as the person's last one is not judged anew: a picture that stays on
+        display for an hour costs no more than one of a second.
+        """
         settings = self.settings
         start_s = moments.start * settings.step_s
         end_s = start_s + settings.window_s
         if moments.num_moments < CLIP_FRAMES:
             end_s = min(end_s, max(duration_s, settings.step_s))
         mel = _window_mel(sound, start_s, end_s)
-        clips = [(seen.track, seen.coverage, Clip(seen.faces, mel)) for seen in moments.seen]
-        if settings.modality == "av":
-            clips = [entry for entry in clips if entry[2].modality == "av"]
-        elif not clips and mel is not None and settings.modality != "video":
-            clips = [(VOICE_TRACK, 0.0, Clip(None, mel))]
-        rows = probabilities(self.engine, [clip for _, _, clip in clips])
+        looks = [_Judged(seen, mel) for seen in moments.seen if settings.modality != "av" or mel is not None]
+        if settings.modality in ("auto", "audio") and not looks and mel is not None:
+            looks = [_Judged(None, mel)]
+        fresh = [look for look in looks if not look.equals(last.get(look.track))]
+        rows = probabilities(self.engine, [look.clip for look in fresh])
+        for look, row in zip(fresh, rows, strict=True):
+            look.scores = Scores.of(self.engine.info.labels, row)
+            last[look.track] = look
         end_s = min(end_s, max(duration_s, start_s + settings.step_s))  # the grid may reach beyond the file
-        for (track, coverage, clip), row in zip(clips, rows, strict=True):
-            scores = Scores.of(self.engine.info.labels, row)
-            yield track, Window(start_s, end_s, scores, coverage, clip.modality)
+        for look in looks:
+            scores = last[look.track].scores
+            assert scores is not None
+            yield look.track, Window(start_s, end_s, scores, look.coverage, look.modality)
 
     def _verdict(
         self, info: MediaInfo, tracks: list[Track], sound: SlidingSound | None, seen: WindowAssembler
@@ -230,11 +299,6 @@ def _insist(path: Path, info: MediaInfo, modality: str) -> None:
         raise MediaError(
             f"{path}: no audio track, but --modality {modality} asks for one; try --modality auto"
         )
-
-
-def _align_all(frame: Frame, linker: TrackLinker, detector: FaceDetector) -> Crops:
-    linked = linker.update(frame, detector.detect(frame))
-    return {track: (align_face(frame.rgb, face.landmarks_px), face.size_px) for track, face in linked}
 
 
 def _window_mel(sound: SlidingSound | None, start_s: float, end_s: float) -> NDArray[np.float32] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,6 +66,12 @@ class Window:
             "modality": self.modality,
         }
 
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Window:
+        """Read what `to_dict` wrote."""
+        scores = Scores(fields["probabilities"])
+        return cls(fields["start_s"], fields["end_s"], scores, fields["face_coverage"], fields["modality"])
+
 
 @dataclass(frozen=True)
 class Track:
@@ -106,13 +112,27 @@ class Track:
             "face_coverage": round(self.face_coverage, 4),
             "label": scores.label,
             "probabilities": scores.probabilities,
+            "face_size_px": round(self.face_size_px, 1),
             "windows": [window.to_dict() for window in self.windows],
         }
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Track:
+        """Read what `to_dict` wrote."""
+        windows = tuple(Window.from_dict(window) for window in fields["windows"])
+        return cls(fields["id"], windows, fields["face_coverage"], fields["face_size_px"])
 
 
 @dataclass(frozen=True)
 class FileResult:
-    """Everything about one file; ``status`` is ``ok``, ``no-face`` or ``error``."""
+    """Everything about one file.
+
+    Attributes:
+        status: ``ok``, ``no-face`` or ``error``.
+        message: what a reader should know; of an error, its cause.
+        size_bytes: size of the file; None where it could not be read.
+        sha256: hash of the file in hexadecimal; None where it could not be read.
+    """
 
     path: Path
     status: str
@@ -120,6 +140,8 @@ class FileResult:
     duration_s: float | None = None
     fps: float | None = None
     tracks: tuple[Track, ...] = field(default=())
+    size_bytes: int | None = None
+    sha256: str | None = None
 
     @property
     def failed(self) -> bool:
@@ -144,17 +166,55 @@ class FileResult:
             "modality": main.modality if main else None,
             "summary": {"label": scores.label, "probabilities": scores.probabilities} if scores else None,
             "tracks": [track.to_dict() for track in self.tracks],
+            "size_bytes": self.size_bytes,
+            "sha256": self.sha256,
         }
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> FileResult:
+        """Read what `to_dict` wrote.
+
+        Raises:
+            ValueError: the fields are not those of a file's result.
+        """
+        try:
+            names = ("status", "message", "duration_s", "fps", "size_bytes", "sha256")
+            tracks = tuple(Track.from_dict(track) for track in fields["tracks"])
+            return cls(path=Path(fields["path"]), tracks=tracks, **{name: fields[name] for name in names})
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"not a file's result: {type(error).__name__} {error}") from error
+
+
+@dataclass(frozen=True)
+class Model:
+    """What judged: a weight and the engine that ran it.
+
+    Attributes:
+        name: the weight's name or path, as given.
+        info: what the weight says of itself.
+        engine: ``onnx`` or ``torch``.
+        device: where it ran.
+        sha256: hash of the weight file in hexadecimal.
+    """
+
+    name: str
+    info: WeightInfo
+    engine: str
+    device: str
+    sha256: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """As in the JSON document."""
+        facts = {"engine": self.engine, "device": self.device, "sha256": self.sha256}
+        return {"name": self.name, **self.info.to_dict(), **facts}
 
 
 @dataclass(frozen=True)
 class Prediction:
     """One run over one or many files."""
 
-    weights: str
-    info: WeightInfo
-    engine: str
-    device: str
+    model: Model
+    settings: Mapping[str, Any]
     files: tuple[FileResult, ...]
 
     @property
@@ -166,11 +226,7 @@ class Prediction:
         """The document ``hicmae predict --json`` prints."""
         return {
             "schema": SCHEMA,
-            "weights": {
-                "name": self.weights,
-                **self.info.to_dict(),
-                "engine": self.engine,
-                "device": self.device,
-            },
+            "weights": self.model.to_dict(),
+            "settings": dict(self.settings),
             "files": [file.to_dict() for file in self.files],
         }

@@ -18,11 +18,26 @@ _BLACK = np.zeros((FACE_SIZE_PX, FACE_SIZE_PX, 3), np.uint8)
 
 @dataclass(frozen=True)
 class WindowFaces:
-    """One person in one window: (16, 160, 160, 3) uint8 faces, black where unseen."""
+    """One person in one window.
+
+    Attributes:
+        track: the person's id.
+        crops: 16 faces (160, 160, 3) uint8, black where unseen; the same object where a picture stays on display.
+        coverage: share of the window's moments in which the face was found.
+    """
 
     track: int
-    faces: NDArray[np.uint8]
+    crops: tuple[NDArray[np.uint8], ...]
     coverage: float
+
+    @property
+    def faces(self) -> NDArray[np.uint8]:
+        """The crops as one array (16, 160, 160, 3)."""
+        return np.stack(self.crops)
+
+    def shows_the_same_as(self, other: WindowFaces) -> bool:
+        """Whether the crops are the very same objects."""
+        return all(mine is theirs for mine, theirs in zip(self.crops, other.crops, strict=True))
 
 
 @dataclass(frozen=True)
@@ -93,6 +108,6 @@ class WindowAssembler:
         for track, held in sorted(self._crops.items()):
             coverage = sum(moment in held for moment in range(start, end)) / (end - start)
             if coverage >= MIN_COVERAGE:
-                faces = np.stack([held.get(moment, _BLACK) for moment in moments])
-                seen.append(WindowFaces(track, faces, coverage))
+                crops = tuple(held.get(moment, _BLACK) for moment in moments)
+                seen.append(WindowFaces(track, crops, coverage))
         return Moments(start, end - start, tuple(seen))

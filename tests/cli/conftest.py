@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.cli.running import hicmae
+from hicmae_cli.runtime import batch
+from tests.cli.running import InThisProcess, hicmae
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +18,11 @@ def puppets(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert run.code == 0, run.err
     assert run.out == f"wrote {folder / 'manifest.csv'}\n"
     return folder
+
+
+@pytest.fixture(scope="module")
+def without_workers() -> Iterator[None]:
+    """Predict in this process: others take seconds to start, and `test_predict_workers.py` has them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(batch, "WorkerPool", InThisProcess)
+        yield

@@ -7,10 +7,15 @@ import io
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from hicmae_cli.cli import main
+from hicmae_cli.workers import OnProgress, Outcomes, Work, run_here
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -44,3 +49,16 @@ def hicmae(*arguments: object) -> Run:
 def fresh_python(code: str) -> subprocess.CompletedProcess[str]:
     """In a process of its own."""
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+
+class InThisProcess(Generic[Job, Result]):
+    """A pool of workers that does its jobs here, warm and one after the other."""
+
+    def __init__(self, work: Work[Job, Result], workers: int = 1) -> None:
+        self._work = work
+
+    def run(self, jobs: Sequence[Job], on_progress: OnProgress[Job]) -> Outcomes[Job, Result]:
+        return run_here(jobs, self._work, on_progress)
+
+    def close(self) -> None:
+        """Nothing to end."""

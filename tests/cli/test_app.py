@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hicmae_cli import __version__
-from hicmae_cli.cli.app import app
+from hicmae_cli.cli.app import _COMMANDS, app
 from tests.cli.running import fresh_python, hicmae
 
 
@@ -31,15 +31,26 @@ def test_prediction_needs_no_torch() -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize(
-    "command", ["predict", "evaluate", "finetune", "export", "bench", "weights", "puppets"]
-)
+def lines_of(text: str) -> str:
+    """A help text without its line breaks and the frame around it."""
+    return " ".join(text.replace("│", " ").split())
+
+
+@pytest.mark.parametrize("command", _COMMANDS)
 def test_every_command_explains_itself(command: str) -> None:
     run = hicmae(command, "--help")
     assert run.code == 0
-    if command not in ("weights", "puppets"):
-        assert "Example" in run.out
     assert f"hicmae {command}" in run.out
+    assert _COMMANDS[command].summary in lines_of(run.out)  # the overview is written by hand
+    assert _COMMANDS[command].summary in lines_of(hicmae("--help").out)
+    if command not in ("weights", "puppets", "visualize"):
+        assert "Example" in run.out
+
+
+def test_a_misspelt_command_is_answered_with_the_nearest_name() -> None:
+    run = hicmae("predct")
+    assert run.code == 2
+    assert "No such command 'predct'. Did you mean 'predict'?" in run.err
 
 
 def test_the_version() -> None:

@@ -20,6 +20,8 @@ from tests.cli.running import hicmae
 from tests.evaluation.toys import write_grey
 from tests.weights.toys import DIMS, info_of
 
+pytestmark = pytest.mark.usefixtures("without_workers")
+
 LIST = reference.FOLDER / "dataset" / "test.csv"
 EXPECTED = reference.read_json("evaluation.json")
 

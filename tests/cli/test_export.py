@@ -9,6 +9,8 @@ from hicmae_cli.files import sha256_of
 from tests.cli.running import Run, hicmae
 from tests.runtime.stubs import write_clip
 
+pytestmark = pytest.mark.usefixtures("without_workers")
+
 
 @pytest.fixture
 def weight(toy: Path, tmp_path: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,15 +15,18 @@ import soundfile
 from numpy.typing import NDArray
 
 from hicmae_cli.media import read_audio, read_frames, write_video
-from hicmae_cli.runtime.predictor import Predictor
+from hicmae_cli.runtime.predictor import OnProgress, Predictor
+from hicmae_cli.runtime.results import FileResult
 from hicmae_cli.weights.checkpoint import load_classifier, save_classifier
 from tests.cli.running import Run, hicmae
+
+pytestmark = pytest.mark.usefixtures("without_workers")
 
 LABELS = ["anger", "disgust", "fear", "happiness", "neutral", "sadness"]
 
 
 @pytest.fixture(scope="module")
-def result() -> Run:
+def result(without_workers: None) -> Run:
     from tests.conftest import SAMPLE
 
     return hicmae("predict", SAMPLE, "--json")
@@ -199,7 +203,11 @@ def test_a_folder_and_results_on_disk(sample: Path, tmp_path: Path) -> None:
     (inside / "notes.txt").write_text("not media")
     run = hicmae("predict", tmp_path / "clips", "--output", tmp_path / "out", "--quiet")
     assert run.code == 0, run.err
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["predictions.csv", "predictions.json"]
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+        "predictions.csv",
+        "predictions.json",
+        "predictions.jsonl",
+    ]
     rows = list(csv.DictReader((tmp_path / "out" / "predictions.csv").open()))
     assert {row["track"] for row in rows} == {"1", "2"}
     assert all(abs(sum(float(row[label]) for label in LABELS) - 1) < 1e-4 for row in rows)
@@ -221,6 +229,9 @@ def test_the_screen_shows_people_time_and_licence(sample: Path) -> None:
         ["predict", "x.mp4", "--engine", "abacus"],
         ["predict", "x.mp4", "--hop", "-1"],
         ["predict", "x.mp4", "--output", "o", "--format", "docx"],
+        ["predict", "x.mp4", "--output", ""],
+        ["predict", "x.mp4", "--skip-existing"],
+        ["predict", "x.mp4", "--jobs", "-1"],
         ["predict", "x.mp4", "--nonsense"],
         ["nonsense"],
     ],
@@ -276,19 +287,71 @@ def test_a_fault_of_ours_costs_one_file_and_not_the_batch(
 ) -> None:
     judge = Predictor.predict
 
-    def stumble(self: Predictor, path: Path, on_time: object) -> object:
+    def stumble(self: Predictor, path: Path, on_progress: OnProgress) -> FileResult:
         if path.name == "bad.wav":
             raise ZeroDivisionError("planted")
-        return judge(self, path, lambda _: None)
+        return judge(self, path, on_progress)
 
     monkeypatch.setattr(Predictor, "predict", stumble)
     for name in ("bad.wav", "good.wav"):
-        soundfile.write(tmp_path / name, 0.1 * np.sin(np.arange(48000) / 9), 16000)
+        voice(tmp_path / name)
     run = hicmae("predict", tmp_path / "bad.wav", tmp_path / "good.wav", "--json")
     assert [file["status"] for file in run.document["files"]] == ["error", "ok"]
     assert "unexpected ZeroDivisionError: planted (run again with --debug" in run.err
     with pytest.raises(ZeroDivisionError):
         hicmae("predict", tmp_path / "bad.wav", "--debug")
+
+
+def voice(path: Path) -> Path:
+    """Three seconds of a tone."""
+    soundfile.write(path, 0.1 * np.sin(np.arange(48000) / 9), 16000)
+    return path
+
+
+def test_a_second_call_goes_on_where_the_first_was_cut_off(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = [voice(tmp_path / f"{index}.wav") for index in range(4)]
+    judge, judged = Predictor.predict, []
+
+    def watch(self: Predictor, path: Path, on_progress: OnProgress) -> FileResult:
+        judged.append(path.name)
+        if judged == ["0.wav", "1.wav", "2.wav"]:
+            raise KeyboardInterrupt
+        return judge(self, path, on_progress)
+
+    monkeypatch.setattr(Predictor, "predict", watch)
+    out = tmp_path / "out"
+    run = hicmae("predict", *files, "--output", out)
+    assert run.code == 130
+    assert run.last_line == f"interrupted after 2 of 4 files: kept in {out}; --skip-existing goes on"
+    assert [row["path"] for row in json.loads((out / "predictions.json").read_text())["files"]] == [
+        str(path) for path in files[:2]
+    ]
+    soundfile.write(files[1], 0.1 * np.sin(np.arange(48000) / 8), 16000)  # another sound under the same name
+    judged[:] = ["now"]
+    run = hicmae("predict", *files, "--output", out, "--skip-existing")
+    assert (run.code, judged) == (0, ["now", "1.wav", "2.wav", "3.wav"])
+    assert "1 of 4 files are done already and skipped" in run.err
+    whole = json.loads((out / "predictions.json").read_text())
+    judged[:] = ["anew"]
+    assert hicmae("predict", *files, "--output", tmp_path / "other").code == 0
+    assert whole == json.loads((tmp_path / "other" / "predictions.json").read_text())
+    judged[:] = ["settings"]
+    assert hicmae("predict", *files, "--output", out, "--skip-existing", "--hop", 1).code == 0
+    assert judged == ["settings", "0.wav", "1.wav", "2.wav", "3.wav"]
+
+
+def test_interrupted_without_a_folder_it_says_that_nothing_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Predictor, "predict", interrupt)
+    run = hicmae("predict", voice(tmp_path / "a.wav"), "--json")
+    assert (run.code, run.document["files"]) == (130, [])
+    assert run.last_line == "interrupted after 0 of 1 files: nothing is kept without --output"
 
 
 def test_text_of_a_weight_is_not_markup(toy: Path, tmp_path: Path) -> None:

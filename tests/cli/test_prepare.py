@@ -16,11 +16,12 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from hicmae_cli.corpora import jobs, workers
+from hicmae_cli import workers
+from hicmae_cli.corpora import jobs
 from hicmae_cli.corpora.dataset import Dataset, Item, SplitFacts
 from hicmae_cli.corpora.manifest import read_manifest
-from hicmae_cli.corpora.workers import run_here
 from hicmae_cli.media import read_audio, read_frames, write_video
+from hicmae_cli.workers import run_here
 from tests.cli.catalogues import install
 from tests.cli.running import hicmae
 from tests.corpora.toys import FRAMES, SquareDetector, film, make_items, picture, tone, toy_dataset
@@ -172,6 +173,17 @@ def test_the_dataset_is_not_overwritten(toy: tuple[Path, list[Item]], tmp_path: 
         assert hicmae("prepare", "manifest", "--root", root).code == 0
         assert (tmp_path / "prepared" / "manifest.csv").is_file()
         shutil.rmtree(tmp_path / "prepared")
+
+
+def test_links_in_a_folder_are_skipped_by_name(toy: tuple[Path, list[Item]], tmp_path: Path) -> None:
+    root, items = toy
+    run = hicmae("prepare", "folder")
+    assert (run.code, "links" in run.err) == (0, False)
+    (items[0].video.parent / "link.mkv").symlink_to(items[0].video)
+    run = hicmae("prepare", "folder")
+    name = (items[0].video.parent / "link.mkv").relative_to(root).as_posix()
+    assert run.code == 0
+    assert f"skipped 1 links to videos, copy the files to use them: {name}" in run.err
 
 
 def test_a_folder_does_not_take_its_own_clips_for_recordings(

@@ -42,6 +42,8 @@ def pretrain(*arguments: object) -> Run:
     return hicmae("pretrain", "--recipe", "tiny.toml", "--output", "run", "--device", "cpu", *arguments)
 
 
+# The weight has the shrunk sizes of this process.
+@pytest.mark.usefixtures("without_workers")
 def test_from_drawn_clips_to_a_fine_tuned_classifier(puppets: Path) -> None:
     run = pretrain("--dataset", "puppets", "--data", puppets)
     assert run.code == 0, run.err

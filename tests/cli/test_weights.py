@@ -11,6 +11,8 @@ from hicmae_cli.weights.catalogue import stored_path
 from tests.cli.running import Run, hicmae
 from tests.weights.test_checkpoint import Intruder, toy_state
 
+pytestmark = pytest.mark.usefixtures("without_workers")
+
 
 @pytest.fixture
 def checkpoint(tmp_path: Path) -> Path:

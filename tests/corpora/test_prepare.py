@@ -25,9 +25,9 @@ from hicmae_cli.corpora.dataset import Excerpt, Item
 from hicmae_cli.corpora.jobs import Event
 from hicmae_cli.corpora.manifest import read_manifest
 from hicmae_cli.corpora.prepare import prepare
-from hicmae_cli.corpora.workers import run_in_pool, run_on_ray
 from hicmae_cli.errors import DiskError, ManifestError
 from hicmae_cli.media import read_frames, write_video
+from hicmae_cli.workers import run_in_pool, run_on_ray
 from tests.corpora.toys import (
     FRAMES,
     SquareDetector,
@@ -314,7 +314,7 @@ def test_a_process_that_dies_costs_the_item_that_killed_it(tmp_path: Path) -> No
     film(items[1].video, [np.full((64, 96, 3), (255, 0, 0), np.uint8)] * FRAMES, tone(0.5))
     done = square_prepare(toy_dataset(items), items, tmp_path / "store", run=partial(run_in_pool, workers=2))
     assert [(f.id, f.fault) for f in done.failures] == [("s0/01", "died")]
-    assert "01.mkv: the process that read it was killed" in done.failures[0].cause
+    assert "01.mkv: its process was killed" in done.failures[0].cause
     clean = [items[0], *items[2:]]
     square_prepare(toy_dataset(clean), clean, tmp_path / "clean")
     assert files_of(tmp_path / "clean/clips") == files_of(tmp_path / "store/clips")

@@ -23,7 +23,7 @@ import sys
 from functools import partial
 from pathlib import Path
 from hicmae_cli.corpora.prepare import prepare
-from hicmae_cli.corpora.workers import run_in_pool
+from hicmae_cli.workers import run_in_pool
 from tests.corpora.test_prepare_killed import items_in
 from tests.corpora.toys import SquareDetector, toy_dataset
 if __name__ == "__main__":

@@ -12,13 +12,13 @@ import pytest
 from hicmae_cli.errors import HicmaeError
 from hicmae_cli.report.files import to_json, windows_csv, write_text
 from hicmae_cli.runtime.results import FileResult, Prediction, Track
-from tests.runtime.stubs import LABELS, ToyEngine, track, window
+from tests.runtime.stubs import LABELS, TOY_MODEL, track, window
 
 
 def document(*tracks: Track, path: str = "a.mp4") -> dict[str, object]:
     """What a prediction of one file, and of one that failed, comes to."""
     files = (FileResult(Path(path), "ok", tracks=tracks), FileResult(Path("b.mp4"), "error", "broken"))
-    return Prediction("toy", ToyEngine.info, "onnx", "cpu", files).to_dict()
+    return Prediction(TOY_MODEL, {}, files).to_dict()
 
 
 def test_a_file_is_written_as_utf8_in_folders_that_are_made(tmp_path: Path) -> None:
@@ -100,6 +100,13 @@ def test_the_table_has_a_row_per_window_of_every_track() -> None:
     assert [[float(row[label]) for label in LABELS] for row in rows] == [
         [0.2, 0.7, 0.1], [0.2, 0.7, 0.1], [0.6, 0.3, 0.1],
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["a\rb.mp4", "a\nb.mp4", "a\r\nb.mp4", "=cmd|calc.mp4"])
+def test_a_file_name_stays_in_its_cell(name: str, tmp_path: Path) -> None:
+    write_text(tmp_path / "a.csv", windows_csv(document(track(1), path=name)))
+    with (tmp_path / "a.csv").open(newline="") as file:
+        assert [row["path"] for row in csv.DictReader(file)] == [name]
 
 
 def test_a_table_of_nothing_is_its_header() -> None:

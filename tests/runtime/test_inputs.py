@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+import hicmae_cli
 from hicmae_cli.errors import SettingsError
 from hicmae_cli.runtime.inputs import find_inputs
 
@@ -93,3 +97,31 @@ def test_an_empty_argument_is_not_the_whole_folder() -> None:
     touch("a.wav")
     with pytest.raises(SettingsError, match="an input is empty"):
         find_inputs([""])
+
+
+@pytest.mark.skipif(not hasattr(os, "setuid"), reason="needs a user without permissions")
+def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    touch("all/open/a.mp4", "all/locked/b.mp4", "alone/c.mp4")
+    tmp_path.chmod(0o755)
+    for name in ("all/locked", "alone"):
+        Path(name).chmod(0o000)
+    code = (
+        "import os\nfrom hicmae_cli.runtime.inputs import find_inputs\n"
+        "if os.getuid() == 0: os.setuid(65534)\n"
+        "print(find_inputs(['all', 'alone']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment()
+    )
+    for name in ("all/locked", "alone"):
+        Path(name).chmod(0o755)
+    expected = [
+        (name, f"{name}: Permission denied; the folder cannot be searched")
+        for name in ("all/locked", "alone")
+    ]
+    assert done.stdout.strip() == str(([Path("all/open/a.mp4")], expected))
+
+
+def environment() -> dict[str, str]:
+    """This process's, with the package under test on the path: the test has changed its folder."""
+    return {**os.environ, "PYTHONPATH": str(Path(hicmae_cli.__file__).parent.parent)}

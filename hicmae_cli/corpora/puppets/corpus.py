@@ -5,12 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-import multiprocessing
 import os
 from collections.abc import Callable, Mapping
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +26,7 @@ from hicmae_cli.errors import HicmaeError, MediaError
 from hicmae_cli.faces import FaceFinder
 from hicmae_cli.files import written_whole
 from hicmae_cli.media import write_video
+from hicmae_cli.workers import Report, WorkerDiedError, available_cores, run_in_pool
 
 VERSION = 1
 """Raised whenever the same seed would give other clips."""
@@ -34,6 +34,7 @@ FPS = 6.25  # 16 frames over 2.56 s: what the model samples, so that nothing is 
 CLIP_FRAMES = 16
 DURATION_S = CLIP_FRAMES / FPS  # 2.56
 LICENCE = "MIT"
+_CHUNK_CLIPS = 10  # a job sets up a renderer, which takes as long as a clip
 
 
 @dataclass(frozen=True)
@@ -91,30 +92,19 @@ def make_corpus(
     todo = [plan for plan in plans if not _paths(folder, plan)[1].exists()]
     for _ in range(len(plans) - len(todo)):
         on_clip()
-    if todo:
-        count = min(workers or os.cpu_count() or 1, len(todo))
-        # Spawned, not forked: a graphics context does not survive a fork.
-        context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(count, context, initializer=_limit_threads) as pool:
-            jobs = [pool.submit(_make_clips, folder, todo[i : i + 10]) for i in range(0, len(todo), 10)]
-            try:
-                for job in as_completed(jobs):
-                    for _ in range(job.result()):
-                        on_clip()
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
+    chunks = [todo[i : i + _CHUNK_CLIPS] for i in range(0, len(todo), _CHUNK_CLIPS)]
+    work = partial(_make_clips, folder)
+    for chunk, outcome in run_in_pool(chunks, work, workers or available_cores(), lambda *_: on_clip()):
+        if isinstance(outcome, WorkerDiedError):
+            raise HicmaeError(
+                f"{folder}: {chunk[0].id} to {chunk[-1].id} cannot be drawn: {outcome}"
+            ) from outcome
     return _write_manifest(folder, plans)
 
 
-def _limit_threads() -> None:
-    os.environ["LP_NUM_THREADS"] = (
-        "0"  # Mesa's rasteriser in the process itself: the processes fill the cores
-    )
-
-
-def _make_clips(folder: Path, plans: list[ClipPlan]) -> int:
-    """Draw, write and prepare some clips in one process -> how many."""
+def _make_clips(folder: Path, plans: list[ClipPlan], report: Report) -> None:
+    """Draw, write and prepare some clips in one process."""
+    os.environ["LP_NUM_THREADS"] = "0"  # Mesa draws in the process itself: the processes fill the cores
     with ExitStack() as stack:
         renderer = stack.enter_context(Renderer())
         for plan in plans:
@@ -128,7 +118,7 @@ def _make_clips(folder: Path, plans: list[ClipPlan]) -> int:
                 except MediaError:
                     # Not one frame was read: rare, and honest to leave out.
                     raw.with_suffix(".no-face").touch()
-    return len(plans)
+            report(plan.id)
 
 
 def _paths(folder: Path, plan: ClipPlan) -> tuple[Path, Path]:

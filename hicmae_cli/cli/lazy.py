@@ -1,0 +1,57 @@
+"""Commands that load when they run: ``hicmae --help`` imports none of their modules."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, ClassVar
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
+
+
+@dataclass(frozen=True)
+class LazyCommand:
+    """Where a command is, and what the overview says about it.
+
+    Attributes:
+        target: a module of this package, and after a colon the name in it if that differs: a function, or the
+            ``typer.Typer`` of a group of commands.
+        summary: the first sentence of its help.
+    """
+
+    target: str
+    summary: str
+
+    def load(self, name: str) -> Any:
+        """Import the module and build the command under a name."""
+        module, _, attribute = self.target.partition(":")
+        found = getattr(import_module(f"{__package__}.{module}"), attribute or module)
+        if not isinstance(found, typer.Typer):
+            alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+            alone.command(name)(found)
+            return get_command(alone)
+        command = get_command(found)
+        command.name = name
+        return command
+
+
+class LazyGroup(TyperGroup):
+    """A group of commands, each imported when it is the one to run."""
+
+    lazy_commands: ClassVar[Mapping[str, LazyCommand]] = {}
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        # A stand-in has the name and the summary, which is all that the overview prints.
+        for name, lazy in self.lazy_commands.items():
+            self.commands[name] = TyperCommand(name, help=lazy.summary, short_help=lazy.summary)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
+        """Name, command and remaining arguments of the command that runs."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if name is not None and name in self.lazy_commands:
+            command = self.lazy_commands[name].load(name)
+        return name, command, rest

@@ -1,0 +1,145 @@
+"""Jobs in processes of their own."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from hicmae_cli.errors import MediaError
+from hicmae_cli.workers import Report, WorkerDiedError, WorkerPool, available_cores, run_here, run_in_pool
+
+
+def double(job: int, report: Report) -> int:
+    """Twice the number; some numbers are trouble."""
+    report(job / 2)
+    if job == 13:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if job == 14:
+        ctypes.string_at(0)  # a segmentation fault
+    if job == 15:
+        os.abort()
+    if job == 99:
+        raise MediaError("ninety-nine")
+    if job == 60:
+        time.sleep(60)
+    if job == 61:  # slow, but alive
+        for _ in range(8):
+            time.sleep(0.25)
+            report(None)
+    return 2 * job
+
+
+def explain(outcomes: dict[int, int | WorkerDiedError], job: int) -> str:
+    error = outcomes[job]
+    assert isinstance(error, WorkerDiedError)
+    return str(error)
+
+
+def test_here_in_order() -> None:
+    seen: list[object] = []
+    assert list(run_here([3, 1, 2], double, lambda job, value: seen.append((job, value)))) == [
+        (3, 6), (1, 2), (2, 4),
+    ]  # fmt: skip
+    assert seen == [(3, 1.5), (1, 0.5), (2, 1.0)]
+    assert list(run_in_pool([], double, 2)) == []
+    assert 1 <= available_cores() <= (os.cpu_count() or 1)
+    with pytest.raises(ValueError, match="at least one worker"):
+        WorkerPool(double, 0)
+
+
+def test_a_job_that_takes_its_process_down_loses_only_itself(capfd: pytest.CaptureFixture[str]) -> None:
+    seen: list[object] = []
+    found = dict(run_in_pool([13, 0, 1, 14, 2, 15, 3], double, 2, lambda job, _: seen.append(job)))
+    assert {job: found[job] for job in range(4)} == {0: 0, 1: 2, 2: 4, 3: 6}
+    assert "memory ran out" in explain(found, 13)
+    assert "SIGSEGV" in explain(found, 14)
+    assert "SIGABRT" in explain(found, 15)
+    assert sorted(map(str, seen)) == sorted(map(str, found))
+    assert capfd.readouterr().err == ""
+
+
+def test_a_job_that_hangs_is_stopped_and_a_slow_one_is_not() -> None:
+    found = dict(run_in_pool([60, 61, 5], double, 2, stall_s=1.5))
+    assert (found[61], found[5]) == (122, 10)
+    assert explain(found, 60) == "no progress for 1.5 s: it was stopped"
+
+
+def test_what_the_work_raises_is_raised_here_at_once() -> None:
+    started = time.monotonic()
+    with pytest.raises(MediaError, match="ninety-nine"):
+        list(run_in_pool([60, 99], partial(double), 2))
+    assert time.monotonic() - started < 30  # without waiting for the one that sleeps
+
+
+def test_a_pool_keeps_its_processes_from_run_to_run() -> None:
+    with WorkerPool(process_id, 1) as pool:
+        (first,), (second,) = (list(pool.run([0])) for _ in range(2))
+        assert first == second != (0, os.getpid())
+        assert is_alive(first[1])
+    assert not is_alive(first[1])
+
+
+def process_id(job: int, report: Report) -> int:
+    return os.getpid()
+
+
+def is_alive(process: object) -> bool:
+    assert isinstance(process, int)
+    try:
+        return Path(f"/proc/{process}/stat").read_text("ascii").split()[2] != "Z"
+    except OSError:
+        return False
+
+
+def test_processes_end_with_the_outcomes_that_are_asked_for() -> None:
+    started = time.monotonic()
+    outcomes = run_in_pool([1, 60], double, 2)
+    assert next(outcomes) == (1, 2)
+    outcomes.close()
+    assert time.monotonic() - started < 30
+
+
+PARENT = """
+import os, sys, time
+sys.path.insert(0, sys.argv[1])
+from hicmae_cli.workers import run_in_pool
+from tests.test_workers import name_and_sleep
+if __name__ == "__main__":
+    for _ in run_in_pool([0, 1], name_and_sleep, 2, lambda job, value: print(value, flush=True)):
+        pass
+"""
+
+
+def name_and_sleep(job: int, report: Report) -> None:
+    report(os.getpid())
+    time.sleep(300)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_no_worker_outlives_its_parent(tmp_path: Path, how: signal.Signals) -> None:
+    script = tmp_path / "parent.py"
+    script.write_text(PARENT)
+    parent = subprocess.Popen(
+        [sys.executable, script, Path.cwd()], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+    assert parent.stdout is not None
+    workers = [int(parent.stdout.readline()) for _ in range(2)]
+    if how == signal.SIGINT:
+        os.killpg(parent.pid, how)  # as a terminal does
+    else:
+        parent.send_signal(how)
+    parent.wait(timeout=30)
+    deadline = time.monotonic() + 5
+    while any(map(is_alive, workers)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(map(is_alive, workers))
