@@ -81,7 +81,8 @@ class FaceFinder:
         """The faces of the frame, largest first.
 
         Frames are to come in order; a step back is a new video. A frame with the very array of the frame before
-        (a picture that stays on display) is not searched again, or only once more when small faces were left out.
+        (a picture that stays on display) gets the very list of that frame, without a search. If that frame's search
+        left out small faces, one more search looks for them first, when their turn comes.
 
         Raises:
             ValueError: The finder is closed.
@@ -90,7 +91,7 @@ class FaceFinder:
             raise ValueError("expected an open detector, got a closed one")
         is_sweep = self._last_sweep_s is None or not 0 < frame.time_s - self._last_sweep_s < _SWEEP_S
         if frame.rgb is self._last_rgb and (self._has_swept_last or not is_sweep):
-            return list(self._last_faces)
+            return self._last_faces
         if is_sweep:
             self._last_sweep_s = frame.time_s
         self._has_swept_last = is_sweep
@@ -98,7 +99,7 @@ class FaceFinder:
         self._last_rgb = frame.rgb
         small_px = _SMALL_FACE * min(frame.width_px, frame.height_px)
         self._small = [face.box_px for face in self._last_faces if face.size_px < small_px]
-        return list(self._last_faces)
+        return self._last_faces
 
     def close(self) -> None:
         """Free the last picture. The nets stay loaded for the next finder of this process."""
