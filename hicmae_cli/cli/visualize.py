@@ -70,7 +70,7 @@ def reconstruction(
     require_training("visualize reconstruction", "torch", "torchvision")
     from hicmae_cli.clips import WINDOW_S
     from hicmae_cli.clips.excerpt import read_excerpt
-    from hicmae_cli.faces import MediaPipeDetector
+    from hicmae_cli.faces import FaceFinder
     from hicmae_cli.models.masking import draw_masks
     from hicmae_cli.models.reconstruction import reconstruct
     from hicmae_cli.report.plots import reconstruction_picture
@@ -92,7 +92,7 @@ def reconstruction(
         raise SettingsError(f"--mask-video {ratios[0]:g}, --mask-audio {ratios[1]:g}: {error}") from error
     console = Console()
     with console.status("hiding and rebuilding"):
-        excerpt = read_excerpt(source, at, MediaPipeDetector)
+        excerpt = read_excerpt(source, at, FaceFinder)
         made = reconstruct(
             model.to(torch_device), excerpt.faces[None], excerpt.log_mel[None, None], *masks,
             normalise=normalise_patches, frame_difference=facts.frame_difference,

@@ -27,7 +27,7 @@ from hicmae_cli.media import (
     read_frames,
 )
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Raised whenever the same video would give another clip."""
 
 Fault = Literal["missing", "unreadable", "no face", "no sound", "lengths", "short"]

@@ -21,10 +21,10 @@ from hicmae_cli.corpora.annotations import is_safe, shown
 from hicmae_cli.corpora.journal import Entry, Journal
 from hicmae_cli.corpora.store import path_in
 from hicmae_cli.errors import DiskError, HicmaeError, ManifestError, MediaError, first_line
-from hicmae_cli.faces import FaceDetector, MediaPipeDetector
+from hicmae_cli.faces import FaceDetector, FaceFinder
 from hicmae_cli.workers import Outcomes, Report, Work, WorkerDiedError
 
-one_face: Final = partial(MediaPipeDetector, num_faces=1)
+one_face: Final = partial(FaceFinder, num_faces=1)
 _MISSING: Final = "missing"
 
 Event = Literal["done", "kept", "failed"]

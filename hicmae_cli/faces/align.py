@@ -20,6 +20,7 @@ from hicmae_cli.faces.face import NUM_LANDMARKS
 
 CROP_PX: Final = 160
 _WARP_PX: Final = 256
+_CV2_SIDE_PX: Final = 2**15 - 2  # cv2 refuses to warp pictures with longer sides
 _SHRINK_BELOW: Final = 0.5  # a bilinear warp reads 2 x 2 pixels: it may halve a picture, not more
 
 
@@ -40,7 +41,7 @@ def align_face(
     matrix = alignment(landmarks_px, warp_px)
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
     source = rgb
-    if scale < _SHRINK_BELOW:
+    if scale < _SHRINK_BELOW or max(rgb.shape[:2]) > _CV2_SIDE_PX:
         source, matrix = _shrink_face(rgb, matrix, scale, warp_px)
     crop = cv2.warpAffine(source, matrix, (warp_px, warp_px), flags=cv2.INTER_LINEAR)
     if warp_px != size_px:
@@ -104,17 +105,17 @@ def _shrink_face(
     Returns:
         The shrunken part and the transform from it to the crop.
     """
-    factor = int(1 / scale)
+    factor = max(1, int(1 / scale))
     inverse = np.linalg.inv(matrix[:, :2])
     corners = np.array([[-1, -1], [warp_px, -1], [-1, warp_px], [warp_px, warp_px]], np.float64)
     seen = (corners - matrix[:, 2]) @ inverse.T
     height_px, width_px = rgb.shape[:2]
     margin = 2 * factor
     left, top = (max(0, int(v) - margin) for v in np.floor(seen.min(axis=0)))
-    right, bottom = (int(v) + margin for v in np.ceil(seen.max(axis=0)))
+    right, bottom = (max(0, int(v) + margin) for v in np.ceil(seen.max(axis=0)))
     part = rgb[top : min(bottom, height_px), left : min(right, width_px)]
     if part.size == 0:
-        return rgb, matrix
+        return np.zeros((1, 1, 3), np.uint8), matrix
     rows, columns = (-(-n // factor) for n in part.shape[:2])
     pad = ((0, rows * factor - part.shape[0]), (0, columns * factor - part.shape[1]), (0, 0))
     part = np.pad(part, pad, mode="edge")

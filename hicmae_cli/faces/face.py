@@ -9,6 +9,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom in pixels."""
 NUM_LANDMARKS: Final = 478
 """Points of MediaPipe's face mesh, the irises included."""
 
@@ -33,7 +35,7 @@ class Face:
             raise ValueError("expected finite landmarks_px")
 
     @property
-    def box_px(self) -> tuple[float, float, float, float]:
+    def box_px(self) -> Box:
         """Left, top, right, bottom of the landmarks."""
         left, top = self.landmarks_px.min(axis=0)
         right, bottom = self.landmarks_px.max(axis=0)
@@ -52,7 +54,7 @@ class Face:
         return (left + right) / 2, (top + bottom) / 2
 
 
-def box_iou(first: tuple[float, float, float, float], second: tuple[float, float, float, float]) -> float:
+def box_iou(first: Box, second: Box) -> float:
     """Area in common over area covered, 0 to 1, of two boxes (left, top, right, bottom)."""
     width = min(first[2], second[2]) - max(first[0], second[0])
     height = min(first[3], second[3]) - max(first[1], second[1])

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from hicmae_cli.clips import CLIP_FRAMES, WINDOW_S, Clip, log_mel
 from hicmae_cli.clips.log_mel import MIN_SAMPLES
 from hicmae_cli.errors import HicmaeError, MediaError, SettingsError
-from hicmae_cli.faces import Face, FaceDetector, MediaPipeDetector, TrackLinker, align_face
+from hicmae_cli.faces import Face, FaceDetector, FaceFinder, TrackLinker, align_face
 from hicmae_cli.files import sha256_of
 from hicmae_cli.media import MediaInfo, probe, sample_frames
 from hicmae_cli.runtime.engine import Engine, probabilities
@@ -113,7 +113,7 @@ class _Judged:
 
 def open_detector(max_faces: int) -> AbstractContextManager[FaceDetector]:
     """The face finder ``Predictor`` uses unless given another."""
-    return MediaPipeDetector(num_faces=max_faces)
+    return FaceFinder(num_faces=max_faces)
 
 
 class Predictor:

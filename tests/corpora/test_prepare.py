@@ -18,6 +18,7 @@ from filelock import FileLock
 from PIL import Image
 
 from hicmae_cli.clips import read_prepared_clip
+from hicmae_cli.clips.prepare import VERSION
 from hicmae_cli.corpora import jobs
 from hicmae_cli.corpora.check import check
 from hicmae_cli.corpora.dataset import Excerpt, Item
@@ -103,7 +104,7 @@ def test_clips_outlive_their_sources_and_damage_is_mended(tmp_path: Path) -> Non
 def test_clips_made_in_another_way_are_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     items, events = make_items(tmp_path / "raw", 2), list[Event]()
     square_prepare(toy_dataset(items), items, tmp_path / "store")
-    monkeypatch.setattr(jobs, "VERSION", 2)
+    monkeypatch.setattr(jobs, "VERSION", VERSION + 1)
     square_prepare(toy_dataset(items), items, tmp_path / "store", on_event=events.append)
     assert events == ["done", "done"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -13,7 +13,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hicmae_cli.faces import FaceDetector, MediaPipeDetector, TrackLinker, align_face
+from hicmae_cli.faces import FaceDetector, FaceFinder, TrackLinker, align_face
+from hicmae_cli.faces import detector as detector_module
+from hicmae_cli.faces.nets import Found, find_faces
 from hicmae_cli.media import Frame, read_frames, sample_frames, write_video
 from tests.media.make import make_video
 
@@ -22,8 +24,8 @@ STEP_S = 0.16
 
 
 @pytest.fixture(scope="module")
-def detector() -> Iterator[MediaPipeDetector]:
-    with MediaPipeDetector() as detector:
+def detector() -> Iterator[FaceFinder]:
+    with FaceFinder() as detector:
         yield detector
 
 
@@ -43,14 +45,14 @@ def _coverage(path: Path, detector: FaceDetector) -> dict[int, float]:
     return {track: times / count for track, times in seen.items()}
 
 
-def test_sample_has_two_people_throughout(detector: MediaPipeDetector) -> None:
+def test_sample_has_two_people_throughout(detector: FaceFinder) -> None:
     coverage = _coverage(SAMPLE, detector)
     assert set(coverage) == {1, 2}
     assert min(coverage.values()) >= 0.98
 
 
 def test_fifty_frames_a_second_change_nothing(
-    tmp_path: Path, detector: MediaPipeDetector, pictures: list[Frame]
+    tmp_path: Path, detector: FaceFinder, pictures: list[Frame]
 ) -> None:
     path = tmp_path / "a.mkv"
     repeated = (pictures[min(int(i * 12 / 50), 104)].rgb for i in range(round(105 / 12 * 50)))
@@ -60,9 +62,7 @@ def test_fifty_frames_a_second_change_nothing(
     assert min(coverage.values()) >= 0.98
 
 
-def test_variable_rate_changes_nothing(
-    tmp_path: Path, detector: MediaPipeDetector, pictures: list[Frame]
-) -> None:
+def test_variable_rate_changes_nothing(tmp_path: Path, detector: FaceFinder, pictures: list[Frame]) -> None:
     path = tmp_path / "a.mkv"
     rng = np.random.default_rng(0)
     kept = [pictures[0], *(f for f in pictures[1:] if rng.random() < 0.6)]
@@ -74,7 +74,7 @@ def test_variable_rate_changes_nothing(
 
 @pytest.mark.parametrize("rotation_deg", [90, 180])
 def test_rotation_by_metadata_changes_nothing(
-    tmp_path: Path, detector: MediaPipeDetector, pictures: list[Frame], rotation_deg: int
+    tmp_path: Path, detector: FaceFinder, pictures: list[Frame], rotation_deg: int
 ) -> None:
     stored = [np.ascontiguousarray(np.rot90(f.rgb, -rotation_deg // 90)) for f in pictures]
     path = make_video(
@@ -89,7 +89,7 @@ def test_rotation_by_metadata_changes_nothing(
     assert min(coverage.values()) >= 0.98
 
 
-def test_landmarks_and_crops(detector: MediaPipeDetector, pictures: list[Frame]) -> None:
+def test_landmarks_and_crops(detector: FaceFinder, pictures: list[Frame]) -> None:
     faces = detector.detect(pictures[50])
     right, left = faces  # largest first: the speaker on the right
     assert right.size_px > left.size_px
@@ -106,9 +106,9 @@ def test_landmarks_and_crops(detector: MediaPipeDetector, pictures: list[Frame])
 
 
 def test_landmarks_do_not_depend_on_other_frames(pictures: list[Frame]) -> None:
-    with MediaPipeDetector() as fresh:
+    with FaceFinder() as fresh:
         alone = fresh.detect(pictures[60])
-    with MediaPipeDetector() as used:
+    with FaceFinder() as used:
         for frame in pictures[50:60]:
             used.detect(frame)
         after_others = used.detect(pictures[60])
@@ -117,7 +117,7 @@ def test_landmarks_do_not_depend_on_other_frames(pictures: list[Frame]) -> None:
 
 
 @pytest.mark.parametrize("times", [1.5, 2.0, 3.0])
-def test_small_faces(detector: MediaPipeDetector, pictures: list[Frame], times: float) -> None:
+def test_small_faces(detector: FaceFinder, pictures: list[Frame], times: float) -> None:
     """The same people in a picture several times as large: the smaller face has 41 px of 720, at last."""
     height, width = int(240 * times), int(320 * times)
     wide = np.full((height, width, 3), 90, np.uint8)
@@ -125,7 +125,7 @@ def test_small_faces(detector: MediaPipeDetector, pictures: list[Frame], times: 
     assert len(detector.detect(Frame(0.0, wide))) == 2
 
 
-def test_one_large_face(detector: MediaPipeDetector, pictures: list[Frame]) -> None:
+def test_one_large_face(detector: FaceFinder, pictures: list[Frame]) -> None:
     face = detector.detect(pictures[50])[0]
     x, y = (round(v) for v in face.centre_px)
     close = pictures[50].rgb[max(0, y - 40) : y + 40, x - 40 : x + 40].repeat(6, 0).repeat(6, 1)
@@ -134,11 +134,11 @@ def test_one_large_face(detector: MediaPipeDetector, pictures: list[Frame]) -> N
 
 
 def test_number_of_faces_is_limited_to_the_largest(pictures: list[Frame]) -> None:
-    with MediaPipeDetector(num_faces=1) as detector:
+    with FaceFinder(num_faces=1) as detector:
         (face,) = detector.detect(pictures[50])
     assert face.centre_px[0] > 160
     with pytest.raises(ValueError, match="num_faces"):
-        MediaPipeDetector(num_faces=0)
+        FaceFinder(num_faces=0)
 
 
 def _faceless() -> dict[str, NDArray[np.uint8]]:
@@ -159,13 +159,13 @@ def _faceless() -> dict[str, NDArray[np.uint8]]:
 
 
 @pytest.mark.parametrize("name", _faceless())
-def test_no_face_is_invented(detector: MediaPipeDetector, name: str) -> None:
+def test_no_face_is_invented(detector: FaceFinder, name: str) -> None:
     picture = _faceless()[name]
     for time_s in (0.0, 10.0):
         assert detector.detect(Frame(time_s, picture)) == []
 
 
-def test_noise_video_has_no_faces(detector: MediaPipeDetector) -> None:
+def test_noise_video_has_no_faces(detector: FaceFinder) -> None:
     rng = np.random.default_rng(1)
     found = sum(
         len(detector.detect(Frame(100.0 + i * STEP_S, rng.integers(0, 256, (240, 320, 3), np.uint8))))
@@ -175,12 +175,12 @@ def test_noise_video_has_no_faces(detector: MediaPipeDetector) -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 500), (500, 2), (17, 33)])
-def test_tiny_pictures(detector: MediaPipeDetector, shape: tuple[int, int]) -> None:
+def test_tiny_pictures(detector: FaceFinder, shape: tuple[int, int]) -> None:
     assert detector.detect(Frame(0.0, np.zeros((*shape, 3), np.uint8))) == []
 
 
 def test_blendshapes(pictures: list[Frame]) -> None:
-    with MediaPipeDetector(blendshapes=True) as detector:
+    with FaceFinder(blendshapes=True) as detector:
         face = detector.detect(pictures[50])[0]
     assert face.blendshapes is not None
     assert {"jawOpen", "mouthSmileLeft", "browInnerUp"} <= set(face.blendshapes)
@@ -188,7 +188,7 @@ def test_blendshapes(pictures: list[Frame]) -> None:
 
 
 def test_closing_twice_and_using_a_closed_one(pictures: list[Frame]) -> None:
-    detector = MediaPipeDetector()
+    detector = FaceFinder()
     detector.close()
     detector.close()
     with pytest.raises(ValueError, match="closed"):
@@ -199,11 +199,13 @@ def test_import_is_light_and_the_console_stays_clean() -> None:
     code = f"""
 import sys
 import hicmae_cli.faces
-assert "mediapipe" not in sys.modules and "torch" not in sys.modules
-from hicmae_cli.faces import MediaPipeDetector
+heavy = ("mediapipe", "torch", "onnxruntime", "matplotlib")
+assert not [name for name in heavy if name in sys.modules]
+from hicmae_cli.faces import FaceFinder
 from hicmae_cli.media import sample_frames
-with MediaPipeDetector() as detector:
+with FaceFinder() as detector:
     print(sum(len(detector.detect(frame)) for frame in sample_frames({str(SAMPLE)!r}, 2.0)))
+assert "mediapipe" not in sys.modules and "matplotlib" not in sys.modules
 print("still here", file=sys.stderr)
 """
     done = subprocess.run(
@@ -213,8 +215,60 @@ print("still here", file=sys.stderr)
     assert done.stderr == "still here\n"
 
 
-def test_a_hand_is_no_face(detector: MediaPipeDetector, pictures: list[Frame]) -> None:
+def test_a_hand_is_no_face(detector: FaceFinder, pictures: list[Frame]) -> None:
     """In the clip's first frame, enlarged, the search takes a hand for a face; the reader must not."""
     enlarged = pictures[0].rgb.repeat(3, 0).repeat(3, 1)
     smooth = np.asarray(cv2.GaussianBlur(enlarged, (0, 0), 1.2), np.uint8)
     assert len(detector.detect(Frame(0.0, smooth))) == 2
+
+
+@pytest.mark.parametrize("shape", [(1, 32767), (32767, 1), (20, 70000), (40000, 200)])
+def test_sides_beyond_what_cv2_takes(detector: FaceFinder, shape: tuple[int, int]) -> None:
+    assert detector.detect(Frame(0.0, np.zeros((*shape, 3), np.uint8))) == []
+
+
+def test_a_face_in_a_picture_beyond_what_cv2_takes(detector: FaceFinder, pictures: list[Frame]) -> None:
+    """At the far end of a strip 40,000 pixels long, the same faces with the same landmarks and crops."""
+    strip = np.zeros((240, 40_000, 3), np.uint8)
+    strip[:, -320:] = pictures[50].rgb
+    found = detector.detect(Frame(0.0, strip))
+    alone = detector.detect(pictures[50])
+    assert len(found) == len(alone) == 2
+    for face, wanted in zip(found, alone, strict=True):
+        assert np.abs(face.landmarks_px - (39_680, 0) - wanted.landmarks_px).max() < 1
+        crop = align_face(strip, face.landmarks_px).astype(int)
+        same = align_face(pictures[50].rgb, face.landmarks_px - np.array([39_680, 0], np.float32))
+        assert np.abs(crop - same).mean() < 1
+
+
+def test_a_picture_that_stays_is_searched_once(
+    pictures: list[Frame], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    searched: list[int] = []
+
+    def count_and_find(views: Sequence[NDArray[np.uint8]], *limits: float) -> list[list[Found]]:
+        searched.append(len(views))
+        return find_faces(views, *limits)
+
+    monkeypatch.setattr(detector_module, "find_faces", count_and_find)
+    rgb = pictures[50].rgb
+    with FaceFinder() as finder:
+        first = finder.detect(Frame(0.0, rgb))
+        count = len(searched)
+        for i in range(1, 100):
+            assert finder.detect(Frame(i * STEP_S, rgb)) is first
+        assert len(searched) == count
+        finder.detect(Frame(16.0, rgb.copy()))
+        assert len(searched) == 2 * count
+
+
+def test_a_picture_that_stays_is_searched_for_small_faces_too(pictures: list[Frame]) -> None:
+    """It appears between two sweeps, and its face is too small for the coarse views."""
+    height, width = 720, 960
+    blank = np.full((height, width, 3), 90, np.uint8)
+    shown = blank.copy()
+    shown[480:, 640:] = pictures[50].rgb
+    with FaceFinder() as finder:
+        assert finder.detect(Frame(0.0, blank)) == []
+        counts = [len(finder.detect(Frame(0.16 * i, shown))) for i in range(1, 10)]
+    assert counts[0] < 2 and counts[-1] == 2

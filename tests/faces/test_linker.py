@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hicmae_cli.faces import Face, FakeDetector, FakeFace, MediaPipeDetector, TrackLinker, fake_face
+from hicmae_cli.faces import Face, FaceFinder, FakeDetector, FakeFace, TrackLinker, fake_face
 from hicmae_cli.media import Frame, read_frames
 
 SAMPLE = Path(__file__).parents[2] / "docs/assets/speech_sample.mp4"
@@ -151,8 +151,8 @@ def test_memory_is_bounded() -> None:
 
 
 @pytest.fixture(scope="module")
-def detector() -> Iterator[MediaPipeDetector]:
-    with MediaPipeDetector() as detector:
+def detector() -> Iterator[FaceFinder]:
+    with FaceFinder() as detector:
         yield detector
 
 
@@ -178,7 +178,7 @@ def _right(frame: Frame) -> NDArray[np.uint8]:
     ],
 )
 def test_cuts_between_real_people(
-    detector: MediaPipeDetector, pictures: list[Frame], parts: list[tuple[Cut, int]]
+    detector: FaceFinder, pictures: list[Frame], parts: list[tuple[Cut, int]]
 ) -> None:
     """Two seconds of one person, two of the other, two of the first: ids 1, 2, 1."""
     linker = TrackLinker()
@@ -190,7 +190,7 @@ def test_cuts_between_real_people(
     assert ids == [1] * 12 + [2] * 12 + [1] * 12
 
 
-def test_a_real_face_hidden_for_a_second(detector: MediaPipeDetector, pictures: list[Frame]) -> None:
+def test_a_real_face_hidden_for_a_second(detector: FaceFinder, pictures: list[Frame]) -> None:
     linker = TrackLinker()
     for index in range(0, 60, 2):
         faces = detector.detect(pictures[index])

@@ -23,7 +23,7 @@ from hicmae_cli.corpora.puppets.plan import ClipPlan, plan_corpus
 from hicmae_cli.corpora.puppets.render import Renderer
 from hicmae_cli.corpora.puppets.voice import VoiceIdentity, speak
 from hicmae_cli.errors import HicmaeError, MediaError
-from hicmae_cli.faces import MediaPipeDetector
+from hicmae_cli.faces import FaceFinder
 from hicmae_cli.files import written_whole
 from hicmae_cli.media import write_video
 from hicmae_cli.workers import Report, WorkerDiedError, available_cores, run_in_pool
@@ -112,7 +112,7 @@ def _make_clips(folder: Path, plans: list[ClipPlan], report: Report) -> None:
             clip = draw_clip(plan, renderer)
             quality = np.random.default_rng([plan.person_seed, plan.face_seed, 2]).integers(16, 32)
             write_video(raw, clip.frames, FPS, clip.samples, video_codec="libx264", crf=int(quality))
-            with MediaPipeDetector(num_faces=1) as detector:
+            with FaceFinder(num_faces=1) as detector:
                 try:
                     prepare_clip(raw, prepared, detector)
                 except MediaError:

@@ -63,14 +63,14 @@ def readback(num_clips: int = 96, seed: int = 0) -> ReadbackReport:
     Displays and intensities (0 to 1) are random; on top each clip moves most of the checked actions by random
     amounts, so that they cover their range and are judged apart from the displays they usually belong to.
     """
-    from hicmae_cli.faces.detector import MediaPipeDetector
+    from hicmae_cli.faces import FaceFinder
     from hicmae_cli.media import Frame
 
     times_s = np.arange(CLIP_FRAMES) * (CLIP_DURATION_S / CLIP_FRAMES)
     meant: list[NDArray[np.float32]] = []
     read: list[list[float]] = []
     missed = 0
-    with Renderer() as renderer, MediaPipeDetector(num_faces=1, blendshapes=True) as detector:
+    with Renderer() as renderer, FaceFinder(num_faces=1, blendshapes=True) as detector:
         for clip in range(num_clips):
             rng = np.random.default_rng([seed, clip])
             identity = Identity.draw(rng)

@@ -1,0 +1,298 @@
+"""MediaPipe's three face nets in ONNX Runtime: find faces, read their landmarks, read their expression.
+
+The files come from MediaPipe's face_landmarker.task (weights/face_nets.LICENCE.md). What happens around the
+nets follows MediaPipe's FaceDetector and FaceLandmarker, so that boxes and landmarks are the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache, lru_cache
+from typing import Any, Final, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from hicmae_cli.bundled import bundled_file
+from hicmae_cli.errors import WeightsError, first_line
+from hicmae_cli.faces.face import Box
+from hicmae_cli.silence import import_onnxruntime
+
+_SHA256: Final = {
+    "face_detector.onnx": "24c6df9d330fda68dd89b3ec9905ed1847006f34415b70b88868c897f173abb7",
+    "face_landmarks.onnx": "4bb1759aee46d3a0371c29d67becd5f701cc3feef44e28be08240ae76ccc8d22",
+    "face_blendshapes.onnx": "4e8a97996d518185428f7aaf42b09494f375300386f4d337acc739eae14b031e",
+}
+_BLENDSHAPE_NAMES: Final = """
+_neutral browDownLeft browDownRight browInnerUp browOuterUpLeft browOuterUpRight cheekPuff cheekSquintLeft
+cheekSquintRight eyeBlinkLeft eyeBlinkRight eyeLookDownLeft eyeLookDownRight eyeLookInLeft eyeLookInRight
+eyeLookOutLeft eyeLookOutRight eyeLookUpLeft eyeLookUpRight eyeSquintLeft eyeSquintRight eyeWideLeft eyeWideRight
+jawForward jawLeft jawOpen jawRight mouthClose mouthDimpleLeft mouthDimpleRight mouthFrownLeft mouthFrownRight
+mouthFunnel mouthLeft mouthLowerDownLeft mouthLowerDownRight mouthPressLeft mouthPressRight mouthPucker mouthRight
+mouthRollLower mouthRollUpper mouthShrugLower mouthShrugUpper mouthSmileLeft mouthSmileRight mouthStretchLeft
+mouthStretchRight mouthUpperUpLeft mouthUpperUpRight noseSneerLeft noseSneerRight
+"""
+BLENDSHAPES: Final = tuple(_BLENDSHAPE_NAMES.split())
+"""Names of the expression activations, in the net's order."""
+_SEARCH_PX: Final = 128
+_READ_PX: Final = 256
+_REGION_TIMES: Final = 1.5  # side of the region for the landmarks, in found boxes
+_BATCH: Final = 16  # pictures at a time: bounds the memory
+_CV2_SIDE_PX: Final = 2**15 - 2  # cv2 refuses to warp pictures with longer sides
+
+
+class Found(NamedTuple):
+    """A face that the search has found, in pixels of the picture with (0, 0) at its top left corner.
+
+    Attributes:
+        score: How sure the net is, 0 to 1.
+        box: Left, top, right, bottom: brows to chin.
+        eyes: (2, 2) x, y of the eyes; first the one that is left in an upright picture.
+    """
+
+    score: float
+    box: Box
+    eyes: NDArray[np.float32]
+
+
+class Region(NamedTuple):
+    """A turned rectangle of a picture, in pixels with (0, 0) at the picture's top left corner."""
+
+    x: float
+    y: float
+    width_px: float
+    height_px: float
+    angle_rad: float
+
+
+def find_faces(
+    pictures: Sequence[NDArray[np.uint8]], min_score: float, max_overlap: float
+) -> list[list[Found]]:
+    """The faces of each picture that fill at least an eighth of its longer side, best first.
+
+    Args:
+        pictures: Each (H, W, 3) uint8, of any size.
+        min_score: Leave out what the net is less sure of, 0 to 1.
+        max_overlap: Boxes with a larger intersection over union belong to one face and are averaged.
+
+    Raises:
+        WeightsError: The net's file is missing or damaged.
+    """
+    net = _session("face_detector.onnx")
+    found: list[list[Found]] = []
+    for start in range(0, len(pictures), _BATCH):
+        some = pictures[start : start + _BATCH]
+        sides = [max(picture.shape[:2]) for picture in some]
+        inputs = [_cut_out_whole(picture) for picture in some]
+        boxes, scores = net.run(["boxes", "scores"], {"pictures": np.stack(inputs)})
+        for picture, side, values, logits in zip(some, sides, boxes, scores, strict=True):
+            height_px, width_px = picture.shape[:2]
+            corner = np.array([width_px - side, height_px - side], np.float32) / np.float32(2)
+            found.append(_decode(values, logits, min_score, max_overlap, side, corner))
+    return found
+
+
+def region_of(found: Found) -> Region:
+    """The region in which the landmarks of a found face are to be read: upright to the face."""
+    left, top, right, bottom = found.box
+    (x0, y0), (x1, y1) = found.eyes
+    width_px, height_px = (right - left) * _REGION_TIMES, (bottom - top) * _REGION_TIMES
+    angle = float(np.arctan2(y1 - y0, x1 - x0))
+    return Region((left + right) / 2, (top + bottom) / 2, width_px, height_px, angle)
+
+
+def read_landmarks(
+    pictures: Sequence[NDArray[np.uint8]], regions: Sequence[Region]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The landmarks of one face in each region, and whether there is one.
+
+    Args:
+        pictures: N pictures, each (H, W, 3) uint8, of any size.
+        regions: Where to look in each.
+
+    Returns:
+        (N, 478, 2) x, y in pixels of the picture with (0, 0) at its top left corner, and (N,) the probability
+        that the region shows a face.
+
+    Raises:
+        WeightsError: The net's file is missing or damaged.
+    """
+    net = _session("face_landmarks.onnx")
+    landmarks = np.empty((len(regions), 478, 2), np.float32)
+    presence = np.empty(len(regions), np.float32)
+    for start in range(0, len(regions), _BATCH):
+        part = slice(start, start + _BATCH)
+        pairs = list(zip(pictures[part], regions[part], strict=True))
+        inputs = [_cut_out_region(picture, region) for picture, region in pairs]
+        points, logits = net.run(["landmarks", "presence"], {"pictures": np.stack(inputs)})
+        for index, (_, region) in enumerate(pairs):
+            matrix = _to_picture(region)
+            landmarks[start + index] = points[index, :, :2] @ matrix[:, :2].T + matrix[:, 2]
+        presence[part] = _sigmoid(logits)
+    return landmarks, presence
+
+
+def read_blendshapes(landmarks: NDArray[np.float32]) -> list[dict[str, float]]:
+    """The 52 expression activations, 0 to 1 by name, of (N, 478, 2) landmarks in pixels of any offset.
+
+    Raises:
+        WeightsError: The net's file is missing or damaged.
+    """
+    if not len(landmarks):
+        return []
+    net = _session("face_blendshapes.onnx")
+    (activations,) = net.run(["blendshapes"], {"landmarks": landmarks.astype(np.float32, copy=False)})
+    return [dict(zip(BLENDSHAPES, map(float, row), strict=True)) for row in activations]
+
+
+def load_nets(blendshapes: bool = False) -> None:
+    """Load the nets now rather than at their first call, so that a missing file is reported at once.
+
+    Args:
+        blendshapes: Whether to load the net of the expressions, too.
+
+    Raises:
+        WeightsError: A net's file is missing or damaged.
+    """
+    for name in list(_SHA256)[: 3 if blendshapes else 2]:
+        _session(name)
+
+
+@cache
+def _session(name: str) -> Any:
+    """A net, loaded once per process; it may run in several threads at once."""
+    path = bundled_file(name, _SHA256[name])
+    ort = import_onnxruntime()
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    # The nets take 0.5 and 2 ms. Threads that wait for so little spin: on two busy cores, two threads took three
+    # times as long as one.
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    try:
+        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises its own classes, all bare Exceptions
+        raise WeightsError(f"{path}: ONNX Runtime cannot load it: {first_line(error)}") from error
+
+
+def _cut_out_whole(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """All of a picture in the middle of a black square of (_SEARCH_PX, _SEARCH_PX, 3)."""
+    picture, _ = _within_cv2(picture)
+    pixels, parts = _whole_sampling(picture.shape[0], picture.shape[1])
+    cut = cv2.remap(picture, pixels, parts, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
+    return np.asarray(cut, np.uint8)
+
+
+def _cut_out_region(picture: NDArray[np.uint8], region: Region) -> NDArray[np.uint8]:
+    """A region as an upright square of (_READ_PX, _READ_PX, 3); beyond the picture its edge goes on."""
+    picture, step = _within_cv2(picture)
+    matrix = (_to_picture(region) / step).astype(np.float32)
+    i = np.arange(_READ_PX, dtype=np.float32)
+    x, y = (row[0] * i + (row[1] * i[:, None] + row[2]) for row in matrix)
+    pixels, parts = cv2.convertMaps(x, y, cv2.CV_16SC2)  # in 32nds of a pixel, as below
+    cut = cv2.remap(picture, pixels, parts, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(cut, np.uint8)
+
+
+def _within_cv2(picture: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
+    """A picture that cv2 can warp, and the step at which its pixels were taken from the one given."""
+    step = -(-max(picture.shape[:2]) // _CV2_SIDE_PX)
+    return np.ascontiguousarray(picture[::step, ::step]), step
+
+
+def _to_picture(region: Region) -> NDArray[np.float64]:
+    """The (2, 3) affine matrix from the cut-out of a region, _READ_PX high and wide, to the picture."""
+    cos, sin = np.cos(region.angle_rad), np.sin(region.angle_rad)
+    linear = np.array([[cos, -sin], [sin, cos]]) * (np.array([region.width_px, region.height_px]) / _READ_PX)
+    return np.column_stack([linear, np.array([region.x, region.y]) - linear.sum(axis=1) * _READ_PX / 2])
+
+
+@lru_cache(maxsize=64)
+def _whole_sampling(height_px: int, width_px: int) -> tuple[NDArray[np.int16], NDArray[np.uint16]]:
+    """Where each pixel of a square around a whole picture reads.
+
+    This is the warpPerspective of OpenCV 4, with which MediaPipe fills the nets' inputs: it rounds to 32nds of a
+    pixel. That of OpenCV 5 does not, which moves landmarks by up to 0.2 pixels. Many positions are halfway between
+    two 32nds, and the noise of the perspective matrix decides, so the matrix has to be made the same way.
+
+    Returns:
+        The pixel, (_SEARCH_PX, _SEARCH_PX, 2), and 32nds of it, (_SEARCH_PX, _SEARCH_PX), as `cv2.remap` takes them.
+    """
+    size, side = _SEARCH_PX, max(height_px, width_px)
+    corners = cv2.boxPoints(((width_px / 2, height_px / 2), (side, side), 0.0))
+    target = np.array([[0, size], [0, 0], [size, 0], [size, size]], np.float32)
+    m = cv2.invert(cv2.getPerspectiveTransform(corners, target))[1]
+    i = np.arange(size, dtype=np.float64)
+    block, within = i // 64 * 64, i % 64  # OpenCV works through blocks of 64 pixels
+    x, y, depth = ((row[0] * block + (row[1] * i)[:, None] + row[2]) + row[0] * within for row in m)
+    x, y = (np.rint(at * (32 / depth)).astype(np.int32) for at in (x, y))
+    return np.stack([x >> 5, y >> 5], axis=-1).astype(np.int16), ((y & 31) * 32 + (x & 31)).astype(np.uint16)
+
+
+def _sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(1 / (1 + np.exp(-np.clip(logits, -100, 100).astype(np.float64))), np.float32)
+
+
+@cache
+def _anchors() -> NDArray[np.float32]:
+    """The (896, 2) centres of the anchors, 0 to 1: two per cell of 16 x 16, six per cell of 8 x 8."""
+    grids = []
+    for cells, repeats in ((16, 2), (8, 6)):
+        y, x = np.mgrid[:cells, :cells]
+        grids.append(np.repeat(np.stack([x, y], -1).reshape(-1, 2), repeats, axis=0) / cells + 0.5 / cells)
+    return np.concatenate(grids).astype(np.float32)
+
+
+def _decode(
+    values: NDArray[np.float32],
+    logits: NDArray[np.float32],
+    min_score: float,
+    max_overlap: float,
+    side_px: float,
+    corner: NDArray[np.float32],
+) -> list[Found]:
+    """The faces in the net's answer for one square picture.
+
+    Args:
+        values: (896, 16) x, y, width, height and six points x, y, relative to the anchor, of 128 pixels each.
+        logits: (896,) scores.
+        min_score: As in `find_faces`.
+        max_overlap: As in `find_faces`.
+        side_px: Side of the square in the picture's pixels.
+        corner: (2,) x, y of the square's top left corner there.
+    """
+    likely = np.flatnonzero(logits >= np.log(min_score / (1 - min_score)))
+    if not len(likely):
+        return []
+    likely = likely[np.argsort(-logits[likely], kind="stable")]
+    scores, values, anchors = (
+        _sigmoid(logits[likely]),
+        values[likely] / np.float32(_SEARCH_PX),
+        _anchors()[likely],
+    )
+    centre, size = values[:, :2] + anchors, values[:, 2:4]
+    # Left, top, right, bottom and the eyes of each in one row, so that they are averaged in one go.
+    rows = np.concatenate(
+        [centre - size / 2, centre + size / 2, values[:, 4:6] + anchors, values[:, 6:8] + anchors], axis=1
+    )
+    left = np.flatnonzero((size >= 0).all(axis=1))
+    found: list[Found] = []
+    while len(left):
+        is_same = _overlaps(rows[left, :4]) > max_overlap
+        if not is_same.any():  # a box without an area, which overlaps not even itself
+            break
+        weights = scores[left[is_same]]
+        mean = (weights @ rows[left[is_same]] / weights.sum()).reshape(4, 2) * side_px + corner
+        box = (float(mean[0, 0]), float(mean[0, 1]), float(mean[1, 0]), float(mean[1, 1]))
+        found.append(Found(float(scores[left[0]]), box, mean[2:].astype(np.float32)))
+        left = left[~is_same]
+    return found
+
+
+def _overlaps(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Intersection over union of the first of (N, 4) boxes with each."""
+    sides = np.minimum(boxes[:, 2:], boxes[0, 2:]) - np.maximum(boxes[:, :2], boxes[0, :2])
+    common = sides.clip(min=0).prod(axis=1)
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    covered = areas + areas[0] - common
+    return np.asarray(np.divide(common, covered, out=np.zeros_like(common), where=covered > 0), np.float32)
