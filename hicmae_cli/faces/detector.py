@@ -15,8 +15,8 @@ from hicmae_cli.media import Frame
 
 _SWEEP_S: Final = 0.8  # how often to look everywhere for small faces
 _SMALL_FACE: Final = 0.15  # of the shorter side: below this the coarse views may miss a face
-_READ_TIMES: Final = 2.5  # side of the view for the landmarks, in detected boxes
-_SAME_FACE_IOU: Final = 0.3
+READ_TIMES: Final = 2.5  # side of the view for the landmarks, in detected boxes
+SAME_FACE_IOU: Final = 0.3
 _SEARCH_SCORE: Final = 0.5
 # The close view must show the face again. At 0.5 each, a hand was read as a face; at these, none of 28 such finds,
 # and all of 99 faces.
@@ -127,7 +127,7 @@ class FaceFinder:
         while boxes and len(faces) < self._num_faces:
             count = self._num_faces - len(faces)
             for face in self._read(rgb, boxes[:count]):
-                if all(box_iou(face.box_px, other.box_px) < _SAME_FACE_IOU for other in faces):
+                if all(box_iou(face.box_px, other.box_px) < SAME_FACE_IOU for other in faces):
                     faces.append(face)
             boxes = boxes[count:]
         return sorted(faces, key=lambda face: -face.size_px)
@@ -135,7 +135,7 @@ class FaceFinder:
     def _read(self, rgb: NDArray[np.uint8], boxes: list[Box]) -> list[Face]:
         """The landmarks of the faces in some boxes; boxes that hold no face, after all, are left out."""
         height_px, width_px = rgb.shape[:2]
-        views = [around(box, _READ_TIMES, width_px, height_px) for box in boxes]
+        views = [around(box, READ_TIMES, width_px, height_px) for box in boxes]
         parts = [_part(rgb, view) for view in views]
         found = find_faces(parts, _READ_SCORE, _READ_OVERLAP)
         candidates = [
@@ -165,14 +165,14 @@ def distinct(found: list[tuple[float, Box]]) -> list[Box]:
     """One box per face, largest first: of boxes (with their scores) that overlap, the one with the best score."""
     kept: list[Box] = []
     for _, box in sorted(found, reverse=True):
-        if all(box_iou(box, other) < _SAME_FACE_IOU for other in kept):
+        if all(box_iou(box, other) < SAME_FACE_IOU for other in kept):
             kept.append(box)
     return sorted(kept, key=lambda box: box[0] - box[2])
 
 
 def _find(rgb: NDArray[np.uint8], views: list[View]) -> list[tuple[float, Box]]:
     """Score and box, in the picture's pixels, of each face that lies whole in a view."""
-    found = find_faces([_part(rgb, view) for view in views], _SEARCH_SCORE, _SAME_FACE_IOU)
+    found = find_faces([_part(rgb, view) for view in views], _SEARCH_SCORE, SAME_FACE_IOU)
     return [
         (face.score, box)
         for view, some in zip(views, found, strict=True)

@@ -1,0 +1,120 @@
+"""MediaPipe's own runtime as a face finder, to compare the default one with. It needs the extra ``mediapipe``."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hicmae_cli.errors import MissingDependencyError
+from hicmae_cli.faces.detector import READ_TIMES, SAME_FACE_IOU, distinct, is_cut
+from hicmae_cli.faces.face import Box, Face, box_iou
+from hicmae_cli.faces.views import View, around, coarse_views, fine_views
+from hicmae_cli.media import Frame
+
+
+class MediaPipeDetector:
+    """MediaPipe's FaceDetector on views of a picture, then its FaceLandmarker on a close view of each face.
+
+    It finds what `FaceFinder` finds, more slowly. **MediaPipe reports every use to Google**, and has no switch for it:
+    no command of hicmae uses this class. Run it without network access if nothing may leave the machine.
+
+    Args:
+        model: MediaPipe's ``face_landmarker.task``.
+        num_faces: How many faces to read at most; the largest are taken.
+        blendshapes: Whether to read the 52 expression activations, too.
+
+    Raises:
+        MissingDependencyError: The package mediapipe, or a system library that it needs, cannot be loaded.
+    """
+
+    def __init__(self, model: Path, num_faces: int = 4, blendshapes: bool = False) -> None:
+        os.environ.setdefault("GLOG_minloglevel", "3")
+        try:
+            import mediapipe
+            from mediapipe.tasks.python import BaseOptions, vision
+        except (ImportError, OSError) as error:
+            raise MissingDependencyError(
+                f"mediapipe cannot be loaded ({error}); it needs pip install '.[mediapipe]', and on Debian or Ubuntu "
+                "apt install libegl1 libgles2 libgl1"
+            ) from error
+        self._mediapipe: Any = mediapipe
+        self._num_faces, self._blendshapes = num_faces, blendshapes
+        with zipfile.ZipFile(model) as parts:
+            search_model = parts.read("face_detector.tflite")
+        self._search = vision.FaceDetector.create_from_options(
+            vision.FaceDetectorOptions(
+                base_options=BaseOptions(model_asset_buffer=search_model), min_detection_confidence=0.5
+            )
+        )
+        self._reader = vision.FaceLandmarker.create_from_options(
+            vision.FaceLandmarkerOptions(
+                base_options=BaseOptions(model_asset_buffer=model.read_bytes()),
+                num_faces=2,
+                min_face_detection_confidence=0.6,
+                min_face_presence_confidence=0.7,
+                output_face_blendshapes=blendshapes,
+            )
+        )
+
+    def detect(self, frame: Frame) -> list[Face]:
+        """The faces of the frame, largest first."""
+        views = coarse_views(frame.width_px, frame.height_px) + fine_views(frame.width_px, frame.height_px)
+        faces: list[Face] = []
+        for box in distinct([found for view in views for found in self._find(frame.rgb, view)]):
+            face = self._read(frame.rgb, around(box, READ_TIMES, frame.width_px, frame.height_px), box)
+            if face is not None and all(
+                box_iou(face.box_px, other.box_px) < SAME_FACE_IOU for other in faces
+            ):
+                faces.append(face)
+            if len(faces) == self._num_faces:
+                break
+        return sorted(faces, key=lambda face: -face.size_px)
+
+    def close(self) -> None:
+        """Free the models. Without it MediaPipe's destructor raises at interpreter exit."""
+        for task in (self._search, self._reader):
+            if task is not None:
+                task.close()
+        self._search = self._reader = None
+
+    def __enter__(self) -> MediaPipeDetector:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _shown(self, rgb: NDArray[np.uint8], view: View) -> Any:
+        part = np.ascontiguousarray(rgb[view.top : view.bottom, view.left : view.right])
+        return self._mediapipe.Image(image_format=self._mediapipe.ImageFormat.SRGB, data=part)
+
+    def _find(self, rgb: NDArray[np.uint8], view: View) -> list[tuple[float, Box]]:
+        """Score and box, in the picture's pixels, of each face that lies whole in a view."""
+        found: list[tuple[float, Box]] = []
+        for one in self._search.detect(self._shown(rgb, view)).detections:
+            left, top = view.left + one.bounding_box.origin_x, view.top + one.bounding_box.origin_y
+            box = (left, top, left + one.bounding_box.width, top + one.bounding_box.height)
+            if not is_cut(box, view, rgb.shape[1], rgb.shape[0]):
+                found.append((float(one.categories[0].score), box))
+        return found
+
+    def _read(self, rgb: NDArray[np.uint8], view: View, box: Box) -> Face | None:
+        """The landmarks of the face in a box, seen in a view of it; None if it is no face after all."""
+        read = self._reader.detect(self._shown(rgb, view))
+        faces = []
+        for index, points in enumerate(read.face_landmarks):
+            landmarks = np.array([(p.x, p.y) for p in points]) * (view.width_px, view.height_px)
+            landmarks_px = (landmarks + np.array([view.left - 0.5, view.top - 0.5])).astype(np.float32)
+            shapes = None
+            if self._blendshapes:
+                shapes = {c.category_name: float(c.score) for c in read.face_blendshapes[index]}
+            faces.append(Face(landmarks_px, shapes))
+        best = max(faces, key=lambda face: box_iou(face.box_px, box), default=None)
+        return best if best is not None and box_iou(best.box_px, box) > 0.1 else None
