@@ -15,6 +15,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from hicmae_cli.media import read_audio, read_frames, write_video
+from hicmae_cli.runtime import batch
 from hicmae_cli.runtime.predictor import OnProgress, Predictor
 from hicmae_cli.runtime.results import FileResult
 from hicmae_cli.weights.checkpoint import load_classifier, save_classifier
@@ -340,6 +341,21 @@ def test_a_second_call_goes_on_where_the_first_was_cut_off(
     judged[:] = ["settings"]
     assert hicmae("predict", *files, "--output", out, "--skip-existing", "--hop", 1).code == 0
     assert judged == ["settings", "0.wav", "1.wav", "2.wav", "3.wav"]
+
+
+def test_a_damaged_face_net_is_named_once_before_the_work(
+    bundle: Path, sample: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hicmae_cli.faces import nets
+
+    (bundle / "face_landmarks.onnx").write_bytes(b"damaged")
+    nets._session.cache_clear()
+    batch._open.cache_clear()
+    run = hicmae("predict", sample, sample.parent, "--json")
+    assert (run.code, run.out) == (1, "")
+    (line,) = run.err.strip().splitlines()
+    assert "face_landmarks.onnx: is not the file that was bundled" in line
+    assert hicmae("predict", sample, "--modality", "audio", "--quiet").code == 0  # which looks for no faces
 
 
 def test_interrupted_without_a_folder_it_says_that_nothing_is_kept(
