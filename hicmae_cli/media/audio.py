@@ -17,7 +17,8 @@ from av.packet import Packet
 from numpy.typing import NDArray
 
 from hicmae_cli.errors import MediaError
-from hicmae_cli.media.frames import MAX_JUMP_S, TIME_TOLERANCE_S, container_time_s, start_time_s
+from hicmae_cli.media.clock import MAX_JUMP_S, Steps
+from hicmae_cli.media.frames import TIME_TOLERANCE_S, container_time_s, start_time_s
 from hicmae_cli.media.mixer import SAMPLE_RATE_HZ, Mixer
 from hicmae_cli.media.source import (
     audio_stream,
@@ -30,7 +31,6 @@ from hicmae_cli.media.source import (
 
 _MAX_DRIFT_S: Final = Fraction(20, 1000)  # timestamps are rounded and jitter; more than this is a real gap
 _LITTLE_DRIFT_S: Final = 0.01
-_BACKWARD_JUMP_S: Final = Fraction(1)  # less is an overlap, to be trimmed; more is a clock that started again
 _MAX_GAP_SAMPLES: Final = round(MAX_JUMP_S * SAMPLE_RATE_HZ)
 _SETTLING_S: Final = Fraction(1, 2)  # what decoders and the resampler know of earlier sound wears off in less
 _ZEROS_SAMPLES: Final = SAMPLE_RATE_HZ  # silence is handed on in pieces, so that a long gap costs no memory
@@ -258,11 +258,14 @@ def _runs(
         The run's start on the container's clock (s) with its first samples; None with those that follow.
     """
     mixer: Mixer | None = None
+    steps = Steps()
+    ahead: AudioFrame | None = None
     run_start_s = shift_s = Fraction(0)
     offset_s = tick_s = 0.0  # of frames' own times: to what the run has, and their unit
-    for frame in frames:
-        if not frame.samples or frame.sample_rate <= 0:
-            continue
+    while True:
+        frame, ahead = ahead or _next_heard(frames), None
+        if frame is None:
+            break
         start_s: Fraction | None = None
         # Nearly every frame is where the one before ended; exact fractions for each would take longer than decoding.
         if mixer is not None and mixer.accepts(frame):
@@ -275,9 +278,14 @@ def _runs(
         stated_s = container_time_s(frame)
         time_s = next_s if stated_s is None else stated_s + shift_s
         jump_s = time_s - next_s
-        if mixer is not None and jump_s and not -_BACKWARD_JUMP_S <= jump_s <= MAX_JUMP_S:
-            shift_s -= jump_s
-            jump_s = Fraction(0)
+        if mixer is not None and steps.is_suspect(jump_s):
+            ahead = _next_heard(frames)
+            ahead_s = None if ahead is None else container_time_s(ahead)
+            if steps.is_damaged(jump_s, None if ahead_s is None else ahead_s + shift_s - next_s):
+                jump_s = Fraction(0)
+            elif not steps.accepts(jump_s):
+                shift_s -= jump_s
+                jump_s = Fraction(0)
         if mixer is None or (jump_s and abs(jump_s) > _MAX_DRIFT_S) or not mixer.accepts(frame):
             if mixer is not None:
                 yield None, mixer.finish()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 import math
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
@@ -63,8 +64,11 @@ VIDEO_SUFFIXES: Final = frozenset(
 """What files with moving pictures are called, in lower case."""
 _INDEXED_FORMATS: Final = {"mov", "matroska", "wav", "flac"}
 _PLAYLIST_STARTS = (b"#EXTM3U", b"ffconcat", b"<MPD")
-# One 8K frame is 33 megapixels; a header that claims more is an attempt to exhaust memory.
-_MAX_PIXELS = 1 << 26
+# 8K (up to 8192 x 4320) is the largest video there is; a header that claims more is an attempt to exhaust memory.
+_MAX_PIXELS = 8192 * 4352
+_MAX_PICTURE_BYTES = _MAX_PIXELS * 3  # 8K with 10 bits; fewer pixels where each takes more, as in GIF and PNG
+_DECODED_AHEAD_PIXELS = 1 << 25  # every thread holds pictures of its own: 16 at 1080p, 3 at 4K, 1 at 8K
+_MAX_THREADS = 16  # what ffmpeg takes at most by itself
 _READ_BLOCK_BYTES = 1 << 17
 # Tags in another encoding are no reason to refuse a file; from PyAV 19 on none is refused, and the option is gone.
 _TOLERANT: Final[dict[str, Any]] = (
@@ -99,7 +103,11 @@ def open_media(path: Path | str) -> Iterator[InputContainer]:
         try:
             container = av.open(
                 file,
-                options={"protocol_whitelist": "none", "format_whitelist": _format_whitelist()},
+                options={
+                    "protocol_whitelist": "none",
+                    "format_whitelist": _format_whitelist(),
+                    "max_pixels": str(_MAX_PIXELS),  # some formats decode a picture to be opened
+                },
                 io_open=_refuse_to_open,
                 buffer_size=_READ_BLOCK_BYTES,
                 **_TOLERANT,
@@ -149,8 +157,29 @@ def video_stream(container: InputContainer) -> VideoStream | None:
     stream = next((s for s in moving if s is best), moving[0])
     if not stream.codec_context.is_open:
         stream.thread_type = "AUTO"
-        stream.codec_context.options = {"max_pixels": str(_MAX_PIXELS)}
+        threads = _DECODED_AHEAD_PIXELS // max(1, stream.width * stream.height)
+        if threads < _MAX_THREADS:
+            stream.codec_context.thread_count = max(1, min(threads, os.cpu_count() or 1))
+        stream.codec_context.options = {"max_pixels": str(_max_pixels(stream))}
     return stream
+
+
+def _max_pixels(stream: VideoStream) -> int:
+    """Of one picture of a stream."""
+    pixel_format = stream.codec_context.format
+    bits = pixel_format.padded_bits_per_pixel if pixel_format is not None else 0
+    return min(_MAX_PIXELS, 8 * _MAX_PICTURE_BYTES // bits) if bits else _MAX_PIXELS
+
+
+def undecodable(stream: VideoStream) -> str:
+    """Why nothing of a video can be decoded."""
+    limit = _max_pixels(stream)
+    if stream.width * stream.height > limit:
+        return (
+            f"its pictures of {stream.width} x {stream.height} pixels are too large, at most "
+            f"{limit / 1e6:.0f} megapixels are read; make them smaller"
+        )
+    return "the file is damaged, or its pictures are too large"
 
 
 def audio_stream(container: InputContainer) -> AudioStream | None:
