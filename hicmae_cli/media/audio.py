@@ -26,6 +26,7 @@ from hicmae_cli.media.source import (
     has_index,
     open_media,
     seek_back,
+    unheard,
     video_stream,
 )
 
@@ -159,7 +160,7 @@ def _pieces(path: Path | str, start: int = 0) -> Iterator[NDArray[np.float32]]:
         first = next(runs, None)
         if first is None:
             raise _SilentError(
-                f"{path}: has an audio stream, but none of it can be decoded; the file is damaged"
+                f"{path}: has an audio stream, but none of it can be decoded: {unheard(sound)}"
             )
         yield from _contiguous(origin_s, chain([first], runs), start)
 
@@ -201,7 +202,7 @@ def _runs_near(
     sound = audio_stream(container)
     if sound is None or not has_index(container):
         return None
-    first = _next_heard(decode_audio(container, sound))
+    first = next(decode_audio(container, sound), None)
     first_s = None if first is None else container_time_s(first)
     if first is None or first_s is None:
         return None
@@ -214,16 +215,12 @@ def _runs_near(
     if target_s <= first_s or not seek_back(container, picture or sound, target_s):
         return None
     frames = decode_audio(container, sound)
-    entry = _next_heard(frames)
+    entry = next(frames, None)
     entry_s = None if entry is None else container_time_s(entry)
     if entry is None or entry_s is None or entry_s > wanted_s - _SETTLING_S / 2:
         return None
     since_s, surplus = _since(first, entry)
     return origin_s, _runs(chain([entry], frames), sound_start_s + since_s, surplus)
-
-
-def _next_heard(frames: Iterator[AudioFrame]) -> AudioFrame | None:
-    return next((frame for frame in frames if frame.samples and frame.sample_rate > 0), None)
 
 
 def _since(first: AudioFrame, frame: AudioFrame) -> tuple[Fraction, int]:
@@ -263,7 +260,7 @@ def _runs(
     run_start_s = shift_s = Fraction(0)
     offset_s = tick_s = 0.0  # of frames' own times: to what the run has, and their unit
     while True:
-        frame, ahead = ahead or _next_heard(frames), None
+        frame, ahead = ahead or next(frames, None), None
         if frame is None:
             break
         start_s: Fraction | None = None
@@ -279,7 +276,7 @@ def _runs(
         time_s = next_s if stated_s is None else stated_s + shift_s
         jump_s = time_s - next_s
         if mixer is not None and steps.is_suspect(jump_s):
-            ahead = _next_heard(frames)
+            ahead = next(frames, None)
             ahead_s = None if ahead is None else container_time_s(ahead)
             if steps.is_damaged(jump_s, None if ahead_s is None else ahead_s + shift_s - next_s):
                 jump_s = Fraction(0)

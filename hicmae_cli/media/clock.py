@@ -33,6 +33,16 @@ class Steps:
         self._max_jump, self._back = Fraction(MAX_JUMP_S) / unit_s, Fraction(BACKWARD_JUMP_S) / unit_s
         self._suspect, self._pause = Fraction(_SUSPECT_S) / unit_s, Fraction(_PAUSE_S) / unit_s
         self._pauses_left = Fraction(MAX_PAUSES_S) / unit_s
+        self.left_out: Ticks = 0
+        """Steps ahead that were not accepted."""
+
+    def follow(self, duration: Ticks) -> Ticks:
+        """The step to what has no time stamp to go by, or none that is believed."""
+        return min(duration, self._pause)
+
+    def last(self, duration: Ticks) -> Ticks:
+        """How long the last thing goes on."""
+        return min(duration, max(self._pause, self._pauses_left))
 
     def is_suspect(self, step: Ticks) -> bool:
         """Whether to look at the time stamp after this one before this one is believed."""
@@ -50,6 +60,7 @@ class Steps:
     def accepts(self, step: Ticks) -> bool:
         """Whether the clock goes on by a step; where it does not, it started again or jumped."""
         if not -self._back < step <= self._max_jump or (step > self._pause and step > self._pauses_left):
+            self.left_out += max(step, 0)
             return False
         if step > self._pause:
             self._pauses_left -= step
@@ -61,9 +72,10 @@ def keep_time(
 ) -> Iterator[tuple[Item, Ticks, Ticks]]:
     """Put things on a clock that starts at 0 and rises strictly.
 
-    What has no time stamp, or a damaged one, follows its predecessor by that one's duration. A clock that starts
-    again (recordings joined byte by byte) or jumps ahead goes on without a gap. What would be shown at the same time
-    as, or a little before, its predecessor is left out. The next thing is taken early only to check a suspect stamp.
+    What has no time stamp, or a damaged one, follows its predecessor by that one's duration, a minute at most. A
+    clock that starts again (recordings joined byte by byte) or jumps ahead goes on without a gap. What would be shown
+    at the same time as, or a little before, its predecessor is left out. The next thing is taken early only to check
+    a suspect stamp.
 
     Args:
         stamped: Things in the order in which they are shown, their time stamp if they have one, and their duration.
@@ -76,28 +88,26 @@ def keep_time(
     ahead: tuple[Item, Ticks | None, Ticks] | None = None
     shift: Ticks | None = None
     last: Ticks = 0
-    end: Ticks = 0
+    shown_for: Ticks = 0
     while True:
         thing, ahead = ahead if ahead is not None else next(things, None), None
         if thing is None:
             return
         item, stamp, duration = thing
-        time = end
+        step = steps.follow(shown_for)
         if shift is None:
             shift = stamp or 0
         elif stamp is not None:
-            step = stamp - shift - last
+            expected, step = last + step, stamp - shift - last
             if steps.is_suspect(step):
                 ahead = next(things, None)
                 next_stamp = None if ahead is None else ahead[1]
                 if steps.is_damaged(step, None if next_stamp is None else next_stamp - shift - last):
-                    step = end - last
+                    step = expected - last
                 elif not steps.accepts(step):
-                    shift = stamp - end
-                    step = end - last
+                    shift, step = stamp - expected, expected - last
             if step <= 0:
                 continue
-            time = last + step
-        last, end = time, time + duration
-        yield item, time, duration
+        last, shown_for = last + step, duration
+        yield item, last, steps.last(duration)
         del item, thing  # not kept while the next one is made

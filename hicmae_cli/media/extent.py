@@ -17,6 +17,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from hicmae_cli.media.clock import BACKWARD_JUMP_S, MAX_FPS, MAX_JUMP_S, Steps, Ticks, keep_time
+from hicmae_cli.media.source import is_audible
 
 _REORDERING_PACKETS: Final = 32  # more than any codec holds back
 _REORDERING_S: Final = (
@@ -37,6 +38,7 @@ class Extent:
         count: How many there are.
         shortest_s: Least distance of two.
         longest_s: Greatest distance of two.
+        left_out_s: Pauses too long to be believed.
     """
 
     start_s: Fraction
@@ -45,6 +47,7 @@ class Extent:
     count: int
     shortest_s: Fraction
     longest_s: Fraction
+    left_out_s: Fraction
 
     def rate(self, nominal: Fraction) -> Fraction | None:
         """Packets per second: as the header states it if that fits, else as counted; None beyond `MAX_FPS`."""
@@ -114,13 +117,13 @@ class PacketTimes:
         skipped = 0
         if opening is not None and opening in self._stamps[:_OPENING_PACKETS]:
             skipped = self._stamps.index(opening)
-        steps = Steps(self._tick_s)
+        nominal, steps = nominal_s / self._tick_s, Steps(self._tick_s)
         count = 0
         last: Ticks = 0
         end: Ticks = 0
         shortest: Ticks = 0
         longest: Ticks = 0
-        for _, time, duration in keep_time(self._stamped(skipped, nominal_s), steps):
+        for _, time, duration in keep_time(self._stamped(skipped, nominal), steps):
             step = time - last
             shortest = step if count == 1 else min(shortest, step)
             longest = max(longest, step)
@@ -129,15 +132,15 @@ class PacketTimes:
         start = opening if opening is not None else next((s for s in self._stamps if s != _NO_STAMP), 0)
         return Extent(
             start_s=start * self._tick_s,
-            length_s=end * self._tick_s,
+            length_s=(end or nominal) * self._tick_s,
             last_s=last * self._tick_s,
             count=count,
             shortest_s=shortest * self._tick_s,
             longest_s=longest * self._tick_s,
+            left_out_s=steps.left_out * self._tick_s,
         )
 
-    def _stamped(self, skipped: int, nominal_s: Fraction) -> Iterator[tuple[None, int | None, Ticks]]:
-        nominal = nominal_s / self._tick_s
+    def _stamped(self, skipped: int, nominal: Fraction) -> Iterator[tuple[None, int | None, Ticks]]:
         for stamp, duration in zip(self._stamps[skipped:], self._durations[skipped:], strict=True):
             yield (
                 None,
@@ -158,8 +161,6 @@ class PacketTimes:
         except (av.error.FFmpegError, ValueError):
             return
         for frame in frames:
-            if isinstance(frame, VideoFrame) or (
-                isinstance(frame, AudioFrame) and frame.samples and frame.sample_rate > 0
-            ):
+            if isinstance(frame, VideoFrame) or (isinstance(frame, AudioFrame) and is_audible(frame)):
                 self.first = frame
                 return

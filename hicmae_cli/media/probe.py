@@ -24,6 +24,7 @@ from hicmae_cli.media.source import (
     open_media,
     stores_presentation_times,
     undecodable,
+    unheard,
     video_stream,
 )
 
@@ -84,12 +85,12 @@ def probe(path: Path | str) -> MediaInfo:
         promised_s = _promised_s(container)
         seen = None if video is None else _look(video, times[video.index])
         heard = None if audio is None else _listen(times[audio.index])
-        reason = "the file is damaged" if video is None else undecodable(video)
         if video is not None and seen is None:
-            name = video.codec_context.name
+            name, reason = video.codec_context.name, undecodable(video)
             warnings.append(f"the video ({name}) cannot be decoded and is ignored: {reason}")
         if audio is not None and heard is None:
-            warnings.append(f"the sound ({audio.codec_context.name}) cannot be decoded and is ignored")
+            name, reason = audio.codec_context.name, unheard(audio)
+            warnings.append(f"the sound ({name}) cannot be decoded and is ignored: {reason}")
     if seen is None and heard is None:
         raise MediaError(f"{path}: has streams, but nothing in them can be decoded: {reason}")
 
@@ -102,7 +103,12 @@ def probe(path: Path | str) -> MediaInfo:
         audio_duration_s = float(max(late_s + heard.length_s, Fraction(0)))
     duration_s = max(video_duration_s, audio_duration_s)
     # Some headers count from 0 on the container's clock, others from the first frame: the longer is what is there.
-    there_s = max(duration_s, *(float(extent.start_s + extent.length_s) for extent in extents))
+    left_out_s = max(float(extent.left_out_s) for extent in extents)
+    there_s = left_out_s + max(duration_s, *(float(extent.start_s + extent.length_s) for extent in extents))
+    if left_out_s:
+        warnings.append(
+            f"its time stamps pause for {left_out_s:.1f} s more than is believed; these are left out"
+        )
     missing_s = 0.0 if promised_s is None else max(0.0, promised_s - there_s)
     if promised_s is not None and there_s < 0.95 * promised_s - 1:
         warnings.append(

@@ -68,6 +68,8 @@ _PLAYLIST_STARTS = (b"#EXTM3U", b"ffconcat", b"<MPD")
 _MAX_PIXELS = 8192 * 4352
 _MAX_PICTURE_BYTES = _MAX_PIXELS * 3  # 8K with 10 bits; fewer pixels where each takes more, as in GIF and PNG
 _DECODED_AHEAD_PIXELS = 1 << 25  # every thread holds pictures of its own: 16 at 1080p, 3 at 4K, 1 at 8K
+_SAMPLE_RATES_HZ = 8, 768_000  # the resampler's memory goes with the rate
+_MAX_CHANNELS = 64  # the mixer takes no more
 _MAX_THREADS = 16  # what ffmpeg takes at most by itself
 _READ_BLOCK_BYTES = 1 << 17
 # Tags in another encoding are no reason to refuse a file; from PyAV 19 on none is refused, and the option is gone.
@@ -179,7 +181,28 @@ def undecodable(stream: VideoStream) -> str:
             f"its pictures of {stream.width} x {stream.height} pixels are too large, at most "
             f"{limit / 1e6:.0f} megapixels are read; make them smaller"
         )
-    return "the file is damaged, or its pictures are too large"
+    return f"the file is damaged, or its pictures are too large, at most {_MAX_PIXELS / 1e6:.0f} megapixels are read"
+
+
+def is_audible(frame: AudioFrame) -> bool:
+    """Whether a frame has samples, at a rate and in channels that real sound may have."""
+    return frame.samples > 0 and _is_playable(frame.sample_rate, frame.layout.nb_channels)
+
+
+def _is_playable(rate_hz: int, channels: int) -> bool:
+    return _SAMPLE_RATES_HZ[0] <= rate_hz <= _SAMPLE_RATES_HZ[1] and 1 <= channels <= _MAX_CHANNELS
+
+
+def unheard(stream: AudioStream) -> str:
+    """Why nothing of a sound can be decoded."""
+    rate_hz, channels = stream.codec_context.sample_rate, stream.codec_context.channels
+    if rate_hz and channels and not _is_playable(rate_hz, channels):
+        low_hz, high_hz = _SAMPLE_RATES_HZ
+        return (
+            f"it claims {rate_hz} samples a second and {channels} channels, expected {low_hz} to {high_hz} and at most "
+            f"{_MAX_CHANNELS}; re-encode it"
+        )
+    return "the file is damaged"
 
 
 def audio_stream(container: InputContainer) -> AudioStream | None:
@@ -201,13 +224,14 @@ def decode_video(container: InputContainer, stream: VideoStream) -> Iterator[Vid
 def decode_audio(
     container: InputContainer, stream: AudioStream, packets: Sequence[Packet[Any]] | None = None
 ) -> Iterator[AudioFrame]:
-    """The stream's audio frames in order, up to the end or to where the file is cut off.
+    """The stream's audio frames in order, up to the end or to where the file is cut off; see `is_audible`.
 
     ``packets`` are those of the stream, if they were taken out of the container before.
     """
     for frame in _decode(container, stream, packets):
         assert isinstance(frame, AudioFrame)
-        yield frame
+        if is_audible(frame):
+            yield frame
 
 
 def _decode(
