@@ -194,7 +194,11 @@ def display_of(stream: VideoStream, first: VideoFrame) -> Display:
 
 def _display_matrix(picture: VideoFrame) -> tuple[int, int, int, int]:
     """a, b, c, d of x' = a x + c y, y' = b x + d y, up to scale (ISO/IEC 14496-12, 6.2.2)."""
-    data = picture.side_data.get("DISPLAYMATRIX")
+    try:
+        data = picture.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # PyAV does not know some kinds of side data (EXIF); then the angle is all there is
+        angle = math.radians(picture.rotation)
+        return round(math.cos(angle)), -round(math.sin(angle)), round(math.sin(angle)), round(math.cos(angle))
     if not isinstance(data, SideData):
         return 1, 0, 0, 1
     matrix = np.frombuffer(bytes(data), np.int32)

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, BinaryIO, Final, NoReturn
 
 import av
 import av.error
@@ -103,27 +103,48 @@ def open_media(path: Path | str) -> Iterator[InputContainer]:
         if head.startswith(_PLAYLIST_STARTS) or (head.startswith(b"<?xml") and b"<MPD" in head):
             raise MediaError(f"{path}: is a playlist that points at other files; give the media file itself")
         try:
-            container = av.open(
-                file,
-                options={
-                    "protocol_whitelist": "none",
-                    "format_whitelist": _format_whitelist(),
-                    "max_pixels": str(_MAX_PIXELS),  # some formats decode a picture to be opened
-                },
-                io_open=_refuse_to_open,
-                buffer_size=_READ_BLOCK_BYTES,
-                **_TOLERANT,
-            )
+            container = _open_container(file)
         except (av.error.FFmpegError, OSError, ValueError) as error:
             raise MediaError(
                 f"{path}: is not a media file that can be read ({_reason(error)}); "
                 "it may be cut short, or not be audio or video at all"
             ) from error
-        assert isinstance(container, InputContainer)
         with container:
             if video_stream(container) is None and audio_stream(container) is None:
                 raise MediaError(f"{path}: holds no video and no audio stream")
             yield container
+
+
+def _open_container(file: BinaryIO) -> InputContainer:
+    try:
+        return _open_bytes(file)
+    except av.error.ArgumentError:
+        # The file's name stands for a refused format (`.jpg` for the numbered pictures of `image2`): its bytes alone.
+        file.seek(0)
+        return _open_bytes(_Nameless(file))
+
+
+def _open_bytes(file: BinaryIO | _Nameless) -> InputContainer:
+    container = av.open(
+        file,
+        options={
+            "protocol_whitelist": "none",
+            "format_whitelist": _format_whitelist(),
+            "max_pixels": str(_MAX_PIXELS),  # some formats decode a picture to be opened
+        },
+        io_open=_refuse_to_open,
+        buffer_size=_READ_BLOCK_BYTES,
+        **_TOLERANT,
+    )
+    assert isinstance(container, InputContainer)
+    return container
+
+
+class _Nameless:
+    """A file without its name, by which a demuxer might be chosen."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.read, self.seek, self.tell = file.read, file.seek, file.tell
 
 
 def check_file(path: Path | str) -> Path:
