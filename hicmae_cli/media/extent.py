@@ -21,7 +21,7 @@ from hicmae_cli.media.source import is_audible
 
 _REORDERING_PACKETS: Final = 32  # more than any codec holds back
 _REORDERING_S: Final = (
-    60  # a picture that waits longer between its decoding and its showing has a damaged stamp
+    1  # or as long as so many packets last: later stamps than that after decoding are damaged
 )
 _OPENING_PACKETS: Final = 1024  # the first that can be decoded is among so many
 _NO_STAMP: Final = -(1 << 63)
@@ -96,11 +96,13 @@ class PacketTimes:
                 self._take(0)  # a clock that started again: what came before was shown before
             self._decoded = decoded
         # A picture with a damaged stamp is shown when its neighbours are.
-        is_near = decoded is None or stamp is None or abs(stamp - decoded) <= self._reordering_ticks
+        duration = max(0, packet.duration or 0)
+        longest = max(self._reordering_ticks, _REORDERING_PACKETS * duration)
+        is_near = decoded is None or stamp is None or abs(stamp - decoded) <= longest
         place = stamp if is_near else decoded
         self._place = self._place if place is None else place
         noted = _NO_STAMP if stamp is None else stamp
-        heapq.heappush(self._waiting, (self._place, self._count, noted, max(0, packet.duration or 0)))
+        heapq.heappush(self._waiting, (self._place, self._count, noted, duration))
         self._count += 1
         self._take(_REORDERING_PACKETS)
 
