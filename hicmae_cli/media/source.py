@@ -196,7 +196,7 @@ def _max_pixels(stream: VideoStream) -> int:
 
 def undecodable(stream: VideoStream) -> str:
     """Why nothing of a video can be decoded."""
-    limit = _max_pixels(stream)
+    limit = int(stream.codec_context.options.get("max_pixels", _MAX_PIXELS))  # the format may be unknown by now
     if stream.width * stream.height > limit:
         return (
             f"its pictures of {stream.width} x {stream.height} pixels are too large, at most "
