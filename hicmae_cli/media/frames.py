@@ -257,12 +257,12 @@ def pictures_of(path: Path | str) -> Iterator[TimedPicture]:
         stream = video_stream(container)
         if stream is None:
             raise MediaError(f"{path}: has no video stream, only audio")
+        reason = undecodable(stream)
         empty = True
         for timed in timed_pictures(container, stream):
             empty = False
             yield timed
             del timed
-        reason = undecodable(stream)
     if empty:
         raise MediaError(f"{path}: has a video stream, but no frame of it can be decoded: {reason}")
 

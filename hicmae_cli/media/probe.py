@@ -81,12 +81,13 @@ def probe(path: Path | str) -> MediaInfo:
     warnings: list[str] = []
     with open_media(path) as container:
         video, audio = video_stream(container), audio_stream(container)
+        unseen = "" if video is None else undecodable(video)
         times = _packet_times(container, [s for s in (video, audio) if s is not None])
         promised_s = _promised_s(container)
         seen = None if video is None else _look(video, times[video.index])
         heard = None if audio is None else _listen(times[audio.index])
         if video is not None and seen is None:
-            name, reason = video.codec_context.name, undecodable(video)
+            name, reason = video.codec_context.name, unseen
             warnings.append(f"the video ({name}) cannot be decoded and is ignored: {reason}")
         if audio is not None and heard is None:
             name, reason = audio.codec_context.name, unheard(audio)

@@ -195,8 +195,8 @@ def _max_pixels(stream: VideoStream) -> int:
 
 
 def undecodable(stream: VideoStream) -> str:
-    """Why nothing of a video can be decoded."""
-    limit = int(stream.codec_context.options.get("max_pixels", _MAX_PIXELS))  # the format may be unknown by now
+    """Why nothing of a video can be decoded, if that is so; to be asked first, as a decoder that fails forgets sizes."""
+    limit = _max_pixels(stream)
     if stream.width * stream.height > limit:
         return (
             f"its pictures of {stream.width} x {stream.height} pixels are too large, at most "
