@@ -195,7 +195,7 @@ def _max_pixels(stream: VideoStream) -> int:
 
 
 def undecodable(stream: VideoStream) -> str:
-    """Why nothing of a video can be decoded, if that is so; to be asked first, as a decoder that fails forgets sizes."""
+    """Why nothing of a video can be decoded; to be asked before, as a decoder that fails forgets the size."""
     limit = _max_pixels(stream)
     if stream.width * stream.height > limit:
         return (
