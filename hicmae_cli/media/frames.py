@@ -28,6 +28,7 @@ MAX_SIDE_PX: Final = 4096
 """The longest side of an upright picture; larger ones are shrunk. 4K (4096 x 2160) stays whole, memory is bounded
 whatever a header claims, and OpenCV, which aborts from 32767 pixels on, never sees such a side."""
 _MAX_PIXEL_ASPECT: Final = 4.0
+_COMPARED_ROWS: Final = 64  # at a time: most pictures differ at once, and comparing takes memory
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,10 @@ def sample_frames(path: Path | str, step_s: float | Fraction) -> Iterator[Frame]
 
 def _same_or(before: NDArray[np.uint8] | None, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The picture before, if it is equal; comparing takes far less time than a conversion or a search."""
-    return before if before is not None and np.array_equal(before, rgb) else rgb
+    if before is None or before.shape != rgb.shape:
+        return rgb
+    strips = (slice(top, top + _COMPARED_ROWS) for top in range(0, len(rgb), _COMPARED_ROWS))
+    return before if all(np.array_equal(before[rows], rgb[rows]) for rows in strips) else rgb
 
 
 def to_rgb(picture: VideoFrame, display: Display = Display()) -> NDArray[np.uint8]:

@@ -66,7 +66,7 @@ _INDEXED_FORMATS: Final = {"mov", "matroska", "wav", "flac"}
 _PLAYLIST_STARTS = (b"#EXTM3U", b"ffconcat", b"<MPD")
 # 8K (up to 8192 x 4320) is the largest video there is; a header that claims more is an attempt to exhaust memory.
 _MAX_PIXELS = 8192 * 4352
-_MAX_PICTURE_BYTES = _MAX_PIXELS * 3  # 8K with 10 bits; fewer pixels where each takes more, as in GIF and PNG
+_MAX_PICTURE_BYTES = 7680 * 4320 * 3  # 8K with 10 bits; fewer pixels where each takes more, as in GIF and PNG
 _DECODED_AHEAD_PIXELS = 1 << 25  # every thread holds pictures of its own: 16 at 1080p, 3 at 4K, 1 at 8K
 _SAMPLE_RATES_HZ = 8, 768_000  # the resampler's memory goes with the rate
 _MAX_CHANNELS = 64  # the mixer takes no more

@@ -49,7 +49,7 @@ def _readings(path: Path) -> list[str]:
     return said
 
 
-@pytest.mark.parametrize("name", sorted(HOSTILE.keys() - {"gif_5100_40.gif"}))  # which takes 5 s
+@pytest.mark.parametrize("name", sorted(HOSTILE.keys() - {"gif_4980_40.gif"}))  # which takes 5 s
 def test_a_file_that_claims_much_is_a_result_or_a_sentence(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     HOSTILE[name](path)

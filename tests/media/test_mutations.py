@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.media.hostile import HOSTILE
 from tests.media.mutations import Outcome, bases, field_mutations, mutations, run_all
 
 
@@ -33,6 +34,22 @@ def test_damage_is_a_result_or_a_sentence(
     assert len(outcomes) == count
     assert not _faults(outcomes)
     assert sum(outcome.said == "ok" for outcome in outcomes) > count / 4
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="CPU time of a child is limited by POSIX")
+def test_files_that_claim_much_take_little(tmp_path: Path) -> None:
+    def files() -> Iterator[tuple[str, bytes]]:
+        for name, write in HOSTILE.items():
+            write(tmp_path / "made")
+            yield name, (tmp_path / "made").read_bytes()
+
+    outcomes = list(run_all(files(), tmp_path))
+    least_mb = min(outcome.peak_mb for outcome in outcomes)
+    for outcome in outcomes:
+        assert outcome.said.startswith(("ok", "error")), outcome
+        assert outcome.cpu_s < 10, outcome
+        assert outcome.peak_mb - least_mb < 560, outcome  # `predict` holds 440 MB without, and may hold 1000
 
 
 @pytest.mark.slow
