@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import json
-import resource
+import os
 import struct
 import subprocess
 import sys
@@ -358,6 +358,8 @@ def run_all(
 
 def serve(function: str) -> None:
     """The child: a path on each line of its input, an answer on each line of its output."""
+    import resource  # which Windows has not
+
     module, _, name = function.partition(":")
     work: Callable[[Path], object] = getattr(importlib.import_module(module), name)
     for line in sys.stdin:
@@ -377,8 +379,8 @@ def serve(function: str) -> None:
 
 
 def _cpu_s() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
+    times = os.times()
+    return times.user + times.system
 
 
 def _forget_peak() -> None:

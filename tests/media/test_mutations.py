@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from itertools import islice
@@ -11,6 +12,8 @@ import pytest
 
 from tests.media.hostile import HOSTILE
 from tests.media.mutations import Outcome, bases, field_mutations, mutations, run_all
+
+_POSIX = pytest.mark.skipif(sys.platform == "win32", reason="CPU time of a child is limited by POSIX")
 
 
 def _faults(outcomes: list[Outcome]) -> list[Outcome]:
@@ -25,7 +28,7 @@ def _faults(outcomes: list[Outcome]) -> list[Outcome]:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform == "win32", reason="CPU time of a child is limited by POSIX")
+@_POSIX
 @pytest.mark.parametrize(("make", "count"), [(mutations, 500), (field_mutations, 300)])
 def test_damage_is_a_result_or_a_sentence(
     tmp_path: Path, make: Callable[[int, int], Iterator[tuple[str, bytes]]], count: int
@@ -37,7 +40,7 @@ def test_damage_is_a_result_or_a_sentence(
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(sys.platform == "win32", reason="CPU time of a child is limited by POSIX")
+@_POSIX
 def test_files_that_claim_much_take_little(tmp_path: Path) -> None:
     def files() -> Iterator[tuple[str, bytes]]:
         for name, write in HOSTILE.items():
@@ -53,6 +56,7 @@ def test_files_that_claim_much_take_little(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@_POSIX
 def test_whole_files_are_read(tmp_path: Path) -> None:
     outcomes = list(run_all(bases().items(), tmp_path))
     assert len(outcomes) == 13
@@ -68,6 +72,7 @@ def test_the_same_seed_gives_the_same_files(make: Callable[[int, int], Iterator[
 
 
 @pytest.mark.slow
+@_POSIX
 def test_the_runner_sees_what_goes_wrong(tmp_path: Path) -> None:
     files = [(name, b"x") for name in ("fine", "aborts", "raises", "hungry", "fine too")]
     said = list(run_all(files, tmp_path, "tests.media.test_mutations:misbehave"))
@@ -80,8 +85,6 @@ def test_the_runner_sees_what_goes_wrong(tmp_path: Path) -> None:
 def misbehave(path: Path) -> None:
     """As the file's name says."""
     if path.name == "aborts":
-        import os
-
         os.abort()
     if path.name == "raises":
         raise KeyError(path.name)
