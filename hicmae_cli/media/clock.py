@@ -78,7 +78,8 @@ def keep_time(
     a suspect stamp.
 
     Args:
-        stamped: Things in the order in which they are shown, their time stamp if they have one, and their duration.
+        stamped: Things in the order in which they are shown, their time stamp if they have one, and their
+            duration above 0.
         steps: Judges the time stamps, in the same unit.
 
     Yields:
@@ -94,18 +95,18 @@ def keep_time(
         if thing is None:
             return
         item, stamp, duration = thing
-        step = steps.follow(shown_for)
+        step = follow = steps.follow(shown_for)
         if shift is None:
             shift = stamp or 0
         elif stamp is not None:
-            expected, step = last + step, stamp - shift - last
+            step = stamp - shift - last
             if steps.is_suspect(step):
                 ahead = next(things, None)
                 next_stamp = None if ahead is None else ahead[1]
                 if steps.is_damaged(step, None if next_stamp is None else next_stamp - shift - last):
-                    step = expected - last
+                    step = follow
                 elif not steps.accepts(step):
-                    shift, step = stamp - expected, expected - last
+                    shift, step = stamp - last - follow, follow
             if step <= 0:
                 continue
         last, shown_for = last + step, duration
