@@ -287,8 +287,13 @@ def _opened(source: Source) -> MediaInfo:
             raise UnusableError("missing", f"{path}: no such file; check the path")
     status = source.video.stat()
     info = _probed(source.video, status.st_size, status.st_mtime_ns)
-    if not info.has_video or info.fps is None:
+    if not info.has_video:
         raise MediaError(f"{source.video}: no video track to cut faces from")
+    if info.fps is None:
+        raise MediaError(
+            f"{source.video}: its time stamps claim an impossible number of pictures a second; re-encode it at a "
+            "constant rate"
+        )
     if source.needs_sound and source.sound is None:
         if not info.has_audio:
             raise UnusableError("no sound", f"{source.video}: has no sound that can be decoded")

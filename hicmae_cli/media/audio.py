@@ -17,7 +17,8 @@ from av.packet import Packet
 from numpy.typing import NDArray
 
 from hicmae_cli.errors import MediaError
-from hicmae_cli.media.frames import MAX_JUMP_S, TIME_TOLERANCE_S, container_time_s, start_time_s
+from hicmae_cli.media.clock import MAX_JUMP_S, Steps
+from hicmae_cli.media.frames import TIME_TOLERANCE_S, container_time_s, start_time_s
 from hicmae_cli.media.mixer import SAMPLE_RATE_HZ, Mixer
 from hicmae_cli.media.source import (
     audio_stream,
@@ -25,12 +26,12 @@ from hicmae_cli.media.source import (
     has_index,
     open_media,
     seek_back,
+    unheard,
     video_stream,
 )
 
 _MAX_DRIFT_S: Final = Fraction(20, 1000)  # timestamps are rounded and jitter; more than this is a real gap
 _LITTLE_DRIFT_S: Final = 0.01
-_BACKWARD_JUMP_S: Final = Fraction(1)  # less is an overlap, to be trimmed; more is a clock that started again
 _MAX_GAP_SAMPLES: Final = round(MAX_JUMP_S * SAMPLE_RATE_HZ)
 _SETTLING_S: Final = Fraction(1, 2)  # what decoders and the resampler know of earlier sound wears off in less
 _ZEROS_SAMPLES: Final = SAMPLE_RATE_HZ  # silence is handed on in pieces, so that a long gap costs no memory
@@ -159,7 +160,7 @@ def _pieces(path: Path | str, start: int = 0) -> Iterator[NDArray[np.float32]]:
         first = next(runs, None)
         if first is None:
             raise _SilentError(
-                f"{path}: has an audio stream, but none of it can be decoded; the file is damaged"
+                f"{path}: has an audio stream, but none of it can be decoded: {unheard(sound)}"
             )
         yield from _contiguous(origin_s, chain([first], runs), start)
 
@@ -201,7 +202,7 @@ def _runs_near(
     sound = audio_stream(container)
     if sound is None or not has_index(container):
         return None
-    first = _next_heard(decode_audio(container, sound))
+    first = next(decode_audio(container, sound), None)
     first_s = None if first is None else container_time_s(first)
     if first is None or first_s is None:
         return None
@@ -214,16 +215,12 @@ def _runs_near(
     if target_s <= first_s or not seek_back(container, picture or sound, target_s):
         return None
     frames = decode_audio(container, sound)
-    entry = _next_heard(frames)
+    entry = next(frames, None)
     entry_s = None if entry is None else container_time_s(entry)
     if entry is None or entry_s is None or entry_s > wanted_s - _SETTLING_S / 2:
         return None
     since_s, surplus = _since(first, entry)
     return origin_s, _runs(chain([entry], frames), sound_start_s + since_s, surplus)
-
-
-def _next_heard(frames: Iterator[AudioFrame]) -> AudioFrame | None:
-    return next((frame for frame in frames if frame.samples and frame.sample_rate > 0), None)
 
 
 def _since(first: AudioFrame, frame: AudioFrame) -> tuple[Fraction, int]:
@@ -258,11 +255,14 @@ def _runs(
         The run's start on the container's clock (s) with its first samples; None with those that follow.
     """
     mixer: Mixer | None = None
+    steps = Steps()
+    ahead: AudioFrame | None = None
     run_start_s = shift_s = Fraction(0)
     offset_s = tick_s = 0.0  # of frames' own times: to what the run has, and their unit
-    for frame in frames:
-        if not frame.samples or frame.sample_rate <= 0:
-            continue
+    while True:
+        frame, ahead = ahead or next(frames, None), None
+        if frame is None:
+            break
         start_s: Fraction | None = None
         # Nearly every frame is where the one before ended; exact fractions for each would take longer than decoding.
         if mixer is not None and mixer.accepts(frame):
@@ -275,9 +275,14 @@ def _runs(
         stated_s = container_time_s(frame)
         time_s = next_s if stated_s is None else stated_s + shift_s
         jump_s = time_s - next_s
-        if mixer is not None and jump_s and not -_BACKWARD_JUMP_S <= jump_s <= MAX_JUMP_S:
-            shift_s -= jump_s
-            jump_s = Fraction(0)
+        if mixer is not None and steps.is_suspect(jump_s):
+            ahead = next(frames, None)
+            ahead_s = None if ahead is None else container_time_s(ahead)
+            if steps.is_damaged(jump_s, None if ahead_s is None else ahead_s + shift_s - next_s):
+                jump_s = Fraction(0)
+            elif not steps.accepts(jump_s):
+                shift_s -= jump_s
+                jump_s = Fraction(0)
         if mixer is None or (jump_s and abs(jump_s) > _MAX_DRIFT_S) or not mixer.accepts(frame):
             if mixer is not None:
                 yield None, mixer.finish()

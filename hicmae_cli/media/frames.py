@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
@@ -18,14 +19,16 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from hicmae_cli.errors import MediaError
-from hicmae_cli.media.source import decode_video, open_media, video_stream
+from hicmae_cli.media.clock import MAX_FPS, MAX_JUMP_S, Steps, keep_time
+from hicmae_cli.media.source import decode_video, open_media, undecodable, video_stream
 
 TIME_TOLERANCE_S: Final = 1e-3
 """Containers round time to a millisecond or coarser; a frame this early counts as on time."""
-MAX_JUMP_S: Final = 3600.0
-"""A forward jump of the clock beyond this is damage, not a pause."""
-_BACKWARD_JUMP_S: Final = Fraction(1)  # less is a frame out of order; more is a clock that started again
+MAX_SIDE_PX: Final = 4096
+"""The longest side of an upright picture; larger ones are shrunk. 4K (4096 x 2160) stays whole, memory is bounded
+whatever a header claims, and OpenCV, which aborts from 32767 pixels on, never sees such a side."""
 _MAX_PIXEL_ASPECT: Final = 4.0
+_COMPARED_ROWS: Final = 64  # at a time: most pictures differ at once, and comparing takes memory
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,8 @@ class Frame:
 
     Attributes:
         time_s: When it is shown, in seconds; the video's first frame is at 0.
-        rgb: (H, W, 3) uint8, upright, with square pixels.
+        rgb: (H, W, 3) uint8, upright, with square pixels, no side longer than `MAX_SIDE_PX`. Frames of the same
+            picture share one array, which is not to be written to.
     """
 
     time_s: float
@@ -57,17 +61,32 @@ class Frame:
 
 
 @dataclass(frozen=True)
+class Display:
+    """How decoded pictures become upright ones with square pixels: first stretched, then turned, then mirrored.
+
+    Attributes:
+        pixel_aspect: Width over height of a decoded pixel; not 1 in anamorphic video.
+        quarter_turns: Counter-clockwise quarter turns, 0 to 3.
+        is_mirrored: Whether left and right are swapped, as some front cameras ask for.
+    """
+
+    pixel_aspect: Fraction = Fraction(1)
+    quarter_turns: int = 0
+    is_mirrored: bool = False
+
+
+@dataclass(frozen=True)
 class TimedPicture:
     """A decoded picture before its conversion to RGB: time and duration in exact seconds since the first."""
 
     time_s: Fraction
     duration_s: Fraction
     picture: VideoFrame
-    pixel_aspect: Fraction
+    display: Display
 
     def to_rgb(self) -> NDArray[np.uint8]:
         """(H, W, 3) uint8, upright, with square pixels."""
-        return to_rgb(self.picture, self.pixel_aspect)
+        return to_rgb(self.picture, self.display)
 
     @property
     def end_s(self) -> Fraction:
@@ -97,6 +116,9 @@ def sample_frames(path: Path | str, step_s: float | Fraction) -> Iterator[Frame]
     The frame on display at t is the last one that appeared at or before t (within a millisecond), so a video
     of any rate, constant or not, gives the frames that a viewer would see. Only these are converted to RGB.
 
+    A picture that stays on display, and one that equals its predecessor to the byte (slides, screen recordings), is
+    the same array again: where ``frame.rgb is previous.rgb``, what was found in the previous frame holds still.
+
     Args:
         path: A local media file with video.
         step_s: Distance of the samples in seconds.
@@ -111,32 +133,46 @@ def sample_frames(path: Path | str, step_s: float | Fraction) -> Iterator[Frame]
     if not step_s > 0:
         raise ValueError(f"expected a positive step_s, got {step_s}")
     count = 0
+    time_s = 0.0
     shown: TimedPicture | None = None
     rgb: NDArray[np.uint8] | None = None
-    for timed in pictures_of(path):
-        while shown is not None and count * step_s + TIME_TOLERANCE_S < timed.time_s:
-            rgb = shown.to_rgb() if rgb is None else rgb
-            yield Frame(time_s=float(count * step_s), rgb=rgb)
+    is_converted = False
+    for timed in chain(pictures_of(path), [None]):
+        if shown is None:
+            shown = timed
+            continue
+        until_s = float(shown.end_s if timed is None else timed.time_s)
+        while time_s + TIME_TOLERANCE_S < until_s or (timed is None and count == 0):
+            if not is_converted:
+                rgb, is_converted = _same_or(rgb, shown.to_rgb()), True
+            assert rgb is not None
+            yield Frame(time_s, rgb)
             count += 1
-        shown, rgb = timed, None
-    assert shown is not None, "a video without a frame is a MediaError"
-    while count == 0 or count * step_s + TIME_TOLERANCE_S < shown.end_s:
-        rgb = shown.to_rgb() if rgb is None else rgb
-        yield Frame(time_s=float(count * step_s), rgb=rgb)
-        count += 1
+            time_s = float(count * step_s)
+        shown, is_converted = timed, False
 
 
-def to_rgb(picture: VideoFrame, pixel_aspect: Fraction = Fraction(1)) -> NDArray[np.uint8]:
+def _same_or(before: NDArray[np.uint8] | None, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The picture before, if it is equal; comparing takes far less time than a conversion or a search."""
+    if before is None or before.shape != rgb.shape:
+        return rgb
+    strips = (slice(top, top + _COMPARED_ROWS) for top in range(0, len(rgb), _COMPARED_ROWS))
+    return before if all(np.array_equal(before[rows], rgb[rows]) for rows in strips) else rgb
+
+
+def to_rgb(picture: VideoFrame, display: Display = Display()) -> NDArray[np.uint8]:
     """Convert a decoded picture of any pixel format to (H, W, 3) uint8: upright and with square pixels.
+
+    The conversion shrinks pictures with a side above `MAX_SIDE_PX`, so that no larger one is ever made.
 
     Args:
         picture: As decoded.
-        pixel_aspect: Width over height of one of its pixels; not 1 in anamorphic video, which is stretched.
+        display: How it is to be shown.
 
     Raises:
         MediaError: One of the few formats that ffmpeg can write but not convert.
     """
-    width_px, height_px = _display_size(picture, pixel_aspect)
+    width_px, height_px = _display_size(picture, display.pixel_aspect)
     try:
         # One thread: a converter with several cannot be given up in a forked process, which then waits for ever.
         rgb = picture.reformat(width=width_px, height=height_px, format="rgb24", threads=1).to_ndarray()
@@ -144,28 +180,29 @@ def to_rgb(picture: VideoFrame, pixel_aspect: Fraction = Fraction(1)) -> NDArray
         raise MediaError(
             f"pictures of pixel format {picture.format.name} cannot be converted; re-encode the video, as yuv420p say"
         ) from error
-    upright = np.rot90(rgb, quarter_turns(picture))
-    return np.ascontiguousarray(upright[:, ::-1] if is_mirrored(picture) else upright)
+    upright = np.rot90(rgb, display.quarter_turns)
+    return np.ascontiguousarray(upright[:, ::-1] if display.is_mirrored else upright)
 
 
-def quarter_turns(picture: VideoFrame) -> int:
-    """Counter-clockwise quarter turns, 0 to 3, that the container's display matrix asks for.
+def display_of(stream: VideoStream, first: VideoFrame) -> Display:
+    """How the pictures of a stream are to be shown.
 
-    They come before the mirroring, if there is any.
+    The display matrix of the first picture holds for all: reading it ties a picture into a reference cycle, so that
+    it would stay in memory until the next collection, and a camera does not turn its pictures midway.
     """
-    a, b, _, _ = _display_matrix(picture)
-    return round(-math.degrees(math.atan2(b, -a if is_mirrored(picture) else a)) / 90) % 4
-
-
-def is_mirrored(picture: VideoFrame) -> bool:
-    """Whether the display matrix asks for left and right to be swapped, as some front cameras do."""
-    a, b, c, d = _display_matrix(picture)
-    return a * d - b * c < 0
+    a, b, c, d = _display_matrix(first)
+    is_mirrored = a * d - b * c < 0
+    turns = round(-math.degrees(math.atan2(b, -a if is_mirrored else a)) / 90) % 4
+    return Display(pixel_aspect(stream), turns, is_mirrored)
 
 
 def _display_matrix(picture: VideoFrame) -> tuple[int, int, int, int]:
     """a, b, c, d of x' = a x + c y, y' = b x + d y, up to scale (ISO/IEC 14496-12, 6.2.2)."""
-    data = picture.side_data.get("DISPLAYMATRIX")
+    try:
+        data = picture.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # PyAV does not know some kinds of side data (EXIF); then the angle is all there is
+        angle = math.radians(picture.rotation)
+        return round(math.cos(angle)), -round(math.sin(angle)), round(math.sin(angle)), round(math.cos(angle))
     if not isinstance(data, SideData):
         return 1, 0, 0, 1
     matrix = np.frombuffer(bytes(data), np.int32)
@@ -182,36 +219,28 @@ def start_time_s(container: InputContainer, stream: VideoStream) -> Fraction | N
 def timed_pictures(container: InputContainer, stream: VideoStream) -> Iterator[TimedPicture]:
     """Decoded pictures at strictly increasing times from 0, on a clock repaired where the file's is broken.
 
-    A frame without a timestamp follows its predecessor by one frame duration. A clock that starts again
-    (recordings joined byte by byte) or that jumps ahead by more than an hour goes on without a gap.
+    See `keep_time`, whose clock `probe` goes by too.
     """
+    display: Display | None = None
+    for picture, time_s, duration_s in keep_time(_stamped(container, stream), Steps()):
+        display = display_of(stream, picture) if display is None else display
+        yield TimedPicture(Fraction(time_s), Fraction(duration_s), picture, display)
+        del picture  # not kept while the next one is decoded
+
+
+def _stamped(
+    container: InputContainer, stream: VideoStream
+) -> Iterator[tuple[VideoFrame, Fraction | None, Fraction]]:
     nominal_s = frame_duration_s(stream)
-    aspect = pixel_aspect(stream)
-    shift_s: Fraction | None = None
-    last: TimedPicture | None = None
     for picture in decode_video(container, stream):
-        container_s = container_time_s(picture)
-        duration_s = _duration_s(picture) or nominal_s
-        if last is None:
-            shift_s = container_s or Fraction(0)
-            time_s = Fraction(0)
-        elif container_s is None or shift_s is None:
-            time_s = last.end_s
-        else:
-            time_s = container_s - shift_s
-            if time_s <= last.time_s - _BACKWARD_JUMP_S or time_s > last.time_s + Fraction(MAX_JUMP_S):
-                shift_s = container_s - last.end_s
-                time_s = last.end_s
-            elif time_s <= last.time_s:
-                continue  # shown at the same time as, or after, a frame that came later: never seen
-        last = TimedPicture(time_s, duration_s, picture, aspect)
-        yield last
+        yield picture, container_time_s(picture), _duration_s(picture) or nominal_s
+        del picture
 
 
 def frame_duration_s(stream: VideoStream) -> Fraction:
-    """The stream's nominal frame duration; 1/25 s where it states none."""
+    """The stream's nominal frame duration; 1/25 s where it states none, or nonsense."""
     rate = stream.guessed_rate or stream.average_rate
-    return 1 / Fraction(rate) if rate else Fraction(1, 25)
+    return 1 / Fraction(rate) if rate and 1 / MAX_JUMP_S <= rate <= MAX_FPS else Fraction(1, 25)
 
 
 def pixel_aspect(stream: VideoStream) -> Fraction:
@@ -232,14 +261,14 @@ def pictures_of(path: Path | str) -> Iterator[TimedPicture]:
         stream = video_stream(container)
         if stream is None:
             raise MediaError(f"{path}: has no video stream, only audio")
+        reason = undecodable(stream)
         empty = True
         for timed in timed_pictures(container, stream):
             empty = False
             yield timed
+            del timed
     if empty:
-        raise MediaError(
-            f"{path}: has a video stream, but no frame of it can be decoded; the file is damaged"
-        )
+        raise MediaError(f"{path}: has a video stream, but no frame of it can be decoded: {reason}")
 
 
 def container_time_s(picture: VideoFrame | AudioFrame) -> Fraction | None:
@@ -257,5 +286,7 @@ def _duration_s(picture: VideoFrame) -> Fraction | None:
 
 
 def _display_size(picture: VideoFrame, pixel_aspect: Fraction) -> tuple[int, int]:
-    """Width and height (px) with square pixels, before rotation."""
-    return max(1, round(picture.width * pixel_aspect)), picture.height
+    """Width and height (px) with square pixels, neither above `MAX_SIDE_PX`, before rotation."""
+    width_px, height_px = picture.width * pixel_aspect, Fraction(picture.height)
+    scale = min(Fraction(1), MAX_SIDE_PX / max(width_px, height_px))
+    return max(1, round(width_px * scale)), max(1, round(height_px * scale))

@@ -2,41 +2,31 @@
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Final
+from typing import NamedTuple
 
 import av
 import av.error
+from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
-from av.packet import Packet
-from av.stream import Stream
+from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from hicmae_cli.errors import MediaError
-from hicmae_cli.media.frames import (
-    MAX_JUMP_S,
-    TIME_TOLERANCE_S,
-    container_time_s,
-    frame_duration_s,
-    pixel_aspect,
-    quarter_turns,
-    to_rgb,
-)
+from hicmae_cli.media.clock import MAX_FPS, MAX_JUMP_S
+from hicmae_cli.media.extent import Extent, PacketTimes
+from hicmae_cli.media.frames import TIME_TOLERANCE_S, display_of, frame_duration_s, to_rgb
 from hicmae_cli.media.source import (
     audio_stream,
-    decode_audio,
-    decode_video,
     open_media,
     stores_presentation_times,
+    undecodable,
+    unheard,
     video_stream,
 )
-
-_REORDERING_PACKETS: Final = 32  # more than any codec holds back
 
 
 @dataclass(frozen=True)
@@ -48,7 +38,7 @@ class MediaInfo:
         duration_s: Seconds from time 0 to the end of the longer of the two streams.
         has_video: Whether there is a moving picture that can be decoded (a cover picture is none).
         has_audio: Whether there is sound that can be decoded.
-        fps: Frames per second on average; None without video.
+        fps: Frames per second on average; None without video, and where the file claims an impossible rate.
         width_px: Width of the upright picture with square pixels; 0 without video.
         height_px: Its height; 0 without video.
         rotation_deg: Counter-clockwise rotation the container asks for, already applied to width and height.
@@ -77,12 +67,12 @@ class MediaInfo:
         """Check that the fields go together."""
         if not (self.has_video or self.has_audio):
             raise ValueError(f"{self.path}: expected video or audio")
-        if self.has_video and (self.fps is None or self.width_px < 1 or self.height_px < 1):
-            raise ValueError(f"{self.path}: expected a size and a frame rate, got {self}")
+        if self.has_video and (self.width_px < 1 or self.height_px < 1):
+            raise ValueError(f"{self.path}: expected a size, got {self}")
 
 
 def probe(path: Path | str) -> MediaInfo:
-    """Read every packet's timestamp, without decoding, and decode the first frame of each stream.
+    """Read every packet's time stamp in one pass; only the first frame of each stream is decoded.
 
     Raises:
         MediaError: The file is missing, is not media, or nothing in it can be decoded.
@@ -90,63 +80,59 @@ def probe(path: Path | str) -> MediaInfo:
     path = Path(path)
     warnings: list[str] = []
     with open_media(path) as container:
-        video = video_stream(container)
-        picture = None if video is None else next(decode_video(container, video), None)
-        if video is not None and picture is None:
-            warnings.append(f"the video ({video.codec_context.name}) cannot be decoded and is ignored")
-    with open_media(path) as container:
-        audio = audio_stream(container)
-        heard = None if audio is None else next(decode_audio(container, audio), None)
-        if audio is not None and heard is None:
-            warnings.append(f"the sound ({audio.codec_context.name}) cannot be decoded and is ignored")
-    if picture is None and heard is None:
-        raise MediaError(f"{path}: has streams, but nothing in them can be decoded; the file is damaged")
-
-    with open_media(path) as container:
-        video = video_stream(container) if picture is not None else None
-        audio = audio_stream(container) if heard is not None else None
-        has_pts = stores_presentation_times(container)
-        pictures = _Extent(frame_duration_s(video) if video is not None else Fraction(0), has_pts)
-        block_s = Fraction(heard.samples, heard.sample_rate) if heard is not None else Fraction(0)
-        sound = _Extent(block_s, has_pts)
-        extents = {s.index: e for s, e in ((video, pictures), (audio, sound)) if s is not None}
-        for packet in _packets(container, [s for s in (video, audio) if s is not None]):
-            extents[packet.stream.index].add(packet)
-        for extent in extents.values():
-            extent.finish()
+        video, audio = video_stream(container), audio_stream(container)
+        unseen = "" if video is None else undecodable(video)
+        times = _packet_times(container, [s for s in (video, audio) if s is not None])
         promised_s = _promised_s(container)
-        aspect = Fraction(1) if video is None else pixel_aspect(video)
-        nominal_fps = 1 / pictures.nominal_s if video is not None else None
+        seen = None if video is None else _look(video, times[video.index])
+        heard = None if audio is None else _listen(times[audio.index])
+        if video is not None and seen is None:
+            name, reason = video.codec_context.name, unseen
+            warnings.append(f"the video ({name}) cannot be decoded and is ignored: {reason}")
+        if audio is not None and heard is None:
+            name, reason = audio.codec_context.name, unheard(audio)
+            warnings.append(f"the sound ({name}) cannot be decoded and is ignored: {reason}")
+    if seen is None and heard is None:
+        raise MediaError(f"{path}: has streams, but nothing in them can be decoded: {reason}")
 
-    origin_s = sound.first_s
-    if picture is not None:
-        origin_s = container_time_s(picture) or Fraction(0)
-    video_duration_s = 0.0 if picture is None else float(max(pictures.end_s - origin_s, pictures.nominal_s))
-    audio_duration_s = 0.0 if heard is None else float(max(sound.end_s - origin_s, Fraction(0)))
+    extents = [extent for extent in (seen.extent if seen else None, heard) if extent is not None]
+    origin_s = extents[0].start_s
+    video_duration_s = 0.0 if seen is None else float(seen.extent.length_s)
+    audio_duration_s = 0.0
+    if heard is not None:  # `read_audio_blocks` lets it start no later than after the longest gap
+        late_s = min(heard.start_s - origin_s, Fraction(MAX_JUMP_S))
+        audio_duration_s = float(max(late_s + heard.length_s, Fraction(0)))
     duration_s = max(video_duration_s, audio_duration_s)
     # Some headers count from 0 on the container's clock, others from the first frame: the longer is what is there.
-    there_s = max(duration_s, float(pictures.end_s), float(sound.end_s))
+    left_out_s = max(float(extent.left_out_s) for extent in extents)
+    there_s = left_out_s + max(duration_s, *(float(extent.start_s + extent.length_s) for extent in extents))
+    if left_out_s:
+        warnings.append(
+            f"its time stamps pause for {left_out_s:.1f} s more than is believed; these are left out"
+        )
     missing_s = 0.0 if promised_s is None else max(0.0, promised_s - there_s)
     if promised_s is not None and there_s < 0.95 * promised_s - 1:
         warnings.append(
             f"the file is cut short: its header promises {promised_s:.1f} s, {there_s:.1f} s are there"
         )
-    if picture is None:
+    if seen is None:
         return MediaInfo(
             path, duration_s, False, True, audio_duration_s=audio_duration_s, missing_s=missing_s,
             warnings=tuple(warnings),
         )  # fmt: skip
-    height_px, width_px = to_rgb(picture, aspect).shape[:2]
+    fps = seen.extent.rate(seen.nominal_fps)
+    if fps is None:
+        warnings.append(f"its time stamps claim more than {MAX_FPS} pictures a second; the rate is unknown")
     return MediaInfo(
         path=path,
         duration_s=duration_s,
         has_video=True,
         has_audio=heard is not None,
-        fps=pictures.rate(nominal_fps),
-        width_px=width_px,
-        height_px=height_px,
-        rotation_deg=90 * quarter_turns(picture),
-        is_vfr=pictures.is_irregular,
+        fps=fps,
+        width_px=seen.width_px,
+        height_px=seen.height_px,
+        rotation_deg=seen.rotation_deg,
+        is_vfr=seen.extent.longest_s - seen.extent.shortest_s > 2 * TIME_TOLERANCE_S,
         video_duration_s=video_duration_s,
         audio_duration_s=audio_duration_s,
         missing_s=missing_s,
@@ -154,76 +140,48 @@ def probe(path: Path | str) -> MediaInfo:
     )
 
 
-class _Extent:
-    """Where a stream's packets begin and end on the container's clock, and how regular they are."""
-
-    def __init__(self, nominal_s: Fraction, has_pts: bool) -> None:
-        self.nominal_s = nominal_s
-        self._has_pts = has_pts
-        self.first_s = self.last_s = self.end_s = Fraction(0)
-        self._count = 0
-        self._steps_s: tuple[Fraction, Fraction] | None = None  # shortest and longest
-        self._reordering: list[tuple[Fraction, Fraction]] = []  # packets come in decoding order
-        self._shift_s = Fraction(0)
-        self._decoded_s: Fraction | None = None
-
-    def add(self, packet: Packet[Stream]) -> None:
-        if packet.is_discard or packet.time_base is None:
-            return
-        ticks = packet.pts if packet.pts is not None and self._has_pts else packet.dts
-        time_s = self.end_s if ticks is None else ticks * packet.time_base + self._shift_s
-        if ticks is not None and packet.dts is not None:  # the same repair as in `timed_pictures`
-            decoded_s = packet.dts * packet.time_base + self._shift_s
-            if self._decoded_s is not None and not -1 < decoded_s - self._decoded_s < MAX_JUMP_S:
-                jump_s = decoded_s - self._decoded_s - self.nominal_s
-                self._shift_s -= jump_s
-                time_s -= jump_s
-                decoded_s -= jump_s
-            self._decoded_s = decoded_s
-        duration_s = packet.duration * packet.time_base if packet.duration else self.nominal_s
-        heapq.heappush(self._reordering, (time_s, min(duration_s, Fraction(MAX_JUMP_S))))
-        if len(self._reordering) > _REORDERING_PACKETS:
-            self._take()
-
-    def finish(self) -> None:
-        while self._reordering:
-            self._take()
-
-    @property
-    def is_irregular(self) -> bool:
-        return self._steps_s is not None and self._steps_s[1] - self._steps_s[0] > 2 * TIME_TOLERANCE_S
-
-    def rate(self, nominal: Fraction | None) -> Fraction:
-        """Packets per second: as the header states it if that fits, else as counted."""
-        if self._count < 2 or self.last_s <= self.first_s:
-            return nominal or Fraction(25)
-        counted = (self._count - 1) / (self.last_s - self.first_s)
-        if nominal is not None and abs(nominal / counted - 1) < 0.002:
-            return nominal
-        return counted.limit_denominator(1001)
-
-    def _take(self) -> None:
-        time_s, duration_s = heapq.heappop(self._reordering)
-        if self._count == 0:
-            self.first_s = time_s
-        else:
-            step_s = time_s - self.last_s
-            shortest_s, longest_s = self._steps_s or (step_s, step_s)
-            self._steps_s = min(shortest_s, step_s), max(longest_s, step_s)
-        self.last_s, self.end_s = time_s, time_s + duration_s
-        self._count += 1
+class _Seen(NamedTuple):
+    extent: Extent
+    nominal_fps: Fraction
+    width_px: int
+    height_px: int
+    rotation_deg: int
 
 
-def _packets(container: InputContainer, streams: list[VideoStream | AudioStream]) -> Iterator[Packet[Stream]]:
-    """Packets up to the end or to where the file is cut off."""
+def _look(video: VideoStream, times: PacketTimes) -> _Seen | None:
+    """What is to be seen; None where no picture can be decoded."""
+    if not isinstance(times.first, VideoFrame):
+        return None
+    nominal_s = frame_duration_s(video)
+    display = display_of(video, times.first)
+    height_px, width_px = to_rgb(times.first, display).shape[:2]
+    return _Seen(times.extent(nominal_s), 1 / nominal_s, width_px, height_px, 90 * display.quarter_turns)
+
+
+def _listen(times: PacketTimes) -> Extent | None:
+    """Where the sound is; None where none can be decoded."""
+    first = times.first
+    if not isinstance(first, AudioFrame):
+        return None
+    return times.extent(Fraction(first.samples, first.sample_rate))
+
+
+def _packet_times(
+    container: InputContainer, streams: list[VideoStream | AudioStream]
+) -> dict[int, PacketTimes]:
+    """The packets of each stream by its index, up to the end or to where the file is cut off."""
+    times = {stream.index: PacketTimes(stream, stores_presentation_times(container)) for stream in streams}
     packets = container.demux(streams)
     while True:
         try:
             packet = next(packets)
         except (StopIteration, av.error.FFmpegError, OSError):
-            return
+            break
         if packet.size:
-            yield packet
+            times[packet.stream.index].add(packet)
+    for of_stream in times.values():
+        of_stream.finish()
+    return times
 
 
 def _promised_s(container: InputContainer) -> float | None:

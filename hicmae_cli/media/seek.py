@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 
 from hicmae_cli.media.frames import (
     TIME_TOLERANCE_S,
+    Display,
     TimedPicture,
     container_time_s,
+    display_of,
     pictures_of,
-    pixel_aspect,
-    start_time_s,
 )
 from hicmae_cli.media.probe import probe
 from hicmae_cli.media.source import (
@@ -115,14 +115,16 @@ def _after_seek(path: Path | str, times_s: Sequence[float]) -> Iterator[NDArray[
         if not stream.codec_context.is_open:
             # Threads decode ahead, which is work for nothing here, and cost more to start than a window takes.
             stream.codec_context.thread_count = 1
-        origin_s = start_time_s(container, stream)
-        if origin_s is None:
+        opening = next(decode_video(container, stream), None)
+        if opening is None:
             return
+        origin_s, display = container_time_s(opening) or Fraction(0), display_of(stream, opening)
+        del opening  # a picture is large
         wanted_s = Fraction(times_s[0])
         for step_s in _STEPS_BACK_S:
             if wanted_s < step_s or not seek_back(container, stream, origin_s + wanted_s - step_s):
                 return
-            pictures = _from_key_frame(container, stream, origin_s)
+            pictures = _from_key_frame(container, stream, origin_s, display)
             first = next(pictures, None)
             if first is not None and first.time_s <= times_s[0] + TIME_TOLERANCE_S:
                 yield from _on_display(chain([first], pictures), times_s)
@@ -130,13 +132,12 @@ def _after_seek(path: Path | str, times_s: Sequence[float]) -> Iterator[NDArray[
 
 
 def _from_key_frame(
-    container: InputContainer, stream: VideoStream, origin_s: Fraction
+    container: InputContainer, stream: VideoStream, origin_s: Fraction, display: Display
 ) -> Iterator[TimedPicture]:
     """Pictures from the next key frame on, at strictly increasing times.
 
     Frames that come before the key frame in the order of showing refer to others that were not decoded.
     """
-    aspect = pixel_aspect(stream)
     last_s: Fraction | None = None
     for picture in decode_video(container, stream):
         if last_s is None and not picture.key_frame:
@@ -148,7 +149,7 @@ def _from_key_frame(
         if last_s is not None and time_s <= last_s:
             continue
         last_s = time_s
-        yield TimedPicture(time_s, Fraction(0), picture, aspect)
+        yield TimedPicture(time_s, Fraction(0), picture, display)
 
 
 def _on_display(pictures: Iterable[TimedPicture], times_s: Sequence[float]) -> Iterator[NDArray[np.uint8]]:

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import heapq
 import math
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, BinaryIO, Final, NoReturn
 
 import av
 import av.error
@@ -63,8 +64,13 @@ VIDEO_SUFFIXES: Final = frozenset(
 """What files with moving pictures are called, in lower case."""
 _INDEXED_FORMATS: Final = {"mov", "matroska", "wav", "flac"}
 _PLAYLIST_STARTS = (b"#EXTM3U", b"ffconcat", b"<MPD")
-# One 8K frame is 33 megapixels; a header that claims more is an attempt to exhaust memory.
-_MAX_PIXELS = 1 << 26
+# 8K (up to 8192 x 4320) is the largest video there is; a header that claims more is an attempt to exhaust memory.
+_MAX_PIXELS = 8192 * 4352
+_MAX_PICTURE_BYTES = 7680 * 4320 * 3  # 8K with 10 bits; fewer pixels where each takes more, as in GIF and PNG
+_DECODED_AHEAD_PIXELS = 1 << 25  # every thread holds pictures of its own: 16 at 1080p, 3 at 4K, 1 at 8K
+_SAMPLE_RATES_HZ = 8, 768_000  # the resampler's memory goes with the rate
+_MAX_CHANNELS = 64  # the mixer takes no more
+_MAX_THREADS = 16  # what ffmpeg takes at most by itself
 _READ_BLOCK_BYTES = 1 << 17
 # Tags in another encoding are no reason to refuse a file; from PyAV 19 on none is refused, and the option is gone.
 _TOLERANT: Final[dict[str, Any]] = (
@@ -97,23 +103,48 @@ def open_media(path: Path | str) -> Iterator[InputContainer]:
         if head.startswith(_PLAYLIST_STARTS) or (head.startswith(b"<?xml") and b"<MPD" in head):
             raise MediaError(f"{path}: is a playlist that points at other files; give the media file itself")
         try:
-            container = av.open(
-                file,
-                options={"protocol_whitelist": "none", "format_whitelist": _format_whitelist()},
-                io_open=_refuse_to_open,
-                buffer_size=_READ_BLOCK_BYTES,
-                **_TOLERANT,
-            )
+            container = _open_container(file)
         except (av.error.FFmpegError, OSError, ValueError) as error:
             raise MediaError(
                 f"{path}: is not a media file that can be read ({_reason(error)}); "
                 "it may be cut short, or not be audio or video at all"
             ) from error
-        assert isinstance(container, InputContainer)
         with container:
             if video_stream(container) is None and audio_stream(container) is None:
                 raise MediaError(f"{path}: holds no video and no audio stream")
             yield container
+
+
+def _open_container(file: BinaryIO) -> InputContainer:
+    try:
+        return _open_bytes(file)
+    except av.error.ArgumentError:
+        # The file's name stands for a refused format (`.jpg` for the numbered pictures of `image2`): its bytes alone.
+        file.seek(0)
+        return _open_bytes(_Nameless(file))
+
+
+def _open_bytes(file: BinaryIO | _Nameless) -> InputContainer:
+    container = av.open(
+        file,
+        options={
+            "protocol_whitelist": "none",
+            "format_whitelist": _format_whitelist(),
+            "max_pixels": str(_MAX_PIXELS),  # some formats decode a picture to be opened
+        },
+        io_open=_refuse_to_open,
+        buffer_size=_READ_BLOCK_BYTES,
+        **_TOLERANT,
+    )
+    assert isinstance(container, InputContainer)
+    return container
+
+
+class _Nameless:
+    """A file without its name, by which a demuxer might be chosen."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.read, self.seek, self.tell = file.read, file.seek, file.tell
 
 
 def check_file(path: Path | str) -> Path:
@@ -149,8 +180,50 @@ def video_stream(container: InputContainer) -> VideoStream | None:
     stream = next((s for s in moving if s is best), moving[0])
     if not stream.codec_context.is_open:
         stream.thread_type = "AUTO"
-        stream.codec_context.options = {"max_pixels": str(_MAX_PIXELS)}
+        threads = _DECODED_AHEAD_PIXELS // max(1, stream.width * stream.height)
+        if threads < _MAX_THREADS:
+            stream.codec_context.thread_count = max(1, min(threads, os.cpu_count() or 1))
+        stream.codec_context.options = {"max_pixels": str(_max_pixels(stream))}
     return stream
+
+
+def _max_pixels(stream: VideoStream) -> int:
+    """Of one picture of a stream."""
+    pixel_format = stream.codec_context.format
+    bits = pixel_format.padded_bits_per_pixel if pixel_format is not None else 0
+    return min(_MAX_PIXELS, 8 * _MAX_PICTURE_BYTES // bits) if bits else _MAX_PIXELS
+
+
+def undecodable(stream: VideoStream) -> str:
+    """Why nothing of a video can be decoded; to be asked before, as a decoder that fails forgets the size."""
+    limit = _max_pixels(stream)
+    if stream.width * stream.height > limit:
+        return (
+            f"its pictures of {stream.width} x {stream.height} pixels are too large, at most "
+            f"{limit / 1e6:.0f} megapixels are read; make them smaller"
+        )
+    return f"the file is damaged, or its pictures are too large, at most {_MAX_PIXELS / 1e6:.0f} megapixels are read"
+
+
+def is_audible(frame: AudioFrame) -> bool:
+    """Whether a frame has samples, at a rate and in channels that real sound may have."""
+    return frame.samples > 0 and _is_playable(frame.sample_rate, frame.layout.nb_channels)
+
+
+def _is_playable(rate_hz: int, channels: int) -> bool:
+    return _SAMPLE_RATES_HZ[0] <= rate_hz <= _SAMPLE_RATES_HZ[1] and 1 <= channels <= _MAX_CHANNELS
+
+
+def unheard(stream: AudioStream) -> str:
+    """Why nothing of a sound can be decoded."""
+    rate_hz, channels = stream.codec_context.sample_rate, stream.codec_context.channels
+    if rate_hz and channels and not _is_playable(rate_hz, channels):
+        low_hz, high_hz = _SAMPLE_RATES_HZ
+        return (
+            f"it claims {rate_hz} samples a second and {channels} channels, expected {low_hz} to {high_hz} and at most "
+            f"{_MAX_CHANNELS}; re-encode it"
+        )
+    return "the file is damaged"
 
 
 def audio_stream(container: InputContainer) -> AudioStream | None:
@@ -172,13 +245,14 @@ def decode_video(container: InputContainer, stream: VideoStream) -> Iterator[Vid
 def decode_audio(
     container: InputContainer, stream: AudioStream, packets: Sequence[Packet[Any]] | None = None
 ) -> Iterator[AudioFrame]:
-    """The stream's audio frames in order, up to the end or to where the file is cut off.
+    """The stream's audio frames in order, up to the end or to where the file is cut off; see `is_audible`.
 
     ``packets`` are those of the stream, if they were taken out of the container before.
     """
     for frame in _decode(container, stream, packets):
         assert isinstance(frame, AudioFrame)
-        yield frame
+        if is_audible(frame):
+            yield frame
 
 
 def _decode(

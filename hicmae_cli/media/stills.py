@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from hicmae_cli.errors import MediaError
 from hicmae_cli.media.audio import sound_of
-from hicmae_cli.media.frames import MAX_JUMP_S, container_time_s, is_mirrored, pixel_aspect, quarter_turns
+from hicmae_cli.media.clock import MAX_JUMP_S
+from hicmae_cli.media.frames import MAX_SIDE_PX, Display, container_time_s, display_of, pixel_aspect
 from hicmae_cli.media.source import audio_stream, open_media, video_stream
 
 # Markers of a JPEG file (ITU-T T.81, table B.1): the first and the last, what each begins with, and their second bytes.
@@ -81,7 +82,7 @@ class Stills:
         picture = _decode_alone(context, self._pictures[index])
         if picture is None or (picture.width, picture.height) != (self.width_px, self.height_px):
             raise self._damaged(index)
-        # As `to_rgb` has it, which would look at every picture for the turns that none of these has.
+        # As `to_rgb` has it, which these pictures, neither turned nor stretched nor shrunk, do not need.
         return np.asarray(colours.reformat(picture, format="rgb24", threads=1).to_ndarray(), np.uint8)
 
     def _damaged(self, index: int) -> MediaError:
@@ -95,8 +96,8 @@ def read_stills(path: Path | str, *, with_sound: bool = False) -> Stills | None:
 
     Returns:
         None where `read_frames` has to be asked instead: another codec; pictures that are not alike in size or
-        quality; turned ones or such with oblong pixels; times that do not rise; or damage, for which it may leave a
-        picture out.
+        quality; turned or very large ones, or such with oblong pixels; times that do not rise; or damage, for which
+        it may leave a picture out.
 
     Raises:
         MediaError: The file cannot be read, or has no video.
@@ -130,14 +131,20 @@ def read_stills(path: Path | str, *, with_sound: bool = False) -> Stills | None:
         except (av.error.FFmpegError, OSError, ValueError):
             pass  # the file ends here, as for `read_frames`, or its first picture is damaged
         longest = MAX_JUMP_S / float(stream.time_base or 1)
-        if within is None or any(not 0 < after - before < longest for before, after in pairwise(times)):
+        if (
+            within is None
+            or display_of(stream, within) != Display()
+            or max(within.width, within.height) > MAX_SIDE_PX
+        ):
+            return None
+        if any(not 0 < after - before < longest for before, after in pairwise(times)):
             return None
         header = _header_of(pictures[0])
         if header is None or not all(_begins_with(picture, header) for picture in pictures):
             return None
         alone = _decode_alone(_decoder(), pictures[0])
         if alone is None or _meaning(alone) != _meaning(within):
-            return None  # the container says something about them, a turn or colours, that they do not say themselves
+            return None  # the container says something about their colours that they do not say themselves
         start_s = container_time_s(within) or Fraction(0)
         samples = sound_of(container, sound, heard, start_s) if sound else None
     return Stills(Path(path), within.width, within.height, samples, tuple(pictures))
@@ -162,10 +169,10 @@ def _first(pictures: Sequence[object]) -> VideoFrame | None:
 
 
 def _meaning(picture: VideoFrame) -> tuple[object, ...]:
-    """All that `to_rgb` goes by."""
+    """All that `to_rgb` goes by where pictures are shown as they are."""
     colours = picture.color_range, picture.colorspace, picture.color_primaries, picture.color_trc
     shape = picture.width, picture.height, picture.format.name
-    return *shape, *colours, quarter_turns(picture), is_mirrored(picture)
+    return *shape, *colours
 
 
 def _header_of(picture: bytes) -> tuple[bytes, bytes] | None:

@@ -178,3 +178,13 @@ class CountingDetector(FakeDetector):
 def test_parts_that_cannot_be(tmp_path: Path, wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"expected columns|a part needs"):
         Source(tmp_path / "a.mkv", **wrong)
+
+
+def test_a_video_of_an_impossible_rate_is_named(tmp_path: Path) -> None:
+    pictures = [np.full((64, 96, 3), 9 * index, np.uint8) for index in range(12)]
+    write_video(tmp_path / "a.mp4", [Frame(index / 90_000, rgb) for index, rgb in enumerate(pictures)], 25)
+    for use in (prepare_clip, lambda source, _, detector: examine_clip(Source(source), detector)):
+        with pytest.raises(
+            MediaError, match=r"a\.mp4: its time stamps claim an impossible number of pictures"
+        ):
+            use(tmp_path / "a.mp4", tmp_path / "clip.mkv", FakeDetector([]))
