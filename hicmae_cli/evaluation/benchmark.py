@@ -41,7 +41,7 @@ from hicmae_cli.runtime.engine import Engine
 from hicmae_cli.runtime.predictor import Predictor
 
 SCHEMA = "hicmae.bench/1"
-_HEAVY = ("torch", "cv2", "mediapipe")
+_HEAVY = ("torch", "cv2", "onnxruntime")
 
 
 @dataclass(frozen=True)
