@@ -1,0 +1,100 @@
+"""What only a CUDA device can show: `pytest -m gpu`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from hicmae_cli.models.classifier import Classifier
+from hicmae_cli.models.config import VARIANTS
+from hicmae_cli.runtime.torch_engine import TorchEngine
+from hicmae_cli.training.finetune import finetune
+from hicmae_cli.training.pretrain import Progress, pretrain
+from hicmae_cli.training.pretrain_state import StepReport
+from tests.runtime.stubs import ToyEngine, noise
+from tests.training.toys import (
+    FINETUNE_SETTINGS,
+    SETTINGS,
+    TASK,
+    KilledError,
+    numbers,
+    write_recordings,
+    write_samples,
+)
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+]
+PRECISIONS = ("no", "bf16", "fp16")
+
+
+@pytest.mark.parametrize("variant", ["nano", "tiny"])
+def test_the_engine_answers_as_on_the_cpu(variant: str) -> None:
+    torch.manual_seed(0)
+    model = Classifier(VARIANTS[variant], 3)
+    inputs = noise(3)
+    on_cpu = TorchEngine(model, ToyEngine.info, "cpu").logits(*inputs)
+    on_gpu = TorchEngine(model, ToyEngine.info, "cuda")
+    assert on_gpu.device.startswith("cuda")
+    np.testing.assert_allclose(on_gpu.logits(*inputs), on_cpu, atol=5e-3)  # convolutions may use TF32
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_pretraining_loses_as_on_the_cpu(tmp_path: Path, precision: str) -> None:
+    recordings = write_recordings(tmp_path / "clips")
+    losses = {}
+    for device, mixed_precision in (("cpu", "no"), ("cuda", precision)):
+        settings = SETTINGS.model_copy(update={"mixed_precision": mixed_precision})
+        outcome = pretrain(
+            tmp_path / device, recordings=recordings, dataset="toys", licence="MIT", front_end="none",
+            source="a test", settings=settings, device=device,
+        )  # fmt: skip
+        assert outcome.finished and outcome.weight is not None
+        losses[device] = [line["loss"] for line in numbers(tmp_path / device) if "loss" in line]
+    np.testing.assert_allclose(losses["cuda"], losses["cpu"], rtol=0.03)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_finetuning_learns_on_a_gpu(tmp_path: Path, precision: str) -> None:
+    samples = write_samples(tmp_path / "clips")
+    settings = FINETUNE_SETTINGS.model_copy(update={"mixed_precision": precision, "epochs": 4})
+    outcome = finetune(
+        tmp_path / "run", TASK, settings=settings, device="cuda",
+        train=[s for s in samples if s.split == "train"], validation=[s for s in samples if s.split == "validation"],
+    )  # fmt: skip
+    assert outcome.finished and outcome.weight is not None
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    losses = [line["loss"] for line in lines if "loss" in line]
+    assert np.isfinite(losses).all()
+    assert losses[-1] < losses[0]
+
+
+def test_a_run_on_a_gpu_resumes(tmp_path: Path) -> None:
+    """Stopped after a checkpoint, it ends as a whole run does, but for the last bits of sums on a GPU."""
+    recordings = write_recordings(tmp_path / "clips")
+
+    def run(folder: Path, on_step: Callable[[StepReport], None]) -> Path:
+        outcome = pretrain(
+            folder, recordings=recordings, dataset="toys", licence="MIT", front_end="none", source="a test",
+            settings=SETTINGS, device="cuda", progress=Progress(on_step=on_step),
+        )  # fmt: skip
+        assert outcome.weight is not None
+        return outcome.weight
+
+    def stop(report: StepReport) -> None:
+        if report.step == 5:
+            raise KilledError
+
+    whole = load_file(run(tmp_path / "whole", lambda _: None))
+    with pytest.raises(KilledError):
+        run(tmp_path / "cut", stop)
+    resumed = load_file(run(tmp_path / "cut", lambda _: None))
+    for name, tensor in whole.items():
+        torch.testing.assert_close(resumed[name], tensor, atol=1e-4, rtol=1e-3)
