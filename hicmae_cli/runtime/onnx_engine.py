@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
 from hicmae_cli.errors import SettingsError, WeightsError, first_line
+from hicmae_cli.silence import import_onnxruntime
 from hicmae_cli.weights.info import WeightInfo
+
+ort = import_onnxruntime()
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
@@ -43,10 +45,8 @@ class OnnxEngine:
             raise SettingsError(
                 f"--device {device}: the ONNX engine runs on cpu or cuda; use auto to let it choose"
             )
-        # Failures come back as exceptions, and we look at the providers ourselves: the log would only repeat both.
-        ort.set_default_logger_severity(4)
         options = ort.SessionOptions()
-        options.log_severity_level = 4
+        options.log_severity_level = 4  # we look at the providers ourselves
         options.intra_op_num_threads = threads
         try:
             self._session = ort.InferenceSession(str(path), options, providers=_with_options(wanted, device))

@@ -11,15 +11,17 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime as ort
 import torch
 
 from hicmae_cli.errors import WeightsError
 from hicmae_cli.files import written_whole
 from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.config import AUDIO_BINS, AUDIO_FRAMES, VIDEO_FRAMES, VIDEO_SIZE_PX
+from hicmae_cli.silence import import_onnxruntime
 from hicmae_cli.weights.checkpoint import load_classifier
 from hicmae_cli.weights.info import METADATA_KEY
+
+ort = import_onnxruntime()  # before torch's exporter, parts of which import ONNX Runtime on their own
 
 OPSET = 18
 TOLERANCE = 1e-3

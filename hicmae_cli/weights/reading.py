@@ -8,6 +8,7 @@ from safetensors import SafetensorError, safe_open
 
 from hicmae_cli.bundled import bundled_dir
 from hicmae_cli.errors import WeightsError, first_line
+from hicmae_cli.silence import import_onnxruntime
 from hicmae_cli.weights.catalogue import find_weight, read_catalogue
 from hicmae_cli.weights.info import WeightInfo
 
@@ -36,9 +37,7 @@ def onnx_metadata(path: Path) -> dict[str, str]:
     Raises:
         WeightsError: not a file ONNX Runtime can load.
     """
-    import onnxruntime as ort
-
-    ort.set_default_logger_severity(4)
+    ort = import_onnxruntime()
     try:
         session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     except Exception as error:  # onnxruntime raises its own classes, all bare Exceptions
