@@ -7,10 +7,10 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from hicmae_cli.bundled import bundled_dir
-from hicmae_cli.errors import WeightsError, first_line
-from hicmae_cli.silence import import_onnxruntime
+from hicmae_cli.errors import WeightsError
 from hicmae_cli.weights.catalogue import find_weight, read_catalogue
 from hicmae_cli.weights.info import WeightInfo
+from hicmae_cli.weights.onnx_session import open_session
 
 
 def read_info(name_or_path: str) -> WeightInfo:
@@ -37,11 +37,7 @@ def onnx_metadata(path: Path) -> dict[str, str]:
     Raises:
         WeightsError: not a file ONNX Runtime can load.
     """
-    ort = import_onnxruntime()
-    try:
-        session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime raises its own classes, all bare Exceptions
-        raise WeightsError(f"{path}: ONNX Runtime cannot load it: {first_line(error)}") from error
+    session = open_session(path, optimise=False)  # nothing will be run
     return dict(session.get_modelmeta().custom_metadata_map)
 
 
