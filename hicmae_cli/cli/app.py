@@ -22,7 +22,7 @@ from hicmae_cli.cli import (
     visualize,
     weights,
 )
-from hicmae_cli.errors import HicmaeError, SettingsError
+from hicmae_cli.errors import HicmaeError, SettingsError, one_line
 
 app = typer.Typer(
     name="hicmae",
@@ -96,5 +96,6 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _fail(message: str, code: int = 1) -> None:
-    typer.echo(f"error: {message}", err=True)
+    lines = f"error: {message}".split("\n")  # parts of it come from files, and may not steer a terminal
+    typer.echo("\n".join(one_line(line) for line in lines), err=True)
     sys.exit(code)

@@ -13,7 +13,7 @@ from multiprocessing.connection import Connection
 from threading import Thread, current_thread, main_thread
 from typing import Any, Final, TypeVar
 
-from hicmae_cli.errors import HicmaeError, MissingDependencyError, first_line
+from hicmae_cli.errors import HicmaeError, MissingDependencyError, first_line, install_hint
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -157,7 +157,7 @@ def run_on_ray(jobs: Sequence[Job], work: Callable[[Job], Result], address: str)
     try:
         import ray
     except ImportError as error:
-        raise MissingDependencyError("--ray needs the package ray: pip install 'hicmae[ray]'") from error
+        raise MissingDependencyError(f"--ray needs the package ray: {install_hint('ray')}") from error
     try:
         ray.init(address, log_to_driver=False, logging_level="error", include_dashboard=None)
     except (ConnectionError, ValueError, RuntimeError) as error:

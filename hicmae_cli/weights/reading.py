@@ -7,7 +7,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from hicmae_cli.bundled import bundled_dir
-from hicmae_cli.errors import WeightsError
+from hicmae_cli.errors import WeightsError, first_line
 from hicmae_cli.weights.catalogue import find_weight, read_catalogue
 from hicmae_cli.weights.info import WeightInfo
 from hicmae_cli.weights.onnx_session import open_session
@@ -42,9 +42,16 @@ def onnx_metadata(path: Path) -> dict[str, str]:
 
 
 def read_card(name: str) -> str | None:
-    """Model card of a bundled weight, as Markdown; None for others."""
+    """Model card of a bundled weight, as Markdown; None for others.
+
+    Raises:
+        WeightsError: the card is not there or not text.
+    """
     entry = next((entry for entry in read_catalogue() if entry.name == name), None)
     if entry is None or entry.card is None:
         return None
     card: Path = bundled_dir() / entry.card
-    return card.read_text("utf-8")
+    try:
+        return card.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise WeightsError(f"{card}: the model card cannot be read: {first_line(error)}") from error
