@@ -17,7 +17,7 @@ from hicmae_cli.errors import WeightsError
 from hicmae_cli.files import is_temporary
 from hicmae_cli.weights import importing
 from hicmae_cli.weights.catalogue import store_dir, stored_path
-from hicmae_cli.weights.checkpoint import load_classifier, save_classifier
+from hicmae_cli.weights.checkpoint import load_classifier, read_authors_model, save_classifier
 from tests.cli.running import Run, hicmae
 from tests.weights.test_checkpoint import Intruder, toy_state
 from tests.weights.toys import save_toy
@@ -182,10 +182,9 @@ def test_of_two_imports_at_once_the_second_is_refused(
 ) -> None:
     """The second has found the name free when the first takes it."""
     both, codes = threading.Barrier(2), []
-    read = importing.read_authors_model
 
     def read_together(*arguments: Any) -> Any:
-        model = read(*arguments)
+        model = read_authors_model(*arguments)
         both.wait(60)
         return model
 

@@ -139,7 +139,7 @@ def test_a_face_template_that_is_missing_or_damaged_is_named(
 ) -> None:
     if text is not None:
         (tmp_path / "face_template.json").write_bytes(text)
-    monkeypatch.setattr(align.resources, "files", lambda _: tmp_path)
+    monkeypatch.setattr("importlib.resources.files", lambda _: tmp_path)
     align._template.cache_clear()
     try:
         with pytest.raises(
