@@ -37,7 +37,7 @@ def onnx_metadata(path: Path) -> dict[str, str]:
     Raises:
         WeightsError: not a file ONNX Runtime can load.
     """
-    session = open_session(path, optimise=False)  # nothing will be run
+    session = open_session(path)
     return dict(session.get_modelmeta().custom_metadata_map)
 
 

@@ -17,6 +17,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from hicmae_cli.errors import SettingsError, WeightsError
 from hicmae_cli.runtime.onnx_engine import OnnxEngine
+from hicmae_cli.silence import import_onnxruntime
 from hicmae_cli.weights import onnx_session
 from hicmae_cli.weights.checkpoint import load_classifier
 from hicmae_cli.weights.info import METADATA_KEY
@@ -230,6 +231,44 @@ def test_a_graph_that_breaks_its_word_is_refused_when_it_runs(
     ) as caught:
         OnnxEngine(path, "cpu").logits(*noise(2))
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of memory from /proc")
+def test_opening_a_file_computes_nothing(tmp_path: Path) -> None:
+    """400 MB and more, had the runtime its way."""
+    nodes = [
+        helper.make_node("ConstantOfShape", ["to"], ["large"]),
+        helper.make_node("Add", ["large", "half"], ["larger"]),
+        helper.make_node("ReduceMax", ["larger"], ["one"], keepdims=0),
+        helper.make_node("Add", ["threefold", "one"], ["logits"]),
+    ]
+    constants = {"to": np.array([100_000_000]), "half": np.array([0.5], np.float32)}
+    path = write_model(tmp_path / "w.onnx", nodes=nodes, constants=constants)
+    code = (
+        "import sys; from pathlib import Path; from hicmae_cli.runtime.onnx_engine import OnnxEngine\n"
+        "OnnxEngine(Path(sys.argv[1]), 'cpu')\n"
+        "print(*[line for line in open('/proc/self/status') if line.startswith('VmHWM')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code, path], check=True, capture_output=True, text=True)
+    assert int(done.stdout.split()[1]) < 300_000  # kB
+
+
+def test_an_export_has_nothing_left_to_compute_in_advance(toy: Path, tmp_path: Path) -> None:
+    """So not doing it costs no time."""
+    ort, operators = import_onnxruntime(), []
+    for disabled in ([], onnx_session._DISABLED):
+        options = ort.SessionOptions()
+        options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+        options.log_severity_level = 4
+        ort.InferenceSession(
+            str(toy.with_suffix(".onnx")),
+            options,
+            providers=["CPUExecutionProvider"],
+            disabled_optimizers=disabled,
+        )
+        operators.append(sorted(node.op_type for node in onnx.load(tmp_path / "optimised.onnx").graph.node))
+    assert operators[0] == operators[1]
 
 
 INTERRUPTED = """
