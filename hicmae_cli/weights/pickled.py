@@ -50,7 +50,8 @@ _ODD_KINDS: Final = {
 _KNOWN: Final = {
     ("argparse", "Namespace"), ("_codecs", "encode"), ("collections", "Counter"), ("collections", "defaultdict"),
     ("builtins", "set"), ("__builtin__", "set"), ("torch", "device"), ("torch", "Size"),
-    ("torch.serialization", "_get_layout"),
+    ("torch.serialization", "_get_layout"), ("numpy", "dtype"), ("numpy.core.multiarray", "scalar"),
+    ("numpy._core.multiarray", "scalar"),  # a learning rate that a schedule computed
 }  # fmt: skip
 _NAMED: Final = 5  # foreign classes in a message
 

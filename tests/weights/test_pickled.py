@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -73,6 +74,7 @@ def test_what_authors_keep_beside_the_tensors_is_passed_over(tmp_path: Path, leg
     optimiser.step()
     content = {
         "model": model.state_dict(), "optimizer": optimiser.state_dict(), "epoch": 3, "scaler": {"scale": 65536.0},
+        "lr": np.float64(0.001),
         "args": argparse.Namespace(lr=1e-3, device=torch.device("cpu"), sizes=(1, [2]), raw=b"x", names={"a"}),
     }  # fmt: skip
     checkpoint = read_checkpoint(save(tmp_path / "c.pth", content, legacy=legacy))
