@@ -33,6 +33,11 @@ class MissingDependencyError(HicmaeError):
     """An optional package or a system library that the command needs is missing."""
 
 
+def install_hint(extra: str) -> str:
+    """How to get the packages of an extra: from the checkout, because no index has a package of this name."""
+    return f"pip install '.[{extra}]' in the checkout of hicmae"
+
+
 def first_line(error: Exception) -> str:
     """What a library's error says first, or its kind where it says nothing."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

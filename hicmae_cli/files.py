@@ -4,30 +4,111 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
+import secrets
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
+from typing import Final
+
+if sys.platform != "win32":
+    import fcntl
+
+_TEMPORARY: Final = re.compile(r"\.hicmae-[0-9a-f]{16}(\.[^.]*)?")
 
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """A temporary name to write to, beside ``path`` and with its suffix; moved into place when the block ends well.
+    """A temporary file to write to, beside ``path`` and with its suffix; moved into place when the block ends well.
 
-    After an error nothing is left behind and what ``path`` held before is untouched. Missing folders are made.
+    After an error nothing is left behind and what ``path`` held before is untouched. Missing folders are made. The
+    temporary has a random name and is created exclusively, so a link that someone put there is never followed. What
+    killed processes left in the folder is removed when a process first writes to it.
 
     Raises:
         IsADirectoryError: ``path`` is a folder.
-        OSError: the folder cannot be written to.
+        OSError: the folder cannot be written to, or the disk is full; names ``path``.
     """
     if path.is_dir():
         raise IsADirectoryError(21, "it is a folder", str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    _remove_leftovers_once(path.parent.absolute())
+    temporary, descriptor = _create_temporary(path.parent, path.suffix)
     try:
         yield temporary
         temporary.replace(path)
+    except OSError as error:
+        if error.errno is not None and error.filename in (None, str(temporary), temporary):
+            with suppress(AttributeError):  # errors of PyAV cannot be changed
+                error.filename, error.filename2 = str(path), None
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file's name is one that `written_whole` gives to its temporaries."""
+    return _TEMPORARY.fullmatch(name) is not None
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove the temporaries of killed processes from a folder.
+
+    A process that writes holds a lock on its temporary, and its end, of whatever kind, gives the lock back. Where there
+    are no such locks (Windows, some network disks) nothing is removed.
+    """
+    if sys.platform == "win32":
+        return
+    with suppress(OSError):
+        for path in [each for each in folder.iterdir() if is_temporary(each.name)]:
+            _remove_unlocked(path)
+
+
+_remove_leftovers_once = cache(
+    remove_leftovers
+)  # listing a folder of many files for each of them would take long
+
+
+def _remove_unlocked(path: Path) -> None:
+    if sys.platform == "win32":
+        return
+    with suppress(OSError):  # it is being written, has gone, or is a link
+        descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            path.unlink()
+        finally:
+            os.close(descriptor)
+
+
+def _create_temporary(folder: Path, suffix: str) -> tuple[Path, int | None]:
+    """A new empty file, and the descriptor that holds its lock until it is closed (None on Windows)."""
+    while True:
+        temporary = folder / f".hicmae-{secrets.token_hex(8)}{suffix}"
+        # Not by the module tempfile, which gives its files the mode 0600 whatever the umask.
+        descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+        if sys.platform == "win32":  # where an open file cannot be renamed
+            os.close(descriptor)
+            return temporary, None
+        if _lock(descriptor) and temporary.exists():
+            return temporary, descriptor
+        os.close(descriptor)  # another process took it for a leftover before it was locked: once more
+
+
+def _lock(descriptor: int) -> bool:
+    """Lock an open file -> False where another process holds the lock."""
+    if sys.platform != "win32":
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError:
+            pass  # a disk without locks, from which nothing is removed either
+    return True
 
 
 def sha256_of(path: Path) -> str:

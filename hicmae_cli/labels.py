@@ -18,7 +18,15 @@ ALIASES = {
 }  # fmt: skip
 
 
+_MAX_LETTERS = 64
+
+
 def canonical_label(name: str) -> str:
     """``"ANG"`` or ``"angry"`` -> ``"anger"``; a name without an alias is lower-cased and kept."""
     key = name.strip().lower()
     return ALIASES.get(key, key)
+
+
+def is_label(name: str) -> bool:
+    """Whether a name can be a label: printable text of at most 64 characters, which cannot steer a terminal."""
+    return 0 < len(name) <= _MAX_LETTERS and name.isprintable()

@@ -21,7 +21,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Final, Generic, TypeVar
 
-from hicmae_cli.errors import HicmaeError, MissingDependencyError, first_line
+from hicmae_cli.errors import HicmaeError, MissingDependencyError, first_line, install_hint
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -269,7 +269,7 @@ def run_on_ray(jobs: Sequence[Job], work: Work[Job, Result], address: str) -> Ou
     try:
         import ray
     except ImportError as error:
-        raise MissingDependencyError("--ray needs the package ray: pip install 'hicmae[ray]'") from error
+        raise MissingDependencyError(f"--ray needs the package ray: {install_hint('ray')}") from error
     try:
         ray.init(address, log_to_driver=False, logging_level="error", include_dashboard=None)
     except (ConnectionError, ValueError, RuntimeError) as error:

@@ -1,12 +1,17 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
+import resource
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from hicmae_cli.files import sha256_of, written_whole
+from hicmae_cli.files import is_temporary, remove_leftovers, sha256_of, written_whole
 
 
 def test_a_file_appears_whole(tmp_path: Path) -> None:
@@ -52,3 +57,103 @@ def test_the_hash_is_of_the_bytes(tmp_path: Path) -> None:
     content = os.urandom(3 << 20)
     (tmp_path / "a").write_bytes(content)
     assert sha256_of(tmp_path / "a") == hashlib.sha256(content).hexdigest()
+
+
+def test_temporaries_are_new_files_under_names_that_cannot_be_guessed(tmp_path: Path) -> None:
+    names = set()
+    for _ in range(20):
+        with written_whole(tmp_path / "a.txt") as temporary:
+            assert temporary.is_file() and not temporary.is_symlink()
+            assert is_temporary(temporary.name)
+            names.add(temporary.name)
+    assert len(names) == 20
+
+
+def test_a_planted_link_is_not_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    guessed, free = "0" * 16, "1" * 16
+    monkeypatch.setattr("secrets.token_hex", lambda _: guessed)
+    (tmp_path / f".hicmae-{guessed}.txt").symlink_to(victim)
+    with pytest.raises(FileExistsError), written_whole(tmp_path / "a.txt"):
+        pytest.fail("the block was entered")
+    monkeypatch.setattr("secrets.token_hex", lambda _: free)
+    with written_whole(tmp_path / "a.txt") as temporary:
+        temporary.write_text("new")
+    assert victim.read_text() == "precious"
+    assert not (tmp_path / "a.txt").is_symlink()
+
+
+def test_the_name_a_file_had_in_the_past_is_not_taken(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    (tmp_path / f".a.{os.getpid()}.txt").symlink_to(victim)
+    with written_whole(tmp_path / "a.txt") as temporary:
+        temporary.write_text("new")
+    assert victim.read_text() == "precious"
+    assert not (tmp_path / "a.txt").is_symlink()
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from hicmae_cli.files import written_whole
+with written_whole(Path(sys.argv[1])) as temporary:
+    temporary.write_bytes(b"half")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+WRITES = "import sys; from pathlib import Path; from hicmae_cli.files import written_whole\n"
+WRITES += "with written_whole(Path(sys.argv[1])) as temporary: temporary.write_bytes(b'whole')"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such locks")
+def test_what_a_killed_process_left_goes_with_the_next_call(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    done = subprocess.run([sys.executable, "-c", KILLED, path], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert len(list(tmp_path.iterdir())) == 1
+    subprocess.run([sys.executable, "-c", WRITES, path], check=True)
+    assert list(tmp_path.iterdir()) == [path]
+    assert path.read_bytes() == b"whole"
+
+
+def test_what_is_being_written_stays(tmp_path: Path) -> None:
+    with written_whole(tmp_path / "a.txt") as temporary:
+        temporary.write_text("half")
+        remove_leftovers(tmp_path)
+        subprocess.run([sys.executable, "-c", WRITES, tmp_path / "a.txt"], check=True)
+        assert temporary.read_text() == "half"
+    assert (tmp_path / "a.txt").read_text() == "half"
+    assert list(tmp_path.iterdir()) == [tmp_path / "a.txt"]
+
+
+def test_only_our_temporaries_are_removed(tmp_path: Path) -> None:
+    kept = [".hicmae-1.txt", "hicmae-0123456789abcdef.txt", ".hicmae-0123456789abcdef.tar.gz", ".a"]
+    for name in kept:
+        (tmp_path / name).touch()
+    (tmp_path / ".hicmae-0123456789abcdef").touch()
+    (tmp_path / ".hicmae-fedcba9876543210.txt").symlink_to(tmp_path / ".a")
+    remove_leftovers(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {*kept, ".hicmae-fedcba9876543210.txt"}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="has no such limit")
+def test_a_full_disk_is_named_with_the_file_that_was_asked_for(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))  # no file may grow beyond, as on a full disk
+    try:
+        with (
+            pytest.raises(OSError, match="File too large") as caught,
+            written_whole(tmp_path / "a") as temporary,
+        ):
+            temporary.write_bytes(bytes(2000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (caught.value.errno, caught.value.filename) == (errno.EFBIG, str(tmp_path / "a"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_about_the_temporary_names_the_file_that_was_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="gone") as caught, written_whole(tmp_path / "a") as temporary:
+        raise FileNotFoundError(errno.ENOENT, "gone", str(temporary))
+    assert caught.value.filename == str(tmp_path / "a")

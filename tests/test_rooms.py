@@ -26,7 +26,13 @@ ROOMS: dict[str, set[str]] = {
 }  # fmt: skip
 # Only these know torch: the rest runs, or at least starts, in an install without it.
 TORCH_ROOMS = {"models", "training"}
-TORCH_FILES = {"weights/checkpoint.py", "weights/authors.py", "weights/export.py", "runtime/torch_engine.py"}
+TORCH_FILES = {
+    "weights/checkpoint.py",
+    "weights/authors.py",
+    "weights/export.py",
+    "weights/pickled.py",
+    "runtime/torch_engine.py",
+}
 
 
 def imported(path: Path) -> set[str]:

@@ -10,7 +10,7 @@ import typer
 
 from hicmae_cli import __version__
 from hicmae_cli.cli.lazy import LazyCommand, LazyGroup
-from hicmae_cli.errors import HicmaeError, SettingsError
+from hicmae_cli.errors import HicmaeError, SettingsError, one_line
 
 _COMMANDS = {
     "predict": LazyCommand("predict", "Predict emotions in a video or audio file, per person and over time."),
@@ -108,5 +108,6 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _fail(message: str, code: int = 1) -> None:
-    typer.echo(f"error: {message}", err=True)
+    lines = f"error: {message}".split("\n")  # parts of it come from files, and may not steer a terminal
+    typer.echo("\n".join(one_line(line) for line in lines), err=True)
     sys.exit(code)

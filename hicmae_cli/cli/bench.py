@@ -37,6 +37,7 @@ def bench(
     from rich.table import Table
 
     from hicmae_cli.bundled import sample_clip
+    from hicmae_cli.errors import install_hint
     from hicmae_cli.evaluation import benchmark, views_benchmark
     from hicmae_cli.report.files import to_json, write_text
     from hicmae_cli.runtime.opening import open_engine
@@ -59,7 +60,8 @@ def bench(
             measures.append(training_benchmark.measure_item())
     else:
         console.print(
-            "onnx-forward-tiny, evaluation and training are left out: making a tiny model needs hicmae[train]",
+            "onnx-forward-tiny, evaluation and training are left out: making a tiny model needs "
+            f"{install_hint('train')}",
             style="dim",
             markup=False,
         )
@@ -68,7 +70,9 @@ def bench(
             measures.append(benchmark.measure_puppets())
     else:
         console.print(
-            "puppets drawn on one core is left out: it needs hicmae[puppets]", style="dim", markup=False
+            f"puppets drawn on one core is left out: it needs {install_hint('puppets')}",
+            style="dim",
+            markup=False,
         )
     if memory:
         with console.status("measuring: memory of 1 and of 10 minutes of video"):

@@ -212,13 +212,13 @@ def _show(document: dict[str, Any], folder: Path, console: Console) -> None:
 
 def _label_names(labels: str | None) -> tuple[str, ...]:
     """Names in the order given; none where none were."""
-    from hicmae_cli.labels import canonical_label
+    from hicmae_cli.labels import canonical_label, is_label
 
     if labels is None:
         return ()
     names = tuple(canonical_label(name) for name in labels.split(","))
-    if not all(names) or len(set(names)) < len(names):
-        raise usage_error(f"--labels {labels}: expected distinct names with commas between them")
+    if not all(map(is_label, names)) or len(set(names)) < len(names):
+        raise usage_error(f"--labels {labels}: expected distinct, printable names with commas between them")
     return names
 
 

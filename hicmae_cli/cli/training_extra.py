@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 import os
 
-from hicmae_cli.errors import MissingDependencyError
+from hicmae_cli.errors import MissingDependencyError, install_hint
 
 
 def require_training(command: str, *packages: str) -> None:
@@ -18,7 +18,7 @@ def require_training(command: str, *packages: str) -> None:
     missing = [name for name in packages if importlib.util.find_spec(name) is None]
     if missing:
         raise MissingDependencyError(
-            f"hicmae {command} needs {', '.join(missing)}: install it with pip install 'hicmae[train]'"
+            f"hicmae {command} needs {', '.join(missing)}: install it with {install_hint('train')}"
         )
 
     from rich.console import Console

@@ -35,7 +35,8 @@ def list_weights() -> None:
         try:
             info = read_info(name)
         except WeightsError as error:
-            table.add_row(name, "unreadable", escape(one_line(str(error))), "", " ".join(suffixes), "")
+            cells = (name, "unreadable", str(error), "", " ".join(suffixes), "")
+            table.add_row(*(escape(one_line(cell)) for cell in cells))
             continue
         cells = (name, info.variant, info.dataset, ", ".join(info.labels), " ".join(suffixes), info.licence)
         table.add_row(*(escape(one_line(cell)) for cell in cells))
@@ -79,7 +80,10 @@ def show(
             table.add_row(field, escape(one_line(text)))
     for name, scores in info.metrics.items():
         table.add_row(
-            escape(one_line(f"metrics: {name}")), ", ".join(f"{k} {v:.4g}" for k, v in scores.items())
+            *(
+                escape(one_line(cell))
+                for cell in (f"metrics: {name}", ", ".join(f"{k} {v:.4g}" for k, v in scores.items()))
+            )
         )
     console.print(table)
     if card := read_card(weight):
@@ -122,52 +126,19 @@ def import_weights(
 
     from hicmae_cli.cli.training_extra import require_training
     from hicmae_cli.errors import WeightsError
-    from hicmae_cli.weights.catalogue import read_catalogue, stored_path
+    from hicmae_cli.weights.catalogue import check_name
 
-    target = stored_path(name, ".safetensors")
-    if name in {entry.name for entry in read_catalogue()}:
-        raise WeightsError(f"{name}: is the name of a weight that ships with hicmae; choose another")
-    if target.exists() and not force:
-        raise WeightsError(f"{name}: there is a weight of this name; choose another or pass --force")
+    check_name(name, force=force)  # before anything that takes long
     if not file.is_file():
         raise WeightsError(f"{file}: no such file")
     require_training("weights import", "torch", "torchvision")
-    from pydantic import ValidationError
+    from hicmae_cli.weights.importing import import_weight
 
-    from hicmae_cli.models.classifier import Classifier
-    from hicmae_cli.models.config import variant_of
-    from hicmae_cli.weights.checkpoint import read_authors_model, save_classifier, save_pretrained
-    from hicmae_cli.weights.info import AUTHORS_FRONT_END, PretrainingFacts, WeightInfo
-
-    model = read_authors_model(file, heads)
-    names = tuple(label.strip() for label in labels.split(",")) if labels else ()
-    outputs = model.head.out_features if isinstance(model, Classifier) else 0
-    if len(names) != outputs:
-        found = (
-            f"the model has {outputs} outputs" if outputs else "the model is pre-trained and has no outputs"
-        )
-        raise WeightsError(f"--labels: got {len(names)} names, but {found}")
-    facts = None
-    if not isinstance(model, Classifier):
-        decoder = model.decoder_dims
-        facts = PretrainingFacts(
-            decoder_width=decoder.width, decoder_heads=decoder.heads, skip_layers=decoder.skip_layers,
-            skips=model.skips,
-        )  # fmt: skip
-    try:
-        info = WeightInfo(
-            variant=variant_of(model.dims), dims=model.dims.to_dict(), labels=names, dataset=dataset,
-            sampling_rate=sampling_rate, front_end=AUTHORS_FRONT_END, licence=licence,
-            source=source or f"imported from {file.name}", task="pretraining" if facts else "classification",
-            pretraining=facts,
-        )  # fmt: skip
-    except ValidationError as error:
-        raise WeightsError("; ".join(fault["msg"] for fault in error.errors())) from error
-    if isinstance(model, Classifier):
-        save_classifier(target, model, info)
-    else:
-        save_pretrained(target, model, info)
-    stored_path(name, ".onnx").unlink(missing_ok=True)  # an export of the weight that was replaced
+    names = [label.strip() for label in labels.split(",")] if labels else []
+    model, info = import_weight(
+        file, name, names, heads=heads, dataset=dataset, sampling_rate=sampling_rate, licence=licence, source=source,
+        force=force,
+    )  # fmt: skip
     count = sum(parameter.numel() for parameter in model.parameters())
     if heads is None and info.variant == "custom":
         Console(stderr=True).print(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from hicmae_cli.corpora.values import numbers_of, values_of
 from hicmae_cli.errors import ManifestError, first_line
-from hicmae_cli.labels import canonical_label
+from hicmae_cli.labels import canonical_label, is_label
 
 ALL_FOLDS = "all"
 """What stands for every fold, one by one; no fold is called so."""
@@ -223,6 +223,10 @@ def _label(
             raise ManifestError(f"{where}: the label is the number {text}, but {known}")
         return coded or numbered or ""
     name = coded or canonical_label(text)
+    if name and not is_label(name):
+        raise ManifestError(
+            f"{where}: the label {text[:100]!r} is not printable text of at most 64 characters"
+        )
     if strict and labels is not None and name not in labels:
         raise ManifestError(f"{where}: the label {text!r} is not one of {', '.join(labels)}")
     return name

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -12,12 +11,10 @@ from typing import Final
 from filelock import FileLock, Timeout
 
 from hicmae_cli.errors import DiskError, ManifestError, one_line
-from hicmae_cli.files import written_whole
+from hicmae_cli.files import is_temporary, written_whole
 
 _LOCK: Final = ".lock"
 _HOLDS: Final = "dataset.txt"  # whose files a store is made of
-# As `files.written_whole` names them.
-_TEMPORARY: Final = re.compile(r"\..*\.\d+\.(mkv|csv|jsonl|png)|\.dataset\.\d+\.txt")
 
 
 def path_in(folder: Path, id_: str, suffix: str = ".mkv") -> Path:
@@ -109,5 +106,5 @@ def _remove_temporaries(store: Path) -> None:
     """Remove what killed processes were writing; nobody else writes while the lock is held."""
     for inside, _, names in os.walk(store):
         for name in names:
-            if _TEMPORARY.fullmatch(name):
+            if is_temporary(name):
                 (Path(inside) / name).unlink(missing_ok=True)

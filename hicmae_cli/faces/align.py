@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from hicmae_cli.errors import WeightsError
 from hicmae_cli.faces.face import NUM_LANDMARKS
 
 CROP_PX: Final = 160
@@ -129,6 +130,17 @@ def _shrink_face(
 
 @cache
 def _template() -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    text = resources.files("hicmae_cli.faces").joinpath("face_template.json").read_text("utf-8")
-    table = json.loads(text)
-    return np.array(table["mediapipe_indices"], np.intp), np.array(table["points_160"], np.float64)
+    file = resources.files("hicmae_cli.faces").joinpath("face_template.json")
+    try:
+        table = json.loads(file.read_text("utf-8"))
+        indices, points = (
+            np.array(table["mediapipe_indices"], np.intp),
+            np.array(table["points_160"], np.float64),
+        )
+        if points.shape != (len(indices), 2) or not 0 <= indices.min() <= indices.max() < NUM_LANDMARKS:
+            raise ValueError(f"expected a point for each landmark, got {points.shape}")
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise WeightsError(
+            f"{file}: the face template is missing or damaged; install hicmae again"
+        ) from error
+    return indices, points

@@ -93,7 +93,7 @@ def render_file(file: FileResult, info: WeightInfo, width: int) -> RenderableTyp
     parts += [_timeline(track, file, info, width - 6) for track in file.tracks]
     parts += [_axis(file, width - 6), _legend(file, info)]
     if file.message:
-        parts += [Text(f"note: {file.message}", style="dim")]
+        parts += [Text(one_line(f"note: {file.message}"), style="dim")]
     facts = [f"{file.duration_s:.1f} s"] if file.duration_s else []
     facts += [f"{file.fps:.2f} frames/s"] if file.fps else []
     facts += [main.modality.replace("av", "audio + video")]
@@ -113,10 +113,10 @@ def _people(file: FileResult, info: WeightInfo, width: int) -> Table:
         (label, best), *rest = ranked
         mark = " ◂" if track is main and len(file.tracks) > 1 else ""
         cells = round(best * bar)
-        runner_up = Text(", ".join(f"{name} {p:.0%}" for name, p in rest[:1]), style="dim")
+        runner_up = Text(", ".join(f"{one_line(name)} {p:.0%}" for name, p in rest[:1]), style="dim")
         table.add_row(
             Text(track_name(track) + mark),
-            Text(label, style=f"bold {label_colour(label, info)}"),
+            Text(one_line(label), style=f"bold {label_colour(label, info)}"),
             Text.assemble(
                 ("█" * cells, label_colour(label, info)), ("░" * (bar - cells), "dim"), f" {best:.0%}"
             ),
@@ -158,5 +158,5 @@ def _legend(file: FileResult, info: WeightInfo) -> Text:
     text = Text(" " * 10)
     for label in shown:
         text.append("█ ", label_colour(label, info))
-        text.append(f"{label}  ")
+        text.append(f"{one_line(label)}  ")
     return text.append("(paler: less sure)", "dim")

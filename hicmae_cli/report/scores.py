@@ -26,15 +26,20 @@ class Grid:
 
     def to_rich(self) -> Table:
         """For a terminal."""
-        table = Table(*map(escape, self.header), title=escape(self.title), title_justify="left")
+        table = Table(*map(_safe, self.header), title=_safe(self.title), title_justify="left")
         for row in self.rows:
-            table.add_row(*map(escape, row))
+            table.add_row(*map(_safe, row))
         return table
 
     def to_markdown(self) -> list[str]:
         """For a file, line by line."""
         lines = [self.header, tuple("---" if not i else "---:" for i in range(len(self.header))), *self.rows]
         return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
+
+
+def _safe(text: str) -> str:
+    """A label or another text from a file, as Rich prints it as it is."""
+    return escape(one_line(text))
 
 
 def score_grids(document: Mapping[str, Any], *, screen: bool = False) -> list[Grid]:

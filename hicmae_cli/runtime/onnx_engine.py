@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hicmae_cli.errors import SettingsError, WeightsError, first_line
+from hicmae_cli.errors import SettingsError, WeightsError, one_line
+from hicmae_cli.models.config import AUDIO_BINS, AUDIO_FRAMES, VIDEO_FRAMES, VIDEO_SIZE_PX
 from hicmae_cli.silence import import_onnxruntime
 from hicmae_cli.weights.info import WeightInfo
-
-ort = import_onnxruntime()
+from hicmae_cli.weights.onnx_session import open_session, run_session
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
@@ -26,7 +26,7 @@ class OnnxEngine:
         threads: CPU threads; 0 lets the runtime choose.
 
     Raises:
-        WeightsError: not an ONNX file of ours.
+        WeightsError: not an ONNX file of ours, or one that does not take and give what ours do.
         SettingsError: the device was asked for and cannot be had. ONNX Runtime itself would fall back to the
             CPU without a word.
     """
@@ -34,7 +34,7 @@ class OnnxEngine:
     name = "onnx"
 
     def __init__(self, path: Path, device: str = "auto", threads: int = 0) -> None:
-        available = ort.get_available_providers()
+        available = import_onnxruntime().get_available_providers()
         kind = device.partition(":")[0]
         if kind == "auto":
             # The GPU build lists CUDA on machines without one; only a session tells, so try and look.
@@ -45,13 +45,7 @@ class OnnxEngine:
             raise SettingsError(
                 f"--device {device}: the ONNX engine runs on cpu or cuda; use auto to let it choose"
             )
-        options = ort.SessionOptions()
-        options.log_severity_level = 4  # we look at the providers ourselves
-        options.intra_op_num_threads = threads
-        try:
-            self._session = ort.InferenceSession(str(path), options, providers=_with_options(wanted, device))
-        except Exception as error:  # onnxruntime raises its own classes, all bare Exceptions
-            raise WeightsError(f"{path}: ONNX Runtime cannot load it: {first_line(error)}") from error
+        self._session = open_session(path, _with_options(wanted, device), threads)
         active = self._session.get_providers()[0]
         if kind == "cuda" and active != _PROVIDERS["cuda"]:
             raise SettingsError(
@@ -60,19 +54,52 @@ class OnnxEngine:
             )
         self.device = "cuda" if active == _PROVIDERS["cuda"] else "cpu"
         self.info = WeightInfo.from_metadata(self._session.get_modelmeta().custom_metadata_map, path)
-        inputs = [node.name for node in self._session.get_inputs()]
-        if inputs != ["video", "audio"]:
-            raise WeightsError(f"{path}: expected the inputs video and audio, got {', '.join(inputs)}")
-        outputs = [(node.name, node.shape[-1:]) for node in self._session.get_outputs()]
-        if outputs != [("logits", [len(self.info.labels)])]:
+        self._path = path
+        self._check_signature()
+
+    def _check_signature(self) -> None:
+        """Make sure that the graph takes and gives what its metadata say.
+
+        Raises:
+            WeightsError: other names, other types, other shapes, or a batch of a fixed size.
+        """
+        expected: dict[str, tuple[int, ...]] = {
+            "video": (3, VIDEO_FRAMES, VIDEO_SIZE_PX, VIDEO_SIZE_PX),
+            "audio": (1, AUDIO_FRAMES, AUDIO_BINS),
+        }
+        inputs = self._session.get_inputs()
+        if [node.name for node in inputs] != list(expected):
+            names = ", ".join(one_line(node.name) for node in inputs)
+            raise WeightsError(f"{self._path}: expected the inputs video and audio, got {names or 'none'}")
+        for node in inputs:
+            self._check_node(node, expected[node.name])
+        outputs = self._session.get_outputs()
+        if [node.name for node in outputs] != ["logits"]:
+            names = ", ".join(one_line(node.name) for node in outputs)
+            raise WeightsError(f"{self._path}: expected the output logits, got {names or 'none'}")
+        self._check_node(outputs[0], (len(self.info.labels),))
+
+    def _check_node(self, node: Any, shape: tuple[int, ...]) -> None:
+        batch, *rest = node.shape or (0,)
+        if node.type != "tensor(float)" or isinstance(batch, int) or rest != list(shape):
+            got = f"{node.type} ({', '.join(str(size or '?') for size in node.shape)})"
             raise WeightsError(
-                f"{path}: expected the output logits with {len(self.info.labels)} classes, got {outputs}"
+                f"{self._path}: expected {node.name} as tensor(float) (batch, {', '.join(map(str, shape))}), "
+                f"got {one_line(got)}"
             )
 
     def logits(self, video: NDArray[np.float32], audio: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Video (B, 3, 16, 160, 160) and audio (B, 1, 256, 128) -> (B, C)."""
-        (logits,) = self._session.run(["logits"], {"video": video, "audio": audio})
-        return np.asarray(logits, np.float32)
+        """Video (B, 3, 16, 160, 160) and audio (B, 1, 256, 128) -> (B, C).
+
+        Raises:
+            WeightsError: the graph fails, or answers with another shape than it says.
+        """
+        (logits,) = run_session(self._session, self._path, ["logits"], {"video": video, "audio": audio})
+        shape = (len(video), len(self.info.labels))
+        if not isinstance(logits, np.ndarray) or logits.dtype != np.float32 or logits.shape != shape:
+            got = getattr(logits, "shape", type(logits).__name__)
+            raise WeightsError(f"{self._path}: expected logits of the shape {shape}, got {got}")
+        return logits
 
 
 def _with_options(providers: list[str], device: str) -> list[Any]:

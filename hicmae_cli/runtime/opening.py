@@ -8,7 +8,7 @@ from pathlib import Path
 
 import platformdirs
 
-from hicmae_cli.errors import MissingDependencyError, SettingsError, WeightsError
+from hicmae_cli.errors import MissingDependencyError, SettingsError, WeightsError, install_hint
 from hicmae_cli.files import sha256_of
 from hicmae_cli.runtime.engine import Engine
 from hicmae_cli.weights.catalogue import ENGINE_SUFFIX, find_weight
@@ -76,8 +76,8 @@ def _exported(weights: str) -> Path:
     if not cached.is_file():
         if not _has_torch():
             raise MissingDependencyError(
-                f"{weights}: has no .onnx file; run `hicmae export --onnx --weights {weights}` where "
-                "hicmae[train] is installed"
+                f"{weights}: has no .onnx file; run `hicmae export --onnx --weights {weights}` where torch is "
+                f"installed ({install_hint('train')})"
             )
         from hicmae_cli.weights.export import export_onnx
 
@@ -92,5 +92,5 @@ def _has_torch() -> bool:
 def _need_torch(weights: str) -> None:
     if not _has_torch():
         raise MissingDependencyError(
-            f"{weights}: the torch engine needs torch: pip install 'hicmae[train]', or use --engine onnx"
+            f"{weights}: the torch engine needs torch: {install_hint('train')}, or use --engine onnx"
         )

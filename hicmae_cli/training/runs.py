@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from hicmae_cli.errors import SettingsError, TrainingError, first_line
-from hicmae_cli.files import written_whole
+from hicmae_cli.files import remove_leftovers, written_whole
 from hicmae_cli.weights.run_folder import BEST, LAST
 
 SETTINGS = "settings.json"
@@ -175,8 +175,8 @@ def newest_checkpoint(folder: Path, *, clean: bool) -> tuple[dict[str, Any], lis
     Raises:
         TrainingError: there are checkpoints, but none can be read.
     """
-    for remains in folder.glob(".step-*.pt") if clean else ():
-        remains.unlink()
+    if clean:
+        remove_leftovers(folder)
     damaged: list[Path] = []
     for path in sorted(folder.glob("step-*.pt"), reverse=True):
         try:

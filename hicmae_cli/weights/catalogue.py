@@ -6,12 +6,13 @@ import os
 import re
 import sys
 from pathlib import Path
+from typing import Annotated
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from hicmae_cli.bundled import bundled_dir, bundled_file
-from hicmae_cli.errors import WeightsError
+from hicmae_cli.errors import WeightsError, one_line
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -22,12 +23,27 @@ ENGINE_SUFFIX = {"onnx": ".onnx", "torch": ".safetensors"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
+def _check_bare(name: str) -> str:
+    if (
+        not name.isprintable()
+        or name in ("", ".", "..")
+        or "/" in name
+        or "\\" in name
+        or Path(name).name != name
+    ):
+        raise ValueError(f"expected the name of a file in the same folder, got {name!r}")
+    return name
+
+
+BareName = Annotated[str, AfterValidator(_check_bare)]
+
+
 class CatalogueFile(BaseModel):
     """One file of an entry."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str
+    name: BareName
     sha256: str
     size_bytes: int
 
@@ -40,7 +56,7 @@ class CatalogueEntry(BaseModel):
     name: str
     summary: str
     licence: str
-    card: str | None = None
+    card: BareName | None = None
     files: tuple[CatalogueFile, ...]
 
 
@@ -54,8 +70,9 @@ def read_catalogue(folder: Path | None = None) -> list[CatalogueEntry]:
     try:
         entries = tomllib.loads(path.read_text("utf-8"))["weight"]
         return [CatalogueEntry.model_validate(entry) for entry in entries]
-    except (OSError, KeyError, tomllib.TOMLDecodeError, ValidationError) as error:
-        raise WeightsError(f"{path}: the catalogue cannot be read: {error}") from error
+    except (OSError, KeyError, TypeError, ValueError) as error:  # ValueError: no UTF-8, no TOML, or not valid
+        reason = " ".join(str(error).split())
+        raise WeightsError(one_line(f"{path}: the catalogue cannot be read: {reason}")) from error
 
 
 def store_dir() -> Path:
@@ -73,6 +90,19 @@ def stored_path(name: str, suffix: str) -> Path:
     if not _NAME.fullmatch(name) or name.endswith((".onnx", ".safetensors")):
         raise WeightsError(f"{name!r} cannot be a weight's name: use letters, digits, '.', '_' and '-'")
     return store_dir() / f"{name}{suffix}"
+
+
+def check_name(name: str, *, force: bool) -> None:
+    """Make sure that a weight can be kept under a name.
+
+    Raises:
+        WeightsError: it cannot be a name, is that of a bundled weight, or is taken and ``force`` is not given.
+    """
+    target = stored_path(name, ".safetensors")
+    if name in {entry.name for entry in read_catalogue()}:
+        raise WeightsError(f"{name}: is the name of a weight that ships with hicmae; choose another")
+    if target.exists() and not force:
+        raise WeightsError(f"{name}: there is a weight of this name; choose another or pass --force")
 
 
 def stored_names() -> list[str]:

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
-import pickle
-from argparse import Namespace
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from hicmae_cli.errors import WeightsError
+from hicmae_cli.errors import WeightsError, first_line, one_line
 from hicmae_cli.files import written_whole
 from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.pretraining import PretrainingModel
 from hicmae_cli.weights.authors import decoder_of_shapes, dims_of_shapes, to_our_names
 from hicmae_cli.weights.info import METADATA_KEY, WeightInfo
+from hicmae_cli.weights.pickled import StoredTensor, check_tensors, read_checkpoint
 
 Model = TypeVar("Model", bound=torch.nn.Module)
 
+Shapes = Mapping[str, tuple[int, ...]]
+"""Shape of each tensor by its name."""
+
 _LISTED = 40  # tensors named in an error before it says "and N more"
+_LETTERS = 200  # of each of them: names come from the file
+_MAX_TENSORS = 20_000
+_DTYPES = ("F32", "F16", "BF16", "F64")
 
 
 def load_state(model: torch.nn.Module, state: Mapping[str, Tensor], source: Path) -> None:
@@ -31,22 +37,29 @@ def load_state(model: torch.nn.Module, state: Mapping[str, Tensor], source: Path
     Raises:
         WeightsError: tensors are missing, unknown, misshapen or hold values that are not finite; all are named.
     """
-    _check_fit(model, state, source)
+    _check_shapes(model, {name: tuple(tensor.shape) for name, tensor in state.items()}, source)
+    _refuse(
+        source, [f"not finite {name}" for name, tensor in state.items() if not torch.isfinite(tensor).all()]
+    )
     model.load_state_dict(state)
 
 
-def _check_fit(model: torch.nn.Module, state: Mapping[str, Tensor], source: Path) -> None:
+def _check_shapes(model: torch.nn.Module, shapes: Shapes, source: Path) -> None:
     expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    faults = [f"missing {name} {shape}" for name, shape in expected.items() if name not in state]
-    faults += [f"unknown {name} {tuple(state[name].shape)}" for name in state if name not in expected]
-    for name in expected.keys() & state.keys():
-        if tuple(state[name].shape) != expected[name]:
-            faults.append(f"misshapen {name}: expected {expected[name]}, got {tuple(state[name].shape)}")
-        elif not torch.isfinite(state[name]).all():
-            faults.append(f"not finite {name}")
+    faults = [f"missing {name} {shape}" for name, shape in expected.items() if name not in shapes]
+    faults += [f"unknown {name} {shape}" for name, shape in shapes.items() if name not in expected]
+    faults += [
+        f"misshapen {name}: expected {expected[name]}, got {shapes[name]}"
+        for name in expected.keys() & shapes.keys()
+        if shapes[name] != expected[name]
+    ]
+    _refuse(source, faults)
+
+
+def _refuse(source: Path, faults: list[str]) -> None:
     if faults:
         more = f"\n  and {len(faults) - _LISTED} more" if len(faults) > _LISTED else ""
-        listed = "".join(f"\n  {fault}" for fault in sorted(faults)[:_LISTED])
+        listed = "".join(f"\n  {one_line(fault[:_LETTERS])}" for fault in sorted(faults)[:_LISTED])
         raise WeightsError(f"{source}: the tensors do not fit the model, nothing was loaded:{listed}{more}")
 
 
@@ -68,13 +81,13 @@ def load_classifier(path: Path) -> tuple[Classifier, WeightInfo]:
     Raises:
         WeightsError: unreadable, malformed metadata, pre-trained only, or tensors that do not fit.
     """
-    info, state = read_state(path)
+    info, shapes = read_shapes(path)
     if info.task == "pretraining":
         raise WeightsError(
             f"{path}: is pre-trained and has no emotions to name yet; fine-tune it: hicmae finetune --init {path.name}"
         )
     dims, outputs = info.model_dims, len(info.labels)
-    return _filled(lambda: Classifier(dims, outputs), state, path), info
+    return _filled(lambda: Classifier(dims, outputs), shapes, lambda: read_state(path)[1], path), info
 
 
 def save_pretrained(path: Path, model: PretrainingModel, info: WeightInfo) -> None:
@@ -88,7 +101,7 @@ def load_pretrained(path: Path) -> tuple[PretrainingModel, WeightInfo]:
     Raises:
         WeightsError: unreadable, malformed metadata, a classifier, or tensors that do not fit.
     """
-    info, state = read_state(path)
+    info, shapes = read_shapes(path)
     facts = info.pretraining
     if facts is None:
         raise WeightsError(f"{path}: is a classifier without decoders; a pre-trained weight was expected")
@@ -99,81 +112,102 @@ def load_pretrained(path: Path) -> tuple[PretrainingModel, WeightInfo]:
     def build() -> PretrainingModel:
         return PretrainingModel(dims, decoder, skips=facts.skips, contrast_layers=facts.contrast_layers)
 
-    return _filled(build, state, path), info
+    return _filled(build, shapes, lambda: read_state(path)[1], path), info
+
+
+def read_shapes(path: Path) -> tuple[WeightInfo, dict[str, tuple[int, ...]]]:
+    """Metadata of a ``.safetensors`` weight of either kind, and the shapes of its tensors, none of which is loaded.
+
+    Raises:
+        WeightsError: unreadable, malformed metadata, or tensors of another type than float.
+    """
+    with _opened(path) as file:
+        info = WeightInfo.from_metadata(file.metadata(), path)
+        return info, {name: shape for name, (_, shape) in _float_tensors(file, path).items()}
 
 
 def read_state(path: Path) -> tuple[WeightInfo, dict[str, Tensor]]:
     """Metadata and tensors of a ``.safetensors`` weight of either kind.
 
     Raises:
-        WeightsError: unreadable or malformed metadata.
+        WeightsError: unreadable, malformed metadata, or tensors of another type than float.
     """
+    with _opened(path) as file:
+        info = WeightInfo.from_metadata(file.metadata(), path)
+        return info, {name: file.get_tensor(name) for name in _float_tensors(file, path)}
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
     try:
         with safe_open(path, framework="pt") as file:
-            info = WeightInfo.from_metadata(file.metadata(), path)
-            return info, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            yield file
     except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{path}: cannot be read as a safetensors file: {error}") from error
+        raise WeightsError(f"{path}: cannot be read as a safetensors file: {first_line(error)}") from error
 
 
-def _filled(build: Callable[[], Model], state: Mapping[str, Tensor], source: Path) -> Model:
-    """The model that ``build`` makes, with these tensors, in evaluation mode.
+def _float_tensors(file: Any, path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
+    """Type and shape of every tensor by its name."""
+    slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+    found = {name: (each.get_dtype(), tuple(each.get_shape())) for name, each in slices.items()}
+    for name, (dtype, _) in found.items():
+        if dtype not in _DTYPES:
+            raise WeightsError(
+                one_line(f"{path}: {name[:_LETTERS]} is of the type {dtype}; expected {', '.join(_DTYPES)}")
+            )
+    return found
 
-    Sizes are only what a file claims: nothing is allocated before its tensors bear them out.
+
+def _filled(
+    build: Callable[[], Model], shapes: Shapes, load: Callable[[], Mapping[str, Tensor]], source: Path
+) -> Model:
+    """The model that ``build`` makes, with the tensors that ``load`` reads, in evaluation mode.
+
+    Sizes are only what a file claims: nothing is allocated or read before the tensors' shapes bear them out.
     """
     with torch.device("meta"):
-        _check_fit(build(), state, source)
+        _check_shapes(build(), shapes, source)
     model = build()
-    load_state(model, {name: tensor.float() for name, tensor in state.items()}, source)
+    load_state(model, {name: tensor.float() for name, tensor in load().items()}, source)
     return model.eval()
-
-
-def _foreign_classes(path: Path) -> list[str]:
-    """Names of what a pickle would call, read without calling it; [] where they cannot be told."""
-    try:
-        found = torch.serialization.get_unsafe_globals_in_checkpoint(str(path))
-    except Exception:  # anything at all may be in a file that is no checkpoint
-        return []
-    return sorted(name for name in found if name != "argparse.Namespace" and name.isprintable())[:5]
 
 
 def read_authors_model(path: Path, heads: int | None = None) -> Classifier | PretrainingModel:
     """Read a ``.pth`` of the paper's authors, fine-tuned or pre-trained, without running any code it carries.
 
     Of all pickled classes only ``argparse.Namespace`` is let in, beside tensors: the authors keep their options
-    in one. ``heads`` defaults to D / 64.
+    in one. ``heads`` defaults to D / 64. Memory is taken only for what the file really holds.
 
     Raises:
         WeightsError: not a checkpoint, carries other classes, or its tensors are not those of either model.
     """
-    try:
-        with torch.serialization.safe_globals([Namespace]):
-            checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except (
-        pickle.UnpicklingError,
-        RuntimeError,
-        EOFError,
-        OSError,
-        ValueError,
-        KeyError,
-        IndexError,
-        TypeError,
-        AssertionError,
-        AttributeError,
-    ) as error:
-        carried = f"carries {names}; " if (names := ", ".join(_foreign_classes(path))) else ""
-        raise WeightsError(
-            f"{path}: refused: {carried}expected a PyTorch checkpoint of tensors and argparse.Namespace only"
-        ) from error
-    state = checkpoint.get("model", checkpoint) if isinstance(checkpoint, dict) else None
+    checkpoint = read_checkpoint(path)
+    content = checkpoint.content
+    state = content.get("model", content) if isinstance(content, dict) else None
     if not isinstance(state, dict) or not all(
-        isinstance(name, str) and isinstance(tensor, Tensor) for name, tensor in state.items()
+        isinstance(name, str) and isinstance(tensor, StoredTensor) for name, tensor in state.items()
     ):
         raise WeightsError(f"{path}: expected a dictionary with the tensors under 'model', found none")
-    ours = {name: tensor.float() for name, tensor in to_our_names(state).items()}
-    shapes = {name: tuple(tensor.shape) for name, tensor in ours.items()}
+    if len(state) > _MAX_TENSORS:
+        raise WeightsError(f"{path}: expected at most {_MAX_TENSORS} tensors, got {len(state)}")
+    check_tensors(path, state)
+    ours = to_our_names(state)
+    shapes = {name: tensor.shape for name, tensor in ours.items()}
+    try:
+        build = _builder(shapes, heads)
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from error
+    return _filled(build, shapes, lambda: checkpoint.load(ours), path)
+
+
+def _builder(shapes: Shapes, heads: int | None) -> Callable[[], Classifier | PretrainingModel]:
+    """What makes the model of the authors' that has these shapes."""
     dims = dims_of_shapes(shapes, heads)
-    if "head.weight" in shapes:
-        return _filled(lambda: Classifier(dims, shapes["head.weight"][0]), ours, path)
+    if (head := shapes.get("head.weight")) is not None:
+        if len(head) != 2:
+            raise WeightsError(
+                f"head.weight: expected a matrix with a row for each class, got the shape {head}"
+            )
+        return lambda: Classifier(dims, head[0])
     decoder, skips = decoder_of_shapes(shapes, dims)
-    return _filled(lambda: PretrainingModel(dims, decoder, skips=skips), ours, path)
+    return lambda: PretrainingModel(dims, decoder, skips=skips)

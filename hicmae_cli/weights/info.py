@@ -9,8 +9,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
 from hicmae_cli import __version__
-from hicmae_cli.errors import WeightsError
-from hicmae_cli.labels import canonical_label
+from hicmae_cli.errors import WeightsError, one_line
+from hicmae_cli.labels import canonical_label, is_label
 from hicmae_cli.models.config import DecoderDims, ModelDims, variant_of
 
 METADATA_KEY = "hicmae"
@@ -24,6 +24,7 @@ VOXCELEB2_FRONT_END = "voxceleb2/160"
 FRAME_FOLDERS = "frame-folders"
 """Faces that were given as pictures; how they were cut is not known."""
 
+_MAX_LABELS = 1000
 
 Selection = Literal["", "val", "last", "test-best"]
 """Which epoch was kept: the best on clips set aside, the last, or the best on the test clips."""
@@ -83,8 +84,10 @@ class WeightInfo(BaseModel):
     @classmethod
     def _canonical(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
         names = tuple(canonical_label(label) for label in labels)
-        if not all(names) or len(set(names)) != len(names):
-            raise ValueError(f"expected distinct, non-empty label names, got {list(labels)}")
+        if len(names) > _MAX_LABELS:
+            raise ValueError(f"expected at most {_MAX_LABELS} labels, got {len(names)}")
+        if not all(map(is_label, names)) or len(set(names)) != len(names):
+            raise ValueError(f"expected distinct, short and printable label names, got {list(labels)}")
         return names
 
     @field_validator("sampling_rate")
@@ -152,4 +155,4 @@ class WeightInfo(BaseModel):
                 f"{'.'.join(map(str, fault['loc'])) or 'metadata'}: {fault['msg']}"
                 for fault in error.errors()
             )
-            raise WeightsError(f"{path}: malformed hicmae metadata: {faults}") from error
+            raise WeightsError(one_line(f"{path}: malformed hicmae metadata: {faults}")) from error

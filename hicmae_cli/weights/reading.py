@@ -8,9 +8,9 @@ from safetensors import SafetensorError, safe_open
 
 from hicmae_cli.bundled import bundled_dir
 from hicmae_cli.errors import WeightsError, first_line
-from hicmae_cli.silence import import_onnxruntime
 from hicmae_cli.weights.catalogue import find_weight, read_catalogue
 from hicmae_cli.weights.info import WeightInfo
+from hicmae_cli.weights.onnx_session import open_session
 
 
 def read_info(name_or_path: str) -> WeightInfo:
@@ -37,18 +37,21 @@ def onnx_metadata(path: Path) -> dict[str, str]:
     Raises:
         WeightsError: not a file ONNX Runtime can load.
     """
-    ort = import_onnxruntime()
-    try:
-        session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime raises its own classes, all bare Exceptions
-        raise WeightsError(f"{path}: ONNX Runtime cannot load it: {first_line(error)}") from error
+    session = open_session(path)
     return dict(session.get_modelmeta().custom_metadata_map)
 
 
 def read_card(name: str) -> str | None:
-    """Model card of a bundled weight, as Markdown; None for others."""
+    """Model card of a bundled weight, as Markdown; None for others.
+
+    Raises:
+        WeightsError: the card is not there or not text.
+    """
     entry = next((entry for entry in read_catalogue() if entry.name == name), None)
     if entry is None or entry.card is None:
         return None
     card: Path = bundled_dir() / entry.card
-    return card.read_text("utf-8")
+    try:
+        return card.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise WeightsError(f"{card}: the model card cannot be read: {first_line(error)}") from error

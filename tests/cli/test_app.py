@@ -8,6 +8,7 @@ import pytest
 
 from hicmae_cli import __version__
 from hicmae_cli.cli.app import _COMMANDS, app
+from hicmae_cli.errors import WeightsError
 from tests.cli.running import fresh_python, hicmae
 
 
@@ -94,3 +95,17 @@ def test_the_module_runs_too() -> None:
         [sys.executable, "-m", "hicmae_cli.cli", "--version"], capture_output=True, text=True, check=True
     )
     assert __version__ in done.stdout
+
+
+def test_what_comes_from_files_cannot_steer_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    message = "w.pth: the tensors do not fit:\n  unknown \x1b[31mred\x1b]0;title\a\x9b\u202e\r\n  and more"
+
+    def broken(*_: object, **__: object) -> None:
+        raise WeightsError(message)
+
+    monkeypatch.setattr(type(app), "__call__", broken)
+    run = hicmae("weights", "list")
+    assert run.code == 1
+    assert run.err.splitlines()[0] == "error: w.pth: the tensors do not fit:"
+    assert run.err.splitlines()[-1] == "  and more"  # our own lines stay lines
+    assert all(line.isprintable() for line in run.err.split("\n"))

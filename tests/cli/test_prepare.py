@@ -204,7 +204,7 @@ def test_without_ray(toy: tuple[Path, list[Item]], monkeypatch: pytest.MonkeyPat
     monkeypatch.setitem(sys.modules, "ray", None)
     run = hicmae("prepare", "toy", "--ray", "auto")
     assert run.code == 1
-    assert "pip install 'hicmae[ray]'" in run.err
+    assert "pip install '.[ray]'" in run.err
 
 
 def test_real_faces_in_a_process_of_its_own(

@@ -29,7 +29,9 @@ def test_what_is_missing_is_named_with_its_remedy(
     shutil.copy(toy, "mine.safetensors")
     run = hicmae(*command)
     assert run.code == 1
-    assert run.last_line.endswith(f"needs {gone}: install it with pip install 'hicmae[train]'")
+    assert run.last_line.endswith(
+        f"needs {gone}: install it with pip install '.[train]' in the checkout of hicmae"
+    )
 
 
 def test_evaluate_needs_nothing_of_it_but_for_the_torch_engine(tmp_path: Path) -> None:
@@ -48,4 +50,4 @@ def test_evaluate_needs_nothing_of_it_but_for_the_torch_engine(tmp_path: Path) -
     assert "UAR" in done.stdout
     done = fresh_python(code.format([*command, "torch"]))
     assert done.returncode == 1
-    assert "the torch engine needs torch: pip install 'hicmae[train]'" in done.stderr
+    assert "the torch engine needs torch: pip install '.[train]'" in done.stderr

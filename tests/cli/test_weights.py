@@ -2,14 +2,25 @@ from __future__ import annotations
 
 import argparse
 import json
+import resource
+import signal
+import subprocess
+import sys
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from hicmae_cli.weights.catalogue import stored_path
+from hicmae_cli.errors import WeightsError
+from hicmae_cli.files import is_temporary
+from hicmae_cli.weights import importing
+from hicmae_cli.weights.catalogue import store_dir, stored_path
+from hicmae_cli.weights.checkpoint import load_classifier, read_authors_model, save_classifier
 from tests.cli.running import Run, hicmae
 from tests.weights.test_checkpoint import Intruder, toy_state
+from tests.weights.toys import save_toy
 
 pytestmark = pytest.mark.usefixtures("without_workers")
 
@@ -134,3 +145,93 @@ def test_a_foreign_file_in_the_store_does_not_hide_the_others(checkpoint: Path) 
     run = hicmae("weights", "list")
     assert run.code == 0, run.err
     assert all(word in run.out for word in ("toy", "foreign", "unreadable", "puppets-nano"))
+
+
+KILLED = """
+import os, signal, sys
+from hicmae_cli.cli import main
+from hicmae_cli.weights import checkpoint
+save = checkpoint.save
+def die(*arguments, **options):
+    os.kill(os.getpid(), signal.SIGKILL)
+checkpoint.save = die
+main(sys.argv[1:])
+"""
+
+
+def test_what_a_killed_import_left_goes_with_the_next(checkpoint: Path) -> None:
+    command = [
+        "weights",
+        "import",
+        str(checkpoint),
+        "--name",
+        "toy",
+        "--labels",
+        "a,b,c,d,e,f",
+        "--heads",
+        "4",
+    ]
+    killed = subprocess.run([sys.executable, "-c", KILLED, *command], check=False, capture_output=True)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    assert [p.suffix for p in store_dir().iterdir() if is_temporary(p.name)] == [".safetensors"]
+    assert "toy" not in hicmae("weights", "list").out
+    assert take_in(checkpoint).code == 0
+    assert {p.name for p in store_dir().iterdir()} == {".lock", "toy.safetensors"}
+
+
+def test_of_two_imports_at_once_the_second_is_refused(
+    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second has found the name free when the first takes it."""
+    both, codes = threading.Barrier(2), []
+
+    def read_together(*arguments: Any) -> Any:
+        model = read_authors_model(*arguments)
+        both.wait(60)
+        return model
+
+    monkeypatch.setattr(importing, "read_authors_model", read_together)
+
+    def take() -> None:
+        try:
+            importing.import_weight(checkpoint, "toy", "abcdef", heads=4)
+            codes.append("done")
+        except WeightsError as error:
+            codes.append(str(error))
+
+    threads = [threading.Thread(target=take) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(codes) == ["done", "toy: there is a weight of this name; choose another or pass --force"]
+
+
+@pytest.mark.parametrize("command", ["import", "export"])
+def test_a_full_disk_is_named_with_the_file(
+    toy: Path, checkpoint: Path, tmp_path: Path, command: str
+) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    target = tmp_path / "out.onnx" if command == "export" else stored_path("toy", ".safetensors")
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))  # no file may grow beyond, as on a full disk
+    try:
+        if command == "import":
+            run = take_in(checkpoint)
+        else:
+            run = hicmae("export", "--onnx", "--weights", toy, "--output", target)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert run.code == 1
+    assert run.err == f"error: {target}: File too large\n"
+    assert not [path for path in target.parent.iterdir() if is_temporary(path.name)]
+
+
+def test_scores_in_a_weight_cannot_steer_the_terminal(tmp_path: Path) -> None:
+    path = save_toy(tmp_path / "w.safetensors")
+    model, info = load_classifier(path)
+    evil = "\x1b[31m[bold]"
+    save_classifier(path, model, info.model_copy(update={"metrics": {evil: {evil: 0.5}}, "licence": evil}))
+    run = hicmae("weights", "show", path)
+    assert run.code == 0
+    assert all(line.isprintable() for line in run.out.split("\n"))
+    assert run.out.count("[bold]") == 3

@@ -251,7 +251,13 @@ def test_cut_off_anywhere_it_ends_the_same(tmp_path: Path, after: int) -> None:
         with pytest.raises(KeyboardInterrupt):
             square_prepare(toy_dataset(items), items, store, on_event=cut)
     # What a killed process may leave: files half-written, a line cut off, a clip that was not noted down.
-    for name in ("clips/s0/.00.4711.mkv", ".toy.4711.csv", ".clips.4711.jsonl", ".toy.4711.png"):
+    unfinished = ".hicmae-0123456789abcdef"
+    for name in (
+        f"clips/s0/{unfinished}.mkv",
+        f"{unfinished}.csv",
+        f"{unfinished}.jsonl",
+        f"{unfinished}.png",
+    ):
         (store / name).parent.mkdir(parents=True, exist_ok=True)
         (store / name).write_bytes(b"half")
     with (store / "clips.jsonl").open("a") as file:

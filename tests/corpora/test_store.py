@@ -39,19 +39,20 @@ def test_a_full_disk_is_told_as_such(tmp_path: Path) -> None:
 
 
 def test_remains_go_and_everything_else_stays(tmp_path: Path) -> None:
-    kept = ["clips/a.mkv", "clips/b.12.mkv", ".a.mkv", "toy.csv", "clips/.a.12.txt"]
+    random = ".hicmae-0123456789abcdef"
+    kept = ["clips/a.mkv", "clips/b.12.mkv", ".a.mkv", "toy.csv", f"clips/{random[:-1]}.mkv"]
     for name in (
         *kept,
-        "clips/.a.12.mkv",
-        ".toy.7.csv",
-        ".clips.7.jsonl",
-        ".toy.7.png",
-        "clips/s/.a.b.7.mkv",
+        f"clips/{random}.mkv",
+        f"{random}.csv",
+        f"{random}.jsonl",
+        f"{random}.png",
+        f"clips/s/{random}.mkv",
     ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     with pytest.raises(KeyboardInterrupt), only_writer(tmp_path, pytest.fail):
-        (tmp_path / "clips" / ".c.8.mkv").touch()
+        (tmp_path / "clips" / f"{random}.mkv").touch()
         raise KeyboardInterrupt
     left = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
     assert left == {*kept, ".lock"}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hicmae_cli.faces import Face, align_face, fake_face
+from hicmae_cli.errors import WeightsError
+from hicmae_cli.faces import Face, align, align_face, fake_face
 from hicmae_cli.faces.align import alignment, similarity, template_points
 
 
@@ -125,3 +128,23 @@ def test_impossible_landmarks() -> None:
         Face(np.full((478, 2), np.nan, np.float32))
     with pytest.raises(ValueError, match="landmarks_px"):
         Face(np.zeros((468, 2), np.float32))
+
+
+@pytest.mark.parametrize(
+    "text", [None, b"", b"\xff", b"[]", b"{}", b'{"mediapipe_indices": [1, 2], "points_160": [[0, 0]]}',
+             b'{"mediapipe_indices": [500], "points_160": [[0, 0]]}']
+)  # fmt: skip
+def test_a_face_template_that_is_missing_or_damaged_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: bytes | None
+) -> None:
+    if text is not None:
+        (tmp_path / "face_template.json").write_bytes(text)
+    monkeypatch.setattr("importlib.resources.files", lambda _: tmp_path)
+    align._template.cache_clear()
+    try:
+        with pytest.raises(
+            WeightsError, match=r"face_template\.json: the face template is missing or damaged"
+        ):
+            align.template_points()
+    finally:
+        align._template.cache_clear()

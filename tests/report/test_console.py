@@ -3,6 +3,7 @@ from __future__ import annotations
 import io
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
@@ -15,7 +16,7 @@ from hicmae_cli.report.console import (
     print_prediction,
     render_file,
 )
-from hicmae_cli.runtime.results import FileResult, Prediction, Track
+from hicmae_cli.runtime.results import FileResult, Prediction, Scores, Track, Window
 from tests.runtime.stubs import TOY_MODEL, ToyEngine, track, window
 
 SURE, HALF, UNSURE = (0.2, 0.7, 0.1), (0.5, 0.3, 0.2), (0.31, 0.3, 0.39)
@@ -137,3 +138,20 @@ def test_only_a_model_of_drawn_people_carries_the_notice() -> None:
 def test_the_licence_line_says_what_and_from_what() -> None:
     line = licence_line("toy", ToyEngine.info)
     assert all(word in line for word in ("toy", "nano", "trained on toys", "licence MIT"))
+
+
+def test_labels_cannot_steer_the_terminal() -> None:
+    """They are refused when a weight is read; these were made in Python."""
+    evil = ("\x1b]0;title\a", "\x1b[31mred", "a\nb")
+    info = ToyEngine.info.model_copy(update={"labels": evil})
+    windows = [
+        Window(2.0 * i, 2.0 * i + 2, Scores.of(evil, np.roll((0.6, 0.3, 0.1), i)), 1.0, "av")
+        for i in range(3)
+    ]
+    file = FileResult(Path("a.mp4"), "ok", "a note \x1b[31m", 6.0, 25.0, (track(1, *windows),))
+    console = Console(width=120, file=io.StringIO())
+    console.print(render_file(file, info, 120))
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    assert all(line.isprintable() for line in text.split("\n"))
+    assert all(shown in text for shown in ("\\x1b]0;title\\x07", "\\x1b[31mred", "a\\nb"))

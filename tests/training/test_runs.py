@@ -101,7 +101,7 @@ def test_the_results_of_another_run_are_not_touched(tmp_path: Path) -> None:
 
 def test_what_a_killed_process_left_is_never_taken(tmp_path: Path) -> None:
     save_checkpoint(step_path(tmp_path, 1), state(1))
-    remains = tmp_path / ".step-00000002.4711.pt"
+    remains = tmp_path / ".hicmae-0123456789abcdef.pt"
     remains.write_bytes(step_path(tmp_path, 1).read_bytes())
     for clean in (False, True):
         found = newest_checkpoint(tmp_path, clean=clean)

@@ -45,13 +45,23 @@ def test_every_bundled_file_is_the_one_in_the_catalogue() -> None:
         "not toml [",
         '[[weight]]\nname = "w"',
         '[[weight]]\nname = "w"\nsummary = ""\nlicence = ""\nfiles = []\nurl = "http://example.org"',
+        b"# \xff\xfe",
+        "weight = 3",
+        'weight = ["w"]',
+        *(
+            f"[[weight]]\nname = 'w'\nsummary = ''\nlicence = ''\n[[weight.files]]\nname = {name}\n"
+            "sha256 = ''\nsize_bytes = 1"
+            for name in ("'../x'", "'/etc/passwd'", "'a/b'", "''", "'..'", "'a\\b'", '"\\u001b[31m"')
+        ),
+        "[[weight]]\nname = 'w'\nsummary = ''\nlicence = ''\nfiles = []\ncard = '../../x.md'",
     ],
 )
-def test_a_broken_catalogue_is_named(tmp_path: Path, text: str | None) -> None:
+def test_a_broken_catalogue_is_named(tmp_path: Path, text: str | bytes | None) -> None:
     if text is not None:
-        (tmp_path / "catalogue.toml").write_text(text)
-    with pytest.raises(WeightsError, match=r"catalogue\.toml: the catalogue cannot be read"):
+        (tmp_path / "catalogue.toml").write_bytes(text.encode() if isinstance(text, str) else text)
+    with pytest.raises(WeightsError, match=r"catalogue\.toml: the catalogue cannot be read") as said:
         read_catalogue(tmp_path)
+    assert str(said.value).isprintable()
 
 
 @pytest.mark.parametrize("name", ["a", "crema-d.base_2", "9" * 64])

@@ -18,11 +18,13 @@ from hicmae_cli.errors import WeightsError
 from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.config import DecoderDims, ModelDims
 from hicmae_cli.models.pretraining import PretrainingModel
+from hicmae_cli.weights import checkpoint
 from hicmae_cli.weights.authors import decoder_of_shapes, to_our_names
 from hicmae_cli.weights.checkpoint import (
     load_classifier,
     load_pretrained,
     read_authors_model,
+    read_state,
     save_classifier,
     save_pretrained,
 )
@@ -228,3 +230,36 @@ def test_a_scalar_in_the_place_of_a_tensor_is_refused(tmp_path: Path) -> None:
     torch.save({"model": state}, tmp_path / "c.pth")
     with pytest.raises(WeightsError, match="not an authors"):
         read_authors_model(tmp_path / "c.pth")
+
+
+@pytest.mark.parametrize("dtype", [torch.float8_e4m3fn, torch.int64, torch.bool, torch.complex64])
+def test_only_floats_are_taken(saved: Path, dtype: torch.dtype) -> None:
+    with safe_open(saved, framework="pt") as file:
+        metadata = file.metadata()
+        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    save_file({**state, "head.bias": state["head.bias"].to(dtype)}, saved, metadata)
+    for load in (load_classifier, read_state):
+        with pytest.raises(
+            WeightsError, match=r"w\.safetensors: head\.bias is of the type .*; expected F32, F16"
+        ):
+            load(saved)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_all_floats_are_taken(saved: Path, dtype: torch.dtype) -> None:
+    with safe_open(saved, framework="pt") as file:
+        metadata = file.metadata()
+        state = {name: file.get_tensor(name).to(dtype) for name in file.keys()}  # noqa: SIM118
+    save_file(state, saved, metadata)
+    loaded = load_classifier(saved)[0].state_dict()
+    assert all(torch.equal(loaded[name], tensor.float()) for name, tensor in state.items())
+
+
+def test_a_tensor_that_does_not_belong_is_not_even_read(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with safe_open(saved, framework="pt") as file:
+        metadata = file.metadata()
+        state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    save_file({**state, "\x1b[31mlarge": torch.zeros(1_000_000)}, saved, metadata)
+    monkeypatch.setattr(checkpoint, "read_state", lambda _: pytest.fail("the tensors were read"))
+    with pytest.raises(WeightsError, match=r"unknown \\x1b\[31mlarge \(1000000,\)"):
+        load_classifier(saved)

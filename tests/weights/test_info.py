@@ -63,3 +63,46 @@ def test_how_the_epoch_was_chosen_is_kept_and_older_files_say_nothing() -> None:
     assert WeightInfo.from_metadata({METADATA_KEY: info.to_json()}, PATH).selection == "test-best"
     with pytest.raises(WeightsError, match="selection"):
         WeightInfo.from_metadata({METADATA_KEY: json.dumps(fields(selection="luck"))}, PATH)
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        "",
+        " ",
+        "\x1b[31mred",
+        "a\x1b]0;title\x07",
+        "a\nb",
+        "a\u202eb",
+        "a\u2028b",
+        "\x9b31m",
+        "a" * 65,
+    ],
+)
+def test_labels_are_short_and_printable(label: str) -> None:
+    with pytest.raises(
+        WeightsError, match=r"w\.safetensors: .*labels: .*expected distinct, short and printable"
+    ) as said:
+        WeightInfo.from_metadata({METADATA_KEY: json.dumps(fields(labels=["anger", label]))}, PATH)
+    assert str(said.value).isprintable()
+
+
+def test_labels_of_any_language_are_taken() -> None:
+    assert WeightInfo(**fields(labels=["愤怒", "Ärger", "peur bleue"])).labels == (
+        "愤怒",
+        "ärger",
+        "peur bleue",
+    )
+
+
+def test_the_number_of_labels_is_bounded() -> None:
+    assert len(WeightInfo(**fields(labels=[f"class {i}" for i in range(1000)])).labels) == 1000
+    with pytest.raises(ValueError, match="at most 1000 labels, got 1001"):
+        WeightInfo(**fields(labels=[f"class {i}" for i in range(1001)]))
+
+
+def test_names_of_fields_in_a_message_cannot_steer_a_terminal() -> None:
+    with pytest.raises(WeightsError) as said:
+        WeightInfo.from_metadata({METADATA_KEY: json.dumps(fields() | {"\x1b[31m\nerror: gone": 1})}, PATH)
+    assert str(said.value).isprintable()
+    assert "\\x1b[31m" in str(said.value)

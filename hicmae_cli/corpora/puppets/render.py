@@ -28,7 +28,7 @@ from hicmae_cli.corpora.puppets.head import (
 )  # fmt: skip
 from hicmae_cli.corpora.puppets.identity import Identity
 from hicmae_cli.corpora.puppets.scene import Scene, draw_scene
-from hicmae_cli.errors import MissingDependencyError
+from hicmae_cli.errors import MissingDependencyError, install_hint
 
 FRAME_SIZE_PX = 224
 CLIP_DURATION_S = 2.56
@@ -51,7 +51,7 @@ class Renderer:
             import moderngl
         except ImportError as e:
             raise MissingDependencyError(
-                "drawing puppets needs moderngl: install it with `pip install hicmae[puppets]`"
+                f"drawing puppets needs moderngl: install it with {install_hint('puppets')}"
             ) from e
         try:
             open_context: Any = moderngl.create_context  # its type hints know no backend

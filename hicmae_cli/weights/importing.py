@@ -1,0 +1,102 @@
+"""Taking in a checkpoint of the paper's authors: read, named, and kept among the user's weights."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from filelock import FileLock
+from pydantic import ValidationError
+
+from hicmae_cli.errors import WeightsError, one_line
+from hicmae_cli.models.classifier import Classifier
+from hicmae_cli.models.config import variant_of
+from hicmae_cli.models.pretraining import PretrainingModel
+from hicmae_cli.weights.catalogue import check_name, store_dir, stored_path
+from hicmae_cli.weights.checkpoint import read_authors_model, save_classifier, save_pretrained
+from hicmae_cli.weights.info import AUTHORS_FRONT_END, PretrainingFacts, WeightInfo
+
+_LOCK = ".lock"
+
+
+def import_weight(
+    file: Path,
+    name: str,
+    labels: Sequence[str] = (),
+    *,
+    heads: int | None = None,
+    dataset: str = "unknown",
+    sampling_rate: int = 4,
+    licence: str = "unknown",
+    source: str | None = None,
+    force: bool = False,
+) -> tuple[Classifier | PretrainingModel, WeightInfo]:
+    """Keep an authors' checkpoint under a name, without running any code it carries.
+
+    Args:
+        file: the ``.pth``.
+        name: how it is called from now on.
+        labels: class names in the order of the outputs; none for a pre-trained model.
+        heads: attention heads, where they are not D / 64.
+        dataset: what it was trained on.
+        sampling_rate: every n-th frame at 25 frames/s.
+        licence: what it may be used under.
+        source: where it came from; by default the file's name.
+        force: replace a weight of the same name.
+
+    Returns:
+        The model in evaluation mode, and what was written about it.
+
+    Raises:
+        WeightsError: the name is taken or cannot be one, the file is no checkpoint of the authors', or the labels do
+            not fit its outputs.
+        OSError: the weight cannot be written; names it.
+    """
+    check_name(name, force=force)
+    model = read_authors_model(file, heads)
+    info = _describe(
+        model, tuple(labels), dataset, sampling_rate, licence, source or f"imported from {file.name}"
+    )
+    target = stored_path(name, ".safetensors")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(
+        store_dir() / _LOCK
+    ):  # of two imports of one name at once, the second finds that of the first
+        check_name(name, force=force)
+        if isinstance(model, Classifier):
+            save_classifier(target, model, info)
+        else:
+            save_pretrained(target, model, info)
+        stored_path(name, ".onnx").unlink(missing_ok=True)  # an export of the weight that was replaced
+    return model, info
+
+
+def _describe(
+    model: Classifier | PretrainingModel,
+    labels: tuple[str, ...],
+    dataset: str,
+    sampling_rate: int,
+    licence: str,
+    source: str,
+) -> WeightInfo:
+    outputs = model.head.out_features if isinstance(model, Classifier) else 0
+    if len(labels) != outputs:
+        found = (
+            f"the model has {outputs} outputs" if outputs else "the model is pre-trained and has no outputs"
+        )
+        raise WeightsError(f"--labels: got {len(labels)} names, but {found}")
+    facts = None
+    if not isinstance(model, Classifier):
+        decoder = model.decoder_dims
+        facts = PretrainingFacts(
+            decoder_width=decoder.width, decoder_heads=decoder.heads, skip_layers=decoder.skip_layers,
+            skips=model.skips,
+        )  # fmt: skip
+    try:
+        return WeightInfo(
+            variant=variant_of(model.dims), dims=model.dims.to_dict(), labels=labels, dataset=dataset,
+            sampling_rate=sampling_rate, front_end=AUTHORS_FRONT_END, licence=licence, source=one_line(source),
+            task="pretraining" if facts else "classification", pretraining=facts,
+        )  # fmt: skip
+    except ValidationError as error:
+        raise WeightsError("; ".join(fault["msg"] for fault in error.errors())) from error
