@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -111,10 +111,11 @@ def _lock(descriptor: int) -> bool:
     return True
 
 
-def sha256_of(path: Path) -> str:
-    """Hash of a file in hexadecimal, read in pieces."""
+def sha256_of(path: Path, on_block: Callable[[], None] = lambda: None) -> str:
+    """Hash of a file in hexadecimal, read in pieces; ``on_block`` is called after each."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
+            on_block()
     return digest.hexdigest()

@@ -1,7 +1,8 @@
 """Jobs in processes of their own: a job that crashes, hangs or exhausts memory loses only itself.
 
 Each worker has a pipe of its own: the parent knows which job a dead worker had, sees progress as it comes, and shares
-no lock with a process that may die at any moment.
+no lock with a process that may die at any moment. That is why this is not `concurrent.futures` (which cannot say which
+job killed a worker) or Pebble (whose workers share one pipe, and which limits the whole time of a job only).
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, TypeVar
 
 from hicmae_cli.errors import HicmaeError, MissingDependencyError, first_line, install_hint
 
@@ -64,38 +65,35 @@ def run_here(
 
 
 def run_in_pool(
-    jobs: Sequence[Job],
-    work: Work[Job, Result],
-    workers: int,
-    on_progress: OnProgress[Job] = _ignore,
-    *,
-    stall_s: float = STALL_S,
+    jobs: Sequence[Job], work: Work[Job, Result], on_progress: OnProgress[Job] = _ignore, *, workers: int = 1
 ) -> Outcomes[Job, Result]:
     """Do jobs in a pool of processes that ends with the last job; see `WorkerPool.run`."""
-    with WorkerPool(work, workers, stall_s=stall_s) as pool:
-        yield from pool.run(jobs, on_progress)
+    with WorkerPool(workers) as pool:
+        yield from pool.run(jobs, work, on_progress)
 
 
-class WorkerPool(Generic[Job, Result]):
+class WorkerPool:
     """Processes that do jobs until the pool is closed, or until this process ends, however it ends.
 
     Args:
-        work: does one job; a function that can be imported, or a ``partial`` of one.
         workers: how many processes; they start when there is a job for them.
         stall_s: a job that reports no progress for this long is stopped.
     """
 
-    def __init__(self, work: Work[Job, Result], workers: int = 1, *, stall_s: float = STALL_S) -> None:
+    def __init__(self, workers: int = 1, *, stall_s: float = STALL_S) -> None:
         if workers < 1:
             raise ValueError(f"expected at least one worker, got {workers}")
-        self._work, self._count, self._stall_s = work, workers, stall_s
+        self._count, self._stall_s = workers, stall_s
         self._idle: list[_Worker] = []
 
-    def run(self, jobs: Sequence[Job], on_progress: OnProgress[Job] = _ignore) -> Outcomes[Job, Result]:
+    def run(
+        self, jobs: Sequence[Job], work: Work[Job, Result], on_progress: OnProgress[Job] = _ignore
+    ) -> Outcomes[Job, Result]:
         """Do jobs; what they raise is raised here.
 
         Args:
             jobs: what to do; jobs and results must be picklable.
+            work: does one job; a function that can be imported, or a ``partial`` of one.
             on_progress: called with a job and what it reported.
 
         Yields:
@@ -106,9 +104,9 @@ class WorkerPool(Generic[Job, Result]):
         try:
             while waiting or busy:
                 while waiting and len(busy) < self._count:
-                    worker = self._idle.pop() if self._idle else _Worker(self._work)
+                    worker = self._idle.pop() if self._idle else _Worker()
                     busy[worker] = waiting.popleft()
-                    worker.give(busy[worker])
+                    worker.give(work, busy[worker])
                 pipes = {worker.pipe: worker for worker in busy}
                 ready = wait(
                     list(pipes), timeout=max(0.0, min(w.active_s for w in busy) + self._stall_s - _now())
@@ -144,7 +142,7 @@ class WorkerPool(Generic[Job, Result]):
         while self._idle:
             self._idle.pop().kill()
 
-    def __enter__(self) -> WorkerPool[Job, Result]:
+    def __enter__(self) -> WorkerPool:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -157,20 +155,20 @@ _PROGRESS, _DONE, _RAISED, _DIED = "progress", "done", "raised", "died"
 class _Worker:
     """One process and the parent's end of its pipe."""
 
-    def __init__(self, work: Callable[..., Any]) -> None:
+    def __init__(self) -> None:
         # Spawned, not forked: face finder and decoders hold threads, which a fork would lose.
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.active_s = _now()
-        self._process = context.Process(target=_serve, args=(theirs, work), daemon=True)
+        self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
         with _interrupts_blocked():
             self._process.start()
         theirs.close()
 
-    def give(self, job: object) -> None:
+    def give(self, work: Callable[..., Any], job: object) -> None:
         self.active_s = _now()
         with contextlib.suppress(OSError):  # a process that is gone already: receive() says so
-            self.pipe.send(job)
+            self.pipe.send((work, job))
 
     def receive(self) -> tuple[str, Any]:
         """The next message; the cause in words where the process is gone."""
@@ -210,7 +208,7 @@ def _interrupts_blocked() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _serve(pipe: Connection, work: Callable[..., Any]) -> None:
+def _serve(pipe: Connection) -> None:
     """Do jobs until the parent closes its end of the pipe or dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _offer_to_out_of_memory_killer()
@@ -219,7 +217,7 @@ def _serve(pipe: Connection, work: Callable[..., Any]) -> None:
     jobs: SimpleQueue[Any] = SimpleQueue()
     Thread(target=_receive, args=(pipe, jobs), daemon=True).start()
     while True:
-        job = jobs.get()
+        work, job = jobs.get()
         try:
             reply = _DONE, work(job, lambda value: pipe.send((_PROGRESS, value)))
         except BaseException as error:  # the parent raises it
@@ -250,12 +248,19 @@ def _now() -> float:
     return time.monotonic()
 
 
-def run_on_ray(jobs: Sequence[Job], work: Work[Job, Result], address: str) -> Outcomes[Job, Result]:
+def run_on_ray(
+    jobs: Sequence[Job],
+    work: Work[Job, Result],
+    on_progress: OnProgress[Job] = _ignore,
+    *,
+    address: str = "auto",
+) -> Outcomes[Job, Result]:
     """Do jobs on a Ray cluster, one core each; the nodes must see the files under the same paths.
 
     Args:
         jobs: what to do.
         work: does one.
+        on_progress: never called: Ray hands on results only.
         address: of the cluster; ``auto`` for the one that this machine belongs to, ``local`` to start one here.
 
     Yields:
@@ -269,11 +274,11 @@ def run_on_ray(jobs: Sequence[Job], work: Work[Job, Result], address: str) -> Ou
     try:
         import ray
     except ImportError as error:
-        raise MissingDependencyError(f"--ray needs the package ray: {install_hint('ray')}") from error
+        raise MissingDependencyError(f"a Ray cluster needs the package ray: {install_hint('ray')}") from error
     try:
         ray.init(address, log_to_driver=False, logging_level="error", include_dashboard=None)
     except (ConnectionError, ValueError, RuntimeError) as error:
-        raise HicmaeError(f"--ray {address}: no cluster there ({first_line(error)})") from error
+        raise HicmaeError(f"Ray: no cluster at {address} ({first_line(error)})") from error
     try:
         remote = ray.remote(max_retries=0)(_call)
         waiting = list(reversed(jobs))

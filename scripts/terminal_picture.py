@@ -29,7 +29,7 @@ def main() -> None:
     console.print(licence_line(DEFAULT_WEIGHT, pool.model.info), style="dim", highlight=False)
     if notice := demo_notice(DEFAULT_WEIGHT, pool.model.info):
         console.print(notice, style="yellow", highlight=False)
-    print_prediction(console, Prediction(pool.model, pool.settings.to_dict(), (result,)))
+    print_prediction(console, Prediction(pool.model, pool.settings, (result,)))
     target.write_text(console.export_svg(title="hicmae", unique_id="hicmae"), "utf-8")
 
 

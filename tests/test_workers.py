@@ -49,15 +49,15 @@ def test_here_in_order() -> None:
         (3, 6), (1, 2), (2, 4),
     ]  # fmt: skip
     assert seen == [(3, 1.5), (1, 0.5), (2, 1.0)]
-    assert list(run_in_pool([], double, 2)) == []
+    assert list(run_in_pool([], double, workers=2)) == []
     assert 1 <= available_cores() <= (os.cpu_count() or 1)
     with pytest.raises(ValueError, match="at least one worker"):
-        WorkerPool(double, 0)
+        WorkerPool(0)
 
 
 def test_a_job_that_takes_its_process_down_loses_only_itself(capfd: pytest.CaptureFixture[str]) -> None:
     seen: list[object] = []
-    found = dict(run_in_pool([13, 0, 1, 14, 2, 15, 3], double, 2, lambda job, _: seen.append(job)))
+    found = dict(run_in_pool([13, 0, 1, 14, 2, 15, 3], double, lambda job, _: seen.append(job), workers=2))
     assert {job: found[job] for job in range(4)} == {0: 0, 1: 2, 2: 4, 3: 6}
     assert "memory ran out" in explain(found, 13)
     assert "SIGSEGV" in explain(found, 14)
@@ -67,7 +67,8 @@ def test_a_job_that_takes_its_process_down_loses_only_itself(capfd: pytest.Captu
 
 
 def test_a_job_that_hangs_is_stopped_and_a_slow_one_is_not() -> None:
-    found = dict(run_in_pool([60, 61, 5], double, 2, stall_s=1.5))
+    with WorkerPool(2, stall_s=1.5) as pool:
+        found = dict(pool.run([60, 61, 5], double))
     assert (found[61], found[5]) == (122, 10)
     assert explain(found, 60) == "no progress for 1.5 s: it was stopped"
 
@@ -75,13 +76,13 @@ def test_a_job_that_hangs_is_stopped_and_a_slow_one_is_not() -> None:
 def test_what_the_work_raises_is_raised_here_at_once() -> None:
     started = time.monotonic()
     with pytest.raises(MediaError, match="ninety-nine"):
-        list(run_in_pool([60, 99], partial(double), 2))
+        list(run_in_pool([60, 99], partial(double), workers=2))
     assert time.monotonic() - started < 30  # without waiting for the one that sleeps
 
 
 def test_a_pool_keeps_its_processes_from_run_to_run() -> None:
-    with WorkerPool(process_id, 1) as pool:
-        (first,), (second,) = (list(pool.run([0])) for _ in range(2))
+    with WorkerPool() as pool:
+        (first,), (second,) = (list(pool.run([0], process_id)) for _ in range(2))
         assert first == second != (0, os.getpid())
         assert is_alive(first[1])
     assert not is_alive(first[1])
@@ -101,7 +102,7 @@ def is_alive(process: object) -> bool:
 
 def test_processes_end_with_the_outcomes_that_are_asked_for() -> None:
     started = time.monotonic()
-    outcomes = run_in_pool([1, 60], double, 2)
+    outcomes = run_in_pool([1, 60], double, workers=2)
     assert next(outcomes) == (1, 2)
     outcomes.close()
     assert time.monotonic() - started < 30
@@ -113,7 +114,7 @@ sys.path.insert(0, sys.argv[1])
 from hicmae_cli.workers import run_in_pool
 from tests.test_workers import name_and_sleep
 if __name__ == "__main__":
-    for _ in run_in_pool([0, 1], name_and_sleep, 2, lambda job, value: print(value, flush=True)):
+    for _ in run_in_pool([0, 1], name_and_sleep, lambda _, pid: print(pid, flush=True), workers=2):
         pass
 """
 

@@ -45,13 +45,15 @@ class LazyGroup(TyperGroup):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        # A stand-in has the name and the summary, which is all that the overview prints.
-        for name, lazy in self.lazy_commands.items():
-            self.commands[name] = TyperCommand(name, help=lazy.summary, short_help=lazy.summary)
+        # Stand-ins, so that the names are known: to the overview, to completion, to "Did you mean".
+        self.commands.update({name: TyperCommand(name) for name in self.lazy_commands})
 
-    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
-        """Name, command and remaining arguments of the command that runs."""
-        name, command, rest = super().resolve_command(ctx, args)
-        if name is not None and name in self.lazy_commands:
-            command = self.lazy_commands[name].load(name)
-        return name, command, rest
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The command, imported."""
+        lazy = self.lazy_commands.get(cmd_name)
+        return None if lazy is None else lazy.load(cmd_name)
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Names and summaries, without importing the commands."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, lazy.summary) for name, lazy in self.lazy_commands.items()])

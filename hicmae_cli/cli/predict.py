@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from hicmae_cli.runtime.results import FileResult
 
+_LOG = "predictions.jsonl"
+
 
 def predict(
     context: typer.Context,
@@ -36,7 +38,7 @@ def predict(
     engine: EngineOption = "auto",
     device: DeviceOption = "auto",
     modality: Annotated[
-        str, typer.Option(help="auto takes what is there; av, video or audio insist on it.")
+        str, typer.Option(help="auto uses every stream that a file has; av, video and audio require theirs.")
     ] = "auto",
     window: Annotated[float, typer.Option(help="Seconds the model sees at once.")] = 2.56,
     hop: Annotated[float, typer.Option(help="Seconds between the starts of two windows.")] = 0.64,
@@ -68,11 +70,11 @@ def predict(
 ) -> None:
     """Predict emotions in a video or audio file, per person and over time.
 
-    Every person becomes a track; the summary is the main person's: the one seen most. Without a voice the face
-    decides, without a face the voice does.
+    Each person becomes a track. The file's summary is that of the main person, the one visible longest. Without
+    a voice, the face alone is used, and the other way round.
 
-    A file that cannot be read costs only itself. With --output every result is kept as soon as it is there, and
-    --skip-existing goes on after a run that was cut off.
+    Unreadable files are reported and skipped. With --output, each result is saved as soon as its file is done;
+    --skip-existing resumes an interrupted run.
 
     [bold]Examples[/bold]
 
@@ -85,12 +87,12 @@ def predict(
     from rich.console import Console
 
     from hicmae_cli.report.console import demo_notice, licence_line, print_failures, print_file
-    from hicmae_cli.report.files import make_folder, to_json
-    from hicmae_cli.report.prediction_folder import WRITERS, PredictionFolder
-    from hicmae_cli.runtime.batch import PredictorPool
+    from hicmae_cli.report.files import WRITERS, make_folder, to_json, write_text
+    from hicmae_cli.runtime.batch import PredictorPool, predict_files
     from hicmae_cli.runtime.inputs import find_inputs
-    from hicmae_cli.runtime.predictor import PredictSettings
+    from hicmae_cli.runtime.log import PredictionLog
     from hicmae_cli.runtime.results import FileResult, Prediction
+    from hicmae_cli.runtime.settings import PredictSettings
 
     wanted = [name.strip() for name in formats.split(",") if name.strip()]
     if not wanted or not WRITERS.keys() >= set(wanted):
@@ -107,24 +109,25 @@ def predict(
     interrupted = False
     with (
         _Display(err, paths, disable=quiet or as_json) as display,
-        PredictorPool(weights, engine, device, settings, 0 if debug else jobs) as pool,
+        PredictorPool(
+            weights, engine, device, settings, 0 if debug else jobs, raise_unexpected=debug
+        ) as pool,
     ):
         if not quiet:
             err.print(licence_line(weights, pool.model.info), style="dim", highlight=False, markup=False)
         if notice := demo_notice(weights, pool.model.info):
             err.print(notice, style="yellow", highlight=False, markup=False, soft_wrap=True)
-        folder = None
-        if output is not None:
-            folder = PredictionFolder(output, pool.model, pool.settings.to_dict(), keep=skip_existing)
-            done = folder.finished(paths)
+        log = PredictionLog(output / _LOG, pool.model, pool.settings) if output is not None else None
+        try:
+            if log is not None and skip_existing:
+                done = log.resume(paths, lambda path: display.show_time(path, 0, 0))
+            elif log is not None:
+                log.start()
+            display.loaded(done)
             if done and not quiet:
                 err.print(f"{len(done)} of {len(paths)} files are done already and skipped", style="dim")
-        display.skip(len(done))
-        try:
-            for result in pool.predict([path for path in paths if path not in done], display.show_time):
+            for result in predict_files(paths, pool, log, done=set(done), on_file=display.show_time):
                 done[result.path] = result
-                if folder is not None:
-                    folder.add(result)
                 with display.file_done(result.path):
                     if not as_json:
                         print_file(out, result, pool.model.info)
@@ -132,21 +135,22 @@ def predict(
             interrupted = True
     files = [done[path] for path in paths if path in done]
     files += [FileResult(Path(name), "error", message) for name, message in faults]
-    prediction = Prediction(pool.model, pool.settings.to_dict(), tuple(files))
+    prediction = Prediction(pool.model, pool.settings, tuple(files))
+    document = prediction.to_dict()
+    if output is not None:
+        for name in wanted:
+            write_text(output / f"predictions.{name}", WRITERS[name](document))
     if as_json:
-        typer.echo(to_json(prediction.to_dict()), nl=False)
+        typer.echo(to_json(document), nl=False)
     print_failures(err if as_json else out, prediction)
-    if folder is not None:
-        folder.write(prediction, wanted)
+    if any(": unexpected " in file.message for file in prediction.failures):
+        err.print("run again with --debug for the traceback of an unexpected error", highlight=False)
     if interrupted:
-        kept = (
-            "nothing is kept without --output"
-            if output is None
-            else f"kept in {output}; --skip-existing goes on"
-        )
-        err.print(
-            f"interrupted after {len(done)} of {len(paths)} files: {kept}", markup=False, soft_wrap=True
-        )
+        saved = "nothing is saved without --output"
+        if output is not None:
+            saved = f"saved in {output}; run again with --skip-existing to resume"
+        line = f"interrupted: {len(done)} of {len(paths)} files done, {saved}"
+        err.print(line, markup=False, highlight=False, soft_wrap=True)
         raise typer.Exit(130)
     if prediction.failures:
         raise typer.Exit(1)
@@ -162,7 +166,7 @@ class _Display:
         self._bar = Progress(
             *columns, TimeRemainingColumn(), console=console, transient=True, disable=disable
         )
-        self._loading: TaskID | None = self._bar.add_task("loading the model", total=None, unit="")
+        self._loading = self._bar.add_task("loading the model", total=None, unit="")
         self._all = self._bar.add_task("all files", total=len(paths), unit="", visible=False)
         self._total = len(paths)
         self._done = 0
@@ -175,12 +179,12 @@ class _Display:
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def skip(self, count: int) -> None:
-        """The model is there, and so many files are done already."""
-        if self._loading is not None:
-            self._bar.remove_task(self._loading)
-            self._loading = None
-        self._count(count)
+    def loaded(self, done: Collection[Path]) -> None:
+        """The model is there, and some files are done already."""
+        for path in done:
+            self._remove(path)
+        self._bar.remove_task(self._loading)
+        self._count(len(done))
 
     def show_time(self, path: Path, done_s: float, total_s: float) -> None:
         """How far a file has come."""
@@ -197,12 +201,17 @@ class _Display:
     @contextmanager
     def file_done(self, path: Path) -> Iterator[None]:
         """A file has ended; what the block prints goes above the bars."""
-        if path in self._tasks:
-            self._bar.remove_task(self._tasks.pop(path))
+        self._remove(path)
         self._count(1)
         self._bar.stop()
-        yield
-        self._bar.start()
+        try:
+            yield
+        finally:
+            self._bar.start()
+
+    def _remove(self, path: Path) -> None:
+        if path in self._tasks:
+            self._bar.remove_task(self._tasks.pop(path))
 
     def _count(self, files: int) -> None:
         self._done += files

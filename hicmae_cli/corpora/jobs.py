@@ -128,7 +128,7 @@ def do_jobs(
             todo.append(job)
         else:
             on_event("failed" if entry.facts is None else "kept")
-    with closing(run(todo, partial(_attempt, make_detector))) as outcomes:
+    with closing(run(todo, partial(_do, make_detector, True))) as outcomes:
         for job, outcome in outcomes:
             entry = _died(job, outcome) if isinstance(outcome, WorkerDiedError) else outcome
             if entry.facts is None and not isinstance(job.source, FrameFolder) and job.target.is_file():
@@ -142,7 +142,7 @@ def examine_jobs(
 ) -> dict[str, Entry]:
     """What would become of clips, found out without writing any."""
     found: dict[str, Entry] = {}
-    with closing(run(jobs, partial(_examine, make_detector))) as outcomes:
+    with closing(run(jobs, partial(_do, make_detector, False))) as outcomes:
         for job, outcome in outcomes:
             found[job.id] = _died(job, outcome) if isinstance(outcome, WorkerDiedError) else outcome
             on_event()
@@ -153,33 +153,17 @@ def _died(job: Job, error: WorkerDiedError) -> Entry:
     return Entry("", fault="died", cause=f"{_path(job)}: {error}")
 
 
-def _attempt(make_detector: Callable[[], FaceDetector], job: Job, report: Report) -> Entry:
-    return _entry(job, partial(_prepare, make_detector, job, report))
-
-
-def _examine(make_detector: Callable[[], FaceDetector], job: Job, report: Report) -> Entry:
-    return _entry(job, partial(_look, make_detector, job, report))
-
-
-def _prepare(make_detector: Callable[[], FaceDetector], job: Job, report: Report) -> Entry:
-    if isinstance(job.source, FrameFolder):
-        return _look(make_detector, job, report)
-    with make_detector() as detector:
-        facts = prepare_clip(job.source, job.target, detector, report)
-    return Entry(job.version, facts, job.target.stat().st_size)
-
-
-def _look(make_detector: Callable[[], FaceDetector], job: Job, report: Report) -> Entry:
-    if isinstance(job.source, FrameFolder):
-        return Entry(job.version, examine_frames(job.source.folder, job.source.sound))
-    with make_detector() as detector:
-        return Entry(job.version, examine_clip(job.source, detector, report))
-
-
-def _entry(job: Job, work: Callable[[], Entry]) -> Entry:
-    """What became of a clip, whatever its file brings up; what would befall any other clip, too, is raised."""
+def _do(make_detector: Callable[[], FaceDetector], write: bool, job: Job, report: Report) -> Entry:
+    """What becomes of a clip, whatever its file brings up; what would befall any other clip, too, is raised."""
+    source = job.source
     try:
-        return work()
+        if isinstance(source, FrameFolder):
+            return Entry(job.version, examine_frames(source.folder, source.sound))
+        with make_detector() as detector:
+            if not write:
+                return Entry(job.version, examine_clip(source, detector, report))
+            facts = prepare_clip(source, job.target, detector, report)
+        return Entry(job.version, facts, job.target.stat().st_size)
     except DiskError:
         raise
     except UnusableError as error:

@@ -6,9 +6,9 @@ import csv
 import io
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from hicmae_cli.errors import HicmaeError
 from hicmae_cli.files import written_whole
@@ -65,3 +65,7 @@ def _csv_line(fields: Sequence[object]) -> str:
     out = io.StringIO()
     csv.writer(out, lineterminator="\r\n").writerow(fields)
     return out.getvalue().removesuffix("\r\n") + "\n"
+
+
+WRITERS: Final[Mapping[str, Callable[[dict[str, Any]], str]]] = {"json": to_json, "csv": windows_csv}
+"""Formats of ``predictions.<format>``, each made from the document of a whole run."""

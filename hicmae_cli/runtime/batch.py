@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from hicmae_cli.bundled import DEFAULT_WEIGHT
 from hicmae_cli.errors import WeightsError, first_line
 from hicmae_cli.files import sha256_of
+from hicmae_cli.runtime.log import PredictionLog
 from hicmae_cli.runtime.opening import open_engine
-from hicmae_cli.runtime.predictor import Predictor, PredictSettings
+from hicmae_cli.runtime.predictor import Predictor
 from hicmae_cli.runtime.results import FileResult, Model
+from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.weights.catalogue import ENGINE_SUFFIX, find_weight
 from hicmae_cli.workers import Report, WorkerDiedError, WorkerPool, available_cores, run_here
 
 _REPORT_EVERY_S: Final = 0.05
 
 OnFile = Callable[[Path, float, float], None]
-"""Called with a file, the seconds of it that are done, and those that there are."""
+"""Called with a file, the seconds of it that are done and those that there are (0 and 0 while it is only read)."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class _Request:
     device: str
     threads: int
     settings: PredictSettings
+    raise_unexpected: bool
 
 
 class PredictorPool:
@@ -43,7 +46,8 @@ class PredictorPool:
         engine: ``auto``, ``onnx`` or ``torch``.
         device: ``auto``, ``cpu``, ``cuda`` …
         settings: windows, modality, number of faces.
-        jobs: processes; 0 judges in this process, which a file can then take down, and raises what goes wrong.
+        jobs: processes; 0 judges in this process, which a file can then take down.
+        raise_unexpected: raise an error that hicmae did not foresee instead of making it the file's result.
 
     Attributes:
         model: what judges.
@@ -52,7 +56,7 @@ class PredictorPool:
     Raises:
         WeightsError: no such weight, not loadable, or loading it takes the process down.
         SettingsError: an engine, a device or settings that cannot be had.
-        MissingDependencyError: the torch engine without torch, or no face finder.
+        MissingDependencyError: the torch engine without torch.
     """
 
     def __init__(
@@ -62,32 +66,33 @@ class PredictorPool:
         device: str = "auto",
         settings: PredictSettings | None = None,
         jobs: int = 1,
+        *,
+        raise_unexpected: bool = False,
     ) -> None:
         threads = available_cores() // jobs if jobs > 1 else 0
-        request = _Request(weights, engine, device, threads, settings or PredictSettings())
-        self._work = partial(_work, request)
-        self._pool = WorkerPool(self._work, jobs) if jobs else None
+        self._request = _Request(
+            weights, engine, device, threads, settings or PredictSettings(), raise_unexpected
+        )
+        self._pool = WorkerPool(jobs) if jobs else None
+        self._run = run_here if self._pool is None else self._pool.run
         try:
-            ((_, opened),) = self._run([None], lambda *_: None)
-            if isinstance(opened, WorkerDiedError):
-                raise WeightsError(f"{weights}: cannot be loaded: {opened}") from opened
+            self.model, self.settings = self._describe()
         except BaseException:
             self.close()
             raise
-        assert isinstance(opened, tuple)
-        self.model, self.settings = opened
 
     def predict(self, paths: Sequence[Path], on_file: OnFile = lambda *_: None) -> Iterator[FileResult]:
         """Judge files.
 
         Args:
             paths: files with video, sound or both.
-            on_file: called with a file, the seconds of it that are done, and those that there are.
+            on_file: called as a file makes progress.
 
         Yields:
             Results in the order in which they are ready; a file that cannot be judged has status ``error``.
         """
-        for path, outcome in self._run(paths, lambda path, progress: on_file(path, *progress)):
+        work = partial(_judge, self._request)
+        for path, outcome in self._run(paths, work, lambda path, progress: on_file(path, *progress)):
             if isinstance(outcome, WorkerDiedError):
                 yield FileResult(path, "error", f"{path}: {outcome}")
             else:
@@ -104,43 +109,79 @@ class PredictorPool:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _run(self, jobs: Sequence[Path | None], on_progress: Callable[..., None]) -> Iterator[Any]:
-        if self._pool is None:
-            return run_here(jobs, partial(self._work, debug=True), on_progress)
-        return self._pool.run(jobs, on_progress)
+    def _describe(self) -> tuple[Model, PredictSettings]:
+        """Load the model in one of the processes."""
+        ((request, outcome),) = self._run([self._request], _describe)
+        if isinstance(outcome, WorkerDiedError):
+            raise WeightsError(f"{request.weights}: cannot be loaded: {outcome}") from outcome
+        return outcome
 
 
-def _work(
-    request: _Request, path: Path | None, report: Report, *, debug: bool = False
-) -> tuple[Model, PredictSettings] | FileResult:
-    """Judge a file with the model of this process; without a file, say what the model is."""
+def predict_files(
+    paths: Sequence[Path],
+    pool: PredictorPool,
+    log: PredictionLog | None = None,
+    *,
+    done: Collection[Path] = (),
+    on_file: OnFile = lambda *_: None,
+) -> Iterator[FileResult]:
+    """Judge files and log each result as soon as it is there.
+
+    Args:
+        paths: files with video, sound or both.
+        pool: what judges.
+        log: keeps results; see ``PredictionLog.resume`` for those of an earlier run.
+        done: files to skip.
+        on_file: called as a file makes progress.
+
+    Yields:
+        Results in the order in which they are ready.
+
+    Raises:
+        DiskError: the log cannot be written to.
+    """
+    for result in pool.predict([path for path in paths if path not in done], on_file):
+        if log is not None:
+            log.add(result)
+        yield result
+
+
+def _describe(request: _Request, report: Report) -> tuple[Model, PredictSettings]:
+    """What the model of this process is. Whatever would fail for every file fails here, once."""
     model, predictor = _open(request)
-    if path is None:
-        return model, predictor.settings
+    if predictor.settings.modality != "audio":
+        with predictor.open_detector():
+            pass
+    return model, predictor.settings
+
+
+def _judge(request: _Request, path: Path, report: Report) -> FileResult:
+    """Judge a file with the model of this process."""
+    progress = _Throttled(report)
     try:
-        return predictor.predict(path, _Throttled(report))
+        _, predictor = _open(request)
+        result = predictor.predict(path, progress)
+        if result.status == "error":
+            return result
+        sha256 = sha256_of(path, lambda: progress(0.0, 0.0))
+        return replace(result, size_bytes=path.stat().st_size, sha256=sha256)
     except MemoryError:
         return FileResult(path, "error", f"{path}: needs more memory than there is")
     except Exception as error:
-        if debug:
+        if request.raise_unexpected:
             raise
-        cause = f"{path}: unexpected {type(error).__name__}: {first_line(error)}"
-        return FileResult(path, "error", f"{cause} (run again with --debug for the traceback)")
+        return FileResult(path, "error", f"{path}: unexpected {type(error).__name__}: {first_line(error)}")
 
 
 @lru_cache(maxsize=1)
 def _open(request: _Request) -> tuple[Model, Predictor]:
-    """The model of this process. Whatever would fail for every file fails here, once."""
+    """The model of this process, loaded once."""
     engine = open_engine(request.weights, request.engine, request.device, request.threads)
-    predictor = Predictor(engine, request.settings)
-    if predictor.settings.modality != "audio":
-        with predictor.open_detector():
-            pass
-    file = find_weight(request.weights, ENGINE_SUFFIX[engine.name]) or find_weight(
-        request.weights, ".safetensors"
-    )
+    file = find_weight(request.weights, ENGINE_SUFFIX[engine.name])
+    file = file or find_weight(request.weights, ".safetensors")  # of which ONNX was exported
     assert file is not None, "the engine was opened from one of the two"
-    return Model(request.weights, engine.info, engine.name, engine.device, sha256_of(file)), predictor
+    model = Model(request.weights, engine.info, engine.name, engine.device, sha256_of(file))
+    return model, Predictor(engine, request.settings)
 
 
 class _Throttled:

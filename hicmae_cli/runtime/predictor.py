@@ -6,9 +6,8 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,68 +16,21 @@ from hicmae_cli.clips import CLIP_FRAMES, WINDOW_S, Clip, log_mel
 from hicmae_cli.clips.log_mel import MIN_SAMPLES
 from hicmae_cli.errors import HicmaeError, MediaError, SettingsError
 from hicmae_cli.faces import Face, FaceDetector, FaceFinder, TrackLinker, align_face
-from hicmae_cli.files import sha256_of
 from hicmae_cli.media import MediaInfo, probe, sample_frames
 from hicmae_cli.runtime.engine import Engine, probabilities
 from hicmae_cli.runtime.results import VOICE_TRACK, FileResult, Scores, Track, Window
+from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.runtime.sound import SlidingSound
 from hicmae_cli.runtime.windows import Moments, WindowAssembler, WindowFaces
-
-MODALITIES = ("auto", "av", "video", "audio")
-DEFAULT_HOP_S = WINDOW_S / 4
-"""Four windows see every moment: an average over fewer moves when another frame rate moves a sampled picture."""
 
 Crops = dict[int, tuple[NDArray[np.uint8], float]]
 OnProgress = Callable[[float, float], None]
 """Called with the seconds of a file that are done and those that there are."""
 
 
-@dataclass(frozen=True)
-class PredictSettings:
-    """How a file is looked at.
-
-    Attributes:
-        modality: ``auto`` uses what is there; ``av``, ``video`` and ``audio`` insist.
-        window_s: length of a window; the models were trained on 2.56 s.
-        hop_s: time between the starts of two windows, rounded to the sampling grid of window / 16.
-        max_faces: people followed at once.
-    """
-
-    modality: str = "auto"
-    window_s: float = WINDOW_S
-    hop_s: float = DEFAULT_HOP_S
-    max_faces: int = 4
-
-    def __post_init__(self) -> None:
-        if self.modality not in MODALITIES:
-            raise SettingsError(f"--modality {self.modality}: expected one of {', '.join(MODALITIES)}")
-        if not 0.16 <= self.window_s <= 60:
-            raise SettingsError(f"--window {self.window_s}: expected 0.16 to 60 seconds")
-        if not 0 < self.hop_s <= self.window_s:
-            raise SettingsError(
-                f"--hop {self.hop_s}: expected more than 0 and at most the window, {self.window_s} s"
-            )
-        if not 1 <= self.max_faces <= 32:
-            raise SettingsError(f"--faces {self.max_faces}: expected 1 to 32")
-
-    def to_dict(self) -> dict[str, Any]:
-        """As in the JSON document."""
-        return asdict(self)
-
-    @property
-    def step_s(self) -> float:
-        """Time between two sampled frames."""
-        return self.window_s / CLIP_FRAMES
-
-    @property
-    def hop_frames(self) -> int:
-        """Hop in steps of the sampling grid."""
-        return max(1, round(self.hop_s / self.step_s))
-
-
 @dataclass
-class _Judged:
-    """What one window shows of a person and holds of the sound; and, once the model has run, the scores."""
+class _WindowInput:
+    """The model's input for one person in one window and, once the model has run, the scores."""
 
     seen: WindowFaces | None
     mel: NDArray[np.float32] | None
@@ -102,7 +54,7 @@ class _Judged:
     def clip(self) -> Clip:
         return Clip(None if self.seen is None else self.seen.faces, self.mel)
 
-    def equals(self, other: _Judged | None) -> bool:
+    def equals(self, other: _WindowInput | None) -> bool:
         """Whether the model would answer the same because it would get the same."""
         if other is None or self.modality != other.modality:
             return False
@@ -164,9 +116,7 @@ class Predictor:
         """
         try:
             on_progress(0.0, 0.0)
-            info = probe(path)
-            result = self._predict(path, info, on_progress)
-            return replace(result, size_bytes=path.stat().st_size, sha256=sha256_of(path))
+            return self._predict(path, probe(path), on_progress)
         except HicmaeError as error:
             return FileResult(path, "error", str(error))
 
@@ -174,47 +124,47 @@ class Predictor:
         settings = self.settings
         see = info.has_video and settings.modality != "audio"
         hear = info.has_audio and settings.modality != "video"
-        _insist(path, info, settings.modality)
+        _require_streams(path, info, settings.modality)
         sound = SlidingSound(path) if hear else None
         assembler = WindowAssembler(settings.hop_frames)
         windows: dict[int, list[Window]] = defaultdict(list)
-        judged_last: dict[int, _Judged] = {}
+        latest: dict[int, _WindowInput] = {}
 
         def judge(moments: Moments) -> None:
-            for track, window in self._judge(moments, sound, info.duration_s, judged_last):
+            for track, window in self._judge(moments, sound, info.duration_s, latest):
                 windows[track].append(window)
 
-        def pass_by(crops: Crops) -> None:
+        def add_moment(crops: Crops) -> None:
             for moments in assembler.add(crops):
                 judge(moments)
             on_progress(min(assembler.count * settings.step_s, info.duration_s), info.duration_s)
 
         for crops in self._crops(path) if see else ():
-            pass_by(crops)
-        watched = assembler.count
-        for _ in range(self._only_heard(info, watched) if hear else 0):
-            pass_by({})
+            add_moment(crops)
+        num_video_steps = assembler.count
+        for _ in range(self._audio_only_steps(info, num_video_steps) if hear else 0):
+            add_moment({})
         for moments in assembler.finish():
             judge(moments)
 
         tracks = []
         for track, judged in sorted(windows.items()):
             tally = assembler.tallies.get(track)
-            coverage = tally.frames / watched if tally else 0.0
+            coverage = tally.frames / num_video_steps if tally else 0.0
             tracks.append(Track(track, tuple(judged), coverage, tally.size_px if tally else 0.0))
         status, message = self._verdict(info, tracks, sound, assembler)
         fps = float(info.fps) if info.fps else None
         return FileResult(path, status, message, info.duration_s, fps, tuple(tracks))
 
-    def _only_heard(self, info: MediaInfo, watched: int) -> int:
+    def _audio_only_steps(self, info: MediaInfo, num_video_steps: int) -> int:
         """Steps of the sampling grid on which the sound goes on without a picture.
 
         Behind a picture only what is worth a window of its own counts; streams rarely end at the same moment.
         """
         steps = math.ceil(info.duration_s / self.settings.step_s - 1e-6)
-        if watched == 0:
+        if num_video_steps == 0:
             return max(1, steps)
-        rest = steps - watched
+        rest = steps - num_video_steps
         return rest if self.settings.modality == "auto" and rest >= self.settings.hop_frames else 0
 
     def _crops(self, path: Path) -> Iterator[Crops]:
@@ -232,12 +182,12 @@ class Predictor:
                 yield crops
 
     def _judge(
-        self, moments: Moments, sound: SlidingSound | None, duration_s: float, last: dict[int, _Judged]
+        self, moments: Moments, sound: SlidingSound | None, duration_s: float, latest: dict[int, _WindowInput]
     ) -> Iterator[tuple[int, Window]]:
-        """Run the model on everybody seen in one window, or on the sound alone when nobody was.
+        """Score every visible person in one window, or the sound alone if no face is visible.
 
-        A window that shows and holds the same as the person's last one is not judged anew: a picture that stays on
-        display for an hour costs no more than one of a second.
+        A window with the same input as the person's last one is not judged again: a picture that stays on display for
+        an hour costs no more than one of a second.
         """
         settings = self.settings
         start_s = moments.start * settings.step_s
@@ -245,22 +195,24 @@ class Predictor:
         if moments.num_moments < CLIP_FRAMES:
             end_s = min(end_s, max(duration_s, settings.step_s))
         mel = _window_mel(sound, start_s, end_s)
-        looks = [_Judged(seen, mel) for seen in moments.seen if settings.modality != "av" or mel is not None]
-        if settings.modality in ("auto", "audio") and not looks and mel is not None:
-            looks = [_Judged(None, mel)]
-        fresh = [look for look in looks if not look.equals(last.get(look.track))]
-        rows = probabilities(self.engine, [look.clip for look in fresh])
-        for look, row in zip(fresh, rows, strict=True):
-            look.scores = Scores.of(self.engine.info.labels, row)
-            last[look.track] = look
+        inputs = [
+            _WindowInput(seen, mel) for seen in moments.seen if settings.modality != "av" or mel is not None
+        ]
+        if settings.modality in ("auto", "audio") and not inputs and mel is not None:
+            inputs = [_WindowInput(None, mel)]
+        fresh = [each for each in inputs if not each.equals(latest.get(each.track))]
+        rows = probabilities(self.engine, [each.clip for each in fresh])
+        for each, row in zip(fresh, rows, strict=True):
+            each.scores = Scores.of(self.engine.info.labels, row)
+            latest[each.track] = each
         end_s = min(end_s, max(duration_s, start_s + settings.step_s))  # the grid may reach beyond the file
-        for look in looks:
-            scores = last[look.track].scores
+        for each in inputs:
+            scores = latest[each.track].scores
             assert scores is not None
-            yield look.track, Window(start_s, end_s, scores, look.coverage, look.modality)
+            yield each.track, Window(start_s, end_s, scores, each.coverage, each.modality)
 
     def _verdict(
-        self, info: MediaInfo, tracks: list[Track], sound: SlidingSound | None, seen: WindowAssembler
+        self, info: MediaInfo, tracks: list[Track], sound: SlidingSound | None, assembler: WindowAssembler
     ) -> tuple[str, str]:
         """Status of a file, and the one line that goes with it."""
         settings = self.settings
@@ -268,9 +220,9 @@ class Predictor:
         silent = sound is not None and not sound.heard
         looked_for_faces = info.has_video and settings.modality != "audio"
         no_face = looked_for_faces and (
-            not seen.tallies or (bool(tracks) and all(track.id == VOICE_TRACK for track in tracks))
+            not assembler.tallies or (bool(tracks) and all(track.id == VOICE_TRACK for track in tracks))
         )
-        if seen.count < CLIP_FRAMES:
+        if assembler.count < CLIP_FRAMES:
             repeated = ": the last frame was repeated" if looked_for_faces else ""
             notes.append(f"shorter than a window of {settings.window_s:g} s{repeated}")
         if silent and settings.modality == "av":
@@ -290,7 +242,7 @@ class Predictor:
         return "ok", "; ".join(notes)
 
 
-def _insist(path: Path, info: MediaInfo, modality: str) -> None:
+def _require_streams(path: Path, info: MediaInfo, modality: str) -> None:
     if modality in ("av", "video") and not info.has_video:
         raise MediaError(
             f"{path}: no video track, but --modality {modality} asks for one; try --modality auto"

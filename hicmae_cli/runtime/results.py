@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.weights.info import WeightInfo
 
 SCHEMA = "hicmae.predict/1"
@@ -120,7 +121,7 @@ class Track:
     def from_dict(cls, fields: Mapping[str, Any]) -> Track:
         """Read what `to_dict` wrote."""
         windows = tuple(Window.from_dict(window) for window in fields["windows"])
-        return cls(fields["id"], windows, fields["face_coverage"], fields["face_size_px"])
+        return cls(fields["id"], windows, fields["face_coverage"], fields.get("face_size_px", 0.0))
 
 
 @dataclass(frozen=True)
@@ -178,9 +179,16 @@ class FileResult:
             ValueError: the fields are not those of a file's result.
         """
         try:
-            names = ("status", "message", "duration_s", "fps", "size_bytes", "sha256")
-            tracks = tuple(Track.from_dict(track) for track in fields["tracks"])
-            return cls(path=Path(fields["path"]), tracks=tracks, **{name: fields[name] for name in names})
+            return cls(
+                path=Path(fields["path"]),
+                status=fields["status"],
+                message=fields["message"],
+                duration_s=fields["duration_s"],
+                fps=fields["fps"],
+                tracks=tuple(Track.from_dict(track) for track in fields["tracks"]),
+                size_bytes=fields.get("size_bytes"),
+                sha256=fields.get("sha256"),
+            )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not a file's result: {type(error).__name__} {error}") from error
 
@@ -214,7 +222,7 @@ class Prediction:
     """One run over one or many files."""
 
     model: Model
-    settings: Mapping[str, Any]
+    settings: PredictSettings
     files: tuple[FileResult, ...]
 
     @property
@@ -227,6 +235,6 @@ class Prediction:
         return {
             "schema": SCHEMA,
             "weights": self.model.to_dict(),
-            "settings": dict(self.settings),
+            "settings": self.settings.to_dict(),
             "files": [file.to_dict() for file in self.files],
         }

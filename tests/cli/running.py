@@ -7,15 +7,11 @@ import io
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from hicmae_cli.cli import main
-from hicmae_cli.workers import OnProgress, Outcomes, Work, run_here
-
-Job = TypeVar("Job")
-Result = TypeVar("Result")
+from hicmae_cli.workers import run_here
 
 
 @dataclass(frozen=True)
@@ -51,14 +47,11 @@ def fresh_python(code: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
 
 
-class InThisProcess(Generic[Job, Result]):
+class InThisProcess:
     """A pool of workers that does its jobs here, warm and one after the other."""
 
-    def __init__(self, work: Work[Job, Result], workers: int = 1) -> None:
-        self._work = work
-
-    def run(self, jobs: Sequence[Job], on_progress: OnProgress[Job]) -> Outcomes[Job, Result]:
-        return run_here(jobs, self._work, on_progress)
+    def __init__(self, workers: int = 1) -> None:
+        self.run = run_here
 
     def close(self) -> None:
         """Nothing to end."""

@@ -20,6 +20,11 @@ from tests.media.mutations import field_mutations, mutations, run_all
 
 _POSIX = pytest.mark.skipif(sys.platform == "win32", reason="CPU time of a child is limited by POSIX")
 _SLOW = {"gif_4980_40.gif", "paused_10h.mp4"}  # which take seconds
+REFUSED = {
+    "gif_8000_40.gif", "gif_8000_300.gif", "gif_largest.gif", "large.png", "png_8190.mov", "rate_2g.wav", "rate_0.wav",
+    "channels_255.wav",
+}  # fmt: skip
+"""Files that claim more than is read; the others are small once they are decoded, and have no face."""
 
 
 @cache
@@ -56,7 +61,8 @@ def test_hostile_files_are_rows_and_the_others_are_judged(tmp_path: Path) -> Non
     assert {rows[str(path)]["status"] for path in good} == {"ok"}
     for path in bad:
         row = rows[str(path)]
-        assert row["status"] in ("ok", "no-face", "error")
+        expected = "error" if path.name in REFUSED else "ok" if path.suffix == ".wav" else "no-face"
+        assert row["status"] == expected, row
         assert "\n" not in row["message"] and "unexpected" not in row["message"], row
     failed = [line for line in run.err.splitlines() if line.startswith("failed ")]
     assert len(failed) == sum(not row["tracks"] for row in rows.values())

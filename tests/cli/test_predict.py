@@ -298,7 +298,8 @@ def test_a_fault_of_ours_costs_one_file_and_not_the_batch(
         voice(tmp_path / name)
     run = hicmae("predict", tmp_path / "bad.wav", tmp_path / "good.wav", "--json")
     assert [file["status"] for file in run.document["files"]] == ["error", "ok"]
-    assert "unexpected ZeroDivisionError: planted (run again with --debug" in run.err
+    assert "bad.wav: unexpected ZeroDivisionError: planted" in run.err
+    assert run.last_line == "run again with --debug for the traceback of an unexpected error"
     with pytest.raises(ZeroDivisionError):
         hicmae("predict", tmp_path / "bad.wav", "--debug")
 
@@ -325,7 +326,9 @@ def test_a_second_call_goes_on_where_the_first_was_cut_off(
     out = tmp_path / "out"
     run = hicmae("predict", *files, "--output", out)
     assert run.code == 130
-    assert run.last_line == f"interrupted after 2 of 4 files: kept in {out}; --skip-existing goes on"
+    assert run.last_line == (
+        f"interrupted: 2 of 4 files done, saved in {out}; run again with --skip-existing to resume"
+    )
     assert [row["path"] for row in json.loads((out / "predictions.json").read_text())["files"]] == [
         str(path) for path in files[:2]
     ]
@@ -338,9 +341,14 @@ def test_a_second_call_goes_on_where_the_first_was_cut_off(
     judged[:] = ["anew"]
     assert hicmae("predict", *files, "--output", tmp_path / "other").code == 0
     assert whole == json.loads((tmp_path / "other" / "predictions.json").read_text())
-    judged[:] = ["settings"]
-    assert hicmae("predict", *files, "--output", out, "--skip-existing", "--hop", 1).code == 0
-    assert judged == ["settings", "0.wav", "1.wav", "2.wav", "3.wav"]
+    log = (out / "predictions.jsonl").read_text()
+    assert len(log.splitlines()) == 1 + len(files)  # a result replaces the one of the file as it was
+    other = hicmae("predict", *files, "--output", out, "--skip-existing", "--hop", 1)
+    assert other.code == 2
+    assert "holds another run (hop_s 0.64 there, 1.0 here)" in other.last_line
+    assert (out / "predictions.jsonl").read_text() == log
+    assert hicmae("predict", files[0], "--output", out, "--skip-existing").code == 0
+    assert len((out / "predictions.jsonl").read_text().splitlines()) == 1 + len(files)  # others stay
 
 
 def test_a_damaged_face_net_is_named_once_before_the_work(
@@ -367,7 +375,7 @@ def test_interrupted_without_a_folder_it_says_that_nothing_is_kept(
     monkeypatch.setattr(Predictor, "predict", interrupt)
     run = hicmae("predict", voice(tmp_path / "a.wav"), "--json")
     assert (run.code, run.document["files"]) == (130, [])
-    assert run.last_line == "interrupted after 0 of 1 files: nothing is kept without --output"
+    assert run.last_line == "interrupted: 0 of 1 files done, nothing is saved without --output"
 
 
 def test_text_of_a_weight_is_not_markup(toy: Path, tmp_path: Path) -> None:

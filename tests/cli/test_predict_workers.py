@@ -6,9 +6,11 @@ import json
 import os
 import random
 import signal
+import subprocess
 import time
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,17 +29,23 @@ def voice(path: Path, seconds: float = 3.0, pitch: float = 9.0) -> Path:
     return path
 
 
-def stumble(work: Work[Path | None, object], path: Path | None, report: Report) -> object:
+def stumble(work: Work[Path, object], path: Path, report: Report) -> object:
     """Do the work, unless the file's name says what becomes of the process."""
-    if path is not None and path.stem == "abort":
+    if isinstance(path, Path) and path.stem == "abort":
         os.abort()
-    if path is not None and path.stem == "hang":
+    if isinstance(path, Path) and path.stem == "hang":
         time.sleep(600)
     return work(path, report)
 
 
-def stumbling(work: Work[Path | None, object], workers: int) -> WorkerPool[Path | None, object]:
-    return WorkerPool(partial(stumble, work), workers, stall_s=20.0)
+class StumblingPool(WorkerPool):
+    """A pool whose workers stumble over some files."""
+
+    def __init__(self, workers: int) -> None:
+        super().__init__(workers, stall_s=20.0)
+
+    def run(self, jobs: Any, work: Any, *more: Any) -> Any:
+        return super().run(jobs, partial(stumble, work), *more)
 
 
 @pytest.mark.parametrize(
@@ -47,7 +55,7 @@ def stumbling(work: Work[Path | None, object], workers: int) -> WorkerPool[Path 
 def test_a_file_that_takes_its_process_down_is_a_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bad: str, said: str
 ) -> None:
-    monkeypatch.setattr(batch, "WorkerPool", stumbling)
+    monkeypatch.setattr(batch, "WorkerPool", StumblingPool)
     files = [voice(tmp_path / f"{name}.wav") for name in ("a", bad, "b")]
     run = hicmae("predict", *files, "--json", "--output", tmp_path / "out", "--modality", "audio")
     assert run.code == 1
@@ -80,20 +88,20 @@ def test_a_weight_that_cannot_be_loaded_is_one_line(tmp_path: Path) -> None:
     assert run.last_line.startswith("error: no weight named 'no-such'")
 
 
-def check_kills(folder: Path, files: list[Path], moments: list[tuple[signal.Signals, float]]) -> None:
-    """Kill predict at some moments, each time going on; then finish, and compare with an undisturbed run."""
-    out = folder / "out"
-    command = ("predict", *files, "--output", out, "--skip-existing", "--quiet", "--modality", "audio")
-    finished = 0
-    for how, moment_s in moments:
-        process = start(*command)
-        time.sleep(moment_s)
-        end(process, how)
-        log = out / "predictions.jsonl"
-        lines = log.read_text().splitlines(True) if log.exists() else []
-        rows = [json.loads(line) for line in lines[1:] if line.endswith("\n")]
-        assert len(rows) >= finished, "a finished file was lost"
-        finished = len(rows)
+def rows_in(log: Path) -> list[str]:
+    """Complete lines of a log but for the first."""
+    return (
+        [line for line in log.read_text().splitlines(True) if line.endswith("\n")][1:] if log.exists() else []
+    )
+
+
+def wait_for_rows(log: Path, count: int, process: subprocess.Popen[bytes]) -> None:
+    while len(rows_in(log)) < count and process.poll() is None:
+        time.sleep(0.02)
+
+
+def finish(command: tuple[object, ...], files: list[Path], out: Path) -> None:
+    """Run to the end: every file is there once, and nothing else is left."""
     process = start(*command)
     _, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
@@ -105,18 +113,44 @@ def check_kills(folder: Path, files: list[Path], moments: list[tuple[signal.Sign
     whole = json.loads((out / "predictions.json").read_text())
     assert [row["path"] for row in whole["files"]] == [str(path) for path in files]
     assert {row["status"] for row in whole["files"]} == {"ok"}
+    assert len(rows_in(out / "predictions.jsonl")) == len(files)
+
+
+def command_on(files: list[Path], out: Path) -> tuple[object, ...]:
+    return ("predict", *files, "--output", out, "--skip-existing", "--quiet", "--modality", "audio")
 
 
 @linux_only
 def test_a_killed_run_goes_on_and_leaves_no_process(tmp_path: Path) -> None:
-    files = [voice(tmp_path / f"{index}.wav", 20.0, 8 + index / 9) for index in range(2)]
-    check_kills(tmp_path, files, [(signal.SIGKILL, 3.0)])
+    files = [voice(tmp_path / f"{index}.wav", 30.0, 8 + index / 9) for index in range(3)]
+    log = tmp_path / "out" / "predictions.jsonl"
+    process = start(*command_on(files, tmp_path / "out"))
+    wait_for_rows(log, 1, process)
+    end(process, signal.SIGKILL)
+    first = rows_in(log)
+    assert first
+    finish(command_on(files, tmp_path / "out"), files, tmp_path / "out")
+    assert set(first) <= set(rows_in(log))
 
 
 @linux_only
 @pytest.mark.slow
 def test_killed_at_twenty_random_moments(tmp_path: Path) -> None:
     files = [voice(tmp_path / f"{index}.wav", 20.0, 8 + index / 9) for index in range(30)]
+    out = tmp_path / "out"
     rng = random.Random(0)
-    moments = [(rng.choice([signal.SIGKILL, signal.SIGINT]), rng.uniform(0.1, 8.0)) for _ in range(20)]
-    check_kills(tmp_path, files, moments)
+    kept: set[str] = set()
+    counts = []
+    for _ in range(20):
+        process = start(*command_on(files, out))
+        if rng.random() < 0.7:  # the others are killed while they start
+            wait_for_rows(out / "predictions.jsonl", len(kept) + 1, process)
+        time.sleep(rng.uniform(0.0, 0.8))
+        end(process, rng.choice([signal.SIGKILL, signal.SIGINT]))
+        now = set(rows_in(out / "predictions.jsonl"))
+        assert kept <= now, "a finished file was lost"
+        kept = now
+        counts.append(len(kept))
+    assert counts[-1] > counts[0]
+    finish(command_on(files, out), files, out)
+    assert kept <= set(rows_in(out / "predictions.jsonl"))

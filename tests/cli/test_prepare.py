@@ -38,7 +38,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch, dataset: Dataset, root: Path) -> N
 
 def squares_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """No other processes, which take a second to start, and no real face finder."""
-    monkeypatch.setattr(workers, "run_in_pool", lambda jobs, work, workers: run_here(jobs, work))
+    monkeypatch.setattr(workers, "run_in_pool", lambda jobs, work, *_, workers: run_here(jobs, work))
     for function in ("prepare.prepare", "check.check"):
         module, name = function.split(".")
         target = sys.modules[f"hicmae_cli.corpora.{module}"]

@@ -17,6 +17,7 @@ from hicmae_cli.report.console import (
     render_file,
 )
 from hicmae_cli.runtime.results import FileResult, Prediction, Scores, Track, Window
+from hicmae_cli.runtime.settings import PredictSettings
 from tests.runtime.stubs import TOY_MODEL, ToyEngine, track, window
 
 SURE, HALF, UNSURE = (0.2, 0.7, 0.1), (0.5, 0.3, 0.2), (0.31, 0.3, 0.39)
@@ -103,7 +104,7 @@ def test_names_are_not_taken_for_markup() -> None:
 
 def printed(*files: FileResult, width: int = 60) -> list[str]:
     console = Console(width=width, file=io.StringIO())
-    print_prediction(console, Prediction(TOY_MODEL, {}, files))
+    print_prediction(console, Prediction(TOY_MODEL, PredictSettings(), files))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue().splitlines()
 

@@ -12,13 +12,14 @@ import pytest
 from hicmae_cli.errors import HicmaeError
 from hicmae_cli.report.files import to_json, windows_csv, write_text
 from hicmae_cli.runtime.results import FileResult, Prediction, Track
+from hicmae_cli.runtime.settings import PredictSettings
 from tests.runtime.stubs import LABELS, TOY_MODEL, track, window
 
 
 def document(*tracks: Track, path: str = "a.mp4") -> dict[str, object]:
     """What a prediction of one file, and of one that failed, comes to."""
     files = (FileResult(Path(path), "ok", tracks=tracks), FileResult(Path("b.mp4"), "error", "broken"))
-    return Prediction(TOY_MODEL, {}, files).to_dict()
+    return Prediction(TOY_MODEL, PredictSettings(), files).to_dict()
 
 
 def test_a_file_is_written_as_utf8_in_folders_that_are_made(tmp_path: Path) -> None:

@@ -11,8 +11,9 @@ import soundfile
 from hicmae_cli.errors import SettingsError
 from hicmae_cli.faces import FakeDetector, FakeFace
 from hicmae_cli.media import write_video
-from hicmae_cli.runtime.predictor import Predictor, PredictSettings
+from hicmae_cli.runtime.predictor import Predictor
 from hicmae_cli.runtime.results import FileResult
+from hicmae_cli.runtime.settings import PredictSettings
 from tests.runtime.stubs import ToyEngine, write_clip
 
 LEFT = FakeFace(0.0, 100.0, (32.0, 48.0), 50.0)

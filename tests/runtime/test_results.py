@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hicmae_cli.runtime.results import SCHEMA, FileResult, Prediction, Scores, Track, Window
+from hicmae_cli.runtime.settings import PredictSettings
 from tests.runtime.stubs import LABELS, TOY_MODEL, track, window
 
 shares = st.lists(st.floats(0.001, 1), min_size=3, max_size=3).map(lambda v: np.array(v) / np.sum(v))
@@ -86,7 +87,7 @@ def test_the_document_is_plain_json_and_says_the_same() -> None:
     )
     good = FileResult(Path("dir") / "a.mp4", "ok", "", 3.84, 25.0, people)
     bad = FileResult(Path("b.mp4"), "error", "b.mp4: broken")
-    prediction = Prediction(TOY_MODEL, {}, (good, bad))
+    prediction = Prediction(TOY_MODEL, PredictSettings(), (good, bad))
     assert prediction.failures == (bad,)
     document = prediction.to_dict()
     assert json.loads(json.dumps(document, allow_nan=False)) == document  # no tuples, no numpy

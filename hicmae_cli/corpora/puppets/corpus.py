@@ -94,7 +94,8 @@ def make_corpus(
         on_clip()
     chunks = [todo[i : i + _CHUNK_CLIPS] for i in range(0, len(todo), _CHUNK_CLIPS)]
     work = partial(_make_clips, folder)
-    for chunk, outcome in run_in_pool(chunks, work, workers or available_cores(), lambda *_: on_clip()):
+    count = workers or available_cores()
+    for chunk, outcome in run_in_pool(chunks, work, lambda *_: on_clip(), workers=count):
         if isinstance(outcome, WorkerDiedError):
             raise HicmaeError(
                 f"{folder}: {chunk[0].id} to {chunk[-1].id} cannot be drawn: {outcome}"
