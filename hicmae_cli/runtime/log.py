@@ -108,8 +108,8 @@ class PredictionLog:
                        if theirs.get(name) != value]  # fmt: skip
         if differences:
             raise SettingsError(
-                f"{self.path}: holds another run ({'; '.join(differences)}); choose another folder, or replace its results "
-                "by running without skipping them"
+                f"{self.path}: holds another run ({'; '.join(differences)}); choose another folder, or "
+                "replace its results by running without skipping"
             )
 
 
