@@ -32,6 +32,7 @@ from hicmae_cli.models.config import (
 )
 from hicmae_cli.models.masking import count_masked, draw_masks
 from hicmae_cli.models.pretraining import PretrainingModel
+from hicmae_cli.models.products import use_wide_products
 from hicmae_cli.training.machine import hold_freed_memory, new_accelerator
 from hicmae_cli.training.optimiser import decay_groups
 from hicmae_cli.training.pretrain import train_step
@@ -93,6 +94,7 @@ def measure_step(rounds: int = 7) -> Measure:
 def _step(settings: PretrainSettings) -> Callable[[], object]:
     """A function that makes one step on one batch: targets, losses, gradients and optimiser."""
     hold_freed_memory()
+    use_wide_products()
     accelerator = new_accelerator(settings.mixed_precision, "cpu")
     bare = PretrainingModel(VARIANTS[settings.variant], settings.decoder, contrast_layers=settings.contrasted)
     optimiser = torch.optim.AdamW(decay_groups(bare, weight_decay=0.05), lr=1e-4, fused=True)
