@@ -30,16 +30,25 @@ def initialise(module: nn.Module) -> None:
             nn.init.zeros_(module.bias)
 
 
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """(B, N, D) -> (B, N, weight's rows), as one product of all B * N tokens.
+
+    torch itself does the same; an exported graph keeps its product and bias together only if it sees two dimensions.
+    """
+    return F.linear(x.flatten(0, 1), weight, bias).view(*x.shape[:2], -1)
+
+
 def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Softmax attention of N queries (B, H, N, E) to M keys and values (B, H, M, E) -> (B, H, N, E).
 
     On a CPU the fused kernel multiplies small tiles one by one. Short sequences are faster as two products over the
     whole batch, up to ten times with oneDNN (``products.py``). Long ones would keep large weights (B, H, N, M) for the
-    gradient, and lower precisions round them.
+    gradient, and lower precisions round them. An exported graph has no fused kernel.
     """
-    if query.is_cpu and query.dtype == torch.float32 and query.shape[-2] * key.shape[-2] <= _SHORT:
+    short = query.shape[-2] * key.shape[-2] <= _SHORT
+    if query.is_cpu and query.dtype == torch.float32 and (short or torch.compiler.is_exporting()):
         weights = ((query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)).softmax(dim=-1)
-        return weights @ value
+        return weights @ value  # type: ignore[no-any-return]
     return F.scaled_dot_product_attention(query, key, value)
 
 
@@ -67,15 +76,15 @@ class Attention(nn.Module):
         if self.cross:
             if context is None:
                 raise ValueError("a cross-attention needs a context, got None")
-            query = F.linear(x, self.query.weight, self.query_bias)
+            query = linear(x, self.query.weight, self.query_bias)
             key_value_bias = torch.cat((torch.zeros_like(self.value_bias), self.value_bias))
-            key, value = F.linear(context, self.key_value.weight, key_value_bias).chunk(2, dim=-1)
+            key, value = linear(context, self.key_value.weight, key_value_bias).chunk(2, dim=-1)
         else:
             bias = torch.cat((self.query_bias, torch.zeros_like(self.value_bias), self.value_bias))
-            query, key, value = F.linear(x, self.query_key_value.weight, bias).chunk(3, dim=-1)
+            query, key, value = linear(x, self.query_key_value.weight, bias).chunk(3, dim=-1)
         query, key, value = (self._split_heads(t) for t in (query, key, value))
         mixed = attend(query, key, value)  # (B, H, N, D / H)
-        return self.projection(mixed.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+        return linear(mixed.transpose(1, 2).flatten(2), self.projection.weight, self.projection.bias)
 
     def _split_heads(self, x: Tensor) -> Tensor:
         return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)  # (B, N, D) -> (B, H, N, D / H)
@@ -91,7 +100,8 @@ class Mlp(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, N, D) -> (B, N, D)."""
-        return self.reduce(F.gelu(self.expand(x)))  # type: ignore[no-any-return]
+        hidden = F.gelu(linear(x, self.expand.weight, self.expand.bias))
+        return linear(hidden, self.reduce.weight, self.reduce.bias)
 
 
 class Block(nn.Module):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 
 _SIDE = 256
@@ -15,10 +18,10 @@ def use_wide_products() -> None:
     bfloat16. oneDNN uses it on processors with AMX alone; where it does, the permission is taken back. Products are
     float32 in any case.
     """
-    processor = getattr(torch.cpu, "get_capabilities", dict)()  # not in torch 2.9
+    processor: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()  # older torch has none
     if not processor.get("avx512_f") or "intel" in processor.get("cpu_name", "intel").lower():
         return
-    torch.backends.mkldnn.matmul.fp32_precision = "bf16"
+    _permit("bf16")
     exact = torch.full((_SIDE, _SIDE), 1 + 2**-12)  # bfloat16 has no such number
     if not torch.equal(exact @ torch.eye(_SIDE), exact):
         use_usual_products()
@@ -26,4 +29,8 @@ def use_wide_products() -> None:
 
 def use_usual_products() -> None:
     """Leave float32 products to the library that torch chooses."""
-    torch.backends.mkldnn.matmul.fp32_precision = "none"
+    _permit("none")
+
+
+def _permit(precision: str) -> None:
+    torch.backends.mkldnn.matmul.fp32_precision = precision  # type: ignore[attr-defined]

@@ -208,7 +208,7 @@ def finetune_steps(clips: int, variant: str = "tiny") -> tuple[Callable[[], obje
         targets = mix_targets(soft_targets(batch.targets, _CLASSES, settings.label_smoothing), mixture)
         loss = F.cross_entropy(plain(mix_video(video, mixture), batch.audio), targets)
         plain_optimiser.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         plain_optimiser.step()
         loss.item()
 
