@@ -83,7 +83,8 @@ def measure_step(rounds: int = 7) -> Measure:
     The product is torch's own as it comes, as in any program that chooses nothing.
     """
     settings = PretrainSettings(variant="tiny", batch_size=_CLIPS)
-    step, flops = _step(settings), _CLIPS * step_flops(VARIANTS["tiny"], DECODERS["tiny"], settings)
+    step = pretraining_step(settings)
+    flops = _CLIPS * step_flops(VARIANTS["tiny"], DECODERS["tiny"], settings)
     left, right = (torch.randn(_PRODUCT_SIDE, _PRODUCT_SIDE) for _ in range(2))
 
     def wide_step() -> None:
@@ -122,7 +123,7 @@ def measure_finetune(rounds: int = 5) -> Measure:
     return Measure("plain eager fine-tuning step / ours", plain_s / step_s, "x", 1.3, False, detail)
 
 
-def _step(settings: PretrainSettings) -> Callable[[], object]:
+def pretraining_step(settings: PretrainSettings) -> Callable[[], object]:
     """A function that makes one step on one batch: targets, losses, gradients and optimiser."""
     hold_freed_memory()
     use_wide_products()
@@ -188,6 +189,6 @@ def data_and_step_s(items: int = 40, rounds: int = 3) -> list[float]:
         for index in range(items):
             usable(clips[index])
         item_s = (time.perf_counter() - started) / items
-    step = _step(settings)
+    step = pretraining_step(settings)
     step_s, _ = alternate(step, lambda: None, rounds)
     return [item_s, step_s / _CLIPS]

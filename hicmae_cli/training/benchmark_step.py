@@ -174,8 +174,16 @@ class PlainClassifier(nn.Module):
         return self.head(self.feature_norm(torch.cat(parts, dim=-1)))  # type: ignore[no-any-return]
 
 
-def finetune_steps(clips: int, variant: str = "tiny") -> tuple[Callable[[], object], Callable[[], object]]:
-    """Two functions that make one step on one batch each: ours and the plain one. Both have the memory held."""
+def finetune_steps(
+    clips: int, variant: str = "tiny", choose: Callable[[], None] = use_wide_products
+) -> tuple[Callable[[], object], Callable[[], object]]:
+    """Two functions that make one step on one batch each: ours and the plain one. Both have freed memory held.
+
+    Args:
+        clips: of the batch.
+        variant: of the model.
+        choose: which library our step multiplies with.
+    """
     hold_freed_memory()
     settings = FinetuneSettings()
     dims = VARIANTS[variant]
@@ -194,7 +202,7 @@ def finetune_steps(clips: int, variant: str = "tiny") -> tuple[Callable[[], obje
     model, optimiser = accelerator.prepare(ours, torch.optim.AdamW(groups(ours), lr=_RATE, fused=True))
 
     def our_step() -> None:
-        use_wide_products()
+        choose()
         train_step(accelerator, model, optimiser, [batch], settings, Learning("cross_entropy", None))
 
     plain = PlainClassifier(dims, _CLASSES, settings.drop_path)
