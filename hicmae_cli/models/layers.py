@@ -76,12 +76,14 @@ class Attention(nn.Module):
         if self.cross:
             if context is None:
                 raise ValueError("a cross-attention needs a context, got None")
-            query = linear(x, self.query.weight, self.query_bias)
-            key_value_bias = torch.cat((torch.zeros_like(self.value_bias), self.value_bias))
-            key, value = linear(context, self.key_value.weight, key_value_bias).chunk(2, dim=-1)
+            query_weight = self.query.weight
+            key_weight, value_weight = self.key_value.weight.chunk(2)
         else:
-            bias = torch.cat((self.query_bias, torch.zeros_like(self.value_bias), self.value_bias))
-            query, key, value = linear(x, self.query_key_value.weight, bias).chunk(3, dim=-1)
+            context = x
+            query_weight, key_weight, value_weight = self.query_key_value.weight.chunk(3)
+        # Three products: one would need its result cut apart, and a bias with zeros for the keys.
+        query = linear(x, query_weight, self.query_bias)
+        key, value = linear(context, key_weight, None), linear(context, value_weight, self.value_bias)
         query, key, value = (self._split_heads(t) for t in (query, key, value))
         mixed = attend(query, key, value)  # (B, H, N, D / H)
         return linear(mixed.transpose(1, 2).flatten(2), self.projection.weight, self.projection.bias)
