@@ -56,8 +56,8 @@ def bench(
             measures.append(views_benchmark.measure_evaluation())
         with console.status("measuring: a step of pre-training, and reading its data"):
             measures += [training_benchmark.measure_step(), training_benchmark.measure_data()]
-        with console.status("measuring: an item of fine-tuning"):
-            measures.append(training_benchmark.measure_item())
+        with console.status("measuring: a step and an item of fine-tuning"):
+            measures += [training_benchmark.measure_finetune(), training_benchmark.measure_item()]
     else:
         console.print(
             "onnx-forward-tiny, evaluation and training are left out: making a tiny model needs "

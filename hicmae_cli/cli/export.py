@@ -12,7 +12,7 @@ from hicmae_cli.cli.options import WeightsOption, usage_error
 
 
 def export(
-    onnx: Annotated[bool, typer.Option("--onnx", help="Write ONNX (opset 18, any batch size).")] = False,
+    onnx: Annotated[bool, typer.Option("--onnx", help="Write ONNX (opset 20, any batch size).")] = False,
     weights: WeightsOption = DEFAULT_WEIGHT,
     output: Annotated[
         Path | None,

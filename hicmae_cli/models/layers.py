@@ -14,6 +14,8 @@ from torchvision.ops import StochasticDepth
 
 from hicmae_cli.models.config import MLP_RATIO, NORM_EPS
 
+_SHORT = 2**17  # pairs of tokens of a head: 800 x 128 are short, 800 x 800 are not
+
 
 def layer_norm(width: int) -> nn.LayerNorm:
     """LayerNorm over D with the epsilon every norm of the model uses."""
@@ -26,6 +28,28 @@ def initialise(module: nn.Module) -> None:
         nn.init.trunc_normal_(module.weight, std=0.02)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
+
+
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """(B, N, D) -> (B, N, weight's rows), as one product of all B * N tokens.
+
+    torch itself does the same; an exported graph keeps its product and bias together only if it sees two dimensions.
+    """
+    return F.linear(x.flatten(0, 1), weight, bias).view(*x.shape[:2], -1)
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Softmax attention of N queries (B, H, N, E) to M keys and values (B, H, M, E) -> (B, H, N, E).
+
+    On a CPU the fused kernel multiplies small tiles one by one. Short sequences are faster as two products over the
+    whole batch, up to ten times with oneDNN (``products.py``). Long ones would keep large weights (B, H, N, M) for the
+    gradient, and lower precisions round them. An exported graph has no fused kernel.
+    """
+    short = query.shape[-2] * key.shape[-2] <= _SHORT
+    if query.is_cpu and query.dtype == torch.float32 and (short or torch.compiler.is_exporting()):
+        weights = ((query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)).softmax(dim=-1)
+        return weights @ value  # type: ignore[no-any-return]
+    return F.scaled_dot_product_attention(query, key, value)
 
 
 class Attention(nn.Module):
@@ -52,15 +76,17 @@ class Attention(nn.Module):
         if self.cross:
             if context is None:
                 raise ValueError("a cross-attention needs a context, got None")
-            query = F.linear(x, self.query.weight, self.query_bias)
-            key_value_bias = torch.cat((torch.zeros_like(self.value_bias), self.value_bias))
-            key, value = F.linear(context, self.key_value.weight, key_value_bias).chunk(2, dim=-1)
+            query_weight = self.query.weight
+            key_weight, value_weight = self.key_value.weight.chunk(2)
         else:
-            bias = torch.cat((self.query_bias, torch.zeros_like(self.value_bias), self.value_bias))
-            query, key, value = F.linear(x, self.query_key_value.weight, bias).chunk(3, dim=-1)
+            context = x
+            query_weight, key_weight, value_weight = self.query_key_value.weight.chunk(3)
+        # Three products: one would need its result cut apart, and a bias with zeros for the keys.
+        query = linear(x, query_weight, self.query_bias)
+        key, value = linear(context, key_weight, None), linear(context, value_weight, self.value_bias)
         query, key, value = (self._split_heads(t) for t in (query, key, value))
-        mixed = F.scaled_dot_product_attention(query, key, value)  # (B, H, N, D / H)
-        return self.projection(mixed.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]
+        mixed = attend(query, key, value)  # (B, H, N, D / H)
+        return linear(mixed.transpose(1, 2).flatten(2), self.projection.weight, self.projection.bias)
 
     def _split_heads(self, x: Tensor) -> Tensor:
         return x.view(*x.shape[:2], self.heads, -1).transpose(1, 2)  # (B, N, D) -> (B, H, N, D / H)
@@ -76,7 +102,8 @@ class Mlp(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, N, D) -> (B, N, D)."""
-        return self.reduce(F.gelu(self.expand(x)))  # type: ignore[no-any-return]
+        hidden = F.gelu(linear(x, self.expand.weight, self.expand.bias))
+        return linear(hidden, self.reduce.weight, self.reduce.bias)
 
 
 class Block(nn.Module):

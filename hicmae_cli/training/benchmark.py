@@ -32,6 +32,7 @@ from hicmae_cli.models.config import (
 )
 from hicmae_cli.models.masking import count_masked, draw_masks
 from hicmae_cli.models.pretraining import PretrainingModel
+from hicmae_cli.models.products import use_usual_products, use_wide_products
 from hicmae_cli.training.machine import hold_freed_memory, new_accelerator
 from hicmae_cli.training.optimiser import decay_groups
 from hicmae_cli.training.pretrain import train_step
@@ -77,22 +78,55 @@ def step_flops(dims: ModelDims, decoder: DecoderDims, settings: PretrainSettings
 
 
 def measure_step(rounds: int = 7) -> Measure:
-    """Needed operations of a pre-training step (tiny, 8 clips, float32), over the rate of a matrix product."""
+    """Needed operations of a pre-training step (tiny, 8 clips, float32), over the rate of a matrix product.
+
+    The product is torch's own as it comes, as in any program that chooses nothing.
+    """
     settings = PretrainSettings(variant="tiny", batch_size=_CLIPS)
-    step, flops = _step(settings), _CLIPS * step_flops(VARIANTS["tiny"], DECODERS["tiny"], settings)
+    step = pretraining_step(settings)
+    flops = _CLIPS * step_flops(VARIANTS["tiny"], DECODERS["tiny"], settings)
     left, right = (torch.randn(_PRODUCT_SIDE, _PRODUCT_SIDE) for _ in range(2))
-    step_s, product_s = alternate(step, lambda: left @ right, rounds)
-    rate, product_rate = flops / step_s, 2 * _PRODUCT_SIDE**3 / product_s
+
+    def wide_step() -> None:
+        use_wide_products()
+        step()
+
+    def usual_product() -> None:
+        use_usual_products()
+        torch.mm(left, right)
+
+    def wide_product() -> None:
+        use_wide_products()
+        torch.mm(left, right)
+
+    step_s, product_s = alternate(wide_step, usual_product, rounds)
+    wide_s, _ = alternate(wide_product, usual_product, rounds)
+    rate, product_rate, wide_rate = (
+        n / seconds
+        for n, seconds in ((flops, step_s), (2 * _PRODUCT_SIDE**3, product_s), (2 * _PRODUCT_SIDE**3, wide_s))
+    )
     detail = (
         f"{_CLIPS / step_s:.1f} clips/s x {flops / _CLIPS / 1e9:.1f} GFLOP = {rate / 1e9:.0f} GFLOP/s; "
-        f"{_PRODUCT_SIDE} x {_PRODUCT_SIDE} float32 product {product_rate / 1e9:.0f} GFLOP/s; medians of {rounds}"
+        f"{_PRODUCT_SIDE} x {_PRODUCT_SIDE} float32 product of torch {product_rate / 1e9:.0f} GFLOP/s, with the "
+        f"library of the step {wide_rate / 1e9:.0f}, of which the step reaches {rate / wide_rate:.2f}; "
+        f"medians of {rounds}"
     )
-    return Measure("pretrain-step-tiny / matrix product", rate / product_rate, "x", 0.6, False, detail)
+    return Measure("pretrain-step-tiny / matrix product", rate / product_rate, "x", 0.8, False, detail)
 
 
-def _step(settings: PretrainSettings) -> Callable[[], object]:
+def measure_finetune(rounds: int = 5) -> Measure:
+    """Time of a plain eager fine-tuning step (tiny, 8 clips, float32) over ours; see ``benchmark_step.py``."""
+    from hicmae_cli.training.benchmark_step import finetune_steps
+
+    step_s, plain_s = alternate(*finetune_steps(_CLIPS), rounds)
+    detail = f"{_CLIPS / step_s:.1f} clips/s, plain {_CLIPS / plain_s:.1f}; medians of {rounds}"
+    return Measure("plain eager fine-tuning step / ours", plain_s / step_s, "x", 1.3, False, detail)
+
+
+def pretraining_step(settings: PretrainSettings) -> Callable[[], object]:
     """A function that makes one step on one batch: targets, losses, gradients and optimiser."""
     hold_freed_memory()
+    use_wide_products()
     accelerator = new_accelerator(settings.mixed_precision, "cpu")
     bare = PretrainingModel(VARIANTS[settings.variant], settings.decoder, contrast_layers=settings.contrasted)
     optimiser = torch.optim.AdamW(decay_groups(bare, weight_decay=0.05), lr=1e-4, fused=True)
@@ -155,6 +189,6 @@ def data_and_step_s(items: int = 40, rounds: int = 3) -> list[float]:
         for index in range(items):
             usable(clips[index])
         item_s = (time.perf_counter() - started) / items
-    step = _step(settings)
+    step = pretraining_step(settings)
     step_s, _ = alternate(step, lambda: None, rounds)
     return [item_s, step_s / _CLIPS]

@@ -26,6 +26,7 @@ from hicmae_cli.evaluation.results import Evaluation
 from hicmae_cli.files import sha256_of
 from hicmae_cli.models.classifier import Classifier, use_last_layer
 from hicmae_cli.models.config import VARIANTS
+from hicmae_cli.models.products import use_wide_products
 from hicmae_cli.runtime.torch_engine import TorchEngine
 from hicmae_cli.training.data import faults_of, training_loader, unbroken
 from hicmae_cli.training.finetune_data import (
@@ -41,6 +42,7 @@ from hicmae_cli.training.machine import (
     StopRequest,
     batches_in,
     check_one_folder,
+    hold_freed_memory,
     new_accelerator,
     of_all,
     restore,
@@ -145,6 +147,8 @@ def finetune(
     learn = learning_of(
         [sample.label for sample in train], task.labels, settings, regression=task.is_regression
     ).to(accelerator.device)
+    hold_freed_memory()
+    use_wide_products()
     torch.manual_seed(settings.seed)
     dims = VARIANTS[settings.variant]
     bare = Classifier(dims, len(task.labels), settings.drop_path)
@@ -166,7 +170,7 @@ def finetune(
     groups = parameter_groups(
         bare, dims, layer_decay=settings.layer_decay, weight_decay=settings.weight_decay
     )
-    optimiser = torch.optim.AdamW(groups, lr=0.0, betas=settings.betas)
+    optimiser = torch.optim.AdamW(groups, lr=0.0, betas=settings.betas, fused=True)
     facts = {
         **settings.model_dump(mode="json", exclude=set(OF_THE_MACHINE)),
         "labels": list(task.labels),

@@ -29,6 +29,7 @@ from hicmae_cli.models.objectives import (
     reconstruction_loss,
 )
 from hicmae_cli.models.pretraining import PretrainingModel
+from hicmae_cli.models.products import use_wide_products
 from hicmae_cli.models.targets import audio_targets, video_targets
 from hicmae_cli.training.data import normalise_patches
 from hicmae_cli.training.machine import (
@@ -137,6 +138,7 @@ def pretrain(
     check_batch(settings, accelerator.num_processes, len(recordings))
     _check_contrast(settings, accelerator.num_processes)
     hold_freed_memory()
+    use_wide_products()
     torch.manual_seed(settings.seed)
     bare = PretrainingModel(
         VARIANTS[settings.variant], settings.decoder, settings.drop_path, skips=settings.skip_connections,

@@ -23,7 +23,7 @@ from hicmae_cli.weights.info import METADATA_KEY
 
 ort = import_onnxruntime()  # before torch's exporter, parts of which import ONNX Runtime on their own
 
-OPSET = 18
+OPSET = 20  # the first with GELU as one operation
 TOLERANCE = 1e-3
 _SEED = 0
 _CHECKED_BATCHES = (1, 3)  # more than one, or a frozen batch dimension would pass

@@ -29,6 +29,7 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     monkeypatch.setattr(benchmark, "measure_puppets", lambda: DRAWN)
     monkeypatch.setattr(training_benchmark, "measure_step", lambda: STEP)
     monkeypatch.setattr(training_benchmark, "measure_data", lambda: STEP)
+    monkeypatch.setattr(training_benchmark, "measure_finetune", lambda: STEP)
     monkeypatch.setattr(training_benchmark, "measure_item", lambda: ITEM)
     return monkeypatch
 
@@ -43,7 +44,7 @@ def test_results_are_shown_and_written(quick: pytest.MonkeyPatch, tmp_path: Path
     assert document["schema"] == "hicmae.bench/1"
     assert document["machine"]["cores"] >= 1
     assert document["measures"] == [
-        measure.to_dict() for measure in (SPEED, SIZE, SPEED, STEP, STEP, ITEM, DRAWN)
+        measure.to_dict() for measure in (SPEED, SIZE, SPEED, STEP, STEP, STEP, ITEM, DRAWN)
     ]
 
 
@@ -56,6 +57,7 @@ def test_a_missed_bound_fails_but_is_written(quick: pytest.MonkeyPatch, tmp_path
     assert [measure["holds"] for measure in document["measures"]] == [
         True,
         False,
+        True,
         True,
         True,
         True,

@@ -32,7 +32,7 @@ def test_an_exported_weight_lies_beside_its_source_and_says_the_same(weight: Pat
     exported = weight.with_suffix(".onnx")
     said = " ".join(run.out.split())
     assert f"wrote {exported} (" in run.out
-    assert "opset 18" in said and "(limit 1e-03)" in said
+    assert "opset 20" in said and "(limit 1e-03)" in said
     voice = write_clip(tmp_path / "a.wav", 3.0, bright=None)
     by_torch = hicmae("predict", voice, "--json", "--weights", weight)
     weight.unlink()  # so that it cannot stand in

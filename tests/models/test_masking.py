@@ -14,6 +14,7 @@ from hicmae_cli.models.masking import (
     draw_dual_masks,
     draw_mask,
     draw_masks,
+    keep_patches,
     spread_tokens,
 )
 
@@ -118,3 +119,11 @@ def test_masks_of_both_streams() -> None:
 def test_sizes_that_patches_do_not_divide_are_refused() -> None:
     with pytest.raises(ValueError, match=r"\(16, 150, 160\) cannot be cut into patches of \(2, 16, 16\)"):
         cut_patches(torch.zeros(1, 3, 16, 150, 160), (2, 16, 16))
+
+
+def test_patches_are_kept_clip_by_clip() -> None:
+    patches = torch.arange(2 * 5 * 3).view(2, 5, 3)
+    keep = torch.tensor([[4, 0], [1, 1]])
+    expected = torch.stack([patches[clip][keep[clip]] for clip in range(2)])
+    assert torch.equal(keep_patches(patches, keep), expected)
+    assert torch.equal(keep_patches(patches[:1], keep[:1]), expected[:1])

@@ -8,11 +8,13 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.config import DecoderDims, ModelDims
 from hicmae_cli.models.masking import draw_masks
 from hicmae_cli.models.pretraining import PretrainingModel
 from hicmae_cli.training.benchmark import step_flops
 from hicmae_cli.training.benchmark_item import our_item, plain_item, write_clip
+from hicmae_cli.training.benchmark_step import PlainClassifier
 from hicmae_cli.training.settings import FinetuneSettings, PretrainSettings
 
 
@@ -29,6 +31,24 @@ def test_operations_are_those_torch_counts() -> None:
         (outputs.video.sum() + outputs.audio.sum()).backward()
     # All but 3 %: torch also counts sums over the batch that are made as products.
     assert step_flops(dims, decoder, PretrainSettings()) == pytest.approx(counter.get_total_flops(), rel=0.03)
+
+
+def test_both_ways_make_the_same_step() -> None:
+    """What is compared in speed: the same logits and gradients from the same parameters."""
+    dims = ModelDims(width=64, heads=2, depth=2, fusion_depth=1)
+    torch.manual_seed(0)
+    ours, plain = Classifier(dims, 3), PlainClassifier(dims, 3)
+    for parameter in ours.parameters():
+        torch.nn.init.normal_(parameter, std=0.05)
+    plain.load_state_dict(ours.state_dict())
+    video, audio = torch.randn(2, 3, 16, 160, 160), torch.randn(2, 1, 256, 128)
+    logits, plain_logits = ours(video, audio), plain(video, audio)
+    torch.testing.assert_close(logits, plain_logits, atol=1e-4, rtol=1e-4)
+    for output in (logits, plain_logits):
+        torch.autograd.backward(torch.nn.functional.cross_entropy(output, torch.tensor([0, 2])))
+    plain_gradients = dict(plain.named_parameters())
+    for name, parameter in ours.named_parameters():
+        torch.testing.assert_close(parameter.grad, plain_gradients[name].grad, atol=1e-4, rtol=1e-3, msg=name)
 
 
 def test_both_ways_make_the_same_item(tmp_path: Path) -> None:
