@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from hicmae_cli.errors import SettingsError
 from hicmae_cli.models.classifier import Classifier
+from hicmae_cli.models.products import use_wide_products
 from hicmae_cli.weights.info import WeightInfo
 
 
@@ -37,6 +38,7 @@ class TorchEngine:
     def __init__(self, model: Classifier, info: WeightInfo, device: str = "auto") -> None:
         self.info = info
         self._device = choose_device(device)
+        use_wide_products()
         self.device = str(self._device)
         self._model = model.to(self._device)
 
