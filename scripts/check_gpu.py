@@ -5,6 +5,7 @@ python scripts/check_gpu.py
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 import time
@@ -23,60 +24,69 @@ from hicmae_cli.training.pretrain_data import Batch
 from hicmae_cli.training.settings import PretrainSettings
 
 CLIPS = 32
-STEPS = 10
+STEPS = 5
 
 
-def seconds(run: Callable[[], object]) -> float:
+def seconds(run: Callable[[], object], device: str) -> float:
     """Of one run, after three that do not count."""
+
+    def wait() -> None:
+        if device == "cuda":
+            torch.cuda.synchronize()
+
     for _ in range(3):
         run()
-    torch.cuda.synchronize()
+    wait()
     started = time.perf_counter()
     for _ in range(STEPS):
         run()
-    torch.cuda.synchronize()
+    wait()
     return (time.perf_counter() - started) / STEPS
 
 
-def pretraining_step(variant: str, precision: str) -> Callable[[], object]:
+def pretraining_step(variant: str, precision: str, device: str) -> Callable[[], object]:
     settings = PretrainSettings(variant=variant, batch_size=CLIPS, mixed_precision=precision)
-    accelerator = new_accelerator(precision, "cuda")
+    accelerator = new_accelerator(precision, device)
     bare = PretrainingModel(VARIANTS[variant], settings.decoder, contrast_layers=settings.contrasted)
     optimiser = torch.optim.AdamW(decay_groups(bare, weight_decay=0.05), lr=1e-4, fused=True)
     model, optimiser = accelerator.prepare(bare, optimiser)
-    faces = torch.randint(0, 256, (CLIPS, 16, 160, 160, 3), dtype=torch.uint8, device="cuda")
+    faces = torch.randint(0, 256, (CLIPS, 16, 160, 160, 3), dtype=torch.uint8)
     masks = draw_masks(("tube", "random"), (0.9, 0.8), seed=0, batch=CLIPS)
-    audio = torch.randn(CLIPS, 1, 256, 128, device="cuda")
-    batch = Batch(faces, audio, *(mask.cuda() for mask in masks), ids=("",) * CLIPS)
+    batch = Batch(faces, torch.randn(CLIPS, 1, 256, 128), *masks, ids=("",) * CLIPS).to(accelerator.device)
     return lambda: train_step(accelerator, model, optimiser, [batch], settings, step=0)
 
 
-def forward(variant: str, precision: str) -> Callable[[], object]:
-    model = Classifier(VARIANTS[variant], 6).cuda().eval()
-    video, audio = torch.randn(CLIPS, 3, 16, 160, 160).cuda(), torch.randn(CLIPS, 1, 256, 128).cuda()
+def forward(variant: str, precision: str, device: str) -> Callable[[], object]:
+    model = Classifier(VARIANTS[variant], 6).to(device).eval()
+    video, audio = torch.randn(CLIPS, 3, 16, 160, 160).to(device), torch.randn(CLIPS, 1, 256, 128).to(device)
     dtype = {"no": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
 
     def run() -> object:
-        with torch.inference_mode(), torch.autocast("cuda", dtype, enabled=precision != "no"):
+        with torch.inference_mode(), torch.autocast(device, dtype, enabled=precision != "no"):
             return model(video, audio)
 
     return run
 
 
 def main() -> None:
-    code = subprocess.run([sys.executable, "-m", "pytest", "-q", "-m", "gpu", "tests/gpu"]).returncode
-    print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, {CLIPS} clips")
-    for name, make in (("pre-training step", pretraining_step), ("forward", forward)):
-        for variant in ("nano", "tiny", "small", "base"):
-            for precision in ("no", "bf16", "fp16"):
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
+    parser.add_argument("--variants", nargs="+", default=["nano", "tiny", "small", "base"])
+    given = parser.parse_args()
+    failed = subprocess.run([sys.executable, "-m", "pytest", "-q", "-m", "gpu", "tests/gpu"]).returncode != 0
+    name = torch.cuda.get_device_name() if given.device == "cuda" else "CPU"
+    print(f"{name}, torch {torch.__version__}, {CLIPS} clips")
+    for what, make in (("pre-training step", pretraining_step), ("forward", forward)):
+        for variant in given.variants:
+            for precision in ("no", "bf16", "fp16") if given.device == "cuda" else ("no", "bf16"):
                 try:
-                    rate = CLIPS / seconds(make(variant, precision))
+                    result = f"{CLIPS / seconds(make(variant, precision, given.device), given.device):8.0f} clips/s"
                 except Exception as error:  # the next one may run
-                    print(f"{name:18} {variant:6} {precision:4} failed: {error}")
-                    code = 1
-                    continue
-                print(f"{name:18} {variant:6} {precision:4} {rate:8.0f} clips/s")
-    sys.exit(code)
+                    result, failed = f"failed: {error}", True
+                print(f"{what:18} {variant:6} {precision:4} {result}", flush=True)
+    sys.exit(failed)
 
 
 if __name__ == "__main__":
