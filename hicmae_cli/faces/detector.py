@@ -15,7 +15,7 @@ from hicmae_cli.media import Frame
 
 _SWEEP_S: Final = 0.8  # how often to look everywhere for small faces
 _SMALL_FACE: Final = 0.15  # of the shorter side: below this the coarse views may miss a face
-READ_TIMES: Final = 2.5  # side of the view for the landmarks, in detected boxes
+CLOSE_VIEW_SCALE: Final = 2.5  # side of the view for the landmarks, in detected boxes
 SAME_FACE_IOU: Final = 0.3
 _SEARCH_SCORE: Final = 0.5
 # The close view must show the face again. At 0.5 each, a hand was read as a face; at these, none of 28 such finds,
@@ -135,7 +135,7 @@ class FaceFinder:
     def _read(self, rgb: NDArray[np.uint8], boxes: list[Box]) -> list[Face]:
         """The landmarks of the faces in some boxes; boxes that hold no face, after all, are left out."""
         height_px, width_px = rgb.shape[:2]
-        views = [around(box, READ_TIMES, width_px, height_px) for box in boxes]
+        views = [around(box, CLOSE_VIEW_SCALE, width_px, height_px) for box in boxes]
         parts = [_part(rgb, view) for view in views]
         found = find_faces(parts, _READ_SCORE, _READ_OVERLAP)
         candidates = [
@@ -177,12 +177,12 @@ def _find(rgb: NDArray[np.uint8], views: list[View]) -> list[tuple[float, Box]]:
         (face.score, box)
         for view, some in zip(views, found, strict=True)
         for face in some
-        if not is_cut(box := _whole_pixels(face.box, view), view, rgb.shape[1], rgb.shape[0])
+        if not touches_inner_edge(box := _whole_pixels(face.box, view), view, rgb.shape[1], rgb.shape[0])
     ]
 
 
-def is_cut(box: Box, view: View, width_px: int, height_px: int) -> bool:
-    """Whether a box reaches an edge of its view that is no edge of the picture."""
+def touches_inner_edge(box: Box, view: View, width_px: int, height_px: int) -> bool:
+    """Whether a box touches an edge of its view that is not an edge of the picture."""
     left, top, right, bottom = box
     return (
         (left <= view.left > 0)

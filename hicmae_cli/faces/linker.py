@@ -121,7 +121,7 @@ class TrackLinker:
                 person.last_s = frame.time_s
             return [(person.id, face) for person, face in self._last[2]]
         thumbnail = _thumbnail(frame.rgb)
-        if self._thumbnail is not None and is_cut(self._thumbnail, thumbnail):
+        if self._thumbnail is not None and is_shot_change(self._thumbnail, thumbnail):
             self._shot += 1
         self._thumbnail = thumbnail
 
@@ -172,7 +172,7 @@ class TrackLinker:
         return person
 
 
-def is_cut(before: NDArray[np.float32], after: NDArray[np.float32]) -> bool:
+def is_shot_change(before: NDArray[np.float32], after: NDArray[np.float32]) -> bool:
     """Whether two consecutive frames' grey thumbnails, (18, 32), belong to different shots."""
     if float(np.abs(after - before).mean()) < _CUT_DIFFERENCE:
         return False
