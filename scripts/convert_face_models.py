@@ -91,7 +91,7 @@ class Converter:
     """Writes the ONNX operators of one TFLite graph.
 
     Args:
-        graph: What to convert.
+        graph: The graph to convert.
         is_picture_net: Whether four-dimensional tensors are pictures, channels last, that are to become
             channels first. Otherwise they stay as they are and convolutions, all 1 x 1, become products.
     """
@@ -390,10 +390,10 @@ def convert(
 
     Args:
         data: The TFLite file.
-        name: What the graph is to be called.
-        input_name: What its one input is to be called.
+        name: The graph's name.
+        input_name: The name of its one input.
         outputs: The outputs to keep.
-        value_range: What black and white are to the net, if its input is a picture.
+        value_range: The net's values for black and white, if its input is a picture.
     """
     graph = TfliteGraph(data)
     (source,) = graph.inputs

@@ -29,7 +29,7 @@ _SHRINK_BELOW: Final = 0.5  # a bilinear warp reads 2 x 2 pixels: it may halve a
 def align_face(
     rgb: NDArray[np.uint8], landmarks_px: NDArray[np.float32], size_px: int = CROP_PX
 ) -> NDArray[np.uint8]:
-    """The upright, centred crop of one face. What lies outside the picture is black.
+    """The upright, centred crop of one face. Pixels outside the picture are black.
 
     Args:
         rgb: (H, W, 3) uint8 picture.

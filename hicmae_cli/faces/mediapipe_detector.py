@@ -1,4 +1,4 @@
-"""MediaPipe's own runtime as a face finder, to compare the default one with. It needs the extra ``mediapipe``."""
+"""MediaPipe's own runtime as a face finder, for comparison with the default one. It needs the extra ``mediapipe``."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class MediaPipeDetector:
 
     Args:
         model: MediaPipe's ``face_landmarker.task``.
-        num_faces: How many faces to read at most; the largest are taken.
+        num_faces: Largest number of faces to read; the largest faces come first.
         blendshapes: Whether to read the 52 expression activations, too.
 
     Raises:
@@ -106,7 +106,7 @@ class MediaPipeDetector:
         return found
 
     def _read(self, rgb: NDArray[np.uint8], view: View, box: Box) -> Face | None:
-        """The landmarks of the face in a box, seen in a view of it; None if it is no face after all."""
+        """The landmarks of the face in a box, read in a view around it; None if the view shows no face there."""
         read = self._reader.detect(self._shown(rgb, view))
         faces = []
         for index, points in enumerate(read.face_landmarks):

@@ -1,7 +1,7 @@
 """MediaPipe's three face nets in ONNX Runtime: find faces, read their landmarks, read their expression.
 
-The files come from MediaPipe's face_landmarker.task (weights/face_nets.LICENCE.md). What happens around the
-nets follows MediaPipe's FaceDetector and FaceLandmarker, so that boxes and landmarks are the same.
+The files come from MediaPipe's face_landmarker.task (weights/face_nets.LICENCE.md). The steps before and after each net
+are those of MediaPipe's FaceDetector and FaceLandmarker, so that boxes and landmarks are the same.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Found(NamedTuple):
     """A face that the search has found, in pixels of the picture with (0, 0) at its top left corner.
 
     Attributes:
-        score: How sure the net is, 0 to 1.
+        score: The net's confidence, 0 to 1.
         box: Left, top, right, bottom: brows to chin.
         eyes: (2, 2) x, y of the eyes; first the one that is left in an upright picture.
     """
@@ -75,7 +75,7 @@ def find_faces(
 
     Args:
         pictures: Each (H, W, 3) uint8, of any size.
-        min_score: Leave out what the net is less sure of, 0 to 1.
+        min_score: Leave out faces with a lower score, 0 to 1.
         max_overlap: Boxes with a larger intersection over union belong to one face and are averaged.
 
     Raises:
@@ -96,7 +96,7 @@ def find_faces(
 
 
 def region_of(found: Found) -> Region:
-    """The region in which the landmarks of a found face are to be read: upright to the face."""
+    """The region for reading a found face's landmarks, turned upright to the face."""
     left, top, right, bottom = found.box
     (x0, y0), (x1, y1) = found.eyes
     width_px, height_px = (right - left) * _REGION_SCALE, (bottom - top) * _REGION_SCALE
@@ -111,7 +111,7 @@ def read_landmarks(
 
     Args:
         pictures: N pictures, each (H, W, 3) uint8, of any size.
-        regions: Where to look in each.
+        regions: The region of the face in each picture.
 
     Returns:
         (N, 478, 2) x, y in pixels of the picture with (0, 0) at its top left corner, and (N,) the probability

@@ -1,4 +1,4 @@
-"""Models in files: safetensors with one JSON of metadata, loaded strictly or not at all."""
+"""Read and write models as safetensors with one JSON of metadata. A file must fit its model exactly."""
 
 from __future__ import annotations
 
@@ -80,7 +80,8 @@ def load_classifier(path: Path) -> tuple[Classifier, WeightInfo]:
     """Read a ``.safetensors`` weight -> the model in evaluation mode, on the CPU, and its metadata.
 
     Raises:
-        WeightsError: unreadable, malformed metadata, pre-trained only, or tensors that do not fit.
+        WeightsError: the file cannot be read, its metadata are malformed, it is pre-trained only, or its tensors do
+            not fit the model.
     """
     info, shapes = read_shapes(path)
     if info.task == "pretraining":
@@ -100,7 +101,8 @@ def load_pretrained(path: Path) -> tuple[PretrainingModel, WeightInfo]:
     """Read a pre-trained ``.safetensors`` weight -> the model in evaluation mode, on the CPU, and its metadata.
 
     Raises:
-        WeightsError: unreadable, malformed metadata, a classifier, or tensors that do not fit.
+        WeightsError: the file cannot be read, its metadata are malformed, it is a classifier, or its tensors do not
+            fit the model.
     """
     info, shapes = read_shapes(path)
     facts = info.pretraining
@@ -117,10 +119,10 @@ def load_pretrained(path: Path) -> tuple[PretrainingModel, WeightInfo]:
 
 
 def read_shapes(path: Path) -> tuple[WeightInfo, dict[str, tuple[int, ...]]]:
-    """Metadata of a ``.safetensors`` weight of either kind, and the shapes of its tensors, none of which is loaded.
+    """Metadata of a ``.safetensors`` weight of either kind, and the shapes of its tensors; loads none of them.
 
     Raises:
-        WeightsError: unreadable, malformed metadata, or tensors of another type than float.
+        WeightsError: the file cannot be read, its metadata are malformed, or a tensor is of another type than float.
     """
     with _opened(path) as file:
         info = WeightInfo.from_metadata(file.metadata(), path)
@@ -131,7 +133,7 @@ def read_state(path: Path) -> tuple[WeightInfo, dict[str, Tensor]]:
     """Metadata and tensors of a ``.safetensors`` weight of either kind.
 
     Raises:
-        WeightsError: unreadable, malformed metadata, or tensors of another type than float.
+        WeightsError: the file cannot be read, its metadata are malformed, or a tensor is of another type than float.
     """
     with _opened(path) as file:
         info = WeightInfo.from_metadata(file.metadata(), path)
@@ -183,7 +185,7 @@ def read_authors_model(path: Path, heads: int | None = None) -> Classifier | Pre
     defaults to D / 64. Reading takes about as much memory as the file has bytes.
 
     Raises:
-        WeightsError: not a checkpoint, carries other classes, or its tensors are not those of either model.
+        WeightsError: the file is not a checkpoint, carries other classes, or has tensors of neither model.
     """
     checkpoint = read_checkpoint(path)
     content = checkpoint.content

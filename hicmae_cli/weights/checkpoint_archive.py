@@ -54,7 +54,7 @@ class Checkpoint:
         """Read tensors, as ordinary ones of their own type.
 
         Raises:
-            WeightsError: a tensor is of another kind than float, shows more numbers than the file has, or is damaged.
+            WeightsError: a tensor is of another type than float, claims more numbers than the file has, or is damaged.
         """
         check_tensors(self.path, tensors)
         loaded: dict[str, Tensor] = {}
@@ -83,8 +83,8 @@ def read_checkpoint(path: Path) -> Checkpoint:
     """Read what a checkpoint holds, but not yet the numbers of its tensors.
 
     Raises:
-        WeightsError: not a PyTorch checkpoint, one that names other classes than tensors and ``argparse.Namespace``, or
-            one that would take more memory than its size allows for; says which.
+        WeightsError: the file is not a PyTorch checkpoint, names other classes than tensors and
+            ``argparse.Namespace``, or claims more bytes than it has; says which.
     """
     try:
         if zipfile.is_zipfile(path):
@@ -97,10 +97,10 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 
 def check_tensors(path: Path, tensors: Mapping[str, StoredTensor]) -> None:
-    """Make sure that tensors hold floats, and no more of them than the file.
+    """Check that tensors hold floats, and no more of them than the file.
 
     Raises:
-        WeightsError: names the first at fault.
+        WeightsError: a tensor does not; names the first one.
     """
     for name, tensor in tensors.items():
         if fault := tensor.fault or _misfit(tensor):
@@ -125,7 +125,7 @@ def _misfit(tensor: StoredTensor) -> str:
 
 
 class _CautiousFile(io.FileIO):
-    """A file that `zipfile` cannot read at once what an archive claims its directory takes."""
+    """A file that refuses long reads: `zipfile` reads a directory of any claimed size at once."""
 
     def read(self, size: int | None = -1, /) -> bytes:
         if size is None or size < 0:  # the end of the archive, at most 64 KiB

@@ -203,7 +203,10 @@ def test_of_two_imports_at_once_the_second_is_refused(
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(codes) == ["done", "toy: there is a weight of this name; choose another or pass --force"]
+    assert sorted(codes) == [
+        "done",
+        "toy: a weight of this name exists; choose another name, or replace it (force)",
+    ]
 
 
 @pytest.mark.parametrize("command", ["import", "export"])
