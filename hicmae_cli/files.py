@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and what they hash to."""
+"""Files that appear whole or not at all, and the hash of a file."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _TEMPORARY: Final = re.compile(r"\.hicmae-[0-9a-f]{16}(\.[^.]*)?")
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """A temporary file to write to, beside ``path`` and with its suffix; moved into place when the block ends well.
+    """A temporary file to write to, beside ``path`` and with its suffix; replaces ``path`` when the block ends well.
 
-    After an error nothing is left behind and what ``path`` held before is untouched. Missing folders are made. The
-    temporary has a random name and is created exclusively, so a link that someone put there is never followed. What
-    killed processes left in the folder is removed when a process first writes to it.
+    After an error the temporary is removed and ``path`` is as it was before. Missing folders are made. The temporary
+    has a random name and is created exclusively, so a planted link is never followed. The first call for a folder
+    removes the leftovers of killed processes from it.
 
     Raises:
         IsADirectoryError: ``path`` is a folder.
@@ -55,28 +55,31 @@ def is_temporary(name: str) -> bool:
     return _TEMPORARY.fullmatch(name) is not None
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Remove the temporaries of killed processes from a folder.
+def remove_leftovers(folder: Path, *, recursive: bool = False) -> None:
+    """Remove the temporaries of killed processes from a folder; a missing folder has none.
 
-    A process that writes holds a lock on its temporary, and its end, of whatever kind, gives the lock back. Where there
-    are no such locks (Windows, some network disks) nothing is removed.
+    A process that writes holds a lock on its temporary, and the system frees the lock when the process ends. Where
+    there are no such locks (Windows, some network disks) nothing is removed.
+
+    Args:
+        folder: where to look.
+        recursive: look in its folders, too. Links to folders are not followed.
     """
-    if sys.platform == "win32":
-        return
-    with suppress(OSError):
-        for path in [each for each in folder.iterdir() if is_temporary(each.name)]:
-            _remove_unlocked(path)
+    for inside, _, names in os.walk(folder):
+        for name in filter(is_temporary, names):
+            _remove_unlocked(Path(inside, name))
+        if not recursive:
+            break
 
 
-_remove_leftovers_once = cache(
-    remove_leftovers
-)  # listing a folder of many files for each of them would take long
+# Listing a folder of many files once for each of them would take long.
+_remove_leftovers_once = cache(remove_leftovers)
 
 
 def _remove_unlocked(path: Path) -> None:
     if sys.platform == "win32":
         return
-    with suppress(OSError):  # it is being written, has gone, or is a link
+    with suppress(OSError):  # another process writes it or has removed it, or it is a link
         descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -86,17 +89,17 @@ def _remove_unlocked(path: Path) -> None:
 
 
 def _create_temporary(folder: Path, suffix: str) -> tuple[Path, int | None]:
-    """A new empty file, and the descriptor that holds its lock until it is closed (None on Windows)."""
+    """Create an empty file -> its path, and the descriptor whose closing frees its lock (None on Windows)."""
     while True:
         temporary = folder / f".hicmae-{secrets.token_hex(8)}{suffix}"
-        # Not by the module tempfile, which gives its files the mode 0600 whatever the umask.
+        # Not the module tempfile, which gives its files the mode 0600 whatever the umask.
         descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-        if sys.platform == "win32":  # where an open file cannot be renamed
+        if sys.platform == "win32":  # Windows cannot rename an open file
             os.close(descriptor)
             return temporary, None
         if _lock(descriptor) and temporary.exists():
             return temporary, descriptor
-        os.close(descriptor)  # another process took it for a leftover before it was locked: once more
+        os.close(descriptor)  # another process removed it as a leftover before it was locked: try again
 
 
 def _lock(descriptor: int) -> bool:
@@ -107,7 +110,7 @@ def _lock(descriptor: int) -> bool:
         except BlockingIOError:
             return False
         except OSError:
-            pass  # a disk without locks, from which nothing is removed either
+            pass  # the disk has no locks; remove_leftovers removes nothing from it either
     return True
 
 

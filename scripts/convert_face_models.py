@@ -7,6 +7,9 @@ The numbers stay what they are: half-precision weights, which ONNX Runtime widen
 become channels first, since ONNX Runtime is slow otherwise, and take pictures of bytes; the net of the expressions
 takes all landmarks and chooses its own. Every net takes any number of inputs at a time. Run twice, it writes the
 same bytes; hicmae_cli/faces/nets.py holds their sha256.
+
+tf2onnx is not used: it needs TensorFlow, and
+what makes the nets fast here (blocks of channels, convolutions for PRelu, any number of inputs) would still be ours.
 """
 
 from __future__ import annotations
@@ -41,6 +44,9 @@ TENSOR_TYPES = {
     tflite.TensorType.FLOAT16: np.float16,
     tflite.TensorType.INT32: np.int32,
 }
+
+Outputs = dict[str, tuple[int, tuple[int, ...]]]
+"""Name of an ONNX output -> index of the TFLite output, and its shape for one input."""
 
 
 class TfliteGraph:
@@ -85,7 +91,7 @@ class Converter:
     """Writes the ONNX operators of one TFLite graph.
 
     Args:
-        graph: What to convert.
+        graph: The graph to convert.
         is_picture_net: Whether four-dimensional tensors are pictures, channels last, that are to become
             channels first. Otherwise they stay as they are and convolutions, all 1 x 1, become products.
     """
@@ -377,17 +383,17 @@ def convert(
     data: bytes,
     name: str,
     input_name: str,
-    outputs: dict[str, tuple[int, tuple[int, ...]]],
+    outputs: Outputs,
     value_range: tuple[float, float],
 ) -> bytes:
     """One net as the bytes of an ONNX file.
 
     Args:
         data: The TFLite file.
-        name: What the graph is to be called.
-        input_name: What its one input is to be called.
-        outputs: Name -> which output of the TFLite file, and its shape per input.
-        value_range: What black and white are to the net, if its input is a picture.
+        name: The graph's name.
+        input_name: The name of its one input.
+        outputs: The outputs to keep.
+        value_range: The net's values for black and white, if its input is a picture.
     """
     graph = TfliteGraph(data)
     (source,) = graph.inputs
@@ -436,13 +442,21 @@ def _needed(nodes: list[onnx.NodeProto], wanted: set[str]) -> list[onnx.NodeProt
     return kept[::-1]
 
 
-Outputs = dict[str, tuple[int, tuple[int, ...]]]
 NETS: dict[str, tuple[str, Outputs, tuple[float, float]]] = {
     "face_detector": ("pictures", {"boxes": (0, (896, 16)), "scores": (1, (896,))}, (-1.0, 1.0)),
     "face_landmarks": ("pictures", {"landmarks": (0, (NUM_LANDMARKS, 3)), "presence": (1, ())}, (0.0, 1.0)),
     "face_blendshapes": ("landmarks", {"blendshapes": (0, (52,))}, (0.0, 1.0)),
 }
 TFLITE_NAMES = {"face_landmarks": "face_landmarks_detector.tflite"}
+
+
+def convert_all(task: Path) -> dict[str, bytes]:
+    """The ONNX files of MediaPipe's ``face_landmarker.task``, by their names."""
+    with zipfile.ZipFile(task) as parts:
+        return {
+            f"{name}.onnx": convert(parts.read(TFLITE_NAMES.get(name, f"{name}.tflite")), name, *settings)
+            for name, settings in NETS.items()
+        }
 
 
 def main() -> None:
@@ -452,12 +466,10 @@ def main() -> None:
     parser.add_argument("task", type=Path)
     parser.add_argument("folder", type=Path)
     arguments = parser.parse_args()
-    with zipfile.ZipFile(arguments.task) as parts:
-        for name, settings in NETS.items():
-            data = convert(parts.read(TFLITE_NAMES.get(name, f"{name}.tflite")), name, *settings)
-            path = arguments.folder / f"{name}.onnx"
-            path.write_bytes(data)
-            print(path, len(data), hashlib.sha256(data).hexdigest())
+    for name, data in convert_all(arguments.task).items():
+        path = arguments.folder / name
+        path.write_bytes(data)
+        print(path, len(data), hashlib.sha256(data).hexdigest())
 
 
 if __name__ == "__main__":

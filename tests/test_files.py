@@ -127,6 +127,23 @@ def test_what_is_being_written_stays(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [tmp_path / "a.txt"]
 
 
+def test_leftovers_in_folders_go_when_asked_for(tmp_path: Path) -> None:
+    name = ".hicmae-0123456789abcdef.txt"
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "store/a/b").mkdir(parents=True)
+    (tmp_path / "store/link").symlink_to(tmp_path / "outside")
+    paths = [tmp_path / folder / name for folder in ("store", "store/a/b", "outside")]
+    for path in paths:
+        path.touch()
+    remove_leftovers(tmp_path / "store")
+    assert [path.exists() for path in paths] == [False, True, True]
+    with written_whole(tmp_path / "store/a/c.txt") as temporary:
+        remove_leftovers(tmp_path / "store", recursive=True)
+        assert temporary.exists()
+    assert [path.exists() for path in paths] == [False, False, True]
+    remove_leftovers(tmp_path / "missing", recursive=True)
+
+
 def test_only_our_temporaries_are_removed(tmp_path: Path) -> None:
     kept = [".hicmae-1.txt", "hicmae-0123456789abcdef.txt", ".hicmae-0123456789abcdef.tar.gz", ".a"]
     for name in kept:

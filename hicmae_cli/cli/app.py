@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import os
 import sys
 from typing import Annotated
 
@@ -11,6 +13,7 @@ import typer
 from hicmae_cli import __version__
 from hicmae_cli.cli.lazy import LazyCommand, LazyGroup
 from hicmae_cli.errors import HicmaeError, SettingsError, one_line
+from hicmae_cli.onnx_runtime import has_stuck_threads
 
 _COMMANDS = {
     "predict": LazyCommand("predict", "Predict emotions in a video or audio file, per person and over time."),
@@ -80,7 +83,14 @@ def _options(
 
 def main(arguments: list[str] | None = None) -> None:
     """Entry point: runs a command and exits with 0 (done), 1 (something failed), 2 (wrong usage) or 130 (Ctrl-C)."""
-    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        _run_command(list(sys.argv[1:] if arguments is None else arguments))
+    except SystemExit as end:
+        _exit_past_stuck_threads(end.code)
+        raise
+
+
+def _run_command(given: list[str]) -> None:
     debug = "--debug" in given
     given = [argument for argument in given if argument != "--debug"]
     for stream in (sys.stdout, sys.stderr):
@@ -105,6 +115,15 @@ def main(arguments: list[str] | None = None) -> None:
         if debug:
             raise
         _fail(f"unexpected {type(error).__name__}: {error} (run again with --debug for the traceback)")
+
+
+def _exit_past_stuck_threads(code: str | int | None) -> None:
+    """End the process now if a call of ONNX Runtime could abort its regular end (exit code 134)."""
+    if has_stuck_threads():
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):  # the reader has gone, or the stream is closed
+                stream.flush()
+        os._exit(code if isinstance(code, int) else 1 if code else 0)
 
 
 def _fail(message: str, code: int = 1) -> None:

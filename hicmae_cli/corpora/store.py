@@ -1,8 +1,7 @@
-"""A folder of prepared clips: where each lies, one writer at a time, nothing half-written left behind."""
+"""A folder of prepared clips: the path of each clip, one writer at a time, and no half-written files."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -11,17 +10,17 @@ from typing import Final
 from filelock import FileLock, Timeout
 
 from hicmae_cli.errors import DiskError, ManifestError, one_line
-from hicmae_cli.files import is_temporary, written_whole
+from hicmae_cli.files import remove_leftovers, written_whole
 
 _LOCK: Final = ".lock"
-_HOLDS: Final = "dataset.txt"  # whose files a store is made of
+_HOLDS: Final = "dataset.txt"  # names the dataset whose files the store was made from
 
 
 def path_in(folder: Path, id_: str, suffix: str = ".mkv") -> Path:
-    """Where the file of an id lies in a folder.
+    """Path of the file of an id in a folder.
 
     Raises:
-        ManifestError: the id leads out of the folder, or is no name for a file.
+        ManifestError: the id leads out of the folder, or cannot be a file's name.
     """
     parts = PurePosixPath(id_).parts
     path = folder / f"{id_}{suffix}"
@@ -36,14 +35,14 @@ def path_in(folder: Path, id_: str, suffix: str = ".mkv") -> Path:
 
 
 def check_holds(store: Path, files_of: str) -> None:
-    """Refuse a store of another dataset: two may give one id to different clips, and these would replace each other.
+    """Refuse a store of another dataset: two datasets may use one id, and their clips would replace each other.
 
     Args:
         store: the folder; need not exist.
         files_of: ``Dataset.folder``, which datasets that differ only in labels share.
 
     Raises:
-        ManifestError: it was claimed for other files; says what to do.
+        ManifestError: the store holds another dataset; says what to do.
     """
     try:
         held = (store / _HOLDS).read_text("utf-8", "replace").strip()
@@ -56,11 +55,11 @@ def check_holds(store: Path, files_of: str) -> None:
 
 
 def claim(store: Path, files_of: str) -> None:
-    """Note down whose files a store holds, before any of them is there; call it as its only writer.
+    """Write the dataset's name into a store before the first clip; call it inside `only_writer`.
 
     Raises:
-        ManifestError: it holds those of another dataset.
-        OSError: it cannot be written to.
+        ManifestError: the store holds another dataset.
+        OSError: the store cannot be written to.
     """
     check_holds(store, files_of)
     with written_whole(store / _HOLDS) as temporary:
@@ -69,14 +68,14 @@ def claim(store: Path, files_of: str) -> None:
 
 @contextmanager
 def only_writer(store: Path, on_wait: Callable[[], None]) -> Iterator[None]:
-    """Make a store and be the only one to write to it, from a start without other processes' remains to an end without.
+    """Make a store and lock it for this process. Half-written files are removed at the start and at the end.
 
     Args:
         store: the folder.
-        on_wait: called when another process writes to it, whose end is then waited for.
+        on_wait: called when another process holds the lock, before the wait for it.
 
     Raises:
-        DiskError: the folder cannot be made or written to, or what is done meanwhile cannot.
+        DiskError: the folder cannot be made or written to, or the block raised an ``OSError``.
     """
     lock = FileLock(store / _LOCK)
     try:
@@ -91,20 +90,12 @@ def only_writer(store: Path, on_wait: Callable[[], None]) -> Iterator[None]:
             f"{store}: cannot be written to ({error.strerror or error}); choose another folder for prepared clips"
         ) from error
     try:
-        _remove_temporaries(store)
+        remove_leftovers(store, recursive=True)
         yield
-    except OSError as error:  # of a list or the journal; those of clips have been told apart
+    except OSError as error:  # from writing a list or the journal; errors of single clips are handled earlier
         raise DiskError(
             f"{error.filename or store}: cannot be written ({error.strerror or error}); check the folder and its space"
         ) from error
     finally:
-        _remove_temporaries(store)
+        remove_leftovers(store, recursive=True)
         lock.release()
-
-
-def _remove_temporaries(store: Path) -> None:
-    """Remove what killed processes were writing; nobody else writes while the lock is held."""
-    for inside, _, names in os.walk(store):
-        for name in names:
-            if is_temporary(name):
-                (Path(inside) / name).unlink(missing_ok=True)

@@ -21,14 +21,15 @@ from hicmae_cli.faces.face import NUM_LANDMARKS
 
 CROP_PX: Final = 160
 _WARP_PX: Final = 256
-_CV2_SIDE_PX: Final = 2**15 - 2  # cv2 refuses to warp pictures with longer sides
+CV2_SIDE_PX: Final = 2**15 - 2
+"""Longest side of a picture that cv2 can warp."""
 _SHRINK_BELOW: Final = 0.5  # a bilinear warp reads 2 x 2 pixels: it may halve a picture, not more
 
 
 def align_face(
     rgb: NDArray[np.uint8], landmarks_px: NDArray[np.float32], size_px: int = CROP_PX
 ) -> NDArray[np.uint8]:
-    """The upright, centred crop of one face. What lies outside the picture is black.
+    """The upright, centred crop of one face. Pixels outside the picture are black.
 
     Args:
         rgb: (H, W, 3) uint8 picture.
@@ -42,7 +43,7 @@ def align_face(
     matrix = alignment(landmarks_px, warp_px)
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
     source = rgb
-    if scale < _SHRINK_BELOW or max(rgb.shape[:2]) > _CV2_SIDE_PX:
+    if scale < _SHRINK_BELOW or max(rgb.shape[:2]) > CV2_SIDE_PX:
         source, matrix = _shrink_face(rgb, matrix, scale, warp_px)
     crop = cv2.warpAffine(source, matrix, (warp_px, warp_px), flags=cv2.INTER_LINEAR)
     if warp_px != size_px:

@@ -15,7 +15,7 @@ from hicmae_cli.media import Frame
 
 _SWEEP_S: Final = 0.8  # how often to look everywhere for small faces
 _SMALL_FACE: Final = 0.15  # of the shorter side: below this the coarse views may miss a face
-READ_TIMES: Final = 2.5  # side of the view for the landmarks, in detected boxes
+CLOSE_VIEW_SCALE: Final = 2.5  # side of the view for the landmarks, in detected boxes
 SAME_FACE_IOU: Final = 0.3
 _SEARCH_SCORE: Final = 0.5
 # The close view must show the face again. At 0.5 each, a hand was read as a face; at these, none of 28 such finds,
@@ -27,21 +27,21 @@ _READ_RANKS: Final = 2  # a neighbour may look into the view
 
 
 class FaceDetector(Protocol):
-    """Whatever finds faces, frame after frame of one video."""
+    """Finds faces, frame after frame of one video."""
 
     def detect(self, frame: Frame) -> list[Face]:
         """The faces of the frame, largest first."""
 
     def close(self) -> None:
-        """Free what the detector holds. More than once does no harm."""
+        """Free the detector's memory. Further calls do nothing."""
 
     def __enter__(self) -> FaceDetector:
-        """Give itself."""
+        """Return the detector."""
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close."""
+        """Close the detector."""
 
 
 class FaceFinder:
@@ -52,11 +52,11 @@ class FaceFinder:
     FaceLandmarker, which looks at the whole picture alone, misses half of the faces that fill less than a tenth of
     the picture's width.
 
-    Each frame's landmarks depend on that frame alone, unsmoothed, as alignment wants them. Regions carried from
-    frame to frame go astray over frames 0.16 s apart and cuts. Ids are the linker's task.
+    Each frame's landmarks depend on that frame alone and are not smoothed, as alignment needs them. Regions carried
+    from frame to frame would lose faces at cuts and between frames 0.16 s apart. `TrackLinker` gives the ids.
 
     Args:
-        num_faces: How many faces to read at most; the largest are taken.
+        num_faces: Largest number of faces to read; the largest faces come first.
         blendshapes: Whether to read the 52 expression activations, too.
 
     Raises:
@@ -80,9 +80,9 @@ class FaceFinder:
     def detect(self, frame: Frame) -> list[Face]:
         """The faces of the frame, largest first.
 
-        Frames are to come in order; a step back is a new video. A frame with the very array of the frame before
-        (a picture that stays on display) gets the very list of that frame, without a search. If that frame's search
-        left out small faces, one more search looks for them first, when their turn comes.
+        Pass frames in order; a step back starts a new video. A frame with the same array as the frame before (a
+        picture that stays on display) gets the same list, without a search. If that list comes from a search that
+        skipped small faces, the picture is searched again when the next search for small faces is due.
 
         Raises:
             ValueError: The finder is closed.
@@ -133,9 +133,9 @@ class FaceFinder:
         return sorted(faces, key=lambda face: -face.size_px)
 
     def _read(self, rgb: NDArray[np.uint8], boxes: list[Box]) -> list[Face]:
-        """The landmarks of the faces in some boxes; boxes that hold no face, after all, are left out."""
+        """The landmarks of the faces in some boxes; boxes in which the close view shows no face are left out."""
         height_px, width_px = rgb.shape[:2]
-        views = [around(box, READ_TIMES, width_px, height_px) for box in boxes]
+        views = [around(box, CLOSE_VIEW_SCALE, width_px, height_px) for box in boxes]
         parts = [_part(rgb, view) for view in views]
         found = find_faces(parts, _READ_SCORE, _READ_OVERLAP)
         candidates = [
@@ -177,12 +177,12 @@ def _find(rgb: NDArray[np.uint8], views: list[View]) -> list[tuple[float, Box]]:
         (face.score, box)
         for view, some in zip(views, found, strict=True)
         for face in some
-        if not is_cut(box := _whole_pixels(face.box, view), view, rgb.shape[1], rgb.shape[0])
+        if not touches_inner_edge(box := _whole_pixels(face.box, view), view, rgb.shape[1], rgb.shape[0])
     ]
 
 
-def is_cut(box: Box, view: View, width_px: int, height_px: int) -> bool:
-    """Whether a box reaches an edge of its view that is no edge of the picture."""
+def touches_inner_edge(box: Box, view: View, width_px: int, height_px: int) -> bool:
+    """Whether a box touches an edge of its view that is not an edge of the picture."""
     left, top, right, bottom = box
     return (
         (left <= view.left > 0)

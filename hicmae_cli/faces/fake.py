@@ -15,11 +15,11 @@ from hicmae_cli.media import Frame
 
 @dataclass(frozen=True)
 class FakeFace:
-    """A face that is there for a while and moves evenly.
+    """A face that is visible for a while and moves evenly.
 
     Attributes:
         start_s: When it appears.
-        end_s: When it is gone.
+        end_s: When it disappears.
         centre_px: x, y of the middle of the aligned crop at the start.
         size_px: Side of the aligned crop in the picture; the landmarks span most of it.
         velocity_px_s: Movement in pixels per second.
@@ -42,7 +42,7 @@ class FakeFace:
 
 
 class FakeDetector:
-    """A detector that sees what its script says.
+    """A detector that finds the faces of a script.
 
     Args:
         script: The faces; each is seen from its start (included) to its end (excluded).
@@ -60,7 +60,7 @@ class FakeDetector:
         return sorted(faces, key=lambda face: -face.size_px)
 
     def close(self) -> None:
-        """See no more."""
+        """Refuse further frames."""
         self.closed = True
 
     def __enter__(self) -> FakeDetector:

@@ -1,9 +1,9 @@
 """Give each person one number for the whole video: which face of this frame is which of the faces before.
 
 Two kinds of evidence are weighed. *Place*: a face near where a person was a moment ago, in the same shot.
-*Looks*: the aligned face resembles what is remembered of the person. In one shot place decides and looks only
-veto; after a cut or a longer gap place means nothing and looks alone decide, with a high bar, because a wrong
-link mixes two people while a missed one only starts a new track.
+*Looks*: the aligned face resembles the remembered faces of the person. In one shot, place decides and looks can only
+veto. After a cut or a longer gap, looks alone decide, with a high bar, because a wrong link mixes two people while a
+missed one only starts a new track.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MAX_GAP_S: Final = 1.0 + 2 * 0.16
 step (16 frames over 2.56 s) before and after it, in which it may have gone and come back."""
 
 _LOOK_PX: Final = 32
-_SURROUNDINGS: Final = 2.5  # side of what is looked at around a face, in faces: hair, clothes, background
+_SURROUNDINGS: Final = 2.5  # side of the part with hair, clothes and background around a face, in faces
 # Measured on docs/assets/speech_sample.mp4 (two people) and rendered heads (three): looks of one person 0.2 s
 # apart are 0.8 or more in 95 of 100 cases, looks of two people at most 0.65 before colour counts.
 _SAME_LOOKS: Final = 0.7
@@ -87,9 +87,9 @@ class _Person:
 
 
 class TrackLinker:
-    """Numbers the faces of one video. Feed it every frame in order, those without faces, too.
+    """Numbers the faces of one video. Pass every frame in order, including those without faces.
 
-    Its memory is bounded: a few looks of each of the latest people.
+    It remembers a few looks of each of the latest people, so its memory is bounded.
     """
 
     def __init__(self) -> None:
@@ -108,7 +108,7 @@ class TrackLinker:
 
         Args:
             frame: The frame the faces were found in; later than the one before.
-            faces: What a detector found.
+            faces: The faces that a detector found in it.
 
         Raises:
             ValueError: The frame is not later than the one before.
@@ -121,7 +121,7 @@ class TrackLinker:
                 person.last_s = frame.time_s
             return [(person.id, face) for person, face in self._last[2]]
         thumbnail = _thumbnail(frame.rgb)
-        if self._thumbnail is not None and is_cut(self._thumbnail, thumbnail):
+        if self._thumbnail is not None and is_shot_change(self._thumbnail, thumbnail):
             self._shot += 1
         self._thumbnail = thumbnail
 
@@ -172,7 +172,7 @@ class TrackLinker:
         return person
 
 
-def is_cut(before: NDArray[np.float32], after: NDArray[np.float32]) -> bool:
+def is_shot_change(before: NDArray[np.float32], after: NDArray[np.float32]) -> bool:
     """Whether two consecutive frames' grey thumbnails, (18, 32), belong to different shots."""
     if float(np.abs(after - before).mean()) < _CUT_DIFFERENCE:
         return False
@@ -182,7 +182,7 @@ def is_cut(before: NDArray[np.float32], after: NDArray[np.float32]) -> bool:
 
 
 def _correlation(first: _Look, second: _Look) -> float:
-    """How alike two faces are, -1 to 1; of a face without any contrast nothing can be told: 0.5."""
+    """How alike two faces are, -1 to 1; 0.5 if one of them has no contrast at all."""
     if not (first.structure.any() and second.structure.any()):
         return _LIKELY_LOOKS
     return float(first.structure @ second.structure)

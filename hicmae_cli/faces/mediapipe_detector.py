@@ -1,4 +1,4 @@
-"""MediaPipe's own runtime as a face finder, to compare the default one with. It needs the extra ``mediapipe``."""
+"""MediaPipe's own runtime as a face finder, for comparison with the default one. It needs the extra ``mediapipe``."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hicmae_cli.errors import MissingDependencyError
-from hicmae_cli.faces.detector import READ_TIMES, SAME_FACE_IOU, distinct, is_cut
+from hicmae_cli.faces.detector import CLOSE_VIEW_SCALE, SAME_FACE_IOU, distinct, touches_inner_edge
 from hicmae_cli.faces.face import Box, Face, box_iou
 from hicmae_cli.faces.views import View, around, coarse_views, fine_views
 from hicmae_cli.media import Frame
@@ -26,7 +26,7 @@ class MediaPipeDetector:
 
     Args:
         model: MediaPipe's ``face_landmarker.task``.
-        num_faces: How many faces to read at most; the largest are taken.
+        num_faces: Largest number of faces to read; the largest faces come first.
         blendshapes: Whether to read the 52 expression activations, too.
 
     Raises:
@@ -67,7 +67,7 @@ class MediaPipeDetector:
         views = coarse_views(frame.width_px, frame.height_px) + fine_views(frame.width_px, frame.height_px)
         faces: list[Face] = []
         for box in distinct([found for view in views for found in self._find(frame.rgb, view)]):
-            face = self._read(frame.rgb, around(box, READ_TIMES, frame.width_px, frame.height_px), box)
+            face = self._read(frame.rgb, around(box, CLOSE_VIEW_SCALE, frame.width_px, frame.height_px), box)
             if face is not None and all(
                 box_iou(face.box_px, other.box_px) < SAME_FACE_IOU for other in faces
             ):
@@ -101,12 +101,12 @@ class MediaPipeDetector:
         for one in self._search.detect(self._shown(rgb, view)).detections:
             left, top = view.left + one.bounding_box.origin_x, view.top + one.bounding_box.origin_y
             box = (left, top, left + one.bounding_box.width, top + one.bounding_box.height)
-            if not is_cut(box, view, rgb.shape[1], rgb.shape[0]):
+            if not touches_inner_edge(box, view, rgb.shape[1], rgb.shape[0]):
                 found.append((float(one.categories[0].score), box))
         return found
 
     def _read(self, rgb: NDArray[np.uint8], view: View, box: Box) -> Face | None:
-        """The landmarks of the face in a box, seen in a view of it; None if it is no face after all."""
+        """The landmarks of the face in a box, read in a view around it; None if the view shows no face there."""
         read = self._reader.detect(self._shown(rgb, view))
         faces = []
         for index, points in enumerate(read.face_landmarks):

@@ -1,7 +1,7 @@
 """MediaPipe's three face nets in ONNX Runtime: find faces, read their landmarks, read their expression.
 
-The files come from MediaPipe's face_landmarker.task (weights/face_nets.LICENCE.md). What happens around the
-nets follows MediaPipe's FaceDetector and FaceLandmarker, so that boxes and landmarks are the same.
+The files come from MediaPipe's face_landmarker.task (weights/face_nets.LICENCE.md). The steps before and after each net
+are those of MediaPipe's FaceDetector and FaceLandmarker, so that boxes and landmarks are the same.
 """
 
 from __future__ import annotations
@@ -15,14 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hicmae_cli.bundled import bundled_file
-from hicmae_cli.errors import WeightsError, first_line
+from hicmae_cli.faces.align import CV2_SIDE_PX
 from hicmae_cli.faces.face import Box
-from hicmae_cli.silence import import_onnxruntime
+from hicmae_cli.onnx_runtime import open_session
 
+_DETECTOR: Final = "face_detector.onnx"
+_LANDMARKS: Final = "face_landmarks.onnx"
+_BLENDSHAPES: Final = "face_blendshapes.onnx"
 _SHA256: Final = {
-    "face_detector.onnx": "24c6df9d330fda68dd89b3ec9905ed1847006f34415b70b88868c897f173abb7",
-    "face_landmarks.onnx": "4bb1759aee46d3a0371c29d67becd5f701cc3feef44e28be08240ae76ccc8d22",
-    "face_blendshapes.onnx": "4e8a97996d518185428f7aaf42b09494f375300386f4d337acc739eae14b031e",
+    _DETECTOR: "24c6df9d330fda68dd89b3ec9905ed1847006f34415b70b88868c897f173abb7",
+    _LANDMARKS: "4bb1759aee46d3a0371c29d67becd5f701cc3feef44e28be08240ae76ccc8d22",
+    _BLENDSHAPES: "4e8a97996d518185428f7aaf42b09494f375300386f4d337acc739eae14b031e",
 }
 _BLENDSHAPE_NAMES: Final = """
 _neutral browDownLeft browDownRight browInnerUp browOuterUpLeft browOuterUpRight cheekPuff cheekSquintLeft
@@ -37,16 +40,15 @@ BLENDSHAPES: Final = tuple(_BLENDSHAPE_NAMES.split())
 """Names of the expression activations, in the net's order."""
 _SEARCH_PX: Final = 128
 _READ_PX: Final = 256
-_REGION_TIMES: Final = 1.5  # side of the region for the landmarks, in found boxes
+_REGION_SCALE: Final = 1.5  # side of the region for the landmarks, in found boxes
 _BATCH: Final = 16  # pictures at a time: bounds the memory
-_CV2_SIDE_PX: Final = 2**15 - 2  # cv2 refuses to warp pictures with longer sides
 
 
 class Found(NamedTuple):
     """A face that the search has found, in pixels of the picture with (0, 0) at its top left corner.
 
     Attributes:
-        score: How sure the net is, 0 to 1.
+        score: The net's confidence, 0 to 1.
         box: Left, top, right, bottom: brows to chin.
         eyes: (2, 2) x, y of the eyes; first the one that is left in an upright picture.
     """
@@ -73,13 +75,13 @@ def find_faces(
 
     Args:
         pictures: Each (H, W, 3) uint8, of any size.
-        min_score: Leave out what the net is less sure of, 0 to 1.
+        min_score: Leave out faces with a lower score, 0 to 1.
         max_overlap: Boxes with a larger intersection over union belong to one face and are averaged.
 
     Raises:
         WeightsError: The net's file is missing or damaged.
     """
-    net = _session("face_detector.onnx")
+    net = _session(_DETECTOR)
     found: list[list[Found]] = []
     for start in range(0, len(pictures), _BATCH):
         some = pictures[start : start + _BATCH]
@@ -94,10 +96,10 @@ def find_faces(
 
 
 def region_of(found: Found) -> Region:
-    """The region in which the landmarks of a found face are to be read: upright to the face."""
+    """The region for reading a found face's landmarks, turned upright to the face."""
     left, top, right, bottom = found.box
     (x0, y0), (x1, y1) = found.eyes
-    width_px, height_px = (right - left) * _REGION_TIMES, (bottom - top) * _REGION_TIMES
+    width_px, height_px = (right - left) * _REGION_SCALE, (bottom - top) * _REGION_SCALE
     angle = float(np.arctan2(y1 - y0, x1 - x0))
     return Region((left + right) / 2, (top + bottom) / 2, width_px, height_px, angle)
 
@@ -109,7 +111,7 @@ def read_landmarks(
 
     Args:
         pictures: N pictures, each (H, W, 3) uint8, of any size.
-        regions: Where to look in each.
+        regions: The region of the face in each picture.
 
     Returns:
         (N, 478, 2) x, y in pixels of the picture with (0, 0) at its top left corner, and (N,) the probability
@@ -118,7 +120,7 @@ def read_landmarks(
     Raises:
         WeightsError: The net's file is missing or damaged.
     """
-    net = _session("face_landmarks.onnx")
+    net = _session(_LANDMARKS)
     landmarks = np.empty((len(regions), 478, 2), np.float32)
     presence = np.empty(len(regions), np.float32)
     for start in range(0, len(regions), _BATCH):
@@ -141,7 +143,7 @@ def read_blendshapes(landmarks: NDArray[np.float32]) -> list[dict[str, float]]:
     """
     if not len(landmarks):
         return []
-    net = _session("face_blendshapes.onnx")
+    net = _session(_BLENDSHAPES)
     (activations,) = net.run(["blendshapes"], {"landmarks": landmarks.astype(np.float32, copy=False)})
     return [dict(zip(BLENDSHAPES, map(float, row), strict=True)) for row in activations]
 
@@ -155,24 +157,20 @@ def load_nets(blendshapes: bool = False) -> None:
     Raises:
         WeightsError: A net's file is missing or damaged.
     """
-    for name in list(_SHA256)[: 3 if blendshapes else 2]:
+    for name in (_DETECTOR, _LANDMARKS, *([_BLENDSHAPES] if blendshapes else ())):
         _session(name)
 
 
 @cache
 def _session(name: str) -> Any:
-    """A net, loaded once per process; it may run in several threads at once."""
-    path = bundled_file(name, _SHA256[name])
-    ort = import_onnxruntime()
-    options = ort.SessionOptions()
-    options.log_severity_level = 4
+    """A net, loaded once per process; it may run in several threads at once.
+
+    Call its own ``run``: these files are known and a run takes milliseconds, so Ctrl-C works. The thread of
+    `onnx_runtime.run_session` would add half a millisecond to each.
+    """
     # The nets take 0.5 and 2 ms. Threads that wait for so little spin: on two busy cores, two threads took three
-    # times as long as one.
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    try:
-        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime raises its own classes, all bare Exceptions
-        raise WeightsError(f"{path}: ONNX Runtime cannot load it: {first_line(error)}") from error
+    # times as long as one. Folding widens the half-precision weights once, and not in every run.
+    return open_session(bundled_file(name, _SHA256[name]), threads=1, fold_constants=True)
 
 
 def _cut_out_whole(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -196,7 +194,7 @@ def _cut_out_region(picture: NDArray[np.uint8], region: Region) -> NDArray[np.ui
 
 def _within_cv2(picture: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
     """A picture that cv2 can warp, and the step at which its pixels were taken from the one given."""
-    step = -(-max(picture.shape[:2]) // _CV2_SIDE_PX)
+    step = -(-max(picture.shape[:2]) // CV2_SIDE_PX)
     return np.ascontiguousarray(picture[::step, ::step]), step
 
 

@@ -1,7 +1,7 @@
-"""Where to look for faces in a picture, for a detector that sees only faces that fill enough of its view.
+"""Parts of a picture to search, for a detector that finds only faces that fill enough of its input.
 
-MediaPipe's short-range detector shrinks what it is shown to 128 x 128 pixels and misses faces of less than
-about an eighth of the view's longer side. So it is shown the whole picture and overlapping squares of it.
+MediaPipe's short-range detector shrinks its input to 128 x 128 pixels and misses faces of less than about an eighth of
+the longer side. So it searches the whole picture and overlapping squares of it.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 MIN_VIEW_PX: Final = 160
-"""Smaller squares would only find faces of less than 20 pixels, which tell nothing."""
+"""Smaller squares would only find faces of less than 20 pixels, which are too small to judge."""
 _STRIDE: Final = 0.65  # of the side: a face of up to a third of a square is whole in at least one of them
 
 

@@ -1,4 +1,4 @@
-"""The ONNX Runtime engine: needs no torch."""
+"""The ONNX Runtime engine, which runs without torch."""
 
 from __future__ import annotations
 
@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from hicmae_cli.errors import SettingsError, WeightsError, one_line
 from hicmae_cli.models.config import AUDIO_BINS, AUDIO_FRAMES, VIDEO_FRAMES, VIDEO_SIZE_PX
-from hicmae_cli.silence import import_onnxruntime
+from hicmae_cli.onnx_runtime import import_onnxruntime, open_session, run_session
 from hicmae_cli.weights.info import WeightInfo
-from hicmae_cli.weights.onnx_session import open_session, run_session
 
 _PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
@@ -26,9 +25,8 @@ class OnnxEngine:
         threads: CPU threads; 0 lets the runtime choose.
 
     Raises:
-        WeightsError: not an ONNX file of ours, or one that does not take and give what ours do.
-        SettingsError: the device was asked for and cannot be had. ONNX Runtime itself would fall back to the
-            CPU without a word.
+        WeightsError: the file was not exported by hicmae, or its inputs or outputs do not match.
+        SettingsError: the chosen device is not available. ONNX Runtime itself would use the CPU without a warning.
     """
 
     name = "onnx"
@@ -37,7 +35,7 @@ class OnnxEngine:
         available = import_onnxruntime().get_available_providers()
         kind = device.partition(":")[0]
         if kind == "auto":
-            # The GPU build lists CUDA on machines without one; only a session tells, so try and look.
+            # The GPU build lists CUDA on machines without a GPU too; only a session shows what works.
             wanted = [_PROVIDERS[k] for k in ("cuda", "cpu") if _PROVIDERS[k] in available]
         elif kind in _PROVIDERS:
             wanted = [_PROVIDERS[kind]]
@@ -58,10 +56,10 @@ class OnnxEngine:
         self._check_signature()
 
     def _check_signature(self) -> None:
-        """Make sure that the graph takes and gives what its metadata say.
+        """Check the graph's inputs and outputs against its metadata.
 
         Raises:
-            WeightsError: other names, other types, other shapes, or a batch of a fixed size.
+            WeightsError: a name, type or shape differs, or the batch size is fixed.
         """
         expected: dict[str, tuple[int, ...]] = {
             "video": (3, VIDEO_FRAMES, VIDEO_SIZE_PX, VIDEO_SIZE_PX),
@@ -89,10 +87,10 @@ class OnnxEngine:
             )
 
     def logits(self, video: NDArray[np.float32], audio: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Video (B, 3, 16, 160, 160) and audio (B, 1, 256, 128) -> (B, C).
+        """Logits (B, C) of video (B, 3, 16, 160, 160) and audio (B, 1, 256, 128).
 
         Raises:
-            WeightsError: the graph fails, or answers with another shape than it says.
+            WeightsError: the run fails, or its output has another shape than the file says.
         """
         (logits,) = run_session(self._session, self._path, ["logits"], {"video": video, "audio": audio})
         shape = (len(video), len(self.info.labels))

@@ -1,1 +1,1 @@
-"""Weight files: what they say of themselves, where they lie, how they are found by name."""
+"""Weight files: their metadata, reading and writing them, and finding them by name."""

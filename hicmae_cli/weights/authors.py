@@ -1,6 +1,6 @@
-"""Names of parameters in the checkpoints of the paper's authors, and the way to ours.
+"""Names of parameters in the checkpoints of the paper's authors, and their translation to ours.
 
-Their names live here and nowhere else. Source: the layout of their files, tabulated by name and shape.
+No other file of the package has their names. Source: the layout of their files, tabulated by name and shape.
 """
 
 from __future__ import annotations
@@ -62,10 +62,10 @@ def to_our_names(state: Mapping[str, Value]) -> dict[str, Value]:
 def dims_of_shapes(shapes: Mapping[str, tuple[int, ...]], heads: int | None = None) -> ModelDims:
     """Sizes of an authors' encoders from the parameter shapes (our names).
 
-    Heads leave no trace in the shapes; they are D / 64 in every released model, or as told by ``heads``.
+    The shapes do not show the number of heads: it is ``heads``, or D / 64 as in every released model.
 
     Raises:
-        WeightsError: the tensors that carry the sizes are not there.
+        WeightsError: the tensors that show the sizes are missing.
     """
     patches = shapes.get("video_encoder.patches.weight", ())
     depth, fusion_depth = (
@@ -82,11 +82,11 @@ def dims_of_shapes(shapes: Mapping[str, tuple[int, ...]], heads: int | None = No
 def decoder_of_shapes(shapes: Mapping[str, tuple[int, ...]], dims: ModelDims) -> tuple[DecoderDims, bool]:
     """Sizes of an authors' decoders from the parameter shapes (our names), and whether they have skip connections.
 
-    Which encoder layers they read leaves no trace: evenly spaced ones up to the last are assumed (of 10 layers:
-    3, 6, 9).
+    The shapes do not show which encoder layers the decoders read: evenly spaced ones up to the last are assumed (of
+    10 layers: 3, 6, 9).
 
     Raises:
-        WeightsError: neither a head nor decoders: no model of the authors'.
+        WeightsError: there are no decoders, or more than encoder layers.
     """
     width = (shapes.get("video_decoder.entry.weight") or (0,))[0]
     count = _depth(shapes, "video_decoder.blocks") - 1

@@ -1,4 +1,4 @@
-"""Weights by name: those that ship with the package, and those a user imported or trained."""
+"""Weights by name: those that ship with the package, and those that a user imported."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class CatalogueFile(BaseModel):
 
 
 class CatalogueEntry(BaseModel):
-    """One weight that ships with the package, or that a user keeps."""
+    """One weight that ships with the package."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -64,7 +64,7 @@ def read_catalogue(folder: Path | None = None) -> list[CatalogueEntry]:
     """The catalogue that ships with the package.
 
     Raises:
-        WeightsError: missing or malformed.
+        WeightsError: the catalogue is missing or malformed.
     """
     path = (folder or bundled_dir()) / "catalogue.toml"
     try:
@@ -76,7 +76,7 @@ def read_catalogue(folder: Path | None = None) -> list[CatalogueEntry]:
 
 
 def store_dir() -> Path:
-    """Where imported weights are kept: ``$HICMAE_HOME/weights``, or the user's data folder."""
+    """Folder of imported weights: ``$HICMAE_HOME/weights``, or ``weights`` in the user's data folder."""
     home = os.environ.get("HICMAE_HOME")
     return (Path(home) if home else platformdirs.user_data_path("hicmae", appauthor=False)) / "weights"
 
@@ -85,7 +85,7 @@ def stored_path(name: str, suffix: str) -> Path:
     """Path of a user's weight by name.
 
     Raises:
-        WeightsError: a name that could leave the folder or confuse the catalogue.
+        WeightsError: the name could lead out of the folder, or looks like a file's.
     """
     if not _NAME.fullmatch(name) or name.endswith((".onnx", ".safetensors")):
         raise WeightsError(f"{name!r} cannot be a weight's name: use letters, digits, '.', '_' and '-'")
@@ -93,20 +93,22 @@ def stored_path(name: str, suffix: str) -> Path:
 
 
 def check_name(name: str, *, force: bool) -> None:
-    """Make sure that a weight can be kept under a name.
+    """Check that a weight can be stored under a name.
 
     Raises:
-        WeightsError: it cannot be a name, is that of a bundled weight, or is taken and ``force`` is not given.
+        WeightsError: the name is not valid, belongs to a bundled weight, or is taken while ``force`` is false.
     """
     target = stored_path(name, ".safetensors")
     if name in {entry.name for entry in read_catalogue()}:
-        raise WeightsError(f"{name}: is the name of a weight that ships with hicmae; choose another")
+        raise WeightsError(f"{name}: a weight of this name ships with hicmae; choose another name")
     if target.exists() and not force:
-        raise WeightsError(f"{name}: there is a weight of this name; choose another or pass --force")
+        raise WeightsError(
+            f"{name}: a weight of this name exists; choose another name, or replace it (force)"
+        )
 
 
 def stored_names() -> list[str]:
-    """Names of the weights a user keeps."""
+    """Names of the imported weights."""
     folder = store_dir()
     files = folder.iterdir() if folder.is_dir() else ()
     return sorted(
@@ -117,11 +119,11 @@ def stored_names() -> list[str]:
 def find_weight(name_or_path: str, suffix: str) -> Path | None:
     """File of a weight with the given suffix, or None when the weight has no such file.
 
-    A path is taken as it is; its neighbour of the same stem stands in for the other format. A bundled file is
-    checked against the catalogue's sha256.
+    For a path with the other suffix, the file of the same stem beside it is used. A bundled file must have the sha256
+    of the catalogue.
 
     Raises:
-        WeightsError: neither a file nor a known name, or a bundled file that was changed.
+        WeightsError: there is no such file or name, or a bundled file was changed.
     """
     given = Path(name_or_path)
     if given.suffix in ENGINE_SUFFIX.values():

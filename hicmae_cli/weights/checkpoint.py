@@ -1,4 +1,4 @@
-"""Models in files: safetensors with one JSON of metadata, loaded strictly or not at all."""
+"""Read and write models as safetensors with one JSON of metadata. A file must fit its model exactly."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from hicmae_cli.files import written_whole
 from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.pretraining import PretrainingModel
 from hicmae_cli.weights.authors import decoder_of_shapes, dims_of_shapes, to_our_names
+from hicmae_cli.weights.checkpoint_archive import check_tensors, read_checkpoint
+from hicmae_cli.weights.checkpoint_pickle import StoredTensor
 from hicmae_cli.weights.info import METADATA_KEY, WeightInfo
-from hicmae_cli.weights.pickled import StoredTensor, check_tensors, read_checkpoint
 
 Model = TypeVar("Model", bound=torch.nn.Module)
 
@@ -26,7 +27,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 """Shape of each tensor by its name."""
 
 _LISTED = 40  # tensors named in an error before it says "and N more"
-_LETTERS = 200  # of each of them: names come from the file
+_LETTERS = 200  # of each name, which comes from the file
 _MAX_TENSORS = 20_000
 _DTYPES = ("F32", "F16", "BF16", "F64")
 
@@ -35,25 +36,25 @@ def load_state(model: torch.nn.Module, state: Mapping[str, Tensor], source: Path
     """Fill a model with tensors of exactly its names and shapes, or leave it untouched.
 
     Raises:
-        WeightsError: tensors are missing, unknown, misshapen or hold values that are not finite; all are named.
+        WeightsError: tensors are missing, unknown, misshapen or hold values that are not finite; lists all of them.
     """
-    _check_shapes(model, {name: tuple(tensor.shape) for name, tensor in state.items()}, source)
-    _refuse(
-        source, [f"not finite {name}" for name, tensor in state.items() if not torch.isfinite(tensor).all()]
-    )
+    faults = _list_misfits(model, {name: tuple(tensor.shape) for name, tensor in state.items()})
+    faults += [f"not finite {name}" for name, tensor in state.items() if not torch.isfinite(tensor).all()]
+    _refuse(source, faults)
     model.load_state_dict(state)
 
 
-def _check_shapes(model: torch.nn.Module, shapes: Shapes, source: Path) -> None:
+def _list_misfits(model: torch.nn.Module, shapes: Shapes) -> list[str]:
+    """The names and shapes in which a file differs from a model."""
     expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
-    faults = [f"missing {name} {shape}" for name, shape in expected.items() if name not in shapes]
-    faults += [f"unknown {name} {shape}" for name, shape in shapes.items() if name not in expected]
-    faults += [
+    missing = [f"missing {name} {shape}" for name, shape in expected.items() if name not in shapes]
+    unknown = [f"unknown {name} {shape}" for name, shape in shapes.items() if name not in expected]
+    misshapen = [
         f"misshapen {name}: expected {expected[name]}, got {shapes[name]}"
         for name in expected.keys() & shapes.keys()
         if shapes[name] != expected[name]
     ]
-    _refuse(source, faults)
+    return missing + unknown + misshapen
 
 
 def _refuse(source: Path, faults: list[str]) -> None:
@@ -79,7 +80,8 @@ def load_classifier(path: Path) -> tuple[Classifier, WeightInfo]:
     """Read a ``.safetensors`` weight -> the model in evaluation mode, on the CPU, and its metadata.
 
     Raises:
-        WeightsError: unreadable, malformed metadata, pre-trained only, or tensors that do not fit.
+        WeightsError: the file cannot be read, its metadata are malformed, it is pre-trained only, or its tensors do
+            not fit the model.
     """
     info, shapes = read_shapes(path)
     if info.task == "pretraining":
@@ -99,7 +101,8 @@ def load_pretrained(path: Path) -> tuple[PretrainingModel, WeightInfo]:
     """Read a pre-trained ``.safetensors`` weight -> the model in evaluation mode, on the CPU, and its metadata.
 
     Raises:
-        WeightsError: unreadable, malformed metadata, a classifier, or tensors that do not fit.
+        WeightsError: the file cannot be read, its metadata are malformed, it is a classifier, or its tensors do not
+            fit the model.
     """
     info, shapes = read_shapes(path)
     facts = info.pretraining
@@ -116,25 +119,25 @@ def load_pretrained(path: Path) -> tuple[PretrainingModel, WeightInfo]:
 
 
 def read_shapes(path: Path) -> tuple[WeightInfo, dict[str, tuple[int, ...]]]:
-    """Metadata of a ``.safetensors`` weight of either kind, and the shapes of its tensors, none of which is loaded.
+    """Metadata of a ``.safetensors`` weight of either kind, and the shapes of its tensors; loads none of them.
 
     Raises:
-        WeightsError: unreadable, malformed metadata, or tensors of another type than float.
+        WeightsError: the file cannot be read, its metadata are malformed, or a tensor is of another type than float.
     """
     with _opened(path) as file:
         info = WeightInfo.from_metadata(file.metadata(), path)
-        return info, {name: shape for name, (_, shape) in _float_tensors(file, path).items()}
+        return info, _shapes_of_floats(file, path)
 
 
 def read_state(path: Path) -> tuple[WeightInfo, dict[str, Tensor]]:
     """Metadata and tensors of a ``.safetensors`` weight of either kind.
 
     Raises:
-        WeightsError: unreadable, malformed metadata, or tensors of another type than float.
+        WeightsError: the file cannot be read, its metadata are malformed, or a tensor is of another type than float.
     """
     with _opened(path) as file:
         info = WeightInfo.from_metadata(file.metadata(), path)
-        return info, {name: file.get_tensor(name) for name in _float_tensors(file, path)}
+        return info, {name: file.get_tensor(name) for name in _shapes_of_floats(file, path)}
 
 
 @contextmanager
@@ -146,16 +149,19 @@ def _opened(path: Path) -> Iterator[Any]:
         raise WeightsError(f"{path}: cannot be read as a safetensors file: {first_line(error)}") from error
 
 
-def _float_tensors(file: Any, path: Path) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Type and shape of every tensor by its name."""
+def _shapes_of_floats(file: Any, path: Path) -> dict[str, tuple[int, ...]]:
+    """Shape of every tensor by its name.
+
+    Raises:
+        WeightsError: a tensor is of another type than float.
+    """
     slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
-    found = {name: (each.get_dtype(), tuple(each.get_shape())) for name, each in slices.items()}
-    for name, (dtype, _) in found.items():
-        if dtype not in _DTYPES:
+    for name, tensor in slices.items():
+        if (dtype := tensor.get_dtype()) not in _DTYPES:
             raise WeightsError(
                 one_line(f"{path}: {name[:_LETTERS]} is of the type {dtype}; expected {', '.join(_DTYPES)}")
             )
-    return found
+    return {name: tuple(tensor.get_shape()) for name, tensor in slices.items()}
 
 
 def _filled(
@@ -163,10 +169,10 @@ def _filled(
 ) -> Model:
     """The model that ``build`` makes, with the tensors that ``load`` reads, in evaluation mode.
 
-    Sizes are only what a file claims: nothing is allocated or read before the tensors' shapes bear them out.
+    A file may claim any sizes. Memory is allocated only after the shapes of its tensors agree with them.
     """
     with torch.device("meta"):
-        _check_shapes(build(), shapes, source)
+        _refuse(source, _list_misfits(build(), shapes))
     model = build()
     load_state(model, {name: tensor.float() for name, tensor in load().items()}, source)
     return model.eval()
@@ -175,11 +181,11 @@ def _filled(
 def read_authors_model(path: Path, heads: int | None = None) -> Classifier | PretrainingModel:
     """Read a ``.pth`` of the paper's authors, fine-tuned or pre-trained, without running any code it carries.
 
-    Of all pickled classes only ``argparse.Namespace`` is let in, beside tensors: the authors keep their options
-    in one. ``heads`` defaults to D / 64. Memory is taken only for what the file really holds.
+    Beside tensors the file may hold an ``argparse.Namespace``, in which the authors keep their options. ``heads``
+    defaults to D / 64. Reading takes about as much memory as the file has bytes.
 
     Raises:
-        WeightsError: not a checkpoint, carries other classes, or its tensors are not those of either model.
+        WeightsError: the file is not a checkpoint, carries other classes, or has tensors of neither model.
     """
     checkpoint = read_checkpoint(path)
     content = checkpoint.content
@@ -201,7 +207,7 @@ def read_authors_model(path: Path, heads: int | None = None) -> Classifier | Pre
 
 
 def _builder(shapes: Shapes, heads: int | None) -> Callable[[], Classifier | PretrainingModel]:
-    """What makes the model of the authors' that has these shapes."""
+    """A function that makes the authors' model with these shapes."""
     dims = dims_of_shapes(shapes, heads)
     if (head := shapes.get("head.weight")) is not None:
         if len(head) != 2:

@@ -1,4 +1,4 @@
-"""Classifier -> ONNX, proven and not only produced."""
+"""Export a classifier to ONNX and compare the file with torch."""
 
 from __future__ import annotations
 
@@ -17,11 +17,12 @@ from hicmae_cli.errors import WeightsError
 from hicmae_cli.files import written_whole
 from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.config import AUDIO_BINS, AUDIO_FRAMES, VIDEO_FRAMES, VIDEO_SIZE_PX
-from hicmae_cli.silence import import_onnxruntime
+from hicmae_cli.onnx_runtime import import_onnxruntime, open_session, run_session
 from hicmae_cli.weights.checkpoint import load_classifier
 from hicmae_cli.weights.info import METADATA_KEY
 
-ort = import_onnxruntime()  # before torch's exporter, parts of which import ONNX Runtime on their own
+# Before torch's exporter, parts of which import ONNX Runtime themselves.
+import_onnxruntime()
 
 OPSET = 20  # the first with GELU as one operation
 TOLERANCE = 1e-3
@@ -33,7 +34,7 @@ _CHECKED_BATCHES = (1, 3)  # more than one, or a frozen batch dimension would pa
 class ExportReport:
     """What the numeric check found: largest absolute differences over seeded inputs.
 
-    ``max_probability_difference`` is None of a regression, whose outputs are no logits.
+    ``max_probability_difference`` is None for a regression, whose outputs are not logits.
     """
 
     path: Path
@@ -52,8 +53,8 @@ def export_onnx(source: Path, target: Path) -> ExportReport:
     file appears only when both pass.
 
     Raises:
-        WeightsError: unreadable source, or a difference over 1e-3 in any logit. The values of a regression may be of
-            any size: of those beyond 1, the difference is a share of the largest.
+        WeightsError: the source cannot be read, or a logit differs by more than 1e-3. Outputs of a regression have no
+            fixed range: the limit is 1e-3 of the largest output if that is above 1.
     """
     model, info = load_classifier(source)
     with written_whole(target) as temporary:
@@ -79,14 +80,15 @@ def export_onnx(source: Path, target: Path) -> ExportReport:
 
 def compare(model: Classifier, onnx_file: Path) -> tuple[float, float, float]:
     """Torch and ONNX Runtime on seeded noise -> largest difference in an output, in its softmax; largest output."""
-    session = ort.InferenceSession(str(onnx_file), providers=["CPUExecutionProvider"])
+    session = open_session(onnx_file)
     generator = np.random.default_rng(_SEED)
     worst_logit = worst_probability = largest = 0.0
     for batch in _CHECKED_BATCHES:
         video, audio = (generator.standard_normal(shape, np.float32) for shape in _shapes(batch))
         with torch.inference_mode():
             expected = model(torch.from_numpy(video), torch.from_numpy(audio))
-        got = torch.from_numpy(session.run(["logits"], {"video": video, "audio": audio})[0])
+        (logits,) = run_session(session, onnx_file, ["logits"], {"video": video, "audio": audio})
+        got = torch.from_numpy(logits)
         # Not max, which would let a NaN pass.
         worst_logit = float(np.maximum(worst_logit, (got - expected).abs().max()))
         worst_probability = float(

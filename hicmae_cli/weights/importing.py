@@ -1,4 +1,4 @@
-"""Taking in a checkpoint of the paper's authors: read, named, and kept among the user's weights."""
+"""Import a checkpoint of the paper's authors into the user's weights."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ def import_weight(
     source: str | None = None,
     force: bool = False,
 ) -> tuple[Classifier | PretrainingModel, WeightInfo]:
-    """Keep an authors' checkpoint under a name, without running any code it carries.
+    """Store an authors' checkpoint under a name, without running any code it carries.
 
     Args:
         file: the ``.pth``.
-        name: how it is called from now on.
+        name: the weight's name from now on.
         labels: class names in the order of the outputs; none for a pre-trained model.
-        heads: attention heads, where they are not D / 64.
+        heads: number of attention heads; by default D / 64.
         dataset: what it was trained on.
         sampling_rate: every n-th frame at 25 frames/s.
         licence: what it may be used under.
@@ -45,12 +45,12 @@ def import_weight(
         force: replace a weight of the same name.
 
     Returns:
-        The model in evaluation mode, and what was written about it.
+        The model in evaluation mode, and its metadata.
 
     Raises:
-        WeightsError: the name is taken or cannot be one, the file is no checkpoint of the authors', or the labels do
-            not fit its outputs.
-        OSError: the weight cannot be written; names it.
+        WeightsError: the name is taken or not valid, the file is not a checkpoint of the authors, or the number of
+            labels differs from that of the outputs.
+        OSError: the weight cannot be written; names the file.
     """
     check_name(name, force=force)
     model = read_authors_model(file, heads)
@@ -59,15 +59,14 @@ def import_weight(
     )
     target = stored_path(name, ".safetensors")
     target.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(
-        store_dir() / _LOCK
-    ):  # of two imports of one name at once, the second finds that of the first
+    # Of two imports of one name at the same time, the second must find the file of the first.
+    with FileLock(store_dir() / _LOCK):
         check_name(name, force=force)
         if isinstance(model, Classifier):
             save_classifier(target, model, info)
         else:
             save_pretrained(target, model, info)
-        stored_path(name, ".onnx").unlink(missing_ok=True)  # an export of the weight that was replaced
+        stored_path(name, ".onnx").unlink(missing_ok=True)  # exported from the weight that was replaced
     return model, info
 
 
@@ -81,10 +80,10 @@ def _describe(
 ) -> WeightInfo:
     outputs = model.head.out_features if isinstance(model, Classifier) else 0
     if len(labels) != outputs:
-        found = (
-            f"the model has {outputs} outputs" if outputs else "the model is pre-trained and has no outputs"
+        reason = (
+            "one for each output of the model" if outputs else "the model is pre-trained: it has no outputs"
         )
-        raise WeightsError(f"--labels: got {len(labels)} names, but {found}")
+        raise WeightsError(f"labels: got {len(labels)}, expected {outputs} ({reason})")
     facts = None
     if not isinstance(model, Classifier):
         decoder = model.decoder_dims

@@ -1,4 +1,4 @@
-"""What a weight file says about itself: one JSON text, the same in safetensors and ONNX files."""
+"""Metadata of a weight file: one JSON text, the same in safetensors and ONNX files."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ AUTHORS_FRONT_END = "openface-similarity/160"
 VOXCELEB2_FRONT_END = "voxceleb2/160"
 """Faces as VoxCeleb2 has them, rows 0 to 160 and columns 32 to 192 of its pictures."""
 FRAME_FOLDERS = "frame-folders"
-"""Faces that were given as pictures; how they were cut is not known."""
+"""Faces that were given as pictures; the way they were cut is unknown."""
 
 _MAX_LABELS = 1000
 
@@ -31,7 +31,7 @@ Selection = Literal["", "val", "last", "test-best"]
 
 
 class PretrainingFacts(BaseModel):
-    """What a pre-trained weight also says: its decoders, and what it learned to rebuild. Defaults are the paper's."""
+    """Additional metadata of a pre-trained weight: decoders, masks and contrast. The defaults are the paper's."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -122,7 +122,7 @@ class WeightInfo(BaseModel):
 
     @property
     def is_demo(self) -> bool:
-        """Whether the model never learned from real people and must not be taken for a judge of them."""
+        """Whether the model never learned from real people, so that its answers about them mean nothing."""
         return self.dataset == "puppets"
 
     def to_json(self) -> str:
@@ -130,7 +130,7 @@ class WeightInfo(BaseModel):
         return json.dumps(self.to_dict(), sort_keys=True)
 
     def to_dict(self) -> dict[str, Any]:
-        """As in the JSON text: without what only some weights say, where it says nothing."""
+        """As in the JSON text: without optional fields that have no value."""
         silent = {name for name in ("pretraining", "selection", "fold") if not getattr(self, name)}
         silent |= {"modality"} if self.modality == "av" else set()
         return self.model_dump(mode="json", exclude=silent)

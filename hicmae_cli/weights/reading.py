@@ -1,4 +1,4 @@
-"""What a weight file says of itself, read without loading it and without torch."""
+"""Metadata and cards of weights, read without loading the tensors and without torch."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from safetensors import SafetensorError, safe_open
 
 from hicmae_cli.bundled import bundled_dir
 from hicmae_cli.errors import WeightsError, first_line
+from hicmae_cli.onnx_runtime import open_session
 from hicmae_cli.weights.catalogue import find_weight, read_catalogue
 from hicmae_cli.weights.info import WeightInfo
-from hicmae_cli.weights.onnx_session import open_session
 
 
 def read_info(name_or_path: str) -> WeightInfo:
-    """Metadata of a weight by name or path; a given file speaks for itself, whatever lies beside it.
+    """Metadata of a weight by name or path. A path reads exactly that file, not another format beside it.
 
     Raises:
         WeightsError: no such weight, or not readable.
@@ -35,17 +35,17 @@ def onnx_metadata(path: Path) -> dict[str, str]:
     """Metadata of an ``.onnx`` file.
 
     Raises:
-        WeightsError: not a file ONNX Runtime can load.
+        WeightsError: ONNX Runtime cannot load the file.
     """
     session = open_session(path)
     return dict(session.get_modelmeta().custom_metadata_map)
 
 
 def read_card(name: str) -> str | None:
-    """Model card of a bundled weight, as Markdown; None for others.
+    """Model card of a bundled weight, as Markdown; None for other weights.
 
     Raises:
-        WeightsError: the card is not there or not text.
+        WeightsError: the card is missing or is not text.
     """
     entry = next((entry for entry in read_catalogue() if entry.name == name), None)
     if entry is None or entry.card is None:

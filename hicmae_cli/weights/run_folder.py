@@ -1,7 +1,7 @@
-"""Where the weights of a training run lie in its folder, for those who write and those who read them.
+"""Paths of the weights in the folder of a training run, for writing and reading them.
 
-``run/best.safetensors`` and ``run/last.safetensors``; of a run over folds, ``run/fold-1/best.safetensors`` and so on.
-What else lies there is known to ``training/runs.py``.
+A run has ``run/best.safetensors`` and ``run/last.safetensors``; a run over folds has ``run/fold-1/best.safetensors``
+and so on. ``training/runs.py`` knows the other files.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ LAST = "last.safetensors"
 
 
 def fold_folder(run: Path, fold: str | None) -> Path:
-    """Where one fold's weight and scores lie; the run's folder itself where there are no folds."""
+    """Folder of one fold's weight and scores; the run's folder itself if the run has no folds."""
     return run / f"fold-{fold}" if fold else run
 
 
 def weight_in(folder: Path) -> Path | None:
-    """The weight of a folder: of the best epoch, else of the last."""
+    """The weight in a folder: that of the best epoch, or else of the last; None without either."""
     return next((path for name in (BEST, LAST) if (path := folder / name).is_file()), None)
 
 
@@ -28,7 +28,7 @@ def fold_weight(run: Path, fold: str) -> Path:
     """The weight of one fold in the folder of a run over folds.
 
     Raises:
-        WeightsError: there is none.
+        WeightsError: the fold has no weight.
     """
     if found := weight_in(fold_folder(run, fold)):
         return found
@@ -39,14 +39,14 @@ def fold_weight(run: Path, fold: str) -> Path:
 
 
 def any_weight(run: Path, *, folds: bool) -> Path:
-    """A weight that stands for all of a run, which have the same labels.
+    """Any weight of a run; all of them have the same labels.
 
     Args:
         run: the folder.
-        folds: whether it is of a run over folds.
+        folds: whether the run is over folds.
 
     Raises:
-        WeightsError: there is none.
+        WeightsError: the run has no weight.
     """
     inside = sorted(run.glob("fold-*")) if folds else [run]
     if found := next(filter(None, map(weight_in, inside)), None):

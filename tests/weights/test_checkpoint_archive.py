@@ -9,6 +9,7 @@ import resource
 import struct
 import sys
 import time
+import tracemalloc
 import warnings
 import zipfile
 from collections import OrderedDict
@@ -22,7 +23,8 @@ import torch
 
 from hicmae_cli.errors import WeightsError
 from hicmae_cli.weights.checkpoint import read_authors_model
-from hicmae_cli.weights.pickled import StoredTensor, read_checkpoint
+from hicmae_cli.weights.checkpoint_archive import read_checkpoint
+from hicmae_cli.weights.checkpoint_pickle import StoredTensor, unpickle
 from tests.cli.running import hicmae
 from tests.weights.test_checkpoint import Intruder, toy_state
 
@@ -126,6 +128,12 @@ def refuse(path: Path, *parts: str) -> None:
     assert str(caught.value).isprintable()
 
 
+TEXT = b"X" + struct.pack("<I", 1 << 20) + b"a" * (1 << 20) + b"q\0"
+"""One text of 1 MB, kept under the number 0."""
+DOUBLED = b")q\0" + b"".join(b"h%ch%c\x86q%c" % (level, level, level + 1) for level in range(60))
+"""A tuple of two tuples, which are one and the same, and so on, 60 levels deep."""
+
+
 @pytest.mark.usefixtures("limited")
 class TestBombs:
     @pytest.mark.parametrize("entry", ["data.pkl", "data/0"])
@@ -157,7 +165,7 @@ class TestBombs:
         with zipfile.ZipFile(tmp_path / "c.pth", "w") as archive:
             for index in range(20_001):
                 archive.writestr(f"c/{index}", b"")
-        refuse(tmp_path / "c.pth", "20001 entries")
+        refuse(tmp_path / "c.pth", "20001 entries; expected at most 20000 with unique names")
 
     def test_a_directory_of_gigabytes(self, tmp_path: Path) -> None:
         size = 3 << 30
@@ -192,6 +200,20 @@ class TestBombs:
             b"c__builtin__\nbytearray\nJ\xff\xff\xff\x7f\x85R.",
             b"ctorch\nFloatStorage\nJ\xff\xff\xff\x7f\x85R.",
             b"(" * 2_000_000 + b".",
+            # one name of 1 MB in thousands of classes, in thousands of storage types
+            TEXT + b"0" + b"".join(b"h\0X\4\0\0\0%04d\x930" % index for index in range(9000)) + b"N.",
+            b"X\7\0\10\0" + b"a" * (1 << 19) + b"Storageq\0" + b"(" + b"X\5\0\0\0torchh\0\x93" * 9000 + b"t.",
+            # a type of 1 MB in each of many tensors
+            b"(" + TEXT + b"(NNNNNNh\0tq\1ctorch._utils\n_rebuild_tensor_v3\nq\2" + b"h\2h\1R" * 9000 + b"t.",
+            b"\x96" + struct.pack("<Q", 400_000_000) + b"." ,  # a buffer of zeros
+            # a key whose hash takes 2^60 steps
+            b"}" + DOUBLED + b"Ns.",
+            b"}(" + DOUBLED + b"Nu.",
+            b"\x8f(" + DOUBLED + b"\x90.",
+            # one tuple of 500,000 as the arguments of many calls, and as many storages
+            b"(" + b"N" * 500_000 + b"tq\0cbuiltins\nset\nq\1" + b"h\1h\0R0" * 200_000 + b"N.",
+            b"(X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0" b"0NK\1" + b"N" * 500_000 + b"tq\0"
+            + b"h\0Q0" * 300_000 + b"N.",
         ],
     )  # fmt: skip
     @pytest.mark.parametrize("legacy", [False, True])
@@ -206,6 +228,21 @@ class TestBombs:
                 tmp_path / "plain.pth", path, lambda n, d: b"\x80\x02" + text if n.endswith("data.pkl") else d
             )
         refuse(path)
+
+    def test_a_text_that_is_encoded_a_thousand_times_is_kept_once(self, tmp_path: Path) -> None:
+        text = b"(" + TEXT + b"c_codecs\nencode\nq\1h\0X\6\0\0\0latin1\x86q\2R" + b"h\1h\2R" * 1000 + b"t."
+        tracemalloc.start()
+        content = unpickle(tmp_path, io.BytesIO(b"\x80\2" + text))
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert len(content) == 1002
+        assert peak < 4 * len(text)
+
+    def test_a_list_of_storages_with_a_key_that_never_ends(self, tmp_path: Path) -> None:
+        values: list[Any] = [0x1950A86A20F9469CFC6C, 1001, None, {}]
+        head = [pickle.dumps(value, 2) for value in values]
+        (tmp_path / "c.pth").write_bytes(b"".join(head) + b"\x80\2]" + DOUBLED + b"a.")
+        refuse(tmp_path / "c.pth")
 
     @pytest.mark.parametrize("legacy", [False, True])
     @pytest.mark.parametrize("shape", [(32768, 32768), (10**6, 10**7), (2**40, 2**40)])

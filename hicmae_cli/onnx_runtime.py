@@ -1,0 +1,132 @@
+"""ONNX Runtime: imported without telemetry and log, opened and run such that Ctrl-C works."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from hicmae_cli.errors import WeightsError, first_line
+
+if TYPE_CHECKING:  # numpy would slow down `hicmae --help`
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+Result = TypeVar("Result")
+
+_FATAL_ONLY = 4  # log level; all other failures come back as exceptions
+_PATIENCE_S = 2.0  # a run that was asked to stop looks for that between two operators
+_threads: list[threading.Thread] = []
+
+
+def import_onnxruntime() -> ModuleType:
+    """Import ONNX Runtime with its telemetry and its log switched off; no other file of the package imports it.
+
+    ONNX Runtime sends usage events to Microsoft by default, and keeps a device id and a database in the user's cache.
+    The environment variable prevents both if it is set before the first import; child processes inherit it. If other
+    code of the process has imported ONNX Runtime before, the call stops the events from now on.
+    """
+    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+    ort = importlib.import_module("onnxruntime")
+    ort.disable_telemetry_events()
+    ort.set_default_logger_severity(_FATAL_ONLY)
+    return ort
+
+
+def open_session(
+    path: Path,
+    providers: Sequence[Any] = ("CPUExecutionProvider",),
+    threads: int = 0,
+    *,
+    fold_constants: bool = False,
+) -> Any:
+    """Open a file as an ``onnxruntime.InferenceSession``.
+
+    Args:
+        path: the file.
+        providers: where to run it, in order of preference.
+        threads: CPU threads; 0 lets the runtime choose.
+        fold_constants: compute the constant parts of the graph now. This can allocate any amount of memory, so it is
+            only for files whose content is known. Our exports have nothing left to fold.
+
+    Raises:
+        WeightsError: ONNX Runtime cannot load the file.
+    """
+    ort = import_onnxruntime()
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    disabled = [] if fold_constants else ["ConstantFolding"]
+    try:
+        return _interruptible(
+            lambda: ort.InferenceSession(
+                str(path), options, providers=list(providers), disabled_optimizers=disabled
+            )
+        )
+    except Exception as error:  # onnxruntime's own classes derive from Exception only
+        raise WeightsError(f"{path}: ONNX Runtime cannot load it: {first_line(error)}") from error
+
+
+def run_session(
+    session: Any, path: Path, outputs: Sequence[str], inputs: Mapping[str, NDArray[Any]]
+) -> list[Any]:
+    """Run a session of `open_session` -> the outputs, in the order of their names.
+
+    Raises:
+        WeightsError: the run fails, for example because an output's shape differs from that in the file.
+    """
+    options = import_onnxruntime().RunOptions()
+
+    def stop() -> None:
+        options.terminate = True
+
+    try:
+        return _interruptible(lambda: list(session.run(list(outputs), dict(inputs), options)), stop)
+    except Exception as error:
+        raise WeightsError(f"{path}: ONNX Runtime cannot run it: {first_line(error)}") from error
+
+
+def has_stuck_threads() -> bool:
+    """Whether a call of ONNX Runtime goes on in the background after Ctrl-C.
+
+    Before Python 3.14, such a thread aborts the process if its call returns while the interpreter shuts down.
+    """
+    return any(thread.is_alive() for thread in _threads)
+
+
+def _interruptible(work: Callable[[], Result], stop: Callable[[], None] = lambda: None) -> Result:
+    """Call ``work`` in a thread and wait for it, because Python handles Ctrl-C only between two of its instructions.
+
+    Exceptions of ``work`` are raised here. If the wait is interrupted, ``stop`` is called and the thread gets a moment
+    to end; a thread that does not end is left behind.
+    """
+    done: list[Result] = []
+    failed: list[BaseException] = []
+    # Not Thread.join: before Python 3.13 it takes an interrupted wait for the thread's end.
+    over = threading.Event()
+
+    def run() -> None:
+        try:
+            done.append(work())
+        except BaseException as error:
+            failed.append(error)
+        finally:
+            over.set()
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    try:
+        # A wait without a limit would not see Ctrl-C on every system.
+        while not over.wait(0.2):
+            pass
+    except BaseException:
+        stop()
+        if not over.wait(_PATIENCE_S):
+            _threads.append(thread)
+        raise
+    if failed:
+        raise failed[0]
+    return done[0]
