@@ -171,7 +171,7 @@ def _prepare(make_detector: Callable[[], FaceDetector], job: Job, report: Report
 
 def _look(make_detector: Callable[[], FaceDetector], job: Job, report: Report) -> Entry:
     if isinstance(job.source, FrameFolder):
-        return Entry(job.version, examine_frames(job.source.folder, job.source.sound))
+        return Entry(job.version, examine_frames(job.source.folder, job.source.sound, report))
     with make_detector() as detector:
         return Entry(job.version, examine_clip(job.source, detector, report))
 

@@ -288,6 +288,8 @@ def demux(
             pictures can follow the last packet of the sound.
     """
     wanted = {stream.index for stream in streams}
+    if not wanted:
+        return
     packets = container.demux()
     called_s = -math.inf
     while True:
