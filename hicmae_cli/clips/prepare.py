@@ -144,7 +144,7 @@ def prepare_clip(
     info = _opened(source, on_progress)
     assert info.fps is not None
     measured = _Measured(source, info.fps, on_progress)
-    faces = measured.faces(_frames(source, info), detector)
+    faces = measured.faces(_frames(source, info, measured.report), detector)
     sound = measured.sound() if source.sound is not None or info.has_audio else None
     write_prepared_clip(target, faces, Fraction(info.fps), sound)
     return measured.facts(whole=True)
@@ -165,7 +165,7 @@ def examine_clip(source: Source, detector: FaceDetector, on_progress: OnProgress
     info = _opened(source, on_progress)
     assert info.fps is not None
     measured = _Measured(source, info.fps, on_progress)
-    for _ in measured.faces(_frames(source, info), detector):
+    for _ in measured.faces(_frames(source, info, measured.report), detector):
         if measured.found:
             break
     length_s = info.video_duration_s if source.end_s is None else source.end_s - source.start_s
@@ -192,9 +192,10 @@ def examine_frames(folder: Path, sound: Path, on_progress: OnProgress = _ignore)
         if not path.exists():
             raise UnusableError("missing", f"{path}: no such file or folder; check the path")
     files = face_files(folder)
-    first = _picture_size(files[0])
+    first: tuple[int, int] | None = None
     for count, file in enumerate(files, start=1):
         size = _picture_size(file)
+        first = first or size
         on_progress(count)
         if size != first:
             raise MediaError(
@@ -236,7 +237,7 @@ class _Measured:
         for frame in frames:
             seen = detector.detect(frame)
             self.frames += 1
-            self._report()
+            self.report()
             if seen:
                 self.found += 1
                 yield align_face(frame.rgb, max(seen, key=lambda face: face.size_px).landmarks_px)
@@ -248,6 +249,10 @@ class _Measured:
             )
         self.end_faces(self.frames)
 
+    def report(self) -> None:
+        """Report the number of frames read so far."""
+        self._on_progress(self.frames)
+
     def end_faces(self, frames: int) -> None:
         """Set the number of frames: there are no more faces."""
         self.frames = frames
@@ -255,8 +260,8 @@ class _Measured:
 
     def sound(self) -> Iterator[NDArray[np.float32]]:
         """The sound, which may end before or after the faces."""
-        for block in read_audio_blocks(self._source.sound or self._source.video, on_packet=self._report):
-            self._report()
+        for block in read_audio_blocks(self._source.sound or self._source.video, on_packet=self.report):
+            self.report()
             self._samples += len(block)
             self._peak = max(self._peak, float(np.abs(block).max(initial=0.0)))
             yield block
@@ -270,9 +275,6 @@ class _Measured:
             sound_s=round(self._samples / SAMPLE_RATE_HZ, 3),
             is_silent=self._samples > 0 and self._peak < SILENCE,
         )
-
-    def _report(self) -> None:
-        self._on_progress(self.frames)
 
     def _end(self, stream: str) -> None:
         """Compare the lengths once both have ended."""
@@ -347,7 +349,7 @@ def _probed(path: Path, on_progress: OnProgress) -> MediaInfo:
     return _known[key]
 
 
-def _frames(source: Source, info: MediaInfo) -> Iterator[Frame]:
+def _frames(source: Source, info: MediaInfo, on_packet: Callable[[], None]) -> Iterator[Frame]:
     """The pictures to look at; those of a part at the video's mean rate, sought where the container allows."""
     if not source.is_part:
         frames = read_frames(source.video)
@@ -355,7 +357,7 @@ def _frames(source: Source, info: MediaInfo) -> Iterator[Frame]:
         assert source.end_s is not None and info.fps is not None
         count = max(1, round((source.end_s - source.start_s) * info.fps))
         times_s = [float(index / info.fps) for index in range(count)]
-        pictures = iter_frames_at(source.video, [source.start_s + time_s for time_s in times_s])
+        pictures = iter_frames_at(source.video, [source.start_s + time_s for time_s in times_s], on_packet)
         frames = (Frame(time_s, rgb) for time_s, rgb in zip(times_s, pictures, strict=True))
     left, right = source.columns
     for frame in frames:

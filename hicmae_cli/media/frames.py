@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from hicmae_cli.errors import MediaError
 from hicmae_cli.media.clock import MAX_FPS, MAX_JUMP_S, Clock, keep_time
-from hicmae_cli.media.source import decode_video, open_media, open_video, reason_no_picture
+from hicmae_cli.media.source import decode_video, nothing, open_media, open_video, reason_no_picture
 
 TIME_TOLERANCE_S: Final = 1e-3
 """Containers round time to a millisecond or coarser; a frame this early counts as on time."""
@@ -218,20 +218,22 @@ def start_time_s(container: InputContainer, stream: VideoStream) -> Fraction | N
     return None
 
 
-def timed_pictures(container: InputContainer, stream: VideoStream) -> Iterator[TimedPicture]:
+def timed_pictures(
+    container: InputContainer, stream: VideoStream, on_packet: Callable[[], None] = nothing
+) -> Iterator[TimedPicture]:
     """Yield decoded pictures at strictly increasing times from 0, on the clock of `keep_time`, which `probe` shares."""
     display: Display | None = None
-    for picture, time_s, duration_s in keep_time(_stamped(container, stream), Clock()):
+    for picture, time_s, duration_s in keep_time(_stamped(container, stream, on_packet), Clock()):
         display = display_of(stream, picture) if display is None else display
         yield TimedPicture(Fraction(time_s), Fraction(duration_s), picture, display)
         del picture  # free it before the next one is decoded
 
 
 def _stamped(
-    container: InputContainer, stream: VideoStream
+    container: InputContainer, stream: VideoStream, on_packet: Callable[[], None]
 ) -> Iterator[tuple[VideoFrame, Fraction | None, Fraction]]:
     nominal_s = frame_duration_s(stream)
-    for picture in decode_video(container, stream):
+    for picture in decode_video(container, stream, on_packet):
         yield picture, container_time_s(picture), _duration_s(picture) or nominal_s
         del picture
 
@@ -250,8 +252,12 @@ def pixel_aspect(stream: VideoStream) -> Fraction:
     return Fraction(aspect)
 
 
-def pictures_of(path: Path | str) -> Iterator[TimedPicture]:
+def pictures_of(path: Path | str, on_packet: Callable[[], None] = nothing) -> Iterator[TimedPicture]:
     """Decode every picture of a file from its start; see `timed_pictures`.
+
+    Args:
+        path: A local media file with video.
+        on_packet: Called at most twice a second while packets are read.
 
     Raises:
         MediaError: The file cannot be read, has no video, or its video cannot be decoded.
@@ -262,7 +268,7 @@ def pictures_of(path: Path | str) -> Iterator[TimedPicture]:
             raise MediaError(f"{path}: has no video stream, only audio")
         reason = reason_no_picture(stream)
         empty = True
-        for timed in timed_pictures(container, stream):
+        for timed in timed_pictures(container, stream, on_packet):
             empty = False
             yield timed
             del timed

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from itertools import chain, pairwise
 from pathlib import Path
@@ -27,6 +27,7 @@ from hicmae_cli.media.source import (
     audio_stream,
     decode_video,
     has_index,
+    nothing,
     open_media,
     open_video,
     seek_back,
@@ -63,8 +64,16 @@ def frames_at(path: Path | str, times_s: Sequence[float]) -> list[NDArray[np.uin
     return list(iter_frames_at(path, times_s))
 
 
-def iter_frames_at(path: Path | str, times_s: Sequence[float]) -> Iterator[NDArray[np.uint8]]:
-    """Yield the frames of `frames_at` one by one, so that a long part takes no more memory than a short one."""
+def iter_frames_at(
+    path: Path | str, times_s: Sequence[float], on_packet: Callable[[], None] = nothing
+) -> Iterator[NDArray[np.uint8]]:
+    """Yield the frames of `frames_at` one by one, so that a long part takes no more memory than a short one.
+
+    Args:
+        path: See `frames_at`.
+        times_s: See `frames_at`.
+        on_packet: Called at most twice a second while a file without an index is decoded from its start.
+    """
     if not all(0 <= time_s < float("inf") for time_s in times_s) or any(a > b for a, b in pairwise(times_s)):
         raise ValueError(f"expected rising times from 0 on, got {list(times_s)}")
     if not times_s:
@@ -78,7 +87,7 @@ def iter_frames_at(path: Path | str, times_s: Sequence[float]) -> Iterator[NDArr
         except _LostError:
             pass  # the frames yielded so far are right; decode the others from the start
     if given < len(times_s):
-        yield from _on_display(pictures_of(path), times_s[given:])
+        yield from _on_display(pictures_of(path, on_packet), times_s[given:])
 
 
 def span_s(path: Path | str) -> float:

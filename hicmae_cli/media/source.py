@@ -245,9 +245,17 @@ def audio_stream(container: InputContainer) -> AudioStream | None:
     return next((s for s in audible if s is best), audible[0])
 
 
-def decode_video(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
-    """Yield the stream's frames in presentation order, up to the end or to where the file is cut off."""
-    for frame in _decode(container, stream, demux(container, [stream])):
+def decode_video(
+    container: InputContainer, stream: VideoStream, on_packet: Callable[[], None] = nothing
+) -> Iterator[VideoFrame]:
+    """Yield the stream's frames in presentation order, up to the end or to where the file is cut off.
+
+    Args:
+        container: The file.
+        stream: Its video.
+        on_packet: See `demux`.
+    """
+    for frame in _decode(container, stream, demux(container, [stream], on_packet)):
         assert isinstance(frame, VideoFrame)
         yield frame
 

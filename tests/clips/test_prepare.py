@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,9 @@ from hicmae_cli.clips.prepare import (
 from hicmae_cli.errors import MediaError
 from hicmae_cli.faces import Face, align_face
 from hicmae_cli.faces.fake import FakeDetector, FakeFace
-from hicmae_cli.media import Frame, write_video
+from hicmae_cli.media import Frame, probe, write_video
 from hicmae_cli.media import source as media_source
+from tests.media.make import make_video
 
 
 def scene(path: Path, samples: np.ndarray | None) -> Path:
@@ -184,7 +186,7 @@ def test_probing_and_sound_report_progress(
         return run
 
     monkeypatch.setattr(media_source, "_CALL_EVERY_S", 0.0)
-    monkeypatch.setattr(prepare, "probe", noted("probe", prepare.probe))
+    monkeypatch.setattr(prepare, "probe", noted("probe", probe))
     monkeypatch.setattr(prepare, "_frames", noted("frames", prepare._frames))
     if examine:
         examine_clip(source, face(), reported.append)
@@ -201,6 +203,26 @@ def test_probing_and_sound_report_progress(
     after.clear()
     examine_clip(source, face(), reported.append)
     assert "probe" not in after and 0 not in reported
+
+
+def test_the_way_to_a_part_without_an_index_reports_progress(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = np.full((160, 240, 3), 60, np.uint8)
+    picture[40:120, 30:110] = 220
+    make_video(
+        tmp_path / "long.ts",
+        [picture] * 100,
+        [Fraction(index, 25) for index in range(100)],
+        options={"g": "25"},
+    )
+    soundfile.write(tmp_path / "voice.wav", tone(1), 16_000)
+    source = Source(tmp_path / "long.ts", tmp_path / "voice.wav", start_s=3.0, end_s=4.0)
+    examine_clip(source, face())  # probed
+    monkeypatch.setattr(media_source, "_CALL_EVERY_S", 0.0)
+    reported: list[int] = []
+    examine_clip(source, face(), reported.append)
+    assert reported.count(0) > 70
 
 
 def test_a_changed_file_is_probed_again(tmp_path: Path) -> None:
