@@ -28,9 +28,8 @@ MAX_SIDE_PX: Final = 4096
 """Limit on the sides of an upright picture; larger ones are shrunk. 4K (4096 x 2160) keeps its size. The limit bounds
 memory whatever a header claims, and keeps sides from 32767 pixels on, which abort it, away from OpenCV."""
 _MAX_PIXEL_ASPECT: Final = 4.0
-_COMPARED_ROWS: Final = (
-    64  # at a time: most pictures differ in their first rows, and a comparison takes memory
-)
+# Rows compared at a time: most pictures differ in their first rows, and a comparison takes memory.
+_COMPARED_ROWS: Final = 64
 
 
 @dataclass(frozen=True)

@@ -86,8 +86,8 @@ def probe(path: Path | str, on_packet: Callable[[], None] = nothing) -> MediaInf
     """
     path = Path(path)
     with open_media(path) as container:
-        promised_s = _promised_s(container)
         picture, sound, faults = _measure(container, on_packet)
+        promised_s = _promised_s(container)
     if picture is None and sound is None:
         causes = "; ".join(f"{stream}: {reason}" for stream, reason in faults)
         raise MediaError(f"{path}: has streams, but nothing in them can be decoded: {causes}")

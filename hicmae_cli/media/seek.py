@@ -119,9 +119,8 @@ def _after_seek(path: Path | str, times_s: Sequence[float]) -> Iterator[NDArray[
         _LostError: The remaining frames have no reliable times after the seek.
     """
     with open_media(path) as container:
-        stream = open_video(
-            container, one_thread=True
-        )  # more threads would decode pictures past the wanted ones
+        # More threads would decode pictures past the wanted ones.
+        stream = open_video(container, one_thread=True)
         if stream is None or not has_index(container):
             return
         opening = next(decode_video(container, stream), None)

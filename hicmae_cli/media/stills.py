@@ -29,9 +29,8 @@ from hicmae_cli.media.source import audio_stream, demux, open_media, open_video
 # Markers of a JPEG file (ITU-T T.81, table B.1): its first and last bytes, and the two bytes of the other markers.
 _START, _END = b"\xff\xd8", b"\xff\xd9"
 _MARKER, _SCAN, _HUFFMAN = 0xFF, 0xDA, 0xC4
-_MOST_TABLES = (
-    4 * 277
-)  # bytes of baseline JPEG's four Huffman tables: marker and length 4, class 1, counts 16, codes 256
+# Bytes of baseline JPEG's four Huffman tables, each with marker and length (4), class (1), counts (16), codes (256).
+_MOST_TABLES = 4 * 277
 
 
 @dataclass(frozen=True)
