@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
 from pathlib import Path
 from typing import Final, Literal
 
@@ -35,10 +34,17 @@ Fault = Literal["missing", "unreadable", "no face", "no sound", "lengths", "shor
 SILENCE: Final = 2.0**-12
 """-72 dB of full scale, eight steps of 16 bit: sound that never exceeds it is silence, perhaps with dither."""
 NOTED_GAP_S: Final = 0.1
-"""From here on a difference between the lengths of picture and sound is worth telling."""
+"""Longer differences between the lengths of picture and sound are reported."""
 _REFUSED_GAP_S: Final = 0.5
 _REFUSED_GAP_SHARE: Final = 0.2
 _BEYOND_END_S: Final = 0.5  # times in annotations are rounded, and the last frame stands for this long
+
+
+OnProgress = Callable[[int], None]
+
+
+def _ignore(frames: int) -> None:
+    pass
 
 
 class UnusableError(MediaError):
@@ -111,7 +117,7 @@ def prepare_clip(
     source: Source | Path,
     target: Path,
     detector: FaceDetector,
-    on_frame: Callable[[int], None] = lambda _: None,
+    on_progress: OnProgress = _ignore,
 ) -> ClipFacts:
     """Write the prepared form of a raw clip. The same files give the same bytes.
 
@@ -126,7 +132,8 @@ def prepare_clip(
         source: what to read; a path stands for a whole video of one person.
         target: the ``.mkv`` to write.
         detector: a face finder that has not seen another file.
-        on_frame: called with the number of frames read so far.
+        on_progress: called with the number of frames read so far: after each frame, and again and again while packets
+            or sound are read.
 
     Raises:
         UnusableError: missing, no video, no face in any frame, or, where sound is needed, no sound, other lengths,
@@ -134,28 +141,31 @@ def prepare_clip(
         MediaError: unreadable, or the file cannot be written.
     """
     source = source if isinstance(source, Source) else Source(source)
-    info = _opened(source)
+    info = _opened(source, on_progress)
     assert info.fps is not None
-    measured = _Measured(source, info.fps)
-    faces = measured.faces(_frames(source, info), detector, on_frame)
+    measured = _Measured(source, info.fps, on_progress)
+    faces = measured.faces(_frames(source, info, measured.report), detector)
     sound = measured.sound() if source.sound is not None or info.has_audio else None
     write_prepared_clip(target, faces, Fraction(info.fps), sound)
     return measured.facts(whole=True)
 
 
-def examine_clip(
-    source: Source, detector: FaceDetector, on_frame: Callable[[int], None] = lambda _: None
-) -> ClipFacts:
-    """Whether a raw clip can be prepared, without doing so: its frames are read up to the first face.
+def examine_clip(source: Source, detector: FaceDetector, on_progress: OnProgress = _ignore) -> ClipFacts:
+    """Check whether a raw clip can be prepared, without writing it: its frames are read up to the first face.
+
+    Args:
+        source: what to read.
+        detector: a face finder that has not seen another file.
+        on_progress: see `prepare_clip`.
 
     Raises:
         UnusableError: what `prepare_clip` would say, but for frames that cannot be decoded after the first face.
         MediaError: unreadable.
     """
-    info = _opened(source)
+    info = _opened(source, on_progress)
     assert info.fps is not None
-    measured = _Measured(source, info.fps)
-    for _ in measured.faces(_frames(source, info), detector, on_frame):
+    measured = _Measured(source, info.fps, on_progress)
+    for _ in measured.faces(_frames(source, info, measured.report), detector):
         if measured.found:
             break
     length_s = info.video_duration_s if source.end_s is None else source.end_s - source.start_s
@@ -166,8 +176,13 @@ def examine_clip(
     return measured.facts(whole=False)
 
 
-def examine_frames(folder: Path, sound: Path) -> ClipFacts:
-    """Whether a folder of face pictures and a sound file can be used as they are; every picture is decoded.
+def examine_frames(folder: Path, sound: Path, on_progress: OnProgress = _ignore) -> ClipFacts:
+    """Check whether a folder of face pictures and a sound file can be used as they are; every picture is decoded.
+
+    Args:
+        folder: face pictures of one size.
+        sound: a file with the clip's sound.
+        on_progress: called with the number of pictures read so far; see `prepare_clip`.
 
     Raises:
         UnusableError: something is missing, pictures of several sizes, or sound of less than 0.16 s.
@@ -177,15 +192,17 @@ def examine_frames(folder: Path, sound: Path) -> ClipFacts:
         if not path.exists():
             raise UnusableError("missing", f"{path}: no such file or folder; check the path")
     files = face_files(folder)
-    first = _picture_size(files[0])
-    for file in files[1:]:
+    first: tuple[int, int] | None = None
+    for count, file in enumerate(files, start=1):
         size = _picture_size(file)
+        first = first or size
+        on_progress(count)
         if size != first:
             raise MediaError(
                 f"{file}: is {size[0]} x {size[1]}, but {files[0].name} is {first[0]} x {first[1]}; pictures of a clip "
                 "must have one size"
             )
-    measured = _Measured(Source(folder, sound), Fraction(FOLDER_FPS))
+    measured = _Measured(Source(folder, sound), Fraction(FOLDER_FPS), on_progress)
     measured.end_faces(len(files))
     for _ in measured.sound():
         pass
@@ -209,20 +226,18 @@ def _picture_size(path: Path) -> tuple[int, int]:
 class _Measured:
     """Counts what passes through on its way into the file."""
 
-    def __init__(self, source: Source, fps: Fraction) -> None:
-        self._source, self._fps = source, fps
+    def __init__(self, source: Source, fps: Fraction, on_progress: OnProgress) -> None:
+        self._source, self._fps, self._on_progress = source, fps, on_progress
         self.frames = self.found = self._samples = 0
         self._peak = 0.0
         self._open = {"faces", "sound"}
 
-    def faces(
-        self, frames: Iterator[Frame], detector: FaceDetector, on_frame: Callable[[int], None]
-    ) -> Iterator[NDArray[np.uint8]]:
+    def faces(self, frames: Iterator[Frame], detector: FaceDetector) -> Iterator[NDArray[np.uint8]]:
         """Aligned faces, black where there is none."""
         for frame in frames:
             seen = detector.detect(frame)
             self.frames += 1
-            on_frame(self.frames)
+            self.report()
             if seen:
                 self.found += 1
                 yield align_face(frame.rgb, max(seen, key=lambda face: face.size_px).landmarks_px)
@@ -234,14 +249,19 @@ class _Measured:
             )
         self.end_faces(self.frames)
 
+    def report(self) -> None:
+        """Report the number of frames read so far."""
+        self._on_progress(self.frames)
+
     def end_faces(self, frames: int) -> None:
-        """No more faces will be asked for; there are so many frames."""
+        """Set the number of frames: there are no more faces."""
         self.frames = frames
         self._end("faces")
 
     def sound(self) -> Iterator[NDArray[np.float32]]:
         """The sound, which may end before or after the faces."""
-        for block in read_audio_blocks(self._source.sound or self._source.video):
+        for block in read_audio_blocks(self._source.sound or self._source.video, on_packet=self.report):
+            self.report()
             self._samples += len(block)
             self._peak = max(self._peak, float(np.abs(block).max(initial=0.0)))
             yield block
@@ -280,18 +300,17 @@ def _differ_much(gap_s: float, whole_s: float) -> bool:
     return gap_s > max(_REFUSED_GAP_S, _REFUSED_GAP_SHARE * whole_s)
 
 
-def _opened(source: Source) -> MediaInfo:
-    """The video in brief, once it is clear that all its parts are there."""
+def _opened(source: Source, on_progress: OnProgress) -> MediaInfo:
+    """Return the video's properties after a check that its files are there and belong together."""
     for path in (source.video, source.sound):
         if path is not None and not path.exists():
             raise UnusableError("missing", f"{path}: no such file; check the path")
-    status = source.video.stat()
-    info = _probed(source.video, status.st_size, status.st_mtime_ns)
+    info = _probed(source.video, on_progress)
     if not info.has_video:
         raise MediaError(f"{source.video}: no video track to cut faces from")
     if info.fps is None:
         raise MediaError(
-            f"{source.video}: its time stamps claim an impossible number of pictures a second; re-encode it at a "
+            f"{source.video}: its timestamps claim an impossible number of pictures a second; re-encode it at a "
             "constant rate"
         )
     if source.needs_sound and source.sound is None:
@@ -311,13 +330,26 @@ def _opened(source: Source) -> MediaInfo:
     return info
 
 
-@lru_cache(maxsize=8)
-def _probed(path: Path, size_bytes: int, changed_ns: int) -> MediaInfo:
-    """Clips of one long recording follow each other, and every packet of it is looked at."""
-    return probe(path)
+_known: Final[dict[tuple[Path, int, int], MediaInfo]] = {}
+_MOST_KNOWN: Final = 8
 
 
-def _frames(source: Source, info: MediaInfo) -> Iterator[Frame]:
+def _probed(path: Path, on_progress: OnProgress) -> MediaInfo:
+    """Probe a file, or return what an earlier probe of the unchanged file found.
+
+    Clips of one long recording follow each other, and `probe` reads the whole file.
+    """
+    status = path.stat()
+    key = path, status.st_size, status.st_mtime_ns
+    if key not in _known:
+        info = probe(path, on_packet=lambda: on_progress(0))
+        while len(_known) >= _MOST_KNOWN:
+            del _known[next(iter(_known))]
+        _known[key] = info
+    return _known[key]
+
+
+def _frames(source: Source, info: MediaInfo, on_packet: Callable[[], None]) -> Iterator[Frame]:
     """The pictures to look at; those of a part at the video's mean rate, sought where the container allows."""
     if not source.is_part:
         frames = read_frames(source.video)
@@ -325,7 +357,7 @@ def _frames(source: Source, info: MediaInfo) -> Iterator[Frame]:
         assert source.end_s is not None and info.fps is not None
         count = max(1, round((source.end_s - source.start_s) * info.fps))
         times_s = [float(index / info.fps) for index in range(count)]
-        pictures = iter_frames_at(source.video, [source.start_s + time_s for time_s in times_s])
+        pictures = iter_frames_at(source.video, [source.start_s + time_s for time_s in times_s], on_packet)
         frames = (Frame(time_s, rgb) for time_s, rgb in zip(times_s, pictures, strict=True))
     left, right = source.columns
     for frame in frames:

@@ -158,7 +158,7 @@ def _do(make_detector: Callable[[], FaceDetector], write: bool, job: Job, report
     source = job.source
     try:
         if isinstance(source, FrameFolder):
-            return Entry(job.version, examine_frames(source.folder, source.sound))
+            return Entry(job.version, examine_frames(source.folder, source.sound, report))
         with make_detector() as detector:
             if not write:
                 return Entry(job.version, examine_clip(source, detector, report))

@@ -1,9 +1,9 @@
-"""Sound as 16 kHz mono on the video's clock: sample i is heard i / 16000 s after the first frame is shown."""
+"""Sound as 16 kHz mono on the video's clock: sample i plays i / 16000 s after the first frame appears."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -17,43 +17,45 @@ from av.packet import Packet
 from numpy.typing import NDArray
 
 from hicmae_cli.errors import MediaError
-from hicmae_cli.media.clock import MAX_JUMP_S, Steps
+from hicmae_cli.media.clock import MAX_JUMP_S, Clock, Stamped, Ticks
 from hicmae_cli.media.frames import TIME_TOLERANCE_S, container_time_s, start_time_s
 from hicmae_cli.media.mixer import SAMPLE_RATE_HZ, Mixer
 from hicmae_cli.media.source import (
     audio_stream,
     decode_audio,
     has_index,
+    nothing,
     open_media,
+    open_video,
+    reason_no_sound,
     seek_back,
-    unheard,
     video_stream,
 )
 
 _MAX_DRIFT_S: Final = Fraction(20, 1000)  # timestamps are rounded and jitter; more than this is a real gap
 _LITTLE_DRIFT_S: Final = 0.01
 _MAX_GAP_SAMPLES: Final = round(MAX_JUMP_S * SAMPLE_RATE_HZ)
-_SETTLING_S: Final = Fraction(1, 2)  # what decoders and the resampler know of earlier sound wears off in less
-_ZEROS_SAMPLES: Final = SAMPLE_RATE_HZ  # silence is handed on in pieces, so that a long gap costs no memory
+_SETTLING_S: Final = Fraction(1, 2)  # decoders and the resampler forget earlier sound in less
+_ZEROS_SAMPLES: Final = SAMPLE_RATE_HZ  # silence is yielded in pieces, so that a long gap costs no memory
 
 
 def read_audio(path: Path | str, start_s: float = 0.0, end_s: float | None = None) -> NDArray[np.float32]:
-    """The sound between two times of the video's clock.
+    """Read the sound between two times of the video's clock.
 
-    Where the format can be searched, decoding starts shortly before the first time. Lossless sound is the same to
-    the bit as in a reading of the whole, other sound as far as its decoder forgets; where the file's timestamps
-    drift from the count of its samples (20 ms are tolerated), it is placed by the timestamps.
+    Where the format allows a seek, decoding starts shortly before `start_s`. Lossless sound then equals that of a
+    full read bit for bit, lossy sound as far as its decoder forgets. Where the file's timestamps drift from the
+    count of its samples by more than 20 ms, the timestamps place the sound.
 
     Args:
         path: A local media file with audio.
-        start_s: First second wanted, 0 = the first video frame.
+        start_s: Where to start; 0 is the first video frame.
         end_s: Where to stop; None for the end of the sound.
 
     Returns:
-        (n,) float32 in -1..1 at 16 kHz. Shorter than asked for where the sound ends early.
+        (n,) float32 in -1..1 at 16 kHz; shorter than `end_s - start_s` if the sound ends early.
 
     Raises:
-        MediaError: The file cannot be read, has no audio, or none of it can be decoded.
+        MediaError: The file cannot be read, has no audio, or its audio cannot be decoded.
         ValueError: start_s is negative or after end_s.
     """
     if start_s < 0 or (end_s is not None and end_s < start_s):
@@ -70,29 +72,32 @@ def read_audio(path: Path | str, start_s: float = 0.0, end_s: float | None = Non
     return np.concatenate(wanted) if wanted else np.zeros(0, np.float32)
 
 
-def read_audio_blocks(path: Path | str, block_s: float = 1.0) -> Iterator[NDArray[np.float32]]:
-    """The whole sound in consecutive blocks, streaming.
+def read_audio_blocks(
+    path: Path | str, block_s: float = 1.0, on_packet: Callable[[], None] = nothing
+) -> Iterator[NDArray[np.float32]]:
+    """Stream the whole sound in consecutive blocks.
 
-    Time 0 is the first video frame (the first sample, where there is no video): sound before it is dropped,
-    sound that starts later is preceded by silence, and gaps in the file's timestamps become silence.
+    Time 0 is the first video frame (the first sample, where there is no video). Sound before it is dropped; a
+    later start, and gaps in the file's timestamps, become silence.
 
     Args:
         path: A local media file with audio.
         block_s: Length of a block in seconds; the last one may be shorter.
+        on_packet: Called at most twice a second while packets are read, those of other streams too.
 
     Yields:
         (n,) float32 in -1..1 at 16 kHz mono.
 
     Raises:
-        MediaError: The file cannot be read, has no audio, or none of it can be decoded.
-        ValueError: block_s holds less than one sample.
+        MediaError: The file cannot be read, has no audio, or its audio cannot be decoded.
+        ValueError: block_s is shorter than one sample.
     """
     block_samples = round(block_s * SAMPLE_RATE_HZ)
     if block_samples < 1:
         raise ValueError(f"expected block_s of at least one sample, got {block_s}")
     held: list[NDArray[np.float32]] = []
     held_samples = 0
-    for piece in _pieces(path):
+    for piece in _pieces(path, on_packet=on_packet):
         held.append(piece)
         held_samples += len(piece)
         if held_samples >= block_samples:
@@ -106,7 +111,7 @@ def read_audio_blocks(path: Path | str, block_s: float = 1.0) -> Iterator[NDArra
 
 
 def read_audio_if_any(path: Path | str) -> NDArray[np.float32] | None:
-    """The whole sound of a file as `read_audio` gives it, None where there is none that can be decoded.
+    """Read the whole sound of a file as `read_audio` does; None if it has no audio, or none that can be decoded.
 
     Raises:
         MediaError: The file cannot be read.
@@ -120,13 +125,13 @@ def read_audio_if_any(path: Path | str) -> NDArray[np.float32] | None:
 def sound_of(
     container: InputContainer, stream: AudioStream, packets: Sequence[Packet[Any]], start_s: Fraction
 ) -> NDArray[np.float32] | None:
-    """The whole sound of an open file whose packets were taken out already, None where none can be decoded.
+    """Decode the whole sound of an open file from packets read before; None if nothing can be decoded.
 
     Args:
         container: The file.
-        stream: What to listen to.
-        packets: All of the stream.
-        start_s: When the first picture is shown on the container's own clock.
+        stream: Its sound.
+        packets: All packets of `stream`.
+        start_s: Presentation time of the first picture on the container's own clock.
     """
     runs = _runs(decode_audio(container, stream, packets))
     first = next(runs, None)
@@ -136,15 +141,15 @@ def sound_of(
 
 
 class _SilentError(MediaError):
-    """A file has no audio stream, or none of it can be decoded."""
+    """A file has no audio stream, or its audio cannot be decoded."""
 
 
-def _pieces(path: Path | str, start: int = 0) -> Iterator[NDArray[np.float32]]:
-    """Contiguous pieces of sound and silence of any length, from a sample on; sample 0 is at time 0."""
+def _pieces(
+    path: Path | str, start: int = 0, on_packet: Callable[[], None] = nothing
+) -> Iterator[NDArray[np.float32]]:
+    """Yield contiguous pieces of sound and silence of any length, from sample `start` on; sample 0 is at time 0."""
     with open_media(path) as container:
-        stream = video_stream(container)
-        if stream is not None and not stream.codec_context.is_open:
-            stream.codec_context.thread_count = 1  # for one picture, threads cost more than they gain
+        stream = open_video(container, one_thread=True)
         origin_s = None if stream is None else start_time_s(container, stream)
     if start > _SETTLING_S * SAMPLE_RATE_HZ:
         with open_media(path) as container:
@@ -156,11 +161,11 @@ def _pieces(path: Path | str, start: int = 0) -> Iterator[NDArray[np.float32]]:
         sound = audio_stream(container)
         if sound is None:
             raise _SilentError(f"{path}: has no audio stream, only video")
-        runs = _runs(decode_audio(container, sound))
+        runs = _runs(decode_audio(container, sound, on_packet=on_packet))
         first = next(runs, None)
         if first is None:
             raise _SilentError(
-                f"{path}: has an audio stream, but none of it can be decoded: {unheard(sound)}"
+                f"{path}: has an audio stream, but none of it can be decoded: {reason_no_sound(sound)}"
             )
         yield from _contiguous(origin_s, chain([first], runs), start)
 
@@ -168,15 +173,15 @@ def _pieces(path: Path | str, start: int = 0) -> Iterator[NDArray[np.float32]]:
 def _contiguous(
     origin_s: Fraction | None, runs: Iterator[tuple[Fraction | None, NDArray[np.float32]]], start: int
 ) -> Iterator[NDArray[np.float32]]:
-    """Runs one after the other, gaps filled and overlaps trimmed.
+    """Join runs: fill gaps with silence and trim overlaps.
 
     Args:
         origin_s: Time 0 on the container's clock; None for the start of the first run.
-        runs: As `_runs` gives them.
-        start: The first sample wanted.
+        runs: What `_runs` yields.
+        start: The first sample to yield.
     """
-    written = start  # the position of the next sample to hand on
-    position = 0  # the position of the next sample to come in; both count from time 0
+    written = start  # the position of the next sample to yield
+    position = 0  # the position of the next sample of the run; both count from time 0
     for start_s, samples in runs:
         if start_s is not None:
             origin_s = start_s if origin_s is None else origin_s
@@ -195,9 +200,9 @@ def _contiguous(
 def _runs_near(
     container: InputContainer, origin_s: Fraction | None, start: int
 ) -> tuple[Fraction, Iterator[tuple[Fraction | None, NDArray[np.float32]]]] | None:
-    """Time 0 on the container's clock and the runs from shortly before a sample on, by a seek.
+    """Seek to shortly before a sample. Return time 0 on the container's clock, and the runs from there on.
 
-    None where that cannot be done, or where it does not lead to sound before the sample.
+    None if the file cannot be searched, or if the seek leads past the sample.
     """
     sound = audio_stream(container)
     if sound is None or not has_index(container):
@@ -206,10 +211,10 @@ def _runs_near(
     first_s = None if first is None else container_time_s(first)
     if first is None or first_s is None:
         return None
-    sound_start_s = first_s if abs(first_s) > _MAX_DRIFT_S else Fraction(0)  # as `_runs` has it
+    sound_start_s = first_s if abs(first_s) > _MAX_DRIFT_S else Fraction(0)  # as in `_runs`
     origin_s = sound_start_s if origin_s is None else origin_s
     wanted_s = origin_s + Fraction(start, SAMPLE_RATE_HZ)
-    # Matroska's index lists pictures where there are any; to find sound by itself, it would be read from the start.
+    # Matroska's index lists pictures if the file has any; a seek by sound would read the file from its start.
     picture = video_stream(container) if "matroska" in container.format.name else None
     target_s = wanted_s - _SETTLING_S
     if target_s <= first_s or not seek_back(container, picture or sound, target_s):
@@ -224,10 +229,10 @@ def _runs_near(
 
 
 def _since(first: AudioFrame, frame: AudioFrame) -> tuple[Fraction, int]:
-    """Where a frame starts after the first one (s), and how many of its samples lie before the resampler's grid.
+    """Return a frame's time after the first one (s), and how many of its samples precede the resampler's grid.
 
-    A container that rounds times is seen through where frames have one length: the time is that of a whole number
-    of them. The grid is that of the 16 kHz samples of a reading from the start.
+    If the container rounds times and all frames have one length, the time is rounded to a whole number of frames.
+    The grid is that of the 16 kHz samples of a read from the start.
     """
     first_s, time_s = container_time_s(first), container_time_s(frame)
     assert first_s is not None and time_s is not None
@@ -244,45 +249,37 @@ def _since(first: AudioFrame, frame: AudioFrame) -> tuple[Fraction, int]:
 def _runs(
     frames: Iterator[AudioFrame], next_s: Fraction = Fraction(0), surplus: int = 0
 ) -> Iterator[tuple[Fraction | None, NDArray[np.float32]]]:
-    """Mono 16 kHz samples in runs without gaps.
+    """Mix frames to mono 16 kHz samples, in runs without gaps.
 
     Args:
         frames: As decoded.
         next_s: When the first frame is due on the container's clock.
-        surplus: How many of its samples to leave out.
+        surplus: How many of its samples to drop.
 
     Yields:
-        The run's start on the container's clock (s) with its first samples; None with those that follow.
+        The run's start on the container's clock (s) with its first samples; None with the samples that follow.
     """
     mixer: Mixer | None = None
-    steps = Steps()
-    ahead: AudioFrame | None = None
-    run_start_s = shift_s = Fraction(0)
-    offset_s = tick_s = 0.0  # of frames' own times: to what the run has, and their unit
-    while True:
-        frame, ahead = ahead or next(frames, None), None
-        if frame is None:
-            break
+    clock = Clock()
+    upcoming = Stamped(frames, container_time_s)
+    run_start_s = Fraction(0)
+    tick_s = 0.0  # unit of the frames' own times
+    offset_s = 0.0  # start of the run in frames' own times
+    for frame in upcoming:
         start_s: Fraction | None = None
-        # Nearly every frame is where the one before ended; exact fractions for each would take longer than decoding.
+        # Nearly every frame starts where the last one ended; exact fractions for each would take longer than decoding.
         if mixer is not None and mixer.accepts(frame):
             drift_s = 0.0 if frame.pts is None else frame.pts * tick_s - offset_s - mixer.length_s
             if abs(drift_s) < _LITTLE_DRIFT_S:
                 yield None, mixer.mix(frame)
                 continue
-        if mixer is not None:
+        stamp_s = container_time_s(frame)
+        if mixer is None:
+            time_s: Ticks = next_s if stamp_s is None else stamp_s
+        else:
             next_s = run_start_s + mixer.duration_s
-        stated_s = container_time_s(frame)
-        time_s = next_s if stated_s is None else stated_s + shift_s
+            time_s = clock.time_of(stamp_s, next_s, next_s, upcoming.next_stamp)
         jump_s = time_s - next_s
-        if mixer is not None and steps.is_suspect(jump_s):
-            ahead = next(frames, None)
-            ahead_s = None if ahead is None else container_time_s(ahead)
-            if steps.is_damaged(jump_s, None if ahead_s is None else ahead_s + shift_s - next_s):
-                jump_s = Fraction(0)
-            elif not steps.accepts(jump_s):
-                shift_s -= jump_s
-                jump_s = Fraction(0)
         if mixer is None or (jump_s and abs(jump_s) > _MAX_DRIFT_S) or not mixer.accepts(frame):
             if mixer is not None:
                 yield None, mixer.finish()
@@ -290,7 +287,7 @@ def _runs(
             run_start_s = next_s + jump_s if abs(jump_s) > _MAX_DRIFT_S else next_s
             start_s = run_start_s + Fraction(surplus, frame.sample_rate)
             surplus = 0
-        offset_s = float(run_start_s - shift_s)
+        offset_s = float(run_start_s - clock.shift)
         tick_s = float(frame.time_base or 0)
         yield start_s, mixer.mix(frame)
     if mixer is not None:

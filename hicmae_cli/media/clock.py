@@ -1,20 +1,21 @@
-"""One clock for all readers of a file: times that rise from 0, told from time stamps some of which may be damaged."""
+"""The clock all readers share: it starts at 0, only moves forward, and repairs damaged timestamps."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
-from typing import Final, TypeVar
+from itertools import islice
+from typing import Final, Generic, TypeVar
 
 MAX_JUMP_S: Final = 3600.0
 """A forward jump of the clock beyond this is damage, not a pause."""
 MAX_PAUSES_S: Final = 7200.0
-"""Pauses of more than a minute last this long in all; further ones are left out. A few bytes can claim any pause."""
+"""Limit on the sum of all pauses longer than a minute; later ones are skipped. A few bytes can claim any pause."""
 BACKWARD_JUMP_S: Final = 1.0
 """A smaller step back is a frame out of order or an overlap; a larger one is a clock that started again."""
 MAX_FPS: Final = 1000
-"""No more pictures a second are believed of a file."""
-_SUSPECT_S: Final = 1.0  # a step ahead beyond this may be a damaged time stamp
+"""A higher frame rate is taken for damage."""
+_SUSPECT_S: Final = 1.0  # a longer step forward may come from a damaged timestamp
 _PAUSE_S: Final = 60.0
 
 Ticks = int | Fraction
@@ -22,8 +23,8 @@ Ticks = int | Fraction
 Item = TypeVar("Item")
 
 
-class Steps:
-    """Decides from one time stamp to the next how far the clock goes on.
+class Clock:
+    """Turns the timestamps of a stream into times, one after the other.
 
     Args:
         unit_s: Length of one tick in seconds.
@@ -33,82 +34,122 @@ class Steps:
         self._max_jump, self._back = Fraction(MAX_JUMP_S) / unit_s, Fraction(BACKWARD_JUMP_S) / unit_s
         self._suspect, self._pause = Fraction(_SUSPECT_S) / unit_s, Fraction(_PAUSE_S) / unit_s
         self._pauses_left = Fraction(MAX_PAUSES_S) / unit_s
-        self.left_out: Ticks = 0
-        """Steps ahead that were not accepted."""
+        self.shift: Ticks = 0
+        """What is added to a timestamp to get its time."""
+        self.skipped: Ticks = 0
+        """The sum of all steps forward that the clock did not take."""
 
-    def follow(self, duration: Ticks) -> Ticks:
-        """The step to what has no time stamp to go by, or none that is believed."""
-        return min(duration, self._pause)
-
-    def last(self, duration: Ticks) -> Ticks:
-        """How long the last thing goes on."""
-        return min(duration, max(self._pause, self._pauses_left))
-
-    def is_suspect(self, step: Ticks) -> bool:
-        """Whether to look at the time stamp after this one before this one is believed."""
-        return step > self._suspect or step <= -self._back
-
-    def is_damaged(self, step: Ticks, next_step: Ticks | None) -> bool:
-        """Whether a suspect time stamp is out of order: the next one goes on where the one before it was.
+    def time_of(
+        self, stamp: Ticks | None, last: Ticks, due: Ticks, next_stamp: Callable[[], Ticks | None]
+    ) -> Ticks:
+        """Return the time of an item, and shift the clock where its timestamp starts again or jumps.
 
         Args:
-            step: From the last time to this one.
-            next_step: From the last time to the next one; None where there is none.
+            stamp: The item's timestamp; None if it has none.
+            last: The time up to which the stream has been read.
+            due: The item's time if its timestamp is missing, damaged or too far away.
+            next_stamp: Returns the timestamp of the item after this one. Called for a suspect timestamp only.
         """
-        return next_step is not None and 0 < next_step < (step if step > 0 else self._max_jump)
+        if stamp is None:
+            return due
+        time = stamp + self.shift
+        if not self._needs_confirmation(time - last):
+            return time
+        following = next_stamp()
+        if following is not None and self._is_damaged(time - last, following + self.shift - last):
+            return due
+        if self._take_step(time - last):
+            return time
+        self.shift += due - time
+        return due
 
-    def accepts(self, step: Ticks) -> bool:
-        """Whether the clock goes on by a step; where it does not, it started again or jumped."""
+    def step_without_stamp(self, duration: Ticks) -> Ticks:
+        """Return how long after its predecessor an item without a usable timestamp comes.
+
+        Args:
+            duration: The predecessor's.
+        """
+        return min(duration, self._pause)
+
+    def capped_last_duration(self, duration: Ticks) -> Ticks:
+        """Return how long an item lasts if it is the stream's last one."""
+        return min(duration, max(self._pause, self._pauses_left))
+
+    def _needs_confirmation(self, step: Ticks) -> bool:
+        """Whether the next timestamp must confirm this one."""
+        return step > self._suspect or step <= -self._back
+
+    def _is_damaged(self, step: Ticks, next_step: Ticks) -> bool:
+        """Whether the next timestamp refutes a suspect one: it continues from before.
+
+        Args:
+            step: From the last time to the suspect timestamp.
+            next_step: From the last time to the next timestamp.
+        """
+        return 0 < next_step < (step if step > 0 else self._max_jump)
+
+    def _take_step(self, step: Ticks) -> bool:
+        """Count a step against the limit on pauses. Return False if the clock must not take it."""
         if not -self._back < step <= self._max_jump or (step > self._pause and step > self._pauses_left):
-            self.left_out += max(step, 0)
+            self.skipped += max(step, 0)
             return False
         if step > self._pause:
             self._pauses_left -= step
         return True
 
 
-def keep_time(
-    stamped: Iterable[tuple[Item, Ticks | None, Ticks]], steps: Steps
-) -> Iterator[tuple[Item, Ticks, Ticks]]:
-    """Put things on a clock that starts at 0 and rises strictly.
-
-    What has no time stamp, or a damaged one, follows its predecessor by that one's duration, a minute at most. A
-    clock that starts again (recordings joined byte by byte) or jumps ahead goes on without a gap. What would be shown
-    at the same time as, or a little before, its predecessor is left out. The next thing is taken early only to check
-    a suspect stamp.
+class Stamped(Generic[Item]):
+    """An iterator that can look at the timestamp of the next item.
 
     Args:
-        stamped: Things in the order in which they are shown, their time stamp if they have one, and their
-            duration above 0.
-        steps: Judges the time stamps, in the same unit.
+        items: What to iterate over. An item is taken early only for `next_stamp`.
+        stamp_of: Returns an item's timestamp, None if it has none.
+    """
+
+    def __init__(self, items: Iterable[Item], stamp_of: Callable[[Item], Ticks | None]) -> None:
+        self._items, self._stamp_of = iter(items), stamp_of
+        self._ahead: list[Item] = []
+
+    def __iter__(self) -> Iterator[Item]:
+        return self
+
+    def __next__(self) -> Item:
+        return self._ahead.pop() if self._ahead else next(self._items)
+
+    def next_stamp(self) -> Ticks | None:
+        """Return the next item's timestamp; None if it has none, or if there are no more items."""
+        if not self._ahead:
+            self._ahead.extend(islice(self._items, 1))
+        return self._stamp_of(self._ahead[0]) if self._ahead else None
+
+
+def keep_time(
+    stamped: Iterable[tuple[Item, Ticks | None, Ticks]], clock: Clock
+) -> Iterator[tuple[Item, Ticks, Ticks]]:
+    """Put items on a clock that starts at 0 and rises strictly.
+
+    An item whose timestamp is missing or damaged follows its predecessor by the predecessor's duration, a minute at
+    most. A clock that starts again (recordings joined byte by byte) or jumps ahead continues without a gap. An item
+    at the same time as its predecessor, or a little before it, is dropped.
+
+    Args:
+        stamped: Items in order of presentation, their timestamp if they have one, and their duration above 0.
+        clock: A new clock in the timestamps' unit.
 
     Yields:
-        Things with their time and duration.
+        Items with their time and duration.
     """
-    things = iter(stamped)
-    ahead: tuple[Item, Ticks | None, Ticks] | None = None
-    shift: Ticks | None = None
-    last: Ticks = 0
+    items = Stamped(stamped, lambda entry: entry[1])
+    last: Ticks | None = None
     shown_for: Ticks = 0
-    while True:
-        thing, ahead = ahead if ahead is not None else next(things, None), None
-        if thing is None:
-            return
-        item, stamp, duration = thing
-        step = follow = steps.follow(shown_for)
-        if shift is None:
-            shift = stamp or 0
-        elif stamp is not None:
-            step = stamp - shift - last
-            if steps.is_suspect(step):
-                ahead = next(things, None)
-                next_stamp = None if ahead is None else ahead[1]
-                if steps.is_damaged(step, None if next_stamp is None else next_stamp - shift - last):
-                    step = follow
-                elif not steps.accepts(step):
-                    shift, step = stamp - last - follow, follow
-            if step <= 0:
+    for item, stamp, duration in items:
+        if last is None:
+            clock.shift = -(stamp or 0)
+            time: Ticks = 0
+        else:
+            time = clock.time_of(stamp, last, last + clock.step_without_stamp(shown_for), items.next_stamp)
+            if time <= last:
                 continue
-        last, shown_for = last + step, duration
-        yield item, last, steps.last(duration)
-        del item, thing  # not kept while the next one is made
+        last, shown_for = time, duration
+        yield item, time, clock.capped_last_duration(duration)
+        del item  # free it before the next one is made

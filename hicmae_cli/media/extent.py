@@ -1,4 +1,4 @@
-"""Where a stream begins and ends, told from its packets on the clock that the readers go by."""
+"""The start and the end of a stream, computed from its packets on the clock of the readers."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from hicmae_cli.media.clock import BACKWARD_JUMP_S, MAX_FPS, MAX_JUMP_S, Steps, Ticks, keep_time
+from hicmae_cli.media.clock import BACKWARD_JUMP_S, MAX_FPS, MAX_JUMP_S, Clock, Ticks, keep_time
 from hicmae_cli.media.source import is_audible
 
-_REORDERING_PACKETS: Final = 32  # more than any codec holds back
-_REORDERING_S: Final = (
-    1  # or as long as so many packets last: later stamps than that after decoding are damaged
-)
-_OPENING_PACKETS: Final = 1024  # the first that can be decoded is among so many
+_REORDERING_PACKETS: Final = 32  # no codec reorders more packets
+# A packet is presented within this time of its decoding, or within the time that 32 packets last; else its timestamp
+# is damaged.
+_REORDERING_S: Final = 1
+_OPENING_PACKETS: Final = 1024  # the first packet that can be decoded is one of these
 _NO_STAMP: Final = -(1 << 63)
 
 
 @dataclass(frozen=True)
 class Extent:
-    """A stream's packets on its reader's clock.
+    """The times of a stream's packets on its reader's clock.
 
     Attributes:
-        start_s: When the first one is presented on the container's own clock.
-        length_s: From there to the end of the last one.
-        last_s: From there to the start of the last one.
-        count: How many there are.
-        shortest_s: Least distance of two.
-        longest_s: Greatest distance of two.
-        left_out_s: Pauses too long to be believed.
+        start_s: Presentation time of the first packet on the container's own clock.
+        length_s: From there to the end of the last packet.
+        last_s: From there to the start of the last packet.
+        count: Number of packets.
+        shortest_s: Shortest distance between two packets.
+        longest_s: Longest distance between two packets.
+        skipped_s: Sum of the pauses that the clock skipped.
     """
 
     start_s: Fraction
@@ -47,10 +47,10 @@ class Extent:
     count: int
     shortest_s: Fraction
     longest_s: Fraction
-    left_out_s: Fraction
+    skipped_s: Fraction
 
     def rate(self, nominal: Fraction) -> Fraction | None:
-        """Packets per second: as the header states it if that fits, else as counted; None beyond `MAX_FPS`."""
+        """Packets per second: the header's value if it fits the count, else the count; None beyond `MAX_FPS`."""
         if self.count < 2:
             return nominal
         counted = (self.count - 1) / self.last_s
@@ -60,19 +60,17 @@ class Extent:
 
 
 class PacketTimes:
-    """Takes note of the packets of one stream and decodes its first frame.
+    """Records the times of one stream's packets and decodes its first frame.
 
     Args:
-        stream: Whose decoder is not in use.
-        has_pts: Whether the container stores when packets are presented.
+        stream: Its decoder must not be in use elsewhere.
+        has_pts: Whether the container stores presentation times.
     """
 
     def __init__(self, stream: VideoStream | AudioStream, has_pts: bool) -> None:
         self.first: VideoFrame | AudioFrame | None = None
-        """The first frame that can be decoded, once it is there."""
+        """The first frame that can be decoded; None until it is."""
         self._context = stream.codec_context
-        if not self._context.is_open:
-            self._context.thread_count = 1  # for one picture, threads cost more than they gain
         self._tick_s = Fraction(stream.time_base or 1)
         self._has_pts = has_pts
         self._back = -int(BACKWARD_JUMP_S / self._tick_s)
@@ -83,7 +81,7 @@ class PacketTimes:
         self._count = self._decoded = self._place = 0
 
     def add(self, packet: Packet[Any]) -> None:
-        """Take note of the next packet of the stream, and decode it if none could be so far."""
+        """Record the next packet of the stream, and decode it unless there is a first frame already."""
         if self.first is None:
             self._decode(packet)
         if packet.is_discard:
@@ -93,9 +91,9 @@ class PacketTimes:
         stamp = decoded if stamp is None else stamp
         if decoded is not None:
             if self._count and not self._back < decoded - self._decoded <= self._ahead:
-                self._take(0)  # a clock that started again: what came before was shown before
+                self._take(0)  # a clock that started again: earlier packets are shown first
             self._decoded = decoded
-        # A picture with a damaged stamp is shown when its neighbours are.
+        # A picture with a damaged timestamp takes its place by its decoding time.
         duration = max(0, packet.duration or 0)
         longest = max(self._reordering_ticks, _REORDERING_PACKETS * duration)
         is_near = decoded is None or stamp is None or abs(stamp - decoded) <= longest
@@ -107,25 +105,25 @@ class PacketTimes:
         self._take(_REORDERING_PACKETS)
 
     def finish(self) -> None:
-        """There are no more packets."""
+        """Record what is left after the last packet."""
         self._take(0)
         if self.first is None:
             self._decode(None)
 
     def extent(self, nominal_s: Fraction) -> Extent:
-        """Where the packets are, of which each without a duration lasts so long."""
+        """Compute the stream's extent; packets without a duration get `nominal_s`."""
         opening = self.first.pts if self.first is not None and self._has_pts else None
-        # What comes before the first frame that can be decoded is never seen.
+        # Readers never see what comes before the first frame that can be decoded.
         skipped = 0
         if opening is not None and opening in self._stamps[:_OPENING_PACKETS]:
             skipped = self._stamps.index(opening)
-        nominal, steps = nominal_s / self._tick_s, Steps(self._tick_s)
+        nominal, clock = nominal_s / self._tick_s, Clock(self._tick_s)
         count = 0
         last: Ticks = 0
         end: Ticks = 0
         shortest: Ticks = 0
         longest: Ticks = 0
-        for _, time, duration in keep_time(self._stamped(skipped, nominal), steps):
+        for _, time, duration in keep_time(self._stamped(skipped, nominal), clock):
             step = time - last
             shortest = step if count == 1 else min(shortest, step)
             longest = max(longest, step)
@@ -139,7 +137,7 @@ class PacketTimes:
             count=count,
             shortest_s=shortest * self._tick_s,
             longest_s=longest * self._tick_s,
-            left_out_s=steps.left_out * self._tick_s,
+            skipped_s=clock.skipped * self._tick_s,
         )
 
     def _stamped(self, skipped: int, nominal: Fraction) -> Iterator[tuple[None, int | None, Ticks]]:

@@ -1,9 +1,9 @@
-"""Frames with the time they are shown at, whatever the container's clock, pixel format or orientation."""
+"""Frames with their presentation times, whatever the container's clock, pixel format or orientation."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
@@ -19,16 +19,17 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from hicmae_cli.errors import MediaError
-from hicmae_cli.media.clock import MAX_FPS, MAX_JUMP_S, Steps, keep_time
-from hicmae_cli.media.source import decode_video, open_media, undecodable, video_stream
+from hicmae_cli.media.clock import MAX_FPS, MAX_JUMP_S, Clock, keep_time
+from hicmae_cli.media.source import decode_video, nothing, open_media, open_video, reason_no_picture
 
 TIME_TOLERANCE_S: Final = 1e-3
 """Containers round time to a millisecond or coarser; a frame this early counts as on time."""
 MAX_SIDE_PX: Final = 4096
-"""The longest side of an upright picture; larger ones are shrunk. 4K (4096 x 2160) stays whole, memory is bounded
-whatever a header claims, and OpenCV, which aborts from 32767 pixels on, never sees such a side."""
+"""Limit on the sides of an upright picture; larger ones are shrunk. 4K (4096 x 2160) keeps its size. The limit bounds
+memory whatever a header claims, and keeps sides from 32767 pixels on, which abort it, away from OpenCV."""
 _MAX_PIXEL_ASPECT: Final = 4.0
-_COMPARED_ROWS: Final = 64  # at a time: most pictures differ at once, and comparing takes memory
+# Rows compared at a time: most pictures differ in their first rows, and a comparison takes memory.
+_COMPARED_ROWS: Final = 64
 
 
 @dataclass(frozen=True)
@@ -36,9 +37,9 @@ class Frame:
     """One picture.
 
     Attributes:
-        time_s: When it is shown, in seconds; the video's first frame is at 0.
+        time_s: Presentation time in seconds; the video's first frame is at 0.
         rgb: (H, W, 3) uint8, upright, with square pixels, no side longer than `MAX_SIDE_PX`. Frames of the same
-            picture share one array, which is not to be written to.
+            picture share one array: do not write to it.
     """
 
     time_s: float
@@ -62,12 +63,12 @@ class Frame:
 
 @dataclass(frozen=True)
 class Display:
-    """How decoded pictures become upright ones with square pixels: first stretched, then turned, then mirrored.
+    """How to make decoded pictures upright with square pixels: stretch them, turn them, mirror them, in this order.
 
     Attributes:
         pixel_aspect: Width over height of a decoded pixel; not 1 in anamorphic video.
         quarter_turns: Counter-clockwise quarter turns, 0 to 3.
-        is_mirrored: Whether left and right are swapped, as some front cameras ask for.
+        is_mirrored: Whether to swap left and right, as some front cameras require.
     """
 
     pixel_aspect: Fraction = Fraction(1)
@@ -77,7 +78,7 @@ class Display:
 
 @dataclass(frozen=True)
 class TimedPicture:
-    """A decoded picture before its conversion to RGB: time and duration in exact seconds since the first."""
+    """A decoded picture before its conversion to RGB. Time (since the first picture) and duration are exact."""
 
     time_s: Fraction
     duration_s: Fraction
@@ -90,44 +91,44 @@ class TimedPicture:
 
     @property
     def end_s(self) -> Fraction:
-        """When the picture stops being shown, if it is the last one."""
+        """When the presentation of the picture ends, if it is the last one."""
         return self.time_s + self.duration_s
 
 
 def read_frames(path: Path | str) -> Iterator[Frame]:
-    """Every frame of a video, in presentation order.
+    """Yield every frame of a video in presentation order.
 
     Args:
         path: A local media file with video.
 
     Yields:
-        Frames at strictly increasing times; the first at 0 s. Size may change in the middle of a rare file.
+        Frames at strictly increasing times; the first at 0 s. In rare files the size changes between frames.
 
     Raises:
-        MediaError: The file cannot be read, has no video, or none of it can be decoded.
+        MediaError: The file cannot be read, has no video, or its video cannot be decoded.
     """
     for timed in pictures_of(path):
         yield Frame(time_s=float(timed.time_s), rgb=timed.to_rgb())
 
 
 def sample_frames(path: Path | str, step_s: float | Fraction) -> Iterator[Frame]:
-    """The frame on display at 0, step, 2 x step ... until the last frame's end.
+    """Yield the frame on display at 0, step, 2 x step ... until the last frame's end.
 
-    The frame on display at t is the last one that appeared at or before t (within a millisecond), so a video
-    of any rate, constant or not, gives the frames that a viewer would see. Only these are converted to RGB.
+    The frame on display at t is the last one that appeared at or before t (within a millisecond): what a viewer
+    sees, whether the rate is constant or not. Only these frames are converted to RGB.
 
-    A picture that stays on display, and one that equals its predecessor to the byte (slides, screen recordings), is
-    the same array again: where ``frame.rgb is previous.rgb``, what was found in the previous frame holds still.
+    A picture that stays on display, or that equals its predecessor byte for byte (slides, screen recordings), is the
+    same array again: if ``frame.rgb is previous.rgb``, results for the previous frame are still valid.
 
     Args:
         path: A local media file with video.
         step_s: Distance of the samples in seconds.
 
     Yields:
-        Frames whose `time_s` is the time asked for, k x step_s.
+        Frames with `time_s` = k x step_s.
 
     Raises:
-        MediaError: The file cannot be read, has no video, or none of it can be decoded.
+        MediaError: The file cannot be read, has no video, or its video cannot be decoded.
         ValueError: step_s is not positive.
     """
     if not step_s > 0:
@@ -153,7 +154,7 @@ def sample_frames(path: Path | str, step_s: float | Fraction) -> Iterator[Frame]
 
 
 def _same_or(before: NDArray[np.uint8] | None, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The picture before, if it is equal; comparing takes far less time than a conversion or a search."""
+    """Return `before` if it equals `rgb`, else `rgb`. A comparison takes far less time than a face search."""
     if before is None or before.shape != rgb.shape:
         return rgb
     strips = (slice(top, top + _COMPARED_ROWS) for top in range(0, len(rgb), _COMPARED_ROWS))
@@ -163,18 +164,18 @@ def _same_or(before: NDArray[np.uint8] | None, rgb: NDArray[np.uint8]) -> NDArra
 def to_rgb(picture: VideoFrame, display: Display = Display()) -> NDArray[np.uint8]:
     """Convert a decoded picture of any pixel format to (H, W, 3) uint8: upright and with square pixels.
 
-    The conversion shrinks pictures with a side above `MAX_SIDE_PX`, so that no larger one is ever made.
+    The conversion shrinks pictures with a side above `MAX_SIDE_PX`, so that no larger array exists at any time.
 
     Args:
         picture: As decoded.
-        display: How it is to be shown.
+        display: How to show it.
 
     Raises:
-        MediaError: One of the few formats that ffmpeg can write but not convert.
+        MediaError: The pixel format is one of the few that ffmpeg writes but cannot convert.
     """
     width_px, height_px = _display_size(picture, display.pixel_aspect)
     try:
-        # One thread: a converter with several cannot be given up in a forked process, which then waits for ever.
+        # One thread: a forked process waits for ever when it frees a converter that has several.
         rgb = picture.reformat(width=width_px, height=height_px, format="rgb24", threads=1).to_ndarray()
     except (OSError, ValueError) as error:
         raise MediaError(
@@ -185,10 +186,10 @@ def to_rgb(picture: VideoFrame, display: Display = Display()) -> NDArray[np.uint
 
 
 def display_of(stream: VideoStream, first: VideoFrame) -> Display:
-    """How the pictures of a stream are to be shown.
+    """Return how to show the pictures of a stream.
 
-    The display matrix of the first picture holds for all: reading it ties a picture into a reference cycle, so that
-    it would stay in memory until the next collection, and a camera does not turn its pictures midway.
+    Only the first picture's display matrix is read: a camera does not change it midway, and reading it puts the
+    picture into a reference cycle, which keeps it in memory until the next garbage collection.
     """
     a, b, c, d = _display_matrix(first)
     is_mirrored = a * d - b * c < 0
@@ -197,10 +198,10 @@ def display_of(stream: VideoStream, first: VideoFrame) -> Display:
 
 
 def _display_matrix(picture: VideoFrame) -> tuple[int, int, int, int]:
-    """a, b, c, d of x' = a x + c y, y' = b x + d y, up to scale (ISO/IEC 14496-12, 6.2.2)."""
+    """Return a, b, c, d of x' = a x + c y, y' = b x + d y, up to scale (ISO/IEC 14496-12, 6.2.2)."""
     try:
         data = picture.side_data.get("DISPLAYMATRIX")
-    except ValueError:  # PyAV does not know some kinds of side data (EXIF); then the angle is all there is
+    except ValueError:  # PyAV does not know some kinds of side data (EXIF); it still reads the angle
         angle = math.radians(picture.rotation)
         return round(math.cos(angle)), -round(math.sin(angle)), round(math.sin(angle)), round(math.cos(angle))
     if not isinstance(data, SideData):
@@ -210,60 +211,63 @@ def _display_matrix(picture: VideoFrame) -> tuple[int, int, int, int]:
 
 
 def start_time_s(container: InputContainer, stream: VideoStream) -> Fraction | None:
-    """The first frame's presentation time on the container's own clock; None if no frame can be decoded."""
+    """Return the first frame's presentation time on the container's own clock; None if no frame can be decoded."""
     for picture in decode_video(container, stream):
         return container_time_s(picture) or Fraction(0)
     return None
 
 
-def timed_pictures(container: InputContainer, stream: VideoStream) -> Iterator[TimedPicture]:
-    """Decoded pictures at strictly increasing times from 0, on a clock repaired where the file's is broken.
-
-    See `keep_time`, whose clock `probe` goes by too.
-    """
+def timed_pictures(
+    container: InputContainer, stream: VideoStream, on_packet: Callable[[], None] = nothing
+) -> Iterator[TimedPicture]:
+    """Yield decoded pictures at strictly increasing times from 0, on the clock of `keep_time`, which `probe` shares."""
     display: Display | None = None
-    for picture, time_s, duration_s in keep_time(_stamped(container, stream), Steps()):
+    for picture, time_s, duration_s in keep_time(_stamped(container, stream, on_packet), Clock()):
         display = display_of(stream, picture) if display is None else display
         yield TimedPicture(Fraction(time_s), Fraction(duration_s), picture, display)
-        del picture  # not kept while the next one is decoded
+        del picture  # free it before the next one is decoded
 
 
 def _stamped(
-    container: InputContainer, stream: VideoStream
+    container: InputContainer, stream: VideoStream, on_packet: Callable[[], None]
 ) -> Iterator[tuple[VideoFrame, Fraction | None, Fraction]]:
     nominal_s = frame_duration_s(stream)
-    for picture in decode_video(container, stream):
+    for picture in decode_video(container, stream, on_packet):
         yield picture, container_time_s(picture), _duration_s(picture) or nominal_s
         del picture
 
 
 def frame_duration_s(stream: VideoStream) -> Fraction:
-    """The stream's nominal frame duration; 1/25 s where it states none, or nonsense."""
+    """Return the stream's nominal frame duration; 1/25 s if it states none or an impossible one."""
     rate = stream.guessed_rate or stream.average_rate
     return 1 / Fraction(rate) if rate and 1 / MAX_JUMP_S <= rate <= MAX_FPS else Fraction(1, 25)
 
 
 def pixel_aspect(stream: VideoStream) -> Fraction:
-    """Width over height of one pixel; 1 where the stream states none, or nonsense."""
+    """Return width over height of one pixel; 1 if the stream states none or an impossible value."""
     aspect = stream.sample_aspect_ratio
     if not aspect or not 1 / _MAX_PIXEL_ASPECT <= aspect <= _MAX_PIXEL_ASPECT:
         return Fraction(1)
     return Fraction(aspect)
 
 
-def pictures_of(path: Path | str) -> Iterator[TimedPicture]:
-    """Every picture of a file, decoded from the start; see `timed_pictures`.
+def pictures_of(path: Path | str, on_packet: Callable[[], None] = nothing) -> Iterator[TimedPicture]:
+    """Decode every picture of a file from its start; see `timed_pictures`.
+
+    Args:
+        path: A local media file with video.
+        on_packet: Called at most twice a second while packets are read.
 
     Raises:
-        MediaError: The file cannot be read, has no video, or none of it can be decoded.
+        MediaError: The file cannot be read, has no video, or its video cannot be decoded.
     """
     with open_media(path) as container:
-        stream = video_stream(container)
+        stream = open_video(container)
         if stream is None:
             raise MediaError(f"{path}: has no video stream, only audio")
-        reason = undecodable(stream)
+        reason = reason_no_picture(stream)
         empty = True
-        for timed in timed_pictures(container, stream):
+        for timed in timed_pictures(container, stream, on_packet):
             empty = False
             yield timed
             del timed
@@ -272,7 +276,7 @@ def pictures_of(path: Path | str) -> Iterator[TimedPicture]:
 
 
 def container_time_s(picture: VideoFrame | AudioFrame) -> Fraction | None:
-    """When the frame is presented on the container's own clock, if it says so."""
+    """Return the frame's presentation time on the container's own clock; None if it has no timestamp."""
     if picture.pts is None or picture.time_base is None:
         return None
     return picture.pts * picture.time_base
@@ -286,7 +290,7 @@ def _duration_s(picture: VideoFrame) -> Fraction | None:
 
 
 def _display_size(picture: VideoFrame, pixel_aspect: Fraction) -> tuple[int, int]:
-    """Width and height (px) with square pixels, neither above `MAX_SIDE_PX`, before rotation."""
+    """Return width and height (px) with square pixels, neither above `MAX_SIDE_PX`, before rotation."""
     width_px, height_px = picture.width * pixel_aspect, Fraction(picture.height)
     scale = min(Fraction(1), MAX_SIDE_PX / max(width_px, height_px))
     return max(1, round(width_px * scale)), max(1, round(height_px * scale))

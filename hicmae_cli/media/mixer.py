@@ -12,7 +12,7 @@ from av.filter import Graph
 from numpy.typing import NDArray
 
 SAMPLE_RATE_HZ: Final = 16_000
-# Formats that need no filters, only another number type.
+# Formats that need no filter, only a conversion of the number type.
 _AS_THEY_ARE: Final = {(name, "mono", 1, SAMPLE_RATE_HZ) for name in ("s16", "s16p", "flt", "fltp")}
 
 
@@ -20,8 +20,8 @@ class Mixer:
     """Mixes frames of one format down to mono at 16 kHz, without a shift in time or a change in level.
 
     Args:
-        frame: The first one, for its format.
-        surplus: How many samples to leave out at the start.
+        frame: The first frame, for its format.
+        surplus: How many samples to drop at the start.
     """
 
     def __init__(self, frame: AudioFrame, surplus: int = 0) -> None:
@@ -33,31 +33,31 @@ class Mixer:
             return
         channels = frame.layout.nb_channels
         try:
-            # As floats, ffmpeg would add channels up without the normalisation that it gives to integers.
+            # For floats, ffmpeg sums channels without the normalisation that it applies to integers.
             self._graph = _graph(
                 frame, surplus, "aresample", f"{SAMPLE_RATE_HZ}:ochl=mono:osf=flt:rematrix_maxval=1"
             )
         except (av.error.FFmpegError, ValueError):
-            # Channels nobody named: their mean.
+            # ffmpeg cannot mix channels without names: take their mean.
             mean = "+".join(f"{1 / channels:.9f}*c{i}" for i in range(channels))
             self._graph = _graph(frame, surplus, "pan", f"mono|c0={mean}", then_resample=True)
 
     def accepts(self, frame: AudioFrame) -> bool:
-        """Whether the frame is of the first one's format."""
+        """Whether the frame has the first frame's format."""
         return _format_of(frame) == self._format
 
     @property
     def duration_s(self) -> Fraction:
-        """What went in so far, with the surplus."""
+        """Duration of all frames so far, the surplus included."""
         return Fraction(self._samples_in, self._rate_hz)
 
     @property
     def length_s(self) -> float:
-        """The same, not exact and quick."""
+        """The same, faster but rounded."""
         return self._samples_in / self._rate_hz
 
     def mix(self, frame: AudioFrame) -> NDArray[np.float32]:
-        """What comes out as a frame goes in -> (n,) float32 in -1..1, as much as is ready."""
+        """Add a frame and return the samples that are ready: (n,) float32 in -1..1."""
         position, self._samples_in = self._samples_in, self._samples_in + frame.samples
         if self._graph is None:
             samples = frame.to_ndarray().reshape(-1)
@@ -70,7 +70,7 @@ class Mixer:
         return _playable(self._pull(self._graph))
 
     def finish(self) -> NDArray[np.float32]:
-        """What is left (n,); nothing goes in after this."""
+        """Return the remaining samples (n,). Add no frame after this."""
         if self._graph is None:
             return np.zeros(0, np.float32)
         self._graph.push(None)
@@ -90,7 +90,7 @@ class Mixer:
 
 
 def _playable(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Sound stored as floats may hold anything; what no loudspeaker could play is limited, what is no number silent."""
+    """Clip float samples to -1..1 and silence NaN: a file of floats can hold any value."""
     if not np.isfinite(samples).all():
         samples = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0)
     return np.clip(samples, -1, 1)

@@ -1,14 +1,14 @@
-"""What a media file holds, told from its packets rather than from what its header claims."""
+"""The properties of a media file, measured from its packets because headers can be wrong."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import NamedTuple
 
 import av
-import av.error
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
@@ -21,11 +21,14 @@ from hicmae_cli.media.extent import Extent, PacketTimes
 from hicmae_cli.media.frames import TIME_TOLERANCE_S, display_of, frame_duration_s, to_rgb
 from hicmae_cli.media.source import (
     audio_stream,
+    can_be_audible,
+    demux,
+    nothing,
     open_media,
+    open_video,
+    reason_no_picture,
+    reason_no_sound,
     stores_presentation_times,
-    undecodable,
-    unheard,
-    video_stream,
 )
 
 
@@ -36,17 +39,17 @@ class MediaInfo:
     Attributes:
         path: The file.
         duration_s: Seconds from time 0 to the end of the longer of the two streams.
-        has_video: Whether there is a moving picture that can be decoded (a cover picture is none).
+        has_video: Whether there is video that can be decoded (a cover picture is not video).
         has_audio: Whether there is sound that can be decoded.
-        fps: Frames per second on average; None without video, and where the file claims an impossible rate.
+        fps: Mean frame rate (Hz); None without video, and if the file claims an impossible rate.
         width_px: Width of the upright picture with square pixels; 0 without video.
         height_px: Its height; 0 without video.
-        rotation_deg: Counter-clockwise rotation the container asks for, already applied to width and height.
-        is_vfr: Whether the distance between frames varies by more than a millisecond or so.
-        video_duration_s: Seconds until the last frame stops being shown; 0 without video.
-        audio_duration_s: Seconds from time 0 until the last sample; 0 without audio.
-        missing_s: By how much the file is shorter than its header promises.
-        warnings: What a user should know about the file, a sentence each.
+        rotation_deg: Counter-clockwise rotation that the container requires; width and height include it.
+        is_vfr: Whether the distance between frames varies by more than rounding explains (2 ms).
+        video_duration_s: Seconds from time 0 to the end of the last frame; 0 without video.
+        audio_duration_s: Seconds from time 0 to the end of the last sample; 0 without audio.
+        missing_s: How many seconds of the header's duration are missing from the file.
+        warnings: Sentences for the user about the file's faults.
     """
 
     path: Path
@@ -64,102 +67,93 @@ class MediaInfo:
     warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Check that the fields go together."""
+        """Check that the fields are consistent."""
         if not (self.has_video or self.has_audio):
             raise ValueError(f"{self.path}: expected video or audio")
         if self.has_video and (self.width_px < 1 or self.height_px < 1):
             raise ValueError(f"{self.path}: expected a size, got {self}")
 
 
-def probe(path: Path | str) -> MediaInfo:
-    """Read every packet's time stamp in one pass; only the first frame of each stream is decoded.
+def probe(path: Path | str, on_packet: Callable[[], None] = nothing) -> MediaInfo:
+    """Read every packet's timestamp in one pass; decode only the first frame of each stream.
+
+    Args:
+        path: A local media file.
+        on_packet: Called at most twice a second while packets are read.
 
     Raises:
-        MediaError: The file is missing, is not media, or nothing in it can be decoded.
+        MediaError: The file is missing, is not media, or cannot be decoded.
     """
     path = Path(path)
-    warnings: list[str] = []
     with open_media(path) as container:
-        video, audio = video_stream(container), audio_stream(container)
-        unseen = "" if video is None else undecodable(video)
-        times = _packet_times(container, [s for s in (video, audio) if s is not None])
+        picture, sound, faults = _measure(container, on_packet)
         promised_s = _promised_s(container)
-        seen = None if video is None else _look(video, times[video.index])
-        heard = None if audio is None else _listen(times[audio.index])
-        if video is not None and seen is None:
-            name, reason = video.codec_context.name, unseen
-            warnings.append(f"the video ({name}) cannot be decoded and is ignored: {reason}")
-        if audio is not None and heard is None:
-            name, reason = audio.codec_context.name, unheard(audio)
-            warnings.append(f"the sound ({name}) cannot be decoded and is ignored: {reason}")
-    if seen is None and heard is None:
-        raise MediaError(f"{path}: has streams, but nothing in them can be decoded: {reason}")
-
-    extents = [extent for extent in (seen.extent if seen else None, heard) if extent is not None]
-    origin_s = extents[0].start_s
-    video_duration_s = 0.0 if seen is None else float(seen.extent.length_s)
-    audio_duration_s = 0.0
-    if heard is not None:  # `read_audio_blocks` lets it start no later than after the longest gap
-        late_s = min(heard.start_s - origin_s, Fraction(MAX_JUMP_S))
-        audio_duration_s = float(max(late_s + heard.length_s, Fraction(0)))
-    duration_s = max(video_duration_s, audio_duration_s)
-    # Some headers count from 0 on the container's clock, others from the first frame: the longer is what is there.
-    left_out_s = max(float(extent.left_out_s) for extent in extents)
-    there_s = left_out_s + max(duration_s, *(float(extent.start_s + extent.length_s) for extent in extents))
-    if left_out_s:
-        warnings.append(
-            f"its time stamps pause for {left_out_s:.1f} s more than is believed; these are left out"
-        )
-    missing_s = 0.0 if promised_s is None else max(0.0, promised_s - there_s)
-    if promised_s is not None and there_s < 0.95 * promised_s - 1:
-        warnings.append(
-            f"the file is cut short: its header promises {promised_s:.1f} s, {there_s:.1f} s are there"
-        )
-    if seen is None:
-        return MediaInfo(
-            path, duration_s, False, True, audio_duration_s=audio_duration_s, missing_s=missing_s,
-            warnings=tuple(warnings),
-        )  # fmt: skip
-    fps = seen.extent.rate(seen.nominal_fps)
-    if fps is None:
-        warnings.append(f"its time stamps claim more than {MAX_FPS} pictures a second; the rate is unknown")
+    if picture is None and sound is None:
+        causes = "; ".join(f"{stream}: {reason}" for stream, reason in faults)
+        raise MediaError(f"{path}: has streams, but nothing in them can be decoded: {causes}")
+    lengths = _lengths(None if picture is None else picture.extent, sound)
     return MediaInfo(
         path=path,
-        duration_s=duration_s,
-        has_video=True,
-        has_audio=heard is not None,
-        fps=fps,
-        width_px=seen.width_px,
-        height_px=seen.height_px,
-        rotation_deg=seen.rotation_deg,
-        is_vfr=seen.extent.longest_s - seen.extent.shortest_s > 2 * TIME_TOLERANCE_S,
-        video_duration_s=video_duration_s,
-        audio_duration_s=audio_duration_s,
-        missing_s=missing_s,
-        warnings=tuple(warnings),
+        duration_s=lengths.duration_s,
+        has_video=picture is not None,
+        has_audio=sound is not None,
+        fps=picture.fps if picture else None,
+        width_px=picture.width_px if picture else 0,
+        height_px=picture.height_px if picture else 0,
+        rotation_deg=picture.rotation_deg if picture else 0,
+        is_vfr=picture.is_vfr if picture else False,
+        video_duration_s=lengths.video_s,
+        audio_duration_s=lengths.audio_s,
+        missing_s=0.0 if promised_s is None else max(0.0, promised_s - lengths.stored_s),
+        warnings=tuple(_warnings(picture, faults, lengths, promised_s)),
     )
 
 
-class _Seen(NamedTuple):
+class _Picture(NamedTuple):
     extent: Extent
-    nominal_fps: Fraction
+    fps: Fraction | None
     width_px: int
     height_px: int
     rotation_deg: int
 
+    @property
+    def is_vfr(self) -> bool:
+        return self.extent.longest_s - self.extent.shortest_s > 2 * TIME_TOLERANCE_S
 
-def _look(video: VideoStream, times: PacketTimes) -> _Seen | None:
-    """What is to be seen; None where no picture can be decoded."""
+
+def _measure(
+    container: InputContainer, on_packet: Callable[[], None]
+) -> tuple[_Picture | None, Extent | None, list[tuple[str, str]]]:
+    """Return the picture, the sound's extent, and each stream that cannot be decoded with the reason."""
+    video, audio = open_video(container, one_thread=True), audio_stream(container)
+    reason = "" if video is None else reason_no_picture(video)
+    streams: list[VideoStream | AudioStream] = [] if video is None else [video]
+    if audio is not None and can_be_audible(audio):
+        streams.append(audio)
+    times = _packet_times(container, streams, on_packet)
+    picture = None if video is None else _measure_picture(video, times[video.index])
+    sound = _measure_sound(times[audio.index]) if audio is not None and audio.index in times else None
+    faults = []
+    if video is not None and picture is None:
+        faults.append((f"the video ({video.codec_context.name})", reason))
+    if audio is not None and sound is None:
+        faults.append((f"the sound ({audio.codec_context.name})", reason_no_sound(audio)))
+    return picture, sound, faults
+
+
+def _measure_picture(video: VideoStream, times: PacketTimes) -> _Picture | None:
+    """Return the picture's properties; None if no picture can be decoded."""
     if not isinstance(times.first, VideoFrame):
         return None
     nominal_s = frame_duration_s(video)
     display = display_of(video, times.first)
     height_px, width_px = to_rgb(times.first, display).shape[:2]
-    return _Seen(times.extent(nominal_s), 1 / nominal_s, width_px, height_px, 90 * display.quarter_turns)
+    extent = times.extent(nominal_s)
+    return _Picture(extent, extent.rate(1 / nominal_s), width_px, height_px, 90 * display.quarter_turns)
 
 
-def _listen(times: PacketTimes) -> Extent | None:
-    """Where the sound is; None where none can be decoded."""
+def _measure_sound(times: PacketTimes) -> Extent | None:
+    """Return the sound's extent; None if no sound can be decoded."""
     first = times.first
     if not isinstance(first, AudioFrame):
         return None
@@ -167,16 +161,11 @@ def _listen(times: PacketTimes) -> Extent | None:
 
 
 def _packet_times(
-    container: InputContainer, streams: list[VideoStream | AudioStream]
+    container: InputContainer, streams: list[VideoStream | AudioStream], on_packet: Callable[[], None]
 ) -> dict[int, PacketTimes]:
-    """The packets of each stream by its index, up to the end or to where the file is cut off."""
+    """Record the packets of each stream, by its index, up to the end or to where the file is cut off."""
     times = {stream.index: PacketTimes(stream, stores_presentation_times(container)) for stream in streams}
-    packets = container.demux(streams)
-    while True:
-        try:
-            packet = next(packets)
-        except (StopIteration, av.error.FFmpegError, OSError):
-            break
+    for packet in demux(container, streams, on_packet):
         if packet.size:
             times[packet.stream.index].add(packet)
     for of_stream in times.values():
@@ -185,6 +174,57 @@ def _packet_times(
 
 
 def _promised_s(container: InputContainer) -> float | None:
-    """The duration in the header, in formats where it is stated rather than guessed."""
+    """Return the duration in the header; None for formats whose demuxer only estimates it."""
     stated = set(container.format.name.split(",")) & {"mp4", "matroska"}
     return container.duration / av.time_base if stated and container.duration else None
+
+
+class _Lengths(NamedTuple):
+    """Lengths of the streams in seconds from time 0.
+
+    Attributes:
+        video_s: Of the video; 0 without video.
+        audio_s: Of the sound; 0 without sound.
+        skipped_s: Sum of the pauses that the clock skipped.
+        stored_s: What the file holds, on the clock of its header.
+    """
+
+    video_s: float
+    audio_s: float
+    skipped_s: float
+    stored_s: float
+
+    @property
+    def duration_s(self) -> float:
+        return max(self.video_s, self.audio_s)
+
+
+def _lengths(picture: Extent | None, sound: Extent | None) -> _Lengths:
+    extents = [extent for extent in (picture, sound) if extent is not None]
+    video_s = 0.0 if picture is None else float(picture.length_s)
+    audio_s = 0.0
+    if sound is not None:
+        # `read_audio_blocks` limits the silence before the sound to the longest gap.
+        late_s = min(sound.start_s - extents[0].start_s, Fraction(MAX_JUMP_S))
+        audio_s = float(max(late_s + sound.length_s, Fraction(0)))
+    skipped_s = max(float(extent.skipped_s) for extent in extents)
+    # Some headers count from 0 on the container's clock, others from the first frame: take the longer one.
+    ends_s = [float(extent.start_s + extent.length_s) for extent in extents]
+    return _Lengths(video_s, audio_s, skipped_s, skipped_s + max(video_s, audio_s, *ends_s))
+
+
+def _warnings(
+    picture: _Picture | None, faults: list[tuple[str, str]], lengths: _Lengths, promised_s: float | None
+) -> Iterator[str]:
+    for stream, reason in faults:
+        yield f"{stream} cannot be decoded and is ignored: {reason}"
+    if lengths.skipped_s:
+        yield (
+            f"its timestamps contain {lengths.skipped_s:.1f} s of pauses beyond the limit; that time was skipped"
+        )
+    if promised_s is not None and lengths.stored_s < 0.95 * promised_s - 1:
+        yield (
+            f"the file is cut short: its header promises {promised_s:.1f} s, but it holds {lengths.stored_s:.1f} s"
+        )
+    if picture is not None and picture.fps is None:
+        yield f"its timestamps claim more than {MAX_FPS} pictures a second; the rate is unknown"

@@ -1,8 +1,8 @@
-"""Read from the middle of a video without decoding all that comes before it."""
+"""Read from the middle of a video without decoding everything before it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from itertools import chain, pairwise
 from pathlib import Path
@@ -27,43 +27,53 @@ from hicmae_cli.media.source import (
     audio_stream,
     decode_video,
     has_index,
+    nothing,
     open_media,
+    open_video,
     seek_back,
     video_stream,
 )
 
 _STEPS_BACK_S: Final = (0, 2, 12)
-"""How far before the first frame wanted to look for a key frame, where the index points behind it."""
-_MAX_START_S: Final = 0.1  # from here on it matters what a header counts its duration from
+"""How far before the first wanted frame to look for a key frame if the index points past that frame."""
+_MAX_START_S: Final = 0.1  # for a later start, headers differ in what they count the duration from
 _MAX_SPAN_S: Final = 7 * 24 * 3600.0  # a header that claims more is wrong
 
 
 class _LostError(Exception):
-    """What was decoded after a seek is not what decoding from the start would give."""
+    """Decoding after a seek gives other frames than decoding from the start."""
 
 
 def frames_at(path: Path | str, times_s: Sequence[float]) -> list[NDArray[np.uint8]]:
-    """The frames on display at some times, decoded from the last key frame before them where that can be.
+    """Read the frames on display at some times, decoding from the last key frame before them if the format allows.
 
-    They are the frames that `sample_frames` would give: the frame on display at t is the last one that appeared
-    at or before t (within a millisecond), after the end the last one. Only these are converted to RGB.
+    They are the frames that `sample_frames` yields: the frame on display at t is the last one that appeared
+    at or before t (within a millisecond); after the end it is the last one. Only these are converted to RGB.
 
     Args:
         path: A local media file with video.
         times_s: Seconds since the first frame, rising.
 
     Returns:
-        (H, W, 3) uint8 pictures, upright, with square pixels, one per time. Times that fall on one frame share it.
+        (H, W, 3) uint8 pictures, upright, with square pixels, one per time. Times on the same frame share an array.
 
     Raises:
-        MediaError: The file cannot be read, has no video, or none of it can be decoded.
-        ValueError: Times that fall, or are negative or no numbers.
+        MediaError: The file cannot be read, has no video, or its video cannot be decoded.
+        ValueError: The times fall, are negative, infinite or NaN.
     """
     return list(iter_frames_at(path, times_s))
 
 
-def iter_frames_at(path: Path | str, times_s: Sequence[float]) -> Iterator[NDArray[np.uint8]]:
-    """`frames_at`, one frame after the other, so that a long part of a video takes no more memory than a short one."""
+def iter_frames_at(
+    path: Path | str, times_s: Sequence[float], on_packet: Callable[[], None] = nothing
+) -> Iterator[NDArray[np.uint8]]:
+    """Yield the frames of `frames_at` one by one, so that a long part takes no more memory than a short one.
+
+    Args:
+        path: See `frames_at`.
+        times_s: See `frames_at`.
+        on_packet: Called at most twice a second while a file without an index is decoded from its start.
+    """
     if not all(0 <= time_s < float("inf") for time_s in times_s) or any(a > b for a, b in pairwise(times_s)):
         raise ValueError(f"expected rising times from 0 on, got {list(times_s)}")
     if not times_s:
@@ -75,16 +85,16 @@ def iter_frames_at(path: Path | str, times_s: Sequence[float]) -> Iterator[NDArr
                 yield rgb
                 given += 1
         except _LostError:
-            pass  # those that were given are right; the others are decoded from the start
+            pass  # the frames yielded so far are right; decode the others from the start
     if given < len(times_s):
-        yield from _on_display(pictures_of(path), times_s[given:])
+        yield from _on_display(pictures_of(path, on_packet), times_s[given:])
 
 
 def span_s(path: Path | str) -> float:
-    """Length of the video, or of the sound where there is no video, in seconds: as the header states it.
+    """Return the length in seconds that the header states for the video, or for the sound if there is no video.
 
-    Nothing is decoded. Where the format states no length, or where it is not clear what it is counted from, the
-    packets are read as `probe` does. A header may be wrong: a file cut short has less than it promises.
+    Nothing is decoded. If the header states no length, or counts it from an unknown start, `probe` measures it.
+    A header can be wrong: a file cut short has less than its header promises.
 
     Raises:
         MediaError: The file is missing, is not media, or nothing in it can be decoded.
@@ -103,18 +113,16 @@ def span_s(path: Path | str) -> float:
 
 
 def _after_seek(path: Path | str, times_s: Sequence[float]) -> Iterator[NDArray[np.uint8]]:
-    """The frames asked for, by a seek; none where the file has to be decoded from the start.
+    """Seek and yield the frames; yield none if the file has to be decoded from its start.
 
     Raises:
-        _LostError: the others cannot be told after the seek.
+        _LostError: The remaining frames have no reliable times after the seek.
     """
     with open_media(path) as container:
-        stream = video_stream(container)
+        # More threads would decode pictures past the wanted ones.
+        stream = open_video(container, one_thread=True)
         if stream is None or not has_index(container):
             return
-        if not stream.codec_context.is_open:
-            # Threads decode ahead, which is work for nothing here, and cost more to start than a window takes.
-            stream.codec_context.thread_count = 1
         opening = next(decode_video(container, stream), None)
         if opening is None:
             return
@@ -134,9 +142,9 @@ def _after_seek(path: Path | str, times_s: Sequence[float]) -> Iterator[NDArray[
 def _from_key_frame(
     container: InputContainer, stream: VideoStream, origin_s: Fraction, display: Display
 ) -> Iterator[TimedPicture]:
-    """Pictures from the next key frame on, at strictly increasing times.
+    """Yield pictures from the next key frame on, at strictly increasing times.
 
-    Frames that come before the key frame in the order of showing refer to others that were not decoded.
+    Frames presented before the key frame are dropped: they depend on frames that were not decoded.
     """
     last_s: Fraction | None = None
     for picture in decode_video(container, stream):
@@ -153,7 +161,7 @@ def _from_key_frame(
 
 
 def _on_display(pictures: Iterable[TimedPicture], times_s: Sequence[float]) -> Iterator[NDArray[np.uint8]]:
-    """What is shown at each time, the first of which is not before the first picture; none without a picture."""
+    """Yield what is shown at each time, none without a picture. No time may be before the first picture."""
     given = 0
     shown: TimedPicture | None = None
     rgb: NDArray[np.uint8] | None = None

@@ -1,8 +1,8 @@
-"""Open an untrusted media file and take its streams apart: what every reader of this room shares.
+"""Open an untrusted media file and decode its streams: what every reader of this room shares.
 
-A media path names one local, regular file and nothing else is ever opened on its behalf: the file is opened
-here and handed to the demuxer as a stream of bytes, every protocol is switched off, and formats that merely
-point at other files (playlists, concat scripts) or that draw text as video are refused.
+A media path names one local, regular file, and no other file is opened for it: this module opens the file and
+passes it to the demuxer as a stream of bytes, switches off every protocol, and refuses formats that only point at
+other files (playlists, concat scripts) or draw text as video.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ from __future__ import annotations
 import heapq
 import math
 import os
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from fractions import Fraction
 from functools import cache
@@ -29,53 +30,41 @@ from av.video.stream import VideoStream
 
 from hicmae_cli.errors import MediaError
 
-# Playlists and scripts that make the demuxer open other files, and readers that take any bytes for text art.
-_REFUSED_FORMATS = {
-    *(
-        "hls",
-        "dash",
-        "concat",
-        "concatf",
-        "imf",
-        "sdp",
-        "rtsp",
-        "rtp",
-        "webm_dash_manifest",
-        "lavfi",
-        "dvdvideo",
-    ),
-    *(
-        "avisynth",
-        "vapoursynth",
-        "image2",
-        "image2pipe",
-        "image2_alias_pix",
-        "image2_brender_pix",
-        "ffmetadata",
-    ),
-    *("tty", "bin", "xbin", "adf", "idf"),
-}
+# Formats that open other files: playlists, streams of the network, scripts and devices, numbered pictures.
+_PLAYLISTS: Final = {"hls", "dash", "webm_dash_manifest", "concat", "concatf", "imf"}
+_NETWORK: Final = {"sdp", "rtsp", "rtp"}
+_SCRIPTS: Final = {"lavfi", "dvdvideo", "avisynth", "vapoursynth"}
+_NUMBERED: Final = {"image2", "image2pipe", "image2_alias_pix", "image2_brender_pix"}
+# Formats that read any bytes as text or text art.
+_TEXT: Final = {"ffmetadata", "tty", "bin", "xbin", "adf", "idf"}
+_REFUSED_FORMATS: Final = _PLAYLISTS | _NETWORK | _SCRIPTS | _NUMBERED | _TEXT
 VIDEO_SUFFIXES: Final = frozenset(
     [
         ".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg",
         ".mpg", ".mts", ".mxf", ".ogv", ".ts", ".webm", ".wmv",
     ]
 )  # fmt: skip
-"""What files with moving pictures are called, in lower case."""
+"""Suffixes of video files, in lower case."""
 _INDEXED_FORMATS: Final = {"mov", "matroska", "wav", "flac"}
 _PLAYLIST_STARTS = (b"#EXTM3U", b"ffconcat", b"<MPD")
 # 8K (up to 8192 x 4320) is the largest video there is; a header that claims more is an attempt to exhaust memory.
 _MAX_PIXELS = 8192 * 4352
 _MAX_PICTURE_BYTES = 7680 * 4320 * 3  # 8K with 10 bits; fewer pixels where each takes more, as in GIF and PNG
-_DECODED_AHEAD_PIXELS = 1 << 25  # every thread holds pictures of its own: 16 at 1080p, 3 at 4K, 1 at 8K
-_SAMPLE_RATES_HZ = 8, 768_000  # the resampler's memory goes with the rate
-_MAX_CHANNELS = 64  # the mixer takes no more
-_MAX_THREADS = 16  # what ffmpeg takes at most by itself
+_DECODED_AHEAD_PIXELS = 1 << 25  # each thread holds its own pictures: 16 threads at 1080p, 3 at 4K, 1 at 8K
+# Below the first, a small file has hours of sound (1 MB at 8 Hz: 36 h). The resampler's memory grows with the rate.
+_SAMPLE_RATES_HZ = 1000, 768_000
+_MAX_CHANNELS = 64  # the mixer's limit
+_MAX_THREADS = 16  # ffmpeg's own limit
+_CALL_EVERY_S = 0.5
 _READ_BLOCK_BYTES = 1 << 17
-# Tags in another encoding are no reason to refuse a file; from PyAV 19 on none is refused, and the option is gone.
+# Read files whose tags have another encoding. PyAV 19 reads them without this option, which it no longer has.
 _TOLERANT: Final[dict[str, Any]] = (
     {} if int(av.__version__.partition(".")[0]) >= 19 else {"metadata_errors": "replace"}
 )
+
+
+def nothing() -> None:
+    """Do nothing: the callback of callers that need none."""
 
 
 @contextmanager
@@ -83,13 +72,13 @@ def open_media(path: Path | str) -> Iterator[InputContainer]:
     """Open a local file for demuxing, and close it whatever happens.
 
     Args:
-        path: The file. Never read as a URL, a pattern or a playlist.
+        path: The file; never read as a URL, a pattern or a playlist.
 
     Yields:
         The container, with at least one audio or video stream.
 
     Raises:
-        MediaError: The file is missing, empty, not media, or has nothing to see or hear.
+        MediaError: The file is missing, empty or not media, or has no audio and no video stream.
     """
     path = check_file(path)
     try:
@@ -119,7 +108,7 @@ def _open_container(file: BinaryIO) -> InputContainer:
     try:
         return _open_bytes(file)
     except av.error.ArgumentError:
-        # The file's name stands for a refused format (`.jpg` for the numbered pictures of `image2`): its bytes alone.
+        # The file's name selects a refused format (`.jpg` the numbered pictures of `image2`): hide the name.
         file.seek(0)
         return _open_bytes(_Nameless(file))
 
@@ -141,17 +130,17 @@ def _open_bytes(file: BinaryIO | _Nameless) -> InputContainer:
 
 
 class _Nameless:
-    """A file without its name, by which a demuxer might be chosen."""
+    """A file without its name, so that the name cannot select a demuxer."""
 
     def __init__(self, file: BinaryIO) -> None:
         self.read, self.seek, self.tell = file.read, file.seek, file.tell
 
 
 def check_file(path: Path | str) -> Path:
-    """The path of an existing, regular, non-empty file.
+    """Return the path of an existing, regular, non-empty file.
 
     Raises:
-        MediaError: It is missing, a directory, something that is not a file, or empty.
+        MediaError: The file is missing, empty, a directory, or not a regular file.
     """
     path = Path(path)
     try:
@@ -169,7 +158,7 @@ def check_file(path: Path | str) -> Path:
 
 
 def video_stream(container: InputContainer) -> VideoStream | None:
-    """The video to watch: the best moving picture, never a cover picture or a thumbnail."""
+    """Return the best video stream; never a cover picture or a thumbnail. None if there is no video."""
     not_video = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
     moving = [
         s for s in container.streams.video if not s.disposition & not_video and s.codec_context is not None
@@ -177,36 +166,51 @@ def video_stream(container: InputContainer) -> VideoStream | None:
     if not moving:
         return None
     best = container.streams.best("video")
-    stream = next((s for s in moving if s is best), moving[0])
-    if not stream.codec_context.is_open:
-        stream.thread_type = "AUTO"
-        threads = _DECODED_AHEAD_PIXELS // max(1, stream.width * stream.height)
-        if threads < _MAX_THREADS:
-            stream.codec_context.thread_count = max(1, min(threads, os.cpu_count() or 1))
-        stream.codec_context.options = {"max_pixels": str(_max_pixels(stream))}
+    return next((s for s in moving if s is best), moving[0])
+
+
+def open_video(container: InputContainer, *, one_thread: bool = False) -> VideoStream | None:
+    """Prepare the decoder of `video_stream`: limit its picture size and its threads. None if there is no video.
+
+    Call it once per container, before decoding.
+
+    Args:
+        container: The file.
+        one_thread: Decode in one thread. For a few pictures, more threads cost more than they gain.
+    """
+    stream = video_stream(container)
+    if stream is None:
+        return None
+    stream.thread_type = "AUTO"
+    threads = 1 if one_thread else _DECODED_AHEAD_PIXELS // max(1, stream.width * stream.height)
+    if threads < _MAX_THREADS:
+        stream.codec_context.thread_count = max(1, min(threads, os.cpu_count() or 1))
+    stream.codec_context.options = {"max_pixels": str(_max_pixels(stream))}
     return stream
 
 
 def _max_pixels(stream: VideoStream) -> int:
-    """Of one picture of a stream."""
+    """Return the limit on the pixels of one picture."""
     pixel_format = stream.codec_context.format
     bits = pixel_format.padded_bits_per_pixel if pixel_format is not None else 0
     return min(_MAX_PIXELS, 8 * _MAX_PICTURE_BYTES // bits) if bits else _MAX_PIXELS
 
 
-def undecodable(stream: VideoStream) -> str:
-    """Why nothing of a video can be decoded; to be asked before, as a decoder that fails forgets the size."""
+def reason_no_picture(stream: VideoStream) -> str:
+    """Return the likely reason if no picture can be decoded. Call it first: a decoder that fails forgets the size."""
     limit = _max_pixels(stream)
     if stream.width * stream.height > limit:
         return (
-            f"its pictures of {stream.width} x {stream.height} pixels are too large, at most "
-            f"{limit / 1e6:.0f} megapixels are read; make them smaller"
+            f"its pictures of {stream.width} x {stream.height} pixels are too large, the limit is "
+            f"{limit / 1e6:.0f} megapixels; make them smaller"
         )
-    return f"the file is damaged, or its pictures are too large, at most {_MAX_PIXELS / 1e6:.0f} megapixels are read"
+    return (
+        f"the file is damaged, or its pictures are too large, the limit is {_MAX_PIXELS / 1e6:.0f} megapixels"
+    )
 
 
 def is_audible(frame: AudioFrame) -> bool:
-    """Whether a frame has samples, at a rate and in channels that real sound may have."""
+    """Whether a frame has samples, and a rate and a number of channels that real sound can have."""
     return frame.samples > 0 and _is_playable(frame.sample_rate, frame.layout.nb_channels)
 
 
@@ -214,8 +218,14 @@ def _is_playable(rate_hz: int, channels: int) -> bool:
     return _SAMPLE_RATES_HZ[0] <= rate_hz <= _SAMPLE_RATES_HZ[1] and 1 <= channels <= _MAX_CHANNELS
 
 
-def unheard(stream: AudioStream) -> str:
-    """Why nothing of a sound can be decoded."""
+def can_be_audible(stream: AudioStream) -> bool:
+    """Whether any frame of the stream can be audible. False for PCM with an unplayable header, which holds for all."""
+    context = stream.codec_context
+    return not context.name.startswith("pcm_") or _is_playable(context.sample_rate, context.channels)
+
+
+def reason_no_sound(stream: AudioStream) -> str:
+    """Return the likely reason if no sound can be decoded."""
     rate_hz, channels = stream.codec_context.sample_rate, stream.codec_context.channels
     if rate_hz and channels and not _is_playable(rate_hz, channels):
         low_hz, high_hz = _SAMPLE_RATES_HZ
@@ -227,7 +237,7 @@ def unheard(stream: AudioStream) -> str:
 
 
 def audio_stream(container: InputContainer) -> AudioStream | None:
-    """The sound to listen to: the default or best audio stream."""
+    """Return the default or best audio stream. None if there is no audio."""
     audible = [s for s in container.streams.audio if s.codec_context is not None]
     if not audible:
         return None
@@ -235,43 +245,84 @@ def audio_stream(container: InputContainer) -> AudioStream | None:
     return next((s for s in audible if s is best), audible[0])
 
 
-def decode_video(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
-    """The stream's frames in presentation order, up to the end or to where the file is cut off."""
-    for frame in _decode(container, stream):
+def decode_video(
+    container: InputContainer, stream: VideoStream, on_packet: Callable[[], None] = nothing
+) -> Iterator[VideoFrame]:
+    """Yield the stream's frames in presentation order, up to the end or to where the file is cut off.
+
+    Args:
+        container: The file.
+        stream: Its video.
+        on_packet: See `demux`.
+    """
+    for frame in _decode(container, stream, demux(container, [stream], on_packet)):
         assert isinstance(frame, VideoFrame)
         yield frame
 
 
 def decode_audio(
-    container: InputContainer, stream: AudioStream, packets: Sequence[Packet[Any]] | None = None
+    container: InputContainer,
+    stream: AudioStream,
+    packets: Iterable[Packet[Any]] | None = None,
+    on_packet: Callable[[], None] = nothing,
 ) -> Iterator[AudioFrame]:
-    """The stream's audio frames in order, up to the end or to where the file is cut off; see `is_audible`.
+    """Yield the stream's audible frames in order, up to the end or to where the file is cut off.
 
-    ``packets`` are those of the stream, if they were taken out of the container before.
+    Args:
+        container: The file.
+        stream: Its sound.
+        packets: The stream's packets, if they were read from the container before.
+        on_packet: See `demux`.
     """
-    for frame in _decode(container, stream, packets):
+    if packets is None:
+        packets = demux(container, [stream], on_packet)
+    for frame in _decode(container, stream, packets if can_be_audible(stream) else ()):
         assert isinstance(frame, AudioFrame)
         if is_audible(frame):
             yield frame
 
 
-def _decode(
-    container: InputContainer, stream: VideoStream | AudioStream, taken: Sequence[Packet[Any]] | None = None
-) -> Iterator[VideoFrame | AudioFrame]:
-    """Decode, stepping over damaged packets; the timestamps of the others keep them in place.
+def demux(
+    container: InputContainer,
+    streams: Sequence[VideoStream | AudioStream],
+    on_packet: Callable[[], None] = nothing,
+) -> Iterator[Packet[Any]]:
+    """Yield the packets of some streams, up to the end or to where the file is cut off.
 
-    A container that does not store when frames are shown (AVI) gives them in decoding order at its times of
-    decoding: the k-th frame shown gets the k-th time.
+    Args:
+        container: The file.
+        streams: Which streams.
+        on_packet: Called at most twice a second as packets are read, those of other streams too: gigabytes of
+            pictures can follow the last packet of the sound.
     """
-    clock: list[int] | None = None if stores_presentation_times(container) else []
-    packets = container.demux(stream) if taken is None else iter(taken)
+    wanted = {stream.index for stream in streams}
+    if not wanted:
+        return
+    packets = container.demux()
+    called_s = -math.inf
     while True:
         try:
             packet = next(packets)
-        except StopIteration:
+        except (StopIteration, av.error.FFmpegError, OSError):
             return
-        except (av.error.FFmpegError, OSError):
-            break  # the file ends here; what the decoder still holds comes below
+        now_s = time.monotonic()
+        if now_s - called_s >= _CALL_EVERY_S:
+            on_packet()
+            called_s = now_s
+        if packet.stream.index in wanted:
+            yield packet
+
+
+def _decode(
+    container: InputContainer, stream: VideoStream | AudioStream, packets: Iterable[Packet[Any]]
+) -> Iterator[VideoFrame | AudioFrame]:
+    """Decode packets and drop damaged ones; the timestamps of the others keep them in place.
+
+    A container without presentation times (AVI) has frames in decoding order with decoding times: the k-th frame in
+    order of presentation gets the k-th time.
+    """
+    clock: list[int] | None = None if stores_presentation_times(container) else []
+    for packet in packets:
         try:
             frames = packet.decode()
         except (av.error.FFmpegError, ValueError):
@@ -279,6 +330,7 @@ def _decode(
         if clock is not None and packet.size and packet.dts is not None:
             heapq.heappush(clock, packet.dts)
         yield from _retimed(frames, clock)
+    # If the file is cut off, no packet marks the end, and the decoder still holds frames.
     try:
         held = stream.codec_context.decode(None)
     except (av.error.FFmpegError, ValueError):
@@ -295,19 +347,19 @@ def _retimed(frames: Sequence[object], clock: list[int] | None) -> Iterator[Vide
 
 
 def stores_presentation_times(container: InputContainer) -> bool:
-    """Whether packets' `pts` are read from the file; where they are not, `dts` is all there is."""
+    """Whether the file stores packets' `pts`; otherwise it has only `dts`."""
     return container.format.name != "avi"
 
 
 def has_index(container: InputContainer) -> bool:
-    """Whether the format stores true times and finds a place by them; in others a seek lands where it may."""
+    """Whether the format stores true times and an index of them; in others a seek may lead anywhere."""
     return not _INDEXED_FORMATS.isdisjoint(container.format.name.split(","))
 
 
 def seek_back(container: InputContainer, stream: VideoStream | AudioStream, time_s: Fraction) -> bool:
-    """Go to the key frame at or before a time of the container's clock; False where that cannot be done.
+    """Seek to the key frame at or before a time of the container's clock. Return False if that is impossible.
 
-    Where it led is for the caller to check: an index may be incomplete, or lie.
+    The caller must check where the seek led: an index may be incomplete or wrong.
     """
     if not stream.time_base:
         return False
@@ -319,7 +371,7 @@ def seek_back(container: InputContainer, stream: VideoStream | AudioStream, time
 
 
 def _refuse_to_open(url: str, flags: int, options: dict[str, str]) -> NoReturn:
-    """Answer a demuxer that wants a second file."""
+    """Refuse to open a second file for a demuxer."""
     raise PermissionError(f"the media file points at another file ({url!r}), which is not opened")
 
 
@@ -329,6 +381,6 @@ def _format_whitelist() -> str:
 
 
 def _reason(error: Exception) -> str:
-    """The demuxer's own words, on one line and without the file name that PyAV adds."""
+    """Return the demuxer's message on one line, without the file name that PyAV adds."""
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return " ".join(str(text).split())

@@ -1,4 +1,4 @@
-"""Videos whose frames are pictures of their own (MJPEG): read once, and only what is asked for is decoded."""
+"""Videos whose frames are independent pictures (MJPEG): read once, then decode only the frames that are needed."""
 
 from __future__ import annotations
 
@@ -24,23 +24,24 @@ from hicmae_cli.errors import MediaError
 from hicmae_cli.media.audio import sound_of
 from hicmae_cli.media.clock import MAX_JUMP_S
 from hicmae_cli.media.frames import MAX_SIDE_PX, Display, container_time_s, display_of, pixel_aspect
-from hicmae_cli.media.source import audio_stream, open_media, video_stream
+from hicmae_cli.media.source import audio_stream, demux, open_media, open_video
 
-# Markers of a JPEG file (ITU-T T.81, table B.1): the first and the last, what each begins with, and their second bytes.
+# Markers of a JPEG file (ITU-T T.81, table B.1): its first and last bytes, and the two bytes of the other markers.
 _START, _END = b"\xff\xd8", b"\xff\xd9"
 _MARKER, _SCAN, _HUFFMAN = 0xFF, 0xDA, 0xC4
-_MOST_TABLES = 4 * 277  # bytes of four Huffman tables of baseline JPEG: 4 of marker and length, 1, 16, 256
+# Bytes of baseline JPEG's four Huffman tables, each with marker and length (4), class (1), counts (16), codes (256).
+_MOST_TABLES = 4 * 277
 
 
 @dataclass(frozen=True)
 class Stills:
-    """The undecoded pictures of a video, in the order they are shown, and its sound; holds no file open.
+    """The undecoded pictures of a video in order of presentation, and its sound; the file is closed.
 
     Attributes:
-        path: where from, for messages.
-        width_px: of every picture.
-        height_px: of every picture.
-        samples: the sound as `read_audio` gives it (n,), if it was asked for and there is any.
+        path: The file, for messages.
+        width_px: Width of every picture.
+        height_px: Height of every picture.
+        samples: The sound (n,) as `read_audio` returns it; None if there is none or it was not read.
     """
 
     path: Path
@@ -53,15 +54,15 @@ class Stills:
         return len(self._pictures)
 
     def decode(self, indices: Sequence[int], *, exact: bool = True) -> list[NDArray[np.uint8]]:
-        """Some of the pictures, (height, width, 3) uint8.
+        """Decode some of the pictures, (height, width, 3) uint8 each.
 
         Args:
-            indices: which.
-            exact: to the bit those of `read_frames`. If not, libjpeg decodes them in two thirds of the time, and levels
-                may differ by up to 3.
+            indices: Which pictures.
+            exact: Return the same bits as `read_frames`. If false, libjpeg decodes in two thirds of the time, and
+                levels differ by up to 3.
 
         Raises:
-            MediaError: one of them is damaged in a way that could not be seen before.
+            MediaError: A picture is damaged in a way that `read_stills` could not notice.
         """
         if not exact:
             return [self._decode_quickly(index) for index in indices]
@@ -82,7 +83,7 @@ class Stills:
         picture = _decode_alone(context, self._pictures[index])
         if picture is None or (picture.width, picture.height) != (self.width_px, self.height_px):
             raise self._damaged(index)
-        # As `to_rgb` has it, which these pictures, neither turned nor stretched nor shrunk, do not need.
+        # What `to_rgb` does for pictures that need no turning, stretching or shrinking.
         return np.asarray(colours.reformat(picture, format="rgb24", threads=1).to_ndarray(), np.uint8)
 
     def _damaged(self, index: int) -> MediaError:
@@ -92,44 +93,39 @@ class Stills:
 
 
 def read_stills(path: Path | str, *, with_sound: bool = False) -> Stills | None:
-    """The pictures of an MJPEG video, undecoded; and its sound, for which the file need not be opened again.
+    """Read the pictures of an MJPEG video without decoding them, and its sound in the same pass.
 
     Returns:
-        None where `read_frames` has to be asked instead: another codec; pictures that are not alike in size or
-        quality; turned or very large ones, or such with oblong pixels; times that do not rise; or damage, for which
-        it may leave a picture out.
+        None if only `read_frames` can read the file: another codec; pictures of several sizes or qualities; pictures
+        that are rotated, very large or have non-square pixels; times that do not rise; or damage, where
+        `read_frames` drops pictures.
 
     Raises:
         MediaError: The file cannot be read, or has no video.
     """
     with open_media(path) as container:
-        stream = video_stream(container)
+        stream = open_video(container, one_thread=True)
         if stream is None:
             raise MediaError(f"{path}: has no video stream, only audio")
         if stream.codec_context.name != "mjpeg" or pixel_aspect(stream) != 1:
             return None
-        if not stream.codec_context.is_open:
-            stream.codec_context.thread_count = 1  # for one picture, threads would cost more than they gain
         sound = audio_stream(container) if with_sound else None
-        heard: list[Packet[Any]] = []
+        sound_packets: list[Packet[Any]] = []
         pictures: list[bytes] = []
         times: list[int] = []
         within: VideoFrame | None = None
-        try:
-            for packet in container.demux(*[stream, sound] if sound else [stream]):
-                if packet.stream is sound:
-                    heard.append(packet)
-                    continue
-                if packet.size == 0:
-                    continue  # the mark of the end
-                if packet.is_corrupt or packet.is_discard or packet.pts is None:
-                    return None
-                pictures.append(bytes(packet))
-                times.append(packet.pts)
-                if len(pictures) == 1:
-                    within = _first(packet.decode())
-        except (av.error.FFmpegError, OSError, ValueError):
-            pass  # the file ends here, as for `read_frames`, or its first picture is damaged
+        for packet in demux(container, [stream, sound] if sound else [stream]):
+            if packet.stream is sound:
+                sound_packets.append(packet)
+                continue
+            if packet.size == 0:
+                continue  # the end of the stream
+            if packet.is_corrupt or packet.is_discard or packet.pts is None:
+                return None
+            pictures.append(bytes(packet))
+            times.append(packet.pts)
+            if len(pictures) == 1:
+                within = _decode_first(packet)
         longest = MAX_JUMP_S / float(stream.time_base or 1)
         if (
             within is None
@@ -144,9 +140,9 @@ def read_stills(path: Path | str, *, with_sound: bool = False) -> Stills | None:
             return None
         alone = _decode_alone(_decoder(), pictures[0])
         if alone is None or _meaning(alone) != _meaning(within):
-            return None  # the container says something about their colours that they do not say themselves
+            return None  # the container describes their colours in another way than the pictures do
         start_s = container_time_s(within) or Fraction(0)
-        samples = sound_of(container, sound, heard, start_s) if sound else None
+        samples = sound_of(container, sound, sound_packets, start_s) if sound else None
     return Stills(Path(path), within.width, within.height, samples, tuple(pictures))
 
 
@@ -155,6 +151,13 @@ def _decoder() -> VideoCodecContext:
     assert isinstance(context, VideoCodecContext)
     context.thread_count = 1
     return context
+
+
+def _decode_first(packet: Packet[Any]) -> VideoFrame | None:
+    try:
+        return _first(packet.decode())
+    except (av.error.FFmpegError, ValueError):
+        return None
 
 
 def _decode_alone(context: VideoCodecContext, picture: bytes) -> VideoFrame | None:
@@ -169,14 +172,14 @@ def _first(pictures: Sequence[object]) -> VideoFrame | None:
 
 
 def _meaning(picture: VideoFrame) -> tuple[object, ...]:
-    """All that `to_rgb` goes by where pictures are shown as they are."""
+    """Return everything that `to_rgb` depends on for pictures that are neither turned, stretched nor shrunk."""
     colours = picture.color_range, picture.colorspace, picture.color_primaries, picture.color_trc
     shape = picture.width, picture.height, picture.format.name
     return *shape, *colours
 
 
 def _header_of(picture: bytes) -> tuple[bytes, bytes] | None:
-    """What a JPEG picture begins with, before and after its Huffman tables; None if it is damaged or has none."""
+    """Return a JPEG picture's header before and after its Huffman tables; None if it is damaged or has no tables."""
     at, end, parts = len(_START), len(picture) - 4, [_START, b""]
     tables = 0
     while at <= end and picture[at] == _MARKER:
@@ -196,9 +199,9 @@ def _header_of(picture: bytes) -> tuple[bytes, bytes] | None:
 
 
 def _begins_with(picture: bytes, header: tuple[bytes, bytes]) -> bool:
-    """Whether a JPEG picture is whole and has this header, but for its Huffman tables, which a picture has of its own.
+    """Whether a JPEG picture is whole and has this header; its Huffman tables may differ.
 
-    Pictures with the same header say of themselves, and so alike, how they are decoded.
+    The decoder handles pictures with the same header in the same way.
     """
     before, after = header
     return (

@@ -1,4 +1,4 @@
-"""Write small videos: deterministic bytes, and never a half-written file under the final name."""
+"""Write small videos with deterministic bytes; no half-written file ever has the final name."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ VideoCodec = Literal["libx264", "mjpeg"]
 AudioCodec = Literal["flac", "aac"]
 
 _CONTAINERS: Final = {".mkv": "matroska", ".mp4": "mp4"}
-_CLOCK_HZ: Final = 90_000  # of a video whose frames bring their own times
+_CLOCK_HZ: Final = 90_000  # of a video whose frames have times of their own
 _DISK_FAULTS: Final = {
     errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO,
 }  # fmt: skip
@@ -48,25 +48,25 @@ def write_video(
     crf: int = 18,
     preset: str = "veryfast",
 ) -> None:
-    """Write frames and sound to one file, streaming: neither is held in memory.
+    """Write frames and sound to one file as they come; neither is kept in memory.
 
     The same input gives the same bytes. The file appears under its name only when it is complete.
 
     Args:
-        path: Where to; the suffix `.mkv` or `.mp4` chooses the container.
+        path: The new file; its suffix `.mkv` or `.mp4` selects the container.
         frames: (H, W, 3) uint8 RGB pictures, shown `1 / fps` s each; or `Frame`s, shown at their own times.
         fps: Frames per second, exact if it is a Fraction. For `Frame`s, only the last one's duration.
         audio: float32 mono samples at 16 kHz in -1..1, whole or in blocks; sample 0 goes with frame 0.
-        video_codec: `libx264` for people to watch, `mjpeg` for pictures that are each independent.
-        audio_codec: `flac` keeps the samples (as 16 bit), `aac` plays everywhere.
+        video_codec: `libx264` for viewers, `mjpeg` for independent pictures.
+        audio_codec: `flac` keeps the samples (as 16 bit), `aac` plays on every device.
         mjpeg_quality: ffmpeg's scale, 2 (best) to 31. Colour is kept at full resolution.
         crf: libx264's scale, 0 (lossless up to the colour conversion) to 51.
         preset: libx264's speed.
 
     Raises:
-        DiskError: The disk is full or cannot be written to.
-        MediaError: No frames, an unknown suffix, or the file cannot be written.
-        ValueError: Frames of different sizes, or samples that are not one-dimensional.
+        DiskError: The disk is full or not writable.
+        MediaError: There are no frames, the suffix is unknown, or the file cannot be written.
+        ValueError: The frames have different sizes, or the samples are not one-dimensional.
     """
     path = Path(path)
     container_format = _CONTAINERS.get(path.suffix.lower())
@@ -115,7 +115,7 @@ def _add_video(
         # 4:2:0 halves both sides.
         height_px, width_px = height_px + height_px % 2, width_px + width_px % 2
         options = {"crf": str(crf), "preset": preset, "flags": "+bitexact"}
-        # Its macroblock tree gave other bytes every few runs on small pictures with B-frames.
+        # With its macroblock tree, small pictures with B-frames got different bytes every few runs.
         options["x264-params"] = "mbtree=0"
     stream = container.add_stream(codec, rate=rate, options=options)
     context = stream.codec_context
@@ -135,7 +135,7 @@ def _write_all(
     rate: Fraction,
     sound: _Sound | None,
 ) -> None:
-    """Encode frame by frame with the sound that goes with each, so that the muxer has little to hold back."""
+    """Encode each frame with the sound of the same time, so that the muxer buffers little."""
     clock = stream.codec_context.time_base
     assert clock is not None
     size: tuple[int, ...] | None = None
@@ -173,7 +173,7 @@ def _picture(rgb: NDArray[np.uint8], stream: VideoStream) -> VideoFrame:
 
 
 class _Sound:
-    """Encodes samples as the video's time goes on."""
+    """Encodes samples in step with the video."""
 
     def __init__(
         self,

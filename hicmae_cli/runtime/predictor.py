@@ -115,8 +115,8 @@ class Predictor:
                 file is only being looked through.
         """
         try:
-            on_progress(0.0, 0.0)
-            return self._predict(path, probe(path), on_progress)
+            info = probe(path, lambda: on_progress(0.0, 0.0))
+            return self._predict(path, info, on_progress)
         except HicmaeError as error:
             return FileResult(path, "error", str(error))
 

@@ -2,19 +2,30 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import soundfile
+from PIL import Image
 
 from hicmae_cli.clips import prepare, read_prepared_clip
-from hicmae_cli.clips.prepare import ClipFacts, Source, UnusableError, examine_clip, prepare_clip
+from hicmae_cli.clips.prepare import (
+    ClipFacts,
+    Source,
+    UnusableError,
+    examine_clip,
+    examine_frames,
+    prepare_clip,
+)
 from hicmae_cli.errors import MediaError
 from hicmae_cli.faces import Face, align_face
 from hicmae_cli.faces.fake import FakeDetector, FakeFace
-from hicmae_cli.media import Frame, write_video
+from hicmae_cli.media import Frame, probe, write_video
+from hicmae_cli.media import source as media_source
+from tests.media.make import make_video
 
 
 def scene(path: Path, samples: np.ndarray | None) -> Path:
@@ -157,6 +168,87 @@ def test_a_clip_is_examined_up_to_its_first_face(tmp_path: Path) -> None:
         examine_clip(source, FakeDetector([]))
 
 
+@pytest.mark.parametrize("examine", [False, True])
+def test_probing_and_sound_report_progress(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, examine: bool
+) -> None:
+    """A worker that reads a large file from a slow disk must not look like one that hangs."""
+    source = Source(scene(tmp_path / "scene.mkv", tone(2)), needs_sound=True)
+    reported: list[int] = []
+    after: dict[str, int] = {}
+
+    def noted(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*arguments: Any, **options: Any) -> Any:
+            result = function(*arguments, **options)
+            after[name] = len(reported)
+            return result
+
+        return run
+
+    monkeypatch.setattr(media_source, "_CALL_EVERY_S", 0.0)
+    monkeypatch.setattr(prepare, "probe", noted("probe", probe))
+    monkeypatch.setattr(prepare, "_frames", noted("frames", prepare._frames))
+    if examine:
+        examine_clip(source, face(), reported.append)
+        assert reported == sorted(reported) and reported[-1] == 20
+    else:
+        prepare_clip(source, tmp_path / "clip.mkv", face(), reported.append)
+        assert [count for count in range(21) if count in reported] == list(range(21))
+    # 20 pictures and at least 2 packets of sound; again for the sound, and 2 blocks of it.
+    assert after["probe"] >= 22
+    assert set(reported[: after["probe"]]) == {0}
+    assert len(reported) >= after["probe"] + 1 + 22 + 2
+    # Unchanged, the file is not probed again.
+    reported.clear()
+    after.clear()
+    examine_clip(source, face(), reported.append)
+    assert "probe" not in after and 0 not in reported
+
+
+def test_the_way_to_a_part_without_an_index_reports_progress(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    picture = np.full((160, 240, 3), 60, np.uint8)
+    picture[40:120, 30:110] = 220
+    make_video(
+        tmp_path / "long.ts",
+        [picture] * 100,
+        [Fraction(index, 25) for index in range(100)],
+        options={"g": "25"},
+    )
+    soundfile.write(tmp_path / "voice.wav", tone(1), 16_000)
+    source = Source(tmp_path / "long.ts", tmp_path / "voice.wav", start_s=3.0, end_s=4.0)
+    examine_clip(source, face())  # probed
+    monkeypatch.setattr(media_source, "_CALL_EVERY_S", 0.0)
+    reported: list[int] = []
+    examine_clip(source, face(), reported.append)
+    assert reported.count(0) > 70
+
+
+def test_a_changed_file_is_probed_again(tmp_path: Path) -> None:
+    path = scene(tmp_path / "scene.mkv", tone(2))
+    assert examine_clip(Source(path), face()).video_s == 2.0
+    write_video(path, [np.full((160, 240, 3), 220, np.uint8)] * 30, 10, tone(3))
+    assert examine_clip(Source(path), face()).video_s == 3.0
+    for index in range(10):
+        scene(tmp_path / f"{index}.mkv", None)
+        examine_clip(Source(tmp_path / f"{index}.mkv"), face())
+    assert len(prepare._known) <= prepare._MOST_KNOWN
+
+
+def test_pictures_of_a_folder_report_progress(tmp_path: Path) -> None:
+    folder = tmp_path / "faces"
+    folder.mkdir()
+    for index in range(12):
+        Image.new("RGB", (160, 160), (index, 90, 90)).save(folder / f"{index:04}.png")
+    soundfile.write(tmp_path / "voice.wav", tone(2), 16_000)
+    reported: list[int] = []
+    facts = examine_frames(folder, tmp_path / "voice.wav", reported.append)
+    assert reported[:12] == list(range(1, 13))
+    assert set(reported[12:]) == {12} and len(reported) >= 14  # of the sound
+    assert facts.sound_s == 2.0
+
+
 class CountingDetector(FakeDetector):
     frames = 0
 
@@ -185,6 +277,6 @@ def test_a_video_of_an_impossible_rate_is_named(tmp_path: Path) -> None:
     write_video(tmp_path / "a.mp4", [Frame(index / 90_000, rgb) for index, rgb in enumerate(pictures)], 25)
     for use in (prepare_clip, lambda source, _, detector: examine_clip(Source(source), detector)):
         with pytest.raises(
-            MediaError, match=r"a\.mp4: its time stamps claim an impossible number of pictures"
+            MediaError, match=r"a\.mp4: its timestamps claim an impossible number of pictures"
         ):
             use(tmp_path / "a.mp4", tmp_path / "clip.mkv", FakeDetector([]))

@@ -193,8 +193,8 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Samples of every frame that is decoded."""
     counts: list[int] = []
 
-    def counting(*arguments: Any) -> Iterator[AudioFrame]:
-        for frame in decode(*arguments):
+    def counting(*arguments: Any, **options: Any) -> Iterator[AudioFrame]:
+        for frame in decode(*arguments, **options):
             counts.append(frame.samples)
             yield frame
 

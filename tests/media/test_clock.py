@@ -1,7 +1,8 @@
-"""One clock for `probe` and the readers, however damaged the time stamps are."""
+"""One clock for `probe` and the readers, however damaged the timestamps are."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -12,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hicmae_cli.media import probe, read_audio_blocks, read_frames, sample_frames
-from hicmae_cli.media.clock import MAX_JUMP_S, MAX_PAUSES_S, Steps, Ticks, keep_time
+from hicmae_cli.media.clock import MAX_JUMP_S, MAX_PAUSES_S, Clock, Stamped, Ticks, keep_time
 from tests.media.hostile import HOSTILE
 from tests.media.make import make_video, numbered_frames
 
@@ -23,7 +24,7 @@ def _kept(
     stamps: list[Ticks | None], duration: Ticks = _FRAME, unit_s: Fraction = Fraction(1)
 ) -> list[tuple[int, Ticks]]:
     stamped = [(index, stamp, duration) for index, stamp in enumerate(stamps)]
-    return [(index, time) for index, time, _ in keep_time(stamped, Steps(unit_s))]
+    return [(index, time) for index, time, _ in keep_time(stamped, Clock(unit_s))]
 
 
 @given(
@@ -71,6 +72,37 @@ def test_pauses_are_kept_until_there_are_too_many() -> None:
     assert times[:3] == [0, 3000, 6000]
     assert times[-1] < MAX_PAUSES_S
     assert [time for _, time in _kept([Fraction(0), Fraction(MAX_JUMP_S)])] == [0, MAX_JUMP_S]
+
+
+def test_pauses_beyond_the_limit_are_counted() -> None:
+    clock = Clock()
+    stamps = [Fraction(3000) * index for index in range(5)]
+    kept = list(keep_time([(None, stamp, _FRAME) for stamp in stamps], clock))
+    assert [time for _, time, _ in kept] == [0, 3000, 6000, 6000 + _FRAME, 6000 + 2 * _FRAME]
+    assert clock.skipped == 6000
+    assert [duration for _, _, duration in kept] == [_FRAME] * 5
+
+
+def test_without_a_timestamp_a_minute_passes_at_most() -> None:
+    assert _kept([Fraction(5), None, None], Fraction(500)) == [(0, 0), (1, 60), (2, 120)]
+    assert _kept([Fraction(5), None, None], Fraction(50)) == [(0, 0), (1, 50), (2, 100)]
+
+
+def test_an_item_is_taken_early_only_for_its_timestamp() -> None:
+    taken: list[int] = []
+
+    def items() -> Iterator[int]:
+        for item in range(3):
+            taken.append(item)
+            yield item
+
+    stamped = Stamped(items(), lambda item: item * _FRAME)
+    assert next(stamped) == 0
+    assert taken == [0]
+    assert stamped.next_stamp() == stamped.next_stamp() == _FRAME
+    assert taken == [0, 1]
+    assert list(stamped) == [1, 2]
+    assert stamped.next_stamp() is None
 
 
 def _damage_pts(data: bytes, numbers: set[int], bits: int) -> bytes:
@@ -128,7 +160,7 @@ def test_probe_tells_what_is_read_of_a_paused_video(tmp_path: Path, name: str) -
     assert info.duration_s == pytest.approx(count, abs=1.1)
     assert info.duration_s <= MAX_PAUSES_S + 12 * 60
     assert info.fps is not None and info.fps > 0
-    assert any("pause" in warning for warning in info.warnings) == (name == "paused_10h.mp4")
+    assert any("s of pauses beyond the limit" in said for said in info.warnings) == (name == "paused_10h.mp4")
 
 
 def test_an_impossible_rate_is_none(tmp_path: Path) -> None:

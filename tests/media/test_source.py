@@ -15,7 +15,15 @@ import numpy as np
 import pytest
 
 from hicmae_cli.errors import MediaError
-from hicmae_cli.media import probe, read_audio, read_frames, sample_frames, source, write_video
+from hicmae_cli.media import (
+    probe,
+    read_audio,
+    read_audio_blocks,
+    read_frames,
+    sample_frames,
+    source,
+    write_video,
+)
 from tests.media.make import clicks, make_sound, make_video, numbered_frames
 
 
@@ -132,6 +140,54 @@ def test_truncated_file_gives_what_is_there(tmp_path: Path, suffix: str, keep: f
     assert [f.time_s for f in frames] == pytest.approx([i / 25 for i in range(len(frames))], abs=2e-3)
     assert probe(path).video_duration_s == pytest.approx(len(frames) / 25, abs=0.3)
     assert len(read_audio(path)) > 0
+
+
+def test_every_stream_that_cannot_be_decoded_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = make_video(
+        tmp_path / "a.mkv", numbered_frames(3, 128, 64), [0, 0.04, 0.08], audio=clicks([0.05], 0.1, 48_000)
+    )
+    monkeypatch.setattr(source, "_MAX_PIXELS", 100 * 64)
+    (warning,) = probe(path).warnings
+    assert warning.startswith(
+        "the video (h264) cannot be decoded and is ignored: its pictures of 128 x 64 pixels"
+    )
+    monkeypatch.setattr(source, "_MAX_CHANNELS", 0)
+    with pytest.raises(MediaError) as caught:
+        probe(path)
+    assert "\n" not in str(caught.value)
+    assert "nothing in them can be decoded: the video (h264): its pictures of 128 x 64" in str(caught.value)
+    assert "; the sound (pcm_s16le): it claims 48000 samples a second" in str(caught.value)
+
+
+def test_packets_are_reported_as_they_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = _clip(tmp_path / "a.mkv", seconds=2)
+    calls: list[None] = []
+    probe(path, on_packet=lambda: calls.append(None))
+    assert calls
+    monkeypatch.setattr(source, "_CALL_EVERY_S", 0.0)
+    calls.clear()
+    probe(path, on_packet=lambda: calls.append(None))
+    assert len(calls) >= 50 + 2 * 48_000 / 4096
+
+
+def test_pictures_after_the_end_of_the_sound_are_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Gigabytes of pictures can follow: nothing is decoded of them, but the reader is at work."""
+    monkeypatch.setattr(source, "_CALL_EVERY_S", 0.0)
+    path = make_video(
+        tmp_path / "a.mp4",
+        numbered_frames(40) * 5,
+        [Fraction(i, 25) for i in range(200)],
+        audio=clicks([0.5], 1.0, 48_000),
+        audio_codec="aac",
+    )
+    calls: list[None] = []
+    blocks = list(read_audio_blocks(path, 0.5, on_packet=lambda: calls.append(None)))
+    assert sum(map(len, blocks)) == pytest.approx(16_000, abs=1500)
+    assert len(calls) >= 200
 
 
 def test_truncation_is_reported(tmp_path: Path) -> None:
