@@ -130,8 +130,9 @@ def measure_forward(rounds: int = 15) -> Measure:
 def _onnx_product(side: int, rng: np.random.Generator) -> Callable[[], object]:
     """A function that multiplies two square float32 matrices in ONNX Runtime, in one thread."""
     import onnx
-    import onnxruntime as ort
     from onnx import helper
+
+    from hicmae_cli.onnx_runtime import import_onnxruntime
 
     left, right, product = (
         helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [side, side])
@@ -142,6 +143,7 @@ def _onnx_product(side: int, rng: np.random.Generator) -> Callable[[], object]:
         helper.make_graph([node], "product", [left, right], [product]),
         opset_imports=[helper.make_opsetid("", 18)], ir_version=8,
     )  # fmt: skip
+    ort = import_onnxruntime()
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])

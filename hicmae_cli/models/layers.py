@@ -76,12 +76,16 @@ class Attention(nn.Module):
         if self.cross:
             if context is None:
                 raise ValueError("a cross-attention needs a context, got None")
-            query_weight = self.query.weight
-            key_weight, value_weight = self.key_value.weight.chunk(2)
+            query_weight, others = self.query.weight, self.key_value.weight
         else:
             context = x
-            query_weight, key_weight, value_weight = self.query_key_value.weight.chunk(3)
-        # Three products: one would need its result cut apart, and a bias with zeros for the keys.
+            query_weight, others = (
+                self.query_key_value.weight[: x.shape[-1]],
+                self.query_key_value.weight[x.shape[-1] :],
+            )
+        # Three products: one would need its result cut apart, and a bias with zeros for the keys. Slices, not chunks,
+        # of the weights: the exporter computes slices in advance.
+        key_weight, value_weight = others[: len(others) // 2], others[len(others) // 2 :]
         query = linear(x, query_weight, self.query_bias)
         key, value = linear(context, key_weight, None), linear(context, value_weight, self.value_bias)
         query, key, value = (self._split_heads(t) for t in (query, key, value))

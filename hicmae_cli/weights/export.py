@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 import torch
+from onnxscript import optimizer
 
 from hicmae_cli.errors import WeightsError
 from hicmae_cli.files import written_whole
@@ -59,7 +60,7 @@ def export_onnx(source: Path, target: Path) -> ExportReport:
     model, info = load_classifier(source)
     with written_whole(target) as temporary:
         _write_graph(model, temporary)
-        proto = onnx.load(temporary)
+        proto = _fold_constants(onnx.load(temporary))
         onnx.helper.set_model_props(proto, {METADATA_KEY: info.to_json()})
         onnx.save(proto, temporary)
         onnx.checker.check_model(str(temporary), full_check=True)
@@ -75,6 +76,17 @@ def export_onnx(source: Path, target: Path) -> ExportReport:
     size = target.stat().st_size
     return ExportReport(
         target, opset, size, logits, None if valued else probabilities, sum(_CHECKED_BATCHES), limit
+    )
+
+
+def _fold_constants(proto: onnx.ModelProto) -> onnx.ModelProto:
+    """Compute what depends on weights alone, of any size.
+
+    The exporter leaves tensors of more than 8192 numbers, and `open_session` computes nothing in advance.
+    """
+    largest = 2**31 - 1
+    return optimizer.optimize(
+        proto, onnx_shape_inference=False, input_size_limit=largest, output_size_limit=largest
     )
 
 
