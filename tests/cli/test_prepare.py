@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -239,8 +240,9 @@ if __name__ == "__main__":
 @pytest.mark.slow
 def test_ctrl_c_of_the_whole_group_leaves_nothing_half_written(tmp_path: Path) -> None:
     (tmp_path / "child.py").write_text(CHILD)
-    film(tmp_path / "root" / "0.mkv", [picture(0)] * 20, tone(2))
-    for index in range(1, 300):  # more than two processes can do in the time that they are given
+    noise = np.random.default_rng(0).integers(0, 256, (20, 64, 96, 3), np.uint8)  # each picture is searched
+    film(tmp_path / "root" / "0.mkv", list(noise), tone(2))
+    for index in range(1, 900):  # more than two processes can do in the time that they are given
         os.link(tmp_path / "root" / "0.mkv", tmp_path / "root" / f"{index}.mkv")
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "COLUMNS": "200"}
     for wait_s in (0.5, 5, 7):

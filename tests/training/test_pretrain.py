@@ -117,7 +117,7 @@ def test_sigkill_at_any_step(clips: Path, tmp_path: Path, kills: tuple[int, ...]
         process.send_signal(signal.SIGKILL)
         assert process.wait() == -signal.SIGKILL
         (cut / "checkpoints").mkdir(exist_ok=True)
-        (cut / "checkpoints" / ".step-00000009.123.pt").write_bytes(b"half of a checkpoint")
+        (cut / "checkpoints" / ".hicmae-0123456789abcdef.pt").write_bytes(b"half of a checkpoint")
     for folder in (cut, whole):
         process = start("pretrain", folder, clips, *settings)
         follow(process, STEPS)
