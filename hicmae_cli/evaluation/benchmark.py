@@ -248,7 +248,7 @@ def _peak_mb(video: Path, weights: str) -> float:
     """Peak resident memory of a process that predicts a file, as the system counted it."""
     code = (
         "import sys; from hicmae_cli.cli import main; from hicmae_cli.evaluation.benchmark import peak_resident_mb\n"
-        "try: main(['predict', sys.argv[1], '--weights', sys.argv[2], '--json', '--quiet'])\n"
+        "try: main(['predict', sys.argv[1], '--weights', sys.argv[2], '--json', '--quiet', '--jobs', '0'])\n"
         "except SystemExit as end: sys.stderr.write('code %s peak %f' % (end.code, peak_resident_mb()))"
     )
     done = subprocess.run(  # noqa: S603 (our own interpreter)
