@@ -97,12 +97,12 @@ def _create_temporary(folder: Path, suffix: str) -> tuple[Path, int | None]:
         if sys.platform == "win32":  # Windows cannot rename an open file
             os.close(descriptor)
             return temporary, None
-        if _lock(descriptor) and temporary.exists():
+        if lock_file(descriptor) and temporary.exists():
             return temporary, descriptor
         os.close(descriptor)  # another process removed it as a leftover before it was locked: try again
 
 
-def _lock(descriptor: int) -> bool:
+def lock_file(descriptor: int) -> bool:
     """Lock an open file -> False where another process holds the lock."""
     if sys.platform != "win32":
         try:

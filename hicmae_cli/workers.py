@@ -104,17 +104,22 @@ class WorkerPool:
         try:
             while waiting or busy:
                 while waiting and len(busy) < self._count:
-                    worker = self._idle.pop() if self._idle else _Worker()
+                    worker = self._idle_worker()
                     busy[worker] = waiting.popleft()
                     worker.give(work, busy[worker])
                 pipes = {worker.pipe: worker for worker in busy}
-                ready = wait(
-                    list(pipes), timeout=max(0.0, min(w.active_s for w in busy) + self._stall_s - _now())
-                )
+                before_s = _now()
+                patience_s = max(0.0, min(w.active_s for w in busy) + self._stall_s - before_s)
+                ready = wait(list(pipes), timeout=patience_s)
+                if not ready and _now() - before_s > patience_s + _SUSPENDED_S:
+                    for worker in busy:  # everything was suspended (Ctrl-Z, a laptop's lid)
+                        worker.active_s = _now()
                 for pipe in ready:
                     worker = pipes[pipe]  # type: ignore[index]
                     job = busy[worker]
                     kind, value = worker.receive()
+                    if kind == _READY:
+                        continue
                     if kind == _PROGRESS:
                         on_progress(job, value)
                         continue
@@ -137,10 +142,21 @@ class WorkerPool:
             for worker in busy:
                 worker.kill()
 
+    def _idle_worker(self) -> _Worker:
+        """One that waits for a job, started if there is none."""
+        while self._idle:
+            worker = self._idle.pop()
+            if worker.is_alive():
+                return worker
+            worker.kill()
+        return _Worker()
+
     def close(self) -> None:
         """End the processes. More than once does no harm."""
+        for worker in self._idle:
+            worker.dismiss()
         while self._idle:
-            self._idle.pop().kill()
+            self._idle.pop().kill(after_s=_LEAVE_S)
 
     def __enter__(self) -> WorkerPool:
         return self
@@ -149,7 +165,9 @@ class WorkerPool:
         self.close()
 
 
-_PROGRESS, _DONE, _RAISED, _DIED = "progress", "done", "raised", "died"
+_READY, _PROGRESS, _DONE, _RAISED, _DIED = "ready", "progress", "done", "raised", "died"
+_SUSPENDED_S: Final = 5.0  # a wait that lasts this much longer than asked for means that the machine slept
+_LEAVE_S: Final = 2.0  # for a process to end by itself: its libraries then remove what they hold
 
 
 class _Worker:
@@ -160,6 +178,7 @@ class _Worker:
         context = multiprocessing.get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.active_s = _now()
+        self._has_started = False
         self._process = context.Process(target=_serve, args=(theirs,), daemon=True)
         with _interrupts_blocked():
             self._process.start()
@@ -177,14 +196,30 @@ class _Worker:
         except (EOFError, OSError):
             self._process.join()
             self.pipe.close()
-            return _DIED, _cause_of(self._process.exitcode)
+            return _DIED, _cause_of(self._process.exitcode) if self._has_started else _NOT_STARTED
         self.active_s = _now()
+        self._has_started = True
         return kind, value
 
-    def kill(self) -> None:
+    def is_alive(self) -> bool:
+        return self._process.is_alive()
+
+    def dismiss(self) -> None:
+        """Ask it to leave once it has nothing to do."""
+        with contextlib.suppress(OSError):
+            self.pipe.send(None)
+
+    def kill(self, after_s: float = 0.0) -> None:
+        self._process.join(after_s)
         self._process.kill()
         self._process.join()
         self.pipe.close()
+
+
+_NOT_STARTED: Final = (
+    'its process could not start; a script that starts processes does so below `if __name__ == "__main__":`, '
+    "or asks for jobs=0"
+)
 
 
 def _cause_of(exit_code: int | None) -> str:
@@ -214,10 +249,14 @@ def _serve(pipe: Connection) -> None:
     _offer_to_out_of_memory_killer()
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)  # what native libraries write while they crash; the parent names the cause
+    pipe.send((_READY, None))
     jobs: SimpleQueue[Any] = SimpleQueue()
     Thread(target=_receive, args=(pipe, jobs), daemon=True).start()
     while True:
-        work, job = jobs.get()
+        given = jobs.get()
+        if given is None:
+            return
+        work, job = given
         try:
             reply = _DONE, work(job, lambda value: pipe.send((_PROGRESS, value)))
         except BaseException as error:  # the parent raises it

@@ -88,6 +88,16 @@ def test_a_pool_keeps_its_processes_from_run_to_run() -> None:
     assert not is_alive(first[1])
 
 
+def test_an_idle_process_that_was_killed_costs_no_job() -> None:
+    with WorkerPool() as pool:
+        ((_, first),) = pool.run([0], process_id)
+        assert isinstance(first, int)
+        os.kill(first, signal.SIGKILL)
+        while is_alive(first):
+            time.sleep(0.01)
+        assert dict(pool.run([1, 2], double)) == {1: 2, 2: 4}
+
+
 def process_id(job: int, report: Report) -> int:
     return os.getpid()
 
@@ -107,6 +117,35 @@ def test_processes_end_with_the_outcomes_that_are_asked_for() -> None:
     outcomes.close()
     assert time.monotonic() - started < 30
 
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="suspends processes")
+def test_a_suspended_run_goes_on(tmp_path: Path) -> None:
+    """As by Ctrl-Z and `fg`: time in which nobody could work is nobody's fault."""
+    script = tmp_path / "suspended.py"
+    script.write_text(SUSPENDED)
+    child = subprocess.Popen(
+        [sys.executable, script, Path.cwd()], stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert child.stdout is not None
+    assert child.stdout.readline() == "works\n"
+    os.killpg(child.pid, signal.SIGSTOP)
+    time.sleep(8)
+    os.killpg(child.pid, signal.SIGCONT)
+    assert child.stdout.read() == "[(61, 122)]\n"
+
+
+SUSPENDED = """
+import sys
+sys.path.insert(0, sys.argv[1])
+from hicmae_cli.workers import WorkerPool
+from tests.test_workers import double
+if __name__ == "__main__":
+    with WorkerPool(stall_s=2) as pool:
+        list(pool.run([1], double))
+        print("works", flush=True)
+        print(list(pool.run([61], double)))
+"""
 
 PARENT = """
 import os, sys, time

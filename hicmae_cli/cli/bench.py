@@ -44,7 +44,8 @@ def bench(
 
     console = Console()
     video = clip or sample_clip()
-    measures = benchmark.measure_help()
+    with console.status("measuring: --help"):
+        measures = benchmark.measure_help()
     with console.status("measuring: predict"):
         measures.append(benchmark.measure_predict(open_engine(weights), video))
     if importlib.util.find_spec("torch") is not None:

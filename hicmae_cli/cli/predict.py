@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,12 +18,14 @@ from hicmae_cli.cli.options import (
     path_of,
     usage_error,
 )
+from hicmae_cli.errors import DiskError
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import TaskID
 
     from hicmae_cli.runtime.results import FileResult
+    from hicmae_cli.weights.info import WeightInfo
 
 _LOG = "predictions.jsonl"
 
@@ -86,7 +88,7 @@ def predict(
     """
     from rich.console import Console
 
-    from hicmae_cli.report.console import demo_notice, licence_line, print_failures, print_file
+    from hicmae_cli.report.console import demo_notice, licence_line, print_failures
     from hicmae_cli.report.files import WRITERS, make_folder, to_json, write_text
     from hicmae_cli.runtime.batch import PredictorPool, predict_files
     from hicmae_cli.runtime.inputs import find_inputs
@@ -107,7 +109,9 @@ def predict(
     debug = bool(context.obj and context.obj["debug"])
     done: dict[Path, FileResult] = {}
     interrupted = False
+    full_disk: DiskError | None = None
     with (
+        ExitStack() as stack,
         _Display(err, paths, disable=quiet or as_json) as display,
         PredictorPool(
             weights, engine, device, settings, 0 if debug else jobs, raise_unexpected=debug
@@ -117,7 +121,9 @@ def predict(
             err.print(licence_line(weights, pool.model.info), style="dim", highlight=False, markup=False)
         if notice := demo_notice(weights, pool.model.info):
             err.print(notice, style="yellow", highlight=False, markup=False, soft_wrap=True)
-        log = PredictionLog(output / _LOG, pool.model, pool.settings) if output is not None else None
+        log = None
+        if output is not None:
+            log = stack.enter_context(PredictionLog(output / _LOG, pool.model, pool.settings))
         try:
             if log is not None and skip_existing:
                 done = log.resume(paths, lambda path: display.show_time(path, 0, 0))
@@ -130,14 +136,16 @@ def predict(
                 done[result.path] = result
                 with display.file_done(result.path):
                     if not as_json:
-                        print_file(out, result, pool.model.info)
+                        _print(out, result, pool.model.info, is_saved=output is not None)
         except KeyboardInterrupt:
             interrupted = True
+        except DiskError as error:
+            full_disk = error
     files = [done[path] for path in paths if path in done]
     files += [FileResult(Path(name), "error", message) for name, message in faults]
     prediction = Prediction(pool.model, pool.settings, tuple(files))
     document = prediction.to_dict()
-    if output is not None:
+    if output is not None and full_disk is None:
         for name in wanted:
             write_text(output / f"predictions.{name}", WRITERS[name](document))
     if as_json:
@@ -145,15 +153,28 @@ def predict(
     print_failures(err if as_json else out, prediction)
     if any(": unexpected " in file.message for file in prediction.failures):
         err.print("run again with --debug for the traceback of an unexpected error", highlight=False)
-    if interrupted:
+    if interrupted or full_disk is not None:
         saved = "nothing is saved without --output"
         if output is not None:
             saved = f"saved in {output}; run again with --skip-existing to resume"
         line = f"interrupted: {len(done)} of {len(paths)} files done, {saved}"
         err.print(line, markup=False, highlight=False, soft_wrap=True)
+        if full_disk is not None:
+            raise full_disk
         raise typer.Exit(130)
     if prediction.failures:
         raise typer.Exit(1)
+
+
+def _print(console: Console, result: FileResult, info: WeightInfo, *, is_saved: bool) -> None:
+    """Print a result; where the reader of the output has gone, a run that saves its results goes on."""
+    from hicmae_cli.report.console import print_file
+
+    try:
+        print_file(console, result, info)
+    except SystemExit:  # rich's answer to a broken pipe; it prints no more
+        if not is_saved:
+            raise
 
 
 class _Display:

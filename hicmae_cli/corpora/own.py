@@ -24,7 +24,8 @@ _NAMES: Final = "labels.txt"
 
 def _folder_items(root: Path) -> list[Item]:
     """Any videos below the sub-folders of ``root``; ids are their paths."""
-    from hicmae_cli.corpora.unlabelled import video_files  # imports the media room, which others need not
+    # They import the media room, which others need not.
+    from hicmae_cli.corpora.unlabelled import skipped_links, video_files
 
     items: list[Item] = []
     for folder in sorted(path for path in root.iterdir() if path.is_dir()):
@@ -40,11 +41,13 @@ def _folder_items(root: Path) -> list[Item]:
         for video in video_files(folder, root / _STORE):
             id_ = video.relative_to(root).as_posix()
             items.append(Item(id=id_, label=label, speaker="", video=video))
+    links = skipped_links(root, root / _STORE)
+    skipped = f" ({len(links)} links to videos are skipped: copy the files)" if links else ""
     if not items:
-        raise ManifestError(one_line(f"{root}: no videos in sub-folders; expected <label>/<video>"))
+        raise ManifestError(one_line(f"{root}: no videos in sub-folders{skipped}; expected <label>/<video>"))
     if len({item.label for item in items}) < 2:
         raise ManifestError(
-            one_line(f"{root}: one label only, {items[0].label}; expected a sub-folder for each")
+            one_line(f"{root}: one label only, {items[0].label}{skipped}; expected a sub-folder for each")
         )
     return _dealt(items)
 

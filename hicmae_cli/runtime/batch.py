@@ -9,9 +9,15 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from hicmae_cli.bundled import DEFAULT_WEIGHT
-from hicmae_cli.errors import WeightsError, first_line
+from hicmae_cli.clips import Clip
+from hicmae_cli.clips.log_mel import LOG_MEL_BINS, LOG_MEL_FRAMES
+from hicmae_cli.errors import HicmaeError, WeightsError, first_line
+from hicmae_cli.faces.align import template_points
 from hicmae_cli.files import sha256_of
+from hicmae_cli.runtime.engine import probabilities
 from hicmae_cli.runtime.log import PredictionLog
 from hicmae_cli.runtime.opening import open_engine
 from hicmae_cli.runtime.predictor import Predictor
@@ -69,7 +75,7 @@ class PredictorPool:
         *,
         raise_unexpected: bool = False,
     ) -> None:
-        threads = available_cores() // jobs if jobs > 1 else 0
+        threads = max(1, available_cores() // jobs) if jobs > 1 else 0
         self._request = _Request(
             weights, engine, device, threads, settings or PredictSettings(), raise_unexpected
         )
@@ -150,8 +156,10 @@ def _describe(request: _Request, report: Report) -> tuple[Model, PredictSettings
     """What the model of this process is. Whatever would fail for every file fails here, once."""
     model, predictor = _open(request)
     if predictor.settings.modality != "audio":
+        template_points()
         with predictor.open_detector():
             pass
+    probabilities(predictor.engine, [Clip(None, np.zeros((LOG_MEL_FRAMES, LOG_MEL_BINS), np.float32))])
     return model, predictor.settings
 
 
@@ -170,6 +178,8 @@ def _judge(request: _Request, path: Path, report: Report) -> FileResult:
     except Exception as error:
         if request.raise_unexpected:
             raise
+        if isinstance(error, HicmaeError):  # this process could not load the model any more
+            return FileResult(path, "error", f"{path}: {error}")
         return FileResult(path, "error", f"{path}: unexpected {type(error).__name__}: {first_line(error)}")
 
 

@@ -3,31 +3,53 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
+import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from hicmae_cli.errors import DiskError, SettingsError
-from hicmae_cli.files import sha256_of, written_whole
+from hicmae_cli.files import lock_file, sha256_of
 from hicmae_cli.runtime.results import SCHEMA, FileResult, Model
 from hicmae_cli.runtime.settings import PredictSettings
 
 
 class PredictionLog:
-    """A JSON Lines file: the first line says which weight judged and with which settings, then comes a line a file.
+    """A JSON Lines file that one process at a time appends to.
+
+    The first line says which weight judged and with which settings; each other line is one file's result, of which the
+    last one counts.
 
     Args:
-        path: the file; nothing is written before `start` or `resume`.
+        path: the file. It is opened, and locked, until the log is closed.
         model: what judges.
         settings: how.
+
+    Raises:
+        SettingsError: another process writes to it, or it is not a regular file.
+        DiskError: the file cannot be written.
     """
 
     def __init__(self, path: Path, model: Model, settings: PredictSettings) -> None:
         self.path = path
         self._model, self._settings = model, settings
+        with _disk_errors(path):
+            # Never a link or a pipe that someone put there.
+            flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+            descriptor = os.open(path, flags | getattr(os, "O_BINARY", 0), 0o666)
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise SettingsError(f"{path}: is not a regular file; choose another folder")
+        self._file = io.FileIO(descriptor, "r+")
+        if not lock_file(descriptor):
+            self._file.close()
+            raise SettingsError(
+                f"{path}: another process writes to it; wait for its end, or choose another folder"
+            )
 
     def start(self) -> None:
         """Begin anew.
@@ -35,32 +57,46 @@ class PredictionLog:
         Raises:
             DiskError: the file cannot be written.
         """
-        self._write([])
+        with _disk_errors(self.path):
+            self._file.seek(0)
+            self._file.truncate()
+            self._append(
+                {"schema": SCHEMA, "weights": self._model.to_dict(), "settings": self._settings.to_dict()}
+            )
 
     def resume(
         self, paths: Sequence[Path], on_file: Callable[[Path], None] = lambda _: None
     ) -> dict[Path, FileResult]:
-        """Take over an earlier run's results, those of other files included.
+        """Take over an earlier run's results.
 
         Args:
-            paths: the files of this run. A result stays only if its file has the same content still.
+            paths: the files of this run.
             on_file: called now and then while the content of a file is compared.
 
         Returns:
-            Results by file, of those in ``paths``.
+            Results by file, of those in ``paths`` whose content is still the same.
 
         Raises:
             SettingsError: the earlier run had another weight or other settings.
             DiskError: the file cannot be written.
         """
-        rows = self._read()
-        kept: dict[Path, FileResult] = {}
-        for path in paths:
-            result = rows.pop(str(path), None)
-            if result is not None and _is_unchanged(path, result, lambda path=path: on_file(path)):  # type: ignore[misc]
-                kept[path] = result
-        self._write([*rows.values(), *kept.values()])
-        return kept
+        with _disk_errors(self.path):
+            self._file.seek(0)
+            content = self._file.readall()
+        if not content.strip():
+            self.start()
+            return {}
+        if not content.endswith(b"\n"):  # the last line was cut off
+            with _disk_errors(self.path):
+                self._file.write(b"\n")
+        head, *lines = content.decode("utf-8", "replace").splitlines()
+        self._check_same_run(head)
+        rows = {str(result.path): result for line in lines if (result := self._read(line)) is not None}
+        return {
+            path: rows[str(path)]
+            for path in paths
+            if str(path) in rows and _is_unchanged(path, rows[str(path)], lambda path=path: on_file(path))  # type: ignore[misc]
+        }
 
     def add(self, result: FileResult) -> None:
         """Append a result.
@@ -68,44 +104,47 @@ class PredictionLog:
         Raises:
             DiskError: the disk is full. What was logged before is still there.
         """
-        with _disk_errors(self.path), self.path.open("a", encoding="ascii") as file:
-            file.write(_line(result.to_dict()))
-            file.flush()
-            os.fsync(file.fileno())
+        with _disk_errors(self.path):
+            self._append(result.to_dict())
 
-    def _write(self, results: Sequence[FileResult]) -> None:
-        head = {"schema": SCHEMA, "weights": self._model.to_dict(), "settings": self._settings.to_dict()}
-        with _disk_errors(self.path), written_whole(self.path) as temporary:
-            temporary.write_text("".join(map(_line, [head, *(r.to_dict() for r in results)])), "ascii")
+    def close(self) -> None:
+        """Close the file, and let others write to it."""
+        self._file.close()
 
-    def _read(self) -> dict[str, FileResult]:
-        """Results of an earlier run by path, the last one of each; a line that was cut off is skipped."""
+    def __enter__(self) -> PredictionLog:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _append(self, fields: Mapping[str, Any]) -> None:
+        line = memoryview((json.dumps(fields, allow_nan=False) + "\n").encode("ascii"))
+        self._file.seek(0, os.SEEK_END)
+        while line:
+            line = line[self._file.write(line) or 0 :]
+        os.fsync(self._file.fileno())
+
+    def _read(self, line: str) -> FileResult | None:
+        """A result that can be kept; None for a failure, and for a line that was cut off or changed."""
         try:
-            lines = self.path.read_text("utf-8").splitlines()
-        except (OSError, ValueError):
-            return {}
-        if not lines:
-            return {}
-        self._check_same_run(lines[0])
-        found: dict[str, FileResult] = {}
-        for line in lines[1:]:
-            try:
-                result = FileResult.from_dict(json.loads(line))
-            except ValueError:
-                continue
-            if not result.failed:
-                found[str(result.path)] = result
-        return found
+            result = FileResult.from_dict(json.loads(line))
+        except (ValueError, RecursionError):
+            return None
+        labels = {tuple(window.scores.probabilities) for track in result.tracks for window in track.windows}
+        return result if labels == {self._model.info.labels} else None
 
     def _check_same_run(self, line: str) -> None:
         mine = _facts(self._model.to_dict(), self._settings.to_dict())
         try:
             head = json.loads(line)
             theirs = _facts(head["weights"], head["settings"])
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise SettingsError(f"{self.path}: is not a log of predictions; choose another folder") from error
-        differences = [f"{name} {theirs.get(name)} there, {value} here" for name, value in mine.items()
-                       if theirs.get(name) != value]  # fmt: skip
+        differences = [
+            f"{name} {theirs.get(name)} there, {value} here"
+            for name, value in mine.items()
+            if theirs.get(name) != value
+        ]
         if differences:
             raise SettingsError(
                 f"{self.path}: holds another run ({'; '.join(differences)}); choose another folder, or "
@@ -125,10 +164,6 @@ def _disk_errors(path: Path) -> Iterator[None]:
     except OSError as error:
         hint = "; free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else ""
         raise DiskError(f"{path}: cannot be written: {error.strerror or error}{hint}") from error
-
-
-def _line(fields: Mapping[str, Any]) -> str:
-    return json.dumps(fields, allow_nan=False) + "\n"
 
 
 def _is_unchanged(path: Path, result: FileResult, on_block: Callable[[], None]) -> bool:

@@ -29,7 +29,7 @@ def open_engine(
         weights: a name of the catalogue or of the user's store, or a ``.safetensors`` or ``.onnx`` file.
         engine: ``onnx``, ``torch``, or ``auto``: the format of a given file, else ONNX where the weight has it.
         device: ``auto``, ``cpu``, ``cuda`` …
-        threads: CPU threads of the ONNX engine, 0 for its own choice.
+        threads: CPU threads, 0 for the engine's own choice.
         tasks: what the caller can make sense of.
 
     Raises:
@@ -55,7 +55,7 @@ def open_engine(
         from hicmae_cli.runtime.torch_engine import TorchEngine
         from hicmae_cli.weights.checkpoint import load_classifier
 
-        return _fit_for(tasks, weights, TorchEngine(*load_classifier(path), device))
+        return _fit_for(tasks, weights, TorchEngine(*load_classifier(path), device, threads))
     from hicmae_cli.runtime.onnx_engine import OnnxEngine
 
     return _fit_for(tasks, weights, OnnxEngine(path or _exported(weights), device, threads))

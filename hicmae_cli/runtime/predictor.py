@@ -154,6 +154,13 @@ class Predictor:
             tracks.append(Track(track, tuple(judged), coverage, tally.size_px if tally else 0.0))
         status, message = self._verdict(info, tracks, sound, assembler)
         fps = float(info.fps) if info.fps else None
+        read_s = num_video_steps * settings.step_s
+        if see and abs(read_s - info.video_duration_s) > max(1.0, 0.1 * info.video_duration_s):
+            claim = (
+                f"its timestamps claim {info.video_duration_s:.1f} s of pictures, {read_s:.1f} s were read"
+            )
+            message = "; ".join(filter(None, (message, f"{claim}: its length and frame rate are unknown")))
+            return FileResult(path, status, message, None, None, tuple(tracks))
         return FileResult(path, status, message, info.duration_s, fps, tuple(tracks))
 
     def _audio_only_steps(self, info: MediaInfo, num_video_steps: int) -> int:

@@ -70,8 +70,11 @@ class Window:
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Window:
         """Read what `to_dict` wrote."""
-        scores = Scores(fields["probabilities"])
-        return cls(fields["start_s"], fields["end_s"], scores, fields["face_coverage"], fields["modality"])
+        scores = Scores({str(label): float(p) for label, p in fields["probabilities"].items()})
+        start_s, end_s, coverage = (float(fields[name]) for name in ("start_s", "end_s", "face_coverage"))
+        if not (math.isfinite(start_s) and math.isfinite(end_s) and math.isfinite(coverage)):
+            raise ValueError(f"expected finite times, got {start_s} to {end_s}, coverage {coverage}")
+        return cls(start_s, end_s, scores, coverage, str(fields["modality"]))
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,9 @@ class Track:
     def from_dict(cls, fields: Mapping[str, Any]) -> Track:
         """Read what `to_dict` wrote."""
         windows = tuple(Window.from_dict(window) for window in fields["windows"])
-        return cls(fields["id"], windows, fields["face_coverage"], fields.get("face_size_px", 0.0))
+        return cls(
+            int(fields["id"]), windows, float(fields["face_coverage"]), float(fields.get("face_size_px", 0.0))
+        )
 
 
 @dataclass(frozen=True)

@@ -35,10 +35,12 @@ class TorchEngine:
 
     name = "torch"
 
-    def __init__(self, model: Classifier, info: WeightInfo, device: str = "auto") -> None:
+    def __init__(self, model: Classifier, info: WeightInfo, device: str = "auto", threads: int = 0) -> None:
         self.info = info
         self._device = choose_device(device)
         use_wide_products()
+        if threads:
+            torch.set_num_threads(threads)  # of the whole process
         self.device = str(self._device)
         self._model = model.to(self._device)
 
