@@ -86,8 +86,6 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         _run_command(list(sys.argv[1:] if arguments is None else arguments))
     except SystemExit as end:
-        if isinstance(end.__context__, typer.Abort):  # Ctrl-C that no command has answered
-            typer.echo("interrupted", err=True)
         _exit_past_stuck_threads(end.code)
         raise
 

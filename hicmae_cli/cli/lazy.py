@@ -57,3 +57,11 @@ class LazyGroup(TyperGroup):
         """Names and summaries, without importing the commands."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, lazy.summary) for name, lazy in self.lazy_commands.items()])
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; it may answer Ctrl-C itself, and is answered for otherwise."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            typer.echo("interrupted", err=True)
+            raise typer.Exit(130) from None

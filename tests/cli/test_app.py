@@ -54,6 +54,17 @@ def test_a_misspelt_command_is_answered_with_the_nearest_name() -> None:
     assert "No such command 'predct'. Did you mean 'predict'?" in run.err
 
 
+@pytest.mark.parametrize("command", [["bench"], ["puppets", "make", "somewhere"]])
+def test_ctrl_c_says_so(monkeypatch: pytest.MonkeyPatch, command: list[str]) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("hicmae_cli.evaluation.benchmark.measure_help", interrupted)
+    monkeypatch.setattr("hicmae_cli.corpora.puppets.corpus.make_corpus", interrupted)
+    run = hicmae(*command)
+    assert (run.code, run.last_line) == (130, "interrupted")
+
+
 def test_the_version() -> None:
     assert hicmae("--version").out.strip() == f"hicmae {__version__}"
 
