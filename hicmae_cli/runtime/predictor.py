@@ -168,7 +168,7 @@ class Predictor:
 
         Behind a picture only what is worth a window of its own counts; streams rarely end at the same moment.
         """
-        steps = math.ceil(info.duration_s / self.settings.step_s - 1e-6)
+        steps = math.ceil(info.audio_duration_s / self.settings.step_s - 1e-6)
         if num_video_steps == 0:
             return max(1, steps)
         rest = steps - num_video_steps

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,8 @@ import soundfile
 
 from hicmae_cli.errors import SettingsError
 from hicmae_cli.faces import FakeDetector, FakeFace
-from hicmae_cli.media import write_video
+from hicmae_cli.media import MediaInfo, probe, write_video
+from hicmae_cli.runtime import predictor
 from hicmae_cli.runtime.predictor import Predictor
 from hicmae_cli.runtime.results import FileResult
 from hicmae_cli.runtime.settings import PredictSettings
@@ -215,3 +218,26 @@ def test_a_weight_of_one_stream_is_never_shown_the_other(tmp_path: Path) -> None
     assert {window.modality for window in result.tracks[0].windows} == {"video"}
     with pytest.raises(SettingsError, match="learned from video alone; use --modality video"):
         Predictor(engine, PredictSettings(modality="av"))
+
+
+def test_a_file_is_probed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    probed: list[Path] = []
+
+    def count(path: Path, on_packet: Callable[[], None]) -> MediaInfo:
+        probed.append(path)
+        return probe(path, on_packet)
+
+    monkeypatch.setattr(predictor, "probe", count)
+    path = write_clip(tmp_path / "a.mp4", 3.0)
+    assert predict(path, LEFT).status == "ok"
+    assert probed == [path]
+
+
+def test_a_length_that_is_not_there_is_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_clip(tmp_path / "a.mp4", 3.0)
+    claimed = replace(probe(path), duration_s=90.0, video_duration_s=90.0)
+    monkeypatch.setattr(predictor, "probe", lambda *_: claimed)
+    result = predict(path, LEFT)
+    assert (result.status, result.duration_s, result.fps) == ("ok", None, None)
+    assert "its timestamps claim 90.0 s of pictures, 3.0 s were read" in result.message
+    assert max(window.end_s for window in result.tracks[0].windows) < 4
