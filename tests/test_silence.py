@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.running import FINETUNE_RECIPE
+
 STRACE = shutil.which("strace")
 ROOT = Path(__file__).parent.parent
 _RUN = """
@@ -40,16 +42,6 @@ if __name__ == "__main__":
             main(command)
         except SystemExit as end:
             assert not end.code, (command, end.code)
-"""
-RECIPE = """
-variant = "nano"
-sampling_rate = 1
-batch_size = 2
-num_workers = 0
-epochs = 1
-drop_video_tokens = 0.9
-mixup = 0
-cutmix = 0
 """
 
 
@@ -91,7 +83,7 @@ def test_no_command_opens_a_socket_to_the_outside(tmp_path: Path, sample: Path) 
     frames = [frame.rgb for frame in read_frames(sample)][:20]
     for name in ("own/neutral/a.mp4", "own/anger/b.mp4"):
         write_video(tmp_path / name, frames, 12, read_audio(sample, 0.0, len(frames) / 12))
-    (tmp_path / "recipe.toml").write_text(RECIPE)
+    (tmp_path / "recipe.toml").write_text(FINETUNE_RECIPE)
     (tmp_path / "commands.py").write_text(COMMANDS)
     done, found = trace([sys.executable, "commands.py"], tmp_path)
     assert done.returncode == 0, done.stderr[-2000:]

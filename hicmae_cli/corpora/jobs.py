@@ -128,7 +128,7 @@ def do_jobs(
             todo.append(job)
         else:
             on_event("failed" if entry.facts is None else "kept")
-    with closing(run(todo, partial(_do, make_detector, True))) as outcomes:
+    with closing(run(todo, partial(_do, make_detector, write=True))) as outcomes:
         for job, outcome in outcomes:
             entry = _died(job, outcome) if isinstance(outcome, WorkerDiedError) else outcome
             if entry.facts is None and not isinstance(job.source, FrameFolder) and job.target.is_file():
@@ -142,7 +142,7 @@ def examine_jobs(
 ) -> dict[str, Entry]:
     """What would become of clips, found out without writing any."""
     found: dict[str, Entry] = {}
-    with closing(run(jobs, partial(_do, make_detector, False))) as outcomes:
+    with closing(run(jobs, partial(_do, make_detector, write=False))) as outcomes:
         for job, outcome in outcomes:
             found[job.id] = _died(job, outcome) if isinstance(outcome, WorkerDiedError) else outcome
             on_event()
@@ -153,8 +153,11 @@ def _died(job: Job, error: WorkerDiedError) -> Entry:
     return Entry("", fault="died", cause=f"{_path(job)}: {error}")
 
 
-def _do(make_detector: Callable[[], FaceDetector], write: bool, job: Job, report: Report) -> Entry:
-    """What becomes of a clip, whatever its file brings up; what would befall any other clip, too, is raised."""
+def _do(make_detector: Callable[[], FaceDetector], job: Job, report: Report, *, write: bool) -> Entry:
+    """Prepare a clip, or only examine it.
+
+    A fault of its file becomes its entry; a fault that would hit every clip is raised.
+    """
     source = job.source
     try:
         if isinstance(source, FrameFolder):

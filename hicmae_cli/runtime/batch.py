@@ -159,6 +159,7 @@ def _describe(request: _Request, report: Report) -> tuple[Model, PredictSettings
         template_points()
         with predictor.open_detector():
             pass
+    # Once on silence: a weight that never answers is at fault here, and no file is blamed for it.
     probabilities(predictor.engine, [Clip(None, np.zeros((LOG_MEL_FRAMES, LOG_MEL_BINS), np.float32))])
     return model, predictor.settings
 

@@ -13,6 +13,20 @@ from typing import Any
 from hicmae_cli.cli import main
 from hicmae_cli.workers import run_here
 
+FINETUNE_RECIPE = """
+variant = "nano"
+sampling_rate = 1
+batch_size = 2
+num_workers = 0
+epochs = 1
+warmup_epochs = 0
+drop_video_tokens = 0.9
+mixup = 0
+cutmix = 0
+rand_augment = ""
+"""
+"""One short epoch."""
+
 
 @dataclass(frozen=True)
 class Run:

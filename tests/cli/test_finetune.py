@@ -13,28 +13,15 @@ from hicmae_cli.corpora.manifest import read_manifest
 from hicmae_cli.labels import CREMA_D_LABELS
 from hicmae_cli.models import config
 from hicmae_cli.weights.reading import read_info
-from tests.cli.running import Run, hicmae
+from tests.cli.running import FINETUNE_RECIPE, Run, hicmae
 from tests.weights.toys import DIMS, save_toy
-
-RECIPE = """
-variant = "nano"
-sampling_rate = 1
-batch_size = 2
-num_workers = 0
-epochs = 1
-warmup_epochs = 0
-drop_video_tokens = 0.9
-mixup = 0
-cutmix = 0
-rand_augment = ""
-"""
 
 
 @pytest.fixture(autouse=True)
 def _inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setitem(config.VARIANTS, "nano", DIMS)
-    Path("tiny.toml").write_text(RECIPE)
+    Path("tiny.toml").write_text(FINETUNE_RECIPE)
 
 
 def finetune(*arguments: object) -> Run:

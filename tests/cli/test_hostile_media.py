@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -16,9 +15,8 @@ from hicmae_cli.runtime.opening import open_engine
 from hicmae_cli.runtime.predictor import Predictor
 from tests.cli.running import hicmae
 from tests.media.hostile import HOSTILE
-from tests.media.mutations import field_mutations, mutations, run_all
+from tests.media.mutations import field_mutations, mutations, posix_only, run_all
 
-_POSIX = pytest.mark.skipif(sys.platform == "win32", reason="CPU time of a child is limited by POSIX")
 _SLOW = {"gif_4980_40.gif", "paused_10h.mp4"}  # which take seconds
 REFUSED = {
     "gif_8000_40.gif", "gif_8000_300.gif", "gif_largest.gif", "large.png", "png_8190.mov", "rate_2g.wav", "rate_0.wav",
@@ -70,7 +68,7 @@ def test_hostile_files_are_rows_and_the_others_are_judged(tmp_path: Path) -> Non
 
 
 @pytest.mark.slow
-@_POSIX
+@posix_only
 def test_hostile_files_take_little(tmp_path: Path) -> None:
     for outcome in run_all(hostile(tmp_path), tmp_path, "tests.cli.test_hostile_media:predict"):
         assert outcome.said.startswith(("ok", "error")), outcome
@@ -79,7 +77,7 @@ def test_hostile_files_take_little(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@_POSIX
+@posix_only
 @pytest.mark.parametrize(("make", "count"), [(mutations, 500), (field_mutations, 300)])
 def test_damaged_files_take_little(
     tmp_path: Path, make: Callable[[int, int], Iterator[tuple[str, bytes]]], count: int

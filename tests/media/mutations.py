@@ -18,6 +18,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+import pytest
 from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
@@ -26,6 +27,8 @@ from hicmae_cli.errors import HicmaeError
 from hicmae_cli.evaluation.benchmark import peak_resident_mb
 from hicmae_cli.media import probe, read_audio, read_audio_blocks, read_frames, sample_frames
 from tests.media.make import make_sound, make_video
+
+posix_only = pytest.mark.skipif(sys.platform == "win32", reason="CPU time of a child is limited by POSIX")
 
 SAMPLE = Path(__file__).parents[2] / "docs" / "assets" / "speech_sample.mp4"
 _CPU_LIMIT_S = 25  # of one file; a child that takes more is ended

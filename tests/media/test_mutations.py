@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
@@ -11,9 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.media.hostile import HOSTILE
-from tests.media.mutations import Outcome, bases, field_mutations, mutations, run_all
-
-_POSIX = pytest.mark.skipif(sys.platform == "win32", reason="CPU time of a child is limited by POSIX")
+from tests.media.mutations import Outcome, bases, field_mutations, mutations, posix_only, run_all
 
 
 def _faults(outcomes: list[Outcome]) -> list[Outcome]:
@@ -28,7 +25,7 @@ def _faults(outcomes: list[Outcome]) -> list[Outcome]:
 
 
 @pytest.mark.slow
-@_POSIX
+@posix_only
 @pytest.mark.parametrize(("make", "count"), [(mutations, 500), (field_mutations, 300)])
 def test_damage_is_a_result_or_a_sentence(
     tmp_path: Path, make: Callable[[int, int], Iterator[tuple[str, bytes]]], count: int
@@ -40,7 +37,7 @@ def test_damage_is_a_result_or_a_sentence(
 
 
 @pytest.mark.slow
-@_POSIX
+@posix_only
 def test_files_that_claim_much_take_little(tmp_path: Path) -> None:
     def files() -> Iterator[tuple[str, bytes]]:
         for name, write in HOSTILE.items():
@@ -56,7 +53,7 @@ def test_files_that_claim_much_take_little(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@_POSIX
+@posix_only
 def test_whole_files_are_read(tmp_path: Path) -> None:
     outcomes = list(run_all(bases().items(), tmp_path))
     assert len(outcomes) == 13
@@ -72,7 +69,7 @@ def test_the_same_seed_gives_the_same_files(make: Callable[[int, int], Iterator[
 
 
 @pytest.mark.slow
-@_POSIX
+@posix_only
 def test_the_runner_sees_what_goes_wrong(tmp_path: Path) -> None:
     files = [(name, b"x") for name in ("fine", "aborts", "raises", "hungry", "fine too")]
     said = list(run_all(files, tmp_path, "tests.media.test_mutations:misbehave"))
