@@ -198,7 +198,7 @@ class _Display:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._bar.stop()
+        self._stop()
 
     def loaded(self, done: Collection[Path]) -> None:
         """The model is there, and some files are done already."""
@@ -224,11 +224,15 @@ class _Display:
         """A file has ended; what the block prints goes above the bars."""
         self._remove(path)
         self._count(1)
-        self._bar.stop()
+        self._stop()
         try:
             yield
         finally:
             self._bar.start()
+
+    def _stop(self) -> None:
+        if not self._bar.disable:  # else rich prints an empty line
+            self._bar.stop()
 
     def _remove(self, path: Path) -> None:
         if path in self._tasks:
