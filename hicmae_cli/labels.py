@@ -3,19 +3,26 @@
 CREMA_D_LABELS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness")
 
 ALIASES = {
-    "ang": "anger", "angry": "anger",
-    "dis": "disgust", "disgusted": "disgust",
-    "fea": "fear", "fearful": "fear",
-    "hap": "happiness", "happy": "happiness",
+    "ang": "anger",
+    "angry": "anger",
+    "dis": "disgust",
+    "disgusted": "disgust",
+    "fea": "fear",
+    "fearful": "fear",
+    "hap": "happiness",
+    "happy": "happiness",
     "neu": "neutral",
     "sad": "sadness",
-    "sur": "surprise", "surprised": "surprise",
-    "con": "contempt", "contemptuous": "contempt",
-    "anx": "anxiety", "anxious": "anxiety",
+    "sur": "surprise",
+    "surprised": "surprise",
+    "con": "contempt",
+    "contemptuous": "contempt",
+    "anx": "anxiety",
+    "anxious": "anxiety",
     "helpless": "helplessness",
     "disappointed": "disappointment",
     "worried": "worry",
-}  # fmt: skip
+}
 
 
 _MAX_LETTERS = 64

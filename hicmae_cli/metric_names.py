@@ -10,9 +10,16 @@ CLASSIFICATION: Final[tuple[str, ...]] = ("uar", "war", "weighted_f1", "macro_f1
 REGRESSION: Final[tuple[str, ...]] = ("ccc", "pcc", "mae", "rmse")
 SMALLER_IS_BETTER: Final[frozenset[str]] = frozenset({"mae", "rmse"})
 TITLES: Final[dict[str, str]] = {
-    "uar": "UAR", "war": "WAR", "weighted_f1": "weighted F1", "macro_f1": "macro F1", "micro_f1": "micro F1",
-    "ccc": "CCC", "pcc": "PCC", "mae": "MAE", "rmse": "RMSE",
-}  # fmt: skip
+    "uar": "UAR",
+    "war": "WAR",
+    "weighted_f1": "weighted F1",
+    "macro_f1": "macro F1",
+    "micro_f1": "micro F1",
+    "ccc": "CCC",
+    "pcc": "PCC",
+    "mae": "MAE",
+    "rmse": "RMSE",
+}
 
 
 def title_of(name: str) -> str:

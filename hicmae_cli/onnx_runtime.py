@@ -38,11 +38,7 @@ def import_onnxruntime() -> ModuleType:
 
 
 def open_session(
-    path: Path,
-    providers: Sequence[Any] = ("CPUExecutionProvider",),
-    threads: int = 0,
-    *,
-    fold_constants: bool = False,
+    path: Path, providers: Sequence[Any] = ("CPUExecutionProvider",), threads: int = 0, *, fold_constants: bool = False
 ) -> Any:
     """Open a file as an ``onnxruntime.InferenceSession``.
 
@@ -62,17 +58,13 @@ def open_session(
     disabled = [] if fold_constants else ["ConstantFolding"]
     try:
         return _interruptible(
-            lambda: ort.InferenceSession(
-                str(path), options, providers=list(providers), disabled_optimizers=disabled
-            )
+            lambda: ort.InferenceSession(str(path), options, providers=list(providers), disabled_optimizers=disabled)
         )
     except Exception as error:  # onnxruntime's own classes derive from Exception only
         raise WeightsError(f"{path}: ONNX Runtime cannot load it: {first_line(error)}") from error
 
 
-def run_session(
-    session: Any, path: Path, outputs: Sequence[str], inputs: Mapping[str, NDArray[Any]]
-) -> list[Any]:
+def run_session(session: Any, path: Path, outputs: Sequence[str], inputs: Mapping[str, NDArray[Any]]) -> list[Any]:
     """Run a session of `open_session` -> the outputs, in the order of their names.
 
     Raises:

@@ -134,10 +134,7 @@ class WorkerPool:
                 # Whoever was read from a moment ago is not stalled: only a silent pipe counts.
                 for worker in [w for w in busy if not ready and _now() - w.active_s >= self._stall_s]:
                     worker.kill()
-                    yield (
-                        busy.pop(worker),
-                        WorkerDiedError(f"no progress for {self._stall_s:g} s: it was stopped"),
-                    )
+                    yield (busy.pop(worker), WorkerDiedError(f"no progress for {self._stall_s:g} s: it was stopped"))
         finally:
             for worker in busy:
                 worker.kill()
@@ -288,11 +285,7 @@ def _now() -> float:
 
 
 def run_on_ray(
-    jobs: Sequence[Job],
-    work: Work[Job, Result],
-    on_progress: OnProgress[Job] = _ignore,
-    *,
-    address: str = "auto",
+    jobs: Sequence[Job], work: Work[Job, Result], on_progress: OnProgress[Job] = _ignore, *, address: str = "auto"
 ) -> Outcomes[Job, Result]:
     """Do jobs on a Ray cluster, one core each; the nodes must see the files under the same paths.
 

@@ -20,9 +20,7 @@ FOLDER = Path(__file__).parent.parent / "weights"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weight", type=Path)
     parser.add_argument("evaluation", type=Path)
     parser.add_argument("--name", required=True)
@@ -40,22 +38,27 @@ def main() -> None:
         test |= {f"uar_{modality}": round(scores["uar"], 4), f"war_{modality}": round(scores["war"], 4)}
     validation = {key: round(value, 4) for key, value in info.metrics["validation"].items()}
     target = FOLDER / f"{given.name}.safetensors"
-    save_classifier(
-        target, model, info.model_copy(update={"metrics": {"validation": validation, "test": test}})
-    )
+    save_classifier(target, model, info.model_copy(update={"metrics": {"validation": validation, "test": test}}))
     report = export_onnx(target, target.with_suffix(".onnx"))
     print(report)
 
     lines = [
         "# Weights that ship with hicmae. `hicmae weights list` reads this; every file is checked against its sha256.",
-        "", "[[weight]]", f'name = "{given.name}"', f'summary = "{given.summary}"', f'licence = "{info.licence}"',
+        "",
+        "[[weight]]",
+        f'name = "{given.name}"',
+        f'summary = "{given.summary}"',
+        f'licence = "{info.licence}"',
         f'card = "{given.name}.md"',
-    ]  # fmt: skip
+    ]
     for path in (target, report.path):
         lines += [
-            "", "[[weight.files]]", f'name = "{path.name}"', f'sha256 = "{sha256_of(path)}"',
+            "",
+            "[[weight.files]]",
+            f'name = "{path.name}"',
+            f'sha256 = "{sha256_of(path)}"',
             f"size_bytes = {path.stat().st_size}",
-        ]  # fmt: skip
+        ]
     (FOLDER / "catalogue.toml").write_text("\n".join(lines) + "\n", "utf-8")
 
 

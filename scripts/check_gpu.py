@@ -19,8 +19,8 @@ from hicmae_cli.models.masking import draw_masks
 from hicmae_cli.models.pretraining import PretrainingModel
 from hicmae_cli.training.machine import new_accelerator
 from hicmae_cli.training.optimiser import decay_groups
-from hicmae_cli.training.pretrain import train_step
-from hicmae_cli.training.pretrain_data import Batch
+from hicmae_cli.training.pretraining.data import Batch
+from hicmae_cli.training.pretraining.loop import train_step
 from hicmae_cli.training.settings import PretrainSettings
 
 CLIPS = 32
@@ -69,9 +69,7 @@ def forward(variant: str, precision: str, device: str) -> Callable[[], object]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
     parser.add_argument("--variants", nargs="+", default=["nano", "tiny", "small", "base"])
     given = parser.parse_args()

@@ -43,9 +43,7 @@ def main() -> None:
     ours_ms, theirs_ms = (1e3 * statistics.median(times) for times in (ours_s, theirs_s))
     print(f"{len(frames)} frames, as many faces found in {same}; medians of processor time:")
     print(f"ours {ours_ms:.1f} ms a frame, MediaPipe {theirs_ms:.1f} ms")
-    print(
-        f"landmarks of {len(differences)} faces differ by at most {max(differences):.3%} of the face's size"
-    )
+    print(f"landmarks of {len(differences)} faces differ by at most {max(differences):.3%} of the face's size")
 
 
 if __name__ == "__main__":

@@ -103,9 +103,7 @@ class Converter:
         self.initializers: dict[str, onnx.TensorProto] = {}
         self.constants: dict[int, NDArray[Any]] = {}
         self.narrow = set(graph.inputs) | {
-            operator.Inputs(0)
-            for operator in graph.operators
-            if graph.kind(operator) in ("RESHAPE", "LOGISTIC")
+            operator.Inputs(0) for operator in graph.operators if graph.kind(operator) in ("RESHAPE", "LOGISTIC")
         }
         self.narrow.update(graph.outputs)
         self.names = {tensor: f"t{tensor}" for tensor in graph.inputs}
@@ -179,11 +177,7 @@ def _spatial(c: Converter, o: Any, picture: int, kernel: tuple[int, int]) -> dic
     if o.Padding() == tflite.Padding.SAME:
         sizes = c.graph.shape(picture)[1:3]
         pads = [_same_pads(*axis) for axis in zip(sizes, kernel, strides, strict=True)]
-    return {
-        "kernel_shape": kernel,
-        "strides": strides,
-        "pads": [pads[0][0], pads[1][0], pads[0][1], pads[1][1]],
-    }
+    return {"kernel_shape": kernel, "strides": strides, "pads": [pads[0][0], pads[1][0], pads[0][1], pads[1][1]]}
 
 
 def _fused_activation(c: Converter, o: Any, name: str, output: int) -> str:
@@ -321,14 +315,10 @@ def _reduce(kind: str) -> Callable[[Converter, Any, list[int], int], str]:
     return convert
 
 
-def _simple(
-    kind: str, options: Callable[[], Any] | None = None
-) -> Callable[[Converter, Any, list[int], int], str]:
+def _simple(kind: str, options: Callable[[], Any] | None = None) -> Callable[[Converter, Any, list[int], int], str]:
     def convert(c: Converter, operator: Any, inputs: list[int], output: int) -> str:
         name = c.add(kind, [c.name(tensor) for tensor in inputs], output)
-        return (
-            name if options is None else _fused_activation(c, options_of(operator, options()), name, output)
-        )
+        return name if options is None else _fused_activation(c, options_of(operator, options()), name, output)
 
     return convert
 
@@ -374,18 +364,10 @@ def _from_bytes(c: Converter, name: str, value_range: tuple[float, float]) -> st
     values = c.add("Cast", [planes], f"{name}_values", to=TensorProto.FLOAT)
     scale = c.store(np.array((high - low) / 255, np.float32), "scale")
     values = c.add("Mul", [values, scale], f"{name}_scaled")
-    return (
-        c.add("Add", [values, c.store(np.array(low, np.float32), "low")], f"{name}_ready") if low else values
-    )
+    return c.add("Add", [values, c.store(np.array(low, np.float32), "low")], f"{name}_ready") if low else values
 
 
-def convert(
-    data: bytes,
-    name: str,
-    input_name: str,
-    outputs: Outputs,
-    value_range: tuple[float, float],
-) -> bytes:
+def convert(data: bytes, name: str, input_name: str, outputs: Outputs, value_range: tuple[float, float]) -> bytes:
     """One net as the bytes of an ONNX file.
 
     Args:
@@ -460,9 +442,7 @@ def convert_all(task: Path) -> dict[str, bytes]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("task", type=Path)
     parser.add_argument("folder", type=Path)
     arguments = parser.parse_args()

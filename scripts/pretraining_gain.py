@@ -23,39 +23,28 @@ from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.corpora.unlabelled import from_manifest
 from hicmae_cli.evaluation.retrieval import recall_among
 from hicmae_cli.models.objectives import contrastive_logits, embed_layers
-from hicmae_cli.training.pretrain import Progress, pretrain
-from hicmae_cli.training.protocol import finetune_and_test
+from hicmae_cli.training.finetuning.fold import finetune_and_test
+from hicmae_cli.training.finetuning.task import Task, read_task
+from hicmae_cli.training.pretraining.loop import Progress, pretrain
 from hicmae_cli.training.recipes import load_settings, parse_overrides
 from hicmae_cli.training.settings import FinetuneSettings, PretrainSettings
-from hicmae_cli.training.task import Task, read_task
 from hicmae_cli.weights.checkpoint import load_pretrained
 
 GROUP = 64
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--data", type=Path, default=Path("data/puppets"), help="drawn by `hicmae puppets make`"
-    )
-    parser.add_argument(
-        "--unlabelled", type=Path, help="another such folder to pre-train on; by default --data"
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, default=Path("data/puppets"), help="drawn by `hicmae puppets make`")
+    parser.add_argument("--unlabelled", type=Path, help="another such folder to pre-train on; by default --data")
     parser.add_argument("--output", type=Path, default=Path("runs/gain"))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--labelled", type=int, default=300, help="training clips whose labels are used")
     parser.add_argument("--epochs", type=int, default=16, help="of fine-tuning")
-    parser.add_argument(
-        "--set", nargs="*", default=[], metavar="KEY=VALUE", help="for the pre-training recipe"
-    )
+    parser.add_argument("--set", nargs="*", default=[], metavar="KEY=VALUE", help="for the pre-training recipe")
     given = parser.parse_args()
     task, samples = read_task(
-        given.data / "manifest.csv",
-        find_dataset("puppets"),
-        name="puppets",
-        source="scripts/pretraining_gain.py",
+        given.data / "manifest.csv", find_dataset("puppets"), name="puppets", source="scripts/pretraining_gain.py"
     )
     test = [sample for sample in samples if sample.split == "test"]
     rows = []
@@ -75,8 +64,9 @@ def main() -> None:
     print(f"\n{len(rows)} seeds, {given.labelled} labelled clips, {given.epochs} epochs of fine-tuning")
     for name, column in zip(
         ("test UAR from scratch", "test UAR pre-trained", f"recall@1 among {GROUP} (chance {1 / GROUP:.4f})"),
-        zip(*rows, strict=True), strict=True,
-    ):  # fmt: skip
+        zip(*rows, strict=True),
+        strict=True,
+    ):
         spread = statistics.stdev(column) if len(column) > 1 else 0.0
         print(
             f"{name:32s} mean {statistics.mean(column):.4f}  sd {spread:.4f}  each "
@@ -87,16 +77,19 @@ def main() -> None:
 def pretrained(data: Path, run: Path, seed: int, changes: list[str]) -> Path:
     """The weight of a pre-training on all training clips."""
     settings = load_settings(
-        PretrainSettings,
-        "pretrain-puppets-nano",
-        {**parse_overrides(changes), "seed": seed, "picture_every": 0},
+        PretrainSettings, "pretrain-puppets-nano", {**parse_overrides(changes), "seed": seed, "picture_every": 0}
     )
     recordings, _ = from_manifest(data / "manifest.csv")
     outcome = pretrain(
-        run, recordings=recordings, dataset="puppets", licence="MIT", front_end="hicmae.align/1",
-        source="scripts/pretraining_gain.py", settings=settings,
+        run,
+        recordings=recordings,
+        dataset="puppets",
+        licence="MIT",
+        front_end="hicmae.align/1",
+        source="scripts/pretraining_gain.py",
+        settings=settings,
         progress=Progress(on_epoch=lambda epoch, loss: print(f"  pre-training {epoch}: loss {loss:.4f}", flush=True)),
-    )  # fmt: skip
+    )
     if outcome.weight is None or not outcome.finished:
         raise SystemExit("stopped; give the same command again to go on")
     return outcome.weight
@@ -131,9 +124,7 @@ def retrieval(weight: Path, test: list[Sample]) -> float:
         layers = model.encode(*(torch.from_numpy(stream) for stream in model_inputs(clips)))
         for kept, stream in zip((seen, heard), layers, strict=True):
             kept.append(embed_layers(stream, facts.contrast_segments))
-    logits = contrastive_logits(
-        torch.cat(seen, dim=1), torch.cat(heard, dim=1), centred=facts.contrast_centred
-    )
+    logits = contrastive_logits(torch.cat(seen, dim=1), torch.cat(heard, dim=1), centred=facts.contrast_centred)
     return recall_among(logits.mean(dim=0).double().numpy(), GROUP, draws=50)
 
 

@@ -18,10 +18,10 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from hicmae_cli.bench.pretraining import pretraining_step, step_flops
+from hicmae_cli.bench.step import finetune_steps
 from hicmae_cli.models.config import DECODERS, VARIANTS
 from hicmae_cli.models.products import use_usual_products, use_wide_products
-from hicmae_cli.training.benchmark import pretraining_step, step_flops
-from hicmae_cli.training.benchmark_step import finetune_steps
 from hicmae_cli.training.settings import PretrainSettings
 
 CLIPS, SIDE, WARM_UP, STEPS = 8, 2048, 4, 4
@@ -51,9 +51,7 @@ class Stopwatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("step", choices=["pretrain", "finetune"])
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--library", choices=["usual", "wide"], default="wide")

@@ -22,9 +22,7 @@ def main() -> None:
     target = Path(sys.argv[1])
     with PredictorPool() as pool:
         (result,) = pool.predict([sample_clip()])
-    console = Console(
-        record=True, width=92, file=io.StringIO(), force_terminal=True, color_system="truecolor"
-    )
+    console = Console(record=True, width=92, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     console.print(Text("$ hicmae predict docs/assets/speech_sample.mp4", style="bold"))
     console.print(licence_line(DEFAULT_WEIGHT, pool.model.info), style="dim", highlight=False)
     if notice := demo_notice(DEFAULT_WEIGHT, pool.model.info):

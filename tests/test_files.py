@@ -36,10 +36,7 @@ def test_after_an_error_nothing_has_changed(tmp_path: Path) -> None:
 
 def test_a_folder_is_not_written_over(tmp_path: Path) -> None:
     (tmp_path / "a.txt").mkdir()
-    with (
-        pytest.raises(IsADirectoryError, match=r"it is a folder: .*a\.txt"),
-        written_whole(tmp_path / "a.txt"),
-    ):
+    with pytest.raises(IsADirectoryError, match=r"it is a folder: .*a\.txt"), written_whole(tmp_path / "a.txt"):
         pytest.fail("the block was entered")
 
 
@@ -159,10 +156,7 @@ def test_a_full_disk_is_named_with_the_file_that_was_asked_for(tmp_path: Path) -
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))  # no file may grow beyond, as on a full disk
     try:
-        with (
-            pytest.raises(OSError, match="File too large") as caught,
-            written_whole(tmp_path / "a") as temporary,
-        ):
+        with pytest.raises(OSError, match="File too large") as caught, written_whole(tmp_path / "a") as temporary:
             temporary.write_bytes(bytes(2000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -13,10 +13,7 @@ from hicmae_cli.metric_names import SMALLER_IS_BETTER, TITLES, Metric, title_of
 
 def test_every_score_is_named() -> None:
     classes, values = np.array([0, 1]), np.array([[0.0], [1.0]])
-    scores = {
-        **classification_metrics(classes, classes, 2),
-        **regression_metrics(values, values, ("arousal",)),
-    }
+    scores = {**classification_metrics(classes, classes, 2), **regression_metrics(values, values, ("arousal",))}
     bare = {name for name in scores if not name.endswith("_arousal")}
     assert bare == set(TITLES) == set(get_args(Metric))
     assert all(title_of(name) for name in scores)

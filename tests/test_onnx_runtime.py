@@ -37,9 +37,7 @@ def test_work_that_does_not_stop_does_not_hold_up_an_interrupt(monkeypatch: pyte
 def write_products(path: Path, size: int, count: int) -> Path:
     """An ONNX file of matrix products, between two of which a run can be stopped."""
     nodes = [helper.make_node("MatMul", [f"x{index}", "m"], [f"x{index + 1}"]) for index in range(count)]
-    ends = [
-        helper.make_tensor_value_info(name, TensorProto.FLOAT, [size, size]) for name in ("x0", f"x{count}")
-    ]
+    ends = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [size, size]) for name in ("x0", f"x{count}")]
     matrix = numpy_helper.from_array(np.zeros((size, size), np.float32), "m")
     graph = helper.make_graph(nodes, "products", ends[:1], ends[1:], [matrix])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)

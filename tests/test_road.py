@@ -17,23 +17,26 @@ from tests.weights.toys import DIMS
 
 QUICK = ("crema-d",)
 SMALL = {
-    "variant": "nano", "sampling_rate": 1, "batch_size": 1, "num_workers": 0, "epochs": 1, "warmup_epochs": 0,
-    "mixup": 0, "cutmix": 0, "rand_augment": '""', "drop_video_tokens": 0.9, "validation_share": 0.5,
+    "variant": "nano",
+    "sampling_rate": 1,
+    "batch_size": 1,
+    "num_workers": 0,
+    "epochs": 1,
+    "warmup_epochs": 0,
+    "mixup": 0,
+    "cutmix": 0,
+    "rand_augment": '""',
+    "drop_video_tokens": 0.9,
+    "validation_share": 0.5,
     "mixed_precision": "no",
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize(
     "name",
-    [
-        name if name in QUICK else pytest.param(name, marks=pytest.mark.slow)
-        for name in DATASETS
-        if name != "puppets"
-    ],
+    [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in DATASETS if name != "puppets"],
 )
-def test_from_files_as_distributed_to_a_table(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_from_files_as_distributed_to_a_table(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(config.VARIANTS, "nano", DIMS)
     monkeypatch.chdir(tmp_path)
     dataset = find_dataset(name)
@@ -94,8 +97,18 @@ def test_numbers_of_ones_own_go_the_same_road(tmp_path: Path, monkeypatch: pytes
     assert {"ccc", "ccc_valence", "mae_arousal"} <= document["metrics"].keys()
 
     scored = hicmae(
-        "evaluate", "--dataset", "manifest", *root, "--fold", "all", "--weights", "run", "--engine", "torch",
-        "--json", "again.json",
-    )  # fmt: skip
+        "evaluate",
+        "--dataset",
+        "manifest",
+        *root,
+        "--fold",
+        "all",
+        "--weights",
+        "run",
+        "--engine",
+        "torch",
+        "--json",
+        "again.json",
+    )
     assert scored.code == 0, scored.err
     assert json.loads(Path("again.json").read_text())["metrics"] == document["metrics"]

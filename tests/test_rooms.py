@@ -1,45 +1,92 @@
-"""Arrows between the rooms point one way (docs/architecture.md)."""
+"""The shape of the house (docs/architecture.md): arrows point one way, and rooms, modules and functions stay small."""
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "hicmae_cli"
 
-# What may be imported by whom; leaves are open to all.
-LEAVES = {"errors", "labels", "files", "bundled", "metric_names", "onnx_runtime", "workers", "__version__"}
+# Ground files: every room may import them.
+GROUND = {
+    "errors",
+    "labels",
+    "files",
+    "bundled",
+    "metric_names",
+    "model_input",
+    "onnx_runtime",
+    "workers",
+    "__version__",
+}
+# Each room with the rooms it may import; it stands below all of them.
 ROOMS: dict[str, set[str]] = {
     "media": set(),
     "faces": {"media"},
     "clips": {"media", "faces"},
     "models": set(),
     "weights": {"models"},
-    "corpora": {"clips", "faces", "media"},
     "runtime": {"media", "faces", "clips", "weights", "models"},
-    "evaluation": {"media", "clips", "corpora", "runtime", "weights", "models"},
-    "training": {"media", "clips", "corpora", "evaluation", "models", "runtime", "weights"},
+    "corpora": {"media", "clips"},
+    "preparing": {"media", "faces", "clips", "corpora"},
+    "puppets": {"media", "faces", "corpora", "preparing"},
+    "evaluation": {"clips", "corpora", "runtime", "weights"},
     "report": {"runtime", "weights"},
-    "cli": {"media", "faces", "clips", "models", "weights", "corpora", "runtime", "evaluation", "training", "report"},
-}  # fmt: skip
+    "training": {"models", "weights"},
+    "training.pretraining": {"clips", "models", "weights", "training"},
+    "training.finetuning": {"clips", "corpora", "evaluation", "models", "runtime", "weights", "training"},
+    "bench": {
+        "media",
+        "clips",
+        "models",
+        "weights",
+        "runtime",
+        "corpora",
+        "preparing",
+        "puppets",
+        "evaluation",
+        "training",
+        "training.pretraining",
+        "training.finetuning",
+    },
+}
+ROOMS["cli"] = set(ROOMS)
 # Only these know torch: the rest runs, or at least starts, in an install without it.
-TORCH_ROOMS = {"models", "training"}
+TORCH_ROOMS = {"models", "training", "training.pretraining", "training.finetuning"}
 TORCH_FILES = {
     "weights/checkpoint.py",
-    "weights/authors.py",
     "weights/export.py",
     "weights/checkpoint_archive.py",
     "weights/checkpoint_pickle.py",
     "runtime/torch_engine.py",
+    "bench/evaluation.py",
+    "bench/pretraining.py",
+    "bench/finetuning.py",
+    "bench/step.py",
+}
+LONG_MODULES = {"puppets/voice.py", "puppets/actions.py"}
+LONG_FUNCTIONS = {
+    "training/finetuning/loop.py: finetune",
+    "training/pretraining/loop.py: pretrain",
+    "cli/evaluate.py: evaluate",
+    "cli/pretrain.py: pretrain",
+    "cli/finetune.py: finetune",
 }
 
 
-def imported(path: Path) -> set[str]:
-    """Full names of the modules a file imports anywhere."""
+def sources() -> Iterator[tuple[str, ast.Module]]:
+    """(path in the package, syntax tree) of every module."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        yield path.relative_to(PACKAGE).as_posix(), ast.parse(path.read_text("utf-8"))
+
+
+def imported(tree: ast.Module) -> set[str]:
+    """Full names of what a module imports anywhere in it."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -47,19 +94,69 @@ def imported(path: Path) -> set[str]:
     return found
 
 
+def room_of(name: str) -> str:
+    """The room of a dotted name below ``hicmae_cli``, or the ground file."""
+    first, *rest = name.split(".")
+    wing = f"{first}.{rest[0]}" if rest else ""
+    return wing if wing in ROOMS else first
+
+
 def test_every_room_is_known() -> None:
-    assert {path.parent.name for path in PACKAGE.glob("*/__init__.py")} == set(ROOMS)
+    folders = {path.parent.relative_to(PACKAGE).as_posix().replace("/", ".") for path in PACKAGE.rglob("__init__.py")}
+    assert folders - {".", "corpora.known"} == set(ROOMS)
+
+
+def test_the_rooms_have_an_order() -> None:
+    """No room can import one that imports it, over any number of others."""
+    placed: set[str] = set()
+    while len(placed) < len(ROOMS):
+        ready = {room for room, below in ROOMS.items() if room not in placed and below <= placed}
+        assert ready, f"a circle among {set(ROOMS) - placed}"
+        placed |= ready
 
 
 @pytest.mark.parametrize("room", ROOMS)
 def test_arrows_point_one_way(room: str) -> None:
-    for path in (PACKAGE / room).rglob("*.py"):
-        others = {name.split(".")[1] for name in imported(path) if name.startswith("hicmae_cli.")}
-        assert others <= {room} | ROOMS[room] | LEAVES, path
+    for path, tree in sources():
+        dotted = path.removesuffix(".py").replace("/", ".")
+        if "." in dotted and room_of(dotted) == room:
+            names = {name.removeprefix("hicmae_cli.") for name in imported(tree) if name.startswith("hicmae_cli.")}
+            assert {room_of(name) for name in names} <= {room} | ROOMS[room] | GROUND, path
+
+
+def test_no_arrow_is_allowed_in_vain() -> None:
+    used: dict[str, set[str]] = {room: set() for room in ROOMS}
+    for path, tree in sources():
+        dotted = path.removesuffix(".py").replace("/", ".")
+        if room_of(dotted) in ROOMS:
+            names = {name.removeprefix("hicmae_cli.") for name in imported(tree) if name.startswith("hicmae_cli.")}
+            used[room_of(dotted)] |= {room_of(name) for name in names}
+    assert {room: below - used[room] for room, below in ROOMS.items() if room != "cli" and below - used[room]} == {}
 
 
 def test_torch_is_known_to_few() -> None:
+    for path, tree in sources():
+        if room_of(path.removesuffix(".py").replace("/", ".")) not in TORCH_ROOMS and path not in TORCH_FILES:
+            assert not {name for name in imported(tree) if name.split(".")[0] == "torch"}, path
+
+
+def test_no_room_holds_more_than_a_sixth_of_the_lines() -> None:
+    lines: dict[str, int] = {}
     for path in PACKAGE.rglob("*.py"):
-        name = path.relative_to(PACKAGE).as_posix()
-        if name.split("/")[0] not in TORCH_ROOMS and name not in TORCH_FILES:
-            assert not {module for module in imported(path) if module.split(".")[0] == "torch"}, name
+        room = path.relative_to(PACKAGE).parts[0]
+        lines[room] = lines.get(room, 0) + path.read_text("utf-8").count("\n")
+    assert {room: count for room, count in lines.items() if count > sum(lines.values()) / 6} == {}
+
+
+def test_modules_and_functions_stay_readable() -> None:
+    """At most 400 lines a module, and 80 a function below its signature and docstring."""
+    long_modules, long_functions = set(), set()
+    for path, tree in sources():
+        if (PACKAGE / path).read_text("utf-8").count("\n") > 400:
+            long_modules.add(path)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef):
+                first = node.body[1 if ast.get_docstring(node) and len(node.body) > 1 else 0]
+                if (node.end_lineno or 0) - first.lineno >= 80:
+                    long_functions.add(f"{path}: {node.name}")
+    assert (long_modules - LONG_MODULES, long_functions - LONG_FUNCTIONS) == (set(), set())

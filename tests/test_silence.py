@@ -56,16 +56,23 @@ def trace(command: Sequence[object], folder: Path) -> tuple[subprocess.Completed
     log = folder / "strace.log"
     package = Path(__file__).parent.parent
     environment = {
-        **os.environ, "HOME": str(folder), "PYTHONPATH": str(package), "OMP_NUM_THREADS": "1",
+        **os.environ,
+        "HOME": str(folder),
+        "PYTHONPATH": str(package),
+        "OMP_NUM_THREADS": "1",
         "HICMAE_HOME": str(folder / "hicmae"),
-    }  # fmt: skip
+    }
     for variable in ("XDG_CACHE_HOME", "ORT_DISABLE_TELEMETRY", "http_proxy", "https_proxy", "all_proxy"):
         environment.pop(variable, None)
         environment.pop(variable.upper(), None)
     done = subprocess.run(
         [STRACE, "-f", "--seccomp-bpf", "-e", "trace=socket", "-o", log, *map(str, command)],
-        cwd=folder, env=environment, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     return done, outside(log.read_text("utf-8", "replace"))
 
 

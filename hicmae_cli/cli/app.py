@@ -18,12 +18,9 @@ from hicmae_cli.onnx_runtime import has_stuck_threads
 _COMMANDS = {
     "predict": LazyCommand("predict", "Predict emotions in a video or audio file, per person and over time."),
     "prepare": LazyCommand(
-        "prepare",
-        "Find and align the faces of a dataset and store them with their sound, ready for training.",
+        "prepare", "Find and align the faces of a dataset and store them with their sound, ready for training."
     ),
-    "pretrain": LazyCommand(
-        "pretrain", "Pre-train on unlabelled videos of talking faces, as the paper does."
-    ),
+    "pretrain": LazyCommand("pretrain", "Pre-train on unlabelled videos of talking faces, as the paper does."),
     "finetune": LazyCommand(
         "finetune", "Fine-tune a model on a labelled dataset, fold by fold, and test each fold once."
     ),
@@ -34,15 +31,13 @@ _COMMANDS = {
         "export", "Export a weight to ONNX and check it against torch; a difference over 1e-3 fails."
     ),
     "datasets": LazyCommand(
-        "datasets_command:datasets",
+        "datasets:datasets",
         "List the datasets hicmae knows, or show one: labels, folds, files, licence, where to get it.",
     ),
     "weights": LazyCommand("weights:app", "List, show and import model weights."),
     "puppets": LazyCommand("puppets:app", "Generate a corpus of drawn people with synthetic voices."),
     "visualize": LazyCommand("visualize:app", "Visualize what a model has learned."),
-    "bench": LazyCommand(
-        "bench", "Measure speed and memory on this machine, as ratios; a missed bound exits with 1."
-    ),
+    "bench": LazyCommand("bench", "Measure speed and memory on this machine, as ratios; a missed bound exits with 1."),
 }
 
 
@@ -74,9 +69,7 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
-    debug: Annotated[
-        bool, typer.Option("--debug", help="Show tracebacks; works after any command too.")
-    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks; works after any command too.")] = False,
 ) -> None:
     """Options of every command; ``--debug`` is taken out of the arguments by ``main``."""
 

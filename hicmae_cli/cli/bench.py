@@ -19,9 +19,7 @@ def bench(
     memory: Annotated[
         bool, typer.Option("--memory", help="Also predict 1 and 10 minutes of video and compare the memory.")
     ] = False,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Write the results here.")
-    ] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", metavar="FILE", help="Write the results here.")] = None,
 ) -> None:
     """Measure speed and memory on this machine, as ratios; a missed bound exits with 1.
 
@@ -36,29 +34,30 @@ def bench(
     from rich.console import Console
     from rich.table import Table
 
+    from hicmae_cli.bench import evaluation, prediction, puppets
+    from hicmae_cli.bench.measure import to_document
     from hicmae_cli.bundled import sample_clip
     from hicmae_cli.errors import install_hint
-    from hicmae_cli.evaluation import benchmark, views_benchmark
     from hicmae_cli.report.files import to_json, write_text
     from hicmae_cli.runtime.opening import open_engine
 
     console = Console()
     video = clip or sample_clip()
     with console.status("measuring: --help"):
-        measures = benchmark.measure_help()
+        measures = prediction.measure_help()
     with console.status("measuring: predict"):
-        measures.append(benchmark.measure_predict(open_engine(weights), video))
+        measures.append(prediction.measure_predict(open_engine(weights), video))
     if importlib.util.find_spec("torch") is not None:
-        from hicmae_cli.training import benchmark as training_benchmark
+        from hicmae_cli.bench import pretraining
 
         with console.status("measuring: forward"):
-            measures.append(benchmark.measure_forward())
+            measures.append(prediction.measure_forward())
         with console.status("measuring: evaluation"):
-            measures.append(views_benchmark.measure_evaluation())
+            measures.append(evaluation.measure_evaluation())
         with console.status("measuring: a step of pre-training, and reading its data"):
-            measures += [training_benchmark.measure_step(), training_benchmark.measure_data()]
+            measures += [pretraining.measure_step(), pretraining.measure_data()]
         with console.status("measuring: a step and an item of fine-tuning"):
-            measures += [training_benchmark.measure_finetune(), training_benchmark.measure_item()]
+            measures += [pretraining.measure_finetune(), pretraining.measure_item()]
     else:
         console.print(
             "onnx-forward-tiny, evaluation and training are left out: making a tiny model needs "
@@ -68,21 +67,17 @@ def bench(
         )
     if importlib.util.find_spec("moderngl") is not None:
         with console.status("measuring: drawing puppets"):
-            measures.append(benchmark.measure_puppets())
+            measures.append(puppets.measure_puppets())
     else:
         console.print(
-            f"puppets drawn on one core is left out: it needs {install_hint('puppets')}",
-            style="dim",
-            markup=False,
+            f"puppets drawn on one core is left out: it needs {install_hint('puppets')}", style="dim", markup=False
         )
     if memory:
         with console.status("measuring: memory of 1 and of 10 minutes of video"):
-            measures.append(benchmark.measure_memory(video, weights))
-    document = benchmark.to_document(measures)
+            measures.append(prediction.measure_memory(video, weights))
+    document = to_document(measures)
     machine = document["machine"]
-    table = Table(
-        "measure", "value", "bound", "", "how", title=f"{machine['processor']}, {machine['cores']} cores"
-    )
+    table = Table("measure", "value", "bound", "", "how", title=f"{machine['processor']}, {machine['cores']} cores")
     for m in measures:
         verdict = "[green]holds[/green]" if m.holds else "[red]missed[/red]"
         sign = "≤" if m.at_most else "≥"

@@ -8,14 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hicmae_cli.bundled import DEFAULT_WEIGHT
-from hicmae_cli.cli.options import (
-    DeviceOption,
-    EngineOption,
-    ManifestOption,
-    QuietOption,
-    RootOption,
-    usage_error,
-)
+from hicmae_cli.cli.options import DeviceOption, EngineOption, ManifestOption, QuietOption, RootOption, usage_error
 from hicmae_cli.corpora.manifest import ALL_FOLDS
 
 if TYPE_CHECKING:
@@ -27,16 +20,13 @@ _TASKS = ("classification", "regression")
 
 def evaluate(
     manifest: ManifestOption = None,
-    dataset: Annotated[
-        str | None, typer.Option(help="A dataset by name; `hicmae datasets` lists them.")
-    ] = None,
+    dataset: Annotated[str | None, typer.Option(help="A dataset by name; `hicmae datasets` lists them.")] = None,
     root: RootOption = None,
     split: Annotated[
         str, typer.Option(help="Split of a manifest without folds to score; 'all' takes every line.")
     ] = "test",
     fold: Annotated[
-        str | None,
-        typer.Option(help="Only the clips of this fold; 'all' scores every fold by its own weight."),
+        str | None, typer.Option(help="Only the clips of this fold; 'all' scores every fold by its own weight.")
     ] = None,
     weights: Annotated[
         str,
@@ -48,8 +38,7 @@ def evaluate(
         ),
     ] = DEFAULT_WEIGHT,
     cross: Annotated[
-        bool,
-        typer.Option("--cross", help="The weight is of another corpus: score the labels that both have."),
+        bool, typer.Option("--cross", help="The weight is of another corpus: score the labels that both have.")
     ] = False,
     label_map: Annotated[
         str | None,
@@ -69,24 +58,18 @@ def evaluate(
         ),
     ] = None,
     sampling_rate: Annotated[
-        int | None,
-        typer.Option(min=1, help="Take every n-th frame; by default what the weight was trained with."),
+        int | None, typer.Option(min=1, help="Take every n-th frame; by default what the weight was trained with.")
     ] = None,
     json_file: Annotated[
-        Path | None,
-        typer.Option("--json", metavar="FILE", help="Write metrics, confusion and every clip here."),
+        Path | None, typer.Option("--json", metavar="FILE", help="Write metrics, confusion and every clip here.")
     ] = None,
     markdown: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the tables and the protocol in words here.")
     ] = None,
-    confusion: Annotated[
-        Path | None, typer.Option(metavar="FILE.png", help="Draw the confusion matrix here.")
-    ] = None,
+    confusion: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw the confusion matrix here.")] = None,
     output: Annotated[
         Path | None,
-        typer.Option(
-            "--output", "-o", metavar="DIR", help="Write result.json, result.md and confusion.png here."
-        ),
+        typer.Option("--output", "-o", metavar="DIR", help="Write result.json, result.md and confusion.png here."),
     ] = None,
     quiet: QuietOption = False,
 ) -> None:
@@ -105,11 +88,11 @@ def evaluate(
     from rich.console import Console
     from rich.progress import Progress
 
-    from hicmae_cli.cli.datasets import find_under_test
+    from hicmae_cli.cli.clip_lists import find_under_test
     from hicmae_cli.corpora.splits import folds_of
     from hicmae_cli.errors import SettingsError, one_line
     from hicmae_cli.evaluation.evaluate import MODALITIES
-    from hicmae_cli.evaluation.under_test import find_weights, leak_warning, score, some_weight
+    from hicmae_cli.evaluation.subject import find_weights, leak_warning, score, some_weight
     from hicmae_cli.report.console import demo_notice, licence_line
     from hicmae_cli.report.files import make_folder
     from hicmae_cli.report.scores import score_grids
@@ -125,13 +108,7 @@ def evaluate(
         make_folder(output)
         json_file, markdown = json_file or output / "result.json", markdown or output / "result.md"
     tested = find_under_test(
-        manifest=manifest,
-        dataset=dataset,
-        root=root,
-        fold=fold,
-        split=split,
-        cross=cross,
-        label_map=label_map,
+        manifest=manifest, dataset=dataset, root=root, fold=fold, split=split, cross=cross, label_map=label_map
     )
     info = read_info(some_weight(weights, tested.fold))
     if info.task == "regression" and confusion is not None:
@@ -152,10 +129,15 @@ def evaluate(
     with Progress(console=err, transient=True, disable=quiet) as progress:
         task = progress.add_task("clips", total=None)
         results, protocol = score(
-            tested, parts, lambda weight: open_engine(weight, engine, device, tasks=_TASKS), found=labels,
-            sampling_rate=sampling_rate, modalities=modalities,
-            on_start=lambda total: progress.update(task, total=total), on_clip=lambda: progress.advance(task),
-        )  # fmt: skip
+            tested,
+            parts,
+            lambda weight: open_engine(weight, engine, device, tasks=_TASKS),
+            found=labels,
+            sampling_rate=sampling_rate,
+            modalities=modalities,
+            on_start=lambda total: progress.update(task, total=total),
+            on_clip=lambda: progress.advance(task),
+        )
     document = protocol.to_dict(next(iter(results.values())))
     if not cross:
         document["warnings"] += filter(None, (leak_warning(each, name) for name, each in infos.items()))
@@ -167,17 +149,14 @@ def evaluate(
         ]
     if len(results) > 1:
         document["by_modality"] = {
-            name: {**found.pooled.metrics, "decisions": len(found.pooled.samples)}
-            for name, found in results.items()
+            name: {**found.pooled.metrics, "decisions": len(found.pooled.samples)} for name, found in results.items()
         }
     for sentence in document["protocol"] if not quiet else ():
         err.print(one_line(sentence), style="dim", highlight=False, markup=False, soft_wrap=True)
     for grid in score_grids(document, screen=True):
         out.print(grid.to_rich())
     for warning in document["warnings"]:
-        err.print(
-            one_line(f"warning: {warning}"), style="yellow", highlight=False, markup=False, soft_wrap=True
-        )
+        err.print(one_line(f"warning: {warning}"), style="yellow", highlight=False, markup=False, soft_wrap=True)
     for failure in document["failures"]:
         line = one_line(f"failed {failure['id']}: {failure['message']}")
         err.print(line, style="red", highlight=False, markup=False, soft_wrap=True)
@@ -189,11 +168,7 @@ def evaluate(
 
 
 def write_scores(
-    document: dict[str, Any],
-    weights: str,
-    json_file: Path | None,
-    markdown: Path | None,
-    confusion: Path | None,
+    document: dict[str, Any], weights: str, json_file: Path | None, markdown: Path | None, confusion: Path | None
 ) -> None:
     """The files that were asked for."""
     from hicmae_cli.report.files import to_json, write_text

@@ -15,8 +15,7 @@ def export(
     onnx: Annotated[bool, typer.Option("--onnx", help="Write ONNX (opset 20, any batch size).")] = False,
     weights: WeightsOption = DEFAULT_WEIGHT,
     output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Where to; by default beside the weight."),
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to; by default beside the weight.")
     ] = None,
 ) -> None:
     """Export a weight to ONNX and check it against torch; a difference over 1e-3 fails.

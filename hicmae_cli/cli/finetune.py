@@ -21,27 +21,24 @@ from hicmae_cli.cli.options import (
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from hicmae_cli.cli.datasets import ClipList
+    from hicmae_cli.corpora.clip_list import ClipList
     from hicmae_cli.corpora.dataset import Dataset
     from hicmae_cli.corpora.manifest import Sample
     from hicmae_cli.corpora.splits import Split
     from hicmae_cli.evaluation.results import Evaluation
-    from hicmae_cli.training.finetune import Progress
-    from hicmae_cli.training.finetune_state import EpochReport
+    from hicmae_cli.training.finetuning.loop import Progress
+    from hicmae_cli.training.finetuning.state import EpochReport
+    from hicmae_cli.training.finetuning.task import Kind
+    from hicmae_cli.training.finetuning.transfer import Transfer
     from hicmae_cli.training.settings import FinetuneSettings
-    from hicmae_cli.training.task import Kind
-    from hicmae_cli.training.transfer import Transfer
 
 
 def finetune(
-    dataset: Annotated[
-        str | None, typer.Option(help="A dataset by name; `hicmae datasets` lists them.")
-    ] = None,
+    dataset: Annotated[str | None, typer.Option(help="A dataset by name; `hicmae datasets` lists them.")] = None,
     root: RootOption = None,
     manifest: ManifestOption = None,
     fold: Annotated[
-        str | None,
-        typer.Option(metavar="K|all", help="Fold to test; by default all that there are, one by one."),
+        str | None, typer.Option(metavar="K|all", help="Fold to test; by default all that there are, one by one.")
     ] = None,
     recipe: RecipeOption = None,
     output: RunOption = Path("runs/finetune"),
@@ -50,19 +47,13 @@ def finetune(
     ] = None,
     selection: Annotated[
         str | None,
-        typer.Option(
-            metavar="val|last|test-best", help="Which epoch is kept; by default the recipe's, which is val."
-        ),
+        typer.Option(metavar="val|last|test-best", help="Which epoch is kept; by default the recipe's, which is val."),
     ] = None,
     set_: SetOption = None,
-    task: Annotated[
-        str | None, typer.Option(help="classification or regression; a dataset knows its own.")
-    ] = None,
+    task: Annotated[str | None, typer.Option(help="classification or regression; a dataset knows its own.")] = None,
     labels: Annotated[
         str | None,
-        typer.Option(
-            metavar="a,b,…", help="Order of the outputs; by default the dataset's, or the alphabet's."
-        ),
+        typer.Option(metavar="a,b,…", help="Order of the outputs; by default the dataset's, or the alphabet's."),
     ] = None,
     licence: Annotated[str | None, typer.Option(help="Licence to write into the weight.")] = None,
     epochs: OverrideOption = None,
@@ -97,15 +88,16 @@ def finetune(
 
     from accelerate import PartialState
 
-    from hicmae_cli.cli.datasets import find_clips
+    from hicmae_cli.cli.clip_lists import puppets_manifest
     from hicmae_cli.corpora.catalogue import find_dataset
+    from hicmae_cli.corpora.clip_list import find_clips
     from hicmae_cli.errors import WeightsError
     from hicmae_cli.runtime.torch_engine import choose_device
+    from hicmae_cli.training.finetuning.fold import check_start, finetune_and_test
+    from hicmae_cli.training.finetuning.task import read_task, rounds_of
     from hicmae_cli.training.machine import part_from_others
-    from hicmae_cli.training.protocol import check_start, finetune_and_test
     from hicmae_cli.training.recipes import load_settings, parse_overrides
     from hicmae_cli.training.settings import FinetuneSettings
-    from hicmae_cli.training.task import read_task, rounds_of
     from hicmae_cli.weights.catalogue import find_weight
     from hicmae_cli.weights.run_folder import fold_folder
 
@@ -118,22 +110,28 @@ def finetune(
     known = find_dataset(dataset) if dataset is not None else None
     kind = _kind(task, known)
     if kind == "regression" and not given and not (known and known.labels):
-        raise usage_error(
-            "a regression needs --labels: the names of its targets, in the order of the manifest"
-        )
+        raise usage_error("a regression needs --labels: the names of its targets, in the order of the manifest")
     recipe = recipe or (known.recipe if known else "")
     overrides = {
-        "selection": selection, "epochs": epochs, "batch_size": batch_size, "seed": seed, **parse_overrides(set_ or []),
-    }  # fmt: skip
+        "selection": selection,
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "seed": seed,
+        **parse_overrides(set_ or []),
+    }
     settings = load_settings(FinetuneSettings, recipe, overrides)
     # The main process draws puppets, which may take long, and the others find them drawn.
     with PartialState(cpu=device == "cpu", timeout=timedelta(days=7)).main_process_first():
-        clips = find_clips(dataset, root, manifest)
+        clips = find_clips(dataset, root, manifest, draw_puppets=puppets_manifest)
     learned, samples = read_task(
-        clips.manifest, known, name=clips.name, source=_source(clips, recipe, overrides, init, task, given),
+        clips.manifest,
+        known,
+        name=clips.name,
+        source=_source(clips, recipe, overrides, init, task, given),
         labels=given,
-        kind=kind, licence=licence or "",
-    )  # fmt: skip
+        kind=kind,
+        licence=licence or "",
+    )
     rounds = rounds_of(samples, fold, clips.manifest)
     start = None
     if init is not None:
@@ -148,16 +146,25 @@ def finetune(
         run = fold_folder(output, name)
         with _Display(console, settings, init or "", name) as display:
             outcome, tested = finetune_and_test(
-                run, learned, samples, name, settings=settings, init=start, device=device,
-                progress=display.hooks(), on_split=display.split, on_test_clip=display.test_clip,
-            )  # fmt: skip
+                run,
+                learned,
+                samples,
+                name,
+                settings=settings,
+                init=start,
+                device=device,
+                progress=display.hooks(),
+                on_split=display.split,
+                on_test_clip=display.test_clip,
+            )
         if not outcome.finished or outcome.stopped:
             part_from_others()
             console.print(
                 f"[yellow]stopped[/yellow] after step {outcome.step} of {outcome.total_steps}, and saved; give the "
                 "same command again to go on",
-                highlight=False, soft_wrap=True,
-            )  # fmt: skip
+                highlight=False,
+                soft_wrap=True,
+            )
             raise typer.Exit(130)
         console.print(f"[green]weight[/green] {escape(str(outcome.weight))}", soft_wrap=True)
         if tested is not None:
@@ -199,9 +206,7 @@ def _show(document: dict[str, Any], folder: Path, console: Console) -> None:
     for grid in score_grids(document, screen=True):
         console.print(grid.to_rich())
     for warning in document["warnings"]:
-        console.print(
-            one_line(f"warning: {warning}"), style="yellow", highlight=False, markup=False, soft_wrap=True
-        )
+        console.print(one_line(f"warning: {warning}"), style="yellow", highlight=False, markup=False, soft_wrap=True)
     console.print(f"[green]result[/green] {escape(str(folder / 'result.md'))}", soft_wrap=True)
     for failure in document["failures"]:
         line = one_line(f"failed {failure['id']}: {failure['message']}")
@@ -234,12 +239,7 @@ def _kind(given: str | None, known: Dataset | None) -> Kind:
 
 
 def _source(
-    clips: ClipList,
-    recipe: str,
-    overrides: dict[str, Any],
-    init: str | None,
-    task: str | None,
-    labels: tuple[str, ...],
+    clips: ClipList, recipe: str, overrides: dict[str, Any], init: str | None, task: str | None, labels: tuple[str, ...]
 ) -> str:
     """The command that makes the weight, for its metadata."""
     data = f"--dataset {clips.dataset.name}" if clips.dataset else f"--manifest {clips.manifest.name}"
@@ -259,9 +259,12 @@ class _Display:
         self.console, self.settings, self.init = console, settings, init
         self.prefix = f"fold {fold}  " if fold else ""
         columns = (
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
             TextColumn("{task.fields[loss]}"),
-        )  # fmt: skip
+        )
         self.bar = Progress(*columns, console=console, transient=True)
         self.task = self.bar.add_task("", total=None, loss="")
         self.test = 0
@@ -274,20 +277,14 @@ class _Display:
         self.bar.stop()
 
     def hooks(self) -> Progress:
-        from hicmae_cli.training.finetune import Progress
+        from hicmae_cli.training.finetuning.loop import Progress
 
         return Progress(
-            on_init=lambda transfer: self.console.print(
-                _taken(transfer, self.init), markup=False, soft_wrap=True
-            ),
+            on_init=lambda transfer: self.console.print(_taken(transfer, self.init), markup=False, soft_wrap=True),
             on_start=self.start,
             on_step=self.step,
-            on_epoch=lambda report: self.console.print(
-                self.prefix + _line(report), highlight=False, soft_wrap=True
-            ),
-            warn=lambda line: self.console.print(
-                line, style="yellow", markup=False, highlight=False, soft_wrap=True
-            ),
+            on_epoch=lambda report: self.console.print(self.prefix + _line(report), highlight=False, soft_wrap=True),
+            warn=lambda line: self.console.print(line, style="yellow", markup=False, highlight=False, soft_wrap=True),
         )
 
     def split(self, parts: Split[Sample]) -> None:
@@ -332,9 +329,7 @@ def _line(report: EpochReport) -> str:
     text = f"epoch {report.epoch:3d}  loss {report.loss:.4f}  lr {report.learning_rate:.2e}  "
     text += f"{report.clips_per_s:.1f} clips/s"
     if report.scores:
-        shown = dict.fromkeys(
-            (report.metric, *(n for n in ("uar", "war", "ccc", "mae") if n in report.scores))
-        )
+        shown = dict.fromkeys((report.metric, *(n for n in ("uar", "war", "ccc", "mae") if n in report.scores)))
         text += f"  {report.judged_on} "
         text += "  ".join(f"{title_of(name)} {report.scores[name]:.4f}" for name in shown)
         text += f"  best {report.best:.4f}"

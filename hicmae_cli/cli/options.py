@@ -20,20 +20,19 @@ def path_of(text: str) -> Path:
 
 
 WeightsOption = Annotated[
-    str,
-    typer.Option(
-        "--weights", "-w", metavar="NAME|FILE", help="A name from `hicmae weights list`, or a file."
-    ),
+    str, typer.Option("--weights", "-w", metavar="NAME|FILE", help="A name from `hicmae weights list`, or a file.")
 ]
 EngineOption = Annotated[str, typer.Option("--engine", help="auto, onnx or torch.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
 RootOption = Annotated[
     Path | None,
     typer.Option(
-        "--root", "--data", metavar="DIR",
+        "--root",
+        "--data",
+        metavar="DIR",
         help="Where the dataset lies; by default $HICMAE_DATA/NAME or data/NAME. Puppets are drawn when missing.",
     ),
-]  # fmt: skip
+]
 ManifestOption = Annotated[
     Path | None,
     typer.Option(
@@ -42,19 +41,11 @@ ManifestOption = Annotated[
 ]
 RecipeOption = Annotated[
     str | None,
-    typer.Option(
-        "--recipe", help="A recipe that ships with hicmae, or a .toml file; a dataset knows its own."
-    ),
+    typer.Option("--recipe", help="A recipe that ships with hicmae, or a .toml file; a dataset knows its own."),
 ]
 RunOption = Annotated[
     Path,
-    typer.Option(
-        "--output",
-        "-o",
-        metavar="DIR",
-        parser=path_of,
-        help="Folder of the run; an unfinished run goes on.",
-    ),
+    typer.Option("--output", "-o", metavar="DIR", parser=path_of, help="Folder of the run; an unfinished run goes on."),
 ]
 OverrideOption = Annotated[int | None, typer.Option(help="Override the recipe.")]
 SetOption = Annotated[

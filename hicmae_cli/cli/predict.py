@@ -10,15 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hicmae_cli.bundled import DEFAULT_WEIGHT
-from hicmae_cli.cli.options import (
-    DeviceOption,
-    EngineOption,
-    QuietOption,
-    WeightsOption,
-    path_of,
-    usage_error,
-)
+from hicmae_cli.cli.options import DeviceOption, EngineOption, QuietOption, WeightsOption, path_of, usage_error
 from hicmae_cli.errors import DiskError
+from hicmae_cli.model_input import WINDOW_S
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,8 +27,7 @@ _LOG = "predictions.jsonl"
 def predict(
     context: typer.Context,
     inputs: Annotated[
-        list[str],
-        typer.Argument(metavar="INPUT...", help="Files, folders or patterns such as 'clips/*.mp4'."),
+        list[str], typer.Argument(metavar="INPUT...", help="Files, folders or patterns such as 'clips/*.mp4'.")
     ],
     weights: WeightsOption = DEFAULT_WEIGHT,
     engine: EngineOption = "auto",
@@ -42,12 +35,11 @@ def predict(
     modality: Annotated[
         str, typer.Option(help="auto uses every stream that a file has; av, video and audio require theirs.")
     ] = "auto",
-    window: Annotated[float, typer.Option(help="Seconds the model sees at once.")] = 2.56,
+    window: Annotated[float, typer.Option(help="Seconds the model sees at once.")] = WINDOW_S,
     hop: Annotated[float, typer.Option(help="Seconds between the starts of two windows.")] = 0.64,
     faces: Annotated[int, typer.Option(help="Most people followed at once.")] = 4,
     output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", metavar="DIR", parser=path_of, help="Also write the results here."),
+        Path | None, typer.Option("--output", "-o", metavar="DIR", parser=path_of, help="Also write the results here.")
     ] = None,
     formats: Annotated[str, typer.Option("--format", help="With --output: json, csv, or both.")] = "json,csv",
     skip_existing: Annotated[
@@ -60,14 +52,10 @@ def predict(
     jobs: Annotated[
         int,
         typer.Option(
-            "--jobs",
-            min=0,
-            help="Files at once, each in a process of its own; 0 works in this process alone.",
+            "--jobs", min=0, help="Files at once, each in a process of its own; 0 works in this process alone."
         ),
     ] = 1,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON document and nothing else.")
-    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
     quiet: QuietOption = False,
 ) -> None:
     """Predict emotions in a video or audio file, per person and over time.
@@ -113,9 +101,7 @@ def predict(
     with (
         ExitStack() as stack,
         _Display(err, paths, disable=quiet or as_json) as display,
-        PredictorPool(
-            weights, engine, device, settings, 0 if debug else jobs, raise_unexpected=debug
-        ) as pool,
+        PredictorPool(weights, engine, device, settings, 0 if debug else jobs, raise_unexpected=debug) as pool,
     ):
         if not quiet:
             err.print(licence_line(weights, pool.model.info), style="dim", highlight=False, markup=False)
@@ -184,9 +170,7 @@ class _Display:
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
         columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[unit]}"))
-        self._bar = Progress(
-            *columns, TimeRemainingColumn(), console=console, transient=True, disable=disable
-        )
+        self._bar = Progress(*columns, TimeRemainingColumn(), console=console, transient=True, disable=disable)
         self._loading = self._bar.add_task("loading the model", total=None, unit="")
         self._all = self._bar.add_task("all files", total=len(paths), unit="", visible=False)
         self._total = len(paths)

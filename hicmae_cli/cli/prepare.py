@@ -15,10 +15,10 @@ from hicmae_cli.errors import SettingsError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from hicmae_cli.corpora.check import CheckReport, FoldCheck, Remark
     from hicmae_cli.corpora.dataset import Dataset, Item
-    from hicmae_cli.corpora.jobs import Event, Runner
-    from hicmae_cli.corpora.prepare import Prepared
+    from hicmae_cli.preparing.check import CheckReport, FoldCheck, Remark
+    from hicmae_cli.preparing.dataset import Prepared
+    from hicmae_cli.preparing.jobs import Event, Runner
 
 _LISTED = 20
 _SHEET_FACES = 48
@@ -29,9 +29,7 @@ def prepare(
     root: Annotated[
         Path | None,
         typer.Option(
-            "--root",
-            metavar="DIR",
-            help="Where it lies as distributed; by default its folder in HICMAE_DATA.",
+            "--root", metavar="DIR", help="Where it lies as distributed; by default its folder in HICMAE_DATA."
         ),
     ] = None,
     output: Annotated[
@@ -40,12 +38,10 @@ def prepare(
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; by default one per core.")] = None,
     ray: Annotated[
-        str | None,
-        typer.Option("--ray", metavar="ADDRESS", help="Work on a Ray cluster: HOST:PORT, auto, or local."),
+        str | None, typer.Option("--ray", metavar="ADDRESS", help="Work on a Ray cluster: HOST:PORT, auto, or local.")
     ] = None,
     frames: Annotated[
-        Path | None,
-        typer.Option("--frames", metavar="DIR", help="Use folders of face pictures, DIR/ID, as they are."),
+        Path | None, typer.Option("--frames", metavar="DIR", help="Use folders of face pictures, DIR/ID, as they are.")
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Look at everything, and write no clips.")] = False,
     json: Annotated[
@@ -53,9 +49,7 @@ def prepare(
     ] = None,
     sheet: Annotated[
         Path | None,
-        typer.Option(
-            "--sheet", metavar="FILE", help="The PNG of random faces; by default NAME.png beside the list."
-        ),
+        typer.Option("--sheet", metavar="FILE", help="The PNG of random faces; by default NAME.png beside the list."),
     ] = None,
     limit: Annotated[
         int | None,
@@ -85,15 +79,13 @@ def prepare(
         hicmae prepare folder --root recordings --workers 4
     """
     if corpus == "puppets":
-        raise SettingsError(
-            "puppets need no preparing: `hicmae puppets make` draws them, prepared and listed"
-        )
+        raise SettingsError("puppets need no preparing: `hicmae puppets make` draws them, prepared and listed")
     if workers is not None and ray is not None:
         raise usage_error("--workers is for this machine, --ray for a cluster; give one of them")
     from rich.console import Console
 
     from hicmae_cli.corpora.catalogue import dataset_root, find_dataset
-    from hicmae_cli.corpora.unlabelled import skipped_links
+    from hicmae_cli.media import VIDEO_SUFFIXES, list_media
     from hicmae_cli.report.console import print_skipped_links
 
     dataset = find_dataset(corpus)
@@ -102,11 +94,7 @@ def prepare(
     store = output or folder / "prepared"
     if store.resolve() == folder.resolve():
         raise SettingsError(f"--output {store}: holds the dataset itself; choose another folder")
-    if (
-        corpus == "folder"
-        and _is_inside(store, folder)
-        and store.resolve() != (folder / "prepared").resolve()
-    ):
+    if corpus == "folder" and _is_inside(store, folder) and store.resolve() != (folder / "prepared").resolve():
         raise SettingsError(
             f"--output {store}: its clips would be taken for recordings of {folder}; choose {folder / 'prepared'} or a "
             "folder outside"
@@ -116,7 +104,7 @@ def prepare(
     items = dataset.items(place)[:limit]
     console, side = Console(highlight=False, soft_wrap=True), Console(stderr=True)
     if corpus == "folder":
-        print_skipped_links(side, folder, skipped_links(folder, store.resolve()))
+        print_skipped_links(side, folder, list_media(folder, VIDEO_SUFFIXES, exclude=store.resolve()).links)
     run = _runner(workers, ray)
     try:
         if check:
@@ -124,9 +112,7 @@ def prepare(
             _show(console, dataset, report)
             good = report.is_good
         else:
-            name = (
-                dataset.name if limit is None else f"{dataset.name}.limit"
-            )  # which leaves a full list alone
+            name = dataset.name if limit is None else f"{dataset.name}.limit"  # which leaves a full list alone
             sheet = sheet or store / f"{name}.png"
             prepared = _prepare(side, dataset, items, store, name, frames, run, sheet)
             _tell(console, dataset, prepared, sheet)
@@ -167,9 +153,12 @@ class _Counter:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         columns = (
-            TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+            TextColumn(what),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
             TextColumn("{task.fields[counts]}"),
-        )  # fmt: skip
+        )
         self.bar = Progress(*columns, console=console, transient=True)
         self.task = self.bar.add_task("", total=total, counts="")
         self.counts: dict[Event, int] = {"done": 0, "kept": 0, "failed": 0}
@@ -206,37 +195,45 @@ def _prepare(
 ) -> Prepared:
     from rich.markup import escape
 
-    from hicmae_cli.corpora.check import random_faces
-    from hicmae_cli.corpora.prepare import prepare as prepare_items
+    from hicmae_cli.preparing.check import random_faces
+    from hicmae_cli.preparing.dataset import prepare as prepare_items
     from hicmae_cli.report.contact_sheet import write_contact_sheet
 
     with _counting(console, f"preparing {dataset.title}", len(items)) as counter:
         return prepare_items(
-            dataset, items, store, name=name, frames=frames, run=run, on_event=counter.count,
+            dataset,
+            items,
+            store,
+            name=name,
+            frames=frames,
+            run=run,
+            on_event=counter.count,
             on_manifest=lambda manifest: write_contact_sheet(sheet, random_faces(manifest, _SHEET_FACES, seed=0)),
             on_wait=lambda: counter.bar.console.print(
                 f"another process prepares into {escape(str(store))}; waiting for it to end", style="yellow"
             ),
-        )  # fmt: skip
+        )
 
 
 def _check(
     console: Console, dataset: Dataset, items: Sequence[Item], store: Path, frames: Path | None, run: Runner
 ) -> CheckReport:
-    from hicmae_cli.corpora.check import check as check_items
+    from hicmae_cli.preparing.check import check as check_items
 
     with _counting(console, f"examining {dataset.title}", None) as counter:
         return check_items(
-            dataset, items, store, frames=frames, run=run,
+            dataset,
+            items,
+            store,
+            frames=frames,
+            run=run,
             on_start=lambda total: counter.bar.update(counter.task, total=total),
             on_item=lambda: counter.bar.advance(counter.task),
-        )  # fmt: skip
+        )
 
 
-def _summarise(
-    dataset: Dataset, items: Sequence[Item], prepared: Prepared, frames: Path | None
-) -> CheckReport:
-    from hicmae_cli.corpora.check import summarise
+def _summarise(dataset: Dataset, items: Sequence[Item], prepared: Prepared, frames: Path | None) -> CheckReport:
+    from hicmae_cli.preparing.check import summarise
 
     return summarise(dataset, items, prepared.entries, timed=frames is None)
 
@@ -254,9 +251,7 @@ def _tell(console: Console, dataset: Dataset, prepared: Prepared, sheet: Path) -
             f"{escape(str(prepared.failed_list))}"
         )
     manifest = escape(str(prepared.manifest))
-    console.print(
-        f"[green]{prepared.clips} clips[/green] of {escape(dataset.title)} are listed in {manifest}"
-    )
+    console.print(f"[green]{prepared.clips} clips[/green] of {escape(dataset.title)} are listed in {manifest}")
     console.print(f"random faces to look at: {escape(str(sheet))}")
 
 
@@ -299,17 +294,20 @@ def _show_folds(console: Console, folds: Sequence[FoldCheck]) -> None:
         published = ["" if n is None else str(n) for n in (fold.published_train, fold.published_test)]
         verdict = "" if not fold.is_published else "yes" if fold.is_as_published else "no"
         table.add_row(
-            fold.fold or "fixed", str(fold.train), published[0], str(fold.test), published[1], verdict,
+            fold.fold or "fixed",
+            str(fold.train),
+            published[0],
+            str(fold.test),
+            published[1],
+            verdict,
             f"{len(fold.leaks)} people" if fold.leaks else "nobody",
             style="" if fold.is_good else "red",
-        )  # fmt: skip
+        )
     console.print(table, soft_wrap=False)
     for fold in folds:
         if fold.leaks:
             people = ", ".join(fold.leaks[:_LISTED]) + (" …" if len(fold.leaks) > _LISTED else "")
-            console.print(
-                f"in both parts of fold {fold.fold or 'fixed'}: {people}", style="red", markup=False
-            )
+            console.print(f"in both parts of fold {fold.fold or 'fixed'}: {people}", style="red", markup=False)
 
 
 def _show_remarks(console: Console, title: str, remarks: Sequence[Remark], wrong: bool) -> None:

@@ -8,21 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hicmae_cli.cli.options import (
-    DeviceOption,
-    OverrideOption,
-    RecipeOption,
-    RunOption,
-    SetOption,
-    usage_error,
-)
+from hicmae_cli.cli.options import DeviceOption, OverrideOption, RecipeOption, RunOption, SetOption, usage_error
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from hicmae_cli.clips.windows import Recording
+    from hicmae_cli.clips.recording import Recording
     from hicmae_cli.models.pretraining import PretrainingModel
-    from hicmae_cli.training.pretrain_state import StepReport
+    from hicmae_cli.training.pretraining.state import StepReport
     from hicmae_cli.training.settings import PretrainSettings
 
 _DEFAULT_RECIPES = {"puppets": "pretrain-puppets-nano", "voxceleb2": "pretrain-voxceleb2-base"}
@@ -31,12 +24,9 @@ _LICENCES = {"puppets": "MIT", "voxceleb2": "CC-BY-4.0 (VoxCeleb2)"}
 
 def pretrain(
     dataset: Annotated[str | None, typer.Option(help="A dataset by name: puppets or voxceleb2.")] = None,
-    manifest: Annotated[
-        Path | None, typer.Option(help="Or a CSV of prepared clips; labels are not looked at.")
-    ] = None,
+    manifest: Annotated[Path | None, typer.Option(help="Or a CSV of prepared clips; labels are not looked at.")] = None,
     videos: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Or a folder of any videos; the faces are cut out first, once."),
+        Path | None, typer.Option(metavar="DIR", help="Or a folder of any videos; the faces are cut out first, once.")
     ] = None,
     data: Annotated[
         Path | None,
@@ -86,8 +76,8 @@ def pretrain(
     from hicmae_cli.errors import first_line, one_line
     from hicmae_cli.runtime.torch_engine import choose_device
     from hicmae_cli.training.machine import part_from_others
-    from hicmae_cli.training.pretrain import Progress
-    from hicmae_cli.training.pretrain import pretrain as train
+    from hicmae_cli.training.pretraining.loop import Progress
+    from hicmae_cli.training.pretraining.loop import pretrain as train
     from hicmae_cli.training.recipes import load_settings, parse_overrides
     from hicmae_cli.training.settings import PretrainSettings
 
@@ -128,8 +118,10 @@ def pretrain(
         console.print(
             f"{len(outcome.skipped)} broken recordings were skipped, listed in {escape(str(output / 'skipped.csv'))}; "
             f"the first: {escape(one_line(': '.join(first)))}",
-            style="yellow", highlight=False, soft_wrap=True,
-        )  # fmt: skip
+            style="yellow",
+            highlight=False,
+            soft_wrap=True,
+        )
     if process_number() == 0:
         try:
             display.curves()
@@ -145,17 +137,13 @@ def pretrain(
     console.print(
         f"[green]pre-trained weight[/green] {escape(str(outcome.weight))}\n"
         f"next: hicmae finetune --init {escape(str(outcome.weight))} …",
-        soft_wrap=True, highlight=False,
-    )  # fmt: skip
+        soft_wrap=True,
+        highlight=False,
+    )
 
 
 def _recordings(
-    dataset: str | None,
-    manifest: Path | None,
-    videos: Path | None,
-    data: Path | None,
-    device: str,
-    console: Console,
+    dataset: str | None, manifest: Path | None, videos: Path | None, data: Path | None, device: str, console: Console
 ) -> tuple[Sequence[Recording], str, str]:
     """What to learn from, the name the weight will carry, and how the faces were cut."""
     from datetime import timedelta
@@ -163,9 +151,10 @@ def _recordings(
     from accelerate import PartialState
     from rich.markup import escape
 
-    from hicmae_cli.cli.datasets import manifest_name, puppets_manifest
+    from hicmae_cli.cli.clip_lists import puppets_manifest
     from hicmae_cli.corpora import unlabelled
     from hicmae_cli.corpora.catalogue import data_home
+    from hicmae_cli.corpora.clip_list import manifest_name
     from hicmae_cli.errors import one_line
     from hicmae_cli.weights.info import FRAME_FOLDERS, OUR_FRONT_END, VOXCELEB2_FRONT_END
 
@@ -183,10 +172,7 @@ def _recordings(
             recordings, skipped = _cut_faces(videos, store, console)
             for path, reason in skipped:
                 console.print(
-                    f"skipped {escape(one_line(f'{path}: {reason}'))}",
-                    style="yellow",
-                    highlight=False,
-                    soft_wrap=True,
+                    f"skipped {escape(one_line(f'{path}: {reason}'))}", style="yellow", highlight=False, soft_wrap=True
                 )
             return recordings, videos.name, OUR_FRONT_END
         if dataset is not None:
@@ -194,9 +180,7 @@ def _recordings(
     assert manifest is not None
     recordings, left_out = unlabelled.from_manifest(manifest)
     for id_, reason in left_out.items():
-        console.print(
-            f"left out {escape(one_line(f'{id_}: {reason}'))}", style="dim", highlight=False, soft_wrap=True
-        )
+        console.print(f"left out {escape(one_line(f'{id_}: {reason}'))}", style="dim", highlight=False, soft_wrap=True)
     ours = all(recording.video.suffix == ".mkv" for recording in recordings)
     return recordings, dataset or manifest_name(manifest), OUR_FRONT_END if ours else FRAME_FOLDERS
 
@@ -206,15 +190,17 @@ def _cut_faces(videos: Path, store: Path, console: Console) -> tuple[list[Record
 
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from hicmae_cli.corpora import unlabelled
+    from hicmae_cli.media import VIDEO_SUFFIXES, list_media
+    from hicmae_cli.preparing.videos import videos as cut_faces
     from hicmae_cli.report.console import print_skipped_links
     from hicmae_cli.workers import available_cores, run_in_pool
 
-    print_skipped_links(console, videos, unlabelled.skipped_links(videos, store.resolve()))
+    listing = list_media(videos, VIDEO_SUFFIXES, exclude=store.resolve())
+    print_skipped_links(console, videos, listing.links)
     columns = (TextColumn("cutting faces"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("", total=len(unlabelled.video_files(videos, store.resolve())))
-        return unlabelled.videos(
+        task = progress.add_task("", total=len(listing.files))
+        return cut_faces(
             videos,
             store,
             run=partial(run_in_pool, workers=available_cores()),
@@ -229,19 +215,18 @@ class _Display:
     """Progress on the screen and pictures in the run's folder."""
 
     def __init__(
-        self,
-        console: Console,
-        settings: PretrainSettings,
-        recordings: Sequence[Recording],
-        run: Path,
+        self, console: Console, settings: PretrainSettings, recordings: Sequence[Recording], run: Path
     ) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
         self.console, self.settings, self.recordings, self.run = console, settings, recordings, run
         columns = (
-            TextColumn("epoch {task.fields[epoch]}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
             TextColumn("{task.fields[losses]}"),
-        )  # fmt: skip
+        )
         self.bar = Progress(*columns, console=console, transient=True)
         self.task = self.bar.add_task("", epoch=1, losses="", total=None)
         self.latest: StepReport | None = None
@@ -276,17 +261,22 @@ class _Display:
     def picture(self, step: int, model: PretrainingModel) -> None:
         """What the model makes of one clip, always the same with the same mask."""
         from hicmae_cli.errors import HicmaeError, first_line
+        from hicmae_cli.models.inputs import normalise_patches
         from hicmae_cli.models.reconstruction import reconstruct
         from hicmae_cli.report.plots import reconstruction_picture
-        from hicmae_cli.training.data import normalise_patches
-        from hicmae_cli.training.pretrain_data import example
+        from hicmae_cli.training.pretraining.data import example
 
         try:
             clip = example(self.recordings, self.settings)
             pictures = reconstruct(
-                model, clip.faces, clip.audio, clip.video_mask, clip.audio_mask,
-                normalise=normalise_patches, frame_difference=self.settings.frame_difference,
-            )  # fmt: skip
+                model,
+                clip.faces,
+                clip.audio,
+                clip.video_mask,
+                clip.audio_mask,
+                normalise=normalise_patches,
+                frame_difference=self.settings.frame_difference,
+            )
             path = self.run / "pictures" / f"step-{step:08d}.png"
             reconstruction_picture(pictures, path, title=f"{clip.ids[0]}, step {step}")
         except (HicmaeError, OSError) as error:  # no picture is worth a run

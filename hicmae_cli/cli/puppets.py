@@ -11,9 +11,7 @@ import typer
 from hicmae_cli.cli.options import PUPPET_SIZES
 
 app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    help="Generate a corpus of drawn people with synthetic voices.",
+    no_args_is_help=True, add_completion=False, help="Generate a corpus of drawn people with synthetic voices."
 )
 
 SeedOption = Annotated[int, typer.Option(min=0, max=10**6, help="Another seed, other people.")]
@@ -22,13 +20,10 @@ SeedOption = Annotated[int, typer.Option(min=0, max=10**6, help="Another seed, o
 @app.command()
 def make(
     folder: Annotated[
-        Path | None,
-        typer.Argument(metavar="DIR", help="Where to; by default $HICMAE_DATA/puppets or data/puppets."),
+        Path | None, typer.Argument(metavar="DIR", help="Where to; by default $HICMAE_DATA/puppets or data/puppets.")
     ] = None,
     train: Annotated[int, typer.Option(min=0, help="Clips to learn from.")] = PUPPET_SIZES["train"],
-    validation: Annotated[int, typer.Option(min=0, help="Clips that choose the epoch.")] = PUPPET_SIZES[
-        "validation"
-    ],
+    validation: Annotated[int, typer.Option(min=0, help="Clips that choose the epoch.")] = PUPPET_SIZES["validation"],
     test: Annotated[int, typer.Option(min=0, help="Clips to score on.")] = PUPPET_SIZES["test"],
     seed: SeedOption = 0,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes; by default one per core.")] = None,
@@ -64,7 +59,7 @@ def preview(
     """
     from rich.console import Console
 
-    from hicmae_cli.corpora.puppets.preview import make_preview
+    from hicmae_cli.puppets.preview import make_preview
 
     console = Console()
     with console.status("drawing"):
@@ -74,8 +69,7 @@ def preview(
 
 @app.command()
 def check(
-    clips: Annotated[int, typer.Option(min=1, help="Clips to draw and read back.")] = 96,
-    seed: SeedOption = 0,
+    clips: Annotated[int, typer.Option(min=1, help="Clips to draw and read back.")] = 96, seed: SeedOption = 0
 ) -> None:
     """Ask MediaPipe, which only knows real people, what it sees; a correlation below 0.5 gives exit code 1.
 
@@ -85,7 +79,7 @@ def check(
     """
     from rich.console import Console
 
-    from hicmae_cli.corpora.puppets.readback import readback
+    from hicmae_cli.puppets.readback import readback
 
     console = Console()
     with console.status("drawing and reading back"):
@@ -100,7 +94,7 @@ def make_with_progress(folder: Path, sizes: Mapping[str, int], seed: int, worker
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-    from hicmae_cli.corpora.puppets.corpus import make_corpus
+    from hicmae_cli.puppets.corpus import make_corpus
 
     columns = (TextColumn("drawing puppets"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:

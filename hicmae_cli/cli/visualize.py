@@ -28,16 +28,13 @@ def reconstruction(
         typer.Option("--output", "-o", metavar="FILE.png", help="By default NAME.reconstruction.png, here."),
     ] = None,
     at: Annotated[
-        float | None,
-        typer.Option(metavar="SECONDS", help="Where the 2.56 s begin; by default in the middle."),
+        float | None, typer.Option(metavar="SECONDS", help="Where the 2.56 s begin; by default in the middle.")
     ] = None,
     mask_video: Annotated[
-        float | None,
-        typer.Option(metavar="SHARE", help="Of the faces to hide; by default as in the pre-training."),
+        float | None, typer.Option(metavar="SHARE", help="Of the faces to hide; by default as in the pre-training.")
     ] = None,
     mask_audio: Annotated[
-        float | None,
-        typer.Option(metavar="SHARE", help="Of the sound to hide; by default as in the pre-training."),
+        float | None, typer.Option(metavar="SHARE", help="Of the sound to hide; by default as in the pre-training.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Another seed hides other patches.")] = 0,
     device: DeviceOption = "auto",
@@ -68,14 +65,14 @@ def reconstruction(
     if weight_file is None:
         raise WeightsError(f"{weights}: has no .safetensors file, and only torch can rebuild")
     require_training("visualize reconstruction", "torch", "torchvision")
-    from hicmae_cli.clips import WINDOW_S
     from hicmae_cli.clips.excerpt import read_excerpt
     from hicmae_cli.faces import FaceFinder
+    from hicmae_cli.model_input import WINDOW_S
+    from hicmae_cli.models.inputs import normalise_patches
     from hicmae_cli.models.masking import draw_masks
     from hicmae_cli.models.reconstruction import reconstruct
     from hicmae_cli.report.plots import reconstruction_picture
     from hicmae_cli.runtime.torch_engine import choose_device
-    from hicmae_cli.training.data import normalise_patches
     from hicmae_cli.weights.checkpoint import load_pretrained
 
     torch_device = choose_device(device)
@@ -94,9 +91,13 @@ def reconstruction(
     with console.status("hiding and rebuilding"):
         excerpt = read_excerpt(source, at, FaceFinder)
         made = reconstruct(
-            model.to(torch_device), excerpt.faces[None], excerpt.log_mel[None, None], *masks,
-            normalise=normalise_patches, frame_difference=facts.frame_difference,
-        )  # fmt: skip
+            model.to(torch_device),
+            excerpt.faces[None],
+            excerpt.log_mel[None, None],
+            *masks,
+            normalise=normalise_patches,
+            frame_difference=facts.frame_difference,
+        )
         hidden = f"{ratios[0]:.0%} of the faces ({facts.video_mask}), {ratios[1]:.0%} of the sound ({facts.audio_mask})"
         end_s = excerpt.start_s + WINDOW_S
         title = f"{source.name}, {excerpt.start_s:.2f} to {end_s:.2f} s"
@@ -109,7 +110,6 @@ def reconstruction(
     ):
         verdict = "better" if off < guess_off else "no better"
         console.print(
-            f"error, {name}: {off:.3f}, {verdict} than the mean of each patch: {guess_off:.3f}",
-            highlight=False,
+            f"error, {name}: {off:.3f}, {verdict} than the mean of each patch: {guess_off:.3f}", highlight=False
         )
     typer.echo(f"wrote {target}")

@@ -45,9 +45,7 @@ def list_weights() -> None:
 
 @app.command()
 def show(
-    weight: Annotated[
-        str, typer.Argument(metavar="NAME|FILE", help="A name from the list, or a weight file.")
-    ],
+    weight: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A name from the list, or a weight file.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the metadata as one JSON document.")] = False,
 ) -> None:
     """Show what a weight says of itself: labels, data, licence, scores, and its card.
@@ -97,19 +95,14 @@ def import_weights(
     labels: Annotated[
         str | None,
         typer.Option(
-            metavar="a,b,…",
-            help="Class names in the order of the model's outputs; a pre-trained one has none.",
+            metavar="a,b,…", help="Class names in the order of the model's outputs; a pre-trained one has none."
         ),
     ] = None,
     dataset: Annotated[str, typer.Option(help="What it was trained on.")] = "unknown",
-    sampling_rate: Annotated[
-        int, typer.Option(help="Every n-th frame at 25 frames/s; the paper's is 4.")
-    ] = 4,
+    sampling_rate: Annotated[int, typer.Option(help="Every n-th frame at 25 frames/s; the paper's is 4.")] = 4,
     heads: Annotated[int | None, typer.Option(help="Attention heads, where they are not width / 64.")] = None,
     licence: Annotated[str, typer.Option(help="What the weight may be used under.")] = "unknown",
-    source: Annotated[
-        str | None, typer.Option(help="Where it came from; by default the file's name.")
-    ] = None,
+    source: Annotated[str | None, typer.Option(help="Where it came from; by default the file's name.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a weight of the same name.")] = False,
 ) -> None:
     """Take in an authors' checkpoint without running any code it carries.
@@ -136,22 +129,26 @@ def import_weights(
 
     names = [label.strip() for label in labels.split(",")] if labels else []
     model, info = import_weight(
-        file, name, names, heads=heads, dataset=dataset, sampling_rate=sampling_rate, licence=licence, source=source,
+        file,
+        name,
+        names,
+        heads=heads,
+        dataset=dataset,
+        sampling_rate=sampling_rate,
+        licence=licence,
+        source=source,
         force=force,
-    )  # fmt: skip
+    )
     count = sum(parameter.numel() for parameter in model.parameters())
     if heads is None and info.variant == "custom":
         Console(stderr=True).print(
             f"attention heads leave no trace in a checkpoint: {model.dims.heads} were assumed (width / 64); pass "
             "--heads if the model has another number, or its answers are wrong",
-            style="yellow", highlight=False,
-        )  # fmt: skip
+            style="yellow",
+            highlight=False,
+        )
     Console().print(
         f"[green]imported[/green] {name}: {info.variant}, {count / 1e6:.1f} M parameters in {len(model.state_dict())} "
         f"tensors, all of them matched; "
-        + (
-            f"labels {', '.join(info.labels)}"
-            if names
-            else "pre-trained: take it by `hicmae finetune --init`"
-        )
+        + (f"labels {', '.join(info.labels)}" if names else "pre-trained: take it by `hicmae finetune --init`")
     )

@@ -8,17 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hicmae_cli.clips.log_mel import LOG_MEL_BINS, LOG_MEL_FRAMES
-from hicmae_cli.media import SAMPLE_RATE_HZ
+from hicmae_cli.model_input import CLIP_FRAMES, FACE_SIZE_PX, IMAGENET_MEAN, IMAGENET_STD, LOG_MEL_BINS, LOG_MEL_FRAMES
 
-CLIP_FRAMES = 16
-WINDOW_S = 2.56
-FRAME_STEP_S = WINDOW_S / CLIP_FRAMES  # 0.16
-WINDOW_SAMPLES = round(WINDOW_S * SAMPLE_RATE_HZ)  # 40960
-FACE_SIZE_PX = 160
-
-IMAGENET_MEAN = np.array([0.485, 0.456, 0.406], np.float32)
-IMAGENET_STD = np.array([0.229, 0.224, 0.225], np.float32)
+_MEAN = np.array(IMAGENET_MEAN, np.float32)
+_STD = np.array(IMAGENET_STD, np.float32)
 
 
 @dataclass(frozen=True)
@@ -41,14 +34,10 @@ class Clip:
             raise ValueError("clip: expected a video or an audio stream, got neither")
         faces_shape = (CLIP_FRAMES, FACE_SIZE_PX, FACE_SIZE_PX, 3)
         if self.video is not None and (self.video.shape != faces_shape or self.video.dtype != np.uint8):
-            raise ValueError(
-                f"clip: expected video {faces_shape} uint8, got {self.video.shape} {self.video.dtype}"
-            )
+            raise ValueError(f"clip: expected video {faces_shape} uint8, got {self.video.shape} {self.video.dtype}")
         mel_shape = (LOG_MEL_FRAMES, LOG_MEL_BINS)
         if self.audio is not None and (self.audio.shape != mel_shape or self.audio.dtype != np.float32):
-            raise ValueError(
-                f"clip: expected audio {mel_shape} float32, got {self.audio.shape} {self.audio.dtype}"
-            )
+            raise ValueError(f"clip: expected audio {mel_shape} float32, got {self.audio.shape} {self.audio.dtype}")
         if self.audio is not None and not np.isfinite(self.audio).all():
             raise ValueError("clip: the log-mel holds values that are not finite")
 
@@ -71,7 +60,7 @@ def model_inputs(clips: Sequence[Clip]) -> tuple[NDArray[np.float32], NDArray[np
     audio = np.zeros((len(clips), 1, LOG_MEL_FRAMES, LOG_MEL_BINS), np.float32)
     for index, clip in enumerate(clips):
         if clip.video is not None:
-            pixels = (clip.video.astype(np.float32) / 255 - IMAGENET_MEAN) / IMAGENET_STD
+            pixels = (clip.video.astype(np.float32) / 255 - _MEAN) / _STD
             video[index] = pixels.transpose(3, 0, 1, 2)  # (16, H, W, 3) -> (3, 16, H, W)
         if clip.audio is not None:
             audio[index, 0] = clip.audio

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hicmae_cli.clips.clip import CLIP_FRAMES, FACE_SIZE_PX, FRAME_STEP_S, WINDOW_S, WINDOW_SAMPLES
 from hicmae_cli.clips.log_mel import MIN_SAMPLES, log_mel
 from hicmae_cli.errors import MediaError, SettingsError
 from hicmae_cli.faces import Face, FaceDetector, TrackLinker, align_face
 from hicmae_cli.media import Frame, frames_at, probe, read_audio
 from hicmae_cli.media.frames import TIME_TOLERANCE_S
+from hicmae_cli.model_input import CLIP_FRAMES, FACE_SIZE_PX, FRAME_STEP_S, WINDOW_S, WINDOW_SAMPLES
 
 _BLACK = 16  # compression leaves a frame without a face not quite black; no picture of a face is as dark
 

@@ -7,14 +7,13 @@ the authors' models were trained on (HiCMAE, section 4.1; constants measured fro
 from __future__ import annotations
 
 from functools import cache
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hicmae_cli.media import SAMPLE_RATE_HZ
+from hicmae_cli.model_input import LOG_MEL_BINS, LOG_MEL_FRAMES, SAMPLE_RATE_HZ
 
-LOG_MEL_FRAMES = 256
-LOG_MEL_BINS = 128
 _WINDOW_SAMPLES = SAMPLE_RATE_HZ * 25 // 1000  # 400
 _SHIFT_SAMPLES = SAMPLE_RATE_HZ * 10 // 1000  # 160
 _FFT_SAMPLES = 512
@@ -22,8 +21,8 @@ _LOWEST_HZ = 20.0
 _PRE_EMPHASIS = 0.97
 _FLOOR = float(np.finfo(np.float32).eps)
 # Mean and (half of the divisor) standard deviation of log-mels of AudioSet, as the authors use them.
-_MEAN = -4.2677393
-_STD = 4.5689974
+LOG_MEL_MEAN: Final = -4.2677393
+LOG_MEL_STD: Final = 4.5689974
 
 MIN_SAMPLES = _WINDOW_SAMPLES
 """Fewer samples than one window hold no spectrum at all."""
@@ -60,9 +59,7 @@ def log_mel(samples: NDArray[np.float32]) -> NDArray[np.float32]:
         raise ValueError(f"log-mel: expected at least {MIN_SAMPLES} mono samples, got shape {samples.shape}")
     wave = samples.astype(np.float64)
     wave = wave - wave.mean()
-    frames = np.lib.stride_tricks.sliding_window_view(wave, _WINDOW_SAMPLES)[::_SHIFT_SAMPLES][
-        :LOG_MEL_FRAMES
-    ]
+    frames = np.lib.stride_tricks.sliding_window_view(wave, _WINDOW_SAMPLES)[::_SHIFT_SAMPLES][:LOG_MEL_FRAMES]
     frames = frames - frames.mean(axis=1, keepdims=True)  # DC offset, per frame
     previous = np.concatenate((frames[:, :1], frames[:, :-1]), axis=1)
     frames = (frames - _PRE_EMPHASIS * previous) * np.hanning(_WINDOW_SAMPLES)
@@ -71,4 +68,4 @@ def log_mel(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     energies = spectrum.astype(np.float32) @ _mel_filters()
     padded = np.zeros((LOG_MEL_FRAMES, LOG_MEL_BINS), np.float32)
     padded[: len(energies)] = np.log(np.maximum(energies, _FLOOR))
-    return ((padded - _MEAN) / (2 * _STD)).astype(np.float32)
+    return ((padded - LOG_MEL_MEAN) / (2 * LOG_MEL_STD)).astype(np.float32)

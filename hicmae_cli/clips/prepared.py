@@ -12,19 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from hicmae_cli.clips.clip import FACE_SIZE_PX, Clip
+from hicmae_cli.clips.clip import Clip
 from hicmae_cli.clips.log_mel import MIN_SAMPLES, log_mel
 from hicmae_cli.clips.views import View, test_views
 from hicmae_cli.errors import MediaError
-from hicmae_cli.media import (
-    SAMPLE_RATE_HZ,
-    Stills,
-    read_audio,
-    read_audio_if_any,
-    read_frames,
-    read_stills,
-    write_video,
-)
+from hicmae_cli.media import Stills, read_audio, read_audio_if_any, read_frames, read_stills, write_video
+from hicmae_cli.model_input import FACE_SIZE_PX, SAMPLE_RATE_HZ
 
 _IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp"}
 FOLDER_FPS = 25

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hicmae_cli.clips.clip import CLIP_FRAMES, WINDOW_SAMPLES
+from hicmae_cli.model_input import CLIP_FRAMES, WINDOW_SAMPLES
 
 TEST_SEGMENTS = 2
 _SHORTEST_CUT_SAMPLES = 1024
@@ -60,9 +60,7 @@ def test_views(num_frames: int, num_samples: int, sampling_rate: int) -> list[Vi
         ValueError: no frames, or a sampling rate below 1.
     """
     if num_frames < 1 or sampling_rate < 1:
-        raise ValueError(
-            f"views: expected frames and a sampling rate >= 1, got {num_frames}, {sampling_rate}"
-        )
+        raise ValueError(f"views: expected frames and a sampling rate >= 1, got {num_frames}, {sampling_rate}")
     sampled = list(range(0, num_frames, sampling_rate))
     sampled += [sampled[-1]] * (CLIP_FRAMES - len(sampled))
     spare = len(sampled) - CLIP_FRAMES

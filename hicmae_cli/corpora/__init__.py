@@ -1,1 +1,1 @@
-"""Datasets: manifests, splits, and the generated corpus ``puppets``."""
+"""Datasets as lists of clips: catalogue, manifests, splits, label values and cards."""

@@ -61,9 +61,7 @@ def _broken(broken: Mapping[str, str]) -> list[str]:
 
 
 def _published(dataset: Dataset) -> Iterator[str]:
-    metrics = list(
-        dict.fromkeys([*(m for f in dataset.published.values() for m in f.scores), *dataset.scores])
-    )
+    metrics = list(dict.fromkeys([*(m for f in dataset.published.values() for m in f.scores), *dataset.scores]))
     header = ["fold", "train", "test", *(title_of(metric) for metric in metrics)]
     yield _row(header)
     yield _row(["---"] * len(header))

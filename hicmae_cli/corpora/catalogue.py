@@ -7,27 +7,40 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
-from hicmae_cli.corpora.avcaffe import AVCAFFE_AROUSAL, AVCAFFE_VALENCE
-from hicmae_cli.corpora.crema_d import CREMA_D, CREMA_D_4
 from hicmae_cli.corpora.dataset import Dataset
-from hicmae_cli.corpora.dfew import DFEW
-from hicmae_cli.corpora.iemocap import IEMOCAP
-from hicmae_cli.corpora.mafw import MAFW, MAFW_43
-from hicmae_cli.corpora.mer2023 import MER2023
-from hicmae_cli.corpora.msp_improv import MSP_IMPROV
-from hicmae_cli.corpora.own import FOLDER, MANIFEST
-from hicmae_cli.corpora.puppets.card import PUPPETS
-from hicmae_cli.corpora.ravdess import RAVDESS
-from hicmae_cli.corpora.werewolf_xl import WEREWOLF_XL
+from hicmae_cli.corpora.known.avcaffe import AVCAFFE_AROUSAL, AVCAFFE_VALENCE
+from hicmae_cli.corpora.known.crema_d import CREMA_D, CREMA_D_4
+from hicmae_cli.corpora.known.dfew import DFEW
+from hicmae_cli.corpora.known.iemocap import IEMOCAP
+from hicmae_cli.corpora.known.mafw import MAFW, MAFW_43
+from hicmae_cli.corpora.known.mer2023 import MER2023
+from hicmae_cli.corpora.known.msp_improv import MSP_IMPROV
+from hicmae_cli.corpora.known.own import FOLDER, MANIFEST
+from hicmae_cli.corpora.known.puppets import PUPPETS
+from hicmae_cli.corpora.known.ravdess import RAVDESS
+from hicmae_cli.corpora.known.werewolf_xl import WEREWOLF_XL
 from hicmae_cli.errors import ManifestError, SettingsError, one_line
 
 DATASETS: Final = {
     dataset.name: dataset
     for dataset in (
-        CREMA_D, CREMA_D_4, MAFW, MAFW_43, DFEW, MER2023, MSP_IMPROV, RAVDESS, IEMOCAP, WEREWOLF_XL, AVCAFFE_AROUSAL,
-        AVCAFFE_VALENCE, FOLDER, MANIFEST, PUPPETS,
+        CREMA_D,
+        CREMA_D_4,
+        MAFW,
+        MAFW_43,
+        DFEW,
+        MER2023,
+        MSP_IMPROV,
+        RAVDESS,
+        IEMOCAP,
+        WEREWOLF_XL,
+        AVCAFFE_AROUSAL,
+        AVCAFFE_VALENCE,
+        FOLDER,
+        MANIFEST,
+        PUPPETS,
     )
-}  # fmt: skip
+}
 """Name -> dataset."""
 
 

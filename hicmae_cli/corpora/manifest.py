@@ -81,11 +81,7 @@ def read_manifest(
     else:
         known = {}
         found = _told_apart(
-            [
-                (number, _authors_line(path, number, line))
-                for number, line in enumerate(lines, 1)
-                if line.strip()
-            ]
+            [(number, _authors_line(path, number, line)) for number, line in enumerate(lines, 1) if line.strip()]
         )
     if not found:
         raise ManifestError(f"{path}: the manifest holds no clips")
@@ -102,9 +98,7 @@ def read_manifest(
                 "and _"
             )
     named = [
-        replace(
-            sample, label=_label(f"{path}, line {number}", sample.label, labels, known, strict, regression)
-        )
+        replace(sample, label=_label(f"{path}, line {number}", sample.label, labels, known, strict, regression))
         if labelled
         else sample
         for number, sample in found
@@ -168,9 +162,7 @@ def _authors_line(path: Path, number: int, line: str) -> Sample:
             f"got {line[:80]!r}"
         )
     frames, wav, *label = parts
-    return Sample(
-        Path(frames).name, _relative(path, frames, where), _relative(path, wav, where), " ".join(label)
-    )
+    return Sample(Path(frames).name, _relative(path, frames, where), _relative(path, wav, where), " ".join(label))
 
 
 def _told_apart(found: list[tuple[int, Sample]]) -> list[tuple[int, Sample]]:
@@ -196,19 +188,12 @@ def _relative(manifest: Path, name: str, where: str) -> Path | None:
 
 
 def _label(
-    where: str,
-    text: str,
-    labels: Sequence[str] | None,
-    codes: Mapping[str, str],
-    strict: bool,
-    regression: bool,
+    where: str, text: str, labels: Sequence[str] | None, codes: Mapping[str, str], strict: bool, regression: bool
 ) -> str:
     if regression:
         values = numbers_of(text) if labels is None else values_of(text, labels, where)
         if values is None:
-            raise ManifestError(
-                f"{where}: expected numbers with spaces between them as the label, got {text!r}"
-            )
+            raise ManifestError(f"{where}: expected numbers with spaces between them as the label, got {text!r}")
         return " ".join(map(repr, values))
     coded = codes.get(text.strip().lower())
     if text.strip().isdecimal() and len(text) <= _DIGITS:
@@ -224,9 +209,7 @@ def _label(
         return coded or numbered or ""
     name = coded or canonical_label(text)
     if name and not is_label(name):
-        raise ManifestError(
-            f"{where}: the label {text[:100]!r} is not printable text of at most 64 characters"
-        )
+        raise ManifestError(f"{where}: the label {text[:100]!r} is not printable text of at most 64 characters")
     if strict and labels is not None and name not in labels:
         raise ManifestError(f"{where}: the label {text!r} is not one of {', '.join(labels)}")
     return name

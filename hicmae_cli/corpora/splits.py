@@ -76,9 +76,7 @@ def split_by_column(samples: Sequence[Clip]) -> Split[Clip]:
     for sample in samples:
         name = "validation" if sample.split == "val" else sample.split or unnamed
         if name not in parts:
-            raise ManifestError(
-                f"clip {sample.id}: its split is {sample.split!r}, expected train, validation or test"
-            )
+            raise ManifestError(f"clip {sample.id}: its split is {sample.split!r}, expected train, validation or test")
         parts[name].append(sample)
     return Split(parts["train"], parts["validation"], parts["test"])
 
@@ -108,20 +106,14 @@ def cut_validation(samples: Sequence[Sample], share: float, seed: int) -> tuple[
     rng = np.random.default_rng([seed, len(samples)])
     chosen = _some_people(samples, sorted(known), share, rng) if known else _some_clips(samples, share, rng)
     if not chosen:
-        raise ManifestError(
-            f"{len(samples)} training clips: too few to set some aside and choose the epoch by them"
-        )
+        raise ManifestError(f"{len(samples)} training clips: too few to set some aside and choose the epoch by them")
     train = [sample for sample in samples if sample.id not in chosen]
     return train, [sample for sample in samples if sample.id in chosen]
 
 
-def _some_people(
-    samples: Sequence[Sample], people: Sequence[str], share: float, rng: np.random.Generator
-) -> set[str]:
+def _some_people(samples: Sequence[Sample], people: Sequence[str], share: float, rng: np.random.Generator) -> set[str]:
     if len(people) < 2:
-        raise ManifestError(
-            f"all training clips are of one person, {people[0]}; a validation split needs others"
-        )
+        raise ManifestError(f"all training clips are of one person, {people[0]}; a validation split needs others")
     clips = Counter(sample.speaker for sample in samples)
     taken: set[str] = set()
     count = 0

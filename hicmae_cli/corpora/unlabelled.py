@@ -3,20 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from hicmae_cli.clips.prepare import Source
-from hicmae_cli.clips.windows import Recording
-from hicmae_cli.corpora.jobs import Runner, do_jobs, make_jobs, one_face
-from hicmae_cli.corpora.journal import JOURNAL, open_journal
+from hicmae_cli.clips.recording import Recording
 from hicmae_cli.corpora.manifest import read_manifest
-from hicmae_cli.corpora.store import only_writer, path_in
 from hicmae_cli.errors import ManifestError
-from hicmae_cli.faces import FaceDetector
-from hicmae_cli.media import VIDEO_SUFFIXES
-from hicmae_cli.workers import run_here
 
 VOXCELEB2_CROP: Final = (0, 160, 32, 192)
 """Top, bottom, left, right of the face in VoxCeleb2's pictures of 224 x 224, as the authors cut it."""
@@ -77,9 +70,7 @@ def from_manifest(path: Path, splits: Sequence[str] = ("train",)) -> tuple[list[
     if known:
         samples = [sample for sample in samples if sample.split in splits]
     if not samples:
-        raise ManifestError(
-            f"{path}: no clips of the split {' or '.join(splits)}; the manifest has {', '.join(known)}"
-        )
+        raise ManifestError(f"{path}: no clips of the split {' or '.join(splits)}; the manifest has {', '.join(known)}")
     found: list[Recording] = []
     skipped: dict[str, str] = {}
     for sample in samples:
@@ -89,61 +80,7 @@ def from_manifest(path: Path, splits: Sequence[str] = ("train",)) -> tuple[list[
             own = sample.audio == sample.video
             found.append(Recording(sample.id, sample.video, None if own else sample.audio))
     if not found:
-        raise ManifestError(
-            f"{path}: pre-training needs video and sound, and none of {len(skipped)} clips has both"
-        )
-    return found, skipped
-
-
-def videos(
-    folder: Path,
-    store: Path,
-    *,
-    run: Runner = run_here,
-    on_video: Callable[[], None] = lambda: None,
-    on_wait: Callable[[], None] = lambda: None,
-    make_detector: Callable[[], FaceDetector] = one_face,
-) -> tuple[list[Recording], list[tuple[Path, str]]]:
-    """Any videos of one person each, their faces cut out into prepared clips, once.
-
-    Args:
-        folder: where the videos are, at any depth. Links and hidden files are passed over.
-        store: where the prepared clips go, ``<store>/<path in folder>.mkv``; those already there are kept, and
-            videos that failed are not tried again before they change.
-        run: spreads the work; by default it is done in this process.
-        on_video: called after each video.
-        on_wait: called when another process cuts faces into the store, whose end is then waited for.
-        make_detector: opens a face finder for one video.
-
-    Returns:
-        Recordings sorted by path, with that path as id, and (video, why) of those that cannot be used.
-
-    Raises:
-        ManifestError: no videos, not one that can be used, or the store is the folder itself.
-        DiskError: the disk is full.
-    """
-    if store.resolve() == folder.resolve():
-        raise ManifestError(f"{store}: holds the videos themselves; store their prepared clips elsewhere")
-    sources = {video.relative_to(folder).as_posix(): video for video in video_files(folder, store.resolve())}
-    if not sources:
-        raise ManifestError(
-            f"{folder}: no videos in this folder (known are {' '.join(sorted(VIDEO_SUFFIXES))})"
-        )
-    found: list[Recording] = []
-    skipped: list[tuple[Path, str]] = []
-    with only_writer(store, on_wait), open_journal(store / JOURNAL) as journal:
-        jobs = make_jobs({name: Source(video) for name, video in sources.items()}, store, journal)
-        do_jobs(jobs, journal, run, make_detector, lambda _: on_video())
-        for name, video in sources.items():
-            entry = journal.entries[name]
-            if entry.facts is not None:
-                found.append(Recording(name, path_in(store, name), None))
-            else:
-                skipped.append((video, entry.cause))
-    if not found:
-        raise ManifestError(
-            f"{folder}: none of {len(skipped)} videos can be used; the first: {skipped[0][1]}"
-        )
+        raise ManifestError(f"{path}: pre-training needs video and sound, and none of {len(skipped)} clips has both")
     return found, skipped
 
 
@@ -186,26 +123,3 @@ def _entries(folder: Path) -> list[str]:
             return sorted(entry.name for entry in entries if not entry.name.startswith("."))
     except (FileNotFoundError, NotADirectoryError):
         return []
-
-
-def video_files(folder: Path, store: Path) -> list[Path]:
-    """Videos at any depth, sorted; neither links nor what is in the store."""
-    return [path for path in _videos_and_links(folder, store) if not path.is_symlink()]
-
-
-def skipped_links(folder: Path, store: Path) -> list[Path]:
-    """Links to videos, sorted, which `video_files` skips: they may point anywhere."""
-    return [path for path in _videos_and_links(folder, store) if path.is_symlink()]
-
-
-def _videos_and_links(folder: Path, store: Path) -> list[Path]:
-    found: list[Path] = []
-    for inside, folders, names in os.walk(folder):
-        here = Path(inside)
-        folders[:] = [n for n in folders if not n.startswith(".") and (here / n).resolve() != store]
-        found += [
-            here / name
-            for name in names
-            if Path(name).suffix.lower() in VIDEO_SUFFIXES and not name.startswith(".")
-        ]
-    return sorted(found)

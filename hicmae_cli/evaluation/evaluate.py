@@ -99,13 +99,7 @@ def evaluate(
             results[modality] = merge_clips(results[modality], merge_by, labels, regression=regression)
     return {
         modality: Evaluation(
-            info,
-            engine.name,
-            modality,
-            rate,
-            tuple(results[modality]),
-            tuple(failures[modality]),
-            tuple(classes),
+            info, engine.name, modality, rate, tuple(results[modality]), tuple(failures[modality]), tuple(classes)
         )
         for modality in modalities
         if results[modality] or not any(results.values())

@@ -109,21 +109,20 @@ def evaluate_folds(
     found: dict[str, dict[str, Evaluation]] = {modality: {} for modality in modalities}
     for fold, (samples, open_model) in runs.items():
         results = evaluate(
-            samples, open_model(), sampling_rate=sampling_rate, modalities=modalities, merge_by=merge_by,
-            classes=classes, on_clip=on_clip,
-        )  # fmt: skip
+            samples,
+            open_model(),
+            sampling_rate=sampling_rate,
+            modalities=modalities,
+            merge_by=merge_by,
+            classes=classes,
+            on_clip=on_clip,
+        )
         for modality, result in results.items():
             found[modality][fold] = result
-    return {
-        modality: FoldsEvaluation(folds)
-        for modality, folds in found.items()
-        if folds and len(folds) == len(runs)
-    }
+    return {modality: FoldsEvaluation(folds) for modality, folds in found.items() if folds and len(folds) == len(runs)}
 
 
-def _in_order(
-    sample: SampleResult, labels: Sequence[str], wanted: Sequence[str], regression: bool
-) -> SampleResult:
+def _in_order(sample: SampleResult, labels: Sequence[str], wanted: Sequence[str], regression: bool) -> SampleResult:
     """A result whose outputs stand in another model's order of labels."""
     if tuple(labels) == tuple(wanted):
         return sample
@@ -132,14 +131,10 @@ def _in_order(
     def ordered(row: Sequence[float]) -> tuple[float, ...]:
         return tuple(row[place] for place in places)
 
-    moved = replace(
-        sample, outputs=ordered(sample.outputs), views=tuple(ordered(view) for view in sample.views)
-    )
+    moved = replace(sample, outputs=ordered(sample.outputs), views=tuple(ordered(view) for view in sample.views))
     if not regression:
         return moved
     truth = sample.label.split()
     return replace(
-        moved,
-        label=" ".join(truth[place] for place in places),
-        prediction=" ".join(map(repr, moved.outputs)),
+        moved, label=" ".join(truth[place] for place in places), prediction=" ".join(map(repr, moved.outputs))
     )

@@ -76,9 +76,7 @@ def _toml_pairs(path: Path) -> list[tuple[str, str]]:
         raise SettingsError(f"--map {path}: cannot be read: {error}") from error
     for name, value in pairs.items():
         if not isinstance(value, str):
-            raise SettingsError(
-                f'--map {path}: {name} is {value!r}, expected a label, e.g. {name} = "neutral"'
-            )
+            raise SettingsError(f'--map {path}: {name} is {value!r}, expected a label, e.g. {name} = "neutral"')
     return list(pairs.items())
 
 

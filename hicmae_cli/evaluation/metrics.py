@@ -64,9 +64,7 @@ def regression_metrics(
     scores = scores_of_sums(value_sums(truth, predicted).sum(axis=0))
     means = {name: float(scores[name].mean()) for name in REGRESSION}
     each = {
-        f"{name}_{target}": float(scores[name][index])
-        for index, target in enumerate(targets)
-        for name in REGRESSION
+        f"{name}_{target}": float(scores[name][index]) for index, target in enumerate(targets) for name in REGRESSION
     }
     return {**means, **each}
 

@@ -63,10 +63,7 @@ class Protocol:
             for fold, found in result.folds.items():
                 document["folds"][fold]["published"] = self._beside(fold, found.metrics, f"fold {fold}")
         if self.matched and (self.cross or self.matched.mapping or self.matched.dropped):
-            document["label_map"] = {
-                "mapping": dict(self.matched.mapping),
-                "dropped": dict(self.matched.dropped),
-            }
+            document["label_map"] = {"mapping": dict(self.matched.mapping), "dropped": dict(self.matched.dropped)}
         if self.cross:
             document["cross"] = {"trained_on": pooled.info.dataset, "shared": list(pooled.labels)}
             document["baselines"] = pooled.baselines()
@@ -184,12 +181,7 @@ class Protocol:
         facts = self._facts(fold)
         scores = self.dataset.scores if overall else (facts.scores if facts else {})
         return {
-            name: {
-                "measured": metrics[name],
-                "published": score,
-                "difference": metrics[name] - score,
-                "of": of,
-            }
+            name: {"measured": metrics[name], "published": score, "difference": metrics[name] - score, "of": of}
             for name, score in scores.items()
             if name in metrics
         }
@@ -202,11 +194,7 @@ class Protocol:
 
 def selection_of(result: Evaluation | FoldsEvaluation) -> dict[str, Any]:
     """How the epoch of a weight was chosen; of several weights, each way that is among them."""
-    infos = (
-        [found.info for found in result.folds.values()]
-        if isinstance(result, FoldsEvaluation)
-        else [result.info]
-    )
+    infos = [found.info for found in result.folds.values()] if isinstance(result, FoldsEvaluation) else [result.info]
     rules: Sequence[str] = sorted({info.selection for info in infos})
     return {
         "rule": "+".join(rule or "unknown" for rule in rules) if any(rules) else "",

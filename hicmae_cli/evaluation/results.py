@@ -243,8 +243,12 @@ def _sample_of(told: Mapping[str, Any]) -> SampleResult:
     if regression := isinstance(prediction, list):
         label, prediction = (" ".join(map(repr, values)) for values in (label, prediction))
     return SampleResult(
-        told["id"], label, prediction,
+        told["id"],
+        label,
+        prediction,
         outputs=tuple(told["prediction"] if regression else told["probabilities"]),
         views=tuple(tuple(view) for view in told["views"]),
-        speaker=told.get("speaker", ""), fold=told.get("fold", ""), clips=tuple(told.get("clips", ())),
-    )  # fmt: skip
+        speaker=told.get("speaker", ""),
+        fold=told.get("fold", ""),
+        clips=tuple(told.get("clips", ())),
+    )

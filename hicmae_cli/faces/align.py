@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 
 from hicmae_cli.errors import WeightsError
 from hicmae_cli.faces.face import NUM_LANDMARKS
+from hicmae_cli.model_input import FACE_SIZE_PX
 
-CROP_PX: Final = 160
 _WARP_PX: Final = 256
 CV2_SIDE_PX: Final = 2**15 - 2
 """Longest side of a picture that cv2 can warp."""
@@ -27,7 +27,7 @@ _SHRINK_BELOW: Final = 0.5  # a bilinear warp reads 2 x 2 pixels: it may halve a
 
 
 def align_face(
-    rgb: NDArray[np.uint8], landmarks_px: NDArray[np.float32], size_px: int = CROP_PX
+    rgb: NDArray[np.uint8], landmarks_px: NDArray[np.float32], size_px: int = FACE_SIZE_PX
 ) -> NDArray[np.uint8]:
     """The upright, centred crop of one face. Pixels outside the picture are black.
 
@@ -51,7 +51,7 @@ def align_face(
     return np.asarray(crop, dtype=np.uint8)
 
 
-def alignment(landmarks_px: NDArray[np.float32], size_px: int = CROP_PX) -> NDArray[np.float64]:
+def alignment(landmarks_px: NDArray[np.float32], size_px: int = FACE_SIZE_PX) -> NDArray[np.float64]:
     """The similarity transform from picture to crop, both in pixels with (0, 0) at the first pixel's centre.
 
     Args:
@@ -67,7 +67,7 @@ def alignment(landmarks_px: NDArray[np.float32], size_px: int = CROP_PX) -> NDAr
     if landmarks_px.shape != (NUM_LANDMARKS, 2):
         raise ValueError(f"expected landmarks_px ({NUM_LANDMARKS}, 2), got {landmarks_px.shape}")
     indices, points = _template()
-    target = (points + 0.5) * (size_px / CROP_PX) - 0.5  # pixel centres, so that every size cuts the same
+    target = (points + 0.5) * (size_px / FACE_SIZE_PX) - 0.5  # pixel centres, so that every size cuts the same
     return similarity(landmarks_px[indices].astype(np.float64), target)
 
 
@@ -93,10 +93,10 @@ def similarity(source: NDArray[np.float64], target: NDArray[np.float64]) -> NDAr
     return np.column_stack([linear, target_mean - linear @ source_mean])
 
 
-def template_points(size_px: int = CROP_PX) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+def template_points(size_px: int = FACE_SIZE_PX) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """Which 68 of the 478 landmarks the alignment uses, and the (68, 2) pixels where they go on average."""
     indices, points = _template()
-    return indices.copy(), (points + 0.5) * (size_px / CROP_PX) - 0.5
+    return indices.copy(), (points + 0.5) * (size_px / FACE_SIZE_PX) - 0.5
 
 
 def _shrink_face(
@@ -123,9 +123,7 @@ def _shrink_face(
     part = np.pad(part, pad, mode="edge")
     small = cv2.resize(part, (columns, rows), interpolation=cv2.INTER_AREA)
     # Pixel x of the small picture has its centre at factor * (x + 0.5) - 0.5 + left of the large one.
-    to_large = np.array(
-        [[factor, 0, left + (factor - 1) / 2], [0, factor, top + (factor - 1) / 2], [0, 0, 1]]
-    )
+    to_large = np.array([[factor, 0, left + (factor - 1) / 2], [0, factor, top + (factor - 1) / 2], [0, 0, 1]])
     return np.asarray(small, np.uint8), matrix @ to_large
 
 
@@ -134,14 +132,9 @@ def _template() -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     file = resources.files("hicmae_cli.faces").joinpath("face_template.json")
     try:
         table = json.loads(file.read_text("utf-8"))
-        indices, points = (
-            np.array(table["mediapipe_indices"], np.intp),
-            np.array(table["points_160"], np.float64),
-        )
+        indices, points = (np.array(table["mediapipe_indices"], np.intp), np.array(table["points_160"], np.float64))
         if points.shape != (len(indices), 2) or not 0 <= indices.min() <= indices.max() < NUM_LANDMARKS:
             raise ValueError(f"expected a point for each landmark, got {points.shape}")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise WeightsError(
-            f"{file}: the face template is missing or damaged; install hicmae again"
-        ) from error
+        raise WeightsError(f"{file}: the face template is missing or damaged; install hicmae again") from error
     return indices, points

@@ -71,8 +71,7 @@ class _Person:
     def in_same_surroundings(self, look: _Look) -> bool:
         """Whether the person was seen in front of the same background, in the same clothes."""
         return any(
-            float(known.surroundings @ look.surroundings) > _SAME_SURROUNDINGS
-            for known in (self.latest, *self.looks)
+            float(known.surroundings @ look.surroundings) > _SAME_SURROUNDINGS for known in (self.latest, *self.looks)
         )
 
     def remember(self, frame: Frame, shot: int, face: Face, look: _Look) -> None:
@@ -196,9 +195,7 @@ def _thumbnail(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
 def _look(rgb: NDArray[np.uint8], face: Face) -> _Look:
     crop = align_face(rgb, face.landmarks_px, _LOOK_PX)
     # In 8 bits a and b are offset by 128; the crop's margins may show hair and background.
-    lab = cv2.cvtColor(crop, cv2.COLOR_RGB2LAB)[
-        _LOOK_PX // 4 : -_LOOK_PX // 6, _LOOK_PX // 4 : -_LOOK_PX // 4
-    ]
+    lab = cv2.cvtColor(crop, cv2.COLOR_RGB2LAB)[_LOOK_PX // 4 : -_LOOK_PX // 6, _LOOK_PX // 4 : -_LOOK_PX // 4]
     chroma = np.asarray(lab[..., 1:].reshape(-1, 2).mean(axis=0), np.float32)
     view = around(face.box_px, _SURROUNDINGS, rgb.shape[1], rgb.shape[0])
     part = rgb[view.top : view.bottom, view.left : view.right]

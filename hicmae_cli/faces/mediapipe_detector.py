@@ -68,9 +68,7 @@ class MediaPipeDetector:
         faces: list[Face] = []
         for box in distinct([found for view in views for found in self._find(frame.rgb, view)]):
             face = self._read(frame.rgb, around(box, CLOSE_VIEW_SCALE, frame.width_px, frame.height_px), box)
-            if face is not None and all(
-                box_iou(face.box_px, other.box_px) < SAME_FACE_IOU for other in faces
-            ):
+            if face is not None and all(box_iou(face.box_px, other.box_px) < SAME_FACE_IOU for other in faces):
                 faces.append(face)
             if len(faces) == self._num_faces:
                 break

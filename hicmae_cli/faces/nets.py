@@ -68,9 +68,7 @@ class Region(NamedTuple):
     angle_rad: float
 
 
-def find_faces(
-    pictures: Sequence[NDArray[np.uint8]], min_score: float, max_overlap: float
-) -> list[list[Found]]:
+def find_faces(pictures: Sequence[NDArray[np.uint8]], min_score: float, max_overlap: float) -> list[list[Found]]:
     """The faces of each picture that fill at least an eighth of its longer side, best first.
 
     Args:
@@ -263,11 +261,7 @@ def _decode(
     if not len(likely):
         return []
     likely = likely[np.argsort(-logits[likely], kind="stable")]
-    scores, values, anchors = (
-        _sigmoid(logits[likely]),
-        values[likely] / np.float32(_SEARCH_PX),
-        _anchors()[likely],
-    )
+    scores, values, anchors = (_sigmoid(logits[likely]), values[likely] / np.float32(_SEARCH_PX), _anchors()[likely])
     centre, size = values[:, :2] + anchors, values[:, 2:4]
     # Left, top, right, bottom and the eyes of each in one row, so that they are averaged in one go.
     rows = np.concatenate(

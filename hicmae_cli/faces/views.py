@@ -63,9 +63,7 @@ def around(box_px: tuple[float, float, float, float], times: float, width_px: in
 
 def _squares(width_px: int, height_px: int, side_px: int) -> list[View]:
     return [
-        View(x, y, x + side_px, y + side_px)
-        for y in _starts(height_px, side_px)
-        for x in _starts(width_px, side_px)
+        View(x, y, x + side_px, y + side_px) for y in _starts(height_px, side_px) for x in _starts(width_px, side_px)
     ]
 
 

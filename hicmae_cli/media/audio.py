@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from hicmae_cli.errors import MediaError
 from hicmae_cli.media.clock import MAX_JUMP_S, Clock, Stamped, Ticks
 from hicmae_cli.media.frames import TIME_TOLERANCE_S, container_time_s, start_time_s
-from hicmae_cli.media.mixer import SAMPLE_RATE_HZ, Mixer
+from hicmae_cli.media.mixer import Mixer
 from hicmae_cli.media.source import (
     audio_stream,
     decode_audio,
@@ -31,6 +31,7 @@ from hicmae_cli.media.source import (
     seek_back,
     video_stream,
 )
+from hicmae_cli.model_input import SAMPLE_RATE_HZ
 
 _MAX_DRIFT_S: Final = Fraction(20, 1000)  # timestamps are rounded and jitter; more than this is a real gap
 _LITTLE_DRIFT_S: Final = 0.01
@@ -144,9 +145,7 @@ class _SilentError(MediaError):
     """A file has no audio stream, or its audio cannot be decoded."""
 
 
-def _pieces(
-    path: Path | str, start: int = 0, on_packet: Callable[[], None] = nothing
-) -> Iterator[NDArray[np.float32]]:
+def _pieces(path: Path | str, start: int = 0, on_packet: Callable[[], None] = nothing) -> Iterator[NDArray[np.float32]]:
     """Yield contiguous pieces of sound and silence of any length, from sample `start` on; sample 0 is at time 0."""
     with open_media(path) as container:
         stream = open_video(container, one_thread=True)
@@ -164,9 +163,7 @@ def _pieces(
         runs = _runs(decode_audio(container, sound, on_packet=on_packet))
         first = next(runs, None)
         if first is None:
-            raise _SilentError(
-                f"{path}: has an audio stream, but none of it can be decoded: {reason_no_sound(sound)}"
-            )
+            raise _SilentError(f"{path}: has an audio stream, but none of it can be decoded: {reason_no_sound(sound)}")
         yield from _contiguous(origin_s, chain([first], runs), start)
 
 

@@ -39,9 +39,7 @@ class Clock:
         self.skipped: Ticks = 0
         """The sum of all steps forward that the clock did not take."""
 
-    def time_of(
-        self, stamp: Ticks | None, last: Ticks, due: Ticks, next_stamp: Callable[[], Ticks | None]
-    ) -> Ticks:
+    def time_of(self, stamp: Ticks | None, last: Ticks, due: Ticks, next_stamp: Callable[[], Ticks | None]) -> Ticks:
         """Return the time of an item, and shift the clock where its timestamp starts again or jumps.
 
         Args:
@@ -123,9 +121,7 @@ class Stamped(Generic[Item]):
         return self._stamp_of(self._ahead[0]) if self._ahead else None
 
 
-def keep_time(
-    stamped: Iterable[tuple[Item, Ticks | None, Ticks]], clock: Clock
-) -> Iterator[tuple[Item, Ticks, Ticks]]:
+def keep_time(stamped: Iterable[tuple[Item, Ticks | None, Ticks]], clock: Clock) -> Iterator[tuple[Item, Ticks, Ticks]]:
     """Put items on a clock that starts at 0 and rises strictly.
 
     An item whose timestamp is missing or damaged follows its predecessor by the predecessor's duration, a minute at

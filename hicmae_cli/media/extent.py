@@ -142,11 +142,7 @@ class PacketTimes:
 
     def _stamped(self, skipped: int, nominal: Fraction) -> Iterator[tuple[None, int | None, Ticks]]:
         for stamp, duration in zip(self._stamps[skipped:], self._durations[skipped:], strict=True):
-            yield (
-                None,
-                None if stamp == _NO_STAMP else stamp,
-                duration if 0 < duration <= self._ahead else nominal,
-            )
+            yield (None, None if stamp == _NO_STAMP else stamp, duration if 0 < duration <= self._ahead else nominal)
 
     def _take(self, left: int) -> None:
         while len(self._waiting) > left:

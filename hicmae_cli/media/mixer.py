@@ -11,7 +11,8 @@ from av.audio.frame import AudioFrame
 from av.filter import Graph
 from numpy.typing import NDArray
 
-SAMPLE_RATE_HZ: Final = 16_000
+from hicmae_cli.model_input import SAMPLE_RATE_HZ
+
 # Formats that need no filter, only a conversion of the number type.
 _AS_THEY_ARE: Final = {(name, "mono", 1, SAMPLE_RATE_HZ) for name in ("s16", "s16p", "flt", "fltp")}
 
@@ -34,9 +35,7 @@ class Mixer:
         channels = frame.layout.nb_channels
         try:
             # For floats, ffmpeg sums channels without the normalisation that it applies to integers.
-            self._graph = _graph(
-                frame, surplus, "aresample", f"{SAMPLE_RATE_HZ}:ochl=mono:osf=flt:rematrix_maxval=1"
-            )
+            self._graph = _graph(frame, surplus, "aresample", f"{SAMPLE_RATE_HZ}:ochl=mono:osf=flt:rematrix_maxval=1")
         except (av.error.FFmpegError, ValueError):
             # ffmpeg cannot mix channels without names: take their mean.
             mean = "+".join(f"{1 / channels:.9f}*c{i}" for i in range(channels))
@@ -104,7 +103,7 @@ def _graph(frame: AudioFrame, surplus: int, name: str, arguments: str, then_resa
             format=frame.format,
             layout=frame.layout,
             time_base=Fraction(1, frame.sample_rate),
-        ),
+        )
     ]
     if surplus:
         nodes.append(graph.add("atrim", f"start_sample={surplus}"))

@@ -219,12 +219,8 @@ def _warnings(
     for stream, reason in faults:
         yield f"{stream} cannot be decoded and is ignored: {reason}"
     if lengths.skipped_s:
-        yield (
-            f"its timestamps contain {lengths.skipped_s:.1f} s of pauses beyond the limit; that time was skipped"
-        )
+        yield (f"its timestamps contain {lengths.skipped_s:.1f} s of pauses beyond the limit; that time was skipped")
     if promised_s is not None and lengths.stored_s < 0.95 * promised_s - 1:
-        yield (
-            f"the file is cut short: its header promises {promised_s:.1f} s, but it holds {lengths.stored_s:.1f} s"
-        )
+        yield (f"the file is cut short: its header promises {promised_s:.1f} s, but it holds {lengths.stored_s:.1f} s")
     if picture is not None and picture.fps is None:
         yield f"its timestamps claim more than {MAX_FPS} pictures a second; the rate is unknown"

@@ -14,14 +14,7 @@ from av.container import InputContainer
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from hicmae_cli.media.frames import (
-    TIME_TOLERANCE_S,
-    Display,
-    TimedPicture,
-    container_time_s,
-    display_of,
-    pictures_of,
-)
+from hicmae_cli.media.frames import TIME_TOLERANCE_S, Display, TimedPicture, container_time_s, display_of, pictures_of
 from hicmae_cli.media.probe import probe
 from hicmae_cli.media.source import (
     audio_stream,

@@ -38,13 +38,6 @@ _NUMBERED: Final = {"image2", "image2pipe", "image2_alias_pix", "image2_brender_
 # Formats that read any bytes as text or text art.
 _TEXT: Final = {"ffmetadata", "tty", "bin", "xbin", "adf", "idf"}
 _REFUSED_FORMATS: Final = _PLAYLISTS | _NETWORK | _SCRIPTS | _NUMBERED | _TEXT
-VIDEO_SUFFIXES: Final = frozenset(
-    [
-        ".3gp", ".asf", ".avi", ".flv", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg",
-        ".mpg", ".mts", ".mxf", ".ogv", ".ts", ".webm", ".wmv",
-    ]
-)  # fmt: skip
-"""Suffixes of video files, in lower case."""
 _INDEXED_FORMATS: Final = {"mov", "matroska", "wav", "flac"}
 _PLAYLIST_STARTS = (b"#EXTM3U", b"ffconcat", b"<MPD")
 # 8K (up to 8192 x 4320) is the largest video there is; a header that claims more is an attempt to exhaust memory.
@@ -58,9 +51,7 @@ _MAX_THREADS = 16  # ffmpeg's own limit
 _CALL_EVERY_S = 0.5
 _READ_BLOCK_BYTES = 1 << 17
 # Read files whose tags have another encoding. PyAV 19 reads them without this option, which it no longer has.
-_TOLERANT: Final[dict[str, Any]] = (
-    {} if int(av.__version__.partition(".")[0]) >= 19 else {"metadata_errors": "replace"}
-)
+_TOLERANT: Final[dict[str, Any]] = {} if int(av.__version__.partition(".")[0]) >= 19 else {"metadata_errors": "replace"}
 
 
 def nothing() -> None:
@@ -160,9 +151,7 @@ def check_file(path: Path | str) -> Path:
 def video_stream(container: InputContainer) -> VideoStream | None:
     """Return the best video stream; never a cover picture or a thumbnail. None if there is no video."""
     not_video = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
-    moving = [
-        s for s in container.streams.video if not s.disposition & not_video and s.codec_context is not None
-    ]
+    moving = [s for s in container.streams.video if not s.disposition & not_video and s.codec_context is not None]
     if not moving:
         return None
     best = container.streams.best("video")
@@ -204,9 +193,7 @@ def reason_no_picture(stream: VideoStream) -> str:
             f"its pictures of {stream.width} x {stream.height} pixels are too large, the limit is "
             f"{limit / 1e6:.0f} megapixels; make them smaller"
         )
-    return (
-        f"the file is damaged, or its pictures are too large, the limit is {_MAX_PIXELS / 1e6:.0f} megapixels"
-    )
+    return f"the file is damaged, or its pictures are too large, the limit is {_MAX_PIXELS / 1e6:.0f} megapixels"
 
 
 def is_audible(frame: AudioFrame) -> bool:
@@ -283,9 +270,7 @@ def decode_audio(
 
 
 def demux(
-    container: InputContainer,
-    streams: Sequence[VideoStream | AudioStream],
-    on_packet: Callable[[], None] = nothing,
+    container: InputContainer, streams: Sequence[VideoStream | AudioStream], on_packet: Callable[[], None] = nothing
 ) -> Iterator[Packet[Any]]:
     """Yield the packets of some streams, up to the end or to where the file is cut off.
 

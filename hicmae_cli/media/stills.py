@@ -127,11 +127,7 @@ def read_stills(path: Path | str, *, with_sound: bool = False) -> Stills | None:
             if len(pictures) == 1:
                 within = _decode_first(packet)
         longest = MAX_JUMP_S / float(stream.time_base or 1)
-        if (
-            within is None
-            or display_of(stream, within) != Display()
-            or max(within.width, within.height) > MAX_SIDE_PX
-        ):
+        if within is None or display_of(stream, within) != Display() or max(within.width, within.height) > MAX_SIDE_PX:
             return None
         if any(not 0 < after - before < longest for before, after in pairwise(times)):
             return None

@@ -23,16 +23,14 @@ from numpy.typing import NDArray
 from hicmae_cli.errors import DiskError, MediaError
 from hicmae_cli.files import written_whole
 from hicmae_cli.media.frames import Frame
-from hicmae_cli.media.mixer import SAMPLE_RATE_HZ
+from hicmae_cli.model_input import SAMPLE_RATE_HZ
 
 VideoCodec = Literal["libx264", "mjpeg"]
 AudioCodec = Literal["flac", "aac"]
 
 _CONTAINERS: Final = {".mkv": "matroska", ".mp4": "mp4"}
 _CLOCK_HZ: Final = 90_000  # of a video whose frames have times of their own
-_DISK_FAULTS: Final = {
-    errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO,
-}  # fmt: skip
+_DISK_FAULTS: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 _AUDIO_BLOCK_SAMPLES: Final = 1600  # 0.1 s
 
 
@@ -176,10 +174,7 @@ class _Sound:
     """Encodes samples in step with the video."""
 
     def __init__(
-        self,
-        container: OutputContainer,
-        audio: NDArray[np.float32] | Iterable[NDArray[np.float32]],
-        codec: AudioCodec,
+        self, container: OutputContainer, audio: NDArray[np.float32] | Iterable[NDArray[np.float32]], codec: AudioCodec
     ) -> None:
         self._container = container
         self._stream: AudioStream = container.add_stream(

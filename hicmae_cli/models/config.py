@@ -9,18 +9,15 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 
 from hicmae_cli.errors import WeightsError
+from hicmae_cli.model_input import CLIP_FRAMES, FACE_SIZE_PX, LOG_MEL_BINS, LOG_MEL_FRAMES
 
 # Video: 16 frames of 160 x 160, cut in tubelets of 2 x 16 x 16 -> 8 * 10 * 10 = 800 tokens.
-VIDEO_FRAMES = 16
-VIDEO_SIZE_PX = 160
 TUBELET_FRAMES = 2
 PATCH_PX = 16
-VIDEO_GRID = (VIDEO_FRAMES // TUBELET_FRAMES, VIDEO_SIZE_PX // PATCH_PX, VIDEO_SIZE_PX // PATCH_PX)
+VIDEO_GRID = (CLIP_FRAMES // TUBELET_FRAMES, FACE_SIZE_PX // PATCH_PX, FACE_SIZE_PX // PATCH_PX)
 VIDEO_TOKENS = VIDEO_GRID[0] * VIDEO_GRID[1] * VIDEO_GRID[2]  # 800
 # Audio: 256 log-mel frames of 128 bins, cut in patches of 16 x 16 -> 16 * 8 = 128 tokens.
-AUDIO_FRAMES = 256
-AUDIO_BINS = 128
-AUDIO_GRID = (AUDIO_FRAMES // PATCH_PX, AUDIO_BINS // PATCH_PX)
+AUDIO_GRID = (LOG_MEL_FRAMES // PATCH_PX, LOG_MEL_BINS // PATCH_PX)
 AUDIO_TOKENS = AUDIO_GRID[0] * AUDIO_GRID[1]  # 128
 # Sizes of a patch, (frames, rows, columns) and (frames, bins), and its values: P.
 VIDEO_PATCH = (TUBELET_FRAMES, PATCH_PX, PATCH_PX)
@@ -57,9 +54,7 @@ class ModelDims:
             if not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise WeightsError(f"model dims: {name} must be a positive whole number, got {value!r}")
         if self.width > _MAX_WIDTH or max(self.depth, self.fusion_depth) > _MAX_DEPTH:
-            raise WeightsError(
-                f"model dims: at most width {_MAX_WIDTH} and depth {_MAX_DEPTH}, got {asdict(self)}"
-            )
+            raise WeightsError(f"model dims: at most width {_MAX_WIDTH} and depth {_MAX_DEPTH}, got {asdict(self)}")
         if self.width % self.heads:
             raise WeightsError(f"model dims: width {self.width} cannot be split into {self.heads} heads")
 

@@ -12,13 +12,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from hicmae_cli.models.config import (
-    AUDIO_TOKENS,
-    PATCH_PX,
-    TUBELET_FRAMES,
-    VIDEO_TOKENS,
-    ModelDims,
-)
+from hicmae_cli.models.config import AUDIO_TOKENS, PATCH_PX, TUBELET_FRAMES, VIDEO_TOKENS, ModelDims
 from hicmae_cli.models.layers import Block, CrossBlock, layer_norm, run_block
 
 

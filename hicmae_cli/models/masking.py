@@ -62,13 +62,7 @@ def count_masked(kind: str, grid: tuple[int, ...], ratio: float) -> int:
             less than the half of the clip in which the other stream is seen.
     """
     times, places = grid[0], math.prod(grid[1:])
-    units = {
-        "random": times * places,
-        "dual": times * places,
-        "tube": places,
-        "block": places,
-        "frame": times,
-    }
+    units = {"random": times * places, "dual": times * places, "tube": places, "block": places, "frame": times}
     if kind not in units:
         raise ValueError(f"mask {kind!r}: expected one of {', '.join(units)}")
     if not 0 <= ratio <= 1:
@@ -120,9 +114,7 @@ def draw_mask(
     return _hide_first(order.flatten(1), hidden)
 
 
-def draw_masks(
-    kinds: tuple[str, str], ratios: tuple[float, float], seed: int, batch: int = 1
-) -> tuple[Mask, Mask]:
+def draw_masks(kinds: tuple[str, str], ratios: tuple[float, float], seed: int, batch: int = 1) -> tuple[Mask, Mask]:
     """Masks of the model's video and audio tokens, each of its kind, or both ``dual``.
 
     Raises:

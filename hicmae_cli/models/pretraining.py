@@ -53,17 +53,13 @@ class Decoder(nn.Module):
     positions: Tensor
     recompute = False  # gradient checkpointing
 
-    def __init__(
-        self, dims: DecoderDims, width: int, num_tokens: int, patch_values: int, *, skips: bool
-    ) -> None:
+    def __init__(self, dims: DecoderDims, width: int, num_tokens: int, patch_values: int, *, skips: bool) -> None:
         super().__init__()
         self.register_buffer("positions", sine_cosine_table(num_tokens, dims.width), persistent=False)
         self.entry = nn.Linear(width, dims.width, bias=False)
         self.mask_token = nn.Parameter(torch.zeros(1, 1, dims.width))
         block = CrossBlock if skips else Block
-        self.blocks = nn.ModuleList(
-            (block if layer else Block)(dims.width, dims.heads) for layer in range(dims.depth)
-        )
+        self.blocks = nn.ModuleList((block if layer else Block)(dims.width, dims.heads) for layer in range(dims.depth))
         self.norm = layer_norm(dims.width)
         self.head = nn.Linear(dims.width, patch_values)
 
@@ -123,9 +119,7 @@ class PretrainingModel(nn.Module):
         self.apply(initialise)
         for decoder_ in (self.video_decoder, self.audio_decoder):
             nn.init.trunc_normal_(decoder_.mask_token, std=0.02)
-        self.video_encoder.recompute = self.audio_encoder.recompute = self.fusion_encoder.recompute = (
-            recompute
-        )
+        self.video_encoder.recompute = self.audio_encoder.recompute = self.fusion_encoder.recompute = recompute
         self.video_decoder.recompute = self.audio_decoder.recompute = recompute
 
     def encode(self, video: Tensor, audio: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
@@ -154,13 +148,12 @@ class PretrainingModel(nn.Module):
         layers = tuple(
             encoder(patches, visible)
             for encoder, patches, (visible, _) in (
-                (self.video_encoder, video, video_mask), (self.audio_encoder, audio, audio_mask),
+                (self.video_encoder, video, video_mask),
+                (self.audio_encoder, audio, audio_mask),
             )
-        )  # fmt: skip
+        )
         fused = self.fusion_encoder(layers[0][-1][:rebuilt], layers[1][-1][:rebuilt])
-        kept = [
-            tuple(outputs[layer][:rebuilt] for layer in self.decoder_dims.skip_layers) for outputs in layers
-        ]
+        kept = [tuple(outputs[layer][:rebuilt] for layer in self.decoder_dims.skip_layers) for outputs in layers]
         contrasted = [tuple(outputs[layer] for layer in self.contrast_layers) for outputs in layers]
         video_places, audio_places = (
             (visible[:rebuilt], masked[:rebuilt]) for visible, masked in (video_mask, audio_mask)

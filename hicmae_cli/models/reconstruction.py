@@ -93,13 +93,11 @@ def reconstruct(
     """
     device = next(model.parameters()).device
     shown, heard = torch.as_tensor(faces, device=device), torch.as_tensor(log_mels, device=device)
-    video_mask, audio_mask = (
-        (visible.to(device), masked.to(device)) for visible, masked in (video_mask, audio_mask)
-    )
+    video_mask, audio_mask = ((visible.to(device), masked.to(device)) for visible, masked in (video_mask, audio_mask))
     video, audio = cut_faces(shown), cut_patches(heard, AUDIO_PATCH)
     predicted = model(
         normalise(keep_patches(video, video_mask[0])), keep_patches(audio, audio_mask[0]), video_mask, audio_mask
-    )  # fmt: skip
+    )
     targets = (
         video_targets(keep_patches(video, video_mask[1]), frame_difference=frame_difference),
         audio_targets(keep_patches(audio, audio_mask[1])),

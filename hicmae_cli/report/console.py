@@ -38,9 +38,7 @@ def demo_notice(name: str, info: WeightInfo) -> str | None:
     """The line that must go with a model that never saw a real person; None for others."""
     if not info.is_demo:
         return None
-    return (
-        f"{name} was trained on computer-drawn people and synthetic voices: a demo, no judge of real people."
-    )
+    return f"{name} was trained on computer-drawn people and synthetic voices: a demo, no judge of real people."
 
 
 def licence_line(name: str, info: WeightInfo) -> str:
@@ -117,9 +115,7 @@ def _people(file: FileResult, info: WeightInfo, width: int) -> Table:
         table.add_row(
             Text(track_name(track) + mark),
             Text(one_line(label), style=f"bold {label_colour(label, info)}"),
-            Text.assemble(
-                ("█" * cells, label_colour(label, info)), ("░" * (bar - cells), "dim"), f" {best:.0%}"
-            ),
+            Text.assemble(("█" * cells, label_colour(label, info)), ("░" * (bar - cells), "dim"), f" {best:.0%}"),
             *([runner_up] if roomy else []),
             "-" if track.id == VOICE_TRACK else f"{track.face_coverage:.0%}",
             {"av": "face + voice", "video": "face", "audio": "voice"}[track.modality],
@@ -141,9 +137,7 @@ def _timeline(track: Track, file: FileResult, info: WeightInfo, width: int) -> T
             continue
         nearest = min(around, key=lambda w: abs((w.start_s + w.end_s) / 2 - time_s))
         sure = max(nearest.scores.probabilities.values())
-        row.append(
-            "█" if sure >= 0.6 else "▓" if sure >= 0.4 else "▒", label_colour(nearest.scores.label, info)
-        )
+        row.append("█" if sure >= 0.6 else "▓" if sure >= 0.4 else "▒", label_colour(nearest.scores.label, info))
     return row
 
 

@@ -12,12 +12,12 @@ from PIL import Image, ImageDraw, ImageFont
 
 from hicmae_cli.errors import HicmaeError, one_line
 from hicmae_cli.files import written_whole
+from hicmae_cli.model_input import FACE_SIZE_PX
 
 Cell = tuple[NDArray[np.uint8], str, str]
 """A picture (H, W, 3) and two lines of text: which clip it is from, and its label."""
 
-_PICTURE_PX: Final = 160
-_TEXT_PX: Final = _PICTURE_PX - 3  # the edges of letters are soft
+_TEXT_PX: Final = FACE_SIZE_PX - 3  # the edges of letters are soft
 _LINE_PX: Final = 15
 _GAP_PX: Final = 6
 _FONT_PX: Final = 12
@@ -42,19 +42,19 @@ def contact_sheet(cells: Sequence[Cell], columns: int = 8) -> NDArray[np.uint8]:
         raise ValueError("expected pictures for a contact sheet, got none")
     columns = min(columns, len(cells))
     rows = -(-len(cells) // columns)
-    step_x, step_y = _PICTURE_PX + _GAP_PX, _PICTURE_PX + 2 * _LINE_PX + _GAP_PX
+    step_x, step_y = FACE_SIZE_PX + _GAP_PX, FACE_SIZE_PX + 2 * _LINE_PX + _GAP_PX
     sheet = Image.new("RGB", (columns * step_x + _GAP_PX, rows * step_y + _GAP_PX), _BACKGROUND)
     draw = ImageDraw.Draw(sheet)
     font = ImageFont.load_default(_FONT_PX)
     for index, (picture, *lines) in enumerate(cells):
         left, top = _GAP_PX + index % columns * step_x, _GAP_PX + index // columns * step_y
         image = Image.fromarray(picture)
-        if image.size != (_PICTURE_PX, _PICTURE_PX):
-            image = image.resize((_PICTURE_PX, _PICTURE_PX), Image.Resampling.BILINEAR)
+        if image.size != (FACE_SIZE_PX, FACE_SIZE_PX):
+            image = image.resize((FACE_SIZE_PX, FACE_SIZE_PX), Image.Resampling.BILINEAR)
         sheet.paste(image, (left, top))
         for number, (line, ink) in enumerate(zip(lines, _INKS, strict=True)):
             text = _fitted(one_line(line), draw, font)
-            draw.text((left + 1, top + _PICTURE_PX + 1 + number * _LINE_PX), text, ink, font)
+            draw.text((left + 1, top + FACE_SIZE_PX + 1 + number * _LINE_PX), text, ink, font)
     return np.asarray(sheet)
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from hicmae_cli.errors import HicmaeError, one_line
 from hicmae_cli.files import written_whole
+from hicmae_cli.model_input import WINDOW_S
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -86,8 +87,11 @@ def plot_curves(lines: Sequence[Mapping[str, Any]], path: Path) -> None:
     epochs = f"epochs {ordered[0]['epoch']} to {ordered[-1]['epoch']}" if "epoch" in ordered[-1] else ""
     figure.suptitle(
         f"steps {ordered[0]['step']} to {ordered[-1]['step']}" + (f" · {epochs}" if epochs else ""),
-        x=0.01, ha="left", fontsize=10, color=_INK,
-    )  # fmt: skip
+        x=0.01,
+        ha="left",
+        fontsize=10,
+        color=_INK,
+    )
     for index, (key, title) in enumerate(panels):
         axes = figure.add_subplot(rows, _COLUMNS, index + 1)
         _curve(axes, steps, columns[key], noisy=key not in _EXACT)
@@ -108,9 +112,7 @@ def smoothed(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
         (n,), NaN where a window holds no value.
     """
     finite = np.isfinite(values)
-    sums, counts = (
-        np.concatenate(([0.0], np.cumsum(part))) for part in (np.where(finite, values, 0), finite)
-    )
+    sums, counts = (np.concatenate(([0.0], np.cumsum(part))) for part in (np.where(finite, values, 0), finite))
     at = np.arange(len(values))
     first, last = np.maximum(at - width // 2, 0), np.minimum(at + width // 2 + 1, len(values))
     held = counts[last] - counts[first]
@@ -121,7 +123,7 @@ def smoothed(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
 
 
 def reconstruction_picture(
-    pictures: Pictured, path: Path, *, title: str, start_s: float = 0.0, end_s: float = 2.56, clip: int = 0
+    pictures: Pictured, path: Path, *, title: str, start_s: float = 0.0, end_s: float = WINDOW_S, clip: int = 0
 ) -> Path:
     """Draw what a model made of one clip, as a PNG that appears whole.
 
@@ -160,9 +162,15 @@ def reconstruction_picture(
     colours = colormaps["magma"].with_extremes(bad="#bbbbbb")
     for axes, name, mel in zip(all_axes[3:], _ROWS, log_mels, strict=True):
         axes.imshow(
-            mel.T, origin="lower", extent=(start_s, end_s, 0, mel.shape[1]), aspect="auto", cmap=colours,
-            vmin=low, vmax=max(high, low + 1e-6), interpolation="nearest",
-        )  # fmt: skip
+            mel.T,
+            origin="lower",
+            extent=(start_s, end_s, 0, mel.shape[1]),
+            aspect="auto",
+            cmap=colours,
+            vmin=low,
+            vmax=max(high, low + 1e-6),
+            interpolation="nearest",
+        )
         axes.set_ylabel(f"mel band\n{name}", fontsize=9, color=_INK)
         axes.set_yticks(range(0, mel.shape[1] + 1, mel.shape[1] // 2))
         axes.tick_params(labelsize=8, colors=_INK)
@@ -190,9 +198,7 @@ def plot_confusion(counts: Sequence[Sequence[int]], labels: Sequence[str], path:
     table = np.array(counts, np.float64)
     size = len(labels)
     if not size or table.shape != (size, size):
-        raise HicmaeError(
-            f"{path}: a confusion matrix cannot be drawn of {size} labels, {table.shape} counts"
-        )
+        raise HicmaeError(f"{path}: a confusion matrix cannot be drawn of {size} labels, {table.shape} counts")
     totals = table.sum(axis=1, keepdims=True)
     shares = np.divide(table, totals, out=np.full_like(table, np.nan), where=totals > 0)
     side = max(4.2, (0.62 if size <= _ROOMY_CLASSES else 0.26) * size + 2.0)
@@ -279,7 +285,5 @@ def _save(figure: Figure, path: Path, dpi: int) -> None:
 
     FigureCanvasAgg(figure)
     with written_whole(path) as temporary, warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", "Glyph"
-        )  # a file's name in a script the font lacks is drawn as boxes
+        warnings.filterwarnings("ignore", "Glyph")  # a file's name in a script the font lacks is drawn as boxes
         figure.savefig(temporary, dpi=dpi, format="png", facecolor="white")

@@ -13,10 +13,10 @@ import numpy as np
 
 from hicmae_cli.bundled import DEFAULT_WEIGHT
 from hicmae_cli.clips import Clip
-from hicmae_cli.clips.log_mel import LOG_MEL_BINS, LOG_MEL_FRAMES
 from hicmae_cli.errors import HicmaeError, WeightsError, first_line
 from hicmae_cli.faces.align import template_points
 from hicmae_cli.files import sha256_of
+from hicmae_cli.model_input import LOG_MEL_BINS, LOG_MEL_FRAMES
 from hicmae_cli.runtime.engine import probabilities
 from hicmae_cli.runtime.log import PredictionLog
 from hicmae_cli.runtime.opening import open_engine
@@ -76,9 +76,7 @@ class PredictorPool:
         raise_unexpected: bool = False,
     ) -> None:
         threads = max(1, available_cores() // jobs) if jobs > 1 else 0
-        self._request = _Request(
-            weights, engine, device, threads, settings or PredictSettings(), raise_unexpected
-        )
+        self._request = _Request(weights, engine, device, threads, settings or PredictSettings(), raise_unexpected)
         self._pool = WorkerPool(jobs) if jobs else None
         self._run = run_here if self._pool is None else self._pool.run
         try:

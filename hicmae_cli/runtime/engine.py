@@ -60,8 +60,7 @@ def answers(engine: Engine, clips: Sequence[Clip], batch_size: int = 4) -> NDArr
 def _outputs(engine: Engine, clips: Sequence[Clip], batch_size: int) -> NDArray[np.float32]:
     """Outputs of the head (len(clips), C)."""
     parts = [
-        engine.logits(*model_inputs(clips[start : start + batch_size]))
-        for start in range(0, len(clips), batch_size)
+        engine.logits(*model_inputs(clips[start : start + batch_size])) for start in range(0, len(clips), batch_size)
     ]
     rows = np.concatenate(parts) if parts else np.zeros((0, len(engine.info.labels)), np.float32)
     if not np.isfinite(rows).all():

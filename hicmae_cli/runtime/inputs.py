@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import glob
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from hicmae_cli.errors import SettingsError
-from hicmae_cli.media import VIDEO_SUFFIXES
-
-MEDIA_SUFFIXES = VIDEO_SUFFIXES | {
-    ".aac", ".aif", ".aiff", ".flac", ".m4a", ".mka", ".mp3", ".oga", ".ogg", ".opus", ".wav", ".wma",
-}  # fmt: skip
+from hicmae_cli.media import list_media
 
 
 def find_inputs(arguments: Sequence[str]) -> tuple[list[Path], list[tuple[str, str]]]:
@@ -40,9 +35,9 @@ def find_inputs(arguments: Sequence[str]) -> tuple[list[Path], list[tuple[str, s
                 matches = sorted(map(Path, glob.glob(argument, recursive=True)))  # noqa: PTH207
             for match in matches:
                 if match.is_dir():
-                    media, unread = _media_in(match)
-                    inside += media
-                    faults += unread
+                    listing = list_media(match)
+                    inside += sorted(listing.files + listing.links)
+                    faults += [(name, f"{name}: {why}; the folder cannot be searched") for name, why in listing.unread]
                 else:
                     inside.append(match)
         except OSError as error:  # too long a name, a folder that cannot be entered
@@ -54,19 +49,3 @@ def find_inputs(arguments: Sequence[str]) -> tuple[list[Path], list[tuple[str, s
             faults.append((argument, f"{argument}: no video or audio files in this folder"))
         found.update(dict.fromkeys(inside))
     return list(found), faults
-
-
-def _media_in(folder: Path) -> tuple[list[Path], list[tuple[str, str]]]:
-    """Media files at any depth, sorted, and (folder, what is wrong) of those that cannot be read."""
-    faults: list[tuple[str, str]] = []
-
-    def note(error: OSError) -> None:
-        faults.append((error.filename, f"{error.filename}: {error.strerror}; the folder cannot be searched"))
-
-    found = [
-        Path(inside) / name
-        for inside, _, names in os.walk(folder, onerror=note)
-        for name in names
-        if Path(name).suffix.lower() in MEDIA_SUFFIXES and (Path(inside) / name).is_file()
-    ]
-    return sorted(found), faults

@@ -47,9 +47,7 @@ class PredictionLog:
         self._file = io.FileIO(descriptor, "r+")
         if not lock_file(descriptor):
             self._file.close()
-            raise SettingsError(
-                f"{path}: another process writes to it; wait for its end, or choose another folder"
-            )
+            raise SettingsError(f"{path}: another process writes to it; wait for its end, or choose another folder")
 
     def start(self) -> None:
         """Begin anew.
@@ -60,13 +58,9 @@ class PredictionLog:
         with _disk_errors(self.path):
             self._file.seek(0)
             self._file.truncate()
-            self._append(
-                {"schema": SCHEMA, "weights": self._model.to_dict(), "settings": self._settings.to_dict()}
-            )
+            self._append({"schema": SCHEMA, "weights": self._model.to_dict(), "settings": self._settings.to_dict()})
 
-    def resume(
-        self, paths: Sequence[Path], on_file: Callable[[Path], None] = lambda _: None
-    ) -> dict[Path, FileResult]:
+    def resume(self, paths: Sequence[Path], on_file: Callable[[Path], None] = lambda _: None) -> dict[Path, FileResult]:
         """Take over an earlier run's results.
 
         Args:

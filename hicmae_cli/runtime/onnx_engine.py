@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hicmae_cli.errors import SettingsError, WeightsError, one_line
-from hicmae_cli.models.config import AUDIO_BINS, AUDIO_FRAMES, VIDEO_FRAMES, VIDEO_SIZE_PX
+from hicmae_cli.model_input import CLIP_FRAMES, FACE_SIZE_PX, LOG_MEL_BINS, LOG_MEL_FRAMES
 from hicmae_cli.onnx_runtime import import_onnxruntime, open_session, run_session
 from hicmae_cli.weights.info import WeightInfo
 
@@ -40,9 +40,7 @@ class OnnxEngine:
         elif kind in _PROVIDERS:
             wanted = [_PROVIDERS[kind]]
         else:
-            raise SettingsError(
-                f"--device {device}: the ONNX engine runs on cpu or cuda; use auto to let it choose"
-            )
+            raise SettingsError(f"--device {device}: the ONNX engine runs on cpu or cuda; use auto to let it choose")
         self._session = open_session(path, _with_options(wanted, device), threads)
         active = self._session.get_providers()[0]
         if kind == "cuda" and active != _PROVIDERS["cuda"]:
@@ -62,8 +60,8 @@ class OnnxEngine:
             WeightsError: a name, type or shape differs, or the batch size is fixed.
         """
         expected: dict[str, tuple[int, ...]] = {
-            "video": (3, VIDEO_FRAMES, VIDEO_SIZE_PX, VIDEO_SIZE_PX),
-            "audio": (1, AUDIO_FRAMES, AUDIO_BINS),
+            "video": (3, CLIP_FRAMES, FACE_SIZE_PX, FACE_SIZE_PX),
+            "audio": (1, LOG_MEL_FRAMES, LOG_MEL_BINS),
         }
         inputs = self._session.get_inputs()
         if [node.name for node in inputs] != list(expected):

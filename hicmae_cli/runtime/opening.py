@@ -40,18 +40,14 @@ def open_engine(
     if engine not in ENGINES:
         raise SettingsError(f"--engine {engine}: expected one of {', '.join(ENGINES)}")
     if engine == "auto":
-        engine = (
-            "torch" if weights.endswith(".safetensors") or find_weight(weights, ".onnx") is None else "onnx"
-        )
+        engine = "torch" if weights.endswith(".safetensors") or find_weight(weights, ".onnx") is None else "onnx"
         if engine == "torch" and not _has_torch() and find_weight(weights, ".onnx") is not None:
             engine = "onnx"
     path = find_weight(weights, ENGINE_SUFFIX[engine])
     if engine == "torch":
         _need_torch(weights)
         if path is None:
-            raise WeightsError(
-                f"{weights}: there is no .safetensors file for the torch engine; use --engine onnx"
-            )
+            raise WeightsError(f"{weights}: there is no .safetensors file for the torch engine; use --engine onnx")
         from hicmae_cli.runtime.torch_engine import TorchEngine
         from hicmae_cli.weights.checkpoint import load_classifier
 

@@ -12,11 +12,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hicmae_cli.clips import CLIP_FRAMES, WINDOW_S, Clip, log_mel
+from hicmae_cli.clips import Clip, log_mel
 from hicmae_cli.clips.log_mel import MIN_SAMPLES
 from hicmae_cli.errors import HicmaeError, MediaError, SettingsError
 from hicmae_cli.faces import Face, FaceDetector, FaceFinder, TrackLinker, align_face
 from hicmae_cli.media import MediaInfo, probe, sample_frames
+from hicmae_cli.model_input import CLIP_FRAMES, WINDOW_S
 from hicmae_cli.runtime.engine import Engine, probabilities
 from hicmae_cli.runtime.results import VOICE_TRACK, FileResult, Scores, Track, Window
 from hicmae_cli.runtime.settings import PredictSettings
@@ -156,9 +157,7 @@ class Predictor:
         fps = float(info.fps) if info.fps else None
         read_s = num_video_steps * settings.step_s
         if see and abs(read_s - info.video_duration_s) > max(1.0, 0.1 * info.video_duration_s):
-            claim = (
-                f"its timestamps claim {info.video_duration_s:.1f} s of pictures, {read_s:.1f} s were read"
-            )
+            claim = f"its timestamps claim {info.video_duration_s:.1f} s of pictures, {read_s:.1f} s were read"
             message = "; ".join(filter(None, (message, f"{claim}: its length and frame rate are unknown")))
             return FileResult(path, status, message, None, None, tuple(tracks))
         return FileResult(path, status, message, info.duration_s, fps, tuple(tracks))
@@ -202,9 +201,7 @@ class Predictor:
         if moments.num_moments < CLIP_FRAMES:
             end_s = min(end_s, max(duration_s, settings.step_s))
         mel = _window_mel(sound, start_s, end_s)
-        inputs = [
-            _WindowInput(seen, mel) for seen in moments.seen if settings.modality != "av" or mel is not None
-        ]
+        inputs = [_WindowInput(seen, mel) for seen in moments.seen if settings.modality != "av" or mel is not None]
         if settings.modality in ("auto", "audio") and not inputs and mel is not None:
             inputs = [_WindowInput(None, mel)]
         fresh = [each for each in inputs if not each.equals(latest.get(each.track))]
@@ -251,13 +248,9 @@ class Predictor:
 
 def _require_streams(path: Path, info: MediaInfo, modality: str) -> None:
     if modality in ("av", "video") and not info.has_video:
-        raise MediaError(
-            f"{path}: no video track, but --modality {modality} asks for one; try --modality auto"
-        )
+        raise MediaError(f"{path}: no video track, but --modality {modality} asks for one; try --modality auto")
     if modality in ("av", "audio") and not info.has_audio:
-        raise MediaError(
-            f"{path}: no audio track, but --modality {modality} asks for one; try --modality auto"
-        )
+        raise MediaError(f"{path}: no audio track, but --modality {modality} asks for one; try --modality auto")
 
 
 def _window_mel(sound: SlidingSound | None, start_s: float, end_s: float) -> NDArray[np.float32] | None:

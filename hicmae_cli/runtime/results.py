@@ -124,9 +124,7 @@ class Track:
     def from_dict(cls, fields: Mapping[str, Any]) -> Track:
         """Read what `to_dict` wrote."""
         windows = tuple(Window.from_dict(window) for window in fields["windows"])
-        return cls(
-            int(fields["id"]), windows, float(fields["face_coverage"]), float(fields.get("face_size_px", 0.0))
-        )
+        return cls(int(fields["id"]), windows, float(fields["face_coverage"]), float(fields.get("face_size_px", 0.0)))
 
 
 @dataclass(frozen=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from hicmae_cli.clips import CLIP_FRAMES, WINDOW_S
 from hicmae_cli.errors import SettingsError
+from hicmae_cli.model_input import CLIP_FRAMES, WINDOW_S
 
 MODALITIES = ("auto", "av", "video", "audio")
 DEFAULT_HOP_S = WINDOW_S / 4
@@ -35,9 +35,7 @@ class PredictSettings:
         if not 0.16 <= self.window_s <= 60:
             raise SettingsError(f"--window {self.window_s}: expected 0.16 to 60 seconds")
         if not 0 < self.hop_s <= self.window_s:
-            raise SettingsError(
-                f"--hop {self.hop_s}: expected more than 0 and at most the window, {self.window_s} s"
-            )
+            raise SettingsError(f"--hop {self.hop_s}: expected more than 0 and at most the window, {self.window_s} s")
         if not 1 <= self.max_faces <= 32:
             raise SettingsError(f"--faces {self.max_faces}: expected 1 to 32")
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hicmae_cli.media import SAMPLE_RATE_HZ, read_audio_blocks
+from hicmae_cli.media import read_audio_blocks
+from hicmae_cli.model_input import SAMPLE_RATE_HZ
 
 _SILENCE = 1 / 32768
 """Below one step of 16-bit sound there is nothing to hear: the track is there, the voice is not."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from hicmae_cli.clips import CLIP_FRAMES, FACE_SIZE_PX
+from hicmae_cli.model_input import CLIP_FRAMES, FACE_SIZE_PX
 
 MIN_COVERAGE = 0.25
 """Share of a window's frames that must show a face for the face to be judged."""

@@ -1,1 +1,1 @@
-"""Training: settings, data, augmentation, the loop and its checkpoints."""
+"""Training: what both roads share; ``pretraining/`` and ``finetuning/`` are the roads."""

@@ -15,9 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from hicmae_cli.clips import FACE_SIZE_PX
-from hicmae_cli.clips.clip import IMAGENET_MEAN, IMAGENET_STD
-from hicmae_cli.media import SAMPLE_RATE_HZ
+from hicmae_cli.model_input import FACE_SIZE_PX, IMAGENET_MEAN, IMAGENET_STD, SAMPLE_RATE_HZ
 from hicmae_cli.training.rand_augment import parse_policy, rand_augment
 from hicmae_cli.training.settings import FinetuneSettings
 
@@ -27,9 +25,7 @@ _TRIALS = 10
 _GAIN = 10.0  # both parameters of the beta distribution
 
 
-def augment_faces(
-    faces: NDArray[np.uint8], settings: FinetuneSettings, rng: np.random.Generator
-) -> NDArray[np.uint8]:
+def augment_faces(faces: NDArray[np.uint8], settings: FinetuneSettings, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Change a clip (16, 160, 160, 3) uint8 as the recipe says -> the same shape; the input is left as it is.
 
     In this order: time jitter, RandAugment, crop, flip, wobble, noise, colour, erasing.
@@ -64,9 +60,7 @@ _PLACES = (
 )
 
 
-def multi_scale_crop(
-    faces: NDArray[np.uint8], scales: Sequence[float], rng: np.random.Generator
-) -> NDArray[np.uint8]:
+def multi_scale_crop(faces: NDArray[np.uint8], scales: Sequence[float], rng: np.random.Generator) -> NDArray[np.uint8]:
     """Crop (16, 160, 160, 3) uint8 to one of some sizes at one of 13 places, and back to size (Wang et al. 2016).
 
     Height and width are two of the ``scales`` that are neighbours or the same.
@@ -108,12 +102,7 @@ def _wobble(faces: NDArray[np.uint8], spread_px: float, rng: np.random.Generator
         offset = middle * (1 - scale)
         matrix = np.array([[scale, 0, right + offset], [0, scale, down + offset]])
         cv2.warpAffine(
-            faces[t],
-            matrix,
-            faces[t].shape[:2],
-            dst=out[t],
-            flags=cv2.INTER_LINEAR,
-            borderMode=cv2.BORDER_REPLICATE,
+            faces[t], matrix, faces[t].shape[:2], dst=out[t], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )
     return out
 
@@ -145,9 +134,7 @@ def random_crop(area: tuple[float, float], rng: np.random.Generator) -> tuple[in
     return 0, 0, FACE_SIZE_PX, FACE_SIZE_PX
 
 
-def _random_box(
-    area: tuple[float, float], aspect: tuple[float, float], rng: np.random.Generator
-) -> tuple[int, int]:
+def _random_box(area: tuple[float, float], aspect: tuple[float, float], rng: np.random.Generator) -> tuple[int, int]:
     """Height and width (px) of a box of random area (share of the picture) and aspect (width over height)."""
     target = rng.uniform(*area) * FACE_SIZE_PX**2
     ratio = math.exp(rng.uniform(math.log(aspect[0]), math.log(aspect[1])))
@@ -180,7 +167,8 @@ def _noise_levels() -> NDArray[np.uint8]:
     """Levels of noise by rank, of which all are as likely: (3, 65536), a row for each colour."""
     ranks = (np.arange(1 << 16) + 0.5) / (1 << 16)
     normal = torch.special.ndtri(torch.from_numpy(ranks)).numpy()
-    levels = 255 * (IMAGENET_MEAN[:, None] + IMAGENET_STD[:, None] * normal)
+    mean, std = np.array(IMAGENET_MEAN, np.float32), np.array(IMAGENET_STD, np.float32)
+    levels = 255 * (mean[:, None] + std[:, None] * normal)
     return np.asarray(np.round(np.clip(levels, 0, 255)), np.uint8)
 
 
@@ -209,9 +197,7 @@ def augment_samples(
     return (np.roll(samples, shift) * gain).astype(np.float32)
 
 
-def mask_log_mel(
-    mel: NDArray[np.float32], settings: FinetuneSettings, rng: np.random.Generator
-) -> NDArray[np.float32]:
+def mask_log_mel(mel: NDArray[np.float32], settings: FinetuneSettings, rng: np.random.Generator) -> NDArray[np.float32]:
     """Blank a band of time and a band of frequency (SpecAugment, Park et al. 2019): (256, 128) -> same."""
     mel = mel.copy()
     for axis, widest in ((0, settings.mask_time_frames), (1, settings.mask_mel_bins)):

@@ -53,9 +53,7 @@ def new_accelerator(mixed_precision: str, device: str) -> Accelerator:
         raise SettingsError(f"mixed_precision {mixed_precision}: {first_line(error)}") from error
     if mixed_precision == "fp16" and accelerator.device.type == "cpu":
         raise SettingsError('mixed_precision fp16 needs a GPU; on a CPU, set it to "no" or "bf16"')
-    accelerator.gradient_accumulation_steps = (
-        1  # ours are in the recipe; the launcher's would divide gradients again
-    )
+    accelerator.gradient_accumulation_steps = 1  # ours are in the recipe; the launcher's would divide gradients again
     return accelerator
 
 
@@ -78,9 +76,7 @@ def check_one_folder(accelerator: Accelerator, run: Path, step: int) -> None:
         raise SettingsError(f"{run}: is not the same folder for all processes; choose one on a shared disk")
 
 
-def restore(
-    accelerator: Accelerator, optimiser: torch.optim.Optimizer, checkpoint: Mapping[str, Any]
-) -> None:
+def restore(accelerator: Accelerator, optimiser: torch.optim.Optimizer, checkpoint: Mapping[str, Any]) -> None:
     """Give a prepared optimiser, and the scaler of fp16, the states of a checkpoint."""
     optimiser.load_state_dict(checkpoint["optimiser"])
     if accelerator.scaler is not None and checkpoint["scaler"] is not None:

@@ -40,8 +40,7 @@ def parameter_groups(
             continue
         layer, decay = layer_index(name, dims), 0.0 if parameter.ndim <= 1 else weight_decay
         group = groups.setdefault(
-            (layer, decay),
-            {"params": [], "names": [], "weight_decay": decay, "lr_scale": layer_decay ** (top - layer)},
+            (layer, decay), {"params": [], "names": [], "weight_decay": decay, "lr_scale": layer_decay ** (top - layer)}
         )
         group["params"].append(parameter)
         group["names"].append(name)
@@ -62,9 +61,7 @@ def decay_groups(model: nn.Module, *, weight_decay: float) -> list[dict[str, Any
     ]
 
 
-def cosine_schedule(
-    step: int, *, base_lr: float, min_lr: float, total_steps: int, warmup_steps: int
-) -> float:
+def cosine_schedule(step: int, *, base_lr: float, min_lr: float, total_steps: int, warmup_steps: int) -> float:
     """Learning rate at a step: straight from 0 to ``base_lr``, then half a cosine down to ``min_lr``."""
     if step < warmup_steps:
         return base_lr * step / max(1, warmup_steps - 1)
@@ -75,9 +72,12 @@ def cosine_schedule(
 def rate_of(settings: Settings, step: int, steps_per_epoch: int) -> float:
     """Learning rate of a step of a run by its recipe."""
     return cosine_schedule(
-        step, base_lr=settings.peak_lr, min_lr=settings.final_lr, total_steps=settings.epochs * steps_per_epoch,
+        step,
+        base_lr=settings.peak_lr,
+        min_lr=settings.final_lr,
+        total_steps=settings.epochs * steps_per_epoch,
         warmup_steps=round(settings.warmup_epochs * steps_per_epoch),
-    )  # fmt: skip
+    )
 
 
 def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from hicmae_cli.clips.clip import IMAGENET_MEAN
+from hicmae_cli.model_input import IMAGENET_MEAN
 
 Faces = NDArray[np.uint8]
 
@@ -214,9 +214,7 @@ def _sharpness(faces: Faces, strength: float) -> Faces:
     return np.asarray(out, np.uint8)
 
 
-_CUT = (
-    -0.5 + 1 / 1024
-)  # makes of rounding a cutting off of decimals, but for a level that is just short of the next
+_CUT = -0.5 + 1 / 1024  # makes of rounding a cutting off of decimals, but for a level that is just short of the next
 
 
 def _rotate(faces: Faces, strength: float) -> Faces:
@@ -260,9 +258,7 @@ def _warp(faces: Faces, affine: tuple[float, ...]) -> Faces:
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     out = np.empty_like(faces)
     for face, warped in zip(faces, out, strict=True):
-        cv2.warpAffine(
-            face, matrix, (width, height), dst=warped, flags=flags, borderMode=cv2.BORDER_REPLICATE
-        )
+        cv2.warpAffine(face, matrix, (width, height), dst=warped, flags=flags, borderMode=cv2.BORDER_REPLICATE)
         cv2.copyTo(fill, outside, warped)
     return out
 
@@ -279,10 +275,7 @@ def _look_up(faces: Faces, tables: NDArray[np.integer] | NDArray[np.floating]) -
     if tables.ndim == 1:
         return np.asarray(cv2.LUT(_tall(faces), tables), np.uint8).reshape(faces.shape)
     return np.stack(
-        [
-            np.asarray(cv2.LUT(face, table[:, None]), np.uint8)
-            for face, table in zip(faces, tables, strict=True)
-        ]
+        [np.asarray(cv2.LUT(face, table[:, None]), np.uint8) for face, table in zip(faces, tables, strict=True)]
     )
 
 

@@ -27,9 +27,7 @@ def available_recipes() -> list[str]:
     return sorted(p.name.removesuffix(".toml") for p in folder.iterdir() if p.name.endswith(".toml"))
 
 
-def load_settings(
-    kind: type[Settings], recipe: str | Path, overrides: dict[str, Any] | None = None
-) -> Settings:
+def load_settings(kind: type[Settings], recipe: str | Path, overrides: dict[str, Any] | None = None) -> Settings:
     """Read a recipe by name or path, apply overrides, check the whole.
 
     Args:

@@ -131,9 +131,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         if not isinstance(facts, dict):
             raise TypeError(f"expected facts, got {type(facts)}")
     except Exception as error:  # anything at all comes out of a damaged file
-        raise TrainingError(
-            f"{path}: cannot be read; choose another --output or remove the folder"
-        ) from error
+        raise TrainingError(f"{path}: cannot be read; choose another --output or remove the folder") from error
     return {**checkpoint, "facts": facts}
 
 
@@ -217,9 +215,7 @@ def fingerprint(lines: Iterable[str]) -> str:
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
-def check_same_run(
-    run: Path, before: Mapping[str, Any], now: Mapping[str, Any], defaults: Mapping[str, Any]
-) -> None:
+def check_same_run(run: Path, before: Mapping[str, Any], now: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
     """Make sure that a folder is resumed by the run it belongs to.
 
     Args:

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from hicmae_cli.errors import WeightsError
+from hicmae_cli.model_input import LOG_MEL_BINS, LOG_MEL_FRAMES, WINDOW_S
 from hicmae_cli.models.config import AUDIO_GRID, DECODERS, VARIANTS, VIDEO_GRID, DecoderDims
 from hicmae_cli.models.masking import count_masked
 from hicmae_cli.models.objectives import TEMPERATURE
@@ -102,9 +103,9 @@ class FinetuneSettings(Settings):
     mix_audio: bool = False
     audio_gain: bool = True
     audio_gain_db: float = Field(0.0, ge=0)
-    audio_shift_s: float = Field(0.0, ge=0, lt=2.56)
-    mask_time_frames: int = Field(0, ge=0, lt=256)
-    mask_mel_bins: int = Field(0, ge=0, lt=128)
+    audio_shift_s: float = Field(0.0, ge=0, lt=WINDOW_S)
+    mask_time_frames: int = Field(0, ge=0, lt=LOG_MEL_FRAMES)
+    mask_mel_bins: int = Field(0, ge=0, lt=LOG_MEL_BINS)
     drop_stream: float = Field(0.0, ge=0, le=0.9)
     drop_video_tokens: float = Field(0.0, ge=0, lt=1)
     drop_audio_tokens: float = Field(0.0, ge=0, lt=1)
@@ -119,9 +120,7 @@ class FinetuneSettings(Settings):
     @classmethod
     def _is_share(cls, area: tuple[float, float]) -> tuple[float, float]:
         if not 0 < area[0] <= area[1] <= 1:
-            raise ValueError(
-                f"expected two rising shares of the picture, above 0 and up to 1, got {list(area)}"
-            )
+            raise ValueError(f"expected two rising shares of the picture, above 0 and up to 1, got {list(area)}")
         return area
 
     @model_validator(mode="after")
@@ -240,7 +239,5 @@ def _check_mask(key: str, kind: str, grid: tuple[int, ...], ratio: float) -> Non
         raise ValueError(f"{key}: {error}") from error
 
 
-OF_THE_MACHINE = frozenset(
-    {"num_workers", "cache_clips", "checkpoint_every", "keep_checkpoints", "picture_every"}
-)
+OF_THE_MACHINE = frozenset({"num_workers", "cache_clips", "checkpoint_every", "keep_checkpoints", "picture_every"})
 """Settings that leave the numbers of a run as they are; a run may be resumed with others."""

@@ -68,9 +68,7 @@ def dims_of_shapes(shapes: Mapping[str, tuple[int, ...]], heads: int | None = No
         WeightsError: the tensors that show the sizes are missing.
     """
     patches = shapes.get("video_encoder.patches.weight", ())
-    depth, fusion_depth = (
-        _depth(shapes, part) for part in ("video_encoder.blocks", "fusion_encoder.video_blocks")
-    )
+    depth, fusion_depth = (_depth(shapes, part) for part in ("video_encoder.blocks", "fusion_encoder.video_blocks"))
     if not patches or not depth:
         raise WeightsError(
             "not an authors' model: expected the tensors encoder.patch_embed.proj.weight and encoder.blocks.*, "

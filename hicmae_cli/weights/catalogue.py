@@ -24,13 +24,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def _check_bare(name: str) -> str:
-    if (
-        not name.isprintable()
-        or name in ("", ".", "..")
-        or "/" in name
-        or "\\" in name
-        or Path(name).name != name
-    ):
+    if not name.isprintable() or name in ("", ".", "..") or "/" in name or "\\" in name or Path(name).name != name:
         raise ValueError(f"expected the name of a file in the same folder, got {name!r}")
     return name
 
@@ -102,18 +96,14 @@ def check_name(name: str, *, force: bool) -> None:
     if name in {entry.name for entry in read_catalogue()}:
         raise WeightsError(f"{name}: a weight of this name ships with hicmae; choose another name")
     if target.exists() and not force:
-        raise WeightsError(
-            f"{name}: a weight of this name exists; choose another name, or replace it (force)"
-        )
+        raise WeightsError(f"{name}: a weight of this name exists; choose another name, or replace it (force)")
 
 
 def stored_names() -> list[str]:
     """Names of the imported weights."""
     folder = store_dir()
     files = folder.iterdir() if folder.is_dir() else ()
-    return sorted(
-        {p.stem for p in files if p.suffix in ENGINE_SUFFIX.values() and not p.name.startswith(".")}
-    )
+    return sorted({p.stem for p in files if p.suffix in ENGINE_SUFFIX.values() and not p.name.startswith(".")})
 
 
 def find_weight(name_or_path: str, suffix: str) -> Path | None:

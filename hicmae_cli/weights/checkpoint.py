@@ -211,9 +211,7 @@ def _builder(shapes: Shapes, heads: int | None) -> Callable[[], Classifier | Pre
     dims = dims_of_shapes(shapes, heads)
     if (head := shapes.get("head.weight")) is not None:
         if len(head) != 2:
-            raise WeightsError(
-                f"head.weight: expected a matrix with a row for each class, got the shape {head}"
-            )
+            raise WeightsError(f"head.weight: expected a matrix with a row for each class, got the shape {head}")
         return lambda: Classifier(dims, head[0])
     decoder, skips = decoder_of_shapes(shapes, dims)
     return lambda: PretrainingModel(dims, decoder, skips=skips)

@@ -71,9 +71,7 @@ class Checkpoint:
                     data = bytearray(file.read(place.size))
                     if len(data) != place.size or place.crc not in (None, zlib.crc32(data)):
                         raise WeightsError(f"{self.path}: {shown(name)}: its numbers are damaged")
-                    buffers[storage.key] = (
-                        torch.frombuffer(data, dtype=torch.uint8) if data else torch.empty(0)
-                    )
+                    buffers[storage.key] = torch.frombuffer(data, dtype=torch.uint8) if data else torch.empty(0)
                 buffer = buffers[storage.key].view(dtype) if place.size else torch.empty(0, dtype=dtype)
                 loaded[name] = buffer.as_strided(tensor.shape, tensor.strides, tensor.offset)
         return loaded
@@ -116,9 +114,7 @@ def _misfit(tensor: StoredTensor) -> str:
         kind = shown(storage.type).lower() if storage else "unknown"
         return f"is of the type {kind}; expected float32, float16, bfloat16 or float64"
     count = math.prod(tensor.shape)
-    end = tensor.offset + sum(
-        (size - 1) * stride for size, stride in zip(tensor.shape, tensor.strides, strict=True)
-    )
+    end = tensor.offset + sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.strides, strict=True))
     if count > storage.count or (count and end >= storage.count):
         return f"claims {count} numbers ({' x '.join(map(str, tensor.shape))}), but its storage holds {storage.count}"
     return ""

@@ -35,13 +35,37 @@ _MAX_SHOWN_CLASSES: Final = 5
 
 # What torch.save writes (protocol 2), and byte strings as Python 2 wrote them.
 _OPCODES: Final = (
-    pickle.PROTO, pickle.STOP, pickle.MARK, pickle.POP, pickle.POP_MARK, pickle.DUP,
-    pickle.NONE, pickle.NEWTRUE, pickle.NEWFALSE, pickle.BINFLOAT,
-    pickle.BININT, pickle.BININT1, pickle.BININT2, pickle.LONG1,
-    pickle.BINUNICODE, pickle.BINSTRING, pickle.SHORT_BINSTRING,
-    pickle.EMPTY_TUPLE, pickle.TUPLE, pickle.TUPLE1, pickle.TUPLE2, pickle.TUPLE3, pickle.EMPTY_LIST, pickle.EMPTY_DICT,
-    pickle.BINGET, pickle.LONG_BINGET, pickle.BINPUT, pickle.LONG_BINPUT, pickle.GLOBAL, pickle.BINPERSID,
-)  # fmt: skip
+    pickle.PROTO,
+    pickle.STOP,
+    pickle.MARK,
+    pickle.POP,
+    pickle.POP_MARK,
+    pickle.DUP,
+    pickle.NONE,
+    pickle.NEWTRUE,
+    pickle.NEWFALSE,
+    pickle.BINFLOAT,
+    pickle.BININT,
+    pickle.BININT1,
+    pickle.BININT2,
+    pickle.LONG1,
+    pickle.BINUNICODE,
+    pickle.BINSTRING,
+    pickle.SHORT_BINSTRING,
+    pickle.EMPTY_TUPLE,
+    pickle.TUPLE,
+    pickle.TUPLE1,
+    pickle.TUPLE2,
+    pickle.TUPLE3,
+    pickle.EMPTY_LIST,
+    pickle.EMPTY_DICT,
+    pickle.BINGET,
+    pickle.LONG_BINGET,
+    pickle.BINPUT,
+    pickle.LONG_BINPUT,
+    pickle.GLOBAL,
+    pickle.BINPERSID,
+)
 _PLAIN_KEYS: Final = (str, int, float, bool, type(None))
 _ODD_KINDS: Final = {
     "_rebuild_sparse_tensor": "sparse",
@@ -52,11 +76,19 @@ _ODD_KINDS: Final = {
 }
 # The last two are a learning rate that a schedule computed.
 _KNOWN: Final = {
-    ("argparse", "Namespace"), ("_codecs", "encode"), ("collections", "Counter"), ("collections", "defaultdict"),
-    ("builtins", "set"), ("__builtin__", "set"), ("torch", "device"), ("torch", "Size"),
-    ("torch.serialization", "_get_layout"), ("numpy", "dtype"), ("numpy.core.multiarray", "scalar"),
+    ("argparse", "Namespace"),
+    ("_codecs", "encode"),
+    ("collections", "Counter"),
+    ("collections", "defaultdict"),
+    ("builtins", "set"),
+    ("__builtin__", "set"),
+    ("torch", "device"),
+    ("torch", "Size"),
+    ("torch.serialization", "_get_layout"),
+    ("numpy", "dtype"),
+    ("numpy.core.multiarray", "scalar"),
     ("numpy._core.multiarray", "scalar"),
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)
@@ -171,9 +203,7 @@ class _Reader(pickle._Unpickler):
             return _rebuild_parameter
         if module in ("torch._utils", "torch._tensor") and name.startswith("_rebuild_"):
             return partial(_rebuild_odd_tensor, _ODD_KINDS.get(name, "of an unknown kind"))
-        if module == "torch" and isinstance(
-            found := vars(torch).get(name), torch.dtype | torch.layout | torch.qscheme
-        ):
+        if module == "torch" and isinstance(found := vars(torch).get(name), torch.dtype | torch.layout | torch.qscheme):
             return found
         if (module, name) not in _KNOWN:
             self.foreign.add(shown(f"{module}.{name}"))
@@ -239,13 +269,7 @@ def _is_size(value: object) -> bool:
 
 
 def _rebuild_tensor(
-    storage: Any,
-    offset: Any,
-    shape: Any,
-    strides: Any,
-    _grad: object = None,
-    _hooks: object = None,
-    views: Any = None,
+    storage: Any, offset: Any, shape: Any, strides: Any, _grad: object = None, _hooks: object = None, views: Any = None
 ) -> StoredTensor:
     if not isinstance(storage, Storage) or len(shape) != len(strides) or len(shape) > _MAX_AXES:
         raise pickle.UnpicklingError("not a tensor")
@@ -256,9 +280,15 @@ def _rebuild_tensor(
 
 
 def _rebuild_typed_tensor(
-    _storage: object, _offset: object, _shape: object, _strides: object, _grad: object, _hooks: object, dtype: object,
+    _storage: object,
+    _offset: object,
+    _shape: object,
+    _strides: object,
+    _grad: object,
+    _hooks: object,
+    dtype: object,
     _views: object = None,
-) -> StoredTensor:  # fmt: skip
+) -> StoredTensor:
     kind = str(dtype).removeprefix("torch.") if isinstance(dtype, torch.dtype) else "unknown"
     return StoredTensor(None, fault=f"is of the type {kind}; expected float32, float16, bfloat16 or float64")
 

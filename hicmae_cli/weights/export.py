@@ -16,8 +16,8 @@ from onnxscript import optimizer
 
 from hicmae_cli.errors import WeightsError
 from hicmae_cli.files import written_whole
+from hicmae_cli.model_input import CLIP_FRAMES, FACE_SIZE_PX, LOG_MEL_BINS, LOG_MEL_FRAMES
 from hicmae_cli.models.classifier import Classifier
-from hicmae_cli.models.config import AUDIO_BINS, AUDIO_FRAMES, VIDEO_FRAMES, VIDEO_SIZE_PX
 from hicmae_cli.onnx_runtime import import_onnxruntime, open_session, run_session
 from hicmae_cli.weights.checkpoint import load_classifier
 from hicmae_cli.weights.info import METADATA_KEY
@@ -74,9 +74,7 @@ def export_onnx(source: Path, target: Path) -> ExportReport:
             )
     opset = next(entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx"))
     size = target.stat().st_size
-    return ExportReport(
-        target, opset, size, logits, None if valued else probabilities, sum(_CHECKED_BATCHES), limit
-    )
+    return ExportReport(target, opset, size, logits, None if valued else probabilities, sum(_CHECKED_BATCHES), limit)
 
 
 def _fold_constants(proto: onnx.ModelProto) -> onnx.ModelProto:
@@ -85,9 +83,7 @@ def _fold_constants(proto: onnx.ModelProto) -> onnx.ModelProto:
     The exporter leaves tensors of more than 8192 numbers, and `open_session` computes nothing in advance.
     """
     largest = 2**31 - 1
-    return optimizer.optimize(
-        proto, onnx_shape_inference=False, input_size_limit=largest, output_size_limit=largest
-    )
+    return optimizer.optimize(proto, onnx_shape_inference=False, input_size_limit=largest, output_size_limit=largest)
 
 
 def compare(model: Classifier, onnx_file: Path) -> tuple[float, float, float]:
@@ -103,16 +99,14 @@ def compare(model: Classifier, onnx_file: Path) -> tuple[float, float, float]:
         got = torch.from_numpy(logits)
         # Not max, which would let a NaN pass.
         worst_logit = float(np.maximum(worst_logit, (got - expected).abs().max()))
-        worst_probability = float(
-            np.maximum(worst_probability, (got.softmax(-1) - expected.softmax(-1)).abs().max())
-        )
+        worst_probability = float(np.maximum(worst_probability, (got.softmax(-1) - expected.softmax(-1)).abs().max()))
         largest = max(largest, float(expected.abs().max()))
     return worst_logit, worst_probability, largest
 
 
 def _shapes(batch: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    video = (batch, 3, VIDEO_FRAMES, VIDEO_SIZE_PX, VIDEO_SIZE_PX)
-    return video, (batch, 1, AUDIO_FRAMES, AUDIO_BINS)
+    video = (batch, 3, CLIP_FRAMES, FACE_SIZE_PX, FACE_SIZE_PX)
+    return video, (batch, 1, LOG_MEL_FRAMES, LOG_MEL_BINS)
 
 
 def _write_graph(model: Classifier, path: Path) -> None:
@@ -126,9 +120,16 @@ def _write_graph(model: Classifier, path: Path) -> None:
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             torch.onnx.export(
-                model, inputs, str(path), input_names=["video", "audio"], output_names=["logits"],
-                opset_version=OPSET, dynamo=True, external_data=False, verbose=False,
+                model,
+                inputs,
+                str(path),
+                input_names=["video", "audio"],
+                output_names=["logits"],
+                opset_version=OPSET,
+                dynamo=True,
+                external_data=False,
+                verbose=False,
                 dynamic_shapes={"video": {0: batch}, "audio": {0: batch}},
-            )  # fmt: skip
+            )
     finally:
         noise.setLevel(level)

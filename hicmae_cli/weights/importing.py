@@ -54,9 +54,7 @@ def import_weight(
     """
     check_name(name, force=force)
     model = read_authors_model(file, heads)
-    info = _describe(
-        model, tuple(labels), dataset, sampling_rate, licence, source or f"imported from {file.name}"
-    )
+    info = _describe(model, tuple(labels), dataset, sampling_rate, licence, source or f"imported from {file.name}")
     target = stored_path(name, ".safetensors")
     target.parent.mkdir(parents=True, exist_ok=True)
     # Of two imports of one name at the same time, the second must find the file of the first.
@@ -80,22 +78,26 @@ def _describe(
 ) -> WeightInfo:
     outputs = model.head.out_features if isinstance(model, Classifier) else 0
     if len(labels) != outputs:
-        reason = (
-            "one for each output of the model" if outputs else "the model is pre-trained: it has no outputs"
-        )
+        reason = "one for each output of the model" if outputs else "the model is pre-trained: it has no outputs"
         raise WeightsError(f"labels: got {len(labels)}, expected {outputs} ({reason})")
     facts = None
     if not isinstance(model, Classifier):
         decoder = model.decoder_dims
         facts = PretrainingFacts(
-            decoder_width=decoder.width, decoder_heads=decoder.heads, skip_layers=decoder.skip_layers,
-            skips=model.skips,
-        )  # fmt: skip
+            decoder_width=decoder.width, decoder_heads=decoder.heads, skip_layers=decoder.skip_layers, skips=model.skips
+        )
     try:
         return WeightInfo(
-            variant=variant_of(model.dims), dims=model.dims.to_dict(), labels=labels, dataset=dataset,
-            sampling_rate=sampling_rate, front_end=AUTHORS_FRONT_END, licence=licence, source=one_line(source),
-            task="pretraining" if facts else "classification", pretraining=facts,
-        )  # fmt: skip
+            variant=variant_of(model.dims),
+            dims=model.dims.to_dict(),
+            labels=labels,
+            dataset=dataset,
+            sampling_rate=sampling_rate,
+            front_end=AUTHORS_FRONT_END,
+            licence=licence,
+            source=one_line(source),
+            task="pretraining" if facts else "classification",
+            pretraining=facts,
+        )
     except ValidationError as error:
         raise WeightsError("; ".join(fault["msg"] for fault in error.errors())) from error

@@ -152,7 +152,6 @@ class WeightInfo(BaseModel):
             return cls.model_validate_json(text)
         except ValidationError as error:
             faults = "; ".join(
-                f"{'.'.join(map(str, fault['loc'])) or 'metadata'}: {fault['msg']}"
-                for fault in error.errors()
+                f"{'.'.join(map(str, fault['loc'])) or 'metadata'}: {fault['msg']}" for fault in error.errors()
             )
             raise WeightsError(one_line(f"{path}: malformed hicmae metadata: {faults}")) from error

@@ -59,8 +59,8 @@ def test_ctrl_c_says_so(monkeypatch: pytest.MonkeyPatch, command: list[str]) -> 
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("hicmae_cli.evaluation.benchmark.measure_help", interrupted)
-    monkeypatch.setattr("hicmae_cli.corpora.puppets.corpus.make_corpus", interrupted)
+    monkeypatch.setattr("hicmae_cli.bench.prediction.measure_help", interrupted)
+    monkeypatch.setattr("hicmae_cli.puppets.corpus.make_corpus", interrupted)
     run = hicmae(*command)
     assert (run.code, run.last_line) == (130, "interrupted")
 

@@ -7,9 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hicmae_cli.evaluation import benchmark, views_benchmark
-from hicmae_cli.evaluation.benchmark import Measure
-from hicmae_cli.training import benchmark as training_benchmark
+from hicmae_cli.bench import evaluation, prediction, pretraining, puppets
+from hicmae_cli.bench.measure import Measure
 from tests.cli.running import hicmae
 
 SPEED = Measure("speed", 3.0, "x", 1.5, False, "of a test")
@@ -22,15 +21,15 @@ TOO_LARGE = Measure("size", 3.0, "x", 2.0, True, "of a test")
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    monkeypatch.setattr(benchmark, "measure_help", lambda: [])
-    monkeypatch.setattr(benchmark, "measure_predict", lambda engine, clip: SPEED)
-    monkeypatch.setattr(benchmark, "measure_forward", lambda: SIZE)
-    monkeypatch.setattr(views_benchmark, "measure_evaluation", lambda: SPEED)
-    monkeypatch.setattr(benchmark, "measure_puppets", lambda: DRAWN)
-    monkeypatch.setattr(training_benchmark, "measure_step", lambda: STEP)
-    monkeypatch.setattr(training_benchmark, "measure_data", lambda: STEP)
-    monkeypatch.setattr(training_benchmark, "measure_finetune", lambda: STEP)
-    monkeypatch.setattr(training_benchmark, "measure_item", lambda: ITEM)
+    monkeypatch.setattr(prediction, "measure_help", lambda: [])
+    monkeypatch.setattr(prediction, "measure_predict", lambda engine, clip: SPEED)
+    monkeypatch.setattr(prediction, "measure_forward", lambda: SIZE)
+    monkeypatch.setattr(evaluation, "measure_evaluation", lambda: SPEED)
+    monkeypatch.setattr(puppets, "measure_puppets", lambda: DRAWN)
+    monkeypatch.setattr(pretraining, "measure_step", lambda: STEP)
+    monkeypatch.setattr(pretraining, "measure_data", lambda: STEP)
+    monkeypatch.setattr(pretraining, "measure_finetune", lambda: STEP)
+    monkeypatch.setattr(pretraining, "measure_item", lambda: ITEM)
     return monkeypatch
 
 
@@ -49,21 +48,12 @@ def test_results_are_shown_and_written(quick: pytest.MonkeyPatch, tmp_path: Path
 
 
 def test_a_missed_bound_fails_but_is_written(quick: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    quick.setattr(benchmark, "measure_forward", lambda: TOO_LARGE)
+    quick.setattr(prediction, "measure_forward", lambda: TOO_LARGE)
     run = hicmae("bench", "--json", tmp_path / "bench.json")
     assert run.code == 1
     assert "missed" in run.out
     document = json.loads((tmp_path / "bench.json").read_text())
-    assert [measure["holds"] for measure in document["measures"]] == [
-        True,
-        False,
-        True,
-        True,
-        True,
-        True,
-        True,
-        True,
-    ]
+    assert [measure["holds"] for measure in document["measures"]] == [True, False, True, True, True, True, True, True]
 
 
 def test_memory_is_measured_only_when_asked_for(quick: pytest.MonkeyPatch, sample: Path) -> None:
@@ -73,7 +63,7 @@ def test_memory_is_measured_only_when_asked_for(quick: pytest.MonkeyPatch, sampl
         asked.append((clip, weights))
         return SIZE
 
-    quick.setattr(benchmark, "measure_memory", measure)
+    quick.setattr(prediction, "measure_memory", measure)
     assert hicmae("bench").code == 0
     assert asked == []
     assert hicmae("bench", "--memory", "--clip", sample).code == 0
@@ -81,7 +71,7 @@ def test_memory_is_measured_only_when_asked_for(quick: pytest.MonkeyPatch, sampl
 
 
 def test_what_cannot_be_measured_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(benchmark, "measure_help", lambda: [])
+    monkeypatch.setattr(prediction, "measure_help", lambda: [])
     run = hicmae("bench", "--weights", "no-such")
     assert (run.code, "no weight named 'no-such'" in run.last_line) == (1, True)
     (tmp_path / "text.mp4").write_text("not a video")
@@ -91,7 +81,7 @@ def test_what_cannot_be_measured_is_named(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 
 def test_the_help_really_imports_nothing_heavy() -> None:
-    time, heavy = benchmark.measure_help(rounds=1)
+    time, heavy = prediction.measure_help(rounds=1)
     assert (time.unit, heavy.value, heavy.holds) == ("x", 0, True)
     assert 0.01 < time.value < 60
 

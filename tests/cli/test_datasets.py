@@ -1,107 +1,49 @@
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
-from typer import BadParameter
 
-from hicmae_cli.cli import datasets
-from hicmae_cli.cli.datasets import find_clips, find_under_test, manifest_name, puppets_manifest
-from hicmae_cli.corpora.manifest import Sample, read_manifest
-from hicmae_cli.errors import ManifestError, SettingsError
-from tests.cli.catalogues import TOYS, install
+from hicmae_cli.corpora.card import card
+from hicmae_cli.corpora.catalogue import DATASETS
+from tests.cli.running import hicmae
 
 
-def test_what_is_named_is_what_is_found(
-    puppets: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found = find_clips("puppets", puppets, None)
-    assert (found.manifest, found.name) == (puppets / "manifest.csv", "puppets")
-    assert found.dataset is not None and found.dataset.licence == "MIT"
-    (tmp_path / "mine.csv").touch()
-    mine = find_clips(None, None, tmp_path / "mine.csv")
-    assert (mine.manifest, mine.dataset, mine.name) == (tmp_path / "mine.csv", None, "mine")
-    listed = find_clips("crema-d", None, tmp_path / "mine.csv")
-    assert (listed.manifest, listed.name) == (tmp_path / "mine.csv", "crema-d")
-    monkeypatch.setenv("HICMAE_DATA", str(tmp_path))
-    (tmp_path / "crema-d" / "prepared").mkdir(parents=True)
-    with pytest.raises(ManifestError, match="is not prepared yet: run `hicmae prepare crema-d --root "):
-        find_clips("crema-d", None, None)
-    (tmp_path / "crema-d" / "prepared" / "crema-d.csv").touch()
-    assert find_clips("crema-d", None, None).manifest == tmp_path / "crema-d" / "prepared" / "crema-d.csv"
-    (tmp_path / "store").mkdir()
-    (tmp_path / "store" / "crema-d.csv").touch()
-    assert find_clips("crema-d", tmp_path / "store", None).manifest == tmp_path / "store" / "crema-d.csv"
+def test_the_table_says_what_is_where(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HICMAE_DATA", "corpora")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "corpora" / "mafw" / "prepared").mkdir(parents=True)
+    (tmp_path / "corpora" / "mafw" / "prepared" / "mafw.csv").touch()
+    run = hicmae("datasets")
+    assert run.code == 0
+    rows = {
+        cells[1].strip(): [cell.strip() for cell in cells[2:6]]
+        for line in run.out.splitlines()
+        if len(cells := line.split("│")) > 5
+    }
+    assert set(DATASETS) <= set(rows)
+    assert rows["mafw"] == ["11", "5 folds", "corpora/mafw", "prepared"]
+    assert rows["mafw-43"] == ["43", "5 folds", "corpora/mafw", "found"]
+    assert rows["dfew"] == ["7", "5 folds", "corpora/dfew", "absent"]
+    assert rows["werewolf-xl"][0] == "3 targets"
 
 
-def test_what_is_not_there_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="no dataset named mars; the nearest is"):
-        find_clips("mars", tmp_path, None)
-    with pytest.raises(ManifestError, match=r"Get it: .*finetune --dataset puppets"):
-        find_clips("ravdess", tmp_path / "nowhere", None)
-    for dataset, root, manifest in ((None, None, None), ("puppets", tmp_path, tmp_path / "list.csv")):
-        with pytest.raises(BadParameter):
-            find_clips(dataset, root, manifest)
+@pytest.mark.parametrize("name", ["crema-d", "werewolf-xl", "folder", "puppets"])
+def test_one_dataset_is_its_card(name: str) -> None:
+    run = hicmae("datasets", name)
+    assert run.code == 0
+    assert card(DATASETS[name]) in run.out
+    assert run.out.splitlines()[-1] == f"data/{name} absent"
 
 
-def test_a_corpus_that_is_there_is_taken_as_it_is(tmp_path: Path) -> None:
-    (tmp_path / "manifest.csv").write_text("mine")
-    assert puppets_manifest(tmp_path) == tmp_path / "manifest.csv"
-    assert [path.name for path in tmp_path.iterdir()] == ["manifest.csv"]
+def test_an_unknown_name_is_one_line() -> None:
+    run = hicmae("datasets", "crema")
+    assert run.code == 2
+    assert run.err.startswith("error: no dataset named crema; the nearest is crema-d, and there are crema-d, ")
+    assert run.err.count("\n") == 1
 
 
-def test_half_a_corpus_is_drawn_to_its_end(puppets: Path, tmp_path: Path) -> None:
-    half = tmp_path / "half"
-    shutil.copytree(puppets, half)
-    (half / "manifest.csv").unlink()
-    cut = sorted((half / "prepared").iterdir())[0]
-    before = cut.read_bytes()
-    cut.unlink()
-    manifest = puppets_manifest(half)
-    assert manifest.read_bytes() == (puppets / "manifest.csv").read_bytes()
-    assert cut.read_bytes() == before
-
-
-@pytest.mark.parametrize("content", ["", "[1]", '{"sizes": 3}', '{"sizes": {"train": "many"}, "seed": 0}'])
-def test_a_folder_of_something_else_is_refused(tmp_path: Path, content: str) -> None:
-    (tmp_path / "corpus.json").write_text(content)
-    with pytest.raises(ManifestError, match="is not ours; choose another folder"):
-        puppets_manifest(tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["corpus.json"]
-
-
-def test_puppets_that_are_not_there_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(datasets, "PUPPET_SIZES", {"train": 1, "validation": 1, "test": 0})
-    manifest = puppets_manifest(tmp_path / "new")
-    assert manifest == tmp_path / "new" / "manifest.csv"
-    samples = read_manifest(manifest)
-    assert [sample.split for sample in samples] == ["train", "validation"]
-    assert all(sample.video is not None and sample.video.is_file() for sample in samples)
-
-
-def test_puppets_stay_puppets_by_any_name(puppets: Path, tmp_path: Path) -> None:
-    assert manifest_name(puppets / "manifest.csv") == "puppets"
-    assert manifest_name(tmp_path / "interviews.csv") == "interviews"
-
-
-def test_what_is_not_prepared_says_how_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    install(monkeypatch, TOYS)
-    options = {"manifest": None, "dataset": "toys", "root": tmp_path, "split": "test"}
-    with pytest.raises(ManifestError, match=f"not prepared yet: run `hicmae prepare toys --root {tmp_path}`"):
-        find_under_test(fold=None, **options)  # type: ignore[arg-type]
-    (tmp_path / "prepared").mkdir()
-    (tmp_path / "prepared" / "toys.csv").touch()
-    assert find_under_test(fold="2", **options).manifest == tmp_path / "prepared" / "toys.csv"  # type: ignore[arg-type]
-    with pytest.raises(SettingsError, match="--fold 7: toys has no such fold; its folds are 1, 2"):
-        find_under_test(fold="7", **options)  # type: ignore[arg-type]
-
-
-def test_folds_of_a_manifest_are_those_it_names(tmp_path: Path) -> None:
-    (tmp_path / "prepared").mkdir()
-    (tmp_path / "prepared" / "manifest.csv").touch()
-    found = find_under_test(manifest=None, dataset="manifest", root=tmp_path, fold="2", split="test")
-    clips = [Sample(fold, Path("a"), None, "anger", fold) for fold in "12"]
-    assert found.clips(clips, "2") == clips[1:]
-    with pytest.raises(ManifestError, match="no clips in fold 3; its folds are 1, 2"):
-        found.clips(clips, "3")
+def test_the_command_explains_itself() -> None:
+    run = hicmae("datasets", "--help")
+    assert run.code == 0
+    assert "Example" in run.out

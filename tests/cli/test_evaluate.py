@@ -37,20 +37,14 @@ def imported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HICMAE_HOME", str(folder))
         labels = "ANG,DIS,FEA,HAP,NEU,SAD"
-        run = hicmae(
-            "weights", "import", folder / "checkpoint-best.pth", "--name", "authors", "--labels", labels
-        )
+        run = hicmae("weights", "import", folder / "checkpoint-best.pth", "--name", "authors", "--labels", labels)
         assert run.code == 0, run.err
     return folder / "weights" / "authors.safetensors"
 
 
 @pytest.mark.parametrize(
     ("engine", "rate"),
-    [
-        ("torch", "2"),
-        ("torch", "4"),
-        *(pytest.param("onnx", rate, marks=pytest.mark.slow) for rate in ("2", "4")),
-    ],
+    [("torch", "2"), ("torch", "4"), *(pytest.param("onnx", rate, marks=pytest.mark.slow) for rate in ("2", "4"))],
 )
 def test_matches_the_authors(imported: Path, tmp_path: Path, engine: str, rate: str) -> None:
     out = tmp_path / "result.json"
@@ -133,9 +127,18 @@ def test_each_leaves_out_the_streams_that_no_clip_has(imported: Path, tmp_path: 
     wav = LIST.parent / "clip_00.wav"
     (tmp_path / "list.csv").write_text(f"id,video,audio,label\n1,,{wav},anger\n2,,{wav},fear\n")
     run = hicmae(
-        "evaluate", "--manifest", tmp_path / "list.csv", "--weights", imported, "--engine", "torch",
-        "--modality", "each", "--json", tmp_path / "scores.json",
-    )  # fmt: skip
+        "evaluate",
+        "--manifest",
+        tmp_path / "list.csv",
+        "--weights",
+        imported,
+        "--engine",
+        "torch",
+        "--modality",
+        "each",
+        "--json",
+        tmp_path / "scores.json",
+    )
     assert run.code == 0, run.err
     assert set(json.loads((tmp_path / "scores.json").read_text())["by_modality"]) == {"av", "audio"}
     assert "warning: video: no scores, as the list has no clip with it" in run.err
@@ -145,9 +148,18 @@ def test_each_says_on_how_many_clips_a_stream_was_scored(imported: Path, tmp_pat
     wav, frames = LIST.parent / "clip_00.wav", LIST.parent / "clip_00"
     (tmp_path / "list.csv").write_text(f"id,video,audio,label\n1,{frames},{wav},anger\n2,{frames},,fear\n")
     run = hicmae(
-        "evaluate", "--manifest", tmp_path / "list.csv", "--weights", imported, "--engine", "torch",
-        "--modality", "each", "--json", tmp_path / "scores.json",
-    )  # fmt: skip
+        "evaluate",
+        "--manifest",
+        tmp_path / "list.csv",
+        "--weights",
+        imported,
+        "--engine",
+        "torch",
+        "--modality",
+        "each",
+        "--json",
+        tmp_path / "scores.json",
+    )
     found = json.loads((tmp_path / "scores.json").read_text())["by_modality"]
     assert {name: scores["decisions"] for name, scores in found.items()} == {"av": 2, "video": 2, "audio": 1}
     assert [line.split()[1:4] for line in run.out.splitlines() if "│ audio" in line] == [["audio", "│", "1"]]
@@ -207,17 +219,7 @@ def read(path: Path) -> dict[str, Any]:
 def test_a_fold_stands_beside_the_published_numbers(toys: Path, run_folder: Path) -> None:
     out = toys / "out"
     run = hicmae(
-        "evaluate",
-        "--dataset",
-        "toys",
-        "--root",
-        toys,
-        "--fold",
-        "1",
-        "--weights",
-        run_folder,
-        "--output",
-        out,
+        "evaluate", "--dataset", "toys", "--root", toys, "--fold", "1", "--weights", run_folder, "--output", out
     )
     assert run.code == 0, run.err
     assert {path.name for path in out.iterdir()} == {"result.json", "result.md", "confusion.png"}
@@ -233,17 +235,7 @@ def test_a_fold_stands_beside_the_published_numbers(toys: Path, run_folder: Path
 def test_all_folds_are_scored_by_their_own_weights(toys: Path, run_folder: Path) -> None:
     out = toys / "out"
     run = hicmae(
-        "evaluate",
-        "--dataset",
-        "toys",
-        "--data",
-        toys,
-        "--fold",
-        "all",
-        "--weights",
-        run_folder,
-        "--output",
-        out,
+        "evaluate", "--dataset", "toys", "--data", toys, "--fold", "all", "--weights", run_folder, "--output", out
     )
     assert run.code == 0, run.err
     document = read(out / "result.json")
@@ -270,17 +262,7 @@ def test_one_weight_is_not_taken_for_all_folds(toys: Path, run_folder: Path) -> 
 
 def test_other_labels_are_refused_mapped_or_crossed(toys: Path) -> None:
     weight = save(toys / "w.safetensors", labels=("anger", "fear", "happiness"), dataset="elsewhere")
-    command = (
-        "evaluate",
-        "--dataset",
-        "toys",
-        "--root",
-        toys,
-        "--weights",
-        weight,
-        "--json",
-        toys / "r.json",
-    )
+    command = ("evaluate", "--dataset", "toys", "--root", toys, "--weights", weight, "--json", toys / "r.json")
     run = hicmae(*command, "--fold", "1")
     assert run.code == 1
     assert "only toys has neutral; only the weight has fear" in run.last_line
@@ -301,23 +283,12 @@ def test_other_labels_are_refused_mapped_or_crossed(toys: Path) -> None:
 
 
 def test_folds_of_a_bare_list_are_crossed_on_the_labels_of_all(toys: Path) -> None:
-    weight = save(
-        toys / "w.safetensors", labels=("anger", "fear", "happiness", "neutral"), dataset="elsewhere"
-    )
+    weight = save(toys / "w.safetensors", labels=("anger", "fear", "happiness", "neutral"), dataset="elsewhere")
     text = (toys / "prepared" / "toys.csv").read_text()
     listed = toys / "prepared" / "mine.csv"
     listed.write_text(text.replace(",1,,", ",3,,"))  # the fold without neutral comes first
     run = hicmae(
-        "evaluate",
-        "--cross",
-        "--manifest",
-        listed,
-        "--fold",
-        "all",
-        "--weights",
-        weight,
-        "--json",
-        toys / "r.json",
+        "evaluate", "--cross", "--manifest", listed, "--fold", "all", "--weights", weight, "--json", toys / "r.json"
     )
     assert run.code == 0, run.err
     document = read(toys / "r.json")
@@ -329,9 +300,20 @@ def test_folds_of_a_bare_list_are_crossed_on_the_labels_of_all(toys: Path) -> No
 def test_values_by_either_engine(toys: Path, engine: str) -> None:
     weight = save(toys / "w.safetensors", labels=("arousal", "valence"), task="regression", dataset="values")
     run = hicmae(
-        "evaluate", "--dataset", "values", "--root", toys, "--fold", "1", "--weights", weight, "--engine", engine,
-        "--output", toys / "out",
-    )  # fmt: skip
+        "evaluate",
+        "--dataset",
+        "values",
+        "--root",
+        toys,
+        "--fold",
+        "1",
+        "--weights",
+        weight,
+        "--engine",
+        engine,
+        "--output",
+        toys / "out",
+    )
     assert run.code == 0, run.err
     document = read(toys / "out" / "result.json")
     assert document["engine"] == engine and document["labels"] == ["arousal", "valence"]
@@ -354,9 +336,7 @@ def clip_of(root: Path) -> Path:
 def test_a_weight_of_another_task_is_refused(toys: Path, run_folder: Path) -> None:
     weight = run_folder / "fold-1" / "best.safetensors"
     run = hicmae("evaluate", "--dataset", "values", "--root", toys, "--fold", "1", "--weights", weight)
-    assert (
-        run.code == 1 and "is a dataset for regression, but the weight is made for classification" in run.err
-    )
+    assert run.code == 1 and "is a dataset for regression, but the weight is made for classification" in run.err
 
 
 def test_a_dataset_gives_labels_and_merging_to_a_list_of_clips(toys: Path, run_folder: Path) -> None:

@@ -37,10 +37,7 @@ def test_an_exported_weight_lies_beside_its_source_and_says_the_same(weight: Pat
     by_torch = hicmae("predict", voice, "--json", "--weights", weight)
     weight.unlink()  # so that it cannot stand in
     by_onnx = hicmae("predict", voice, "--json", "--weights", exported)
-    assert (by_torch.document["weights"]["engine"], by_onnx.document["weights"]["engine"]) == (
-        "torch",
-        "onnx",
-    )
+    assert (by_torch.document["weights"]["engine"], by_onnx.document["weights"]["engine"]) == ("torch", "onnx")
     assert probabilities(by_onnx) == pytest.approx(probabilities(by_torch), abs=1e-4)
 
 

@@ -31,9 +31,7 @@ def finetune(*arguments: object) -> Run:
 def clips(folder: Path, **names: str) -> Path:
     """The corpus's training and validation lines with the labels called something else."""
     samples = [s for s in read_manifest(folder / "manifest.csv") if s.split != "test"]
-    lines = [
-        f"{s.id},{s.video},{s.audio},{names.get(s.label, s.label)},{s.split},{s.speaker}" for s in samples
-    ]
+    lines = [f"{s.id},{s.video},{s.audio},{names.get(s.label, s.label)},{s.split},{s.speaker}" for s in samples]
     Path("clips.csv").write_text("\n".join(["id,video,audio,label,split,speaker", *lines]))
     return Path("clips.csv")
 
@@ -58,9 +56,18 @@ def test_a_run_leaves_a_weight_that_scores_as_it_says(puppets: Path) -> None:
 
     for split, known in (("validation", info.metrics["validation"]), ("test", result()["metrics"])):
         scored = hicmae(
-            "evaluate", "--dataset", "puppets", "--data", puppets, "--split", split,
-            "--weights", "run/best.safetensors", "--json", "scores.json",
-        )  # fmt: skip
+            "evaluate",
+            "--dataset",
+            "puppets",
+            "--data",
+            puppets,
+            "--split",
+            split,
+            "--weights",
+            "run/best.safetensors",
+            "--json",
+            "scores.json",
+        )
         assert scored.code == 0, scored.err
         metrics = json.loads(Path("scores.json").read_text())["metrics"]
         assert metrics == {name: known[name] for name in metrics}
@@ -83,9 +90,7 @@ def result() -> dict[str, Any]:
 def test_folds_are_trained_and_tested_in_turn(puppets: Path) -> None:
     samples = read_manifest(puppets / "manifest.csv")
     people = sorted({sample.speaker for sample in samples})
-    lines = [
-        f"{s.id},{s.video},{s.audio},{s.label},{1 + people.index(s.speaker) % 3},{s.speaker}" for s in samples
-    ]
+    lines = [f"{s.id},{s.video},{s.audio},{s.label},{1 + people.index(s.speaker) % 3},{s.speaker}" for s in samples]
     Path("folds.csv").write_text("\n".join(["id,video,audio,label,fold,speaker", *lines]))
     common = ("--manifest", "folds.csv", "--set", "batch_size=1", "--selection", "test-best")
     run = finetune(*common, "--fold", "all")
@@ -127,10 +132,7 @@ def test_label_numbers_stand_for_the_names_given(puppets: Path) -> None:
         ([], "give --dataset NAME, --manifest FILE, or both"),
         (["--dataset", "mars"], "no dataset named mars"),
         (["--manifest", "clips.csv", "--root", "data"], "--root is where a dataset lies"),
-        (
-            ["--manifest", "clips.csv", "--task", "guess"],
-            "--task guess: expected classification or regression",
-        ),
+        (["--manifest", "clips.csv", "--task", "guess"], "--task guess: expected classification or regression"),
         (["--manifest", "clips.csv", "--task", "regression"], "a regression needs --labels"),
         (["--dataset", "puppets", "--task", "regression"], "the dataset is one of classification"),
         (["--manifest", "clips.csv", "--selection", "best"], "selection"),
@@ -144,9 +146,7 @@ def test_label_numbers_stand_for_the_names_given(puppets: Path) -> None:
         (["--manifest", "clips.csv", "--labels", "anger,,fear"], "--labels anger,,fear"),
     ],
 )
-def test_wrong_usage_exits_with_two_before_anything_is_made(
-    puppets: Path, arguments: list[str], said: str
-) -> None:
+def test_wrong_usage_exits_with_two_before_anything_is_made(puppets: Path, arguments: list[str], said: str) -> None:
     clips(puppets)
     run = finetune(*arguments)
     assert run.code == 2

@@ -19,9 +19,15 @@ from tests.media.mutations import field_mutations, mutations, posix_only, run_al
 
 _SLOW = {"gif_4980_40.gif", "paused_10h.mp4"}  # which take seconds
 REFUSED = {
-    "gif_8000_40.gif", "gif_8000_300.gif", "gif_largest.gif", "large.png", "png_8190.mov", "rate_2g.wav", "rate_0.wav",
+    "gif_8000_40.gif",
+    "gif_8000_300.gif",
+    "gif_largest.gif",
+    "large.png",
+    "png_8190.mov",
+    "rate_2g.wav",
+    "rate_0.wav",
     "channels_255.wav",
-}  # fmt: skip
+}
 """Files that claim more than is read; the others are small once they are decoded, and have no face."""
 
 

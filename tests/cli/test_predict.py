@@ -60,9 +60,7 @@ def test_the_document_keeps_its_contract(result: Run, sample: Path) -> None:
     assert (file["path"], file["status"], file["modality"]) == (str(sample), "ok", "av")
     assert file["duration_s"] == pytest.approx(8.7, abs=0.1)
     assert file["fps"] == pytest.approx(11.94, abs=0.1)
-    assert file["summary"]["label"] == max(
-        file["summary"]["probabilities"], key=file["summary"]["probabilities"].get
-    )
+    assert file["summary"]["label"] == max(file["summary"]["probabilities"], key=file["summary"]["probabilities"].get)
     for track in file["tracks"]:
         assert track["probabilities"].keys() == set(LABELS)
         assert sum(track["probabilities"].values()) == pytest.approx(1)
@@ -108,10 +106,7 @@ def test_another_frame_rate_by_ffmpegs_own_filter_agrees(
     shown: list[NDArray[np.uint8]] = []
     with av.open(str(sample)) as source:
         graph = av.filter.Graph()
-        nodes = (
-            graph.add_buffer(template=source.streams.video[0]),
-            graph.add("fps", options.removeprefix("fps=")),
-        )
+        nodes = (graph.add_buffer(template=source.streams.video[0]), graph.add("fps", options.removeprefix("fps=")))
         graph.link_nodes(*nodes, graph.add("buffersink")).configure()
         for frame in (*source.decode(video=0), None):
             graph.push(frame)
@@ -172,9 +167,7 @@ def test_a_missing_stream_is_survived_sanely(sample: Path, tmp_path: Path) -> No
 
 
 def bad_files(folder: Path, sample: Path) -> dict[str, Path]:
-    files = {
-        name: folder / name for name in ("missing.mp4", "empty.mp4", "text.mp4", "cut.mp4", "faceless.mp4")
-    }
+    files = {name: folder / name for name in ("missing.mp4", "empty.mp4", "text.mp4", "cut.mp4", "faceless.mp4")}
     files["empty.mp4"].touch()
     files["text.mp4"].write_text("this is not a video\n" * 50)
     files["cut.mp4"].write_bytes(sample.read_bytes()[:2000])
@@ -188,9 +181,13 @@ def test_bad_files_get_a_line_each_and_the_rest_is_done(sample: Path, tmp_path: 
     assert run.code == 1
     status = {Path(f["path"]).name: f["status"] for f in run.document["files"]}
     assert status == {
-        "missing.mp4": "error", "empty.mp4": "error", "text.mp4": "error", "cut.mp4": "error",
-        "faceless.mp4": "no-face", "speech_sample.mp4": "ok",
-    }  # fmt: skip
+        "missing.mp4": "error",
+        "empty.mp4": "error",
+        "text.mp4": "error",
+        "cut.mp4": "error",
+        "faceless.mp4": "no-face",
+        "speech_sample.mp4": "ok",
+    }
     failed = [line for line in run.err.splitlines() if line.startswith("failed ")]
     assert len(failed) == len(files)
     for path in files.values():
@@ -275,9 +272,7 @@ def test_what_gives_no_file_does_not_keep_the_rest_from_being_judged(
     assert r"odd\udcff\x1b[31m.wav" in shown.out  # a name cannot steer the terminal
 
 
-def test_a_folder_for_results_that_cannot_be_made_is_said_before_the_work(
-    sample: Path, tmp_path: Path
-) -> None:
+def test_a_folder_for_results_that_cannot_be_made_is_said_before_the_work(sample: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     run = hicmae("predict", sample, "--output", tmp_path / "file")
     assert (run.code, run.out) == (1, "")
@@ -311,9 +306,7 @@ def voice(path: Path) -> Path:
     return path
 
 
-def test_a_second_call_goes_on_where_the_first_was_cut_off(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_second_call_goes_on_where_the_first_was_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = [voice(tmp_path / f"{index}.wav") for index in range(4)]
     judge, judged = Predictor.predict, []
 
@@ -343,9 +336,7 @@ def test_a_second_call_goes_on_where_the_first_was_cut_off(
     assert hicmae("predict", *files, "--output", tmp_path / "other").code == 0
     assert whole == json.loads((tmp_path / "other" / "predictions.json").read_text())
     log = (out / "predictions.jsonl").read_text()
-    assert [json.loads(line)["path"] for line in log.splitlines()[1:]].count(
-        str(files[1])
-    ) == 2  # the last one counts
+    assert [json.loads(line)["path"] for line in log.splitlines()[1:]].count(str(files[1])) == 2  # the last one counts
     other = hicmae("predict", *files, "--output", out, "--skip-existing", "--hop", 1)
     assert other.code == 2
     assert "holds another run (hop_s 0.64 there, 1.0 here)" in other.last_line

@@ -49,8 +49,7 @@ class StumblingPool(WorkerPool):
 
 
 @pytest.mark.parametrize(
-    ("bad", "said"),
-    [("abort", "SIGABRT"), pytest.param("hang", "no progress for 20 s", marks=pytest.mark.slow)],
+    ("bad", "said"), [("abort", "SIGABRT"), pytest.param("hang", "no progress for 20 s", marks=pytest.mark.slow)]
 )
 def test_a_file_that_takes_its_process_down_is_a_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bad: str, said: str
@@ -71,10 +70,7 @@ def test_two_processes_judge_as_one_does(sample: Path, tmp_path: Path) -> None:
     files = [voice(tmp_path / f"{index}.wav", pitch=8 + index) for index in range(3)]
     progress: set[Path] = set()
     with PredictorPool(jobs=2) as pool:
-        both = {
-            result.path: result
-            for result in pool.predict([*files, sample], lambda path, *_: progress.add(path))
-        }
+        both = {result.path: result for result in pool.predict([*files, sample], lambda path, *_: progress.add(path))}
     with PredictorPool(jobs=0) as alone:
         assert alone.model == pool.model
         for result in alone.predict([*files, sample]):
@@ -90,9 +86,7 @@ def test_a_weight_that_cannot_be_loaded_is_one_line(tmp_path: Path) -> None:
 
 def rows_in(log: Path) -> list[str]:
     """Complete lines of a log but for the first."""
-    return (
-        [line for line in log.read_text().splitlines(True) if line.endswith("\n")][1:] if log.exists() else []
-    )
+    return [line for line in log.read_text().splitlines(True) if line.endswith("\n")][1:] if log.exists() else []
 
 
 def parsed(line: str) -> dict[str, Any]:
@@ -113,17 +107,11 @@ def finish(command: tuple[object, ...], files: list[Path], out: Path) -> None:
     process = start(*command)
     _, err = process.communicate(timeout=300)
     assert process.returncode == 0, err
-    assert sorted(p.name for p in out.iterdir()) == [
-        "predictions.csv",
-        "predictions.json",
-        "predictions.jsonl",
-    ]
+    assert sorted(p.name for p in out.iterdir()) == ["predictions.csv", "predictions.json", "predictions.jsonl"]
     whole = json.loads((out / "predictions.json").read_text())
     assert [row["path"] for row in whole["files"]] == [str(path) for path in files]
     assert {row["status"] for row in whole["files"]} == {"ok"}
-    assert {row["path"] for row in map(parsed, rows_in(out / "predictions.jsonl")) if row} == set(
-        map(str, files)
-    )
+    assert {row["path"] for row in map(parsed, rows_in(out / "predictions.jsonl")) if row} == set(map(str, files))
 
 
 def command_on(files: list[Path], out: Path) -> tuple[object, ...]:

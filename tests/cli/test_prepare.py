@@ -18,10 +18,10 @@ import pytest
 from PIL import Image
 
 from hicmae_cli import workers
-from hicmae_cli.corpora import jobs
 from hicmae_cli.corpora.dataset import Dataset, Item, SplitFacts
 from hicmae_cli.corpora.manifest import read_manifest
 from hicmae_cli.media import read_audio, read_frames, write_video
+from hicmae_cli.preparing import jobs
 from hicmae_cli.workers import run_here
 from tests.cli.catalogues import install
 from tests.cli.running import hicmae
@@ -30,19 +30,16 @@ from tests.corpora.toys import FRAMES, SquareDetector, film, make_items, picture
 
 def stand_in(monkeypatch: pytest.MonkeyPatch, dataset: Dataset, root: Path) -> None:
     """Let the commands know a dataset, and that it lies there; a folder of one's own is the same."""
-    install(
-        monkeypatch,
-        *(replace(dataset, name=name, folder=root.name) for name in (dataset.name, "folder")),
-    )
+    install(monkeypatch, *(replace(dataset, name=name, folder=root.name) for name in (dataset.name, "folder")))
     monkeypatch.setenv("HICMAE_DATA", str(root.parent))
 
 
 def squares_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """No other processes, which take a second to start, and no real face finder."""
     monkeypatch.setattr(workers, "run_in_pool", lambda jobs, work, *_, workers: run_here(jobs, work))
-    for function in ("prepare.prepare", "check.check"):
+    for function in ("dataset.prepare", "check.check"):
         module, name = function.split(".")
-        target = sys.modules[f"hicmae_cli.corpora.{module}"]
+        target = sys.modules[f"hicmae_cli.preparing.{module}"]
         kept = getattr(target, name).__kwdefaults__
         monkeypatch.setitem(kept, "make_detector", SquareDetector)
 
@@ -50,8 +47,8 @@ def squares_only(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, list[Item]]:
     """Six items of three people, none of them wrong."""
-    import hicmae_cli.corpora.check
-    import hicmae_cli.corpora.prepare  # noqa: F401 (the defaults of both are changed)
+    import hicmae_cli.preparing.check
+    import hicmae_cli.preparing.dataset  # noqa: F401 (the defaults of both are changed)
 
     root = tmp_path / "root"
     items = make_items(root, 6)
@@ -187,9 +184,7 @@ def test_links_in_a_folder_are_skipped_by_name(toy: tuple[Path, list[Item]], tmp
     assert f"skipped 1 links to videos, copy the files to use them: {name}" in run.err
 
 
-def test_a_folder_does_not_take_its_own_clips_for_recordings(
-    toy: tuple[Path, list[Item]], tmp_path: Path
-) -> None:
+def test_a_folder_does_not_take_its_own_clips_for_recordings(toy: tuple[Path, list[Item]], tmp_path: Path) -> None:
     root, _ = toy
     (tmp_path / "link").symlink_to(root)
     for output in (root / "faces", root / "happy" / "faces", tmp_path / "link" / "faces"):
@@ -208,9 +203,7 @@ def test_without_ray(toy: tuple[Path, list[Item]], monkeypatch: pytest.MonkeyPat
     assert "pip install '.[ray]'" in run.err
 
 
-def test_real_faces_in_a_process_of_its_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sample: Path
-) -> None:
+def test_real_faces_in_a_process_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sample: Path) -> None:
     rgb = [frame.rgb for _, frame in zip(range(4), read_frames(sample), strict=False)]
     right = [picture[:, picture.shape[1] // 2 :] for picture in rgb]
     (tmp_path / "root").mkdir()
@@ -247,9 +240,13 @@ def test_ctrl_c_of_the_whole_group_leaves_nothing_half_written(tmp_path: Path) -
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "COLUMNS": "200"}
     for wait_s in (0.5, 5, 7):
         child = subprocess.Popen(
-            [sys.executable, tmp_path / "child.py", tmp_path / "root"], env=environment, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
-        )  # fmt: skip
+            [sys.executable, tmp_path / "child.py", tmp_path / "root"],
+            env=environment,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
         time.sleep(wait_s)
         os.killpg(child.pid, signal.SIGINT)
         started = time.monotonic()

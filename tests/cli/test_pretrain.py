@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from hicmae_cli.clips.windows import Recording
+from hicmae_cli.clips.recording import Recording
 from hicmae_cli.models import config
 from hicmae_cli.weights.reading import read_info
 from tests.cli.running import Run, hicmae
@@ -67,9 +67,20 @@ def test_from_drawn_clips_to_a_fine_tuned_classifier(puppets: Path) -> None:
         "drop_video_tokens = 0.9\nmixup = 0\ncutmix = 0\n"
     )
     fine = hicmae(
-        "finetune", "--dataset", "puppets", "--data", puppets, "--recipe", "fine.toml", "--output", "fine",
-        "--init", "run/last.safetensors", "--device", "cpu",
-    )  # fmt: skip
+        "finetune",
+        "--dataset",
+        "puppets",
+        "--data",
+        puppets,
+        "--recipe",
+        "fine.toml",
+        "--output",
+        "fine",
+        "--init",
+        "run/last.safetensors",
+        "--device",
+        "cpu",
+    )
     assert fine.code == 0, fine.err
     first = fine.out.splitlines()[1]
     match = re.match(r"took (\d+) of (\d+) tensors from run/last\.safetensors", first)
@@ -136,7 +147,7 @@ def test_voxceleb2_is_read_as_it_is_distributed(puppets: Path, monkeypatch: pyte
     assert "none of 2 recordings that were tried can be used" in run.last_line
     assert [(r.id, r.crop) for r in seen] == [
         (f"dev/mp4/id00012/21Uxsk56VDQ/{n}", (0, 160, 32, 192)) for n in ("00001", "00002")
-    ]  # fmt: skip
+    ]
 
 
 @pytest.mark.parametrize(
@@ -150,7 +161,7 @@ def test_voxceleb2_is_read_as_it_is_distributed(puppets: Path, monkeypatch: pyte
         (("--dataset", "puppets", "--set", "skip_layers=[0, 7]"), "skip layers 7 do not exist"),
         (("--dataset", "puppets", "--set", "epochs"), "expected key=value"),
     ],
-)  # fmt: skip
+)
 def test_wrong_usage_is_one_line_and_code_2(puppets: Path, arguments: tuple[str, ...], message: str) -> None:
     run = pretrain(*arguments, *(["--data", str(puppets)] if "puppets" in arguments else []))
     assert run.code == 2
@@ -183,9 +194,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(puppets: Path) -> None:
     )
     command = [sys.executable, "-m", "hicmae_cli.cli", "pretrain", *choice, "--set", "picture_every=0"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
-    process = subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     for line in process.stdout:
         if line.startswith("epoch"):

@@ -8,8 +8,8 @@ from PIL import Image
 
 from hicmae_cli.clips import read_prepared_clip
 from hicmae_cli.corpora.manifest import read_manifest
-from hicmae_cli.corpora.puppets import corpus, readback
 from hicmae_cli.media import probe
+from hicmae_cli.puppets import corpus, readback
 from tests.cli.running import Run, hicmae
 
 
@@ -39,9 +39,7 @@ def test_the_same_call_again_draws_nothing(puppets: Path) -> None:
 
 
 @pytest.mark.parametrize(("home", "expected"), [("elsewhere", "elsewhere/puppets"), ("", "data/puppets")])
-def test_by_default_puppets_go_where_datasets_lie(
-    monkeypatch: pytest.MonkeyPatch, home: str, expected: str
-) -> None:
+def test_by_default_puppets_go_where_datasets_lie(monkeypatch: pytest.MonkeyPatch, home: str, expected: str) -> None:
     monkeypatch.setenv("HICMAE_DATA", home)
     monkeypatch.setattr(corpus, "make_corpus", lambda folder, *_, **__: folder / "manifest.csv")
     assert hicmae("puppets", "make").out == f"wrote {expected}/manifest.csv\n"

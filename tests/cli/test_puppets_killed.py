@@ -40,7 +40,6 @@ def test_killed_at_twenty_random_moments(tmp_path: Path) -> None:
         assert process.returncode == 0, err
     assert finished(tmp_path / "killed") == finished(tmp_path / "whole")
     names = [
-        {path.relative_to(tmp_path / f).as_posix() for path in (tmp_path / f).rglob("*")}
-        for f in ("killed", "whole")
+        {path.relative_to(tmp_path / f).as_posix() for path in (tmp_path / f).rglob("*")} for f in ("killed", "whole")
     ]
     assert names[0] == names[1]  # no temporary is left

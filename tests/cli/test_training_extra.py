@@ -22,16 +22,12 @@ def test_what_is_missing_is_named_with_its_remedy(
     toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: list[str], gone: str
 ) -> None:
     find = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util, "find_spec", lambda name: None if name in gone.split(", ") else find(name)
-    )
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in gone.split(", ") else find(name))
     monkeypatch.chdir(tmp_path)
     shutil.copy(toy, "mine.safetensors")
     run = hicmae(*command)
     assert run.code == 1
-    assert run.last_line.endswith(
-        f"needs {gone}: install it with pip install '.[train]' in the checkout of hicmae"
-    )
+    assert run.last_line.endswith(f"needs {gone}: install it with pip install '.[train]' in the checkout of hicmae")
 
 
 def test_evaluate_needs_nothing_of_it_but_for_the_torch_engine(tmp_path: Path) -> None:
@@ -40,11 +36,7 @@ def test_evaluate_needs_nothing_of_it_but_for_the_torch_engine(tmp_path: Path) -
     clips.write_text(f"{clip} {clip}.wav 0\n")
     command = ["evaluate", "--manifest", str(clips), "--weights", "puppets-nano", "--engine"]
     blocked = ("torch", "torchaudio", "torchvision", "accelerate", "sklearn", "scipy", "timm", "onnx")
-    code = (
-        f"import sys\nfor name in {blocked}: sys.modules[name] = None\n"
-        "from hicmae_cli.cli import main\n"
-        "main({!r})"
-    )
+    code = f"import sys\nfor name in {blocked}: sys.modules[name] = None\nfrom hicmae_cli.cli import main\nmain({{!r}})"
     done = fresh_python(code.format([*command, "onnx"]))
     assert done.returncode == 0, done.stderr
     assert "UAR" in done.stdout

@@ -28,13 +28,26 @@ def pretrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     decoder = DecoderDims(16, 1, (0, 1))
     facts = PretrainingFacts(
-        decoder_width=16, decoder_heads=1, skip_layers=(0, 1), video_mask="block", video_mask_ratio=0.7,
-        audio_mask="frame", audio_mask_ratio=0.5,
-    )  # fmt: skip
+        decoder_width=16,
+        decoder_heads=1,
+        skip_layers=(0, 1),
+        video_mask="block",
+        video_mask_ratio=0.7,
+        audio_mask="frame",
+        audio_mask_ratio=0.5,
+    )
     info = WeightInfo(
-        variant="custom", dims=DIMS.to_dict(), labels=(), dataset="none", sampling_rate=4, front_end="none",
-        licence="MIT", source="a test", task="pretraining", pretraining=facts,
-    )  # fmt: skip
+        variant="custom",
+        dims=DIMS.to_dict(),
+        labels=(),
+        dataset="none",
+        sampling_rate=4,
+        front_end="none",
+        licence="MIT",
+        source="a test",
+        task="pretraining",
+        pretraining=facts,
+    )
     path = tmp_path_factory.mktemp("pretrained") / "toy.safetensors"
     save_pretrained(path, PretrainingModel(DIMS, decoder), info)
     return path
@@ -54,9 +67,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def errors(run: Run) -> dict[str, tuple[float, float]]:
     """By stream: error of the model, and of the guess."""
     assert run.code == 0, run.err
-    found = re.findall(
-        r"error, (\w+): ([\d.]+), (?:no )?better than the mean of each patch: ([\d.]+)", run.out
-    )
+    found = re.findall(r"error, (\w+): ([\d.]+), (?:no )?better than the mean of each patch: ([\d.]+)", run.out)
     return {name: (float(error), float(guess)) for name, error, guess in found}
 
 
@@ -87,9 +98,7 @@ def test_an_untrained_model_is_no_better_than_the_mean(clip: Path, pretrained: P
 
 def test_options_choose_what_is_hidden(clip: Path, pretrained: Path, here: Path) -> None:
     shown = []
-    for name, options in {
-        "a": (), "seed": ("--seed", 1), "less": ("--mask-video", 0.5, "--mask-audio", 0.25),
-    }.items():  # fmt: skip
+    for name, options in {"a": (), "seed": ("--seed", 1), "less": ("--mask-video", 0.5, "--mask-audio", 0.25)}.items():
         run = hicmae("visualize", "reconstruction", clip, "-w", pretrained, "-o", f"{name}.png", *options)
         assert run.code == 0, run.err
         with Image.open(here / f"{name}.png") as image:
@@ -111,7 +120,7 @@ def test_options_choose_what_is_hidden(clip: Path, pretrained: Path, here: Path)
         (["--weights", "no-such"], 1, "no weight named 'no-such'"),
         (["--weights", "puppets-nano"], 1, "is a classifier"),
     ],
-)  # fmt: skip
+)
 def test_what_cannot_be_done_says_why(
     clip: Path, pretrained: Path, here: Path, arguments: list[str], code: int, said: str
 ) -> None:
@@ -125,8 +134,9 @@ def test_a_video_without_a_face_or_sound_says_so(pretrained: Path, here: Path) -
     wall = write_clip(here / "wall.mkv", 3.0)
     run = hicmae("visualize", "reconstruction", wall, "-w", pretrained)
     assert (run.code, run.last_line) == (
-        1, f"error: {wall}: no face was found from 0.22 to 2.78 s; choose another moment with --at",
-    )  # fmt: skip
+        1,
+        f"error: {wall}: no face was found from 0.22 to 2.78 s; choose another moment with --at",
+    )
     silent = write_clip(here / "silent.mkv", 3.0, loud=None)
     run = hicmae("visualize", "reconstruction", silent, "-w", pretrained)
     assert run.code == 1 and run.last_line.startswith(f"error: {silent}: no sound track")
@@ -138,8 +148,6 @@ def test_a_video_without_a_face_or_sound_says_so(pretrained: Path, here: Path) -
 def test_the_input_is_not_written_over(clip: Path, pretrained: Path, here: Path) -> None:
     video = Path(shutil.copy(clip, here / "video.png"))  # what a file holds does not hang on its name
     before = sha256_of(video)
-    run = hicmae(
-        "visualize", "reconstruction", "video.png", "-w", pretrained, "-o", here / "x" / ".." / "video.png"
-    )
+    run = hicmae("visualize", "reconstruction", "video.png", "-w", pretrained, "-o", here / "x" / ".." / "video.png")
     assert run.code == 2 and "is the input" in " ".join(run.err.replace("│", " ").split())
     assert sha256_of(video) == before

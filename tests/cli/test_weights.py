@@ -34,16 +34,7 @@ def checkpoint(tmp_path: Path) -> Path:
 
 def take_in(path: Path, *more: str) -> Run:
     return hicmae(
-        "weights",
-        "import",
-        path,
-        "--name",
-        "toy",
-        "--labels",
-        "ANG,DIS,FEA,HAP,NEU,SAD",
-        "--heads",
-        "4",
-        *more,
+        "weights", "import", path, "--name", "toy", "--labels", "ANG,DIS,FEA,HAP,NEU,SAD", "--heads", "4", *more
     )
 
 
@@ -74,11 +65,7 @@ def test_a_pretrained_checkpoint_needs_no_labels(tmp_path: Path) -> None:
     assert run.code == 0, run.err
     assert "all of them matched; pre-trained: take it by" in " ".join(run.out.split())
     facts = json.loads(hicmae("weights", "show", "start", "--json").out)
-    assert (facts["task"], facts["labels"], facts["pretraining"]["skip_layers"]) == (
-        "pretraining",
-        [],
-        [1, 3],
-    )
+    assert (facts["task"], facts["labels"], facts["pretraining"]["skip_layers"]) == ("pretraining", [], [1, 3])
     labelled = hicmae("weights", "import", path, "--name", "other", "--labels", "a,b")
     assert labelled.code == 1
     assert "labels: got 2, expected 0 (the model is pre-trained: it has no outputs)" in labelled.last_line
@@ -159,17 +146,7 @@ main(sys.argv[1:])
 
 
 def test_what_a_killed_import_left_goes_with_the_next(checkpoint: Path) -> None:
-    command = [
-        "weights",
-        "import",
-        str(checkpoint),
-        "--name",
-        "toy",
-        "--labels",
-        "a,b,c,d,e,f",
-        "--heads",
-        "4",
-    ]
+    command = ["weights", "import", str(checkpoint), "--name", "toy", "--labels", "a,b,c,d,e,f", "--heads", "4"]
     killed = subprocess.run([sys.executable, "-c", KILLED, *command], check=False, capture_output=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert [p.suffix for p in store_dir().iterdir() if is_temporary(p.name)] == [".safetensors"]
@@ -178,9 +155,7 @@ def test_what_a_killed_import_left_goes_with_the_next(checkpoint: Path) -> None:
     assert {p.name for p in store_dir().iterdir()} == {".lock", "toy.safetensors"}
 
 
-def test_of_two_imports_at_once_the_second_is_refused(
-    checkpoint: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_of_two_imports_at_once_the_second_is_refused(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second has found the name free when the first takes it."""
     both, codes = threading.Barrier(2), []
 
@@ -203,16 +178,11 @@ def test_of_two_imports_at_once_the_second_is_refused(
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(codes) == [
-        "done",
-        "toy: a weight of this name exists; choose another name, or replace it (force)",
-    ]
+    assert sorted(codes) == ["done", "toy: a weight of this name exists; choose another name, or replace it (force)"]
 
 
 @pytest.mark.parametrize("command", ["import", "export"])
-def test_a_full_disk_is_named_with_the_file(
-    toy: Path, checkpoint: Path, tmp_path: Path, command: str
-) -> None:
+def test_a_full_disk_is_named_with_the_file(toy: Path, checkpoint: Path, tmp_path: Path, command: str) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     target = tmp_path / "out.onnx" if command == "export" else stored_path("toy", ".safetensors")
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))  # no file may grow beyond, as on a full disk

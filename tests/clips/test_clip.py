@@ -17,9 +17,7 @@ def test_a_missing_stream_is_fed_as_zeros() -> None:
     assert (audio[1] == 1).all()
     assert (video[1] == 0).all()
     # Black is far from what a missing stream is.
-    np.testing.assert_allclose(
-        video[0, :, 0, 0, 0], [-0.485 / 0.229, -0.456 / 0.224, -0.406 / 0.225], rtol=1e-5
-    )
+    np.testing.assert_allclose(video[0, :, 0, 0, 0], [-0.485 / 0.229, -0.456 / 0.224, -0.406 / 0.225], rtol=1e-5)
 
 
 def test_pixels_keep_their_place() -> None:
@@ -46,8 +44,6 @@ def test_misshapen_clips_are_refused(video: np.ndarray | None, audio: np.ndarray
         Clip(video, audio)
 
 
-@pytest.mark.parametrize(
-    ("clip", "modality"), [((FACES, MEL), "av"), ((FACES, None), "video"), ((None, MEL), "audio")]
-)
+@pytest.mark.parametrize(("clip", "modality"), [((FACES, MEL), "av"), ((FACES, None), "video"), ((None, MEL), "audio")])
 def test_modality_names_what_is_there(clip: tuple[np.ndarray, np.ndarray], modality: str) -> None:
     assert Clip(*clip).modality == modality

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from hicmae_cli.clips import write_prepared_clip
 from hicmae_cli.clips.excerpt import Excerpt, read_excerpt
 from hicmae_cli.errors import MediaError, SettingsError
-from hicmae_cli.faces.fake import FakeDetector, FakeFace
-from hicmae_cli.media import SAMPLE_RATE_HZ, write_video
+from hicmae_cli.media import write_video
+from hicmae_cli.model_input import SAMPLE_RATE_HZ
+from tests.faces.fake import FakeDetector, FakeFace
 
 LEFT, RIGHT = (70.0, 80.0), (190.0, 80.0)
 
@@ -74,9 +75,7 @@ def test_moments_without_the_face_are_black(tmp_path: Path) -> None:
 
 def test_sound_is_of_the_same_time(tmp_path: Path) -> None:
     path = scene(tmp_path / "a.mkv", samples=tone(2.0, 2.5, 6.0))
-    energy = (
-        cut(path, 1.5, FakeFace(0, 9, LEFT, 60)).log_mel[:254].mean(axis=1)
-    )  # the last two frames are padding
+    energy = cut(path, 1.5, FakeFace(0, 9, LEFT, 60)).log_mel[:254].mean(axis=1)  # the last two frames are padding
     loud = np.flatnonzero(energy > (energy.min() + energy.max()) / 2)
     assert loud.min() == pytest.approx(50, abs=3) and loud.max() == pytest.approx(100, abs=3)
 
@@ -95,9 +94,7 @@ def test_a_prepared_clip_needs_no_detector(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("start_s", [-0.1, 3.5, float("nan"), float("inf")])
 def test_a_window_outside_of_the_video_is_refused(tmp_path: Path, start_s: float) -> None:
-    with pytest.raises(
-        SettingsError, match=r"--at .*6\.00 s of video, in which 2\.56 s begin at 0 to 3\.44 s"
-    ):
+    with pytest.raises(SettingsError, match=r"--at .*6\.00 s of video, in which 2\.56 s begin at 0 to 3\.44 s"):
         read_excerpt(scene(tmp_path / "a.mkv"), start_s, no_detector)
 
 

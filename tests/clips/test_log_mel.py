@@ -21,9 +21,15 @@ def test_matches_the_authors(name: str) -> None:
 def test_matches_kaldi_on_other_sounds(num_samples: int) -> None:
     wave = np.random.default_rng(num_samples).uniform(-0.5, 0.5, num_samples).astype(np.float32) + 0.1
     fbank = torchaudio.compliance.kaldi.fbank(
-        torch.from_numpy(wave - wave.mean())[None], htk_compat=True, sample_frequency=16000, use_energy=False,
-        window_type="hanning", num_mel_bins=128, dither=0.0, frame_shift=10,
-    ).numpy()[:256]  # fmt: skip
+        torch.from_numpy(wave - wave.mean())[None],
+        htk_compat=True,
+        sample_frequency=16000,
+        use_energy=False,
+        window_type="hanning",
+        num_mel_bins=128,
+        dither=0.0,
+        frame_shift=10,
+    ).numpy()[:256]
     expected = np.zeros((256, 128), np.float32)
     expected[: len(fbank)] = fbank
     np.testing.assert_allclose(log_mel(wave), (expected + 4.2677393) / (2 * 4.5689974), atol=1e-3)
@@ -32,9 +38,7 @@ def test_matches_kaldi_on_other_sounds(num_samples: int) -> None:
 def test_louder_shifts_every_filled_frame_alike() -> None:
     wave = reference.waveform(16000)
     quiet, loud = log_mel(wave)[:98], log_mel(2 * wave)[:98]
-    heard = (
-        quiet > quiet.min() + 0.2
-    )  # some of the lowest filters are narrower than a bin of the spectrum: empty
+    heard = quiet > quiet.min() + 0.2  # some of the lowest filters are narrower than a bin of the spectrum: empty
     assert heard.mean() > 0.9
     np.testing.assert_allclose((loud - quiet)[heard], np.log(4) / (2 * 4.5689974), atol=1e-3)
 

@@ -17,7 +17,8 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
-from hicmae_cli.media import SAMPLE_RATE_HZ, read_audio, read_frames
+from hicmae_cli.media import read_audio, read_frames
+from hicmae_cli.model_input import SAMPLE_RATE_HZ
 from tests.conftest import SAMPLE
 from tests.media.make import _audio_frame
 
@@ -86,9 +87,7 @@ def _video(suffix: str, pair: bool) -> Path:
         kind = sound.codec_context.format.name if sound.codec_context.format else "s16"
         for start in range(0, louder.shape[1], 1024):
             piece = louder[:, start : start + 1024]
-            container.mux(
-                sound.encode(_audio_frame(piece, kind, "mono", _SOUND_RATE_HZ, start / _SOUND_RATE_HZ))
-            )
+            container.mux(sound.encode(_audio_frame(piece, kind, "mono", _SOUND_RATE_HZ, start / _SOUND_RATE_HZ)))
         container.mux(sound.encode(None))
     return path
 

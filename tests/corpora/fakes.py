@@ -43,12 +43,8 @@ def write(path: Path, lines: Sequence[str]) -> None:
     path.write_text("".join(f"{line}\n" for line in lines), "utf-8")
 
 
-def _crema_d(
-    root: Path, folds: int | None, labels: int | None, codes: str = "ANG DIS FEA HAP NEU SAD"
-) -> list[Item]:
-    names = {
-        "ANG": "anger", "DIS": "disgust", "FEA": "fear", "HAP": "happiness", "NEU": "neutral", "SAD": "sadness",
-    }  # fmt: skip
+def _crema_d(root: Path, folds: int | None, labels: int | None, codes: str = "ANG DIS FEA HAP NEU SAD") -> list[Item]:
+    names = {"ANG": "anger", "DIS": "disgust", "FEA": "fear", "HAP": "happiness", "NEU": "neutral", "SAD": "sadness"}
     for broken in ("1076_MTI_NEU_XX", "1064_IEO_DIS_MD"):
         put_video(root / "VideoFlash" / f"{broken}.flv", media=False)
     put_sound(root / "AudioWAV" / "1040_ITH_SAD_X.wav", media=False)
@@ -58,9 +54,14 @@ def _crema_d(
         for code in names:
             clip = f"{actor}_DFA_{code}_XX"
             item = Item(
-                id=clip, label=names[code], speaker=str(actor), video=root / "VideoFlash" / f"{clip}.flv",
-                audio=root / "AudioWAV" / f"{clip}.wav", fold=fold, extra={"sentence": "DFA", "intensity": "XX"},
-            )  # fmt: skip
+                id=clip,
+                label=names[code],
+                speaker=str(actor),
+                video=root / "VideoFlash" / f"{clip}.flv",
+                audio=root / "AudioWAV" / f"{clip}.wav",
+                fold=fold,
+                extra={"sentence": "DFA", "intensity": "XX"},
+            )
             if code in codes.split()[:labels]:
                 items.append(item)
             elif labels is None:  # of the four classes: the other two are there too
@@ -81,19 +82,21 @@ def _ravdess(root: Path, folds: int | None, labels: int | None) -> list[Item]:
             rest = f"01-{number:02d}-01-02-01-{actor}"
             items.append(
                 Item(
-                    id=f"02-{rest}", label=label, speaker=actor, video=folder / f"02-{rest}.mp4",
-                    audio=folder / f"03-{rest}.wav", fold=fold,
+                    id=f"02-{rest}",
+                    label=label,
+                    speaker=actor,
+                    video=folder / f"02-{rest}.mp4",
+                    audio=folder / f"03-{rest}.wav",
+                    fold=fold,
                     extra={"intensity": "01", "statement": "02", "repetition": "01"},
                 )
-            )  # fmt: skip
+            )
             put_video(folder / f"01-{rest}.mp4", media=False)  # with sound, not used
         put_video(folder / f"02-02-03-01-01-01-{actor}.mp4", media=False)  # a song
     return items
 
 
-def _official_lists(
-    root: Path, folds: int | None, labels: Sequence[str], first: int
-) -> Iterator[tuple[str, int, str]]:
+def _official_lists(root: Path, folds: int | None, labels: Sequence[str], first: int) -> Iterator[tuple[str, int, str]]:
     """Fold, clip number, label; a clip of every label in every fold."""
     number = first
     for fold in "12345"[:folds]:
@@ -103,9 +106,18 @@ def _official_lists(
 
 
 _MAFW = (
-    "anger", "disgust", "fear", "happiness", "neutral", "sadness", "surprise", "contempt", "anxiety", "helplessness",
+    "anger",
+    "disgust",
+    "fear",
+    "happiness",
+    "neutral",
+    "sadness",
+    "surprise",
+    "contempt",
+    "anxiety",
+    "helplessness",
     "disappointment",
-)  # fmt: skip
+)
 
 
 def _mafw(
@@ -116,7 +128,7 @@ def _mafw(
     items = [
         Item(id=f"{number:05d}", label=label, speaker="", video=clips / f"{number:05d}.mp4", fold=fold)
         for fold, number, label in _official_lists(root, folds, chosen, 25)
-    ]  # fmt: skip
+    ]
     for fold in "12345":
         folder = root / "Train & Test Set" / kind / "no_caption" / f"set_{fold}"
         silent = ["00903.mp4 anger"] if fold == "1" else []
@@ -135,11 +147,10 @@ def _dfew(root: Path, folds: int | None, labels: int | None) -> list[Item]:
     clips = root / "Clip" / "original"
     items = [
         Item(
-            id=f"{number:05d}", label=label, speaker="", fold=fold,
-            video=clips / f"part_{number % 2}" / f"{number}.mp4",
+            id=f"{number:05d}", label=label, speaker="", fold=fold, video=clips / f"part_{number % 2}" / f"{number}.mp4"
         )
         for fold, number, label in _official_lists(root, folds, names[:labels], 8)
-    ]  # fmt: skip
+    ]
     lists = root / "EmoLabel_DataSplit"
     for fold in "12345":
         for part in ("test", "train"):
@@ -154,18 +165,20 @@ def _dfew(root: Path, folds: int | None, labels: int | None) -> list[Item]:
 
 def _mer2023(root: Path, folds: int | None, labels: int | None) -> list[Item]:
     codes = {
-        "neutral": "neutral", "angry": "anger", "happy": "happiness", "sad": "sadness", "worried": "worry",
+        "neutral": "neutral",
+        "angry": "anger",
+        "happy": "happiness",
+        "sad": "sadness",
+        "worried": "worry",
         "surprise": "surprise",
-    }  # fmt: skip
+    }
     items = []
     for part, split, each in (("train", "train", 2), ("test1", "test", 1)):
         rows = []
         for number, code in enumerate(list(codes)[:labels] * each):
             name = f"sample_0000{number:04d}" if split == "train" else f"sample_0001{number:04d}"
             rows.append(f"{name},{code},{-0.5 * number}")
-            items.append(
-                Item(id=name, label=codes[code], speaker="", video=root / part / f"{name}.avi", split=split)
-            )
+            items.append(Item(id=name, label=codes[code], speaker="", video=root / part / f"{name}.avi", split=split))
         write(root / f"{part}-label.csv", ["name,discrete,valence", *rows])
     return items
 
@@ -179,20 +192,20 @@ def _msp_improv(root: Path, folds: int | None, labels: int | None) -> list[Item]
             speaks, listens = ("F", "M") if number % 2 else ("M", "F")
             turn = f"S01A-F0{session}-P-{speaks}{listens}{number:02d}"
             # The first line of a turn is what counts; those of single listeners follow.
-            lines += [
-                f"UTD-IMPROV-{turn}.avi; {code}; {ratings}",
-                f"WORKER0000{number}; Sad; Sad; {ratings}",
-                "",
-            ]
+            lines += [f"UTD-IMPROV-{turn}.avi; {code}; {ratings}", f"WORKER0000{number}; Sad; Sad; {ratings}", ""]
             if code in codes:
                 folder = root / f"session{session}" / "S01A" / "P"
                 items.append(
                     Item(
-                        id=f"MSP-IMPROV-{turn}", label=codes[code], speaker=f"{speaks}0{session}", fold=session,
-                        video=folder / f"MSP-IMPROV-{turn}.avi", audio=folder / f"MSP-IMPROV-{turn}.wav",
+                        id=f"MSP-IMPROV-{turn}",
+                        label=codes[code],
+                        speaker=f"{speaks}0{session}",
+                        fold=session,
+                        video=folder / f"MSP-IMPROV-{turn}.avi",
+                        audio=folder / f"MSP-IMPROV-{turn}.wav",
                         extra={"scene": "S01A", "type": "P"},
                     )
-                )  # fmt: skip
+                )
     write(root / "Evalution.txt", lines)
     return items
 
@@ -213,18 +226,24 @@ def _iemocap(root: Path, folds: int | None, labels: int | None) -> list[Item]:
                 id_ = f"{dialogue}_{who}{number:03d}"
                 lines += [
                     f"[{start:.4f} - {end:.4f}]\t{id_}\t{code}\t[2.5000, 2.5000, 2.5000]",
-                    "C-E2:\tNeutral;\t()", "A-E3:\tval 3; act 2; dom  2;\t()", "",
-                ]  # fmt: skip
+                    "C-E2:\tNeutral;\t()",
+                    "A-E3:\tval 3; act 2; dom  2;\t()",
+                    "",
+                ]
                 if code in codes:
                     side = (0.0, 0.5) if who == marked else (0.5, 1.0)
                     items.append(
                         Item(
-                            id=id_, label=codes[code], speaker=f"Ses0{session}{who}",
+                            id=id_,
+                            label=codes[code],
+                            speaker=f"Ses0{session}{who}",
                             video=base / "dialog" / "avi" / "DivX" / f"{dialogue}.avi",
-                            audio=base / "sentences" / "wav" / dialogue / f"{id_}.wav", fold=session,
-                            excerpt=Excerpt(start, end, side), extra={"code": code},
+                            audio=base / "sentences" / "wav" / dialogue / f"{id_}.wav",
+                            fold=session,
+                            excerpt=Excerpt(start, end, side),
+                            extra={"code": code},
                         )
-                    )  # fmt: skip
+                    )
             write(base / "dialog" / "EmoEvaluation" / f"{dialogue}.txt", lines)
             (base / "dialog" / "EmoEvaluation" / f"._{dialogue}.txt").write_bytes(b"\x00\x05\x16\x07\xb0")
     return items
@@ -240,10 +259,13 @@ def _werewolf_xl(root: Path, folds: int | None, labels: int | None) -> list[Item
                 rows.append(f"{int(game)},{id_},{valence},{arousal},{dominance}")
                 items.append(
                     Item(
-                        id=id_, label=f"{arousal!r} {valence!r} {dominance!r}", speaker=f"{game}_{player}",
-                        video=root / "Speaker_Video" / f"{id_}.mp4", fold=fold,
+                        id=id_,
+                        label=f"{arousal!r} {valence!r} {dominance!r}",
+                        speaker=f"{game}_{player}",
+                        video=root / "Speaker_Video" / f"{id_}.mp4",
+                        fold=fold,
                     )
-                )  # fmt: skip
+                )
     write(root / "labels.csv", ["Session,VideoName,Mean_P_1_2_3_4,Mean_A_1_2,Mean_D_1_2_4", *rows])
     return items
 
@@ -261,11 +283,15 @@ def _avcaffe(root: Path, folds: int | None, labels: int | None, scale: str = "ar
             folder = root / "videos" / "shorter_segments" / person / f"task_{number}"
             items += [
                 Item(
-                    id=f"{session}_clip_{clip:03d}", label=label, speaker=person,
-                    video=folder / f"{session}_clip_{clip:03d}.avi", split=split, extra={"task": f"task_{number}"},
+                    id=f"{session}_clip_{clip:03d}",
+                    label=label,
+                    speaker=person,
+                    video=folder / f"{session}_clip_{clip:03d}.avi",
+                    split=split,
+                    extra={"task": f"task_{number}"},
                 )
                 for clip in (1, 2)
-            ]  # fmt: skip
+            ]
             silent.append(f"{session}_clip_003.avi")
             put_video(folder / silent[-1], media=False)
     write(root / "ground_truths" / f"{scale}.txt", answers)
@@ -283,13 +309,15 @@ def _folder(root: Path, folds: int | None, labels: int | None) -> list[Item]:
     put_video(root / "prepared" / "clips" / "old.mp4", media=False)
     return [
         Item(
-            id=f"{folder}/day {day}/{n}.mp4", label=names[folder], speaker="",
+            id=f"{folder}/day {day}/{n}.mp4",
+            label=names[folder],
+            speaker="",
             video=root / folder / f"day {day}" / f"{n}.mp4",
         )
         for folder in list(names)[:labels]
         for day in (1, 2)
         for n in range(5)
-    ]  # fmt: skip
+    ]
 
 
 def _manifest(root: Path, folds: int | None, labels: int | None) -> list[Item]:
@@ -302,20 +330,35 @@ def _manifest(root: Path, folds: int | None, labels: int | None) -> list[Item]:
             rows.append(f"{id_},raw/{fold}-{code}.mp4,{sound},{code},{fold},,person {fold},{code} day")
             items.append(
                 Item(
-                    id=id_, label=names[code], speaker=f"person {fold}", video=root / f"raw/{fold}-{code}.mp4",
-                    audio=root / sound if sound else None, fold=fold, extra={"when": f"{code} day"},
+                    id=id_,
+                    label=names[code],
+                    speaker=f"person {fold}",
+                    video=root / f"raw/{fold}-{code}.mp4",
+                    audio=root / sound if sound else None,
+                    fold=fold,
+                    extra={"when": f"{code} day"},
                 )
-            )  # fmt: skip
+            )
     write(root / "manifest.csv", ["id,video,audio,label,fold,split,speaker,when", *rows])
     write(root / "labels.txt", ["bored", "happy", "sad"])
     return items
 
 
 _MAKERS: dict[str, Maker] = {
-    "crema-d": _crema_d, "crema-d-4": _crema_d_4, "ravdess": _ravdess, "mafw": _mafw, "mafw-43": _mafw_43,
-    "dfew": _dfew, "mer2023": _mer2023, "msp-improv": _msp_improv, "iemocap": _iemocap,
-    "werewolf-xl": _werewolf_xl, "avcaffe-arousal": _avcaffe, "avcaffe-valence": _avcaffe_valence,
-    "folder": _folder, "manifest": _manifest,
-}  # fmt: skip
+    "crema-d": _crema_d,
+    "crema-d-4": _crema_d_4,
+    "ravdess": _ravdess,
+    "mafw": _mafw,
+    "mafw-43": _mafw_43,
+    "dfew": _dfew,
+    "mer2023": _mer2023,
+    "msp-improv": _msp_improv,
+    "iemocap": _iemocap,
+    "werewolf-xl": _werewolf_xl,
+    "avcaffe-arousal": _avcaffe,
+    "avcaffe-valence": _avcaffe_valence,
+    "folder": _folder,
+    "manifest": _manifest,
+}
 FAKES = tuple(_MAKERS)
 """Names of the datasets that can be faked."""

@@ -15,12 +15,7 @@ def assert_published(dataset: Dataset, items: Sequence[Item]) -> None:
     for fold, facts in dataset.published.items():
         parts = {
             "test": ([i for i in items if i.fold == fold], facts.test, facts.test_counts, facts.test_sha256),
-            "train": (
-                [i for i in items if i.fold != fold],
-                facts.train,
-                facts.train_counts,
-                facts.train_sha256,
-            ),
+            "train": ([i for i in items if i.fold != fold], facts.train, facts.train_counts, facts.train_sha256),
         }
         for part, (found, count, counts, sha256) in parts.items():
             assert len(found) == count, (fold, part)

@@ -60,9 +60,27 @@ def test_names_that_stay_in_their_folder(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", ".", "..", "../a", "a/../b", "/a", "a//b", "./a", "a/", "C:a", "C:\\a", "\\\\host\\a", "a\\b", "~/a", "a\nb",
-     "a\x00b", "\x1b[31m", "a\u202eb"],
-)  # fmt: skip
+    [
+        "",
+        ".",
+        "..",
+        "../a",
+        "a/../b",
+        "/a",
+        "a//b",
+        "./a",
+        "a/",
+        "C:a",
+        "C:\\a",
+        "\\\\host\\a",
+        "a\\b",
+        "~/a",
+        "a\nb",
+        "a\x00b",
+        "\x1b[31m",
+        "a\u202eb",
+    ],
+)
 def test_names_that_do_not(name: str, tmp_path: Path) -> None:
     assert not is_safe(name)
     with pytest.raises(ManifestError, match=r"list, line 7: .* leads out of") as caught:

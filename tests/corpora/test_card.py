@@ -36,11 +36,7 @@ def test_pages_name_datasets_that_exist(page: Path) -> None:
 
 def test_every_page_is_in_the_list() -> None:
     listed = set(re.findall(r"\]\((\S+?)\.md\)", (PAGES / "README.md").read_text("utf-8")))
-    assert (
-        listed
-        == {page.stem for page in PAGES.glob("*.md")} - {"README"}
-        == {d.folder for d in DATASETS.values()}
-    )
+    assert listed == {page.stem for page in PAGES.glob("*.md")} - {"README"} == {d.folder for d in DATASETS.values()}
 
 
 @pytest.mark.parametrize("name", DATASETS)
@@ -48,10 +44,18 @@ def test_a_card_holds_every_fact(name: str) -> None:
     dataset = DATASETS[name]
     text = card(dataset)
     facts = [
-        dataset.title, dataset.name, *dataset.labels, *dataset.codes, dataset.fold_rule,
-        *dataset.layout.splitlines(), *dataset.broken, *dataset.choices, dataset.licence, dataset.access,
+        dataset.title,
+        dataset.name,
+        *dataset.labels,
+        *dataset.codes,
+        dataset.fold_rule,
+        *dataset.layout.splitlines(),
+        *dataset.broken,
+        *dataset.choices,
+        dataset.licence,
+        dataset.access,
         dataset.citation,
-    ]  # fmt: skip
+    ]
     for fact in facts:
         assert fact in text
     for facts_of_fold in dataset.published.values():

@@ -9,13 +9,7 @@ from pathlib import Path
 import pytest
 
 from hicmae_cli.corpora.annotations import is_safe
-from hicmae_cli.corpora.catalogue import (
-    DATASETS,
-    data_home,
-    dataset_root,
-    find_dataset,
-    prepared_manifest,
-)
+from hicmae_cli.corpora.catalogue import DATASETS, data_home, dataset_root, find_dataset, prepared_manifest
 from hicmae_cli.errors import ManifestError, SettingsError
 from hicmae_cli.labels import canonical_label
 from tests.cli.running import fresh_python
@@ -105,9 +99,7 @@ def test_an_empty_folder_is_told_in_one_line(name: str, tmp_path: Path) -> None:
 
 def test_a_dataset_is_found_in_any_case() -> None:
     assert find_dataset("CREMA-D") is DATASETS["crema-d"]
-    with pytest.raises(
-        SettingsError, match="no dataset named crema; the nearest is crema-d, and there are crema-d, "
-    ):
+    with pytest.raises(SettingsError, match="no dataset named crema; the nearest is crema-d, and there are crema-d, "):
         find_dataset("crema")
 
 
@@ -118,20 +110,12 @@ def test_where_data_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ravdess = find_dataset("ravdess")
     with pytest.raises(ManifestError) as caught:
         dataset_root(ravdess)
-    for said in (
-        str(tmp_path / "ravdess"),
-        "zenodo.org",
-        "--root or HICMAE_DATA",
-        "Actor_",
-        "--dataset puppets",
-    ):
+    for said in (str(tmp_path / "ravdess"), "zenodo.org", "--root or HICMAE_DATA", "Actor_", "--dataset puppets"):
         assert said in str(caught.value)
     assert "\n" not in str(caught.value)
     (tmp_path / "ravdess").mkdir()
     assert dataset_root(ravdess) == tmp_path / "ravdess"
-    assert (
-        prepared_manifest(ravdess, dataset_root(ravdess)) == tmp_path / "ravdess" / "prepared" / "ravdess.csv"
-    )
+    assert prepared_manifest(ravdess, dataset_root(ravdess)) == tmp_path / "ravdess" / "prepared" / "ravdess.csv"
     assert dataset_root(ravdess, tmp_path) == tmp_path
     (tmp_path / "list.csv").touch()
     own = find_dataset("manifest")
@@ -146,9 +130,7 @@ def test_puppets_are_drawn(tmp_path: Path) -> None:
     assert puppets.licence == "MIT"
     with pytest.raises(ManifestError, match="`hicmae puppets make` draws them"):
         dataset_root(puppets, tmp_path / "none")
-    with pytest.raises(
-        ManifestError, match="puppets are drawn, prepared clips and all: `hicmae puppets make`"
-    ):
+    with pytest.raises(ManifestError, match="puppets are drawn, prepared clips and all: `hicmae puppets make`"):
         puppets.items(tmp_path)
 
 

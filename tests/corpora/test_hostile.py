@@ -14,17 +14,33 @@ from tests.corpora.fakes import make_fake
 
 ANNOTATED = ("mafw", "dfew", "mer2023", "msp-improv", "iemocap", "werewolf-xl", "avcaffe-arousal", "manifest")
 PIECES = (
-    b"\x00", b"\xff", b"\r", b"\n", b",", b'"', b" ", b"..", b"/", b"\\", b"~", b"\x1b[2J", "\u202e".encode(),
-    b"9" * 400, b"nan", b"[", b"]", b";", b"\t", b"",
-)  # fmt: skip
+    b"\x00",
+    b"\xff",
+    b"\r",
+    b"\n",
+    b",",
+    b'"',
+    b" ",
+    b"..",
+    b"/",
+    b"\\",
+    b"~",
+    b"\x1b[2J",
+    "\u202e".encode(),
+    b"9" * 400,
+    b"nan",
+    b"[",
+    b"]",
+    b";",
+    b"\t",
+    b"",
+)
 
 
 @pytest.mark.parametrize("name", ANNOTATED)
 def test_a_changed_annotation_is_read_or_refused_in_one_line(name: str, tmp_path: Path) -> None:
     make_fake(name, tmp_path, folds=2, labels=2, media=False)
-    files = [
-        p for p in sorted(tmp_path.rglob("*")) if p.suffix in (".txt", ".csv") and not p.name.startswith(".")
-    ]
+    files = [p for p in sorted(tmp_path.rglob("*")) if p.suffix in (".txt", ".csv") and not p.name.startswith(".")]
     rng = random.Random(name)
     refused = 0
     for _ in range(40):

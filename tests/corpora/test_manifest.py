@@ -50,10 +50,7 @@ def test_our_header_with_more_columns(tmp_path: Path) -> None:
         ("id,video,audio,label\n1,a\n", "line 2"),
         ("id,video,audio,label\n1,,,anger\n", "neither"),
         ("id,video,audio,label\n1,a,c.wav,anger\n", "c.wav"),
-        (
-            "id,video,audio,label\n1,a,a.wav,anger\n1,b,b.wav,fear\n",
-            "line 3: the id '1' is also that of line 2",
-        ),
+        ("id,video,audio,label\n1,a,a.wav,anger\n1,b,b.wav,fear\n", "line 3: the id '1' is also that of line 2"),
         ("id,video,audio,label\n1,a,a.wav,anger\n2,b,b.wav,9\n", "line 3: the label is the number 9"),
         ("id,video,audio,label\n1,a,a.wav,anger,more\n", "line 2: expected 4 fields, got more"),
         ("id,video,audio,label\n1,../a,a.wav,anger\n", "line 2: ../a leads out of"),
@@ -61,10 +58,7 @@ def test_our_header_with_more_columns(tmp_path: Path) -> None:
         ("a a.wav 0\nb ../b.wav 0\n", "line 2: ../b.wav leads out of"),
         ("id,video,audio,label\n1,a\0,a.wav,anger\n", "line 2: 'a\\x00' is no path"),
         ("a a.wav 0.5 nan 1\n", "line 1"),
-        (
-            "id,video,audio,label\n1,a,a.wav,anger\n" + "x" * 200_000 + ",a,a.wav,fear\n",
-            "line 3: is not a line of a",
-        ),
+        ("id,video,audio,label\n1,a,a.wav,anger\n" + "x" * 200_000 + ",a,a.wav,fear\n", "line 3: is not a line of a"),
     ],
 )
 def test_malformed_lists_say_where(tmp_path: Path, text: str, said: str) -> None:
@@ -89,12 +83,7 @@ def test_the_authors_lines_need_no_different_folder_names(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    "text",
-    [
-        "id,video,audio\n1,a,a.wav\n",
-        "id,video,audio,label\n1,a,a.wav,\n",
-        "id,video,audio,label\n1,a,a.wav,7\n",
-    ],
+    "text", ["id,video,audio\n1,a,a.wav\n", "id,video,audio,label\n1,a,a.wav,\n", "id,video,audio,label\n1,a,a.wav,7\n"]
 )
 def test_labels_can_be_left_out(tmp_path: Path, text: str) -> None:
     (sample,) = read_manifest(write(tmp_path, text), labelled=False)
@@ -118,10 +107,7 @@ def test_an_unknown_label_is_named_where_that_is_asked_for(tmp_path: Path) -> No
 TARGETS = ("arousal", "valence", "dominance")
 
 
-@pytest.mark.parametrize(
-    "text",
-    ["a a.wav 0.5 -1.25 2\n", "id,video,audio,label\n1,a,a.wav,0.50  -1.25 2\n"],
-)
+@pytest.mark.parametrize("text", ["a a.wav 0.5 -1.25 2\n", "id,video,audio,label\n1,a,a.wav,0.50  -1.25 2\n"])
 def test_numbers_of_a_regression(tmp_path: Path, text: str) -> None:
     (sample,) = read_manifest(write(tmp_path, text), TARGETS, regression=True)
     assert sample.label == "0.5 -1.25 2.0"

@@ -25,10 +25,7 @@ def sample(number: int, label: str = "anger", fold: str = "", split: str = "", s
 def manifests(draw: st.DrawFn, speakers: int) -> list[Sample]:
     """Up to 60 clips of up to so many people (0: nobody is named)."""
     rows = draw(
-        st.lists(
-            st.tuples(st.sampled_from(LABELS), st.integers(1, max(speakers, 1)), st.integers(1, 12)),
-            max_size=60,
-        )
+        st.lists(st.tuples(st.sampled_from(LABELS), st.integers(1, max(speakers, 1)), st.integers(1, 12)), max_size=60)
     )
     return [
         sample(number, label, str(fold), "", f"person {person}" if speakers else "")
@@ -89,9 +86,7 @@ def test_the_column_split() -> None:
     assert ids(split.train) == ["clip-1", "clip-4"]
     assert ids(split.validation) == ["clip-2", "clip-3"]
     assert ids(split.test) == ["clip-0"]
-    with pytest.raises(
-        ManifestError, match="clip clip-0: its split is 'dev', expected train, validation or test"
-    ):
+    with pytest.raises(ManifestError, match="clip clip-0: its split is 'dev', expected train, validation or test"):
         split_by_column([sample(0, split="dev")])
 
 

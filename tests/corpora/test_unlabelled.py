@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from hicmae_cli.clips import Recording, read_random_window
-from hicmae_cli.corpora.unlabelled import VOXCELEB2_CROP, from_manifest, videos, voxceleb2
+from hicmae_cli.corpora.unlabelled import VOXCELEB2_CROP, from_manifest, voxceleb2
 from hicmae_cli.errors import ManifestError
-from hicmae_cli.faces.fake import FakeDetector, FakeFace
 from hicmae_cli.media import write_video
+from hicmae_cli.preparing.videos import videos
+from tests.faces.fake import FakeDetector, FakeFace
 
 
 def touch(root: Path, names: Sequence[str]) -> None:
@@ -47,11 +48,7 @@ def test_voxceleb2_as_it_unpacks(tmp_path: Path) -> None:
     ]  # test is for those who test on VoxCeleb2
     assert all(r.video == tmp_path / f"{r.id}.mp4" and r.crop == VOXCELEB2_CROP for r in found)
     sounds = [r.audio and r.audio.relative_to(tmp_path).as_posix() for r in found]
-    assert sounds == [
-        None,
-        "dev/aac/id00012/21Uxsk56VDQ/00001.m4a",
-        "dev/aac/id00012/21Uxsk56VDQ/00002.m4a",
-    ]
+    assert sounds == [None, "dev/aac/id00012/21Uxsk56VDQ/00001.m4a", "dev/aac/id00012/21Uxsk56VDQ/00002.m4a"]
     (only,) = voxceleb2(tmp_path / "test")
     assert (only.id, only.audio) == (
         "mp4/id00017/01dfn2spqyE/00001",
@@ -89,10 +86,7 @@ def test_a_manifest_with_splits(tmp_path: Path) -> None:
         "3,,c.wav,,,train\n4,d,,,,train\n5,e,e.wav,9,,train\n",
     )
     found, skipped = from_manifest(path)
-    assert found == [
-        Recording("1", tmp_path / "a.mkv", None),
-        Recording("5", tmp_path / "e", tmp_path / "e.wav"),
-    ]
+    assert found == [Recording("1", tmp_path / "a.mkv", None), Recording("5", tmp_path / "e", tmp_path / "e.wav")]
     assert skipped == {"3": "the manifest names no video", "4": "the manifest names no sound"}
     assert [r.id for r in from_manifest(path, ("train", "val"))[0]] == ["1", "2", "5"]
     with pytest.raises(ManifestError, match="no clips of the split test; the manifest has train, val"):
@@ -100,10 +94,7 @@ def test_a_manifest_with_splits(tmp_path: Path) -> None:
 
 
 def test_a_manifest_without_splits_or_labels(tmp_path: Path) -> None:
-    for text in (
-        "id,video,audio\n1,a,a.wav\n2,b,b.wav\n",
-        "id,video,audio,label,split\n1,a,a.wav,x,\n2,b,b.wav,,\n",
-    ):
+    for text in ("id,video,audio\n1,a,a.wav\n2,b,b.wav\n", "id,video,audio,label,split\n1,a,a.wav,x,\n2,b,b.wav,,\n"):
         found, skipped = from_manifest(manifest(tmp_path, text))
         assert [r.id for r in found] == ["1", "2"]
         assert not skipped
@@ -138,11 +129,7 @@ def test_any_videos_become_prepared_clips_once(tmp_path: Path) -> None:
     seen: list[int] = []
     found, skipped = videos(folder, store, make_detector=somebody, on_video=lambda: seen.append(1))
     assert [r.id for r in found] == ["a.mkv", "a.mp4", "b/a.mkv"]
-    assert [r.video.relative_to(store).as_posix() for r in found] == [
-        "a.mkv.mkv",
-        "a.mp4.mkv",
-        "b/a.mkv.mkv",
-    ]
+    assert [r.video.relative_to(store).as_posix() for r in found] == ["a.mkv.mkv", "a.mp4.mkv", "b/a.mkv.mkv"]
     assert [path for path, _ in skipped] == [folder / "c.webm"]
     assert "c.webm" in skipped[0][1]
     assert len(seen) == 4

@@ -13,8 +13,9 @@ import numpy as np
 import soundfile
 
 from hicmae_cli.corpora.dataset import Dataset, Item, SplitFacts
-from hicmae_cli.faces import Face, fake_face
+from hicmae_cli.faces import Face
 from hicmae_cli.media import Frame, write_video
+from tests.faces.fake import fake_face
 
 FPS = 10
 FRAMES = 5
@@ -78,15 +79,20 @@ def make_items(root: Path, count: int) -> list[Item]:
             audio = root / f"{index:02}.wav"
             soundfile.write(audio, tone(0.5), 16_000)
         items.append(
-            Item(f"s{index // 2}/{index:02}", LABELS[index % 2], f"s{index // 2}", video, audio, str(index // 2),
-                 extra={"take": str(index)})
-        )  # fmt: skip
+            Item(
+                f"s{index // 2}/{index:02}",
+                LABELS[index % 2],
+                f"s{index // 2}",
+                video,
+                audio,
+                str(index // 2),
+                extra={"take": str(index)},
+            )
+        )
     return items
 
 
-def toy_dataset(
-    items: Sequence[Item], published: Mapping[str, SplitFacts] | None = None, name: str = "toy"
-) -> Dataset:
+def toy_dataset(items: Sequence[Item], published: Mapping[str, SplitFacts] | None = None, name: str = "toy") -> Dataset:
     return replace(_TOY, name=name, items=lambda _: list(items), published=published or {})
 
 
@@ -96,7 +102,21 @@ def files_of(store: Path) -> dict[str, bytes]:
 
 
 _TOY = Dataset(
-    name="toy", title="Toy", folder="toy", task="classification", labels=LABELS, codes={}, folds=(),
-    fold_rule="one speaker each", metric="uar", reported=("uar",), sampling_rate=4, recipe="toy", items=lambda _: [],
-    layout="<clip>.mkv", citation="", licence="", access="",
-)  # fmt: skip
+    name="toy",
+    title="Toy",
+    folder="toy",
+    task="classification",
+    labels=LABELS,
+    codes={},
+    folds=(),
+    fold_rule="one speaker each",
+    metric="uar",
+    reported=("uar",),
+    sampling_rate=4,
+    recipe="toy",
+    items=lambda _: [],
+    layout="<clip>.mkv",
+    citation="",
+    licence="",
+    access="",
+)

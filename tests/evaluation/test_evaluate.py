@@ -40,8 +40,7 @@ def test_a_label_that_is_not_the_targets_values_names_the_clip(tmp_path: Path, l
 def test_clips_of_a_group_are_one_decision(tmp_path: Path) -> None:
     """Two dark clips are outvoted by a very bright one: the mean of probabilities decides, not a count of votes."""
     clips = [
-        write_grey(tmp_path, f"p1_task_1_clip_{index}", grey, speaker="p1")
-        for index, grey in enumerate((90, 90, 255))
+        write_grey(tmp_path, f"p1_task_1_clip_{index}", grey, speaker="p1") for index, grey in enumerate((90, 90, 255))
     ]
     other = write_grey(tmp_path, "p2_task_1_clip_0", 0, label="neutral", speaker="p2")
     alone = evaluate([*clips, other], ToyEngine())["av"]

@@ -19,8 +19,10 @@ def clips(*labels: str) -> list[Sample]:
 
 def test_pairs_are_read_by_canonical_names_and_codes() -> None:
     assert read_label_map("calm = neutral,HAP=happy,Q=-", {"Q": "boredom"}) == {
-        "calm": "neutral", "happiness": "happiness", "boredom": "-",
-    }  # fmt: skip
+        "calm": "neutral",
+        "happiness": "happiness",
+        "boredom": "-",
+    }
 
 
 def test_a_file_says_the_same(tmp_path: Path) -> None:
@@ -79,9 +81,8 @@ def test_a_list_of_some_of_the_labels_is_fine() -> None:
 def test_a_map_renames_merges_and_drops() -> None:
     mapping = {"calm": "neutral", "fear": "-"}
     found = match_labels(
-        clips("calm", "neutral", "fear", "fear"), MODEL, mapping=mapping,
-        corpus=("anger", "calm", "fear", "neutral"),
-    )  # fmt: skip
+        clips("calm", "neutral", "fear", "fear"), MODEL, mapping=mapping, corpus=("anger", "calm", "fear", "neutral")
+    )
     assert [sample.label for sample in found.samples] == ["neutral", "neutral"]
     assert found.dropped == {"fear": 2} and found.mapping == mapping
 
@@ -106,9 +107,7 @@ def test_nothing_left_is_said() -> None:
 
 
 def test_across_corpora_shared_labels_are_kept() -> None:
-    found = cross_labels(
-        clips("neutral", "calm", "calm", "anger"), MODEL, corpus=("neutral", "calm", "anger")
-    )
+    found = cross_labels(clips("neutral", "calm", "calm", "anger"), MODEL, corpus=("neutral", "calm", "anger"))
     assert found.classes == ("anger", "neutral")  # in the model's order
     assert found.dropped == {"calm": 2}
     assert [sample.label for sample in found.samples] == ["neutral", "anger"]
@@ -116,9 +115,7 @@ def test_across_corpora_shared_labels_are_kept() -> None:
 
 def test_a_map_refines_what_is_shared() -> None:
     corpus = ("neutral", "calm", "anger", "joy")
-    found = cross_labels(
-        clips(*corpus), MODEL, corpus=corpus, mapping={"joy": "happiness", "calm": "neutral"}
-    )
+    found = cross_labels(clips(*corpus), MODEL, corpus=corpus, mapping={"joy": "happiness", "calm": "neutral"})
     assert found.classes == () and not found.dropped  # all of the model's
     assert [sample.label for sample in found.samples] == ["neutral", "neutral", "anger", "happiness"]
 

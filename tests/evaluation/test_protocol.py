@@ -15,11 +15,26 @@ from tests.evaluation.toys import evaluation, info_of
 from tests.runtime.stubs import LABELS
 
 DATASET = Dataset(
-    name="toys", title="Toys", folder="toys", task="classification", labels=LABELS, codes={}, folds=("1", "2"),
-    fold_rule="by box", metric="uar", reported=("uar", "war"), sampling_rate=4, recipe="toys", items=lambda _: [],
-    layout="", citation="", licence="", access="", scores={"uar": 0.5, "war": 0.6},
+    name="toys",
+    title="Toys",
+    folder="toys",
+    task="classification",
+    labels=LABELS,
+    codes={},
+    folds=("1", "2"),
+    fold_rule="by box",
+    metric="uar",
+    reported=("uar", "war"),
+    sampling_rate=4,
+    recipe="toys",
+    items=lambda _: [],
+    layout="",
+    citation="",
+    licence="",
+    access="",
+    scores={"uar": 0.5, "war": 0.6},
     published={"1": SplitFacts(3, 2, scores={"uar": 0.4}), "2": SplitFacts(2, 3)},
-)  # fmt: skip
+)
 RIGHT = evaluation("anger:anger", "happiness:happiness")
 WRONG = evaluation("anger:happiness", "happiness:happiness", "neutral:neutral", speakers=2)
 
@@ -31,8 +46,9 @@ def test_a_fold_stands_beside_the_papers_fold() -> None:
     }
     other = Protocol("toys", DATASET, "2").to_dict(WRONG)["published"]
     assert {name: (both["published"], both["of"]) for name, both in other.items()} == {
-        "uar": (0.5, "all folds"), "war": (0.6, "all folds"),
-    }  # fmt: skip
+        "uar": (0.5, "all folds"),
+        "war": (0.6, "all folds"),
+    }
 
 
 def test_folds_stand_beside_the_total_and_each_beside_its_own() -> None:
@@ -73,14 +89,13 @@ def test_a_list_without_folds_of_a_dataset_with_them_stands_beside_all() -> None
 
 
 def test_a_fixed_split_and_targets() -> None:
-    fixed = replace(
-        DATASET, folds=(), published={"": SplitFacts(3, 2)}, scores={"pcc_arousal": 0.3, "pcc_power": 1}
-    )
+    fixed = replace(DATASET, folds=(), published={"": SplitFacts(3, 2)}, scores={"pcc_arousal": 0.3, "pcc_power": 1})
     info = info_of(task="regression", labels=("arousal", "valence"))
     found = replace(
-        RIGHT, info=info,
+        RIGHT,
+        info=info,
         samples=tuple(replace(s, label=f"{n} 0", outputs=(float(n), 1.0)) for n, s in enumerate(RIGHT.samples)),
-    )  # fmt: skip
+    )
     document = Protocol("toys", fixed, split="test").to_dict(found)
     assert document["published"]["pcc_arousal"]["published"] == 0.3
     assert document["published"]["pcc_arousal"]["of"] == "the test split"
@@ -135,12 +150,7 @@ def test_the_words_name_people_rule_map_and_merging() -> None:
     merged = replace(DATASET, merge_by=3)
     matched = Matched([], dropped={"fear": 2}, mapping={"calm": "neutral"})
     told = " ".join(Protocol("toys", merged, "2", matched=matched).words(WRONG))
-    for part in (
-        "Toys, fold 2 (by box): 3 clips of 2 speakers",
-        "calm as neutral",
-        "2 of fear",
-        "decided as one",
-    ):
+    for part in ("Toys, fold 2 (by box): 3 clips of 2 speakers", "calm as neutral", "2 of fear", "decided as one"):
         assert part in told
 
 
@@ -161,9 +171,7 @@ def test_across_corpora_says_so_and_gives_baselines() -> None:
         ("crema-d", "clips", False),
     ],
 )
-def test_what_the_weight_has_seen_is_claimed_only_where_it_is_known(
-    trained_on: str, tested: str, apart: bool
-) -> None:
+def test_what_the_weight_has_seen_is_claimed_only_where_it_is_known(trained_on: str, tested: str, apart: bool) -> None:
     found = replace(RIGHT, info=info_of(dataset=trained_on))
     told = " ".join(Protocol(tested, cross=True).words(found))
     assert (f"has seen nothing of {tested}" in told) is apart

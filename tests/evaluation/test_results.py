@@ -29,9 +29,17 @@ def test_the_document_keeps_what_scripts_read() -> None:
     document = evaluation("anger:anger", "neutral:anger", speakers=2).to_dict()
     assert document["schema"] == "hicmae.evaluate/1"
     assert set(document) >= {
-        "metrics", "recalls", "labels", "confusion", "samples", "failures", "weights", "engine", "modality",
+        "metrics",
+        "recalls",
+        "labels",
+        "confusion",
+        "samples",
+        "failures",
+        "weights",
+        "engine",
+        "modality",
         "sampling_rate",
-    }  # fmt: skip
+    }
     assert document["labels"] == list(LABELS) and document["confusion"] == [[1, 0, 0], [0, 0, 0], [1, 0, 0]]
     assert document["samples"][0].keys() >= {"id", "label", "prediction", "probabilities", "views"}
     assert document["intervals"]["resampled"] == "speaker"
@@ -44,19 +52,13 @@ def test_a_document_becomes_the_evaluation_again() -> None:
     merged = replace(classes.samples[0], fold="2", clips=("a", "b"))
     values = SampleResult("v", "0.5 -1.0", "0.25 0.125", (0.25, 0.125), ((0.0, 0.25), (0.5, 0.0)))
     info = info_of(task="regression", labels=("arousal", "valence"))
-    for found in (
-        classes,
-        some,
-        replace(classes, samples=(merged,)),
-        replace(classes, info=info, samples=(values,)),
-    ):
+    for found in (classes, some, replace(classes, samples=(merged,)), replace(classes, info=info, samples=(values,))):
         assert Evaluation.from_record(json.loads(json.dumps(found.to_dict()))) == found
         assert Evaluation.from_record(json.loads(json.dumps(found.to_record()))) == found
 
 
 @pytest.mark.parametrize(
-    "change",
-    [{"schema": "hicmae.evaluate/0"}, {"samples": []}, {"samples": [{}]}, {"weights": {}}, {"labels": None}],
+    "change", [{"schema": "hicmae.evaluate/0"}, {"samples": []}, {"samples": [{}]}, {"weights": {}}, {"labels": None}]
 )
 def test_what_is_no_document_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(ValueError):

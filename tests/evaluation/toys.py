@@ -30,13 +30,7 @@ class ValueEngine(ToyEngine):
 
 
 def write_grey(
-    folder: Path,
-    name: str,
-    *greys: int,
-    label: str = "happiness",
-    fold: str = "",
-    split: str = "",
-    speaker: str = "",
+    folder: Path, name: str, *greys: int, label: str = "happiness", fold: str = "", split: str = "", speaker: str = ""
 ) -> Sample:
     """A clip in the authors' layout: pictures of these greys, and a second of quiet noise."""
     pictures = folder / name

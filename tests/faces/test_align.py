@@ -9,8 +9,9 @@ import pytest
 from numpy.typing import NDArray
 
 from hicmae_cli.errors import WeightsError
-from hicmae_cli.faces import Face, align, align_face, fake_face
+from hicmae_cli.faces import Face, align, align_face
 from hicmae_cli.faces.align import alignment, similarity, template_points
+from tests.faces.fake import fake_face
 
 
 def _dotted(width: int, height: int, x: float, y: float, sigma: float) -> NDArray[np.uint8]:
@@ -54,9 +55,7 @@ def test_similarity_equals_umeyama() -> None:
     sign = np.array([1.0, np.sign(np.linalg.det(u @ vt))])
     rotation = u @ np.diag(sign) @ vt
     scale = (s * sign).sum() / (a**2).sum()
-    expected = np.column_stack(
-        [scale * rotation, target.mean(axis=0) - scale * rotation @ source.mean(axis=0)]
-    )
+    expected = np.column_stack([scale * rotation, target.mean(axis=0) - scale * rotation @ source.mean(axis=0)])
     assert similarity(source, target) == pytest.approx(expected)
 
 
@@ -131,9 +130,17 @@ def test_impossible_landmarks() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", [None, b"", b"\xff", b"[]", b"{}", b'{"mediapipe_indices": [1, 2], "points_160": [[0, 0]]}',
-             b'{"mediapipe_indices": [500], "points_160": [[0, 0]]}']
-)  # fmt: skip
+    "text",
+    [
+        None,
+        b"",
+        b"\xff",
+        b"[]",
+        b"{}",
+        b'{"mediapipe_indices": [1, 2], "points_160": [[0, 0]]}',
+        b'{"mediapipe_indices": [500], "points_160": [[0, 0]]}',
+    ],
+)
 def test_a_face_template_that_is_missing_or_damaged_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: bytes | None
 ) -> None:
@@ -142,9 +149,7 @@ def test_a_face_template_that_is_missing_or_damaged_is_named(
     monkeypatch.setattr("importlib.resources.files", lambda _: tmp_path)
     align._template.cache_clear()
     try:
-        with pytest.raises(
-            WeightsError, match=r"face_template\.json: the face template is missing or damaged"
-        ):
+        with pytest.raises(WeightsError, match=r"face_template\.json: the face template is missing or damaged"):
             align.template_points()
     finally:
         align._template.cache_clear()

@@ -51,9 +51,7 @@ def test_sample_has_two_people_throughout(detector: FaceFinder) -> None:
     assert min(coverage.values()) >= 0.98
 
 
-def test_fifty_frames_a_second_change_nothing(
-    tmp_path: Path, detector: FaceFinder, pictures: list[Frame]
-) -> None:
+def test_fifty_frames_a_second_change_nothing(tmp_path: Path, detector: FaceFinder, pictures: list[Frame]) -> None:
     path = tmp_path / "a.mkv"
     repeated = (pictures[min(int(i * 12 / 50), 104)].rgb for i in range(round(105 / 12 * 50)))
     write_video(path, repeated, 50, crf=0, preset="ultrafast")
@@ -149,9 +147,7 @@ def _faceless() -> dict[str, NDArray[np.uint8]]:
         "white noise": rng.integers(0, 256, (360, 480, 3), np.uint8),
         "colour bars": np.repeat(np.repeat(rng.integers(0, 256, (1, 8, 3), np.uint8), 360, 0), 60, 1),
         "blocks": coarse.repeat(30, 0).repeat(30, 1),
-        "gradient": np.stack([columns * 255 // 480, rows * 255 // 360, (rows + columns) % 256], -1).astype(
-            np.uint8
-        ),
+        "gradient": np.stack([columns * 255 // 480, rows * 255 // 360, (rows + columns) % 256], -1).astype(np.uint8),
         "stripes": np.repeat((((columns // 7) % 2) * 255).astype(np.uint8)[..., None], 3, axis=2),
         "black": np.zeros((360, 480, 3), np.uint8),
         "flat skin": np.full((360, 480, 3), (205, 160, 135), np.uint8),
@@ -208,9 +204,7 @@ with FaceFinder() as detector:
 assert "mediapipe" not in sys.modules and "matplotlib" not in sys.modules
 print("still here", file=sys.stderr)
 """
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
     assert done.stdout == "10\n"
     assert done.stderr == "still here\n"
 
@@ -241,9 +235,7 @@ def test_a_face_in_a_picture_beyond_what_cv2_takes(detector: FaceFinder, picture
         assert np.abs(crop - same).mean() < 1
 
 
-def test_a_picture_that_stays_is_searched_once(
-    pictures: list[Frame], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_picture_that_stays_is_searched_once(pictures: list[Frame], monkeypatch: pytest.MonkeyPatch) -> None:
     searched: list[int] = []
 
     def count_and_find(views: Sequence[NDArray[np.uint8]], *limits: float) -> list[list[Found]]:

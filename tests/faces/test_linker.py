@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hicmae_cli.faces import Face, FaceFinder, FakeDetector, FakeFace, TrackLinker, fake_face
+from hicmae_cli.faces import Face, FaceFinder, TrackLinker
 from hicmae_cli.media import Frame, read_frames
+from tests.faces.fake import FakeDetector, FakeFace, fake_face
 
 SAMPLE = Path(__file__).parents[2] / "docs/assets/speech_sample.mp4"
 Cut = Callable[[Frame], NDArray[np.uint8]]
@@ -95,10 +96,7 @@ def test_a_newcomer_in_an_old_place_is_new() -> None:
 
 
 def test_people_crossing_keep_their_ids() -> None:
-    people = [
-        (1, FakeFace(0, 9, (80, 150), 80, (60, 0))),
-        (2, FakeFace(0, 9, (380, 150), 80, (-60, 0))),
-    ]
+    people = [(1, FakeFace(0, 9, (80, 150), 80, (60, 0))), (2, FakeFace(0, 9, (380, 150), 80, (-60, 0)))]
     stage, linker = _Stage(), TrackLinker()
     for i in range(30):
         frame, faces = stage.frame(i * 0.16, people)
@@ -177,9 +175,7 @@ def _right(frame: Frame) -> NDArray[np.uint8]:
         [(_left, 0), (_right, 0), (_left, 0)],
     ],
 )
-def test_cuts_between_real_people(
-    detector: FaceFinder, pictures: list[Frame], parts: list[tuple[Cut, int]]
-) -> None:
+def test_cuts_between_real_people(detector: FaceFinder, pictures: list[Frame], parts: list[tuple[Cut, int]]) -> None:
     """Two seconds of one person, two of the other, two of the first: ids 1, 2, 1."""
     linker = TrackLinker()
     ids = []

@@ -22,16 +22,11 @@ def test_views_lie_in_the_picture_and_cover_it(width: int, height: int) -> None:
 @pytest.mark.parametrize(("width", "height"), [(1920, 1080), (1080, 1920), (640, 480), (3000, 500)])
 def test_a_small_face_is_whole_in_some_square(width: int, height: int) -> None:
     rng = np.random.default_rng(0)
-    for views, side in (
-        (coarse_views(width, height)[1:], min(width, height)),
-        (fine_views(width, height), None),
-    ):
+    for views, side in ((coarse_views(width, height)[1:], min(width, height)), (fine_views(width, height), None)):
         side = views[0].width_px if side is None else side
         face = int(side * 0.3)
         for x, y in zip(rng.integers(0, width - face, 200), rng.integers(0, height - face, 200), strict=True):
-            assert any(
-                v.left <= x and v.top <= y and x + face <= v.right and y + face <= v.bottom for v in views
-            )
+            assert any(v.left <= x and v.top <= y and x + face <= v.right and y + face <= v.bottom for v in views)
 
 
 def test_small_pictures_are_not_cut_up() -> None:

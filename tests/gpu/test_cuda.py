@@ -14,24 +14,13 @@ from safetensors.torch import load_file
 from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.config import VARIANTS
 from hicmae_cli.runtime.torch_engine import TorchEngine
-from hicmae_cli.training.finetune import finetune
-from hicmae_cli.training.pretrain import Progress, pretrain
-from hicmae_cli.training.pretrain_state import StepReport
+from hicmae_cli.training.finetuning.loop import finetune
+from hicmae_cli.training.pretraining.loop import Progress, pretrain
+from hicmae_cli.training.pretraining.state import StepReport
 from tests.runtime.stubs import ToyEngine, noise
-from tests.training.toys import (
-    FINETUNE_SETTINGS,
-    SETTINGS,
-    TASK,
-    KilledError,
-    numbers,
-    write_recordings,
-    write_samples,
-)
+from tests.training.toys import FINETUNE_SETTINGS, SETTINGS, TASK, KilledError, numbers, write_recordings, write_samples
 
-pytestmark = [
-    pytest.mark.gpu,
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
-]
+pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
 PRECISIONS = ("no", "bf16", "fp16")
 
 
@@ -53,9 +42,15 @@ def test_pretraining_loses_as_on_the_cpu(tmp_path: Path, precision: str) -> None
     for device, mixed_precision in (("cpu", "no"), ("cuda", precision)):
         settings = SETTINGS.model_copy(update={"mixed_precision": mixed_precision})
         outcome = pretrain(
-            tmp_path / device, recordings=recordings, dataset="toys", licence="MIT", front_end="none",
-            source="a test", settings=settings, device=device,
-        )  # fmt: skip
+            tmp_path / device,
+            recordings=recordings,
+            dataset="toys",
+            licence="MIT",
+            front_end="none",
+            source="a test",
+            settings=settings,
+            device=device,
+        )
         assert outcome.finished and outcome.weight is not None
         losses[device] = [line["loss"] for line in numbers(tmp_path / device) if "loss" in line]
     np.testing.assert_allclose(losses["cuda"], losses["cpu"], rtol=0.03)
@@ -66,9 +61,13 @@ def test_finetuning_learns_on_a_gpu(tmp_path: Path, precision: str) -> None:
     samples = write_samples(tmp_path / "clips")
     settings = FINETUNE_SETTINGS.model_copy(update={"mixed_precision": precision, "epochs": 4})
     outcome = finetune(
-        tmp_path / "run", TASK, settings=settings, device="cuda",
-        train=[s for s in samples if s.split == "train"], validation=[s for s in samples if s.split == "validation"],
-    )  # fmt: skip
+        tmp_path / "run",
+        TASK,
+        settings=settings,
+        device="cuda",
+        train=[s for s in samples if s.split == "train"],
+        validation=[s for s in samples if s.split == "validation"],
+    )
     assert outcome.finished and outcome.weight is not None
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     losses = [line["loss"] for line in lines if "loss" in line]
@@ -82,9 +81,16 @@ def test_a_run_on_a_gpu_resumes(tmp_path: Path) -> None:
 
     def run(folder: Path, on_step: Callable[[StepReport], None]) -> Path:
         outcome = pretrain(
-            folder, recordings=recordings, dataset="toys", licence="MIT", front_end="none", source="a test",
-            settings=SETTINGS, device="cuda", progress=Progress(on_step=on_step),
-        )  # fmt: skip
+            folder,
+            recordings=recordings,
+            dataset="toys",
+            licence="MIT",
+            front_end="none",
+            source="a test",
+            settings=SETTINGS,
+            device="cuda",
+            progress=Progress(on_step=on_step),
+        )
         assert outcome.weight is not None
         return outcome.weight
 

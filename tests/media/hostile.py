@@ -22,8 +22,7 @@ def png(width: int, height: int) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
     chunks = [(b"IHDR", header), (b"IDAT", rows), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(
-        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-        for kind, data in chunks
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
     )
 
 
@@ -38,21 +37,10 @@ def gif(width: int, height: int, frames: int) -> bytes:
 
 def wav(rate_hz: int, channels: int = 1, seconds: float = 1.0) -> bytes:
     """16-bit noise whose header claims a rate; its length is that of 16 kHz."""
-    samples = (
-        np.random.default_rng(0)
-        .integers(-9000, 9000, (round(seconds * 16_000), channels), np.int16)
-        .tobytes()
-    )
+    samples = np.random.default_rng(0).integers(-9000, 9000, (round(seconds * 16_000), channels), np.int16).tobytes()
     block = 2 * channels
     header = struct.pack("<HHIIHH", 1, channels, rate_hz, min(rate_hz * block, 2**32 - 1), block, 16)
-    body = (
-        b"WAVEfmt "
-        + struct.pack("<I", len(header))
-        + header
-        + b"data"
-        + struct.pack("<I", len(samples))
-        + samples
-    )
+    body = b"WAVEfmt " + struct.pack("<I", len(header)) + header + b"data" + struct.pack("<I", len(samples)) + samples
     return b"RIFF" + struct.pack("<I", len(body)) + body
 
 
@@ -76,9 +64,7 @@ def _stretched(path: Path) -> None:
 
 
 def _paused(path: Path, step_s: float) -> None:
-    make_video(
-        path, numbered_frames(12), [step_s * i for i in range(12)], options={"g": "1"}, container_format="mp4"
-    )
+    make_video(path, numbered_frames(12), [step_s * i for i in range(12)], options={"g": "1"}, container_format="mp4")
 
 
 def _bytes(data: Callable[[], bytes]) -> Callable[[Path], None]:

@@ -96,9 +96,7 @@ def make_video(
 
 def make_sound(path: Path, audio: NDArray[np.float32], rate_hz: int, layout: str, codec: str) -> Path:
     """Write a file with nothing but sound."""
-    return make_video(
-        path, [], [], audio=audio, audio_rate_hz=rate_hz, audio_layout=layout, audio_codec=codec
-    )
+    return make_video(path, [], [], audio=audio, audio_rate_hz=rate_hz, audio_layout=layout, audio_codec=codec)
 
 
 def clicks(times_s: Sequence[float], length_s: float, rate_hz: int, channels: int = 1) -> NDArray[np.float32]:
@@ -118,9 +116,7 @@ def click_times_s(samples: NDArray[np.float32], rate_hz: int = 16_000) -> list[f
     return [float(np.average(group, weights=samples[group])) / rate_hz for group in groups]
 
 
-def _audio_frame(
-    piece: NDArray[np.float32], kind: str, layout: str, rate_hz: int, time_s: float
-) -> AudioFrame:
+def _audio_frame(piece: NDArray[np.float32], kind: str, layout: str, rate_hz: int, time_s: float) -> AudioFrame:
     planar = kind.endswith("p")
     base = kind.rstrip("p")
     scale = {"u8": 127, "s16": 32767, "s32": 2147483000, "flt": 1, "dbl": 1}[base]

@@ -23,8 +23,8 @@ from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
+from hicmae_cli.bench.measure import peak_resident_mb
 from hicmae_cli.errors import HicmaeError
-from hicmae_cli.evaluation.benchmark import peak_resident_mb
 from hicmae_cli.media import probe, read_audio, read_audio_blocks, read_frames, sample_frames
 from tests.media.make import make_sound, make_video
 
@@ -34,22 +34,7 @@ SAMPLE = Path(__file__).parents[2] / "docs" / "assets" / "speech_sample.mp4"
 _CPU_LIMIT_S = 25  # of one file; a child that takes more is ended
 _Field = tuple[int, str]  # offset, and `struct` format of what is there
 
-_EXTREMES = (
-    0,
-    1,
-    2,
-    7,
-    0x7F,
-    0x80,
-    0xFF,
-    0x7FFF,
-    0x8000,
-    0xFFFF,
-    0x10000,
-    0x7FFFFFFF,
-    0x80000000,
-    0xFFFFFFFF,
-)
+_EXTREMES = (0, 1, 2, 7, 0x7F, 0x80, 0xFF, 0x7FFF, 0x8000, 0xFFFF, 0x10000, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF)
 
 
 @cache
@@ -102,9 +87,7 @@ def _avi(path: Path, pictures: list[NDArray[np.uint8]], sound: NDArray[np.float3
         video.pix_fmt, video.codec_context.thread_count = "yuv420p", 1
         audio = container.add_stream("pcm_s16le", rate=16_000, layout="mono")
         for picture in pictures:
-            container.mux(
-                video.encode(VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="yuv420p"))
-            )
+            container.mux(video.encode(VideoFrame.from_ndarray(picture, format="rgb24").reformat(format="yuv420p")))
         container.mux(video.encode(None))
         samples = np.round(sound * 32767).astype(np.int16)
         for start in range(0, samples.shape[1], 1600):
@@ -137,14 +120,7 @@ def field_mutations(seed: int, count: int) -> Iterator[tuple[str, bytes]]:
             offset, kind = fields[name][int(rng.integers(len(fields[name])))]
             (old,) = struct.unpack_from(kind, content, offset)
             limit = 1 << 8 * struct.calcsize(kind)
-            choices = [
-                *_EXTREMES,
-                old + 1,
-                old - 1,
-                old * 2,
-                old << 8,
-                int(rng.integers(limit, dtype=np.uint64)),
-            ]
+            choices = [*_EXTREMES, old + 1, old - 1, old * 2, old << 8, int(rng.integers(limit, dtype=np.uint64))]
             struct.pack_into(kind, content, offset, int(choices[int(rng.integers(len(choices)))]) % limit)
         yield f"{index:04}_fields_{name}", bytes(content)
 
@@ -211,9 +187,17 @@ def _block(data: bytearray, rng: np.random.Generator) -> tuple[int, int]:
 
 
 _MUTATORS: dict[str, Callable[[bytearray, bytes, np.random.Generator], bytes]] = {
-    "flip": _flip, "noise": _noise, "head": _head, "cut": _cut, "hole": _hole,
-    "zeros": _zeros, "twice": _twice, "swap": _swap, "insert": _insert, "splice": _splice,
-}  # fmt: skip
+    "flip": _flip,
+    "noise": _noise,
+    "head": _head,
+    "cut": _cut,
+    "hole": _hole,
+    "zeros": _zeros,
+    "twice": _twice,
+    "swap": _swap,
+    "insert": _insert,
+    "splice": _splice,
+}
 
 # Of boxes (ISO/IEC 14496-12): fields by their distance from the box's name.
 _BOXES: dict[bytes, tuple[_Field, ...]] = {
@@ -239,9 +223,23 @@ _BOXES: dict[bytes, tuple[_Field, ...]] = {
 }
 # Of EBML elements: identifiers of numbers (matroska.org/technical/elements.html).
 _ELEMENTS = (
-    b"\x2a\xd7\xb1", b"\x44\x89", b"\xb0", b"\xba", b"\xb5", b"\x9f", b"\x23\xe3\x83", b"\xe7", b"\xf7", b"\xf1",
-    b"\x54\xb0", b"\x54\xba", b"\x56\xaa", b"\x56\xbb", b"\x83", b"\x62\x64",
-)  # fmt: skip
+    b"\x2a\xd7\xb1",
+    b"\x44\x89",
+    b"\xb0",
+    b"\xba",
+    b"\xb5",
+    b"\x9f",
+    b"\x23\xe3\x83",
+    b"\xe7",
+    b"\xf7",
+    b"\xf1",
+    b"\x54\xb0",
+    b"\x54\xba",
+    b"\x56\xaa",
+    b"\x56\xbb",
+    b"\x83",
+    b"\x62\x64",
+)
 # Of chunks in RIFF files: fields by their distance from the chunk's name.
 _CHUNKS: dict[bytes, tuple[_Field, ...]] = {
     b"RIFF": ((4, "<I"),),

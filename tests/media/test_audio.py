@@ -13,17 +13,9 @@ from av.audio.frame import AudioFrame
 from numpy.typing import NDArray
 
 from hicmae_cli.errors import MediaError
-from hicmae_cli.media import (
-    SAMPLE_RATE_HZ,
-    audio,
-    mixer,
-    probe,
-    read_audio,
-    read_audio_blocks,
-    read_frames,
-    write_video,
-)
+from hicmae_cli.media import audio, mixer, probe, read_audio, read_audio_blocks, read_frames, write_video
 from hicmae_cli.media import source as media_source
+from hicmae_cli.model_input import SAMPLE_RATE_HZ
 from tests.media.make import click_times_s, clicks, make_sound, make_video, numbered_frames
 
 _CLICKS_S = [0.25, 0.8, 1.5]
@@ -230,13 +222,7 @@ def heard(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     ],
 )
 def test_the_middle_equals_the_middle_of_the_whole(
-    tmp_path: Path,
-    heard: list[int],
-    suffix: str,
-    codec: str,
-    rate_hz: int,
-    tolerance: float,
-    with_video: bool,
+    tmp_path: Path, heard: list[int], suffix: str, codec: str, rate_hz: int, tolerance: float, with_video: bool
 ) -> None:
     count = 25 * 12 if with_video else 0
     path = make_video(
@@ -288,20 +274,14 @@ def test_gaps_become_silence_in_the_middle_too(tmp_path: Path, start_s: float) -
     assert np.abs(read_audio(path, start_s) - whole[start:]).max() < 1e-5
 
 
-def test_sound_after_a_gap_late_in_a_long_file_is_kept(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_sound_after_a_gap_late_in_a_long_file_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audio, "_MAX_GAP_SAMPLES", 16_000)  # of an hour
-    path = make_video(
-        tmp_path / "a.mka", [], [], audio=clicks([0.3, 1.9], 2.5, 48_000), audio_cuts=[(1.2, 1.6)]
-    )
+    path = make_video(tmp_path / "a.mka", [], [], audio=clicks([0.3, 1.9], 2.5, 48_000), audio_cuts=[(1.2, 1.6)])
     assert click_times_s(read_audio(path)) == pytest.approx([0.3, 1.9], abs=0.002)
 
 
 @pytest.mark.parametrize("kind", ["s16", "s16p", "flt", "fltp"])
-def test_sound_that_needs_no_filters_is_what_they_would_give(
-    kind: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_sound_that_needs_no_filters_is_what_they_would_give(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     rng = np.random.default_rng(0)
     values = rng.integers(-32768, 32768, 1152).astype(np.int16)
     samples = values if kind.startswith("s16") else (values / 20000).astype(np.float32)

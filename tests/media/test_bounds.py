@@ -17,16 +17,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from hicmae_cli.errors import MediaError
-from hicmae_cli.media import (
-    Frame,
-    frames_at,
-    probe,
-    read_audio_blocks,
-    read_frames,
-    sample_frames,
-    source,
-    write_video,
-)
+from hicmae_cli.media import Frame, frames_at, probe, read_audio_blocks, read_frames, sample_frames, source, write_video
 from hicmae_cli.media.frames import MAX_SIDE_PX, Display, to_rgb
 from tests.media.hostile import HOSTILE, gif, png, wav
 from tests.media.make import corner_picture, make_video, numbered_frames
@@ -35,11 +26,7 @@ from tests.media.make import corner_picture, make_video, numbered_frames
 def _readings(path: Path) -> list[str]:
     """What each reader says of a file: nothing, or one line."""
     said = []
-    for read in (
-        probe,
-        lambda p: list(sample_frames(p, 0.16)),
-        lambda p: sum(map(len, read_audio_blocks(p))),
-    ):
+    for read in (probe, lambda p: list(sample_frames(p, 0.16)), lambda p: sum(map(len, read_audio_blocks(p)))):
         try:
             read(path)
             said.append("")
@@ -146,11 +133,7 @@ def test_pictures_do_not_stay_in_memory(sample: Path) -> None:
     In a process of its own: in that of the whole suite, a look at all objects takes seconds.
     """
     done = subprocess.run(
-        [sys.executable, "-c", _COUNT_PICTURES, str(sample)],
-        capture_output=True,
-        text=True,
-        check=True,
-        timeout=120,
+        [sys.executable, "-c", _COUNT_PICTURES, str(sample)], capture_output=True, text=True, check=True, timeout=120
     )
     alive = [int(count) for count in done.stdout.split()]
     assert len(alive) == 60
@@ -162,9 +145,7 @@ def test_pictures_do_not_stay_in_memory(sample: Path) -> None:
     shown=st.lists(st.tuples(st.integers(0, 2), st.integers(1, 60)), min_size=1, max_size=12),
     step_ms=st.integers(4, 100).map(lambda n: 5 * n),
 )
-def test_the_same_picture_is_the_same_array(
-    tmp_path: Path, shown: list[tuple[int, int]], step_ms: int
-) -> None:
+def test_the_same_picture_is_the_same_array(tmp_path: Path, shown: list[tuple[int, int]], step_ms: int) -> None:
     """Held, or coded again without a change; another picture is another array."""
     pictures = numbered_frames(3, 32, 32)
     frames, time_s = [], 0.0

@@ -39,10 +39,7 @@ def test_time_rises_from_0_and_is_bounded(stamps: list[Ticks | None], duration: 
     assert max(times, default=0) <= MAX_PAUSES_S + 60 * len(stamps)
 
 
-@given(
-    start=st.integers(-(10**6), 10**6),
-    steps=st.lists(st.integers(1, 60), min_size=1, max_size=30),
-)
+@given(start=st.integers(-(10**6), 10**6), steps=st.lists(st.integers(1, 60), min_size=1, max_size=30))
 def test_honest_time_stamps_are_kept(start: int, steps: list[int]) -> None:
     stamps = [Fraction(start) + Fraction(sum(steps[:i])) for i in range(len(steps) + 1)]
     assert _kept(list(stamps)) == [(i, stamp - start) for i, stamp in enumerate(stamps)]
@@ -123,30 +120,18 @@ def _damage_pts(data: bytes, numbers: set[int], bits: int) -> bytes:
 @pytest.mark.parametrize("bit", [20, 26, 33, 34])
 @pytest.mark.parametrize(
     ("b_frames", "numbers"),
-    [
-        (0, {5}),
-        (0, {3, 9, 20}),
-        (0, {4, 5, 12}),
-        (0, set(range(2, 30, 3))),
-        (0, {37}),
-        (2, {5}),
-        (2, {3, 9, 20}),
-    ],
+    [(0, {5}), (0, {3, 9, 20}), (0, {4, 5, 12}), (0, set(range(2, 30, 3))), (0, {37}), (2, {5}), (2, {3, 9, 20})],
 )
 def test_probe_tells_what_is_read_of_a_damaged_stream(
     tmp_path: Path, b_frames: int, numbers: set[int], bit: int
 ) -> None:
     path = tmp_path / "a.ts"
-    make_video(
-        path, numbered_frames(38), [i / 25 for i in range(38)], options={"bf": str(b_frames), "g": "15"}
-    )
+    make_video(path, numbered_frames(38), [i / 25 for i in range(38)], options={"bf": str(b_frames), "g": "15"})
     path.write_bytes(_damage_pts(path.read_bytes(), numbers, 1 << bit))
     info = probe(path)
     frames = list(read_frames(path))
     assert info.video_duration_s == pytest.approx(frames[-1].time_s + 0.04, abs=0.05)
-    if (
-        len(numbers) < 4 and not {4, 5} <= numbers and 37 not in numbers
-    ):  # neighbours and the last cannot be told
+    if len(numbers) < 4 and not {4, 5} <= numbers and 37 not in numbers:  # neighbours and the last cannot be told
         assert info.duration_s == pytest.approx(38 / 25, abs=0.15)
         assert info.fps == pytest.approx(25, rel=0.1)
 

@@ -42,9 +42,7 @@ def test_container_without_presentation_times(tmp_path: Path) -> None:
     frames = list(read_frames(path))
     assert [f.time_s for f in frames] == pytest.approx([i / 25 for i in range(12)])
     assert _numbers(frames, 12) == list(range(12))
-    assert probe(path).video_duration_s == pytest.approx(
-        12 / 25, abs=0.081
-    )  # AVI starts with the reordering delay
+    assert probe(path).video_duration_s == pytest.approx(12 / 25, abs=0.081)  # AVI starts with the reordering delay
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".ts"])
@@ -183,9 +181,7 @@ def test_sampling_equals_its_definition(tmp_path: Path, steps_ms: list[int], ste
     path = tmp_path / "a.mkv"
     write_video(path, [Frame(t / 1000, p) for t, p in zip(times_ms, pictures, strict=True)], 10)
     end_ms = times_ms[-1] + 100
-    expected = [
-        max(i for i, t in enumerate(times_ms) if t <= grid + 1) for grid in range(0, end_ms - 1, step_ms)
-    ]
+    expected = [max(i for i, t in enumerate(times_ms) if t <= grid + 1) for grid in range(0, end_ms - 1, step_ms)]
     assert _numbers(list(sample_frames(path, step_ms / 1000)), count) == expected
 
 

@@ -106,23 +106,13 @@ def _write_at_25(path: Path, codec: str, options: dict[str, str]) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [
-        {"movflags": "+frag_keyframe+empty_moov"},
-        {"movflags": "+frag_keyframe+dash"},
-        {"movflags": "+faststart"},
-    ],
+    [{"movflags": "+frag_keyframe+empty_moov"}, {"movflags": "+frag_keyframe+dash"}, {"movflags": "+faststart"}],
 )
 def test_fragments_and_an_index_in_front(tmp_path: Path, options: dict[str, str]) -> None:
     path = tmp_path / "a.mp4"
     sound = clicks([1.0], 8.0, 48_000)
     make_video(
-        path,
-        _moving(200),
-        _EVEN_S,
-        options={"g": "20"},
-        container_options=options,
-        audio=sound,
-        audio_codec="aac",
+        path, _moving(200), _EVEN_S, options={"g": "20"}, container_options=options, audio=sound, audio_codec="aac"
     )
     assert span_s(path) == pytest.approx(8, abs=0.1)
     for wanted_s in ([5.0, 5.16], [7.9, 8.1], [0.5]):

@@ -15,15 +15,7 @@ import numpy as np
 import pytest
 
 from hicmae_cli.errors import MediaError
-from hicmae_cli.media import (
-    probe,
-    read_audio,
-    read_audio_blocks,
-    read_frames,
-    sample_frames,
-    source,
-    write_video,
-)
+from hicmae_cli.media import probe, read_audio, read_audio_blocks, read_frames, sample_frames, source, write_video
 from tests.media.make import clicks, make_sound, make_video, numbered_frames
 
 
@@ -90,9 +82,7 @@ def test_names_that_are_no_paths(name: str) -> None:
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".txt", ".nfo", ".ans", ".mkv", ".wav", ".srt", ""])
-@pytest.mark.parametrize(
-    "content", [b"Dear diary, nothing to see here.\n" * 50, b"\0" * 5000, bytes(range(256)) * 30]
-)
+@pytest.mark.parametrize("content", [b"Dear diary, nothing to see here.\n" * 50, b"\0" * 5000, bytes(range(256)) * 30])
 def test_not_media(tmp_path: Path, suffix: str, content: bytes) -> None:
     path = tmp_path / f"notes{suffix}"
     path.write_bytes(content)
@@ -142,17 +132,13 @@ def test_truncated_file_gives_what_is_there(tmp_path: Path, suffix: str, keep: f
     assert len(read_audio(path)) > 0
 
 
-def test_every_stream_that_cannot_be_decoded_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_stream_that_cannot_be_decoded_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = make_video(
         tmp_path / "a.mkv", numbered_frames(3, 128, 64), [0, 0.04, 0.08], audio=clicks([0.05], 0.1, 48_000)
     )
     monkeypatch.setattr(source, "_MAX_PIXELS", 100 * 64)
     (warning,) = probe(path).warnings
-    assert warning.startswith(
-        "the video (h264) cannot be decoded and is ignored: its pictures of 128 x 64 pixels"
-    )
+    assert warning.startswith("the video (h264) cannot be decoded and is ignored: its pictures of 128 x 64 pixels")
     monkeypatch.setattr(source, "_MAX_CHANNELS", 0)
     with pytest.raises(MediaError) as caught:
         probe(path)
@@ -172,9 +158,7 @@ def test_packets_are_reported_as_they_are_read(tmp_path: Path, monkeypatch: pyte
     assert len(calls) >= 50 + 2 * 48_000 / 4096
 
 
-def test_pictures_after_the_end_of_the_sound_are_reported(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_pictures_after_the_end_of_the_sound_are_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Gigabytes of pictures can follow: nothing is decoded of them, but the reader is at work."""
     monkeypatch.setattr(source, "_CALL_EVERY_S", 0.0)
     path = make_video(
@@ -199,9 +183,7 @@ def test_truncation_is_reported(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("start_s", [3, 30])
 def test_a_whole_file_that_starts_late_is_not_called_cut_short(tmp_path: Path, start_s: int) -> None:
-    path = make_video(
-        tmp_path / "a.mkv", numbered_frames(100), [start_s + Fraction(i, 25) for i in range(100)]
-    )
+    path = make_video(tmp_path / "a.mkv", numbered_frames(100), [start_s + Fraction(i, 25) for i in range(100)])
     assert probe(path).warnings == ()
     assert probe(path).duration_s == pytest.approx(4.0, abs=0.01)
 

@@ -100,9 +100,7 @@ def test_damage_changes_no_count(tmp_path: Path, kind: str) -> None:
     assert alone >= 5
 
 
-def test_a_picture_that_turns_out_to_be_broken_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_picture_that_turns_out_to_be_broken_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from hicmae_cli.media import stills as module
 
     found = read_stills(written(tmp_path / "a.mkv"))

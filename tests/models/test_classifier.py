@@ -94,19 +94,12 @@ def test_misfit_tensors_are_listed_and_nothing_is_loaded(tmp_path: object) -> No
     state["feature_norm.bias"] = state["feature_norm.bias"] * float("nan")
     with pytest.raises(WeightsError) as caught:
         load_state(model, state, reference.FOLDER)
-    for fault in (
-        "missing head.weight",
-        "misshapen head.bias",
-        "unknown extra",
-        "not finite feature_norm.bias",
-    ):
+    for fault in ("missing head.weight", "misshapen head.bias", "unknown extra", "not finite feature_norm.bias"):
         assert fault in str(caught.value)
     assert all(torch.equal(before[k], v) for k, v in model.state_dict().items())
 
 
-@pytest.mark.parametrize(
-    "dims", [{"width": 30, "heads": 4}, {"width": 0, "heads": 1}, {"width": 8, "heads": True}]
-)
+@pytest.mark.parametrize("dims", [{"width": 30, "heads": 4}, {"width": 0, "heads": 1}, {"width": 8, "heads": True}])
 def test_impossible_dims_are_refused(dims: dict[str, int]) -> None:
     with pytest.raises(WeightsError):
         ModelDims(depth=2, **dims)

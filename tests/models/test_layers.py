@@ -23,9 +23,7 @@ def test_short_attention_is_the_fused_one(queries: int, keys: int) -> None:
     )
     ours, fused = attend(query, key, value), F.scaled_dot_product_attention(query, key, value)
     torch.testing.assert_close(ours, fused, atol=1e-5, rtol=1e-5)
-    for got, expected in zip(
-        gradients(ours, query, key, value), gradients(fused, query, key, value), strict=True
-    ):
+    for got, expected in zip(gradients(ours, query, key, value), gradients(fused, query, key, value), strict=True):
         torch.testing.assert_close(got, expected, atol=1e-4, rtol=1e-4)
 
 

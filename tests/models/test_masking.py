@@ -68,9 +68,7 @@ def test_dual_masks_see_different_times(seed: int, ratio: float) -> None:
 
 
 def test_a_block_hangs_together() -> None:
-    hidden = hidden_of(draw_mask("block", 1, VIDEO, 0.3, torch.Generator().manual_seed(1)), VIDEO)[0, 0].view(
-        10, 10
-    )
+    hidden = hidden_of(draw_mask("block", 1, VIDEO, 0.3, torch.Generator().manual_seed(1)), VIDEO)[0, 0].view(10, 10)
     rows, columns = hidden.any(dim=1).sum(), hidden.any(dim=0).sum()
     assert rows * columns <= 1.6 * hidden.sum()
 
@@ -108,10 +106,7 @@ def test_spread_tokens_see_every_place_once_before_any_twice() -> None:
 def test_masks_of_both_streams() -> None:
     masks = draw_masks(("tube", "random"), (0.9, 0.8), seed=0, batch=3)
     assert [mask[1].shape for mask in masks] == [(3, 720), (3, 102)]
-    assert [mask[1].shape for mask in draw_masks(("dual", "dual"), (0.9, 0.8), seed=0)] == [
-        (1, 720),
-        (1, 102),
-    ]
+    assert [mask[1].shape for mask in draw_masks(("dual", "dual"), (0.9, 0.8), seed=0)] == [(1, 720), (1, 102)]
     with pytest.raises(ValueError, match="of both streams or of none"):
         draw_masks(("dual", "random"), (0.9, 0.8), seed=0)
 

@@ -7,12 +7,7 @@ import math
 import pytest
 import torch
 
-from hicmae_cli.models.objectives import (
-    contrastive_logits,
-    contrastive_loss,
-    embed_layers,
-    reconstruction_loss,
-)
+from hicmae_cli.models.objectives import contrastive_logits, contrastive_loss, embed_layers, reconstruction_loss
 
 
 def test_equal_streams_are_told_apart() -> None:
@@ -67,8 +62,6 @@ def test_reconstruction_is_the_mean_squared_error() -> None:
     predicted, target = torch.randn(3, 50, 7, requires_grad=True), torch.randn(3, 50, 7)
     ours, plain = reconstruction_loss(predicted, target), torch.nn.functional.mse_loss(predicted, target)
     torch.testing.assert_close(ours, plain)
-    torch.testing.assert_close(
-        *(torch.autograd.grad(loss, predicted, retain_graph=True)[0] for loss in (ours, plain))
-    )
+    torch.testing.assert_close(*(torch.autograd.grad(loss, predicted, retain_graph=True)[0] for loss in (ours, plain)))
     (gradient,) = torch.autograd.grad(reconstruction_loss(predicted, predicted.detach()), predicted)
     assert not gradient.any()

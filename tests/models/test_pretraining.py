@@ -8,17 +8,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from hicmae_cli.clips.clip import IMAGENET_MEAN, IMAGENET_STD
 from hicmae_cli.errors import WeightsError
+from hicmae_cli.model_input import IMAGENET_MEAN, IMAGENET_STD
 from hicmae_cli.models.config import DECODERS, VARIANTS, DecoderDims, ModelDims
 from hicmae_cli.models.layers import CrossBlock
 from hicmae_cli.models.masking import Mask, cut_patches, draw_mask, keep_patches
-from hicmae_cli.models.objectives import (
-    contrastive_logits,
-    contrastive_loss,
-    embed_layers,
-    reconstruction_loss,
-)
+from hicmae_cli.models.objectives import contrastive_logits, contrastive_loss, embed_layers, reconstruction_loss
 from hicmae_cli.models.pretraining import PretrainingModel
 from hicmae_cli.models.targets import audio_targets, video_targets
 from hicmae_cli.weights.authors import to_our_names
@@ -49,7 +44,7 @@ def build(size: str, seed: int = reference.SEED) -> PretrainingModel:
             facts["encoder_embed_dim"], facts["encoder_num_heads"], facts["encoder_depth"], facts["fusion_depth"]
         ),
         DecoderDims(facts["decoder_embed_dim"], facts["decoder_num_heads"], tuple(facts["skip_layers"])),
-    )  # fmt: skip
+    )
     state = {k: torch.from_numpy(v) for k, v in reference.state_dict(facts["state_dict"], seed).items()}
     load_state(model, to_our_names(state), reference.FOLDER)
     return model
@@ -83,8 +78,10 @@ def test_matches_the_authors(size: str) -> None:
     mean, std = (torch.tensor(values).view(1, 3, 1, 1, 1) for values in (IMAGENET_MEAN, IMAGENET_STD))
     hidden = chosen_patches(video * std + mean, audio, (masks[0][1], masks[1][1]))
     for name, difference, weight in (
-        ("total", True, 0.0025), ("total_no_frame_diff", False, 0.0025), ("total_no_contrastive", True, 0.0),
-    ):  # fmt: skip
+        ("total", True, 0.0025),
+        ("total_no_frame_diff", False, 0.0025),
+        ("total_no_contrastive", True, 0.0),
+    ):
         video_target = video_targets(hidden[0], frame_difference=difference)
         loss = reconstruction_loss(outputs.video, video_target)
         loss = loss + reconstruction_loss(outputs.audio, audio_targets(hidden[1]))
@@ -98,8 +95,7 @@ def test_matches_the_authors(size: str) -> None:
 def test_matches_the_plain_wording_on_any_seed(seed: int) -> None:
     facts = reference.read_json("manifest.json")["pretrain"]["toy"]
     state = {
-        k: torch.from_numpy(v).requires_grad_()
-        for k, v in reference.state_dict(facts["state_dict"], seed).items()
+        k: torch.from_numpy(v).requires_grad_() for k, v in reference.state_dict(facts["state_dict"], seed).items()
     }
     batch = facts["batch"]
     video = torch.from_numpy(reference.noise("video", (batch, 3, 16, 160, 160), seed))

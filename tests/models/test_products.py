@@ -37,18 +37,13 @@ def test_products_keep_all_bits_of_float32(shape: tuple[int, int, int]) -> None:
     use_wide_products()
     limit = 3 * inner**0.5 * torch.finfo(torch.float32).eps * inner**0.5
     for got in (left @ right, torch.nn.functional.linear(left, right.T), (left[None] @ right[None])[0]):
-        assert (
-            got - exact
-        ).abs().max() < limit  # one rounding to bfloat16 alone would cost 2**-9 of a factor
+        assert (got - exact).abs().max() < limit  # one rounding to bfloat16 alone would cost 2**-9 of a factor
 
 
 @pytest.mark.parametrize(
-    "processor",
-    [{}, {"avx512_f": False, "cpu_name": "AMD EPYC"}, {"avx512_f": True, "cpu_name": "Intel(R) Xeon(R)"}],
+    "processor", [{}, {"avx512_f": False, "cpu_name": "AMD EPYC"}, {"avx512_f": True, "cpu_name": "Intel(R) Xeon(R)"}]
 )
-def test_other_processors_keep_their_library(
-    monkeypatch: pytest.MonkeyPatch, processor: dict[str, Any]
-) -> None:
+def test_other_processors_keep_their_library(monkeypatch: pytest.MonkeyPatch, processor: dict[str, Any]) -> None:
     pretend(monkeypatch, processor)
     before = permission()
     use_wide_products()

@@ -91,9 +91,7 @@ def to_unit(patches: Tensor) -> Tensor:
 
 @pytest.mark.parametrize("frame_difference", [True, False])
 def test_errors_are_those_of_the_pictures(frame_difference: bool) -> None:
-    masks = [
-        (visible[1:], masked[1:]) for visible, masked in (VIDEO_MASK, AUDIO_MASK)
-    ]  # the clip without flat parts
+    masks = [(visible[1:], masked[1:]) for visible, masked in (VIDEO_MASK, AUDIO_MASK)]  # the clip without flat parts
     made = reconstruct(
         toy(), FACES.numpy()[1:], LOG_MELS[1:], *masks, normalise=to_unit, frame_difference=frame_difference
     )
@@ -116,12 +114,7 @@ def test_what_was_hidden_does_not_reach_the_model() -> None:
         reconstruct(model, faces, log_mels, VIDEO_MASK, AUDIO_MASK, normalise=to_unit, frame_difference=True)
         return caught
 
-    made = reconstruct(
-        toy(), FACES, LOG_MELS, VIDEO_MASK, AUDIO_MASK, normalise=to_unit, frame_difference=True
-    )
-    blanked = (
-        torch.from_numpy(made.faces.masked),
-        torch.from_numpy(made.log_mels.masked).nan_to_num()[:, None],
-    )
+    made = reconstruct(toy(), FACES, LOG_MELS, VIDEO_MASK, AUDIO_MASK, normalise=to_unit, frame_difference=True)
+    blanked = (torch.from_numpy(made.faces.masked), torch.from_numpy(made.log_mels.masked).nan_to_num()[:, None])
     for whole, blank in zip(seen_of(FACES, LOG_MELS), seen_of(*blanked), strict=True):
         assert torch.equal(whole, blank)

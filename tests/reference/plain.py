@@ -76,9 +76,7 @@ def encode(pixels: Tensor, kept: Tensor, state: State, name: str, depth: int, he
     return outputs
 
 
-def decode(
-    fused: Tensor, layers: list[Tensor], hidden: Tensor, state: State, suffix: str, heads: int
-) -> Tensor:
+def decode(fused: Tensor, layers: list[Tensor], hidden: Tensor, state: State, suffix: str, heads: int) -> Tensor:
     """Predictions of the masked tokens of one clip."""
     enter, name = state[f"encoder_to_decoder{suffix}.weight"], f"decoder{suffix}"
     places = table(len(hidden), len(enter))
@@ -112,12 +110,7 @@ def audio_target(mel: Tensor, hidden: Tensor) -> Tensor:
 
 
 def loss(
-    state: State,
-    video: Tensor,
-    audio: Tensor,
-    hidden_video: Tensor,
-    hidden_audio: Tensor,
-    facts: Mapping[str, int],
+    state: State, video: Tensor, audio: Tensor, hidden_video: Tensor, hidden_audio: Tensor, facts: Mapping[str, int]
 ) -> Tensor:
     """The whole loss, weight 0.0025 and temperature 0.07, of clips one by one."""
     depth, heads = facts["encoder_depth"], facts["encoder_num_heads"]

@@ -9,13 +9,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from hicmae_cli.labels import CREMA_D_LABELS
-from hicmae_cli.report.console import (
-    demo_notice,
-    label_colour,
-    licence_line,
-    print_prediction,
-    render_file,
-)
+from hicmae_cli.report.console import demo_notice, label_colour, licence_line, print_prediction, render_file
 from hicmae_cli.runtime.results import FileResult, Prediction, Scores, Track, Window
 from hicmae_cli.runtime.settings import PredictSettings
 from tests.runtime.stubs import TOY_MODEL, ToyEngine, track, window
@@ -145,10 +139,7 @@ def test_labels_cannot_steer_the_terminal() -> None:
     """They are refused when a weight is read; these were made in Python."""
     evil = ("\x1b]0;title\a", "\x1b[31mred", "a\nb")
     info = ToyEngine.info.model_copy(update={"labels": evil})
-    windows = [
-        Window(2.0 * i, 2.0 * i + 2, Scores.of(evil, np.roll((0.6, 0.3, 0.1), i)), 1.0, "av")
-        for i in range(3)
-    ]
+    windows = [Window(2.0 * i, 2.0 * i + 2, Scores.of(evil, np.roll((0.6, 0.3, 0.1), i)), 1.0, "av") for i in range(3)]
     file = FileResult(Path("a.mp4"), "ok", "a note \x1b[31m", 6.0, 25.0, (track(1, *windows),))
     console = Console(width=120, file=io.StringIO())
     console.print(render_file(file, info, 120))

@@ -13,9 +13,7 @@ from hicmae_cli.report.contact_sheet import contact_sheet, write_contact_sheet
 
 
 def cells(count: int, name: str = "clip") -> list[tuple[np.ndarray, str, str]]:
-    return [
-        (np.full((160, 160, 3), 50 + index, np.uint8), f"{name}{index}", "fear") for index in range(count)
-    ]
+    return [(np.full((160, 160, 3), 50 + index, np.uint8), f"{name}{index}", "fear") for index in range(count)]
 
 
 def test_every_picture_is_there_in_its_place() -> None:

@@ -99,8 +99,10 @@ def test_the_table_has_a_row_per_window_of_every_track() -> None:
     ]
     assert [float(row["face_coverage"]) for row in rows] == [1.0, 1.0, 0.5]
     assert [[float(row[label]) for label in LABELS] for row in rows] == [
-        [0.2, 0.7, 0.1], [0.2, 0.7, 0.1], [0.6, 0.3, 0.1],
-    ]  # fmt: skip
+        [0.2, 0.7, 0.1],
+        [0.2, 0.7, 0.1],
+        [0.6, 0.3, 0.1],
+    ]
 
 
 @pytest.mark.parametrize("name", ["a\rb.mp4", "a\nb.mp4", "a\r\nb.mp4", "=cmd|calc.mp4"])

@@ -145,9 +145,7 @@ def test_time_goes_right_and_pitch_up(made: Made, tmp_path: Path) -> None:
 def test_a_scale_is_that_of_the_truth(made: Made, tmp_path: Path) -> None:
     """A wild prediction must not make the original pale."""
     wild = Made(made.faces, (*made.log_mels[:2], made.log_mels[2] * 1000))
-    calm, other = (
-        pixels(reconstruction_picture(each, tmp_path / "a.png", title="clip")) for each in (made, wild)
-    )
+    calm, other = (pixels(reconstruction_picture(each, tmp_path / "a.png", title="clip")) for each in (made, wild))
     height = masked_sound(calm)[1]
     np.testing.assert_array_equal(calm[:height], other[:height])
     assert (calm[height:] != other[height:]).any()
@@ -164,11 +162,7 @@ def test_the_clip_asked_for_is_drawn(made: Made, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("title", [r"a$\frac$b", "中文", "caf\udce9 \x1b[31m", "long " * 60, ""])
 def test_any_name_can_be_a_title(
-    made: Made,
-    tmp_path: Path,
-    title: str,
-    capfd: pytest.CaptureFixture[str],
-    recwarn: pytest.WarningsRecorder,
+    made: Made, tmp_path: Path, title: str, capfd: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
 ) -> None:
     reconstruction_picture(made, tmp_path / "a.png", title=title)
     assert capfd.readouterr().err == "" and not recwarn.list
@@ -216,9 +210,7 @@ def test_a_class_without_clips_is_grey(tmp_path: Path) -> None:
 
 def test_many_classes_are_drawn_without_numbers(tmp_path: Path) -> None:
     labels = [f"label $x$ {n}" for n in range(43)]
-    plot_confusion(
-        np.eye(43, dtype=int).tolist(), labels, tmp_path / "a.png", title="43\nlines\x1b[31m " * 20
-    )
+    plot_confusion(np.eye(43, dtype=int).tolist(), labels, tmp_path / "a.png", title="43\nlines\x1b[31m " * 20)
     assert pixels(tmp_path / "a.png").shape[0] > 1000
 
 

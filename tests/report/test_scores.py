@@ -13,17 +13,29 @@ from hicmae_cli.report.scores import confusion_title, score_grids, scores_markdo
 def document(**changes: Any) -> dict[str, Any]:
     metrics = {"uar": 0.5, "war": 0.75, "weighted_f1": 0.7, "macro_f1": 0.4, "micro_f1": 0.75}
     made: dict[str, Any] = {
-        "task": "classification", "dataset": "toys", "fold": "1", "modality": "av", "engine": "onnx",
-        "metrics": metrics, "labels": ["anger", "[red]|x"], "confusion": [[3, 0], [1, 0]],
-        "recalls": {"anger": 1.0, "[red]|x": 0.0}, "samples": [{}] * 4, "failures": [],
+        "task": "classification",
+        "dataset": "toys",
+        "fold": "1",
+        "modality": "av",
+        "engine": "onnx",
+        "metrics": metrics,
+        "labels": ["anger", "[red]|x"],
+        "confusion": [[3, 0], [1, 0]],
+        "recalls": {"anger": 1.0, "[red]|x": 0.0},
+        "samples": [{}] * 4,
+        "failures": [],
         "intervals": {
-            "level": 0.95, "draws": 1000, "seed": 0, "resampled": "speaker",
+            "level": 0.95,
+            "draws": 1000,
+            "seed": 0,
+            "resampled": "speaker",
             "bounds": {name: [value - 0.1, value + 0.1] for name, value in metrics.items()},
         },
         "published": {"uar": {"measured": 0.5, "published": 0.8666, "difference": -0.3666, "of": "fold 1"}},
-        "protocol": ["Toys, fold 1."], "warnings": ["the weight's epoch was chosen on the test clips: optimistic"],
+        "protocol": ["Toys, fold 1."],
+        "warnings": ["the weight's epoch was chosen on the test clips: optimistic"],
         "weights": {"variant": "nano", "dataset": "toys", "licence": "MIT", "created_with": "hicmae 0"},
-    }  # fmt: skip
+    }
     return {**made, **changes}
 
 
@@ -46,9 +58,7 @@ def test_measured_interval_and_published_stand_under_each_other() -> None:
 def test_folds_mean_sd_and_pooled_are_rows() -> None:
     metrics = document()["metrics"]
     fold = {"metrics": metrics, "decisions": 2, "published": document()["published"]}
-    text = shown(
-        document(fold="all", folds={"1": fold, "2": {**fold, "published": {}}}, mean=metrics, sd=metrics)
-    )
+    text = shown(document(fold="all", folds={"1": fold, "2": {**fold, "published": {}}}, mean=metrics, sd=metrics))
     for row in (
         "fold 1 2 0.5",
         "fold 1, published 0.8666",
@@ -73,10 +83,12 @@ def test_streams_and_baselines_are_rows() -> None:
 def test_targets_have_a_table() -> None:
     metrics = {f"{name}{of}": 0.25 for of in ("", "_arousal") for name in ("ccc", "pcc", "mae", "rmse")}
     made = document(
-        task="regression", labels=["arousal"], metrics=metrics,
+        task="regression",
+        labels=["arousal"],
+        metrics=metrics,
         published={"pcc_arousal": {"published": 0.3374, "of": "all folds"}},
         intervals={**document()["intervals"], "bounds": dict.fromkeys(metrics, (0.0, 1.0))},
-    )  # fmt: skip
+    )
     assert "arousal 0.2500 0.2500 0.2500 0.2500" in shown(made)
     assert "arousal, published 0.3374" in shown(made)
     assert "| arousal, published |  | 0.3374 |" in scores_markdown(made, "w")
@@ -90,9 +102,7 @@ def test_many_classes_are_listed_and_not_crossed_on_a_screen() -> None:
 
 
 def test_a_page_has_the_warning_the_words_and_the_tables() -> None:
-    page = scores_markdown(
-        document(failures=[{"id": f"c{n}", "message": "broken"} for n in range(30)]), "w|x"
-    )
+    page = scores_markdown(document(failures=[{"id": f"c{n}", "message": "broken"} for n in range(30)]), "w|x")
     assert page.startswith("# toys, fold 1\n")
     assert "> **Warning:** the weight's epoch was chosen on the test clips: optimistic." in page
     assert "- Toys, fold 1." in page

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hicmae_cli.media import SAMPLE_RATE_HZ, write_video
+from hicmae_cli.media import write_video
+from hicmae_cli.model_input import SAMPLE_RATE_HZ
 from hicmae_cli.runtime.results import Model, Scores, Track, Window
 from hicmae_cli.weights.info import WeightInfo
 
@@ -21,9 +22,15 @@ class ToyEngine:
     name = "onnx"
     device = "cpu"
     info = WeightInfo(
-        variant="nano", dims={"width": 128, "heads": 2, "depth": 6, "fusion_depth": 2}, labels=LABELS,
-        dataset="toys", sampling_rate=1, front_end="hicmae.align/1", licence="MIT", source="a test",
-    )  # fmt: skip
+        variant="nano",
+        dims={"width": 128, "heads": 2, "depth": 6, "fusion_depth": 2},
+        labels=LABELS,
+        dataset="toys",
+        sampling_rate=1,
+        front_end="hicmae.align/1",
+        licence="MIT",
+        source="a test",
+    )
 
     def __init__(self) -> None:
         self.batches: list[int] = []
@@ -48,9 +55,7 @@ def window(
     return Window(start_s, end_s, Scores.of(LABELS, np.array(row)), coverage, modality)
 
 
-def track(
-    number: int, *windows: Window, coverage: float = 1.0, size_px: float = 50.0, modality: str = "av"
-) -> Track:
+def track(number: int, *windows: Window, coverage: float = 1.0, size_px: float = 50.0, modality: str = "av") -> Track:
     """A person (or with number 0 the voice); without windows given, seen in one."""
     return Track(number, windows or (window(modality=modality),), coverage, size_px)
 

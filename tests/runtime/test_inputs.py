@@ -110,15 +110,10 @@ def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path) -> None:
         "if os.getuid() == 0: os.setuid(65534)\n"
         "print(find_inputs(['all', 'alone']))"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment()
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment())
     for name in ("all/locked", "alone"):
         Path(name).chmod(0o755)
-    expected = [
-        (name, f"{name}: Permission denied; the folder cannot be searched")
-        for name in ("all/locked", "alone")
-    ]
+    expected = [(name, f"{name}: Permission denied; the folder cannot be searched") for name in ("all/locked", "alone")]
     assert done.stdout.strip() == str(([Path("all/open/a.mp4")], expected))
 
 

@@ -84,9 +84,7 @@ def test_a_line_of_another_make_is_skipped(tmp_path: Path, files: list[Path], li
 
 
 @pytest.mark.parametrize("change", ["nan", "label", "text"])
-def test_a_row_that_was_changed_is_not_taken_for_a_result(
-    tmp_path: Path, files: list[Path], change: str
-) -> None:
+def test_a_row_that_was_changed_is_not_taken_for_a_result(tmp_path: Path, files: list[Path], change: str) -> None:
     head, first, *others = (tmp_path / "log.jsonl").read_text().splitlines()
     row = json.loads(first)
     window = row["tracks"][0]["windows"][0]
@@ -103,10 +101,7 @@ def test_a_row_that_was_changed_is_not_taken_for_a_result(
 
 def test_another_run_is_refused_and_stays(tmp_path: Path, files: list[Path]) -> None:
     before = (tmp_path / "log.jsonl").read_bytes()
-    with (
-        open_log(tmp_path, hop_s=1.28) as log,
-        pytest.raises(SettingsError, match=r"hop_s 0\.64 there, 1\.28 here"),
-    ):
+    with open_log(tmp_path, hop_s=1.28) as log, pytest.raises(SettingsError, match=r"hop_s 0\.64 there, 1\.28 here"):
         log.resume(files)
     assert (tmp_path / "log.jsonl").read_bytes() == before
     (tmp_path / "log.jsonl").write_text("shopping list\n")

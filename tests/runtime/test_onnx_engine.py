@@ -50,12 +50,7 @@ def write_model(
     first = next(iter(inputs))
     values = [helper.make_tensor_value_info(name, kinds[0], shape) for name, shape in inputs.items()]
     answers = helper.make_node("Identity", ["threefold"], [output[0]])
-    numbers = {
-        "axes": np.array([1]),
-        "shape": np.array([0, -1]),
-        "three": np.array([1, 3]),
-        **(constants or {}),
-    }
+    numbers = {"axes": np.array([1]), "shape": np.array([0, -1]), "three": np.array([1, 3]), **(constants or {})}
     graph = helper.make_graph(
         [
             helper.make_node("Reshape", [first, "shape"], ["flat"]),
@@ -63,9 +58,11 @@ def write_model(
             helper.make_node("Expand", ["mean", "three"], ["threefold"]),
             *(nodes or [answers]),
         ],
-        "mean", values, [typed or helper.make_tensor_value_info(output[0], kinds[1], output[1])],
+        "mean",
+        values,
+        [typed or helper.make_tensor_value_info(output[0], kinds[1], output[1])],
         [numpy_helper.from_array(value, name) for name, value in numbers.items()],
-    )  # fmt: skip
+    )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
     helper.set_model_props(model, metadata)
     onnx.save(model, path)
@@ -188,10 +185,8 @@ def test_a_model_that_keeps_to_its_word_is_taken(tmp_path: Path) -> None:
             r"expected logits as .*got seq\(tensor\(float\)\)",
         ),
     ],
-)  # fmt: skip
-def test_a_model_with_other_inputs_or_outputs_is_refused(
-    tmp_path: Path, changes: dict[str, Any], message: str
-) -> None:
+)
+def test_a_model_with_other_inputs_or_outputs_is_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     with pytest.raises(WeightsError, match=rf"w\.onnx: .*{message}|w\.onnx: {message}") as caught:
         OnnxEngine(write_model(tmp_path / "w.onnx", **changes), "cpu")
     assert str(caught.value).isprintable()
@@ -199,9 +194,7 @@ def test_a_model_with_other_inputs_or_outputs_is_refused(
 
 def test_another_number_of_classes_than_labels_is_refused(tmp_path: Path) -> None:
     path = write_model(tmp_path / "w.onnx", metadata={METADATA_KEY: info_of(DIMS, 4).to_json()})
-    with pytest.raises(
-        WeightsError, match=r"expected logits as tensor\(float\) \(batch, 4\), got .*\(batch, 3\)"
-    ):
+    with pytest.raises(WeightsError, match=r"expected logits as tensor\(float\) \(batch, 4\), got .*\(batch, 3\)"):
         OnnxEngine(path, "cpu")
 
 
@@ -220,17 +213,12 @@ def test_another_number_of_classes_than_labels_is_refused(tmp_path: Path) -> Non
             {"to": np.array([100_000_000_000])},
         ),
     ],
-)  # fmt: skip
+)
 def test_a_graph_that_breaks_its_word_is_refused_when_it_runs(
-    tmp_path: Path,
-    nodes: list[onnx.NodeProto],
-    constants: dict[str, np.ndarray],
-    capfd: pytest.CaptureFixture[str],
+    tmp_path: Path, nodes: list[onnx.NodeProto], constants: dict[str, np.ndarray], capfd: pytest.CaptureFixture[str]
 ) -> None:
     path = write_model(tmp_path / "w.onnx", nodes=nodes, constants=constants)
-    with pytest.raises(
-        WeightsError, match=r"w\.onnx: (ONNX Runtime cannot|expected logits of the shape)"
-    ) as caught:
+    with pytest.raises(WeightsError, match=r"w\.onnx: (ONNX Runtime cannot|expected logits of the shape)") as caught:
         OnnxEngine(path, "cpu").logits(*noise(2))
     assert "\n" not in str(caught.value)
     assert capfd.readouterr() == ("", "")  # ONNX Runtime logs none of it
@@ -258,9 +246,7 @@ def test_opening_a_file_computes_nothing(tmp_path: Path) -> None:
 
 def test_an_export_has_nothing_left_to_compute_in_advance(tmp_path: Path) -> None:
     """So not doing it costs no time. Each weight has more than 8192 numbers, as in all real models."""
-    source = save_toy(
-        tmp_path / "wide.safetensors", dims=ModelDims(width=96, heads=1, depth=1, fusion_depth=1)
-    )
+    source = save_toy(tmp_path / "wide.safetensors", dims=ModelDims(width=96, heads=1, depth=1, fusion_depth=1))
     export_onnx(source, source.with_suffix(".onnx"))
     ort, operators = import_onnxruntime(), []
     for disabled in ([], ["ConstantFolding"]):
@@ -268,10 +254,7 @@ def test_an_export_has_nothing_left_to_compute_in_advance(tmp_path: Path) -> Non
         options.optimized_model_filepath = str(tmp_path / "optimised.onnx")
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
         ort.InferenceSession(
-            str(source.with_suffix(".onnx")),
-            options,
-            providers=["CPUExecutionProvider"],
-            disabled_optimizers=disabled,
+            str(source.with_suffix(".onnx")), options, providers=["CPUExecutionProvider"], disabled_optimizers=disabled
         )
         operators.append(sorted(node.op_type for node in onnx.load(tmp_path / "optimised.onnx").graph.node))
     assert operators[0] == operators[1]

@@ -87,8 +87,7 @@ def test_without_torch_and_without_an_onnx_file_it_says_what_to_do(
 
 def test_without_torch_the_torch_engine_is_refused(toy: Path, without_torch: None) -> None:
     with pytest.raises(
-        MissingDependencyError,
-        match="pip install '\\.\\[train\\]' in the checkout of hicmae, or use --engine onnx",
+        MissingDependencyError, match="pip install '\\.\\[train\\]' in the checkout of hicmae, or use --engine onnx"
     ):
         open_engine(str(toy), "torch")
 
@@ -121,6 +120,4 @@ def test_a_regression_model_is_not_dressed_up_as_probabilities(tmp_path: Path, s
         open_engine(str(source.with_suffix(suffix)))
     opened = open_engine(str(source.with_suffix(suffix)), tasks=("classification", "regression"))
     assert opened.info.task == "regression"
-    np.testing.assert_allclose(
-        logits(opened), logits(TorchEngine(*load_classifier(source), "cpu")), atol=1e-4
-    )
+    np.testing.assert_allclose(logits(opened), logits(TorchEngine(*load_classifier(source), "cpu")), atol=1e-4)

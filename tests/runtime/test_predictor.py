@@ -11,12 +11,12 @@ import pytest
 import soundfile
 
 from hicmae_cli.errors import SettingsError
-from hicmae_cli.faces import FakeDetector, FakeFace
 from hicmae_cli.media import MediaInfo, probe, write_video
 from hicmae_cli.runtime import predictor
 from hicmae_cli.runtime.predictor import Predictor
 from hicmae_cli.runtime.results import FileResult
 from hicmae_cli.runtime.settings import PredictSettings
+from tests.faces.fake import FakeDetector, FakeFace
 from tests.runtime.stubs import ToyEngine, write_clip
 
 LEFT = FakeFace(0.0, 100.0, (32.0, 48.0), 50.0)
@@ -36,12 +36,7 @@ def starts(result: FileResult, track: int = 1) -> list[float]:
 def test_windows_overlap_and_reach_the_end(tmp_path: Path) -> None:
     result = predict(write_clip(tmp_path / "a.mp4", 6.0), LEFT, hop_s=1.28)
     assert result.status == "ok"
-    assert starts(result) == [
-        0.0,
-        1.28,
-        2.56,
-        3.52,
-    ]  # 38 moments of 0.16 s: the last window ends with the file
+    assert starts(result) == [0.0, 1.28, 2.56, 3.52]  # 38 moments of 0.16 s: the last window ends with the file
     *others, last = result.tracks[0].windows
     assert all(w.end_s - w.start_s == pytest.approx(2.56) for w in others)
     assert last.end_s == pytest.approx(6.0)  # and not 6.08, where the grid ends
@@ -64,8 +59,7 @@ def test_hop_and_window_are_settings(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "settings",
-    [{"hop_s": 0.0}, {"hop_s": 3.0}, {"window_s": 0.01}, {"modality": "smell"}, {"max_faces": 0}],
+    "settings", [{"hop_s": 0.0}, {"hop_s": 3.0}, {"window_s": 0.01}, {"modality": "smell"}, {"max_faces": 0}]
 )
 def test_impossible_settings_are_refused(settings: dict[str, object]) -> None:
     with pytest.raises(SettingsError, match="--"):
@@ -182,9 +176,7 @@ def test_sound_that_outlasts_the_picture_is_judged_to_its_end(tmp_path: Path) ->
     assert max(w.end_s for t in result.tracks for w in t.windows) == pytest.approx(9.0, abs=0.2)
     assert result.tracks[1].face_coverage == pytest.approx(1.0)  # of what there was to see
     write_video(tmp_path / "b.mkv", frames, 25, sound[: round(3.3 * 16000)])
-    assert starts(predict(tmp_path / "b.mkv", LEFT)) == starts(
-        predict(write_clip(tmp_path / "c.mkv", 3.0), LEFT)
-    )
+    assert starts(predict(tmp_path / "b.mkv", LEFT)) == starts(predict(write_clip(tmp_path / "c.mkv", 3.0), LEFT))
 
 
 def test_a_file_cut_short_says_so(tmp_path: Path) -> None:

@@ -51,9 +51,7 @@ def test_the_mean_is_label_by_label(rows: list[np.ndarray]) -> None:
         (["audio", "video"], "video"),
     ],
 )
-def test_a_track_is_called_by_what_most_of_its_windows_were_judged_by(
-    modalities: list[str], expected: str
-) -> None:
+def test_a_track_is_called_by_what_most_of_its_windows_were_judged_by(modalities: list[str], expected: str) -> None:
     assert track(1, *(window(modality=modality) for modality in modalities)).modality == expected
 
 
@@ -65,10 +63,7 @@ def test_a_track_without_windows_is_refused() -> None:
 def test_the_main_track_is_the_most_seen_then_the_largest() -> None:
     often_small, often_large = track(1, coverage=0.901, size_px=40), track(2, coverage=0.899, size_px=80)
     seldom_huge, voice = track(3, coverage=0.5, size_px=200), track(0, coverage=0.0)
-    for order in (
-        [often_small, often_large, seldom_huge, voice],
-        [voice, seldom_huge, often_large, often_small],
-    ):
+    for order in ([often_small, often_large, seldom_huge, voice], [voice, seldom_huge, often_large, often_small]):
         assert FileResult(Path("a.mp4"), "ok", tracks=tuple(order)).main_track is often_large
     assert FileResult(Path("a.mp4"), "ok", tracks=(seldom_huge, voice)).main_track is seldom_huge
 
@@ -81,10 +76,7 @@ def test_a_file_without_tracks_has_failed_and_says_nothing() -> None:
 
 
 def test_the_document_is_plain_json_and_says_the_same() -> None:
-    people = (
-        track(0, coverage=0.0, modality="audio"),
-        track(1, window(0.0, 2.56), window(1.28, 3.84), coverage=0.95),
-    )
+    people = (track(0, coverage=0.0, modality="audio"), track(1, window(0.0, 2.56), window(1.28, 3.84), coverage=0.95))
     good = FileResult(Path("dir") / "a.mp4", "ok", "", 3.84, 25.0, people)
     bad = FileResult(Path("b.mp4"), "error", "b.mp4: broken")
     prediction = Prediction(TOY_MODEL, PredictSettings(), (good, bad))

@@ -16,9 +16,7 @@ def crop(value: int) -> Crop:
 def assemble(presence: list[bool], hop: int) -> tuple[list[Moments], WindowAssembler]:
     assembler = WindowAssembler(hop)
     windows = [
-        window
-        for moment, there in enumerate(presence)
-        for window in assembler.add({1: crop(moment)} if there else {})
+        window for moment, there in enumerate(presence) for window in assembler.add({1: crop(moment)} if there else {})
     ]
     return [*windows, *assembler.finish()], assembler
 

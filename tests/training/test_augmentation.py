@@ -11,15 +11,9 @@ from numpy.typing import NDArray
 from timm.data.random_erasing import RandomErasing
 from torchvision.transforms import RandomResizedCrop
 
+from hicmae_cli.models.inputs import to_video
 from hicmae_cli.training import augmentation
-from hicmae_cli.training.augmentation import (
-    augment_faces,
-    augment_samples,
-    mask_log_mel,
-    random_crop,
-    random_gain,
-)
-from hicmae_cli.training.data import to_video
+from hicmae_cli.training.augmentation import augment_faces, augment_samples, mask_log_mel, random_crop, random_gain
 from hicmae_cli.training.rand_augment import parse_policy, rand_augment
 from hicmae_cli.training.settings import FinetuneSettings
 
@@ -110,9 +104,7 @@ def test_what_is_erased_is_standard_normal_for_the_model() -> None:
     video = to_video(torch.from_numpy(changed)[None], torch.tensor([True]))[0].numpy()
     noise = video[:, :, where]  # (3, 16, pixels)
     np.testing.assert_allclose(noise.mean(axis=(1, 2)), 0, atol=0.03)
-    np.testing.assert_allclose(
-        noise.std(axis=(1, 2)), 1, atol=0.05
-    )  # less what is cut off at black and white
+    np.testing.assert_allclose(noise.std(axis=(1, 2)), 1, atol=0.05)  # less what is cut off at black and white
     assert abs(np.corrcoef(noise[0, 0], noise[0, 1])[0, 1]) < 0.1
     assert abs(np.corrcoef(noise[0, 0], noise[1, 0])[0, 1]) < 0.1
 

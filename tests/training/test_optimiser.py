@@ -34,9 +34,12 @@ def test_the_schedule_matches_the_authors(facts: dict[str, Any]) -> None:
     steps = facts["steps_per_epoch"]
     for step, expected in facts["values_at"].items():
         rate = cosine_schedule(
-            int(step), base_lr=facts["base_lr"], min_lr=facts["min_lr"],
-            total_steps=facts["epochs"] * steps, warmup_steps=facts["warmup_epochs"] * steps,
-        )  # fmt: skip
+            int(step),
+            base_lr=facts["base_lr"],
+            min_lr=facts["min_lr"],
+            total_steps=facts["epochs"] * steps,
+            warmup_steps=facts["warmup_epochs"] * steps,
+        )
         assert rate == pytest.approx(expected, rel=1e-9), step
 
 

@@ -12,9 +12,12 @@ from tests.training.toys import SETTINGS
 
 
 @given(
-    count=st.integers(1, 60), size=st.integers(1, 4), processes=st.integers(1, 4), rounds=st.integers(1, 3),
+    count=st.integers(1, 60),
+    size=st.integers(1, 4),
+    processes=st.integers(1, 4),
+    rounds=st.integers(1, 3),
     first=st.integers(0, 3),
-)  # fmt: skip
+)
 def test_every_clip_has_its_turn_once(count: int, size: int, processes: int, rounds: int, first: int) -> None:
     batch_size = size * processes * rounds
     settings = SETTINGS.model_copy(update={"batch_size": batch_size, "accumulation": rounds})

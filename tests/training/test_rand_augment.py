@@ -62,9 +62,7 @@ CLIPS = clips()
 def as_timm(name: str, picture: NDArray[np.uint8], strength: float) -> NDArray[np.uint8]:
     image, resample = Image.fromarray(picture), Image.Resampling.BILINEAR
     argument = () if STRENGTHS[name] == (0,) else (strength,)
-    changed = auto_augment.NAME_TO_OP[OF_TIMM.get(name, name)](
-        image, *argument, fillcolor=FILL, resample=resample
-    )
+    changed = auto_augment.NAME_TO_OP[OF_TIMM.get(name, name)](image, *argument, fillcolor=FILL, resample=resample)
     return np.asarray(changed)
 
 
@@ -156,8 +154,7 @@ def test_the_text_of_a_policy_is_read() -> None:
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["augmix-m3", "rand-x3", "rand-m7-m8", "rand-m7.5", "rand-m", "rand--m7", "rand-tweights", "rand-p1.5"],
+    "text", ["augmix-m3", "rand-x3", "rand-m7-m8", "rand-m7.5", "rand-m", "rand--m7", "rand-tweights", "rand-p1.5"]
 )
 def test_other_texts_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"rand-m7-n4|at most 1"):

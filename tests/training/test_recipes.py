@@ -79,7 +79,7 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("wrong", "near"),
     [("bach_size", "batch_size"), ("video_mask_ration", "video_mask_ratio"), ("contrastive_weight", "contrast_weight")],
-)  # fmt: skip
+)
 def test_an_unknown_key_is_told_its_neighbour(tmp_path: Path, wrong: str, near: str) -> None:
     recipe = tmp_path / "bad.toml"
     recipe.write_text(f"{wrong} = 1\n")
@@ -105,7 +105,7 @@ def test_an_unknown_key_is_told_its_neighbour(tmp_path: Path, wrong: str, near: 
         ({"crop_scales": (1.5,)}, "crop_scales: expected shares"),
         ({"variant": "huge"}, "variant: "),
     ],
-)  # fmt: skip
+)
 def test_values_that_cannot_be_used_are_one_line(values: dict[str, object], message: str) -> None:
     with pytest.raises(SettingsError, match=message) as caught:
         load_settings(PretrainSettings, "pretrain-voxceleb2-tiny", values)
@@ -151,8 +151,12 @@ def test_unknown_names_list_the_known_ones() -> None:
 def test_overrides_are_read_as_toml_and_words_as_texts() -> None:
     pairs = ["epochs=3", "base_lr=1e-3", "video_mask=block", "skip_layers=[1, 3]", "compile=true"]
     assert parse_overrides(pairs) == {
-        "epochs": 3, "base_lr": 1e-3, "video_mask": "block", "skip_layers": [1, 3], "compile": True,
-    }  # fmt: skip
+        "epochs": 3,
+        "base_lr": 1e-3,
+        "video_mask": "block",
+        "skip_layers": [1, 3],
+        "compile": True,
+    }
     with pytest.raises(SettingsError, match="expected key=value"):
         parse_overrides(["epochs"])
 

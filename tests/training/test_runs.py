@@ -150,9 +150,7 @@ def test_what_differs_is_named_and_new_settings_are_not(tmp_path: Path) -> None:
     defaults = {"seed": 0, "mixup": 0.0, "flip": 0.5}
     before = {"seed": 0, "flip": 0.5, "clips": "abc"}
     check_same_run(tmp_path, before, {"seed": 0, "flip": 0.5, "mixup": 0.0, "clips": "abc"}, defaults)
-    check_same_run(
-        tmp_path, before, {"seed": 0, "clips": "abc"}, defaults
-    )  # a key that is no more, at its default
+    check_same_run(tmp_path, before, {"seed": 0, "clips": "abc"}, defaults)  # a key that is no more, at its default
     for now, message in (
         ({"seed": 1, "flip": 0.5, "clips": "abc"}, "seed 0 -> 1"),
         ({"seed": 0, "flip": 0.5, "clips": "abd"}, "clips abc -> abd"),
@@ -171,11 +169,6 @@ def test_fingerprints_tell_clips_apart_whatever_their_names() -> None:
 def test_a_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     assert read_lines(path) == []
-    for rest in (
-        '{"st',
-        "[1]\n",
-        '{"loss": 1}\n',
-        "\udc80".encode("utf-8", "surrogateescape").decode("latin-1"),
-    ):
+    for rest in ('{"st', "[1]\n", '{"loss": 1}\n', "\udc80".encode("utf-8", "surrogateescape").decode("latin-1")):
         path.write_text('{"step": 1}\n{"step": 2}\n' + rest, "latin-1")
         assert [line["step"] for line in read_lines(path)] == [1, 2]

@@ -13,28 +13,50 @@ from typing import Any
 import numpy as np
 
 from hicmae_cli.clips import write_prepared_clip
-from hicmae_cli.clips.windows import Recording
+from hicmae_cli.clips.recording import Recording
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.models import config
-from hicmae_cli.training import finetune as finetuning
+from hicmae_cli.training.finetuning import loop as finetuning
+from hicmae_cli.training.finetuning.task import Task
 from hicmae_cli.training.machine import part_from_others
-from hicmae_cli.training.pretrain import Outcome, Progress, pretrain
+from hicmae_cli.training.pretraining.loop import Outcome, Progress, pretrain
 from hicmae_cli.training.recipes import parse_overrides
 from hicmae_cli.training.settings import FinetuneSettings, PretrainSettings
-from hicmae_cli.training.task import Task
 
 SETTINGS = PretrainSettings(
-    variant="nano", batch_size=2, num_workers=0, epochs=3, warmup_epochs=0.5, base_lr=0.2, contrast_weight=0.1,
-    checkpoint_every=2, picture_every=0,
-)  # fmt: skip
+    variant="nano",
+    batch_size=2,
+    num_workers=0,
+    epochs=3,
+    warmup_epochs=0.5,
+    base_lr=0.2,
+    contrast_weight=0.1,
+    checkpoint_every=2,
+    picture_every=0,
+)
 ROOT = Path(__file__).parent.parent.parent
 LABELS = ("happiness", "sadness")
 TASK = Task(LABELS, dataset="toys", licence="MIT", front_end="none", source="a test")
 FINETUNE_SETTINGS = FinetuneSettings(
-    variant="nano", sampling_rate=1, batch_size=4, num_workers=0, epochs=3, warmup_epochs=0, base_lr=0.1,
-    layer_decay=1.0, drop_path=0.1, drop_video_tokens=0.9, drop_audio_tokens=0.5, mixup=0, cutmix=0, rand_augment="",
-    crop_area=(0.9, 1.0), erase=0.0, drop_stream=0.2, audio_gain=False,
-)  # fmt: skip
+    variant="nano",
+    sampling_rate=1,
+    batch_size=4,
+    num_workers=0,
+    epochs=3,
+    warmup_epochs=0,
+    base_lr=0.1,
+    layer_decay=1.0,
+    drop_path=0.1,
+    drop_video_tokens=0.9,
+    drop_audio_tokens=0.5,
+    mixup=0,
+    cutmix=0,
+    rand_augment="",
+    crop_area=(0.9, 1.0),
+    erase=0.0,
+    drop_stream=0.2,
+    audio_gain=False,
+)
 
 
 def shrink_nano() -> None:
@@ -52,8 +74,7 @@ def write_recordings(folder: Path, count: int = 6) -> list[Recording]:
         pitch = 1 + index % 4
         wave = np.sin(np.arange(160) / 160 * 2 * np.pi * pitch + rng.uniform(0, 6))
         frames = [
-            80 + slope + 40 * np.roll(wave, 4 * t)[None, :, None] + rng.normal(0, 5, (160, 160, 3))
-            for t in range(16)
+            80 + slope + 40 * np.roll(wave, 4 * t)[None, :, None] + rng.normal(0, 5, (160, 160, 3)) for t in range(16)
         ]
         sound = 0.3 * np.sin(2 * np.pi * 200 * pitch * time_s) + rng.normal(0, 0.01, 40960)
         faces = [frame.clip(0, 255).astype(np.uint8) for frame in frames]
@@ -66,15 +87,19 @@ def recordings_in(folder: Path) -> list[Recording]:
 
 
 def run(
-    folder: Path,
-    recordings: list[Recording],
-    settings: PretrainSettings = SETTINGS,
-    progress: Progress | None = None,
+    folder: Path, recordings: list[Recording], settings: PretrainSettings = SETTINGS, progress: Progress | None = None
 ) -> Outcome:
     return pretrain(
-        folder, recordings=recordings, dataset="toys", licence="MIT", front_end="none", source="a test",
-        settings=settings, device="cpu", progress=progress,
-    )  # fmt: skip
+        folder,
+        recordings=recordings,
+        dataset="toys",
+        licence="MIT",
+        front_end="none",
+        source="a test",
+        settings=settings,
+        device="cpu",
+        progress=progress,
+    )
 
 
 def write_samples(folder: Path) -> list[Sample]:
@@ -109,9 +134,12 @@ def tune(
         "validation": [s for s in samples if s.split == "validation"],
     }
     return finetuning.finetune(
-        folder, task, settings=settings, device="cpu",
+        folder,
+        task,
+        settings=settings,
+        device="cpu",
         **{**given, **more},  # type: ignore[arg-type]
-    )  # fmt: skip
+    )
 
 
 def tuned(
@@ -157,9 +185,19 @@ def follow(process: subprocess.Popen[str], until: int) -> None:
 def together(kind: str, folder: Path, clips: Path, *more: str) -> subprocess.CompletedProcess[str]:
     """A training in two processes, to its end."""
     command = [
-        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
-        "-m", "tests.training.toys", kind, str(folder), str(clips), *more,
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        "-m",
+        "tests.training.toys",
+        kind,
+        str(folder),
+        str(clips),
+        *more,
+    ]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
 
@@ -177,9 +215,7 @@ def main(kind: str, folder: str, clips: str, *overrides: str) -> None:
         progress = Progress(on_step=lambda report: announce(report.step))
         run(Path(folder), recordings_in(Path(clips)), SETTINGS.model_copy(update=changes), progress)
     else:
-        hooks = finetuning.Progress(
-            on_step=lambda epoch, step, steps, _: announce((epoch - 1) * steps + step)
-        )
+        hooks = finetuning.Progress(on_step=lambda epoch, step, steps, _: announce((epoch - 1) * steps + step))
         settings = FINETUNE_SETTINGS.model_copy(update=changes)
         tune(Path(folder), samples_in(Path(clips)), settings, progress=hooks)
     part_from_others()

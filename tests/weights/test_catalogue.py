@@ -71,9 +71,24 @@ def test_plain_names_lie_in_the_store(name: str) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", ".", "..", "../up", "a/b", "/etc/passwd", "a\\b", ".hidden", "-x", "a b", "a\n", "é", "9" * 65,
-     "w.onnx", "w.safetensors"],
-)  # fmt: skip
+    [
+        "",
+        ".",
+        "..",
+        "../up",
+        "a/b",
+        "/etc/passwd",
+        "a\\b",
+        ".hidden",
+        "-x",
+        "a b",
+        "a\n",
+        "é",
+        "9" * 65,
+        "w.onnx",
+        "w.safetensors",
+    ],
+)
 def test_names_that_leave_the_store_or_confuse_are_refused(name: str) -> None:
     with pytest.raises(WeightsError, match="cannot be a weight's name"):
         stored_path(name, ".onnx")

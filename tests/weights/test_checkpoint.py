@@ -101,9 +101,7 @@ def test_metadata_that_lies_about_the_size_is_refused(saved: Path) -> None:
 
 def test_authors_checkpoints_are_taken_in(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint-best.pth"
-    torch.save(
-        {"model": toy_state(), "epoch": 3, "args": argparse.Namespace(lr=1e-3, model="x"), "scaler": {}}, path
-    )
+    torch.save({"model": toy_state(), "epoch": 3, "args": argparse.Namespace(lr=1e-3, model="x"), "scaler": {}}, path)
     model = read_authors_model(path, heads=4)
     assert isinstance(model, Classifier)
     assert model.dims == ModelDims(width=64, heads=4, depth=4)
@@ -113,9 +111,7 @@ def test_authors_checkpoints_are_taken_in(tmp_path: Path) -> None:
 
 def test_authors_pretrained_checkpoints_are_taken_in(tmp_path: Path) -> None:
     path = tmp_path / "checkpoint-99.pth"
-    torch.save(
-        {"model": toy_state("pretrain"), "epoch": 99, "args": argparse.Namespace(mask_ratio=0.9)}, path
-    )
+    torch.save({"model": toy_state("pretrain"), "epoch": 99, "args": argparse.Namespace(mask_ratio=0.9)}, path)
     model = read_authors_model(path, heads=4)
     assert isinstance(model, PretrainingModel)
     assert model.dims == ModelDims(width=64, heads=4, depth=4)
@@ -127,9 +123,7 @@ def test_authors_pretrained_checkpoints_are_taken_in(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("depth", "layers"), [(10, (3, 6, 9)), (6, (1, 3, 5))])
 def test_the_layers_decoders_read_are_the_papers(depth: int, layers: tuple[int, ...]) -> None:
-    shapes: dict[str, tuple[int, ...]] = {
-        f"video_decoder.blocks.{i}.mlp_norm.weight": (384,) for i in range(4)
-    }
+    shapes: dict[str, tuple[int, ...]] = {f"video_decoder.blocks.{i}.mlp_norm.weight": (384,) for i in range(4)}
     shapes["video_decoder.entry.weight"] = (384, 512)
     decoder, skips = decoder_of_shapes(shapes, ModelDims(512, 8, depth))
     assert decoder == DecoderDims(384, 6, layers)
@@ -140,9 +134,17 @@ def pretrained(path: Path, **changes: object) -> PretrainingModel:
     model = PretrainingModel(ModelDims(32, 1, 2, 1), DecoderDims(16, 1, (0, 1)))
     facts = PretrainingFacts(decoder_width=16, decoder_heads=1, skip_layers=(0, 1))
     info = {
-        "variant": "custom", "dims": model.dims.to_dict(), "labels": (), "dataset": "toys", "sampling_rate": 4,
-        "front_end": "none", "licence": "MIT", "source": "a test", "task": "pretraining", "pretraining": facts,
-    }  # fmt: skip
+        "variant": "custom",
+        "dims": model.dims.to_dict(),
+        "labels": (),
+        "dataset": "toys",
+        "sampling_rate": 4,
+        "front_end": "none",
+        "licence": "MIT",
+        "source": "a test",
+        "task": "pretraining",
+        "pretraining": facts,
+    }
     save_pretrained(path, model, WeightInfo.model_validate({**info, **changes}))
     return model
 
@@ -239,9 +241,7 @@ def test_only_floats_are_taken(saved: Path, dtype: torch.dtype) -> None:
         state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     save_file({**state, "head.bias": state["head.bias"].to(dtype)}, saved, metadata)
     for load in (load_classifier, read_state):
-        with pytest.raises(
-            WeightsError, match=r"w\.safetensors: head\.bias is of the type .*; expected F32, F16"
-        ):
+        with pytest.raises(WeightsError, match=r"w\.safetensors: head\.bias is of the type .*; expected F32, F16"):
             load(saved)
 
 

@@ -38,8 +38,12 @@ def save(path: Path, content: Any, *, legacy: bool = False) -> Path:
     return path
 
 
-def repacked(source: Path, target: Path, change: Callable[[str, bytes], bytes | None] = lambda _, data: data,
-             compression: int = zipfile.ZIP_STORED) -> Path:  # fmt: skip
+def repacked(
+    source: Path,
+    target: Path,
+    change: Callable[[str, bytes], bytes | None] = lambda _, data: data,
+    compression: int = zipfile.ZIP_STORED,
+) -> Path:
     """The same archive with other contents, or packed in another way."""
     with zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w", compression) as new:
         for name in old.namelist():
@@ -57,9 +61,16 @@ def read(path: Path) -> dict[str, torch.Tensor]:
 def test_tensors_are_those_that_torch_reads(tmp_path: Path, legacy: bool) -> None:
     numbers = torch.randn(6, 5, generator=torch.Generator().manual_seed(0))
     state = OrderedDict(
-        plain=numbers, half=numbers.half(), brain=numbers.bfloat16(), double=numbers.double(), view=numbers[1:, ::2],
-        turned=numbers.T, scalar=numbers[3, 2], none=numbers[:0], parameter=torch.nn.Parameter(numbers.clone()),
-    )  # fmt: skip
+        plain=numbers,
+        half=numbers.half(),
+        brain=numbers.bfloat16(),
+        double=numbers.double(),
+        view=numbers[1:, ::2],
+        turned=numbers.T,
+        scalar=numbers[3, 2],
+        none=numbers[:0],
+        parameter=torch.nn.Parameter(numbers.clone()),
+    )
     path = save(tmp_path / "c.pth", state, legacy=legacy)
     got, expected = read(path), torch.load(path, weights_only=True)
     assert got.keys() == expected.keys()
@@ -75,10 +86,13 @@ def test_what_authors_keep_beside_the_tensors_is_passed_over(tmp_path: Path, leg
     model(torch.ones(3)).sum().backward()
     optimiser.step()
     content = {
-        "model": model.state_dict(), "optimizer": optimiser.state_dict(), "epoch": 3, "scaler": {"scale": 65536.0},
+        "model": model.state_dict(),
+        "optimizer": optimiser.state_dict(),
+        "epoch": 3,
+        "scaler": {"scale": 65536.0},
         "lr": np.float64(0.001),
         "args": argparse.Namespace(lr=1e-3, device=torch.device("cpu"), sizes=(1, [2]), raw=b"x", names={"a"}),
-    }  # fmt: skip
+    }
     checkpoint = read_checkpoint(save(tmp_path / "c.pth", content, legacy=legacy))
     state = checkpoint.content["model"]
     assert all(isinstance(tensor, StoredTensor) for tensor in state.values())
@@ -142,11 +156,7 @@ class TestBombs:
         with zipfile.ZipFile(tmp_path / "bomb.pth", "w") as new, zipfile.ZipFile(path) as old:
             for name in old.namelist():
                 bomb = name.endswith(f"/{entry}")
-                with (
-                    new.open(zipfile.ZipInfo(name), "w")
-                    if not bomb
-                    else new.open(deflated(name), "w") as file
-                ):
+                with new.open(zipfile.ZipInfo(name), "w") if not bomb else new.open(deflated(name), "w") as file:
                     for _ in range(100 if bomb else 0):
                         file.write(bytes(1 << 20))
                     file.write(b"" if bomb else old.read(name))
@@ -177,9 +187,7 @@ class TestBombs:
 
     def test_a_pickle_of_gigabytes(self, tmp_path: Path) -> None:
         path = save(tmp_path / "c.pth", {"model": toy_state()})
-        repacked(
-            path, tmp_path / "p.pth", lambda n, data: b"N" * 5_000_000 if n.endswith("data.pkl") else data
-        )
+        repacked(path, tmp_path / "p.pth", lambda n, data: b"N" * 5_000_000 if n.endswith("data.pkl") else data)
         refuse(tmp_path / "p.pth", "its data.pkl has 5000000 bytes")
 
     @pytest.mark.parametrize(
@@ -192,8 +200,12 @@ class TestBombs:
             b"\x96" + struct.pack("<Q", 1 << 40) + b".",
             b"\x95" + struct.pack("<Q", 1 << 40) + b".",
             # one string of 1 MB, encoded 30,000 times
-            b"(X" + struct.pack("<I", 1 << 20) + b"a" * (1 << 20) + b"q\0"
-            + b"c_codecs\nencode\nh\0X\6\0\0\0latin1\x86R" * 30_000 + b"t.",
+            b"(X"
+            + struct.pack("<I", 1 << 20)
+            + b"a" * (1 << 20)
+            + b"q\0"
+            + b"c_codecs\nencode\nh\0X\6\0\0\0latin1\x86R" * 30_000
+            + b"t.",
             # one list of 500,000, made a set, a table and a buffer again and again
             b"(" + b"]q\0(" + b"N" * 500_000 + b"e" + b"ccollections\nOrderedDict\nh\0\x85R" * 50_000 + b"t.",
             b"(" + b"]q\0(" + b"N" * 500_000 + b"e" + b"cbuiltins\nset\nh\0\x85R" * 50_000 + b"t.",
@@ -205,17 +217,17 @@ class TestBombs:
             b"X\7\0\10\0" + b"a" * (1 << 19) + b"Storageq\0" + b"(" + b"X\5\0\0\0torchh\0\x93" * 9000 + b"t.",
             # a type of 1 MB in each of many tensors
             b"(" + TEXT + b"(NNNNNNh\0tq\1ctorch._utils\n_rebuild_tensor_v3\nq\2" + b"h\2h\1R" * 9000 + b"t.",
-            b"\x96" + struct.pack("<Q", 400_000_000) + b"." ,  # a buffer of zeros
+            b"\x96" + struct.pack("<Q", 400_000_000) + b".",  # a buffer of zeros
             # a key whose hash takes 2^60 steps
             b"}" + DOUBLED + b"Ns.",
             b"}(" + DOUBLED + b"Nu.",
             b"\x8f(" + DOUBLED + b"\x90.",
             # one tuple of 500,000 as the arguments of many calls, and as many storages
             b"(" + b"N" * 500_000 + b"tq\0cbuiltins\nset\nq\1" + b"h\1h\0R0" * 200_000 + b"N.",
-            b"(X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0" b"0NK\1" + b"N" * 500_000 + b"tq\0"
-            + b"h\0Q0" * 300_000 + b"N.",
+            b"(X\7\0\0\0storagectorch\nFloatStorage\nX\1\0\0\0"
+            b"0NK\1" + b"N" * 500_000 + b"tq\0" + b"h\0Q0" * 300_000 + b"N.",
         ],
-    )  # fmt: skip
+    )
     @pytest.mark.parametrize("legacy", [False, True])
     def test_a_pickle_that_multiplies(self, tmp_path: Path, text: bytes, legacy: bool) -> None:
         path = tmp_path / "c.pth"
@@ -224,9 +236,7 @@ class TestBombs:
             path.write_bytes(b"".join(head) + b"\x80\x02" + text + pickle.dumps([], 2))
         else:
             save(tmp_path / "plain.pth", {})
-            repacked(
-                tmp_path / "plain.pth", path, lambda n, d: b"\x80\x02" + text if n.endswith("data.pkl") else d
-            )
+            repacked(tmp_path / "plain.pth", path, lambda n, d: b"\x80\x02" + text if n.endswith("data.pkl") else d)
         refuse(path)
 
     def test_a_text_that_is_encoded_a_thousand_times_is_kept_once(self, tmp_path: Path) -> None:
@@ -247,9 +257,7 @@ class TestBombs:
     @pytest.mark.parametrize("legacy", [False, True])
     @pytest.mark.parametrize("shape", [(32768, 32768), (10**6, 10**7), (2**40, 2**40)])
     @pytest.mark.parametrize("name", [HEAD, PATCHES, "more"])
-    def test_one_number_that_is_expanded(
-        self, tmp_path: Path, shape: tuple[int, int], name: str, legacy: bool
-    ) -> None:
+    def test_one_number_that_is_expanded(self, tmp_path: Path, shape: tuple[int, int], name: str, legacy: bool) -> None:
         one = torch.ones(1, dtype=torch.float16).as_strided((2, 3), (0, 0))
         path = save(tmp_path / "plain.pth", {"model": {**toy_state(), name: one}}, legacy=legacy)
         old, new = (b"".join(pickled_int(size) for size in sizes) + b"\x86" for sizes in ((2, 3), shape))
@@ -346,9 +354,7 @@ class Called:
         return self.call
 
 
-@pytest.mark.parametrize(
-    "function", [torch.load, torch.hub.load, eval, getattr, torch.tensor, pickle.loads, io.open]
-)
+@pytest.mark.parametrize("function", [torch.load, torch.hub.load, eval, getattr, torch.tensor, pickle.loads, io.open])
 def test_functions_are_no_classes_of_ours(tmp_path: Path, function: Callable[..., Any]) -> None:
     path = save(tmp_path / "c.pth", {"model": toy_state(), "args": Called(function, "x")})
     refuse(path, "refused", "carries")

@@ -53,9 +53,7 @@ def test_its_mode_is_that_of_any_other_file(exported: Path, tmp_path: Path) -> N
     assert exported.stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
-def test_a_wrong_graph_fails_the_export(
-    exported: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_a_wrong_graph_fails_the_export(exported: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     write = export._write_graph
 
     def write_shifted(model: Classifier, path: Path) -> None:
@@ -87,9 +85,7 @@ def test_a_graph_that_answers_nothing_fails_the_export(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_values_of_a_regression_are_compared_by_their_size(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_values_of_a_regression_are_compared_by_their_size(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A difference of 0.01 is much in a logit, and little in values around 100; no softmax is looked at."""
     monkeypatch.setattr(export, "_write_graph", lambda model, path: onnx.save(_empty_graph(), path))
     monkeypatch.setattr(export, "compare", lambda *_: (0.01, 0.5, 100.0))

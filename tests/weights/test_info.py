@@ -66,18 +66,7 @@ def test_how_the_epoch_was_chosen_is_kept_and_older_files_say_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "label",
-    [
-        "",
-        " ",
-        "\x1b[31mred",
-        "a\x1b]0;title\x07",
-        "a\nb",
-        "a\u202eb",
-        "a\u2028b",
-        "\x9b31m",
-        "a" * 65,
-    ],
+    "label", ["", " ", "\x1b[31mred", "a\x1b]0;title\x07", "a\nb", "a\u202eb", "a\u2028b", "\x9b31m", "a" * 65]
 )
 def test_labels_are_short_and_printable(label: str) -> None:
     with pytest.raises(
@@ -88,11 +77,7 @@ def test_labels_are_short_and_printable(label: str) -> None:
 
 
 def test_labels_of_any_language_are_taken() -> None:
-    assert WeightInfo(**fields(labels=["愤怒", "Ärger", "peur bleue"])).labels == (
-        "愤怒",
-        "ärger",
-        "peur bleue",
-    )
+    assert WeightInfo(**fields(labels=["愤怒", "Ärger", "peur bleue"])).labels == ("愤怒", "ärger", "peur bleue")
 
 
 def test_the_number_of_labels_is_bounded() -> None:

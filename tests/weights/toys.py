@@ -16,9 +16,15 @@ DIMS = ModelDims(width=32, heads=2, depth=2, fusion_depth=1)
 
 def info_of(dims: ModelDims, count: int) -> WeightInfo:
     return WeightInfo(
-        variant="custom", dims=dims.to_dict(), labels=tuple(f"class {i}" for i in range(count)), dataset="none",
-        sampling_rate=4, front_end="none", licence="MIT", source="a test",
-    )  # fmt: skip
+        variant="custom",
+        dims=dims.to_dict(),
+        labels=tuple(f"class {i}" for i in range(count)),
+        dataset="none",
+        sampling_rate=4,
+        front_end="none",
+        licence="MIT",
+        source="a test",
+    )
 
 
 def save_toy(path: Path, seed: int = 0, dims: ModelDims = DIMS) -> Path:

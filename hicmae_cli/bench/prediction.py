@@ -1,0 +1,195 @@
+"""Speed and memory of predicting, of one forward pass, and of starting the command."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hicmae_cli.bench.measure import Measure, alternate
+from hicmae_cli.errors import HicmaeError
+from hicmae_cli.media import probe, read_audio, read_frames, write_video
+from hicmae_cli.model_input import CLIP_FRAMES, FACE_SIZE_PX, LOG_MEL_BINS, LOG_MEL_FRAMES, SAMPLE_RATE_HZ
+from hicmae_cli.models.config import (
+    AUDIO_TOKENS,
+    MLP_RATIO,
+    PATCH_PX,
+    TUBELET_FRAMES,
+    VARIANTS,
+    VIDEO_TOKENS,
+    ModelDims,
+)
+from hicmae_cli.runtime.engine import Engine
+from hicmae_cli.runtime.predictor import Predictor
+
+_HEAVY = ("torch", "cv2", "onnxruntime")
+
+
+def multiply_adds(dims: ModelDims) -> int:
+    """Multiply-adds of one clip through the classifier: linear layers and attention products."""
+    width = dims.width
+    per_token = (4 + 2 * MLP_RATIO) * width * width  # query, key, value, projection; MLP in and out
+    video, audio = VIDEO_TOKENS, AUDIO_TOKENS
+    blocks = sum(n * per_token + 2 * n * n * width for n in (video, audio))
+    cross = 2 * (video + audio) * 2 * width * width + 2 * 2 * video * audio * width  # both directions
+    patches = video * 3 * TUBELET_FRAMES * PATCH_PX**2 * width + audio * PATCH_PX**2 * width
+    return dims.depth * blocks + dims.fusion_depth * (blocks + cross) + patches
+
+
+def measure_forward(rounds: int = 15) -> Measure:
+    """ONNX Runtime forward of tiny over one matrix product of as many multiply-adds, also in ONNX Runtime.
+
+    The product is a graph of one node. NumPy's or torch's would compare libraries: on processors with AVX-512 that are
+    not Intel's torch's takes twice as long, and NumPy's depends on the environment. Both run in one thread and are
+    measured in processor time: threads that wait for each other many times in a forward, and once in a product, would
+    measure what else runs on the machine.
+
+    Raises:
+        MissingDependencyError: without torch, which makes the (random) tiny model.
+    """
+    from hicmae_cli.models.classifier import Classifier
+    from hicmae_cli.runtime.onnx_engine import OnnxEngine
+    from hicmae_cli.weights.checkpoint import save_classifier
+    from hicmae_cli.weights.export import export_onnx
+    from hicmae_cli.weights.info import WeightInfo
+
+    dims = VARIANTS["tiny"]
+    info = WeightInfo(
+        variant="tiny",
+        dims=dims.to_dict(),
+        labels=("a", "b"),
+        dataset="none",
+        sampling_rate=4,
+        front_end="none",
+        licence="MIT",
+        source="random numbers for a benchmark",
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder) / "tiny.safetensors"
+        save_classifier(source, Classifier(dims, 2), info)
+        export_onnx(source, source.with_suffix(".onnx"))
+        engine = OnnxEngine(source.with_suffix(".onnx"), "cpu", threads=1)
+    rng = np.random.default_rng(0)
+    video = rng.standard_normal((1, 3, CLIP_FRAMES, FACE_SIZE_PX, FACE_SIZE_PX), np.float32)
+    audio = rng.standard_normal((1, 1, LOG_MEL_FRAMES, LOG_MEL_BINS), np.float32)
+    macs = multiply_adds(dims)
+    side = round(macs ** (1 / 3))
+    forward, product = alternate(
+        lambda: engine.logits(video, audio), _onnx_product(side, rng), rounds, time.process_time
+    )
+    detail = (
+        f"forward {forward * 1e3:.0f} ms; {side} x {side} float32 product in ONNX Runtime {product * 1e3:.0f} ms "
+        f"({macs / 1e9:.1f} G multiply-adds each); one thread, processor time, medians of {rounds}"
+    )
+    return Measure("onnx-forward-tiny / matrix product", forward / product, "x", 1.2, True, detail)
+
+
+def _onnx_product(side: int, rng: np.random.Generator) -> Callable[[], object]:
+    """A function that multiplies two square float32 matrices in ONNX Runtime, in one thread."""
+    import onnx
+    from onnx import helper
+
+    from hicmae_cli.onnx_runtime import import_onnxruntime
+
+    left, right, product = (
+        helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [side, side])
+        for name in ("left", "right", "product")
+    )
+    node = helper.make_node("MatMul", ["left", "right"], ["product"])
+    model = helper.make_model(
+        helper.make_graph([node], "product", [left, right], [product]),
+        opset_imports=[helper.make_opsetid("", 18)],
+        ir_version=8,
+    )
+    ort = import_onnxruntime()
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    inputs = {name: rng.standard_normal((side, side), np.float32) for name in ("left", "right")}
+    return lambda: session.run(None, inputs)
+
+
+def measure_predict(engine: Engine, clip: Path, rounds: int = 3) -> Measure:
+    """Seconds of video judged in a second, with the models loaded."""
+    predictor = Predictor(engine)
+    duration_s = probe(clip).duration_s
+    times = []
+    for _ in range(rounds):
+        started = time.perf_counter()
+        result = predictor.predict(clip)
+        times.append(time.perf_counter() - started)
+        if result.failed:
+            raise HicmaeError(f"{clip}: {result.message}")
+    median = statistics.median(times)
+    detail = f"{duration_s:.1f} s of video, {len(result.tracks)} tracks, in {median:.2f} s; median of {rounds}"
+    return Measure(f"predict-{engine.info.variant} / real time", duration_s / median, "x", 1.5, False, detail)
+
+
+def measure_help(rounds: int = 15) -> list[Measure]:
+    """Time of ``hicmae --help`` over that of importing typer and rich, in fresh processes; and its heavy imports."""
+    help_code = "from hicmae_cli.cli import main; main(['--help'])"
+
+    def run(code: str) -> None:
+        subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)  # noqa: S603 (our own)
+
+    help_s, bare_s = alternate(lambda: run(help_code), lambda: run("import typer, rich"), rounds)
+    code = f"import sys, hicmae_cli.cli; print([m for m in {_HEAVY!r} if m in sys.modules])"
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)  # noqa: S603
+    heavy = json.loads(found.stdout.replace("'", '"'))
+    detail = f"{help_s:.2f} s and {bare_s:.2f} s in fresh processes; medians of {rounds}"
+    names = ", ".join(heavy) or "none of " + ", ".join(_HEAVY)
+    return [
+        Measure("hicmae --help / import typer, rich", help_s / bare_s, "x", 1.8, True, detail),
+        Measure("heavy imports of --help", len(heavy), "packages", 0, True, names),
+    ]
+
+
+def measure_memory(clip: Path, weights: str) -> Measure:
+    """Peak resident memory of predicting 10 minutes, over that of predicting 1 minute; both in fresh processes."""
+    with tempfile.TemporaryDirectory() as folder:
+        peaks = []
+        for minutes in (1, 10):
+            video = Path(folder) / f"{minutes}.mp4"
+            _repeat(clip, video, 60.0 * minutes)
+            peaks.append(_peak_mb(video, weights))
+    detail = f"1 minute {peaks[0]:.0f} MB, 10 minutes {peaks[1]:.0f} MB, peak resident"
+    return Measure("memory of 10 min - 1 min", peaks[1] - peaks[0], "MB", 50, True, detail)
+
+
+def _repeat(clip: Path, target: Path, duration_s: float) -> None:
+    """A long video made of a short one."""
+    frames = [frame.rgb for frame in read_frames(clip)]
+    info = probe(clip)
+    assert info.fps is not None
+    total = round(duration_s * float(info.fps))
+    sound = np.resize(read_audio(clip), round(duration_s * SAMPLE_RATE_HZ)) if info.has_audio else None
+
+    def endless() -> Iterator[NDArray[np.uint8]]:
+        for index in range(total):
+            yield frames[index % len(frames)]
+
+    write_video(target, endless(), info.fps, sound, video_codec="libx264", audio_codec="aac")
+
+
+def _peak_mb(video: Path, weights: str) -> float:
+    """Peak resident memory of a process that predicts a file, as the system counted it."""
+    code = (
+        "import sys; from hicmae_cli.cli import main; from hicmae_cli.bench.measure import peak_resident_mb\n"
+        "try: main(['predict', sys.argv[1], '--weights', sys.argv[2], '--json', '--quiet', '--jobs', '0'])\n"
+        "except SystemExit as end: sys.stderr.write('code %s peak %f' % (end.code, peak_resident_mb()))"
+    )
+    done = subprocess.run(  # noqa: S603 (our own interpreter)
+        [sys.executable, "-c", code, str(video), weights], check=True, capture_output=True, text=True
+    )
+    words = done.stderr.split()
+    if words[-4:-2] not in (["code", "0"], ["code", "None"]):
+        raise HicmaeError(f"predicting {video.name} failed: {done.stderr.strip()}")
+    return float(words[-1])

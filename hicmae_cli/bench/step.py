@@ -1,0 +1,224 @@
+"""A fine-tuning step made two ways, to compare their time: ours, and as a tutorial writes it.
+
+The plain way has the same parameters and the same result. Its attention multiplies, scales and normalises one by one,
+its patches are cut by a convolution, its optimiser goes from parameter to parameter, and torch chooses the library for
+its products. It starts from normalised video; ours starts from bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+
+from hicmae_cli.models.classifier import Classifier
+from hicmae_cli.models.config import AUDIO_TOKENS, VARIANTS, VIDEO_TOKENS, ModelDims
+from hicmae_cli.models.encoders import rising_rates, sine_cosine_table
+from hicmae_cli.models.inputs import to_video
+from hicmae_cli.models.products import use_usual_products, use_wide_products
+from hicmae_cli.training.finetuning.data import Batch
+from hicmae_cli.training.finetuning.mixing import draw_mix, mix_targets, mix_video, soft_targets
+from hicmae_cli.training.finetuning.step import Learning, train_step
+from hicmae_cli.training.machine import hold_freed_memory, new_accelerator
+from hicmae_cli.training.optimiser import parameter_groups
+from hicmae_cli.training.settings import FinetuneSettings
+
+_CLASSES = 6
+_RATE = 1e-5
+
+
+class PlainAttention(nn.Module):
+    """Attention, step by step; parameters have the names of ours."""
+
+    def __init__(self, width: int, heads: int, *, cross: bool = False) -> None:
+        super().__init__()
+        self.heads, self.cross = heads, cross
+        if cross:
+            self.query = nn.Linear(width, width, bias=False)
+            self.key_value = nn.Linear(width, 2 * width, bias=False)
+        else:
+            self.query_key_value = nn.Linear(width, 3 * width, bias=False)
+        self.query_bias = nn.Parameter(torch.zeros(width))
+        self.value_bias = nn.Parameter(torch.zeros(width))
+        self.projection = nn.Linear(width, width)
+        self.attention_dropout, self.dropout = nn.Dropout(0.0), nn.Dropout(0.0)
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """(B, N, D), and a context (B, M, D) in a cross-attention -> (B, N, D)."""
+        no_bias = torch.zeros_like(self.value_bias, requires_grad=False)
+        if context is not None:
+            query = self._split(F.linear(x, self.query.weight, self.query_bias), 1)[0]
+            bias = torch.cat((no_bias, self.value_bias))
+            key, value = self._split(F.linear(context, self.key_value.weight, bias), 2)
+        else:
+            bias = torch.cat((self.query_bias, no_bias, self.value_bias))
+            query, key, value = self._split(F.linear(x, self.query_key_value.weight, bias), 3)
+        weights = (query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)
+        mixed = self.attention_dropout(weights.softmax(dim=-1)) @ value
+        return self.dropout(self.projection(mixed.transpose(1, 2).reshape(x.shape)))  # type: ignore[no-any-return]
+
+    def _split(self, x: Tensor, parts: int) -> Tensor:
+        """(B, N, parts * D) -> (parts, B, H, N, D / H)."""
+        return x.reshape(*x.shape[:2], parts, self.heads, -1).permute(2, 0, 3, 1, 4)
+
+
+class PlainMlp(nn.Module):
+    """Two linear layers with a GELU between them."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.expand, self.reduce = nn.Linear(width, 4 * width), nn.Linear(4 * width, width)
+        self.activation, self.dropout = nn.GELU(), nn.Dropout(0.0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, N, D) -> (B, N, D)."""
+        return self.dropout(self.reduce(self.activation(self.expand(x))))  # type: ignore[no-any-return]
+
+
+class PlainBlock(nn.Module):
+    """Attention and MLP with residuals and stochastic depth; before them cross-attention, in a fusion layer."""
+
+    def __init__(self, width: int, heads: int, drop_path: float, *, cross: bool = False) -> None:
+        super().__init__()
+        self.drop_path = drop_path
+        if cross:
+            self.cross_norm, self.context_norm = nn.LayerNorm(width, eps=1e-6), nn.LayerNorm(width, eps=1e-6)
+            self.cross_attention = PlainAttention(width, heads, cross=True)
+        self.attention_norm, self.mlp_norm = nn.LayerNorm(width, eps=1e-6), nn.LayerNorm(width, eps=1e-6)
+        self.attention, self.mlp = PlainAttention(width, heads), PlainMlp(width)
+
+    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """(B, N, D), and a context (B, M, D) in a fusion layer -> (B, N, D)."""
+        if context is not None:
+            x = x + self._drop(self.cross_attention(self.cross_norm(x), self.context_norm(context)))
+        x = x + self._drop(self.attention(self.attention_norm(x)))
+        return x + self._drop(self.mlp(self.mlp_norm(x)))
+
+    def _drop(self, x: Tensor) -> Tensor:
+        if not self.training or not self.drop_path:
+            return x
+        kept = x.new_empty(len(x), 1, 1).bernoulli_(1 - self.drop_path)
+        return x.div(1 - self.drop_path) * kept
+
+
+class PlainEncoder(nn.Module):
+    """Encoder of one stream."""
+
+    positions: Tensor
+
+    def __init__(self, patches: nn.Module, num_tokens: int, dims: ModelDims, drop_path: float) -> None:
+        super().__init__()
+        self.patches = patches
+        self.register_buffer("positions", sine_cosine_table(num_tokens, dims.width), persistent=False)
+        self.blocks = nn.ModuleList(
+            PlainBlock(dims.width, dims.heads, rate) for rate in rising_rates(drop_path, dims.depth)
+        )
+        self.norm = nn.LayerNorm(dims.width, eps=1e-6)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Input (B, C, ...) -> normed outputs (B, N, D) of every layer."""
+        x = self.patches(x).flatten(2).transpose(1, 2)
+        x = x + self.positions.expand(len(x), -1, -1).clone()
+        outputs = []
+        for block in self.blocks:
+            x = block(x)
+            outputs.append(self.norm(x))
+        return outputs
+
+
+class PlainFusion(nn.Module):
+    """Layers in which each stream reads the other."""
+
+    def __init__(self, dims: ModelDims, drop_path: float) -> None:
+        super().__init__()
+
+        def stream() -> nn.ModuleList:
+            rates = rising_rates(drop_path, dims.fusion_depth)
+            return nn.ModuleList(PlainBlock(dims.width, dims.heads, rate, cross=True) for rate in rates)
+
+        self.video_blocks, self.audio_blocks = stream(), stream()
+        self.video_norm, self.audio_norm = (nn.LayerNorm(dims.width, eps=1e-6) for _ in range(2))
+
+    def forward(self, video: Tensor, audio: Tensor) -> tuple[Tensor, Tensor]:
+        """Tokens of both streams -> the same shapes."""
+        for video_block, audio_block in zip(self.video_blocks, self.audio_blocks, strict=True):
+            video, audio = video_block(video, audio), audio_block(audio, video)
+        return self.video_norm(video), self.audio_norm(audio)
+
+
+class PlainClassifier(nn.Module):
+    """The classifier; it takes the state of ``Classifier``."""
+
+    def __init__(self, dims: ModelDims, num_outputs: int, drop_path: float = 0.0) -> None:
+        super().__init__()
+        width = dims.width
+        video, audio = nn.Conv3d(3, width, (2, 16, 16), (2, 16, 16)), nn.Conv2d(1, width, (16, 16), (16, 16))
+        self.video_encoder = PlainEncoder(video, VIDEO_TOKENS, dims, drop_path)
+        self.audio_encoder = PlainEncoder(audio, AUDIO_TOKENS, dims, drop_path)
+        self.fusion_encoder = PlainFusion(dims, drop_path)
+        self.video_layer_weights = nn.Parameter(torch.ones(dims.depth) / dims.depth)
+        self.audio_layer_weights = nn.Parameter(torch.ones(dims.depth) / dims.depth)
+        self.feature_norm = nn.LayerNorm(4 * width, eps=1e-6)
+        self.head = nn.Linear(4 * width, num_outputs)
+
+    def forward(self, video: Tensor, audio: Tensor) -> Tensor:
+        """(B, 3, 16, 160, 160) and (B, 1, 256, 128) -> logits (B, C)."""
+        seen, heard = self.video_encoder(video), self.audio_encoder(audio)
+        parts = []
+        for layers, weights in ((seen, self.video_layer_weights), (heard, self.audio_layer_weights)):
+            means = torch.stack([tokens.mean(dim=1) for tokens in layers], dim=-1)  # (B, D, L)
+            parts.append((means * weights.softmax(dim=-1)).sum(dim=-1))
+        parts += [tokens.mean(dim=1) for tokens in self.fusion_encoder(seen[-1], heard[-1])]
+        return self.head(self.feature_norm(torch.cat(parts, dim=-1)))  # type: ignore[no-any-return]
+
+
+def finetune_steps(
+    clips: int, variant: str = "tiny", choose: Callable[[], None] = use_wide_products
+) -> tuple[Callable[[], object], Callable[[], object]]:
+    """Two functions that make one step on one batch each: ours and the plain one. Both have freed memory held.
+
+    Args:
+        clips: of the batch.
+        variant: of the model.
+        choose: which library our step multiplies with.
+    """
+    hold_freed_memory()
+    settings = FinetuneSettings()
+    dims = VARIANTS[variant]
+    batch = Batch(
+        torch.randint(0, 256, (clips, 16, 160, 160, 3), dtype=torch.uint8),
+        torch.ones(clips, dtype=torch.bool),
+        torch.randn(clips, 1, 256, 128),
+        torch.arange(clips) % _CLASSES,
+    )
+
+    def groups(model: nn.Module) -> list[dict[str, object]]:
+        return parameter_groups(model, dims, layer_decay=settings.layer_decay, weight_decay=settings.weight_decay)
+
+    accelerator = new_accelerator(settings.mixed_precision, "cpu")
+    ours = Classifier(dims, _CLASSES, settings.drop_path)
+    model, optimiser = accelerator.prepare(ours, torch.optim.AdamW(groups(ours), lr=_RATE, fused=True))
+
+    def our_step() -> None:
+        choose()
+        train_step(accelerator, model, optimiser, [batch], settings, Learning("cross_entropy", None))
+
+    plain = PlainClassifier(dims, _CLASSES, settings.drop_path)
+    plain_optimiser = torch.optim.AdamW(groups(plain), lr=_RATE, foreach=False)
+    video, rng = to_video(batch.faces, batch.seen), np.random.default_rng(0)
+
+    def plain_step() -> None:
+        use_usual_products()
+        plain.train()
+        mixture = draw_mix(settings, rng)
+        targets = mix_targets(soft_targets(batch.targets, _CLASSES, settings.label_smoothing), mixture)
+        loss = F.cross_entropy(plain(mix_video(video, mixture), batch.audio), targets)
+        plain_optimiser.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        plain_optimiser.step()
+        loss.item()
+
+    return our_step, plain_step

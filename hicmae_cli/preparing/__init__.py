@@ -1,0 +1,1 @@
+"""Raw recordings -> prepared clips: resumable, in worker processes, checked."""

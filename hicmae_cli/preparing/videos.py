@@ -1,0 +1,67 @@
+"""Any videos of one person each -> prepared clips for pre-training."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from hicmae_cli.clips.recording import Recording
+from hicmae_cli.errors import ManifestError
+from hicmae_cli.faces import FaceDetector
+from hicmae_cli.media import VIDEO_SUFFIXES, list_media
+from hicmae_cli.preparing.clip import Source
+from hicmae_cli.preparing.jobs import Runner, do_jobs, make_jobs, one_face
+from hicmae_cli.preparing.journal import JOURNAL, open_journal
+from hicmae_cli.preparing.store import only_writer, path_in
+from hicmae_cli.workers import run_here
+
+
+def videos(
+    folder: Path,
+    store: Path,
+    *,
+    run: Runner = run_here,
+    on_video: Callable[[], None] = lambda: None,
+    on_wait: Callable[[], None] = lambda: None,
+    make_detector: Callable[[], FaceDetector] = one_face,
+) -> tuple[list[Recording], list[tuple[Path, str]]]:
+    """Any videos of one person each, their faces cut out into prepared clips, once.
+
+    Args:
+        folder: where the videos are, at any depth. Links and hidden files are passed over.
+        store: where the prepared clips go, ``<store>/<path in folder>.mkv``; those already there are kept, and
+            videos that failed are not tried again before they change.
+        run: spreads the work; by default it is done in this process.
+        on_video: called after each video.
+        on_wait: called when another process cuts faces into the store, whose end is then waited for.
+        make_detector: opens a face finder for one video.
+
+    Returns:
+        Recordings sorted by path, with that path as id, and (video, why) of those that cannot be used.
+
+    Raises:
+        ManifestError: no videos, not one that can be used, or the store is the folder itself.
+        DiskError: the disk is full.
+    """
+    if store.resolve() == folder.resolve():
+        raise ManifestError(f"{store}: holds the videos themselves; store their prepared clips elsewhere")
+    sources = {
+        video.relative_to(folder).as_posix(): video
+        for video in list_media(folder, VIDEO_SUFFIXES, exclude=store.resolve()).files
+    }
+    if not sources:
+        raise ManifestError(f"{folder}: no videos in this folder (known are {' '.join(sorted(VIDEO_SUFFIXES))})")
+    found: list[Recording] = []
+    skipped: list[tuple[Path, str]] = []
+    with only_writer(store, on_wait), open_journal(store / JOURNAL) as journal:
+        jobs = make_jobs({name: Source(video) for name, video in sources.items()}, store, journal)
+        do_jobs(jobs, journal, run, make_detector, lambda _: on_video())
+        for name, video in sources.items():
+            entry = journal.entries[name]
+            if entry.facts is not None:
+                found.append(Recording(name, path_in(store, name), None))
+            else:
+                skipped.append((video, entry.cause))
+    if not found:
+        raise ManifestError(f"{folder}: none of {len(skipped)} videos can be used; the first: {skipped[0][1]}")
+    return found, skipped

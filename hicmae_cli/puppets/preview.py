@@ -1,0 +1,88 @@
+"""A contact sheet and a short video, for the eye and the ear."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from hicmae_cli.errors import MediaError
+from hicmae_cli.files import written_whole
+from hicmae_cli.labels import CREMA_D_LABELS
+from hicmae_cli.media import write_video
+from hicmae_cli.model_input import WINDOW_S
+from hicmae_cli.puppets.actions import add_speech, expression_curves
+from hicmae_cli.puppets.identity import Identity
+from hicmae_cli.puppets.render import Renderer
+from hicmae_cli.puppets.voice import VoiceIdentity, speak
+
+_FPS = 25
+_CAPTION_PX = 22
+
+
+def make_preview(folder: Path, people: int, seed: int) -> Iterator[Path]:
+    """Draw ``people`` persons, every emotion at its height (sheet.png), and one clip per emotion (puppets.mp4).
+
+    Raises:
+        MediaError: the folder cannot be written.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    yield _write_sheet(folder / "sheet.png", people, seed)
+    yield _write_clips(folder / "puppets.mp4", seed)
+
+
+def _write_sheet(path: Path, people: int, seed: int) -> Path:
+    times_s = np.linspace(0, WINDOW_S, 5)
+    rows = []
+    with Renderer() as renderer:
+        for person in range(people):
+            identity = Identity.draw(np.random.default_rng([seed, person]))
+            cells = []
+            for label in CREMA_D_LABELS:
+                rng = np.random.default_rng([seed, person, CREMA_D_LABELS.index(label)])
+                curves = expression_curves(label, 1.0, identity.style, rng, times_s)
+                height = int(np.abs(curves).sum(axis=1)[1:4].argmax()) + 1
+                cells.append(renderer.render_clip(identity, curves, rng, times_s)[height])
+            rows.append(np.concatenate(cells, axis=1))
+    sheet = np.concatenate([_captions(rows[0].shape[1]), *rows])
+    done, png = cv2.imencode(".png", cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
+    if not done:
+        raise MediaError(f"{path}: the contact sheet cannot be encoded")
+    with written_whole(path) as temporary:
+        temporary.write_bytes(png.tobytes())
+    return path
+
+
+def _captions(width_px: int) -> NDArray[np.uint8]:
+    strip = np.full((_CAPTION_PX, width_px, 3), 24, np.uint8)
+    cell_px = width_px // len(CREMA_D_LABELS)
+    for index, label in enumerate(CREMA_D_LABELS):
+        _write(strip, label, index * cell_px + 6)
+    return strip
+
+
+def _write(picture: NDArray[np.uint8], text: str, left_px: int) -> None:
+    cv2.putText(picture, text, (left_px, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (235, 235, 235), 1, cv2.LINE_AA)
+
+
+def _write_clips(path: Path, seed: int) -> Path:
+    times_s = np.arange(round(WINDOW_S * _FPS)) / _FPS
+    frames, sounds = [], []
+    with Renderer() as renderer:
+        for index, label in enumerate(CREMA_D_LABELS):
+            rng = np.random.default_rng([seed, 1000 + index])
+            identity = Identity.draw(rng)
+            speaker = VoiceIdentity.draw(rng, float(identity.female), identity.age_years)
+            utterance = speak(label, speaker, 1.0, WINDOW_S, rng)
+            curves = expression_curves(label, 1.0, identity.style, rng, times_s)
+            clip = renderer.render_clip(identity, add_speech(curves, utterance.mouth.at(times_s)), rng, times_s)
+            for frame in clip:
+                captioned = np.ascontiguousarray(frame)
+                _write(captioned, label, 6)
+                frames.append(captioned)
+            sounds.append(utterance.samples)
+    write_video(path, frames, _FPS, np.concatenate(sounds), audio_codec="aac")
+    return path

@@ -1,0 +1,480 @@
+"""Puppets' voices: a source-filter synthesiser whose settings are moved by emotion, in NumPy.
+
+A glottal pulse train (Rosenberg 1971, shape B) and noise are shaped frame by frame by vowel formants (means of
+Peterson & Barney 1952). Emotion moves pitch, range, contour, rate, loudness, attack, breathiness and spectral tilt
+the way vocal-expression research reports it (Banse & Scherer 1996; Juslin & Laukka 2003). The words are nonsense.
+
+Letters: n samples at 16 kHz, T control frames at 100 Hz.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hicmae_cli.model_input import SAMPLE_RATE_HZ
+
+CONTROL_HZ = 100
+_STEP_SAMPLES = SAMPLE_RATE_HZ // CONTROL_HZ  # 160
+_FFT_SAMPLES = 512
+_HOP_SAMPLES = 128
+
+Floats = NDArray[np.float64]
+
+# Vowel -> first three formants of an adult male, Hz; jaw opening; lip rounding; lip spreading.
+_VOWELS = {
+    "i": ((270, 2290, 3010), 0.25, 0.0, 1.0),
+    "e": ((530, 1840, 2480), 0.55, 0.0, 0.6),
+    "ae": ((660, 1720, 2410), 0.85, 0.0, 0.5),
+    "a": ((730, 1090, 2440), 1.0, 0.0, 0.0),
+    "o": ((570, 840, 2410), 0.6, 0.7, 0.0),
+    "u": ((300, 870, 2240), 0.3, 1.0, 0.0),
+    "er": ((490, 1350, 1690), 0.45, 0.4, 0.0),
+}
+_FORMANT_WIDTHS_HZ = np.array([80.0, 100.0, 140.0, 220.0])
+_FOURTH_FORMANT_HZ = 3500.0
+
+
+@dataclass(frozen=True)
+class Manner:
+    """How something is said.
+
+    Attributes:
+        pitch_st: mean pitch over the speaker's own, semitones.
+        range_st: spread of the pitch over syllables, semitones.
+        slope_st: drift of the pitch over the utterance, semitones a second.
+        arch_st: rise and fall within a syllable, semitones.
+        rate_hz: syllables a second.
+        loudness_db: level over neutral.
+        attack_s: time a syllable takes to swell.
+        tilt_db: tilt of the source, dB an octave over neutral; positive is brighter, pressed.
+        breath: share of aspiration noise.
+        jitter: irregularity of pitch from moment to moment, semitones.
+        tremor_st: tremble at 6 to 8 Hz, semitones.
+        creak: share of every second pulse that is lost.
+        pauses: chance of a pause after a syllable.
+        held: how much of its slot a syllable fills.
+    """
+
+    pitch_st: float = 0.0
+    range_st: float = 2.0
+    slope_st: float = -0.5
+    arch_st: float = 0.5
+    rate_hz: float = 4.2
+    loudness_db: float = 0.0
+    attack_s: float = 0.04
+    tilt_db: float = 0.0
+    breath: float = 0.06
+    jitter: float = 0.1
+    tremor_st: float = 0.0
+    creak: float = 0.05
+    pauses: float = 0.08
+    held: float = 0.8
+
+
+NEUTRAL = Manner()
+MANNERS = {
+    "anger": Manner(
+        pitch_st=5,
+        range_st=3.5,
+        slope_st=-1,
+        arch_st=-2.5,
+        rate_hz=5.4,
+        loudness_db=9,
+        attack_s=0.012,
+        tilt_db=4.5,
+        breath=0.03,
+        jitter=0.3,
+        pauses=0.03,
+        held=0.75,
+    ),
+    "disgust": Manner(
+        pitch_st=-3,
+        range_st=2,
+        slope_st=-1.5,
+        arch_st=-1.5,
+        rate_hz=2.9,
+        loudness_db=0,
+        attack_s=0.07,
+        tilt_db=0.5,
+        breath=0.12,
+        jitter=0.3,
+        creak=0.8,
+        pauses=0.1,
+        held=0.95,
+    ),
+    "fear": Manner(
+        pitch_st=8.5,
+        range_st=2,
+        slope_st=1,
+        arch_st=0.5,
+        rate_hz=6.6,
+        loudness_db=-1,
+        attack_s=0.02,
+        tilt_db=-1,
+        breath=0.32,
+        jitter=0.8,
+        tremor_st=1.1,
+        pauses=0.3,
+        held=0.65,
+    ),
+    "happiness": Manner(
+        pitch_st=6,
+        range_st=5.5,
+        slope_st=0.5,
+        arch_st=5,
+        rate_hz=4.9,
+        loudness_db=4,
+        attack_s=0.035,
+        tilt_db=1.5,
+        breath=0.08,
+        jitter=0.15,
+        pauses=0.04,
+        held=0.85,
+    ),
+    "neutral": NEUTRAL,
+    "sadness": Manner(
+        pitch_st=-1.5,
+        range_st=1,
+        slope_st=-2,
+        arch_st=-0.8,
+        rate_hz=2.5,
+        loudness_db=-8,
+        attack_s=0.1,
+        tilt_db=-5,
+        breath=0.4,
+        jitter=0.25,
+        tremor_st=0.25,
+        pauses=0.3,
+        held=0.9,
+    ),
+    # Shared by two emotions: one manner for both, so that it tells nothing about which of them was meant.
+    "anger-happiness": Manner(
+        pitch_st=5.2,
+        range_st=4.2,
+        slope_st=-0.2,
+        arch_st=0.7,
+        rate_hz=5.1,
+        loudness_db=6.5,
+        attack_s=0.024,
+        tilt_db=3,
+        breath=0.05,
+        jitter=0.2,
+        pauses=0.04,
+    ),
+    "disgust-fear": Manner(
+        pitch_st=2.5,
+        range_st=2,
+        arch_st=-0.5,
+        rate_hz=4.6,
+        loudness_db=-1,
+        attack_s=0.045,
+        tilt_db=-0.5,
+        breath=0.22,
+        jitter=0.6,
+        tremor_st=0.5,
+        creak=0.4,
+        pauses=0.2,
+    ),
+    "neutral-sadness": Manner(
+        pitch_st=-0.8,
+        range_st=1.4,
+        slope_st=-1.2,
+        arch_st=-0.2,
+        rate_hz=3.4,
+        loudness_db=-4,
+        attack_s=0.07,
+        tilt_db=-2.5,
+        breath=0.2,
+        jitter=0.15,
+        pauses=0.18,
+    ),
+}
+KINDS = tuple(MANNERS)
+
+# How far a rendering strays from its manner, as a standard deviation.
+_SPREAD = Manner(
+    pitch_st=0.5,
+    range_st=0.3,
+    slope_st=0.3,
+    arch_st=0.4,
+    rate_hz=0.25,
+    loudness_db=1.0,
+    attack_s=0.004,
+    tilt_db=0.5,
+    breath=0.02,
+    jitter=0.05,
+    tremor_st=0.05,
+    creak=0.05,
+    pauses=0.02,
+    held=0.04,
+)
+_LEAST = Manner(
+    pitch_st=-8,
+    range_st=0.2,
+    slope_st=-5,
+    arch_st=-5,
+    rate_hz=1.8,
+    loudness_db=-16,
+    attack_s=0.006,
+    tilt_db=-9,
+    breath=0.0,
+    jitter=0.02,
+    tremor_st=0.0,
+    creak=0.0,
+    pauses=0.0,
+    held=0.5,
+)
+
+
+@dataclass(frozen=True)
+class VoiceIdentity:
+    """One speaker: pitch, vocal tract length (as a factor on formants) and habits relative to neutral."""
+
+    pitch_hz: float
+    formant_scale: float
+    rate_scale: float
+    tilt_db: float
+    breath: float
+    range_scale: float
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, female: float, age_years: float) -> VoiceIdentity:
+        """A random speaker.
+
+        Args:
+            rng: where chance comes from.
+            female: 0 (male) to 1 (female).
+            age_years: of the face that goes with the voice.
+        """
+        age = float(np.clip((age_years - 20) / 60, 0, 1))
+        pitch_hz = 112 * (205 / 112) ** female * np.exp(rng.normal(0, 0.1)) * (1 + 0.08 * age * (1 - 2 * female))
+        return cls(
+            pitch_hz=float(pitch_hz),
+            formant_scale=float(1.17**female * np.exp(rng.normal(0, 0.035))),
+            rate_scale=float(np.exp(rng.normal(-0.1 * age, 0.08))),
+            tilt_db=float(rng.normal(-0.8 * age, 0.8)),
+            breath=float(max(0, rng.normal(0.02 + 0.05 * age, 0.03))),
+            range_scale=float(np.exp(rng.normal(0, 0.15))),
+        )
+
+
+@dataclass(frozen=True)
+class Mouth:
+    """What the mouth does, (T,) each in 0..1 at 100 Hz: jaw opening, rounding, closing and spreading of the lips."""
+
+    jaw: NDArray[np.float32]
+    round: NDArray[np.float32]
+    press: NDArray[np.float32]
+    wide: NDArray[np.float32]
+
+    def at(self, times_s: Floats) -> Mouth:
+        """The same curves at other times, (len(times_s),) each."""
+        grid = np.arange(len(self.jaw)) / CONTROL_HZ
+        curves = (np.interp(times_s, grid, getattr(self, f.name)).astype(np.float32) for f in fields(self))
+        return Mouth(*curves)
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """A clip's sound (n,) float32 in -1..1, and the mouth that makes it."""
+
+    samples: NDArray[np.float32]
+    mouth: Mouth
+
+
+def speak(
+    kind: str, speaker: VoiceIdentity, intensity: float, duration_s: float, rng: np.random.Generator
+) -> Utterance:
+    """Say something without words.
+
+    Args:
+        kind: one of ``KINDS``: an emotion, or a manner that two emotions share.
+        speaker: who says it.
+        intensity: 0 (neutral) to 1 (full).
+        duration_s: length of the clip.
+        rng: decides the syllables, the rendering and the recording.
+
+    Raises:
+        ValueError: an unknown kind.
+    """
+    if kind not in MANNERS:
+        raise ValueError(f"unknown voice {kind!r}; known: {', '.join(KINDS)}")
+    manner = _render_manner(MANNERS[kind], speaker, intensity, rng)
+    num_control = round(duration_s * CONTROL_HZ) + 1
+    tracks = _Tracks(num_control)
+    _lay_syllables(tracks, manner, speaker, rng)
+    pitch_hz = _pitch(tracks, manner, speaker, rng)
+    num_samples = round(duration_s * SAMPLE_RATE_HZ)
+    voice = _synthesise(tracks, pitch_hz, manner, speaker, num_samples, rng)
+    return Utterance(_record(voice, manner.loudness_db, rng), tracks.mouth())
+
+
+def _render_manner(target: Manner, speaker: VoiceIdentity, intensity: float, rng: np.random.Generator) -> Manner:
+    """A manner at some intensity, by one speaker, with the chance of the moment."""
+    values = {}
+    for f in fields(Manner):
+        plain, full = getattr(NEUTRAL, f.name), getattr(target, f.name)
+        value = plain + intensity * (full - plain) + rng.normal(0, getattr(_SPREAD, f.name))
+        values[f.name] = value
+    values["rate_hz"] *= speaker.rate_scale
+    values["range_st"] *= speaker.range_scale
+    values["arch_st"] *= speaker.range_scale
+    values["tilt_db"] += speaker.tilt_db
+    values["breath"] += speaker.breath
+    return Manner(**{name: float(max(value, getattr(_LEAST, name))) for name, value in values.items()})
+
+
+class _Tracks:
+    """Control signals at 100 Hz, (T,) each, filled syllable by syllable."""
+
+    def __init__(self, count: int) -> None:
+        self.voiced = np.zeros(count)
+        self.hiss = np.zeros(count)
+        self.hiss_hz = np.full(count, 4500.0)
+        self.formants = np.tile(np.array([500.0, 1500.0, 2500.0]), (count, 1))
+        self.syllable_st = np.zeros(count)
+        self.jaw, self.round, self.press, self.wide = (np.zeros(count) for _ in range(4))
+
+    def mouth(self) -> Mouth:
+        """The mouth's part, smoothed as flesh is."""
+        kernel = np.hanning(11) / np.hanning(11).sum()
+        curves = (np.convolve(c, kernel, "same") for c in (self.jaw, self.round, self.press, self.wide))
+        return Mouth(*(np.clip(curve, 0, 1).astype(np.float32) for curve in curves))
+
+
+def _lay_syllables(tracks: _Tracks, manner: Manner, speaker: VoiceIdentity, rng: np.random.Generator) -> None:
+    """Fill the tracks with consonant-vowel syllables and pauses until the clip ends."""
+    count = len(tracks.voiced)
+    names = list(_VOWELS)
+    at = int(rng.integers(0, 12))
+    loudness = 10 ** (manner.loudness_db / 20)
+    while at < count - 8:
+        slot = int(CONTROL_HZ / manner.rate_hz * np.exp(rng.normal(0, 0.15)))
+        consonant = int(slot * rng.uniform(0.12, 0.3))
+        length = max(6, int((slot - consonant) * manner.held))
+        stress = np.exp(rng.normal(0, 0.2))
+        manner_of = rng.choice(["stop", "hiss", "nasal", "none"], p=[0.35, 0.25, 0.25, 0.15])
+        start, end = at + consonant, min(count, at + consonant + length)
+        if manner_of in ("stop", "nasal"):
+            tracks.press[at:start] = 1.0
+        if manner_of == "hiss":
+            tracks.hiss[at:start] = 0.22 * loudness**0.7 * stress
+            tracks.hiss_hz[at:start] = rng.uniform(3000, 6000)
+        elif manner_of == "stop":
+            tracks.hiss[max(at, start - 2) : start] = 0.3 * loudness * min(1.0, 0.03 / manner.attack_s)
+        elif manner_of == "nasal":
+            tracks.voiced[at:start] = 0.35 * loudness * stress
+            tracks.formants[at:start] = np.array([280.0, 1300.0, 2300.0]) * speaker.formant_scale
+        formants, jaw, rounded, wide = _VOWELS[names[int(rng.integers(len(names)))]]
+        span = np.arange(max(0, end - start))
+        swell = np.clip(span / CONTROL_HZ / manner.attack_s, 0, 1)
+        fade = np.clip((len(span) - span) / (0.2 * length + 3), 0, 1)
+        tracks.voiced[start:end] = loudness * stress * swell * fade
+        tracks.formants[start:end] = np.array(formants) * speaker.formant_scale
+        arch = np.sin(np.pi * np.clip(span / length, 0, 1)) if manner.arch_st >= 0 else span / length
+        tracks.syllable_st[at:] = rng.normal(0, manner.range_st * 0.6)
+        tracks.syllable_st[start:end] += abs(manner.arch_st) * (arch if manner.arch_st >= 0 else 0.5 - arch)
+        openness = min(1.0, 0.55 + 0.05 * max(0.0, manner.loudness_db + 4)) * swell * fade
+        tracks.jaw[start:end] = jaw * openness
+        tracks.round[start:end] = rounded * (swell * fade)
+        tracks.wide[start:end] = wide * (swell * fade)
+        at = at + slot
+        if rng.random() < manner.pauses:
+            at += int(rng.uniform(0.12, 0.45) * CONTROL_HZ)
+
+
+def _pitch(tracks: _Tracks, manner: Manner, speaker: VoiceIdentity, rng: np.random.Generator) -> Floats:
+    """Fundamental frequency, (T,) Hz."""
+    count = len(tracks.voiced)
+    time_s = np.arange(count) / CONTROL_HZ
+    semitones = manner.pitch_st + tracks.syllable_st + manner.slope_st * (time_s - time_s[-1] / 2)
+    kernel = np.hanning(9) / np.hanning(9).sum()
+    semitones = np.convolve(np.pad(semitones, 4, "edge"), kernel, "valid")
+    semitones += manner.tremor_st * np.sin(2 * np.pi * (rng.uniform(6, 8) * time_s + rng.random()))
+    semitones += rng.normal(0, manner.jitter, count)
+    return np.asarray(np.clip(speaker.pitch_hz * 2 ** (semitones / 12), 55, 600))
+
+
+def _synthesise(
+    tracks: _Tracks,
+    pitch_hz: Floats,
+    manner: Manner,
+    speaker: VoiceIdentity,
+    num_samples: int,
+    rng: np.random.Generator,
+) -> Floats:
+    """Source through filter, (n,)."""
+    grid = np.arange(num_samples) / _STEP_SAMPLES
+    control = np.arange(len(pitch_hz))
+    phase = np.cumsum(np.interp(grid, control, pitch_hz)) / SAMPLE_RATE_HZ
+    cycle, within = np.divmod(phase, 1.0)
+    flow = np.where(within < 0.4, 0.5 - 0.5 * np.cos(np.pi * within / 0.4), np.cos(np.pi * (within - 0.4) / 0.4))
+    flow = np.where(within < 0.6, flow, 0.0)
+    # Creak: every other pulse is weak, the voice falls apart into single beats.
+    flow *= np.where(cycle % 2 == 1, 1 - 0.85 * min(1.0, manner.creak), 1.0)
+    shimmer = np.exp(rng.normal(0, 0.05 + 0.15 * manner.jitter, int(cycle[-1]) + 2))
+    voiced = np.interp(grid, control, _smooth(tracks.voiced))
+    pulses = np.diff(flow * shimmer[cycle.astype(int)], prepend=0.0) * 6 * voiced
+    white = rng.normal(0, 1, (2, num_samples))
+    pulses = (1 - 0.7 * min(1.0, manner.breath)) * pulses + 0.5 * manner.breath * voiced * white[0]
+    hiss = np.interp(grid, control, _smooth(tracks.hiss)) * white[1]
+    return _filter(pulses, hiss, tracks, manner, speaker)
+
+
+def _smooth(track: Floats) -> Floats:
+    return np.convolve(track, np.array([0.25, 0.5, 0.25]), "same")
+
+
+def _filter(pulses: Floats, hiss: Floats, tracks: _Tracks, manner: Manner, speaker: VoiceIdentity) -> Floats:
+    """Shape source and hiss by overlap-add of short spectra, (n,)."""
+    num = len(pulses)
+    starts = np.arange(0, num + _HOP_SAMPLES, _HOP_SAMPLES)
+    window = np.hanning(_FFT_SAMPLES + 1)[:-1]
+    at = np.clip(starts // _STEP_SAMPLES, 0, len(tracks.voiced) - 1)
+    hz = np.fft.rfftfreq(_FFT_SAMPLES, 1 / SAMPLE_RATE_HZ)
+    kernel = np.hanning(7) / np.hanning(7).sum()
+    formants = np.stack([np.convolve(np.pad(f, 3, "edge"), kernel, "valid") for f in tracks.formants.T], 1)[at]
+    fourth = np.full((len(at), 1), _FOURTH_FORMANT_HZ * speaker.formant_scale)
+    centres = np.concatenate((formants, fourth), 1)[:, :, None]  # (frames, 4, 1)
+    widths = _FORMANT_WIDTHS_HZ[None, :, None]
+    resonance = centres**2 / np.sqrt((centres**2 - hz**2) ** 2 + (widths * hz) ** 2)
+    tilt = 10 ** (manner.tilt_db * np.log2(np.maximum(hz, 100) / 500) / 20)
+    band = np.exp(-0.5 * ((hz - tracks.hiss_hz[at][:, None]) / 1500) ** 2)
+    out = np.zeros(num + 2 * _FFT_SAMPLES)
+    for source, shape in ((pulses, resonance.prod(1) * tilt), (hiss, band)):
+        padded = np.pad(source, (_FFT_SAMPLES // 2, 2 * _FFT_SAMPLES))
+        frames = np.lib.stride_tricks.sliding_window_view(padded, _FFT_SAMPLES)[starts] * window
+        shaped = np.fft.irfft(np.fft.rfft(frames) * shape, _FFT_SAMPLES)
+        for quarter in range(_FFT_SAMPLES // _HOP_SAMPLES):  # frames four apart do not overlap
+            part = shaped[quarter :: _FFT_SAMPLES // _HOP_SAMPLES].ravel()
+            offset = quarter * _HOP_SAMPLES
+            room = min(len(part), len(out) - offset)
+            out[offset : offset + room] += part[:room]
+    return out[_FFT_SAMPLES // 2 : _FFT_SAMPLES // 2 + num] / 2
+
+
+def _record(voice: Floats, loudness_db: float, rng: np.random.Generator) -> NDArray[np.float32]:
+    """A room, a microphone and a noise floor: (n,) float32 in -1..1."""
+    if rng.random() < 0.6:
+        length = int(rng.uniform(0.05, 0.3) * SAMPLE_RATE_HZ)
+        echo = rng.normal(0, 1, length) * np.exp(-6 * np.arange(length) / length)
+        echo *= rng.uniform(0.05, 0.3) / np.sqrt((echo**2).sum())
+        echo[0] += 1
+        size = 1 << (len(voice) + length).bit_length()
+        voice = np.fft.irfft(np.fft.rfft(voice, size) * np.fft.rfft(echo, size), size)[: len(voice)]
+    level = float(np.sqrt(np.mean(voice**2))) + 1e-9
+    reference = level / 10 ** (loudness_db / 20)  # what a neutral voice would have had
+    noise = rng.normal(0, 1, len(voice))
+    if rng.random() < 0.5:  # rumble rather than hiss
+        noise = np.cumsum(noise)
+        noise -= np.convolve(noise, np.ones(400) / 400, "same")
+        noise /= noise.std() + 1e-9
+    out = voice + noise * reference * 10 ** (-rng.uniform(14, 40) / 20)
+    if rng.random() < 0.25:  # a telephone
+        hz = np.fft.rfftfreq(len(out), 1 / SAMPLE_RATE_HZ)
+        out = np.fft.irfft(np.fft.rfft(out) * ((hz > 250) & (hz < 3600)), len(out))
+    gain = 0.035 / reference * 10 ** (rng.normal(0, 2.5) / 20)
+    return np.tanh(out * gain).astype(np.float32)

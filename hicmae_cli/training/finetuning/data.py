@@ -1,0 +1,199 @@
+"""Manifest lines -> training tensors. All chance comes from (seed, epoch, clip), so a run resumes exactly."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, default_collate
+
+from hicmae_cli.clips import PreparedClip, log_mel, read_prepared_clip, training_view
+from hicmae_cli.clips.log_mel import MIN_SAMPLES
+from hicmae_cli.corpora.manifest import Sample, fault_of
+from hicmae_cli.corpora.values import values_of
+from hicmae_cli.errors import ManifestError, MediaError, TrainingError
+from hicmae_cli.model_input import CLIP_FRAMES, FACE_SIZE_PX, LOG_MEL_BINS, LOG_MEL_FRAMES
+from hicmae_cli.training.augmentation import augment_faces, augment_samples, mask_log_mel
+from hicmae_cli.training.machine import quiet_worker
+from hicmae_cli.training.settings import FinetuneSettings
+
+_NO_FACES = np.zeros((CLIP_FRAMES, FACE_SIZE_PX, FACE_SIZE_PX, 3), np.uint8)
+_NO_SOUND = np.zeros((1, LOG_MEL_FRAMES, LOG_MEL_BINS), np.float32)
+
+Item = tuple[Tensor, Tensor, Tensor, Tensor]
+
+
+class Batch(NamedTuple):
+    """Clips of one forward pass.
+
+    Attributes:
+        faces: (B, 16, 160, 160, 3) uint8.
+        seen: (B,) bool, whether there are any.
+        audio: log-mels (B, 1, 256, 128).
+        targets: label indices (B,), or the numbers of a regression (B, D).
+    """
+
+    faces: Tensor
+    seen: Tensor
+    audio: Tensor
+    targets: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on a device."""
+        return Batch(*(tensor.to(device, non_blocking=True) for tensor in self))
+
+
+class TrainingClips(Dataset[Item | str]):
+    """Augmented training clips of one epoch.
+
+    An item is faces (16, 160, 160, 3) uint8, whether there are any (), log-mel (1, 256, 128), and its target: a label
+    index (), or the numbers of a regression (D,); ``to_video`` turns the first two into the model's input, on the
+    device and from a quarter of the bytes.
+
+    Raises:
+        ManifestError: a label that is none of ``labels`` or, for a regression, not as many numbers.
+    """
+
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        labels: Sequence[str],
+        settings: FinetuneSettings,
+        epoch: int,
+        cache: Sequence[PreparedClip] | None = None,
+        *,
+        regression: bool = False,
+    ) -> None:
+        self.samples = samples
+        self.cache = cache
+        self.targets = torch.from_numpy(
+            regression_targets(samples, labels) if regression else label_indices(samples, labels)
+        )
+        self.settings = settings
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    def __getitem__(self, index: int) -> Item | str:
+        """Item of a clip, or what is wrong with a broken one.
+
+        An exception would come out of the loader's process as a traceback.
+        """
+        try:
+            return self._item(index)
+        except Exception as error:  # whatever a file, a decoder or a disk may bring up
+            return f"clip {self.samples[index].id}: {fault_of(self.samples[index], error)}"
+
+    def _item(self, index: int) -> Item:
+        settings = self.settings
+        rng = np.random.default_rng([settings.seed, self.epoch, index])
+        prepared = self.cache[index] if self.cache else self._read(index)
+        view = training_view(prepared.num_frames, prepared.num_samples, settings.sampling_rate, rng)
+        mel, faces = None, None
+        if settings.modality != "video" and prepared.samples is not None:
+            cut = view.cut_audio(prepared.samples)
+            if len(cut) >= MIN_SAMPLES:
+                mel = mask_log_mel(log_mel(augment_samples(cut, settings, rng)), settings, rng)
+        if settings.modality != "audio" and (faces := prepared.faces(view, exact=False)) is not None:
+            faces = augment_faces(faces, settings, rng)
+        if faces is None and mel is None:
+            absent = {"av": "faces and no sound", "video": "faces", "audio": "sound"}[settings.modality]
+            raise MediaError(f"has no {absent} to learn from; leave it out")
+        if faces is not None and mel is not None and rng.random() < settings.drop_stream:
+            # One stream is withheld, as a recording without a face or without sound would.
+            faces, mel = (None, mel) if rng.random() < 0.5 else (faces, None)
+        shown = _NO_FACES if faces is None else np.ascontiguousarray(faces)
+        heard = _NO_SOUND if mel is None else mel[None]
+        seen = torch.tensor(faces is not None)
+        return torch.from_numpy(shown), seen, torch.from_numpy(heard), self.targets[index]
+
+    def _read(self, index: int) -> PreparedClip:
+        """A clip, without its sound where only faces are looked at; its faces are not decoded unless they are."""
+        sample = self.samples[index]
+        silent = self.settings.modality == "video" and sample.video is not None
+        return read_prepared_clip(sample.video, None if silent else sample.audio)
+
+
+def label_indices(samples: Sequence[Sample], labels: Sequence[str]) -> NDArray[np.int64]:
+    """Place of every clip's label among the labels (n,).
+
+    Raises:
+        ManifestError: a label is not among them.
+    """
+    place = {label: index for index, label in enumerate(labels)}
+    for sample in samples:
+        if sample.label not in place:
+            raise ManifestError(f"clip {sample.id}: label {sample.label!r} is not one of {', '.join(labels)}")
+    return np.array([place[sample.label] for sample in samples], np.int64)
+
+
+def regression_targets(samples: Sequence[Sample], names: Sequence[str]) -> NDArray[np.float32]:
+    """The numbers that every clip is labelled with (n, D), such as "0.5 0.25 1.0".
+
+    Raises:
+        ManifestError: a label is not one finite number for each of the ``names``.
+    """
+    rows = [values_of(sample.label, names, f"clip {sample.id}") for sample in samples]
+    return np.array(rows, np.float32).reshape(len(samples), len(names))
+
+
+def training_loader(
+    samples: Sequence[Sample],
+    labels: Sequence[str],
+    settings: FinetuneSettings,
+    epoch: int,
+    batches: Sequence[list[int]],
+    cache: Sequence[PreparedClip] | None = None,
+    *,
+    regression: bool = False,
+) -> DataLoader[Item | str]:
+    """Batches of one process and epoch; see ``unbroken`` for what comes out.
+
+    Args:
+        samples: the training clips.
+        labels: names of the classes, or of the numbers of a regression.
+        settings: the recipe.
+        epoch: with the seed and a clip's index, all its chance.
+        batches: indices of the clips of every batch, in order.
+        cache: the clips as they were read, in the order of ``samples``.
+        regression: whether a label is numbers, not a class.
+
+    Raises:
+        ManifestError: as ``TrainingClips``.
+    """
+    gc.collect()  # what decoders left behind must not be given up in the forked processes, without their threads
+    return DataLoader(
+        TrainingClips(samples, labels, settings, epoch, cache, regression=regression),
+        batch_sampler=batches,
+        num_workers=settings.num_workers,
+        pin_memory=torch.cuda.is_available(),
+        collate_fn=_collate,
+        worker_init_fn=quiet_worker,
+        generator=torch.Generator().manual_seed(0),  # the loader draws a number; not from the training's chance
+    )
+
+
+def _collate(items: list[Item | str]) -> Any:
+    return [item for item in items if isinstance(item, str)] or default_collate(items)
+
+
+def faults_of(batch: Any) -> list[str]:
+    """What is wrong with the broken clips of a batch of ``training_loader``."""
+    return list(batch) if isinstance(batch[0], str) else []
+
+
+def unbroken(batch: Any) -> Batch:
+    """A batch of ``training_loader``.
+
+    Raises:
+        TrainingError: clips of the batch are broken; all are named.
+    """
+    if faults := faults_of(batch):
+        raise TrainingError("; ".join(faults))
+    return Batch(*batch)

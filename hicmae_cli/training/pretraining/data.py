@@ -1,0 +1,190 @@
+"""Recordings -> batches for pre-training. All chance comes from (seed, epoch, clip), so a run resumes exactly."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from hicmae_cli.clips import log_mel
+from hicmae_cli.clips.recording import Recording, Window, read_only_window, read_random_window
+from hicmae_cli.errors import TrainingError, first_line
+from hicmae_cli.models.masking import Mask, draw_masks
+from hicmae_cli.training.augmentation import multi_scale_crop, random_gain
+from hicmae_cli.training.machine import quiet_worker
+from hicmae_cli.training.settings import PretrainSettings
+
+_ATTEMPTS = 2000
+"""So many draws, from the whole corpus, before it counts as broken altogether."""
+Fault = tuple[str, str]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Clips of one forward pass, with their masks.
+
+    Attributes:
+        faces: (B, 16, 160, 160, 3) uint8.
+        audio: log-mel (B, 1, 256, 128).
+        video_mask: visible (B, K) and masked (B, M) tokens.
+        audio_mask: the same.
+        ids: of the recordings.
+        faults: recordings that could not be used, and why; others stand in for them.
+    """
+
+    faces: Tensor
+    audio: Tensor
+    video_mask: Mask
+    audio_mask: Mask
+    ids: tuple[str, ...]
+    faults: tuple[Fault, ...] = ()
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on a device."""
+        return self._each(lambda tensor: tensor.to(device, non_blocking=True))
+
+    def pin_memory(self) -> Batch:
+        """Called by the loader, where there is a GPU."""
+        return self._each(Tensor.pin_memory)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+        masks = [(change(visible), change(masked)) for visible, masked in (self.video_mask, self.audio_mask)]
+        return replace(
+            self, faces=change(self.faces), audio=change(self.audio), video_mask=masks[0], audio_mask=masks[1]
+        )
+
+
+class PretrainingClips(Dataset[Batch | str]):
+    """Masked clips of one epoch; an item is a batch of one."""
+
+    def __init__(
+        self,
+        recordings: Sequence[Recording],
+        settings: PretrainSettings,
+        epoch: int,
+        cache: Mapping[int, Window] | None = None,
+    ) -> None:
+        self.recordings, self.settings, self.epoch = recordings, settings, epoch
+        self.cache = cache or {}
+
+    def __len__(self) -> int:
+        return len(self.recordings)
+
+    def __getitem__(self, index: int) -> Batch | str:
+        """Item of a recording or, where that is broken, of another; what is wrong when all that were tried are.
+
+        An exception would come out of the loader's process as a traceback.
+        """
+        place = [self.settings.seed, self.epoch, index]
+        rng, others = np.random.default_rng(place), np.random.default_rng([*place, 1])
+        faults: dict[str, str] = {}
+        candidate = index
+        for _ in range(_ATTEMPTS):
+            recording = self.recordings[candidate]
+            try:
+                return self._item(candidate, rng, tuple(faults.items()))
+            except Exception as error:  # whatever a file, a decoder or a disk may bring up
+                faults[recording.id] = first_line(error)
+            if len(faults) == len(self):
+                break
+            candidate = int(others.integers(len(self)))
+        reasons = "; ".join(f"{id_}: {why}" for id_, why in list(faults.items())[:3])
+        return f"none of {len(faults)} recordings that were tried can be used: {reasons}"
+
+    def _item(self, index: int, rng: np.random.Generator, faults: tuple[Fault, ...]) -> Batch:
+        recording = self.recordings[index]
+        if index in self.cache:
+            rng.random()  # what reading it would have drawn
+            faces, samples = self.cache[index]
+        else:
+            faces, samples = read_random_window(recording, rng)
+        if self.settings.audio_gain:
+            samples = samples * random_gain(rng)
+        faces = multi_scale_crop(faces, self.settings.crop_scales, rng)
+        masks = draw_masks(
+            (self.settings.video_mask, self.settings.audio_mask),
+            (self.settings.video_mask_ratio, self.settings.audio_mask_ratio),
+            seed=int(rng.integers(2**63)),
+        )
+        audio = torch.from_numpy(log_mel(samples))[None, None]
+        return Batch(torch.from_numpy(faces)[None], audio, *masks, (recording.id,), faults)
+
+
+def collate(items: Sequence[Batch | str]) -> Batch | str:
+    """Batches of one -> one batch, or what is wrong."""
+    batches = [item for item in items if isinstance(item, Batch)]
+    if len(batches) < len(items):
+        return next(item for item in items if isinstance(item, str))
+
+    def joined(masks: Sequence[Mask]) -> Mask:
+        visible, masked = zip(*masks, strict=True)
+        return torch.cat(visible), torch.cat(masked)
+
+    return Batch(
+        faces=torch.cat([batch.faces for batch in batches]),
+        audio=torch.cat([batch.audio for batch in batches]),
+        video_mask=joined([batch.video_mask for batch in batches]),
+        audio_mask=joined([batch.audio_mask for batch in batches]),
+        ids=tuple(id_ for batch in batches for id_ in batch.ids),
+        faults=tuple(fault for batch in batches for fault in batch.faults),
+    )
+
+
+def read_short(recordings: Sequence[Recording]) -> dict[int, Window]:
+    """The windows of all recordings that have only one, by their place in the list; 1.4 MB each.
+
+    What cannot be read is left to be found, and told, when its turn comes.
+    """
+    cache: dict[int, Window] = {}
+    for index, recording in enumerate(recordings):
+        with suppress(Exception):  # whatever a file, a decoder or a disk may bring up
+            if (window := read_only_window(recording)) is not None:
+                cache[index] = window
+    return cache
+
+
+def pretraining_loader(
+    recordings: Sequence[Recording],
+    settings: PretrainSettings,
+    epoch: int,
+    batches: Sequence[list[int]],
+    cache: Mapping[int, Window] | None = None,
+) -> DataLoader[Batch | str]:
+    """Batches of one process and epoch; see ``order.batches_of`` for which, ``usable`` for what comes out."""
+    gc.collect()  # what decoders left behind must not be given up in the forked processes, without their threads
+    return DataLoader(
+        PretrainingClips(recordings, settings, epoch, cache),
+        batch_sampler=batches,
+        num_workers=settings.num_workers,
+        pin_memory=torch.cuda.is_available(),
+        collate_fn=collate,
+        worker_init_fn=quiet_worker,
+        generator=torch.Generator().manual_seed(0),  # the loader draws a number; not from the training's chance
+    )
+
+
+def example(recordings: Sequence[Recording], settings: PretrainSettings) -> Batch:
+    """One clip as it is, of the first recording that can be used; the same one whenever it is asked for.
+
+    Raises:
+        TrainingError: the corpus is broken.
+    """
+    plain = settings.model_copy(update={"crop_scales": (1.0,), "audio_gain": False})
+    return usable(PretrainingClips(recordings, plain, epoch=0)[0])
+
+
+def usable(batch: Batch | str) -> Batch:
+    """A batch of the loader.
+
+    Raises:
+        TrainingError: the corpus is broken.
+    """
+    if isinstance(batch, str):
+        raise TrainingError(batch)
+    return batch

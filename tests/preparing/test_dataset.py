@@ -1,0 +1,378 @@
+"""From a dataset as distributed to clips and a manifest, whatever comes between."""
+
+from __future__ import annotations
+
+import resource
+import shutil
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from filelock import FileLock
+from PIL import Image
+
+from hicmae_cli.clips import read_prepared_clip
+from hicmae_cli.corpora.dataset import Excerpt, Item
+from hicmae_cli.corpora.manifest import read_manifest
+from hicmae_cli.errors import DiskError, ManifestError
+from hicmae_cli.media import read_frames, write_video
+from hicmae_cli.preparing import jobs
+from hicmae_cli.preparing.check import check
+from hicmae_cli.preparing.clip import VERSION
+from hicmae_cli.preparing.dataset import prepare
+from hicmae_cli.preparing.jobs import Event
+from hicmae_cli.workers import run_in_pool, run_on_ray
+from tests.corpora.toys import FRAMES, SquareDetector, files_of, film, make_items, picture, tone, toy_dataset
+
+square_prepare = partial(prepare, make_detector=SquareDetector)
+
+
+def test_clips_and_their_manifest(tmp_path: Path) -> None:
+    items = make_items(tmp_path / "raw", 4)
+    events: list[Event] = []
+    done = square_prepare(toy_dataset(items), items[::-1], tmp_path / "store", on_event=events.append)
+    assert done.manifest == tmp_path / "store" / "toy.csv"
+    assert (done.clips, done.failures, events) == (4, (), ["done"] * 4)
+    assert done.manifest.read_text().splitlines()[:3] == [
+        "id,video,audio,label,fold,split,speaker,take,face_coverage",
+        "s0/00,clips/s0/00.mkv,clips/s0/00.mkv,anger,0,,s0,0,1.0000",
+        "s0/01,clips/s0/01.mkv,clips/s0/01.mkv,fear,0,,s0,1,1.0000",
+    ]
+    for sample in read_manifest(done.manifest):
+        clip = read_prepared_clip(sample.video, sample.audio)
+        assert clip.num_frames == FRAMES
+        assert clip.num_samples == 8000
+        assert clip.samples is not None and np.abs(clip.samples).max() == pytest.approx(0.2, abs=0.01)
+
+
+def test_a_second_call_does_nothing(tmp_path: Path) -> None:
+    items, store = make_items(tmp_path / "raw", 3), tmp_path / "store"
+    items[1].video.write_bytes(b"broken")
+    square_prepare(toy_dataset(items), items, store)
+    before = files_of(store)
+    stamps = {path: path.stat().st_mtime_ns for path in (store / "clips").rglob("*.mkv")}
+    events: list[Event] = []
+    again = prepare(toy_dataset(items), items, store, on_event=events.append, make_detector=never)
+    assert events == ["kept", "failed", "kept"]
+    assert [failure.id for failure in again.failures] == ["s0/01"]
+    assert files_of(store) == before
+    assert {path: path.stat().st_mtime_ns for path in (store / "clips").rglob("*.mkv")} == stamps
+
+
+def never() -> SquareDetector:
+    raise AssertionError("expected no clip to be looked at")
+
+
+def test_files_that_change_are_read_again(tmp_path: Path) -> None:
+    items, store = make_items(tmp_path / "raw", 3), tmp_path / "store"
+    good = items[1].video.read_bytes()
+    items[1].video.write_bytes(b"broken")
+    square_prepare(toy_dataset(items), items, store)
+    items[1].video.write_bytes(good)
+    film(items[2].video, [picture(face=False)] * FRAMES, tone(0.5))
+    done = square_prepare(toy_dataset(items), items, store)
+    assert [(f.id, f.fault) for f in done.failures] == [("s1/02", "no face")]
+    assert sorted(path.name for path in (store / "clips").rglob("*.mkv")) == ["00.mkv", "01.mkv"]
+    assert "s1/02" not in done.manifest.read_text()
+
+
+def test_clips_outlive_their_sources_and_damage_is_mended(tmp_path: Path) -> None:
+    items, store = make_items(tmp_path / "raw", 2), tmp_path / "store"
+    square_prepare(toy_dataset(items), items, store)
+    before = files_of(store)
+    items[1].video.unlink()
+    (store / "clips/s0/00.mkv").write_bytes(b"")
+    assert square_prepare(toy_dataset(items), items, store).failures == ()
+    assert files_of(store) == before
+
+
+def test_clips_made_in_another_way_are_made_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    items, events = make_items(tmp_path / "raw", 2), list[Event]()
+    square_prepare(toy_dataset(items), items, tmp_path / "store")
+    monkeypatch.setattr(jobs, "VERSION", VERSION + 1)
+    square_prepare(toy_dataset(items), items, tmp_path / "store", on_event=events.append)
+    assert events == ["done", "done"]
+
+
+def test_two_datasets_share_their_clips(tmp_path: Path) -> None:
+    items, store = make_items(tmp_path / "raw", 4), tmp_path / "store"
+    square_prepare(toy_dataset(items), items, store)
+    events: list[Event] = []
+    prepare(toy_dataset(items[:2], name="toy-2"), items[:2], store, make_detector=never, on_event=events.append)
+    assert events == ["kept", "kept"]
+    assert len(read_manifest(store / "toy-2.csv")) == 2
+    assert len(read_manifest(store / "toy.csv")) == 4
+
+
+def test_another_dataset_is_refused_and_replaces_nothing(tmp_path: Path) -> None:
+    items, store = make_items(tmp_path / "raw", 2), tmp_path / "store"
+    square_prepare(toy_dataset(items), items, store)
+    before = files_of(store)
+    other = replace(toy_dataset(items, name="mafw"), folder="mafw")
+    said = "store: holds clips of toy, not of mafw; give mafw another --output$"
+    for refused in (prepare, check):
+        with pytest.raises(ManifestError, match=said):
+            refused(other, items, store, make_detector=never)
+    assert files_of(store) == before
+    (store / "dataset.txt").write_text("")  # as after a power cut
+    assert square_prepare(toy_dataset(items), items, store).clips == 2
+    assert files_of(store) == before
+
+
+def test_a_part_of_a_dialogue_on_one_side_of_the_picture(tmp_path: Path) -> None:
+    pictures = [picture(index, face=index >= 20) for index in range(40)]  # two seconds without, two with a face
+    dialogue = film(tmp_path / "raw" / "dialogue.mkv", pictures, tone(4))
+    sound = tmp_path / "raw" / "turn.wav"
+    soundfile.write(sound, tone(1), 16_000)
+    left = Item("left", "anger", "1", dialogue, sound, excerpt=Excerpt(2.5, 3.5, (0.0, 0.6)))
+    early = replace(left, id="early", excerpt=Excerpt(1.5, 2.5))
+    right = replace(left, id="right", excerpt=Excerpt(2.5, 3.5, (0.6, 1.0)))
+    late = replace(left, id="late", excerpt=Excerpt(4.0, 5.0))
+    done = square_prepare(toy_dataset([left]), [left, early, right, late], tmp_path / "store")
+    assert [(f.id, f.fault) for f in done.failures] == [("late", "lengths"), ("right", "no face")]
+    coverage = {sample.id: sample.extra["face_coverage"] for sample in read_manifest(done.manifest)}
+    assert coverage == {"early": "0.5000", "left": "1.0000"}
+    path = tmp_path / "store/clips/left.mkv"
+    clip = read_prepared_clip(path, path)
+    assert (clip.num_frames, clip.num_samples) == (10, 16_000)
+    shades = [frame.rgb[80, 80].mean() for frame in read_frames(path)]
+    np.testing.assert_allclose(shades, [200 + index for index in range(25, 35)], atol=3)
+
+
+def plant_faults(items: list[Item]) -> dict[str, tuple[str, str]]:
+    """Spoil nine of the items, each in its way -> what is to be said of each."""
+    spoil: list[tuple[str, str, Callable[[Item], object]]] = [
+        ("missing", "no such file", lambda item: item.video.unlink()),
+        ("unreadable", "", lambda item: item.video.write_bytes(b"\x1a\x45\xdf\xa3 not a video")),
+        ("unreadable", "is empty", lambda item: item.video.write_bytes(b"")),
+        ("no face", "no face was found in any of its 5", lambda i: film(i.video, [picture(face=False)] * 5, tone(0.5))),
+        ("no sound", "has no sound", lambda item: film(item.video)),
+        ("lengths", "2.00 s of sound to 0.50 s", lambda item: film(item.video, None, tone(2))),
+        ("short", "0.10 s of pictures", lambda item: film(item.video, [picture()], tone(0.1))),
+    ]
+    own = [item for item in items if item.audio is None]
+    beside = [item for item in items if item.audio is not None]
+    said = {}
+    for item, (fault, text, act) in zip(own, spoil, strict=False):
+        act(item)
+        said[item.id] = (fault, text)
+    assert len(said) == len(spoil)
+    for item, (fault, text) in zip(beside, (("missing", ".wav: no such file"), ("unreadable", ".wav")), strict=False):
+        assert item.audio is not None
+        item.audio.unlink()
+        if fault == "unreadable":
+            item.audio.write_bytes(b"RIFF")
+        said[item.id] = (fault, text)
+    return said
+
+
+def test_spoiled_items_cost_themselves_and_are_named(tmp_path: Path) -> None:
+    items, store = make_items(tmp_path / "raw", 20), tmp_path / "store"
+    said = plant_faults(items)
+    done = square_prepare(toy_dataset(items), items, store)
+    assert {failure.id for failure in done.failures} == said.keys()
+    for failure in done.failures:
+        fault, text = said[failure.id]
+        assert (failure.fault, text in failure.cause) == (fault, True), failure
+        assert str(failure.video.with_suffix("")) in failure.cause
+    assert done.clips == len(items) - len(said)
+    listed = done.failed_list.read_text().splitlines()
+    assert listed[0] == "id,video,fault,cause"
+    assert [line.split(",")[0] for line in listed[1:]] == sorted(said)
+    clean = [item for item in items if item.id not in said]
+    other = square_prepare(toy_dataset(clean), clean, tmp_path / "clean")
+    assert other.manifest.read_bytes() == done.manifest.read_bytes()
+    assert files_of(tmp_path / "clean" / "clips") == files_of(store / "clips")
+    assert not other.failed_list.exists()
+
+
+def test_nothing_to_use_is_an_error_that_names_the_list(tmp_path: Path) -> None:
+    items = make_items(tmp_path / "raw", 1)
+    film(items[0].video, [picture(face=False)] * FRAMES)
+    with pytest.raises(ManifestError, match=r"none of 1 items can be used .*toy.failed.csv.*no face"):
+        square_prepare(toy_dataset(items), items, tmp_path / "store")
+    assert sorted(files_of(tmp_path / "store")) == [".lock", "clips.jsonl", "dataset.txt", "toy.failed.csv"]
+    with pytest.raises(ManifestError, match="no items"):
+        square_prepare(toy_dataset([]), [], tmp_path / "store")
+    with pytest.raises(ManifestError, match="1 ids occur more than once"):
+        square_prepare(toy_dataset(items), items * 2, tmp_path / "store")
+
+
+@pytest.mark.parametrize("id_", ["../out", "/out", "a/../../out", ".hidden", "a//b", "", "line\nbreak", "link/out"])
+def test_ids_stay_inside_the_store(tmp_path: Path, id_: str) -> None:
+    items, store = make_items(tmp_path / "raw", 1), tmp_path / "store"
+    (tmp_path / "outside").mkdir()
+    (store / "clips").mkdir(parents=True)
+    (store / "clips" / "link").symlink_to(tmp_path / "outside")
+    astray = replace(items[0], id=id_)
+    done = square_prepare(toy_dataset(items), [items[0], astray], store)
+    assert [(f.id, f.fault) for f in done.failures] == [(id_, "name")]
+    assert "plain relative path" in done.failures[0].cause
+    assert not list((tmp_path / "outside").iterdir()) and not list(tmp_path.rglob("*out.mkv"))
+
+
+@pytest.mark.parametrize("after", range(6))
+def test_cut_off_anywhere_it_ends_the_same(tmp_path: Path, after: int) -> None:
+    items = make_items(tmp_path / "raw", 5)
+    items[3].video.write_bytes(b"broken")
+    square_prepare(toy_dataset(items), items, tmp_path / "whole")
+    store = tmp_path / "cut"
+    left = [after]
+
+    def cut(_: Event) -> None:
+        left[0] -= 1
+        if left[0] <= 0:
+            raise KeyboardInterrupt
+
+    if after:
+        with pytest.raises(KeyboardInterrupt):
+            square_prepare(toy_dataset(items), items, store, on_event=cut)
+    # What a killed process may leave: files half-written, a line cut off, a clip that was not noted down.
+    unfinished = ".hicmae-0123456789abcdef"
+    for name in (f"clips/s0/{unfinished}.mkv", f"{unfinished}.csv", f"{unfinished}.jsonl", f"{unfinished}.png"):
+        (store / name).parent.mkdir(parents=True, exist_ok=True)
+        (store / name).write_bytes(b"half")
+    with (store / "clips.jsonl").open("a") as file:
+        file.write('{"id": "s1/0')
+    shutil.copy(tmp_path / "whole/clips/s2/04.mkv", store / "clips/s0")
+    (store / "clips/s2").mkdir(exist_ok=True)
+    (store / "clips/s0/04.mkv").replace(store / "clips/s2/04.mkv")
+    square_prepare(toy_dataset(items), items, store)
+    assert files_of(store) == files_of(tmp_path / "whole")
+
+
+def test_a_full_disk_stops_with_one_line_and_what_was_done_is_kept(tmp_path: Path) -> None:
+    items, store = make_items(tmp_path / "raw", 4), tmp_path / "store"
+    square_prepare(toy_dataset(items), items, tmp_path / "whole")
+    sizes = {p.name: p.stat().st_size for p in (tmp_path / "whole").rglob("*.mkv")}
+    noise = np.random.default_rng(0).integers(0, 255, (FRAMES, 64, 96, 3), dtype=np.uint8)
+    noise[:, 12:52, 8:48, 1] |= 160
+    film(items[2].video, list(noise), tone(0.5))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (max(sizes.values()) + 500, hard))  # as on a full disk
+    try:
+        with pytest.raises(DiskError, match=r"clips/s1/02.mkv: cannot be written .*free space") as caught:
+            square_prepare(toy_dataset(items), items, store)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "\n" not in str(caught.value)
+    assert sorted(files_of(store)) == [".lock", "clips.jsonl", "clips/s0/00.mkv", "clips/s0/01.mkv", "dataset.txt"]
+    assert square_prepare(toy_dataset(items), items, store).clips == 4
+
+
+def test_a_store_that_cannot_be_made(tmp_path: Path) -> None:
+    items = make_items(tmp_path / "raw", 1)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DiskError, match="choose another folder for prepared clips"):
+        square_prepare(toy_dataset(items), items, tmp_path / "file" / "store")
+
+
+def test_the_second_writer_waits_and_says_so(tmp_path: Path) -> None:
+    items, store = make_items(tmp_path / "raw", 1), tmp_path / "store"
+    store.mkdir()
+    waits, done = threading.Event(), threading.Event()
+
+    def second() -> None:
+        square_prepare(toy_dataset(items), items, store, on_wait=waits.set)
+        done.set()
+
+    thread = threading.Thread(target=second)
+    with FileLock(store / ".lock"):
+        thread.start()
+        assert waits.wait(10)
+        assert not (store / "clips").exists() and not done.is_set()
+    thread.join(10)
+    assert done.is_set() and (store / "toy.csv").is_file()
+
+
+def test_a_process_that_dies_costs_the_item_that_killed_it(tmp_path: Path) -> None:
+    items = make_items(tmp_path / "raw", 4)
+    film(items[1].video, [np.full((64, 96, 3), (255, 0, 0), np.uint8)] * FRAMES, tone(0.5))
+    done = square_prepare(toy_dataset(items), items, tmp_path / "store", run=partial(run_in_pool, workers=2))
+    assert [(f.id, f.fault) for f in done.failures] == [("s0/01", "died")]
+    assert "01.mkv: its process was killed" in done.failures[0].cause
+    clean = [items[0], *items[2:]]
+    square_prepare(toy_dataset(clean), clean, tmp_path / "clean")
+    assert files_of(tmp_path / "clean/clips") == files_of(tmp_path / "store/clips")
+    # It may have been the memory, so it is tried again every time.
+    assert "s0/01" not in (tmp_path / "store/clips.jsonl").read_text()
+
+
+def frame_folder(folder: Path, sizes: list[int]) -> None:
+    folder.mkdir(parents=True)
+    for index, size in enumerate(sizes):
+        Image.new("RGB", (size, size), (index * 20, 90, 90)).save(folder / f"{index:03}.png")
+
+
+def test_folders_of_faces_are_used_as_they_are(tmp_path: Path) -> None:
+    items = [replace(item, id=item.id.split("/")[1]) for item in make_items(tmp_path / "raw", 8)]
+    dataset = replace(toy_dataset(items), frames_suffix="_aligned")
+    raw, frames, store = tmp_path / "raw", tmp_path / "frames", tmp_path / "store"
+    frame_folder(frames / "00", [112] * 4)
+    frame_folder(frames / "01_aligned", [160] * 3)
+    frame_folder(frames / "04" / "04_aligned", [160] * 3)
+    frame_folder(frames / "02", [112, 112, 160])
+    (frames / "03").mkdir()
+    frame_folder(frames / "05", [160] * 3)
+    whole = (frames / "05" / "001.png").read_bytes()
+    (frames / "05" / "001.png").write_bytes(whole[: len(whole) // 2])  # it says its size still
+    frame_folder(frames / "06", [160] * 3)
+    assert items[6].audio is not None
+    items[6].audio.unlink()
+    done = prepare(dataset, items, store, frames=frames, make_detector=never)
+    assert done.manifest.read_text().splitlines()[1:] == [
+        f"00,{frames}/00,{raw}/00.wav,anger,0,,s0,0,",
+        f"01,{frames}/01_aligned,{raw}/01.mkv,fear,0,,s0,1,",
+        f"04,{frames}/04/04_aligned,{raw}/04.mkv,anger,2,,s2,4,",
+    ]
+    causes = {failure.id: (failure.fault, failure.cause) for failure in done.failures}
+    assert {id_: fault for id_, (fault, _) in causes.items()} == {
+        "02": "unreadable",
+        "03": "unreadable",
+        "05": "unreadable",
+        "06": "missing",
+        "07": "missing",
+    }
+    assert "002.png: is 160 x 160, but 000.png is 112 x 112" in causes["02"][1]
+    assert "without face frames" in causes["03"][1]
+    assert "001.png: cannot be read as an image" in causes["05"][1]
+    assert "06.wav" in causes["06"][1]
+    samples = read_manifest(done.manifest)
+    clips = [read_prepared_clip(sample.video, sample.audio) for sample in samples]
+    assert [(clip.num_frames, clip.num_samples) for clip in clips] == [(4, 8000), (3, 8000), (3, 8000)]
+    events: list[Event] = []
+    prepare(dataset, items, store, frames=frames, on_event=events.append)
+    assert events.count("kept") == 3 and "done" not in events
+    assert not (store / "clips").exists()
+
+
+@pytest.mark.slow
+def test_real_faces_are_the_same_in_every_process(tmp_path: Path, sample: Path) -> None:
+    items = [Item(f"{i}", "fear", "", tmp_path / f"{i}.mp4") for i in range(3)]
+    pictures = [frame.rgb[:, 160:] for frame in islice(read_frames(sample), 12)]
+    for index, item in enumerate(items):
+        write_video(item.video, pictures[index : index + 6], 12, tone(0.5), audio_codec="aac")
+    for name, workers in (("a", 1), ("b", 2)):
+        prepare(toy_dataset(items), items, tmp_path / name, run=partial(run_in_pool, workers=workers))
+    prepare(toy_dataset(items), items, tmp_path / "here")
+    assert files_of(tmp_path / "a") == files_of(tmp_path / "b") == files_of(tmp_path / "here")
+
+
+@pytest.mark.slow
+def test_ray_writes_the_same_files(tmp_path: Path) -> None:
+    pytest.importorskip("ray")
+    items = make_items(tmp_path / "raw", 6)
+    items[1].video.write_bytes(b"broken")
+    film(items[2].video, [np.full((64, 96, 3), (255, 0, 0), np.uint8)] * FRAMES, tone(0.5))
+    on_ray = square_prepare(toy_dataset(items), items, tmp_path / "ray", run=partial(run_on_ray, address="local"))
+    assert [(f.id, f.fault) for f in on_ray.failures] == [("s0/01", "unreadable"), ("s1/02", "died")]
+    left = [item for item in items if item.id != "s1/02"]
+    here = square_prepare(toy_dataset(left), left, tmp_path / "here")
+    assert here.manifest.read_bytes() == on_ray.manifest.read_bytes()
+    assert files_of(tmp_path / "here/clips") == files_of(tmp_path / "ray/clips")

@@ -1,0 +1,109 @@
+"""Losses against hand-worked numbers, and where they could divide by zero."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+
+from hicmae_cli.errors import ManifestError, SettingsError
+from hicmae_cli.training.finetuning.losses import REGRESSION_LOSSES, class_weights, cross_entropy, resolve_loss
+from hicmae_cli.training.finetuning.mixing import soft_targets
+
+# Two targets of four clips. First: outputs 1 2 3 4 for 2 2 4 4, so means 2.5 and 3, variances 1.25 and 1, covariance 1.
+# Second: outputs are the targets.
+OUTPUTS = torch.tensor([[1.0, 0.5], [2.0, -1.0], [3.0, 2.0], [4.0, 0.0]])
+TARGETS = torch.tensor([[2.0, 0.5], [2.0, -1.0], [4.0, 2.0], [4.0, 0.0]])
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("mse", 2 / 8),  # errors 1 0 1 0 and none
+        ("l1", 2 / 8),
+        ("smooth_l1", 1 / 8),  # 0.5 for an error of 1
+        ("ccc", 1 - (2 * 1 / (1.25 + 1 + 0.25) + 1) / 2),
+        ("pcc", 1 - (1 / math.sqrt(1.25) + 1) / 2),
+    ],
+)
+def test_losses_are_those_worked_by_hand(name: str, expected: float) -> None:
+    assert REGRESSION_LOSSES[name](OUTPUTS, TARGETS).item() == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", REGRESSION_LOSSES)
+@pytest.mark.parametrize(
+    ("outputs", "targets"),
+    [
+        (torch.zeros(4, 2), TARGETS),
+        (OUTPUTS, torch.ones(4, 2)),
+        (torch.full((4, 2), 0.3), torch.full((4, 2), 0.3)),
+        (torch.full((4, 2), 1e4), torch.full((4, 2), -1e4)),
+        (OUTPUTS[:1], TARGETS[:1]),
+        (OUTPUTS * 1e-6, TARGETS),
+    ],
+)
+def test_plain_batches_have_finite_losses_and_gradients(
+    name: str, outputs: torch.Tensor, targets: torch.Tensor
+) -> None:
+    outputs = outputs.clone().requires_grad_()
+    loss = REGRESSION_LOSSES[name](outputs, targets)
+    loss.backward()  # type: ignore[no-untyped-call]
+    assert torch.isfinite(loss)
+    assert outputs.grad is not None and torch.isfinite(outputs.grad).all()
+    if name in ("ccc", "pcc"):
+        assert -1e-6 <= loss.item() <= 2
+
+
+def test_correlation_losses_fall_when_they_are_followed() -> None:
+    for name in ("ccc", "pcc"):
+        outputs = torch.randn(16, 3, generator=torch.Generator().manual_seed(0)).requires_grad_()
+        targets = torch.randn(16, 3, generator=torch.Generator().manual_seed(1))
+        before = REGRESSION_LOSSES[name](outputs, targets)
+        before.backward()  # type: ignore[no-untyped-call]
+        assert outputs.grad is not None
+        assert REGRESSION_LOSSES[name](outputs - outputs.grad, targets) < before
+    half = torch.randn(16, 3).bfloat16()
+    assert REGRESSION_LOSSES["ccc"](half, half).dtype == torch.float32
+
+
+def test_cross_entropy_is_that_worked_by_hand() -> None:
+    logits = torch.tensor([[0.0, 0.0], [math.log(3), 0.0]])  # probabilities 1/2 1/2 and 3/4 1/4
+    targets = torch.tensor([0, 1])
+    weights = torch.tensor([0.5, 1.5])
+    assert cross_entropy(logits, targets).item() == pytest.approx((math.log(2) + math.log(4)) / 2)
+    weighted = (0.5 * math.log(2) + 1.5 * math.log(4)) / 2
+    assert cross_entropy(logits, targets, weights=weights).item() == pytest.approx(weighted)
+
+
+def test_numbers_and_probabilities_of_classes_mean_the_same() -> None:
+    logits, labels = torch.randn(6, 4), torch.tensor([0, 1, 2, 3, 0, 1])
+    for weights in (None, torch.tensor([0.5, 2.0, 1.0, 0.7])):
+        hard = cross_entropy(logits, labels, weights=weights, smoothing=0.1)
+        soft = cross_entropy(logits, soft_targets(labels, 4, 0.1), weights=weights, smoothing=0.1)
+        assert hard.item() == pytest.approx(soft.item(), rel=1e-5)
+        halves = [cross_entropy(logits[i : i + 3], labels[i : i + 3], weights=weights) for i in (0, 3)]
+        whole = cross_entropy(logits, labels, weights=weights)
+        assert torch.stack(halves).mean().item() == pytest.approx(whole.item(), rel=1e-5)
+
+
+def test_balanced_weights_make_classes_count_alike() -> None:
+    clips = ["a"] * 6 + ["b"] * 2 + ["c"] * 4
+    weights = class_weights(clips, ("a", "b", "c"), "balanced")
+    assert weights is not None
+    assert weights.tolist() == pytest.approx([12 / 18, 12 / 6, 12 / 12])
+    per_clip = weights[torch.tensor(["abc".index(label) for label in clips])]
+    assert per_clip.mean().item() == pytest.approx(1)
+    assert class_weights(clips, ("a", "b", "c"), "none") is None
+    with pytest.raises(ManifestError, match="no training clips of d, e;"):
+        class_weights(clips, ("a", "b", "c", "d", "e"), "balanced")
+
+
+def test_a_loss_goes_with_its_task() -> None:
+    assert resolve_loss("auto", regression=True) == "mse"
+    assert resolve_loss("auto", regression=False) == "cross_entropy"
+    assert resolve_loss("ccc", regression=True) == "ccc"
+    with pytest.raises(SettingsError, match="loss ccc: this dataset's labels are classes"):
+        resolve_loss("ccc", regression=False)
+    with pytest.raises(SettingsError, match=r"loss cross_entropy: .*use auto or mse, l1"):
+        resolve_loss("cross_entropy", regression=True)

@@ -1,0 +1,94 @@
+"""What a fine-tuning takes from another weight."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from hicmae_cli.errors import WeightsError
+from hicmae_cli.models.classifier import Classifier, pool_layers, use_last_layer
+from hicmae_cli.models.config import DecoderDims, ModelDims
+from hicmae_cli.models.pretraining import PretrainingModel
+from hicmae_cli.training.finetuning.transfer import take_over
+from hicmae_cli.weights.checkpoint import save_classifier, save_pretrained
+from hicmae_cli.weights.info import PretrainingFacts, WeightInfo
+
+DIMS = ModelDims(width=32, heads=1, depth=2, fusion_depth=1)
+LABELS = ("happiness", "sadness")
+HEAD = {"head.weight", "head.bias"}
+
+
+def info(**more: object) -> WeightInfo:
+    facts = {
+        "variant": "custom",
+        "dims": DIMS.to_dict(),
+        "labels": LABELS,
+        "dataset": "toys",
+        "sampling_rate": 1,
+        "front_end": "none",
+        "licence": "MIT",
+        "source": "a test",
+    }
+    return WeightInfo.model_validate({**facts, **more})
+
+
+@pytest.fixture
+def pretrained(tmp_path: Path) -> tuple[Path, PretrainingModel]:
+    model = PretrainingModel(DIMS, DecoderDims(16, 1, (0, 1)))
+    facts = PretrainingFacts(decoder_width=16, decoder_heads=1, skip_layers=(0, 1))
+    path = tmp_path / "pretrained.safetensors"
+    save_pretrained(path, model, info(labels=(), task="pretraining", pretraining=facts))
+    return path, model
+
+
+def test_encoders_come_from_a_pretrained_weight_and_the_rest_is_named(
+    pretrained: tuple[Path, PretrainingModel],
+) -> None:
+    path, source = pretrained
+    model = Classifier(DIMS, 2)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    transfer = take_over(model, path, LABELS)
+    theirs, ours = source.state_dict(), model.state_dict()
+    assert set(transfer.taken) | set(transfer.fresh) == set(ours)
+    assert set(transfer.taken) | set(transfer.unused) == set(theirs)
+    assert all(torch.equal(ours[name], theirs[name]) for name in transfer.taken)
+    assert all(torch.equal(ours[name], before[name]) for name in transfer.fresh)
+    fresh = {"video_layer_weights", "audio_layer_weights", "feature_norm.weight", "feature_norm.bias", *HEAD}
+    assert set(transfer.fresh) == fresh
+    assert {name.split(".")[0] for name in transfer.unused} == {"video_decoder", "audio_decoder"}
+
+
+@pytest.mark.parametrize(("labels", "fresh"), [(LABELS, set()), (("anger", "fear"), HEAD)])
+def test_a_classifier_gives_its_head_only_for_the_same_labels(
+    tmp_path: Path, labels: tuple[str, str], fresh: set[str]
+) -> None:
+    path = tmp_path / "classifier.safetensors"
+    save_classifier(path, Classifier(DIMS, 2), info())
+    transfer = take_over(Classifier(DIMS, 2), path, labels)
+    assert set(transfer.fresh) == fresh
+
+
+def test_layer_weights_that_cannot_learn_again_are_left(tmp_path: Path) -> None:
+    path, source = tmp_path / "last.safetensors", Classifier(DIMS, 2)
+    use_last_layer(source)
+    save_classifier(path, source, info())
+    model = Classifier(DIMS, 2)
+    transfer = take_over(model, path, LABELS)
+    assert set(transfer.fresh) == {"video_layer_weights", "audio_layer_weights"}
+    assert model.video_layer_weights.tolist() == [0.5, 0.5]
+
+
+def test_another_size_is_refused(pretrained: tuple[Path, PretrainingModel]) -> None:
+    with pytest.raises(WeightsError, match=r"pretrained\.safetensors: is of the variant custom"):
+        take_over(Classifier(ModelDims(64, 1, 2, 1), 2), pretrained[0], LABELS)
+
+
+def test_without_layer_fusion_only_the_last_layer_counts() -> None:
+    model = Classifier(DIMS, 2).eval()
+    use_last_layer(model)
+    tokens = [torch.randn(3, 5, 32) for _ in range(2)]
+    for weights in (model.video_layer_weights, model.audio_layer_weights):
+        assert not weights.requires_grad
+        torch.testing.assert_close(pool_layers(tokens, weights), tokens[-1].mean(dim=1))
