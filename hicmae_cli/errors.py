@@ -1,4 +1,12 @@
-"""What can go wrong and is the user's to mend: each prints as one line, never as a traceback."""
+"""Errors that a user can fix. The command prints each as one line, never as a traceback.
+
+Messages name Python parameters, never options of the command, in one of two forms:
+
+- with a value, as in a call: ``f"hop_s={hop_s!r}: expected more than 0"``;
+- without a value, in backticks: ``"`skip_existing` needs `output`"``.
+
+The command replaces both by its options (``--hop 3.0``, ``--skip-existing``), with the table in ``cli/flags.py``.
+"""
 
 
 class HicmaeError(Exception):
@@ -10,7 +18,7 @@ class MediaError(HicmaeError):
 
 
 class DiskError(MediaError):
-    """The disk is full, or cannot be written to: any other file would meet the same fate."""
+    """The disk is full, or cannot be written to: every later write would fail too."""
 
 
 class WeightsError(HicmaeError):
@@ -22,27 +30,27 @@ class ManifestError(HicmaeError):
 
 
 class SettingsError(HicmaeError):
-    """A recipe or an option has a value that cannot be used; the command exits with 2, as for wrong usage."""
+    """A parameter or a recipe's key has a value that cannot be used; the command exits with 2, as for wrong usage."""
 
 
 class TrainingError(HicmaeError):
-    """A training cannot go on."""
+    """A training cannot continue."""
 
 
 class MissingDependencyError(HicmaeError):
-    """An optional package or a system library that the command needs is missing."""
+    """An optional package or a system library is missing."""
 
 
 def install_hint(extra: str) -> str:
-    """How to get the packages of an extra: from the checkout, because no index has a package of this name."""
+    """Return how to install an extra: from the checkout, because no index has a package of this name."""
     return f"pip install '.[{extra}]' in the checkout of hicmae"
 
 
 def first_line(error: Exception) -> str:
-    """What a library's error says first, or its kind where it says nothing."""
+    """Return the first line of a library's error, or its class if it has no text."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def one_line(text: str) -> str:
-    """A text, perhaps with a file's name in it, that fits one line and cannot steer a terminal."""
+    """Escape a text, which may contain a file's name, so that it fits one line and cannot control a terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

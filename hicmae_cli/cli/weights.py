@@ -25,11 +25,12 @@ def list_weights() -> None:
     from hicmae_cli.errors import WeightsError, one_line
     from hicmae_cli.weights.catalogue import read_catalogue, stored_names, stored_path
     from hicmae_cli.weights.reading import read_info
+    from hicmae_cli.weights.suffixes import WEIGHT_SUFFIXES
 
     table = Table("name", "variant", "trained on", "labels", "files", "licence")
     rows = [(entry.name, [Path(file.name).suffix for file in entry.files]) for entry in read_catalogue()]
     for name in stored_names():
-        suffixes = [s for s in (".safetensors", ".onnx") if stored_path(name, s).is_file()]
+        suffixes = [s for s in WEIGHT_SUFFIXES if stored_path(name, s).is_file()]
         rows.append((name, suffixes))
     for name, suffixes in rows:
         try:

@@ -21,6 +21,7 @@ from hicmae_cli.media.clock import MAX_JUMP_S, Clock, Stamped, Ticks
 from hicmae_cli.media.frames import TIME_TOLERANCE_S, container_time_s, start_time_s
 from hicmae_cli.media.mixer import Mixer
 from hicmae_cli.media.source import (
+    MediaPath,
     audio_stream,
     decode_audio,
     has_index,
@@ -74,7 +75,7 @@ def read_audio(path: Path | str, start_s: float = 0.0, end_s: float | None = Non
 
 
 def read_audio_blocks(
-    path: Path | str, block_s: float = 1.0, on_packet: Callable[[], None] = nothing
+    path: MediaPath, block_s: float = 1.0, on_packet: Callable[[], None] = nothing
 ) -> Iterator[NDArray[np.float32]]:
     """Stream the whole sound in consecutive blocks.
 
@@ -145,7 +146,7 @@ class _SilentError(MediaError):
     """A file has no audio stream, or its audio cannot be decoded."""
 
 
-def _pieces(path: Path | str, start: int = 0, on_packet: Callable[[], None] = nothing) -> Iterator[NDArray[np.float32]]:
+def _pieces(path: MediaPath, start: int = 0, on_packet: Callable[[], None] = nothing) -> Iterator[NDArray[np.float32]]:
     """Yield contiguous pieces of sound and silence of any length, from sample `start` on; sample 0 is at time 0."""
     with open_media(path) as container:
         stream = open_video(container, one_thread=True)

@@ -20,6 +20,7 @@ from hicmae_cli.media.clock import MAX_FPS, MAX_JUMP_S
 from hicmae_cli.media.extent import Extent, PacketTimes
 from hicmae_cli.media.frames import TIME_TOLERANCE_S, display_of, frame_duration_s, to_rgb
 from hicmae_cli.media.source import (
+    MediaPath,
     audio_stream,
     can_be_audible,
     demux,
@@ -74,17 +75,16 @@ class MediaInfo:
             raise ValueError(f"{self.path}: expected a size, got {self}")
 
 
-def probe(path: Path | str, on_packet: Callable[[], None] = nothing) -> MediaInfo:
+def probe(path: MediaPath, on_packet: Callable[[], None] = nothing) -> MediaInfo:
     """Read every packet's timestamp in one pass; decode only the first frame of each stream.
 
     Args:
-        path: A local media file.
+        path: A local media file, or a stream.
         on_packet: Called at most twice a second while packets are read.
 
     Raises:
         MediaError: The file is missing, is not media, or cannot be decoded.
     """
-    path = Path(path)
     with open_media(path) as container:
         picture, sound, faults = _measure(container, on_packet)
         promised_s = _promised_s(container)
@@ -93,7 +93,7 @@ def probe(path: Path | str, on_packet: Callable[[], None] = nothing) -> MediaInf
         raise MediaError(f"{path}: has streams, but nothing in them can be decoded: {causes}")
     lengths = _lengths(None if picture is None else picture.extent, sound)
     return MediaInfo(
-        path=path,
+        path=Path(str(path)),
         duration_s=lengths.duration_s,
         has_video=picture is not None,
         has_audio=sound is not None,

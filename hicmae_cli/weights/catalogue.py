@@ -13,13 +13,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from hicmae_cli.bundled import bundled_dir, bundled_file
 from hicmae_cli.errors import WeightsError, one_line
+from hicmae_cli.weights.run_folder import run_weight
+from hicmae_cli.weights.suffixes import SAFETENSORS, WEIGHT_SUFFIXES
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-ENGINE_SUFFIX = {"onnx": ".onnx", "torch": ".safetensors"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -81,7 +82,7 @@ def stored_path(name: str, suffix: str) -> Path:
     Raises:
         WeightsError: the name could lead out of the folder, or looks like a file's.
     """
-    if not _NAME.fullmatch(name) or name.endswith((".onnx", ".safetensors")):
+    if not _NAME.fullmatch(name) or name.endswith(WEIGHT_SUFFIXES):
         raise WeightsError(f"{name!r} cannot be a weight's name: use letters, digits, '.', '_' and '-'")
     return store_dir() / f"{name}{suffix}"
 
@@ -92,7 +93,7 @@ def check_name(name: str, *, force: bool) -> None:
     Raises:
         WeightsError: the name is not valid, belongs to a bundled weight, or is taken while ``force`` is false.
     """
-    target = stored_path(name, ".safetensors")
+    target = stored_path(name, SAFETENSORS)
     if name in {entry.name for entry in read_catalogue()}:
         raise WeightsError(f"{name}: a weight of this name ships with hicmae; choose another name")
     if target.exists() and not force:
@@ -103,24 +104,23 @@ def stored_names() -> list[str]:
     """Names of the imported weights."""
     folder = store_dir()
     files = folder.iterdir() if folder.is_dir() else ()
-    return sorted({p.stem for p in files if p.suffix in ENGINE_SUFFIX.values() and not p.name.startswith(".")})
+    return sorted({p.stem for p in files if p.suffix in WEIGHT_SUFFIXES and not p.name.startswith(".")})
 
 
 def find_weight(name_or_path: str, suffix: str) -> Path | None:
-    """File of a weight with the given suffix, or None when the weight has no such file.
+    """Return the file of a weight with the given suffix, or None if the weight has no such file.
 
-    For a path with the other suffix, the file of the same stem beside it is used. A bundled file must have the sha256
-    of the catalogue.
+    For a path with another suffix, the file of the same stem beside it is used; for the folder of a training run, its
+    best weight. A name wins over a folder. A bundled file must have the sha256 of the catalogue.
 
     Raises:
-        WeightsError: there is no such file or name, or a bundled file was changed.
+        WeightsError: there is no such file or name, a run has no weight or one per fold, or a bundled file was changed.
     """
     given = Path(name_or_path)
-    if given.suffix in ENGINE_SUFFIX.values():
+    if given.suffix in WEIGHT_SUFFIXES:
         if not given.is_file():
             raise WeightsError(f"{given}: no such weight file")
-        wanted = given.with_suffix(suffix)
-        return wanted if wanted.is_file() else None
+        return _sibling(given, suffix)
     for entry in read_catalogue():
         if entry.name == name_or_path:
             file = next((f for f in entry.files if f.name.endswith(suffix)), None)
@@ -128,9 +128,16 @@ def find_weight(name_or_path: str, suffix: str) -> Path | None:
     if name_or_path in stored_names():
         path = stored_path(name_or_path, suffix)
         return path if path.is_file() else None
+    if given.is_dir():
+        return _sibling(run_weight(given), suffix)
     if given.exists():
         raise WeightsError(
-            f"{given}: expected a .safetensors or .onnx file; an authors' .pth needs `hicmae weights import`"
+            f"{given}: expected a {' or '.join(WEIGHT_SUFFIXES)} file; an authors' .pth needs `hicmae weights import`"
         )
     known = [entry.name for entry in read_catalogue()] + stored_names()
     raise WeightsError(f"no weight named {name_or_path!r}, and no such file; known are {', '.join(known)}")
+
+
+def _sibling(file: Path, suffix: str) -> Path | None:
+    wanted = file.with_suffix(suffix)
+    return wanted if wanted.is_file() else None
