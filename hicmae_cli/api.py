@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 from hicmae_cli.bundled import DEFAULT_WEIGHT
 from hicmae_cli.model_input import WINDOW_S
@@ -62,7 +63,7 @@ def predict(
     opened = open_engine(str(weights), engine, device)
     predictor = Predictor(opened, settings)
     files: list[FileResult] = []
-    for each in source if isinstance(source, list | tuple) else [source]:
+    for each in cast("Sequence[Source]", source if isinstance(source, list | tuple) else [source]):
         if not isinstance(each, str | Path):
             files.append(predictor.predict(each))
             continue

@@ -29,7 +29,7 @@ from hicmae_cli.evaluation.evaluate import evaluate
 from hicmae_cli.media import probe, read_audio, read_frames
 from hicmae_cli.model_input import SAMPLE_RATE_HZ
 from hicmae_cli.models.config import VARIANTS
-from hicmae_cli.runtime.engine import Engine, probabilities
+from hicmae_cli.runtime.engine import Engine, score_clips
 from hicmae_cli.weights.info import WeightInfo
 
 CLIP_LENGTHS = (7, 20, 40, 61, 105)
@@ -101,7 +101,7 @@ def separate_views(samples: Sequence[Sample], engine: Engine) -> NDArray[np.floa
                 files = face_files(sample.video)
                 faces = np.stack([read_face(files[index]) for index in view.frames])
                 sound = log_mel(view.cut_audio(read_audio(sample.audio)))
-                scores.append(probabilities(engine, [Clip(faces, sound)])[0])
+                scores.append(score_clips(engine, [Clip(faces, sound)])[0])
         rows.append(np.mean(scores, axis=0))
     return np.stack(rows)
 

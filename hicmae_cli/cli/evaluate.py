@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-_TASKS = ("classification", "regression")
-
-
 def evaluate(
     manifest: ManifestOption = None,
     dataset: Annotated[str | None, typer.Option(help="A dataset by name; `hicmae datasets` lists them.")] = None,
@@ -131,7 +128,7 @@ def evaluate(
         results, protocol = score(
             tested,
             parts,
-            lambda weight: open_engine(weight, engine, device, tasks=_TASKS),
+            lambda weight: open_engine(weight, engine, device),
             found=labels,
             sampling_rate=sampling_rate,
             modalities=modalities,

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from hicmae_cli.runtime.engines import ENGINE_NAMES
+
 
 def path_of(text: str) -> Path:
     """A path that was given; an empty one would be the working folder.
@@ -20,9 +22,15 @@ def path_of(text: str) -> Path:
 
 
 WeightsOption = Annotated[
-    str, typer.Option("--weights", "-w", metavar="NAME|FILE", help="A name from `hicmae weights list`, or a file.")
+    str,
+    typer.Option(
+        "--weights",
+        "-w",
+        metavar="NAME|FILE|RUN",
+        help="A name from `hicmae weights list`, a weight file, or the folder of a training run.",
+    ),
 ]
-EngineOption = Annotated[str, typer.Option("--engine", help="auto, onnx or torch.")]
+EngineOption = Annotated[str, typer.Option("--engine", help=f"One of {', '.join(ENGINE_NAMES)}.")]
 DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
 RootOption = Annotated[
     Path | None,

@@ -13,7 +13,7 @@ from hicmae_cli.corpora.manifest import Sample, fault_of
 from hicmae_cli.corpora.values import values_of
 from hicmae_cli.errors import HicmaeError, ManifestError
 from hicmae_cli.evaluation.results import Evaluation, SampleResult, decide, group_of, merge_clips
-from hicmae_cli.runtime.engine import Engine, answers
+from hicmae_cli.runtime.engine import Engine, score_clips
 from hicmae_cli.weights.info import WeightInfo
 
 MODALITIES = ("av", "video", "audio")
@@ -113,7 +113,7 @@ def _score_views(engine: Engine, clips: Sequence[Clip]) -> NDArray[np.float64]:
     """
     distinct = {id(clip): clip for clip in clips}
     batch_size = 1 if engine.device == "cpu" else len(distinct)
-    rows = dict(zip(distinct, answers(engine, list(distinct.values()), batch_size), strict=True))
+    rows = dict(zip(distinct, score_clips(engine, list(distinct.values()), batch_size), strict=True))
     return np.stack([rows[id(clip)] for clip in clips])
 
 

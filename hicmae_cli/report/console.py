@@ -188,13 +188,9 @@ def _label_cells(track: Track, info: WeightInfo, bar_cells: int, *, roomy: bool)
     (label, best), *others = sorted(track.scores.probabilities.items(), key=lambda item: -item[1])
     colour = label_colour(label, info)
     full = round(best * bar_cells)
-    bar = [("█" * full, colour), ("░" * (bar_cells - full), "dim"), " "] if bar_cells else []
+    bar = Text.assemble(("█" * full, colour), ("░" * (bar_cells - full), "dim"), " " if bar_cells else "")
     second = Text(", ".join(f"{one_line(name)} {p:.0%}" for name, p in others[:1]), style="dim")
-    return [
-        Text(one_line(label), style=f"bold {colour}"),
-        Text.assemble(*bar, f"{best:.0%}"),
-        *([second] if roomy else []),
-    ]
+    return [Text(one_line(label), style=f"bold {colour}"), bar.append(f"{best:.0%}"), *([second] if roomy else [])]
 
 
 def _target_cells(track: Track) -> list[list[Text]]:

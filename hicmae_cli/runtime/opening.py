@@ -38,7 +38,7 @@ def open_engine(weights: str, engine: str = "auto", device: str = "auto", thread
     if missing := missing_packages(kind.needs):
         raise MissingDependencyError(
             f"{weights}: the {kind.name} engine needs {', '.join(missing)}: {install_hint('train')}"
-            + _other_engine(weights, kind)
+            + _hint_at_others(weights, kind, ", or use ")
         )
     opened = kind.open(find_weight(weights, kind.suffix) or _convert(weights, kind), device, threads)
     if opened.info.task not in _TASKS:
@@ -66,18 +66,18 @@ def _choose(weights: str) -> EngineKind:
     return next((kind for kind in with_file if kind.is_available()), with_file[0])
 
 
-def _other_engine(weights: str, kind: EngineKind) -> str:
-    """Return a hint at another engine that can run the weight."""
+def _hint_at_others(weights: str, kind: EngineKind, words: str) -> str:
+    """Return a hint at another engine that can run the weight, after some words; empty without one."""
     others = (each for each in ENGINES.values() if each != kind and each.is_available())
     other = next((each for each in others if find_weight(weights, each.suffix)), None)
-    return f", or use engine={other.name!r}" if other else ""
+    return f"{words}engine={other.name!r}" if other else ""
 
 
 def _convert(weights: str, kind: EngineKind) -> Path:
     """Return the weight in an engine's format: converted once, and kept in the cache under the source's hash."""
     source = find_weight(weights, SAFETENSORS)
     if source is None or kind.convert is None:
-        hint = _other_engine(weights, kind)
+        hint = _hint_at_others(weights, kind, "; use ")
         raise WeightsError(f"{weights}: there is no {kind.suffix} file for the {kind.name} engine{hint}")
     folder = platformdirs.user_cache_path("hicmae", appauthor=False) / kind.name
     cached = folder / f"{sha256_of(source)}{kind.suffix}"

@@ -20,7 +20,7 @@ from hicmae_cli.faces import Face, FaceDetector, FaceFinder, TrackLinker, align_
 from hicmae_cli.media import MediaInfo
 from hicmae_cli.model_input import CLIP_FRAMES, WINDOW_S
 from hicmae_cli.runtime.engine import Engine, score_clips
-from hicmae_cli.runtime.results import VOICE_TRACK, FaceBox, FileResult, Scores, Track, Window
+from hicmae_cli.runtime.results import VOICE_TRACK, FaceBox, FileResult, Scores, Task, Track, Window
 from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.runtime.sound import SlidingSound
 from hicmae_cli.runtime.sources import OpenSource, Source, open_source
@@ -169,7 +169,8 @@ class _Run:
             self._predict_window(moments)
         info, tracks = self._info, self._tracks(num_pictures)
         status, message = self._verdict(tracks)
-        duration_s, fps = info.duration_s, float(info.fps) if info.fps else None
+        duration_s: float | None = info.duration_s
+        fps = float(info.fps) if info.fps else None
         if self._uses_video and (doubt := self._doubt_length(num_pictures)):
             message = "; ".join(filter(None, (message, doubt)))
             duration_s, fps = None, None
@@ -238,7 +239,7 @@ class _Run:
             inputs = [_WindowInput(None, mel)]
         fresh = [each for each in inputs if not each.equals(self._latest.get(each.track))]
         info = self._predictor.engine.info
-        task = "regression" if info.task == "regression" else "classification"
+        task: Task = "regression" if info.task == "regression" else "classification"
         rows = score_clips(self._predictor.engine, [each.clip for each in fresh])
         for each, row in zip(fresh, rows, strict=True):
             each.scores = Scores.of(info.labels, row, task)

@@ -7,16 +7,10 @@ import pytest
 from hicmae_cli.bundled import DEFAULT_WEIGHT, bundled_dir
 from hicmae_cli.errors import WeightsError
 from hicmae_cli.files import sha256_of
-from hicmae_cli.weights.catalogue import (
-    ENGINE_SUFFIX,
-    find_weight,
-    read_catalogue,
-    store_dir,
-    stored_names,
-    stored_path,
-)
+from hicmae_cli.weights.catalogue import find_weight, read_catalogue, store_dir, stored_names, stored_path
+from hicmae_cli.weights.suffixes import WEIGHT_SUFFIXES
 
-SUFFIXES = sorted(ENGINE_SUFFIX.values())
+SUFFIXES = sorted(WEIGHT_SUFFIXES)
 
 
 def keep(name: str, *suffixes: str) -> list[Path]:
