@@ -164,7 +164,7 @@ def _failure(file: FileResult) -> str:
 def _people(file: FileResult, info: WeightInfo, *, bar_cells: int, roomy: bool) -> Table:
     """Return a table with a row per track or, for a regression, per track and target."""
     if info.task == "regression":
-        names = ["", "target", "mean", "range"]
+        names = ["", "target", "mean", *(["range"] if roomy else [])]
     else:
         names = ["", "emotion", "", *(["next"] if roomy else [])]
     table = Table(box=None, pad_edge=False, header_style="dim")
@@ -174,7 +174,7 @@ def _people(file: FileResult, info: WeightInfo, *, bar_cells: int, roomy: bool) 
         mark = " ◂" if track is file.main_track and len(file.tracks) > 1 else ""
         visible = "-" if track.id == VOICE_TRACK else f"{track.face_coverage:.0%}"
         rows = (
-            _target_cells(track) if info.task == "regression" else [_label_cells(track, info, bar_cells, roomy=roomy)]
+            _target_cells(track, roomy=roomy) if info.task == "regression" else [_label_cells(track, info, bar_cells, roomy=roomy)]
         )
         for number, cells in enumerate(rows):
             first = [track_name(track) + mark] if number == 0 else [""]
@@ -193,13 +193,14 @@ def _label_cells(track: Track, info: WeightInfo, bar_cells: int, *, roomy: bool)
     return [Text(one_line(label), style=f"bold {colour}"), bar.append(f"{best:.0%}"), *([second] if roomy else [])]
 
 
-def _target_cells(track: Track) -> list[list[Text]]:
-    """Return the name, the mean and the range of each target."""
+def _target_cells(track: Track, *, roomy: bool) -> list[list[Text]]:
+    """Return the name, the mean and, on a roomy screen, the range of each target."""
     rows = []
     for target, mean in track.scores.values.items():
         numbers = [window.scores.values[target] for window in track.windows]
+        cells = [Text(one_line(target), style="bold"), Text(f"{mean:.2f}")]
         spread = Text(f"{min(numbers):.2f} to {max(numbers):.2f}", style="dim")
-        rows.append([Text(one_line(target), style="bold"), Text(f"{mean:.2f}"), spread])
+        rows.append([*cells, *([spread] if roomy else [])])
     return rows
 
 
@@ -255,10 +256,11 @@ def _values_over_time(file: FileResult, info: WeightInfo, width: int) -> list[Te
                 height = (window.scores.values[target] - low) / (high - low) if high > low else 0.5
                 row.append(_LEVELS[round(height * (len(_LEVELS) - 1))])
             rows.append(row)
-    legend = Text(" " * margin)
-    for target, (low, high) in ranges.items():
-        legend.append(f"{one_line(target)} {_LEVELS[0]} {low:.2f} to {_LEVELS[-1]} {high:.2f}  ", "dim")
-    return [*rows, _axis(file, margin, width), legend]
+    legend = [
+        Text(f"{' ' * margin}{one_line(target)}: {_LEVELS[0]} {low:.2f} to {_LEVELS[-1]} {high:.2f}", "dim")
+        for target, (low, high) in ranges.items()
+    ]
+    return [*rows, _axis(file, margin, width), *legend]
 
 
 def _windows_at(track: Track, file: FileResult, cells: int) -> Iterator[Window | None]:
