@@ -134,7 +134,8 @@ def _introduce(err: Console, model: ModelRecord, *, quiet: bool) -> None:
     from hicmae_cli.report.console import demo_notice, licence_line
 
     if not quiet:
-        err.print(licence_line(model.name, model.info), style="dim", highlight=False, markup=False)
+        line = licence_line(model.name, model.info)
+        err.print(line, style="dim", highlight=False, markup=False, soft_wrap=True)
     if notice := demo_notice(model.name, model.info):
         err.print(notice, style="yellow", highlight=False, markup=False, soft_wrap=True)
 

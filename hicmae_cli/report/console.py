@@ -174,7 +174,9 @@ def _people(file: FileResult, info: WeightInfo, *, bar_cells: int, roomy: bool) 
         mark = " ◂" if track is file.main_track and len(file.tracks) > 1 else ""
         visible = "-" if track.id == VOICE_TRACK else f"{track.face_coverage:.0%}"
         rows = (
-            _target_cells(track, roomy=roomy) if info.task == "regression" else [_label_cells(track, info, bar_cells, roomy=roomy)]
+            _target_cells(track, roomy=roomy)
+            if info.task == "regression"
+            else [_label_cells(track, info, bar_cells, roomy=roomy)]
         )
         for number, cells in enumerate(rows):
             first = [track_name(track) + mark] if number == 0 else [""]
