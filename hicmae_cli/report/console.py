@@ -34,7 +34,7 @@ _LEVELS: Final = "▁▂▃▄▅▆▇█"
 _BASED_ON: Final = {"av": "face + voice", "video": "face", "audio": "voice"}
 _LISTED: Final = 20
 _ROOMY_CELLS: Final = 80  # a narrower screen has no room for the second label, and for half of the bar
-_PLAIN_CELLS: Final = 1000  # width of plain text, whose lines nobody folds
+_PLAIN_CELLS: Final = 1000  # width of plain text, so that no line is folded
 _NAME_CELLS: Final = 10
 
 
@@ -266,7 +266,7 @@ def _values_over_time(file: FileResult, info: WeightInfo, width: int) -> list[Te
 
 
 def _windows_at(track: Track, file: FileResult, cells: int) -> Iterator[Window | None]:
-    """Yield the window whose middle is nearest to each cell of a timeline; None where the track has none."""
+    """Yield the window whose middle is nearest to each cell of a timeline; None if the track has none there."""
     cells = max(10, cells)
     length_s = _length_s(file)
     for cell in range(cells):

@@ -48,7 +48,8 @@ class Prediction:
         return prediction_text(self.files, self.model.name, self.model.info)
 
     def __repr__(self) -> str:
-        return f"<Prediction of {len(self.files)} inputs by {self.model.name}>"
+        count = len(self.files)
+        return f"<Prediction of {count} input{'' if count == 1 else 's'} by {self.model.name}>"
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document that ``hicmae predict --json`` prints."""

@@ -98,7 +98,7 @@ class WindowAssembler:
 
     Attributes:
         hop: moments between the starts of two windows.
-        tallies: what is known of each person, by id.
+        tallies: counts of each person, by id.
         count: moments so far.
     """
 

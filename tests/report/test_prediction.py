@@ -87,6 +87,7 @@ def test_names_cannot_steer_the_terminal() -> None:
 
 def test_its_short_form_does_not_list_the_windows() -> None:
     assert repr(prediction(track(1))) == "<Prediction of 2 inputs by toy>"
+    assert repr(regression()) == "<Prediction of 1 input by toy>"
 
 
 def test_a_frame_has_a_row_per_window() -> None:

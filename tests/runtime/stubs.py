@@ -33,8 +33,9 @@ class ToyEngine:
         source="a test",
     )
 
-    def __init__(self, task: Task = "classification") -> None:
-        self.info = self.info.model_copy(update={"task": task})
+    def __init__(self, task: Task | None = None) -> None:
+        if task is not None:
+            self.info = self.info.model_copy(update={"task": task})
         self.batches: list[int] = []
 
     def logits(self, video: NDArray[np.float32], audio: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -13,6 +13,7 @@ from hicmae_cli.clips import Clip, model_inputs
 from hicmae_cli.errors import MissingDependencyError, SettingsError, WeightsError
 from hicmae_cli.runtime import engines, opening
 from hicmae_cli.runtime.engine import Engine, score_clips
+from hicmae_cli.runtime.engines import ENGINE_NAMES
 from hicmae_cli.runtime.opening import describe_weight, open_engine
 from hicmae_cli.runtime.torch_engine import TorchEngine
 from hicmae_cli.weights import catalogue
@@ -72,7 +73,7 @@ def test_the_neighbour_of_a_file_stands_in_for_the_other_format(toy: Path, given
 
 
 def test_unknown_engines_and_weights_are_named(toy: Path) -> None:
-    with pytest.raises(SettingsError, match="engine='abacus': expected one of auto, onnx, torch"):
+    with pytest.raises(SettingsError, match=f"engine='abacus': expected one of {', '.join(ENGINE_NAMES)}"):
         open_engine(str(toy), "abacus")
     for weights in ("no-such-weight", "no-such-file.onnx", "no-such-file.safetensors"):
         with pytest.raises(WeightsError, match=weights):
@@ -181,5 +182,5 @@ def test_an_engine_is_one_row(toy: Path, tmp_path: Path, monkeypatch: pytest.Mon
     shutil.copy(toy, tmp_path / "a.safetensors")
     assert isinstance(open_engine(str(tmp_path / "a.safetensors"), "toy"), ToyEngine)
     assert open_engine(str(tmp_path / "a.safetensors")).name == "torch"
-    with pytest.raises(SettingsError, match="expected one of auto, onnx, torch, toy"):
+    with pytest.raises(SettingsError, match="expected one of auto, .*, toy"):
         open_engine(str(toy), "abacus")

@@ -322,7 +322,7 @@ def test_streams_and_arrays_are_predicted_as_their_file_is(tmp_path: Path) -> No
     from_memory = predict(io.BytesIO(path.read_bytes()), LEFT)
     frames = list(read_frames(path))
     pictures = {"frames": np.stack([f.rgb for f in frames]), "times_s": [f.time_s for f in frames]}
-    both = predict({**pictures, "samples": read_audio(path), "sample_rate_hz": 16000, "name": "mine"}, LEFT)  # type: ignore[typeddict-item]
+    both = predict({**pictures, "samples": read_audio(path), "sample_rate_hz": 16000, "name": "mine"}, LEFT)  # type: ignore[arg-type]
     for result, name in ((from_file, str(path)), (from_memory, "stream"), (both, "mine")):
         assert (str(result.path), result.status) == (name, "ok"), result.message
         assert [track.to_dict() for track in result.tracks] == [track.to_dict() for track in expected.tracks]

@@ -46,4 +46,4 @@ def test_something_else_is_no_source() -> None:
 def test_a_single_picture_lasts_as_long_as_in_a_file() -> None:
     info = open_source({"frames": FRAMES[:1], "times_s": [0.5]}).probe(lambda: None)
     assert info.duration_s == pytest.approx(0.54)
-    assert (info.has_video, info.has_audio, info.fps) == (True, False, 25)
+    assert (info.has_video, info.has_audio, float(info.fps or 0)) == (True, False, 25.0)
