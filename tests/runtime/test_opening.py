@@ -182,5 +182,5 @@ def test_an_engine_is_one_row(toy: Path, tmp_path: Path, monkeypatch: pytest.Mon
     shutil.copy(toy, tmp_path / "a.safetensors")
     assert isinstance(open_engine(str(tmp_path / "a.safetensors"), "toy"), ToyEngine)
     assert open_engine(str(tmp_path / "a.safetensors")).name == "torch"
-    with pytest.raises(SettingsError, match="expected one of auto, .*, toy"):
+    with pytest.raises(SettingsError, match=r"expected one of auto, .*, toy"):
         open_engine(str(toy), "abacus")
