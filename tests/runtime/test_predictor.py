@@ -277,6 +277,14 @@ def test_a_picture_that_stays_is_predicted_once_and_has_boxes_at_every_time(tmp_
     assert [w.boxes[0].time_s for w in windows] == pytest.approx([w.start_s for w in windows])
 
 
+def test_pictures_that_change_change_the_scores(tmp_path: Path) -> None:
+    pictures = [np.full((96, 128, 3), level, np.uint8) for level in (40, 220) for _ in range(100)]
+    write_video(tmp_path / "a.mp4", pictures, 25, None)
+    windows = predict(tmp_path / "a.mp4", LEFT).tracks[0].windows
+    happy = [window.scores.by_name["happiness"] for window in windows]
+    assert happy == sorted(happy) and happy[-1] > happy[0] + 0.3
+
+
 def test_a_regression_gives_values_and_their_mean(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "a.mp4", 6.0, bright=255)
     result = Predictor(ToyEngine("regression"), None, lambda _: FakeDetector([LEFT])).predict(path)
