@@ -282,7 +282,7 @@ def test_pictures_that_change_change_the_scores(tmp_path: Path) -> None:
     write_video(tmp_path / "a.mp4", pictures, 25, None)
     windows = predict(tmp_path / "a.mp4", LEFT).tracks[0].windows
     happy = [window.scores.by_name["happiness"] for window in windows]
-    assert happy == sorted(happy) and happy[-1] > happy[0] + 0.3
+    assert np.diff(happy).min() > -0.01 and happy[-1] > happy[0] + 0.3
 
 
 def test_a_regression_gives_values_and_their_mean(tmp_path: Path) -> None:
