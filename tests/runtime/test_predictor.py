@@ -278,7 +278,7 @@ def test_a_picture_that_stays_is_predicted_once_and_has_boxes_at_every_time(tmp_
 
 
 def test_pictures_that_change_change_the_scores(tmp_path: Path) -> None:
-    pictures = [np.full((96, 128, 3), level, np.uint8) for level in (40, 220) for _ in range(100)]
+    pictures = [np.full((96, 128, 3), 20 + index, np.uint8) for index in range(200)]
     write_video(tmp_path / "a.mp4", pictures, 25, None)
     windows = predict(tmp_path / "a.mp4", LEFT).tracks[0].windows
     happy = [window.scores.by_name["happiness"] for window in windows]
