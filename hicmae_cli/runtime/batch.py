@@ -14,8 +14,8 @@ import numpy as np
 from hicmae_cli.bundled import DEFAULT_WEIGHT
 from hicmae_cli.clips import Clip
 from hicmae_cli.errors import HicmaeError, WeightsError, first_line
-from hicmae_cli.faces.align import template_points
-from hicmae_cli.files import sha256_of
+from hicmae_cli.faces.align import read_template
+from hicmae_cli.files import compute_sha256
 from hicmae_cli.model_input import LOG_MEL_BINS, LOG_MEL_FRAMES
 from hicmae_cli.runtime.engine import score_clips
 from hicmae_cli.runtime.log import PredictionLog
@@ -23,7 +23,7 @@ from hicmae_cli.runtime.opening import describe_weight, open_engine
 from hicmae_cli.runtime.predictor import Predictor
 from hicmae_cli.runtime.results import FileResult, ModelRecord
 from hicmae_cli.runtime.settings import PredictSettings
-from hicmae_cli.workers import Report, WorkerDiedError, WorkerPool, available_cores, run_here
+from hicmae_cli.workers import Report, WorkerDiedError, WorkerPool, count_cores, run_here
 
 _REPORT_EVERY_S: Final = 0.05
 
@@ -74,7 +74,7 @@ class PredictorPool:
         *,
         raise_unexpected: bool = False,
     ) -> None:
-        threads = max(1, available_cores() // jobs) if jobs > 1 else 0
+        threads = max(1, count_cores() // jobs) if jobs > 1 else 0
         self._request = _Request(weights, engine, device, threads, settings or PredictSettings(), raise_unexpected)
         self._pool = WorkerPool(jobs) if jobs else None
         self._run = run_here if self._pool is None else self._pool.run
@@ -153,7 +153,7 @@ def _describe(request: _Request, report: Report) -> tuple[ModelRecord, PredictSe
     """Describe the model of this process. What would fail for every file fails here, once."""
     model, predictor = _open(request)
     if predictor.settings.modality != "audio":
-        template_points()
+        read_template()
         with predictor.open_detector():
             pass
     # Run it once, on silence: a weight that hangs or crashes must not be reported as the fault of a file.
@@ -169,7 +169,7 @@ def _predict(request: _Request, path: Path, report: Report) -> FileResult:
         result = predictor.predict(path, progress)
         if result.status == "error":
             return result
-        sha256 = sha256_of(path, lambda: progress(0.0, 0.0))
+        sha256 = compute_sha256(path, lambda: progress(0.0, 0.0))
         return replace(result, size_bytes=path.stat().st_size, sha256=sha256)
     except MemoryError:
         return FileResult(path, "error", f"{path}: needs more memory than this machine has")

@@ -7,7 +7,7 @@ from pathlib import Path
 import platformdirs
 
 from hicmae_cli.errors import MissingDependencyError, SettingsError, WeightsError, install_hint
-from hicmae_cli.files import sha256_of
+from hicmae_cli.files import compute_sha256
 from hicmae_cli.runtime.engine import Engine
 from hicmae_cli.runtime.engines import ENGINE_NAMES, ENGINES, EngineKind, missing_packages
 from hicmae_cli.runtime.results import ModelRecord
@@ -55,7 +55,7 @@ def describe_weight(weights: str, engine: Engine) -> ModelRecord:
     """
     file = find_weight(weights, ENGINES[engine.name].suffix) or find_weight(weights, SAFETENSORS)
     assert file is not None, "the engine was opened from one of the two"
-    return ModelRecord(weights, engine.info, engine.name, engine.device, sha256_of(file))
+    return ModelRecord(weights, engine.info, engine.name, engine.device, compute_sha256(file))
 
 
 def _choose(weights: str) -> EngineKind:
@@ -80,7 +80,7 @@ def _convert(weights: str, kind: EngineKind) -> Path:
         hint = _hint_at_others(weights, kind, "; use ")
         raise WeightsError(f"{weights}: there is no {kind.suffix} file for the {kind.name} engine{hint}")
     folder = platformdirs.user_cache_path("hicmae", appauthor=False) / kind.name
-    cached = folder / f"{sha256_of(source)}{kind.suffix}"
+    cached = folder / f"{compute_sha256(source)}{kind.suffix}"
     if not cached.is_file():
         if missing := missing_packages(kind.convert_needs):
             raise MissingDependencyError(

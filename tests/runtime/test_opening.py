@@ -9,7 +9,7 @@ import numpy as np
 import platformdirs
 import pytest
 
-from hicmae_cli.clips import Clip, model_inputs
+from hicmae_cli.clips import Clip, stack_clips
 from hicmae_cli.errors import MissingDependencyError, SettingsError, WeightsError
 from hicmae_cli.runtime import engines, opening
 from hicmae_cli.runtime.engine import Engine, score_clips
@@ -17,7 +17,7 @@ from hicmae_cli.runtime.engines import ENGINE_NAMES
 from hicmae_cli.runtime.opening import describe_weight, open_engine
 from hicmae_cli.runtime.torch_engine import TorchEngine
 from hicmae_cli.weights import catalogue
-from hicmae_cli.weights.catalogue import stored_path
+from hicmae_cli.weights.catalogue import locate_stored
 from hicmae_cli.weights.checkpoint import load_classifier
 from hicmae_cli.weights.export import export_onnx
 from hicmae_cli.weights.suffixes import WEIGHT_SUFFIXES
@@ -57,10 +57,10 @@ def test_auto_takes_the_format_of_a_given_file(toy: Path) -> None:
 
 def test_auto_takes_onnx_for_a_name_that_has_it(toy: Path) -> None:
     assert open_engine("puppets-nano").name == "onnx"
-    stored_path("mine", "").parent.mkdir(parents=True)
-    shutil.copy(toy, stored_path("mine", ".safetensors"))
+    locate_stored("mine", "").parent.mkdir(parents=True)
+    shutil.copy(toy, locate_stored("mine", ".safetensors"))
     assert open_engine("mine").name == "torch"
-    shutil.copy(toy.with_suffix(".onnx"), stored_path("mine", ".onnx"))
+    shutil.copy(toy.with_suffix(".onnx"), locate_stored("mine", ".onnx"))
     assert open_engine("mine").name == "onnx"
 
 
@@ -133,7 +133,7 @@ def test_a_regression_gives_its_values_on_both_engines(tmp_path: Path, suffix: s
     assert opened.info.task == "regression"
     np.testing.assert_allclose(logits(opened), logits(TorchEngine(*load_classifier(source), "cpu")), atol=1e-4)
     clips = [Clip(None, np.full((256, 128), level, np.float32)) for level in (0.0, 1.0)]
-    np.testing.assert_array_equal(score_clips(opened, clips), opened.logits(*model_inputs(clips)).astype(np.float64))
+    np.testing.assert_array_equal(score_clips(opened, clips), opened.logits(*stack_clips(clips)).astype(np.float64))
 
 
 def test_another_task_is_refused(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
