@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hicmae_cli.corpora.card import card
+from hicmae_cli.corpora.card import make_card
 from hicmae_cli.corpora.catalogue import DATASETS
 
 PAGES = Path(__file__).parents[2] / "docs" / "datasets"
@@ -22,7 +22,7 @@ def cards_of(page: Path) -> dict[str, str]:
 @pytest.mark.parametrize("name", DATASETS)
 def test_the_page_of_a_dataset_shows_its_card(name: str) -> None:
     shown = cards_of(PAGES / f"{DATASETS[name].folder}.md")
-    assert shown[name] == card(DATASETS[name]), "run `python scripts/dataset_pages.py`"
+    assert shown[name] == make_card(DATASETS[name]), "run `python scripts/dataset_pages.py`"
 
 
 @pytest.mark.parametrize("page", sorted(PAGES.glob("*.md")), ids=lambda page: page.stem)
@@ -42,7 +42,7 @@ def test_every_page_is_in_the_list() -> None:
 @pytest.mark.parametrize("name", DATASETS)
 def test_a_card_holds_every_fact(name: str) -> None:
     dataset = DATASETS[name]
-    text = card(dataset)
+    text = make_card(dataset)
     facts = [
         dataset.title,
         dataset.name,
@@ -50,7 +50,7 @@ def test_a_card_holds_every_fact(name: str) -> None:
         *dataset.codes,
         dataset.fold_rule,
         *dataset.layout.splitlines(),
-        *dataset.broken,
+        *dataset.excluded,
         *dataset.choices,
         dataset.licence,
         dataset.access,
@@ -58,14 +58,14 @@ def test_a_card_holds_every_fact(name: str) -> None:
     ]
     for fact in facts:
         assert fact in text
-    for facts_of_fold in dataset.published.values():
-        assert f"| {facts_of_fold.train} | {facts_of_fold.test} |" in text
+    for published_fold in dataset.published.values():
+        assert f"| {published_fold.train} | {published_fold.test} |" in text
     for score in dataset.scores.values():
         assert f" {100 * score:.2f} " in text
 
 
 def test_a_card_in_full() -> None:
-    assert card(DATASETS["avcaffe-valence"]).splitlines()[:8] == [
+    assert make_card(DATASETS["avcaffe-valence"]).splitlines()[:8] == [
         "### AVCAffe, valence (`avcaffe-valence`)",
         "",
         "- Task: classification, 5 classes",

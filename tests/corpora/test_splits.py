@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hicmae_cli.corpora.manifest import Sample
-from hicmae_cli.corpora.splits import cut_validation, folds_of, split_by_column, split_by_fold, split_hash
+from hicmae_cli.corpora.splits import cut_validation, hash_split, list_folds, split_by_column, split_by_fold
 from hicmae_cli.errors import ManifestError
 
 LABELS = ("anger", "fear", "neutral")
@@ -40,15 +40,15 @@ def ids(samples: list[Sample]) -> list[str]:
 def test_the_hash_is_of_sorted_lines_without_a_last_line_feed() -> None:
     pairs = [("b", "1"), ("a", "10"), ("a_b", "0.5 -0.25 1.0")]
     expected = hashlib.sha256(b"a 10\na_b 0.5 -0.25 1.0\nb 1").hexdigest()
-    assert split_hash(pairs) == expected
-    assert split_hash(reversed(pairs)) == expected
-    assert split_hash([]) == hashlib.sha256(b"").hexdigest()
+    assert hash_split(pairs) == expected
+    assert hash_split(reversed(pairs)) == expected
+    assert hash_split([]) == hashlib.sha256(b"").hexdigest()
 
 
 @settings(max_examples=50)
 @given(manifests(speakers=5))
 def test_every_clip_is_tested_once_over_the_folds(samples: list[Sample]) -> None:
-    folds = folds_of(samples)
+    folds = list_folds(samples)
     assert folds == sorted(folds, key=int)
     if len(folds) < 2:
         return

@@ -12,14 +12,16 @@ import pytest
 
 from hicmae_cli.corpora.dataset import Dataset, Item, SplitFacts
 from hicmae_cli.corpora.manifest import read_manifest
-from hicmae_cli.corpora.splits import split_hash
-from hicmae_cli.preparing.check import CheckReport, Remark, check, check_folds, random_faces, summarise
+from hicmae_cli.corpora.splits import hash_split
+from hicmae_cli.preparing.check import check_folds, check_items, summarise
 from hicmae_cli.preparing.clip import ClipFacts
-from hicmae_cli.preparing.dataset import prepare
+from hicmae_cli.preparing.contact_sheet import random_faces
+from hicmae_cli.preparing.dataset import prepare_items
+from hicmae_cli.preparing.findings import CheckReport, Remark
 from hicmae_cli.preparing.journal import Entry
 from tests.corpora.toys import FRAMES, SquareDetector, film, make_items, picture, tone, toy_dataset
 
-check_squares = partial(check, make_detector=SquareDetector)
+check_squares = partial(check_items, make_detector=SquareDetector)
 
 
 def named(fold: str, count: int, split: str = "") -> list[Item]:
@@ -32,7 +34,7 @@ def named(fold: str, count: int, split: str = "") -> list[Item]:
 
 def test_folds_are_compared_with_the_published_ones() -> None:
     items = [*named("1", 2), *named("2", 3)]
-    right = split_hash((item.id, "0") for item in items[:2])
+    right = hash_split((item.id, "0") for item in items[:2])
     dataset = toy_dataset(items, {"1": SplitFacts(3, 2, "", right), "2": SplitFacts(2, 4, "", "0" * 64)})
     first, second = check_folds(dataset, items)
     assert (first.train, first.test, first.train_is_same, first.test_is_same) == (3, 2, None, True)
@@ -42,7 +44,7 @@ def test_folds_are_compared_with_the_published_ones() -> None:
 
 def test_ids_are_also_tried_as_the_authors_name_their_folders() -> None:
     items = [replace(item, label="fear") for item in named("1", 2)] + named("2", 1)
-    theirs = split_hash((f"{item.id}_aligned", "1") for item in items[:2])
+    theirs = hash_split((f"{item.id}_aligned", "1") for item in items[:2])
     dataset = toy_dataset(items, {"1": SplitFacts(1, 2, "", theirs)})
     assert check_folds(dataset, items)[0].test_is_same is False
     assert check_folds(replace(dataset, frames_suffix="_aligned"), items)[0].test_is_same is True
@@ -50,7 +52,7 @@ def test_ids_are_also_tried_as_the_authors_name_their_folders() -> None:
 
 def test_targets_are_hashed_as_they_are_written() -> None:
     items = [replace(item, label="0.5 -0.25 1.0") for item in named("1", 1)] + named("2", 1)
-    right = split_hash([(items[0].id, "0.5 -0.25 1.0")])
+    right = hash_split([(items[0].id, "0.5 -0.25 1.0")])
     dataset = replace(toy_dataset(items, {"1": SplitFacts(1, 1, "", right)}), task="regression")
     assert check_folds(dataset, items)[0].test_is_same is True
 
@@ -127,7 +129,7 @@ def test_a_check_names_what_is_wrong_and_writes_nothing(scene: tuple[Dataset, li
     assert {name: ids(getattr(report, name)) for name in WRONG} == WRONG
     assert (report.items, report.examined, report.labels) == (9, 9, {"anger": 5, "fear": 4})
     assert ids(report.gaps) == ["s4/08"]
-    assert report.gaps[0].text == "0.80 s of sound to 0.50 s of pictures"
+    assert report.gaps[0].text == "0.80 s of audio, 0.50 s of video"
     assert report.low_coverage == ()  # only preparing looks at every frame
     assert not report.is_good
     assert not scene[2].exists()
@@ -136,8 +138,8 @@ def test_a_check_names_what_is_wrong_and_writes_nothing(scene: tuple[Dataset, li
 def test_after_preparing_everything_is_known(scene: tuple[Dataset, list[Item], Path]) -> None:
     dataset, items, store = scene
     before = check_squares(dataset, items, store)
-    prepared = prepare(dataset, items, store, make_detector=SquareDetector)
-    after = check(dataset, items, store, make_detector=lambda: pytest.fail("expected nothing to be opened"))
+    prepared = prepare_items(dataset, items, store, make_detector=SquareDetector)
+    after = check_items(dataset, items, store, make_detector=lambda: pytest.fail("expected nothing to be opened"))
     assert after.examined == 0
     assert ids(after.low_coverage) == ["s4/08"]
     assert after.low_coverage[0].text == "a face in 20% of 0.50 s"
@@ -150,7 +152,7 @@ def test_a_good_dataset(tmp_path: Path) -> None:
     report = check_squares(toy_dataset(items), items, tmp_path / "store")
     assert report.is_good
     assert isinstance(report, CheckReport)
-    document = json.loads(json.dumps(report.document()))
+    document = json.loads(json.dumps(report.to_dict()))
     assert document["is_good"] is True
     assert document["folds"][0]["train"] == 2 and document["missing"] == []
 
@@ -160,12 +162,12 @@ def test_pictures_and_sound_that_cannot_be_of_one_time(pictures: int, noted: boo
     items = named("1", 1)
     facts = ClipFacts(face_coverage=None, video_s=pictures / 25, sound_s=60.0, is_silent=False)
     report = summarise(toy_dataset(items), items, {items[0].id: Entry("v", facts)}, timed=False)
-    assert [remark.text for remark in report.gaps] == [f"60.00 s of sound to {pictures} pictures"] * noted
+    assert [remark.text for remark in report.gaps] == [f"60.00 s of audio, {pictures} pictures"] * noted
 
 
 def test_a_clip_that_cannot_be_read_is_on_no_contact_sheet(tmp_path: Path) -> None:
     items = make_items(tmp_path / "raw", 5)
-    done = prepare(toy_dataset(items), items, tmp_path / "store", make_detector=SquareDetector)
+    done = prepare_items(toy_dataset(items), items, tmp_path / "store", make_detector=SquareDetector)
     samples = read_manifest(done.manifest)
     assert samples[0].video is not None
     samples[0].video.write_bytes(b"broken")
@@ -174,7 +176,7 @@ def test_a_clip_that_cannot_be_read_is_on_no_contact_sheet(tmp_path: Path) -> No
 
 def test_random_faces_are_the_same_every_time(tmp_path: Path) -> None:
     items = make_items(tmp_path / "raw", 5)
-    manifest = prepare(toy_dataset(items), items, tmp_path / "store", make_detector=SquareDetector).manifest
+    manifest = prepare_items(toy_dataset(items), items, tmp_path / "store", make_detector=SquareDetector).manifest
     chosen = random_faces(manifest, 3, seed=0)
     again = random_faces(manifest, 3, seed=0)
     assert [cell[1:] for cell in chosen] == [cell[1:] for cell in again]

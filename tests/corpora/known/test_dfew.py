@@ -30,7 +30,7 @@ def test_videos_lie_flat_or_in_parts_with_or_without_zeros(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("video_name,label\n1,8\n", "line 2: unknown label '8'; there are 1 to 7"),
+        ("video_name,label\n1,8\n", "line 2: unknown label '8'; expected 1 to 7"),
         ("video_name,label\n1,0\n", "line 2: unknown label '0'"),
         ("video_name,label\n1,happy\n", "line 2: unknown label 'happy'"),
         ("video_name,label\n../1,1\n", "line 2: '../1' is no number of a clip"),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hicmae_cli.corpora.known.werewolf_xl import WEREWOLF_XL, fold_of
+from hicmae_cli.corpora.known.werewolf_xl import WEREWOLF_XL, assign_fold
 from hicmae_cli.errors import ManifestError
 
 HEAD = "VideoName,arousal,valence,dominance\n"
@@ -15,7 +15,7 @@ def test_published_counts() -> None:
 
 
 def test_games_are_whole() -> None:
-    assert [fold_of(game) for game in (1, 6, 7, 12, 13, 18, 19, 24, 25, 30)] == list("1122334455")
+    assert [assign_fold(game) for game in (1, 6, 7, 12, 13, 18, 19, 24, 25, 30)] == list("1122334455")
 
 
 @pytest.mark.parametrize(
