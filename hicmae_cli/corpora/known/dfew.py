@@ -64,7 +64,7 @@ DFEW: Final = Dataset(
         "X. Jiang, Y. Zong, W. Zheng, C. Tang, W. Xia, C. Lu, J. Liu: DFEW: A Large-Scale Database for "
         "Recognizing Dynamic Facial Expressions in the Wild. ACM Multimedia, 2020"
     ),
-    licence="academic research only; no redistribution",
+    licence="academic research; no redistribution",
     access="https://dfew-dataset.github.io (a signed form)",
     choices=(
         "The authors publish no lists for DFEW. Counts and hashes are those of their visual-only work on the same "

@@ -104,7 +104,7 @@ IEMOCAP: Final = Dataset(
         "IEMOCAP: Interactive emotional dyadic motion capture database. Language Resources and Evaluation "
         "42(4), 2008"
     ),
-    licence="research only, under the release form; no redistribution",
+    licence="research, under the release form; no redistribution",
     access="https://sail.usc.edu/iemocap/iemocap_release.htm (a signed form)",
     choices=(
         "The authors publish no lists for IEMOCAP. We use the usual four-class protocol: 5,531 utterances, excited "

@@ -67,7 +67,7 @@ MER2023: Final = Dataset(
         "Schuller, J. Tao: MER 2023: Multi-label Learning, Modality Robustness, and Semi-Supervised Learning. "
         "ACM Multimedia, 2023"
     ),
-    licence="academic research only; no redistribution",
+    licence="academic research; no redistribution",
     access="https://huggingface.co/datasets/MERChallenge/MER2023 (a signed agreement)",
     choices=(
         "The authors publish no lists for MER2023. We use the challenge's own parts, Train&Val for training and test1 "

@@ -84,7 +84,7 @@ MSP_IMPROV: Final = Dataset(
         "Acted Corpus of Dyadic Interactions to Study Emotion Perception. IEEE Transactions on Affective "
         "Computing 8(1), 2017"
     ),
-    licence="academic research only, under an agreement; no redistribution",
+    licence="academic research, under an agreement; no redistribution",
     access="https://ecs.utdallas.edu/research/researchlabs/msp-lab/MSP-Improv.html (a signed agreement)",
     choices=(
         "The label is the one that the annotators agreed on, not the letter in the name, which is the emotion that the "

@@ -107,7 +107,7 @@ WEREWOLF_XL: Final = Dataset(
         "Spontaneous Affect in Large Competitive Group Interactions. IEEE Transactions on Affective Computing, "
         "2021"
     ),
-    licence="academic research only; ask the authors of the dataset",
+    licence="academic research; ask the authors of the dataset",
     access="https://github.com/Xinda-Wu/Werewolf-XL-Baseline",
     choices=(
         "The paper's lists do not name their three columns. Their steps and correlations, and the order of the paper's "
