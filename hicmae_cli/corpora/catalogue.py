@@ -65,9 +65,7 @@ def find_dataset(name: str, *, labelled: bool = True) -> Dataset:
         )
     known = [dataset.name for dataset in DATASETS.values() if dataset.is_labelled or not labelled]
     near = get_close_matches(key, known, n=1, cutoff=0.0)[0]
-    raise SettingsError(
-        one_line(f"no dataset is named {name}; the nearest is {near}; the datasets are {', '.join(known)}")
-    )
+    raise SettingsError(one_line(f"no dataset named {name}; the nearest is {near}; known datasets: {', '.join(known)}"))
 
 
 def same_clips(one: str, other: str) -> bool | None:
@@ -100,11 +98,11 @@ def dataset_root(dataset: Dataset, given: Path | None = None) -> Path:
     if root.exists():
         raise ManifestError(one_line(f"{root}: is a file; expected the folder that holds {dataset.title}"))
     if dataset.generated_by:
-        raise ManifestError(one_line(f"{root}: {dataset.title} is not there yet; run `{dataset.generated_by}`"))
+        raise ManifestError(one_line(f"{root}: {dataset.title} not found; run `{dataset.generated_by}`"))
     layout = "; ".join(dataset.layout.splitlines())
     raise ManifestError(
         one_line(
-            f"{root}: {dataset.title} is not there. Get it: {dataset.access}. Put it there, or set root=... or "
+            f"{root}: {dataset.title} not found. Get it: {dataset.access}. Put it there, or set root=... or "
             f"HICMAE_DATA to its place. Expected files: {layout}. To try the same without it: "
             "hicmae finetune --dataset puppets"
         )

@@ -95,8 +95,8 @@ class PreparedDataset:
             return ()
         report, skipped = self.report, {item.id for item in self.skipped}
         counts = (
-            (sum(not fold.is_as_published for fold in report.folds), "folds that differ from the published ones"),
-            (len({person for fold in report.folds for person in fold.leaks}), "people in more than one part"),
+            (sum(not fold.is_as_published for fold in report.folds), f"of {len(report.folds)} folds not as published"),
+            (len({person for fold in report.folds for person in fold.leaks}), "speakers in more than one part"),
             (sum(remark.id not in skipped for remark in report.silent), "silent"),
             (len(report.low_coverage), "with few faces"),
             (len(report.gaps), "with audio and video of different length"),
@@ -127,7 +127,8 @@ class PreparedDataset:
         for item in self.skipped[:LISTED]:
             yield Text(f"skipped {one_line(f'{item.id}: {item.cause}')}", "yellow")
         if self.skipped:
-            yield Text(f"{len(self.skipped)} items were skipped; {self.skipped_list} lists them all with the cause")
+            count = f"{len(self.skipped)} of {self.report.items} items"
+            yield Text(f"skipped {count}; {self.skipped_list} lists them all with the cause")
         yield Text.assemble((f"{self.prepared} clips", "green"), f" of {self.title} are listed in {self.manifest}")
         yield Text(f"random faces to check: {self.sheet}")
         if self.remarks:

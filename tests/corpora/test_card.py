@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hicmae_cli.corpora.card import make_card
+from hicmae_cli.corpora.card import make_card, make_title
 from hicmae_cli.corpora.catalogue import DATASETS
 
 PAGES = Path(__file__).parents[2] / "docs" / "datasets"
@@ -44,7 +44,7 @@ def test_a_card_holds_every_fact(name: str) -> None:
     dataset = DATASETS[name]
     text = make_card(dataset)
     facts = [
-        dataset.title,
+        make_title(dataset),
         dataset.name,
         *dataset.labels,
         *dataset.codes,
@@ -71,8 +71,8 @@ def test_a_card_in_full() -> None:
         "- Task: classification, 5 classes",
         "- Labels, in order: pleasant (Pleasant), pleased (Pleased), neutral (Neutral), unsatisfied (Unsatisfied), "
         "unpleasant (Unpleasant)",
-        "- Split: fixed: the official 20 validation people are tested, the other 86 trained on",
-        "- The epoch is chosen by weighted F1; reported, beside the paper's: weighted F1",
-        "- One decision per first 3 fields of the id, between `_`",
-        "- Sampling rate 4: every fourth frame; recipe `avcaffe`",
+        "- Split: fixed: test on the official 20 validation people, train on the other 86",
+        "- Metrics: weighted F1 chooses the epoch; the paper reports weighted F1",
+        "- Decisions: one for all clips whose ids start with the same 3 fields, separated by `_`",
+        "- Sampling rate: 4 (every fourth frame)",
     ]

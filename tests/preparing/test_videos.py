@@ -81,7 +81,7 @@ def test_a_store_inside_the_folder_is_not_read_again(tmp_path: Path) -> None:
     for _ in range(2):
         found, _ = prepare_videos(tmp_path, tmp_path / "store", make_detector=somebody)
         assert [r.id for r in found] == ["a.mkv"]
-    with pytest.raises(ManifestError, match="elsewhere"):
+    with pytest.raises(ManifestError, match="choose another folder"):
         prepare_videos(tmp_path, tmp_path / "store" / "..", make_detector=somebody)
 
 

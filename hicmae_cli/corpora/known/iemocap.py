@@ -58,7 +58,9 @@ def _read_utterances(path: Path, session: Path) -> list[Item]:
         if speaker is None:
             raise fault(path, number, f"expected an utterance of this dialogue, got {shown(match['id'])}")
         if not (math.isfinite(end_s) and start_s < end_s):
-            raise fault(path, number, f"expected an end after the start, got {match['start']} s to {match['end']} s")
+            raise fault(
+                path, number, f"expected the end after the start, got {shown(match['start'])} to {shown(match['end'])}"
+            )
         if match["code"] not in _CODES and match["code"] not in _NOT_USED:
             known = ", ".join([*_CODES, *sorted(_NOT_USED)])
             raise fault(path, number, f"unknown label {shown(match['code'])}; expected {known}")

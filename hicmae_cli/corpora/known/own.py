@@ -63,10 +63,10 @@ def _find_ignored(root: Path) -> list[str]:
     listing = list_media(root, VIDEO_SUFFIXES, exclude=root.resolve() / _STORE)
     loose = [video for video in listing.files if video.parent == root]
     found = (
-        (listing.links, "links to videos, copy the files to use them"),
-        (loose, "videos outside the label folders, move them into one to use them"),
+        (listing.links, "links to videos", "copy the files to use them"),
+        (loose, "videos outside the label folders", "move them into one to use them"),
     )
-    return [f"skipped {len(paths)} {what}: {_name_some(root, paths)}" for paths, what in found if paths]
+    return [f"skipped {what} ({advice}): {_name_some(root, paths)}" for paths, what, advice in found if paths]
 
 
 def _name_some(root: Path, paths: Sequence[Path]) -> str:

@@ -78,7 +78,7 @@ def read_task(
         ManifestError: the manifest cannot be read; a regression whose targets, or which itself, nobody has named;
             labels that are not the dataset's.
     """
-    kind = kind or (dataset.task if dataset else "classification")
+    kind = kind or ("regression" if dataset and dataset.task == "regression" else "classification")
     order = tuple(labels) or (dataset.labels if dataset else ())
     if kind == "regression" and not order:
         raise ManifestError(f"{manifest}: a regression needs the names of its targets, in their order (--labels a,b)")

@@ -54,11 +54,17 @@ GOOD = "[0.5 - 2.25]\tSes02M_script01_1_M000\tang\t[2.5, 2.5, 2.5]"
         (GOOD.replace("ang", "joy"), "line 3: unknown label 'joy'; expected ang, hap, exc, neu, sad, dis"),
         (GOOD.replace("\tang", ""), "line 3: expected `[<start> - <end>] <utterance> <label>"),
         (GOOD.replace("2.25", "x"), "line 3: expected `[<start>"),
-        (GOOD.replace("2.25", "0.5"), "line 3: it ends at 0.5 s, before it begins at 0.5 s"),
-        (GOOD.replace("0.5 ", "9 "), "line 3: it ends at 2.25 s, before it begins at 9 s"),
-        (GOOD.replace("2.25", "9" * 400), "line 3: it ends at 999"),
-        (GOOD.replace("Ses02M_script01_1_", "Ses02M_impro07_"), "line 3: 'Ses02M_impro07_M000' is no utterance of"),
-        (GOOD.replace("_M000", "_/../../M000"), "line 3: 'Ses02M_script01_1_/../../M000' is no utterance"),
+        (GOOD.replace("2.25", "0.5"), "line 3: expected the end after the start, got '0.5' to '0.5'"),
+        (GOOD.replace("0.5 ", "9 "), "line 3: expected the end after the start, got '9' to '2.25'"),
+        (GOOD.replace("2.25", "9" * 400), "line 3: expected the end after the start, got '0.5' to '999"),
+        (
+            GOOD.replace("Ses02M_script01_1_", "Ses02M_impro07_"),
+            "line 3: expected an utterance of this dialogue, got 'Ses02M_impro07_M000'",
+        ),
+        (
+            GOOD.replace("_M000", "_/../../M000"),
+            "line 3: expected an utterance of this dialogue, got 'Ses02M_script01_1_/../../M000'",
+        ),
         (f"{GOOD}\n\n{GOOD}", "line 5: Ses02M_script01_1_M000 occurs twice"),
     ],
 )

@@ -62,5 +62,5 @@ def test_malformed_lists(line: str, said: str, tmp_path: Path) -> None:
 
 def test_a_file_of_something_else(tmp_path: Path) -> None:
     (tmp_path / "Evalution.txt").write_text("hello\n")
-    with pytest.raises(ManifestError, match=r"Evalution\.txt: names no turn"):
+    with pytest.raises(ManifestError, match=r"Evalution\.txt: contains no turns"):
         MSP_IMPROV.items(tmp_path)
