@@ -163,7 +163,7 @@ class Dataset:
     prepared_list: str = ""
 
     def __post_init__(self) -> None:
-        if self.is_labelled != bool(self.recipe and self.metric):
+        if not self.is_labelled == bool(self.recipe) == bool(self.metric):
             raise ValueError(
                 f"{self.name}: expected a recipe and a metric exactly if there are labels, got {self.recipe!r} and "
                 f"{self.metric!r} for {self.task}"

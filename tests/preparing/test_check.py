@@ -74,6 +74,15 @@ def test_people_in_both_parts_are_named() -> None:
     assert all(fold.is_good for fold in check_folds(toy_dataset(unknown), unknown))
 
 
+def test_people_are_known_only_if_every_item_names_one() -> None:
+    items = [*named("1", 2), *named("2", 2)]
+    half = [*items[:3], replace(items[3], speaker="")]
+    shared = [*items[:3], replace(items[3], speaker="p1")]
+    for some, known, said in ((items, True, "none"), (half, False, "unknown"), (shared, True, "1")):
+        for fold in check_folds(toy_dataset(some), some):
+            assert (fold.people_are_known, fold.shared_people) == (known, said)
+
+
 def test_a_fixed_split_is_one_fold() -> None:
     items = [*named("", 3, "train"), *named("", 1, "test")]
     dataset = toy_dataset(items, {"": SplitFacts(3, 1)})
@@ -128,6 +137,7 @@ def test_a_check_names_what_is_wrong_and_writes_nothing(scene: tuple[Dataset, li
     report = check_squares(*scene)
     assert {name: ids(getattr(report, name)) for name in WRONG} == WRONG
     assert (report.items, report.examined, report.labels) == (9, 9, {"anger": 5, "fear": 4})
+    assert report.skipped == 4  # one of the silent ones can be prepared
     assert ids(report.gaps) == ["s4/08"]
     assert report.gaps[0].text == "0.80 s of audio, 0.50 s of video"
     assert report.low_coverage == ()  # only preparing looks at every frame
@@ -155,6 +165,19 @@ def test_a_good_dataset(tmp_path: Path) -> None:
     document = json.loads(json.dumps(report.to_dict()))
     assert document["is_good"] is True
     assert document["folds"][0]["train"] == 2 and document["missing"] == []
+
+
+def test_the_screen_shows_some_and_says_so(tmp_path: Path) -> None:
+    items = named("1", 25)
+    entries = {item.id: Entry("v", fault="missing", cause="no such file") for item in items}
+    report = summarise(toy_dataset(items), items, entries)
+    lines = str(report).splitlines()
+    assert "25 missing" in lines and "  and 5 more" in lines
+    assert sum("no such file" in line for line in lines) == 20
+    assert (report.is_shortened, len(report.to_dict()["missing"])) == (True, 25)
+    assert lines[-2:] == ["preparing will skip 25 of 25 items", "faults found"]
+    few = summarise(toy_dataset(items[:20]), items[:20], {item.id: entries[item.id] for item in items[:20]})
+    assert not few.is_shortened
 
 
 @pytest.mark.parametrize(("pictures", "noted"), [(20, True), (300, False), (1500, False), (9000, True)])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import shutil
 import threading
@@ -23,9 +24,9 @@ from hicmae_cli.corpora.manifest import read_manifest
 from hicmae_cli.errors import DiskError, ManifestError
 from hicmae_cli.media import read_frames, write_video
 from hicmae_cli.preparing import jobs
-from hicmae_cli.preparing.check import check_items
+from hicmae_cli.preparing.check import check, check_items
 from hicmae_cli.preparing.clip import VERSION
-from hicmae_cli.preparing.dataset import prepare_items
+from hicmae_cli.preparing.dataset import prepare, prepare_items
 from hicmae_cli.preparing.jobs import Event
 from hicmae_cli.workers import run_in_pool, run_on_ray
 from tests.corpora.toys import FRAMES, SquareDetector, files_of, film, make_items, picture, tone, toy_dataset
@@ -376,3 +377,49 @@ def test_ray_writes_the_same_files(tmp_path: Path) -> None:
     here = square_prepare(toy_dataset(left), left, tmp_path / "here")
     assert here.manifest.read_bytes() == on_ray.manifest.read_bytes()
     assert files_of(tmp_path / "here/clips") == files_of(tmp_path / "ray/clips")
+
+
+def test_one_call_prepares_a_dataset_and_says_what_came_of_it(tmp_path: Path) -> None:
+    items = make_items(tmp_path, 6)
+    items[1].video.write_bytes(b"broken")
+    film(items[4].video, None, tone(0.5, level=1e-5))
+    dataset, totals, events = toy_dataset(items), list[int](), list[Event]()
+    done = prepare(
+        dataset, tmp_path, workers=0, on_start=totals.append, on_item=events.append, make_detector=SquareDetector
+    )
+    assert (totals, events.count("done"), events.count("failed")) == ([6], 5, 1)
+    store = tmp_path / "prepared"
+    assert (done.manifest, done.sheet, done.skipped_list) == (
+        store / "toy.csv",
+        store / "toy.png",
+        store / "toy.failed.csv",
+    )
+    assert (done.prepared, [item.id for item in done.skipped]) == (5, ["s0/01"])
+    assert done.remarks == ("1 silent",)
+    assert str(done).splitlines() == [
+        f"skipped s0/01: {done.skipped[0].cause}",
+        f"skipped 1 of 6 items; {store / 'toy.failed.csv'} lists them all with the cause",
+        f"5 clips of Toy are listed in {store / 'toy.csv'}",
+        f"random faces to check: {store / 'toy.png'}",
+        "worth a look: 1 silent",
+    ]
+    document = json.loads(json.dumps(done.to_dict()))
+    assert (document["items"], document["prepared"], document["skipped"]) == (6, 5, 1)
+    assert document["skipped_items"][0]["cause"] == done.skipped[0].cause
+    few = prepare(dataset, tmp_path, limit=5, sheet=tmp_path / "few.png", workers=0, make_detector=never)
+    assert (few.manifest, few.sheet, few.prepared, few.remarks) == (
+        store / "toy.limit.csv",
+        tmp_path / "few.png",
+        4,
+        (),
+    )
+
+
+def test_ignored_files_are_python_warnings_by_default(tmp_path: Path) -> None:
+    items = make_items(tmp_path, 2)
+    dataset = replace(toy_dataset(items), ignored=lambda root: [f"skipped {root / 'loose.mp4'}"])
+    with pytest.warns(UserWarning, match=r"^skipped .*loose\.mp4$"):
+        done = prepare(dataset, tmp_path, workers=0, make_detector=SquareDetector)
+    assert done.warnings == (f"skipped {tmp_path / 'loose.mp4'}",)
+    with pytest.warns(UserWarning, match="loose"):
+        check(dataset, tmp_path, workers=0, make_detector=never)
