@@ -23,16 +23,16 @@ def prepare(
     root: Annotated[
         Path | None,
         typer.Option(
-            "--root", metavar="DIR", help="Folder of the dataset as distributed [default: its folder in HICMAE_DATA]."
+            "--root", metavar="DIR", help="Folder of the dataset as distributed (default: its folder in HICMAE_DATA)."
         ),
     ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", metavar="DIR", help="Folder for prepared clips [default: `prepared` in the root]."
+            "--output", "-o", metavar="DIR", help="Folder for prepared clips (default: `prepared` in the root)."
         ),
     ] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Number of processes [default: one per core].")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Number of processes (default: one per core).")] = None,
     ray: Annotated[
         str | None, typer.Option("--ray", metavar="ADDRESS", help="Use a Ray cluster: HOST:PORT, auto or local.")
     ] = None,
@@ -46,7 +46,9 @@ def prepare(
     ] = None,
     sheet: Annotated[
         Path | None,
-        typer.Option("--sheet", metavar="FILE", help="Picture of random faces [default: DATASET.png beside the list]."),
+        typer.Option(
+            "--sheet", metavar="FILE", help="Picture of random faces (default: DATASET.png next to the list)."
+        ),
     ] = None,
     limit: Annotated[
         int | None,

@@ -21,13 +21,13 @@ SeedOption = Annotated[int, typer.Option(min=0, max=10**6, help="Seed; another o
 def make(
     folder: Annotated[
         Path | None,
-        typer.Argument(metavar="DIR", help="Output folder [default: $HICMAE_DATA/puppets or data/puppets]."),
+        typer.Argument(metavar="DIR", help="Output folder (default: $HICMAE_DATA/puppets or data/puppets)."),
     ] = None,
     train: Annotated[int, typer.Option(min=0, help="Number of training clips.")] = PUPPET_SIZES["train"],
     validation: Annotated[int, typer.Option(min=0, help="Number of validation clips.")] = PUPPET_SIZES["validation"],
     test: Annotated[int, typer.Option(min=0, help="Number of test clips.")] = PUPPET_SIZES["test"],
     seed: SeedOption = 0,
-    workers: Annotated[int | None, typer.Option(min=1, help="Number of processes [default: one per core].")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Number of processes (default: one per core).")] = None,
 ) -> None:
     """Draw a corpus: raw clips, prepared clips and a manifest. Repeat an interrupted call to continue.
 

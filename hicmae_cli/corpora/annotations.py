@@ -11,12 +11,12 @@ from hicmae_cli.errors import ManifestError, one_line
 _SHOWN = 80  # characters of a faulty line
 
 
-def fault(path: Path, line: int, reason: str) -> ManifestError:
+def make_fault(path: Path, line: int, reason: str) -> ManifestError:
     """Make the error for one line of a file."""
     return ManifestError(one_line(f"{path}, line {line}: {reason}"))
 
 
-def shown(text: str) -> str:
+def quote(text: str) -> str:
     """Quote and shorten a piece of a file for a message."""
     return repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")
 
@@ -36,7 +36,7 @@ def read_lines(path: Path) -> list[tuple[int, str]]:
         try:
             line = raw.decode("utf-8").strip()
         except UnicodeDecodeError as error:
-            raise fault(path, number, f"is not UTF-8 text ({error.reason})") from error
+            raise make_fault(path, number, f"is not UTF-8 text ({error.reason})") from error
         if line:
             lines.append((number, line))
     return lines
@@ -59,13 +59,13 @@ def read_table(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, 
         try:
             fields = [field.strip() for field in next(csv.reader([line], strict=True))]
         except csv.Error as error:
-            raise fault(path, number, f"is not a line of a CSV file ({error}): {shown(line)}") from error
+            raise make_fault(path, number, f"is not a line of a CSV file ({error}): {quote(line)}") from error
         if not header:
             header = fields
             if absent := [column for column in columns if column not in header]:
-                raise fault(path, number, f"the header lacks {', '.join(absent)}; got {shown(line)}")
+                raise make_fault(path, number, f"the header lacks {', '.join(absent)}; got {quote(line)}")
         elif len(fields) != len(header):
-            raise fault(path, number, f"expected {len(header)} columns, got {len(fields)}: {shown(line)}")
+            raise make_fault(path, number, f"expected {len(header)} columns, got {len(fields)}: {quote(line)}")
         else:
             rows.append((number, dict(zip(header, fields, strict=True))))
     if not header:
@@ -96,5 +96,5 @@ def check_name(name: str, path: Path, line: int) -> str:
         ManifestError: it leads out of the dataset's folder, or cannot be a file name.
     """
     if not is_safe(name):
-        raise fault(path, line, f"{shown(name)} leads out of the dataset's folder, or cannot be a file name")
+        raise make_fault(path, line, f"{quote(name)} leads out of the dataset's folder, or cannot be a file name")
     return name

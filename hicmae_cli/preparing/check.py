@@ -22,7 +22,7 @@ from hicmae_cli.workers import run_here
 
 LOW_COVERAGE: Final = 0.5
 """A clip is worth a look if a smaller share of its frames shows a face."""
-# No camera is slower or faster; pictures in a folder do not tell their rate.
+# No camera is slower or faster; pictures in a folder have no rate.
 _LOWEST_FPS, _HIGHEST_FPS = 5, 130
 # Field of the report for a kind of fault; all other kinds are broken.
 _GROUPS: Final = {"missing": "missing", "no face": "faceless", "no sound": "silent"}
@@ -128,7 +128,7 @@ def summarise(
         items: its items.
         entries: the result of each item, by id.
         examined: number of items that were opened for it.
-        timed: whether the lengths of videos are known; folders of pictures do not tell their frame rate.
+        timed: whether the lengths of videos are known; folders of pictures have no frame rate.
     """
     return CheckReport(
         dataset=dataset.name,

@@ -77,7 +77,7 @@ def write_contact_sheet(path: Path, cells: Sequence[Cell], columns: int = 8) -> 
         raise HicmaeError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
-def random_faces(manifest: Path, count: int, seed: int) -> list[Cell]:
+def read_random_faces(manifest: Path, count: int, seed: int) -> list[Cell]:
     """Read pictures (160, 160, 3) from random places of random clips of a manifest, with ids and labels.
 
     Clips that cannot be read, for example because they have changed, are skipped.

@@ -17,7 +17,7 @@ from hicmae_cli.faces import FaceDetector
 from hicmae_cli.files import written_whole
 from hicmae_cli.preparing.check import summarise
 from hicmae_cli.preparing.clip import Source
-from hicmae_cli.preparing.contact_sheet import random_faces, write_contact_sheet
+from hicmae_cli.preparing.contact_sheet import read_random_faces, write_contact_sheet
 from hicmae_cli.preparing.findings import LISTED, CheckReport, render_text
 from hicmae_cli.preparing.jobs import CLIPS, Event, FrameFolder, Runner, choose_runner, do_jobs, make_jobs, one_face
 from hicmae_cli.preparing.journal import Entry, open_journal
@@ -162,7 +162,7 @@ def prepare(
         root: its folder as distributed; by default its folder below ``HICMAE_DATA``.
         output: the folder for prepared clips; by default ``prepared`` below the root.
         frames: a folder with a folder of face pictures for each id, to use as they are.
-        sheet: path of the picture of random faces; by default ``<dataset>.png`` beside the manifest.
+        sheet: path of the picture of random faces; by default ``<dataset>.png`` next to the manifest.
         limit: prepare the first items only; their list is ``<dataset>.limit.csv``, and a full list stays as it is.
         workers: number of processes; 0 for this process, None for one process per core.
         ray: address of a Ray cluster to use instead.
@@ -191,7 +191,7 @@ def prepare(
         frames=raw.frames,
         run=run,
         on_event=on_item,
-        on_manifest=lambda manifest: write_contact_sheet(picture, random_faces(manifest, _SHEET_FACES, seed=0)),
+        on_manifest=lambda manifest: write_contact_sheet(picture, read_random_faces(manifest, _SHEET_FACES, seed=0)),
         on_wait=lambda: on_wait(raw.store),
         make_detector=make_detector,
     )

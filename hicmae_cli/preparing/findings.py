@@ -164,7 +164,7 @@ class CheckReport:
         facts = f": {self.items} items, {self.examined} of them examined now"
         if self.excluded:
             facts += f" ({self.excluded} clips that the paper excludes are not items)"
-        yield Text.assemble((self.title, "bold"), facts)
+        yield Text.assemble((self.title[:1].upper() + self.title[1:], "bold"), facts)
         if self.labels:
             yield Text(", ".join(f"{one_line(label)} {count}" for label, count in self.labels.items()))
         if self.folds:

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 
-from hicmae_cli.corpora.annotations import is_safe, shown
+from hicmae_cli.corpora.annotations import is_safe, quote
 from hicmae_cli.errors import DiskError, HicmaeError, ManifestError, MediaError, SettingsError, first_line
 from hicmae_cli.faces import FaceDetector, FaceFinder
 from hicmae_cli.preparing.clip import VERSION, Source, UnusableError, examine_clip, examine_frames, prepare_clip
@@ -70,7 +70,7 @@ class ClipJob:
         return cls(id_, _make_version(files, part), source, target)
 
     def is_known(self, entry: Entry | None) -> bool:
-        """Return whether an entry of the journal tells what a run of this job would give."""
+        """Return whether an entry of the journal equals what a run of this job would give."""
         if entry is None:
             return False
         if entry.facts is None:
@@ -95,7 +95,7 @@ def _make_job(id_: str, source: Source | FrameFolder, folder: Path, journal: Jou
     try:
         target = path_in(folder, id_)
         if not is_safe(id_):  # a manifest is UTF-8 and may move to another system
-            raise ManifestError(f"clip {shown(id_)}: rename the file, using plain characters only")
+            raise ManifestError(f"clip {quote(id_)}: rename the file, using plain characters only")
     except ManifestError as error:
         journal.add(id_, Entry("", fault="name", cause=str(error)))
         return None

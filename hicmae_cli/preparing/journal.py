@@ -1,4 +1,4 @@
-"""Record the result of each clip beside the prepared clips, so that no work is repeated or retried without need."""
+"""Record the result of each clip next to the prepared clips, so that no work is repeated or retried without need."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ def _make_source(dataset: Dataset, item: Item, frames: Path | None) -> Source | 
 
 
 def _find_frame_folder(frames: Path, id_: str, suffix: str) -> Path:
-    """Return the folder of a clip's pictures; OpenFace puts a suffixed one beside or into the plain one."""
+    """Return the folder of a clip's pictures; OpenFace puts a suffixed one next to or into the plain one."""
     plain = frames / id_
     named = (frames / f"{id_}{suffix}", plain / f"{plain.name}{suffix}") if suffix else ()
     return next((folder for folder in named if folder.is_dir()), plain)

@@ -15,7 +15,7 @@ from hicmae_cli.corpora.manifest import read_manifest
 from hicmae_cli.corpora.splits import hash_split
 from hicmae_cli.preparing.check import check_folds, check_items, summarise
 from hicmae_cli.preparing.clip import ClipFacts
-from hicmae_cli.preparing.contact_sheet import random_faces
+from hicmae_cli.preparing.contact_sheet import read_random_faces
 from hicmae_cli.preparing.dataset import prepare_items
 from hicmae_cli.preparing.findings import CheckReport, Remark
 from hicmae_cli.preparing.journal import Entry
@@ -194,16 +194,16 @@ def test_a_clip_that_cannot_be_read_is_on_no_contact_sheet(tmp_path: Path) -> No
     samples = read_manifest(done.manifest)
     assert samples[0].video is not None
     samples[0].video.write_bytes(b"broken")
-    assert {cell[1] for cell in random_faces(done.manifest, 5, seed=0)} == {s.id for s in samples[1:]}
+    assert {cell[1] for cell in read_random_faces(done.manifest, 5, seed=0)} == {s.id for s in samples[1:]}
 
 
 def test_random_faces_are_the_same_every_time(tmp_path: Path) -> None:
     items = make_items(tmp_path / "raw", 5)
     manifest = prepare_items(toy_dataset(items), items, tmp_path / "store", make_detector=SquareDetector).manifest
-    chosen = random_faces(manifest, 3, seed=0)
-    again = random_faces(manifest, 3, seed=0)
+    chosen = read_random_faces(manifest, 3, seed=0)
+    again = read_random_faces(manifest, 3, seed=0)
     assert [cell[1:] for cell in chosen] == [cell[1:] for cell in again]
     assert all(np.array_equal(a[0], b[0]) for a, b in zip(chosen, again, strict=True))
     assert {cell[1:] for cell in chosen} <= {(item.id, item.label) for item in items}
     assert all(cell[0].shape == (160, 160, 3) and cell[0].mean() > 150 for cell in chosen)
-    assert len(random_faces(manifest, 99, seed=1)) == 5
+    assert len(read_random_faces(manifest, 99, seed=1)) == 5

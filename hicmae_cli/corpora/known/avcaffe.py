@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from hicmae_cli.corpora.annotations import fault, read_lines, shown
+from hicmae_cli.corpora.annotations import make_fault, quote, read_lines
 from hicmae_cli.corpora.dataset import Dataset, Item
 from hicmae_cli.errors import ManifestError, one_line
 
@@ -72,11 +72,11 @@ def _read_answers(path: Path, codes: Mapping[str, str]) -> dict[str, str]:
         if number == 1 and not _SESSION.fullmatch(fields[0]):
             continue  # the header
         if len(fields) != 2 or not _SESSION.fullmatch(fields[0]):
-            raise fault(path, number, f"expected `<person>_<task>, <label>`, got {shown(line)}")
+            raise make_fault(path, number, f"expected `<person>_<task>, <label>`, got {quote(line)}")
         if fields[1].capitalize() not in codes:
-            raise fault(path, number, f"unknown label {shown(fields[1])}; expected {', '.join(codes)}")
+            raise make_fault(path, number, f"unknown label {quote(fields[1])}; expected {', '.join(codes)}")
         if fields[0] in found:
-            raise fault(path, number, f"{fields[0]} occurs twice")
+            raise make_fault(path, number, f"{fields[0]} occurs twice")
         found[fields[0]] = codes[fields[1].capitalize()]
     return found
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from hicmae_cli.corpora.annotations import fault, read_table, shown
+from hicmae_cli.corpora.annotations import make_fault, quote, read_table
 from hicmae_cli.corpora.dataset import Dataset, Item
 from hicmae_cli.corpora.published import read_published
 from hicmae_cli.errors import ManifestError, one_line
@@ -28,13 +28,13 @@ def _list_items(root: Path) -> list[Item]:
         for line, row in read_table(path, ("video_name", "label")):
             name = row["video_name"].removesuffix(".mp4")
             if not (name.isascii() and name.isdigit() and len(name) <= _DIGITS):
-                raise fault(path, line, f"expected the number of a clip, got {shown(name)}")
+                raise make_fault(path, line, f"expected the number of a clip, got {quote(name)}")
             if row["label"] not in _CODES:
-                raise fault(path, line, f"unknown label {shown(row['label'])}; expected 1 to {len(_LABELS)}")
+                raise make_fault(path, line, f"unknown label {quote(row['label'])}; expected 1 to {len(_LABELS)}")
             number = str(int(name))
             id_ = number.zfill(_DIGITS)
             if id_ in items:
-                raise fault(path, line, f"{id_} is also in the test list of fold {items[id_].fold}")
+                raise make_fault(path, line, f"{id_} is also in the test list of fold {items[id_].fold}")
             video = videos.get(number) or videos.get(id_) or original / f"{number}.mp4"
             items[id_] = Item(id=id_, label=_CODES[row["label"]], speaker="", video=video, fold=fold)
     if not items:

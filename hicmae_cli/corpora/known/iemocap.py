@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from hicmae_cli.corpora.annotations import fault, read_lines, shown
+from hicmae_cli.corpora.annotations import make_fault, quote, read_lines
 from hicmae_cli.corpora.dataset import Dataset, Item, RecordingPart
 from hicmae_cli.corpora.published import read_published
 from hicmae_cli.errors import ManifestError, one_line
@@ -50,22 +50,22 @@ def _read_utterances(path: Path, session: Path) -> list[Item]:
             continue  # the header, or the rating of one annotator
         match = _LINE.fullmatch(line)
         if match is None:
-            raise fault(
-                path, number, f"expected `[<start> - <end>] <utterance> <label> [<v>, <a>, <d>]`, got {shown(line)}"
+            raise make_fault(
+                path, number, f"expected `[<start> - <end>] <utterance> <label> [<v>, <a>, <d>]`, got {quote(line)}"
             )
         start_s, end_s = float(match["start"]), float(match["end"])
         speaker = re.fullmatch(rf"{path.stem}_([FM])(?:[A-Z]+)?\d+", match["id"])
         if speaker is None:
-            raise fault(path, number, f"expected an utterance of this dialogue, got {shown(match['id'])}")
+            raise make_fault(path, number, f"expected an utterance of this dialogue, got {quote(match['id'])}")
         if not (math.isfinite(end_s) and start_s < end_s):
-            raise fault(
-                path, number, f"expected the end after the start, got {shown(match['start'])} to {shown(match['end'])}"
+            raise make_fault(
+                path, number, f"expected the end after the start, got {quote(match['start'])} to {quote(match['end'])}"
             )
         if match["code"] not in _CODES and match["code"] not in _NOT_USED:
             known = ", ".join([*_CODES, *sorted(_NOT_USED)])
-            raise fault(path, number, f"unknown label {shown(match['code'])}; expected {known}")
+            raise make_fault(path, number, f"unknown label {quote(match['code'])}; expected {known}")
         if match["id"] in found:
-            raise fault(path, number, f"{match['id']} occurs twice")
+            raise make_fault(path, number, f"{match['id']} occurs twice")
         if match["code"] in _CODES:
             # The actor who wears the markers sits on the left.
             columns = _LEFT if speaker[1] == dialogue["marked"] else _RIGHT

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from hicmae_cli.corpora.annotations import check_name, fault, read_lines, shown
+from hicmae_cli.corpora.annotations import check_name, make_fault, quote, read_lines
 from hicmae_cli.corpora.dataset import Dataset, Item
 from hicmae_cli.corpora.published import read_published
 from hicmae_cli.errors import ManifestError, one_line
@@ -90,14 +90,14 @@ def _list_items(kind: str, labels: tuple[str, ...], root: Path) -> list[Item]:
         for number, line in read_lines(path):
             fields = line.split()
             if len(fields) != 2:
-                raise fault(path, number, f"expected `<clip>.mp4 <label>`, got {shown(line)}")
+                raise make_fault(path, number, f"expected `<clip>.mp4 <label>`, got {quote(line)}")
             name, label = check_name(fields[0], path, number).removesuffix(".mp4"), fields[1].lower()
             if len(name) != 5 or not name.isascii() or not name.isdigit():
-                raise fault(path, number, f"expected a clip <5 digits>.mp4, got {shown(fields[0])}")
+                raise make_fault(path, number, f"expected a clip <5 digits>.mp4, got {quote(fields[0])}")
             if label not in labels:
-                raise fault(path, number, f"unknown label {shown(label)}; expected {', '.join(labels)}")
+                raise make_fault(path, number, f"unknown label {quote(label)}; expected {', '.join(labels)}")
             if name in items:
-                raise fault(path, number, f"{name} is also in the test list of fold {items[name].fold}")
+                raise make_fault(path, number, f"{name} is also in the test list of fold {items[name].fold}")
             if name not in _SILENT:
                 items[name] = Item(
                     id=name, label=label, speaker="", video=root / "data" / "clips" / f"{name}.mp4", fold=fold

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from hicmae_cli.corpora.annotations import check_name, fault, read_table, shown
+from hicmae_cli.corpora.annotations import check_name, make_fault, quote, read_table
 from hicmae_cli.corpora.dataset import Dataset, Item
 from hicmae_cli.corpora.published import read_published
 
@@ -28,11 +28,11 @@ def _list_items(root: Path) -> list[Item]:
         for line, row in read_table(path, ("name", "discrete")):
             name, code = check_name(row["name"], path, line), row["discrete"].lower()
             if "/" in name:
-                raise fault(path, line, f"expected the name of a clip, got {shown(name)}")
+                raise make_fault(path, line, f"expected the name of a clip, got {quote(name)}")
             if code not in _CODES:
-                raise fault(path, line, f"unknown label {shown(code)}; expected {', '.join(_CODES)}")
+                raise make_fault(path, line, f"unknown label {quote(code)}; expected {', '.join(_CODES)}")
             if name in items:
-                raise fault(path, line, f"{name} occurs twice")
+                raise make_fault(path, line, f"{name} occurs twice")
             video = videos.get(name, folder / f"{name}.avi")
             items[name] = Item(id=name, label=_CODES[code], speaker="", video=video, split=split)
     return [items[name] for name in sorted(items)]

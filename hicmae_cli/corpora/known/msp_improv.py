@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from hicmae_cli.corpora.annotations import fault, read_lines, shown
+from hicmae_cli.corpora.annotations import make_fault, quote, read_lines
 from hicmae_cli.corpora.dataset import Dataset, Item
 from hicmae_cli.corpora.published import read_published
 from hicmae_cli.errors import ManifestError, one_line
@@ -31,13 +31,13 @@ def _list_items(root: Path) -> list[Item]:
         fields = [field.strip() for field in line.split(";")]
         match = _NAME.fullmatch(fields[0])
         if match is None or len(fields) < 2:
-            raise fault(path, number, f"expected `UTD-IMPROV-<turn>.avi; <label>; …`, got {shown(line)}")
+            raise make_fault(path, number, f"expected `UTD-IMPROV-<turn>.avi; <label>; …`, got {quote(line)}")
         if fields[1] not in _CODES and fields[1] not in _NOT_USED:
             known = ", ".join([*_CODES, *sorted(_NOT_USED)])
-            raise fault(path, number, f"unknown label {shown(fields[1])}; expected {known}")
+            raise make_fault(path, number, f"unknown label {quote(fields[1])}; expected {known}")
         id_ = f"MSP-IMPROV-{match['rest']}"
         if id_ in items:
-            raise fault(path, number, f"{id_} occurs twice")
+            raise make_fault(path, number, f"{id_} occurs twice")
         if fields[1] in _CODES:
             place = Path(f"session{match['session']}", match["scene"], match["type"])
             items[id_] = Item(

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from hicmae_cli.corpora.annotations import fault, is_safe, read_lines, shown
+from hicmae_cli.corpora.annotations import is_safe, make_fault, quote, read_lines
 from hicmae_cli.corpora.dataset import Dataset, Item
 from hicmae_cli.corpora.manifest import SPLITS, Sample, read_manifest
 from hicmae_cli.errors import ManifestError, one_line
@@ -109,20 +109,22 @@ def _list_manifest_items(root: Path) -> list[Item]:
 def _make_item(root: Path, path: Path, index: int, sample: Sample, labels: list[str] | None) -> Item:
     id_ = Path(sample.id).relative_to(root).as_posix() if Path(sample.id).is_relative_to(root) else sample.id
     if not is_safe(id_):
-        raise fault(path, _find_line(path, index), f"the id {shown(sample.id)} cannot be a file name")
+        raise make_fault(path, _find_line(path, index), f"the id {quote(sample.id)} cannot be a file name")
     for file in (sample.video, sample.audio):
         if file is not None and not is_safe(_relative(root, file)):
-            raise fault(path, _find_line(path, index), f"{shown(str(file))} is outside the folder {root}")
+            raise make_fault(path, _find_line(path, index), f"{quote(str(file))} is outside the folder {root}")
     if sample.video is None:
-        raise fault(path, _find_line(path, index), f"{shown(id_)} has no video to crop faces from")
+        raise make_fault(path, _find_line(path, index), f"{quote(id_)} has no video to crop faces from")
     if sample.split and sample.split not in SPLITS:
-        raise fault(
+        raise make_fault(
             path,
             _find_line(path, index),
-            f"{shown(id_)} has the split {shown(sample.split)}; expected train, validation or test",
+            f"{quote(id_)} has the split {quote(sample.split)}; expected train, validation or test",
         )
     if labels is not None and sample.label not in labels:
-        raise fault(path, _find_line(path, index), f"unknown label {shown(sample.label)}; expected {', '.join(labels)}")
+        raise make_fault(
+            path, _find_line(path, index), f"unknown label {quote(sample.label)}; expected {', '.join(labels)}"
+        )
     return Item(
         id=id_,
         label=sample.label,

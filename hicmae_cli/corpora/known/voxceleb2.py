@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 FACE_CROP: Final = (0, 160, 32, 192)
 """Top, bottom, left, right of the face in VoxCeleb2's pictures of 224 x 224, as the authors crop it."""
-_SOUND_FOLDERS: Final = ("aac", "m4a", "wav")  # beside mp4
+_SOUND_FOLDERS: Final = ("aac", "m4a", "wav")  # next to mp4
 _SOUND_SUFFIXES: Final = (".m4a", ".aac", ".wav")
 
 
@@ -23,7 +23,7 @@ def list_recordings(root: Path) -> list[Recording]:
     """List the recordings of VoxCeleb2 as it unpacks: ``[dev/|test/]mp4/<person>/<session>/<utterance>.mp4``.
 
     The sound is the file with the same path and name, and the suffix .m4a, .aac or .wav, in a folder ``aac``, ``m4a``
-    or ``wav`` beside ``mp4``; without one it is the mp4 itself. Files are listed, not opened.
+    or ``wav`` next to ``mp4``; without one it is the mp4 itself. Files are listed, not opened.
 
     Args:
         root: the folder that holds dev (and test, which is then skipped), one of these two, or an mp4 folder.
@@ -48,7 +48,7 @@ def list_recordings(root: Path) -> list[Recording]:
     if not found:
         raise ManifestError(
             f"{root}: no VoxCeleb2 videos; expected [dev/|test/]mp4/<person>/<session>/<utterance>.mp4 in this folder, "
-            "with the sound in aac/<person>/<session>/<utterance>.m4a beside mp4"
+            "with the sound in aac/<person>/<session>/<utterance>.m4a next to mp4"
         )
     return found
 

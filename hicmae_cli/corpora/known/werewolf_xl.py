@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from hicmae_cli.corpora.annotations import fault, read_table, shown
+from hicmae_cli.corpora.annotations import make_fault, quote, read_table
 from hicmae_cli.corpora.dataset import Dataset, Item
 from hicmae_cli.corpora.published import read_published
 from hicmae_cli.errors import ManifestError, one_line
@@ -48,9 +48,9 @@ def _list_items(root: Path) -> list[Item]:
         id_ = row[_NAME].removesuffix(".mp4")
         match = _ID.fullmatch(id_)
         if match is None:
-            raise fault(path, line, f"expected a clip <game 01-30>_<player 01-09>_<number>, got {shown(id_)}")
+            raise make_fault(path, line, f"expected a clip <game 01-30>_<player 01-09>_<number>, got {quote(id_)}")
         if id_ in items:
-            raise fault(path, line, f"{id_} occurs twice")
+            raise make_fault(path, line, f"{id_} occurs twice")
         items[id_] = Item(
             id=id_,
             label=" ".join(_read_rating(path, line, column, row[column]) for column in columns),
@@ -69,7 +69,7 @@ def _find_target_columns(path: Path, row: dict[str, str]) -> tuple[str, ...]:
     for target in _TARGETS:
         names = [name for name in row if _COLUMNS[target].fullmatch(name)]
         if len(names) != 1:
-            raise fault(path, 1, f"expected one column of {target}, got {', '.join(names) or 'none'}")
+            raise make_fault(path, 1, f"expected one column of {target}, got {', '.join(names) or 'none'}")
         chosen += names
     return tuple(chosen)
 
@@ -80,7 +80,7 @@ def _read_rating(path: Path, line: int, column: str, text: str) -> str:
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise fault(path, line, f"{column} is {shown(text)}, expected a number")
+        raise make_fault(path, line, f"{column} is {quote(text)}, expected a number")
     return repr(value)
 
 
