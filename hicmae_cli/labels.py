@@ -1,4 +1,7 @@
-"""The names of emotions: full lower-case English words, with the codes that corpora use as aliases."""
+"""Names of emotions: full lower-case English words, with the codes that corpora use as aliases."""
+
+PUPPETS_NAME = "puppets"
+"""Name of the generated dataset, also in the metadata of weights trained on it."""
 
 CREMA_D_LABELS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness")
 

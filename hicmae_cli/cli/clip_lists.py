@@ -1,4 +1,4 @@
-"""Options of commands that name clips: ``--dataset``, ``--root``, ``--manifest``, ``--fold`` and ``--split``."""
+"""Resolve the options that choose clips: ``--dataset``, ``--root``, ``--manifest``, ``--fold`` and ``--split``."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
 
 
 def puppets_manifest(folder: Path) -> Path:
-    """Manifest of the generated corpus, drawn if need be.
+    """Return the manifest of the generated corpus, and draw the corpus first if it is missing.
 
     Raises:
-        ManifestError: the folder holds something else.
+        ManifestError: the folder holds other files.
     """
     manifest = folder / "manifest.csv"
     if manifest.is_file():
         return manifest
     sizes, seed = PUPPET_SIZES, 0
     begun = folder / "corpus.json"
-    if begun.is_file():  # a drawing that was cut off goes on as it began
+    if begun.is_file():  # an interrupted drawing continues with its own settings
         try:
             facts = json.loads(begun.read_text("utf-8"))
             sizes, seed = ({str(name): int(count) for name, count in facts["sizes"].items()}, int(facts["seed"]))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ManifestError(f"{begun}: is not ours; choose another folder") from error
+            raise ManifestError(f"{begun}: was not written by hicmae; choose another folder") from error
     from hicmae_cli.cli.puppets import make_with_progress
 
     return make_with_progress(folder, sizes, seed, workers=None)
@@ -45,11 +45,11 @@ def find_under_test(
     cross: bool = False,
     label_map: str | None = None,
 ) -> UnderTest:
-    """What the options of a command name; puppets that are not there are drawn.
+    """Find the clips that a command's options choose; draw the puppets if they are missing.
 
     Raises:
-        SettingsError: an unknown dataset, a fold it does not have, or a map that cannot be read.
-        ManifestError: the dataset is not there, or not prepared.
+        SettingsError: an unknown dataset, a fold that it does not have, or an unreadable label map.
+        ManifestError: the dataset is missing or not prepared.
     """
     from hicmae_cli.corpora.clip_list import find_clips
     from hicmae_cli.corpora.manifest import ALL_FOLDS
@@ -58,7 +58,7 @@ def find_under_test(
 
     clips = find_clips(dataset, root, manifest, draw_puppets=puppets_manifest)
     known = clips.dataset
-    # Without names of its own, as of a user's manifest, the list says which there are.
+    # A dataset without named folds, such as a user's manifest, takes them from its list.
     if fold and known is not None and known.folds and fold not in (ALL_FOLDS, *known.folds):
         raise SettingsError(f"--fold {fold}: {known.name} has no such fold; its folds are {', '.join(known.folds)}")
     mapping = read_label_map(label_map, known.codes if known else None) if label_map else None

@@ -89,7 +89,7 @@ def evaluate(
     from rich.progress import Progress
 
     from hicmae_cli.cli.clip_lists import find_under_test
-    from hicmae_cli.corpora.splits import folds_of
+    from hicmae_cli.corpora.splits import list_folds
     from hicmae_cli.errors import SettingsError, one_line
     from hicmae_cli.evaluation.evaluate import MODALITIES
     from hicmae_cli.evaluation.subject import find_weights, leak_warning, score, some_weight
@@ -119,7 +119,7 @@ def evaluate(
     if notice := demo_notice(weights, info):
         err.print(notice, style="yellow", highlight=False, soft_wrap=True)
     samples = tested.read(info)
-    files = find_weights(weights, tested.fold, folds_of(samples), cross=cross)
+    files = find_weights(weights, tested.fold, list_folds(samples), cross=cross)
     infos = {name: read_info(file) for name, file in files.items()}
     parts = {name: (tested.clips(samples, name, infos[name].fold), file) for name, file in files.items()}
     if info.modality != "av" and modality not in (None, info.modality):

@@ -230,7 +230,7 @@ def _label_names(labels: str | None) -> tuple[str, ...]:
 def _kind(given: str | None, known: Dataset | None) -> Kind:
     kinds: dict[str, Kind] = {"classification": "classification", "regression": "regression"}
     if given is None:
-        return known.task if known else "classification"
+        return kinds[known.task] if known else "classification"
     if given not in kinds:
         raise usage_error(f"--task {given}: expected classification or regression")
     if known is not None and known.labels and given != known.task:

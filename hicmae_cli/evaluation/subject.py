@@ -11,7 +11,7 @@ from pathlib import Path
 from hicmae_cli.corpora.catalogue import same_clips
 from hicmae_cli.corpora.dataset import Dataset
 from hicmae_cli.corpora.manifest import ALL_FOLDS, Sample, read_manifest
-from hicmae_cli.corpora.splits import folds_of
+from hicmae_cli.corpora.splits import list_folds
 from hicmae_cli.errors import ManifestError, SettingsError, one_line
 from hicmae_cli.evaluation.evaluate import evaluate
 from hicmae_cli.evaluation.folds import FoldsEvaluation, evaluate_folds
@@ -74,7 +74,7 @@ class UnderTest:
             SettingsError: no fold was named, and it is tested by fold or the weight has learned from the others.
             ManifestError: there are none.
         """
-        folds = folds_of(samples)
+        folds = list_folds(samples)
         by_fold = self.dataset is not None and bool(self.dataset.folds)
         if fold and (folds or not by_fold):
             chosen = [sample for sample in samples if sample.fold == fold]

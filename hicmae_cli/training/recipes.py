@@ -38,6 +38,22 @@ def load_settings(kind: type[Settings], recipe: str | Path, overrides: dict[str,
     Raises:
         SettingsError: no such recipe, not TOML, or values that cannot be used; every fault is named.
     """
+    values = _read_recipe(recipe)
+    given = {key: value for key, value in (overrides or {}).items() if value is not None}
+    try:
+        return kind.model_validate({**values, **given})
+    except ValidationError as error:
+        faults = "; ".join(_describe(fault, kind) for fault in error.errors())
+        raise SettingsError(f"recipe {recipe}: {faults}") from error
+
+
+def _read_recipe(recipe: str | Path, extending: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Read the values of a recipe and of the recipe that it ``extends``, whose values it replaces.
+
+    Args:
+        recipe: a name of ``available_recipes``, or a .toml file.
+        extending: the recipes that extend this one.
+    """
     path = Path(recipe)
     if path.suffix != ".toml":
         if str(recipe) not in available_recipes():
@@ -53,12 +69,17 @@ def load_settings(kind: type[Settings], recipe: str | Path, overrides: dict[str,
         values = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{recipe}: not valid TOML: {error}") from error
-    given = {key: value for key, value in (overrides or {}).items() if value is not None}
-    try:
-        return kind.model_validate({**values, **given})
-    except ValidationError as error:
-        faults = "; ".join(_describe(fault, kind) for fault in error.errors())
-        raise SettingsError(f"recipe {recipe}: {faults}") from error
+    parent = values.pop("extends", None)
+    if parent is None:
+        return values
+    if not isinstance(parent, str):
+        raise SettingsError(f"recipe {recipe}: extends: expected the name of a recipe or a .toml file, got {parent!r}")
+    if parent.endswith(".toml"):
+        parent = str(path.parent / parent)
+    own_name = str(path.resolve()) if path.suffix == ".toml" else str(recipe)
+    if own_name in extending:
+        raise SettingsError(f"recipe {recipe}: extends itself")
+    return {**_read_recipe(parent, (*extending, own_name)), **values}
 
 
 def parse_overrides(pairs: Sequence[str]) -> dict[str, Any]:

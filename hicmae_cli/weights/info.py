@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, mo
 
 from hicmae_cli import __version__
 from hicmae_cli.errors import WeightsError, one_line
-from hicmae_cli.labels import canonical_label, is_label
+from hicmae_cli.labels import PUPPETS_NAME, canonical_label, is_label
 from hicmae_cli.models.config import DecoderDims, ModelDims, variant_of
 
 METADATA_KEY = "hicmae"
@@ -123,7 +123,7 @@ class WeightInfo(BaseModel):
     @property
     def is_demo(self) -> bool:
         """Whether the model never learned from real people, so that its answers about them mean nothing."""
-        return self.dataset == "puppets"
+        return self.dataset == PUPPETS_NAME
 
     def to_json(self) -> str:
         """The one JSON text, with sorted keys."""

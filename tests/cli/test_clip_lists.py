@@ -33,7 +33,7 @@ def test_half_a_corpus_is_drawn_to_its_end(puppets: Path, tmp_path: Path) -> Non
 @pytest.mark.parametrize("content", ["", "[1]", '{"sizes": 3}', '{"sizes": {"train": "many"}, "seed": 0}'])
 def test_a_folder_of_something_else_is_refused(tmp_path: Path, content: str) -> None:
     (tmp_path / "corpus.json").write_text(content)
-    with pytest.raises(ManifestError, match="is not ours; choose another folder"):
+    with pytest.raises(ManifestError, match="was not written by hicmae; choose another folder"):
         puppets_manifest(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["corpus.json"]
 

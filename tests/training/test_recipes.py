@@ -35,7 +35,7 @@ def test_the_defaults_are_the_paper(variant: str) -> None:
     assert recipe.final_lr == pytest.approx(6.25e-6)
 
 
-@pytest.mark.parametrize("name", DATASETS)
+@pytest.mark.parametrize("name", [name for name, dataset in DATASETS.items() if dataset.is_labelled])
 def test_a_datasets_recipe_is_the_papers(name: str) -> None:
     dataset = DATASETS[name]
     recipe = load_settings(FinetuneSettings, dataset.recipe)
@@ -58,6 +58,40 @@ def test_the_authors_scripts(recipe: str, batch_size: int, epochs: int, peak_lr:
     settings = load_settings(FinetuneSettings, recipe)
     assert (settings.batch_size, settings.epochs) == (batch_size, epochs)
     assert settings.peak_lr == pytest.approx(peak_lr)
+
+
+@pytest.mark.parametrize("name", [name for name, dataset in DATASETS.items() if dataset.pretrain_recipe])
+def test_a_datasets_recipe_for_pretraining(name: str) -> None:
+    assert load_settings(PretrainSettings, DATASETS[name].pretrain_recipe)
+
+
+def test_a_recipe_extends_another(tmp_path: Path) -> None:
+    base = load_settings(FinetuneSettings, "crema-d")
+    (tmp_path / "longer.toml").write_text('extends = "crema-d"\nepochs = 70\n')
+    (tmp_path / "small").mkdir()
+    (tmp_path / "small" / "tiny.toml").write_text('extends = "../longer.toml"\nvariant = "tiny"\nseed = 3\n')
+    settings = load_settings(FinetuneSettings, tmp_path / "small" / "tiny.toml", {"seed": 4})
+    assert settings == base.model_copy(update={"epochs": 70, "variant": "tiny", "seed": 4})
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ('extends = "crema-d"\nbach_size = 3\n', "bach_size is not a key .* nearest is batch_size"),
+        ('extends = "pretrain-puppets-nano"\n', "video_mask is not a key of FinetuneSettings"),
+        ('extends = "mars"\n', "no recipe named mars"),
+        ('extends = "gone.toml"\n', r"gone\.toml: cannot read the recipe"),
+        ("extends = 3\n", "extends: expected the name of a recipe or a .toml file, got 3"),
+        ('extends = "other.toml"\n', r"other\.toml: extends itself|mine\.toml: extends itself"),
+        ('extends = "../{folder}/mine.toml"\n', r"mine\.toml: extends itself"),
+    ],
+)
+def test_a_recipe_that_extends_what_cannot_be(tmp_path: Path, values: str, said: str) -> None:
+    (tmp_path / "mine.toml").write_text(values.replace("{folder}", tmp_path.name))
+    (tmp_path / "other.toml").write_text('extends = "mine.toml"\n')
+    with pytest.raises(SettingsError, match=said) as caught:
+        load_settings(FinetuneSettings, tmp_path / "mine.toml")
+    assert "\n" not in str(caught.value)
 
 
 def test_options_override_the_recipe() -> None:

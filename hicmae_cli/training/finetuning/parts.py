@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from hicmae_cli.clips import PreparedClip, read_prepared_clip
 from hicmae_cli.corpora.manifest import Sample, fault_of
-from hicmae_cli.corpora.splits import Split, cut_validation, shared_people, split_by_column, split_by_fold
+from hicmae_cli.corpora.splits import Split, cut_validation, find_shared_people, split_by_column, split_by_fold
 from hicmae_cli.errors import HicmaeError, ManifestError, SettingsError
 from hicmae_cli.evaluation.evaluate import restrict
 from hicmae_cli.models.config import AUDIO_GRID, PATCH_PX, VIDEO_GRID
@@ -83,7 +83,7 @@ def check_people(train: Sequence[Sample], other: Sequence[Sample], name: str) ->
     Raises:
         ManifestError: some people are.
     """
-    if shared := shared_people(train, other):
+    if shared := find_shared_people(train, other):
         raise ManifestError(
             f"{len(shared)} people are in both the training and the {name} split, e.g. {shared[0]}; "
             "scores on people seen in training say little"

@@ -9,7 +9,7 @@ from typing import Literal
 
 from hicmae_cli.corpora.dataset import Dataset
 from hicmae_cli.corpora.manifest import ALL_FOLDS, Sample, read_manifest
-from hicmae_cli.corpora.splits import folds_of
+from hicmae_cli.corpora.splits import list_folds
 from hicmae_cli.corpora.values import numbers_of
 from hicmae_cli.errors import ManifestError
 from hicmae_cli.weights.info import FRAME_FOLDERS, OUR_FRONT_END
@@ -78,7 +78,7 @@ def read_task(
         ManifestError: the manifest cannot be read; a regression whose targets, or which itself, nobody has named;
             labels that are not the dataset's.
     """
-    kind = kind or (dataset.task if dataset else "classification")
+    kind = kind or ("regression" if dataset and dataset.task == "regression" else "classification")
     order = tuple(labels) or (dataset.labels if dataset else ())
     if kind == "regression" and not order:
         raise ManifestError(f"{manifest}: a regression needs the names of its targets, in their order (--labels a,b)")
@@ -120,7 +120,7 @@ def rounds_of(samples: Sequence[Sample], fold: str | None, manifest: Path) -> li
     Raises:
         ManifestError: a fold was asked for, and there are none.
     """
-    folds = folds_of(samples)
+    folds = list_folds(samples)
     if fold is not None and not folds:
         raise ManifestError(f"{manifest}: has no folds: its column fold is empty; leave --fold out")
     if fold in (None, ALL_FOLDS):
