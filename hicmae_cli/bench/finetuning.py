@@ -43,7 +43,7 @@ from hicmae_cli.model_input import (
 )
 from hicmae_cli.models.inputs import to_video
 from hicmae_cli.training.augmentation import random_gain
-from hicmae_cli.training.finetuning.data import TrainingClips, unbroken
+from hicmae_cli.training.finetuning.data import TrainingClips, unpack_batch
 from hicmae_cli.training.machine import hold_freed_memory
 from hicmae_cli.training.rand_augment import FILL
 from hicmae_cli.training.settings import FinetuneSettings
@@ -101,7 +101,7 @@ def write_clip(folder: Path) -> tuple[Sample, list[Path], Path]:
 def our_item(sample: Sample, settings: FinetuneSettings, seed: int) -> tuple[Tensor, Tensor]:
     """Video (1, 3, 16, 160, 160) and log-mel (1, 1, 256, 128) of a prepared clip."""
     item = TrainingClips([sample], ("a",), settings, epoch=seed)[0]
-    faces, seen, audio, _ = unbroken([item] if isinstance(item, str) else [part[None] for part in item])
+    faces, seen, audio, _ = unpack_batch([item] if isinstance(item, str) else [part[None] for part in item])
     return to_video(faces, seen), audio
 
 

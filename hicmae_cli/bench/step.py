@@ -19,9 +19,11 @@ from hicmae_cli.models.config import AUDIO_TOKENS, VARIANTS, VIDEO_TOKENS, Model
 from hicmae_cli.models.encoders import rising_rates, sine_cosine_table
 from hicmae_cli.models.inputs import to_video
 from hicmae_cli.models.products import use_usual_products, use_wide_products
-from hicmae_cli.training.finetuning.data import Batch
+from hicmae_cli.training.finetuning.data import LabelledBatch
 from hicmae_cli.training.finetuning.mixing import draw_mix, mix_targets, mix_video, soft_targets
-from hicmae_cli.training.finetuning.step import Learning, train_step
+from hicmae_cli.training.finetuning.objective import Objective
+from hicmae_cli.training.finetuning.step import finetune_step
+from hicmae_cli.training.losses import LOSSES
 from hicmae_cli.training.machine import hold_freed_memory, new_accelerator
 from hicmae_cli.training.optimiser import parameter_groups
 from hicmae_cli.training.settings import FinetuneSettings
@@ -188,7 +190,7 @@ def finetune_steps(
     hold_freed_memory()
     settings = FinetuneSettings()
     dims = VARIANTS[variant]
-    batch = Batch(
+    batch = LabelledBatch(
         torch.randint(0, 256, (clips, 16, 160, 160, 3), dtype=torch.uint8),
         torch.ones(clips, dtype=torch.bool),
         torch.randn(clips, 1, 256, 128),
@@ -202,18 +204,21 @@ def finetune_steps(
     ours = Classifier(dims, _CLASSES, settings.drop_path)
     model, optimiser = accelerator.prepare(ours, torch.optim.AdamW(groups(ours), lr=_RATE, fused=True))
 
+    objective = Objective(LOSSES["cross_entropy"])
+    rng, generator = np.random.default_rng(0), torch.Generator(accelerator.device)
+
     def our_step() -> None:
         choose()
-        train_step(accelerator, model, optimiser, [batch], settings, Learning("cross_entropy", None))
+        finetune_step(accelerator, model, optimiser, [batch], settings, objective, rng=rng, generator=generator)
 
     plain = PlainClassifier(dims, _CLASSES, settings.drop_path)
     plain_optimiser = torch.optim.AdamW(groups(plain), lr=_RATE, foreach=False)
-    video, rng = to_video(batch.faces, batch.seen), np.random.default_rng(0)
+    video, plain_rng = to_video(batch.faces, batch.seen), np.random.default_rng(0)
 
     def plain_step() -> None:
         use_usual_products()
         plain.train()
-        mixture = draw_mix(settings, rng)
+        mixture = draw_mix(settings, plain_rng)
         targets = mix_targets(soft_targets(batch.targets, _CLASSES, settings.label_smoothing), mixture)
         loss = F.cross_entropy(plain(mix_video(video, mixture), batch.audio), targets)
         plain_optimiser.zero_grad()

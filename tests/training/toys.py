@@ -16,7 +16,9 @@ from hicmae_cli.clips import write_prepared_clip
 from hicmae_cli.clips.recording import Recording
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.models import config
-from hicmae_cli.training.finetuning import loop as finetuning
+from hicmae_cli.training.finetuning.loop import finetune
+from hicmae_cli.training.finetuning.progress import FinetuningProgress
+from hicmae_cli.training.finetuning.results import FinetuningOutcome
 from hicmae_cli.training.finetuning.task import Task
 from hicmae_cli.training.machine import part_from_others
 from hicmae_cli.training.pretraining.loop import Outcome, Progress, pretrain
@@ -128,12 +130,12 @@ def tune(
     settings: FinetuneSettings = FINETUNE_SETTINGS,
     task: Task = TASK,
     **more: object,
-) -> finetuning.Outcome:
+) -> FinetuningOutcome:
     given: dict[str, object] = {
         "train": [s for s in samples if s.split == "train"],
         "validation": [s for s in samples if s.split == "validation"],
     }
-    return finetuning.finetune(
+    return finetune(
         folder,
         task,
         settings=settings,
@@ -215,7 +217,7 @@ def main(kind: str, folder: str, clips: str, *overrides: str) -> None:
         progress = Progress(on_step=lambda report: announce(report.step))
         run(Path(folder), recordings_in(Path(clips)), SETTINGS.model_copy(update=changes), progress)
     else:
-        hooks = finetuning.Progress(on_step=lambda epoch, step, steps, _: announce((epoch - 1) * steps + step))
+        hooks = FinetuningProgress(on_step=lambda epoch, step, steps, _: announce((epoch - 1) * steps + step))
         settings = FINETUNE_SETTINGS.model_copy(update=changes)
         tune(Path(folder), samples_in(Path(clips)), settings, progress=hooks)
     part_from_others()

@@ -16,12 +16,12 @@ from hicmae_cli.errors import ManifestError, TrainingError
 from hicmae_cli.models.inputs import to_video
 from hicmae_cli.models.masking import cut_patches, keep_patches
 from hicmae_cli.training.finetuning.data import (
-    Item,
+    LabelledItem,
     TrainingClips,
     label_indices,
     regression_targets,
     training_loader,
-    unbroken,
+    unpack_batch,
 )
 from hicmae_cli.training.settings import FinetuneSettings
 
@@ -47,13 +47,13 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> list[Sample]:
     return found
 
 
-def item(samples: list[Sample], index: int, settings: FinetuneSettings = SETTINGS, epoch: int = 0) -> Item:
+def item(samples: list[Sample], index: int, settings: FinetuneSettings = SETTINGS, epoch: int = 0) -> LabelledItem:
     found = TrainingClips(samples, LABELS, settings, epoch)[index]
     assert not isinstance(found, str), found
     return found
 
 
-def same(one: Item, other: Item) -> bool:
+def same(one: LabelledItem, other: LabelledItem) -> bool:
     return all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
 
 
@@ -86,7 +86,7 @@ def test_batches_are_those_asked_for_whatever_reads_them(samples: list[Sample]) 
     batches = [[2, 0], [1]]
     for workers in (0, 1):
         settings = SETTINGS.model_copy(update={"num_workers": workers})
-        loaded = [unbroken(b) for b in training_loader(samples, LABELS, settings, 3, batches)]
+        loaded = [unpack_batch(b) for b in training_loader(samples, LABELS, settings, 3, batches)]
         assert [batch[3].tolist() for batch in loaded] == [[0, 0], [1]]
         for batch, indices in zip(loaded, batches, strict=True):
             for place, index in enumerate(indices):
@@ -108,8 +108,8 @@ def test_a_stream_that_is_not_there_is_empty_or_named(samples: list[Sample]) -> 
     assert not unseen[1] and unseen[2].any()
     deaf = TrainingClips(samples, LABELS, SETTINGS.model_copy(update={"modality": "audio"}), 0)
     blind = TrainingClips(samples, LABELS, SETTINGS.model_copy(update={"modality": "video"}), 0)
-    assert deaf[3] == f"clip clip3: {samples[3].video}: has no sound to learn from; leave it out"
-    assert blind[4] == f"clip clip4: {samples[4].audio}: has no faces to learn from; leave it out"
+    assert deaf[3] == f"clip clip3: {samples[3].video}: has no sound to learn from; remove it from the manifest"
+    assert blind[4] == f"clip clip4: {samples[4].audio}: has no faces to learn from; remove it from the manifest"
 
 
 def test_regression_targets_are_numbers(samples: list[Sample]) -> None:
@@ -117,7 +117,7 @@ def test_regression_targets_are_numbers(samples: list[Sample]) -> None:
     rated = [replace(s, label=f"{i / 2} -0.25 1e0") for i, s in enumerate(samples)]
     batches = [[2, 1]]
     loader = training_loader(rated, names, SETTINGS, 0, batches, regression=True)
-    target = unbroken(next(iter(loader)))[3]
+    target = unpack_batch(next(iter(loader)))[3]
     assert target.dtype == torch.float32
     assert target.tolist() == [[1.0, -0.25, 1.0], [0.5, -0.25, 1.0]]
 
@@ -143,4 +143,4 @@ def test_broken_clips_are_all_named(samples: list[Sample], tmp_path: Path) -> No
     gone = replace(samples[0], id="lost", video=tmp_path / "gone.mkv")
     loader = training_loader([bad, samples[1], gone], LABELS, SETTINGS, 0, [[0, 1, 2]])
     with pytest.raises(TrainingError, match=r"^clip bad: .*broken\.mkv.*; clip lost: .*gone\.mkv"):
-        unbroken(next(iter(loader)))
+        unpack_batch(next(iter(loader)))

@@ -11,14 +11,14 @@ import pytest
 
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.errors import SettingsError, TrainingError
-from hicmae_cli.training.finetuning.loop import Progress
+from hicmae_cli.training.finetuning.progress import FinetuningProgress
 from tests.training.toys import FINETUNE_SETTINGS as SETTINGS
 from tests.training.toys import LABELS, TASK, KilledError, follow, numbers, start, together, tune, tuned
 
 pytestmark = pytest.mark.usefixtures("small_model")
 
 
-def killer(*steps: tuple[int, int]) -> Progress:
+def killer(*steps: tuple[int, int]) -> FinetuningProgress:
     """Dies after certain (epoch, step), each once."""
     left = list(steps)
 
@@ -27,7 +27,7 @@ def killer(*steps: tuple[int, int]) -> Progress:
             left.remove((epoch, step))
             raise KilledError
 
-    return Progress(on_step=on_step)
+    return FinetuningProgress(on_step=on_step)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_an_interrupt_saves_and_the_run_goes_on(samples: list[Sample], tmp_path:
         if (epoch, step) == (2, 1):
             os.kill(os.getpid(), signal.SIGINT)
 
-    stopped = tune(tmp_path / "cut", samples, SETTINGS, progress=Progress(on_step=interrupt))
+    stopped = tune(tmp_path / "cut", samples, SETTINGS, progress=FinetuningProgress(on_step=interrupt))
     assert not stopped.finished
     assert stopped.step in (3, 4)  # noticed in the step in which it comes
     assert tune(tmp_path / "cut", samples).finished
@@ -110,7 +110,7 @@ def test_an_interrupt_saves_and_the_run_goes_on(samples: list[Sample], tmp_path:
 def test_a_finished_run_does_nothing_more(samples: list[Sample], tmp_path: Path) -> None:
     first = tuned(tmp_path / "run", samples).read_bytes()
     epochs: list[int] = []
-    again = tuned(tmp_path / "run", samples, progress=Progress(on_epoch=lambda r: epochs.append(r.epoch)))
+    again = tuned(tmp_path / "run", samples, progress=FinetuningProgress(on_epoch=lambda r: epochs.append(r.epoch)))
     assert epochs == []
     assert again.read_bytes() == first
 
@@ -142,5 +142,5 @@ def test_an_export_of_an_earlier_epoch_is_not_kept(samples: list[Sample], tmp_pa
 def test_a_folder_that_was_tampered_with_is_refused(samples: list[Sample], tmp_path: Path) -> None:
     short = SETTINGS.model_copy(update={"epochs": 1})
     tuned(tmp_path / "run", samples, short).unlink()
-    with pytest.raises(TrainingError, match="choose another --output or remove the folder"):
+    with pytest.raises(TrainingError, match="choose another `output`, or remove the folder"):
         tuned(tmp_path / "run", samples, short)
