@@ -89,7 +89,7 @@ def test_a_stopped_call_resumes_to_the_same_result(folder: Path) -> None:
         now: list[str | None] = []
 
         def on_step(epoch: int, step: int, *_: object) -> None:
-            if (now[-1], step) == (fold, 1):
+            if (now[-1], epoch, step) == (fold, 1, 1):
                 os.kill(os.getpid(), signal.SIGINT)
 
         return FinetuningProgress(on_fold=lambda name, _: now.append(name), on_step=on_step)
