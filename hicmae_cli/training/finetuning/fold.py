@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from accelerate import PartialState
@@ -75,10 +76,11 @@ def finetune_and_test(
         device=device,
         progress=progress,
     )
-    evaluation = None
-    if outcome.finished and outcome.weight is not None and parts.test and PartialState().is_main_process:
-        evaluation = _test(folder, outcome.weight, parts.test, task, settings.modality, device, progress)
-    return FoldResult(fold or "", settings.seed, folder, outcome, evaluation)
+    result = FoldResult(fold or "", settings.seed, folder, outcome)
+    if not result.finished or result.weight is None or not parts.test or not PartialState().is_main_process:
+        return result
+    evaluation = _test(folder, result.weight, parts.test, task, settings.modality, device, progress)
+    return replace(result, evaluation=evaluation)
 
 
 def check_init(init: Path, task: Task, fold: str | None) -> str | None:
