@@ -41,6 +41,17 @@ class Loss:
     mixes: bool = False
     weighs: bool = False
 
+    def terms(self, outputs: Tensor, targets: Tensor, weights: Tensor | None = None) -> dict[str, Tensor]:
+        """Return the terms of the loss, () each; ``loss`` is the one to minimise.
+
+        Args:
+            outputs: logits (B, C), or values (B, D).
+            targets: as ``mixes`` says.
+            weights: of the classes (C,); ignored if the loss does not weigh them.
+        """
+        found = self.function(outputs, targets, **({"weights": weights} if self.weighs else {}))
+        return {"loss": found} if isinstance(found, Tensor) else dict(found)
+
 
 def cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
     """Return the mean cross entropy over clips, each class counted by its weight.

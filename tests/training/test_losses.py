@@ -32,7 +32,7 @@ TARGETS = torch.tensor([[2.0, 0.5], [2.0, -1.0], [4.0, 2.0], [4.0, 0.0]])
     ],
 )
 def test_losses_equal_those_worked_by_hand(name: str, expected: float) -> None:
-    assert LOSSES[name].function(OUTPUTS, TARGETS).item() == pytest.approx(expected, abs=1e-6)
+    assert LOSSES[name].terms(OUTPUTS, TARGETS)["loss"].item() == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize("name", REGRESSION)
@@ -51,7 +51,7 @@ def test_degenerate_batches_have_finite_losses_and_gradients(
     name: str, outputs: torch.Tensor, targets: torch.Tensor
 ) -> None:
     outputs = outputs.clone().requires_grad_()
-    loss = LOSSES[name].function(outputs, targets)
+    loss = LOSSES[name].terms(outputs, targets)["loss"]
     loss.backward()  # type: ignore[no-untyped-call]
     assert torch.isfinite(loss)
     assert outputs.grad is not None and torch.isfinite(outputs.grad).all()
@@ -63,12 +63,12 @@ def test_correlation_losses_fall_along_their_gradient() -> None:
     for name in ("ccc", "pcc"):
         outputs = torch.randn(16, 3, generator=torch.Generator().manual_seed(0)).requires_grad_()
         targets = torch.randn(16, 3, generator=torch.Generator().manual_seed(1))
-        before = LOSSES[name].function(outputs, targets)
+        before = LOSSES[name].terms(outputs, targets)["loss"]
         before.backward()  # type: ignore[no-untyped-call]
         assert outputs.grad is not None
-        assert LOSSES[name].function(outputs - outputs.grad, targets) < before
+        assert LOSSES[name].terms(outputs - outputs.grad, targets)["loss"] < before
     half = torch.randn(16, 3).bfloat16()
-    assert LOSSES["ccc"].function(half, half).dtype == torch.float32
+    assert LOSSES["ccc"].terms(half, half)["loss"].dtype == torch.float32
 
 
 def test_cross_entropy_equals_that_worked_by_hand() -> None:

@@ -36,15 +36,8 @@ class Objective:
         return self if self.weights is None else replace(self, weights=self.weights.to(device))
 
     def terms(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
-        """Return the terms of the loss, () each; ``loss`` is the one to minimise.
-
-        Args:
-            outputs: logits (B, C), or values (B, D).
-            targets: as ``Loss.mixes`` says.
-        """
-        weights = {"weights": self.weights} if self.loss.weighs else {}
-        found = self.loss.function(outputs, targets, **weights)
-        return {"loss": found} if isinstance(found, Tensor) else dict(found)
+        """Return the terms of the loss; see ``Loss.terms``."""
+        return self.loss.terms(outputs, targets, self.weights)
 
 
 def build_objective(

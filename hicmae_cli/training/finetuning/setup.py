@@ -83,7 +83,7 @@ class FinetuningRun:
     @property
     def is_main(self) -> bool:
         """Whether this is the process that writes files and reports."""
-        return self.accelerator.is_main_process
+        return bool(self.accelerator.is_main_process)
 
     @property
     def steps_per_epoch(self) -> int:

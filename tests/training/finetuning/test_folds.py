@@ -49,11 +49,12 @@ def test_every_fold_is_trained_tested_and_written(folder: Path) -> None:
     (seed,) = result.seeds
     assert isinstance(seed.evaluation, FoldsEvaluation) and result.pooled is not None
     assert {sample.id for sample in result.pooled.samples} == {f"{index:02d}" for index in range(12)}
-    assert seed.report == Path("run/result.md") and seed.document == json.loads(Path("run/result.json").read_text())
+    document = json.loads(Path("run/result.json").read_text())
+    assert (seed.report, seed.document) == (Path("run/result.md"), document)
     for each in result.runs:
         assert each.evaluation is not None
         alone = json.loads((each.folder / "result.json").read_text())
-        assert alone["metrics"] == each.evaluation.metrics == seed.document["folds"][each.fold]["metrics"]
+        assert alone["metrics"] == each.evaluation.metrics == document["folds"][each.fold]["metrics"]
         assert (each.folder / "confusion.png").is_file()
         assert read_info(str(each.weight)).source == "hicmae finetune --manifest clips.csv --recipe quick.toml"
     assert result.mean == result.pooled.metrics and result.sd is None

@@ -204,7 +204,7 @@ def test_a_gradient_that_is_not_finite_stops_the_run(
         # 0, with a gradient of 0 * inf in the third step.
         return (outputs * 0).sum().sqrt() if len(steps) > 2 else (outputs - targets).square().mean()
 
-    monkeypatch.setitem(LOSSES, "cross_entropy", Loss(broken, "classification", mixes=True))  # type: ignore[arg-type]
+    monkeypatch.setitem(LOSSES, "cross_entropy", Loss(broken, "classification", mixes=True))
     with pytest.raises(TrainingError, match=r"the loss or a gradient is not finite in step 3; .*Clips of the step: \d"):
         tuned(tmp_path / "run", samples)
     assert len(steps) == 3
@@ -219,7 +219,7 @@ def test_the_terms_of_a_loss_are_logged_and_reported(
         entropy, norm = torch.nn.functional.cross_entropy(outputs, targets), outputs.square().mean()
         return {"loss": entropy + 0.1 * norm, "entropy": entropy, "norm": norm}
 
-    monkeypatch.setitem(LOSSES, "two_terms", Loss(two_terms, "classification"))  # type: ignore[arg-type]
+    monkeypatch.setitem(LOSSES, "two_terms", Loss(two_terms, "classification"))
     settings = SETTINGS.model_copy(update={"loss": "two_terms", "mixup": 0.8, "checkpoint_every": 1})
     tuned(tmp_path / "whole", samples, settings)
     lines = numbers(tmp_path / "whole")
