@@ -292,7 +292,8 @@ def _fit_start(run: FinetuningRun, transfer: Transfer | None) -> None:
         return
     generator = torch.Generator().manual_seed(run.settings.seed)
     found = read_calibration(run.train, run.task, run.settings, run.cache, generator)
-    fit_start(run.bare, found, generator, pretrained=transfer is not None)
+    # Features of the whole network: stochastic depth is for steps.
+    fit_start(run.bare.eval(), found, generator, pretrained=transfer is not None)
 
 
 def raise_together(accelerator: Accelerator, faults: Sequence[str]) -> None:
