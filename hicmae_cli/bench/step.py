@@ -1,8 +1,8 @@
-"""A fine-tuning step made two ways, to compare their time: ours, and as a tutorial writes it.
+"""Compare the time of two ways to make a fine-tuning step: ours, and as a tutorial writes it.
 
-The plain way has the same parameters and the same result. Its attention multiplies, scales and normalises one by one,
-its patches are cut by a convolution, its optimiser goes from parameter to parameter, and torch chooses the library for
-its products. It starts from normalised video; ours starts from bytes.
+The plain way has the same parameters and the same result. Its attention multiplies, scales and normalises in separate
+operations, a convolution cuts its patches, its optimiser updates one parameter after the other, and torch chooses the
+library for its products. It starts from normalised video; ours starts from bytes.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _RATE = 1e-5
 
 
 class PlainAttention(nn.Module):
-    """Attention, step by step; parameters have the names of ours."""
+    """Attention in separate operations; its parameters have the names of ours."""
 
     def __init__(self, width: int, heads: int, *, cross: bool = False) -> None:
         super().__init__()
@@ -152,7 +152,7 @@ class PlainFusion(nn.Module):
 
 
 class PlainClassifier(nn.Module):
-    """The classifier; it takes the state of ``Classifier``."""
+    """The classifier; it can load the state of ``Classifier``."""
 
     def __init__(self, dims: ModelDims, num_outputs: int, drop_path: float = 0.0) -> None:
         super().__init__()
@@ -180,12 +180,12 @@ class PlainClassifier(nn.Module):
 def finetune_steps(
     clips: int, variant: str = "tiny", choose: Callable[[], None] = use_wide_products
 ) -> tuple[Callable[[], object], Callable[[], object]]:
-    """Two functions that make one step on one batch each: ours and the plain one. Both have freed memory held.
+    """Return two functions that make one step on one batch: ours and the plain one; for both, freed memory is held.
 
     Args:
-        clips: of the batch.
+        clips: size of the batch.
         variant: of the model.
-        choose: which library our step multiplies with.
+        choose: chooses the library for the products of our step.
     """
     hold_freed_memory()
     settings = FinetuneSettings()

@@ -123,7 +123,9 @@ def check_precision(mixed_precision: str, device: str) -> None:
         SettingsError: it cannot, or there is no such device.
     """
     if choose_device(device).type == "cpu" and mixed_precision == "fp16":
-        raise SettingsError("mixed_precision='fp16' needs a GPU; on a CPU, use mixed_precision='no' or mixed_precision='bf16'")
+        raise SettingsError(
+            "mixed_precision='fp16' needs a GPU; on a CPU, use mixed_precision='no' or mixed_precision='bf16'"
+        )
 
 
 def _path(given: str | Path | None) -> Path | None:

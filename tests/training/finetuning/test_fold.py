@@ -46,7 +46,7 @@ def test_a_start_that_was_trained_on_the_test_clips_is_refused(samples: list[Sam
     assert (info.dataset, info.fold) == (TASK.dataset, "2")
     for task, tested in ((TASK, "2"), (TASK, None), (replace(TASK, dataset="elsewhere"), "1")):
         assert check_init(weight, task, tested) is None
-    doubt = check_init(weight, TASK, "1")  # another corpus of one's own may be called toys, too
+    doubt = check_init(weight, TASK, "1")  # another corpus of one's own may have the name toys
     assert doubt and "if these are the same clips" in doubt
     known = tmp_path / "known.safetensors"
     save_classifier(known, load_classifier(weight)[0], info.model_copy(update={"dataset": "crema-d"}))
@@ -103,7 +103,7 @@ def test_a_finished_run_is_not_tested_again(samples: list[Sample], tmp_path: Pat
     assert len(looks) == 6
 
 
-def test_a_person_who_is_in_both_parts_is_refused(samples: list[Sample], tmp_path: Path) -> None:
+def test_a_person_in_two_splits_is_refused(samples: list[Sample], tmp_path: Path) -> None:
     leaking = [replace(sample, speaker="p1" if sample.speaker == "p0" else sample.speaker) for sample in samples]
     with pytest.raises(ManifestError, match=r"in both the training and the test split, e\.g\. p1"):
         fold(tmp_path, leaking, SETTINGS)

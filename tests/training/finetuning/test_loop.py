@@ -241,7 +241,18 @@ def test_the_terms_of_a_loss_are_logged_and_reported(
     assert all(names == {"loss", "entropy", "norm"} for names in shown)
 
 
-def test_a_list_without_splits_is_trained_on(samples: list[Sample], tmp_path: Path) -> None:
+def test_a_run_neither_reads_nor_changes_torchs_global_random_state(samples: list[Sample], tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"epochs": 1, "fit_start_clips": 8, "drop_path": 0.5})
+    weights = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        before = torch.get_rng_state()
+        weights.append(tuned(tmp_path / str(seed), samples, settings).read_bytes())
+        assert torch.equal(torch.get_rng_state(), before)
+    assert weights[0] == weights[1]
+
+
+def test_a_manifest_without_splits_is_split(samples: list[Sample], tmp_path: Path) -> None:
     plain = [replace(sample, split="") for sample in samples]
     parts = split_samples(plain, validation_share=0.3)
     assert parts.validation and not parts.test

@@ -1,4 +1,4 @@
-"""What a fine-tuning takes from another weight."""
+"""What a model loads from the weight it starts from."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def pretrained(tmp_path: Path) -> tuple[Path, PretrainingModel]:
     return path, model
 
 
-def test_encoders_come_from_a_pretrained_weight_and_the_rest_is_named(
+def test_a_pretrained_weight_gives_its_encoders_and_the_rest_is_named(
     pretrained: tuple[Path, PretrainingModel],
 ) -> None:
     path, source = pretrained
@@ -70,7 +70,7 @@ def test_a_classifier_gives_its_head_only_for_the_same_labels(
     assert set(transfer.fresh) == fresh
 
 
-def test_layer_weights_that_cannot_learn_again_are_left(tmp_path: Path) -> None:
+def test_layer_weights_fixed_to_the_last_layer_are_not_loaded(tmp_path: Path) -> None:
     path, source = tmp_path / "last.safetensors", Classifier(DIMS, 2)
     use_last_layer(source)
     save_classifier(path, source, info())
