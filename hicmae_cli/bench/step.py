@@ -168,12 +168,12 @@ class PlainClassifier(nn.Module):
 
     def forward(self, video: Tensor, audio: Tensor) -> Tensor:
         """(B, 3, 16, 160, 160) and (B, 1, 256, 128) -> logits (B, C)."""
-        seen, heard = self.video_encoder(video), self.audio_encoder(audio)
+        video_layers, audio_layers = self.video_encoder(video), self.audio_encoder(audio)
         parts = []
-        for layers, weights in ((seen, self.video_layer_weights), (heard, self.audio_layer_weights)):
+        for layers, weights in ((video_layers, self.video_layer_weights), (audio_layers, self.audio_layer_weights)):
             means = torch.stack([tokens.mean(dim=1) for tokens in layers], dim=-1)  # (B, D, L)
             parts.append((means * weights.softmax(dim=-1)).sum(dim=-1))
-        parts += [tokens.mean(dim=1) for tokens in self.fusion_encoder(seen[-1], heard[-1])]
+        parts += [tokens.mean(dim=1) for tokens in self.fusion_encoder(video_layers[-1], audio_layers[-1])]
         return self.head(self.feature_norm(torch.cat(parts, dim=-1)))  # type: ignore[no-any-return]
 
 
@@ -213,7 +213,7 @@ def finetune_steps(
 
     plain = PlainClassifier(dims, _CLASSES, settings.drop_path)
     plain_optimiser = torch.optim.AdamW(groups(plain), lr=_RATE, foreach=False)
-    video, plain_rng = to_video(batch.faces, batch.seen), np.random.default_rng(0)
+    video, plain_rng = to_video(batch.faces, batch.has_faces), np.random.default_rng(0)
 
     def plain_step() -> None:
         use_usual_products()

@@ -33,13 +33,13 @@ class LabelledBatch(NamedTuple):
 
     Attributes:
         faces: (B, 16, 160, 160, 3) uint8.
-        seen: (B,) bool, whether a clip has faces.
+        has_faces: (B,) bool.
         audio: log-mels (B, 1, 256, 128).
         targets: label indices (B,), or the values of a regression (B, D).
     """
 
     faces: Tensor
-    seen: Tensor
+    has_faces: Tensor
     audio: Tensor
     targets: Tensor
 
@@ -110,8 +110,8 @@ class TrainingClips(Dataset[LabelledItem | str]):
             faces, mel = (None, mel) if rng.random() < 0.5 else (faces, None)
         video = _NO_FACES if faces is None else np.ascontiguousarray(faces)
         audio = _NO_SOUND if mel is None else mel[None]
-        seen = torch.tensor(faces is not None)
-        return torch.from_numpy(video), seen, torch.from_numpy(audio), self.targets[index]
+        has_faces = torch.tensor(faces is not None)
+        return torch.from_numpy(video), has_faces, torch.from_numpy(audio), self.targets[index]
 
     def _read(self, index: int) -> PreparedClip:
         """Read a clip, without the sound if only its faces are used; faces are decoded only when they are used."""

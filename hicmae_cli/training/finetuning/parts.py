@@ -146,11 +146,11 @@ def read_calibration(
     found = []
     loader = training_loader(train, task.labels, settings, 0, batches, cache, regression=task.is_regression)
     with batches_in(loader) as read:
-        for faces, seen, audio, _ in map(unpack_batch, read):
+        for faces, has_faces, audio, _ in map(unpack_batch, read):
             keep_video, keep_audio = (
                 spread_tokens(len(faces), grid, count, generator=generator)
                 for grid, count in ((VIDEO_GRID, math.prod(VIDEO_GRID[1:])), (AUDIO_GRID, math.prod(AUDIO_GRID) // 2))
             )
             patches = keep_patches(cut_patches(audio, (PATCH_PX, PATCH_PX)), keep_audio)
-            found.append(Look(to_video(faces, seen, keep_video), patches, keep_video, keep_audio))
+            found.append(Look(to_video(faces, has_faces, keep_video), patches, keep_video, keep_audio))
     return found

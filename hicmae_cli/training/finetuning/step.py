@@ -88,7 +88,7 @@ def _loss_terms(
     """Terms of the loss of one forward pass, () each."""
     keep_video = _draw_tokens(batch.faces, VIDEO_GRID, settings.drop_video_tokens, generator)
     keep_audio = _draw_tokens(batch.audio, AUDIO_GRID, settings.drop_audio_tokens, generator)
-    video, audio = to_video(batch.faces, batch.seen, keep_video), batch.audio
+    video, audio = to_video(batch.faces, batch.has_faces, keep_video), batch.audio
     mix = draw_mix(settings, rng) if objective.mixes else UNMIXED
     if mix.share < 1:
         video = mix_video(video, mix)
@@ -110,7 +110,7 @@ def _mixed_probabilities(batch: LabelledBatch, mix: Mix, classes: int, smoothing
     """
     own = soft_targets(batch.targets, classes, smoothing)
     mixed = mix_targets(own, mix)
-    return mixed if with_audio else torch.where((batch.seen | batch.seen.flip(0))[:, None], mixed, own)
+    return mixed if with_audio else torch.where((batch.has_faces | batch.has_faces.flip(0))[:, None], mixed, own)
 
 
 def _draw_tokens(inputs: Tensor, grid: tuple[int, ...], dropped: float, generator: torch.Generator) -> Tensor | None:

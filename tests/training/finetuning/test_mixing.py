@@ -29,7 +29,7 @@ def test_mixtures_equal_those_of_timm(mix: Mix, count: int, monkeypatch: pytest.
     box = mix.box or (0, 0, 0, 0)
     monkeypatch.setattr(reference, "_params_per_batch", lambda: (mix.share, mix.box is not None))
     monkeypatch.setattr(timms, "rand_bbox", lambda *_, **__: box)
-    # timm has pictures: a clip is one with frames as channels, of which it knows any number.
+    # A clip is a picture for timm, with its frames as channels.
     pictures, targets = reference(video.flatten(1, 2).clone(), labels)
     ours = mix_video(video, mix)
     torch.testing.assert_close(ours.flatten(1, 2), pictures)
