@@ -37,7 +37,7 @@ ROOMS: dict[str, set[str]] = {
     "report": {"runtime", "weights"},
     "training": {"models", "weights"},
     "training.pretraining": {"clips", "models", "weights", "training"},
-    "training.finetuning": {"clips", "corpora", "evaluation", "models", "runtime", "weights", "training"},
+    "training.finetuning": {"clips", "corpora", "evaluation", "models", "report", "runtime", "weights", "training"},
     "bench": {
         "media",
         "clips",
@@ -68,13 +68,7 @@ TORCH_FILES = {
     "bench/step.py",
 }
 LONG_MODULES = {"puppets/voice.py", "puppets/actions.py"}
-LONG_FUNCTIONS = {
-    "training/finetuning/loop.py: finetune",
-    "training/pretraining/loop.py: pretrain",
-    "cli/evaluate.py: evaluate",
-    "cli/pretrain.py: pretrain",
-    "cli/finetune.py: finetune",
-}
+LONG_FUNCTIONS = {"training/pretraining/loop.py: pretrain", "cli/evaluate.py: evaluate", "cli/pretrain.py: pretrain"}
 
 
 def sources() -> Iterator[tuple[str, ast.Module]]:
@@ -143,7 +137,7 @@ def test_torch_is_known_to_few() -> None:
 def test_no_room_holds_more_than_a_sixth_of_the_lines() -> None:
     lines: dict[str, int] = {}
     for path in PACKAGE.rglob("*.py"):
-        room = path.relative_to(PACKAGE).parts[0]
+        room = room_of(".".join(path.relative_to(PACKAGE).with_suffix("").parts))
         lines[room] = lines.get(room, 0) + path.read_text("utf-8").count("\n")
     assert {room: count for room, count in lines.items() if count > sum(lines.values()) / 6} == {}
 

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from hicmae_cli import __version__
+from hicmae_cli.cli.flags import to_flags
 from hicmae_cli.cli.lazy import LazyCommand, LazyGroup
 from hicmae_cli.errors import HicmaeError, SettingsError, one_line
 from hicmae_cli.onnx_runtime import has_stuck_threads
@@ -94,7 +95,7 @@ def _run_command(given: list[str]) -> None:
     except HicmaeError as error:
         if debug:
             raise
-        _fail(str(error), code=2 if isinstance(error, SettingsError) else 1)
+        _fail(to_flags(str(error)), code=2 if isinstance(error, SettingsError) else 1)
     except KeyboardInterrupt:
         _fail("interrupted", code=130)
     except BrokenPipeError:

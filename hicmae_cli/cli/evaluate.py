@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from hicmae_cli.bundled import DEFAULT_WEIGHT
 from hicmae_cli.cli.options import DeviceOption, EngineOption, ManifestOption, QuietOption, RootOption, usage_error
 from hicmae_cli.corpora.manifest import ALL_FOLDS
-
-if TYPE_CHECKING:
-    from typing import Any
-
 
 _TASKS = ("classification", "regression")
 
@@ -95,6 +91,7 @@ def evaluate(
     from hicmae_cli.evaluation.subject import find_weights, leak_warning, score, some_weight
     from hicmae_cli.report.console import demo_notice, licence_line
     from hicmae_cli.report.files import make_folder
+    from hicmae_cli.report.score_files import write_scores
     from hicmae_cli.report.scores import score_grids
     from hicmae_cli.runtime.opening import open_engine
     from hicmae_cli.weights.reading import read_info
@@ -165,19 +162,3 @@ def evaluate(
     write_scores(document, weights, json_file, markdown, confusion)
     if document["failures"]:
         raise typer.Exit(1)
-
-
-def write_scores(
-    document: dict[str, Any], weights: str, json_file: Path | None, markdown: Path | None, confusion: Path | None
-) -> None:
-    """The files that were asked for."""
-    from hicmae_cli.report.files import to_json, write_text
-    from hicmae_cli.report.plots import plot_confusion
-    from hicmae_cli.report.scores import confusion_title, scores_markdown
-
-    if json_file is not None:
-        write_text(json_file, to_json(document))
-    if markdown is not None:
-        write_text(markdown, scores_markdown(document, weights))
-    if confusion is not None:
-        plot_confusion(document["confusion"], document["labels"], confusion, title=confusion_title(document))

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from hicmae_cli.errors import WeightsError
 from hicmae_cli.model_input import LOG_MEL_BINS, LOG_MEL_FRAMES, WINDOW_S
 from hicmae_cli.models.config import AUDIO_GRID, DECODERS, VARIANTS, VIDEO_GRID, DecoderDims
 from hicmae_cli.models.masking import count_masked
 from hicmae_cli.models.objectives import TEMPERATURE
+from hicmae_cli.training.losses import AUTO, check_loss_name
 from hicmae_cli.training.rand_augment import parse_policy
 
 Momentum = Annotated[float, Field(ge=0, lt=1)]
@@ -58,7 +59,7 @@ class FinetuneSettings(Settings):
     freeze_patches: bool = False
     # Task
     modality: Literal["av", "video", "audio"] = "av"
-    loss: Literal["auto", "cross_entropy", "mse", "l1", "smooth_l1", "ccc", "pcc"] = "auto"
+    loss: Annotated[str, AfterValidator(check_loss_name)] = AUTO
     class_weights: Literal["none", "balanced"] = "none"
     # Selection
     selection: Literal["val", "last", "test-best"] = "val"

@@ -82,12 +82,12 @@ def test_from_drawn_clips_to_a_fine_tuned_classifier(puppets: Path) -> None:
         "cpu",
     )
     assert fine.code == 0, fine.err
-    first = fine.out.splitlines()[1]
-    match = re.match(r"took (\d+) of (\d+) tensors from run/last\.safetensors", first)
+    first = next(line for line in fine.out.splitlines() if "loaded" in line)
+    match = re.match(r"run/last\.safetensors: loaded (\d+) of (\d+) tensors", first)
     assert match
     taken, all_ = map(int, match.groups())
     assert all_ - taken == 6
-    assert "start anew: video_layer_weights, audio_layer_weights, feature_norm.weight" in first
+    assert "start from scratch: video_layer_weights, audio_layer_weights, feature_norm.weight" in first
     assert re.search(r"not used: audio_decoder \(\d+ tensors\), video_decoder \(\d+ tensors\)$", first)
 
     seen = hicmae("predict", puppets / "raw", "--weights", "run/last.safetensors", "--json")
