@@ -133,7 +133,7 @@ def test_label_numbers_are_indices_into_the_given_names(puppets: Path) -> None:
     [
         ([], "neither a dataset nor a manifest"),
         (["--dataset", "mars"], "no dataset named mars"),
-        (["--manifest", "clips.csv", "--root", "data"], "the root is a dataset's folder"),
+        (["--manifest", "clips.csv", "--root", "data"], "got both a root and a manifest"),
         (["--manifest", "clips.csv", "--task", "guess"], "--task guess: expected classification or regression"),
         (["--manifest", "clips.csv", "--task", "regression"], "a regression needs --labels"),
         (
