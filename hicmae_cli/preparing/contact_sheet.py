@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from hicmae_cli.clips.prepared import face_files, read_face
+from hicmae_cli.clips.prepared import list_face_files, read_face
 from hicmae_cli.corpora.manifest import read_manifest
 from hicmae_cli.errors import HicmaeError, MediaError, one_line
-from hicmae_cli.files import written_whole
-from hicmae_cli.media import frames_at, span_s
+from hicmae_cli.files import write_atomically
+from hicmae_cli.media import read_frames_at, read_length_s
 from hicmae_cli.model_input import FACE_SIZE_PX
 
 Cell = tuple[NDArray[np.uint8], str, str]
@@ -71,7 +71,7 @@ def write_contact_sheet(path: Path, cells: Sequence[Cell], columns: int = 8) -> 
     """
     sheet = Image.fromarray(draw_contact_sheet(cells, columns))
     try:
-        with written_whole(path) as temporary:
+        with write_atomically(path) as temporary:
             sheet.save(temporary, "PNG")
     except OSError as error:
         raise HicmaeError(f"{path}: cannot be written: {error.strerror or error}") from error
@@ -100,9 +100,9 @@ def _read_random_face(video: Path | None, rng: np.random.Generator) -> NDArray[n
     assert video is not None
     place = float(rng.uniform())
     if video.is_dir():
-        files = face_files(video)
+        files = list_face_files(video)
         return read_face(files[int(place * len(files))])
-    return frames_at(video, [place * span_s(video)])[0]
+    return read_frames_at(video, [place * read_length_s(video)])[0]
 
 
 def _fit_text(text: str, draw: ImageDraw.ImageDraw, font: ImageFont.ImageFont | ImageFont.FreeTypeFont) -> str:

@@ -14,7 +14,7 @@ from hicmae_cli.corpora.dataset import Dataset, Item
 from hicmae_cli.corpora.manifest import HEADER
 from hicmae_cli.errors import ManifestError, one_line
 from hicmae_cli.faces import FaceDetector
-from hicmae_cli.files import written_whole
+from hicmae_cli.files import write_atomically
 from hicmae_cli.preparing.check import summarise
 from hicmae_cli.preparing.clip import Source
 from hicmae_cli.preparing.contact_sheet import read_random_faces, write_contact_sheet
@@ -315,5 +315,5 @@ def _write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]])
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(header)
     writer.writerows(rows)
-    with written_whole(path) as temporary:
+    with write_atomically(path) as temporary:
         temporary.write_text(out.getvalue(), "utf-8", "surrogateescape")

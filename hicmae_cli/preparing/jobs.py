@@ -15,16 +15,8 @@ from hicmae_cli.faces import FaceDetector, FaceFinder
 from hicmae_cli.preparing.clip import VERSION, Source, UnusableError, examine_clip, examine_frames, prepare_clip
 from hicmae_cli.preparing.journal import Entry, Journal
 from hicmae_cli.preparing.store import path_in
-from hicmae_cli.workers import (
-    Outcomes,
-    Report,
-    Work,
-    WorkerDiedError,
-    available_cores,
-    run_here,
-    run_in_pool,
-    run_on_ray,
-)
+from hicmae_cli.ray_workers import run_on_ray
+from hicmae_cli.workers import Outcomes, Report, Work, WorkerDiedError, count_cores, run_here, run_in_pool
 
 one_face: Final = partial(FaceFinder, num_faces=1)
 """Opens the default face finder of a clip."""
@@ -125,7 +117,7 @@ def choose_runner(workers: int | None = None, ray: str | None = None) -> Runner:
         raise SettingsError(f"got workers={workers}, expected 0 or more")
     if ray is not None:
         return partial(run_on_ray, address=ray)
-    return run_here if workers == 0 else partial(run_in_pool, workers=workers or available_cores())
+    return run_here if workers == 0 else partial(run_in_pool, workers=workers or count_cores())
 
 
 def do_jobs(

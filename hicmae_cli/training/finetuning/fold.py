@@ -15,7 +15,7 @@ from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.errors import TrainingError, WeightsError
 from hicmae_cli.evaluation.evaluate import evaluate
 from hicmae_cli.evaluation.results import Evaluation
-from hicmae_cli.files import sha256_of, written_whole
+from hicmae_cli.files import compute_sha256, write_atomically
 from hicmae_cli.runtime.torch_engine import TorchEngine
 from hicmae_cli.training.finetuning.loop import finetune
 from hicmae_cli.training.finetuning.parts import check_people, split_samples
@@ -119,7 +119,7 @@ def _test(
 ) -> Evaluation:
     """Score a weight on the test clips, or read what an earlier call found."""
     made_of = {
-        "weight": sha256_of(weight),
+        "weight": compute_sha256(weight),
         "clips": fingerprint(_describe_files(sample) for sample in clips),
         "modality": modality,
         "merge_by": task.merge_by,
@@ -156,7 +156,7 @@ def _read_tested(folder: Path, made_of: Mapping[str, object]) -> Evaluation | No
 def _write_tested(folder: Path, made_of: Mapping[str, object], found: Evaluation) -> None:
     text = json.dumps({"made_of": made_of, "result": found.to_record()}, allow_nan=False)
     try:
-        with written_whole(folder / TESTED) as temporary:
+        with write_atomically(folder / TESTED) as temporary:
             temporary.write_text(text + "\n", "utf-8")
     except OSError as error:
         raise TrainingError(f"{folder / TESTED}: cannot be written: {error.strerror}") from error

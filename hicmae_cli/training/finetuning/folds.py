@@ -27,7 +27,7 @@ from hicmae_cli.training.optimiser import warmup_warning
 from hicmae_cli.training.recipes import load_settings
 from hicmae_cli.training.settings import FinetuneSettings
 from hicmae_cli.weights.catalogue import find_weight
-from hicmae_cli.weights.run_folder import fold_folder
+from hicmae_cli.weights.run_folder import locate_fold
 
 
 def finetune_folds(
@@ -171,7 +171,7 @@ def _finetune_seed(
         if doubt:
             progress.warn(doubt)
         run = finetune_and_test(
-            fold_folder(folder, fold),
+            locate_fold(folder, fold),
             task,
             samples,
             fold,

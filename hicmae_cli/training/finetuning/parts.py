@@ -120,7 +120,7 @@ def find_unreadable(clips: Sequence[Sample], *, sampling_rate: int, modality: st
 
 def _fault(sample: Sample, sampling_rate: int, modality: str) -> str | None:
     try:
-        views = read_prepared_clip(sample.video, sample.audio).test_clips(sampling_rate)
+        views = read_prepared_clip(sample.video, sample.audio).read_evaluation_clips(sampling_rate)
     except (HicmaeError, ValueError) as error:
         return f"clip {sample.id}: {fault_of(sample, error)}"
     if any(restrict(view, modality) for view in views):

@@ -16,7 +16,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from hicmae_cli.clips import PreparedClip, read_prepared_clip
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.errors import TrainingError
-from hicmae_cli.files import sha256_of
+from hicmae_cli.files import compute_sha256
 from hicmae_cli.models.classifier import Classifier, use_last_layer
 from hicmae_cli.models.config import VARIANTS
 from hicmae_cli.models.products import use_wide_products
@@ -230,7 +230,7 @@ def _collect_facts(
         "labels": list(task.labels),
         "dataset": task.dataset,
         "metric": task.chosen_by,
-        "init": sha256_of(init) if init else None,
+        "init": compute_sha256(init) if init else None,
         "clips": fingerprint_clips(*splits),
         # Stochastic depth depends on how a step is split over processes.
         "processes": processes,
@@ -262,7 +262,7 @@ def _load_clips(run: FinetuningRun) -> None:
         return
     settings, accelerator = run.settings, run.accelerator
     if settings.cache_clips:
-        run.cache = [read_prepared_clip(s.video, s.audio).decoded(exact=False) for s in run.train]
+        run.cache = [read_prepared_clip(s.video, s.audio).decode_all(exact=False) for s in run.train]
     share = run.validation[accelerator.process_index :: accelerator.num_processes]
     faults = find_unreadable(share, sampling_rate=settings.sampling_rate, modality=settings.modality)
     raise_together(accelerator, faults)
