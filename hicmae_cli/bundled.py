@@ -6,18 +6,18 @@ from functools import cache
 from pathlib import Path
 
 from hicmae_cli.errors import WeightsError
-from hicmae_cli.files import sha256_of
+from hicmae_cli.files import compute_sha256
 
 _PACKAGE = Path(__file__).resolve().parent
 DEFAULT_WEIGHT = "puppets-nano"
 _SAMPLE = "speech_sample.mp4"
 
 
-def bundled_dir() -> Path:
+def find_bundled_dir() -> Path:
     """The folder of the bundled model files.
 
     Raises:
-        WeightsError: The installation has neither folder.
+        WeightsError: the installation has neither folder.
     """
     for folder in (_PACKAGE / "_bundled", _PACKAGE.parent / "weights"):
         if folder.is_dir():
@@ -25,20 +25,20 @@ def bundled_dir() -> Path:
     raise WeightsError(f"{_PACKAGE}: the bundled model files are missing; install hicmae again")
 
 
-def bundled_file(name: str, sha256: str | None = None) -> Path:
+def find_bundled_file(name: str, sha256: str | None = None) -> Path:
     """The path of a bundled model file, checked once per process.
 
     Args:
-        name: The file's bare name.
-        sha256: What its content must hash to, in hexadecimal.
+        name: the file's bare name.
+        sha256: what its content must hash to, in hexadecimal.
 
     Raises:
-        WeightsError: The file is missing or is not the one expected.
+        WeightsError: the file is missing or is not the one expected.
         ValueError: name is not a bare file name.
     """
     if Path(name).name != name:
         raise ValueError(f"expected a bare file name, got {name!r}")
-    path = bundled_dir() / name
+    path = find_bundled_dir() / name
     if not path.is_file():
         raise WeightsError(f"{path}: the bundled model file is missing; install hicmae again")
     if sha256 is not None and (found := _sha256_once(path)) != sha256:
@@ -49,7 +49,7 @@ def bundled_file(name: str, sha256: str | None = None) -> Path:
     return path
 
 
-def sample_clip() -> Path:
+def find_sample_clip() -> Path:
     """The README's sample clip, in a checkout and in a wheel.
 
     Raises:
@@ -61,4 +61,4 @@ def sample_clip() -> Path:
     raise WeightsError(f"{_PACKAGE}: the sample clip is missing; name a video of your own")
 
 
-_sha256_once = cache(sha256_of)  # bundled files do not change while a process runs; a user's do
+_sha256_once = cache(compute_sha256)  # bundled files do not change while a process runs; a user's do

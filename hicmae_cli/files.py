@@ -20,7 +20,7 @@ _TEMPORARY: Final = re.compile(r"\.hicmae-[0-9a-f]{16}(\.[^.]*)?")
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
+def write_atomically(path: Path) -> Iterator[Path]:
     """A temporary file to write to, beside ``path`` and with its suffix; replaces ``path`` when the block ends well.
 
     After an error the temporary is removed and ``path`` is as it was before. Missing folders are made. The temporary
@@ -51,7 +51,7 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 
 def is_temporary(name: str) -> bool:
-    """Whether a file's name is one that `written_whole` gives to its temporaries."""
+    """Whether a file's name is one that `write_atomically` gives to its temporaries."""
     return _TEMPORARY.fullmatch(name) is not None
 
 
@@ -114,7 +114,7 @@ def lock_file(descriptor: int) -> bool:
     return True
 
 
-def sha256_of(path: Path, on_block: Callable[[], None] = lambda: None) -> str:
+def compute_sha256(path: Path, on_block: Callable[[], None] = lambda: None) -> str:
     """Hash of a file in hexadecimal, read in pieces; ``on_block`` is called after each."""
     digest = hashlib.sha256()
     with path.open("rb") as file:

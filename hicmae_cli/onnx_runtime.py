@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # numpy would slow down `hicmae --help`
 
     from numpy.typing import NDArray
 
-Result = TypeVar("Result")
+ResultT = TypeVar("ResultT")
 
 _FATAL_ONLY = 4  # log level; all other failures come back as exceptions
 _PATIENCE_S = 2.0  # a run that was asked to stop looks for that between two operators
@@ -57,7 +57,7 @@ def open_session(
     options.intra_op_num_threads = threads
     disabled = [] if fold_constants else ["ConstantFolding"]
     try:
-        return _interruptible(
+        return _call_interruptibly(
             lambda: ort.InferenceSession(str(path), options, providers=list(providers), disabled_optimizers=disabled)
         )
     except Exception as error:  # onnxruntime's own classes derive from Exception only
@@ -76,7 +76,7 @@ def run_session(session: Any, path: Path, outputs: Sequence[str], inputs: Mappin
         options.terminate = True
 
     try:
-        return _interruptible(lambda: list(session.run(list(outputs), dict(inputs), options)), stop)
+        return _call_interruptibly(lambda: list(session.run(list(outputs), dict(inputs), options)), stop)
     except Exception as error:
         raise WeightsError(f"{path}: ONNX Runtime cannot run it: {first_line(error)}") from error
 
@@ -89,13 +89,13 @@ def has_stuck_threads() -> bool:
     return any(thread.is_alive() for thread in _threads)
 
 
-def _interruptible(work: Callable[[], Result], stop: Callable[[], None] = lambda: None) -> Result:
+def _call_interruptibly(work: Callable[[], ResultT], stop: Callable[[], None] = lambda: None) -> ResultT:
     """Call ``work`` in a thread and wait for it, because Python handles Ctrl-C only between two of its instructions.
 
     Exceptions of ``work`` are raised here. If the wait is interrupted, ``stop`` is called and the thread gets a moment
     to end; a thread that does not end is left behind.
     """
-    done: list[Result] = []
+    done: list[ResultT] = []
     failed: list[BaseException] = []
     # Not Thread.join: before Python 3.13 it takes an interrupted wait for the thread's end.
     over = threading.Event()

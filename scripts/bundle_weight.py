@@ -12,7 +12,7 @@ import json
 import re
 from pathlib import Path
 
-from hicmae_cli.files import sha256_of
+from hicmae_cli.files import compute_sha256
 from hicmae_cli.weights.checkpoint import load_classifier, save_classifier
 from hicmae_cli.weights.export import export_onnx
 
@@ -56,7 +56,7 @@ def main() -> None:
             "",
             "[[weight.files]]",
             f'name = "{path.name}"',
-            f'sha256 = "{sha256_of(path)}"',
+            f'sha256 = "{compute_sha256(path)}"',
             f"size_bytes = {path.stat().st_size}",
         ]
     (FOLDER / "catalogue.toml").write_text("\n".join(lines) + "\n", "utf-8")

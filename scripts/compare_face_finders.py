@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hicmae_cli.bundled import sample_clip
+from hicmae_cli.bundled import find_sample_clip
 from hicmae_cli.faces import Face, FaceDetector, FaceFinder
 from hicmae_cli.faces.mediapipe_detector import MediaPipeDetector
 from hicmae_cli.media import Frame, read_frames
@@ -28,7 +28,7 @@ def timed(detector: FaceDetector, frame: Frame) -> tuple[float, list[Face]]:
 
 
 def main() -> None:
-    frames = list(read_frames(sample_clip()))
+    frames = list(read_frames(find_sample_clip()))
     ours_s, theirs_s, differences, same = [], [], [], 0
     with FaceFinder() as ours, MediaPipeDetector(MODEL) as theirs:
         for index, frame in enumerate(frames):

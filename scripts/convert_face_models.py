@@ -91,8 +91,8 @@ class Converter:
     """Writes the ONNX operators of one TFLite graph.
 
     Args:
-        graph: The graph to convert.
-        is_picture_net: Whether four-dimensional tensors are pictures, channels last, that are to become
+        graph: the graph to convert.
+        is_picture_net: whether four-dimensional tensors are pictures, channels last, that are to become
             channels first. Otherwise they stay as they are and convolutions, all 1 x 1, become products.
     """
 
@@ -371,11 +371,11 @@ def convert(data: bytes, name: str, input_name: str, outputs: Outputs, value_ran
     """One net as the bytes of an ONNX file.
 
     Args:
-        data: The TFLite file.
-        name: The graph's name.
-        input_name: The name of its one input.
-        outputs: The outputs to keep.
-        value_range: The net's values for black and white, if its input is a picture.
+        data: the TFLite file.
+        name: the graph's name.
+        input_name: the name of its one input.
+        outputs: the outputs to keep.
+        value_range: the net's values for black and white, if its input is a picture.
     """
     graph = TfliteGraph(data)
     (source,) = graph.inputs

@@ -20,6 +20,7 @@ GROUND = {
     "model_input",
     "onnx_runtime",
     "workers",
+    "ray_workers",
     "__version__",
 }
 # Each room with the rooms it may import; it stands below all of them.

@@ -34,13 +34,13 @@ def align_face(
     Args:
         rgb: (H, W, 3) uint8 picture.
         landmarks_px: (478, 2) points in pixels, as in `Face`.
-        size_px: Side of the crop.
+        size_px: side of the crop.
 
     Returns:
         (size_px, size_px, 3) uint8.
     """
     warp_px = max(_WARP_PX, size_px)
-    matrix = alignment(landmarks_px, warp_px)
+    matrix = fit_alignment(landmarks_px, warp_px)
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
     source = rgb
     if scale < _SHRINK_BELOW or max(rgb.shape[:2]) > CV2_SIDE_PX:
@@ -51,27 +51,27 @@ def align_face(
     return np.asarray(crop, dtype=np.uint8)
 
 
-def alignment(landmarks_px: NDArray[np.float32], size_px: int = FACE_SIZE_PX) -> NDArray[np.float64]:
+def fit_alignment(landmarks_px: NDArray[np.float32], size_px: int = FACE_SIZE_PX) -> NDArray[np.float64]:
     """The similarity transform from picture to crop, both in pixels with (0, 0) at the first pixel's centre.
 
     Args:
         landmarks_px: (478, 2) points in the picture.
-        size_px: Side of the crop.
+        size_px: side of the crop.
 
     Returns:
         (2, 3) float64 affine matrix.
 
     Raises:
-        ValueError: Not 478 points, or all of them in one place.
+        ValueError: not 478 points, or all of them in one place.
     """
     if landmarks_px.shape != (NUM_LANDMARKS, 2):
         raise ValueError(f"expected landmarks_px ({NUM_LANDMARKS}, 2), got {landmarks_px.shape}")
-    indices, points = _template()
+    indices, points = _load_template()
     target = (points + 0.5) * (size_px / FACE_SIZE_PX) - 0.5  # pixel centres, so that every size cuts the same
-    return similarity(landmarks_px[indices].astype(np.float64), target)
+    return fit_similarity(landmarks_px[indices].astype(np.float64), target)
 
 
-def similarity(source: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
+def fit_similarity(source: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
     """The least-squares similarity transform without reflection of (N, 2) points onto (N, 2) points.
 
     In the plane it has a closed form: with centred points as complex numbers, target = factor * source.
@@ -80,7 +80,7 @@ def similarity(source: NDArray[np.float64], target: NDArray[np.float64]) -> NDAr
         (2, 3) float64 affine matrix.
 
     Raises:
-        ValueError: The source points are all in one place.
+        ValueError: the source points are all in one place.
     """
     source_mean, target_mean = source.mean(axis=0), target.mean(axis=0)
     from_z = (source - source_mean) @ np.array([1, 1j])
@@ -93,9 +93,9 @@ def similarity(source: NDArray[np.float64], target: NDArray[np.float64]) -> NDAr
     return np.column_stack([linear, target_mean - linear @ source_mean])
 
 
-def template_points(size_px: int = FACE_SIZE_PX) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+def read_template(size_px: int = FACE_SIZE_PX) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     """Which 68 of the 478 landmarks the alignment uses, and the (68, 2) pixels where they go on average."""
-    indices, points = _template()
+    indices, points = _load_template()
     return indices.copy(), (points + 0.5) * (size_px / FACE_SIZE_PX) - 0.5
 
 
@@ -128,7 +128,7 @@ def _shrink_face(
 
 
 @cache
-def _template() -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+def _load_template() -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     file = resources.files("hicmae_cli.faces").joinpath("face_template.json")
     try:
         table = json.loads(file.read_text("utf-8"))

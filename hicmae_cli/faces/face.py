@@ -21,7 +21,7 @@ class Face:
 
     Attributes:
         landmarks_px: (478, 2) float32 x, y in pixels; (0, 0) is the centre of the picture's top left pixel.
-        blendshapes: Activation 0..1 of MediaPipe's 52 expressions by name, if they were asked for.
+        blendshapes: activation 0..1 of MediaPipe's 52 expressions by name, if they were asked for.
     """
 
     landmarks_px: NDArray[np.float32]

@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hicmae_cli.faces.align import align_face
+from hicmae_cli.faces.crops import crop_around
 from hicmae_cli.faces.face import Face, box_iou
-from hicmae_cli.faces.views import around
 from hicmae_cli.media import Frame
 
 MAX_GAP_S: Final = 1.0 + 2 * 0.16
@@ -44,7 +44,7 @@ _CUT_DIFFERENCE: Final = 12.0  # grey levels
 
 
 @dataclass(frozen=True)
-class _Look:
+class _Appearance:
     """A face's appearance: grey (1024,) pictures of unit length, and its mean a and b in CIELAB."""
 
     structure: NDArray[np.float32]
@@ -59,23 +59,23 @@ class _Person:
     shot: int
     last_s: float
     chroma: NDArray[np.float32]
-    latest: _Look
-    looks: list[_Look] = field(default_factory=list)
+    latest: _Appearance
+    looks: list[_Appearance] = field(default_factory=list)
 
-    def similarity(self, look: _Look) -> float:
+    def compare(self, look: _Appearance) -> float:
         """-1 to 1: correlation with the best remembered look, lowered where the skin's colour differs."""
-        structure = max(_correlation(known, look) for known in (self.latest, *self.looks))
+        structure = max(_correlate(known, look) for known in (self.latest, *self.looks))
         distance = float(np.linalg.norm(look.chroma - self.chroma)) / _CHROMA_SPREAD
         return structure * float(np.exp(-(distance**2)))
 
-    def in_same_surroundings(self, look: _Look) -> bool:
+    def has_same_surroundings(self, look: _Appearance) -> bool:
         """Whether the person was seen in front of the same background, in the same clothes."""
         return any(
             float(known.surroundings @ look.surroundings) > _SAME_SURROUNDINGS for known in (self.latest, *self.looks)
         )
 
-    def remember(self, frame: Frame, shot: int, face: Face, look: _Look) -> None:
-        known = max((_correlation(old, look) for old in self.looks), default=-1.0)
+    def remember(self, frame: Frame, shot: int, face: Face, look: _Appearance) -> None:
+        known = max((_correlate(old, look) for old in self.looks), default=-1.0)
         if known < _NEW_LOOKS:
             if len(self.looks) == _MAX_LOOKS:
                 del self.looks[1]  # the first look stays: a slow change must not lose the person
@@ -106,11 +106,11 @@ class TrackLinker:
         nothing.
 
         Args:
-            frame: The frame the faces were found in; later than the one before.
-            faces: The faces that a detector found in it.
+            frame: the frame the faces were found in; later than the one before.
+            faces: the faces that a detector found in it.
 
         Raises:
-            ValueError: The frame is not later than the one before.
+            ValueError: the frame is not later than the one before.
         """
         if frame.time_s <= self._last_s:
             raise ValueError(f"expected a frame after {self._last_s:.3f} s, got one at {frame.time_s:.3f} s")
@@ -119,12 +119,12 @@ class TrackLinker:
             for person, _ in self._last[2]:
                 person.last_s = frame.time_s
             return [(person.id, face) for person, face in self._last[2]]
-        thumbnail = _thumbnail(frame.rgb)
+        thumbnail = _make_thumbnail(frame.rgb)
         if self._thumbnail is not None and is_shot_change(self._thumbnail, thumbnail):
             self._shot += 1
         self._thumbnail = thumbnail
 
-        looks = [_look(frame.rgb, face) for face in faces]
+        looks = [_describe(frame.rgb, face) for face in faces]
         scores = [
             (score, index, person)
             for index, (face, look) in enumerate(zip(faces, looks, strict=True))
@@ -139,14 +139,14 @@ class TrackLinker:
                 taken.add(person.id)
         for index, (face, look) in enumerate(zip(faces, looks, strict=True)):
             if index not in linked:
-                linked[index] = self._meet(frame, face, look)
+                linked[index] = self._add_person(frame, face, look)
             linked[index].remember(frame, self._shot, face, look)
         self._last = frame.rgb, faces, [(linked[index], face) for index, face in enumerate(faces)]
         return [(linked[index].id, face) for index, face in enumerate(faces)]
 
-    def _score(self, person: _Person, face: Face, look: _Look, time_s: float) -> float | None:
+    def _score(self, person: _Person, face: Face, look: _Appearance, time_s: float) -> float | None:
         """How well a face fits a person: above 1 by place, up to 1 by looks alone; None if it does not."""
-        similarity = person.similarity(look)
+        similarity = person.compare(look)
         gap_s = time_s - person.last_s
         if person.shot == self._shot and gap_s <= MAX_GAP_S + 1e-6:
             size_px = (person.face.size_px + face.size_px) / 2
@@ -158,11 +158,11 @@ class TrackLinker:
             overlap = box_iou(face.box_px, person.face.box_px) > 0.3
             if near and similarity > (_OTHER_LOOKS if overlap else (_OTHER_LOOKS + _SAME_LOOKS) / 2):
                 return 2.0 + similarity - distance / reach
-        if similarity > _SAME_LOOKS or (similarity > _LIKELY_LOOKS and person.in_same_surroundings(look)):
+        if similarity > _SAME_LOOKS or (similarity > _LIKELY_LOOKS and person.has_same_surroundings(look)):
             return similarity
         return None
 
-    def _meet(self, frame: Frame, face: Face, look: _Look) -> _Person:
+    def _add_person(self, frame: Frame, face: Face, look: _Appearance) -> _Person:
         person = _Person(self._next_id, face, self._shot, frame.time_s, look.chroma, look)
         self._next_id += 1
         if len(self._people) == _MAX_REMEMBERED:
@@ -180,30 +180,30 @@ def is_shot_change(before: NDArray[np.float32], after: NDArray[np.float32]) -> b
     return norm < 1e-6 or float(np.vdot(first, second)) / norm < _CUT_CORRELATION
 
 
-def _correlation(first: _Look, second: _Look) -> float:
+def _correlate(first: _Appearance, second: _Appearance) -> float:
     """How alike two faces are, -1 to 1; 0.5 if one of them has no contrast at all."""
     if not (first.structure.any() and second.structure.any()):
         return _LIKELY_LOOKS
     return float(first.structure @ second.structure)
 
 
-def _thumbnail(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _make_thumbnail(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     small = cv2.resize(rgb, _THUMBNAIL_PX, interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.float32)
 
 
-def _look(rgb: NDArray[np.uint8], face: Face) -> _Look:
+def _describe(rgb: NDArray[np.uint8], face: Face) -> _Appearance:
     crop = align_face(rgb, face.landmarks_px, _LOOK_PX)
     # In 8 bits a and b are offset by 128; the crop's margins may show hair and background.
     lab = cv2.cvtColor(crop, cv2.COLOR_RGB2LAB)[_LOOK_PX // 4 : -_LOOK_PX // 6, _LOOK_PX // 4 : -_LOOK_PX // 4]
     chroma = np.asarray(lab[..., 1:].reshape(-1, 2).mean(axis=0), np.float32)
-    view = around(face.box_px, _SURROUNDINGS, rgb.shape[1], rgb.shape[0])
+    view = crop_around(face.box_px, _SURROUNDINGS, rgb.shape[1], rgb.shape[0])
     part = rgb[view.top : view.bottom, view.left : view.right]
     part = cv2.resize(part, (_LOOK_PX, _LOOK_PX), interpolation=cv2.INTER_AREA)
-    return _Look(_unit(crop), _unit(part), chroma)
+    return _Appearance(_normalise(crop), _normalise(part), chroma)
 
 
-def _unit(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _normalise(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     """(N,) grey levels less their mean, of unit length: the product of two is their correlation."""
     grey = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.float32).reshape(-1)
     grey = grey - grey.mean()

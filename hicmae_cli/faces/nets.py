@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hicmae_cli.bundled import bundled_file
+from hicmae_cli.bundled import find_bundled_file
 from hicmae_cli.faces.align import CV2_SIDE_PX
 from hicmae_cli.faces.face import Box
 from hicmae_cli.onnx_runtime import open_session
@@ -48,8 +48,8 @@ class Found(NamedTuple):
     """A face that the search has found, in pixels of the picture with (0, 0) at its top left corner.
 
     Attributes:
-        score: The net's confidence, 0 to 1.
-        box: Left, top, right, bottom: brows to chin.
+        score: the net's confidence, 0 to 1.
+        box: left, top, right, bottom: brows to chin.
         eyes: (2, 2) x, y of the eyes; first the one that is left in an upright picture.
     """
 
@@ -72,14 +72,14 @@ def find_faces(pictures: Sequence[NDArray[np.uint8]], min_score: float, max_over
     """The faces of each picture that fill at least an eighth of its longer side, best first.
 
     Args:
-        pictures: Each (H, W, 3) uint8, of any size.
-        min_score: Leave out faces with a lower score, 0 to 1.
-        max_overlap: Boxes with a larger intersection over union belong to one face and are averaged.
+        pictures: each (H, W, 3) uint8, of any size.
+        min_score: leave out faces with a lower score, 0 to 1.
+        max_overlap: boxes with a larger intersection over union belong to one face and are averaged.
 
     Raises:
-        WeightsError: The net's file is missing or damaged.
+        WeightsError: the net's file is missing or damaged.
     """
-    net = _session(_DETECTOR)
+    net = _open_net(_DETECTOR)
     found: list[list[Found]] = []
     for start in range(0, len(pictures), _BATCH):
         some = pictures[start : start + _BATCH]
@@ -93,7 +93,7 @@ def find_faces(pictures: Sequence[NDArray[np.uint8]], min_score: float, max_over
     return found
 
 
-def region_of(found: Found) -> Region:
+def build_region(found: Found) -> Region:
     """The region for reading a found face's landmarks, turned upright to the face."""
     left, top, right, bottom = found.box
     (x0, y0), (x1, y1) = found.eyes
@@ -109,16 +109,16 @@ def read_landmarks(
 
     Args:
         pictures: N pictures, each (H, W, 3) uint8, of any size.
-        regions: The region of the face in each picture.
+        regions: the region of the face in each picture.
 
     Returns:
         (N, 478, 2) x, y in pixels of the picture with (0, 0) at its top left corner, and (N,) the probability
         that the region shows a face.
 
     Raises:
-        WeightsError: The net's file is missing or damaged.
+        WeightsError: the net's file is missing or damaged.
     """
-    net = _session(_LANDMARKS)
+    net = _open_net(_LANDMARKS)
     landmarks = np.empty((len(regions), 478, 2), np.float32)
     presence = np.empty(len(regions), np.float32)
     for start in range(0, len(regions), _BATCH):
@@ -137,11 +137,11 @@ def read_blendshapes(landmarks: NDArray[np.float32]) -> list[dict[str, float]]:
     """The 52 expression activations, 0 to 1 by name, of (N, 478, 2) landmarks in pixels of any offset.
 
     Raises:
-        WeightsError: The net's file is missing or damaged.
+        WeightsError: the net's file is missing or damaged.
     """
     if not len(landmarks):
         return []
-    net = _session(_BLENDSHAPES)
+    net = _open_net(_BLENDSHAPES)
     (activations,) = net.run(["blendshapes"], {"landmarks": landmarks.astype(np.float32, copy=False)})
     return [dict(zip(BLENDSHAPES, map(float, row), strict=True)) for row in activations]
 
@@ -150,17 +150,17 @@ def load_nets(blendshapes: bool = False) -> None:
     """Load the nets now rather than at their first call, so that a missing file is reported at once.
 
     Args:
-        blendshapes: Whether to load the net of the expressions, too.
+        blendshapes: whether to load the net of the expressions, too.
 
     Raises:
-        WeightsError: A net's file is missing or damaged.
+        WeightsError: a net's file is missing or damaged.
     """
     for name in (_DETECTOR, _LANDMARKS, *([_BLENDSHAPES] if blendshapes else ())):
-        _session(name)
+        _open_net(name)
 
 
 @cache
-def _session(name: str) -> Any:
+def _open_net(name: str) -> Any:
     """A net, loaded once per process; it may run in several threads at once.
 
     Call its own ``run``: these files are known and a run takes milliseconds, so Ctrl-C works. The thread of
@@ -168,20 +168,20 @@ def _session(name: str) -> Any:
     """
     # The nets take 0.5 and 2 ms. Threads that wait for so little spin: on two busy cores, two threads took three
     # times as long as one. Folding widens the half-precision weights once, and not in every run.
-    return open_session(bundled_file(name, _SHA256[name]), threads=1, fold_constants=True)
+    return open_session(find_bundled_file(name, _SHA256[name]), threads=1, fold_constants=True)
 
 
 def _cut_out_whole(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """All of a picture in the middle of a black square of (_SEARCH_PX, _SEARCH_PX, 3)."""
-    picture, _ = _within_cv2(picture)
-    pixels, parts = _whole_sampling(picture.shape[0], picture.shape[1])
+    picture, _ = _subsample_for_cv2(picture)
+    pixels, parts = _map_whole_picture(picture.shape[0], picture.shape[1])
     cut = cv2.remap(picture, pixels, parts, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     return np.asarray(cut, np.uint8)
 
 
 def _cut_out_region(picture: NDArray[np.uint8], region: Region) -> NDArray[np.uint8]:
     """A region as an upright square of (_READ_PX, _READ_PX, 3); beyond the picture its edge goes on."""
-    picture, step = _within_cv2(picture)
+    picture, step = _subsample_for_cv2(picture)
     matrix = (_to_picture(region) / step).astype(np.float32)
     i = np.arange(_READ_PX, dtype=np.float32)
     x, y = (row[0] * i + (row[1] * i[:, None] + row[2]) for row in matrix)
@@ -190,7 +190,7 @@ def _cut_out_region(picture: NDArray[np.uint8], region: Region) -> NDArray[np.ui
     return np.asarray(cut, np.uint8)
 
 
-def _within_cv2(picture: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
+def _subsample_for_cv2(picture: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
     """A picture that cv2 can warp, and the step at which its pixels were taken from the one given."""
     step = -(-max(picture.shape[:2]) // CV2_SIDE_PX)
     return np.ascontiguousarray(picture[::step, ::step]), step
@@ -204,7 +204,7 @@ def _to_picture(region: Region) -> NDArray[np.float64]:
 
 
 @lru_cache(maxsize=64)
-def _whole_sampling(height_px: int, width_px: int) -> tuple[NDArray[np.int16], NDArray[np.uint16]]:
+def _map_whole_picture(height_px: int, width_px: int) -> tuple[NDArray[np.int16], NDArray[np.uint16]]:
     """Where each pixel of a square around a whole picture reads.
 
     This is the warpPerspective of OpenCV 4, with which MediaPipe fills the nets' inputs: it rounds to 32nds of a
@@ -230,7 +230,7 @@ def _sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 @cache
-def _anchors() -> NDArray[np.float32]:
+def _build_anchors() -> NDArray[np.float32]:
     """The (896, 2) centres of the anchors, 0 to 1: two per cell of 16 x 16, six per cell of 8 x 8."""
     grids = []
     for cells, repeats in ((16, 2), (8, 6)):
@@ -252,16 +252,20 @@ def _decode(
     Args:
         values: (896, 16) x, y, width, height and six points x, y, relative to the anchor, of 128 pixels each.
         logits: (896,) scores.
-        min_score: As in `find_faces`.
-        max_overlap: As in `find_faces`.
-        side_px: Side of the square in the picture's pixels.
+        min_score: as in `find_faces`.
+        max_overlap: as in `find_faces`.
+        side_px: side of the square in the picture's pixels.
         corner: (2,) x, y of the square's top left corner there.
     """
     likely = np.flatnonzero(logits >= np.log(min_score / (1 - min_score)))
     if not len(likely):
         return []
     likely = likely[np.argsort(-logits[likely], kind="stable")]
-    scores, values, anchors = (_sigmoid(logits[likely]), values[likely] / np.float32(_SEARCH_PX), _anchors()[likely])
+    scores, values, anchors = (
+        _sigmoid(logits[likely]),
+        values[likely] / np.float32(_SEARCH_PX),
+        _build_anchors()[likely],
+    )
     centre, size = values[:, :2] + anchors, values[:, 2:4]
     # Left, top, right, bottom and the eyes of each in one row, so that they are averaged in one go.
     rows = np.concatenate(
@@ -270,7 +274,7 @@ def _decode(
     left = np.flatnonzero((size >= 0).all(axis=1))
     found: list[Found] = []
     while len(left):
-        is_same = _overlaps(rows[left, :4]) > max_overlap
+        is_same = _compute_overlaps(rows[left, :4]) > max_overlap
         if not is_same.any():  # a box without an area, which overlaps not even itself
             break
         weights = scores[left[is_same]]
@@ -281,7 +285,7 @@ def _decode(
     return found
 
 
-def _overlaps(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+def _compute_overlaps(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
     """Intersection over union of the first of (N, 4) boxes with each."""
     sides = np.minimum(boxes[:, 2:], boxes[0, 2:]) - np.maximum(boxes[:, :2], boxes[0, :2])
     common = sides.clip(min=0).prod(axis=1)

@@ -20,14 +20,14 @@ _PAUSE_S: Final = 60.0
 
 Ticks = int | Fraction
 """Time in a stream's own unit."""
-Item = TypeVar("Item")
+ItemT = TypeVar("ItemT")
 
 
 class Clock:
     """Turns the timestamps of a stream into times, one after the other.
 
     Args:
-        unit_s: Length of one tick in seconds.
+        unit_s: length of one tick in seconds.
     """
 
     def __init__(self, unit_s: Fraction = Fraction(1)) -> None:
@@ -39,21 +39,23 @@ class Clock:
         self.skipped: Ticks = 0
         """The sum of all steps forward that the clock did not take."""
 
-    def time_of(self, stamp: Ticks | None, last: Ticks, due: Ticks, next_stamp: Callable[[], Ticks | None]) -> Ticks:
+    def assign_time(
+        self, stamp: Ticks | None, last: Ticks, due: Ticks, peek_stamp: Callable[[], Ticks | None]
+    ) -> Ticks:
         """Return the time of an item, and shift the clock where its timestamp starts again or jumps.
 
         Args:
-            stamp: The item's timestamp; None if it has none.
-            last: The time up to which the stream has been read.
-            due: The item's time if its timestamp is missing, damaged or too far away.
-            next_stamp: Returns the timestamp of the item after this one. Called for a suspect timestamp only.
+            stamp: the item's timestamp; None if it has none.
+            last: the time up to which the stream has been read.
+            due: the item's time if its timestamp is missing, damaged or too far away.
+            peek_stamp: returns the timestamp of the item after this one. Called for a suspect timestamp only.
         """
         if stamp is None:
             return due
         time = stamp + self.shift
         if not self._needs_confirmation(time - last):
             return time
-        following = next_stamp()
+        following = peek_stamp()
         if following is not None and self._is_damaged(time - last, following + self.shift - last):
             return due
         if self._take_step(time - last):
@@ -61,15 +63,15 @@ class Clock:
         self.shift += due - time
         return due
 
-    def step_without_stamp(self, duration: Ticks) -> Ticks:
+    def cap_step(self, duration: Ticks) -> Ticks:
         """Return how long after its predecessor an item without a usable timestamp comes.
 
         Args:
-            duration: The predecessor's.
+            duration: the predecessor's.
         """
         return min(duration, self._pause)
 
-    def capped_last_duration(self, duration: Ticks) -> Ticks:
+    def cap_last_duration(self, duration: Ticks) -> Ticks:
         """Return how long an item lasts if it is the stream's last one."""
         return min(duration, max(self._pause, self._pauses_left))
 
@@ -81,8 +83,8 @@ class Clock:
         """Whether the next timestamp refutes a suspect one: it continues from before.
 
         Args:
-            step: From the last time to the suspect timestamp.
-            next_step: From the last time to the next timestamp.
+            step: from the last time to the suspect timestamp.
+            next_step: from the last time to the next timestamp.
         """
         return 0 < next_step < (step if step > 0 else self._max_jump)
 
@@ -96,32 +98,34 @@ class Clock:
         return True
 
 
-class Stamped(Generic[Item]):
+class Stamped(Generic[ItemT]):
     """An iterator that can look at the timestamp of the next item.
 
     Args:
-        items: What to iterate over. An item is taken early only for `next_stamp`.
-        stamp_of: Returns an item's timestamp, None if it has none.
+        items: what to iterate over. An item is taken early only for `peek_stamp`.
+        read_stamp: returns an item's timestamp, None if it has none.
     """
 
-    def __init__(self, items: Iterable[Item], stamp_of: Callable[[Item], Ticks | None]) -> None:
-        self._items, self._stamp_of = iter(items), stamp_of
-        self._ahead: list[Item] = []
+    def __init__(self, items: Iterable[ItemT], read_stamp: Callable[[ItemT], Ticks | None]) -> None:
+        self._items, self._stamp_of = iter(items), read_stamp
+        self._ahead: list[ItemT] = []
 
-    def __iter__(self) -> Iterator[Item]:
+    def __iter__(self) -> Iterator[ItemT]:
         return self
 
-    def __next__(self) -> Item:
+    def __next__(self) -> ItemT:
         return self._ahead.pop() if self._ahead else next(self._items)
 
-    def next_stamp(self) -> Ticks | None:
+    def peek_stamp(self) -> Ticks | None:
         """Return the next item's timestamp; None if it has none, or if there are no more items."""
         if not self._ahead:
             self._ahead.extend(islice(self._items, 1))
         return self._stamp_of(self._ahead[0]) if self._ahead else None
 
 
-def keep_time(stamped: Iterable[tuple[Item, Ticks | None, Ticks]], clock: Clock) -> Iterator[tuple[Item, Ticks, Ticks]]:
+def keep_time(
+    stamped: Iterable[tuple[ItemT, Ticks | None, Ticks]], clock: Clock
+) -> Iterator[tuple[ItemT, Ticks, Ticks]]:
     """Put items on a clock that starts at 0 and rises strictly.
 
     An item whose timestamp is missing or damaged follows its predecessor by the predecessor's duration, a minute at
@@ -129,8 +133,8 @@ def keep_time(stamped: Iterable[tuple[Item, Ticks | None, Ticks]], clock: Clock)
     at the same time as its predecessor, or a little before it, is dropped.
 
     Args:
-        stamped: Items in order of presentation, their timestamp if they have one, and their duration above 0.
-        clock: A new clock in the timestamps' unit.
+        stamped: items in order of presentation, their timestamp if they have one, and their duration above 0.
+        clock: a new clock in the timestamps' unit.
 
     Yields:
         Items with their time and duration.
@@ -143,9 +147,9 @@ def keep_time(stamped: Iterable[tuple[Item, Ticks | None, Ticks]], clock: Clock)
             clock.shift = -(stamp or 0)
             time: Ticks = 0
         else:
-            time = clock.time_of(stamp, last, last + clock.step_without_stamp(shown_for), items.next_stamp)
+            time = clock.assign_time(stamp, last, last + clock.cap_step(shown_for), items.peek_stamp)
             if time <= last:
                 continue
         last, shown_for = time, duration
-        yield item, time, clock.capped_last_duration(duration)
+        yield item, time, clock.cap_last_duration(duration)
         del item  # free it before the next one is made

@@ -32,13 +32,13 @@ class Extent:
     """The times of a stream's packets on its reader's clock.
 
     Attributes:
-        start_s: Presentation time of the first packet on the container's own clock.
-        length_s: From there to the end of the last packet.
-        last_s: From there to the start of the last packet.
-        count: Number of packets.
-        shortest_s: Shortest distance between two packets.
-        longest_s: Longest distance between two packets.
-        skipped_s: Sum of the pauses that the clock skipped.
+        start_s: presentation time of the first packet on the container's own clock.
+        length_s: from there to the end of the last packet.
+        last_s: from there to the start of the last packet.
+        count: number of packets.
+        shortest_s: shortest distance between two packets.
+        longest_s: longest distance between two packets.
+        skipped_s: sum of the pauses that the clock skipped.
     """
 
     start_s: Fraction
@@ -49,7 +49,7 @@ class Extent:
     longest_s: Fraction
     skipped_s: Fraction
 
-    def rate(self, nominal: Fraction) -> Fraction | None:
+    def estimate_rate(self, nominal: Fraction) -> Fraction | None:
         """Packets per second: the header's value if it fits the count, else the count; None beyond `MAX_FPS`."""
         if self.count < 2:
             return nominal
@@ -63,8 +63,8 @@ class PacketTimes:
     """Records the times of one stream's packets and decodes its first frame.
 
     Args:
-        stream: Its decoder must not be in use elsewhere.
-        has_pts: Whether the container stores presentation times.
+        stream: its decoder must not be in use elsewhere.
+        has_pts: whether the container stores presentation times.
     """
 
     def __init__(self, stream: VideoStream | AudioStream, has_pts: bool) -> None:
@@ -110,7 +110,7 @@ class PacketTimes:
         if self.first is None:
             self._decode(None)
 
-    def extent(self, nominal_s: Fraction) -> Extent:
+    def measure(self, nominal_s: Fraction) -> Extent:
         """Compute the stream's extent; packets without a duration get `nominal_s`."""
         opening = self.first.pts if self.first is not None and self._has_pts else None
         # Readers never see what comes before the first frame that can be decoded.
@@ -123,7 +123,7 @@ class PacketTimes:
         end: Ticks = 0
         shortest: Ticks = 0
         longest: Ticks = 0
-        for _, time, duration in keep_time(self._stamped(skipped, nominal), clock):
+        for _, time, duration in keep_time(self._read_stamped(skipped, nominal), clock):
             step = time - last
             shortest = step if count == 1 else min(shortest, step)
             longest = max(longest, step)
@@ -140,7 +140,7 @@ class PacketTimes:
             skipped_s=clock.skipped * self._tick_s,
         )
 
-    def _stamped(self, skipped: int, nominal: Fraction) -> Iterator[tuple[None, int | None, Ticks]]:
+    def _read_stamped(self, skipped: int, nominal: Fraction) -> Iterator[tuple[None, int | None, Ticks]]:
         for stamp, duration in zip(self._stamps[skipped:], self._durations[skipped:], strict=True):
             yield (None, None if stamp == _NO_STAMP else stamp, duration if 0 < duration <= self._ahead else nominal)
 

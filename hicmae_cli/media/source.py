@@ -54,7 +54,7 @@ _READ_BLOCK_BYTES = 1 << 17
 _TOLERANT: Final[dict[str, Any]] = {} if int(av.__version__.partition(".")[0]) >= 19 else {"metadata_errors": "replace"}
 
 
-def nothing() -> None:
+def do_nothing() -> None:
     """Do nothing: the callback of callers that need none."""
 
 
@@ -63,13 +63,13 @@ def open_media(path: Path | str) -> Iterator[InputContainer]:
     """Open a local file for demuxing, and close it whatever happens.
 
     Args:
-        path: The file; never read as a URL, a pattern or a playlist.
+        path: the file; never read as a URL, a pattern or a playlist.
 
     Yields:
         The container, with at least one audio or video stream.
 
     Raises:
-        MediaError: The file is missing, empty or not media, or has no audio and no video stream.
+        MediaError: the file is missing, empty or not media, or has no audio and no video stream.
     """
     path = check_file(path)
     try:
@@ -86,11 +86,11 @@ def open_media(path: Path | str) -> Iterator[InputContainer]:
             container = _open_container(file)
         except (av.error.FFmpegError, OSError, ValueError) as error:
             raise MediaError(
-                f"{path}: is not a media file that can be read ({_reason(error)}); "
+                f"{path}: is not a media file that can be read ({_explain(error)}); "
                 "it may be cut short, or not be audio or video at all"
             ) from error
         with container:
-            if video_stream(container) is None and audio_stream(container) is None:
+            if find_video(container) is None and find_audio(container) is None:
                 raise MediaError(f"{path}: holds no video and no audio stream")
             yield container
 
@@ -109,7 +109,7 @@ def _open_bytes(file: BinaryIO | _Nameless) -> InputContainer:
         file,
         options={
             "protocol_whitelist": "none",
-            "format_whitelist": _format_whitelist(),
+            "format_whitelist": _list_formats(),
             "max_pixels": str(_MAX_PIXELS),  # some formats decode a picture to be opened
         },
         io_open=_refuse_to_open,
@@ -131,7 +131,7 @@ def check_file(path: Path | str) -> Path:
     """Return the path of an existing, regular, non-empty file.
 
     Raises:
-        MediaError: The file is missing, empty, a directory, or not a regular file.
+        MediaError: the file is missing, empty, a directory, or not a regular file.
     """
     path = Path(path)
     try:
@@ -148,7 +148,7 @@ def check_file(path: Path | str) -> Path:
     raise MediaError(f"{path}: no such file; check the path")
 
 
-def video_stream(container: InputContainer) -> VideoStream | None:
+def find_video(container: InputContainer) -> VideoStream | None:
     """Return the best video stream; never a cover picture or a thumbnail. None if there is no video."""
     not_video = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
     moving = [s for s in container.streams.video if not s.disposition & not_video and s.codec_context is not None]
@@ -159,35 +159,35 @@ def video_stream(container: InputContainer) -> VideoStream | None:
 
 
 def open_video(container: InputContainer, *, one_thread: bool = False) -> VideoStream | None:
-    """Prepare the decoder of `video_stream`: limit its picture size and its threads. None if there is no video.
+    """Prepare the decoder of `find_video`: limit its picture size and its threads. None if there is no video.
 
     Call it once per container, before decoding.
 
     Args:
-        container: The file.
-        one_thread: Decode in one thread. For a few pictures, more threads cost more than they gain.
+        container: the file.
+        one_thread: decode in one thread. For a few pictures, more threads cost more than they gain.
     """
-    stream = video_stream(container)
+    stream = find_video(container)
     if stream is None:
         return None
     stream.thread_type = "AUTO"
     threads = 1 if one_thread else _DECODED_AHEAD_PIXELS // max(1, stream.width * stream.height)
     if threads < _MAX_THREADS:
         stream.codec_context.thread_count = max(1, min(threads, os.cpu_count() or 1))
-    stream.codec_context.options = {"max_pixels": str(_max_pixels(stream))}
+    stream.codec_context.options = {"max_pixels": str(_limit_pixels(stream))}
     return stream
 
 
-def _max_pixels(stream: VideoStream) -> int:
+def _limit_pixels(stream: VideoStream) -> int:
     """Return the limit on the pixels of one picture."""
     pixel_format = stream.codec_context.format
     bits = pixel_format.padded_bits_per_pixel if pixel_format is not None else 0
     return min(_MAX_PIXELS, 8 * _MAX_PICTURE_BYTES // bits) if bits else _MAX_PIXELS
 
 
-def reason_no_picture(stream: VideoStream) -> str:
+def explain_no_picture(stream: VideoStream) -> str:
     """Return the likely reason if no picture can be decoded. Call it first: a decoder that fails forgets the size."""
-    limit = _max_pixels(stream)
+    limit = _limit_pixels(stream)
     if stream.width * stream.height > limit:
         return (
             f"its pictures of {stream.width} x {stream.height} pixels are too large, the limit is "
@@ -211,7 +211,7 @@ def can_be_audible(stream: AudioStream) -> bool:
     return not context.name.startswith("pcm_") or _is_playable(context.sample_rate, context.channels)
 
 
-def reason_no_sound(stream: AudioStream) -> str:
+def explain_no_sound(stream: AudioStream) -> str:
     """Return the likely reason if no sound can be decoded."""
     rate_hz, channels = stream.codec_context.sample_rate, stream.codec_context.channels
     if rate_hz and channels and not _is_playable(rate_hz, channels):
@@ -223,7 +223,7 @@ def reason_no_sound(stream: AudioStream) -> str:
     return "the file is damaged"
 
 
-def audio_stream(container: InputContainer) -> AudioStream | None:
+def find_audio(container: InputContainer) -> AudioStream | None:
     """Return the default or best audio stream. None if there is no audio."""
     audible = [s for s in container.streams.audio if s.codec_context is not None]
     if not audible:
@@ -233,14 +233,14 @@ def audio_stream(container: InputContainer) -> AudioStream | None:
 
 
 def decode_video(
-    container: InputContainer, stream: VideoStream, on_packet: Callable[[], None] = nothing
+    container: InputContainer, stream: VideoStream, on_packet: Callable[[], None] = do_nothing
 ) -> Iterator[VideoFrame]:
     """Yield the stream's frames in presentation order, up to the end or to where the file is cut off.
 
     Args:
-        container: The file.
-        stream: Its video.
-        on_packet: See `demux`.
+        container: the file.
+        stream: its video.
+        on_packet: see `demux`.
     """
     for frame in _decode(container, stream, demux(container, [stream], on_packet)):
         assert isinstance(frame, VideoFrame)
@@ -251,15 +251,15 @@ def decode_audio(
     container: InputContainer,
     stream: AudioStream,
     packets: Iterable[Packet[Any]] | None = None,
-    on_packet: Callable[[], None] = nothing,
+    on_packet: Callable[[], None] = do_nothing,
 ) -> Iterator[AudioFrame]:
     """Yield the stream's audible frames in order, up to the end or to where the file is cut off.
 
     Args:
-        container: The file.
-        stream: Its sound.
-        packets: The stream's packets, if they were read from the container before.
-        on_packet: See `demux`.
+        container: the file.
+        stream: its sound.
+        packets: the stream's packets, if they were read from the container before.
+        on_packet: see `demux`.
     """
     if packets is None:
         packets = demux(container, [stream], on_packet)
@@ -270,14 +270,14 @@ def decode_audio(
 
 
 def demux(
-    container: InputContainer, streams: Sequence[VideoStream | AudioStream], on_packet: Callable[[], None] = nothing
+    container: InputContainer, streams: Sequence[VideoStream | AudioStream], on_packet: Callable[[], None] = do_nothing
 ) -> Iterator[Packet[Any]]:
     """Yield the packets of some streams, up to the end or to where the file is cut off.
 
     Args:
-        container: The file.
-        streams: Which streams.
-        on_packet: Called at most twice a second as packets are read, those of other streams too: gigabytes of
+        container: the file.
+        streams: which streams.
+        on_packet: called at most twice a second as packets are read, those of other streams too: gigabytes of
             pictures can follow the last packet of the sound.
     """
     wanted = {stream.index for stream in streams}
@@ -314,16 +314,16 @@ def _decode(
             continue
         if clock is not None and packet.size and packet.dts is not None:
             heapq.heappush(clock, packet.dts)
-        yield from _retimed(frames, clock)
+        yield from _retime(frames, clock)
     # If the file is cut off, no packet marks the end, and the decoder still holds frames.
     try:
         held = stream.codec_context.decode(None)
     except (av.error.FFmpegError, ValueError):
         return
-    yield from _retimed(held, clock)
+    yield from _retime(held, clock)
 
 
-def _retimed(frames: Sequence[object], clock: list[int] | None) -> Iterator[VideoFrame | AudioFrame]:
+def _retime(frames: Sequence[object], clock: list[int] | None) -> Iterator[VideoFrame | AudioFrame]:
     for frame in frames:
         if isinstance(frame, VideoFrame) and clock is not None:
             frame.pts = heapq.heappop(clock) if clock else None
@@ -361,11 +361,11 @@ def _refuse_to_open(url: str, flags: int, options: dict[str, str]) -> NoReturn:
 
 
 @cache
-def _format_whitelist() -> str:
+def _list_formats() -> str:
     return ",".join(sorted(av.formats_available - _REFUSED_FORMATS))
 
 
-def _reason(error: Exception) -> str:
+def _explain(error: Exception) -> str:
     """Return the demuxer's message on one line, without the file name that PyAV adds."""
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return " ".join(str(text).split())

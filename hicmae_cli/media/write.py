@@ -21,7 +21,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from hicmae_cli.errors import DiskError, MediaError
-from hicmae_cli.files import written_whole
+from hicmae_cli.files import write_atomically
 from hicmae_cli.media.frames import Frame
 from hicmae_cli.model_input import SAMPLE_RATE_HZ
 
@@ -51,9 +51,9 @@ def write_video(
     The same input gives the same bytes. The file appears under its name only when it is complete.
 
     Args:
-        path: The new file; its suffix `.mkv` or `.mp4` selects the container.
+        path: the new file; its suffix `.mkv` or `.mp4` selects the container.
         frames: (H, W, 3) uint8 RGB pictures, shown `1 / fps` s each; or `Frame`s, shown at their own times.
-        fps: Frames per second, exact if it is a Fraction. For `Frame`s, only the last one's duration.
+        fps: frames per second, exact if it is a Fraction. For `Frame`s, only the last one's duration.
         audio: float32 mono samples at 16 kHz in -1..1, whole or in blocks; sample 0 goes with frame 0.
         video_codec: `libx264` for viewers, `mjpeg` for independent pictures.
         audio_codec: `flac` keeps the samples (as 16 bit), `aac` plays on every device.
@@ -62,9 +62,9 @@ def write_video(
         preset: libx264's speed.
 
     Raises:
-        DiskError: The disk is full or not writable.
-        MediaError: There are no frames, the suffix is unknown, or the file cannot be written.
-        ValueError: The frames have different sizes, or the samples are not one-dimensional.
+        DiskError: the disk is full or not writable.
+        MediaError: there are no frames, the suffix is unknown, or the file cannot be written.
+        ValueError: the frames have different sizes, or the samples are not one-dimensional.
     """
     path = Path(path)
     container_format = _CONTAINERS.get(path.suffix.lower())
@@ -80,7 +80,7 @@ def write_video(
 
     try:
         with (
-            written_whole(path) as temporary,
+            write_atomically(path) as temporary,
             av.open(
                 str(temporary.absolute()), "w", format=container_format, options={"fflags": "+bitexact"}
             ) as container,
@@ -143,7 +143,7 @@ def _write_all(
         size = rgb.shape if size is None else size
         if rgb.shape != size or rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
             raise ValueError(f"frame {index}: expected {size} uint8 RGB, got {rgb.shape} {rgb.dtype}")
-        picture = _picture(rgb, stream)
+        picture = _convert_picture(rgb, stream)
         time_s = Fraction(item.time_s) if isinstance(item, Frame) else index / rate
         picture.pts = round(time_s / clock)
         picture.time_base = clock
@@ -157,7 +157,7 @@ def _write_all(
         sound.finish()
 
 
-def _picture(rgb: NDArray[np.uint8], stream: VideoStream) -> VideoFrame:
+def _convert_picture(rgb: NDArray[np.uint8], stream: VideoStream) -> VideoFrame:
     pad = ((0, stream.height - rgb.shape[0]), (0, stream.width - rgb.shape[1]), (0, 0))
     if any(after for _, after in pad):
         rgb = np.pad(rgb, pad, mode="edge")
@@ -181,7 +181,7 @@ class _Sound:
             codec, rate=SAMPLE_RATE_HZ, layout="mono", options={"flags": "+bitexact", "frame_size": "4608"}
         )
         self._stream.codec_context.thread_count = 1
-        self._blocks = _small_blocks([audio] if isinstance(audio, np.ndarray) else audio)
+        self._blocks = _split_blocks([audio] if isinstance(audio, np.ndarray) else audio)
         self._format = "s16" if codec == "flac" else "fltp"
         self._written_samples = 0
 
@@ -211,7 +211,7 @@ class _Sound:
         return True
 
 
-def _small_blocks(blocks: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
+def _split_blocks(blocks: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
     for block in blocks:
         if block.ndim != 1:
             raise ValueError(f"expected one-dimensional mono samples, got shape {block.shape}")

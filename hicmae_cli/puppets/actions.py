@@ -273,7 +273,7 @@ def _takes_part(chance: float, habit: float, rng: np.random.Generator) -> bool:
     return bool(rng.random() < 1 / (1 + np.exp(-odds)))
 
 
-def _target(kind: str, style: Style, rng: np.random.Generator) -> NDArray[np.float64]:
+def _draw_target(kind: str, style: Style, rng: np.random.Generator) -> NDArray[np.float64]:
     """One rendering of a display at full strength, (52,)."""
     weights = np.zeros(len(ACTION_NAMES))
     for unit, (chance, low, high) in _PROTOTYPES[kind].items():
@@ -288,7 +288,7 @@ def _target(kind: str, style: Style, rng: np.random.Generator) -> NDArray[np.flo
     return weights
 
 
-def _envelope(times_s: NDArray[np.float64], tempo: float, rng: np.random.Generator) -> NDArray[np.float64]:
+def _draw_envelope(times_s: NDArray[np.float64], tempo: float, rng: np.random.Generator) -> NDArray[np.float64]:
     """Onset, apex, offset, (T,) in 0..1: risen by the first third, now and then a second, weaker wave."""
     end = float(times_s[-1]) if len(times_s) else 0.0
     onset = rng.uniform(-0.7, 0.16 * end)
@@ -306,14 +306,16 @@ def _smooth(x: NDArray[np.float64]) -> NDArray[np.float64]:
     return x * x * (3 - 2 * x)
 
 
-def _drift(times_s: NDArray[np.float64], rng: np.random.Generator, count: int, rate_hz: float) -> NDArray[np.float64]:
+def _draw_drift(
+    times_s: NDArray[np.float64], rng: np.random.Generator, count: int, rate_hz: float
+) -> NDArray[np.float64]:
     """Slow smooth noise, (T, count), about -1..1: a few sines of random phase."""
     rates = rng.uniform(0.2, 1.0, (3, count)) * rate_hz
     phases = rng.uniform(0, 2 * np.pi, (3, count))
     return np.asarray(np.sin(2 * np.pi * times_s[:, None, None] * rates + phases).mean(1))
 
 
-def _blinks(times_s: NDArray[np.float64], rate: float, rng: np.random.Generator) -> NDArray[np.float64]:
+def _draw_blinks(times_s: NDArray[np.float64], rate: float, rng: np.random.Generator) -> NDArray[np.float64]:
     closed = np.zeros(len(times_s))
     time = rng.exponential(1 / rate)
     while len(times_s) and time < times_s[-1] + 0.2:
@@ -323,16 +325,16 @@ def _blinks(times_s: NDArray[np.float64], rate: float, rng: np.random.Generator)
     return closed
 
 
-def expression_curves(
+def animate_expression(
     kind: str, intensity: float, style: Style, rng: np.random.Generator, times_s: NDArray[np.floating]
 ) -> Curves:
     """The 52 actions over time for one display of one person.
 
     Args:
-        kind: One of `KINDS`: the six CREMA-D emotions or a shared display.
+        kind: one of `KINDS`: the six CREMA-D emotions or a shared display.
         intensity: 0 (nothing) to 1 (full); faint displays are lifted a little, as its power of 0.7.
-        style: The person's.
-        rng: Draws which units take part, timing, blinks, gaze, micro-movements.
+        style: the person's.
+        rng: draws which units take part, timing, blinks, gaze, micro-movements.
         times_s: (T,) seconds, increasing, from 0.
 
     Returns:
@@ -341,21 +343,21 @@ def expression_curves(
     if kind not in _PROTOTYPES:
         raise ValueError(f"unknown display {kind!r}; known: {', '.join(KINDS)}")
     at: NDArray[np.float64] = np.asarray(times_s, np.float64)
-    target = _target(kind, style, rng) * style.gain * style.expressiveness * intensity**0.7
+    target = _draw_target(kind, style, rng) * style.gain * style.expressiveness * intensity**0.7
     curves = np.repeat(style.rest[None].astype(np.float64), len(at), 0)
     # upper and lower face do not move in lockstep
     lag = rng.uniform(-0.12, 0.12)
     envelope_rng_seed = int(rng.integers(2**31))
     for rows, delay in ((slice(0, 22), 0.0), (slice(22, 52), lag)):
-        envelope = _envelope(at - delay, style.tempo, np.random.default_rng(envelope_rng_seed))
+        envelope = _draw_envelope(at - delay, style.tempo, np.random.default_rng(envelope_rng_seed))
         curves[:, rows] = (
             curves[:, rows] * (1 - envelope[:, None])
             + np.maximum(curves[:, rows] * 0.5, target[rows]) * envelope[:, None]
         )
-    micro = _drift(at, rng, len(_MICRO), 1.5) * 0.05 * style.restlessness
+    micro = _draw_drift(at, rng, len(_MICRO), 1.5) * 0.05 * style.restlessness
     curves[:, _MICRO] += np.maximum(micro, -0.02)
-    _add_gaze(curves, _drift(at, rng, 2, 0.8), rng.normal(0, 0.12, 2), style.restlessness)
-    blink = _blinks(at, style.blinks_per_s, rng)[:, None]
+    _add_gaze(curves, _draw_drift(at, rng, 2, 0.8), rng.normal(0, 0.12, 2), style.restlessness)
+    blink = _draw_blinks(at, style.blinks_per_s, rng)[:, None]
     lids = [INDEX["eyeBlinkLeft"], INDEX["eyeBlinkRight"]]
     curves[:, lids] = np.maximum(curves[:, lids], blink)
     for lid, wide in zip(lids, (INDEX["eyeWideLeft"], INDEX["eyeWideRight"]), strict=True):
@@ -384,8 +386,8 @@ def add_speech(curves: Curves, mouth: MouthCurves) -> Curves:
     """Lay talking over an expression: jaw, rounding, closing and spreading of the lips.
 
     Args:
-        curves: (T, 52), as `expression_curves` returns them.
-        mouth: What the voice does, each curve (T,) in 0..1 at the same times.
+        curves: (T, 52), as `animate_expression` returns them.
+        mouth: what the voice does, each curve (T,) in 0..1 at the same times.
 
     Returns:
         A new (T, 52) array in 0..1.

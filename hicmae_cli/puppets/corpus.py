@@ -18,16 +18,16 @@ from numpy.typing import NDArray
 from hicmae_cli.corpora.manifest import HEADER
 from hicmae_cli.errors import HicmaeError, MediaError
 from hicmae_cli.faces import FaceFinder
-from hicmae_cli.files import written_whole
+from hicmae_cli.files import write_atomically
 from hicmae_cli.media import write_video
 from hicmae_cli.model_input import CLIP_FRAMES, WINDOW_S
 from hicmae_cli.preparing.clip import prepare_clip
-from hicmae_cli.puppets.actions import add_speech, expression_curves
+from hicmae_cli.puppets.actions import add_speech, animate_expression
 from hicmae_cli.puppets.identity import Identity
 from hicmae_cli.puppets.plan import ClipPlan, plan_corpus
 from hicmae_cli.puppets.render import Renderer
 from hicmae_cli.puppets.voice import VoiceIdentity, speak
-from hicmae_cli.workers import Report, WorkerDiedError, available_cores, run_in_pool
+from hicmae_cli.workers import Report, WorkerDiedError, count_cores, run_in_pool
 
 VERSION = 1
 """Raised whenever the same seed would give other clips."""
@@ -53,8 +53,8 @@ def draw_clip(plan: ClipPlan, renderer: Renderer) -> DrawnClip:
     utterance = speak(plan.voice, speaker, plan.voice_intensity, WINDOW_S, voice_rng)
     face_rng = np.random.default_rng([plan.person_seed, plan.face_seed])
     times_s = np.arange(CLIP_FRAMES) / FPS
-    curves = expression_curves(plan.face, plan.face_intensity, identity.style, face_rng, times_s)
-    frames = renderer.render_clip(identity, add_speech(curves, utterance.mouth.at(times_s)), face_rng, times_s)
+    curves = animate_expression(plan.face, plan.face_intensity, identity.style, face_rng, times_s)
+    frames = renderer.render_clip(identity, add_speech(curves, utterance.mouth.resample(times_s)), face_rng, times_s)
     return DrawnClip(frames, utterance.samples)
 
 
@@ -86,12 +86,12 @@ def make_corpus(
     """
     plans = plan_corpus(sizes, seed)
     _claim(folder, sizes, seed)
-    todo = [plan for plan in plans if not _paths(folder, plan)[1].exists()]
+    todo = [plan for plan in plans if not _locate_clip(folder, plan)[1].exists()]
     for _ in range(len(plans) - len(todo)):
         on_clip()
     chunks = [todo[i : i + _CHUNK_CLIPS] for i in range(0, len(todo), _CHUNK_CLIPS)]
     work = partial(_make_clips, folder)
-    count = workers or available_cores()
+    count = workers or count_cores()
     for chunk, outcome in run_in_pool(chunks, work, lambda *_: on_clip(), workers=count):
         if isinstance(outcome, WorkerDiedError):
             raise HicmaeError(f"{folder}: {chunk[0].id} to {chunk[-1].id} cannot be drawn: {outcome}") from outcome
@@ -104,7 +104,7 @@ def _make_clips(folder: Path, plans: list[ClipPlan], report: Report) -> None:
     with ExitStack() as stack:
         renderer = stack.enter_context(Renderer())
         for plan in plans:
-            raw, prepared = _paths(folder, plan)
+            raw, prepared = _locate_clip(folder, plan)
             clip = draw_clip(plan, renderer)
             quality = np.random.default_rng([plan.person_seed, plan.face_seed, 2]).integers(16, 32)
             write_video(raw, clip.frames, FPS, clip.samples, video_codec="libx264", crf=int(quality))
@@ -117,7 +117,7 @@ def _make_clips(folder: Path, plans: list[ClipPlan], report: Report) -> None:
             report(plan.id)
 
 
-def _paths(folder: Path, plan: ClipPlan) -> tuple[Path, Path]:
+def _locate_clip(folder: Path, plan: ClipPlan) -> tuple[Path, Path]:
     return folder / "raw" / f"{plan.id}.mkv", folder / "prepared" / f"{plan.id}.mkv"
 
 
@@ -137,7 +137,7 @@ def _claim(folder: Path, sizes: Mapping[str, int], seed: int) -> None:
         raise HicmaeError(f"{folder}: is not empty and holds no corpus of ours; choose another folder")
     for name in ("raw", "prepared"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    with written_whole(path) as temporary:
+    with write_atomically(path) as temporary:
         temporary.write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
 
 
@@ -146,7 +146,7 @@ def _write_manifest(folder: Path, plans: list[ClipPlan]) -> Path:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([*HEADER, "raw", "face", "voice", "face_intensity", "voice_intensity"])
     for plan in plans:
-        raw, prepared = (path.relative_to(folder).as_posix() for path in _paths(folder, plan))
+        raw, prepared = (path.relative_to(folder).as_posix() for path in _locate_clip(folder, plan))
         if (folder / prepared).exists():
             writer.writerow(
                 [
@@ -165,6 +165,6 @@ def _write_manifest(folder: Path, plans: list[ClipPlan]) -> Path:
                 ]
             )
     path = folder / "manifest.csv"
-    with written_whole(path) as temporary:
+    with write_atomically(path) as temporary:
         temporary.write_text(out.getvalue(), "utf-8")
     return path

@@ -54,14 +54,16 @@ def build_glasses(identity: Identity) -> Mesh | None:
     tubes.append((np.array([inner[0], middle, inner[1]]), False))
     vertices, triangles, start = [], [], 0
     for path, closed in tubes:
-        points, faces = _tube(path, thick, closed)
+        points, faces = _build_tube(path, thick, closed)
         vertices.append(points)
         triangles.append(faces + start)
         start += len(points)
     return np.concatenate(vertices).astype(np.float32), np.concatenate(triangles).astype(np.int32)
 
 
-def _tube(path: NDArray[np.float64], radius: float, closed: bool) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def _build_tube(
+    path: NDArray[np.float64], radius: float, closed: bool
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     count = len(path)
     ahead = np.roll(path, -1, 0) - np.roll(path, 1, 0) if closed else np.gradient(path, axis=0)
     ahead /= np.linalg.norm(ahead, axis=1, keepdims=True) + 1e-12

@@ -74,7 +74,7 @@ class HeadModel:
         free = np.einsum("ij,j->i", self.cholesky, normal)
         return np.asarray(np.einsum("a,ak->k", design, self.regression) + free, np.float32)
 
-    def neutral(self, latent: Floats) -> Floats:
+    def build_neutral(self, latent: Floats) -> Floats:
         """The resting head (V, 3) of a face's coordinates."""
         return np.asarray(self.mean + np.einsum("k,kvi->vi", latent, self.components), np.float32)
 
@@ -93,7 +93,7 @@ class HeadModel:
         starts = np.searchsorted(corners[order], np.arange(len(self.mean)))
         return order // 3, starts
 
-    def normals(self, positions: Floats) -> Floats:
+    def compute_normals(self, positions: Floats) -> Floats:
         """Outward normals (V, 3) of one head (V, 3), not normalised (the shader does)."""
         a, b, c = (positions[self.triangles[:, i]] for i in range(3))
         u, v = b - a, c - a

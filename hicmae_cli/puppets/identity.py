@@ -99,7 +99,7 @@ class Identity:
         age = float(np.interp(age_years, [12, 25, 80], [0.5, 0.667, 1.0]))
         ancestry = rng.dirichlet([0.4, 0.4, 0.5])
         head = load_head()
-        neutral = head.neutral(head.draw_latent(float(female), age, ancestry, rng))
+        neutral = head.build_neutral(head.draw_latent(float(female), age, ancestry, rng))
         hair_style = _draw_hair_style(female, age_years, rng)
         has_glasses = rng.random() < 0.2 + 0.15 * (age_years > 45)
         return cls(
@@ -107,20 +107,20 @@ class Identity:
             age_years=age_years,
             ancestry=(float(ancestry[0]), float(ancestry[1]), float(ancestry[2])),
             neutral=neutral,
-            look=_draw_look(female, age_years, ancestry, _brow_height_m(neutral), rng),
+            look=_draw_look(female, age_years, ancestry, _measure_brow_height_m(neutral), rng),
             style=Style.draw(rng),
             hair_style=hair_style,
             hair_volume=float(rng.uniform(0.1, 1.0)),
             hair_length=float(rng.uniform(0.0, 1.0)),
             glasses=str(rng.choice(GLASSES_SHAPES[1:])) if has_glasses else "none",
-            glasses_colour=_colour(
+            glasses_colour=_to_colour(
                 rng.choice([0.04, 0.1, 0.3, 0.7], p=[0.5, 0.2, 0.15, 0.15]) + rng.uniform(0, 0.15, 3)
             ),
             glasses_size=float(rng.uniform(0.85, 1.25)),
         )
 
 
-def _colour(values: NDArray[np.float64]) -> Colour:
+def _to_colour(values: NDArray[np.float64]) -> Colour:
     red, green, blue = np.clip(values, 0, 1)
     return float(red), float(green), float(blue)
 
@@ -134,7 +134,7 @@ def _draw_hair_style(female: bool, age_years: float, rng: np.random.Generator) -
     return str(rng.choice(HAIR_STYLES, p=share))
 
 
-def _brow_height_m(neutral: NDArray[np.float32]) -> float:
+def _measure_brow_height_m(neutral: NDArray[np.float32]) -> float:
     """How much higher than on the mean face the brows' ridge sits above the eyes."""
     head = load_head()
     x, y, z = head.mean.T
@@ -190,12 +190,12 @@ def _draw_look(
         lips = lips + (paint - lips) * rng.uniform(0.2, 0.9)
     bearded = not female and rng.random() < 0.4
     return Look(
-        skin=_colour(skin),
-        lips=_colour(lips),
-        eyes=_colour(eyes),
-        hair=_colour(hair),
-        brows=_colour(brows),
-        cloth=_colour(rng.uniform(0.04, 0.85) * (1 + rng.normal(0, 0.3, 3))),
+        skin=_to_colour(skin),
+        lips=_to_colour(lips),
+        eyes=_to_colour(eyes),
+        hair=_to_colour(hair),
+        brows=_to_colour(brows),
+        cloth=_to_colour(rng.uniform(0.04, 0.85) * (1 + rng.normal(0, 0.3, 3))),
         blush=float(rng.uniform(0.0, 0.6) + 0.25 * made_up),
         freckles=float(max(0.0, rng.uniform(-0.8, 0.7)) * (1 - melanin)),
         mottle=float(rng.uniform(0.2, 1.0)),

@@ -124,7 +124,7 @@ def _plan_person(split: str, person: int, seed: int) -> list[ClipPlan]:
     return clips
 
 
-def single_stream_ceiling(plans: Sequence[ClipPlan], stream: str) -> float:
+def compute_single_stream_ceiling(plans: Sequence[ClipPlan], stream: str) -> float:
     """Best accuracy anyone can reach by one stream (``face`` or ``voice``) alone: half of the shared, all others."""
     shared = sum("-" in getattr(plan, stream) for plan in plans)
     return 1 - 0.5 * shared / len(plans)

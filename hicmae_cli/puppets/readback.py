@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hicmae_cli.model_input import CLIP_FRAMES, WINDOW_S
-from hicmae_cli.puppets.actions import ACTION_NAMES, INDEX, KINDS, expression_curves
+from hicmae_cli.puppets.actions import ACTION_NAMES, INDEX, KINDS, animate_expression
 from hicmae_cli.puppets.identity import Identity
 from hicmae_cli.puppets.render import Renderer
 
@@ -28,11 +28,11 @@ class ReadbackReport:
     """What MediaPipe made of the puppets.
 
     Attributes:
-        num_clips: Clips drawn, each of another person.
-        num_frames: Frames drawn.
-        faces_found: Share of frames with a face, 0..1.
-        correlations: Spearman's rank correlation of meant and read, per group of `CHECKED_ACTIONS`.
-        all_actions: The same for each single action.
+        num_clips: clips drawn, each of another person.
+        num_frames: frames drawn.
+        faces_found: share of frames with a face, 0..1.
+        correlations: spearman's rank correlation of meant and read, per group of `CHECKED_ACTIONS`.
+        all_actions: the same for each single action.
     """
 
     num_clips: int
@@ -57,7 +57,7 @@ class ReadbackReport:
         return "\n".join(lines)
 
 
-def readback(num_clips: int = 96, seed: int = 0) -> ReadbackReport:
+def read_back(num_clips: int = 96, seed: int = 0) -> ReadbackReport:
     """Draw clips of random people and displays and let MediaPipe's face landmarker read them.
 
     Displays and intensities (0 to 1) are random; on top each clip moves most of the checked actions by random
@@ -75,7 +75,7 @@ def readback(num_clips: int = 96, seed: int = 0) -> ReadbackReport:
             rng = np.random.default_rng([seed, clip])
             identity = Identity.draw(rng)
             kind = str(rng.choice(KINDS))
-            curves = expression_curves(kind, float(rng.uniform(0, 1)), identity.style, rng, times_s)
+            curves = animate_expression(kind, float(rng.uniform(0, 1)), identity.style, rng, times_s)
             curves = _add_random_actions(curves, rng)
             frames = renderer.render_clip(identity, curves, rng, times_s)
             for t, rgb in enumerate(frames):
@@ -89,7 +89,7 @@ def readback(num_clips: int = 96, seed: int = 0) -> ReadbackReport:
 
     def correlate(names: tuple[str, ...]) -> float:
         columns = [INDEX[n] for n in names]
-        return _spearman(meant_array[:, columns].mean(1), read_array[:, columns].mean(1))
+        return _correlate_ranks(meant_array[:, columns].mean(1), read_array[:, columns].mean(1))
 
     return ReadbackReport(
         num_clips=num_clips,
@@ -114,7 +114,7 @@ def _add_random_actions(curves: NDArray[np.float32], rng: np.random.Generator) -
     return out
 
 
-def _spearman(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+def _correlate_ranks(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
     """Rank correlation; ties share their mean rank."""
     ranks = []
     for values in (a, b):

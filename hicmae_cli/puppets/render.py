@@ -67,8 +67,8 @@ class Renderer:
         for program, kinds in zip(self._programs, ((SKIN,), inside, (HAIR,), (LASHES,)), strict=True):
             chosen = head.triangles[np.isin(parts, kinds)]
             layout = [
-                _used(program, self._moving, "3f", "in_position", "3f", "in_normal"),
-                _used(program, fixed_buffer, "3f", "in_rest", "4f", "in_masks", "2f", "in_extra"),
+                _describe_layout(program, self._moving, "3f", "in_position", "3f", "in_normal"),
+                _describe_layout(program, fixed_buffer, "3f", "in_rest", "4f", "in_masks", "2f", "in_extra"),
             ]
             self._arrays.append(gl.vertex_array(program, layout, index_buffer=gl.buffer(chosen.tobytes())))
         corners = np.array([-1, -1, 1, -1, -1, 1, 1, 1], np.float32)
@@ -100,9 +100,9 @@ class Renderer:
         """One clip of one person.
 
         Args:
-            identity: Who.
+            identity: who.
             curves: (T, 52) facial actions in 0..1.
-            rng: Draws the scene: camera, lights, background, head motion, blur, noise.
+            rng: draws the scene: camera, lights, background, head motion, blur, noise.
             times_s: (T,) seconds of the frames; evenly over 2.56 s if not given.
 
         Returns:
@@ -118,7 +118,7 @@ class Renderer:
         picture = self._gl.texture(
             (scene.background.shape[1], scene.background.shape[0]), 3, scene.background.tobytes()
         )
-        frame_array, frame_buffers = self._glasses(identity)
+        frame_array, frame_buffers = self._load_glasses(identity)
         frames = np.empty((len(curves), self.size_px, self.size_px, 3), np.uint8)
         for t, place in enumerate(positions):
             self._draw_frame(identity, scene, place, curves[t], t, picture, frame_array)
@@ -156,7 +156,7 @@ class Renderer:
         self._set("pivot", _PIVOT_M)
         self._set("roughness", scene.roughness)
 
-    def _glasses(self, identity: Identity) -> tuple[Any, list[Any]]:
+    def _load_glasses(self, identity: Identity) -> tuple[Any, list[Any]]:
         mesh = build_glasses(identity)
         if mesh is None:
             return None, []
@@ -179,12 +179,12 @@ class Renderer:
     ) -> None:
         gl, head = self._gl, load_head()
         place = _shape_hair(place, identity)
-        moving = np.concatenate([place, head.normals(place)], 1, dtype=np.float32)
+        moving = np.concatenate([place, head.compute_normals(place)], 1, dtype=np.float32)
         self._moving.write(moving.tobytes())
         self._set("view", scene.views[t].T)
         self._set("head_turn", scene.head_turns[t].T)
         self._set("body_turn", scene.body_turns[t].T)
-        self._set("crease", _creases(actions, identity.look.wrinkles))
+        self._set("crease", _measure_creases(actions, identity.look.wrinkles))
         self._target.use()
         self._target.clear(depth=1.0)
         gl.disable(gl.DEPTH_TEST | gl.CULL_FACE)
@@ -206,7 +206,7 @@ class Renderer:
             glasses.render()
 
 
-def _used(program: Any, buffer: Any, *formats_and_names: str) -> tuple[Any, ...]:
+def _describe_layout(program: Any, buffer: Any, *formats_and_names: str) -> tuple[Any, ...]:
     """A buffer's layout for a program: what the program does not use is skipped as padding."""
     formats, names = formats_and_names[::2], formats_and_names[1::2]
     layout = [f if n in program else f"{int(f[0]) * 4}x" for f, n in zip(formats, names, strict=True)]
@@ -223,7 +223,7 @@ def _shape_hair(place: NDArray[np.float32], identity: Identity) -> NDArray[np.fl
     return shaped
 
 
-def _creases(actions: NDArray[np.float32], wrinkles: float) -> tuple[float, float, float, float]:
+def _measure_creases(actions: NDArray[np.float32], wrinkles: float) -> tuple[float, float, float, float]:
     """How deep the face's actions fold the skin: forehead, between brows, beside eyes, nose to mouth."""
 
     def most(*names: str) -> float:

@@ -270,7 +270,7 @@ class Mouth:
     press: NDArray[np.float32]
     wide: NDArray[np.float32]
 
-    def at(self, times_s: Floats) -> Mouth:
+    def resample(self, times_s: Floats) -> Mouth:
         """The same curves at other times, (len(times_s),) each."""
         grid = np.arange(len(self.jaw)) / CONTROL_HZ
         curves = (np.interp(times_s, grid, getattr(self, f.name)).astype(np.float32) for f in fields(self))
@@ -306,10 +306,10 @@ def speak(
     num_control = round(duration_s * CONTROL_HZ) + 1
     tracks = _Tracks(num_control)
     _lay_syllables(tracks, manner, speaker, rng)
-    pitch_hz = _pitch(tracks, manner, speaker, rng)
+    pitch_hz = _compute_pitch(tracks, manner, speaker, rng)
     num_samples = round(duration_s * SAMPLE_RATE_HZ)
     voice = _synthesise(tracks, pitch_hz, manner, speaker, num_samples, rng)
-    return Utterance(_record(voice, manner.loudness_db, rng), tracks.mouth())
+    return Utterance(_record(voice, manner.loudness_db, rng), tracks.build_mouth())
 
 
 def _render_manner(target: Manner, speaker: VoiceIdentity, intensity: float, rng: np.random.Generator) -> Manner:
@@ -338,7 +338,7 @@ class _Tracks:
         self.syllable_st = np.zeros(count)
         self.jaw, self.round, self.press, self.wide = (np.zeros(count) for _ in range(4))
 
-    def mouth(self) -> Mouth:
+    def build_mouth(self) -> Mouth:
         """The mouth's part, smoothed as flesh is."""
         kernel = np.hanning(11) / np.hanning(11).sum()
         curves = (np.convolve(c, kernel, "same") for c in (self.jaw, self.round, self.press, self.wide))
@@ -386,7 +386,7 @@ def _lay_syllables(tracks: _Tracks, manner: Manner, speaker: VoiceIdentity, rng:
             at += int(rng.uniform(0.12, 0.45) * CONTROL_HZ)
 
 
-def _pitch(tracks: _Tracks, manner: Manner, speaker: VoiceIdentity, rng: np.random.Generator) -> Floats:
+def _compute_pitch(tracks: _Tracks, manner: Manner, speaker: VoiceIdentity, rng: np.random.Generator) -> Floats:
     """Fundamental frequency, (T,) Hz."""
     count = len(tracks.voiced)
     time_s = np.arange(count) / CONTROL_HZ

@@ -11,7 +11,7 @@ from typing import Annotated
 import platformdirs
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from hicmae_cli.bundled import bundled_dir, bundled_file
+from hicmae_cli.bundled import find_bundled_dir, find_bundled_file
 from hicmae_cli.errors import WeightsError, one_line
 
 if sys.version_info >= (3, 11):
@@ -60,7 +60,7 @@ def read_catalogue(folder: Path | None = None) -> list[CatalogueEntry]:
     Raises:
         WeightsError: the catalogue is missing or malformed.
     """
-    path = (folder or bundled_dir()) / "catalogue.toml"
+    path = (folder or find_bundled_dir()) / "catalogue.toml"
     try:
         entries = tomllib.loads(path.read_text("utf-8"))["weight"]
         return [CatalogueEntry.model_validate(entry) for entry in entries]
@@ -69,13 +69,13 @@ def read_catalogue(folder: Path | None = None) -> list[CatalogueEntry]:
         raise WeightsError(one_line(f"{path}: the catalogue cannot be read: {reason}")) from error
 
 
-def store_dir() -> Path:
+def locate_store() -> Path:
     """Folder of imported weights: ``$HICMAE_HOME/weights``, or ``weights`` in the user's data folder."""
     home = os.environ.get("HICMAE_HOME")
     return (Path(home) if home else platformdirs.user_data_path("hicmae", appauthor=False)) / "weights"
 
 
-def stored_path(name: str, suffix: str) -> Path:
+def locate_stored(name: str, suffix: str) -> Path:
     """Path of a user's weight by name.
 
     Raises:
@@ -83,7 +83,7 @@ def stored_path(name: str, suffix: str) -> Path:
     """
     if not _NAME.fullmatch(name) or name.endswith((".onnx", ".safetensors")):
         raise WeightsError(f"{name!r} cannot be a weight's name: use letters, digits, '.', '_' and '-'")
-    return store_dir() / f"{name}{suffix}"
+    return locate_store() / f"{name}{suffix}"
 
 
 def check_name(name: str, *, force: bool) -> None:
@@ -92,16 +92,16 @@ def check_name(name: str, *, force: bool) -> None:
     Raises:
         WeightsError: the name is not valid, belongs to a bundled weight, or is taken while ``force`` is false.
     """
-    target = stored_path(name, ".safetensors")
+    target = locate_stored(name, ".safetensors")
     if name in {entry.name for entry in read_catalogue()}:
         raise WeightsError(f"{name}: a weight of this name ships with hicmae; choose another name")
     if target.exists() and not force:
         raise WeightsError(f"{name}: a weight of this name exists; choose another name, or replace it (force)")
 
 
-def stored_names() -> list[str]:
+def list_stored() -> list[str]:
     """Names of the imported weights."""
-    folder = store_dir()
+    folder = locate_store()
     files = folder.iterdir() if folder.is_dir() else ()
     return sorted({p.stem for p in files if p.suffix in ENGINE_SUFFIX.values() and not p.name.startswith(".")})
 
@@ -124,13 +124,13 @@ def find_weight(name_or_path: str, suffix: str) -> Path | None:
     for entry in read_catalogue():
         if entry.name == name_or_path:
             file = next((f for f in entry.files if f.name.endswith(suffix)), None)
-            return bundled_file(file.name, file.sha256) if file else None
-    if name_or_path in stored_names():
-        path = stored_path(name_or_path, suffix)
+            return find_bundled_file(file.name, file.sha256) if file else None
+    if name_or_path in list_stored():
+        path = locate_stored(name_or_path, suffix)
         return path if path.is_file() else None
     if given.exists():
         raise WeightsError(
             f"{given}: expected a .safetensors or .onnx file; an authors' .pth needs `hicmae weights import`"
         )
-    known = [entry.name for entry in read_catalogue()] + stored_names()
+    known = [entry.name for entry in read_catalogue()] + list_stored()
     raise WeightsError(f"no weight named {name_or_path!r}, and no such file; known are {', '.join(known)}")

@@ -13,15 +13,15 @@ from safetensors.torch import save
 from torch import Tensor
 
 from hicmae_cli.errors import WeightsError, first_line, one_line
-from hicmae_cli.files import written_whole
+from hicmae_cli.files import write_atomically
 from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.pretraining import PretrainingModel
-from hicmae_cli.weights.authors import decoder_of_shapes, dims_of_shapes, to_our_names
+from hicmae_cli.weights.authors import infer_decoder, infer_dims, to_our_names
 from hicmae_cli.weights.checkpoint_archive import check_tensors, read_checkpoint
 from hicmae_cli.weights.checkpoint_pickle import StoredTensor
 from hicmae_cli.weights.info import METADATA_KEY, WeightInfo
 
-Model = TypeVar("Model", bound=torch.nn.Module)
+ModelT = TypeVar("ModelT", bound=torch.nn.Module)
 
 Shapes = Mapping[str, tuple[int, ...]]
 """Shape of each tensor by its name."""
@@ -71,7 +71,7 @@ def save_classifier(path: Path, model: Classifier, info: WeightInfo) -> None:
 
 def _save(path: Path, model: torch.nn.Module, info: WeightInfo) -> None:
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    with written_whole(path) as temporary:
+    with write_atomically(path) as temporary:
         # Not save_file, which gives its file the mode 0600 whatever the umask.
         temporary.write_bytes(save(state, metadata={METADATA_KEY: info.to_json()}))
 
@@ -89,7 +89,7 @@ def load_classifier(path: Path) -> tuple[Classifier, WeightInfo]:
             f"{path}: is pre-trained and has no emotions to name yet; fine-tune it: hicmae finetune --init {path.name}"
         )
     dims, outputs = info.model_dims, len(info.labels)
-    return _filled(lambda: Classifier(dims, outputs), shapes, lambda: read_state(path)[1], path), info
+    return _fill_model(lambda: Classifier(dims, outputs), shapes, lambda: read_state(path)[1], path), info
 
 
 def save_pretrained(path: Path, model: PretrainingModel, info: WeightInfo) -> None:
@@ -115,7 +115,7 @@ def load_pretrained(path: Path) -> tuple[PretrainingModel, WeightInfo]:
     def build() -> PretrainingModel:
         return PretrainingModel(dims, decoder, skips=facts.skips, contrast_layers=facts.contrast_layers)
 
-    return _filled(build, shapes, lambda: read_state(path)[1], path), info
+    return _fill_model(build, shapes, lambda: read_state(path)[1], path), info
 
 
 def read_shapes(path: Path) -> tuple[WeightInfo, dict[str, tuple[int, ...]]]:
@@ -124,9 +124,9 @@ def read_shapes(path: Path) -> tuple[WeightInfo, dict[str, tuple[int, ...]]]:
     Raises:
         WeightsError: the file cannot be read, its metadata are malformed, or a tensor is of another type than float.
     """
-    with _opened(path) as file:
+    with _open_weight(path) as file:
         info = WeightInfo.from_metadata(file.metadata(), path)
-        return info, _shapes_of_floats(file, path)
+        return info, _read_float_shapes(file, path)
 
 
 def read_state(path: Path) -> tuple[WeightInfo, dict[str, Tensor]]:
@@ -135,13 +135,13 @@ def read_state(path: Path) -> tuple[WeightInfo, dict[str, Tensor]]:
     Raises:
         WeightsError: the file cannot be read, its metadata are malformed, or a tensor is of another type than float.
     """
-    with _opened(path) as file:
+    with _open_weight(path) as file:
         info = WeightInfo.from_metadata(file.metadata(), path)
-        return info, {name: file.get_tensor(name) for name in _shapes_of_floats(file, path)}
+        return info, {name: file.get_tensor(name) for name in _read_float_shapes(file, path)}
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _open_weight(path: Path) -> Iterator[Any]:
     try:
         with safe_open(path, framework="pt") as file:
             yield file
@@ -149,7 +149,7 @@ def _opened(path: Path) -> Iterator[Any]:
         raise WeightsError(f"{path}: cannot be read as a safetensors file: {first_line(error)}") from error
 
 
-def _shapes_of_floats(file: Any, path: Path) -> dict[str, tuple[int, ...]]:
+def _read_float_shapes(file: Any, path: Path) -> dict[str, tuple[int, ...]]:
     """Shape of every tensor by its name.
 
     Raises:
@@ -164,9 +164,9 @@ def _shapes_of_floats(file: Any, path: Path) -> dict[str, tuple[int, ...]]:
     return {name: tuple(tensor.get_shape()) for name, tensor in slices.items()}
 
 
-def _filled(
-    build: Callable[[], Model], shapes: Shapes, load: Callable[[], Mapping[str, Tensor]], source: Path
-) -> Model:
+def _fill_model(
+    build: Callable[[], ModelT], shapes: Shapes, load: Callable[[], Mapping[str, Tensor]], source: Path
+) -> ModelT:
     """The model that ``build`` makes, with the tensors that ``load`` reads, in evaluation mode.
 
     A file may claim any sizes. Memory is allocated only after the shapes of its tensors agree with them.
@@ -200,18 +200,18 @@ def read_authors_model(path: Path, heads: int | None = None) -> Classifier | Pre
     ours = to_our_names(state)
     shapes = {name: tensor.shape for name, tensor in ours.items()}
     try:
-        build = _builder(shapes, heads)
+        build = _choose_builder(shapes, heads)
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from error
-    return _filled(build, shapes, lambda: checkpoint.load(ours), path)
+    return _fill_model(build, shapes, lambda: checkpoint.load(ours), path)
 
 
-def _builder(shapes: Shapes, heads: int | None) -> Callable[[], Classifier | PretrainingModel]:
+def _choose_builder(shapes: Shapes, heads: int | None) -> Callable[[], Classifier | PretrainingModel]:
     """A function that makes the authors' model with these shapes."""
-    dims = dims_of_shapes(shapes, heads)
+    dims = infer_dims(shapes, heads)
     if (head := shapes.get("head.weight")) is not None:
         if len(head) != 2:
             raise WeightsError(f"head.weight: expected a matrix with a row for each class, got the shape {head}")
         return lambda: Classifier(dims, head[0])
-    decoder, skips = decoder_of_shapes(shapes, dims)
+    decoder, skips = infer_decoder(shapes, dims)
     return lambda: PretrainingModel(dims, decoder, skips=skips)

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from hicmae_cli.errors import WeightsError
-from hicmae_cli.weights.checkpoint_pickle import FLOAT_TYPES, Storage, StoredTensor, refusal, shown, unpickle
+from hicmae_cli.weights.checkpoint_pickle import FLOAT_TYPES, Storage, StoredTensor, build_refusal, shorten, unpickle
 
 # The largest checkpoint of the authors', with the optimiser's tensors, has about 2300 entries and 0.5 MB of pickle.
 _MAX_PICKLE_BYTES: Final = 2 << 20
@@ -65,12 +65,12 @@ class Checkpoint:
                 assert storage is not None, "check_tensors refuses tensors without one"
                 dtype, place = FLOAT_TYPES[storage.type], self.places.get(storage.key)
                 if place is None or place.size != storage.count * dtype.itemsize:
-                    raise WeightsError(f"{self.path}: {shown(name)}: its numbers are not all in the file")
+                    raise WeightsError(f"{self.path}: {shorten(name)}: its numbers are not all in the file")
                 if storage.key not in buffers:
                     file.seek(place.start)
                     data = bytearray(file.read(place.size))
                     if len(data) != place.size or place.crc not in (None, zlib.crc32(data)):
-                        raise WeightsError(f"{self.path}: {shown(name)}: its numbers are damaged")
+                        raise WeightsError(f"{self.path}: {shorten(name)}: its numbers are damaged")
                     buffers[storage.key] = torch.frombuffer(data, dtype=torch.uint8) if data else torch.empty(0)
                 buffer = buffers[storage.key].view(dtype) if place.size else torch.empty(0, dtype=dtype)
                 loaded[name] = buffer.as_strided(tensor.shape, tensor.strides, tensor.offset)
@@ -91,7 +91,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     except WeightsError:
         raise
     except Exception as error:  # the readers raise errors of many kinds on other files
-        raise refusal(path) from error
+        raise build_refusal(path) from error
 
 
 def check_tensors(path: Path, tensors: Mapping[str, StoredTensor]) -> None:
@@ -101,17 +101,17 @@ def check_tensors(path: Path, tensors: Mapping[str, StoredTensor]) -> None:
         WeightsError: a tensor does not; names the first one.
     """
     for name, tensor in tensors.items():
-        if fault := tensor.fault or _misfit(tensor):
-            raise WeightsError(f"{path}: {shown(name)} {fault}")
+        if fault := tensor.fault or _find_misfit(tensor):
+            raise WeightsError(f"{path}: {shorten(name)} {fault}")
     claimed, there = sum(tensor.nbytes for tensor in tensors.values()), path.stat().st_size
     if claimed > there:
         raise WeightsError(f"{path}: its tensors claim {claimed} bytes, but the file has only {there}")
 
 
-def _misfit(tensor: StoredTensor) -> str:
+def _find_misfit(tensor: StoredTensor) -> str:
     storage = tensor.storage
     if storage is None or storage.type not in FLOAT_TYPES:
-        kind = shown(storage.type).lower() if storage else "unknown"
+        kind = shorten(storage.type).lower() if storage else "unknown"
         return f"is of the type {kind}; expected float32, float16, bfloat16 or float64"
     count = math.prod(tensor.shape)
     end = tensor.offset + sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.strides, strict=True))
@@ -137,18 +137,18 @@ def _read_archive(path: Path) -> Checkpoint:
             entries = {entry.filename: entry for entry in archive.infolist()}
             count, size = len(archive.infolist()), path.stat().st_size
         if count > _MAX_ENTRIES or len(entries) < count:
-            raise refusal(path, f"{count} entries; expected at most {_MAX_ENTRIES} with unique names")
+            raise build_refusal(path, f"{count} entries; expected at most {_MAX_ENTRIES} with unique names")
         for name, entry in entries.items():
             if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
-                raise refusal(path, f"the entry {shown(name)} is compressed, which PyTorch never does")
+                raise build_refusal(path, f"the entry {shorten(name)} is compressed, which PyTorch never does")
         if (claimed := sum(max(e.file_size, e.compress_size) for e in entries.values())) > size:
-            raise refusal(path, f"its entries claim {claimed} bytes, but the file has only {size}")
+            raise build_refusal(path, f"its entries claim {claimed} bytes, but the file has only {size}")
         pickles = [name for name in entries if re.fullmatch(r"[^/]+/data\.pkl", name)]
         if len(pickles) != 1:
-            raise refusal(path)
+            raise build_refusal(path)
         prefix = pickles[0].removesuffix("data.pkl")
         places = {
-            name.removeprefix(f"{prefix}data/"): _place_of(file, entry)
+            name.removeprefix(f"{prefix}data/"): _locate_entry(file, entry)
             for name, entry in entries.items()
             if name.startswith(f"{prefix}data/") or name in (f"{prefix}data.pkl", f"{prefix}byteorder")
         }
@@ -156,15 +156,15 @@ def _read_archive(path: Path) -> Checkpoint:
         if order is not None:
             file.seek(order.start)
             if file.read(min(order.size, 8)) != b"little":
-                raise refusal(path, "it was written by a machine with another byte order")
+                raise build_refusal(path, "it was written by a machine with another byte order")
         text = places.pop(pickles[0])
         if text.size > _MAX_PICKLE_BYTES:
-            raise refusal(path, f"its data.pkl has {text.size} bytes, more than {_MAX_PICKLE_BYTES}")
+            raise build_refusal(path, f"its data.pkl has {text.size} bytes, more than {_MAX_PICKLE_BYTES}")
         file.seek(text.start)
         return Checkpoint(path, unpickle(path, io.BytesIO(file.read(text.size))), places)
 
 
-def _place_of(file: io.FileIO, entry: zipfile.ZipInfo) -> _Place:
+def _locate_entry(file: io.FileIO, entry: zipfile.ZipInfo) -> _Place:
     """Where an entry's content begins: behind its header, whose length differs from that in the directory."""
     file.seek(entry.header_offset)
     header = file.read(30)
@@ -180,7 +180,7 @@ def _read_legacy(path: Path) -> Checkpoint:
     with path.open("rb") as file:
         head = io.BytesIO(file.read(_MAX_PICKLE_BYTES))
         if (unpickle(path, head), unpickle(path, head)) != _LEGACY_HEAD:
-            raise refusal(path)
+            raise build_refusal(path)
         unpickle(path, head)  # about the machine that wrote it
         storages: dict[str, Storage] = {}
         content = unpickle(path, head, storages)
@@ -189,7 +189,7 @@ def _read_legacy(path: Path) -> Checkpoint:
         start = head.tell()
         for key in keys:
             if not isinstance(key, str):
-                raise refusal(path)
+                raise build_refusal(path)
             storage = storages[key]
             file.seek(start)
             (count,) = struct.unpack("<q", file.read(8))
@@ -199,5 +199,5 @@ def _read_legacy(path: Path) -> Checkpoint:
             places[key] = _Place(start + 8, count * element.itemsize)
             start += 8 + count * element.itemsize
             if count < 0 or start > size:
-                raise refusal(path, f"its tensors claim more bytes than the {size} of the file")
+                raise build_refusal(path, f"its tensors claim more bytes than the {size} of the file")
     return Checkpoint(path, content, places)

@@ -137,17 +137,17 @@ def unpickle(path: Path, file: io.BytesIO, storages: dict[str, Storage] | None =
         if not reader.foreign:
             raise
     if reader.foreign:
-        raise refusal(path, f"carries {', '.join(sorted(reader.foreign))}")
+        raise build_refusal(path, f"carries {', '.join(sorted(reader.foreign))}")
     return content
 
 
-def refusal(path: Path, reason: str = "") -> WeightsError:
+def build_refusal(path: Path, reason: str = "") -> WeightsError:
     """The error for a file that is not read."""
     expected = "expected a PyTorch checkpoint of tensors and argparse.Namespace only"
     return WeightsError(f"{path}: refused: {'; '.join(filter(None, (reason, expected)))}")
 
 
-def shown(name: str) -> str:
+def shorten(name: str) -> str:
     """A name from the file, short enough for a message."""
     return one_line(name if len(name) <= _MAX_SHOWN_LETTERS else f"{name[:_MAX_SHOWN_LETTERS]}…")
 
@@ -206,7 +206,7 @@ class _Reader(pickle._Unpickler):
         if module == "torch" and isinstance(found := vars(torch).get(name), torch.dtype | torch.layout | torch.qscheme):
             return found
         if (module, name) not in _KNOWN:
-            self.foreign.add(shown(f"{module}.{name}"))
+            self.foreign.add(shorten(f"{module}.{name}"))
             if len(self.foreign) == _MAX_SHOWN_CLASSES:
                 raise pickle.UnpicklingError("enough to name")
         return _Inert

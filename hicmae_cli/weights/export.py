@@ -15,7 +15,7 @@ import torch
 from onnxscript import optimizer
 
 from hicmae_cli.errors import WeightsError
-from hicmae_cli.files import written_whole
+from hicmae_cli.files import write_atomically
 from hicmae_cli.model_input import CLIP_FRAMES, FACE_SIZE_PX, LOG_MEL_BINS, LOG_MEL_FRAMES
 from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.onnx_runtime import import_onnxruntime, open_session, run_session
@@ -58,7 +58,7 @@ def export_onnx(source: Path, target: Path) -> ExportReport:
             fixed range: the limit is 1e-3 of the largest output if that is above 1.
     """
     model, info = load_classifier(source)
-    with written_whole(target) as temporary:
+    with write_atomically(target) as temporary:
         _write_graph(model, temporary)
         proto = _fold_constants(onnx.load(temporary))
         onnx.helper.set_model_props(proto, {METADATA_KEY: info.to_json()})
@@ -92,7 +92,7 @@ def compare(model: Classifier, onnx_file: Path) -> tuple[float, float, float]:
     generator = np.random.default_rng(_SEED)
     worst_logit = worst_probability = largest = 0.0
     for batch in _CHECKED_BATCHES:
-        video, audio = (generator.standard_normal(shape, np.float32) for shape in _shapes(batch))
+        video, audio = (generator.standard_normal(shape, np.float32) for shape in _make_input_shapes(batch))
         with torch.inference_mode():
             expected = model(torch.from_numpy(video), torch.from_numpy(audio))
         (logits,) = run_session(session, onnx_file, ["logits"], {"video": video, "audio": audio})
@@ -104,13 +104,13 @@ def compare(model: Classifier, onnx_file: Path) -> tuple[float, float, float]:
     return worst_logit, worst_probability, largest
 
 
-def _shapes(batch: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _make_input_shapes(batch: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     video = (batch, 3, CLIP_FRAMES, FACE_SIZE_PX, FACE_SIZE_PX)
     return video, (batch, 1, LOG_MEL_FRAMES, LOG_MEL_BINS)
 
 
 def _write_graph(model: Classifier, path: Path) -> None:
-    inputs = tuple(torch.zeros(shape) for shape in _shapes(2))
+    inputs = tuple(torch.zeros(shape) for shape in _make_input_shapes(2))
     batch = torch.export.Dim("batch", min=1, max=4096)
     noise = logging.getLogger("torch.onnx")
     level = noise.level

@@ -12,7 +12,7 @@ from hicmae_cli.errors import WeightsError, one_line
 from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.config import variant_of
 from hicmae_cli.models.pretraining import PretrainingModel
-from hicmae_cli.weights.catalogue import check_name, store_dir, stored_path
+from hicmae_cli.weights.catalogue import check_name, locate_store, locate_stored
 from hicmae_cli.weights.checkpoint import read_authors_model, save_classifier, save_pretrained
 from hicmae_cli.weights.info import AUTHORS_FRONT_END, PretrainingFacts, WeightInfo
 
@@ -55,16 +55,16 @@ def import_weight(
     check_name(name, force=force)
     model = read_authors_model(file, heads)
     info = _describe(model, tuple(labels), dataset, sampling_rate, licence, source or f"imported from {file.name}")
-    target = stored_path(name, ".safetensors")
+    target = locate_stored(name, ".safetensors")
     target.parent.mkdir(parents=True, exist_ok=True)
     # Of two imports of one name at the same time, the second must find the file of the first.
-    with FileLock(store_dir() / _LOCK):
+    with FileLock(locate_store() / _LOCK):
         check_name(name, force=force)
         if isinstance(model, Classifier):
             save_classifier(target, model, info)
         else:
             save_pretrained(target, model, info)
-        stored_path(name, ".onnx").unlink(missing_ok=True)  # exported from the weight that was replaced
+        locate_stored(name, ".onnx").unlink(missing_ok=True)  # exported from the weight that was replaced
     return model, info
 
 

@@ -82,7 +82,7 @@ class WeightInfo(BaseModel):
 
     @field_validator("labels")
     @classmethod
-    def _canonical(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
+    def _make_canonical(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
         names = tuple(canonical_label(label) for label in labels)
         if len(names) > _MAX_LABELS:
             raise ValueError(f"expected at most {_MAX_LABELS} labels, got {len(names)}")
@@ -92,13 +92,13 @@ class WeightInfo(BaseModel):
 
     @field_validator("sampling_rate")
     @classmethod
-    def _positive(cls, rate: int) -> int:
+    def _check_positive(cls, rate: int) -> int:
         if rate < 1:
             raise ValueError(f"expected a sampling rate >= 1, got {rate}")
         return rate
 
     @model_validator(mode="after")
-    def _task_fits(self) -> WeightInfo:
+    def _check_task(self) -> WeightInfo:
         if self.task == "pretraining" and (self.labels or self.pretraining is None):
             raise ValueError("a pre-trained weight has no labels, and says what it was pre-trained to do")
         if self.task != "pretraining" and (not self.labels or self.pretraining is not None):
@@ -106,7 +106,7 @@ class WeightInfo(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _dims_fit(self) -> WeightInfo:
+    def _check_dims(self) -> WeightInfo:
         try:
             variant = variant_of(self.model_dims)
         except WeightsError as error:

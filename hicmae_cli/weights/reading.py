@@ -6,7 +6,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
-from hicmae_cli.bundled import bundled_dir
+from hicmae_cli.bundled import find_bundled_dir
 from hicmae_cli.errors import WeightsError, first_line
 from hicmae_cli.onnx_runtime import open_session
 from hicmae_cli.weights.catalogue import find_weight, read_catalogue
@@ -28,10 +28,10 @@ def read_info(name_or_path: str) -> WeightInfo:
             raise WeightsError(f"{path}: cannot be read as a safetensors file: {error}") from error
     path = find_weight(name_or_path, ".onnx")
     assert path is not None, "find_weight raises for unknown weights"
-    return WeightInfo.from_metadata(onnx_metadata(path), path)
+    return WeightInfo.from_metadata(read_onnx_metadata(path), path)
 
 
-def onnx_metadata(path: Path) -> dict[str, str]:
+def read_onnx_metadata(path: Path) -> dict[str, str]:
     """Metadata of an ``.onnx`` file.
 
     Raises:
@@ -50,7 +50,7 @@ def read_card(name: str) -> str | None:
     entry = next((entry for entry in read_catalogue() if entry.name == name), None)
     if entry is None or entry.card is None:
         return None
-    card: Path = bundled_dir() / entry.card
+    card: Path = find_bundled_dir() / entry.card
     try:
         return card.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -14,23 +14,23 @@ BEST = "best.safetensors"
 LAST = "last.safetensors"
 
 
-def fold_folder(run: Path, fold: str | None) -> Path:
+def locate_fold(run: Path, fold: str | None) -> Path:
     """Folder of one fold's weight and scores; the run's folder itself if the run has no folds."""
     return run / f"fold-{fold}" if fold else run
 
 
-def weight_in(folder: Path) -> Path | None:
+def find_weight_in(folder: Path) -> Path | None:
     """The weight in a folder: that of the best epoch, or else of the last; None without either."""
     return next((path for name in (BEST, LAST) if (path := folder / name).is_file()), None)
 
 
-def fold_weight(run: Path, fold: str) -> Path:
+def find_fold_weight(run: Path, fold: str) -> Path:
     """The weight of one fold in the folder of a run over folds.
 
     Raises:
         WeightsError: the fold has no weight.
     """
-    if found := weight_in(fold_folder(run, fold)):
+    if found := find_weight_in(locate_fold(run, fold)):
         return found
     raise WeightsError(
         f"{run}: holds no weight of fold {fold} (fold-{fold}/{BEST} or {LAST}); "
@@ -38,7 +38,7 @@ def fold_weight(run: Path, fold: str) -> Path:
     )
 
 
-def any_weight(run: Path, *, folds: bool) -> Path:
+def find_any_weight(run: Path, *, folds: bool) -> Path:
     """Any weight of a run; all of them have the same labels.
 
     Args:
@@ -49,7 +49,7 @@ def any_weight(run: Path, *, folds: bool) -> Path:
         WeightsError: the run has no weight.
     """
     inside = sorted(run.glob("fold-*")) if folds else [run]
-    if found := next(filter(None, map(weight_in, inside)), None):
+    if found := next(filter(None, map(find_weight_in, inside)), None):
         return found
     where = "fold-1/" if folds else ""
     raise WeightsError(one_line(f"{run}: holds no weight; expected {where}{BEST} or {where}{LAST}"))

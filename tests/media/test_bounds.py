@@ -17,8 +17,17 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from hicmae_cli.errors import MediaError
-from hicmae_cli.media import Frame, frames_at, probe, read_audio_blocks, read_frames, sample_frames, source, write_video
-from hicmae_cli.media.frames import MAX_SIDE_PX, Display, to_rgb
+from hicmae_cli.media import (
+    Frame,
+    probe,
+    read_audio_blocks,
+    read_frames,
+    read_frames_at,
+    sample_frames,
+    source,
+    write_video,
+)
+from hicmae_cli.media.frames import MAX_SIDE_PX, Orientation, to_rgb
 from tests.media.hostile import HOSTILE, gif, png, wav
 from tests.media.make import corner_picture, make_video, numbered_frames
 
@@ -57,7 +66,7 @@ def test_pictures_too_large_are_named(tmp_path: Path, name: str) -> None:
 def test_no_side_is_longer_than_the_bound(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     HOSTILE[name](path)
-    sizes = {frame.rgb.shape[:2] for frame in read_frames(path)} | {frames_at(path, [0.0])[0].shape[:2]}
+    sizes = {frame.rgb.shape[:2] for frame in read_frames(path)} | {read_frames_at(path, [0.0])[0].shape[:2]}
     assert len(sizes) == 1
     assert max(sizes.pop()) == MAX_SIDE_PX
     info = probe(path)
@@ -73,14 +82,14 @@ def test_4k_stays_whole(width: int, height: int) -> None:
 def test_shrinking_keeps_the_picture(turns: int) -> None:
     large = np.repeat(np.repeat(corner_picture(), 64, axis=1), 3, axis=0)  # 6144 x 192
     picture = VideoFrame.from_ndarray(large, format="rgb24")
-    small = to_rgb(picture, Display(quarter_turns=turns))
+    small = to_rgb(picture, Orientation(quarter_turns=turns))
     expected = np.rot90(np.asarray(Image.fromarray(large).resize((4096, 128))), turns)
     assert small.shape == expected.shape
     assert np.abs(small.astype(int) - expected).mean() < 0.5
 
 
 def test_the_bound_comes_after_the_aspect() -> None:
-    assert to_rgb(VideoFrame(2000, 1000, "gray"), Display(Fraction(4))).shape == (512, 4096, 3)
+    assert to_rgb(VideoFrame(2000, 1000, "gray"), Orientation(Fraction(4))).shape == (512, 4096, 3)
 
 
 def test_large_pictures_are_decoded_by_few_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from hicmae_cli.labels import CREMA_D_LABELS
-from hicmae_cli.puppets.actions import ACTION_NAMES, INDEX, KINDS, Style, add_speech, expression_curves
+from hicmae_cli.puppets.actions import ACTION_NAMES, INDEX, KINDS, Style, add_speech, animate_expression
 
 TIMES_S = np.arange(64) * 0.04
 
 
 def curves(kind: str, seed: int, intensity: float = 1.0) -> np.ndarray:
     rng = np.random.default_rng(seed)
-    return expression_curves(kind, intensity, Style.draw(rng), rng, TIMES_S)
+    return animate_expression(kind, intensity, Style.draw(rng), rng, TIMES_S)
 
 
 def mean_of(kind: str, *names: str, count: int = 40) -> float:

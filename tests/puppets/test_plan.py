@@ -6,7 +6,7 @@ import pytest
 
 from hicmae_cli.labels import CREMA_D_LABELS
 from hicmae_cli.puppets import actions, voice
-from hicmae_cli.puppets.plan import FACE_PAIRS, SPLITS, VOICE_PAIRS, plan_corpus, single_stream_ceiling
+from hicmae_cli.puppets.plan import FACE_PAIRS, SPLITS, VOICE_PAIRS, compute_single_stream_ceiling, plan_corpus
 
 PLANS = plan_corpus({"train": 120, "validation": 60, "test": 90}, seed=3)
 
@@ -43,7 +43,7 @@ def test_both_streams_together_always_tell() -> None:
 
 @pytest.mark.parametrize("stream", ["face", "voice"])
 def test_one_stream_alone_cannot(stream: str) -> None:
-    assert single_stream_ceiling(PLANS, stream) == pytest.approx(0.8)
+    assert compute_single_stream_ceiling(PLANS, stream) == pytest.approx(0.8)
     # Within each shared display the two labels are equally frequent: nobody can do better than half.
     for kind, labels in groups(stream).items():
         if "-" in kind:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hicmae_cli.clips import log_mel
+from hicmae_cli.clips import compute_log_mel
 from hicmae_cli.puppets.voice import KINDS, MANNERS, VoiceIdentity, speak
 
 SPEAKERS = [VoiceIdentity.draw(np.random.default_rng(s), s % 2, 30 + s) for s in range(12)]
@@ -32,7 +32,7 @@ def test_every_kind_speaks(kind: str) -> None:
         curve = getattr(utterance.mouth, name)
         assert curve.shape == (257,)
         assert 0 <= curve.min() <= curve.max() <= 1
-    assert np.isfinite(log_mel(utterance.samples)).all()
+    assert np.isfinite(compute_log_mel(utterance.samples)).all()
 
 
 def test_the_same_seed_says_the_same() -> None:
@@ -47,7 +47,7 @@ def test_the_mouth_moves_with_the_sound() -> None:
     for seed, speaker in enumerate(SPEAKERS):
         utterance = speak("neutral", speaker, 0.0, 2.56, np.random.default_rng(seed))
         level = np.sqrt((utterance.samples.reshape(-1, 640) ** 2).mean(1))  # 25 values a second
-        jaw = utterance.mouth.at((np.arange(len(level)) + 0.5) / 25).jaw
+        jaw = utterance.mouth.resample((np.arange(len(level)) + 0.5) / 25).jaw
         correlations.append(np.corrcoef(level, jaw)[0, 1])
     assert np.mean(correlations) > 0.35
 
