@@ -1,4 +1,4 @@
-"""The corpus on disk: raw clips, prepared clips and a manifest, drawn by any number of processes."""
+"""The corpus on disk: raw clips, prepared clips and a manifest, made by any number of processes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from hicmae_cli.files import write_atomically
 from hicmae_cli.media import write_video
 from hicmae_cli.model_input import CLIP_FRAMES, WINDOW_S
 from hicmae_cli.preparing.clip import prepare_clip
-from hicmae_cli.puppets.actions import add_speech, animate_expression
+from hicmae_cli.puppets.expression import add_speech, animate_expression
 from hicmae_cli.puppets.identity import Identity
 from hicmae_cli.puppets.plan import ClipPlan, plan_corpus
 from hicmae_cli.puppets.render import Renderer
@@ -30,10 +30,12 @@ from hicmae_cli.puppets.voice import VoiceIdentity, speak
 from hicmae_cli.workers import Report, WorkerDiedError, count_cores, run_in_pool
 
 VERSION = 1
-"""Raised whenever the same seed would give other clips."""
-FPS = CLIP_FRAMES / WINDOW_S  # 6.25: a clip holds the frames that the model samples, and no others
+"""Version of the generator; increased whenever the same seed gives other clips."""
+# 6.25: a clip has only the frames that the model samples.
+FPS = CLIP_FRAMES / WINDOW_S
 LICENCE = "MIT"
-_CHUNK_CLIPS = 10  # a job sets up a renderer, which takes as long as a clip
+# A job sets up a renderer, which takes as long as a clip.
+_CHUNK_CLIPS = 10
 
 
 @dataclass(frozen=True)
@@ -66,23 +68,23 @@ def make_corpus(
     workers: int | None = None,
     on_clip: Callable[[], None] = lambda: None,
 ) -> Path:
-    """Draw a corpus; what an interrupted call left is kept.
+    """Make a corpus, or resume an interrupted call.
 
     Every clip becomes ``raw/<id>.mkv`` (H.264, the scene) and ``prepared/<id>.mkv`` (aligned faces, found by the
     real face finder in the compressed scene).
 
     Args:
-        folder: where to.
+        folder: the new corpus.
         sizes: clips per split.
-        seed: which corpus.
-        workers: processes; by default one per core.
+        seed: seed of the corpus.
+        workers: number of processes; one per core by default.
         on_clip: called after each clip, for progress.
 
     Returns:
         Path of the manifest, which is written last.
 
     Raises:
-        HicmaeError: the folder holds a corpus of another seed, size or version.
+        HicmaeError: the folder has other files or a corpus of another seed, size or version; or a worker died.
     """
     plans = plan_corpus(sizes, seed)
     _claim(folder, sizes, seed)
@@ -100,7 +102,8 @@ def make_corpus(
 
 def _make_clips(folder: Path, plans: list[ClipPlan], report: Report) -> None:
     """Draw, write and prepare some clips in one process."""
-    os.environ["LP_NUM_THREADS"] = "0"  # Mesa draws in the process itself: the processes fill the cores
+    # Mesa draws in the process itself, since the processes fill the cores.
+    os.environ["LP_NUM_THREADS"] = "0"
     with ExitStack() as stack:
         renderer = stack.enter_context(Renderer())
         for plan in plans:
@@ -112,7 +115,7 @@ def _make_clips(folder: Path, plans: list[ClipPlan], report: Report) -> None:
                 try:
                     prepare_clip(raw, prepared, detector)
                 except MediaError:
-                    # Not one frame was read: rare, and honest to leave out.
+                    # No face was found in any frame, which is rare: exclude the clip.
                     raw.with_suffix(".no-face").touch()
             report(plan.id)
 
@@ -122,19 +125,19 @@ def _locate_clip(folder: Path, plan: ClipPlan) -> tuple[Path, Path]:
 
 
 def _claim(folder: Path, sizes: Mapping[str, int], seed: int) -> None:
-    """Write or check what the folder holds."""
+    """Mark the folder as this corpus, or check the mark."""
     facts = {"version": VERSION, "seed": seed, "sizes": dict(sizes)}
     path = folder / "corpus.json"
     if path.exists():
         try:
             found = json.loads(path.read_text("utf-8"))
         except ValueError as error:
-            raise HicmaeError(f"{path}: is not ours; choose another folder") from error
+            raise HicmaeError(f"{path}: was not written by hicmae; choose another folder") from error
         if found != facts:
-            raise HicmaeError(f"{folder}: holds another corpus ({found}, asked for {facts}); choose another folder")
+            raise HicmaeError(f"{folder}: has another corpus (expected {facts}, got {found}); choose another folder")
         return
     if folder.exists() and any(folder.iterdir()):
-        raise HicmaeError(f"{folder}: is not empty and holds no corpus of ours; choose another folder")
+        raise HicmaeError(f"{folder}: is not empty and has no puppet corpus; choose another folder")
     for name in ("raw", "prepared"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     with write_atomically(path) as temporary:

@@ -15,7 +15,7 @@ Mesh = tuple[NDArray[np.float32], NDArray[np.int32]]
 
 
 def build_glasses(identity: Identity) -> Mesh | None:
-    """Vertices (N, 6: position, normal) and triangles (M, 3) in head coordinates; None: no glasses."""
+    """Build vertices (N, 6: position, normal) and triangles (M, 3) in head coordinates; None without glasses."""
     if identity.glasses == "none":
         return None
     head = load_head()
@@ -25,12 +25,14 @@ def build_glasses(identity: Identity) -> Mesh | None:
     half = 0.40 * between * identity.glasses_size
     tall = half * _HEIGHT[identity.glasses]
     skin = identity.neutral[head.part == SKIN]
-    behind = np.zeros(len(skin), bool)  # cheeks and brows, not the nose
+    # Cheeks and brows, not the nose.
+    behind = np.zeros(len(skin), bool)
     for eye in (left, right):
         away = np.abs(skin - eye)
         behind |= (away[:, 0] < 0.75 * half) & (away[:, 1] < 1.1 * tall + 0.004) & (skin[:, 2] > eye[2])
     front = float(skin[behind, 2].max()) + 0.004
-    thick = 0.0012 + 0.0014 * identity.hair_volume  # thick frames and thick hair are drawn by the same dice
+    # Frames are as thick as the hair, which saves a random number.
+    thick = 0.0012 + 0.0014 * identity.hair_volume
     angle = np.linspace(0, 2 * np.pi, 33)[:-1]
     power = 2 / _ROUNDNESS[identity.glasses]
     outline = np.stack(

@@ -1,4 +1,4 @@
-"""Who a puppet is: face shape, skin, hair, beard, brows, glasses, clothes, and the style it moves in."""
+"""A puppet's identity: face shape, skin, hair, beard, brows, glasses, clothes, and its style of moving."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hicmae_cli.puppets.actions import Style
+from hicmae_cli.puppets.expression import Style
 from hicmae_cli.puppets.head import SKIN, load_head
 
 Colour = tuple[float, float, float]  # sRGB 0..1
@@ -46,7 +46,7 @@ GLASSES_SHAPES = ("none", "round", "oval", "square")
 
 @dataclass(frozen=True)
 class Look:
-    """Everything painted rather than shaped. Numbers are 0..1 unless said; the shader takes them by name."""
+    """Everything that is painted on the head. Numbers are 0..1 unless noted; the shader reads them by name."""
 
     skin: Colour
     lips: Colour
@@ -70,7 +70,7 @@ class Look:
     moustache: float
     hairline: float  # -1 low .. 1 receding
     fringe: float
-    frame_face: float  # how far loose hair comes round the cheeks
+    frame_face: float  # how far loose hair covers the cheeks
     pattern_seed: float
 
 
@@ -93,7 +93,7 @@ class Identity:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Identity:
-        """A random person. The same generator state gives the same person."""
+        """Draw a random person. The same generator state gives the same person."""
         female = bool(rng.random() < 0.5)
         age_years = float(rng.uniform(17, 75))
         age = float(np.interp(age_years, [12, 25, 80], [0.5, 0.667, 1.0]))
@@ -135,7 +135,7 @@ def _draw_hair_style(female: bool, age_years: float, rng: np.random.Generator) -
 
 
 def _measure_brow_height_m(neutral: NDArray[np.float32]) -> float:
-    """How much higher than on the mean face the brows' ridge sits above the eyes."""
+    """Measure how much higher the brow ridge is than on the mean face."""
     head = load_head()
     x, y, z = head.mean.T
     ridge = (head.part == SKIN) & (np.abs(np.abs(x) - 0.03) < 0.015) & (np.abs(y - 0.018) < 0.006) & (z > 0)
@@ -205,7 +205,7 @@ def _draw_look(
         lid_shade=float(rng.uniform(0.0, 0.35) + 0.4 * made_up * rng.random()),
         brow_width=float(rng.uniform(0.25, 0.75) if female else rng.uniform(0.4, 1.0)),
         brow_density=float(rng.uniform(0.55, 1.0)),
-        # on a high ridge the brows grow lower: people's resting brows differ less than their skulls
+        # Brows are lower on a high ridge: people's resting brows differ less than their skulls.
         brow_lift=float(rng.normal(-0.2 if female else 0.0, 0.4) - 0.7 * brow_height_m / 0.0015),
         lashes=float(rng.uniform(0.4, 1.0) if female else rng.uniform(0.1, 0.6)),
         stubble=float(rng.uniform(0, 0.8) if not female else 0.0),

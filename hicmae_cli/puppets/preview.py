@@ -1,4 +1,4 @@
-"""A contact sheet and a short video, for the eye and the ear."""
+"""A contact sheet and a short video of puppets, to look at and listen to."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from hicmae_cli.files import write_atomically
 from hicmae_cli.labels import CREMA_D_LABELS
 from hicmae_cli.media import write_video
 from hicmae_cli.model_input import WINDOW_S
-from hicmae_cli.puppets.actions import add_speech, animate_expression
+from hicmae_cli.puppets.expression import add_speech, animate_expression
 from hicmae_cli.puppets.identity import Identity
 from hicmae_cli.puppets.render import Renderer
 from hicmae_cli.puppets.voice import VoiceIdentity, speak
@@ -24,7 +24,10 @@ _CAPTION_PX = 22
 
 
 def make_preview(folder: Path, people: int, seed: int) -> Iterator[Path]:
-    """Draw ``people`` persons, every emotion at its height (sheet.png), and one clip per emotion (puppets.mp4).
+    """Draw every emotion of ``people`` persons at its apex (sheet.png), and one clip per emotion (puppets.mp4).
+
+    Yields:
+        Each file once it is written.
 
     Raises:
         MediaError: the folder cannot be written.

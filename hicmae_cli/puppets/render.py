@@ -1,4 +1,4 @@
-"""Draw puppets with OpenGL on EGL (Mesa's software driver is enough): identity + facial actions -> frames.
+"""Draw puppets with OpenGL on EGL (Mesa's software driver is enough): identity and facial actions -> frames.
 
 Letters: T frames, V vertices, H height, W width.
 """
@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from hicmae_cli.errors import MissingDependencyError, install_hint
 from hicmae_cli.model_input import WINDOW_S
-from hicmae_cli.puppets.actions import INDEX, Curves
+from hicmae_cli.puppets.actions import INDEX
+from hicmae_cli.puppets.expression import Curves
 from hicmae_cli.puppets.glasses import build_glasses
 from hicmae_cli.puppets.head import HAIR, LASHES, LEFT_EYE, LOWER_TEETH, RIGHT_EYE, SKIN, TONGUE, UPPER_TEETH, load_head
 from hicmae_cli.puppets.identity import Identity
@@ -30,10 +31,13 @@ Video = NDArray[np.uint8]
 
 
 class Renderer:
-    """Owns the OpenGL context; use it as a context manager and draw many clips with one.
+    """Owns the OpenGL context; use it as a context manager, and draw many clips with one renderer.
+
+    Args:
+        size_px: side of the frames.
 
     Raises:
-        MissingDependencyError: moderngl is not installed or EGL gives no context.
+        MissingDependencyError: moderngl is not installed, or EGL gives no context.
     """
 
     def __init__(self, size_px: int = FRAME_SIZE_PX) -> None:
@@ -44,16 +48,18 @@ class Renderer:
                 f"drawing puppets needs moderngl: install it with {install_hint('puppets')}"
             ) from e
         try:
-            open_context: Any = moderngl.create_context  # its type hints know no backend
+            # moderngl's type hints do not have the argument `backend`.
+            open_context: Any = moderngl.create_context
             self._gl: Any = open_context(standalone=True, backend="egl", require=330)
-        except Exception as e:  # moderngl raises bare Exceptions
+        # moderngl raises bare Exceptions.
+        except Exception as e:
             raise MissingDependencyError(
                 f"drawing puppets needs OpenGL 3.3 through EGL ({e}): on Debian `apt install libegl1 libgl1-mesa-dri`"
             ) from e
         self.size_px = size_px
         head = load_head()
         gl = self._gl
-        # skin; eyes, teeth and tongue; loose hair; lashes
+        # Skin; eyes, teeth and tongue; loose hair; lashes.
         self._programs = [self._compile("head", f"#define KIND {kind}\n") for kind in range(4)]
         self._glasses_program = self._compile("glasses")
         self._backdrop_program = self._compile("backdrop")
@@ -74,7 +80,7 @@ class Renderer:
         corners = np.array([-1, -1, 1, -1, -1, 1, 1, 1], np.float32)
         self._backdrop = gl.vertex_array(self._backdrop_program, [(gl.buffer(corners.tobytes()), "2f", "in_corner")])
         shape = (size_px, size_px)
-        # no multisampling: on the software driver it costs three times as much as all the rest
+        # No multisampling: on the software driver it takes three times as long as all the rest.
         self._target = gl.framebuffer([gl.renderbuffer(shape, 3)], gl.depth_renderbuffer(shape))
 
     def _compile(self, name: str, defines: str = "") -> Any:
@@ -91,19 +97,19 @@ class Renderer:
         self.close()
 
     def close(self) -> None:
-        """Give the context back."""
+        """Release the context."""
         self._gl.release()
 
     def render_clip(
         self, identity: Identity, curves: Curves, rng: np.random.Generator, times_s: NDArray[np.floating] | None = None
     ) -> Video:
-        """One clip of one person.
+        """Render one clip of one person.
 
         Args:
-            identity: who.
+            identity: the person.
             curves: (T, 52) facial actions in 0..1.
             rng: draws the scene: camera, lights, background, head motion, blur, noise.
-            times_s: (T,) seconds of the frames; evenly over 2.56 s if not given.
+            times_s: (T,) times of the frames in seconds; evenly over 2.56 s by default.
 
         Returns:
             (T, H, W, 3) uint8 RGB.
@@ -130,7 +136,7 @@ class Renderer:
         return _develop(frames, scene, rng)
 
     def _set(self, name: str, value: Any) -> None:
-        """Set a uniform wherever it is used (a compiler drops what a program does not use)."""
+        """Set a uniform in every program that uses it (the compiler drops unused ones)."""
         for program in (*self._programs, self._glasses_program):
             if name in program:
                 if isinstance(value, np.ndarray):
@@ -207,14 +213,14 @@ class Renderer:
 
 
 def _describe_layout(program: Any, buffer: Any, *formats_and_names: str) -> tuple[Any, ...]:
-    """A buffer's layout for a program: what the program does not use is skipped as padding."""
+    """Describe a buffer's layout for a program: attributes that the program does not use become padding."""
     formats, names = formats_and_names[::2], formats_and_names[1::2]
     layout = [f if n in program else f"{int(f[0]) * 4}x" for f, n in zip(formats, names, strict=True)]
     return (buffer, " ".join(layout), *(n for n in names if n in program))
 
 
 def _shape_hair(place: NDArray[np.float32], identity: Identity) -> NDArray[np.float32]:
-    """The cap of loose hair, fuller or flatter: pushed away from the middle of the head."""
+    """Make the loose hair fuller or flatter: scale it about the middle of the head."""
     hair = load_head().part == HAIR
     shaped = place.copy()
     middle = np.array([0.0, 0.0, -0.07], np.float32)
@@ -224,7 +230,7 @@ def _shape_hair(place: NDArray[np.float32], identity: Identity) -> NDArray[np.fl
 
 
 def _measure_creases(actions: NDArray[np.float32], wrinkles: float) -> tuple[float, float, float, float]:
-    """How deep the face's actions fold the skin: forehead, between brows, beside eyes, nose to mouth."""
+    """Compute how deeply the actions fold the skin: forehead, between brows, beside eyes, nose to mouth."""
 
     def most(*names: str) -> float:
         return float(max(actions[INDEX[n]] for n in names))
@@ -238,7 +244,7 @@ def _measure_creases(actions: NDArray[np.float32], wrinkles: float) -> tuple[flo
 
 
 def _develop(frames: Video, scene: Scene, rng: np.random.Generator) -> Video:
-    """What a camera adds: blur, exposure and colour cast, vignette, grain."""
+    """Add what a camera adds: blur, exposure, colour cast, vignette and grain."""
     size = frames.shape[1]
     grid = np.linspace(-1, 1, size, dtype=np.float32)
     fall = 1 - scene.vignette * (grid[:, None] ** 2 + grid[None] ** 2) * 0.5

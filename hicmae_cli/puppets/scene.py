@@ -1,4 +1,4 @@
-"""What surrounds a puppet in one clip: camera, head motion, lights, background, and the camera's flaws.
+"""The scene of one clip: camera, head motion, lights, background, and the camera's flaws.
 
 Letters: T frames.
 """
@@ -20,7 +20,7 @@ _BACKDROP_PX = 192
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """One drawn setting; matrices act on column vectors, lights are in the camera's frame."""
+    """One random scene; matrices act on column vectors, lights are in the camera's frame."""
 
     camera: Floats  # (4, 4)
     views: Floats  # (T, 4, 4)
@@ -41,7 +41,7 @@ class Scene:
 
 
 def draw_scene(identity: Identity, times_s: Floats, rng: np.random.Generator, size_px: int) -> Scene:
-    """A random setting for one clip; the face, hairline to chin, fills 46 to 85% of the frame's height."""
+    """Draw a random scene; the face, from hairline to chin, fills 46 to 85% of the frame's height."""
     head = load_head()
     skin = head.part == SKIN
     front = skin & (np.abs(head.mean[:, 0]) < 0.012) & (head.mean[:, 2] > -0.02)
@@ -103,7 +103,7 @@ def _draw_drift(times_s: Floats, rng: np.random.Generator, count: int, rate_hz: 
 
 
 def _build_turns(angles: Floats) -> Floats:
-    """Rotations (T, 3, 3) from yaw, pitch, roll (T, 3) in radians."""
+    """Build rotations (T, 3, 3) from yaw, pitch and roll (T, 3) in radians."""
     (cy, cp, cr), (sy, sp, sr) = np.cos(angles).T, np.sin(angles).T
     one, zero = np.ones_like(cy), np.zeros_like(cy)
 
@@ -117,7 +117,7 @@ def _build_turns(angles: Floats) -> Floats:
 
 
 def _draw_lights(rng: np.random.Generator) -> tuple[Floats, Floats, Floats, Floats]:
-    """A key light, a fill and a rim, warm or cool, and the light of the room."""
+    """Draw a key, a fill and a rim light, warm or cool, and the light of the room."""
     around = rng.uniform(-80, 80), rng.uniform(-120, 120), rng.uniform(110, 250)
     above = rng.uniform(-5, 65), rng.uniform(-25, 50), rng.uniform(-10, 60)
     a, e = np.radians(around), np.radians(above)
@@ -135,7 +135,7 @@ def _draw_temperature(rng: np.random.Generator) -> Floats:
 
 
 def _draw_background(rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A wall with falling light, or a room out of focus: gradients, soft boxes and blobs."""
+    """Draw a wall with falling light, or a room out of focus: gradients, soft boxes and blobs."""
     size = _BACKDROP_PX
     y, x = np.mgrid[0:size, 0:size] / size
     one, two = rng.uniform(0.03, 0.95, 3), rng.uniform(0.03, 0.95, 3)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from hicmae_cli.errors import MissingDependencyError
-from hicmae_cli.puppets.actions import animate_expression
+from hicmae_cli.puppets.expression import animate_expression
 from hicmae_cli.puppets.identity import Identity
 from hicmae_cli.puppets.readback import read_back
 from hicmae_cli.puppets.render import Renderer

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from hicmae_cli.clips import compute_log_mel
-from hicmae_cli.puppets.voice import KINDS, MANNERS, VoiceIdentity, speak
+from hicmae_cli.puppets.manners import MANNERS
+from hicmae_cli.puppets.voice import VoiceIdentity, speak
 
 SPEAKERS = [VoiceIdentity.draw(np.random.default_rng(s), s % 2, 30 + s) for s in range(12)]
 
@@ -21,9 +22,9 @@ def pitch_hz(samples: np.ndarray) -> float:
     return float(np.median(16000 / (27 + correlation.argmax(1))))
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_speaks(kind: str) -> None:
-    utterance = speak(kind, SPEAKERS[0], 0.8, 2.56, np.random.default_rng(0))
+@pytest.mark.parametrize("manner", MANNERS)
+def test_every_manner_speaks(manner: str) -> None:
+    utterance = speak(manner, SPEAKERS[0], 0.8, 2.56, np.random.default_rng(0))
     assert utterance.samples.shape == (40960,)
     assert utterance.samples.dtype == np.float32
     assert 1e-3 < np.sqrt((utterance.samples**2).mean()) < 0.5
@@ -77,5 +78,5 @@ def test_without_intensity_every_manner_is_neutral() -> None:
 
 
 def test_unknown_kinds_are_refused() -> None:
-    with pytest.raises(ValueError, match="unknown voice"):
+    with pytest.raises(ValueError, match="unknown manner"):
         speak("boredom", SPEAKERS[0], 1.0, 2.56, np.random.default_rng(0))
