@@ -1,4 +1,4 @@
-"""Model files that come with the package: `weights/` in a checkout, `hicmae_cli/_bundled/` in a wheel."""
+"""Model files that ship with the package: `weights/` in a checkout, `hicmae_cli/_bundled/` in a wheel."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SAMPLE = "speech_sample.mp4"
 
 
 def find_bundled_dir() -> Path:
-    """The folder of the bundled model files.
+    """Find the folder of the bundled model files.
 
     Raises:
         WeightsError: the installation has neither folder.
@@ -22,43 +22,44 @@ def find_bundled_dir() -> Path:
     for folder in (_PACKAGE / "_bundled", _PACKAGE.parent / "weights"):
         if folder.is_dir():
             return folder
-    raise WeightsError(f"{_PACKAGE}: the bundled model files are missing; install hicmae again")
+    raise WeightsError(f"{_PACKAGE}: the bundled model files are missing; reinstall hicmae")
 
 
 def find_bundled_file(name: str, sha256: str | None = None) -> Path:
-    """The path of a bundled model file, checked once per process.
+    """Find a bundled model file and check it once per process.
 
     Args:
         name: the file's bare name.
-        sha256: what its content must hash to, in hexadecimal.
+        sha256: the expected hash of its content, in hexadecimal.
 
     Raises:
-        WeightsError: the file is missing or is not the one expected.
+        WeightsError: the file is missing or has another hash.
         ValueError: name is not a bare file name.
     """
     if Path(name).name != name:
         raise ValueError(f"expected a bare file name, got {name!r}")
     path = find_bundled_dir() / name
     if not path.is_file():
-        raise WeightsError(f"{path}: the bundled model file is missing; install hicmae again")
+        raise WeightsError(f"{path}: the bundled model file is missing; reinstall hicmae")
     if sha256 is not None and (found := _sha256_once(path)) != sha256:
         raise WeightsError(
             f"{path}: is not the file that was bundled (expected sha256 {sha256[:12]}…, got {found[:12]}…); "
-            "install hicmae again"
+            "reinstall hicmae"
         )
     return path
 
 
 def find_sample_clip() -> Path:
-    """The README's sample clip, in a checkout and in a wheel.
+    """Find the README's sample clip, in a checkout or in a wheel.
 
     Raises:
-        WeightsError: the installation has it in neither place.
+        WeightsError: the installation does not have it.
     """
     for path in (_PACKAGE / "_bundled" / _SAMPLE, _PACKAGE.parent / "docs" / "assets" / _SAMPLE):
         if path.is_file():
             return path
-    raise WeightsError(f"{_PACKAGE}: the sample clip is missing; name a video of your own")
+    raise WeightsError(f"{_PACKAGE}: the sample clip is missing; pass a video of your own")
 
 
-_sha256_once = cache(compute_sha256)  # bundled files do not change while a process runs; a user's do
+# Bundled files do not change while a process runs; a user's files may.
+_sha256_once = cache(compute_sha256)

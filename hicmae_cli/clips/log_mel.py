@@ -59,7 +59,8 @@ def compute_log_mel(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     wave = samples.astype(np.float64)
     wave = wave - wave.mean()
     frames = np.lib.stride_tricks.sliding_window_view(wave, _WINDOW_SAMPLES)[::_SHIFT_SAMPLES][:LOG_MEL_FRAMES]
-    frames = frames - frames.mean(axis=1, keepdims=True)  # DC offset, per frame
+    # DC offset, per frame.
+    frames = frames - frames.mean(axis=1, keepdims=True)
     previous = np.concatenate((frames[:, :1], frames[:, :-1]), axis=1)
     frames = (frames - _PRE_EMPHASIS * previous) * np.hanning(_WINDOW_SAMPLES)
     waves = np.fft.rfft(frames, _FFT_SAMPLES)[:, :-1]

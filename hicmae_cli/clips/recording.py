@@ -114,7 +114,8 @@ def _measure_length(recording: Recording) -> tuple[tuple[Path, ...], float]:
 def _is_folder(path: Path) -> bool:
     try:
         return path.is_dir()
-    except OSError as error:  # a name that is too long
+    except OSError as error:
+        # A name that is too long.
         raise MediaError(f"{path}: cannot be opened ({error.strerror}); check the path") from error
 
 

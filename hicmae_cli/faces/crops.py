@@ -1,7 +1,7 @@
-"""Parts of a picture to search, for a detector that finds only faces that fill enough of its input.
+"""Parts of a picture to search with a detector that misses small faces.
 
 MediaPipe's short-range detector shrinks its input to 128 x 128 pixels and misses faces of less than about an eighth of
-the longer side. So it searches the whole picture and overlapping squares of it.
+the longer side. It is therefore run on the whole picture and on overlapping squares of it.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 MIN_CROP_PX: Final = 160
-"""Smaller squares would only find faces of less than 20 pixels, which are too small to judge."""
-_STRIDE: Final = 0.65  # of the side: a face of up to a third of a square is whole in at least one of them
+"""Smaller squares would find only faces of less than 20 pixels, which are too small for the model."""
+# Step between squares, as a share of the side: a face of up to a third of a square is complete in one of them.
+_STRIDE: Final = 0.65
 
 
 class Crop(NamedTuple):
@@ -33,7 +34,7 @@ class Crop(NamedTuple):
 
 
 def make_coarse_crops(width_px: int, height_px: int) -> list[Crop]:
-    """The whole picture, and squares as high (or wide) as it: faces of an eighth of its shorter side."""
+    """Make crops for faces of an eighth of the shorter side: the whole picture, and squares of its height or width."""
     whole = Crop(0, 0, width_px, height_px)
     side_px = min(width_px, height_px)
     if side_px < MIN_CROP_PX or max(width_px, height_px) < 1.15 * side_px:
@@ -42,13 +43,13 @@ def make_coarse_crops(width_px: int, height_px: int) -> list[Crop]:
 
 
 def make_fine_crops(width_px: int, height_px: int) -> list[Crop]:
-    """Squares of a half and a third of the shorter side: faces of a 24th of it. None where these are tiny."""
+    """Make crops for faces of a 24th of the shorter side: squares of a half and a third of it, unless they are tiny."""
     sides_px = [min(width_px, height_px) // parts for parts in (2, 3)]
     return [crop for side in sides_px if side >= MIN_CROP_PX for crop in _squares(width_px, height_px, side)]
 
 
 def crop_around(box_px: tuple[float, float, float, float], times: float, width_px: int, height_px: int) -> Crop:
-    """The square around a box (left, top, right, bottom) with `times` its longer side, within the picture."""
+    """Make the square around a box (left, top, right, bottom), `times` its longer side, clipped to the picture."""
     left, top, right, bottom = box_px
     half = max(right - left, bottom - top) * times / 2
     x, y = (left + right) / 2, (top + bottom) / 2
@@ -68,7 +69,7 @@ def _squares(width_px: int, height_px: int, side_px: int) -> list[Crop]:
 
 
 def _starts(length_px: int, side_px: int) -> list[int]:
-    """Evenly spread starts of pieces that cover a length and overlap by at least a third."""
+    """Compute evenly spaced starts of pieces that cover a length and overlap by at least a third."""
     spare_px = length_px - side_px
     steps = -(-spare_px // max(1, int(side_px * _STRIDE)))
     return [round(i * spare_px / steps) for i in range(steps + 1)] if steps else [0]

@@ -1,9 +1,9 @@
-"""Give each person one number for the whole video: which face of this frame is which of the faces before.
+"""Link the faces of a video into tracks: one number per person.
 
-Two kinds of evidence are weighed. *Place*: a face near where a person was a moment ago, in the same shot.
-*Looks*: the aligned face resembles the remembered faces of the person. In one shot, place decides and looks can only
-veto. After a cut or a longer gap, looks alone decide, with a high bar, because a wrong link mixes two people while a
-missed one only starts a new track.
+Two kinds of evidence count. *Place*: the face is near the person's last position, in the same shot. *Looks*: the
+aligned face resembles the remembered faces of the person. Within a shot, place decides and looks can only veto. After a
+cut or a longer gap, looks alone decide, with a high threshold, because a wrong link mixes two people while a missed one
+only starts a new track.
 """
 
 from __future__ import annotations
@@ -22,21 +22,26 @@ from hicmae_cli.faces.face import Face, box_iou
 from hicmae_cli.media import Frame
 
 MAX_GAP_S: Final = 1.0 + 2 * 0.16
-"""Time between two sightings after which a face's place says nothing any more: a second out of sight, and the sampling
-step (16 frames over 2.56 s) before and after it, in which it may have gone and come back."""
+"""Longest gap over which a face's place counts: a second out of sight, and one sampling step (16 frames over 2.56 s)
+on each side, within which the face may have left and returned."""
 
 _LOOK_PX: Final = 32
-_SURROUNDINGS: Final = 2.5  # side of the part with hair, clothes and background around a face, in faces
-# Measured on docs/assets/speech_sample.mp4 (two people) and rendered heads (three): looks of one person 0.2 s
-# apart are 0.8 or more in 95 of 100 cases, looks of two people at most 0.65 before colour counts.
+# Side of the region with hair, clothes and background around a face, relative to the face.
+_SURROUNDINGS: Final = 2.5
+# Measured on docs/assets/speech_sample.mp4 (two people) and rendered heads (three): the correlation of one person's
+# looks 0.2 s apart is 0.8 or more in 95 of 100 cases, that of two people at most 0.65 before colour counts.
 _SAME_LOOKS: Final = 0.7
-_LIKELY_LOOKS: Final = 0.5  # enough where the surroundings are the same as well: the camera cut back
+# Enough if the surroundings match, too: the camera cut back.
+_LIKELY_LOOKS: Final = 0.5
 _SAME_SURROUNDINGS: Final = 0.72
 _OTHER_LOOKS: Final = 0.2
-_NEW_LOOKS: Final = 0.85  # below this a sighting of a known person is worth remembering besides the others
+# A face that correlates less than this with a person's remembered looks is remembered, too.
+_NEW_LOOKS: Final = 0.85
 _MAX_LOOKS: Final = 12
-_CHROMA_SPREAD: Final = 5.0  # CIELAB units by which one person's mean skin colour may differ within a video
-_MAX_REMEMBERED: Final = 200  # people; those longest out of sight are forgotten
+# Tolerance of one person's mean skin colour within a video, in CIELAB units.
+_CHROMA_SPREAD: Final = 5.0
+# Limit on the people; the one that has been out of sight longest is dropped.
+_MAX_REMEMBERED: Final = 200
 
 _THUMBNAIL_PX: Final = (32, 18)
 _CUT_CORRELATION: Final = 0.85
@@ -63,13 +68,13 @@ class _Person:
     looks: list[_Appearance] = field(default_factory=list)
 
     def compare(self, look: _Appearance) -> float:
-        """-1 to 1: correlation with the best remembered look, lowered where the skin's colour differs."""
+        """Compare looks, -1 to 1: the correlation with the best remembered look, reduced if the skin colour differs."""
         structure = max(_correlate(known, look) for known in (self.latest, *self.looks))
         distance = float(np.linalg.norm(look.chroma - self.chroma)) / _CHROMA_SPREAD
         return structure * float(np.exp(-(distance**2)))
 
     def has_same_surroundings(self, look: _Appearance) -> bool:
-        """Whether the person was seen in front of the same background, in the same clothes."""
+        """Whether the person appeared before with the same background and clothes."""
         return any(
             float(known.surroundings @ look.surroundings) > _SAME_SURROUNDINGS for known in (self.latest, *self.looks)
         )
@@ -78,7 +83,8 @@ class _Person:
         known = max((_correlate(old, look) for old in self.looks), default=-1.0)
         if known < _NEW_LOOKS:
             if len(self.looks) == _MAX_LOOKS:
-                del self.looks[1]  # the first look stays: a slow change must not lose the person
+                # Keep the first look, so that a slow change does not lose the person.
+                del self.looks[1]
             self.looks.append(look)
         self.latest = look
         self.chroma = self.chroma + np.float32(0.1) * (look.chroma - self.chroma)
@@ -86,9 +92,9 @@ class _Person:
 
 
 class TrackLinker:
-    """Numbers the faces of one video. Pass every frame in order, including those without faces.
+    """Assigns an id to each face of one video. Pass every frame in order, including those without faces.
 
-    It remembers a few looks of each of the latest people, so its memory is bounded.
+    It remembers a few looks of the most recent people, so its memory is bounded.
     """
 
     def __init__(self) -> None:
@@ -100,17 +106,17 @@ class TrackLinker:
         self._last: tuple[NDArray[np.uint8], Sequence[Face], list[tuple[_Person, Face]]] | None = None
 
     def update(self, frame: Frame, faces: Sequence[Face]) -> list[tuple[int, Face]]:
-        """The faces with their ids, in the order given.
+        """Link the faces of a frame -> the faces with their ids, in the given order.
 
-        A repeat of the last picture and its faces (the same objects, while a picture stays on display) costs next to
-        nothing.
+        If the frame's picture and faces are the same objects as before (a picture stays on display), the result is
+        reused.
 
         Args:
-            frame: the frame the faces were found in; later than the one before.
+            frame: the frame; later than the previous one.
             faces: the faces that a detector found in it.
 
         Raises:
-            ValueError: the frame is not later than the one before.
+            ValueError: the frame is not later than the previous one.
         """
         if frame.time_s <= self._last_s:
             raise ValueError(f"expected a frame after {self._last_s:.3f} s, got one at {frame.time_s:.3f} s")
@@ -145,7 +151,7 @@ class TrackLinker:
         return [(linked[index].id, face) for index, face in enumerate(faces)]
 
     def _score(self, person: _Person, face: Face, look: _Appearance, time_s: float) -> float | None:
-        """How well a face fits a person: above 1 by place, up to 1 by looks alone; None if it does not."""
+        """Score how well a face fits a person: above 1 by place, up to 1 by looks alone; None if it does not fit."""
         similarity = person.compare(look)
         gap_s = time_s - person.last_s
         if person.shot == self._shot and gap_s <= MAX_GAP_S + 1e-6:
@@ -154,7 +160,7 @@ class TrackLinker:
             ratio = face.size_px / person.face.size_px
             reach, growth = 0.5 + gap_s, 1.4 + gap_s
             near = distance < reach and 1 / growth < ratio < growth
-            # A face that stays in place may be hidden by a hand; one that moved must look alike.
+            # A face that stays in place may be partly hidden; one that moved must look similar.
             overlap = box_iou(face.box_px, person.face.box_px) > 0.3
             if near and similarity > (_OTHER_LOOKS if overlap else (_OTHER_LOOKS + _SAME_LOOKS) / 2):
                 return 2.0 + similarity - distance / reach
@@ -181,7 +187,7 @@ def is_shot_change(before: NDArray[np.float32], after: NDArray[np.float32]) -> b
 
 
 def _correlate(first: _Appearance, second: _Appearance) -> float:
-    """How alike two faces are, -1 to 1; 0.5 if one of them has no contrast at all."""
+    """Correlate two faces, -1 to 1; 0.5 if one of them has no contrast."""
     if not (first.structure.any() and second.structure.any()):
         return _LIKELY_LOOKS
     return float(first.structure @ second.structure)
@@ -204,7 +210,7 @@ def _describe(rgb: NDArray[np.uint8], face: Face) -> _Appearance:
 
 
 def _normalise(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """(N,) grey levels less their mean, of unit length: the product of two is their correlation."""
+    """Return grey levels (N,) minus their mean, scaled to unit length: the product of two is their correlation."""
     grey = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.float32).reshape(-1)
     grey = grey - grey.mean()
     return np.asarray(grey / (np.linalg.norm(grey) + 1e-6), np.float32)

@@ -21,8 +21,8 @@ from hicmae_cli.media import Frame
 class MediaPipeDetector:
     """MediaPipe's FaceDetector on crops of a picture, then its FaceLandmarker on a close crop of each face.
 
-    It finds what `FaceFinder` finds, more slowly. **MediaPipe reports every use to Google**, and has no switch for it:
-    no command of hicmae uses this class. Run it without network access if nothing may leave the machine.
+    It finds the same faces as `FaceFinder`, more slowly. **MediaPipe reports every use to Google**, which cannot be
+    disabled, so no command of hicmae uses this class. If no data may leave the machine, run it without network access.
 
     Args:
         model: MediaPipe's ``face_landmarker.task``.
@@ -40,7 +40,7 @@ class MediaPipeDetector:
             from mediapipe.tasks.python import BaseOptions, vision
         except (ImportError, OSError) as error:
             raise MissingDependencyError(
-                f"mediapipe cannot be loaded ({error}); it needs pip install '.[mediapipe]', and on Debian or Ubuntu "
+                f"mediapipe cannot be loaded ({error}); run pip install '.[mediapipe]', and on Debian or Ubuntu "
                 "apt install libegl1 libgles2 libgl1"
             ) from error
         self._mediapipe: Any = mediapipe
@@ -63,7 +63,7 @@ class MediaPipeDetector:
         )
 
     def detect(self, frame: Frame) -> list[Face]:
-        """The faces of the frame, largest first."""
+        """Find the faces of the frame, largest first."""
         crops = make_coarse_crops(frame.width_px, frame.height_px) + make_fine_crops(frame.width_px, frame.height_px)
         faces: list[Face] = []
         for box in suppress_overlaps([found for crop in crops for found in self._find(frame.rgb, crop)]):
@@ -75,7 +75,7 @@ class MediaPipeDetector:
         return sorted(faces, key=lambda face: -face.size_px)
 
     def close(self) -> None:
-        """Free the models. Without it MediaPipe's destructor raises at interpreter exit."""
+        """Free the models. Without this call, MediaPipe's destructor raises at interpreter exit."""
         for task in (self._search, self._reader):
             if task is not None:
                 task.close()
@@ -94,7 +94,7 @@ class MediaPipeDetector:
         return self._mediapipe.Image(image_format=self._mediapipe.ImageFormat.SRGB, data=part)
 
     def _find(self, rgb: NDArray[np.uint8], crop: Crop) -> list[tuple[float, Box]]:
-        """Score and box, in the picture's pixels, of each face that lies whole in a crop."""
+        """Find the faces that are completely inside a crop -> score and box, in the picture's pixels."""
         found: list[tuple[float, Box]] = []
         for one in self._search.detect(self._cut_out(rgb, crop)).detections:
             left, top = crop.left + one.bounding_box.origin_x, crop.top + one.bounding_box.origin_y
@@ -104,7 +104,7 @@ class MediaPipeDetector:
         return found
 
     def _read(self, rgb: NDArray[np.uint8], crop: Crop, box: Box) -> Face | None:
-        """The landmarks of the face in a box, read in a crop around it; None if the crop shows no face there."""
+        """Read the landmarks of the face in a box from a crop around it; None if there is no face."""
         read = self._reader.detect(self._cut_out(rgb, crop))
         faces = []
         for index, points in enumerate(read.face_landmarks):

@@ -1,4 +1,4 @@
-"""Reading and writing of media files: frames and samples with their true times."""
+"""Read and write media files: frames and samples with their true times."""
 
 from hicmae_cli.media.audio import read_audio, read_audio_blocks, read_audio_if_any
 from hicmae_cli.media.frames import Frame, read_frames, sample_frames

@@ -33,24 +33,27 @@ from hicmae_cli.media.source import (
 )
 from hicmae_cli.model_input import SAMPLE_RATE_HZ
 
-_MAX_DRIFT_S: Final = Fraction(20, 1000)  # timestamps are rounded and jitter; more than this is a real gap
+# Timestamps are rounded and jitter; more than this is a real gap.
+_MAX_DRIFT_S: Final = Fraction(20, 1000)
 _LITTLE_DRIFT_S: Final = 0.01
 _MAX_GAP_SAMPLES: Final = round(MAX_JUMP_S * SAMPLE_RATE_HZ)
-_SETTLING_S: Final = Fraction(1, 2)  # decoders and the resampler forget earlier sound in less
-_ZEROS_SAMPLES: Final = SAMPLE_RATE_HZ  # silence is yielded in pieces, so that a long gap costs no memory
+# After this time, earlier sound no longer affects decoders and the resampler.
+_SETTLING_S: Final = Fraction(1, 2)
+# Silence is yielded in pieces, so that a long gap takes no memory.
+_ZEROS_SAMPLES: Final = SAMPLE_RATE_HZ
 
 
 def read_audio(path: Path | str, start_s: float = 0.0, end_s: float | None = None) -> NDArray[np.float32]:
     """Read the sound between two times of the video's clock.
 
-    Where the format allows a seek, decoding starts shortly before `start_s`. Lossless sound then equals that of a
-    full read bit for bit, lossy sound as far as its decoder forgets. Where the file's timestamps drift from the
-    count of its samples by more than 20 ms, the timestamps place the sound.
+    If the format allows a seek, decoding starts shortly before `start_s`. Lossless sound is then bit-equal to that of a
+    full read, lossy sound nearly. If the file's timestamps drift from the count of its samples by more than 20 ms, the
+    timestamps place the sound.
 
     Args:
         path: a local media file with audio.
-        start_s: where to start; 0 is the first video frame.
-        end_s: where to stop; None for the end of the sound.
+        start_s: start time; 0 is the first video frame.
+        end_s: end time; None for the end of the sound.
 
     Returns:
         (n,) float32 in -1..1 at 16 kHz; shorter than `end_s - start_s` if the sound ends early.
@@ -60,7 +63,7 @@ def read_audio(path: Path | str, start_s: float = 0.0, end_s: float | None = Non
         ValueError: start_s is negative or after end_s.
     """
     if start_s < 0 or (end_s is not None and end_s < start_s):
-        raise ValueError(f"expected 0 <= start_s <= end_s, got {start_s} and {end_s}")
+        raise ValueError(f"expected 0 <= start_s <= end_s, got start_s={start_s}, end_s={end_s}")
     start = round(start_s * SAMPLE_RATE_HZ)
     end = None if end_s is None else round(end_s * SAMPLE_RATE_HZ)
     wanted: list[NDArray[np.float32]] = []
@@ -78,12 +81,12 @@ def read_audio_blocks(
 ) -> Iterator[NDArray[np.float32]]:
     """Stream the whole sound in consecutive blocks.
 
-    Time 0 is the first video frame (the first sample, where there is no video). Sound before it is dropped; a
-    later start, and gaps in the file's timestamps, become silence.
+    Time 0 is the first video frame; without video, the first sample. Sound before it is dropped; a later start, and
+    gaps in the file's timestamps, become silence.
 
     Args:
         path: a local media file with audio.
-        block_s: length of a block in seconds; the last one may be shorter.
+        block_s: length of a block in seconds; the last block may be shorter.
         on_packet: called at most twice a second while packets are read, those of other streams too.
 
     Yields:
@@ -95,7 +98,7 @@ def read_audio_blocks(
     """
     block_samples = round(block_s * SAMPLE_RATE_HZ)
     if block_samples < 1:
-        raise ValueError(f"expected block_s of at least one sample, got {block_s}")
+        raise ValueError(f"expected block_s of at least one sample, got block_s={block_s}")
     held: list[NDArray[np.float32]] = []
     held_samples = 0
     for piece in _read_pieces(path, on_packet=on_packet):
@@ -126,7 +129,7 @@ def read_audio_if_any(path: Path | str) -> NDArray[np.float32] | None:
 def decode_sound(
     container: InputContainer, stream: AudioStream, packets: Sequence[Packet[Any]], start_s: Fraction
 ) -> NDArray[np.float32] | None:
-    """Decode the whole sound of an open file from packets read before; None if nothing can be decoded.
+    """Decode the whole sound of an open file from its packets; None if no sound can be decoded.
 
     Args:
         container: the file.
@@ -179,8 +182,9 @@ def _join_runs(
         runs: what `_mix_runs` yields.
         start: the first sample to yield.
     """
-    written = start  # the position of the next sample to yield
-    position = 0  # the position of the next sample of the run; both count from time 0
+    # Positions of the next sample to yield, and of the next sample of the run; both count from time 0.
+    written = start
+    position = 0
     for start_s, samples in runs:
         if start_s is not None:
             origin_s = start_s if origin_s is None else origin_s
@@ -201,7 +205,7 @@ def _seek_runs(
 ) -> tuple[Fraction, Iterator[tuple[Fraction | None, NDArray[np.float32]]]] | None:
     """Seek to shortly before a sample. Return time 0 on the container's clock, and the runs from there on.
 
-    None if the file cannot be searched, or if the seek leads past the sample.
+    None if the format has no index, or if the seek leads past the sample.
     """
     sound = find_audio(container)
     if sound is None or not has_index(container):
@@ -228,10 +232,10 @@ def _seek_runs(
 
 
 def _measure_offset(first: AudioFrame, frame: AudioFrame) -> tuple[Fraction, int]:
-    """Return a frame's time after the first one (s), and how many of its samples precede the resampler's grid.
+    """Measure a frame's time after the first frame (s), and how many of its samples precede the resampler's grid.
 
     If the container rounds times and all frames have one length, the time is rounded to a whole number of frames.
-    The grid is that of the 16 kHz samples of a read from the start.
+    The grid consists of the 16 kHz samples of a read from the start.
     """
     first_s, time_s = read_time_s(first), read_time_s(frame)
     assert first_s is not None and time_s is not None
@@ -251,8 +255,8 @@ def _mix_runs(
     """Mix frames to mono 16 kHz samples, in runs without gaps.
 
     Args:
-        frames: as decoded.
-        next_s: when the first frame is due on the container's clock.
+        frames: decoded frames.
+        next_s: expected time of the first frame on the container's clock.
         surplus: how many of its samples to drop.
 
     Yields:
@@ -262,8 +266,10 @@ def _mix_runs(
     clock = Clock()
     upcoming = Stamped(frames, read_time_s)
     run_start_s = Fraction(0)
-    tick_s = 0.0  # unit of the frames' own times
-    offset_s = 0.0  # start of the run in frames' own times
+    # Unit of the frames' own times.
+    tick_s = 0.0
+    # Start of the run in frames' own times.
+    offset_s = 0.0
     for frame in upcoming:
         start_s: Fraction | None = None
         # Nearly every frame starts where the last one ended; exact fractions for each would take longer than decoding.

@@ -1,4 +1,4 @@
-"""The clock all readers share: it starts at 0, only moves forward, and repairs damaged timestamps."""
+"""The clock that all readers share: it starts at 0, only moves forward, and repairs damaged timestamps."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from itertools import islice
 from typing import Final, Generic, TypeVar
 
 MAX_JUMP_S: Final = 3600.0
-"""A forward jump of the clock beyond this is damage, not a pause."""
+"""A longer jump forward is damage, not a pause."""
 MAX_PAUSES_S: Final = 7200.0
-"""Limit on the sum of all pauses longer than a minute; later ones are skipped. A few bytes can claim any pause."""
+"""Limit on the sum of all pauses longer than a minute; later ones are skipped. A few bytes can state any pause."""
 BACKWARD_JUMP_S: Final = 1.0
 """A smaller step back is a frame out of order or an overlap; a larger one is a clock that started again."""
 MAX_FPS: Final = 1000
-"""A higher frame rate is taken for damage."""
-_SUSPECT_S: Final = 1.0  # a longer step forward may come from a damaged timestamp
+"""A higher frame rate counts as damage."""
+# A longer step forward may come from a damaged timestamp.
+_SUSPECT_S: Final = 1.0
 _PAUSE_S: Final = 60.0
 
 Ticks = int | Fraction
@@ -35,20 +36,20 @@ class Clock:
         self._suspect, self._pause = Fraction(_SUSPECT_S) / unit_s, Fraction(_PAUSE_S) / unit_s
         self._pauses_left = Fraction(MAX_PAUSES_S) / unit_s
         self.shift: Ticks = 0
-        """What is added to a timestamp to get its time."""
+        """Time minus timestamp."""
         self.skipped: Ticks = 0
         """The sum of all steps forward that the clock did not take."""
 
     def assign_time(
         self, stamp: Ticks | None, last: Ticks, due: Ticks, peek_stamp: Callable[[], Ticks | None]
     ) -> Ticks:
-        """Return the time of an item, and shift the clock where its timestamp starts again or jumps.
+        """Return the time of an item, and shift the clock if the timestamps start again or jump.
 
         Args:
             stamp: the item's timestamp; None if it has none.
             last: the time up to which the stream has been read.
             due: the item's time if its timestamp is missing, damaged or too far away.
-            peek_stamp: returns the timestamp of the item after this one. Called for a suspect timestamp only.
+            peek_stamp: returns the timestamp of the next item; called only if this one is suspect.
         """
         if stamp is None:
             return due
@@ -64,15 +65,15 @@ class Clock:
         return due
 
     def cap_step(self, duration: Ticks) -> Ticks:
-        """Return how long after its predecessor an item without a usable timestamp comes.
+        """Return the time from an item to the next one, if that has no usable timestamp.
 
         Args:
-            duration: the predecessor's.
+            duration: duration of the first item.
         """
         return min(duration, self._pause)
 
     def cap_last_duration(self, duration: Ticks) -> Ticks:
-        """Return how long an item lasts if it is the stream's last one."""
+        """Return the duration of an item if it is the stream's last one."""
         return min(duration, max(self._pause, self._pauses_left))
 
     def _needs_confirmation(self, step: Ticks) -> bool:
@@ -80,7 +81,7 @@ class Clock:
         return step > self._suspect or step <= -self._back
 
     def _is_damaged(self, step: Ticks, next_step: Ticks) -> bool:
-        """Whether the next timestamp refutes a suspect one: it continues from before.
+        """Whether the next timestamp refutes a suspect one: it continues the time before it.
 
         Args:
             step: from the last time to the suspect timestamp.
@@ -89,7 +90,7 @@ class Clock:
         return 0 < next_step < (step if step > 0 else self._max_jump)
 
     def _take_step(self, step: Ticks) -> bool:
-        """Count a step against the limit on pauses. Return False if the clock must not take it."""
+        """Count a step against the limit on pauses. Return False if the step is too long."""
         if not -self._back < step <= self._max_jump or (step > self._pause and step > self._pauses_left):
             self.skipped += max(step, 0)
             return False
@@ -99,10 +100,10 @@ class Clock:
 
 
 class Stamped(Generic[ItemT]):
-    """An iterator that can look at the timestamp of the next item.
+    """An iterator that can look ahead at the timestamp of the next item.
 
     Args:
-        items: what to iterate over. An item is taken early only for `peek_stamp`.
+        items: the items. An item is taken early only for `peek_stamp`.
         read_stamp: returns an item's timestamp, None if it has none.
     """
 
@@ -128,12 +129,12 @@ def keep_time(
 ) -> Iterator[tuple[ItemT, Ticks, Ticks]]:
     """Put items on a clock that starts at 0 and rises strictly.
 
-    An item whose timestamp is missing or damaged follows its predecessor by the predecessor's duration, a minute at
-    most. A clock that starts again (recordings joined byte by byte) or jumps ahead continues without a gap. An item
-    at the same time as its predecessor, or a little before it, is dropped.
+    An item without a usable timestamp follows its predecessor after the predecessor's duration, at most a minute. If
+    the timestamps start again (recordings joined byte by byte) or jump ahead, the clock continues without a gap. An
+    item at the same time as its predecessor, or a little before it, is dropped.
 
     Args:
-        stamped: items in order of presentation, their timestamp if they have one, and their duration above 0.
+        stamped: items in order of presentation, their timestamp if they have one, and their positive duration.
         clock: a new clock in the timestamps' unit.
 
     Yields:
@@ -152,4 +153,5 @@ def keep_time(
                 continue
         last, shown_for = time, duration
         yield item, time, clock.cap_last_duration(duration)
-        del item  # free it before the next one is made
+        # Free it before the next one is made.
+        del item

@@ -1,4 +1,4 @@
-"""Frames with their presentation times, whatever the container's clock, pixel format or orientation."""
+"""Frames with their presentation times, from any clock, pixel format and orientation of the container."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TIME_TOLERANCE_S: Final = 1e-3
 """Containers round time to a millisecond or coarser; a frame this early counts as on time."""
 MAX_SIDE_PX: Final = 4096
 """Limit on the sides of an upright picture; larger ones are shrunk. 4K (4096 x 2160) keeps its size. The limit bounds
-memory whatever a header claims, and keeps sides from 32767 pixels on, which abort it, away from OpenCV."""
+memory for any header, and OpenCV, which aborts on sides from 32767 pixels on, never gets one."""
 _MAX_PIXEL_ASPECT: Final = 4.0
 # Rows compared at a time: most pictures differ in their first rows, and a comparison takes memory.
 _COMPARED_ROWS: Final = 64
@@ -40,6 +40,9 @@ class Frame:
         time_s: presentation time in seconds; the video's first frame is at 0.
         rgb: (H, W, 3) uint8, upright, with square pixels, no side longer than `MAX_SIDE_PX`. Frames of the same
             picture share one array: do not write to it.
+
+    Raises:
+        ValueError: the picture has another shape or type.
     """
 
     time_s: float
@@ -83,15 +86,15 @@ class TimedPicture:
     time_s: Fraction
     duration_s: Fraction
     picture: VideoFrame
-    display: Orientation
+    orientation: Orientation
 
     def to_rgb(self) -> NDArray[np.uint8]:
         """(H, W, 3) uint8, upright, with square pixels."""
-        return to_rgb(self.picture, self.display)
+        return to_rgb(self.picture, self.orientation)
 
     @property
     def end_s(self) -> Fraction:
-        """When the presentation of the picture ends, if it is the last one."""
+        """End of the picture's presentation, if it is the last one."""
         return self.time_s + self.duration_s
 
 
@@ -102,7 +105,7 @@ def read_frames(path: Path | str) -> Iterator[Frame]:
         path: a local media file with video.
 
     Yields:
-        Frames at strictly increasing times; the first at 0 s. In rare files the size changes between frames.
+        Frames at strictly increasing times from 0 s. In rare files the size changes between frames.
 
     Raises:
         MediaError: the file cannot be read, has no video, or its video cannot be decoded.
@@ -114,15 +117,15 @@ def read_frames(path: Path | str) -> Iterator[Frame]:
 def sample_frames(path: Path | str, step_s: float | Fraction) -> Iterator[Frame]:
     """Yield the frame on display at 0, step, 2 x step ... until the last frame's end.
 
-    The frame on display at t is the last one that appeared at or before t (within a millisecond): what a viewer
-    sees, whether the rate is constant or not. Only these frames are converted to RGB.
+    The frame on display at t is the last one that appeared at or before t (within a millisecond), as a viewer sees it
+    at a constant or a variable rate. Only these frames are converted to RGB.
 
     A picture that stays on display, or that equals its predecessor byte for byte (slides, screen recordings), is the
     same array again: if ``frame.rgb is previous.rgb``, results for the previous frame are still valid.
 
     Args:
         path: a local media file with video.
-        step_s: distance of the samples in seconds.
+        step_s: time between two samples in seconds.
 
     Yields:
         Frames with `time_s` = k x step_s.
@@ -132,7 +135,7 @@ def sample_frames(path: Path | str, step_s: float | Fraction) -> Iterator[Frame]
         ValueError: step_s is not positive.
     """
     if not step_s > 0:
-        raise ValueError(f"expected a positive step_s, got {step_s}")
+        raise ValueError(f"expected a positive step_s, got step_s={step_s}")
     count = 0
     time_s = 0.0
     shown: TimedPicture | None = None
@@ -161,32 +164,32 @@ def _reuse_if_same(before: NDArray[np.uint8] | None, rgb: NDArray[np.uint8]) -> 
     return before if all(np.array_equal(before[rows], rgb[rows]) for rows in strips) else rgb
 
 
-def to_rgb(picture: VideoFrame, display: Orientation = Orientation()) -> NDArray[np.uint8]:
+def to_rgb(picture: VideoFrame, orientation: Orientation = Orientation()) -> NDArray[np.uint8]:
     """Convert a decoded picture of any pixel format to (H, W, 3) uint8: upright and with square pixels.
 
     The conversion shrinks pictures with a side above `MAX_SIDE_PX`, so that no larger array exists at any time.
 
     Args:
-        picture: as decoded.
-        display: how to show it.
+        picture: the decoded picture.
+        orientation: how to show it.
 
     Raises:
         MediaError: the pixel format is one of the few that ffmpeg writes but cannot convert.
     """
-    width_px, height_px = _compute_size_px(picture, display.pixel_aspect)
+    width_px, height_px = _compute_size_px(picture, orientation.pixel_aspect)
     try:
-        # One thread: a forked process waits for ever when it frees a converter that has several.
+        # One thread: a forked process would hang when it frees a converter that has several.
         rgb = picture.reformat(width=width_px, height=height_px, format="rgb24", threads=1).to_ndarray()
     except (OSError, ValueError) as error:
         raise MediaError(
-            f"pictures of pixel format {picture.format.name} cannot be converted; re-encode the video, as yuv420p say"
+            f"pictures of pixel format {picture.format.name} cannot be converted; re-encode the video, e.g. as yuv420p"
         ) from error
-    upright = np.rot90(rgb, display.quarter_turns)
-    return np.ascontiguousarray(upright[:, ::-1] if display.is_mirrored else upright)
+    upright = np.rot90(rgb, orientation.quarter_turns)
+    return np.ascontiguousarray(upright[:, ::-1] if orientation.is_mirrored else upright)
 
 
 def read_orientation(stream: VideoStream, first: VideoFrame) -> Orientation:
-    """Return how to show the pictures of a stream.
+    """Read how to show the pictures of a stream.
 
     Only the first picture's display matrix is read: a camera does not change it midway, and reading it puts the
     picture into a reference cycle, which keeps it in memory until the next garbage collection.
@@ -201,7 +204,8 @@ def _read_display_matrix(picture: VideoFrame) -> tuple[int, int, int, int]:
     """Return a, b, c, d of x' = a x + c y, y' = b x + d y, up to scale (ISO/IEC 14496-12, 6.2.2)."""
     try:
         data = picture.side_data.get("DISPLAYMATRIX")
-    except ValueError:  # PyAV does not know some kinds of side data (EXIF); it still reads the angle
+    except ValueError:
+        # PyAV does not know some kinds of side data (EXIF); it still reads the angle.
         angle = math.radians(picture.rotation)
         return round(math.cos(angle)), -round(math.sin(angle)), round(math.sin(angle)), round(math.cos(angle))
     if not isinstance(data, SideData):
@@ -221,11 +225,12 @@ def decode_pictures(
     container: InputContainer, stream: VideoStream, on_packet: Callable[[], None] = do_nothing
 ) -> Iterator[TimedPicture]:
     """Yield decoded pictures at strictly increasing times from 0, on the clock of `keep_time`, which `probe` shares."""
-    display: Orientation | None = None
+    orientation: Orientation | None = None
     for picture, time_s, duration_s in keep_time(_read_stamped(container, stream, on_packet), Clock()):
-        display = read_orientation(stream, picture) if display is None else display
-        yield TimedPicture(Fraction(time_s), Fraction(duration_s), picture, display)
-        del picture  # free it before the next one is decoded
+        orientation = read_orientation(stream, picture) if orientation is None else orientation
+        yield TimedPicture(Fraction(time_s), Fraction(duration_s), picture, orientation)
+        # Free it before the next one is decoded.
+        del picture
 
 
 def _read_stamped(

@@ -1,4 +1,4 @@
-"""Sound of any rate and layout mixed down to 16 kHz mono."""
+"""Mix sound of any rate and layout down to 16 kHz mono."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Mixer:
 
     @property
     def length_s(self) -> float:
-        """The same, faster but rounded."""
+        """The same as `duration_s`, faster but rounded."""
         return self._samples_in / self._rate_hz
 
     def mix(self, frame: AudioFrame) -> NDArray[np.float32]:

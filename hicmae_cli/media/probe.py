@@ -1,4 +1,4 @@
-"""The properties of a media file, measured from its packets because headers can be wrong."""
+"""Properties of a media file, measured from its packets because headers can be wrong."""
 
 from __future__ import annotations
 
@@ -34,22 +34,25 @@ from hicmae_cli.media.source import (
 
 @dataclass(frozen=True)
 class MediaInfo:
-    """A media file in brief.
+    """Properties of a media file.
 
     Attributes:
         path: the file.
         duration_s: seconds from time 0 to the end of the longer of the two streams.
         has_video: whether there is video that can be decoded (a cover picture is not video).
         has_audio: whether there is sound that can be decoded.
-        fps: mean frame rate (Hz); None without video, and if the file claims an impossible rate.
+        fps: mean frame rate (Hz); None without video, or if the file states an impossible rate.
         width_px: width of the upright picture with square pixels; 0 without video.
         height_px: its height; 0 without video.
         rotation_deg: counter-clockwise rotation that the container requires; width and height include it.
         is_vfr: whether the distance between frames varies by more than rounding explains (2 ms).
         video_duration_s: seconds from time 0 to the end of the last frame; 0 without video.
         audio_duration_s: seconds from time 0 to the end of the last sample; 0 without audio.
-        missing_s: how many seconds of the header's duration are missing from the file.
+        missing_s: seconds of the header's duration that are missing from the file.
         warnings: sentences for the user about the file's faults.
+
+    Raises:
+        ValueError: there is neither video nor audio, or the video has no size.
     """
 
     path: Path
@@ -146,10 +149,10 @@ def _measure_picture(video: VideoStream, times: PacketTimes) -> _Picture | None:
     if not isinstance(times.first, VideoFrame):
         return None
     nominal_s = read_frame_duration_s(video)
-    display = read_orientation(video, times.first)
-    height_px, width_px = to_rgb(times.first, display).shape[:2]
+    orientation = read_orientation(video, times.first)
+    height_px, width_px = to_rgb(times.first, orientation).shape[:2]
     extent = times.measure(nominal_s)
-    return _Picture(extent, extent.estimate_rate(1 / nominal_s), width_px, height_px, 90 * display.quarter_turns)
+    return _Picture(extent, extent.estimate_rate(1 / nominal_s), width_px, height_px, 90 * orientation.quarter_turns)
 
 
 def _measure_sound(times: PacketTimes) -> Extent | None:
@@ -168,8 +171,8 @@ def _record_packets(
     for packet in demux(container, streams, on_packet):
         if packet.size:
             times[packet.stream.index].add(packet)
-    for of_stream in times.values():
-        of_stream.finish()
+    for stream_times in times.values():
+        stream_times.finish()
     return times
 
 
@@ -183,10 +186,10 @@ class _Lengths(NamedTuple):
     """Lengths of the streams in seconds from time 0.
 
     Attributes:
-        video_s: of the video; 0 without video.
-        audio_s: of the sound; 0 without sound.
+        video_s: length of the video; 0 without video.
+        audio_s: length of the sound; 0 without sound.
         skipped_s: sum of the pauses that the clock skipped.
-        stored_s: what the file holds, on the clock of its header.
+        stored_s: length of the file's content on the clock of its header.
     """
 
     video_s: float
@@ -219,8 +222,8 @@ def _list_warnings(
     for stream, reason in faults:
         yield f"{stream} cannot be decoded and is ignored: {reason}"
     if lengths.skipped_s:
-        yield (f"its timestamps contain {lengths.skipped_s:.1f} s of pauses beyond the limit; that time was skipped")
+        yield f"its timestamps contain {lengths.skipped_s:.1f} s of pauses beyond the limit; that time was skipped"
     if promised_s is not None and lengths.stored_s < 0.95 * promised_s - 1:
-        yield (f"the file is cut short: its header promises {promised_s:.1f} s, but it holds {lengths.stored_s:.1f} s")
+        yield f"the file is cut short: its header promises {promised_s:.1f} s, but it has {lengths.stored_s:.1f} s"
     if picture is not None and picture.fps is None:
-        yield f"its timestamps claim more than {MAX_FPS} pictures a second; the rate is unknown"
+        yield f"its timestamps state more than {MAX_FPS} pictures per second; the rate is unknown"

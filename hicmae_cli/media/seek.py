@@ -36,8 +36,10 @@ from hicmae_cli.media.source import (
 
 _STEPS_BACK_S: Final = (0, 2, 12)
 """How far before the first wanted frame to look for a key frame if the index points past that frame."""
-_MAX_START_S: Final = 0.1  # for a later start, headers differ in what they count the duration from
-_MAX_SPAN_S: Final = 7 * 24 * 3600.0  # a header that claims more is wrong
+# For a later start, headers differ in what they count the duration from.
+_MAX_START_S: Final = 0.1
+# A longer header is wrong.
+_MAX_SPAN_S: Final = 7 * 24 * 3600.0
 
 
 class _LostError(Exception):
@@ -45,14 +47,14 @@ class _LostError(Exception):
 
 
 def read_frames_at(path: Path | str, times_s: Sequence[float]) -> list[NDArray[np.uint8]]:
-    """Read the frames on display at some times, decoding from the last key frame before them if the format allows.
+    """Read the frames on display at some times; decode from the last key frame before them if the format allows it.
 
-    They are the frames that `sample_frames` yields: the frame on display at t is the last one that appeared
-    at or before t (within a millisecond); after the end it is the last one. Only these are converted to RGB.
+    As in `sample_frames`, the frame on display at t is the last one that appeared at or before t (within a
+    millisecond); after the end it is the last one. Only these frames are converted to RGB.
 
     Args:
         path: a local media file with video.
-        times_s: seconds since the first frame, rising.
+        times_s: increasing times in seconds since the first frame.
 
     Returns:
         (H, W, 3) uint8 pictures, upright, with square pixels, one per time. Times on the same frame share an array.
@@ -67,15 +69,19 @@ def read_frames_at(path: Path | str, times_s: Sequence[float]) -> list[NDArray[n
 def iterate_frames_at(
     path: Path | str, times_s: Sequence[float], on_packet: Callable[[], None] = do_nothing
 ) -> Iterator[NDArray[np.uint8]]:
-    """Yield the frames of `read_frames_at` one by one, so that a long part takes no more memory than a short one.
+    """Yield the frames of `read_frames_at` one by one, which bounds the memory.
 
     Args:
         path: see `read_frames_at`.
         times_s: see `read_frames_at`.
         on_packet: called at most twice a second while a file without an index is decoded from its start.
+
+    Raises:
+        MediaError: see `read_frames_at`.
+        ValueError: see `read_frames_at`.
     """
     if not all(0 <= time_s < float("inf") for time_s in times_s) or any(a > b for a, b in pairwise(times_s)):
-        raise ValueError(f"expected rising times from 0 on, got {list(times_s)}")
+        raise ValueError(f"expected increasing times_s from 0 on, got {list(times_s)}")
     if not times_s:
         return
     given = 0
@@ -85,16 +91,17 @@ def iterate_frames_at(
                 yield rgb
                 given += 1
         except _LostError:
-            pass  # the frames yielded so far are right; decode the others from the start
+            # The frames yielded so far are right; decode the others from the start.
+            pass
     if given < len(times_s):
         yield from _select_displayed(read_pictures(path, on_packet), times_s[given:])
 
 
 def read_length_s(path: Path | str) -> float:
-    """Return the length in seconds that the header states for the video, or for the sound if there is no video.
+    """Read the length in seconds that the header states for the video, or for the sound if there is no video.
 
     Nothing is decoded. If the header states no length, or counts it from an unknown start, `probe` measures it.
-    A header can be wrong: a file cut short has less than its header promises.
+    A header can be wrong: a file that is cut short is shorter than its header promises.
 
     Raises:
         MediaError: the file is missing, is not media, or nothing in it can be decoded.
@@ -119,20 +126,21 @@ def _seek_and_read(path: Path | str, times_s: Sequence[float]) -> Iterator[NDArr
         _LostError: the remaining frames have no reliable times after the seek.
     """
     with open_media(path) as container:
-        # More threads would decode pictures past the wanted ones.
+        # More threads would decode pictures after the wanted ones.
         stream = open_video(container, one_thread=True)
         if stream is None or not has_index(container):
             return
         opening = next(decode_video(container, stream), None)
         if opening is None:
             return
-        origin_s, display = read_time_s(opening) or Fraction(0), read_orientation(stream, opening)
-        del opening  # a picture is large
+        origin_s, orientation = read_time_s(opening) or Fraction(0), read_orientation(stream, opening)
+        # Free the picture, which is large.
+        del opening
         wanted_s = Fraction(times_s[0])
         for step_s in _STEPS_BACK_S:
             if wanted_s < step_s or not seek_back(container, stream, origin_s + wanted_s - step_s):
                 return
-            pictures = _from_key_frame(container, stream, origin_s, display)
+            pictures = _from_key_frame(container, stream, origin_s, orientation)
             first = next(pictures, None)
             if first is not None and first.time_s <= times_s[0] + TIME_TOLERANCE_S:
                 yield from _select_displayed(chain([first], pictures), times_s)
@@ -140,7 +148,7 @@ def _seek_and_read(path: Path | str, times_s: Sequence[float]) -> Iterator[NDArr
 
 
 def _from_key_frame(
-    container: InputContainer, stream: VideoStream, origin_s: Fraction, display: Orientation
+    container: InputContainer, stream: VideoStream, origin_s: Fraction, orientation: Orientation
 ) -> Iterator[TimedPicture]:
     """Yield pictures from the next key frame on, at strictly increasing times.
 
@@ -157,11 +165,11 @@ def _from_key_frame(
         if last_s is not None and time_s <= last_s:
             continue
         last_s = time_s
-        yield TimedPicture(time_s, Fraction(0), picture, display)
+        yield TimedPicture(time_s, Fraction(0), picture, orientation)
 
 
 def _select_displayed(pictures: Iterable[TimedPicture], times_s: Sequence[float]) -> Iterator[NDArray[np.uint8]]:
-    """Yield what is shown at each time, none without a picture. No time may be before the first picture."""
+    """Yield the picture on display at each time. No time may be before the first picture."""
     given = 0
     shown: TimedPicture | None = None
     rgb: NDArray[np.uint8] | None = None

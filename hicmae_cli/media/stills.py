@@ -1,4 +1,4 @@
-"""Videos whose frames are independent pictures (MJPEG): read once, then decode only the frames that are needed."""
+"""Videos of independent pictures (MJPEG): read once, then decode only the frames that are needed."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Stills:
         path: the file, for messages.
         width_px: width of every picture.
         height_px: height of every picture.
-        samples: the sound (n,) as `read_audio` returns it; None if there is none or it was not read.
+        samples: the sound (n,) as `read_audio` returns it; None if there is none, or if it was not read.
     """
 
     path: Path
@@ -62,7 +62,7 @@ class Stills:
                 levels differ by up to 3.
 
         Raises:
-            MediaError: a picture is damaged in a way that `read_stills` could not notice.
+            MediaError: a picture is damaged in a way that `read_stills` does not notice.
         """
         if not exact:
             return [self._decode_quickly(index) for index in indices]
@@ -83,17 +83,21 @@ class Stills:
         picture = _decode_alone(context, self._pictures[index])
         if picture is None or (picture.width, picture.height) != (self.width_px, self.height_px):
             raise self._damage_error(index)
-        # What `to_rgb` does for pictures that need no turning, stretching or shrinking.
+        # As in `to_rgb`, for pictures that need no turning, stretching or shrinking.
         return np.asarray(colours.reformat(picture, format="rgb24", threads=1).to_ndarray(), np.uint8)
 
     def _damage_error(self, index: int) -> MediaError:
         return MediaError(
-            f"{self.path}: frame {index} of {len(self)} cannot be decoded; the file is damaged, make it again"
+            f"{self.path}: frame {index} of {len(self)} cannot be decoded; the file is damaged, prepare it again"
         )
 
 
 def read_stills(path: Path | str, *, with_sound: bool = False) -> Stills | None:
     """Read the pictures of an MJPEG video without decoding them, and its sound in the same pass.
+
+    Args:
+        path: a local media file with video.
+        with_sound: whether to read the sound, too.
 
     Returns:
         None if only `read_frames` can read the file: another codec; pictures of several sizes or qualities; pictures
@@ -119,7 +123,8 @@ def read_stills(path: Path | str, *, with_sound: bool = False) -> Stills | None:
                 sound_packets.append(packet)
                 continue
             if packet.size == 0:
-                continue  # the end of the stream
+                # The end of the stream.
+                continue
             if packet.is_corrupt or packet.is_discard or packet.pts is None:
                 return None
             pictures.append(bytes(packet))
@@ -140,7 +145,8 @@ def read_stills(path: Path | str, *, with_sound: bool = False) -> Stills | None:
             return None
         alone = _decode_alone(_open_decoder(), pictures[0])
         if alone is None or _describe_colours(alone) != _describe_colours(within):
-            return None  # the container describes their colours in another way than the pictures do
+            # The container and the pictures describe the colours in different ways.
+            return None
         start_s = read_time_s(within) or Fraction(0)
         samples = decode_sound(container, sound, sound_packets, start_s) if sound else None
     return Stills(Path(path), within.width, within.height, samples, tuple(pictures))
@@ -172,14 +178,14 @@ def _pick_first(pictures: Sequence[object]) -> VideoFrame | None:
 
 
 def _describe_colours(picture: VideoFrame) -> tuple[object, ...]:
-    """Return everything that `to_rgb` depends on for pictures that are neither turned, stretched nor shrunk."""
+    """Return everything that `to_rgb` depends on, for pictures that are not turned, stretched or shrunk."""
     colours = picture.color_range, picture.colorspace, picture.color_primaries, picture.color_trc
     shape = picture.width, picture.height, picture.format.name
     return *shape, *colours
 
 
 def _read_header(picture: bytes) -> tuple[bytes, bytes] | None:
-    """Return a JPEG picture's header before and after its Huffman tables; None if it is damaged or has no tables."""
+    """Read a JPEG picture's header before and after its Huffman tables; None if it is damaged or has no tables."""
     at, end, parts = len(_START), len(picture) - 4, [_START, b""]
     tables = 0
     while at <= end and picture[at] == _MARKER:
@@ -199,7 +205,7 @@ def _read_header(picture: bytes) -> tuple[bytes, bytes] | None:
 
 
 def _has_header(picture: bytes, header: tuple[bytes, bytes]) -> bool:
-    """Whether a JPEG picture is whole and has this header; its Huffman tables may differ.
+    """Whether a JPEG picture is complete and has this header; its Huffman tables may differ.
 
     The decoder handles pictures with the same header in the same way.
     """

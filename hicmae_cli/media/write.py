@@ -1,4 +1,4 @@
-"""Write small videos with deterministic bytes; no half-written file ever has the final name."""
+"""Write small videos with deterministic bytes; a file gets its name only when it is complete."""
 
 from __future__ import annotations
 
@@ -29,7 +29,8 @@ VideoCodec = Literal["libx264", "mjpeg"]
 AudioCodec = Literal["flac", "aac"]
 
 _CONTAINERS: Final = {".mkv": "matroska", ".mp4": "mp4"}
-_CLOCK_HZ: Final = 90_000  # of a video whose frames have times of their own
+# Clock of a video of `Frame`s, which have their own times.
+_CLOCK_HZ: Final = 90_000
 _DISK_FAULTS: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 _AUDIO_BLOCK_SAMPLES: Final = 1600  # 0.1 s
 
@@ -46,15 +47,15 @@ def write_video(
     crf: int = 18,
     preset: str = "veryfast",
 ) -> None:
-    """Write frames and sound to one file as they come; neither is kept in memory.
+    """Write frames and sound to one file as they come, without keeping them in memory.
 
     The same input gives the same bytes. The file appears under its name only when it is complete.
 
     Args:
         path: the new file; its suffix `.mkv` or `.mp4` selects the container.
         frames: (H, W, 3) uint8 RGB pictures, shown `1 / fps` s each; or `Frame`s, shown at their own times.
-        fps: frames per second, exact if it is a Fraction. For `Frame`s, only the last one's duration.
-        audio: float32 mono samples at 16 kHz in -1..1, whole or in blocks; sample 0 goes with frame 0.
+        fps: frames per second, exact if it is a Fraction. For `Frame`s, it gives only the last one's duration.
+        audio: float32 mono samples at 16 kHz in -1..1, whole or in blocks; sample 0 plays with frame 0.
         video_codec: `libx264` for viewers, `mjpeg` for independent pictures.
         audio_codec: `flac` keeps the samples (as 16 bit), `aac` plays on every device.
         mjpeg_quality: ffmpeg's scale, 2 (best) to 31. Colour is kept at full resolution.
@@ -69,10 +70,10 @@ def write_video(
     path = Path(path)
     container_format = _CONTAINERS.get(path.suffix.lower())
     if container_format is None:
-        raise MediaError(f"{path}: cannot write {path.suffix or 'a name without suffix'}; use .mkv or .mp4")
+        raise MediaError(f"{path}: got {path.suffix or 'a name without suffix'}, expected .mkv or .mp4")
     rate = Fraction(fps).limit_denominator(1_000_000)
     if rate <= 0:
-        raise ValueError(f"expected positive fps, got {fps}")
+        raise ValueError(f"expected positive fps, got fps={fps}")
     frames = iter(frames)
     first = next(frames, None)
     if first is None:
@@ -113,7 +114,7 @@ def _add_video(
         # 4:2:0 halves both sides.
         height_px, width_px = height_px + height_px % 2, width_px + width_px % 2
         options = {"crf": str(crf), "preset": preset, "flags": "+bitexact"}
-        # With its macroblock tree, small pictures with B-frames got different bytes every few runs.
+        # With libx264's macroblock tree, small pictures with B-frames got different bytes every few runs.
         options["x264-params"] = "mbtree=0"
     stream = container.add_stream(codec, rate=rate, options=options)
     context = stream.codec_context

@@ -70,7 +70,8 @@ class Look:
     moustache: float
     hairline: float  # -1 low .. 1 receding
     fringe: float
-    frame_face: float  # how far loose hair covers the cheeks
+    # How far loose hair covers the cheeks.
+    frame_face: float
     pattern_seed: float
 
 
@@ -80,7 +81,8 @@ class Identity:
 
     female: bool
     age_years: float
-    ancestry: tuple[float, float, float]  # African, Asian, European shares
+    # African, Asian, European shares.
+    ancestry: tuple[float, float, float]
     neutral: NDArray[np.float32]
     look: Look
     style: Style

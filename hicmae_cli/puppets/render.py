@@ -23,7 +23,8 @@ from hicmae_cli.puppets.identity import Identity
 from hicmae_cli.puppets.scene import Scene, draw_scene
 
 FRAME_SIZE_PX = 224
-_PIVOT_M = (0.0, -0.11, -0.07)  # where the head turns on the neck
+# Where the head turns on the neck.
+_PIVOT_M = (0.0, -0.11, -0.07)
 _HAIR_KIND = {"bald": 0.0, "shaved": 1.0, "short": 2.0, "full": 3.0, "bun": 3.0, "bob": 4.0, "long": 4.0}
 _HAIR_END_M = {"full": -0.01, "bun": 0.0, "bob": -0.09, "long": -0.3}
 _SHADERS = Path(__file__).with_name("shaders")

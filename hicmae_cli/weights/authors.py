@@ -1,6 +1,6 @@
-"""Names of parameters in the checkpoints of the paper's authors, and their translation to ours.
+"""Parameter names in the checkpoints of the paper's authors, and their translation to ours.
 
-No other file of the package has their names. Source: the layout of their files, tabulated by name and shape.
+No other file of the package has their names. Source: names and shapes of the tensors in their files.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from hicmae_cli.models.config import HEAD_WIDTH, DecoderDims, ModelDims
 
 ValueT = TypeVar("ValueT")
 
-# Applied in this order, left to right: theirs -> ours. A rule matches whole dotted parts only.
+# Their name -> ours, applied in this order. A rule matches complete dotted parts only.
 _RENAMES = (
     ("encoder_fusion.blocks_audio", "fusion_encoder.audio_blocks"),
     ("encoder_fusion.blocks", "fusion_encoder.video_blocks"),
@@ -48,7 +48,7 @@ _RENAMES = (
 
 
 def to_our_name(name: str) -> str:
-    """``encoder.blocks.0.attn.q_bias`` -> ``video_encoder.blocks.0.attention.query_bias``."""
+    """Translate a name: ``encoder.blocks.0.attn.q_bias`` -> ``video_encoder.blocks.0.attention.query_bias``."""
     for theirs, ours in _RENAMES:
         name = re.sub(rf"(?<![^.]){re.escape(theirs)}(?![^.])", ours, name)
     return name
@@ -60,7 +60,7 @@ def to_our_names(state: Mapping[str, ValueT]) -> dict[str, ValueT]:
 
 
 def infer_dims(shapes: Mapping[str, tuple[int, ...]], heads: int | None = None) -> ModelDims:
-    """Sizes of an authors' encoders from the parameter shapes (our names).
+    """Infer the encoders' sizes of an authors' model from the parameter shapes (our names).
 
     The shapes do not show the number of heads: it is ``heads``, or D / 64 as in every released model.
 
@@ -80,10 +80,10 @@ def infer_dims(shapes: Mapping[str, tuple[int, ...]], heads: int | None = None) 
 
 
 def infer_decoder(shapes: Mapping[str, tuple[int, ...]], dims: ModelDims) -> tuple[DecoderDims, bool]:
-    """Sizes of an authors' decoders from the parameter shapes (our names), and whether they have skip connections.
+    """Infer the decoders' sizes of an authors' model from the parameter shapes (our names), and if they have skips.
 
-    The shapes do not show which encoder layers the decoders read: evenly spaced ones up to the last are assumed (of
-    10 layers: 3, 6, 9).
+    The shapes do not show which encoder layers the decoders read. Evenly spaced layers up to the last are assumed,
+    e.g. 3, 6 and 9 for 10 layers.
 
     Raises:
         WeightsError: there are no decoders, or more than encoder layers.
@@ -101,6 +101,6 @@ def infer_decoder(shapes: Mapping[str, tuple[int, ...]], dims: ModelDims) -> tup
 
 
 def _count_blocks(shapes: Mapping[str, tuple[int, ...]], blocks: str) -> int:
-    """Number of blocks whose parameters are called ``<blocks>.<index>.…``."""
+    """Count the blocks with parameters named ``<blocks>.<index>.…``."""
     found = (re.match(rf"{re.escape(blocks)}\.(\d{{1,4}})\.", name) for name in shapes)
     return 1 + max((int(match[1]) for match in found if match), default=-1)

@@ -1,9 +1,9 @@
-"""PyTorch checkpoints (``.pth``): where the numbers of their tensors are in the file, and reading them.
+"""PyTorch checkpoints (``.pth``): find the tensors' numbers in the file and read them.
 
-Numbers are read only where the file has all of them. ``torch.load(weights_only=True)`` runs no foreign code either, and
-refuses storages larger than the file's. It does not bound three things (torch 2.14.1): it unpacks compressed entries
-(200 MB from 0.2 MB), it calls functions that copy a stored text (1,000 calls of ``_codecs.encode`` on one text of 1 MB
-took 1 GB), and it returns tensors that repeat one stored number any number of times.
+A tensor is read only if the file has all of its numbers. ``torch.load(weights_only=True)`` runs no foreign code either,
+and refuses storages larger than the file's. But it does not bound three things (torch 2.14.1): it unpacks compressed
+entries (200 MB from 0.2 MB), it calls functions that copy a stored text (1,000 calls of ``_codecs.encode`` on one text
+of 1 MB took 1 GB), and it returns tensors that repeat one stored number any number of times.
 """
 
 from __future__ import annotations
@@ -25,17 +25,17 @@ from torch import Tensor
 from hicmae_cli.errors import WeightsError
 from hicmae_cli.weights.checkpoint_pickle import FLOAT_TYPES, Storage, StoredTensor, build_refusal, shorten, unpickle
 
-# The largest checkpoint of the authors', with the optimiser's tensors, has about 2300 entries and 0.5 MB of pickle.
+# The authors' largest checkpoint, with the optimiser's tensors, has about 2300 entries and 0.5 MB of pickle.
 _MAX_PICKLE_BYTES: Final = 2 << 20
 _MAX_ENTRIES: Final = 20_000
 _MAX_DIRECTORY_BYTES: Final = 4 << 20
-# Magic number and version of files that are no zip archives.
+# Magic number and version of files that are not zip archives.
 _LEGACY_HEAD: Final = (0x1950A86A20F9469CFC6C, 1001)
 
 
 @dataclass(frozen=True)
 class _Place:
-    """Where the numbers of a storage are in the file; ``crc`` is None where the file has no check sum."""
+    """Position and size of a storage's numbers in the file; ``crc`` is None if the file has no checksum."""
 
     start: int
     size: int
@@ -44,17 +44,17 @@ class _Place:
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A checkpoint's dictionaries and lists, with a `StoredTensor` for each tensor and nothing of other objects."""
+    """A checkpoint's dictionaries and lists, with a `StoredTensor` for each tensor and without other objects."""
 
     path: Path
     content: Any
     places: Mapping[str, _Place]
 
     def load(self, tensors: Mapping[str, StoredTensor]) -> dict[str, Tensor]:
-        """Read tensors, as ordinary ones of their own type.
+        """Read tensors; each keeps its type.
 
         Raises:
-            WeightsError: a tensor is of another type than float, claims more numbers than the file has, or is damaged.
+            WeightsError: a tensor does not have a float type, has more numbers than the file, or is damaged.
         """
         check_tensors(self.path, tensors)
         loaded: dict[str, Tensor] = {}
@@ -78,11 +78,11 @@ class Checkpoint:
 
 
 def read_checkpoint(path: Path) -> Checkpoint:
-    """Read what a checkpoint holds, but not yet the numbers of its tensors.
+    """Read a checkpoint's structure, but not yet the numbers of its tensors.
 
     Raises:
-        WeightsError: the file is not a PyTorch checkpoint, names other classes than tensors and
-            ``argparse.Namespace``, or claims more bytes than it has; says which.
+        WeightsError: the file is not a PyTorch checkpoint, names classes other than tensors and
+            ``argparse.Namespace``, or states more bytes than it has; names the fault.
     """
     try:
         if zipfile.is_zipfile(path):
@@ -90,15 +90,16 @@ def read_checkpoint(path: Path) -> Checkpoint:
         return _read_legacy(path)
     except WeightsError:
         raise
-    except Exception as error:  # the readers raise errors of many kinds on other files
+    # The readers raise errors of many kinds on other files.
+    except Exception as error:
         raise build_refusal(path) from error
 
 
 def check_tensors(path: Path, tensors: Mapping[str, StoredTensor]) -> None:
-    """Check that tensors hold floats, and no more of them than the file.
+    """Check that tensors have float types, and no more numbers than the file.
 
     Raises:
-        WeightsError: a tensor does not; names the first one.
+        WeightsError: a tensor fails the check; names the first one.
     """
     for name, tensor in tensors.items():
         if fault := tensor.fault or _find_misfit(tensor):
@@ -112,19 +113,20 @@ def _find_misfit(tensor: StoredTensor) -> str:
     storage = tensor.storage
     if storage is None or storage.type not in FLOAT_TYPES:
         kind = shorten(storage.type).lower() if storage else "unknown"
-        return f"is of the type {kind}; expected float32, float16, bfloat16 or float64"
+        return f"has the type {kind}, expected float32, float16, bfloat16 or float64"
     count = math.prod(tensor.shape)
     end = tensor.offset + sum((size - 1) * stride for size, stride in zip(tensor.shape, tensor.strides, strict=True))
     if count > storage.count or (count and end >= storage.count):
-        return f"claims {count} numbers ({' x '.join(map(str, tensor.shape))}), but its storage holds {storage.count}"
+        return f"claims {count} numbers ({' x '.join(map(str, tensor.shape))}), but its storage has {storage.count}"
     return ""
 
 
 class _CautiousFile(io.FileIO):
-    """A file that refuses long reads: `zipfile` reads a directory of any claimed size at once."""
+    """A file that refuses long reads: `zipfile` reads a directory of any stated size at once."""
 
     def read(self, size: int | None = -1, /) -> bytes:
-        if size is None or size < 0:  # the end of the archive, at most 64 KiB
+        # `zipfile` reads the end of the archive, at most 64 KiB, without a size.
+        if size is None or size < 0:
             size = _MAX_DIRECTORY_BYTES
         if size > _MAX_DIRECTORY_BYTES:
             raise zipfile.BadZipFile("the directory is too large")
@@ -165,7 +167,7 @@ def _read_archive(path: Path) -> Checkpoint:
 
 
 def _locate_entry(file: io.FileIO, entry: zipfile.ZipInfo) -> _Place:
-    """Where an entry's content begins: behind its header, whose length differs from that in the directory."""
+    """Locate an entry's content after its header; the header's length differs from that in the directory."""
     file.seek(entry.header_offset)
     header = file.read(30)
     if header[:4] != b"PK\3\4":
@@ -181,7 +183,8 @@ def _read_legacy(path: Path) -> Checkpoint:
         head = io.BytesIO(file.read(_MAX_PICKLE_BYTES))
         if (unpickle(path, head), unpickle(path, head)) != _LEGACY_HEAD:
             raise build_refusal(path)
-        unpickle(path, head)  # about the machine that wrote it
+        # Facts about the machine that wrote the file.
+        unpickle(path, head)
         storages: dict[str, Storage] = {}
         content = unpickle(path, head, storages)
         places: dict[str, _Place] = {}
@@ -195,7 +198,8 @@ def _read_legacy(path: Path) -> Checkpoint:
             (count,) = struct.unpack("<q", file.read(8))
             element = FLOAT_TYPES.get(storage.type)
             if element is None:
-                break  # the places of all storages behind it are unknown
+                # The positions of all later storages are unknown.
+                break
             places[key] = _Place(start + 8, count * element.itemsize)
             start += 8 + count * element.itemsize
             if count < 0 or start > size:

@@ -22,20 +22,22 @@ from hicmae_cli.onnx_runtime import import_onnxruntime, open_session, run_sessio
 from hicmae_cli.weights.checkpoint import load_classifier
 from hicmae_cli.weights.info import METADATA_KEY
 
-# Before torch's exporter, parts of which import ONNX Runtime themselves.
+# Must come before torch's exporter, which imports ONNX Runtime itself.
 import_onnxruntime()
 
-OPSET = 20  # the first with GELU as one operation
+# The first opset with GELU as one operation.
+OPSET = 20
 TOLERANCE = 1e-3
 _SEED = 0
-_CHECKED_BATCHES = (1, 3)  # more than one, or a frozen batch dimension would pass
+# More than one size, to detect a frozen batch dimension.
+_CHECKED_BATCHES = (1, 3)
 
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What the numeric check found: largest absolute differences over seeded inputs.
+    """Result of the numeric check: largest absolute differences over seeded inputs.
 
-    ``max_probability_difference`` is None for a regression, whose outputs are not logits.
+    ``max_probability_difference`` is None for a regression, which has no probabilities.
     """
 
     path: Path
@@ -48,13 +50,13 @@ class ExportReport:
 
 
 def export_onnx(source: Path, target: Path) -> ExportReport:
-    """Write a ``.safetensors`` weight as ONNX with the same metadata and a dynamic batch.
+    """Write a ``.safetensors`` weight as ONNX with the same metadata and a dynamic batch size.
 
-    The graph is validated by the ONNX checker and compared with torch in ONNX Runtime on seeded inputs; the
-    file appears only when both pass.
+    The ONNX checker validates the graph, and ONNX Runtime's outputs are compared with torch's on seeded inputs; the
+    file appears only if both pass.
 
     Raises:
-        WeightsError: the source cannot be read, or a logit differs by more than 1e-3. Outputs of a regression have no
+        WeightsError: the source cannot be read, or a logit differs by more than 1e-3. A regression's outputs have no
             fixed range: the limit is 1e-3 of the largest output if that is above 1.
     """
     model, info = load_classifier(source)
@@ -78,16 +80,20 @@ def export_onnx(source: Path, target: Path) -> ExportReport:
 
 
 def _fold_constants(proto: onnx.ModelProto) -> onnx.ModelProto:
-    """Compute what depends on weights alone, of any size.
+    """Compute the tensors that depend on weights alone.
 
-    The exporter leaves tensors of more than 8192 numbers, and `open_session` computes nothing in advance.
+    The exporter skips tensors of more than 8192 numbers, and `open_session` folds no constants.
     """
     largest = 2**31 - 1
     return optimizer.optimize(proto, onnx_shape_inference=False, input_size_limit=largest, output_size_limit=largest)
 
 
 def compare(model: Classifier, onnx_file: Path) -> tuple[float, float, float]:
-    """Torch and ONNX Runtime on seeded noise -> largest difference in an output, in its softmax; largest output."""
+    """Compare torch and ONNX Runtime on seeded noise.
+
+    Returns:
+        Largest difference of an output, largest difference of a softmax, largest output.
+    """
     session = open_session(onnx_file)
     generator = np.random.default_rng(_SEED)
     worst_logit = worst_probability = largest = 0.0
@@ -97,7 +103,7 @@ def compare(model: Classifier, onnx_file: Path) -> tuple[float, float, float]:
             expected = model(torch.from_numpy(video), torch.from_numpy(audio))
         (logits,) = run_session(session, onnx_file, ["logits"], {"video": video, "audio": audio})
         got = torch.from_numpy(logits)
-        # Not max, which would let a NaN pass.
+        # Not max(), which ignores NaN.
         worst_logit = float(np.maximum(worst_logit, (got - expected).abs().max()))
         worst_probability = float(np.maximum(worst_probability, (got.softmax(-1) - expected.softmax(-1)).abs().max()))
         largest = max(largest, float(expected.abs().max()))
@@ -116,7 +122,7 @@ def _write_graph(model: Classifier, path: Path) -> None:
     level = noise.level
     noise.setLevel(logging.ERROR)
     try:
-        # The exporter reports its steps on stdout and warns about its own internals.
+        # The exporter prints its steps and warns about its own internals.
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             torch.onnx.export(

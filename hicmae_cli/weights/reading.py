@@ -1,4 +1,4 @@
-"""Metadata and cards of weights, read without loading the tensors and without torch."""
+"""Read metadata and cards of weights without torch and without loading the tensors."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from hicmae_cli.weights.info import WeightInfo
 
 
 def read_info(name_or_path: str) -> WeightInfo:
-    """Metadata of a weight by name or path. A path reads exactly that file, not another format beside it.
+    """Read the metadata of a weight by name or path. For a path, exactly that file is read.
 
     Raises:
-        WeightsError: no such weight, or not readable.
+        WeightsError: there is no such weight, or it is not readable.
     """
     path = None if name_or_path.endswith(".onnx") else find_weight(name_or_path, ".safetensors")
     if path is not None:
@@ -32,7 +32,7 @@ def read_info(name_or_path: str) -> WeightInfo:
 
 
 def read_onnx_metadata(path: Path) -> dict[str, str]:
-    """Metadata of an ``.onnx`` file.
+    """Read the metadata of an ``.onnx`` file.
 
     Raises:
         WeightsError: ONNX Runtime cannot load the file.
@@ -42,7 +42,7 @@ def read_onnx_metadata(path: Path) -> dict[str, str]:
 
 
 def read_card(name: str) -> str | None:
-    """Model card of a bundled weight, as Markdown; None for other weights.
+    """Read the model card of a bundled weight, as Markdown; None for other weights.
 
     Raises:
         WeightsError: the card is missing or is not text.

@@ -178,7 +178,7 @@ def test_of_two_imports_at_once_the_second_is_refused(checkpoint: Path, monkeypa
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(codes) == ["done", "toy: a weight of this name exists; choose another name, or replace it (force)"]
+    assert sorted(codes) == ["done", "toy: a weight with this name exists; choose another name, or replace it (force)"]
 
 
 @pytest.mark.parametrize("command", ["import", "export"])

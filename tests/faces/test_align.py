@@ -119,7 +119,7 @@ def test_other_crop_sizes() -> None:
 
 
 def test_impossible_landmarks() -> None:
-    with pytest.raises(ValueError, match="one place"):
+    with pytest.raises(ValueError, match="expected different landmarks"):
         fit_alignment(np.zeros((478, 2), np.float32))
     with pytest.raises(ValueError, match=r"\(478, 2\)"):
         fit_alignment(np.zeros((68, 2), np.float32))

@@ -152,7 +152,7 @@ def test_an_impossible_rate_is_none(tmp_path: Path) -> None:
     path = make_video(tmp_path / "a.mp4", numbered_frames(12), [Fraction(i, 90_000) for i in range(12)])
     info = probe(path)
     assert info.fps is None
-    assert any("pictures a second" in warning for warning in info.warnings)
+    assert any("pictures per second" in warning for warning in info.warnings)
     assert info.has_video
     assert len(list(read_frames(path))) == 12
 

@@ -90,7 +90,7 @@ def test_plain_names_lie_in_the_store(name: str) -> None:
     ],
 )
 def test_names_that_leave_the_store_or_confuse_are_refused(name: str) -> None:
-    with pytest.raises(WeightsError, match="cannot be a weight's name"):
+    with pytest.raises(WeightsError, match="is not a valid name of a weight"):
         locate_stored(name, ".onnx")
 
 
@@ -135,7 +135,7 @@ def test_a_folder_beside_one_does_not_hide_a_name(tmp_path: Path, monkeypatch: p
 
 def test_what_is_no_weight_says_what_to_do(tmp_path: Path) -> None:
     keep("mine", ".onnx")
-    with pytest.raises(WeightsError, match=r"no weight named 'yours'.* known are puppets-nano, mine"):
+    with pytest.raises(WeightsError, match=r"no weight named 'yours'.* known weights: puppets-nano, mine"):
         find_weight("yours", ".onnx")
     checkpoint = tmp_path / "checkpoint-best.pth"
     checkpoint.touch()
