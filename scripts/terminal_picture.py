@@ -1,4 +1,4 @@
-"""Draw the README's picture: what `hicmae predict` prints on the sample clip, as SVG.
+"""Draw the README's picture, the output of `hicmae predict` on the sample clip, as SVG.
 
 python scripts/terminal_picture.py docs/assets/predict.svg
 """

@@ -86,9 +86,7 @@ def load_classifier(path: Path) -> tuple[Classifier, WeightInfo]:
     """
     info, shapes = read_shapes(path)
     if info.task == "pretraining":
-        raise WeightsError(
-            f"{path}: is only pre-trained and cannot predict; fine-tune it: hicmae finetune --init {path.name}"
-        )
+        raise WeightsError(f"{path}: is only pre-trained and cannot predict; fine-tune it first")
     dims, outputs = info.model_dims, len(info.labels)
     return _fill_model(lambda: Classifier(dims, outputs), shapes, lambda: read_state(path)[1], path), info
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from hicmae_cli.clips import Clip, stack_clips
+from hicmae_cli.clips.clip import find_black_frames
 
 FACES = np.zeros((16, 160, 160, 3), np.uint8)
 MEL = np.zeros((256, 128), np.float32)
@@ -47,3 +48,11 @@ def test_misshapen_clips_are_refused(video: np.ndarray | None, audio: np.ndarray
 @pytest.mark.parametrize(("clip", "modality"), [((FACES, MEL), "av"), ((FACES, None), "video"), ((None, MEL), "audio")])
 def test_modality_names_what_is_there(clip: tuple[np.ndarray, np.ndarray], modality: str) -> None:
     assert Clip(*clip).modality == modality
+
+
+def test_only_frames_without_a_face_are_black() -> None:
+    faces = np.zeros((4, 160, 160, 3), np.uint8)
+    faces[1] = 15  # what compression leaves of black
+    faces[2, 80, 80, 1] = 16
+    faces[3] = 90
+    assert find_black_frames(faces).tolist() == [True, True, False, False]
