@@ -132,9 +132,9 @@ class WeightInfo(BaseModel):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of the JSON text, without empty optional fields."""
-        silent = {name for name in ("pretraining", "selection", "fold") if not getattr(self, name)}
-        silent |= {"modality"} if self.modality == "av" else set()
-        return self.model_dump(mode="json", exclude=silent)
+        empty = {name for name in ("pretraining", "selection", "fold") if not getattr(self, name)}
+        empty |= {"modality"} if self.modality == "av" else set()
+        return self.model_dump(mode="json", exclude=empty)
 
     @classmethod
     def from_metadata(cls, metadata: dict[str, str] | None, path: Path) -> WeightInfo:

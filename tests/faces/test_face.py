@@ -20,8 +20,7 @@ def test_the_box_holds_all_landmarks() -> None:
     points = np.full((NUM_LANDMARKS, 2), 15.0, np.float32)
     points[7], points[9] = (10, 40), (30, 12)
     face = Face(points)
-    assert face.box_px == (10, 12, 30, 40)
-    assert (face.size_px, face.centre_px) == (28, (20, 26))
+    assert [*face.box_px, face.size_px, *face.centre_px] == [10, 12, 30, 40, 28, 20, 26]
 
 
 @pytest.mark.parametrize(

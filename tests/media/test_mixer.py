@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hicmae_cli.media.mixer import Mixer
 
 
-def frame(values: NDArray[np.generic], kind: str, layout: str, rate_hz: int = 16_000) -> AudioFrame:
+def frame(values: NDArray[np.float32] | NDArray[np.int16], kind: str, layout: str, rate_hz: int = 16_000) -> AudioFrame:
     """One frame of planar samples (channels, n), or of packed ones (1, n)."""
     made = AudioFrame.from_ndarray(values, format=kind, layout=layout)
     made.sample_rate = rate_hz
@@ -41,8 +41,8 @@ def test_values_that_cannot_be_played_are_clipped() -> None:
 @pytest.mark.parametrize("kind", ["fltp", "s16p"])
 def test_stereo_becomes_the_mean_of_its_channels(kind: str) -> None:
     sides = np.array([[0.5], [-0.25]]).repeat(1600, axis=1)
-    sound = sides.astype(np.float32) if kind == "fltp" else np.round(sides * 32768).astype(np.int16)
-    mixed = mix(frame(sound, kind, "stereo"))
+    planes = np.round(sides * 32768).astype(np.int16)
+    mixed = mix(frame(sides.astype(np.float32) if kind == "fltp" else planes, kind, "stereo"))
     assert len(mixed) == 1600
     np.testing.assert_allclose(mixed, 0.125, atol=1e-4)
 
@@ -56,7 +56,7 @@ def test_another_rate_keeps_level_and_length() -> None:
 
 
 def test_the_surplus_is_dropped_but_counts_as_time() -> None:
-    ramp = np.arange(100, dtype=np.float32)[None] / 1000
+    ramp = np.linspace(0, 0.099, 100).astype(np.float32)[None]
     mixer = Mixer(frame(ramp, "fltp", "mono"), surplus=30)
     mixed = np.concatenate([mixer.mix(frame(ramp, "fltp", "mono")), mixer.finish()])
     np.testing.assert_allclose(mixed, ramp[0, 30:], atol=1e-6)

@@ -9,7 +9,7 @@ from hicmae_cli.puppets.head import SKIN, load_head
 from hicmae_cli.puppets.identity import Identity
 from hicmae_cli.puppets.scene import Scene, draw_scene
 
-TIMES_S = np.arange(5) * 0.16
+TIMES_S = np.linspace(0, 0.64, 5)
 
 
 def draw(seed: int) -> tuple[Identity, Scene]:
