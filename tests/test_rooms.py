@@ -20,6 +20,7 @@ GROUND = {
     "model_input",
     "onnx_runtime",
     "workers",
+    "ray_workers",
     "__version__",
 }
 # Each room with the rooms it may import; it stands below all of them.
@@ -67,7 +68,6 @@ TORCH_FILES = {
     "bench/finetuning.py",
     "bench/step.py",
 }
-LONG_MODULES = {"puppets/voice.py", "puppets/actions.py"}
 LONG_FUNCTIONS = {"training/pretraining/loop.py: pretrain", "cli/evaluate.py: evaluate", "cli/pretrain.py: pretrain"}
 
 
@@ -153,4 +153,4 @@ def test_modules_and_functions_stay_readable() -> None:
                 first = node.body[1 if ast.get_docstring(node) and len(node.body) > 1 else 0]
                 if (node.end_lineno or 0) - first.lineno >= 80:
                     long_functions.add(f"{path}: {node.name}")
-    assert (long_modules - LONG_MODULES, long_functions - LONG_FUNCTIONS) == (set(), set())
+    assert (long_modules, long_functions - LONG_FUNCTIONS) == (set(), set())

@@ -92,7 +92,7 @@ def test_from_drawn_clips_to_a_fine_tuned_classifier(puppets: Path) -> None:
 
     seen = hicmae("predict", puppets / "raw", "--weights", "run/last.safetensors", "--json")
     assert seen.code == 1
-    assert "pre-trained and has no emotions to name yet" in seen.last_line
+    assert "is only pre-trained and cannot predict" in seen.last_line
     shown = hicmae("weights", "show", "run/last.safetensors")
     assert shown.code == 0, shown.err
     assert "pretraining" in shown.out
