@@ -17,6 +17,7 @@ GROUND = {
     "files",
     "bundled",
     "metric_names",
+    "modalities",
     "model_input",
     "onnx_runtime",
     "workers",
@@ -33,8 +34,8 @@ ROOMS: dict[str, set[str]] = {
     "corpora": {"media", "clips"},
     "preparing": {"media", "faces", "clips", "corpora"},
     "puppets": {"media", "faces", "corpora", "preparing"},
-    "evaluation": {"clips", "corpora", "runtime", "weights"},
     "report": {"runtime", "weights"},
+    "evaluation": {"clips", "corpora", "runtime", "weights", "report"},
     "training": {"models", "weights"},
     "training.pretraining": {"clips", "models", "weights", "training"},
     "training.finetuning": {"clips", "corpora", "evaluation", "models", "runtime", "weights", "training"},
@@ -71,7 +72,6 @@ LONG_MODULES = {"puppets/voice.py", "puppets/actions.py"}
 LONG_FUNCTIONS = {
     "training/finetuning/loop.py: finetune",
     "training/pretraining/loop.py: pretrain",
-    "cli/evaluate.py: evaluate",
     "cli/pretrain.py: pretrain",
     "cli/finetune.py: finetune",
 }

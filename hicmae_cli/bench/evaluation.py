@@ -25,7 +25,7 @@ from hicmae_cli.clips.prepared import face_files, read_face
 from hicmae_cli.clips.views import View, test_views
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.errors import HicmaeError
-from hicmae_cli.evaluation.evaluate import evaluate
+from hicmae_cli.evaluation.scoring import score_clips
 from hicmae_cli.media import probe, read_audio, read_frames
 from hicmae_cli.model_input import SAMPLE_RATE_HZ
 from hicmae_cli.models.config import VARIANTS
@@ -77,12 +77,12 @@ def evaluation_times_s(variant: str = "tiny", rounds: int = 3) -> list[float]:
     engine = _random_engine(variant)
     with tempfile.TemporaryDirectory() as folder:
         samples = write_clips(Path(folder))
-        found = np.array([sample.outputs for sample in evaluate(samples, engine)["av"].samples])
+        found = np.array([sample.outputs for sample in score_clips(samples, engine)["av"].samples])
         if np.abs(found - separate_views(samples, engine)).max() > 1e-4:
             raise HicmaeError("evaluate and separate views differ in their probabilities")
         ours_s = separate_s = 0.0
         for sample in samples:  # clip by clip, so that what disturbs the one disturbs the other
-            ours, separate = (partial(run, [sample], engine) for run in (evaluate, separate_views))
+            ours, separate = (partial(run, [sample], engine) for run in (score_clips, separate_views))
             times = alternate(ours, separate, rounds, time.process_time)
             ours_s, separate_s = ours_s + times[0], separate_s + times[1]
         seen = [len({*_views(sample)}) for sample in samples]

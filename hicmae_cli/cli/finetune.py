@@ -191,7 +191,7 @@ def _document(results: dict[str, Evaluation], clips: ClipList) -> dict[str, Any]
 
 
 def _write(document: dict[str, Any], folder: Path, weights: str) -> None:
-    from hicmae_cli.cli.evaluate import write_scores
+    from hicmae_cli.report.score_files import write_scores
 
     picture = folder / "confusion.png" if document.get("confusion") else None
     write_scores(document, weights, folder / "result.json", folder / "result.md", picture)

@@ -9,7 +9,7 @@ import pytest
 
 from hicmae_cli.bench import evaluation
 from hicmae_cli.bench.evaluation import CLIP_LENGTHS, separate_views, write_clips
-from hicmae_cli.evaluation.evaluate import evaluate
+from hicmae_cli.evaluation.scoring import score_clips
 from tests.evaluation.toys import info_of
 from tests.runtime.stubs import ToyEngine
 
@@ -19,7 +19,7 @@ def test_separate_views_say_the_same_in_four_runs_of_one(tmp_path: Path, monkeyp
     samples = write_clips(tmp_path)
     ours, separate = ToyEngine(), ToyEngine()
     ours.info = separate.info = info_of(labels=("a", "b", "c"), sampling_rate=2)
-    found = evaluate(samples, ours)["av"]
+    found = score_clips(samples, ours)["av"]
     np.testing.assert_allclose([s.outputs for s in found.samples], separate_views(samples, separate), atol=1e-9)
     assert ours.batches == [1, 1, 1] and separate.batches == [1] * 8
 

@@ -75,7 +75,7 @@ def _manifest_items(root: Path) -> list[Item]:
     samples = read_manifest(path, labelled=False, existing=False)
     if labels is None and any(sample.label.strip().isdecimal() for sample in samples):
         # A regression's targets, for all that is known here; training on classes asks for their names.
-        samples = [replace(sample, label=canonical_label(sample.label)) for sample in samples]
+        samples = [replace(sample, target=canonical_label(sample.label)) for sample in samples]
     else:
         samples = read_manifest(path, labels, existing=False)
     return sorted(

@@ -13,8 +13,8 @@ from hicmae_cli.corpora.catalogue import same_clips
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.corpora.splits import Split
 from hicmae_cli.errors import TrainingError, WeightsError
-from hicmae_cli.evaluation.evaluate import evaluate
 from hicmae_cli.evaluation.results import Evaluation
+from hicmae_cli.evaluation.scoring import score_clips
 from hicmae_cli.files import sha256_of, written_whole
 from hicmae_cli.runtime.torch_engine import TorchEngine
 from hicmae_cli.training.finetuning.loop import Outcome, Progress, finetune
@@ -96,7 +96,7 @@ def finetune_and_test(
         progress.warn(f"{run / TESTED}: holds what the test found; remove it to test again")
     if found is None:
         engine = TorchEngine(*load_classifier(outcome.weight), device)
-        tested = evaluate(
+        tested = score_clips(
             parts.test, engine, modalities=(settings.modality,), merge_by=task.merge_by, on_clip=on_test_clip
         )
         found = tested[settings.modality]

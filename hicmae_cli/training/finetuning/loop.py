@@ -21,8 +21,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from hicmae_cli.clips import read_prepared_clip
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.errors import HicmaeError, TrainingError
-from hicmae_cli.evaluation.evaluate import evaluate
 from hicmae_cli.evaluation.results import Evaluation
+from hicmae_cli.evaluation.scoring import score_clips
 from hicmae_cli.files import sha256_of
 from hicmae_cli.models.classifier import Classifier, use_last_layer
 from hicmae_cli.models.config import VARIANTS
@@ -140,9 +140,8 @@ def finetune(
     accelerator = new_accelerator(settings.mixed_precision, device)
     processes, process, main = (accelerator.num_processes, accelerator.process_index, accelerator.is_main_process)
     check_batch(settings, processes, len(train))
-    learn = learning_of([sample.label for sample in train], task.labels, settings, regression=task.is_regression).to(
-        accelerator.device
-    )
+    classes = [] if task.is_regression else [sample.label for sample in train]
+    learn = learning_of(classes, task.labels, settings, regression=task.is_regression).to(accelerator.device)
     hold_freed_memory()
     use_wide_products()
     torch.manual_seed(settings.seed)
@@ -301,8 +300,8 @@ def finetune(
 
 def _not_finite(value: float, step: int, ids: Sequence[str]) -> TrainingError:
     return TrainingError(
-        f"the loss or a gradient became {value} in step {step + 1}; the last checkpoint is kept. Lower base_lr, or set "
-        f"clip_grad_norm. Clips of the step: {', '.join(ids)}"
+        f"the loss or a gradient became {value} in step {step + 1}; earlier checkpoints, if any, are kept. Lower "
+        f"base_lr, or set clip_grad_norm. Clips of the step: {', '.join(ids)}"
     )
 
 
@@ -332,7 +331,7 @@ def _validate(
     if share:
         engine = TorchEngine(model, info, str(accelerator.device))
         try:
-            own = evaluate(share, engine, modalities=(info.modality,))[info.modality]
+            own = score_clips(share, engine, modalities=(info.modality,))[info.modality]
             faults = [f"clip {clip}: {why}" for clip, why in own.failures]
         except HicmaeError as error:
             faults = [str(error)]

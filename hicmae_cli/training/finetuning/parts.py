@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from hicmae_cli.clips import PreparedClip, read_prepared_clip
-from hicmae_cli.corpora.manifest import Sample, fault_of
+from hicmae_cli.corpora.manifest import Sample, describe_fault
 from hicmae_cli.corpora.splits import Split, cut_validation, shared_people, split_by_column, split_by_fold
+from hicmae_cli.corpora.values import format_target
 from hicmae_cli.errors import HicmaeError, ManifestError, SettingsError
-from hicmae_cli.evaluation.evaluate import restrict
+from hicmae_cli.evaluation.scoring import restrict
 from hicmae_cli.models.config import AUDIO_GRID, PATCH_PX, VIDEO_GRID
 from hicmae_cli.models.inputs import to_video
 from hicmae_cli.models.masking import cut_patches, keep_patches, spread_tokens
@@ -65,15 +66,16 @@ def check_splits(train: Sequence[Sample], validation: Sequence[Sample], task: Ta
             raise ManifestError(
                 f"no {name} clips: give the manifest a split column with train and validation, or a fold column"
             )
-    unknown = {sample.label for sample in (*train, *validation)} - set(task.labels)
-    if unknown and not task.is_regression:
-        raise ManifestError(f"labels {', '.join(sorted(unknown))} are not among {', '.join(task.labels)}")
-    kinds = {sample.label for sample in validation}
-    if not task.is_regression and len(task.labels) > 1 and len(kinds) == 1:
-        raise ManifestError(
-            f"all {len(validation)} validation clips are labelled {min(kinds)}: they cannot tell a good epoch from a "
-            "bad one; set more people aside (validation_share), or take the last epoch"
-        )
+    if not task.is_regression:
+        unknown = {sample.label for sample in (*train, *validation)} - set(task.labels)
+        if unknown:
+            raise ManifestError(f"labels {', '.join(sorted(unknown))} are not among {', '.join(task.labels)}")
+        kinds = {sample.label for sample in validation}
+        if len(task.labels) > 1 and len(kinds) == 1:
+            raise ManifestError(
+                f"all {len(validation)} validation clips are labelled {min(kinds)}: they cannot tell a good epoch from "
+                "a bad one; set more people aside (validation_share), or take the last epoch"
+            )
     check_people(train, validation, "test" if settings.selection == "test-best" else "validation")
 
 
@@ -105,7 +107,7 @@ def _fault(sample: Sample, settings: FinetuneSettings) -> str | None:
     try:
         views = read_prepared_clip(sample.video, sample.audio).test_clips(settings.sampling_rate)
     except (HicmaeError, ValueError) as error:
-        return f"clip {sample.id}: {fault_of(sample, error)}"
+        return f"clip {sample.id}: {describe_fault(sample, error)}"
     if any(restrict(view, settings.modality) for view in views):
         return None
     return f"clip {sample.id}: has no {settings.modality}"
@@ -113,7 +115,7 @@ def _fault(sample: Sample, settings: FinetuneSettings) -> str | None:
 
 def clips_fingerprint(*splits: Sequence[Sample]) -> str:
     """Short hash of which clips are learned from, whatever folder they lie in."""
-    return fingerprint(f"{s.id},{s.label},{s.split},{s.speaker}" for split in splits for s in split)
+    return fingerprint(f"{s.id},{format_target(s.target)},{s.split},{s.speaker}" for split in splits for s in split)
 
 
 def first_looks(

@@ -10,7 +10,7 @@ from typing import Literal
 from hicmae_cli.corpora.dataset import Dataset
 from hicmae_cli.corpora.manifest import ALL_FOLDS, Sample, read_manifest
 from hicmae_cli.corpora.splits import folds_of
-from hicmae_cli.corpora.values import numbers_of
+from hicmae_cli.corpora.values import parse_values
 from hicmae_cli.errors import ManifestError
 from hicmae_cli.weights.info import FRAME_FOLDERS, OUR_FRONT_END
 
@@ -90,7 +90,7 @@ def read_task(
         raise ManifestError(f"--labels: values stand in the order {', '.join(own)}; leave the option out")
     codes = dataset.codes if dataset else None
     samples = read_manifest(manifest, own or order or None, codes=codes, strict=True, regression=kind == "regression")
-    if kind == "classification" and not order and all(numbers_of(sample.label) for sample in samples):
+    if kind == "classification" and not order and all(parse_values(sample.label) for sample in samples):
         raise ManifestError(
             f"{manifest}: all labels are numbers, e.g. {samples[0].label!r}; a regression needs --task regression and "
             "the names of its targets (--labels a,b)"

@@ -105,7 +105,7 @@ def test_a_model_of_one_stream_never_sees_the_other(
 @pytest.mark.parametrize("loss", ["auto", pytest.param("ccc", marks=pytest.mark.slow)])
 def test_it_learns_numbers(samples: list[Sample], tmp_path: Path, loss: str) -> None:
     """Two targets, of which brightness and pitch tell the first up and the second down."""
-    measured = [replace(s, label="0.8 -1.5" if s.label == "happiness" else "-0.4 1.25") for s in samples]
+    measured = [replace(s, target=(0.8, -1.5) if s.label == "happiness" else (-0.4, 1.25)) for s in samples]
     settings = SETTINGS.model_copy(update={"loss": loss, "epochs": 12, "warmup_epochs": 2.0})
     task = replace(TASK, kind="regression", labels=("arousal", "valence"))
     weight = tuned(tmp_path / "run", measured, settings, task=task)
@@ -201,7 +201,10 @@ def test_a_gradient_that_is_not_finite_stops_the_run(
         return (outputs * 0).sum().sqrt()  # 0, with a gradient of 0 * inf
 
     monkeypatch.setattr("hicmae_cli.training.finetuning.step.cross_entropy", broken)
-    with pytest.raises(TrainingError, match=r"the loss or a gradient became nan in step 1; .*Clips of the step: 0"):
+    with pytest.raises(
+        TrainingError,
+        match=r"the loss or a gradient became nan in step 1; (?!the last checkpoint).*Clips of the step: 0",
+    ):
         tuned(tmp_path / "run", samples)
     assert not (tmp_path / "run" / "best.safetensors").exists()
 

@@ -41,7 +41,7 @@ def test_a_list_of_ones_own_has_the_labels_that_are_there(tmp_path: Path) -> Non
     with pytest.raises(ManifestError, match=r"clips\.csv: a regression needs the names of its targets"):
         read_task(numbers, None, name="mine", source="", kind="regression")
     task, (sample,) = read_task(numbers, None, name="", source="", kind="regression", labels=("arousal", "valence"))
-    assert task.is_regression and sample.label == "0.5 1.0"
+    assert task.is_regression and sample.target == (0.5, 1.0)
 
 
 def test_numbers_are_the_datasets_whatever_the_order_of_the_outputs(tmp_path: Path) -> None:
