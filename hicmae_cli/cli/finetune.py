@@ -324,13 +324,13 @@ def _taken(transfer: Transfer, init: str) -> str:
 
 
 def _line(report: EpochReport) -> str:
-    from hicmae_cli.metric_names import title_of
+    from hicmae_cli.metric_names import format_metric
 
     text = f"epoch {report.epoch:3d}  loss {report.loss:.4f}  lr {report.learning_rate:.2e}  "
     text += f"{report.clips_per_s:.1f} clips/s"
     if report.scores:
         shown = dict.fromkeys((report.metric, *(n for n in ("uar", "war", "ccc", "mae") if n in report.scores)))
         text += f"  {report.judged_on} "
-        text += "  ".join(f"{title_of(name)} {report.scores[name]:.4f}" for name in shown)
+        text += "  ".join(f"{format_metric(name)} {report.scores[name]:.4f}" for name in shown)
         text += f"  best {report.best:.4f}"
     return text

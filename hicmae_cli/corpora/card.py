@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from hicmae_cli.corpora.dataset import Dataset
-from hicmae_cli.metric_names import title_of
+from hicmae_cli.metric_names import format_metric
 
 
 def card(dataset: Dataset) -> str:
@@ -23,7 +23,7 @@ def _lines(dataset: Dataset) -> Iterator[str]:
         yield f"- Labels, in order: {', '.join(_with_codes(dataset))}"
     yield f"- Split: {dataset.fold_rule}"
     beside = ", beside the paper's" if dataset.scores else ""
-    yield f"- The epoch is chosen by {title_of(dataset.metric)}; reported{beside}: {_list(dataset.reported)}"
+    yield f"- The epoch is chosen by {format_metric(dataset.metric)}; reported{beside}: {_list(dataset.reported)}"
     if dataset.merge_by:
         yield f"- One decision per first {dataset.merge_by} fields of the id, between `_`"
     rate = dataset.sampling_rate
@@ -62,7 +62,7 @@ def _broken(broken: Mapping[str, str]) -> list[str]:
 
 def _published(dataset: Dataset) -> Iterator[str]:
     metrics = list(dict.fromkeys([*(m for f in dataset.published.values() for m in f.scores), *dataset.scores]))
-    header = ["fold", "train", "test", *(title_of(metric) for metric in metrics)]
+    header = ["fold", "train", "test", *(format_metric(metric) for metric in metrics)]
     yield _row(header)
     yield _row(["---"] * len(header))
     for fold, facts in dataset.published.items():
@@ -80,7 +80,7 @@ def _scores(scores: Mapping[str, float], metrics: Iterable[str]) -> list[str]:
 
 
 def _list(names: Iterable[str]) -> str:
-    return ", ".join(title_of(name) for name in names)
+    return ", ".join(format_metric(name) for name in names)
 
 
 def _ordinal(number: int) -> str:

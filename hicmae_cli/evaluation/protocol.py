@@ -12,7 +12,6 @@ from hicmae_cli.corpora.manifest import ALL_FOLDS
 from hicmae_cli.evaluation.folds import FoldsEvaluation
 from hicmae_cli.evaluation.label_maps import Matched
 from hicmae_cli.evaluation.results import Evaluation
-from hicmae_cli.modalities import Modality
 from hicmae_cli.weights.info import Selection, WeightInfo
 
 OPTIMISTIC = "chosen on the test clips: optimistic"
@@ -24,7 +23,7 @@ SELECTIONS: dict[Selection | Literal[""], str] = {
 }
 UNKNOWN = "unknown"
 """The training data of an imported weight, unless the user named it."""
-_STREAMS: dict[Modality, str] = {"av": "audio and video", "video": "video only", "audio": "audio only"}
+_STREAMS: dict[str, str] = {"av": "audio and video", "video": "video only", "audio": "audio only"}
 
 
 @dataclass(frozen=True)

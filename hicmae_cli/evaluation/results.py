@@ -17,7 +17,7 @@ from hicmae_cli.evaluation.metrics import (
     classification_metrics,
     confusion,
     regression_metrics,
-    scores_of_tables,
+    score_tables,
 )
 from hicmae_cli.weights.info import WeightInfo
 
@@ -172,7 +172,7 @@ class Evaluation:
         counts = np.array(self.confusion).sum(axis=1)
         table = np.zeros((len(counts), len(counts)))
         table[:, counts.argmax()] = counts
-        majority = {name: float(score) for name, score in scores_of_tables(table).items()}
+        majority = {name: float(score) for name, score in score_tables(table).items()}
         return {"chance": {"uar": 1 / len(counts), "war": 1 / len(counts)}, "majority": majority}
 
     def to_dict(self) -> dict[str, Any]:

@@ -109,11 +109,11 @@ def load_settings(
     except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{recipe}: not valid TOML: {error}") from error
     _check_phase(kind, str(recipe), values)
-    given = {key: value for key, value in (overrides or {}).items() if value is not None}
+    values |= {key: value for key, value in (overrides or {}).items() if value is not None}
     try:
-        return kind.model_validate({**values, **given})
+        return kind.model_validate(values)
     except ValidationError as error:
-        faults = dict.fromkeys(_describe_fault(fault, kind) for fault in error.errors())
+        faults = dict.fromkeys(_describe_fault(fault, kind, values) for fault in error.errors())
         raise SettingsError(f"recipe {recipe}: {'; '.join(faults)}") from error
 
 
@@ -227,7 +227,7 @@ def _format_value(value: Any) -> str:
         return "unset"
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, tuple):
+    if isinstance(value, tuple | list):
         return f"[{', '.join(map(_format_value, value))}]"
     return f'"{value}"' if isinstance(value, str) else f"{value:g}" if isinstance(value, float) else str(value)
 
@@ -241,21 +241,15 @@ def _check_phase(kind: type[Settings], recipe: str, values: Mapping[str, Any]) -
             raise SettingsError(f"recipe={recipe}: this is a {other.phase} recipe; expected one for {kind.phase}")
 
 
-def _describe_fault(fault: Any, kind: type[Settings]) -> str:
-    """Describe one mistake in one line."""
-    key = ".".join(map(str, fault["loc"]))
+def _describe_fault(fault: Any, kind: type[Settings], values: Mapping[str, Any]) -> str:
+    """Describe one mistake in one line; pydantic's words name classes and its own types."""
+    key = str(fault["loc"][0]) if fault["loc"] else ""
     if fault["type"] == "extra_forbidden":
         return _describe_unknown_key(key, kind)
     if fault["type"] == "value_error":
         message = str(fault["ctx"]["error"])
         return f"{key}: {message}" if key else message
-    name = str(fault["loc"][0])
-    got = fault["input"]
-    return f"{key}: expected {describe_values(kind.model_fields[name])}, got {_format_given(got)}"
-
-
-def _format_given(value: Any) -> str:
-    return _format_value(tuple(value) if isinstance(value, list) else value)
+    return f"{key}: expected {describe_values(kind.model_fields[key])}, got {_format_value(values[key])}"
 
 
 def _describe_unknown_key(key: str, kind: type[Settings]) -> str:

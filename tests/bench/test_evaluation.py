@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hicmae_cli.bench import evaluation
-from hicmae_cli.bench.evaluation import CLIP_LENGTHS, separate_views, write_clips
+from hicmae_cli.bench.evaluation import CLIP_LENGTHS, score_separate_views, write_clips
 from hicmae_cli.evaluation.scoring import score_clips
 from tests.evaluation.toys import info_of
 from tests.runtime.stubs import ToyEngine
@@ -20,7 +20,7 @@ def test_separate_views_say_the_same_in_four_runs_of_one(tmp_path: Path, monkeyp
     ours, separate = ToyEngine(), ToyEngine()
     ours.info = separate.info = info_of(labels=("a", "b", "c"), sampling_rate=2)
     found = score_clips(samples, ours)["av"]
-    np.testing.assert_allclose([s.outputs for s in found.samples], separate_views(samples, separate), atol=1e-9)
+    np.testing.assert_allclose([s.outputs for s in found.samples], score_separate_views(samples, separate), atol=1e-9)
     assert ours.batches == [1, 1, 1] and separate.batches == [1] * 8
 
 
