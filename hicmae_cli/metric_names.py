@@ -1,4 +1,4 @@
-"""The names of the metrics, their titles in text, and those of which less is better."""
+"""The names of the metrics, their titles in text, and those where smaller is better."""
 
 from __future__ import annotations
 

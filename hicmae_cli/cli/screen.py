@@ -119,7 +119,7 @@ class Bar:
             self._progress.stop()
 
     def start(self, total: int, done: int = 0, description: str | None = None) -> None:
-        """Begin, or begin again, with a number of items of which some are done."""
+        """Begin, or begin again, with a number of items, some of them done."""
         self._progress.reset(self._task, total=total, completed=done, description=_as_line(description), note="")
 
     def advance(self, items: int = 1) -> None:

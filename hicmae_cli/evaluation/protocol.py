@@ -141,7 +141,7 @@ class Protocol:
         if missing := self._missing_folds(result):
             assert self.dataset is not None
             warnings.append(
-                f"the scores lack fold {', '.join(missing)}, of which the list has no clips"
+                f"the scores lack fold {', '.join(missing)}: the list has no clips of it"
                 if len(missing) < len(self.dataset.folds)
                 else f"the list has other folds than the published ones ({', '.join(missing)}): no published scores "
                 "are shown"

@@ -74,7 +74,7 @@ def read_recipe(recipe: str | Path) -> str:
     path = Path(recipe)
     if path.suffix != ".toml":
         if str(recipe) not in available_recipes():
-            raise SettingsError(f"recipe={recipe}: there is no such recipe; there are {', '.join(available_recipes())}")
+            raise SettingsError(f"no recipe named {recipe}; there are {', '.join(available_recipes())}")
         return (resources.files("hicmae_cli") / "recipes" / f"{recipe}.toml").read_text("utf-8")
     try:
         return path.read_text("utf-8")

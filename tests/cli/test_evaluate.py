@@ -387,3 +387,11 @@ def test_a_reader_that_stops_reading_costs_no_files(tmp_path: Path) -> None:
     process.wait()
     names = {path.name for path in (tmp_path / "out").iterdir()}
     assert names == {"result.json", "result.md", "confusion.png"}
+
+
+def test_a_regression_has_no_confusion_matrix_to_draw(toys: Path) -> None:
+    weight = save(toys / "w.safetensors", labels=("arousal", "valence"), task="regression", dataset="values")
+    command = ("evaluate", "--dataset", "values", "--root", toys, "--fold", "1", "--weights", weight)
+    run = hicmae(*command, "--confusion", toys / "c.png")
+    assert run.code == 2
+    assert run.err.splitlines() == ["error: --confusion: a regression has no confusion matrix"]

@@ -42,7 +42,7 @@ def test_every_key_is_explained(phase: str) -> None:
     [
         (["--keys", "training"], "expected finetune or pretrain"),
         (["crema-d", "--keys", "finetune"], "either a NAME or --keys"),
-        (["no-such"], "there is no such recipe"),
+        (["no-such"], "no recipe named no-such; there are "),
         (["no-such.toml"], "no-such.toml: cannot read the recipe"),
     ],
 )

@@ -81,7 +81,7 @@ def test_clips_that_do_not_test_stand_beside_nothing() -> None:
 
 def test_a_missing_fold_is_named_and_the_rest_is_no_total() -> None:
     document = Protocol("toys", DATASET, "all").to_dict(FoldsEvaluation({"1": RIGHT}))
-    assert "the scores lack fold 2, of which the list has no clips" in document["warnings"]
+    assert "the scores lack fold 2: the list has no clips of it" in document["warnings"]
     assert document["published"] == {}
     assert document["folds"]["1"]["published"]["uar"]["published"] == 0.4
 
