@@ -86,7 +86,7 @@ def evaluate(
         WeightsError: a weight that is missing, unreadable or for another task.
     """
     if modality not in (None, *MODALITIES, EACH):
-        raise SettingsError(f"modality={modality}: expected {', '.join(MODALITIES)} or {EACH}")
+        raise SettingsError(f"modality={modality!r}: expected {', '.join(MODALITIES)} or {EACH}")
     weights = str(weights)
     plan = plan_evaluation(
         dataset=dataset,
@@ -110,7 +110,7 @@ def evaluate(
 
 def _choose_modalities(info: WeightInfo, modality: str | None) -> Sequence[str]:
     if info.modality != "av" and modality not in (None, info.modality):
-        raise SettingsError(f"modality={modality}: this weight was trained on {info.modality} only")
+        raise SettingsError(f"modality={modality!r}: this weight was trained on {info.modality} only")
     return MODALITIES if modality == EACH else (modality or info.modality,)
 
 

@@ -63,11 +63,11 @@ def read_label_map(given: str | Mapping[str, str], codes: Mapping[str, str] | No
         key = known.get(left.strip().lower(), canonical_label(left))
         if not key or not right.strip():
             raise SettingsError(
-                f"label_map={given}: expected pairs such as calm=neutral,surprise=- (corpus label = model label), "
+                f"label_map={given!r}: expected pairs such as calm=neutral,surprise=- (corpus label = model label), "
                 f"or a .toml file of such pairs; got {left.strip() or right.strip()!r}"
             )
         if key in mapping:
-            raise SettingsError(f"label_map={given}: {key} occurs twice")
+            raise SettingsError(f"label_map={given!r}: {key} occurs twice")
         mapping[key] = canonical_label(right)
     return mapping
 
@@ -76,10 +76,12 @@ def _read_toml_pairs(path: Path) -> list[tuple[str, str]]:
     try:
         pairs = tomllib.loads(path.read_text("utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise SettingsError(f"label_map={path}: cannot be read: {error}") from error
+        raise SettingsError(f"label_map={str(path)!r}: cannot be read: {error}") from error
     for name, value in pairs.items():
         if not isinstance(value, str):
-            raise SettingsError(f'label_map={path}: {name} is {value!r}, expected a label, e.g. {name} = "neutral"')
+            raise SettingsError(
+                f'label_map={str(path)!r}: {name} is {value!r}, expected a label, e.g. {name} = "neutral"'
+            )
     return list(pairs.items())
 
 
@@ -144,7 +146,7 @@ def cross_labels(
         raise ManifestError(
             f"{name} and the weight share {', '.join(shared) or 'no label'}, and at least two are needed: {name} has "
             f"{', '.join(labels)}, the weight has {', '.join(model)}; map labels, e.g. "
-            f"label_map={labels[0]}={model[0]}"
+            f"label_map={f'{labels[0]}={model[0]}'!r}"
         )
     matched = _relabel(samples, mapping or {}, shared)
     return replace(matched, classes=shared if len(shared) < len(model) else ())
@@ -183,7 +185,7 @@ def _check_map(mapping: Mapping[str, str], corpus: Sequence[str], model: Sequenc
     ):
         if unknown:
             raise SettingsError(
-                f"label_map: {', '.join(unknown)} is not a label of {owner}, which has {', '.join(known)}"
+                f"`label_map`: {', '.join(unknown)} is not a label of {owner}, which has {', '.join(known)}"
             )
 
 
@@ -208,6 +210,6 @@ def _describe_mismatch(name: str, extra: Sequence[str], unused: Sequence[str], c
     pairs = [f"{label}={unused[i] if i < len(unused) else DROP}" for i, label in enumerate(extra[:_MAX_SHOWN])]
     example = ",".join(pairs) or f"{corpus[0]}={corpus[0]}"
     return (
-        f"the labels differ: {'; '.join(sides)}. Map them, e.g. label_map={example} (corpus label = model label; "
+        f"the labels differ: {'; '.join(sides)}. Map them, e.g. label_map={example!r} (corpus label = model label; "
         f"{DROP} skips clips), or score the shared labels only: cross=True"
     )

@@ -75,13 +75,13 @@ class EvaluationPlan:
         elif excluded_fold in folds and not by_fold and not self.cross:
             raise SettingsError(
                 f"{self.name} has folds, and the weight was trained on all of them but {excluded_fold}: give "
-                f"fold={excluded_fold}, or fold=all with the folder of the run as the weights; cross=True if the "
-                "weight was trained on another corpus"
+                f"fold={excluded_fold!r}, or fold='all' with the folder of the run as `weights`; give cross=True if "
+                "the weight was trained on another corpus"
             )
         elif by_fold and folds and not self.cross:
             raise SettingsError(
-                f"{self.name} is tested by fold: give one of fold={', '.join(folds)}, or fold=all with the folder of a "
-                "run over all folds as the weights"
+                f"{self.name} is tested by fold: give `fold`, one of {', '.join(folds)}, or fold='all' with the folder "
+                "of a run over all folds as `weights`"
             )
         elif by_fold:
             chosen = list(samples)
@@ -126,10 +126,10 @@ class EvaluationPlan:
             )
         if same_clips(info.dataset, self.name):
             raise SettingsError(
-                f"cross=True: the weight was trained on {self.name} itself; evaluate it without cross"
+                f"cross=True: the weight was trained on {self.name} itself; leave it out"
                 if info.dataset == self.name
                 else f"cross=True: the weight was trained on {info.dataset}, which has the same clips as {self.name}; "
-                "evaluate it without cross, and map the labels with label_map"
+                "leave it out, and map the labels with `label_map`"
             )
         return cross_labels(samples, info.labels, corpus=corpus or all_labels, mapping=self.mapping, name=self.name)
 
@@ -165,7 +165,7 @@ def plan_evaluation(
     known = clips.dataset
     # A dataset without folds of its own, such as a user's manifest, leaves the folds to the list.
     if fold and known is not None and known.folds and fold not in (ALL_FOLDS, *known.folds):
-        raise SettingsError(f"fold={fold}: {known.name} has no such fold; its folds are {', '.join(known.folds)}")
+        raise SettingsError(f"fold={fold!r}: {known.name} has no such fold; its folds are {', '.join(known.folds)}")
     mapping = read_label_map(label_map, known.codes if known else None) if label_map else None
     return EvaluationPlan(clips.name, clips.manifest, known, fold or "", split, cross, mapping)
 
@@ -198,13 +198,13 @@ def find_weights(weights: str, fold: str, folds: Sequence[str], *, cross: bool) 
         WeightsError: the folder lacks a weight.
     """
     if fold == ALL_FOLDS and not folds:
-        raise SettingsError("fold=all: the clips have no folds; evaluate them without a fold")
+        raise SettingsError("fold='all': the clips have no folds; leave it out")
     wanted = list(folds) if fold == ALL_FOLDS else [fold]
     folder = Path(weights)
     if not folder.is_dir():
         if fold == ALL_FOLDS and not cross:
             raise SettingsError(
-                "fold=all: give the folder of a run over all folds as the weights (fold-1/best.safetensors and so on); "
+                "fold='all': give the folder of a run over all folds as `weights` (fold-1/best.safetensors and so on); "
                 "a single weight was trained on the clips that test the other folds"
             )
         return dict.fromkeys(wanted, weights)

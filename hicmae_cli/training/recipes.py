@@ -127,7 +127,7 @@ def parse_overrides(pairs: Sequence[str]) -> dict[str, Any]:
     for pair in pairs:
         key, equals, text = pair.partition("=")
         if not equals or not key.strip():
-            raise SettingsError(f"set={pair}: expected key=value, e.g. epochs=3")
+            raise SettingsError(f"overrides={pair!r}: expected key=value, e.g. epochs=3")
         try:
             values[key.strip()] = tomllib.loads(f"value = {text}")["value"]
         except tomllib.TOMLDecodeError:
@@ -238,7 +238,7 @@ def _check_phase(kind: type[Settings], recipe: str, values: Mapping[str, Any]) -
         return
     for other in PHASES.values():
         if other is not kind and values.keys() <= other.model_fields.keys():
-            raise SettingsError(f"recipe={recipe}: this is a {other.phase} recipe; expected one for {kind.phase}")
+            raise SettingsError(f"recipe={recipe!r}: this is a {other.phase} recipe; expected one for {kind.phase}")
 
 
 def _describe_fault(fault: Any, kind: type[Settings], values: Mapping[str, Any]) -> str:

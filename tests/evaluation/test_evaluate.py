@@ -68,19 +68,19 @@ def test_labels_that_do_not_fit_are_refused_before_the_first_clip(listed: Path) 
 
 
 def test_arguments_are_named_as_parameters(listed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(SettingsError, match=r"^modality=smell: expected av, video, audio or each"):
+    with pytest.raises(SettingsError, match=r"^modality='smell': expected av, video, audio or each"):
         evaluate(manifest=listed, modality="smell")
-    with pytest.raises(SettingsError, match=r"^label_map=calm: expected pairs"):
+    with pytest.raises(SettingsError, match=r"^label_map='calm': expected pairs"):
         evaluate(manifest=listed, label_map="calm")
-    with pytest.raises(SettingsError, match=r"^fold=all: the clips have no folds"):
+    with pytest.raises(SettingsError, match=r"^fold='all': the clips have no folds"):
         evaluate(manifest=listed, fold="all", label_map="calm=-")
     engine = ToyEngine()
     engine.info = info_of(modality="audio")
     stand_in(monkeypatch, engine)
-    with pytest.raises(SettingsError, match=r"^modality=video: this weight was trained on audio only"):
+    with pytest.raises(SettingsError, match=r"^modality='video': this weight was trained on audio only"):
         evaluate(manifest=listed, modality="video")
     install(monkeypatch, TOYS)
-    with pytest.raises(SettingsError, match=r"^fold=3: toys has no such fold"):
+    with pytest.raises(SettingsError, match=r"^fold='3': toys has no such fold"):
         evaluate(dataset="toys", manifest=listed, fold="3")
 
 

@@ -38,7 +38,7 @@ def test_a_file_says_the_same(tmp_path: Path) -> None:
         ("=neutral", "expected pairs"),
         ("calm=", "expected pairs"),
         ("calm=neutral,calm=anger", "calm occurs twice"),
-        ("none.toml", "none.toml: cannot be read"),
+        ("none.toml", "none.toml': cannot be read"),
     ],
 )
 def test_what_cannot_be_read_says_so(text: str, said: str) -> None:
@@ -63,7 +63,7 @@ def test_labels_in_excess_are_named_with_an_example() -> None:
         match_labels(clips("calm"), MODEL, corpus=("anger", "calm", "fear", "happiness"), name="ravdess")
     said = str(caught.value)
     assert "only ravdess has calm, fear" in said and "only the weight has neutral" in said
-    assert "label_map=calm=neutral,fear=-" in said and "cross=True" in said
+    assert "label_map='calm=neutral,fear=-'" in said and "cross=True" in said
     with pytest.raises(ManifestError, match="only the weight has neutral"):
         match_labels(clips("anger"), MODEL, corpus=("anger", "happiness"))
 

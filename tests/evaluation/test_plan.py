@@ -38,18 +38,18 @@ def test_a_list_without_the_column_is_one_folds() -> None:
 
 
 def test_a_dataset_tested_by_fold_wants_one() -> None:
-    with pytest.raises(SettingsError, match="toys is tested by fold: give one of fold=1, 2, or fold=all"):
+    with pytest.raises(SettingsError, match="toys is tested by fold: give `fold`, one of 1, 2, or fold='all'"):
         of_toys().select(CLIPS, "")
     assert of_toys(cross=True).select(CLIPS, "") == CLIPS  # a weight of another corpus has seen none of them
 
 
 def test_a_weight_of_a_fold_is_not_tested_on_what_it_learned_from() -> None:
     own = of_toys(name="mine", dataset=None, split="all")
-    with pytest.raises(SettingsError, match=r"mine has folds, .* give fold=1, or fold=all"):
+    with pytest.raises(SettingsError, match=r"mine has folds, .* give fold='1', or fold='all'"):
         own.select(CLIPS, "", "1")
-    with pytest.raises(SettingsError, match="give fold=1"):
+    with pytest.raises(SettingsError, match="give fold='1'"):
         replace(own, dataset=MANIFEST).select(CLIPS, "", "1")
-    with pytest.raises(SettingsError, match="tested by fold: give one of fold=1, 2"):
+    with pytest.raises(SettingsError, match="tested by fold: give `fold`, one of 1, 2"):
         replace(own, dataset=FOLDER).select(CLIPS, "", "")
     assert own.select(CLIPS, "1", "1") == CLIPS[:2]
     for other in ("", "7"):
@@ -100,7 +100,7 @@ def test_codes_of_the_dataset_are_read(tmp_path: Path) -> None:
 
 
 def test_a_single_weight_does_not_test_all_folds() -> None:
-    with pytest.raises(SettingsError, match="fold=all: give the folder of a run"):
+    with pytest.raises(SettingsError, match="fold='all': give the folder of a run"):
         find_weights("w.safetensors", "all", ("1", "2"), cross=False)
     with pytest.raises(SettingsError, match="the clips have no folds"):
         find_weights("w", "all", (), cross=True)
@@ -131,7 +131,7 @@ def test_a_dataset_that_is_not_prepared_says_how_to_prepare_it(tmp_path: Path, m
     (tmp_path / "prepared" / "toys.csv").touch()
     plan = plan_evaluation(dataset="toys", root=tmp_path, fold="2")
     assert plan.manifest == tmp_path / "prepared" / "toys.csv"
-    with pytest.raises(SettingsError, match="fold=7: toys has no such fold; its folds are 1, 2"):
+    with pytest.raises(SettingsError, match="fold='7': toys has no such fold; its folds are 1, 2"):
         plan_evaluation(dataset="toys", root=tmp_path, fold="7")
 
 

@@ -121,7 +121,7 @@ def test_a_recipe_of_the_other_phase_is_one_line(recipe: str) -> None:
     with pytest.raises(SettingsError) as caught:
         load_settings(other, recipe)
     assert str(caught.value) == (
-        f"recipe={recipe}: this is a {kind(recipe).phase} recipe; expected one for {other.phase}"
+        f"recipe={recipe!r}: this is a {kind(recipe).phase} recipe; expected one for {other.phase}"
     )
 
 
@@ -231,7 +231,7 @@ def test_overrides_are_read_as_toml_and_words_as_texts() -> None:
         "skip_layers": [1, 3],
         "compile": True,
     }
-    with pytest.raises(SettingsError, match=r"^set=epochs: expected key=value"):
+    with pytest.raises(SettingsError, match=r"^overrides='epochs': expected key=value"):
         parse_overrides(["epochs"])
 
 
