@@ -41,12 +41,12 @@ def bench(
     """
     from hicmae_cli.bench import prediction
     from hicmae_cli.bench.measure import to_document
-    from hicmae_cli.bundled import sample_clip
+    from hicmae_cli.bundled import find_sample_clip
     from hicmae_cli.cli.screen import STDOUT, Screen, write_document
     from hicmae_cli.runtime.opening import open_engine
 
     screen = Screen()
-    video = clip or sample_clip()
+    video = clip or find_sample_clip()
     with screen.wait("measuring: --help"):
         measures = prediction.measure_help()
     with screen.wait("measuring: predict"):

@@ -193,7 +193,7 @@ def _cut_faces(videos: Path, store: Path, console: Console) -> tuple[list[Record
     from hicmae_cli.media import VIDEO_SUFFIXES, list_media
     from hicmae_cli.preparing.videos import videos as cut_faces
     from hicmae_cli.report.console import print_skipped_links
-    from hicmae_cli.workers import available_cores, run_in_pool
+    from hicmae_cli.workers import count_cores, run_in_pool
 
     listing = list_media(videos, VIDEO_SUFFIXES, exclude=store.resolve())
     print_skipped_links(console, videos, listing.links)
@@ -203,7 +203,7 @@ def _cut_faces(videos: Path, store: Path, console: Console) -> tuple[list[Record
         return cut_faces(
             videos,
             store,
-            run=partial(run_in_pool, workers=available_cores()),
+            run=partial(run_in_pool, workers=count_cores()),
             on_video=lambda: progress.advance(task),
             on_wait=lambda: progress.console.print(
                 f"another process cuts faces into {store}; waiting for it to end", markup=False

@@ -65,7 +65,7 @@ def reconstruction(
     if weight_file is None:
         raise WeightsError(f"{weights}: has no .safetensors file, and only torch can rebuild")
     require_training("visualize reconstruction", "torch", "torchvision")
-    from hicmae_cli.clips.excerpt import read_excerpt
+    from hicmae_cli.clips.snippet import read_snippet
     from hicmae_cli.faces import FaceFinder
     from hicmae_cli.model_input import WINDOW_S
     from hicmae_cli.models.inputs import normalise_patches
@@ -89,7 +89,7 @@ def reconstruction(
         raise SettingsError(f"--mask-video {ratios[0]:g}, --mask-audio {ratios[1]:g}: {error}") from error
     console = Console()
     with console.status("hiding and rebuilding"):
-        excerpt = read_excerpt(source, at, FaceFinder)
+        excerpt = read_snippet(source, at, FaceFinder)
         made = reconstruct(
             model.to(torch_device),
             excerpt.faces[None],

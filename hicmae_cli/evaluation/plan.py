@@ -14,7 +14,7 @@ from hicmae_cli.corpora.splits import folds_of
 from hicmae_cli.errors import ManifestError, SettingsError, one_line
 from hicmae_cli.evaluation.label_maps import Matched, cross_labels, match_labels, order_targets, read_label_map
 from hicmae_cli.weights.info import WeightInfo
-from hicmae_cli.weights.run_folder import any_weight, fold_weight
+from hicmae_cli.weights.run_folder import find_any_weight, find_fold_weight
 
 ALL_SPLITS = "all"
 
@@ -180,8 +180,8 @@ def pick_weight(weights: str, fold: str) -> str:
     if not folder.is_dir():
         return weights
     if fold not in ("", ALL_FOLDS):
-        return str(fold_weight(folder, fold))
-    return str(any_weight(folder, folds=bool(fold)))
+        return str(find_fold_weight(folder, fold))
+    return str(find_any_weight(folder, folds=bool(fold)))
 
 
 def find_weights(weights: str, fold: str, folds: Sequence[str], *, cross: bool) -> dict[str, str]:
@@ -208,4 +208,4 @@ def find_weights(weights: str, fold: str, folds: Sequence[str], *, cross: bool) 
                 "a single weight was trained on the clips that test the other folds"
             )
         return dict.fromkeys(wanted, weights)
-    return {name: str(fold_weight(folder, name)) for name in wanted} if fold else {"": pick_weight(weights, "")}
+    return {name: str(find_fold_weight(folder, name)) for name in wanted} if fold else {"": pick_weight(weights, "")}

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from hicmae_cli.clips import log_mel
-from hicmae_cli.clips.recording import Recording, Window, read_only_window, read_random_window
+from hicmae_cli.clips import compute_log_mel
+from hicmae_cli.clips.recording import RandomWindow, Recording, read_random_window, read_whole_window
 from hicmae_cli.errors import TrainingError, first_line
 from hicmae_cli.models.masking import Mask, draw_masks
 from hicmae_cli.training.augmentation import multi_scale_crop, random_gain
@@ -68,7 +68,7 @@ class PretrainingClips(Dataset[Batch | str]):
         recordings: Sequence[Recording],
         settings: PretrainSettings,
         epoch: int,
-        cache: Mapping[int, Window] | None = None,
+        cache: Mapping[int, RandomWindow] | None = None,
     ) -> None:
         self.recordings, self.settings, self.epoch = recordings, settings, epoch
         self.cache = cache or {}
@@ -112,7 +112,7 @@ class PretrainingClips(Dataset[Batch | str]):
             (self.settings.video_mask_ratio, self.settings.audio_mask_ratio),
             seed=int(rng.integers(2**63)),
         )
-        audio = torch.from_numpy(log_mel(samples))[None, None]
+        audio = torch.from_numpy(compute_log_mel(samples))[None, None]
         return Batch(torch.from_numpy(faces)[None], audio, *masks, (recording.id,), faults)
 
 
@@ -136,15 +136,15 @@ def collate(items: Sequence[Batch | str]) -> Batch | str:
     )
 
 
-def read_short(recordings: Sequence[Recording]) -> dict[int, Window]:
+def read_short(recordings: Sequence[Recording]) -> dict[int, RandomWindow]:
     """The windows of all recordings that have only one, by their place in the list; 1.4 MB each.
 
     What cannot be read is left to be found, and told, when its turn comes.
     """
-    cache: dict[int, Window] = {}
+    cache: dict[int, RandomWindow] = {}
     for index, recording in enumerate(recordings):
         with suppress(Exception):  # whatever a file, a decoder or a disk may bring up
-            if (window := read_only_window(recording)) is not None:
+            if (window := read_whole_window(recording)) is not None:
                 cache[index] = window
     return cache
 
@@ -154,7 +154,7 @@ def pretraining_loader(
     settings: PretrainSettings,
     epoch: int,
     batches: Sequence[list[int]],
-    cache: Mapping[int, Window] | None = None,
+    cache: Mapping[int, RandomWindow] | None = None,
 ) -> DataLoader[Batch | str]:
     """Batches of one process and epoch; see ``order.batches_of`` for which, ``usable`` for what comes out."""
     gc.collect()  # what decoders left behind must not be given up in the forked processes, without their threads

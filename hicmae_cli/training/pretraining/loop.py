@@ -18,7 +18,7 @@ import torch.distributed as dist
 from accelerate import Accelerator
 from torch import Tensor
 
-from hicmae_cli.clips.recording import Recording, Window
+from hicmae_cli.clips.recording import RandomWindow, Recording
 from hicmae_cli.errors import SettingsError, TrainingError
 from hicmae_cli.models.config import AUDIO_PATCH, AUDIO_TOKENS, VARIANTS, VIDEO_TOKENS
 from hicmae_cli.models.inputs import normalise_patches
@@ -226,7 +226,10 @@ def pretrain(
 
 
 def _fit_start(
-    model: PretrainingModel, recordings: Sequence[Recording], settings: PretrainSettings, cache: Mapping[int, Window]
+    model: PretrainingModel,
+    recordings: Sequence[Recording],
+    settings: PretrainSettings,
+    cache: Mapping[int, RandomWindow],
 ) -> None:
     """Whiten the patches of a fresh model over the first clips; every process does the same (``training/start.py``)."""
     order = epoch_order(len(recordings), settings.seed, 0)[: settings.fit_start_clips]
