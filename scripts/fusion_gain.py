@@ -24,8 +24,8 @@ import numpy as np
 
 from hicmae_cli.corpora.clip_list import find_clips
 from hicmae_cli.corpora.manifest import Sample, read_manifest
-from hicmae_cli.evaluation.evaluate import evaluate
 from hicmae_cli.evaluation.results import Evaluation
+from hicmae_cli.evaluation.scoring import score_clips
 from hicmae_cli.files import compute_sha256, write_atomically
 from hicmae_cli.runtime.torch_engine import TorchEngine
 from hicmae_cli.training.finetuning.folds import finetune_folds
@@ -96,7 +96,7 @@ def test_on(clips: Sequence[Sample], weight: Path) -> Evaluation:
     kept = weight.with_name("more.json")
     if kept.is_file() and (record := json.loads(kept.read_text("utf-8")))["made_of"] == made_of:
         return Evaluation.from_record(record["result"])
-    found = evaluate(clips, TorchEngine(*load_classifier(weight), "cpu"))["av"]
+    found = score_clips(clips, TorchEngine(*load_classifier(weight), "cpu"))["av"]
     with write_atomically(kept) as temporary:
         temporary.write_text(json.dumps({"made_of": made_of, "result": found.to_record()}), "utf-8")
     return found
@@ -108,7 +108,7 @@ def difference(left: Sequence[Evaluation], right: Sequence[Evaluation]) -> tuple
     Every draw of the bootstrap takes the same people for both: the comparison is paired.
     """
     samples = left[0].samples
-    labels, truth = np.unique([sample.label for sample in samples], return_inverse=True)
+    labels, truth = np.unique([sample.target for sample in samples], return_inverse=True)
     people, person = np.unique([sample.speaker for sample in samples], return_inverse=True)
     gain = np.mean([hits(a) - hits(b) for a, b in zip(left, right, strict=True)], axis=0)  # (n,)
     drawn = np.random.default_rng(0).multinomial(len(people), np.full(len(people), 1 / len(people)), DRAWS)
@@ -121,7 +121,7 @@ def difference(left: Sequence[Evaluation], right: Sequence[Evaluation]) -> tuple
 
 def hits(result: Evaluation) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     """Return 1 for each clip with the right label, 0 for the others (n,)."""
-    return np.array([float(sample.label == sample.prediction) for sample in result.samples])
+    return np.array([float(sample.target == sample.prediction) for sample in result.samples])
 
 
 if __name__ == "__main__":

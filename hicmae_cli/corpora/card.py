@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from hicmae_cli.corpora.dataset import Dataset
-from hicmae_cli.metric_names import title_of
+from hicmae_cli.metric_names import format_metric
 
 
 def make_card(dataset: Dataset) -> str:
@@ -63,7 +63,7 @@ def list_published(dataset: Dataset) -> list[list[str]]:
     if not dataset.published and not dataset.scores:
         return []
     metrics = list(dict.fromkeys([*(m for f in dataset.published.values() for m in f.scores), *dataset.scores]))
-    rows = [["fold", "train", "test", *(title_of(metric) for metric in metrics)]]
+    rows = [["fold", "train", "test", *(format_metric(metric) for metric in metrics)]]
     for fold, facts in dataset.published.items():
         rows.append([fold or "fixed", str(facts.train), str(facts.test), *_format_scores(facts.scores, metrics)])
     if dataset.scores:
@@ -98,9 +98,9 @@ def _name_labels(dataset: Dataset) -> Iterator[str]:
 def _describe_metrics(dataset: Dataset) -> str:
     if not dataset.metric:
         return ""
-    reported = ", ".join(title_of(name) for name in dataset.reported)
+    reported = ", ".join(format_metric(name) for name in dataset.reported)
     who = "the paper reports" if dataset.scores else "reported:"
-    return f"{title_of(dataset.metric)} chooses the epoch; {who} {reported}"
+    return f"{format_metric(dataset.metric)} chooses the epoch; {who} {reported}"
 
 
 def _describe_decisions(dataset: Dataset) -> str:

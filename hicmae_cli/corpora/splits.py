@@ -12,7 +12,6 @@ import numpy as np
 
 from hicmae_cli.corpora.dataset import Item
 from hicmae_cli.corpora.manifest import Sample
-from hicmae_cli.corpora.values import numbers_of
 from hicmae_cli.errors import ManifestError
 
 SampleOrItem = TypeVar("SampleOrItem", Sample, Item)
@@ -130,7 +129,7 @@ def _draw_people(samples: Sequence[Sample], people: Sequence[str], share: float,
 def _draw_clips(samples: Sequence[Sample], share: float, rng: np.random.Generator) -> set[str]:
     by_label: dict[str, list[str]] = defaultdict(list)
     for sample in samples:
-        by_label["" if numbers_of(sample.label) else sample.label].append(sample.id)
+        by_label[sample.target if isinstance(sample.target, str) else ""].append(sample.id)
     chosen: set[str] = set()
     for _, ids in sorted(by_label.items()):
         count = min(max(1, round(share * len(ids))), len(ids) - 1)

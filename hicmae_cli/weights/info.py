@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, mo
 from hicmae_cli import __version__
 from hicmae_cli.errors import WeightsError, one_line
 from hicmae_cli.labels import PUPPETS_NAME, canonical_label, is_label
+from hicmae_cli.modalities import Modality
 from hicmae_cli.models.config import DecoderDims, ModelDims, variant_of
 
 METADATA_KEY = "hicmae"
@@ -26,7 +27,7 @@ FRAME_FOLDERS = "frame-folders"
 
 _MAX_LABELS = 1000
 
-Selection = Literal["", "val", "last", "test-best"]
+Selection = Literal["val", "last", "test-best"]
 """The epoch that was kept: the best on validation clips, the last, or the best on the test clips."""
 
 
@@ -76,8 +77,8 @@ class WeightInfo(BaseModel):
     source: str
     metrics: dict[str, dict[str, float]] = {}
     created_with: str = f"hicmae {__version__}"
-    selection: Selection = ""
-    modality: Literal["av", "video", "audio"] = "av"
+    selection: Selection | Literal[""] = ""
+    modality: Modality = "av"
     fold: str = ""
     pretraining: PretrainingFacts | None = None
 

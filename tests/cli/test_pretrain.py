@@ -156,7 +156,7 @@ def test_voxceleb2_is_read_as_it_is_distributed(puppets: Path, monkeypatch: pyte
         ((), "give one of --dataset NAME, --manifest FILE and --videos DIR"),
         (("--dataset", "celebs"), "known are puppets, voxceleb2"),
         (("--dataset", "voxceleb2"), "--dataset voxceleb2 needs --data DIR"),
-        (("--dataset", "puppets", "--set", "bach_size=3"), "the nearest is batch_size"),
+        (("--dataset", "puppets", "--set", "bach_size=3"), "did you mean batch_size?"),
         (("--dataset", "puppets", "--set", "video_mask_ratio=1"), "hides 100 of 100"),
         (("--dataset", "puppets", "--set", "skip_layers=[0, 7]"), "skip layers 7 do not exist"),
         (("--dataset", "puppets", "--set", "epochs"), "expected key=value"),

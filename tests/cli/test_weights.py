@@ -63,7 +63,9 @@ def test_a_pretrained_checkpoint_needs_no_labels(tmp_path: Path) -> None:
     torch.save({"model": toy_state("pretrain"), "args": argparse.Namespace(x=1)}, path)
     run = hicmae("weights", "import", path, "--name", "start", "--heads", "4")
     assert run.code == 0, run.err
-    assert "all of them matched; pre-trained: take it by" in " ".join(run.out.split())
+    assert "all 338 tensors matched; pre-trained; use it with `hicmae finetune --init start`" in " ".join(
+        run.out.split()
+    )
     facts = json.loads(hicmae("weights", "show", "start", "--json").out)
     assert (facts["task"], facts["labels"], facts["pretraining"]["skip_layers"]) == ("pretraining", [], [1, 3])
     labelled = hicmae("weights", "import", path, "--name", "other", "--labels", "a,b")
@@ -93,7 +95,7 @@ def test_the_wrong_number_of_labels_is_refused(checkpoint: Path) -> None:
 def test_assumed_heads_are_said(checkpoint: Path) -> None:
     run = hicmae("weights", "import", checkpoint, "--name", "guess", "--labels", "a,b,c,d,e,f")
     assert run.code == 0, run.err
-    assert "1 were assumed" in run.err
+    assert "assumed 1 (width / 64)" in run.err
     assert "--heads" in run.err
 
 

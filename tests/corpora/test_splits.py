@@ -12,13 +12,14 @@ from hypothesis import strategies as st
 
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.corpora.splits import cut_validation, hash_split, list_folds, split_by_column, split_by_fold
+from hicmae_cli.corpora.values import Target
 from hicmae_cli.errors import ManifestError
 
 LABELS = ("anger", "fear", "neutral")
 
 
-def sample(number: int, label: str = "anger", fold: str = "", split: str = "", speaker: str = "") -> Sample:
-    return Sample(f"clip-{number}", None, None, label, fold, split, speaker)
+def sample(number: int, target: Target = "anger", fold: str = "", split: str = "", speaker: str = "") -> Sample:
+    return Sample(f"clip-{number}", None, None, target, fold, split, speaker)
 
 
 @st.composite
@@ -135,7 +136,7 @@ def test_without_people_every_label_gives_its_share(
 
 
 def test_numbers_are_one_label() -> None:
-    samples = [sample(n, f"{n / 8!r} {-n / 4!r} 0.0") for n in range(20)]
+    samples = [sample(n, (n / 8, -n / 4, 0.0)) for n in range(20)]
     train, validation = cut_validation(samples, 0.1, 0)
     assert (len(train), len(validation)) == (18, 2)
 

@@ -97,7 +97,7 @@ def _list_manifest_items(root: Path) -> list[Item]:
     samples = read_manifest(path, labelled=False, existing=False)
     if labels is None and any(sample.label.strip().isdecimal() for sample in samples):
         # These may be the targets of a regression; training on classes asks for the names of the labels.
-        samples = [replace(sample, label=canonical_label(sample.label)) for sample in samples]
+        samples = [replace(sample, target=canonical_label(sample.label)) for sample in samples]
     else:
         samples = read_manifest(path, labels, existing=False)
     return sorted(

@@ -14,8 +14,8 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 
 from hicmae_cli.clips import PreparedClip, compute_log_mel, draw_training_view, read_prepared_clip
 from hicmae_cli.clips.log_mel import MIN_SAMPLES
-from hicmae_cli.corpora.manifest import Sample, fault_of
-from hicmae_cli.corpora.values import values_of
+from hicmae_cli.corpora.manifest import Sample, describe_fault
+from hicmae_cli.corpora.values import check_values
 from hicmae_cli.errors import ManifestError, MediaError, TrainingError
 from hicmae_cli.model_input import CLIP_FRAMES, FACE_SIZE_PX, LOG_MEL_BINS, LOG_MEL_FRAMES
 from hicmae_cli.training.augmentation import augment_faces, augment_samples, mask_log_mel
@@ -88,7 +88,7 @@ class TrainingClips(Dataset[LabelledItem | str]):
         try:
             return self._item(index)
         except Exception as error:  # a file, a decoder or a disk may raise anything
-            return f"clip {self.samples[index].id}: {fault_of(self.samples[index], error)}"
+            return f"clip {self.samples[index].id}: {describe_fault(self.samples[index], error)}"
 
     def _item(self, index: int) -> LabelledItem:
         settings = self.settings
@@ -134,12 +134,12 @@ def label_indices(samples: Sequence[Sample], labels: Sequence[str]) -> NDArray[n
 
 
 def regression_targets(samples: Sequence[Sample], names: Sequence[str]) -> NDArray[np.float32]:
-    """Return the values of every clip's targets (n, D), such as "0.5 0.25 1.0".
+    """Return the values of every clip (n, D), in the order of the ``names``.
 
     Raises:
-        ManifestError: a label is not one finite number for each of the ``names``.
+        ManifestError: a clip has not one value for each of the ``names``.
     """
-    rows = [values_of(sample.label, names, f"clip {sample.id}") for sample in samples]
+    rows = [check_values(sample.target, names, f"clip {sample.id}") for sample in samples]
     return np.array(rows, np.float32).reshape(len(samples), len(names))
 
 

@@ -13,8 +13,8 @@ from hicmae_cli import __version__
 from hicmae_cli.corpora.catalogue import same_clips
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.errors import TrainingError, WeightsError
-from hicmae_cli.evaluation.evaluate import evaluate
 from hicmae_cli.evaluation.results import Evaluation
+from hicmae_cli.evaluation.scoring import score_clips
 from hicmae_cli.files import compute_sha256, write_atomically
 from hicmae_cli.runtime.torch_engine import TorchEngine
 from hicmae_cli.training.finetuning.loop import finetune
@@ -130,7 +130,7 @@ def _test(
         progress.warn(f"{folder / TESTED}: holds the scores of an earlier test; remove it to test again")
         return found
     engine = TorchEngine(*load_classifier(weight), device)
-    tested = evaluate(clips, engine, modalities=(modality,), merge_by=task.merge_by, on_clip=progress.on_test_clip)
+    tested = score_clips(clips, engine, modalities=(modality,), merge_by=task.merge_by, on_clip=progress.on_test_clip)
     _write_tested(folder, made_of, tested[modality])
     return tested[modality]
 

@@ -17,8 +17,8 @@ import numpy as np
 
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.errors import HicmaeError, TrainingError
-from hicmae_cli.evaluation.evaluate import evaluate
 from hicmae_cli.evaluation.results import Evaluation
+from hicmae_cli.evaluation.scoring import score_clips
 from hicmae_cli.runtime.torch_engine import TorchEngine
 from hicmae_cli.training.finetuning.data import find_faults, training_loader, unpack_batch
 from hicmae_cli.training.finetuning.parts import check_splits, describe_absent_classes
@@ -207,7 +207,7 @@ def validate(run: FinetuningRun) -> dict[str, float]:
     if share:
         engine = TorchEngine(run.judged, run.info, str(accelerator.device))
         try:
-            own = evaluate(share, engine, modalities=(run.info.modality,))[run.info.modality]
+            own = score_clips(share, engine, modalities=(run.info.modality,))[run.info.modality]
             faults = [f"clip {clip}: {why}" for clip, why in own.failures]
         except HicmaeError as error:
             faults = [str(error)]

@@ -9,10 +9,11 @@ from dataclasses import replace
 import torch
 
 from hicmae_cli.clips import PreparedClip, read_prepared_clip
-from hicmae_cli.corpora.manifest import Sample, fault_of
+from hicmae_cli.corpora.manifest import Sample, describe_fault
 from hicmae_cli.corpora.splits import Split, cut_validation, find_shared_people, split_by_column, split_by_fold
+from hicmae_cli.corpora.values import format_target
 from hicmae_cli.errors import HicmaeError, ManifestError, SettingsError
-from hicmae_cli.evaluation.evaluate import restrict
+from hicmae_cli.evaluation.scoring import restrict
 from hicmae_cli.models.config import AUDIO_GRID, PATCH_PX, VIDEO_GRID
 from hicmae_cli.models.inputs import to_video
 from hicmae_cli.models.masking import cut_patches, keep_patches, spread_tokens
@@ -122,7 +123,7 @@ def _fault(sample: Sample, sampling_rate: int, modality: str) -> str | None:
     try:
         views = read_prepared_clip(sample.video, sample.audio).read_evaluation_clips(sampling_rate)
     except (HicmaeError, ValueError) as error:
-        return f"clip {sample.id}: {fault_of(sample, error)}"
+        return f"clip {sample.id}: {describe_fault(sample, error)}"
     if any(restrict(view, modality) for view in views):
         return None
     return f"clip {sample.id}: has no {modality}"
@@ -130,7 +131,7 @@ def _fault(sample: Sample, sampling_rate: int, modality: str) -> str | None:
 
 def fingerprint_clips(*splits: Sequence[Sample]) -> str:
     """Return a short hash of the clips of a run; it does not depend on the folder they are in."""
-    return fingerprint(f"{s.id},{s.label},{s.split},{s.speaker}" for split in splits for s in split)
+    return fingerprint(f"{s.id},{format_target(s.target)},{s.split},{s.speaker}" for split in splits for s in split)
 
 
 def read_calibration(

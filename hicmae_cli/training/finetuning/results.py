@@ -10,7 +10,7 @@ from typing import Any
 
 from hicmae_cli.evaluation.folds import FoldsEvaluation
 from hicmae_cli.evaluation.results import Evaluation
-from hicmae_cli.metric_names import title_of
+from hicmae_cli.metric_names import format_metric
 
 _SHOWN = ("uar", "war", "ccc", "mae")
 
@@ -212,4 +212,4 @@ class FinetuningResult:
 
 
 def _format_scores(metrics: Mapping[str, float]) -> str:
-    return ", ".join(f"{title_of(name)} {metrics[name]:.4f}" for name in _SHOWN if name in metrics)
+    return ", ".join(f"{format_metric(name)} {metrics[name]:.4f}" for name in _SHOWN if name in metrics)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hicmae_cli.metric_names import SMALLER_IS_BETTER, title_of
+from hicmae_cli.metric_names import SMALLER_IS_BETTER, format_metric
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class EpochReport:
         if not self.scores:
             return text
         shown = dict.fromkeys((self.metric, *(name for name in ("uar", "war", "ccc", "mae") if name in self.scores)))
-        scores = "  ".join(f"{title_of(name)} {self.scores[name]:.4f}" for name in shown)
+        scores = "  ".join(f"{format_metric(name)} {self.scores[name]:.4f}" for name in shown)
         return f"{text}  {self.judged_on} {scores}  best {self.best:.4f}"
 
 

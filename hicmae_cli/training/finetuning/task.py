@@ -10,7 +10,7 @@ from typing import Final, Literal, get_args
 from hicmae_cli.corpora.dataset import Dataset
 from hicmae_cli.corpora.manifest import ALL_FOLDS, Sample, read_manifest
 from hicmae_cli.corpora.splits import list_folds
-from hicmae_cli.corpora.values import numbers_of
+from hicmae_cli.corpora.values import parse_values
 from hicmae_cli.errors import ManifestError, SettingsError
 from hicmae_cli.labels import canonical_label, is_label
 from hicmae_cli.weights.info import FRAME_FOLDERS, OUR_FRONT_END
@@ -123,7 +123,7 @@ def read_task(
     own = dataset.labels if dataset else ()
     codes = dataset.codes if dataset else None
     samples = read_manifest(manifest, own or order or None, codes=codes, strict=True, regression=kind == "regression")
-    if kind == "classification" and not order and all(numbers_of(sample.label) for sample in samples):
+    if kind == "classification" and not order and all(parse_values(sample.label) for sample in samples):
         raise ManifestError(
             f"{manifest}: all labels are numbers, e.g. {samples[0].label!r}; a regression needs "
             "task='regression' and `labels`, the names of its targets"

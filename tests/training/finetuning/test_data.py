@@ -12,6 +12,7 @@ import torch
 
 from hicmae_cli.clips import Clip, read_prepared_clip, stack_clips, write_prepared_clip
 from hicmae_cli.corpora.manifest import Sample
+from hicmae_cli.corpora.values import Target
 from hicmae_cli.errors import ManifestError, TrainingError
 from hicmae_cli.models.inputs import to_video
 from hicmae_cli.models.masking import cut_patches, keep_patches
@@ -114,7 +115,7 @@ def test_a_missing_stream_is_blank_or_an_error(samples: list[Sample]) -> None:
 
 def test_regression_targets_are_numbers(samples: list[Sample]) -> None:
     names = ("arousal", "valence", "dominance")
-    rated = [replace(s, label=f"{i / 2} -0.25 1e0") for i, s in enumerate(samples)]
+    rated = [replace(s, target=(i / 2, -0.25, 1.0)) for i, s in enumerate(samples)]
     batches = [[2, 1]]
     loader = training_loader(rated, names, SETTINGS, 0, batches, regression=True)
     target = unpack_batch(next(iter(loader)))[3]
@@ -122,14 +123,12 @@ def test_regression_targets_are_numbers(samples: list[Sample]) -> None:
     assert target.tolist() == [[1.0, -0.25, 1.0], [0.5, -0.25, 1.0]]
 
 
-@pytest.mark.parametrize("label", ["", "0.5 0.25", "1 2 3", "0.5 nan", "0.5 high", "inf 1"])
-def test_a_label_with_the_wrong_numbers_is_named(label: str) -> None:
+@pytest.mark.parametrize("target", [(), (1.0,), (1.0, 2.0, 3.0), "high", "0.5 0.25"])
+def test_a_target_with_the_wrong_number_of_values_is_named(target: Target) -> None:
     two = ("arousal", "valence")
-    if label == "0.5 0.25":
-        assert regression_targets([Sample("a", None, None, label)], two).tolist() == [[0.5, 0.25]]
-        return
+    assert regression_targets([Sample("a", None, None, (0.5, 0.25))], two).tolist() == [[0.5, 0.25]]
     with pytest.raises(ManifestError, match=r"clip a: expected 2 numbers \(arousal, valence\)"):
-        regression_targets([Sample("b", None, None, "1 2"), Sample("a", None, None, label)], two)
+        regression_targets([Sample("b", None, None, (1.0, 2.0)), Sample("a", None, None, target)], two)
 
 
 def test_an_unknown_label_is_named() -> None:

@@ -13,8 +13,8 @@ import pytest
 
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.errors import ManifestError, WeightsError
-from hicmae_cli.evaluation.evaluate import evaluate
 from hicmae_cli.evaluation.results import Evaluation
+from hicmae_cli.evaluation.scoring import score_clips
 from hicmae_cli.training.finetuning import fold as protocol
 from hicmae_cli.training.finetuning import loop as training
 from hicmae_cli.training.finetuning.fold import check_init, finetune_and_test
@@ -61,12 +61,12 @@ def test_the_test_clips_are_scored_once(samples: list[Sample], tmp_path: Path, m
     def spy(part: str) -> Callable[..., dict[str, Evaluation]]:
         def looked_at(clips: list[Sample], *given: Any, **more: Any) -> dict[str, Evaluation]:
             seen[part].append([sample.id for sample in clips])
-            return evaluate(clips, *given, **more)
+            return score_clips(clips, *given, **more)
 
         return looked_at
 
-    monkeypatch.setattr(training, "evaluate", spy("training"))
-    monkeypatch.setattr(protocol, "evaluate", spy("testing"))
+    monkeypatch.setattr(training, "score_clips", spy("training"))
+    monkeypatch.setattr(protocol, "score_clips", spy("testing"))
     result = fold(tmp_path, samples, SETTINGS)
     own = [sample.id for sample in samples if sample.fold == "2"]
     assert result.evaluation is not None and [sample.id for sample in result.evaluation.samples] == own

@@ -105,7 +105,7 @@ def test_a_model_of_one_stream_gets_no_input_of_the_other(
 @pytest.mark.parametrize("loss", ["auto", pytest.param("ccc", marks=pytest.mark.slow)])
 def test_it_learns_a_regression(samples: list[Sample], tmp_path: Path, loss: str) -> None:
     """Two targets: the first rises with brightness and pitch, the second falls."""
-    measured = [replace(s, label="0.8 -1.5" if s.label == "happiness" else "-0.4 1.25") for s in samples]
+    measured = [replace(s, target=(0.8, -1.5) if s.label == "happiness" else (-0.4, 1.25)) for s in samples]
     settings = SETTINGS.model_copy(update={"loss": loss, "epochs": 12, "warmup_epochs": 2.0})
     task = replace(TASK, kind="regression", labels=("arousal", "valence"))
     weight = tuned(tmp_path / "run", measured, settings, task=task)

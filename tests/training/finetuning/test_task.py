@@ -41,7 +41,7 @@ def test_a_manifest_of_ones_own_has_the_labels_in_it(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="a regression needs `labels`"):
         read_task(numbers, None, name="mine", source="", kind="regression")
     task, (sample,) = read_task(numbers, None, name="", source="", kind="regression", labels=("arousal", "valence"))
-    assert task.is_regression and sample.label == "0.5 1.0"
+    assert task.is_regression and sample.target == (0.5, 1.0)
 
 
 def test_label_numbers_follow_the_datasets_order_not_that_of_the_outputs(tmp_path: Path) -> None:
