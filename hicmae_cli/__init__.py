@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from hicmae_cli.preparing.dataset import prepare
     from hicmae_cli.report.prediction import Prediction
     from hicmae_cli.runtime.predictor import Predictor
-    from hicmae_cli.training.finetuning.fold import finetune_and_test as finetune
+    from hicmae_cli.training.finetuning.folds import finetune_folds as finetune
     from hicmae_cli.training.pretraining.loop import pretrain
     from hicmae_cli.weights.export import export_onnx
 
@@ -44,7 +44,7 @@ _PLACES = {
     "Predictor": "runtime.predictor:Predictor",
     "evaluate": "evaluation.evaluate:evaluate",
     "export_onnx": "weights.export:export_onnx",
-    "finetune": "training.finetuning.fold:finetune_and_test",
+    "finetune": "training.finetuning.folds:finetune_folds",
     "load_weight": "api:load_weight",
     "predict": "api:predict",
     "prepare": "preparing.dataset:prepare",

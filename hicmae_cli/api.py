@@ -74,7 +74,7 @@ def predict(
 
 
 def load_weight(name_or_file: str | Path, engine: str = "auto", device: str = "auto") -> Engine:
-    """Load a weight, for `Predictor` or `evaluate`.
+    """Load a weight, for `Predictor`.
 
     Args:
         name_or_file: a name from ``hicmae weights list``, a weight file, or the folder of a training run.

@@ -10,7 +10,7 @@ The command replaces both by its options (``--hop 3.0``, ``--skip-existing``), w
 
 
 class HicmaeError(Exception):
-    """A problem a user can act on. The message says what was wrong, where, and what to do."""
+    """A problem that the user can fix. The message states what was wrong, where, and what to do."""
 
 
 class MediaError(HicmaeError):
@@ -26,7 +26,7 @@ class WeightsError(HicmaeError):
 
 
 class ManifestError(HicmaeError):
-    """A list of clips is malformed or names files that are not there."""
+    """A list of clips is malformed or names missing files."""
 
 
 class SettingsError(HicmaeError):

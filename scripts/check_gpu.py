@@ -45,7 +45,8 @@ def seconds(run: Callable[[], object], device: str) -> float:
 
 
 def pretraining_step(variant: str, precision: str, device: str) -> Callable[[], object]:
-    settings = PretrainSettings(variant=variant, batch_size=CLIPS, mixed_precision=precision)
+    values = {"variant": variant, "batch_size": CLIPS, "mixed_precision": precision}
+    settings = PretrainSettings.model_validate(values)
     accelerator = new_accelerator(precision, device)
     bare = PretrainingModel(VARIANTS[variant], settings.decoder, contrast_layers=settings.contrasted)
     optimiser = torch.optim.AdamW(decay_groups(bare, weight_decay=0.05), lr=1e-4, fused=True)

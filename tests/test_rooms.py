@@ -17,9 +17,11 @@ GROUND = {
     "files",
     "bundled",
     "metric_names",
+    "modalities",
     "model_input",
     "onnx_runtime",
     "workers",
+    "ray_workers",
     "__version__",
 }
 # Each room with the rooms it may import; it stands below all of them.
@@ -33,11 +35,11 @@ ROOMS: dict[str, set[str]] = {
     "corpora": {"media", "clips"},
     "preparing": {"media", "faces", "clips", "corpora"},
     "puppets": {"media", "faces", "corpora", "preparing"},
-    "evaluation": {"clips", "corpora", "runtime", "weights"},
     "report": {"runtime", "weights"},
+    "evaluation": {"clips", "corpora", "runtime", "weights", "report"},
     "training": {"models", "weights"},
     "training.pretraining": {"clips", "models", "weights", "training"},
-    "training.finetuning": {"clips", "corpora", "evaluation", "models", "runtime", "weights", "training"},
+    "training.finetuning": {"clips", "corpora", "evaluation", "models", "report", "runtime", "weights", "training"},
     "bench": {
         "media",
         "clips",
@@ -67,14 +69,7 @@ TORCH_FILES = {
     "bench/finetuning.py",
     "bench/step.py",
 }
-LONG_MODULES = {"puppets/voice.py", "puppets/actions.py"}
-LONG_FUNCTIONS = {
-    "training/finetuning/loop.py: finetune",
-    "training/pretraining/loop.py: pretrain",
-    "cli/evaluate.py: evaluate",
-    "cli/pretrain.py: pretrain",
-    "cli/finetune.py: finetune",
-}
+LONG_FUNCTIONS = {"training/pretraining/loop.py: pretrain", "cli/evaluate.py: evaluate", "cli/pretrain.py: pretrain"}
 
 
 def sources() -> Iterator[tuple[str, ast.Module]]:
@@ -143,7 +138,7 @@ def test_torch_is_known_to_few() -> None:
 def test_no_room_holds_more_than_a_sixth_of_the_lines() -> None:
     lines: dict[str, int] = {}
     for path in PACKAGE.rglob("*.py"):
-        room = path.relative_to(PACKAGE).parts[0]
+        room = room_of(".".join(path.relative_to(PACKAGE).with_suffix("").parts))
         lines[room] = lines.get(room, 0) + path.read_text("utf-8").count("\n")
     assert {room: count for room, count in lines.items() if count > sum(lines.values()) / 6} == {}
 
@@ -159,4 +154,4 @@ def test_modules_and_functions_stay_readable() -> None:
                 first = node.body[1 if ast.get_docstring(node) and len(node.body) > 1 else 0]
                 if (node.end_lineno or 0) - first.lineno >= 80:
                     long_functions.add(f"{path}: {node.name}")
-    assert (long_modules - LONG_MODULES, long_functions - LONG_FUNCTIONS) == (set(), set())
+    assert (long_modules, long_functions - LONG_FUNCTIONS) == (set(), set())

@@ -13,21 +13,44 @@ from typing import Final
 from hicmae_cli.errors import one_line
 
 FLAGS: Final[Mapping[str, str]] = {
+    "at_s": "--at",
+    "class_weights": "--set class_weights",
+    "cross": "--cross",
+    "dataset": "--dataset",
     "device": "--device",
     "end_s": "--end",
     "engine": "--engine",
     "faces": "--faces",
+    "fold": "--fold",
     "formats": "--format",
+    "frames": "--frames",
     "hop_s": "--hop",
+    "init": "--init",
     "jobs": "--jobs",
+    "label_map": "--map",
+    "labels": "--labels",
+    "limit": "--limit",
+    "loss": "--set loss",
+    "manifest": "--manifest",
+    "mask_audio": "--mask-audio",
+    "mask_video": "--mask-video",
+    "mixed_precision": "--set mixed_precision",
     "modality": "--modality",
     "output": "--output",
+    "overrides": "--set",
+    "ray": "--ray",
+    "recipe": "--recipe",
+    "root": "--root",
+    "selection": "--selection",
     "skip_existing": "--skip-existing",
     "start_s": "--start",
+    "task": "--task",
+    "videos": "--videos",
     "weights": "--weights",
     "window_s": "--window",
+    "workers": "--workers",
 }
-"""Option of each parameter, in alphabetical order."""
+"""Option of each parameter, in alphabetical order; a key of a recipe is written ``--set key=value``."""
 
 _NAMES = "|".join(FLAGS)
 _LITERAL = r"""True|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|-?(?:\d+(?:\.\d+)?(?:e[+-]?\d+)?|inf)|nan"""
@@ -51,5 +74,5 @@ def _flag(mention: re.Match[str]) -> str:
     value = mention["value"]
     if value in (None, "True"):
         return flag
-    is_text = value.startswith(("'", '"'))
-    return f"{flag} {one_line(ast.literal_eval(value)) if is_text else value}"
+    text = one_line(ast.literal_eval(value)) if value.startswith(("'", '"')) else value
+    return f"{flag}={text}" if flag.startswith("--set ") else f"{flag} {text}"

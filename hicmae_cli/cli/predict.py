@@ -12,7 +12,7 @@ import typer
 
 from hicmae_cli.bundled import DEFAULT_WEIGHT
 from hicmae_cli.cli.flags import to_flags
-from hicmae_cli.cli.options import DeviceOption, EngineOption, QuietOption, WeightsOption, path_of
+from hicmae_cli.cli.options import DeviceOption, EngineOption, QuietOption, WeightsOption, parse_path
 from hicmae_cli.errors import DiskError, SettingsError
 from hicmae_cli.model_input import WINDOW_S
 from hicmae_cli.report.formats import DEFAULT_FORMATS, FORMATS, find_formats
@@ -47,7 +47,7 @@ def predict(
     faces: Annotated[int, typer.Option(help="Maximum number of people to follow at once.")] = 4,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="DIR", parser=path_of, help="Write the results to a folder."),
+        typer.Option("--output", "-o", metavar="DIR", parser=parse_path, help="Write the results to a folder."),
     ] = None,
     formats: Annotated[
         str, typer.Option("--format", help=f"With --output: formats to write, of {', '.join(FORMATS)}.")

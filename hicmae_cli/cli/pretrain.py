@@ -191,7 +191,7 @@ def _cut_faces(videos: Path, store: Path, console: Console) -> tuple[list[Record
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     from hicmae_cli.media import VIDEO_SUFFIXES, list_media
-    from hicmae_cli.preparing.videos import videos as cut_faces
+    from hicmae_cli.preparing.videos import prepare_videos as cut_faces
     from hicmae_cli.report.console import print_skipped_links
     from hicmae_cli.workers import count_cores, run_in_pool
 

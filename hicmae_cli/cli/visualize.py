@@ -89,20 +89,23 @@ def reconstruction(
         raise SettingsError(f"--mask-video {ratios[0]:g}, --mask-audio {ratios[1]:g}: {error}") from error
     console = Console()
     with console.status("hiding and rebuilding"):
-        excerpt = read_snippet(source, at, FaceFinder)
+        try:
+            snippet = read_snippet(source, at, FaceFinder)
+        except SettingsError as error:
+            raise SettingsError(f"--at: {error}") from error
         made = reconstruct(
             model.to(torch_device),
-            excerpt.faces[None],
-            excerpt.log_mel[None, None],
+            snippet.faces[None],
+            snippet.log_mel[None, None],
             *masks,
             normalise=normalise_patches,
             frame_difference=facts.frame_difference,
         )
         hidden = f"{ratios[0]:.0%} of the faces ({facts.video_mask}), {ratios[1]:.0%} of the sound ({facts.audio_mask})"
-        end_s = excerpt.start_s + WINDOW_S
-        title = f"{source.name}, {excerpt.start_s:.2f} to {end_s:.2f} s"
+        end_s = snippet.start_s + WINDOW_S
+        title = f"{source.name}, {snippet.start_s:.2f} to {end_s:.2f} s"
         title += f" · rebuilt by {Path(weights).name} · hidden: {hidden}"
-        reconstruction_picture(made, target, title=title, start_s=excerpt.start_s, end_s=end_s)
+        reconstruction_picture(made, target, title=title, start_s=snippet.start_s, end_s=end_s)
     console.print(f"hidden: {hidden}", highlight=False)
     for name, off, guess_off in (
         ("faces", made.face_error, made.face_guess_error),

@@ -22,8 +22,8 @@ class ArrayPicture:
     """One picture of a video in memory.
 
     Attributes:
-        time_s: When it appears.
-        end_s: When its presentation ends, if it is the last one.
+        time_s: when it appears.
+        end_s: when its presentation ends, if it is the last one.
         rgb: (H, W, 3) uint8.
     """
 
@@ -44,11 +44,11 @@ class PictureArray:
         times_s: (T,) seconds at which the pictures appear, rising, from 0 or later.
 
     Attributes:
-        start_s: When the first picture appears.
-        end_s: When the last one ends; it stays as long as the pictures do on average.
+        start_s: when the first picture appears.
+        end_s: when the last one ends; it stays as long as the pictures do on average.
 
     Raises:
-        ValueError: Other shapes or types, or times that do not rise.
+        ValueError: other shapes or types, or times that do not rise.
     """
 
     def __init__(self, frames: NDArray[np.uint8], times_s: NDArray[np.float64]) -> None:
@@ -84,13 +84,13 @@ class SoundArray:
 
     Args:
         samples: (N,) float32 mono in -1..1, N >= 1.
-        sample_rate_hz: Samples per second.
+        sample_rate_hz: samples per second.
 
     Attributes:
-        duration_s: Length in seconds.
+        duration_s: length in seconds.
 
     Raises:
-        ValueError: Another shape or type, or a rate that no sound has.
+        ValueError: another shape or type, or a rate that no sound has.
     """
 
     def __init__(self, samples: NDArray[np.float32], sample_rate_hz: int) -> None:

@@ -16,11 +16,11 @@ class ByteStream:
     from its start, and stays open.
 
     Args:
-        file: The stream. Nothing else may read from it meanwhile.
-        name: What messages call it; by default the name of its file, if it has one.
+        file: the stream. Nothing else may read from it meanwhile.
+        name: what messages call it; by default the name of its file, if it has one.
 
     Raises:
-        MediaError: It is not binary, or cannot seek.
+        MediaError: it is not binary, or cannot seek.
     """
 
     def __init__(self, file: BinaryIO, name: str | None = None) -> None:

@@ -42,15 +42,28 @@ def keep_patches(patches: Tensor, keep: Tensor) -> Tensor:
     return patches.flatten(0, 1).index_select(0, (firsts + keep).flatten()).view(*keep.shape, -1)
 
 
-def spread_tokens(batch: int, grid: tuple[int, ...], count: int, device: torch.device) -> Tensor:
-    """Draw K = ``count`` tokens of a grid (time, places...) -> flat indices (B, K).
+def spread_tokens(batch: int, grid: tuple[int, ...], count: int, *, generator: torch.Generator) -> Tensor:
+    """Draw some tokens of a grid (time, places...), spread over the places.
 
-    Times are random, but no place is seen twice before every place was seen once: a face without its mouth says
-    little, and what a face shows lasts.
+    Times are random, but no place is drawn twice before every place is drawn once: a face without its mouth says
+    little, and an expression lasts longer than a frame.
+
+    Args:
+        batch: B.
+        grid: of the tokens.
+        count: K, tokens to draw for each clip.
+        generator: source of the random numbers; the indices are on its device.
+
+    Returns:
+        Flat indices (B, K).
     """
     times, places = grid[0], math.prod(grid[1:])
-    turn = torch.rand(batch, times, places, device=device).argsort(dim=1)  # in which round a token is seen
-    order = turn + torch.rand(batch, times, places, device=device)
+
+    def draw() -> Tensor:
+        return torch.rand(batch, times, places, device=generator.device, generator=generator)
+
+    # The round in which a token comes, and a random order within each round.
+    order = draw().argsort(dim=1) + draw()
     return order.flatten(1).argsort(dim=1)[:, :count]
 
 

@@ -17,7 +17,7 @@ from hicmae_cli.errors import HicmaeError, WeightsError, first_line
 from hicmae_cli.faces.align import read_template
 from hicmae_cli.files import compute_sha256
 from hicmae_cli.model_input import LOG_MEL_BINS, LOG_MEL_FRAMES
-from hicmae_cli.runtime.engine import score_clips
+from hicmae_cli.runtime.engine import score_batches
 from hicmae_cli.runtime.log import PredictionLog
 from hicmae_cli.runtime.opening import describe_weight, open_engine
 from hicmae_cli.runtime.predictor import Predictor
@@ -157,7 +157,7 @@ def _describe(request: _Request, report: Report) -> tuple[ModelRecord, PredictSe
         with predictor.open_detector():
             pass
     # Run it once, on silence: a weight that hangs or crashes must not be reported as the fault of a file.
-    score_clips(predictor.engine, [Clip(None, np.zeros((LOG_MEL_FRAMES, LOG_MEL_BINS), np.float32))])
+    score_batches(predictor.engine, [Clip(None, np.zeros((LOG_MEL_FRAMES, LOG_MEL_BINS), np.float32))])
     return model, predictor.settings
 
 

@@ -37,7 +37,7 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
 
 
-def score_clips(engine: Engine, clips: Sequence[Clip], batch_size: int = 4) -> NDArray[np.float64]:
+def score_batches(engine: Engine, clips: Sequence[Clip], batch_size: int = 4) -> NDArray[np.float64]:
     """Run the model on clips -> (len(clips), C): probabilities, or the values of a regression as they are.
 
     Args:

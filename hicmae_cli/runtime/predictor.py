@@ -19,7 +19,7 @@ from hicmae_cli.errors import HicmaeError, MediaError, SettingsError
 from hicmae_cli.faces import Face, FaceDetector, FaceFinder, TrackLinker, align_face
 from hicmae_cli.media import MediaInfo
 from hicmae_cli.model_input import CLIP_FRAMES, WINDOW_S
-from hicmae_cli.runtime.engine import Engine, score_clips
+from hicmae_cli.runtime.engine import Engine, score_batches
 from hicmae_cli.runtime.results import VOICE_TRACK, FaceBox, FileResult, Scores, Task, Track, Window
 from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.runtime.sound import SlidingSound
@@ -240,7 +240,7 @@ class _Run:
         fresh = [each for each in inputs if not each.equals(self._latest.get(each.track))]
         info = self._predictor.engine.info
         task: Task = "regression" if info.task == "regression" else "classification"
-        rows = score_clips(self._predictor.engine, [each.clip for each in fresh])
+        rows = score_batches(self._predictor.engine, [each.clip for each in fresh])
         for each, row in zip(fresh, rows, strict=True):
             each.scores = Scores.of(info.labels, row, task)
             self._latest[each.track] = each

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from hicmae_cli.modalities import MODALITIES
 from hicmae_cli.weights.info import WeightInfo
 
 SCHEMA: Final = "hicmae.predict/1"
@@ -188,7 +189,7 @@ class Track:
     def modality(self) -> str:
         """Modality of most of the windows; of two equally frequent ones, the one with more streams."""
         kinds = [window.modality for window in self.windows]
-        return max(("av", "video", "audio"), key=kinds.count)
+        return max(MODALITIES, key=kinds.count)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the track as in the JSON document."""

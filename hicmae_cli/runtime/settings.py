@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from hicmae_cli.errors import SettingsError
+from hicmae_cli.modalities import MODALITIES
 from hicmae_cli.model_input import CLIP_FRAMES, WINDOW_S
 
-MODALITIES: Final = ("auto", "av", "video", "audio")
+_CHOICES: Final = ("auto", *MODALITIES)
 DEFAULT_HOP_S: Final = WINDOW_S / 4
 """Four windows cover every moment: an average over fewer changes more with the frame rate."""
 _JSON_NAMES: Final = {"faces": "max_faces"}  # keys of the JSON document that differ from the parameter
@@ -40,8 +41,8 @@ class PredictSettings:
     end_s: float | None = None
 
     def __post_init__(self) -> None:
-        if self.modality not in MODALITIES:
-            raise SettingsError(f"modality={self.modality!r}: expected one of {', '.join(MODALITIES)}")
+        if self.modality not in _CHOICES:
+            raise SettingsError(f"modality={self.modality!r}: expected one of {', '.join(_CHOICES)}")
         if not 0.16 <= self.window_s <= 60:
             raise SettingsError(f"window_s={self.window_s!r}: expected 0.16 to 60 seconds")
         if not 0 < self.hop_s <= self.window_s:

@@ -57,6 +57,19 @@ def new_accelerator(mixed_precision: str, device: str) -> Accelerator:
     return accelerator
 
 
+@contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[None]:
+    """Seed torch's global generators for a block, and restore their states afterwards.
+
+    For random numbers that take no generator of their own: the initial parameters of torch's layers, and stochastic
+    depth, whose draws gradient checkpointing repeats from the global state.
+    """
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices):
+        torch.manual_seed(seed)
+        yield
+
+
 def of_all(accelerator: Accelerator, own: T) -> list[T]:
     """What every process has to say, in their order; each waits for the others."""
     if accelerator.num_processes == 1:

@@ -80,6 +80,17 @@ def rate_of(settings: Settings, step: int, steps_per_epoch: int) -> float:
     )
 
 
+def warmup_warning(settings: Settings) -> str | None:
+    """Return a warning if training ends during warm-up, so that the learning rate only rises; None otherwise."""
+    if settings.epochs > settings.warmup_epochs:
+        return None
+    share = settings.epochs / settings.warmup_epochs
+    return (
+        f"epochs {settings.epochs} with warmup_epochs {settings.warmup_epochs:g}: training ends during warm-up, at "
+        f"about {share:.0%} of the peak learning rate {settings.peak_lr:.2g}; raise epochs or lower warmup_epochs"
+    )
+
+
 def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
     """Give every group its share of the rate."""
     for group in optimiser.param_groups:

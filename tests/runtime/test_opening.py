@@ -12,7 +12,7 @@ import pytest
 from hicmae_cli.clips import Clip, stack_clips
 from hicmae_cli.errors import MissingDependencyError, SettingsError, WeightsError
 from hicmae_cli.runtime import engines, opening
-from hicmae_cli.runtime.engine import Engine, score_clips
+from hicmae_cli.runtime.engine import Engine, score_batches
 from hicmae_cli.runtime.engines import ENGINE_NAMES
 from hicmae_cli.runtime.opening import describe_weight, open_engine
 from hicmae_cli.runtime.torch_engine import TorchEngine
@@ -133,7 +133,7 @@ def test_a_regression_gives_its_values_on_both_engines(tmp_path: Path, suffix: s
     assert opened.info.task == "regression"
     np.testing.assert_allclose(logits(opened), logits(TorchEngine(*load_classifier(source), "cpu")), atol=1e-4)
     clips = [Clip(None, np.full((256, 128), level, np.float32)) for level in (0.0, 1.0)]
-    np.testing.assert_array_equal(score_clips(opened, clips), opened.logits(*stack_clips(clips)).astype(np.float64))
+    np.testing.assert_array_equal(score_batches(opened, clips), opened.logits(*stack_clips(clips)).astype(np.float64))
 
 
 def test_another_task_is_refused(toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:

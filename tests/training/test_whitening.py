@@ -70,14 +70,13 @@ def test_whitened_patches_weigh_every_component_alike(build: object) -> None:
 
 @pytest.mark.parametrize("count", [1, 60, 100, 150, 200, 799, 800])
 def test_every_place_is_seen_once_before_any_is_seen_twice(count: int) -> None:
-    torch.manual_seed(0)
-    keep = spread_tokens(5, (8, 10, 10), count, torch.device("cpu"))
+    keep = spread_tokens(5, (8, 10, 10), count, generator=chance(0))
     assert keep.shape == (5, count)
     for row in keep:
         assert len(set(row.tolist())) == count
         times = torch.bincount(row % 100, minlength=100)
         assert times.max() - times.min() <= 1
-    drawn = spread_tokens(400, (8, 10, 10), 100, torch.device("cpu"))
+    drawn = spread_tokens(400, (8, 10, 10), 100, generator=chance(0))
     assert torch.bincount(drawn.flatten() // 100, minlength=8).min() > 400 * 100 / 8 * 0.95  # no time is preferred
 
 

@@ -1,4 +1,4 @@
-"""A handful of tiny clips, a model to match, and trainings on them in a process of their own."""
+"""A few tiny clips, a model of their size, and training runs in processes of their own."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from hicmae_cli.clips import write_prepared_clip
 from hicmae_cli.clips.recording import Recording
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.models import config
-from hicmae_cli.training.finetuning import loop as finetuning
+from hicmae_cli.training.finetuning.loop import finetune
+from hicmae_cli.training.finetuning.progress import FinetuningProgress
+from hicmae_cli.training.finetuning.results import FinetuningOutcome
 from hicmae_cli.training.finetuning.task import Task
 from hicmae_cli.training.machine import part_from_others
 from hicmae_cli.training.pretraining.loop import Outcome, Progress, pretrain
@@ -60,13 +62,13 @@ FINETUNE_SETTINGS = FinetuneSettings(
 
 
 def shrink_nano() -> None:
-    """Make the nano variant a toy, in this process."""
+    """Make the nano variant a toy in this process."""
     config.VARIANTS["nano"] = config.ModelDims(width=32, heads=1, depth=2, fusion_depth=1)
     config.DECODERS["nano"] = config.DecoderDims(width=16, heads=1, skip_layers=(0, 1))
 
 
 def write_recordings(folder: Path, count: int = 6) -> list[Recording]:
-    """Moving stripes and tones that go with them, and in every patch the same slope."""
+    """Write clips of moving stripes with matching tones, and the same slope in every patch."""
     slope = np.tile(np.arange(16) * 6.0, (160, 10))[..., None]
     time_s = np.arange(40960) / 16000
     for index in range(count):
@@ -103,7 +105,7 @@ def run(
 
 
 def write_samples(folder: Path) -> list[Sample]:
-    """Bright faces with a high tone are happy, dark ones with a low tone sad; of eight people, two validate."""
+    """Write clips of eight people: bright faces with a high tone are happy, dark ones with a low tone sad."""
     for index in range(12):
         rng = np.random.default_rng(index)
         level, pitch_hz = (190, 900) if index % 2 == 0 else (60, 150)
@@ -128,12 +130,12 @@ def tune(
     settings: FinetuneSettings = FINETUNE_SETTINGS,
     task: Task = TASK,
     **more: object,
-) -> finetuning.Outcome:
+) -> FinetuningOutcome:
     given: dict[str, object] = {
         "train": [s for s in samples if s.split == "train"],
         "validation": [s for s in samples if s.split == "validation"],
     }
-    return finetuning.finetune(
+    return finetune(
         folder,
         task,
         settings=settings,
@@ -149,24 +151,24 @@ def tuned(
     task: Task = TASK,
     **more: object,
 ) -> Path:
-    """The weight of a training that ends."""
+    """Train to the end -> the weight."""
     weight = tune(folder, samples, settings, task, **more).weight
     assert weight is not None
     return weight
 
 
 class KilledError(Exception):
-    """What a test ends a training by."""
+    """Ends a training run in a test."""
 
 
 def numbers(folder: Path) -> list[dict[str, Any]]:
-    """What every line of a run's metrics came to, but for its speed."""
+    """Read the lines of a run's metrics, without its speed."""
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     return [{key: value for key, value in line.items() if key != "clips_per_s"} for line in lines]
 
 
 def start(kind: str, folder: Path, clips: Path, *more: str) -> subprocess.Popen[str]:
-    """A training in a process group of its own, which prints its steps."""
+    """Start a training run in a process group of its own; it prints its steps."""
     command = [sys.executable, "-m", "tests.training.toys", kind, str(folder), str(clips), *more]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
@@ -175,7 +177,7 @@ def start(kind: str, folder: Path, clips: Path, *more: str) -> subprocess.Popen[
 
 
 def follow(process: subprocess.Popen[str], until: int) -> None:
-    """Wait until a step was made."""
+    """Wait until a step is done."""
     assert process.stdout is not None
     for line in process.stdout:
         if int(line) == until:
@@ -183,7 +185,7 @@ def follow(process: subprocess.Popen[str], until: int) -> None:
 
 
 def together(kind: str, folder: Path, clips: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    """A training in two processes, to its end."""
+    """Run a training in two processes to its end."""
     command = [
         sys.executable,
         "-m",
@@ -215,7 +217,7 @@ def main(kind: str, folder: str, clips: str, *overrides: str) -> None:
         progress = Progress(on_step=lambda report: announce(report.step))
         run(Path(folder), recordings_in(Path(clips)), SETTINGS.model_copy(update=changes), progress)
     else:
-        hooks = finetuning.Progress(on_step=lambda epoch, step, steps, _: announce((epoch - 1) * steps + step))
+        hooks = FinetuningProgress(on_step=lambda epoch, step, steps, _: announce((epoch - 1) * steps + step))
         settings = FINETUNE_SETTINGS.model_copy(update=changes)
         tune(Path(folder), samples_in(Path(clips)), settings, progress=hooks)
     part_from_others()

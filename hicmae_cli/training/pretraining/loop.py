@@ -322,7 +322,7 @@ def _not_finite(what: str, value: float, step: int, rounds: Sequence[Batch], acc
     ids = ", ".join(id_ for batch in rounds for id_ in batch.ids)
     where = f" of process {accelerator.process_index}" if accelerator.num_processes > 1 else ""
     return TrainingError(
-        f"the {what} became {value} in step {step + 1}; the last checkpoint is kept. Lower base_lr, or set "
+        f"the {what} became {value} in step {step + 1}; earlier checkpoints, if any, are kept. Lower base_lr, or set "
         f"clip_grad_norm. Clips of the step{where}: {ids}"
     )
 

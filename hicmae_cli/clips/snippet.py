@@ -1,4 +1,4 @@
-"""One window of any video as the model sees it: faces and sound of 2.56 s, cut out in memory."""
+"""One window of any video as the model's input: faces and sound of 2.56 s, cut out in memory."""
 
 from __future__ import annotations
 
@@ -11,24 +11,23 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hicmae_cli.clips.log_mel import MIN_SAMPLES, log_mel
+from hicmae_cli.clips.clip import find_black_frames
+from hicmae_cli.clips.log_mel import MIN_SAMPLES, compute_log_mel
 from hicmae_cli.errors import MediaError, SettingsError
 from hicmae_cli.faces import Face, FaceDetector, TrackLinker, align_face
-from hicmae_cli.media import Frame, frames_at, probe, read_audio
+from hicmae_cli.media import Frame, probe, read_audio, read_frames_at
 from hicmae_cli.media.frames import TIME_TOLERANCE_S
 from hicmae_cli.model_input import CLIP_FRAMES, FACE_SIZE_PX, FRAME_STEP_S, WINDOW_S, WINDOW_SAMPLES
 
-_BLACK = 16  # compression leaves a frame without a face not quite black; no picture of a face is as dark
-
 
 @dataclass(frozen=True)
-class Excerpt:
-    """A window of a video.
+class Snippet:
+    """2.56 s of a video.
 
     Attributes:
-        faces: (16, 160, 160, 3) uint8, black where none was found.
+        faces: (16, 160, 160, 3) uint8, black where no face was found.
         log_mel: (256, 128) float32.
-        start_s: when it begins.
+        start_s: start time in the video.
     """
 
     faces: NDArray[np.uint8]
@@ -36,20 +35,20 @@ class Excerpt:
     start_s: float
 
 
-def read_excerpt(
+def read_snippet(
     path: Path, start_s: float | None, open_detector: Callable[[], AbstractContextManager[FaceDetector]]
-) -> Excerpt:
-    """Cut a window out of a video. The last frame of a video that is shorter is repeated.
+) -> Snippet:
+    """Cut a snippet out of a video. The last frame of a shorter video is repeated.
 
     Args:
-        path: a raw video, of which the person with the largest face is taken, or a prepared clip: one of 160 x 160
-            pixels, whose pictures are faces already.
-        start_s: when the window begins; None for the middle of the video.
-        open_detector: makes the face finder, if one is needed.
+        path: a raw video, from which the person with the largest face is taken, or a prepared clip: a video of
+            160 x 160 pixels is taken for faces that are aligned already.
+        start_s: start time; None for the middle of the video.
+        open_detector: opens the face finder; called for raw videos only.
 
     Raises:
-        MediaError: unreadable, without video or sound, or there is no face or no sound in the window.
-        SettingsError: the window does not lie in the video.
+        MediaError: the file is unreadable or has no video or no sound, or the window has no face or no sound.
+        SettingsError: the window is not inside the video.
     """
     info = probe(path)
     if not info.has_video or not info.has_audio:
@@ -60,42 +59,42 @@ def read_excerpt(
         start_s = latest_s / 2
     if not 0 <= start_s <= latest_s + TIME_TOLERANCE_S:
         raise SettingsError(
-            f"--at {start_s:g}: {path} has {info.video_duration_s:.2f} s of video, in which {WINDOW_S} s begin at "
-            f"0 to {latest_s:.2f} s"
+            f"got start_s={start_s:g}, expected 0 to {latest_s:.2f}: {path} has {info.video_duration_s:.2f} s of video "
+            f"and a window lasts {WINDOW_S} s"
         )
     when = f"from {start_s:.2f} to {start_s + WINDOW_S:.2f} s"
     times_s = [start_s + index * FRAME_STEP_S for index in range(CLIP_FRAMES)]
-    pictures = frames_at(path, times_s)
+    pictures = read_frames_at(path, times_s)
     if (info.width_px, info.height_px) == (FACE_SIZE_PX, FACE_SIZE_PX):
         faces = np.stack(pictures)
     else:
         with open_detector() as detector:
-            faces = _faces_of(pictures, times_s, detector)
-    if faces.max() < _BLACK:
-        raise MediaError(f"{path}: no face was found {when}; choose another moment with --at")
+            faces = _align_main_person(pictures, times_s, detector)
+    if find_black_frames(faces).all():
+        raise MediaError(f"{path}: no face was found {when}; choose another start time")
     samples = read_audio(path, start_s, start_s + WINDOW_S)[:WINDOW_SAMPLES]
     if len(samples) < MIN_SAMPLES:
-        raise MediaError(f"{path}: there is no sound {when}; choose another moment with --at")
-    # Silence behind the end, as in pre-training.
-    return Excerpt(faces, log_mel(np.pad(samples, (0, WINDOW_SAMPLES - len(samples)))), start_s)
+        raise MediaError(f"{path}: there is no sound {when}; choose another start time")
+    # Silence after the end, as in pre-training.
+    return Snippet(faces, compute_log_mel(np.pad(samples, (0, WINDOW_SAMPLES - len(samples)))), start_s)
 
 
-def _faces_of(
+def _align_main_person(
     pictures: Sequence[NDArray[np.uint8]], times_s: Sequence[float], detector: FaceDetector
 ) -> NDArray[np.uint8]:
-    """The aligned faces of one person (16, 160, 160, 3): of those seen, whose face fills most of the window."""
+    """Align the faces (16, 160, 160, 3) of the person with the largest sum of face sizes over the window."""
     linker = TrackLinker()
-    seen: list[dict[int, Face]] = []
+    found: list[dict[int, Face]] = []
     size_px: dict[int, float] = defaultdict(float)
     for picture, time_s in zip(pictures, times_s, strict=True):
         frame = Frame(time_s, picture)
-        seen.append(dict(linker.update(frame, detector.detect(frame))))
-        for person, face in seen[-1].items():
+        found.append(dict(linker.update(frame, detector.detect(frame))))
+        for person, face in found[-1].items():
             size_px[person] += face.size_px
     faces = np.zeros((len(pictures), FACE_SIZE_PX, FACE_SIZE_PX, 3), np.uint8)
     if size_px:
         largest = max(size_px, key=lambda person: size_px[person])
-        for index, (picture, people) in enumerate(zip(pictures, seen, strict=True)):
+        for index, (picture, people) in enumerate(zip(pictures, found, strict=True)):
             if largest in people:
                 faces[index] = align_face(picture, people[largest].landmarks_px)
     return faces
