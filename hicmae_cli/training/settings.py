@@ -24,7 +24,6 @@ from hicmae_cli.errors import WeightsError
 from hicmae_cli.modalities import Modality
 from hicmae_cli.model_input import LOG_MEL_BINS, LOG_MEL_FRAMES, WINDOW_S
 from hicmae_cli.models.config import AUDIO_GRID, DECODERS, TEMPERATURE, VARIANTS, VIDEO_GRID, DecoderDims, MaskKind
-from hicmae_cli.models.masking import count_masked
 from hicmae_cli.training.losses import AUTO, check_loss_name
 from hicmae_cli.training.rand_augment import parse_policy
 from hicmae_cli.weights.info import Selection
@@ -358,7 +357,8 @@ class PretrainSettings(Settings):
 
 
 def _check_mask(key: str, kind: MaskKind, grid: tuple[int, ...], ratio: float) -> None:
-    # Needs torch, which only pre-training has loaded anyway.
+    # It imports torch, which pre-training needs anyway.
+    from hicmae_cli.models.masking import count_masked
 
     try:
         count_masked(kind, grid, ratio)
