@@ -15,7 +15,6 @@ from rich.text import Text
 from hicmae_cli.bundled import DEFAULT_WEIGHT, find_sample_clip
 from hicmae_cli.report.console import demo_notice, licence_line, print_prediction
 from hicmae_cli.runtime.batch import PredictorPool
-from hicmae_cli.runtime.results import Prediction
 
 
 def main() -> None:
@@ -27,7 +26,7 @@ def main() -> None:
     console.print(licence_line(DEFAULT_WEIGHT, pool.model.info), style="dim", highlight=False)
     if notice := demo_notice(DEFAULT_WEIGHT, pool.model.info):
         console.print(notice, style="yellow", highlight=False)
-    print_prediction(console, Prediction(pool.model, pool.settings, (result,)))
+    print_prediction(console, [result], pool.model.info)
     target.write_text(console.export_svg(title="hicmae", unique_id="hicmae"), "utf-8")
 
 

@@ -13,7 +13,9 @@ from typing import Final
 from hicmae_cli.errors import one_line
 
 FLAGS: Final[Mapping[str, str]] = {
+    "at_s": "--at",
     "class_weights": "--set class_weights",
+    "cross": "--cross",
     "dataset": "--dataset",
     "device": "--device",
     "end_s": "--end",
@@ -21,23 +23,32 @@ FLAGS: Final[Mapping[str, str]] = {
     "faces": "--faces",
     "fold": "--fold",
     "formats": "--format",
+    "frames": "--frames",
     "hop_s": "--hop",
     "init": "--init",
     "jobs": "--jobs",
+    "label_map": "--map",
     "labels": "--labels",
+    "limit": "--limit",
     "loss": "--set loss",
     "manifest": "--manifest",
+    "mask_audio": "--mask-audio",
+    "mask_video": "--mask-video",
     "mixed_precision": "--set mixed_precision",
     "modality": "--modality",
     "output": "--output",
+    "overrides": "--set",
+    "ray": "--ray",
     "recipe": "--recipe",
     "root": "--root",
     "selection": "--selection",
     "skip_existing": "--skip-existing",
     "start_s": "--start",
     "task": "--task",
+    "videos": "--videos",
     "weights": "--weights",
     "window_s": "--window",
+    "workers": "--workers",
 }
 """Option of each parameter, in alphabetical order; a key of a recipe is written ``--set key=value``."""
 

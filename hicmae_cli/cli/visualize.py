@@ -92,7 +92,8 @@ def reconstruction(
         try:
             snippet = read_snippet(source, at, FaceFinder)
         except SettingsError as error:
-            raise SettingsError(f"--at: {error}") from error
+            # The option is --at here; --start is another command's.
+            raise SettingsError(str(error).replace("start_s=", "at_s=", 1)) from error
         made = reconstruct(
             model.to(torch_device),
             snippet.faces[None],
