@@ -1,0 +1,320 @@
+"""Pages of the docs site that are made from the code; ``mkdocs.yml`` loads this file as a hook.
+
+Nothing here is committed as Markdown: ``make docs`` makes the command reference from the Typer application, the recipe
+reference from the settings classes and the shipped recipes, and the Python reference from ``hicmae_cli.__all__``.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+import annotated_types
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from typer.main import get_command
+
+import hicmae_cli
+
+ROOT = Path(__file__).resolve().parent.parent
+RECIPES = ROOT / "hicmae_cli" / "recipes"
+
+_VALUES = {"str": "text", "int": "number", "int range": "number", "float": "number", "float range": "number"}
+_UNITS = {"_s": "seconds", "_px": "pixels", "_db": "dB", "_hz": "Hz", "_frames": "frames", "_bins": "mel bins"}
+_MARKUP = re.compile(r"\[/?(?:bold|italic|dim)\]")
+_REPOSITORY_LINK = re.compile(r"\[([^\]]+)\]\((?!https?://|#)([^)]+)\)")
+
+
+# Commands
+
+
+def iterate_commands() -> Iterator[tuple[str, Any]]:
+    """Every command with its full name, a group before its own commands."""
+    from hicmae_cli.cli.app import app
+
+    root = get_command(app)
+    for name in root.list_commands(None):  # type: ignore[attr-defined, arg-type]
+        command = root.get_command(None, name)  # type: ignore[attr-defined, arg-type]
+        yield f"hicmae {name}", command
+        for part, inner in getattr(command, "commands", {}).items():
+            yield f"hicmae {name} {part}", inner
+
+
+def iterate_options(command: Any) -> Iterator[Any]:
+    """The visible arguments and options of a command, in the order of its help."""
+    return (option for option in command.params if not option.hidden)
+
+
+def render_commands() -> str:
+    """The page of all commands and options."""
+    from hicmae_cli.cli.app import app
+
+    root = get_command(app)
+    parts = [
+        "# Commands",
+        "Made from the code by `make docs`; `hicmae COMMAND --help` prints the same.",
+        "Exit codes: 0 done; 1 something failed and is named; 2 wrong usage; 130 stopped by Ctrl-C.",
+        "## Options of `hicmae` itself",
+        _option_table(root),
+    ]
+    for name, command in iterate_commands():
+        level = "##" if name.count(" ") == 1 else "###"
+        parts += [f"{level} {name}", _usage(name, command), _help_to_markdown(command.help or "")]
+        parts += [_option_table(command)] if any(iterate_options(command)) else []
+    return "\n\n".join(parts) + "\n"
+
+
+def _usage(name: str, command: Any) -> str:
+    words = [name]
+    for option in iterate_options(command):
+        if option.param_type_name == "argument":
+            shown = option.metavar or option.name.upper()
+            words.append(shown if option.required else f"[{shown.strip('[]')}]")
+        elif option.required:
+            words.append(f"{option.opts[0]} {_metavar(option)}")
+    words += ["COMMAND"] if hasattr(command, "commands") else ["[OPTIONS]"]
+    return f"```\n{' '.join(words)}\n```"
+
+
+def _help_to_markdown(text: str) -> str:
+    """Help as Typer has it -> Markdown: markup becomes emphasis, consecutive example commands one block."""
+    blocks: list[str] = []
+    for raw in re.split(r"\n\s*\n", text.replace("\b\n", "").replace("\f", "")):
+        paragraph = "\n".join(line.strip() for line in raw.strip().splitlines())
+        if paragraph.startswith("hicmae "):
+            if blocks and blocks[-1].startswith("```"):
+                blocks[-1] = blocks[-1].removesuffix("\n```") + f"\n{paragraph}\n```"
+            else:
+                blocks.append(f"```sh\n{paragraph}\n```")
+        elif plain := _MARKUP.sub("", paragraph):
+            title = plain.rstrip(":")
+            blocks.append(f"{title}:" if title in ("Example", "Examples") else _escape(plain))
+    return "\n\n".join(blocks)
+
+
+def _option_table(command: Any) -> str:
+    rows = ["| option | value | default | meaning |", "| --- | --- | --- | --- |"]
+    for option in iterate_options(command):
+        is_argument = option.param_type_name == "argument"
+        names = [option.metavar or option.name.upper()] if is_argument else [*option.opts, *option.secondary_opts]
+        shown = ", ".join(f"`{name.strip('[]')}`" for name in names)
+        value = "" if is_argument else _value(option)
+        rows.append(f"| {shown} | {value} | {_default(option)} | {_cell(describe_option(option))} |")
+    return "\n".join(rows)
+
+
+def describe_option(option: Any) -> str:
+    """The help of an option or argument on one line; empty where it has none."""
+    return " ".join(_MARKUP.sub("", option.help or "").split())
+
+
+def _metavar(option: Any) -> str:
+    kind = str(option.display_type(None)).strip("<>")
+    return option.metavar or _VALUES.get(kind, kind)
+
+
+def _value(option: Any) -> str:
+    if getattr(option, "is_bool_flag", False):
+        return ""
+    low, high = getattr(option, "min", None), getattr(option, "max", None)
+    bounds = {
+        (True, False): f", at least {low}",
+        (False, True): f", at most {high}",
+        (True, True): f", {low} to {high}",
+    }.get((low is not None, high is not None), "")
+    return f"`{_metavar(option)}`{bounds}".replace("|", "\\|")
+
+
+def _default(option: Any) -> str:
+    if option.required:
+        return "required"
+    if getattr(option, "is_bool_flag", False) or option.default in (None, (), []):
+        return ""
+    return f"`{option.default}`"
+
+
+# Recipes
+
+
+def settings_classes() -> dict[str, type[BaseModel]]:
+    """The classes that hold the recipe keys, by the phase they are for."""
+    from hicmae_cli.training.settings import FinetuneSettings, PretrainSettings
+
+    return {"finetune": FinetuneSettings, "pretrain": PretrainSettings}
+
+
+def render_recipes() -> str:
+    """The page of the shipped recipes and of every recipe key."""
+    parts = [
+        "# Recipes and their keys",
+        "Made from the code by `make docs`. A recipe is a TOML file; `--recipe` takes a name from the first table or a "
+        "file of yours, and `--set KEY=VALUE` overrides any key. A key that a recipe does not set has the default below, "
+        "which is the paper's value where the paper has one. An unknown key is refused, and the message names the "
+        "nearest known one.",
+        "## Shipped recipes",
+        "| recipe | for | what it is |\n| --- | --- | --- |\n"
+        + "\n".join(f"| `{path.stem}` | {_phase(path)} | {_cell(summarise_recipe(path))} |" for path in _recipe_files()),
+    ]
+    for phase, kind in settings_classes().items():
+        parts += [f"## Keys of `hicmae {phase}`", _key_table(phase, kind)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _recipe_files() -> list[Path]:
+    return sorted(RECIPES.glob("*.toml"))
+
+
+def _phase(path: Path) -> str:
+    phase = "pretrain" if path.stem.startswith("pretrain-") else "finetune"
+    return f"[`{phase}`](commands.md#hicmae-{phase})"
+
+
+def summarise_recipe(path: Path) -> str:
+    """The first paragraph of the comment at the head of a recipe, on one line."""
+    lines = []
+    for line in path.read_text("utf-8").splitlines():
+        text = line.removeprefix("#").strip()
+        if not line.startswith("#") or not text:
+            break
+        lines.append(text)
+    return " ".join(lines)
+
+
+def _key_table(phase: str, kind: type[BaseModel]) -> str:
+    rows = ["| key | values | default | unit | meaning |", "| --- | --- | --- | --- | --- |"]
+    for key, field in kind.model_fields.items():
+        values, default = _cell(_allowed(field)), _toml(field.default)
+        rows.append(
+            f"| `{key}`{{ #{phase}-{key} }} | {values} | {default} | {unit_of(key, field)} | "
+            f"{_cell(describe_key(field))} |"
+        )
+    return "\n".join(rows)
+
+
+def describe_key(field: FieldInfo) -> str:
+    """The meaning of a recipe key on one line; empty where it has none."""
+    return " ".join((field.description or "").split())
+
+
+def unit_of(key: str, field: FieldInfo) -> str:
+    """The unit of a recipe key: what the field says, else what the end of its name says."""
+    extra = field.json_schema_extra
+    if isinstance(extra, dict) and "unit" in extra:
+        return str(extra["unit"])
+    return next((unit for ending, unit in _UNITS.items() if key.endswith(ending)), "")
+
+
+def _allowed(field: FieldInfo) -> str:
+    """The values that a key takes, in words."""
+    signs = {annotated_types.Ge: "≥", annotated_types.Gt: ">", annotated_types.Le: "≤", annotated_types.Lt: "<"}
+    bounds = [
+        f"{sign} {next(iter(vars(rule).values())) if hasattr(rule, '__dict__') and vars(rule) else rule_value(rule)}"
+        for rule in field.metadata
+        for kind, sign in signs.items()
+        if isinstance(rule, kind)
+    ]
+    return " ".join([_type_in_words(field.annotation), *([f"({', '.join(bounds)})"] if bounds else [])])
+
+
+def rule_value(rule: Any) -> Any:
+    """The number of a bound such as ``Ge(1)``."""
+    return getattr(rule, type(rule).__name__.lower())
+
+
+def _type_in_words(kind: Any) -> str:
+    if get_origin(kind) is Literal:
+        return ", ".join(f"`{choice}`" for choice in get_args(kind))
+    if kind is type(None):
+        return "none"
+    if get_origin(kind) is tuple:
+        inner = [part for part in get_args(kind) if part is not Ellipsis]
+        number = "" if Ellipsis in get_args(kind) else f"{len(inner)} "
+        return f"list of {number}{_type_in_words(inner[0])}s"
+    if hasattr(kind, "__metadata__"):
+        return _type_in_words(get_args(kind)[0])
+    if get_args(kind):
+        return " or ".join(_type_in_words(part) for part in get_args(kind) if part is not type(None))
+    return {int: "whole number", float: "number", bool: "`true`, `false`", str: "text"}.get(kind, str(kind))
+
+
+def _toml(value: Any) -> str:
+    """A default as TOML writes it; a key that is unset has no TOML value."""
+    if value is None:
+        return "not set"
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    if isinstance(value, str):
+        return f'`"{value}"`'
+    if isinstance(value, tuple):
+        return f"`{list(value)}`"
+    return f"`{value}`"
+
+
+# Python
+
+
+def public_names() -> list[str]:
+    """The names that ``import hicmae_cli as hicmae`` promises, in the order of ``__all__``."""
+    return [name for name in getattr(hicmae_cli, "__all__", ()) if not name.startswith("_")]
+
+
+def render_python() -> str:
+    """The page of the public Python names, each rendered by mkdocstrings from where it is defined."""
+    parts = [
+        "# Python API",
+        "```python\nimport hicmae_cli as hicmae\n```",
+        "These names are public and stay; anything else in the package may move. Each loads when it is first used, so "
+        "the import itself is fast and needs no torch. [Use from Python](../python.md) shows them at work.",
+    ]
+    for name in public_names():
+        target = getattr(hicmae_cli, name)
+        where = f"{inspect.getmodule(target).__name__}.{target.__qualname__}"  # type: ignore[union-attr]
+        parts.append(f"::: {where}\n    options:\n      heading: hicmae.{name}\n      toc_label: {name}")
+    return "\n\n".join(parts) + "\n"
+
+
+# Files of the repository's root
+
+
+def render_repository_file(name: str) -> str:
+    """A Markdown file of the repository's root as a page: links into ``docs/`` stay, other files are named in code."""
+
+    def mend(link: re.Match[str]) -> str:
+        text, target = link.groups()
+        if target.startswith("docs/"):
+            return f"[{text}]({target.removeprefix('docs/')})"
+        return text if text.startswith("`") else f"{text} (`{target}`)"
+
+    return _REPOSITORY_LINK.sub(mend, (ROOT / name).read_text("utf-8"))
+
+
+def _escape(text: str) -> str:
+    """Angle brackets outside of code, which Markdown would take for HTML."""
+    parts = re.split(r"(`[^`]*`)", text)
+    return "".join(part if part.startswith("`") else part.replace("<", "&lt;") for part in parts)
+
+
+def _cell(text: str) -> str:
+    return _escape(text).replace("|", "\\|")
+
+
+GENERATED = {
+    "reference/commands.md": render_commands,
+    "reference/recipes.md": render_recipes,
+    "reference/python.md": render_python,
+    "contributing.md": lambda: render_repository_file("CONTRIBUTING.md"),
+    "changelog.md": lambda: render_repository_file("CHANGELOG.md"),
+}
+"""Pages by their place in the site."""
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the generated pages; MkDocs calls this hook."""
+    for place, render in GENERATED.items():
+        files.append(File.generated(config, place, content=render()))
+    return files
