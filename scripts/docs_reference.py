@@ -10,22 +10,19 @@ import inspect
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
-import annotated_types
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
-from pydantic import BaseModel
-from pydantic.fields import FieldInfo
 from typer.main import get_command
 
 import hicmae_cli
+from hicmae_cli.training.recipes import available_recipes, list_keys, summarise_recipe
+from hicmae_cli.training.settings import PHASES
 
 ROOT = Path(__file__).resolve().parent.parent
-RECIPES = ROOT / "hicmae_cli" / "recipes"
 
 _VALUES = {"str": "text", "int": "number", "int range": "number", "float": "number", "float range": "number"}
-_UNITS = {"_s": "seconds", "_px": "pixels", "_db": "dB", "_hz": "Hz", "_frames": "frames", "_bins": "mel bins"}
 _MARKUP = re.compile(r"\[/?(?:bold|italic|dim)\]")
 _REPOSITORY_LINK = re.compile(r"\[([^\]]+)\]\((?!https?://|#)([^)]+)\)")
 
@@ -141,118 +138,34 @@ def _default(option: Any) -> str:
 # Recipes
 
 
-def settings_classes() -> dict[str, type[BaseModel]]:
-    """The classes that hold the recipe keys, by the phase they are for."""
-    from hicmae_cli.training.settings import FinetuneSettings, PretrainSettings
-
-    return {"finetune": FinetuneSettings, "pretrain": PretrainSettings}
-
-
 def render_recipes() -> str:
     """The page of the shipped recipes and of every recipe key."""
     parts = [
         "# Recipes and their keys",
-        "Made from the code by `make docs`. A recipe is a TOML file; `--recipe` takes a name from the first table or a "
-        "file of yours, and `--set KEY=VALUE` overrides any key. A key that a recipe does not set has the default below, "
-        "which is the paper's value where the paper has one. An unknown key is refused, and the message names the "
-        "nearest known one.",
+        "Made from the code by `make docs`; `hicmae recipes` prints the same. A recipe is a TOML file: `--recipe` takes a "
+        "name from the first table or a file of yours, and `--set KEY=VALUE` changes any key. A recipe may start from "
+        'another one with `extends = "NAME"`. A key that a recipe does not set has the default below, which is the '
+        "paper's value where the paper has one. An unknown key is refused, with a suggestion.",
         "## Shipped recipes",
-        "| recipe | for | what it is |\n| --- | --- | --- |\n"
-        + "\n".join(f"| `{path.stem}` | {_phase(path)} | {_cell(summarise_recipe(path))} |" for path in _recipe_files()),
+        "\n".join(
+            ["| recipe | for | summary |", "| --- | --- | --- |"]
+            + [f"| `{name}` | {_phase(name)} | {_cell(summarise_recipe(name))} |" for name in available_recipes()]
+        ),
     ]
-    for phase, kind in settings_classes().items():
-        parts += [f"## Keys of `hicmae {phase}`", _key_table(phase, kind)]
+    for phase, kind in PHASES.items():
+        rows = ["| key | default | unit | values | meaning |", "| --- | --- | --- | --- | --- |"]
+        rows += [
+            f"| `{key.name}`{{ #{phase}-{key.name} }} | `{key.default}` | {_cell(key.unit)} | {_cell(key.values)} | "
+            f"{_cell(key.meaning)} |"
+            for key in list_keys(kind)
+        ]
+        parts += [f"## Keys of `hicmae {phase}`", "\n".join(rows)]
     return "\n\n".join(parts) + "\n"
 
 
-def _recipe_files() -> list[Path]:
-    return sorted(RECIPES.glob("*.toml"))
-
-
-def _phase(path: Path) -> str:
-    phase = "pretrain" if path.stem.startswith("pretrain-") else "finetune"
+def _phase(recipe: str) -> str:
+    phase = "pretrain" if recipe.startswith("pretrain-") else "finetune"
     return f"[`{phase}`](commands.md#hicmae-{phase})"
-
-
-def summarise_recipe(path: Path) -> str:
-    """The first paragraph of the comment at the head of a recipe, on one line."""
-    lines = []
-    for line in path.read_text("utf-8").splitlines():
-        text = line.removeprefix("#").strip()
-        if not line.startswith("#") or not text:
-            break
-        lines.append(text)
-    return " ".join(lines)
-
-
-def _key_table(phase: str, kind: type[BaseModel]) -> str:
-    rows = ["| key | values | default | unit | meaning |", "| --- | --- | --- | --- | --- |"]
-    for key, field in kind.model_fields.items():
-        values, default = _cell(_allowed(field)), _toml(field.default)
-        rows.append(
-            f"| `{key}`{{ #{phase}-{key} }} | {values} | {default} | {unit_of(key, field)} | "
-            f"{_cell(describe_key(field))} |"
-        )
-    return "\n".join(rows)
-
-
-def describe_key(field: FieldInfo) -> str:
-    """The meaning of a recipe key on one line; empty where it has none."""
-    return " ".join((field.description or "").split())
-
-
-def unit_of(key: str, field: FieldInfo) -> str:
-    """The unit of a recipe key: what the field says, else what the end of its name says."""
-    extra = field.json_schema_extra
-    if isinstance(extra, dict) and "unit" in extra:
-        return str(extra["unit"])
-    return next((unit for ending, unit in _UNITS.items() if key.endswith(ending)), "")
-
-
-def _allowed(field: FieldInfo) -> str:
-    """The values that a key takes, in words."""
-    signs = {annotated_types.Ge: "≥", annotated_types.Gt: ">", annotated_types.Le: "≤", annotated_types.Lt: "<"}
-    bounds = [
-        f"{sign} {next(iter(vars(rule).values())) if hasattr(rule, '__dict__') and vars(rule) else rule_value(rule)}"
-        for rule in field.metadata
-        for kind, sign in signs.items()
-        if isinstance(rule, kind)
-    ]
-    return " ".join([_type_in_words(field.annotation), *([f"({', '.join(bounds)})"] if bounds else [])])
-
-
-def rule_value(rule: Any) -> Any:
-    """The number of a bound such as ``Ge(1)``."""
-    return getattr(rule, type(rule).__name__.lower())
-
-
-def _type_in_words(kind: Any) -> str:
-    if get_origin(kind) is Literal:
-        return ", ".join(f"`{choice}`" for choice in get_args(kind))
-    if kind is type(None):
-        return "none"
-    if get_origin(kind) is tuple:
-        inner = [part for part in get_args(kind) if part is not Ellipsis]
-        number = "" if Ellipsis in get_args(kind) else f"{len(inner)} "
-        return f"list of {number}{_type_in_words(inner[0])}s"
-    if hasattr(kind, "__metadata__"):
-        return _type_in_words(get_args(kind)[0])
-    if get_args(kind):
-        return " or ".join(_type_in_words(part) for part in get_args(kind) if part is not type(None))
-    return {int: "whole number", float: "number", bool: "`true`, `false`", str: "text"}.get(kind, str(kind))
-
-
-def _toml(value: Any) -> str:
-    """A default as TOML writes it; a key that is unset has no TOML value."""
-    if value is None:
-        return "not set"
-    if isinstance(value, bool):
-        return f"`{str(value).lower()}`"
-    if isinstance(value, str):
-        return f'`"{value}"`'
-    if isinstance(value, tuple):
-        return f"`{list(value)}`"
-    return f"`{value}`"
 
 
 # Python
