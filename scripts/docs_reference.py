@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -90,19 +90,24 @@ def _help_to_markdown(text: str) -> str:
                 blocks.append(f"```sh\n{paragraph}\n```")
         elif plain := _MARKUP.sub("", paragraph):
             title = plain.rstrip(":")
-            blocks.append(f"{title}:" if title in ("Example", "Examples") else _escape(plain))
+            blocks.append(f"{title}:" if title in ("Example", "Examples") else _prose(plain))
     return "\n\n".join(blocks)
 
 
 def _option_table(command: Any) -> str:
-    rows = ["| option | value | default | meaning |", "| --- | --- | --- | --- |"]
-    for option in iterate_options(command):
-        is_argument = option.param_type_name == "argument"
-        names = [option.metavar or option.name.upper()] if is_argument else [*option.opts, *option.secondary_opts]
-        shown = ", ".join(f"`{name.strip('[]')}`" for name in names)
-        value = "" if is_argument else _value(option)
-        rows.append(f"| {shown} | {value} | {_default(option)} | {_cell(describe_option(option))} |")
-    return "\n".join(rows)
+    """A row for each option; columns that would be empty are left out."""
+    columns = {"option": _names, "value": _value, "default": _default, "meaning": lambda o: _cell(describe_option(o))}
+    options = list(iterate_options(command))
+    cells = {title: [write(option) for option in options] for title, write in columns.items()}
+    cells = {title: column for title, column in cells.items() if any(column)}
+    rows = [cells, ["---"] * len(cells), *zip(*cells.values(), strict=True)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _names(option: Any) -> str:
+    is_argument = option.param_type_name == "argument"
+    names = [option.metavar or option.name.upper()] if is_argument else [*option.opts, *option.secondary_opts]
+    return ", ".join(f"`{name.strip('[]')}`" for name in names)
 
 
 def describe_option(option: Any) -> str:
@@ -116,7 +121,7 @@ def _metavar(option: Any) -> str:
 
 
 def _value(option: Any) -> str:
-    if getattr(option, "is_bool_flag", False):
+    if option.param_type_name == "argument" or option.is_bool_flag:
         return ""
     low, high = getattr(option, "min", None), getattr(option, "max", None)
     bounds = {
@@ -124,7 +129,7 @@ def _value(option: Any) -> str:
         (False, True): f", at most {high}",
         (True, True): f", {low} to {high}",
     }.get((low is not None, high is not None), "")
-    return f"`{_metavar(option)}`{bounds}".replace("|", "\\|")
+    return f"`{_metavar(option)}`{bounds}"
 
 
 def _default(option: Any) -> str:
@@ -206,14 +211,21 @@ def render_repository_file(name: str) -> str:
     return _REPOSITORY_LINK.sub(mend, (ROOT / name).read_text("utf-8"))
 
 
-def _escape(text: str) -> str:
-    """Angle brackets outside of code, which Markdown would take for HTML."""
+def _escape(text: str, characters: Mapping[str, str]) -> str:
+    """Replace characters outside of code."""
     parts = re.split(r"(`[^`]*`)", text)
-    return "".join(part if part.startswith("`") else part.replace("<", "&lt;") for part in parts)
+    table = str.maketrans(dict(characters))
+    return "".join(part if part.startswith("`") else part.translate(table) for part in parts)
+
+
+def _prose(text: str) -> str:
+    """A text whose angle brackets Markdown does not take for HTML."""
+    return _escape(text, {"<": "&lt;"})
 
 
 def _cell(text: str) -> str:
-    return _escape(text).replace("|", "\\|")
+    """A text in a table, where a bar would end the cell."""
+    return _escape(text, {"<": "&lt;", "|": "\\|"})
 
 
 GENERATED = {
