@@ -147,8 +147,8 @@ def render_recipes() -> str:
     """The page of the shipped recipes and of every recipe key."""
     parts = [
         "# Recipes and their keys",
-        "Made from the code by `make docs`; `hicmae recipes` prints the same. A recipe is a TOML file: `--recipe` takes a "
-        "name from the first table or a file of yours, and `--set KEY=VALUE` changes any key. A recipe may start from "
+        "Made from the code by `make docs`; `hicmae recipes` prints the same. A recipe is a TOML file: `--recipe` takes "
+        "a name from the first table or a file of yours, and `--set KEY=VALUE` changes any key. A recipe may start from "
         'another one with `extends = "NAME"`. A key that a recipe does not set has the default below, which is the '
         "paper's value where the paper has one. An unknown key is refused, with a suggestion.",
         "## Shipped recipes",

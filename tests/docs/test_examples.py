@@ -57,11 +57,11 @@ def test_overridden_keys_exist(page: str) -> None:
     assert set(recipes) <= set(available_recipes())
 
 
-@pytest.mark.parametrize("page", ["docs/from-authors.md", "docs/finetune.md", "docs/pretrain.md", "docs/train-faster.md"])
+@pytest.mark.parametrize("page", ["from-authors", "finetune", "pretrain", "train-faster"])
 def test_recipe_keys_in_tables_exist(page: str) -> None:
     """Names in snake case between backticks are recipe keys, or they have been renamed."""
     known = {key for kind in PHASES.values() for key in kind.model_fields}
-    named = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", PAGES[page]))
+    named = set(re.findall(r"`([a-z]+(?:_[a-z]+)+)`", PAGES[f"docs/{page}.md"]))
     assert {name for name in named - known if not name.startswith("test_")} - {"front_end"} == set()
 
 
@@ -84,9 +84,7 @@ def test_python_calls_public_names_by_their_parameters(page: str) -> None:
                 inspect.signature(target).bind_partial(*([None] * len(node.args)), **keywords)
 
 
-def test_the_predictions_of_the_python_page_run(
-    sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_predictions_of_the_python_page_run(sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The blocks before those that train, in one session, from the folder of the repository."""
     pytest.importorskip("pandas")
     (tmp_path / "docs").mkdir()
