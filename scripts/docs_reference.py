@@ -147,10 +147,11 @@ def render_recipes() -> str:
     """The page of the shipped recipes and of every recipe key."""
     parts = [
         "# Recipes and their keys",
-        "Made from the code by `make docs`; `hicmae recipes` prints the same. A recipe is a TOML file: `--recipe` takes "
-        "a name from the first table or a file of yours, and `--set KEY=VALUE` changes any key. A recipe may start from "
-        'another one with `extends = "NAME"`. A key that a recipe does not set has the default below, which is the '
-        "paper's value where the paper has one. An unknown key is refused, with a suggestion.",
+        "Made from the code by `make docs`; `hicmae recipes` prints the same.",
+        "A recipe is a TOML file: `--recipe` takes a name from the first table or a file of yours, and "
+        '`--set KEY=VALUE` changes any key. A recipe may start from another one with `extends = "NAME"`. A key that a '
+        "recipe does not set has the default below, which is the paper's value where the paper has one. An unknown key "
+        "is refused, with a suggestion.",
         "## Shipped recipes",
         "\n".join(
             ["| recipe | for | summary |", "| --- | --- | --- |"]
@@ -175,6 +176,18 @@ def _phase(recipe: str) -> str:
 
 # Python
 
+RESULTS = (
+    "runtime.results.FileResult",
+    "runtime.results.Track",
+    "runtime.results.Window",
+    "runtime.results.Scores",
+    "preparing.dataset.PreparedDataset",
+    "training.finetuning.results.FinetuningResult",
+    "evaluation.score_sheet.ScoreSheet",
+    "corpora.manifest.Sample",
+)
+"""What the public functions return, and what is inside, by place in the package."""
+
 
 def public_names() -> list[str]:
     """The names that ``import hicmae_cli as hicmae`` promises, in the order of ``__all__``."""
@@ -191,9 +204,17 @@ def render_python() -> str:
     ]
     for name in public_names():
         target = getattr(hicmae_cli, name)
-        where = f"{inspect.getmodule(target).__name__}.{target.__qualname__}"  # type: ignore[union-attr]
-        parts.append(f"::: {where}\n    options:\n      heading: hicmae.{name}\n      toc_label: {name}")
+        parts.append(_definition(f"{inspect.getmodule(target).__name__}.{target.__qualname__}", f"hicmae.{name}"))  # type: ignore[union-attr]
+    parts += ["## Results", "What the functions return, and what is inside."]
+    parts += [_definition(f"hicmae_cli.{place}", place.rpartition(".")[2]) for place in RESULTS]
     return "\n\n".join(parts) + "\n"
+
+
+def _definition(place: str, heading: str) -> str:
+    """What mkdocstrings replaces by the documentation of an object."""
+    level = 2 if heading.startswith("hicmae.") else 3
+    options = {"heading": heading, "toc_label": heading.removeprefix("hicmae."), "heading_level": level}
+    return "\n".join([f"::: {place}", "    options:", *(f"      {key}: {value}" for key, value in options.items())])
 
 
 # Files of the repository's root

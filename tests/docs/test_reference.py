@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import re
 from typing import Any
 
@@ -72,3 +73,15 @@ def test_links_of_repository_files_work_in_the_site() -> None:
     page = reference.render_repository_file("CONTRIBUTING.md")
     assert "[Architecture](architecture.md)" in page
     assert "](docs/" not in page
+
+
+def test_what_public_functions_return_is_documented() -> None:
+    page = reference.render_python()
+    for name in reference.public_names():
+        target = getattr(hicmae_cli, name)
+        if inspect.isclass(target):
+            continue
+        for returned in re.findall(r"[A-Z]\w+", str(inspect.signature(target).return_annotation)):
+            assert re.search(rf"heading: (?:hicmae\.)?{returned}\n", page), (
+                f"{name} returns {returned}: list it in RESULTS"
+            )
