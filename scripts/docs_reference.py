@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +35,8 @@ def iterate_commands() -> Iterator[tuple[str, Any]]:
     from hicmae_cli.cli.app import app
 
     root = get_command(app)
-    for name in root.list_commands(None):  # type: ignore[attr-defined, arg-type]
-        command = root.get_command(None, name)  # type: ignore[attr-defined, arg-type]
+    for name in root.list_commands(None):  # type: ignore[attr-defined]
+        command = root.get_command(None, name)  # type: ignore[attr-defined]
         yield f"hicmae {name}", command
         for part, inner in getattr(command, "commands", {}).items():
             yield f"hicmae {name} {part}", inner
@@ -96,7 +96,12 @@ def _help_to_markdown(text: str) -> str:
 
 def _option_table(command: Any) -> str:
     """A row for each option; columns that would be empty are left out."""
-    columns = {"option": _names, "value": _value, "default": _default, "meaning": lambda o: _cell(describe_option(o))}
+    columns: dict[str, Callable[[Any], str]] = {
+        "option": _names,
+        "value": _value,
+        "default": _default,
+        "meaning": lambda o: _cell(describe_option(o)),
+    }
     options = list(iterate_options(command))
     cells = {title: [write(option) for option in options] for title, write in columns.items()}
     cells = {title: column for title, column in cells.items() if any(column)}
@@ -249,7 +254,7 @@ def _cell(text: str) -> str:
     return _escape(text, {"<": "&lt;", "|": "\\|"})
 
 
-GENERATED = {
+GENERATED: dict[str, Callable[[], str]] = {
     "reference/commands.md": render_commands,
     "reference/recipes.md": render_recipes,
     "reference/python.md": render_python,
