@@ -25,7 +25,7 @@ unit: $(TEST)/.installed ## Run the fast tests on all cores.
 	OMP_NUM_THREADS=1 $(TEST)/bin/python -m pytest -n auto --dist loadfile
 
 docs: $(TEST)/.installed ## Build the documentation into build/site; dead links fail.
-	NO_MKDOCS_2_WARNING=1 $(TEST)/bin/python -m mkdocs build --quiet --strict
+	NO_MKDOCS_2_WARNING=1 $(TEST)/bin/python -m mkdocs build --strict
 
 slow: $(TEST)/.installed ## Run the tests that take minutes.
 	$(TEST)/bin/python -m pytest -m slow
