@@ -186,9 +186,12 @@ RESULTS = (
     "runtime.results.Track",
     "runtime.results.Window",
     "runtime.results.Scores",
+    "runtime.results.FaceBox",
     "preparing.dataset.PreparedDataset",
     "training.finetuning.results.FinetuningResult",
+    "runtime.engine.Engine",
     "evaluation.score_sheet.ScoreSheet",
+    "weights.export.ExportReport",
     "corpora.manifest.Sample",
 )
 """What the public functions return, and what is inside, by place in the package."""
