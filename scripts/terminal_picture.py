@@ -6,6 +6,7 @@ python scripts/terminal_picture.py docs/assets/predict.svg
 from __future__ import annotations
 
 import io
+import re
 import sys
 from pathlib import Path
 
@@ -27,7 +28,9 @@ def main() -> None:
     if notice := demo_notice(DEFAULT_WEIGHT, pool.model.info):
         console.print(notice, style="yellow", highlight=False)
     print_prediction(console, [result], pool.model.info)
-    target.write_text(console.export_svg(title="hicmae", unique_id="hicmae"), "utf-8")
+    picture = console.export_svg(title="hicmae", unique_id="hicmae")
+    # Rich asks for fonts from a CDN; without them a viewer takes its own monospaced font, and nothing is loaded.
+    target.write_text(re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL), "utf-8")
 
 
 if __name__ == "__main__":
