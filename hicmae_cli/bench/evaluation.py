@@ -136,7 +136,7 @@ def write_clips(folder: Path) -> list[Sample]:
 
 def _random_engine(variant: str) -> Engine:
     """A model of random numbers, run by torch."""
-    from hicmae_cli.models.classifier import Classifier
+    from hicmae_cli.models.build import build_classifier
     from hicmae_cli.runtime.torch_engine import TorchEngine
 
     dims = VARIANTS[variant]
@@ -150,4 +150,4 @@ def _random_engine(variant: str) -> Engine:
         licence="MIT",
         source="random numbers for a benchmark",
     )
-    return TorchEngine(Classifier(dims, len(info.labels)), info, "cpu")
+    return TorchEngine(build_classifier(info.architecture), info, "cpu")

@@ -95,7 +95,7 @@ def finetune(
     from hicmae_cli.runtime.torch_engine import choose_device
     from hicmae_cli.training.finetuning.fold import check_start, finetune_and_test
     from hicmae_cli.training.finetuning.task import read_task, rounds_of
-    from hicmae_cli.training.machine import part_from_others
+    from hicmae_cli.training.machine import leave_process_group
     from hicmae_cli.training.recipes import load_settings, parse_overrides
     from hicmae_cli.training.settings import FinetuneSettings
     from hicmae_cli.weights.catalogue import find_weight
@@ -158,7 +158,7 @@ def finetune(
                 on_test_clip=display.test_clip,
             )
         if not outcome.finished or outcome.stopped:
-            part_from_others()
+            leave_process_group()
             console.print(
                 f"[yellow]stopped[/yellow] after step {outcome.step} of {outcome.total_steps}, and saved; give the "
                 "same command again to go on",
@@ -170,7 +170,7 @@ def finetune(
         if tested is not None:
             results[name or ""] = tested
             _write(_document({name or "": tested}, clips), run, str(outcome.weight))
-    part_from_others()
+    leave_process_group()
     if results:
         document = _document(results, clips)
         if len(results) > 1:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from hicmae_cli.errors import WeightsError
 from hicmae_cli.model_input import LOG_MEL_BINS, LOG_MEL_FRAMES, WINDOW_S
-from hicmae_cli.models.config import AUDIO_GRID, DECODERS, VARIANTS, VIDEO_GRID, DecoderDims
+from hicmae_cli.models.config import AUDIO_GRID, DECODERS, VARIANTS, VIDEO_GRID, Architecture, DecoderDims, ModelDims
 from hicmae_cli.models.masking import count_masked
 from hicmae_cli.models.objectives import TEMPERATURE
 from hicmae_cli.training.rand_augment import parse_policy
@@ -25,12 +25,37 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
+    # Encoder sizes that a recipe does not give are those of the variant.
+    variant: Variant = "base"
+    encoder_width: int | None = Field(None, ge=1)
+    encoder_heads: int | None = Field(None, ge=1)
+    encoder_depth: int | None = Field(None, ge=1)
+    fusion_depth: int | None = Field(None, ge=1)
     batch_size: int = Field(ge=1)
     accumulation: int = Field(1, ge=1)
     epochs: int = Field(ge=1)
     warmup_epochs: float = Field(ge=0)
     base_lr: float = Field(gt=0)
     min_lr: float = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> Settings:
+        try:
+            _ = self.dims
+        except WeightsError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+    @property
+    def dims(self) -> ModelDims:
+        """Sizes of the encoders: those of the variant, unless the recipe gives others."""
+        usual = VARIANTS[self.variant]
+        return ModelDims(
+            self.encoder_width or usual.width,
+            self.encoder_heads or usual.heads,
+            self.encoder_depth or usual.depth,
+            self.fusion_depth or usual.fusion_depth,
+        )
 
     @property
     def peak_lr(self) -> float:
@@ -51,7 +76,6 @@ class FinetuneSettings(Settings):
     """
 
     # Model
-    variant: Variant = "base"
     drop_path: float = Field(0.1, ge=0, lt=1)
     layer_fusion: bool = True
     fit_start_clips: int = Field(0, ge=0)
@@ -149,7 +173,6 @@ class PretrainSettings(Settings):
     """
 
     # Model
-    variant: Variant = "base"
     drop_path: float = Field(0.0, ge=0, lt=1)
     fit_start_clips: int = Field(0, ge=0)
     freeze_patches: bool = False
@@ -196,27 +219,28 @@ class PretrainSettings(Settings):
 
     @model_validator(mode="after")
     def _fits_together(self) -> PretrainSettings:
-        depth = VARIANTS[self.variant].depth
         try:
-            self.decoder.check_layers(depth)
+            _ = self.architecture
         except WeightsError as error:
             raise ValueError(str(error)) from error
         if (self.video_mask == "dual") != (self.audio_mask == "dual"):
             raise ValueError("masks: dual is a choice for both streams, or for neither")
         _check_mask("video_mask_ratio", self.video_mask, VIDEO_GRID, self.video_mask_ratio)
         _check_mask("audio_mask_ratio", self.audio_mask, AUDIO_GRID, self.audio_mask_ratio)
-        if absent := [layer for layer in self.contrasted if not 0 <= layer < depth]:
-            raise ValueError(
-                f"contrast_layers: {', '.join(map(str, absent))} do not exist: the encoders have layers 0 to "
-                f"{depth - 1}"
-            )
         if not self.crop_scales or not all(0.1 <= scale <= 1 for scale in self.crop_scales):
             raise ValueError(f"crop_scales: expected shares of 0.1 to 1, got {list(self.crop_scales)}")
         return self
 
     @property
+    def architecture(self) -> Architecture:
+        """What decides the parameters of the network."""
+        return Architecture(
+            self.dims, decoder=self.decoder, skips=self.skip_connections, contrast_layers=self.contrasted
+        )
+
+    @property
     def decoder(self) -> DecoderDims:
-        """Sizes of the decoders: the variant's, but for what the recipe says otherwise."""
+        """Sizes of the decoders: those of the variant, unless the recipe gives others."""
         usual = DECODERS[self.variant]
         return DecoderDims(
             self.decoder_width or usual.width,
@@ -226,7 +250,7 @@ class PretrainSettings(Settings):
 
     @property
     def contrasted(self) -> tuple[int, ...]:
-        """Encoder layers the contrast is taken of: by default those the decoders read; none with weight 0."""
+        """Encoder layers that the contrastive loss compares: by default those the decoders read; none with weight 0."""
         if not self.contrast_weight:
             return ()
         return self.decoder.skip_layers if self.contrast_layers is None else self.contrast_layers

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -14,14 +14,14 @@ from torch import Tensor
 
 from hicmae_cli.errors import WeightsError, first_line, one_line
 from hicmae_cli.files import written_whole
+from hicmae_cli.models.build import Network, build_model
 from hicmae_cli.models.classifier import Classifier
+from hicmae_cli.models.config import Architecture
 from hicmae_cli.models.pretraining import PretrainingModel
 from hicmae_cli.weights.authors import decoder_of_shapes, dims_of_shapes, to_our_names
 from hicmae_cli.weights.checkpoint_archive import check_tensors, read_checkpoint
 from hicmae_cli.weights.checkpoint_pickle import StoredTensor
 from hicmae_cli.weights.info import METADATA_KEY, WeightInfo
-
-Model = TypeVar("Model", bound=torch.nn.Module)
 
 Shapes = Mapping[str, tuple[int, ...]]
 """Shape of each tensor by its name."""
@@ -88,8 +88,9 @@ def load_classifier(path: Path) -> tuple[Classifier, WeightInfo]:
         raise WeightsError(
             f"{path}: is pre-trained and has no emotions to name yet; fine-tune it: hicmae finetune --init {path.name}"
         )
-    dims, outputs = info.model_dims, len(info.labels)
-    return _filled(lambda: Classifier(dims, outputs), shapes, lambda: read_state(path)[1], path), info
+    model = _filled(info.architecture, shapes, lambda: read_state(path)[1], path)
+    assert isinstance(model, Classifier)
+    return model, info
 
 
 def save_pretrained(path: Path, model: PretrainingModel, info: WeightInfo) -> None:
@@ -105,17 +106,15 @@ def load_pretrained(path: Path) -> tuple[PretrainingModel, WeightInfo]:
             fit the model.
     """
     info, shapes = read_shapes(path)
-    facts = info.pretraining
-    if facts is None:
+    if info.pretraining is None:
         raise WeightsError(f"{path}: is a classifier without decoders; a pre-trained weight was expected")
-    dims, decoder = info.model_dims, facts.decoder_dims
-    if absent := [layer for layer in facts.contrast_layers or () if not 0 <= layer < dims.depth]:
-        raise WeightsError(f"{path}: contrast layers {absent} do not exist in {dims.depth} layers")
-
-    def build() -> PretrainingModel:
-        return PretrainingModel(dims, decoder, skips=facts.skips, contrast_layers=facts.contrast_layers)
-
-    return _filled(build, shapes, lambda: read_state(path)[1], path), info
+    try:
+        architecture = info.architecture
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from error
+    model = _filled(architecture, shapes, lambda: read_state(path)[1], path)
+    assert isinstance(model, PretrainingModel)
+    return model, info
 
 
 def read_shapes(path: Path) -> tuple[WeightInfo, dict[str, tuple[int, ...]]]:
@@ -165,20 +164,20 @@ def _shapes_of_floats(file: Any, path: Path) -> dict[str, tuple[int, ...]]:
 
 
 def _filled(
-    build: Callable[[], Model], shapes: Shapes, load: Callable[[], Mapping[str, Tensor]], source: Path
-) -> Model:
-    """The model that ``build`` makes, with the tensors that ``load`` reads, in evaluation mode.
+    architecture: Architecture, shapes: Shapes, load: Callable[[], Mapping[str, Tensor]], source: Path
+) -> Network:
+    """Build a model with the tensors that ``load`` reads, in evaluation mode.
 
     A file may claim any sizes. Memory is allocated only after the shapes of its tensors agree with them.
     """
     with torch.device("meta"):
-        _refuse(source, _list_misfits(build(), shapes))
-    model = build()
+        _refuse(source, _list_misfits(build_model(architecture), shapes))
+    model = build_model(architecture)
     load_state(model, {name: tensor.float() for name, tensor in load().items()}, source)
     return model.eval()
 
 
-def read_authors_model(path: Path, heads: int | None = None) -> Classifier | PretrainingModel:
+def read_authors_model(path: Path, heads: int | None = None) -> Network:
     """Read a ``.pth`` of the paper's authors, fine-tuned or pre-trained, without running any code it carries.
 
     Beside tensors the file may hold an ``argparse.Namespace``, in which the authors keep their options. ``heads``
@@ -200,18 +199,18 @@ def read_authors_model(path: Path, heads: int | None = None) -> Classifier | Pre
     ours = to_our_names(state)
     shapes = {name: tensor.shape for name, tensor in ours.items()}
     try:
-        build = _builder(shapes, heads)
+        architecture = _find_architecture(shapes, heads)
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from error
-    return _filled(build, shapes, lambda: checkpoint.load(ours), path)
+    return _filled(architecture, shapes, lambda: checkpoint.load(ours), path)
 
 
-def _builder(shapes: Shapes, heads: int | None) -> Callable[[], Classifier | PretrainingModel]:
-    """A function that makes the authors' model with these shapes."""
+def _find_architecture(shapes: Shapes, heads: int | None) -> Architecture:
+    """Infer the architecture of an authors' model from the shapes of its tensors."""
     dims = dims_of_shapes(shapes, heads)
     if (head := shapes.get("head.weight")) is not None:
         if len(head) != 2:
             raise WeightsError(f"head.weight: expected a matrix with a row for each class, got the shape {head}")
-        return lambda: Classifier(dims, head[0])
+        return Architecture(dims, outputs=head[0])
     decoder, skips = decoder_of_shapes(shapes, dims)
-    return lambda: PretrainingModel(dims, decoder, skips=skips)
+    return Architecture(dims, decoder=decoder, skips=skips)

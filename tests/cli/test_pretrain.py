@@ -175,7 +175,7 @@ def test_a_folder_of_another_recipe_is_refused(puppets: Path) -> None:
     run = pretrain(*choice, "--seed", 7)
     assert run.code == 2
     assert "seed 0 -> 7" in run.last_line
-    assert "choose another --output" in run.last_line
+    assert "choose another output" in run.last_line
 
 
 def test_ctrl_c_saves_and_says_how_to_go_on(puppets: Path) -> None:

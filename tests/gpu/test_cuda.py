@@ -15,7 +15,7 @@ from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.config import VARIANTS
 from hicmae_cli.runtime.torch_engine import TorchEngine
 from hicmae_cli.training.finetuning.loop import finetune
-from hicmae_cli.training.pretraining.loop import Progress, pretrain
+from hicmae_cli.training.pretraining.loop import PretrainingProgress, pretrain_recordings
 from hicmae_cli.training.pretraining.state import StepReport
 from tests.runtime.stubs import ToyEngine, noise
 from tests.training.toys import FINETUNE_SETTINGS, SETTINGS, TASK, KilledError, numbers, write_recordings, write_samples
@@ -41,7 +41,7 @@ def test_pretraining_loses_as_on_the_cpu(tmp_path: Path, precision: str) -> None
     losses = {}
     for device, mixed_precision in (("cpu", "no"), ("cuda", precision)):
         settings = SETTINGS.model_copy(update={"mixed_precision": mixed_precision})
-        outcome = pretrain(
+        outcome = pretrain_recordings(
             tmp_path / device,
             recordings=recordings,
             dataset="toys",
@@ -80,7 +80,7 @@ def test_a_run_on_a_gpu_resumes(tmp_path: Path) -> None:
     recordings = write_recordings(tmp_path / "clips")
 
     def run(folder: Path, on_step: Callable[[StepReport], None]) -> Path:
-        outcome = pretrain(
+        outcome = pretrain_recordings(
             folder,
             recordings=recordings,
             dataset="toys",
@@ -89,7 +89,7 @@ def test_a_run_on_a_gpu_resumes(tmp_path: Path) -> None:
             source="a test",
             settings=SETTINGS,
             device="cuda",
-            progress=Progress(on_step=on_step),
+            progress=PretrainingProgress(on_step=on_step),
         )
         assert outcome.weight is not None
         return outcome.weight

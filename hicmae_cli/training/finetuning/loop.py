@@ -24,8 +24,9 @@ from hicmae_cli.errors import HicmaeError, TrainingError
 from hicmae_cli.evaluation.evaluate import evaluate
 from hicmae_cli.evaluation.results import Evaluation
 from hicmae_cli.files import sha256_of
-from hicmae_cli.models.classifier import Classifier, use_last_layer
-from hicmae_cli.models.config import VARIANTS
+from hicmae_cli.models.build import build_classifier
+from hicmae_cli.models.classifier import Classifier
+from hicmae_cli.models.config import Architecture, find_variant
 from hicmae_cli.models.products import use_wide_products
 from hicmae_cli.runtime.torch_engine import TorchEngine
 from hicmae_cli.training.finetuning.data import faults_of, training_loader, unbroken
@@ -44,13 +45,13 @@ from hicmae_cli.training.machine import (
     StopRequest,
     batches_in,
     check_one_folder,
+    gather_objects,
     hold_freed_memory,
     new_accelerator,
-    of_all,
     restore,
 )
-from hicmae_cli.training.optimiser import parameter_groups, rate_of, set_learning_rate
-from hicmae_cli.training.order import batches_of, check_batch, epoch_order, step_seed
+from hicmae_cli.training.optimiser import learning_rate_at, parameter_groups, set_learning_rate
+from hicmae_cli.training.order import check_batch, deal_batches, epoch_order, step_seed
 from hicmae_cli.training.runs import METRICS, TESTED, keep_checkpoint, metrics_log, open_run
 from hicmae_cli.training.settings import OF_THE_MACHINE, FinetuneSettings
 from hicmae_cli.training.whitening import fit_start, freeze_patches
@@ -146,19 +147,18 @@ def finetune(
     hold_freed_memory()
     use_wide_products()
     torch.manual_seed(settings.seed)
-    dims = VARIANTS[settings.variant]
-    bare = Classifier(dims, len(task.labels), settings.drop_path)
+    dims = settings.dims
+    architecture = Architecture(dims, outputs=len(task.labels), layer_fusion=settings.layer_fusion)
+    bare = build_classifier(architecture, drop_path=settings.drop_path)
     transfer = None
     if init is not None:
         transfer = take_over(bare, init, task.labels)
         if main:
             progress.on_init(transfer)
-    if not settings.layer_fusion:
-        use_last_layer(bare)
     if settings.freeze_patches:
         freeze_patches(bare.video_encoder, bare.audio_encoder)
     info = WeightInfo(
-        variant=settings.variant,
+        variant=find_variant(dims),
         dims=dims.to_dict(),
         task=task.kind,
         labels=task.labels,
@@ -170,8 +170,11 @@ def finetune(
         selection=settings.selection,
         modality=settings.modality,
         fold=fold or "",
+        layer_fusion=settings.layer_fusion,
     )
-    groups = parameter_groups(bare, dims, layer_decay=settings.layer_decay, weight_decay=settings.weight_decay)
+    groups = parameter_groups(
+        bare, bare.list_depths(), layer_decay=settings.layer_decay, weight_decay=settings.weight_decay
+    )
     optimiser = torch.optim.AdamW(groups, lr=0.0, betas=settings.betas, fused=True)
     facts = {
         **settings.model_dump(mode="json", exclude=set(OF_THE_MACHINE)),
@@ -200,7 +203,7 @@ def finetune(
     unfinished = state.step < total_steps and not state.exhausted(settings.patience)
     chosen = run / (LAST if settings.selection == "last" else BEST)
     if (state.best is not None or not unfinished) and not chosen.is_file():
-        raise TrainingError(f"{chosen}: is gone; choose another --output or remove the folder")
+        raise TrainingError(f"{chosen}: is gone; choose another output folder or remove this one")
     # Read before the loader's processes are forked, which share what is there.
     cache = None
     if settings.cache_clips and unfinished:
@@ -237,7 +240,7 @@ def finetune(
         while state.step < total_steps and not state.exhausted(settings.patience) and not stopping:
             epoch, first = divmod(state.step, steps_per_epoch)
             order = epoch_order(len(train), settings.seed, epoch)
-            mine = batches_of(order, settings, processes, process, first)
+            mine = deal_batches(order, settings, processes, process, first)
             loader = training_loader(train, task.labels, settings, epoch, mine, cache, regression=task.is_regression)
             started = time.perf_counter()
             with batches_in(loader) as batches:
@@ -245,7 +248,7 @@ def finetune(
                     read = [next(batches) for _ in range(settings.accumulation)]
                     _raise_together(accelerator, [fault for each in read for fault in faults_of(each)])
                     rounds = [unbroken(each).to(accelerator.device) for each in read]
-                    rate = rate_of(settings, step, steps_per_epoch)
+                    rate = learning_rate_at(settings, step, steps_per_epoch)
                     set_learning_rate(optimiser, rate)
                     torch.manual_seed(step_seed(settings.seed, step, process))  # drop path, dropped tokens, mixing
                     loss = train_step(accelerator, model, optimiser, rounds, settings, learn)
@@ -255,7 +258,7 @@ def finetune(
                     if average is not None:
                         average.update_parameters(bare)
                     state.after(step + 1, loss)
-                    stopping = any(of_all(accelerator, stop.requested))
+                    stopping = any(gather_objects(accelerator, stop.requested))
                     done = step + 1 - epoch * steps_per_epoch
                     if main:
                         progress.on_step(epoch + 1, done, steps_per_epoch, state.epoch_loss / done)
@@ -308,7 +311,7 @@ def _not_finite(value: float, step: int, ids: Sequence[str]) -> TrainingError:
 
 def _raise_together(accelerator: Accelerator, faults: Sequence[str]) -> None:
     """Stop all processes where one of them has found something wrong; one that just ends leaves the others waiting."""
-    told = [fault for each in of_all(accelerator, list(faults)) for fault in each]
+    told = [fault for each in gather_objects(accelerator, list(faults)) for fault in each]
     if told:
         raise TrainingError("; ".join(told))
 
@@ -337,7 +340,7 @@ def _validate(
         except HicmaeError as error:
             faults = [str(error)]
     _raise_together(accelerator, faults)
-    parts = [part for part in of_all(accelerator, own) if part is not None]
+    parts = [part for part in gather_objects(accelerator, own) if part is not None]
     whole = replace(parts[0], samples=tuple(sample for part in parts for sample in part.samples))
     return dict(whole.metrics)
 

@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
+import torch
+
 from hicmae_cli.clips import PreparedClip, read_prepared_clip
 from hicmae_cli.corpora.manifest import Sample, fault_of
 from hicmae_cli.corpora.splits import Split, cut_validation, shared_people, split_by_column, split_by_fold
@@ -17,10 +19,10 @@ from hicmae_cli.models.masking import cut_patches, keep_patches, spread_tokens
 from hicmae_cli.training.finetuning.data import training_loader, unbroken
 from hicmae_cli.training.finetuning.task import Task
 from hicmae_cli.training.machine import batches_in
-from hicmae_cli.training.order import epoch_order
+from hicmae_cli.training.order import first_batches
 from hicmae_cli.training.runs import fingerprint
 from hicmae_cli.training.settings import FinetuneSettings
-from hicmae_cli.training.whitening import Look
+from hicmae_cli.training.whitening import TokenSample
 
 
 def parts_of(samples: Sequence[Sample], settings: FinetuneSettings, fold: str | None = None) -> Split[Sample]:
@@ -118,16 +120,16 @@ def clips_fingerprint(*splits: Sequence[Sample]) -> str:
 
 def first_looks(
     train: Sequence[Sample], task: Task, settings: FinetuneSettings, cache: Sequence[PreparedClip] | None
-) -> list[Look]:
+) -> list[TokenSample]:
     """Some tokens of the first ``fit_start_clips`` clips, to fit a fresh model to; the same in every process."""
-    order = epoch_order(len(train), settings.seed, 0)[: settings.fit_start_clips]
-    batches = [order[i : i + settings.batch_size] for i in range(0, len(order), settings.batch_size)]
+    batches = first_batches(len(train), settings, settings.seed, settings.fit_start_clips)
+    generator = torch.Generator().manual_seed(settings.seed)
     looks = []
     loader = training_loader(train, task.labels, settings, 0, batches, cache, regression=task.is_regression)
     with batches_in(loader) as read:
         for batch in map(unbroken, read):
-            keep_video = spread_tokens(len(batch.faces), VIDEO_GRID, math.prod(VIDEO_GRID[1:]), batch.faces.device)
-            keep_audio = spread_tokens(len(batch.faces), AUDIO_GRID, math.prod(AUDIO_GRID) // 2, batch.faces.device)
+            keep_video = spread_tokens(len(batch.faces), VIDEO_GRID, math.prod(VIDEO_GRID[1:]), generator=generator)
+            keep_audio = spread_tokens(len(batch.faces), AUDIO_GRID, math.prod(AUDIO_GRID) // 2, generator=generator)
             patches = keep_patches(cut_patches(batch.audio, (PATCH_PX, PATCH_PX)), keep_audio)
-            looks.append(Look(to_video(batch.faces, batch.seen, keep_video), patches, keep_video, keep_audio))
+            looks.append(TokenSample(to_video(batch.faces, batch.seen, keep_video), patches, keep_video, keep_audio))
     return looks

@@ -70,11 +70,12 @@ def train_step(
     """
     model.train()
     rng = np.random.default_rng(torch.initial_seed())
+    generator = torch.Generator(accelerator.device).manual_seed(int(rng.integers(2**63)))
     total = torch.zeros((), device=accelerator.device)
     for index, batch in enumerate(rounds):
         last = index + 1 == len(rounds)
         with nullcontext() if last else accelerator.no_sync(model):
-            loss = _loss(accelerator, model, batch, settings, learn, rng)
+            loss = _loss(accelerator, model, batch, settings, learn, rng, generator)
             accelerator.backward(loss / len(rounds))
         total += loss.detach() / len(rounds)
     value = (accelerator.reduce(total, "mean") if accelerator.num_processes > 1 else total).item()
@@ -91,10 +92,11 @@ def _loss(
     settings: FinetuneSettings,
     learn: Learning,
     rng: np.random.Generator,
+    generator: torch.Generator,
 ) -> Tensor:
     """Loss of one forward pass."""
-    keep_video = _kept_tokens(batch.faces, VIDEO_GRID, settings.drop_video_tokens)
-    keep_audio = _kept_tokens(batch.audio, AUDIO_GRID, settings.drop_audio_tokens)
+    keep_video = _kept_tokens(batch.faces, VIDEO_GRID, settings.drop_video_tokens, generator)
+    keep_audio = _kept_tokens(batch.audio, AUDIO_GRID, settings.drop_audio_tokens, generator)
     video, audio, targets = to_video(batch.faces, batch.seen, keep_video), batch.audio, batch.targets
     classes = learn.loss == "cross_entropy"
     mixture = draw_mix(settings, rng) if classes else Mix(1.0)
@@ -114,7 +116,7 @@ def _loss(
     return cross_entropy(outputs, targets, weights=learn.weights)
 
 
-def _kept_tokens(inputs: Tensor, grid: tuple[int, ...], dropped: float) -> Tensor | None:
+def _kept_tokens(inputs: Tensor, grid: tuple[int, ...], dropped: float, generator: torch.Generator) -> Tensor | None:
     """Random tokens to look at in a step (B, K), or None for all of them; see ``spread_tokens``.
 
     Leaving a share of the tokens out (PatchDropout, Liu et al. 2022) buys many more clips for the same time.
@@ -122,4 +124,4 @@ def _kept_tokens(inputs: Tensor, grid: tuple[int, ...], dropped: float) -> Tenso
     count = math.ceil(math.prod(grid) * (1 - dropped))
     if count >= math.prod(grid):
         return None
-    return spread_tokens(len(inputs), grid, count, inputs.device)
+    return spread_tokens(len(inputs), grid, count, generator=generator)

@@ -11,20 +11,17 @@ import torch
 
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.errors import ManifestError, SettingsError, TrainingError
-from hicmae_cli.models import config
+from hicmae_cli.models.build import build_pretraining_model
 from hicmae_cli.models.classifier import Classifier
-from hicmae_cli.models.pretraining import PretrainingModel
 from hicmae_cli.training.finetuning.data import Batch
 from hicmae_cli.training.finetuning.parts import parts_of
 from hicmae_cli.training.finetuning.step import Learning, train_step
 from hicmae_cli.training.machine import new_accelerator
 from hicmae_cli.training.pretraining.state import describe_weight
-from hicmae_cli.training.settings import PretrainSettings
 from hicmae_cli.weights.checkpoint import load_classifier, save_pretrained
 from tests.training.toys import FINETUNE_SETTINGS as SETTINGS
 from tests.training.toys import LABELS, TASK, numbers, tune, tuned
-
-pytestmark = pytest.mark.usefixtures("small_model")
+from tests.training.toys import SETTINGS as PRETRAIN_SETTINGS
 
 
 def test_it_learns_and_keeps_the_best(samples: list[Sample], tmp_path: Path) -> None:
@@ -158,9 +155,8 @@ def test_it_can_start_from_another_weight(samples: list[Sample], tmp_path: Path)
 
 
 def test_features_of_a_pretrained_start_are_standardised(samples: list[Sample], tmp_path: Path) -> None:
-    settings = PretrainSettings(variant="nano", decoder_width=16, decoder_heads=1, skip_layers=(0, 1))
-    model = PretrainingModel(config.VARIANTS["nano"], settings.decoder)
-    info = describe_weight(settings, "toys", "MIT", "none", "a test")
+    model = build_pretraining_model(PRETRAIN_SETTINGS.architecture)
+    info = describe_weight(PRETRAIN_SETTINGS, "toys", "MIT", "none", "a test")
     save_pretrained(tmp_path / "pretrained.safetensors", model, info)
     still = {"epochs": 1, "base_lr": 1e-12, "min_lr": 0.0, "weight_decay": 0.0, "fit_start_clips": 8}
     weight = tuned(
@@ -226,7 +222,7 @@ def test_targets_are_mixed_only_with_what_shows_them(mix_audio: bool, changed: b
             torch.randn(2, 1, 256, 128),
             torch.tensor([0, 1]),
         )
-        model = Classifier(config.VARIANTS["nano"], 2)
+        model = Classifier(settings.dims, 2)
         optimiser = torch.optim.AdamW(model.parameters())
         accelerator = new_accelerator("no", "cpu")
         torch.manual_seed(0)
