@@ -8,11 +8,13 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+from PIL.ImageFont import FreeTypeFont
 
 from hicmae_cli.errors import HicmaeError, one_line
 from hicmae_cli.files import written_whole
 from hicmae_cli.model_input import FACE_SIZE_PX
+from hicmae_cli.report.fonts import pillow_font
 
 Cell = tuple[NDArray[np.uint8], str, str]
 """A picture (H, W, 3) and two lines of text: which clip it is from, and its label."""
@@ -45,7 +47,6 @@ def contact_sheet(cells: Sequence[Cell], columns: int = 8) -> NDArray[np.uint8]:
     step_x, step_y = FACE_SIZE_PX + _GAP_PX, FACE_SIZE_PX + 2 * _LINE_PX + _GAP_PX
     sheet = Image.new("RGB", (columns * step_x + _GAP_PX, rows * step_y + _GAP_PX), _BACKGROUND)
     draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(_FONT_PX)
     for index, (picture, *lines) in enumerate(cells):
         left, top = _GAP_PX + index % columns * step_x, _GAP_PX + index // columns * step_y
         image = Image.fromarray(picture)
@@ -53,7 +54,9 @@ def contact_sheet(cells: Sequence[Cell], columns: int = 8) -> NDArray[np.uint8]:
             image = image.resize((FACE_SIZE_PX, FACE_SIZE_PX), Image.Resampling.BILINEAR)
         sheet.paste(image, (left, top))
         for number, (line, ink) in enumerate(zip(lines, _INKS, strict=True)):
-            text = _fitted(one_line(line), draw, font)
+            text = one_line(line)
+            font = pillow_font(text, _FONT_PX)
+            text = _fitted(text, draw, font)
             draw.text((left + 1, top + FACE_SIZE_PX + 1 + number * _LINE_PX), text, ink, font)
     return np.asarray(sheet)
 
@@ -73,7 +76,7 @@ def write_contact_sheet(path: Path, cells: Sequence[Cell], columns: int = 8) -> 
         raise HicmaeError(f"{path}: cannot be written: {error.strerror or error}") from error
 
 
-def _fitted(text: str, draw: ImageDraw.ImageDraw, font: ImageFont.ImageFont | ImageFont.FreeTypeFont) -> str:
+def _fitted(text: str, draw: ImageDraw.ImageDraw, font: FreeTypeFont) -> str:
     """A text as wide as a picture at most; its end, which tells clips of one person apart, is kept."""
     if draw.textlength(text, font) <= _TEXT_PX:
         return text

@@ -42,7 +42,7 @@ def new_accelerator(mixed_precision: str, device: str) -> Accelerator:
     if ":" in device:
         kind, _, number = device.partition(":")
         raise SettingsError(
-            f"device {device}: expected {kind} for training; set CUDA_VISIBLE_DEVICES={number} to choose this GPU"
+            f"device={device!r}: expected {kind} for training; set CUDA_VISIBLE_DEVICES={number} to choose this GPU"
         )
     # Accelerate refuses another precision than that of an earlier run in this process; launched processes are kept.
     AcceleratorState._reset_state()
@@ -52,11 +52,20 @@ def new_accelerator(mixed_precision: str, device: str) -> Accelerator:
         )
     except ValueError as error:
         raise SettingsError(f"mixed_precision {mixed_precision}: {first_line(error)}") from error
-    if mixed_precision == "fp16" and accelerator.device.type == "cpu":
-        raise SettingsError('mixed_precision fp16 needs a GPU; on a CPU, set it to "no" or "bf16"')
+    check_precision(mixed_precision, accelerator.device.type)
     # Our rounds of accumulation are in the recipe; those of the launcher would divide the gradients again.
     accelerator.gradient_accumulation_steps = 1
     return accelerator
+
+
+def check_precision(mixed_precision: str, device_type: str) -> None:
+    """Check that a kind of device (``cpu``, ``cuda`` …) can train in a precision.
+
+    Raises:
+        SettingsError: it cannot.
+    """
+    if mixed_precision == "fp16" and device_type == "cpu":
+        raise SettingsError("mixed_precision='fp16' needs a GPU; on a CPU, use mixed_precision='no' (or 'bf16')")
 
 
 @contextmanager

@@ -93,7 +93,7 @@ def begin_run(run: Path, facts: Mapping[str, Any], defaults: Mapping[str, Any], 
         except (OSError, ValueError):
             before = None
         if not isinstance(before, dict):
-            raise SettingsError(f"{run}: holds weights of another run; choose another output folder")
+            raise SettingsError(f"{run}: holds weights of another run; choose another `output`")
         check_same_run(run, before, facts, defaults)
     run.mkdir(parents=True, exist_ok=True)
     for name in stale:
@@ -134,7 +134,7 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
         if not isinstance(facts, dict):
             raise TypeError(f"expected facts, got {type(facts)}")
     except Exception as error:  # a damaged file can raise anything
-        raise TrainingError(f"{path}: cannot be read; choose another output folder or remove this one") from error
+        raise TrainingError(f"{path}: cannot be read; choose another `output` or remove the folder") from error
     return {**checkpoint, "facts": facts}
 
 
@@ -195,8 +195,8 @@ def newest_checkpoint(folder: Path, *, clean: bool) -> tuple[dict[str, Any], lis
         return found, damaged
     if damaged:
         raise TrainingError(
-            f"{folder}: none of its {len(damaged)} checkpoints can be read; choose another output folder or remove "
-            "this one"
+            f"{folder}: none of its {len(damaged)} checkpoints can be read; choose another `output` or remove "
+            "the folder"
         )
     return None
 
@@ -249,8 +249,7 @@ def check_same_run(run: Path, before: Mapping[str, Any], now: Mapping[str, Any],
     if changed:
         more = f" and {len(changed) - _LISTED} more" if len(changed) > _LISTED else ""
         raise SettingsError(
-            f"{run}: holds a run with other settings ({', '.join(changed[:_LISTED])}{more}); "
-            "choose another output folder"
+            f"{run}: holds a run with other settings ({', '.join(changed[:_LISTED])}{more}); choose another `output`"
         )
 
 

@@ -15,7 +15,8 @@ from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.config import VARIANTS
 from hicmae_cli.runtime.torch_engine import TorchEngine
 from hicmae_cli.training.finetuning.loop import finetune
-from hicmae_cli.training.pretraining.loop import PretrainingProgress, pretrain_recordings
+from hicmae_cli.training.pretraining.loop import pretrain_recordings
+from hicmae_cli.training.pretraining.progress import PretrainingProgress
 from hicmae_cli.training.pretraining.state import StepReport
 from tests.runtime.stubs import ToyEngine, noise
 from tests.training.toys import FINETUNE_SETTINGS, SETTINGS, TASK, KilledError, numbers, write_recordings, write_samples

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hicmae_cli.errors import HicmaeError
-from hicmae_cli.report.plots import Triple, plot_confusion, plot_curves, reconstruction_picture, smoothed
+from hicmae_cli.report.plots import Triple, plot_confusion, plot_curves, reconstruction_picture, smooth
 
 
 def line(step: int, **values: float | None) -> dict[str, Any]:
@@ -64,7 +64,7 @@ def test_peaks_do_not_hide_the_rest(tmp_path: Path) -> None:
 
 
 def test_no_lines_no_picture(tmp_path: Path) -> None:
-    with pytest.raises(HicmaeError, match="no step has been written down yet"):
+    with pytest.raises(HicmaeError, match="the log has no steps yet"):
         plot_curves([], tmp_path / "a.png")
     assert not any(tmp_path.iterdir())
 
@@ -80,12 +80,12 @@ def test_long_runs_are_drawn_whole(tmp_path: Path) -> None:
 
 def test_smoothing_keeps_levels_and_slopes() -> None:
     slope = np.arange(100.0)
-    np.testing.assert_allclose(smoothed(slope, 10)[5:-5], slope[5:-5])
+    np.testing.assert_allclose(smooth(slope, 10)[5:-5], slope[5:-5])
     holes = np.where(slope % 4 == 0, np.nan, 3.0)
-    np.testing.assert_allclose(smoothed(holes, 10), 3.0)
-    assert np.isnan(smoothed(np.full(5, np.nan), 3)).all()
+    np.testing.assert_allclose(smooth(holes, 10), 3.0)
+    assert np.isnan(smooth(np.full(5, np.nan), 3)).all()
     noise = np.random.default_rng(0).normal(size=10_000)
-    assert smoothed(noise, 100).std() == pytest.approx(0.1, abs=0.03)
+    assert smooth(noise, 100).std() == pytest.approx(0.1, abs=0.03)
 
 
 def masked_sound(picture: NDArray[np.int64]) -> tuple[int, int, int, int]:

@@ -73,7 +73,7 @@ def test_another_precision_can_follow_in_one_process() -> None:
 
 
 def test_one_of_several_gpus_is_chosen_by_the_environment() -> None:
-    with pytest.raises(SettingsError, match="CUDA_VISIBLE_DEVICES=1 and --device cuda"):
+    with pytest.raises(SettingsError, match="expected cuda for training; set CUDA_VISIBLE_DEVICES=1"):
         new_accelerator("no", "cuda:1")
 
 

@@ -91,10 +91,10 @@ def test_the_results_of_another_run_are_not_touched(tmp_path: Path) -> None:
     assert not (tmp_path / "log.jsonl").exists()
     begin_run(tmp_path, {"seed": 1}, {}, stale=())  # nothing was made yet
     (tmp_path / "best.safetensors").write_bytes(b"precious")
-    with pytest.raises(SettingsError, match=r"seed 1 -> 2.*choose another output"):
+    with pytest.raises(SettingsError, match=r"seed 1 -> 2.*choose another `output`"):
         begin_run(tmp_path, {"seed": 2}, {}, stale=())
     (tmp_path / "settings.json").unlink()
-    with pytest.raises(SettingsError, match="holds weights of another run; choose another output"):
+    with pytest.raises(SettingsError, match="holds weights of another run; choose another `output`"):
         begin_run(tmp_path, facts, {}, stale=())
     assert (tmp_path / "best.safetensors").read_bytes() == b"precious"
 
@@ -112,7 +112,7 @@ def test_what_a_killed_process_left_is_never_taken(tmp_path: Path) -> None:
 
 def test_a_folder_of_damaged_ones_is_an_error(tmp_path: Path) -> None:
     step_path(tmp_path, 1).write_bytes(b"damaged")
-    with pytest.raises(TrainingError, match="none of its 1 checkpoints can be read; choose another output"):
+    with pytest.raises(TrainingError, match="none of its 1 checkpoints can be read; choose another `output`"):
         newest_checkpoint(tmp_path, clean=True)
 
 

@@ -18,7 +18,9 @@ from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.training.finetuning import loop as finetuning
 from hicmae_cli.training.finetuning.task import Task
 from hicmae_cli.training.machine import leave_process_group
-from hicmae_cli.training.pretraining.loop import PretrainingOutcome, PretrainingProgress, pretrain_recordings
+from hicmae_cli.training.pretraining.loop import pretrain_recordings
+from hicmae_cli.training.pretraining.progress import PretrainingProgress
+from hicmae_cli.training.pretraining.results import PretrainingOutcome
 from hicmae_cli.training.recipes import parse_overrides
 from hicmae_cli.training.settings import FinetuneSettings, PretrainSettings
 

@@ -203,7 +203,7 @@ def finetune(
     unfinished = state.step < total_steps and not state.exhausted(settings.patience)
     chosen = run / (LAST if settings.selection == "last" else BEST)
     if (state.best is not None or not unfinished) and not chosen.is_file():
-        raise TrainingError(f"{chosen}: is gone; choose another output folder or remove this one")
+        raise TrainingError(f"{chosen}: is gone; choose another `output` or remove the folder")
     # Read before the loader's processes are forked, which share what is there.
     cache = None
     if settings.cache_clips and unfinished:

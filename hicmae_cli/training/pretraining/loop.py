@@ -37,6 +37,8 @@ from hicmae_cli.training.optimiser import decay_groups, learning_rate_at, set_le
 from hicmae_cli.training.order import check_batch, deal_batches, epoch_order, first_batches, step_seed
 from hicmae_cli.training.pretraining.data import pretraining_loader, read_short, unwrap_batch
 from hicmae_cli.training.pretraining.objectives import check_objectives
+from hicmae_cli.training.pretraining.progress import PretrainingProgress
+from hicmae_cli.training.pretraining.results import PretrainingOutcome
 from hicmae_cli.training.pretraining.state import (
     SKIPPED,
     PretrainingState,
@@ -54,57 +56,6 @@ from hicmae_cli.weights.info import WeightInfo
 from hicmae_cli.weights.run_folder import BEST, LAST
 
 Log = Callable[[Mapping[str, Any]], None]
-
-
-@dataclass
-class PretrainingProgress:
-    """Functions to call during a run, in the main process.
-
-    Attributes:
-        on_start: called with the number of steps made so far and of the whole run.
-        on_step: called after each step.
-        on_epoch: called after each epoch with its number, from 1, and its mean loss.
-        on_picture: called every ``picture_every`` steps with the number of steps and the model in evaluation mode.
-        warn: called with a line about something that was skipped or is probably not meant.
-    """
-
-    on_start: Callable[[int, int], None] = lambda *_: None
-    on_step: Callable[[StepReport], None] = lambda _: None
-    on_epoch: Callable[[int, float], None] = lambda *_: None
-    on_picture: Callable[[int, PretrainingModel], None] = lambda *_: None
-    warn: Callable[[str], None] = lambda _: None
-
-
-@dataclass(frozen=True)
-class PretrainingOutcome:
-    """How a run ended.
-
-    Attributes:
-        run: folder of the run.
-        weight: weight of the last epoch; None if no epoch is finished.
-        step: steps made so far.
-        total_steps: steps of the whole run.
-        skipped: reason by id of the recordings that cannot be used.
-    """
-
-    run: Path
-    weight: Path | None
-    step: int
-    total_steps: int
-    skipped: Mapping[str, str]
-
-    @property
-    def finished(self) -> bool:
-        """Whether all steps are made."""
-        return self.step == self.total_steps
-
-    def __str__(self) -> str:
-        lines = [f"pre-trained for {self.step} steps, weight {self.weight}"]
-        if not self.finished:
-            lines = [f"stopped after step {self.step} of {self.total_steps} in {self.run}; start again to resume"]
-        if self.skipped:
-            lines += [f"{len(self.skipped)} broken recordings were skipped, listed in {self.run / SKIPPED}"]
-        return "\n".join(lines)
 
 
 @dataclass

@@ -140,5 +140,5 @@ def test_an_export_of_an_earlier_epoch_is_not_kept(samples: list[Sample], tmp_pa
 def test_a_folder_that_was_tampered_with_is_refused(samples: list[Sample], tmp_path: Path) -> None:
     short = SETTINGS.model_copy(update={"epochs": 1})
     tuned(tmp_path / "run", samples, short).unlink()
-    with pytest.raises(TrainingError, match="choose another output folder or remove this one"):
+    with pytest.raises(TrainingError, match="choose another `output` or remove the folder"):
         tuned(tmp_path / "run", samples, short)

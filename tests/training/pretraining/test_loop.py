@@ -14,7 +14,8 @@ from hicmae_cli.errors import ManifestError, SettingsError, TrainingError
 from hicmae_cli.models.masking import draw_masks
 from hicmae_cli.models.objectives import reconstruction_loss
 from hicmae_cli.training.pretraining import objectives
-from hicmae_cli.training.pretraining.loop import PretrainingOutcome, PretrainingProgress
+from hicmae_cli.training.pretraining.progress import PretrainingProgress
+from hicmae_cli.training.pretraining.results import PretrainingOutcome
 from hicmae_cli.training.pretraining.state import StepReport
 from hicmae_cli.weights.checkpoint import load_pretrained
 from tests.training.toys import (
@@ -221,7 +222,7 @@ def test_a_corpus_without_a_usable_recording_is_an_error(tmp_path: Path) -> None
 
 def test_a_folder_of_another_run_is_refused(recordings: list[Recording], tmp_path: Path) -> None:
     run(tmp_path, recordings)
-    with pytest.raises(SettingsError, match=r"video_mask tube -> block.*choose another output"):
+    with pytest.raises(SettingsError, match=r"video_mask tube -> block.*choose another `output`"):
         run(tmp_path, recordings, SETTINGS.model_copy(update={"video_mask": "block"}))
     with pytest.raises(SettingsError, match="clips"):
         run(tmp_path, recordings[:-1])
@@ -264,7 +265,7 @@ def test_the_contrastive_loss_needs_two_clips(recordings: list[Recording], tmp_p
 
 def test_a_fine_tuned_weight_is_not_overwritten(recordings: list[Recording], tmp_path: Path) -> None:
     (tmp_path / "best.safetensors").write_bytes(b"of a fine-tuning")
-    with pytest.raises(SettingsError, match="holds weights of another run; choose another output"):
+    with pytest.raises(SettingsError, match="holds weights of another run; choose another `output`"):
         run(tmp_path, recordings)
     assert (tmp_path / "best.safetensors").read_bytes() == b"of a fine-tuning"
 

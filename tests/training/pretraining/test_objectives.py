@@ -10,7 +10,7 @@ from torch import Tensor
 
 from hicmae_cli.errors import SettingsError
 from hicmae_cli.report import plots
-from hicmae_cli.training.pretraining.loop import PretrainingProgress
+from hicmae_cli.training.pretraining.progress import PretrainingProgress
 from hicmae_cli.training.pretraining.objectives import (
     OBJECTIVES,
     ForwardPass,
