@@ -39,6 +39,7 @@ ROOMS: dict[str, set[str]] = {
     "training.pretraining": {
         "clips",
         "corpora",
+        "faces",
         "media",
         "models",
         "preparing",
@@ -78,11 +79,7 @@ TORCH_FILES = {
     "bench/step.py",
 }
 LONG_MODULES = {"puppets/voice.py", "puppets/actions.py"}
-LONG_FUNCTIONS = {
-    "training/finetuning/loop.py: finetune",
-    "cli/evaluate.py: evaluate",
-    "cli/finetune.py: finetune",
-}
+LONG_FUNCTIONS = {"training/finetuning/loop.py: finetune", "cli/evaluate.py: evaluate", "cli/finetune.py: finetune"}
 
 
 def sources() -> Iterator[tuple[str, ast.Module]]:

@@ -183,12 +183,14 @@ class _Display:
     def recordings(self, found: RecordingList, settings: PretrainSettings) -> None:
         """Print what the run is about to do."""
         from hicmae_cli.errors import one_line
+        from hicmae_cli.models.config import find_variant
         from hicmae_cli.training.pretraining.objectives import objective_weights
 
         self.weights = objective_weights(settings)
         self.say(
-            f"{len(found.recordings)} recordings of {one_line(found.name)}, {settings.variant}, {settings.epochs} epochs "
-            f"of {len(found.recordings) // settings.batch_size} steps of {settings.batch_size} clips"
+            f"{len(found.recordings)} recordings of {one_line(found.name)}, {find_variant(settings.dims)}, "
+            f"{settings.epochs} epochs of {len(found.recordings) // settings.batch_size} steps of "
+            f"{settings.batch_size} clips"
         )
 
     def start(self, step: int, total: int) -> None:

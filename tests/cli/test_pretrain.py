@@ -48,7 +48,7 @@ def pretrain(*arguments: object) -> Run:
 def test_from_drawn_clips_to_a_fine_tuned_classifier(puppets: Path) -> None:
     run = pretrain("--dataset", "puppets", "--data", puppets)
     assert run.code == 0, run.err
-    assert "4 recordings of puppets, nano, 1 epochs of 2 steps of 2 clips" in run.out
+    assert "4 recordings of puppets, custom, 1 epochs of 2 steps of 2 clips" in run.out
     assert "pre-trained weight run/last.safetensors" in run.out
     info = read_info("run/last.safetensors")
     assert (info.task, info.dataset, info.licence, info.labels) == ("pretraining", "puppets", "MIT", ())
@@ -65,7 +65,7 @@ def test_from_drawn_clips_to_a_fine_tuned_classifier(puppets: Path) -> None:
 
     Path("fine.toml").write_text(
         'variant = "nano"\nencoder_width = 32\nencoder_heads = 2\nencoder_depth = 2\nfusion_depth = 1\n'
-        'sampling_rate = 1\nbatch_size = 2\nnum_workers = 0\nepochs = 1\n'
+        "sampling_rate = 1\nbatch_size = 2\nnum_workers = 0\nepochs = 1\n"
         "drop_video_tokens = 0.9\nmixup = 0\ncutmix = 0\n"
     )
     fine = hicmae(

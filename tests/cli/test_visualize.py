@@ -113,7 +113,7 @@ def test_options_choose_what_is_hidden(clip: Path, pretrained: Path, here: Path)
     ("arguments", "code", "said"),
     [
         (["--at", 99], 2, "in which 2.56 s begin at 0 to"),
-        (["--mask-video", 1], 2, "--mask-video 1, --mask-audio 0.5: mask 'block' with ratio 1.0 hides 100 of 100"),
+        (["--mask-video", 1], 2, "mask 'block' with ratio 1.0 hides 100 of 100"),
         (["--mask-audio", -1], 2, "expected a ratio of 0 to 1, got -1"),
         (["--output", "a.jpg"], 2, "expected a name that ends in .png"),
         (["--device", "abacus"], 2, "--device abacus: torch cannot use it here"),

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hicmae_cli.errors import HicmaeError
-from hicmae_cli.report.plots import Triple, plot_confusion, plot_curves, reconstruction_picture, smooth
+from hicmae_cli.report.plots import Triple, list_panels, plot_confusion, plot_curves, reconstruction_picture, smooth
 
 
 def line(step: int, **values: float | None) -> dict[str, Any]:
@@ -52,6 +52,15 @@ def test_values_that_are_absent_or_not_finite_leave_gaps(tmp_path: Path) -> None
     np.testing.assert_array_equal(drawn(lines, tmp_path / "gaps.png"), without)
     lines[7]["loss"] = float("nan")
     assert (drawn(lines, tmp_path / "gaps.png") != without).any()
+
+
+def test_every_number_of_a_log_gets_a_panel() -> None:
+    lines = [
+        {"step": step, "epoch": 1, "loss": 1.0, "my_loss": 0.5, "unused_loss": 0.0, "grad_norm": None, "lr": 0.0}
+        for step in range(3)
+    ]
+    lines[1]["later"] = 2.0
+    assert list_panels(lines) == [("loss", "loss"), ("my_loss", "my loss"), ("lr", "lr"), ("later", "later")]
 
 
 def test_peaks_do_not_hide_the_rest(tmp_path: Path) -> None:

@@ -10,7 +10,6 @@ from torch import Tensor
 
 from hicmae_cli.errors import SettingsError
 from hicmae_cli.report import plots
-from hicmae_cli.training.pretraining.progress import PretrainingProgress
 from hicmae_cli.training.pretraining.objectives import (
     OBJECTIVES,
     ForwardPass,
@@ -19,6 +18,7 @@ from hicmae_cli.training.pretraining.objectives import (
     check_objectives,
     objective_weights,
 )
+from hicmae_cli.training.pretraining.progress import PretrainingProgress
 from hicmae_cli.training.pretraining.state import StepReport
 from hicmae_cli.training.runs import read_lines
 from hicmae_cli.training.settings import PretrainSettings
