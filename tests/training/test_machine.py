@@ -9,11 +9,12 @@ import time
 from typing import Any, cast
 
 import pytest
+import torch
 import torch.utils.data
 from torch.utils.data import DataLoader, Dataset
 
 from hicmae_cli.errors import SettingsError
-from hicmae_cli.training.machine import StopRequest, batches_in, new_accelerator, quiet_worker
+from hicmae_cli.training.machine import StopRequest, batches_in, new_accelerator, quiet_worker, seeded
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -67,6 +68,17 @@ def test_a_process_that_hangs_is_killed(monkeypatch: pytest.MonkeyPatch) -> None
     assert process.exitcode == -signal.SIGKILL
 
 
+def test_a_seeded_block_draws_the_same_and_leaves_the_global_state_alone() -> None:
+    torch.manual_seed(1)
+    before = torch.get_rng_state()
+    drawn = []
+    for _ in range(2):
+        with seeded(7, torch.device("cpu")):
+            drawn.append(torch.rand(3))
+    assert torch.equal(*drawn)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_another_precision_can_follow_in_one_process() -> None:
     assert new_accelerator("no", "cpu").mixed_precision == "no"
     assert new_accelerator("bf16", "cpu").mixed_precision == "bf16"
@@ -78,7 +90,7 @@ def test_one_of_several_gpus_is_chosen_by_the_environment() -> None:
 
 
 def test_half_precision_is_not_silently_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(SettingsError, match="fp16 needs a GPU"):
+    with pytest.raises(SettingsError, match="mixed_precision='fp16' needs a GPU"):
         new_accelerator("fp16", "cpu")
     monkeypatch.setenv("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "4")  # of a user's launcher
     assert new_accelerator("no", "cpu").gradient_accumulation_steps == 1

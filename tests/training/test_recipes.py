@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from hicmae_cli.corpora.catalogue import DATASETS
 from hicmae_cli.errors import SettingsError
+from hicmae_cli.models.config import VARIANTS, Architecture, DecoderDims, ModelDims
 from hicmae_cli.training.recipes import available_recipes, load_settings, parse_overrides
 from hicmae_cli.training.settings import FinetuneSettings, PretrainSettings
 
@@ -66,6 +67,17 @@ def test_options_override_the_recipe() -> None:
     assert settings.peak_lr == pytest.approx(settings.base_lr * settings.batch_size / 256)
 
 
+def test_a_recipe_may_give_other_sizes_than_its_variant() -> None:
+    sizes = {"encoder_width": 192, "encoder_heads": 3, "encoder_depth": 4, "fusion_depth": 1}
+    assert load_settings(FinetuneSettings, "crema-d", {"variant": "tiny"}).dims == VARIANTS["tiny"]
+    assert load_settings(FinetuneSettings, "crema-d", sizes).dims == ModelDims(192, 3, 4, 1)
+    settings = load_settings(PretrainSettings, "pretrain-puppets-nano", {**sizes, "skip_layers": (1, 3)})
+    expected = Architecture(
+        ModelDims(192, 3, 4, 1), decoder=DecoderDims(64, 1, (1, 3)), skips=True, contrast_layers=(1, 3)
+    )
+    assert settings.architecture == expected
+
+
 def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
     recipe = tmp_path / "bad.toml"
     recipe.write_text("epochs = 0\nlearning_rat = 1\nflip = 2.0\n")
@@ -104,7 +116,7 @@ def test_an_unknown_key_is_told_its_neighbour(tmp_path: Path, wrong: str, near: 
         ({"betas": (1.5, 0.9)}, "betas.0: "),
         ({"crop_scales": (1.5,)}, "crop_scales: expected shares"),
         ({"variant": "huge"}, "variant: "),
-        ({"encoder_heads": 7}, "width 512 cannot be split into 7 heads"),
+        ({"encoder_heads": 7}, "width 256 cannot be split into 7 heads"),
         ({"encoder_depth": 3}, "skip layers 3, 6, 9 do not exist: the encoders have layers 0 to 2"),
     ],
 )

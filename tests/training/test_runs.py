@@ -124,7 +124,7 @@ def test_a_full_disk_leaves_the_earlier_ones(tmp_path: Path) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))  # no file may grow beyond, as on a full disk
     try:
         for target in (path, step_path(tmp_path, 2)):
-            with pytest.raises(TrainingError, match=r"cannot be written .*earlier ones are untouched"):
+            with pytest.raises(TrainingError, match=r"cannot be written .*earlier checkpoints are kept"):
                 save_checkpoint(target, state(2, size=1_000_000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

@@ -96,7 +96,7 @@ def _gather_clips(own: Tensor, accelerator: Accelerator) -> Tensor:
     parts = [torch.empty_like(own) for _ in range(processes)]
     dist.all_gather(parts, own.detach().contiguous())
     scaled = own.view_as(own)
-    scaled.register_hook(lambda gradient: gradient * processes)
+    scaled.register_hook(lambda gradient: gradient * processes)  # type: ignore[no-untyped-call]
     parts[accelerator.process_index] = scaled
     return torch.cat(parts, dim=1)
 

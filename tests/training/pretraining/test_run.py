@@ -10,7 +10,6 @@ import pytest
 from hicmae_cli.clips.recording import Recording
 from hicmae_cli.errors import ManifestError, SettingsError
 from hicmae_cli.media.listing import Listing
-from hicmae_cli.training.pretraining import recordings as module
 from hicmae_cli.training.pretraining.progress import PretrainingProgress
 from hicmae_cli.training.pretraining.recordings import RecordingList, find_recordings
 from hicmae_cli.training.pretraining.run import pretrain
@@ -136,7 +135,7 @@ def test_faces_of_videos_are_cut_into_the_root(tmp_path: Path, monkeypatch: pyte
         on_listing(Listing([], [], []))  # type: ignore[operator]
         return [Recording("a", store / "a.mkv", None)], [(folder / "b.mp4", "no face")]
 
-    monkeypatch.setattr(module.preparing, "videos", cut)
+    monkeypatch.setattr("hicmae_cli.preparing.videos.videos", cut)
     folder = tmp_path / "interviews"
     for root, store in ((None, Path("data/interviews-faces")), (tmp_path / "faces", tmp_path / "faces")):
         found = find_recordings(dataset=None, root=root, manifest=None, videos=folder, on_listing=listings.append)
