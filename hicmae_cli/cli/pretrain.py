@@ -130,9 +130,10 @@ class _Display:
 
     def __init__(self, console: Console, videos: Path | None) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+        from rich.table import Column
 
         columns = (
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", table_column=Column(min_width=9, no_wrap=True)),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
@@ -196,7 +197,7 @@ class _Display:
     def start(self, step: int, total: int) -> None:
         """Begin to train."""
         if step:
-            self.say(f"resuming after step {step} of {total}")
+            self.say(f"resuming after step {step} of {total}" if step < total else f"already finished: {total} steps")
         self.bar.reset(self.task, description="epoch 1", total=total, completed=step, losses="")
         self.bar.start()
 

@@ -124,7 +124,7 @@ def test_faces_of_a_folder_of_videos_are_cut_once(puppets: Path) -> None:
     before = [path.stat().st_mtime_ns for path in cut]
     again = pretrain("--videos", "videos", "--set", "picture_every=0")
     assert again.code == 0, again.err
-    assert "resuming after step 1 of 1" in again.out
+    assert "already finished: 1 steps" in again.out
     assert [path.stat().st_mtime_ns for path in cut] == before
 
 

@@ -1,4 +1,4 @@
-"""What only a CUDA device can show: `pytest -m gpu`."""
+"""Tests that need a CUDA device: `pytest -m gpu`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PRECISIONS = ("no", "bf16", "fp16")
 
 
 @pytest.mark.parametrize("variant", ["nano", "tiny"])
-def test_the_engine_answers_as_on_the_cpu(variant: str) -> None:
+def test_the_engine_agrees_with_the_cpu(variant: str) -> None:
     torch.manual_seed(0)
     model = Classifier(VARIANTS[variant], 3)
     inputs = noise(3)
@@ -37,7 +37,7 @@ def test_the_engine_answers_as_on_the_cpu(variant: str) -> None:
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_pretraining_loses_as_on_the_cpu(tmp_path: Path, precision: str) -> None:
+def test_losses_of_pretraining_match_the_cpu(tmp_path: Path, precision: str) -> None:
     recordings = write_recordings(tmp_path / "clips")
     losses = {}
     for device, mixed_precision in (("cpu", "no"), ("cuda", precision)):
@@ -77,7 +77,7 @@ def test_finetuning_learns_on_a_gpu(tmp_path: Path, precision: str) -> None:
 
 
 def test_a_run_on_a_gpu_resumes(tmp_path: Path) -> None:
-    """Stopped after a checkpoint, it ends as a whole run does, but for the last bits of sums on a GPU."""
+    """A resumed run ends like an uninterrupted one, up to the rounding of sums on a GPU."""
     recordings = write_recordings(tmp_path / "clips")
 
     def run(folder: Path, on_step: Callable[[StepReport], None]) -> Path:

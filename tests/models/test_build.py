@@ -1,4 +1,4 @@
-"""An architecture becomes the network that it describes, whoever asks."""
+"""Architectures, the networks built from them, and the metadata that describe them."""
 
 from __future__ import annotations
 

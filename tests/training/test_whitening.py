@@ -17,7 +17,7 @@ def seeded_generator(seed: int) -> torch.Generator:
 
 
 def token_samples(count: int = 40) -> list[TokenSample]:
-    """Clips that share a loud pattern and differ by a faint one."""
+    """Tokens of clips that share a strong pattern and differ in a weak one."""
     g = seeded_generator(0)
     video = 5 + torch.randn(1, 3, 16, 160, 160, generator=g)
     video = video + 0.1 * torch.randn(count, 3, 16, 160, 160, generator=g)
@@ -49,7 +49,7 @@ def test_patches_of_pretrained_encoders_stay() -> None:
     sample = token_samples()[0]
     features = model.features(sample.video, sample.audio, sample.keep_video, sample.keep_audio)
     torch.testing.assert_close(features.mean(dim=0), torch.zeros(128), atol=1e-3, rtol=0)
-    # They differ by less than 0.3, and so are scaled as if that were their deviation.
+    # Their deviation is below 0.3, the least that counts.
     torch.testing.assert_close(model.feature_norm.weight, torch.full((128,), 1 / 0.3))
 
 

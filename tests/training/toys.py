@@ -72,7 +72,7 @@ FINETUNE_SETTINGS = FinetuneSettings(
 
 
 def write_recordings(folder: Path, count: int = 6) -> list[Recording]:
-    """Moving stripes and tones that go with them, and in every patch the same slope."""
+    """Write clips of moving stripes with matching tones, and the same slope in every patch."""
     slope = np.tile(np.arange(16) * 6.0, (160, 10))[..., None]
     time_s = np.arange(40960) / 16000
     for index in range(count):
@@ -112,7 +112,7 @@ def run(
 
 
 def write_samples(folder: Path) -> list[Sample]:
-    """Bright faces with a high tone are happy, dark ones with a low tone sad; of eight people, two validate."""
+    """Write clips: bright faces with a high tone are happy, dark ones with a low tone sad."""
     for index in range(12):
         rng = np.random.default_rng(index)
         level, pitch_hz = (190, 900) if index % 2 == 0 else (60, 150)
@@ -158,24 +158,24 @@ def tuned(
     task: Task = TASK,
     **more: object,
 ) -> Path:
-    """The weight of a training that ends."""
+    """Fine-tune to the end -> the weight."""
     weight = tune(folder, samples, settings, task, **more).weight
     assert weight is not None
     return weight
 
 
 class KilledError(Exception):
-    """What a test ends a training by."""
+    """Raised by a test to stop a training."""
 
 
 def numbers(folder: Path) -> list[dict[str, Any]]:
-    """What every line of a run's metrics came to, but for its speed."""
+    """Read the lines of a run's log, without the speed."""
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     return [{key: value for key, value in line.items() if key != "clips_per_s"} for line in lines]
 
 
 def start(kind: str, folder: Path, clips: Path, *more: str) -> subprocess.Popen[str]:
-    """A training in a process group of its own, which prints its steps."""
+    """Start a training in a new process group, which prints its steps."""
     command = [sys.executable, "-m", "tests.training.toys", kind, str(folder), str(clips), *more]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
@@ -184,7 +184,7 @@ def start(kind: str, folder: Path, clips: Path, *more: str) -> subprocess.Popen[
 
 
 def follow(process: subprocess.Popen[str], until: int) -> None:
-    """Wait until a step was made."""
+    """Wait until a step is made."""
     assert process.stdout is not None
     for line in process.stdout:
         if int(line) == until:
@@ -192,7 +192,7 @@ def follow(process: subprocess.Popen[str], until: int) -> None:
 
 
 def together(kind: str, folder: Path, clips: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    """A training in two processes, to its end."""
+    """Run a training in two processes."""
     command = [
         sys.executable,
         "-m",

@@ -46,7 +46,7 @@ def recordings(clips: Path) -> list[Recording]:
 
 
 def killer(*steps: int) -> PretrainingProgress:
-    """Dies after certain steps, each once."""
+    """Raise after certain steps, each once."""
     left = list(steps)
 
     def on_step(report: StepReport) -> None:
@@ -127,7 +127,7 @@ def test_sigkill_at_any_step(clips: Path, tmp_path: Path, kills: tuple[int, ...]
 def test_two_processes_equal_one_with_the_doubled_batch(
     clips: Path, recordings: list[Recording], tmp_path: Path, rounds: int
 ) -> None:
-    # The batch counts the clips of both: 2 is 1 in each. With all negatives the contrast, too, is that of 2 clips.
+    # A batch of 2 is 1 clip per process. With negatives of all processes, the contrastive loss sees 2 clips too.
     done = together(
         "pretrain", tmp_path / "two", clips, "negatives=all", f"batch_size={2 * rounds}", f"accumulation={rounds}"
     )
@@ -281,7 +281,7 @@ def test_batches_that_do_not_fit_are_refused(recordings: list[Recording], tmp_pa
 
 @pytest.fixture(scope="module")
 def usual_loss(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> float:
-    """Of the first step without any change."""
+    """Loss of the first step with the usual settings."""
     folder = tmp_path_factory.mktemp("usual")
     run(folder, recordings_in(clips), SETTINGS.model_copy(update={"epochs": 1}))
     return float(numbers(folder)[0]["loss"])
