@@ -9,12 +9,12 @@ from hicmae_cli.model_input import IMAGENET_MEAN, IMAGENET_STD
 from hicmae_cli.models.masking import cut_faces, keep_patches
 
 
-def to_video(faces: Tensor, seen: Tensor, keep: Tensor | None = None) -> Tensor:
+def to_video(faces: Tensor, has_faces: Tensor, keep: Tensor | None = None) -> Tensor:
     """Normalise faces; a clip without faces becomes zeros, as at prediction.
 
     Args:
         faces: (B, 16, 160, 160, 3) uint8.
-        seen: (B,) bool, whether a clip has faces.
+        has_faces: (B,) bool, whether a clip has faces.
         keep: indices (B, K) of the tokens to keep, or None for all.
 
     Returns:
@@ -28,9 +28,9 @@ def to_video(faces: Tensor, seen: Tensor, keep: Tensor | None = None) -> Tensor:
         # Pick patches before they become floats, which is most of the work.
         normalised = normalise_patches(keep_patches(cut_faces(faces), keep))
     # On a GPU, the check would force a synchronisation that costs more than multiplying.
-    if seen.device.type == "cpu" and bool(seen.all()):
+    if has_faces.device.type == "cpu" and bool(has_faces.all()):
         return normalised
-    return normalised * seen.view(-1, *(1,) * (normalised.ndim - 1))
+    return normalised * has_faces.view(-1, *(1,) * (normalised.ndim - 1))
 
 
 def normalise_patches(patches: Tensor) -> Tensor:

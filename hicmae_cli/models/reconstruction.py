@@ -90,9 +90,9 @@ def reconstruct(
         frame_difference: whether the model predicts a tubelet's second frame as its difference from the first.
     """
     device = next(model.parameters()).device
-    shown, heard = torch.as_tensor(faces, device=device), torch.as_tensor(log_mels, device=device)
+    faces, log_mels = torch.as_tensor(faces, device=device), torch.as_tensor(log_mels, device=device)
     video_mask, audio_mask = ((visible.to(device), masked.to(device)) for visible, masked in (video_mask, audio_mask))
-    video, audio = cut_faces(shown), cut_patches(heard, AUDIO_PATCH)
+    video, audio = cut_faces(faces), cut_patches(log_mels, AUDIO_PATCH)
     predicted = model(
         normalise_patches(keep_patches(video, video_mask[0])),
         keep_patches(audio, audio_mask[0]),
@@ -104,8 +104,8 @@ def reconstruct(
         audio_targets(keep_patches(audio, audio_mask[1])),
     )
     return Reconstruction(
-        faces=face_pictures(shown, predicted.video, video_mask[1], frame_difference=frame_difference),
-        log_mels=log_mel_pictures(heard, predicted.audio, audio_mask[1]),
+        faces=face_pictures(faces, predicted.video, video_mask[1], frame_difference=frame_difference),
+        log_mels=log_mel_pictures(log_mels, predicted.audio, audio_mask[1]),
         face_error=float(reconstruction_loss(predicted.video, targets[0])),
         log_mel_error=float(reconstruction_loss(predicted.audio, targets[1])),
         face_guess_error=float(targets[0].square().mean()),
