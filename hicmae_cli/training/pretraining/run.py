@@ -74,8 +74,11 @@ def pretrain(
     changes = {key: value for key, value in changes.items() if value is not None}
     settings = load_settings(PretrainSettings, recipe, changes)
     check_precision(settings.mixed_precision, choose_device(device).type)
+    processes = PartialState(cpu=device == "cpu", timeout=timedelta(days=7))
+    if not processes.is_main_process:
+        progress = PretrainingProgress()
     # The main process draws puppets or cuts faces, which may take days; the others wait.
-    with PartialState(cpu=device == "cpu", timeout=timedelta(days=7)).main_process_first():
+    with processes.main_process_first():
         found = find_recordings(
             dataset=dataset,
             root=_to_path(root),
@@ -100,7 +103,7 @@ def pretrain(
         device=device,
         progress=replace(progress, on_picture=_draw_pictures(run, found, settings, progress)),
     )
-    if PartialState().is_main_process:
+    if processes.is_main_process:
         try:
             draw_curves(run)
         except OSError as error:
