@@ -25,7 +25,7 @@ from hicmae_cli.corpora.catalogue import find_dataset
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.evaluation.evaluate import evaluate
 from hicmae_cli.evaluation.results import Evaluation
-from hicmae_cli.files import sha256_of, written_whole
+from hicmae_cli.files import compute_sha256, write_atomically
 from hicmae_cli.runtime.torch_engine import TorchEngine
 from hicmae_cli.training.finetuning.fold import finetune_and_test
 from hicmae_cli.training.finetuning.loop import Progress
@@ -92,12 +92,12 @@ def main() -> None:
 
 def tested_on_more(clips: Sequence[Sample], weight: Path) -> Evaluation:
     """What a weight answers to more clips; kept beside it, and not asked again."""
-    made_of = {"weight": sha256_of(weight), "clips": [f"{clip.video} {clip.label}" for clip in clips]}
+    made_of = {"weight": compute_sha256(weight), "clips": [f"{clip.video} {clip.label}" for clip in clips]}
     kept = weight.with_name("more.json")
     if kept.is_file() and (record := json.loads(kept.read_text("utf-8")))["made_of"] == made_of:
         return Evaluation.from_record(record["result"])
     found = evaluate(clips, TorchEngine(*load_classifier(weight), "cpu"))["av"]
-    with written_whole(kept) as temporary:
+    with write_atomically(kept) as temporary:
         temporary.write_text(json.dumps({"made_of": made_of, "result": found.to_record()}), "utf-8")
     return found
 

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from hicmae_cli.clips import read_prepared_clip
-from hicmae_cli.clips.clip import model_inputs
+from hicmae_cli.clips.clip import stack_clips
 from hicmae_cli.corpora.catalogue import find_dataset
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.evaluation.retrieval import recall_among
@@ -118,8 +118,8 @@ def measure_retrieval(weight: Path, test: list[Sample]) -> float:
     video: list[torch.Tensor] = []
     audio: list[torch.Tensor] = []
     for start in range(0, len(test), 16):
-        clips = [read_prepared_clip(s.video, s.audio).test_clips(1)[0] for s in test[start : start + 16]]
-        layers = model.encode(*(torch.from_numpy(stream) for stream in model_inputs(clips)))
+        clips = [read_prepared_clip(s.video, s.audio).read_evaluation_clips(1)[0] for s in test[start : start + 16]]
+        layers = model.encode(*(torch.from_numpy(stream) for stream in stack_clips(clips)))
         for kept, stream in zip((video, audio), layers, strict=True):
             kept.append(embed_layers(stream, facts.contrast_segments))
     logits = contrastive_logits(torch.cat(video, dim=1), torch.cat(audio, dim=1), centred=facts.contrast_centred)

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hicmae_cli.bench.measure import Measure, alternate
-from hicmae_cli.bundled import sample_clip
+from hicmae_cli.bundled import find_sample_clip
 from hicmae_cli.clips import Clip
-from hicmae_cli.clips.log_mel import log_mel
-from hicmae_cli.clips.prepared import face_files, read_face
-from hicmae_cli.clips.views import View, test_views
+from hicmae_cli.clips.log_mel import compute_log_mel
+from hicmae_cli.clips.prepared import list_face_files, read_face
+from hicmae_cli.clips.views import View, select_evaluation_views
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.errors import HicmaeError
 from hicmae_cli.evaluation.evaluate import evaluate
@@ -98,9 +98,9 @@ def separate_views(samples: Sequence[Sample], engine: Engine) -> NDArray[np.floa
             for _ in range(_CROPS):
                 view = _views(sample)[segment]
                 assert sample.video is not None and sample.audio is not None
-                files = face_files(sample.video)
+                files = list_face_files(sample.video)
                 faces = np.stack([read_face(files[index]) for index in view.frames])
-                sound = log_mel(view.cut_audio(read_audio(sample.audio)))
+                sound = compute_log_mel(view.cut_audio(read_audio(sample.audio)))
                 scores.append(probabilities(engine, [Clip(faces, sound)])[0])
         rows.append(np.mean(scores, axis=0))
     return np.stack(rows)
@@ -108,13 +108,13 @@ def separate_views(samples: Sequence[Sample], engine: Engine) -> NDArray[np.floa
 
 def _views(sample: Sample) -> Sequence[View]:
     assert sample.video is not None and sample.audio is not None
-    frames = len(face_files(sample.video))
-    return test_views(frames, soundfile.info(sample.audio).frames, _SAMPLING_RATE)
+    frames = len(list_face_files(sample.video))
+    return select_evaluation_views(frames, soundfile.info(sample.audio).frames, _SAMPLING_RATE)
 
 
 def write_clips(folder: Path) -> list[Sample]:
     """Clips in the authors' layout, a folder of pictures and a wav each, cut from the start of the sample clip."""
-    source = sample_clip()
+    source = find_sample_clip()
     frames = [frame.rgb for frame in read_frames(source)]
     info = probe(source)
     assert info.fps is not None

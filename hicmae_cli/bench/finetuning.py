@@ -28,8 +28,8 @@ from torchaudio.compliance.kaldi import fbank
 from torchvision.transforms import RandomResizedCrop
 
 from hicmae_cli.bench.pretraining import hold_to_one_core
-from hicmae_cli.bundled import sample_clip
-from hicmae_cli.clips import training_view, write_prepared_clip
+from hicmae_cli.bundled import find_sample_clip
+from hicmae_cli.clips import draw_training_view, write_prepared_clip
 from hicmae_cli.clips.log_mel import LOG_MEL_MEAN, LOG_MEL_STD
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.media import read_audio, read_frames
@@ -84,10 +84,10 @@ def _time_s(run: Callable[[], object]) -> float:
 
 def write_clip(folder: Path) -> tuple[Sample, list[Path], Path]:
     """One film of a face and its sound, prepared and as files."""
-    film = [frame.rgb for frame in read_frames(sample_clip())][:_FRAMES]
+    film = [frame.rgb for frame in read_frames(find_sample_clip())][:_FRAMES]
     sides = range(FACE_SIZE_PX, 2 * FACE_SIZE_PX)  # the person on the right
     faces = [np.ascontiguousarray(picture[20 : 20 + FACE_SIZE_PX, sides]) for picture in film]
-    sound = read_audio(sample_clip())[:_SAMPLES]
+    sound = read_audio(find_sample_clip())[:_SAMPLES]
     write_prepared_clip(folder / "clip.mkv", faces, Fraction(_FPS), sound)
     files = []
     for index, face in enumerate(faces):
@@ -109,7 +109,7 @@ def plain_item(pictures: list[Path], wav: Path, settings: FinetuneSettings, seed
     """The same of picture files and a sound file."""
     rng = np.random.default_rng(seed)
     sound, _ = soundfile.read(wav, dtype="float32")
-    view = training_view(len(pictures), len(sound), settings.sampling_rate, rng)
+    view = draw_training_view(len(pictures), len(sound), settings.sampling_rate, rng)
     size = (FACE_SIZE_PX, FACE_SIZE_PX)
     frames = [Image.open(pictures[i]).convert("RGB").resize(size, Image.Resampling.BILINEAR) for i in view.frames]
     change = rand_augment_transform(settings.rand_augment, {"img_mean": FILL})

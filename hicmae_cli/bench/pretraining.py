@@ -15,7 +15,7 @@ import cv2
 import torch
 
 from hicmae_cli.bench.measure import Measure, alternate
-from hicmae_cli.bundled import sample_clip
+from hicmae_cli.bundled import find_sample_clip
 from hicmae_cli.models.build import build_pretraining_model
 from hicmae_cli.models.config import (
     AUDIO_GRID,
@@ -182,7 +182,7 @@ def data_and_step_s(items: int = 40, rounds: int = 3) -> list[float]:
     hold_to_one_core()
     settings = PretrainSettings(variant="tiny", batch_size=_CLIPS)
     with tempfile.TemporaryDirectory() as folder:
-        recordings, _ = videos(sample_clip().parent, Path(folder))
+        recordings, _ = videos(find_sample_clip().parent, Path(folder))
         clips = PretrainingClips(recordings * items, settings, 0)
         unwrap_batch(clips[0])
         started = time.perf_counter()

@@ -36,13 +36,13 @@ def bench(
 
     from hicmae_cli.bench import evaluation, prediction, puppets
     from hicmae_cli.bench.measure import to_document
-    from hicmae_cli.bundled import sample_clip
+    from hicmae_cli.bundled import find_sample_clip
     from hicmae_cli.errors import install_hint
     from hicmae_cli.report.files import to_json, write_text
     from hicmae_cli.runtime.opening import open_engine
 
     console = Console()
-    video = clip or sample_clip()
+    video = clip or find_sample_clip()
     with console.status("measuring: --help"):
         measures = prediction.measure_help()
     with console.status("measuring: predict"):

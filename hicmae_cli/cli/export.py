@@ -31,7 +31,7 @@ def export(
     from rich.console import Console
     from rich.markup import escape
 
-    from hicmae_cli.bundled import bundled_dir
+    from hicmae_cli.bundled import find_bundled_dir
     from hicmae_cli.cli.training_extra import require_training
     from hicmae_cli.errors import WeightsError
     from hicmae_cli.weights.catalogue import find_weight
@@ -39,7 +39,7 @@ def export(
     source = find_weight(weights, ".safetensors")
     if source is None:
         raise WeightsError(f"{weights}: has no .safetensors file to export from")
-    if output is None and source.parent == bundled_dir():
+    if output is None and source.parent == find_bundled_dir():
         raise usage_error(f"{weights} ships with hicmae and its files stay as they are: give an --output")
     require_training("export", "torch", "torchvision", "onnx", "onnxscript")
     from hicmae_cli.weights.export import export_onnx

@@ -99,7 +99,7 @@ def finetune(
     from hicmae_cli.training.recipes import load_settings, parse_overrides
     from hicmae_cli.training.settings import FinetuneSettings
     from hicmae_cli.weights.catalogue import find_weight
-    from hicmae_cli.weights.run_folder import fold_folder
+    from hicmae_cli.weights.run_folder import locate_fold
 
     choose_device(device)  # accelerate would take another one without a word
     if recipe is None and dataset is None:
@@ -143,7 +143,7 @@ def finetune(
     console = Console(quiet=process_number() > 0)
     results: dict[str, Evaluation] = {}
     for name in rounds:
-        run = fold_folder(output, name)
+        run = locate_fold(output, name)
         with _Display(console, settings, init or "", name) as display:
             outcome, tested = finetune_and_test(
                 run,

@@ -139,11 +139,12 @@ def _is_inside(path: Path, folder: Path) -> bool:
 def _runner(workers: int | None, ray: str | None) -> Runner:
     from functools import partial
 
-    from hicmae_cli.workers import available_cores, run_in_pool, run_on_ray
+    from hicmae_cli.ray_workers import run_on_ray
+    from hicmae_cli.workers import count_cores, run_in_pool
 
     if ray is not None:
         return partial(run_on_ray, address=ray)
-    return partial(run_in_pool, workers=workers or available_cores())
+    return partial(run_in_pool, workers=workers or count_cores())
 
 
 class _Counter:

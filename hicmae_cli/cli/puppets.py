@@ -79,11 +79,11 @@ def check(
     """
     from rich.console import Console
 
-    from hicmae_cli.puppets.readback import readback
+    from hicmae_cli.puppets.readback import read_back
 
     console = Console()
     with console.status("drawing and reading back"):
-        report = readback(clips, seed)
+        report = read_back(clips, seed)
     console.print(str(report), highlight=False, markup=False)
     if not report.passed:
         raise typer.Exit(1)

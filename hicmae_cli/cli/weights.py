@@ -23,13 +23,13 @@ def list_weights() -> None:
     from rich.table import Table
 
     from hicmae_cli.errors import WeightsError, one_line
-    from hicmae_cli.weights.catalogue import read_catalogue, stored_names, stored_path
+    from hicmae_cli.weights.catalogue import list_stored, locate_stored, read_catalogue
     from hicmae_cli.weights.reading import read_info
 
     table = Table("name", "variant", "trained on", "labels", "files", "licence")
     rows = [(entry.name, [Path(file.name).suffix for file in entry.files]) for entry in read_catalogue()]
-    for name in stored_names():
-        suffixes = [s for s in (".safetensors", ".onnx") if stored_path(name, s).is_file()]
+    for name in list_stored():
+        suffixes = [s for s in (".safetensors", ".onnx") if locate_stored(name, s).is_file()]
         rows.append((name, suffixes))
     for name, suffixes in rows:
         try:

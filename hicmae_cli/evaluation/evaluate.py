@@ -75,7 +75,7 @@ def evaluate(
     failures: dict[str, list[tuple[str, str]]] = {modality: [] for modality in modalities}
     for sample in samples:
         try:
-            clips = read_prepared_clip(sample.video, sample.audio).test_clips(rate)
+            clips = read_prepared_clip(sample.video, sample.audio).read_evaluation_clips(rate)
         except (HicmaeError, ValueError) as error:
             for modality in modalities:
                 failures[modality].append((sample.id, fault_of(sample, error)))

@@ -21,7 +21,7 @@ from hicmae_cli.evaluation.results import Evaluation
 from hicmae_cli.runtime.engine import Engine
 from hicmae_cli.weights.info import WeightInfo
 from hicmae_cli.weights.reading import read_info
-from hicmae_cli.weights.run_folder import any_weight, fold_weight
+from hicmae_cli.weights.run_folder import find_any_weight, find_fold_weight
 
 ALL_SPLITS = "all"
 
@@ -149,8 +149,8 @@ def some_weight(weights: str, fold: str) -> str:
     if not folder.is_dir():
         return weights
     if fold not in ("", ALL_FOLDS):
-        return str(fold_weight(folder, fold))
-    return str(any_weight(folder, folds=bool(fold)))
+        return str(find_fold_weight(folder, fold))
+    return str(find_any_weight(folder, folds=bool(fold)))
 
 
 def find_weights(weights: str, fold: str, folds: Sequence[str], *, cross: bool) -> dict[str, str]:
@@ -177,7 +177,7 @@ def find_weights(weights: str, fold: str, folds: Sequence[str], *, cross: bool) 
                 "a single weight has learned from the clips that test the other folds"
             )
         return dict.fromkeys(wanted, weights)
-    return {name: str(fold_weight(folder, name)) for name in wanted} if fold else {"": some_weight(weights, "")}
+    return {name: str(find_fold_weight(folder, name)) for name in wanted} if fold else {"": some_weight(weights, "")}
 
 
 def leak_warning(info: WeightInfo, fold: str) -> str | None:

@@ -12,13 +12,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hicmae_cli.clips.prepared import FOLDER_FPS, face_files, read_face
+from hicmae_cli.clips.prepared import FOLDER_FPS, list_face_files, read_face
 from hicmae_cli.corpora.dataset import Dataset, Item, SplitFacts
 from hicmae_cli.corpora.manifest import read_manifest
 from hicmae_cli.corpora.splits import folds_of, shared_people, split_by_column, split_hash
 from hicmae_cli.errors import MediaError
 from hicmae_cli.faces import FaceDetector
-from hicmae_cli.media import frames_at, span_s
+from hicmae_cli.media import read_frames_at, read_length_s
 from hicmae_cli.preparing.clip import NOTED_GAP_S
 from hicmae_cli.preparing.dataset import CLIPS, journal_path, sources_of
 from hicmae_cli.preparing.jobs import Runner, examine_jobs, make_jobs, one_face
@@ -221,9 +221,9 @@ def _random_face(video: Path | None, rng: np.random.Generator) -> NDArray[np.uin
     assert video is not None
     place = float(rng.uniform())
     if video.is_dir():
-        files = face_files(video)
+        files = list_face_files(video)
         return read_face(files[int(place * len(files))])
-    return frames_at(video, [place * span_s(video)])[0]
+    return read_frames_at(video, [place * read_length_s(video)])[0]
 
 
 def check_folds(dataset: Dataset, items: Sequence[Item]) -> tuple[FoldCheck, ...]:

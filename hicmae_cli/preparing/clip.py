@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from hicmae_cli.clips.prepared import FOLDER_FPS, face_files, write_prepared_clip
+from hicmae_cli.clips.prepared import FOLDER_FPS, list_face_files, write_prepared_clip
 from hicmae_cli.errors import MediaError
 from hicmae_cli.faces import FaceDetector, align_face
-from hicmae_cli.media import Frame, MediaInfo, iter_frames_at, probe, read_audio_blocks, read_frames
+from hicmae_cli.media import Frame, MediaInfo, iterate_frames_at, probe, read_audio_blocks, read_frames
 from hicmae_cli.model_input import FACE_SIZE_PX, FRAME_STEP_S, SAMPLE_RATE_HZ
 
 VERSION: Final = 2
@@ -180,7 +180,7 @@ def examine_frames(folder: Path, sound: Path, on_progress: OnProgress = _ignore)
     for path in (folder, sound):
         if not path.exists():
             raise UnusableError("missing", f"{path}: no such file or folder; check the path")
-    files = face_files(folder)
+    files = list_face_files(folder)
     first: tuple[int, int] | None = None
     for count, file in enumerate(files, start=1):
         size = _picture_size(file)
@@ -344,7 +344,7 @@ def _frames(source: Source, info: MediaInfo, on_packet: Callable[[], None]) -> I
         assert source.end_s is not None and info.fps is not None
         count = max(1, round((source.end_s - source.start_s) * info.fps))
         times_s = [float(index / info.fps) for index in range(count)]
-        pictures = iter_frames_at(source.video, [source.start_s + time_s for time_s in times_s], on_packet)
+        pictures = iterate_frames_at(source.video, [source.start_s + time_s for time_s in times_s], on_packet)
         frames = (Frame(time_s, rgb) for time_s, rgb in zip(times_s, pictures, strict=True))
     left, right = source.columns
     for frame in frames:

@@ -13,7 +13,7 @@ from hicmae_cli.corpora.dataset import Dataset, Item
 from hicmae_cli.corpora.manifest import HEADER
 from hicmae_cli.errors import ManifestError
 from hicmae_cli.faces import FaceDetector
-from hicmae_cli.files import written_whole
+from hicmae_cli.files import write_atomically
 from hicmae_cli.preparing.clip import Source
 from hicmae_cli.preparing.jobs import Event, FrameFolder, Runner, do_jobs, make_jobs, one_face
 from hicmae_cli.preparing.journal import JOURNAL, Entry, open_journal
@@ -198,5 +198,5 @@ def _write(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> 
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(header)
     writer.writerows(rows)
-    with written_whole(path) as temporary:
+    with write_atomically(path) as temporary:
         temporary.write_text(out.getvalue(), "utf-8", "surrogateescape")

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from hicmae_cli.files import written_whole
+from hicmae_cli.files import write_atomically
 from hicmae_cli.preparing.clip import ClipFacts
 
 JOURNAL: Final = "clips.jsonl"
@@ -59,7 +59,7 @@ class Journal:
 
     def finish(self) -> None:
         """Write all entries anew, sorted: the same ones give the same bytes."""
-        with written_whole(self.path) as temporary:
+        with write_atomically(self.path) as temporary:
             lines = [_line(id_, entry) for id_, entry in sorted(self.entries.items()) if entry.version]
             temporary.write_text("".join(lines), "utf-8", "surrogateescape")
 

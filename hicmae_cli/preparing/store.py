@@ -10,7 +10,7 @@ from typing import Final
 from filelock import FileLock, Timeout
 
 from hicmae_cli.errors import DiskError, ManifestError, one_line
-from hicmae_cli.files import remove_leftovers, written_whole
+from hicmae_cli.files import remove_leftovers, write_atomically
 
 _LOCK: Final = ".lock"
 _HOLDS: Final = "dataset.txt"  # names the dataset whose files the store was made from
@@ -62,7 +62,7 @@ def claim(store: Path, files_of: str) -> None:
         OSError: the store cannot be written to.
     """
     check_holds(store, files_of)
-    with written_whole(store / _HOLDS) as temporary:
+    with write_atomically(store / _HOLDS) as temporary:
         temporary.write_text(f"{files_of}\n", "utf-8")
 
 

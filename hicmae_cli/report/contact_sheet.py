@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 from PIL.ImageFont import FreeTypeFont
 
 from hicmae_cli.errors import HicmaeError, one_line
-from hicmae_cli.files import written_whole
+from hicmae_cli.files import write_atomically
 from hicmae_cli.model_input import FACE_SIZE_PX
 from hicmae_cli.report.fonts import pillow_font
 
@@ -70,7 +70,7 @@ def write_contact_sheet(path: Path, cells: Sequence[Cell], columns: int = 8) -> 
     """
     sheet = Image.fromarray(contact_sheet(cells, columns))
     try:
-        with written_whole(path) as temporary:
+        with write_atomically(path) as temporary:
             sheet.save(temporary, "PNG")
     except OSError as error:
         raise HicmaeError(f"{path}: cannot be written: {error.strerror or error}") from error

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hicmae_cli.errors import HicmaeError
-from hicmae_cli.files import written_whole
+from hicmae_cli.files import write_atomically
 
 
 def write_text(path: Path, text: str) -> None:
@@ -21,7 +21,7 @@ def write_text(path: Path, text: str) -> None:
         HicmaeError: the folder cannot be written to, or the path is one.
     """
     try:
-        with written_whole(path) as temporary:
+        with write_atomically(path) as temporary:
             # A file name that is not UTF-8 comes out as the bytes it has on disk.
             temporary.write_text(text, "utf-8", "surrogateescape")
     except OSError as error:

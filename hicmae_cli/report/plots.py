@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hicmae_cli.errors import HicmaeError, one_line
-from hicmae_cli.files import written_whole
+from hicmae_cli.files import write_atomically
 from hicmae_cli.model_input import WINDOW_S
 from hicmae_cli.report.fonts import readable_text
 
@@ -299,7 +299,7 @@ def _save(figure: Figure, path: Path, dpi: int) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     FigureCanvasAgg(figure)
-    with written_whole(path) as temporary, warnings.catch_warnings():
+    with write_atomically(path) as temporary, warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")  # letters that no installed font has become boxes
         warnings.filterwarnings("ignore", "constrained_layout not applied")  # labels that leave no room
         figure.savefig(temporary, dpi=dpi, format="png", facecolor="white")

@@ -14,8 +14,8 @@ import numpy as np
 from hicmae_cli.bundled import DEFAULT_WEIGHT
 from hicmae_cli.clips import Clip
 from hicmae_cli.errors import HicmaeError, WeightsError, first_line
-from hicmae_cli.faces.align import template_points
-from hicmae_cli.files import sha256_of
+from hicmae_cli.faces.align import read_template
+from hicmae_cli.files import compute_sha256
 from hicmae_cli.model_input import LOG_MEL_BINS, LOG_MEL_FRAMES
 from hicmae_cli.runtime.engine import probabilities
 from hicmae_cli.runtime.log import PredictionLog
@@ -24,7 +24,7 @@ from hicmae_cli.runtime.predictor import Predictor
 from hicmae_cli.runtime.results import FileResult, Model
 from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.weights.catalogue import ENGINE_SUFFIX, find_weight
-from hicmae_cli.workers import Report, WorkerDiedError, WorkerPool, available_cores, run_here
+from hicmae_cli.workers import Report, WorkerDiedError, WorkerPool, count_cores, run_here
 
 _REPORT_EVERY_S: Final = 0.05
 
@@ -75,7 +75,7 @@ class PredictorPool:
         *,
         raise_unexpected: bool = False,
     ) -> None:
-        threads = max(1, available_cores() // jobs) if jobs > 1 else 0
+        threads = max(1, count_cores() // jobs) if jobs > 1 else 0
         self._request = _Request(weights, engine, device, threads, settings or PredictSettings(), raise_unexpected)
         self._pool = WorkerPool(jobs) if jobs else None
         self._run = run_here if self._pool is None else self._pool.run
@@ -154,7 +154,7 @@ def _describe(request: _Request, report: Report) -> tuple[Model, PredictSettings
     """What the model of this process is. Whatever would fail for every file fails here, once."""
     model, predictor = _open(request)
     if predictor.settings.modality != "audio":
-        template_points()
+        read_template()
         with predictor.open_detector():
             pass
     # Once on silence: a weight that never answers is at fault here, and no file is blamed for it.
@@ -170,7 +170,7 @@ def _judge(request: _Request, path: Path, report: Report) -> FileResult:
         result = predictor.predict(path, progress)
         if result.status == "error":
             return result
-        sha256 = sha256_of(path, lambda: progress(0.0, 0.0))
+        sha256 = compute_sha256(path, lambda: progress(0.0, 0.0))
         return replace(result, size_bytes=path.stat().st_size, sha256=sha256)
     except MemoryError:
         return FileResult(path, "error", f"{path}: needs more memory than there is")
@@ -189,7 +189,7 @@ def _open(request: _Request) -> tuple[Model, Predictor]:
     file = find_weight(request.weights, ENGINE_SUFFIX[engine.name])
     file = file or find_weight(request.weights, ".safetensors")  # of which ONNX was exported
     assert file is not None, "the engine was opened from one of the two"
-    model = Model(request.weights, engine.info, engine.name, engine.device, sha256_of(file))
+    model = Model(request.weights, engine.info, engine.name, engine.device, compute_sha256(file))
     return model, Predictor(engine, request.settings)
 
 

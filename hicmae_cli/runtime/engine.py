@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hicmae_cli.clips import Clip, model_inputs
+from hicmae_cli.clips import Clip, stack_clips
 from hicmae_cli.errors import WeightsError
 from hicmae_cli.weights.info import WeightInfo
 
@@ -60,7 +60,7 @@ def answers(engine: Engine, clips: Sequence[Clip], batch_size: int = 4) -> NDArr
 def _outputs(engine: Engine, clips: Sequence[Clip], batch_size: int) -> NDArray[np.float32]:
     """Outputs of the head (len(clips), C)."""
     parts = [
-        engine.logits(*model_inputs(clips[start : start + batch_size])) for start in range(0, len(clips), batch_size)
+        engine.logits(*stack_clips(clips[start : start + batch_size])) for start in range(0, len(clips), batch_size)
     ]
     rows = np.concatenate(parts) if parts else np.zeros((0, len(engine.info.labels)), np.float32)
     if not np.isfinite(rows).all():

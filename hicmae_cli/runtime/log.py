@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hicmae_cli.errors import DiskError, SettingsError
-from hicmae_cli.files import lock_file, sha256_of
+from hicmae_cli.files import compute_sha256, lock_file
 from hicmae_cli.runtime.results import SCHEMA, FileResult, Model
 from hicmae_cli.runtime.settings import PredictSettings
 
@@ -162,6 +162,6 @@ def _disk_errors(path: Path) -> Iterator[None]:
 
 def _is_unchanged(path: Path, result: FileResult, on_block: Callable[[], None]) -> bool:
     try:
-        return path.stat().st_size == result.size_bytes and sha256_of(path, on_block) == result.sha256
+        return path.stat().st_size == result.size_bytes and compute_sha256(path, on_block) == result.sha256
     except OSError:
         return False

@@ -9,7 +9,7 @@ from pathlib import Path
 import platformdirs
 
 from hicmae_cli.errors import MissingDependencyError, SettingsError, WeightsError, install_hint
-from hicmae_cli.files import sha256_of
+from hicmae_cli.files import compute_sha256
 from hicmae_cli.runtime.engine import Engine
 from hicmae_cli.weights.catalogue import ENGINE_SUFFIX, find_weight
 
@@ -68,7 +68,7 @@ def _exported(weights: str) -> Path:
     """ONNX form of a weight that has none: exported once, kept in the cache under its hash."""
     source = find_weight(weights, ".safetensors")
     assert source is not None, "find_weight returns at least one of the two"
-    cached = platformdirs.user_cache_path("hicmae", appauthor=False) / "onnx" / f"{sha256_of(source)}.onnx"
+    cached = platformdirs.user_cache_path("hicmae", appauthor=False) / "onnx" / f"{compute_sha256(source)}.onnx"
     if not cached.is_file():
         if not _has_torch():
             raise MissingDependencyError(

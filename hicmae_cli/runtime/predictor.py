@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from hicmae_cli.clips import Clip, log_mel
+from hicmae_cli.clips import Clip, compute_log_mel
 from hicmae_cli.clips.log_mel import MIN_SAMPLES
 from hicmae_cli.errors import HicmaeError, MediaError, SettingsError
 from hicmae_cli.faces import Face, FaceDetector, FaceFinder, TrackLinker, align_face
@@ -259,4 +259,4 @@ def _window_mel(sound: SlidingSound | None, start_s: float, end_s: float) -> NDA
         return None
     spare_s = max(0.0, end_s - start_s - WINDOW_S)
     cut = sound.cut(start_s + spare_s / 2, end_s - spare_s / 2)
-    return log_mel(cut) if cut is not None and len(cut) >= MIN_SAMPLES else None
+    return compute_log_mel(cut) if cut is not None and len(cut) >= MIN_SAMPLES else None

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from hicmae_cli.errors import SettingsError, TrainingError, first_line
-from hicmae_cli.files import remove_leftovers, written_whole
+from hicmae_cli.files import remove_leftovers, write_atomically
 from hicmae_cli.weights.run_folder import BEST, LAST
 
 SETTINGS = "settings.json"
@@ -98,7 +98,7 @@ def begin_run(run: Path, facts: Mapping[str, Any], defaults: Mapping[str, Any], 
     run.mkdir(parents=True, exist_ok=True)
     for name in stale:
         (run / name).unlink(missing_ok=True)
-    with written_whole(run / SETTINGS) as temporary:
+    with write_atomically(run / SETTINGS) as temporary:
         temporary.write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
 
 
@@ -109,7 +109,7 @@ def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
         TrainingError: it cannot be written, as on a full disk; an earlier file at ``path`` stays.
     """
     try:
-        with written_whole(path) as temporary:
+        with write_atomically(path) as temporary:
             torch.save({**state, "digest": _digest(state)}, temporary)
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
@@ -279,7 +279,7 @@ def metrics_log(run: Path, step: int) -> Iterator[Callable[[Mapping[str, Any]], 
     """
     path = run / METRICS
     kept = [json.dumps(line) + "\n" for line in read_lines(path) if line["step"] <= step]
-    with written_whole(path) as temporary:
+    with write_atomically(path) as temporary:
         temporary.write_text("".join(kept), "utf-8")
     with ExitStack() as stack:
         file = stack.enter_context(path.open("a", encoding="utf-8"))

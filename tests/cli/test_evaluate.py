@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from hicmae_cli.clips import model_inputs, read_prepared_clip
+from hicmae_cli.clips import read_prepared_clip, stack_clips
 from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.weights.checkpoint import load_classifier, save_classifier
 from tests import reference
@@ -76,8 +76,8 @@ def test_matches_the_authors(imported: Path, tmp_path: Path, engine: str, rate: 
 def test_the_models_inputs_match_the_authors() -> None:
     expected = np.load(reference.FOLDER / "view_clip03_sr4_seg1.npz")
     folder = LIST.parent
-    clip = read_prepared_clip(folder / "clip_03", folder / "clip_03.wav").test_clips(4)[1]
-    video, audio = model_inputs([clip])
+    clip = read_prepared_clip(folder / "clip_03", folder / "clip_03.wav").read_evaluation_clips(4)[1]
+    video, audio = stack_clips([clip])
     np.testing.assert_allclose(video[0], expected["video"].reshape(video[0].shape), atol=0.02)
     np.testing.assert_allclose(audio[0], expected["audio"].reshape(audio[0].shape), atol=2e-3)
 
@@ -320,9 +320,9 @@ def test_values_by_either_engine(toys: Path, engine: str) -> None:
     # The dataset's order is valence, arousal.
     assert [sample["label"] for sample in document["samples"]] == [[0.5, 0.0], [0.5, 1.0], [0.5, 2.0]]
     model, _ = load_classifier(weight)
-    clip = read_prepared_clip(toys / "prepared" / "p_0_0", toys / "prepared" / "p_0_0.wav").test_clips(4)[0]
+    clip = read_prepared_clip(toys / "prepared" / "p_0_0", toys / "prepared" / "p_0_0.wav").read_evaluation_clips(4)[0]
     with torch.inference_mode():
-        expected = model(*map(torch.from_numpy, model_inputs([clip])))[0].numpy()
+        expected = model(*map(torch.from_numpy, stack_clips([clip])))[0].numpy()
     np.testing.assert_allclose(document["samples"][0]["prediction"], expected, atol=1e-4)
     assert "published" in run.out and "CCC" in run.out
     assert not (toys / "out" / "confusion.png").exists()

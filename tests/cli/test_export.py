@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hicmae_cli.files import sha256_of
+from hicmae_cli.files import compute_sha256
 from tests.cli.running import Run, hicmae
 from tests.runtime.stubs import write_clip
 
@@ -67,8 +67,8 @@ def test_what_cannot_be_exported_says_why(
 
 
 def test_bundled_files_are_not_written_over(bundle: Path) -> None:
-    before = {path.name: sha256_of(path) for path in bundle.iterdir()}
+    before = {path.name: compute_sha256(path) for path in bundle.iterdir()}
     run = hicmae("export", "--onnx")
     assert run.code == 2
     assert "--output" in run.err
-    assert {path.name: sha256_of(path) for path in bundle.iterdir()} == before
+    assert {path.name: compute_sha256(path) for path in bundle.iterdir()} == before

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from hicmae_cli.clips import write_prepared_clip
-from hicmae_cli.files import sha256_of
+from hicmae_cli.files import compute_sha256
 from hicmae_cli.models.config import DecoderDims
 from hicmae_cli.models.pretraining import PretrainingModel
 from hicmae_cli.weights.checkpoint import save_pretrained
@@ -147,7 +147,7 @@ def test_a_video_without_a_face_or_sound_is_an_error(pretrained: Path, here: Pat
 
 def test_the_input_is_not_overwritten(clip: Path, pretrained: Path, here: Path) -> None:
     video = Path(shutil.copy(clip, here / "video.png"))  # the content matters, not the suffix
-    before = sha256_of(video)
+    before = compute_sha256(video)
     run = hicmae("visualize", "reconstruction", "video.png", "-w", pretrained, "-o", here / "x" / ".." / "video.png")
     assert run.code == 2 and "is the input" in " ".join(run.err.replace("│", " ").split())
-    assert sha256_of(video) == before
+    assert compute_sha256(video) == before

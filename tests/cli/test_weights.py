@@ -16,7 +16,7 @@ import torch
 from hicmae_cli.errors import WeightsError
 from hicmae_cli.files import is_temporary
 from hicmae_cli.weights import importing
-from hicmae_cli.weights.catalogue import store_dir, stored_path
+from hicmae_cli.weights.catalogue import locate_store, locate_stored
 from hicmae_cli.weights.checkpoint import load_classifier, read_authors_model, save_classifier
 from tests.cli.running import Run, hicmae
 from tests.weights.test_checkpoint import Intruder, toy_state
@@ -116,9 +116,9 @@ def test_an_import_can_be_exported(checkpoint: Path, tmp_path: Path) -> None:
 
 
 def test_a_truncated_weight_is_refused(checkpoint: Path, tmp_path: Path, sample: Path) -> None:
-    from hicmae_cli.bundled import bundled_file
+    from hicmae_cli.bundled import find_bundled_file
 
-    whole = bundled_file("puppets-nano.safetensors").read_bytes()
+    whole = find_bundled_file("puppets-nano.safetensors").read_bytes()
     (tmp_path / "half.safetensors").write_bytes(whole[: len(whole) // 2])
     run = hicmae("predict", sample, "--weights", tmp_path / "half.safetensors")
     assert run.code == 1
@@ -127,7 +127,7 @@ def test_a_truncated_weight_is_refused(checkpoint: Path, tmp_path: Path, sample:
 
 def test_a_foreign_file_in_the_store_does_not_hide_the_others(checkpoint: Path) -> None:
     take_in(checkpoint)
-    stored_path("foreign", ".onnx").write_bytes(b"not ours")
+    locate_stored("foreign", ".onnx").write_bytes(b"not ours")
     run = hicmae("weights", "list")
     assert run.code == 0, run.err
     assert all(word in run.out for word in ("toy", "foreign", "unreadable", "puppets-nano"))
@@ -149,10 +149,10 @@ def test_what_a_killed_import_left_goes_with_the_next(checkpoint: Path) -> None:
     command = ["weights", "import", str(checkpoint), "--name", "toy", "--labels", "a,b,c,d,e,f", "--heads", "4"]
     killed = subprocess.run([sys.executable, "-c", KILLED, *command], check=False, capture_output=True)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
-    assert [p.suffix for p in store_dir().iterdir() if is_temporary(p.name)] == [".safetensors"]
+    assert [p.suffix for p in locate_store().iterdir() if is_temporary(p.name)] == [".safetensors"]
     assert "toy" not in hicmae("weights", "list").out
     assert take_in(checkpoint).code == 0
-    assert {p.name for p in store_dir().iterdir()} == {".lock", "toy.safetensors"}
+    assert {p.name for p in locate_store().iterdir()} == {".lock", "toy.safetensors"}
 
 
 def test_of_two_imports_at_once_the_second_is_refused(checkpoint: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,7 +184,7 @@ def test_of_two_imports_at_once_the_second_is_refused(checkpoint: Path, monkeypa
 @pytest.mark.parametrize("command", ["import", "export"])
 def test_a_full_disk_is_named_with_the_file(toy: Path, checkpoint: Path, tmp_path: Path, command: str) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    target = tmp_path / "out.onnx" if command == "export" else stored_path("toy", ".safetensors")
+    target = tmp_path / "out.onnx" if command == "export" else locate_stored("toy", ".safetensors")
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, hard))  # no file may grow beyond, as on a full disk
     try:
         if command == "import":

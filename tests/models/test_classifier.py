@@ -11,7 +11,7 @@ from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.config import VARIANTS, ModelDims, find_variant
 from hicmae_cli.models.layers import Attention
 from hicmae_cli.models.masking import cut_patches, keep_patches
-from hicmae_cli.weights.authors import dims_of_shapes, to_our_names
+from hicmae_cli.weights.authors import infer_dims, to_our_names
 from hicmae_cli.weights.checkpoint import load_state
 from tests import reference
 
@@ -23,7 +23,7 @@ def test_matches_the_authors(size: str) -> None:
     facts = reference.read_json("manifest.json")["finetune"][size]
     state = {k: torch.from_numpy(v) for k, v in reference.state_dict(facts["state_dict"]).items()}
     ours = to_our_names(state)
-    dims = dims_of_shapes({k: tuple(v.shape) for k, v in ours.items()}, facts["num_heads"])
+    dims = infer_dims({k: tuple(v.shape) for k, v in ours.items()}, facts["num_heads"])
     assert (dims.width, dims.depth) == (facts["embed_dim"], facts["depth"])
     model = Classifier(dims, facts["num_classes"]).eval()
     load_state(model, ours, reference.FOLDER)

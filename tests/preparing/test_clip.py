@@ -36,7 +36,7 @@ def test_frame_i_keeps_its_time_and_the_largest_face_is_cut(tmp_path: Path) -> N
     detector = FakeDetector([FakeFace(0.5, 9, (70, 80), 80), FakeFace(0, 9, (190, 80), 30)])
     # Until half a second only the small face on the grey wall is there.
     assert prepare_clip(source, tmp_path / "clip.mkv", detector).face_coverage == 1.0
-    clip = read_prepared_clip(tmp_path / "clip.mkv", tmp_path / "clip.mkv").decoded()
+    clip = read_prepared_clip(tmp_path / "clip.mkv", tmp_path / "clip.mkv").decode_all()
     assert isinstance(clip.frames, np.ndarray) and clip.num_frames == 20
     brightness = clip.frames.mean(axis=(1, 2, 3))
     assert brightness[:5].max() < 80
@@ -48,7 +48,7 @@ def test_a_frame_without_a_face_is_black_and_counted(tmp_path: Path) -> None:
     source = scene(tmp_path / "scene.mkv", None)
     facts = prepare_clip(source, tmp_path / "clip.mkv", FakeDetector([FakeFace(0, 1, (70, 80), 80)]))
     assert facts == ClipFacts(0.5, video_s=2.0, sound_s=0.0, is_silent=False)
-    clip = read_prepared_clip(tmp_path / "clip.mkv", None).decoded()
+    clip = read_prepared_clip(tmp_path / "clip.mkv", None).decode_all()
     assert isinstance(clip.frames, np.ndarray)
     assert clip.frames[10:].max() < 8 and clip.frames[:10].mean() > 180
 

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 from filelock import FileLock
+from hicmae_cli.ray_workers import run_on_ray
 from PIL import Image
 
 from hicmae_cli.clips import read_prepared_clip
@@ -27,7 +28,7 @@ from hicmae_cli.preparing.check import check
 from hicmae_cli.preparing.clip import VERSION
 from hicmae_cli.preparing.dataset import prepare
 from hicmae_cli.preparing.jobs import Event
-from hicmae_cli.workers import run_in_pool, run_on_ray
+from hicmae_cli.workers import run_in_pool
 from tests.corpora.toys import FRAMES, SquareDetector, files_of, film, make_items, picture, tone, toy_dataset
 
 square_prepare = partial(prepare, make_detector=SquareDetector)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hicmae_cli.errors import DiskError, SettingsError
-from hicmae_cli.files import sha256_of
+from hicmae_cli.files import compute_sha256
 from hicmae_cli.runtime.log import PredictionLog
 from hicmae_cli.runtime.results import FileResult
 from hicmae_cli.runtime.settings import PredictSettings
@@ -18,7 +18,7 @@ from tests.runtime.stubs import TOY_MODEL, track
 
 
 def result_of(path: Path) -> FileResult:
-    return FileResult(path, "ok", tracks=(track(1),), size_bytes=path.stat().st_size, sha256=sha256_of(path))
+    return FileResult(path, "ok", tracks=(track(1),), size_bytes=path.stat().st_size, sha256=compute_sha256(path))
 
 
 def open_log(folder: Path, **settings: float) -> PredictionLog:

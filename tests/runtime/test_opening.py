@@ -15,7 +15,7 @@ from hicmae_cli.runtime import opening
 from hicmae_cli.runtime.engine import Engine
 from hicmae_cli.runtime.opening import open_engine
 from hicmae_cli.runtime.torch_engine import TorchEngine
-from hicmae_cli.weights.catalogue import stored_path
+from hicmae_cli.weights.catalogue import locate_stored
 from hicmae_cli.weights.checkpoint import load_classifier, save_classifier
 from hicmae_cli.weights.export import export_onnx
 from tests.runtime.stubs import noise
@@ -44,10 +44,10 @@ def test_auto_takes_the_format_of_a_given_file(toy: Path) -> None:
 
 def test_auto_takes_onnx_for_a_name_that_has_it(toy: Path) -> None:
     assert open_engine("puppets-nano").name == "onnx"
-    stored_path("mine", "").parent.mkdir(parents=True)
-    shutil.copy(toy, stored_path("mine", ".safetensors"))
+    locate_stored("mine", "").parent.mkdir(parents=True)
+    shutil.copy(toy, locate_stored("mine", ".safetensors"))
     assert open_engine("mine").name == "torch"
-    shutil.copy(toy.with_suffix(".onnx"), stored_path("mine", ".onnx"))
+    shutil.copy(toy.with_suffix(".onnx"), locate_stored("mine", ".onnx"))
     assert open_engine("mine").name == "onnx"
 
 

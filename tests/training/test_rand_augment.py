@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from timm.data import auto_augment
 
-from hicmae_cli.media import frames_at
+from hicmae_cli.media import read_frames_at
 from hicmae_cli.training.rand_augment import (
     FILL,
     OPERATIONS,
@@ -44,7 +44,7 @@ BLENDED = {"Color", "Sharpness"}
 
 def clips() -> dict[str, NDArray[np.uint8]]:
     """A face in two pictures of a film, random bytes, and a dull and a plain picture."""
-    film = frames_at(SAMPLE, [1.0, 5.0])
+    film = read_frames_at(SAMPLE, [1.0, 5.0])
     faces = np.stack([cv2.resize(frame[20:180, 160:320], (160, 160)) for frame in film])
     rng = np.random.default_rng(0)
     dull = rng.integers(90, 130, (2, 160, 160, 3))

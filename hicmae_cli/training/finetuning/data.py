@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
-from hicmae_cli.clips import PreparedClip, log_mel, read_prepared_clip, training_view
+from hicmae_cli.clips import PreparedClip, compute_log_mel, draw_training_view, read_prepared_clip
 from hicmae_cli.clips.log_mel import MIN_SAMPLES
 from hicmae_cli.corpora.manifest import Sample, fault_of
 from hicmae_cli.corpora.values import values_of
@@ -94,13 +94,13 @@ class TrainingClips(Dataset[Item | str]):
         settings = self.settings
         rng = np.random.default_rng([settings.seed, self.epoch, index])
         prepared = self.cache[index] if self.cache else self._read(index)
-        view = training_view(prepared.num_frames, prepared.num_samples, settings.sampling_rate, rng)
+        view = draw_training_view(prepared.num_frames, prepared.num_samples, settings.sampling_rate, rng)
         mel, faces = None, None
         if settings.modality != "video" and prepared.samples is not None:
             cut = view.cut_audio(prepared.samples)
             if len(cut) >= MIN_SAMPLES:
-                mel = mask_log_mel(log_mel(augment_samples(cut, settings, rng)), settings, rng)
-        if settings.modality != "audio" and (faces := prepared.faces(view, exact=False)) is not None:
+                mel = mask_log_mel(compute_log_mel(augment_samples(cut, settings, rng)), settings, rng)
+        if settings.modality != "audio" and (faces := prepared.decode_faces(view, exact=False)) is not None:
             faces = augment_faces(faces, settings, rng)
         if faces is None and mel is None:
             absent = {"av": "faces and no sound", "video": "faces", "audio": "sound"}[settings.modality]

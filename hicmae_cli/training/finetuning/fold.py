@@ -15,7 +15,7 @@ from hicmae_cli.corpora.splits import Split
 from hicmae_cli.errors import TrainingError, WeightsError
 from hicmae_cli.evaluation.evaluate import evaluate
 from hicmae_cli.evaluation.results import Evaluation
-from hicmae_cli.files import sha256_of, written_whole
+from hicmae_cli.files import compute_sha256, write_atomically
 from hicmae_cli.runtime.torch_engine import TorchEngine
 from hicmae_cli.training.finetuning.loop import Outcome, Progress, finetune
 from hicmae_cli.training.finetuning.parts import check_people, parts_of
@@ -84,7 +84,7 @@ def finetune_and_test(
         return outcome, None
     assert outcome.weight is not None
     made_of = {
-        "weight": sha256_of(outcome.weight),
+        "weight": compute_sha256(outcome.weight),
         "clips": fingerprint(_facts(sample) for sample in parts.test),
         "modality": settings.modality,
         "merge_by": task.merge_by,
@@ -149,7 +149,7 @@ def _read_tested(run: Path, made_of: Mapping[str, object]) -> Evaluation | None:
 def _write_tested(run: Path, made_of: Mapping[str, object], found: Evaluation) -> None:
     text = json.dumps({"made_of": made_of, "result": found.to_record()}, allow_nan=False)
     try:
-        with written_whole(run / TESTED) as temporary:
+        with write_atomically(run / TESTED) as temporary:
             temporary.write_text(text + "\n", "utf-8")
     except OSError as error:
         raise TrainingError(f"{run / TESTED}: cannot be written: {error.strerror}") from error

@@ -23,7 +23,7 @@ from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.errors import HicmaeError, TrainingError
 from hicmae_cli.evaluation.evaluate import evaluate
 from hicmae_cli.evaluation.results import Evaluation
-from hicmae_cli.files import sha256_of
+from hicmae_cli.files import compute_sha256
 from hicmae_cli.models.build import build_classifier
 from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.config import Architecture, find_variant
@@ -181,7 +181,7 @@ def finetune(
         "labels": list(task.labels),
         "dataset": task.dataset,
         "metric": task.chosen_by,
-        "init": sha256_of(init) if init else None,
+        "init": compute_sha256(init) if init else None,
         "clips": clips_fingerprint(train, validation),
         "processes": processes,  # drop path depends on how a step is dealt out
     }
@@ -207,7 +207,7 @@ def finetune(
     # Read before the loader's processes are forked, which share what is there.
     cache = None
     if settings.cache_clips and unfinished:
-        cache = [read_prepared_clip(s.video, s.audio).decoded(exact=False) for s in train]
+        cache = [read_prepared_clip(s.video, s.audio).decode_all(exact=False) for s in train]
     if unfinished:
         _raise_together(accelerator, unreadable(validation[process::processes], settings))
     # A classifier's features are scaled already; those of encoders that were pre-trained are not.

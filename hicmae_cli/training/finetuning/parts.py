@@ -105,7 +105,7 @@ def unreadable(clips: Sequence[Sample], settings: FinetuneSettings) -> list[str]
 
 def _fault(sample: Sample, settings: FinetuneSettings) -> str | None:
     try:
-        views = read_prepared_clip(sample.video, sample.audio).test_clips(settings.sampling_rate)
+        views = read_prepared_clip(sample.video, sample.audio).read_evaluation_clips(settings.sampling_rate)
     except (HicmaeError, ValueError) as error:
         return f"clip {sample.id}: {fault_of(sample, error)}"
     if any(restrict(view, settings.modality) for view in views):

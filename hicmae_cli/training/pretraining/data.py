@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from hicmae_cli.clips import log_mel
-from hicmae_cli.clips.recording import Recording, Window, read_only_window, read_random_window
+from hicmae_cli.clips import compute_log_mel
+from hicmae_cli.clips.recording import RandomWindow, Recording, read_random_window, read_whole_window
 from hicmae_cli.errors import TrainingError, first_line
 from hicmae_cli.models.masking import Mask, draw_masks
 from hicmae_cli.training.augmentation import multi_scale_crop, random_gain
@@ -69,7 +69,7 @@ class PretrainingClips(Dataset[MaskedBatch | str]):
         recordings: Sequence[Recording],
         settings: PretrainSettings,
         epoch: int,
-        cache: Mapping[int, Window] | None = None,
+        cache: Mapping[int, RandomWindow] | None = None,
     ) -> None:
         self.recordings, self.settings, self.epoch = recordings, settings, epoch
         self.cache = cache or {}
@@ -113,7 +113,7 @@ class PretrainingClips(Dataset[MaskedBatch | str]):
             (self.settings.video_mask_ratio, self.settings.audio_mask_ratio),
             seed=int(rng.integers(2**63)),
         )
-        audio = torch.from_numpy(log_mel(samples))[None, None]
+        audio = torch.from_numpy(compute_log_mel(samples))[None, None]
         return MaskedBatch(torch.from_numpy(faces)[None], audio, *masks, (recording.id,), faults)
 
 
@@ -137,15 +137,15 @@ def collate(items: Sequence[MaskedBatch | str]) -> MaskedBatch | str:
     )
 
 
-def read_short(recordings: Sequence[Recording]) -> dict[int, Window]:
+def read_short(recordings: Sequence[Recording]) -> dict[int, RandomWindow]:
     """Read the windows of all recordings that are not longer than one, by their place in the list; 1.4 MB each.
 
     Recordings that cannot be read are skipped here; training finds them again and reports them.
     """
-    cache: dict[int, Window] = {}
+    cache: dict[int, RandomWindow] = {}
     for index, recording in enumerate(recordings):
         with suppress(Exception):  # files, decoders and disks can raise anything
-            if (window := read_only_window(recording)) is not None:
+            if (window := read_whole_window(recording)) is not None:
                 cache[index] = window
     return cache
 
@@ -155,7 +155,7 @@ def pretraining_loader(
     settings: PretrainSettings,
     epoch: int,
     batches: Sequence[list[int]],
-    cache: Mapping[int, Window] | None = None,
+    cache: Mapping[int, RandomWindow] | None = None,
 ) -> DataLoader[MaskedBatch | str]:
     """Load the batches of one process and epoch, listed by ``order.deal_batches``; ``unwrap_batch`` checks each."""
     # Collect decoders now: the forked processes lack their threads, so collecting them there can hang.

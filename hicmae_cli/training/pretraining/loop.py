@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-from hicmae_cli.clips.recording import Recording, Window
+from hicmae_cli.clips.recording import RandomWindow, Recording
 from hicmae_cli.models.build import build_pretraining_model
 from hicmae_cli.models.config import AUDIO_PATCH
 from hicmae_cli.models.inputs import normalise_patches
@@ -74,7 +74,7 @@ class _Training:
     network: PretrainingModel
     model: torch.nn.Module
     optimiser: torch.optim.Optimizer
-    cache: Mapping[int, Window]
+    cache: Mapping[int, RandomWindow]
 
 
 def pretrain_recordings(
@@ -188,7 +188,10 @@ def _build_network(settings: PretrainSettings) -> PretrainingModel:
 
 
 def _whiten(
-    network: PretrainingModel, recordings: Sequence[Recording], settings: PretrainSettings, cache: Mapping[int, Window]
+    network: PretrainingModel,
+    recordings: Sequence[Recording],
+    settings: PretrainSettings,
+    cache: Mapping[int, RandomWindow],
 ) -> None:
     """Whiten the patches of a new model over the first clips; every process computes the same."""
     batches = first_batches(len(recordings), settings, settings.seed, settings.fit_start_clips)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from hicmae_cli.clips.excerpt import read_excerpt
+from hicmae_cli.clips.snippet import read_snippet
 from hicmae_cli.errors import SettingsError, WeightsError
 from hicmae_cli.faces import FaceFinder
 from hicmae_cli.model_input import WINDOW_S
@@ -100,7 +100,7 @@ def rebuild_video(
         masks = draw_masks((facts.video_mask, facts.audio_mask), ratios, seed)
     except ValueError as error:
         raise SettingsError(f"mask_video={ratios[0]:g}, mask_audio={ratios[1]:g}: {error}") from error
-    excerpt = read_excerpt(Path(source), at_s, FaceFinder)
+    excerpt = read_snippet(Path(source), at_s, FaceFinder)
     made = reconstruct(
         model.to(torch_device),
         excerpt.faces[None],

@@ -14,7 +14,7 @@ from hicmae_cli.errors import SettingsError
 from hicmae_cli.media.listing import Listing
 from hicmae_cli.preparing import videos as preparing
 from hicmae_cli.weights.info import FRAME_FOLDERS, OUR_FRONT_END, VOXCELEB2_FRONT_END
-from hicmae_cli.workers import available_cores, run_in_pool
+from hicmae_cli.workers import count_cores, run_in_pool
 
 # Recipe and licence of the datasets that can be pre-trained on.
 _RECIPES = {"puppets": "pretrain-puppets-nano", "voxceleb2": "pretrain-voxceleb2-base"}
@@ -123,7 +123,7 @@ def _cut_faces(
     recordings, skipped = preparing.videos(
         folder,
         store,
-        run=partial(run_in_pool, workers=available_cores()),
+        run=partial(run_in_pool, workers=count_cores()),
         on_listing=on_listing,
         on_video=on_video,
         on_wait=lambda: on_wait(store),

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-from hicmae_cli.files import written_whole
+from hicmae_cli.files import write_atomically
 from hicmae_cli.models.config import find_variant
 from hicmae_cli.models.pretraining import PretrainingModel
 from hicmae_cli.training.pretraining.data import Fault
@@ -120,7 +120,7 @@ def write_skipped(run: Path, skipped: Mapping[str, str]) -> None:
         return
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerows([("id", "reason"), *sorted(skipped.items())])
-    with written_whole(run / SKIPPED) as temporary:
+    with write_atomically(run / SKIPPED) as temporary:
         temporary.write_text(out.getvalue(), "utf-8", "surrogateescape")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from hicmae_cli.clips import Clip, model_inputs, read_prepared_clip, write_prepared_clip
+from hicmae_cli.clips import Clip, read_prepared_clip, stack_clips, write_prepared_clip
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.errors import ManifestError, TrainingError
 from hicmae_cli.models.inputs import to_video
@@ -60,7 +60,7 @@ def same(one: Item, other: Item) -> bool:
 def test_training_sees_what_prediction_sees() -> None:
     faces = np.random.default_rng(0).integers(0, 256, (2, 16, 160, 160, 3)).astype(np.uint8)
     mel = np.zeros((256, 128), np.float32)
-    expected, _ = model_inputs([Clip(faces[0], mel), Clip(None, mel)])
+    expected, _ = stack_clips([Clip(faces[0], mel), Clip(None, mel)])
     video = to_video(torch.from_numpy(faces), torch.tensor([True, False]))
     np.testing.assert_allclose(video.numpy(), expected, atol=1e-5)
     keep = torch.stack([torch.randperm(800)[:50] for _ in range(2)])
@@ -69,7 +69,7 @@ def test_training_sees_what_prediction_sees() -> None:
 
 
 def test_chance_follows_from_seed_epoch_and_clip_and_not_from_where_it_is_read(samples: list[Sample]) -> None:
-    cache = [read_prepared_clip(s.video, s.audio).decoded(exact=False) for s in samples]
+    cache = [read_prepared_clip(s.video, s.audio).decode_all(exact=False) for s in samples]
     for index in range(3):
         first = item(samples, index)
         assert first[0].shape == (16, 160, 160, 3) and first[0].dtype == torch.uint8

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from hicmae_cli.clips import log_mel, write_prepared_clip
+from hicmae_cli.clips import compute_log_mel, write_prepared_clip
 from hicmae_cli.clips.recording import Recording, read_random_window
 from hicmae_cli.errors import TrainingError
 from hicmae_cli.training.augmentation import multi_scale_crop
@@ -90,7 +90,7 @@ def test_an_example_is_not_augmented(recordings: list[Recording]) -> None:
     assert same(clip, read_example(recordings, SETTINGS))
     faces, samples = read_random_window(recordings[0], np.random.default_rng(0))
     assert torch.equal(clip.faces[0], torch.from_numpy(faces))
-    assert torch.equal(clip.audio[0, 0], torch.from_numpy(log_mel(samples)))
+    assert torch.equal(clip.audio[0, 0], torch.from_numpy(compute_log_mel(samples)))
 
 
 def test_another_clip_replaces_a_broken_one(recordings: list[Recording], tmp_path: Path) -> None:
