@@ -1,8 +1,8 @@
-"""What can go wrong and is the user's to mend: each prints as one line, never as a traceback."""
+"""Errors that a user can fix: each prints as one line, never as a traceback."""
 
 
 class HicmaeError(Exception):
-    """A problem a user can act on. The message says what was wrong, where, and what to do."""
+    """A problem that the user can fix. The message states what was wrong, where, and what to do."""
 
 
 class MediaError(HicmaeError):
@@ -10,7 +10,7 @@ class MediaError(HicmaeError):
 
 
 class DiskError(MediaError):
-    """The disk is full, or cannot be written to: any other file would meet the same fate."""
+    """The disk is full or not writable: every later write would fail, too."""
 
 
 class WeightsError(HicmaeError):
@@ -18,31 +18,31 @@ class WeightsError(HicmaeError):
 
 
 class ManifestError(HicmaeError):
-    """A list of clips is malformed or names files that are not there."""
+    """A list of clips is malformed or names missing files."""
 
 
 class SettingsError(HicmaeError):
-    """A recipe or an option has a value that cannot be used; the command exits with 2, as for wrong usage."""
+    """A recipe or a parameter has an invalid value; the command exits with 2, as for wrong usage."""
 
 
 class TrainingError(HicmaeError):
-    """A training cannot go on."""
+    """A training cannot continue."""
 
 
 class MissingDependencyError(HicmaeError):
-    """An optional package or a system library that the command needs is missing."""
+    """A required optional package or system library is missing."""
 
 
 def install_hint(extra: str) -> str:
-    """How to get the packages of an extra: from the checkout, because no index has a package of this name."""
+    """Return how to install an extra: from the checkout, because no index has the package."""
     return f"pip install '.[{extra}]' in the checkout of hicmae"
 
 
 def first_line(error: Exception) -> str:
-    """What a library's error says first, or its kind where it says nothing."""
+    """Return the first line of an error's message, or the error's type if the message is empty."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def one_line(text: str) -> str:
-    """A text, perhaps with a file's name in it, that fits one line and cannot steer a terminal."""
+    """Escape control characters and line breaks, for text that may contain a file's name."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and the hash of a file."""
+"""Atomic writes: a file appears complete or not at all. And the hash of a file."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _TEMPORARY: Final = re.compile(r"\.hicmae-[0-9a-f]{16}(\.[^.]*)?")
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """A temporary file to write to, beside ``path`` and with its suffix; replaces ``path`` when the block ends well.
+def write_atomically(path: Path) -> Iterator[Path]:
+    """Yield a temporary file with the suffix of ``path``; it replaces ``path`` if the block succeeds.
 
-    After an error the temporary is removed and ``path`` is as it was before. Missing folders are made. The temporary
-    has a random name and is created exclusively, so a planted link is never followed. The first call for a folder
-    removes the leftovers of killed processes from it.
+    After an error the temporary is removed and ``path`` is unchanged. Missing folders are created. The temporary has a
+    random name and is created exclusively, so a planted link is never followed. The first call for a folder removes the
+    leftovers of killed processes from it.
 
     Raises:
         IsADirectoryError: ``path`` is a folder.
-        OSError: the folder cannot be written to, or the disk is full; names ``path``.
+        OSError: the folder is not writable, or the disk is full; names ``path``.
     """
     if path.is_dir():
         raise IsADirectoryError(21, "it is a folder", str(path))
@@ -41,7 +41,8 @@ def written_whole(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     except OSError as error:
         if error.errno is not None and error.filename in (None, str(temporary), temporary):
-            with suppress(AttributeError):  # errors of PyAV cannot be changed
+            # PyAV's errors are immutable.
+            with suppress(AttributeError):
                 error.filename, error.filename2 = str(path), None
         raise
     finally:
@@ -51,19 +52,19 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 
 def is_temporary(name: str) -> bool:
-    """Whether a file's name is one that `written_whole` gives to its temporaries."""
+    """Whether a file name is that of a temporary of `write_atomically`."""
     return _TEMPORARY.fullmatch(name) is not None
 
 
 def remove_leftovers(folder: Path, *, recursive: bool = False) -> None:
-    """Remove the temporaries of killed processes from a folder; a missing folder has none.
+    """Remove the temporaries of killed processes from a folder, if it exists.
 
-    A process that writes holds a lock on its temporary, and the system frees the lock when the process ends. Where
-    there are no such locks (Windows, some network disks) nothing is removed.
+    A process that writes has a lock on its temporary, and the system frees the lock when the process ends. Without
+    such locks (Windows, some network disks) nothing is removed.
 
     Args:
-        folder: where to look.
-        recursive: look in its folders, too. Links to folders are not followed.
+        folder: the folder.
+        recursive: search its subfolders, too. Links to folders are not followed.
     """
     for inside, _, names in os.walk(folder):
         for name in filter(is_temporary, names):
@@ -72,14 +73,15 @@ def remove_leftovers(folder: Path, *, recursive: bool = False) -> None:
             break
 
 
-# Listing a folder of many files once for each of them would take long.
+# Listing a folder of many files for each of them would take long.
 _remove_leftovers_once = cache(remove_leftovers)
 
 
 def _remove_unlocked(path: Path) -> None:
     if sys.platform == "win32":
         return
-    with suppress(OSError):  # another process writes it or has removed it, or it is a link
+    # It is a link, or another process writes it or has removed it.
+    with suppress(OSError):
         descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -89,33 +91,36 @@ def _remove_unlocked(path: Path) -> None:
 
 
 def _create_temporary(folder: Path, suffix: str) -> tuple[Path, int | None]:
-    """Create an empty file -> its path, and the descriptor whose closing frees its lock (None on Windows)."""
+    """Create an empty file -> its path, and a descriptor that keeps its lock until it is closed (None on Windows)."""
     while True:
         temporary = folder / f".hicmae-{secrets.token_hex(8)}{suffix}"
-        # Not the module tempfile, which gives its files the mode 0600 whatever the umask.
+        # Not the module tempfile, which ignores the umask and gives its files the mode 0600.
         descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-        if sys.platform == "win32":  # Windows cannot rename an open file
+        if sys.platform == "win32":
+            # Windows cannot rename an open file.
             os.close(descriptor)
             return temporary, None
         if lock_file(descriptor) and temporary.exists():
             return temporary, descriptor
-        os.close(descriptor)  # another process removed it as a leftover before it was locked: try again
+        # Another process removed the file as a leftover before it was locked: try again.
+        os.close(descriptor)
 
 
 def lock_file(descriptor: int) -> bool:
-    """Lock an open file -> False where another process holds the lock."""
+    """Lock an open file -> False if another process has the lock."""
     if sys.platform != "win32":
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         except OSError:
-            pass  # the disk has no locks; remove_leftovers removes nothing from it either
+            # The disk has no locks, so remove_leftovers removes nothing from it.
+            pass
     return True
 
 
-def sha256_of(path: Path, on_block: Callable[[], None] = lambda: None) -> str:
-    """Hash of a file in hexadecimal, read in pieces; ``on_block`` is called after each."""
+def compute_sha256(path: Path, on_block: Callable[[], None] = lambda: None) -> str:
+    """Compute the hash of a file in hexadecimal; ``on_block`` is called after each block of 1 MiB."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while block := file.read(1 << 20):

@@ -1,4 +1,7 @@
-"""The names of emotions: full lower-case English words, with the codes that corpora use as aliases."""
+"""Names of emotions: full lower-case English words, with the codes that corpora use as aliases."""
+
+PUPPETS_NAME = "puppets"
+"""Name of the generated dataset, also in the metadata of weights trained on it."""
 
 CREMA_D_LABELS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness")
 
@@ -23,17 +26,15 @@ ALIASES = {
     "disappointed": "disappointment",
     "worried": "worry",
 }
-
-
 _MAX_LETTERS = 64
 
 
 def canonical_label(name: str) -> str:
-    """``"ANG"`` or ``"angry"`` -> ``"anger"``; a name without an alias is lower-cased and kept."""
+    """Map ``"ANG"`` and ``"angry"`` to ``"anger"``; lower-case a name without an alias."""
     key = name.strip().lower()
     return ALIASES.get(key, key)
 
 
 def is_label(name: str) -> bool:
-    """Whether a name can be a label: printable text of at most 64 characters, which cannot steer a terminal."""
+    """Whether a name can be a label: printable, so that it cannot steer a terminal, and at most 64 characters."""
     return 0 < len(name) <= _MAX_LETTERS and name.isprintable()

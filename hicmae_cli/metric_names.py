@@ -1,13 +1,15 @@
-"""The scores by the names the field uses: which there are, what they are called in text, which way is better."""
+"""The names of the metrics, their titles in text, and those where smaller is better."""
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
-Metric = Literal["uar", "war", "weighted_f1", "macro_f1", "micro_f1", "ccc", "pcc", "mae", "rmse"]
+ClassificationMetric = Literal["uar", "war", "weighted_f1", "macro_f1", "micro_f1"]
+RegressionMetric = Literal["ccc", "pcc", "mae", "rmse"]
+Metric = Literal[ClassificationMetric, RegressionMetric]
 
-CLASSIFICATION: Final[tuple[str, ...]] = ("uar", "war", "weighted_f1", "macro_f1", "micro_f1")
-REGRESSION: Final[tuple[str, ...]] = ("ccc", "pcc", "mae", "rmse")
+CLASSIFICATION: Final[tuple[str, ...]] = get_args(ClassificationMetric)
+REGRESSION: Final[tuple[str, ...]] = get_args(RegressionMetric)
 SMALLER_IS_BETTER: Final[frozenset[str]] = frozenset({"mae", "rmse"})
 TITLES: Final[dict[str, str]] = {
     "uar": "UAR",
@@ -22,8 +24,8 @@ TITLES: Final[dict[str, str]] = {
 }
 
 
-def title_of(name: str) -> str:
-    """``uar`` -> ``UAR``; of a target, ``pcc_arousal`` -> ``PCC arousal``."""
+def format_metric(name: str) -> str:
+    """Format the name of a metric for text: ``uar`` -> ``UAR``, ``pcc_arousal`` -> ``PCC arousal``."""
     if name in TITLES:
         return TITLES[name]
     metric, _, target = name.partition("_")

@@ -1,6 +1,7 @@
-"""Sizes and constants of the model's input: 16 aligned faces and the log-mel of the same 2.56 s (paper 4.1).
+"""Sizes and constants of the model's input: 16 aligned faces and the log-mel of the same 2.56 s (paper, section 4.1).
 
-Each number is written here once. Nothing is imported, so that a command's defaults can be read without NumPy.
+Other modules import these numbers and do not repeat them. This one imports nothing, so a command's defaults need no
+NumPy.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ FRAME_STEP_S: Final = WINDOW_S / CLIP_FRAMES  # 0.16
 FACE_SIZE_PX: Final = 160
 IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)
 IMAGENET_STD: Final = (0.229, 0.224, 0.225)
-"""Mean and standard deviation of red, green and blue in 0..1: faces are normalised by them."""
+"""Mean and standard deviation of red, green and blue in 0..1, to normalise faces."""
 
 SAMPLE_RATE_HZ: Final = 16_000
 WINDOW_SAMPLES: Final = round(WINDOW_S * SAMPLE_RATE_HZ)  # 40960

@@ -1,4 +1,4 @@
-"""ONNX Runtime: imported without telemetry and log, opened and run such that Ctrl-C works."""
+"""ONNX Runtime without telemetry and logging, and with working Ctrl-C."""
 
 from __future__ import annotations
 
@@ -11,24 +11,27 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from hicmae_cli.errors import WeightsError, first_line
 
-if TYPE_CHECKING:  # numpy would slow down `hicmae --help`
+# NumPy would slow down `hicmae --help`.
+if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-Result = TypeVar("Result")
+ResultT = TypeVar("ResultT")
 
-_FATAL_ONLY = 4  # log level; all other failures come back as exceptions
-_PATIENCE_S = 2.0  # a run that was asked to stop looks for that between two operators
+# Log level; all other failures come back as exceptions.
+_FATAL_ONLY = 4
+# ONNX Runtime checks for a stop request only between two operators.
+_PATIENCE_S = 2.0
 _threads: list[threading.Thread] = []
 
 
 def import_onnxruntime() -> ModuleType:
-    """Import ONNX Runtime with its telemetry and its log switched off; no other file of the package imports it.
+    """Import ONNX Runtime with telemetry and logging disabled; no other file of the package imports it.
 
     ONNX Runtime sends usage events to Microsoft by default, and keeps a device id and a database in the user's cache.
     The environment variable prevents both if it is set before the first import; child processes inherit it. If other
-    code of the process has imported ONNX Runtime before, the call stops the events from now on.
+    code in this process has imported ONNX Runtime before, the call disables later events.
     """
     os.environ["ORT_DISABLE_TELEMETRY"] = "1"
     ort = importlib.import_module("onnxruntime")
@@ -44,10 +47,10 @@ def open_session(
 
     Args:
         path: the file.
-        providers: where to run it, in order of preference.
+        providers: execution providers, in order of preference.
         threads: CPU threads; 0 lets the runtime choose.
-        fold_constants: compute the constant parts of the graph now. This can allocate any amount of memory, so it is
-            only for files whose content is known. Our exports have nothing left to fold.
+        fold_constants: compute the constant parts of the graph now. This can allocate any amount of memory, so use it
+            for known files only. Our exports have no constants left to fold.
 
     Raises:
         WeightsError: ONNX Runtime cannot load the file.
@@ -57,10 +60,11 @@ def open_session(
     options.intra_op_num_threads = threads
     disabled = [] if fold_constants else ["ConstantFolding"]
     try:
-        return _interruptible(
+        return _call_interruptibly(
             lambda: ort.InferenceSession(str(path), options, providers=list(providers), disabled_optimizers=disabled)
         )
-    except Exception as error:  # onnxruntime's own classes derive from Exception only
+    # ONNX Runtime's errors derive from Exception only.
+    except Exception as error:
         raise WeightsError(f"{path}: ONNX Runtime cannot load it: {first_line(error)}") from error
 
 
@@ -76,28 +80,28 @@ def run_session(session: Any, path: Path, outputs: Sequence[str], inputs: Mappin
         options.terminate = True
 
     try:
-        return _interruptible(lambda: list(session.run(list(outputs), dict(inputs), options)), stop)
+        return _call_interruptibly(lambda: list(session.run(list(outputs), dict(inputs), options)), stop)
     except Exception as error:
         raise WeightsError(f"{path}: ONNX Runtime cannot run it: {first_line(error)}") from error
 
 
 def has_stuck_threads() -> bool:
-    """Whether a call of ONNX Runtime goes on in the background after Ctrl-C.
+    """Whether a call of ONNX Runtime still runs in the background after Ctrl-C.
 
     Before Python 3.14, such a thread aborts the process if its call returns while the interpreter shuts down.
     """
     return any(thread.is_alive() for thread in _threads)
 
 
-def _interruptible(work: Callable[[], Result], stop: Callable[[], None] = lambda: None) -> Result:
+def _call_interruptibly(work: Callable[[], ResultT], stop: Callable[[], None] = lambda: None) -> ResultT:
     """Call ``work`` in a thread and wait for it, because Python handles Ctrl-C only between two of its instructions.
 
-    Exceptions of ``work`` are raised here. If the wait is interrupted, ``stop`` is called and the thread gets a moment
-    to end; a thread that does not end is left behind.
+    Exceptions of ``work`` are raised here. If the wait is interrupted, ``stop`` is called, and the thread gets two
+    seconds to end before it is abandoned.
     """
-    done: list[Result] = []
+    done: list[ResultT] = []
     failed: list[BaseException] = []
-    # Not Thread.join: before Python 3.13 it takes an interrupted wait for the thread's end.
+    # Not Thread.join: before Python 3.13, it treats an interrupted wait as the thread's end.
     over = threading.Event()
 
     def run() -> None:
@@ -111,7 +115,7 @@ def _interruptible(work: Callable[[], Result], stop: Callable[[], None] = lambda
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
     try:
-        # A wait without a limit would not see Ctrl-C on every system.
+        # On some systems, Ctrl-C does not interrupt a wait without a limit.
         while not over.wait(0.2):
             pass
     except BaseException:

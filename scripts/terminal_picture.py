@@ -1,4 +1,4 @@
-"""Draw the README's picture: what `hicmae predict` prints on the sample clip, as SVG.
+"""Draw the README's picture, the output of `hicmae predict` on the sample clip, as SVG.
 
 python scripts/terminal_picture.py docs/assets/predict.svg
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from hicmae_cli.bundled import DEFAULT_WEIGHT, sample_clip
+from hicmae_cli.bundled import DEFAULT_WEIGHT, find_sample_clip
 from hicmae_cli.report.console import demo_notice, licence_line, print_prediction
 from hicmae_cli.runtime.batch import PredictorPool
 from hicmae_cli.runtime.results import Prediction
@@ -21,7 +21,7 @@ from hicmae_cli.runtime.results import Prediction
 def main() -> None:
     target = Path(sys.argv[1])
     with PredictorPool() as pool:
-        (result,) = pool.predict([sample_clip()])
+        (result,) = pool.predict([find_sample_clip()])
     console = Console(record=True, width=92, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     console.print(Text("$ hicmae predict docs/assets/speech_sample.mp4", style="bold"))
     console.print(licence_line(DEFAULT_WEIGHT, pool.model.info), style="dim", highlight=False)

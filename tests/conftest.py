@@ -31,9 +31,9 @@ def bundle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     from hicmae_cli import bundled
     from hicmae_cli.weights import catalogue
 
-    folder = Path(shutil.copytree(bundled.bundled_dir(), tmp_path / "bundled"))
+    folder = Path(shutil.copytree(bundled.find_bundled_dir(), tmp_path / "bundled"))
     for module in (bundled, catalogue):
-        monkeypatch.setattr(module, "bundled_dir", lambda: folder)
+        monkeypatch.setattr(module, "find_bundled_dir", lambda: folder)
     return folder
 
 

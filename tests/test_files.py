@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from hicmae_cli.files import is_temporary, remove_leftovers, sha256_of, written_whole
+from hicmae_cli.files import compute_sha256, is_temporary, remove_leftovers, write_atomically
 
 
 def test_a_file_appears_whole(tmp_path: Path) -> None:
     path = tmp_path / "new" / "a.txt"
-    with written_whole(path) as temporary:
+    with write_atomically(path) as temporary:
         temporary.write_text("half")
         assert not path.exists()
         assert temporary.suffix == ".txt"
@@ -27,7 +27,7 @@ def test_a_file_appears_whole(tmp_path: Path) -> None:
 def test_after_an_error_nothing_has_changed(tmp_path: Path) -> None:
     path = tmp_path / "a.txt"
     path.write_text("old")
-    with pytest.raises(RuntimeError, match="the disk is full"), written_whole(path) as temporary:
+    with pytest.raises(RuntimeError, match="the disk is full"), write_atomically(path) as temporary:
         temporary.write_text("half")
         raise RuntimeError("the disk is full")
     assert path.read_text() == "old"
@@ -36,14 +36,14 @@ def test_after_an_error_nothing_has_changed(tmp_path: Path) -> None:
 
 def test_a_folder_is_not_written_over(tmp_path: Path) -> None:
     (tmp_path / "a.txt").mkdir()
-    with pytest.raises(IsADirectoryError, match=r"it is a folder: .*a\.txt"), written_whole(tmp_path / "a.txt"):
+    with pytest.raises(IsADirectoryError, match=r"it is a folder: .*a\.txt"), write_atomically(tmp_path / "a.txt"):
         pytest.fail("the block was entered")
 
 
 def test_the_umask_decides_who_may_read(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:
-        with written_whole(tmp_path / "a") as temporary:
+        with write_atomically(tmp_path / "a") as temporary:
             temporary.write_text("")
     finally:
         os.umask(before)
@@ -53,13 +53,13 @@ def test_the_umask_decides_who_may_read(tmp_path: Path) -> None:
 def test_the_hash_is_of_the_bytes(tmp_path: Path) -> None:
     content = os.urandom(3 << 20)
     (tmp_path / "a").write_bytes(content)
-    assert sha256_of(tmp_path / "a") == hashlib.sha256(content).hexdigest()
+    assert compute_sha256(tmp_path / "a") == hashlib.sha256(content).hexdigest()
 
 
 def test_temporaries_are_new_files_under_names_that_cannot_be_guessed(tmp_path: Path) -> None:
     names = set()
     for _ in range(20):
-        with written_whole(tmp_path / "a.txt") as temporary:
+        with write_atomically(tmp_path / "a.txt") as temporary:
             assert temporary.is_file() and not temporary.is_symlink()
             assert is_temporary(temporary.name)
             names.add(temporary.name)
@@ -72,10 +72,10 @@ def test_a_planted_link_is_not_followed(tmp_path: Path, monkeypatch: pytest.Monk
     guessed, free = "0" * 16, "1" * 16
     monkeypatch.setattr("secrets.token_hex", lambda _: guessed)
     (tmp_path / f".hicmae-{guessed}.txt").symlink_to(victim)
-    with pytest.raises(FileExistsError), written_whole(tmp_path / "a.txt"):
+    with pytest.raises(FileExistsError), write_atomically(tmp_path / "a.txt"):
         pytest.fail("the block was entered")
     monkeypatch.setattr("secrets.token_hex", lambda _: free)
-    with written_whole(tmp_path / "a.txt") as temporary:
+    with write_atomically(tmp_path / "a.txt") as temporary:
         temporary.write_text("new")
     assert victim.read_text() == "precious"
     assert not (tmp_path / "a.txt").is_symlink()
@@ -85,7 +85,7 @@ def test_the_name_a_file_had_in_the_past_is_not_taken(tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("precious")
     (tmp_path / f".a.{os.getpid()}.txt").symlink_to(victim)
-    with written_whole(tmp_path / "a.txt") as temporary:
+    with write_atomically(tmp_path / "a.txt") as temporary:
         temporary.write_text("new")
     assert victim.read_text() == "precious"
     assert not (tmp_path / "a.txt").is_symlink()
@@ -94,13 +94,13 @@ def test_the_name_a_file_had_in_the_past_is_not_taken(tmp_path: Path) -> None:
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from hicmae_cli.files import written_whole
-with written_whole(Path(sys.argv[1])) as temporary:
+from hicmae_cli.files import write_atomically
+with write_atomically(Path(sys.argv[1])) as temporary:
     temporary.write_bytes(b"half")
     os.kill(os.getpid(), signal.SIGKILL)
 """
-WRITES = "import sys; from pathlib import Path; from hicmae_cli.files import written_whole\n"
-WRITES += "with written_whole(Path(sys.argv[1])) as temporary: temporary.write_bytes(b'whole')"
+WRITES = "import sys; from pathlib import Path; from hicmae_cli.files import write_atomically\n"
+WRITES += "with write_atomically(Path(sys.argv[1])) as temporary: temporary.write_bytes(b'whole')"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no such locks")
@@ -115,7 +115,7 @@ def test_what_a_killed_process_left_goes_with_the_next_call(tmp_path: Path) -> N
 
 
 def test_what_is_being_written_stays(tmp_path: Path) -> None:
-    with written_whole(tmp_path / "a.txt") as temporary:
+    with write_atomically(tmp_path / "a.txt") as temporary:
         temporary.write_text("half")
         remove_leftovers(tmp_path)
         subprocess.run([sys.executable, "-c", WRITES, tmp_path / "a.txt"], check=True)
@@ -134,7 +134,7 @@ def test_leftovers_in_folders_go_when_asked_for(tmp_path: Path) -> None:
         path.touch()
     remove_leftovers(tmp_path / "store")
     assert [path.exists() for path in paths] == [False, True, True]
-    with written_whole(tmp_path / "store/a/c.txt") as temporary:
+    with write_atomically(tmp_path / "store/a/c.txt") as temporary:
         remove_leftovers(tmp_path / "store", recursive=True)
         assert temporary.exists()
     assert [path.exists() for path in paths] == [False, False, True]
@@ -156,7 +156,7 @@ def test_a_full_disk_is_named_with_the_file_that_was_asked_for(tmp_path: Path) -
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))  # no file may grow beyond, as on a full disk
     try:
-        with pytest.raises(OSError, match="File too large") as caught, written_whole(tmp_path / "a") as temporary:
+        with pytest.raises(OSError, match="File too large") as caught, write_atomically(tmp_path / "a") as temporary:
             temporary.write_bytes(bytes(2000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -165,6 +165,6 @@ def test_a_full_disk_is_named_with_the_file_that_was_asked_for(tmp_path: Path) -
 
 
 def test_an_error_about_the_temporary_names_the_file_that_was_asked_for(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="gone") as caught, written_whole(tmp_path / "a") as temporary:
+    with pytest.raises(OSError, match="gone") as caught, write_atomically(tmp_path / "a") as temporary:
         raise FileNotFoundError(errno.ENOENT, "gone", str(temporary))
     assert caught.value.filename == str(tmp_path / "a")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hicmae_cli.evaluation.metrics import classification_metrics, regression_metrics
-from hicmae_cli.metric_names import SMALLER_IS_BETTER, TITLES, Metric, title_of
+from hicmae_cli.metric_names import SMALLER_IS_BETTER, TITLES, Metric, format_metric
 
 
 def test_every_score_is_named() -> None:
@@ -16,7 +16,7 @@ def test_every_score_is_named() -> None:
     scores = {**classification_metrics(classes, classes, 2), **regression_metrics(values, values, ("arousal",))}
     bare = {name for name in scores if not name.endswith("_arousal")}
     assert bare == set(TITLES) == set(get_args(Metric))
-    assert all(title_of(name) for name in scores)
+    assert all(format_metric(name) for name in scores)
     # Of a perfect answer the errors are 0, and what is better larger is 1.
     assert {name for name in bare if scores[name] == 0} == SMALLER_IS_BETTER
 
@@ -25,4 +25,4 @@ def test_every_score_is_named() -> None:
     ("name", "title"), [("uar", "UAR"), ("weighted_f1", "weighted F1"), ("pcc_arousal", "PCC arousal")]
 )
 def test_titles(name: str, title: str) -> None:
-    assert title_of(name) == title
+    assert format_metric(name) == title

@@ -25,7 +25,7 @@ def test_work_that_does_not_stop_does_not_hold_up_an_interrupt(monkeypatch: pyte
     timer = threading.Timer(0.3, os.kill, [os.getpid(), signal.SIGINT])
     timer.start()
     with pytest.raises(KeyboardInterrupt):
-        onnx_runtime._interruptible(lambda: release.wait(30), stopped.set)
+        onnx_runtime._call_interruptibly(lambda: release.wait(30), stopped.set)
     assert stopped.is_set()
     assert onnx_runtime.has_stuck_threads()
     release.set()

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from hicmae_cli.corpora.catalogue import DATASETS, find_dataset
+from hicmae_cli.corpora.catalogue import find_dataset
 from hicmae_cli.models import config
 from hicmae_cli.weights.reading import read_info
 from tests.cli.running import hicmae
-from tests.corpora.fakes import make_fake
+from tests.corpora.fakes import FAKES, make_fake
 from tests.weights.toys import DIMS
 
 QUICK = ("crema-d",)
@@ -33,15 +33,14 @@ SMALL = {
 
 
 @pytest.mark.parametrize(
-    "name",
-    [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in DATASETS if name != "puppets"],
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in FAKES]
 )
 def test_from_files_as_distributed_to_a_table(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(config.VARIANTS, "nano", DIMS)
     monkeypatch.chdir(tmp_path)
     dataset = find_dataset(name)
     items = make_fake(name, tmp_path / "data", folds=3, labels=2)
-    root: list[object] = ["--root", "data/manifest.csv" if name == "manifest" else "data"]
+    root: list[object] = ["--root", "data/manifest.csv" if dataset.root_may_be_file else "data"]
 
     prepared = hicmae("prepare", name, *root, "--workers", 1)
     assert "failed" not in prepared.out, prepared.out

@@ -20,9 +20,9 @@ ROOT = Path(__file__).parent.parent
 _RUN = """
 from pathlib import Path
 import numpy as np
-from hicmae_cli.bundled import bundled_file
+from hicmae_cli.bundled import find_bundled_file
 from hicmae_cli.runtime.onnx_engine import OnnxEngine
-engine = OnnxEngine(bundled_file("puppets-nano.onnx"), "cpu")
+engine = OnnxEngine(find_bundled_file("puppets-nano.onnx"), "cpu")
 engine.logits(np.zeros((1, 3, 16, 160, 160), np.float32), np.zeros((1, 1, 256, 128), np.float32))
 """
 

@@ -1,4 +1,4 @@
-"""Jobs in processes of their own."""
+"""Jobs in separate processes."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from pathlib import Path
 import pytest
 
 from hicmae_cli.errors import MediaError
-from hicmae_cli.workers import Report, WorkerDiedError, WorkerPool, available_cores, run_here, run_in_pool
+from hicmae_cli.workers import Report, WorkerDiedError, WorkerPool, count_cores, run_here, run_in_pool
 
 
 def double(job: int, report: Report) -> int:
-    """Twice the number; some numbers are trouble."""
+    """Double a number; some numbers make trouble."""
     report(job / 2)
     if job == 13:
         os.kill(os.getpid(), signal.SIGKILL)
@@ -48,7 +48,7 @@ def test_here_in_order() -> None:
     assert list(run_here([3, 1, 2], double, lambda job, value: seen.append((job, value)))) == [(3, 6), (1, 2), (2, 4)]
     assert seen == [(3, 1.5), (1, 0.5), (2, 1.0)]
     assert list(run_in_pool([], double, workers=2)) == []
-    assert 1 <= available_cores() <= (os.cpu_count() or 1)
+    assert 1 <= count_cores() <= (os.cpu_count() or 1)
     with pytest.raises(ValueError, match="at least one worker"):
         WorkerPool(0)
 
@@ -68,7 +68,7 @@ def test_a_job_that_hangs_is_stopped_and_a_slow_one_is_not() -> None:
     with WorkerPool(2, stall_s=1.5) as pool:
         found = dict(pool.run([60, 61, 5], double))
     assert (found[61], found[5]) == (122, 10)
-    assert explain(found, 60) == "no progress for 1.5 s: it was stopped"
+    assert explain(found, 60) == "stopped because it made no progress for 1.5 s"
 
 
 def test_what_the_work_raises_is_raised_here_at_once() -> None:

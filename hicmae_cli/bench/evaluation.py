@@ -1,4 +1,4 @@
-"""How much faster an evaluation is than four separate views of every clip (``benchmark.py`` says why ratios)."""
+"""Measure how much faster an evaluation is than four separate views of every clip; see ``measure.py`` for ratios."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from hicmae_cli.clips.prepared import list_face_files, read_face
 from hicmae_cli.clips.views import View, select_evaluation_views
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.errors import HicmaeError
-from hicmae_cli.evaluation.evaluate import evaluate
+from hicmae_cli.evaluation.scoring import score_clips
 from hicmae_cli.media import probe, read_audio, read_frames
 from hicmae_cli.model_input import SAMPLE_RATE_HZ
 from hicmae_cli.models.config import VARIANTS
@@ -33,19 +33,21 @@ from hicmae_cli.runtime.engine import Engine, probabilities
 from hicmae_cli.weights.info import WeightInfo
 
 CLIP_LENGTHS = (7, 20, 40, 61, 105)
-"""Frames of the clips, from less than a view to several."""
+"""Frames of the clips: from less than one view to several."""
 _PICTURE_PX = 256
-_SAMPLING_RATE = 2  # of 4, the paper's, more of these clips have two equal views
-_CROPS = 2  # the authors' two crops of a square picture are one
+# With the paper's 4, more of these clips would have two equal views.
+_SAMPLING_RATE = 2
+# The authors take two crops of each picture; those of a square picture are equal.
+_CROPS = 2
 
 
 def measure_evaluation() -> Measure:
-    """Time of four separate views of every clip over that of ``evaluate``, both with torch on one and the same core.
+    """Measure the time of four separate views of every clip over that of ``score_clips``, with torch on one core.
 
     Raises:
-        HicmaeError: the two do not come to the same probabilities.
+        HicmaeError: the probabilities of the two differ.
     """
-    code = "from hicmae_cli.bench.evaluation import evaluation_times_s\nprint(evaluation_times_s())"
+    code = "from hicmae_cli.bench.evaluation import time_evaluation\nprint(time_evaluation())"
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     done = subprocess.run(  # noqa: S603 (our own interpreter)
         [sys.executable, "-c", code], check=False, capture_output=True, text=True, env=environment
@@ -56,47 +58,48 @@ def measure_evaluation() -> Measure:
     detail = (
         f"one core, {len(CLIP_LENGTHS)} clips of {', '.join(map(str, CLIP_LENGTHS))} pictures with sound, every "
         f"{_SAMPLING_RATE}nd: {separate_s:.2f} s for {views:.0f} separate views, {ours_s:.2f} s for the {distinct:.0f} "
-        "that differ; torch, from files to probabilities, processor time, sums of medians of 3"
+        "different ones; torch, from files to probabilities, processor time, sums of medians of 3"
     )
     return Measure("evaluation tiny / separate views, one core", separate_s / ours_s, "x", 2.2, False, detail)
 
 
-def evaluation_times_s(variant: str = "tiny", rounds: int = 3) -> list[float]:
-    """Seconds of ``evaluate`` and of separate views over clips in the authors' layout, on the first core we may use.
+def time_evaluation(variant: str = "tiny", rounds: int = 3) -> list[float]:
+    """Time ``score_clips`` and separate views over clips in the authors' layout, on the first core of this process.
 
-    Of the processor's time, which on a core of one's own is that of the clock.
+    It is the processor's time, which equals the clock's if nothing else runs on the core.
 
     Returns:
-        Both times (s), and how many views each of them runs.
+        Both times (s), and the number of views that each of them runs.
 
     Raises:
-        HicmaeError: the two do not come to the same probabilities.
+        HicmaeError: the probabilities of the two differ.
     """
     if sys.platform == "linux":
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    engine = _random_engine(variant)
+    engine = _make_random_engine(variant)
     with tempfile.TemporaryDirectory() as folder:
         samples = write_clips(Path(folder))
-        found = np.array([sample.outputs for sample in evaluate(samples, engine)["av"].samples])
-        if np.abs(found - separate_views(samples, engine)).max() > 1e-4:
-            raise HicmaeError("evaluate and separate views differ in their probabilities")
+        found = np.array([sample.outputs for sample in score_clips(samples, engine)["av"].samples])
+        if np.abs(found - score_separate_views(samples, engine)).max() > 1e-4:
+            raise HicmaeError("the probabilities of the evaluation and of separate views differ")
         ours_s = separate_s = 0.0
-        for sample in samples:  # clip by clip, so that what disturbs the one disturbs the other
-            ours, separate = (partial(run, [sample], engine) for run in (evaluate, separate_views))
+        # Clip by clip, so that other load slows down both sides.
+        for sample in samples:
+            ours, separate = (partial(run, [sample], engine) for run in (score_clips, score_separate_views))
             times = alternate(ours, separate, rounds, time.process_time)
             ours_s, separate_s = ours_s + times[0], separate_s + times[1]
-        seen = [len({*_views(sample)}) for sample in samples]
+        seen = [len({*_list_views(sample)}) for sample in samples]
     return [ours_s, separate_s, float(sum(seen)), float(2 * _CROPS * len(samples))]
 
 
-def separate_views(samples: Sequence[Sample], engine: Engine) -> NDArray[np.float64]:
-    """Probabilities of each clip (n, C), the long way: every view reads its own files and is run alone."""
+def score_separate_views(samples: Sequence[Sample], engine: Engine) -> NDArray[np.float64]:
+    """Compute the probabilities of each clip (n, C) the long way: each view reads its own files and is run alone."""
     rows = []
     for sample in samples:
         scores = []
         for segment in range(2):
             for _ in range(_CROPS):
-                view = _views(sample)[segment]
+                view = _list_views(sample)[segment]
                 assert sample.video is not None and sample.audio is not None
                 files = list_face_files(sample.video)
                 faces = np.stack([read_face(files[index]) for index in view.frames])
@@ -106,14 +109,14 @@ def separate_views(samples: Sequence[Sample], engine: Engine) -> NDArray[np.floa
     return np.stack(rows)
 
 
-def _views(sample: Sample) -> Sequence[View]:
+def _list_views(sample: Sample) -> Sequence[View]:
     assert sample.video is not None and sample.audio is not None
     frames = len(list_face_files(sample.video))
     return select_evaluation_views(frames, soundfile.info(sample.audio).frames, _SAMPLING_RATE)
 
 
 def write_clips(folder: Path) -> list[Sample]:
-    """Clips in the authors' layout, a folder of pictures and a wav each, cut from the start of the sample clip."""
+    """Cut clips in the authors' layout, a folder of pictures and a wav each, from the start of the sample clip."""
     source = find_sample_clip()
     frames = [frame.rgb for frame in read_frames(source)]
     info = probe(source)
@@ -128,14 +131,14 @@ def write_clips(folder: Path) -> list[Sample]:
             side = min(rgb.shape[:2])
             face = Image.fromarray(rgb[:side, :side]).resize((_PICTURE_PX, _PICTURE_PX))
             face.save(pictures / f"{index:05d}.jpg", quality=90)
-        samples_there = round(length / float(info.fps) * SAMPLE_RATE_HZ)
-        soundfile.write(wav, np.resize(sound, samples_there), SAMPLE_RATE_HZ)
+        num_samples = round(length / float(info.fps) * SAMPLE_RATE_HZ)
+        soundfile.write(wav, np.resize(sound, num_samples), SAMPLE_RATE_HZ)
         samples.append(Sample(pictures.name, pictures, wav, "a"))
     return samples
 
 
-def _random_engine(variant: str) -> Engine:
-    """A model of random numbers, run by torch."""
+def _make_random_engine(variant: str) -> Engine:
+    """Make a model with random parameters, run by torch."""
     from hicmae_cli.models.build import build_classifier
     from hicmae_cli.runtime.torch_engine import TorchEngine
 

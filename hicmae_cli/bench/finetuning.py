@@ -1,8 +1,8 @@
-"""A fine-tuning item made two ways, to compare their time: ours, and step by step with the field's usual libraries.
+"""Compare the time of two ways to make a fine-tuning item: ours, and step by step with the field's usual libraries.
 
-The plain way reads 16 of a folder's face pictures (256 x 256 JPEG) with PIL, makes them small with PIL, has timm change
-each by the same draw, crops, flips and erases them as tensors with torchvision and timm, reads the sound with
-soundfile, and has torchaudio make the spectrogram. Both ways end with what the model takes, and draw their own chance.
+The plain way reads 16 face pictures (256 x 256 JPEG) of a folder with PIL and resizes them, augments each with timm and
+the same draw, crops, flips and erases them as tensors with torchvision and timm, reads the sound with soundfile, and
+computes the spectrogram with torchaudio. Both ways end with the model's input, and draw their own random numbers.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from hicmae_cli.model_input import (
 )
 from hicmae_cli.models.inputs import to_video
 from hicmae_cli.training.augmentation import random_gain
-from hicmae_cli.training.finetuning.data import TrainingClips, unbroken
+from hicmae_cli.training.finetuning.data import TrainingClips, unpack_batch
 from hicmae_cli.training.machine import hold_freed_memory
 from hicmae_cli.training.rand_augment import FILL
 from hicmae_cli.training.settings import FinetuneSettings
@@ -55,13 +55,13 @@ _PRODUCT_SIDE = 2048
 
 
 def item_times_s(items: int = 60) -> list[float]:
-    """Seconds of one of our items and of a plain one, and operations per second of a float32 product; all on one core.
+    """Measure seconds of our item and of a plain one, and operations per second of a float32 product, all on one core.
 
-    The two take turns; the first of each does not count. The processor's time is measured: what else runs on the
-    machine disturbs it less.
+    The two ways take turns; the first item of each does not count. Processor time is measured, because other programs
+    disturb it less.
     """
     hold_to_one_core()
-    hold_freed_memory()  # for both: or the kernel's zeroing of fresh pages is a good part of either
+    hold_freed_memory()  # for both ways: zeroing fresh pages would take a good part of either
     with tempfile.TemporaryDirectory() as folder:
         sample, pictures, wav = write_clip(Path(folder))
         settings = FinetuneSettings()
@@ -83,10 +83,10 @@ def _time_s(run: Callable[[], object]) -> float:
 
 
 def write_clip(folder: Path) -> tuple[Sample, list[Path], Path]:
-    """One film of a face and its sound, prepared and as files."""
-    film = [frame.rgb for frame in read_frames(find_sample_clip())][:_FRAMES]
+    """Write a clip of a face and its sound, both as a prepared clip and as single files."""
+    pictures = [frame.rgb for frame in read_frames(find_sample_clip())][:_FRAMES]
     sides = range(FACE_SIZE_PX, 2 * FACE_SIZE_PX)  # the person on the right
-    faces = [np.ascontiguousarray(picture[20 : 20 + FACE_SIZE_PX, sides]) for picture in film]
+    faces = [np.ascontiguousarray(picture[20 : 20 + FACE_SIZE_PX, sides]) for picture in pictures]
     sound = read_audio(find_sample_clip())[:_SAMPLES]
     write_prepared_clip(folder / "clip.mkv", faces, Fraction(_FPS), sound)
     files = []
@@ -99,14 +99,14 @@ def write_clip(folder: Path) -> tuple[Sample, list[Path], Path]:
 
 
 def our_item(sample: Sample, settings: FinetuneSettings, seed: int) -> tuple[Tensor, Tensor]:
-    """Video (1, 3, 16, 160, 160) and log-mel (1, 1, 256, 128) of a prepared clip."""
+    """Make video (1, 3, 16, 160, 160) and log-mel (1, 1, 256, 128) from a prepared clip."""
     item = TrainingClips([sample], ("a",), settings, epoch=seed)[0]
-    faces, seen, audio, _ = unbroken([item] if isinstance(item, str) else [part[None] for part in item])
-    return to_video(faces, seen), audio
+    faces, has_faces, audio, _ = unpack_batch([item] if isinstance(item, str) else [part[None] for part in item])
+    return to_video(faces, has_faces), audio
 
 
 def plain_item(pictures: list[Path], wav: Path, settings: FinetuneSettings, seed: int) -> tuple[Tensor, Tensor]:
-    """The same of picture files and a sound file."""
+    """Make the same from picture files and a sound file."""
     rng = np.random.default_rng(seed)
     sound, _ = soundfile.read(wav, dtype="float32")
     view = draw_training_view(len(pictures), len(sound), settings.sampling_rate, rng)
@@ -115,7 +115,7 @@ def plain_item(pictures: list[Path], wav: Path, settings: FinetuneSettings, seed
     change = rand_augment_transform(settings.rand_augment, {"img_mean": FILL})
     for index, frame in enumerate(frames):
         random.seed(seed)
-        np.random.seed(seed)  # noqa: NPY002 (timm's own chance: the same draw for every frame)
+        np.random.seed(seed)  # noqa: NPY002 (timm draws from it: the same for every frame)
         frames[index] = change(frame)
     video = torch.stack(
         [TF.normalize(TF.to_tensor(frame), IMAGENET_MEAN, IMAGENET_STD) for frame in frames]
@@ -132,7 +132,7 @@ def plain_item(pictures: list[Path], wav: Path, settings: FinetuneSettings, seed
 
 
 def _plain_log_mel(sound: NDArray[np.float32]) -> Tensor:
-    """Log-mel (1, 1, 256, 128) of a cut (n,)."""
+    """Compute the log-mel (1, 1, 256, 128) of a cut (n,)."""
     wave = torch.from_numpy(sound)[None]
     mel = fbank(
         wave - wave.mean(),

@@ -1,6 +1,6 @@
-"""Speed and memory as ratios within one run, so that they mean the same on any machine.
+"""Speed and memory as ratios within one run, so that they can be compared across machines.
 
-Timed things alternate, and medians are compared: what disturbs one disturbs the other.
+The two sides of a ratio are timed in turn, and their medians are compared: other load slows down both.
 """
 
 from __future__ import annotations
@@ -22,7 +22,16 @@ SCHEMA = "hicmae.bench/1"
 
 @dataclass(frozen=True)
 class Measure:
-    """One result with the bound it is held to; ``at_most`` says on which side of it is good."""
+    """One result and its bound.
+
+    Attributes:
+        name: what was measured.
+        value: the result.
+        unit: unit of the value and the bound.
+        bound: the limit that the value must keep.
+        at_most: whether the value must be at most the bound; otherwise at least.
+        detail: how it was measured.
+    """
 
     name: str
     value: float
@@ -33,17 +42,17 @@ class Measure:
 
     @property
     def holds(self) -> bool:
-        """Whether the value is on the good side of its bound."""
+        """Whether the value keeps its bound."""
         return self.value <= self.bound if self.at_most else self.value >= self.bound
 
     def to_dict(self) -> dict[str, Any]:
-        """As in the JSON document."""
+        """The entry in the JSON document."""
         return {**asdict(self), "holds": self.holds}
 
 
 def to_document(measures: list[Measure]) -> dict[str, Any]:
-    """The document ``hicmae bench --json`` writes."""
-    machine = {"processor": _processor(), "cores": os.cpu_count(), "python": platform.python_version()}
+    """Make the document that ``hicmae bench --json`` writes."""
+    machine = {"processor": _name_processor(), "cores": os.cpu_count(), "python": platform.python_version()}
     return {
         "schema": SCHEMA,
         "version": __version__,
@@ -53,10 +62,10 @@ def to_document(measures: list[Measure]) -> dict[str, Any]:
 
 
 def peak_resident_mb() -> float:
-    """Most memory this process has held so far, in MB.
+    """Measure the peak resident memory of this process so far, in MB.
 
-    Linux keeps ``ru_maxrss`` over exec, so that a child of a large process starts with its parent's peak; the
-    high-water mark of its own memory does not.
+    On Linux ``ru_maxrss`` survives exec, so a child of a large process starts with the peak of its parent; the
+    high-water mark in ``/proc`` does not.
     """
     status = Path("/proc/self/status")
     if status.exists():
@@ -64,7 +73,8 @@ def peak_resident_mb() -> float:
         return int(mark.split()[1]) * 1024 / 1e6
     import resource
 
-    unit = 1 if sys.platform == "darwin" else 1024  # bytes on macOS, KiB elsewhere
+    # macOS counts bytes, other systems KiB.
+    unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
@@ -74,7 +84,7 @@ def alternate(
     rounds: int,
     clock: Callable[[], float] = time.perf_counter,
 ) -> tuple[float, float]:
-    """Median times in seconds of two things, run in turn after one warm-up each."""
+    """Time two functions in turn, after one warm-up each -> their median times in seconds."""
     times: tuple[list[float], list[float]] = ([], [])
     for round_ in range(rounds + 1):
         for run, kept in zip((first, second), times, strict=True):
@@ -85,7 +95,7 @@ def alternate(
     return statistics.median(times[0]), statistics.median(times[1])
 
 
-def _processor() -> str:
+def _name_processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
         return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))

@@ -1,4 +1,4 @@
-"""Speed and memory of predicting, of one forward pass, and of starting the command."""
+"""Measure speed and memory of prediction, of one forward pass, and of starting the command."""
 
 from __future__ import annotations
 
@@ -34,26 +34,28 @@ _HEAVY = ("torch", "cv2", "onnxruntime")
 
 
 def multiply_adds(dims: ModelDims) -> int:
-    """Multiply-adds of one clip through the classifier: linear layers and attention products."""
+    """Count the multiply-adds of one clip in the classifier: linear layers and attention products."""
     width = dims.width
-    per_token = (4 + 2 * MLP_RATIO) * width * width  # query, key, value, projection; MLP in and out
+    # Query, key, value and projection; in and out of the MLP.
+    per_token = (4 + 2 * MLP_RATIO) * width * width
     video, audio = VIDEO_TOKENS, AUDIO_TOKENS
     blocks = sum(n * per_token + 2 * n * n * width for n in (video, audio))
-    cross = 2 * (video + audio) * 2 * width * width + 2 * 2 * video * audio * width  # both directions
+    # Cross-attention in both directions.
+    cross = 2 * (video + audio) * 2 * width * width + 2 * 2 * video * audio * width
     patches = video * 3 * TUBELET_FRAMES * PATCH_PX**2 * width + audio * PATCH_PX**2 * width
     return dims.depth * blocks + dims.fusion_depth * (blocks + cross) + patches
 
 
 def measure_forward(rounds: int = 15) -> Measure:
-    """ONNX Runtime forward of tiny over one matrix product of as many multiply-adds, also in ONNX Runtime.
+    """Measure a forward pass of tiny over one matrix product with as many multiply-adds, both in ONNX Runtime.
 
-    The product is a graph of one node. NumPy's or torch's would compare libraries: on processors with AVX-512 that are
-    not Intel's torch's takes twice as long, and NumPy's depends on the environment. Both run in one thread and are
-    measured in processor time: threads that wait for each other many times in a forward, and once in a product, would
-    measure what else runs on the machine.
+    The product is a graph of one node. A product in NumPy or torch would compare libraries: torch takes twice as long
+    on processors with AVX-512 that are not made by Intel, and NumPy depends on the environment. Both run in one thread
+    and are measured in processor time: threads wait for each other many times in a forward pass but once in a product,
+    so other load on the machine would distort the ratio.
 
     Raises:
-        MissingDependencyError: without torch, which makes the (random) tiny model.
+        MissingDependencyError: torch, which makes the (random) tiny model, is missing.
     """
     from hicmae_cli.models.build import build_classifier
     from hicmae_cli.runtime.onnx_engine import OnnxEngine
@@ -83,7 +85,7 @@ def measure_forward(rounds: int = 15) -> Measure:
     macs = multiply_adds(dims)
     side = round(macs ** (1 / 3))
     forward, product = alternate(
-        lambda: engine.logits(video, audio), _onnx_product(side, rng), rounds, time.process_time
+        lambda: engine.logits(video, audio), _make_onnx_product(side, rng), rounds, time.process_time
     )
     detail = (
         f"forward {forward * 1e3:.0f} ms; {side} x {side} float32 product in ONNX Runtime {product * 1e3:.0f} ms "
@@ -92,8 +94,8 @@ def measure_forward(rounds: int = 15) -> Measure:
     return Measure("onnx-forward-tiny / matrix product", forward / product, "x", 1.2, True, detail)
 
 
-def _onnx_product(side: int, rng: np.random.Generator) -> Callable[[], object]:
-    """A function that multiplies two square float32 matrices in ONNX Runtime, in one thread."""
+def _make_onnx_product(side: int, rng: np.random.Generator) -> Callable[[], object]:
+    """Make a function that multiplies two square float32 matrices in ONNX Runtime, in one thread."""
     import onnx
     from onnx import helper
 
@@ -118,7 +120,7 @@ def _onnx_product(side: int, rng: np.random.Generator) -> Callable[[], object]:
 
 
 def measure_predict(engine: Engine, clip: Path, rounds: int = 3) -> Measure:
-    """Seconds of video judged in a second, with the models loaded."""
+    """Measure the seconds of video that are predicted per second, with the models loaded."""
     predictor = Predictor(engine)
     duration_s = probe(clip).duration_s
     times = []
@@ -134,7 +136,7 @@ def measure_predict(engine: Engine, clip: Path, rounds: int = 3) -> Measure:
 
 
 def measure_help(rounds: int = 15) -> list[Measure]:
-    """Time of ``hicmae --help`` over that of importing typer and rich, in fresh processes; and its heavy imports."""
+    """Measure ``hicmae --help`` over the import of typer and rich, in fresh processes; and count its heavy imports."""
     help_code = "from hicmae_cli.cli import main; main(['--help'])"
 
     def run(code: str) -> None:
@@ -153,34 +155,34 @@ def measure_help(rounds: int = 15) -> list[Measure]:
 
 
 def measure_memory(clip: Path, weights: str) -> Measure:
-    """Peak resident memory of predicting 10 minutes, over that of predicting 1 minute; both in fresh processes."""
+    """Measure by how much the peak memory for 10 minutes of video exceeds that for 1 minute, in fresh processes."""
     with tempfile.TemporaryDirectory() as folder:
         peaks = []
         for minutes in (1, 10):
             video = Path(folder) / f"{minutes}.mp4"
             _repeat(clip, video, 60.0 * minutes)
-            peaks.append(_peak_mb(video, weights))
+            peaks.append(_measure_peak_mb(video, weights))
     detail = f"1 minute {peaks[0]:.0f} MB, 10 minutes {peaks[1]:.0f} MB, peak resident"
     return Measure("memory of 10 min - 1 min", peaks[1] - peaks[0], "MB", 50, True, detail)
 
 
 def _repeat(clip: Path, target: Path, duration_s: float) -> None:
-    """A long video made of a short one."""
+    """Write a long video by repeating a short one."""
     frames = [frame.rgb for frame in read_frames(clip)]
     info = probe(clip)
     assert info.fps is not None
     total = round(duration_s * float(info.fps))
     sound = np.resize(read_audio(clip), round(duration_s * SAMPLE_RATE_HZ)) if info.has_audio else None
 
-    def endless() -> Iterator[NDArray[np.uint8]]:
+    def repeat_frames() -> Iterator[NDArray[np.uint8]]:
         for index in range(total):
             yield frames[index % len(frames)]
 
-    write_video(target, endless(), info.fps, sound, video_codec="libx264", audio_codec="aac")
+    write_video(target, repeat_frames(), info.fps, sound, video_codec="libx264", audio_codec="aac")
 
 
-def _peak_mb(video: Path, weights: str) -> float:
-    """Peak resident memory of a process that predicts a file, as the system counted it."""
+def _measure_peak_mb(video: Path, weights: str) -> float:
+    """Measure the peak resident memory of a process that predicts a file."""
     code = (
         "import sys; from hicmae_cli.cli import main; from hicmae_cli.bench.measure import peak_resident_mb\n"
         "try: main(['predict', sys.argv[1], '--weights', sys.argv[2], '--json', '--quiet', '--jobs', '0'])\n"

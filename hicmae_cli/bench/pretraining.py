@@ -32,7 +32,7 @@ from hicmae_cli.models.config import (
 )
 from hicmae_cli.models.masking import count_masked, draw_masks
 from hicmae_cli.models.products import use_usual_products, use_wide_products
-from hicmae_cli.preparing.videos import videos
+from hicmae_cli.preparing.videos import prepare_videos
 from hicmae_cli.training.machine import hold_freed_memory, new_accelerator
 from hicmae_cli.training.optimiser import decay_groups
 from hicmae_cli.training.pretraining.data import MaskedBatch, PretrainingClips, unwrap_batch
@@ -182,7 +182,7 @@ def data_and_step_s(items: int = 40, rounds: int = 3) -> list[float]:
     hold_to_one_core()
     settings = PretrainSettings(variant="tiny", batch_size=_CLIPS)
     with tempfile.TemporaryDirectory() as folder:
-        recordings, _ = videos(find_sample_clip().parent, Path(folder))
+        recordings, _ = prepare_videos(find_sample_clip().parent, Path(folder))
         clips = PretrainingClips(recordings * items, settings, 0)
         unwrap_batch(clips[0])
         started = time.perf_counter()

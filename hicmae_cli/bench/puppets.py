@@ -1,4 +1,4 @@
-"""Speed of drawing puppets."""
+"""Measure how fast puppets are drawn."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from hicmae_cli.bench.measure import Measure
 
 
 def measure_puppets(clips: int = 20) -> Measure:
-    """Puppet clips (16 frames and their sound) drawn in a second by a process that is held to one core."""
-    code = f"from hicmae_cli.bench.puppets import drawing_time_s\nprint(drawing_time_s({clips}))"
-    environment = {**os.environ, "LP_NUM_THREADS": "0"}  # Mesa's rasteriser in the process itself
+    """Measure the puppet clips (16 frames and their sound) that one core draws per second."""
+    code = f"from hicmae_cli.bench.puppets import time_drawing\nprint(time_drawing({clips}))"
+    # Without threads Mesa draws in the process itself.
+    environment = {**os.environ, "LP_NUM_THREADS": "0"}
     done = subprocess.run(  # noqa: S603 (our own interpreter)
         [sys.executable, "-c", code], check=True, capture_output=True, text=True, env=environment
     )
@@ -22,8 +23,8 @@ def measure_puppets(clips: int = 20) -> Measure:
     return Measure("puppets drawn on one core", clips / time_s, "clips/s", 2, False, detail)
 
 
-def drawing_time_s(clips: int) -> float:
-    """Seconds to draw so many puppet clips on the first core this process may use, after one to warm up."""
+def time_drawing(clips: int) -> float:
+    """Time the drawing of puppet clips on the first core of this process, after one warm-up -> seconds."""
     from hicmae_cli.puppets.corpus import draw_clip
     from hicmae_cli.puppets.plan import plan_corpus
     from hicmae_cli.puppets.render import Renderer

@@ -1,8 +1,8 @@
-"""A fine-tuning step made two ways, to compare their time: ours, and as a tutorial writes it.
+"""Compare the time of two ways to make a fine-tuning step: ours, and as a tutorial writes it.
 
-The plain way has the same parameters and the same result. Its attention multiplies, scales and normalises one by one,
-its patches are cut by a convolution, its optimiser goes from parameter to parameter, and torch chooses the library for
-its products. It starts from normalised video; ours starts from bytes.
+The plain way has the same parameters and the same result. Its attention multiplies, scales and normalises in separate
+operations, a convolution cuts its patches, its optimiser updates one parameter after the other, and torch chooses the
+library for its products. It starts from normalised video; ours starts from bytes.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from hicmae_cli.models.config import AUDIO_TOKENS, VARIANTS, VIDEO_TOKENS, Archi
 from hicmae_cli.models.encoders import rising_rates, sine_cosine_table
 from hicmae_cli.models.inputs import to_video
 from hicmae_cli.models.products import use_usual_products, use_wide_products
-from hicmae_cli.training.finetuning.data import Batch
+from hicmae_cli.training.finetuning.data import LabelledBatch
 from hicmae_cli.training.finetuning.mixing import draw_mix, mix_targets, mix_video, soft_targets
-from hicmae_cli.training.finetuning.step import Learning, train_step
+from hicmae_cli.training.finetuning.objective import Objective
+from hicmae_cli.training.finetuning.step import finetune_step
+from hicmae_cli.training.losses import LOSSES
 from hicmae_cli.training.machine import hold_freed_memory, new_accelerator
 from hicmae_cli.training.optimiser import parameter_groups
 from hicmae_cli.training.settings import FinetuneSettings
@@ -31,7 +33,7 @@ _RATE = 1e-5
 
 
 class PlainAttention(nn.Module):
-    """Attention, step by step; parameters have the names of ours."""
+    """Attention in separate operations; its parameters have the names of ours."""
 
     def __init__(self, width: int, heads: int, *, cross: bool = False) -> None:
         super().__init__()
@@ -150,7 +152,7 @@ class PlainFusion(nn.Module):
 
 
 class PlainClassifier(nn.Module):
-    """The classifier; it takes the state of ``Classifier``."""
+    """The classifier; it can load the state of ``Classifier``."""
 
     def __init__(self, dims: ModelDims, num_outputs: int, drop_path: float = 0.0) -> None:
         super().__init__()
@@ -166,29 +168,29 @@ class PlainClassifier(nn.Module):
 
     def forward(self, video: Tensor, audio: Tensor) -> Tensor:
         """(B, 3, 16, 160, 160) and (B, 1, 256, 128) -> logits (B, C)."""
-        seen, heard = self.video_encoder(video), self.audio_encoder(audio)
+        video_layers, audio_layers = self.video_encoder(video), self.audio_encoder(audio)
         parts = []
-        for layers, weights in ((seen, self.video_layer_weights), (heard, self.audio_layer_weights)):
+        for layers, weights in ((video_layers, self.video_layer_weights), (audio_layers, self.audio_layer_weights)):
             means = torch.stack([tokens.mean(dim=1) for tokens in layers], dim=-1)  # (B, D, L)
             parts.append((means * weights.softmax(dim=-1)).sum(dim=-1))
-        parts += [tokens.mean(dim=1) for tokens in self.fusion_encoder(seen[-1], heard[-1])]
+        parts += [tokens.mean(dim=1) for tokens in self.fusion_encoder(video_layers[-1], audio_layers[-1])]
         return self.head(self.feature_norm(torch.cat(parts, dim=-1)))  # type: ignore[no-any-return]
 
 
 def finetune_steps(
     clips: int, variant: str = "tiny", choose: Callable[[], None] = use_wide_products
 ) -> tuple[Callable[[], object], Callable[[], object]]:
-    """Two functions that make one step on one batch each: ours and the plain one. Both have freed memory held.
+    """Return two functions that make one step on one batch: ours and the plain one; for both, freed memory is held.
 
     Args:
-        clips: of the batch.
+        clips: size of the batch.
         variant: of the model.
-        choose: which library our step multiplies with.
+        choose: chooses the library for the products of our step.
     """
     hold_freed_memory()
     settings = FinetuneSettings()
     dims = VARIANTS[variant]
-    batch = Batch(
+    batch = LabelledBatch(
         torch.randint(0, 256, (clips, 16, 160, 160, 3), dtype=torch.uint8),
         torch.ones(clips, dtype=torch.bool),
         torch.randn(clips, 1, 256, 128),
@@ -205,18 +207,21 @@ def finetune_steps(
     accelerator = new_accelerator(settings.mixed_precision, "cpu")
     model, optimiser = accelerator.prepare(ours, torch.optim.AdamW(groups(ours), lr=_RATE, fused=True))
 
+    objective = Objective(LOSSES["cross_entropy"])
+    rng, generator = np.random.default_rng(0), torch.Generator(accelerator.device)
+
     def our_step() -> None:
         choose()
-        train_step(accelerator, model, optimiser, [batch], settings, Learning("cross_entropy", None))
+        finetune_step(accelerator, model, optimiser, [batch], settings, objective, rng=rng, generator=generator)
 
     plain = PlainClassifier(dims, _CLASSES, settings.drop_path)
     plain_optimiser = torch.optim.AdamW(groups(plain), lr=_RATE, foreach=False)
-    video, rng = to_video(batch.faces, batch.seen), np.random.default_rng(0)
+    video, plain_rng = to_video(batch.faces, batch.has_faces), np.random.default_rng(0)
 
     def plain_step() -> None:
         use_usual_products()
         plain.train()
-        mixture = draw_mix(settings, rng)
+        mixture = draw_mix(settings, plain_rng)
         targets = mix_targets(soft_targets(batch.targets, _CLASSES, settings.label_smoothing), mixture)
         loss = F.cross_entropy(plain(mix_video(video, mixture), batch.audio), targets)
         plain_optimiser.zero_grad()

@@ -1,4 +1,4 @@
-"""The command-line application: its commands, and the one place where errors become lines and exit codes."""
+"""The command-line application: its commands, and the place where errors become one line and an exit code."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from hicmae_cli import __version__
+from hicmae_cli.cli.flags import to_flags
 from hicmae_cli.cli.lazy import LazyCommand, LazyGroup
 from hicmae_cli.errors import HicmaeError, SettingsError, one_line
 from hicmae_cli.onnx_runtime import has_stuck_threads
@@ -34,6 +35,9 @@ _COMMANDS = {
         "datasets:datasets",
         "List the datasets hicmae knows, or show one: labels, folds, files, licence, where to get it.",
     ),
+    "recipes": LazyCommand(
+        "recipes", "List the recipes for training, print one, or explain the keys that a recipe can set."
+    ),
     "weights": LazyCommand("weights:app", "List, show and import model weights."),
     "puppets": LazyCommand("puppets:app", "Generate a corpus of drawn people with synthetic voices."),
     "visualize": LazyCommand("visualize:app", "Visualize what a model has learned."),
@@ -49,7 +53,8 @@ app = typer.Typer(
     cls=_Commands,
     name="hicmae",
     no_args_is_help=True,
-    rich_markup_mode=None,  # the overview prints without rich, whose help renderer takes as long to import as the rest
+    # The overview prints without rich, whose help renderer takes as long to import as everything else.
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Raw video in, fused audio-visual emotion out, per person, over time.\n\n"
@@ -71,7 +76,7 @@ def _options(
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks; works after any command too.")] = False,
 ) -> None:
-    """Options of every command; ``--debug`` is taken out of the arguments by ``main``."""
+    """The options of all commands; ``main`` removes ``--debug`` from the arguments, wherever it stands."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -94,7 +99,7 @@ def _run_command(given: list[str]) -> None:
     except HicmaeError as error:
         if debug:
             raise
-        _fail(str(error), code=2 if isinstance(error, SettingsError) else 1)
+        _fail(to_flags(str(error)), code=2 if isinstance(error, SettingsError) else 1)
     except KeyboardInterrupt:
         _fail("interrupted", code=130)
     except BrokenPipeError:

@@ -1,65 +1,31 @@
-"""Options of commands that name clips: ``--dataset``, ``--root``, ``--manifest``, ``--fold`` and ``--split``."""
+"""Resolve the options that choose clips: ``--dataset``, ``--root``, ``--manifest``, ``--fold`` and ``--split``."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from hicmae_cli.cli.options import PUPPET_SIZES
-from hicmae_cli.errors import ManifestError, SettingsError
-
-if TYPE_CHECKING:
-    from hicmae_cli.evaluation.subject import UnderTest
+from hicmae_cli.errors import ManifestError
 
 
 def puppets_manifest(folder: Path) -> Path:
-    """Manifest of the generated corpus, drawn if need be.
+    """Return the manifest of the generated corpus, and draw the corpus first if it is missing.
 
     Raises:
-        ManifestError: the folder holds something else.
+        ManifestError: the folder holds other files.
     """
     manifest = folder / "manifest.csv"
     if manifest.is_file():
         return manifest
     sizes, seed = PUPPET_SIZES, 0
     begun = folder / "corpus.json"
-    if begun.is_file():  # a drawing that was cut off goes on as it began
+    if begun.is_file():  # an interrupted drawing continues with its own settings
         try:
             facts = json.loads(begun.read_text("utf-8"))
             sizes, seed = ({str(name): int(count) for name, count in facts["sizes"].items()}, int(facts["seed"]))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ManifestError(f"{begun}: is not ours; choose another folder") from error
+            raise ManifestError(f"{begun}: was not written by hicmae; choose another folder") from error
     from hicmae_cli.cli.puppets import make_with_progress
 
     return make_with_progress(folder, sizes, seed, workers=None)
-
-
-def find_under_test(
-    *,
-    manifest: Path | None,
-    dataset: str | None,
-    root: Path | None,
-    fold: str | None,
-    split: str,
-    cross: bool = False,
-    label_map: str | None = None,
-) -> UnderTest:
-    """What the options of a command name; puppets that are not there are drawn.
-
-    Raises:
-        SettingsError: an unknown dataset, a fold it does not have, or a map that cannot be read.
-        ManifestError: the dataset is not there, or not prepared.
-    """
-    from hicmae_cli.corpora.clip_list import find_clips
-    from hicmae_cli.corpora.manifest import ALL_FOLDS
-    from hicmae_cli.evaluation.label_maps import read_label_map
-    from hicmae_cli.evaluation.subject import UnderTest
-
-    clips = find_clips(dataset, root, manifest, draw_puppets=puppets_manifest)
-    known = clips.dataset
-    # Without names of its own, as of a user's manifest, the list says which there are.
-    if fold and known is not None and known.folds and fold not in (ALL_FOLDS, *known.folds):
-        raise SettingsError(f"--fold {fold}: {known.name} has no such fold; its folds are {', '.join(known.folds)}")
-    mapping = read_label_map(label_map, known.codes if known else None) if label_map else None
-    return UnderTest(clips.name, clips.manifest, known, fold or "", split, cross, mapping)

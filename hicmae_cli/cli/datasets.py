@@ -1,62 +1,122 @@
-"""``hicmae datasets``: which datasets are known, which of them are here, and all that is known of one."""
+"""``hicmae datasets``: list the known datasets and whether they are here, or show everything known about one."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from rich.console import RenderableType
+
     from hicmae_cli.corpora.dataset import Dataset
+
+SCHEMA = "hicmae.datasets/1"
 
 
 def datasets(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show all that is known of one.")] = None,
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show everything known about this one.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")] = False,
 ) -> None:
     """List the datasets hicmae knows, or show one: labels, folds, files, licence, where to get it.
 
-    Datasets lie in the folder that HICMAE_DATA names, else in data.
+    It looks for datasets in the folder that HICMAE_DATA names, by default data.
 
     [bold]Examples[/bold]
 
         hicmae datasets
 
         hicmae datasets crema-d
+
+        hicmae datasets crema-d --json
     """
     from rich.console import Console
-    from rich.markdown import Markdown
-    from rich.markup import escape
-    from rich.table import Table
 
-    from hicmae_cli.corpora.card import card
     from hicmae_cli.corpora.catalogue import DATASETS, find_dataset
 
-    console = Console()
-    if name is not None:
-        chosen = find_dataset(name)
-        if console.is_terminal:
-            console.print(Markdown(card(chosen)))
-            console.print(" ".join(_place(chosen)), highlight=False, markup=False, soft_wrap=True)
-        else:
-            typer.echo(card(chosen))
-            typer.echo(" ".join(_place(chosen)))
+    chosen = list(DATASETS.values()) if name is None else [find_dataset(name, labelled=False)]
+    if json:
+        from hicmae_cli.report.files import to_json
+
+        typer.echo(to_json({"schema": SCHEMA, "datasets": [_describe(dataset) for dataset in chosen]}), nl=False)
         return
-    table = Table("name", "labels", "split", "place", "is")
-    for dataset in DATASETS.values():
-        labels = str(len(dataset.labels)) if dataset.labels else "those found"
-        if dataset.task == "regression":
-            labels += " targets"
-        fixed = "fixed" if dataset.fold_rule.startswith("fixed") else "its columns"
-        split = f"{len(dataset.folds)} folds" if dataset.folds else fixed
-        table.add_row(dataset.name, labels, split, *map(escape, _place(dataset)))
-    console.print(table)
+    console = Console(highlight=False)
+    if name is None:
+        console.print(_render_list(chosen))
+        return
+    for part in _render_one(chosen[0]):
+        console.print(part)
 
 
-def _place(dataset: Dataset) -> tuple[str, str]:
-    """Where a dataset is looked for, and whether it is there and its clips prepared."""
+def _describe(dataset: Dataset) -> dict[str, Any]:
+    path, status = _find_status(dataset)
+    return {**dataset.to_dict(), "path": path, "status": status}
+
+
+def _find_status(dataset: Dataset) -> tuple[str, str]:
+    """Return the folder of a dataset, and whether it is ``prepared``, ``found`` or ``absent``."""
     from hicmae_cli.corpora.catalogue import data_home, prepared_manifest
 
     root = data_home() / dataset.folder
     if prepared_manifest(dataset, root).is_file():
         return str(root), "prepared"
     return str(root), "found" if root.is_dir() else "absent"
+
+
+def _render_list(chosen: list[Dataset]) -> RenderableType:
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("name", "task", "split", "path", "status")
+    for dataset in chosen:
+        table.add_row(dataset.name, _name_task(dataset), _name_split(dataset), *map(escape, _find_status(dataset)))
+    return table
+
+
+def _name_task(dataset: Dataset) -> str:
+    if not dataset.is_labelled:
+        return "pre-training"
+    kind = "classes" if dataset.task == "classification" else "targets"
+    return f"{len(dataset.labels)} {kind}" if dataset.labels else "your labels"
+
+
+def _name_split(dataset: Dataset) -> str:
+    if dataset.folds:
+        return f"{len(dataset.folds)} folds"
+    if not dataset.is_labelled:
+        return "none"
+    return "your columns" if dataset.own else "fixed"
+
+
+def _render_one(dataset: Dataset) -> Iterator[RenderableType]:
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    from hicmae_cli.corpora import card
+
+    yield Text.assemble((card.make_title(dataset), "bold"), f" ({dataset.name})\n")
+    facts = Table.grid(padding=(0, 2))
+    for name, value in (*card.list_facts(dataset), ("Path", ", ".join(_find_status(dataset)))):
+        facts.add_row(Text(name, "dim"), Text(value.replace("`", "")))
+    yield facts
+    lists = (
+        ("Files, relative to the root:", dataset.layout.splitlines()),
+        ("Excluded clips:", card.list_excluded(dataset)),
+        (card.title_choices(dataset), dataset.choices),
+    )
+    for title, lines in lists:
+        if lines:
+            bullets = Table.grid(padding=(0, 1))
+            for line in lines:
+                bullets.add_row(Text("-"), Text(line.replace("`", "")))
+            yield Group(Text(f"\n{title}"), bullets)
+    if rows := card.list_published(dataset):
+        yield Text("\nPublished (HiCMAE base, audio and video):")
+        table = Table()
+        for title in rows[0]:
+            table.add_column(title, justify="left" if title == "fold" else "right")
+        for row in rows[1:]:
+            table.add_row(*row)
+        yield table

@@ -1,4 +1,4 @@
-"""Commands that load when they run: ``hicmae --help`` imports none of their modules."""
+"""Commands that are imported when they run: ``hicmae --help`` imports none of their modules."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from typer.main import get_command
 
 @dataclass(frozen=True)
 class LazyCommand:
-    """Where a command is, and what the overview says about it.
+    """The place of a command and its line in the overview.
 
     Attributes:
-        target: a module of this package, and after a colon the name in it if that differs: a function, or the
+        target: a module of this package and, after a colon, the name in it if it differs: a function, or the
             ``typer.Typer`` of a group of commands.
         summary: the first sentence of its help.
     """
@@ -26,7 +26,7 @@ class LazyCommand:
     summary: str
 
     def load(self, name: str) -> Any:
-        """Import the module and build the command under a name."""
+        """Import the module and build the command with this name."""
         module, _, attribute = self.target.partition(":")
         found = getattr(import_module(f"{__package__}.{module}"), attribute or module)
         if not isinstance(found, typer.Typer):
@@ -39,27 +39,27 @@ class LazyCommand:
 
 
 class LazyGroup(TyperGroup):
-    """A group of commands, each imported when it is the one to run."""
+    """A group of commands that imports only the one to run."""
 
     lazy_commands: ClassVar[Mapping[str, LazyCommand]] = {}
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**settings)
-        # Stand-ins, so that the names are known: to the overview, to completion, to "Did you mean".
+        # Empty commands, so that the overview, completion and "Did you mean" know the names.
         self.commands.update({name: TyperCommand(name) for name in self.lazy_commands})
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """The command, imported."""
+        """Import a command."""
         lazy = self.lazy_commands.get(cmd_name)
         return None if lazy is None else lazy.load(cmd_name)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """Names and summaries, without importing the commands."""
+        """Write names and summaries without importing the commands."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, lazy.summary) for name, lazy in self.lazy_commands.items()])
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; it may answer Ctrl-C itself, and is answered for otherwise."""
+        """Run the command; end with a line and exit code 130 on a Ctrl-C that the command does not handle."""
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:

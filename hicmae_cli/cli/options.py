@@ -8,11 +8,11 @@ from typing import Annotated
 import typer
 
 
-def path_of(text: str) -> Path:
-    """A path that was given; an empty one would be the working folder.
+def parse_path(text: str) -> Path:
+    """Read a path; an empty one would mean the working folder.
 
     Raises:
-        typer.BadParameter: it is empty.
+        typer.BadParameter: the path is empty.
     """
     if not text:
         raise typer.BadParameter("the path is empty")
@@ -20,44 +20,64 @@ def path_of(text: str) -> Path:
 
 
 WeightsOption = Annotated[
-    str, typer.Option("--weights", "-w", metavar="NAME|FILE", help="A name from `hicmae weights list`, or a file.")
+    str,
+    typer.Option("--weights", "-w", metavar="NAME|FILE", help="A name from `hicmae weights list`, or a weight file."),
 ]
-EngineOption = Annotated[str, typer.Option("--engine", help="auto, onnx or torch.")]
-DeviceOption = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1, mps.")]
+EngineOption = Annotated[
+    str,
+    typer.Option(
+        "--engine",
+        metavar="auto|onnx|torch",
+        help="What runs the model; auto takes the format of a weight file, else ONNX if available.",
+    ),
+]
+DeviceOption = Annotated[str, typer.Option("--device", help="Where the model runs: auto, cpu, cuda, cuda:1 or mps.")]
+DatasetOption = Annotated[
+    str | None, typer.Option("--dataset", metavar="NAME", help="A known dataset; `hicmae datasets` lists them.")
+]
 RootOption = Annotated[
     Path | None,
     typer.Option(
         "--root",
         "--data",
         metavar="DIR",
-        help="Where the dataset lies; by default $HICMAE_DATA/NAME or data/NAME. Puppets are drawn when missing.",
+        help="Folder of the dataset; by default $HICMAE_DATA/NAME or data/NAME. Missing puppets are drawn into it.",
     ),
 ]
 ManifestOption = Annotated[
     Path | None,
     typer.Option(
-        help="CSV of prepared clips, or the authors' lines `<frame folder> <wav> <label>`, perhaps of --dataset."
+        "--manifest",
+        metavar="FILE",
+        help="CSV of prepared clips, or the authors' lines `<frame folder> <wav> <label>`; add --dataset if they are "
+        "clips of a known dataset.",
     ),
 ]
 RecipeOption = Annotated[
     str | None,
-    typer.Option("--recipe", help="A recipe that ships with hicmae, or a .toml file; a dataset knows its own."),
+    typer.Option(
+        "--recipe",
+        metavar="NAME|FILE.toml",
+        help="A recipe from `hicmae recipes`, or a .toml file; by default the dataset's recipe.",
+    ),
 ]
 RunOption = Annotated[
     Path,
-    typer.Option("--output", "-o", metavar="DIR", parser=path_of, help="Folder of the run; an unfinished run goes on."),
+    typer.Option(
+        "--output", "-o", metavar="DIR", parser=parse_path, help="Folder of the run; an unfinished run is resumed."
+    ),
 ]
-OverrideOption = Annotated[int | None, typer.Option(help="Override the recipe.")]
+OverrideOption = Annotated[int | None, typer.Option(help="Override this key of the recipe.")]
 SetOption = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override any key of the recipe; may be given again."),
+    typer.Option("--set", metavar="KEY=VALUE", help="Override any key of the recipe; can be repeated."),
 ]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print results and errors only.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print only results, warnings and errors.")]
 
 PUPPET_SIZES = {"train": 3000, "validation": 180, "test": 300}
-"""Clips per split of the corpus that is drawn when none is there."""
+"""Clips per split of a generated corpus that is drawn because it is missing."""
 
 
 def usage_error(message: str) -> typer.BadParameter:
-    """Wrong usage: one line and exit code 2."""
+    """Make the error for wrong usage, which prints one line and exits with 2."""
     return typer.BadParameter(message)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hicmae_cli.bundled import DEFAULT_WEIGHT
-from hicmae_cli.cli.options import DeviceOption, EngineOption, QuietOption, WeightsOption, path_of, usage_error
+from hicmae_cli.cli.options import DeviceOption, EngineOption, QuietOption, WeightsOption, parse_path, usage_error
 from hicmae_cli.errors import DiskError
 from hicmae_cli.model_input import WINDOW_S
 
@@ -39,7 +39,8 @@ def predict(
     hop: Annotated[float, typer.Option(help="Seconds between the starts of two windows.")] = 0.64,
     faces: Annotated[int, typer.Option(help="Most people followed at once.")] = 4,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="DIR", parser=path_of, help="Also write the results here.")
+        Path | None,
+        typer.Option("--output", "-o", metavar="DIR", parser=parse_path, help="Also write the results here."),
     ] = None,
     formats: Annotated[str, typer.Option("--format", help="With --output: json, csv, or both.")] = "json,csv",
     skip_existing: Annotated[

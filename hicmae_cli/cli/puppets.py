@@ -1,4 +1,4 @@
-"""``hicmae puppets``: the generated corpus, made, looked at and checked."""
+"""``hicmae puppets``: draw, preview and check the generated corpus."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="Generate a corpus of drawn people with synthetic voices."
 )
 
-SeedOption = Annotated[int, typer.Option(min=0, max=10**6, help="Another seed, other people.")]
+SeedOption = Annotated[int, typer.Option(min=0, max=10**6, help="Seed; another one draws other people.")]
 
 
 @app.command()
 def make(
     folder: Annotated[
-        Path | None, typer.Argument(metavar="DIR", help="Where to; by default $HICMAE_DATA/puppets or data/puppets.")
+        Path | None,
+        typer.Argument(metavar="DIR", help="Output folder (default: $HICMAE_DATA/puppets or data/puppets)."),
     ] = None,
-    train: Annotated[int, typer.Option(min=0, help="Clips to learn from.")] = PUPPET_SIZES["train"],
-    validation: Annotated[int, typer.Option(min=0, help="Clips that choose the epoch.")] = PUPPET_SIZES["validation"],
-    test: Annotated[int, typer.Option(min=0, help="Clips to score on.")] = PUPPET_SIZES["test"],
+    train: Annotated[int, typer.Option(min=0, help="Number of training clips.")] = PUPPET_SIZES["train"],
+    validation: Annotated[int, typer.Option(min=0, help="Number of validation clips.")] = PUPPET_SIZES["validation"],
+    test: Annotated[int, typer.Option(min=0, help="Number of test clips.")] = PUPPET_SIZES["test"],
     seed: SeedOption = 0,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes; by default one per core.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Number of processes (default: one per core).")] = None,
 ) -> None:
-    """Draw a corpus: raw clips, prepared clips and a manifest. An interrupted call goes on where it stopped.
+    """Draw a corpus: raw clips, prepared clips and a manifest. Repeat an interrupted call to continue.
 
     [bold]Examples[/bold]
 
@@ -38,20 +39,21 @@ def make(
     """
     sizes = {"train": train, "validation": validation, "test": test}
     if not any(sizes.values()):
-        raise typer.BadParameter("ask for at least one clip")
+        raise typer.BadParameter("expected at least one clip")
     from hicmae_cli.corpora.catalogue import data_home
+    from hicmae_cli.corpora.known.puppets import PUPPETS
 
-    manifest = make_with_progress(folder or data_home() / "puppets", sizes, seed, workers)
+    manifest = make_with_progress(folder or data_home() / PUPPETS.folder, sizes, seed, workers)
     typer.echo(f"wrote {manifest}")
 
 
 @app.command()
 def preview(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Where to.")] = Path("puppets-preview"),
-    people: Annotated[int, typer.Option(min=1, max=24, help="Rows of the contact sheet.")] = 6,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Output folder.")] = Path("puppets-preview"),
+    people: Annotated[int, typer.Option(min=1, max=24, help="Number of people, one row each.")] = 6,
     seed: SeedOption = 0,
 ) -> None:
-    """Make a contact sheet (sheet.png) and a short video with sound (puppets.mp4) to look at.
+    """Draw a contact sheet (sheet.png) and a short video with sound (puppets.mp4).
 
     [bold]Example[/bold]
 
@@ -69,9 +71,9 @@ def preview(
 
 @app.command()
 def check(
-    clips: Annotated[int, typer.Option(min=1, help="Clips to draw and read back.")] = 96, seed: SeedOption = 0
+    clips: Annotated[int, typer.Option(min=1, help="Number of clips to draw and read back.")] = 96, seed: SeedOption = 0
 ) -> None:
-    """Ask MediaPipe, which only knows real people, what it sees; a correlation below 0.5 gives exit code 1.
+    """Compare MediaPipe's reading of drawn faces with the plan; a correlation below 0.5 gives exit code 1.
 
     [bold]Example[/bold]
 
@@ -90,7 +92,7 @@ def check(
 
 
 def make_with_progress(folder: Path, sizes: Mapping[str, int], seed: int, workers: int | None) -> Path:
-    """Draw a corpus under a progress bar -> its manifest."""
+    """Draw a corpus under a progress bar and return its manifest."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

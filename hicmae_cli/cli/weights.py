@@ -1,46 +1,54 @@
-"""``hicmae weights``: what models there are, what they are, and how to take one in."""
+"""``hicmae weights``: list, show and import model weights."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="List, show and import model weights.")
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from hicmae_cli.weights.info import WeightInfo
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="List, show and import model weights.\n\n[bold]Examples[/bold]\n\n    hicmae weights list\n\n"
+    "    hicmae weights show puppets-nano\n\n    hicmae weights import checkpoint-99.pth --name voxceleb2-base",
+)
 
 
 @app.command("list")
 def list_weights() -> None:
-    """List the weights that can be used by name, offline.
+    """List the weights that can be used by name, without a network.
 
     [bold]Example[/bold]
 
         hicmae weights list
     """
-    from rich.console import Console
-    from rich.markup import escape
     from rich.table import Table
 
-    from hicmae_cli.errors import WeightsError, one_line
+    from hicmae_cli.cli.screen import Screen
+    from hicmae_cli.errors import WeightsError
     from hicmae_cli.weights.catalogue import list_stored, locate_stored, read_catalogue
     from hicmae_cli.weights.reading import read_info
 
     table = Table("name", "variant", "trained on", "labels", "files", "licence")
     rows = [(entry.name, [Path(file.name).suffix for file in entry.files]) for entry in read_catalogue()]
-    for name in list_stored():
-        suffixes = [s for s in (".safetensors", ".onnx") if locate_stored(name, s).is_file()]
-        rows.append((name, suffixes))
+    rows += [
+        (name, [s for s in (".safetensors", ".onnx") if locate_stored(name, s).is_file()]) for name in list_stored()
+    ]
     for name, suffixes in rows:
         try:
             info = read_info(name)
+            facts = (info.variant, info.dataset, ", ".join(info.labels))
+            licence = info.licence
         except WeightsError as error:
-            cells = (name, "unreadable", str(error), "", " ".join(suffixes), "")
-            table.add_row(*(escape(one_line(cell)) for cell in cells))
-            continue
-        cells = (name, info.variant, info.dataset, ", ".join(info.labels), " ".join(suffixes), info.licence)
-        table.add_row(*(escape(one_line(cell)) for cell in cells))
-    Console().print(table)
+            facts, licence = ("unreadable", str(error), ""), ""
+        _add_row(table, name, *facts, " ".join(suffixes), licence)
+    Screen().show(table)
 
 
 @app.command()
@@ -48,66 +56,57 @@ def show(
     weight: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A name from the list, or a weight file.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the metadata as one JSON document.")] = False,
 ) -> None:
-    """Show what a weight says of itself: labels, data, licence, scores, and its card.
+    """Show the metadata of a weight: labels, data, licence and scores; and its model card.
 
-    [bold]Example[/bold]
+    [bold]Examples[/bold]
 
         hicmae weights show puppets-nano
-    """
-    from rich.console import Console
-    from rich.markdown import Markdown
-    from rich.markup import escape
-    from rich.table import Table
 
-    from hicmae_cli.errors import one_line
+        hicmae weights show runs/crema-d/fold-1/best.safetensors --json
+    """
+    from rich.markdown import Markdown
+    from rich.text import Text
+
+    from hicmae_cli.cli.screen import STDOUT, Screen, write_document
     from hicmae_cli.report.console import demo_notice
-    from hicmae_cli.report.files import to_json
     from hicmae_cli.weights.reading import read_card, read_info
 
     info = read_info(weight)
     if as_json:
-        typer.echo(to_json(info.to_dict()), nl=False)
+        write_document(info.to_dict(), STDOUT)
         return
-    console = Console()
+    screen = Screen()
     if notice := demo_notice(weight, info):
-        console.print(notice, style="yellow", highlight=False)
-    table = Table("field", "value", show_header=False, box=None)
-    for field, value in info.to_dict().items():
-        if field != "metrics":
-            text = ", ".join(value) if isinstance(value, list) else str(value)
-            table.add_row(field, escape(one_line(text)))
-    for name, scores in info.metrics.items():
-        table.add_row(
-            *(
-                escape(one_line(cell))
-                for cell in (f"metrics: {name}", ", ".join(f"{k} {v:.4g}" for k, v in scores.items()))
-            )
-        )
-    console.print(table)
+        screen.show(Text(notice, "yellow"))
+    screen.show(_make_table(info))
     if card := read_card(weight):
-        console.print(Markdown(card))
+        screen.show(Markdown(card))
 
 
 @app.command("import")
 def import_weights(
-    file: Annotated[Path, typer.Argument(help="An authors' checkpoint (.pth), fine-tuned or pre-trained.")],
-    name: Annotated[str, typer.Option(help="Name to use it by from now on.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE.pth", help="A checkpoint of the authors, fine-tuned or pre-trained.")
+    ],
+    name: Annotated[str, typer.Option(help="Name of the weight from now on.")],
     labels: Annotated[
         str | None,
         typer.Option(
-            metavar="a,b,…", help="Class names in the order of the model's outputs; a pre-trained one has none."
+            metavar="A,B,…", help="Class names in the order of the model's outputs; a pre-trained model has none."
         ),
     ] = None,
-    dataset: Annotated[str, typer.Option(help="What it was trained on.")] = "unknown",
-    sampling_rate: Annotated[int, typer.Option(help="Every n-th frame at 25 frames/s; the paper's is 4.")] = 4,
-    heads: Annotated[int | None, typer.Option(help="Attention heads, where they are not width / 64.")] = None,
-    licence: Annotated[str, typer.Option(help="What the weight may be used under.")] = "unknown",
-    source: Annotated[str | None, typer.Option(help="Where it came from; by default the file's name.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a weight of the same name.")] = False,
+    dataset: Annotated[str, typer.Option(help="Name of the training data.")] = "unknown",
+    sampling_rate: Annotated[
+        int, typer.Option(help="Every n-th frame was taken, at 25 frames/s; the paper's is 4.")
+    ] = 4,
+    heads: Annotated[int | None, typer.Option(help="Number of attention heads, if it is not width / 64.")] = None,
+    licence: Annotated[str, typer.Option(help="Licence of the weight.")] = "unknown",
+    source: Annotated[str | None, typer.Option(help="Where it comes from; by default the file's name.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a weight with this name.")] = False,
 ) -> None:
-    """Take in an authors' checkpoint without running any code it carries.
+    """Import a checkpoint of the authors without running any code in it.
 
-    A pre-trained one is taken by `hicmae finetune --init NAME`.
+    `hicmae finetune --init NAME` starts from a pre-trained weight.
 
     [bold]Examples[/bold]
 
@@ -115,13 +114,13 @@ def import_weights(
 
         hicmae weights import checkpoint-best.pth --name crema-d-base --labels ANG,DIS,FEA,HAP,NEU,SAD
     """
-    from rich.console import Console
-
+    from hicmae_cli.cli.screen import Screen
     from hicmae_cli.cli.training_extra import require_training
     from hicmae_cli.errors import WeightsError
     from hicmae_cli.weights.catalogue import check_name
 
-    check_name(name, force=force)  # before anything that takes long
+    # Before anything that takes long.
+    check_name(name, force=force)
     if not file.is_file():
         raise WeightsError(f"{file}: no such file")
     require_training("weights import", "torch", "torchvision")
@@ -139,16 +138,36 @@ def import_weights(
         source=source,
         force=force,
     )
-    count = sum(parameter.numel() for parameter in model.parameters())
+    screen = Screen()
     if heads is None and info.variant == "custom":
-        Console(stderr=True).print(
-            f"attention heads leave no trace in a checkpoint: {model.dims.heads} were assumed (width / 64); pass "
-            "--heads if the model has another number, or its answers are wrong",
-            style="yellow",
-            highlight=False,
+        screen.warn(
+            f"a checkpoint does not tell its number of attention heads: assumed {model.dims.heads} (width / 64); pass "
+            "--heads if the model has another number, or its answers are wrong"
         )
-    Console().print(
-        f"[green]imported[/green] {name}: {info.variant}, {count / 1e6:.1f} M parameters in {len(model.state_dict())} "
-        f"tensors, all of them matched; "
-        + (f"labels {', '.join(info.labels)}" if names else "pre-trained: take it by `hicmae finetune --init`")
+    count = sum(parameter.numel() for parameter in model.parameters())
+    use = f"labels {', '.join(info.labels)}" if names else f"pre-trained; use it with `hicmae finetune --init {name}`"
+    screen.done(
+        "imported",
+        f"{name}: {info.variant}, {count / 1e6:.1f} M parameters, all {len(model.state_dict())} tensors matched; {use}",
     )
+
+
+def _make_table(info: WeightInfo) -> Table:
+    from rich.table import Table
+
+    table = Table("field", "value", show_header=False, box=None)
+    for field, value in info.to_dict().items():
+        if field != "metrics":
+            _add_row(table, field, ", ".join(value) if isinstance(value, list) else str(value))
+    for name, scores in info.metrics.items():
+        _add_row(table, f"metrics: {name}", ", ".join(f"{metric} {score:.4g}" for metric, score in scores.items()))
+    return table
+
+
+def _add_row(table: Table, *cells: str) -> None:
+    """Add texts that may come from a file."""
+    from rich.markup import escape
+
+    from hicmae_cli.errors import one_line
+
+    table.add_row(*(escape(one_line(cell)) for cell in cells))

@@ -1,4 +1,4 @@
-"""What the model looks at: 16 faces and a log-mel spectrogram of the same 2.56 s."""
+"""One input of the model: 16 faces and the log-mel spectrogram of the same 2.56 s."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ from hicmae_cli.model_input import CLIP_FRAMES, FACE_SIZE_PX, IMAGENET_MEAN, IMA
 
 _MEAN = np.array(IMAGENET_MEAN, np.float32)
 _STD = np.array(IMAGENET_STD, np.float32)
+# Compression lifts the black of a frame without a face a little; every picture of a face has brighter pixels.
+_BLACK = 16
 
 
 @dataclass(frozen=True)
 class Clip:
-    """One input of the model, one stream of which may be missing.
+    """One input of the model; one of its two streams may be missing.
 
     Attributes:
         video: (16, 160, 160, 3) uint8 RGB aligned faces, black where no face was found; None without faces.
         audio: (256, 128) float32 normalised log-mel; None without sound.
 
     Raises:
-        ValueError: a stream of another shape or type, or neither stream.
+        ValueError: a stream has the wrong shape or type, or both are missing.
     """
 
     video: NDArray[np.uint8] | None
@@ -43,18 +45,18 @@ class Clip:
 
     @property
     def modality(self) -> str:
-        """``"av"``, ``"video"`` or ``"audio"``: the streams that are there."""
+        """The streams that exist: ``"av"``, ``"video"`` or ``"audio"``."""
         if self.video is None:
             return "audio"
         return "video" if self.audio is None else "av"
 
 
-def model_inputs(clips: Sequence[Clip]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Stack clips into what both engines take -> video (B, 3, 16, 160, 160), audio (B, 1, 256, 128) float32.
+def stack_clips(clips: Sequence[Clip]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Stack clips into the input of both engines -> video (B, 3, 16, 160, 160), audio (B, 1, 256, 128) float32.
 
-    Faces are scaled to 0..1 and normalised by ImageNet's mean and standard deviation. **A missing stream is
-    fed as zeros**, which after the normalisations is the average picture or the average sound: the input that
-    says least. Models trained with stream dropout (ours) have seen it; others meet it as a neutral grey.
+    Faces are scaled to 0..1 and normalised by ImageNet's mean and standard deviation. **A missing stream becomes
+    zeros**, which after normalisation is the average picture or the average sound. Models trained with stream dropout
+    (ours) know this input; to others it is a neutral grey.
     """
     video = np.zeros((len(clips), 3, CLIP_FRAMES, FACE_SIZE_PX, FACE_SIZE_PX), np.float32)
     audio = np.zeros((len(clips), 1, LOG_MEL_FRAMES, LOG_MEL_BINS), np.float32)
@@ -65,3 +67,15 @@ def model_inputs(clips: Sequence[Clip]) -> tuple[NDArray[np.float32], NDArray[np
         if clip.audio is not None:
             audio[index, 0] = clip.audio
     return video, audio
+
+
+def find_black_frames(faces: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Find the frames without a face: black, except for compression noise.
+
+    Args:
+        faces: (T, H, W, 3) aligned faces.
+
+    Returns:
+        (T,) whether each frame is black.
+    """
+    return np.asarray(faces.max(axis=(1, 2, 3)) < _BLACK)

@@ -1,7 +1,7 @@
 """Log-mel spectrogram of a clip's sound, in NumPy.
 
-The numbers are those of ``torchaudio.compliance.kaldi.fbank`` with a Hann window and 128 bins, which is what
-the authors' models were trained on (HiCMAE, section 4.1; constants measured from their data).
+The numbers equal ``torchaudio.compliance.kaldi.fbank`` with a Hann window and 128 bins, on which the authors trained
+their models (HiCMAE, section 4.1; constants measured from their data).
 """
 
 from __future__ import annotations
@@ -20,52 +20,52 @@ _FFT_SAMPLES = 512
 _LOWEST_HZ = 20.0
 _PRE_EMPHASIS = 0.97
 _FLOOR = float(np.finfo(np.float32).eps)
-# Mean and (half of the divisor) standard deviation of log-mels of AudioSet, as the authors use them.
+# Mean and standard deviation of AudioSet's log-mels; as the authors do, we divide by twice the deviation.
 LOG_MEL_MEAN: Final = -4.2677393
 LOG_MEL_STD: Final = 4.5689974
 
 MIN_SAMPLES = _WINDOW_SAMPLES
-"""Fewer samples than one window hold no spectrum at all."""
+"""Fewer samples than one window give no spectrum."""
 
 
 @cache
-def _mel_filters() -> NDArray[np.float32]:
-    """Triangular filters, equally spaced on Kaldi's mel scale -> (FFT/2, bins)."""
+def _compute_mel_filters() -> NDArray[np.float32]:
+    """Compute triangular filters, equally spaced on Kaldi's mel scale -> (FFT/2, bins)."""
 
-    def mel(hz: NDArray[np.float64] | float) -> NDArray[np.float64]:
+    def to_mel(hz: NDArray[np.float64] | float) -> NDArray[np.float64]:
         return 1127.0 * np.log1p(np.asarray(hz) / 700.0)
 
-    edges = np.linspace(mel(_LOWEST_HZ), mel(SAMPLE_RATE_HZ / 2), LOG_MEL_BINS + 2)
-    at = mel(np.arange(_FFT_SAMPLES // 2) * SAMPLE_RATE_HZ / _FFT_SAMPLES)[:, None]
+    edges = np.linspace(to_mel(_LOWEST_HZ), to_mel(SAMPLE_RATE_HZ / 2), LOG_MEL_BINS + 2)
+    at = to_mel(np.arange(_FFT_SAMPLES // 2) * SAMPLE_RATE_HZ / _FFT_SAMPLES)[:, None]
     left, centre, right = edges[:-2], edges[1:-1], edges[2:]
     rising, falling = (at - left) / (centre - left), (right - at) / (right - centre)
     return np.maximum(0, np.minimum(rising, falling)).astype(np.float32)
 
 
-def log_mel(samples: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Normalised log-mel spectrogram of one cut of sound.
+def compute_log_mel(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Compute the normalised log-mel spectrogram of one piece of sound.
 
     Args:
         samples: (n,) float32, 16 kHz mono, in -1..1.
 
     Returns:
-        (256, 128) float32, time x mel: cut to 256 frames of 10 ms, or padded with what zero becomes after
-        the normalisation.
+        (256, 128) float32, time x mel: cut to 256 frames of 10 ms, or padded with zeros, which are then normalised too.
 
     Raises:
-        ValueError: not one-dimensional, or shorter than one window of 25 ms.
+        ValueError: the samples are not one-dimensional, or shorter than one window of 25 ms.
     """
     if samples.ndim != 1 or samples.size < MIN_SAMPLES:
         raise ValueError(f"log-mel: expected at least {MIN_SAMPLES} mono samples, got shape {samples.shape}")
     wave = samples.astype(np.float64)
     wave = wave - wave.mean()
     frames = np.lib.stride_tricks.sliding_window_view(wave, _WINDOW_SAMPLES)[::_SHIFT_SAMPLES][:LOG_MEL_FRAMES]
-    frames = frames - frames.mean(axis=1, keepdims=True)  # DC offset, per frame
+    # DC offset, per frame.
+    frames = frames - frames.mean(axis=1, keepdims=True)
     previous = np.concatenate((frames[:, :1], frames[:, :-1]), axis=1)
     frames = (frames - _PRE_EMPHASIS * previous) * np.hanning(_WINDOW_SAMPLES)
     waves = np.fft.rfft(frames, _FFT_SAMPLES)[:, :-1]
     spectrum = waves.real**2 + waves.imag**2
-    energies = spectrum.astype(np.float32) @ _mel_filters()
+    energies = spectrum.astype(np.float32) @ _compute_mel_filters()
     padded = np.zeros((LOG_MEL_FRAMES, LOG_MEL_BINS), np.float32)
     padded[: len(energies)] = np.log(np.maximum(energies, _FLOOR))
     return ((padded - LOG_MEL_MEAN) / (2 * LOG_MEL_STD)).astype(np.float32)

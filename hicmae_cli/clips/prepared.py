@@ -13,16 +13,15 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hicmae_cli.clips.clip import Clip
-from hicmae_cli.clips.log_mel import MIN_SAMPLES, log_mel
-from hicmae_cli.clips.views import View, test_views
+from hicmae_cli.clips.log_mel import MIN_SAMPLES, compute_log_mel
+from hicmae_cli.clips.views import View, select_evaluation_views
 from hicmae_cli.errors import MediaError
 from hicmae_cli.media import Stills, read_audio, read_audio_if_any, read_frames, read_stills, write_video
 from hicmae_cli.model_input import FACE_SIZE_PX, SAMPLE_RATE_HZ
 
 _IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp"}
 FOLDER_FPS = 25
-"""The frame rate that a folder of face pictures is taken to have, as has a clip without any."""
-
+"""Assumed frame rate of a folder of face pictures, and of a clip without pictures."""
 
 Frames: TypeAlias = NDArray[np.uint8] | tuple[Path, ...] | Stills
 
@@ -32,8 +31,8 @@ class PreparedClip:
     """One clip of a manifest.
 
     Attributes:
-        frames: (n, 160, 160, 3) uint8 faces, or what to decode them from when they are asked for: a video's pictures,
-            or sorted image files; None without video.
+        frames: (n, 160, 160, 3) uint8 faces, or their source, decoded on demand: the pictures of a video, or sorted
+            image files; None without video.
         samples: (m,) float32, 16 kHz mono; None without sound.
     """
 
@@ -46,7 +45,7 @@ class PreparedClip:
 
     @property
     def num_frames(self) -> int:
-        """Frames of the clip; without video, the number 25 frames/s would give."""
+        """Number of frames; without video, the number at 25 frames/s."""
         if self.frames is not None:
             return len(self.frames)
         assert self.samples is not None
@@ -54,63 +53,67 @@ class PreparedClip:
 
     @property
     def num_samples(self) -> int:
-        """Samples of the sound, 0 without."""
+        """Number of samples; 0 without sound."""
         return 0 if self.samples is None else len(self.samples)
 
-    def test_clips(self, sampling_rate: int) -> list[Clip]:
-        """What the model sees of the clip's test views; views that fall on the same frames share one object.
+    def read_evaluation_clips(self, sampling_rate: int) -> list[Clip]:
+        """Read the model's inputs of the two test views; equal views share one object.
 
         Raises:
             MediaError: a picture cannot be read.
         """
-        views = test_views(self.num_frames, self.num_samples, sampling_rate)
-        shown = self._decoded_of([frame for view in views for frame in view.frames], exact=True)
+        views = select_evaluation_views(self.num_frames, self.num_samples, sampling_rate)
+        faces = self._decode([frame for view in views for frame in view.frames], exact=True)
         clips = {
-            view: Clip(None if shown is None else _stack(shown, view), self.log_mel(view))
+            view: Clip(None if faces is None else _stack(faces, view), self._compute_log_mel(view))
             for view in dict.fromkeys(views)
         }
         return [clips[view] for view in views]
 
-    def faces(self, view: View, *, exact: bool = True) -> NDArray[np.uint8] | None:
-        """Faces of a view (16, 160, 160, 3), or None. Only they are decoded; see ``Stills.decode`` for ``exact``.
+    def decode_faces(self, view: View, *, exact: bool = True) -> NDArray[np.uint8] | None:
+        """Decode the faces (16, 160, 160, 3) of a view and no others; None without video.
+
+        Args:
+            view: the view.
+            exact: see ``Stills.decode``.
 
         Raises:
-            MediaError: a picture cannot be read, or image files are of several sizes.
+            MediaError: a picture cannot be read, or the image files have different sizes.
         """
-        shown = self._decoded_of(view.frames, exact=exact)
-        return None if shown is None else _stack(shown, view)
+        faces = self._decode(view.frames, exact=exact)
+        return None if faces is None else _stack(faces, view)
 
-    def _decoded_of(self, frames: Sequence[int], *, exact: bool) -> dict[int, NDArray[np.uint8]] | None:
-        """Faces by the numbers of their frames, each decoded once."""
+    def _decode(self, frames: Sequence[int], *, exact: bool) -> dict[int, NDArray[np.uint8]] | None:
+        """Decode each frame once -> faces by frame index."""
         if self.frames is None:
             return None
         wanted = sorted(set(frames))
         return dict(zip(wanted, _decode(self.frames, wanted, exact=exact), strict=True))
 
-    def decoded(self, *, exact: bool = True) -> PreparedClip:
-        """The same with all faces in memory, for who reads it again and again: 77 kB a frame.
+    def decode_all(self, *, exact: bool = True) -> PreparedClip:
+        """Return the same clip with all faces in memory (77 kB a frame), for repeated reading.
 
         Raises:
-            MediaError: as ``faces``, for any frame.
+            MediaError: a picture cannot be read, or the image files have different sizes.
         """
         if self.frames is None or isinstance(self.frames, np.ndarray):
             return self
         return replace(self, frames=np.stack(_decode(self.frames, range(len(self.frames)), exact=exact)))
 
-    def log_mel(self, view: View) -> NDArray[np.float32] | None:
-        """Log-mel of a view (256, 128), or None."""
+    def _compute_log_mel(self, view: View) -> NDArray[np.float32] | None:
+        """Compute the log-mel (256, 128) of a view; None without sound."""
         if self.samples is None:
             return None
         cut = view.cut_audio(self.samples)
-        return log_mel(cut) if len(cut) >= MIN_SAMPLES else None
+        return compute_log_mel(cut) if len(cut) >= MIN_SAMPLES else None
 
 
-def _stack(shown: Mapping[int, NDArray[np.uint8]], view: View) -> NDArray[np.uint8]:
-    return np.stack([shown[index] for index in view.frames])
+def _stack(faces: Mapping[int, NDArray[np.uint8]], view: View) -> NDArray[np.uint8]:
+    return np.stack([faces[index] for index in view.frames])
 
 
 def _decode(frames: Frames, indices: Sequence[int], *, exact: bool = True) -> list[NDArray[np.uint8]]:
-    """Some faces of a clip, (160, 160, 3) each."""
+    """Decode some faces of a clip, (160, 160, 3) each."""
     if isinstance(frames, Stills):
         return frames.decode(indices, exact=exact)
     if isinstance(frames, np.ndarray):
@@ -119,19 +122,19 @@ def _decode(frames: Frames, indices: Sequence[int], *, exact: bool = True) -> li
 
 
 def read_face(path: Path) -> NDArray[np.uint8]:
-    """One face image -> (160, 160, 3) uint8 RGB, squashed by PIL's antialiased bilinear filter.
+    """Read one face image -> (160, 160, 3) uint8 RGB, resized with PIL's antialiased bilinear filter.
 
     Raises:
-        MediaError: not an image.
+        MediaError: the file is not an image.
     """
     return _read_face(path)[0]
 
 
 def read_faces(files: Sequence[Path]) -> list[NDArray[np.uint8]]:
-    """Face images of one clip, each as of ``read_face``.
+    """Read the face images of one clip; see ``read_face``.
 
     Raises:
-        MediaError: not an image, or images of several sizes, which are not aligned faces of one video.
+        MediaError: a file is not an image, or the sizes differ: these are not aligned faces of one video.
     """
     faces: list[NDArray[np.uint8]] = []
     first_size: tuple[int, int] | None = None
@@ -148,7 +151,7 @@ def read_faces(files: Sequence[Path]) -> list[NDArray[np.uint8]]:
 
 
 def _read_face(path: Path) -> tuple[NDArray[np.uint8], tuple[int, int]]:
-    """A face (160, 160, 3), and the width and height (px) it had."""
+    """Return a face (160, 160, 3), and its width and height (px) before resizing."""
     try:
         with Image.open(path) as image:
             return _to_face_size(image.convert("RGB")), image.size
@@ -162,8 +165,8 @@ def _to_face_size(image: Image.Image) -> NDArray[np.uint8]:
     return np.asarray(image)
 
 
-def face_files(folder: Path) -> tuple[Path, ...]:
-    """The face pictures of a clip in the authors' layout, sorted by name.
+def list_face_files(folder: Path) -> tuple[Path, ...]:
+    """List the face pictures of a clip in the authors' layout, sorted by name.
 
     Raises:
         MediaError: there are none, or the folder cannot be read.
@@ -180,36 +183,36 @@ def face_files(folder: Path) -> tuple[Path, ...]:
 def read_prepared_clip(video: Path | None, audio: Path | None) -> PreparedClip:
     """Open a clip by the paths of its manifest line.
 
-    The sound is read whole, faces when they are asked for.
+    The whole sound is read now; faces are decoded on demand.
 
     Args:
         video: a folder of face frames (sorted by name) or a prepared ``.mkv``; None for sound only.
         audio: a sound file or the same ``.mkv``; None for a silent clip. A ``.mkv`` without sound counts as silent.
 
     Raises:
-        MediaError: a path is missing, unreadable or holds no frames.
+        MediaError: a path is missing or unreadable, or has no frames.
     """
     if video is None or video.is_dir():
-        frames = None if video is None else face_files(video)
+        frames = None if video is None else list_face_files(video)
         return PreparedClip(frames, None if audio is None else read_audio(audio))
     one_file = audio == video
     stills = read_stills(video, with_sound=one_file)
     if stills is not None:
         _check_size(video, stills.width_px, stills.height_px)
-    faces = _faces_of(video) if stills is None else stills
+    faces = _read_video_faces(video) if stills is None else stills
     if audio is None or not one_file:
         return PreparedClip(faces, None if audio is None else read_audio(audio))
     return PreparedClip(faces, read_audio_if_any(video) if stills is None else stills.samples)
 
 
-def _faces_of(video: Path) -> NDArray[np.uint8]:
-    """All faces of a video."""
+def _read_video_faces(video: Path) -> NDArray[np.uint8]:
+    """Decode all faces of a video that ``read_stills`` cannot read."""
     faces = []
     for frame in read_frames(video):
         _check_size(video, frame.width_px, frame.height_px)
         faces.append(frame.rgb)
     if not faces:
-        raise MediaError(f"{video}: no video frames; a prepared clip or a folder of faces was expected")
+        raise MediaError(f"{video}: no video frames, expected a prepared clip or a folder of faces")
     return np.stack(faces)
 
 
@@ -217,7 +220,7 @@ def _check_size(video: Path, width_px: int, height_px: int) -> None:
     if (width_px, height_px) != (FACE_SIZE_PX, FACE_SIZE_PX):
         raise MediaError(
             f"{video}: is {width_px} x {height_px}, not a prepared clip of {FACE_SIZE_PX} x {FACE_SIZE_PX} aligned "
-            "faces; cut the faces out first"
+            "faces; prepare the video first"
         )
 
 
@@ -232,6 +235,6 @@ def write_prepared_clip(
     Faces, and sound that comes in blocks, are streamed.
 
     Raises:
-        MediaError: no faces, or the file cannot be written. No file is left then.
+        MediaError: there are no faces, or the file cannot be written. No file is left behind.
     """
     write_video(path, faces, fps, samples, video_codec="mjpeg", audio_codec="flac")

@@ -1,4 +1,4 @@
-"""Which frames and samples of a prepared clip the model sees: the paper's test views, and training cuts.
+"""Which frames and samples of a prepared clip become one input: the paper's test views, and random training views.
 
 Source: HiCMAE, section 4.1 (two temporal segments at test time). The authors' second spatial crop of square
 faces equals the first, so a clip has two views, which are equal when it is short.
@@ -19,10 +19,10 @@ _SHORTEST_CUT_SAMPLES = 1024
 
 @dataclass(frozen=True)
 class View:
-    """One look at a prepared clip.
+    """One choice of frames and sound from a prepared clip.
 
     Attributes:
-        frames: 16 frame indices, rising, the last repeated where the clip is short.
+        frames: 16 frame indices, rising; the last one is repeated if the clip is short.
         audio_start: first sample of the cut.
         audio_end: one past its last sample.
     """
@@ -32,10 +32,10 @@ class View:
     audio_end: int
 
     def cut_audio(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        """The view's part of a clip's sound (n,); all of it when the part is tiny and the sound is short.
+        """Cut the view's part out of a clip's sound (n,); return the whole sound if the part is tiny and n is small.
 
         Raises:
-            ValueError: at most 1024 samples out of a sound longer than a view: frames and sound do not match.
+            ValueError: the part has at most 1024 samples of a sound longer than a view: frames and sound do not match.
         """
         cut = samples[self.audio_start : self.audio_end]
         if len(cut) > _SHORTEST_CUT_SAMPLES:
@@ -44,20 +44,20 @@ class View:
             return samples
         raise ValueError(
             f"views: frames {self.frames[0]} to {self.frames[-1]} cover {len(cut)} of {len(samples)} samples, "
-            f"expected more than {_SHORTEST_CUT_SAMPLES}: are the sound and the frames of the same clip?"
+            f"expected more than {_SHORTEST_CUT_SAMPLES}; check that sound and frames are from the same clip"
         )
 
 
-def test_views(num_frames: int, num_samples: int, sampling_rate: int) -> list[View]:
-    """The paper's deterministic views of one clip, first and last 16 sampled frames.
+def select_evaluation_views(num_frames: int, num_samples: int, sampling_rate: int) -> list[View]:
+    """Select the paper's two test views of a clip: its first and its last 16 sampled frames.
 
     Args:
         num_frames: frames of the prepared clip.
-        num_samples: samples of its sound at 16 kHz; 0 when it has none.
-        sampling_rate: s, every s-th frame is sampled.
+        num_samples: samples of its sound at 16 kHz; 0 without sound.
+        sampling_rate: s: every s-th frame is sampled.
 
     Raises:
-        ValueError: no frames, or a sampling rate below 1.
+        ValueError: there are no frames, or the sampling rate is below 1.
     """
     if num_frames < 1 or sampling_rate < 1:
         raise ValueError(f"views: expected frames and a sampling rate >= 1, got {num_frames}, {sampling_rate}")
@@ -69,15 +69,12 @@ def test_views(num_frames: int, num_samples: int, sampling_rate: int) -> list[Vi
         start = int(segment * spare / (TEST_SEGMENTS - 1))
         frames = tuple(sampled[start : start + CLIP_FRAMES])
         end_frame = min(frames[-1] + sampling_rate, num_frames - 1)
-        views.append(View(frames, *_audio_cut(frames[0], end_frame, num_frames, num_samples)))
+        views.append(View(frames, *_match_audio(frames[0], end_frame, num_frames, num_samples)))
     return views
 
 
-test_views.__test__ = False  # type: ignore[attr-defined]  # a test collector must not take it for a test
-
-
-def training_view(num_frames: int, num_samples: int, sampling_rate: int, rng: np.random.Generator) -> View:
-    """A random window of 16 * sampling_rate frames, sampled 16 times evenly (HiCMAE, section 4.1)."""
+def draw_training_view(num_frames: int, num_samples: int, sampling_rate: int, rng: np.random.Generator) -> View:
+    """Draw a random window of 16 * sampling_rate frames and sample it 16 times evenly (HiCMAE, section 4.1)."""
     span = CLIP_FRAMES * sampling_rate
     if num_frames <= span:
         start, end = 0, num_frames
@@ -88,10 +85,10 @@ def training_view(num_frames: int, num_samples: int, sampling_rate: int, rng: np
         picked = np.linspace(start, end, CLIP_FRAMES).astype(int)
     frames = [int(frame) for frame in np.clip(picked, start, end - 1)]
     frames += [end - 1] * (CLIP_FRAMES - len(frames))
-    return View(tuple(frames), *_audio_cut(start, min(end, num_frames - 1), num_frames, num_samples))
+    return View(tuple(frames), *_match_audio(start, min(end, num_frames - 1), num_frames, num_samples))
 
 
-def _audio_cut(first_frame: int, end_frame: int, num_frames: int, num_samples: int) -> tuple[int, int]:
-    """Sound between two frames, by their relative places in the clip -> (start, end) in samples."""
+def _match_audio(first_frame: int, end_frame: int, num_frames: int, num_samples: int) -> tuple[int, int]:
+    """Map two frames to samples by their relative positions in the clip -> (start, end)."""
     last = max(1, num_frames - 1)
     return int(first_frame / last * num_samples), int(end_frame / last * num_samples)

@@ -1,4 +1,4 @@
-"""Annotation files of datasets, as text that may be anything: what is wrong is told with file and line."""
+"""Read annotation files of datasets; their text may be anything, and every error names file and line."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from hicmae_cli.errors import ManifestError, one_line
 _SHOWN = 80  # characters of a faulty line
 
 
-def fault(path: Path, line: int, reason: str) -> ManifestError:
-    """The error for one line of a file."""
+def make_fault(path: Path, line: int, reason: str) -> ManifestError:
+    """Make the error for one line of a file."""
     return ManifestError(one_line(f"{path}, line {line}: {reason}"))
 
 
-def shown(text: str) -> str:
-    """A piece of a file as it can stand in a message."""
+def quote(text: str) -> str:
+    """Quote and shorten a piece of a file for a message."""
     return repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")
 
 
 def read_lines(path: Path) -> list[tuple[int, str]]:
-    """The lines of a text file that hold something, stripped, with their numbers from 1.
+    """Read the non-empty lines of a text file, stripped, with their numbers from 1.
 
     Raises:
-        ManifestError: not there, not readable, or not UTF-8; says in which line.
+        ManifestError: missing, unreadable, or not UTF-8; names the line.
     """
     try:
         data = path.read_bytes()
@@ -36,21 +36,21 @@ def read_lines(path: Path) -> list[tuple[int, str]]:
         try:
             line = raw.decode("utf-8").strip()
         except UnicodeDecodeError as error:
-            raise fault(path, number, f"is not UTF-8 text ({error.reason})") from error
+            raise make_fault(path, number, f"is not UTF-8 text ({error.reason})") from error
         if line:
             lines.append((number, line))
     return lines
 
 
 def read_table(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, str]]]:
-    """The rows of a CSV file with a header, as texts by column, with the numbers of their lines.
+    """Read the rows of a CSV file with a header, as text by column, with their line numbers.
 
     Args:
         path: the file.
-        columns: what its header must hold, among others.
+        columns: columns that the header must contain.
 
     Raises:
-        ManifestError: not readable, no such columns, or a row of another length.
+        ManifestError: unreadable, a column is missing, or a row has another length.
     """
     lines = read_lines(path)
     rows: list[tuple[int, dict[str, str]]] = []
@@ -59,13 +59,13 @@ def read_table(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, 
         try:
             fields = [field.strip() for field in next(csv.reader([line], strict=True))]
         except csv.Error as error:
-            raise fault(path, number, f"is not a line of a CSV file ({error}): {shown(line)}") from error
+            raise make_fault(path, number, f"is not a line of a CSV file ({error}): {quote(line)}") from error
         if not header:
             header = fields
             if absent := [column for column in columns if column not in header]:
-                raise fault(path, number, f"the header lacks {', '.join(absent)}; it is {shown(line)}")
+                raise make_fault(path, number, f"the header lacks {', '.join(absent)}; got {quote(line)}")
         elif len(fields) != len(header):
-            raise fault(path, number, f"expected {len(header)} columns, got {len(fields)}: {shown(line)}")
+            raise make_fault(path, number, f"expected {len(header)} columns, got {len(fields)}: {quote(line)}")
         else:
             rows.append((number, dict(zip(header, fields, strict=True))))
     if not header:
@@ -74,7 +74,7 @@ def read_table(path: Path, columns: Sequence[str]) -> list[tuple[int, dict[str, 
 
 
 def is_safe(name: str) -> bool:
-    """Whether a name can be a relative path that stays where it is put, on any system."""
+    """Return whether a name is a relative path that stays inside its folder on any system."""
     posix, windows = PurePosixPath(name), PureWindowsPath(name)
     return (
         bool(name)
@@ -90,11 +90,11 @@ def is_safe(name: str) -> bool:
 
 
 def check_name(name: str, path: Path, line: int) -> str:
-    """A name out of an annotation file that becomes a path.
+    """Return a name from an annotation file that becomes a path.
 
     Raises:
-        ManifestError: it would lead out of the dataset's folder, or is no name of a file.
+        ManifestError: it leads out of the dataset's folder, or cannot be a file name.
     """
     if not is_safe(name):
-        raise fault(path, line, f"{shown(name)} leads out of the dataset's folder, or is no file name")
+        raise make_fault(path, line, f"{quote(name)} leads out of the dataset's folder, or cannot be a file name")
     return name

@@ -1,91 +1,117 @@
-"""What is known of a dataset, as a page to read: for ``hicmae datasets`` and the docs."""
+"""Facts about a dataset as text, for ``hicmae datasets`` and the docs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
 from hicmae_cli.corpora.dataset import Dataset
-from hicmae_cli.metric_names import title_of
+from hicmae_cli.metric_names import format_metric
 
 
-def card(dataset: Dataset) -> str:
-    """A dataset's facts in Markdown."""
-    return "\n".join(_lines(dataset)) + "\n"
+def make_card(dataset: Dataset) -> str:
+    """Return a dataset's facts as Markdown."""
+    return "\n".join(_make_lines(dataset)) + "\n"
 
 
-def _lines(dataset: Dataset) -> Iterator[str]:
-    yield f"### {dataset.title} (`{dataset.name}`)"
-    yield ""
-    kind = "classes" if dataset.task == "classification" else "targets"
-    number = f"{len(dataset.labels)} {kind}" if dataset.labels else f"{kind}: those found"
-    yield f"- Task: {dataset.task}, {number}"
-    if dataset.labels:
-        yield f"- Labels, in order: {', '.join(_with_codes(dataset))}"
-    yield f"- Split: {dataset.fold_rule}"
-    beside = ", beside the paper's" if dataset.scores else ""
-    yield f"- The epoch is chosen by {title_of(dataset.metric)}; reported{beside}: {_list(dataset.reported)}"
-    if dataset.merge_by:
-        yield f"- One decision per first {dataset.merge_by} fields of the id, between `_`"
+def make_title(dataset: Dataset) -> str:
+    """Return a dataset's title for a heading."""
+    return dataset.title[:1].upper() + dataset.title[1:]
+
+
+def list_facts(dataset: Dataset) -> list[tuple[str, str]]:
+    """Return (name, value) of each fact that fits one line."""
     rate = dataset.sampling_rate
-    yield f"- Sampling rate {rate}: every {_ordinal(rate)} frame; recipe `{dataset.recipe}`"
-    yield f"- Licence: {dataset.licence}"
-    yield f"- Access: {dataset.access}"
-    if dataset.citation:
-        yield f"- Cite: {dataset.citation}"
+    facts = [
+        ("Task", describe_task(dataset)),
+        ("Labels, in order", ", ".join(_name_labels(dataset))),
+        ("Split", dataset.fold_rule),
+        ("Metrics", _describe_metrics(dataset)),
+        ("Decisions", _describe_decisions(dataset)),
+        ("Sampling rate", f"{rate} (every {_ordinal(rate)}frame)"),
+        ("Recipe", f"`{dataset.recipe}`" if dataset.recipe else ""),
+        ("Pre-training recipe", f"`{dataset.pretrain_recipe}`" if dataset.pretrain_recipe else ""),
+        ("Licence", dataset.licence),
+        ("Access", dataset.access),
+        ("Cite", dataset.citation),
+    ]
+    return [(name, value) for name, value in facts if value]
+
+
+def describe_task(dataset: Dataset) -> str:
+    """Return the task in words, e.g. ``classification, 6 classes``."""
+    if not dataset.is_labelled:
+        return "pre-training, no labels"
+    kind = "classes" if dataset.task == "classification" else "targets"
+    return f"{dataset.task}, {len(dataset.labels)} {kind}" if dataset.labels else f"{dataset.task}, {kind} as found"
+
+
+def list_excluded(dataset: Dataset) -> list[str]:
+    """Return a line for each reason to exclude clips, with their ids."""
+    by_reason: dict[str, list[str]] = {}
+    for id_, reason in dataset.excluded.items():
+        by_reason.setdefault(reason, []).append(id_)
+    return [f"{', '.join(ids)}: {reason}" for reason, ids in by_reason.items()]
+
+
+def title_choices(dataset: Dataset) -> str:
+    """Return the heading of ``Dataset.choices``."""
+    return "Our choices where the paper does not say:" if dataset.citation else "Good to know:"
+
+
+def list_published(dataset: Dataset) -> list[list[str]]:
+    """Return the published counts and scores as rows of a table, the header first; no rows if there are none."""
+    if not dataset.published and not dataset.scores:
+        return []
+    metrics = list(dict.fromkeys([*(m for f in dataset.published.values() for m in f.scores), *dataset.scores]))
+    rows = [["fold", "train", "test", *(format_metric(metric) for metric in metrics)]]
+    for fold, facts in dataset.published.items():
+        rows.append([fold or "fixed", str(facts.train), str(facts.test), *_format_scores(facts.scores, metrics)])
+    if dataset.scores:
+        rows.append(["paper", "", "", *_format_scores(dataset.scores, metrics)])
+    return rows
+
+
+def _make_lines(dataset: Dataset) -> Iterator[str]:
+    yield f"### {make_title(dataset)} (`{dataset.name}`)"
+    yield ""
+    yield from (f"- {name}: {value}" for name, value in list_facts(dataset))
     yield from ["", "Files, relative to the root:", "", "```", *dataset.layout.splitlines(), "```"]
-    if dataset.broken:
-        yield from ["", "Left out:", ""]
-        yield from _broken(dataset.broken)
+    if dataset.excluded:
+        yield from ["", "Excluded clips:", "", *(f"- {line}" for line in list_excluded(dataset))]
     if dataset.choices:
-        yield from ["", "Chosen where the paper is open:" if dataset.citation else "Good to know:", ""]
-        yield from (f"- {choice}" for choice in dataset.choices)
-    if dataset.published or dataset.scores:
-        yield from ["", "Published (HiCMAE base, sound and pictures):", ""]
-        yield from _published(dataset)
+        yield from ["", title_choices(dataset), "", *(f"- {choice}" for choice in dataset.choices)]
+    if rows := list_published(dataset):
+        header, *others = rows
+        yield from ["", "Published (HiCMAE base, audio and video):", ""]
+        yield from (f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *others))
+    if any(facts.test_sha256 for facts in dataset.published.values()):
+        yield from ["", f"`hicmae prepare {dataset.name} --check` compares the hashes of the published lists."]
 
 
-def _with_codes(dataset: Dataset) -> list[str]:
-    """``anger (ANG)``; codes that are the label itself are not repeated."""
-    shown = []
+def _name_labels(dataset: Dataset) -> Iterator[str]:
+    """Yield ``anger (ANG)`` for each label; codes equal to the label are not repeated."""
     for label in dataset.labels:
         codes = [code for code, name in dataset.codes.items() if name == label and code != label]
-        shown.append(f"{label} ({', '.join(codes)})" if codes else label)
-    return shown
+        yield f"{label} ({', '.join(codes)})" if codes else label
 
 
-def _broken(broken: Mapping[str, str]) -> list[str]:
-    by_reason: dict[str, list[str]] = {}
-    for id_, reason in broken.items():
-        by_reason.setdefault(reason, []).append(id_)
-    return [f"- {', '.join(ids)}: {reason}" for reason, ids in by_reason.items()]
+def _describe_metrics(dataset: Dataset) -> str:
+    if not dataset.metric:
+        return ""
+    reported = ", ".join(format_metric(name) for name in dataset.reported)
+    who = "the paper reports" if dataset.scores else "reported:"
+    return f"{format_metric(dataset.metric)} chooses the epoch; {who} {reported}"
 
 
-def _published(dataset: Dataset) -> Iterator[str]:
-    metrics = list(dict.fromkeys([*(m for f in dataset.published.values() for m in f.scores), *dataset.scores]))
-    header = ["fold", "train", "test", *(title_of(metric) for metric in metrics)]
-    yield _row(header)
-    yield _row(["---"] * len(header))
-    for fold, facts in dataset.published.items():
-        yield _row([fold or "fixed", str(facts.train), str(facts.test), *_scores(facts.scores, metrics)])
-    if dataset.scores:
-        yield _row(["paper", "", "", *_scores(dataset.scores, metrics)])
-    hashed = [fold for fold, facts in dataset.published.items() if facts.test_sha256]
-    if hashed:
-        yield ""
-        yield f"Hashes of the lists are known and compared by `hicmae prepare {dataset.name} --check`."
+def _describe_decisions(dataset: Dataset) -> str:
+    fields = dataset.merge_by
+    return f"one for all clips whose ids start with the same {fields} fields, separated by `_`" if fields else ""
 
 
-def _scores(scores: Mapping[str, float], metrics: Iterable[str]) -> list[str]:
+def _format_scores(scores: Mapping[str, float], metrics: Iterable[str]) -> list[str]:
     return [f"{100 * scores[metric]:.2f}" if metric in scores else "" for metric in metrics]
 
 
-def _list(names: Iterable[str]) -> str:
-    return ", ".join(title_of(name) for name in names)
-
-
 def _ordinal(number: int) -> str:
-    return {1: "single", 2: "second", 3: "third", 4: "fourth"}.get(number, f"{number}th")
-
-
-def _row(cells: Iterable[str]) -> str:
-    return f"| {' | '.join(cells)} |"
+    words = {1: "", 2: "second ", 3: "third ", 4: "fourth "}
+    return words.get(number, f"{number}th ")

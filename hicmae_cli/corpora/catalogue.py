@@ -1,4 +1,4 @@
-"""All datasets by name, and where they lie."""
+"""All datasets by name, and the folders that hold them."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from hicmae_cli.corpora.known.msp_improv import MSP_IMPROV
 from hicmae_cli.corpora.known.own import FOLDER, MANIFEST
 from hicmae_cli.corpora.known.puppets import PUPPETS
 from hicmae_cli.corpora.known.ravdess import RAVDESS
+from hicmae_cli.corpora.known.voxceleb2 import VOXCELEB2
 from hicmae_cli.corpora.known.werewolf_xl import WEREWOLF_XL
 from hicmae_cli.errors import ManifestError, SettingsError, one_line
 
@@ -36,6 +37,7 @@ DATASETS: Final = {
         WEREWOLF_XL,
         AVCAFFE_AROUSAL,
         AVCAFFE_VALENCE,
+        VOXCELEB2,
         FOLDER,
         MANIFEST,
         PUPPETS,
@@ -44,61 +46,75 @@ DATASETS: Final = {
 """Name -> dataset."""
 
 
-def find_dataset(name: str) -> Dataset:
-    """A dataset by its name, in any case.
+def find_dataset(name: str, *, labelled: bool = True) -> Dataset:
+    """Find a dataset by its name, in any case.
+
+    Args:
+        name: the name.
+        labelled: whether to refuse datasets without labels.
 
     Raises:
-        SettingsError: no such dataset; names the nearest.
+        SettingsError: no dataset has this name (the message suggests the nearest one), or it has no labels.
     """
-    if (key := name.strip().lower()) in DATASETS:
+    key = name.strip().lower()
+    if key in DATASETS and (DATASETS[key].is_labelled or not labelled):
         return DATASETS[key]
-    near = get_close_matches(key, DATASETS, n=1, cutoff=0.0)[0]
-    raise SettingsError(
-        one_line(f"no dataset named {name}; the nearest is {near}, and there are {', '.join(DATASETS)}")
-    )
+    if key in DATASETS:
+        raise SettingsError(
+            f"{DATASETS[key].title} has no labels and is for pre-training only: use `hicmae pretrain --dataset {key}`"
+        )
+    known = [dataset.name for dataset in DATASETS.values() if dataset.is_labelled or not labelled]
+    near = get_close_matches(key, known, n=1, cutoff=0.0)[0]
+    raise SettingsError(one_line(f"no dataset named {name}; the nearest is {near}; known datasets: {', '.join(known)}"))
 
 
 def same_clips(one: str, other: str) -> bool | None:
-    """Whether two names are of the same clips, be it under other labels.
+    """Return whether two datasets share the same clips (labels may differ).
 
-    None where nobody knows: of one's own recordings, which may also be called alike.
+    None if unknown: one of them is unknown or a user's own, and such names say nothing about the clips.
     """
-    public = DATASETS.keys() - {FOLDER.name, MANIFEST.name}
-    if one not in public or other not in public:
-        return None
-    return DATASETS[one].folder == DATASETS[other].folder
+    pair = [DATASETS[name] for name in (one, other) if name in DATASETS and not DATASETS[name].own]
+    return pair[0].folder == pair[1].folder if len(pair) == 2 else None
 
 
 def data_home() -> Path:
-    """The folder that holds the datasets: the environment variable HICMAE_DATA, else ``data``."""
+    """Return the folder that holds the datasets: the environment variable HICMAE_DATA, by default ``data``."""
     return Path(os.environ.get("HICMAE_DATA") or "data")
 
 
 def dataset_root(dataset: Dataset, given: Path | None = None) -> Path:
-    """The folder a dataset lies in: the given one, else its own in ``data_home``. A manifest may be given as a file.
+    """Return the folder that holds a dataset, or the file if ``root_may_be_file``.
+
+    Args:
+        dataset: which one.
+        given: the folder; by default ``Dataset.folder`` below ``data_home``.
 
     Raises:
-        ManifestError: there is no such folder; says what to get, where, where to put it, and what to try without it.
+        ManifestError: there is no such folder; says what to get, where to put it, and what to try without it.
     """
     root = given or data_home() / dataset.folder
-    if root.is_dir() or (dataset is MANIFEST and root.is_file()):
+    if root.is_dir() or (dataset.root_may_be_file and root.is_file()):
         return root
     if root.exists():
-        raise ManifestError(one_line(f"{root}: is a file; expected the folder that {dataset.title} lies in"))
-    if dataset is PUPPETS:
-        raise ManifestError(one_line(f"{root}: no puppets are drawn there; `hicmae puppets make` draws them"))
+        raise ManifestError(one_line(f"{root}: is a file; expected the folder that holds {dataset.title}"))
+    if dataset.generated_by:
+        raise ManifestError(one_line(f"{root}: {dataset.title} not found; run `{dataset.generated_by}`"))
     layout = "; ".join(dataset.layout.splitlines())
     raise ManifestError(
         one_line(
-            f"{root}: {dataset.title} is not there. Get it: {dataset.access}. Put it there, or say where it is with "
-            f"--root or HICMAE_DATA, with these files: {layout}. The same on drawn people, without any dataset: "
+            f"{root}: {dataset.title} not found. Get it: {dataset.access}. Put it there, or set root=... or "
+            f"HICMAE_DATA to its place. Expected files: {layout}. To try the same without it: "
             "hicmae finetune --dataset puppets"
         )
     )
 
 
 def prepared_manifest(dataset: Dataset, root: Path) -> Path:
-    """Where the manifest of a dataset's prepared clips is kept; the root may be a manifest of raw videos."""
-    if dataset is PUPPETS:
-        return root / "manifest.csv"
-    return (root.parent if root.is_file() else root) / "prepared" / f"{dataset.name}.csv"
+    """Return the path of the manifest of a dataset's prepared clips; need not exist.
+
+    Args:
+        dataset: which one.
+        root: its folder, or its list of raw videos.
+    """
+    folder = root.parent if root.is_file() else root
+    return folder / (dataset.prepared_list or f"prepared/{dataset.name}.csv")

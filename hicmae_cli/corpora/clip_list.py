@@ -1,4 +1,4 @@
-"""What a dataset's name, a folder and a manifest stand for: a list of prepared clips, and what is known of them."""
+"""Find the list of prepared clips that a dataset's name, a folder or a manifest stands for."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hicmae_cli.corpora.catalogue import data_home, dataset_root, find_dataset, prepared_manifest
 from hicmae_cli.corpora.dataset import Dataset
+from hicmae_cli.corpora.known.puppets import PUPPETS
 from hicmae_cli.errors import ManifestError, SettingsError, one_line
 
 
@@ -17,7 +18,7 @@ class ClipList:
 
     Attributes:
         manifest: the file.
-        dataset: what is known of it; None for a manifest of one's own.
+        dataset: the known dataset that it lists; None for other manifests.
         name: the dataset's name in the metadata of weights that are trained on it.
     """
 
@@ -33,39 +34,40 @@ def find_clips(
     *,
     draw_puppets: Callable[[Path], Path] | None = None,
 ) -> ClipList:
-    """Find the clips of a dataset by name, of a manifest, or of a manifest that lists a known dataset.
+    """Find the clips of a dataset, of a manifest, or of a manifest that lists a known dataset.
 
     Args:
         dataset: name of a known dataset.
         root: its folder; by default the one in `data_home`.
-        manifest: a list of clips, instead of the dataset's own.
-        draw_puppets: draws the generated corpus into a folder, or completes it, and returns its manifest. Without
-            it, puppets that are not drawn are an error.
+        manifest: a list of clips to use instead of the dataset's own list.
+        draw_puppets: draws or completes the generated corpus in a folder and returns its manifest. Without it, missing
+            puppets are an error.
 
     Raises:
-        SettingsError: neither a dataset nor a manifest, a root with a manifest, or an unknown dataset.
-        ManifestError: the dataset is not there, or not prepared; says what to do.
+        SettingsError: neither a dataset nor a manifest, a root together with a manifest, or an unknown dataset or one
+            without labels.
+        ManifestError: the dataset is missing or not prepared; says what to do.
     """
     if dataset is None and manifest is None:
         raise SettingsError(
-            "got neither a dataset nor a manifest; give one, or both where the file lists a known dataset"
+            "got neither a dataset nor a manifest; give one of them, or both if the manifest lists a known dataset"
         )
     if manifest is not None and root is not None:
         raise SettingsError(
-            "got both a root and a manifest; the root is a dataset's folder, and the manifest already lists clips"
+            "got both a root and a manifest; give the root to use a dataset's own list, or the manifest alone"
         )
     known = find_dataset(dataset) if dataset is not None else None
     if manifest is None:
         assert known is not None
-        manifest = _manifest_of(known, root, draw_puppets)
+        manifest = _find_manifest(known, root, draw_puppets)
     return ClipList(manifest, known, known.name if known else manifest_name(manifest))
 
 
-def _manifest_of(dataset: Dataset, root: Path | None, draw_puppets: Callable[[Path], Path] | None) -> Path:
-    if dataset.name == "puppets" and draw_puppets is not None:
+def _find_manifest(dataset: Dataset, root: Path | None, draw_puppets: Callable[[Path], Path] | None) -> Path:
+    if dataset.generated_by and draw_puppets is not None:
         return draw_puppets(root or data_home() / dataset.folder)
     folder = dataset_root(dataset, root)
-    # A store that `prepare --output` made elsewhere may be given as the root, too.
+    # The root may also be a store that `prepare` wrote to another place.
     for path in (prepared_manifest(dataset, folder), folder / f"{dataset.name}.csv"):
         if path.is_file():
             return path
@@ -75,8 +77,8 @@ def _manifest_of(dataset: Dataset, root: Path | None, draw_puppets: Callable[[Pa
 
 
 def manifest_name(manifest: Path) -> str:
-    """The dataset's name in the metadata of weights that are trained on a manifest.
+    """Return the dataset's name in the metadata of weights that are trained on a manifest.
 
-    Puppets keep their name however the file is called: their models must say that they cannot judge real people.
+    Puppets keep their name whatever the file is called: their models must say that they cannot judge real people.
     """
-    return "puppets" if (manifest.parent / "corpus.json").is_file() else manifest.stem
+    return PUPPETS.name if (manifest.parent / "corpus.json").is_file() else manifest.stem

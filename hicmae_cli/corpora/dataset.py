@@ -1,26 +1,27 @@
-"""What a dataset is: where its files lie as distributed, what they are labelled, and how it is tested.
+"""Facts about a dataset: the files it comes as, its labels, and how it is trained and tested.
 
-A dataset is one module of this package with one or more ``Dataset`` values in it; ``catalogue.py`` lists them all.
+Each module in ``known/`` holds one or more ``Dataset`` values; ``catalogue.py`` lists them all.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
+from hicmae_cli.errors import ManifestError, one_line
 from hicmae_cli.metric_names import Metric
 
 
 @dataclass(frozen=True)
-class Excerpt:
-    """The part of a recording that an item is: its time, and the side of the picture its speaker sits on.
+class RecordingPart:
+    """The part of a recording that belongs to one item: a time span, and the speaker's side of the picture.
 
     Attributes:
-        start_s: when it begins.
-        end_s: when it ends.
-        columns: left and right of the part of the picture to look at, as shares of its width.
+        start_s: start of the item in the recording.
+        end_s: its end.
+        columns: left and right edge of the speaker's side, as shares of the picture's width.
     """
 
     start_s: float
@@ -30,19 +31,19 @@ class Excerpt:
 
 @dataclass(frozen=True)
 class Item:
-    """One clip of a dataset as it is distributed.
+    """One clip of a dataset, as distributed.
 
     Attributes:
-        id: its name in the dataset, unique; may hold ``/``.
-        label: canonical name, or the regression targets as Python writes them, one space between them.
-        speaker: who speaks; empty where that is not known.
+        id: unique name in the dataset; may contain ``/``.
+        label: canonical name, or the regression targets as Python writes them, separated by one space.
+        speaker: the person who speaks; empty if unknown.
         video: the recording; need not exist.
-        audio: its sound; None where that is in ``video``.
-        fold: the fold that tests this clip; empty where the dataset has a fixed split.
-        split: ``train`` or ``test`` where the dataset has a fixed split.
-        excerpt: which part of ``video`` it is; None for all of it. ``audio`` is always a file of its own then, and all
-            of it belongs to the item.
-        extra: further columns of the manifest.
+        audio: a separate sound file; None if the sound is in ``video``.
+        fold: the fold that tests this clip; empty if the dataset has a fixed split.
+        split: ``train`` or ``test`` if the dataset has a fixed split.
+        part: the part of ``video`` that is the item; None for all of it. With a part, ``audio`` is a file that holds
+            the sound of exactly that part.
+        extra: more columns for the manifest.
     """
 
     id: str
@@ -52,22 +53,22 @@ class Item:
     audio: Path | None = None
     fold: str = ""
     split: str = ""
-    excerpt: Excerpt | None = None
+    part: RecordingPart | None = None
     extra: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class SplitFacts:
-    """What is published of one fold (or of the fixed split).
+    """Published facts about one fold, or about the fixed split.
 
     Attributes:
-        train: clips to train on.
-        test: clips to test on.
-        train_sha256: of the training clips' ids and labels, as ``splits.split_hash`` makes it; empty where not known.
-        test_sha256: of the test clips.
-        scores: the paper's result, e.g. ``{"uar": 0.8666, "war": 0.8667}``; empty where not printed.
-        train_counts: training clips of every label, in the order of the dataset's labels; empty where not known.
-        test_counts: test clips of every label.
+        train: number of training clips.
+        test: number of test clips.
+        train_sha256: hash of the training clips' ids and labels (``splits.hash_split``); empty if unknown.
+        test_sha256: hash of the test clips.
+        scores: the paper's result, e.g. ``{"uar": 0.8666, "war": 0.8667}``; empty if not printed.
+        train_counts: training clips per label, in the order of the dataset's labels; empty if unknown.
+        test_counts: test clips per label.
     """
 
     train: int
@@ -79,59 +80,111 @@ class SplitFacts:
     test_counts: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True)
+def _no_items(root: Path) -> list[Item]:
+    raise ManifestError(one_line(f"{root}: this dataset has no items to prepare"))
+
+
+def _no_warnings(root: Path) -> list[str]:
+    return []
+
+
+@dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """All that is known of a dataset, and how its items are found.
+    """Everything known about a dataset, and the function that lists its items.
 
     Attributes:
-        name: on the command line and in weights.
-        title: in running text.
-        folder: its place below ``HICMAE_DATA``; those that differ only in labels share one.
-        task: ``classification``, or ``regression`` of one value per label.
-        labels: canonical names of classes or targets, in the order of the model's outputs; empty where the data
-            decide (``labels_of``).
+        name: name on the command line and in weights.
+        title: name in running text.
+        folder: its folder below ``HICMAE_DATA``; datasets that differ only in their labels share one.
+        task: ``classification``, ``regression`` (one value per label), or ``pretraining`` (no labels).
+        labels: canonical names of classes or targets, in the order of the model's outputs; empty if the data decide.
         codes: the dataset's own codes -> canonical names.
-        folds: names of the test folds; empty where there is a fixed split.
-        fold_rule: who is tested when, in words.
-        metric: that chooses the best epoch.
-        reported: metrics that the paper gives.
-        sampling_rate: s, every s-th frame is taken.
-        recipe: name of its recipe.
-        items: root -> items as distributed, sorted by id. Names and annotations are read, media files are not opened.
-        layout: the files it is made of, relative to the root, one per line.
-        citation: to cite.
-        licence: in short; what it may be used for.
+        folds: names of the test folds; empty for a fixed split.
+        fold_rule: which clips each fold tests, in words.
+        metric: the metric that chooses the best epoch; empty without labels.
+        reported: the metrics that the paper reports.
+        sampling_rate: s, to use every s-th frame.
+        recipe: name of its fine-tuning recipe; empty without labels.
+        pretrain_recipe: name of the recipe that pre-trains on it; empty if there is none.
+        items: root -> items as distributed, sorted by id. It reads names and annotations and opens no media file.
+        ignored: root -> a warning for each kind of video that ``items`` ignores.
+        layout: its files, relative to the root, one per line.
+        citation: the publication to cite.
+        licence: licence, or a summary of the permitted use.
         access: where to ask for it.
-        broken: id -> why it is left out.
-        choices: what is open in the paper, and what was chosen here.
-        published: fold (``""`` for a fixed split) -> what is known of it.
-        people: how many people a fixed split is published to train on and to test on; None where that is not known.
-        scores: the paper's result over all folds, by metric; ``<metric>_<target>`` where it is printed per target.
-        merge_by: how many of the first fields of an id, between ``_``, name what is decided as one; 0: every clip is.
-        frames_suffix: what the authors append to an id in the names of their folders of face pictures.
+        excluded: id -> reason why the dataset is used without this clip.
+        choices: our choices where the paper does not say.
+        published: fold (``""`` for a fixed split) -> published facts.
+        people: number of people who train and who test in the published fixed split; None if unknown.
+        scores: the paper's result over all folds, by metric; ``<metric>_<target>`` if printed per target.
+        merge_by: number of leading fields of an id, separated by ``_``, that name one decision; 0: each clip is one.
+        frames_suffix: what the authors append to an id in the names of their face picture folders.
+        own: whether these are a user's recordings: two datasets of this name may hold different clips.
+        generated_by: the command that generates it, with prepared clips; empty for recordings.
+        takes_every_video: whether every video below the root becomes an item.
+        root_may_be_file: whether the root may also be the list itself instead of its folder.
+        prepared_list: path of the manifest of prepared clips, relative to the root; by default
+            ``prepared/<name>.csv``.
+
+    Raises:
+        ValueError: a dataset without labels has labels, folds or a fine-tuning recipe, or the other way round.
     """
 
     name: str
     title: str
     folder: str
-    task: Literal["classification", "regression"]
-    labels: tuple[str, ...]
-    codes: Mapping[str, str]
-    folds: tuple[str, ...]
+    task: Literal["classification", "regression", "pretraining"]
+    labels: tuple[str, ...] = ()
+    codes: Mapping[str, str] = field(default_factory=dict)
+    folds: tuple[str, ...] = ()
     fold_rule: str
-    metric: Metric
-    reported: tuple[Metric, ...]
+    metric: Metric | Literal[""] = ""
+    reported: tuple[Metric, ...] = ()
     sampling_rate: int
-    recipe: str
-    items: Callable[[Path], list[Item]]
+    recipe: str = ""
+    pretrain_recipe: str = ""
+    items: Callable[[Path], list[Item]] = _no_items
+    ignored: Callable[[Path], list[str]] = _no_warnings
     layout: str
     citation: str
     licence: str
     access: str
-    broken: Mapping[str, str] = field(default_factory=dict)
+    excluded: Mapping[str, str] = field(default_factory=dict)
     choices: tuple[str, ...] = ()
     published: Mapping[str, SplitFacts] = field(default_factory=dict)
     people: tuple[int, int] | None = None
     scores: Mapping[str, float] = field(default_factory=dict)
     merge_by: int = 0
     frames_suffix: str = ""
+    own: bool = False
+    generated_by: str = ""
+    takes_every_video: bool = False
+    root_may_be_file: bool = False
+    prepared_list: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.is_labelled == bool(self.recipe) == bool(self.metric):
+            raise ValueError(
+                f"{self.name}: expected a recipe and a metric exactly if there are labels, got {self.recipe!r} and "
+                f"{self.metric!r} for {self.task}"
+            )
+        if not self.is_labelled and (self.labels or self.folds or self.published):
+            raise ValueError(f"{self.name}: expected no labels, folds or published splits for pretraining")
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether its clips have labels; without them it is for pre-training only."""
+        return self.task != "pretraining"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the facts as JSON values."""
+        facts = {
+            key: value
+            for key, value in vars(self).items()
+            if key not in ("items", "ignored", "layout", "published", "prepared_list")
+        }
+        return {
+            **facts,
+            "layout": self.layout.splitlines(),
+            "published": {fold: asdict(split) for fold, split in self.published.items()},
+        }

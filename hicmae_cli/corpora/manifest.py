@@ -9,36 +9,58 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from hicmae_cli.corpora.values import numbers_of, values_of
+from hicmae_cli.corpora.values import Target, parse_targets, parse_values
 from hicmae_cli.errors import ManifestError, first_line
 from hicmae_cli.labels import canonical_label, is_label
 
 ALL_FOLDS = "all"
-"""What stands for every fold, one by one; no fold is called so."""
+"""Stands for all folds, one after the other; no fold has this name."""
 _FOLD_NAME = re.compile(rf"(?!{ALL_FOLDS}$)[A-Za-z0-9_-]+")
 HEADER = ("id", "video", "audio", "label", "fold", "split", "speaker")
 SPLITS = ("train", "validation", "val", "test")
-"""The words of a column ``split``; ``val`` is short for validation."""
-_LISTED = 5
-_DIGITS = 6  # of the number of a label
+"""The words of the column ``split``; ``val`` is short for validation."""
+_MAX_LISTED = 5
+_MAX_LABEL_DIGITS = 6
 
 
 @dataclass(frozen=True)
 class Sample:
-    """One line of a manifest; ``extra`` holds the columns beyond the contract's seven."""
+    """One clip of a manifest.
+
+    Attributes:
+        id: unique name.
+        video: prepared clip or folder of face pictures; None without faces.
+        audio: prepared clip or sound file; None without sound.
+        target: the class, or the values of a regression in the order of its targets.
+        fold: the fold that tests the clip; empty without folds.
+        split: ``train``, ``validation``, ``val`` or ``test``; may be empty.
+        speaker: who speaks; empty where unknown.
+        extra: the other columns of the manifest.
+    """
 
     id: str
     video: Path | None
     audio: Path | None
-    label: str
+    target: Target
     fold: str = ""
     split: str = ""
     speaker: str = ""
     extra: dict[str, str] = field(default_factory=dict)
 
+    @property
+    def label(self) -> str:
+        """The class of a clip that has one.
 
-def fault_of(sample: Sample, error: Exception) -> str:
-    """What is wrong with a clip, in one line that names a file of it, which not every error does."""
+        Raises:
+            TypeError: the clip has the values of a regression.
+        """
+        if not isinstance(self.target, str):
+            raise TypeError(f"clip {self.id}: expected a class, got the values {self.target}")
+        return self.target
+
+
+def describe_fault(sample: Sample, error: Exception) -> str:
+    """Describe what is wrong with a clip, in one line that names a file of the clip."""
     text = first_line(error)
     files = [str(file) for file in (sample.video, sample.audio) if file is not None]
     return text if any(file in text for file in files) else f"{', '.join(dict.fromkeys(files))}: {text}"
@@ -54,21 +76,24 @@ def read_manifest(
     strict: bool = False,
     regression: bool = False,
 ) -> list[Sample]:
-    """Read a manifest; relative paths are relative to the file, and stay below its folder.
+    """Read a manifest; relative paths are relative to the file and must stay below its folder.
 
     Args:
         path: a CSV with the header ``id,video,audio,label,fold,split,speaker,…``, or the authors' lines
-            ``<frame folder> <wav> <label>`` without a header, with several numbers as the label of a regression.
-        labels: names that whole-number labels stand for, in order; without them a number is refused. Of a regression
-            the names of its targets.
-        labelled: whether labels are needed; if not, their column may be absent, and they are left as they are.
-        existing: whether the files must be there.
+            ``<frame folder> <wav> <label>`` without a header; a regression has several numbers as the label.
+        labels: the class names that whole-number labels stand for, in order; without them numbers are refused. For a
+            regression, the names of its targets.
+        labelled: whether every clip needs a label; if not, the column may be missing, and labels stay as they are.
+        existing: whether the files must exist.
         codes: a dataset's own codes for labels, in any case -> names; the authors' lines hold numbers, not codes.
-        strict: whether a label must be one of ``labels``.
-        regression: whether labels are numbers, one of each of ``labels``, with spaces between them.
+        strict: whether every label must be one of ``labels``.
+        regression: whether the label column holds numbers, one for each of ``labels``, with spaces between them.
+
+    Returns:
+        The clips in the order of the lines. With ``regression`` their ``target`` is a tuple, else a text.
 
     Raises:
-        ManifestError: unreadable, malformed, or names files that are not there; says on which line.
+        ManifestError: the file is unreadable or malformed, or names files that do not exist; says on which line.
     """
     try:
         text = path.read_text("utf-8-sig")
@@ -80,8 +105,8 @@ def read_manifest(
         found = _read_csv(path, lines, HEADER[: 4 if labelled else 3])
     else:
         known = {}
-        found = _told_apart(
-            [(number, _authors_line(path, number, line)) for number, line in enumerate(lines, 1) if line.strip()]
+        found = _make_ids_unique(
+            [(number, _read_authors_line(path, number, line)) for number, line in enumerate(lines, 1) if line.strip()]
         )
     if not found:
         raise ManifestError(f"{path}: the manifest holds no clips")
@@ -98,23 +123,22 @@ def read_manifest(
                 "and _"
             )
     named = [
-        replace(sample, label=_label(f"{path}, line {number}", sample.label, labels, known, strict, regression))
+        replace(sample, target=_read_target(f"{path}, line {number}", sample.label, labels, known, strict, regression))
         if labelled
         else sample
         for number, sample in found
     ]
     if existing:
-        _check_there(path, found)
+        _check_files_exist(path, found)
     return named
 
 
-def _check_there(path: Path, found: Sequence[tuple[int, Sample]]) -> None:
-    """Make sure that all files are there; each is looked for once."""
+def _check_files_exist(path: Path, found: Sequence[tuple[int, Sample]]) -> None:
     lines = {file: number for number, s in reversed(found) for file in (s.video, s.audio) if file is not None}
     missing = sorted((number, str(file)) for file, number in lines.items() if not file.exists())
     if missing:
-        more = f" and {len(missing) - _LISTED} more" if len(missing) > _LISTED else ""
-        names = ", ".join(f"{name} (line {number})" for number, name in missing[:_LISTED])
+        more = f" and {len(missing) - _MAX_LISTED} more" if len(missing) > _MAX_LISTED else ""
+        names = ", ".join(f"{name} (line {number})" for number, name in missing[:_MAX_LISTED])
         raise ManifestError(f"{path}: {len(missing)} files are missing: {names}{more}")
 
 
@@ -124,16 +148,16 @@ def _read_csv(path: Path, lines: list[str], needed: Sequence[str]) -> list[tuple
     if absent:
         raise ManifestError(f"{path}: the header lacks {', '.join(absent)}; expected {','.join(HEADER)}")
     found = []
-    for row in _rows(path, reader):
+    for row in _read_rows(path, reader):
         where = f"{path}, line {reader.line_num}"
         if None in row or None in row.values():
             fewer = "fewer" if None in row.values() else "more"
             raise ManifestError(f"{where}: expected {len(reader.fieldnames or ())} fields, got {fewer}")
         sample = Sample(
             id=row["id"],
-            video=_relative(path, row["video"], where),
-            audio=_relative(path, row["audio"], where),
-            label=row.get("label", ""),
+            video=_resolve(path, row["video"], where),
+            audio=_resolve(path, row["audio"], where),
+            target=row.get("label", ""),
             fold=row.get("fold", ""),
             split=row.get("split", ""),
             speaker=row.get("speaker", ""),
@@ -145,28 +169,28 @@ def _read_csv(path: Path, lines: list[str], needed: Sequence[str]) -> list[tuple
     return found
 
 
-def _rows(path: Path, reader: csv.DictReader[str]) -> Iterator[dict[str, str]]:
+def _read_rows(path: Path, reader: csv.DictReader[str]) -> Iterator[dict[str, str]]:
     try:
         yield from reader
     except csv.Error as error:
-        line = reader.line_num + 1  # of the line that could not be read
+        line = reader.line_num + 1  # the reader counts the lines before the faulty one
         raise ManifestError(f"{path}, line {line}: is not a line of a CSV file ({error})") from error
 
 
-def _authors_line(path: Path, number: int, line: str) -> Sample:
+def _read_authors_line(path: Path, number: int, line: str) -> Sample:
     parts = line.split()
     where = f"{path}, line {number}"
-    if len(parts) < 3 or (len(parts) > 3 and numbers_of(" ".join(parts[2:])) is None):
+    if len(parts) < 3 or (len(parts) > 3 and parse_values(" ".join(parts[2:])) is None):
         raise ManifestError(
             f"{where}: expected `<frame folder> <wav> <label>` or a CSV with the header {','.join(HEADER)}, "
             f"got {line[:80]!r}"
         )
     frames, wav, *label = parts
-    return Sample(Path(frames).name, _relative(path, frames, where), _relative(path, wav, where), " ".join(label))
+    return Sample(Path(frames).name, _resolve(path, frames, where), _resolve(path, wav, where), " ".join(label))
 
 
-def _told_apart(found: list[tuple[int, Sample]]) -> list[tuple[int, Sample]]:
-    """The authors' lines carry no ids: their folder's name where it is enough, else the whole path, else a count."""
+def _make_ids_unique(found: list[tuple[int, Sample]]) -> list[tuple[int, Sample]]:
+    """Give ids to the authors' lines, which have none: the folder's name if unique, else its path, else a number."""
     for make_id in (lambda n, s: s.id, lambda n, s: str(s.video), lambda n, s: f"{s.video} ({n})"):
         ids = [make_id(number, sample) for number, sample in found]
         if len(set(ids)) == len(ids):
@@ -174,34 +198,34 @@ def _told_apart(found: list[tuple[int, Sample]]) -> list[tuple[int, Sample]]:
     return [(number, replace(sample, id=name)) for (number, sample), name in zip(found, ids, strict=True)]
 
 
-def _relative(manifest: Path, name: str, where: str) -> Path | None:
-    """A path of a line; a relative one must not climb out of the manifest's folder."""
+def _resolve(manifest: Path, name: str, where: str) -> Path | None:
+    """Resolve a path of a line; a relative one must not leave the manifest's folder."""
     if not name.strip():
         return None
     if "\0" in name:
-        raise ManifestError(f"{where}: {name!r} is no path")
+        raise ManifestError(f"{where}: {name!r} is not a path")
     if not Path(name).is_absolute() and Path(os.path.normpath(name)).parts[:1] == ("..",):
         raise ManifestError(
-            f"{where}: {name} leads out of the manifest's folder; move the manifest, or write the whole path"
+            f"{where}: {name} leads out of the manifest's folder; move the manifest, or write an absolute path"
         )
     return manifest.parent / name
 
 
-def _label(
+def _read_target(
     where: str, text: str, labels: Sequence[str] | None, codes: Mapping[str, str], strict: bool, regression: bool
-) -> str:
+) -> Target:
     if regression:
-        values = numbers_of(text) if labels is None else values_of(text, labels, where)
+        values = parse_values(text) if labels is None else parse_targets(text, labels, where)
         if values is None:
             raise ManifestError(f"{where}: expected numbers with spaces between them as the label, got {text!r}")
-        return " ".join(map(repr, values))
+        return values
     coded = codes.get(text.strip().lower())
-    if text.strip().isdecimal() and len(text) <= _DIGITS:
+    if text.strip().isdecimal() and len(text) <= _MAX_LABEL_DIGITS:
         numbered = labels[int(text)] if labels is not None and int(text) < len(labels) else None
         if coded is not None and numbered not in (None, coded):
             raise ManifestError(
-                f"{where}: the label {text} may be the dataset's code for {coded}, or the number of {numbered}; write "
-                "the name"
+                f"{where}: the label {text} is the dataset's code for {coded} and also the number of {numbered}; "
+                "write the name"
             )
         if coded is None and numbered is None:
             known = "no label names were given" if labels is None else f"there are {len(labels)} labels"

@@ -1,7 +1,7 @@
-"""What is published of the datasets' splits: counts, hashes and the paper's results (``protocols.json``).
+"""Read the published facts about splits: counts, hashes and the paper's results (``protocols.json``).
 
-Counts, hashes and results per fold are those of the lists in the authors' repository (sunlicai/HiCMAE, cdd28d4). DFEW's
-are of the same authors' visual-only lists; IEMOCAP's of its annotation files; MER2023's of the challenge.
+Counts, hashes and results per fold come from the lists in the authors' repository (sunlicai/HiCMAE, cdd28d4), for DFEW
+from the same authors' visual-only lists, for IEMOCAP from its annotation files, for MER2023 from the challenge.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from typing import Any
 from hicmae_cli.corpora.dataset import SplitFacts
 
 
-def facts_of(title: str) -> dict[str, SplitFacts]:
-    """Published facts of a dataset by fold; ``""`` stands for a fixed split.
+def read_published(title: str) -> dict[str, SplitFacts]:
+    """Return the published facts of a dataset by fold; ``""`` is the fixed split.
 
     Raises:
-        KeyError: nothing is known of a dataset of this title.
+        KeyError: no dataset has this title.
     """
-    return {fold: _facts(values) for fold, values in _protocols()[title].items()}
+    return {fold: _make_facts(values) for fold, values in _read_protocols()[title].items()}
 
 
 @cache
-def _protocols() -> dict[str, dict[str, dict[str, Any]]]:
+def _read_protocols() -> dict[str, dict[str, dict[str, Any]]]:
     text = (resources.files("hicmae_cli.corpora") / "protocols.json").read_text("utf-8")
     loaded: dict[str, dict[str, dict[str, Any]]] = json.loads(text)
     return loaded
 
 
-def _facts(values: dict[str, Any]) -> SplitFacts:
+def _make_facts(values: dict[str, Any]) -> SplitFacts:
     return SplitFacts(
         train=values["train"],
         test=values["test"],

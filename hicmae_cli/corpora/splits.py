@@ -1,4 +1,4 @@
-"""Who is trained on, who chooses the epoch, who is tested: folds, and validation people cut from the training ones."""
+"""Split clips into training, validation and test parts: by fold, by column, and validation people from training."""
 
 from __future__ import annotations
 
@@ -12,66 +12,65 @@ import numpy as np
 
 from hicmae_cli.corpora.dataset import Item
 from hicmae_cli.corpora.manifest import Sample
-from hicmae_cli.corpora.values import numbers_of
 from hicmae_cli.errors import ManifestError
 
-Clip = TypeVar("Clip", Sample, Item)
-"""What has a place in the splits: a line of a manifest, or an item as it was distributed."""
+SampleOrItem = TypeVar("SampleOrItem", Sample, Item)
+"""A line of a manifest, or an item as distributed: both name their fold, split and speaker."""
 
 
 @dataclass(frozen=True)
-class Split(Generic[Clip]):
-    """Three parts of a manifest; no clip is in two of them."""
+class Split(Generic[SampleOrItem]):
+    """Three disjoint parts of a manifest."""
 
-    train: list[Clip]
-    validation: list[Clip]
-    test: list[Clip]
+    train: list[SampleOrItem]
+    validation: list[SampleOrItem]
+    test: list[SampleOrItem]
 
 
-def split_hash(pairs: Iterable[tuple[str, str]]) -> str:
-    """Hash of a part's (id, label) pairs, whatever their order: sha256 of the sorted lines ``<id> <label>``.
+def hash_split(pairs: Iterable[tuple[str, str]]) -> str:
+    """Hash a part's (id, label) pairs in any order: sha256 of the sorted lines ``<id> <label>``.
 
-    Labels are written as the dataset's lists have them: numbers of classes, or floats as Python writes them.
+    Labels are written as in the dataset's lists: class numbers, or floats as Python writes them.
     """
     lines = sorted(f"{id_} {label}" for id_, label in pairs)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def folds_of(samples: Sequence[Sample | Item]) -> list[str]:
-    """Names of the folds in a manifest, in their natural order."""
+def list_folds(samples: Sequence[Sample | Item]) -> list[str]:
+    """Return the names of the folds in a manifest, in natural order."""
     names = {sample.fold for sample in samples if sample.fold}
     return sorted(names, key=lambda name: (len(name), name))
 
 
-def split_by_fold(clips: Sequence[Clip], fold: str) -> Split[Clip]:
-    """Test on the clips of one fold, whatever their column ``split`` says; train on all others; none validate yet.
+def split_by_fold(clips: Sequence[SampleOrItem], fold: str) -> Split[SampleOrItem]:
+    """Test on the clips of one fold and train on all others, whatever the column ``split`` says; none validate yet.
 
     Raises:
-        ManifestError: no such fold, or it is all there is; a clip that is to test or validate, but in no fold.
+        ManifestError: there is no such fold, or no clip outside it, or a clip has another split than train but no fold.
     """
     for clip in clips:
         if not clip.fold and clip.split not in ("", "train"):
             raise ManifestError(
-                f"clip {clip.id}: is in no fold, but of the split {clip.split!r}; where others have folds, the rest "
-                "is trained on: give it a fold, or leave its split empty"
+                f"clip {clip.id}: has the split {clip.split!r} but no fold, while other clips have folds; give it a "
+                "fold, or leave its split empty to train on it in every fold"
             )
     test = [clip for clip in clips if clip.fold == fold]
     train = [clip for clip in clips if clip.fold != fold]
     if not test or not train:
-        known = ", ".join(folds_of(clips)) or "none: its column fold is empty"
+        known = ", ".join(list_folds(clips)) or "none: its column fold is empty"
         raise ManifestError(
-            f"fold {fold}: {len(test)} clips to test and {len(train)} to train on; the manifest's folds are {known}"
+            f"fold {fold}: got {len(test)} test clips and {len(train)} training clips; the manifest's folds are {known}"
         )
     return Split(train, [], test)
 
 
-def split_by_column(samples: Sequence[Clip]) -> Split[Clip]:
-    """The parts that the column ``split`` names. Where nobody is named, all train.
+def split_by_column(samples: Sequence[SampleOrItem]) -> Split[SampleOrItem]:
+    """Split by the column ``split``; if it is empty for all clips, all are training clips.
 
     Raises:
-        ManifestError: another word in the column.
+        ManifestError: an unknown word in the column.
     """
-    parts: dict[str, list[Clip]] = {"train": [], "validation": [], "test": []}
+    parts: dict[str, list[SampleOrItem]] = {"train": [], "validation": [], "test": []}
     unnamed = "" if any(sample.split for sample in samples) else "train"
     for sample in samples:
         name = "validation" if sample.split == "val" else sample.split or unnamed
@@ -81,46 +80,45 @@ def split_by_column(samples: Sequence[Clip]) -> Split[Clip]:
     return Split(parts["train"], parts["validation"], parts["test"])
 
 
-def shared_people(left: Iterable[Sample | Item], right: Iterable[Sample | Item]) -> list[str]:
-    """Who is in both of two parts, sorted; clips without a name are nobody's."""
+def find_shared_people(left: Iterable[Sample | Item], right: Iterable[Sample | Item]) -> list[str]:
+    """Return the people who are in both parts, sorted; clips without a speaker do not count."""
     return sorted({clip.speaker for clip in left} & {clip.speaker for clip in right} - {""})
 
 
 def cut_validation(samples: Sequence[Sample], share: float, seed: int) -> tuple[list[Sample], list[Sample]]:
-    """Set some people aside to choose the epoch by -> (training, validation) clips, in the given order.
+    """Set some people aside for validation -> (training, validation) clips, in the given order.
 
-    Whole speakers are taken at random until ``share`` of the clips is reached, never more than half of the speakers or
-    of the clips. Where no speakers are known, the same share of every label is taken clip by clip: one at least, and
-    never all; labels that are numbers count as one. The order of ``samples`` does not matter.
+    It draws whole speakers at random until ``share`` of the clips is reached, and at most half of the speakers and of
+    the clips. Without speakers it draws the same share of every label clip by clip, at least one and never all; all
+    labels that are numbers count as one. The order of ``samples`` does not matter.
 
     Raises:
-        ManifestError: some clips name their speaker and some do not, there is one speaker only, or there is nothing to
-            take: no label has two clips.
+        ManifestError: only some clips name their speaker, there is only one speaker, or no label has two clips.
     """
     known = {sample.speaker for sample in samples if sample.speaker}
     if known and any(not sample.speaker for sample in samples):
         unnamed = next(sample.id for sample in samples if not sample.speaker)
         raise ManifestError(
-            f"clip {unnamed}: names no speaker, but others do; fill in the column for all of them, or for none"
+            f"clip {unnamed}: has no speaker, but other clips do; fill in the column speaker for all clips or for none"
         )
     rng = np.random.default_rng([seed, len(samples)])
-    chosen = _some_people(samples, sorted(known), share, rng) if known else _some_clips(samples, share, rng)
+    chosen = _draw_people(samples, sorted(known), share, rng) if known else _draw_clips(samples, share, rng)
     if not chosen:
-        raise ManifestError(f"{len(samples)} training clips: too few to set some aside and choose the epoch by them")
+        raise ManifestError(f"{len(samples)} training clips: too few to set some aside for validation")
     train = [sample for sample in samples if sample.id not in chosen]
     return train, [sample for sample in samples if sample.id in chosen]
 
 
-def _some_people(samples: Sequence[Sample], people: Sequence[str], share: float, rng: np.random.Generator) -> set[str]:
+def _draw_people(samples: Sequence[Sample], people: Sequence[str], share: float, rng: np.random.Generator) -> set[str]:
     if len(people) < 2:
-        raise ManifestError(f"all training clips are of one person, {people[0]}; a validation split needs others")
+        raise ManifestError(f"all training clips show one person, {people[0]}; a validation split needs at least two")
     clips = Counter(sample.speaker for sample in samples)
     taken: set[str] = set()
     count = 0
     for index in rng.permutation(len(people)):
         person = people[int(index)]
         if count + clips[person] > len(samples) / 2:
-            continue  # a person who speaks most of the time; of two people one can always be taken
+            continue  # someone with more than half of the clips; of two people, one always fits
         taken.add(person)
         count += clips[person]
         if count >= share * len(samples) or len(taken) == len(people) // 2:
@@ -128,10 +126,10 @@ def _some_people(samples: Sequence[Sample], people: Sequence[str], share: float,
     return {sample.id for sample in samples if sample.speaker in taken}
 
 
-def _some_clips(samples: Sequence[Sample], share: float, rng: np.random.Generator) -> set[str]:
+def _draw_clips(samples: Sequence[Sample], share: float, rng: np.random.Generator) -> set[str]:
     by_label: dict[str, list[str]] = defaultdict(list)
     for sample in samples:
-        by_label["" if numbers_of(sample.label) else sample.label].append(sample.id)
+        by_label[sample.target if isinstance(sample.target, str) else ""].append(sample.id)
     chosen: set[str] = set()
     for _, ids in sorted(by_label.items()):
         count = min(max(1, round(share * len(ids))), len(ids) - 1)

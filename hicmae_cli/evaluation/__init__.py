@@ -1,1 +1,1 @@
-"""How good a model is: metrics and the protocols they belong to."""
+"""Evaluation: which clips test a weight, its scores on them, and what the scores mean."""

@@ -1,145 +1,167 @@
-"""Run a model over a manifest by the paper's test protocol (HiCMAE, section 4.1)."""
+"""Evaluate a weight on a dataset or a manifest: from names and paths to scores."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
-
-from hicmae_cli.clips import Clip, read_prepared_clip
-from hicmae_cli.corpora.manifest import Sample, fault_of
-from hicmae_cli.corpora.values import values_of
-from hicmae_cli.errors import HicmaeError, ManifestError
-from hicmae_cli.evaluation.results import Evaluation, SampleResult, decide, group_of, merge_clips
-from hicmae_cli.runtime.engine import Engine, answers
+from hicmae_cli.bundled import DEFAULT_WEIGHT
+from hicmae_cli.corpora.manifest import ALL_FOLDS
+from hicmae_cli.corpora.splits import list_folds
+from hicmae_cli.corpora.values import format_target
+from hicmae_cli.errors import SettingsError
+from hicmae_cli.evaluation.folds import FoldsEvaluation, score_folds
+from hicmae_cli.evaluation.label_maps import Matched
+from hicmae_cli.evaluation.plan import EvaluationPlan, find_weights, pick_weight, plan_evaluation
+from hicmae_cli.evaluation.protocol import Protocol
+from hicmae_cli.evaluation.results import Evaluation
+from hicmae_cli.evaluation.score_sheet import ScoreSheet
+from hicmae_cli.evaluation.scoring import score_clips
+from hicmae_cli.modalities import MODALITIES
+from hicmae_cli.runtime.engine import Engine
+from hicmae_cli.runtime.opening import open_engine
 from hicmae_cli.weights.info import WeightInfo
+from hicmae_cli.weights.reading import read_info
 
-MODALITIES = ("av", "video", "audio")
+EACH = "each"
+"""Stands for all modalities, one after the other."""
+_TASKS = ("classification", "regression")
 
 
-def restrict(clip: Clip, modality: str) -> Clip | None:
-    """Keep the streams a modality names; None when none of them is there."""
-    if modality == "av":
-        return clip
-    kept = replace(clip, audio=None) if modality == "video" and clip.video is not None else None
-    if modality == "audio" and clip.audio is not None:
-        kept = replace(clip, video=None)
-    return kept
+class _Part(NamedTuple):
+    """The clips that test one weight, with the weight's labels, and the weight's name or file."""
+
+    matched: Matched
+    weight: str
 
 
 def evaluate(
-    samples: Sequence[Sample],
-    engine: Engine,
     *,
+    weights: str | Path = DEFAULT_WEIGHT,
+    dataset: str | None = None,
+    root: str | Path | None = None,
+    manifest: str | Path | None = None,
+    fold: str | None = None,
+    split: str = "test",
+    modality: str | None = None,
+    cross: bool = False,
+    label_map: str | Mapping[str, str] | None = None,
+    engine: str = "auto",
+    device: str = "auto",
     sampling_rate: int | None = None,
-    modalities: Sequence[str] = ("av",),
-    merge_by: int = 0,
-    classes: Sequence[str] = (),
+    draw_puppets: Callable[[Path], Path] | None = None,
+    on_start: Callable[[WeightInfo, int], None] = lambda *_: None,
     on_clip: Callable[[], None] = lambda: None,
-) -> dict[str, Evaluation]:
-    """Score a model on clips, once per modality, reading every clip once.
-
-    A clip's answer is the mean over its views of the softmax, or of the values of a regression. It does not depend on
-    which other clips are there.
+) -> ScoreSheet:
+    """Score a weight on the prepared clips of a dataset or a manifest, by the paper's protocol (HiCMAE, section 4.1).
 
     Args:
-        samples: lines of a manifest; labels are the model's names, or of a regression its targets as numbers with
-            spaces between them.
-        engine: the model.
-        sampling_rate: s of the test views; the weight's own by default.
-        modalities: any of ``av``, ``video``, ``audio``: which streams the model is shown.
-        merge_by: how many of the first fields of an id, between ``_``, name what is decided as one; 0: every clip is.
-        classes: the labels to choose among, where not all of the model's: its other probabilities are left out, and
-            the rest is made to sum to one.
-        on_clip: called after each clip, for progress.
+        weights: a name of the catalogue, a weight file, or the folder of a run over folds.
+        dataset: name of a known dataset.
+        root: folder of the dataset; by default the one in ``data_home``.
+        manifest: a list of clips, instead of the dataset's own or without a known dataset.
+        fold: test the clips of this fold; ``all`` tests every fold with its own weight of a run.
+        split: test this split if the list has no folds; ``all`` takes every clip.
+        modality: ``av``, ``video`` or ``audio``, by default as the weight was trained; ``each`` scores all three.
+        cross: the weight is of another corpus: score only the labels shared by weight and dataset.
+        label_map: corpus label = model label, where names differ, e.g. ``"calm=neutral,surprise=-"``, a mapping, or the
+            name of a ``.toml`` file; ``-`` skips the clips of a label.
+        engine: ``auto``, ``onnx`` or ``torch``.
+        device: ``auto``, ``cpu``, ``cuda``, …
+        sampling_rate: take every n-th frame, by default as the weight was trained.
+        draw_puppets: draws the generated corpus into a folder if it is missing; see ``find_clips``.
+        on_start: called with the metadata of the weight and the number of clips before the first clip.
+        on_clip: called after each clip.
 
     Returns:
-        One evaluation per modality that any clip has. A clip that cannot be read is named in ``failures``, and the
-        rest goes on.
+        The scores, with their meaning in words and the published numbers beside them.
 
     Raises:
-        ManifestError: a label the model does not know, clips decided as one that differ in their label, or no clip
-            could be read.
+        SettingsError: arguments that are unknown or do not go together.
+        ManifestError: clips that are missing or not prepared, or labels that do not fit the weight's.
+        WeightsError: a weight that is missing, unreadable or for another task.
     """
-    info = engine.info
-    regression = info.task == "regression"
-    labels = tuple(classes) or info.labels
-    _check_labels(samples, info, labels)
-    if merge_by:
-        _check_groups(samples, merge_by)
-    picked = [info.labels.index(label) for label in labels]
-    rate = sampling_rate or info.sampling_rate
-    results: dict[str, list[SampleResult]] = {modality: [] for modality in modalities}
-    failures: dict[str, list[tuple[str, str]]] = {modality: [] for modality in modalities}
-    for sample in samples:
-        try:
-            clips = read_prepared_clip(sample.video, sample.audio).read_evaluation_clips(rate)
-        except (HicmaeError, ValueError) as error:
-            for modality in modalities:
-                failures[modality].append((sample.id, fault_of(sample, error)))
-            on_clip()
-            continue
-        for modality in modalities:
-            distinct = {id(clip): restrict(clip, modality) for clip in clips}
-            shown = [kept for clip in clips if (kept := distinct[id(clip)]) is not None]
-            if not shown:
-                failures[modality].append((sample.id, f"the clip has no {modality}"))
-                continue
-            views = _score_views(engine, shown)
-            if classes:
-                views = _shares(views[:, picked])
-            known = tuple(tuple(view) for view in views.tolist())
-            undecided = SampleResult(sample.id, sample.label, "", (), known, sample.speaker, sample.fold)
-            results[modality].append(decide(undecided, labels, regression=regression))
-        on_clip()
-    if merge_by:
-        for modality in modalities:
-            results[modality] = merge_clips(results[modality], merge_by, labels, regression=regression)
-    return {
-        modality: Evaluation(
-            info, engine.name, modality, rate, tuple(results[modality]), tuple(failures[modality]), tuple(classes)
+    if modality not in (None, *MODALITIES, EACH):
+        raise SettingsError(f"modality={modality!r}: expected {', '.join(MODALITIES)} or {EACH}")
+    weights = str(weights)
+    plan = plan_evaluation(
+        dataset=dataset,
+        root=None if root is None else Path(root),
+        manifest=None if manifest is None else Path(manifest),
+        fold=fold,
+        split=split,
+        cross=cross,
+        label_map=label_map,
+        draw_puppets=draw_puppets,
+    )
+    info = read_info(pick_weight(weights, plan.fold))
+    modalities = _choose_modalities(info, modality)
+    parts = _match_parts(plan, weights, info)
+    on_start(info, sum(len(part.matched.samples) for part in parts.values()))
+    open_weight = partial(open_engine, engine=engine, device=device, tasks=_TASKS)
+    results = _score_parts(plan, parts, open_weight, sampling_rate, modalities, on_clip)
+    unscored = tuple(name for name in modalities if name not in results) if len(modalities) > 1 else ()
+    return ScoreSheet(weights, _describe_protocol(plan, parts), results, unscored)
+
+
+def _choose_modalities(info: WeightInfo, modality: str | None) -> Sequence[str]:
+    if info.modality != "av" and modality not in (None, info.modality):
+        raise SettingsError(f"modality={modality!r}: this weight was trained on {info.modality} only")
+    return MODALITIES if modality == EACH else (modality or info.modality,)
+
+
+def _match_parts(plan: EvaluationPlan, weights: str, info: WeightInfo) -> dict[str, _Part]:
+    """Select the clips of each weight and give them the weight's labels, fold -> part; "" without folds."""
+    samples = plan.read_samples(info)
+    all_labels = sorted({format_target(sample.target) for sample in samples})
+    parts = {}
+    for fold, file in find_weights(weights, plan.fold, list_folds(samples), cross=plan.cross).items():
+        own = read_info(file)
+        parts[fold] = _Part(plan.match(plan.select(samples, fold, own.fold), own, all_labels), file)
+    return parts
+
+
+def _score_parts(
+    plan: EvaluationPlan,
+    parts: Mapping[str, _Part],
+    open_weight: Callable[[str], Engine],
+    sampling_rate: int | None,
+    modalities: Sequence[str],
+    on_clip: Callable[[], None],
+) -> Mapping[str, Evaluation | FoldsEvaluation]:
+    """Run the weight of each part over its clips -> a result for each modality that every part has."""
+    first = next(iter(parts.values()))
+    merge_by = plan.dataset.merge_by if plan.dataset else 0
+    if plan.fold == ALL_FOLDS:
+        return score_folds(
+            {fold: (part.matched.samples, partial(open_weight, part.weight)) for fold, part in parts.items()},
+            sampling_rate=sampling_rate,
+            modalities=modalities,
+            merge_by=merge_by,
+            classes=first.matched.classes,
+            on_clip=on_clip,
         )
-        for modality in modalities
-        if results[modality] or not any(results.values())
-    }
+    return score_clips(
+        first.matched.samples,
+        open_weight(first.weight),
+        sampling_rate=sampling_rate,
+        modalities=modalities,
+        merge_by=merge_by,
+        classes=first.matched.classes,
+        on_clip=on_clip,
+    )
 
 
-def _score_views(engine: Engine, clips: Sequence[Clip]) -> NDArray[np.float64]:
-    """The model's answer to each view (V, C); a view that stands twice in the list is run once.
-
-    A processor's caches hold one view but not two: there they are run one by one.
-    """
-    distinct = {id(clip): clip for clip in clips}
-    batch_size = 1 if engine.device == "cpu" else len(distinct)
-    rows = dict(zip(distinct, answers(engine, list(distinct.values()), batch_size), strict=True))
-    return np.stack([rows[id(clip)] for clip in clips])
-
-
-def _shares(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Rows (V, C) that sum to one again; where nothing is left of them, all are alike."""
-    sums = rows.sum(axis=1, keepdims=True)
-    shares: NDArray[np.float64] = np.where(sums > 0, rows / np.where(sums > 0, sums, 1), 1 / rows.shape[1])
-    return shares
-
-
-def _check_labels(samples: Sequence[Sample], info: WeightInfo, labels: Sequence[str]) -> None:
-    if info.task == "regression":
-        for sample in samples:
-            values_of(sample.label, labels, f"clip {sample.id}")
-        return
-    unknown = sorted({sample.label for sample in samples} - set(labels))
-    if unknown:
-        raise ManifestError(f"labels {', '.join(unknown)} are not among the model's: {', '.join(labels)}")
-
-
-def _check_groups(samples: Sequence[Sample], merge_by: int) -> None:
-    """Clips that are decided as one have one label."""
-    first: dict[str, Sample] = {}
-    for sample in samples:
-        other = first.setdefault(group_of(sample.id, merge_by), sample)
-        if other.label != sample.label:
-            raise ManifestError(
-                f"clips {other.id} and {sample.id} are decided as one but are labelled {other.label} and {sample.label}"
-            )
+def _describe_protocol(plan: EvaluationPlan, parts: Mapping[str, _Part]) -> Protocol:
+    dropped: Counter[str] = Counter()
+    for part in parts.values():
+        dropped.update(part.matched.dropped)
+    matched = replace(next(iter(parts.values())).matched, dropped=dict(sorted(dropped.items())))
+    has_splits = any(sample.split for part in parts.values() for sample in part.matched.samples)
+    by_fold = plan.fold or (plan.dataset and plan.dataset.folds)
+    split = plan.split if has_splits and not by_fold else ""
+    return Protocol(plan.name, plan.dataset, plan.fold, split, matched, plan.cross)

@@ -1,4 +1,4 @@
-"""The scores of a dataset that is tested fold by fold, each fold by a weight that has not seen it."""
+"""Scores over the folds of a dataset; each fold is tested by a weight that was not trained on it."""
 
 from __future__ import annotations
 
@@ -8,21 +8,25 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hicmae_cli.corpora.manifest import Sample
+from hicmae_cli.corpora.values import check_values
 from hicmae_cli.errors import WeightsError
-from hicmae_cli.evaluation.evaluate import evaluate
 from hicmae_cli.evaluation.results import Evaluation, SampleResult
+from hicmae_cli.evaluation.scoring import score_clips
 from hicmae_cli.runtime.engine import Engine
 
 FoldRun = tuple[Sequence[Sample], Callable[[], Engine]]
-"""The clips that test a fold, and what opens its model: five large models need not be in memory at once."""
+"""The clips that test a fold, and a function that opens its model: only one model is in memory at a time."""
 
 
 @dataclass(frozen=True)
 class FoldsEvaluation:
-    """Results of several folds of one dataset, fold -> result, in order.
+    """Results of the folds of one dataset.
+
+    Attributes:
+        folds: fold -> result, in order.
 
     Raises:
-        WeightsError: the weights differ in their labels or their task.
+        WeightsError: the weights of the folds differ in their labels or their task.
     """
 
     folds: Mapping[str, Evaluation]
@@ -38,10 +42,10 @@ class FoldsEvaluation:
 
     @property
     def pooled(self) -> Evaluation:
-        """All folds' decisions as if they were of one test set: how the paper's authors compute a total."""
+        """The decisions of all folds as one test set: this is how the paper's authors compute a total."""
         first = next(iter(self.folds.values()))
         samples = [
-            _in_order(replace(sample, fold=fold), result.labels, first.labels, first.is_regression)
+            _reorder(replace(sample, fold=fold), result.labels, first.labels, regression=first.is_regression)
             for fold, result in self.folds.items()
             for sample in result.samples
         ]
@@ -55,7 +59,7 @@ class FoldsEvaluation:
 
     @property
     def sd(self) -> dict[str, float] | None:
-        """Standard deviation (unbiased) of every metric over the folds; None of a single fold."""
+        """Standard deviation (unbiased) of every metric over the folds; None for a single fold."""
         if len(self.folds) < 2:
             return None
         return {name: statistics.stdev(values) for name, values in self._columns().items()}
@@ -65,7 +69,7 @@ class FoldsEvaluation:
         return {name: [row[name] for row in rows] for name in rows[0]}
 
     def to_dict(self) -> dict[str, Any]:
-        """The document of the pooled decisions, with what every fold found under ``folds``."""
+        """The document of the pooled decisions, with the scores of each fold under ``folds``."""
         folds = {
             fold: {
                 "metrics": result.metrics,
@@ -80,7 +84,7 @@ class FoldsEvaluation:
         return {**self.pooled.to_dict(), "folds": folds, "mean": self.mean, "sd": self.sd}
 
 
-def evaluate_folds(
+def score_folds(
     runs: Mapping[str, FoldRun],
     *,
     sampling_rate: int | None = None,
@@ -89,26 +93,26 @@ def evaluate_folds(
     classes: Sequence[str] = (),
     on_clip: Callable[[], None] = lambda: None,
 ) -> dict[str, FoldsEvaluation]:
-    """Score every fold by its own model; see ``evaluate``, which is called once per fold.
+    """Score each fold with its own model, by ``score_clips``.
 
     Args:
-        runs: fold -> its test clips, and what opens its model.
-        sampling_rate: as in ``evaluate``, as all that follow.
-        modalities: which streams the models are shown.
-        merge_by: fields of an id that name what is decided as one.
-        classes: labels to choose among.
+        runs: fold -> its test clips, and a function that opens its model.
+        sampling_rate: see ``score_clips``.
+        modalities: see ``score_clips``.
+        merge_by: see ``score_clips``.
+        classes: see ``score_clips``.
         on_clip: called after each clip.
 
     Returns:
         One result per modality that every fold has.
 
     Raises:
-        ManifestError: as ``evaluate``.
+        ManifestError: as ``score_clips``.
         WeightsError: the weights differ in their labels or their task.
     """
     found: dict[str, dict[str, Evaluation]] = {modality: {} for modality in modalities}
     for fold, (samples, open_model) in runs.items():
-        results = evaluate(
+        results = score_clips(
             samples,
             open_model(),
             sampling_rate=sampling_rate,
@@ -122,19 +126,17 @@ def evaluate_folds(
     return {modality: FoldsEvaluation(folds) for modality, folds in found.items() if folds and len(folds) == len(runs)}
 
 
-def _in_order(sample: SampleResult, labels: Sequence[str], wanted: Sequence[str], regression: bool) -> SampleResult:
-    """A result whose outputs stand in another model's order of labels."""
+def _reorder(sample: SampleResult, labels: Sequence[str], wanted: Sequence[str], *, regression: bool) -> SampleResult:
+    """Put the outputs of a result, and the values of a regression, in the order of another model's labels."""
     if tuple(labels) == tuple(wanted):
         return sample
     places = [labels.index(label) for label in wanted]
 
-    def ordered(row: Sequence[float]) -> tuple[float, ...]:
+    def reorder(row: Sequence[float]) -> tuple[float, ...]:
         return tuple(row[place] for place in places)
 
-    moved = replace(sample, outputs=ordered(sample.outputs), views=tuple(ordered(view) for view in sample.views))
+    outputs = reorder(sample.outputs)
+    moved = replace(sample, outputs=outputs, views=tuple(reorder(view) for view in sample.views))
     if not regression:
         return moved
-    truth = sample.label.split()
-    return replace(
-        moved, label=" ".join(truth[place] for place in places), prediction=" ".join(map(repr, moved.outputs))
-    )
+    return replace(moved, target=reorder(check_values(sample.target, labels, f"clip {sample.id}")), prediction=outputs)

@@ -1,7 +1,7 @@
-"""How sure a score is: percentile bootstrap over the people of a test set (Efron 1979).
+"""Confidence intervals of scores: percentile bootstrap over the people of a test set (Efron 1979).
 
-Clips of one person are alike, so people are drawn, not clips, wherever a manifest names them. A draw needs no clips:
-how often every person was drawn, times what that person adds to a table of counts (or to sums of values), is enough.
+Clips of one person are alike, so people are resampled, not clips, if the manifest names them. A resample needs no
+clips: it is the number of times that each person was drawn, times that person's share of a table of counts, or of sums.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hicmae_cli.evaluation.metrics import scores_of_sums, scores_of_tables, value_sums
+from hicmae_cli.evaluation.metrics import score_sums, score_tables, value_sums
 from hicmae_cli.metric_names import REGRESSION
 
 DRAWS = 1000
 LEVEL = 0.95
-_CHUNK = 100  # draws at a time: a table of draws x clips stays small
+# Draws at a time: a table of draws x clips stays small.
+_CHUNK = 100
 
 
 @dataclass(frozen=True)
@@ -27,10 +28,10 @@ class Intervals:
 
     Attributes:
         bounds: metric -> (lower, upper).
-        resampled: ``speaker`` or ``clip``: what was drawn.
-        draws: how many times.
-        seed: of the draws.
-        level: share of the draws that lie within.
+        resampled: what was drawn: ``speaker`` or ``clip``.
+        draws: number of resamples.
+        seed: seed of the draws.
+        level: share of the resamples within the bounds.
     """
 
     bounds: Mapping[str, tuple[float, float]]
@@ -40,7 +41,7 @@ class Intervals:
     level: float = LEVEL
 
     def to_dict(self) -> dict[str, Any]:
-        """As in the JSON document."""
+        """The entry in the JSON document."""
         return {
             "level": self.level,
             "draws": self.draws,
@@ -59,26 +60,27 @@ def classification_intervals(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Intervals:
-    """Intervals of UAR, WAR and F1 scores of class indices (n,).
+    """Compute the intervals of UAR, WAR and F1 scores.
 
     Args:
-        truth: true classes.
-        predicted: predicted ones.
+        truth: true classes (n,).
+        predicted: predicted classes (n,).
         num_classes: C.
-        speakers: who is heard in each clip; where one is not known (empty), or all are one, clips are drawn.
-        draws: how many times.
-        seed: of the draws.
+        speakers: the speaker of each clip; if one is unknown (empty), or all are one person, clips are drawn.
+        draws: number of resamples.
+        seed: seed of the draws.
     """
-    cells, cell = np.unique(truth * num_classes + predicted, return_inverse=True)  # those that occur
-    groups, resampled = _groups(speakers, len(truth))
+    # Only the cells of the confusion matrix that occur.
+    cells, cell = np.unique(truth * num_classes + predicted, return_inverse=True)
+    groups, resampled = _group_clips(speakers, len(truth))
     counts = np.zeros((int(groups.max()) + 1, len(cells)))
     np.add.at(counts, (groups, cell.reshape(-1)), 1)
     drawn: list[dict[str, NDArray[np.float64]]] = []
-    for sums in _drawn_sums(counts, draws, seed):
+    for sums in _draw_sums(counts, draws, seed):
         tables = np.zeros((len(sums), num_classes * num_classes))
         tables[:, cells] = sums
-        drawn.append(scores_of_tables(tables.reshape(-1, num_classes, num_classes)))
-    return Intervals(_bounds(drawn), resampled, draws, seed)
+        drawn.append(score_tables(tables.reshape(-1, num_classes, num_classes)))
+    return Intervals(_find_bounds(drawn), resampled, draws, seed)
 
 
 def regression_intervals(
@@ -90,31 +92,31 @@ def regression_intervals(
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Intervals:
-    """Intervals of ``regression_metrics`` of values (n, T); see ``classification_intervals``."""
+    """Compute the intervals of ``regression_metrics`` of values (n, T); see ``classification_intervals``."""
     each = value_sums(truth, predicted)
-    groups, resampled = _groups(speakers, len(truth))
+    groups, resampled = _group_clips(speakers, len(truth))
     counts = np.zeros((int(groups.max()) + 1, *each.shape[1:]))
     np.add.at(counts, groups, each)
     drawn: list[dict[str, NDArray[np.float64]]] = []
-    for sums in _drawn_sums(counts.reshape(len(counts), -1), draws, seed):
-        scores = scores_of_sums(sums.reshape(-1, *each.shape[1:]))
+    for sums in _draw_sums(counts.reshape(len(counts), -1), draws, seed):
+        scores = score_sums(sums.reshape(-1, *each.shape[1:]))
         columns = {name: scores[name].mean(axis=-1) for name in REGRESSION}
         for index, target in enumerate(targets):
             columns |= {f"{name}_{target}": scores[name][:, index] for name in REGRESSION}
         drawn.append(columns)
-    return Intervals(_bounds(drawn), resampled, draws, seed)
+    return Intervals(_find_bounds(drawn), resampled, draws, seed)
 
 
-def _groups(speakers: Sequence[str], clips: int) -> tuple[NDArray[np.int64], str]:
-    """What is drawn as one: a number per clip (n,), and what these numbers stand for."""
+def _group_clips(speakers: Sequence[str], clips: int) -> tuple[NDArray[np.int64], str]:
+    """Group the clips that are drawn together -> the number of each clip's group (n,), and the kind of the groups."""
     if len(speakers) == clips and all(speakers) and len(set(speakers)) > 1:
         _, groups = np.unique(np.array(speakers), return_inverse=True)
         return groups.reshape(-1).astype(np.int64), "speaker"
     return np.arange(clips), "clip"
 
 
-def _drawn_sums(counts: NDArray[np.float64], draws: int, seed: int) -> Iterator[NDArray[np.float64]]:
-    """Sums over groups drawn with replacement: (G, K) -> parts of (draws, K)."""
+def _draw_sums(counts: NDArray[np.float64], draws: int, seed: int) -> Iterator[NDArray[np.float64]]:
+    """Draw groups with replacement and sum over them: (G, K) -> parts of (draws, K)."""
     rng = np.random.default_rng(seed)
     groups = len(counts)
     for start in range(0, draws, _CHUNK):
@@ -124,8 +126,9 @@ def _drawn_sums(counts: NDArray[np.float64], draws: int, seed: int) -> Iterator[
         yield times.astype(np.float64) @ counts
 
 
-def _bounds(drawn: Sequence[Mapping[str, NDArray[np.float64]]]) -> dict[str, tuple[float, float]]:
-    tails = (50 * (1 - LEVEL), 100 - 50 * (1 - LEVEL))  # 2.5 % and 97.5 %
+def _find_bounds(drawn: Sequence[Mapping[str, NDArray[np.float64]]]) -> dict[str, tuple[float, float]]:
+    # 2.5 % and 97.5 %.
+    tails = (50 * (1 - LEVEL), 100 - 50 * (1 - LEVEL))
     bounds = {}
     for name in drawn[0]:
         low, high = np.percentile(np.concatenate([part[name] for part in drawn]), tails)

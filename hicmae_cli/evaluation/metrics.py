@@ -1,4 +1,4 @@
-"""Scores of a classification or a regression, by the names the field uses."""
+"""Scores of a classification or a regression, by their usual names."""
 
 from __future__ import annotations
 
@@ -9,24 +9,24 @@ from numpy.typing import NDArray
 
 from hicmae_cli.metric_names import CLASSIFICATION, REGRESSION
 
-# A variance this small a share of the mean square is what rounding leaves of none.
+# A variance that is a smaller share of the mean square is a rounding error of zero.
 _ROUNDING = 1e-12
 
 
 def classification_metrics(
     truth: NDArray[np.int64], predicted: NDArray[np.int64], num_classes: int
 ) -> dict[str, float]:
-    """UAR, WAR and F1 scores of class indices (n,).
+    """Compute UAR, WAR and F1 scores of class indices (n,).
 
-    UAR (unweighted average recall) is the mean recall of the classes that occur in ``truth``; WAR (weighted
-    average recall) is accuracy; macro F1 is the mean over the classes that occur in either (scikit-learn's default).
+    UAR (unweighted average recall) is the mean recall of the classes that occur in ``truth``; WAR (weighted average
+    recall) is the accuracy; macro F1 is the mean over the classes that occur in either (scikit-learn's default).
     """
-    scores = scores_of_tables(_counts(truth, predicted, num_classes))
+    scores = score_tables(_counts(truth, predicted, num_classes))
     return {name: float(scores[name]) for name in CLASSIFICATION}
 
 
 def class_recalls(confusion: Sequence[Sequence[int]], labels: Sequence[str]) -> dict[str, float | None]:
-    """Recall of each class from its row of the confusion matrix; None where it does not occur."""
+    """Compute the recall of each class from its row of the confusion matrix; None for a class without clips."""
     totals = [sum(row) for row in confusion]
     return {
         label: row[index] / total if total else None
@@ -35,7 +35,7 @@ def class_recalls(confusion: Sequence[Sequence[int]], labels: Sequence[str]) -> 
 
 
 def confusion(truth: NDArray[np.int64], predicted: NDArray[np.int64], num_classes: int) -> list[list[int]]:
-    """Counts (C, C): row true class, column predicted class."""
+    """Count the clips of each true class (row) and predicted class (column) -> (C, C)."""
     counts: list[list[int]] = _counts(truth, predicted, num_classes).tolist()
     return counts
 
@@ -49,10 +49,10 @@ def _counts(truth: NDArray[np.int64], predicted: NDArray[np.int64], num_classes:
 def regression_metrics(
     truth: NDArray[np.float64], predicted: NDArray[np.float64], targets: Sequence[str]
 ) -> dict[str, float]:
-    """CCC, PCC, MAE and RMSE of values (n, T): the mean over targets by its bare name, then each as ``ccc_arousal``.
+    """Compute CCC, PCC, MAE and RMSE of values (n, T): the mean over the targets, then each as ``ccc_arousal``.
 
-    CCC (concordance, Lin 1989) is 2 cov / (var x + var y + (mean x - mean y)^2); moments are unbiased. Where nothing
-    varies, CCC and PCC are 0.
+    CCC (concordance, Lin 1989) is 2 cov / (var x + var y + (mean x - mean y)^2); moments are unbiased. CCC and PCC of a
+    constant are 0.
 
     Raises:
         ValueError: the shapes differ, or are not (n, T) with n > 0.
@@ -61,7 +61,7 @@ def regression_metrics(
         raise ValueError(
             f"regression: expected two tables (n, {len(targets)}), got {truth.shape} and {predicted.shape}"
         )
-    scores = scores_of_sums(value_sums(truth, predicted).sum(axis=0))
+    scores = score_sums(value_sums(truth, predicted).sum(axis=0))
     means = {name: float(scores[name].mean()) for name in REGRESSION}
     each = {
         f"{name}_{target}": float(scores[name][index]) for index, target in enumerate(targets) for name in REGRESSION
@@ -70,17 +70,17 @@ def regression_metrics(
 
 
 def value_sums(truth: NDArray[np.float64], predicted: NDArray[np.float64]) -> NDArray[np.float64]:
-    """What every clip adds to the scores of a regression: (n, T) twice -> (n, 9, T).
+    """Compute what each clip adds to the scores of a regression: (n, T) twice -> (n, 9, T).
 
-    In order: 1, x, y, xx, yy, xy, e, |e|, ee. The true x and the predicted y are shifted by their first value, which
-    leaves a constant exactly 0; the error e is not.
+    In order: 1, x, y, xx, yy, xy, e, |e|, ee. The true x and the predicted y are shifted by their first value, so that
+    a constant is exactly 0; the error e is not shifted.
     """
     x, y, error = truth - truth[0], predicted - predicted[0], truth - predicted
     return np.stack([np.ones_like(x), x, y, x * x, y * y, x * y, error, np.abs(error), error * error], axis=1)
 
 
-def scores_of_sums(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
-    """Scores from the sums of ``value_sums`` over clips: (..., 9, T) -> a (..., T) of each of ``REGRESSION``."""
+def score_sums(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """Compute the scores of ``REGRESSION`` from sums of ``value_sums`` over clips: (..., 9, T) -> (..., T) each."""
     n, x, y, xx, yy, xy, error, absolute, squared = np.moveaxis(sums, -2, 0)
     freedom = np.maximum(n - 1, 1)
     var_x, var_y = (
@@ -97,8 +97,8 @@ def scores_of_sums(sums: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
     }
 
 
-def scores_of_tables(tables: NDArray[np.float64] | NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
-    """``classification_metrics`` of many confusion matrices at once: (..., C, C) -> a (...) of each score."""
+def score_tables(tables: NDArray[np.float64] | NDArray[np.int64]) -> dict[str, NDArray[np.float64]]:
+    """Compute ``classification_metrics`` of many confusion matrices at once: (..., C, C) -> (...) for each score."""
     hits = np.diagonal(tables, axis1=-2, axis2=-1).astype(np.float64)
     true, guessed = tables.sum(axis=-1), tables.sum(axis=-2)
     occurs = true > 0
@@ -108,7 +108,8 @@ def scores_of_tables(tables: NDArray[np.float64] | NDArray[np.int64]) -> dict[st
     classes, clips = occurs.sum(axis=-1), true.sum(axis=-1)
     war = hits.sum(axis=-1) / clips
     return {
-        "uar": recalls.sum(axis=-1) / classes,  # 0 where a class does not occur
+        # The recall of a class without clips is 0 in the sum.
+        "uar": recalls.sum(axis=-1) / classes,
         "war": war,
         "weighted_f1": (f1 * true).sum(axis=-1) / clips,
         "macro_f1": f1.sum(axis=-1) / seen.sum(axis=-1),

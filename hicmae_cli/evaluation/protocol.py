@@ -1,10 +1,10 @@
-"""What a score means: on whom it was measured, how the weight was chosen, and what the paper has beside it."""
+"""What a score means: the clips it was measured on, how the weight was chosen, and the published numbers beside it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from hicmae_cli.corpora.catalogue import same_clips
 from hicmae_cli.corpora.dataset import Dataset, SplitFacts
@@ -12,29 +12,31 @@ from hicmae_cli.corpora.manifest import ALL_FOLDS
 from hicmae_cli.evaluation.folds import FoldsEvaluation
 from hicmae_cli.evaluation.label_maps import Matched
 from hicmae_cli.evaluation.results import Evaluation
+from hicmae_cli.weights.info import Selection, WeightInfo
 
 OPTIMISTIC = "chosen on the test clips: optimistic"
-SELECTIONS = {
+SELECTIONS: dict[Selection | Literal[""], str] = {
     "": "how its epoch was chosen is not recorded",
-    "val": "its epoch was chosen on clips set aside from training; the test clips chose nothing",
-    "last": "its last epoch was taken; nothing was chosen",
+    "val": "its epoch was chosen on validation clips; the test clips had no influence",
+    "last": "the last epoch was kept; no epoch was chosen",
     "test-best": f"its epoch was {OPTIMISTIC}",
 }
 UNKNOWN = "unknown"
-"""What an imported weight says it was trained on, unless told."""
+"""The training data of an imported weight, unless the user named it."""
+_STREAMS: dict[str, str] = {"av": "audio and video", "video": "video only", "audio": "audio only"}
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """On what a model was tested.
+    """How a model was tested.
 
     Attributes:
-        name: of the dataset, or of the manifest's file.
-        dataset: what is known of it, if anything.
-        fold: the one that was tested, ``all``, or empty where there are none.
-        split: of a manifest without folds.
-        matched: what was done to the labels.
-        cross: whether only labels that both sides share were kept, for a weight of another corpus.
+        name: name of the dataset, or of the manifest's file.
+        dataset: the known dataset, if the clips are of one.
+        fold: the tested fold, ``all``, or empty without folds.
+        split: the tested split of a list without folds.
+        matched: how the labels of the clips were matched with the weight's.
+        cross: whether only shared labels were kept, because the weight is of another corpus.
     """
 
     name: str
@@ -50,18 +52,18 @@ class Protocol:
         return self.dataset.merge_by if self.dataset else 0
 
     def to_dict(self, result: Evaluation | FoldsEvaluation) -> dict[str, Any]:
-        """The result's document, and what it means in words and beside the published numbers."""
+        """The result's document, with its meaning in words and the published numbers."""
         pooled = result.pooled
         document = result.to_dict()
         document["dataset"] = self.name
         document["fold"] = self.fold
-        document["protocol"] = self.words(result)
-        document["selection"] = selection_of(result)
-        document["warnings"] = self.warnings(result)
-        document["published"] = {} if self._missing(result) else self.published(pooled)
+        document["protocol"] = self.explain(result)
+        document["selection"] = self.describe_selection(result)
+        document["warnings"] = self.warn(result)
+        document["published"] = {} if self._missing_folds(result) else self.compare(pooled)
         if isinstance(result, FoldsEvaluation) and pooled.modality == "av":
             for fold, found in result.folds.items():
-                document["folds"][fold]["published"] = self._beside(fold, found.metrics, f"fold {fold}")
+                document["folds"][fold]["published"] = self._compare_with(fold, found.metrics, f"fold {fold}")
         if self.matched and (self.cross or self.matched.mapping or self.matched.dropped):
             document["label_map"] = {"mapping": dict(self.matched.mapping), "dropped": dict(self.matched.dropped)}
         if self.cross:
@@ -69,42 +71,42 @@ class Protocol:
             document["baselines"] = pooled.baselines()
         return document
 
-    def words(self, found: Evaluation | FoldsEvaluation) -> list[str]:
-        """How the scores came about, a sentence each."""
-        result = found.pooled
-        told = [self._on_whom(result)]
+    def explain(self, result: Evaluation | FoldsEvaluation) -> list[str]:
+        """Say how the scores were measured, one sentence each."""
+        pooled = result.pooled
+        sentences = [self._describe_clips(pooled)]
         if self.cross:
-            apart = same_clips(result.info.dataset, self.name) is False
-            told.append(
-                f"The weight was trained on {result.info.dataset} and has seen nothing of {self.name}."
+            apart = same_clips(pooled.info.dataset, self.name) is False
+            sentences.append(
+                f"The weight was trained on {pooled.info.dataset} and has seen nothing of {self.name}."
                 if apart
-                else f"The weight was trained on {result.info.dataset}; whether people of {self.name} are among those "
-                "it learned from is not known."
+                else f"The weight was trained on {pooled.info.dataset}; whether this corpus shares people with "
+                f"{self.name} is not known."
             )
-            told.append(
-                f"The {len(result.labels)} labels that both have are scored ({', '.join(result.labels)}), and the "
-                "weight's probabilities are made to sum to one over them."
+            sentences.append(
+                f"Only the {len(pooled.labels)} shared labels are scored ({', '.join(pooled.labels)}); the weight's "
+                "probabilities are scaled to sum to one over them."
             )
         if self.matched and self.matched.mapping:
             pairs = ", ".join(f"{left} as {right}" for left, right in self.matched.mapping.items())
-            told.append(f"Labels were mapped: {pairs}.")
+            sentences.append(f"Labels were mapped: {pairs}.")
         if self.matched and self.matched.dropped:
             counts = ", ".join(f"{count} of {label}" for label, count in self.matched.dropped.items())
-            told.append(f"Clips left out for their label: {counts}.")
-        told.append(
-            f"Each clip is seen in two segments of 16 frames, {_nth(result.sampling_rate)} frame; the clip's "
-            f"answer is the mean of {'the values' if result.is_regression else 'the softmax'} over them. No chance "
-            "is involved: a second run gives the same numbers."
+            sentences.append(f"Clips skipped for their label: {counts}.")
+        sentences.append(
+            f"Each clip is tested in two segments of 16 frames, {_name_nth(pooled.sampling_rate)} frame; its result is "
+            f"the mean {'of the values' if pooled.is_regression else 'of the softmax'} over both. Nothing is random: a "
+            "second run gives the same numbers."
         )
         if self.merge_by:
-            told.append(
-                f"Clips that share the first {self.merge_by} fields of their id are decided as one, by the mean over "
-                f"all their views: {len(result.samples)} decisions from {result.clips} clips."
+            sentences.append(
+                f"Clips whose ids share the first {self.merge_by} fields have one decision, by the mean over all their "
+                f"views: {len(pooled.samples)} decisions from {pooled.clips} clips."
             )
-        told.append(f"The weight: {selection_of(found)['words']}; made by: {result.info.source}.")
-        return told
+        sentences.append(f"The weight: {self.describe_selection(result)['words']}; made by: {pooled.info.source}.")
+        return sentences
 
-    def _on_whom(self, result: Evaluation) -> str:
+    def _describe_clips(self, result: Evaluation) -> str:
         people = {sample.speaker for sample in result.samples if sample.speaker}
         of_people = f" of {len(people)} speakers" if people else ""
         place = f", split {self.split}" if self.split else ""
@@ -113,72 +115,105 @@ class Protocol:
             place = ", all folds" if self.cross and self.fold == ALL_FOLDS else place
         title = self.dataset.title if self.dataset else self.name
         rule = f" ({self.dataset.fold_rule})" if self.dataset and self.dataset.fold_rule else ""
-        streams = {"av": "audio and video", "video": "video only", "audio": "audio only"}[result.modality]
-        return f"{title}{place}{rule}: {result.clips} clips{of_people}, {streams}."
+        return f"{title}{place}{rule}: {result.clips} clips{of_people}, {_STREAMS[result.modality]}."
 
-    def warnings(self, result: Evaluation | FoldsEvaluation) -> list[str]:
-        """What a reader of the scores must know."""
-        told = []
-        if selection_of(result)["optimistic"]:
-            told.append(f"the weight's epoch was {OPTIMISTIC}")
+    def warn(self, result: Evaluation | FoldsEvaluation) -> list[str]:
+        """List what a reader of the scores must know."""
+        warnings = []
+        if self.describe_selection(result)["optimistic"]:
+            warnings.append(f"the weight's epoch was {OPTIMISTIC}")
         trained_on = result.pooled.info.dataset
         if self.dataset and not self.cross and trained_on not in (self.name, UNKNOWN):
-            told.append(f"the weight says it was trained on {trained_on}, not on {self.name}")
+            warnings.append(f"the weight says it was trained on {trained_on}, not on {self.name}")
         if self.split not in ("", "test"):
-            told.append(
-                f"scored on the split {self.split}, not on the test clips alone: the weight may have learned from them"
+            warnings.append(
+                f"scored on the split {self.split}, not on the test clips alone: the weight may be trained on them"
             )
-        if missing := self._missing(result):
-            told.append(f"without fold {', '.join(missing)}: of it there are no clips")
-        parts = result.folds if isinstance(result, FoldsEvaluation) else {self.fold: result}
-        for fold, found in parts.items():
+        warnings += self._warn_of_folds(result)
+        if failures := len(result.pooled.failures):
+            warnings.append(f"{failures} clips could not be read and are not in the scores")
+        if not self.cross:
+            warnings += filter(None, (describe_leak(found.info, fold) for fold, found in self._parts(result).items()))
+        return warnings
+
+    def _warn_of_folds(self, result: Evaluation | FoldsEvaluation) -> list[str]:
+        warnings = []
+        if missing := self._missing_folds(result):
+            assert self.dataset is not None
+            warnings.append(
+                f"the scores lack fold {', '.join(missing)}: the list has no clips of it"
+                if len(missing) < len(self.dataset.folds)
+                else f"the list has other folds than the published ones ({', '.join(missing)}): no published scores "
+                "are shown"
+            )
+        for fold, found in self._parts(result).items():
             where = f"fold {fold}" if fold else "the test clips"
             if found.absent:
-                told.append(
+                warnings.append(
                     f"{where}: no clip of {', '.join(found.absent)}; UAR is over the "
-                    f"{len(found.labels) - len(found.absent)} classes that are there, macro F1 also over those answered"
+                    f"{len(found.labels) - len(found.absent)} classes with clips, macro F1 also over predicted ones"
                 )
-            published = self._facts(fold)
+            published = self._find_facts(fold)
             whole = found.clips + len(found.failures)
             dropped = self.matched is not None and bool(self.matched.dropped)
             if published and not self.cross and not dropped and published.test != whole:
-                told.append(f"{where}: {whole} clips, {published.test} are published")
-        if failures := len(result.pooled.failures):
-            told.append(f"{failures} clips could not be read and are not in the scores")
-        return told
+                warnings.append(f"{where}: {whole} clips, the published number is {published.test}")
+        return warnings
 
-    def _missing(self, result: Evaluation | FoldsEvaluation) -> list[str]:
-        """Folds of the dataset that are not among those which were tested."""
+    def _parts(self, result: Evaluation | FoldsEvaluation) -> Mapping[str, Evaluation]:
+        return result.folds if isinstance(result, FoldsEvaluation) else {self.fold: result}
+
+    def _missing_folds(self, result: Evaluation | FoldsEvaluation) -> list[str]:
+        """Folds of the dataset that were not tested, though all folds were asked for."""
         if self.dataset is None or not isinstance(result, FoldsEvaluation):
             return []
         return [fold for fold in self.dataset.folds if fold not in result.folds]
 
-    def _facts(self, fold: str) -> SplitFacts | None:
+    def _find_facts(self, fold: str) -> SplitFacts | None:
         return self.dataset.published.get(fold) if self.dataset else None
 
-    def published(self, result: Evaluation) -> dict[str, dict[str, Any]]:
-        """Metric -> measured, published and their difference, of those that are published.
+    def describe_selection(self, result: Evaluation | FoldsEvaluation) -> dict[str, Any]:
+        """Say how the epoch of a weight was chosen; for the weights of several folds, each way that was used."""
+        infos = [found.info for found in self._parts(result).values()]
+        rules = sorted({info.selection for info in infos})
+        chosen_here = [info for info in infos if info.selection == "test-best" and self._may_share_clips(info)]
+        words = dict(SELECTIONS)
+        if not chosen_here:
+            elsewhere = ", ".join(sorted({info.dataset for info in infos if info.selection == "test-best"}))
+            words["test-best"] = f"its epoch was chosen on the test clips of {elsewhere}, which are not tested here"
+        return {
+            "rule": "+".join(rule or "unknown" for rule in rules) if any(rules) else "",
+            "words": "; ".join(words[rule] for rule in rules),
+            "optimistic": bool(chosen_here),
+        }
 
-        Of one fold, the paper's number of that fold where it is printed, else the one over all folds, and which of the
-        two under ``of``. Nothing where the streams, the labels or the clips are not the paper's.
+    def _may_share_clips(self, info: WeightInfo) -> bool:
+        """Whether the clips that chose a weight's epoch may be those that are tested."""
+        return not self.cross and same_clips(info.dataset, self.name) is not False
+
+    def compare(self, result: Evaluation) -> dict[str, dict[str, Any]]:
+        """Put the published scores beside the measured ones: metric -> measured, published and their difference.
+
+        For a single fold this is the paper's number of the fold if it is printed, else the one over all folds; ``of``
+        says which. Empty where the streams, the labels or the clips are not the paper's.
         """
         if result.modality != "av":
             return {}
         if self.fold in ("", ALL_FOLDS):
             of = "all folds" if self.dataset and self.dataset.folds else "the test split"
-            facts = self._facts("")
-            return self._beside("", result.metrics, of, overall=not (facts and facts.scores))
-        mine = self._beside(self.fold, result.metrics, f"fold {self.fold}")
-        return mine or self._beside("", result.metrics, "all folds", overall=True)
+            facts = self._find_facts("")
+            return self._compare_with("", result.metrics, of, overall=not (facts and facts.scores))
+        own = self._compare_with(self.fold, result.metrics, f"fold {self.fold}")
+        return own or self._compare_with("", result.metrics, "all folds", overall=True)
 
-    def _beside(
-        self, fold: str, metrics: Mapping[str, float], of: str, overall: bool = False
+    def _compare_with(
+        self, fold: str, metrics: Mapping[str, float], of: str, *, overall: bool = False
     ) -> dict[str, dict[str, Any]]:
         if self.dataset is None or self.cross or self.split not in ("", "test"):
             return {}
-        if self.matched and (self.matched.dropped or self._merges(self.matched.mapping)):
+        if self.matched and (self.matched.dropped or self._merges_labels(self.matched.mapping)):
             return {}
-        facts = self._facts(fold)
+        facts = self._find_facts(fold)
         scores = self.dataset.scores if overall else (facts.scores if facts else {})
         return {
             name: {"measured": metrics[name], "published": score, "difference": metrics[name] - score, "of": of}
@@ -186,23 +221,19 @@ class Protocol:
             if name in metrics
         }
 
-    def _merges(self, mapping: Mapping[str, str]) -> bool:
-        """Whether two labels of the dataset are one to the model: a task of fewer classes is another task."""
+    def _merges_labels(self, mapping: Mapping[str, str]) -> bool:
+        """Whether a map merges two labels of the dataset: a task with fewer classes is another task."""
         labels = self.dataset.labels if self.dataset else ()
         return len({mapping.get(label, label) for label in labels}) < len(labels)
 
 
-def selection_of(result: Evaluation | FoldsEvaluation) -> dict[str, Any]:
-    """How the epoch of a weight was chosen; of several weights, each way that is among them."""
-    infos = [found.info for found in result.folds.values()] if isinstance(result, FoldsEvaluation) else [result.info]
-    rules: Sequence[str] = sorted({info.selection for info in infos})
-    return {
-        "rule": "+".join(rule or "unknown" for rule in rules) if any(rules) else "",
-        "words": "; ".join(SELECTIONS[rule] for rule in rules),
-        "optimistic": "test-best" in rules,
-    }
+def describe_leak(info: WeightInfo, fold: str) -> str | None:
+    """Describe the leak if a weight is tested on a fold that it was trained on; None without one."""
+    if not info.fold or fold in ("", info.fold):
+        return None
+    return f"fold {fold} is tested, but the weight excluded fold {info.fold}: it was trained on these clips"
 
 
-def _nth(number: int) -> str:
-    special = {1: "every", 2: "every second", 3: "every third", 4: "every fourth", 5: "every fifth"}
-    return special.get(number, f"one in {number}")
+def _name_nth(number: int) -> str:
+    names = {1: "every", 2: "every second", 3: "every third", 4: "every fourth", 5: "every fifth"}
+    return names.get(number, f"one in {number}")

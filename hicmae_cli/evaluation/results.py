@@ -1,4 +1,4 @@
-"""What an evaluation found: its decisions, and the scores that follow from them."""
+"""Results of an evaluation: one decision per clip, and the scores that follow from the decisions."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hicmae_cli.corpora.values import Target
 from hicmae_cli.errors import ManifestError
 from hicmae_cli.evaluation.intervals import Intervals, classification_intervals, regression_intervals
 from hicmae_cli.evaluation.metrics import (
@@ -16,7 +17,7 @@ from hicmae_cli.evaluation.metrics import (
     classification_metrics,
     confusion,
     regression_metrics,
-    scores_of_tables,
+    score_tables,
 )
 from hicmae_cli.weights.info import WeightInfo
 
@@ -25,22 +26,22 @@ SCHEMA = "hicmae.evaluate/1"
 
 @dataclass(frozen=True)
 class SampleResult:
-    """One decision, by the mean of its views.
+    """One decision: the mean over the views of a clip, or of several clips.
 
     Attributes:
-        id: of the clip, or what the clips that were decided as one share.
-        label: the truth: a name, or values with spaces between them.
-        prediction: of the same kind.
-        outputs: (C,) probabilities, or values: the mean of the views.
-        views: (V, C) of each view.
-        speaker: who is heard, where the manifest says so.
-        fold: the clip's fold, where the manifest says so.
-        clips: the ids of the clips that were decided as one; empty where every clip was decided alone.
+        id: id of the clip, or the part of the ids that several clips share.
+        target: the true class, or the true values of a regression.
+        prediction: the predicted class or values.
+        outputs: (C,) probabilities or values, the mean over the views.
+        views: (V, C) probabilities or values of each view.
+        speaker: who speaks; empty if the manifest does not say.
+        fold: the clip's fold; empty if the manifest does not say.
+        clips: ids of the clips with this common decision; empty if the clip was decided alone.
     """
 
     id: str
-    label: str
-    prediction: str
+    target: Target
+    prediction: Target
     outputs: tuple[float, ...]
     views: tuple[tuple[float, ...], ...]
     speaker: str = ""
@@ -49,24 +50,24 @@ class SampleResult:
 
 
 def decide(sample: SampleResult, labels: Sequence[str], *, regression: bool) -> SampleResult:
-    """Let the views of a result speak: their mean (C,), and the label or the values that follow."""
+    """Set the outputs of a result to the mean of its views, and the prediction to the class or values they give."""
     mean = np.mean(np.array(sample.views), axis=0)
-    told = " ".join(map(repr, mean.tolist())) if regression else labels[int(mean.argmax())]
-    return replace(sample, outputs=tuple(mean.tolist()), prediction=told)
+    outputs = tuple(mean.tolist())
+    return replace(sample, outputs=outputs, prediction=outputs if regression else labels[int(mean.argmax())])
 
 
-def group_of(clip_id: str, merge_by: int) -> str:
-    """The first so many fields of an id, between ``_``: ``aiim001_task_1_clip_002`` by 3 -> ``aiim001_task_1``."""
+def name_group(clip_id: str, merge_by: int) -> str:
+    """Name the group of a clip by the first fields of its id: ``aiim001_task_1_clip_002``, 3 -> ``aiim001_task_1``."""
     return "_".join(clip_id.split("_")[:merge_by])
 
 
 def merge_clips(
     results: Iterable[SampleResult], merge_by: int, labels: Sequence[str], *, regression: bool
 ) -> list[SampleResult]:
-    """One decision per group of clips: the mean over all views of all its clips; in order of the first clips."""
+    """Make one decision per group of clips, by the mean over all their views; in order of the first clips."""
     groups: dict[str, list[SampleResult]] = {}
     for result in results:
-        groups.setdefault(group_of(result.id, merge_by), []).append(result)
+        groups.setdefault(name_group(result.id, merge_by), []).append(result)
     merged = []
     for name, members in groups.items():
         views = tuple(view for member in members for view in member.views)
@@ -77,16 +78,16 @@ def merge_clips(
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Result of one pass over a manifest; prints and dumps itself.
+    """Result of one pass over a list of clips.
 
     Attributes:
-        info: what the weight says of itself.
+        info: metadata of the weight.
         engine: ``onnx`` or ``torch``.
-        modality: the streams that the model was shown.
-        sampling_rate: s of the test views.
+        modality: the streams that the model got.
+        sampling_rate: every n-th frame was taken.
         samples: the decisions.
-        failures: (clip, reason) of what could not be read.
-        classes: the labels that were compared, where not all of the weight's were.
+        failures: (clip, reason) of the clips that could not be read.
+        classes: the labels to choose among, if not all of the weight's.
 
     Raises:
         ManifestError: there are no decisions.
@@ -107,50 +108,50 @@ class Evaluation:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Classes that were compared, or targets, in the order of ``SampleResult.outputs``."""
+        """Classes to choose among, or targets, in the order of ``SampleResult.outputs``."""
         return self.classes or self.info.labels
 
     @property
     def pooled(self) -> Evaluation:
-        """Itself: a single test set; see ``FoldsEvaluation``."""
+        """This evaluation itself, as it has a single test set; see ``FoldsEvaluation``."""
         return self
 
     @property
     def is_regression(self) -> bool:
-        """Whether values were predicted and not classes."""
+        """Whether the model predicted values, not classes."""
         return self.info.task == "regression"
 
     @property
     def clips(self) -> int:
-        """Clips that were read, of which several may be behind one decision."""
+        """Number of clips that were read; several may have one common decision."""
         return sum(max(1, len(sample.clips)) for sample in self.samples)
 
     @property
     def absent(self) -> tuple[str, ...]:
-        """Classes without a clip: the UAR is over the others."""
+        """Classes without a clip; the UAR is the mean over the others."""
         if self.is_regression:
             return ()
-        there = {sample.label for sample in self.samples}
-        return tuple(label for label in self.labels if label not in there)
+        present = {sample.target for sample in self.samples}
+        return tuple(label for label in self.labels if label not in present)
 
     def _indices(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        index = {label: i for i, label in enumerate(self.labels)}
-        truth = np.array([index[sample.label] for sample in self.samples])
+        index: dict[Target, int] = {label: i for i, label in enumerate(self.labels)}
+        truth = np.array([index[sample.target] for sample in self.samples])
         return truth, np.array([index[sample.prediction] for sample in self.samples])
 
     def _values(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        truth = np.array([[float(value) for value in sample.label.split()] for sample in self.samples])
+        truth = np.array([sample.target for sample in self.samples], np.float64)
         return truth, np.array([sample.outputs for sample in self.samples])
 
     @property
     def metrics(self) -> dict[str, float]:
-        """UAR, WAR and F1 scores; or CCC, PCC, MAE and RMSE, the means over targets first."""
+        """UAR, WAR and F1 scores; or CCC, PCC, MAE and RMSE: their means over the targets, then each target's."""
         if self.is_regression:
             return regression_metrics(*self._values(), self.labels)
         return classification_metrics(*self._indices(), len(self.labels))
 
     def intervals(self) -> Intervals:
-        """How sure each of the metrics is."""
+        """Bootstrap confidence intervals of the metrics."""
         speakers = [sample.speaker for sample in self.samples]
         if self.is_regression:
             return regression_intervals(*self._values(), self.labels, speakers)
@@ -158,24 +159,24 @@ class Evaluation:
 
     @property
     def confusion(self) -> list[list[int]]:
-        """Counts (C, C): row true, column predicted; empty of a regression."""
+        """Counts (C, C): row true, column predicted; empty for a regression."""
         return [] if self.is_regression else confusion(*self._indices(), len(self.labels))
 
     @property
     def recalls(self) -> dict[str, float | None]:
-        """Recall per class; empty of a regression."""
+        """Recall per class; empty for a regression."""
         return class_recalls(self.confusion, self.labels) if not self.is_regression else {}
 
     def baselines(self) -> dict[str, dict[str, float]]:
-        """What no model is needed for: a guess among the classes, and always the most frequent class of these clips."""
+        """Scores without a model: a random guess, and always the most frequent class of these clips."""
         counts = np.array(self.confusion).sum(axis=1)
         table = np.zeros((len(counts), len(counts)))
         table[:, counts.argmax()] = counts
-        majority = {name: float(score) for name, score in scores_of_tables(table).items()}
+        majority = {name: float(score) for name, score in score_tables(table).items()}
         return {"chance": {"uar": 1 / len(counts), "war": 1 / len(counts)}, "majority": majority}
 
     def to_dict(self) -> dict[str, Any]:
-        """The document ``hicmae evaluate --json`` writes."""
+        """The core of the document that ``hicmae evaluate --json`` writes; see ``ScoreSheet.to_dict``."""
         of_classes = {} if self.is_regression else {"recalls": self.recalls, "confusion": self.confusion}
         return {
             **self.to_record(),
@@ -186,11 +187,11 @@ class Evaluation:
         }
 
     def to_record(self) -> dict[str, Any]:
-        """The part of the document that all the rest follows from; see ``from_record``."""
+        """The part of the document that determines the rest; see ``from_record``."""
         return {
             "schema": SCHEMA,
             "labels": list(self.labels),
-            "samples": [self._sample(sample) for sample in self.samples],
+            "samples": [self._write_sample(sample) for sample in self.samples],
             "failures": [{"id": clip, "message": message} for clip, message in self.failures],
             "weights": self.info.to_dict(),
             "engine": self.engine,
@@ -200,10 +201,10 @@ class Evaluation:
 
     @classmethod
     def from_record(cls, document: Mapping[str, Any]) -> Evaluation:
-        """What ``to_record``, or ``to_dict``, made the document of.
+        """Read a document of ``to_record`` or ``to_dict`` back.
 
         Raises:
-            ValueError: it is no such document.
+            ValueError: another kind of document.
         """
         try:
             if document["schema"] != SCHEMA:
@@ -215,40 +216,36 @@ class Evaluation:
                 engine=document["engine"],
                 modality=document["modality"],
                 sampling_rate=document["sampling_rate"],
-                samples=tuple(_sample_of(told) for told in document["samples"]),
-                failures=tuple((told["id"], told["message"]) for told in document["failures"]),
+                samples=tuple(_read_sample(entry) for entry in document["samples"]),
+                failures=tuple((entry["id"], entry["message"]) for entry in document["failures"]),
                 classes=() if labels == info.labels else labels,
             )
         except (KeyError, TypeError, AttributeError, ManifestError) as error:
-            raise ValueError(f"no document of an evaluation: {error}") from error
+            raise ValueError(f"not the document of an evaluation: {error}") from error
 
-    def _sample(self, sample: SampleResult) -> dict[str, Any]:
-        told: dict[str, Any] = {
-            "id": sample.id,
-            "label": sample.label,
-            "prediction": sample.prediction,
-            "probabilities": list(sample.outputs),
-        }
+    def _write_sample(self, sample: SampleResult) -> dict[str, Any]:
+        entry: dict[str, Any] = {"id": sample.id}
         if self.is_regression:
-            truth = [float(value) for value in sample.label.split()]
-            told = {"id": sample.id, "label": truth, "prediction": list(sample.outputs)}
-        told["views"] = [list(view) for view in sample.views]
+            entry |= {"label": list(sample.target), "prediction": list(sample.outputs)}
+        else:
+            entry |= {"label": sample.target, "prediction": sample.prediction, "probabilities": list(sample.outputs)}
+        entry["views"] = [list(view) for view in sample.views]
         known = {"speaker": sample.speaker, "fold": sample.fold, "clips": list(sample.clips)}
-        return {**told, **{name: value for name, value in known.items() if value}}
+        return entry | {name: value for name, value in known.items() if value}
 
 
-def _sample_of(told: Mapping[str, Any]) -> SampleResult:
-    """What ``Evaluation._sample`` made the entry of."""
-    label, prediction = told["label"], told["prediction"]
+def _read_sample(entry: Mapping[str, Any]) -> SampleResult:
+    """Read an entry of ``Evaluation._write_sample`` back."""
+    target, prediction = entry["label"], entry["prediction"]
     if regression := isinstance(prediction, list):
-        label, prediction = (" ".join(map(repr, values)) for values in (label, prediction))
+        target, prediction = tuple(target), tuple(prediction)
     return SampleResult(
-        told["id"],
-        label,
+        entry["id"],
+        target,
         prediction,
-        outputs=tuple(told["prediction"] if regression else told["probabilities"]),
-        views=tuple(tuple(view) for view in told["views"]),
-        speaker=told.get("speaker", ""),
-        fold=told.get("fold", ""),
-        clips=tuple(told.get("clips", ())),
+        outputs=prediction if regression else tuple(entry["probabilities"]),
+        views=tuple(tuple(view) for view in entry["views"]),
+        speaker=entry.get("speaker", ""),
+        fold=entry.get("fold", ""),
+        clips=tuple(entry.get("clips", ())),
     )

@@ -1,4 +1,4 @@
-"""Faces: found, cut out as the model wants them, and numbered per person."""
+"""Find faces, align them for the model, and link them to persons."""
 
 from hicmae_cli.faces.align import align_face
 from hicmae_cli.faces.detector import FaceDetector, FaceFinder

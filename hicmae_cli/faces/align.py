@@ -1,8 +1,8 @@
-"""Cut a face out the way the model's training faces were cut.
+"""Align a face as in the model's training data.
 
-A similarity transform (rotation, one scale, translation) takes 68 landmarks onto their mean positions in an
-OpenFace-style crop, by least squares [Umeyama, PAMI 1991, without reflection]. The face is warped to 256 px
-and then shrunk with an antialiasing filter, never shrunk by one bilinear warp, which would alias.
+A similarity transform (rotation, one scale, translation) maps 68 landmarks to their mean positions in an
+OpenFace-style crop, by least squares [Umeyama, PAMI 1991, without reflection]. The face is warped to 256 px and then
+shrunk with an antialiasing filter; a single bilinear warp to the final size would alias.
 """
 
 from __future__ import annotations
@@ -23,24 +23,28 @@ from hicmae_cli.model_input import FACE_SIZE_PX
 _WARP_PX: Final = 256
 CV2_SIDE_PX: Final = 2**15 - 2
 """Longest side of a picture that cv2 can warp."""
-_SHRINK_BELOW: Final = 0.5  # a bilinear warp reads 2 x 2 pixels: it may halve a picture, not more
+# A bilinear warp reads 2 x 2 pixels: it may halve a picture, not more.
+_SHRINK_BELOW: Final = 0.5
 
 
 def align_face(
     rgb: NDArray[np.uint8], landmarks_px: NDArray[np.float32], size_px: int = FACE_SIZE_PX
 ) -> NDArray[np.uint8]:
-    """The upright, centred crop of one face. Pixels outside the picture are black.
+    """Cut out one face, upright and centred. Pixels outside the picture are black.
 
     Args:
         rgb: (H, W, 3) uint8 picture.
         landmarks_px: (478, 2) points in pixels, as in `Face`.
-        size_px: Side of the crop.
+        size_px: side of the crop.
 
     Returns:
         (size_px, size_px, 3) uint8.
+
+    Raises:
+        ValueError: see `fit_alignment`.
     """
     warp_px = max(_WARP_PX, size_px)
-    matrix = alignment(landmarks_px, warp_px)
+    matrix = fit_alignment(landmarks_px, warp_px)
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
     source = rgb
     if scale < _SHRINK_BELOW or max(rgb.shape[:2]) > CV2_SIDE_PX:
@@ -51,28 +55,29 @@ def align_face(
     return np.asarray(crop, dtype=np.uint8)
 
 
-def alignment(landmarks_px: NDArray[np.float32], size_px: int = FACE_SIZE_PX) -> NDArray[np.float64]:
-    """The similarity transform from picture to crop, both in pixels with (0, 0) at the first pixel's centre.
+def fit_alignment(landmarks_px: NDArray[np.float32], size_px: int = FACE_SIZE_PX) -> NDArray[np.float64]:
+    """Fit the similarity transform from picture to crop, both in pixels with (0, 0) at the first pixel's centre.
 
     Args:
         landmarks_px: (478, 2) points in the picture.
-        size_px: Side of the crop.
+        size_px: side of the crop.
 
     Returns:
         (2, 3) float64 affine matrix.
 
     Raises:
-        ValueError: Not 478 points, or all of them in one place.
+        ValueError: there are not 478 points, or all of them are equal.
     """
     if landmarks_px.shape != (NUM_LANDMARKS, 2):
         raise ValueError(f"expected landmarks_px ({NUM_LANDMARKS}, 2), got {landmarks_px.shape}")
-    indices, points = _template()
-    target = (points + 0.5) * (size_px / FACE_SIZE_PX) - 0.5  # pixel centres, so that every size cuts the same
-    return similarity(landmarks_px[indices].astype(np.float64), target)
+    indices, points = _load_template()
+    # Scaled about pixel centres, so that every size shows the same part.
+    target = (points + 0.5) * (size_px / FACE_SIZE_PX) - 0.5
+    return fit_similarity(landmarks_px[indices].astype(np.float64), target)
 
 
-def similarity(source: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The least-squares similarity transform without reflection of (N, 2) points onto (N, 2) points.
+def fit_similarity(source: NDArray[np.float64], target: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Fit the least-squares similarity transform without reflection from (N, 2) points to (N, 2) points.
 
     In the plane it has a closed form: with centred points as complex numbers, target = factor * source.
 
@@ -80,41 +85,41 @@ def similarity(source: NDArray[np.float64], target: NDArray[np.float64]) -> NDAr
         (2, 3) float64 affine matrix.
 
     Raises:
-        ValueError: The source points are all in one place.
+        ValueError: all source points are equal.
     """
     source_mean, target_mean = source.mean(axis=0), target.mean(axis=0)
     from_z = (source - source_mean) @ np.array([1, 1j])
     to_z = (target - target_mean) @ np.array([1, 1j])
     power = float(np.vdot(from_z, from_z).real)
     if power < 1e-12:
-        raise ValueError("expected landmarks that differ, got all of them in one place")
+        raise ValueError("expected different landmarks, got equal ones only")
     factor = np.vdot(from_z, to_z) / power
     linear = np.array([[factor.real, -factor.imag], [factor.imag, factor.real]])
     return np.column_stack([linear, target_mean - linear @ source_mean])
 
 
-def template_points(size_px: int = FACE_SIZE_PX) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """Which 68 of the 478 landmarks the alignment uses, and the (68, 2) pixels where they go on average."""
-    indices, points = _template()
+def read_template(size_px: int = FACE_SIZE_PX) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+    """Read the indices (68,) of the landmarks that the alignment uses, and their mean positions (68, 2) in pixels."""
+    indices, points = _load_template()
     return indices.copy(), (points + 0.5) * (size_px / FACE_SIZE_PX) - 0.5
 
 
 def _shrink_face(
     rgb: NDArray[np.uint8], matrix: NDArray[np.float64], scale: float, warp_px: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
-    """Cut out the part of the picture that the crop shows and shrink it by a whole factor, by area.
+    """Cut out the part of the picture that the crop shows, and shrink it by a whole factor with area averaging.
 
     Returns:
-        The shrunken part and the transform from it to the crop.
+        The shrunken part, and the transform from it to the crop.
     """
     factor = max(1, int(1 / scale))
     inverse = np.linalg.inv(matrix[:, :2])
     corners = np.array([[-1, -1], [warp_px, -1], [-1, warp_px], [warp_px, warp_px]], np.float64)
-    seen = (corners - matrix[:, 2]) @ inverse.T
+    shown = (corners - matrix[:, 2]) @ inverse.T
     height_px, width_px = rgb.shape[:2]
     margin = 2 * factor
-    left, top = (max(0, int(v) - margin) for v in np.floor(seen.min(axis=0)))
-    right, bottom = (max(0, int(v) + margin) for v in np.ceil(seen.max(axis=0)))
+    left, top = (max(0, int(v) - margin) for v in np.floor(shown.min(axis=0)))
+    right, bottom = (max(0, int(v) + margin) for v in np.ceil(shown.max(axis=0)))
     part = rgb[top : min(bottom, height_px), left : min(right, width_px)]
     if part.size == 0:
         return np.zeros((1, 1, 3), np.uint8), matrix
@@ -128,7 +133,7 @@ def _shrink_face(
 
 
 @cache
-def _template() -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+def _load_template() -> tuple[NDArray[np.intp], NDArray[np.float64]]:
     file = resources.files("hicmae_cli.faces").joinpath("face_template.json")
     try:
         table = json.loads(file.read_text("utf-8"))
@@ -136,5 +141,5 @@ def _template() -> tuple[NDArray[np.intp], NDArray[np.float64]]:
         if points.shape != (len(indices), 2) or not 0 <= indices.min() <= indices.max() < NUM_LANDMARKS:
             raise ValueError(f"expected a point for each landmark, got {points.shape}")
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise WeightsError(f"{file}: the face template is missing or damaged; install hicmae again") from error
+        raise WeightsError(f"{file}: the face template is missing or damaged; reinstall hicmae") from error
     return indices, points

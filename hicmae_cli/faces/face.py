@@ -17,11 +17,14 @@ NUM_LANDMARKS: Final = 478
 
 @dataclass(frozen=True)
 class Face:
-    """Where a face is.
+    """A face's landmarks in one frame.
 
     Attributes:
         landmarks_px: (478, 2) float32 x, y in pixels; (0, 0) is the centre of the picture's top left pixel.
-        blendshapes: Activation 0..1 of MediaPipe's 52 expressions by name, if they were asked for.
+        blendshapes: activation 0..1 of MediaPipe's 52 expressions by name; None if not requested.
+
+    Raises:
+        ValueError: the landmarks have another shape or are not finite.
     """
 
     landmarks_px: NDArray[np.float32]
@@ -43,7 +46,7 @@ class Face:
 
     @property
     def size_px(self) -> float:
-        """The longer side of the box: brow to chin, as a rule."""
+        """The longer side of the box, usually from brow to chin."""
         left, top, right, bottom = self.box_px
         return max(right - left, bottom - top)
 
@@ -55,7 +58,7 @@ class Face:
 
 
 def box_iou(first: Box, second: Box) -> float:
-    """Area in common over area covered, 0 to 1, of two boxes (left, top, right, bottom)."""
+    """Compute the intersection over union, 0 to 1, of two boxes (left, top, right, bottom)."""
     width = min(first[2], second[2]) - max(first[0], second[0])
     height = min(first[3], second[3]) - max(first[1], second[1])
     if width <= 0 or height <= 0:

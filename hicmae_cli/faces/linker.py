@@ -1,9 +1,9 @@
-"""Give each person one number for the whole video: which face of this frame is which of the faces before.
+"""Link the faces of a video into tracks: one number per person.
 
-Two kinds of evidence are weighed. *Place*: a face near where a person was a moment ago, in the same shot.
-*Looks*: the aligned face resembles the remembered faces of the person. In one shot, place decides and looks can only
-veto. After a cut or a longer gap, looks alone decide, with a high bar, because a wrong link mixes two people while a
-missed one only starts a new track.
+Two kinds of evidence count. *Place*: the face is near the person's last position, in the same shot. *Looks*: the
+aligned face resembles the remembered faces of the person. Within a shot, place decides and looks can only veto. After a
+cut or a longer gap, looks alone decide, with a high threshold, because a wrong link mixes two people while a missed one
+only starts a new track.
 """
 
 from __future__ import annotations
@@ -17,26 +17,31 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hicmae_cli.faces.align import align_face
+from hicmae_cli.faces.crops import crop_around
 from hicmae_cli.faces.face import Face, box_iou
-from hicmae_cli.faces.views import around
 from hicmae_cli.media import Frame
 
 MAX_GAP_S: Final = 1.0 + 2 * 0.16
-"""Time between two sightings after which a face's place says nothing any more: a second out of sight, and the sampling
-step (16 frames over 2.56 s) before and after it, in which it may have gone and come back."""
+"""Longest gap over which a face's place counts: a second out of sight, and one sampling step (16 frames over 2.56 s)
+on each side, within which the face may have left and returned."""
 
 _LOOK_PX: Final = 32
-_SURROUNDINGS: Final = 2.5  # side of the part with hair, clothes and background around a face, in faces
-# Measured on docs/assets/speech_sample.mp4 (two people) and rendered heads (three): looks of one person 0.2 s
-# apart are 0.8 or more in 95 of 100 cases, looks of two people at most 0.65 before colour counts.
+# Side of the region with hair, clothes and background around a face, relative to the face.
+_SURROUNDINGS: Final = 2.5
+# Measured on docs/assets/speech_sample.mp4 (two people) and rendered heads (three): the correlation of one person's
+# looks 0.2 s apart is 0.8 or more in 95 of 100 cases, that of two people at most 0.65 before colour counts.
 _SAME_LOOKS: Final = 0.7
-_LIKELY_LOOKS: Final = 0.5  # enough where the surroundings are the same as well: the camera cut back
+# Enough if the surroundings match, too: the camera cut back.
+_LIKELY_LOOKS: Final = 0.5
 _SAME_SURROUNDINGS: Final = 0.72
 _OTHER_LOOKS: Final = 0.2
-_NEW_LOOKS: Final = 0.85  # below this a sighting of a known person is worth remembering besides the others
+# A face that correlates less than this with a person's remembered looks is remembered, too.
+_NEW_LOOKS: Final = 0.85
 _MAX_LOOKS: Final = 12
-_CHROMA_SPREAD: Final = 5.0  # CIELAB units by which one person's mean skin colour may differ within a video
-_MAX_REMEMBERED: Final = 200  # people; those longest out of sight are forgotten
+# Tolerance of one person's mean skin colour within a video, in CIELAB units.
+_CHROMA_SPREAD: Final = 5.0
+# Limit on the people; the one that has been out of sight longest is dropped.
+_MAX_REMEMBERED: Final = 200
 
 _THUMBNAIL_PX: Final = (32, 18)
 _CUT_CORRELATION: Final = 0.85
@@ -44,7 +49,7 @@ _CUT_DIFFERENCE: Final = 12.0  # grey levels
 
 
 @dataclass(frozen=True)
-class _Look:
+class _Appearance:
     """A face's appearance: grey (1024,) pictures of unit length, and its mean a and b in CIELAB."""
 
     structure: NDArray[np.float32]
@@ -59,26 +64,27 @@ class _Person:
     shot: int
     last_s: float
     chroma: NDArray[np.float32]
-    latest: _Look
-    looks: list[_Look] = field(default_factory=list)
+    latest: _Appearance
+    looks: list[_Appearance] = field(default_factory=list)
 
-    def similarity(self, look: _Look) -> float:
-        """-1 to 1: correlation with the best remembered look, lowered where the skin's colour differs."""
-        structure = max(_correlation(known, look) for known in (self.latest, *self.looks))
+    def compare(self, look: _Appearance) -> float:
+        """Compare looks, -1 to 1: the correlation with the best remembered look, reduced if the skin colour differs."""
+        structure = max(_correlate(known, look) for known in (self.latest, *self.looks))
         distance = float(np.linalg.norm(look.chroma - self.chroma)) / _CHROMA_SPREAD
         return structure * float(np.exp(-(distance**2)))
 
-    def in_same_surroundings(self, look: _Look) -> bool:
-        """Whether the person was seen in front of the same background, in the same clothes."""
+    def has_same_surroundings(self, look: _Appearance) -> bool:
+        """Whether the person appeared before with the same background and clothes."""
         return any(
             float(known.surroundings @ look.surroundings) > _SAME_SURROUNDINGS for known in (self.latest, *self.looks)
         )
 
-    def remember(self, frame: Frame, shot: int, face: Face, look: _Look) -> None:
-        known = max((_correlation(old, look) for old in self.looks), default=-1.0)
+    def remember(self, frame: Frame, shot: int, face: Face, look: _Appearance) -> None:
+        known = max((_correlate(old, look) for old in self.looks), default=-1.0)
         if known < _NEW_LOOKS:
             if len(self.looks) == _MAX_LOOKS:
-                del self.looks[1]  # the first look stays: a slow change must not lose the person
+                # Keep the first look, so that a slow change does not lose the person.
+                del self.looks[1]
             self.looks.append(look)
         self.latest = look
         self.chroma = self.chroma + np.float32(0.1) * (look.chroma - self.chroma)
@@ -86,9 +92,9 @@ class _Person:
 
 
 class TrackLinker:
-    """Numbers the faces of one video. Pass every frame in order, including those without faces.
+    """Assigns an id to each face of one video. Pass every frame in order, including those without faces.
 
-    It remembers a few looks of each of the latest people, so its memory is bounded.
+    It remembers a few looks of the most recent people, so its memory is bounded.
     """
 
     def __init__(self) -> None:
@@ -100,17 +106,17 @@ class TrackLinker:
         self._last: tuple[NDArray[np.uint8], Sequence[Face], list[tuple[_Person, Face]]] | None = None
 
     def update(self, frame: Frame, faces: Sequence[Face]) -> list[tuple[int, Face]]:
-        """The faces with their ids, in the order given.
+        """Link the faces of a frame -> the faces with their ids, in the given order.
 
-        A repeat of the last picture and its faces (the same objects, while a picture stays on display) costs next to
-        nothing.
+        If the frame's picture and faces are the same objects as before (a picture stays on display), the result is
+        reused.
 
         Args:
-            frame: The frame the faces were found in; later than the one before.
-            faces: The faces that a detector found in it.
+            frame: the frame; later than the previous one.
+            faces: the faces that a detector found in it.
 
         Raises:
-            ValueError: The frame is not later than the one before.
+            ValueError: the frame is not later than the previous one.
         """
         if frame.time_s <= self._last_s:
             raise ValueError(f"expected a frame after {self._last_s:.3f} s, got one at {frame.time_s:.3f} s")
@@ -119,12 +125,12 @@ class TrackLinker:
             for person, _ in self._last[2]:
                 person.last_s = frame.time_s
             return [(person.id, face) for person, face in self._last[2]]
-        thumbnail = _thumbnail(frame.rgb)
+        thumbnail = _make_thumbnail(frame.rgb)
         if self._thumbnail is not None and is_shot_change(self._thumbnail, thumbnail):
             self._shot += 1
         self._thumbnail = thumbnail
 
-        looks = [_look(frame.rgb, face) for face in faces]
+        looks = [_describe(frame.rgb, face) for face in faces]
         scores = [
             (score, index, person)
             for index, (face, look) in enumerate(zip(faces, looks, strict=True))
@@ -139,14 +145,14 @@ class TrackLinker:
                 taken.add(person.id)
         for index, (face, look) in enumerate(zip(faces, looks, strict=True)):
             if index not in linked:
-                linked[index] = self._meet(frame, face, look)
+                linked[index] = self._add_person(frame, face, look)
             linked[index].remember(frame, self._shot, face, look)
         self._last = frame.rgb, faces, [(linked[index], face) for index, face in enumerate(faces)]
         return [(linked[index].id, face) for index, face in enumerate(faces)]
 
-    def _score(self, person: _Person, face: Face, look: _Look, time_s: float) -> float | None:
-        """How well a face fits a person: above 1 by place, up to 1 by looks alone; None if it does not."""
-        similarity = person.similarity(look)
+    def _score(self, person: _Person, face: Face, look: _Appearance, time_s: float) -> float | None:
+        """Score how well a face fits a person: above 1 by place, up to 1 by looks alone; None if it does not fit."""
+        similarity = person.compare(look)
         gap_s = time_s - person.last_s
         if person.shot == self._shot and gap_s <= MAX_GAP_S + 1e-6:
             size_px = (person.face.size_px + face.size_px) / 2
@@ -154,15 +160,15 @@ class TrackLinker:
             ratio = face.size_px / person.face.size_px
             reach, growth = 0.5 + gap_s, 1.4 + gap_s
             near = distance < reach and 1 / growth < ratio < growth
-            # A face that stays in place may be hidden by a hand; one that moved must look alike.
+            # A face that stays in place may be partly hidden; one that moved must look similar.
             overlap = box_iou(face.box_px, person.face.box_px) > 0.3
             if near and similarity > (_OTHER_LOOKS if overlap else (_OTHER_LOOKS + _SAME_LOOKS) / 2):
                 return 2.0 + similarity - distance / reach
-        if similarity > _SAME_LOOKS or (similarity > _LIKELY_LOOKS and person.in_same_surroundings(look)):
+        if similarity > _SAME_LOOKS or (similarity > _LIKELY_LOOKS and person.has_same_surroundings(look)):
             return similarity
         return None
 
-    def _meet(self, frame: Frame, face: Face, look: _Look) -> _Person:
+    def _add_person(self, frame: Frame, face: Face, look: _Appearance) -> _Person:
         person = _Person(self._next_id, face, self._shot, frame.time_s, look.chroma, look)
         self._next_id += 1
         if len(self._people) == _MAX_REMEMBERED:
@@ -180,31 +186,31 @@ def is_shot_change(before: NDArray[np.float32], after: NDArray[np.float32]) -> b
     return norm < 1e-6 or float(np.vdot(first, second)) / norm < _CUT_CORRELATION
 
 
-def _correlation(first: _Look, second: _Look) -> float:
-    """How alike two faces are, -1 to 1; 0.5 if one of them has no contrast at all."""
+def _correlate(first: _Appearance, second: _Appearance) -> float:
+    """Correlate two faces, -1 to 1; 0.5 if one of them has no contrast."""
     if not (first.structure.any() and second.structure.any()):
         return _LIKELY_LOOKS
     return float(first.structure @ second.structure)
 
 
-def _thumbnail(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _make_thumbnail(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     small = cv2.resize(rgb, _THUMBNAIL_PX, interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.float32)
 
 
-def _look(rgb: NDArray[np.uint8], face: Face) -> _Look:
+def _describe(rgb: NDArray[np.uint8], face: Face) -> _Appearance:
     crop = align_face(rgb, face.landmarks_px, _LOOK_PX)
     # In 8 bits a and b are offset by 128; the crop's margins may show hair and background.
     lab = cv2.cvtColor(crop, cv2.COLOR_RGB2LAB)[_LOOK_PX // 4 : -_LOOK_PX // 6, _LOOK_PX // 4 : -_LOOK_PX // 4]
     chroma = np.asarray(lab[..., 1:].reshape(-1, 2).mean(axis=0), np.float32)
-    view = around(face.box_px, _SURROUNDINGS, rgb.shape[1], rgb.shape[0])
+    view = crop_around(face.box_px, _SURROUNDINGS, rgb.shape[1], rgb.shape[0])
     part = rgb[view.top : view.bottom, view.left : view.right]
     part = cv2.resize(part, (_LOOK_PX, _LOOK_PX), interpolation=cv2.INTER_AREA)
-    return _Look(_unit(crop), _unit(part), chroma)
+    return _Appearance(_normalise(crop), _normalise(part), chroma)
 
 
-def _unit(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """(N,) grey levels less their mean, of unit length: the product of two is their correlation."""
+def _normalise(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return grey levels (N,) minus their mean, scaled to unit length: the product of two is their correlation."""
     grey = np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), np.float32).reshape(-1)
     grey = grey - grey.mean()
     return np.asarray(grey / (np.linalg.norm(grey) + 1e-6), np.float32)

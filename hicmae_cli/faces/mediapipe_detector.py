@@ -12,25 +12,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hicmae_cli.errors import MissingDependencyError
-from hicmae_cli.faces.detector import CLOSE_VIEW_SCALE, SAME_FACE_IOU, distinct, touches_inner_edge
+from hicmae_cli.faces.crops import Crop, crop_around, make_coarse_crops, make_fine_crops
+from hicmae_cli.faces.detector import CLOSE_CROP_SCALE, SAME_FACE_IOU, suppress_overlaps, touches_inner_edge
 from hicmae_cli.faces.face import Box, Face, box_iou
-from hicmae_cli.faces.views import View, around, coarse_views, fine_views
 from hicmae_cli.media import Frame
 
 
 class MediaPipeDetector:
-    """MediaPipe's FaceDetector on views of a picture, then its FaceLandmarker on a close view of each face.
+    """MediaPipe's FaceDetector on crops of a picture, then its FaceLandmarker on a close crop of each face.
 
-    It finds what `FaceFinder` finds, more slowly. **MediaPipe reports every use to Google**, and has no switch for it:
-    no command of hicmae uses this class. Run it without network access if nothing may leave the machine.
+    It finds the same faces as `FaceFinder`, more slowly. **MediaPipe reports every use to Google**, which cannot be
+    disabled, so no command of hicmae uses this class. If no data may leave the machine, run it without network access.
 
     Args:
         model: MediaPipe's ``face_landmarker.task``.
-        num_faces: Largest number of faces to read; the largest faces come first.
-        blendshapes: Whether to read the 52 expression activations, too.
+        num_faces: largest number of faces to read; the largest faces come first.
+        blendshapes: whether to read the 52 expression activations, too.
 
     Raises:
-        MissingDependencyError: The package mediapipe, or a system library that it needs, cannot be loaded.
+        MissingDependencyError: the package mediapipe, or a system library that it needs, cannot be loaded.
     """
 
     def __init__(self, model: Path, num_faces: int = 4, blendshapes: bool = False) -> None:
@@ -40,7 +40,7 @@ class MediaPipeDetector:
             from mediapipe.tasks.python import BaseOptions, vision
         except (ImportError, OSError) as error:
             raise MissingDependencyError(
-                f"mediapipe cannot be loaded ({error}); it needs pip install '.[mediapipe]', and on Debian or Ubuntu "
+                f"mediapipe cannot be loaded ({error}); run pip install '.[mediapipe]', and on Debian or Ubuntu "
                 "apt install libegl1 libgles2 libgl1"
             ) from error
         self._mediapipe: Any = mediapipe
@@ -63,11 +63,11 @@ class MediaPipeDetector:
         )
 
     def detect(self, frame: Frame) -> list[Face]:
-        """The faces of the frame, largest first."""
-        views = coarse_views(frame.width_px, frame.height_px) + fine_views(frame.width_px, frame.height_px)
+        """Find the faces of the frame, largest first."""
+        crops = make_coarse_crops(frame.width_px, frame.height_px) + make_fine_crops(frame.width_px, frame.height_px)
         faces: list[Face] = []
-        for box in distinct([found for view in views for found in self._find(frame.rgb, view)]):
-            face = self._read(frame.rgb, around(box, CLOSE_VIEW_SCALE, frame.width_px, frame.height_px), box)
+        for box in suppress_overlaps([found for crop in crops for found in self._find(frame.rgb, crop)]):
+            face = self._read(frame.rgb, crop_around(box, CLOSE_CROP_SCALE, frame.width_px, frame.height_px), box)
             if face is not None and all(box_iou(face.box_px, other.box_px) < SAME_FACE_IOU for other in faces):
                 faces.append(face)
             if len(faces) == self._num_faces:
@@ -75,7 +75,7 @@ class MediaPipeDetector:
         return sorted(faces, key=lambda face: -face.size_px)
 
     def close(self) -> None:
-        """Free the models. Without it MediaPipe's destructor raises at interpreter exit."""
+        """Free the models. Without this call, MediaPipe's destructor raises at interpreter exit."""
         for task in (self._search, self._reader):
             if task is not None:
                 task.close()
@@ -89,27 +89,27 @@ class MediaPipeDetector:
     ) -> None:
         self.close()
 
-    def _shown(self, rgb: NDArray[np.uint8], view: View) -> Any:
-        part = np.ascontiguousarray(rgb[view.top : view.bottom, view.left : view.right])
+    def _cut_out(self, rgb: NDArray[np.uint8], crop: Crop) -> Any:
+        part = np.ascontiguousarray(rgb[crop.top : crop.bottom, crop.left : crop.right])
         return self._mediapipe.Image(image_format=self._mediapipe.ImageFormat.SRGB, data=part)
 
-    def _find(self, rgb: NDArray[np.uint8], view: View) -> list[tuple[float, Box]]:
-        """Score and box, in the picture's pixels, of each face that lies whole in a view."""
+    def _find(self, rgb: NDArray[np.uint8], crop: Crop) -> list[tuple[float, Box]]:
+        """Find the faces that are completely inside a crop -> score and box, in the picture's pixels."""
         found: list[tuple[float, Box]] = []
-        for one in self._search.detect(self._shown(rgb, view)).detections:
-            left, top = view.left + one.bounding_box.origin_x, view.top + one.bounding_box.origin_y
+        for one in self._search.detect(self._cut_out(rgb, crop)).detections:
+            left, top = crop.left + one.bounding_box.origin_x, crop.top + one.bounding_box.origin_y
             box = (left, top, left + one.bounding_box.width, top + one.bounding_box.height)
-            if not touches_inner_edge(box, view, rgb.shape[1], rgb.shape[0]):
+            if not touches_inner_edge(box, crop, rgb.shape[1], rgb.shape[0]):
                 found.append((float(one.categories[0].score), box))
         return found
 
-    def _read(self, rgb: NDArray[np.uint8], view: View, box: Box) -> Face | None:
-        """The landmarks of the face in a box, read in a view around it; None if the view shows no face there."""
-        read = self._reader.detect(self._shown(rgb, view))
+    def _read(self, rgb: NDArray[np.uint8], crop: Crop, box: Box) -> Face | None:
+        """Read the landmarks of the face in a box from a crop around it; None if there is no face."""
+        read = self._reader.detect(self._cut_out(rgb, crop))
         faces = []
         for index, points in enumerate(read.face_landmarks):
-            landmarks = np.array([(p.x, p.y) for p in points]) * (view.width_px, view.height_px)
-            landmarks_px = (landmarks + np.array([view.left - 0.5, view.top - 0.5])).astype(np.float32)
+            landmarks = np.array([(p.x, p.y) for p in points]) * (crop.width_px, crop.height_px)
+            landmarks_px = (landmarks + np.array([crop.left - 0.5, crop.top - 0.5])).astype(np.float32)
             shapes = None
             if self._blendshapes:
                 shapes = {c.category_name: float(c.score) for c in read.face_blendshapes[index]}

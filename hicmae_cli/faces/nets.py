@@ -1,7 +1,7 @@
 """MediaPipe's three face nets in ONNX Runtime: find faces, read their landmarks, read their expression.
 
-The files come from MediaPipe's face_landmarker.task (weights/face_nets.LICENCE.md). The steps before and after each net
-are those of MediaPipe's FaceDetector and FaceLandmarker, so that boxes and landmarks are the same.
+The files were converted from MediaPipe's face_landmarker.task (weights/face_nets.LICENCE.md). The steps before and
+after each net are those of MediaPipe's FaceDetector and FaceLandmarker, so boxes and landmarks are the same.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hicmae_cli.bundled import bundled_file
+from hicmae_cli.bundled import find_bundled_file
 from hicmae_cli.faces.align import CV2_SIDE_PX
 from hicmae_cli.faces.face import Box
 from hicmae_cli.onnx_runtime import open_session
@@ -40,17 +40,19 @@ BLENDSHAPES: Final = tuple(_BLENDSHAPE_NAMES.split())
 """Names of the expression activations, in the net's order."""
 _SEARCH_PX: Final = 128
 _READ_PX: Final = 256
-_REGION_SCALE: Final = 1.5  # side of the region for the landmarks, in found boxes
-_BATCH: Final = 16  # pictures at a time: bounds the memory
+# Side of the region for the landmarks, relative to the found box.
+_REGION_SCALE: Final = 1.5
+# Pictures at a time, to bound the memory.
+_BATCH: Final = 16
 
 
 class Found(NamedTuple):
-    """A face that the search has found, in pixels of the picture with (0, 0) at its top left corner.
+    """A face that the search net found, in pixels of the picture with (0, 0) at its top left corner.
 
     Attributes:
-        score: The net's confidence, 0 to 1.
-        box: Left, top, right, bottom: brows to chin.
-        eyes: (2, 2) x, y of the eyes; first the one that is left in an upright picture.
+        score: the net's confidence, 0 to 1.
+        box: left, top, right, bottom: brows to chin.
+        eyes: (2, 2) x, y of the eyes; first the left one in an upright picture.
     """
 
     score: float
@@ -59,7 +61,7 @@ class Found(NamedTuple):
 
 
 class Region(NamedTuple):
-    """A turned rectangle of a picture, in pixels with (0, 0) at the picture's top left corner."""
+    """A rotated rectangle in a picture, in pixels with (0, 0) at the picture's top left corner."""
 
     x: float
     y: float
@@ -69,17 +71,17 @@ class Region(NamedTuple):
 
 
 def find_faces(pictures: Sequence[NDArray[np.uint8]], min_score: float, max_overlap: float) -> list[list[Found]]:
-    """The faces of each picture that fill at least an eighth of its longer side, best first.
+    """Find the faces of each picture that fill at least an eighth of its longer side, best first.
 
     Args:
-        pictures: Each (H, W, 3) uint8, of any size.
-        min_score: Leave out faces with a lower score, 0 to 1.
-        max_overlap: Boxes with a larger intersection over union belong to one face and are averaged.
+        pictures: each (H, W, 3) uint8, of any size.
+        min_score: lowest score of a face, 0 to 1.
+        max_overlap: boxes with a larger intersection over union belong to one face and are averaged.
 
     Raises:
-        WeightsError: The net's file is missing or damaged.
+        WeightsError: the net's file is missing or damaged.
     """
-    net = _session(_DETECTOR)
+    net = _open_net(_DETECTOR)
     found: list[list[Found]] = []
     for start in range(0, len(pictures), _BATCH):
         some = pictures[start : start + _BATCH]
@@ -93,8 +95,8 @@ def find_faces(pictures: Sequence[NDArray[np.uint8]], min_score: float, max_over
     return found
 
 
-def region_of(found: Found) -> Region:
-    """The region for reading a found face's landmarks, turned upright to the face."""
+def build_region(found: Found) -> Region:
+    """Build the region in which to read a face's landmarks, aligned with its eyes."""
     left, top, right, bottom = found.box
     (x0, y0), (x1, y1) = found.eyes
     width_px, height_px = (right - left) * _REGION_SCALE, (bottom - top) * _REGION_SCALE
@@ -105,20 +107,20 @@ def region_of(found: Found) -> Region:
 def read_landmarks(
     pictures: Sequence[NDArray[np.uint8]], regions: Sequence[Region]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The landmarks of one face in each region, and whether there is one.
+    """Read the landmarks of the face in each region, and whether there is one.
 
     Args:
         pictures: N pictures, each (H, W, 3) uint8, of any size.
-        regions: The region of the face in each picture.
+        regions: the region of the face in each picture.
 
     Returns:
         (N, 478, 2) x, y in pixels of the picture with (0, 0) at its top left corner, and (N,) the probability
         that the region shows a face.
 
     Raises:
-        WeightsError: The net's file is missing or damaged.
+        WeightsError: the net's file is missing or damaged.
     """
-    net = _session(_LANDMARKS)
+    net = _open_net(_LANDMARKS)
     landmarks = np.empty((len(regions), 478, 2), np.float32)
     presence = np.empty(len(regions), np.float32)
     for start in range(0, len(regions), _BATCH):
@@ -134,14 +136,14 @@ def read_landmarks(
 
 
 def read_blendshapes(landmarks: NDArray[np.float32]) -> list[dict[str, float]]:
-    """The 52 expression activations, 0 to 1 by name, of (N, 478, 2) landmarks in pixels of any offset.
+    """Read the 52 expression activations, 0 to 1 by name, from (N, 478, 2) landmarks in pixels with any origin.
 
     Raises:
-        WeightsError: The net's file is missing or damaged.
+        WeightsError: the net's file is missing or damaged.
     """
     if not len(landmarks):
         return []
-    net = _session(_BLENDSHAPES)
+    net = _open_net(_BLENDSHAPES)
     (activations,) = net.run(["blendshapes"], {"landmarks": landmarks.astype(np.float32, copy=False)})
     return [dict(zip(BLENDSHAPES, map(float, row), strict=True)) for row in activations]
 
@@ -150,76 +152,78 @@ def load_nets(blendshapes: bool = False) -> None:
     """Load the nets now rather than at their first call, so that a missing file is reported at once.
 
     Args:
-        blendshapes: Whether to load the net of the expressions, too.
+        blendshapes: whether to load the net of the expressions, too.
 
     Raises:
-        WeightsError: A net's file is missing or damaged.
+        WeightsError: a net's file is missing or damaged.
     """
     for name in (_DETECTOR, _LANDMARKS, *([_BLENDSHAPES] if blendshapes else ())):
-        _session(name)
+        _open_net(name)
 
 
 @cache
-def _session(name: str) -> Any:
-    """A net, loaded once per process; it may run in several threads at once.
+def _open_net(name: str) -> Any:
+    """Load a net once per process; it may run in several threads at once.
 
-    Call its own ``run``: these files are known and a run takes milliseconds, so Ctrl-C works. The thread of
-    `onnx_runtime.run_session` would add half a millisecond to each.
+    Call the session's own ``run``: these files are known and a run takes milliseconds, so Ctrl-C works. The thread of
+    `onnx_runtime.run_session` would add half a millisecond to each run.
     """
-    # The nets take 0.5 and 2 ms. Threads that wait for so little spin: on two busy cores, two threads took three
-    # times as long as one. Folding widens the half-precision weights once, and not in every run.
-    return open_session(bundled_file(name, _SHA256[name]), threads=1, fold_constants=True)
+    # The nets take 0.5 and 2 ms. Threads that wait so briefly spin: on two busy cores, two threads took three times as
+    # long as one. Folding widens the half-precision weights once, not in every run.
+    return open_session(find_bundled_file(name, _SHA256[name]), threads=1, fold_constants=True)
 
 
 def _cut_out_whole(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """All of a picture in the middle of a black square of (_SEARCH_PX, _SEARCH_PX, 3)."""
-    picture, _ = _within_cv2(picture)
-    pixels, parts = _whole_sampling(picture.shape[0], picture.shape[1])
+    """Fit a whole picture into the middle of a black square (_SEARCH_PX, _SEARCH_PX, 3)."""
+    picture, _ = _subsample_for_cv2(picture)
+    pixels, parts = _map_whole_picture(picture.shape[0], picture.shape[1])
     cut = cv2.remap(picture, pixels, parts, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     return np.asarray(cut, np.uint8)
 
 
 def _cut_out_region(picture: NDArray[np.uint8], region: Region) -> NDArray[np.uint8]:
-    """A region as an upright square of (_READ_PX, _READ_PX, 3); beyond the picture its edge goes on."""
-    picture, step = _within_cv2(picture)
+    """Cut out a region as an upright square (_READ_PX, _READ_PX, 3); the picture's edge is extended."""
+    picture, step = _subsample_for_cv2(picture)
     matrix = (_to_picture(region) / step).astype(np.float32)
     i = np.arange(_READ_PX, dtype=np.float32)
     x, y = (row[0] * i + (row[1] * i[:, None] + row[2]) for row in matrix)
-    pixels, parts = cv2.convertMaps(x, y, cv2.CV_16SC2)  # in 32nds of a pixel, as below
+    # In 32nds of a pixel, as below.
+    pixels, parts = cv2.convertMaps(x, y, cv2.CV_16SC2)
     cut = cv2.remap(picture, pixels, parts, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return np.asarray(cut, np.uint8)
 
 
-def _within_cv2(picture: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
-    """A picture that cv2 can warp, and the step at which its pixels were taken from the one given."""
+def _subsample_for_cv2(picture: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
+    """Take every n-th pixel so that cv2 can warp the picture -> the picture, and n."""
     step = -(-max(picture.shape[:2]) // CV2_SIDE_PX)
     return np.ascontiguousarray(picture[::step, ::step]), step
 
 
 def _to_picture(region: Region) -> NDArray[np.float64]:
-    """The (2, 3) affine matrix from the cut-out of a region, _READ_PX high and wide, to the picture."""
+    """Compute the (2, 3) affine matrix from a region's cut-out, _READ_PX high and wide, to the picture."""
     cos, sin = np.cos(region.angle_rad), np.sin(region.angle_rad)
     linear = np.array([[cos, -sin], [sin, cos]]) * (np.array([region.width_px, region.height_px]) / _READ_PX)
     return np.column_stack([linear, np.array([region.x, region.y]) - linear.sum(axis=1) * _READ_PX / 2])
 
 
 @lru_cache(maxsize=64)
-def _whole_sampling(height_px: int, width_px: int) -> tuple[NDArray[np.int16], NDArray[np.uint16]]:
-    """Where each pixel of a square around a whole picture reads.
+def _map_whole_picture(height_px: int, width_px: int) -> tuple[NDArray[np.int16], NDArray[np.uint16]]:
+    """Map each pixel of a square around a whole picture to its source position.
 
-    This is the warpPerspective of OpenCV 4, with which MediaPipe fills the nets' inputs: it rounds to 32nds of a
-    pixel. That of OpenCV 5 does not, which moves landmarks by up to 0.2 pixels. Many positions are halfway between
-    two 32nds, and the noise of the perspective matrix decides, so the matrix has to be made the same way.
+    This is warpPerspective of OpenCV 4, with which MediaPipe fills the nets' inputs: it rounds to 32nds of a pixel.
+    OpenCV 5 does not, which moves landmarks by up to 0.2 pixels. Many positions are halfway between two 32nds and
+    depend on the rounding errors of the perspective matrix, so the matrix has to be computed in the same way.
 
     Returns:
-        The pixel, (_SEARCH_PX, _SEARCH_PX, 2), and 32nds of it, (_SEARCH_PX, _SEARCH_PX), as `cv2.remap` takes them.
+        The pixel, (_SEARCH_PX, _SEARCH_PX, 2), and 32nds of it, (_SEARCH_PX, _SEARCH_PX), in `cv2.remap`'s format.
     """
     size, side = _SEARCH_PX, max(height_px, width_px)
     corners = cv2.boxPoints(((width_px / 2, height_px / 2), (side, side), 0.0))
     target = np.array([[0, size], [0, 0], [size, 0], [size, size]], np.float32)
     m = cv2.invert(cv2.getPerspectiveTransform(corners, target))[1]
     i = np.arange(size, dtype=np.float64)
-    block, within = i // 64 * 64, i % 64  # OpenCV works through blocks of 64 pixels
+    # OpenCV computes positions in blocks of 64 pixels.
+    block, within = i // 64 * 64, i % 64
     x, y, depth = ((row[0] * block + (row[1] * i)[:, None] + row[2]) + row[0] * within for row in m)
     x, y = (np.rint(at * (32 / depth)).astype(np.int32) for at in (x, y))
     return np.stack([x >> 5, y >> 5], axis=-1).astype(np.int16), ((y & 31) * 32 + (x & 31)).astype(np.uint16)
@@ -230,8 +234,8 @@ def _sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 @cache
-def _anchors() -> NDArray[np.float32]:
-    """The (896, 2) centres of the anchors, 0 to 1: two per cell of 16 x 16, six per cell of 8 x 8."""
+def _build_anchors() -> NDArray[np.float32]:
+    """Compute the anchors' centres (896, 2), 0 to 1: two per cell of 16 x 16, six per cell of 8 x 8."""
     grids = []
     for cells, repeats in ((16, 2), (8, 6)):
         y, x = np.mgrid[:cells, :cells]
@@ -247,31 +251,36 @@ def _decode(
     side_px: float,
     corner: NDArray[np.float32],
 ) -> list[Found]:
-    """The faces in the net's answer for one square picture.
+    """Decode the net's output for one square picture.
 
     Args:
         values: (896, 16) x, y, width, height and six points x, y, relative to the anchor, of 128 pixels each.
         logits: (896,) scores.
-        min_score: As in `find_faces`.
-        max_overlap: As in `find_faces`.
-        side_px: Side of the square in the picture's pixels.
+        min_score: as in `find_faces`.
+        max_overlap: as in `find_faces`.
+        side_px: side of the square in the picture's pixels.
         corner: (2,) x, y of the square's top left corner there.
     """
     likely = np.flatnonzero(logits >= np.log(min_score / (1 - min_score)))
     if not len(likely):
         return []
     likely = likely[np.argsort(-logits[likely], kind="stable")]
-    scores, values, anchors = (_sigmoid(logits[likely]), values[likely] / np.float32(_SEARCH_PX), _anchors()[likely])
+    scores, values, anchors = (
+        _sigmoid(logits[likely]),
+        values[likely] / np.float32(_SEARCH_PX),
+        _build_anchors()[likely],
+    )
     centre, size = values[:, :2] + anchors, values[:, 2:4]
-    # Left, top, right, bottom and the eyes of each in one row, so that they are averaged in one go.
+    # Left, top, right, bottom and the eyes of each face in one row, to average them together.
     rows = np.concatenate(
         [centre - size / 2, centre + size / 2, values[:, 4:6] + anchors, values[:, 6:8] + anchors], axis=1
     )
     left = np.flatnonzero((size >= 0).all(axis=1))
     found: list[Found] = []
     while len(left):
-        is_same = _overlaps(rows[left, :4]) > max_overlap
-        if not is_same.any():  # a box without an area, which overlaps not even itself
+        is_same = _compute_overlaps(rows[left, :4]) > max_overlap
+        if not is_same.any():
+            # A box without area does not even overlap itself.
             break
         weights = scores[left[is_same]]
         mean = (weights @ rows[left[is_same]] / weights.sum()).reshape(4, 2) * side_px + corner
@@ -281,8 +290,8 @@ def _decode(
     return found
 
 
-def _overlaps(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Intersection over union of the first of (N, 4) boxes with each."""
+def _compute_overlaps(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Compute the intersection over union of the first of (N, 4) boxes with each of them."""
     sides = np.minimum(boxes[:, 2:], boxes[0, 2:]) - np.maximum(boxes[:, :2], boxes[0, :2])
     common = sides.clip(min=0).prod(axis=1)
     areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)

@@ -1,10 +1,10 @@
-"""Reading and writing of media files: frames and samples with their true times."""
+"""Read and write media files: frames and samples with their true times."""
 
 from hicmae_cli.media.audio import read_audio, read_audio_blocks, read_audio_if_any
 from hicmae_cli.media.frames import Frame, read_frames, sample_frames
 from hicmae_cli.media.listing import MEDIA_SUFFIXES, VIDEO_SUFFIXES, list_media
 from hicmae_cli.media.probe import MediaInfo, probe
-from hicmae_cli.media.seek import frames_at, iter_frames_at, span_s
+from hicmae_cli.media.seek import iterate_frames_at, read_frames_at, read_length_s
 from hicmae_cli.media.stills import Stills, read_stills
 from hicmae_cli.media.write import write_video
 
@@ -14,16 +14,16 @@ __all__ = [
     "Frame",
     "MediaInfo",
     "Stills",
-    "frames_at",
-    "iter_frames_at",
+    "iterate_frames_at",
     "list_media",
     "probe",
     "read_audio",
     "read_audio_blocks",
     "read_audio_if_any",
     "read_frames",
+    "read_frames_at",
+    "read_length_s",
     "read_stills",
     "sample_frames",
-    "span_s",
     "write_video",
 ]

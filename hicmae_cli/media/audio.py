@@ -18,54 +18,57 @@ from numpy.typing import NDArray
 
 from hicmae_cli.errors import MediaError
 from hicmae_cli.media.clock import MAX_JUMP_S, Clock, Stamped, Ticks
-from hicmae_cli.media.frames import TIME_TOLERANCE_S, container_time_s, start_time_s
+from hicmae_cli.media.frames import TIME_TOLERANCE_S, read_start_s, read_time_s
 from hicmae_cli.media.mixer import Mixer
 from hicmae_cli.media.source import (
-    audio_stream,
     decode_audio,
+    do_nothing,
+    explain_no_sound,
+    find_audio,
+    find_video,
     has_index,
-    nothing,
     open_media,
     open_video,
-    reason_no_sound,
     seek_back,
-    video_stream,
 )
 from hicmae_cli.model_input import SAMPLE_RATE_HZ
 
-_MAX_DRIFT_S: Final = Fraction(20, 1000)  # timestamps are rounded and jitter; more than this is a real gap
+# Timestamps are rounded and jitter; more than this is a real gap.
+_MAX_DRIFT_S: Final = Fraction(20, 1000)
 _LITTLE_DRIFT_S: Final = 0.01
 _MAX_GAP_SAMPLES: Final = round(MAX_JUMP_S * SAMPLE_RATE_HZ)
-_SETTLING_S: Final = Fraction(1, 2)  # decoders and the resampler forget earlier sound in less
-_ZEROS_SAMPLES: Final = SAMPLE_RATE_HZ  # silence is yielded in pieces, so that a long gap costs no memory
+# After this time, earlier sound no longer affects decoders and the resampler.
+_SETTLING_S: Final = Fraction(1, 2)
+# Silence is yielded in pieces, so that a long gap takes no memory.
+_ZEROS_SAMPLES: Final = SAMPLE_RATE_HZ
 
 
 def read_audio(path: Path | str, start_s: float = 0.0, end_s: float | None = None) -> NDArray[np.float32]:
     """Read the sound between two times of the video's clock.
 
-    Where the format allows a seek, decoding starts shortly before `start_s`. Lossless sound then equals that of a
-    full read bit for bit, lossy sound as far as its decoder forgets. Where the file's timestamps drift from the
-    count of its samples by more than 20 ms, the timestamps place the sound.
+    If the format allows a seek, decoding starts shortly before `start_s`. Lossless sound is then bit-equal to that of a
+    full read, lossy sound nearly. If the file's timestamps drift from the count of its samples by more than 20 ms, the
+    timestamps place the sound.
 
     Args:
-        path: A local media file with audio.
-        start_s: Where to start; 0 is the first video frame.
-        end_s: Where to stop; None for the end of the sound.
+        path: a local media file with audio.
+        start_s: start time; 0 is the first video frame.
+        end_s: end time; None for the end of the sound.
 
     Returns:
         (n,) float32 in -1..1 at 16 kHz; shorter than `end_s - start_s` if the sound ends early.
 
     Raises:
-        MediaError: The file cannot be read, has no audio, or its audio cannot be decoded.
+        MediaError: the file cannot be read, has no audio, or its audio cannot be decoded.
         ValueError: start_s is negative or after end_s.
     """
     if start_s < 0 or (end_s is not None and end_s < start_s):
-        raise ValueError(f"expected 0 <= start_s <= end_s, got {start_s} and {end_s}")
+        raise ValueError(f"expected 0 <= start_s <= end_s, got start_s={start_s}, end_s={end_s}")
     start = round(start_s * SAMPLE_RATE_HZ)
     end = None if end_s is None else round(end_s * SAMPLE_RATE_HZ)
     wanted: list[NDArray[np.float32]] = []
     position = start
-    for piece in _pieces(path, start):
+    for piece in _read_pieces(path, start):
         wanted.append(piece if end is None else piece[: max(0, end - position)])
         position += len(piece)
         if end is not None and position >= end:
@@ -74,31 +77,31 @@ def read_audio(path: Path | str, start_s: float = 0.0, end_s: float | None = Non
 
 
 def read_audio_blocks(
-    path: Path | str, block_s: float = 1.0, on_packet: Callable[[], None] = nothing
+    path: Path | str, block_s: float = 1.0, on_packet: Callable[[], None] = do_nothing
 ) -> Iterator[NDArray[np.float32]]:
     """Stream the whole sound in consecutive blocks.
 
-    Time 0 is the first video frame (the first sample, where there is no video). Sound before it is dropped; a
-    later start, and gaps in the file's timestamps, become silence.
+    Time 0 is the first video frame; without video, the first sample. Sound before it is dropped; a later start, and
+    gaps in the file's timestamps, become silence.
 
     Args:
-        path: A local media file with audio.
-        block_s: Length of a block in seconds; the last one may be shorter.
-        on_packet: Called at most twice a second while packets are read, those of other streams too.
+        path: a local media file with audio.
+        block_s: length of a block in seconds; the last block may be shorter.
+        on_packet: called at most twice a second while packets are read, those of other streams too.
 
     Yields:
         (n,) float32 in -1..1 at 16 kHz mono.
 
     Raises:
-        MediaError: The file cannot be read, has no audio, or its audio cannot be decoded.
+        MediaError: the file cannot be read, has no audio, or its audio cannot be decoded.
         ValueError: block_s is shorter than one sample.
     """
     block_samples = round(block_s * SAMPLE_RATE_HZ)
     if block_samples < 1:
-        raise ValueError(f"expected block_s of at least one sample, got {block_s}")
+        raise ValueError(f"expected block_s of at least one sample, got block_s={block_s}")
     held: list[NDArray[np.float32]] = []
     held_samples = 0
-    for piece in _pieces(path, on_packet=on_packet):
+    for piece in _read_pieces(path, on_packet=on_packet):
         held.append(piece)
         held_samples += len(piece)
         if held_samples >= block_samples:
@@ -115,70 +118,73 @@ def read_audio_if_any(path: Path | str) -> NDArray[np.float32] | None:
     """Read the whole sound of a file as `read_audio` does; None if it has no audio, or none that can be decoded.
 
     Raises:
-        MediaError: The file cannot be read.
+        MediaError: the file cannot be read.
     """
     try:
-        return np.concatenate([np.zeros(0, np.float32), *_pieces(path)])
+        return np.concatenate([np.zeros(0, np.float32), *_read_pieces(path)])
     except _SilentError:
         return None
 
 
-def sound_of(
+def decode_sound(
     container: InputContainer, stream: AudioStream, packets: Sequence[Packet[Any]], start_s: Fraction
 ) -> NDArray[np.float32] | None:
-    """Decode the whole sound of an open file from packets read before; None if nothing can be decoded.
+    """Decode the whole sound of an open file from its packets; None if no sound can be decoded.
 
     Args:
-        container: The file.
-        stream: Its sound.
-        packets: All packets of `stream`.
-        start_s: Presentation time of the first picture on the container's own clock.
+        container: the file.
+        stream: its sound.
+        packets: all packets of `stream`.
+        start_s: presentation time of the first picture on the container's own clock.
     """
-    runs = _runs(decode_audio(container, stream, packets))
+    runs = _mix_runs(decode_audio(container, stream, packets))
     first = next(runs, None)
     if first is None:
         return None
-    return np.concatenate([np.zeros(0, np.float32), *_contiguous(start_s, chain([first], runs), 0)])
+    return np.concatenate([np.zeros(0, np.float32), *_join_runs(start_s, chain([first], runs), 0)])
 
 
 class _SilentError(MediaError):
     """A file has no audio stream, or its audio cannot be decoded."""
 
 
-def _pieces(path: Path | str, start: int = 0, on_packet: Callable[[], None] = nothing) -> Iterator[NDArray[np.float32]]:
+def _read_pieces(
+    path: Path | str, start: int = 0, on_packet: Callable[[], None] = do_nothing
+) -> Iterator[NDArray[np.float32]]:
     """Yield contiguous pieces of sound and silence of any length, from sample `start` on; sample 0 is at time 0."""
     with open_media(path) as container:
         stream = open_video(container, one_thread=True)
-        origin_s = None if stream is None else start_time_s(container, stream)
+        origin_s = None if stream is None else read_start_s(container, stream)
     if start > _SETTLING_S * SAMPLE_RATE_HZ:
         with open_media(path) as container:
-            placed = _runs_near(container, origin_s, start)
+            placed = _seek_runs(container, origin_s, start)
             if placed is not None:
-                yield from _contiguous(*placed, start)
+                yield from _join_runs(*placed, start)
                 return
     with open_media(path) as container:
-        sound = audio_stream(container)
+        sound = find_audio(container)
         if sound is None:
             raise _SilentError(f"{path}: has no audio stream, only video")
-        runs = _runs(decode_audio(container, sound, on_packet=on_packet))
+        runs = _mix_runs(decode_audio(container, sound, on_packet=on_packet))
         first = next(runs, None)
         if first is None:
-            raise _SilentError(f"{path}: has an audio stream, but none of it can be decoded: {reason_no_sound(sound)}")
-        yield from _contiguous(origin_s, chain([first], runs), start)
+            raise _SilentError(f"{path}: has an audio stream, but none of it can be decoded: {explain_no_sound(sound)}")
+        yield from _join_runs(origin_s, chain([first], runs), start)
 
 
-def _contiguous(
+def _join_runs(
     origin_s: Fraction | None, runs: Iterator[tuple[Fraction | None, NDArray[np.float32]]], start: int
 ) -> Iterator[NDArray[np.float32]]:
     """Join runs: fill gaps with silence and trim overlaps.
 
     Args:
-        origin_s: Time 0 on the container's clock; None for the start of the first run.
-        runs: What `_runs` yields.
-        start: The first sample to yield.
+        origin_s: time 0 on the container's clock; None for the start of the first run.
+        runs: what `_mix_runs` yields.
+        start: the first sample to yield.
     """
-    written = start  # the position of the next sample to yield
-    position = 0  # the position of the next sample of the run; both count from time 0
+    # Positions of the next sample to yield, and of the next sample of the run; both count from time 0.
+    written = start
+    position = 0
     for start_s, samples in runs:
         if start_s is not None:
             origin_s = start_s if origin_s is None else origin_s
@@ -194,44 +200,44 @@ def _contiguous(
             written = position
 
 
-def _runs_near(
+def _seek_runs(
     container: InputContainer, origin_s: Fraction | None, start: int
 ) -> tuple[Fraction, Iterator[tuple[Fraction | None, NDArray[np.float32]]]] | None:
     """Seek to shortly before a sample. Return time 0 on the container's clock, and the runs from there on.
 
-    None if the file cannot be searched, or if the seek leads past the sample.
+    None if the format has no index, or if the seek leads past the sample.
     """
-    sound = audio_stream(container)
+    sound = find_audio(container)
     if sound is None or not has_index(container):
         return None
     first = next(decode_audio(container, sound), None)
-    first_s = None if first is None else container_time_s(first)
+    first_s = None if first is None else read_time_s(first)
     if first is None or first_s is None:
         return None
-    sound_start_s = first_s if abs(first_s) > _MAX_DRIFT_S else Fraction(0)  # as in `_runs`
+    sound_start_s = first_s if abs(first_s) > _MAX_DRIFT_S else Fraction(0)  # as in `_mix_runs`
     origin_s = sound_start_s if origin_s is None else origin_s
     wanted_s = origin_s + Fraction(start, SAMPLE_RATE_HZ)
     # Matroska's index lists pictures if the file has any; a seek by sound would read the file from its start.
-    picture = video_stream(container) if "matroska" in container.format.name else None
+    picture = find_video(container) if "matroska" in container.format.name else None
     target_s = wanted_s - _SETTLING_S
     if target_s <= first_s or not seek_back(container, picture or sound, target_s):
         return None
     frames = decode_audio(container, sound)
     entry = next(frames, None)
-    entry_s = None if entry is None else container_time_s(entry)
+    entry_s = None if entry is None else read_time_s(entry)
     if entry is None or entry_s is None or entry_s > wanted_s - _SETTLING_S / 2:
         return None
-    since_s, surplus = _since(first, entry)
-    return origin_s, _runs(chain([entry], frames), sound_start_s + since_s, surplus)
+    since_s, surplus = _measure_offset(first, entry)
+    return origin_s, _mix_runs(chain([entry], frames), sound_start_s + since_s, surplus)
 
 
-def _since(first: AudioFrame, frame: AudioFrame) -> tuple[Fraction, int]:
-    """Return a frame's time after the first one (s), and how many of its samples precede the resampler's grid.
+def _measure_offset(first: AudioFrame, frame: AudioFrame) -> tuple[Fraction, int]:
+    """Measure a frame's time after the first frame (s), and how many of its samples precede the resampler's grid.
 
     If the container rounds times and all frames have one length, the time is rounded to a whole number of frames.
-    The grid is that of the 16 kHz samples of a read from the start.
+    The grid consists of the 16 kHz samples of a read from the start.
     """
-    first_s, time_s = container_time_s(first), container_time_s(frame)
+    first_s, time_s = read_time_s(first), read_time_s(frame)
     assert first_s is not None and time_s is not None
     rate_hz = frame.sample_rate
     samples = (time_s - first_s) * rate_hz
@@ -243,25 +249,27 @@ def _since(first: AudioFrame, frame: AudioFrame) -> tuple[Fraction, int]:
     return samples / rate_hz, int(-samples % (rate_hz // math.gcd(rate_hz, SAMPLE_RATE_HZ)))
 
 
-def _runs(
+def _mix_runs(
     frames: Iterator[AudioFrame], next_s: Fraction = Fraction(0), surplus: int = 0
 ) -> Iterator[tuple[Fraction | None, NDArray[np.float32]]]:
     """Mix frames to mono 16 kHz samples, in runs without gaps.
 
     Args:
-        frames: As decoded.
-        next_s: When the first frame is due on the container's clock.
-        surplus: How many of its samples to drop.
+        frames: decoded frames.
+        next_s: expected time of the first frame on the container's clock.
+        surplus: how many of its samples to drop.
 
     Yields:
         The run's start on the container's clock (s) with its first samples; None with the samples that follow.
     """
     mixer: Mixer | None = None
     clock = Clock()
-    upcoming = Stamped(frames, container_time_s)
+    upcoming = Stamped(frames, read_time_s)
     run_start_s = Fraction(0)
-    tick_s = 0.0  # unit of the frames' own times
-    offset_s = 0.0  # start of the run in frames' own times
+    # Unit of the frames' own times.
+    tick_s = 0.0
+    # Start of the run in frames' own times.
+    offset_s = 0.0
     for frame in upcoming:
         start_s: Fraction | None = None
         # Nearly every frame starts where the last one ended; exact fractions for each would take longer than decoding.
@@ -270,12 +278,12 @@ def _runs(
             if abs(drift_s) < _LITTLE_DRIFT_S:
                 yield None, mixer.mix(frame)
                 continue
-        stamp_s = container_time_s(frame)
+        stamp_s = read_time_s(frame)
         if mixer is None:
             time_s: Ticks = next_s if stamp_s is None else stamp_s
         else:
             next_s = run_start_s + mixer.duration_s
-            time_s = clock.time_of(stamp_s, next_s, next_s, upcoming.next_stamp)
+            time_s = clock.assign_time(stamp_s, next_s, next_s, upcoming.peek_stamp)
         jump_s = time_s - next_s
         if mixer is None or (jump_s and abs(jump_s) > _MAX_DRIFT_S) or not mixer.accepts(frame):
             if mixer is not None:

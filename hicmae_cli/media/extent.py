@@ -1,4 +1,4 @@
-"""The start and the end of a stream, computed from its packets on the clock of the readers."""
+"""Start and end of a stream, computed from its packets on the readers' clock."""
 
 from __future__ import annotations
 
@@ -19,26 +19,28 @@ from av.video.stream import VideoStream
 from hicmae_cli.media.clock import BACKWARD_JUMP_S, MAX_FPS, MAX_JUMP_S, Clock, Ticks, keep_time
 from hicmae_cli.media.source import is_audible
 
-_REORDERING_PACKETS: Final = 32  # no codec reorders more packets
-# A packet is presented within this time of its decoding, or within the time that 32 packets last; else its timestamp
+# No codec reorders more packets.
+_REORDERING_PACKETS: Final = 32
+# A packet is presented within this time of its decoding, or within the duration of 32 packets; otherwise its timestamp
 # is damaged.
 _REORDERING_S: Final = 1
-_OPENING_PACKETS: Final = 1024  # the first packet that can be decoded is one of these
+# The first packet that can be decoded is one of these.
+_OPENING_PACKETS: Final = 1024
 _NO_STAMP: Final = -(1 << 63)
 
 
 @dataclass(frozen=True)
 class Extent:
-    """The times of a stream's packets on its reader's clock.
+    """Times of a stream's packets on its reader's clock.
 
     Attributes:
-        start_s: Presentation time of the first packet on the container's own clock.
-        length_s: From there to the end of the last packet.
-        last_s: From there to the start of the last packet.
-        count: Number of packets.
-        shortest_s: Shortest distance between two packets.
-        longest_s: Longest distance between two packets.
-        skipped_s: Sum of the pauses that the clock skipped.
+        start_s: presentation time of the first packet on the container's own clock.
+        length_s: from there to the end of the last packet.
+        last_s: from there to the start of the last packet.
+        count: number of packets.
+        shortest_s: shortest distance between two packets.
+        longest_s: longest distance between two packets.
+        skipped_s: sum of the pauses that the clock skipped.
     """
 
     start_s: Fraction
@@ -49,8 +51,12 @@ class Extent:
     longest_s: Fraction
     skipped_s: Fraction
 
-    def rate(self, nominal: Fraction) -> Fraction | None:
-        """Packets per second: the header's value if it fits the count, else the count; None beyond `MAX_FPS`."""
+    def estimate_rate(self, nominal: Fraction) -> Fraction | None:
+        """Estimate the packets per second: the header's value if it fits the count; None beyond `MAX_FPS`.
+
+        Args:
+            nominal: the header's value.
+        """
         if self.count < 2:
             return nominal
         counted = (self.count - 1) / self.last_s
@@ -63,21 +69,23 @@ class PacketTimes:
     """Records the times of one stream's packets and decodes its first frame.
 
     Args:
-        stream: Its decoder must not be in use elsewhere.
-        has_pts: Whether the container stores presentation times.
+        stream: its decoder must not be in use elsewhere.
+        has_pts: whether the container stores presentation times.
     """
 
     def __init__(self, stream: VideoStream | AudioStream, has_pts: bool) -> None:
         self.first: VideoFrame | AudioFrame | None = None
-        """The first frame that can be decoded; None until it is."""
+        """The first frame that can be decoded; None before it is decoded."""
         self._context = stream.codec_context
         self._tick_s = Fraction(stream.time_base or 1)
         self._has_pts = has_pts
         self._back = -int(BACKWARD_JUMP_S / self._tick_s)
         self._ahead = int(MAX_JUMP_S / self._tick_s)
         self._reordering_ticks = int(_REORDERING_S / self._tick_s)
-        self._stamps, self._durations = array("q"), array("q")  # in the order of presentation
-        self._waiting: list[tuple[int, int, int, int]] = []  # packets come in the order of decoding
+        # In the order of presentation.
+        self._stamps, self._durations = array("q"), array("q")
+        # Packets come in the order of decoding.
+        self._waiting: list[tuple[int, int, int, int]] = []
         self._count = self._decoded = self._place = 0
 
     def add(self, packet: Packet[Any]) -> None:
@@ -91,9 +99,10 @@ class PacketTimes:
         stamp = decoded if stamp is None else stamp
         if decoded is not None:
             if self._count and not self._back < decoded - self._decoded <= self._ahead:
-                self._take(0)  # a clock that started again: earlier packets are shown first
+                # The clock started again: earlier packets come first.
+                self._take(0)
             self._decoded = decoded
-        # A picture with a damaged timestamp takes its place by its decoding time.
+        # A picture with a damaged timestamp is sorted by its decoding time.
         duration = max(0, packet.duration or 0)
         longest = max(self._reordering_ticks, _REORDERING_PACKETS * duration)
         is_near = decoded is None or stamp is None or abs(stamp - decoded) <= longest
@@ -105,15 +114,15 @@ class PacketTimes:
         self._take(_REORDERING_PACKETS)
 
     def finish(self) -> None:
-        """Record what is left after the last packet."""
+        """Record the packets that still wait after the last one."""
         self._take(0)
         if self.first is None:
             self._decode(None)
 
-    def extent(self, nominal_s: Fraction) -> Extent:
+    def measure(self, nominal_s: Fraction) -> Extent:
         """Compute the stream's extent; packets without a duration get `nominal_s`."""
         opening = self.first.pts if self.first is not None and self._has_pts else None
-        # Readers never see what comes before the first frame that can be decoded.
+        # Readers skip what comes before the first frame that can be decoded.
         skipped = 0
         if opening is not None and opening in self._stamps[:_OPENING_PACKETS]:
             skipped = self._stamps.index(opening)
@@ -123,7 +132,7 @@ class PacketTimes:
         end: Ticks = 0
         shortest: Ticks = 0
         longest: Ticks = 0
-        for _, time, duration in keep_time(self._stamped(skipped, nominal), clock):
+        for _, time, duration in keep_time(self._read_stamped(skipped, nominal), clock):
             step = time - last
             shortest = step if count == 1 else min(shortest, step)
             longest = max(longest, step)
@@ -140,7 +149,7 @@ class PacketTimes:
             skipped_s=clock.skipped * self._tick_s,
         )
 
-    def _stamped(self, skipped: int, nominal: Fraction) -> Iterator[tuple[None, int | None, Ticks]]:
+    def _read_stamped(self, skipped: int, nominal: Fraction) -> Iterator[tuple[None, int | None, Ticks]]:
         for stamp, duration in zip(self._stamps[skipped:], self._durations[skipped:], strict=True):
             yield (None, None if stamp == _NO_STAMP else stamp, duration if 0 < duration <= self._ahead else nominal)
 

@@ -1,4 +1,4 @@
-"""Frames with their presentation times, whatever the container's clock, pixel format or orientation."""
+"""Frames with their presentation times, from any clock, pixel format and orientation of the container."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from numpy.typing import NDArray
 
 from hicmae_cli.errors import MediaError
 from hicmae_cli.media.clock import MAX_FPS, MAX_JUMP_S, Clock, keep_time
-from hicmae_cli.media.source import decode_video, nothing, open_media, open_video, reason_no_picture
+from hicmae_cli.media.source import decode_video, do_nothing, explain_no_picture, open_media, open_video
 
 TIME_TOLERANCE_S: Final = 1e-3
 """Containers round time to a millisecond or coarser; a frame this early counts as on time."""
 MAX_SIDE_PX: Final = 4096
 """Limit on the sides of an upright picture; larger ones are shrunk. 4K (4096 x 2160) keeps its size. The limit bounds
-memory whatever a header claims, and keeps sides from 32767 pixels on, which abort it, away from OpenCV."""
+memory for any header, and OpenCV, which aborts on sides from 32767 pixels on, never gets one."""
 _MAX_PIXEL_ASPECT: Final = 4.0
 # Rows compared at a time: most pictures differ in their first rows, and a comparison takes memory.
 _COMPARED_ROWS: Final = 64
@@ -37,9 +37,12 @@ class Frame:
     """One picture.
 
     Attributes:
-        time_s: Presentation time in seconds; the video's first frame is at 0.
+        time_s: presentation time in seconds; the video's first frame is at 0.
         rgb: (H, W, 3) uint8, upright, with square pixels, no side longer than `MAX_SIDE_PX`. Frames of the same
             picture share one array: do not write to it.
+
+    Raises:
+        ValueError: the picture has another shape or type.
     """
 
     time_s: float
@@ -62,13 +65,13 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class Display:
+class Orientation:
     """How to make decoded pictures upright with square pixels: stretch them, turn them, mirror them, in this order.
 
     Attributes:
-        pixel_aspect: Width over height of a decoded pixel; not 1 in anamorphic video.
-        quarter_turns: Counter-clockwise quarter turns, 0 to 3.
-        is_mirrored: Whether to swap left and right, as some front cameras require.
+        pixel_aspect: width over height of a decoded pixel; not 1 in anamorphic video.
+        quarter_turns: counter-clockwise quarter turns, 0 to 3.
+        is_mirrored: whether to swap left and right, as some front cameras require.
     """
 
     pixel_aspect: Fraction = Fraction(1)
@@ -83,15 +86,15 @@ class TimedPicture:
     time_s: Fraction
     duration_s: Fraction
     picture: VideoFrame
-    display: Display
+    orientation: Orientation
 
     def to_rgb(self) -> NDArray[np.uint8]:
         """(H, W, 3) uint8, upright, with square pixels."""
-        return to_rgb(self.picture, self.display)
+        return to_rgb(self.picture, self.orientation)
 
     @property
     def end_s(self) -> Fraction:
-        """When the presentation of the picture ends, if it is the last one."""
+        """End of the picture's presentation, if it is the last one."""
         return self.time_s + self.duration_s
 
 
@@ -99,53 +102,53 @@ def read_frames(path: Path | str) -> Iterator[Frame]:
     """Yield every frame of a video in presentation order.
 
     Args:
-        path: A local media file with video.
+        path: a local media file with video.
 
     Yields:
-        Frames at strictly increasing times; the first at 0 s. In rare files the size changes between frames.
+        Frames at strictly increasing times from 0 s. In rare files the size changes between frames.
 
     Raises:
-        MediaError: The file cannot be read, has no video, or its video cannot be decoded.
+        MediaError: the file cannot be read, has no video, or its video cannot be decoded.
     """
-    for timed in pictures_of(path):
+    for timed in read_pictures(path):
         yield Frame(time_s=float(timed.time_s), rgb=timed.to_rgb())
 
 
 def sample_frames(path: Path | str, step_s: float | Fraction) -> Iterator[Frame]:
     """Yield the frame on display at 0, step, 2 x step ... until the last frame's end.
 
-    The frame on display at t is the last one that appeared at or before t (within a millisecond): what a viewer
-    sees, whether the rate is constant or not. Only these frames are converted to RGB.
+    The frame on display at t is the last one that appeared at or before t (within a millisecond), as a viewer sees it
+    at a constant or a variable rate. Only these frames are converted to RGB.
 
     A picture that stays on display, or that equals its predecessor byte for byte (slides, screen recordings), is the
     same array again: if ``frame.rgb is previous.rgb``, results for the previous frame are still valid.
 
     Args:
-        path: A local media file with video.
-        step_s: Distance of the samples in seconds.
+        path: a local media file with video.
+        step_s: time between two samples in seconds.
 
     Yields:
         Frames with `time_s` = k x step_s.
 
     Raises:
-        MediaError: The file cannot be read, has no video, or its video cannot be decoded.
+        MediaError: the file cannot be read, has no video, or its video cannot be decoded.
         ValueError: step_s is not positive.
     """
     if not step_s > 0:
-        raise ValueError(f"expected a positive step_s, got {step_s}")
+        raise ValueError(f"expected a positive step_s, got step_s={step_s}")
     count = 0
     time_s = 0.0
     shown: TimedPicture | None = None
     rgb: NDArray[np.uint8] | None = None
     is_converted = False
-    for timed in chain(pictures_of(path), [None]):
+    for timed in chain(read_pictures(path), [None]):
         if shown is None:
             shown = timed
             continue
         until_s = float(shown.end_s if timed is None else timed.time_s)
         while time_s + TIME_TOLERANCE_S < until_s or (timed is None and count == 0):
             if not is_converted:
-                rgb, is_converted = _same_or(rgb, shown.to_rgb()), True
+                rgb, is_converted = _reuse_if_same(rgb, shown.to_rgb()), True
             assert rgb is not None
             yield Frame(time_s, rgb)
             count += 1
@@ -153,7 +156,7 @@ def sample_frames(path: Path | str, step_s: float | Fraction) -> Iterator[Frame]
         shown, is_converted = timed, False
 
 
-def _same_or(before: NDArray[np.uint8] | None, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _reuse_if_same(before: NDArray[np.uint8] | None, rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Return `before` if it equals `rgb`, else `rgb`. A comparison takes far less time than a face search."""
     if before is None or before.shape != rgb.shape:
         return rgb
@@ -161,47 +164,48 @@ def _same_or(before: NDArray[np.uint8] | None, rgb: NDArray[np.uint8]) -> NDArra
     return before if all(np.array_equal(before[rows], rgb[rows]) for rows in strips) else rgb
 
 
-def to_rgb(picture: VideoFrame, display: Display = Display()) -> NDArray[np.uint8]:
+def to_rgb(picture: VideoFrame, orientation: Orientation = Orientation()) -> NDArray[np.uint8]:
     """Convert a decoded picture of any pixel format to (H, W, 3) uint8: upright and with square pixels.
 
     The conversion shrinks pictures with a side above `MAX_SIDE_PX`, so that no larger array exists at any time.
 
     Args:
-        picture: As decoded.
-        display: How to show it.
+        picture: the decoded picture.
+        orientation: how to show it.
 
     Raises:
-        MediaError: The pixel format is one of the few that ffmpeg writes but cannot convert.
+        MediaError: the pixel format is one of the few that ffmpeg writes but cannot convert.
     """
-    width_px, height_px = _display_size(picture, display.pixel_aspect)
+    width_px, height_px = _compute_size_px(picture, orientation.pixel_aspect)
     try:
-        # One thread: a forked process waits for ever when it frees a converter that has several.
+        # One thread: a forked process would hang when it frees a converter that has several.
         rgb = picture.reformat(width=width_px, height=height_px, format="rgb24", threads=1).to_ndarray()
     except (OSError, ValueError) as error:
         raise MediaError(
-            f"pictures of pixel format {picture.format.name} cannot be converted; re-encode the video, as yuv420p say"
+            f"pictures of pixel format {picture.format.name} cannot be converted; re-encode the video, e.g. as yuv420p"
         ) from error
-    upright = np.rot90(rgb, display.quarter_turns)
-    return np.ascontiguousarray(upright[:, ::-1] if display.is_mirrored else upright)
+    upright = np.rot90(rgb, orientation.quarter_turns)
+    return np.ascontiguousarray(upright[:, ::-1] if orientation.is_mirrored else upright)
 
 
-def display_of(stream: VideoStream, first: VideoFrame) -> Display:
-    """Return how to show the pictures of a stream.
+def read_orientation(stream: VideoStream, first: VideoFrame) -> Orientation:
+    """Read how to show the pictures of a stream.
 
     Only the first picture's display matrix is read: a camera does not change it midway, and reading it puts the
     picture into a reference cycle, which keeps it in memory until the next garbage collection.
     """
-    a, b, c, d = _display_matrix(first)
+    a, b, c, d = _read_display_matrix(first)
     is_mirrored = a * d - b * c < 0
     turns = round(-math.degrees(math.atan2(b, -a if is_mirrored else a)) / 90) % 4
-    return Display(pixel_aspect(stream), turns, is_mirrored)
+    return Orientation(read_pixel_aspect(stream), turns, is_mirrored)
 
 
-def _display_matrix(picture: VideoFrame) -> tuple[int, int, int, int]:
+def _read_display_matrix(picture: VideoFrame) -> tuple[int, int, int, int]:
     """Return a, b, c, d of x' = a x + c y, y' = b x + d y, up to scale (ISO/IEC 14496-12, 6.2.2)."""
     try:
         data = picture.side_data.get("DISPLAYMATRIX")
-    except ValueError:  # PyAV does not know some kinds of side data (EXIF); it still reads the angle
+    except ValueError:
+        # PyAV does not know some kinds of side data (EXIF); it still reads the angle.
         angle = math.radians(picture.rotation)
         return round(math.cos(angle)), -round(math.sin(angle)), round(math.sin(angle)), round(math.cos(angle))
     if not isinstance(data, SideData):
@@ -210,40 +214,41 @@ def _display_matrix(picture: VideoFrame) -> tuple[int, int, int, int]:
     return int(matrix[0]), int(matrix[1]), int(matrix[3]), int(matrix[4])
 
 
-def start_time_s(container: InputContainer, stream: VideoStream) -> Fraction | None:
+def read_start_s(container: InputContainer, stream: VideoStream) -> Fraction | None:
     """Return the first frame's presentation time on the container's own clock; None if no frame can be decoded."""
     for picture in decode_video(container, stream):
-        return container_time_s(picture) or Fraction(0)
+        return read_time_s(picture) or Fraction(0)
     return None
 
 
-def timed_pictures(
-    container: InputContainer, stream: VideoStream, on_packet: Callable[[], None] = nothing
+def decode_pictures(
+    container: InputContainer, stream: VideoStream, on_packet: Callable[[], None] = do_nothing
 ) -> Iterator[TimedPicture]:
     """Yield decoded pictures at strictly increasing times from 0, on the clock of `keep_time`, which `probe` shares."""
-    display: Display | None = None
-    for picture, time_s, duration_s in keep_time(_stamped(container, stream, on_packet), Clock()):
-        display = display_of(stream, picture) if display is None else display
-        yield TimedPicture(Fraction(time_s), Fraction(duration_s), picture, display)
-        del picture  # free it before the next one is decoded
-
-
-def _stamped(
-    container: InputContainer, stream: VideoStream, on_packet: Callable[[], None]
-) -> Iterator[tuple[VideoFrame, Fraction | None, Fraction]]:
-    nominal_s = frame_duration_s(stream)
-    for picture in decode_video(container, stream, on_packet):
-        yield picture, container_time_s(picture), _duration_s(picture) or nominal_s
+    orientation: Orientation | None = None
+    for picture, time_s, duration_s in keep_time(_read_stamped(container, stream, on_packet), Clock()):
+        orientation = read_orientation(stream, picture) if orientation is None else orientation
+        yield TimedPicture(Fraction(time_s), Fraction(duration_s), picture, orientation)
+        # Free it before the next one is decoded.
         del picture
 
 
-def frame_duration_s(stream: VideoStream) -> Fraction:
+def _read_stamped(
+    container: InputContainer, stream: VideoStream, on_packet: Callable[[], None]
+) -> Iterator[tuple[VideoFrame, Fraction | None, Fraction]]:
+    nominal_s = read_frame_duration_s(stream)
+    for picture in decode_video(container, stream, on_packet):
+        yield picture, read_time_s(picture), _read_duration_s(picture) or nominal_s
+        del picture
+
+
+def read_frame_duration_s(stream: VideoStream) -> Fraction:
     """Return the stream's nominal frame duration; 1/25 s if it states none or an impossible one."""
     rate = stream.guessed_rate or stream.average_rate
     return 1 / Fraction(rate) if rate and 1 / MAX_JUMP_S <= rate <= MAX_FPS else Fraction(1, 25)
 
 
-def pixel_aspect(stream: VideoStream) -> Fraction:
+def read_pixel_aspect(stream: VideoStream) -> Fraction:
     """Return width over height of one pixel; 1 if the stream states none or an impossible value."""
     aspect = stream.sample_aspect_ratio
     if not aspect or not 1 / _MAX_PIXEL_ASPECT <= aspect <= _MAX_PIXEL_ASPECT:
@@ -251,23 +256,23 @@ def pixel_aspect(stream: VideoStream) -> Fraction:
     return Fraction(aspect)
 
 
-def pictures_of(path: Path | str, on_packet: Callable[[], None] = nothing) -> Iterator[TimedPicture]:
-    """Decode every picture of a file from its start; see `timed_pictures`.
+def read_pictures(path: Path | str, on_packet: Callable[[], None] = do_nothing) -> Iterator[TimedPicture]:
+    """Decode every picture of a file from its start; see `decode_pictures`.
 
     Args:
-        path: A local media file with video.
-        on_packet: Called at most twice a second while packets are read.
+        path: a local media file with video.
+        on_packet: called at most twice a second while packets are read.
 
     Raises:
-        MediaError: The file cannot be read, has no video, or its video cannot be decoded.
+        MediaError: the file cannot be read, has no video, or its video cannot be decoded.
     """
     with open_media(path) as container:
         stream = open_video(container)
         if stream is None:
             raise MediaError(f"{path}: has no video stream, only audio")
-        reason = reason_no_picture(stream)
+        reason = explain_no_picture(stream)
         empty = True
-        for timed in timed_pictures(container, stream, on_packet):
+        for timed in decode_pictures(container, stream, on_packet):
             empty = False
             yield timed
             del timed
@@ -275,21 +280,21 @@ def pictures_of(path: Path | str, on_packet: Callable[[], None] = nothing) -> It
         raise MediaError(f"{path}: has a video stream, but no frame of it can be decoded: {reason}")
 
 
-def container_time_s(picture: VideoFrame | AudioFrame) -> Fraction | None:
+def read_time_s(picture: VideoFrame | AudioFrame) -> Fraction | None:
     """Return the frame's presentation time on the container's own clock; None if it has no timestamp."""
     if picture.pts is None or picture.time_base is None:
         return None
     return picture.pts * picture.time_base
 
 
-def _duration_s(picture: VideoFrame) -> Fraction | None:
+def _read_duration_s(picture: VideoFrame) -> Fraction | None:
     if not picture.duration or picture.time_base is None or picture.duration < 0:
         return None
     duration_s = picture.duration * picture.time_base
     return duration_s if duration_s <= MAX_JUMP_S else None
 
 
-def _display_size(picture: VideoFrame, pixel_aspect: Fraction) -> tuple[int, int]:
+def _compute_size_px(picture: VideoFrame, pixel_aspect: Fraction) -> tuple[int, int]:
     """Return width and height (px) with square pixels, neither above `MAX_SIDE_PX`, before rotation."""
     width_px, height_px = picture.width * pixel_aspect, Fraction(picture.height)
     scale = min(Fraction(1), MAX_SIDE_PX / max(width_px, height_px))

@@ -1,4 +1,4 @@
-"""Media files in a folder."""
+"""List the media files in a folder."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ MEDIA_SUFFIXES: Final = VIDEO_SUFFIXES | SOUND_SUFFIXES
 
 @dataclass(frozen=True)
 class Listing:
-    """What a folder holds, at any depth; hidden files and folders are skipped.
+    """The contents of a folder at any depth; hidden files and folders are skipped.
 
     Attributes:
         files: regular files, sorted.
-        links: symbolic links to files, sorted; they may point anywhere.
+        links: symbolic links to files, sorted; these may point anywhere.
         unread: (folder, reason) of the folders that cannot be listed.
     """
 
@@ -54,9 +54,9 @@ def list_media(folder: Path, suffixes: Collection[str] = MEDIA_SUFFIXES, *, excl
     """List the media files of a folder by their suffixes. Files are not opened.
 
     Args:
-        folder: where to look, at any depth. Links to folders are not followed.
+        folder: the folder, searched at any depth. Links to folders are not followed.
         suffixes: lower-case suffixes with their dot.
-        exclude: a resolved folder that is left out, such as the one that holds prepared clips.
+        exclude: a resolved folder to skip, such as that of the prepared clips.
     """
     listing = Listing([], [], [])
 

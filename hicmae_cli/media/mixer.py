@@ -1,4 +1,4 @@
-"""Sound of any rate and layout mixed down to 16 kHz mono."""
+"""Mix sound of any rate and layout down to 16 kHz mono."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ class Mixer:
     """Mixes frames of one format down to mono at 16 kHz, without a shift in time or a change in level.
 
     Args:
-        frame: The first frame, for its format.
-        surplus: How many samples to drop at the start.
+        frame: the first frame, for its format.
+        surplus: how many samples to drop at the start.
     """
 
     def __init__(self, frame: AudioFrame, surplus: int = 0) -> None:
-        self._format = _format_of(frame)
+        self._format = _read_format(frame)
         self._rate_hz = frame.sample_rate
         self._samples_in = 0
         self._graph: Graph | None = None
@@ -35,15 +35,17 @@ class Mixer:
         channels = frame.layout.nb_channels
         try:
             # For floats, ffmpeg sums channels without the normalisation that it applies to integers.
-            self._graph = _graph(frame, surplus, "aresample", f"{SAMPLE_RATE_HZ}:ochl=mono:osf=flt:rematrix_maxval=1")
+            self._graph = _build_graph(
+                frame, surplus, "aresample", f"{SAMPLE_RATE_HZ}:ochl=mono:osf=flt:rematrix_maxval=1"
+            )
         except (av.error.FFmpegError, ValueError):
             # ffmpeg cannot mix channels without names: take their mean.
             mean = "+".join(f"{1 / channels:.9f}*c{i}" for i in range(channels))
-            self._graph = _graph(frame, surplus, "pan", f"mono|c0={mean}", then_resample=True)
+            self._graph = _build_graph(frame, surplus, "pan", f"mono|c0={mean}", then_resample=True)
 
     def accepts(self, frame: AudioFrame) -> bool:
         """Whether the frame has the first frame's format."""
-        return _format_of(frame) == self._format
+        return _read_format(frame) == self._format
 
     @property
     def duration_s(self) -> Fraction:
@@ -52,7 +54,7 @@ class Mixer:
 
     @property
     def length_s(self) -> float:
-        """The same, faster but rounded."""
+        """The same as `duration_s`, faster but rounded."""
         return self._samples_in / self._rate_hz
 
     def mix(self, frame: AudioFrame) -> NDArray[np.float32]:
@@ -62,18 +64,18 @@ class Mixer:
             samples = frame.to_ndarray().reshape(-1)
             if samples.dtype == np.int16:
                 return samples.astype(np.float32) * np.float32(1 / 32768)
-            return _playable(np.asarray(samples, np.float32))
+            return _clip_samples(np.asarray(samples, np.float32))
         frame.pts = position
         frame.time_base = Fraction(1, self._rate_hz)
         self._graph.push(frame)
-        return _playable(self._pull(self._graph))
+        return _clip_samples(self._pull(self._graph))
 
     def finish(self) -> NDArray[np.float32]:
         """Return the remaining samples (n,). Add no frame after this."""
         if self._graph is None:
             return np.zeros(0, np.float32)
         self._graph.push(None)
-        return _playable(self._pull(self._graph))
+        return _clip_samples(self._pull(self._graph))
 
     @staticmethod
     def _pull(graph: Graph) -> NDArray[np.float32]:
@@ -88,14 +90,14 @@ class Mixer:
         return np.concatenate(pieces) if pieces else np.zeros(0, np.float32)
 
 
-def _playable(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+def _clip_samples(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     """Clip float samples to -1..1 and silence NaN: a file of floats can hold any value."""
     if not np.isfinite(samples).all():
         samples = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0)
     return np.clip(samples, -1, 1)
 
 
-def _graph(frame: AudioFrame, surplus: int, name: str, arguments: str, then_resample: bool = False) -> Graph:
+def _build_graph(frame: AudioFrame, surplus: int, name: str, arguments: str, then_resample: bool = False) -> Graph:
     graph = Graph()
     nodes = [
         graph.add_abuffer(
@@ -116,5 +118,5 @@ def _graph(frame: AudioFrame, surplus: int, name: str, arguments: str, then_resa
     return graph
 
 
-def _format_of(frame: AudioFrame) -> tuple[str, str, int, int]:
+def _read_format(frame: AudioFrame) -> tuple[str, str, int, int]:
     return frame.format.name, frame.layout.name, frame.layout.nb_channels, frame.sample_rate

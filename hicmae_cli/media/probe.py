@@ -1,4 +1,4 @@
-"""The properties of a media file, measured from its packets because headers can be wrong."""
+"""Properties of a media file, measured from its packets because headers can be wrong."""
 
 from __future__ import annotations
 
@@ -18,38 +18,41 @@ from av.video.stream import VideoStream
 from hicmae_cli.errors import MediaError
 from hicmae_cli.media.clock import MAX_FPS, MAX_JUMP_S
 from hicmae_cli.media.extent import Extent, PacketTimes
-from hicmae_cli.media.frames import TIME_TOLERANCE_S, display_of, frame_duration_s, to_rgb
+from hicmae_cli.media.frames import TIME_TOLERANCE_S, read_frame_duration_s, read_orientation, to_rgb
 from hicmae_cli.media.source import (
-    audio_stream,
     can_be_audible,
     demux,
-    nothing,
+    do_nothing,
+    explain_no_picture,
+    explain_no_sound,
+    find_audio,
     open_media,
     open_video,
-    reason_no_picture,
-    reason_no_sound,
     stores_presentation_times,
 )
 
 
 @dataclass(frozen=True)
 class MediaInfo:
-    """A media file in brief.
+    """Properties of a media file.
 
     Attributes:
-        path: The file.
-        duration_s: Seconds from time 0 to the end of the longer of the two streams.
-        has_video: Whether there is video that can be decoded (a cover picture is not video).
-        has_audio: Whether there is sound that can be decoded.
-        fps: Mean frame rate (Hz); None without video, and if the file claims an impossible rate.
-        width_px: Width of the upright picture with square pixels; 0 without video.
-        height_px: Its height; 0 without video.
-        rotation_deg: Counter-clockwise rotation that the container requires; width and height include it.
-        is_vfr: Whether the distance between frames varies by more than rounding explains (2 ms).
-        video_duration_s: Seconds from time 0 to the end of the last frame; 0 without video.
-        audio_duration_s: Seconds from time 0 to the end of the last sample; 0 without audio.
-        missing_s: How many seconds of the header's duration are missing from the file.
-        warnings: Sentences for the user about the file's faults.
+        path: the file.
+        duration_s: seconds from time 0 to the end of the longer of the two streams.
+        has_video: whether there is video that can be decoded (a cover picture is not video).
+        has_audio: whether there is sound that can be decoded.
+        fps: mean frame rate (Hz); None without video, or if the file states an impossible rate.
+        width_px: width of the upright picture with square pixels; 0 without video.
+        height_px: its height; 0 without video.
+        rotation_deg: counter-clockwise rotation that the container requires; width and height include it.
+        is_vfr: whether the distance between frames varies by more than rounding explains (2 ms).
+        video_duration_s: seconds from time 0 to the end of the last frame; 0 without video.
+        audio_duration_s: seconds from time 0 to the end of the last sample; 0 without audio.
+        missing_s: seconds of the header's duration that are missing from the file.
+        warnings: sentences for the user about the file's faults.
+
+    Raises:
+        ValueError: there is neither video nor audio, or the video has no size.
     """
 
     path: Path
@@ -74,24 +77,24 @@ class MediaInfo:
             raise ValueError(f"{self.path}: expected a size, got {self}")
 
 
-def probe(path: Path | str, on_packet: Callable[[], None] = nothing) -> MediaInfo:
+def probe(path: Path | str, on_packet: Callable[[], None] = do_nothing) -> MediaInfo:
     """Read every packet's timestamp in one pass; decode only the first frame of each stream.
 
     Args:
-        path: A local media file.
-        on_packet: Called at most twice a second while packets are read.
+        path: a local media file.
+        on_packet: called at most twice a second while packets are read.
 
     Raises:
-        MediaError: The file is missing, is not media, or cannot be decoded.
+        MediaError: the file is missing, is not media, or cannot be decoded.
     """
     path = Path(path)
     with open_media(path) as container:
         picture, sound, faults = _measure(container, on_packet)
-        promised_s = _promised_s(container)
+        promised_s = _read_promised_s(container)
     if picture is None and sound is None:
         causes = "; ".join(f"{stream}: {reason}" for stream, reason in faults)
         raise MediaError(f"{path}: has streams, but nothing in them can be decoded: {causes}")
-    lengths = _lengths(None if picture is None else picture.extent, sound)
+    lengths = _compute_lengths(None if picture is None else picture.extent, sound)
     return MediaInfo(
         path=path,
         duration_s=lengths.duration_s,
@@ -105,7 +108,7 @@ def probe(path: Path | str, on_packet: Callable[[], None] = nothing) -> MediaInf
         video_duration_s=lengths.video_s,
         audio_duration_s=lengths.audio_s,
         missing_s=0.0 if promised_s is None else max(0.0, promised_s - lengths.stored_s),
-        warnings=tuple(_warnings(picture, faults, lengths, promised_s)),
+        warnings=tuple(_list_warnings(picture, faults, lengths, promised_s)),
     )
 
 
@@ -125,19 +128,19 @@ def _measure(
     container: InputContainer, on_packet: Callable[[], None]
 ) -> tuple[_Picture | None, Extent | None, list[tuple[str, str]]]:
     """Return the picture, the sound's extent, and each stream that cannot be decoded with the reason."""
-    video, audio = open_video(container, one_thread=True), audio_stream(container)
-    reason = "" if video is None else reason_no_picture(video)
+    video, audio = open_video(container, one_thread=True), find_audio(container)
+    reason = "" if video is None else explain_no_picture(video)
     streams: list[VideoStream | AudioStream] = [] if video is None else [video]
     if audio is not None and can_be_audible(audio):
         streams.append(audio)
-    times = _packet_times(container, streams, on_packet)
+    times = _record_packets(container, streams, on_packet)
     picture = None if video is None else _measure_picture(video, times[video.index])
     sound = _measure_sound(times[audio.index]) if audio is not None and audio.index in times else None
     faults = []
     if video is not None and picture is None:
         faults.append((f"the video ({video.codec_context.name})", reason))
     if audio is not None and sound is None:
-        faults.append((f"the sound ({audio.codec_context.name})", reason_no_sound(audio)))
+        faults.append((f"the sound ({audio.codec_context.name})", explain_no_sound(audio)))
     return picture, sound, faults
 
 
@@ -145,11 +148,11 @@ def _measure_picture(video: VideoStream, times: PacketTimes) -> _Picture | None:
     """Return the picture's properties; None if no picture can be decoded."""
     if not isinstance(times.first, VideoFrame):
         return None
-    nominal_s = frame_duration_s(video)
-    display = display_of(video, times.first)
-    height_px, width_px = to_rgb(times.first, display).shape[:2]
-    extent = times.extent(nominal_s)
-    return _Picture(extent, extent.rate(1 / nominal_s), width_px, height_px, 90 * display.quarter_turns)
+    nominal_s = read_frame_duration_s(video)
+    orientation = read_orientation(video, times.first)
+    height_px, width_px = to_rgb(times.first, orientation).shape[:2]
+    extent = times.measure(nominal_s)
+    return _Picture(extent, extent.estimate_rate(1 / nominal_s), width_px, height_px, 90 * orientation.quarter_turns)
 
 
 def _measure_sound(times: PacketTimes) -> Extent | None:
@@ -157,10 +160,10 @@ def _measure_sound(times: PacketTimes) -> Extent | None:
     first = times.first
     if not isinstance(first, AudioFrame):
         return None
-    return times.extent(Fraction(first.samples, first.sample_rate))
+    return times.measure(Fraction(first.samples, first.sample_rate))
 
 
-def _packet_times(
+def _record_packets(
     container: InputContainer, streams: list[VideoStream | AudioStream], on_packet: Callable[[], None]
 ) -> dict[int, PacketTimes]:
     """Record the packets of each stream, by its index, up to the end or to where the file is cut off."""
@@ -168,13 +171,13 @@ def _packet_times(
     for packet in demux(container, streams, on_packet):
         if packet.size:
             times[packet.stream.index].add(packet)
-    for of_stream in times.values():
-        of_stream.finish()
+    for stream_times in times.values():
+        stream_times.finish()
     return times
 
 
-def _promised_s(container: InputContainer) -> float | None:
-    """Return the duration in the header; None for formats whose demuxer only estimates it."""
+def _read_promised_s(container: InputContainer) -> float | None:
+    """Return the duration in the header; None for formats with an estimated duration only."""
     stated = set(container.format.name.split(",")) & {"mp4", "matroska"}
     return container.duration / av.time_base if stated and container.duration else None
 
@@ -183,10 +186,10 @@ class _Lengths(NamedTuple):
     """Lengths of the streams in seconds from time 0.
 
     Attributes:
-        video_s: Of the video; 0 without video.
-        audio_s: Of the sound; 0 without sound.
-        skipped_s: Sum of the pauses that the clock skipped.
-        stored_s: What the file holds, on the clock of its header.
+        video_s: length of the video; 0 without video.
+        audio_s: length of the sound; 0 without sound.
+        skipped_s: sum of the pauses that the clock skipped.
+        stored_s: length of the file's content on the clock of its header.
     """
 
     video_s: float
@@ -199,7 +202,7 @@ class _Lengths(NamedTuple):
         return max(self.video_s, self.audio_s)
 
 
-def _lengths(picture: Extent | None, sound: Extent | None) -> _Lengths:
+def _compute_lengths(picture: Extent | None, sound: Extent | None) -> _Lengths:
     extents = [extent for extent in (picture, sound) if extent is not None]
     video_s = 0.0 if picture is None else float(picture.length_s)
     audio_s = 0.0
@@ -213,14 +216,14 @@ def _lengths(picture: Extent | None, sound: Extent | None) -> _Lengths:
     return _Lengths(video_s, audio_s, skipped_s, skipped_s + max(video_s, audio_s, *ends_s))
 
 
-def _warnings(
+def _list_warnings(
     picture: _Picture | None, faults: list[tuple[str, str]], lengths: _Lengths, promised_s: float | None
 ) -> Iterator[str]:
     for stream, reason in faults:
         yield f"{stream} cannot be decoded and is ignored: {reason}"
     if lengths.skipped_s:
-        yield (f"its timestamps contain {lengths.skipped_s:.1f} s of pauses beyond the limit; that time was skipped")
+        yield f"its timestamps contain {lengths.skipped_s:.1f} s of pauses beyond the limit; that time was skipped"
     if promised_s is not None and lengths.stored_s < 0.95 * promised_s - 1:
-        yield (f"the file is cut short: its header promises {promised_s:.1f} s, but it holds {lengths.stored_s:.1f} s")
+        yield f"the file is cut short: its header promises {promised_s:.1f} s, but it has {lengths.stored_s:.1f} s"
     if picture is not None and picture.fps is None:
-        yield f"its timestamps claim more than {MAX_FPS} pictures a second; the rate is unknown"
+        yield f"its timestamps state more than {MAX_FPS} pictures per second; the rate is unknown"

@@ -1,7 +1,7 @@
-"""Open an untrusted media file and decode its streams: what every reader of this room shares.
+"""Open an untrusted media file and decode its streams, for all readers.
 
 A media path names one local, regular file, and no other file is opened for it: this module opens the file and
-passes it to the demuxer as a stream of bytes, switches off every protocol, and refuses formats that only point at
+passes it to the demuxer as a stream of bytes, disables every protocol, and refuses formats that only point at
 other files (playlists, concat scripts) or draw text as video.
 """
 
@@ -30,7 +30,7 @@ from av.video.stream import VideoStream
 
 from hicmae_cli.errors import MediaError
 
-# Formats that open other files: playlists, streams of the network, scripts and devices, numbered pictures.
+# Formats that open other files: playlists, network streams, scripts and devices, numbered pictures.
 _PLAYLISTS: Final = {"hls", "dash", "webm_dash_manifest", "concat", "concatf", "imf"}
 _NETWORK: Final = {"sdp", "rtsp", "rtp"}
 _SCRIPTS: Final = {"lavfi", "dvdvideo", "avisynth", "vapoursynth"}
@@ -40,36 +40,39 @@ _TEXT: Final = {"ffmetadata", "tty", "bin", "xbin", "adf", "idf"}
 _REFUSED_FORMATS: Final = _PLAYLISTS | _NETWORK | _SCRIPTS | _NUMBERED | _TEXT
 _INDEXED_FORMATS: Final = {"mov", "matroska", "wav", "flac"}
 _PLAYLIST_STARTS = (b"#EXTM3U", b"ffconcat", b"<MPD")
-# 8K (up to 8192 x 4320) is the largest video there is; a header that claims more is an attempt to exhaust memory.
+# 8K (up to 8192 x 4320) is the largest video format; a header that states more is an attempt to exhaust memory.
 _MAX_PIXELS = 8192 * 4352
-_MAX_PICTURE_BYTES = 7680 * 4320 * 3  # 8K with 10 bits; fewer pixels where each takes more, as in GIF and PNG
-_DECODED_AHEAD_PIXELS = 1 << 25  # each thread holds its own pictures: 16 threads at 1080p, 3 at 4K, 1 at 8K
+# 8K with 10 bits; fewer pixels if each takes more bytes, as in GIF and PNG.
+_MAX_PICTURE_BYTES = 7680 * 4320 * 3
+# Each thread has its own pictures: 16 threads at 1080p, 3 at 4K, 1 at 8K.
+_DECODED_AHEAD_PIXELS = 1 << 25
 # Below the first, a small file has hours of sound (1 MB at 8 Hz: 36 h). The resampler's memory grows with the rate.
 _SAMPLE_RATES_HZ = 1000, 768_000
-_MAX_CHANNELS = 64  # the mixer's limit
-_MAX_THREADS = 16  # ffmpeg's own limit
+# Limits of the mixer and of ffmpeg.
+_MAX_CHANNELS = 64
+_MAX_THREADS = 16
 _CALL_EVERY_S = 0.5
 _READ_BLOCK_BYTES = 1 << 17
-# Read files whose tags have another encoding. PyAV 19 reads them without this option, which it no longer has.
+# Read files with tags in another encoding. PyAV 19 does so without this option, which it no longer has.
 _TOLERANT: Final[dict[str, Any]] = {} if int(av.__version__.partition(".")[0]) >= 19 else {"metadata_errors": "replace"}
 
 
-def nothing() -> None:
-    """Do nothing: the callback of callers that need none."""
+def do_nothing() -> None:
+    """Do nothing: the default callback."""
 
 
 @contextmanager
 def open_media(path: Path | str) -> Iterator[InputContainer]:
-    """Open a local file for demuxing, and close it whatever happens.
+    """Open a local file for demuxing, and close it in any case.
 
     Args:
-        path: The file; never read as a URL, a pattern or a playlist.
+        path: the file; never read as a URL, a pattern or a playlist.
 
     Yields:
         The container, with at least one audio or video stream.
 
     Raises:
-        MediaError: The file is missing, empty or not media, or has no audio and no video stream.
+        MediaError: the file is missing, empty or not media, or has no audio and no video stream.
     """
     path = check_file(path)
     try:
@@ -81,17 +84,17 @@ def open_media(path: Path | str) -> Iterator[InputContainer]:
         file.seek(0)
         # An XML declaration may come before the root of a DASH manifest.
         if head.startswith(_PLAYLIST_STARTS) or (head.startswith(b"<?xml") and b"<MPD" in head):
-            raise MediaError(f"{path}: is a playlist that points at other files; give the media file itself")
+            raise MediaError(f"{path}: is a playlist that points at other files; pass the media file itself")
         try:
             container = _open_container(file)
         except (av.error.FFmpegError, OSError, ValueError) as error:
             raise MediaError(
-                f"{path}: is not a media file that can be read ({_reason(error)}); "
-                "it may be cut short, or not be audio or video at all"
+                f"{path}: cannot be read as a media file ({_explain(error)}); it may be cut short, or not be audio or "
+                "video at all"
             ) from error
         with container:
-            if video_stream(container) is None and audio_stream(container) is None:
-                raise MediaError(f"{path}: holds no video and no audio stream")
+            if find_video(container) is None and find_audio(container) is None:
+                raise MediaError(f"{path}: has no video and no audio stream")
             yield container
 
 
@@ -109,8 +112,9 @@ def _open_bytes(file: BinaryIO | _Nameless) -> InputContainer:
         file,
         options={
             "protocol_whitelist": "none",
-            "format_whitelist": _format_whitelist(),
-            "max_pixels": str(_MAX_PIXELS),  # some formats decode a picture to be opened
+            "format_whitelist": _list_formats(),
+            # Some formats decode a picture when they are opened.
+            "max_pixels": str(_MAX_PIXELS),
         },
         io_open=_refuse_to_open,
         buffer_size=_READ_BLOCK_BYTES,
@@ -131,7 +135,7 @@ def check_file(path: Path | str) -> Path:
     """Return the path of an existing, regular, non-empty file.
 
     Raises:
-        MediaError: The file is missing, empty, a directory, or not a regular file.
+        MediaError: the file is missing, empty, a directory, or not a regular file.
     """
     path = Path(path)
     try:
@@ -140,16 +144,16 @@ def check_file(path: Path | str) -> Path:
                 raise MediaError(f"{path}: is empty (0 bytes)")
             return path
         if path.is_dir():
-            raise MediaError(f"{path}: is a directory; give a media file")
+            raise MediaError(f"{path}: is a directory; pass a media file")
         if path.exists():
-            raise MediaError(f"{path}: is not a regular file (a pipe or a device?); give a media file")
+            raise MediaError(f"{path}: is not a regular file (a pipe or a device?); pass a media file")
     except (OSError, ValueError) as error:
         raise MediaError(f"{str(path)!r}: cannot be opened ({error}); check the path") from error
     raise MediaError(f"{path}: no such file; check the path")
 
 
-def video_stream(container: InputContainer) -> VideoStream | None:
-    """Return the best video stream; never a cover picture or a thumbnail. None if there is no video."""
+def find_video(container: InputContainer) -> VideoStream | None:
+    """Find the best video stream, but no cover picture or thumbnail; None if there is no video."""
     not_video = Disposition.attached_pic | Disposition.timed_thumbnails | Disposition.still_image
     moving = [s for s in container.streams.video if not s.disposition & not_video and s.codec_context is not None]
     if not moving:
@@ -159,41 +163,41 @@ def video_stream(container: InputContainer) -> VideoStream | None:
 
 
 def open_video(container: InputContainer, *, one_thread: bool = False) -> VideoStream | None:
-    """Prepare the decoder of `video_stream`: limit its picture size and its threads. None if there is no video.
+    """Find the video and prepare its decoder: limit its picture size and its threads. None if there is no video.
 
     Call it once per container, before decoding.
 
     Args:
-        container: The file.
-        one_thread: Decode in one thread. For a few pictures, more threads cost more than they gain.
+        container: the file.
+        one_thread: decode in one thread. For a few pictures, more threads take longer.
     """
-    stream = video_stream(container)
+    stream = find_video(container)
     if stream is None:
         return None
     stream.thread_type = "AUTO"
     threads = 1 if one_thread else _DECODED_AHEAD_PIXELS // max(1, stream.width * stream.height)
     if threads < _MAX_THREADS:
         stream.codec_context.thread_count = max(1, min(threads, os.cpu_count() or 1))
-    stream.codec_context.options = {"max_pixels": str(_max_pixels(stream))}
+    stream.codec_context.options = {"max_pixels": str(_limit_pixels(stream))}
     return stream
 
 
-def _max_pixels(stream: VideoStream) -> int:
+def _limit_pixels(stream: VideoStream) -> int:
     """Return the limit on the pixels of one picture."""
     pixel_format = stream.codec_context.format
     bits = pixel_format.padded_bits_per_pixel if pixel_format is not None else 0
     return min(_MAX_PIXELS, 8 * _MAX_PICTURE_BYTES // bits) if bits else _MAX_PIXELS
 
 
-def reason_no_picture(stream: VideoStream) -> str:
-    """Return the likely reason if no picture can be decoded. Call it first: a decoder that fails forgets the size."""
-    limit = _max_pixels(stream)
+def explain_no_picture(stream: VideoStream) -> str:
+    """Explain why no picture can be decoded. Call it before decoding: a decoder that fails loses the size."""
+    limit = _limit_pixels(stream)
     if stream.width * stream.height > limit:
         return (
-            f"its pictures of {stream.width} x {stream.height} pixels are too large, the limit is "
+            f"its pictures of {stream.width} x {stream.height} pixels are above the limit of "
             f"{limit / 1e6:.0f} megapixels; make them smaller"
         )
-    return f"the file is damaged, or its pictures are too large, the limit is {_MAX_PIXELS / 1e6:.0f} megapixels"
+    return f"the file is damaged, or its pictures are above the limit of {_MAX_PIXELS / 1e6:.0f} megapixels"
 
 
 def is_audible(frame: AudioFrame) -> bool:
@@ -206,25 +210,25 @@ def _is_playable(rate_hz: int, channels: int) -> bool:
 
 
 def can_be_audible(stream: AudioStream) -> bool:
-    """Whether any frame of the stream can be audible. False for PCM with an unplayable header, which holds for all."""
+    """Whether any frame of the stream can be audible; false for PCM with an unplayable header, which has no others."""
     context = stream.codec_context
     return not context.name.startswith("pcm_") or _is_playable(context.sample_rate, context.channels)
 
 
-def reason_no_sound(stream: AudioStream) -> str:
-    """Return the likely reason if no sound can be decoded."""
+def explain_no_sound(stream: AudioStream) -> str:
+    """Explain why no sound can be decoded."""
     rate_hz, channels = stream.codec_context.sample_rate, stream.codec_context.channels
     if rate_hz and channels and not _is_playable(rate_hz, channels):
         low_hz, high_hz = _SAMPLE_RATES_HZ
         return (
-            f"it claims {rate_hz} samples a second and {channels} channels, expected {low_hz} to {high_hz} and at most "
-            f"{_MAX_CHANNELS}; re-encode it"
+            f"it states {rate_hz} samples per second and {channels} channels, expected {low_hz} to {high_hz} and at "
+            f"most {_MAX_CHANNELS}; re-encode it"
         )
     return "the file is damaged"
 
 
-def audio_stream(container: InputContainer) -> AudioStream | None:
-    """Return the default or best audio stream. None if there is no audio."""
+def find_audio(container: InputContainer) -> AudioStream | None:
+    """Find the default or best audio stream; None if there is no audio."""
     audible = [s for s in container.streams.audio if s.codec_context is not None]
     if not audible:
         return None
@@ -233,14 +237,14 @@ def audio_stream(container: InputContainer) -> AudioStream | None:
 
 
 def decode_video(
-    container: InputContainer, stream: VideoStream, on_packet: Callable[[], None] = nothing
+    container: InputContainer, stream: VideoStream, on_packet: Callable[[], None] = do_nothing
 ) -> Iterator[VideoFrame]:
     """Yield the stream's frames in presentation order, up to the end or to where the file is cut off.
 
     Args:
-        container: The file.
-        stream: Its video.
-        on_packet: See `demux`.
+        container: the file.
+        stream: its video.
+        on_packet: see `demux`.
     """
     for frame in _decode(container, stream, demux(container, [stream], on_packet)):
         assert isinstance(frame, VideoFrame)
@@ -251,15 +255,15 @@ def decode_audio(
     container: InputContainer,
     stream: AudioStream,
     packets: Iterable[Packet[Any]] | None = None,
-    on_packet: Callable[[], None] = nothing,
+    on_packet: Callable[[], None] = do_nothing,
 ) -> Iterator[AudioFrame]:
     """Yield the stream's audible frames in order, up to the end or to where the file is cut off.
 
     Args:
-        container: The file.
-        stream: Its sound.
-        packets: The stream's packets, if they were read from the container before.
-        on_packet: See `demux`.
+        container: the file.
+        stream: its sound.
+        packets: the stream's packets, if they have been read already.
+        on_packet: see `demux`.
     """
     if packets is None:
         packets = demux(container, [stream], on_packet)
@@ -270,14 +274,14 @@ def decode_audio(
 
 
 def demux(
-    container: InputContainer, streams: Sequence[VideoStream | AudioStream], on_packet: Callable[[], None] = nothing
+    container: InputContainer, streams: Sequence[VideoStream | AudioStream], on_packet: Callable[[], None] = do_nothing
 ) -> Iterator[Packet[Any]]:
     """Yield the packets of some streams, up to the end or to where the file is cut off.
 
     Args:
-        container: The file.
-        streams: Which streams.
-        on_packet: Called at most twice a second as packets are read, those of other streams too: gigabytes of
+        container: the file.
+        streams: which streams.
+        on_packet: called at most twice a second while packets are read, also those of other streams: gigabytes of
             pictures can follow the last packet of the sound.
     """
     wanted = {stream.index for stream in streams}
@@ -303,8 +307,8 @@ def _decode(
 ) -> Iterator[VideoFrame | AudioFrame]:
     """Decode packets and drop damaged ones; the timestamps of the others keep them in place.
 
-    A container without presentation times (AVI) has frames in decoding order with decoding times: the k-th frame in
-    order of presentation gets the k-th time.
+    A container without presentation times (AVI) has decoding times only: the k-th frame in order of presentation gets
+    the k-th time.
     """
     clock: list[int] | None = None if stores_presentation_times(container) else []
     for packet in packets:
@@ -314,16 +318,16 @@ def _decode(
             continue
         if clock is not None and packet.size and packet.dts is not None:
             heapq.heappush(clock, packet.dts)
-        yield from _retimed(frames, clock)
-    # If the file is cut off, no packet marks the end, and the decoder still holds frames.
+        yield from _retime(frames, clock)
+    # If the file is cut off, no packet marks the end, and the decoder still has frames.
     try:
         held = stream.codec_context.decode(None)
     except (av.error.FFmpegError, ValueError):
         return
-    yield from _retimed(held, clock)
+    yield from _retime(held, clock)
 
 
-def _retimed(frames: Sequence[object], clock: list[int] | None) -> Iterator[VideoFrame | AudioFrame]:
+def _retime(frames: Sequence[object], clock: list[int] | None) -> Iterator[VideoFrame | AudioFrame]:
     for frame in frames:
         if isinstance(frame, VideoFrame) and clock is not None:
             frame.pts = heapq.heappop(clock) if clock else None
@@ -344,7 +348,7 @@ def has_index(container: InputContainer) -> bool:
 def seek_back(container: InputContainer, stream: VideoStream | AudioStream, time_s: Fraction) -> bool:
     """Seek to the key frame at or before a time of the container's clock. Return False if that is impossible.
 
-    The caller must check where the seek led: an index may be incomplete or wrong.
+    The caller must check the position: an index may be incomplete or wrong.
     """
     if not stream.time_base:
         return False
@@ -361,11 +365,11 @@ def _refuse_to_open(url: str, flags: int, options: dict[str, str]) -> NoReturn:
 
 
 @cache
-def _format_whitelist() -> str:
+def _list_formats() -> str:
     return ",".join(sorted(av.formats_available - _REFUSED_FORMATS))
 
 
-def _reason(error: Exception) -> str:
+def _explain(error: Exception) -> str:
     """Return the demuxer's message on one line, without the file name that PyAV adds."""
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return " ".join(str(text).split())

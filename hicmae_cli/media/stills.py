@@ -1,4 +1,4 @@
-"""Videos whose frames are independent pictures (MJPEG): read once, then decode only the frames that are needed."""
+"""Videos of independent pictures (MJPEG): read once, then decode only the frames that are needed."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
 
 from hicmae_cli.errors import MediaError
-from hicmae_cli.media.audio import sound_of
+from hicmae_cli.media.audio import decode_sound
 from hicmae_cli.media.clock import MAX_JUMP_S
-from hicmae_cli.media.frames import MAX_SIDE_PX, Display, container_time_s, display_of, pixel_aspect
-from hicmae_cli.media.source import audio_stream, demux, open_media, open_video
+from hicmae_cli.media.frames import MAX_SIDE_PX, Orientation, read_orientation, read_pixel_aspect, read_time_s
+from hicmae_cli.media.source import demux, find_audio, open_media, open_video
 
 # Markers of a JPEG file (ITU-T T.81, table B.1): its first and last bytes, and the two bytes of the other markers.
 _START, _END = b"\xff\xd8", b"\xff\xd9"
@@ -38,10 +38,10 @@ class Stills:
     """The undecoded pictures of a video in order of presentation, and its sound; the file is closed.
 
     Attributes:
-        path: The file, for messages.
-        width_px: Width of every picture.
-        height_px: Height of every picture.
-        samples: The sound (n,) as `read_audio` returns it; None if there is none or it was not read.
+        path: the file, for messages.
+        width_px: width of every picture.
+        height_px: height of every picture.
+        samples: the sound (n,) as `read_audio` returns it; None if there is none, or if it was not read.
     """
 
     path: Path
@@ -57,16 +57,16 @@ class Stills:
         """Decode some of the pictures, (height, width, 3) uint8 each.
 
         Args:
-            indices: Which pictures.
-            exact: Return the same bits as `read_frames`. If false, libjpeg decodes in two thirds of the time, and
+            indices: which pictures.
+            exact: return the same bits as `read_frames`. If false, libjpeg decodes in two thirds of the time, and
                 levels differ by up to 3.
 
         Raises:
-            MediaError: A picture is damaged in a way that `read_stills` could not notice.
+            MediaError: a picture is damaged in a way that `read_stills` does not notice.
         """
         if not exact:
             return [self._decode_quickly(index) for index in indices]
-        context, colours = _decoder(), VideoReformatter()
+        context, colours = _open_decoder(), VideoReformatter()
         return [self._decode(context, colours, index) for index in indices]
 
     def _decode_quickly(self, index: int) -> NDArray[np.uint8]:
@@ -76,24 +76,28 @@ class Stills:
         except cv2.error:
             picture = None
         if picture is None or picture.shape[:2] != (self.height_px, self.width_px):
-            raise self._damaged(index)
+            raise self._damage_error(index)
         return np.asarray(picture, np.uint8)
 
     def _decode(self, context: VideoCodecContext, colours: VideoReformatter, index: int) -> NDArray[np.uint8]:
         picture = _decode_alone(context, self._pictures[index])
         if picture is None or (picture.width, picture.height) != (self.width_px, self.height_px):
-            raise self._damaged(index)
-        # What `to_rgb` does for pictures that need no turning, stretching or shrinking.
+            raise self._damage_error(index)
+        # As in `to_rgb`, for pictures that need no turning, stretching or shrinking.
         return np.asarray(colours.reformat(picture, format="rgb24", threads=1).to_ndarray(), np.uint8)
 
-    def _damaged(self, index: int) -> MediaError:
+    def _damage_error(self, index: int) -> MediaError:
         return MediaError(
-            f"{self.path}: frame {index} of {len(self)} cannot be decoded; the file is damaged, make it again"
+            f"{self.path}: frame {index} of {len(self)} cannot be decoded; the file is damaged, prepare it again"
         )
 
 
 def read_stills(path: Path | str, *, with_sound: bool = False) -> Stills | None:
     """Read the pictures of an MJPEG video without decoding them, and its sound in the same pass.
+
+    Args:
+        path: a local media file with video.
+        with_sound: whether to read the sound, too.
 
     Returns:
         None if only `read_frames` can read the file: another codec; pictures of several sizes or qualities; pictures
@@ -101,15 +105,15 @@ def read_stills(path: Path | str, *, with_sound: bool = False) -> Stills | None:
         `read_frames` drops pictures.
 
     Raises:
-        MediaError: The file cannot be read, or has no video.
+        MediaError: the file cannot be read, or has no video.
     """
     with open_media(path) as container:
         stream = open_video(container, one_thread=True)
         if stream is None:
             raise MediaError(f"{path}: has no video stream, only audio")
-        if stream.codec_context.name != "mjpeg" or pixel_aspect(stream) != 1:
+        if stream.codec_context.name != "mjpeg" or read_pixel_aspect(stream) != 1:
             return None
-        sound = audio_stream(container) if with_sound else None
+        sound = find_audio(container) if with_sound else None
         sound_packets: list[Packet[Any]] = []
         pictures: list[bytes] = []
         times: list[int] = []
@@ -119,7 +123,8 @@ def read_stills(path: Path | str, *, with_sound: bool = False) -> Stills | None:
                 sound_packets.append(packet)
                 continue
             if packet.size == 0:
-                continue  # the end of the stream
+                # The end of the stream.
+                continue
             if packet.is_corrupt or packet.is_discard or packet.pts is None:
                 return None
             pictures.append(bytes(packet))
@@ -127,22 +132,27 @@ def read_stills(path: Path | str, *, with_sound: bool = False) -> Stills | None:
             if len(pictures) == 1:
                 within = _decode_first(packet)
         longest = MAX_JUMP_S / float(stream.time_base or 1)
-        if within is None or display_of(stream, within) != Display() or max(within.width, within.height) > MAX_SIDE_PX:
+        if (
+            within is None
+            or read_orientation(stream, within) != Orientation()
+            or max(within.width, within.height) > MAX_SIDE_PX
+        ):
             return None
         if any(not 0 < after - before < longest for before, after in pairwise(times)):
             return None
-        header = _header_of(pictures[0])
-        if header is None or not all(_begins_with(picture, header) for picture in pictures):
+        header = _read_header(pictures[0])
+        if header is None or not all(_has_header(picture, header) for picture in pictures):
             return None
-        alone = _decode_alone(_decoder(), pictures[0])
-        if alone is None or _meaning(alone) != _meaning(within):
-            return None  # the container describes their colours in another way than the pictures do
-        start_s = container_time_s(within) or Fraction(0)
-        samples = sound_of(container, sound, sound_packets, start_s) if sound else None
+        alone = _decode_alone(_open_decoder(), pictures[0])
+        if alone is None or _describe_colours(alone) != _describe_colours(within):
+            # The container and the pictures describe the colours in different ways.
+            return None
+        start_s = read_time_s(within) or Fraction(0)
+        samples = decode_sound(container, sound, sound_packets, start_s) if sound else None
     return Stills(Path(path), within.width, within.height, samples, tuple(pictures))
 
 
-def _decoder() -> VideoCodecContext:
+def _open_decoder() -> VideoCodecContext:
     context = CodecContext.create("mjpeg", "r")
     assert isinstance(context, VideoCodecContext)
     context.thread_count = 1
@@ -151,31 +161,31 @@ def _decoder() -> VideoCodecContext:
 
 def _decode_first(packet: Packet[Any]) -> VideoFrame | None:
     try:
-        return _first(packet.decode())
+        return _pick_first(packet.decode())
     except (av.error.FFmpegError, ValueError):
         return None
 
 
 def _decode_alone(context: VideoCodecContext, picture: bytes) -> VideoFrame | None:
     try:
-        return _first(context.decode(av.Packet(picture)))
+        return _pick_first(context.decode(av.Packet(picture)))
     except (av.error.FFmpegError, ValueError):
         return None
 
 
-def _first(pictures: Sequence[object]) -> VideoFrame | None:
+def _pick_first(pictures: Sequence[object]) -> VideoFrame | None:
     return next((picture for picture in pictures if isinstance(picture, VideoFrame)), None)
 
 
-def _meaning(picture: VideoFrame) -> tuple[object, ...]:
-    """Return everything that `to_rgb` depends on for pictures that are neither turned, stretched nor shrunk."""
+def _describe_colours(picture: VideoFrame) -> tuple[object, ...]:
+    """Return everything that `to_rgb` depends on, for pictures that are not turned, stretched or shrunk."""
     colours = picture.color_range, picture.colorspace, picture.color_primaries, picture.color_trc
     shape = picture.width, picture.height, picture.format.name
     return *shape, *colours
 
 
-def _header_of(picture: bytes) -> tuple[bytes, bytes] | None:
-    """Return a JPEG picture's header before and after its Huffman tables; None if it is damaged or has no tables."""
+def _read_header(picture: bytes) -> tuple[bytes, bytes] | None:
+    """Read a JPEG picture's header before and after its Huffman tables; None if it is damaged or has no tables."""
     at, end, parts = len(_START), len(picture) - 4, [_START, b""]
     tables = 0
     while at <= end and picture[at] == _MARKER:
@@ -194,8 +204,8 @@ def _header_of(picture: bytes) -> tuple[bytes, bytes] | None:
     return None
 
 
-def _begins_with(picture: bytes, header: tuple[bytes, bytes]) -> bool:
-    """Whether a JPEG picture is whole and has this header; its Huffman tables may differ.
+def _has_header(picture: bytes, header: tuple[bytes, bytes]) -> bool:
+    """Whether a JPEG picture is complete and has this header; its Huffman tables may differ.
 
     The decoder handles pictures with the same header in the same way.
     """

@@ -1,4 +1,4 @@
-"""Write small videos with deterministic bytes; no half-written file ever has the final name."""
+"""Write small videos with deterministic bytes; a file gets its name only when it is complete."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from hicmae_cli.errors import DiskError, MediaError
-from hicmae_cli.files import written_whole
+from hicmae_cli.files import write_atomically
 from hicmae_cli.media.frames import Frame
 from hicmae_cli.model_input import SAMPLE_RATE_HZ
 
@@ -29,7 +29,8 @@ VideoCodec = Literal["libx264", "mjpeg"]
 AudioCodec = Literal["flac", "aac"]
 
 _CONTAINERS: Final = {".mkv": "matroska", ".mp4": "mp4"}
-_CLOCK_HZ: Final = 90_000  # of a video whose frames have times of their own
+# Clock of a video of `Frame`s, which have their own times.
+_CLOCK_HZ: Final = 90_000
 _DISK_FAULTS: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
 _AUDIO_BLOCK_SAMPLES: Final = 1600  # 0.1 s
 
@@ -46,15 +47,15 @@ def write_video(
     crf: int = 18,
     preset: str = "veryfast",
 ) -> None:
-    """Write frames and sound to one file as they come; neither is kept in memory.
+    """Write frames and sound to one file as they come, without keeping them in memory.
 
     The same input gives the same bytes. The file appears under its name only when it is complete.
 
     Args:
-        path: The new file; its suffix `.mkv` or `.mp4` selects the container.
+        path: the new file; its suffix `.mkv` or `.mp4` selects the container.
         frames: (H, W, 3) uint8 RGB pictures, shown `1 / fps` s each; or `Frame`s, shown at their own times.
-        fps: Frames per second, exact if it is a Fraction. For `Frame`s, only the last one's duration.
-        audio: float32 mono samples at 16 kHz in -1..1, whole or in blocks; sample 0 goes with frame 0.
+        fps: frames per second, exact if it is a Fraction. For `Frame`s, it gives only the last one's duration.
+        audio: float32 mono samples at 16 kHz in -1..1, whole or in blocks; sample 0 plays with frame 0.
         video_codec: `libx264` for viewers, `mjpeg` for independent pictures.
         audio_codec: `flac` keeps the samples (as 16 bit), `aac` plays on every device.
         mjpeg_quality: ffmpeg's scale, 2 (best) to 31. Colour is kept at full resolution.
@@ -62,17 +63,17 @@ def write_video(
         preset: libx264's speed.
 
     Raises:
-        DiskError: The disk is full or not writable.
-        MediaError: There are no frames, the suffix is unknown, or the file cannot be written.
-        ValueError: The frames have different sizes, or the samples are not one-dimensional.
+        DiskError: the disk is full or not writable.
+        MediaError: there are no frames, the suffix is unknown, or the file cannot be written.
+        ValueError: the frames have different sizes, or the samples are not one-dimensional.
     """
     path = Path(path)
     container_format = _CONTAINERS.get(path.suffix.lower())
     if container_format is None:
-        raise MediaError(f"{path}: cannot write {path.suffix or 'a name without suffix'}; use .mkv or .mp4")
+        raise MediaError(f"{path}: got {path.suffix or 'a name without suffix'}, expected .mkv or .mp4")
     rate = Fraction(fps).limit_denominator(1_000_000)
     if rate <= 0:
-        raise ValueError(f"expected positive fps, got {fps}")
+        raise ValueError(f"expected positive fps, got fps={fps}")
     frames = iter(frames)
     first = next(frames, None)
     if first is None:
@@ -80,7 +81,7 @@ def write_video(
 
     try:
         with (
-            written_whole(path) as temporary,
+            write_atomically(path) as temporary,
             av.open(
                 str(temporary.absolute()), "w", format=container_format, options={"fflags": "+bitexact"}
             ) as container,
@@ -113,7 +114,7 @@ def _add_video(
         # 4:2:0 halves both sides.
         height_px, width_px = height_px + height_px % 2, width_px + width_px % 2
         options = {"crf": str(crf), "preset": preset, "flags": "+bitexact"}
-        # With its macroblock tree, small pictures with B-frames got different bytes every few runs.
+        # With libx264's macroblock tree, small pictures with B-frames got different bytes every few runs.
         options["x264-params"] = "mbtree=0"
     stream = container.add_stream(codec, rate=rate, options=options)
     context = stream.codec_context
@@ -143,7 +144,7 @@ def _write_all(
         size = rgb.shape if size is None else size
         if rgb.shape != size or rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype != np.uint8:
             raise ValueError(f"frame {index}: expected {size} uint8 RGB, got {rgb.shape} {rgb.dtype}")
-        picture = _picture(rgb, stream)
+        picture = _convert_picture(rgb, stream)
         time_s = Fraction(item.time_s) if isinstance(item, Frame) else index / rate
         picture.pts = round(time_s / clock)
         picture.time_base = clock
@@ -157,7 +158,7 @@ def _write_all(
         sound.finish()
 
 
-def _picture(rgb: NDArray[np.uint8], stream: VideoStream) -> VideoFrame:
+def _convert_picture(rgb: NDArray[np.uint8], stream: VideoStream) -> VideoFrame:
     pad = ((0, stream.height - rgb.shape[0]), (0, stream.width - rgb.shape[1]), (0, 0))
     if any(after for _, after in pad):
         rgb = np.pad(rgb, pad, mode="edge")
@@ -181,7 +182,7 @@ class _Sound:
             codec, rate=SAMPLE_RATE_HZ, layout="mono", options={"flags": "+bitexact", "frame_size": "4608"}
         )
         self._stream.codec_context.thread_count = 1
-        self._blocks = _small_blocks([audio] if isinstance(audio, np.ndarray) else audio)
+        self._blocks = _split_blocks([audio] if isinstance(audio, np.ndarray) else audio)
         self._format = "s16" if codec == "flac" else "fltp"
         self._written_samples = 0
 
@@ -211,7 +212,7 @@ class _Sound:
         return True
 
 
-def _small_blocks(blocks: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
+def _split_blocks(blocks: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
     for block in blocks:
         if block.ndim != 1:
             raise ValueError(f"expected one-dimensional mono samples, got shape {block.shape}")

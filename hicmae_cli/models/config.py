@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from typing import Literal
 
 from hicmae_cli.errors import WeightsError
 from hicmae_cli.model_input import CLIP_FRAMES, FACE_SIZE_PX, LOG_MEL_BINS, LOG_MEL_FRAMES
@@ -29,6 +30,10 @@ AUDIO_PATCH_VALUES = PATCH_PX**2  # 256
 MLP_RATIO = 4
 NORM_EPS = 1e-6
 HEAD_WIDTH = 64
+MaskKind = Literal["tube", "random", "frame", "block", "dual"]
+"""How pre-training hides tokens; see ``masking.draw_mask``."""
+TEMPERATURE = 0.07
+"""Temperature of the contrast (HiCMAE, section 3.4)."""
 # Far beyond any known model: a file that claims more is damaged or hostile.
 _MAX_WIDTH = 8192
 _MAX_DEPTH = 128

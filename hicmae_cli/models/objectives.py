@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
-TEMPERATURE = 0.07
+from hicmae_cli.models.config import TEMPERATURE
 
 
 def reconstruction_loss(predicted: Tensor, target: Tensor) -> Tensor:

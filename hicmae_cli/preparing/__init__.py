@@ -1,1 +1,1 @@
-"""Raw recordings -> prepared clips: resumable, in worker processes, checked."""
+"""Prepare clips from raw recordings: resumable, in worker processes, checked."""

@@ -1,4 +1,4 @@
-"""Raw video -> prepared clip: the face of every frame, aligned, with the sound of the same time."""
+"""Prepare one clip from a raw video: the aligned face of every frame, with the sound of the same time."""
 
 from __future__ import annotations
 
@@ -19,17 +19,22 @@ from hicmae_cli.media import Frame, MediaInfo, iterate_frames_at, probe, read_au
 from hicmae_cli.model_input import FACE_SIZE_PX, FRAME_STEP_S, SAMPLE_RATE_HZ
 
 VERSION: Final = 2
-"""Raised whenever the same video would give another clip."""
+"""Version of prepared clips; raise it whenever the same video would give another clip."""
 
-Fault = Literal["missing", "unreadable", "no face", "no sound", "lengths", "short"]
+FaultKind = Literal["missing", "unreadable", "no face", "no sound", "lengths", "short"]
 
-SILENCE: Final = 2.0**-12
-"""-72 dB of full scale, eight steps of 16 bit: sound that never exceeds it is silence, perhaps with dither."""
+SILENCE_PEAK: Final = 8 / 32768
+"""A clip is silent if its sound never reaches eight steps of 16 bit (-72 dB of full scale).
+
+Eight steps include the dither and codec noise of a muted track, so that a dataset check reports it. Prediction uses one
+step instead (``runtime/sound.py``): it must not drop quiet speech, and only skips windows that are digitally zero.
+"""
 NOTED_GAP_S: Final = 0.1
-"""Longer differences between the lengths of picture and sound are reported."""
+"""A larger difference between the lengths of audio and video is reported."""
 _REFUSED_GAP_S: Final = 0.5
 _REFUSED_GAP_SHARE: Final = 0.2
-_BEYOND_END_S: Final = 0.5  # times in annotations are rounded, and the last frame stands for this long
+# Times in annotations are rounded, and the last frame lasts for up to this long.
+_BEYOND_END_S: Final = 0.5
 
 
 OnProgress = Callable[[int], None]
@@ -40,11 +45,11 @@ def _ignore(frames: int) -> None:
 
 
 class UnusableError(MediaError):
-    """A clip cannot be prepared, and of which kind the fault is."""
+    """A clip cannot be prepared; ``fault`` is the kind of fault."""
 
-    def __init__(self, fault: Fault, message: str) -> None:
+    def __init__(self, fault: FaultKind, message: str) -> None:
         super().__init__(message)
-        self.fault: Fault = fault
+        self.fault: FaultKind = fault
 
 
 @dataclass(frozen=True)
@@ -52,15 +57,15 @@ class Source:
     """Where a clip comes from.
 
     Attributes:
-        video: a video of one person, or of several of whom one is in ``columns``.
-        sound: a file of its own that begins where the clip does; None where the sound is in the video.
-        start_s: where in the video the clip begins. A part needs a sound file of its own.
-        end_s: where it ends; None for the end of the video.
-        columns: left and right of the part of the picture to look at, as shares of its width.
-        needs_sound: whether a clip without sound, or one that is not as long as its sound, is refused.
+        video: a video of one person, or of several with one of them in ``columns``.
+        sound: a separate sound file that starts with the clip; None if the sound is in the video.
+        start_s: start of the clip in the video. A part of a video needs a separate sound file.
+        end_s: its end; None for the end of the video.
+        columns: left and right edge of the part of the picture to search, as shares of its width.
+        needs_sound: whether to refuse a clip without sound, or with audio and video of different length.
 
     Raises:
-        ValueError: an empty part, or one without its sound.
+        ValueError: an empty part, or one without a sound file.
     """
 
     video: Path
@@ -79,19 +84,19 @@ class Source:
 
     @property
     def is_part(self) -> bool:
-        """Whether it is not the whole video."""
+        """Whether it is less than the whole video."""
         return self.start_s != 0 or self.end_s is not None
 
 
 @dataclass(frozen=True)
 class ClipFacts:
-    """What was found out about a clip.
+    """Measurements of a clip.
 
     Attributes:
-        face_coverage: share of the frames in which a face was found; None where not all were looked at.
-        video_s: length of its pictures.
-        sound_s: length of its sound; 0 without.
-        is_silent: whether it has a sound track that never exceeds ``SILENCE``.
+        face_coverage: share of frames with a face; None if not all frames were searched.
+        video_s: length of its video.
+        sound_s: length of its sound; 0 without sound.
+        is_silent: whether it has a sound track that never reaches ``SILENCE_PEAK``.
     """
 
     face_coverage: float | None
@@ -101,7 +106,7 @@ class ClipFacts:
 
     @property
     def gap_s(self) -> float:
-        """By how much the sound is longer than the pictures; negative where it is shorter, 0 without sound."""
+        """Length of audio minus length of video; 0 without sound."""
         return self.sound_s - self.video_s if self.sound_s else 0.0
 
 
@@ -110,51 +115,51 @@ def prepare_clip(
 ) -> ClipFacts:
     """Write the prepared form of a raw clip. The same files give the same bytes.
 
-    The largest face of each frame is aligned; a frame without a face becomes black, so that frame i keeps its time.
-    Frames and sound are streamed: an hour takes no more memory than a second. After an error no file is left.
+    It aligns the largest face of each frame; a frame without a face becomes black, so that frame i keeps its time. It
+    streams frames and sound, so that an hour needs no more memory than a second. After an error it leaves no file.
 
-    Where sound is needed, lengths of pictures and sound that differ by more than half a second and a fifth of the
-    longer one are a fault: they do not belong together, or one of them is cut short. So is a video that is so much
-    shorter than its header promises.
+    If sound is needed, audio and video must not differ by more than half a second and a fifth of the longer one:
+    otherwise they do not belong together, or one of them is cut short. The same limit holds for a video that is shorter
+    than its header promises.
 
     Args:
-        source: what to read; a path stands for a whole video of one person.
+        source: what to read; a path is a whole video of one person.
         target: the ``.mkv`` to write.
-        detector: a face finder that has not seen another file.
-        on_progress: called with the number of frames read so far: after each frame, and again and again while packets
-            or sound are read.
+        detector: a face finder that was not used for another file.
+        on_progress: called with the number of frames read so far: after each frame, and repeatedly while packets or
+            sound are read.
 
     Raises:
-        UnusableError: missing, no video, no face in any frame, or, where sound is needed, no sound, other lengths,
-            or shorter than 0.16 s.
+        UnusableError: missing, no video, no face in any frame, or, if sound is needed, no sound, different lengths, or
+            shorter than 0.16 s.
         MediaError: unreadable, or the file cannot be written.
     """
     source = source if isinstance(source, Source) else Source(source)
-    info = _opened(source, on_progress)
+    info = _check_source(source, on_progress)
     assert info.fps is not None
-    measured = _Measured(source, info.fps, on_progress)
-    faces = measured.faces(_frames(source, info, measured.report), detector)
+    measured = _Meter(source, info.fps, on_progress)
+    faces = measured.faces(_iter_frames(source, info, measured.report), detector)
     sound = measured.sound() if source.sound is not None or info.has_audio else None
     write_prepared_clip(target, faces, Fraction(info.fps), sound)
-    return measured.facts(whole=True)
+    return measured.measure(whole=True)
 
 
 def examine_clip(source: Source, detector: FaceDetector, on_progress: OnProgress = _ignore) -> ClipFacts:
-    """Check whether a raw clip can be prepared, without writing it: its frames are read up to the first face.
+    """Check whether a raw clip can be prepared, without writing it: read its frames up to the first face.
 
     Args:
         source: what to read.
-        detector: a face finder that has not seen another file.
+        detector: a face finder that was not used for another file.
         on_progress: see `prepare_clip`.
 
     Raises:
-        UnusableError: what `prepare_clip` would say, but for frames that cannot be decoded after the first face.
+        UnusableError: as `prepare_clip` would raise, except for faults in frames after the first face.
         MediaError: unreadable.
     """
-    info = _opened(source, on_progress)
+    info = _check_source(source, on_progress)
     assert info.fps is not None
-    measured = _Measured(source, info.fps, on_progress)
-    for _ in measured.faces(_frames(source, info, measured.report), detector):
+    measured = _Meter(source, info.fps, on_progress)
+    for _ in measured.faces(_iter_frames(source, info, measured.report), detector):
         if measured.found:
             break
     length_s = info.video_duration_s if source.end_s is None else source.end_s - source.start_s
@@ -162,20 +167,20 @@ def examine_clip(source: Source, detector: FaceDetector, on_progress: OnProgress
     if source.sound is not None or info.has_audio:
         for _ in measured.sound():
             pass
-    return measured.facts(whole=False)
+    return measured.measure(whole=False)
 
 
 def examine_frames(folder: Path, sound: Path, on_progress: OnProgress = _ignore) -> ClipFacts:
-    """Check whether a folder of face pictures and a sound file can be used as they are; every picture is decoded.
+    """Check whether a folder of face pictures and a sound file can be used as they are; decode every picture.
 
     Args:
-        folder: face pictures of one size.
+        folder: face pictures, all of one size.
         sound: a file with the clip's sound.
         on_progress: called with the number of pictures read so far; see `prepare_clip`.
 
     Raises:
-        UnusableError: something is missing, pictures of several sizes, or sound of less than 0.16 s.
-        MediaError: no pictures, or something is unreadable.
+        UnusableError: the folder or the sound is missing, or the sound is shorter than 0.16 s.
+        MediaError: no pictures, pictures of different sizes, or something is unreadable.
     """
     for path in (folder, sound):
         if not path.exists():
@@ -188,30 +193,30 @@ def examine_frames(folder: Path, sound: Path, on_progress: OnProgress = _ignore)
         on_progress(count)
         if size != first:
             raise MediaError(
-                f"{file}: is {size[0]} x {size[1]}, but {files[0].name} is {first[0]} x {first[1]}; pictures of a clip "
-                "must have one size"
+                f"{file}: is {size[0]} x {size[1]}, but {files[0].name} is {first[0]} x {first[1]}; all pictures of a "
+                "clip must have the same size"
             )
-    measured = _Measured(Source(folder, sound), Fraction(FOLDER_FPS), on_progress)
+    measured = _Meter(Source(folder, sound), Fraction(FOLDER_FPS), on_progress)
     measured.end_faces(len(files))
     for _ in measured.sound():
         pass
-    facts = measured.facts(whole=False)
+    facts = measured.measure(whole=False)
     if facts.sound_s < FRAME_STEP_S:
-        raise UnusableError("short", f"{sound}: {facts.sound_s:.2f} s of sound; a clip has {FRAME_STEP_S} s at least")
+        raise UnusableError("short", f"{sound}: {facts.sound_s:.2f} s of sound; a clip needs at least {FRAME_STEP_S} s")
     return facts
 
 
 def _picture_size(path: Path) -> tuple[int, int]:
     try:
         with Image.open(path) as image:
-            image.load()  # a picture cut off says its size still
+            image.load()  # the header of a truncated picture still has its size
             return image.size
     except (OSError, EOFError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise MediaError(f"{path}: cannot be read as an image: {error}") from error
 
 
-class _Measured:
-    """Counts what passes through on its way into the file."""
+class _Meter:
+    """Measures frames and sound on their way into the file."""
 
     def __init__(self, source: Source, fps: Fraction, on_progress: OnProgress) -> None:
         self._source, self._fps, self._on_progress = source, fps, on_progress
@@ -220,17 +225,17 @@ class _Measured:
         self._open = {"faces", "sound"}
 
     def faces(self, frames: Iterator[Frame], detector: FaceDetector) -> Iterator[NDArray[np.uint8]]:
-        """Aligned faces, black where there is none."""
+        """Yield aligned faces, black for frames without one."""
         for frame in frames:
-            seen = detector.detect(frame)
+            detected = detector.detect(frame)
             self.frames += 1
             self.report()
-            if seen:
+            if detected:
                 self.found += 1
-                yield align_face(frame.rgb, max(seen, key=lambda face: face.size_px).landmarks_px)
+                yield align_face(frame.rgb, max(detected, key=lambda face: face.size_px).landmarks_px)
             else:
                 yield np.zeros((FACE_SIZE_PX, FACE_SIZE_PX, 3), np.uint8)
-        if not self.found:  # known only now; the file that was being written goes
+        if not self.found:  # known only now; the caller removes the unfinished file
             raise UnusableError(
                 "no face", f"{self._source.video}: no face was found in any of its {self.frames} frames"
             )
@@ -241,45 +246,45 @@ class _Measured:
         self._on_progress(self.frames)
 
     def end_faces(self, frames: int) -> None:
-        """Set the number of frames: there are no more faces."""
+        """Set the number of frames and end the faces."""
         self.frames = frames
-        self._end("faces")
+        self._end_stream("faces")
 
     def sound(self) -> Iterator[NDArray[np.float32]]:
-        """The sound, which may end before or after the faces."""
+        """Yield the sound, which may end before or after the faces."""
         for block in read_audio_blocks(self._source.sound or self._source.video, on_packet=self.report):
             self.report()
             self._samples += len(block)
             self._peak = max(self._peak, float(np.abs(block).max(initial=0.0)))
             yield block
-        self._end("sound")
+        self._end_stream("sound")
 
-    def facts(self, *, whole: bool) -> ClipFacts:
-        """What was counted."""
+    def measure(self, *, whole: bool) -> ClipFacts:
+        """Return the measurements; ``whole``: whether all frames were searched."""
         return ClipFacts(
             face_coverage=round(self.found / self.frames, 4) if whole else None,
             video_s=round(float(self.frames / self._fps), 3),
             sound_s=round(self._samples / SAMPLE_RATE_HZ, 3),
-            is_silent=self._samples > 0 and self._peak < SILENCE,
+            is_silent=self._samples > 0 and self._peak < SILENCE_PEAK,
         )
 
-    def _end(self, stream: str) -> None:
-        """Compare the lengths once both have ended."""
+    def _end_stream(self, stream: str) -> None:
+        """Compare the lengths once both streams have ended."""
         self._open.discard(stream)
         if self._open or not self._source.needs_sound:
             return
-        facts = self.facts(whole=False)
+        facts = self.measure(whole=False)
         path = self._source.sound or self._source.video
         if min(facts.video_s, facts.sound_s) < FRAME_STEP_S:
             raise UnusableError(
                 "short",
-                f"{self._source.video}: {facts.video_s:.2f} s of pictures and {facts.sound_s:.2f} s of sound; a clip "
-                f"has {FRAME_STEP_S} s at least",
+                f"{self._source.video}: {facts.video_s:.2f} s of video and {facts.sound_s:.2f} s of audio; a clip "
+                f"needs at least {FRAME_STEP_S} s",
             )
         if _differ_much(abs(facts.gap_s), max(facts.video_s, facts.sound_s)):
             raise UnusableError(
                 "lengths",
-                f"{path}: {facts.sound_s:.2f} s of sound to {facts.video_s:.2f} s of pictures; one is cut short",
+                f"{path}: {facts.sound_s:.2f} s of audio but {facts.video_s:.2f} s of video; one of them is cut short",
             )
 
 
@@ -287,18 +292,17 @@ def _differ_much(gap_s: float, whole_s: float) -> bool:
     return gap_s > max(_REFUSED_GAP_S, _REFUSED_GAP_SHARE * whole_s)
 
 
-def _opened(source: Source, on_progress: OnProgress) -> MediaInfo:
-    """Return the video's properties after a check that its files are there and belong together."""
+def _check_source(source: Source, on_progress: OnProgress) -> MediaInfo:
+    """Check that the files exist and belong together, and return the video's properties."""
     for path in (source.video, source.sound):
         if path is not None and not path.exists():
             raise UnusableError("missing", f"{path}: no such file; check the path")
-    info = _probed(source.video, on_progress)
+    info = _probe_once(source.video, on_progress)
     if not info.has_video:
-        raise MediaError(f"{source.video}: no video track to cut faces from")
+        raise MediaError(f"{source.video}: no video track to crop faces from")
     if info.fps is None:
         raise MediaError(
-            f"{source.video}: its timestamps claim an impossible number of pictures a second; re-encode it at a "
-            "constant rate"
+            f"{source.video}: its timestamps claim an impossible frame rate; re-encode it at a constant rate"
         )
     if source.needs_sound and source.sound is None:
         if not info.has_audio:
@@ -306,8 +310,8 @@ def _opened(source: Source, on_progress: OnProgress) -> MediaInfo:
         if _differ_much(info.missing_s, info.duration_s + info.missing_s):
             raise UnusableError(
                 "lengths",
-                f"{source.video}: is cut short: its header promises {info.duration_s + info.missing_s:.2f} s, "
-                f"{info.duration_s:.2f} s are there",
+                f"{source.video}: is cut short: its header promises {info.duration_s + info.missing_s:.2f} s, the file "
+                f"holds {info.duration_s:.2f} s",
             )
     if source.end_s is not None and source.end_s > info.video_duration_s + _BEYOND_END_S:
         raise UnusableError(
@@ -317,27 +321,27 @@ def _opened(source: Source, on_progress: OnProgress) -> MediaInfo:
     return info
 
 
-_known: Final[dict[tuple[Path, int, int], MediaInfo]] = {}
-_MOST_KNOWN: Final = 8
+_probes: Final[dict[tuple[Path, int, int], MediaInfo]] = {}
+_MOST_PROBES: Final = 8
 
 
-def _probed(path: Path, on_progress: OnProgress) -> MediaInfo:
+def _probe_once(path: Path, on_progress: OnProgress) -> MediaInfo:
     """Probe a file, or return what an earlier probe of the unchanged file found.
 
     Clips of one long recording follow each other, and `probe` reads the whole file.
     """
     status = path.stat()
     key = path, status.st_size, status.st_mtime_ns
-    if key not in _known:
+    if key not in _probes:
         info = probe(path, on_packet=lambda: on_progress(0))
-        while len(_known) >= _MOST_KNOWN:
-            del _known[next(iter(_known))]
-        _known[key] = info
-    return _known[key]
+        while len(_probes) >= _MOST_PROBES:
+            del _probes[next(iter(_probes))]
+        _probes[key] = info
+    return _probes[key]
 
 
-def _frames(source: Source, info: MediaInfo, on_packet: Callable[[], None]) -> Iterator[Frame]:
-    """The pictures to look at; those of a part at the video's mean rate, sought where the container allows."""
+def _iter_frames(source: Source, info: MediaInfo, on_packet: Callable[[], None]) -> Iterator[Frame]:
+    """Yield the pictures to search; those of a part come at the video's mean rate, by a seek if possible."""
     if not source.is_part:
         frames = read_frames(source.video)
     else:

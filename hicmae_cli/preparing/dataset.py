@@ -1,33 +1,39 @@
-"""A dataset as distributed -> prepared clips and their manifest, by any number of processes."""
+"""Prepare a dataset: one prepared clip per item, and their manifest."""
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from hicmae_cli.corpora.dataset import Dataset, Item
 from hicmae_cli.corpora.manifest import HEADER
-from hicmae_cli.errors import ManifestError
+from hicmae_cli.errors import ManifestError, one_line
 from hicmae_cli.faces import FaceDetector
 from hicmae_cli.files import write_atomically
+from hicmae_cli.preparing.check import summarise
 from hicmae_cli.preparing.clip import Source
-from hicmae_cli.preparing.jobs import Event, FrameFolder, Runner, do_jobs, make_jobs, one_face
-from hicmae_cli.preparing.journal import JOURNAL, Entry, open_journal
+from hicmae_cli.preparing.contact_sheet import read_random_faces, write_contact_sheet
+from hicmae_cli.preparing.findings import LISTED, CheckReport, render_text
+from hicmae_cli.preparing.jobs import CLIPS, Event, FrameFolder, Runner, choose_runner, do_jobs, make_jobs, one_face
+from hicmae_cli.preparing.journal import Entry, open_journal
+from hicmae_cli.preparing.sources import find_raw, find_sources, journal_path
 from hicmae_cli.preparing.store import claim, only_writer
 from hicmae_cli.workers import run_here
 
-FRAMES_JOURNAL: Final = "frames.jsonl"
-CLIPS: Final = "clips"
-"""Names in a store."""
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+_SHEET_FACES: Final = 48
 
 
 @dataclass(frozen=True)
-class Failure:
-    """An item that was left out: of which kind the fault is, and the cause in words."""
+class SkippedItem:
+    """An item that could not be prepared: the kind of fault, and the cause in words."""
 
     id: str
     video: Path
@@ -36,25 +42,174 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Prepared:
-    """What came of a dataset.
+class PreparedItems:
+    """The result of `prepare_items`.
 
     Attributes:
-        manifest: the list of its clips.
-        clips: how many there are.
-        failures: items that were left out, sorted by id.
-        failed_list: the file that names them all; it is there if there are any.
-        entries: what became of each item, by id.
+        manifest: the list of prepared clips.
+        prepared: number of clips in it.
+        skipped: items that could not be prepared, sorted by id.
+        skipped_list: the file that lists them; it exists if there are any.
+        entries: the result of each item, by id.
     """
 
     manifest: Path
-    clips: int
-    failures: tuple[Failure, ...]
-    failed_list: Path
+    prepared: int
+    skipped: tuple[SkippedItem, ...]
+    skipped_list: Path
     entries: Mapping[str, Entry]
 
 
+@dataclass(frozen=True)
+class PreparedDataset:
+    """The result of `prepare`; it prints itself.
+
+    Attributes:
+        dataset: the dataset's name.
+        title: its title.
+        manifest: the list of prepared clips, for `finetune` and `evaluate`.
+        prepared: number of clips in it.
+        skipped: items that could not be prepared, sorted by id, with the cause.
+        skipped_list: the file that lists them; it exists if there are any.
+        sheet: a picture with faces from random places of random clips.
+        report: labels, folds, and remarks about every item.
+        is_whole: whether all items were asked for.
+        warnings: a line about each kind of file that was ignored.
+    """
+
+    dataset: str
+    title: str
+    manifest: Path
+    prepared: int
+    skipped: tuple[SkippedItem, ...]
+    skipped_list: Path
+    sheet: Path
+    report: CheckReport
+    is_whole: bool
+    warnings: tuple[str, ...]
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What to look into besides the skipped items, e.g. ``3 silent``; nothing after a limited call."""
+        if not self.is_whole:
+            return ()
+        report, skipped = self.report, {item.id for item in self.skipped}
+        counts = (
+            (sum(not fold.is_as_published for fold in report.folds), f"of {len(report.folds)} folds not as published"),
+            (len({person for fold in report.folds for person in fold.leaks}), "speakers in more than one part"),
+            (sum(remark.id not in skipped for remark in report.silent), "silent"),
+            (len(report.low_coverage), "with few faces"),
+            (len(report.gaps), "with audio and video of different length"),
+        )
+        return tuple(f"{count} {what}" for count, what in counts if count)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the result as JSON values: the report, and the files."""
+        return {
+            **self.report.to_dict(),
+            "prepared": self.prepared,
+            "manifest": str(self.manifest),
+            "sheet": str(self.sheet),
+            "skipped_items": [{**asdict(item), "video": str(item.video)} for item in self.skipped],
+        }
+
+    def __str__(self) -> str:
+        return render_text(self)
+
+    def __rich__(self) -> RenderableType:
+        from rich.console import Group
+
+        return Group(*self._render())
+
+    def _render(self) -> Iterator[RenderableType]:
+        from rich.text import Text
+
+        for item in self.skipped[:LISTED]:
+            yield Text(f"skipped {one_line(f'{item.id}: {item.cause}')}", "yellow")
+        if self.skipped:
+            count = f"{len(self.skipped)} of {self.report.items} items"
+            yield Text(f"skipped {count}; {self.skipped_list} lists them all with the cause")
+        yield Text.assemble((f"{self.prepared} clips", "green"), f" of {self.title} are listed in {self.manifest}")
+        yield Text(f"random faces to check: {self.sheet}")
+        if self.remarks:
+            yield Text(f"worth a look: {', '.join(self.remarks)}", "yellow")
+
+
 def prepare(
+    dataset: str | Dataset,
+    root: str | Path | None = None,
+    *,
+    output: str | Path | None = None,
+    frames: str | Path | None = None,
+    sheet: str | Path | None = None,
+    limit: int | None = None,
+    workers: int | None = None,
+    ray: str | None = None,
+    on_start: Callable[[int], None] = lambda _: None,
+    on_item: Callable[[Event], None] = lambda _: None,
+    on_wait: Callable[[Path], None] = lambda _: None,
+    on_warning: Callable[[str], object] = warnings.warn,
+    make_detector: Callable[[], FaceDetector] = one_face,
+) -> PreparedDataset:
+    """Find and align the faces of a dataset and store them with their sound, ready for training.
+
+    A call that was interrupted or killed continues where it stopped when it is repeated. Items that cannot be prepared
+    are skipped, and retried when their files change.
+
+    Args:
+        dataset: its name (`hicmae datasets` lists them; ``"folder"`` and ``"manifest"`` are for your own recordings),
+            or a `Dataset`.
+        root: its folder as distributed; by default its folder below ``HICMAE_DATA``.
+        output: the folder for prepared clips; by default ``prepared`` below the root.
+        frames: a folder with a folder of face pictures for each id, to use as they are.
+        sheet: path of the picture of random faces; by default ``<dataset>.png`` next to the manifest.
+        limit: prepare the first items only; their list is ``<dataset>.limit.csv``, and a full list stays as it is.
+        workers: number of processes; 0 for this process, None for one process per core.
+        ray: address of a Ray cluster to use instead.
+        on_start: called with the number of items.
+        on_item: called after each item.
+        on_wait: called with the output folder before waiting, if another process prepares into it.
+        on_warning: called with a line about each kind of file that is ignored; by default a Python warning.
+        make_detector: opens a face finder for one clip.
+
+    Raises:
+        SettingsError: an argument that cannot be used.
+        ManifestError: the dataset is missing or malformed, its output folder holds another dataset, or no item can be
+            prepared.
+        DiskError: the disk is full; the clips done so far are kept.
+    """
+    run = choose_runner(workers, ray)
+    raw = find_raw(dataset, root, output=output, frames=frames, limit=limit, on_warning=on_warning)
+    name = raw.dataset.name if raw.is_whole else f"{raw.dataset.name}.limit"
+    picture = Path(sheet) if sheet is not None else raw.store / f"{name}.png"
+    on_start(len(raw.items))
+    done = prepare_items(
+        raw.dataset,
+        raw.items,
+        raw.store,
+        name=name,
+        frames=raw.frames,
+        run=run,
+        on_event=on_item,
+        on_manifest=lambda manifest: write_contact_sheet(picture, read_random_faces(manifest, _SHEET_FACES, seed=0)),
+        on_wait=lambda: on_wait(raw.store),
+        make_detector=make_detector,
+    )
+    return PreparedDataset(
+        dataset=raw.dataset.name,
+        title=raw.dataset.title,
+        manifest=done.manifest,
+        prepared=done.prepared,
+        skipped=done.skipped,
+        skipped_list=done.skipped_list,
+        sheet=picture,
+        report=summarise(raw.dataset, raw.items, done.entries, timed=raw.frames is None),
+        is_whole=raw.is_whole,
+        warnings=raw.warnings,
+    )
+
+
+def prepare_items(
     dataset: Dataset,
     items: Sequence[Item],
     store: Path,
@@ -66,96 +221,58 @@ def prepare(
     on_manifest: Callable[[Path], None] = lambda _: None,
     on_wait: Callable[[], None] = lambda: None,
     make_detector: Callable[[], FaceDetector] = one_face,
-) -> Prepared:
-    """Prepare the clips of a dataset, or what is left to do of them.
+) -> PreparedItems:
+    """Prepare items of a dataset, or those that are not prepared yet.
 
-    Killed at any moment and called again, it ends with the same files, byte for byte. Items that failed are not tried
-    again before their files change.
+    A killed call that is repeated ends with the same files, byte for byte. Items that failed are retried only after
+    their files change.
 
     Args:
-        dataset: whose files these are.
-        items: what to prepare.
-        store: where to: ``clips/<id>.mkv``, ``<name>.csv``, which is written last, and ``<name>.failed.csv``.
-        name: of the lists; by default the dataset's.
-        frames: a folder of folders of face pictures, by id, which are used as they are; no clips are written.
-        run: spreads the work; by default it is done in this process.
+        dataset: the dataset of the items.
+        items: the items to prepare.
+        store: the output folder: ``clips/<id>.mkv``, ``<name>.csv``, which is written last, and ``<name>.failed.csv``.
+        name: name of the lists; by default the dataset's.
+        frames: a folder with a folder of face pictures for each id, to use as they are; no clips are written.
+        run: distributes the work; by default it runs in this process.
         on_event: called after each item.
-        on_manifest: called with the manifest once it is there, before anybody else may write to the store.
-        on_wait: called when another process prepares into the store, whose end is then waited for.
+        on_manifest: called with the finished manifest, before another process may write to the store.
+        on_wait: called before waiting, if another process prepares into the store.
         make_detector: opens a face finder for one clip.
 
     Raises:
-        ManifestError: no items, an id that occurs twice, a store of another dataset, or not one item that can be used.
-        DiskError: the disk is full. What was done until then is kept.
+        ManifestError: no items, an id that occurs twice, a store of another dataset, or no item can be prepared.
+        DiskError: the disk is full; the clips done so far are kept.
     """
-    sources = sources_of(dataset, items, frames)
+    sources = find_sources(dataset, items, frames)
     name = name or dataset.name
-    manifest, failed_list = store / f"{name}.csv", store / f"{name}.failed.csv"
+    manifest, skipped_list = store / f"{name}.csv", store / f"{name}.failed.csv"
     with only_writer(store, on_wait), open_journal(journal_path(store, frames)) as journal:
         claim(store, dataset.folder)
         do_jobs(make_jobs(sources, store / CLIPS, journal), journal, run, make_detector, on_event)
         entries = {item.id: journal.entries[item.id] for item in items}
-        failures = tuple(
-            Failure(item.id, item.video, entries[item.id].fault, entries[item.id].cause)
+        skipped = tuple(
+            SkippedItem(item.id, item.video, entries[item.id].fault, entries[item.id].cause)
             for item in sorted(items, key=lambda item: item.id)
             if entries[item.id].facts is None
         )
-        if failures:
-            _write(
-                failed_list,
+        if skipped:
+            _write_csv(
+                skipped_list,
                 ("id", "video", "fault", "cause"),
-                [(f.id, f.video.as_posix(), f.fault, f.cause) for f in failures],
+                [(item.id, item.video.as_posix(), item.fault, item.cause) for item in skipped],
             )
         else:
-            failed_list.unlink(missing_ok=True)
+            skipped_list.unlink(missing_ok=True)
         done = [item for item in items if entries[item.id].facts is not None]
         if not done:
             manifest.unlink(missing_ok=True)
             raise ManifestError(
-                f"{dataset.name}: none of {len(failures)} items can be used (all are listed in {failed_list}); "
-                f"the first: {failures[0].cause}"
+                f"{dataset.name}: none of {len(skipped)} items can be prepared ({skipped_list} lists them all); "
+                f"the first: {skipped[0].cause}"
             )
         _write_manifest(manifest, done, sources, entries)
         on_manifest(manifest)
-    return Prepared(manifest, len(done), failures, failed_list, entries)
-
-
-def journal_path(store: Path, frames: Path | None) -> Path:
-    """Where a store remembers what became of its clips; all datasets in it share that."""
-    return store / (JOURNAL if frames is None else FRAMES_JOURNAL)
-
-
-def sources_of(dataset: Dataset, items: Sequence[Item], frames: Path | None) -> dict[str, Source | FrameFolder]:
-    """What each item is made of, by id, sorted.
-
-    Raises:
-        ManifestError: there are none, an id occurs twice, or a part of a video cannot be one.
-    """
-    if not items:
-        raise ManifestError(f"{dataset.name}: no items; expected in its folder:\n{dataset.layout}")
-    sources = {item.id: _source(dataset, item, frames) for item in sorted(items, key=lambda item: item.id)}
-    if len(sources) < len(items):
-        raise ManifestError(f"{dataset.name}: {len(items) - len(sources)} ids occur more than once")
-    return sources
-
-
-def _source(dataset: Dataset, item: Item, frames: Path | None) -> Source | FrameFolder:
-    if frames is not None:
-        return FrameFolder(_frame_folder(frames, item.id, dataset.frames_suffix), item.audio or item.video)
-    part = item.excerpt
-    try:
-        if part is None:
-            return Source(item.video, item.audio, needs_sound=True)
-        return Source(item.video, item.audio, part.start_s, part.end_s, part.columns, needs_sound=True)
-    except ValueError as error:
-        raise ManifestError(f"{dataset.name}: clip {item.id}: {error}") from error
-
-
-def _frame_folder(frames: Path, id_: str, suffix: str) -> Path:
-    """Where the pictures of a clip lie; with a suffix, OpenFace puts them beside or into a folder of the plain name."""
-    plain = frames / id_
-    named = (frames / f"{id_}{suffix}", plain / f"{plain.name}{suffix}") if suffix else ()
-    return next((folder for folder in named if folder.is_dir()), plain)
+    return PreparedItems(manifest, len(done), skipped, skipped_list, entries)
 
 
 def _write_manifest(
@@ -184,16 +301,16 @@ def _write_manifest(
                 coverage,
             )
         )
-    _write(path, (*HEADER, *extra, "face_coverage"), rows)
+    _write_csv(path, (*HEADER, *extra, "face_coverage"), rows)
 
 
 def _relative(path: Path, folder: Path) -> str:
-    """As a manifest in a folder names a file: relative below it, whole elsewhere."""
+    """Return the path of a file as a manifest in a folder writes it: relative if it is inside, else absolute."""
     path, folder = path.resolve(), folder.resolve()
     return (path.relative_to(folder) if path.is_relative_to(folder) else path).as_posix()
 
 
-def _write(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def _write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(header)

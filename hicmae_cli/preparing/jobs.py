@@ -1,4 +1,4 @@
-"""Clips that are yet to be prepared, as jobs for any number of processes."""
+"""Prepare clips as jobs for any number of processes."""
 
 from __future__ import annotations
 
@@ -9,37 +9,42 @@ from functools import partial
 from pathlib import Path
 from typing import Final, Literal
 
-from hicmae_cli.corpora.annotations import is_safe, shown
-from hicmae_cli.errors import DiskError, HicmaeError, ManifestError, MediaError, first_line
+from hicmae_cli.corpora.annotations import is_safe, quote
+from hicmae_cli.errors import DiskError, HicmaeError, ManifestError, MediaError, SettingsError, first_line
 from hicmae_cli.faces import FaceDetector, FaceFinder
 from hicmae_cli.preparing.clip import VERSION, Source, UnusableError, examine_clip, examine_frames, prepare_clip
 from hicmae_cli.preparing.journal import Entry, Journal
 from hicmae_cli.preparing.store import path_in
-from hicmae_cli.workers import Outcomes, Report, Work, WorkerDiedError
+from hicmae_cli.ray_workers import run_on_ray
+from hicmae_cli.workers import Outcomes, Report, Work, WorkerDiedError, count_cores, run_here, run_in_pool
 
 one_face: Final = partial(FaceFinder, num_faces=1)
+"""Opens the default face finder of a clip."""
+CLIPS: Final = "clips"
+"""Folder of the prepared clips in a store."""
 _MISSING: Final = "missing"
 
 Event = Literal["done", "kept", "failed"]
+"""What happened to a clip: prepared now, known from an earlier run, or skipped for a fault."""
 
 
 @dataclass(frozen=True)
 class FrameFolder:
-    """A clip whose faces were cut out by others: a folder of pictures, and the file that holds its sound."""
+    """A clip whose faces are already cropped: a folder of pictures, and the file that holds its sound."""
 
     folder: Path
     sound: Path
 
 
 @dataclass(frozen=True)
-class Job:
-    """One clip to prepare. Each is a job of its own: a clip takes a second, handing one over a millisecond.
+class ClipJob:
+    """One clip to prepare. Each clip is a separate job: it takes a second, and handing it over a millisecond.
 
     Attributes:
-        id: of the clip.
-        version: what changes when its files do.
-        source: what it is made of.
-        target: where it goes; nothing is written of a folder of pictures.
+        id: the clip's id.
+        version: text that changes when its files change.
+        source: its files.
+        target: the prepared clip to write; not used for a folder of pictures.
     """
 
     id: str
@@ -48,16 +53,16 @@ class Job:
     target: Path
 
     @classmethod
-    def of(cls, id_: str, source: Source | FrameFolder, target: Path) -> Job:
-        """A job on files as they are now."""
+    def make(cls, id_: str, source: Source | FrameFolder, target: Path) -> ClipJob:
+        """Make a job on the files as they are now."""
         if isinstance(source, FrameFolder):
-            return cls(id_, _version((source.folder, source.sound), source.folder.as_posix()), source, target)
+            return cls(id_, _make_version((source.folder, source.sound), source.folder.as_posix()), source, target)
         part = f"{source.start_s} {source.end_s} {source.columns}" if source.is_part else ""
         files = (source.video,) if source.sound is None else (source.video, source.sound)
-        return cls(id_, _version(files, part), source, target)
+        return cls(id_, _make_version(files, part), source, target)
 
     def is_known(self, entry: Entry | None) -> bool:
-        """Whether an entry of the journal tells what a run of this job would."""
+        """Return whether an entry of the journal equals what a run of this job would give."""
         if entry is None:
             return False
         if entry.facts is None:
@@ -73,44 +78,67 @@ class Job:
             return False
 
 
-def make_jobs(sources: Mapping[str, Source | FrameFolder], folder: Path, journal: Journal) -> list[Job]:
-    """Jobs that write ``<folder>/<id>.mkv``; ids that are no names for files fail in the journal."""
+def make_jobs(sources: Mapping[str, Source | FrameFolder], folder: Path, journal: Journal) -> list[ClipJob]:
+    """Make jobs that write ``<folder>/<id>.mkv``; ids that cannot be file names fail in the journal."""
     return [job for id_, source in sources.items() if (job := _make_job(id_, source, folder, journal)) is not None]
 
 
-def _make_job(id_: str, source: Source | FrameFolder, folder: Path, journal: Journal) -> Job | None:
+def _make_job(id_: str, source: Source | FrameFolder, folder: Path, journal: Journal) -> ClipJob | None:
     try:
         target = path_in(folder, id_)
-        if not is_safe(id_):  # a manifest is UTF-8, and goes to other systems
-            raise ManifestError(f"clip {shown(id_)}: give the file a plain name")
+        if not is_safe(id_):  # a manifest is UTF-8 and may move to another system
+            raise ManifestError(f"clip {quote(id_)}: rename the file, using plain characters only")
     except ManifestError as error:
         journal.add(id_, Entry("", fault="name", cause=str(error)))
         return None
-    return Job.of(id_, source, target)
+    return ClipJob.make(id_, source, target)
 
 
-Runner = Callable[[Sequence[Job], Work[Job, Entry]], Outcomes[Job, Entry]]
+Runner = Callable[[Sequence[ClipJob], Work[ClipJob, Entry]], Outcomes[ClipJob, Entry]]
+"""Distributes jobs over processes."""
+
+
+def choose_runner(workers: int | None = None, ray: str | None = None) -> Runner:
+    """Choose where jobs run.
+
+    Args:
+        workers: number of processes on this machine; 0 for this process, None for one process per core.
+        ray: address of a Ray cluster to use instead: ``HOST:PORT``, ``auto`` or ``local``.
+
+    Raises:
+        SettingsError: both are given, or a negative number.
+    """
+    if workers is not None and ray is not None:
+        raise SettingsError(
+            f"got workers={workers} and ray={ray!r}; workers are for this machine and ray is for a cluster: give one "
+            "of them"
+        )
+    if workers is not None and workers < 0:
+        raise SettingsError(f"got workers={workers}, expected 0 or more")
+    if ray is not None:
+        return partial(run_on_ray, address=ray)
+    return run_here if workers == 0 else partial(run_in_pool, workers=workers or count_cores())
 
 
 def do_jobs(
-    jobs: Sequence[Job],
+    jobs: Sequence[ClipJob],
     journal: Journal,
     run: Runner,
     make_detector: Callable[[], FaceDetector],
     on_event: Callable[[Event], None],
 ) -> None:
-    """Do what the journal does not know yet, and tell it.
+    """Do the jobs that the journal does not know yet, and add them to it.
 
     Args:
         jobs: all clips.
-        journal: what became of them; has an entry of each afterwards.
-        run: spreads the work.
+        journal: the results; has an entry for each clip afterwards.
+        run: distributes the work.
         make_detector: opens a face finder for one clip.
-        on_event: called after each clip, those that were known first.
+        on_event: called after each clip, starting with those already known.
 
     Raises:
-        DiskError: the disk is full. What was done until then is kept.
-        HicmaeError: something that is no clip's fault.
+        DiskError: the disk is full; the clips done so far are kept.
+        HicmaeError: a fault that does not belong to one clip.
     """
     todo = []
     for job in jobs:
@@ -121,33 +149,33 @@ def do_jobs(
             on_event("failed" if entry.facts is None else "kept")
     with closing(run(todo, partial(_do, make_detector, write=True))) as outcomes:
         for job, outcome in outcomes:
-            entry = _died(job, outcome) if isinstance(outcome, WorkerDiedError) else outcome
+            entry = _make_died_entry(job, outcome) if isinstance(outcome, WorkerDiedError) else outcome
             if entry.facts is None and not isinstance(job.source, FrameFolder) and job.target.is_file():
-                job.target.unlink()  # of files that have changed since
+                job.target.unlink()  # its source has changed
             journal.add(job.id, entry)
             on_event("failed" if entry.facts is None else "done")
 
 
 def examine_jobs(
-    jobs: Sequence[Job], run: Runner, make_detector: Callable[[], FaceDetector], on_event: Callable[[], None]
+    jobs: Sequence[ClipJob], run: Runner, make_detector: Callable[[], FaceDetector], on_event: Callable[[], None]
 ) -> dict[str, Entry]:
-    """What would become of clips, found out without writing any."""
+    """Return the entry that each clip would get, without writing any clip."""
     found: dict[str, Entry] = {}
     with closing(run(jobs, partial(_do, make_detector, write=False))) as outcomes:
         for job, outcome in outcomes:
-            found[job.id] = _died(job, outcome) if isinstance(outcome, WorkerDiedError) else outcome
+            found[job.id] = _make_died_entry(job, outcome) if isinstance(outcome, WorkerDiedError) else outcome
             on_event()
     return found
 
 
-def _died(job: Job, error: WorkerDiedError) -> Entry:
-    return Entry("", fault="died", cause=f"{_path(job)}: {error}")
+def _make_died_entry(job: ClipJob, error: WorkerDiedError) -> Entry:
+    return Entry("", fault="died", cause=f"{_get_path(job)}: {error}")
 
 
-def _do(make_detector: Callable[[], FaceDetector], job: Job, report: Report, *, write: bool) -> Entry:
+def _do(make_detector: Callable[[], FaceDetector], job: ClipJob, report: Report, *, write: bool) -> Entry:
     """Prepare a clip, or only examine it.
 
-    A fault of its file becomes its entry; a fault that would hit every clip is raised.
+    A fault of its file becomes its entry; a fault that affects every clip is raised.
     """
     source = job.source
     try:
@@ -166,17 +194,17 @@ def _do(make_detector: Callable[[], FaceDetector], job: Job, report: Report, *, 
         return Entry(job.version, fault="unreadable", cause=str(error))
     except HicmaeError:
         raise
-    except Exception as error:  # a library's, on a file that nobody thought of; or too little memory, this time
-        cause = f"{_path(job)}: {type(error).__name__}: {first_line(error)}"
+    except Exception as error:  # a library failed on an unusual file, or memory ran out
+        cause = f"{_get_path(job)}: {type(error).__name__}: {first_line(error)}"
         return Entry("", fault="unreadable", cause=cause)
 
 
-def _path(job: Job) -> Path:
+def _get_path(job: ClipJob) -> Path:
     return job.source.folder if isinstance(job.source, FrameFolder) else job.source.video
 
 
-def _version(files: Sequence[Path], part: str) -> str:
-    """How clips are made, and sizes and times of files."""
+def _make_version(files: Sequence[Path], part: str) -> str:
+    """Return the version of the method, and sizes and times of the files."""
     texts = []
     for file in files:
         try:

@@ -1,4 +1,4 @@
-"""What became of each clip: kept beside prepared clips, so that nothing is done twice, nor tried again in vain."""
+"""Record the result of each clip next to the prepared clips, so that no work is repeated or retried without need."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from hicmae_cli.files import write_atomically
 from hicmae_cli.preparing.clip import ClipFacts
 
 JOURNAL: Final = "clips.jsonl"
-"""Its name in a folder of prepared clips."""
+"""File name of the journal in a folder of prepared clips."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """What became of one clip.
+    """The result of one clip.
 
     Attributes:
-        version: what changes when its files do; empty where it should be tried again in any case.
-        facts: what was found out about it; None where it failed.
-        size_bytes: of the prepared clip; 0 where none was written.
-        fault: the kind of failure, empty where there was none.
-        cause: the failure in words.
+        version: text that changes when its files change; empty to retry it in any case.
+        facts: its measurements; None if it failed.
+        size_bytes: size of the prepared clip; 0 if none was written.
+        fault: the kind of fault; empty if there was none.
+        cause: the fault in words.
     """
 
     version: str
@@ -36,9 +36,9 @@ class Entry:
 
 
 class Journal:
-    """Entries by id, on disk as JSON lines: each is added as it comes, and all are sorted in the end.
+    """Entries by id, on disk as JSON lines: each is appended at once, and all are sorted at the end.
 
-    Whatever kills the process costs the last line at most, which is then read over.
+    A killed process loses at most the last line, which the next reader skips.
     """
 
     def __init__(self, path: Path) -> None:
@@ -46,36 +46,36 @@ class Journal:
         self.entries = read_journal(path)
 
     def add(self, id_: str, entry: Entry) -> None:
-        """Remember; an entry without a version only until the end.
+        """Add an entry; one without a version is not written to disk.
 
         Raises:
-            OSError: the file cannot be written to.
+            OSError: the file cannot be written.
         """
         self.entries[id_] = entry
         if entry.version:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("a", encoding="utf-8", errors="surrogateescape") as file:
-                file.write(_line(id_, entry))
+                file.write(_format_line(id_, entry))
 
     def finish(self) -> None:
-        """Write all entries anew, sorted: the same ones give the same bytes."""
+        """Write all entries again, sorted, so that the same entries give the same bytes."""
         with write_atomically(self.path) as temporary:
-            lines = [_line(id_, entry) for id_, entry in sorted(self.entries.items()) if entry.version]
+            lines = [_format_line(id_, entry) for id_, entry in sorted(self.entries.items()) if entry.version]
             temporary.write_text("".join(lines), "utf-8", "surrogateescape")
 
 
 @contextmanager
 def open_journal(path: Path) -> Iterator[Journal]:
-    """A journal that is finished when the block ends well."""
+    """Open a journal and finish it if the block ends without an error."""
     journal = Journal(path)
     if path.is_file():
-        journal.finish()  # a line that was cut off must not run into the next one
+        journal.finish()  # so that an incomplete last line does not run into the next one
     yield journal
     journal.finish()
 
 
 def read_journal(path: Path) -> dict[str, Entry]:
-    """Entries of a journal by id, the last one of each; none where there is no file. Other lines are read over."""
+    """Read the last entry of each id; none if there is no file. Lines that are not entries are skipped."""
     try:
         lines = path.read_text("utf-8", "surrogateescape").split("\n")
     except OSError:
@@ -93,6 +93,6 @@ def read_journal(path: Path) -> dict[str, Entry]:
     return entries
 
 
-def _line(id_: str, entry: Entry) -> str:
+def _format_line(id_: str, entry: Entry) -> str:
     fields = {key: value for key, value in asdict(entry).items() if value not in (None, "", 0)}
     return json.dumps({"id": id_, **fields}) + "\n"

@@ -1,4 +1,4 @@
-"""A folder of prepared clips: the path of each clip, one writer at a time, and no half-written files."""
+"""Manage a folder of prepared clips: a path for each clip, one writer at a time, no half-written files."""
 
 from __future__ import annotations
 
@@ -13,33 +13,33 @@ from hicmae_cli.errors import DiskError, ManifestError, one_line
 from hicmae_cli.files import remove_leftovers, write_atomically
 
 _LOCK: Final = ".lock"
-_HOLDS: Final = "dataset.txt"  # names the dataset whose files the store was made from
+_HOLDS: Final = "dataset.txt"  # the name of the dataset that the store was made from
 
 
 def path_in(folder: Path, id_: str, suffix: str = ".mkv") -> Path:
-    """Path of the file of an id in a folder.
+    """Return the path of an id's file in a folder.
 
     Raises:
-        ManifestError: the id leads out of the folder, or cannot be a file's name.
+        ManifestError: the id leads out of the folder, or cannot be a file name.
     """
     parts = PurePosixPath(id_).parts
     path = folder / f"{id_}{suffix}"
-    # A name that is not UTF-8 has its bytes as surrogates; other characters that do not print would break lines.
+    # Surrogates stand for the bytes of a name that is not UTF-8; other unprintable characters would break lines.
     printable = all(character.isprintable() or "\udc80" <= character <= "\udcff" for character in id_)
     plain = bool(parts) and "/".join(parts) == id_ and not any(part.startswith(".") for part in parts)
     if not printable or not plain or not path.resolve().is_relative_to(folder.resolve()):
         raise ManifestError(
-            f"clip {id_!r}: its id must be a plain relative path, without hidden parts, inside {folder}"
+            f"clip {id_!r}: expected as its id a plain relative path without hidden parts, inside {folder}"
         )
     return path
 
 
 def check_holds(store: Path, files_of: str) -> None:
-    """Refuse a store of another dataset: two datasets may use one id, and their clips would replace each other.
+    """Refuse a store of another dataset: two datasets may use the same id, and one clip would replace the other.
 
     Args:
         store: the folder; need not exist.
-        files_of: ``Dataset.folder``, which datasets that differ only in labels share.
+        files_of: ``Dataset.folder``; datasets that differ only in labels share it.
 
     Raises:
         ManifestError: the store holds another dataset; says what to do.
@@ -50,7 +50,7 @@ def check_holds(store: Path, files_of: str) -> None:
         return
     if held not in ("", files_of):
         raise ManifestError(
-            one_line(f"{store}: holds clips of {held}, not of {files_of}; give {files_of} another --output")
+            one_line(f"{store}: holds clips of {held}, not of {files_of}; choose another output folder (output=...)")
         )
 
 
@@ -59,7 +59,7 @@ def claim(store: Path, files_of: str) -> None:
 
     Raises:
         ManifestError: the store holds another dataset.
-        OSError: the store cannot be written to.
+        OSError: the store cannot be written.
     """
     check_holds(store, files_of)
     with write_atomically(store / _HOLDS) as temporary:
@@ -68,14 +68,14 @@ def claim(store: Path, files_of: str) -> None:
 
 @contextmanager
 def only_writer(store: Path, on_wait: Callable[[], None]) -> Iterator[None]:
-    """Make a store and lock it for this process. Half-written files are removed at the start and at the end.
+    """Create a store and lock it for this process; remove half-written files at the start and at the end.
 
     Args:
         store: the folder.
-        on_wait: called when another process holds the lock, before the wait for it.
+        on_wait: called before waiting, if another process holds the lock.
 
     Raises:
-        DiskError: the folder cannot be made or written to, or the block raised an ``OSError``.
+        DiskError: the folder cannot be created or written, or the block raised an ``OSError``.
     """
     lock = FileLock(store / _LOCK)
     try:
@@ -87,12 +87,12 @@ def only_writer(store: Path, on_wait: Callable[[], None]) -> Iterator[None]:
             lock.acquire()
     except OSError as error:
         raise DiskError(
-            f"{store}: cannot be written to ({error.strerror or error}); choose another folder for prepared clips"
+            f"{store}: cannot be written ({error.strerror or error}); choose another folder for prepared clips"
         ) from error
     try:
         remove_leftovers(store, recursive=True)
         yield
-    except OSError as error:  # from writing a list or the journal; errors of single clips are handled earlier
+    except OSError as error:  # from a list or the journal; faults of single clips are handled earlier
         raise DiskError(
             f"{error.filename or store}: cannot be written ({error.strerror or error}); check the folder and its space"
         ) from error

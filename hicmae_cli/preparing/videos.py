@@ -1,4 +1,4 @@
-"""Any videos of one person each -> prepared clips for pre-training."""
+"""Prepare any videos of one person each for pre-training."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from hicmae_cli.preparing.store import only_writer, path_in
 from hicmae_cli.workers import run_here
 
 
-def videos(
+def prepare_videos(
     folder: Path,
     store: Path,
     *,
@@ -27,32 +27,34 @@ def videos(
     on_wait: Callable[[], None] = lambda: None,
     make_detector: Callable[[], FaceDetector] = one_face,
 ) -> tuple[list[Recording], list[tuple[Path, str]]]:
-    """Any videos of one person each, their faces cut out into prepared clips, once.
+    """Prepare any videos of one person each, and keep the clips for later calls.
 
     Args:
-        folder: where the videos are, at any depth. Links and hidden files are passed over.
-        store: where the prepared clips go, ``<store>/<path in folder>.mkv``; those already there are kept, and
-            videos that failed are not tried again before they change.
-        run: spreads the work; by default it is done in this process.
+        folder: the folder of the videos, at any depth. Links and hidden files are skipped.
+        store: the folder for prepared clips, ``<store>/<path in folder>.mkv``. Existing clips are kept, and videos that
+            failed are retried only after they change.
+        run: distributes the work; by default it runs in this process.
         on_listing: called with the videos of the folder before the work begins.
         on_video: called after each video.
-        on_wait: called when another process cuts faces into the store, whose end is then waited for.
+        on_wait: called before waiting, if another process prepares into the store.
         make_detector: opens a face finder for one video.
 
     Returns:
-        Recordings sorted by path, with that path as id, and (video, why) of those that cannot be used.
+        Recordings sorted by path, with that path as id, and (video, reason) of those that are skipped.
 
     Raises:
-        ManifestError: no videos, not one that can be used, or the store is the folder itself.
+        ManifestError: no videos, no usable video, or the store is the folder itself.
         DiskError: the disk is full.
     """
     if store.resolve() == folder.resolve():
-        raise ManifestError(f"{store}: holds the videos themselves; store their prepared clips elsewhere")
+        raise ManifestError(f"{store}: holds the videos; choose another folder for their prepared clips")
     listing = list_media(folder, VIDEO_SUFFIXES, exclude=store.resolve())
     on_listing(listing)
     sources = {video.relative_to(folder).as_posix(): video for video in listing.files}
     if not sources:
-        raise ManifestError(f"{folder}: no videos in this folder (known are {' '.join(sorted(VIDEO_SUFFIXES))})")
+        raise ManifestError(
+            f"{folder}: no videos in this folder; known suffixes are {' '.join(sorted(VIDEO_SUFFIXES))}"
+        )
     found: list[Recording] = []
     skipped: list[tuple[Path, str]] = []
     with only_writer(store, on_wait), open_journal(store / JOURNAL) as journal:

@@ -1,4 +1,4 @@
-"""The corpus on disk: raw clips, prepared clips and a manifest, drawn by any number of processes."""
+"""The corpus on disk: raw clips, prepared clips and a manifest, made by any number of processes."""
 
 from __future__ import annotations
 
@@ -18,22 +18,24 @@ from numpy.typing import NDArray
 from hicmae_cli.corpora.manifest import HEADER
 from hicmae_cli.errors import HicmaeError, MediaError
 from hicmae_cli.faces import FaceFinder
-from hicmae_cli.files import written_whole
+from hicmae_cli.files import write_atomically
 from hicmae_cli.media import write_video
 from hicmae_cli.model_input import CLIP_FRAMES, WINDOW_S
 from hicmae_cli.preparing.clip import prepare_clip
-from hicmae_cli.puppets.actions import add_speech, expression_curves
+from hicmae_cli.puppets.expression import add_speech, animate_expression
 from hicmae_cli.puppets.identity import Identity
 from hicmae_cli.puppets.plan import ClipPlan, plan_corpus
 from hicmae_cli.puppets.render import Renderer
 from hicmae_cli.puppets.voice import VoiceIdentity, speak
-from hicmae_cli.workers import Report, WorkerDiedError, available_cores, run_in_pool
+from hicmae_cli.workers import Report, WorkerDiedError, count_cores, run_in_pool
 
 VERSION = 1
-"""Raised whenever the same seed would give other clips."""
-FPS = CLIP_FRAMES / WINDOW_S  # 6.25: a clip holds the frames that the model samples, and no others
+"""Version of the generator; increased whenever the same seed gives other clips."""
+# 6.25: a clip has only the frames that the model samples.
+FPS = CLIP_FRAMES / WINDOW_S
 LICENCE = "MIT"
-_CHUNK_CLIPS = 10  # a job sets up a renderer, which takes as long as a clip
+# A job sets up a renderer, which takes as long as a clip.
+_CHUNK_CLIPS = 10
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,8 @@ def draw_clip(plan: ClipPlan, renderer: Renderer) -> DrawnClip:
     utterance = speak(plan.voice, speaker, plan.voice_intensity, WINDOW_S, voice_rng)
     face_rng = np.random.default_rng([plan.person_seed, plan.face_seed])
     times_s = np.arange(CLIP_FRAMES) / FPS
-    curves = expression_curves(plan.face, plan.face_intensity, identity.style, face_rng, times_s)
-    frames = renderer.render_clip(identity, add_speech(curves, utterance.mouth.at(times_s)), face_rng, times_s)
+    curves = animate_expression(plan.face, plan.face_intensity, identity.style, face_rng, times_s)
+    frames = renderer.render_clip(identity, add_speech(curves, utterance.mouth.resample(times_s)), face_rng, times_s)
     return DrawnClip(frames, utterance.samples)
 
 
@@ -66,32 +68,32 @@ def make_corpus(
     workers: int | None = None,
     on_clip: Callable[[], None] = lambda: None,
 ) -> Path:
-    """Draw a corpus; what an interrupted call left is kept.
+    """Make a corpus, or resume an interrupted call.
 
     Every clip becomes ``raw/<id>.mkv`` (H.264, the scene) and ``prepared/<id>.mkv`` (aligned faces, found by the
     real face finder in the compressed scene).
 
     Args:
-        folder: where to.
+        folder: the new corpus.
         sizes: clips per split.
-        seed: which corpus.
-        workers: processes; by default one per core.
+        seed: seed of the corpus.
+        workers: number of processes; one per core by default.
         on_clip: called after each clip, for progress.
 
     Returns:
         Path of the manifest, which is written last.
 
     Raises:
-        HicmaeError: the folder holds a corpus of another seed, size or version.
+        HicmaeError: the folder has other files or a corpus of another seed, size or version; or a worker died.
     """
     plans = plan_corpus(sizes, seed)
     _claim(folder, sizes, seed)
-    todo = [plan for plan in plans if not _paths(folder, plan)[1].exists()]
+    todo = [plan for plan in plans if not _locate_clip(folder, plan)[1].exists()]
     for _ in range(len(plans) - len(todo)):
         on_clip()
     chunks = [todo[i : i + _CHUNK_CLIPS] for i in range(0, len(todo), _CHUNK_CLIPS)]
     work = partial(_make_clips, folder)
-    count = workers or available_cores()
+    count = workers or count_cores()
     for chunk, outcome in run_in_pool(chunks, work, lambda *_: on_clip(), workers=count):
         if isinstance(outcome, WorkerDiedError):
             raise HicmaeError(f"{folder}: {chunk[0].id} to {chunk[-1].id} cannot be drawn: {outcome}") from outcome
@@ -100,11 +102,12 @@ def make_corpus(
 
 def _make_clips(folder: Path, plans: list[ClipPlan], report: Report) -> None:
     """Draw, write and prepare some clips in one process."""
-    os.environ["LP_NUM_THREADS"] = "0"  # Mesa draws in the process itself: the processes fill the cores
+    # Mesa draws in the process itself, since the processes fill the cores.
+    os.environ["LP_NUM_THREADS"] = "0"
     with ExitStack() as stack:
         renderer = stack.enter_context(Renderer())
         for plan in plans:
-            raw, prepared = _paths(folder, plan)
+            raw, prepared = _locate_clip(folder, plan)
             clip = draw_clip(plan, renderer)
             quality = np.random.default_rng([plan.person_seed, plan.face_seed, 2]).integers(16, 32)
             write_video(raw, clip.frames, FPS, clip.samples, video_codec="libx264", crf=int(quality))
@@ -112,32 +115,32 @@ def _make_clips(folder: Path, plans: list[ClipPlan], report: Report) -> None:
                 try:
                     prepare_clip(raw, prepared, detector)
                 except MediaError:
-                    # Not one frame was read: rare, and honest to leave out.
+                    # No face was found in any frame, which is rare: exclude the clip.
                     raw.with_suffix(".no-face").touch()
             report(plan.id)
 
 
-def _paths(folder: Path, plan: ClipPlan) -> tuple[Path, Path]:
+def _locate_clip(folder: Path, plan: ClipPlan) -> tuple[Path, Path]:
     return folder / "raw" / f"{plan.id}.mkv", folder / "prepared" / f"{plan.id}.mkv"
 
 
 def _claim(folder: Path, sizes: Mapping[str, int], seed: int) -> None:
-    """Write or check what the folder holds."""
+    """Mark the folder as this corpus, or check the mark."""
     facts = {"version": VERSION, "seed": seed, "sizes": dict(sizes)}
     path = folder / "corpus.json"
     if path.exists():
         try:
             found = json.loads(path.read_text("utf-8"))
         except ValueError as error:
-            raise HicmaeError(f"{path}: is not ours; choose another folder") from error
+            raise HicmaeError(f"{path}: was not written by hicmae; choose another folder") from error
         if found != facts:
-            raise HicmaeError(f"{folder}: holds another corpus ({found}, asked for {facts}); choose another folder")
+            raise HicmaeError(f"{folder}: has another corpus (expected {facts}, got {found}); choose another folder")
         return
     if folder.exists() and any(folder.iterdir()):
-        raise HicmaeError(f"{folder}: is not empty and holds no corpus of ours; choose another folder")
+        raise HicmaeError(f"{folder}: is not empty and has no puppet corpus; choose another folder")
     for name in ("raw", "prepared"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    with written_whole(path) as temporary:
+    with write_atomically(path) as temporary:
         temporary.write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
 
 
@@ -146,7 +149,7 @@ def _write_manifest(folder: Path, plans: list[ClipPlan]) -> Path:
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([*HEADER, "raw", "face", "voice", "face_intensity", "voice_intensity"])
     for plan in plans:
-        raw, prepared = (path.relative_to(folder).as_posix() for path in _paths(folder, plan))
+        raw, prepared = (path.relative_to(folder).as_posix() for path in _locate_clip(folder, plan))
         if (folder / prepared).exists():
             writer.writerow(
                 [
@@ -165,6 +168,6 @@ def _write_manifest(folder: Path, plans: list[ClipPlan]) -> Path:
                 ]
             )
     path = folder / "manifest.csv"
-    with written_whole(path) as temporary:
+    with write_atomically(path) as temporary:
         temporary.write_text(out.getvalue(), "utf-8")
     return path

@@ -15,7 +15,7 @@ Mesh = tuple[NDArray[np.float32], NDArray[np.int32]]
 
 
 def build_glasses(identity: Identity) -> Mesh | None:
-    """Vertices (N, 6: position, normal) and triangles (M, 3) in head coordinates; None: no glasses."""
+    """Build vertices (N, 6: position, normal) and triangles (M, 3) in head coordinates; None without glasses."""
     if identity.glasses == "none":
         return None
     head = load_head()
@@ -25,12 +25,14 @@ def build_glasses(identity: Identity) -> Mesh | None:
     half = 0.40 * between * identity.glasses_size
     tall = half * _HEIGHT[identity.glasses]
     skin = identity.neutral[head.part == SKIN]
-    behind = np.zeros(len(skin), bool)  # cheeks and brows, not the nose
+    # Cheeks and brows, not the nose.
+    behind = np.zeros(len(skin), bool)
     for eye in (left, right):
         away = np.abs(skin - eye)
         behind |= (away[:, 0] < 0.75 * half) & (away[:, 1] < 1.1 * tall + 0.004) & (skin[:, 2] > eye[2])
     front = float(skin[behind, 2].max()) + 0.004
-    thick = 0.0012 + 0.0014 * identity.hair_volume  # thick frames and thick hair are drawn by the same dice
+    # Frames are as thick as the hair, which saves a random number.
+    thick = 0.0012 + 0.0014 * identity.hair_volume
     angle = np.linspace(0, 2 * np.pi, 33)[:-1]
     power = 2 / _ROUNDNESS[identity.glasses]
     outline = np.stack(
@@ -54,14 +56,16 @@ def build_glasses(identity: Identity) -> Mesh | None:
     tubes.append((np.array([inner[0], middle, inner[1]]), False))
     vertices, triangles, start = [], [], 0
     for path, closed in tubes:
-        points, faces = _tube(path, thick, closed)
+        points, faces = _build_tube(path, thick, closed)
         vertices.append(points)
         triangles.append(faces + start)
         start += len(points)
     return np.concatenate(vertices).astype(np.float32), np.concatenate(triangles).astype(np.int32)
 
 
-def _tube(path: NDArray[np.float64], radius: float, closed: bool) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def _build_tube(
+    path: NDArray[np.float64], radius: float, closed: bool
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     count = len(path)
     ahead = np.roll(path, -1, 0) - np.roll(path, 1, 0) if closed else np.gradient(path, axis=0)
     ahead /= np.linalg.norm(ahead, axis=1, keepdims=True) + 1e-12

@@ -1,7 +1,7 @@
-"""The 3D head all puppets share: mesh, identity space and facial actions, from `head.npz`.
+"""The 3D head that all puppets share: mesh, identity space and facial actions, from `head.npz`.
 
-Made by `scripts/distil_head.py` from CC0 assets (`head.LICENCE.md`). Metres; x to the subject's left, y up,
-z towards the viewer; the origin lies between the eyes.
+`scripts/distil_head.py` made it from CC0 assets (`head.LICENCE.md`). Metres; x to the subject's left, y up,
+z towards the viewer; the origin is between the eyes.
 
 Letters: V vertices, F triangles, K identity components, A attributes, T frames.
 """
@@ -22,7 +22,7 @@ SKIN, LEFT_EYE, RIGHT_EYE, UPPER_TEETH, LOWER_TEETH, TONGUE, LASHES, HAIR = rang
 
 Floats = NDArray[np.float32]
 
-# Where real faces go farther than the Face Units; found by letting MediaPipe read one action at a time.
+# Actions that go farther in real faces than in the Face Units; measured with MediaPipe, one action at a time.
 _STRENGTH = {
     "browDown": 2.4,
     "browInnerUp": 1.9,
@@ -40,18 +40,18 @@ _STRENGTH = {
 
 @dataclass(frozen=True, eq=False)
 class HeadModel:
-    """Arrays of the head and what can be done with them.
+    """The head's arrays, and functions on them.
 
     Attributes:
         mean: (V, 3) the average head at rest.
         triangles: (F, 3) vertex indices; counter-clockwise from outside.
         part: (V,) `SKIN` ... `HAIR`.
         components: (K, V, 3) one standard deviation each.
-        regression: (A', K) from `_design` of the attributes to component coordinates.
-        cholesky: (K, K) spread of the coordinates that the attributes leave open.
+        regression: (A', K) from attributes, with products and squares, to component coordinates.
+        cholesky: (K, K) Cholesky factor of the coordinates' covariance that the attributes do not explain.
         actions: (52, V, 3) full excursions, in the order of `ACTION_NAMES`.
         masks: (V, 5) lips, eyelids, ears, inside of the mouth, face; 0..1.
-        occlusion: (V,) light that reaches a point at rest, 0..1.
+        occlusion: (V,) share of the light that reaches a point at rest, 0..1.
     """
 
     mean: Floats
@@ -65,24 +65,25 @@ class HeadModel:
     occlusion: Floats
 
     def draw_latent(self, female: float, age: float, ancestry: NDArray[np.float64], rng: np.random.Generator) -> Floats:
-        """Coordinates (K,) of a random face: female 0 or 1, age 0.55 youth .. 1 old, ancestry shares (3,)."""
+        """Draw a random face's coordinates (K,): female 0 or 1, age 0.55 (young) to 1 (old), ancestry shares (3,)."""
         weight, muscle = rng.beta(2.5, 2.5), rng.beta(3, 3)
         attributes = np.array([female, age, *ancestry, weight, muscle])
         design = np.concatenate([[1.0], attributes, [female * age, age**2]])
         normal = np.clip(rng.normal(size=len(self.cholesky)), -2.2, 2.2) * 0.85
-        # einsum, here and below: a product by BLAS has other last bits with another number of threads
+        # einsum, here and below: the last bits of a BLAS product depend on the number of threads.
         free = np.einsum("ij,j->i", self.cholesky, normal)
         return np.asarray(np.einsum("a,ak->k", design, self.regression) + free, np.float32)
 
-    def neutral(self, latent: Floats) -> Floats:
-        """The resting head (V, 3) of a face's coordinates."""
+    def build_neutral(self, latent: Floats) -> Floats:
+        """Build the resting head (V, 3) from a face's coordinates."""
         return np.asarray(self.mean + np.einsum("k,kvi->vi", latent, self.components), np.float32)
 
     def pose(self, neutral: Floats, curves: Floats) -> Floats:
-        """Heads (T, V, 3) of one face under actions (T, 52)."""
+        """Pose one face under actions (T, 52) -> heads (T, V, 3)."""
         curves = np.array(curves, np.float32)
         inner_up = curves[:, ACTION_NAMES.index("browInnerUp"), None]
-        curves[:, :2] *= 1 - 0.55 * np.minimum(inner_up, 1)  # raising and lowering work against each other
+        # Raising and lowering the brows work against each other.
+        curves[:, :2] *= 1 - 0.55 * np.minimum(inner_up, 1)
         flat = np.einsum("ta,af->tf", curves, self.actions.reshape(len(ACTION_NAMES), -1))
         return np.asarray(neutral + flat.reshape(len(curves), -1, 3), np.float32)
 
@@ -93,8 +94,8 @@ class HeadModel:
         starts = np.searchsorted(corners[order], np.arange(len(self.mean)))
         return order // 3, starts
 
-    def normals(self, positions: Floats) -> Floats:
-        """Outward normals (V, 3) of one head (V, 3), not normalised (the shader does)."""
+    def compute_normals(self, positions: Floats) -> Floats:
+        """Compute the outward normals (V, 3) of one head (V, 3); the shader scales them to unit length."""
         a, b, c = (positions[self.triangles[:, i]] for i in range(3))
         u, v = b - a, c - a
         face = np.empty_like(u)
@@ -107,7 +108,7 @@ class HeadModel:
 
 @cache
 def load_head() -> HeadModel:
-    """The head, read once."""
+    """Read the head, once per process."""
     with np.load(HEAD_FILE, allow_pickle=False) as data:
         names = [str(n) for n in data["action_names"]]
         assert tuple(names) == ACTION_NAMES

@@ -1,4 +1,4 @@
-"""Who a puppet is: face shape, skin, hair, beard, brows, glasses, clothes, and the style it moves in."""
+"""A puppet's identity: face shape, skin, hair, beard, brows, glasses, clothes, and its style of moving."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from hicmae_cli.puppets.actions import Style
+from hicmae_cli.puppets.expression import Style
 from hicmae_cli.puppets.head import SKIN, load_head
 
 Colour = tuple[float, float, float]  # sRGB 0..1
@@ -46,7 +46,7 @@ GLASSES_SHAPES = ("none", "round", "oval", "square")
 
 @dataclass(frozen=True)
 class Look:
-    """Everything painted rather than shaped. Numbers are 0..1 unless said; the shader takes them by name."""
+    """Everything that is painted on the head. Numbers are 0..1 unless noted; the shader reads them by name."""
 
     skin: Colour
     lips: Colour
@@ -70,7 +70,8 @@ class Look:
     moustache: float
     hairline: float  # -1 low .. 1 receding
     fringe: float
-    frame_face: float  # how far loose hair comes round the cheeks
+    # How far loose hair covers the cheeks.
+    frame_face: float
     pattern_seed: float
 
 
@@ -80,7 +81,8 @@ class Identity:
 
     female: bool
     age_years: float
-    ancestry: tuple[float, float, float]  # African, Asian, European shares
+    # African, Asian, European shares.
+    ancestry: tuple[float, float, float]
     neutral: NDArray[np.float32]
     look: Look
     style: Style
@@ -93,13 +95,13 @@ class Identity:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Identity:
-        """A random person. The same generator state gives the same person."""
+        """Draw a random person. The same generator state gives the same person."""
         female = bool(rng.random() < 0.5)
         age_years = float(rng.uniform(17, 75))
         age = float(np.interp(age_years, [12, 25, 80], [0.5, 0.667, 1.0]))
         ancestry = rng.dirichlet([0.4, 0.4, 0.5])
         head = load_head()
-        neutral = head.neutral(head.draw_latent(float(female), age, ancestry, rng))
+        neutral = head.build_neutral(head.draw_latent(float(female), age, ancestry, rng))
         hair_style = _draw_hair_style(female, age_years, rng)
         has_glasses = rng.random() < 0.2 + 0.15 * (age_years > 45)
         return cls(
@@ -107,20 +109,20 @@ class Identity:
             age_years=age_years,
             ancestry=(float(ancestry[0]), float(ancestry[1]), float(ancestry[2])),
             neutral=neutral,
-            look=_draw_look(female, age_years, ancestry, _brow_height_m(neutral), rng),
+            look=_draw_look(female, age_years, ancestry, _measure_brow_height_m(neutral), rng),
             style=Style.draw(rng),
             hair_style=hair_style,
             hair_volume=float(rng.uniform(0.1, 1.0)),
             hair_length=float(rng.uniform(0.0, 1.0)),
             glasses=str(rng.choice(GLASSES_SHAPES[1:])) if has_glasses else "none",
-            glasses_colour=_colour(
+            glasses_colour=_to_colour(
                 rng.choice([0.04, 0.1, 0.3, 0.7], p=[0.5, 0.2, 0.15, 0.15]) + rng.uniform(0, 0.15, 3)
             ),
             glasses_size=float(rng.uniform(0.85, 1.25)),
         )
 
 
-def _colour(values: NDArray[np.float64]) -> Colour:
+def _to_colour(values: NDArray[np.float64]) -> Colour:
     red, green, blue = np.clip(values, 0, 1)
     return float(red), float(green), float(blue)
 
@@ -134,8 +136,8 @@ def _draw_hair_style(female: bool, age_years: float, rng: np.random.Generator) -
     return str(rng.choice(HAIR_STYLES, p=share))
 
 
-def _brow_height_m(neutral: NDArray[np.float32]) -> float:
-    """How much higher than on the mean face the brows' ridge sits above the eyes."""
+def _measure_brow_height_m(neutral: NDArray[np.float32]) -> float:
+    """Measure how much higher the brow ridge is than on the mean face."""
     head = load_head()
     x, y, z = head.mean.T
     ridge = (head.part == SKIN) & (np.abs(np.abs(x) - 0.03) < 0.015) & (np.abs(y - 0.018) < 0.006) & (z > 0)
@@ -190,12 +192,12 @@ def _draw_look(
         lips = lips + (paint - lips) * rng.uniform(0.2, 0.9)
     bearded = not female and rng.random() < 0.4
     return Look(
-        skin=_colour(skin),
-        lips=_colour(lips),
-        eyes=_colour(eyes),
-        hair=_colour(hair),
-        brows=_colour(brows),
-        cloth=_colour(rng.uniform(0.04, 0.85) * (1 + rng.normal(0, 0.3, 3))),
+        skin=_to_colour(skin),
+        lips=_to_colour(lips),
+        eyes=_to_colour(eyes),
+        hair=_to_colour(hair),
+        brows=_to_colour(brows),
+        cloth=_to_colour(rng.uniform(0.04, 0.85) * (1 + rng.normal(0, 0.3, 3))),
         blush=float(rng.uniform(0.0, 0.6) + 0.25 * made_up),
         freckles=float(max(0.0, rng.uniform(-0.8, 0.7)) * (1 - melanin)),
         mottle=float(rng.uniform(0.2, 1.0)),
@@ -205,7 +207,7 @@ def _draw_look(
         lid_shade=float(rng.uniform(0.0, 0.35) + 0.4 * made_up * rng.random()),
         brow_width=float(rng.uniform(0.25, 0.75) if female else rng.uniform(0.4, 1.0)),
         brow_density=float(rng.uniform(0.55, 1.0)),
-        # on a high ridge the brows grow lower: people's resting brows differ less than their skulls
+        # Brows are lower on a high ridge: people's resting brows differ less than their skulls.
         brow_lift=float(rng.normal(-0.2 if female else 0.0, 0.4) - 0.7 * brow_height_m / 0.0015),
         lashes=float(rng.uniform(0.4, 1.0) if female else rng.uniform(0.1, 0.6)),
         stubble=float(rng.uniform(0, 0.8) if not female else 0.0),

@@ -1,4 +1,4 @@
-"""A contact sheet and a short video, for the eye and the ear."""
+"""A contact sheet and a short video of puppets, to look at and listen to."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hicmae_cli.errors import MediaError
-from hicmae_cli.files import written_whole
+from hicmae_cli.files import write_atomically
 from hicmae_cli.labels import CREMA_D_LABELS
 from hicmae_cli.media import write_video
 from hicmae_cli.model_input import WINDOW_S
-from hicmae_cli.puppets.actions import add_speech, expression_curves
+from hicmae_cli.puppets.expression import add_speech, animate_expression
 from hicmae_cli.puppets.identity import Identity
 from hicmae_cli.puppets.render import Renderer
 from hicmae_cli.puppets.voice import VoiceIdentity, speak
@@ -24,7 +24,10 @@ _CAPTION_PX = 22
 
 
 def make_preview(folder: Path, people: int, seed: int) -> Iterator[Path]:
-    """Draw ``people`` persons, every emotion at its height (sheet.png), and one clip per emotion (puppets.mp4).
+    """Draw every emotion of ``people`` persons at its apex (sheet.png), and one clip per emotion (puppets.mp4).
+
+    Yields:
+        Each file once it is written.
 
     Raises:
         MediaError: the folder cannot be written.
@@ -43,20 +46,20 @@ def _write_sheet(path: Path, people: int, seed: int) -> Path:
             cells = []
             for label in CREMA_D_LABELS:
                 rng = np.random.default_rng([seed, person, CREMA_D_LABELS.index(label)])
-                curves = expression_curves(label, 1.0, identity.style, rng, times_s)
+                curves = animate_expression(label, 1.0, identity.style, rng, times_s)
                 height = int(np.abs(curves).sum(axis=1)[1:4].argmax()) + 1
                 cells.append(renderer.render_clip(identity, curves, rng, times_s)[height])
             rows.append(np.concatenate(cells, axis=1))
-    sheet = np.concatenate([_captions(rows[0].shape[1]), *rows])
+    sheet = np.concatenate([_draw_captions(rows[0].shape[1]), *rows])
     done, png = cv2.imencode(".png", cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR))
     if not done:
         raise MediaError(f"{path}: the contact sheet cannot be encoded")
-    with written_whole(path) as temporary:
+    with write_atomically(path) as temporary:
         temporary.write_bytes(png.tobytes())
     return path
 
 
-def _captions(width_px: int) -> NDArray[np.uint8]:
+def _draw_captions(width_px: int) -> NDArray[np.uint8]:
     strip = np.full((_CAPTION_PX, width_px, 3), 24, np.uint8)
     cell_px = width_px // len(CREMA_D_LABELS)
     for index, label in enumerate(CREMA_D_LABELS):
@@ -77,8 +80,8 @@ def _write_clips(path: Path, seed: int) -> Path:
             identity = Identity.draw(rng)
             speaker = VoiceIdentity.draw(rng, float(identity.female), identity.age_years)
             utterance = speak(label, speaker, 1.0, WINDOW_S, rng)
-            curves = expression_curves(label, 1.0, identity.style, rng, times_s)
-            clip = renderer.render_clip(identity, add_speech(curves, utterance.mouth.at(times_s)), rng, times_s)
+            curves = animate_expression(label, 1.0, identity.style, rng, times_s)
+            clip = renderer.render_clip(identity, add_speech(curves, utterance.mouth.resample(times_s)), rng, times_s)
             for frame in clip:
                 captioned = np.ascontiguousarray(frame)
                 _write(captioned, label, 6)

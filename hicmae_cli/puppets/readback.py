@@ -1,4 +1,4 @@
-"""Does a tracker that only knows real people believe the puppets? Draw, let MediaPipe read, compare."""
+"""Compare the puppets' facial actions with those that MediaPipe, which was trained on real people, reads from them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hicmae_cli.model_input import CLIP_FRAMES, WINDOW_S
-from hicmae_cli.puppets.actions import ACTION_NAMES, INDEX, KINDS, expression_curves
+from hicmae_cli.puppets.actions import ACTION_NAMES, DISPLAYS, INDEX
+from hicmae_cli.puppets.expression import animate_expression
 from hicmae_cli.puppets.identity import Identity
 from hicmae_cli.puppets.render import Renderer
 
@@ -25,14 +26,14 @@ CORRELATION_WANTED = 0.5
 
 @dataclass(frozen=True)
 class ReadbackReport:
-    """What MediaPipe made of the puppets.
+    """How well MediaPipe reads the puppets.
 
     Attributes:
-        num_clips: Clips drawn, each of another person.
-        num_frames: Frames drawn.
-        faces_found: Share of frames with a face, 0..1.
-        correlations: Spearman's rank correlation of meant and read, per group of `CHECKED_ACTIONS`.
-        all_actions: The same for each single action.
+        num_clips: number of clips, each of another person.
+        num_frames: number of frames.
+        faces_found: share of frames in which a face was found, 0..1.
+        correlations: Spearman's rank correlation of drawn and read actions, per group of `CHECKED_ACTIONS`.
+        all_actions: the same for each single action.
     """
 
     num_clips: int
@@ -43,7 +44,7 @@ class ReadbackReport:
 
     @property
     def passed(self) -> bool:
-        """Whether faces and every checked action reach what is wanted."""
+        """Whether faces and every checked action reach their limits."""
         return self.faces_found >= FACES_WANTED and min(self.correlations.values()) >= CORRELATION_WANTED
 
     def __str__(self) -> str:
@@ -57,11 +58,11 @@ class ReadbackReport:
         return "\n".join(lines)
 
 
-def readback(num_clips: int = 96, seed: int = 0) -> ReadbackReport:
-    """Draw clips of random people and displays and let MediaPipe's face landmarker read them.
+def read_back(num_clips: int = 96, seed: int = 0) -> ReadbackReport:
+    """Draw clips of random people and displays, and read them with MediaPipe's face landmarker.
 
-    Displays and intensities (0 to 1) are random; on top each clip moves most of the checked actions by random
-    amounts, so that they cover their range and are judged apart from the displays they usually belong to.
+    Displays and intensities (0 to 1) are random. Each clip also moves most of the checked actions by random amounts,
+    so that they cover their range independently of the displays.
     """
     from hicmae_cli.faces import FaceFinder
     from hicmae_cli.media import Frame
@@ -74,8 +75,8 @@ def readback(num_clips: int = 96, seed: int = 0) -> ReadbackReport:
         for clip in range(num_clips):
             rng = np.random.default_rng([seed, clip])
             identity = Identity.draw(rng)
-            kind = str(rng.choice(KINDS))
-            curves = expression_curves(kind, float(rng.uniform(0, 1)), identity.style, rng, times_s)
+            display = str(rng.choice(DISPLAYS))
+            curves = animate_expression(display, float(rng.uniform(0, 1)), identity.style, rng, times_s)
             curves = _add_random_actions(curves, rng)
             frames = renderer.render_clip(identity, curves, rng, times_s)
             for t, rgb in enumerate(frames):
@@ -89,7 +90,7 @@ def readback(num_clips: int = 96, seed: int = 0) -> ReadbackReport:
 
     def correlate(names: tuple[str, ...]) -> float:
         columns = [INDEX[n] for n in names]
-        return _spearman(meant_array[:, columns].mean(1), read_array[:, columns].mean(1))
+        return _correlate_ranks(meant_array[:, columns].mean(1), read_array[:, columns].mean(1))
 
     return ReadbackReport(
         num_clips=num_clips,
@@ -103,9 +104,10 @@ def readback(num_clips: int = 96, seed: int = 0) -> ReadbackReport:
 def _add_random_actions(curves: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
     out = curves.copy()
     time = np.linspace(0, 1, len(curves))
-    spared = str(rng.choice(["brow down", "inner brow up"]))  # antagonists: one face does not do both
+    # These two are antagonists: a face does only one of them.
+    skipped = str(rng.choice(["brow down", "inner brow up"]))
     for name, names in CHECKED_ACTIONS.items():
-        if name == spared:
+        if name == skipped:
             continue
         amount = rng.uniform(0, 1) * (rng.random() < 0.9)
         wave = amount * np.clip(np.sin(np.pi * (time * rng.uniform(0.5, 1.5) + rng.uniform(0, 0.5))), 0, 1)
@@ -114,8 +116,8 @@ def _add_random_actions(curves: NDArray[np.float32], rng: np.random.Generator) -
     return out
 
 
-def _spearman(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
-    """Rank correlation; ties share their mean rank."""
+def _correlate_ranks(a: NDArray[np.float64], b: NDArray[np.float64]) -> float:
+    """Compute Spearman's rank correlation; ties share their mean rank."""
     ranks = []
     for values in (a, b):
         _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)

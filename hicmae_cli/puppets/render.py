@@ -1,4 +1,4 @@
-"""Draw puppets with OpenGL on EGL (Mesa's software driver is enough): identity + facial actions -> frames.
+"""Draw puppets with OpenGL on EGL (Mesa's software driver is enough): identity and facial actions -> frames.
 
 Letters: T frames, V vertices, H height, W width.
 """
@@ -15,14 +15,16 @@ from numpy.typing import NDArray
 
 from hicmae_cli.errors import MissingDependencyError, install_hint
 from hicmae_cli.model_input import WINDOW_S
-from hicmae_cli.puppets.actions import INDEX, Curves
+from hicmae_cli.puppets.actions import INDEX
+from hicmae_cli.puppets.expression import Curves
 from hicmae_cli.puppets.glasses import build_glasses
 from hicmae_cli.puppets.head import HAIR, LASHES, LEFT_EYE, LOWER_TEETH, RIGHT_EYE, SKIN, TONGUE, UPPER_TEETH, load_head
 from hicmae_cli.puppets.identity import Identity
 from hicmae_cli.puppets.scene import Scene, draw_scene
 
 FRAME_SIZE_PX = 224
-_PIVOT_M = (0.0, -0.11, -0.07)  # where the head turns on the neck
+# Where the head turns on the neck.
+_PIVOT_M = (0.0, -0.11, -0.07)
 _HAIR_KIND = {"bald": 0.0, "shaved": 1.0, "short": 2.0, "full": 3.0, "bun": 3.0, "bob": 4.0, "long": 4.0}
 _HAIR_END_M = {"full": -0.01, "bun": 0.0, "bob": -0.09, "long": -0.3}
 _SHADERS = Path(__file__).with_name("shaders")
@@ -30,10 +32,13 @@ Video = NDArray[np.uint8]
 
 
 class Renderer:
-    """Owns the OpenGL context; use it as a context manager and draw many clips with one.
+    """Owns the OpenGL context; use it as a context manager, and draw many clips with one renderer.
+
+    Args:
+        size_px: side of the frames.
 
     Raises:
-        MissingDependencyError: moderngl is not installed or EGL gives no context.
+        MissingDependencyError: moderngl is not installed, or EGL gives no context.
     """
 
     def __init__(self, size_px: int = FRAME_SIZE_PX) -> None:
@@ -44,16 +49,18 @@ class Renderer:
                 f"drawing puppets needs moderngl: install it with {install_hint('puppets')}"
             ) from e
         try:
-            open_context: Any = moderngl.create_context  # its type hints know no backend
+            # moderngl's type hints do not have the argument `backend`.
+            open_context: Any = moderngl.create_context
             self._gl: Any = open_context(standalone=True, backend="egl", require=330)
-        except Exception as e:  # moderngl raises bare Exceptions
+        # moderngl raises bare Exceptions.
+        except Exception as e:
             raise MissingDependencyError(
                 f"drawing puppets needs OpenGL 3.3 through EGL ({e}): on Debian `apt install libegl1 libgl1-mesa-dri`"
             ) from e
         self.size_px = size_px
         head = load_head()
         gl = self._gl
-        # skin; eyes, teeth and tongue; loose hair; lashes
+        # Skin; eyes, teeth and tongue; loose hair; lashes.
         self._programs = [self._compile("head", f"#define KIND {kind}\n") for kind in range(4)]
         self._glasses_program = self._compile("glasses")
         self._backdrop_program = self._compile("backdrop")
@@ -67,14 +74,14 @@ class Renderer:
         for program, kinds in zip(self._programs, ((SKIN,), inside, (HAIR,), (LASHES,)), strict=True):
             chosen = head.triangles[np.isin(parts, kinds)]
             layout = [
-                _used(program, self._moving, "3f", "in_position", "3f", "in_normal"),
-                _used(program, fixed_buffer, "3f", "in_rest", "4f", "in_masks", "2f", "in_extra"),
+                _describe_layout(program, self._moving, "3f", "in_position", "3f", "in_normal"),
+                _describe_layout(program, fixed_buffer, "3f", "in_rest", "4f", "in_masks", "2f", "in_extra"),
             ]
             self._arrays.append(gl.vertex_array(program, layout, index_buffer=gl.buffer(chosen.tobytes())))
         corners = np.array([-1, -1, 1, -1, -1, 1, 1, 1], np.float32)
         self._backdrop = gl.vertex_array(self._backdrop_program, [(gl.buffer(corners.tobytes()), "2f", "in_corner")])
         shape = (size_px, size_px)
-        # no multisampling: on the software driver it costs three times as much as all the rest
+        # No multisampling: on the software driver it takes three times as long as all the rest.
         self._target = gl.framebuffer([gl.renderbuffer(shape, 3)], gl.depth_renderbuffer(shape))
 
     def _compile(self, name: str, defines: str = "") -> Any:
@@ -91,19 +98,19 @@ class Renderer:
         self.close()
 
     def close(self) -> None:
-        """Give the context back."""
+        """Release the context."""
         self._gl.release()
 
     def render_clip(
         self, identity: Identity, curves: Curves, rng: np.random.Generator, times_s: NDArray[np.floating] | None = None
     ) -> Video:
-        """One clip of one person.
+        """Render one clip of one person.
 
         Args:
-            identity: Who.
+            identity: the person.
             curves: (T, 52) facial actions in 0..1.
-            rng: Draws the scene: camera, lights, background, head motion, blur, noise.
-            times_s: (T,) seconds of the frames; evenly over 2.56 s if not given.
+            rng: draws the scene: camera, lights, background, head motion, blur, noise.
+            times_s: (T,) times of the frames in seconds; evenly over 2.56 s by default.
 
         Returns:
             (T, H, W, 3) uint8 RGB.
@@ -118,7 +125,7 @@ class Renderer:
         picture = self._gl.texture(
             (scene.background.shape[1], scene.background.shape[0]), 3, scene.background.tobytes()
         )
-        frame_array, frame_buffers = self._glasses(identity)
+        frame_array, frame_buffers = self._load_glasses(identity)
         frames = np.empty((len(curves), self.size_px, self.size_px, 3), np.uint8)
         for t, place in enumerate(positions):
             self._draw_frame(identity, scene, place, curves[t], t, picture, frame_array)
@@ -130,7 +137,7 @@ class Renderer:
         return _develop(frames, scene, rng)
 
     def _set(self, name: str, value: Any) -> None:
-        """Set a uniform wherever it is used (a compiler drops what a program does not use)."""
+        """Set a uniform in every program that uses it (the compiler drops unused ones)."""
         for program in (*self._programs, self._glasses_program):
             if name in program:
                 if isinstance(value, np.ndarray):
@@ -156,7 +163,7 @@ class Renderer:
         self._set("pivot", _PIVOT_M)
         self._set("roughness", scene.roughness)
 
-    def _glasses(self, identity: Identity) -> tuple[Any, list[Any]]:
+    def _load_glasses(self, identity: Identity) -> tuple[Any, list[Any]]:
         mesh = build_glasses(identity)
         if mesh is None:
             return None, []
@@ -179,12 +186,12 @@ class Renderer:
     ) -> None:
         gl, head = self._gl, load_head()
         place = _shape_hair(place, identity)
-        moving = np.concatenate([place, head.normals(place)], 1, dtype=np.float32)
+        moving = np.concatenate([place, head.compute_normals(place)], 1, dtype=np.float32)
         self._moving.write(moving.tobytes())
         self._set("view", scene.views[t].T)
         self._set("head_turn", scene.head_turns[t].T)
         self._set("body_turn", scene.body_turns[t].T)
-        self._set("crease", _creases(actions, identity.look.wrinkles))
+        self._set("crease", _measure_creases(actions, identity.look.wrinkles))
         self._target.use()
         self._target.clear(depth=1.0)
         gl.disable(gl.DEPTH_TEST | gl.CULL_FACE)
@@ -206,15 +213,15 @@ class Renderer:
             glasses.render()
 
 
-def _used(program: Any, buffer: Any, *formats_and_names: str) -> tuple[Any, ...]:
-    """A buffer's layout for a program: what the program does not use is skipped as padding."""
+def _describe_layout(program: Any, buffer: Any, *formats_and_names: str) -> tuple[Any, ...]:
+    """Describe a buffer's layout for a program: attributes that the program does not use become padding."""
     formats, names = formats_and_names[::2], formats_and_names[1::2]
     layout = [f if n in program else f"{int(f[0]) * 4}x" for f, n in zip(formats, names, strict=True)]
     return (buffer, " ".join(layout), *(n for n in names if n in program))
 
 
 def _shape_hair(place: NDArray[np.float32], identity: Identity) -> NDArray[np.float32]:
-    """The cap of loose hair, fuller or flatter: pushed away from the middle of the head."""
+    """Make the loose hair fuller or flatter: scale it about the middle of the head."""
     hair = load_head().part == HAIR
     shaped = place.copy()
     middle = np.array([0.0, 0.0, -0.07], np.float32)
@@ -223,8 +230,8 @@ def _shape_hair(place: NDArray[np.float32], identity: Identity) -> NDArray[np.fl
     return shaped
 
 
-def _creases(actions: NDArray[np.float32], wrinkles: float) -> tuple[float, float, float, float]:
-    """How deep the face's actions fold the skin: forehead, between brows, beside eyes, nose to mouth."""
+def _measure_creases(actions: NDArray[np.float32], wrinkles: float) -> tuple[float, float, float, float]:
+    """Compute how deeply the actions fold the skin: forehead, between brows, beside eyes, nose to mouth."""
 
     def most(*names: str) -> float:
         return float(max(actions[INDEX[n]] for n in names))
@@ -238,7 +245,7 @@ def _creases(actions: NDArray[np.float32], wrinkles: float) -> tuple[float, floa
 
 
 def _develop(frames: Video, scene: Scene, rng: np.random.Generator) -> Video:
-    """What a camera adds: blur, exposure and colour cast, vignette, grain."""
+    """Add what a camera adds: blur, exposure, colour cast, vignette and grain."""
     size = frames.shape[1]
     grid = np.linspace(-1, 1, size, dtype=np.float32)
     fall = 1 - scene.vignette * (grid[:, None] ** 2 + grid[None] ** 2) * 0.5

@@ -1,4 +1,4 @@
-"""What surrounds a puppet in one clip: camera, head motion, lights, background, and the camera's flaws.
+"""The scene of one clip: camera, head motion, lights, background, and the camera's flaws.
 
 Letters: T frames.
 """
@@ -20,7 +20,7 @@ _BACKDROP_PX = 192
 
 @dataclass(frozen=True, eq=False)
 class Scene:
-    """One drawn setting; matrices act on column vectors, lights are in the camera's frame."""
+    """One random scene; matrices act on column vectors, lights are in the camera's frame."""
 
     camera: Floats  # (4, 4)
     views: Floats  # (T, 4, 4)
@@ -41,7 +41,7 @@ class Scene:
 
 
 def draw_scene(identity: Identity, times_s: Floats, rng: np.random.Generator, size_px: int) -> Scene:
-    """A random setting for one clip; the face, hairline to chin, fills 46 to 85% of the frame's height."""
+    """Draw a random scene; the face, from hairline to chin, fills 46 to 85% of the frame's height."""
     head = load_head()
     skin = head.part == SKIN
     front = skin & (np.abs(head.mean[:, 0]) < 0.012) & (head.mean[:, 2] > -0.02)
@@ -63,7 +63,7 @@ def draw_scene(identity: Identity, times_s: Floats, rng: np.random.Generator, si
         ]
     )
     views = np.repeat(np.eye(4)[None], len(times_s), 0)
-    sway = _drift(times_s, rng, 2, 0.7) * 0.012 * rng.random()
+    sway = _draw_drift(times_s, rng, 2, 0.7) * 0.012 * rng.random()
     views[:, 0, 3] = -centre[0] + sway[:, 0] * tall
     views[:, 1, 3] = -centre[1] + sway[:, 1] * tall
     views[:, 2, 3] = -distance - 0.03
@@ -71,16 +71,16 @@ def draw_scene(identity: Identity, times_s: Floats, rng: np.random.Generator, si
     liveliness = rng.uniform(0.2, 1.0)
     still = np.clip(rng.normal(0, [9, 5.5, 4]), [-20, -11, -9], [20, 11, 9])
     moved = (
-        _drift(times_s, rng, 3, 0.5) * [7, 5, 3.5] * liveliness
-        + _drift(times_s, rng, 3, 1.6) * [1.5, 2.0, 1] * liveliness
+        _draw_drift(times_s, rng, 3, 0.5) * [7, 5, 3.5] * liveliness
+        + _draw_drift(times_s, rng, 3, 1.6) * [1.5, 2.0, 1] * liveliness
     )
     angles = np.clip(still + moved, [-25, -15, -10], [25, 15, 10])
     lights, colours, up, down = _draw_lights(rng)
     return Scene(
         camera=camera,
         views=views,
-        head_turns=_turns(np.radians(angles)),
-        body_turns=_turns(np.radians(angles * 0.3 + [rng.normal(0, 12), 0, 0])),
+        head_turns=_build_turns(np.radians(angles)),
+        body_turns=_build_turns(np.radians(angles * 0.3 + [rng.normal(0, 12), 0, 0])),
         light_to=lights,
         light_colour=colours,
         ambient_up=up,
@@ -96,14 +96,14 @@ def draw_scene(identity: Identity, times_s: Floats, rng: np.random.Generator, si
     )
 
 
-def _drift(times_s: Floats, rng: np.random.Generator, count: int, rate_hz: float) -> Floats:
+def _draw_drift(times_s: Floats, rng: np.random.Generator, count: int, rate_hz: float) -> Floats:
     rates = rng.uniform(0.25, 1.0, (3, count)) * rate_hz
     phases = rng.uniform(0, 2 * np.pi, (3, count))
     return np.asarray(np.sin(2 * np.pi * times_s[:, None, None] * rates + phases).mean(1))
 
 
-def _turns(angles: Floats) -> Floats:
-    """Rotations (T, 3, 3) from yaw, pitch, roll (T, 3) in radians."""
+def _build_turns(angles: Floats) -> Floats:
+    """Build rotations (T, 3, 3) from yaw, pitch and roll (T, 3) in radians."""
     (cy, cp, cr), (sy, sp, sr) = np.cos(angles).T, np.sin(angles).T
     one, zero = np.ones_like(cy), np.zeros_like(cy)
 
@@ -117,25 +117,25 @@ def _turns(angles: Floats) -> Floats:
 
 
 def _draw_lights(rng: np.random.Generator) -> tuple[Floats, Floats, Floats, Floats]:
-    """A key light, a fill and a rim, warm or cool, and the light of the room."""
+    """Draw a key, a fill and a rim light, warm or cool, and the light of the room."""
     around = rng.uniform(-80, 80), rng.uniform(-120, 120), rng.uniform(110, 250)
     above = rng.uniform(-5, 65), rng.uniform(-25, 50), rng.uniform(-10, 60)
     a, e = np.radians(around), np.radians(above)
     to = np.stack([np.sin(a) * np.cos(e), np.sin(e), np.cos(a) * np.cos(e)], 1)
     power = np.array([rng.uniform(0.5, 1.35), rng.uniform(0.0, 0.5), rng.uniform(0, 0.8) * (rng.random() < 0.5)])
-    colours = np.stack([_temperature(rng) for _ in range(3)]) * power[:, None]
-    room = _temperature(rng)
+    colours = np.stack([_draw_temperature(rng) for _ in range(3)]) * power[:, None]
+    room = _draw_temperature(rng)
     level = rng.uniform(0.16, 0.55)
     return to, colours, room * level, room * level * rng.uniform(0.4, 0.9)
 
 
-def _temperature(rng: np.random.Generator) -> Floats:
+def _draw_temperature(rng: np.random.Generator) -> Floats:
     warm = rng.normal(0, 0.12)
     return np.asarray(np.clip([1 + warm, 1 + rng.normal(0, 0.03), 1 - warm], 0.5, 1.5))
 
 
 def _draw_background(rng: np.random.Generator) -> NDArray[np.uint8]:
-    """A wall with falling light, or a room out of focus: gradients, soft boxes and blobs."""
+    """Draw a wall with falling light, or a room out of focus: gradients, soft boxes and blobs."""
     size = _BACKDROP_PX
     y, x = np.mgrid[0:size, 0:size] / size
     one, two = rng.uniform(0.03, 0.95, 3), rng.uniform(0.03, 0.95, 3)

@@ -1,8 +1,7 @@
-"""Puppets' voices: a source-filter synthesiser whose settings are moved by emotion, in NumPy.
+"""Puppets' voices: a source-filter synthesiser in NumPy, with the settings of a manner of speaking.
 
-A glottal pulse train (Rosenberg 1971, shape B) and noise are shaped frame by frame by vowel formants (means of
-Peterson & Barney 1952). Emotion moves pitch, range, contour, rate, loudness, attack, breathiness and spectral tilt
-the way vocal-expression research reports it (Banse & Scherer 1996; Juslin & Laukka 2003). The words are nonsense.
+Vowel formants (means of Peterson & Barney 1952) shape a glottal pulse train (Rosenberg 1971, shape B) and noise, frame
+by frame. The words are nonsense.
 
 Letters: n samples at 16 kHz, T control frames at 100 Hz.
 """
@@ -15,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hicmae_cli.model_input import SAMPLE_RATE_HZ
+from hicmae_cli.puppets.manners import LEAST, MANNERS, NEUTRAL, SPREAD, Manner
 
 CONTROL_HZ = 100
 _STEP_SAMPLES = SAMPLE_RATE_HZ // CONTROL_HZ  # 160
@@ -38,198 +38,6 @@ _FOURTH_FORMANT_HZ = 3500.0
 
 
 @dataclass(frozen=True)
-class Manner:
-    """How something is said.
-
-    Attributes:
-        pitch_st: mean pitch over the speaker's own, semitones.
-        range_st: spread of the pitch over syllables, semitones.
-        slope_st: drift of the pitch over the utterance, semitones a second.
-        arch_st: rise and fall within a syllable, semitones.
-        rate_hz: syllables a second.
-        loudness_db: level over neutral.
-        attack_s: time a syllable takes to swell.
-        tilt_db: tilt of the source, dB an octave over neutral; positive is brighter, pressed.
-        breath: share of aspiration noise.
-        jitter: irregularity of pitch from moment to moment, semitones.
-        tremor_st: tremble at 6 to 8 Hz, semitones.
-        creak: share of every second pulse that is lost.
-        pauses: chance of a pause after a syllable.
-        held: how much of its slot a syllable fills.
-    """
-
-    pitch_st: float = 0.0
-    range_st: float = 2.0
-    slope_st: float = -0.5
-    arch_st: float = 0.5
-    rate_hz: float = 4.2
-    loudness_db: float = 0.0
-    attack_s: float = 0.04
-    tilt_db: float = 0.0
-    breath: float = 0.06
-    jitter: float = 0.1
-    tremor_st: float = 0.0
-    creak: float = 0.05
-    pauses: float = 0.08
-    held: float = 0.8
-
-
-NEUTRAL = Manner()
-MANNERS = {
-    "anger": Manner(
-        pitch_st=5,
-        range_st=3.5,
-        slope_st=-1,
-        arch_st=-2.5,
-        rate_hz=5.4,
-        loudness_db=9,
-        attack_s=0.012,
-        tilt_db=4.5,
-        breath=0.03,
-        jitter=0.3,
-        pauses=0.03,
-        held=0.75,
-    ),
-    "disgust": Manner(
-        pitch_st=-3,
-        range_st=2,
-        slope_st=-1.5,
-        arch_st=-1.5,
-        rate_hz=2.9,
-        loudness_db=0,
-        attack_s=0.07,
-        tilt_db=0.5,
-        breath=0.12,
-        jitter=0.3,
-        creak=0.8,
-        pauses=0.1,
-        held=0.95,
-    ),
-    "fear": Manner(
-        pitch_st=8.5,
-        range_st=2,
-        slope_st=1,
-        arch_st=0.5,
-        rate_hz=6.6,
-        loudness_db=-1,
-        attack_s=0.02,
-        tilt_db=-1,
-        breath=0.32,
-        jitter=0.8,
-        tremor_st=1.1,
-        pauses=0.3,
-        held=0.65,
-    ),
-    "happiness": Manner(
-        pitch_st=6,
-        range_st=5.5,
-        slope_st=0.5,
-        arch_st=5,
-        rate_hz=4.9,
-        loudness_db=4,
-        attack_s=0.035,
-        tilt_db=1.5,
-        breath=0.08,
-        jitter=0.15,
-        pauses=0.04,
-        held=0.85,
-    ),
-    "neutral": NEUTRAL,
-    "sadness": Manner(
-        pitch_st=-1.5,
-        range_st=1,
-        slope_st=-2,
-        arch_st=-0.8,
-        rate_hz=2.5,
-        loudness_db=-8,
-        attack_s=0.1,
-        tilt_db=-5,
-        breath=0.4,
-        jitter=0.25,
-        tremor_st=0.25,
-        pauses=0.3,
-        held=0.9,
-    ),
-    # Shared by two emotions: one manner for both, so that it tells nothing about which of them was meant.
-    "anger-happiness": Manner(
-        pitch_st=5.2,
-        range_st=4.2,
-        slope_st=-0.2,
-        arch_st=0.7,
-        rate_hz=5.1,
-        loudness_db=6.5,
-        attack_s=0.024,
-        tilt_db=3,
-        breath=0.05,
-        jitter=0.2,
-        pauses=0.04,
-    ),
-    "disgust-fear": Manner(
-        pitch_st=2.5,
-        range_st=2,
-        arch_st=-0.5,
-        rate_hz=4.6,
-        loudness_db=-1,
-        attack_s=0.045,
-        tilt_db=-0.5,
-        breath=0.22,
-        jitter=0.6,
-        tremor_st=0.5,
-        creak=0.4,
-        pauses=0.2,
-    ),
-    "neutral-sadness": Manner(
-        pitch_st=-0.8,
-        range_st=1.4,
-        slope_st=-1.2,
-        arch_st=-0.2,
-        rate_hz=3.4,
-        loudness_db=-4,
-        attack_s=0.07,
-        tilt_db=-2.5,
-        breath=0.2,
-        jitter=0.15,
-        pauses=0.18,
-    ),
-}
-KINDS = tuple(MANNERS)
-
-# How far a rendering strays from its manner, as a standard deviation.
-_SPREAD = Manner(
-    pitch_st=0.5,
-    range_st=0.3,
-    slope_st=0.3,
-    arch_st=0.4,
-    rate_hz=0.25,
-    loudness_db=1.0,
-    attack_s=0.004,
-    tilt_db=0.5,
-    breath=0.02,
-    jitter=0.05,
-    tremor_st=0.05,
-    creak=0.05,
-    pauses=0.02,
-    held=0.04,
-)
-_LEAST = Manner(
-    pitch_st=-8,
-    range_st=0.2,
-    slope_st=-5,
-    arch_st=-5,
-    rate_hz=1.8,
-    loudness_db=-16,
-    attack_s=0.006,
-    tilt_db=-9,
-    breath=0.0,
-    jitter=0.02,
-    tremor_st=0.0,
-    creak=0.0,
-    pauses=0.0,
-    held=0.5,
-)
-
-
-@dataclass(frozen=True)
 class VoiceIdentity:
     """One speaker: pitch, vocal tract length (as a factor on formants) and habits relative to neutral."""
 
@@ -242,12 +50,12 @@ class VoiceIdentity:
 
     @classmethod
     def draw(cls, rng: np.random.Generator, female: float, age_years: float) -> VoiceIdentity:
-        """A random speaker.
+        """Draw a random speaker.
 
         Args:
-            rng: where chance comes from.
+            rng: the source of randomness.
             female: 0 (male) to 1 (female).
-            age_years: of the face that goes with the voice.
+            age_years: age of the face that belongs to the voice.
         """
         age = float(np.clip((age_years - 20) / 60, 0, 1))
         pitch_hz = 112 * (205 / 112) ** female * np.exp(rng.normal(0, 0.1)) * (1 + 0.08 * age * (1 - 2 * female))
@@ -263,15 +71,15 @@ class VoiceIdentity:
 
 @dataclass(frozen=True)
 class Mouth:
-    """What the mouth does, (T,) each in 0..1 at 100 Hz: jaw opening, rounding, closing and spreading of the lips."""
+    """Movements of the mouth, (T,) in 0..1 at 100 Hz: jaw opening, rounding, closing and spreading of the lips."""
 
     jaw: NDArray[np.float32]
     round: NDArray[np.float32]
     press: NDArray[np.float32]
     wide: NDArray[np.float32]
 
-    def at(self, times_s: Floats) -> Mouth:
-        """The same curves at other times, (len(times_s),) each."""
+    def resample(self, times_s: Floats) -> Mouth:
+        """Interpolate the curves at other times, (len(times_s),) each."""
         grid = np.arange(len(self.jaw)) / CONTROL_HZ
         curves = (np.interp(times_s, grid, getattr(self, f.name)).astype(np.float32) for f in fields(self))
         return Mouth(*curves)
@@ -279,52 +87,52 @@ class Mouth:
 
 @dataclass(frozen=True)
 class Utterance:
-    """A clip's sound (n,) float32 in -1..1, and the mouth that makes it."""
+    """A clip's sound (n,) float32 in -1..1, and the movements of the mouth."""
 
     samples: NDArray[np.float32]
     mouth: Mouth
 
 
 def speak(
-    kind: str, speaker: VoiceIdentity, intensity: float, duration_s: float, rng: np.random.Generator
+    manner: str, speaker: VoiceIdentity, intensity: float, duration_s: float, rng: np.random.Generator
 ) -> Utterance:
-    """Say something without words.
+    """Speak nonsense syllables.
 
     Args:
-        kind: one of ``KINDS``: an emotion, or a manner that two emotions share.
-        speaker: who says it.
+        manner: one of ``MANNERS``: an emotion, or a manner that two emotions share.
+        speaker: the speaker.
         intensity: 0 (neutral) to 1 (full).
         duration_s: length of the clip.
-        rng: decides the syllables, the rendering and the recording.
+        rng: draws the syllables, the rendering and the recording.
 
     Raises:
-        ValueError: an unknown kind.
+        ValueError: the manner is unknown.
     """
-    if kind not in MANNERS:
-        raise ValueError(f"unknown voice {kind!r}; known: {', '.join(KINDS)}")
-    manner = _render_manner(MANNERS[kind], speaker, intensity, rng)
+    if manner not in MANNERS:
+        raise ValueError(f"unknown manner {manner!r}; known: {', '.join(MANNERS)}")
+    rendered = _render_manner(MANNERS[manner], speaker, intensity, rng)
     num_control = round(duration_s * CONTROL_HZ) + 1
     tracks = _Tracks(num_control)
-    _lay_syllables(tracks, manner, speaker, rng)
-    pitch_hz = _pitch(tracks, manner, speaker, rng)
+    _lay_syllables(tracks, rendered, speaker, rng)
+    pitch_hz = _compute_pitch(tracks, rendered, speaker, rng)
     num_samples = round(duration_s * SAMPLE_RATE_HZ)
-    voice = _synthesise(tracks, pitch_hz, manner, speaker, num_samples, rng)
-    return Utterance(_record(voice, manner.loudness_db, rng), tracks.mouth())
+    voice = _synthesise(tracks, pitch_hz, rendered, speaker, num_samples, rng)
+    return Utterance(_record(voice, rendered.loudness_db, rng), tracks.build_mouth())
 
 
 def _render_manner(target: Manner, speaker: VoiceIdentity, intensity: float, rng: np.random.Generator) -> Manner:
-    """A manner at some intensity, by one speaker, with the chance of the moment."""
+    """Render a manner at some intensity by one speaker, with random variation."""
     values = {}
     for f in fields(Manner):
         plain, full = getattr(NEUTRAL, f.name), getattr(target, f.name)
-        value = plain + intensity * (full - plain) + rng.normal(0, getattr(_SPREAD, f.name))
+        value = plain + intensity * (full - plain) + rng.normal(0, getattr(SPREAD, f.name))
         values[f.name] = value
     values["rate_hz"] *= speaker.rate_scale
     values["range_st"] *= speaker.range_scale
     values["arch_st"] *= speaker.range_scale
     values["tilt_db"] += speaker.tilt_db
     values["breath"] += speaker.breath
-    return Manner(**{name: float(max(value, getattr(_LEAST, name))) for name, value in values.items()})
+    return Manner(**{name: float(max(value, getattr(LEAST, name))) for name, value in values.items()})
 
 
 class _Tracks:
@@ -338,8 +146,8 @@ class _Tracks:
         self.syllable_st = np.zeros(count)
         self.jaw, self.round, self.press, self.wide = (np.zeros(count) for _ in range(4))
 
-    def mouth(self) -> Mouth:
-        """The mouth's part, smoothed as flesh is."""
+    def build_mouth(self) -> Mouth:
+        """Build the mouth's movements, smoothed like those of flesh."""
         kernel = np.hanning(11) / np.hanning(11).sum()
         curves = (np.convolve(c, kernel, "same") for c in (self.jaw, self.round, self.press, self.wide))
         return Mouth(*(np.clip(curve, 0, 1).astype(np.float32) for curve in curves))
@@ -386,8 +194,8 @@ def _lay_syllables(tracks: _Tracks, manner: Manner, speaker: VoiceIdentity, rng:
             at += int(rng.uniform(0.12, 0.45) * CONTROL_HZ)
 
 
-def _pitch(tracks: _Tracks, manner: Manner, speaker: VoiceIdentity, rng: np.random.Generator) -> Floats:
-    """Fundamental frequency, (T,) Hz."""
+def _compute_pitch(tracks: _Tracks, manner: Manner, speaker: VoiceIdentity, rng: np.random.Generator) -> Floats:
+    """Compute the fundamental frequency, (T,) Hz."""
     count = len(tracks.voiced)
     time_s = np.arange(count) / CONTROL_HZ
     semitones = manner.pitch_st + tracks.syllable_st + manner.slope_st * (time_s - time_s[-1] / 2)
@@ -406,14 +214,14 @@ def _synthesise(
     num_samples: int,
     rng: np.random.Generator,
 ) -> Floats:
-    """Source through filter, (n,)."""
+    """Send the source through the filter, (n,)."""
     grid = np.arange(num_samples) / _STEP_SAMPLES
     control = np.arange(len(pitch_hz))
     phase = np.cumsum(np.interp(grid, control, pitch_hz)) / SAMPLE_RATE_HZ
     cycle, within = np.divmod(phase, 1.0)
     flow = np.where(within < 0.4, 0.5 - 0.5 * np.cos(np.pi * within / 0.4), np.cos(np.pi * (within - 0.4) / 0.4))
     flow = np.where(within < 0.6, flow, 0.0)
-    # Creak: every other pulse is weak, the voice falls apart into single beats.
+    # Creak: every other pulse is weak, so that single beats can be heard.
     flow *= np.where(cycle % 2 == 1, 1 - 0.85 * min(1.0, manner.creak), 1.0)
     shimmer = np.exp(rng.normal(0, 0.05 + 0.15 * manner.jitter, int(cycle[-1]) + 2))
     voiced = np.interp(grid, control, _smooth(tracks.voiced))
@@ -448,7 +256,8 @@ def _filter(pulses: Floats, hiss: Floats, tracks: _Tracks, manner: Manner, speak
         padded = np.pad(source, (_FFT_SAMPLES // 2, 2 * _FFT_SAMPLES))
         frames = np.lib.stride_tricks.sliding_window_view(padded, _FFT_SAMPLES)[starts] * window
         shaped = np.fft.irfft(np.fft.rfft(frames) * shape, _FFT_SAMPLES)
-        for quarter in range(_FFT_SAMPLES // _HOP_SAMPLES):  # frames four apart do not overlap
+        # Every fourth frame: these do not overlap.
+        for quarter in range(_FFT_SAMPLES // _HOP_SAMPLES):
             part = shaped[quarter :: _FFT_SAMPLES // _HOP_SAMPLES].ravel()
             offset = quarter * _HOP_SAMPLES
             room = min(len(part), len(out) - offset)
@@ -457,7 +266,7 @@ def _filter(pulses: Floats, hiss: Floats, tracks: _Tracks, manner: Manner, speak
 
 
 def _record(voice: Floats, loudness_db: float, rng: np.random.Generator) -> NDArray[np.float32]:
-    """A room, a microphone and a noise floor: (n,) float32 in -1..1."""
+    """Record a voice: add a room, a microphone and a noise floor, (n,) float32 in -1..1."""
     if rng.random() < 0.6:
         length = int(rng.uniform(0.05, 0.3) * SAMPLE_RATE_HZ)
         echo = rng.normal(0, 1, length) * np.exp(-6 * np.arange(length) / length)
@@ -466,14 +275,17 @@ def _record(voice: Floats, loudness_db: float, rng: np.random.Generator) -> NDAr
         size = 1 << (len(voice) + length).bit_length()
         voice = np.fft.irfft(np.fft.rfft(voice, size) * np.fft.rfft(echo, size), size)[: len(voice)]
     level = float(np.sqrt(np.mean(voice**2))) + 1e-9
-    reference = level / 10 ** (loudness_db / 20)  # what a neutral voice would have had
+    # The level of a neutral voice.
+    reference = level / 10 ** (loudness_db / 20)
     noise = rng.normal(0, 1, len(voice))
-    if rng.random() < 0.5:  # rumble rather than hiss
+    # Rumble in half of the clips, hiss in the others.
+    if rng.random() < 0.5:
         noise = np.cumsum(noise)
         noise -= np.convolve(noise, np.ones(400) / 400, "same")
         noise /= noise.std() + 1e-9
     out = voice + noise * reference * 10 ** (-rng.uniform(14, 40) / 20)
-    if rng.random() < 0.25:  # a telephone
+    # A telephone.
+    if rng.random() < 0.25:
         hz = np.fft.rfftfreq(len(out), 1 / SAMPLE_RATE_HZ)
         out = np.fft.irfft(np.fft.rfft(out) * ((hz > 250) & (hz < 3600)), len(out))
     gain = 0.035 / reference * 10 ** (rng.normal(0, 2.5) / 20)

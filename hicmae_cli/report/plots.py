@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from hicmae_cli.errors import HicmaeError, one_line
 from hicmae_cli.files import write_atomically
+from hicmae_cli.fonts import readable_text
 from hicmae_cli.model_input import WINDOW_S
-from hicmae_cli.report.fonts import readable_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

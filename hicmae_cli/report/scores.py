@@ -1,72 +1,89 @@
-"""An evaluation on a terminal and in Markdown: both show the tables that its document holds."""
+"""The tables of an evaluation, made from its document: for a terminal, as plain text and in Markdown."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from hicmae_cli.errors import one_line
 from hicmae_cli.metric_names import TITLES
 
-_SCREEN_LABELS = 14  # more columns fold into each other on a terminal
-_LISTED = 20  # failures named before it says "and N more"
+# The confusion matrix of more labels does not fit on a terminal.
+_MAX_SCREEN_LABELS = 14
+_MAX_LISTED = 20
+_TEXT_CELLS = 120
 
 
 @dataclass(frozen=True)
 class Grid:
-    """A table of text, whatever it is shown on."""
+    """A table of texts that a terminal and a Markdown page show alike."""
 
     title: str
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
     def to_rich(self) -> Table:
-        """For a terminal."""
+        """Make a table for a terminal."""
         table = Table(*map(_safe, self.header), title=_safe(self.title), title_justify="left")
         for row in self.rows:
             table.add_row(*map(_safe, row))
         return table
 
     def to_markdown(self) -> list[str]:
-        """For a file, line by line."""
+        """Make the lines of a Markdown table."""
         lines = [self.header, tuple("---" if not i else "---:" for i in range(len(self.header))), *self.rows]
         return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
 
 
 def _safe(text: str) -> str:
-    """A label or another text from a file, as Rich prints it as it is."""
+    """Escape a text from a file, so that Rich prints it literally."""
     return escape(one_line(text))
 
 
 def score_grids(document: Mapping[str, Any], *, screen: bool = False) -> list[Grid]:
-    """The tables of a ``hicmae.evaluate/1`` document: scores, targets of a regression, confusion.
+    """Make the tables of a ``hicmae.evaluate/1`` document: scores, and targets of a regression or the confusion matrix.
 
     Args:
         document: as ``hicmae evaluate --json`` writes it.
-        screen: leave out what does not fit on one.
+        screen: omit what does not fit on a terminal.
     """
-    grids = [_scores(document, _names(document, screen))]
+    grids = [_make_score_grid(document, _list_metrics(document, screen=screen))]
     if document.get("task") == "regression":
-        return [*grids, _targets(document)]
-    if screen and len(document["labels"]) > _SCREEN_LABELS:
-        return [*grids, _recalls(document)]
-    return [*grids, _confusion(document)]
+        return [*grids, _make_target_grid(document)]
+    if screen and len(document["labels"]) > _MAX_SCREEN_LABELS:
+        return [*grids, _make_recall_grid(document)]
+    return [*grids, _make_confusion_grid(document)]
+
+
+def format_scores(document: Mapping[str, Any]) -> str:
+    """Format a document as plain text: its tables, then its warnings.
+
+    Args:
+        document: as ``hicmae evaluate --json`` writes it.
+    """
+    console = Console(file=io.StringIO(), width=_TEXT_CELLS, color_system=None)
+    with console.capture() as captured:
+        for grid in score_grids(document, screen=True):
+            console.print(grid.to_rich())
+    return captured.get() + "".join(f"warning: {one_line(warning)}\n" for warning in document.get("warnings", ()))
 
 
 def scores_markdown(document: Mapping[str, Any], weights: str) -> str:
-    """A document as a Markdown page: the scores beside the published ones, and what they mean in words.
+    """Make a Markdown page of a document: warnings, the protocol in words, tables, and the clips that failed.
 
     Args:
         document: as ``hicmae evaluate --json`` writes it.
-        weights: the weight as it was named on the command line.
+        weights: the weight, as the user named it.
     """
     info = document["weights"]
     fold = document.get("fold")
-    lines = [f"# {document.get('dataset', 'scores')}" + (f", {_of_fold(fold)}" if fold else ""), ""]
+    lines = [f"# {document.get('dataset', 'scores')}" + (f", {_name_fold(fold)}" if fold else ""), ""]
     for text in document.get("warnings", ()):
         lines += [f"> **Warning:** {text}.", ""]
     lines += [f"- {sentence}" for sentence in document.get("protocol", ())]
@@ -75,14 +92,14 @@ def scores_markdown(document: Mapping[str, Any], weights: str) -> str:
         lines += [f"## {grid.title[:1].upper()}{grid.title[1:]}", "", *grid.to_markdown(), ""]
     interval = document["intervals"]
     lines += [
-        f"Intervals: {interval['level']:.0%}, percentile bootstrap, {interval['draws']} draws of a "
-        f"{interval['resampled']} each with replacement, seed {interval['seed']}.",
+        f"Intervals: {interval['level']:.0%}, percentile bootstrap, {interval['draws']} resamples of the "
+        f"{interval['resampled']}s, seed {interval['seed']}.",
         "",
     ]
     if failures := document["failures"]:
         lines += ["## Not scored", ""]
-        lines += [f"- {failure['id']}: {failure['message']}" for failure in failures[:_LISTED]]
-        lines += [f"- and {len(failures) - _LISTED} more"] if len(failures) > _LISTED else []
+        lines += [f"- {failure['id']}: {failure['message']}" for failure in failures[:_MAX_LISTED]]
+        lines += [f"- and {len(failures) - _MAX_LISTED} more"] if len(failures) > _MAX_LISTED else []
         lines.append("")
     lines += [
         f"Weight `{weights}`: {info['variant']}, trained on {info['dataset']}, licence {info['licence']}; "
@@ -93,90 +110,96 @@ def scores_markdown(document: Mapping[str, Any], weights: str) -> str:
 
 
 def confusion_title(document: Mapping[str, Any]) -> str:
-    """Lines above a picture of the confusion: what was tested, its scores, and what a reader must know."""
+    """Make the title of a picture of the confusion matrix: what was tested, and its scores.
+
+    A picture is passed on without its page, so the title also says if the scores are optimistic; all other warnings are
+    in the document and on the page.
+    """
     fold, metrics = document.get("fold"), document["metrics"]
-    lines = [
-        f"{document.get('dataset', 'scores')}{f', {_of_fold(fold)}' if fold else ''}, {document['modality']}: "
+    title = (
+        f"{document.get('dataset', 'scores')}{f', {_name_fold(fold)}' if fold else ''}, {document['modality']}: "
         f"UAR {metrics['uar']:.4f}, WAR {metrics['war']:.4f}"
-    ]
-    return "\n".join([*lines, *document.get("warnings", ())[:2]])
+    )
+    if document.get("selection", {}).get("optimistic"):
+        title += "\noptimistic: the epoch was chosen on the test clips"
+    return title
 
 
-def _of_fold(fold: str) -> str:
+def _name_fold(fold: str) -> str:
     return "all folds" if fold == "all" else f"fold {fold}"
 
 
-def _names(document: Mapping[str, Any], screen: bool = False) -> list[str]:
-    """Metrics without those of single targets; on a screen also without micro F1, which equals WAR."""
+def _list_metrics(document: Mapping[str, Any], *, screen: bool = False) -> list[str]:
+    """List the metrics without those of single targets; on a terminal also without micro F1, which equals WAR."""
     return [name for name in document["metrics"] if name in TITLES and not (screen and name == "micro_f1")]
 
 
-def _row(title: str, clips: object, scores: Mapping[str, Any], names: Sequence[str]) -> tuple[str, ...]:
+def _make_row(title: str, clips: object, scores: Mapping[str, Any], names: Sequence[str]) -> tuple[str, ...]:
     cells = (f"{scores[name]:.4f}" if scores.get(name) is not None else "" for name in names)
     return (title, "" if clips is None else str(clips), *cells)
 
 
-def _scores(document: Mapping[str, Any], names: Sequence[str]) -> Grid:
+def _make_score_grid(document: Mapping[str, Any], names: Sequence[str]) -> Grid:
     rows: list[tuple[str, ...]] = []
     for fold, found in document.get("folds", {}).items():
-        rows.append(_row(f"fold {fold}", found["decisions"], found["metrics"], names))
-        rows += _published(f"fold {fold}, published", found.get("published", {}), names)
+        rows.append(_make_row(f"fold {fold}", found["decisions"], found["metrics"], names))
+        rows += _make_published_rows(f"fold {fold}, published", found.get("published", {}), names)
     if "folds" in document:
-        rows.append(_row("mean over folds", None, document["mean"], names))
+        rows.append(_make_row("mean over folds", None, document["mean"], names))
         if document["sd"] is not None:
-            rows.append(_row("sd over folds", None, document["sd"], names))
+            rows.append(_make_row("sd over folds", None, document["sd"], names))
     alone = {document["modality"]: {**document["metrics"], "decisions": len(document["samples"])}}
     for modality, metrics in (document.get("by_modality") or alone).items():
         title = modality if "folds" not in document else f"pooled, {modality}"
-        rows.append(_row(title, metrics["decisions"], metrics, names))
-    rows += [_bounds(document, "95 % interval", names)]
+        rows.append(_make_row(title, metrics["decisions"], metrics, names))
+    rows.append(_make_interval_row(document, "95 % interval", names))
     if published := document.get("published"):
         of = next(iter(published.values()))["of"]
-        rows += _published(f"published, {of}", published, names)
+        rows += _make_published_rows(f"published, {of}", published, names)
     for title, metrics in document.get("baselines", {}).items():
-        rows.append(_row(title, None, metrics, names))
+        rows.append(_make_row(title, None, metrics, names))
     return Grid("scores", ("", "clips", *(TITLES[name] for name in names)), tuple(rows))
 
 
-def _bounds(document: Mapping[str, Any], title: str, names: Sequence[str]) -> tuple[str, ...]:
+def _make_interval_row(document: Mapping[str, Any], title: str, names: Sequence[str]) -> tuple[str, ...]:
     bounds = document["intervals"]["bounds"]
     return (title, "", *(f"{bounds[name][0]:.3f} to {bounds[name][1]:.3f}" for name in names))
 
 
-def _published(title: str, beside: Mapping[str, Any], names: Sequence[str]) -> list[tuple[str, ...]]:
-    row = _row(title, None, {name: both["published"] for name, both in beside.items()}, names)
+def _make_published_rows(title: str, published: Mapping[str, Any], names: Sequence[str]) -> list[tuple[str, ...]]:
+    row = _make_row(title, None, {name: both["published"] for name, both in published.items()}, names)
     return [row] if any(row[2:]) else []
 
 
-def _targets(document: Mapping[str, Any]) -> Grid:
-    names = _names(document)
+def _make_target_grid(document: Mapping[str, Any]) -> Grid:
+    names = _list_metrics(document)
     rows: list[tuple[str, ...]] = []
     for target in document["labels"]:
         own = [f"{name}_{target}" for name in names]
-        rows.append(_row(target, None, document["metrics"], own))
-        rows.append(_bounds(document, f"{target}, 95 % interval", own))
-        rows += _published(f"{target}, published", document.get("published", {}), own)
+        rows.append(_make_row(target, None, document["metrics"], own))
+        rows.append(_make_interval_row(document, f"{target}, 95 % interval", own))
+        rows += _make_published_rows(f"{target}, published", document.get("published", {}), own)
     return Grid("targets", ("", *(TITLES[name] for name in names)), tuple((r[0], *r[2:]) for r in rows))
 
 
-def _recall(document: Mapping[str, Any], label: str) -> str:
+def _format_recall(document: Mapping[str, Any], label: str) -> str:
     recall = document["recalls"][label]
     return "-" if recall is None else f"{recall:.2f}"
 
 
-def _confusion(document: Mapping[str, Any]) -> Grid:
+def _make_confusion_grid(document: Mapping[str, Any]) -> Grid:
     labels = document["labels"]
     rows = tuple(
-        (label, *map(str, counts), _recall(document, label))
+        (label, *map(str, counts), _format_recall(document, label))
         for label, counts in zip(labels, document["confusion"], strict=True)
     )
     title = f"confusion, {document['modality']} (rows: true, columns: predicted)"
     return Grid(title, ("", *labels, "recall"), rows)
 
 
-def _recalls(document: Mapping[str, Any]) -> Grid:
+def _make_recall_grid(document: Mapping[str, Any]) -> Grid:
     rows = tuple(
-        (label, str(sum(counts)), _recall(document, label))
+        (label, str(sum(counts)), _format_recall(document, label))
         for label, counts in zip(document["labels"], document["confusion"], strict=True)
     )
-    return Grid("recalls (the confusion is in --json and --confusion)", ("", "clips", "recall"), rows)
+    return Grid("recalls (the files hold the confusion matrix)", ("", "clips", "recall"), rows)

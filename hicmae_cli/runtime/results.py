@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hicmae_cli.modalities import MODALITIES
 from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.weights.info import WeightInfo
 
@@ -104,7 +105,7 @@ class Track:
     def modality(self) -> str:
         """What most of its windows were judged by."""
         kinds = [window.modality for window in self.windows]
-        return max(("av", "video", "audio"), key=kinds.count)
+        return max(MODALITIES, key=kinds.count)
 
     def to_dict(self) -> dict[str, Any]:
         """As in the JSON document."""

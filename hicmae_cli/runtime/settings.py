@@ -6,9 +6,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from hicmae_cli.errors import SettingsError
+from hicmae_cli.modalities import MODALITIES
 from hicmae_cli.model_input import CLIP_FRAMES, WINDOW_S
 
-MODALITIES = ("auto", "av", "video", "audio")
+_CHOICES = ("auto", *MODALITIES)
 DEFAULT_HOP_S = WINDOW_S / 4
 """Four windows see every moment: an average over fewer moves when another frame rate moves a sampled picture."""
 
@@ -30,8 +31,8 @@ class PredictSettings:
     max_faces: int = 4
 
     def __post_init__(self) -> None:
-        if self.modality not in MODALITIES:
-            raise SettingsError(f"--modality {self.modality}: expected one of {', '.join(MODALITIES)}")
+        if self.modality not in _CHOICES:
+            raise SettingsError(f"--modality {self.modality}: expected one of {', '.join(_CHOICES)}")
         if not 0.16 <= self.window_s <= 60:
             raise SettingsError(f"--window {self.window_s}: expected 0.16 to 60 seconds")
         if not 0 < self.hop_s <= self.window_s:

@@ -1,7 +1,7 @@
-"""Random changes of training clips; one set of parameters for all frames of a clip.
+"""Augmentation of training clips, with the same random parameters for all frames of a clip.
 
-Source: HiCMAE, section 4.2, whose recipe is that of video transformers: RandAugment, a crop, a flip and random erasing,
-in this order.
+Source: HiCMAE, section 4.2, with the usual recipe of video transformers: RandAugment, crop, flip and random erasing, in
+this order.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _GAIN = 10.0  # both parameters of the beta distribution
 
 
 def augment_faces(faces: NDArray[np.uint8], settings: FinetuneSettings, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Change a clip (16, 160, 160, 3) uint8 as the recipe says -> the same shape; the input is left as it is.
+    """Augment a clip (16, 160, 160, 3) uint8 by the recipe -> the same shape; the input is not changed.
 
     In this order: time jitter, RandAugment, crop, flip, wobble, noise, colour, erasing.
     """
@@ -38,7 +38,8 @@ def augment_faces(faces: NDArray[np.uint8], settings: FinetuneSettings, rng: np.
     top, left, height, width = random_crop(settings.crop_area, rng)
     faces = faces[:, top : top + height, left : left + width]
     faces = faces.copy() if (height, width) == (FACE_SIZE_PX, FACE_SIZE_PX) else _resized(faces)
-    if rng.random() < settings.flip:  # now that the frames lie in memory without gaps: four times as fast
+    if rng.random() < settings.flip:
+        # Frames are contiguous in memory now, which makes the flip four times as fast.
         for face in faces:
             cv2.flip(face, 1, dst=face)
     if settings.wobble_px:
@@ -52,7 +53,7 @@ def augment_faces(faces: NDArray[np.uint8], settings: FinetuneSettings, rng: np.
     return faces
 
 
-# Where a crop may lie, in quarters of the free space to the left and above: corners, middles and the four between.
+# Places of a crop, in quarters of the free space to the left and above: corners, middles and the four between.
 _PLACES = (
     *((0, 0), (4, 0), (0, 4), (4, 4), (2, 2)),
     *((0, 2), (4, 2), (2, 4), (2, 0)),
@@ -61,9 +62,9 @@ _PLACES = (
 
 
 def multi_scale_crop(faces: NDArray[np.uint8], scales: Sequence[float], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Crop (16, 160, 160, 3) uint8 to one of some sizes at one of 13 places, and back to size (Wang et al. 2016).
+    """Crop (16, 160, 160, 3) uint8 to a random size at one of 13 places, and resize it back (Wang et al. 2016).
 
-    Height and width are two of the ``scales`` that are neighbours or the same.
+    Height and width are two neighbouring or equal ``scales``.
     """
     shapes = [(a, b) for i, a in enumerate(scales) for j, b in enumerate(scales) if abs(i - j) <= 1]
     height, width = (int(scale * FACE_SIZE_PX) for scale in shapes[int(rng.integers(len(shapes)))])
@@ -82,17 +83,17 @@ def _resized(faces: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _jitter_frames(faces: NDArray[np.uint8], share: float, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Show a share of the frames one too early or too late, as another frame rate would."""
+    """Replace a share of the frames by their neighbours, as another frame rate would."""
     moved = rng.choice([-1, 0, 1], len(faces), p=[share / 2, 1 - share, share / 2])
-    shown: NDArray[np.uint8] = faces[np.clip(np.arange(len(faces)) + moved, 0, len(faces) - 1)]
-    return shown
+    jittered: NDArray[np.uint8] = faces[np.clip(np.arange(len(faces)) + moved, 0, len(faces) - 1)]
+    return jittered
 
 
 def _wobble(faces: NDArray[np.uint8], spread_px: float, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Cut every frame anew a little beside, as landmarks that are never quite the same would.
+    """Re-crop each frame with a small random shift and scale, like landmark jitter.
 
-    ``spread_px`` is the deviation of the shift that all frames share; each frame's own is half of it, and the size
-    changes by as much at the edges.
+    All frames share a shift with the deviation ``spread_px``; each frame has its own with half of it. The size changes
+    by the same amounts at the edges.
     """
     middle = (FACE_SIZE_PX - 1) / 2
     shared, own = rng.normal(0, spread_px, 3), rng.normal(0, spread_px / 2, (len(faces), 3))
@@ -108,7 +109,7 @@ def _wobble(faces: NDArray[np.uint8], spread_px: float, rng: np.random.Generator
 
 
 def _add_noise(faces: NDArray[np.uint8], most: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Noise of up to so many grey levels, fine and coarse, another amount for every clip, as codecs leave it."""
+    """Add fine and coarse noise of up to ``most`` grey levels, like that of codecs; each clip gets another amount."""
     margin = 32
     size = FACE_SIZE_PX + margin
     fine, coarse = rng.integers(0, most + 1, 2)
@@ -123,9 +124,9 @@ def _add_noise(faces: NDArray[np.uint8], most: int, rng: np.random.Generator) ->
 
 
 def random_crop(area: tuple[float, float], rng: np.random.Generator) -> tuple[int, int, int, int]:
-    """A box of random area (share of the picture) and shape -> top, left, height, width (Szegedy et al. 2015).
+    """Draw a box of random area (share of the picture) and shape -> top, left, height, width (Szegedy et al. 2015).
 
-    The ratio of its sides is 3/4 to 4/3, its logarithm uniform; the whole picture when no box fits in ten trials.
+    The logarithm of its aspect is uniform from 3/4 to 4/3. If no box fits in ten trials, it is the whole picture.
     """
     for _ in range(_TRIALS):
         height, width = _random_box(area, _ASPECT, rng)
@@ -135,22 +136,22 @@ def random_crop(area: tuple[float, float], rng: np.random.Generator) -> tuple[in
 
 
 def _random_box(area: tuple[float, float], aspect: tuple[float, float], rng: np.random.Generator) -> tuple[int, int]:
-    """Height and width (px) of a box of random area (share of the picture) and aspect (width over height)."""
+    """Draw height and width (px) of a box of random area (share of the picture) and aspect (width over height)."""
     target = rng.uniform(*area) * FACE_SIZE_PX**2
     ratio = math.exp(rng.uniform(math.log(aspect[0]), math.log(aspect[1])))
     return round(math.sqrt(target / ratio)), round(math.sqrt(target * ratio))
 
 
 def _random_place(height: int, width: int, rng: np.random.Generator) -> tuple[int, int]:
-    """Top and left of a box that lies in the picture."""
+    """Draw top and left of a box so that it is inside the picture."""
     return int(rng.integers(FACE_SIZE_PX - height + 1)), int(rng.integers(FACE_SIZE_PX - width + 1))
 
 
 def _erase(faces: NDArray[np.uint8], rng: np.random.Generator) -> None:
     """Replace one box, the same in all frames, by noise (Zhong et al. 2020), in place.
 
-    Every value is normally distributed with ImageNet's mean and deviation, which is standard normal after the
-    normalisation, as timm's ``pixel`` mode has it there; it is cut off at black and white.
+    Every value is normally distributed with ImageNet's mean and deviation, and clipped to black and white. After
+    normalisation it is standard normal, like timm's ``pixel`` mode.
     """
     for _ in range(_TRIALS):
         height, width = _random_box(_ERASED_AREA, _ERASED_ASPECT, rng)
@@ -164,7 +165,7 @@ def _erase(faces: NDArray[np.uint8], rng: np.random.Generator) -> None:
 
 @cache
 def _noise_levels() -> NDArray[np.uint8]:
-    """Levels of noise by rank, of which all are as likely: (3, 65536), a row for each colour."""
+    """Levels of noise by rank, all ranks equally likely: (3, 65536), a row for each colour."""
     ranks = (np.arange(1 << 16) + 0.5) / (1 << 16)
     normal = torch.special.ndtri(torch.from_numpy(ranks)).numpy()
     mean, std = np.array(IMAGENET_MEAN, np.float32), np.array(IMAGENET_STD, np.float32)
@@ -173,7 +174,7 @@ def _noise_levels() -> NDArray[np.uint8]:
 
 
 def _jitter_colour(faces: NDArray[np.uint8], strength: float, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Brightness, contrast, saturation and tint, in one affine map of the colours."""
+    """Change brightness, contrast, saturation and tint, in one affine map of the colours."""
     contrast, saturation = 1 + strength * rng.uniform(-1, 1, 2)
     tint = (1 + strength * rng.uniform(-1, 1)) * (1 + 0.25 * strength * rng.uniform(-1, 1, 3))
     mix = saturation * np.eye(3) + (1 - saturation) / 3  # towards the grey of the same pixel
@@ -182,14 +183,14 @@ def _jitter_colour(faces: NDArray[np.uint8], strength: float, rng: np.random.Gen
 
 
 def random_gain(rng: np.random.Generator) -> np.float32:
-    """What a clip's sound is multiplied by: Beta(10, 10) + 0.5, that is 0.5 to 1.5 and mostly near 1."""
+    """Draw a factor for a clip's sound: Beta(10, 10) + 0.5, so 0.5 to 1.5 and mostly near 1."""
     return np.float32(rng.beta(_GAIN, _GAIN) + 0.5)
 
 
 def augment_samples(
     samples: NDArray[np.float32], settings: FinetuneSettings, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Gain and a small shift in time of a clip's sound (n,) -> (n,)."""
+    """Change the gain of a clip's sound (n,) and shift it a little in time -> (n,)."""
     gain = np.float32(10 ** (rng.uniform(-1, 1) * settings.audio_gain_db / 20))
     shift = int(rng.uniform(-1, 1) * settings.audio_shift_s * SAMPLE_RATE_HZ)
     if settings.audio_gain:

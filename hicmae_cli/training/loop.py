@@ -86,6 +86,6 @@ def explain_not_finite(
     """
     where = "" if process is None else f" in process {process}"
     return TrainingError(
-        f"the {name} became {value} in step {step + 1}; lower base_lr or set clip_grad_norm, in another output folder. "
-        f"Clips of the step{where}: {', '.join(ids)}"
+        f"the {name} became {value} in step {step + 1}; earlier checkpoints, if any, are kept. Lower base_lr or set "
+        f"clip_grad_norm, in another output folder. Clips of the step{where}: {', '.join(ids)}"
     )

@@ -65,7 +65,9 @@ def check_precision(mixed_precision: str, device_type: str) -> None:
         SettingsError: it cannot.
     """
     if mixed_precision == "fp16" and device_type == "cpu":
-        raise SettingsError("mixed_precision='fp16' needs a GPU; on a CPU, use mixed_precision='no' (or 'bf16')")
+        raise SettingsError(
+            "mixed_precision='fp16' needs a GPU; on a CPU, use mixed_precision='no' or mixed_precision='bf16'"
+        )
 
 
 @contextmanager

@@ -1,10 +1,10 @@
-"""RandAugment (Cubuk et al. 2020) for clips: a few random changes of all frames alike, as timm makes them of a picture.
+"""RandAugment (Cubuk et al. 2020) for clips: a few random operations, the same for all frames of a clip.
 
-The operations, how strong they are at a magnitude, how they are drawn, and the text that describes a policy are those
-of ``timm.data.auto_augment``, to the bit or (where pixels are interpolated or blended) within 1 level of 256. Different
-are: what is moved or turned is always interpolated bilinearly, where timm draws that or bicubic, which takes five times
-as long and would need another kernel than OpenCV's; and at least one bit is kept, where timm makes a black picture or,
-with a newer PIL, an error.
+The operations, their strength at a magnitude, their random draws, and the text of a policy are those of
+``timm.data.auto_augment``, to the bit, or within 1 level of 256 where pixels are interpolated or blended. There are two
+differences. Geometric operations always interpolate bilinearly; timm draws between that and bicubic, which takes five
+times as long and would need another kernel than OpenCV's. Posterize keeps at least one bit; timm makes a black picture
+or, with a newer PIL, an error.
 """
 
 from __future__ import annotations
@@ -24,22 +24,22 @@ from hicmae_cli.model_input import IMAGENET_MEAN
 Faces = NDArray[np.uint8]
 
 FILL = tuple(round(255 * float(mean)) for mean in IMAGENET_MEAN)
-"""Colour of what is moved into the picture from outside: the mean of ImageNet, timm's ``img_mean``."""
-_STRONGEST = 10  # the scale of magnitudes
+"""Colour of the area outside the picture: the mean of ImageNet, timm's ``img_mean``."""
+_STRONGEST = 10  # end of the scale of magnitudes
 _LEVELS = np.arange(256)
 
 
 @dataclass(frozen=True)
 class Policy:
-    """What RandAugment draws.
+    """Parameters of RandAugment.
 
     Attributes:
-        magnitude: how strong operations are, 0 to ``highest``.
-        layers: how many are drawn, with replacement.
-        probability: that a drawn one is applied.
-        spread: standard deviation of the magnitude; infinite for a uniform one, from 0 to ``magnitude``.
-        highest: the magnitude never exceeds it.
-        rising: whether every operation gets stronger with the magnitude, as some did not in the original.
+        magnitude: strength of the operations, 0 to ``highest``.
+        layers: number of operations to draw, with replacement.
+        probability: of applying a drawn operation.
+        spread: standard deviation of the magnitude; infinite for a uniform magnitude from 0 to ``magnitude``.
+        highest: upper limit of the magnitude.
+        rising: whether every operation gets stronger with the magnitude; some did not in the original.
     """
 
     magnitude: int = 10
@@ -52,20 +52,20 @@ class Policy:
 
 @dataclass(frozen=True)
 class Operation:
-    """One change of a clip: a name of ``OPERATIONS``, and how strong, in its own unit."""
+    """One operation on a clip: a name of ``OPERATIONS``, and its strength in its own unit."""
 
     name: str
     strength: float = 0.0
 
 
 def parse_policy(text: str) -> Policy | None:
-    """``rand-m7-n4-mstd0.5-inc1`` -> its policy, None for an empty text.
+    """Parse the text of a policy, such as ``rand-m7-n4-mstd0.5-inc1``; an empty one gives None.
 
     The parts, in any order and each optional: ``m`` magnitude, ``n`` layers, ``p`` probability, ``mstd`` spread,
     ``mmax`` highest, ``inc`` 1 for rising.
 
     Raises:
-        ValueError: what is wrong with the text.
+        ValueError: not the text of a policy.
     """
     if not text:
         return None
@@ -89,19 +89,19 @@ def parse_policy(text: str) -> Policy | None:
         rising=bool(fields.get("inc", 0)),
     )
     if policy.probability > 1:
-        raise ValueError(f"{text!r}: p is a probability, at most 1")
+        raise ValueError(f"{text!r}: p is a probability; expected at most 1")
     return policy
 
 
 def rand_augment(faces: Faces, policy: Policy, rng: np.random.Generator) -> Faces:
-    """Change all frames (T, H, W, 3) uint8 of a clip alike -> the same shape; the input is left as it is."""
+    """Augment all frames (T, H, W, 3) uint8 of a clip the same way -> the same shape; the input is not changed."""
     for operation in draw_operations(policy, rng):
         faces = apply_operation(faces, operation)
     return faces
 
 
 def draw_operations(policy: Policy, rng: np.random.Generator) -> list[Operation]:
-    """What is to be done to one clip, in order."""
+    """Draw the operations for one clip, in order."""
     drawn = []
     for index in rng.integers(len(OPERATIONS), size=policy.layers):
         if rng.random() > policy.probability:
@@ -118,7 +118,7 @@ def draw_operations(policy: Policy, rng: np.random.Generator) -> list[Operation]
 
 
 def _strength(name: str, level: float, sign: float, rising: bool) -> float:
-    """Parameter of an operation at a level of 0 to 1 (or more, where ``highest`` allows)."""
+    """Strength of an operation at a level of 0 to 1, or more if ``highest`` allows."""
     if name in ("Color", "Contrast", "Brightness", "Sharpness"):  # factor; 1 changes nothing
         return max(0.1, 1 + sign * 0.9 * level) if rising else 0.1 + 1.8 * level
     if name == "Rotate":  # degrees counter-clockwise
@@ -137,7 +137,7 @@ def _strength(name: str, level: float, sign: float, rising: bool) -> float:
 
 
 def apply_operation(faces: Faces, operation: Operation) -> Faces:
-    """Do one operation to all frames (T, H, W, 3) uint8 -> a new array."""
+    """Apply one operation to all frames (T, H, W, 3) uint8 -> a new array."""
     return OPERATIONS[operation.name](faces, operation.strength)
 
 
@@ -151,7 +151,7 @@ def _auto_contrast(faces: Faces, _: float) -> Faces:
 
 
 def _equalize(faces: Faces, _: float) -> Faces:
-    """Make all levels of every channel of a frame about as frequent."""
+    """Make all levels of every channel of a frame about equally frequent."""
     counts = _histograms(faces)
     highest = 255 - (counts > 0)[:, ::-1].argmax(axis=1)[:, None]  # (T, 1, 3)
     step = (counts.sum(axis=1, keepdims=True) - np.take_along_axis(counts, highest, axis=1)) // 255
@@ -181,19 +181,19 @@ def _brightness(faces: Faces, strength: float) -> Faces:
 
 
 def _contrast(faces: Faces, strength: float) -> Faces:
-    """Away from, or towards, the mean grey of each frame."""
+    """Move levels away from the mean grey of each frame, or towards it."""
     grey = np.asarray(Image.fromarray(_tall(faces)).convert("L")).reshape(faces.shape[:3])
     means = [int(frame.mean() + 0.5) for frame in grey]
     return _look_up(faces, np.stack([_away_from(mean, strength) for mean in means])[..., None])
 
 
 def _away_from(base: int, factor: float) -> NDArray[np.float32]:
-    """Where the levels go when their distance from a base is multiplied (256,)."""
+    """Levels (256,) after their distance from a base is multiplied by a factor."""
     return np.float32(base) + np.float32(factor) * (_LEVELS - base).astype(np.float32)
 
 
 def _color(faces: Faces, strength: float) -> Faces:
-    """Away from, or towards, the grey of each pixel."""
+    """Move colours away from the grey of each pixel, or towards it."""
     grey = np.full((3, 1), 1.0) @ np.array([[0.299, 0.587, 0.114]])  # ITU-R BT.601
     matrix = strength * np.eye(3) + (1 - strength) * grey
     cut = np.full((3, 1), _CUT)
@@ -201,12 +201,12 @@ def _color(faces: Faces, strength: float) -> Faces:
 
 
 def _sharpness(faces: Faces, strength: float) -> Faces:
-    """Away from, or towards, a blurred picture; its edge stays."""
+    """Move pixels away from a blurred picture, or towards it; those at the edge stay."""
     blur = np.full((3, 3), 1.0)
     blur[1, 1] = 5.0
     kernel = (1 - strength) * blur / blur.sum()
     kernel[1, 1] += strength
-    # Frames lie one above the other: what leaks from one into the next falls on rows that are put back.
+    # The frames are stacked into one picture; the rows where one blurs into the next are restored below.
     out = cv2.filter2D(_tall(faces), -1, kernel, delta=_CUT).reshape(faces.shape)
     for line in (0, -1):
         out[:, line] = faces[:, line]
@@ -214,11 +214,11 @@ def _sharpness(faces: Faces, strength: float) -> Faces:
     return np.asarray(out, np.uint8)
 
 
-_CUT = -0.5 + 1 / 1024  # makes of rounding a cutting off of decimals, but for a level that is just short of the next
+_CUT = -0.5 + 1 / 1024  # turns rounding into truncation, except just below the next level
 
 
 def _rotate(faces: Faces, strength: float) -> Faces:
-    """Around the middle."""
+    """Rotate around the middle."""
     angle = -math.radians(strength)
     cos, sin = math.cos(angle), math.sin(angle)
     y, x = (size / 2 for size in faces.shape[1:3])
@@ -242,10 +242,10 @@ def _translate_y(faces: Faces, strength: float) -> Faces:
 
 
 def _warp(faces: Faces, affine: tuple[float, ...]) -> Faces:
-    """Fetch every pixel from a place a x + b y + c, d x + e y + f; ``affine`` is (a, b, c, d, e, f).
+    """Take every pixel from the place a x + b y + c, d x + e y + f; ``affine`` is (a, b, c, d, e, f).
 
-    Places are those of PIL: pixel i reaches from i to i + 1. What comes from outside of the picture gets ``FILL``, with
-    a hard edge; just inside of it, the outermost pixels stand for those beyond.
+    Coordinates are those of PIL: pixel i covers i to i + 1. Pixels from outside the picture get ``FILL``, with a hard
+    edge; interpolation just inside it repeats the outermost pixels.
     """
     matrix = np.array(affine, np.float64).reshape(2, 3)
     height, width = faces.shape[1:3]
@@ -254,7 +254,7 @@ def _warp(faces: Faces, affine: tuple[float, ...]) -> Faces:
     x, y = (m[0] * columns + (m[1] * rows + m[2] + half) for m, half in zip(matrix, middle, strict=True))
     outside = ((x < 0) | (x >= width) | (y < 0) | (y >= height)).astype(np.uint8)
     fill = np.full_like(faces[0], FILL)
-    matrix[:, 2] += middle - 0.5  # OpenCV's pixel i lies at i
+    matrix[:, 2] += middle - 0.5  # OpenCV's pixel i is at i
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     out = np.empty_like(faces)
     for face, warped in zip(faces, out, strict=True):
@@ -264,7 +264,7 @@ def _warp(faces: Faces, affine: tuple[float, ...]) -> Faces:
 
 
 def _histograms(faces: Faces) -> NDArray[np.int64]:
-    """How often each level occurs in each frame and channel (T, 256, 3)."""
+    """Count each level in each frame and channel (T, 256, 3)."""
     counts = [[cv2.calcHist([face], [c], None, [256], [0, 256]).ravel() for c in range(3)] for face in faces]
     return np.array(counts).astype(np.int64).transpose(0, 2, 1)
 
@@ -280,7 +280,7 @@ def _look_up(faces: Faces, tables: NDArray[np.integer] | NDArray[np.floating]) -
 
 
 def _tall(faces: Faces) -> Faces:
-    """(T, H, W, 3) -> one picture (T H, W, 3): a single call for what does not look beyond a pixel."""
+    """Stack frames (T, H, W, 3) into one picture (T H, W, 3): one call is enough for operations on single pixels."""
     return faces.reshape(-1, *faces.shape[2:])
 
 
@@ -301,4 +301,4 @@ OPERATIONS: dict[str, Callable[[Faces, float], Faces]] = {
     "TranslateX": _translate_x,
     "TranslateY": _translate_y,
 }
-"""What is drawn from, by timm's names (without ``Increasing`` and ``Rel``)."""
+"""Operations to draw from, by timm's names (without ``Increasing`` and ``Rel``)."""

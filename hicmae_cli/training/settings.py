@@ -1,42 +1,142 @@
-"""Every value that decides a training run. ``recipes/*.toml`` explain them; the defaults are the paper's.
+"""Every setting of a training run, with its bounds, unit and meaning. The defaults are the paper's.
 
-Unknown keys are refused; all faults are reported together (``training/recipes.py``).
+``recipes/*.toml`` set them; ``training/recipes.py`` reads the files and reports all mistakes together. No torch here: a
+recipe can be checked, and its keys can be listed, before torch is loaded.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import CoreSchema, core_schema
 
 from hicmae_cli.errors import WeightsError
+from hicmae_cli.modalities import Modality
 from hicmae_cli.model_input import LOG_MEL_BINS, LOG_MEL_FRAMES, WINDOW_S
-from hicmae_cli.models.config import AUDIO_GRID, DECODERS, VARIANTS, VIDEO_GRID, Architecture, DecoderDims, ModelDims
+from hicmae_cli.models.config import (
+    AUDIO_GRID,
+    DECODERS,
+    TEMPERATURE,
+    VARIANTS,
+    VIDEO_GRID,
+    Architecture,
+    DecoderDims,
+    MaskKind,
+    ModelDims,
+)
 from hicmae_cli.models.masking import count_masked
-from hicmae_cli.models.objectives import TEMPERATURE
+from hicmae_cli.training.losses import AUTO, check_loss_name
 from hicmae_cli.training.rand_augment import parse_policy
+from hicmae_cli.weights.info import Selection
 
+
+@dataclass(frozen=True)
+class Unit:
+    """The unit of a setting; metadata of its type."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class OneOf:
+    """Restricts a text to some names; metadata of its type."""
+
+    names: tuple[str, ...]
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Check the name, once pydantic has checked that it is a text."""
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def _check(self, name: str) -> str:
+        if name not in self.names:
+            raise ValueError(f"expected one of {', '.join(self.names)}, got {name!r}")
+        return name
+
+
+Clips = Annotated[int, Unit("clips")]
+Epochs = Annotated[int, Unit("epochs")]
+Steps = Annotated[int, Unit("steps")]
+Probability = Annotated[float, Unit("probability")]
+Share = Annotated[float, Unit("share")]
+Layers = Annotated[tuple[int, ...], Unit("layer numbers from 0"), Field(strict=False)]
 Momentum = Annotated[float, Field(ge=0, lt=1)]
-Variant = Literal["nano", "tiny", "small", "base"]
+
+# The settings whose defaults differ between the phases. Bounds are written once for each setting: of two bounds of one
+# kind, pydantic drops one.
+DropPath = Annotated[
+    Probability,
+    Field(ge=0, lt=1, description="Stochastic depth: how often the last layer is skipped, rising from 0 at the first."),
+]
+BatchSize = Annotated[Clips, Field(ge=1, description="Clips of one optimiser step over all processes and rounds.")]
+TotalEpochs = Annotated[Epochs, Field(ge=1, description="Length of the run; the learning rate falls until its end.")]
+BaseRate = Annotated[
+    float, Field(gt=0, description="Highest learning rate for 256 clips a step; scaled by batch_size / 256.")
+]
+LeastRate = Annotated[
+    float, Field(ge=0, description="Learning rate at the end of the run for 256 clips a step; scaled likewise.")
+]
+Betas = Annotated[
+    tuple[Momentum, Momentum], Field(strict=False, description="Momentum of AdamW: of the gradient and of its square.")
+]
 
 
 class Settings(BaseModel):
-    """What both phases share: how faults are found, how a step is dealt out, and the learning rate."""
+    """The settings of both phases. Unknown keys are refused, and values are never converted from another type."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
+    phase: ClassVar[str]
+    """The phase in words."""
 
-    # Encoder sizes that a recipe does not give are those of the variant.
-    variant: Variant = "base"
-    encoder_width: int | None = Field(None, ge=1)
-    encoder_heads: int | None = Field(None, ge=1)
-    encoder_depth: int | None = Field(None, ge=1)
-    fusion_depth: int | None = Field(None, ge=1)
-    batch_size: int = Field(ge=1)
-    accumulation: int = Field(1, ge=1)
-    epochs: int = Field(ge=1)
-    warmup_epochs: float = Field(ge=0)
-    base_lr: float = Field(gt=0)
-    min_lr: float = Field(ge=0)
+    # Model
+    variant: Annotated[str, OneOf(tuple(VARIANTS))] = Field("base", description="Size of the model.")
+    encoder_width: int | None = Field(None, ge=1, description="Channels of the encoders; unset is the variant's.")
+    encoder_heads: int | None = Field(
+        None, ge=1, description="Attention heads of the encoders; unset is the variant's."
+    )
+    encoder_depth: int | None = Field(
+        None, ge=1, description="Layers of the encoder of each stream; unset is the variant's."
+    )
+    fusion_depth: int | None = Field(None, ge=1, description="Layers that fuse both streams; unset is the variant's.")
+    drop_path: DropPath
+    fit_start_clips: Clips = Field(
+        0, ge=0, description="Whiten the patches of a new model over so many training clips before step 1; 0 does not."
+    )
+    freeze_patches: bool = Field(False, description="Keep the patch embeddings as they are at the start.")
+    # Data
+    batch_size: BatchSize
+    accumulation: int = Field(
+        1, ge=1, description="Rounds in which a process works through its clips of a step; more need less memory."
+    )
+    num_workers: int = Field(1, ge=0, description="Processes that read clips, for each training process; 0 uses none.")
+    cache_clips: bool = Field(False, description="Keep decoded clips in memory, about 1.4 MB each.")
+    audio_gain: bool = Field(True, description="Multiply the sound by a random Beta(10, 10) + 0.5.")
+    # Optimisation
+    epochs: TotalEpochs
+    warmup_epochs: Annotated[float, Unit("epochs")] = Field(
+        5, ge=0, description="The learning rate rises linearly from 0 over so many epochs."
+    )
+    base_lr: BaseRate
+    min_lr: LeastRate
+    weight_decay: float = Field(0.05, ge=0, description="Weight decay of AdamW; biases and norms have none.")
+    betas: Betas
+    clip_grad_norm: float | None = Field(None, gt=0, description="Scale gradients down to this norm; unset does not.")
+    mixed_precision: Literal["no", "bf16", "fp16"] = Field(
+        "no", description="Compute in this type instead of float32; fp16 needs a GPU."
+    )
+    seed: int = Field(0, ge=0, lt=2**32, description="Seed of everything random in the run.")
+    # Checkpoints
+    checkpoint_every: Steps = Field(500, ge=1, description="Save a checkpoint so often, and after each epoch.")
+    keep_checkpoints: int = Field(2, ge=1, description="Number of checkpoints to keep; older ones are removed.")
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> Settings:
@@ -64,75 +164,109 @@ class Settings(BaseModel):
 
     @property
     def final_lr(self) -> float:
-        """Lowest learning rate, scaled the same way."""
+        """Lowest learning rate, scaled by batch / 256."""
         return self.min_lr * self.batch_size / 256
 
 
 class FinetuneSettings(Settings):
-    """Everything that decides a fine-tuning run (HiCMAE, section 4.2).
+    """The settings of a fine-tuning run (HiCMAE, section 4.2)."""
 
-    ``batch_size`` counts the clips of one optimiser step over all processes, so that a recipe means the same on one GPU
-    and on eight; ``accumulation`` is in how many pieces each process takes its share.
-    """
+    phase: ClassVar[str] = "fine-tuning"
 
     # Model
-    drop_path: float = Field(0.1, ge=0, lt=1)
-    layer_fusion: bool = True
-    fit_start_clips: int = Field(0, ge=0)
-    freeze_patches: bool = False
+    drop_path: DropPath = 0.1
+    layer_fusion: bool = Field(
+        True, description="The head reads all layers (hierarchical feature fusion); false reads the last one only."
+    )
     # Task
-    modality: Literal["av", "video", "audio"] = "av"
-    loss: Literal["auto", "cross_entropy", "mse", "l1", "smooth_l1", "ccc", "pcc"] = "auto"
-    class_weights: Literal["none", "balanced"] = "none"
+    modality: Modality = Field("av", description="Streams that the model gets, in training and later.")
+    loss: Annotated[str, AfterValidator(check_loss_name)] = Field(
+        AUTO, description="Loss to minimise; auto is cross_entropy for classes and mse for a regression."
+    )
+    class_weights: Literal["none", "balanced"] = Field(
+        "none", description="balanced weights each class by the inverse of its number of clips."
+    )
     # Selection
-    selection: Literal["val", "last", "test-best"] = "val"
-    validation_share: float = Field(0.1, gt=0, le=0.5)
-    patience: int | None = Field(None, ge=1)
+    selection: Selection = Field(
+        "val", description="Epoch to keep: the best on validation clips, the last, or the best on the test clips."
+    )
+    validation_share: Annotated[float, Unit("share of the clips")] = Field(
+        0.1,
+        gt=0,
+        le=0.5,
+        description="Training clips to set aside for validation, by whole people, if the list has none.",
+    )
+    patience: Annotated[int, Unit("validations")] | None = Field(
+        None, ge=1, description="Early stopping after so many validations without a better one; unset never stops."
+    )
     # Data
-    sampling_rate: int = Field(4, ge=1)
-    batch_size: int = Field(56, ge=1)
-    accumulation: int = Field(1, ge=1)
-    num_workers: int = Field(1, ge=0)
-    cache_clips: bool = False
+    sampling_rate: Annotated[int, Unit("frames")] = Field(4, ge=1, description="Take every n-th frame of a clip.")
+    batch_size: BatchSize = 56
     # Optimisation
-    epochs: int = Field(50, ge=1)
-    validate_every: int = Field(1, ge=1)
-    warmup_epochs: float = Field(5, ge=0)
-    base_lr: float = Field(1e-3, gt=0)
-    min_lr: float = Field(1e-6, ge=0)
-    layer_decay: float = Field(0.75, gt=0, le=1)
-    weight_decay: float = Field(0.05, ge=0)
-    betas: tuple[Momentum, Momentum] = (0.9, 0.999)
-    clip_grad_norm: float | None = Field(None, gt=0)
-    label_smoothing: float = Field(0.1, ge=0, lt=1)
-    ema_decay: float | None = Field(None, gt=0, lt=1)
-    mixed_precision: Literal["no", "bf16", "fp16"] = "no"
-    seed: int = Field(0, ge=0, lt=2**32)
-    # What is kept
-    checkpoint_every: int = Field(500, ge=1)
-    keep_checkpoints: int = Field(2, ge=1)
-    # Augmentation
-    rand_augment: str = "rand-m7-n4-mstd0.5-inc1"
-    crop_area: tuple[float, float] = (0.08, 1.0)
-    flip: float = Field(0.5, ge=0, le=1)
-    colour_jitter: float = Field(0.0, ge=0, le=1)
-    erase: float = Field(0.25, ge=0, le=1)
-    frame_jitter: float = Field(0.0, ge=0, le=1)
-    wobble_px: float = Field(0.0, ge=0, le=16)
-    noise_levels: int = Field(0, ge=0, le=64)
-    mixup: float = Field(0.8, ge=0)
-    cutmix: float = Field(1.0, ge=0)
-    mix_probability: float = Field(1.0, ge=0, le=1)
-    mix_switch: float = Field(0.5, ge=0, le=1)
-    mix_audio: bool = False
-    audio_gain: bool = True
-    audio_gain_db: float = Field(0.0, ge=0)
-    audio_shift_s: float = Field(0.0, ge=0, lt=WINDOW_S)
-    mask_time_frames: int = Field(0, ge=0, lt=LOG_MEL_FRAMES)
-    mask_mel_bins: int = Field(0, ge=0, lt=LOG_MEL_BINS)
-    drop_stream: float = Field(0.0, ge=0, le=0.9)
-    drop_video_tokens: float = Field(0.0, ge=0, lt=1)
-    drop_audio_tokens: float = Field(0.0, ge=0, lt=1)
+    epochs: TotalEpochs = 50
+    validate_every: Epochs = Field(1, ge=1, description="Validate so often, and after the last epoch.")
+    base_lr: BaseRate = 1e-3
+    min_lr: LeastRate = 1e-6
+    layer_decay: float = Field(
+        0.75, gt=0, le=1, description="Learning rate of a layer as a share of that of the layer above it."
+    )
+    betas: Betas = (0.9, 0.999)
+    label_smoothing: Share = Field(0.1, ge=0, lt=1, description="Share of each target that is spread over all classes.")
+    ema_decay: float | None = Field(
+        None, gt=0, lt=1, description="Validate and keep a moving average of the weights with this decay, e.g. 0.9999."
+    )
+    # Augmentation of the faces
+    rand_augment: str = Field(
+        "rand-m7-n4-mstd0.5-inc1",
+        description="RandAugment policy as in timm: m magnitude, n operations, mstd spread; an empty text is none.",
+    )
+    crop_area: Annotated[tuple[float, float], Unit("share of the picture")] = Field(
+        (0.08, 1.0), strict=False, description="Least and greatest area of the random crop; [1, 1] does not crop."
+    )
+    flip: Probability = Field(0.5, ge=0, le=1, description="Mirror the faces.")
+    colour_jitter: Share = Field(
+        0.0, ge=0, le=1, description="Change brightness, contrast, saturation and tint by up to this share."
+    )
+    erase: Probability = Field(0.25, ge=0, le=1, description="Replace one box of the faces by noise.")
+    frame_jitter: Share = Field(
+        0.0, ge=0, le=1, description="Share of the frames that are shown one frame too early or too late."
+    )
+    wobble_px: Annotated[float, Unit("px")] = Field(
+        0.0,
+        ge=0,
+        le=16,
+        description="Standard deviation of a random shift of the crop, and half as much in each frame.",
+    )
+    noise_levels: Annotated[int, Unit("grey levels of 256")] = Field(
+        0, ge=0, le=64, description="Greatest amount of noise added to the faces, like that of a codec."
+    )
+    mixup: float = Field(0.8, ge=0, description="Alpha of mixup (blends two clips and their targets); 0 is off.")
+    cutmix: float = Field(1.0, ge=0, description="Alpha of cutmix (pastes a box of another clip); 0 is off.")
+    mix_probability: Probability = Field(1.0, ge=0, le=1, description="Mix a batch at all, by mixup or cutmix.")
+    mix_switch: Probability = Field(0.5, ge=0, le=1, description="Choose cutmix over mixup, where both are on.")
+    mix_audio: bool = Field(False, description="Mix the sound too, in the same shares; the paper leaves it unmixed.")
+    # Augmentation of the sound
+    audio_gain_db: Annotated[float, Unit("dB")] = Field(
+        0.0, ge=0, description="Change the loudness by up to so much either way."
+    )
+    audio_shift_s: Annotated[float, Unit("s")] = Field(
+        0.0, ge=0, lt=WINDOW_S, description="Shift the sound by up to so much either way."
+    )
+    mask_time_frames: Annotated[int, Unit("log-mel frames")] = Field(
+        0, ge=0, lt=LOG_MEL_FRAMES, description="Greatest width of a blanked band of time (SpecAugment)."
+    )
+    mask_mel_bins: Annotated[int, Unit("mel bins")] = Field(
+        0, ge=0, lt=LOG_MEL_BINS, description="Greatest width of a blanked band of frequency (SpecAugment)."
+    )
+    # Dropping
+    drop_stream: Probability = Field(
+        0.0,
+        ge=0,
+        le=0.9,
+        description="Withhold one of the streams, so that the model also learns from the other alone.",
+    )
+    drop_video_tokens: Share = Field(0.0, ge=0, lt=1, description="Video tokens to drop in each step; saves time.")
+    drop_audio_tokens: Share = Field(0.0, ge=0, lt=1, description="Audio tokens to drop in each step; saves time.")
 
     @field_validator("rand_augment")
     @classmethod
@@ -144,78 +278,83 @@ class FinetuneSettings(Settings):
     @classmethod
     def _is_share(cls, area: tuple[float, float]) -> tuple[float, float]:
         if not 0 < area[0] <= area[1] <= 1:
-            raise ValueError(f"expected two rising shares of the picture, above 0 and up to 1, got {list(area)}")
+            raise ValueError(f"expected two rising shares of the picture, above 0 and at most 1, got {list(area)}")
         return area
 
     @model_validator(mode="after")
     def _fits_together(self) -> FinetuneSettings:
         if self.fit_start_clips == 1:
-            raise ValueError("fit_start_clips: one clip has no spread to fit to; use 0, or two at least")
+            raise ValueError("fit_start_clips: a single clip has no variance to whiten by; use 0, or at least 2")
         if self.mixes and self.drop_video_tokens:
             raise ValueError(
                 "drop_video_tokens: must be 0 with mixup or cutmix, which mix whole clips; or set both of them to 0"
             )
         if self.selection == "last" and self.patience is not None:
-            raise ValueError("patience: with selection last nothing is validated, so nothing can get worse")
+            raise ValueError("patience: needs validation, which selection last does not do")
         return self
 
     @property
     def mixes(self) -> bool:
-        """Whether clips of a batch are mixed by mixup or cutmix; never for regression, whatever this says."""
+        """Whether mixup or cutmix mixes the clips of a batch; a regression never mixes."""
         return self.mix_probability > 0 and (self.mixup > 0 or self.cutmix > 0)
 
 
 class PretrainSettings(Settings):
-    """Everything that decides a pre-training run (HiCMAE, sections 3.3, 3.4 and 4.2).
+    """The settings of a pre-training run (HiCMAE, sections 3.3, 3.4 and 4.2)."""
 
-    ``batch_size`` counts the clips of one optimiser step over all processes, so that a recipe means the same on one GPU
-    and on eight; ``accumulation`` is in how many pieces each process takes its share.
-    """
+    phase: ClassVar[str] = "pre-training"
 
     # Model
-    drop_path: float = Field(0.0, ge=0, lt=1)
-    fit_start_clips: int = Field(0, ge=0)
-    freeze_patches: bool = False
-    skip_connections: bool = True
-    skip_layers: tuple[int, ...] | None = None
-    decoder_width: int | None = Field(None, ge=1)
-    decoder_heads: int | None = Field(None, ge=1)
+    drop_path: DropPath = 0.0
+    skip_connections: bool = Field(
+        True, description="The decoders read encoder layers (hierarchical skip connections)."
+    )
+    skip_layers: Layers | None = Field(
+        None, description="Encoder layers that the decoders read; unset is the variant's."
+    )
+    decoder_width: int | None = Field(None, ge=1, description="Channels of the decoders; unset is the variant's.")
+    decoder_heads: int | None = Field(
+        None, ge=1, description="Attention heads of the decoders; unset is the variant's."
+    )
     # Task
-    video_mask: Literal["tube", "random", "frame", "block", "dual"] = "tube"
-    audio_mask: Literal["random", "frame", "block", "tube", "dual"] = "random"
-    video_mask_ratio: float = 0.9
-    audio_mask_ratio: float = 0.8
-    frame_difference: bool = True
-    rebuilt_share: float = Field(1.0, gt=0, le=1)
-    contrast_weight: float = Field(0.0025, ge=0)
-    contrast_layers: tuple[int, ...] | None = None
-    temperature: float = Field(TEMPERATURE, gt=0)
-    contrast_centred: bool = False
-    contrast_segments: Literal[1, 2, 4, 8] = 1
-    negatives: Literal["local", "all"] = "local"
+    video_mask: MaskKind = Field("tube", description="How video tokens are hidden; tube hides the same places always.")
+    audio_mask: MaskKind = Field("random", description="How audio tokens are hidden; dual needs dual for both streams.")
+    video_mask_ratio: Share = Field(0.9, ge=0, le=1, description="Share of the video tokens to hide.")
+    audio_mask_ratio: Share = Field(0.8, ge=0, le=1, description="Share of the audio tokens to hide.")
+    frame_difference: bool = Field(
+        True, description="Rebuild the second frame of a pair as its difference from the first."
+    )
+    rebuilt_share: Share = Field(
+        1.0, gt=0, le=1, description="Share of the clips of a step to rebuild; the contrast uses all. Less saves time."
+    )
+    contrast_weight: float = Field(0.0025, ge=0, description="Weight of the contrastive loss; 0 is off.")
+    contrast_layers: Layers | None = Field(
+        None, description="Encoder layers to contrast; unset is those that the decoders read."
+    )
+    temperature: float = Field(TEMPERATURE, gt=0, description="Temperature of the contrastive loss; more is softer.")
+    contrast_centred: bool = Field(False, description="Subtract the mean of the batch before clips are contrasted.")
+    contrast_segments: Literal[1, 2, 4, 8] = Field(
+        1, description="Parts of a clip's time that are contrasted; more compare sound and lips at each moment."
+    )
+    negatives: Literal["local", "all"] = Field(
+        "local", description="Contrast a clip with those of its own process, or with those of all processes."
+    )
     # Data
-    batch_size: int = Field(160, ge=1)
-    accumulation: int = Field(1, ge=1)
-    num_workers: int = Field(1, ge=0)
-    cache_clips: bool = False
-    crop_scales: tuple[float, ...] = (1.0, 0.875, 0.75, 0.66)
-    audio_gain: bool = True
+    batch_size: BatchSize = 160
+    crop_scales: Annotated[tuple[float, ...], Unit("share of the side")] = Field(
+        (1.0, 0.875, 0.75, 0.66), strict=False, description="Heights and widths of the random crop; [1] does not crop."
+    )
     # Optimisation
-    epochs: int = Field(100, ge=1)
-    warmup_epochs: float = Field(5, ge=0)
-    base_lr: float = Field(3e-4, gt=0)
-    min_lr: float = Field(1e-5, ge=0)
-    weight_decay: float = Field(0.05, ge=0)
-    betas: tuple[Momentum, Momentum] = (0.9, 0.95)
-    clip_grad_norm: float | None = Field(None, gt=0)
-    mixed_precision: Literal["no", "bf16", "fp16"] = "no"
-    compile: bool = False
-    gradient_checkpointing: bool = False
-    seed: int = Field(0, ge=0, lt=2**32)
-    # What is kept and shown
-    checkpoint_every: int = Field(500, ge=1)
-    keep_checkpoints: int = Field(2, ge=1)
-    picture_every: int = Field(1000, ge=0)
+    epochs: TotalEpochs = 100
+    base_lr: BaseRate = 3e-4
+    min_lr: LeastRate = 1e-5
+    betas: Betas = (0.9, 0.95)
+    compile: bool = Field(False, description="Compile the model by torch.compile: a slow start, then faster steps.")
+    gradient_checkpointing: bool = Field(
+        False, description="Compute activations again in the backward pass: less memory for a third more time."
+    )
+    # Checkpoints
+    picture_every: Steps = Field(1000, ge=0, description="Draw the reconstruction of a clip so often; 0 is never.")
 
     @model_validator(mode="after")
     def _fits_together(self) -> PretrainSettings:
@@ -224,11 +363,11 @@ class PretrainSettings(Settings):
         except WeightsError as error:
             raise ValueError(str(error)) from error
         if (self.video_mask == "dual") != (self.audio_mask == "dual"):
-            raise ValueError("masks: dual is a choice for both streams, or for neither")
+            raise ValueError("video_mask, audio_mask: set both to dual, or neither")
         _check_mask("video_mask_ratio", self.video_mask, VIDEO_GRID, self.video_mask_ratio)
         _check_mask("audio_mask_ratio", self.audio_mask, AUDIO_GRID, self.audio_mask_ratio)
         if not self.crop_scales or not all(0.1 <= scale <= 1 for scale in self.crop_scales):
-            raise ValueError(f"crop_scales: expected shares of 0.1 to 1, got {list(self.crop_scales)}")
+            raise ValueError(f"crop_scales: expected shares from 0.1 to 1, got {list(self.crop_scales)}")
         return self
 
     @property
@@ -240,7 +379,7 @@ class PretrainSettings(Settings):
 
     @property
     def decoder(self) -> DecoderDims:
-        """Sizes of the decoders: those of the variant, unless the recipe gives others."""
+        """Sizes of the decoders: the variant's, with the recipe's changes."""
         usual = DECODERS[self.variant]
         return DecoderDims(
             self.decoder_width or usual.width,
@@ -250,18 +389,25 @@ class PretrainSettings(Settings):
 
     @property
     def contrasted(self) -> tuple[int, ...]:
-        """Encoder layers that the contrastive loss compares: by default those the decoders read; none with weight 0."""
+        """Encoder layers to contrast: by default those that the decoders read; none if the weight is 0."""
         if not self.contrast_weight:
             return ()
         return self.decoder.skip_layers if self.contrast_layers is None else self.contrast_layers
 
 
-def _check_mask(key: str, kind: str, grid: tuple[int, ...], ratio: float) -> None:
+def _check_mask(key: str, kind: MaskKind, grid: tuple[int, ...], ratio: float) -> None:
+    # Needs torch, which only pre-training has loaded anyway.
+
     try:
         count_masked(kind, grid, ratio)
     except ValueError as error:
         raise ValueError(f"{key}: {error}") from error
 
 
-OF_THE_MACHINE = frozenset({"num_workers", "cache_clips", "checkpoint_every", "keep_checkpoints", "picture_every"})
-"""Settings that leave the numbers of a run as they are; a run may be resumed with others."""
+PHASES: Final[dict[str, type[Settings]]] = {"finetune": FinetuneSettings, "pretrain": PretrainSettings}
+"""The command of a phase -> its settings."""
+
+OF_THE_MACHINE: Final = frozenset(
+    {"num_workers", "cache_clips", "checkpoint_every", "keep_checkpoints", "picture_every"}
+)
+"""Settings that do not change the numbers of a run; a run may be resumed with other values."""

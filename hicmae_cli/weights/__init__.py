@@ -1,1 +1,1 @@
-"""Weight files: their metadata, reading and writing them, and finding them by name."""
+"""Weight files: metadata, reading and writing, export, and finding them by name."""

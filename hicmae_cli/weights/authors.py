@@ -1,6 +1,6 @@
-"""Names of parameters in the checkpoints of the paper's authors, and their translation to ours.
+"""Parameter names in the checkpoints of the paper's authors, and their translation to ours.
 
-No other file of the package has their names. Source: the layout of their files, tabulated by name and shape.
+No other file of the package has their names. Source: names and shapes of the tensors in their files.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import TypeVar
 from hicmae_cli.errors import WeightsError
 from hicmae_cli.models.config import HEAD_WIDTH, DecoderDims, ModelDims
 
-Value = TypeVar("Value")
+ValueT = TypeVar("ValueT")
 
-# Applied in this order, left to right: theirs -> ours. A rule matches whole dotted parts only.
+# Their name -> ours, applied in this order. A rule matches complete dotted parts only.
 _RENAMES = (
     ("encoder_fusion.blocks_audio", "fusion_encoder.audio_blocks"),
     ("encoder_fusion.blocks", "fusion_encoder.video_blocks"),
@@ -48,19 +48,19 @@ _RENAMES = (
 
 
 def to_our_name(name: str) -> str:
-    """``encoder.blocks.0.attn.q_bias`` -> ``video_encoder.blocks.0.attention.query_bias``."""
+    """Translate a name: ``encoder.blocks.0.attn.q_bias`` -> ``video_encoder.blocks.0.attention.query_bias``."""
     for theirs, ours in _RENAMES:
         name = re.sub(rf"(?<![^.]){re.escape(theirs)}(?![^.])", ours, name)
     return name
 
 
-def to_our_names(state: Mapping[str, Value]) -> dict[str, Value]:
+def to_our_names(state: Mapping[str, ValueT]) -> dict[str, ValueT]:
     """Rename every parameter of an authors' model."""
     return {to_our_name(name): value for name, value in state.items()}
 
 
-def dims_of_shapes(shapes: Mapping[str, tuple[int, ...]], heads: int | None = None) -> ModelDims:
-    """Sizes of an authors' encoders from the parameter shapes (our names).
+def infer_dims(shapes: Mapping[str, tuple[int, ...]], heads: int | None = None) -> ModelDims:
+    """Infer the encoders' sizes of an authors' model from the parameter shapes (our names).
 
     The shapes do not show the number of heads: it is ``heads``, or D / 64 as in every released model.
 
@@ -68,7 +68,9 @@ def dims_of_shapes(shapes: Mapping[str, tuple[int, ...]], heads: int | None = No
         WeightsError: the tensors that show the sizes are missing.
     """
     patches = shapes.get("video_encoder.patches.weight", ())
-    depth, fusion_depth = (_depth(shapes, part) for part in ("video_encoder.blocks", "fusion_encoder.video_blocks"))
+    depth, fusion_depth = (
+        _count_blocks(shapes, part) for part in ("video_encoder.blocks", "fusion_encoder.video_blocks")
+    )
     if not patches or not depth:
         raise WeightsError(
             "not an authors' model: expected the tensors encoder.patch_embed.proj.weight and encoder.blocks.*, "
@@ -77,17 +79,17 @@ def dims_of_shapes(shapes: Mapping[str, tuple[int, ...]], heads: int | None = No
     return ModelDims(patches[0], heads or max(1, patches[0] // HEAD_WIDTH), depth, fusion_depth)
 
 
-def decoder_of_shapes(shapes: Mapping[str, tuple[int, ...]], dims: ModelDims) -> tuple[DecoderDims, bool]:
-    """Sizes of an authors' decoders from the parameter shapes (our names), and whether they have skip connections.
+def infer_decoder(shapes: Mapping[str, tuple[int, ...]], dims: ModelDims) -> tuple[DecoderDims, bool]:
+    """Infer the decoders' sizes of an authors' model from the parameter shapes (our names), and if they have skips.
 
-    The shapes do not show which encoder layers the decoders read: evenly spaced ones up to the last are assumed (of
-    10 layers: 3, 6, 9).
+    The shapes do not show which encoder layers the decoders read. Evenly spaced layers up to the last are assumed,
+    e.g. 3, 6 and 9 for 10 layers.
 
     Raises:
         WeightsError: there are no decoders, or more than encoder layers.
     """
     width = (shapes.get("video_decoder.entry.weight") or (0,))[0]
-    count = _depth(shapes, "video_decoder.blocks") - 1
+    count = _count_blocks(shapes, "video_decoder.blocks") - 1
     if not width or not 1 <= count <= dims.depth:
         raise WeightsError(
             "not an authors' model: neither a classification head nor decoders of its size are among its tensors"
@@ -98,7 +100,7 @@ def decoder_of_shapes(shapes: Mapping[str, tuple[int, ...]], dims: ModelDims) ->
     return DecoderDims(width, max(1, width // HEAD_WIDTH), layers), skips
 
 
-def _depth(shapes: Mapping[str, tuple[int, ...]], blocks: str) -> int:
-    """Number of blocks whose parameters are called ``<blocks>.<index>.…``."""
+def _count_blocks(shapes: Mapping[str, tuple[int, ...]], blocks: str) -> int:
+    """Count the blocks with parameters named ``<blocks>.<index>.…``."""
     found = (re.match(rf"{re.escape(blocks)}\.(\d{{1,4}})\.", name) for name in shapes)
     return 1 + max((int(match[1]) for match in found if match), default=-1)

@@ -1,4 +1,4 @@
-"""Weights by name: those that ship with the package, and those that a user imported."""
+"""Find weights by name: those that ship with the package, and those that the user imported."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Annotated
 import platformdirs
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from hicmae_cli.bundled import bundled_dir, bundled_file
+from hicmae_cli.bundled import find_bundled_dir, find_bundled_file
 from hicmae_cli.errors import WeightsError, one_line
 
 if sys.version_info >= (3, 11):
@@ -55,35 +55,36 @@ class CatalogueEntry(BaseModel):
 
 
 def read_catalogue(folder: Path | None = None) -> list[CatalogueEntry]:
-    """The catalogue that ships with the package.
+    """Read the catalogue that ships with the package.
 
     Raises:
         WeightsError: the catalogue is missing or malformed.
     """
-    path = (folder or bundled_dir()) / "catalogue.toml"
+    path = (folder or find_bundled_dir()) / "catalogue.toml"
     try:
         entries = tomllib.loads(path.read_text("utf-8"))["weight"]
         return [CatalogueEntry.model_validate(entry) for entry in entries]
-    except (OSError, KeyError, TypeError, ValueError) as error:  # ValueError: no UTF-8, no TOML, or not valid
+    # ValueError: not UTF-8, not TOML, or not valid.
+    except (OSError, KeyError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split())
         raise WeightsError(one_line(f"{path}: the catalogue cannot be read: {reason}")) from error
 
 
-def store_dir() -> Path:
-    """Folder of imported weights: ``$HICMAE_HOME/weights``, or ``weights`` in the user's data folder."""
+def locate_store() -> Path:
+    """Locate the folder of imported weights: ``$HICMAE_HOME/weights``, or ``weights`` in the user's data folder."""
     home = os.environ.get("HICMAE_HOME")
     return (Path(home) if home else platformdirs.user_data_path("hicmae", appauthor=False)) / "weights"
 
 
-def stored_path(name: str, suffix: str) -> Path:
-    """Path of a user's weight by name.
+def locate_stored(name: str, suffix: str) -> Path:
+    """Locate a user's weight by name; it need not exist.
 
     Raises:
-        WeightsError: the name could lead out of the folder, or looks like a file's.
+        WeightsError: the name is not valid: it could lead out of the folder, or is a file name.
     """
     if not _NAME.fullmatch(name) or name.endswith((".onnx", ".safetensors")):
-        raise WeightsError(f"{name!r} cannot be a weight's name: use letters, digits, '.', '_' and '-'")
-    return store_dir() / f"{name}{suffix}"
+        raise WeightsError(f"{name!r} is not a valid name of a weight: use letters, digits, '.', '_' and '-'")
+    return locate_store() / f"{name}{suffix}"
 
 
 def check_name(name: str, *, force: bool) -> None:
@@ -92,28 +93,32 @@ def check_name(name: str, *, force: bool) -> None:
     Raises:
         WeightsError: the name is not valid, belongs to a bundled weight, or is taken while ``force`` is false.
     """
-    target = stored_path(name, ".safetensors")
+    target = locate_stored(name, ".safetensors")
     if name in {entry.name for entry in read_catalogue()}:
-        raise WeightsError(f"{name}: a weight of this name ships with hicmae; choose another name")
+        raise WeightsError(f"{name}: a weight with this name ships with hicmae; choose another name")
     if target.exists() and not force:
-        raise WeightsError(f"{name}: a weight of this name exists; choose another name, or replace it (force)")
+        raise WeightsError(f"{name}: a weight with this name exists; choose another name, or replace it (force)")
 
 
-def stored_names() -> list[str]:
-    """Names of the imported weights."""
-    folder = store_dir()
+def list_stored() -> list[str]:
+    """List the names of the imported weights."""
+    folder = locate_store()
     files = folder.iterdir() if folder.is_dir() else ()
     return sorted({p.stem for p in files if p.suffix in ENGINE_SUFFIX.values() and not p.name.startswith(".")})
 
 
 def find_weight(name_or_path: str, suffix: str) -> Path | None:
-    """File of a weight with the given suffix, or None when the weight has no such file.
+    """Find the file of a weight with a suffix; None if the weight has no such file.
 
-    For a path with the other suffix, the file of the same stem beside it is used. A bundled file must have the sha256
-    of the catalogue.
+    For a path with the other suffix, this is the file with the same stem in the same folder. A bundled file must have
+    the catalogue's sha256.
+
+    Args:
+        name_or_path: name of a bundled or imported weight, or path of a file.
+        suffix: ``.safetensors`` or ``.onnx``.
 
     Raises:
-        WeightsError: there is no such file or name, or a bundled file was changed.
+        WeightsError: there is no such file or name, or a bundled file has changed.
     """
     given = Path(name_or_path)
     if given.suffix in ENGINE_SUFFIX.values():
@@ -124,13 +129,13 @@ def find_weight(name_or_path: str, suffix: str) -> Path | None:
     for entry in read_catalogue():
         if entry.name == name_or_path:
             file = next((f for f in entry.files if f.name.endswith(suffix)), None)
-            return bundled_file(file.name, file.sha256) if file else None
-    if name_or_path in stored_names():
-        path = stored_path(name_or_path, suffix)
+            return find_bundled_file(file.name, file.sha256) if file else None
+    if name_or_path in list_stored():
+        path = locate_stored(name_or_path, suffix)
         return path if path.is_file() else None
     if given.exists():
         raise WeightsError(
-            f"{given}: expected a .safetensors or .onnx file; an authors' .pth needs `hicmae weights import`"
+            f"{given}: expected a .safetensors or .onnx file; import an authors' .pth with `hicmae weights import`"
         )
-    known = [entry.name for entry in read_catalogue()] + stored_names()
-    raise WeightsError(f"no weight named {name_or_path!r}, and no such file; known are {', '.join(known)}")
+    known = [entry.name for entry in read_catalogue()] + list_stored()
+    raise WeightsError(f"no weight named {name_or_path!r}, and no such file; known weights: {', '.join(known)}")

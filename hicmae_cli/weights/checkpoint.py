@@ -1,4 +1,4 @@
-"""Read and write models as safetensors with one JSON of metadata. A file must fit its model exactly."""
+"""Read and write models as safetensors with JSON metadata. A file must fit its model exactly."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from safetensors.torch import save
 from torch import Tensor
 
 from hicmae_cli.errors import WeightsError, first_line, one_line
-from hicmae_cli.files import written_whole
+from hicmae_cli.files import write_atomically
 from hicmae_cli.models.build import Network, build_model
 from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.config import Architecture
 from hicmae_cli.models.pretraining import PretrainingModel
-from hicmae_cli.weights.authors import decoder_of_shapes, dims_of_shapes, to_our_names
+from hicmae_cli.weights.authors import infer_decoder, infer_dims, to_our_names
 from hicmae_cli.weights.checkpoint_archive import check_tensors, read_checkpoint
 from hicmae_cli.weights.checkpoint_pickle import StoredTensor
 from hicmae_cli.weights.info import METADATA_KEY, WeightInfo
@@ -26,17 +26,18 @@ from hicmae_cli.weights.info import METADATA_KEY, WeightInfo
 Shapes = Mapping[str, tuple[int, ...]]
 """Shape of each tensor by its name."""
 
-_LISTED = 40  # tensors named in an error before it says "and N more"
-_LETTERS = 200  # of each name, which comes from the file
+# Limits of an error message: tensors, and letters of each name, which comes from the file.
+_LISTED = 40
+_LETTERS = 200
 _MAX_TENSORS = 20_000
 _DTYPES = ("F32", "F16", "BF16", "F64")
 
 
 def load_state(model: torch.nn.Module, state: Mapping[str, Tensor], source: Path) -> None:
-    """Fill a model with tensors of exactly its names and shapes, or leave it untouched.
+    """Fill a model with tensors of exactly its names and shapes, or leave it unchanged.
 
     Raises:
-        WeightsError: tensors are missing, unknown, misshapen or hold values that are not finite; lists all of them.
+        WeightsError: tensors are missing, unknown, misshapen or not finite; lists all of them.
     """
     faults = _list_misfits(model, {name: tuple(tensor.shape) for name, tensor in state.items()})
     faults += [f"not finite {name}" for name, tensor in state.items() if not torch.isfinite(tensor).all()]
@@ -45,7 +46,7 @@ def load_state(model: torch.nn.Module, state: Mapping[str, Tensor], source: Path
 
 
 def _list_misfits(model: torch.nn.Module, shapes: Shapes) -> list[str]:
-    """The names and shapes in which a file differs from a model."""
+    """List the differences between a file's tensors and a model's."""
     expected = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     missing = [f"missing {name} {shape}" for name, shape in expected.items() if name not in shapes]
     unknown = [f"unknown {name} {shape}" for name, shape in shapes.items() if name not in expected]
@@ -65,14 +66,14 @@ def _refuse(source: Path, faults: list[str]) -> None:
 
 
 def save_classifier(path: Path, model: Classifier, info: WeightInfo) -> None:
-    """Write weights and metadata; the file appears whole or not at all."""
+    """Write weights and metadata; the file appears complete or not at all."""
     _save(path, model, info)
 
 
 def _save(path: Path, model: torch.nn.Module, info: WeightInfo) -> None:
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
-    with written_whole(path) as temporary:
-        # Not save_file, which gives its file the mode 0600 whatever the umask.
+    with write_atomically(path) as temporary:
+        # Not save_file, which ignores the umask and gives its file the mode 0600.
         temporary.write_bytes(save(state, metadata={METADATA_KEY: info.to_json()}))
 
 
@@ -85,16 +86,14 @@ def load_classifier(path: Path) -> tuple[Classifier, WeightInfo]:
     """
     info, shapes = read_shapes(path)
     if info.task == "pretraining":
-        raise WeightsError(
-            f"{path}: is pre-trained and has no emotions to name yet; fine-tune it: hicmae finetune --init {path.name}"
-        )
-    model = _filled(info.architecture, shapes, lambda: read_state(path)[1], path)
+        raise WeightsError(f"{path}: is only pre-trained and cannot predict; fine-tune it first")
+    model = _build_filled(info.architecture, shapes, lambda: read_state(path)[1], path)
     assert isinstance(model, Classifier)
     return model, info
 
 
 def save_pretrained(path: Path, model: PretrainingModel, info: WeightInfo) -> None:
-    """Write a pre-training model and its metadata; the file appears whole or not at all."""
+    """Write a pre-training model and its metadata; the file appears complete or not at all."""
     _save(path, model, info)
 
 
@@ -107,40 +106,40 @@ def load_pretrained(path: Path) -> tuple[PretrainingModel, WeightInfo]:
     """
     info, shapes = read_shapes(path)
     if info.pretraining is None:
-        raise WeightsError(f"{path}: is a classifier without decoders; a pre-trained weight was expected")
+        raise WeightsError(f"{path}: is a classifier without decoders, expected a pre-trained weight")
     try:
         architecture = info.architecture
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from error
-    model = _filled(architecture, shapes, lambda: read_state(path)[1], path)
+    model = _build_filled(architecture, shapes, lambda: read_state(path)[1], path)
     assert isinstance(model, PretrainingModel)
     return model, info
 
 
 def read_shapes(path: Path) -> tuple[WeightInfo, dict[str, tuple[int, ...]]]:
-    """Metadata of a ``.safetensors`` weight of either kind, and the shapes of its tensors; loads none of them.
+    """Read the metadata of a ``.safetensors`` weight and the shapes of its tensors, without loading these.
 
     Raises:
-        WeightsError: the file cannot be read, its metadata are malformed, or a tensor is of another type than float.
+        WeightsError: the file cannot be read, its metadata are malformed, or a tensor does not have a float type.
     """
-    with _opened(path) as file:
+    with _open_weight(path) as file:
         info = WeightInfo.from_metadata(file.metadata(), path)
-        return info, _shapes_of_floats(file, path)
+        return info, _read_float_shapes(file, path)
 
 
 def read_state(path: Path) -> tuple[WeightInfo, dict[str, Tensor]]:
-    """Metadata and tensors of a ``.safetensors`` weight of either kind.
+    """Read the metadata and tensors of a ``.safetensors`` weight.
 
     Raises:
-        WeightsError: the file cannot be read, its metadata are malformed, or a tensor is of another type than float.
+        WeightsError: the file cannot be read, its metadata are malformed, or a tensor does not have a float type.
     """
-    with _opened(path) as file:
+    with _open_weight(path) as file:
         info = WeightInfo.from_metadata(file.metadata(), path)
-        return info, {name: file.get_tensor(name) for name in _shapes_of_floats(file, path)}
+        return info, {name: file.get_tensor(name) for name in _read_float_shapes(file, path)}
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _open_weight(path: Path) -> Iterator[Any]:
     try:
         with safe_open(path, framework="pt") as file:
             yield file
@@ -148,27 +147,27 @@ def _opened(path: Path) -> Iterator[Any]:
         raise WeightsError(f"{path}: cannot be read as a safetensors file: {first_line(error)}") from error
 
 
-def _shapes_of_floats(file: Any, path: Path) -> dict[str, tuple[int, ...]]:
-    """Shape of every tensor by its name.
+def _read_float_shapes(file: Any, path: Path) -> dict[str, tuple[int, ...]]:
+    """Read the shape of each tensor -> shapes by name.
 
     Raises:
-        WeightsError: a tensor is of another type than float.
+        WeightsError: a tensor does not have a float type.
     """
     slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     for name, tensor in slices.items():
         if (dtype := tensor.get_dtype()) not in _DTYPES:
             raise WeightsError(
-                one_line(f"{path}: {name[:_LETTERS]} is of the type {dtype}; expected {', '.join(_DTYPES)}")
+                one_line(f"{path}: {name[:_LETTERS]} has the type {dtype}, expected {', '.join(_DTYPES)}")
             )
     return {name: tuple(tensor.get_shape()) for name, tensor in slices.items()}
 
 
-def _filled(
+def _build_filled(
     architecture: Architecture, shapes: Shapes, load: Callable[[], Mapping[str, Tensor]], source: Path
 ) -> Network:
-    """Build a model with the tensors that ``load`` reads, in evaluation mode.
+    """Build a model, fill it with the tensors that ``load`` returns, and set evaluation mode.
 
-    A file may claim any sizes. Memory is allocated only after the shapes of its tensors agree with them.
+    A file's metadata may state any sizes. Memory is allocated only if the shapes of the file's tensors agree with them.
     """
     with torch.device("meta"):
         _refuse(source, _list_misfits(build_model(architecture), shapes))
@@ -178,13 +177,17 @@ def _filled(
 
 
 def read_authors_model(path: Path, heads: int | None = None) -> Network:
-    """Read a ``.pth`` of the paper's authors, fine-tuned or pre-trained, without running any code it carries.
+    """Read a ``.pth`` of the paper's authors, fine-tuned or pre-trained, without running any code in it.
 
-    Beside tensors the file may hold an ``argparse.Namespace``, in which the authors keep their options. ``heads``
-    defaults to D / 64. Reading takes about as much memory as the file has bytes.
+    Besides tensors, the file may contain an ``argparse.Namespace`` with the authors' options. Reading takes about as
+    much memory as the file has bytes.
+
+    Args:
+        path: the ``.pth``.
+        heads: number of attention heads; D / 64 by default.
 
     Raises:
-        WeightsError: the file is not a checkpoint, carries other classes, or has tensors of neither model.
+        WeightsError: the file is not a checkpoint, contains other classes, or has the tensors of neither model.
     """
     checkpoint = read_checkpoint(path)
     content = checkpoint.content
@@ -192,7 +195,7 @@ def read_authors_model(path: Path, heads: int | None = None) -> Network:
     if not isinstance(state, dict) or not all(
         isinstance(name, str) and isinstance(tensor, StoredTensor) for name, tensor in state.items()
     ):
-        raise WeightsError(f"{path}: expected a dictionary with the tensors under 'model', found none")
+        raise WeightsError(f"{path}: expected a dictionary with the tensors under 'model', got none")
     if len(state) > _MAX_TENSORS:
         raise WeightsError(f"{path}: expected at most {_MAX_TENSORS} tensors, got {len(state)}")
     check_tensors(path, state)
@@ -202,15 +205,15 @@ def read_authors_model(path: Path, heads: int | None = None) -> Network:
         architecture = _find_architecture(shapes, heads)
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from error
-    return _filled(architecture, shapes, lambda: checkpoint.load(ours), path)
+    return _build_filled(architecture, shapes, lambda: checkpoint.load(ours), path)
 
 
 def _find_architecture(shapes: Shapes, heads: int | None) -> Architecture:
     """Infer the architecture of an authors' model from the shapes of its tensors."""
-    dims = dims_of_shapes(shapes, heads)
+    dims = infer_dims(shapes, heads)
     if (head := shapes.get("head.weight")) is not None:
         if len(head) != 2:
-            raise WeightsError(f"head.weight: expected a matrix with a row for each class, got the shape {head}")
+            raise WeightsError(f"head.weight: expected a matrix with one row per class, got the shape {head}")
         return Architecture(dims, outputs=head[0])
-    decoder, skips = decoder_of_shapes(shapes, dims)
+    decoder, skips = infer_decoder(shapes, dims)
     return Architecture(dims, decoder=decoder, skips=skips)

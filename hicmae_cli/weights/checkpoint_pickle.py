@@ -1,8 +1,8 @@
-"""The pickle inside a PyTorch checkpoint, read without calling anything it names and at a cost of about its length.
+"""Read the pickle inside a PyTorch checkpoint without calling what it names, in time and memory of about its length.
 
-Every class and function that the pickle names stands for something inert. Only the opcodes that ``torch.save`` writes
-are known, so opcodes that allocate a claimed size or copy a stored text are refused. Dictionary keys that are not plain
-values are left out, because the hash of nested tuples can take for ever. A call takes a few arguments only.
+Every class and function that the pickle names is replaced by an inert object. Only the opcodes that ``torch.save``
+writes are accepted; opcodes that allocate a stated size or copy a stored text are refused. Dictionary keys that are not
+plain values are dropped, because hashing nested tuples can take forever. A call takes only a few arguments.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ FLOAT_TYPES: Final = {
     "BFloat16": torch.bfloat16,
     "Double": torch.float64,
 }
-"""Types of storages that can be read, by PyTorch's name for them."""
+"""Readable types of storages, by PyTorch's name."""
 
 _MAX_AXES: Final = 8
 _MAX_ARGUMENTS: Final = 16
 _MAX_SHOWN_LETTERS: Final = 100
 _MAX_SHOWN_CLASSES: Final = 5
 
-# What torch.save writes (protocol 2), and byte strings as Python 2 wrote them.
+# The opcodes that torch.save writes (protocol 2), and Python 2's byte strings.
 _OPCODES: Final = (
     pickle.PROTO,
     pickle.STOP,
@@ -74,7 +74,7 @@ _ODD_KINDS: Final = {
     "_rebuild_nested_tensor": "nested",
     "_rebuild_meta_tensor_no_storage": "without numbers",
 }
-# The last two are a learning rate that a schedule computed.
+# Classes that are read as inert objects. The last two hold a learning rate that a schedule computed.
 _KNOWN: Final = {
     ("argparse", "Namespace"),
     ("_codecs", "encode"),
@@ -93,7 +93,7 @@ _KNOWN: Final = {
 
 @dataclass(frozen=True)
 class Storage:
-    """Numbers in the file: their type as PyTorch calls it (``Float``, ``Long`` …), their key and how many there are."""
+    """Numbers in the file: PyTorch's name of their type (``Float``, ``Long`` …), their key and their count."""
 
     type: str
     key: str
@@ -102,7 +102,7 @@ class Storage:
 
 @dataclass(frozen=True)
 class StoredTensor:
-    """A tensor as a checkpoint describes it; ``fault`` says why its numbers cannot be taken, or is empty."""
+    """A tensor as a checkpoint describes it; ``fault`` is the reason why it cannot be read, or empty."""
 
     storage: Storage | None
     offset: int = 0
@@ -112,55 +112,55 @@ class StoredTensor:
 
     @property
     def nbytes(self) -> int:
-        """Size in memory, had each of its numbers a place of its own."""
+        """Size in memory if no two numbers share their bytes."""
         return math.prod(self.shape) * (FLOAT_TYPES[self.storage.type].itemsize if self.storage else 0)
 
 
 def unpickle(path: Path, file: io.BytesIO, storages: dict[str, Storage] | None = None) -> Any:
-    """Read one pickle: its dictionaries and lists, a `StoredTensor` for each tensor, and nothing of other objects.
+    """Read one pickle -> its dictionaries and lists, with a `StoredTensor` for each tensor and without other objects.
 
     Args:
         path: the checkpoint, for the message.
-        file: stands at the pickle's first byte; afterwards behind its last.
+        file: positioned at the pickle's first byte; afterwards after its last.
         storages: filled with the storages that the pickle names, by key.
 
     Raises:
-        WeightsError: the pickle names other classes than those of a checkpoint; says which.
-        Exception: of any kind, where the bytes are not such a pickle.
+        WeightsError: the pickle names classes that a checkpoint does not have; lists them.
+        Exception: of any kind, if the bytes are not such a pickle.
     """
     reader = _Reader(file, {} if storages is None else storages)
     content = None
     try:
         content = reader.load()
     except Exception:
-        # After a foreign class the rest often fails; the class is the better reason.
+        # After a foreign class, the rest often fails; report the class.
         if not reader.foreign:
             raise
     if reader.foreign:
-        raise refusal(path, f"carries {', '.join(sorted(reader.foreign))}")
+        raise build_refusal(path, f"contains {', '.join(sorted(reader.foreign))}")
     return content
 
 
-def refusal(path: Path, reason: str = "") -> WeightsError:
-    """The error for a file that is not read."""
+def build_refusal(path: Path, reason: str = "") -> WeightsError:
+    """Build the error for a file that is refused."""
     expected = "expected a PyTorch checkpoint of tensors and argparse.Namespace only"
     return WeightsError(f"{path}: refused: {'; '.join(filter(None, (reason, expected)))}")
 
 
-def shown(name: str) -> str:
-    """A name from the file, short enough for a message."""
+def shorten(name: str) -> str:
+    """Shorten a name from the file for a message."""
     return one_line(name if len(name) <= _MAX_SHOWN_LETTERS else f"{name[:_MAX_SHOWN_LETTERS]}…")
 
 
 class _Table(dict[Any, Any]):
-    """In the place of an ``OrderedDict``; filled item by item only, so it costs no more than the pickle's length."""
+    """Replaces an ``OrderedDict``; it is filled item by item, so it takes no more than the pickle's length."""
 
     def __init__(self) -> None:
         super().__init__()
 
 
 class _Inert:
-    """In the place of every other object: takes anything, keeps nothing."""
+    """Replaces every other object: accepts any arguments and keeps none."""
 
     def __new__(cls, *_: object) -> _Inert:
         return super().__new__(cls)
@@ -172,12 +172,12 @@ class _StorageType:
 
 
 class _Reader(pickle._Unpickler):
-    """An unpickler that calls nothing but the functions of this module.
+    """An unpickler that calls only the functions of this module.
 
-    It is in Python because the one in C allocates a memo of any size that a pickle claims.
+    It derives from Python's unpickler because the one in C allocates a memo of any size that a pickle states.
     """
 
-    # Of the base class; unknown to typeshed.
+    # Attributes of the base class that typeshed does not have.
     stack: list[Any]
     pop_mark: Callable[[], list[Any]]
 
@@ -206,7 +206,7 @@ class _Reader(pickle._Unpickler):
         if module == "torch" and isinstance(found := vars(torch).get(name), torch.dtype | torch.layout | torch.qscheme):
             return found
         if (module, name) not in _KNOWN:
-            self.foreign.add(shown(f"{module}.{name}"))
+            self.foreign.add(shorten(f"{module}.{name}"))
             if len(self.foreign) == _MAX_SHOWN_CLASSES:
                 raise pickle.UnpicklingError("enough to name")
         return _Inert
@@ -249,7 +249,8 @@ class _Reader(pickle._Unpickler):
             self.stack[-1].update((key, value) for key, value in pairs if isinstance(key, _PLAIN_KEYS))
 
     def _drop_attributes(self) -> None:
-        self.stack.pop()  # an object's attributes: tensors are never among them
+        # An object's attributes, which never contain tensors.
+        self.stack.pop()
 
     dispatch.update(
         {
@@ -290,7 +291,7 @@ def _rebuild_typed_tensor(
     _views: object = None,
 ) -> StoredTensor:
     kind = str(dtype).removeprefix("torch.") if isinstance(dtype, torch.dtype) else "unknown"
-    return StoredTensor(None, fault=f"is of the type {kind}; expected float32, float16, bfloat16 or float64")
+    return StoredTensor(None, fault=f"has the type {kind}, expected float32, float16, bfloat16 or float64")
 
 
 def _rebuild_parameter(data: Any, *_: object) -> Any:
@@ -298,4 +299,4 @@ def _rebuild_parameter(data: Any, *_: object) -> Any:
 
 
 def _rebuild_odd_tensor(kind: str, *_: object) -> StoredTensor:
-    return StoredTensor(None, fault=f"is {kind}; expected an ordinary tensor of floats")
+    return StoredTensor(None, fault=f"is {kind}, expected an ordinary tensor of floats")

@@ -15,27 +15,29 @@ import torch
 from onnxscript import optimizer
 
 from hicmae_cli.errors import WeightsError
-from hicmae_cli.files import written_whole
+from hicmae_cli.files import write_atomically
 from hicmae_cli.model_input import CLIP_FRAMES, FACE_SIZE_PX, LOG_MEL_BINS, LOG_MEL_FRAMES
 from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.onnx_runtime import import_onnxruntime, open_session, run_session
 from hicmae_cli.weights.checkpoint import load_classifier
 from hicmae_cli.weights.info import METADATA_KEY
 
-# Before torch's exporter, parts of which import ONNX Runtime themselves.
+# Must come before torch's exporter, which imports ONNX Runtime itself.
 import_onnxruntime()
 
-OPSET = 20  # the first with GELU as one operation
+# The first opset with GELU as one operation.
+OPSET = 20
 TOLERANCE = 1e-3
 _SEED = 0
-_CHECKED_BATCHES = (1, 3)  # more than one, or a frozen batch dimension would pass
+# More than one size, to detect a frozen batch dimension.
+_CHECKED_BATCHES = (1, 3)
 
 
 @dataclass(frozen=True)
 class ExportReport:
-    """What the numeric check found: largest absolute differences over seeded inputs.
+    """Result of the numeric check: largest absolute differences over seeded inputs.
 
-    ``max_probability_difference`` is None for a regression, whose outputs are not logits.
+    ``max_probability_difference`` is None for a regression, which has no probabilities.
     """
 
     path: Path
@@ -48,17 +50,17 @@ class ExportReport:
 
 
 def export_onnx(source: Path, target: Path) -> ExportReport:
-    """Write a ``.safetensors`` weight as ONNX with the same metadata and a dynamic batch.
+    """Write a ``.safetensors`` weight as ONNX with the same metadata and a dynamic batch size.
 
-    The graph is validated by the ONNX checker and compared with torch in ONNX Runtime on seeded inputs; the
-    file appears only when both pass.
+    The ONNX checker validates the graph, and ONNX Runtime's outputs are compared with torch's on seeded inputs; the
+    file appears only if both pass.
 
     Raises:
-        WeightsError: the source cannot be read, or a logit differs by more than 1e-3. Outputs of a regression have no
+        WeightsError: the source cannot be read, or a logit differs by more than 1e-3. A regression's outputs have no
             fixed range: the limit is 1e-3 of the largest output if that is above 1.
     """
     model, info = load_classifier(source)
-    with written_whole(target) as temporary:
+    with write_atomically(target) as temporary:
         _write_graph(model, temporary)
         proto = _fold_constants(onnx.load(temporary))
         onnx.helper.set_model_props(proto, {METADATA_KEY: info.to_json()})
@@ -78,45 +80,49 @@ def export_onnx(source: Path, target: Path) -> ExportReport:
 
 
 def _fold_constants(proto: onnx.ModelProto) -> onnx.ModelProto:
-    """Compute what depends on weights alone, of any size.
+    """Compute the tensors that depend on weights alone.
 
-    The exporter leaves tensors of more than 8192 numbers, and `open_session` computes nothing in advance.
+    The exporter skips tensors of more than 8192 numbers, and `open_session` folds no constants.
     """
     largest = 2**31 - 1
     return optimizer.optimize(proto, onnx_shape_inference=False, input_size_limit=largest, output_size_limit=largest)
 
 
 def compare(model: Classifier, onnx_file: Path) -> tuple[float, float, float]:
-    """Torch and ONNX Runtime on seeded noise -> largest difference in an output, in its softmax; largest output."""
+    """Compare torch and ONNX Runtime on seeded noise.
+
+    Returns:
+        Largest difference of an output, largest difference of a softmax, largest output.
+    """
     session = open_session(onnx_file)
     generator = np.random.default_rng(_SEED)
     worst_logit = worst_probability = largest = 0.0
     for batch in _CHECKED_BATCHES:
-        video, audio = (generator.standard_normal(shape, np.float32) for shape in _shapes(batch))
+        video, audio = (generator.standard_normal(shape, np.float32) for shape in _make_input_shapes(batch))
         with torch.inference_mode():
             expected = model(torch.from_numpy(video), torch.from_numpy(audio))
         (logits,) = run_session(session, onnx_file, ["logits"], {"video": video, "audio": audio})
         got = torch.from_numpy(logits)
-        # Not max, which would let a NaN pass.
+        # Not max(), which ignores NaN.
         worst_logit = float(np.maximum(worst_logit, (got - expected).abs().max()))
         worst_probability = float(np.maximum(worst_probability, (got.softmax(-1) - expected.softmax(-1)).abs().max()))
         largest = max(largest, float(expected.abs().max()))
     return worst_logit, worst_probability, largest
 
 
-def _shapes(batch: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
+def _make_input_shapes(batch: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     video = (batch, 3, CLIP_FRAMES, FACE_SIZE_PX, FACE_SIZE_PX)
     return video, (batch, 1, LOG_MEL_FRAMES, LOG_MEL_BINS)
 
 
 def _write_graph(model: Classifier, path: Path) -> None:
-    inputs = tuple(torch.zeros(shape) for shape in _shapes(2))
+    inputs = tuple(torch.zeros(shape) for shape in _make_input_shapes(2))
     batch = torch.export.Dim("batch", min=1, max=4096)
     noise = logging.getLogger("torch.onnx")
     level = noise.level
     noise.setLevel(logging.ERROR)
     try:
-        # The exporter reports its steps on stdout and warns about its own internals.
+        # The exporter prints its steps and warns about its own internals.
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
             torch.onnx.export(

@@ -12,7 +12,7 @@ from hicmae_cli.errors import WeightsError, one_line
 from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.config import find_variant
 from hicmae_cli.models.pretraining import PretrainingModel
-from hicmae_cli.weights.catalogue import check_name, store_dir, stored_path
+from hicmae_cli.weights.catalogue import check_name, locate_store, locate_stored
 from hicmae_cli.weights.checkpoint import read_authors_model, save_classifier, save_pretrained
 from hicmae_cli.weights.info import AUTHORS_FRONT_END, PretrainingFacts, WeightInfo
 
@@ -31,40 +31,41 @@ def import_weight(
     source: str | None = None,
     force: bool = False,
 ) -> tuple[Classifier | PretrainingModel, WeightInfo]:
-    """Store an authors' checkpoint under a name, without running any code it carries.
+    """Import an authors' checkpoint under a name, without running any code in it.
 
     Args:
         file: the ``.pth``.
-        name: the weight's name from now on.
+        name: the weight's new name.
         labels: class names in the order of the outputs; none for a pre-trained model.
-        heads: number of attention heads; by default D / 64.
-        dataset: what it was trained on.
-        sampling_rate: every n-th frame at 25 frames/s.
-        licence: what it may be used under.
-        source: where it came from; by default the file's name.
+        heads: number of attention heads; D / 64 by default.
+        dataset: training dataset.
+        sampling_rate: n, if the model samples every n-th frame at 25 frames/s.
+        licence: licence of the weight.
+        source: origin of the weight; the file's name by default.
         force: replace a weight of the same name.
 
     Returns:
         The model in evaluation mode, and its metadata.
 
     Raises:
-        WeightsError: the name is taken or not valid, the file is not a checkpoint of the authors, or the number of
-            labels differs from that of the outputs.
+        WeightsError: the name is taken or not valid, the file is not an authors' checkpoint, or the number of labels
+            differs from that of the outputs.
         OSError: the weight cannot be written; names the file.
     """
     check_name(name, force=force)
     model = read_authors_model(file, heads)
     info = _describe(model, tuple(labels), dataset, sampling_rate, licence, source or f"imported from {file.name}")
-    target = stored_path(name, ".safetensors")
+    target = locate_stored(name, ".safetensors")
     target.parent.mkdir(parents=True, exist_ok=True)
-    # Of two imports of one name at the same time, the second must find the file of the first.
-    with FileLock(store_dir() / _LOCK):
+    # If two processes import the same name, the second must find the first one's file.
+    with FileLock(locate_store() / _LOCK):
         check_name(name, force=force)
         if isinstance(model, Classifier):
             save_classifier(target, model, info)
         else:
             save_pretrained(target, model, info)
-        stored_path(name, ".onnx").unlink(missing_ok=True)  # exported from the weight that was replaced
+        # An export of the replaced weight is out of date.
+        locate_stored(name, ".onnx").unlink(missing_ok=True)
     return model, info
 
 
@@ -78,7 +79,7 @@ def _describe(
 ) -> WeightInfo:
     outputs = model.head.out_features if isinstance(model, Classifier) else 0
     if len(labels) != outputs:
-        reason = "one for each output of the model" if outputs else "the model is pre-trained: it has no outputs"
+        reason = "one per output of the model" if outputs else "a pre-trained model has no outputs"
         raise WeightsError(f"labels: got {len(labels)}, expected {outputs} ({reason})")
     facts = None
     if not isinstance(model, Classifier):

@@ -1,4 +1,4 @@
-"""Metadata of a weight file: one JSON text, the same in safetensors and ONNX files."""
+"""Metadata of a weight file: one JSON text, the same for safetensors and ONNX files."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, mo
 
 from hicmae_cli import __version__
 from hicmae_cli.errors import WeightsError, one_line
-from hicmae_cli.labels import canonical_label, is_label
+from hicmae_cli.labels import PUPPETS_NAME, canonical_label, is_label
+from hicmae_cli.modalities import Modality
 from hicmae_cli.models.config import Architecture, DecoderDims, ModelDims, find_variant
 
 METADATA_KEY = "hicmae"
-"""Key of the JSON text among the metadata of either file format."""
+"""Key of the JSON text in the metadata of both file formats."""
 OUR_FRONT_END = "hicmae.align/1"
-"""Faces as ``faces.align_face`` cuts them out."""
+"""Faces that ``faces.align_face`` aligned."""
 AUTHORS_FRONT_END = "openface-similarity/160"
-"""Faces as the paper's authors cut them out, with OpenFace."""
+"""Faces that the paper's authors aligned with OpenFace."""
 VOXCELEB2_FRONT_END = "voxceleb2/160"
-"""Faces as VoxCeleb2 has them, rows 0 to 160 and columns 32 to 192 of its pictures."""
+"""VoxCeleb2's faces: rows 0 to 160 and columns 32 to 192 of its pictures."""
 FRAME_FOLDERS = "frame-folders"
-"""Faces that were given as pictures; the way they were cut is unknown."""
+"""Folders of face pictures with an unknown alignment."""
 
 _MAX_LABELS = 1000
 
-Selection = Literal["", "val", "last", "test-best"]
-"""Which epoch was kept: the best on clips set aside, the last, or the best on the test clips."""
+Selection = Literal["val", "last", "test-best"]
+"""The epoch that was kept: the best on validation clips, the last, or the best on the test clips."""
 
 
 class PretrainingFacts(BaseModel):
@@ -44,7 +45,8 @@ class PretrainingFacts(BaseModel):
     audio_mask: str = "random"
     video_mask_ratio: float = 0.9
     audio_mask_ratio: float = 0.8
-    contrast_layers: tuple[int, ...] | None = None  # None: those the decoders read
+    # None: the layers that the decoders read.
+    contrast_layers: tuple[int, ...] | None = None
     contrast_centred: bool = False
     contrast_segments: int = 1
 
@@ -75,15 +77,15 @@ class WeightInfo(BaseModel):
     source: str
     metrics: dict[str, dict[str, float]] = {}
     created_with: str = f"hicmae {__version__}"
-    selection: Selection = ""
-    modality: Literal["av", "video", "audio"] = "av"
+    selection: Selection | Literal[""] = ""
+    modality: Modality = "av"
     fold: str = ""
     layer_fusion: bool = True
     pretraining: PretrainingFacts | None = None
 
     @field_validator("labels")
     @classmethod
-    def _canonical(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
+    def _make_canonical(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
         names = tuple(canonical_label(label) for label in labels)
         if len(names) > _MAX_LABELS:
             raise ValueError(f"expected at most {_MAX_LABELS} labels, got {len(names)}")
@@ -93,27 +95,27 @@ class WeightInfo(BaseModel):
 
     @field_validator("sampling_rate")
     @classmethod
-    def _positive(cls, rate: int) -> int:
+    def _check_positive(cls, rate: int) -> int:
         if rate < 1:
             raise ValueError(f"expected a sampling rate >= 1, got {rate}")
         return rate
 
     @model_validator(mode="after")
-    def _task_fits(self) -> WeightInfo:
+    def _check_task(self) -> WeightInfo:
         if self.task == "pretraining" and (self.labels or self.pretraining is None):
-            raise ValueError("a pre-trained weight has no labels, and says what it was pre-trained to do")
+            raise ValueError("a pre-trained weight must have `pretraining` and no labels")
         if self.task != "pretraining" and (not self.labels or self.pretraining is not None):
-            raise ValueError("labels: a weight that predicts has some, and none of the pre-training facts")
+            raise ValueError("a weight that predicts must have labels and no `pretraining`")
         return self
 
     @model_validator(mode="after")
-    def _dims_fit(self) -> WeightInfo:
+    def _check_dims(self) -> WeightInfo:
         try:
             variant = find_variant(self.model_dims)
         except WeightsError as error:
             raise ValueError(str(error)) from error
         if self.variant != variant:
-            raise ValueError(f"the variant says {self.variant!r} but the dims are those of {variant!r}")
+            raise ValueError(f"got variant {self.variant!r}, but the dims are those of {variant!r}")
         return self
 
     @property
@@ -137,32 +139,32 @@ class WeightInfo(BaseModel):
 
     @property
     def is_demo(self) -> bool:
-        """Whether the model never learned from real people, so that its answers about them mean nothing."""
-        return self.dataset == "puppets"
+        """Whether the model was not trained on real people, so its predictions about them are meaningless."""
+        return self.dataset == PUPPETS_NAME
 
     def to_json(self) -> str:
-        """The one JSON text, with sorted keys."""
+        """Return the JSON text, with sorted keys."""
         return json.dumps(self.to_dict(), sort_keys=True)
 
     def to_dict(self) -> dict[str, Any]:
-        """As in the JSON text: without optional fields that have no value."""
-        silent = {name for name in ("pretraining", "selection", "fold") if not getattr(self, name)}
-        silent |= {"modality"} if self.modality == "av" else set()
-        silent |= {"layer_fusion"} if self.layer_fusion else set()
-        return self.model_dump(mode="json", exclude=silent)
+        """Return the content of the JSON text, without empty optional fields."""
+        empty = {name for name in ("pretraining", "selection", "fold") if not getattr(self, name)}
+        empty |= {"modality"} if self.modality == "av" else set()
+        empty |= {"layer_fusion"} if self.layer_fusion else set()
+        return self.model_dump(mode="json", exclude=empty)
 
     @classmethod
     def from_metadata(cls, metadata: dict[str, str] | None, path: Path) -> WeightInfo:
         """Read the metadata of a weight file.
 
         Raises:
-            WeightsError: no hicmae metadata, or malformed; names every field at fault.
+            WeightsError: the file has no hicmae metadata, or malformed ones; names every invalid field.
         """
         text = (metadata or {}).get(METADATA_KEY)
         if text is None:
             raise WeightsError(
-                f"{path}: no hicmae metadata in this file; it is not one of ours "
-                "(an authors' .pth is taken in with `hicmae weights import`)"
+                f"{path}: has no hicmae metadata, so it is not a hicmae weight; import an authors' .pth with "
+                "`hicmae weights import`"
             )
         try:
             return cls.model_validate_json(text)

@@ -1,4 +1,4 @@
-"""Metadata and cards of weights, read without loading the tensors and without torch."""
+"""Read metadata and cards of weights without torch and without loading the tensors."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
 
-from hicmae_cli.bundled import bundled_dir
+from hicmae_cli.bundled import find_bundled_dir
 from hicmae_cli.errors import WeightsError, first_line
 from hicmae_cli.onnx_runtime import open_session
 from hicmae_cli.weights.catalogue import find_weight, read_catalogue
@@ -14,10 +14,10 @@ from hicmae_cli.weights.info import WeightInfo
 
 
 def read_info(name_or_path: str) -> WeightInfo:
-    """Metadata of a weight by name or path. A path reads exactly that file, not another format beside it.
+    """Read the metadata of a weight by name or path. For a path, exactly that file is read.
 
     Raises:
-        WeightsError: no such weight, or not readable.
+        WeightsError: there is no such weight, or it is not readable.
     """
     path = None if name_or_path.endswith(".onnx") else find_weight(name_or_path, ".safetensors")
     if path is not None:
@@ -28,11 +28,11 @@ def read_info(name_or_path: str) -> WeightInfo:
             raise WeightsError(f"{path}: cannot be read as a safetensors file: {error}") from error
     path = find_weight(name_or_path, ".onnx")
     assert path is not None, "find_weight raises for unknown weights"
-    return WeightInfo.from_metadata(onnx_metadata(path), path)
+    return WeightInfo.from_metadata(read_onnx_metadata(path), path)
 
 
-def onnx_metadata(path: Path) -> dict[str, str]:
-    """Metadata of an ``.onnx`` file.
+def read_onnx_metadata(path: Path) -> dict[str, str]:
+    """Read the metadata of an ``.onnx`` file.
 
     Raises:
         WeightsError: ONNX Runtime cannot load the file.
@@ -42,7 +42,7 @@ def onnx_metadata(path: Path) -> dict[str, str]:
 
 
 def read_card(name: str) -> str | None:
-    """Model card of a bundled weight, as Markdown; None for other weights.
+    """Read the model card of a bundled weight, as Markdown; None for other weights.
 
     Raises:
         WeightsError: the card is missing or is not text.
@@ -50,7 +50,7 @@ def read_card(name: str) -> str | None:
     entry = next((entry for entry in read_catalogue() if entry.name == name), None)
     if entry is None or entry.card is None:
         return None
-    card: Path = bundled_dir() / entry.card
+    card: Path = find_bundled_dir() / entry.card
     try:
         return card.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:

@@ -1,7 +1,7 @@
-"""Paths of the weights in the folder of a training run, for writing and reading them.
+"""Paths of the weights in the folder of a training run.
 
 A run has ``run/best.safetensors`` and ``run/last.safetensors``; a run over folds has ``run/fold-1/best.safetensors``
-and so on. ``training/runs.py`` knows the other files.
+and so on. ``training/runs.py`` has the other files.
 """
 
 from __future__ import annotations
@@ -14,42 +14,42 @@ BEST = "best.safetensors"
 LAST = "last.safetensors"
 
 
-def fold_folder(run: Path, fold: str | None) -> Path:
-    """Folder of one fold's weight and scores; the run's folder itself if the run has no folds."""
+def locate_fold(run: Path, fold: str | None) -> Path:
+    """Locate the folder of one fold's weight and scores; the run's folder if the run has no folds."""
     return run / f"fold-{fold}" if fold else run
 
 
-def weight_in(folder: Path) -> Path | None:
-    """The weight in a folder: that of the best epoch, or else of the last; None without either."""
+def find_weight_in(folder: Path) -> Path | None:
+    """Find the weight in a folder: the best epoch's, or else the last epoch's; None without either."""
     return next((path for name in (BEST, LAST) if (path := folder / name).is_file()), None)
 
 
-def fold_weight(run: Path, fold: str) -> Path:
-    """The weight of one fold in the folder of a run over folds.
+def find_fold_weight(run: Path, fold: str) -> Path:
+    """Find the weight of one fold in the folder of a run over folds.
 
     Raises:
         WeightsError: the fold has no weight.
     """
-    if found := weight_in(fold_folder(run, fold)):
+    if found := find_weight_in(locate_fold(run, fold)):
         return found
     raise WeightsError(
-        f"{run}: holds no weight of fold {fold} (fold-{fold}/{BEST} or {LAST}); "
-        "was the run cut off? Start its `hicmae finetune --fold all` again, and it goes on"
+        f"{run}: has no weight of fold {fold} (fold-{fold}/{BEST} or {LAST}); if the run was interrupted, "
+        "start `hicmae finetune --fold all` again to resume it"
     )
 
 
-def any_weight(run: Path, *, folds: bool) -> Path:
-    """Any weight of a run; all of them have the same labels.
+def find_any_weight(run: Path, *, folds: bool) -> Path:
+    """Find any weight of a run; all of them have the same labels.
 
     Args:
-        run: the folder.
+        run: the run's folder.
         folds: whether the run is over folds.
 
     Raises:
         WeightsError: the run has no weight.
     """
     inside = sorted(run.glob("fold-*")) if folds else [run]
-    if found := next(filter(None, map(weight_in, inside)), None):
+    if found := next(filter(None, map(find_weight_in, inside)), None):
         return found
     where = "fold-1/" if folds else ""
-    raise WeightsError(one_line(f"{run}: holds no weight; expected {where}{BEST} or {where}{LAST}"))
+    raise WeightsError(one_line(f"{run}: has no weight, expected {where}{BEST} or {where}{LAST}"))

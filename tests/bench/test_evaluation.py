@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from hicmae_cli.bench import evaluation
-from hicmae_cli.bench.evaluation import CLIP_LENGTHS, separate_views, write_clips
-from hicmae_cli.evaluation.evaluate import evaluate
+from hicmae_cli.bench.evaluation import CLIP_LENGTHS, score_separate_views, write_clips
+from hicmae_cli.evaluation.scoring import score_clips
 from tests.evaluation.toys import info_of
 from tests.runtime.stubs import ToyEngine
 
@@ -19,8 +19,8 @@ def test_separate_views_say_the_same_in_four_runs_of_one(tmp_path: Path, monkeyp
     samples = write_clips(tmp_path)
     ours, separate = ToyEngine(), ToyEngine()
     ours.info = separate.info = info_of(labels=("a", "b", "c"), sampling_rate=2)
-    found = evaluate(samples, ours)["av"]
-    np.testing.assert_allclose([s.outputs for s in found.samples], separate_views(samples, separate), atol=1e-9)
+    found = score_clips(samples, ours)["av"]
+    np.testing.assert_allclose([s.outputs for s in found.samples], score_separate_views(samples, separate), atol=1e-9)
     assert ours.batches == [1, 1, 1] and separate.batches == [1] * 8
 
 

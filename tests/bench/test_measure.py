@@ -24,6 +24,7 @@ def test_a_bound_has_a_side(value: float, at_most: bool, holds: bool) -> None:
     assert to_document([measure])["measures"][0]["holds"] is holds
 
 
+@pytest.mark.slow  # for its 400 MB
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="only Linux inherits the peak")
 def test_a_small_child_of_a_large_process_reports_its_own_peak() -> None:
     large = np.ones(400_000_000, np.uint8)  # touched, so resident
@@ -33,6 +34,7 @@ def test_a_small_child_of_a_large_process_reports_its_own_peak() -> None:
     assert 5 < float(done.stdout) < 400
 
 
+@pytest.mark.slow  # for its 200 MB
 def test_the_peak_grows_with_what_is_held() -> None:
     code = (
         "import numpy as np\nfrom hicmae_cli.bench.measure import peak_resident_mb\n"

@@ -2,9 +2,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
 
 from hicmae_cli import __version__
 from hicmae_cli.cli.app import _COMMANDS, app
@@ -44,8 +47,31 @@ def test_every_command_explains_itself(command: str) -> None:
     assert f"hicmae {command}" in run.out
     assert _COMMANDS[command].summary in lines_of(run.out)  # the overview is written by hand
     assert _COMMANDS[command].summary in lines_of(hicmae("--help").out)
-    if command not in ("weights", "puppets", "visualize"):
-        assert "Example" in run.out
+
+
+def list_commands(command: Any, words: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The words of every command of the app that does something, groups not counted."""
+    if not hasattr(command, "commands"):
+        yield words
+        return
+    for name in command.commands:
+        yield from list_commands(command.get_command(None, name), (*words, name))
+
+
+COMMANDS = sorted(list_commands(typer.main.get_command(app)))
+
+
+def test_the_commands_are_those_of_the_app() -> None:
+    assert {words[0] for words in COMMANDS} == set(_COMMANDS)
+    assert ("weights", "import") in COMMANDS
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_every_command_has_an_example(words: tuple[str, ...]) -> None:
+    run = hicmae(*words, "--help")
+    assert run.code == 0
+    _, heading, examples = lines_of(run.out).partition("Example")
+    assert heading and f"hicmae {' '.join(words)}" in examples
 
 
 def test_a_misspelt_command_is_answered_with_the_nearest_name() -> None:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
+import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +103,7 @@ def test_metrics_and_confusion_follow_from_the_samples(imported: Path, tmp_path:
     ("arguments", "code", "said"),
     [
         (["--manifest", "no.csv"], 1, "no.csv"),
-        ([], 2, "--manifest"),
+        ([], 2, "manifest"),
         (["--dataset", "mars"], 2, "puppets"),
         (["--manifest", str(LIST), "--modality", "smell"], 2, "smell"),
         (["--manifest", str(LIST), "--sampling-rate", "0"], 2, "sampling-rate"),
@@ -169,7 +173,7 @@ def test_each_says_on_how_many_clips_a_stream_was_scored(imported: Path, tmp_pat
 def test_a_folder_is_no_file_for_results(option: str, tmp_path: Path) -> None:
     run = hicmae("evaluate", "--manifest", LIST, option, tmp_path)
     assert run.code == 2
-    assert f"{tmp_path}: is a folder; give a name for a file" in run.last_line
+    assert f"{tmp_path}: is a folder; give the name of a file" in run.last_line
 
 
 LABELS = ("neutral", "anger", "happiness")  # not the dataset's order
@@ -253,11 +257,11 @@ def test_all_folds_are_scored_by_their_own_weights(toys: Path, run_folder: Path)
 def test_one_weight_is_not_taken_for_all_folds(toys: Path, run_folder: Path) -> None:
     weight = run_folder / "fold-1" / "best.safetensors"
     run = hicmae("evaluate", "--dataset", "toys", "--root", toys, "--fold", "all", "--weights", weight)
-    assert run.code == 2 and "--fold all" in run.err
+    assert run.code == 2 and re.search("(--fold |fold=)'?all'?: give the folder of a run", run.err)
     run = hicmae("evaluate", "--dataset", "toys", "--root", toys, "--weights", weight)
     assert run.code == 2 and "is tested by fold" in run.last_line
     run = hicmae("evaluate", "--dataset", "toys", "--root", toys, "--weights", weight, "--fold", "2")
-    assert run.code == 0 and "it has learned from these clips" in " ".join(run.err.split())
+    assert run.code == 0 and "it was trained on these clips" in " ".join(run.err.split())
 
 
 def test_other_labels_are_refused_mapped_or_crossed(toys: Path) -> None:
@@ -266,7 +270,7 @@ def test_other_labels_are_refused_mapped_or_crossed(toys: Path) -> None:
     run = hicmae(*command, "--fold", "1")
     assert run.code == 1
     assert "only toys has neutral; only the weight has fear" in run.last_line
-    assert "--map neutral=fear" in run.last_line
+    assert re.search("(--map |label_map=)'?neutral=fear", run.last_line)
     run = hicmae(*command, "--fold", "1", "--map", "N=-")
     assert run.code == 0, run.err
     document = read(toys / "r.json")
@@ -279,7 +283,7 @@ def test_other_labels_are_refused_mapped_or_crossed(toys: Path) -> None:
     assert all(sum(sample["probabilities"]) == pytest.approx(1) for sample in document["samples"])
     assert "majority" in run.out and "chance" in run.out
     run = hicmae(*command, "--fold", "1", "--map", "N=sorrow")
-    assert run.code == 2 and "sorrow is no label of the weight" in run.last_line
+    assert run.code == 2 and "sorrow is not a label of the weight" in run.last_line
 
 
 def test_folds_of_a_bare_list_are_crossed_on_the_labels_of_all(toys: Path) -> None:
@@ -336,7 +340,7 @@ def clip_of(root: Path) -> Path:
 def test_a_weight_of_another_task_is_refused(toys: Path, run_folder: Path) -> None:
     weight = run_folder / "fold-1" / "best.safetensors"
     run = hicmae("evaluate", "--dataset", "values", "--root", toys, "--fold", "1", "--weights", weight)
-    assert run.code == 1 and "is a dataset for regression, but the weight is made for classification" in run.err
+    assert run.code == 1 and "is a regression dataset, but the weight was trained for classification" in run.err
 
 
 def test_a_dataset_gives_labels_and_merging_to_a_list_of_clips(toys: Path, run_folder: Path) -> None:
@@ -353,3 +357,41 @@ def test_a_dataset_gives_labels_and_merging_to_a_list_of_clips(toys: Path, run_f
     listed.write_text("\n".join([*lines[:1], lines[1][:-1] + "1"]))
     run = hicmae(*command)
     assert run.code == 1 and "clips p_0_0 and p_0_1 are decided as one" in run.last_line
+
+
+def test_a_dash_writes_the_document_to_stdout_and_the_tables_to_stderr(
+    toys: Path, run_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(toys)
+    run = hicmae("evaluate", "--dataset", "toys", "--root", toys, "--fold", "1", "--weights", run_folder, "--json", "-")
+    assert run.code == 0, run.err
+    assert run.document["schema"] == "hicmae.evaluate/1"
+    assert "UAR" in run.err
+    assert not (toys / "-").exists()
+
+
+def test_a_reader_that_stops_reading_costs_no_files(tmp_path: Path) -> None:
+    """``hicmae evaluate … | head -0``."""
+    clips = tmp_path / "clips.csv"
+    clips.write_text(f"{LIST.parent / 'clip_00'} {LIST.parent / 'clip_00.wav'} 0\n")
+    command = ["evaluate", "--manifest", str(clips), "--engine", "onnx", "--output", str(tmp_path / "out")]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "hicmae_cli.cli", *command],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=environment,
+    )
+    assert process.stdout is not None
+    process.stdout.close()
+    process.wait()
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {"result.json", "result.md", "confusion.png"}
+
+
+def test_a_regression_has_no_confusion_matrix_to_draw(toys: Path) -> None:
+    weight = save(toys / "w.safetensors", labels=("arousal", "valence"), task="regression", dataset="values")
+    command = ("evaluate", "--dataset", "values", "--root", toys, "--fold", "1", "--weights", weight)
+    run = hicmae(*command, "--confusion", toys / "c.png")
+    assert run.code == 2
+    assert run.err.splitlines() == ["error: --confusion: a regression has no confusion matrix"]

@@ -1,8 +1,10 @@
-"""``hicmae finetune`` on a few drawn clips: what it writes, how it goes on, and what it refuses."""
+"""``hicmae finetune`` on a few drawn clips: what it writes and prints, how it resumes, and what it refuses."""
 
 from __future__ import annotations
 
 import json
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +15,7 @@ from hicmae_cli.corpora.manifest import read_manifest
 from hicmae_cli.labels import CREMA_D_LABELS
 from hicmae_cli.models import config
 from hicmae_cli.weights.reading import read_info
-from tests.cli.running import FINETUNE_RECIPE, Run, hicmae
+from tests.cli.running import FINETUNE_RECIPE, Run, fresh_python, hicmae
 from tests.weights.toys import DIMS, save_toy
 
 
@@ -29,7 +31,7 @@ def finetune(*arguments: object) -> Run:
 
 
 def clips(folder: Path, **names: str) -> Path:
-    """The corpus's training and validation lines with the labels called something else."""
+    """The corpus's training and validation lines with other names for the labels."""
     samples = [s for s in read_manifest(folder / "manifest.csv") if s.split != "test"]
     lines = [f"{s.id},{s.video},{s.audio},{names.get(s.label, s.label)},{s.split},{s.speaker}" for s in samples]
     Path("clips.csv").write_text("\n".join(["id,video,audio,label,split,speaker", *lines]))
@@ -44,7 +46,7 @@ def test_a_run_leaves_a_weight_that_scores_as_it_says(puppets: Path) -> None:
     run = finetune("--dataset", "puppets", "--data", puppets)
     assert run.code == 0, run.err
     said = [line for line in run.out.splitlines() if line]
-    assert "clips to train on" in said[0] and "of 1 other people to choose the epoch by" in said[0]
+    assert "clips to train on" in said[0] and "of 1 other people to validate on" in said[0]
     assert said[1] == "there are no training clips of anger, happiness, neutral"
     assert said[2].startswith("there are no validation clips of ")
     assert said[3].startswith("epoch   1") and said[4] == f"weight {Path('run') / 'best.safetensors'}"
@@ -76,7 +78,7 @@ def test_a_run_leaves_a_weight_that_scores_as_it_says(puppets: Path) -> None:
 
     stamp = Path("run/best.safetensors").stat().st_mtime_ns
     again = finetune("--dataset", "puppets", "--data", puppets)
-    assert again.code == 0 and "epoch   1" not in again.out  # there is nothing left to learn
+    assert again.code == 0 and "epoch   1" not in again.out  # nothing is left to train
     assert Path("run/best.safetensors").stat().st_mtime_ns == stamp
     other = finetune("--dataset", "puppets", "--data", puppets, "--seed", 1)
     assert (other.code, "seed 0 -> 1" in other.err) == (2, True)
@@ -87,7 +89,7 @@ def result() -> dict[str, Any]:
     return loaded
 
 
-def test_folds_are_trained_and_tested_in_turn(puppets: Path) -> None:
+def test_folds_are_trained_and_tested_one_by_one(puppets: Path) -> None:
     samples = read_manifest(puppets / "manifest.csv")
     people = sorted({sample.speaker for sample in samples})
     lines = [f"{s.id},{s.video},{s.audio},{s.label},{1 + people.index(s.speaker) % 3},{s.speaker}" for s in samples]
@@ -108,7 +110,7 @@ def test_folds_are_trained_and_tested_in_turn(puppets: Path) -> None:
     assert "the manifest's folds are 1, 2, 3" in none.err
 
 
-def test_labels_are_taken_in_the_order_given_by_name_or_code(puppets: Path) -> None:
+def test_labels_keep_the_given_order_by_name_or_code(puppets: Path) -> None:
     order = labels_of(puppets)[::-1]
     codes = ", ".join(name[:3].upper() for name in order)
     run = finetune("--manifest", clips(puppets), "--labels", codes, "--licence", "CC0")
@@ -117,7 +119,7 @@ def test_labels_are_taken_in_the_order_given_by_name_or_code(puppets: Path) -> N
     assert (list(info.labels), info.dataset, info.licence) == (order, "clips", "CC0")
 
 
-def test_label_numbers_stand_for_the_names_given(puppets: Path) -> None:
+def test_label_numbers_are_indices_into_the_given_names(puppets: Path) -> None:
     names = labels_of(puppets)
     numbered = clips(puppets, **{name: str(number) for number, name in enumerate(names)})
     assert "no label names were given" in finetune("--manifest", numbered).err
@@ -129,14 +131,19 @@ def test_label_numbers_stand_for_the_names_given(puppets: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "give --dataset NAME, --manifest FILE, or both"),
+        ([], "neither a dataset nor a manifest"),
         (["--dataset", "mars"], "no dataset named mars"),
-        (["--manifest", "clips.csv", "--root", "data"], "--root is where a dataset lies"),
+        (["--manifest", "clips.csv", "--root", "data"], "got both a root and a manifest"),
         (["--manifest", "clips.csv", "--task", "guess"], "--task guess: expected classification or regression"),
         (["--manifest", "clips.csv", "--task", "regression"], "a regression needs --labels"),
-        (["--dataset", "puppets", "--task", "regression"], "the dataset is one of classification"),
+        (
+            ["--dataset", "puppets", "--task", "regression"],
+            "--task regression: puppets is a dataset for classification",
+        ),
         (["--manifest", "clips.csv", "--selection", "best"], "selection"),
-        (["--manifest", "clips.csv", "--set", "loss=ccc"], "loss ccc: this dataset's labels are classes"),
+        (["--manifest", "clips.csv", "--set", "loss=ccc"], "--set loss=ccc: the labels are classes"),
+        (["--manifest", "clips.csv", "--set", "loss=hinge"], "loss: expected auto, cross_entropy, mse"),
+        (["--manifest", "clips.csv", "--set", "mixed_precision=fp16"], "on a CPU, use --set mixed_precision=no"),
         (["--manifest", "clips.csv", "--recipe", "no-such"], "no recipe named no-such"),
         (["--manifest", "clips.csv", "--epochs", "0"], "epochs"),
         (["--manifest", "clips.csv", "--batch-size", "0"], "batch_size"),
@@ -154,7 +161,7 @@ def test_wrong_usage_exits_with_two_before_anything_is_made(puppets: Path, argum
     assert not Path("run").exists()
 
 
-def test_what_cannot_be_learned_from_is_named(puppets: Path) -> None:
+def test_what_cannot_be_trained_on_is_named(puppets: Path) -> None:
     clips(puppets)
     Path("only.onnx").touch()
     save_toy(Path("deeper.safetensors"), dims=replace(DIMS, depth=3))
@@ -164,7 +171,7 @@ def test_what_cannot_be_learned_from_is_named(puppets: Path) -> None:
         (["--manifest", "clips.csv", "--fold", "1"], "clips.csv: has no folds"),
         (["--manifest", "clips.csv", "--init", "no-such"], "no weight named 'no-such'"),
         (["--manifest", "clips.csv", "--init", "only.onnx"], "only.onnx: has no .safetensors file"),
-        (["--manifest", "clips.csv", "--init", "deeper.safetensors"], "is of the variant custom"),
+        (["--manifest", "clips.csv", "--init", "deeper.safetensors"], "has the variant custom"),
     ):
         run = finetune(*arguments)
         assert (run.code, said in run.err) == (1, True), run.err
@@ -173,7 +180,7 @@ def test_what_cannot_be_learned_from_is_named(puppets: Path) -> None:
     assert not Path("run/best.safetensors").exists()
 
 
-def test_a_manifest_needs_a_recipe_and_a_dataset_knows_its_own(puppets: Path) -> None:
+def test_a_manifest_needs_a_recipe_unless_a_dataset_has_one(puppets: Path) -> None:
     run = hicmae("finetune", "--manifest", clips(puppets))
     assert (run.code, "--manifest needs a --recipe" in " ".join(run.err.split())) == (2, True)
 
@@ -183,3 +190,31 @@ def test_the_weight_says_what_made_it(puppets: Path) -> None:
     info = read_info("run/best.safetensors")
     assert info.source == "hicmae finetune --manifest clips.csv --recipe tiny.toml --set seed=3"
     assert info.front_end == "hicmae.align/1"
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "said"),
+    [("--dataset", "mars", "no dataset named mars"), ("--init", "no-such", "no weight named 'no-such'")],
+)
+def test_a_wrong_name_is_refused_before_torch_is_imported(option: str, name: str, said: str) -> None:
+    arguments = ["finetune", "--manifest", "clips.csv", option, name]
+    code = f"import sys\nsys.modules['torch'] = None\nfrom hicmae_cli.cli import main\nmain({arguments!r})"
+    done = fresh_python(code)
+    assert said in done.stderr
+
+
+def test_ctrl_c_saves_and_the_same_command_resumes(puppets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ("--manifest", clips(puppets), "--epochs", 3)
+
+    def interrupt(self: object, epoch: int, step: int, *_: object) -> None:
+        if (epoch, step) == (1, 1):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr("hicmae_cli.cli.finetune._Display.step", interrupt)
+        stopped = finetune(*arguments)
+    assert stopped.code == 130, stopped.err
+    assert stopped.out.splitlines()[-1] == "stopped after step 2 of 6, and saved; give the same command again to resume"
+    resumed = finetune(*arguments)
+    assert resumed.code == 0 and "resuming after step 2 of 6" in resumed.out
+    assert Path("run/best.safetensors").is_file()

@@ -351,7 +351,7 @@ def test_a_damaged_face_net_is_named_once_before_the_work(
     from hicmae_cli.faces import nets
 
     (bundle / "face_landmarks.onnx").write_bytes(b"damaged")
-    nets._session.cache_clear()
+    nets._open_net.cache_clear()
     batch._open.cache_clear()
     run = hicmae("predict", sample, sample.parent, "--json")
     assert (run.code, run.out) == (1, "")

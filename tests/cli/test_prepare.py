@@ -9,47 +9,50 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from hicmae_cli import workers
 from hicmae_cli.corpora.dataset import Dataset, Item, SplitFacts
+from hicmae_cli.corpora.known.own import FOLDER
 from hicmae_cli.corpora.manifest import read_manifest
 from hicmae_cli.media import read_audio, read_frames, write_video
+from hicmae_cli.preparing import check as checking
+from hicmae_cli.preparing import dataset as preparing
 from hicmae_cli.preparing import jobs
-from hicmae_cli.workers import run_here
 from tests.cli.catalogues import install
 from tests.cli.running import hicmae
 from tests.corpora.toys import FRAMES, SquareDetector, film, make_items, picture, tone, toy_dataset
 
 
 def stand_in(monkeypatch: pytest.MonkeyPatch, dataset: Dataset, root: Path) -> None:
-    """Let the commands know a dataset, and that it lies there; a folder of one's own is the same."""
-    install(monkeypatch, *(replace(dataset, name=name, folder=root.name) for name in (dataset.name, "folder")))
+    """Let the commands know a dataset and its folder, also as a folder of one's own."""
+    own = replace(dataset, name="folder", folder=root.name, takes_every_video=True, ignored=FOLDER.ignored)
+    install(monkeypatch, replace(dataset, folder=root.name), own)
     monkeypatch.setenv("HICMAE_DATA", str(root.parent))
 
 
 def squares_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No other processes, which take a second to start, and no real face finder."""
-    monkeypatch.setattr(workers, "run_in_pool", lambda jobs, work, *_, workers: run_here(jobs, work))
-    for function in ("dataset.prepare", "check.check"):
-        module, name = function.split(".")
-        target = sys.modules[f"hicmae_cli.preparing.{module}"]
-        kept = getattr(target, name).__kwdefaults__
-        monkeypatch.setitem(kept, "make_detector", SquareDetector)
+    """Prepare in this process, since others take a second to start, and without a real face finder."""
+    here = {"workers": 0, "make_detector": SquareDetector}
+
+    def in_this_process(function: Callable[..., Any]) -> Callable[..., Any]:
+        return lambda *args, **given: function(
+            *args, **{**given, **(here if given["workers"] is given["ray"] is None else {})}
+        )
+
+    for module, name in ((preparing, "prepare"), (checking, "check")):
+        monkeypatch.setattr(module, name, in_this_process(getattr(module, name)))
 
 
 @pytest.fixture
 def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, list[Item]]:
     """Six items of three people, none of them wrong."""
-    import hicmae_cli.preparing.check
-    import hicmae_cli.preparing.dataset  # noqa: F401 (the defaults of both are changed)
-
     root = tmp_path / "root"
     items = make_items(root, 6)
     stand_in(monkeypatch, toy_dataset(items, {"0": SplitFacts(4, 2)}), root)
@@ -64,7 +67,7 @@ def test_a_dataset_is_prepared_into_its_folder(toy: tuple[Path, list[Item]]) -> 
     store = root / "prepared"
     assert run.out.splitlines() == [
         f"6 clips of Toy are listed in {store / 'toy.csv'}",
-        f"random faces to look at: {store / 'toy.png'}",
+        f"random faces to check: {store / 'toy.png'}",
     ]
     assert len(read_manifest(store / "toy.csv")) == 6
     with Image.open(store / "toy.png") as sheet:
@@ -79,22 +82,22 @@ def test_items_that_fail_are_named_and_the_code_is_one(toy: tuple[Path, list[Ite
     run = hicmae("prepare", "toy", "--output", tmp_path / "[out]", "--json", tmp_path / "found.json")
     assert run.code == 1
     lines = run.out.splitlines()
-    assert lines[0].startswith("left out s0/01: ")
+    assert lines[0].startswith("skipped s0/01: ")
     assert "no face was found" in lines[1]
-    assert lines[2] == (
-        f"2 items were left out; all are listed, with the cause, in {tmp_path / '[out]' / 'toy.failed.csv'}"
-    )
+    assert lines[2] == f"skipped 2 of 6 items; {tmp_path / '[out]' / 'toy.failed.csv'} lists them all with the cause"
     assert lines[3].startswith("4 clips of Toy")
-    assert lines[5] == "1 silent: `hicmae prepare toy … --check` names them"
+    assert lines[5:] == ["worth a look: 1 silent", "`hicmae prepare toy … --check` lists them"]
     found = json.loads((tmp_path / "found.json").read_text())
     assert [remark["id"] for remark in found["faceless"]] == ["s1/02"]
+    assert (found["items"], found["prepared"], found["skipped"]) == (6, 4, 2)
+    assert [item["id"] for item in found["skipped_items"]] == ["s0/01", "s1/02"]
 
 
 def test_a_check_reports_and_writes_nothing(toy: tuple[Path, list[Item]], tmp_path: Path) -> None:
     root, items = toy
     run = hicmae("prepare", "toy", "--check", "--json", tmp_path / "found.json")
     assert run.code == 0, run.out
-    assert "nothing is wrong" in run.out and "Toy: 6 items, 6 of them examined now" in run.out
+    assert "no faults found" in run.out and "Toy: 6 items, 6 of them examined now\n" in run.out
     assert json.loads((tmp_path / "found.json").read_text())["is_good"] is True
     assert not (root / "prepared").exists()
     items[0].video.unlink()
@@ -110,8 +113,44 @@ def test_a_check_draws_its_folds(toy: tuple[Path, list[Item]], monkeypatch: pyte
     run = hicmae("prepare", "toy", "--check")
     assert run.code == 1
     assert "│ 0    │     4 │         5 │    2 │         2 │" in run.out
-    assert "in both parts of fold 0: s0" in run.out
-    assert "something is wrong" in run.out
+    assert "people in more than one part of fold 0: s0" in run.out
+    assert run.out.endswith("faults found\n") and "no faults" not in run.out
+
+
+def shared_people(out: str) -> set[str]:
+    """The last column of the table of folds."""
+    return {line.split("│")[-2].strip() for line in out.splitlines() if line.startswith("│")}
+
+
+def test_unknown_people_are_not_called_none(toy: tuple[Path, list[Item]], monkeypatch: pytest.MonkeyPatch) -> None:
+    root, items = toy
+    assert shared_people(hicmae("prepare", "toy", "--check").out) == {"none"}
+    unknown = [replace(item, speaker="") for item in items]
+    stand_in(monkeypatch, toy_dataset(unknown, {"0": SplitFacts(4, 2)}), root)
+    assert shared_people(hicmae("prepare", "folder", "--check").out) == {"unknown"}
+    half = [replace(items[0], speaker=""), *items[1:]]
+    stand_in(monkeypatch, toy_dataset(half, {"0": SplitFacts(4, 2)}), root)
+    assert shared_people(hicmae("prepare", "toy", "--check").out) == {"unknown"}
+
+
+def test_excluded_and_skipped_are_different_things(
+    toy: tuple[Path, list[Item]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, items = toy
+    excluded = dict.fromkeys(("x", "y", "z"), "excluded by the paper's authors")
+    stand_in(monkeypatch, replace(toy_dataset(items), excluded=excluded), root)
+    items[1].video.write_bytes(b"broken")
+    file = tmp_path / "found.json"
+    for arguments in (["--check"], []):
+        run = hicmae("prepare", "toy", "--json", file, *arguments)
+        assert run.code == 1
+        found = json.loads(file.read_text())
+        assert (found["items"], found["skipped"], found["excluded"], found["left_out"]) == (6, 1, 3, 3)
+        if arguments:
+            assert "Toy: 6 items, 6 of them examined now (3 clips that the paper excludes are not items)" in run.out
+            assert "preparing will skip 1 of 6 items" in run.out
+        else:
+            assert "skipped 1 of 6 items; " in run.out and "3 " not in run.out
 
 
 def test_some_items_to_try_it_out(toy: tuple[Path, list[Item]]) -> None:
@@ -136,10 +175,10 @@ def test_ctrl_c_says_how_to_go_on(toy: tuple[Path, list[Item]], monkeypatch: pyt
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(workers, "run_in_pool", interrupted)
+    monkeypatch.setattr(preparing, "prepare_items", interrupted)
     run = hicmae("prepare", "toy")
     assert run.code == 130
-    assert run.out == "stopped; what was prepared is kept, give the same command again to go on\n"
+    assert run.out == "stopped; prepared clips are kept, repeat the command to continue\n"
 
 
 @pytest.mark.parametrize(
@@ -148,7 +187,7 @@ def test_ctrl_c_says_how_to_go_on(toy: tuple[Path, list[Item]], monkeypatch: pyt
         (["puppets"], "hicmae puppets make", 2),
         (["toy", "--workers", 2, "--ray", "auto"], "give one of them", 2),
         (["toy", "--workers", 0], "--workers", 2),
-        (["toy", "--frames", "gone"], "--frames gone: no such folder", 2),
+        (["toy", "--frames", "gone"], "frames=gone: no such folder", 2),
     ],
 )
 def test_wrong_usage(toy: tuple[Path, list[Item]], arguments: Sequence[object], said: str, code: int) -> None:
@@ -181,7 +220,19 @@ def test_links_in_a_folder_are_skipped_by_name(toy: tuple[Path, list[Item]], tmp
     run = hicmae("prepare", "folder")
     name = (items[0].video.parent / "link.mkv").relative_to(root).as_posix()
     assert run.code == 0
-    assert f"skipped 1 links to videos, copy the files to use them: {name}" in run.err
+    assert f"skipped links to videos (copy the files to use them): {name}\n" in run.err
+
+
+def test_videos_outside_the_label_folders_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    squares_only(monkeypatch)
+    for name in ("happy/a.mkv", "sad/b.mkv", "loose.mkv", "prepared/clips/old.mkv"):
+        film(tmp_path / name, None, tone(0.5))
+    for arguments in (["--check"], []):
+        run = hicmae("prepare", "folder", "--root", tmp_path, *arguments)
+        assert run.code == 0, run.out + run.err
+        warning = "skipped videos outside the label folders (move them into one to use them): loose.mkv"
+        assert run.err == f"{warning}\n"
+    assert [sample.id for sample in read_manifest(tmp_path / "prepared" / "folder.csv")] == ["happy/a.mkv", "sad/b.mkv"]
 
 
 def test_a_folder_does_not_take_its_own_clips_for_recordings(toy: tuple[Path, list[Item]], tmp_path: Path) -> None:
@@ -253,7 +304,7 @@ def test_ctrl_c_of_the_whole_group_leaves_nothing_half_written(tmp_path: Path) -
         out, err = child.communicate()
         if wait_s >= 5:
             assert child.returncode == 130
-            assert "give the same command again to go on" in out
+            assert "repeat the command to continue" in out
             assert err.strip() == ""  # no traceback
             assert time.monotonic() - started < 5
         assert not list((tmp_path / "root").rglob(".*.mkv"))

@@ -84,17 +84,17 @@ def test_from_drawn_clips_to_a_fine_tuned_classifier(puppets: Path) -> None:
         "cpu",
     )
     assert fine.code == 0, fine.err
-    first = fine.out.splitlines()[1]
-    match = re.match(r"took (\d+) of (\d+) tensors from run/last\.safetensors", first)
+    first = next(line for line in fine.out.splitlines() if "loaded" in line)
+    match = re.match(r"run/last\.safetensors: loaded (\d+) of (\d+) tensors", first)
     assert match
     taken, all_ = map(int, match.groups())
     assert all_ - taken == 6
-    assert "start anew: video_layer_weights, audio_layer_weights, feature_norm.weight" in first
+    assert "start from scratch: video_layer_weights, audio_layer_weights, feature_norm.weight" in first
     assert re.search(r"not used: audio_decoder \(\d+ tensors\), video_decoder \(\d+ tensors\)$", first)
 
     seen = hicmae("predict", puppets / "raw", "--weights", "run/last.safetensors", "--json")
     assert seen.code == 1
-    assert "pre-trained and has no emotions to name yet" in seen.last_line
+    assert "is only pre-trained and cannot predict" in seen.last_line
     shown = hicmae("weights", "show", "run/last.safetensors")
     assert shown.code == 0, shown.err
     assert "pretraining" in shown.out
@@ -129,16 +129,15 @@ def test_faces_of_a_folder_of_videos_are_cut_once(puppets: Path) -> None:
 
 
 def test_voxceleb2_is_read_as_it_is_distributed(puppets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from hicmae_cli.corpora import unlabelled
+    from hicmae_cli.corpora.known.voxceleb2 import list_recordings
 
     seen: list[Recording] = []
-    honest = unlabelled.voxceleb2
 
     def watched(root: Path) -> list[Recording]:
-        seen.extend(honest(root))
+        seen.extend(list_recordings(root))
         return seen
 
-    monkeypatch.setattr(unlabelled, "voxceleb2", watched)
+    monkeypatch.setattr("hicmae_cli.training.pretraining.recordings.list_recordings", watched)
     for name in ("00001", "00002"):
         for kind, suffix in (("mp4", ".mp4"), ("aac", ".m4a")):
             path = Path("vox/dev") / kind / "id00012/21Uxsk56VDQ" / (name + suffix)
@@ -159,7 +158,7 @@ def test_voxceleb2_is_read_as_it_is_distributed(puppets: Path, monkeypatch: pyte
         (("--dataset", "puppets", "--videos", "."), "expected exactly one of them"),
         (("--dataset", "celebs"), "expected one of puppets, voxceleb2"),
         (("--dataset", "voxceleb2"), "the folder that holds its mp4 and aac folders"),
-        (("--dataset", "puppets", "--set", "bach_size=3"), "the nearest is batch_size"),
+        (("--dataset", "puppets", "--set", "bach_size=3"), "did you mean batch_size?"),
         (("--dataset", "puppets", "--set", "video_mask_ratio=1"), "hides 100 of 100"),
         (("--dataset", "puppets", "--set", "skip_layers=[0, 7]"), "skip layers 7 do not exist"),
         (("--dataset", "puppets", "--set", "epochs"), "expected key=value"),

@@ -57,7 +57,7 @@ def test_another_corpus_does_not_go_into_the_same_folder(puppets: Path, train: i
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["make", "new", "--train", 0, "--validation", 0, "--test", 0], "ask for at least one clip"),
+        (["make", "new", "--train", 0, "--validation", 0, "--test", 0], "expected at least one clip"),
         (["make", "new", "--train", -1], "--train"),
         (["make", "new", "--workers", 0], "--workers"),
         (["make", "new", "--seed", -1], "--seed"),

@@ -112,8 +112,8 @@ def test_options_choose_what_is_hidden(clip: Path, pretrained: Path, here: Path)
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["--at", 99], 2, "in which 2.56 s begin at 0 to"),
-        (["--mask-video", 1], 2, "mask 'block' with ratio 1.0 hides 100 of 100"),
+        (["--at", 99], 2, "got --at 99, expected 0 to"),
+        (["--mask-video", 1], 2, "--mask-video 1, --mask-audio 0.5: mask 'block' with ratio 1.0 hides 100 of 100"),
         (["--mask-audio", -1], 2, "expected a ratio of 0 to 1, got -1"),
         (["--output", "a.jpg"], 2, "expected a name that ends in .png"),
         (["--device", "abacus"], 2, "--device abacus: torch cannot use it here"),
@@ -135,7 +135,7 @@ def test_a_video_without_a_face_or_sound_is_an_error(pretrained: Path, here: Pat
     run = hicmae("visualize", "reconstruction", wall, "-w", pretrained)
     assert (run.code, run.last_line) == (
         1,
-        f"error: {wall}: no face was found from 0.22 to 2.78 s; choose another moment with --at",
+        f"error: {wall}: no face was found from 0.22 to 2.78 s; choose another start time",
     )
     silent = write_clip(here / "silent.mkv", 3.0, loud=None)
     run = hicmae("visualize", "reconstruction", silent, "-w", pretrained)

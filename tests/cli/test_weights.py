@@ -63,12 +63,14 @@ def test_a_pretrained_checkpoint_needs_no_labels(tmp_path: Path) -> None:
     torch.save({"model": toy_state("pretrain"), "args": argparse.Namespace(x=1)}, path)
     run = hicmae("weights", "import", path, "--name", "start", "--heads", "4")
     assert run.code == 0, run.err
-    assert "all of them matched; pre-trained: take it by" in " ".join(run.out.split())
+    assert "all 338 tensors matched; pre-trained; use it with `hicmae finetune --init start`" in " ".join(
+        run.out.split()
+    )
     facts = json.loads(hicmae("weights", "show", "start", "--json").out)
     assert (facts["task"], facts["labels"], facts["pretraining"]["skip_layers"]) == ("pretraining", [], [1, 3])
     labelled = hicmae("weights", "import", path, "--name", "other", "--labels", "a,b")
     assert labelled.code == 1
-    assert "labels: got 2, expected 0 (the model is pre-trained: it has no outputs)" in labelled.last_line
+    assert "labels: got 2, expected 0 (a pre-trained model has no outputs)" in labelled.last_line
 
 
 def test_a_classifier_is_not_taken_in_without_labels(checkpoint: Path) -> None:
@@ -87,13 +89,13 @@ def test_names_that_escape_or_clash_are_refused(checkpoint: Path, name: str) -> 
 def test_the_wrong_number_of_labels_is_refused(checkpoint: Path) -> None:
     run = hicmae("weights", "import", checkpoint, "--name", "toy", "--labels", "a,b", "--heads", "4")
     assert run.code == 1
-    assert run.last_line == "error: labels: got 2, expected 6 (one for each output of the model)"
+    assert run.last_line == "error: labels: got 2, expected 6 (one per output of the model)"
 
 
 def test_assumed_heads_are_said(checkpoint: Path) -> None:
     run = hicmae("weights", "import", checkpoint, "--name", "guess", "--labels", "a,b,c,d,e,f")
     assert run.code == 0, run.err
-    assert "1 were assumed" in run.err
+    assert "assumed 1 (width / 64)" in run.err
     assert "--heads" in run.err
 
 
@@ -178,7 +180,7 @@ def test_of_two_imports_at_once_the_second_is_refused(checkpoint: Path, monkeypa
         thread.start()
     for thread in threads:
         thread.join()
-    assert sorted(codes) == ["done", "toy: a weight of this name exists; choose another name, or replace it (force)"]
+    assert sorted(codes) == ["done", "toy: a weight with this name exists; choose another name, or replace it (force)"]
 
 
 @pytest.mark.parametrize("command", ["import", "export"])

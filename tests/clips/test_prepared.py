@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hicmae_cli.clips import PreparedClip, read_prepared_clip, test_views, write_prepared_clip
+from hicmae_cli.clips import PreparedClip, read_prepared_clip, select_evaluation_views, write_prepared_clip
 from hicmae_cli.clips.prepared import read_face
 from hicmae_cli.errors import MediaError
 from hicmae_cli.media import Stills, read_frames, write_video
@@ -26,7 +26,7 @@ def tone(seconds: float) -> np.ndarray:
 def test_what_is_written_is_read_back(tmp_path: Path) -> None:
     faces, samples = smooth_faces(20), tone(2)
     write_prepared_clip(tmp_path / "clip.mkv", faces, 10, samples)
-    clip = read_prepared_clip(tmp_path / "clip.mkv", tmp_path / "clip.mkv").decoded()
+    clip = read_prepared_clip(tmp_path / "clip.mkv", tmp_path / "clip.mkv").decode_all()
     assert isinstance(clip.frames, np.ndarray)
     assert np.abs(clip.frames.astype(int) - faces).mean() < 2
     assert clip.samples is not None
@@ -44,16 +44,16 @@ def test_frames_asked_for_are_those_of_the_whole_clip(tmp_path: Path, kind: str)
     else:
         write_video(path, faces, 10, tone(4), video_codec="mjpeg" if kind == "mkv" else "libx264")
     clip = read_prepared_clip(path, None if kind == "folder" else path)
-    whole = clip.decoded()
+    whole = clip.decode_all()
     assert isinstance(whole.frames, np.ndarray)
     assert whole.num_frames == clip.num_frames == 40
     assert whole.num_samples == clip.num_samples
-    assert whole.decoded() is whole
+    assert whole.decode_all() is whole
     if kind != "folder":
         assert np.array_equal(whole.frames, [frame.rgb for frame in read_frames(path)])
     assert isinstance(clip.frames, {"mkv": Stills, "film": np.ndarray, "folder": tuple}[kind])
-    for view in test_views(40, clip.num_samples, 2):
-        seen = clip.faces(view)
+    for view in select_evaluation_views(40, clip.num_samples, 2):
+        seen = clip.decode_faces(view)
         assert seen is not None and np.array_equal(seen, whole.frames[list(view.frames)])
 
 
@@ -64,22 +64,22 @@ def test_pictures_of_several_sizes_are_refused(tmp_path: Path) -> None:
     clip = read_prepared_clip(tmp_path, None)
     message = r"00007\.png: is 64 x 40 but 00000\.png is 64 x 64; .* one size"
     with pytest.raises(MediaError, match=message):
-        clip.test_clips(1)
+        clip.read_evaluation_clips(1)
     with pytest.raises(MediaError, match=message):
-        clip.decoded()
+        clip.decode_all()
 
 
 def test_a_clip_without_sound_counts_as_silent(tmp_path: Path) -> None:
     write_prepared_clip(tmp_path / "clip.mkv", smooth_faces(20), 10, None)
     clip = read_prepared_clip(tmp_path / "clip.mkv", tmp_path / "clip.mkv")
     assert clip.samples is None
-    assert all(view.audio is None and view.video is not None for view in clip.test_clips(1))
+    assert all(view.audio is None and view.video is not None for view in clip.read_evaluation_clips(1))
 
 
 def test_sound_alone_is_a_clip(tmp_path: Path) -> None:
     clip = PreparedClip(None, tone(4))
     assert clip.num_frames == 100  # at the 25 frames/s that stand for time
-    views = clip.test_clips(4)
+    views = clip.read_evaluation_clips(4)
     assert all(view.video is None and view.audio is not None for view in views)
     with pytest.raises(ValueError, match="neither"):
         PreparedClip(None, None)
@@ -91,7 +91,7 @@ def test_a_folder_of_faces_is_read_in_the_order_of_its_names(tmp_path: Path) -> 
     (tmp_path / "notes.txt").write_text("not a face")
     clip = read_prepared_clip(tmp_path, None)
     assert clip.num_frames == 3
-    view = clip.test_clips(1)[0]
+    view = clip.read_evaluation_clips(1)[0]
     assert view.video is not None and view.video.shape == (16, 160, 160, 3)
     shades = {round(float(face.mean()), -1) for face in view.video}
     assert shades == {50, 100, 150}
@@ -99,7 +99,7 @@ def test_a_folder_of_faces_is_read_in_the_order_of_its_names(tmp_path: Path) -> 
 
 
 def test_views_that_fall_together_are_decoded_once() -> None:
-    views = PreparedClip(smooth_faces(16), tone(2.56)).test_clips(1)
+    views = PreparedClip(smooth_faces(16), tone(2.56)).read_evaluation_clips(1)
     assert len({id(view) for view in views}) < len(views)
 
 

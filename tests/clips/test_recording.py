@@ -16,7 +16,7 @@ from PIL import Image
 from hicmae_cli.clips import Recording, read_random_window, write_prepared_clip
 from hicmae_cli.clips import recording as windows
 from hicmae_cli.errors import MediaError
-from hicmae_cli.media import frames_at, read_audio, read_frames, write_video
+from hicmae_cli.media import read_audio, read_frames, read_frames_at, write_video
 from tests.media.make import make_sound, make_video
 
 
@@ -162,9 +162,9 @@ def test_after_some_draws_nobody_is_there(tmp_path: Path, monkeypatch: pytest.Mo
 
     def counting(path: Path, times_s: list[float]) -> list[NDArray[np.uint8]]:
         draws.append(times_s[0])
-        return frames_at(path, times_s)
+        return read_frames_at(path, times_s)
 
-    monkeypatch.setattr(windows, "frames_at", counting)
+    monkeypatch.setattr(windows, "read_frames_at", counting)
     with pytest.raises(MediaError, match=r"a\.mkv: no face in 8 windows"):
         read_random_window(recording, np.random.default_rng(0))
     assert len(set(draws)) == 8

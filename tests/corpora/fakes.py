@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from hicmae_cli.corpora.dataset import Excerpt, Item
+from hicmae_cli.corpora.dataset import Item, RecordingPart
 from tests.corpora.fake_media import put_sound, put_video
 
 Maker = Callable[[Path, int | None, int | None], list[Item]]
@@ -32,7 +32,7 @@ def make_fake(
     """
     items = sorted(_MAKERS[name](root, folds, labels), key=lambda item: item.id)
     for item in items:
-        put_video(item.video, pair=item.excerpt is not None, media=media)
+        put_video(item.video, pair=item.part is not None, media=media)
         if item.audio is not None:
             put_sound(item.audio, media=media)
     return items
@@ -240,7 +240,7 @@ def _iemocap(root: Path, folds: int | None, labels: int | None) -> list[Item]:
                             video=base / "dialog" / "avi" / "DivX" / f"{dialogue}.avi",
                             audio=base / "sentences" / "wav" / dialogue / f"{id_}.wav",
                             fold=session,
-                            excerpt=Excerpt(start, end, side),
+                            part=RecordingPart(start, end, side),
                             extra={"code": code},
                         )
                     )

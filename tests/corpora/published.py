@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from hicmae_cli.corpora.dataset import Dataset, Item
-from hicmae_cli.corpora.splits import split_hash
+from hicmae_cli.corpora.splits import hash_split
 
 
 def assert_published(dataset: Dataset, items: Sequence[Item]) -> None:
@@ -22,4 +22,4 @@ def assert_published(dataset: Dataset, items: Sequence[Item]) -> None:
             labels = Counter(item.label for item in found)
             assert not counts or tuple(labels[label] for label in dataset.labels) == counts
             pairs = [(item.id, str(dataset.labels.index(item.label))) for item in found]
-            assert not sha256 or split_hash(pairs) == sha256, (fold, part)
+            assert not sha256 or hash_split(pairs) == sha256, (fold, part)

@@ -40,7 +40,7 @@ def test_a_table_is_read_by_column(tmp_path: Path) -> None:
     ("content", "said"),
     [
         (b"", "is empty; expected a header with name, label"),
-        (b"name;label\nx;1\n", "line 1: the header lacks name, label; it is 'name;label'"),
+        (b"name;label\nx;1\n", "line 1: the header lacks name, label; got 'name;label'"),
         (b"name,label\nx,1\ny\n", "line 3: expected 2 columns, got 1: 'y'"),
         (b"name,label\nx,1,2\n", "line 2: expected 2 columns, got 3"),
         (b'name,label\n"x,1\n', "line 2: is not a line of a CSV file"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hicmae_cli.corpora.card import card
+from hicmae_cli.corpora.card import make_card, make_title
 from hicmae_cli.corpora.catalogue import DATASETS
 
 PAGES = Path(__file__).parents[2] / "docs" / "datasets"
@@ -22,7 +22,7 @@ def cards_of(page: Path) -> dict[str, str]:
 @pytest.mark.parametrize("name", DATASETS)
 def test_the_page_of_a_dataset_shows_its_card(name: str) -> None:
     shown = cards_of(PAGES / f"{DATASETS[name].folder}.md")
-    assert shown[name] == card(DATASETS[name]), "run `python scripts/dataset_pages.py`"
+    assert shown[name] == make_card(DATASETS[name]), "run `python scripts/dataset_pages.py`"
 
 
 @pytest.mark.parametrize("page", sorted(PAGES.glob("*.md")), ids=lambda page: page.stem)
@@ -42,15 +42,15 @@ def test_every_page_is_in_the_list() -> None:
 @pytest.mark.parametrize("name", DATASETS)
 def test_a_card_holds_every_fact(name: str) -> None:
     dataset = DATASETS[name]
-    text = card(dataset)
+    text = make_card(dataset)
     facts = [
-        dataset.title,
+        make_title(dataset),
         dataset.name,
         *dataset.labels,
         *dataset.codes,
         dataset.fold_rule,
         *dataset.layout.splitlines(),
-        *dataset.broken,
+        *dataset.excluded,
         *dataset.choices,
         dataset.licence,
         dataset.access,
@@ -58,21 +58,21 @@ def test_a_card_holds_every_fact(name: str) -> None:
     ]
     for fact in facts:
         assert fact in text
-    for facts_of_fold in dataset.published.values():
-        assert f"| {facts_of_fold.train} | {facts_of_fold.test} |" in text
+    for published_fold in dataset.published.values():
+        assert f"| {published_fold.train} | {published_fold.test} |" in text
     for score in dataset.scores.values():
         assert f" {100 * score:.2f} " in text
 
 
 def test_a_card_in_full() -> None:
-    assert card(DATASETS["avcaffe-valence"]).splitlines()[:8] == [
+    assert make_card(DATASETS["avcaffe-valence"]).splitlines()[:8] == [
         "### AVCAffe, valence (`avcaffe-valence`)",
         "",
         "- Task: classification, 5 classes",
         "- Labels, in order: pleasant (Pleasant), pleased (Pleased), neutral (Neutral), unsatisfied (Unsatisfied), "
         "unpleasant (Unpleasant)",
-        "- Split: fixed: the official 20 validation people are tested, the other 86 trained on",
-        "- The epoch is chosen by weighted F1; reported, beside the paper's: weighted F1",
-        "- One decision per first 3 fields of the id, between `_`",
-        "- Sampling rate 4: every fourth frame; recipe `avcaffe`",
+        "- Split: fixed: test on the official 20 validation people, train on the other 86",
+        "- Metrics: weighted F1 chooses the epoch; the paper reports weighted F1",
+        "- Decisions: one for all clips whose ids start with the same 3 fields, separated by `_`",
+        "- Sampling rate: 4 (every fourth frame)",
     ]

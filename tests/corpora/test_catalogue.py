@@ -19,7 +19,7 @@ EVERY = pytest.mark.parametrize("name", DATASETS)
 
 
 def test_the_names() -> None:
-    assert set(DATASETS) == {*FAKES, "puppets"}
+    assert set(DATASETS) == {*FAKES, "puppets", "voxceleb2"}
     assert all(name == dataset.name for name, dataset in DATASETS.items())
 
 
@@ -32,6 +32,7 @@ def test_what_they_say_fits_together(name: str) -> None:
     if dataset.task == "classification" and dataset.labels:
         assert set(dataset.codes.values()) == set(dataset.labels)
     assert (dataset.task == "regression") == (dataset.metric in ("ccc", "pcc", "mae", "rmse"))
+    assert dataset.is_labelled == bool(dataset.reported)
     assert set(dataset.published) <= {*dataset.folds, ""}
     assert {score.split("_")[0] for score in dataset.scores} <= {m.split("_")[0] for m in dataset.reported}
     for facts in dataset.published.values():
@@ -48,7 +49,7 @@ def test_a_dataset_lists_its_layout(name: str, tmp_path: Path) -> None:
     expected = make_fake(name, tmp_path, media=False)
     dataset = DATASETS[name]
     items = dataset.items(tmp_path)
-    if name == "folder":  # whose folds only their rule decides
+    if dataset.takes_every_video:  # only the rule decides its folds
         assert {item.fold for item in items} == set(dataset.folds)
         items = [replace(item, fold="") for item in items]
     assert items == expected
@@ -57,10 +58,10 @@ def test_a_dataset_lists_its_layout(name: str, tmp_path: Path) -> None:
     assert all(item.video.is_file() for item in items)
     if dataset.task == "classification":
         assert not dataset.labels or {item.label for item in items} <= set(dataset.labels)
-    if dataset.folds and name != "folder":
+    if dataset.folds and not dataset.own:
         assert {item.fold for item in items} == set(dataset.folds)
         assert not any(item.split for item in items)
-    elif name != "folder" and name != "manifest":
+    elif not dataset.own:
         assert {item.split for item in items} == {"train", "test"}
         assert not any(item.fold for item in items)
 
@@ -99,7 +100,9 @@ def test_an_empty_folder_is_told_in_one_line(name: str, tmp_path: Path) -> None:
 
 def test_a_dataset_is_found_in_any_case() -> None:
     assert find_dataset("CREMA-D") is DATASETS["crema-d"]
-    with pytest.raises(SettingsError, match="no dataset named crema; the nearest is crema-d, and there are crema-d, "):
+    with pytest.raises(
+        SettingsError, match="no dataset named crema; the nearest is crema-d; known datasets: crema-d, "
+    ):
         find_dataset("crema")
 
 
@@ -110,7 +113,7 @@ def test_where_data_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ravdess = find_dataset("ravdess")
     with pytest.raises(ManifestError) as caught:
         dataset_root(ravdess)
-    for said in (str(tmp_path / "ravdess"), "zenodo.org", "--root or HICMAE_DATA", "Actor_", "--dataset puppets"):
+    for said in (str(tmp_path / "ravdess"), "zenodo.org", "root=... or HICMAE_DATA", "Actor_", "--dataset puppets"):
         assert said in str(caught.value)
     assert "\n" not in str(caught.value)
     (tmp_path / "ravdess").mkdir()
@@ -121,16 +124,16 @@ def test_where_data_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = find_dataset("manifest")
     assert prepared_manifest(own, tmp_path / "list.csv") == tmp_path / "prepared" / "manifest.csv"
     (tmp_path / "file").touch()
-    with pytest.raises(ManifestError, match="is a file; expected the folder that RAVDESS lies in"):
+    with pytest.raises(ManifestError, match="is a file; expected the folder that holds RAVDESS"):
         dataset_root(ravdess, tmp_path / "file")
 
 
 def test_puppets_are_drawn(tmp_path: Path) -> None:
     puppets = find_dataset("puppets")
     assert puppets.licence == "MIT"
-    with pytest.raises(ManifestError, match="`hicmae puppets make` draws them"):
+    with pytest.raises(ManifestError, match=r"Puppets not found; run `hicmae puppets make`$"):
         dataset_root(puppets, tmp_path / "none")
-    with pytest.raises(ManifestError, match="puppets are drawn, prepared clips and all: `hicmae puppets make`"):
+    with pytest.raises(ManifestError, match="no items to prepare"):
         puppets.items(tmp_path)
 
 

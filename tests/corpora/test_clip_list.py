@@ -53,3 +53,20 @@ def test_puppets_stay_puppets_by_any_name(tmp_path: Path) -> None:
     puppets = drawn(tmp_path / "any-name")
     assert manifest_name(puppets / "manifest.csv") == "puppets"
     assert manifest_name(tmp_path / "interviews.csv") == "interviews"
+
+
+def test_only_generated_datasets_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HICMAE_DATA", str(tmp_path))
+    folders: list[Path] = []
+
+    def draw(folder: Path) -> Path:
+        folders.append(folder)
+        return folder / "manifest.csv"
+
+    assert find_clips("puppets", draw_puppets=draw).manifest == tmp_path / "puppets" / "manifest.csv"
+    assert find_clips("puppets", tmp_path / "mine", draw_puppets=draw).manifest == tmp_path / "mine" / "manifest.csv"
+    with pytest.raises(ManifestError, match="RAVDESS not found"):
+        find_clips("ravdess", draw_puppets=draw)
+    with pytest.raises(SettingsError, match="VoxCeleb2 has no labels"):
+        find_clips("voxceleb2", draw_puppets=draw)
+    assert folders == [tmp_path / "puppets", tmp_path / "mine"]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hicmae_cli.corpora.manifest import Sample, fault_of, read_manifest
+from hicmae_cli.corpora.manifest import Sample, describe_fault, read_manifest
 from hicmae_cli.errors import ManifestError
 from tests import reference
 
@@ -56,7 +56,7 @@ def test_our_header_with_more_columns(tmp_path: Path) -> None:
         ("id,video,audio,label\n1,../a,a.wav,anger\n", "line 2: ../a leads out of"),
         ("id,video,audio,label\n1,a/../../a,a.wav,anger\n", "line 2: a/../../a leads out of"),
         ("a a.wav 0\nb ../b.wav 0\n", "line 2: ../b.wav leads out of"),
-        ("id,video,audio,label\n1,a\0,a.wav,anger\n", "line 2: 'a\\x00' is no path"),
+        ("id,video,audio,label\n1,a\0,a.wav,anger\n", "line 2: 'a\\x00' is not a path"),
         ("a a.wav 0.5 nan 1\n", "line 1"),
         ("id,video,audio,label\n1,a,a.wav,anger\n" + "x" * 200_000 + ",a,a.wav,fear\n", "line 3: is not a line of a"),
     ],
@@ -110,7 +110,9 @@ TARGETS = ("arousal", "valence", "dominance")
 @pytest.mark.parametrize("text", ["a a.wav 0.5 -1.25 2\n", "id,video,audio,label\n1,a,a.wav,0.50  -1.25 2\n"])
 def test_numbers_of_a_regression(tmp_path: Path, text: str) -> None:
     (sample,) = read_manifest(write(tmp_path, text), TARGETS, regression=True)
-    assert sample.label == "0.5 -1.25 2.0"
+    assert sample.target == (0.5, -1.25, 2.0)
+    with pytest.raises(TypeError, match="expected a class"):
+        _ = sample.label
 
 
 @pytest.mark.parametrize("label", ["1 2", "1 2 3 4", "1 2 x", "1 2 inf", ""])
@@ -122,7 +124,7 @@ def test_wrong_numbers_of_a_regression(tmp_path: Path, label: str) -> None:
 
 def test_one_target_that_is_a_whole_number_is_no_class(tmp_path: Path) -> None:
     (sample,) = read_manifest(write(tmp_path, "a a.wav 0\n"), ("arousal",), regression=True)
-    assert sample.label == "0.0"
+    assert sample.target == (0.0,)
 
 
 def test_a_whole_path_may_lead_anywhere(tmp_path: Path) -> None:
@@ -143,7 +145,7 @@ def test_a_datasets_own_codes(tmp_path: Path) -> None:
     assert [s.label for s in read_manifest(lines, LABELS, codes=CODES)] == ["happiness", "disgust"]
     unclear = write(tmp_path, "id,video,audio,label\n1,a,a.wav,1\n")
     with pytest.raises(
-        ManifestError, match="line 2: the label 1 may be the dataset's code for anger, or the number of"
+        ManifestError, match="line 2: the label 1 is the dataset's code for anger and also the number of"
     ):
         read_manifest(unclear, LABELS, codes=CODES)
 
@@ -172,5 +174,5 @@ def test_labels_nobody_means(tmp_path: Path) -> None:
     ],
 )
 def test_what_is_wrong_with_a_clip_names_a_file(said: str, told: str) -> None:
-    assert fault_of(Sample("1", Path("a.mkv"), Path("a.wav"), "fear"), ValueError(said)) == told
-    assert fault_of(Sample("1", None, Path("b.wav"), "fear"), ValueError("odd")) == "b.wav: odd"
+    assert describe_fault(Sample("1", Path("a.mkv"), Path("a.wav"), "fear"), ValueError(said)) == told
+    assert describe_fault(Sample("1", None, Path("b.wav"), "fear"), ValueError("odd")) == "b.wav: odd"

@@ -3,18 +3,18 @@ from __future__ import annotations
 import pytest
 
 from hicmae_cli.corpora.catalogue import DATASETS
-from hicmae_cli.corpora.published import facts_of
+from hicmae_cli.corpora.published import read_published
 
 
 def test_facts_by_fold() -> None:
-    facts = facts_of("CREMA-D")
+    facts = read_published("CREMA-D")
     assert list(facts) == ["1", "2", "3", "4", "5"]
     assert (facts["1"].train, facts["1"].test) == (5974, 1463)
     assert facts["5"].test_sha256.startswith("dcd3dcca9458")
     assert facts["2"].scores == {"uar": 0.8327, "war": 0.832}
-    assert facts_of("IEMOCAP")["1"].test_sha256 == ""
+    assert read_published("IEMOCAP")["1"].test_sha256 == ""
     with pytest.raises(KeyError):
-        facts_of("nobody's")
+        read_published("nobody's")
 
 
 @pytest.mark.parametrize("name", DATASETS)

@@ -11,14 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hicmae_cli.corpora.manifest import Sample
-from hicmae_cli.corpora.splits import cut_validation, folds_of, split_by_column, split_by_fold, split_hash
+from hicmae_cli.corpora.splits import cut_validation, hash_split, list_folds, split_by_column, split_by_fold
+from hicmae_cli.corpora.values import Target
 from hicmae_cli.errors import ManifestError
 
 LABELS = ("anger", "fear", "neutral")
 
 
-def sample(number: int, label: str = "anger", fold: str = "", split: str = "", speaker: str = "") -> Sample:
-    return Sample(f"clip-{number}", None, None, label, fold, split, speaker)
+def sample(number: int, target: Target = "anger", fold: str = "", split: str = "", speaker: str = "") -> Sample:
+    return Sample(f"clip-{number}", None, None, target, fold, split, speaker)
 
 
 @st.composite
@@ -40,15 +41,15 @@ def ids(samples: list[Sample]) -> list[str]:
 def test_the_hash_is_of_sorted_lines_without_a_last_line_feed() -> None:
     pairs = [("b", "1"), ("a", "10"), ("a_b", "0.5 -0.25 1.0")]
     expected = hashlib.sha256(b"a 10\na_b 0.5 -0.25 1.0\nb 1").hexdigest()
-    assert split_hash(pairs) == expected
-    assert split_hash(reversed(pairs)) == expected
-    assert split_hash([]) == hashlib.sha256(b"").hexdigest()
+    assert hash_split(pairs) == expected
+    assert hash_split(reversed(pairs)) == expected
+    assert hash_split([]) == hashlib.sha256(b"").hexdigest()
 
 
 @settings(max_examples=50)
 @given(manifests(speakers=5))
 def test_every_clip_is_tested_once_over_the_folds(samples: list[Sample]) -> None:
-    folds = folds_of(samples)
+    folds = list_folds(samples)
     assert folds == sorted(folds, key=int)
     if len(folds) < 2:
         return
@@ -63,8 +64,8 @@ def test_every_clip_is_tested_once_over_the_folds(samples: list[Sample]) -> None
 @pytest.mark.parametrize(
     ("folds", "asked", "said"),
     [
-        (("1", "2"), "3", "fold 3: 0 clips to test and 2 to train on; the manifest's folds are 1, 2"),
-        (("1", "1"), "1", "fold 1: 2 clips to test and 0 to train on"),
+        (("1", "2"), "3", "fold 3: got 0 test clips and 2 training clips; the manifest's folds are 1, 2"),
+        (("1", "1"), "1", "fold 1: got 2 test clips and 0 training clips"),
         (("", ""), "1", "none: its column fold is empty"),
     ],
 )
@@ -76,7 +77,7 @@ def test_folds_that_cannot_be_tested(folds: tuple[str, str], asked: str, said: s
 def test_a_clip_kept_for_the_test_is_not_trained_on_for_want_of_a_fold() -> None:
     clips = [sample(0, fold="1"), sample(1, fold="2"), sample(2, split="train"), sample(3)]
     assert ids(split_by_fold(clips, "1").train) == ["clip-1", "clip-2", "clip-3"]
-    with pytest.raises(ManifestError, match="clip clip-4: is in no fold, but of the split 'test'"):
+    with pytest.raises(ManifestError, match="clip clip-4: has the split 'test' but no fold"):
         split_by_fold([*clips, sample(4, split="test")], "1")
 
 
@@ -135,7 +136,7 @@ def test_without_people_every_label_gives_its_share(
 
 
 def test_numbers_are_one_label() -> None:
-    samples = [sample(n, f"{n / 8!r} {-n / 4!r} 0.0") for n in range(20)]
+    samples = [sample(n, (n / 8, -n / 4, 0.0)) for n in range(20)]
     train, validation = cut_validation(samples, 0.1, 0)
     assert (len(train), len(validation)) == (18, 2)
 
@@ -148,7 +149,7 @@ def test_other_seeds_take_other_people() -> None:
 
 
 def test_one_person_only_and_people_half_known() -> None:
-    with pytest.raises(ManifestError, match="all training clips are of one person, me"):
+    with pytest.raises(ManifestError, match="all training clips show one person, me"):
         cut_validation([sample(n, speaker="me") for n in range(3)], 0.1, 0)
-    with pytest.raises(ManifestError, match="clip clip-1: names no speaker, but others do"):
+    with pytest.raises(ManifestError, match="clip clip-1: has no speaker, but other clips do"):
         cut_validation([sample(0, speaker="me"), sample(1)], 0.1, 0)

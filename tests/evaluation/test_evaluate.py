@@ -1,96 +1,95 @@
-"""One pass over clips: views, values, clips decided as one, a choice of classes."""
+"""From names and paths to scores: the library behind ``hicmae evaluate``."""
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from hicmae_cli.errors import ManifestError
+from hicmae_cli.errors import ManifestError, SettingsError
+from hicmae_cli.evaluation import evaluate as module
 from hicmae_cli.evaluation.evaluate import evaluate
-from tests.evaluation.toys import ValueEngine, write_grey
+from hicmae_cli.weights.info import WeightInfo
+from tests.cli.catalogues import TOYS, install
+from tests.evaluation.toys import ValueEngine, info_of, write_grey
 from tests.runtime.stubs import ToyEngine
 
-RISING = tuple(range(0, 250, 10))  # 25 pictures: two views of 16
+
+@pytest.fixture
+def listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A manifest of three clips, which a toy engine scores under any weight's name."""
+    rows = ["id,video,audio,label,split"]
+    for name, label, split in (("a", "anger", "test"), ("b", "happiness", "test"), ("c", "calm", "train")):
+        clip = write_grey(tmp_path, name, 200)
+        rows.append(f"{clip.id},{clip.id},{clip.id}.wav,{label},{split}")
+    path = tmp_path / "clips.csv"
+    path.write_text("\n".join(rows))
+    stand_in(monkeypatch, ToyEngine())
+    return path
 
 
-def test_values_are_the_mean_of_the_views_and_no_softmax(tmp_path: Path) -> None:
-    sample = write_grey(tmp_path, "a", *RISING, label="0.25 -1")
-    result = evaluate([sample], ValueEngine())["av"]
-    # The first view shows pictures 0 to 15, the last 9 to 24.
-    views = np.array([[0, 150], [90, 240]]) / 255
-    assert result.samples[0].views == pytest.approx(views, abs=1e-3)
-    assert result.samples[0].outputs == pytest.approx(views.mean(axis=0), abs=1e-3)
-    assert [float(value) for value in result.samples[0].prediction.split()] == list(result.samples[0].outputs)
-    assert result.metrics["mae_arousal"] == pytest.approx(0.25 - 45 / 255, abs=1e-3)
-    document = result.to_dict()
-    assert document["samples"][0]["label"] == [0.25, -1.0]
-    assert document["labels"] == ["arousal", "valence"] and "confusion" not in document
+def stand_in(patch: pytest.MonkeyPatch, engine: ToyEngine) -> None:
+    patch.setattr(module, "read_info", lambda _: engine.info)
+    patch.setattr(module, "open_engine", lambda *_, **__: engine)
 
 
-@pytest.mark.parametrize("label", ["0.5", "0.5 high", "0.5 0.5 0.5", "nan 0", ""])
-def test_a_label_that_is_not_the_targets_values_names_the_clip(tmp_path: Path, label: str) -> None:
-    sample = write_grey(tmp_path, "a", 0, label=label)
-    with pytest.raises(ManifestError, match=r"clip a: .*expected 2 numbers .*arousal, valence"):
-        evaluate([sample], ValueEngine())
-
-
-def test_clips_of_a_group_are_one_decision(tmp_path: Path) -> None:
-    """Two dark clips are outvoted by a very bright one: the mean of probabilities decides, not a count of votes."""
-    clips = [
-        write_grey(tmp_path, f"p1_task_1_clip_{index}", grey, speaker="p1") for index, grey in enumerate((90, 90, 255))
+def test_a_manifest_and_a_weight_give_scores(listed: Path) -> None:
+    started: list[tuple[WeightInfo, int]] = []
+    clips: list[None] = []
+    sheet = evaluate(
+        weights="toy",
+        manifest=str(listed),
+        on_start=lambda info, total: started.append((info, total)),
+        on_clip=lambda: clips.append(None),
+        label_map={"calm": "-"},
+    )
+    assert sheet.metrics["war"] == 0.5  # both clips are called happiness
+    assert started == [(ToyEngine.info, 2)] and len(clips) == 2
+    document = sheet.to_dict()
+    assert (document["dataset"], document["fold"], document["modality"]) == ("clips", "", "av")
+    assert document["warnings"] == [
+        "the test clips: no clip of neutral; UAR is over the 2 classes with clips, macro F1 also over predicted ones"
     ]
-    other = write_grey(tmp_path, "p2_task_1_clip_0", 0, label="neutral", speaker="p2")
-    alone = evaluate([*clips, other], ToyEngine())["av"]
-    merged = evaluate([clips[0], other, *clips[1:]], ToyEngine(), merge_by=3)["av"]
-    assert [sample.id for sample in merged.samples] == ["p1_task_1", "p2_task_1"]
-    first = merged.samples[0]
-    assert first.clips == tuple(clip.id for clip in clips) and len(first.views) == 6
-    assert first.outputs == pytest.approx(np.mean([sample.outputs for sample in alone.samples[:3]], axis=0))
-    assert merged.to_dict()["samples"][0]["clips"] == list(first.clips)
-    assert (merged.clips, len(merged.samples)) == (4, 2)
 
 
-def test_a_group_of_two_labels_is_refused_before_anything_is_run(tmp_path: Path) -> None:
-    clips = [
-        write_grey(tmp_path, f"p1_task_1_clip_{index}", 0, label=label)
-        for index, label in enumerate(("anger", "anger", "neutral"))
-    ]
+def test_every_clip_and_every_stream(listed: Path) -> None:
+    sheet = evaluate(weights="toy", manifest=listed, split="all", modality="each", label_map="calm=neutral")
+    assert list(sheet.results) == ["av", "video", "audio"]
+    assert len(sheet.main.pooled.samples) == 3
+    assert sheet.to_dict()["label_map"] == {"mapping": {"calm": "neutral"}, "dropped": {}}
+    assert any("on the split all" in warning for warning in sheet.warnings)
+
+
+def test_labels_that_do_not_fit_are_refused_before_the_first_clip(listed: Path) -> None:
+    started: list[int] = []
+    with pytest.raises(ManifestError, match="only clips has calm"):
+        evaluate(weights="toy", manifest=listed, on_start=lambda _, total: started.append(total))
+    assert started == []
+
+
+def test_arguments_are_named_as_parameters(listed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsError, match=r"^modality='smell': expected av, video, audio or each"):
+        evaluate(manifest=listed, modality="smell")
+    with pytest.raises(SettingsError, match=r"^label_map='calm': expected pairs"):
+        evaluate(manifest=listed, label_map="calm")
+    with pytest.raises(SettingsError, match=r"^fold='all': the clips have no folds"):
+        evaluate(manifest=listed, fold="all", label_map="calm=-")
     engine = ToyEngine()
-    with pytest.raises(ManifestError, match=r"p1_task_1_clip_0 and p1_task_1_clip_2 .* anger and neutral"):
-        evaluate(clips, engine, merge_by=3)
-    assert engine.batches == []
+    engine.info = info_of(modality="audio")
+    stand_in(monkeypatch, engine)
+    with pytest.raises(SettingsError, match=r"^modality='video': this weight was trained on audio only"):
+        evaluate(manifest=listed, modality="video")
+    install(monkeypatch, TOYS)
+    with pytest.raises(SettingsError, match=r"^fold='3': toys has no such fold"):
+        evaluate(dataset="toys", manifest=listed, fold="3")
 
 
-def test_a_choice_of_classes_shares_out_their_probabilities(tmp_path: Path) -> None:
-    sample = write_grey(tmp_path, "a", 200, label="anger")
-    whole = evaluate([sample], ToyEngine())["av"]
-    some = evaluate([sample], ToyEngine(), classes=("anger", "neutral"))["av"]
-    kept = np.array(whole.samples[0].outputs)[[0, 2]]
-    assert whole.samples[0].prediction == "happiness"
-    assert some.samples[0].outputs == pytest.approx(kept / kept.sum())
-    assert some.samples[0].prediction == "anger"
-    assert some.labels == ("anger", "neutral") and some.confusion == [[1, 0], [0, 0]]
-    with pytest.raises(ManifestError, match="labels happiness are not among the model's: anger, neutral"):
-        evaluate([replace(sample, label="happiness")], ToyEngine(), classes=("anger", "neutral"))
-
-
-def test_a_second_run_and_other_neighbours_change_nothing(tmp_path: Path) -> None:
-    samples = [write_grey(tmp_path, name, *RISING[index:], label="anger") for index, name in enumerate("abc")]
-    whole, again = (evaluate(samples, ToyEngine())["av"] for _ in range(2))
-    assert whole == again
-    assert evaluate(samples[1:2], ToyEngine())["av"].samples[0] == whole.samples[1]
-
-
-def test_equal_views_are_run_once(tmp_path: Path) -> None:
-    engine = ToyEngine()
-    evaluate([write_grey(tmp_path, "a", 10, 20), write_grey(tmp_path, "b", *RISING)], engine)
-    assert engine.batches == [1, 1, 1]
-
-
-def test_who_is_heard_and_the_fold_stay_with_a_decision(tmp_path: Path) -> None:
-    sample = write_grey(tmp_path, "a", 0, speaker="s", fold="3")
-    (told,) = evaluate([sample], ToyEngine())["av"].to_dict()["samples"]
-    assert (told["speaker"], told["fold"]) == ("s", "3")
+def test_values_are_matched_by_the_names_of_the_targets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clip = write_grey(tmp_path, "a", 0, 255)
+    (tmp_path / "clips.csv").write_text(f"id,video,audio,label\n{clip.id},{clip.id},{clip.id}.wav,0.25 -1\n")
+    stand_in(monkeypatch, ValueEngine())
+    sheet = evaluate(weights="values", manifest=tmp_path / "clips.csv")
+    assert sheet.main.pooled.samples[0].target == (0.25, -1.0)
+    assert "confusion" not in sheet.to_dict()
+    with pytest.raises(SettingsError, match="cross=True: compares classes"):
+        evaluate(weights="values", manifest=tmp_path / "clips.csv", cross=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from hicmae_cli.errors import WeightsError
-from hicmae_cli.evaluation.folds import FoldsEvaluation, evaluate_folds
+from hicmae_cli.evaluation.folds import FoldsEvaluation, score_folds
 from tests.evaluation.toys import ValueEngine, evaluation, info_of, write_grey
 from tests.runtime.stubs import ToyEngine
 
@@ -47,12 +47,13 @@ def test_weights_whose_labels_stand_in_another_order_are_pooled_by_name() -> Non
 
 
 def test_targets_in_another_order_are_pooled_by_name(tmp_path: Path) -> None:
-    sample = write_grey(tmp_path, "a", *range(0, 250, 10), label="0.1 0.9")
+    sample = write_grey(tmp_path, "a", *range(0, 250, 10), target=(0.1, 0.9))
     turned = ValueEngine()
     turned.info = turned.info.model_copy(update={"labels": ("valence", "arousal")})
-    runs = {"1": ([sample], ValueEngine), "2": ([replace(sample, label="0.9 0.1")], lambda: turned)}
-    pooled = evaluate_folds(runs)["av"].pooled
-    assert pooled.samples[1].label == "0.1 0.9"
+    runs = {"1": ([sample], ValueEngine), "2": ([replace(sample, target=(0.9, 0.1))], lambda: turned)}
+    pooled = score_folds(runs)["av"].pooled
+    assert pooled.samples[1].target == (0.1, 0.9)
+    assert pooled.samples[1].prediction == pooled.samples[1].outputs
     assert pooled.samples[1].outputs == pooled.samples[0].outputs[::-1]
 
 
@@ -71,6 +72,6 @@ def test_every_fold_is_scored_by_its_own_model(tmp_path: Path) -> None:
         return ToyEngine()
 
     runs = {s.fold: ([s], lambda fold=s.fold: opener(fold)) for s in samples}
-    found = evaluate_folds(runs, modalities=("av", "audio"))
+    found = score_folds(runs, modalities=("av", "audio"))
     assert opened == ["1", "2"]
     assert found["av"].folds.keys() == found["audio"].folds.keys() == {"1", "2"}

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from hicmae_cli.evaluation.intervals import classification_intervals, regression_intervals
-from hicmae_cli.evaluation.metrics import classification_metrics, regression_metrics, scores_of_tables
+from hicmae_cli.evaluation.metrics import classification_metrics, regression_metrics, score_tables
 
 RNG = np.random.default_rng(0)
 TRUTH = RNG.integers(0, 3, 200)
@@ -20,7 +20,7 @@ def test_by_clip_as_plain_resampling() -> None:
     found = classification_intervals(TRUTH, GUESS, 3)
     draws = [RNG.integers(0, 200, 200) for _ in range(400)]
     tables = np.stack([np.bincount(3 * TRUTH[d] + GUESS[d], minlength=9).reshape(3, 3) for d in draws])
-    for name, plain in scores_of_tables(tables).items():
+    for name, plain in score_tables(tables).items():
         assert found.bounds[name] == pytest.approx(np.percentile(plain, (2.5, 97.5)), abs=0.02)
     assert found.resampled == "clip"
 

@@ -15,7 +15,7 @@ from hicmae_cli.evaluation.metrics import (
     classification_metrics,
     confusion,
     regression_metrics,
-    scores_of_tables,
+    score_tables,
 )
 
 TRUTH = np.array([0, 0, 0, 0, 1, 1, 2, 2, 2, 2])
@@ -62,7 +62,7 @@ def test_scores_are_those_of_scikit_learn(pairs: list[tuple[int, int]]) -> None:
     assert classification_metrics(truth, guess, 5) == pytest.approx(expected)
     table = np.array(confusion(truth, guess, 5))
     np.testing.assert_array_equal(table, confusion_matrix(truth, guess, labels=every))
-    scores = scores_of_tables(np.stack([table, 2 * table]))
+    scores = score_tables(np.stack([table, 2 * table]))
     for name, value in expected.items():
         assert scores[name] == pytest.approx([value, value]), name
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from hicmae_cli.corpora.dataset import Dataset, SplitFacts
 from hicmae_cli.evaluation.folds import FoldsEvaluation
 from hicmae_cli.evaluation.label_maps import Matched
-from hicmae_cli.evaluation.protocol import Protocol, selection_of
+from hicmae_cli.evaluation.protocol import SELECTIONS, Protocol, describe_leak
+from hicmae_cli.weights.info import Selection
 from tests.evaluation.toys import evaluation, info_of
 from tests.runtime.stubs import LABELS
 
@@ -79,7 +81,7 @@ def test_clips_that_do_not_test_stand_beside_nothing() -> None:
 
 def test_a_missing_fold_is_named_and_the_rest_is_no_total() -> None:
     document = Protocol("toys", DATASET, "all").to_dict(FoldsEvaluation({"1": RIGHT}))
-    assert "without fold 2: of it there are no clips" in document["warnings"]
+    assert "the scores lack fold 2: the list has no clips of it" in document["warnings"]
     assert document["published"] == {}
     assert document["folds"]["1"]["published"]["uar"]["published"] == 0.4
 
@@ -94,7 +96,7 @@ def test_a_fixed_split_and_targets() -> None:
     found = replace(
         RIGHT,
         info=info,
-        samples=tuple(replace(s, label=f"{n} 0", outputs=(float(n), 1.0)) for n, s in enumerate(RIGHT.samples)),
+        samples=tuple(replace(s, target=(float(n), 0.0), outputs=(float(n), 1.0)) for n, s in enumerate(RIGHT.samples)),
     )
     document = Protocol("toys", fixed, split="test").to_dict(found)
     assert document["published"]["pcc_arousal"]["published"] == 0.3
@@ -106,7 +108,7 @@ def test_a_fixed_split_and_targets() -> None:
     ("selection", "said", "optimistic"),
     [
         ("", "not recorded", False),
-        ("val", "the test clips chose nothing", False),
+        ("val", "the test clips had no influence", False),
         ("last", "last epoch", False),
         ("test-best", "chosen on the test clips: optimistic", True),
     ],
@@ -120,11 +122,48 @@ def test_how_the_epoch_was_chosen_is_said(selection: str, said: str, optimistic:
     assert document["weights"].get("selection", "") == selection
 
 
+@pytest.mark.parametrize(
+    ("trained_on", "tested", "cross", "optimistic"),
+    [
+        ("toys", "toys", False, True),
+        ("unknown", "toys", False, True),
+        ("crema-d", "crema-d-4", False, True),
+        ("crema-d", "ravdess", False, False),
+        ("crema-d", "ravdess", True, False),
+        ("elsewhere", "toys", True, False),
+    ],
+)
+def test_an_epoch_that_was_chosen_on_other_clips_is_not_optimistic(
+    trained_on: str, tested: str, cross: bool, optimistic: bool
+) -> None:
+    found = replace(RIGHT, info=info_of(selection="test-best", dataset=trained_on))
+    document = Protocol(tested, cross=cross).to_dict(found)
+    assert document["selection"]["optimistic"] is optimistic
+    assert document["selection"]["rule"] == "test-best"
+    assert any("optimistic" in text for text in document["warnings"] + document["protocol"]) is optimistic
+    assert ("on the test clips of crema-d, which are not tested here" in document["protocol"][-1]) is (
+        trained_on == "crema-d" and not optimistic
+    )
+
+
+def test_every_rule_of_choosing_an_epoch_has_words() -> None:
+    assert set(SELECTIONS) == {"", *get_args(Selection)}
+
+
+def test_folds_of_ones_own_are_not_the_published_ones() -> None:
+    found = FoldsEvaluation({"1001": RIGHT, "1002": WRONG})
+    document = Protocol("toys", DATASET, "all").to_dict(found)
+    assert document["warnings"][0] == (
+        "the list has other folds than the published ones (1, 2): no published scores are shown"
+    )
+    assert document["published"] == {}
+
+
 def test_one_optimistic_fold_makes_a_total_optimistic() -> None:
     worst = replace(WRONG, info=info_of(selection="test-best"))
     both = FoldsEvaluation({"1": replace(RIGHT, info=info_of(selection="val")), "2": worst})
-    assert "optimistic" in Protocol("toys", DATASET, "all").words(both)[-1]
-    chosen = selection_of(both)
+    assert "optimistic" in Protocol("toys", DATASET, "all").explain(both)[-1]
+    chosen = Protocol("toys", DATASET, "all").describe_selection(both)
     assert chosen["optimistic"] and chosen["rule"] == "test-best+val"
 
 
@@ -132,8 +171,8 @@ def test_absent_classes_other_counts_and_failures_are_warned_of() -> None:
     found = replace(RIGHT, failures=(("c9", "broken"),))
     warnings = Protocol("toys", DATASET, "1").to_dict(found)["warnings"]
     assert warnings == [
-        "fold 1: no clip of neutral; UAR is over the 2 classes that are there, macro F1 also over those answered",
-        "fold 1: 3 clips, 2 are published",
+        "fold 1: no clip of neutral; UAR is over the 2 classes with clips, macro F1 also over predicted ones",
+        "fold 1: 3 clips, the published number is 2",
         "1 clips could not be read and are not in the scores",
     ]
     assert Protocol("toys", DATASET, "2").to_dict(WRONG)["warnings"] == []
@@ -149,8 +188,8 @@ def test_a_weight_of_another_corpus_is_warned_of() -> None:
 def test_the_words_name_people_rule_map_and_merging() -> None:
     merged = replace(DATASET, merge_by=3)
     matched = Matched([], dropped={"fear": 2}, mapping={"calm": "neutral"})
-    told = " ".join(Protocol("toys", merged, "2", matched=matched).words(WRONG))
-    for part in ("Toys, fold 2 (by box): 3 clips of 2 speakers", "calm as neutral", "2 of fear", "decided as one"):
+    told = " ".join(Protocol("toys", merged, "2", matched=matched).explain(WRONG))
+    for part in ("Toys, fold 2 (by box): 3 clips of 2 speakers", "calm as neutral", "2 of fear", "have one decision"):
         assert part in told
 
 
@@ -173,11 +212,18 @@ def test_across_corpora_says_so_and_gives_baselines() -> None:
 )
 def test_what_the_weight_has_seen_is_claimed_only_where_it_is_known(trained_on: str, tested: str, apart: bool) -> None:
     found = replace(RIGHT, info=info_of(dataset=trained_on))
-    told = " ".join(Protocol(tested, cross=True).words(found))
+    told = " ".join(Protocol(tested, cross=True).explain(found))
     assert (f"has seen nothing of {tested}" in told) is apart
-    assert (f"whether people of {tested} are among those it learned from is not known" in told) is not apart
+    assert (f"shares people with {tested} is not known" in told) is not apart
 
 
 def test_a_bare_manifest_has_a_document_too(tmp_path: Path) -> None:
     document = Protocol("clips", split="test").to_dict(RIGHT)
     assert document["published"] == {} and document["dataset"] == "clips"
+
+
+@pytest.mark.parametrize(
+    ("trained", "fold", "warned"), [("1", "2", True), ("1", "1", False), ("1", "", False), ("", "2", False)]
+)
+def test_a_weight_of_another_fold_is_warned_of(trained: str, fold: str, warned: bool) -> None:
+    assert (describe_leak(info_of(fold=trained), fold) is not None) is warned

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from hicmae_cli.errors import ManifestError
-from hicmae_cli.evaluation.results import Evaluation, SampleResult, group_of
+from hicmae_cli.evaluation.results import Evaluation, SampleResult, name_group
 from tests.evaluation.toys import evaluation, info_of
 from tests.runtime.stubs import LABELS, ToyEngine
 
@@ -50,7 +50,7 @@ def test_a_document_becomes_the_evaluation_again() -> None:
     classes = evaluation("anger:anger", "neutral:anger", speakers=2)
     some = replace(classes, classes=("anger", "neutral"), failures=(("c9", "broken"),))
     merged = replace(classes.samples[0], fold="2", clips=("a", "b"))
-    values = SampleResult("v", "0.5 -1.0", "0.25 0.125", (0.25, 0.125), ((0.0, 0.25), (0.5, 0.0)))
+    values = SampleResult("v", (0.5, -1.0), (0.25, 0.125), (0.25, 0.125), ((0.0, 0.25), (0.5, 0.0)))
     info = info_of(task="regression", labels=("arousal", "valence"))
     for found in (classes, some, replace(classes, samples=(merged,)), replace(classes, info=info, samples=(values,))):
         assert Evaluation.from_record(json.loads(json.dumps(found.to_dict()))) == found
@@ -63,7 +63,7 @@ def test_a_document_becomes_the_evaluation_again() -> None:
 def test_what_is_no_document_is_refused(change: dict[str, object]) -> None:
     with pytest.raises(ValueError):
         Evaluation.from_record({**evaluation("anger:anger").to_dict(), **change})
-    with pytest.raises(ValueError, match="no document of an evaluation"):
+    with pytest.raises(ValueError, match="not the document of an evaluation"):
         Evaluation.from_record({})
 
 
@@ -77,4 +77,4 @@ def test_no_decisions_no_evaluation() -> None:
     [("aiim001_task_1_clip_002", 3, "aiim001_task_1"), ("short", 3, "short"), ("a_b", 1, "a")],
 )
 def test_groups(name: str, fields: int, group: str) -> None:
-    assert group_of(name, fields) == group
+    assert name_group(name, fields) == group

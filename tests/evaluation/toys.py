@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hicmae_cli.corpora.manifest import Sample
+from hicmae_cli.corpora.values import Target
 from hicmae_cli.evaluation.results import Evaluation, SampleResult
 from hicmae_cli.weights.info import WeightInfo
 from tests.runtime.stubs import LABELS, ToyEngine
@@ -30,7 +31,13 @@ class ValueEngine(ToyEngine):
 
 
 def write_grey(
-    folder: Path, name: str, *greys: int, label: str = "happiness", fold: str = "", split: str = "", speaker: str = ""
+    folder: Path,
+    name: str,
+    *greys: int,
+    target: Target = "happiness",
+    fold: str = "",
+    split: str = "",
+    speaker: str = "",
 ) -> Sample:
     """A clip in the authors' layout: pictures of these greys, and a second of quiet noise."""
     pictures = folder / name
@@ -39,18 +46,18 @@ def write_grey(
         Image.new("RGB", (16, 16), (grey, grey, grey)).save(pictures / f"{index:03d}.png")
     wav = folder / f"{name}.wav"
     soundfile.write(wav, np.random.default_rng(0).normal(0, 0.01, 16000), 16000)
-    return Sample(name, pictures, wav, label, fold, split, speaker)
+    return Sample(name, pictures, wav, target, fold, split, speaker)
 
 
-def decision(name: str, label: str, prediction: str, speaker: str = "") -> SampleResult:
+def decision(name: str, target: str, prediction: str, speaker: str = "") -> SampleResult:
     row = tuple(float(prediction == known) for known in LABELS)
-    return SampleResult(name, label, prediction, row, (row,), speaker)
+    return SampleResult(name, target, prediction, row, (row,), speaker)
 
 
 def evaluation(*pairs: str, info: WeightInfo = ToyEngine.info, speakers: int = 0) -> Evaluation:
     """``evaluation("anger:neutral")``: a clip of anger taken for neutral."""
     results = []
     for index, pair in enumerate(pairs):
-        label, prediction = pair.split(":")
-        results.append(decision(f"c{index}", label, prediction, f"s{index % speakers}" if speakers else ""))
+        target, prediction = pair.split(":")
+        results.append(decision(f"c{index}", target, prediction, f"s{index % speakers}" if speakers else ""))
     return Evaluation(info, "onnx", "av", info.sampling_rate, tuple(results))

@@ -8,7 +8,7 @@ from types import TracebackType
 
 import numpy as np
 
-from hicmae_cli.faces.align import template_points
+from hicmae_cli.faces.align import read_template
 from hicmae_cli.faces.face import NUM_LANDMARKS, Face
 from hicmae_cli.media import Frame
 from hicmae_cli.model_input import FACE_SIZE_PX
@@ -81,7 +81,7 @@ def fake_face(centre_px: tuple[float, float], size_px: float, roll_deg: float = 
         size_px: Its side.
         roll_deg: Clockwise tilt of the square.
     """
-    indices, points = template_points()
+    indices, points = read_template()
     scale = size_px / FACE_SIZE_PX
     middle = (FACE_SIZE_PX - 1) / 2
     turn = np.deg2rad(roll_deg)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hicmae_cli.errors import WeightsError
 from hicmae_cli.faces import Face, align, align_face
-from hicmae_cli.faces.align import alignment, similarity, template_points
+from hicmae_cli.faces.align import fit_alignment, fit_similarity, read_template
 from tests.faces.fake import fake_face
 
 
@@ -27,7 +27,7 @@ def _centre_of_mass(crop: NDArray[np.uint8]) -> tuple[float, float]:
 
 
 def test_template_is_where_the_weights_expect_it() -> None:
-    indices, points = template_points()
+    indices, points = read_template()
     assert len(set(indices.tolist())) == 68
     assert points[36:42].mean(axis=0) == pytest.approx((47, 42), abs=1.5)  # one eye
     assert points[42:48].mean(axis=0) == pytest.approx((113, 41), abs=1.5)  # the other
@@ -41,7 +41,7 @@ def test_similarity_undoes_a_known_transform() -> None:
     source = rng.normal(size=(68, 2))
     turn, scale, shift = 0.7, 2.5, np.array([3.0, -8.0])
     rotation = scale * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
-    matrix = similarity(source, source @ rotation.T + shift)
+    matrix = fit_similarity(source, source @ rotation.T + shift)
     assert matrix == pytest.approx(np.column_stack([rotation, shift]))
 
 
@@ -56,12 +56,12 @@ def test_similarity_equals_umeyama() -> None:
     rotation = u @ np.diag(sign) @ vt
     scale = (s * sign).sum() / (a**2).sum()
     expected = np.column_stack([scale * rotation, target.mean(axis=0) - scale * rotation @ source.mean(axis=0)])
-    assert similarity(source, target) == pytest.approx(expected)
+    assert fit_similarity(source, target) == pytest.approx(expected)
 
 
 def test_every_crop_size_cuts_the_same() -> None:
     face = fake_face((300.0, 200.0), 240.0, roll_deg=15)
-    large, small = alignment(face.landmarks_px, 256), alignment(face.landmarks_px, 160)
+    large, small = fit_alignment(face.landmarks_px, 256), fit_alignment(face.landmarks_px, 160)
     point = np.array([310.0, 190.0, 1.0])
     assert (large @ point + 0.5) / 256 == pytest.approx((small @ point + 0.5) / 160)
 
@@ -119,10 +119,10 @@ def test_other_crop_sizes() -> None:
 
 
 def test_impossible_landmarks() -> None:
-    with pytest.raises(ValueError, match="one place"):
-        alignment(np.zeros((478, 2), np.float32))
+    with pytest.raises(ValueError, match="expected different landmarks"):
+        fit_alignment(np.zeros((478, 2), np.float32))
     with pytest.raises(ValueError, match=r"\(478, 2\)"):
-        alignment(np.zeros((68, 2), np.float32))
+        fit_alignment(np.zeros((68, 2), np.float32))
     with pytest.raises(ValueError, match="finite"):
         Face(np.full((478, 2), np.nan, np.float32))
     with pytest.raises(ValueError, match="landmarks_px"):
@@ -147,9 +147,9 @@ def test_a_face_template_that_is_missing_or_damaged_is_named(
     if text is not None:
         (tmp_path / "face_template.json").write_bytes(text)
     monkeypatch.setattr("importlib.resources.files", lambda _: tmp_path)
-    align._template.cache_clear()
+    align._load_template.cache_clear()
     try:
         with pytest.raises(WeightsError, match=r"face_template\.json: the face template is missing or damaged"):
-            align.template_points()
+            align.read_template()
     finally:
-        align._template.cache_clear()
+        align._load_template.cache_clear()

@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from hicmae_cli.faces import Face, FaceFinder
-from hicmae_cli.faces.nets import BLENDSHAPES, Region, find_faces, read_blendshapes, read_landmarks, region_of
+from hicmae_cli.faces.nets import BLENDSHAPES, Region, build_region, find_faces, read_blendshapes, read_landmarks
 from hicmae_cli.media import Frame, read_frames
 from tests.faces.mediapipe_reference import load, read_pictures
 from tests.test_rooms import imported
@@ -120,7 +120,7 @@ def test_found_faces_have_sure_scores_in_order_and_do_not_overlap(pictures: list
 def test_landmarks_around_a_known_box(pictures: list[NDArray[np.uint8]]) -> None:
     """Without a search: the region of the frame before shows the face still."""
     (before,) = find_faces([pictures[50]], 0.5, 0.3)
-    regions = [region_of(face) for face in before]
+    regions = [build_region(face) for face in before]
     points, presence = read_landmarks([pictures[51]] * 2, regions)
     assert points.shape == (2, 478, 2) and (presence > 0.9).all()
     for face, landmarks in zip(before, points, strict=True):
@@ -132,7 +132,7 @@ def test_landmarks_around_a_known_box(pictures: list[NDArray[np.uint8]]) -> None
 
 def test_blendshapes_do_not_depend_on_place_and_scale(pictures: list[NDArray[np.uint8]]) -> None:
     (found,) = find_faces([pictures[50]], 0.5, 0.3)
-    points, _ = read_landmarks([pictures[50]], [region_of(found[0])])
+    points, _ = read_landmarks([pictures[50]], [build_region(found[0])])
     (first, second) = read_blendshapes(np.concatenate([points, points * 3 + 100]))
     assert tuple(first) == BLENDSHAPES and len(first) == 52
     assert list(first.values()) == pytest.approx(list(second.values()), abs=1e-3)

@@ -17,8 +17,17 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from hicmae_cli.errors import MediaError
-from hicmae_cli.media import Frame, frames_at, probe, read_audio_blocks, read_frames, sample_frames, source, write_video
-from hicmae_cli.media.frames import MAX_SIDE_PX, Display, to_rgb
+from hicmae_cli.media import (
+    Frame,
+    probe,
+    read_audio_blocks,
+    read_frames,
+    read_frames_at,
+    sample_frames,
+    source,
+    write_video,
+)
+from hicmae_cli.media.frames import MAX_SIDE_PX, Orientation, to_rgb
 from tests.media.hostile import HOSTILE, gif, png, wav
 from tests.media.make import corner_picture, make_video, numbered_frames
 
@@ -49,15 +58,15 @@ def test_pictures_too_large_are_named(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     HOSTILE[name](path)
     of_probe, of_frames, _ = _readings(path)
-    assert "too large" in of_probe
-    assert "too large" in of_frames
+    assert "above the limit" in of_probe
+    assert "above the limit" in of_frames
 
 
 @pytest.mark.parametrize("name", ["wide.png", "high.png", "stretched.mp4", "gif_wide.gif", "gif_high.gif"])
 def test_no_side_is_longer_than_the_bound(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     HOSTILE[name](path)
-    sizes = {frame.rgb.shape[:2] for frame in read_frames(path)} | {frames_at(path, [0.0])[0].shape[:2]}
+    sizes = {frame.rgb.shape[:2] for frame in read_frames(path)} | {read_frames_at(path, [0.0])[0].shape[:2]}
     assert len(sizes) == 1
     assert max(sizes.pop()) == MAX_SIDE_PX
     info = probe(path)
@@ -73,14 +82,14 @@ def test_4k_stays_whole(width: int, height: int) -> None:
 def test_shrinking_keeps_the_picture(turns: int) -> None:
     large = np.repeat(np.repeat(corner_picture(), 64, axis=1), 3, axis=0)  # 6144 x 192
     picture = VideoFrame.from_ndarray(large, format="rgb24")
-    small = to_rgb(picture, Display(quarter_turns=turns))
+    small = to_rgb(picture, Orientation(quarter_turns=turns))
     expected = np.rot90(np.asarray(Image.fromarray(large).resize((4096, 128))), turns)
     assert small.shape == expected.shape
     assert np.abs(small.astype(int) - expected).mean() < 0.5
 
 
 def test_the_bound_comes_after_the_aspect() -> None:
-    assert to_rgb(VideoFrame(2000, 1000, "gray"), Display(Fraction(4))).shape == (512, 4096, 3)
+    assert to_rgb(VideoFrame(2000, 1000, "gray"), Orientation(Fraction(4))).shape == (512, 4096, 3)
 
 
 def test_large_pictures_are_decoded_by_few_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +113,7 @@ def test_formats_of_many_bytes_have_fewer_pixels(tmp_path: Path, monkeypatch: py
     readable = make_video(tmp_path / "yuv.mkv", pictures, [0, 0.04], codec="ffv1")
     assert len(list(read_frames(readable))) == 2
     refused = make_video(tmp_path / "bgra.mkv", pictures, [0, 0.04], codec="ffv1", pixel_format="bgra")
-    with pytest.raises(MediaError, match="128 x 64 pixels are too large"):
+    with pytest.raises(MediaError, match="128 x 64 pixels are above the limit"):
         list(read_frames(refused))
 
 
@@ -173,7 +182,7 @@ def test_sound_that_no_machine_has_is_refused_in_words(tmp_path: Path, rate_hz: 
     path.write_bytes(wav(rate_hz, channels, 0.1))
     of_probe, _, of_sound = _readings(path)
     for said in (of_probe, of_sound):
-        assert f"{rate_hz} samples a second and {channels} channels" in said
+        assert f"{rate_hz} samples per second and {channels} channels" in said
 
 
 @pytest.mark.parametrize(("rate_hz", "channels"), [(768_000, 1), (767_999, 1), (1000, 1), (48_000, 64)])
@@ -189,7 +198,7 @@ def test_a_small_file_is_not_hours_long(tmp_path: Path) -> None:
     path = tmp_path / "a.wav"
     path.write_bytes(wav(8, 1, 360))  # 5.8 million samples would last 200 hours, and be as many packets
     for said in _readings(path)[::2]:
-        assert "claims 8 samples a second and 1 channels, expected 1000 to 768000" in said
+        assert "states 8 samples per second and 1 channels, expected 1000 to 768000" in said
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF"])

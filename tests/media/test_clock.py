@@ -96,10 +96,10 @@ def test_an_item_is_taken_early_only_for_its_timestamp() -> None:
     stamped = Stamped(items(), lambda item: item * _FRAME)
     assert next(stamped) == 0
     assert taken == [0]
-    assert stamped.next_stamp() == stamped.next_stamp() == _FRAME
+    assert stamped.peek_stamp() == stamped.peek_stamp() == _FRAME
     assert taken == [0, 1]
     assert list(stamped) == [1, 2]
-    assert stamped.next_stamp() is None
+    assert stamped.peek_stamp() is None
 
 
 def _damage_pts(data: bytes, numbers: set[int], bits: int) -> bytes:
@@ -152,7 +152,7 @@ def test_an_impossible_rate_is_none(tmp_path: Path) -> None:
     path = make_video(tmp_path / "a.mp4", numbered_frames(12), [Fraction(i, 90_000) for i in range(12)])
     info = probe(path)
     assert info.fps is None
-    assert any("pictures a second" in warning for warning in info.warnings)
+    assert any("pictures per second" in warning for warning in info.warnings)
     assert info.has_video
     assert len(list(read_frames(path))) == 12
 

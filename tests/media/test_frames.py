@@ -201,10 +201,16 @@ def test_frame_checks_itself() -> None:
         Frame(0.0, np.zeros((4, 4), np.uint8))
 
 
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files are listed on Linux only")
 def test_abandoned_reading_closes_the_file(tmp_path: Path) -> None:
+    def open_files() -> set[Path]:
+        links = (fd.readlink() for fd in Path("/proc/self/fd").iterdir() if fd.is_symlink())
+        return {link for link in links if link.is_relative_to(tmp_path)}
+
     path = tmp_path / "a.mp4"
     write_video(path, numbered_frames(20), 25)
     frames = read_frames(path)
     next(frames)
+    assert open_files() == {path}
     frames.close()  # type: ignore[attr-defined]
-    path.unlink()
+    assert open_files() == set()

@@ -19,13 +19,13 @@ from hicmae_cli.errors import MediaError
 from hicmae_cli.media import (
     Frame,
     frames,
-    frames_at,
-    iter_frames_at,
+    iterate_frames_at,
     probe,
     read_frames,
+    read_frames_at,
+    read_length_s,
     seek,
     source,
-    span_s,
     write_video,
 )
 from hicmae_cli.media.frames import TIME_TOLERANCE_S, TimedPicture
@@ -89,7 +89,7 @@ def test_equal_to_reading_from_the_start(
     everything = list(read_frames(path))
     for wanted_s in _windows(float(times_s[-1])):
         expected = [[f for f in everything if f.time_s <= t + TIME_TOLERANCE_S][-1].rgb for t in wanted_s]
-        assert np.array_equal(frames_at(path, wanted_s), expected), wanted_s
+        assert np.array_equal(read_frames_at(path, wanted_s), expected), wanted_s
 
 
 def _write_at_25(path: Path, codec: str, options: dict[str, str]) -> None:
@@ -114,9 +114,9 @@ def test_fragments_and_an_index_in_front(tmp_path: Path, options: dict[str, str]
     make_video(
         path, _moving(200), _EVEN_S, options={"g": "20"}, container_options=options, audio=sound, audio_codec="aac"
     )
-    assert span_s(path) == pytest.approx(8, abs=0.1)
+    assert read_length_s(path) == pytest.approx(8, abs=0.1)
     for wanted_s in ([5.0, 5.16], [7.9, 8.1], [0.5]):
-        assert np.array_equal(frames_at(path, wanted_s), _on_display(path, wanted_s))
+        assert np.array_equal(read_frames_at(path, wanted_s), _on_display(path, wanted_s))
 
 
 @pytest.mark.parametrize("keep", [0.9, 0.4])
@@ -125,7 +125,7 @@ def test_a_file_without_its_end(tmp_path: Path, keep: float) -> None:
     whole = path.read_bytes()
     path.write_bytes(whole[: int(len(whole) * keep)])
     for wanted_s in ([1.0, 1.5], [2.9], [7.0, 7.5, 9.0]):
-        assert np.array_equal(frames_at(path, wanted_s), _on_display(path, wanted_s))
+        assert np.array_equal(read_frames_at(path, wanted_s), _on_display(path, wanted_s))
 
 
 @pytest.fixture
@@ -155,7 +155,7 @@ def test_little_is_decoded_at_the_end_of_a_long_file(tmp_path: Path, decoded: li
     pictures = _moving(50) * 40
     times_s = [Fraction(i, 25) for i in range(2000)]
     make_video(path, pictures, times_s, options={"g": "50", "preset": "ultrafast", "crf": "40"})
-    assert len(frames_at(path, [76.0 + k * 0.16 for k in range(16)])) == 16
+    assert len(read_frames_at(path, [76.0 + k * 0.16 for k in range(16)])) == 16
     assert decoded.count("decoded") <= 1 + 50 + 64 + 5
     assert decoded.count("converted") == 16
 
@@ -163,7 +163,7 @@ def test_little_is_decoded_at_the_end_of_a_long_file(tmp_path: Path, decoded: li
 def test_frames_shown_twice_are_converted_once(tmp_path: Path, decoded: list[str]) -> None:
     path = tmp_path / "a.mkv"
     write_video(path, [Frame(t, p) for t, p in zip([0, 1.0, 2.0], numbered_frames(3), strict=True)], 1)
-    found = frames_at(path, [0.5, 0.9, 1.1, 5.0, 6.0])
+    found = read_frames_at(path, [0.5, 0.9, 1.1, 5.0, 6.0])
     assert found[0] is found[1]
     assert found[3] is found[4]
     assert decoded.count("converted") == 3
@@ -174,40 +174,40 @@ def test_an_index_that_points_too_far_ahead(tmp_path: Path, monkeypatch: pytest.
     honest = source.seek_back
     monkeypatch.setattr(seek, "seek_back", lambda c, s, t: honest(c, s, t + 3))
     for wanted_s in ([6.0], [1.0, 1.16], [2.5]):
-        assert np.array_equal(frames_at(path, wanted_s), _on_display(path, wanted_s))
+        assert np.array_equal(read_frames_at(path, wanted_s), _on_display(path, wanted_s))
 
 
 def test_a_container_that_cannot_seek(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = make_video(tmp_path / "a.mp4", _moving(60), _EVEN_S[:60])
     monkeypatch.setattr(seek, "seek_back", lambda *_: False)
-    assert np.array_equal(frames_at(path, [2.0]), _on_display(path, [2.0]))
+    assert np.array_equal(read_frames_at(path, [2.0]), _on_display(path, [2.0]))
 
 
 def test_turned_pictures_are_upright(tmp_path: Path) -> None:
     stored = np.ascontiguousarray(np.rot90(corner_picture(), -1))
     path = make_video(tmp_path / "a.mp4", [stored] * 50, _EVEN_S[:50], rotation_deg=90, options={"g": "10"})
-    assert np.array_equal(frames_at(path, [1.5]), _on_display(path, [1.5]))
+    assert np.array_equal(read_frames_at(path, [1.5]), _on_display(path, [1.5]))
 
 
 def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     path = make_sound(tmp_path / "a.wav", np.zeros((1, 16000), np.float32), 16_000, "mono", "pcm_s16le")
     for times_s in ([0.0], [0.5]):
         with pytest.raises(MediaError, match=r"a\.wav: has no video"):
-            frames_at(path, times_s)
+            read_frames_at(path, times_s)
         with pytest.raises(MediaError, match="no such file"):
-            frames_at(tmp_path / "gone.mp4", times_s)
+            read_frames_at(tmp_path / "gone.mp4", times_s)
     with pytest.raises(MediaError, match="no such file"):
-        span_s(tmp_path / "gone.mp4")
+        read_length_s(tmp_path / "gone.mp4")
 
 
 @pytest.mark.parametrize("times_s", [[-0.1], [1.0, 0.5], [float("nan")], [0.0, float("inf")]])
 def test_times_must_rise(tmp_path: Path, times_s: list[float]) -> None:
-    with pytest.raises(ValueError, match="rising"):
-        frames_at(tmp_path / "a.mp4", times_s)
+    with pytest.raises(ValueError, match="increasing"):
+        read_frames_at(tmp_path / "a.mp4", times_s)
 
 
 def test_no_times_no_frames(tmp_path: Path) -> None:
-    assert frames_at(tmp_path / "gone.mp4", []) == []
+    assert read_frames_at(tmp_path / "gone.mp4", []) == []
 
 
 @pytest.mark.parametrize("start_s", [0, 5])
@@ -216,19 +216,19 @@ def test_span_is_the_length_that_probe_counts(tmp_path: Path, suffix: str, start
     times_s = [start_s + t for t in _EVEN_S[:60]]
     path = make_video(tmp_path / f"a{suffix}", _moving(60), times_s, options={"bf": "0"})
     # AVI has no place for when a video starts: it is filled up with empty frames.
-    assert span_s(path) == pytest.approx(probe(path).video_duration_s, abs=0.09)
+    assert read_length_s(path) == pytest.approx(probe(path).video_duration_s, abs=0.09)
 
 
 def test_span_needs_no_decoding(tmp_path: Path, decoded: list[str]) -> None:
     path = make_video(tmp_path / "a.mp4", _moving(60), _EVEN_S[:60])
-    assert span_s(path) == pytest.approx(2.4, abs=0.05)
+    assert read_length_s(path) == pytest.approx(2.4, abs=0.05)
     assert not decoded
 
 
 @pytest.mark.parametrize(("name", "codec"), [("a.wav", "pcm_s16le"), ("a.m4a", "aac"), ("a.flac", "flac")])
 def test_span_of_sound(tmp_path: Path, name: str, codec: str) -> None:
     path = make_sound(tmp_path / name, clicks([0.5], 3.0, 16_000), 16_000, "mono", codec)
-    assert span_s(path) == pytest.approx(3.0, abs=0.1)
+    assert read_length_s(path) == pytest.approx(3.0, abs=0.1)
 
 
 def test_frames_come_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -243,7 +243,7 @@ def test_frames_come_one_by_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(TimedPicture, "to_rgb", counting)
     given = 0
-    for _ in iter_frames_at(path, times_s):
+    for _ in iterate_frames_at(path, times_s):
         given += 1
         assert len(converted) <= given + 1
     assert given == 40

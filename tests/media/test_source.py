@@ -144,7 +144,7 @@ def test_every_stream_that_cannot_be_decoded_is_named(tmp_path: Path, monkeypatc
         probe(path)
     assert "\n" not in str(caught.value)
     assert "nothing in them can be decoded: the video (h264): its pictures of 128 x 64" in str(caught.value)
-    assert "; the sound (pcm_s16le): it claims 48000 samples a second" in str(caught.value)
+    assert "; the sound (pcm_s16le): it states 48000 samples per second" in str(caught.value)
 
 
 def test_packets_are_reported_as_they_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

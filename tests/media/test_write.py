@@ -125,7 +125,7 @@ def test_nothing_is_left_of_a_failed_write(tmp_path: Path) -> None:
 
 
 def test_errors(tmp_path: Path) -> None:
-    with pytest.raises(MediaError, match=r"use \.mkv or \.mp4"):
+    with pytest.raises(MediaError, match=r"expected \.mkv or \.mp4"):
         write_video(tmp_path / "a.gif", _moving(), 25)
     with pytest.raises(MediaError, match="no frames"):
         write_video(tmp_path / "a.mkv", [], 25)

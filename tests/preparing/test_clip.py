@@ -124,7 +124,7 @@ def test_lengths_that_differ_much_do_not_belong_together(tmp_path: Path, seconds
         if fits:
             assert attempt().gap_s == pytest.approx(seconds - 2, abs=0.01)
         else:
-            with pytest.raises(UnusableError, match=f"{seconds:.2f} s of sound to 2.00 s of pictures") as caught:
+            with pytest.raises(UnusableError, match=f"{seconds:.2f} s of audio but 2.00 s of video") as caught:
                 attempt()
             assert caught.value.fault == "lengths"
     assert (tmp_path / "clip.mkv").exists() == fits
@@ -175,7 +175,7 @@ def test_probing_and_sound_report_progress(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(media_source, "_CALL_EVERY_S", 0.0)
     monkeypatch.setattr(prepare, "probe", noted("probe", probe))
-    monkeypatch.setattr(prepare, "_frames", noted("frames", prepare._frames))
+    monkeypatch.setattr(prepare, "_iter_frames", noted("frames", prepare._iter_frames))
     if examine:
         examine_clip(source, face(), reported.append)
         assert reported == sorted(reported) and reported[-1] == 20
@@ -216,7 +216,7 @@ def test_a_changed_file_is_probed_again(tmp_path: Path) -> None:
     for index in range(10):
         scene(tmp_path / f"{index}.mkv", None)
         examine_clip(Source(tmp_path / f"{index}.mkv"), face())
-    assert len(prepare._known) <= prepare._MOST_KNOWN
+    assert len(prepare._probes) <= prepare._MOST_PROBES
 
 
 def test_pictures_of_a_folder_report_progress(tmp_path: Path) -> None:
@@ -259,5 +259,5 @@ def test_a_video_of_an_impossible_rate_is_named(tmp_path: Path) -> None:
     pictures = [np.full((64, 96, 3), 9 * index, np.uint8) for index in range(12)]
     write_video(tmp_path / "a.mp4", [Frame(index / 90_000, rgb) for index, rgb in enumerate(pictures)], 25)
     for use in (prepare_clip, lambda source, _, detector: examine_clip(Source(source), detector)):
-        with pytest.raises(MediaError, match=r"a\.mp4: its timestamps claim an impossible number of pictures"):
+        with pytest.raises(MediaError, match=r"a\.mp4: its timestamps claim an impossible frame rate"):
             use(tmp_path / "a.mp4", tmp_path / "clip.mkv", FakeDetector([]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 import shutil
 import threading
@@ -15,23 +16,23 @@ import numpy as np
 import pytest
 import soundfile
 from filelock import FileLock
-from hicmae_cli.ray_workers import run_on_ray
 from PIL import Image
 
 from hicmae_cli.clips import read_prepared_clip
-from hicmae_cli.corpora.dataset import Excerpt, Item
+from hicmae_cli.corpora.dataset import Item, RecordingPart
 from hicmae_cli.corpora.manifest import read_manifest
 from hicmae_cli.errors import DiskError, ManifestError
 from hicmae_cli.media import read_frames, write_video
 from hicmae_cli.preparing import jobs
-from hicmae_cli.preparing.check import check
+from hicmae_cli.preparing.check import check, check_items
 from hicmae_cli.preparing.clip import VERSION
-from hicmae_cli.preparing.dataset import prepare
+from hicmae_cli.preparing.dataset import prepare, prepare_items
 from hicmae_cli.preparing.jobs import Event
+from hicmae_cli.ray_workers import run_on_ray
 from hicmae_cli.workers import run_in_pool
 from tests.corpora.toys import FRAMES, SquareDetector, files_of, film, make_items, picture, tone, toy_dataset
 
-square_prepare = partial(prepare, make_detector=SquareDetector)
+square_prepare = partial(prepare_items, make_detector=SquareDetector)
 
 
 def test_clips_and_their_manifest(tmp_path: Path) -> None:
@@ -39,7 +40,7 @@ def test_clips_and_their_manifest(tmp_path: Path) -> None:
     events: list[Event] = []
     done = square_prepare(toy_dataset(items), items[::-1], tmp_path / "store", on_event=events.append)
     assert done.manifest == tmp_path / "store" / "toy.csv"
-    assert (done.clips, done.failures, events) == (4, (), ["done"] * 4)
+    assert (done.prepared, done.skipped, events) == (4, (), ["done"] * 4)
     assert done.manifest.read_text().splitlines()[:3] == [
         "id,video,audio,label,fold,split,speaker,take,face_coverage",
         "s0/00,clips/s0/00.mkv,clips/s0/00.mkv,anger,0,,s0,0,1.0000",
@@ -59,9 +60,9 @@ def test_a_second_call_does_nothing(tmp_path: Path) -> None:
     before = files_of(store)
     stamps = {path: path.stat().st_mtime_ns for path in (store / "clips").rglob("*.mkv")}
     events: list[Event] = []
-    again = prepare(toy_dataset(items), items, store, on_event=events.append, make_detector=never)
+    again = prepare_items(toy_dataset(items), items, store, on_event=events.append, make_detector=never)
     assert events == ["kept", "failed", "kept"]
-    assert [failure.id for failure in again.failures] == ["s0/01"]
+    assert [failure.id for failure in again.skipped] == ["s0/01"]
     assert files_of(store) == before
     assert {path: path.stat().st_mtime_ns for path in (store / "clips").rglob("*.mkv")} == stamps
 
@@ -78,7 +79,7 @@ def test_files_that_change_are_read_again(tmp_path: Path) -> None:
     items[1].video.write_bytes(good)
     film(items[2].video, [picture(face=False)] * FRAMES, tone(0.5))
     done = square_prepare(toy_dataset(items), items, store)
-    assert [(f.id, f.fault) for f in done.failures] == [("s1/02", "no face")]
+    assert [(f.id, f.fault) for f in done.skipped] == [("s1/02", "no face")]
     assert sorted(path.name for path in (store / "clips").rglob("*.mkv")) == ["00.mkv", "01.mkv"]
     assert "s1/02" not in done.manifest.read_text()
 
@@ -89,7 +90,7 @@ def test_clips_outlive_their_sources_and_damage_is_mended(tmp_path: Path) -> Non
     before = files_of(store)
     items[1].video.unlink()
     (store / "clips/s0/00.mkv").write_bytes(b"")
-    assert square_prepare(toy_dataset(items), items, store).failures == ()
+    assert square_prepare(toy_dataset(items), items, store).skipped == ()
     assert files_of(store) == before
 
 
@@ -105,7 +106,7 @@ def test_two_datasets_share_their_clips(tmp_path: Path) -> None:
     items, store = make_items(tmp_path / "raw", 4), tmp_path / "store"
     square_prepare(toy_dataset(items), items, store)
     events: list[Event] = []
-    prepare(toy_dataset(items[:2], name="toy-2"), items[:2], store, make_detector=never, on_event=events.append)
+    prepare_items(toy_dataset(items[:2], name="toy-2"), items[:2], store, make_detector=never, on_event=events.append)
     assert events == ["kept", "kept"]
     assert len(read_manifest(store / "toy-2.csv")) == 2
     assert len(read_manifest(store / "toy.csv")) == 4
@@ -116,13 +117,13 @@ def test_another_dataset_is_refused_and_replaces_nothing(tmp_path: Path) -> None
     square_prepare(toy_dataset(items), items, store)
     before = files_of(store)
     other = replace(toy_dataset(items, name="mafw"), folder="mafw")
-    said = "store: holds clips of toy, not of mafw; give mafw another --output$"
-    for refused in (prepare, check):
+    said = "store: holds clips of toy, not of mafw; choose another output folder"
+    for refused in (prepare_items, check_items):
         with pytest.raises(ManifestError, match=said):
             refused(other, items, store, make_detector=never)
     assert files_of(store) == before
     (store / "dataset.txt").write_text("")  # as after a power cut
-    assert square_prepare(toy_dataset(items), items, store).clips == 2
+    assert square_prepare(toy_dataset(items), items, store).prepared == 2
     assert files_of(store) == before
 
 
@@ -131,12 +132,12 @@ def test_a_part_of_a_dialogue_on_one_side_of_the_picture(tmp_path: Path) -> None
     dialogue = film(tmp_path / "raw" / "dialogue.mkv", pictures, tone(4))
     sound = tmp_path / "raw" / "turn.wav"
     soundfile.write(sound, tone(1), 16_000)
-    left = Item("left", "anger", "1", dialogue, sound, excerpt=Excerpt(2.5, 3.5, (0.0, 0.6)))
-    early = replace(left, id="early", excerpt=Excerpt(1.5, 2.5))
-    right = replace(left, id="right", excerpt=Excerpt(2.5, 3.5, (0.6, 1.0)))
-    late = replace(left, id="late", excerpt=Excerpt(4.0, 5.0))
+    left = Item("left", "anger", "1", dialogue, sound, part=RecordingPart(2.5, 3.5, (0.0, 0.6)))
+    early = replace(left, id="early", part=RecordingPart(1.5, 2.5))
+    right = replace(left, id="right", part=RecordingPart(2.5, 3.5, (0.6, 1.0)))
+    late = replace(left, id="late", part=RecordingPart(4.0, 5.0))
     done = square_prepare(toy_dataset([left]), [left, early, right, late], tmp_path / "store")
-    assert [(f.id, f.fault) for f in done.failures] == [("late", "lengths"), ("right", "no face")]
+    assert [(f.id, f.fault) for f in done.skipped] == [("late", "lengths"), ("right", "no face")]
     coverage = {sample.id: sample.extra["face_coverage"] for sample in read_manifest(done.manifest)}
     assert coverage == {"early": "0.5000", "left": "1.0000"}
     path = tmp_path / "store/clips/left.mkv"
@@ -154,8 +155,8 @@ def plant_faults(items: list[Item]) -> dict[str, tuple[str, str]]:
         ("unreadable", "is empty", lambda item: item.video.write_bytes(b"")),
         ("no face", "no face was found in any of its 5", lambda i: film(i.video, [picture(face=False)] * 5, tone(0.5))),
         ("no sound", "has no sound", lambda item: film(item.video)),
-        ("lengths", "2.00 s of sound to 0.50 s", lambda item: film(item.video, None, tone(2))),
-        ("short", "0.10 s of pictures", lambda item: film(item.video, [picture()], tone(0.1))),
+        ("lengths", "2.00 s of audio but 0.50 s", lambda item: film(item.video, None, tone(2))),
+        ("short", "0.10 s of video", lambda item: film(item.video, [picture()], tone(0.1))),
     ]
     own = [item for item in items if item.audio is None]
     beside = [item for item in items if item.audio is not None]
@@ -177,26 +178,26 @@ def test_spoiled_items_cost_themselves_and_are_named(tmp_path: Path) -> None:
     items, store = make_items(tmp_path / "raw", 20), tmp_path / "store"
     said = plant_faults(items)
     done = square_prepare(toy_dataset(items), items, store)
-    assert {failure.id for failure in done.failures} == said.keys()
-    for failure in done.failures:
+    assert {failure.id for failure in done.skipped} == said.keys()
+    for failure in done.skipped:
         fault, text = said[failure.id]
         assert (failure.fault, text in failure.cause) == (fault, True), failure
         assert str(failure.video.with_suffix("")) in failure.cause
-    assert done.clips == len(items) - len(said)
-    listed = done.failed_list.read_text().splitlines()
+    assert done.prepared == len(items) - len(said)
+    listed = done.skipped_list.read_text().splitlines()
     assert listed[0] == "id,video,fault,cause"
     assert [line.split(",")[0] for line in listed[1:]] == sorted(said)
     clean = [item for item in items if item.id not in said]
     other = square_prepare(toy_dataset(clean), clean, tmp_path / "clean")
     assert other.manifest.read_bytes() == done.manifest.read_bytes()
     assert files_of(tmp_path / "clean" / "clips") == files_of(store / "clips")
-    assert not other.failed_list.exists()
+    assert not other.skipped_list.exists()
 
 
 def test_nothing_to_use_is_an_error_that_names_the_list(tmp_path: Path) -> None:
     items = make_items(tmp_path / "raw", 1)
     film(items[0].video, [picture(face=False)] * FRAMES)
-    with pytest.raises(ManifestError, match=r"none of 1 items can be used .*toy.failed.csv.*no face"):
+    with pytest.raises(ManifestError, match=r"none of 1 items can be prepared .*toy.failed.csv.*no face"):
         square_prepare(toy_dataset(items), items, tmp_path / "store")
     assert sorted(files_of(tmp_path / "store")) == [".lock", "clips.jsonl", "dataset.txt", "toy.failed.csv"]
     with pytest.raises(ManifestError, match="no items"):
@@ -213,8 +214,8 @@ def test_ids_stay_inside_the_store(tmp_path: Path, id_: str) -> None:
     (store / "clips" / "link").symlink_to(tmp_path / "outside")
     astray = replace(items[0], id=id_)
     done = square_prepare(toy_dataset(items), [items[0], astray], store)
-    assert [(f.id, f.fault) for f in done.failures] == [(id_, "name")]
-    assert "plain relative path" in done.failures[0].cause
+    assert [(f.id, f.fault) for f in done.skipped] == [(id_, "name")]
+    assert "plain relative path" in done.skipped[0].cause
     assert not list((tmp_path / "outside").iterdir()) and not list(tmp_path.rglob("*out.mkv"))
 
 
@@ -264,7 +265,7 @@ def test_a_full_disk_stops_with_one_line_and_what_was_done_is_kept(tmp_path: Pat
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert "\n" not in str(caught.value)
     assert sorted(files_of(store)) == [".lock", "clips.jsonl", "clips/s0/00.mkv", "clips/s0/01.mkv", "dataset.txt"]
-    assert square_prepare(toy_dataset(items), items, store).clips == 4
+    assert square_prepare(toy_dataset(items), items, store).prepared == 4
 
 
 def test_a_store_that_cannot_be_made(tmp_path: Path) -> None:
@@ -296,8 +297,8 @@ def test_a_process_that_dies_costs_the_item_that_killed_it(tmp_path: Path) -> No
     items = make_items(tmp_path / "raw", 4)
     film(items[1].video, [np.full((64, 96, 3), (255, 0, 0), np.uint8)] * FRAMES, tone(0.5))
     done = square_prepare(toy_dataset(items), items, tmp_path / "store", run=partial(run_in_pool, workers=2))
-    assert [(f.id, f.fault) for f in done.failures] == [("s0/01", "died")]
-    assert "01.mkv: its process was killed" in done.failures[0].cause
+    assert [(f.id, f.fault) for f in done.skipped] == [("s0/01", "died")]
+    assert "01.mkv: its process was killed" in done.skipped[0].cause
     clean = [items[0], *items[2:]]
     square_prepare(toy_dataset(clean), clean, tmp_path / "clean")
     assert files_of(tmp_path / "clean/clips") == files_of(tmp_path / "store/clips")
@@ -326,13 +327,13 @@ def test_folders_of_faces_are_used_as_they_are(tmp_path: Path) -> None:
     frame_folder(frames / "06", [160] * 3)
     assert items[6].audio is not None
     items[6].audio.unlink()
-    done = prepare(dataset, items, store, frames=frames, make_detector=never)
+    done = prepare_items(dataset, items, store, frames=frames, make_detector=never)
     assert done.manifest.read_text().splitlines()[1:] == [
         f"00,{frames}/00,{raw}/00.wav,anger,0,,s0,0,",
         f"01,{frames}/01_aligned,{raw}/01.mkv,fear,0,,s0,1,",
         f"04,{frames}/04/04_aligned,{raw}/04.mkv,anger,2,,s2,4,",
     ]
-    causes = {failure.id: (failure.fault, failure.cause) for failure in done.failures}
+    causes = {failure.id: (failure.fault, failure.cause) for failure in done.skipped}
     assert {id_: fault for id_, (fault, _) in causes.items()} == {
         "02": "unreadable",
         "03": "unreadable",
@@ -348,7 +349,7 @@ def test_folders_of_faces_are_used_as_they_are(tmp_path: Path) -> None:
     clips = [read_prepared_clip(sample.video, sample.audio) for sample in samples]
     assert [(clip.num_frames, clip.num_samples) for clip in clips] == [(4, 8000), (3, 8000), (3, 8000)]
     events: list[Event] = []
-    prepare(dataset, items, store, frames=frames, on_event=events.append)
+    prepare_items(dataset, items, store, frames=frames, on_event=events.append)
     assert events.count("kept") == 3 and "done" not in events
     assert not (store / "clips").exists()
 
@@ -360,8 +361,8 @@ def test_real_faces_are_the_same_in_every_process(tmp_path: Path, sample: Path) 
     for index, item in enumerate(items):
         write_video(item.video, pictures[index : index + 6], 12, tone(0.5), audio_codec="aac")
     for name, workers in (("a", 1), ("b", 2)):
-        prepare(toy_dataset(items), items, tmp_path / name, run=partial(run_in_pool, workers=workers))
-    prepare(toy_dataset(items), items, tmp_path / "here")
+        prepare_items(toy_dataset(items), items, tmp_path / name, run=partial(run_in_pool, workers=workers))
+    prepare_items(toy_dataset(items), items, tmp_path / "here")
     assert files_of(tmp_path / "a") == files_of(tmp_path / "b") == files_of(tmp_path / "here")
 
 
@@ -372,8 +373,54 @@ def test_ray_writes_the_same_files(tmp_path: Path) -> None:
     items[1].video.write_bytes(b"broken")
     film(items[2].video, [np.full((64, 96, 3), (255, 0, 0), np.uint8)] * FRAMES, tone(0.5))
     on_ray = square_prepare(toy_dataset(items), items, tmp_path / "ray", run=partial(run_on_ray, address="local"))
-    assert [(f.id, f.fault) for f in on_ray.failures] == [("s0/01", "unreadable"), ("s1/02", "died")]
+    assert [(f.id, f.fault) for f in on_ray.skipped] == [("s0/01", "unreadable"), ("s1/02", "died")]
     left = [item for item in items if item.id != "s1/02"]
     here = square_prepare(toy_dataset(left), left, tmp_path / "here")
     assert here.manifest.read_bytes() == on_ray.manifest.read_bytes()
     assert files_of(tmp_path / "here/clips") == files_of(tmp_path / "ray/clips")
+
+
+def test_one_call_prepares_a_dataset_and_says_what_came_of_it(tmp_path: Path) -> None:
+    items = make_items(tmp_path, 6)
+    items[1].video.write_bytes(b"broken")
+    film(items[4].video, None, tone(0.5, level=1e-5))
+    dataset, totals, events = toy_dataset(items), list[int](), list[Event]()
+    done = prepare(
+        dataset, tmp_path, workers=0, on_start=totals.append, on_item=events.append, make_detector=SquareDetector
+    )
+    assert (totals, events.count("done"), events.count("failed")) == ([6], 5, 1)
+    store = tmp_path / "prepared"
+    assert (done.manifest, done.sheet, done.skipped_list) == (
+        store / "toy.csv",
+        store / "toy.png",
+        store / "toy.failed.csv",
+    )
+    assert (done.prepared, [item.id for item in done.skipped]) == (5, ["s0/01"])
+    assert done.remarks == ("1 silent",)
+    assert str(done).splitlines() == [
+        f"skipped s0/01: {done.skipped[0].cause}",
+        f"skipped 1 of 6 items; {store / 'toy.failed.csv'} lists them all with the cause",
+        f"5 clips of Toy are listed in {store / 'toy.csv'}",
+        f"random faces to check: {store / 'toy.png'}",
+        "worth a look: 1 silent",
+    ]
+    document = json.loads(json.dumps(done.to_dict()))
+    assert (document["items"], document["prepared"], document["skipped"]) == (6, 5, 1)
+    assert document["skipped_items"][0]["cause"] == done.skipped[0].cause
+    few = prepare(dataset, tmp_path, limit=5, sheet=tmp_path / "few.png", workers=0, make_detector=never)
+    assert (few.manifest, few.sheet, few.prepared, few.remarks) == (
+        store / "toy.limit.csv",
+        tmp_path / "few.png",
+        4,
+        (),
+    )
+
+
+def test_ignored_files_are_python_warnings_by_default(tmp_path: Path) -> None:
+    items = make_items(tmp_path, 2)
+    dataset = replace(toy_dataset(items), ignored=lambda root: [f"skipped {root / 'loose.mp4'}"])
+    with pytest.warns(UserWarning, match=r"^skipped .*loose\.mp4$"):
+        done = prepare(dataset, tmp_path, workers=0, make_detector=SquareDetector)
+    assert done.warnings == (f"skipped {tmp_path / 'loose.mp4'}",)
+    with pytest.warns(UserWarning, match="loose"):
+        check(dataset, tmp_path, workers=0, make_detector=never)

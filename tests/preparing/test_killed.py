@@ -22,13 +22,13 @@ CHILD = """
 import sys
 from functools import partial
 from pathlib import Path
-from hicmae_cli.preparing.dataset import prepare
+from hicmae_cli.preparing.dataset import prepare_items
 from hicmae_cli.workers import run_in_pool
-from tests.corpora.test_prepare_killed import items_in
+from tests.preparing.test_killed import items_in
 from tests.corpora.toys import SquareDetector, toy_dataset
 if __name__ == "__main__":
     items = items_in(Path(sys.argv[1]))
-    prepare(toy_dataset(items), items, Path(sys.argv[2]), make_detector=SquareDetector,
+    prepare_items(toy_dataset(items), items, Path(sys.argv[2]), make_detector=SquareDetector,
             run=partial(run_in_pool, workers=2), on_event=lambda event: print(event, flush=True),
             on_wait=lambda: print("waits", flush=True))
 """

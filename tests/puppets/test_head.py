@@ -17,7 +17,7 @@ def test_the_file_is_small_and_complete() -> None:
 
 def test_normals_point_outwards() -> None:
     head = load_head()
-    normals = head.normals(head.mean)
+    normals = head.compute_normals(head.mean)
     nose = np.argmax(np.where(head.part == SKIN, head.mean[:, 2], -1))
     assert normals[nose, 2] > 0
     eye = head.part == LEFT_EYE

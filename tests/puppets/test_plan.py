@@ -5,8 +5,9 @@ from collections import Counter, defaultdict
 import pytest
 
 from hicmae_cli.labels import CREMA_D_LABELS
-from hicmae_cli.puppets import actions, voice
-from hicmae_cli.puppets.plan import FACE_PAIRS, SPLITS, VOICE_PAIRS, plan_corpus, single_stream_ceiling
+from hicmae_cli.puppets.actions import DISPLAYS
+from hicmae_cli.puppets.manners import MANNERS
+from hicmae_cli.puppets.plan import FACE_PAIRS, SPLITS, VOICE_PAIRS, compute_single_stream_ceiling, plan_corpus
 
 PLANS = plan_corpus({"train": 120, "validation": 60, "test": 90}, seed=3)
 
@@ -27,8 +28,8 @@ def test_nobody_is_in_two_splits_or_two_corpora() -> None:
 
 def test_every_display_can_be_drawn_and_fits_the_label() -> None:
     for plan in PLANS:
-        assert plan.face in actions.KINDS
-        assert plan.voice in voice.KINDS
+        assert plan.face in DISPLAYS
+        assert plan.voice in MANNERS
         assert plan.label in plan.face.split("-")
         assert plan.label in plan.voice.split("-")
 
@@ -43,7 +44,7 @@ def test_both_streams_together_always_tell() -> None:
 
 @pytest.mark.parametrize("stream", ["face", "voice"])
 def test_one_stream_alone_cannot(stream: str) -> None:
-    assert single_stream_ceiling(PLANS, stream) == pytest.approx(0.8)
+    assert compute_single_stream_ceiling(PLANS, stream) == pytest.approx(0.8)
     # Within each shared display the two labels are equally frequent: nobody can do better than half.
     for kind, labels in groups(stream).items():
         if "-" in kind:

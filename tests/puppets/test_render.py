@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from hicmae_cli.errors import MissingDependencyError
-from hicmae_cli.puppets.actions import expression_curves
+from hicmae_cli.puppets.expression import animate_expression
 from hicmae_cli.puppets.identity import Identity
-from hicmae_cli.puppets.readback import readback
+from hicmae_cli.puppets.readback import read_back
 from hicmae_cli.puppets.render import Renderer
 
 TIMES_S = np.arange(4) * 0.16
@@ -29,7 +29,7 @@ def renderer() -> Iterator[Renderer]:
 def draw(renderer: Renderer, seed: int, kind: str = "happiness") -> np.ndarray:
     rng = np.random.default_rng(seed)
     identity = Identity.draw(rng)
-    return renderer.render_clip(identity, expression_curves(kind, 0.9, identity.style, rng, TIMES_S), rng, TIMES_S)
+    return renderer.render_clip(identity, animate_expression(kind, 0.9, identity.style, rng, TIMES_S), rng, TIMES_S)
 
 
 def test_a_clip_has_frames_that_move(renderer: Renderer) -> None:
@@ -93,7 +93,7 @@ def test_without_egl_the_message_says_what_to_install(monkeypatch: pytest.Monkey
 
 
 def test_mediapipe_finds_the_faces() -> None:
-    report = readback(num_clips=4, seed=0)
+    report = read_back(num_clips=4, seed=0)
     assert report.num_frames == 64
     assert report.faces_found >= 0.98
     assert "faces found" in str(report) and "smile" in str(report)
@@ -102,5 +102,5 @@ def test_mediapipe_finds_the_faces() -> None:
 
 @pytest.mark.slow
 def test_mediapipe_reads_what_was_meant() -> None:
-    report = readback(num_clips=100, seed=1)
+    report = read_back(num_clips=100, seed=1)
     assert report.passed, str(report)

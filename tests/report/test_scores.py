@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from hicmae_cli.report.scores import confusion_title, score_grids, scores_markdown
+from hicmae_cli.report.scores import confusion_title, format_scores, score_grids, scores_markdown
 
 
 def document(**changes: Any) -> dict[str, Any]:
@@ -110,13 +110,20 @@ def test_a_page_has_the_warning_the_words_and_the_tables() -> None:
     assert "| [red]\\|x | 1 | 0 | 0.00 |" in page
     lines = page.splitlines()
     assert lines[lines.index("## Scores") + 3] == "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"
-    assert "micro F1" in page and "1000 draws of a speaker" in page
+    assert "micro F1" in page and "1000 resamples of the speakers" in page
     assert "- c19: broken\n- and 10 more" in page
     assert "Weight `w|x`" in page
 
 
-def test_a_pictures_title_carries_the_warning() -> None:
-    assert confusion_title(document()).splitlines() == [
-        "toys, fold 1, av: UAR 0.5000, WAR 0.7500",
-        "the weight's epoch was chosen on the test clips: optimistic",
-    ]
+def test_a_pictures_title_is_its_scores_and_says_if_they_are_optimistic() -> None:
+    warned = document(warnings=["fold 1: no clip of fear", "3 clips could not be read", "a third"])
+    assert confusion_title(warned) == "toys, fold 1, av: UAR 0.5000, WAR 0.7500"
+    chosen = document(selection={"optimistic": True})
+    assert confusion_title(chosen).splitlines()[1:] == ["optimistic: the epoch was chosen on the test clips"]
+
+
+def test_plain_text_has_the_tables_and_every_warning() -> None:
+    text = format_scores(document(warnings=["first", "second \x1b[31m", "third"]))
+    assert "0.8666" in text and "[red]|x" in text
+    assert text.splitlines()[-3:] == ["warning: first", "warning: second \\x1b[31m", "warning: third"]
+    assert "\x1b" not in text

@@ -144,7 +144,7 @@ def test_a_cut_off_file_is_refused(toy: Path, tmp_path: Path) -> None:
 
 def test_a_model_of_somebody_else_is_refused(tmp_path: Path) -> None:
     path = write_model(tmp_path / "theirs.onnx", metadata={"author": "somebody"})
-    with pytest.raises(WeightsError, match=r"theirs\.onnx: no hicmae metadata"):
+    with pytest.raises(WeightsError, match=r"theirs\.onnx: has no hicmae metadata"):
         OnnxEngine(path, "cpu")
 
 

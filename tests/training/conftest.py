@@ -10,7 +10,7 @@ from tests.training.toys import samples_in, write_samples
 
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of a dozen tiny clips, happy and sad."""
+    """A folder of twelve tiny clips, happy and sad."""
     folder = tmp_path_factory.mktemp("clips")
     write_samples(folder)
     return folder

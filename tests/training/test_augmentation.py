@@ -66,7 +66,7 @@ def test_a_crop_of_everything_and_one_that_never_fits_are_the_whole_picture() ->
 
 
 def erased(seed: int) -> NDArray[np.bool_]:
-    """Where black frames are not black any more, (4, 160, 160)."""
+    """Find the pixels of black frames that are not black any more (4, 160, 160)."""
     faces = np.zeros((4, 160, 160, 3), np.uint8)
     recipe = STILL.model_copy(update={"erase": 1.0})
     changed = augment_faces(faces, recipe, np.random.default_rng(seed))
@@ -97,7 +97,7 @@ def test_one_box_is_erased_in_all_frames_by_timms_rules() -> None:
     assert np.std(ratios) == pytest.approx(np.std(their_ratios), abs=0.15)
 
 
-def test_what_is_erased_is_standard_normal_for_the_model() -> None:
+def test_erased_pixels_are_standard_normal_for_the_model() -> None:
     faces = np.zeros((16, 160, 160, 3), np.uint8)
     changed = augment_faces(faces, STILL.model_copy(update={"erase": 1.0}), np.random.default_rng(3))
     where = (changed.max(axis=3) > 0).any(axis=0)
@@ -109,7 +109,7 @@ def test_what_is_erased_is_standard_normal_for_the_model() -> None:
     assert abs(np.corrcoef(noise[0, 0], noise[1, 0])[0, 1]) < 0.1
 
 
-def test_the_share_that_is_erased_and_flipped_is_the_recipes() -> None:
+def test_clips_are_erased_and_flipped_with_the_recipes_probability() -> None:
     faces = np.zeros((1, 160, 160, 3), np.uint8)
     recipe = STILL.model_copy(update={"erase": 0.25})
     hits = sum(bool(augment_faces(faces, recipe, np.random.default_rng(s)).any()) for s in range(400))
@@ -185,7 +185,7 @@ def test_jittered_frames_are_neighbours() -> None:
     assert 0.15 < np.mean(np.abs(shifts)) < 0.22  # 0.2, less what cannot move at the ends
 
 
-def test_wobbling_frames_move_a_little_each_on_its_own() -> None:
+def test_wobbling_frames_move_a_little_and_independently() -> None:
     wobbled = changed(0, wobble_px=1.5)
     columns = [np.flatnonzero(frame[80, :, 0] == 200).mean() for frame in wobbled]
     assert 0 < np.abs(np.array(columns) - 79.5).max() < 8

@@ -1,4 +1,4 @@
-"""RandAugment of clips against timm's of pictures: each operation, and what is drawn."""
+"""RandAugment of clips against timm's of pictures: each operation, and the random draws."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def as_timm(name: str, picture: NDArray[np.uint8], strength: float) -> NDArray[n
 
 @pytest.mark.parametrize("kind", CLIPS)
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_every_operation_does_what_timms_does(name: str, kind: str) -> None:
+def test_every_operation_equals_timms(name: str, kind: str) -> None:
     clip = CLIPS[kind]
     before = clip.copy()
     for strength in STRENGTHS[name]:
@@ -80,7 +80,7 @@ def test_every_operation_does_what_timms_does(name: str, kind: str) -> None:
     assert np.array_equal(clip, before)
 
 
-def test_what_comes_from_outside_is_filled_alike() -> None:
+def test_the_area_outside_is_filled_the_same_way() -> None:
     clip = np.full((1, 160, 160, 3), 255, np.uint8)
     for name in sorted(GEOMETRIC):
         for strength in STRENGTHS[name]:
@@ -89,7 +89,7 @@ def test_what_comes_from_outside_is_filled_alike() -> None:
 
 
 @pytest.mark.parametrize("text", [PAPER, "rand-m9-n3-p0.8", "rand-m12-mmax20-mstd3-inc1", "rand-mstd101-n3"])
-def test_what_is_drawn_is_distributed_as_timms(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_draws_are_distributed_as_timms(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, list[float]] = defaultdict(list)
     lengths: Counter[int] = Counter()
 
@@ -137,7 +137,7 @@ def test_what_is_drawn_is_distributed_as_timms(text: str, monkeypatch: pytest.Mo
         assert np.max(ours[name]) == pytest.approx(np.max(strengths), abs=reach), name
 
 
-def test_chance_is_the_generators_and_frames_change_alike() -> None:
+def test_the_generator_decides_and_all_frames_change_the_same_way() -> None:
     policy = Policy(magnitude=7, layers=4, spread=0.5, rising=True)
     clip = np.repeat(CLIPS["faces"][:1], 3, axis=0)
     results = [rand_augment(clip, policy, np.random.default_rng(seed)) for seed in (*range(12), 0)]
@@ -146,7 +146,7 @@ def test_chance_is_the_generators_and_frames_change_alike() -> None:
     assert len({out.tobytes() for out in results}) > 8
 
 
-def test_the_text_of_a_policy_is_read() -> None:
+def test_the_text_of_a_policy_is_parsed() -> None:
     assert parse_policy(PAPER) == Policy(7, 4, 0.5, 0.5, 10, True)
     assert parse_policy("rand") == Policy()
     assert parse_policy("rand-n0-p1") == Policy(layers=0, probability=1.0)

@@ -2,25 +2,37 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
-from pydantic import BaseModel
 
 from hicmae_cli.corpora.catalogue import DATASETS
 from hicmae_cli.errors import SettingsError
 from hicmae_cli.models.config import VARIANTS, Architecture, DecoderDims, ModelDims
-from hicmae_cli.training.recipes import available_recipes, load_settings, parse_overrides
-from hicmae_cli.training.settings import FinetuneSettings, PretrainSettings
+from hicmae_cli.training.recipes import available_recipes, load_settings, parse_overrides, read_recipe, summarise_recipe
+from hicmae_cli.training.settings import PHASES, FinetuneSettings, PretrainSettings, Settings
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
 
 
-def kind(recipe: str) -> type[BaseModel]:
+def kind(recipe: str) -> type[Settings]:
     return PretrainSettings if recipe.startswith("pretrain-") else FinetuneSettings
 
 
 @pytest.mark.parametrize("recipe", available_recipes())
 def test_every_shipped_recipe_is_sound(recipe: str) -> None:
-    load_settings(kind(recipe), recipe)
+    """Every value of the file is in the settings, and says in its first line what it is."""
+    settings = load_settings(kind(recipe), recipe)
+    values = tomllib.loads(read_recipe(recipe))
+    assert values
+    for key, value in values.items():
+        assert getattr(settings, key) == (tuple(value) if isinstance(value, list) else value)
+    assert read_recipe(recipe).startswith(f"# {summarise_recipe(recipe)}\n")
+    assert summarise_recipe(recipe).endswith(".")
 
 
 @pytest.mark.parametrize("variant", ["tiny", "small", "base"])
@@ -36,7 +48,7 @@ def test_the_defaults_are_the_paper(variant: str) -> None:
     assert recipe.final_lr == pytest.approx(6.25e-6)
 
 
-@pytest.mark.parametrize("name", DATASETS)
+@pytest.mark.parametrize("name", [name for name, dataset in DATASETS.items() if dataset.is_labelled])
 def test_a_datasets_recipe_is_the_papers(name: str) -> None:
     dataset = DATASETS[name]
     recipe = load_settings(FinetuneSettings, dataset.recipe)
@@ -59,6 +71,40 @@ def test_the_authors_scripts(recipe: str, batch_size: int, epochs: int, peak_lr:
     settings = load_settings(FinetuneSettings, recipe)
     assert (settings.batch_size, settings.epochs) == (batch_size, epochs)
     assert settings.peak_lr == pytest.approx(peak_lr)
+
+
+@pytest.mark.parametrize("name", [name for name, dataset in DATASETS.items() if dataset.pretrain_recipe])
+def test_a_datasets_recipe_for_pretraining(name: str) -> None:
+    assert load_settings(PretrainSettings, DATASETS[name].pretrain_recipe)
+
+
+def test_a_recipe_extends_another(tmp_path: Path) -> None:
+    base = load_settings(FinetuneSettings, "crema-d")
+    (tmp_path / "longer.toml").write_text('extends = "crema-d"\nepochs = 70\n')
+    (tmp_path / "small").mkdir()
+    (tmp_path / "small" / "tiny.toml").write_text('extends = "../longer.toml"\nvariant = "tiny"\nseed = 3\n')
+    settings = load_settings(FinetuneSettings, tmp_path / "small" / "tiny.toml", {"seed": 4})
+    assert settings == base.model_copy(update={"epochs": 70, "variant": "tiny", "seed": 4})
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ('extends = "crema-d"\nbach_size = 3\n', "bach_size is not a key .* nearest is batch_size"),
+        ('extends = "pretrain-puppets-nano"\n', "video_mask is not a key of FinetuneSettings"),
+        ('extends = "mars"\n', "no recipe named mars"),
+        ('extends = "gone.toml"\n', r"gone\.toml: cannot read the recipe"),
+        ("extends = 3\n", "extends: expected the name of a recipe or a .toml file, got 3"),
+        ('extends = "other.toml"\n', r"other\.toml: extends itself|mine\.toml: extends itself"),
+        ('extends = "../{folder}/mine.toml"\n', r"mine\.toml: extends itself"),
+    ],
+)
+def test_a_recipe_that_extends_what_cannot_be(tmp_path: Path, values: str, said: str) -> None:
+    (tmp_path / "mine.toml").write_text(values.replace("{folder}", tmp_path.name))
+    (tmp_path / "other.toml").write_text('extends = "mine.toml"\n')
+    with pytest.raises(SettingsError, match=said) as caught:
+        load_settings(FinetuneSettings, tmp_path / "mine.toml")
+    assert "\n" not in str(caught.value)
 
 
 def test_options_override_the_recipe() -> None:
@@ -90,13 +136,75 @@ def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("wrong", "near"),
-    [("bach_size", "batch_size"), ("video_mask_ration", "video_mask_ratio"), ("contrastive_weight", "contrast_weight")],
+    [
+        ("bach_size", "batch_size"),
+        ("video_mask_ration", "video_mask_ratio"),
+        ("contrastive_weight", "contrast_weight"),
+        ("learning_rate", "base_lr"),
+        ("learning_rat", "base_lr"),
+        ("lr", "base_lr"),
+        ("workers", "num_workers"),
+    ],
 )
-def test_an_unknown_key_is_told_its_neighbour(tmp_path: Path, wrong: str, near: str) -> None:
+def test_an_unknown_key_suggests_its_neighbour(tmp_path: Path, wrong: str, near: str) -> None:
     recipe = tmp_path / "bad.toml"
     recipe.write_text(f"{wrong} = 1\n")
-    with pytest.raises(SettingsError, match=f"{wrong} is not a key .* nearest is {near}"):
+    with pytest.raises(SettingsError, match=rf"bad\.toml: {wrong} is not a recipe key; did you mean {near}\?$"):
         load_settings(PretrainSettings, recipe)
+
+
+def test_a_key_like_no_other_points_to_the_list(tmp_path: Path) -> None:
+    recipe = tmp_path / "bad.toml"
+    recipe.write_text("zzz = 1\n")
+    for phase, kind in PHASES.items():
+        with pytest.raises(SettingsError, match=f"zzz is not a recipe key; `hicmae recipes --keys {phase}` lists"):
+            load_settings(kind, recipe)
+
+
+@pytest.mark.parametrize("recipe", available_recipes())
+def test_a_recipe_of_the_other_phase_is_one_line(recipe: str) -> None:
+    (other,) = set(PHASES.values()) - {kind(recipe)}
+    with pytest.raises(SettingsError) as caught:
+        load_settings(other, recipe)
+    assert str(caught.value) == (
+        f"recipe={recipe!r}: this is a {kind(recipe).phase} recipe; expected one for {other.phase}"
+    )
+
+
+def test_a_key_of_the_other_phase_is_named_as_such() -> None:
+    with pytest.raises(SettingsError, match=r"contrast_centred is a key of pre-training recipes only$"):
+        load_settings(FinetuneSettings, "puppets-nano", {"contrast_centred": True})
+    with pytest.raises(SettingsError, match=r"mixup is a key of fine-tuning recipes only$"):
+        load_settings(PretrainSettings, "pretrain-puppets-nano", {"mixup": 0.5})
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"mix_audio": "no"}, 'mix_audio: expected true or false, got "no"'),
+        ({"mix_audio": 0}, "mix_audio: expected true or false, got 0"),
+        ({"flip": "yes"}, 'flip: expected a number, at least 0 and at most 1, got "yes"'),
+        ({"flip": True}, "flip: expected a number, at least 0 and at most 1, got true"),
+        ({"flip": 1.5}, "flip: expected a number, at least 0 and at most 1, got 1.5"),
+        ({"epochs": 0}, "epochs: expected a whole number, at least 1, got 0"),
+        ({"epochs": 2.5}, "epochs: expected a whole number, at least 1, got 2.5"),
+        ({"epochs": "three"}, 'epochs: expected a whole number, at least 1, got "three"'),
+        ({"patience": 0}, "patience: expected a whole number, at least 1, got 0"),
+        ({"modality": "smell"}, 'modality: expected av, video or audio, got "smell"'),
+        ({"variant": "huge"}, "variant: expected one of nano, tiny, small, base, got 'huge'"),
+        ({"variant": 3}, "variant: expected nano, tiny, small or base, got 3"),
+        ({"betas": [0.9]}, "betas: expected two numbers, at least 0 and below 1, got [0.9]"),
+        ({"betas": [0.9, 1.0]}, "betas: expected two numbers, at least 0 and below 1, got [0.9, 1]"),
+        ({"crop_area": 0.5}, "crop_area: expected two numbers, got 0.5"),
+        ({"crop_area": ["0.5", 1.0]}, 'crop_area: expected two numbers, got ["0.5", 1]'),
+        ({"base_lr": float("nan")}, "base_lr: expected a number, above 0, got nan"),
+    ],
+)
+def test_a_wrong_value_is_told_in_our_words(values: dict[str, object], said: str) -> None:
+    """No name of a class and no text of pydantic, and values are never converted in silence."""
+    with pytest.raises(SettingsError) as caught:
+        load_settings(FinetuneSettings, "puppets-nano", values)
+    assert str(caught.value) == f"recipe puppets-nano: {said}"
 
 
 @pytest.mark.parametrize(
@@ -109,11 +217,11 @@ def test_an_unknown_key_is_told_its_neighbour(tmp_path: Path, wrong: str, near: 
         ({"skip_layers": ()}, "skip layers must rise"),
         ({"contrast_layers": (9, 12)}, "contrast layers 12 do not exist: the encoders have layers 0 to 9"),
         ({"decoder_width": 100, "decoder_heads": 3}, "width 100 cannot be split into 3 heads"),
-        ({"video_mask": "dual"}, "dual is a choice for both streams"),
+        ({"video_mask": "dual"}, "video_mask, audio_mask: set both to dual, or neither"),
         ({"video_mask": "dual", "audio_mask": "dual", "audio_mask_ratio": 0.4}, "expected at least 0.5"),
         ({"video_mask_ratio": float("inf")}, "video_mask_ratio: "),
         ({"base_lr": float("inf")}, "base_lr: "),
-        ({"betas": (1.5, 0.9)}, "betas.0: "),
+        ({"betas": (1.5, 0.9)}, "betas: "),
         ({"crop_scales": (1.5,)}, "crop_scales: expected shares"),
         ({"variant": "huge"}, "variant: "),
         ({"encoder_heads": 7}, "width 256 cannot be split into 7 heads"),
@@ -171,7 +279,7 @@ def test_overrides_are_read_as_toml_and_words_as_texts() -> None:
         "skip_layers": [1, 3],
         "compile": True,
     }
-    with pytest.raises(SettingsError, match="expected key=value"):
+    with pytest.raises(SettingsError, match=r"^overrides='epochs': expected key=value"):
         parse_overrides(["epochs"])
 
 

@@ -15,7 +15,9 @@ import numpy as np
 from hicmae_cli.clips import write_prepared_clip
 from hicmae_cli.clips.recording import Recording
 from hicmae_cli.corpora.manifest import Sample
-from hicmae_cli.training.finetuning import loop as finetuning
+from hicmae_cli.training.finetuning.loop import finetune
+from hicmae_cli.training.finetuning.progress import FinetuningProgress
+from hicmae_cli.training.finetuning.results import FinetuningOutcome
 from hicmae_cli.training.finetuning.task import Task
 from hicmae_cli.training.machine import leave_process_group
 from hicmae_cli.training.pretraining.loop import pretrain_recordings
@@ -112,7 +114,7 @@ def run(
 
 
 def write_samples(folder: Path) -> list[Sample]:
-    """Write clips: bright faces with a high tone are happy, dark ones with a low tone sad."""
+    """Write clips of eight people: bright faces with a high tone are happy, dark ones with a low tone sad."""
     for index in range(12):
         rng = np.random.default_rng(index)
         level, pitch_hz = (190, 900) if index % 2 == 0 else (60, 150)
@@ -137,12 +139,12 @@ def tune(
     settings: FinetuneSettings = FINETUNE_SETTINGS,
     task: Task = TASK,
     **more: object,
-) -> finetuning.Outcome:
+) -> FinetuningOutcome:
     given: dict[str, object] = {
         "train": [s for s in samples if s.split == "train"],
         "validation": [s for s in samples if s.split == "validation"],
     }
-    return finetuning.finetune(
+    return finetune(
         folder,
         task,
         settings=settings,
@@ -158,24 +160,24 @@ def tuned(
     task: Task = TASK,
     **more: object,
 ) -> Path:
-    """Fine-tune to the end -> the weight."""
+    """Train to the end -> the weight."""
     weight = tune(folder, samples, settings, task, **more).weight
     assert weight is not None
     return weight
 
 
 class KilledError(Exception):
-    """Raised by a test to stop a training."""
+    """Ends a training run in a test."""
 
 
 def numbers(folder: Path) -> list[dict[str, Any]]:
-    """Read the lines of a run's log, without the speed."""
+    """Read the lines of a run's metrics, without its speed."""
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     return [{key: value for key, value in line.items() if key != "clips_per_s"} for line in lines]
 
 
 def start(kind: str, folder: Path, clips: Path, *more: str) -> subprocess.Popen[str]:
-    """Start a training in a new process group, which prints its steps."""
+    """Start a training run in a process group of its own; it prints its steps."""
     command = [sys.executable, "-m", "tests.training.toys", kind, str(folder), str(clips), *more]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(
@@ -184,7 +186,7 @@ def start(kind: str, folder: Path, clips: Path, *more: str) -> subprocess.Popen[
 
 
 def follow(process: subprocess.Popen[str], until: int) -> None:
-    """Wait until a step is made."""
+    """Wait until a step is done."""
     assert process.stdout is not None
     for line in process.stdout:
         if int(line) == until:
@@ -192,7 +194,7 @@ def follow(process: subprocess.Popen[str], until: int) -> None:
 
 
 def together(kind: str, folder: Path, clips: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    """Run a training in two processes."""
+    """Run a training in two processes to its end."""
     command = [
         sys.executable,
         "-m",
@@ -223,7 +225,7 @@ def main(kind: str, folder: str, clips: str, *overrides: str) -> None:
         progress = PretrainingProgress(on_step=lambda report: announce(report.step))
         run(Path(folder), recordings_in(Path(clips)), SETTINGS.model_copy(update=changes), progress)
     else:
-        hooks = finetuning.Progress(on_step=lambda epoch, step, steps, _: announce((epoch - 1) * steps + step))
+        hooks = FinetuningProgress(on_step=lambda epoch, step, steps, _: announce((epoch - 1) * steps + step))
         settings = FINETUNE_SETTINGS.model_copy(update=changes)
         tune(Path(folder), samples_in(Path(clips)), settings, progress=hooks)
     leave_process_group()

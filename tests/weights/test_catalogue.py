@@ -4,16 +4,16 @@ from pathlib import Path
 
 import pytest
 
-from hicmae_cli.bundled import DEFAULT_WEIGHT, bundled_dir
+from hicmae_cli.bundled import DEFAULT_WEIGHT, find_bundled_dir
 from hicmae_cli.errors import WeightsError
-from hicmae_cli.files import sha256_of
+from hicmae_cli.files import compute_sha256
 from hicmae_cli.weights.catalogue import (
     ENGINE_SUFFIX,
     find_weight,
+    list_stored,
+    locate_store,
+    locate_stored,
     read_catalogue,
-    store_dir,
-    stored_names,
-    stored_path,
 )
 
 SUFFIXES = sorted(ENGINE_SUFFIX.values())
@@ -21,8 +21,8 @@ SUFFIXES = sorted(ENGINE_SUFFIX.values())
 
 def keep(name: str, *suffixes: str) -> list[Path]:
     """Files of a weight in the user's store."""
-    store_dir().mkdir(parents=True, exist_ok=True)
-    paths = [store_dir() / f"{name}{suffix}" for suffix in suffixes]
+    locate_store().mkdir(parents=True, exist_ok=True)
+    paths = [locate_store() / f"{name}{suffix}" for suffix in suffixes]
     for path in paths:
         path.touch()
     return paths
@@ -33,8 +33,8 @@ def test_every_bundled_file_is_the_one_in_the_catalogue() -> None:
     assert DEFAULT_WEIGHT in [entry.name for entry in entries]
     for entry in entries:
         for file in entry.files:
-            path = bundled_dir() / file.name
-            assert (path.stat().st_size, sha256_of(path)) == (file.size_bytes, file.sha256)
+            path = find_bundled_dir() / file.name
+            assert (path.stat().st_size, compute_sha256(path)) == (file.size_bytes, file.sha256)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_a_broken_catalogue_is_named(tmp_path: Path, text: str | bytes | None) -
 
 @pytest.mark.parametrize("name", ["a", "crema-d.base_2", "9" * 64])
 def test_plain_names_lie_in_the_store(name: str) -> None:
-    assert stored_path(name, ".onnx") == store_dir() / f"{name}.onnx"
+    assert locate_stored(name, ".onnx") == locate_store() / f"{name}.onnx"
 
 
 @pytest.mark.parametrize(
@@ -90,17 +90,17 @@ def test_plain_names_lie_in_the_store(name: str) -> None:
     ],
 )
 def test_names_that_leave_the_store_or_confuse_are_refused(name: str) -> None:
-    with pytest.raises(WeightsError, match="cannot be a weight's name"):
-        stored_path(name, ".onnx")
+    with pytest.raises(WeightsError, match="is not a valid name of a weight"):
+        locate_stored(name, ".onnx")
 
 
 def test_stored_names_are_those_of_whole_weights_only() -> None:
-    assert stored_names() == []
+    assert list_stored() == []
     keep("both", *SUFFIXES)
     keep("a.b", ".onnx")
     keep("notes", ".txt")
     keep(".half", ".safetensors")
-    assert stored_names() == ["a.b", "both"]
+    assert list_stored() == ["a.b", "both"]
 
 
 def test_a_name_gives_the_file_of_each_format_it_has() -> None:
@@ -108,7 +108,7 @@ def test_a_name_gives_the_file_of_each_format_it_has() -> None:
     assert find_weight("mine", ".safetensors") == path
     assert find_weight("mine", ".onnx") is None
     for suffix in SUFFIXES:
-        assert find_weight(DEFAULT_WEIGHT, suffix) == bundled_dir() / f"{DEFAULT_WEIGHT}{suffix}"
+        assert find_weight(DEFAULT_WEIGHT, suffix) == find_bundled_dir() / f"{DEFAULT_WEIGHT}{suffix}"
 
 
 def test_a_path_gives_itself_or_its_neighbour(tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_a_folder_beside_one_does_not_hide_a_name(tmp_path: Path, monkeypatch: p
 
 def test_what_is_no_weight_says_what_to_do(tmp_path: Path) -> None:
     keep("mine", ".onnx")
-    with pytest.raises(WeightsError, match=r"no weight named 'yours'.* known are puppets-nano, mine"):
+    with pytest.raises(WeightsError, match=r"no weight named 'yours'.* known weights: puppets-nano, mine"):
         find_weight("yours", ".onnx")
     checkpoint = tmp_path / "checkpoint-best.pth"
     checkpoint.touch()

@@ -19,7 +19,7 @@ from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.config import DecoderDims, ModelDims
 from hicmae_cli.models.pretraining import PretrainingModel
 from hicmae_cli.weights import checkpoint
-from hicmae_cli.weights.authors import decoder_of_shapes, to_our_names
+from hicmae_cli.weights.authors import infer_decoder, to_our_names
 from hicmae_cli.weights.checkpoint import (
     load_classifier,
     load_pretrained,
@@ -125,7 +125,7 @@ def test_authors_pretrained_checkpoints_are_taken_in(tmp_path: Path) -> None:
 def test_the_layers_decoders_read_are_the_papers(depth: int, layers: tuple[int, ...]) -> None:
     shapes: dict[str, tuple[int, ...]] = {f"video_decoder.blocks.{i}.mlp_norm.weight": (384,) for i in range(4)}
     shapes["video_decoder.entry.weight"] = (384, 512)
-    decoder, skips = decoder_of_shapes(shapes, ModelDims(512, 8, depth))
+    decoder, skips = infer_decoder(shapes, ModelDims(512, 8, depth))
     assert decoder == DecoderDims(384, 6, layers)
     assert not skips
 
@@ -161,7 +161,7 @@ def test_a_pretrained_weight_makes_the_round_trip(tmp_path: Path) -> None:
 
 def test_the_two_kinds_of_weight_are_told_apart(saved: Path, tmp_path: Path) -> None:
     pretrained(tmp_path / "p.safetensors")
-    with pytest.raises(WeightsError, match="fine-tune it: hicmae finetune --init"):
+    with pytest.raises(WeightsError, match="is only pre-trained and cannot predict; fine-tune it first"):
         load_classifier(tmp_path / "p.safetensors")
     with pytest.raises(WeightsError, match="is a classifier without decoders"):
         load_pretrained(saved)
@@ -184,7 +184,7 @@ class Intruder:
 def test_pickled_code_is_not_run(tmp_path: Path) -> None:
     path, marker = tmp_path / "evil.pth", tmp_path / "pwned"
     torch.save({"model": toy_state(), "args": Intruder(marker)}, path)
-    with pytest.raises(WeightsError, match=r"refused: carries posix\.system; expected") as refusal:
+    with pytest.raises(WeightsError, match=r"refused: contains posix\.system; expected") as refusal:
         read_authors_model(path)
     assert "weights_only" not in str(refusal.value)  # no advice to switch the protection off
     assert not marker.exists()
@@ -241,7 +241,7 @@ def test_only_floats_are_taken(saved: Path, dtype: torch.dtype) -> None:
         state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     save_file({**state, "head.bias": state["head.bias"].to(dtype)}, saved, metadata)
     for load in (load_classifier, read_state):
-        with pytest.raises(WeightsError, match=r"w\.safetensors: head\.bias is of the type .*; expected F32, F16"):
+        with pytest.raises(WeightsError, match=r"w\.safetensors: head\.bias has the type .*, expected F32, F16"):
             load(saved)
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from hicmae_cli.bundled import DEFAULT_WEIGHT, bundled_dir
+from hicmae_cli.bundled import DEFAULT_WEIGHT, find_bundled_dir
 from hicmae_cli.errors import WeightsError
-from hicmae_cli.weights.catalogue import store_dir
+from hicmae_cli.weights.catalogue import locate_store
 from hicmae_cli.weights.reading import read_card, read_info
 from tests.cli.running import fresh_python
 from tests.weights.toys import DIMS, info_of, save_toy
@@ -23,12 +23,12 @@ def test_bundled_files_say_the_same() -> None:
     ours = read_info(DEFAULT_WEIGHT)
     assert ours.is_demo and ours.variant == "nano"
     for suffix in (".safetensors", ".onnx"):
-        assert read_info(str(bundled_dir() / f"{DEFAULT_WEIGHT}{suffix}")) == ours
+        assert read_info(str(find_bundled_dir() / f"{DEFAULT_WEIGHT}{suffix}")) == ours
 
 
 def test_a_given_file_is_read_and_not_its_neighbour(tmp_path: Path) -> None:
     path = tmp_path / "w.onnx"
-    shutil.copy(bundled_dir() / f"{DEFAULT_WEIGHT}.onnx", path)
+    shutil.copy(find_bundled_dir() / f"{DEFAULT_WEIGHT}.onnx", path)
     save_toy(path.with_suffix(".safetensors"))
     assert read_info(str(path)).dataset == "puppets"
     assert read_info(str(path.with_suffix(".safetensors"))).dataset == "none"
@@ -36,8 +36,8 @@ def test_a_given_file_is_read_and_not_its_neighbour(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".safetensors", ".onnx"])
 def test_a_stored_weight_is_read_by_name(toy: Path, suffix: str) -> None:
-    store_dir().mkdir(parents=True)
-    shutil.copy(toy.with_suffix(suffix), store_dir() / f"mine{suffix}")
+    locate_store().mkdir(parents=True)
+    shutil.copy(toy.with_suffix(suffix), locate_store() / f"mine{suffix}")
     assert read_info("mine") == info_of(DIMS, 3)
 
 
@@ -61,6 +61,6 @@ def test_reading_needs_no_torch() -> None:
 def test_the_card_of_the_bundled_weight_warns_and_others_have_none(toy: Path) -> None:
     card = read_card(DEFAULT_WEIGHT)
     assert card is not None and card.startswith(f"# {DEFAULT_WEIGHT}\n")
-    assert "no judge of real ones" in card
+    assert "no judge of real people" in card
     assert read_card(str(toy)) is None
     assert read_card("no-such-weight") is None

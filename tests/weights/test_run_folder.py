@@ -7,28 +7,28 @@ from pathlib import Path
 import pytest
 
 from hicmae_cli.errors import WeightsError
-from hicmae_cli.weights.run_folder import any_weight, fold_folder, fold_weight, weight_in
+from hicmae_cli.weights.run_folder import find_any_weight, find_fold_weight, find_weight_in, locate_fold
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     for fold, name in (("1", "best"), ("1", "last"), ("2", "last")):
-        path = fold_folder(tmp_path, fold) / f"{name}.safetensors"
+        path = locate_fold(tmp_path, fold) / f"{name}.safetensors"
         path.parent.mkdir(exist_ok=True)
         path.touch()
     return tmp_path
 
 
 def test_the_best_is_taken_before_the_last(run: Path) -> None:
-    assert fold_weight(run, "1") == run / "fold-1" / "best.safetensors"
-    assert fold_weight(run, "2") == run / "fold-2" / "last.safetensors"
-    assert weight_in(fold_folder(run, None)) is None
+    assert find_fold_weight(run, "1") == run / "fold-1" / "best.safetensors"
+    assert find_fold_weight(run, "2") == run / "fold-2" / "last.safetensors"
+    assert find_weight_in(locate_fold(run, None)) is None
     with pytest.raises(WeightsError, match=r"no weight of fold 3 \(fold-3/best\.safetensors"):
-        fold_weight(run, "3")
+        find_fold_weight(run, "3")
 
 
 def test_any_weight_will_do(run: Path) -> None:
-    assert any_weight(run, folds=True) == run / "fold-1" / "best.safetensors"
-    assert any_weight(run / "fold-2", folds=False) == run / "fold-2" / "last.safetensors"
+    assert find_any_weight(run, folds=True) == run / "fold-1" / "best.safetensors"
+    assert find_any_weight(run / "fold-2", folds=False) == run / "fold-2" / "last.safetensors"
     with pytest.raises(WeightsError, match=r"expected best\.safetensors or last\.safetensors"):
-        any_weight(run, folds=False)
+        find_any_weight(run, folds=False)

@@ -1,1 +1,1 @@
-"""The known datasets, one file each."""
+"""The known datasets, one module each."""

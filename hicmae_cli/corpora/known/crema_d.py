@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from hicmae_cli.corpora.dataset import Dataset, Item
-from hicmae_cli.corpora.published import facts_of
+from hicmae_cli.corpora.published import read_published
 from hicmae_cli.errors import ManifestError, one_line
 from hicmae_cli.labels import CREMA_D_LABELS
 
@@ -18,11 +18,11 @@ _ACTORS_PER_FOLD: Final = 18
 _FOLDS: Final = ("1", "2", "3", "4", "5")
 _VIDEO_SUFFIXES: Final = (".flv", ".mp4", ".mkv", ".avi")
 _FOUR: Final = ("anger", "happiness", "neutral", "sadness")
-_BROKEN: Final = {
-    "1076_MTI_NEU_XX": "left out by the paper's authors",
-    "1076_MTI_SAD_XX": "left out by the paper's authors",
-    "1064_TIE_SAD_XX": "left out by the paper's authors",
-    "1064_IEO_DIS_MD": "left out by the paper's authors",
+_EXCLUDED: Final = {
+    "1076_MTI_NEU_XX": "excluded by the paper's authors",
+    "1076_MTI_SAD_XX": "excluded by the paper's authors",
+    "1064_TIE_SAD_XX": "excluded by the paper's authors",
+    "1064_IEO_DIS_MD": "excluded by the paper's authors",
     "1040_ITH_SAD_XX": "not in the paper's lists: its sound is distributed under another name, 1040_ITH_SAD_X.wav",
 }
 _MISNAMED: Final = frozenset({"1040_ITH_SAD_X"})
@@ -32,32 +32,32 @@ _NAME: Final = re.compile(
 )
 
 
-def fold_of(actor: int) -> str:
-    """The fold that tests an actor (1001 to 1091): 18 in a row each, and the last one also in fold 5."""
+def assign_fold(actor: int) -> str:
+    """Return the fold that tests an actor (1001 to 1091): 18 in a row each, and 19 in fold 5."""
     return _FOLDS[min((actor - _FIRST_ACTOR) // _ACTORS_PER_FOLD, len(_FOLDS) - 1)]
 
 
-def _items(root: Path) -> list[Item]:
-    """The clips of ``VideoFlash`` (or ``video``), with the sound of ``AudioWAV``."""
+def _list_items(root: Path) -> list[Item]:
+    """List the clips in ``VideoFlash`` (or ``video``), with their sound in ``AudioWAV``."""
     videos: dict[str, Path] = {}
     for folder in ("VideoFlash", "video"):
         for path in sorted((root / folder).glob("*")):
             if path.suffix.lower() in _VIDEO_SUFFIXES and not path.name.startswith("."):
                 videos.setdefault(path.stem, path)
     sounds = {path.stem for path in (root / "AudioWAV").glob("*.wav") if not path.name.startswith(".")}
-    # A clip of which one of the two is missing is in the list, so that it is missed and not passed over.
+    # A clip without its video or its sound stays in the list, so that preparing reports the missing file.
     return [
-        item_of(name, videos.get(name, root / "VideoFlash" / f"{name}.flv"), root / "AudioWAV" / f"{name}.wav")
+        parse_item(name, videos.get(name, root / "VideoFlash" / f"{name}.flv"), root / "AudioWAV" / f"{name}.wav")
         for name in sorted(videos.keys() | sounds)
-        if name not in _BROKEN and name not in _MISNAMED
+        if name not in _EXCLUDED and name not in _MISNAMED
     ]
 
 
-def item_of(name: str, video: Path, audio: Path | None) -> Item:
-    """What a name ``<actor>_<sentence>_<emotion>_<intensity>`` says.
+def parse_item(name: str, video: Path, audio: Path | None) -> Item:
+    """Make an item from its name, ``<actor>_<sentence>_<emotion>_<intensity>``.
 
     Raises:
-        ManifestError: a name of another form.
+        ManifestError: the name has another form.
     """
     match = _NAME.fullmatch(name)
     if match is None:
@@ -73,13 +73,13 @@ def item_of(name: str, video: Path, audio: Path | None) -> Item:
         speaker=match["actor"],
         video=video,
         audio=audio,
-        fold=fold_of(int(match["actor"])),
+        fold=assign_fold(int(match["actor"])),
         extra={key: match[key] for key in ("sentence", "intensity")},
     )
 
 
-def _four_items(root: Path) -> list[Item]:
-    return [item for item in _items(root) if item.label in _FOUR]
+def _list_four_class_items(root: Path) -> list[Item]:
+    return [item for item in _list_items(root) if item.label in _FOUR]
 
 
 CREMA_D: Final = Dataset(
@@ -95,7 +95,7 @@ CREMA_D: Final = Dataset(
     reported=("uar", "war"),
     sampling_rate=4,
     recipe="crema-d",
-    items=_items,
+    items=_list_items,
     layout="VideoFlash/<actor>_<sentence>_<emotion>_<intensity>.flv\nAudioWAV/<the same>.wav",
     citation=(
         "H. Cao, D. G. Cooper, M. K. Keutmann, R. C. Gur, A. Nenkova, R. Verma: CREMA-D: Crowd-sourced Emotional "
@@ -103,8 +103,8 @@ CREMA_D: Final = Dataset(
     ),
     licence="Open Database License (ODbL) 1.0",
     access="https://github.com/CheyneyComputerScience/CREMA-D (Git LFS)",
-    broken=_BROKEN,
-    published=facts_of("CREMA-D"),
+    excluded=_EXCLUDED,
+    published=read_published("CREMA-D"),
     scores={"uar": 0.8491, "war": 0.8489},
 )
 
@@ -114,12 +114,12 @@ CREMA_D_4: Final = replace(
     title="CREMA-D, 4 classes",
     labels=_FOUR,
     codes={code: label for code, label in _CODES.items() if label in _FOUR},
-    items=_four_items,
+    items=_list_four_class_items,
     choices=(
-        "The paper does not say which folds its four-class result is from: the six-class folds are taken, without "
-        "disgust and fear.",
-        "The order of the four labels is the order in which the authors' code names them.",
+        "The paper does not say which folds its four-class result uses. We use the six-class folds without disgust and "
+        "fear.",
+        "The four labels are in the order in which the authors' code names them.",
     ),
-    published=facts_of("CREMA-D, 4 classes"),
+    published=read_published("CREMA-D, 4 classes"),
     scores={"uar": 0.9400, "war": 0.9413},
 )

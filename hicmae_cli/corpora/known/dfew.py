@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from hicmae_cli.corpora.annotations import fault, read_table, shown
+from hicmae_cli.corpora.annotations import make_fault, quote, read_table
 from hicmae_cli.corpora.dataset import Dataset, Item
-from hicmae_cli.corpora.published import facts_of
+from hicmae_cli.corpora.published import read_published
 from hicmae_cli.errors import ManifestError, one_line
 
 _LABELS: Final = ("happiness", "sadness", "neutral", "anger", "surprise", "disgust", "fear")
@@ -17,10 +17,10 @@ _LISTS: Final = "EmoLabel_DataSplit/test(single-labeled)"
 _DIGITS: Final = 5
 
 
-def _items(root: Path) -> list[Item]:
-    """The clips of the five official test lists, which have none in common; each list is a fold."""
+def _list_items(root: Path) -> list[Item]:
+    """List the clips of the five official test lists, which do not overlap; each list is a fold."""
     original = root / "Clip" / "original"
-    # The archive's parts unpack into folders of their own.
+    # Each part of the archive unpacks into its own folder.
     videos = {path.stem: path for path in sorted(original.rglob("*.mp4")) if not path.name.startswith(".")}
     items: dict[str, Item] = {}
     for fold in _FOLDS:
@@ -28,17 +28,17 @@ def _items(root: Path) -> list[Item]:
         for line, row in read_table(path, ("video_name", "label")):
             name = row["video_name"].removesuffix(".mp4")
             if not (name.isascii() and name.isdigit() and len(name) <= _DIGITS):
-                raise fault(path, line, f"{shown(name)} is no number of a clip")
+                raise make_fault(path, line, f"expected the number of a clip, got {quote(name)}")
             if row["label"] not in _CODES:
-                raise fault(path, line, f"unknown label {shown(row['label'])}; there are 1 to {len(_LABELS)}")
+                raise make_fault(path, line, f"unknown label {quote(row['label'])}; expected 1 to {len(_LABELS)}")
             number = str(int(name))
             id_ = number.zfill(_DIGITS)
             if id_ in items:
-                raise fault(path, line, f"{id_} is in the test list of fold {items[id_].fold} too")
+                raise make_fault(path, line, f"{id_} is also in the test list of fold {items[id_].fold}")
             video = videos.get(number) or videos.get(id_) or original / f"{number}.mp4"
             items[id_] = Item(id=id_, label=_CODES[row["label"]], speaker="", video=video, fold=fold)
     if not items:
-        raise ManifestError(one_line(f"{root / _LISTS}: the five test lists name no clip"))
+        raise ManifestError(one_line(f"{root / _LISTS}: the five test lists are empty"))
     return [items[id_] for id_ in sorted(items)]
 
 
@@ -50,12 +50,12 @@ DFEW: Final = Dataset(
     labels=_LABELS,
     codes=_CODES,
     folds=_FOLDS,
-    fold_rule="the five official test lists of the single-labelled set; nobody knows who is in which clip",
+    fold_rule="the five official test lists of the single-label set; people are not named",
     metric="uar",
     reported=("uar", "war"),
     sampling_rate=4,
     recipe="dfew",
-    items=_items,
+    items=_list_items,
     layout=(
         "Clip/original/[part_<n>/]<number>.mp4\n"
         "EmoLabel_DataSplit/test(single-labeled)/set_<1-5>.csv (header video_name,label)"
@@ -64,19 +64,19 @@ DFEW: Final = Dataset(
         "X. Jiang, Y. Zong, W. Zheng, C. Tang, W. Xia, C. Lu, J. Liu: DFEW: A Large-Scale Database for "
         "Recognizing Dynamic Facial Expressions in the Wild. ACM Multimedia, 2020"
     ),
-    licence="for academic research; not to be passed on",
+    licence="academic research; no redistribution",
     access="https://dfew-dataset.github.io (a signed form)",
     choices=(
-        "The authors publish no lists for DFEW: counts and hashes are those of their visual-only work on the "
-        "same official lists. Clips without sound are listed; `hicmae prepare dfew --check` names them, and the "
-        "paper's lists may lack them.",
-        "The videos are taken from Clip/original, because the 224 x 224 pictures have no sound. Pictures "
-        "already cut can be used as folders named by five digits.",
-        "The authors publish no script for DFEW: sampling rate 4 and 100 epochs are those of their visual-only "
-        "work, with the batch of their other recipes.",
-        "The authors' code chooses the epoch by accuracy; here UAR chooses, as the labels are uneven.",
-        "People are not named, so the validation clips are cut label by label and may show people who are trained on.",
+        "The authors publish no lists for DFEW. Counts and hashes are those of their visual-only work on the same "
+        "official lists. `hicmae prepare dfew --check` names clips without sound; the paper's lists may lack them.",
+        "The videos come from Clip/original, because the 224 x 224 pictures have no sound. Faces that are already "
+        "cropped can be used as folders named by five digits.",
+        "The authors publish no script for DFEW. Sampling rate 4 and 100 epochs are those of their visual-only work, "
+        "the batch size that of their other recipes.",
+        "The authors' code chooses the epoch by accuracy. We choose by UAR, because the labels are imbalanced.",
+        "People are not named, so the validation split is drawn per label, and training and validation may share "
+        "people.",
     ),
-    published=facts_of("DFEW"),
+    published=read_published("DFEW"),
     scores={"uar": 0.6376, "war": 0.7501},
 )

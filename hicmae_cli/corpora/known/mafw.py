@@ -8,9 +8,9 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from hicmae_cli.corpora.annotations import check_name, fault, read_lines, shown
+from hicmae_cli.corpora.annotations import check_name, make_fault, quote, read_lines
 from hicmae_cli.corpora.dataset import Dataset, Item
-from hicmae_cli.corpora.published import facts_of
+from hicmae_cli.corpora.published import read_published
 from hicmae_cli.errors import ManifestError, one_line
 
 _LABELS: Final = (
@@ -82,33 +82,33 @@ _SILENT: Final = (
 _LISTS: Final = "Train & Test Set"
 
 
-def _items(kind: str, labels: tuple[str, ...], root: Path) -> list[Item]:
-    """The clips of the five official test lists, which have none in common; each list is a fold."""
+def _list_items(kind: str, labels: tuple[str, ...], root: Path) -> list[Item]:
+    """List the clips of the five official test lists, which do not overlap; each list is a fold."""
     items: dict[str, Item] = {}
     for fold in _FOLDS:
         path = root / _LISTS / kind / "no_caption" / f"set_{fold}" / "test.txt"
         for number, line in read_lines(path):
             fields = line.split()
             if len(fields) != 2:
-                raise fault(path, number, f"expected `<clip>.mp4 <label>`, got {shown(line)}")
+                raise make_fault(path, number, f"expected `<clip>.mp4 <label>`, got {quote(line)}")
             name, label = check_name(fields[0], path, number).removesuffix(".mp4"), fields[1].lower()
             if len(name) != 5 or not name.isascii() or not name.isdigit():
-                raise fault(path, number, f"{shown(fields[0])} is no clip <5 digits>.mp4")
+                raise make_fault(path, number, f"expected a clip <5 digits>.mp4, got {quote(fields[0])}")
             if label not in labels:
-                raise fault(path, number, f"unknown label {shown(label)}; there are {', '.join(labels)}")
+                raise make_fault(path, number, f"unknown label {quote(label)}; expected {', '.join(labels)}")
             if name in items:
-                raise fault(path, number, f"{name} is in the test list of fold {items[name].fold} too")
+                raise make_fault(path, number, f"{name} is also in the test list of fold {items[name].fold}")
             if name not in _SILENT:
                 items[name] = Item(
                     id=name, label=label, speaker="", video=root / "data" / "clips" / f"{name}.mp4", fold=fold
                 )
     if not items:
-        raise ManifestError(one_line(f"{root / _LISTS / kind}: the five test lists name no clip"))
+        raise ManifestError(one_line(f"{root / _LISTS / kind}: the five test lists are empty"))
     return [items[name] for name in sorted(items)]
 
 
-def _reader(kind: str, labels: tuple[str, ...]) -> Callable[[Path], list[Item]]:
-    return partial(_items, kind, labels)
+def _make_reader(kind: str, labels: tuple[str, ...]) -> Callable[[Path], list[Item]]:
+    return partial(_list_items, kind, labels)
 
 
 MAFW: Final = Dataset(
@@ -119,12 +119,12 @@ MAFW: Final = Dataset(
     labels=_LABELS,
     codes={label: label for label in _LABELS},
     folds=_FOLDS,
-    fold_rule="the five official test lists of the single-label set; nobody knows who is in which clip",
+    fold_rule="the five official test lists of the single-label set; people are not named",
     metric="uar",
     reported=("uar", "war"),
     sampling_rate=4,
     recipe="mafw",
-    items=_reader("single", _LABELS),
+    items=_make_reader("single", _LABELS),
     layout=(
         "data/clips/<5 digits>.mp4\n"
         "Train & Test Set/single/no_caption/set_<1-5>/test.txt (lines `<5 digits>.mp4 <label>`)"
@@ -134,14 +134,15 @@ MAFW: Final = Dataset(
         "Compound Affective Database for Dynamic Facial Expression Recognition in the Wild. ACM Multimedia, "
         "2022"
     ),
-    licence="for non-commercial research at universities; clips may not be passed on",
+    licence="non-commercial research at universities; no redistribution",
     access="https://mafw-database.github.io/MAFW (a signed form from an academic address)",
-    broken=dict.fromkeys(_SILENT, "without sound: not in the paper's lists"),
+    excluded=dict.fromkeys(_SILENT, "no sound, not in the paper's lists"),
     choices=(
-        "People are not named, so the validation clips are cut label by label and may show people who are trained on.",
-        "The authors' code chooses the epoch by accuracy; here UAR chooses, as the labels are uneven.",
+        "People are not named, so the validation split is drawn per label, and training and validation may share "
+        "people.",
+        "The authors' code chooses the epoch by accuracy. We choose by UAR, because the labels are imbalanced.",
     ),
-    published=facts_of("MAFW"),
+    published=read_published("MAFW"),
     scores={"uar": 0.4265, "war": 0.5617},
 )
 
@@ -152,17 +153,17 @@ MAFW_43: Final = replace(
     labels=_LABELS + _COMPOUNDS,
     codes={label: label for label in _LABELS + _COMPOUNDS},
     fold_rule="the five official test lists of the compound set",
-    items=_reader("compound", _LABELS + _COMPOUNDS),
+    items=_make_reader("compound", _LABELS + _COMPOUNDS),
     layout=(
         "data/clips/<5 digits>.mp4\n"
         "Train & Test Set/compound/no_caption/set_<1-5>/test.txt (lines `<5 digits>.mp4 "
         "<label>[_<label>[_<label>]]`)"
     ),
     choices=(
-        "The authors' code accepts 43 classes, but names neither lists nor an order: the official compound "
-        "lists are taken, the eleven single labels first, then the 32 compounds by their parts.",
-        "The official lists hold 8,996 clips; the clips without sound that the authors leave out of the eleven "
-        "classes are left out here too.",
+        "The authors' code accepts 43 classes but gives neither lists nor an order. We use the official compound "
+        "lists; the eleven single labels come first, then the 32 compounds ordered by their parts.",
+        "The official lists hold 8,996 clips. We exclude the clips without sound that the authors exclude from the "
+        "eleven classes.",
         *MAFW.choices,
     ),
     published={},

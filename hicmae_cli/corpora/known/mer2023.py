@@ -1,44 +1,44 @@
-"""MER2023: Chinese films and series, six emotions; trained on Train&Val, tested on MER-MULTI (Lian et al. 2023)."""
+"""MER2023: Chinese films and series, six emotions; train on Train&Val, test on MER-MULTI (Lian et al. 2023)."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Final
 
-from hicmae_cli.corpora.annotations import check_name, fault, read_table, shown
+from hicmae_cli.corpora.annotations import check_name, make_fault, quote, read_table
 from hicmae_cli.corpora.dataset import Dataset, Item
-from hicmae_cli.corpora.published import facts_of
+from hicmae_cli.corpora.published import read_published
 
 _LABELS: Final = ("neutral", "anger", "happiness", "sadness", "worry", "surprise")
 _CODES: Final = dict(zip(("neutral", "angry", "happy", "sad", "worried", "surprise"), _LABELS, strict=True))
 _PARTS: Final = {"train": "train", "test1": "test"}
-# Folders that the archives unpack into; the challenge's own code reads videos and label files from one folder.
+# The archives unpack into these folders; the challenge's own code reads videos and label files from one folder.
 _ARCHIVES: Final = {"train": "mer2023train", "test1": "mer2023test1&2"}
 _LABEL_ARCHIVES: Final = {"train": "mer2023train", "test1": "test-labels"}
 _VIDEO_SUFFIXES: Final = (".avi", ".mp4")
 
 
-def _items(root: Path) -> list[Item]:
-    """The clips of ``train-label.csv`` and ``test1-label.csv``."""
+def _list_items(root: Path) -> list[Item]:
+    """List the clips of ``train-label.csv`` and ``test1-label.csv``."""
     items: dict[str, Item] = {}
     for part, split in _PARTS.items():
-        path = _first(root / f"{part}-label.csv", root / _LABEL_ARCHIVES[part] / f"{part}-label.csv")
-        folder = _first(root / part, root / _ARCHIVES[part] / part)
+        path = _choose_existing(root / f"{part}-label.csv", root / _LABEL_ARCHIVES[part] / f"{part}-label.csv")
+        folder = _choose_existing(root / part, root / _ARCHIVES[part] / part)
         videos = {video.stem: video for suffix in reversed(_VIDEO_SUFFIXES) for video in folder.glob(f"*{suffix}")}
         for line, row in read_table(path, ("name", "discrete")):
             name, code = check_name(row["name"], path, line), row["discrete"].lower()
             if "/" in name:
-                raise fault(path, line, f"{shown(name)} is no name of a clip")
+                raise make_fault(path, line, f"expected the name of a clip, got {quote(name)}")
             if code not in _CODES:
-                raise fault(path, line, f"unknown label {shown(code)}; there are {', '.join(_CODES)}")
+                raise make_fault(path, line, f"unknown label {quote(code)}; expected {', '.join(_CODES)}")
             if name in items:
-                raise fault(path, line, f"{name} occurs twice")
+                raise make_fault(path, line, f"{name} occurs twice")
             video = videos.get(name, folder / f"{name}.avi")
             items[name] = Item(id=name, label=_CODES[code], speaker="", video=video, split=split)
     return [items[name] for name in sorted(items)]
 
 
-def _first(usual: Path, unpacked: Path) -> Path:
+def _choose_existing(usual: Path, unpacked: Path) -> Path:
     return unpacked if unpacked.exists() and not usual.exists() else usual
 
 
@@ -50,12 +50,12 @@ MER2023: Final = Dataset(
     labels=_LABELS,
     codes=_CODES,
     folds=(),
-    fold_rule="fixed: trained on Train&Val, tested on test1 (MER-MULTI)",
+    fold_rule="fixed: train on Train&Val, test on test1 (MER-MULTI)",
     metric="weighted_f1",
     reported=("uar", "weighted_f1"),
     sampling_rate=4,
     recipe="mer2023",
-    items=_items,
+    items=_list_items,
     layout=(
         "[mer2023train/]train/<name>.avi\n"
         "[mer2023train/]train-label.csv (header name,discrete,valence)\n"
@@ -67,14 +67,15 @@ MER2023: Final = Dataset(
         "Schuller, J. Tao: MER 2023: Multi-label Learning, Modality Robustness, and Semi-Supervised Learning. "
         "ACM Multimedia, 2023"
     ),
-    licence="for academic research; not to be passed on",
+    licence="academic research; no redistribution",
     access="https://huggingface.co/datasets/MERChallenge/MER2023 (a signed agreement)",
     choices=(
-        "The authors publish no lists for MER2023: the challenge's own parts are taken, Train&Val to train and "
-        "test1 (MER-MULTI) to test, with the label order of the challenge's baseline.",
-        "The authors publish no script for MER2023: sampling rate 4 and 100 epochs are taken.",
-        "People are not named, so the validation clips are cut label by label and may show people who are trained on.",
+        "The authors publish no lists for MER2023. We use the challenge's own parts, Train&Val for training and test1 "
+        "(MER-MULTI) for testing, with the label order of the challenge's baseline.",
+        "The authors publish no script for MER2023. We use sampling rate 4 and 100 epochs.",
+        "People are not named, so the validation split is drawn per label, and training and validation may share "
+        "people.",
     ),
-    published=facts_of("MER2023"),
+    published=read_published("MER2023"),
     scores={"uar": 0.6415, "weighted_f1": 0.7133},
 )

@@ -1,4 +1,4 @@
-"""A user's own recordings: a folder whose sub-folders are labels, or a manifest of raw videos."""
+"""A user's own recordings: a folder with one sub-folder per label, or a manifest of raw videos."""
 
 from __future__ import annotations
 
@@ -6,25 +6,27 @@ import csv
 import hashlib
 import os
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from hicmae_cli.corpora.annotations import fault, is_safe, read_lines, shown
+from hicmae_cli.corpora.annotations import is_safe, make_fault, quote, read_lines
 from hicmae_cli.corpora.dataset import Dataset, Item
 from hicmae_cli.corpora.manifest import SPLITS, Sample, read_manifest
 from hicmae_cli.errors import ManifestError, one_line
 from hicmae_cli.labels import canonical_label
 
 _FOLDS: Final = ("1", "2", "3", "4", "5")
-_STORE: Final = "prepared"  # where prepared clips are kept below the root
+_STORE: Final = "prepared"  # the folder of prepared clips below the root
 _MANIFEST: Final = "manifest.csv"
 _NAMES: Final = "labels.txt"
+_LISTED: Final = 20
 
 
-def _folder_items(root: Path) -> list[Item]:
-    """Any videos below the sub-folders of ``root``; ids are their paths."""
-    # It imports the media room, which others need not.
+def _list_folder_items(root: Path) -> list[Item]:
+    """List the videos below the sub-folders of ``root``; ids are their paths."""
+    # The media package loads NumPy, which the catalogue does without.
     from hicmae_cli.media import VIDEO_SUFFIXES, list_media
 
     items: list[Item] = []
@@ -35,25 +37,45 @@ def _folder_items(root: Path) -> list[Item]:
         if label.isdecimal():
             raise ManifestError(
                 one_line(
-                    f"{folder}: a number as a label would be taken for the number of a label; give the folder a name"
+                    f"{folder}: a number is ambiguous as a label, it could be the number of a label; name the folder "
+                    "after its emotion"
                 )
             )
         for video in list_media(folder, VIDEO_SUFFIXES).files:
             id_ = video.relative_to(root).as_posix()
             items.append(Item(id=id_, label=label, speaker="", video=video))
-    links = list_media(root, VIDEO_SUFFIXES, exclude=root.resolve() / _STORE).links
-    skipped = f" ({len(links)} links to videos are skipped: copy the files)" if links else ""
+    ignored = "".join(f"; {warning}" for warning in _find_ignored(root))
     if not items:
-        raise ManifestError(one_line(f"{root}: no videos in sub-folders{skipped}; expected <label>/<video>"))
+        raise ManifestError(
+            one_line(f"{root}: no videos in sub-folders; expected <label>/<video> in this folder{ignored}")
+        )
     if len({item.label for item in items}) < 2:
         raise ManifestError(
-            one_line(f"{root}: one label only, {items[0].label}{skipped}; expected a sub-folder for each")
+            one_line(f"{root}: only one label, {items[0].label}; expected one sub-folder for each label{ignored}")
         )
-    return _dealt(items)
+    return _deal_folds(items)
 
 
-def _dealt(items: list[Item]) -> list[Item]:
-    """Every label's clips dealt to the folds in an order that only their ids decide."""
+def _find_ignored(root: Path) -> list[str]:
+    """Return a warning about links to videos, and one about videos in no sub-folder."""
+    from hicmae_cli.media import VIDEO_SUFFIXES, list_media
+
+    listing = list_media(root, VIDEO_SUFFIXES, exclude=root.resolve() / _STORE)
+    loose = [video for video in listing.files if video.parent == root]
+    found = (
+        (listing.links, "links to videos", "copy the files to use them"),
+        (loose, "videos outside the label folders", "move them into one to use them"),
+    )
+    return [f"skipped {what} ({advice}): {_name_some(root, paths)}" for paths, what, advice in found if paths]
+
+
+def _name_some(root: Path, paths: Sequence[Path]) -> str:
+    names = ", ".join(one_line(path.relative_to(root).as_posix()) for path in paths[:_LISTED])
+    return names + (f" and {len(paths) - _LISTED} more" if len(paths) > _LISTED else "")
+
+
+def _deal_folds(items: list[Item]) -> list[Item]:
+    """Deal the clips of each label evenly to the folds, in an order that depends on their ids only."""
     by_label: dict[str, list[Item]] = defaultdict(list)
     for item in items:
         by_label[item.label].append(item)
@@ -65,41 +87,44 @@ def _dealt(items: list[Item]) -> list[Item]:
     return sorted(dealt, key=lambda item: item.id)
 
 
-def _manifest_items(root: Path) -> list[Item]:
-    """The raw videos that ``manifest.csv``, or the file ``root``, names; all of them lie in its folder."""
+def _list_manifest_items(root: Path) -> list[Item]:
+    """List the raw videos that ``manifest.csv``, or the file ``root``, names; all must be inside its folder."""
     path = root if root.is_file() else root / _MANIFEST
     root = path.parent
     names = root / _NAMES
     labels = [canonical_label(line) for _, line in read_lines(names)] if names.is_file() else None
-    read_lines(path)  # text that is not UTF-8 is told with its line
+    read_lines(path)  # its error names the line that is not UTF-8
     samples = read_manifest(path, labelled=False, existing=False)
     if labels is None and any(sample.label.strip().isdecimal() for sample in samples):
-        # A regression's targets, for all that is known here; training on classes asks for their names.
-        samples = [replace(sample, label=canonical_label(sample.label)) for sample in samples]
+        # These may be the targets of a regression; training on classes asks for the names of the labels.
+        samples = [replace(sample, target=canonical_label(sample.label)) for sample in samples]
     else:
         samples = read_manifest(path, labels, existing=False)
     return sorted(
-        (_item(root, path, index, sample, labels) for index, sample in enumerate(samples)), key=lambda item: item.id
+        (_make_item(root, path, index, sample, labels) for index, sample in enumerate(samples)),
+        key=lambda item: item.id,
     )
 
 
-def _item(root: Path, path: Path, index: int, sample: Sample, labels: list[str] | None) -> Item:
+def _make_item(root: Path, path: Path, index: int, sample: Sample, labels: list[str] | None) -> Item:
     id_ = Path(sample.id).relative_to(root).as_posix() if Path(sample.id).is_relative_to(root) else sample.id
     if not is_safe(id_):
-        raise fault(path, _line(path, index), f"the id {shown(sample.id)} cannot name a file")
+        raise make_fault(path, _find_line(path, index), f"the id {quote(sample.id)} cannot be a file name")
     for file in (sample.video, sample.audio):
-        if file is not None and not is_safe(_below(root, file)):
-            raise fault(path, _line(path, index), f"{shown(str(file))} leads out of the folder {root}")
+        if file is not None and not is_safe(_relative(root, file)):
+            raise make_fault(path, _find_line(path, index), f"{quote(str(file))} is outside the folder {root}")
     if sample.video is None:
-        raise fault(path, _line(path, index), f"{shown(id_)} has no video to cut faces from")
+        raise make_fault(path, _find_line(path, index), f"{quote(id_)} has no video to crop faces from")
     if sample.split and sample.split not in SPLITS:
-        raise fault(
+        raise make_fault(
             path,
-            _line(path, index),
-            f"{shown(id_)} has the split {shown(sample.split)}; expected train, validation or test",
+            _find_line(path, index),
+            f"{quote(id_)} has the split {quote(sample.split)}; expected train, validation or test",
         )
     if labels is not None and sample.label not in labels:
-        raise fault(path, _line(path, index), f"unknown label {shown(sample.label)}; there are {', '.join(labels)}")
+        raise make_fault(
+            path, _find_line(path, index), f"unknown label {quote(sample.label)}; expected {', '.join(labels)}"
+        )
     return Item(
         id=id_,
         label=sample.label,
@@ -112,12 +137,12 @@ def _item(root: Path, path: Path, index: int, sample: Sample, labels: list[str] 
     )
 
 
-def _below(root: Path, file: Path) -> str:
+def _relative(root: Path, file: Path) -> str:
     return file.relative_to(root).as_posix() if file.is_relative_to(root) else str(file)
 
 
-def _line(path: Path, index: int) -> int:
-    """Line of the n-th clip (from 0) of a manifest."""
+def _find_line(path: Path, index: int) -> int:
+    """Return the line of clip ``index`` (from 0) of a manifest."""
     text = path.read_text("utf-8-sig").splitlines()
     if text[0].split(",")[0].strip() != "id":
         return [number for number, line in enumerate(text, 1) if line.strip()][index]
@@ -129,45 +154,52 @@ def _line(path: Path, index: int) -> int:
 
 FOLDER: Final = Dataset(
     name="folder",
-    title="a folder of your own",
+    title="your own folder",
     folder="folder",
     task="classification",
     labels=(),
     codes={},
     folds=_FOLDS,
-    fold_rule="five folds, each label's clips dealt evenly; nobody knows who is in which clip",
+    fold_rule="five folds, with the clips of each label dealt evenly; people are unknown",
     metric="uar",
     reported=("uar", "war"),
     sampling_rate=4,
     recipe="own-data",
-    items=_folder_items,
+    items=_list_folder_items,
+    ignored=_find_ignored,
     layout="<label>/…/<any video>",
     citation="",
-    licence="yours to know",
-    access="your own recordings of one person each",
+    licence="set by you",
+    access="your own recordings, one person in each",
     choices=(
-        "The labels are the names of the sub-folders, sorted; known words and codes become one name (angry, "
-        "ANG: anger).",
-        "People are not known, so one person may be trained on and tested: scores are too good. Who knows them "
-        "writes a manifest.",
+        "The labels are the names of the sub-folders, sorted. Known words and codes become one name (angry, ANG: "
+        "anger).",
+        "People are unknown, so the same person may be in training and test, which makes scores too good. If you know "
+        "who is who, write a manifest.",
+        "Videos outside the sub-folders, and links, are skipped with a warning.",
     ),
+    own=True,
+    takes_every_video=True,
 )
 
 MANIFEST: Final = replace(
     FOLDER,
     name="manifest",
-    title="a manifest of your own",
+    title="your own manifest",
     folder="manifest",
     folds=(),
-    fold_rule="what the columns fold or split say",
-    items=_manifest_items,
+    fold_rule="as the columns fold or split say",
+    items=_list_manifest_items,
+    ignored=lambda _: [],
     layout=(
         "manifest.csv (header id,video,audio,label,fold,split,speaker; or lines `<video> <sound> <label>`)\n"
-        "labels.txt (may be absent; one label a line, what the label numbers from 0 stand for; others are refused)\n"
-        "<the videos and sounds it names, by paths relative to it>"
+        "labels.txt (optional; one label per line, for label numbers from 0; other labels are refused)\n"
+        "<its video and sound files, with paths relative to it>"
     ),
     choices=(
-        "The labels are those that occur, sorted.",
-        "Without labels.txt numbers are kept as they are: the targets of a regression.",
+        "The labels are those in the manifest, sorted.",
+        "Without labels.txt, numbers stay as they are: the targets of a regression.",
     ),
+    takes_every_video=False,
+    root_may_be_file=True,
 )

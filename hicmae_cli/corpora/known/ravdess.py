@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from hicmae_cli.corpora.dataset import Dataset, Item
-from hicmae_cli.corpora.published import facts_of
+from hicmae_cli.corpora.published import read_published
 from hicmae_cli.errors import ManifestError, one_line
 
 _LABELS: Final = ("neutral", "calm", "happiness", "sadness", "anger", "fear", "disgust", "surprise")
@@ -21,46 +21,51 @@ _NAME: Final = re.compile(
 _SPEECH: Final = "01"  # 02 is song
 
 
-def fold_of(actor: int) -> str:
-    """The fold that tests an actor (1 to 24): four in a row."""
+def assign_fold(actor: int) -> str:
+    """Return the fold that tests an actor (1 to 24): four in a row."""
     return _FOLDS[(actor - 1) // _ACTORS_PER_FOLD]
 
 
-def item_of(name: str, video: Path, audio: Path | None) -> Item:
-    """What the name of a video-only file, ``02-01-<emotion>-<intensity>-<statement>-<repetition>-<actor>``, says.
+def parse_item(name: str, video: Path, audio: Path | None) -> Item:
+    """Make an item from the name of its video-only file.
+
+    Args:
+        name: ``02-01-<emotion>-<intensity>-<statement>-<repetition>-<actor>``.
+        video: the video-only file.
+        audio: the audio-only file.
 
     Raises:
-        ManifestError: a name of another form.
+        ManifestError: the name has another form.
     """
-    fields = _fields(name, video)
+    fields = _parse_name(name, video)
     return Item(
         id=name,
         label=_CODES[fields["emotion"]],
         speaker=fields["actor"],
         video=video,
         audio=audio,
-        fold=fold_of(int(fields["actor"])),
+        fold=assign_fold(int(fields["actor"])),
         extra={key: fields[key] for key in ("intensity", "statement", "repetition")},
     )
 
 
-def _items(root: Path) -> list[Item]:
-    """The spoken clips: pictures from the video-only files (02), sound from the audio-only ones (03)."""
+def _list_items(root: Path) -> list[Item]:
+    """List the spoken clips: pictures from the video-only files (02), sound from the audio-only files (03)."""
     found: dict[str, Path] = {}  # name of the video-only file -> folder
     for folder in sorted(root.glob("Actor_*")):
         for path in sorted(folder.glob("*")):
             if path.suffix not in (".mp4", ".wav") or path.name.startswith("."):
                 continue
-            fields = _fields(path.stem, path)
+            fields = _parse_name(path.stem, path)
             if fields["channel"] == _SPEECH and fields["modality"] in ("02", "03"):
                 found.setdefault(f"02{path.stem[2:]}", folder)
-    # A clip of which one of the two is missing is in the list, so that it is missed and not passed over.
+    # A clip without its video or its sound stays in the list, so that preparing reports the missing file.
     return [
-        item_of(name, folder / f"{name}.mp4", folder / f"03{name[2:]}.wav") for name, folder in sorted(found.items())
+        parse_item(name, folder / f"{name}.mp4", folder / f"03{name[2:]}.wav") for name, folder in sorted(found.items())
     ]
 
 
-def _fields(name: str, path: Path) -> dict[str, str]:
+def _parse_name(name: str, path: Path) -> dict[str, str]:
     match = _NAME.fullmatch(name)
     if match is None or match["actor"] == "00":
         raise ManifestError(
@@ -85,7 +90,7 @@ RAVDESS: Final = Dataset(
     reported=("uar", "war"),
     sampling_rate=4,
     recipe="ravdess",
-    items=_items,
+    items=_list_items,
     layout=(
         "Actor_<actor>/02-01-<emotion>-<intensity>-<statement>-<repetition>-<actor>.mp4\n"
         "Actor_<actor>/03-01-<the same>.wav"
@@ -97,10 +102,10 @@ RAVDESS: Final = Dataset(
     licence="CC BY-NC-SA 4.0",
     access="https://zenodo.org/records/1188976 (Video_Speech_Actor_*.zip and Audio_Speech_Actors_01-24.zip)",
     choices=(
-        "Speech only; song is not read.",
-        "The authors publish no script for RAVDESS: sampling rate 4 and 100 epochs are taken, as for their "
-        "other small corpora.",
+        "We use speech only and ignore the songs.",
+        "The authors publish no script for RAVDESS. We use sampling rate 4 and 100 epochs, as for their other small "
+        "corpora.",
     ),
-    published=facts_of("RAVDESS"),
+    published=read_published("RAVDESS"),
     scores={"uar": 0.8796, "war": 0.8799},
 )

@@ -7,9 +7,9 @@ import re
 from pathlib import Path
 from typing import Final
 
-from hicmae_cli.corpora.annotations import fault, read_table, shown
+from hicmae_cli.corpora.annotations import make_fault, quote, read_table
 from hicmae_cli.corpora.dataset import Dataset, Item
-from hicmae_cli.corpora.published import facts_of
+from hicmae_cli.corpora.published import read_published
 from hicmae_cli.errors import ManifestError, one_line
 
 _TARGETS: Final = ("arousal", "valence", "dominance")
@@ -27,13 +27,13 @@ _COLUMNS: Final = {
 }
 
 
-def fold_of(game: int) -> str:
-    """The fold that tests a game (1 to 30): six in a row."""
+def assign_fold(game: int) -> str:
+    """Return the fold that tests a game (1 to 30): six in a row."""
     return _FOLDS[(game - 1) // _GAMES_PER_FOLD]
 
 
-def _items(root: Path) -> list[Item]:
-    """The clips that ``labels.csv`` names, with their three ratings."""
+def _list_items(root: Path) -> list[Item]:
+    """List the clips that ``labels.csv`` names, with their three ratings."""
     path = root / _FILE
     folder = root / "Speaker_Video"
     videos = {
@@ -44,43 +44,43 @@ def _items(root: Path) -> list[Item]:
     items: dict[str, Item] = {}
     columns: tuple[str, ...] = ()
     for line, row in read_table(path, (_NAME,)):
-        columns = columns or _target_columns(path, row)
+        columns = columns or _find_target_columns(path, row)
         id_ = row[_NAME].removesuffix(".mp4")
         match = _ID.fullmatch(id_)
         if match is None:
-            raise fault(path, line, f"{shown(id_)} is no clip <game 01-30>_<player 01-09>_<number>")
+            raise make_fault(path, line, f"expected a clip <game 01-30>_<player 01-09>_<number>, got {quote(id_)}")
         if id_ in items:
-            raise fault(path, line, f"{id_} occurs twice")
+            raise make_fault(path, line, f"{id_} occurs twice")
         items[id_] = Item(
             id=id_,
-            label=" ".join(_rating(path, line, column, row[column]) for column in columns),
+            label=" ".join(_read_rating(path, line, column, row[column]) for column in columns),
             speaker=f"{match['game']}_{match['player']}",
             video=videos.get(id_, folder / f"{id_}.mp4"),
-            fold=fold_of(int(match["game"])),
+            fold=assign_fold(int(match["game"])),
         )
     if not items:
-        raise ManifestError(one_line(f"{path}: names no clip"))
+        raise ManifestError(one_line(f"{path}: lists no clips"))
     return [items[id_] for id_ in sorted(items)]
 
 
-def _target_columns(path: Path, row: dict[str, str]) -> tuple[str, ...]:
-    """The one column of each target."""
+def _find_target_columns(path: Path, row: dict[str, str]) -> tuple[str, ...]:
+    """Return the column of each target."""
     chosen = []
     for target in _TARGETS:
         names = [name for name in row if _COLUMNS[target].fullmatch(name)]
         if len(names) != 1:
-            raise fault(path, 1, f"expected one column of {target}, got {', '.join(names) or 'none'}")
+            raise make_fault(path, 1, f"expected one column of {target}, got {', '.join(names) or 'none'}")
         chosen += names
     return tuple(chosen)
 
 
-def _rating(path: Path, line: int, column: str, text: str) -> str:
+def _read_rating(path: Path, line: int, column: str, text: str) -> str:
     try:
         value = float(text)
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise fault(path, line, f"{column} is {shown(text)}, expected a number")
+        raise make_fault(path, line, f"{column} is {quote(text)}, expected a number")
     return repr(value)
 
 
@@ -97,7 +97,7 @@ WEREWOLF_XL: Final = Dataset(
     reported=("pcc", "ccc"),
     sampling_rate=3,
     recipe="werewolf-xl",
-    items=_items,
+    items=_list_items,
     layout=(
         "Speaker_Video/<game>_<player>_<number>.mp4\n"
         "labels.csv (header VideoName, one column each of arousal, valence or pleasure, dominance)"
@@ -107,19 +107,18 @@ WEREWOLF_XL: Final = Dataset(
         "Spontaneous Affect in Large Competitive Group Interactions. IEEE Transactions on Affective Computing, "
         "2021"
     ),
-    licence="for academic research; ask the authors of the dataset",
+    licence="academic research; ask the authors of the dataset",
     access="https://github.com/Xinda-Wu/Werewolf-XL-Baseline",
     choices=(
-        "The paper's lists do not name their three columns: arousal, valence, dominance is what their steps and "
-        "correlations suggest, and the order of the paper's table.",
-        "The release's table of ratings is to be saved as labels.csv (UTF-8, with a header); which of several "
-        "means of raters a column holds is for the user to choose. Ratings are used as they are, not "
-        "normalised.",
-        "The script asks for four processes of 32 clips but shows them two GPUs: 64 clips a step are taken.",
-        "Some people play in several games, so the folds by game are not strictly by person; a speaker here is "
-        "a player of one game.",
+        "The paper's lists do not name their three columns. Their steps and correlations, and the order of the paper's "
+        "table, suggest arousal, valence, dominance.",
+        "Save the release's table of ratings as labels.csv (UTF-8, with a header). If it holds several means over "
+        "raters, choose which one to keep. Ratings are used as they are, without normalization.",
+        "The script starts four processes of 32 clips but makes only two GPUs visible. We use 64 clips per step.",
+        "Some people play in several games, so folds by game do not fully separate people. Here a speaker is a player "
+        "of one game.",
     ),
-    published=facts_of("Werewolf-XL"),
+    published=read_published("Werewolf-XL"),
     scores={
         "pcc_arousal": 0.3374,
         "pcc_valence": 0.6923,

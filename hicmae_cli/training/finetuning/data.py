@@ -1,4 +1,4 @@
-"""Manifest lines -> training tensors. All chance comes from (seed, epoch, clip), so a run resumes exactly."""
+"""Clips of a manifest -> batches to train on. All random draws follow from (seed, epoch, clip): runs resume exactly."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from torch.utils.data import DataLoader, Dataset, default_collate
 
 from hicmae_cli.clips import PreparedClip, compute_log_mel, draw_training_view, read_prepared_clip
 from hicmae_cli.clips.log_mel import MIN_SAMPLES
-from hicmae_cli.corpora.manifest import Sample, fault_of
-from hicmae_cli.corpora.values import values_of
+from hicmae_cli.corpora.manifest import Sample, describe_fault
+from hicmae_cli.corpora.values import check_values
 from hicmae_cli.errors import ManifestError, MediaError, TrainingError
 from hicmae_cli.model_input import CLIP_FRAMES, FACE_SIZE_PX, LOG_MEL_BINS, LOG_MEL_FRAMES
 from hicmae_cli.training.augmentation import augment_faces, augment_samples, mask_log_mel
@@ -25,38 +25,38 @@ from hicmae_cli.training.settings import FinetuneSettings
 _NO_FACES = np.zeros((CLIP_FRAMES, FACE_SIZE_PX, FACE_SIZE_PX, 3), np.uint8)
 _NO_SOUND = np.zeros((1, LOG_MEL_FRAMES, LOG_MEL_BINS), np.float32)
 
-Item = tuple[Tensor, Tensor, Tensor, Tensor]
+LabelledItem = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
-class Batch(NamedTuple):
-    """Clips of one forward pass.
+class LabelledBatch(NamedTuple):
+    """Clips of one forward pass and their targets.
 
     Attributes:
         faces: (B, 16, 160, 160, 3) uint8.
-        seen: (B,) bool, whether there are any.
+        has_faces: (B,) bool.
         audio: log-mels (B, 1, 256, 128).
-        targets: label indices (B,), or the numbers of a regression (B, D).
+        targets: label indices (B,), or the values of a regression (B, D).
     """
 
     faces: Tensor
-    seen: Tensor
+    has_faces: Tensor
     audio: Tensor
     targets: Tensor
 
-    def to(self, device: torch.device) -> Batch:
-        """The same on a device."""
-        return Batch(*(tensor.to(device, non_blocking=True) for tensor in self))
+    def to(self, device: torch.device) -> LabelledBatch:
+        """Return the same batch on a device."""
+        return LabelledBatch(*(tensor.to(device, non_blocking=True) for tensor in self))
 
 
-class TrainingClips(Dataset[Item | str]):
+class TrainingClips(Dataset[LabelledItem | str]):
     """Augmented training clips of one epoch.
 
     An item is faces (16, 160, 160, 3) uint8, whether there are any (), log-mel (1, 256, 128), and its target: a label
-    index (), or the numbers of a regression (D,); ``to_video`` turns the first two into the model's input, on the
-    device and from a quarter of the bytes.
+    index (), or the values of a regression (D,). ``to_video`` turns the first two into the model's input on the device,
+    so that a quarter of the bytes has to travel.
 
     Raises:
-        ManifestError: a label that is none of ``labels`` or, for a regression, not as many numbers.
+        ManifestError: a label that is not in ``labels`` or, for a regression, not as many numbers.
     """
 
     def __init__(
@@ -80,17 +80,17 @@ class TrainingClips(Dataset[Item | str]):
     def __len__(self) -> int:
         return len(self.samples)
 
-    def __getitem__(self, index: int) -> Item | str:
-        """Item of a clip, or what is wrong with a broken one.
+    def __getitem__(self, index: int) -> LabelledItem | str:
+        """Return the item of a clip, or what is wrong with a broken one.
 
         An exception would come out of the loader's process as a traceback.
         """
         try:
             return self._item(index)
-        except Exception as error:  # whatever a file, a decoder or a disk may bring up
-            return f"clip {self.samples[index].id}: {fault_of(self.samples[index], error)}"
+        except Exception as error:  # a file, a decoder or a disk may raise anything
+            return f"clip {self.samples[index].id}: {describe_fault(self.samples[index], error)}"
 
-    def _item(self, index: int) -> Item:
+    def _item(self, index: int) -> LabelledItem:
         settings = self.settings
         rng = np.random.default_rng([settings.seed, self.epoch, index])
         prepared = self.cache[index] if self.cache else self._read(index)
@@ -104,24 +104,24 @@ class TrainingClips(Dataset[Item | str]):
             faces = augment_faces(faces, settings, rng)
         if faces is None and mel is None:
             absent = {"av": "faces and no sound", "video": "faces", "audio": "sound"}[settings.modality]
-            raise MediaError(f"has no {absent} to learn from; leave it out")
+            raise MediaError(f"has no {absent} to learn from; remove it from the manifest")
         if faces is not None and mel is not None and rng.random() < settings.drop_stream:
-            # One stream is withheld, as a recording without a face or without sound would.
+            # The model learns to cope with recordings that have no face or no sound.
             faces, mel = (None, mel) if rng.random() < 0.5 else (faces, None)
-        shown = _NO_FACES if faces is None else np.ascontiguousarray(faces)
-        heard = _NO_SOUND if mel is None else mel[None]
-        seen = torch.tensor(faces is not None)
-        return torch.from_numpy(shown), seen, torch.from_numpy(heard), self.targets[index]
+        video = _NO_FACES if faces is None else np.ascontiguousarray(faces)
+        audio = _NO_SOUND if mel is None else mel[None]
+        has_faces = torch.tensor(faces is not None)
+        return torch.from_numpy(video), has_faces, torch.from_numpy(audio), self.targets[index]
 
     def _read(self, index: int) -> PreparedClip:
-        """A clip, without its sound where only faces are looked at; its faces are not decoded unless they are."""
+        """Read a clip, without the sound if only its faces are used; faces are decoded only when they are used."""
         sample = self.samples[index]
         silent = self.settings.modality == "video" and sample.video is not None
         return read_prepared_clip(sample.video, None if silent else sample.audio)
 
 
 def label_indices(samples: Sequence[Sample], labels: Sequence[str]) -> NDArray[np.int64]:
-    """Place of every clip's label among the labels (n,).
+    """Return the index of every clip's label among the labels (n,).
 
     Raises:
         ManifestError: a label is not among them.
@@ -134,12 +134,12 @@ def label_indices(samples: Sequence[Sample], labels: Sequence[str]) -> NDArray[n
 
 
 def regression_targets(samples: Sequence[Sample], names: Sequence[str]) -> NDArray[np.float32]:
-    """The numbers that every clip is labelled with (n, D), such as "0.5 0.25 1.0".
+    """Return the values of every clip (n, D), in the order of the ``names``.
 
     Raises:
-        ManifestError: a label is not one finite number for each of the ``names``.
+        ManifestError: a clip has not one value for each of the ``names``.
     """
-    rows = [values_of(sample.label, names, f"clip {sample.id}") for sample in samples]
+    rows = [check_values(sample.target, names, f"clip {sample.id}") for sample in samples]
     return np.array(rows, np.float32).reshape(len(samples), len(names))
 
 
@@ -152,22 +152,23 @@ def training_loader(
     cache: Sequence[PreparedClip] | None = None,
     *,
     regression: bool = False,
-) -> DataLoader[Item | str]:
-    """Batches of one process and epoch; see ``unbroken`` for what comes out.
+) -> DataLoader[LabelledItem | str]:
+    """Return a loader of the batches of one process and epoch; give each batch to ``unpack_batch``.
 
     Args:
         samples: the training clips.
-        labels: names of the classes, or of the numbers of a regression.
+        labels: names of the classes, or of the targets of a regression.
         settings: the recipe.
-        epoch: with the seed and a clip's index, all its chance.
+        epoch: with the seed and a clip's index, it decides all random draws.
         batches: indices of the clips of every batch, in order.
-        cache: the clips as they were read, in the order of ``samples``.
-        regression: whether a label is numbers, not a class.
+        cache: the clips as read before, in the order of ``samples``.
+        regression: whether labels are numbers and not classes.
 
     Raises:
         ManifestError: as ``TrainingClips``.
     """
-    gc.collect()  # what decoders left behind must not be given up in the forked processes, without their threads
+    # Garbage of decoders must be freed here: in a forked process their threads are missing.
+    gc.collect()
     return DataLoader(
         TrainingClips(samples, labels, settings, epoch, cache, regression=regression),
         batch_sampler=batches,
@@ -175,25 +176,26 @@ def training_loader(
         pin_memory=torch.cuda.is_available(),
         collate_fn=_collate,
         worker_init_fn=quiet_worker,
-        generator=torch.Generator().manual_seed(0),  # the loader draws a number; not from the training's chance
+        # The loader draws a number; without a generator it would take it from torch's global state.
+        generator=torch.Generator().manual_seed(0),
     )
 
 
-def _collate(items: list[Item | str]) -> Any:
+def _collate(items: list[LabelledItem | str]) -> Any:
     return [item for item in items if isinstance(item, str)] or default_collate(items)
 
 
-def faults_of(batch: Any) -> list[str]:
-    """What is wrong with the broken clips of a batch of ``training_loader``."""
+def find_faults(batch: Any) -> list[str]:
+    """Return what is wrong with the broken clips of a batch of ``training_loader``."""
     return list(batch) if isinstance(batch[0], str) else []
 
 
-def unbroken(batch: Any) -> Batch:
-    """A batch of ``training_loader``.
+def unpack_batch(batch: Any) -> LabelledBatch:
+    """Unpack a batch of ``training_loader``.
 
     Raises:
-        TrainingError: clips of the batch are broken; all are named.
+        TrainingError: clips of the batch are broken; names all of them.
     """
-    if faults := faults_of(batch):
+    if faults := find_faults(batch):
         raise TrainingError("; ".join(faults))
-    return Batch(*batch)
+    return LabelledBatch(*batch)

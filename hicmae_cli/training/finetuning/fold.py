@@ -1,9 +1,10 @@
-"""One fold from its clips to its score: train, choose the epoch, and look at the test clips once."""
+"""One fold, from its clips to its scores: train, choose the epoch, test once."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from accelerate import PartialState
@@ -11,14 +12,15 @@ from accelerate import PartialState
 from hicmae_cli import __version__
 from hicmae_cli.corpora.catalogue import same_clips
 from hicmae_cli.corpora.manifest import Sample
-from hicmae_cli.corpora.splits import Split
 from hicmae_cli.errors import TrainingError, WeightsError
-from hicmae_cli.evaluation.evaluate import evaluate
 from hicmae_cli.evaluation.results import Evaluation
+from hicmae_cli.evaluation.scoring import score_clips
 from hicmae_cli.files import compute_sha256, write_atomically
 from hicmae_cli.runtime.torch_engine import TorchEngine
-from hicmae_cli.training.finetuning.loop import Outcome, Progress, finetune
-from hicmae_cli.training.finetuning.parts import check_people, parts_of
+from hicmae_cli.training.finetuning.loop import finetune
+from hicmae_cli.training.finetuning.parts import check_people, split_samples
+from hicmae_cli.training.finetuning.progress import FinetuningProgress
+from hicmae_cli.training.finetuning.results import FoldResult
 from hicmae_cli.training.finetuning.task import Task
 from hicmae_cli.training.runs import TESTED, fingerprint
 from hicmae_cli.training.settings import FinetuneSettings
@@ -27,7 +29,7 @@ from hicmae_cli.weights.reading import read_info
 
 
 def finetune_and_test(
-    run: Path,
+    folder: Path,
     task: Task,
     samples: Sequence[Sample],
     fold: str | None,
@@ -35,42 +37,36 @@ def finetune_and_test(
     settings: FinetuneSettings,
     init: Path | None = None,
     device: str = "auto",
-    progress: Progress | None = None,
-    on_split: Callable[[Split[Sample]], None] = lambda _: None,
-    on_test_clip: Callable[[], None] = lambda: None,
-) -> tuple[Outcome, Evaluation | None]:
-    """Fine-tune on one fold of a manifest, or on its fixed split, and score the chosen weight on the test clips.
+    progress: FinetuningProgress | None = None,
+) -> FoldResult:
+    """Fine-tune on all folds of a manifest but one, or on its training split, and score the weight on the test clips.
 
-    A finished run is not tested again: what was found lies in its folder, if every clip could be read.
+    A finished run is not tested again if every clip could be read: its folder holds the scores.
 
     Args:
-        run: folder of the run.
-        task: what is to be learned.
+        folder: of the run.
+        task: what the model learns.
         samples: all lines of the manifest.
-        fold: which fold to test; None where the column ``split`` says who is what.
+        fold: the fold to test; None to split by the column ``split``.
         settings: the whole recipe.
-        init: a weight to start from, as for ``finetune``.
-        device: as there.
-        progress: as there.
-        on_split: called with the parts before the training.
-        on_test_clip: called after each test clip, for progress.
+        init: a weight to start from, as for ``finetune``; ``check_init`` checks that it may be used.
+        device: as for ``finetune``.
+        progress: hooks for a display.
 
     Returns:
-        How the training ended, and the scores; none where it was stopped, where there are no test clips, and in all
-        processes but the main one.
+        How the training ended, and the scores.
 
     Raises:
-        HicmaeError: as ``finetune`` and ``evaluate`` do; people who are in both the training and the test clips; a
-            start that has learned from the test clips.
+        HicmaeError: as ``finetune`` and ``evaluate``; people who are in both the training and the test clips.
     """
-    doubt = check_start(init, task, fold) if init is not None else None
-    if doubt and progress is not None:
-        progress.warn(doubt)
-    parts = parts_of(samples, settings, fold)
+    progress = progress or FinetuningProgress()
+    parts = split_samples(
+        samples, fold, selection=settings.selection, validation_share=settings.validation_share, seed=settings.seed
+    )
     check_people((*parts.train, *parts.validation), parts.test if settings.selection != "test-best" else (), "test")
-    on_split(parts)
+    progress.on_split(parts)
     outcome = finetune(
-        run,
+        folder,
         task,
         train=parts.train,
         validation=parts.validation,
@@ -80,64 +76,75 @@ def finetune_and_test(
         device=device,
         progress=progress,
     )
-    if not outcome.finished or not parts.test or not PartialState().is_main_process:
-        return outcome, None
-    assert outcome.weight is not None
-    made_of = {
-        "weight": compute_sha256(outcome.weight),
-        "clips": fingerprint(_facts(sample) for sample in parts.test),
-        "modality": settings.modality,
-        "merge_by": task.merge_by,
-        "device": device,
-        "version": __version__,
-    }
-    found = _read_tested(run, made_of)
-    if found is not None and progress is not None:
-        progress.warn(f"{run / TESTED}: holds what the test found; remove it to test again")
-    if found is None:
-        engine = TorchEngine(*load_classifier(outcome.weight), device)
-        tested = evaluate(
-            parts.test, engine, modalities=(settings.modality,), merge_by=task.merge_by, on_clip=on_test_clip
-        )
-        found = tested[settings.modality]
-        _write_tested(run, made_of, found)
-    return outcome, found
+    result = FoldResult(fold or "", settings.seed, folder, outcome)
+    if not result.finished or result.weight is None or not parts.test or not PartialState().is_main_process:
+        return result
+    evaluation = _test(folder, result.weight, parts.test, task, settings.modality, device, progress)
+    return replace(result, evaluation=evaluation)
 
 
-def check_start(init: Path, task: Task, fold: str | None) -> str | None:
-    """Make sure that a weight to start from has not learned from the clips that test a fold -> what to say in doubt.
+def check_init(init: Path, task: Task, fold: str | None) -> str | None:
+    """Check that a weight to start from was not trained on the clips that test a fold.
 
-    Two corpora of one's own may be called alike, and then nobody knows.
+    Returns:
+        A warning if that cannot be known: two datasets of one's own may have the same name.
 
     Raises:
-        WeightsError: it has, as far as weights say where they come from; or it cannot be read.
+        WeightsError: it was, according to its metadata; or it cannot be read.
     """
     info = read_info(str(init))
     if not info.fold or not fold or info.fold == fold:
         return None
     if same_clips(info.dataset, task.dataset):
         raise WeightsError(
-            f"{init}: has learned from the clips that test fold {fold}, as it left out fold {info.fold} of "
-            f"{info.dataset}; start from one that was pre-trained, or that left out fold {fold}"
+            f"{init}: was trained on the clips that test fold {fold}, because its own test fold is {info.fold} of "
+            f"{info.dataset}; start from a pre-trained weight, or from one with the test fold {fold}"
         )
     if info.dataset != task.dataset:
         return None
     return (
-        f"{init}: left out fold {info.fold} of {info.dataset}; if these are the same clips, it has learned from those "
-        f"that test fold {fold}, and the score will be too good"
+        f"{init}: its own test fold is {info.fold} of {info.dataset}; if these are the same clips, it was trained on "
+        f"those that test fold {fold}, and the score will be too good"
     )
 
 
-def _facts(sample: Sample) -> str:
-    """What a clip is, and whether its files are those that they were."""
+def _test(
+    folder: Path,
+    weight: Path,
+    clips: Sequence[Sample],
+    task: Task,
+    modality: str,
+    device: str,
+    progress: FinetuningProgress,
+) -> Evaluation:
+    """Score a weight on the test clips, or read what an earlier call found."""
+    made_of = {
+        "weight": compute_sha256(weight),
+        "clips": fingerprint(_describe_files(sample) for sample in clips),
+        "modality": modality,
+        "merge_by": task.merge_by,
+        "device": device,
+        "version": __version__,
+    }
+    if (found := _read_tested(folder, made_of)) is not None:
+        progress.warn(f"{folder / TESTED}: holds the scores of an earlier test; remove it to test again")
+        return found
+    engine = TorchEngine(*load_classifier(weight), device)
+    tested = score_clips(clips, engine, modalities=(modality,), merge_by=task.merge_by, on_clip=progress.on_test_clip)
+    _write_tested(folder, made_of, tested[modality])
+    return tested[modality]
+
+
+def _describe_files(sample: Sample) -> str:
+    """A clip, with size and time of its files, so that a change of them is noticed."""
     files = [path.stat() for path in (sample.video, sample.audio) if path is not None and path.exists()]
     return f"{sample} " + " ".join(f"{file.st_size},{file.st_mtime_ns}" for file in files)
 
 
-def _read_tested(run: Path, made_of: Mapping[str, object]) -> Evaluation | None:
-    """What an earlier call found, if it was by this weight on these clips and every clip could be read."""
+def _read_tested(folder: Path, made_of: Mapping[str, object]) -> Evaluation | None:
+    """What an earlier call found, if with this weight on these clips, and if every clip could be read."""
     try:
-        document = json.loads((run / TESTED).read_text("utf-8"))
+        document = json.loads((folder / TESTED).read_text("utf-8"))
         if document["made_of"] != made_of:
             return None
         found = Evaluation.from_record(document["result"])
@@ -146,10 +153,10 @@ def _read_tested(run: Path, made_of: Mapping[str, object]) -> Evaluation | None:
     return None if found.failures else found
 
 
-def _write_tested(run: Path, made_of: Mapping[str, object], found: Evaluation) -> None:
+def _write_tested(folder: Path, made_of: Mapping[str, object], found: Evaluation) -> None:
     text = json.dumps({"made_of": made_of, "result": found.to_record()}, allow_nan=False)
     try:
-        with write_atomically(run / TESTED) as temporary:
+        with write_atomically(folder / TESTED) as temporary:
             temporary.write_text(text + "\n", "utf-8")
     except OSError as error:
-        raise TrainingError(f"{run / TESTED}: cannot be written: {error.strerror}") from error
+        raise TrainingError(f"{folder / TESTED}: cannot be written: {error.strerror}") from error

@@ -1,6 +1,7 @@
-"""Mixup and cutmix: clips of a batch are mixed in pairs, and what they show with them (HiCMAE, section 4.2).
+"""Mixup and cutmix: mix the clips of a batch in pairs, and their targets with them (HiCMAE, section 4.2).
 
-All clips of a batch are mixed alike (timm's batch mode): the first with the last, the second with the last but one.
+All clips of a batch are mixed the same way (timm's batch mode): the first with the last, the second with the second to
+last, and so on.
 Letters: B batch, T frames, H W pixels, C classes.
 """
 
@@ -18,26 +19,29 @@ from hicmae_cli.training.settings import FinetuneSettings
 
 @dataclass(frozen=True)
 class Mix:
-    """How a batch is mixed.
+    """How to mix a batch.
 
     Attributes:
-        share: of its own clip in each mixture; 1 leaves the batch as it is.
-        box: top, bottom, left, right (px) of what comes from the other clip in every frame (cutmix, Yun et al. 2019);
-            None where every pixel is a weighted mean (mixup, Zhang et al. 2018).
+        share: of the own clip in each mixture; 1 mixes nothing.
+        box: top, bottom, left, right (px) of the part of every frame that comes from the other clip (cutmix, Yun et al.
+            2019); None for a weighted mean of all pixels (mixup, Zhang et al. 2018).
     """
 
     share: float
     box: tuple[int, int, int, int] | None = None
 
 
-def draw_mix(settings: FinetuneSettings, rng: np.random.Generator) -> Mix:
-    """How to mix one batch.
+UNMIXED = Mix(1.0)
 
-    The share of cutmix is that of the pixels that stay, which is more than what was drawn where the box reaches beyond
-    the picture.
+
+def draw_mix(settings: FinetuneSettings, rng: np.random.Generator) -> Mix:
+    """Draw how to mix one batch.
+
+    The share of cutmix is that of the pixels that stay. It is larger than the drawn one if the box reaches beyond the
+    picture.
     """
     if not settings.mixes or rng.random() >= settings.mix_probability:
-        return Mix(1.0)
+        return UNMIXED
     cut = settings.cutmix > 0 and (settings.mixup == 0 or rng.random() < settings.mix_switch)
     concentration = settings.cutmix if cut else settings.mixup
     share = float(rng.beta(concentration, concentration))
@@ -45,7 +49,7 @@ def draw_mix(settings: FinetuneSettings, rng: np.random.Generator) -> Mix:
 
 
 def _cut(share: float, rng: np.random.Generator) -> Mix:
-    """A box of the picture's shape that would leave the share, around a random pixel."""
+    """Draw a box of the picture's shape around a random pixel, as large as the share asks."""
     side = int(FACE_SIZE_PX * np.sqrt(1 - share))
     edges: list[int] = []
     for middle in rng.integers(FACE_SIZE_PX, size=2):
@@ -55,7 +59,7 @@ def _cut(share: float, rng: np.random.Generator) -> Mix:
 
 
 def mix_video(video: Tensor, mix: Mix) -> Tensor:
-    """Clips (B, 3, T, H, W) on any device -> mixtures, the same shape."""
+    """Mix clips (B, 3, T, H, W) -> the same shape."""
     if mix.share == 1:
         return video
     if mix.box is None:
@@ -67,22 +71,22 @@ def mix_video(video: Tensor, mix: Mix) -> Tensor:
 
 
 def mix_audio(audio: Tensor, mix: Mix) -> Tensor:
-    """Log-mels (B, 1, 256, 128) -> mixtures by the same shares.
+    """Mix log-mels (B, 1, 256, 128) by the same shares -> the same shape.
 
-    The authors leave the sound as it is (``mix_audio`` of the recipe is off). Both kinds mix it linearly: a box of the
-    picture has no counterpart in time and frequency, and both sounds stay audible in the shares of the faces.
+    The authors do not mix the sound (``mix_audio`` of the recipe is off). With cutmix, too, it is a weighted mean: a
+    box of the picture has no counterpart in time and frequency.
     """
     return audio if mix.share == 1 else _mixed(audio, mix.share)
 
 
 def soft_targets(labels: Tensor, classes: int, smoothing: float) -> Tensor:
-    """Class numbers (B,) -> probabilities (B, C): ``smoothing`` is spread evenly over all classes."""
+    """Turn class indices (B,) into probabilities (B, C), with ``smoothing`` spread evenly over all classes."""
     even = torch.full((len(labels), classes), smoothing / classes, device=labels.device)
     return even.scatter_add_(1, labels[:, None], torch.full_like(even[:, :1], 1 - smoothing))
 
 
 def mix_targets(targets: Tensor, mix: Mix) -> Tensor:
-    """Probabilities (B, C) -> those of the mixtures."""
+    """Mix class probabilities (B, C) by the same shares -> the same shape."""
     return targets if mix.share == 1 else _mixed(targets, mix.share)
 
 

@@ -1,16 +1,12 @@
-"""What a fine-tuning run reports and keeps, and where it stands."""
+"""What a fine-tuning run counts: its steps, the losses of the epoch, the best score; and its report of an epoch."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-from accelerate import Accelerator
-
-from hicmae_cli.metric_names import SMALLER_IS_BETTER
+from hicmae_cli.metric_names import SMALLER_IS_BETTER, format_metric
 
 
 @dataclass(frozen=True)
@@ -18,46 +14,56 @@ class EpochReport:
     """What an epoch came to.
 
     Attributes:
-        step: steps made so far.
+        step: steps done so far.
         epoch: counted from 1.
-        loss: mean over the steps of the epoch.
-        learning_rate: of the last of them, at the top of the network.
-        clips_per_s: trained on, validation left out.
+        losses: mean of every term over the steps of the epoch; ``loss`` is the minimised one.
+        learning_rate: of the last step, at the top of the network.
+        clips_per_s: training speed, without the validation.
         judged_on: the clips that choose the epoch: ``validation``, or ``test``.
-        scores: on those clips, where they were judged.
+        scores: on those clips; empty if the epoch was not validated.
         metric: the one of the scores that chooses.
-        best: the best of it so far.
+        best: the best value of it so far.
     """
 
     step: int
     epoch: int
-    loss: float
+    losses: Mapping[str, float]
     learning_rate: float
     clips_per_s: float
     judged_on: str
-    scores: dict[str, float]
+    scores: Mapping[str, float]
     metric: str
     best: float | None
 
     def to_log(self) -> dict[str, Any]:
-        """One line of the log: numbers by name."""
+        """Return one line of the log: numbers by name."""
         return {
             "step": self.step,
             "epoch": self.epoch,
-            "loss": self.loss,
+            **self.losses,
             "learning_rate": self.learning_rate,
             "clips_per_s": self.clips_per_s,
             self.judged_on: self.scores,
             "best": self.best,
         }
 
+    def __str__(self) -> str:
+        """One line for a screen."""
+        text = f"epoch {self.epoch:3d}  " + "  ".join(f"{name} {value:.4f}" for name, value in self.losses.items())
+        text += f"  lr {self.learning_rate:.2e}  {self.clips_per_s:.1f} clips/s"
+        if not self.scores:
+            return text
+        shown = dict.fromkeys((self.metric, *(name for name in ("uar", "war", "ccc", "mae") if name in self.scores)))
+        scores = "  ".join(f"{format_metric(name)} {self.scores[name]:.4f}" for name in shown)
+        return f"{text}  {self.judged_on} {scores}  best {self.best:.4f}"
 
-class RunState:
-    """Where a run stands: what a checkpoint holds beside the models.
+
+class FinetuningState:
+    """Where a run is: what a checkpoint holds beside the model and the optimiser.
 
     Attributes:
-        step: steps that were made.
-        epoch_loss: sum over the steps of the epoch so far.
+        step: steps done.
+        loss_sums: sum of every term over the steps of the epoch so far.
         best: best score of the metric that chooses; None before the first validation.
         since_best: validations since then.
     """
@@ -65,44 +71,32 @@ class RunState:
     def __init__(self, checkpoint: Mapping[str, Any] | None = None) -> None:
         known = checkpoint or {}
         self.step: int = known.get("step", 0)
-        self.epoch_loss: float = known.get("epoch_loss", 0.0)
+        self.loss_sums: dict[str, float] = dict(known.get("loss_sums", {}))
         self.best: float | None = known.get("best")
         self.since_best: int = known.get("since_best", 0)
 
-    def after(self, step: int, loss: float) -> None:
-        """A step was made."""
-        self.step = step
-        self.epoch_loss += loss
+    def add_step(self, losses: Mapping[str, float]) -> None:
+        """Count a step and its losses."""
+        self.step += 1
+        for name, value in losses.items():
+            self.loss_sums[name] = self.loss_sums.get(name, 0.0) + value
+
+    def mean_losses(self, steps: int) -> dict[str, float]:
+        """Return the mean of every term over so many steps of the epoch."""
+        return {name: total / steps for name, total in self.loss_sums.items()}
 
     def judge(self, score: float, metric: str) -> bool:
-        """Whether an epoch's score is the best so far."""
+        """Return whether a score is the best so far, and remember it."""
         if self.best is None or (score < self.best if metric in SMALLER_IS_BETTER else score > self.best):
             self.best, self.since_best = score, 0
             return True
         self.since_best += 1
         return False
 
-    def exhausted(self, patience: int | None) -> bool:
-        """Whether so many validations in a row brought nothing better."""
+    def exhausts(self, patience: int | None) -> bool:
+        """Return whether so many validations in a row brought nothing better."""
         return patience is not None and self.since_best >= patience
 
-    def to_checkpoint(
-        self,
-        model: torch.nn.Module,
-        average: torch.nn.Module | None,
-        optimiser: torch.optim.Optimizer,
-        accelerator: Accelerator,
-        facts: Mapping[str, Any],
-    ) -> dict[str, Any]:
-        """All that a run needs to go on."""
-        return {
-            "model": model.state_dict(),
-            "average": None if average is None else average.state_dict(),
-            "optimiser": optimiser.state_dict(),
-            "scaler": accelerator.scaler.state_dict() if accelerator.scaler is not None else None,
-            "step": self.step,
-            "epoch_loss": self.epoch_loss,
-            "best": self.best,
-            "since_best": self.since_best,
-            "facts": json.dumps(facts),
-        }
+    def to_dict(self) -> dict[str, Any]:
+        """Return its part of a checkpoint."""
+        return {"step": self.step, "loss_sums": dict(self.loss_sums), "best": self.best, "since_best": self.since_best}

@@ -1,125 +1,122 @@
-"""One step of fine-tuning: what is looked at, what it should have said, and the step towards that."""
+"""One step of fine-tuning: mix the clips, drop tokens, compute the loss, step the optimiser."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from contextlib import nullcontext
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from accelerate import Accelerator
 from torch import Tensor
 
-from hicmae_cli.errors import SettingsError
 from hicmae_cli.models.config import AUDIO_GRID, PATCH_PX, VIDEO_GRID
 from hicmae_cli.models.inputs import to_video
 from hicmae_cli.models.masking import cut_patches, keep_patches, spread_tokens
-from hicmae_cli.training.finetuning.data import Batch
-from hicmae_cli.training.finetuning.losses import REGRESSION_LOSSES, class_weights, cross_entropy, resolve_loss
-from hicmae_cli.training.finetuning.mixing import Mix, draw_mix, mix_audio, mix_targets, mix_video, soft_targets
+from hicmae_cli.training.finetuning.data import LabelledBatch
+from hicmae_cli.training.finetuning.mixing import (
+    UNMIXED,
+    Mix,
+    draw_mix,
+    mix_audio,
+    mix_targets,
+    mix_video,
+    soft_targets,
+)
+from hicmae_cli.training.finetuning.objective import Objective
+from hicmae_cli.training.machine import seeded
 from hicmae_cli.training.optimiser import take_step
 from hicmae_cli.training.settings import FinetuneSettings
 
 
-class Learning(NamedTuple):
-    """What a step minimises.
-
-    Attributes:
-        loss: name of the loss.
-        weights: how much each class counts (C,), or None for all alike.
-    """
-
-    loss: str
-    weights: Tensor | None
-
-    def to(self, device: torch.device) -> Learning:
-        """The same on a device."""
-        return self if self.weights is None else self._replace(weights=self.weights.to(device))
-
-
-def learning_of(
-    clips: Sequence[str], labels: Sequence[str], settings: FinetuneSettings, *, regression: bool
-) -> Learning:
-    """What a recipe minimises on training clips of some labels.
-
-    Raises:
-        SettingsError: a loss or weights of the other task.
-        ManifestError: a class to be weighed without clips.
-    """
-    loss = resolve_loss(settings.loss, regression=regression)
-    if loss != "cross_entropy":
-        if settings.class_weights != "none":
-            raise SettingsError("class_weights: a regression has no classes to weigh; set it to none")
-        return Learning(loss, None)
-    return Learning(loss, class_weights(clips, labels, settings.class_weights))
-
-
-def train_step(
+def finetune_step(
     accelerator: Accelerator,
     model: torch.nn.Module,
     optimiser: torch.optim.Optimizer,
-    rounds: Sequence[Batch],
+    rounds: Sequence[LabelledBatch],
     settings: FinetuneSettings,
-    learn: Learning,
-) -> float:
-    """One optimiser step over some rounds -> the loss, mean over all processes.
-
-    Where that or a gradient is not finite, no step is made, and nan is returned.
-    """
-    model.train()
-    rng = np.random.default_rng(torch.initial_seed())
-    generator = torch.Generator(accelerator.device).manual_seed(int(rng.integers(2**63)))
-    total = torch.zeros((), device=accelerator.device)
-    for index, batch in enumerate(rounds):
-        last = index + 1 == len(rounds)
-        with nullcontext() if last else accelerator.no_sync(model):
-            loss = _loss(accelerator, model, batch, settings, learn, rng, generator)
-            accelerator.backward(loss / len(rounds))
-        total += loss.detach() / len(rounds)
-    value = (accelerator.reduce(total, "mean") if accelerator.num_processes > 1 else total).item()
-    if not math.isfinite(value):
-        return math.nan
-    _, made = take_step(accelerator, model, optimiser, settings.clip_grad_norm)
-    return float(value) if made else math.nan
-
-
-def _loss(
-    accelerator: Accelerator,
-    model: torch.nn.Module,
-    batch: Batch,
-    settings: FinetuneSettings,
-    learn: Learning,
+    objective: Objective,
+    *,
     rng: np.random.Generator,
     generator: torch.Generator,
-) -> Tensor:
-    """Loss of one forward pass."""
-    keep_video = _kept_tokens(batch.faces, VIDEO_GRID, settings.drop_video_tokens, generator)
-    keep_audio = _kept_tokens(batch.audio, AUDIO_GRID, settings.drop_audio_tokens, generator)
-    video, audio, targets = to_video(batch.faces, batch.seen, keep_video), batch.audio, batch.targets
-    classes = learn.loss == "cross_entropy"
-    mixture = draw_mix(settings, rng) if classes else Mix(1.0)
-    if mixture.share < 1:
-        video = mix_video(video, mixture)
-        audio = mix_audio(audio, mixture) if settings.mix_audio else audio
+) -> dict[str, float] | None:
+    """Make one optimiser step over some accumulation rounds.
+
+    Args:
+        accelerator: the devices.
+        model: as the accelerator prepared it.
+        optimiser: as well.
+        rounds: the batches, one for each forward pass.
+        settings: the recipe.
+        objective: what to minimise.
+        rng: draws how clips are mixed, and seeds the model's stochastic depth.
+        generator: draws which tokens to drop; on the accelerator's device.
+
+    Returns:
+        The terms of the loss, means over all rounds and processes; None, and no step was made, if one of them or a
+        gradient is not finite.
+    """
+    model.train()
+    sums: dict[str, Tensor] = {}
+    # Stochastic depth takes no generator of its own.
+    with seeded(int(rng.integers(2**63)), accelerator.device):
+        for index, batch in enumerate(rounds):
+            last = index + 1 == len(rounds)
+            with nullcontext() if last else accelerator.no_sync(model):
+                terms = _loss_terms(accelerator, model, batch, settings, objective, rng, generator)
+                accelerator.backward(terms["loss"] / len(rounds))
+            for name, term in terms.items():
+                sums[name] = sums.get(name, 0.0) + term.detach().float() / len(rounds)
+    stacked = torch.stack(list(sums.values()))
+    values = (accelerator.reduce(stacked, "mean") if accelerator.num_processes > 1 else stacked).tolist()
+    if not all(map(math.isfinite, values)):
+        return None
+    _, made = take_step(accelerator, model, optimiser, settings.clip_grad_norm)
+    return dict(zip(sums, values, strict=True)) if made else None
+
+
+def _loss_terms(
+    accelerator: Accelerator,
+    model: torch.nn.Module,
+    batch: LabelledBatch,
+    settings: FinetuneSettings,
+    objective: Objective,
+    rng: np.random.Generator,
+    generator: torch.Generator,
+) -> dict[str, Tensor]:
+    """Terms of the loss of one forward pass, () each."""
+    keep_video = _draw_tokens(batch.faces, VIDEO_GRID, settings.drop_video_tokens, generator)
+    keep_audio = _draw_tokens(batch.audio, AUDIO_GRID, settings.drop_audio_tokens, generator)
+    video, audio = to_video(batch.faces, batch.has_faces, keep_video), batch.audio
+    mix = draw_mix(settings, rng) if objective.mixes else UNMIXED
+    if mix.share < 1:
+        video = mix_video(video, mix)
+        audio = mix_audio(audio, mix) if settings.mix_audio else audio
     if keep_audio is not None:
         audio = keep_patches(cut_patches(audio, (PATCH_PX, PATCH_PX)), keep_audio)
     with accelerator.autocast():
         outputs = model(video, audio, keep_video, keep_audio)
-    if not classes:
-        return REGRESSION_LOSSES[learn.loss](outputs, targets)
-    own = soft_targets(targets, outputs.shape[1], settings.label_smoothing)
-    targets = mix_targets(own, mixture)
-    if not settings.mix_audio:  # where no face is seen in either clip of a pair, nothing of the other one is there
-        targets = torch.where((batch.seen | batch.seen.flip(0))[:, None], targets, own)
-    return cross_entropy(outputs, targets, weights=learn.weights)
+    targets = batch.targets
+    if objective.mixes:
+        targets = _mixed_probabilities(batch, mix, outputs.shape[1], settings.label_smoothing, settings.mix_audio)
+    return objective.terms(outputs, targets)
 
 
-def _kept_tokens(inputs: Tensor, grid: tuple[int, ...], dropped: float, generator: torch.Generator) -> Tensor | None:
-    """Random tokens to look at in a step (B, K), or None for all of them; see ``spread_tokens``.
+def _mixed_probabilities(batch: LabelledBatch, mix: Mix, classes: int, smoothing: float, with_audio: bool) -> Tensor:
+    """Class probabilities (B, C) of mixed clips.
 
-    Leaving a share of the tokens out (PatchDropout, Liu et al. 2022) buys many more clips for the same time.
+    If the sound is not mixed, a pair of clips without any face is not mixed at all: neither are its targets.
+    """
+    own = soft_targets(batch.targets, classes, smoothing)
+    mixed = mix_targets(own, mix)
+    return mixed if with_audio else torch.where((batch.has_faces | batch.has_faces.flip(0))[:, None], mixed, own)
+
+
+def _draw_tokens(inputs: Tensor, grid: tuple[int, ...], dropped: float, generator: torch.Generator) -> Tensor | None:
+    """Draw the tokens of a step to keep (B, K), or None to keep all; see ``spread_tokens``.
+
+    Dropping a share of the tokens (PatchDropout, Liu et al. 2022) buys many more clips for the same time.
     """
     count = math.ceil(math.prod(grid) * (1 - dropped))
     if count >= math.prod(grid):

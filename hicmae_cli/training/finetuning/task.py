@@ -1,35 +1,37 @@
-"""What a fine-tuning is to learn: from a list of clips, and from what is known of the dataset that they are of."""
+"""What a model learns from a list of clips, given what is known of their dataset."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal, get_args
 
 from hicmae_cli.corpora.dataset import Dataset
 from hicmae_cli.corpora.manifest import ALL_FOLDS, Sample, read_manifest
-from hicmae_cli.corpora.splits import folds_of
-from hicmae_cli.corpora.values import numbers_of
-from hicmae_cli.errors import ManifestError
+from hicmae_cli.corpora.splits import list_folds
+from hicmae_cli.corpora.values import parse_values
+from hicmae_cli.errors import ManifestError, SettingsError
+from hicmae_cli.labels import canonical_label, is_label
 from hicmae_cli.weights.info import FRAME_FOLDERS, OUR_FRONT_END
 
 Kind = Literal["classification", "regression"]
+KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 
 @dataclass(frozen=True)
 class Task:
-    """What is to be learned, and what the weight will say about it.
+    """What a model learns, and what its weight says about it.
 
     Attributes:
         labels: canonical names of the classes or targets, in the order of the outputs.
         dataset: name written into the weight.
-        licence: what the weight may be used under.
+        licence: of the weight.
         front_end: how the faces of the clips were cut.
-        source: what makes the weight, for its metadata.
+        source: the command or script that makes the weight, for its metadata.
         kind: what the outputs are.
         metric: that chooses the epoch; by default UAR, or the CCC of a regression.
-        merge_by: how many fields of an id name what is tested as one; see ``corpora.dataset.Dataset``.
+        merge_by: how many fields of an id name the clips to decide as one; see ``corpora.dataset.Dataset``.
     """
 
     labels: tuple[str, ...]
@@ -43,13 +45,50 @@ class Task:
 
     @property
     def is_regression(self) -> bool:
-        """Whether numbers are learned, and not classes."""
+        """Whether the model predicts numbers and not classes."""
         return self.kind == "regression"
 
     @property
     def chosen_by(self) -> str:
         """The metric that chooses the epoch."""
         return self.metric or ("ccc" if self.is_regression else "uar")
+
+
+def choose_kind(task: str | None, dataset: Dataset | None) -> Kind:
+    """Return what to learn: the given task, or by default the dataset's, or else a classification.
+
+    Raises:
+        SettingsError: no such task, or not that of a dataset with fixed labels.
+    """
+    if task is None:
+        return "regression" if dataset and dataset.task == "regression" else "classification"
+    found = next((kind for kind in KINDS if kind == task), None)
+    if found is None:
+        raise SettingsError(f"task={task!r}: expected {' or '.join(KINDS)}")
+    if dataset is not None and dataset.labels and found != dataset.task:
+        raise SettingsError(f"task={task!r}: {dataset.name} is a dataset for {dataset.task}")
+    return found
+
+
+def choose_labels(labels: Sequence[str], dataset: Dataset | None, kind: Kind) -> tuple[str, ...]:
+    """Return the names of the outputs in order: the given ones, or else the dataset's; none if the clips decide.
+
+    Raises:
+        SettingsError: names that are not distinct and printable, or none for a regression.
+        ManifestError: names that are not the dataset's: all of them, and for a regression in its order.
+    """
+    names = tuple(canonical_label(name) for name in labels)
+    given = f"labels={','.join(labels)!r}"
+    if not all(map(is_label, names)) or len(set(names)) < len(names):
+        raise SettingsError(f"{given}: expected distinct, printable names")
+    own = dataset.labels if dataset else ()
+    if kind == "regression" and not names and not own:
+        raise SettingsError("a regression needs `labels`: the names of its targets, in the order of the manifest")
+    if names and own and sorted(names) != sorted(own):
+        raise ManifestError(f"{given}: expected {', '.join(own)}, in any order")
+    if names and own and kind == "regression" and names != own:
+        raise ManifestError(f"{given}: the values are in the order {', '.join(own)}; use it, or no `labels`")
+    return names or own
 
 
 def read_task(
@@ -62,38 +101,32 @@ def read_task(
     kind: Kind | None = None,
     licence: str = "",
 ) -> tuple[Task, list[Sample]]:
-    """What the clips of a manifest teach, and those clips.
+    """Return what the clips of a manifest teach, and those clips.
 
     Args:
         manifest: the file.
-        dataset: what is known of it; it answers for what is not given.
+        dataset: what is known of it; it gives what is not given here.
         name: of the dataset, for the weight.
-        source: what makes the weight.
-        labels: in the order of the outputs; by default the dataset's, or all that there are, by the alphabet. Of a
-            dataset that has labels, another order of these.
+        source: the command or script that makes the weight.
+        labels: in the order of the outputs; by default the dataset's, or all that there are, in alphabetical order.
         kind: what the outputs are.
         licence: of the weight.
 
     Raises:
-        ManifestError: the manifest cannot be read; a regression whose targets, or which itself, nobody has named;
-            labels that are not the dataset's.
+        ManifestError: the manifest cannot be read, its labels are numbers without a regression, or names as for
+            ``choose_labels``.
+        SettingsError: as ``choose_labels``.
     """
-    kind = kind or (dataset.task if dataset else "classification")
-    order = tuple(labels) or (dataset.labels if dataset else ())
-    if kind == "regression" and not order:
-        raise ManifestError(f"{manifest}: a regression needs the names of its targets, in their order (--labels a,b)")
-    # What numbers in the list stand for is the dataset's to say, in whatever order the model is to answer.
+    kind = kind or choose_kind(None, dataset)
+    order = choose_labels(labels, dataset, kind)
+    # Numbers in the manifest are indices into the dataset's own order, whatever the order of the outputs.
     own = dataset.labels if dataset else ()
-    if own and sorted(order) != sorted(own):
-        raise ManifestError(f"--labels: expected an order of {', '.join(own)}; got {', '.join(order)}")
-    if own and kind == "regression" and order != own:
-        raise ManifestError(f"--labels: values stand in the order {', '.join(own)}; leave the option out")
     codes = dataset.codes if dataset else None
     samples = read_manifest(manifest, own or order or None, codes=codes, strict=True, regression=kind == "regression")
-    if kind == "classification" and not order and all(numbers_of(sample.label) for sample in samples):
+    if kind == "classification" and not order and all(parse_values(sample.label) for sample in samples):
         raise ManifestError(
-            f"{manifest}: all labels are numbers, e.g. {samples[0].label!r}; a regression needs --task regression and "
-            "the names of its targets (--labels a,b)"
+            f"{manifest}: all labels are numbers, e.g. {samples[0].label!r}; a regression needs "
+            "task='regression' and `labels`, the names of its targets"
         )
     ours = all(sample.video is None or sample.video.suffix == ".mkv" for sample in samples)
     task = Task(
@@ -109,20 +142,20 @@ def read_task(
     return task, samples
 
 
-def rounds_of(samples: Sequence[Sample], fold: str | None, manifest: Path) -> list[str | None]:
-    """The folds that are trained and tested one by one; just None where there are no folds.
+def folds_to_run(samples: Sequence[Sample], fold: str | None, manifest: Path) -> list[str | None]:
+    """Return the folds to train and test one by one; just None for a manifest without folds.
 
     Args:
         samples: all clips of the manifest.
-        fold: one of the folds, ``all``, or None, which is all that there are.
+        fold: one of the folds, ``all``, or None, which means all that there are.
         manifest: the file, for messages.
 
     Raises:
-        ManifestError: a fold was asked for, and there are none.
+        ManifestError: a fold is given, but there are none.
     """
-    folds = folds_of(samples)
+    folds = list_folds(samples)
     if fold is not None and not folds:
-        raise ManifestError(f"{manifest}: has no folds: its column fold is empty; leave --fold out")
+        raise ManifestError(f"{manifest}: has no folds, because its column fold is empty; give no `fold`")
     if fold in (None, ALL_FOLDS):
         return [*folds] or [None]
     return [fold]

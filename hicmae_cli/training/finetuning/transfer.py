@@ -1,7 +1,8 @@
-"""Where a fine-tuning starts: what it takes from another weight, said tensor by tensor."""
+"""What a model takes from the weight it starts from, tensor by tensor."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,23 +16,37 @@ _ENCODERS = ("video_encoder.", "audio_encoder.", "fusion_encoder.")
 
 @dataclass(frozen=True)
 class Transfer:
-    """What became of the tensors of a weight that a model starts from.
+    """What became of the tensors of a weight and of a model that starts from it.
 
     Attributes:
-        taken: tensors of the model that came from the weight.
-        fresh: tensors of the model that start anew.
-        unused: tensors of the weight that the model has no place for.
+        taken: tensors of the model that were loaded from the weight.
+        fresh: tensors of the model that keep their random start.
+        unused: tensors of the weight that the model does not use.
     """
 
     taken: tuple[str, ...]
     fresh: tuple[str, ...]
     unused: tuple[str, ...]
 
+    def __str__(self) -> str:
+        """One line; tensors without a use, such as those of decoders, are counted by part of the network."""
+        text = f"loaded {len(self.taken)} of {len(self.taken) + len(self.fresh)} tensors"
+        text += f"; start from scratch: {', '.join(self.fresh)}" if self.fresh else ""
+        parts = Counter(name.split(".")[0] for name in self.unused)
+        unused = ", ".join(f"{part} ({count} tensors)" for part, count in parts.items())
+        return text + (f"; not used: {unused}" if unused else "")
 
-def take_over(model: Classifier, init: Path, labels: Sequence[str]) -> Transfer:
-    """Take what a model has in common with another weight.
 
-    That is all of a classifier, but its head only if it names the same labels; and the encoders of a pre-trained one.
+def load_compatible(model: Classifier, init: Path, labels: Sequence[str]) -> Transfer:
+    """Load into a model every tensor of a weight that fits its task.
+
+    From a classifier these are all tensors, but the head only if it has the same labels; from a pre-trained weight, the
+    encoders. Layer weights that are fixed to the last layer are not loaded: no gradient leads back from them.
+
+    Args:
+        model: to load into.
+        init: the weight, a .safetensors file.
+        labels: of the model, in the order of its outputs.
 
     Raises:
         WeightsError: unreadable, of another size, or without the tensors of the encoders.
@@ -39,7 +54,7 @@ def take_over(model: Classifier, init: Path, labels: Sequence[str]) -> Transfer:
     info, state = read_state(init)
     if info.model_dims != model.dims:
         raise WeightsError(
-            f"{init}: is of the variant {info.variant} {info.model_dims.to_dict()}, the recipe's model has "
+            f"{init}: has the variant {info.variant} {info.model_dims.to_dict()}, but the recipe's model has "
             f"{model.dims.to_dict()}"
         )
     own = model.state_dict()

@@ -100,15 +100,15 @@ def rebuild_video(
         masks = draw_masks((facts.video_mask, facts.audio_mask), ratios, seed)
     except ValueError as error:
         raise SettingsError(f"mask_video={ratios[0]:g}, mask_audio={ratios[1]:g}: {error}") from error
-    excerpt = read_snippet(Path(source), at_s, FaceFinder)
+    snippet = read_snippet(Path(source), at_s, FaceFinder)
     made = reconstruct(
         model.to(torch_device),
-        excerpt.faces[None],
-        excerpt.log_mel[None, None],
+        snippet.faces[None],
+        snippet.log_mel[None, None],
         *masks,
         frame_difference=facts.frame_difference,
     )
-    return RebuiltVideo(Path(source), str(weights), excerpt.start_s, _describe_masks(facts, ratios), made)
+    return RebuiltVideo(Path(source), str(weights), snippet.start_s, _describe_masks(facts, ratios), made)
 
 
 def _describe_masks(facts: PretrainingFacts, ratios: tuple[float, float]) -> str:

@@ -9,16 +9,17 @@ from pathlib import Path
 
 from hicmae_cli.clips.recording import Recording
 from hicmae_cli.corpora import unlabelled
+from hicmae_cli.corpora.catalogue import DATASETS, data_home, find_dataset
 from hicmae_cli.corpora.clip_list import find_clips
+from hicmae_cli.corpora.dataset import Dataset
+from hicmae_cli.corpora.known.puppets import PUPPETS
+from hicmae_cli.corpora.known.voxceleb2 import VOXCELEB2, list_recordings
 from hicmae_cli.errors import SettingsError
 from hicmae_cli.media.listing import Listing
-from hicmae_cli.preparing import videos as preparing
+from hicmae_cli.preparing.videos import prepare_videos
 from hicmae_cli.weights.info import FRAME_FOLDERS, OUR_FRONT_END, VOXCELEB2_FRONT_END
 from hicmae_cli.workers import count_cores, run_in_pool
 
-# Recipe and licence of the datasets that can be pre-trained on.
-_RECIPES = {"puppets": "pretrain-puppets-nano", "voxceleb2": "pretrain-voxceleb2-base"}
-_LICENCES = {"puppets": "MIT", "voxceleb2": "CC-BY-4.0 (VoxCeleb2)"}
 _PREPARED_SUFFIX = ".mkv"
 
 
@@ -52,14 +53,23 @@ def choose_recipe(
     given = [source for source in (dataset, manifest, videos) if source is not None]
     if len(given) != 1:
         raise SettingsError(f"got {len(given)} of `dataset`, `manifest` and `videos`, expected exactly one of them")
-    if dataset is not None and dataset not in _RECIPES:
-        raise SettingsError(f"dataset={dataset!r}: expected one of {', '.join(_RECIPES)}")
-    if recipe is None and dataset is None:
+    known = None if dataset is None else _find_pretrainable(dataset)
+    if recipe is not None:
+        return recipe
+    if known is None:
         raise SettingsError(
             "got no `recipe`, which only a dataset implies; expected a .toml file or a name such as "
             "pretrain-puppets-nano"
         )
-    return recipe or _RECIPES[dataset or ""]
+    return known.pretrain_recipe
+
+
+def _find_pretrainable(name: str) -> Dataset:
+    """Find a dataset that has a recipe for pre-training."""
+    names = sorted(dataset.name for dataset in DATASETS.values() if dataset.pretrain_recipe)
+    if name.strip().lower() not in names:
+        raise SettingsError(f"dataset={name!r}: expected one of {', '.join(names)}")
+    return find_dataset(name, labelled=False)
 
 
 def find_recordings(
@@ -88,29 +98,31 @@ def find_recordings(
 
     Raises:
         ManifestError: no recordings that can be used.
-        SettingsError: VoxCeleb2 without its folder.
+        SettingsError: a dataset that cannot be pre-trained on, or VoxCeleb2 without its folder.
         DiskError: the disk is full.
     """
     if videos is not None:
         return _cut_faces(videos, root or Path("data") / f"{videos.name}-faces", on_listing, on_video, on_wait)
-    if dataset == "voxceleb2":
+    if dataset is not None and _find_pretrainable(dataset) is VOXCELEB2:
         return _find_voxceleb2(root)
     clips = find_clips(dataset, root, manifest, draw_puppets=draw_puppets)
     recordings, left_out = unlabelled.from_manifest(clips.manifest)
     ours = all(recording.video.suffix == _PREPARED_SUFFIX for recording in recordings)
     front_end = OUR_FRONT_END if ours else FRAME_FOLDERS
-    licence = _LICENCES.get(clips.name, "unknown")
+    # A manifest of puppets is known as such, whatever its file is called.
+    known = PUPPETS if clips.name == PUPPETS.name else clips.dataset
+    licence = known.licence if known else "unknown"
     return RecordingList(recordings, clips.name, licence, front_end, tuple(left_out.items()))
 
 
 def _find_voxceleb2(root: Path | None) -> RecordingList:
-    if root is None:
+    usual = data_home() / VOXCELEB2.folder
+    if root is None and not usual.is_dir():
         raise SettingsError(
-            "dataset='voxceleb2' needs `root`, the folder that holds its mp4 and aac folders (or dev/); ask for "
-            "VoxCeleb2 at https://www.robots.ox.ac.uk/~vgg/data/voxceleb/, or try dataset='puppets'"
+            f"dataset={VOXCELEB2.name!r} needs `root`, the folder that holds its mp4 and aac folders (or dev/), as "
+            f"{usual} does not exist; ask for VoxCeleb2 at {VOXCELEB2.access}, or try dataset='puppets'"
         )
-    recordings = unlabelled.voxceleb2(root)
-    return RecordingList(recordings, "voxceleb2", _LICENCES["voxceleb2"], VOXCELEB2_FRONT_END)
+    return RecordingList(list_recordings(root or usual), VOXCELEB2.name, VOXCELEB2.licence, VOXCELEB2_FRONT_END)
 
 
 def _cut_faces(
@@ -120,7 +132,7 @@ def _cut_faces(
     on_video: Callable[[], None],
     on_wait: Callable[[Path], None],
 ) -> RecordingList:
-    recordings, skipped = preparing.videos(
+    recordings, skipped = prepare_videos(
         folder,
         store,
         run=partial(run_in_pool, workers=count_cores()),

@@ -38,7 +38,7 @@ def test_twenty_people_are_tested(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("aiim001_task_1, Sleepy", "line 2: unknown label 'Sleepy'; there are Excited, Wide-awake"),
+        ("aiim001_task_1, Sleepy", "line 2: unknown label 'Sleepy'; expected Excited, Wide-awake"),
         ("aiim001_task_1 Calm", "line 2: expected `<person>_<task>, <label>`"),
         ("aiim001_task_1, Calm, 3", "line 2: expected `<person>_<task>, <label>`"),
         ("../aiim001_task_1, Calm", "line 2: expected `<person>_<task>, <label>`"),

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hicmae_cli.corpora.known.crema_d import CREMA_D, CREMA_D_4, fold_of, item_of
+from hicmae_cli.corpora.known.crema_d import CREMA_D, CREMA_D_4, assign_fold, parse_item
 from hicmae_cli.errors import ManifestError
 from tests.corpora.published import assert_published
 
@@ -31,7 +31,7 @@ def names() -> list[str]:
 
 def test_the_published_splits_follow_from_the_names() -> None:
     assert len(names()) == 7442
-    items = [item_of(name, Path(name), None) for name in names() if name not in CREMA_D.broken]
+    items = [parse_item(name, Path(name), None) for name in names() if name not in CREMA_D.excluded]
     assert len(items) == 7437
     assert_published(CREMA_D, items)
     four = [item for item in items if item.label in CREMA_D_4.labels]
@@ -40,7 +40,7 @@ def test_the_published_splits_follow_from_the_names() -> None:
 
 
 def test_actors_are_whole() -> None:
-    assert [fold_of(actor) for actor in (1001, 1018, 1019, 1036, 1037, 1072, 1073, 1090, 1091)] == list("112234555")
+    assert [assign_fold(actor) for actor in (1001, 1018, 1019, 1036, 1037, 1072, 1073, 1090, 1091)] == list("112234555")
 
 
 def test_videos_of_another_kind_and_shadows(tmp_path: Path) -> None:

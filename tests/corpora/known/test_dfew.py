@@ -30,13 +30,13 @@ def test_videos_lie_flat_or_in_parts_with_or_without_zeros(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("video_name,label\n1,8\n", "line 2: unknown label '8'; there are 1 to 7"),
+        ("video_name,label\n1,8\n", "line 2: unknown label '8'; expected 1 to 7"),
         ("video_name,label\n1,0\n", "line 2: unknown label '0'"),
         ("video_name,label\n1,happy\n", "line 2: unknown label 'happy'"),
-        ("video_name,label\n../1,1\n", "line 2: '../1' is no number of a clip"),
-        ("video_name,label\n123456,1\n", "line 2: '123456' is no number of a clip"),
+        ("video_name,label\n../1,1\n", "line 2: expected the number of a clip, got '../1'"),
+        ("video_name,label\n123456,1\n", "line 2: expected the number of a clip, got '123456'"),
         ("video_name,label\n1\n", "line 2: expected 2 columns, got 1"),
-        ("video_name,label\n\n1,1\n00001,2\n", "line 4: 00001 is in the test list of fold 3 too"),
+        ("video_name,label\n\n1,1\n00001,2\n", "line 4: 00001 is also in the test list of fold 3"),
         ("name,label\n1,1\n", "line 1: the header lacks video_name"),
         ("", "is empty; expected a header with video_name, label"),
     ],

@@ -30,10 +30,10 @@ def test_who_wears_the_markers_sits_on_the_left(tmp_path: Path) -> None:
         "[4.0000 - 5.0000]\tSes02M_script01_1_FXX1\tneu\t[2.5, 2.5, 2.5]\n",
     )
     she, aside, he = IEMOCAP.items(tmp_path)
-    assert he.excerpt is not None and she.excerpt is not None
-    assert (he.label, he.speaker, he.fold, he.excerpt.columns) == ("happiness", "Ses02M", "2", (0.0, 0.5))
-    assert (he.excerpt.start_s, he.excerpt.end_s) == (0.5, 2.25)
-    assert (she.label, she.speaker, she.excerpt.columns) == ("sadness", "Ses02F", (0.5, 1.0))
+    assert he.part is not None and she.part is not None
+    assert (he.label, he.speaker, he.fold, he.part.columns) == ("happiness", "Ses02M", "2", (0.0, 0.5))
+    assert (he.part.start_s, he.part.end_s) == (0.5, 2.25)
+    assert (she.label, she.speaker, she.part.columns) == ("sadness", "Ses02F", (0.5, 1.0))
     assert aside.id == "Ses02M_script01_1_FXX1"
     dialog = tmp_path / "Session2" / "dialog" / "avi" / "DivX" / "Ses02M_script01_1.avi"
     assert he.video == she.video == dialog
@@ -41,8 +41,8 @@ def test_who_wears_the_markers_sits_on_the_left(tmp_path: Path) -> None:
 
 def test_every_utterance_of_a_fake_is_within_its_dialogue(tmp_path: Path) -> None:
     for item in make_fake("iemocap", tmp_path, media=False):
-        assert item.excerpt is not None
-        assert 0 <= item.excerpt.start_s < item.excerpt.end_s <= 2
+        assert item.part is not None
+        assert 0 <= item.part.start_s < item.part.end_s <= 2
 
 
 GOOD = "[0.5 - 2.25]\tSes02M_script01_1_M000\tang\t[2.5, 2.5, 2.5]"
@@ -51,14 +51,20 @@ GOOD = "[0.5 - 2.25]\tSes02M_script01_1_M000\tang\t[2.5, 2.5, 2.5]"
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        (GOOD.replace("ang", "joy"), "line 3: unknown label 'joy'; there are ang, hap, exc, neu, sad, dis"),
+        (GOOD.replace("ang", "joy"), "line 3: unknown label 'joy'; expected ang, hap, exc, neu, sad, dis"),
         (GOOD.replace("\tang", ""), "line 3: expected `[<start> - <end>] <utterance> <label>"),
         (GOOD.replace("2.25", "x"), "line 3: expected `[<start>"),
-        (GOOD.replace("2.25", "0.5"), "line 3: it ends at 0.5 s, before it begins at 0.5 s"),
-        (GOOD.replace("0.5 ", "9 "), "line 3: it ends at 2.25 s, before it begins at 9 s"),
-        (GOOD.replace("2.25", "9" * 400), "line 3: it ends at 999"),
-        (GOOD.replace("Ses02M_script01_1_", "Ses02M_impro07_"), "line 3: 'Ses02M_impro07_M000' is no utterance of"),
-        (GOOD.replace("_M000", "_/../../M000"), "line 3: 'Ses02M_script01_1_/../../M000' is no utterance"),
+        (GOOD.replace("2.25", "0.5"), "line 3: expected the end after the start, got '0.5' to '0.5'"),
+        (GOOD.replace("0.5 ", "9 "), "line 3: expected the end after the start, got '9' to '2.25'"),
+        (GOOD.replace("2.25", "9" * 400), "line 3: expected the end after the start, got '0.5' to '999"),
+        (
+            GOOD.replace("Ses02M_script01_1_", "Ses02M_impro07_"),
+            "line 3: expected an utterance of this dialogue, got 'Ses02M_impro07_M000'",
+        ),
+        (
+            GOOD.replace("_M000", "_/../../M000"),
+            "line 3: expected an utterance of this dialogue, got 'Ses02M_script01_1_/../../M000'",
+        ),
         (f"{GOOD}\n\n{GOOD}", "line 5: Ses02M_script01_1_M000 occurs twice"),
     ],
 )

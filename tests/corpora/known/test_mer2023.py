@@ -38,10 +38,10 @@ def test_the_archives_as_they_unpack(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("name,discrete,valence\na,bored,1\n", "line 2: unknown label 'bored'; there are neutral, angry, happy"),
+        ("name,discrete,valence\na,bored,1\n", "line 2: unknown label 'bored'; expected neutral, angry, happy"),
         ("name,discrete,valence\na,sad\n", "line 2: expected 3 columns, got 2"),
         ("name,discrete,valence\n../a,sad,1\n", "line 2: '../a' leads out of the dataset's folder"),
-        ("name,discrete,valence\nx/a,sad,1\n", "line 2: 'x/a' is no name of a clip"),
+        ("name,discrete,valence\nx/a,sad,1\n", "line 2: expected the name of a clip, got 'x/a'"),
         ("name,discrete,valence\na,sad,1\na,sad,1\n", "line 3: a occurs twice"),
         ("name,valence\na,1\n", "line 1: the header lacks discrete"),
     ],

@@ -45,7 +45,7 @@ def test_pictures_and_sound_may_lie_apart(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        (f"{TURN}; Q; A:1.0;", "line 2: unknown label 'Q'; there are A, H, N, S, O, X"),
+        (f"{TURN}; Q; A:1.0;", "line 2: unknown label 'Q'; expected A, H, N, S, O, X"),
         (f"{TURN}", "line 2: expected `UTD-IMPROV-<turn>.avi; <label>; …`"),
         ("UTD-IMPROV-S08H-M07-R-MF02.avi; S;", "line 2: expected `UTD-IMPROV-"),
         ("UTD-IMPROV-../../M06.avi; S;", "line 2: expected `UTD-IMPROV-"),
@@ -62,5 +62,5 @@ def test_malformed_lists(line: str, said: str, tmp_path: Path) -> None:
 
 def test_a_file_of_something_else(tmp_path: Path) -> None:
     (tmp_path / "Evalution.txt").write_text("hello\n")
-    with pytest.raises(ManifestError, match=r"Evalution\.txt: names no turn"):
+    with pytest.raises(ManifestError, match=r"Evalution\.txt: contains no turns"):
         MSP_IMPROV.items(tmp_path)

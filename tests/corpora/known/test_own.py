@@ -9,9 +9,9 @@ from hicmae_cli.corpora.catalogue import dataset_root
 from hicmae_cli.corpora.known.own import FOLDER, MANIFEST
 from hicmae_cli.corpora.manifest import read_manifest
 from hicmae_cli.errors import ManifestError
-from hicmae_cli.preparing.dataset import sources_of
 from hicmae_cli.preparing.jobs import make_jobs
 from hicmae_cli.preparing.journal import Journal
+from hicmae_cli.preparing.sources import find_sources
 from tests.corpora.fake_media import put_video
 from tests.corpora.fakes import make_fake
 
@@ -37,13 +37,19 @@ def test_a_new_clip_changes_no_name(tmp_path: Path) -> None:
 
 def test_folders_that_are_no_corpus(tmp_path: Path) -> None:
     put_video(tmp_path / "a.mp4", media=False)
-    with pytest.raises(ManifestError, match=r"no videos in sub-folders; expected <label>/<video>"):
+    with pytest.raises(
+        ManifestError,
+        match=r"no videos in sub-folders; expected <label>/<video> .*; skipped videos outside the .*: a.mp4$",
+    ):
         FOLDER.items(tmp_path)
     put_video(tmp_path / "happy" / "a.mp4", media=False)
-    with pytest.raises(ManifestError, match="one label only, happiness; expected a sub-folder for each"):
+    with pytest.raises(
+        ManifestError,
+        match=r"only one label, happiness; expected one sub-folder for each label; skipped .* outside .*: a.mp4$",
+    ):
         FOLDER.items(tmp_path)
     put_video(tmp_path / "2" / "a.mp4", media=False)
-    with pytest.raises(ManifestError, match=r"2: a number as a label .* give the folder a name"):
+    with pytest.raises(ManifestError, match=r"2: a number is ambiguous as a label.*name the folder after its emotion"):
         FOLDER.items(tmp_path)
 
 
@@ -53,7 +59,7 @@ def test_a_name_that_no_manifest_can_hold_costs_its_own_clip(tmp_path: Path) -> 
         put_video(tmp_path / "happy" / name, media=False)
     items = FOLDER.items(tmp_path)
     journal = Journal(tmp_path / "journal.jsonl")
-    jobs = make_jobs(sources_of(FOLDER, items, None), tmp_path / "clips", journal)
+    jobs = make_jobs(find_sources(FOLDER, items, None), tmp_path / "clips", journal)
     named = {id_: entry.cause for id_, entry in journal.entries.items() if entry.fault == "name"}
     assert len(named) == 3
     assert len(jobs) == len(items) - 3
@@ -72,12 +78,12 @@ def test_the_authors_lines_of_raw_videos(tmp_path: Path) -> None:
     ("text", "said"),
     [
         (HEAD + "1,a.mp4,,happy,,,\n2,../b.mp4,,happy,,,\n", "line 3: "),
-        (HEAD + "1,/etc/a.mp4,,happy,,,\n", "line 2: '/etc/a.mp4' leads out of the folder"),
+        (HEAD + "1,/etc/a.mp4,,happy,,,\n", "line 2: '/etc/a.mp4' is outside the folder"),
         (HEAD + "1,a.mp4,../../a.wav,happy,,,\n", "leads out of the "),
-        (HEAD + "a\tb,a.mp4,,happy,,,\n", r"line 2: the id 'a\tb' cannot name a file"),
-        (HEAD + "../1,a.mp4,,happy,,,\n", "line 2: the id '../1' cannot name a file"),
-        (HEAD + "1,,a.wav,happy,,,\n", "line 2: '1' has no video to cut faces from"),
-        (HEAD + "1,a.mp4,,glad,,,\n", "line 2: unknown label 'glad'; there are happiness, sadness"),
+        (HEAD + "a\tb,a.mp4,,happy,,,\n", r"line 2: the id 'a\tb' cannot be a file name"),
+        (HEAD + "../1,a.mp4,,happy,,,\n", "line 2: the id '../1' cannot be a file name"),
+        (HEAD + "1,,a.wav,happy,,,\n", "line 2: '1' has no video to crop faces from"),
+        (HEAD + "1,a.mp4,,glad,,,\n", "line 2: unknown label 'glad'; expected happiness, sadness"),
         (HEAD + "1,a.mp4,,happy,,tset,\n", "line 2: '1' has the split 'tset'; expected train, validation or"),
         (HEAD + "1,a.mp4,,2,,,\n", "number 2, but there are 2 labels"),
         (HEAD + "1,a.mp4\n", "line 2: expected 7 fields"),
@@ -114,8 +120,8 @@ def test_numbers_without_names_are_targets_of_a_regression(lines: str, tmp_path:
     path = tmp_path / "manifest.csv"
     path.write_text(lines.format(rows, authors))
     assert tuple(item.label for item in MANIFEST.items(tmp_path)) == texts
-    values = [sample.label for sample in read_manifest(path, ["valence"], existing=False, regression=True)]
-    assert values == ["3.0", "0.5", "-2.0", "10.0"]
+    values = [sample.target for sample in read_manifest(path, ["valence"], existing=False, regression=True)]
+    assert values == [(3.0,), (0.5,), (-2.0,), (10.0,)]
     (tmp_path / "labels.txt").write_text("happy\nsad\n")
     with pytest.raises(ManifestError, match="the label is the number 3, but there are 2 labels"):
         MANIFEST.items(tmp_path)

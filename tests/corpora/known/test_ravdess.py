@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from hicmae_cli.corpora.known.ravdess import RAVDESS, fold_of, item_of
+from hicmae_cli.corpora.known.ravdess import RAVDESS, assign_fold, parse_item
 from hicmae_cli.errors import ManifestError
 from tests.corpora.published import assert_published
 
@@ -22,13 +22,13 @@ def names() -> list[str]:
 
 
 def test_the_published_splits_follow_from_the_names() -> None:
-    items = [item_of(name, Path(name), None) for name in names()]
+    items = [parse_item(name, Path(name), None) for name in names()]
     assert len(items) == 1440
     assert_published(RAVDESS, items)
 
 
 def test_actors_are_whole() -> None:
-    assert [fold_of(actor) for actor in (1, 4, 5, 8, 9, 20, 21, 24)] == list("11223566")
+    assert [assign_fold(actor) for actor in (1, 4, 5, 8, 9, 20, 21, 24)] == list("11223566")
 
 
 @pytest.mark.parametrize(

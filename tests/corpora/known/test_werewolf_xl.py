@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from hicmae_cli.corpora.known.werewolf_xl import WEREWOLF_XL, fold_of
+from hicmae_cli.corpora.known.werewolf_xl import WEREWOLF_XL, assign_fold
 from hicmae_cli.errors import ManifestError
 
 HEAD = "VideoName,arousal,valence,dominance\n"
@@ -15,7 +15,7 @@ def test_published_counts() -> None:
 
 
 def test_games_are_whole() -> None:
-    assert [fold_of(game) for game in (1, 6, 7, 12, 13, 18, 19, 24, 25, 30)] == list("1122334455")
+    assert [assign_fold(game) for game in (1, 6, 7, 12, 13, 18, 19, 24, 25, 30)] == list("1122334455")
 
 
 @pytest.mark.parametrize(
@@ -48,8 +48,11 @@ def test_what_lies_beside_a_video_is_not_taken_for_it(tmp_path: Path) -> None:
         (HEAD + "07_01_12,nan,1,1\n", "line 2: arousal is 'nan', expected a number"),
         (HEAD + "07_01_12,1,1,inf\n", "line 2: dominance is 'inf', expected a number"),
         (HEAD + "07_01_12,1,1\n", "line 2: expected 4 columns, got 3"),
-        (HEAD + "31_01_12,1,1,1\n", "line 2: '31_01_12' is no clip"),
-        (HEAD + "../07_01_12,1,1,1\n", "line 2: '../07_01_12' is no clip"),
+        (HEAD + "31_01_12,1,1,1\n", "line 2: expected a clip <game 01-30>_<player 01-09>_<number>, got '31_01_12'"),
+        (
+            HEAD + "../07_01_12,1,1,1\n",
+            "line 2: expected a clip <game 01-30>_<player 01-09>_<number>, got '../07_01_12'",
+        ),
         (HEAD + "07_01_12,1,1,1\n07_01_12,1,1,1\n", "line 3: 07_01_12 occurs twice"),
         ("VideoName,arousal,dominance\n07_01_12,1,1\n", "line 1: expected one column of valence, got none"),
         (
@@ -68,5 +71,5 @@ def test_malformed_tables(text: str, said: str, tmp_path: Path) -> None:
 
 def test_a_table_of_nothing(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text(HEAD)
-    with pytest.raises(ManifestError, match=r"labels\.csv: names no clip"):
+    with pytest.raises(ManifestError, match=r"labels\.csv: lists no clips"):
         WEREWOLF_XL.items(tmp_path)

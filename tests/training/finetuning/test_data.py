@@ -1,4 +1,4 @@
-"""What fine-tuning is fed: augmented items with their targets, each from (seed, epoch, clip)."""
+"""Batches of fine-tuning: augmented items with their targets, each decided by (seed, epoch, clip)."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ import torch
 
 from hicmae_cli.clips import Clip, read_prepared_clip, stack_clips, write_prepared_clip
 from hicmae_cli.corpora.manifest import Sample
+from hicmae_cli.corpora.values import Target
 from hicmae_cli.errors import ManifestError, TrainingError
 from hicmae_cli.models.inputs import to_video
 from hicmae_cli.models.masking import cut_patches, keep_patches
 from hicmae_cli.training.finetuning.data import (
-    Item,
+    LabelledItem,
     TrainingClips,
     label_indices,
     regression_targets,
     training_loader,
-    unbroken,
+    unpack_batch,
 )
 from hicmae_cli.training.settings import FinetuneSettings
 
@@ -47,17 +48,17 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> list[Sample]:
     return found
 
 
-def item(samples: list[Sample], index: int, settings: FinetuneSettings = SETTINGS, epoch: int = 0) -> Item:
+def item(samples: list[Sample], index: int, settings: FinetuneSettings = SETTINGS, epoch: int = 0) -> LabelledItem:
     found = TrainingClips(samples, LABELS, settings, epoch)[index]
     assert not isinstance(found, str), found
     return found
 
 
-def same(one: Item, other: Item) -> bool:
+def same(one: LabelledItem, other: LabelledItem) -> bool:
     return all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
 
 
-def test_training_sees_what_prediction_sees() -> None:
+def test_training_and_prediction_give_the_model_the_same_input() -> None:
     faces = np.random.default_rng(0).integers(0, 256, (2, 16, 160, 160, 3)).astype(np.uint8)
     mel = np.zeros((256, 128), np.float32)
     expected, _ = stack_clips([Clip(faces[0], mel), Clip(None, mel)])
@@ -68,7 +69,7 @@ def test_training_sees_what_prediction_sees() -> None:
     torch.testing.assert_close(patches, keep_patches(cut_patches(video, (2, 16, 16)), keep))
 
 
-def test_chance_follows_from_seed_epoch_and_clip_and_not_from_where_it_is_read(samples: list[Sample]) -> None:
+def test_seed_epoch_and_clip_decide_an_item_whether_cached_or_read(samples: list[Sample]) -> None:
     cache = [read_prepared_clip(s.video, s.audio).decode_all(exact=False) for s in samples]
     for index in range(3):
         first = item(samples, index)
@@ -82,18 +83,18 @@ def test_chance_follows_from_seed_epoch_and_clip_and_not_from_where_it_is_read(s
             assert not torch.equal(first[2], other[2])
 
 
-def test_batches_are_those_asked_for_whatever_reads_them(samples: list[Sample]) -> None:
+def test_batches_are_the_requested_ones_in_any_process(samples: list[Sample]) -> None:
     batches = [[2, 0], [1]]
     for workers in (0, 1):
         settings = SETTINGS.model_copy(update={"num_workers": workers})
-        loaded = [unbroken(b) for b in training_loader(samples, LABELS, settings, 3, batches)]
+        loaded = [unpack_batch(b) for b in training_loader(samples, LABELS, settings, 3, batches)]
         assert [batch[3].tolist() for batch in loaded] == [[0, 0], [1]]
         for batch, indices in zip(loaded, batches, strict=True):
             for place, index in enumerate(indices):
                 assert same(item(samples, index, epoch=3), tuple(part[place] for part in batch))  # type: ignore[arg-type]
 
 
-def test_a_modality_withholds_the_other_stream(samples: list[Sample]) -> None:
+def test_a_modality_blanks_the_other_stream(samples: list[Sample]) -> None:
     both, video, audio = (
         item(samples, 0, PLAIN.model_copy(update={"modality": modality})) for modality in ("av", "video", "audio")
     )
@@ -102,34 +103,32 @@ def test_a_modality_withholds_the_other_stream(samples: list[Sample]) -> None:
     assert torch.equal(audio[2], both[2]) and not video[2].any()
 
 
-def test_a_stream_that_is_not_there_is_empty_or_named(samples: list[Sample]) -> None:
+def test_a_missing_stream_is_blank_or_an_error(samples: list[Sample]) -> None:
     silent, unseen = item(samples, 3), item(samples, 4)
     assert silent[1] and not silent[2].any()
     assert not unseen[1] and unseen[2].any()
     deaf = TrainingClips(samples, LABELS, SETTINGS.model_copy(update={"modality": "audio"}), 0)
     blind = TrainingClips(samples, LABELS, SETTINGS.model_copy(update={"modality": "video"}), 0)
-    assert deaf[3] == f"clip clip3: {samples[3].video}: has no sound to learn from; leave it out"
-    assert blind[4] == f"clip clip4: {samples[4].audio}: has no faces to learn from; leave it out"
+    assert deaf[3] == f"clip clip3: {samples[3].video}: has no sound to learn from; remove it from the manifest"
+    assert blind[4] == f"clip clip4: {samples[4].audio}: has no faces to learn from; remove it from the manifest"
 
 
 def test_regression_targets_are_numbers(samples: list[Sample]) -> None:
     names = ("arousal", "valence", "dominance")
-    rated = [replace(s, label=f"{i / 2} -0.25 1e0") for i, s in enumerate(samples)]
+    rated = [replace(s, target=(i / 2, -0.25, 1.0)) for i, s in enumerate(samples)]
     batches = [[2, 1]]
     loader = training_loader(rated, names, SETTINGS, 0, batches, regression=True)
-    target = unbroken(next(iter(loader)))[3]
+    target = unpack_batch(next(iter(loader)))[3]
     assert target.dtype == torch.float32
     assert target.tolist() == [[1.0, -0.25, 1.0], [0.5, -0.25, 1.0]]
 
 
-@pytest.mark.parametrize("label", ["", "0.5 0.25", "1 2 3", "0.5 nan", "0.5 high", "inf 1"])
-def test_a_label_that_is_not_as_many_numbers_is_named(label: str) -> None:
+@pytest.mark.parametrize("target", [(), (1.0,), (1.0, 2.0, 3.0), "high", "0.5 0.25"])
+def test_a_target_with_the_wrong_number_of_values_is_named(target: Target) -> None:
     two = ("arousal", "valence")
-    if label == "0.5 0.25":
-        assert regression_targets([Sample("a", None, None, label)], two).tolist() == [[0.5, 0.25]]
-        return
+    assert regression_targets([Sample("a", None, None, (0.5, 0.25))], two).tolist() == [[0.5, 0.25]]
     with pytest.raises(ManifestError, match=r"clip a: expected 2 numbers \(arousal, valence\)"):
-        regression_targets([Sample("b", None, None, "1 2"), Sample("a", None, None, label)], two)
+        regression_targets([Sample("b", None, None, (1.0, 2.0)), Sample("a", None, None, target)], two)
 
 
 def test_an_unknown_label_is_named() -> None:
@@ -143,4 +142,4 @@ def test_broken_clips_are_all_named(samples: list[Sample], tmp_path: Path) -> No
     gone = replace(samples[0], id="lost", video=tmp_path / "gone.mkv")
     loader = training_loader([bad, samples[1], gone], LABELS, SETTINGS, 0, [[0, 1, 2]])
     with pytest.raises(TrainingError, match=r"^clip bad: .*broken\.mkv.*; clip lost: .*gone\.mkv"):
-        unbroken(next(iter(loader)))
+        unpack_batch(next(iter(loader)))

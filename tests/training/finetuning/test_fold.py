@@ -1,4 +1,4 @@
-"""One fold: nobody is trained on and tested, and the test clips are looked at once, at the end."""
+"""One fold: training and test clips share nobody, and the test clips are scored once, at the end."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ import pytest
 
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.errors import ManifestError, WeightsError
-from hicmae_cli.evaluation.evaluate import evaluate
 from hicmae_cli.evaluation.results import Evaluation
+from hicmae_cli.evaluation.scoring import score_clips
 from hicmae_cli.training.finetuning import fold as protocol
 from hicmae_cli.training.finetuning import loop as training
-from hicmae_cli.training.finetuning.fold import check_start, finetune_and_test
+from hicmae_cli.training.finetuning.fold import check_init, finetune_and_test
+from hicmae_cli.training.finetuning.progress import FinetuningProgress
+from hicmae_cli.training.finetuning.results import FoldResult
 from hicmae_cli.training.runs import TESTED
 from hicmae_cli.training.settings import FinetuneSettings
 from hicmae_cli.weights.checkpoint import load_classifier, save_classifier
@@ -36,74 +38,71 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> list[Sample]:
     ]
 
 
-def test_a_start_that_has_seen_the_test_clips_is_refused(samples: list[Sample], tmp_path: Path) -> None:
-    outcome, _ = fold(tmp_path / "first", samples, SETTINGS)
-    assert outcome.weight is not None
-    info = read_info(str(outcome.weight))
+def test_a_start_that_was_trained_on_the_test_clips_is_refused(samples: list[Sample], tmp_path: Path) -> None:
+    weight = fold(tmp_path / "first", samples, SETTINGS).weight
+    assert weight is not None
+    info = read_info(str(weight))
     assert (info.dataset, info.fold) == (TASK.dataset, "2")
     for task, tested in ((TASK, "2"), (TASK, None), (replace(TASK, dataset="elsewhere"), "1")):
-        assert check_start(outcome.weight, task, tested) is None
-    doubt = check_start(outcome.weight, TASK, "1")  # another corpus of one's own may be called toys, too
+        assert check_init(weight, task, tested) is None
+    doubt = check_init(weight, TASK, "1")  # another corpus of one's own may have the name toys
     assert doubt and "if these are the same clips" in doubt
     known = tmp_path / "known.safetensors"
-    save_classifier(known, load_classifier(outcome.weight)[0], info.model_copy(update={"dataset": "crema-d"}))
+    save_classifier(known, load_classifier(weight)[0], info.model_copy(update={"dataset": "crema-d"}))
     public = replace(TASK, dataset="crema-d-4")  # the same clips, other labels
-    with pytest.raises(WeightsError, match="has learned from the clips that test fold 1, as it left out fold 2"):
-        finetune_and_test(tmp_path / "second", public, samples, "1", settings=SETTINGS, init=known)
-    assert not (tmp_path / "second").exists()
+    with pytest.raises(WeightsError, match="was trained on the clips that test fold 1, because its own test fold is 2"):
+        check_init(known, public, "1")
 
 
-def test_the_test_clips_are_looked_at_once(
-    samples: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_test_clips_are_scored_once(samples: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, list[list[str]]] = {"training": [], "testing": []}
 
     def spy(part: str) -> Callable[..., dict[str, Evaluation]]:
         def looked_at(clips: list[Sample], *given: Any, **more: Any) -> dict[str, Evaluation]:
             seen[part].append([sample.id for sample in clips])
-            return evaluate(clips, *given, **more)
+            return score_clips(clips, *given, **more)
 
         return looked_at
 
-    monkeypatch.setattr(training, "evaluate", spy("training"))
-    monkeypatch.setattr(protocol, "evaluate", spy("testing"))
-    outcome, tested = fold(tmp_path, samples, SETTINGS)
+    monkeypatch.setattr(training, "score_clips", spy("training"))
+    monkeypatch.setattr(protocol, "score_clips", spy("testing"))
+    result = fold(tmp_path, samples, SETTINGS)
     own = [sample.id for sample in samples if sample.fold == "2"]
-    assert tested is not None and [result.id for result in tested.samples] == own
+    assert result.evaluation is not None and [sample.id for sample in result.evaluation.samples] == own
     assert seen["testing"] == [own]
     (judged,) = seen["training"]
     assert not set(own) & set(judged)  # no test clip chose the epoch
-    assert outcome.weight is not None
-    _, info = load_classifier(outcome.weight)
+    assert result.weight is not None
+    _, info = load_classifier(result.weight)
     assert info.metrics["validation"]["clips"] == len(judged)
 
 
 def test_a_finished_run_is_not_tested_again(samples: list[Sample], tmp_path: Path) -> None:
     looks: list[None] = []
     run = tmp_path / "run"
-    _, first = fold(run, samples, SETTINGS, lambda: looks.append(None))
+    first = fold(run, samples, SETTINGS, lambda: looks.append(None))
     assert len(looks) == 6
-    _, again = fold(run, samples, SETTINGS, lambda: looks.append(None))
+    again = fold(run, samples, SETTINGS, lambda: looks.append(None))
     assert again == first and len(looks) == 6
-    # What was found is of that weight on those clips, and whole; or it is found anew.
+    # The file must be whole, and of that weight on those clips; otherwise the clips are scored again.
     text = (run / TESTED).read_text()
     document = json.loads(text)
     document["made_of"]["weight"] = "0" * 64
     for damaged in (json.dumps(document), text[:100], "[]", "{}"):
         looks.clear()
         (run / TESTED).write_text(damaged)
-        _, anew = fold(run, samples, SETTINGS, lambda: looks.append(None))
-        assert anew == first and len(looks) == 6
+        second = fold(run, samples, SETTINGS, lambda: looks.append(None))
+        assert second == first and len(looks) == 6
         assert (run / TESTED).read_text() == text
     clip = next(sample.video for sample in samples if sample.fold == "2")
     assert clip is not None
-    os.utime(clip, (0, 0))  # as if it had been cut anew
+    os.utime(clip, (0, 0))  # as if it had been prepared again
     looks.clear()
-    assert fold(run, samples, SETTINGS, lambda: looks.append(None))[1] == first
+    assert fold(run, samples, SETTINGS, lambda: looks.append(None)) == first
     assert len(looks) == 6
 
 
-def test_a_person_who_is_in_both_parts_is_refused(samples: list[Sample], tmp_path: Path) -> None:
+def test_a_person_in_two_splits_is_refused(samples: list[Sample], tmp_path: Path) -> None:
     leaking = [replace(sample, speaker="p1" if sample.speaker == "p0" else sample.speaker) for sample in samples]
     with pytest.raises(ManifestError, match=r"in both the training and the test split, e\.g\. p1"):
         fold(tmp_path, leaking, SETTINGS)
@@ -113,5 +112,6 @@ def test_a_person_who_is_in_both_parts_is_refused(samples: list[Sample], tmp_pat
 
 def fold(
     run: Path, samples: list[Sample], settings: FinetuneSettings, on_test_clip: Callable[[], None] = lambda: None
-) -> tuple[training.Outcome, Evaluation | None]:
-    return finetune_and_test(run, TASK, samples, "2", settings=settings, device="cpu", on_test_clip=on_test_clip)
+) -> FoldResult:
+    progress = FinetuningProgress(on_test_clip=on_test_clip)
+    return finetune_and_test(run, TASK, samples, "2", settings=settings, device="cpu", progress=progress)

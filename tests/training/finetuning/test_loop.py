@@ -1,8 +1,9 @@
-"""The training loop on a handful of tiny clips: it learns, and refuses what it must."""
+"""The training loop on a few tiny clips: it learns, and refuses bad input."""
 
 from __future__ import annotations
 
 import multiprocessing
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,18 +14,17 @@ from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.errors import ManifestError, SettingsError, TrainingError
 from hicmae_cli.models.build import build_pretraining_model
 from hicmae_cli.models.classifier import Classifier
-from hicmae_cli.training.finetuning.data import Batch
-from hicmae_cli.training.finetuning.parts import parts_of
-from hicmae_cli.training.finetuning.step import Learning, train_step
-from hicmae_cli.training.machine import new_accelerator
+from hicmae_cli.training.finetuning.parts import split_samples
+from hicmae_cli.training.finetuning.progress import FinetuningProgress
+from hicmae_cli.training.losses import LOSSES, Loss
 from hicmae_cli.training.pretraining.state import describe_weight
 from hicmae_cli.weights.checkpoint import load_classifier, save_pretrained
 from tests.training.toys import FINETUNE_SETTINGS as SETTINGS
-from tests.training.toys import LABELS, TASK, numbers, tune, tuned
+from tests.training.toys import LABELS, TASK, KilledError, numbers, tune, tuned
 from tests.training.toys import SETTINGS as PRETRAIN_SETTINGS
 
 
-def test_it_learns_and_keeps_the_best(samples: list[Sample], tmp_path: Path) -> None:
+def test_it_learns_and_keeps_the_best_epoch(samples: list[Sample], tmp_path: Path) -> None:
     best = tuned(tmp_path / "run", samples, SETTINGS.model_copy(update={"epochs": 12}))
     _, info = load_classifier(best)
     assert info.labels == LABELS
@@ -37,7 +37,7 @@ def test_it_learns_and_keeps_the_best(samples: list[Sample], tmp_path: Path) -> 
     assert info.selection == "val"
 
 
-def test_the_average_of_the_weights_is_what_is_judged_and_kept(samples: list[Sample], tmp_path: Path) -> None:
+def test_the_moving_average_of_the_weights_is_validated_and_saved(samples: list[Sample], tmp_path: Path) -> None:
     last = SETTINGS.model_copy(update={"selection": "last", "epochs": 2, "ema_decay": 0.999})
     average, _ = load_classifier(tuned(tmp_path / "ema", samples, last, validation=[]))
     plain, _ = load_classifier(
@@ -51,7 +51,7 @@ def test_the_average_of_the_weights_is_what_is_judged_and_kept(samples: list[Sam
     assert near > 0.5 * far
 
 
-def test_patience_ends_a_run_and_a_second_call_knows(samples: list[Sample], tmp_path: Path) -> None:
+def test_early_stopping_ends_a_run_and_a_second_call_does_not_resume_it(samples: list[Sample], tmp_path: Path) -> None:
     settings = SETTINGS.model_copy(update={"epochs": 40, "patience": 2, "base_lr": 1e-9, "min_lr": 0.0})
     outcome = tune(tmp_path / "run", samples, settings)
     assert outcome.finished
@@ -68,7 +68,7 @@ def test_the_last_epoch_needs_no_validation(samples: list[Sample], tmp_path: Pat
     _, info = load_classifier(weight)
     assert info.selection == "last"
     assert info.metrics == {"training": {"epoch": 3}}
-    with pytest.raises(SettingsError, match="no use for validation clips"):
+    with pytest.raises(SettingsError, match="takes no validation clips"):
         tuned(tmp_path / "other", samples, settings)
 
 
@@ -82,7 +82,7 @@ def test_a_weight_chosen_on_the_test_clips_says_so(samples: list[Sample], tmp_pa
 
 
 @pytest.mark.parametrize("modality", ["video", "audio"])
-def test_a_model_of_one_stream_never_sees_the_other(
+def test_a_model_of_one_stream_gets_no_input_of_the_other(
     samples: list[Sample], tmp_path: Path, modality: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = SETTINGS.model_copy(update={"modality": modality, "epochs": 1, "drop_stream": 0.0})
@@ -100,9 +100,9 @@ def test_a_model_of_one_stream_never_sees_the_other(
 
 
 @pytest.mark.parametrize("loss", ["auto", pytest.param("ccc", marks=pytest.mark.slow)])
-def test_it_learns_numbers(samples: list[Sample], tmp_path: Path, loss: str) -> None:
-    """Two targets, of which brightness and pitch tell the first up and the second down."""
-    measured = [replace(s, label="0.8 -1.5" if s.label == "happiness" else "-0.4 1.25") for s in samples]
+def test_it_learns_a_regression(samples: list[Sample], tmp_path: Path, loss: str) -> None:
+    """Two targets: the first rises with brightness and pitch, the second falls."""
+    measured = [replace(s, target=(0.8, -1.5) if s.label == "happiness" else (-0.4, 1.25)) for s in samples]
     settings = SETTINGS.model_copy(update={"loss": loss, "epochs": 12, "warmup_epochs": 2.0})
     task = replace(TASK, kind="regression", labels=("arousal", "valence"))
     weight = tuned(tmp_path / "run", measured, settings, task=task)
@@ -114,7 +114,7 @@ def test_it_learns_numbers(samples: list[Sample], tmp_path: Path, loss: str) -> 
     assert lines[-1]["loss"] < lines[0]["loss"]
 
 
-def test_rare_classes_may_weigh_more(samples: list[Sample], tmp_path: Path) -> None:
+def test_class_weights_change_the_result(samples: list[Sample], tmp_path: Path) -> None:
     few = [s for s in samples if s.split == "validation" or s.label == "happiness" or s.id in ("01",)]
     settings = SETTINGS.model_copy(update={"batch_size": 5, "epochs": 1})
     plain = tuned(tmp_path / "plain", few, settings)
@@ -122,7 +122,7 @@ def test_rare_classes_may_weigh_more(samples: list[Sample], tmp_path: Path) -> N
     assert plain.read_bytes() != weighted.read_bytes()
 
 
-def test_frozen_patches_stay_as_they_were_fitted(samples: list[Sample], tmp_path: Path) -> None:
+def test_frozen_patches_keep_their_fitted_start(samples: list[Sample], tmp_path: Path) -> None:
     def patches(epochs: int, freeze: bool) -> list[torch.Tensor]:
         settings = SETTINGS.model_copy(
             update={"fit_start_clips": 8, "epochs": epochs, "freeze_patches": freeze, "base_lr": 1.0}
@@ -182,10 +182,10 @@ def test_a_broken_clip_is_named_in_one_line(samples: list[Sample], tmp_path: Pat
     with pytest.raises(TrainingError, match=r"^clip \d+: .*broken\.mkv") as caught:
         tuned(tmp_path / "run", broken(samples, tmp_path, split), settings)
     assert "\n" not in str(caught.value)
-    assert not multiprocessing.active_children()  # or Python would wait at its end for those that ignore its signal
+    assert not multiprocessing.active_children()  # Python would wait for them at its end: they ignore its signal
 
 
-def test_a_large_seed_is_as_good_as_any(tmp_path: Path, samples: list[Sample]) -> None:
+def test_the_largest_seed_works(tmp_path: Path, samples: list[Sample]) -> None:
     settings = SETTINGS.model_copy(update={"seed": 2**32 - 1, "epochs": 1})
     assert tuned(tmp_path, samples, settings).is_file()
 
@@ -193,45 +193,63 @@ def test_a_large_seed_is_as_good_as_any(tmp_path: Path, samples: list[Sample]) -
 def test_a_gradient_that_is_not_finite_stops_the_run(
     samples: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(outputs: torch.Tensor, targets: torch.Tensor, **_: object) -> torch.Tensor:
-        return (outputs * 0).sum().sqrt()  # 0, with a gradient of 0 * inf
+    steps: list[int] = []
 
-    monkeypatch.setattr("hicmae_cli.training.finetuning.step.cross_entropy", broken)
-    with pytest.raises(TrainingError, match=r"the loss or a gradient became nan in step 1; .*Clips of the step: 0"):
+    def broken(outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        steps.append(1)
+        # 0, with a gradient of 0 * inf in the third step.
+        return (outputs * 0).sum().sqrt() if len(steps) > 2 else (outputs - targets).square().mean()
+
+    monkeypatch.setitem(LOSSES, "cross_entropy", Loss(broken, "classification", mixes=True))
+    with pytest.raises(TrainingError, match=r"the loss or a gradient is not finite in step 3; .*Clips of the step: \d"):
         tuned(tmp_path / "run", samples)
-    assert not (tmp_path / "run" / "best.safetensors").exists()
+    assert len(steps) == 3
 
 
-@pytest.mark.parametrize(("mix_audio", "changed"), [(False, False), (True, True)])
-def test_targets_are_mixed_only_with_what_shows_them(mix_audio: bool, changed: bool) -> None:
-    """Two clips without a face: unless the sounds are mixed, nothing of the other clip is there."""
-    settings = SETTINGS.model_copy(
-        update={"drop_video_tokens": 0.0, "mixup": 0.8, "mix_audio": mix_audio, "label_smoothing": 0.0}
-    )
-    targets: list[torch.Tensor] = []
+def test_the_terms_of_a_loss_are_logged_and_reported(
+    samples: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A loss of one's own with two terms: one table row, and the log, the screen and a resumed run know both."""
 
-    def note(outputs: torch.Tensor, wanted: torch.Tensor, **_: object) -> torch.Tensor:
-        targets.append(wanted)
-        return outputs.sum()
+    def two_terms(outputs: torch.Tensor, targets: torch.Tensor) -> dict[str, torch.Tensor]:
+        entropy, norm = torch.nn.functional.cross_entropy(outputs, targets), outputs.square().mean()
+        return {"loss": entropy + 0.1 * norm, "entropy": entropy, "norm": norm}
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("hicmae_cli.training.finetuning.step.cross_entropy", note)
-        batch = Batch(
-            torch.zeros(2, 16, 160, 160, 3, dtype=torch.uint8),
-            torch.zeros(2, dtype=torch.bool),
-            torch.randn(2, 1, 256, 128),
-            torch.tensor([0, 1]),
-        )
-        model = Classifier(settings.dims, 2)
-        optimiser = torch.optim.AdamW(model.parameters())
-        accelerator = new_accelerator("no", "cpu")
-        torch.manual_seed(0)
-        train_step(accelerator, model, optimiser, [batch], settings, Learning("cross_entropy", None))
-    assert bool((targets[0] != torch.eye(2)).any()) == changed
+    monkeypatch.setitem(LOSSES, "two_terms", Loss(two_terms, "classification"))
+    settings = SETTINGS.model_copy(update={"loss": "two_terms", "mixup": 0.8, "checkpoint_every": 1})
+    tuned(tmp_path / "whole", samples, settings)
+    lines = numbers(tmp_path / "whole")
+    for line in lines:
+        assert list(line)[:5] == ["step", "epoch", "loss", "entropy", "norm"]
+        assert line["loss"] == pytest.approx(line["entropy"] + 0.1 * line["norm"], rel=1e-5)
+    shown: list[set[str]] = []
+
+    def die(epoch: int, step: int, steps: int, losses: Mapping[str, float]) -> None:
+        shown.append(set(losses))
+        if (epoch, step) == (2, 2) and len(shown) == 4:
+            raise KilledError
+
+    hooks = FinetuningProgress(on_step=die)
+    with pytest.raises(KilledError):
+        tuned(tmp_path / "cut", samples, settings, progress=hooks)
+    tuned(tmp_path / "cut", samples, settings, progress=hooks)
+    assert numbers(tmp_path / "cut") == lines
+    assert all(names == {"loss", "entropy", "norm"} for names in shown)
 
 
-def test_a_list_without_splits_is_trained_on(samples: list[Sample], tmp_path: Path) -> None:
+def test_a_run_neither_reads_nor_changes_torchs_global_random_state(samples: list[Sample], tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"epochs": 1, "fit_start_clips": 8, "drop_path": 0.5})
+    weights = []
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        before = torch.get_rng_state()
+        weights.append(tuned(tmp_path / str(seed), samples, settings).read_bytes())
+        assert torch.equal(torch.get_rng_state(), before)
+    assert weights[0] == weights[1]
+
+
+def test_a_manifest_without_splits_is_split(samples: list[Sample], tmp_path: Path) -> None:
     plain = [replace(sample, split="") for sample in samples]
-    parts = parts_of(plain, SETTINGS.model_copy(update={"validation_share": 0.3}))
+    parts = split_samples(plain, validation_share=0.3)
     assert parts.validation and not parts.test
     assert tuned(tmp_path / "run", samples, train=parts.train, validation=parts.validation).is_file()

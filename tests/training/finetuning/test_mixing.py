@@ -23,21 +23,21 @@ def batch(count: int = 4, size_px: int = 160) -> tuple[torch.Tensor, torch.Tenso
     "mix", [Mix(0.3), Mix(0.9), Mix(1 - 40 * 30 / 25600, (10, 50, 0, 30)), Mix(0.0, (0, 160, 0, 160)), Mix(1.0)]
 )
 @pytest.mark.parametrize("count", [4, 2])
-def test_the_same_draw_gives_what_timm_gives(mix: Mix, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mixtures_equal_those_of_timm(mix: Mix, count: int, monkeypatch: pytest.MonkeyPatch) -> None:
     video, labels = batch(count)
     reference = timms.Mixup(mixup_alpha=0.8, cutmix_alpha=1.0, label_smoothing=0.1, num_classes=5)
     box = mix.box or (0, 0, 0, 0)
     monkeypatch.setattr(reference, "_params_per_batch", lambda: (mix.share, mix.box is not None))
     monkeypatch.setattr(timms, "rand_bbox", lambda *_, **__: box)
-    # timm has pictures: a clip is one with frames as channels, of which it knows any number.
+    # A clip is a picture for timm, with its frames as channels.
     pictures, targets = reference(video.flatten(1, 2).clone(), labels)
     ours = mix_video(video, mix)
     torch.testing.assert_close(ours.flatten(1, 2), pictures)
     torch.testing.assert_close(mix_targets(soft_targets(labels, 5, 0.1), mix), targets)
-    assert torch.equal(video, batch(count)[0])  # what came in is left as it is
+    assert torch.equal(video, batch(count)[0])  # the input is unchanged
 
 
-def test_a_batch_of_odd_size_and_a_single_clip_are_mixed_too() -> None:
+def test_odd_batches_and_single_clips_are_mixed() -> None:
     video, labels = batch(3)
     mixed = mix_video(video, Mix(0.25))
     torch.testing.assert_close(mixed[1], video[1])
@@ -49,7 +49,7 @@ def test_a_batch_of_odd_size_and_a_single_clip_are_mixed_too() -> None:
 
 
 @pytest.mark.parametrize("mix", [Mix(0.25), Mix(0.25, (0, 160, 0, 120))])
-def test_sound_is_mixed_by_the_same_shares(mix: Mix) -> None:
+def test_sound_is_mixed_by_the_same_share(mix: Mix) -> None:
     audio = torch.randn(4, 1, 256, 128)
     torch.testing.assert_close(mix_audio(audio, mix)[0], 0.25 * audio[0] + 0.75 * audio[3])
     assert mix_audio(audio, Mix(1.0)) is audio
@@ -78,7 +78,7 @@ def test_draws_are_distributed_as_timms() -> None:
             assert mix.share == 1 - (bottom - top) * (right - left) / 160**2
 
 
-def test_what_is_switched_off_is_not_drawn() -> None:
+def test_a_kind_of_mix_that_is_off_is_never_drawn() -> None:
     def drawn(**changes: float) -> list[Mix]:
         rng = np.random.default_rng(1)
         return [draw_mix(PAPER.model_copy(update=changes), rng) for _ in range(200)]

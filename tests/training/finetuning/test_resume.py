@@ -1,4 +1,4 @@
-"""A training's folder: killed, interrupted, dealt out otherwise, it comes to the same; of another run it is refused."""
+"""A run that is killed, interrupted or split over processes gives the same result; another run's folder is refused."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import pytest
 
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.errors import SettingsError, TrainingError
-from hicmae_cli.training.finetuning.loop import Progress
+from hicmae_cli.training.finetuning.progress import FinetuningProgress
 from tests.training.toys import FINETUNE_SETTINGS as SETTINGS
 from tests.training.toys import LABELS, TASK, KilledError, follow, numbers, start, together, tune, tuned
 
 
-def killer(*steps: tuple[int, int]) -> Progress:
-    """Dies after certain (epoch, step), each once."""
+def killer(*steps: tuple[int, int]) -> FinetuningProgress:
+    """Raise after certain (epoch, step), each once."""
     left = list(steps)
 
     def on_step(epoch: int, step: int, *_: object) -> None:
@@ -25,7 +25,7 @@ def killer(*steps: tuple[int, int]) -> Progress:
             left.remove((epoch, step))
             raise KilledError
 
-    return Progress(on_step=on_step)
+    return FinetuningProgress(on_step=on_step)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def killer(*steps: tuple[int, int]) -> Progress:
         ),
     ],
 )
-def test_a_killed_run_goes_on_to_the_last_bit(samples: list[Sample], tmp_path: Path, change: dict[str, object]) -> None:
+def test_a_killed_run_resumes_to_the_last_bit(samples: list[Sample], tmp_path: Path, change: dict[str, object]) -> None:
     settings = SETTINGS.model_copy(update=change)
     whole = tuned(tmp_path / "whole", samples, settings)
     progress = killer((1, 1), (2, 1), (3, 2))
@@ -66,7 +66,7 @@ def test_sigkill_between_checkpoints(clips: Path, tmp_path: Path) -> None:
     assert (cut / "best.safetensors").read_bytes() == (whole / "best.safetensors").read_bytes()
 
 
-# Without what each process draws for itself, and without dropped tokens.
+# Without the random draws that differ between processes, and without dropped tokens.
 PLAIN = {"drop_path": 0.0, "drop_video_tokens": 0.0, "drop_audio_tokens": 0.0}
 
 
@@ -92,14 +92,14 @@ def test_accumulated_rounds_equal_one_large_one(samples: list[Sample], tmp_path:
         assert rounds == pytest.approx(whole, rel=1e-4, abs=1e-5)
 
 
-def test_an_interrupt_saves_and_the_run_goes_on(samples: list[Sample], tmp_path: Path) -> None:
+def test_an_interrupted_run_is_saved_and_resumes(samples: list[Sample], tmp_path: Path) -> None:
     def interrupt(epoch: int, step: int, *_: object) -> None:
         if (epoch, step) == (2, 1):
             os.kill(os.getpid(), signal.SIGINT)
 
-    stopped = tune(tmp_path / "cut", samples, SETTINGS, progress=Progress(on_step=interrupt))
+    stopped = tune(tmp_path / "cut", samples, SETTINGS, progress=FinetuningProgress(on_step=interrupt))
     assert not stopped.finished
-    assert stopped.step in (3, 4)  # noticed in the step in which it comes
+    assert stopped.step in (3, 4)  # it stops after the step in which the signal comes, or after the next
     assert tune(tmp_path / "cut", samples).finished
     tuned(tmp_path / "whole", samples)
     assert numbers(tmp_path / "cut") == numbers(tmp_path / "whole")
@@ -108,7 +108,7 @@ def test_an_interrupt_saves_and_the_run_goes_on(samples: list[Sample], tmp_path:
 def test_a_finished_run_does_nothing_more(samples: list[Sample], tmp_path: Path) -> None:
     first = tuned(tmp_path / "run", samples).read_bytes()
     epochs: list[int] = []
-    again = tuned(tmp_path / "run", samples, progress=Progress(on_epoch=lambda r: epochs.append(r.epoch)))
+    again = tuned(tmp_path / "run", samples, progress=FinetuningProgress(on_epoch=lambda r: epochs.append(r.epoch)))
     assert epochs == []
     assert again.read_bytes() == first
 
@@ -137,8 +137,8 @@ def test_an_export_of_an_earlier_epoch_is_not_kept(samples: list[Sample], tmp_pa
     assert not stale.exists()
 
 
-def test_a_folder_that_was_tampered_with_is_refused(samples: list[Sample], tmp_path: Path) -> None:
+def test_a_finished_folder_without_its_weight_is_refused(samples: list[Sample], tmp_path: Path) -> None:
     short = SETTINGS.model_copy(update={"epochs": 1})
     tuned(tmp_path / "run", samples, short).unlink()
-    with pytest.raises(TrainingError, match="choose another `output` or remove the folder"):
+    with pytest.raises(TrainingError, match="choose another `output`, or remove the folder"):
         tuned(tmp_path / "run", samples, short)

@@ -1,4 +1,4 @@
-"""What a fine-tuning takes from another weight."""
+"""What a model loads from the weight it starts from."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hicmae_cli.errors import WeightsError
 from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.config import DecoderDims, ModelDims
 from hicmae_cli.models.pretraining import PretrainingModel
-from hicmae_cli.training.finetuning.transfer import take_over
+from hicmae_cli.training.finetuning.transfer import load_compatible
 from hicmae_cli.weights.checkpoint import save_classifier, save_pretrained
 from hicmae_cli.weights.info import PretrainingFacts, WeightInfo
 
@@ -43,13 +43,13 @@ def pretrained(tmp_path: Path) -> tuple[Path, PretrainingModel]:
     return path, model
 
 
-def test_encoders_come_from_a_pretrained_weight_and_the_rest_is_named(
+def test_a_pretrained_weight_gives_its_encoders_and_the_rest_is_named(
     pretrained: tuple[Path, PretrainingModel],
 ) -> None:
     path, source = pretrained
     model = Classifier(DIMS, 2)
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    transfer = take_over(model, path, LABELS)
+    transfer = load_compatible(model, path, LABELS)
     theirs, ours = source.state_dict(), model.state_dict()
     assert set(transfer.taken) | set(transfer.fresh) == set(ours)
     assert set(transfer.taken) | set(transfer.unused) == set(theirs)
@@ -66,7 +66,7 @@ def test_a_classifier_gives_its_head_only_for_the_same_labels(
 ) -> None:
     path = tmp_path / "classifier.safetensors"
     save_classifier(path, Classifier(DIMS, 2), info())
-    transfer = take_over(Classifier(DIMS, 2), path, labels)
+    transfer = load_compatible(Classifier(DIMS, 2), path, labels)
     assert set(transfer.fresh) == fresh
 
 
@@ -74,7 +74,7 @@ def test_layer_weights_that_were_not_trained_are_not_loaded(tmp_path: Path) -> N
     path, source = tmp_path / "last.safetensors", Classifier(DIMS, 2, layer_fusion=False)
     save_classifier(path, source, info(layer_fusion=False))
     model = Classifier(DIMS, 2)
-    transfer = take_over(model, path, LABELS)
+    transfer = load_compatible(model, path, LABELS)
     assert set(transfer.fresh) == {"video_layer_weights", "audio_layer_weights"}
 
 
@@ -85,11 +85,11 @@ def test_saturated_layer_weights_of_older_files_are_not_loaded(tmp_path: Path) -
             weights.copy_(torch.tensor([0.0, 1000.0]))  # as earlier versions turned the fusion off
     save_classifier(path, source, info())
     model = Classifier(DIMS, 2)
-    transfer = take_over(model, path, LABELS)
+    transfer = load_compatible(model, path, LABELS)
     assert set(transfer.fresh) == {"video_layer_weights", "audio_layer_weights"}
     assert model.video_layer_weights.tolist() == [0.5, 0.5]
 
 
 def test_another_size_is_refused(pretrained: tuple[Path, PretrainingModel]) -> None:
-    with pytest.raises(WeightsError, match=r"pretrained\.safetensors: is of the variant custom"):
-        take_over(Classifier(ModelDims(64, 1, 2, 1), 2), pretrained[0], LABELS)
+    with pytest.raises(WeightsError, match=r"pretrained\.safetensors: has the variant custom"):
+        load_compatible(Classifier(ModelDims(64, 1, 2, 1), 2), pretrained[0], LABELS)

@@ -185,7 +185,9 @@ def test_a_number_that_is_not_finite_stops_the_run(
 
     with monkeypatch.context() as patch:
         patch.setattr(objectives, "reconstruction_loss", broken)
-        with pytest.raises(TrainingError, match=rf"the {what} became (nan|inf) in step 5") as caught:
+        with pytest.raises(
+            TrainingError, match=rf"the {what} became (nan|inf) in step 5; earlier checkpoints, if any,"
+        ) as caught:
             run(tmp_path, recordings)
     ids = str(caught.value).split("Clips of the step: ")[1].split(", ")
     assert len(ids) == 2

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from hicmae_cli.clips import write_prepared_clip
-from hicmae_cli.clips.excerpt import Excerpt, read_excerpt
+from hicmae_cli.clips.snippet import Snippet, read_snippet
 from hicmae_cli.errors import MediaError, SettingsError
 from hicmae_cli.media import write_video
 from hicmae_cli.model_input import SAMPLE_RATE_HZ
@@ -38,11 +38,11 @@ def scene(path: Path, length_s: float = 6.0, samples: NDArray[np.float32] | None
     return path
 
 
-def cut(path: Path, start_s: float | None, *script: FakeFace) -> Excerpt:
+def cut(path: Path, start_s: float | None, *script: FakeFace) -> Snippet:
     def detector() -> AbstractContextManager[FakeDetector]:
         return FakeDetector(script)
 
-    return read_excerpt(path, start_s, detector)
+    return read_snippet(path, start_s, detector)
 
 
 def no_detector() -> AbstractContextManager[FakeDetector]:
@@ -50,9 +50,9 @@ def no_detector() -> AbstractContextManager[FakeDetector]:
 
 
 def test_faces_have_the_time_asked_for(tmp_path: Path) -> None:
-    excerpt = cut(scene(tmp_path / "a.mkv"), 1.234, FakeFace(0, 9, LEFT, 60))
-    assert excerpt.start_s == 1.234
-    middle = excerpt.faces[:, 60:100, 60:100].mean(axis=(1, 2, 3))
+    snippet = cut(scene(tmp_path / "a.mkv"), 1.234, FakeFace(0, 9, LEFT, 60))
+    assert snippet.start_s == 1.234
+    middle = snippet.faces[:, 60:100, 60:100].mean(axis=(1, 2, 3))
     shown = np.floor((1.234 + 0.16 * np.arange(16)) * 10)  # the frame on display
     np.testing.assert_allclose(middle, 80 + 2 * shown, atol=3)
 
@@ -85,35 +85,35 @@ def test_a_prepared_clip_needs_no_detector(tmp_path: Path) -> None:
     faces = [np.full((160, 160, 3), 60 + 5 * index, np.uint8) for index in range(20)]
     path = tmp_path / "clip.mkv"
     write_prepared_clip(path, faces, 10, tone(0, 2, 2))
-    excerpt = read_excerpt(path, None, no_detector)
-    assert excerpt.start_s == 0
+    snippet = read_snippet(path, None, no_detector)
+    assert snippet.start_s == 0
     shown = np.minimum(np.floor(1.6 * np.arange(16) + 0.01), 19)
-    np.testing.assert_allclose(excerpt.faces.mean(axis=(1, 2, 3)), 60 + 5 * shown, atol=3)
-    assert excerpt.log_mel[205:254].max() < excerpt.log_mel[:195].max(axis=1).min()
+    np.testing.assert_allclose(snippet.faces.mean(axis=(1, 2, 3)), 60 + 5 * shown, atol=3)
+    assert snippet.log_mel[205:254].max() < snippet.log_mel[:195].max(axis=1).min()
 
 
 @pytest.mark.parametrize("start_s", [-0.1, 3.5, float("nan"), float("inf")])
 def test_a_window_outside_of_the_video_is_refused(tmp_path: Path, start_s: float) -> None:
-    with pytest.raises(SettingsError, match=r"--at .*6\.00 s of video, in which 2\.56 s begin at 0 to 3\.44 s"):
-        read_excerpt(scene(tmp_path / "a.mkv"), start_s, no_detector)
+    with pytest.raises(SettingsError, match=r"at_s=.*, expected 0 to 3\.44: .* has 6\.00 s of video"):
+        read_snippet(scene(tmp_path / "a.mkv"), start_s, no_detector)
 
 
 def test_no_face_in_the_window_is_said(tmp_path: Path) -> None:
-    with pytest.raises(MediaError, match=r"a\.mkv: no face was found from 1\.00 to 3\.56 s; .*--at"):
+    with pytest.raises(MediaError, match=r"a\.mkv: no face was found from 1\.00 to 3\.56 s; choose"):
         cut(scene(tmp_path / "a.mkv"), 1.0, FakeFace(4, 9, LEFT, 60))
     write_prepared_clip(tmp_path / "black.mkv", [np.zeros((160, 160, 3), np.uint8)] * 30, 10, tone(0, 3, 3))
     with pytest.raises(MediaError, match="no face was found"):
-        read_excerpt(tmp_path / "black.mkv", None, no_detector)
+        read_snippet(tmp_path / "black.mkv", None, no_detector)
 
 
 def test_no_sound_is_said(tmp_path: Path) -> None:
     faces = [np.full((160, 160, 3), 90, np.uint8)] * 60
     write_prepared_clip(tmp_path / "silent.mkv", faces, 10, None)
     with pytest.raises(MediaError, match=r"silent\.mkv: no sound track"):
-        read_excerpt(tmp_path / "silent.mkv", None, no_detector)
+        read_snippet(tmp_path / "silent.mkv", None, no_detector)
     write_prepared_clip(tmp_path / "ends.mkv", faces, 10, tone(0, 1, 1))
     with pytest.raises(MediaError, match=r"ends\.mkv: there is no sound from 3\.00 to 5\.56 s"):
-        read_excerpt(tmp_path / "ends.mkv", 3.0, no_detector)
+        read_snippet(tmp_path / "ends.mkv", 3.0, no_detector)
 
 
 def test_sound_alone_is_refused(tmp_path: Path) -> None:
@@ -121,4 +121,4 @@ def test_sound_alone_is_refused(tmp_path: Path) -> None:
 
     soundfile.write(tmp_path / "voice.wav", tone(0, 3, 3), SAMPLE_RATE_HZ)
     with pytest.raises(MediaError, match=r"voice\.wav: no video track"):
-        read_excerpt(tmp_path / "voice.wav", None, no_detector)
+        read_snippet(tmp_path / "voice.wav", None, no_detector)

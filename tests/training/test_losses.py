@@ -6,11 +6,15 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F  # noqa: N812
+from pydantic import ValidationError
 
 from hicmae_cli.errors import ManifestError, SettingsError
-from hicmae_cli.training.finetuning.losses import REGRESSION_LOSSES, class_weights, cross_entropy, resolve_loss
 from hicmae_cli.training.finetuning.mixing import soft_targets
+from hicmae_cli.training.losses import DEFAULT_LOSS, LOSSES, class_weights, cross_entropy, resolve_loss
+from hicmae_cli.training.settings import FinetuneSettings
 
+REGRESSION = [name for name, loss in LOSSES.items() if loss.task == "regression"]
 # Two targets of four clips. First: outputs 1 2 3 4 for 2 2 4 4, so means 2.5 and 3, variances 1.25 and 1, covariance 1.
 # Second: outputs are the targets.
 OUTPUTS = torch.tensor([[1.0, 0.5], [2.0, -1.0], [3.0, 2.0], [4.0, 0.0]])
@@ -27,11 +31,11 @@ TARGETS = torch.tensor([[2.0, 0.5], [2.0, -1.0], [4.0, 2.0], [4.0, 0.0]])
         ("pcc", 1 - (1 / math.sqrt(1.25) + 1) / 2),
     ],
 )
-def test_losses_are_those_worked_by_hand(name: str, expected: float) -> None:
-    assert REGRESSION_LOSSES[name](OUTPUTS, TARGETS).item() == pytest.approx(expected, abs=1e-6)
+def test_losses_equal_those_worked_by_hand(name: str, expected: float) -> None:
+    assert LOSSES[name].terms(OUTPUTS, TARGETS)["loss"].item() == pytest.approx(expected, abs=1e-6)
 
 
-@pytest.mark.parametrize("name", REGRESSION_LOSSES)
+@pytest.mark.parametrize("name", REGRESSION)
 @pytest.mark.parametrize(
     ("outputs", "targets"),
     [
@@ -43,11 +47,11 @@ def test_losses_are_those_worked_by_hand(name: str, expected: float) -> None:
         (OUTPUTS * 1e-6, TARGETS),
     ],
 )
-def test_plain_batches_have_finite_losses_and_gradients(
+def test_degenerate_batches_have_finite_losses_and_gradients(
     name: str, outputs: torch.Tensor, targets: torch.Tensor
 ) -> None:
     outputs = outputs.clone().requires_grad_()
-    loss = REGRESSION_LOSSES[name](outputs, targets)
+    loss = LOSSES[name].terms(outputs, targets)["loss"]
     loss.backward()  # type: ignore[no-untyped-call]
     assert torch.isfinite(loss)
     assert outputs.grad is not None and torch.isfinite(outputs.grad).all()
@@ -55,36 +59,38 @@ def test_plain_batches_have_finite_losses_and_gradients(
         assert -1e-6 <= loss.item() <= 2
 
 
-def test_correlation_losses_fall_when_they_are_followed() -> None:
+def test_correlation_losses_fall_along_their_gradient() -> None:
     for name in ("ccc", "pcc"):
         outputs = torch.randn(16, 3, generator=torch.Generator().manual_seed(0)).requires_grad_()
         targets = torch.randn(16, 3, generator=torch.Generator().manual_seed(1))
-        before = REGRESSION_LOSSES[name](outputs, targets)
+        before = LOSSES[name].terms(outputs, targets)["loss"]
         before.backward()  # type: ignore[no-untyped-call]
         assert outputs.grad is not None
-        assert REGRESSION_LOSSES[name](outputs - outputs.grad, targets) < before
+        assert LOSSES[name].terms(outputs - outputs.grad, targets)["loss"] < before
     half = torch.randn(16, 3).bfloat16()
-    assert REGRESSION_LOSSES["ccc"](half, half).dtype == torch.float32
+    assert LOSSES["ccc"].terms(half, half)["loss"].dtype == torch.float32
 
 
-def test_cross_entropy_is_that_worked_by_hand() -> None:
+def test_cross_entropy_equals_that_worked_by_hand() -> None:
     logits = torch.tensor([[0.0, 0.0], [math.log(3), 0.0]])  # probabilities 1/2 1/2 and 3/4 1/4
     targets = torch.tensor([0, 1])
     weights = torch.tensor([0.5, 1.5])
     assert cross_entropy(logits, targets).item() == pytest.approx((math.log(2) + math.log(4)) / 2)
     weighted = (0.5 * math.log(2) + 1.5 * math.log(4)) / 2
-    assert cross_entropy(logits, targets, weights=weights).item() == pytest.approx(weighted)
+    assert cross_entropy(logits, targets, weights).item() == pytest.approx(weighted)
 
 
-def test_numbers_and_probabilities_of_classes_mean_the_same() -> None:
+def test_indices_and_probabilities_of_classes_give_the_same_cross_entropy() -> None:
     logits, labels = torch.randn(6, 4), torch.tensor([0, 1, 2, 3, 0, 1])
     for weights in (None, torch.tensor([0.5, 2.0, 1.0, 0.7])):
-        hard = cross_entropy(logits, labels, weights=weights, smoothing=0.1)
-        soft = cross_entropy(logits, soft_targets(labels, 4, 0.1), weights=weights, smoothing=0.1)
+        hard, soft = (cross_entropy(logits, targets, weights) for targets in (labels, soft_targets(labels, 4, 0.0)))
         assert hard.item() == pytest.approx(soft.item(), rel=1e-5)
-        halves = [cross_entropy(logits[i : i + 3], labels[i : i + 3], weights=weights) for i in (0, 3)]
-        whole = cross_entropy(logits, labels, weights=weights)
-        assert torch.stack(halves).mean().item() == pytest.approx(whole.item(), rel=1e-5)
+        smooth = F.cross_entropy(logits, labels, weights, label_smoothing=0.1, reduction="none").mean()
+        assert cross_entropy(logits, soft_targets(labels, 4, 0.1), weights).item() == pytest.approx(
+            smooth.item(), rel=1e-5
+        )
+        halves = [cross_entropy(logits[i : i + 3], labels[i : i + 3], weights) for i in (0, 3)]
+        assert torch.stack(halves).mean().item() == pytest.approx(hard.item(), rel=1e-5)
 
 
 def test_balanced_weights_make_classes_count_alike() -> None:
@@ -99,11 +105,23 @@ def test_balanced_weights_make_classes_count_alike() -> None:
         class_weights(clips, ("a", "b", "c", "d", "e"), "balanced")
 
 
-def test_a_loss_goes_with_its_task() -> None:
-    assert resolve_loss("auto", regression=True) == "mse"
-    assert resolve_loss("auto", regression=False) == "cross_entropy"
-    assert resolve_loss("ccc", regression=True) == "ccc"
-    with pytest.raises(SettingsError, match="loss ccc: this dataset's labels are classes"):
-        resolve_loss("ccc", regression=False)
-    with pytest.raises(SettingsError, match=r"loss cross_entropy: .*use auto or mse, l1"):
-        resolve_loss("cross_entropy", regression=True)
+def test_a_loss_serves_one_task() -> None:
+    assert resolve_loss("auto", "regression") == "mse"
+    assert resolve_loss("auto", "classification") == "cross_entropy"
+    assert resolve_loss("ccc", "regression") == "ccc"
+    with pytest.raises(SettingsError, match=r"loss='ccc': the labels are classes.*use auto or cross_entropy"):
+        resolve_loss("ccc", "classification")
+    with pytest.raises(SettingsError, match=r"loss='cross_entropy': .*use auto or mse, l1"):
+        resolve_loss("cross_entropy", "regression")
+    assert {task: LOSSES[name].task for task, name in DEFAULT_LOSS.items()} == {
+        "classification": "classification",
+        "regression": "regression",
+    }
+
+
+def test_a_recipe_takes_any_loss_of_the_table_and_no_other() -> None:
+    for name in ("auto", *LOSSES):
+        assert FinetuneSettings(loss=name).loss == name
+    with pytest.raises(ValidationError) as caught:
+        FinetuneSettings(loss="hinge")
+    assert all(name in str(caught.value) for name in ("auto", *LOSSES, "'hinge'"))

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from hicmae_cli.errors import HicmaeError
-from hicmae_cli.report.contact_sheet import contact_sheet, write_contact_sheet
+from hicmae_cli.preparing.contact_sheet import draw_contact_sheet, write_contact_sheet
 
 
 def cells(count: int, name: str = "clip") -> list[tuple[np.ndarray, str, str]]:
@@ -17,7 +17,7 @@ def cells(count: int, name: str = "clip") -> list[tuple[np.ndarray, str, str]]:
 
 
 def test_every_picture_is_there_in_its_place() -> None:
-    sheet = contact_sheet(cells(5), columns=3)
+    sheet = draw_contact_sheet(cells(5), columns=3)
     height, width = sheet.shape[:2]
     assert (height, width) == (2 * 196 + 6, 3 * 166 + 6)
     for index in range(5):
@@ -27,12 +27,12 @@ def test_every_picture_is_there_in_its_place() -> None:
 
 
 def test_pictures_of_another_size_are_fitted() -> None:
-    sheet = contact_sheet([(np.full((112, 112, 3), 90, np.uint8), "a", "b")])
+    sheet = draw_contact_sheet([(np.full((112, 112, 3), 90, np.uint8), "a", "b")])
     assert (sheet[6:166, 6:166] == 90).all()
 
 
 def test_long_names_stay_below_their_picture() -> None:
-    short, long = (contact_sheet(cells(2, name), columns=2) for name in ("x", "session/" * 20))
+    short, long = (draw_contact_sheet(cells(2, name), columns=2) for name in ("x", "session/" * 20))
     gap = slice(6 + 160, 6 + 166)
     assert (short[:, gap] == long[:, gap]).all()  # nothing runs over into the next column
     assert not (short == long).all()
@@ -49,6 +49,6 @@ def test_the_file_is_a_png_and_always_the_same(tmp_path: Path) -> None:
 
 def test_what_cannot_be_done(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="got none"):
-        contact_sheet([])
+        draw_contact_sheet([])
     with pytest.raises(HicmaeError, match="cannot be written"):
         write_contact_sheet(tmp_path, cells(1))

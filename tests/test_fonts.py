@@ -14,8 +14,8 @@ from matplotlib.ft2font import FT2Font
 from numpy.typing import NDArray
 from PIL import Image
 
-from hicmae_cli.report.contact_sheet import contact_sheet
-from hicmae_cli.report.fonts import pillow_font, sans_fonts
+from hicmae_cli.fonts import pillow_font, sans_fonts
+from hicmae_cli.preparing.contact_sheet import draw_contact_sheet
 from hicmae_cli.report.plots import plot_confusion
 
 LATIN = "Ärger, É – ß ñ Ω ж"  # noqa: RUF001 (the dash is meant)
@@ -113,9 +113,9 @@ def test_plots_fall_back_letter_by_letter(chinese_font: Path, tmp_path: Path) ->
 
 def test_contact_sheets_use_the_font_that_has_the_letters(chinese_font: Path) -> None:
     face = np.zeros((160, 160, 3), np.uint8)
-    triangles = contact_sheet([(face, CHINESE, "b")])
+    triangles = draw_contact_sheet([(face, CHINESE, "b")])
     chinese_font.unlink()
-    assert (triangles != contact_sheet([(face, CHINESE, "b")])).any()
+    assert (triangles != draw_contact_sheet([(face, CHINESE, "b")])).any()
 
 
 @pytest.mark.usefixtures("_without_chinese")
@@ -124,7 +124,7 @@ def test_letters_that_no_font_has_neither_crash_nor_warn(
     label: str, tmp_path: Path, capfd: pytest.CaptureFixture[str], recwarn: pytest.WarningsRecorder
 ) -> None:
     confusion(label, tmp_path / "a.png")
-    contact_sheet([(np.zeros((160, 160, 3), np.uint8), label, label)])
+    draw_contact_sheet([(np.zeros((160, 160, 3), np.uint8), label, label)])
     captured = capfd.readouterr()
     assert (captured.out, captured.err) == ("", "")
     assert not recwarn.list

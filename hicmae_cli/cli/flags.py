@@ -1,0 +1,71 @@
+"""From the parameters that library messages name to the options of the command: the only place that translates them.
+
+``errors.py`` describes how a message names a parameter. A parameter that this table lacks is printed as it is.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from hicmae_cli.errors import one_line
+
+FLAGS: Final[Mapping[str, str]] = {
+    "at_s": "--at",
+    "class_weights": "--set class_weights",
+    "dataset": "--dataset",
+    "device": "--device",
+    "end_s": "--end",
+    "engine": "--engine",
+    "faces": "--faces",
+    "fold": "--fold",
+    "formats": "--format",
+    "hop_s": "--hop",
+    "init": "--init",
+    "jobs": "--jobs",
+    "labels": "--labels",
+    "loss": "--set loss",
+    "manifest": "--manifest",
+    "mask_audio": "--mask-audio",
+    "mask_video": "--mask-video",
+    "mixed_precision": "--set mixed_precision",
+    "modality": "--modality",
+    "output": "--output",
+    "recipe": "--recipe",
+    "root": "--root",
+    "selection": "--selection",
+    "skip_existing": "--skip-existing",
+    "start_s": "--start",
+    "task": "--task",
+    "videos": "--videos",
+    "weights": "--weights",
+    "window_s": "--window",
+}
+"""Option of each parameter, in alphabetical order; a key of a recipe is written ``--set key=value``."""
+
+_NAMES = "|".join(FLAGS)
+_LITERAL = r"""True|'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|-?(?:\d+(?:\.\d+)?(?:e[+-]?\d+)?|inf)|nan"""
+# Not inside a path or a longer word: a file may be called hop_s=3.mp4.
+_MENTION: Final = re.compile(
+    rf"(?<![\w./\\=-])(?P<name>{_NAMES})=(?P<value>{_LITERAL})(?![\w/\\]|\.\w)|`(?P<alone>{_NAMES})`"
+)
+
+
+def to_flags(message: str) -> str:
+    """Replace the parameters in a message by the options of the command.
+
+    ``hop_s=3.0`` becomes ``--hop 3.0``, ``modality='av'`` becomes ``--modality av``, and both ``skip_existing=True``
+    and `` `skip_existing` `` become ``--skip-existing``.
+    """
+    return _MENTION.sub(_flag, message)
+
+
+def _flag(mention: re.Match[str]) -> str:
+    flag = FLAGS[mention["name"] or mention["alone"]]
+    value = mention["value"]
+    if value in (None, "True"):
+        return flag
+    text = one_line(ast.literal_eval(value)) if value.startswith(("'", '"')) else value
+    return f"{flag}={text}" if flag.startswith("--set ") else f"{flag} {text}"

@@ -1,0 +1,72 @@
+"""``hicmae recipes``: list the training recipes, show one, or list the keys that a recipe can set."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from hicmae_cli.cli.options import usage_error
+
+if TYPE_CHECKING:
+    from hicmae_cli.training.recipes import RecipeKey
+
+
+def recipes(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="Print this recipe: a name from the list, or a .toml file.")
+    ] = None,
+    keys: Annotated[
+        str | None,
+        typer.Option(
+            "--keys",
+            metavar="finetune|pretrain",
+            help="List all keys of a fine-tuning or pre-training recipe: default, unit, values and meaning.",
+        ),
+    ] = None,
+) -> None:
+    """List the recipes for training, print one, or explain the keys that a recipe can set.
+
+    A recipe is a TOML file. `--set KEY=VALUE` of a training command changes a key.
+    For a recipe of your own, save one, edit it and give the file as `--recipe`.
+
+    [bold]Examples[/bold]
+
+        hicmae recipes
+
+        hicmae recipes crema-d > my-recipe.toml
+
+        hicmae recipes --keys finetune
+    """
+    from hicmae_cli.cli.screen import Screen
+    from hicmae_cli.training.recipes import available_recipes, list_keys, read_recipe, summarise_recipe
+    from hicmae_cli.training.settings import PHASES
+
+    if name is not None and keys is not None:
+        raise usage_error("give either a NAME or --keys")
+    if name is not None:
+        typer.echo(read_recipe(name), nl=False)
+        return
+    screen = Screen()
+    if keys is not None:
+        if keys not in PHASES:
+            raise usage_error(f"--keys {keys}: expected {' or '.join(PHASES)}")
+        for key in list_keys(PHASES[keys]):
+            _print_key(key)
+        return
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table("recipe", "for", "summary")
+    for recipe in available_recipes():
+        phase = "pretrain" if recipe.startswith("pretrain-") else "finetune"
+        table.add_row(recipe, phase, escape(summarise_recipe(recipe)))
+    screen.show(table)
+
+
+def _print_key(key: RecipeKey) -> None:
+    """Print a key in a few lines, which stay readable and searchable at any width of the terminal."""
+    unit = f"  [{key.unit}]" if key.unit else ""
+    typer.echo(f"{typer.style(key.name, bold=True)} = {key.default}{unit}")
+    typer.echo(f"    {key.meaning}")
+    typer.echo(typer.style(f"    {key.values}", dim=True))

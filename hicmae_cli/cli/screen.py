@@ -1,0 +1,184 @@
+"""What the commands print: results on stdout; notes, progress, warnings and failures on stderr.
+
+    screen = Screen(quiet=quiet)
+    screen.say("fold 1 of 5")                          # a note: dim; --quiet hides it
+    with screen.bar("clips") as bar:                   # a progress bar; --quiet hides it
+        score(on_start=bar.start, on_clip=bar.advance)
+    screen.show(table)                                 # a result: a Rich table
+    screen.done("result", out / "result.md")           # a result in one line, with a green word first
+    screen.warn("fold 2: no clip of neutral")          # "warning: …" in yellow
+    screen.fail("c9.mkv: is cut short")                # "failed …" in red; the caller decides on the exit code
+
+A text may come from a file: it is printed literally and on one line, so that it can neither steer the terminal nor be
+read as Rich markup. What is printed while a bar is shown goes above the bar.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import typer
+
+from hicmae_cli.errors import one_line
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+STDOUT: Final = Path("-")
+"""Given as a file, it stands for stdout."""
+
+
+class Screen:
+    """Prints the results and messages of one command.
+
+    Args:
+        quiet: hide notes and progress.
+        silent: print nothing at all, as in all but the first of several training processes.
+    """
+
+    def __init__(self, *, quiet: bool = False, silent: bool = False) -> None:
+        from rich.console import Console
+
+        self.quiet = quiet
+        self.out = Console(quiet=silent)
+        self.err = Console(stderr=True, quiet=silent)
+
+    def show(self, *results: RenderableType, on_stderr: bool = False) -> None:
+        """Print results, such as tables; ``on_stderr`` leaves stdout to a document."""
+        for result in results:
+            (self.err if on_stderr else self.out).print(result)
+
+    def done(self, what: str, text: object) -> None:
+        """Print a result in one line, after a green word that says what it is."""
+        _print(self.out, text, first=what, first_style="green")
+
+    def say(self, text: object) -> None:
+        """Print a note."""
+        if not self.quiet:
+            _print(self.err, text, style="dim")
+
+    def warn(self, text: object) -> None:
+        """Print a warning."""
+        _print(self.err, f"warning: {text}", style="yellow")
+
+    def fail(self, text: object) -> None:
+        """Print what failed while the rest went on."""
+        _print(self.err, f"failed {text}", style="red")
+
+    @contextmanager
+    def wait(self, text: str) -> Iterator[None]:
+        """Show a spinner while something without a count takes time."""
+        if self.quiet:
+            yield
+            return
+        with self.err.status(one_line(text)):
+            yield
+
+    def bar(self, description: str = "", total: int | None = None) -> Bar:
+        """Make a progress bar, a context manager; it is hidden under ``quiet`` and where stderr is no terminal."""
+        return Bar(self.err, description, total, hidden=self.quiet or not self.err.is_terminal)
+
+
+class Bar:
+    """A progress bar that vanishes at its end.
+
+    Args:
+        console: where it is shown.
+        description: the text before it.
+        total: the number of items; None until it is known.
+        hidden: show nothing.
+    """
+
+    def __init__(self, console: Console, description: str, total: int | None, *, hidden: bool) -> None:
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        self._hidden = hidden
+        self._note = ""
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}", markup=False),
+            console=console,
+            transient=True,
+            disable=hidden,
+        )
+        self._task = self._progress.add_task(one_line(description), total=total, note="")
+
+    def __enter__(self) -> Bar:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        # A hidden bar would end with an empty line.
+        if not self._hidden:
+            self._progress.stop()
+
+    def start(self, total: int, done: int = 0, description: str | None = None) -> None:
+        """Begin, or begin again, with a number of items, some of them done."""
+        self._progress.reset(self._task, total=total, completed=done, description=_as_line(description), note="")
+
+    def advance(self, items: int = 1) -> None:
+        """Count finished items."""
+        self._progress.advance(self._task, items)
+
+    def update(
+        self, done: int, *, total: int | None = None, description: str | None = None, note: str | None = None
+    ) -> None:
+        """Set the number of finished items and, where given, the other texts and numbers of the bar."""
+        if note is not None:
+            self._note = one_line(note)
+        self._progress.update(
+            self._task, completed=done, total=total, description=_as_line(description), note=self._note
+        )
+
+
+def print_scores(screen: Screen, document: Mapping[str, Any], *, on_stderr: bool = False) -> None:
+    """Print the tables of an evaluation, its warnings, and the clips that failed.
+
+    Args:
+        screen: where to.
+        document: as ``hicmae evaluate --json`` writes it.
+        on_stderr: leave stdout to the document.
+
+    Raises:
+        typer.Exit: with 1, as clips failed.
+    """
+    from hicmae_cli.report.scores import score_grids
+
+    screen.show(*(grid.to_rich() for grid in score_grids(document, screen=True)), on_stderr=on_stderr)
+    for warning in document["warnings"]:
+        screen.warn(warning)
+    for failure in document["failures"]:
+        screen.fail(f"{failure['id']}: {failure['message']}")
+    if document["failures"]:
+        raise typer.Exit(1)
+
+
+def write_document(document: dict[str, Any], file: Path) -> None:
+    """Write a JSON document to a file, or to stdout if the file is ``-``.
+
+    Raises:
+        HicmaeError: the file cannot be written.
+    """
+    from hicmae_cli.report.files import to_json, write_text
+
+    if file == STDOUT:
+        typer.echo(to_json(document), nl=False)
+    else:
+        write_text(file, to_json(document))
+
+
+def _print(console: Console, text: object, *, style: str = "", first: str = "", first_style: str = "") -> None:
+    from rich.text import Text
+
+    line = Text.assemble((first, first_style), " " if first else "", one_line(str(text)))
+    console.print(line, style=style or None, highlight=False, soft_wrap=True)
+
+
+def _as_line(text: str | None) -> str | None:
+    return None if text is None else one_line(text)

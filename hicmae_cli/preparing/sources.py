@@ -1,0 +1,127 @@
+"""Find the items of a dataset, the folder for their clips, and the files that each clip is made from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from hicmae_cli.corpora.catalogue import dataset_root, find_dataset
+from hicmae_cli.corpora.dataset import Dataset, Item
+from hicmae_cli.errors import ManifestError, SettingsError
+from hicmae_cli.preparing.clip import Source
+from hicmae_cli.preparing.jobs import FrameFolder
+from hicmae_cli.preparing.journal import JOURNAL
+
+FRAMES_JOURNAL: Final = "frames.jsonl"
+"""File name of the journal for faces that are already cropped."""
+
+
+@dataclass(frozen=True)
+class RawDataset:
+    """A dataset as distributed, and the place for its prepared clips.
+
+    Attributes:
+        dataset: which one.
+        items: its items, or the first ones if a limit was given.
+        store: the folder for prepared clips.
+        frames: a folder with a folder of face pictures for each id; None to crop faces from the videos.
+        is_whole: whether ``items`` are all items.
+        warnings: a line about each kind of file that was ignored.
+    """
+
+    dataset: Dataset
+    items: list[Item]
+    store: Path
+    frames: Path | None
+    is_whole: bool
+    warnings: tuple[str, ...]
+
+
+def find_raw(
+    dataset: str | Dataset,
+    root: str | Path | None = None,
+    *,
+    output: str | Path | None = None,
+    frames: str | Path | None = None,
+    limit: int | None = None,
+    on_warning: Callable[[str], object] = lambda _: None,
+) -> RawDataset:
+    """Find a dataset's items and check the folders of a preparation.
+
+    Args:
+        dataset: its name, or the dataset itself.
+        root: its folder as distributed; by default its folder below ``HICMAE_DATA``.
+        output: the folder for prepared clips; by default ``prepared`` below the root.
+        frames: a folder with a folder of face pictures for each id, to use in place of the videos.
+        limit: take the first items only.
+        on_warning: called with a line about each kind of file that is ignored.
+
+    Raises:
+        SettingsError: an unknown, unlabelled or generated dataset, an output folder that holds the dataset or would be
+            taken for a part of it, no such folder of frames, or a limit below 1.
+        ManifestError: the dataset is missing or malformed.
+    """
+    known = find_dataset(dataset) if isinstance(dataset, str) else dataset
+    if known.generated_by:
+        raise SettingsError(f"{known.name}: needs no preparation; `{known.generated_by}` writes prepared clips")
+    if limit is not None and limit < 1:
+        raise SettingsError(f"got limit={limit}, expected at least 1")
+    place = dataset_root(known, None if root is None else Path(root))
+    folder = place.parent if place.is_file() else place
+    default = folder / "prepared"
+    store = Path(output) if output is not None else default
+    if store.resolve() == folder.resolve():
+        raise SettingsError(f"output={store}: holds the dataset itself; choose another folder")
+    inside = store.resolve().is_relative_to(folder.resolve()) and store.resolve() != default.resolve()
+    if known.takes_every_video and inside:
+        raise SettingsError(
+            f"output={store}: the next call would take its clips for recordings of {folder}; choose {default} or a "
+            "folder outside"
+        )
+    pictures = Path(frames) if frames is not None else None
+    if pictures is not None and not pictures.is_dir():
+        raise SettingsError(f"frames={pictures}: no such folder")
+    warnings = tuple(known.ignored(folder))
+    for warning in warnings:
+        on_warning(warning)
+    return RawDataset(known, known.items(place)[:limit], store, pictures, limit is None, warnings)
+
+
+def journal_path(store: Path, frames: Path | None) -> Path:
+    """Return the path of a store's journal; all datasets in the store share it."""
+    return store / (JOURNAL if frames is None else FRAMES_JOURNAL)
+
+
+def find_sources(dataset: Dataset, items: Sequence[Item], frames: Path | None) -> dict[str, Source | FrameFolder]:
+    """Return the source of each item by id, sorted.
+
+    Raises:
+        ManifestError: there are no items, an id occurs twice, or a part of a video is malformed.
+    """
+    if not items:
+        raise ManifestError(f"{dataset.name}: no items; expected in its folder:\n{dataset.layout}")
+    sources = {item.id: _make_source(dataset, item, frames) for item in sorted(items, key=lambda item: item.id)}
+    if len(sources) < len(items):
+        raise ManifestError(f"{dataset.name}: {len(items) - len(sources)} ids occur more than once")
+    return sources
+
+
+def _make_source(dataset: Dataset, item: Item, frames: Path | None) -> Source | FrameFolder:
+    if frames is not None:
+        return FrameFolder(_find_frame_folder(frames, item.id, dataset.frames_suffix), item.audio or item.video)
+    part = item.part
+    try:
+        if part is None:
+            return Source(item.video, item.audio, needs_sound=True)
+        return Source(item.video, item.audio, part.start_s, part.end_s, part.columns, needs_sound=True)
+    except ValueError as error:
+        raise ManifestError(f"{dataset.name}: clip {item.id}: {error}") from error
+
+
+def _find_frame_folder(frames: Path, id_: str, suffix: str) -> Path:
+    """Return the folder of a clip's pictures; OpenFace puts a suffixed one next to or into the plain one."""
+    plain = frames / id_
+    named = (frames / f"{id_}{suffix}", plain / f"{plain.name}{suffix}") if suffix else ()
+    return next((folder for folder in named if folder.is_dir()), plain)

@@ -1,0 +1,300 @@
+"""Make a fine-tuning run ready: devices, model, optimiser, folder and checkpoint."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from hicmae_cli.clips import PreparedClip, read_prepared_clip
+from hicmae_cli.corpora.manifest import Sample
+from hicmae_cli.errors import TrainingError
+from hicmae_cli.files import compute_sha256
+from hicmae_cli.models.build import build_classifier
+from hicmae_cli.models.classifier import Classifier
+from hicmae_cli.models.config import Architecture, find_variant
+from hicmae_cli.models.products import use_wide_products
+from hicmae_cli.training.finetuning.objective import Objective, build_objective
+from hicmae_cli.training.finetuning.parts import find_unreadable, fingerprint_clips, read_calibration
+from hicmae_cli.training.finetuning.state import FinetuningState
+from hicmae_cli.training.finetuning.task import Task
+from hicmae_cli.training.finetuning.transfer import Transfer, load_compatible
+from hicmae_cli.training.loop import raise_together
+from hicmae_cli.training.machine import check_one_folder, hold_freed_memory, new_accelerator, restore, seeded
+from hicmae_cli.training.optimiser import parameter_groups
+from hicmae_cli.training.order import check_batch
+from hicmae_cli.training.runs import METRICS, TESTED, open_run
+from hicmae_cli.training.settings import OF_THE_MACHINE, FinetuneSettings
+from hicmae_cli.training.whitening import fit_start, freeze_patches
+from hicmae_cli.weights.checkpoint import load_state
+from hicmae_cli.weights.info import WeightInfo
+from hicmae_cli.weights.run_folder import BEST, LAST
+
+
+@dataclass
+class FinetuningRun:
+    """Everything a run works with.
+
+    Attributes:
+        folder: of the run.
+        task: what the model learns.
+        settings: the recipe.
+        train: clips to train on.
+        validation: clips to choose the epoch on.
+        cache: the training clips as read before, or None.
+        accelerator: the devices.
+        objective: what to minimise.
+        bare: the model without the accelerator's wrappers.
+        model: the same as the accelerator prepared it.
+        optimiser: as the accelerator prepared it.
+        average: moving average of the weights, or None.
+        judged: a copy of the model to validate and save: without the wrappers of mixed precision.
+        generator: on the device, for the draws of a step.
+        info: metadata of the weight.
+        facts: what decides the run's numbers, for its folder.
+        state: what a checkpoint counts.
+        stopped: whether a signal asked for an end.
+    """
+
+    folder: Path
+    task: Task
+    settings: FinetuneSettings
+    train: Sequence[Sample]
+    validation: Sequence[Sample]
+    cache: Sequence[PreparedClip] | None
+    accelerator: Accelerator
+    objective: Objective
+    bare: Classifier
+    model: torch.nn.Module
+    optimiser: torch.optim.Optimizer
+    average: AveragedModel | None
+    judged: Classifier
+    generator: torch.Generator
+    info: WeightInfo
+    facts: Mapping[str, Any]
+    state: FinetuningState
+    stopped: bool = False
+
+    @property
+    def is_main(self) -> bool:
+        """Whether this is the process that writes files and reports."""
+        return bool(self.accelerator.is_main_process)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimiser steps of an epoch; clips that do not fill one wait for another epoch."""
+        return len(self.train) // self.settings.batch_size
+
+    @property
+    def total_steps(self) -> int:
+        """Optimiser steps of the whole run."""
+        return self.settings.epochs * self.steps_per_epoch
+
+    @property
+    def stops_early(self) -> bool:
+        """Whether early stopping ends the run before its last step."""
+        return self.state.exhausts(self.settings.patience) and self.state.step < self.total_steps
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is nothing left to train."""
+        return self.state.step >= self.total_steps or self.state.exhausts(self.settings.patience)
+
+    @property
+    def at_epoch_end(self) -> bool:
+        """Whether the last step was the last of its epoch."""
+        return self.state.step % self.steps_per_epoch == 0
+
+    @property
+    def chosen(self) -> Path:
+        """Where the weight of the chosen epoch is."""
+        return self.folder / (LAST if self.settings.selection == "last" else BEST)
+
+    @property
+    def judged_on(self) -> str:
+        """Name of the clips that choose the epoch."""
+        return "test" if self.settings.selection == "test-best" else "validation"
+
+    def to_checkpoint(self) -> dict[str, Any]:
+        """Return all that a resumed run needs."""
+        scaler = self.accelerator.scaler
+        return {
+            "model": self.bare.state_dict(),
+            "average": None if self.average is None else self.average.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "scaler": scaler.state_dict() if scaler is not None else None,
+            "facts": json.dumps(self.facts),
+            **self.state.to_dict(),
+        }
+
+
+def set_up(
+    folder: Path,
+    task: Task,
+    *,
+    train: Sequence[Sample],
+    validation: Sequence[Sample],
+    settings: FinetuneSettings,
+    init: Path | None = None,
+    fold: str | None = None,
+    device: str = "auto",
+    on_init: Callable[[Transfer], None] = lambda _: None,
+    warn: Callable[[str], None] = lambda _: None,
+) -> FinetuningRun:
+    """Build a run, or resume the one that the folder holds; arguments and errors as for ``finetune``."""
+    accelerator = new_accelerator(settings.mixed_precision, device)
+    check_batch(settings, accelerator.num_processes, len(train))
+    objective = build_objective(
+        task, [sample.label for sample in train], loss=settings.loss, weighting=settings.class_weights
+    )
+    hold_freed_memory()
+    use_wide_products()
+    bare, transfer = _build_model(task, settings, init)
+    if transfer is not None and accelerator.is_main_process:
+        on_init(transfer)
+    optimiser = _build_optimiser(bare, settings)
+    facts = _collect_facts(task, settings, init, (train, validation), accelerator.num_processes)
+    checkpoint = _open_folder(folder, facts, main=accelerator.is_main_process, warn=warn)
+    state = FinetuningState(checkpoint)
+    check_one_folder(accelerator, folder, state.step)
+    run = FinetuningRun(
+        folder=folder,
+        task=task,
+        settings=settings,
+        train=train,
+        validation=validation,
+        cache=None,
+        accelerator=accelerator,
+        objective=objective.to(accelerator.device),
+        bare=bare,
+        model=bare,
+        optimiser=optimiser,
+        average=None,
+        judged=bare,
+        generator=torch.Generator(accelerator.device),
+        info=_describe_weight(task, settings, fold),
+        facts=facts,
+        state=state,
+    )
+    _check_weight_is_there(run)
+    _load_clips(run)
+    _load_weights(run, checkpoint, transfer)
+    return run
+
+
+def _build_model(task: Task, settings: FinetuneSettings, init: Path | None) -> tuple[Classifier, Transfer | None]:
+    """A fresh model, with what a weight to start from gives to it."""
+    architecture = Architecture(settings.dims, outputs=len(task.labels), layer_fusion=settings.layer_fusion)
+    with seeded(settings.seed, torch.device("cpu")):
+        model = build_classifier(architecture, drop_path=settings.drop_path)
+    transfer = None if init is None else load_compatible(model, init, task.labels)
+    if settings.freeze_patches:
+        freeze_patches(model.video_encoder, model.audio_encoder)
+    return model, transfer
+
+
+def _build_optimiser(model: Classifier, settings: FinetuneSettings) -> torch.optim.Optimizer:
+    groups = parameter_groups(
+        model, model.list_depths(), layer_decay=settings.layer_decay, weight_decay=settings.weight_decay
+    )
+    return torch.optim.AdamW(groups, lr=0.0, betas=settings.betas, fused=True)
+
+
+def _describe_weight(task: Task, settings: FinetuneSettings, fold: str | None) -> WeightInfo:
+    return WeightInfo(
+        variant=find_variant(settings.dims),
+        dims=settings.dims.to_dict(),
+        task=task.kind,
+        labels=task.labels,
+        dataset=task.dataset,
+        sampling_rate=settings.sampling_rate,
+        front_end=task.front_end,
+        licence=task.licence,
+        source=task.source,
+        selection=settings.selection,
+        modality=settings.modality,
+        fold=fold or "",
+        layer_fusion=settings.layer_fusion,
+    )
+
+
+def _collect_facts(
+    task: Task, settings: FinetuneSettings, init: Path | None, splits: Sequence[Sequence[Sample]], processes: int
+) -> dict[str, Any]:
+    """What decides the numbers of a run: a folder is resumed by the same facts only."""
+    return {
+        **settings.model_dump(mode="json", exclude=set(OF_THE_MACHINE)),
+        "labels": list(task.labels),
+        "dataset": task.dataset,
+        "metric": task.chosen_by,
+        "init": compute_sha256(init) if init else None,
+        "clips": fingerprint_clips(*splits),
+        # Stochastic depth depends on how a step is split over processes.
+        "processes": processes,
+    }
+
+
+def _open_folder(
+    folder: Path, facts: Mapping[str, Any], *, main: bool, warn: Callable[[str], None]
+) -> dict[str, Any] | None:
+    """The newest checkpoint of the folder, or None in a fresh one."""
+    defaults = FinetuneSettings().model_dump(mode="json")
+    return open_run(
+        folder, facts, defaults=defaults, results=(BEST, LAST), logs=(METRICS, TESTED), main=main, warn=warn
+    )
+
+
+def _check_weight_is_there(run: FinetuningRun) -> None:
+    """Check that the weight of an epoch that was chosen before is still in the folder."""
+    if (run.state.best is not None or run.finished) and not run.chosen.is_file():
+        raise TrainingError(f"{run.chosen}: is missing; choose another `output`, or remove the folder")
+
+
+def _load_clips(run: FinetuningRun) -> None:
+    """Read the training clips into the cache if asked, and check that all validation clips can be read.
+
+    The loader's processes are forked later, and share what is in memory then.
+    """
+    if run.finished:
+        return
+    settings, accelerator = run.settings, run.accelerator
+    if settings.cache_clips:
+        run.cache = [read_prepared_clip(s.video, s.audio).decode_all(exact=False) for s in run.train]
+    share = run.validation[accelerator.process_index :: accelerator.num_processes]
+    faults = find_unreadable(share, sampling_rate=settings.sampling_rate, modality=settings.modality)
+    raise_together(accelerator, faults)
+
+
+def _load_weights(run: FinetuningRun, checkpoint: dict[str, Any] | None, transfer: Transfer | None) -> None:
+    """Give the model its weights, from the checkpoint if there is one, and wrap it for the devices."""
+    settings, bare = run.settings, run.bare
+    if checkpoint is not None:
+        load_state(bare, checkpoint["model"], run.folder)
+    elif settings.fit_start_clips:
+        _fit_start(run, transfer)
+    if settings.ema_decay is not None:
+        run.average = AveragedModel(bare, multi_avg_fn=get_ema_multi_avg_fn(settings.ema_decay))  # type: ignore[no-untyped-call]
+        if checkpoint is not None:
+            run.average.load_state_dict(checkpoint["average"])
+        run.average.to(run.accelerator.device)
+    run.judged = copy.deepcopy(bare)
+    run.model, run.optimiser = run.accelerator.prepare(bare, run.optimiser)
+    if checkpoint is not None:
+        restore(run.accelerator, run.optimiser, checkpoint)
+
+
+def _fit_start(run: FinetuningRun, transfer: Transfer | None) -> None:
+    """Fit a fresh model to some clips, except one that starts from a classifier: its features are scaled already."""
+    if transfer is not None and "feature_norm.weight" not in transfer.fresh:
+        return
+    generator = torch.Generator().manual_seed(run.settings.seed)
+    found = read_calibration(run.train, run.task, run.settings, run.cache, generator)
+    # Features of the whole network: stochastic depth is for steps.
+    fit_start(run.bare.eval(), found, generator, pretrained=transfer is not None)

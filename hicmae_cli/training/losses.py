@@ -1,0 +1,180 @@
+"""Losses of fine-tuning, in one table, and weights of the classes. Letters: B batch, C classes, D targets.
+
+To add a loss, write its function here, add a row to ``LOSSES``, and set ``loss`` in a recipe to its name.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from hicmae_cli.errors import ManifestError, SettingsError
+
+AUTO: Final = "auto"
+"""Value of a recipe's ``loss`` that means the default of the task."""
+
+_NEGLIGIBLE = 1e-8
+"""Added to variances before a division; the variance of any target worth learning is much larger."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """A row of the table.
+
+    Attributes:
+        function: (outputs, targets) -> the loss (), or a dict of terms (): the one to minimise under ``loss``, the
+            others for the log. Outputs are logits (B, C), or the values of a regression (B, D), in any float type.
+        task: the task it is for.
+        mixes: whether targets are class probabilities (B, C), which mixup, cutmix and label smoothing need. Without
+            it, targets are class indices (B,), or the values of a regression (B, D), and none of the three is applied.
+        weighs: whether the function takes ``weights`` of the classes, (C,) or None.
+    """
+
+    function: Callable[..., Tensor | Mapping[str, Tensor]]
+    task: Literal["classification", "regression"]
+    mixes: bool = False
+    weighs: bool = False
+
+    def terms(self, outputs: Tensor, targets: Tensor, weights: Tensor | None = None) -> dict[str, Tensor]:
+        """Return the terms of the loss, () each; ``loss`` is the one to minimise.
+
+        Args:
+            outputs: logits (B, C), or values (B, D).
+            targets: as ``mixes`` says.
+            weights: of the classes (C,); ignored if the loss does not weigh them.
+        """
+        found = self.function(outputs, targets, **({"weights": weights} if self.weighs else {}))
+        return {"loss": found} if isinstance(found, Tensor) else dict(found)
+
+
+def cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Return the mean cross entropy over clips, each class counted by its weight.
+
+    The sum is divided by the number of clips, not by the sum of their weights. So the result is the same however a
+    batch is split over accumulation rounds and processes.
+
+    Args:
+        logits: (B, C).
+        targets: class indices (B,), or probabilities (B, C), which may be smoothed.
+        weights: of the classes (C,), as from ``class_weights``.
+
+    Returns:
+        ().
+    """
+    return F.cross_entropy(logits.float(), targets, weight=weights, reduction="none").mean()
+
+
+def ccc_loss(outputs: Tensor, targets: Tensor) -> Tensor:
+    """1 - concordance correlation (Lin 1989), biased moments over the batch, mean over targets: (B, D) twice -> ().
+
+    It is 1, without a gradient worth following, where outputs or targets do not vary, as in a batch of one clip.
+    """
+    variance, target_variance, covariance, distance = _moments(outputs, targets)
+    concordance = 2 * covariance / (variance + target_variance + distance.square() + _NEGLIGIBLE)
+    return 1 - concordance.mean()
+
+
+def pcc_loss(outputs: Tensor, targets: Tensor) -> Tensor:
+    """1 - Pearson correlation over the batch, mean over targets: (B, D) twice -> (); otherwise as ``ccc_loss``."""
+    variance, target_variance, covariance, _ = _moments(outputs, targets)
+    spread = ((variance + _NEGLIGIBLE) * (target_variance + _NEGLIGIBLE)).sqrt()
+    return 1 - (covariance / spread).mean()
+
+
+def _moments(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Biased variances, covariance and distance of the means over the batch, (D,) each."""
+    outputs, targets = outputs.float(), targets.float()
+    mean, target_mean = outputs.mean(dim=0), targets.mean(dim=0)
+    centred, target_centred = outputs - mean, targets - target_mean
+    return (
+        centred.square().mean(dim=0),
+        target_centred.square().mean(dim=0),
+        (centred * target_centred).mean(dim=0),
+        mean - target_mean,
+    )
+
+
+def mse_loss(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Mean squared error: (B, D) twice -> ()."""
+    return F.mse_loss(outputs.float(), targets.float())
+
+
+def l1_loss(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Mean absolute error: (B, D) twice -> ()."""
+    return F.l1_loss(outputs.float(), targets.float())
+
+
+def smooth_l1_loss(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Mean squared error halved below 1, absolute error less 0.5 above (Girshick 2015): (B, D) twice -> ()."""
+    return F.smooth_l1_loss(outputs.float(), targets.float())
+
+
+LOSSES: Final[Mapping[str, Loss]] = {
+    "cross_entropy": Loss(cross_entropy, "classification", mixes=True, weighs=True),
+    "mse": Loss(mse_loss, "regression"),
+    "l1": Loss(l1_loss, "regression"),
+    "smooth_l1": Loss(smooth_l1_loss, "regression"),
+    "ccc": Loss(ccc_loss, "regression"),
+    "pcc": Loss(pcc_loss, "regression"),
+}
+"""Name in a recipe -> loss. ``ccc`` and ``pcc`` are taken over the clips that one process sees in one forward pass."""
+
+DEFAULT_LOSS: Final[Mapping[str, str]] = {"classification": "cross_entropy", "regression": "mse"}
+"""Task -> the loss that ``auto`` means."""
+
+
+def check_loss_name(name: str) -> str:
+    """Return the name of a loss as a recipe gives it.
+
+    Raises:
+        ValueError: no such loss; names all that there are.
+    """
+    if name not in (AUTO, *LOSSES):
+        raise ValueError(f"expected {AUTO}, {', '.join(LOSSES)}; got {name!r}")
+    return name
+
+
+def resolve_loss(name: str, task: Literal["classification", "regression"]) -> str:
+    """Return the loss that a recipe's ``loss`` means for a task.
+
+    Raises:
+        SettingsError: a loss for the other task.
+    """
+    if name == AUTO:
+        return DEFAULT_LOSS[task]
+    if LOSSES[name].task != task:
+        usable = ", ".join(known for known, loss in LOSSES.items() if loss.task == task)
+        labels = "numbers, not classes" if task == "regression" else "classes, not numbers"
+        raise SettingsError(f"loss={name!r}: the labels are {labels}; use {AUTO} or {usable}")
+    return name
+
+
+def class_weights(clips: Sequence[Hashable], labels: Sequence[str], how: Literal["none", "balanced"]) -> Tensor | None:
+    """Return weights of the classes (C,) with a mean of 1 over the training clips, or None for ``none``.
+
+    With ``balanced`` every class counts the same: its weight is n / (C x clips of the class).
+
+    Args:
+        clips: labels of the training clips.
+        labels: names of the classes, in the order of the outputs.
+        how: ``class_weights`` of the recipe.
+
+    Raises:
+        ManifestError: a class without clips.
+    """
+    if how == "none":
+        return None
+    counts = Counter(clips)
+    absent = [label for label in labels if not counts[label]]
+    if absent:
+        raise ManifestError(
+            f"class_weights='balanced': no training clips of {', '.join(absent)}; add some, remove the label, or use "
+            "class_weights='none'"
+        )
+    return torch.tensor([len(clips) / (len(labels) * counts[label]) for label in labels])

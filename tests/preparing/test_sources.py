@@ -1,0 +1,76 @@
+"""Which items are prepared, and where to."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hicmae_cli.errors import ManifestError, SettingsError
+from hicmae_cli.preparing.jobs import choose_runner
+from hicmae_cli.preparing.sources import find_raw
+from hicmae_cli.workers import run_here
+from tests.corpora.fakes import make_fake
+from tests.corpora.toys import make_items, toy_dataset
+
+
+def test_a_name_and_its_dataset_find_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    items = make_fake("ravdess", tmp_path / "ravdess", media=False)
+    monkeypatch.setenv("HICMAE_DATA", str(tmp_path))
+    raw = find_raw("RAVDESS")
+    assert (raw.items, raw.is_whole, raw.store) == (items, True, tmp_path / "ravdess" / "prepared")
+    assert find_raw(raw.dataset, str(tmp_path / "ravdess")) == raw
+    first = find_raw("ravdess", output=tmp_path / "out", limit=3)
+    assert (first.items, first.is_whole, first.store) == (items[:3], False, tmp_path / "out")
+
+
+def test_a_list_may_stand_for_its_folder(tmp_path: Path) -> None:
+    make_fake("manifest", tmp_path, media=False)
+    file = find_raw("manifest", tmp_path / "manifest.csv")
+    assert file == find_raw("manifest", tmp_path)
+    assert file.store == tmp_path / "prepared"
+    with pytest.raises(ManifestError, match="is a file; expected the folder"):
+        find_raw("ravdess", tmp_path / "manifest.csv")
+
+
+def test_what_cannot_be_prepared_is_refused_by_parameter(tmp_path: Path) -> None:
+    toy = toy_dataset(make_items(tmp_path, 2))
+    with pytest.raises(SettingsError, match=r"^got limit=0, expected at least 1$"):
+        find_raw(toy, tmp_path, limit=0)
+    with pytest.raises(SettingsError, match=r"^output=.*: holds the dataset itself"):
+        find_raw(toy, tmp_path, output=tmp_path / "x" / "..")
+    with pytest.raises(SettingsError, match=r"^frames=gone: no such folder$"):
+        find_raw(toy, tmp_path, frames="gone")
+    with pytest.raises(SettingsError, match=r"^output=.*: the next call would take its clips for recordings"):
+        find_raw(replace(toy, takes_every_video=True), tmp_path, output=tmp_path / "out")
+    assert find_raw(toy, tmp_path, output=tmp_path / "out").store == tmp_path / "out"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("puppets", "puppets: needs no preparation; `hicmae puppets make`"), ("voxceleb2", "VoxCeleb2 has no labels")],
+)
+def test_datasets_without_raw_labelled_items(name: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=f"^{said}"):
+        find_raw(name, tmp_path)
+
+
+def test_ignored_files_are_named(tmp_path: Path) -> None:
+    make_fake("folder", tmp_path, media=False)
+    said: list[str] = []
+    assert find_raw("folder", tmp_path, on_warning=said.append).warnings == ()
+    (tmp_path / "loose.mp4").touch()
+    (tmp_path / ".hidden.mp4").touch()
+    (tmp_path / "notes.txt").touch()
+    raw = find_raw("folder", tmp_path, on_warning=said.append)
+    assert list(raw.warnings) == said
+    assert said == ["skipped videos outside the label folders (move them into one to use them): loose.mp4"]
+
+
+def test_where_jobs_run() -> None:
+    assert choose_runner(0) is run_here
+    with pytest.raises(SettingsError, match="got workers=2 and ray='auto'"):
+        choose_runner(2, "auto")
+    with pytest.raises(SettingsError, match="got workers=-1, expected 0 or more"):
+        choose_runner(-1)

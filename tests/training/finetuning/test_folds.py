@@ -1,0 +1,150 @@
+"""All folds and seeds of a task by one call: what it writes and returns, how it resumes, and what it refuses early."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hicmae_cli.corpora.manifest import Sample
+from hicmae_cli.errors import ManifestError, SettingsError, WeightsError
+from hicmae_cli.evaluation.folds import FoldsEvaluation
+from hicmae_cli.training.finetuning.folds import finetune_folds
+from hicmae_cli.training.finetuning.progress import FinetuningProgress
+from hicmae_cli.training.finetuning.results import FinetuningResult
+from hicmae_cli.weights.reading import read_info
+from tests.training.toys import FINETUNE_SETTINGS
+
+
+@pytest.fixture
+def folder(samples: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working folder with a manifest of two folds, six people, and a recipe of one epoch."""
+    monkeypatch.chdir(tmp_path)
+    lines = [
+        f"{s.id},{s.video},{s.audio},{s.label},{1 + index // 2 % 2},p{index // 2}" for index, s in enumerate(samples)
+    ]
+    Path("clips.csv").write_text("\n".join(["id,video,audio,label,fold,speaker", *lines]))
+    values = {**FINETUNE_SETTINGS.model_dump(exclude_none=True), "epochs": 1, "validation_share": 0.34}
+    text = "\n".join(f"{key} = {json.dumps(list(v) if isinstance(v, tuple) else v)}" for key, v in values.items())
+    Path("quick.toml").write_text(text)
+    return tmp_path
+
+
+def run(**more: Any) -> FinetuningResult:
+    return finetune_folds(**{"manifest": "clips.csv", "recipe": "quick.toml", "output": "run", "device": "cpu", **more})
+
+
+def test_every_fold_is_trained_tested_and_written(folder: Path) -> None:
+    folds: list[str | None] = []
+    result = run(progress=FinetuningProgress(on_fold=lambda fold, _: folds.append(fold)))
+    assert folds == ["1", "2"] == [each.fold for each in result.runs]
+    assert result.finished and not result.stopped
+    assert result.weights == tuple(Path("run") / f"fold-{fold}" / "best.safetensors" for fold in folds)
+    (seed,) = result.seeds
+    assert isinstance(seed.evaluation, FoldsEvaluation) and result.pooled is not None
+    assert {sample.id for sample in result.pooled.samples} == {f"{index:02d}" for index in range(12)}
+    document = json.loads(Path("run/result.json").read_text())
+    assert (seed.report, seed.document) == (Path("run/result.md"), document)
+    for each in result.runs:
+        assert each.evaluation is not None
+        alone = json.loads((each.folder / "result.json").read_text())
+        assert alone["metrics"] == each.evaluation.metrics == document["folds"][each.fold]["metrics"]
+        assert (each.folder / "confusion.png").is_file()
+        assert read_info(str(each.weight)).source == "hicmae finetune --manifest clips.csv --recipe quick.toml"
+    assert result.mean == result.pooled.metrics and result.sd is None
+    assert json.loads(json.dumps(result.to_dict()))["seeds"][0]["folds"][0]["weight"] == str(result.weights[0])
+    assert f"seed 0: UAR {result.mean['uar']:.4f}" in str(result)
+
+    stamp = result.weights[0].stat().st_mtime_ns
+    again = run()
+    assert (again.mean, again.weights[0].stat().st_mtime_ns) == (result.mean, stamp)
+
+
+def test_seeds_repeat_a_fold_in_folders_of_their_own(folder: Path) -> None:
+    result = run(fold="2", seeds=(3, 4), overrides={"selection": "last", "epochs": None})
+    assert [(each.fold, each.seed, each.folder) for each in result.runs] == [
+        ("2", seed, Path("run") / f"seed-{seed}" / "fold-2") for seed in (3, 4)
+    ]
+    assert result.weights[0].read_bytes() != result.weights[1].read_bytes()
+    source = read_info(str(result.weights[1])).source
+    assert source == "hicmae finetune --manifest clips.csv --recipe quick.toml --set selection=last --set seed=4"
+    scores = [seed.pooled.metrics["uar"] for seed in result.seeds if seed.pooled]
+    assert len(scores) == 2 and result.mean["uar"] == sum(scores) / 2
+    assert result.sd is not None and result.sd["uar"] == pytest.approx(abs(scores[0] - scores[1]) / 2**0.5)
+    assert str(result).splitlines()[-1].startswith("mean: UAR ")
+    alone = run(fold="2", output="alone", overrides={"selection": "last", "seed": 4})
+    assert alone.mean == (result.seeds[1].pooled or pytest.fail()).metrics
+
+
+def test_a_stopped_call_resumes_to_the_same_result(folder: Path) -> None:
+    two = {"overrides": {"epochs": 2}}
+    whole = run(output="whole", **two)
+
+    def interrupt(fold: str) -> FinetuningProgress:
+        now: list[str | None] = []
+
+        def on_step(epoch: int, step: int, *_: object) -> None:
+            if (now[-1], epoch, step) == (fold, 1, 1):
+                os.kill(os.getpid(), signal.SIGINT)
+
+        return FinetuningProgress(on_fold=lambda name, _: now.append(name), on_step=on_step)
+
+    first = run(progress=interrupt("1"), **two)
+    assert first.stopped and not first.finished and [each.fold for each in first.runs] == ["1"]
+    assert first.pooled is None and first.mean == {} and not Path("run/result.json").exists()
+    second = run(progress=interrupt("2"), **two)
+    assert second.stopped and [each.finished for each in second.runs] == [True, False]
+    assert "not finished" in str(second)
+    last = run(**two)
+    assert last.mean == whole.mean
+    assert [weight.read_bytes() for weight in last.weights] == [weight.read_bytes() for weight in whole.weights]
+
+
+def test_a_start_that_was_trained_on_the_test_clips_stops_the_call_before_any_fold(folder: Path) -> None:
+    weight = run(fold="2").weights[0]
+    warned: list[str] = []
+    run(fold="1", init=weight, output="other", progress=FinetuningProgress(warn=warned.append))
+    assert any("the score will be too good" in line for line in warned)
+    listed = {"dataset": "crema-d-4", "manifest": "clips.csv"}
+    known = run(fold="2", output="known", **listed).weights[0]
+    with pytest.raises(WeightsError, match="was trained on the clips that test fold 1"):
+        run(init=known, output="second", **listed)
+    assert not Path("second").exists()
+
+
+def test_a_run_that_never_reaches_its_learning_rate_is_warned_about(folder: Path) -> None:
+    warned: list[str] = []
+    run(fold="2", overrides={"warmup_epochs": 3}, progress=FinetuningProgress(warn=warned.append))
+    assert sum("warmup_epochs 3" in line for line in warned) == 1
+
+
+@pytest.mark.parametrize(
+    ("more", "error", "said"),
+    [
+        ({"recipe": None}, SettingsError, "`manifest` needs a `recipe`"),
+        ({"dataset": "mars"}, SettingsError, "no dataset named mars"),
+        ({"task": "guess"}, SettingsError, "task='guess': expected classification or regression"),
+        ({"task": "regression"}, SettingsError, "a regression needs `labels`"),
+        ({"dataset": "crema-d", "task": "regression"}, SettingsError, "crema-d is a dataset for classification"),
+        ({"labels": ("anger", "ANG")}, SettingsError, "labels='anger,ANG': expected distinct, printable names"),
+        ({"dataset": "crema-d", "labels": ("joy",)}, ManifestError, "labels='joy': expected anger, "),
+        ({"overrides": {"loss": "ccc"}}, SettingsError, "loss='ccc': the labels are classes"),
+        ({"overrides": {"loss": "hinge"}}, SettingsError, "expected auto, cross_entropy, mse"),
+        ({"overrides": {"mixed_precision": "fp16"}}, SettingsError, "mixed_precision='fp16' needs a GPU"),
+        ({"init": "no-such"}, WeightsError, "no weight named 'no-such'"),
+        ({"device": "abacus"}, SettingsError, "abacus"),
+        ({"manifest": None}, SettingsError, "neither a dataset nor a manifest"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_before_the_clips_are_read(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, more: dict[str, Any], error: type[Exception], said: str
+) -> None:
+    monkeypatch.setattr("hicmae_cli.training.finetuning.folds.read_task", lambda *_, **__: pytest.fail("read"))
+    with pytest.raises(error) as caught:
+        run(**more)
+    assert said in str(caught.value)
+    assert not Path("run").exists()
