@@ -1,6 +1,7 @@
 """Losses of fine-tuning, in one table, and weights of the classes. Letters: B batch, C classes, D targets.
 
-To add a loss, write its function here, add a row to ``LOSSES``, and set ``loss`` in a recipe to its name.
+To add a loss, write its function here, add a row to ``LOSSES``, and set ``loss`` in a recipe to its name. Functions
+import torch when they are called, so that a recipe can be checked without it.
 """
 
 from __future__ import annotations
@@ -8,13 +9,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
-
-import torch
-import torch.nn.functional as F  # noqa: N812
-from torch import Tensor
+from typing import TYPE_CHECKING, Final, Literal
 
 from hicmae_cli.errors import ManifestError, SettingsError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 AUTO: Final = "auto"
 """Value of a recipe's ``loss`` that means the default of the task."""
@@ -50,7 +50,7 @@ class Loss:
             weights: of the classes (C,); ignored if the loss does not weigh them.
         """
         found = self.function(outputs, targets, **({"weights": weights} if self.weighs else {}))
-        return {"loss": found} if isinstance(found, Tensor) else dict(found)
+        return dict(found) if isinstance(found, Mapping) else {"loss": found}
 
 
 def cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor | None = None) -> Tensor:
@@ -67,7 +67,9 @@ def cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor | None = None
     Returns:
         ().
     """
-    return F.cross_entropy(logits.float(), targets, weight=weights, reduction="none").mean()
+    from torch.nn import functional
+
+    return functional.cross_entropy(logits.float(), targets, weight=weights, reduction="none").mean()
 
 
 def ccc_loss(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -102,17 +104,23 @@ def _moments(outputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor, Tensor, 
 
 def mse_loss(outputs: Tensor, targets: Tensor) -> Tensor:
     """Mean squared error: (B, D) twice -> ()."""
-    return F.mse_loss(outputs.float(), targets.float())
+    from torch.nn import functional
+
+    return functional.mse_loss(outputs.float(), targets.float())
 
 
 def l1_loss(outputs: Tensor, targets: Tensor) -> Tensor:
     """Mean absolute error: (B, D) twice -> ()."""
-    return F.l1_loss(outputs.float(), targets.float())
+    from torch.nn import functional
+
+    return functional.l1_loss(outputs.float(), targets.float())
 
 
 def smooth_l1_loss(outputs: Tensor, targets: Tensor) -> Tensor:
     """Mean squared error halved below 1, absolute error less 0.5 above (Girshick 2015): (B, D) twice -> ()."""
-    return F.smooth_l1_loss(outputs.float(), targets.float())
+    from torch.nn import functional
+
+    return functional.smooth_l1_loss(outputs.float(), targets.float())
 
 
 LOSSES: Final[Mapping[str, Loss]] = {
@@ -168,6 +176,8 @@ def class_weights(clips: Sequence[Hashable], labels: Sequence[str], how: Literal
     Raises:
         ManifestError: a class without clips.
     """
+    import torch
+
     if how == "none":
         return None
     counts = Counter(clips)

@@ -6,19 +6,9 @@ recipe can be checked, and its keys can be listed, before torch is loaded.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    GetCoreSchemaHandler,
-    field_validator,
-    model_validator,
-)
-from pydantic_core import CoreSchema, core_schema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from hicmae_cli.errors import WeightsError
 from hicmae_cli.modalities import Modality
@@ -34,42 +24,10 @@ from hicmae_cli.models.config import (
     MaskKind,
     ModelDims,
 )
-from hicmae_cli.models.masking import count_masked
 from hicmae_cli.training.losses import AUTO, check_loss_name
 from hicmae_cli.training.rand_augment import parse_policy
+from hicmae_cli.training.setting_types import Clips, Epochs, Layers, Momentum, OneOf, Probability, Share, Steps, Unit
 from hicmae_cli.weights.info import Selection
-
-
-@dataclass(frozen=True)
-class Unit:
-    """The unit of a setting; metadata of its type."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class OneOf:
-    """Restricts a text to some names; metadata of its type."""
-
-    names: tuple[str, ...]
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Check the name, once pydantic has checked that it is a text."""
-        return core_schema.no_info_after_validator_function(self._check, handler(source))
-
-    def _check(self, name: str) -> str:
-        if name not in self.names:
-            raise ValueError(f"expected one of {', '.join(self.names)}, got {name!r}")
-        return name
-
-
-Clips = Annotated[int, Unit("clips")]
-Epochs = Annotated[int, Unit("epochs")]
-Steps = Annotated[int, Unit("steps")]
-Probability = Annotated[float, Unit("probability")]
-Share = Annotated[float, Unit("share")]
-Layers = Annotated[tuple[int, ...], Unit("layer numbers from 0"), Field(strict=False)]
-Momentum = Annotated[float, Field(ge=0, lt=1)]
 
 # The settings whose defaults differ between the phases. Bounds are written once for each setting: of two bounds of one
 # kind, pydantic drops one.
@@ -396,7 +354,8 @@ class PretrainSettings(Settings):
 
 
 def _check_mask(key: str, kind: MaskKind, grid: tuple[int, ...], ratio: float) -> None:
-    # Needs torch, which only pre-training has loaded anyway.
+    # It imports torch, which pre-training needs anyway.
+    from hicmae_cli.models.masking import count_masked
 
     try:
         count_masked(kind, grid, ratio)

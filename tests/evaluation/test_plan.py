@@ -109,7 +109,7 @@ def test_a_single_weight_does_not_test_all_folds() -> None:
 
 
 def test_weights_of_a_run(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match=r"holds no weight; expected fold-1/best\.safetensors or"):
+    with pytest.raises(WeightsError, match=r"has no weight, expected fold-1/best\.safetensors or"):
         pick_weight(str(tmp_path), "all")
     for fold in "12":
         (tmp_path / f"fold-{fold}").mkdir()

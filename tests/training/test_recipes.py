@@ -29,6 +29,7 @@ def test_every_shipped_recipe_is_sound(recipe: str) -> None:
     settings = load_settings(kind(recipe), recipe)
     values = tomllib.loads(read_recipe(recipe))
     assert values
+    values.pop("extends", None)
     for key, value in values.items():
         assert getattr(settings, key) == (tuple(value) if isinstance(value, list) else value)
     assert read_recipe(recipe).startswith(f"# {summarise_recipe(recipe)}\n")
@@ -90,8 +91,8 @@ def test_a_recipe_extends_another(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ('extends = "crema-d"\nbach_size = 3\n', "bach_size is not a key .* nearest is batch_size"),
-        ('extends = "pretrain-puppets-nano"\n', "video_mask is not a key of FinetuneSettings"),
+        ('extends = "crema-d"\nbach_size = 3\n', "bach_size .*batch_size"),
+        ('extends = "pretrain-puppets-nano"\n', "this is a pre-training recipe; expected one for fine-tuning"),
         ('extends = "mars"\n', "no recipe named mars"),
         ('extends = "gone.toml"\n', r"gone\.toml: cannot read the recipe"),
         ("extends = 3\n", "extends: expected the name of a recipe or a .toml file, got 3"),

@@ -105,9 +105,10 @@ def finetune(
 def announce_start(run: FinetuningRun, progress: FinetuningProgress) -> None:
     """Report where the run starts, and warn about classes without clips."""
     progress.on_start(run.state.step, run.total_steps)
+    if run.task.is_regression:
+        return
     for clips, split in ((run.train, "training"), (run.validation, run.judged_on)):
-        absent = describe_absent_classes(clips, run.task.labels, split) if clips else None
-        if absent and not run.task.is_regression:
+        if clips and (absent := describe_absent_classes(clips, run.task.labels, split)):
             progress.warn(absent)
 
 

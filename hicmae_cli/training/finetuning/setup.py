@@ -152,7 +152,7 @@ def set_up(
     accelerator = new_accelerator(settings.mixed_precision, device)
     check_batch(settings, accelerator.num_processes, len(train))
     objective = build_objective(
-        task, [sample.label for sample in train], loss=settings.loss, weighting=settings.class_weights
+        task, [sample.target for sample in train], loss=settings.loss, weighting=settings.class_weights
     )
     hold_freed_memory()
     use_wide_products()
