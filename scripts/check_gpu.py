@@ -1,4 +1,4 @@
-"""Run the CUDA tests, then print how fast training steps and predictions are on this machine's GPU.
+"""Run the CUDA tests, then print the speed of training steps and predictions on this machine's GPU.
 
 python scripts/check_gpu.py
 """
@@ -13,14 +13,9 @@ from collections.abc import Callable
 
 import torch
 
-from hicmae_cli.models.classifier import Classifier
-from hicmae_cli.models.config import VARIANTS
-from hicmae_cli.models.masking import draw_masks
-from hicmae_cli.models.pretraining import PretrainingModel
-from hicmae_cli.training.machine import new_accelerator
-from hicmae_cli.training.optimiser import decay_groups
-from hicmae_cli.training.pretraining.data import Batch
-from hicmae_cli.training.pretraining.loop import train_step
+from hicmae_cli.bench.pretraining import make_pretraining_step
+from hicmae_cli.models.build import build_classifier
+from hicmae_cli.models.config import VARIANTS, Architecture
 from hicmae_cli.training.settings import PretrainSettings
 
 CLIPS = 32
@@ -28,7 +23,7 @@ STEPS = 5
 
 
 def seconds(run: Callable[[], object], device: str) -> float:
-    """Of one run, after three that do not count."""
+    """Mean time of a run, after three runs to warm up."""
 
     def wait() -> None:
         if device == "cuda":
@@ -44,21 +39,13 @@ def seconds(run: Callable[[], object], device: str) -> float:
     return (time.perf_counter() - started) / STEPS
 
 
-def pretraining_step(variant: str, precision: str, device: str) -> Callable[[], object]:
-    values = {"variant": variant, "batch_size": CLIPS, "mixed_precision": precision}
-    settings = PretrainSettings.model_validate(values)
-    accelerator = new_accelerator(precision, device)
-    bare = PretrainingModel(VARIANTS[variant], settings.decoder, contrast_layers=settings.contrasted)
-    optimiser = torch.optim.AdamW(decay_groups(bare, weight_decay=0.05), lr=1e-4, fused=True)
-    model, optimiser = accelerator.prepare(bare, optimiser)
-    faces = torch.randint(0, 256, (CLIPS, 16, 160, 160, 3), dtype=torch.uint8)
-    masks = draw_masks(("tube", "random"), (0.9, 0.8), seed=0, batch=CLIPS)
-    batch = Batch(faces, torch.randn(CLIPS, 1, 256, 128), *masks, ids=("",) * CLIPS).to(accelerator.device)
-    return lambda: train_step(accelerator, model, optimiser, [batch], settings, step=0)
+def make_pretraining(variant: str, precision: str, device: str) -> Callable[[], object]:
+    settings = PretrainSettings.model_validate({"variant": variant, "batch_size": CLIPS, "mixed_precision": precision})
+    return make_pretraining_step(settings, device)
 
 
-def forward(variant: str, precision: str, device: str) -> Callable[[], object]:
-    model = Classifier(VARIANTS[variant], 6).to(device).eval()
+def make_forward(variant: str, precision: str, device: str) -> Callable[[], object]:
+    model = build_classifier(Architecture(VARIANTS[variant], outputs=6)).to(device).eval()
     video, audio = torch.randn(CLIPS, 3, 16, 160, 160).to(device), torch.randn(CLIPS, 1, 256, 128).to(device)
     dtype = {"no": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[precision]
 
@@ -77,12 +64,12 @@ def main() -> None:
     failed = subprocess.run([sys.executable, "-m", "pytest", "-q", "-m", "gpu", "tests/gpu"]).returncode != 0
     name = torch.cuda.get_device_name() if given.device == "cuda" else "CPU"
     print(f"{name}, torch {torch.__version__}, {CLIPS} clips")
-    for what, make in (("pre-training step", pretraining_step), ("forward", forward)):
+    for what, make in (("pre-training step", make_pretraining), ("forward", make_forward)):
         for variant in given.variants:
             for precision in ("no", "bf16", "fp16") if given.device == "cuda" else ("no", "bf16"):
                 try:
                     result = f"{CLIPS / seconds(make(variant, precision, given.device), given.device):8.0f} clips/s"
-                except Exception as error:  # the next one may run
+                except Exception as error:  # the others may run
                     result, failed = f"failed: {error}", True
                 print(f"{what:18} {variant:6} {precision:4} {result}", flush=True)
     sys.exit(failed)

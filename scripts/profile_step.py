@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from hicmae_cli.bench.pretraining import pretraining_step, step_flops
+from hicmae_cli.bench.pretraining import make_pretraining_step, step_flops
 from hicmae_cli.bench.step import finetune_steps
 from hicmae_cli.models.config import DECODERS, VARIANTS
 from hicmae_cli.models.products import use_usual_products, use_wide_products
@@ -59,7 +59,7 @@ def main() -> None:
     torch.set_num_threads(given.threads)
     choose = {"usual": use_usual_products, "wide": use_wide_products}[given.library]
     settings = PretrainSettings(variant="tiny", batch_size=CLIPS)
-    make = pretraining_step(settings) if given.step == "pretrain" else finetune_steps(CLIPS, choose=choose)[0]
+    make = make_pretraining_step(settings) if given.step == "pretrain" else finetune_steps(CLIPS, choose=choose)[0]
 
     def step() -> object:
         choose()

@@ -139,7 +139,7 @@ def write_clips(folder: Path) -> list[Sample]:
 
 def _make_random_engine(variant: str) -> Engine:
     """Make a model with random parameters, run by torch."""
-    from hicmae_cli.models.classifier import Classifier
+    from hicmae_cli.models.build import build_classifier
     from hicmae_cli.runtime.torch_engine import TorchEngine
 
     dims = VARIANTS[variant]
@@ -153,4 +153,4 @@ def _make_random_engine(variant: str) -> Engine:
         licence="MIT",
         source="random numbers for a benchmark",
     )
-    return TorchEngine(Classifier(dims, len(info.labels)), info, "cpu")
+    return TorchEngine(build_classifier(info.architecture), info, "cpu")

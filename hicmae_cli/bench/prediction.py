@@ -57,7 +57,7 @@ def measure_forward(rounds: int = 15) -> Measure:
     Raises:
         MissingDependencyError: torch, which makes the (random) tiny model, is missing.
     """
-    from hicmae_cli.models.classifier import Classifier
+    from hicmae_cli.models.build import build_classifier
     from hicmae_cli.runtime.onnx_engine import OnnxEngine
     from hicmae_cli.weights.checkpoint import save_classifier
     from hicmae_cli.weights.export import export_onnx
@@ -76,7 +76,7 @@ def measure_forward(rounds: int = 15) -> Measure:
     )
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "tiny.safetensors"
-        save_classifier(source, Classifier(dims, 2), info)
+        save_classifier(source, build_classifier(info.architecture), info)
         export_onnx(source, source.with_suffix(".onnx"))
         engine = OnnxEngine(source.with_suffix(".onnx"), "cpu", threads=1)
     rng = np.random.default_rng(0)

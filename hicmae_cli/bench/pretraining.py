@@ -1,4 +1,4 @@
-"""How fast training and its data are, as ratios within one run (``evaluation/benchmark.py`` says why)."""
+"""Speed of training and of its data, as ratios within one run (``bench/measure.py`` says why)."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import torch
 
 from hicmae_cli.bench.measure import Measure, alternate
 from hicmae_cli.bundled import find_sample_clip
+from hicmae_cli.models.build import build_pretraining_model
 from hicmae_cli.models.config import (
     AUDIO_GRID,
     AUDIO_PATCH_VALUES,
@@ -30,13 +31,12 @@ from hicmae_cli.models.config import (
     ModelDims,
 )
 from hicmae_cli.models.masking import count_masked, draw_masks
-from hicmae_cli.models.pretraining import PretrainingModel
 from hicmae_cli.models.products import use_usual_products, use_wide_products
 from hicmae_cli.preparing.videos import prepare_videos
 from hicmae_cli.training.machine import hold_freed_memory, new_accelerator
 from hicmae_cli.training.optimiser import decay_groups
-from hicmae_cli.training.pretraining.data import Batch, PretrainingClips, usable
-from hicmae_cli.training.pretraining.loop import train_step
+from hicmae_cli.training.pretraining.data import MaskedBatch, PretrainingClips, unwrap_batch
+from hicmae_cli.training.pretraining.step import pretrain_step
 from hicmae_cli.training.settings import PretrainSettings
 
 AUTHORS_ITEM_MS = 77.0
@@ -48,17 +48,17 @@ _PRODUCT_SIDE = 2048
 
 
 def step_flops(dims: ModelDims, decoder: DecoderDims, settings: PretrainSettings) -> int:
-    """Floating-point operations of one clip in a step that are needed: linear layers and attention products.
+    """Count the floating-point operations that one clip needs in a step: linear layers and attention products.
 
-    Forward, and twice that for the gradients, of which those of the inputs of the patch embeddings are not needed.
-    Norms, activations, targets, losses and the optimiser count as nothing.
+    The gradients need twice those of the forward pass, except those of the inputs of the patch embeddings. Norms,
+    activations, targets, losses and the optimiser do not count.
     """
     hidden = (
         count_masked(settings.video_mask, VIDEO_GRID, settings.video_mask_ratio),
         count_masked(settings.audio_mask, AUDIO_GRID, settings.audio_mask_ratio),
     )
     tokens, values = (VIDEO_TOKENS, AUDIO_TOKENS), (VIDEO_PATCH_VALUES, AUDIO_PATCH_VALUES)
-    seen = [n - m for n, m in zip(tokens, hidden, strict=True)]
+    visible = [n - m for n, m in zip(tokens, hidden, strict=True)]
 
     def block(n: int, width: int) -> int:
         return n * (4 + 2 * MLP_RATIO) * width**2 + 2 * n * n * width
@@ -66,10 +66,10 @@ def step_flops(dims: ModelDims, decoder: DecoderDims, settings: PretrainSettings
     def cross(n: int, context: int, width: int) -> int:
         return 2 * (n + context) * width**2 + 2 * n * context * width
 
-    patches = sum(k * p * dims.width for k, p in zip(seen, values, strict=True))
-    rest = dims.fusion_depth * (cross(seen[0], seen[1], dims.width) + cross(seen[1], seen[0], dims.width))
+    patches = sum(k * p * dims.width for k, p in zip(visible, values, strict=True))
+    rest = dims.fusion_depth * (cross(visible[0], visible[1], dims.width) + cross(visible[1], visible[0], dims.width))
     skips = len(decoder.skip_layers)
-    for n, k, m, p in zip(tokens, seen, hidden, values, strict=True):
+    for n, k, m, p in zip(tokens, visible, hidden, values, strict=True):
         rest += (dims.depth + dims.fusion_depth) * block(k, dims.width)
         rest += (1 + skips) * k * dims.width * decoder.width  # into the decoder's width
         rest += decoder.depth * block(n, decoder.width) + skips * cross(n, k, decoder.width)
@@ -78,12 +78,12 @@ def step_flops(dims: ModelDims, decoder: DecoderDims, settings: PretrainSettings
 
 
 def measure_step(rounds: int = 7) -> Measure:
-    """Needed operations of a pre-training step (tiny, 8 clips, float32), over the rate of a matrix product.
+    """Compare the rate of a pre-training step (tiny, 8 clips, float32) with that of a matrix product.
 
-    The product is torch's own as it comes, as in any program that chooses nothing.
+    The product uses the library that torch chooses by default.
     """
     settings = PretrainSettings(variant="tiny", batch_size=_CLIPS)
-    step = pretraining_step(settings)
+    step = make_pretraining_step(settings)
     flops = _CLIPS * step_flops(VARIANTS["tiny"], DECODERS["tiny"], settings)
     left, right = (torch.randn(_PRODUCT_SIDE, _PRODUCT_SIDE) for _ in range(2))
 
@@ -115,7 +115,7 @@ def measure_step(rounds: int = 7) -> Measure:
 
 
 def measure_finetune(rounds: int = 5) -> Measure:
-    """Time of a plain eager fine-tuning step (tiny, 8 clips, float32) over ours; see ``benchmark_step.py``."""
+    """Compare the time of a plain eager fine-tuning step (tiny, 8 clips, float32) with ours; see ``bench/step.py``."""
     from hicmae_cli.bench.step import finetune_steps
 
     step_s, plain_s = alternate(*finetune_steps(_CLIPS), rounds)
@@ -123,29 +123,31 @@ def measure_finetune(rounds: int = 5) -> Measure:
     return Measure("plain eager fine-tuning step / ours", plain_s / step_s, "x", 1.3, False, detail)
 
 
-def pretraining_step(settings: PretrainSettings) -> Callable[[], object]:
-    """A function that makes one step on one batch: targets, losses, gradients and optimiser."""
+def make_pretraining_step(settings: PretrainSettings, device: str = "cpu") -> Callable[[], object]:
+    """Return a function that makes one step on a batch of random clips: targets, losses, gradients and optimiser."""
     hold_freed_memory()
     use_wide_products()
-    accelerator = new_accelerator(settings.mixed_precision, "cpu")
-    bare = PretrainingModel(VARIANTS[settings.variant], settings.decoder, contrast_layers=settings.contrasted)
-    optimiser = torch.optim.AdamW(decay_groups(bare, weight_decay=0.05), lr=1e-4, fused=True)
+    accelerator = new_accelerator(settings.mixed_precision, device)
+    bare = build_pretraining_model(settings.architecture)
+    optimiser = torch.optim.AdamW(decay_groups(bare, weight_decay=settings.weight_decay), lr=1e-4, fused=True)
     model, optimiser = accelerator.prepare(bare, optimiser)
-    faces = torch.randint(0, 256, (_CLIPS, 16, 160, 160, 3), dtype=torch.uint8)
-    masks = draw_masks(("tube", "random"), (0.9, 0.8), seed=0, batch=_CLIPS)
-    batch = Batch(faces, torch.randn(_CLIPS, 1, 256, 128), *masks, ids=("",) * _CLIPS)
-    return lambda: train_step(accelerator, model, optimiser, [batch], settings, step=0)
+    clips = settings.batch_size
+    faces = torch.randint(0, 256, (clips, 16, 160, 160, 3), dtype=torch.uint8)
+    kinds, ratios = (settings.video_mask, settings.audio_mask), (settings.video_mask_ratio, settings.audio_mask_ratio)
+    masks = draw_masks(kinds, ratios, seed=0, batch=clips)
+    batch = MaskedBatch(faces, torch.randn(clips, 1, 256, 128), *masks, ids=("",) * clips).to(accelerator.device)
+    return lambda: pretrain_step(accelerator, model, optimiser, [batch], settings, step=0)
 
 
 def measure_data() -> Measure:
-    """Clips that the data side reads, over those that a step (tiny) eats; each on one and the same core."""
+    """Compare the clips that reading delivers with those that a step (tiny) takes, both on the same core."""
     item_s, clip_s = _in_fresh_process("hicmae_cli.bench.pretraining", "data_and_step_s")
     detail = f"one core: {1 / item_s:.0f} clips/s read from a prepared clip, {1 / clip_s:.1f} clips/s in a step"
     return Measure("pretrain data / step, one core", clip_s / item_s, "x", 4, False, detail)
 
 
 def measure_item() -> Measure:
-    """Time of a fine-tuning item made the plain way, over ours: the full recipe, on one and the same core."""
+    """Compare the time of a fine-tuning item made the plain way with ours: the full recipe, on the same core."""
     item_s, plain_s, flops = _in_fresh_process("hicmae_cli.bench.finetuning", "item_times_s")
     authors_ms = AUTHORS_ITEM_MS * AUTHORS_CORE_GFLOPS / (flops / 1e9)
     detail = (
@@ -157,7 +159,7 @@ def measure_item() -> Measure:
 
 
 def _in_fresh_process(module: str, function: str) -> list[float]:
-    """What a function of a module returns in a process of its own, whose libraries have one thread."""
+    """Call a function of a module in a new process, whose libraries use one thread."""
     code = f"from {module} import {function}\nprint({function}())"
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     done = subprocess.run(  # noqa: S603 (our own interpreter)
@@ -168,7 +170,7 @@ def _in_fresh_process(module: str, function: str) -> list[float]:
 
 
 def hold_to_one_core() -> None:
-    """Keep this process on the first core that it may use, with one thread for every library."""
+    """Bind this process to the first core that it may use, with one thread for every library."""
     if sys.platform == "linux":
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     torch.set_num_threads(1)
@@ -176,17 +178,17 @@ def hold_to_one_core() -> None:
 
 
 def data_and_step_s(items: int = 40, rounds: int = 3) -> list[float]:
-    """Seconds to read one clip, and seconds of a step per clip, on the first core this process may use."""
+    """Measure the seconds to read one clip, and the seconds of a step per clip, on one core."""
     hold_to_one_core()
     settings = PretrainSettings(variant="tiny", batch_size=_CLIPS)
     with tempfile.TemporaryDirectory() as folder:
         recordings, _ = prepare_videos(find_sample_clip().parent, Path(folder))
         clips = PretrainingClips(recordings * items, settings, 0)
-        usable(clips[0])
+        unwrap_batch(clips[0])
         started = time.perf_counter()
         for index in range(items):
-            usable(clips[index])
+            unwrap_batch(clips[index])
         item_s = (time.perf_counter() - started) / items
-    step = pretraining_step(settings)
+    step = make_pretraining_step(settings)
     step_s, _ = alternate(step, lambda: None, rounds)
     return [item_s, step_s / _CLIPS]

@@ -14,8 +14,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from hicmae_cli.models.classifier import Classifier
-from hicmae_cli.models.config import AUDIO_TOKENS, VARIANTS, VIDEO_TOKENS, ModelDims
+from hicmae_cli.models.build import build_classifier
+from hicmae_cli.models.config import AUDIO_TOKENS, VARIANTS, VIDEO_TOKENS, Architecture, ModelDims
 from hicmae_cli.models.encoders import rising_rates, sine_cosine_table
 from hicmae_cli.models.inputs import to_video
 from hicmae_cli.models.products import use_usual_products, use_wide_products
@@ -197,11 +197,14 @@ def finetune_steps(
         torch.arange(clips) % _CLASSES,
     )
 
+    ours = build_classifier(Architecture(dims, outputs=_CLASSES), drop_path=settings.drop_path)
+
     def groups(model: nn.Module) -> list[dict[str, object]]:
-        return parameter_groups(model, dims, layer_decay=settings.layer_decay, weight_decay=settings.weight_decay)
+        return parameter_groups(
+            model, ours.list_depths(), layer_decay=settings.layer_decay, weight_decay=settings.weight_decay
+        )
 
     accelerator = new_accelerator(settings.mixed_precision, "cpu")
-    ours = Classifier(dims, _CLASSES, settings.drop_path)
     model, optimiser = accelerator.prepare(ours, torch.optim.AdamW(groups(ours), lr=_RATE, fused=True))
 
     objective = Objective(LOSSES["cross_entropy"])

@@ -91,7 +91,7 @@ def finetune(
         find_weight(init, ".safetensors")
     require_training("finetune", "torch", "torchvision", "accelerate")
     from hicmae_cli.training.finetuning.folds import finetune_folds
-    from hicmae_cli.training.machine import part_from_others
+    from hicmae_cli.training.machine import leave_process_group
     from hicmae_cli.training.recipes import parse_overrides
 
     options = {"selection": selection, "epochs": epochs, "batch_size": batch_size, "seed": seed}
@@ -113,7 +113,7 @@ def finetune(
             draw_puppets=puppets_manifest,
             progress=display.hooks(),
         )
-    part_from_others()
+    leave_process_group()
     _show(result, console)
 
 

@@ -1,4 +1,4 @@
-"""``hicmae visualize``: what a model does, as pictures."""
+"""``hicmae visualize``: pictures of what a model has learned."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="Visualize wh
 
 @app.callback()
 def _sub_commands() -> None:
-    """A sub-app of one command would otherwise be that command."""
+    """Keep ``reconstruction`` a sub-command; Typer would merge a single one into ``visualize``."""
 
 
 @app.command()
@@ -25,24 +25,29 @@ def reconstruction(
     weights: WeightsOption,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE.png", help="By default NAME.reconstruction.png, here."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE.png",
+            help="Picture to write; by default NAME.reconstruction.png in the current folder.",
+        ),
     ] = None,
     at: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Where the 2.56 s begin; by default in the middle.")
+        float | None, typer.Option(metavar="SECONDS", help="Start of the 2.56 s; by default in the middle.")
     ] = None,
     mask_video: Annotated[
-        float | None, typer.Option(metavar="SHARE", help="Of the faces to hide; by default as in the pre-training.")
+        float | None, typer.Option(metavar="SHARE", help="Share of the faces to hide; by default as in pre-training.")
     ] = None,
     mask_audio: Annotated[
-        float | None, typer.Option(metavar="SHARE", help="Of the sound to hide; by default as in the pre-training.")
+        float | None, typer.Option(metavar="SHARE", help="Share of the sound to hide; by default as in pre-training.")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Another seed hides other patches.")] = 0,
     device: DeviceOption = "auto",
 ) -> None:
     """Hide most of 2.56 s of a video and let a pre-trained model rebuild it.
 
-    The picture shows faces and spectrogram as they are, as the model saw them, and as it rebuilt them. Each hidden
-    patch is drawn with its own true mean and contrast: what the model adds is the pattern.
+    The picture shows faces and spectrogram three times: original, masked and rebuilt. Each hidden patch is drawn with
+    its own true mean and contrast; the model adds the pattern.
 
     [bold]Examples[/bold]
 
@@ -54,66 +59,22 @@ def reconstruction(
     if target.suffix.lower() != ".png":
         raise usage_error(f"--output {target}: expected a name that ends in .png")
     if target.resolve() == source.resolve():
-        raise usage_error(f"--output {target}: is the input, which stays as it is; choose another name")
-    from rich.console import Console
-
+        raise usage_error(f"--output {target}: is the input, which is not overwritten; choose another name")
     from hicmae_cli.cli.training_extra import require_training
-    from hicmae_cli.errors import SettingsError, WeightsError
     from hicmae_cli.weights.catalogue import find_weight
 
-    weight_file = find_weight(weights, ".safetensors")
-    if weight_file is None:
-        raise WeightsError(f"{weights}: has no .safetensors file, and only torch can rebuild")
+    # An unknown name fails here; torch takes seconds to import.
+    find_weight(weights, ".safetensors")
     require_training("visualize reconstruction", "torch", "torchvision")
-    from hicmae_cli.clips.snippet import read_snippet
-    from hicmae_cli.faces import FaceFinder
-    from hicmae_cli.model_input import WINDOW_S
-    from hicmae_cli.models.inputs import normalise_patches
-    from hicmae_cli.models.masking import draw_masks
-    from hicmae_cli.models.reconstruction import reconstruct
-    from hicmae_cli.report.plots import reconstruction_picture
-    from hicmae_cli.runtime.torch_engine import choose_device
-    from hicmae_cli.weights.checkpoint import load_pretrained
+    from rich.console import Console
 
-    torch_device = choose_device(device)
-    model, info = load_pretrained(weight_file)
-    facts = info.pretraining
-    assert facts is not None, "load_pretrained refuses a weight without them"
-    ratios = (
-        facts.video_mask_ratio if mask_video is None else mask_video,
-        facts.audio_mask_ratio if mask_audio is None else mask_audio,
-    )
-    try:
-        masks = draw_masks((facts.video_mask, facts.audio_mask), ratios, seed)
-    except ValueError as error:
-        raise SettingsError(f"--mask-video {ratios[0]:g}, --mask-audio {ratios[1]:g}: {error}") from error
+    from hicmae_cli.training.pretraining.rebuilding import rebuild_video
+
     console = Console()
     with console.status("hiding and rebuilding"):
-        try:
-            snippet = read_snippet(source, at, FaceFinder)
-        except SettingsError as error:
-            # The option is --at here; --start is another command's.
-            raise SettingsError(str(error).replace("start_s=", "at_s=", 1)) from error
-        made = reconstruct(
-            model.to(torch_device),
-            snippet.faces[None],
-            snippet.log_mel[None, None],
-            *masks,
-            normalise=normalise_patches,
-            frame_difference=facts.frame_difference,
+        rebuilt = rebuild_video(
+            source, weights, at_s=at, mask_video=mask_video, mask_audio=mask_audio, seed=seed, device=device
         )
-        hidden = f"{ratios[0]:.0%} of the faces ({facts.video_mask}), {ratios[1]:.0%} of the sound ({facts.audio_mask})"
-        end_s = snippet.start_s + WINDOW_S
-        title = f"{source.name}, {snippet.start_s:.2f} to {end_s:.2f} s"
-        title += f" · rebuilt by {Path(weights).name} · hidden: {hidden}"
-        reconstruction_picture(made, target, title=title, start_s=snippet.start_s, end_s=end_s)
-    console.print(f"hidden: {hidden}", highlight=False)
-    for name, off, guess_off in (
-        ("faces", made.face_error, made.face_guess_error),
-        ("sound", made.log_mel_error, made.log_mel_guess_error),
-    ):
-        verdict = "better" if off < guess_off else "no better"
-        console.print(
-            f"error, {name}: {off:.3f}, {verdict} than the mean of each patch: {guess_off:.3f}", highlight=False
-        )
+        rebuilt.draw(target)
+    console.print(str(rebuilt), highlight=False, markup=False, soft_wrap=True)
     typer.echo(f"wrote {target}")

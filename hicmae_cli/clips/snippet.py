@@ -36,14 +36,14 @@ class Snippet:
 
 
 def read_snippet(
-    path: Path, start_s: float | None, open_detector: Callable[[], AbstractContextManager[FaceDetector]]
+    path: Path, at_s: float | None, open_detector: Callable[[], AbstractContextManager[FaceDetector]]
 ) -> Snippet:
     """Cut a snippet out of a video. The last frame of a shorter video is repeated.
 
     Args:
         path: a raw video, from which the person with the largest face is taken, or a prepared clip: a video of
             160 x 160 pixels is taken for faces that are aligned already.
-        start_s: start time; None for the middle of the video.
+        at_s: start time; None for the middle of the video.
         open_detector: opens the face finder; called for raw videos only.
 
     Raises:
@@ -55,11 +55,10 @@ def read_snippet(
         absent = "sound" if info.has_video else "video"
         raise MediaError(f"{path}: no {absent} track; the model rebuilds faces and sound from both")
     latest_s = max(0.0, info.video_duration_s - WINDOW_S)
-    if start_s is None:
-        start_s = latest_s / 2
+    start_s = latest_s / 2 if at_s is None else at_s
     if not 0 <= start_s <= latest_s + TIME_TOLERANCE_S:
         raise SettingsError(
-            f"got start_s={start_s:g}, expected 0 to {latest_s:.2f}: {path} has {info.video_duration_s:.2f} s of video "
+            f"got at_s={start_s:g}, expected 0 to {latest_s:.2f}: {path} has {info.video_duration_s:.2f} s of video "
             f"and a window lasts {WINDOW_S} s"
         )
     when = f"from {start_s:.2f} to {start_s + WINDOW_S:.2f} s"

@@ -6,11 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hicmae_cli.clips.recording import Recording
-from hicmae_cli.corpora.known.voxceleb2 import list_recordings as voxceleb2
 from hicmae_cli.corpora.manifest import read_manifest
 from hicmae_cli.errors import ManifestError
-
-__all__ = ["from_manifest", "voxceleb2"]
 
 
 def from_manifest(path: Path, splits: Sequence[str] = ("train",)) -> tuple[list[Recording], dict[str, str]]:

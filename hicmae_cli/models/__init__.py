@@ -1,1 +1,1 @@
-"""The network (torch only, save for ``config``, which anyone may read)."""
+"""The network: torch only, except ``config``, which needs no torch."""

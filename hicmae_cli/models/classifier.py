@@ -19,21 +19,12 @@ def pool_layers(outputs: list[Tensor], weights: Tensor) -> Tensor:
     return torch.einsum("bld,l->bd", means, weights.softmax(0))
 
 
-_LAST_ONLY = 1000.0  # as a layer weight: the softmax of the others is 0, not just small
+def is_saturated(layer_weights: Tensor) -> bool:
+    """Whether the softmax of layer weights (L,) leaves all layers but one at 0, so that no gradient reaches them.
 
-
-@torch.no_grad()
-def use_last_layer(model: Classifier) -> None:
-    """Switch the fusion over layers off: only the last one is seen, and the layer weights learn no more."""
-    for weights in (model.video_layer_weights, model.audio_layer_weights):
-        weights.zero_()
-        weights[-1] = _LAST_ONLY
-        weights.requires_grad_(False)
-
-
-def sees_last_layer_only(layer_weights: Tensor) -> bool:
-    """Whether layer weights (L,) are those of ``use_last_layer``, from which no gradient leads back."""
-    return bool(layer_weights[-1] == _LAST_ONLY)
+    Earlier versions turned the fusion over layers off by such weights.
+    """
+    return len(layer_weights) > 1 and int(layer_weights.softmax(0).count_nonzero()) == 1
 
 
 class Classifier(nn.Module):
@@ -43,16 +34,20 @@ class Classifier(nn.Module):
         dims: sizes of the encoders.
         num_outputs: C, classes or regression targets.
         drop_path: stochastic depth of the last layer, rising linearly from 0.
+        layer_fusion: whether to weigh all encoder layers; without, only the last one is used, and the layer weights
+            are frozen.
     """
 
-    def __init__(self, dims: ModelDims, num_outputs: int, drop_path: float = 0.0) -> None:
+    def __init__(self, dims: ModelDims, num_outputs: int, drop_path: float = 0.0, *, layer_fusion: bool = True) -> None:
         super().__init__()
-        self.dims = dims
+        self.dims, self.layer_fusion = dims, layer_fusion
         self.video_encoder = video_encoder(dims, drop_path)
         self.audio_encoder = audio_encoder(dims, drop_path)
         self.fusion_encoder = FusionEncoder(dims, drop_path)
-        self.video_layer_weights = nn.Parameter(torch.full((dims.depth,), 1 / dims.depth))
-        self.audio_layer_weights = nn.Parameter(torch.full((dims.depth,), 1 / dims.depth))
+        # Without layer fusion they stay in the state, so that a file has the same tensors either way.
+        self.video_layer_weights, self.audio_layer_weights = (
+            nn.Parameter(torch.full((dims.depth,), 1 / dims.depth), requires_grad=layer_fusion) for _ in range(2)
+        )
         self.feature_norm = layer_norm(4 * dims.width)
         self.head = nn.Linear(4 * dims.width, num_outputs)
         self.apply(initialise)
@@ -60,17 +55,17 @@ class Classifier(nn.Module):
     def features(
         self, video: Tensor, audio: Tensor, keep_video: Tensor | None = None, keep_audio: Tensor | None = None
     ) -> Tensor:
-        """What the head sees: (B, 3, 16, 160, 160) and (B, 1, 256, 128) -> (B, 4D), normed.
+        """Compute the head's input: (B, 3, 16, 160, 160) and (B, 1, 256, 128) -> (B, 4D), normed.
 
-        With ``keep_video`` (B, K), the indices of the tokens to look at, ``video`` holds their patches (B, K, P)
-        instead, and so for audio; training uses it to spend less time on each clip.
+        With ``keep_video`` (B, K), the indices of some tokens, ``video`` holds only their patches (B, K, P), and
+        likewise for audio; training drops the other tokens to spend less time on each clip.
         """
         video_outputs = self.video_encoder(video, keep_video)
         audio_outputs = self.audio_encoder(audio, keep_audio)
         fused_video, fused_audio = self.fusion_encoder(video_outputs[-1], audio_outputs[-1])
         parts = (
-            pool_layers(video_outputs, self.video_layer_weights),
-            pool_layers(audio_outputs, self.audio_layer_weights),
+            self._pool(video_outputs, self.video_layer_weights),
+            self._pool(audio_outputs, self.audio_layer_weights),
             fused_video.mean(dim=1),
             fused_audio.mean(dim=1),
         )
@@ -81,3 +76,22 @@ class Classifier(nn.Module):
     ) -> Tensor:
         """(B, 3, 16, 160, 160) and (B, 1, 256, 128) -> logits (B, C)."""
         return self.head(self.features(video, audio, keep_video, keep_audio))  # type: ignore[no-any-return]
+
+    def _pool(self, outputs: list[Tensor], weights: Tensor) -> Tensor:
+        return pool_layers(outputs, weights) if self.layer_fusion else outputs[-1].mean(dim=1)
+
+    def list_depths(self) -> dict[str, int]:
+        """Depth of every parameter by its name, for layer-wise learning rates.
+
+        Returns:
+            0 for patch embeddings, 1 to L for encoder layers, then the fusion layers, then one more for the rest.
+        """
+        first_fused = self.dims.depth + 1
+        modules: dict[nn.Module, int] = {}
+        for encoder in (self.video_encoder, self.audio_encoder):
+            modules |= {encoder.patches: 0, **{block: 1 + index for index, block in enumerate(encoder.blocks)}}
+        for blocks in (self.fusion_encoder.video_blocks, self.fusion_encoder.audio_blocks):
+            modules |= {block: first_fused + index for index, block in enumerate(blocks)}
+        depths = {parameter: depth for module, depth in modules.items() for parameter in module.parameters()}
+        top = first_fused + self.dims.fusion_depth
+        return {name: depths.get(parameter, top) for name, parameter in self.named_parameters()}

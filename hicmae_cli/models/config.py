@@ -1,11 +1,12 @@
-"""Sizes of the network: four named variants, and the shapes of what goes in.
+"""Sizes of the network: four named variants, the shapes of its input, and what decides its parameters.
 
-Everything else in the model room follows from these numbers. No torch here, so that weight files can be
-described in an install without it.
+Everything else in the model room follows from these numbers. Torch is not imported, so an install without it can
+describe weight files.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -33,7 +34,7 @@ MaskKind = Literal["tube", "random", "frame", "block", "dual"]
 """How pre-training hides tokens; see ``masking.draw_mask``."""
 TEMPERATURE = 0.07
 """Temperature of the contrast (HiCMAE, section 3.4)."""
-# Far beyond any known model: more is a damaged or hostile file.
+# Far beyond any known model: a file that claims more is damaged or hostile.
 _MAX_WIDTH = 8192
 _MAX_DEPTH = 128
 
@@ -64,12 +65,16 @@ class ModelDims:
             raise WeightsError(f"model dims: width {self.width} cannot be split into {self.heads} heads")
 
     def to_dict(self) -> dict[str, int]:
-        """As it stands in the metadata of a weight file."""
+        """Sizes by name, as in the metadata of a weight file."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, dims: object) -> ModelDims:
-        """Read the metadata of a weight file back; unknown or missing keys raise ``WeightsError``."""
+        """Read sizes from the metadata of a weight file.
+
+        Raises:
+            WeightsError: unknown or missing keys, or impossible sizes.
+        """
         expected = set(cls.__dataclass_fields__)
         if not isinstance(dims, dict) or set(dims) != expected:
             raise WeightsError(f"model dims: expected the keys {sorted(expected)}, got {dims!r}")
@@ -91,8 +96,8 @@ class DecoderDims:
     Attributes:
         width: channels of a decoder token.
         heads: attention heads; they divide the width.
-        skip_layers: 0-based encoder layers whose outputs are kept, rising. A decoder has one layer more than there
-            are: the first is plain, the others read the kept layers, deepest first.
+        skip_layers: 0-based encoder layers that the decoders read, in rising order. A decoder has one layer more: its
+            first layer reads none, the others read the skip layers, deepest first.
     """
 
     width: int
@@ -106,16 +111,12 @@ class DecoderDims:
             raise WeightsError(f"decoder: skip layers must rise, got {list(self.skip_layers)}")
 
     def check_layers(self, depth: int) -> None:
-        """Make sure that the encoders have the layers the decoders read.
+        """Check that encoders of a depth have the layers that the decoders read.
 
         Raises:
-            WeightsError: a layer that an encoder of this depth does not have.
+            WeightsError: they lack some.
         """
-        absent = [layer for layer in self.skip_layers if not 0 <= layer < depth]
-        if absent:
-            raise WeightsError(
-                f"skip layers {', '.join(map(str, absent))} do not exist: the encoders have layers 0 to {depth - 1}"
-            )
+        check_layers("skip layers", self.skip_layers, depth)
 
     @property
     def depth(self) -> int:
@@ -131,6 +132,50 @@ DECODERS = {
 }
 
 
-def variant_of(dims: ModelDims) -> str:
+@dataclass(frozen=True)
+class Architecture:
+    """What decides a network's parameters: a model that predicts has outputs, a pre-training model has decoders.
+
+    Attributes:
+        dims: sizes of the encoders.
+        outputs: classes, or targets of a regression; 0 for a pre-training model.
+        layer_fusion: whether the classifier weighs all encoder layers (paper 3.5) or uses only the last one.
+        decoder: sizes of the decoders; None for a model that predicts.
+        skips: whether the decoders have hierarchical skip connections.
+        contrast_layers: 0-based encoder layers that the contrastive loss compares; None for those the decoders read.
+
+    Raises:
+        WeightsError: both outputs and decoders or neither, or layers that the encoders do not have.
+    """
+
+    dims: ModelDims
+    outputs: int = 0
+    layer_fusion: bool = True
+    decoder: DecoderDims | None = None
+    skips: bool = True
+    contrast_layers: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if (self.outputs > 0) == (self.decoder is not None):
+            raise WeightsError(f"expected either outputs or decoders, got {self.outputs} outputs and {self.decoder}")
+        if self.decoder is not None:
+            self.decoder.check_layers(self.dims.depth)
+            check_layers("contrast layers", self.contrast_layers or (), self.dims.depth)
+
+
+def check_layers(name: str, layers: Sequence[int], depth: int) -> None:
+    """Check that encoders of a depth have some 0-based layers.
+
+    Raises:
+        WeightsError: they lack some; ``name`` says what the layers are for.
+    """
+    absent = [layer for layer in layers if not 0 <= layer < depth]
+    if absent:
+        raise WeightsError(
+            f"{name} {', '.join(map(str, absent))} do not exist: the encoders have layers 0 to {depth - 1}"
+        )
+
+
+def find_variant(dims: ModelDims) -> str:
     """Name of the variant with these sizes, or ``"custom"``."""
     return next((name for name, known in VARIANTS.items() if known == dims), "custom")

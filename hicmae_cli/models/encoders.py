@@ -17,7 +17,7 @@ from hicmae_cli.models.layers import Block, CrossBlock, layer_norm, run_block
 
 
 def sine_cosine_table(num_tokens: int, width: int) -> Tensor:
-    """Fixed positions over the flat token index (Vaswani et al. 2017, section 3.5) -> (1, N, D) float32.
+    """Compute fixed positions over the flat token index (Vaswani et al. 2017, section 3.5) -> (1, N, D) float32.
 
     Even channels hold sines, odd ones cosines, of index / 10000^(2 * floor(channel / 2) / D).
     """
@@ -29,7 +29,7 @@ def sine_cosine_table(num_tokens: int, width: int) -> Tensor:
 
 
 def rising_rates(last: float, depth: int) -> list[float]:
-    """Stochastic depth of each layer: from 0 to ``last``, linear in depth."""
+    """Compute the stochastic depth of each layer: from 0 to ``last``, linear in depth."""
     return [last * layer / max(1, depth - 1) for layer in range(depth)]
 
 
@@ -54,14 +54,14 @@ class Encoder(nn.Module):
         self.norm = layer_norm(dims.width)
 
     def embed(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
-        """Input (B, C, ...) -> tokens (B, N, D); or kept patches (B, K, P) and their indices (B, K) -> (B, K, D)."""
+        """Embed input (B, C, ...) -> (B, N, D), or kept patches (B, K, P) at indices (B, K) -> (B, K, D)."""
         if keep is None:
             return self.patches(x).flatten(2).transpose(1, 2) + self.positions  # type: ignore[no-any-return]
-        # The same convolution, but only where it is looked at.
+        # The same convolution, for the kept patches only.
         return F.linear(x, self.patches.weight.flatten(1), self.patches.bias) + self.positions[0][keep]
 
     def forward(self, x: Tensor, keep: Tensor | None = None) -> list[Tensor]:
-        """Normed token outputs of every layer, L tensors (B, N, D), or (B, K, D); arguments as in ``embed``."""
+        """Encode the arguments of ``embed`` -> normed tokens of every layer, L tensors (B, N, D) or (B, K, D)."""
         tokens = self.embed(x, keep)
         outputs = []
         for block in self.blocks:
@@ -71,13 +71,13 @@ class Encoder(nn.Module):
 
 
 def video_encoder(dims: ModelDims, drop_path: float = 0.0) -> Encoder:
-    """Encoder of (B, 3, 16, 160, 160) clips: 800 tokens of 2 x 16 x 16 pixels."""
+    """Build the encoder of (B, 3, 16, 160, 160) clips: 800 tokens of 2 x 16 x 16 pixels."""
     size = (TUBELET_FRAMES, PATCH_PX, PATCH_PX)
     return Encoder(nn.Conv3d(3, dims.width, size, size), VIDEO_TOKENS, dims, drop_path)
 
 
 def audio_encoder(dims: ModelDims, drop_path: float = 0.0) -> Encoder:
-    """Encoder of (B, 1, 256, 128) log-mels: 128 tokens of 16 frames x 16 bins."""
+    """Build the encoder of (B, 1, 256, 128) log-mels: 128 tokens of 16 frames x 16 bins."""
     size = (PATCH_PX, PATCH_PX)
     return Encoder(nn.Conv2d(1, dims.width, size, size), AUDIO_TOKENS, dims, drop_path)
 
@@ -100,7 +100,7 @@ class FusionEncoder(nn.Module):
     def forward(self, video: Tensor, audio: Tensor) -> tuple[Tensor, Tensor]:
         """Video (B, N, D) and audio (B, M, D) tokens -> the same shapes, fused and normed."""
         for video_block, audio_block in zip(self.video_blocks, self.audio_blocks, strict=True):
-            # One assignment: both read the other stream as it was before this layer.
+            # One assignment, because each stream reads the other as it was before this layer.
             video, audio = (
                 run_block(video_block, video, audio, recompute=self.recompute),
                 run_block(audio_block, audio, video, recompute=self.recompute),

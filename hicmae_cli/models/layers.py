@@ -7,7 +7,7 @@ Source: HiCMAE, section 3.1 (encoders) and 3.2 (fusion layers).
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F  # noqa: N812 (the name everyone gives it)
+import torch.nn.functional as F  # noqa: N812 (its usual name)
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 from torchvision.ops import StochasticDepth
@@ -18,12 +18,12 @@ _SHORT = 2**17  # pairs of tokens of a head: 800 x 128 are short, 800 x 800 are 
 
 
 def layer_norm(width: int) -> nn.LayerNorm:
-    """LayerNorm over D with the epsilon every norm of the model uses."""
+    """Build a LayerNorm over D with the epsilon of all norms of the model."""
     return nn.LayerNorm(width, eps=NORM_EPS)
 
 
 def initialise(module: nn.Module) -> None:
-    """Fresh weights of a linear or patch layer; for ``Module.apply``."""
+    """Draw the weights of a linear or patch layer; for ``Module.apply``."""
     if isinstance(module, nn.Linear | nn.Conv2d | nn.Conv3d):
         nn.init.trunc_normal_(module.weight, std=0.02)
         if module.bias is not None:
@@ -31,9 +31,9 @@ def initialise(module: nn.Module) -> None:
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """(B, N, D) -> (B, N, weight's rows), as one product of all B * N tokens.
+    """Multiply all B * N tokens at once: (B, N, D) -> (B, N, rows of ``weight``).
 
-    torch itself does the same; an exported graph keeps its product and bias together only if it sees two dimensions.
+    Torch does the same by itself; an exported graph fuses product and bias only for two-dimensional inputs.
     """
     return F.linear(x.flatten(0, 1), weight, bias).view(*x.shape[:2], -1)
 
@@ -41,9 +41,10 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Softmax attention of N queries (B, H, N, E) to M keys and values (B, H, M, E) -> (B, H, N, E).
 
-    On a CPU the fused kernel multiplies small tiles one by one. Short sequences are faster as two products over the
-    whole batch, up to ten times with oneDNN (``products.py``). Long ones would keep large weights (B, H, N, M) for the
-    gradient, and lower precisions round them. An exported graph has no fused kernel.
+    On a CPU, two products over the whole batch are up to ten times as fast as the fused kernel for short sequences
+    (with oneDNN, ``products.py``), because the kernel multiplies small tiles one by one. Long sequences use the kernel:
+    their weights (B, H, N, M), kept for the gradient, would take much memory, and lower precisions would round them. An
+    exported graph has no fused kernel.
     """
     short = query.shape[-2] * key.shape[-2] <= _SHORT
     if query.is_cpu and query.dtype == torch.float32 and (short or torch.compiler.is_exporting()):
@@ -55,7 +56,7 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 class Attention(nn.Module):
     """Multi-head attention with query and value biases but no key bias.
 
-    A key bias would add the same number to every logit of a row, which softmax cannot see.
+    A key bias would add the same number to every logit of a row, which does not change the softmax.
     """
 
     def __init__(self, width: int, heads: int, *, cross: bool = False) -> None:
@@ -83,8 +84,8 @@ class Attention(nn.Module):
                 self.query_key_value.weight[: x.shape[-1]],
                 self.query_key_value.weight[x.shape[-1] :],
             )
-        # Three products: one would need its result cut apart, and a bias with zeros for the keys. Slices, not chunks,
-        # of the weights: the exporter computes slices in advance.
+        # Three products, because one would need a split of its result and a bias with zeros for the keys. Slices
+        # instead of chunks of the weights, because the exporter computes slices in advance.
         key_weight, value_weight = others[: len(others) // 2], others[len(others) // 2 :]
         query = linear(x, query_weight, self.query_bias)
         key, value = linear(context, key_weight, None), linear(context, value_weight, self.value_bias)
@@ -145,7 +146,7 @@ class CrossBlock(Block):
 
 
 def run_block(block: nn.Module, *inputs: Tensor, recompute: bool) -> Tensor:
-    """Output of a block; with ``recompute`` its inner values are not kept but computed again for the gradients."""
+    """Run a block; with ``recompute``, drop its inner values and compute them again for the gradients."""
     if recompute and torch.is_grad_enabled():
         return checkpoint(block, *inputs, use_reentrant=False)  # type: ignore[no-any-return]
     return block(*inputs)  # type: ignore[no-any-return]

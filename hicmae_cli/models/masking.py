@@ -1,7 +1,7 @@
-"""Which tokens are looked at: masks of pre-training, and the tokens a training step may leave out.
+"""Choose tokens: the masks of pre-training, and the tokens that a training step keeps.
 
-Letters: B batch, C channels, N tokens, K kept (visible) and M masked tokens, T S time and space of a grid, P values of
-a patch. A mask is a pair of indices, visible (B, K) and masked (B, M), each rising, which together are all N tokens.
+Letters: B batch, C channels, N tokens, K kept (visible) and M masked tokens, P values of a patch. A mask is a pair of
+index tensors, visible (B, K) and masked (B, M), each in rising order; together they hold all N tokens.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def cut_patches(x: Tensor, size: tuple[int, ...]) -> Tensor:
     """Cut (B, C, ...) into patches -> (B, N, P), P = C * patch in the order of a convolution's kernel.
 
     Raises:
-        ValueError: a size that the patch's does not divide.
+        ValueError: the size of the patches does not divide that of the input.
     """
     if any(n % s for n, s in zip(x.shape[2:], size, strict=True)):
         raise ValueError(f"{tuple(x.shape[2:])} cannot be cut into patches of {size}")
@@ -31,13 +31,13 @@ def cut_patches(x: Tensor, size: tuple[int, ...]) -> Tensor:
 
 
 def cut_faces(faces: Tensor) -> Tensor:
-    """Frames as they lie in memory (B, 16, 160, 160, 3) -> the model's video patches (B, N, P), of the same type."""
+    """Cut frames (B, 16, 160, 160, 3) into the model's video patches (B, N, P) of the same type."""
     return cut_patches(faces.permute(0, 4, 1, 2, 3), VIDEO_PATCH)
 
 
 def keep_patches(patches: Tensor, keep: Tensor) -> Tensor:
     """Pick patches (B, N, P) by index (B, K) -> (B, K, P)."""
-    # Whole rows are copied, which on a CPU is thirty times as fast as a gather of single values.
+    # Copying whole rows is thirty times as fast on a CPU as gathering single values.
     firsts = torch.arange(len(patches), device=keep.device)[:, None] * patches.shape[1]
     return patches.flatten(0, 1).index_select(0, (firsts + keep).flatten()).view(*keep.shape, -1)
 
@@ -68,11 +68,11 @@ def spread_tokens(batch: int, grid: tuple[int, ...], count: int, *, generator: t
 
 
 def count_masked(kind: str, grid: tuple[int, ...], ratio: float) -> int:
-    """Tokens of a grid (time, places...) that a mask hides: a whole number of the units it hides.
+    """Count the tokens of a grid (time, places...) that a mask hides: a whole number of tokens, places or times.
 
     Raises:
-        ValueError: an unknown kind, a ratio that leaves nothing to see or nothing to rebuild, or a dual mask that hides
-            less than the half of the clip in which the other stream is seen.
+        ValueError: an unknown kind, a ratio that hides nothing or everything, or a dual mask that hides less than half
+            of the clip.
     """
     times, places = grid[0], math.prod(grid[1:])
     units = {"random": times * places, "dual": times * places, "tube": places, "block": places, "frame": times}
@@ -81,12 +81,12 @@ def count_masked(kind: str, grid: tuple[int, ...], ratio: float) -> int:
     if not 0 <= ratio <= 1:
         raise ValueError(f"mask {kind!r}: expected a ratio of 0 to 1, got {ratio}")
     if kind == "dual" and ratio < 0.5:
-        raise ValueError(f"mask 'dual' with ratio {ratio}: each stream is seen in half of the clip at most")
+        raise ValueError(f"mask 'dual' with ratio {ratio}: expected at least 0.5, each stream is hidden in one half")
     hidden = int(ratio * units[kind])  # not n - int((1 - ratio) * n), which keeps 9 of 100 at 0.9
     if not 0 < hidden < units[kind]:
         raise ValueError(
             f"mask {kind!r} with ratio {ratio} hides {hidden} of {units[kind]}: "
-            "something must be seen and something hidden"
+            "expected some hidden tokens and some visible ones"
         )
     return hidden * (times * places // units[kind])
 
@@ -94,15 +94,15 @@ def count_masked(kind: str, grid: tuple[int, ...], ratio: float) -> int:
 def draw_mask(
     kind: str, batch: int, grid: tuple[int, ...], ratio: float, generator: torch.Generator | None = None
 ) -> Mask:
-    """Hide a share of a grid (time, places...), another draw for every clip.
+    """Hide a share of a grid (time, places...), drawn separately for every clip.
 
     Args:
-        kind: ``random`` tokens; ``tube``: the same places at all times (HiCMAE's choice for video); ``frame``: all of
-            some times; ``block``: a region of neighbouring places at all times.
+        kind: ``random`` tokens; ``tube``: the same places at all times (HiCMAE's choice for video); ``frame``: all
+            places of some times; ``block``: a region of neighbouring places at all times.
         batch: B.
         grid: of the tokens.
         ratio: share to hide; rounded down to whole tokens, places or times.
-        generator: where chance comes from.
+        generator: source of the random numbers.
 
     Raises:
         ValueError: as in ``count_masked``.
@@ -110,33 +110,35 @@ def draw_mask(
     times, places = grid[0], math.prod(grid[1:])
     hidden = count_masked(kind, grid, ratio)
 
-    def chance(*shape: int) -> Tensor:
+    def draw(*shape: int) -> Tensor:
         return torch.rand(batch, *shape, generator=generator)
 
     if kind == "random":
-        order = chance(times, places)
+        order = draw(times, places)
     elif kind == "frame":
-        order = chance(times, 1).expand(-1, -1, places)
+        order = draw(times, 1).expand(-1, -1, places)
     elif kind == "tube":
-        order = chance(1, places).expand(-1, times, -1)
+        order = draw(1, places).expand(-1, times, -1)
     else:
         at = torch.cartesian_prod(*(torch.arange(n) for n in grid[1:])).view(places, -1).float()
-        middle = chance(1, at.shape[1]) * torch.tensor(grid[1:])
+        middle = draw(1, at.shape[1]) * torch.tensor(grid[1:])
         distance = (at + 0.5 - middle).abs().amax(dim=-1)  # (B, places): a square grows around the middle
-        order = (distance + 1e-3 * chance(places))[:, None].expand(-1, times, -1)
+        order = (distance + 1e-3 * draw(places))[:, None].expand(-1, times, -1)
     return _hide_first(order.flatten(1), hidden)
 
 
 def draw_masks(kinds: tuple[str, str], ratios: tuple[float, float], seed: int, batch: int = 1) -> tuple[Mask, Mask]:
-    """Masks of the model's video and audio tokens, each of its kind, or both ``dual``.
+    """Draw masks of the model's video and audio tokens, each of its own kind, or both ``dual``.
 
     Raises:
-        ValueError: as in ``draw_mask`` and ``draw_dual_masks``, or a dual mask of one stream alone.
+        ValueError: as in ``draw_mask`` and ``draw_dual_masks``, or a dual mask for only one stream.
     """
     generator = torch.Generator().manual_seed(seed)
     if "dual" in kinds:
         if kinds[0] != kinds[1]:
-            raise ValueError(f"mask 'dual': is of both streams or of none, got {kinds[0]!r} and {kinds[1]!r}")
+            raise ValueError(
+                f"mask 'dual': expected it for both streams or for neither, got {kinds[0]!r}, {kinds[1]!r}"
+            )
         return draw_dual_masks(batch, (VIDEO_GRID, AUDIO_GRID), ratios, generator)
     return (
         draw_mask(kinds[0], batch, VIDEO_GRID, ratios[0], generator),
@@ -150,10 +152,10 @@ def draw_dual_masks(
     ratios: tuple[float, float],
     generator: torch.Generator | None = None,
 ) -> tuple[Mask, Mask]:
-    """Masks of both streams that see different times: video in one random half of the clip, audio in the other.
+    """Draw masks that show the streams at different times: video in one random half of the clip, audio in the other.
 
     Raises:
-        ValueError: as in ``count_masked``, or a ratio below one half, which no half of the clip can satisfy.
+        ValueError: as in ``count_masked``.
     """
     slots = grids[0][0]
     late = torch.rand(batch, slots, generator=generator).argsort(dim=1) < slots // 2  # (B, slots)
@@ -167,6 +169,6 @@ def draw_dual_masks(
 
 
 def _hide_first(order: Tensor, hidden: int) -> Mask:
-    """The ``hidden`` first by order (B, N) are masked -> (visible, masked) indices, each rising."""
+    """Mask the first ``hidden`` tokens by order (B, N) -> visible and masked indices, each in rising order."""
     ranked = order.argsort(dim=1)
     return ranked[:, hidden:].sort(dim=1).values, ranked[:, :hidden].sort(dim=1).values

@@ -15,9 +15,9 @@ from hicmae_cli.models.config import TEMPERATURE
 
 
 def reconstruction_loss(predicted: Tensor, target: Tensor) -> Tensor:
-    """Mean squared error of two tensors (B, M, P) -> ().
+    """Compute the mean squared error of two tensors (B, M, P) -> ().
 
-    By way of each token's norm, whose gradient takes a single pass over what is, for video, a step's largest tensor.
+    Through each token's norm: its gradient takes a single pass over the predictions, the largest tensor of a step.
     """
     norms: Tensor = torch.linalg.vector_norm(predicted.float() - target, dim=-1)
     return norms.square().mean() / target.shape[-1]
@@ -26,16 +26,15 @@ def reconstruction_loss(predicted: Tensor, target: Tensor) -> Tensor:
 def embed_layers(
     layers: Sequence[Tensor], segments: int = 1, visible: Tensor | None = None, num_tokens: int | None = None
 ) -> Tensor:
-    """What the contrast is taken of: L layers of tokens (B, N, D) -> their means (L, B, S * D).
+    """Pool L layers of tokens (B, N, D) into embeddings (L, B, S * D) for the contrastive loss.
 
     Args:
         layers: outputs of an encoder, (B, N, D) each.
-        segments: S. Ours: with more than the paper's one, the clip's time is cut into so many equal parts, the tokens
-            of each are averaged on their own, and these means lie side by side. Cosines then compare what both streams
-            say at the same moment, such as whether lips move. A part of which nothing is visible counts as the mean of
-            all.
-        visible: flat indices (B, N) of the tokens, time first; None where they are all there.
-        num_tokens: of the whole input; needed with ``visible``.
+        segments: S. Ours: with more than the paper's one, the clip is split into S equal parts in time, the tokens of
+            each part are averaged separately, and the means are concatenated. Cosines then compare both streams at the
+            same moment, for example whether lips move. A part without visible tokens gets the mean of all tokens.
+        visible: flat indices (B, N) of the tokens, time first; None where all tokens are visible.
+        num_tokens: tokens of the whole input; needed with ``visible``.
     """
     if segments == 1:
         return torch.stack([tokens.mean(dim=1) for tokens in layers]).float()
@@ -52,17 +51,17 @@ def embed_layers(
 def contrastive_logits(
     video: Tensor, audio: Tensor, temperature: float = TEMPERATURE, *, centred: bool = False
 ) -> Tensor:
-    """Cosine similarities of every clip's faces with every clip's voice, over the temperature.
+    """Compare every clip's faces with every clip's voice: cosine similarities over the temperature.
 
     Args:
-        video: embeddings (L, B, D), or (L, B, S * D), of ``embed_layers``.
-        audio: the same.
-        temperature: what cosines are divided by.
-        centred: whether what all clips of the batch share is taken out first. Ours: the tokens of a fresh transformer
-            are so alike that all cosines are 1, and stay so for thousands of steps.
+        video: embeddings (L, B, S * D) of ``embed_layers``.
+        audio: embeddings of the same shape.
+        temperature: divisor of the cosines.
+        centred: subtract the mean of the batch first. Ours: tokens of an untrained transformer are so alike that all
+            cosines are near 1, and remain so for thousands of steps.
 
     Returns:
-        (L, B, B): row a clip's video, column a clip's audio.
+        (L, B, B): one row per clip's video, one column per clip's audio.
     """
     if centred:
         video, audio = (embeddings - embeddings.mean(dim=1, keepdim=True) for embeddings in (video, audio))
@@ -70,7 +69,7 @@ def contrastive_logits(
 
 
 def contrastive_loss(logits: Tensor) -> Tensor:
-    """Symmetric InfoNCE (L, B, B) -> (): half video to audio, half audio to video, summed over layers."""
+    """Compute the symmetric InfoNCE (L, B, B) -> (): mean of video to audio and audio to video, sum over layers."""
     own = torch.arange(logits.shape[1], device=logits.device).expand(len(logits), -1)
     forth, back = (
         F.cross_entropy(table.flatten(0, 1), own.flatten(), reduction="sum") / logits.shape[1]

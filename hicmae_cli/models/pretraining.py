@@ -1,4 +1,4 @@
-"""The pre-training model: masked reconstruction of both streams, and what the contrast is taken of (HiCMAE, section 3).
+"""The pre-training model: reconstruction of masked patches, and layers for the contrastive loss (HiCMAE, section 3).
 
 Letters: B batch, K visible and M masked tokens, D encoder and E decoder width, P values of a patch.
 """
@@ -24,13 +24,13 @@ from hicmae_cli.models.layers import Block, CrossBlock, initialise, layer_norm, 
 
 @dataclass(frozen=True)
 class Pretrained:
-    """Outputs of one step.
+    """Outputs of one forward pass.
 
     Attributes:
-        video: predictions of the masked video tokens (B, M, P), or of those of the first clips.
+        video: predictions of the masked video tokens (B, M, P), for all clips or only for the first ones.
         audio: predictions of the masked audio tokens.
-        video_layers: encoder layers the contrast is taken of, (B, K, D) each, normed.
-        audio_layers: the same of the audio encoder.
+        video_layers: layers of the video encoder for the contrastive loss, (B, K, D) each, normed.
+        audio_layers: layers of the audio encoder.
     """
 
     video: Tensor
@@ -40,14 +40,14 @@ class Pretrained:
 
 
 class Decoder(nn.Module):
-    """Rebuilds the masked tokens of one modality; deeper layers read shallower encoder layers.
+    """Predict the masked tokens of one modality; deeper layers read shallower encoder layers.
 
     Args:
         dims: sizes.
-        width: D of the encoder it reads.
-        num_tokens: of the whole input.
+        width: D of the encoder.
+        num_tokens: tokens of the whole input.
         patch_values: P.
-        skips: whether the kept encoder layers are read at all; without, all layers are plain.
+        skips: whether layers read the encoder's skip layers; without, all layers are plain.
     """
 
     positions: Tensor
@@ -64,7 +64,7 @@ class Decoder(nn.Module):
         self.head = nn.Linear(dims.width, patch_values)
 
     def forward(self, fused: Tensor, kept: tuple[Tensor, ...], visible: Tensor, masked: Tensor) -> Tensor:
-        """Rebuild masked patches.
+        """Predict masked patches.
 
         Args:
             fused: visible tokens after fusion (B, K, D).
@@ -89,12 +89,12 @@ class PretrainingModel(nn.Module):
     """Masked audio-visual autoencoder with hierarchical skip connections.
 
     Args:
-        dims: sizes of the encoders, which are the classifier's.
+        dims: sizes of the encoders, as in the classifier.
         decoder: sizes of the decoders.
         drop_path: stochastic depth of the encoders.
-        skips: hierarchical skip connections between encoders and decoders.
-        contrast_layers: 0-based encoder layers to hand out for the contrast; by default those the decoders read.
-        recompute: gradient checkpointing: less memory for a third more time.
+        skips: whether the decoders have hierarchical skip connections.
+        contrast_layers: 0-based encoder layers to return for the contrastive loss; by default those the decoders read.
+        recompute: use gradient checkpointing: less memory for a third more time.
     """
 
     def __init__(
@@ -123,10 +123,18 @@ class PretrainingModel(nn.Module):
         self.video_decoder.recompute = self.audio_decoder.recompute = recompute
 
     def encode(self, video: Tensor, audio: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
-        """Whole clips (B, 3, 16, 160, 160) and (B, 1, 256, 128) -> the layers of the contrast, (B, N, D) each."""
-        layers = self.video_encoder(video), self.audio_encoder(audio)
-        seen, heard = (tuple(outputs[layer] for layer in self.contrast_layers) for outputs in layers)
-        return seen, heard
+        """Encode whole clips for the contrastive loss.
+
+        Args:
+            video: (B, 3, 16, 160, 160).
+            audio: (B, 1, 256, 128).
+
+        Returns:
+            Layers of the video encoder and of the audio encoder, (B, N, D) each.
+        """
+        outputs = self.video_encoder(video), self.audio_encoder(audio)
+        video_layers, audio_layers = (tuple(layers[index] for index in self.contrast_layers) for layers in outputs)
+        return video_layers, audio_layers
 
     def forward(
         self,
@@ -136,14 +144,14 @@ class PretrainingModel(nn.Module):
         audio_mask: tuple[Tensor, Tensor],
         rebuilt: int | None = None,
     ) -> Pretrained:
-        """Encode what is visible, rebuild what is not.
+        """Encode the visible tokens and predict the masked ones.
 
         Args:
-            video: patches of the visible tokens (B, K, P), of the normalised clip.
-            audio: the same of the log-mel.
+            video: visible patches of the normalised clip (B, K, P).
+            audio: visible patches of the log-mel (B, K, P).
             video_mask: indices of visible (B, K) and masked (B, M) tokens.
-            audio_mask: the same.
-            rebuilt: how many of the clips, from the first on, are fused and rebuilt; None for all.
+            audio_mask: indices of the audio tokens.
+            rebuilt: number of clips, from the first on, to fuse and rebuild; None for all.
         """
         layers = tuple(
             encoder(patches, visible)

@@ -1,4 +1,4 @@
-"""What masked tokens are to be rebuilt as (HiCMAE, section 3.3).
+"""Targets of the masked tokens (HiCMAE, section 3.3).
 
 Letters: B batch, M masked tokens, P values of a patch.
 """
@@ -14,17 +14,17 @@ _CHANNELS = 3
 
 @torch.no_grad()
 def video_targets(patches: Tensor, *, frame_difference: bool = True) -> Tensor:
-    """Targets of masked video tokens.
+    """Compute the targets of masked video tokens.
 
     Args:
-        patches: the masked ones (B, M, P), as ``cut_patches`` cuts them out of frames that are not normalised: float
-            in 0..1, or uint8.
-        frame_difference: whether the second frame of a tubelet is given as its difference from the first.
+        patches: masked patches (B, M, P) of ``cut_patches``, from frames that are not normalised: float in 0..1, or
+            uint8.
+        frame_difference: whether the target of a tubelet's second frame is its difference from the first.
 
     Returns:
         (B, M, P) float, normalised per patch and channel; P counts (frame, row, column, channel).
     """
-    # Bytes are left in 0..255, which saves a pass over the values; only the epsilon can tell.
+    # Bytes stay in 0..255, which saves a pass over the values; only the epsilon depends on the scale.
     epsilon = _EPSILON * (255 if patches.dtype == torch.uint8 else 1)
     values = patches.float().view(*patches.shape[:2], _CHANNELS, -1)  # (B, M, 3, P / 3)
     targets = values.new_empty(*patches.shape[:2], values.shape[-1], _CHANNELS)
@@ -38,12 +38,12 @@ def video_targets(patches: Tensor, *, frame_difference: bool = True) -> Tensor:
 
 @torch.no_grad()
 def audio_targets(patches: Tensor) -> Tensor:
-    """Targets of masked audio tokens: patches of the log-mel (B, M, P) -> the same, normalised per patch."""
+    """Compute the targets of masked audio tokens: patches of the log-mel (B, M, P), normalised per patch."""
     return _normalise(patches, _EPSILON, torch.empty_like(patches))
 
 
 def _normalise(values: Tensor, epsilon: float, out: Tensor) -> Tensor:
-    """Mean 0 and (unbiased) deviation 1 along the last axis, written into ``out``."""
+    """Normalise the last axis to mean 0 and (unbiased) deviation 1, written into ``out``."""
     centred = values - values.mean(dim=-1, keepdim=True)
     squares = torch.linalg.vecdot(centred, centred)[..., None]
     deviation = (squares / (values.shape[-1] - 1)).sqrt()

@@ -9,12 +9,14 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+from PIL.ImageFont import FreeTypeFont
 
 from hicmae_cli.clips.prepared import list_face_files, read_face
 from hicmae_cli.corpora.manifest import read_manifest
 from hicmae_cli.errors import HicmaeError, MediaError, one_line
 from hicmae_cli.files import write_atomically
+from hicmae_cli.fonts import pillow_font
 from hicmae_cli.media import read_frames_at, read_length_s
 from hicmae_cli.model_input import FACE_SIZE_PX
 
@@ -49,7 +51,6 @@ def draw_contact_sheet(cells: Sequence[Cell], columns: int = 8) -> NDArray[np.ui
     step_x, step_y = FACE_SIZE_PX + _GAP_PX, FACE_SIZE_PX + 2 * _LINE_PX + _GAP_PX
     sheet = Image.new("RGB", (columns * step_x + _GAP_PX, rows * step_y + _GAP_PX), _BACKGROUND)
     draw = ImageDraw.Draw(sheet)
-    font = ImageFont.load_default(_FONT_PX)
     for index, (picture, *lines) in enumerate(cells):
         left, top = _GAP_PX + index % columns * step_x, _GAP_PX + index // columns * step_y
         image = Image.fromarray(picture)
@@ -57,7 +58,9 @@ def draw_contact_sheet(cells: Sequence[Cell], columns: int = 8) -> NDArray[np.ui
             image = image.resize((FACE_SIZE_PX, FACE_SIZE_PX), Image.Resampling.BILINEAR)
         sheet.paste(image, (left, top))
         for number, (line, ink) in enumerate(zip(lines, _INKS, strict=True)):
-            text = _fit_text(one_line(line), draw, font)
+            text = one_line(line)
+            font = pillow_font(text, _FONT_PX)
+            text = _fit_text(text, draw, font)
             draw.text((left + 1, top + FACE_SIZE_PX + 1 + number * _LINE_PX), text, ink, font)
     return np.asarray(sheet)
 
@@ -105,7 +108,7 @@ def _read_random_face(video: Path | None, rng: np.random.Generator) -> NDArray[n
     return read_frames_at(video, [place * read_length_s(video)])[0]
 
 
-def _fit_text(text: str, draw: ImageDraw.ImageDraw, font: ImageFont.ImageFont | ImageFont.FreeTypeFont) -> str:
+def _fit_text(text: str, draw: ImageDraw.ImageDraw, font: FreeTypeFont) -> str:
     """Shorten a text to the width of a picture; keep its end, which tells clips of one person apart."""
     if draw.textlength(text, font) <= _TEXT_PX:
         return text

@@ -9,6 +9,7 @@ from hicmae_cli.clips.recording import Recording
 from hicmae_cli.errors import ManifestError
 from hicmae_cli.faces import FaceDetector
 from hicmae_cli.media import VIDEO_SUFFIXES, list_media
+from hicmae_cli.media.listing import Listing
 from hicmae_cli.preparing.clip import Source
 from hicmae_cli.preparing.jobs import Runner, do_jobs, make_jobs, one_face
 from hicmae_cli.preparing.journal import JOURNAL, open_journal
@@ -21,6 +22,7 @@ def prepare_videos(
     store: Path,
     *,
     run: Runner = run_here,
+    on_listing: Callable[[Listing], None] = lambda _: None,
     on_video: Callable[[], None] = lambda: None,
     on_wait: Callable[[], None] = lambda: None,
     make_detector: Callable[[], FaceDetector] = one_face,
@@ -32,6 +34,7 @@ def prepare_videos(
         store: the folder for prepared clips, ``<store>/<path in folder>.mkv``. Existing clips are kept, and videos that
             failed are retried only after they change.
         run: distributes the work; by default it runs in this process.
+        on_listing: called with the videos of the folder before the work begins.
         on_video: called after each video.
         on_wait: called before waiting, if another process prepares into the store.
         make_detector: opens a face finder for one video.
@@ -45,10 +48,9 @@ def prepare_videos(
     """
     if store.resolve() == folder.resolve():
         raise ManifestError(f"{store}: holds the videos; choose another folder for their prepared clips")
-    sources = {
-        video.relative_to(folder).as_posix(): video
-        for video in list_media(folder, VIDEO_SUFFIXES, exclude=store.resolve()).files
-    }
+    listing = list_media(folder, VIDEO_SUFFIXES, exclude=store.resolve())
+    on_listing(listing)
+    sources = {video.relative_to(folder).as_posix(): video for video in listing.files}
     if not sources:
         raise ManifestError(
             f"{folder}: no videos in this folder; known suffixes are {' '.join(sorted(VIDEO_SUFFIXES))}"

@@ -1,4 +1,4 @@
-"""Pictures of a pre-training, of what a model makes of what it did not see, and of what it takes for what."""
+"""Plots: curves of a training, clips that a pre-trained model has rebuilt, and confusion matrices."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from hicmae_cli.errors import HicmaeError, one_line
 from hicmae_cli.files import write_atomically
+from hicmae_cli.fonts import readable_text
 from hicmae_cli.model_input import WINDOW_S
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ Triple = tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
 
 
 class Pictured(Protocol):
-    """What a model made of some clips: ``models.reconstruction.Reconstruction``, which this room does not know."""
+    """Pictures of rebuilt clips: ``models.reconstruction.Reconstruction``, without importing torch here."""
 
     @property
     def faces(self) -> Triple:
@@ -36,38 +37,32 @@ class Pictured(Protocol):
         """(B, time, mel) float each; NaN is drawn as grey."""
 
 
-# Key in a line of metrics, and what to call it.
-_PANELS = (
-    ("loss", "loss"),
-    ("video_loss", "video reconstruction"),
-    ("audio_loss", "audio reconstruction"),
-    ("contrastive_loss", "contrast"),
-    ("learning_rate", "learning rate"),
-    ("grad_norm", "gradient norm"),
-    ("clips_per_s", "clips/s"),
-)
-_EXACT = {"learning_rate"}  # not noise around a trend
+_POSITIONS = ("step", "epoch")  # not drawn: where a line belongs
+_TITLES = {"grad_norm": "gradient norm", "clips_per_s": "clips/s"}
+_EXACT = {"learning_rate"}  # without noise around a trend
 _COLUMNS = 4
 _RAW, _SMOOTH, _INK = "#9ecae1", "#08519c", "#444444"
-_SMOOTHED_SHARE = 0.02  # of all steps: wide enough to see a trend, narrow enough to see the warm-up
+_SMOOTHED_SHARE = 0.02  # of all steps: wide enough for a trend, narrow enough for the warm-up
 _MOST_POINTS = 4000  # more than a panel has pixels; Agg gives up on much longer lines of noise
-_LOG_FROM = 100.0  # times the smallest value: from here on a few peaks would hide the rest
-_SMALL = 0.01  # values below are written with a power of ten
+_LOG_FROM = 100.0  # times the smallest value: above this, a few peaks would hide the rest
+_SMALL = 0.01  # values below get a power of ten
 _SHOWN_FACES = 8
 _FACE_GAP_PX = 6
 _TITLE_LETTERS = 140
+_LABEL_LETTERS = 24  # longer names leave no room for the matrix
 _ROOMY_CLASSES = 16  # with more, numbers no longer fit into the cells
 _DARK_SHARE = 0.55
 _ROWS = ("original", "masked", "rebuilt")
 
 
+@readable_text()
 def plot_curves(lines: Sequence[Mapping[str, Any]], path: Path) -> None:
-    """Draw how a pre-training went, as a PNG that appears whole.
+    """Draw the curves of a training, as a PNG that appears whole: one panel for every number of the log.
 
     Args:
-        lines: of ``metrics.jsonl``: ``step``, ``epoch`` and what is to be drawn. Of steps that were taken twice, before
-            and after an interruption, the later counts. A panel without a number is left out.
-        path: where to.
+        lines: lines of ``metrics.jsonl``: ``step``, perhaps ``epoch``, and the numbers to draw. Of two lines for one
+            step, before and after an interruption, the later one counts.
+        path: file to write.
 
     Raises:
         HicmaeError: there are no lines.
@@ -77,11 +72,11 @@ def plot_curves(lines: Sequence[Mapping[str, Any]], path: Path) -> None:
 
     by_step = {line["step"]: line for line in lines}
     if not by_step:
-        raise HicmaeError(f"{path}: cannot be drawn: no step has been written down yet")
+        raise HicmaeError(f"{path}: cannot be drawn: the log has no steps yet")
     ordered = [by_step[step] for step in sorted(by_step)]
     steps = np.array([line["step"] for line in ordered], np.float64)
-    columns = {key: _column(ordered, key) for key, _ in _PANELS}
-    panels = [panel for panel in _PANELS if np.isfinite(columns[panel[0]]).any()]
+    panels = list_panels(ordered)
+    columns = {key: _column(ordered, key) for key, _ in panels}
     rows = max(1, math.ceil(len(panels) / _COLUMNS))
     figure = Figure(figsize=(15, 0.6 + 3.1 * rows), layout="constrained")
     epochs = f"epochs {ordered[0]['epoch']} to {ordered[-1]['epoch']}" if "epoch" in ordered[-1] else ""
@@ -96,20 +91,34 @@ def plot_curves(lines: Sequence[Mapping[str, Any]], path: Path) -> None:
         axes = figure.add_subplot(rows, _COLUMNS, index + 1)
         _curve(axes, steps, columns[key], noisy=key not in _EXACT)
         _dress(axes, title, columns[key], legend=index == 0)
-        if index + _COLUMNS >= len(panels):  # nothing below it
+        if index + _COLUMNS >= len(panels):  # no panel below
             axes.set_xlabel("step", fontsize=9, color=_INK)
     _save(figure, path, dpi=110)
 
 
-def smoothed(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
-    """Mean of the finite values within a window around each, which is cut off at the ends.
+def list_panels(lines: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """List the numbers of a log that are worth a panel, as keys and titles, in their order in the log.
+
+    Numbers that are nowhere finite are skipped, and so are losses that are always 0: the recipe does not use them.
+    """
+    keys = dict.fromkeys(key for line in lines for key in line if key not in _POSITIONS)
+    panels = []
+    for key in keys:
+        values = _column(lines, key)
+        if np.isfinite(values).any() and not (key.endswith("_loss") and not values.any()):
+            panels.append((key, _TITLES.get(key, key.replace("_", " "))))
+    return panels
+
+
+def smooth(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
+    """Average the finite values within a window around each; at the ends the window is shorter.
 
     Args:
-        values: (n,), NaN where there is none.
+        values: (n,), NaN for a missing value.
         width: of the window, in values.
 
     Returns:
-        (n,), NaN where a window holds no value.
+        (n,), NaN where a window has no value.
     """
     finite = np.isfinite(values)
     sums, counts = (np.concatenate(([0.0], np.cumsum(part))) for part in (np.where(finite, values, 0), finite))
@@ -122,18 +131,19 @@ def smoothed(values: NDArray[np.float64], width: int) -> NDArray[np.float64]:
     return means
 
 
+@readable_text()
 def reconstruction_picture(
     pictures: Pictured, path: Path, *, title: str, start_s: float = 0.0, end_s: float = WINDOW_S, clip: int = 0
 ) -> Path:
-    """Draw what a model made of one clip, as a PNG that appears whole.
+    """Draw a clip, its masked version and its reconstruction, as a PNG that appears whole.
 
     Args:
-        pictures: of some clips; 8 of the frames are shown, at their times.
-        path: where to.
-        title: a line above.
-        start_s: when the clip begins.
-        end_s: when it ends.
-        clip: which one.
+        pictures: pictures of some clips; 8 of the frames are drawn, at their times.
+        path: file to write.
+        title: line above the picture.
+        start_s: start of the clip.
+        end_s: end of the clip.
+        clip: index of the clip.
 
     Returns:
         ``path``.
@@ -147,7 +157,7 @@ def reconstruction_picture(
     faces = [shown[clip] for shown in pictures.faces]
     log_mels = [shown[clip] for shown in pictures.log_mels]
     figure = Figure(figsize=(11, 9), layout="constrained")
-    # Matplotlib's own wrapping would read a file's name between two dollars as mathematics.
+    # Matplotlib's own wrapping would parse a file's name between two dollars as mathematics.
     lines = textwrap.fill(one_line(title), _TITLE_LETTERS)
     figure.suptitle(lines, x=0.01, ha="left", fontsize=10, color=_INK, parse_math=False)
     all_axes = figure.subplots(6, 1, sharex=True, gridspec_kw={"hspace": 0.04})
@@ -157,7 +167,7 @@ def reconstruction_picture(
         axes.spines[:].set_visible(False)
         axes.tick_params(length=0)
         axes.set_ylabel(f"faces\n{name}", fontsize=9, color=_INK)
-    # One scale for all, that of the truth: a prediction may be far off, and is to be seen to be.
+    # One scale for all rows, that of the original, so that a prediction that is far off looks so.
     low, high = np.percentile(log_mels[0], (0.5, 99.5))
     colours = colormaps["magma"].with_extremes(bad="#bbbbbb")
     for axes, name, mel in zip(all_axes[3:], _ROWS, log_mels, strict=True):
@@ -179,14 +189,15 @@ def reconstruction_picture(
     return path
 
 
+@readable_text()
 def plot_confusion(counts: Sequence[Sequence[int]], labels: Sequence[str], path: Path, *, title: str) -> None:
-    """Draw a confusion matrix as a PNG that appears whole: colour and per cent of each true class, counts below.
+    """Draw a confusion matrix as a PNG that appears whole: per cent of each true class, with counts below.
 
     Args:
-        counts: (C, C), row true, column predicted; the row of a class without clips is grey.
-        labels: C names.
-        path: where to.
-        title: lines above.
+        counts: (C, C), one row per true class, one column per predicted class; a row without clips is grey.
+        labels: names of the C classes.
+        path: file to write.
+        title: lines above the picture.
 
     Raises:
         HicmaeError: there are no classes.
@@ -198,7 +209,7 @@ def plot_confusion(counts: Sequence[Sequence[int]], labels: Sequence[str], path:
     table = np.array(counts, np.float64)
     size = len(labels)
     if not size or table.shape != (size, size):
-        raise HicmaeError(f"{path}: a confusion matrix cannot be drawn of {size} labels, {table.shape} counts")
+        raise HicmaeError(f"{path}: cannot be drawn: got {size} labels and counts of shape {table.shape}")
     totals = table.sum(axis=1, keepdims=True)
     shares = np.divide(table, totals, out=np.full_like(table, np.nan), where=totals > 0)
     side = max(4.2, (0.62 if size <= _ROOMY_CLASSES else 0.26) * size + 2.0)
@@ -209,7 +220,7 @@ def plot_confusion(counts: Sequence[Sequence[int]], labels: Sequence[str], path:
     axes = figure.subplots()
     colours = colormaps["Blues"].with_extremes(bad="#dddddd")
     image = axes.imshow(shares, cmap=colours, vmin=0, vmax=1)
-    names = [one_line(label) for label in labels]
+    names = [_shorten(one_line(label)) for label in labels]
     axes.set_xticks(range(size), names, rotation=45, ha="right", rotation_mode="anchor", parse_math=False)
     rows = [f"{name} ({int(total)})" for name, total in zip(names, totals[:, 0], strict=True)]
     axes.set_yticks(range(size), rows, parse_math=False)
@@ -234,8 +245,12 @@ def plot_confusion(counts: Sequence[Sequence[int]], labels: Sequence[str], path:
     _save(figure, path, dpi=130)
 
 
+def _shorten(name: str) -> str:
+    return name if len(name) <= _LABEL_LETTERS else f"{name[: _LABEL_LETTERS - 1]}…"
+
+
 def _film(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Eight of some frames (T, H, W, 3), evenly spread from the first, side by side with white gaps."""
+    """Join eight frames of (T, H, W, 3), evenly spaced from the first, side by side with white gaps."""
     count = min(_SHOWN_FACES, len(frames))
     picked = frames[np.arange(count) * len(frames) // count]
     half = _FACE_GAP_PX // 2
@@ -244,7 +259,7 @@ def _film(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _column(lines: Sequence[Mapping[str, Any]], key: str) -> NDArray[np.float64]:
-    """One number per line (n,); NaN where a line has none."""
+    """Collect one number per line (n,); NaN where a line has none."""
     return np.array([math.nan if line.get(key) is None else line[key] for line in lines], np.float64)
 
 
@@ -253,15 +268,15 @@ def _curve(axes: Axes, steps: NDArray[np.float64], values: NDArray[np.float64], 
     width = int(len(steps) * _SMOOTHED_SHARE)
     if noisy and width > 1:
         axes.plot(steps[thin], values[thin], color=_RAW, linewidth=0.6, label="each step")
-        trend = smoothed(values, width)
+        trend = smooth(values, width)
         axes.plot(steps[thin], trend[thin], color=_SMOOTH, linewidth=1.6, label=f"mean of {width} steps")
     else:
-        mark = "o" if len(steps) < 3 else ""  # a line needs two points to be seen
+        mark = "o" if len(steps) < 3 else ""  # a single point is invisible without a mark
         axes.plot(steps[thin], values[thin], color=_SMOOTH, linewidth=1.6, marker=mark)
 
 
 def _dress(axes: Axes, title: str, values: NDArray[np.float64], *, legend: bool) -> None:
-    """Readable axes and no more ink than that."""
+    """Style the axes of a curve with little ink."""
     from matplotlib.ticker import MaxNLocator
 
     axes.set_title(title, loc="left", fontsize=10, color=_INK)
@@ -285,5 +300,6 @@ def _save(figure: Figure, path: Path, dpi: int) -> None:
 
     FigureCanvasAgg(figure)
     with write_atomically(path) as temporary, warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph")  # a file's name in a script the font lacks is drawn as boxes
+        warnings.filterwarnings("ignore", "Glyph")  # letters that no installed font has become boxes
+        warnings.filterwarnings("ignore", "constrained_layout not applied")  # labels that leave no room
         figure.savefig(temporary, dpi=dpi, format="png", facecolor="white")

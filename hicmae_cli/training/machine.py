@@ -1,4 +1,4 @@
-"""What a training asks of the machine: devices, to be told when to stop, quiet workers, and to keep its memory."""
+"""Devices, processes, signals, random numbers and memory of a training."""
 
 from __future__ import annotations
 
@@ -29,32 +29,45 @@ _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4
 
 
 def new_accelerator(mixed_precision: str, device: str) -> Accelerator:
-    """The devices of a run, whatever precision an earlier run of this process had.
+    """Set up the devices of a run.
 
     Args:
         mixed_precision: ``no``, ``bf16`` or ``fp16``.
         device: ``cpu``, or ``auto``, ``cuda`` or ``mps`` for what accelerate finds.
 
     Raises:
-        SettingsError: a precision the device does not have, or one of several GPUs by its number, which the launcher
-            deals out.
+        SettingsError: the device does not support the precision, or a GPU is given by its number, which the launcher
+            assigns.
     """
     if ":" in device:
         kind, _, number = device.partition(":")
         raise SettingsError(
-            f"--device {device}: choose a GPU for training by CUDA_VISIBLE_DEVICES={number} and --device {kind}"
+            f"device={device!r}: expected {kind} for training; set CUDA_VISIBLE_DEVICES={number} to choose this GPU"
         )
-    AcceleratorState._reset_state()  # it would refuse another precision; what was launched is kept
+    # Accelerate refuses another precision than that of an earlier run in this process; launched processes are kept.
+    AcceleratorState._reset_state()
     try:
         accelerator = Accelerator(
             mixed_precision=mixed_precision, cpu=device == "cpu", step_scheduler_with_optimizer=False
         )
     except ValueError as error:
         raise SettingsError(f"mixed_precision {mixed_precision}: {first_line(error)}") from error
-    if mixed_precision == "fp16" and accelerator.device.type == "cpu":
-        raise SettingsError('mixed_precision fp16 needs a GPU; on a CPU, set it to "no" or "bf16"')
-    accelerator.gradient_accumulation_steps = 1  # ours are in the recipe; the launcher's would divide gradients again
+    check_precision(mixed_precision, accelerator.device.type)
+    # Our rounds of accumulation are in the recipe; those of the launcher would divide the gradients again.
+    accelerator.gradient_accumulation_steps = 1
     return accelerator
+
+
+def check_precision(mixed_precision: str, device_type: str) -> None:
+    """Check that a kind of device (``cpu``, ``cuda`` …) can train in a precision.
+
+    Raises:
+        SettingsError: it cannot.
+    """
+    if mixed_precision == "fp16" and device_type == "cpu":
+        raise SettingsError(
+            "mixed_precision='fp16' needs a GPU; on a CPU, use mixed_precision='no' or mixed_precision='bf16'"
+        )
 
 
 @contextmanager
@@ -70,43 +83,43 @@ def seeded(seed: int, device: torch.device) -> Iterator[None]:
         yield
 
 
-def of_all(accelerator: Accelerator, own: T) -> list[T]:
-    """What every process has to say, in their order; each waits for the others."""
+def gather_objects(accelerator: Accelerator, own: T) -> list[T]:
+    """Gather one object of every process, in the order of the processes; each waits for the others."""
     if accelerator.num_processes == 1:
         return [own]
-    told: list[T | None] = [None] * accelerator.num_processes
-    dist.all_gather_object(told, own)
-    return cast(list[T], told)
+    gathered: list[T | None] = [None] * accelerator.num_processes
+    dist.all_gather_object(gathered, own)
+    return cast(list[T], gathered)
 
 
 def check_one_folder(accelerator: Accelerator, run: Path, step: int) -> None:
-    """Make sure that all processes go on from the same step, and that none still looks for it when one writes.
+    """Check that all processes resume from the same step, and wait until all have read it before one writes.
 
     Raises:
-        SettingsError: they do not see the same folder.
+        SettingsError: the processes do not see the same folder.
     """
-    if len(set(of_all(accelerator, step))) > 1:
+    if len(set(gather_objects(accelerator, step))) > 1:
         raise SettingsError(f"{run}: is not the same folder for all processes; choose one on a shared disk")
 
 
 def restore(accelerator: Accelerator, optimiser: torch.optim.Optimizer, checkpoint: Mapping[str, Any]) -> None:
-    """Give a prepared optimiser, and the scaler of fp16, the states of a checkpoint."""
+    """Load the states of a checkpoint into a prepared optimiser and the scaler of fp16."""
     optimiser.load_state_dict(checkpoint["optimiser"])
     if accelerator.scaler is not None and checkpoint["scaler"] is not None:
         accelerator.scaler.load_state_dict(checkpoint["scaler"])
 
 
-def part_from_others() -> None:
-    """Leave the processes of a launcher together; one that just ends can make another one abort. Alone, nothing."""
+def leave_process_group() -> None:
+    """Leave the processes of a launcher together, or one of them may abort; no-op in a single process."""
     if dist.is_initialized():
         dist.barrier()
         dist.destroy_process_group()
 
 
 class StopRequest:
-    """Turns Ctrl-C and SIGTERM into a request to stop after the step, so that nothing is lost; the second one kills.
+    """Turns Ctrl-C and SIGTERM into a request to stop after the step, so that nothing is lost; a second one kills.
 
-    Outside of the main thread, where signals cannot be caught, nothing is ever requested.
+    Outside the main thread, where signals cannot be caught, ``requested`` stays False.
     """
 
     requested = False
@@ -130,10 +143,10 @@ class StopRequest:
 
 
 def quiet_worker(_: int) -> None:
-    """What a loader's process does first: it leaves interrupts alone, and does its work in one thread.
+    """Set up a loader's process: ignore interrupts, and use one thread.
 
-    Ctrl-C and a scheduler's SIGTERM reach every process; the main one decides, and needs the batch it waits for.
-    OpenCV's threads, if there are any, stayed in the process that this one was forked from.
+    Ctrl-C and a scheduler's SIGTERM reach every process; the main process decides, and still needs the batch it waits
+    for. OpenCV's threads exist only in the parent of this forked process.
     """
     for number in _SIGNALS:
         signal.signal(number, signal.SIG_IGN)
@@ -142,10 +155,10 @@ def quiet_worker(_: int) -> None:
 
 @contextmanager
 def batches_in(loader: DataLoader[Any]) -> Iterator[Iterator[Any]]:
-    """The batches of a loader, whose processes end with the block.
+    """Iterate over the batches of a loader, and end its processes with the block.
 
-    They would end with the iterator, too; but an error that somebody keeps keeps that as well, and at its end Python
-    asks them by SIGTERM, which they leave alone (``quiet_worker``), and waits for ever.
+    They would end with the iterator too. But a stored exception keeps the iterator alive, and when Python exits it
+    sends the processes a SIGTERM, which they ignore (``quiet_worker``), and waits forever.
     """
     batches = iter(loader)
     try:
@@ -153,17 +166,18 @@ def batches_in(loader: DataLoader[Any]) -> Iterator[Iterator[Any]]:
     finally:
         if loader.num_workers:
             try:
-                cast(Any, batches)._shutdown_workers()  # torch has no public name for it
+                cast(Any, batches)._shutdown_workers()  # torch has no public method for this
             finally:
+                # Some may hang in the middle of a file, or a second Ctrl-C has interrupted the shutdown.
                 for process in cast(Any, batches)._workers:
-                    process.kill()  # one that hangs in the middle of a file, or nobody had the patience to wait for
+                    process.kill()
 
 
 def hold_freed_memory() -> None:
-    """Keep memory that is freed for what comes next, where the C library is glibc.
+    """Keep freed memory in the process for later allocations, where the C library is glibc.
 
-    A step on a CPU frees and asks for the same large tensors again and again. Without this each goes back to the system
-    and comes again as zeroed pages, a good part of a step's time.
+    A step on a CPU frees and allocates the same large tensors again and again. By default each goes back to the system
+    and returns as zeroed pages, which takes a good part of a step's time.
     """
     if not sys.platform.startswith("linux"):
         return

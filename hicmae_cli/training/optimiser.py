@@ -3,42 +3,33 @@
 from __future__ import annotations
 
 import math
-import re
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 from torch import nn
 
-from hicmae_cli.models.config import ModelDims
 from hicmae_cli.training.settings import Settings
 
 
-def layer_index(name: str, dims: ModelDims) -> int:
-    """Depth of a parameter: 0 patch embedding, 1..L encoders, then the fusion layers, then everything else."""
-    if ".patches." in name:
-        return 0
-    match = re.match(r"(\w+)_encoder\.(?:\w+_)?blocks\.(\d+)\.", name)
-    if match is None:
-        return dims.depth + dims.fusion_depth + 1
-    below = dims.depth if match[1] == "fusion" else 0
-    return below + int(match[2]) + 1
-
-
 def parameter_groups(
-    model: nn.Module, dims: ModelDims, *, layer_decay: float, weight_decay: float
+    model: nn.Module, depths: Mapping[str, int], *, layer_decay: float, weight_decay: float
 ) -> list[dict[str, Any]]:
-    """AdamW groups by depth and kind; each carries an ``lr_scale`` for the schedule to multiply.
+    """Group parameters by depth and kind for AdamW; the schedule multiplies the ``lr_scale`` of each group.
 
-    A layer learns ``layer_decay`` times as fast as the one above it; 1-D parameters (biases, norms, layer
-    weights) are not decayed.
+    Args:
+        model: parameters that are frozen are skipped.
+        depths: depth of every parameter by its name, such as ``Classifier.list_depths``.
+        layer_decay: a layer learns this many times as fast as the one above it.
+        weight_decay: of all parameters but 1-D ones (biases, norms, layer weights).
     """
-    top = dims.depth + dims.fusion_depth + 1
+    top = max(depths.values())
     groups: dict[tuple[int, float], dict[str, Any]] = {}
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
-        layer, decay = layer_index(name, dims), 0.0 if parameter.ndim <= 1 else weight_decay
+        layer, decay = depths[name], 0.0 if parameter.ndim <= 1 else weight_decay
         group = groups.setdefault(
             (layer, decay), {"params": [], "names": [], "weight_decay": decay, "lr_scale": layer_decay ** (top - layer)}
         )
@@ -48,7 +39,7 @@ def parameter_groups(
 
 
 def decay_groups(model: nn.Module, *, weight_decay: float) -> list[dict[str, Any]]:
-    """Two AdamW groups that learn at one rate: 1-D parameters and mask tokens are not decayed, the others are."""
+    """Group parameters for AdamW at one learning rate: 1-D parameters and mask tokens have no weight decay."""
     decayed: list[nn.Parameter] = []
     free: list[nn.Parameter] = []
     for name, parameter in model.named_parameters():
@@ -62,15 +53,15 @@ def decay_groups(model: nn.Module, *, weight_decay: float) -> list[dict[str, Any
 
 
 def cosine_schedule(step: int, *, base_lr: float, min_lr: float, total_steps: int, warmup_steps: int) -> float:
-    """Learning rate at a step: straight from 0 to ``base_lr``, then half a cosine down to ``min_lr``."""
+    """Compute the learning rate at a step: linear from 0 to ``base_lr``, then half a cosine down to ``min_lr``."""
     if step < warmup_steps:
         return base_lr * step / max(1, warmup_steps - 1)
     progress = (step - warmup_steps) / max(1, total_steps - warmup_steps)
     return min_lr + 0.5 * (base_lr - min_lr) * (1 + math.cos(math.pi * progress))
 
 
-def rate_of(settings: Settings, step: int, steps_per_epoch: int) -> float:
-    """Learning rate of a step of a run by its recipe."""
+def learning_rate_at(settings: Settings, step: int, steps_per_epoch: int) -> float:
+    """Compute the learning rate of a step (from 0) by the recipe."""
     return cosine_schedule(
         step,
         base_lr=settings.peak_lr,
@@ -92,7 +83,7 @@ def warmup_warning(settings: Settings) -> str | None:
 
 
 def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
-    """Give every group its share of the rate."""
+    """Set the learning rate of every group to its ``lr_scale`` times the rate."""
     for group in optimiser.param_groups:
         group["lr"] = rate * group["lr_scale"]
 
@@ -100,10 +91,13 @@ def set_learning_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
 def take_step(
     accelerator: Accelerator, model: nn.Module, optimiser: torch.optim.Optimizer, clip_grad_norm: float | None
 ) -> tuple[float, bool]:
-    """Make a step with the gradients that were gathered -> their norm before clipping, and whether it was made.
+    """Update the parameters with the gradients that have been accumulated.
 
-    It is not made where they are not finite. A scaler of float16 then skips its step itself, which counts as made, and
-    tries a smaller scale; below 1 it is not the scale that is at fault.
+    Gradients that are not finite make no step. With the scaler of float16 they do: it skips the step itself and tries a
+    smaller scale. But if its scale is below 1 already, the scale is not the cause.
+
+    Returns:
+        The norm of the gradients before clipping, and whether the step was made.
     """
     accelerator.unscale_gradients()
     norm = torch.nn.utils.get_total_norm([p.grad for p in model.parameters() if p.grad is not None])

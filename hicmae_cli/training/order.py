@@ -1,4 +1,4 @@
-"""Which clips a step sees, and what its chance follows from: the same in every process, however often it is resumed."""
+"""The clips and the random seed of every step: the same in every process, and after every resume."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from hicmae_cli.training.settings import Settings
 
 
 def epoch_order(count: int, seed: int, epoch: int) -> list[int]:
-    """Order of an epoch's clips, the same in every process."""
+    """Shuffle the clips of an epoch; every process gets the same order."""
     return [int(index) for index in np.random.default_rng([seed, epoch]).permutation(count)]
 
 
-def batches_of(
+def deal_batches(
     order: Sequence[int], settings: Settings, processes: int, process: int, first_step: int = 0
 ) -> list[list[int]]:
-    """Clips of every forward pass of one process, from a step of the epoch on.
+    """List the clips of every forward pass of one process, from a step of the epoch on.
 
-    A step's clips are consecutive in the order; they are dealt to accumulation rounds, then to processes. Clips that do
-    not fill the last step wait for another epoch.
+    A step's clips are consecutive in the order; they are split into accumulation rounds, then among processes. Clips
+    that do not fill the last step wait for another epoch.
     """
     size = settings.batch_size // (processes * settings.accumulation)
     return [
@@ -33,25 +33,36 @@ def batches_of(
     ]
 
 
+def first_batches(count: int, settings: Settings, seed: int, clips: int) -> list[list[int]]:
+    """List the first clips of the first epoch in batches, the same for every process; the last batch may be smaller.
+
+    Args:
+        count: number of training clips.
+        settings: the recipe, for the size of a batch.
+        seed: of the epoch's order.
+        clips: number of clips to list.
+    """
+    order = epoch_order(count, seed, 0)[:clips]
+    return [order[start : start + settings.batch_size] for start in range(0, len(order), settings.batch_size)]
+
+
 def check_batch(settings: Settings, processes: int, clips: int) -> None:
-    """Make sure that a step's clips can be dealt out.
+    """Check that the clips of a step can be split among processes and rounds.
 
     Raises:
-        SettingsError: not evenly.
+        SettingsError: they cannot be split evenly.
         ManifestError: there are fewer clips than a step takes.
     """
     if settings.batch_size % (processes * settings.accumulation):
         raise SettingsError(
-            f"batch_size {settings.batch_size} cannot be dealt to {processes} processes in {settings.accumulation} "
-            "rounds of accumulation each"
+            f"batch_size {settings.batch_size} cannot be split evenly among {processes} processes with "
+            f"{settings.accumulation} accumulation rounds each"
         )
     if clips < settings.batch_size:
-        raise ManifestError(
-            f"{clips} training clips are fewer than the {settings.batch_size} of a step; lower --batch-size"
-        )
+        raise ManifestError(f"got {clips} training clips, expected at least batch_size {settings.batch_size}")
 
 
 def step_seed(seed: int, step: int, process: int) -> int:
-    """Seed of what a step's forward pass draws in one process."""
+    """Derive the seed of one process in a step."""
     digest = hashlib.sha256(f"{seed},{step},{process}".encode()).digest()
     return int.from_bytes(digest[:7], "big")

@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from hicmae_cli.errors import SettingsError
-from hicmae_cli.training.settings import PHASES, OneOf, Settings, Unit
+from hicmae_cli.training.setting_types import OneOf, Unit
+from hicmae_cli.training.settings import PHASES, Settings
 
 if sys.version_info >= (3, 11):
     import tomllib

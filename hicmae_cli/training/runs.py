@@ -1,4 +1,4 @@
-"""The folder of a run: checkpoints that appear whole, the lines of its log, and whether it is the same run.
+"""The folder of a run: checkpoints, its log, and the check that a run resumes its own folder.
 
 A checkpoint is a file of tensors and plain values, read without running any pickled code.
 """
@@ -24,7 +24,7 @@ from hicmae_cli.weights.run_folder import BEST, LAST
 SETTINGS = "settings.json"
 CHECKPOINTS = "checkpoints"
 METRICS = "metrics.jsonl"
-TESTED = "tested.json"  # what the test found, and by which weight on which clips
+TESTED = "tested.json"  # the scores of the test, and the weight and clips they belong to
 _RESULTS = (CHECKPOINTS, LAST, BEST)
 _LISTED = 6
 
@@ -39,23 +39,26 @@ def open_run(
     main: bool,
     warn: Callable[[str], None],
 ) -> dict[str, Any] | None:
-    """The newest checkpoint of a run; or None, and its folder is made ready.
+    """Read the newest checkpoint of a run, or prepare the folder of a new run.
 
     Args:
         run: folder.
-        facts: what decides the run's numbers.
-        defaults: of settings that the folder's run may not have known.
-        results: names of the weights it writes.
-        logs: names of the other files it writes; without a checkpoint they go.
+        facts: everything that decides the run's numbers.
+        defaults: values of settings that did not exist when the folder's run began.
+        results: names of the weights that the run writes.
+        logs: names of the other files it writes; they are removed if there is no checkpoint.
         main: whether this is the process that writes.
-        warn: told about damaged checkpoints.
+        warn: called with a line about every damaged checkpoint.
+
+    Returns:
+        The checkpoint; None for a new run.
 
     Raises:
         SettingsError: the folder holds another run.
-        TrainingError: no checkpoint of several can be read.
+        TrainingError: there are checkpoints, but none can be read.
     """
     if main:
-        for name in (*results, *logs):  # what a killed process was writing
+        for name in (*results, *logs):  # leftovers of a killed process
             stem, suffix = name.split(".")
             for remains in run.glob(f".{stem}.*.{suffix}"):
                 remains.unlink()
@@ -68,21 +71,21 @@ def open_run(
     check_same_run(run, checkpoint["facts"], facts, defaults)
     if main:
         for path in damaged:
-            warn(f"{path}: is damaged and was put aside; going on from step {checkpoint['step']}")
+            warn(f"{path}: damaged and renamed; resuming from step {checkpoint['step']}")
     return checkpoint
 
 
 def begin_run(run: Path, facts: Mapping[str, Any], defaults: Mapping[str, Any], stale: Sequence[str]) -> None:
-    """Make the folder of a run ready that has no checkpoint to go on from.
+    """Prepare the folder of a run without a checkpoint.
 
     Args:
         run: the folder.
-        facts: what decides the run's numbers.
+        facts: everything that decides the run's numbers.
         defaults: as in ``check_same_run``.
-        stale: files that such a run left before its first checkpoint; they go.
+        stale: names of files to remove, which an earlier start wrote before its first checkpoint.
 
     Raises:
-        SettingsError: it holds what another run, of any kind, has made.
+        SettingsError: the folder holds results of another run.
     """
     if any((run / name).exists() for name in _RESULTS):
         try:
@@ -90,7 +93,7 @@ def begin_run(run: Path, facts: Mapping[str, Any], defaults: Mapping[str, Any], 
         except (OSError, ValueError):
             before = None
         if not isinstance(before, dict):
-            raise SettingsError(f"{run}: holds weights of another run; choose another --output")
+            raise SettingsError(f"{run}: holds weights of another run; choose another `output`")
         check_same_run(run, before, facts, defaults)
     run.mkdir(parents=True, exist_ok=True)
     for name in stale:
@@ -100,43 +103,43 @@ def begin_run(run: Path, facts: Mapping[str, Any], defaults: Mapping[str, Any], 
 
 
 def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
-    """Write a checkpoint, whole or not at all, and make sure that it is on the disk.
+    """Write a checkpoint, whole or not at all, and flush it to the disk.
 
     Raises:
-        TrainingError: it cannot be written, as on a full disk; what ``path`` held before is untouched.
+        TrainingError: it cannot be written, as on a full disk; an earlier file at ``path`` stays.
     """
     try:
         with write_atomically(path) as temporary:
             torch.save({**state, "digest": _digest(state)}, temporary)
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
-    except (OSError, RuntimeError) as error:  # torch's writer tells a full disk by a RuntimeError
+    except (OSError, RuntimeError) as error:  # torch raises a RuntimeError for a full disk
         raise TrainingError(
-            f"{path}: the checkpoint cannot be written ({first_line(error)}); earlier ones are untouched. Make room "
-            "and give the same command again"
+            f"{path}: the checkpoint cannot be written ({first_line(error)}); earlier checkpoints are kept. Free some "
+            "disk space and start again to resume"
         ) from error
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
-    """Read a checkpoint without running any code it carries.
+    """Read a checkpoint without running any code in it.
 
     Raises:
-        TrainingError: damaged, if only in one number, or not a checkpoint.
+        TrainingError: the file is no checkpoint, or a byte of it is damaged.
     """
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True)
         if checkpoint.pop("digest") != _digest(checkpoint):
-            raise ValueError("the digest is of another content")
+            raise ValueError("the digest does not match the content")
         facts = json.loads(checkpoint["facts"])
         if not isinstance(facts, dict):
             raise TypeError(f"expected facts, got {type(facts)}")
-    except Exception as error:  # anything at all comes out of a damaged file
-        raise TrainingError(f"{path}: cannot be read; choose another --output or remove the folder") from error
+    except Exception as error:  # a damaged file can raise anything
+        raise TrainingError(f"{path}: cannot be read; choose another `output` or remove the folder") from error
     return {**checkpoint, "facts": facts}
 
 
 def _digest(state: object) -> str:
-    """Hash of all numbers and texts of a nested state; torch's files notice damage to their lists, not to numbers."""
+    """Hash all numbers and texts of a nested state; torch detects damage to a file's structure, not to numbers."""
     digest = hashlib.blake2b(digest_size=16)
 
     def add(value: object) -> None:
@@ -160,15 +163,20 @@ def _digest(state: object) -> str:
 
 
 def step_path(folder: Path, step: int) -> Path:
-    """Where the checkpoint after so many steps lies."""
+    """Path of the checkpoint after some number of steps."""
     return folder / f"step-{step:08d}.pt"
 
 
 def newest_checkpoint(folder: Path, *, clean: bool) -> tuple[dict[str, Any], list[Path]] | None:
-    """The latest checkpoint of a run that can be read -> it, and the damaged ones that were passed over.
+    """Find the newest checkpoint that can be read.
 
-    With ``clean``, what a killed process left half-written, which has another name, goes; and damaged ones are given
-    another name, so that they do not count among those that are kept.
+    Args:
+        folder: of the checkpoints.
+        clean: remove half-written files of killed processes, and rename damaged checkpoints so that they do not count
+            among the kept ones.
+
+    Returns:
+        The checkpoint and the newer ones that are damaged; None where there are no checkpoints.
 
     Raises:
         TrainingError: there are checkpoints, but none can be read.
@@ -187,17 +195,22 @@ def newest_checkpoint(folder: Path, *, clean: bool) -> tuple[dict[str, Any], lis
         return found, damaged
     if damaged:
         raise TrainingError(
-            f"{folder}: none of its {len(damaged)} checkpoints can be read; choose another --output or remove the "
-            "folder"
+            f"{folder}: none of its {len(damaged)} checkpoints can be read; choose another `output` or remove "
+            "the folder"
         )
     return None
 
 
 def keep_checkpoint(run: Path, state: Mapping[str, Any], keep: int) -> None:
-    """Write the checkpoint of a run's step, and remove all but the last so many.
+    """Write the checkpoint of a step, and remove all but the newest ones.
+
+    Args:
+        run: folder.
+        state: the checkpoint, with the number of steps as ``step``.
+        keep: number of checkpoints to keep.
 
     Raises:
-        TrainingError: as ``save_checkpoint``.
+        TrainingError: as in ``save_checkpoint``.
     """
     folder = run / CHECKPOINTS
     save_checkpoint(step_path(folder, state["step"]), state)
@@ -205,27 +218,27 @@ def keep_checkpoint(run: Path, state: Mapping[str, Any], keep: int) -> None:
 
 
 def prune_checkpoints(folder: Path, keep: int) -> None:
-    """Remove all but the last so many."""
+    """Remove all but the newest checkpoints of a folder."""
     for path in sorted(folder.glob("step-*.pt"))[:-keep]:
         path.unlink()
 
 
 def fingerprint(lines: Iterable[str]) -> str:
-    """Short hash of what a run learns from, whatever folder it lies in."""
+    """Hash the clips that a run learns from, independent of their folder."""
     return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()[:16]
 
 
 def check_same_run(run: Path, before: Mapping[str, Any], now: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
-    """Make sure that a folder is resumed by the run it belongs to.
+    """Check that a run resumes its own folder.
 
     Args:
         run: the folder.
-        before: what decided its numbers.
-        now: what decides those of this run.
-        defaults: of settings that either may lack, since another version of the program wrote it.
+        before: everything that decided the numbers of the folder's run.
+        now: everything that decides those of this run.
+        defaults: values of settings that ``before`` or ``now`` may lack, because another version wrote it.
 
     Raises:
-        SettingsError: names everything that differs.
+        SettingsError: something differs; names all of it.
     """
     known, wanted = {**defaults, **before}, {**defaults, **now}
     changed = [
@@ -236,12 +249,12 @@ def check_same_run(run: Path, before: Mapping[str, Any], now: Mapping[str, Any],
     if changed:
         more = f" and {len(changed) - _LISTED} more" if len(changed) > _LISTED else ""
         raise SettingsError(
-            f"{run}: holds a run with other settings ({', '.join(changed[:_LISTED])}{more}); choose another --output"
+            f"{run}: holds a run with other settings ({', '.join(changed[:_LISTED])}{more}); choose another `output`"
         )
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Lines of a JSON log, each with its step; from one on that was cut off or damaged, none. No file is no lines."""
+    """Read the lines of a JSON log up to the first damaged one; an absent file has none."""
     lines = []
     for text in path.read_text("utf-8", "replace").splitlines() if path.exists() else ():
         try:
@@ -256,9 +269,13 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 
 @contextmanager
 def metrics_log(run: Path, step: int) -> Iterator[Callable[[Mapping[str, Any]], None]]:
-    """A function that logs numbers by name, ``step`` among them: as a line, and for TensorBoard where that is there.
+    """Open the log of a run: a function that writes numbers by name as a JSON line, and to TensorBoard if installed.
 
-    What was logged beyond ``step``, of steps that are made again, goes.
+    Every call must name the ``step``.
+
+    Args:
+        run: folder.
+        step: lines after this step are removed, because a resumed run makes those steps again.
     """
     path = run / METRICS
     kept = [json.dumps(line) + "\n" for line in read_lines(path) if line["step"] <= step]
@@ -274,7 +291,7 @@ def metrics_log(run: Path, step: int) -> Iterator[Callable[[Mapping[str, Any]], 
             stack.callback(board.close)
 
         def log(numbers: Mapping[str, Any]) -> None:
-            values = _flat(numbers)
+            values = _flatten(numbers)
             file.write(json.dumps(values) + "\n")
             file.flush()
             if board is not None:
@@ -285,15 +302,15 @@ def metrics_log(run: Path, step: int) -> Iterator[Callable[[Mapping[str, Any]], 
         yield log
 
 
-def _flat(values: Mapping[str, Any]) -> dict[str, float | None]:
-    """Numbers by name, those of an inner table as ``table.name``.
+def _flatten(values: Mapping[str, Any]) -> dict[str, float | None]:
+    """Flatten numbers by name; an inner mapping's become ``mapping.name``.
 
-    What is infinite, as the gradient of a step that the scaler of fp16 skips, is None: JSON has no such numbers.
+    Infinite numbers become None, because JSON has none: such as the gradient of a step that the fp16 scaler skips.
     """
     flat: dict[str, float | None] = {}
     for name, value in values.items():
         if isinstance(value, Mapping):
-            flat |= {f"{name}.{inner}": number for inner, number in _flat(value).items()}
+            flat |= {f"{name}.{inner}": number for inner, number in _flatten(value).items()}
         else:
             flat[name] = value if value is not None and math.isfinite(value) else None
     return flat

@@ -6,59 +6,28 @@ recipe can be checked, and its keys can be listed, before torch is loaded.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    GetCoreSchemaHandler,
-    field_validator,
-    model_validator,
-)
-from pydantic_core import CoreSchema, core_schema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from hicmae_cli.errors import WeightsError
 from hicmae_cli.modalities import Modality
 from hicmae_cli.model_input import LOG_MEL_BINS, LOG_MEL_FRAMES, WINDOW_S
-from hicmae_cli.models.config import AUDIO_GRID, DECODERS, TEMPERATURE, VARIANTS, VIDEO_GRID, DecoderDims, MaskKind
+from hicmae_cli.models.config import (
+    AUDIO_GRID,
+    DECODERS,
+    TEMPERATURE,
+    VARIANTS,
+    VIDEO_GRID,
+    Architecture,
+    DecoderDims,
+    MaskKind,
+    ModelDims,
+)
 from hicmae_cli.training.losses import AUTO, check_loss_name
 from hicmae_cli.training.rand_augment import parse_policy
+from hicmae_cli.training.setting_types import Clips, Epochs, Layers, Momentum, OneOf, Probability, Share, Steps, Unit
 from hicmae_cli.weights.info import Selection
-
-
-@dataclass(frozen=True)
-class Unit:
-    """The unit of a setting; metadata of its type."""
-
-    name: str
-
-
-@dataclass(frozen=True)
-class OneOf:
-    """Restricts a text to some names; metadata of its type."""
-
-    names: tuple[str, ...]
-
-    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Check the name, once pydantic has checked that it is a text."""
-        return core_schema.no_info_after_validator_function(self._check, handler(source))
-
-    def _check(self, name: str) -> str:
-        if name not in self.names:
-            raise ValueError(f"expected one of {', '.join(self.names)}, got {name!r}")
-        return name
-
-
-Clips = Annotated[int, Unit("clips")]
-Epochs = Annotated[int, Unit("epochs")]
-Steps = Annotated[int, Unit("steps")]
-Probability = Annotated[float, Unit("probability")]
-Share = Annotated[float, Unit("share")]
-Layers = Annotated[tuple[int, ...], Unit("layer numbers from 0"), Field(strict=False)]
-Momentum = Annotated[float, Field(ge=0, lt=1)]
 
 # The settings whose defaults differ between the phases. Bounds are written once for each setting: of two bounds of one
 # kind, pydantic drops one.
@@ -88,6 +57,14 @@ class Settings(BaseModel):
 
     # Model
     variant: Annotated[str, OneOf(tuple(VARIANTS))] = Field("base", description="Size of the model.")
+    encoder_width: int | None = Field(None, ge=1, description="Channels of the encoders; unset is the variant's.")
+    encoder_heads: int | None = Field(
+        None, ge=1, description="Attention heads of the encoders; unset is the variant's."
+    )
+    encoder_depth: int | None = Field(
+        None, ge=1, description="Layers of the encoder of each stream; unset is the variant's."
+    )
+    fusion_depth: int | None = Field(None, ge=1, description="Layers that fuse both streams; unset is the variant's.")
     drop_path: DropPath
     fit_start_clips: Clips = Field(
         0, ge=0, description="Whiten the patches of a new model over so many training clips before step 1; 0 does not."
@@ -118,6 +95,25 @@ class Settings(BaseModel):
     # Checkpoints
     checkpoint_every: Steps = Field(500, ge=1, description="Save a checkpoint so often, and after each epoch.")
     keep_checkpoints: int = Field(2, ge=1, description="Number of checkpoints to keep; older ones are removed.")
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> Settings:
+        try:
+            _ = self.dims
+        except WeightsError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+    @property
+    def dims(self) -> ModelDims:
+        """Sizes of the encoders: those of the variant, unless the recipe gives others."""
+        usual = VARIANTS[self.variant]
+        return ModelDims(
+            self.encoder_width or usual.width,
+            self.encoder_heads or usual.heads,
+            self.encoder_depth or usual.depth,
+            self.fusion_depth or usual.fusion_depth,
+        )
 
     @property
     def peak_lr(self) -> float:
@@ -320,23 +316,24 @@ class PretrainSettings(Settings):
 
     @model_validator(mode="after")
     def _fits_together(self) -> PretrainSettings:
-        depth = VARIANTS[self.variant].depth
         try:
-            self.decoder.check_layers(depth)
+            _ = self.architecture
         except WeightsError as error:
             raise ValueError(str(error)) from error
         if (self.video_mask == "dual") != (self.audio_mask == "dual"):
             raise ValueError("video_mask, audio_mask: set both to dual, or neither")
         _check_mask("video_mask_ratio", self.video_mask, VIDEO_GRID, self.video_mask_ratio)
         _check_mask("audio_mask_ratio", self.audio_mask, AUDIO_GRID, self.audio_mask_ratio)
-        if absent := [layer for layer in self.contrasted if not 0 <= layer < depth]:
-            raise ValueError(
-                f"contrast_layers: {', '.join(map(str, absent))} do not exist: the encoders have layers 0 to "
-                f"{depth - 1}"
-            )
         if not self.crop_scales or not all(0.1 <= scale <= 1 for scale in self.crop_scales):
             raise ValueError(f"crop_scales: expected shares from 0.1 to 1, got {list(self.crop_scales)}")
         return self
+
+    @property
+    def architecture(self) -> Architecture:
+        """What decides the parameters of the network."""
+        return Architecture(
+            self.dims, decoder=self.decoder, skips=self.skip_connections, contrast_layers=self.contrasted
+        )
 
     @property
     def decoder(self) -> DecoderDims:

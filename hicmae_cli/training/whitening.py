@@ -1,8 +1,9 @@
-"""A start from nothing that a small corpus can move: fitted to some training clips before the first step.
+"""Initialise a model from some training clips, so that a small corpus can train it.
 
-Mean-pooled tokens of a fresh transformer hardly differ from clip to clip: what they all share drowns what is said, and
-nothing is learned for thousands of steps. So patches are whitened, that shapes weigh as much as brightness, and
-the features that reach the head are standardised. Data-dependent starts: Krähenbühl et al. 2016, Mishkin & Matas 2016.
+Mean-pooled tokens of an untrained transformer hardly differ between clips: their common part hides the differences, and
+the model learns nothing for thousands of steps. Therefore patches are whitened, which gives shapes as much weight as
+brightness, and the features before the head are standardised. Data-dependent initialisation: Krähenbühl et al. 2016,
+Mishkin & Matas 2016.
 """
 
 from __future__ import annotations
@@ -18,12 +19,12 @@ from hicmae_cli.models.encoders import Encoder
 
 _LEAST_DEVIATION = 1e-3
 _PRETRAINED_DEVIATION = 0.3
-"""That of the features of a fresh nano with whitened patches, about."""
+"""About the deviation of the features of an untrained nano with whitened patches."""
 
 
 @dataclass(frozen=True)
-class Look:
-    """Some tokens of a batch of clips, as ``Classifier.features`` takes them.
+class TokenSample:
+    """Some tokens of a batch of clips, the arguments of ``Classifier.features``.
 
     Attributes:
         video: patches (B, K, P) at ``keep_video`` (B, K).
@@ -38,30 +39,38 @@ class Look:
 
 @torch.no_grad()
 def fit_start(
-    model: Classifier, looks: Sequence[Look], generator: torch.Generator, *, pretrained: bool = False
+    model: Classifier, samples: Sequence[TokenSample], generator: torch.Generator, *, pretrained: bool = False
 ) -> None:
-    """Whiten the patches of a fresh classifier and standardise its features, over some looks at training clips.
+    """Whiten the patches of a new classifier and standardise its features, over some tokens of training clips.
 
-    Of ``pretrained`` encoders only the features are, and only up to the scale that fresh ones need: their patches go
-    with what they learned, and what hardly differs between clips would drown the first steps in its noise.
+    Args:
+        model: the classifier.
+        samples: tokens of the clips.
+        generator: source of the random numbers.
+        pretrained: keep the patches, which the encoders have learned to read, and standardise the features only up to
+            the scale of an untrained model: features that hardly differ between clips would become noise.
     """
     if not pretrained:
-        whiten_patches(model.video_encoder, torch.cat([look.video for look in looks]), generator)
-        whiten_patches(model.audio_encoder, torch.cat([look.audio for look in looks]), generator)
-    features = [model.features(look.video, look.audio, look.keep_video, look.keep_audio) for look in looks]
+        whiten_patches(model.video_encoder, torch.cat([sample.video for sample in samples]), generator)
+        whiten_patches(model.audio_encoder, torch.cat([sample.audio for sample in samples]), generator)
+    features = [model.features(sample.video, sample.audio, sample.keep_video, sample.keep_audio) for sample in samples]
     least = _PRETRAINED_DEVIATION if pretrained else _LEAST_DEVIATION
     standardise(model.feature_norm, torch.cat(features), least)
 
 
 @torch.no_grad()
 def whiten_patches(encoder: Encoder, patches: Tensor, generator: torch.Generator) -> None:
-    """Embed patches (..., P) by their D / 2 principal components, each scaled to deviation 1, mixed at random.
+    """Embed patches by their D / 2 principal components, each scaled to deviation 1, mixed at random.
 
-    Half of the D channels' dimensions are left to the positions. Patches that are all zero do not count; without any
-    others the encoder stays as it is.
+    The other half of the D dimensions is left to the positions.
+
+    Args:
+        encoder: its patch embedding is overwritten, unless there are no patches to learn from.
+        patches: (..., P); patches that are all zero do not count.
+        generator: source of the random numbers.
     """
     flat = patches.flatten(0, -2).double()
-    flat = flat[flat.any(dim=1)]  # a withheld stream is zeros
+    flat = flat[flat.any(dim=1)]  # a dropped stream is all zeros
     if len(flat) < 2:
         return  # no clip has this stream
     mean = flat.mean(dim=0)
@@ -77,16 +86,19 @@ def whiten_patches(encoder: Encoder, patches: Tensor, generator: torch.Generator
 
 
 def freeze_patches(*encoders: Encoder) -> None:
-    """Keep the patch filters as they are."""
+    """Exclude the patch embeddings from training."""
     for encoder in encoders:
         encoder.patches.requires_grad_(False)
 
 
 @torch.no_grad()
 def standardise(norm: nn.LayerNorm, outputs: Tensor, least: float = _LEAST_DEVIATION) -> None:
-    """Set scale and shift of a norm so that its outputs, as they were (B, D), get mean 0 and deviation 1.
+    """Set scale and shift of a norm so that its outputs get mean 0 and deviation 1.
 
-    What deviates by less than ``least`` is scaled as if that were its deviation.
+    Args:
+        norm: the norm.
+        outputs: its present outputs (B, D).
+        least: smaller deviations are scaled as if they were this large.
     """
     deviation = outputs.std(dim=0).clamp(min=least)
     norm.bias.copy_((norm.bias - outputs.mean(dim=0)) / deviation)

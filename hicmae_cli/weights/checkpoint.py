@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -14,14 +14,14 @@ from torch import Tensor
 
 from hicmae_cli.errors import WeightsError, first_line, one_line
 from hicmae_cli.files import write_atomically
+from hicmae_cli.models.build import Network, build_model
 from hicmae_cli.models.classifier import Classifier
+from hicmae_cli.models.config import Architecture
 from hicmae_cli.models.pretraining import PretrainingModel
 from hicmae_cli.weights.authors import infer_decoder, infer_dims, to_our_names
 from hicmae_cli.weights.checkpoint_archive import check_tensors, read_checkpoint
 from hicmae_cli.weights.checkpoint_pickle import StoredTensor
 from hicmae_cli.weights.info import METADATA_KEY, WeightInfo
-
-ModelT = TypeVar("ModelT", bound=torch.nn.Module)
 
 Shapes = Mapping[str, tuple[int, ...]]
 """Shape of each tensor by its name."""
@@ -87,8 +87,9 @@ def load_classifier(path: Path) -> tuple[Classifier, WeightInfo]:
     info, shapes = read_shapes(path)
     if info.task == "pretraining":
         raise WeightsError(f"{path}: is only pre-trained and cannot predict; fine-tune it first")
-    dims, outputs = info.model_dims, len(info.labels)
-    return _fill_model(lambda: Classifier(dims, outputs), shapes, lambda: read_state(path)[1], path), info
+    model = _build_filled(info.architecture, shapes, lambda: read_state(path)[1], path)
+    assert isinstance(model, Classifier)
+    return model, info
 
 
 def save_pretrained(path: Path, model: PretrainingModel, info: WeightInfo) -> None:
@@ -104,17 +105,15 @@ def load_pretrained(path: Path) -> tuple[PretrainingModel, WeightInfo]:
             fit the model.
     """
     info, shapes = read_shapes(path)
-    facts = info.pretraining
-    if facts is None:
+    if info.pretraining is None:
         raise WeightsError(f"{path}: is a classifier without decoders, expected a pre-trained weight")
-    dims, decoder = info.model_dims, facts.decoder_dims
-    if absent := [layer for layer in facts.contrast_layers or () if not 0 <= layer < dims.depth]:
-        raise WeightsError(f"{path}: contrast layers {absent} do not exist in {dims.depth} layers")
-
-    def build() -> PretrainingModel:
-        return PretrainingModel(dims, decoder, skips=facts.skips, contrast_layers=facts.contrast_layers)
-
-    return _fill_model(build, shapes, lambda: read_state(path)[1], path), info
+    try:
+        architecture = info.architecture
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error}") from error
+    model = _build_filled(architecture, shapes, lambda: read_state(path)[1], path)
+    assert isinstance(model, PretrainingModel)
+    return model, info
 
 
 def read_shapes(path: Path) -> tuple[WeightInfo, dict[str, tuple[int, ...]]]:
@@ -163,21 +162,21 @@ def _read_float_shapes(file: Any, path: Path) -> dict[str, tuple[int, ...]]:
     return {name: tuple(tensor.get_shape()) for name, tensor in slices.items()}
 
 
-def _fill_model(
-    build: Callable[[], ModelT], shapes: Shapes, load: Callable[[], Mapping[str, Tensor]], source: Path
-) -> ModelT:
+def _build_filled(
+    architecture: Architecture, shapes: Shapes, load: Callable[[], Mapping[str, Tensor]], source: Path
+) -> Network:
     """Build a model, fill it with the tensors that ``load`` returns, and set evaluation mode.
 
     A file's metadata may state any sizes. Memory is allocated only if the shapes of the file's tensors agree with them.
     """
     with torch.device("meta"):
-        _refuse(source, _list_misfits(build(), shapes))
-    model = build()
+        _refuse(source, _list_misfits(build_model(architecture), shapes))
+    model = build_model(architecture)
     load_state(model, {name: tensor.float() for name, tensor in load().items()}, source)
     return model.eval()
 
 
-def read_authors_model(path: Path, heads: int | None = None) -> Classifier | PretrainingModel:
+def read_authors_model(path: Path, heads: int | None = None) -> Network:
     """Read a ``.pth`` of the paper's authors, fine-tuned or pre-trained, without running any code in it.
 
     Besides tensors, the file may contain an ``argparse.Namespace`` with the authors' options. Reading takes about as
@@ -203,18 +202,18 @@ def read_authors_model(path: Path, heads: int | None = None) -> Classifier | Pre
     ours = to_our_names(state)
     shapes = {name: tensor.shape for name, tensor in ours.items()}
     try:
-        build = _choose_builder(shapes, heads)
+        architecture = _find_architecture(shapes, heads)
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from error
-    return _fill_model(build, shapes, lambda: checkpoint.load(ours), path)
+    return _build_filled(architecture, shapes, lambda: checkpoint.load(ours), path)
 
 
-def _choose_builder(shapes: Shapes, heads: int | None) -> Callable[[], Classifier | PretrainingModel]:
-    """Choose the function that builds the authors' model with these shapes."""
+def _find_architecture(shapes: Shapes, heads: int | None) -> Architecture:
+    """Infer the architecture of an authors' model from the shapes of its tensors."""
     dims = infer_dims(shapes, heads)
     if (head := shapes.get("head.weight")) is not None:
         if len(head) != 2:
             raise WeightsError(f"head.weight: expected a matrix with one row per class, got the shape {head}")
-        return lambda: Classifier(dims, head[0])
+        return Architecture(dims, outputs=head[0])
     decoder, skips = infer_decoder(shapes, dims)
-    return lambda: PretrainingModel(dims, decoder, skips=skips)
+    return Architecture(dims, decoder=decoder, skips=skips)

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from hicmae_cli.errors import WeightsError, one_line
 from hicmae_cli.models.classifier import Classifier
-from hicmae_cli.models.config import variant_of
+from hicmae_cli.models.config import find_variant
 from hicmae_cli.models.pretraining import PretrainingModel
 from hicmae_cli.weights.catalogue import check_name, locate_store, locate_stored
 from hicmae_cli.weights.checkpoint import read_authors_model, save_classifier, save_pretrained
@@ -89,7 +89,7 @@ def _describe(
         )
     try:
         return WeightInfo(
-            variant=variant_of(model.dims),
+            variant=find_variant(model.dims),
             dims=model.dims.to_dict(),
             labels=labels,
             dataset=dataset,

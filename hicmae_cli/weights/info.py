@@ -12,7 +12,7 @@ from hicmae_cli import __version__
 from hicmae_cli.errors import WeightsError, one_line
 from hicmae_cli.labels import PUPPETS_NAME, canonical_label, is_label
 from hicmae_cli.modalities import Modality
-from hicmae_cli.models.config import DecoderDims, ModelDims, variant_of
+from hicmae_cli.models.config import Architecture, DecoderDims, ModelDims, find_variant
 
 METADATA_KEY = "hicmae"
 """Key of the JSON text in the metadata of both file formats."""
@@ -80,6 +80,7 @@ class WeightInfo(BaseModel):
     selection: Selection | Literal[""] = ""
     modality: Modality = "av"
     fold: str = ""
+    layer_fusion: bool = True
     pretraining: PretrainingFacts | None = None
 
     @field_validator("labels")
@@ -110,7 +111,7 @@ class WeightInfo(BaseModel):
     @model_validator(mode="after")
     def _check_dims(self) -> WeightInfo:
         try:
-            variant = variant_of(self.model_dims)
+            variant = find_variant(self.model_dims)
         except WeightsError as error:
             raise ValueError(str(error)) from error
         if self.variant != variant:
@@ -121,6 +122,20 @@ class WeightInfo(BaseModel):
     def model_dims(self) -> ModelDims:
         """Sizes of the network."""
         return ModelDims.from_dict(self.dims)
+
+    @property
+    def architecture(self) -> Architecture:
+        """What decides the parameters of the network.
+
+        Raises:
+            WeightsError: sizes that do not fit together.
+        """
+        facts = self.pretraining
+        if facts is None:
+            return Architecture(self.model_dims, outputs=len(self.labels), layer_fusion=self.layer_fusion)
+        return Architecture(
+            self.model_dims, decoder=facts.decoder_dims, skips=facts.skips, contrast_layers=facts.contrast_layers
+        )
 
     @property
     def is_demo(self) -> bool:
@@ -135,6 +150,7 @@ class WeightInfo(BaseModel):
         """Return the content of the JSON text, without empty optional fields."""
         empty = {name for name in ("pretraining", "selection", "fold") if not getattr(self, name)}
         empty |= {"modality"} if self.modality == "av" else set()
+        empty |= {"layer_fusion"} if self.layer_fusion else set()
         return self.model_dump(mode="json", exclude=empty)
 
     @classmethod

@@ -1,4 +1,4 @@
-"""What a step needs, counted by hand and by torch."""
+"""Operations of a step, and equal work on both sides of a comparison."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from hicmae_cli.models.pretraining import PretrainingModel
 from hicmae_cli.training.settings import FinetuneSettings, PretrainSettings
 
 
-def test_operations_are_those_torch_counts() -> None:
+def test_operations_match_torchs_count() -> None:
     dims, decoder = ModelDims(width=64, heads=2, depth=3), DecoderDims(width=32, heads=1, skip_layers=(0, 2))
     model = PretrainingModel(dims, decoder)
     masks = draw_masks(("tube", "random"), (0.9, 0.8), seed=0)
-    # The plain attention, which is what the counter can read.
+    # The counter can read plain attention only.
     with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH), FlopCounterMode(display=False) as counter:
         outputs = model(torch.randn(1, 80, 1536), torch.randn(1, 26, 256), *masks)
         (outputs.video.sum() + outputs.audio.sum()).backward()
-    # All but 3 %: torch also counts sums over the batch that are made as products.
+    # Within 3 %: torch also counts sums over the batch that are computed as products.
     assert step_flops(dims, decoder, PretrainSettings()) == pytest.approx(counter.get_total_flops(), rel=0.03)
 
 
 def test_both_ways_make_the_same_step() -> None:
-    """What is compared in speed: the same logits and gradients from the same parameters."""
+    """Both give the same logits and gradients from the same parameters."""
     dims = ModelDims(width=64, heads=2, depth=2, fusion_depth=1)
     torch.manual_seed(0)
     ours, plain = Classifier(dims, 3), PlainClassifier(dims, 3)
@@ -49,7 +49,7 @@ def test_both_ways_make_the_same_step() -> None:
 
 
 def test_both_ways_make_the_same_item(tmp_path: Path) -> None:
-    """What is compared in speed: without chance it is the same, but for the JPEG files' own size and loss."""
+    """Without augmentation both give the same item, except for the size and the loss of the JPEG files."""
     sample, pictures, wav = write_clip(tmp_path)
     still = FinetuneSettings(
         sampling_rate=5, rand_augment="rand-n0", crop_area=(1.0, 1.0), flip=0, erase=0, audio_gain=False
@@ -57,7 +57,7 @@ def test_both_ways_make_the_same_item(tmp_path: Path) -> None:
     (video, audio), (plain_video, plain_audio) = (our_item(sample, still, 0), plain_item(pictures, wav, still, 0))
     assert video.shape == plain_video.shape == (1, 3, 16, 160, 160)
     assert audio.shape == plain_audio.shape == (1, 1, 256, 128)
-    assert (audio - plain_audio).abs().mean() < 0.01  # 16 bits are rounded otherwise, which near silence can be seen
+    assert (audio - plain_audio).abs().mean() < 0.01  # 16 bits are rounded differently, which matters near silence
     assert (video - plain_video).abs().mean() < 0.1  # of a deviation of 1
     full = FinetuneSettings()
     one, other = plain_item(pictures, wav, full, 1), plain_item(pictures, wav, full, 2)

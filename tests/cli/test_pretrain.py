@@ -1,4 +1,4 @@
-"""``hicmae pretrain`` on a few drawn clips: what it writes, how it goes on, and what it refuses."""
+"""``hicmae pretrain`` on a few drawn clips: what it writes, how it resumes, and what it refuses."""
 
 from __future__ import annotations
 
@@ -14,27 +14,29 @@ from pathlib import Path
 import pytest
 
 from hicmae_cli.clips.recording import Recording
-from hicmae_cli.models import config
 from hicmae_cli.weights.reading import read_info
 from tests.cli.running import Run, hicmae
-from tests.weights.toys import DIMS
 
 RECIPE = """
 variant = "nano"
+encoder_width = 32
+encoder_heads = 2
+encoder_depth = 2
+fusion_depth = 1
+decoder_width = 16
+decoder_heads = 1
+skip_layers = [0, 1]
 batch_size = 2
 num_workers = 0
 epochs = 1
 warmup_epochs = 0
 picture_every = 1
 """
-DECODER = config.DecoderDims(width=16, heads=1, skip_layers=(0, DIMS.depth - 1))
 
 
 @pytest.fixture(autouse=True)
 def _inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(config.VARIANTS, "nano", DIMS)
-    monkeypatch.setitem(config.DECODERS, "nano", DECODER)
     Path("tiny.toml").write_text(RECIPE)
 
 
@@ -42,12 +44,11 @@ def pretrain(*arguments: object) -> Run:
     return hicmae("pretrain", "--recipe", "tiny.toml", "--output", "run", "--device", "cpu", *arguments)
 
 
-# The weight has the shrunk sizes of this process.
 @pytest.mark.usefixtures("without_workers")
 def test_from_drawn_clips_to_a_fine_tuned_classifier(puppets: Path) -> None:
     run = pretrain("--dataset", "puppets", "--data", puppets)
     assert run.code == 0, run.err
-    assert "4 recordings of puppets, nano, 1 epochs of 2 steps of 2 clips" in run.out
+    assert "4 recordings of puppets, custom, 1 epochs of 2 steps of 2 clips" in run.out
     assert "pre-trained weight run/last.safetensors" in run.out
     info = read_info("run/last.safetensors")
     assert (info.task, info.dataset, info.licence, info.labels) == ("pretraining", "puppets", "MIT", ())
@@ -63,7 +64,8 @@ def test_from_drawn_clips_to_a_fine_tuned_classifier(puppets: Path) -> None:
     assert list(Path("run/tensorboard").glob("events*"))
 
     Path("fine.toml").write_text(
-        'variant = "nano"\nsampling_rate = 1\nbatch_size = 2\nnum_workers = 0\nepochs = 1\n'
+        'variant = "nano"\nencoder_width = 32\nencoder_heads = 2\nencoder_depth = 2\nfusion_depth = 1\n'
+        "sampling_rate = 1\nbatch_size = 2\nnum_workers = 0\nepochs = 1\n"
         "drop_video_tokens = 0.9\nmixup = 0\ncutmix = 0\n"
     )
     fine = hicmae(
@@ -98,7 +100,7 @@ def test_from_drawn_clips_to_a_fine_tuned_classifier(puppets: Path) -> None:
     assert "pretraining" in shown.out
 
 
-def test_broken_clips_of_a_manifest_are_skipped_and_said(puppets: Path) -> None:
+def test_broken_clips_of_a_manifest_are_skipped_and_named(puppets: Path) -> None:
     good = sorted((puppets / "prepared").glob("*.mkv"))[:3]
     Path("broken.mkv").write_bytes(b"no clip")
     lines = [f"{path.stem},{path},{path}" for path in [*good, Path("broken.mkv")]]
@@ -109,7 +111,7 @@ def test_broken_clips_of_a_manifest_are_skipped_and_said(puppets: Path) -> None:
     assert read_info("run/last.safetensors").dataset == "clips"
 
 
-def test_a_folder_of_videos_is_cut_first_and_once(puppets: Path) -> None:
+def test_faces_of_a_folder_of_videos_are_cut_once(puppets: Path) -> None:
     Path("videos/sub").mkdir(parents=True)
     for index, path in enumerate(sorted((puppets / "raw").glob("*.mkv"))[:2]):
         shutil.copy(path, f"videos/{'sub/' * index}{index}.mkv")
@@ -122,21 +124,20 @@ def test_a_folder_of_videos_is_cut_first_and_once(puppets: Path) -> None:
     before = [path.stat().st_mtime_ns for path in cut]
     again = pretrain("--videos", "videos", "--set", "picture_every=0")
     assert again.code == 0, again.err
-    assert "going on after step 1 of 1" in again.out
+    assert "already finished: 1 steps" in again.out
     assert [path.stat().st_mtime_ns for path in cut] == before
 
 
 def test_voxceleb2_is_read_as_it_is_distributed(puppets: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from hicmae_cli.corpora import unlabelled
+    from hicmae_cli.corpora.known.voxceleb2 import list_recordings
 
     seen: list[Recording] = []
-    honest = unlabelled.voxceleb2
 
     def watched(root: Path) -> list[Recording]:
-        seen.extend(honest(root))
+        seen.extend(list_recordings(root))
         return seen
 
-    monkeypatch.setattr(unlabelled, "voxceleb2", watched)
+    monkeypatch.setattr("hicmae_cli.training.pretraining.recordings.list_recordings", watched)
     for name in ("00001", "00002"):
         for kind, suffix in (("mp4", ".mp4"), ("aac", ".m4a")):
             path = Path("vox/dev") / kind / "id00012/21Uxsk56VDQ" / (name + suffix)
@@ -153,9 +154,10 @@ def test_voxceleb2_is_read_as_it_is_distributed(puppets: Path, monkeypatch: pyte
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ((), "give one of --dataset NAME, --manifest FILE and --videos DIR"),
-        (("--dataset", "celebs"), "known are puppets, voxceleb2"),
-        (("--dataset", "voxceleb2"), "--dataset voxceleb2 needs --data DIR"),
+        ((), "expected exactly one of them"),
+        (("--dataset", "puppets", "--videos", "."), "expected exactly one of them"),
+        (("--dataset", "celebs"), "expected one of puppets, voxceleb2"),
+        (("--dataset", "voxceleb2"), "the folder that holds its mp4 and aac folders"),
         (("--dataset", "puppets", "--set", "bach_size=3"), "did you mean batch_size?"),
         (("--dataset", "puppets", "--set", "video_mask_ratio=1"), "hides 100 of 100"),
         (("--dataset", "puppets", "--set", "skip_layers=[0, 7]"), "skip layers 7 do not exist"),
@@ -175,11 +177,11 @@ def test_a_folder_of_another_recipe_is_refused(puppets: Path) -> None:
     run = pretrain(*choice, "--seed", 7)
     assert run.code == 2
     assert "seed 0 -> 7" in run.last_line
-    assert "choose another --output" in run.last_line
+    assert "choose another" in run.last_line
 
 
-def test_ctrl_c_saves_and_says_how_to_go_on(puppets: Path) -> None:
-    # A process of its own, with the real nano: a signal is for a whole process.
+def test_ctrl_c_saves_and_says_how_to_resume(puppets: Path) -> None:
+    # In a separate process: a signal stops all of it.
     choice = (
         "--dataset",
         "puppets",
@@ -202,6 +204,6 @@ def test_ctrl_c_saves_and_says_how_to_go_on(puppets: Path) -> None:
     process.send_signal(signal.SIGINT)
     out, err = process.communicate()
     assert process.returncode == 130, err
-    assert "saved; give the same command again to go on" in out
+    assert "saved; give the same command again to resume" in out
     assert err == ""
     assert list(Path("run/checkpoints").glob("step-*.pt"))

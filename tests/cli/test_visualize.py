@@ -24,7 +24,7 @@ from tests.weights.toys import DIMS
 
 @pytest.fixture(scope="session")
 def pretrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model that never learned, with masks unlike the defaults."""
+    """An untrained model, with masks unlike the defaults."""
     torch.manual_seed(0)
     decoder = DecoderDims(16, 1, (0, 1))
     facts = PretrainingFacts(
@@ -55,7 +55,7 @@ def pretrained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A prepared clip of 3 s, in which every patch has contrast; to look at, not to change."""
+    """A prepared clip of 3 s, in which every patch has contrast; read-only."""
     rng = np.random.default_rng(0)
     coarse = rng.integers(0, 256, (40, 40, 3), np.uint8).repeat(4, axis=0).repeat(4, axis=1)
     faces = [np.roll(coarse, index, axis=1) for index in range(30)]
@@ -65,7 +65,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def errors(run: Run) -> dict[str, tuple[float, float]]:
-    """By stream: error of the model, and of the guess."""
+    """Error of the model and of the baseline, by stream."""
     assert run.code == 0, run.err
     found = re.findall(r"error, (\w+): ([\d.]+), (?:no )?better than the mean of each patch: ([\d.]+)", run.out)
     return {name: (float(error), float(guess)) for name, error, guess in found}
@@ -112,7 +112,7 @@ def test_options_choose_what_is_hidden(clip: Path, pretrained: Path, here: Path)
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        (["--at", 99], 2, "error: got --at 99, expected 0 to"),
+        (["--at", 99], 2, "got --at 99, expected 0 to"),
         (["--mask-video", 1], 2, "--mask-video 1, --mask-audio 0.5: mask 'block' with ratio 1.0 hides 100 of 100"),
         (["--mask-audio", -1], 2, "expected a ratio of 0 to 1, got -1"),
         (["--output", "a.jpg"], 2, "expected a name that ends in .png"),
@@ -121,7 +121,7 @@ def test_options_choose_what_is_hidden(clip: Path, pretrained: Path, here: Path)
         (["--weights", "puppets-nano"], 1, "is a classifier"),
     ],
 )
-def test_what_cannot_be_done_says_why(
+def test_impossible_requests_say_why(
     clip: Path, pretrained: Path, here: Path, arguments: list[str], code: int, said: str
 ) -> None:
     run = hicmae("visualize", "reconstruction", clip, "--weights", pretrained, *arguments)
@@ -130,7 +130,7 @@ def test_what_cannot_be_done_says_why(
     assert not any(here.iterdir())
 
 
-def test_a_video_without_a_face_or_sound_says_so(pretrained: Path, here: Path) -> None:
+def test_a_video_without_a_face_or_sound_is_an_error(pretrained: Path, here: Path) -> None:
     wall = write_clip(here / "wall.mkv", 3.0)
     run = hicmae("visualize", "reconstruction", wall, "-w", pretrained)
     assert (run.code, run.last_line) == (
@@ -145,8 +145,8 @@ def test_a_video_without_a_face_or_sound_says_so(pretrained: Path, here: Path) -
     assert sorted(path.name for path in here.iterdir()) == ["silent.mkv", "wall.mkv"]
 
 
-def test_the_input_is_not_written_over(clip: Path, pretrained: Path, here: Path) -> None:
-    video = Path(shutil.copy(clip, here / "video.png"))  # what a file holds does not hang on its name
+def test_the_input_is_not_overwritten(clip: Path, pretrained: Path, here: Path) -> None:
+    video = Path(shutil.copy(clip, here / "video.png"))  # the content matters, not the suffix
     before = compute_sha256(video)
     run = hicmae("visualize", "reconstruction", "video.png", "-w", pretrained, "-o", here / "x" / ".." / "video.png")
     assert run.code == 2 and "is the input" in " ".join(run.err.replace("│", " ").split())

@@ -94,7 +94,7 @@ def test_a_prepared_clip_needs_no_detector(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("start_s", [-0.1, 3.5, float("nan"), float("inf")])
 def test_a_window_outside_of_the_video_is_refused(tmp_path: Path, start_s: float) -> None:
-    with pytest.raises(SettingsError, match=r"start_s=.*, expected 0 to 3\.44: .* has 6\.00 s of video"):
+    with pytest.raises(SettingsError, match=r"at_s=.*, expected 0 to 3\.44: .* has 6\.00 s of video"):
         read_snippet(scene(tmp_path / "a.mkv"), start_s, no_detector)
 
 

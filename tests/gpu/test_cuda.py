@@ -1,4 +1,4 @@
-"""What only a CUDA device can show: `pytest -m gpu`."""
+"""Tests that need a CUDA device: `pytest -m gpu`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.config import VARIANTS
 from hicmae_cli.runtime.torch_engine import TorchEngine
 from hicmae_cli.training.finetuning.loop import finetune
-from hicmae_cli.training.pretraining.loop import Progress, pretrain
+from hicmae_cli.training.pretraining.loop import pretrain_recordings
+from hicmae_cli.training.pretraining.progress import PretrainingProgress
 from hicmae_cli.training.pretraining.state import StepReport
 from tests.runtime.stubs import ToyEngine, noise
 from tests.training.toys import FINETUNE_SETTINGS, SETTINGS, TASK, KilledError, numbers, write_recordings, write_samples
@@ -25,7 +26,7 @@ PRECISIONS = ("no", "bf16", "fp16")
 
 
 @pytest.mark.parametrize("variant", ["nano", "tiny"])
-def test_the_engine_answers_as_on_the_cpu(variant: str) -> None:
+def test_the_engine_agrees_with_the_cpu(variant: str) -> None:
     torch.manual_seed(0)
     model = Classifier(VARIANTS[variant], 3)
     inputs = noise(3)
@@ -36,12 +37,12 @@ def test_the_engine_answers_as_on_the_cpu(variant: str) -> None:
 
 
 @pytest.mark.parametrize("precision", PRECISIONS)
-def test_pretraining_loses_as_on_the_cpu(tmp_path: Path, precision: str) -> None:
+def test_losses_of_pretraining_match_the_cpu(tmp_path: Path, precision: str) -> None:
     recordings = write_recordings(tmp_path / "clips")
     losses = {}
     for device, mixed_precision in (("cpu", "no"), ("cuda", precision)):
         settings = SETTINGS.model_copy(update={"mixed_precision": mixed_precision})
-        outcome = pretrain(
+        outcome = pretrain_recordings(
             tmp_path / device,
             recordings=recordings,
             dataset="toys",
@@ -76,11 +77,11 @@ def test_finetuning_learns_on_a_gpu(tmp_path: Path, precision: str) -> None:
 
 
 def test_a_run_on_a_gpu_resumes(tmp_path: Path) -> None:
-    """Stopped after a checkpoint, it ends as a whole run does, but for the last bits of sums on a GPU."""
+    """A resumed run ends like an uninterrupted one, up to the rounding of sums on a GPU."""
     recordings = write_recordings(tmp_path / "clips")
 
     def run(folder: Path, on_step: Callable[[StepReport], None]) -> Path:
-        outcome = pretrain(
+        outcome = pretrain_recordings(
             folder,
             recordings=recordings,
             dataset="toys",
@@ -89,7 +90,7 @@ def test_a_run_on_a_gpu_resumes(tmp_path: Path) -> None:
             source="a test",
             settings=SETTINGS,
             device="cuda",
-            progress=Progress(on_step=on_step),
+            progress=PretrainingProgress(on_step=on_step),
         )
         assert outcome.weight is not None
         return outcome.weight

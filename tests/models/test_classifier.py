@@ -8,7 +8,7 @@ import torch
 
 from hicmae_cli.errors import WeightsError
 from hicmae_cli.models.classifier import Classifier
-from hicmae_cli.models.config import VARIANTS, ModelDims, variant_of
+from hicmae_cli.models.config import VARIANTS, ModelDims, find_variant
 from hicmae_cli.models.layers import Attention
 from hicmae_cli.models.masking import cut_patches, keep_patches
 from hicmae_cli.weights.authors import infer_dims, to_our_names
@@ -43,7 +43,7 @@ def test_variants_have_the_papers_sizes(variant: str, millions: float) -> None:
     with torch.device("meta"):
         model = Classifier(VARIANTS[variant], 6)
     assert sum(p.numel() for p in model.parameters()) / 1e6 == pytest.approx(millions, abs=0.06)
-    assert variant_of(VARIANTS[variant]) == variant
+    assert find_variant(VARIANTS[variant]) == variant
 
 
 def test_keeping_every_token_changes_nothing() -> None:
@@ -56,7 +56,7 @@ def test_keeping_every_token_changes_nothing() -> None:
         torch.testing.assert_close(model(patches, audio, shuffled), model(video, audio), atol=1e-5, rtol=1e-4)
 
 
-def test_dropped_tokens_are_not_seen() -> None:
+def test_dropped_tokens_do_not_reach_the_model() -> None:
     torch.manual_seed(0)
     model = Classifier(SMALL, 3).eval()
     video, audio = torch.randn(1, 3, 16, 160, 160), torch.randn(1, 1, 256, 128)
@@ -74,7 +74,7 @@ def test_a_cross_attention_without_context_is_refused() -> None:
         Attention(8, 2, cross=True)(torch.zeros(1, 3, 8))
 
 
-def test_fusion_reads_the_old_other_stream() -> None:
+def test_each_stream_reads_the_other_as_it_was_before_the_layer() -> None:
     torch.manual_seed(1)
     fusion = Classifier(SMALL, 2).fusion_encoder.eval()
     video, audio = torch.randn(1, 5, 32), torch.randn(1, 4, 32)

@@ -16,7 +16,7 @@ def gradients(output: Tensor, *inputs: Tensor) -> tuple[Tensor, ...]:
 
 
 @pytest.mark.parametrize(("queries", "keys"), [(26, 26), (80, 26), (800, 80), (1, 128)])
-def test_short_attention_is_the_fused_one(queries: int, keys: int) -> None:
+def test_short_attention_equals_the_fused_kernel(queries: int, keys: int) -> None:
     generator = torch.Generator().manual_seed(queries)
     query, key, value = (
         torch.randn(2, 3, n, 16, generator=generator, requires_grad=True) for n in (queries, keys, keys)
@@ -40,6 +40,6 @@ def test_long_attention_keeps_no_weights_for_the_gradient() -> None:
     assert max(kept) <= query.numel()
 
 
-def test_low_precision_is_left_to_the_fused_kernel() -> None:
+def test_low_precision_uses_the_fused_kernel() -> None:
     query = torch.randn(1, 2, 26, 16, dtype=torch.bfloat16)
     assert torch.equal(attend(query, query, query), F.scaled_dot_product_attention(query, query, query))

@@ -1,4 +1,4 @@
-"""Masks hide exactly what they say, and nothing is both seen and hidden."""
+"""Masks hide the right number of tokens, and every token is either visible or hidden."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ GRIDS = st.sampled_from([VIDEO, AUDIO, (4, 3, 5), (2, 7)])
 KINDS = ("random", "tube", "frame", "block")
 
 
-def hidden_of(mask: Mask, grid: tuple[int, ...]) -> torch.Tensor:
+def unpack_hidden(mask: Mask, grid: tuple[int, ...]) -> torch.Tensor:
     """(B, times, places) True where hidden; checks that the two lists partition the tokens."""
     visible, masked = mask
     number = torch.Size(grid).numel()
@@ -43,7 +43,7 @@ def test_masks_partition_the_tokens(kind: str, grid: tuple[int, ...], ratio: flo
     expected = int(ratio * units)
     assume(0 < expected < units)
     assert count_masked(kind, grid, ratio) == expected * times * places // units
-    hidden = hidden_of(draw_mask(kind, 3, grid, ratio, torch.Generator().manual_seed(seed)), grid)
+    hidden = unpack_hidden(draw_mask(kind, 3, grid, ratio, torch.Generator().manual_seed(seed)), grid)
     assert (hidden.sum(dim=(1, 2)) == expected * times * places // units).all()
     if kind in ("tube", "block"):
         assert (hidden == hidden[:, :1]).all()
@@ -51,24 +51,26 @@ def test_masks_partition_the_tokens(kind: str, grid: tuple[int, ...], ratio: flo
         assert (hidden == hidden[:, :, :1]).all()
 
 
-def test_the_papers_counts() -> None:
-    assert count_masked("tube", VIDEO, 0.9) == 720  # 10 of 100 places are seen at all 8 times
+def test_counts_match_the_paper() -> None:
+    assert count_masked("tube", VIDEO, 0.9) == 720  # 10 of 100 places are visible at all 8 times
     assert count_masked("random", AUDIO, 0.8) == 102
 
 
 @settings(deadline=None, max_examples=30)
 @given(seed=st.integers(0, 2**31), ratio=st.floats(0.5, 0.95))
-def test_dual_masks_see_different_times(seed: int, ratio: float) -> None:
+def test_dual_masks_show_different_times(seed: int, ratio: float) -> None:
     masks = draw_dual_masks(4, (VIDEO, AUDIO), (ratio, ratio), torch.Generator().manual_seed(seed))
-    video, audio = hidden_of(masks[0], VIDEO), hidden_of(masks[1], AUDIO)
+    video, audio = unpack_hidden(masks[0], VIDEO), unpack_hidden(masks[1], AUDIO)
     assert (video.sum(dim=(1, 2)) == int(ratio * 800)).all()
     assert (audio.sum(dim=(1, 2)) == int(ratio * 128)).all()
-    video_seen = (~video).any(dim=2).repeat_interleave(2, dim=1)  # (B, 16): a video slot is two audio columns
-    assert not (video_seen & (~audio).any(dim=2)).any()
+    video_shown = (~video).any(dim=2).repeat_interleave(2, dim=1)  # (B, 16): a video slot is two audio columns
+    assert not (video_shown & (~audio).any(dim=2)).any()
 
 
-def test_a_block_hangs_together() -> None:
-    hidden = hidden_of(draw_mask("block", 1, VIDEO, 0.3, torch.Generator().manual_seed(1)), VIDEO)[0, 0].view(10, 10)
+def test_a_block_is_compact() -> None:
+    hidden = unpack_hidden(draw_mask("block", 1, VIDEO, 0.3, torch.Generator().manual_seed(1)), VIDEO)[0, 0].view(
+        10, 10
+    )
     rows, columns = hidden.any(dim=1).sum(), hidden.any(dim=0).sum()
     assert rows * columns <= 1.6 * hidden.sum()
 
@@ -94,7 +96,7 @@ def test_a_dual_mask_cannot_hide_less_than_half() -> None:
         draw_dual_masks(1, (VIDEO, AUDIO), (0.4, 0.8))
 
 
-def test_spread_tokens_see_every_place_once_before_any_twice() -> None:
+def test_spread_tokens_come_from_every_place_once_before_any_twice() -> None:
     keep = spread_tokens(3, VIDEO, 150, generator=torch.Generator().manual_seed(0))
     places = (keep % 100).sort(dim=1).values
     counts = torch.stack([row.bincount(minlength=100) for row in places])
@@ -103,11 +105,21 @@ def test_spread_tokens_see_every_place_once_before_any_twice() -> None:
     assert counts.max() == 2
 
 
+def test_spread_tokens_follow_from_their_generator_alone() -> None:
+    torch.manual_seed(5)
+    state = torch.get_rng_state()
+    one = spread_tokens(3, VIDEO, 150, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(torch.get_rng_state(), state)
+    torch.manual_seed(6)
+    assert torch.equal(spread_tokens(3, VIDEO, 150, generator=torch.Generator().manual_seed(0)), one)
+    assert not torch.equal(spread_tokens(3, VIDEO, 150, generator=torch.Generator().manual_seed(1)), one)
+
+
 def test_masks_of_both_streams() -> None:
     masks = draw_masks(("tube", "random"), (0.9, 0.8), seed=0, batch=3)
     assert [mask[1].shape for mask in masks] == [(3, 720), (3, 102)]
     assert [mask[1].shape for mask in draw_masks(("dual", "dual"), (0.9, 0.8), seed=0)] == [(1, 720), (1, 102)]
-    with pytest.raises(ValueError, match="of both streams or of none"):
+    with pytest.raises(ValueError, match="for both streams or for neither"):
         draw_masks(("dual", "random"), (0.9, 0.8), seed=0)
 
 

@@ -92,7 +92,7 @@ def test_matches_the_authors(size: str) -> None:
 
 
 @pytest.mark.parametrize("seed", [reference.SEED, 7])
-def test_matches_the_plain_wording_on_any_seed(seed: int) -> None:
+def test_matches_the_plain_version_on_any_seed(seed: int) -> None:
     facts = reference.read_json("manifest.json")["pretrain"]["toy"]
     state = {
         k: torch.from_numpy(v).requires_grad_() for k, v in reference.state_dict(facts["state_dict"], seed).items()
@@ -103,7 +103,7 @@ def test_matches_the_plain_wording_on_any_seed(seed: int) -> None:
     hidden = [torch.from_numpy(mask) for mask in reference.masks(batch, seed)]
     expected = plain.loss(state, video, audio, hidden[0], hidden[1], facts)
     expected_norm = gradient_norm(expected, list(state.values()))
-    if seed == reference.SEED:  # and there the plain wording is the authors'
+    if seed == reference.SEED:  # the plain version matches the authors' numbers there
         theirs = np.load(reference.FOLDER / "pretrain_toy.npz")
         assert expected.item() == pytest.approx(theirs["loss_total"].item(), abs=1e-4)
         assert expected_norm == pytest.approx(theirs["grad_norm_total"].item(), rel=1e-3)
@@ -121,7 +121,7 @@ def test_matches_the_plain_wording_on_any_seed(seed: int) -> None:
     assert gradient_norm(loss, list(model.parameters())) == pytest.approx(expected_norm, rel=1e-3)
 
 
-def test_hidden_patches_are_not_seen() -> None:
+def test_masked_patches_do_not_reach_the_model() -> None:
     generator = torch.Generator().manual_seed(0)
     model = PretrainingModel(SMALL, SMALL_DECODER).eval()
     video, audio = torch.randn(2, 3, 16, 160, 160), torch.randn(2, 1, 256, 128)
@@ -155,7 +155,7 @@ def test_every_variant_has_a_decoder_that_fits(variant: str) -> None:
     assert max(decoder.skip_layers) == VARIANTS[variant].depth - 1
 
 
-def test_recomputing_changes_memory_and_not_gradients() -> None:
+def test_gradient_checkpointing_does_not_change_gradients() -> None:
     masks = draw_mask("tube", 2, (8, 10, 10), 0.9), draw_mask("random", 2, (16, 8), 0.8)
     video, audio = torch.randn(2, 80, 1536), torch.randn(2, 26, 256)
     gradients = []
@@ -174,7 +174,7 @@ def test_layers_that_do_not_exist_are_refused() -> None:
         PretrainingModel(SMALL, DecoderDims(16, 1, (0, 2, 5)))
 
 
-def test_the_first_clips_are_rebuilt_and_all_are_contrasted() -> None:
+def test_only_the_first_clips_are_rebuilt_but_all_are_compared() -> None:
     generator = torch.Generator().manual_seed(0)
     model = PretrainingModel(SMALL, SMALL_DECODER).eval()
     video, audio = torch.randn(3, 3, 16, 160, 160), torch.randn(3, 1, 256, 128)

@@ -1,4 +1,4 @@
-"""The faster library multiplies in float32 too, and is given up where it does not."""
+"""The faster library multiplies in float32; if it rounds, it is not used."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_other_processors_keep_their_library(monkeypatch: pytest.MonkeyPatch, pr
     assert permission() == before
 
 
-def test_a_library_that_rounds_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_library_that_rounds_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(monkeypatch, ZEN)
     usual = permission()
     multiply = torch.Tensor.__matmul__

@@ -1,4 +1,4 @@
-"""Predictions as pictures: what is put in comes out."""
+"""Pictures of predictions: true targets give the input back."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ def face_patches() -> Tensor:
 
 
 @pytest.mark.parametrize("frame_difference", [True, False])
-def test_true_targets_give_the_faces_back(frame_difference: bool) -> None:
+def test_true_targets_reproduce_the_faces(frame_difference: bool) -> None:
     targets = video_targets(keep_patches(face_patches(), VIDEO_MASK[1]), frame_difference=frame_difference)
     pictures = face_pictures(FACES, targets, VIDEO_MASK[1], frame_difference=frame_difference)
     np.testing.assert_array_equal(pictures.original, FACES.numpy())
     np.testing.assert_array_equal(pictures.rebuilt, FACES.numpy())
 
 
-def test_the_other_reading_of_the_second_frame_does_not() -> None:
+def test_the_wrong_kind_of_second_frame_does_not() -> None:
     targets = video_targets(keep_patches(face_patches(), VIDEO_MASK[1]), frame_difference=True)
     rebuilt = face_pictures(FACES, targets, VIDEO_MASK[1], frame_difference=False).rebuilt
     np.testing.assert_array_equal(rebuilt[:, 0::2], FACES.numpy()[:, 0::2])
     assert (rebuilt[:, 1::2] != FACES.numpy()[:, 1::2]).mean() > 0.5
 
 
-def test_true_targets_give_the_log_mels_back() -> None:
+def test_true_targets_reproduce_the_log_mels() -> None:
     targets = audio_targets(keep_patches(cut_patches(LOG_MELS, AUDIO_PATCH), AUDIO_MASK[1]))
     pictures = log_mel_pictures(LOG_MELS, targets, AUDIO_MASK[1])
     np.testing.assert_array_equal(pictures.original, LOG_MELS[:, 0].numpy())
     np.testing.assert_allclose(pictures.rebuilt, LOG_MELS[:, 0].numpy(), atol=1e-4)
 
 
-def test_what_is_seen_stays_and_what_is_hidden_is_blank() -> None:
+def test_visible_patches_stay_and_masked_ones_are_blank() -> None:
     """A tube hides the same places at all times."""
     faces = face_pictures(FACES, torch.zeros(2, 720, 1536), VIDEO_MASK[1], frame_difference=True)
     hidden = torch.zeros(2, 800, dtype=torch.bool).scatter(1, VIDEO_MASK[1], True).view(2, 8, 10, 10)
@@ -64,7 +64,7 @@ def test_what_is_seen_stays_and_what_is_hidden_is_blank() -> None:
         np.testing.assert_array_equal(shown[~cells], LOG_MELS[:, 0].numpy()[~cells])
 
 
-def test_predicting_nothing_gives_each_patch_its_mean() -> None:
+def test_predicting_zeros_gives_each_patch_its_mean() -> None:
     rebuilt = face_pictures(FACES, torch.zeros(2, 720, 1536), VIDEO_MASK[1], frame_difference=True).rebuilt
     token = int(VIDEO_MASK[1][1, 300])
     time, row, column = np.unravel_index(token, VIDEO_GRID)
@@ -73,7 +73,7 @@ def test_predicting_nothing_gives_each_patch_its_mean() -> None:
     assert np.abs(rebuilt[block] - mean).max() <= 0.5
 
 
-def test_a_prediction_beyond_all_bounds_stays_a_picture() -> None:
+def test_a_huge_prediction_stays_a_picture() -> None:
     wild = torch.full((2, 720, 1536), 1e6)
     rebuilt = face_pictures(FACES, wild, VIDEO_MASK[1], frame_difference=True).rebuilt
     assert rebuilt.dtype == np.uint8 and rebuilt.max() == 255
@@ -85,16 +85,10 @@ def toy() -> PretrainingModel:
     return PretrainingModel(dims, decoder).eval()
 
 
-def to_unit(patches: Tensor) -> Tensor:
-    return patches.float() / 255
-
-
 @pytest.mark.parametrize("frame_difference", [True, False])
-def test_errors_are_those_of_the_pictures(frame_difference: bool) -> None:
+def test_errors_match_the_pictures(frame_difference: bool) -> None:
     masks = [(visible[1:], masked[1:]) for visible, masked in (VIDEO_MASK, AUDIO_MASK)]  # the clip without flat parts
-    made = reconstruct(
-        toy(), FACES.numpy()[1:], LOG_MELS[1:], *masks, normalise=to_unit, frame_difference=frame_difference
-    )
+    made = reconstruct(toy(), FACES.numpy()[1:], LOG_MELS[1:], *masks, frame_difference=frame_difference)
     assert made.faces.rebuilt.shape == (1, 16, 160, 160, 3)
     assert made.log_mels.rebuilt.shape == (1, 256, 128)
     # In noise the frames of a tubelet have nothing in common: their difference varies twice as much as they do.
@@ -106,15 +100,15 @@ def test_errors_are_those_of_the_pictures(frame_difference: bool) -> None:
     assert squares.mean() == pytest.approx(made.log_mel_error, rel=0.05)  # the noise has deviation 1
 
 
-def test_what_was_hidden_does_not_reach_the_model() -> None:
-    def seen_of(faces: Tensor, log_mels: Tensor) -> list[Tensor]:
+def test_masked_patches_do_not_reach_the_model() -> None:
+    def inputs_for(faces: Tensor, log_mels: Tensor) -> list[Tensor]:
         caught: list[Tensor] = []
         model = toy()
         model.register_forward_pre_hook(lambda _, given: caught.extend(given[:2]))
-        reconstruct(model, faces, log_mels, VIDEO_MASK, AUDIO_MASK, normalise=to_unit, frame_difference=True)
+        reconstruct(model, faces, log_mels, VIDEO_MASK, AUDIO_MASK, frame_difference=True)
         return caught
 
-    made = reconstruct(toy(), FACES, LOG_MELS, VIDEO_MASK, AUDIO_MASK, normalise=to_unit, frame_difference=True)
+    made = reconstruct(toy(), FACES, LOG_MELS, VIDEO_MASK, AUDIO_MASK, frame_difference=True)
     blanked = (torch.from_numpy(made.faces.masked), torch.from_numpy(made.log_mels.masked).nan_to_num()[:, None])
-    for whole, blank in zip(seen_of(FACES, LOG_MELS), seen_of(*blanked), strict=True):
+    for whole, blank in zip(inputs_for(FACES, LOG_MELS), inputs_for(*blanked), strict=True):
         assert torch.equal(whole, blank)

@@ -1,4 +1,4 @@
-"""What masked tokens are rebuilt as."""
+"""Targets of the masked tokens."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_still_clip_has_no_frame_difference() -> None:
     assert targets[:, :, 0].abs().max() > 1
 
 
-def test_bytes_give_the_targets_of_what_they_stand_for() -> None:
+def test_uint8_and_float_give_the_same_targets() -> None:
     levels = torch.randint(0, 256, (2, 3, 16, 160, 160), dtype=torch.uint8)
     torch.testing.assert_close(video_targets(cut(levels)), video_targets(cut(levels / 255)))
 

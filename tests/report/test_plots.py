@@ -1,4 +1,4 @@
-"""Pictures: what is drawn, where, and that nothing is left half-written."""
+"""Plots: what they show, where, and that no half-written file remains."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from hicmae_cli.errors import HicmaeError
-from hicmae_cli.report.plots import Triple, plot_confusion, plot_curves, reconstruction_picture, smoothed
+from hicmae_cli.report.plots import Triple, list_panels, plot_confusion, plot_curves, reconstruction_picture, smooth
 
 
 def line(step: int, **values: float | None) -> dict[str, Any]:
@@ -39,14 +39,14 @@ def test_curves_of_any_length_are_drawn(tmp_path: Path, count: int) -> None:
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["curves.png"]
 
 
-def test_of_steps_taken_twice_the_later_counts(tmp_path: Path) -> None:
+def test_of_two_lines_for_a_step_the_later_one_counts(tmp_path: Path) -> None:
     once = drawn([line(step) for step in range(30)], tmp_path / "once.png")
     first = [line(step, loss=7.0) for step in range(20)]  # interrupted; step 10 was saved
     twice = drawn([*first[:10], *first[10:], *(line(step) for step in range(30))], tmp_path / "twice.png")
     np.testing.assert_array_equal(once, twice)
 
 
-def test_values_that_are_absent_or_not_finite_leave_gaps(tmp_path: Path) -> None:
+def test_missing_and_infinite_values_leave_gaps(tmp_path: Path) -> None:
     lines = [line(step, grad_norm=None if step % 3 else float("inf")) for step in range(60)]
     without = drawn([line(step) for step in range(60)], tmp_path / "without.png")
     np.testing.assert_array_equal(drawn(lines, tmp_path / "gaps.png"), without)
@@ -54,8 +54,17 @@ def test_values_that_are_absent_or_not_finite_leave_gaps(tmp_path: Path) -> None
     assert (drawn(lines, tmp_path / "gaps.png") != without).any()
 
 
+def test_every_number_of_a_log_gets_a_panel() -> None:
+    lines = [
+        {"step": step, "epoch": 1, "loss": 1.0, "my_loss": 0.5, "unused_loss": 0.0, "grad_norm": None, "lr": 0.0}
+        for step in range(3)
+    ]
+    lines[1]["later"] = 2.0
+    assert list_panels(lines) == [("loss", "loss"), ("my_loss", "my loss"), ("lr", "lr"), ("later", "later")]
+
+
 def test_peaks_do_not_hide_the_rest(tmp_path: Path) -> None:
-    """A panel that spans orders of magnitude has a logarithmic axis: the curve fills it all the same."""
+    """A panel over orders of magnitude has a logarithmic axis, which the curve fills evenly."""
     lines = [{"step": step, "epoch": 0, "grad_norm": 1e4 ** (step / 99)} for step in range(100)]
     picture = drawn(lines, tmp_path / "a.png")
     rows, columns = np.nonzero(picture[..., 2] > picture[..., 0] + 80)
@@ -64,13 +73,13 @@ def test_peaks_do_not_hide_the_rest(tmp_path: Path) -> None:
 
 
 def test_no_lines_no_picture(tmp_path: Path) -> None:
-    with pytest.raises(HicmaeError, match="no step has been written down yet"):
+    with pytest.raises(HicmaeError, match="the log has no steps yet"):
         plot_curves([], tmp_path / "a.png")
     assert not any(tmp_path.iterdir())
 
 
 def test_long_runs_are_drawn_whole(tmp_path: Path) -> None:
-    """Agg refuses a line of that much noise."""
+    """Agg refuses a single line with so much noise."""
     noise = np.random.default_rng(0).normal(size=200_000)
     lines = [{"step": step, "loss": value} for step, value in enumerate(noise)]
     picture = drawn(lines, tmp_path / "a.png")
@@ -80,16 +89,16 @@ def test_long_runs_are_drawn_whole(tmp_path: Path) -> None:
 
 def test_smoothing_keeps_levels_and_slopes() -> None:
     slope = np.arange(100.0)
-    np.testing.assert_allclose(smoothed(slope, 10)[5:-5], slope[5:-5])
+    np.testing.assert_allclose(smooth(slope, 10)[5:-5], slope[5:-5])
     holes = np.where(slope % 4 == 0, np.nan, 3.0)
-    np.testing.assert_allclose(smoothed(holes, 10), 3.0)
-    assert np.isnan(smoothed(np.full(5, np.nan), 3)).all()
+    np.testing.assert_allclose(smooth(holes, 10), 3.0)
+    assert np.isnan(smooth(np.full(5, np.nan), 3)).all()
     noise = np.random.default_rng(0).normal(size=10_000)
-    assert smoothed(noise, 100).std() == pytest.approx(0.1, abs=0.03)
+    assert smooth(noise, 100).std() == pytest.approx(0.1, abs=0.03)
 
 
 def masked_sound(picture: NDArray[np.int64]) -> tuple[int, int, int, int]:
-    """Top, bottom, left, right of the spectrogram that is all hidden."""
+    """Top, bottom, left, right of the masked spectrogram."""
     grey = (picture == 0xBB).all(axis=-1)
     rows = np.flatnonzero(grey.mean(axis=1) > 0.5)
     columns = np.flatnonzero(grey[rows].mean(axis=0) > 0.9)
@@ -142,7 +151,7 @@ def test_time_goes_right_and_pitch_up(made: Made, tmp_path: Path) -> None:
     assert above[: height // 4].mean() > above[-height // 4 :].mean() + 50
 
 
-def test_a_scale_is_that_of_the_truth(made: Made, tmp_path: Path) -> None:
+def test_the_scale_is_that_of_the_original(made: Made, tmp_path: Path) -> None:
     """A wild prediction must not make the original pale."""
     wild = Made(made.faces, (*made.log_mels[:2], made.log_mels[2] * 1000))
     calm, other = (pixels(reconstruction_picture(each, tmp_path / "a.png", title="clip")) for each in (made, wild))
@@ -151,7 +160,7 @@ def test_a_scale_is_that_of_the_truth(made: Made, tmp_path: Path) -> None:
     assert (calm[height:] != other[height:]).any()
 
 
-def test_the_clip_asked_for_is_drawn(made: Made, tmp_path: Path) -> None:
+def test_the_requested_clip_is_drawn(made: Made, tmp_path: Path) -> None:
     made.faces[0][1] = (250, 250, 0)
     first, second = (
         pixels(reconstruction_picture(made, tmp_path / "a.png", title="clip", clip=clip)) for clip in (0, 1)

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from hicmae_cli.corpora.manifest import Sample
-from hicmae_cli.models import config
-from tests.training.toys import samples_in, shrink_nano, write_samples
+from tests.training.toys import samples_in, write_samples
 
 
 @pytest.fixture(scope="module")
@@ -20,11 +19,3 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def samples(clips: Path) -> list[Sample]:
     return samples_in(clips)
-
-
-@pytest.fixture
-def small_model(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the nano variant a toy for one test."""
-    monkeypatch.setitem(config.VARIANTS, "nano", config.VARIANTS["nano"])
-    monkeypatch.setitem(config.DECODERS, "nano", config.DECODERS["nano"])
-    shrink_nano()

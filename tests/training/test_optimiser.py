@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 import torch
 
-from hicmae_cli.models.classifier import Classifier
-from hicmae_cli.models.config import VARIANTS
-from hicmae_cli.training.optimiser import cosine_schedule, layer_index, parameter_groups, take_step
+from hicmae_cli.models.build import build_classifier
+from hicmae_cli.models.config import VARIANTS, Architecture
+from hicmae_cli.training.optimiser import cosine_schedule, learning_rate_at, parameter_groups, take_step, warmup_warning
 from hicmae_cli.weights.authors import to_our_name
 from tests import reference
+from tests.training.toys import SETTINGS
 
 REFERENCE = reference.read_json("optimisation.json")
 
@@ -19,13 +20,14 @@ REFERENCE = reference.read_json("optimisation.json")
 def test_layer_wise_groups_match_the_authors() -> None:
     expected = REFERENCE["layer_decay"]
     with torch.device("meta"):
-        model = Classifier(VARIANTS["tiny"], 8)
-    groups = parameter_groups(model, model.dims, layer_decay=expected["decay"], weight_decay=0.05)
+        model = build_classifier(Architecture(VARIANTS["tiny"], outputs=8))
+    depths = model.list_depths()
+    groups = parameter_groups(model, depths, layer_decay=expected["decay"], weight_decay=0.05)
     ours = {name: (g["lr_scale"], g["weight_decay"]) for g in groups for name in g["names"]}
     theirs = {to_our_name(name): values for name, values in expected["parameters"].items()}
     assert ours.keys() == theirs.keys()
     for name, (layer, scale, decay) in theirs.items():
-        assert layer_index(name, model.dims) == layer, name
+        assert depths[name] == layer, name
         assert ours[name] == (pytest.approx(scale, rel=1e-8), decay), name
 
 
@@ -43,6 +45,21 @@ def test_the_schedule_matches_the_authors(facts: dict[str, Any]) -> None:
         assert rate == pytest.approx(expected, rel=1e-9), step
 
 
+@pytest.mark.parametrize("epochs", [1, 2, 5])
+def test_a_run_that_ends_during_warm_up_gets_a_warning(epochs: int) -> None:
+    settings = SETTINGS.model_copy(update={"epochs": epochs, "warmup_epochs": 5})
+    rates = [learning_rate_at(settings, step, 10) for step in range(epochs * 10)]
+    assert rates == sorted(rates)
+    warning = warmup_warning(settings)
+    assert warning is not None and f"about {20 * epochs}% of the peak" in warning
+    assert rates[-1] / settings.peak_lr == pytest.approx(0.2 * epochs, abs=0.02)
+
+
+@pytest.mark.parametrize(("epochs", "warmup"), [(6, 5), (1, 0), (1, 0.5)])
+def test_a_run_that_reaches_its_peak_gets_none(epochs: int, warmup: float) -> None:
+    assert warmup_warning(SETTINGS.model_copy(update={"epochs": epochs, "warmup_epochs": warmup})) is None
+
+
 @pytest.mark.parametrize(
     ("gradient", "scale", "made"),
     [
@@ -53,7 +70,7 @@ def test_the_schedule_matches_the_authors(facts: dict[str, Any]) -> None:
         (math.inf, 0.5, False),
     ],
 )
-def test_a_step_is_made_with_what_is_finite_or_left_to_the_scaler(
+def test_only_finite_gradients_make_a_step_unless_a_scaler_handles_them(
     gradient: float, scale: float | None, made: bool
 ) -> None:
     model = torch.nn.Linear(1, 1, bias=False)

@@ -1,4 +1,4 @@
-"""Every clip has its turn once, whoever asks and however often the run is resumed."""
+"""Every clip comes once an epoch, in every process and after every resume."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hicmae_cli.errors import ManifestError, SettingsError
-from hicmae_cli.training.order import batches_of, check_batch, epoch_order, step_seed
+from hicmae_cli.training.order import check_batch, deal_batches, epoch_order, first_batches, step_seed
 from tests.training.toys import SETTINGS
 
 
@@ -18,12 +18,12 @@ from tests.training.toys import SETTINGS
     rounds=st.integers(1, 3),
     first=st.integers(0, 3),
 )
-def test_every_clip_has_its_turn_once(count: int, size: int, processes: int, rounds: int, first: int) -> None:
+def test_every_clip_comes_once(count: int, size: int, processes: int, rounds: int, first: int) -> None:
     batch_size = size * processes * rounds
     settings = SETTINGS.model_copy(update={"batch_size": batch_size, "accumulation": rounds})
     order = epoch_order(count, 3, 1)
     assert sorted(order) == list(range(count))
-    dealt = [batches_of(order, settings, processes, process, first) for process in range(processes)]
+    dealt = [deal_batches(order, settings, processes, process, first) for process in range(processes)]
     steps = max(0, count // batch_size - first)
     for mine in dealt:
         assert len(mine) == steps * rounds
@@ -42,6 +42,14 @@ def test_the_order_follows_from_seed_and_epoch() -> None:
     assert epoch_order(50, 1, 2) != epoch_order(50, 2, 2)
 
 
+def test_the_first_batches_are_the_first_clips_of_the_first_epoch() -> None:
+    settings = SETTINGS.model_copy(update={"batch_size": 4})
+    batches = first_batches(30, settings, seed=3, clips=10)
+    assert [len(batch) for batch in batches] == [4, 4, 2]
+    assert [clip for batch in batches for clip in batch] == epoch_order(30, 3, 0)[:10]
+    assert first_batches(3, settings, seed=3, clips=10) == [epoch_order(3, 3, 0)]
+
+
 def test_every_step_and_process_has_its_own_seed() -> None:
     seeds = {step_seed(seed, step, process) for seed in (0, 1) for step in range(50) for process in range(4)}
     assert len(seeds) == 400
@@ -51,7 +59,9 @@ def test_every_step_and_process_has_its_own_seed() -> None:
 def test_batches_that_do_not_fit_are_refused() -> None:
     settings = SETTINGS.model_copy(update={"batch_size": 6, "accumulation": 2})
     check_batch(settings, 3, 6)
-    with pytest.raises(SettingsError, match="batch_size 6 cannot be dealt to 2 processes in 2 rounds"):
+    with pytest.raises(
+        SettingsError, match="batch_size 6 cannot be split evenly among 2 processes with 2 accumulation rounds"
+    ):
         check_batch(settings, 2, 100)
-    with pytest.raises(ManifestError, match="5 training clips are fewer than the 6 of a step"):
+    with pytest.raises(ManifestError, match="got 5 training clips, expected at least batch_size 6"):
         check_batch(settings, 1, 5)

@@ -9,6 +9,7 @@ import pytest
 
 from hicmae_cli.corpora.catalogue import DATASETS
 from hicmae_cli.errors import SettingsError
+from hicmae_cli.models.config import VARIANTS, Architecture, DecoderDims, ModelDims
 from hicmae_cli.training.recipes import available_recipes, load_settings, parse_overrides, read_recipe, summarise_recipe
 from hicmae_cli.training.settings import PHASES, FinetuneSettings, PretrainSettings, Settings
 
@@ -113,6 +114,17 @@ def test_options_override_the_recipe() -> None:
     assert settings.peak_lr == pytest.approx(settings.base_lr * settings.batch_size / 256)
 
 
+def test_a_recipe_may_give_other_sizes_than_its_variant() -> None:
+    sizes = {"encoder_width": 192, "encoder_heads": 3, "encoder_depth": 4, "fusion_depth": 1}
+    assert load_settings(FinetuneSettings, "crema-d", {"variant": "tiny"}).dims == VARIANTS["tiny"]
+    assert load_settings(FinetuneSettings, "crema-d", sizes).dims == ModelDims(192, 3, 4, 1)
+    settings = load_settings(PretrainSettings, "pretrain-puppets-nano", {**sizes, "skip_layers": (1, 3)})
+    expected = Architecture(
+        ModelDims(192, 3, 4, 1), decoder=DecoderDims(64, 1, (1, 3)), skips=True, contrast_layers=(1, 3)
+    )
+    assert settings.architecture == expected
+
+
 def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
     recipe = tmp_path / "bad.toml"
     recipe.write_text("epochs = 0\nlearning_rat = 1\nflip = 2.0\n")
@@ -204,15 +216,17 @@ def test_a_wrong_value_is_told_in_our_words(values: dict[str, object], said: str
         ({"video_mask": "frame", "video_mask_ratio": 0.1}, "video_mask_ratio: .*hides 0 of 8"),
         ({"skip_layers": (1, 10)}, "skip layers 10 do not exist: the encoders have layers 0 to 9"),
         ({"skip_layers": ()}, "skip layers must rise"),
-        ({"contrast_layers": (9, 12)}, "contrast_layers: 12 do not exist: the encoders have layers 0 to 9"),
+        ({"contrast_layers": (9, 12)}, "contrast layers 12 do not exist: the encoders have layers 0 to 9"),
         ({"decoder_width": 100, "decoder_heads": 3}, "width 100 cannot be split into 3 heads"),
         ({"video_mask": "dual"}, "video_mask, audio_mask: set both to dual, or neither"),
-        ({"video_mask": "dual", "audio_mask": "dual", "audio_mask_ratio": 0.4}, "seen in half of the clip at most"),
+        ({"video_mask": "dual", "audio_mask": "dual", "audio_mask_ratio": 0.4}, "expected at least 0.5"),
         ({"video_mask_ratio": float("inf")}, "video_mask_ratio: "),
         ({"base_lr": float("inf")}, "base_lr: "),
         ({"betas": (1.5, 0.9)}, "betas: "),
         ({"crop_scales": (1.5,)}, "crop_scales: expected shares"),
         ({"variant": "huge"}, "variant: "),
+        ({"encoder_heads": 7}, "width 256 cannot be split into 7 heads"),
+        ({"encoder_depth": 3}, "skip layers 3, 6, 9 do not exist: the encoders have layers 0 to 2"),
     ],
 )
 def test_values_that_cannot_be_used_are_one_line(values: dict[str, object], message: str) -> None:

@@ -1,4 +1,4 @@
-"""The folder of a run: nothing half-written, nothing damaged taken, nothing of another run."""
+"""The folder of a run: no half-written files, no damaged checkpoints, no results of another run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def state(step: int, size: int = 10) -> dict[str, object]:
     return {"step": step, "model": {"w": torch.full((size,), float(step))}, "facts": "{}"}
 
 
-def test_the_newest_that_can_be_read_is_taken(tmp_path: Path) -> None:
+def test_the_newest_readable_checkpoint_is_used(tmp_path: Path) -> None:
     assert newest_checkpoint(tmp_path, clean=True) is None
     for step in (9, 10, 100):
         save_checkpoint(step_path(tmp_path, step), state(step))
@@ -42,7 +42,7 @@ def test_the_newest_that_can_be_read_is_taken(tmp_path: Path) -> None:
     assert (found[0]["step"], found[1]) == (10, [newest])
 
 
-def test_damage_to_a_single_number_is_noticed(tmp_path: Path) -> None:
+def test_damage_to_a_single_number_is_detected(tmp_path: Path) -> None:
     save_checkpoint(step_path(tmp_path, 1), state(1))
     save_checkpoint(step_path(tmp_path, 2), state(2, size=5000))
     newest = step_path(tmp_path, 2)
@@ -50,18 +50,18 @@ def test_damage_to_a_single_number_is_noticed(tmp_path: Path) -> None:
     middle = bytes(content).index(torch.full((100,), 2.0).numpy().tobytes())
     content[middle + 40 : middle + 44] = b"\0\0\0\0"
     newest.write_bytes(bytes(content))
-    assert torch.load(newest, weights_only=True)["model"]["w"][10] == 0  # torch itself reads it as good
+    assert torch.load(newest, weights_only=True)["model"]["w"][10] == 0  # torch reads it without an error
     found = newest_checkpoint(tmp_path, clean=True)
     assert found is not None
     assert (found[0]["step"], found[1]) == (1, [newest])
-    # It is put aside, so that it does not count among those that are kept.
+    # It is renamed, so that it does not count among the kept checkpoints.
     save_checkpoint(step_path(tmp_path, 3), state(3))
     prune_checkpoints(tmp_path, 1)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["damaged-step-00000002.pt", "step-00000003.pt"]
 
 
 @pytest.mark.parametrize("content", [b"", b"bad", b"PK\3\4", b"\x80\x02."])
-def test_whatever_is_in_a_file_it_is_damaged_or_good(tmp_path: Path, content: bytes) -> None:
+def test_any_content_is_either_damaged_or_good(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "c.pt").write_bytes(content)
     with pytest.raises(TrainingError, match="cannot be read"):
         read_checkpoint(tmp_path / "c.pt")
@@ -83,23 +83,23 @@ def test_one_byte_changed_is_damaged_or_changes_nothing(tmp_path: Path, at: int,
     assert torch.equal(found["model"]["w"], torch.full((10,), 7.0))
 
 
-def test_the_results_of_another_run_are_not_touched(tmp_path: Path) -> None:
+def test_results_of_another_run_are_kept(tmp_path: Path) -> None:
     facts = {"seed": 0}
     begin_run(tmp_path, facts, {}, stale=("log.jsonl",))
     (tmp_path / "log.jsonl").touch()
     begin_run(tmp_path, facts, {}, stale=("log.jsonl",))  # killed before its first checkpoint
     assert not (tmp_path / "log.jsonl").exists()
-    begin_run(tmp_path, {"seed": 1}, {}, stale=())  # nothing was made yet
+    begin_run(tmp_path, {"seed": 1}, {}, stale=())  # there are no results yet
     (tmp_path / "best.safetensors").write_bytes(b"precious")
-    with pytest.raises(SettingsError, match=r"seed 1 -> 2.*choose another --output"):
+    with pytest.raises(SettingsError, match=r"seed 1 -> 2.*choose another `output`"):
         begin_run(tmp_path, {"seed": 2}, {}, stale=())
     (tmp_path / "settings.json").unlink()
-    with pytest.raises(SettingsError, match="holds weights of another run; choose another --output"):
+    with pytest.raises(SettingsError, match="holds weights of another run; choose another `output`"):
         begin_run(tmp_path, facts, {}, stale=())
     assert (tmp_path / "best.safetensors").read_bytes() == b"precious"
 
 
-def test_what_a_killed_process_left_is_never_taken(tmp_path: Path) -> None:
+def test_leftovers_of_a_killed_process_are_not_used(tmp_path: Path) -> None:
     save_checkpoint(step_path(tmp_path, 1), state(1))
     remains = tmp_path / ".hicmae-0123456789abcdef.pt"
     remains.write_bytes(step_path(tmp_path, 1).read_bytes())
@@ -110,21 +110,21 @@ def test_what_a_killed_process_left_is_never_taken(tmp_path: Path) -> None:
         assert remains.exists() != clean
 
 
-def test_a_folder_of_damaged_ones_is_an_error(tmp_path: Path) -> None:
+def test_a_folder_with_damaged_checkpoints_only_is_an_error(tmp_path: Path) -> None:
     step_path(tmp_path, 1).write_bytes(b"damaged")
-    with pytest.raises(TrainingError, match="none of its 1 checkpoints can be read; choose another --output"):
+    with pytest.raises(TrainingError, match="none of its 1 checkpoints can be read; choose another `output`"):
         newest_checkpoint(tmp_path, clean=True)
 
 
-def test_a_full_disk_leaves_the_earlier_ones(tmp_path: Path) -> None:
+def test_a_full_disk_leaves_earlier_checkpoints(tmp_path: Path) -> None:
     path = step_path(tmp_path, 1)
     save_checkpoint(path, state(1))
     before = path.read_bytes()
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))  # no file may grow beyond, as on a full disk
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))  # no file may grow larger, as on a full disk
     try:
         for target in (path, step_path(tmp_path, 2)):
-            with pytest.raises(TrainingError, match=r"cannot be written .*earlier ones are untouched"):
+            with pytest.raises(TrainingError, match=r"cannot be written .*earlier checkpoints are kept"):
                 save_checkpoint(target, state(2, size=1_000_000))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
@@ -132,7 +132,7 @@ def test_a_full_disk_leaves_the_earlier_ones(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_the_last_ones_are_kept(tmp_path: Path) -> None:
+def test_the_newest_checkpoints_are_kept(tmp_path: Path) -> None:
     for step in (1, 2, 3, 10):
         save_checkpoint(step_path(tmp_path, step), state(step))
     prune_checkpoints(tmp_path, 2)
@@ -146,11 +146,11 @@ def test_no_pickled_code_is_run(tmp_path: Path) -> None:
         read_checkpoint(path)
 
 
-def test_what_differs_is_named_and_new_settings_are_not(tmp_path: Path) -> None:
+def test_changed_settings_are_named_and_new_ones_are_not(tmp_path: Path) -> None:
     defaults = {"seed": 0, "mixup": 0.0, "flip": 0.5}
     before = {"seed": 0, "flip": 0.5, "clips": "abc"}
     check_same_run(tmp_path, before, {"seed": 0, "flip": 0.5, "mixup": 0.0, "clips": "abc"}, defaults)
-    check_same_run(tmp_path, before, {"seed": 0, "clips": "abc"}, defaults)  # a key that is no more, at its default
+    check_same_run(tmp_path, before, {"seed": 0, "clips": "abc"}, defaults)  # a removed key, at its default
     for now, message in (
         ({"seed": 1, "flip": 0.5, "clips": "abc"}, "seed 0 -> 1"),
         ({"seed": 0, "flip": 0.5, "clips": "abd"}, "clips abc -> abd"),
@@ -161,12 +161,12 @@ def test_what_differs_is_named_and_new_settings_are_not(tmp_path: Path) -> None:
             check_same_run(tmp_path, before, now, defaults)
 
 
-def test_fingerprints_tell_clips_apart_whatever_their_names() -> None:
+def test_fingerprints_differ_for_any_names() -> None:
     assert fingerprint(["a", "b"]) == fingerprint(iter(["a", "b"])) != fingerprint(["a", "c"])
     assert len(fingerprint(["caf\udce9"])) == 16  # a name that is not UTF-8
 
 
-def test_a_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
+def test_an_incomplete_line_is_skipped(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     assert read_lines(path) == []
     for rest in ('{"st', "[1]\n", '{"loss": 1}\n', "\udc80".encode("utf-8", "surrogateescape").decode("latin-1")):

@@ -1,4 +1,4 @@
-"""A few tiny clips, a model of their size, and training runs in processes of their own."""
+"""A few tiny clips, recipes of a tiny model, and training in separate processes."""
 
 from __future__ import annotations
 
@@ -15,18 +15,26 @@ import numpy as np
 from hicmae_cli.clips import write_prepared_clip
 from hicmae_cli.clips.recording import Recording
 from hicmae_cli.corpora.manifest import Sample
-from hicmae_cli.models import config
 from hicmae_cli.training.finetuning.loop import finetune
 from hicmae_cli.training.finetuning.progress import FinetuningProgress
 from hicmae_cli.training.finetuning.results import FinetuningOutcome
 from hicmae_cli.training.finetuning.task import Task
-from hicmae_cli.training.machine import part_from_others
-from hicmae_cli.training.pretraining.loop import Outcome, Progress, pretrain
+from hicmae_cli.training.machine import leave_process_group
+from hicmae_cli.training.pretraining.loop import pretrain_recordings
+from hicmae_cli.training.pretraining.progress import PretrainingProgress
+from hicmae_cli.training.pretraining.results import PretrainingOutcome
 from hicmae_cli.training.recipes import parse_overrides
 from hicmae_cli.training.settings import FinetuneSettings, PretrainSettings
 
 SETTINGS = PretrainSettings(
     variant="nano",
+    encoder_width=32,
+    encoder_heads=1,
+    encoder_depth=2,
+    fusion_depth=1,
+    decoder_width=16,
+    decoder_heads=1,
+    skip_layers=(0, 1),
     batch_size=2,
     num_workers=0,
     epochs=3,
@@ -41,6 +49,10 @@ LABELS = ("happiness", "sadness")
 TASK = Task(LABELS, dataset="toys", licence="MIT", front_end="none", source="a test")
 FINETUNE_SETTINGS = FinetuneSettings(
     variant="nano",
+    encoder_width=32,
+    encoder_heads=1,
+    encoder_depth=2,
+    fusion_depth=1,
     sampling_rate=1,
     batch_size=4,
     num_workers=0,
@@ -59,12 +71,6 @@ FINETUNE_SETTINGS = FinetuneSettings(
     drop_stream=0.2,
     audio_gain=False,
 )
-
-
-def shrink_nano() -> None:
-    """Make the nano variant a toy in this process."""
-    config.VARIANTS["nano"] = config.ModelDims(width=32, heads=1, depth=2, fusion_depth=1)
-    config.DECODERS["nano"] = config.DecoderDims(width=16, heads=1, skip_layers=(0, 1))
 
 
 def write_recordings(folder: Path, count: int = 6) -> list[Recording]:
@@ -89,9 +95,12 @@ def recordings_in(folder: Path) -> list[Recording]:
 
 
 def run(
-    folder: Path, recordings: list[Recording], settings: PretrainSettings = SETTINGS, progress: Progress | None = None
-) -> Outcome:
-    return pretrain(
+    folder: Path,
+    recordings: list[Recording],
+    settings: PretrainSettings = SETTINGS,
+    progress: PretrainingProgress | None = None,
+) -> PretrainingOutcome:
+    return pretrain_recordings(
         folder,
         recordings=recordings,
         dataset="toys",
@@ -206,7 +215,6 @@ def together(kind: str, folder: Path, clips: Path, *more: str) -> subprocess.Com
 
 def main(kind: str, folder: str, clips: str, *overrides: str) -> None:
     """``python -m tests.training.toys pretrain|finetune RUN CLIPS key=value…``, alone or under torchrun."""
-    shrink_nano()
     changes = parse_overrides(overrides)
 
     def announce(step: int) -> None:
@@ -214,13 +222,13 @@ def main(kind: str, folder: str, clips: str, *overrides: str) -> None:
         sys.stdout.flush()
 
     if kind == "pretrain":
-        progress = Progress(on_step=lambda report: announce(report.step))
+        progress = PretrainingProgress(on_step=lambda report: announce(report.step))
         run(Path(folder), recordings_in(Path(clips)), SETTINGS.model_copy(update=changes), progress)
     else:
         hooks = FinetuningProgress(on_step=lambda epoch, step, steps, _: announce((epoch - 1) * steps + step))
         settings = FINETUNE_SETTINGS.model_copy(update=changes)
         tune(Path(folder), samples_in(Path(clips)), settings, progress=hooks)
-    part_from_others()
+    leave_process_group()
 
 
 if __name__ == "__main__":

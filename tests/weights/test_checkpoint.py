@@ -161,7 +161,7 @@ def test_a_pretrained_weight_makes_the_round_trip(tmp_path: Path) -> None:
 
 def test_the_two_kinds_of_weight_are_told_apart(saved: Path, tmp_path: Path) -> None:
     pretrained(tmp_path / "p.safetensors")
-    with pytest.raises(WeightsError, match="fine-tune it: hicmae finetune --init"):
+    with pytest.raises(WeightsError, match="is only pre-trained and cannot predict; fine-tune it first"):
         load_classifier(tmp_path / "p.safetensors")
     with pytest.raises(WeightsError, match="is a classifier without decoders"):
         load_pretrained(saved)

@@ -23,6 +23,7 @@ from hicmae_cli.training.finetuning.progress import FinetuningProgress
 from hicmae_cli.training.finetuning.results import FinetuningResult, FoldResult, SeedResult, combine_folds
 from hicmae_cli.training.finetuning.task import Task, choose_kind, choose_labels, folds_to_run, read_task
 from hicmae_cli.training.losses import resolve_loss
+from hicmae_cli.training.machine import check_precision
 from hicmae_cli.training.optimiser import warmup_warning
 from hicmae_cli.training.recipes import load_settings
 from hicmae_cli.training.settings import FinetuneSettings
@@ -91,7 +92,7 @@ def finetune_folds(
     plans = [{**changes, "seed": seed} for seed in seeds] or [changes]
     runs = [load_settings(FinetuneSettings, recipe, plan) for plan in plans]
     resolve_loss(runs[0].loss, kind)
-    check_precision(runs[0].mixed_precision, device)
+    check_precision(runs[0].mixed_precision, choose_device(device).type)
     start = _find_init(init)
     # The main process draws puppets, which may take long; the others wait.
     with PartialState(cpu=device == "cpu", timeout=timedelta(days=7)).main_process_first():
@@ -114,18 +115,6 @@ def finetune_folds(
         if not found[-1].finished:
             break
     return FinetuningResult(clips.name, tuple(found))
-
-
-def check_precision(mixed_precision: str, device: str) -> None:
-    """Check that a device can train in a precision, before anything is read.
-
-    Raises:
-        SettingsError: it cannot, or there is no such device.
-    """
-    if choose_device(device).type == "cpu" and mixed_precision == "fp16":
-        raise SettingsError(
-            "mixed_precision='fp16' needs a GPU; on a CPU, use mixed_precision='no' or mixed_precision='bf16'"
-        )
 
 
 def _path(given: str | Path | None) -> Path | None:

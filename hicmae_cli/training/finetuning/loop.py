@@ -24,13 +24,14 @@ from hicmae_cli.training.finetuning.data import find_faults, training_loader, un
 from hicmae_cli.training.finetuning.parts import check_splits, describe_absent_classes
 from hicmae_cli.training.finetuning.progress import FinetuningProgress
 from hicmae_cli.training.finetuning.results import FinetuningOutcome
-from hicmae_cli.training.finetuning.setup import FinetuningRun, raise_together, set_up
+from hicmae_cli.training.finetuning.setup import FinetuningRun, set_up
 from hicmae_cli.training.finetuning.state import EpochReport
 from hicmae_cli.training.finetuning.step import finetune_step
 from hicmae_cli.training.finetuning.task import Task
-from hicmae_cli.training.machine import StopRequest, batches_in, of_all
-from hicmae_cli.training.optimiser import rate_of, set_learning_rate
-from hicmae_cli.training.order import batches_of, epoch_order, step_seed
+from hicmae_cli.training.loop import raise_together
+from hicmae_cli.training.machine import StopRequest, batches_in, gather_objects
+from hicmae_cli.training.optimiser import learning_rate_at, set_learning_rate
+from hicmae_cli.training.order import deal_batches, epoch_order, step_seed
 from hicmae_cli.training.runs import keep_checkpoint, metrics_log
 from hicmae_cli.training.settings import FinetuneSettings
 from hicmae_cli.weights.checkpoint import save_classifier
@@ -116,7 +117,7 @@ def train_epoch(run: FinetuningRun, stop: StopRequest, progress: FinetuningProgr
     settings, accelerator, state = run.settings, run.accelerator, run.state
     epoch, first = divmod(state.step, run.steps_per_epoch)
     order = epoch_order(len(run.train), settings.seed, epoch)
-    mine = batches_of(order, settings, accelerator.num_processes, accelerator.process_index, first)
+    mine = deal_batches(order, settings, accelerator.num_processes, accelerator.process_index, first)
     loader = training_loader(
         run.train, run.task.labels, settings, epoch, mine, run.cache, regression=run.task.is_regression
     )
@@ -125,7 +126,7 @@ def train_epoch(run: FinetuningRun, stop: StopRequest, progress: FinetuningProgr
         for done in range(first + 1, run.steps_per_epoch + 1):
             clips = order[(done - 1) * settings.batch_size : done * settings.batch_size]
             run_step(run, batches, [run.train[index].id for index in clips])
-            run.stopped = any(of_all(accelerator, stop.requested))
+            run.stopped = any(gather_objects(accelerator, stop.requested))
             if run.is_main:
                 progress.on_step(epoch + 1, done, run.steps_per_epoch, state.mean_losses(done))
             if run.stopped or run.at_epoch_end:
@@ -144,7 +145,7 @@ def run_step(run: FinetuningRun, batches: Iterator[Any], clips: Sequence[str]) -
     settings, accelerator, step = run.settings, run.accelerator, run.state.step
     read = [next(batches) for _ in range(settings.accumulation)]
     raise_together(accelerator, [fault for each in read for fault in find_faults(each)])
-    set_learning_rate(run.optimiser, rate_of(settings, step, run.steps_per_epoch))
+    set_learning_rate(run.optimiser, learning_rate_at(settings, step, run.steps_per_epoch))
     seed = step_seed(settings.seed, step, accelerator.process_index)
     losses = finetune_step(
         accelerator,
@@ -184,7 +185,7 @@ def end_epoch(run: FinetuningRun, clips_per_s: float) -> EpochReport:
         step=state.step,
         epoch=epoch,
         losses=state.mean_losses(run.steps_per_epoch),
-        learning_rate=rate_of(settings, state.step - 1, run.steps_per_epoch),
+        learning_rate=learning_rate_at(settings, state.step - 1, run.steps_per_epoch),
         clips_per_s=clips_per_s,
         judged_on=run.judged_on,
         scores=scores,
@@ -213,7 +214,7 @@ def validate(run: FinetuningRun) -> dict[str, float]:
         except HicmaeError as error:
             faults = [str(error)]
     raise_together(accelerator, faults)
-    parts = [part for part in of_all(accelerator, own) if part is not None]
+    parts = [part for part in gather_objects(accelerator, own) if part is not None]
     whole = replace(parts[0], samples=tuple(sample for part in parts for sample in part.samples))
     return dict(whole.metrics)
 

@@ -20,10 +20,10 @@ from hicmae_cli.models.masking import cut_patches, keep_patches, spread_tokens
 from hicmae_cli.training.finetuning.data import training_loader, unpack_batch
 from hicmae_cli.training.finetuning.task import Task
 from hicmae_cli.training.machine import batches_in
-from hicmae_cli.training.order import epoch_order
+from hicmae_cli.training.order import first_batches
 from hicmae_cli.training.runs import fingerprint
 from hicmae_cli.training.settings import FinetuneSettings
-from hicmae_cli.training.whitening import Look
+from hicmae_cli.training.whitening import TokenSample
 
 
 def split_samples(
@@ -140,10 +140,9 @@ def read_calibration(
     settings: FinetuneSettings,
     cache: Sequence[PreparedClip] | None,
     generator: torch.Generator,
-) -> list[Look]:
+) -> list[TokenSample]:
     """Read some tokens of ``fit_start_clips`` clips, to fit a fresh model to; the same in every process."""
-    order = epoch_order(len(train), settings.seed, 0)[: settings.fit_start_clips]
-    batches = [order[i : i + settings.batch_size] for i in range(0, len(order), settings.batch_size)]
+    batches = first_batches(len(train), settings, settings.seed, settings.fit_start_clips)
     found = []
     loader = training_loader(train, task.labels, settings, 0, batches, cache, regression=task.is_regression)
     with batches_in(loader) as read:
@@ -153,5 +152,5 @@ def read_calibration(
                 for grid, count in ((VIDEO_GRID, math.prod(VIDEO_GRID[1:])), (AUDIO_GRID, math.prod(AUDIO_GRID) // 2))
             )
             patches = keep_patches(cut_patches(audio, (PATCH_PX, PATCH_PX)), keep_audio)
-            found.append(Look(to_video(faces, has_faces, keep_video), patches, keep_video, keep_audio))
+            found.append(TokenSample(to_video(faces, has_faces, keep_video), patches, keep_video, keep_audio))
     return found

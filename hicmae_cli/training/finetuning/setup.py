@@ -17,15 +17,17 @@ from hicmae_cli.clips import PreparedClip, read_prepared_clip
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.errors import TrainingError
 from hicmae_cli.files import compute_sha256
-from hicmae_cli.models.classifier import Classifier, use_last_layer
-from hicmae_cli.models.config import VARIANTS
+from hicmae_cli.models.build import build_classifier
+from hicmae_cli.models.classifier import Classifier
+from hicmae_cli.models.config import Architecture, find_variant
 from hicmae_cli.models.products import use_wide_products
 from hicmae_cli.training.finetuning.objective import Objective, build_objective
 from hicmae_cli.training.finetuning.parts import find_unreadable, fingerprint_clips, read_calibration
 from hicmae_cli.training.finetuning.state import FinetuningState
 from hicmae_cli.training.finetuning.task import Task
 from hicmae_cli.training.finetuning.transfer import Transfer, load_compatible
-from hicmae_cli.training.machine import check_one_folder, hold_freed_memory, new_accelerator, of_all, restore, seeded
+from hicmae_cli.training.loop import raise_together
+from hicmae_cli.training.machine import check_one_folder, hold_freed_memory, new_accelerator, restore, seeded
 from hicmae_cli.training.optimiser import parameter_groups
 from hicmae_cli.training.order import check_batch
 from hicmae_cli.training.runs import METRICS, TESTED, open_run
@@ -189,25 +191,26 @@ def set_up(
 
 def _build_model(task: Task, settings: FinetuneSettings, init: Path | None) -> tuple[Classifier, Transfer | None]:
     """A fresh model, with what a weight to start from gives to it."""
+    architecture = Architecture(settings.dims, outputs=len(task.labels), layer_fusion=settings.layer_fusion)
     with seeded(settings.seed, torch.device("cpu")):
-        model = Classifier(VARIANTS[settings.variant], len(task.labels), settings.drop_path)
+        model = build_classifier(architecture, drop_path=settings.drop_path)
     transfer = None if init is None else load_compatible(model, init, task.labels)
-    if not settings.layer_fusion:
-        use_last_layer(model)
     if settings.freeze_patches:
         freeze_patches(model.video_encoder, model.audio_encoder)
     return model, transfer
 
 
 def _build_optimiser(model: Classifier, settings: FinetuneSettings) -> torch.optim.Optimizer:
-    groups = parameter_groups(model, model.dims, layer_decay=settings.layer_decay, weight_decay=settings.weight_decay)
+    groups = parameter_groups(
+        model, model.list_depths(), layer_decay=settings.layer_decay, weight_decay=settings.weight_decay
+    )
     return torch.optim.AdamW(groups, lr=0.0, betas=settings.betas, fused=True)
 
 
 def _describe_weight(task: Task, settings: FinetuneSettings, fold: str | None) -> WeightInfo:
     return WeightInfo(
-        variant=settings.variant,
-        dims=VARIANTS[settings.variant].to_dict(),
+        variant=find_variant(settings.dims),
+        dims=settings.dims.to_dict(),
         task=task.kind,
         labels=task.labels,
         dataset=task.dataset,
@@ -218,6 +221,7 @@ def _describe_weight(task: Task, settings: FinetuneSettings, fold: str | None) -
         selection=settings.selection,
         modality=settings.modality,
         fold=fold or "",
+        layer_fusion=settings.layer_fusion,
     )
 
 
@@ -294,14 +298,3 @@ def _fit_start(run: FinetuningRun, transfer: Transfer | None) -> None:
     found = read_calibration(run.train, run.task, run.settings, run.cache, generator)
     # Features of the whole network: stochastic depth is for steps.
     fit_start(run.bare.eval(), found, generator, pretrained=transfer is not None)
-
-
-def raise_together(accelerator: Accelerator, faults: Sequence[str]) -> None:
-    """Stop all processes if one of them found something wrong; if only one ended, the others would wait for it.
-
-    Raises:
-        TrainingError: names every fault.
-    """
-    found = [fault for each in of_all(accelerator, list(faults)) for fault in each]
-    if found:
-        raise TrainingError("; ".join(found))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hicmae_cli.errors import WeightsError
-from hicmae_cli.models.classifier import Classifier, sees_last_layer_only
+from hicmae_cli.models.classifier import Classifier, is_saturated
 from hicmae_cli.weights.checkpoint import load_state, read_state
 
 _ENCODERS = ("video_encoder.", "audio_encoder.", "fusion_encoder.")
@@ -62,7 +62,8 @@ def load_compatible(model: Classifier, init: Path, labels: Sequence[str]) -> Tra
     if info.task != "pretraining" and info.labels != tuple(labels):
         wanted -= {"head.weight", "head.bias"}
     for name in ("video_layer_weights", "audio_layer_weights"):
-        if name in state and state[name].shape == own[name].shape and sees_last_layer_only(state[name]):
+        fits = name in state and state[name].shape == own[name].shape
+        if fits and (not info.layer_fusion or is_saturated(state[name].float())):
             wanted.discard(name)
     given = {name: tensor.float() for name, tensor in state.items() if name in wanted}
     load_state(model, {**{name: own[name] for name in own if name not in wanted}, **given}, init)

@@ -1,4 +1,4 @@
-"""Recordings -> batches for pre-training. All chance comes from (seed, epoch, clip), so a run resumes exactly."""
+"""Read batches for pre-training. All random numbers follow from seed, epoch and clip, so a run resumes exactly."""
 
 from __future__ import annotations
 
@@ -21,21 +21,22 @@ from hicmae_cli.training.machine import quiet_worker
 from hicmae_cli.training.settings import PretrainSettings
 
 _ATTEMPTS = 2000
-"""So many draws, from the whole corpus, before it counts as broken altogether."""
+"""Recordings, drawn from the whole corpus, to try before all of it counts as broken."""
 Fault = tuple[str, str]
+"""Id of a recording that cannot be used, and the reason."""
 
 
 @dataclass(frozen=True)
-class Batch:
+class MaskedBatch:
     """Clips of one forward pass, with their masks.
 
     Attributes:
         faces: (B, 16, 160, 160, 3) uint8.
         audio: log-mel (B, 1, 256, 128).
-        video_mask: visible (B, K) and masked (B, M) tokens.
-        audio_mask: the same.
-        ids: of the recordings.
-        faults: recordings that could not be used, and why; others stand in for them.
+        video_mask: visible (B, K) and masked (B, M) tokens of the faces.
+        audio_mask: visible and masked tokens of the log-mels.
+        ids: names of the recordings.
+        faults: recordings that other ones replace because they cannot be used.
     """
 
     faces: Tensor
@@ -45,23 +46,23 @@ class Batch:
     ids: tuple[str, ...]
     faults: tuple[Fault, ...] = ()
 
-    def to(self, device: torch.device) -> Batch:
-        """The same on a device."""
+    def to(self, device: torch.device) -> MaskedBatch:
+        """Copy the batch to a device."""
         return self._each(lambda tensor: tensor.to(device, non_blocking=True))
 
-    def pin_memory(self) -> Batch:
-        """Called by the loader, where there is a GPU."""
+    def pin_memory(self) -> MaskedBatch:
+        """Copy the batch to pinned memory; the loader calls this if there is a GPU."""
         return self._each(Tensor.pin_memory)
 
-    def _each(self, change: Callable[[Tensor], Tensor]) -> Batch:
+    def _each(self, change: Callable[[Tensor], Tensor]) -> MaskedBatch:
         masks = [(change(visible), change(masked)) for visible, masked in (self.video_mask, self.audio_mask)]
         return replace(
             self, faces=change(self.faces), audio=change(self.audio), video_mask=masks[0], audio_mask=masks[1]
         )
 
 
-class PretrainingClips(Dataset[Batch | str]):
-    """Masked clips of one epoch; an item is a batch of one."""
+class PretrainingClips(Dataset[MaskedBatch | str]):
+    """Masked clips of one epoch; an item is a batch of one clip."""
 
     def __init__(
         self,
@@ -76,10 +77,10 @@ class PretrainingClips(Dataset[Batch | str]):
     def __len__(self) -> int:
         return len(self.recordings)
 
-    def __getitem__(self, index: int) -> Batch | str:
-        """Item of a recording or, where that is broken, of another; what is wrong when all that were tried are.
+    def __getitem__(self, index: int) -> MaskedBatch | str:
+        """Read a recording, or another one if it is broken; if all that were tried are broken, say why.
 
-        An exception would come out of the loader's process as a traceback.
+        The reason is returned, because an exception would leave the loader's process as a traceback.
         """
         place = [self.settings.seed, self.epoch, index]
         rng, others = np.random.default_rng(place), np.random.default_rng([*place, 1])
@@ -89,7 +90,7 @@ class PretrainingClips(Dataset[Batch | str]):
             recording = self.recordings[candidate]
             try:
                 return self._item(candidate, rng, tuple(faults.items()))
-            except Exception as error:  # whatever a file, a decoder or a disk may bring up
+            except Exception as error:  # files, decoders and disks can raise anything
                 faults[recording.id] = first_line(error)
             if len(faults) == len(self):
                 break
@@ -97,10 +98,10 @@ class PretrainingClips(Dataset[Batch | str]):
         reasons = "; ".join(f"{id_}: {why}" for id_, why in list(faults.items())[:3])
         return f"none of {len(faults)} recordings that were tried can be used: {reasons}"
 
-    def _item(self, index: int, rng: np.random.Generator, faults: tuple[Fault, ...]) -> Batch:
+    def _item(self, index: int, rng: np.random.Generator, faults: tuple[Fault, ...]) -> MaskedBatch:
         recording = self.recordings[index]
         if index in self.cache:
-            rng.random()  # what reading it would have drawn
+            rng.random()  # reading the recording would draw this number
             faces, samples = self.cache[index]
         else:
             faces, samples = read_random_window(recording, rng)
@@ -113,12 +114,12 @@ class PretrainingClips(Dataset[Batch | str]):
             seed=int(rng.integers(2**63)),
         )
         audio = torch.from_numpy(compute_log_mel(samples))[None, None]
-        return Batch(torch.from_numpy(faces)[None], audio, *masks, (recording.id,), faults)
+        return MaskedBatch(torch.from_numpy(faces)[None], audio, *masks, (recording.id,), faults)
 
 
-def collate(items: Sequence[Batch | str]) -> Batch | str:
-    """Batches of one -> one batch, or what is wrong."""
-    batches = [item for item in items if isinstance(item, Batch)]
+def collate(items: Sequence[MaskedBatch | str]) -> MaskedBatch | str:
+    """Join batches of one clip, or return the reason why an item could not be read."""
+    batches = [item for item in items if isinstance(item, MaskedBatch)]
     if len(batches) < len(items):
         return next(item for item in items if isinstance(item, str))
 
@@ -126,7 +127,7 @@ def collate(items: Sequence[Batch | str]) -> Batch | str:
         visible, masked = zip(*masks, strict=True)
         return torch.cat(visible), torch.cat(masked)
 
-    return Batch(
+    return MaskedBatch(
         faces=torch.cat([batch.faces for batch in batches]),
         audio=torch.cat([batch.audio for batch in batches]),
         video_mask=joined([batch.video_mask for batch in batches]),
@@ -137,13 +138,13 @@ def collate(items: Sequence[Batch | str]) -> Batch | str:
 
 
 def read_short(recordings: Sequence[Recording]) -> dict[int, RandomWindow]:
-    """The windows of all recordings that have only one, by their place in the list; 1.4 MB each.
+    """Read the windows of all recordings that are not longer than one, by their place in the list; 1.4 MB each.
 
-    What cannot be read is left to be found, and told, when its turn comes.
+    Recordings that cannot be read are skipped here; training finds them again and reports them.
     """
     cache: dict[int, RandomWindow] = {}
     for index, recording in enumerate(recordings):
-        with suppress(Exception):  # whatever a file, a decoder or a disk may bring up
+        with suppress(Exception):  # files, decoders and disks can raise anything
             if (window := read_whole_window(recording)) is not None:
                 cache[index] = window
     return cache
@@ -155,9 +156,10 @@ def pretraining_loader(
     epoch: int,
     batches: Sequence[list[int]],
     cache: Mapping[int, RandomWindow] | None = None,
-) -> DataLoader[Batch | str]:
-    """Batches of one process and epoch; see ``order.batches_of`` for which, ``usable`` for what comes out."""
-    gc.collect()  # what decoders left behind must not be given up in the forked processes, without their threads
+) -> DataLoader[MaskedBatch | str]:
+    """Load the batches of one process and epoch, listed by ``order.deal_batches``; ``unwrap_batch`` checks each."""
+    # Collect decoders now: the forked processes lack their threads, so collecting them there can hang.
+    gc.collect()
     return DataLoader(
         PretrainingClips(recordings, settings, epoch, cache),
         batch_sampler=batches,
@@ -165,25 +167,26 @@ def pretraining_loader(
         pin_memory=torch.cuda.is_available(),
         collate_fn=collate,
         worker_init_fn=quiet_worker,
-        generator=torch.Generator().manual_seed(0),  # the loader draws a number; not from the training's chance
+        # The loader draws a number, by default from torch's global state.
+        generator=torch.Generator().manual_seed(0),
     )
 
 
-def example(recordings: Sequence[Recording], settings: PretrainSettings) -> Batch:
-    """One clip as it is, of the first recording that can be used; the same one whenever it is asked for.
+def read_example(recordings: Sequence[Recording], settings: PretrainSettings) -> MaskedBatch:
+    """Read one clip without augmentation, from the first recording that can be used; always the same clip and mask.
 
     Raises:
-        TrainingError: the corpus is broken.
+        TrainingError: no recording can be used.
     """
     plain = settings.model_copy(update={"crop_scales": (1.0,), "audio_gain": False})
-    return usable(PretrainingClips(recordings, plain, epoch=0)[0])
+    return unwrap_batch(PretrainingClips(recordings, plain, epoch=0)[0])
 
 
-def usable(batch: Batch | str) -> Batch:
-    """A batch of the loader.
+def unwrap_batch(batch: MaskedBatch | str) -> MaskedBatch:
+    """Return a batch of the loader.
 
     Raises:
-        TrainingError: the corpus is broken.
+        TrainingError: the loader found no recording that can be used.
     """
     if isinstance(batch, str):
         raise TrainingError(batch)

@@ -1,4 +1,4 @@
-"""What lies in the folder of a pre-training run, and where the run stands."""
+"""The files and the state of a pre-training run."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import torch
 from accelerate import Accelerator
 
 from hicmae_cli.files import write_atomically
-from hicmae_cli.models.config import VARIANTS
+from hicmae_cli.models.config import find_variant
 from hicmae_cli.models.pretraining import PretrainingModel
 from hicmae_cli.training.pretraining.data import Fault
 from hicmae_cli.training.settings import PretrainSettings
@@ -24,31 +24,54 @@ from hicmae_cli.weights.info import PretrainingFacts, WeightInfo
 from hicmae_cli.weights.run_folder import BEST, LAST
 
 SKIPPED = "skipped.csv"
+_SAMPLING_RATE = 4
+"""Every 4th frame at 25 frames/s: the 0.16 s between the frames of a clip. Pre-training samples by time, at any frame
+rate, but a weight's metadata give the step in frames."""
 
 
 @dataclass(frozen=True)
 class StepReport:
-    """One line of the log: losses are means over the clips of the step, ``loss`` the weighted sum."""
+    """Numbers of one step, for the log and the screen.
+
+    Attributes:
+        step: steps made so far.
+        epoch: counted from 1.
+        loss: weighted sum of the losses, mean over the clips of the step.
+        losses: unweighted loss of every objective by its name.
+        learning_rate: learning rate of the step.
+        grad_norm: norm of the gradient before clipping.
+        clips_per_s: training speed, reading included.
+    """
 
     step: int
     epoch: int
     loss: float
-    video_loss: float
-    audio_loss: float
-    contrastive_loss: float
+    losses: Mapping[str, float]
     learning_rate: float
     grad_norm: float
     clips_per_s: float
 
+    def to_log(self) -> dict[str, float]:
+        """One line of the log: numbers by name, the loss of an objective as ``<name>_loss``."""
+        return {
+            "step": self.step,
+            "epoch": self.epoch,
+            "loss": self.loss,
+            **{f"{name}_loss": value for name, value in self.losses.items()},
+            "learning_rate": self.learning_rate,
+            "grad_norm": self.grad_norm,
+            "clips_per_s": self.clips_per_s,
+        }
 
-class RunState:
-    """Where a run stands: what a checkpoint holds beside the model.
+
+class PretrainingState:
+    """Progress of a run: everything that a checkpoint holds besides the model.
 
     Attributes:
-        step: steps that were made.
-        epoch_losses: of the steps of the epoch so far.
-        best_loss: lowest mean of an epoch.
-        skipped: recordings that could not be used, and why.
+        step: steps made so far.
+        epoch_losses: loss of every step of the current epoch.
+        best_loss: lowest mean loss of an epoch.
+        skipped: reason by id of the recordings that cannot be used.
     """
 
     def __init__(self, checkpoint: Mapping[str, Any] | None = None) -> None:
@@ -58,14 +81,14 @@ class RunState:
         self.best_loss: float = known.get("best_loss", math.inf)
         self.skipped: dict[str, str] = known.get("skipped", {})
 
-    def after(self, step: int, loss: float, faults: Sequence[Fault]) -> None:
-        """A step was made."""
+    def add_step(self, step: int, loss: float, faults: Sequence[Fault]) -> None:
+        """Record a step."""
         self.step = step
         self.epoch_losses.append(loss)
         self.skipped.update(faults)
 
     def end_epoch(self) -> float:
-        """Mean loss of the epoch; the next one begins."""
+        """Begin the next epoch, and return the mean loss of this one."""
         mean = sum(self.epoch_losses) / len(self.epoch_losses)
         self.epoch_losses = []
         self.best_loss = min(self.best_loss, mean)
@@ -78,7 +101,7 @@ class RunState:
         accelerator: Accelerator,
         facts: Mapping[str, Any],
     ) -> dict[str, Any]:
-        """All that a run needs to go on."""
+        """Collect everything that a run needs to resume."""
         return {
             "model": model.state_dict(),
             "optimiser": optimiser.state_dict(),
@@ -92,7 +115,7 @@ class RunState:
 
 
 def write_skipped(run: Path, skipped: Mapping[str, str]) -> None:
-    """List the recordings that could not be used, where there are any."""
+    """Write a list of the recordings that cannot be used, if there are any."""
     if not skipped:
         return
     out = io.StringIO()
@@ -102,14 +125,14 @@ def write_skipped(run: Path, skipped: Mapping[str, str]) -> None:
 
 
 def write_weights(run: Path, model: PretrainingModel, info: WeightInfo, epoch: int, loss: float, *, best: bool) -> None:
-    """The weight of an epoch as the last and, perhaps, the best one."""
+    """Write the weight of an epoch as the last one and, if it is, as the best one."""
     metrics = {"pretraining": {"epoch": epoch, "loss": loss}}
     for name in (LAST, BEST) if best else (LAST,):
         save_pretrained(run / name, model, info.model_copy(update={"metrics": metrics}))
 
 
 def describe_weight(settings: PretrainSettings, dataset: str, licence: str, front_end: str, source: str) -> WeightInfo:
-    """Metadata of the weights of a run."""
+    """Collect the metadata of the weights of a run."""
     decoder = settings.decoder
     facts = PretrainingFacts(
         decoder_width=decoder.width,
@@ -126,12 +149,12 @@ def describe_weight(settings: PretrainSettings, dataset: str, licence: str, fron
         contrast_segments=settings.contrast_segments,
     )
     return WeightInfo(
-        variant=settings.variant,
-        dims=VARIANTS[settings.variant].to_dict(),
+        variant=find_variant(settings.dims),
+        dims=settings.dims.to_dict(),
         labels=(),
         task="pretraining",
         dataset=dataset,
-        sampling_rate=4,
+        sampling_rate=_SAMPLING_RATE,
         front_end=front_end,
         licence=licence,
         source=source,

@@ -19,8 +19,6 @@ from hicmae_cli.training.finetuning.results import FinetuningResult
 from hicmae_cli.weights.reading import read_info
 from tests.training.toys import FINETUNE_SETTINGS
 
-pytestmark = pytest.mark.usefixtures("small_model")
-
 
 @pytest.fixture
 def folder(samples: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

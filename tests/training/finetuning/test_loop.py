@@ -12,19 +12,16 @@ import torch
 
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.errors import ManifestError, SettingsError, TrainingError
-from hicmae_cli.models import config
+from hicmae_cli.models.build import build_pretraining_model
 from hicmae_cli.models.classifier import Classifier
-from hicmae_cli.models.pretraining import PretrainingModel
 from hicmae_cli.training.finetuning.parts import split_samples
 from hicmae_cli.training.finetuning.progress import FinetuningProgress
 from hicmae_cli.training.losses import LOSSES, Loss
 from hicmae_cli.training.pretraining.state import describe_weight
-from hicmae_cli.training.settings import PretrainSettings
 from hicmae_cli.weights.checkpoint import load_classifier, save_pretrained
 from tests.training.toys import FINETUNE_SETTINGS as SETTINGS
 from tests.training.toys import LABELS, TASK, KilledError, numbers, tune, tuned
-
-pytestmark = pytest.mark.usefixtures("small_model")
+from tests.training.toys import SETTINGS as PRETRAIN_SETTINGS
 
 
 def test_it_learns_and_keeps_the_best_epoch(samples: list[Sample], tmp_path: Path) -> None:
@@ -158,9 +155,8 @@ def test_it_can_start_from_another_weight(samples: list[Sample], tmp_path: Path)
 
 
 def test_features_of_a_pretrained_start_are_standardised(samples: list[Sample], tmp_path: Path) -> None:
-    settings = PretrainSettings(variant="nano", decoder_width=16, decoder_heads=1, skip_layers=(0, 1))
-    model = PretrainingModel(config.VARIANTS["nano"], settings.decoder)
-    info = describe_weight(settings, "toys", "MIT", "none", "a test")
+    model = build_pretraining_model(PRETRAIN_SETTINGS.architecture)
+    info = describe_weight(PRETRAIN_SETTINGS, "toys", "MIT", "none", "a test")
     save_pretrained(tmp_path / "pretrained.safetensors", model, info)
     still = {"epochs": 1, "base_lr": 1e-12, "min_lr": 0.0, "weight_decay": 0.0, "fit_start_clips": 8}
     weight = tuned(

@@ -15,8 +15,6 @@ from hicmae_cli.training.finetuning.progress import FinetuningProgress
 from tests.training.toys import FINETUNE_SETTINGS as SETTINGS
 from tests.training.toys import LABELS, TASK, KilledError, follow, numbers, start, together, tune, tuned
 
-pytestmark = pytest.mark.usefixtures("small_model")
-
 
 def killer(*steps: tuple[int, int]) -> FinetuningProgress:
     """Raise after certain (epoch, step), each once."""

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 
-from hicmae_cli.models import config
 from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.training.finetuning.data import LabelledBatch
 from hicmae_cli.training.finetuning.objective import Objective
@@ -18,7 +17,6 @@ from hicmae_cli.training.machine import new_accelerator
 from hicmae_cli.training.settings import FinetuneSettings
 from tests.training.toys import FINETUNE_SETTINGS
 
-pytestmark = pytest.mark.usefixtures("small_model")
 MIXED = FINETUNE_SETTINGS.model_copy(update={"drop_video_tokens": 0.0, "mixup": 0.8, "label_smoothing": 0.0})
 
 
@@ -37,7 +35,7 @@ def step(
 ) -> torch.Tensor:
     """Make a step from the same model, after ``before`` -> its parameters, flat."""
     torch.manual_seed(0)
-    model = Classifier(config.VARIANTS["nano"], 2, settings.drop_path)
+    model = Classifier(settings.dims, 2, settings.drop_path)
     before()
     losses = finetune_step(
         new_accelerator("no", "cpu"),

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from hicmae_cli.errors import WeightsError
-from hicmae_cli.models.classifier import Classifier, pool_layers, use_last_layer
+from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.config import DecoderDims, ModelDims
 from hicmae_cli.models.pretraining import PretrainingModel
 from hicmae_cli.training.finetuning.transfer import load_compatible
@@ -70,9 +70,19 @@ def test_a_classifier_gives_its_head_only_for_the_same_labels(
     assert set(transfer.fresh) == fresh
 
 
-def test_layer_weights_fixed_to_the_last_layer_are_not_loaded(tmp_path: Path) -> None:
+def test_layer_weights_that_were_not_trained_are_not_loaded(tmp_path: Path) -> None:
+    path, source = tmp_path / "last.safetensors", Classifier(DIMS, 2, layer_fusion=False)
+    save_classifier(path, source, info(layer_fusion=False))
+    model = Classifier(DIMS, 2)
+    transfer = load_compatible(model, path, LABELS)
+    assert set(transfer.fresh) == {"video_layer_weights", "audio_layer_weights"}
+
+
+def test_saturated_layer_weights_of_older_files_are_not_loaded(tmp_path: Path) -> None:
     path, source = tmp_path / "last.safetensors", Classifier(DIMS, 2)
-    use_last_layer(source)
+    with torch.no_grad():
+        for weights in (source.video_layer_weights, source.audio_layer_weights):
+            weights.copy_(torch.tensor([0.0, 1000.0]))  # as earlier versions turned the fusion off
     save_classifier(path, source, info())
     model = Classifier(DIMS, 2)
     transfer = load_compatible(model, path, LABELS)
@@ -83,12 +93,3 @@ def test_layer_weights_fixed_to_the_last_layer_are_not_loaded(tmp_path: Path) ->
 def test_another_size_is_refused(pretrained: tuple[Path, PretrainingModel]) -> None:
     with pytest.raises(WeightsError, match=r"pretrained\.safetensors: has the variant custom"):
         load_compatible(Classifier(ModelDims(64, 1, 2, 1), 2), pretrained[0], LABELS)
-
-
-def test_without_layer_fusion_only_the_last_layer_counts() -> None:
-    model = Classifier(DIMS, 2).eval()
-    use_last_layer(model)
-    tokens = [torch.randn(3, 5, 32) for _ in range(2)]
-    for weights in (model.video_layer_weights, model.audio_layer_weights):
-        assert not weights.requires_grad
-        torch.testing.assert_close(pool_layers(tokens, weights), tokens[-1].mean(dim=1))

@@ -1,4 +1,4 @@
-"""The pre-training loop on a handful of tiny clips: it learns, resumes exactly, in one process or two."""
+"""The pre-training loop on a few tiny clips: it learns and resumes exactly, in one process or two."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ import torch
 
 from hicmae_cli.clips.recording import Recording
 from hicmae_cli.errors import ManifestError, SettingsError, TrainingError
-from hicmae_cli.models import config
 from hicmae_cli.models.masking import draw_masks
 from hicmae_cli.models.objectives import reconstruction_loss
-from hicmae_cli.training.pretraining import loop as module
-from hicmae_cli.training.pretraining.loop import Progress
+from hicmae_cli.training.pretraining import objectives
+from hicmae_cli.training.pretraining.progress import PretrainingProgress
+from hicmae_cli.training.pretraining.results import PretrainingOutcome
 from hicmae_cli.training.pretraining.state import StepReport
 from hicmae_cli.weights.checkpoint import load_pretrained
 from tests.training.toys import (
@@ -25,13 +25,11 @@ from tests.training.toys import (
     numbers,
     recordings_in,
     run,
-    shrink_nano,
     start,
     together,
     write_recordings,
 )
 
-pytestmark = pytest.mark.usefixtures("small_model")
 STEPS = 9  # 3 epochs of 6 clips, 2 in a step
 
 
@@ -47,8 +45,8 @@ def recordings(clips: Path) -> list[Recording]:
     return recordings_in(clips)
 
 
-def killer(*steps: int) -> Progress:
-    """Dies after certain steps, each once."""
+def killer(*steps: int) -> PretrainingProgress:
+    """Raise after certain steps, each once."""
     left = list(steps)
 
     def on_step(report: StepReport) -> None:
@@ -56,10 +54,10 @@ def killer(*steps: int) -> Progress:
             left.remove(report.step)
             raise KilledError
 
-    return Progress(on_step=on_step)
+    return PretrainingProgress(on_step=on_step)
 
 
-def test_it_learns_and_keeps_the_last_and_the_best(recordings: list[Recording], tmp_path: Path) -> None:
+def test_it_learns_and_writes_the_last_and_the_best_weight(recordings: list[Recording], tmp_path: Path) -> None:
     outcome = run(tmp_path, recordings, SETTINGS.model_copy(update={"epochs": 16, "warmup_epochs": 1}))
     assert outcome.finished
     losses = numbers(tmp_path)
@@ -83,9 +81,9 @@ def test_it_learns_and_keeps_the_last_and_the_best(recordings: list[Recording], 
 
 
 @pytest.mark.parametrize("precision", ["no", "bf16"])
-def test_a_killed_run_goes_on_to_the_last_bit(recordings: list[Recording], tmp_path: Path, precision: str) -> None:
-    # Drop path draws chance in every step, and pictures are drawn in some; 5 and 7 lie between checkpoints, 3 ends an
-    # epoch, 8 is a checkpoint.
+def test_a_killed_run_resumes_to_the_last_bit(recordings: list[Recording], tmp_path: Path, precision: str) -> None:
+    # Drop path draws random numbers in every step, and pictures do in some; steps 5 and 7 are between checkpoints, 3
+    # ends an epoch, 8 has a checkpoint.
     settings = SETTINGS.model_copy(update={"drop_path": 0.3, "mixed_precision": precision, "checkpoint_every": 4})
     run(tmp_path / "whole", recordings, settings)
     settings = settings.model_copy(update={"picture_every": 2})
@@ -106,7 +104,7 @@ def test_a_killed_run_goes_on_to_the_last_bit(recordings: list[Recording], tmp_p
 @pytest.mark.parametrize("kills", [(4,), (2, 3, 5, 7, 8)])
 def test_sigkill_at_any_step(clips: Path, tmp_path: Path, kills: tuple[int, ...]) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut"
-    # Workers are left behind by a kill, as they would be at a user's.
+    # A kill leaves workers behind, as it would on a user's machine.
     settings = ("num_workers=1", "checkpoint_every=2")
     for step in kills:
         process = start("pretrain", cut, clips, *settings)
@@ -129,7 +127,7 @@ def test_sigkill_at_any_step(clips: Path, tmp_path: Path, kills: tuple[int, ...]
 def test_two_processes_equal_one_with_the_doubled_batch(
     clips: Path, recordings: list[Recording], tmp_path: Path, rounds: int
 ) -> None:
-    # The batch counts the clips of both: 2 is 1 in each. With all negatives the contrast, too, is that of 2 clips.
+    # A batch of 2 is 1 clip per process. With negatives of all processes, the contrastive loss sees 2 clips too.
     done = together(
         "pretrain", tmp_path / "two", clips, "negatives=all", f"batch_size={2 * rounds}", f"accumulation={rounds}"
     )
@@ -153,15 +151,15 @@ def test_accumulated_rounds_equal_one_large_one(recordings: list[Recording], tmp
         assert whole["contrastive_loss"] == 0
 
 
-def test_an_interrupt_saves_and_the_run_goes_on(recordings: list[Recording], tmp_path: Path) -> None:
+def test_an_interrupt_saves_and_the_run_resumes(recordings: list[Recording], tmp_path: Path) -> None:
     def interrupt(report: StepReport) -> None:
         if report.step == 4:
             os.kill(os.getpid(), signal.SIGINT)
 
     before = signal.getsignal(signal.SIGINT)
-    stopped = run(tmp_path / "cut", recordings, SETTINGS, Progress(on_step=interrupt))
+    stopped = run(tmp_path / "cut", recordings, SETTINGS, PretrainingProgress(on_step=interrupt))
     assert not stopped.finished
-    assert stopped.step in (4, 5)  # noticed in the step in which it comes
+    assert stopped.step in (4, 5)  # the run notices it in the same step or the next one
     assert (tmp_path / "cut" / "checkpoints" / f"step-{stopped.step:08d}.pt").exists()
     assert signal.getsignal(signal.SIGINT) is before
     assert run(tmp_path / "cut", recordings).finished
@@ -170,7 +168,7 @@ def test_an_interrupt_saves_and_the_run_goes_on(recordings: list[Recording], tmp
 
 
 @pytest.mark.parametrize("what", ["loss", "gradient"])
-def test_numbers_that_are_not_finite_stop_the_run(
+def test_a_number_that_is_not_finite_stops_the_run(
     recordings: list[Recording], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:
     calls = 0
@@ -186,7 +184,7 @@ def test_numbers_that_are_not_finite_stop_the_run(
         return loss + (predicted * 0).abs().sqrt().sum()  # 0, with an infinite slope
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "reconstruction_loss", broken)
+        patch.setattr(objectives, "reconstruction_loss", broken)
         with pytest.raises(
             TrainingError, match=rf"the {what} became (nan|inf) in step 5; earlier checkpoints, if any,"
         ) as caught:
@@ -215,7 +213,7 @@ def test_broken_recordings_are_skipped_and_listed(recordings: list[Recording], t
     assert [line.split(",")[0] for line in listed[1:]] == ["bad", "gone"]
 
 
-def test_a_corpus_that_is_broken_altogether_is_an_error(tmp_path: Path) -> None:
+def test_a_corpus_without_a_usable_recording_is_an_error(tmp_path: Path) -> None:
     gone = [Recording(str(index), tmp_path / f"{index}.mkv", None) for index in range(5)]
     with pytest.raises(
         TrainingError, match=r"none of 5 recordings that were tried can be used: .*no such file"
@@ -226,21 +224,21 @@ def test_a_corpus_that_is_broken_altogether_is_an_error(tmp_path: Path) -> None:
 
 def test_a_folder_of_another_run_is_refused(recordings: list[Recording], tmp_path: Path) -> None:
     run(tmp_path, recordings)
-    with pytest.raises(SettingsError, match=r"video_mask tube -> block.*choose another --output"):
+    with pytest.raises(SettingsError, match=r"video_mask tube -> block.*choose another `output`"):
         run(tmp_path, recordings, SETTINGS.model_copy(update={"video_mask": "block"}))
     with pytest.raises(SettingsError, match="clips"):
         run(tmp_path, recordings[:-1])
     assert run(tmp_path, recordings, SETTINGS.model_copy(update={"num_workers": 1})).finished
 
 
-def test_a_damaged_checkpoint_is_passed_over(recordings: list[Recording], tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_skipped(recordings: list[Recording], tmp_path: Path) -> None:
     with pytest.raises(KilledError):
         run(tmp_path / "cut", recordings, progress=killer(7))
     newest = sorted((tmp_path / "cut" / "checkpoints").iterdir())[-1]
     newest.write_bytes(newest.read_bytes()[:1000])
     warnings: list[str] = []
     starts: list[tuple[int, int]] = []
-    progress = Progress(warn=warnings.append, on_start=lambda *start: starts.append(start))
+    progress = PretrainingProgress(warn=warnings.append, on_start=lambda *start: starts.append(start))
     assert run(tmp_path / "cut", recordings, progress=progress).finished
     assert starts == [(4, STEPS)]
     assert len(warnings) == 1
@@ -251,7 +249,7 @@ def test_a_damaged_checkpoint_is_passed_over(recordings: list[Recording], tmp_pa
 
 @pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_a_signal_to_the_whole_group_saves(clips: Path, tmp_path: Path, number: signal.Signals) -> None:
-    # As a terminal's Ctrl-C and a scheduler's SIGTERM do: the loader's workers get it too.
+    # As with a terminal's Ctrl-C and a scheduler's SIGTERM, the loader's workers receive it too.
     process = start("pretrain", tmp_path, clips, "num_workers=1", "epochs=50", "checkpoint_every=1000")
     follow(process, 4)
     os.killpg(process.pid, number)
@@ -262,34 +260,32 @@ def test_a_signal_to_the_whole_group_saves(clips: Path, tmp_path: Path, number: 
     assert max(steps) < 100
 
 
-def test_one_clip_at_a_time_has_no_contrast(recordings: list[Recording], tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="one clip at a time has nothing to be told apart from"):
+def test_the_contrastive_loss_needs_two_clips(recordings: list[Recording], tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="the contrastive loss needs at least two clips per process"):
         run(tmp_path, recordings, SETTINGS.model_copy(update={"batch_size": 2, "accumulation": 2}))
 
 
 def test_a_fine_tuned_weight_is_not_overwritten(recordings: list[Recording], tmp_path: Path) -> None:
     (tmp_path / "best.safetensors").write_bytes(b"of a fine-tuning")
-    with pytest.raises(SettingsError, match="holds weights of another run; choose another --output"):
+    with pytest.raises(SettingsError, match="holds weights of another run; choose another `output`"):
         run(tmp_path, recordings)
     assert (tmp_path / "best.safetensors").read_bytes() == b"of a fine-tuning"
 
 
 def test_batches_that_do_not_fit_are_refused(recordings: list[Recording], tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="batch_size 2 cannot be dealt to 1 processes in 3 rounds"):
+    with pytest.raises(
+        SettingsError, match="batch_size 2 cannot be split evenly among 1 processes with 3 accumulation rounds"
+    ):
         run(tmp_path, recordings, SETTINGS.model_copy(update={"accumulation": 3}))
-    with pytest.raises(ManifestError, match="6 training clips are fewer than the 7 of a step"):
+    with pytest.raises(ManifestError, match="got 6 training clips, expected at least batch_size 7"):
         run(tmp_path, recordings, SETTINGS.model_copy(update={"batch_size": 7}))
 
 
 @pytest.fixture(scope="module")
 def usual_loss(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> float:
-    """Of the first step without any change."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(config.VARIANTS, "nano", config.VARIANTS["nano"])
-        patch.setitem(config.DECODERS, "nano", config.DECODERS["nano"])
-        shrink_nano()
-        folder = tmp_path_factory.mktemp("usual")
-        run(folder, recordings_in(clips), SETTINGS.model_copy(update={"epochs": 1}))
+    """Loss of the first step with the usual settings."""
+    folder = tmp_path_factory.mktemp("usual")
+    run(folder, recordings_in(clips), SETTINGS.model_copy(update={"epochs": 1}))
     return float(numbers(folder)[0]["loss"])
 
 
@@ -318,3 +314,36 @@ def test_every_choice_runs(
     assert model.skips == settings.skip_connections
     same = numbers(tmp_path)[0]["loss"] == pytest.approx(usual_loss, rel=1e-6)
     assert same == (not change.keys().isdisjoint({"gradient_checkpointing", "compile", "cache_clips"}))
+
+
+def test_a_run_neither_reads_nor_changes_the_global_random_state(recordings: list[Recording], tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"drop_path": 0.3, "epochs": 1})
+    for name, seed in (("one", 1), ("two", 2)):
+        torch.manual_seed(seed)
+        before = torch.get_rng_state()
+        run(tmp_path / name, recordings, settings)
+        assert torch.equal(torch.get_rng_state(), before)
+    assert numbers(tmp_path / "one") == numbers(tmp_path / "two")
+    one, two = ((tmp_path / name / "last.safetensors").read_bytes() for name in ("one", "two"))
+    assert one == two
+
+
+def test_a_run_that_ends_during_warm_up_warns(recordings: list[Recording], tmp_path: Path) -> None:
+    warnings: list[str] = []
+    progress = PretrainingProgress(warn=warnings.append)
+    settings = SETTINGS.model_copy(update={"epochs": 1, "warmup_epochs": 4})
+    run(tmp_path / "short", recordings, settings, progress)
+    assert len(warnings) == 1 and "training ends during warm-up, at about 25% of the peak" in warnings[0]
+    run(tmp_path / "short", recordings, settings, progress)  # nothing is left to do
+    run(tmp_path / "long", recordings, SETTINGS.model_copy(update={"epochs": 1}), progress)
+    assert len(warnings) == 1
+
+
+def test_an_outcome_prints_itself(recordings: list[Recording], tmp_path: Path) -> None:
+    outcome = run(tmp_path, [*recordings, Recording("gone", tmp_path / "gone.mkv", None)])
+    assert str(outcome).splitlines() == [
+        f"pre-trained for 9 steps, weight {tmp_path / 'last.safetensors'}",
+        f"1 broken recordings were skipped, listed in {tmp_path / 'skipped.csv'}",
+    ]
+    stopped = PretrainingOutcome(tmp_path, None, 3, 9, {})
+    assert str(stopped) == f"stopped after step 3 of 9 in {tmp_path}; start again to resume"

@@ -1,0 +1,148 @@
+"""Pre-train by one call, as ``hicmae pretrain`` does: find the recordings, train, and draw pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from accelerate import PartialState
+
+from hicmae_cli.errors import HicmaeError, first_line, one_line
+from hicmae_cli.models.pretraining import PretrainingModel
+from hicmae_cli.runtime.torch_engine import choose_device
+from hicmae_cli.training.machine import check_precision
+from hicmae_cli.training.pretraining.loop import pretrain_recordings
+from hicmae_cli.training.pretraining.pictures import draw_curves, draw_example
+from hicmae_cli.training.pretraining.progress import PretrainingProgress
+from hicmae_cli.training.pretraining.recordings import RecordingList, choose_recipe, find_recordings
+from hicmae_cli.training.pretraining.results import PretrainingOutcome
+from hicmae_cli.training.recipes import load_settings
+from hicmae_cli.training.settings import PretrainSettings
+
+
+def pretrain(
+    dataset: str | None = None,
+    *,
+    root: str | Path | None = None,
+    manifest: str | Path | None = None,
+    videos: str | Path | None = None,
+    recipe: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    seed: int | None = None,
+    output: str | Path = "runs/pretrain",
+    licence: str = "",
+    device: str = "auto",
+    draw_puppets: Callable[[Path], Path] | None = None,
+    progress: PretrainingProgress | None = None,
+) -> PretrainingOutcome:
+    """Pre-train on unlabelled videos of talking faces.
+
+    The same call resumes a run that was stopped, and does nothing if it is finished. The folder of the run gets the
+    weights, checkpoints, the log, and pictures (``docs/pretrain.md``).
+
+    Args:
+        dataset: ``puppets`` or ``voxceleb2``; or give ``manifest`` or ``videos``.
+        root: folder of the dataset, or of the faces that are cut out of ``videos``.
+        manifest: a CSV of prepared clips; labels are not read.
+        videos: a folder of any videos; their faces are cut first, once, in worker processes (a script needs
+            ``if __name__ == "__main__":`` around the call).
+        recipe: a recipe that ships with hicmae, or a .toml file; by default the dataset's.
+        overrides: other values of recipe keys; None keeps the recipe's.
+        seed: another seed than the recipe's.
+        output: folder of the run.
+        licence: licence of the weight; by default the dataset's.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        draw_puppets: draws the generated corpus into a folder and returns its manifest; without it, puppets that are
+            not drawn are an error.
+        progress: functions to call during the run.
+
+    Returns:
+        How the run ended, with the weight; Ctrl-C stops it after a checkpoint.
+
+    Raises:
+        SettingsError: parameters or recipe keys that cannot be used, or ``output`` holds another run.
+        ManifestError: no recordings that can be used, or fewer than a step takes.
+        TrainingError: a loss is not finite, all recordings are broken, or the disk is full.
+    """
+    progress = progress or PretrainingProgress()
+    run = Path(output)
+    recipe = choose_recipe(recipe, dataset, manifest, videos)
+    changes = dict(overrides or {}) if seed is None else {**(overrides or {}), "seed": seed}
+    changes = {key: value for key, value in changes.items() if value is not None}
+    settings = load_settings(PretrainSettings, recipe, changes)
+    check_precision(settings.mixed_precision, choose_device(device).type)
+    processes = PartialState(cpu=device == "cpu", timeout=timedelta(days=7))
+    if not processes.is_main_process:
+        progress = PretrainingProgress()
+    # The main process draws puppets or cuts faces, which may take days; the others wait.
+    with processes.main_process_first():
+        found = find_recordings(
+            dataset=dataset,
+            root=_to_path(root),
+            manifest=_to_path(manifest),
+            videos=_to_path(videos),
+            draw_puppets=draw_puppets,
+            on_listing=progress.on_listing,
+            on_video=progress.on_video,
+            on_wait=progress.on_wait,
+        )
+    for name, reason in found.skipped:
+        progress.warn(one_line(f"skipped {name}: {reason}"))
+    progress.on_recordings(found, settings)
+    outcome = pretrain_recordings(
+        run,
+        recordings=found.recordings,
+        dataset=found.name,
+        licence=licence or found.licence,
+        front_end=found.front_end,
+        source=_describe_command(dataset, manifest, videos, recipe, changes),
+        settings=settings,
+        device=device,
+        progress=replace(progress, on_picture=_draw_pictures(run, found, settings, progress)),
+    )
+    if processes.is_main_process:
+        try:
+            draw_curves(run)
+        except OSError as error:
+            progress.warn(f"the curves cannot be drawn: {first_line(error)}")
+    return outcome
+
+
+def _to_path(given: str | Path | None) -> Path | None:
+    return None if given is None else Path(given)
+
+
+def _draw_pictures(
+    run: Path, found: RecordingList, settings: PretrainSettings, progress: PretrainingProgress
+) -> Callable[[int, PretrainingModel], None]:
+    """Return a hook that draws an example before it calls the caller's own hook."""
+
+    def draw(step: int, model: PretrainingModel) -> None:
+        try:
+            draw_example(run, step, model, found.recordings, settings)
+        except (HicmaeError, OSError) as error:  # a missing picture is no reason to stop a run
+            progress.warn(f"the picture of step {step} cannot be drawn: {first_line(error)}")
+        progress.on_picture(step, model)
+
+    return draw
+
+
+def _describe_command(
+    dataset: str | None,
+    manifest: str | Path | None,
+    videos: str | Path | None,
+    recipe: str | Path,
+    changes: Mapping[str, Any],
+) -> str:
+    """Write the command that does the same, without paths, for the metadata of the weight."""
+    if dataset is not None:
+        data = f"--dataset {dataset}"
+    elif manifest is not None:
+        data = f"--manifest {Path(manifest).name}"
+    else:
+        data = f"--videos {Path(videos or '').name}"
+    words = ["hicmae pretrain", data, f"--recipe {Path(recipe).name}"]
+    return " ".join([*words, *(f"--set {key}={value}" for key, value in changes.items())])
