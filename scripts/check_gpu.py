@@ -16,7 +16,7 @@ import torch
 from hicmae_cli.bench.pretraining import make_pretraining_step
 from hicmae_cli.models.build import build_classifier
 from hicmae_cli.models.config import VARIANTS, Architecture
-from hicmae_cli.training.settings import PretrainSettings
+from hicmae_cli.recipes.settings import PretrainSettings
 
 CLIPS = 32
 STEPS = 5

@@ -17,8 +17,8 @@ from mkdocs.structure.files import File, Files
 from typer.main import get_command
 
 import hicmae_cli
-from hicmae_cli.training.recipes import available_recipes, list_keys, summarise_recipe
-from hicmae_cli.training.settings import PHASES
+from hicmae_cli.recipes.recipe import available_recipes, list_keys, summarise_recipe
+from hicmae_cli.recipes.settings import PHASES
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -27,10 +27,10 @@ from hicmae_cli.corpora.manifest import Sample, read_manifest
 from hicmae_cli.evaluation.results import Evaluation
 from hicmae_cli.evaluation.scoring import score_clips
 from hicmae_cli.files import compute_sha256, write_atomically
+from hicmae_cli.recipes.recipe import parse_overrides
 from hicmae_cli.runtime.torch_engine import TorchEngine
 from hicmae_cli.training.finetuning.folds import finetune_folds
 from hicmae_cli.training.finetuning.progress import FinetuningProgress
-from hicmae_cli.training.recipes import parse_overrides
 from hicmae_cli.weights.checkpoint import load_classifier
 
 ARMS = {"all": "all layers (hierarchical fusion)", "last": "last layer"}

@@ -22,12 +22,12 @@ from hicmae_cli.corpora.catalogue import find_dataset
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.evaluation.retrieval import recall_among
 from hicmae_cli.models.objectives import contrastive_logits, embed_layers
+from hicmae_cli.recipes.recipe import load_settings, parse_overrides
+from hicmae_cli.recipes.settings import FinetuneSettings
 from hicmae_cli.training.finetuning.fold import finetune_and_test
 from hicmae_cli.training.finetuning.task import Task, read_task
 from hicmae_cli.training.pretraining.progress import PretrainingProgress
 from hicmae_cli.training.pretraining.run import pretrain
-from hicmae_cli.training.recipes import load_settings, parse_overrides
-from hicmae_cli.training.settings import FinetuneSettings
 from hicmae_cli.weights.checkpoint import load_pretrained
 
 GROUP = 64

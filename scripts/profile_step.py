@@ -22,7 +22,7 @@ from hicmae_cli.bench.pretraining import make_pretraining_step, step_flops
 from hicmae_cli.bench.step import finetune_steps
 from hicmae_cli.models.config import DECODERS, VARIANTS
 from hicmae_cli.models.products import use_usual_products, use_wide_products
-from hicmae_cli.training.settings import PretrainSettings
+from hicmae_cli.recipes.settings import PretrainSettings
 
 CLIPS, SIDE, WARM_UP, STEPS = 8, 2048, 4, 4
 KINDS = {

@@ -27,6 +27,8 @@ from torch import Tensor
 from torchaudio.compliance.kaldi import fbank
 from torchvision.transforms import RandomResizedCrop
 
+from hicmae_cli.augmentation.augment import random_gain
+from hicmae_cli.augmentation.rand_augment import FILL
 from hicmae_cli.bench.pretraining import hold_to_one_core
 from hicmae_cli.bundled import find_sample_clip
 from hicmae_cli.clips import draw_training_view, write_prepared_clip
@@ -42,11 +44,9 @@ from hicmae_cli.model_input import (
     SAMPLE_RATE_HZ,
 )
 from hicmae_cli.models.inputs import to_video
-from hicmae_cli.training.augmentation import random_gain
+from hicmae_cli.recipes.settings import FinetuneSettings
 from hicmae_cli.training.finetuning.data import TrainingClips, unpack_batch
 from hicmae_cli.training.machine import hold_freed_memory
-from hicmae_cli.training.rand_augment import FILL
-from hicmae_cli.training.settings import FinetuneSettings
 
 # As a clip of CREMA-D: 2.5 s at 30 frames/s.
 _FRAMES, _FPS, _SAMPLES = 75, 30, SAMPLE_RATE_HZ * 5 // 2

@@ -33,11 +33,11 @@ from hicmae_cli.models.config import (
 from hicmae_cli.models.masking import count_masked, draw_masks
 from hicmae_cli.models.products import use_usual_products, use_wide_products
 from hicmae_cli.preparing.videos import prepare_videos
+from hicmae_cli.recipes.settings import PretrainSettings
 from hicmae_cli.training.machine import hold_freed_memory, new_accelerator
 from hicmae_cli.training.optimiser import decay_groups
 from hicmae_cli.training.pretraining.data import MaskedBatch, PretrainingClips, unwrap_batch
 from hicmae_cli.training.pretraining.step import pretrain_step
-from hicmae_cli.training.settings import PretrainSettings
 
 AUTHORS_ITEM_MS = 77.0
 """A training item of the authors' implementation, on one core of another machine."""

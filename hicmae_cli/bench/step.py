@@ -14,19 +14,19 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from hicmae_cli.augmentation.mixing import draw_mix, mix_targets, mix_video, soft_targets
 from hicmae_cli.models.build import build_classifier
 from hicmae_cli.models.config import AUDIO_TOKENS, VARIANTS, VIDEO_TOKENS, Architecture, ModelDims
 from hicmae_cli.models.encoders import rising_rates, sine_cosine_table
 from hicmae_cli.models.inputs import to_video
+from hicmae_cli.models.losses import LOSSES
 from hicmae_cli.models.products import use_usual_products, use_wide_products
+from hicmae_cli.recipes.settings import FinetuneSettings
 from hicmae_cli.training.finetuning.data import LabelledBatch
-from hicmae_cli.training.finetuning.mixing import draw_mix, mix_targets, mix_video, soft_targets
 from hicmae_cli.training.finetuning.objective import Objective
 from hicmae_cli.training.finetuning.step import finetune_step
-from hicmae_cli.training.losses import LOSSES
 from hicmae_cli.training.machine import hold_freed_memory, new_accelerator
 from hicmae_cli.training.optimiser import parameter_groups
-from hicmae_cli.training.settings import FinetuneSettings
 
 _CLASSES = 6
 _RATE = 1e-5

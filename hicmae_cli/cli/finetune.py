@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     from hicmae_cli.corpora.manifest import Sample
     from hicmae_cli.corpora.splits import Split
+    from hicmae_cli.recipes.settings import FinetuneSettings
     from hicmae_cli.training.finetuning.progress import FinetuningProgress
     from hicmae_cli.training.finetuning.results import FinetuningResult, FoldResult
-    from hicmae_cli.training.settings import FinetuneSettings
 
 
 def finetune(
@@ -90,9 +90,9 @@ def finetune(
     if init is not None:
         find_weight(init, ".safetensors")
     require_training("finetune", "torch", "torchvision", "accelerate")
+    from hicmae_cli.recipes.recipe import parse_overrides
     from hicmae_cli.training.finetuning.folds import finetune_folds
     from hicmae_cli.training.machine import leave_process_group
-    from hicmae_cli.training.recipes import parse_overrides
 
     options = {"selection": selection, "epochs": epochs, "batch_size": batch_size, "seed": seed}
     console = Console(quiet=process_number() > 0)

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from hicmae_cli.media.listing import Listing
+    from hicmae_cli.recipes.settings import PretrainSettings
     from hicmae_cli.training.pretraining.progress import PretrainingProgress
     from hicmae_cli.training.pretraining.recordings import RecordingList
     from hicmae_cli.training.pretraining.results import PretrainingOutcome
     from hicmae_cli.training.pretraining.state import StepReport
-    from hicmae_cli.training.settings import PretrainSettings
 
 
 def pretrain(
@@ -70,9 +70,9 @@ def pretrain(
     from rich.console import Console
 
     from hicmae_cli.cli.clip_lists import puppets_manifest
+    from hicmae_cli.recipes.recipe import parse_overrides
     from hicmae_cli.training.machine import leave_process_group
     from hicmae_cli.training.pretraining.run import pretrain as run
-    from hicmae_cli.training.recipes import parse_overrides
 
     console = Console(quiet=process_number() > 0)
     with _Display(console, videos) as display:

@@ -9,7 +9,7 @@ import typer
 from hicmae_cli.cli.options import usage_error
 
 if TYPE_CHECKING:
-    from hicmae_cli.training.recipes import RecipeKey
+    from hicmae_cli.recipes.recipe import RecipeKey
 
 
 def recipes(
@@ -39,8 +39,8 @@ def recipes(
         hicmae recipes --keys finetune
     """
     from hicmae_cli.cli.screen import Screen
-    from hicmae_cli.training.recipes import available_recipes, list_keys, read_recipe, summarise_recipe
-    from hicmae_cli.training.settings import PHASES
+    from hicmae_cli.recipes.recipe import available_recipes, list_keys, read_recipe, summarise_recipe
+    from hicmae_cli.recipes.settings import PHASES
 
     if name is not None and keys is not None:
         raise usage_error("give either a NAME or --keys")

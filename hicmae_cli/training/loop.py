@@ -9,8 +9,8 @@ from typing import TypeVar
 from accelerate import Accelerator
 
 from hicmae_cli.errors import TrainingError
+from hicmae_cli.recipes.settings import Settings
 from hicmae_cli.training.machine import gather_objects
-from hicmae_cli.training.settings import Settings
 
 Fault = TypeVar("Fault")
 

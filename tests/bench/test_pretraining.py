@@ -15,7 +15,7 @@ from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.config import DecoderDims, ModelDims
 from hicmae_cli.models.masking import draw_masks
 from hicmae_cli.models.pretraining import PretrainingModel
-from hicmae_cli.training.settings import FinetuneSettings, PretrainSettings
+from hicmae_cli.recipes.settings import FinetuneSettings, PretrainSettings
 
 
 def test_operations_match_torchs_count() -> None:

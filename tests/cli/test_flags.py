@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from hicmae_cli.cli.app import _COMMANDS
 from hicmae_cli.cli.flags import FLAGS, to_flags
-from hicmae_cli.training.recipes import list_keys
-from hicmae_cli.training.settings import FinetuneSettings
+from hicmae_cli.recipes.recipe import list_keys
+from hicmae_cli.recipes.settings import FinetuneSettings
 from tests.cli.running import hicmae
 
 

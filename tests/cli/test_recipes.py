@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from hicmae_cli.training.recipes import available_recipes, list_keys, load_settings
-from hicmae_cli.training.settings import PHASES, FinetuneSettings
+from hicmae_cli.recipes.recipe import available_recipes, list_keys, load_settings
+from hicmae_cli.recipes.settings import PHASES, FinetuneSettings
 from tests.cli.running import fresh_python, hicmae
 
 

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 import hicmae_cli
-from hicmae_cli.training.recipes import available_recipes, load_settings
-from hicmae_cli.training.settings import PHASES, FinetuneSettings
+from hicmae_cli.recipes.recipe import available_recipes, load_settings
+from hicmae_cli.recipes.settings import PHASES, FinetuneSettings
 from tests.docs.pages import PAGES, blocks, commands, docs_reference
 
 reference = docs_reference()

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 import hicmae_cli
-from hicmae_cli.training.recipes import RecipeKey, available_recipes, list_keys, summarise_recipe
-from hicmae_cli.training.settings import PHASES
+from hicmae_cli.recipes.recipe import RecipeKey, available_recipes, list_keys, summarise_recipe
+from hicmae_cli.recipes.settings import PHASES
 from tests.docs.pages import PAGES, blocks, docs_reference
 
 reference = docs_reference()

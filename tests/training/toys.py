@@ -15,6 +15,8 @@ import numpy as np
 from hicmae_cli.clips import write_prepared_clip
 from hicmae_cli.clips.recording import Recording
 from hicmae_cli.corpora.manifest import Sample
+from hicmae_cli.recipes.recipe import parse_overrides
+from hicmae_cli.recipes.settings import FinetuneSettings, PretrainSettings
 from hicmae_cli.training.finetuning.loop import finetune
 from hicmae_cli.training.finetuning.progress import FinetuningProgress
 from hicmae_cli.training.finetuning.results import FinetuningOutcome
@@ -23,8 +25,6 @@ from hicmae_cli.training.machine import leave_process_group
 from hicmae_cli.training.pretraining.loop import pretrain_recordings
 from hicmae_cli.training.pretraining.progress import PretrainingProgress
 from hicmae_cli.training.pretraining.results import PretrainingOutcome
-from hicmae_cli.training.recipes import parse_overrides
-from hicmae_cli.training.settings import FinetuneSettings, PretrainSettings
 
 SETTINGS = PretrainSettings(
     variant="nano",

@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
+from hicmae_cli.augmentation.augment import augment_faces, augment_samples, mask_log_mel
 from hicmae_cli.clips import PreparedClip, compute_log_mel, draw_training_view, read_prepared_clip
 from hicmae_cli.clips.log_mel import MIN_SAMPLES
 from hicmae_cli.corpora.manifest import Sample, describe_fault
 from hicmae_cli.corpora.values import check_values
 from hicmae_cli.errors import ManifestError, MediaError, TrainingError
 from hicmae_cli.model_input import CLIP_FRAMES, FACE_SIZE_PX, LOG_MEL_BINS, LOG_MEL_FRAMES
-from hicmae_cli.training.augmentation import augment_faces, augment_samples, mask_log_mel
+from hicmae_cli.recipes.settings import FinetuneSettings
 from hicmae_cli.training.machine import quiet_worker
-from hicmae_cli.training.settings import FinetuneSettings
 
 _NO_FACES = np.zeros((CLIP_FRAMES, FACE_SIZE_PX, FACE_SIZE_PX, 3), np.uint8)
 _NO_SOUND = np.zeros((1, LOG_MEL_FRAMES, LOG_MEL_BINS), np.float32)

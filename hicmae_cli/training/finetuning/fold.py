@@ -16,6 +16,7 @@ from hicmae_cli.errors import TrainingError, WeightsError
 from hicmae_cli.evaluation.results import Evaluation
 from hicmae_cli.evaluation.scoring import score_clips
 from hicmae_cli.files import compute_sha256, write_atomically
+from hicmae_cli.recipes.settings import FinetuneSettings
 from hicmae_cli.runtime.torch_engine import TorchEngine
 from hicmae_cli.training.finetuning.loop import finetune
 from hicmae_cli.training.finetuning.parts import check_people, split_samples
@@ -23,7 +24,6 @@ from hicmae_cli.training.finetuning.progress import FinetuningProgress
 from hicmae_cli.training.finetuning.results import FoldResult
 from hicmae_cli.training.finetuning.task import Task
 from hicmae_cli.training.runs import TESTED, fingerprint
-from hicmae_cli.training.settings import FinetuneSettings
 from hicmae_cli.weights.checkpoint import load_classifier
 from hicmae_cli.weights.reading import read_info
 

@@ -16,17 +16,17 @@ from hicmae_cli.corpora.dataset import Dataset
 from hicmae_cli.corpora.manifest import ALL_FOLDS, Sample
 from hicmae_cli.errors import SettingsError, WeightsError
 from hicmae_cli.evaluation.protocol import Protocol
+from hicmae_cli.models.losses import resolve_loss
+from hicmae_cli.recipes.recipe import load_settings
+from hicmae_cli.recipes.settings import FinetuneSettings
 from hicmae_cli.report.score_files import write_scores
 from hicmae_cli.runtime.torch_engine import choose_device
 from hicmae_cli.training.finetuning.fold import check_init, finetune_and_test
 from hicmae_cli.training.finetuning.progress import FinetuningProgress
 from hicmae_cli.training.finetuning.results import FinetuningResult, FoldResult, SeedResult, combine_folds
 from hicmae_cli.training.finetuning.task import Task, choose_kind, choose_labels, folds_to_run, read_task
-from hicmae_cli.training.losses import resolve_loss
 from hicmae_cli.training.machine import check_precision
 from hicmae_cli.training.optimiser import warmup_warning
-from hicmae_cli.training.recipes import load_settings
-from hicmae_cli.training.settings import FinetuneSettings
 from hicmae_cli.weights.catalogue import find_weight
 from hicmae_cli.weights.run_folder import locate_fold
 

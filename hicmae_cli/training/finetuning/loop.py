@@ -19,6 +19,7 @@ from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.errors import HicmaeError, TrainingError
 from hicmae_cli.evaluation.results import Evaluation
 from hicmae_cli.evaluation.scoring import score_clips
+from hicmae_cli.recipes.settings import FinetuneSettings
 from hicmae_cli.runtime.torch_engine import TorchEngine
 from hicmae_cli.training.finetuning.data import find_faults, training_loader, unpack_batch
 from hicmae_cli.training.finetuning.parts import check_splits, describe_absent_classes
@@ -33,7 +34,6 @@ from hicmae_cli.training.machine import StopRequest, batches_in, gather_objects
 from hicmae_cli.training.optimiser import learning_rate_at, set_learning_rate
 from hicmae_cli.training.order import deal_batches, epoch_order, step_seed
 from hicmae_cli.training.runs import keep_checkpoint, metrics_log
-from hicmae_cli.training.settings import FinetuneSettings
 from hicmae_cli.weights.checkpoint import save_classifier
 
 

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from hicmae_cli.errors import SettingsError
+from hicmae_cli.models.losses import LOSSES, Loss, class_weights, resolve_loss
 from hicmae_cli.training.finetuning.task import Task
-from hicmae_cli.training.losses import LOSSES, Loss, class_weights, resolve_loss
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,12 @@ from hicmae_cli.evaluation.scoring import restrict
 from hicmae_cli.models.config import AUDIO_GRID, PATCH_PX, VIDEO_GRID
 from hicmae_cli.models.inputs import to_video
 from hicmae_cli.models.masking import cut_patches, keep_patches, spread_tokens
+from hicmae_cli.recipes.settings import FinetuneSettings
 from hicmae_cli.training.finetuning.data import training_loader, unpack_batch
 from hicmae_cli.training.finetuning.task import Task
 from hicmae_cli.training.machine import batches_in
 from hicmae_cli.training.order import first_batches
 from hicmae_cli.training.runs import fingerprint
-from hicmae_cli.training.settings import FinetuneSettings
 from hicmae_cli.training.whitening import TokenSample
 
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.corpora.splits import Split
+from hicmae_cli.recipes.settings import FinetuneSettings
 from hicmae_cli.training.finetuning.results import FoldResult
 from hicmae_cli.training.finetuning.state import EpochReport
 from hicmae_cli.training.finetuning.transfer import Transfer
-from hicmae_cli.training.settings import FinetuneSettings
 
 
 @dataclass

@@ -21,6 +21,7 @@ from hicmae_cli.models.build import build_classifier
 from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.config import Architecture, find_variant
 from hicmae_cli.models.products import use_wide_products
+from hicmae_cli.recipes.settings import OF_THE_MACHINE, FinetuneSettings
 from hicmae_cli.training.finetuning.objective import Objective, build_objective
 from hicmae_cli.training.finetuning.parts import find_unreadable, fingerprint_clips, read_calibration
 from hicmae_cli.training.finetuning.state import FinetuningState
@@ -31,7 +32,6 @@ from hicmae_cli.training.machine import check_one_folder, hold_freed_memory, new
 from hicmae_cli.training.optimiser import parameter_groups
 from hicmae_cli.training.order import check_batch
 from hicmae_cli.training.runs import METRICS, TESTED, open_run
-from hicmae_cli.training.settings import OF_THE_MACHINE, FinetuneSettings
 from hicmae_cli.training.whitening import fit_start, freeze_patches
 from hicmae_cli.weights.checkpoint import load_state
 from hicmae_cli.weights.info import WeightInfo

@@ -11,23 +11,15 @@ import torch
 from accelerate import Accelerator
 from torch import Tensor
 
+from hicmae_cli.augmentation.mixing import UNMIXED, Mix, draw_mix, mix_audio, mix_targets, mix_video, soft_targets
 from hicmae_cli.models.config import AUDIO_GRID, PATCH_PX, VIDEO_GRID
 from hicmae_cli.models.inputs import to_video
 from hicmae_cli.models.masking import cut_patches, keep_patches, spread_tokens
+from hicmae_cli.recipes.settings import FinetuneSettings
 from hicmae_cli.training.finetuning.data import LabelledBatch
-from hicmae_cli.training.finetuning.mixing import (
-    UNMIXED,
-    Mix,
-    draw_mix,
-    mix_audio,
-    mix_targets,
-    mix_video,
-    soft_targets,
-)
 from hicmae_cli.training.finetuning.objective import Objective
 from hicmae_cli.training.machine import seeded
 from hicmae_cli.training.optimiser import take_step
-from hicmae_cli.training.settings import FinetuneSettings
 
 
 def finetune_step(

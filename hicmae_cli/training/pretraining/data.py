@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from hicmae_cli.augmentation.augment import multi_scale_crop, random_gain
 from hicmae_cli.clips import compute_log_mel
 from hicmae_cli.clips.recording import RandomWindow, Recording, read_random_window, read_whole_window
 from hicmae_cli.errors import TrainingError, first_line
 from hicmae_cli.models.masking import Mask, draw_masks
-from hicmae_cli.training.augmentation import multi_scale_crop, random_gain
+from hicmae_cli.recipes.settings import PretrainSettings
 from hicmae_cli.training.machine import quiet_worker
-from hicmae_cli.training.settings import PretrainSettings
 
 _ATTEMPTS = 2000
 """Recordings, drawn from the whole corpus, to try before all of it counts as broken."""

@@ -23,6 +23,7 @@ from hicmae_cli.models.inputs import normalise_patches
 from hicmae_cli.models.masking import cut_faces, cut_patches, keep_patches
 from hicmae_cli.models.pretraining import PretrainingModel
 from hicmae_cli.models.products import use_wide_products
+from hicmae_cli.recipes.settings import OF_THE_MACHINE, PretrainSettings
 from hicmae_cli.training.loop import Schedule, agree, is_checkpoint_due
 from hicmae_cli.training.machine import (
     StopRequest,
@@ -49,7 +50,6 @@ from hicmae_cli.training.pretraining.state import (
 )
 from hicmae_cli.training.pretraining.step import pretrain_step
 from hicmae_cli.training.runs import METRICS, fingerprint, keep_checkpoint, metrics_log, open_run
-from hicmae_cli.training.settings import OF_THE_MACHINE, PretrainSettings
 from hicmae_cli.training.whitening import freeze_patches, whiten_patches
 from hicmae_cli.weights.checkpoint import load_state
 from hicmae_cli.weights.info import WeightInfo

@@ -21,7 +21,7 @@ from hicmae_cli.models.masking import Mask, keep_patches
 from hicmae_cli.models.objectives import contrastive_logits, contrastive_loss, embed_layers, reconstruction_loss
 from hicmae_cli.models.pretraining import Pretrained
 from hicmae_cli.models.targets import audio_targets, video_targets
-from hicmae_cli.training.settings import PretrainSettings
+from hicmae_cli.recipes.settings import PretrainSettings
 
 
 @dataclass(frozen=True)

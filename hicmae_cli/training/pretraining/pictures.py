@@ -8,10 +8,10 @@ from pathlib import Path
 from hicmae_cli.clips.recording import Recording
 from hicmae_cli.models.pretraining import PretrainingModel
 from hicmae_cli.models.reconstruction import reconstruct
+from hicmae_cli.recipes.settings import PretrainSettings
 from hicmae_cli.report.plots import plot_curves, reconstruction_picture
 from hicmae_cli.training.pretraining.data import read_example
 from hicmae_cli.training.runs import METRICS, read_lines
-from hicmae_cli.training.settings import PretrainSettings
 
 PICTURES = "pictures"
 CURVES = "curves.png"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 from hicmae_cli.media.listing import Listing
 from hicmae_cli.models.pretraining import PretrainingModel
+from hicmae_cli.recipes.settings import PretrainSettings
 from hicmae_cli.training.pretraining.recordings import RecordingList
 from hicmae_cli.training.pretraining.state import StepReport
-from hicmae_cli.training.settings import PretrainSettings
 
 
 @dataclass

@@ -12,6 +12,8 @@ from accelerate import PartialState
 
 from hicmae_cli.errors import HicmaeError, first_line, one_line
 from hicmae_cli.models.pretraining import PretrainingModel
+from hicmae_cli.recipes.recipe import load_settings
+from hicmae_cli.recipes.settings import PretrainSettings
 from hicmae_cli.runtime.torch_engine import choose_device
 from hicmae_cli.training.machine import check_precision
 from hicmae_cli.training.pretraining.loop import pretrain_recordings
@@ -19,8 +21,6 @@ from hicmae_cli.training.pretraining.pictures import draw_curves, draw_example
 from hicmae_cli.training.pretraining.progress import PretrainingProgress
 from hicmae_cli.training.pretraining.recordings import RecordingList, choose_recipe, find_recordings
 from hicmae_cli.training.pretraining.results import PretrainingOutcome
-from hicmae_cli.training.recipes import load_settings
-from hicmae_cli.training.settings import PretrainSettings
 
 
 def pretrain(

@@ -17,8 +17,8 @@ from accelerate import Accelerator
 from hicmae_cli.files import write_atomically
 from hicmae_cli.models.config import find_variant
 from hicmae_cli.models.pretraining import PretrainingModel
+from hicmae_cli.recipes.settings import PretrainSettings
 from hicmae_cli.training.pretraining.data import Fault
-from hicmae_cli.training.settings import PretrainSettings
 from hicmae_cli.weights.checkpoint import save_pretrained
 from hicmae_cli.weights.info import PretrainingFacts, WeightInfo
 from hicmae_cli.weights.run_folder import BEST, LAST

@@ -14,11 +14,11 @@ from torch import Tensor
 from hicmae_cli.models.config import AUDIO_PATCH
 from hicmae_cli.models.inputs import normalise_patches
 from hicmae_cli.models.masking import cut_faces, cut_patches, keep_patches
+from hicmae_cli.recipes.settings import PretrainSettings
 from hicmae_cli.training.loop import explain_not_finite
 from hicmae_cli.training.optimiser import take_step
 from hicmae_cli.training.pretraining.data import MaskedBatch
 from hicmae_cli.training.pretraining.objectives import OBJECTIVES, ForwardPass, add_losses, compute_losses
-from hicmae_cli.training.settings import PretrainSettings
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from hicmae_cli.corpora.values import Target
 from hicmae_cli.errors import ManifestError, TrainingError
 from hicmae_cli.models.inputs import to_video
 from hicmae_cli.models.masking import cut_patches, keep_patches
+from hicmae_cli.recipes.settings import FinetuneSettings
 from hicmae_cli.training.finetuning.data import (
     LabelledItem,
     TrainingClips,
@@ -24,7 +25,6 @@ from hicmae_cli.training.finetuning.data import (
     training_loader,
     unpack_batch,
 )
-from hicmae_cli.training.settings import FinetuneSettings
 
 LABELS = ("happiness", "sadness")
 SETTINGS = FinetuneSettings(sampling_rate=1, num_workers=0)

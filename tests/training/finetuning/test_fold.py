@@ -15,13 +15,13 @@ from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.errors import ManifestError, WeightsError
 from hicmae_cli.evaluation.results import Evaluation
 from hicmae_cli.evaluation.scoring import score_clips
+from hicmae_cli.recipes.settings import FinetuneSettings
 from hicmae_cli.training.finetuning import fold as protocol
 from hicmae_cli.training.finetuning import loop as training
 from hicmae_cli.training.finetuning.fold import check_init, finetune_and_test
 from hicmae_cli.training.finetuning.progress import FinetuningProgress
 from hicmae_cli.training.finetuning.results import FoldResult
 from hicmae_cli.training.runs import TESTED
-from hicmae_cli.training.settings import FinetuneSettings
 from hicmae_cli.weights.checkpoint import load_classifier, save_classifier
 from hicmae_cli.weights.reading import read_info
 from tests.training.toys import FINETUNE_SETTINGS, TASK, write_samples

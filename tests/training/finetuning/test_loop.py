@@ -14,9 +14,9 @@ from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.errors import ManifestError, SettingsError, TrainingError
 from hicmae_cli.models.build import build_pretraining_model
 from hicmae_cli.models.classifier import Classifier
+from hicmae_cli.models.losses import LOSSES, Loss
 from hicmae_cli.training.finetuning.parts import split_samples
 from hicmae_cli.training.finetuning.progress import FinetuningProgress
-from hicmae_cli.training.losses import LOSSES, Loss
 from hicmae_cli.training.pretraining.state import describe_weight
 from hicmae_cli.weights.checkpoint import load_classifier, save_pretrained
 from tests.training.toys import FINETUNE_SETTINGS as SETTINGS

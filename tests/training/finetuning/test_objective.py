@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from hicmae_cli.errors import ManifestError, SettingsError
+from hicmae_cli.models.losses import LOSSES, Loss
 from hicmae_cli.training.finetuning.objective import Objective, build_objective
-from hicmae_cli.training.losses import LOSSES, Loss
 from tests.training.toys import LABELS, TASK
 
 REGRESSION = replace(TASK, kind="regression", labels=("arousal",))

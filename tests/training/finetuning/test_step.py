@@ -9,12 +9,12 @@ import pytest
 import torch
 
 from hicmae_cli.models.classifier import Classifier
+from hicmae_cli.models.losses import LOSSES, Loss
+from hicmae_cli.recipes.settings import FinetuneSettings
 from hicmae_cli.training.finetuning.data import LabelledBatch
 from hicmae_cli.training.finetuning.objective import Objective
 from hicmae_cli.training.finetuning.step import finetune_step
-from hicmae_cli.training.losses import LOSSES, Loss
 from hicmae_cli.training.machine import new_accelerator
-from hicmae_cli.training.settings import FinetuneSettings
 from tests.training.toys import FINETUNE_SETTINGS
 
 MIXED = FINETUNE_SETTINGS.model_copy(update={"drop_video_tokens": 0.0, "mixup": 0.8, "label_smoothing": 0.0})

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from hicmae_cli.augmentation.augment import multi_scale_crop
 from hicmae_cli.clips import compute_log_mel, write_prepared_clip
 from hicmae_cli.clips.recording import Recording, read_random_window
 from hicmae_cli.errors import TrainingError
-from hicmae_cli.training.augmentation import multi_scale_crop
 from hicmae_cli.training.pretraining.data import (
     MaskedBatch,
     PretrainingClips,

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from hicmae_cli.errors import SettingsError
+from hicmae_cli.recipes.settings import PretrainSettings
 from hicmae_cli.report import plots
 from hicmae_cli.training.pretraining.objectives import (
     OBJECTIVES,
@@ -21,7 +22,6 @@ from hicmae_cli.training.pretraining.objectives import (
 from hicmae_cli.training.pretraining.progress import PretrainingProgress
 from hicmae_cli.training.pretraining.state import StepReport
 from hicmae_cli.training.runs import read_lines
-from hicmae_cli.training.settings import PretrainSettings
 from tests.training.toys import SETTINGS, KilledError, numbers, run, write_recordings
 
 

@@ -10,10 +10,10 @@ import pytest
 from hicmae_cli.clips.recording import Recording
 from hicmae_cli.errors import ManifestError, SettingsError
 from hicmae_cli.media.listing import Listing
+from hicmae_cli.recipes.settings import PretrainSettings
 from hicmae_cli.training.pretraining.progress import PretrainingProgress
 from hicmae_cli.training.pretraining.recordings import RecordingList, find_recordings
 from hicmae_cli.training.pretraining.run import pretrain
-from hicmae_cli.training.settings import PretrainSettings
 from hicmae_cli.weights.info import FRAME_FOLDERS, OUR_FRONT_END, VOXCELEB2_FRONT_END
 from hicmae_cli.weights.reading import read_info
 from tests.training.toys import SETTINGS, numbers, run, write_recordings

@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from pydantic import ValidationError
 
+from hicmae_cli.augmentation.mixing import soft_targets
 from hicmae_cli.errors import ManifestError, SettingsError
-from hicmae_cli.training.finetuning.mixing import soft_targets
-from hicmae_cli.training.losses import DEFAULT_LOSS, LOSSES, class_weights, cross_entropy, resolve_loss
-from hicmae_cli.training.settings import FinetuneSettings
+from hicmae_cli.models.losses import DEFAULT_LOSS, LOSSES, class_weights, cross_entropy, resolve_loss
+from hicmae_cli.recipes.settings import FinetuneSettings
 
 REGRESSION = [name for name, loss in LOSSES.items() if loss.task == "regression"]
 # Two targets of four clips. First: outputs 1 2 3 4 for 2 2 4 4, so means 2.5 and 3, variances 1.25 and 1, covariance 1.

@@ -15,8 +15,8 @@ from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
 from hicmae_cli.errors import SettingsError
-from hicmae_cli.training.setting_types import OneOf, Unit
-from hicmae_cli.training.settings import PHASES, Settings
+from hicmae_cli.recipes.setting_types import OneOf, Unit
+from hicmae_cli.recipes.settings import PHASES, Settings
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -13,17 +13,16 @@ from numpy.typing import NDArray
 from PIL import Image
 from timm.data import auto_augment
 
-from hicmae_cli.media import read_frames_at
-from hicmae_cli.training.rand_augment import (
+from hicmae_cli.augmentation.rand_augment import (
     FILL,
     OPERATIONS,
     Operation,
-    Policy,
     apply_operation,
     draw_operations,
-    parse_policy,
     rand_augment,
 )
+from hicmae_cli.media import read_frames_at
+from hicmae_cli.recipes.policy import Policy, parse_policy
 from tests.conftest import SAMPLE
 
 PAPER = "rand-m7-n4-mstd0.5-inc1"
@@ -144,18 +143,3 @@ def test_the_generator_decides_and_all_frames_change_the_same_way() -> None:
     assert all((out == out[:1]).all() for out in results)
     assert np.array_equal(results[0], results[-1])
     assert len({out.tobytes() for out in results}) > 8
-
-
-def test_the_text_of_a_policy_is_parsed() -> None:
-    assert parse_policy(PAPER) == Policy(7, 4, 0.5, 0.5, 10, True)
-    assert parse_policy("rand") == Policy()
-    assert parse_policy("rand-n0-p1") == Policy(layers=0, probability=1.0)
-    assert parse_policy("") is None
-
-
-@pytest.mark.parametrize(
-    "text", ["augmix-m3", "rand-x3", "rand-m7-m8", "rand-m7.5", "rand-m", "rand--m7", "rand-tweights", "rand-p1.5"]
-)
-def test_other_texts_are_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"rand-m7-n4|at most 1"):
-        parse_policy(text)

@@ -7,8 +7,8 @@ import pytest
 import torch
 from timm.data import mixup as timms
 
-from hicmae_cli.training.finetuning.mixing import Mix, draw_mix, mix_audio, mix_targets, mix_video, soft_targets
-from hicmae_cli.training.settings import FinetuneSettings
+from hicmae_cli.augmentation.mixing import Mix, draw_mix, mix_audio, mix_targets, mix_video, soft_targets
+from hicmae_cli.recipes.settings import FinetuneSettings
 
 PAPER = FinetuneSettings()
 

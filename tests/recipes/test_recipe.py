@@ -10,8 +10,8 @@ import pytest
 from hicmae_cli.corpora.catalogue import DATASETS
 from hicmae_cli.errors import SettingsError
 from hicmae_cli.models.config import VARIANTS, Architecture, DecoderDims, ModelDims
-from hicmae_cli.training.recipes import available_recipes, load_settings, parse_overrides, read_recipe, summarise_recipe
-from hicmae_cli.training.settings import PHASES, FinetuneSettings, PretrainSettings, Settings
+from hicmae_cli.recipes.recipe import available_recipes, load_settings, parse_overrides, read_recipe, summarise_recipe
+from hicmae_cli.recipes.settings import PHASES, FinetuneSettings, PretrainSettings, Settings
 
 if sys.version_info >= (3, 11):
     import tomllib

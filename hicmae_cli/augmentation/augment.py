@@ -15,9 +15,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from hicmae_cli.augmentation.rand_augment import rand_augment
 from hicmae_cli.model_input import FACE_SIZE_PX, IMAGENET_MEAN, IMAGENET_STD, SAMPLE_RATE_HZ
-from hicmae_cli.training.rand_augment import parse_policy, rand_augment
-from hicmae_cli.training.settings import FinetuneSettings
+from hicmae_cli.recipes.policy import parse_policy
+from hicmae_cli.recipes.settings import FinetuneSettings
 
 _ASPECT = (3 / 4, 4 / 3)  # width over height of a crop
 _ERASED_AREA, _ERASED_ASPECT = (0.02, 1 / 3), (0.3, 1 / 0.3)

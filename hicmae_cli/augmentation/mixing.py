@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from hicmae_cli.model_input import FACE_SIZE_PX
-from hicmae_cli.training.settings import FinetuneSettings
+from hicmae_cli.recipes.settings import FinetuneSettings
 
 
 @dataclass(frozen=True)

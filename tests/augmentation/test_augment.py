@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from timm.data.random_erasing import RandomErasing
 from torchvision.transforms import RandomResizedCrop
 
+from hicmae_cli.augmentation import augment as augmentation
+from hicmae_cli.augmentation.augment import augment_faces, augment_samples, mask_log_mel, random_crop, random_gain
+from hicmae_cli.augmentation.rand_augment import rand_augment
 from hicmae_cli.models.inputs import to_video
-from hicmae_cli.training import augmentation
-from hicmae_cli.training.augmentation import augment_faces, augment_samples, mask_log_mel, random_crop, random_gain
-from hicmae_cli.training.rand_augment import parse_policy, rand_augment
-from hicmae_cli.training.settings import FinetuneSettings
+from hicmae_cli.recipes.policy import parse_policy
+from hicmae_cli.recipes.settings import FinetuneSettings
 
 STILL = FinetuneSettings(
     crop_area=(1.0, 1.0), flip=0.0, erase=0.0, colour_jitter=0.0, rand_augment="", audio_gain=False

@@ -1,6 +1,6 @@
 """Every setting of a training run, with its bounds, unit and meaning. The defaults are the paper's.
 
-``recipes/*.toml`` set them; ``training/recipes.py`` reads the files and reports all mistakes together. No torch here: a
+``recipes/*.toml`` set them; ``recipes/recipe.py`` reads the files and reports all mistakes together. No torch here: a
 recipe can be checked, and its keys can be listed, before torch is loaded.
 """
 
@@ -24,9 +24,9 @@ from hicmae_cli.models.config import (
     MaskKind,
     ModelDims,
 )
-from hicmae_cli.training.losses import AUTO, check_loss_name
-from hicmae_cli.training.rand_augment import parse_policy
-from hicmae_cli.training.setting_types import Clips, Epochs, Layers, Momentum, OneOf, Probability, Share, Steps, Unit
+from hicmae_cli.models.losses import AUTO, check_loss_name
+from hicmae_cli.recipes.policy import parse_policy
+from hicmae_cli.recipes.setting_types import Clips, Epochs, Layers, Momentum, OneOf, Probability, Share, Steps, Unit
 from hicmae_cli.weights.info import Selection
 
 # The settings whose defaults differ between the phases. Bounds are written once for each setting: of two bounds of one

@@ -1,0 +1,1 @@
+"""Augmentation of training clips (paper 4.2): views, RandAugment, mixing."""

@@ -1,0 +1,1 @@
+"""Recipes: every training setup as a TOML file, and the settings that it may hold."""
