@@ -1,3 +1,73 @@
-"""hicmae: raw video in, fused audio-visual emotion out, per person, over time."""
+"""hicmae: raw video in, fused audio-visual emotion out, per person, over time.
+
+``import hicmae_cli as hicmae`` gives ten names, each imported when it is first used. They do what the commands do::
+
+    prediction = hicmae.predict("interview.mp4")
+    print(prediction)
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from hicmae_cli.errors import MissingDependencyError, install_hint
+
+if TYPE_CHECKING:
+    from hicmae_cli.api import load_weight, predict
+    from hicmae_cli.corpora.manifest import read_manifest
+    from hicmae_cli.evaluation.evaluate import evaluate
+    from hicmae_cli.preparing.dataset import prepare
+    from hicmae_cli.report.prediction import Prediction
+    from hicmae_cli.runtime.predictor import Predictor
+    from hicmae_cli.training.finetuning.folds import finetune_folds as finetune
+    from hicmae_cli.training.pretraining.loop import pretrain
+    from hicmae_cli.weights.export import export_onnx
 
 __version__ = "0.1.0"
+__all__ = [
+    "Prediction",
+    "Predictor",
+    "evaluate",
+    "export_onnx",
+    "finetune",
+    "load_weight",
+    "predict",
+    "prepare",
+    "pretrain",
+    "read_manifest",
+]
+
+# Module and name of each, so that `import hicmae_cli` imports none of them. The imports above tell type checkers.
+_PLACES = {
+    "Prediction": "report.prediction:Prediction",
+    "Predictor": "runtime.predictor:Predictor",
+    "evaluate": "evaluation.evaluate:evaluate",
+    "export_onnx": "weights.export:export_onnx",
+    "finetune": "training.finetuning.folds:finetune_folds",
+    "load_weight": "api:load_weight",
+    "predict": "api:predict",
+    "prepare": "preparing.dataset:prepare",
+    "pretrain": "training.pretraining.loop:pretrain",
+    "read_manifest": "corpora.manifest:read_manifest",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used."""
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module, _, attribute = _PLACES[name].partition(":")
+    try:
+        found = getattr(import_module(f"{__name__}.{module}"), attribute)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.partition(".")[0] == __name__:
+            raise
+        raise MissingDependencyError(f"{name} needs {error.name}: {install_hint('train')}") from error
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return sorted([*__all__, "__version__"])

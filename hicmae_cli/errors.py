@@ -1,4 +1,12 @@
-"""Errors that a user can fix: each prints as one line, never as a traceback."""
+"""Errors that a user can fix. The command prints each as one line, never as a traceback.
+
+Messages name Python parameters, never options of the command, in one of two forms:
+
+- with a value, as in a call: ``f"hop_s={hop_s!r}: expected more than 0"``;
+- without a value, in backticks: ``"`skip_existing` needs `output`"``.
+
+The command replaces both by its options (``--hop 3.0``, ``--skip-existing``), with the table in ``cli/flags.py``.
+"""
 
 
 class HicmaeError(Exception):
@@ -10,7 +18,7 @@ class MediaError(HicmaeError):
 
 
 class DiskError(MediaError):
-    """The disk is full or not writable: every later write would fail, too."""
+    """The disk is full, or cannot be written to: every later write would fail too."""
 
 
 class WeightsError(HicmaeError):
@@ -22,7 +30,7 @@ class ManifestError(HicmaeError):
 
 
 class SettingsError(HicmaeError):
-    """A recipe or a parameter has an invalid value; the command exits with 2, as for wrong usage."""
+    """A parameter or a recipe's key has a value that cannot be used; the command exits with 2, as for wrong usage."""
 
 
 class TrainingError(HicmaeError):
@@ -30,19 +38,19 @@ class TrainingError(HicmaeError):
 
 
 class MissingDependencyError(HicmaeError):
-    """A required optional package or system library is missing."""
+    """An optional package or a system library is missing."""
 
 
 def install_hint(extra: str) -> str:
-    """Return how to install an extra: from the checkout, because no index has the package."""
+    """Return how to install an extra: from the checkout, because no index has a package of this name."""
     return f"pip install '.[{extra}]' in the checkout of hicmae"
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of an error's message, or the error's type if the message is empty."""
+    """Return the first line of a library's error, or its class if it has no text."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def one_line(text: str) -> str:
-    """Escape control characters and line breaks, for text that may contain a file's name."""
+    """Escape a text, which may contain a file's name, so that it fits one line and cannot control a terminal."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

@@ -6,6 +6,7 @@ python scripts/terminal_picture.py docs/assets/predict.svg
 from __future__ import annotations
 
 import io
+import re
 import sys
 from pathlib import Path
 
@@ -15,7 +16,6 @@ from rich.text import Text
 from hicmae_cli.bundled import DEFAULT_WEIGHT, find_sample_clip
 from hicmae_cli.report.console import demo_notice, licence_line, print_prediction
 from hicmae_cli.runtime.batch import PredictorPool
-from hicmae_cli.runtime.results import Prediction
 
 
 def main() -> None:
@@ -27,8 +27,10 @@ def main() -> None:
     console.print(licence_line(DEFAULT_WEIGHT, pool.model.info), style="dim", highlight=False)
     if notice := demo_notice(DEFAULT_WEIGHT, pool.model.info):
         console.print(notice, style="yellow", highlight=False)
-    print_prediction(console, Prediction(pool.model, pool.settings, (result,)))
-    target.write_text(console.export_svg(title="hicmae", unique_id="hicmae"), "utf-8")
+    print_prediction(console, [result], pool.model.info)
+    picture = console.export_svg(title="hicmae", unique_id="hicmae")
+    # Rich asks for fonts from a CDN; without them a viewer takes its own monospaced font, and nothing is loaded.
+    target.write_text(re.sub(r"@font-face \{.*?\}\s*", "", picture, flags=re.DOTALL), "utf-8")
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from hicmae_cli.evaluation.scoring import score_clips
 from hicmae_cli.media import probe, read_audio, read_frames
 from hicmae_cli.model_input import SAMPLE_RATE_HZ
 from hicmae_cli.models.config import VARIANTS
-from hicmae_cli.runtime.engine import Engine, probabilities
+from hicmae_cli.runtime.engine import Engine, score_batches
 from hicmae_cli.weights.info import WeightInfo
 
 CLIP_LENGTHS = (7, 20, 40, 61, 105)
@@ -104,7 +104,7 @@ def score_separate_views(samples: Sequence[Sample], engine: Engine) -> NDArray[n
                 files = list_face_files(sample.video)
                 faces = np.stack([read_face(files[index]) for index in view.frames])
                 sound = compute_log_mel(view.cut_audio(read_audio(sample.audio)))
-                scores.append(probabilities(engine, [Clip(faces, sound)])[0])
+                scores.append(score_batches(engine, [Clip(faces, sound)])[0])
         rows.append(np.mean(scores, axis=0))
     return np.stack(rows)
 

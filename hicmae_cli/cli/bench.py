@@ -82,8 +82,13 @@ def _measure_training(screen: Screen) -> list[Measure]:
         measures.append(evaluation.measure_evaluation())
     with screen.wait("measuring: a step of pre-training and its data"):
         measures += [pretraining.measure_step(), pretraining.measure_data()]
-    with screen.wait("measuring: a step and an item of fine-tuning"):
-        measures += [pretraining.measure_finetune(), pretraining.measure_item()]
+    with screen.wait("measuring: a step of fine-tuning"):
+        measures.append(pretraining.measure_finetune())
+    if any(importlib.util.find_spec(name) is None for name in ("timm", "torchaudio")):
+        screen.say(f"skipped the comparison of a training item, which needs {install_hint('bench')}")
+        return measures
+    with screen.wait("measuring: an item of fine-tuning"):
+        measures.append(pretraining.measure_item())
     return measures
 
 

@@ -1,4 +1,4 @@
-"""``hicmae export``: a weight in another format, proven equal."""
+"""``hicmae export``: write a weight in another format, and check that both agree."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ import typer
 
 from hicmae_cli.bundled import DEFAULT_WEIGHT
 from hicmae_cli.cli.options import WeightsOption, usage_error
+from hicmae_cli.weights.suffixes import ONNX, SAFETENSORS
 
 
 def export(
     onnx: Annotated[bool, typer.Option("--onnx", help="Write ONNX (opset 20, any batch size).")] = False,
     weights: WeightsOption = DEFAULT_WEIGHT,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Where to; by default beside the weight.")
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="The file to write; by default beside the weight."),
     ] = None,
 ) -> None:
     """Export a weight to ONNX and check it against torch; a difference over 1e-3 fails.
@@ -25,9 +27,9 @@ def export(
         hicmae export --onnx --weights my-model --output my-model.onnx
     """
     if not onnx:
-        raise usage_error("say what to export to: --onnx")
-    if output is not None and output.suffix != ".onnx":
-        raise usage_error(f"--output {output}: expected a name that ends in .onnx")
+        raise usage_error("choose a format: --onnx")
+    if output is not None and output.suffix != ONNX:
+        raise usage_error(f"--output {output}: expected a name that ends in {ONNX}")
     from rich.console import Console
     from rich.markup import escape
 
@@ -36,24 +38,24 @@ def export(
     from hicmae_cli.errors import WeightsError
     from hicmae_cli.weights.catalogue import find_weight
 
-    source = find_weight(weights, ".safetensors")
+    source = find_weight(weights, SAFETENSORS)
     if source is None:
-        raise WeightsError(f"{weights}: has no .safetensors file to export from")
+        raise WeightsError(f"{weights}: has no {SAFETENSORS} file to export")
     if output is None and source.parent == find_bundled_dir():
-        raise usage_error(f"{weights} ships with hicmae and its files stay as they are: give an --output")
+        raise usage_error(f"{weights} ships with hicmae and its files are not changed: choose a file with --output")
     require_training("export", "torch", "torchvision", "onnx", "onnxscript")
     from hicmae_cli.weights.export import export_onnx
 
     console = Console()
     with console.status("exporting and checking"):
-        report = export_onnx(source, output or source.with_suffix(".onnx"))
+        report = export_onnx(source, output or source.with_suffix(ONNX))
     console.print(
         f"[green]wrote[/green] {escape(str(report.path))} ({report.size_bytes / 1e6:.1f} MB, opset {report.opset})",
         soft_wrap=True,
     )
     probability = report.max_probability_difference
-    of_what = "a value" if probability is None else f"a logit, {probability:.1e} in a probability"
+    where = "a value" if probability is None else f"a logit, {probability:.1e} in a probability"
     console.print(
         f"checked {report.checked_clips} seeded clips against torch: largest difference "
-        f"{report.max_logit_difference:.1e} in {of_what} (limit {report.limit:.0e})"
+        f"{report.max_logit_difference:.1e} in {where} (limit {report.limit:.0e})"
     )

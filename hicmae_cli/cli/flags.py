@@ -15,6 +15,7 @@ from hicmae_cli.errors import one_line
 FLAGS: Final[Mapping[str, str]] = {
     "at_s": "--at",
     "class_weights": "--set class_weights",
+    "cross": "--cross",
     "dataset": "--dataset",
     "device": "--device",
     "end_s": "--end",
@@ -22,10 +23,13 @@ FLAGS: Final[Mapping[str, str]] = {
     "faces": "--faces",
     "fold": "--fold",
     "formats": "--format",
+    "frames": "--frames",
     "hop_s": "--hop",
     "init": "--init",
     "jobs": "--jobs",
+    "label_map": "--map",
     "labels": "--labels",
+    "limit": "--limit",
     "loss": "--set loss",
     "manifest": "--manifest",
     "mask_audio": "--mask-audio",
@@ -33,6 +37,8 @@ FLAGS: Final[Mapping[str, str]] = {
     "mixed_precision": "--set mixed_precision",
     "modality": "--modality",
     "output": "--output",
+    "overrides": "--set",
+    "ray": "--ray",
     "recipe": "--recipe",
     "root": "--root",
     "selection": "--selection",
@@ -42,6 +48,7 @@ FLAGS: Final[Mapping[str, str]] = {
     "videos": "--videos",
     "weights": "--weights",
     "window_s": "--window",
+    "workers": "--workers",
 }
 """Option of each parameter, in alphabetical order; a key of a recipe is written ``--set key=value``."""
 

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from hicmae_cli.runtime.engines import ENGINE_NAMES
+
 
 def parse_path(text: str) -> Path:
     """Read a path; an empty one would mean the working folder.
@@ -21,13 +23,18 @@ def parse_path(text: str) -> Path:
 
 WeightsOption = Annotated[
     str,
-    typer.Option("--weights", "-w", metavar="NAME|FILE", help="A name from `hicmae weights list`, or a weight file."),
+    typer.Option(
+        "--weights",
+        "-w",
+        metavar="NAME|FILE|RUN",
+        help="A name from `hicmae weights list`, a weight file, or the folder of a training run.",
+    ),
 ]
 EngineOption = Annotated[
     str,
     typer.Option(
         "--engine",
-        metavar="auto|onnx|torch",
+        metavar="|".join(ENGINE_NAMES),
         help="What runs the model; auto takes the format of a weight file, else ONNX if available.",
     ),
 ]

@@ -1,24 +1,29 @@
-"""``hicmae predict``: raw video or sound in, emotion out."""
+"""``hicmae predict``: videos and sounds in, emotions out."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hicmae_cli.bundled import DEFAULT_WEIGHT
-from hicmae_cli.cli.options import DeviceOption, EngineOption, QuietOption, WeightsOption, parse_path, usage_error
-from hicmae_cli.errors import DiskError
+from hicmae_cli.cli.flags import to_flags
+from hicmae_cli.cli.options import DeviceOption, EngineOption, QuietOption, WeightsOption, parse_path
+from hicmae_cli.errors import DiskError, SettingsError
 from hicmae_cli.model_input import WINDOW_S
+from hicmae_cli.report.formats import DEFAULT_FORMATS, FORMATS, find_formats
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import TaskID
 
-    from hicmae_cli.runtime.results import FileResult
+    from hicmae_cli.runtime.batch import PredictorPool
+    from hicmae_cli.runtime.log import PredictionLog
+    from hicmae_cli.runtime.results import FileResult, ModelRecord
     from hicmae_cli.weights.info import WeightInfo
 
 _LOG = "predictions.jsonl"
@@ -33,39 +38,41 @@ def predict(
     engine: EngineOption = "auto",
     device: DeviceOption = "auto",
     modality: Annotated[
-        str, typer.Option(help="auto uses every stream that a file has; av, video and audio require theirs.")
+        str, typer.Option(help="auto uses the streams that a file has; av, video and audio require theirs.")
     ] = "auto",
-    window: Annotated[float, typer.Option(help="Seconds the model sees at once.")] = WINDOW_S,
+    window: Annotated[float, typer.Option(help="Length of a window in seconds.")] = WINDOW_S,
     hop: Annotated[float, typer.Option(help="Seconds between the starts of two windows.")] = 0.64,
-    faces: Annotated[int, typer.Option(help="Most people followed at once.")] = 4,
+    start: Annotated[float, typer.Option(help="Start at this second of each file.")] = 0.0,
+    end: Annotated[float | None, typer.Option(help="Stop at this second of each file.", show_default=False)] = None,
+    faces: Annotated[int, typer.Option(help="Maximum number of people to follow at once.")] = 4,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="DIR", parser=parse_path, help="Also write the results here."),
+        typer.Option("--output", "-o", metavar="DIR", parser=parse_path, help="Write the results to a folder."),
     ] = None,
-    formats: Annotated[str, typer.Option("--format", help="With --output: json, csv, or both.")] = "json,csv",
+    formats: Annotated[
+        str, typer.Option("--format", help=f"With --output: formats to write, of {', '.join(FORMATS)}.")
+    ] = ",".join(DEFAULT_FORMATS),
     skip_existing: Annotated[
         bool,
         typer.Option(
             "--skip-existing",
-            help="With --output: keep the results that an earlier run left there (same weight, settings and file).",
+            help="With --output: skip files with a result in the folder (same weight, settings and content).",
         ),
     ] = False,
     jobs: Annotated[
-        int,
-        typer.Option(
-            "--jobs", min=0, help="Files at once, each in a process of its own; 0 works in this process alone."
-        ),
+        int, typer.Option("--jobs", min=0, help="Number of worker processes; 0 uses no separate process.")
     ] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
     quiet: QuietOption = False,
 ) -> None:
     """Predict emotions in a video or audio file, per person and over time.
 
-    Each person becomes a track. The file's summary is that of the main person, the one visible longest. Without
-    a voice, the face alone is used, and the other way round.
+    Each person becomes a track. The summary of a file is that of the main person,
+    who is visible longest. If a file has no sound, only the faces are used; if it
+    has no face, only the sound.
 
-    Unreadable files are reported and skipped. With --output, each result is saved as soon as its file is done;
-    --skip-existing resumes an interrupted run.
+    Files that cannot be read are reported and skipped. With --output, each result
+    is saved when its file is done; --skip-existing resumes an interrupted run.
 
     [bold]Examples[/bold]
 
@@ -77,95 +84,145 @@ def predict(
     """
     from rich.console import Console
 
-    from hicmae_cli.report.console import demo_notice, licence_line, print_failures
-    from hicmae_cli.report.files import WRITERS, make_folder, to_json, write_text
-    from hicmae_cli.runtime.batch import PredictorPool, predict_files
+    from hicmae_cli.report.console import print_failures
+    from hicmae_cli.report.files import make_folder, to_json
+    from hicmae_cli.report.prediction import Prediction
+    from hicmae_cli.runtime.batch import PredictorPool
     from hicmae_cli.runtime.inputs import find_inputs
     from hicmae_cli.runtime.log import PredictionLog
-    from hicmae_cli.runtime.results import FileResult, Prediction
+    from hicmae_cli.runtime.results import FileResult
     from hicmae_cli.runtime.settings import PredictSettings
 
-    wanted = [name.strip() for name in formats.split(",") if name.strip()]
-    if not wanted or not WRITERS.keys() >= set(wanted):
-        raise usage_error(f"--format {formats}: expected {' or '.join(WRITERS)}, or both with a comma")
+    wanted = [name for text in formats.split(",") if (name := text.strip())]
+    find_formats(wanted)
     if skip_existing and output is None:
-        raise usage_error("--skip-existing needs --output, which has the earlier results")
-    settings = PredictSettings(modality, window, hop, faces)
+        raise SettingsError("`skip_existing` needs `output`, the folder with the earlier results")
+    settings = PredictSettings(modality, window, hop, faces, start, end)
     paths, faults = find_inputs(inputs)
     if output is not None:
         make_folder(output)
     out, err = Console(), Console(stderr=True)
     debug = bool(context.obj and context.obj["debug"])
-    done: dict[Path, FileResult] = {}
-    interrupted = False
-    full_disk: DiskError | None = None
     with (
         ExitStack() as stack,
         _Display(err, paths, disable=quiet or as_json) as display,
         PredictorPool(weights, engine, device, settings, 0 if debug else jobs, raise_unexpected=debug) as pool,
     ):
-        if not quiet:
-            err.print(licence_line(weights, pool.model.info), style="dim", highlight=False, markup=False)
-        if notice := demo_notice(weights, pool.model.info):
-            err.print(notice, style="yellow", highlight=False, markup=False, soft_wrap=True)
+        _introduce(err, pool.model, quiet=quiet)
         log = None
         if output is not None:
             log = stack.enter_context(PredictionLog(output / _LOG, pool.model, pool.settings))
-        try:
-            if log is not None and skip_existing:
-                done = log.resume(paths, lambda path: display.show_time(path, 0, 0))
-            elif log is not None:
-                log.start()
-            display.loaded(done)
-            if done and not quiet:
-                err.print(f"{len(done)} of {len(paths)} files are done already and skipped", style="dim")
-            for result in predict_files(paths, pool, log, done=set(done), on_file=display.show_time):
-                done[result.path] = result
-                with display.file_done(result.path):
-                    if not as_json:
-                        _print(out, result, pool.model.info, is_saved=output is not None)
-        except KeyboardInterrupt:
-            interrupted = True
-        except DiskError as error:
-            full_disk = error
-    files = [done[path] for path in paths if path in done]
+        run = _Run(paths, None if as_json else out, err, display, is_saved=output is not None, quiet=quiet)
+        run.predict(pool, log, skip_existing=skip_existing)
+    files = [run.done[path] for path in paths if path in run.done]
     files += [FileResult(Path(name), "error", message) for name, message in faults]
     prediction = Prediction(pool.model, pool.settings, tuple(files))
-    document = prediction.to_dict()
-    if output is not None and full_disk is None:
-        for name in wanted:
-            write_text(output / f"predictions.{name}", WRITERS[name](document))
+    if output is not None and run.full_disk is None:
+        prediction.save(output, wanted)
     if as_json:
-        typer.echo(to_json(document), nl=False)
-    print_failures(err if as_json else out, prediction)
+        typer.echo(to_json(prediction.to_dict()), nl=False)
+    print_failures(err if as_json else out, [_in_flags(file) for file in files])
     if any(": unexpected " in file.message for file in prediction.failures):
         err.print("run again with --debug for the traceback of an unexpected error", highlight=False)
-    if interrupted or full_disk is not None:
-        saved = "nothing is saved without --output"
-        if output is not None:
-            saved = f"saved in {output}; run again with --skip-existing to resume"
-        line = f"interrupted: {len(done)} of {len(paths)} files done, {saved}"
-        err.print(line, markup=False, highlight=False, soft_wrap=True)
-        if full_disk is not None:
-            raise full_disk
-        raise typer.Exit(130)
+    run.raise_if_stopped(output)
     if prediction.failures:
         raise typer.Exit(1)
 
 
-def _print(console: Console, result: FileResult, info: WeightInfo, *, is_saved: bool) -> None:
-    """Print a result; where the reader of the output has gone, a run that saves its results goes on."""
-    from hicmae_cli.report.console import print_file
+def _introduce(err: Console, model: ModelRecord, *, quiet: bool) -> None:
+    """Print the weight with its licence, and the notice of a demo."""
+    from hicmae_cli.report.console import demo_notice, licence_line
 
-    try:
-        print_file(console, result, info)
-    except SystemExit:  # rich's answer to a broken pipe; it prints no more
-        if not is_saved:
-            raise
+    if not quiet:
+        line = licence_line(model.name, model.info)
+        err.print(line, style="dim", highlight=False, markup=False, soft_wrap=True)
+    if notice := demo_notice(model.name, model.info):
+        err.print(notice, style="yellow", highlight=False, markup=False, soft_wrap=True)
+
+
+def _in_flags(file: FileResult) -> FileResult:
+    """Return the result with the options of the command in its message."""
+    return replace(file, message=to_flags(file.message))
+
+
+@dataclass
+class _Run:
+    """The files of one call.
+
+    Attributes:
+        paths: the files.
+        out: where to print results; None prints none.
+        err: where to print everything else.
+        display: the progress bars.
+        is_saved: whether the results are in a folder, too.
+        quiet: whether to print results and errors only.
+        done: results so far, by file.
+        is_interrupted: whether Ctrl-C stopped the run.
+        full_disk: the error that stopped the run.
+    """
+
+    paths: Sequence[Path]
+    out: Console | None
+    err: Console
+    display: _Display
+    is_saved: bool
+    quiet: bool
+    done: dict[Path, FileResult] = field(default_factory=dict)
+    is_interrupted: bool = False
+    full_disk: DiskError | None = None
+
+    def predict(self, pool: PredictorPool, log: PredictionLog | None, *, skip_existing: bool) -> None:
+        """Predict the files, up to the end or to where Ctrl-C or a full disk stops it."""
+        from hicmae_cli.runtime.batch import predict_files
+
+        try:
+            if log is not None and skip_existing:
+                self.done = log.resume(self.paths, lambda path: self.display.show_time(path, 0, 0))
+            elif log is not None:
+                log.start()
+            self.display.loaded(self.done)
+            if self.done and not self.quiet:
+                self.err.print(f"{len(self.done)} of {len(self.paths)} files are done already and skipped", style="dim")
+            for result in predict_files(self.paths, pool, log, done=set(self.done), on_file=self.display.show_time):
+                self.done[result.path] = result
+                with self.display.file_done(result.path):
+                    self._print(result, pool.model.info)
+        except KeyboardInterrupt:
+            self.is_interrupted = True
+        except DiskError as error:
+            self.full_disk = error
+
+    def raise_if_stopped(self, output: Path | None) -> None:
+        """Print how to resume a run that was stopped, and exit.
+
+        Raises:
+            DiskError: the disk was full.
+            typer.Exit: Ctrl-C was pressed.
+        """
+        if not self.is_interrupted and self.full_disk is None:
+            return
+        saved = "nothing is saved without --output"
+        if output is not None:
+            saved = f"saved in {output}; run again with --skip-existing to resume"
+        line = f"interrupted: {len(self.done)} of {len(self.paths)} files done, {saved}"
+        self.err.print(line, markup=False, highlight=False, soft_wrap=True)
+        raise self.full_disk or typer.Exit(130)
+
+    def _print(self, result: FileResult, info: WeightInfo) -> None:
+        from hicmae_cli.report.console import print_file
+
+        if self.out is None:
+            return
+        try:
+            print_file(self.out, _in_flags(result), info)
+        except SystemExit:
+            # Rich exits if the reader of its output has closed the pipe. A run that saves its results goes on.
+            if not self.is_saved:
+                raise
 
 
 class _Display:
-    """A bar for each file at work, by its seconds, and one for all of them."""
+    """A progress bar for each file in work, by its seconds, and one for all files."""
 
     def __init__(self, console: Console, paths: list[Path], *, disable: bool) -> None:
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -186,14 +243,14 @@ class _Display:
         self._stop()
 
     def loaded(self, done: Collection[Path]) -> None:
-        """The model is there, and some files are done already."""
+        """Show that the model is loaded, and that some files are done already."""
         for path in done:
             self._remove(path)
         self._bar.remove_task(self._loading)
         self._count(len(done))
 
     def show_time(self, path: Path, done_s: float, total_s: float) -> None:
-        """How far a file has come."""
+        """Show the progress of a file."""
         from rich.markup import escape
 
         from hicmae_cli.errors import one_line
@@ -206,7 +263,7 @@ class _Display:
 
     @contextmanager
     def file_done(self, path: Path) -> Iterator[None]:
-        """A file has ended; what the block prints goes above the bars."""
+        """Remove a file's bar; what the block prints goes above the other bars."""
         self._remove(path)
         self._count(1)
         self._stop()
@@ -216,7 +273,8 @@ class _Display:
             self._bar.start()
 
     def _stop(self) -> None:
-        if not self._bar.disable:  # else rich prints an empty line
+        # A bar that is not shown would print an empty line.
+        if not self._bar.disable:
             self._bar.stop()
 
     def _remove(self, path: Path) -> None:

@@ -34,12 +34,13 @@ def list_weights() -> None:
     from hicmae_cli.errors import WeightsError
     from hicmae_cli.weights.catalogue import list_stored, locate_stored, read_catalogue
     from hicmae_cli.weights.reading import read_info
+    from hicmae_cli.weights.suffixes import WEIGHT_SUFFIXES
 
     table = Table("name", "variant", "trained on", "labels", "files", "licence")
     rows = [(entry.name, [Path(file.name).suffix for file in entry.files]) for entry in read_catalogue()]
-    rows += [
-        (name, [s for s in (".safetensors", ".onnx") if locate_stored(name, s).is_file()]) for name in list_stored()
-    ]
+    for name in list_stored():
+        suffixes = [s for s in WEIGHT_SUFFIXES if locate_stored(name, s).is_file()]
+        rows.append((name, suffixes))
     for name, suffixes in rows:
         try:
             info = read_info(name)

@@ -29,7 +29,6 @@ from hicmae_cli.weights.reading import read_info
 
 EACH = "each"
 """Stands for all modalities, one after the other."""
-_TASKS = ("classification", "regression")
 
 
 class _Part(NamedTuple):
@@ -102,7 +101,7 @@ def evaluate(
     modalities = _choose_modalities(info, modality)
     parts = _match_parts(plan, weights, info)
     on_start(info, sum(len(part.matched.samples) for part in parts.values()))
-    open_weight = partial(open_engine, engine=engine, device=device, tasks=_TASKS)
+    open_weight = partial(open_engine, engine=engine, device=device)
     results = _score_parts(plan, parts, open_weight, sampling_rate, modalities, on_clip)
     unscored = tuple(name for name in modalities if name not in results) if len(modalities) > 1 else ()
     return ScoreSheet(weights, _describe_protocol(plan, parts), results, unscored)

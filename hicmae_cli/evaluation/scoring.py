@@ -13,7 +13,7 @@ from hicmae_cli.corpora.manifest import Sample, describe_fault
 from hicmae_cli.corpora.values import check_values, format_target
 from hicmae_cli.errors import HicmaeError, ManifestError
 from hicmae_cli.evaluation.results import Evaluation, SampleResult, decide, merge_clips, name_group
-from hicmae_cli.runtime.engine import Engine, answers
+from hicmae_cli.runtime.engine import Engine, score_batches
 from hicmae_cli.weights.info import WeightInfo
 
 
@@ -107,7 +107,7 @@ def _run_views(engine: Engine, clips: Sequence[Clip]) -> NDArray[np.float64]:
     distinct = {id(clip): clip for clip in clips}
     # The caches of a CPU hold one view but not two.
     batch_size = 1 if engine.device == "cpu" else len(distinct)
-    rows = dict(zip(distinct, answers(engine, list(distinct.values()), batch_size), strict=True))
+    rows = dict(zip(distinct, score_batches(engine, list(distinct.values()), batch_size), strict=True))
     return np.stack([rows[id(clip)] for clip in clips])
 
 

@@ -21,6 +21,7 @@ from hicmae_cli.media.clock import MAX_JUMP_S, Clock, Stamped, Ticks
 from hicmae_cli.media.frames import TIME_TOLERANCE_S, read_start_s, read_time_s
 from hicmae_cli.media.mixer import Mixer
 from hicmae_cli.media.source import (
+    MediaPath,
     decode_audio,
     do_nothing,
     explain_no_sound,
@@ -77,7 +78,7 @@ def read_audio(path: Path | str, start_s: float = 0.0, end_s: float | None = Non
 
 
 def read_audio_blocks(
-    path: Path | str, block_s: float = 1.0, on_packet: Callable[[], None] = do_nothing
+    path: MediaPath, block_s: float = 1.0, on_packet: Callable[[], None] = do_nothing
 ) -> Iterator[NDArray[np.float32]]:
     """Stream the whole sound in consecutive blocks.
 
@@ -149,7 +150,7 @@ class _SilentError(MediaError):
 
 
 def _read_pieces(
-    path: Path | str, start: int = 0, on_packet: Callable[[], None] = do_nothing
+    path: MediaPath, start: int = 0, on_packet: Callable[[], None] = do_nothing
 ) -> Iterator[NDArray[np.float32]]:
     """Yield contiguous pieces of sound and silence of any length, from sample `start` on; sample 0 is at time 0."""
     with open_media(path) as container:

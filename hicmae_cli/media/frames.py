@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 import numpy as np
 from av.audio.frame import AudioFrame
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from hicmae_cli.errors import MediaError
 from hicmae_cli.media.clock import MAX_FPS, MAX_JUMP_S, Clock, keep_time
-from hicmae_cli.media.source import decode_video, do_nothing, explain_no_picture, open_media, open_video
+from hicmae_cli.media.source import MediaPath, decode_video, do_nothing, explain_no_picture, open_media, open_video
 
 TIME_TOLERANCE_S: Final = 1e-3
 """Containers round time to a millisecond or coarser; a frame this early counts as on time."""
@@ -114,45 +114,79 @@ def read_frames(path: Path | str) -> Iterator[Frame]:
         yield Frame(time_s=float(timed.time_s), rgb=timed.to_rgb())
 
 
-def sample_frames(path: Path | str, step_s: float | Fraction) -> Iterator[Frame]:
-    """Yield the frame on display at 0, step, 2 x step ... until the last frame's end.
+class ShownPicture(Protocol):
+    """A picture on display for some time, converted to RGB only if it is needed."""
 
-    The frame on display at t is the last one that appeared at or before t (within a millisecond), as a viewer sees it
-    at a constant or a variable rate. Only these frames are converted to RGB.
+    @property
+    def time_s(self) -> float | Fraction:
+        """When it appears."""
 
-    A picture that stays on display, or that equals its predecessor byte for byte (slides, screen recordings), is the
-    same array again: if ``frame.rgb is previous.rgb``, results for the previous frame are still valid.
+    @property
+    def end_s(self) -> float | Fraction:
+        """When its presentation ends, if it is the last one."""
+
+    def to_rgb(self) -> NDArray[np.uint8]:
+        """(H, W, 3) uint8, upright, with square pixels."""
+
+
+def sample_frames(path: MediaPath, step_s: float | Fraction, start_s: float = 0.0) -> Iterator[Frame]:
+    """Yield the frame on display at start, start + step, start + 2 x step ... until the last frame's end.
+
+    Only these frames are converted to RGB; see `sample_pictures`.
 
     Args:
-        path: a local media file with video.
+        path: a local media file with video, or a stream.
         step_s: time between two samples in seconds.
+        start_s: time of the first sample. The pictures before it are decoded, too.
 
     Yields:
-        Frames with `time_s` = k x step_s.
+        Frames with `time_s` = start_s + k x step_s.
 
     Raises:
         MediaError: the file cannot be read, has no video, or its video cannot be decoded.
         ValueError: step_s is not positive.
     """
+    yield from sample_pictures(read_pictures(path), step_s, start_s)
+
+
+def sample_pictures(
+    pictures: Iterable[ShownPicture], step_s: float | Fraction, start_s: float = 0.0
+) -> Iterator[Frame]:
+    """Sample pictures by time, as `sample_frames` does.
+
+    The frame on display at t is the last one that appeared at or before t (within a millisecond), as a viewer sees it
+    at a constant or a variable rate.
+
+    A picture that stays on display, or that equals its predecessor byte for byte (slides, screen recordings), is the
+    same array again: if ``frame.rgb is previous.rgb``, results for the previous frame are still valid.
+
+    Args:
+        pictures: pictures in order of presentation.
+        step_s: time between two samples in seconds.
+        start_s: time of the first sample; not before the first picture.
+
+    Raises:
+        ValueError: step_s is not positive.
+    """
     if not step_s > 0:
         raise ValueError(f"expected a positive step_s, got step_s={step_s}")
     count = 0
-    time_s = 0.0
-    shown: TimedPicture | None = None
+    time_s = start_s
+    shown: ShownPicture | None = None
     rgb: NDArray[np.uint8] | None = None
     is_converted = False
-    for timed in chain(read_pictures(path), [None]):
+    for timed in chain(pictures, [None]):
         if shown is None:
             shown = timed
             continue
         until_s = float(shown.end_s if timed is None else timed.time_s)
-        while time_s + TIME_TOLERANCE_S < until_s or (timed is None and count == 0):
+        while time_s + TIME_TOLERANCE_S < until_s or (timed is None and count == 0 and start_s < until_s):
             if not is_converted:
                 rgb, is_converted = _reuse_if_same(rgb, shown.to_rgb()), True
             assert rgb is not None
             yield Frame(time_s, rgb)
             count += 1
-            time_s = float(count * step_s)
+            time_s = start_s + float(count * step_s)
         shown, is_converted = timed, False
 
 
@@ -256,7 +290,7 @@ def read_pixel_aspect(stream: VideoStream) -> Fraction:
     return Fraction(aspect)
 
 
-def read_pictures(path: Path | str, on_packet: Callable[[], None] = do_nothing) -> Iterator[TimedPicture]:
+def read_pictures(path: MediaPath, on_packet: Callable[[], None] = do_nothing) -> Iterator[TimedPicture]:
     """Decode every picture of a file from its start; see `decode_pictures`.
 
     Args:

@@ -20,6 +20,7 @@ from hicmae_cli.media.clock import MAX_FPS, MAX_JUMP_S
 from hicmae_cli.media.extent import Extent, PacketTimes
 from hicmae_cli.media.frames import TIME_TOLERANCE_S, read_frame_duration_s, read_orientation, to_rgb
 from hicmae_cli.media.source import (
+    MediaPath,
     can_be_audible,
     demux,
     do_nothing,
@@ -77,17 +78,16 @@ class MediaInfo:
             raise ValueError(f"{self.path}: expected a size, got {self}")
 
 
-def probe(path: Path | str, on_packet: Callable[[], None] = do_nothing) -> MediaInfo:
+def probe(path: MediaPath, on_packet: Callable[[], None] = do_nothing) -> MediaInfo:
     """Read every packet's timestamp in one pass; decode only the first frame of each stream.
 
     Args:
-        path: a local media file.
+        path: a local media file, or a stream.
         on_packet: called at most twice a second while packets are read.
 
     Raises:
         MediaError: the file is missing, is not media, or cannot be decoded.
     """
-    path = Path(path)
     with open_media(path) as container:
         picture, sound, faults = _measure(container, on_packet)
         promised_s = _read_promised_s(container)
@@ -96,7 +96,7 @@ def probe(path: Path | str, on_packet: Callable[[], None] = do_nothing) -> Media
         raise MediaError(f"{path}: has streams, but nothing in them can be decoded: {causes}")
     lengths = _compute_lengths(None if picture is None else picture.extent, sound)
     return MediaInfo(
-        path=path,
+        path=Path(str(path)),
         duration_s=lengths.duration_s,
         has_video=picture is not None,
         has_audio=sound is not None,

@@ -29,6 +29,10 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from hicmae_cli.errors import MediaError
+from hicmae_cli.media.streams import ByteStream, StreamReader
+
+MediaPath = Path | str | ByteStream
+"""A local file, or an open stream in its place."""
 
 # Formats that open other files: playlists, network streams, scripts and devices, numbered pictures.
 _PLAYLISTS: Final = {"hls", "dash", "webm_dash_manifest", "concat", "concatf", "imf"}
@@ -47,7 +51,7 @@ _MAX_PICTURE_BYTES = 7680 * 4320 * 3
 # Each thread has its own pictures: 16 threads at 1080p, 3 at 4K, 1 at 8K.
 _DECODED_AHEAD_PIXELS = 1 << 25
 # Below the first, a small file has hours of sound (1 MB at 8 Hz: 36 h). The resampler's memory grows with the rate.
-_SAMPLE_RATES_HZ = 1000, 768_000
+SAMPLE_RATES_HZ: Final = 1000, 768_000
 # Limits of the mixer and of ffmpeg.
 _MAX_CHANNELS = 64
 _MAX_THREADS = 16
@@ -62,11 +66,11 @@ def do_nothing() -> None:
 
 
 @contextmanager
-def open_media(path: Path | str) -> Iterator[InputContainer]:
+def open_media(path: MediaPath) -> Iterator[InputContainer]:
     """Open a local file for demuxing, and close it in any case.
 
     Args:
-        path: the file; never read as a URL, a pattern or a playlist.
+        path: the file; never read as a URL, a pattern or a playlist. A stream stays open.
 
     Yields:
         The container, with at least one audio or video stream.
@@ -74,12 +78,7 @@ def open_media(path: Path | str) -> Iterator[InputContainer]:
     Raises:
         MediaError: the file is missing, empty or not media, or has no audio and no video stream.
     """
-    path = check_file(path)
-    try:
-        file = path.open("rb")
-    except OSError as error:
-        raise MediaError(f"{path}: cannot be opened ({error.strerror}); check its permissions") from error
-    with file:
+    with _open_source(path) as file:
         head = file.read(4096).lstrip(b"\xef\xbb\xbf \t\r\n")
         file.seek(0)
         # An XML declaration may come before the root of a DASH manifest.
@@ -98,7 +97,17 @@ def open_media(path: Path | str) -> Iterator[InputContainer]:
             yield container
 
 
-def _open_container(file: BinaryIO) -> InputContainer:
+def _open_source(path: MediaPath) -> BinaryIO | StreamReader:
+    if isinstance(path, ByteStream):
+        return path.open()
+    path = check_file(path)
+    try:
+        return path.open("rb")
+    except OSError as error:
+        raise MediaError(f"{path}: cannot be opened ({error.strerror}); check its permissions") from error
+
+
+def _open_container(file: BinaryIO | StreamReader) -> InputContainer:
     try:
         return _open_bytes(file)
     except av.error.ArgumentError:
@@ -107,7 +116,7 @@ def _open_container(file: BinaryIO) -> InputContainer:
         return _open_bytes(_Nameless(file))
 
 
-def _open_bytes(file: BinaryIO | _Nameless) -> InputContainer:
+def _open_bytes(file: BinaryIO | StreamReader | _Nameless) -> InputContainer:
     container = av.open(
         file,
         options={
@@ -127,7 +136,7 @@ def _open_bytes(file: BinaryIO | _Nameless) -> InputContainer:
 class _Nameless:
     """A file without its name, so that the name cannot select a demuxer."""
 
-    def __init__(self, file: BinaryIO) -> None:
+    def __init__(self, file: BinaryIO | StreamReader) -> None:
         self.read, self.seek, self.tell = file.read, file.seek, file.tell
 
 
@@ -206,7 +215,7 @@ def is_audible(frame: AudioFrame) -> bool:
 
 
 def _is_playable(rate_hz: int, channels: int) -> bool:
-    return _SAMPLE_RATES_HZ[0] <= rate_hz <= _SAMPLE_RATES_HZ[1] and 1 <= channels <= _MAX_CHANNELS
+    return SAMPLE_RATES_HZ[0] <= rate_hz <= SAMPLE_RATES_HZ[1] and 1 <= channels <= _MAX_CHANNELS
 
 
 def can_be_audible(stream: AudioStream) -> bool:
@@ -219,7 +228,7 @@ def explain_no_sound(stream: AudioStream) -> str:
     """Explain why no sound can be decoded."""
     rate_hz, channels = stream.codec_context.sample_rate, stream.codec_context.channels
     if rate_hz and channels and not _is_playable(rate_hz, channels):
-        low_hz, high_hz = _SAMPLE_RATES_HZ
+        low_hz, high_hz = SAMPLE_RATES_HZ
         return (
             f"it states {rate_hz} samples per second and {channels} channels, expected {low_hz} to {high_hz} and at "
             f"most {_MAX_CHANNELS}; re-encode it"

@@ -1,24 +1,25 @@
-"""Text files that appear whole or not at all."""
+"""Text files that appear whole or not at all, and the folders for them."""
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+import re
 from pathlib import Path
 from typing import Any, Final
 
 from hicmae_cli.errors import HicmaeError
 from hicmae_cli.files import write_atomically
 
+# Safe on any document: inside a JSON string, a line break is written as an escape.
+_BROKEN_LIST: Final = re.compile(r'\[\n\s+([-\d][^\[\]{}"]*?)\n\s+\]')
+
 
 def write_text(path: Path, text: str) -> None:
     """Write a text, whole or not at all.
 
     Raises:
-        HicmaeError: the folder cannot be written to, or the path is one.
+        HicmaeError: the folder cannot be written to, or the path is a folder.
     """
     try:
         with write_atomically(path) as temporary:
@@ -29,10 +30,10 @@ def write_text(path: Path, text: str) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder for results before the work that fills it.
+    """Make a folder for results, unless it exists. Call it before the work that fills the folder.
 
     Raises:
-        HicmaeError: it cannot be made or written to.
+        HicmaeError: it cannot be made, or cannot be written to.
     """
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -43,29 +44,6 @@ def make_folder(path: Path) -> None:
 
 
 def to_json(document: dict[str, Any]) -> str:
-    """A document as the commands print it: readable, full precision, no NaN."""
-    return json.dumps(document, indent=2, allow_nan=False) + "\n"
-
-
-def windows_csv(document: dict[str, Any]) -> str:
-    """A predict document as a flat table, one row per window of every track."""
-    labels = document["weights"]["labels"]
-    lines = [_csv_line(["path", "track", "start_s", "end_s", "label", "face_coverage", "modality", *labels])]
-    for file in document["files"]:
-        for track in file["tracks"]:
-            for w in track["windows"]:
-                scores = [round(w["probabilities"][label], 6) for label in labels]
-                row = [file["path"], track["id"], w["start_s"], w["end_s"], w["label"], w["face_coverage"]]
-                lines.append(_csv_line([*row, w["modality"], *scores]))
-    return "".join(lines)
-
-
-def _csv_line(fields: Sequence[object]) -> str:
-    """One row that ends in a line feed; a field with a carriage return is quoted, too, as RFC 4180 has it."""
-    out = io.StringIO()
-    csv.writer(out, lineterminator="\r\n").writerow(fields)
-    return out.getvalue().removesuffix("\r\n") + "\n"
-
-
-WRITERS: Final[Mapping[str, Callable[[dict[str, Any]], str]]] = {"json": to_json, "csv": windows_csv}
-"""Formats of ``predictions.<format>``, each made from the document of a whole run."""
+    """Format a document as the commands print it: indented, lists of numbers on one line, full precision, no NaN."""
+    text = json.dumps(document, indent=2, allow_nan=False)
+    return _BROKEN_LIST.sub(lambda numbers: f"[{' '.join(numbers[1].split())}]", text) + "\n"

@@ -1,1 +1,1 @@
-"""One predictor over two engines: windows -> tracks -> timeline. Imports no torch."""
+"""Predict: one predictor over several engines, from windows to tracks to a timeline. Imports no torch."""

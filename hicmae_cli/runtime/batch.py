@@ -1,4 +1,4 @@
-"""Many files judged in processes of their own: a file that crashes, hangs or exhausts one loses only itself."""
+"""Predict many files in worker processes: a file that crashes, hangs or exhausts its process loses only itself."""
 
 from __future__ import annotations
 
@@ -17,24 +17,23 @@ from hicmae_cli.errors import HicmaeError, WeightsError, first_line
 from hicmae_cli.faces.align import read_template
 from hicmae_cli.files import compute_sha256
 from hicmae_cli.model_input import LOG_MEL_BINS, LOG_MEL_FRAMES
-from hicmae_cli.runtime.engine import probabilities
+from hicmae_cli.runtime.engine import score_batches
 from hicmae_cli.runtime.log import PredictionLog
-from hicmae_cli.runtime.opening import open_engine
+from hicmae_cli.runtime.opening import describe_weight, open_engine
 from hicmae_cli.runtime.predictor import Predictor
-from hicmae_cli.runtime.results import FileResult, Model
+from hicmae_cli.runtime.results import FileResult, ModelRecord
 from hicmae_cli.runtime.settings import PredictSettings
-from hicmae_cli.weights.catalogue import ENGINE_SUFFIX, find_weight
 from hicmae_cli.workers import Report, WorkerDiedError, WorkerPool, count_cores, run_here
 
 _REPORT_EVERY_S: Final = 0.05
 
 OnFile = Callable[[Path, float, float], None]
-"""Called with a file, the seconds of it that are done and those that there are (0 and 0 while it is only read)."""
+"""Called with a file, its seconds that are done, and all of its seconds (0 and 0 while it is probed or hashed)."""
 
 
 @dataclass(frozen=True)
 class _Request:
-    """What every process is asked for."""
+    """What every process opens its model with."""
 
     weights: str
     engine: str
@@ -45,24 +44,24 @@ class _Request:
 
 
 class PredictorPool:
-    """Processes that each hold a model and judge one file at a time.
+    """Processes that each hold a model and predict one file at a time.
 
     Args:
         weights: name or file; see ``open_engine``.
-        engine: ``auto``, ``onnx`` or ``torch``.
-        device: ``auto``, ``cpu``, ``cuda`` …
-        settings: windows, modality, number of faces.
-        jobs: processes; 0 judges in this process, which a file can then take down.
-        raise_unexpected: raise an error that hicmae did not foresee instead of making it the file's result.
+        engine: see ``open_engine``.
+        device: see ``open_engine``.
+        settings: streams, windows, number of people, part of the input.
+        jobs: processes; 0 predicts in this process, which a file can then take down.
+        raise_unexpected: raise an error that hicmae did not foresee, and do not make it the file's result.
 
     Attributes:
-        model: what judges.
-        settings: how; a weight that knows one stream only has narrowed them.
+        model: the weight and the engine that runs it.
+        settings: as given; ``modality`` is that of the weight if it was trained on one stream.
 
     Raises:
         WeightsError: no such weight, not loadable, or loading it takes the process down.
-        SettingsError: an engine, a device or settings that cannot be had.
-        MissingDependencyError: the torch engine without torch.
+        SettingsError: an engine, a device or settings that are not available.
+        MissingDependencyError: packages of the engine are not installed.
     """
 
     def __init__(
@@ -86,16 +85,16 @@ class PredictorPool:
             raise
 
     def predict(self, paths: Sequence[Path], on_file: OnFile = lambda *_: None) -> Iterator[FileResult]:
-        """Judge files.
+        """Predict files.
 
         Args:
             paths: files with video, sound or both.
             on_file: called as a file makes progress.
 
         Yields:
-            Results in the order in which they are ready; a file that cannot be judged has status ``error``.
+            Results in the order in which they are ready; a file that cannot be predicted has status ``error``.
         """
-        work = partial(_judge, self._request)
+        work = partial(_predict, self._request)
         for path, outcome in self._run(paths, work, lambda path, progress: on_file(path, *progress)):
             if isinstance(outcome, WorkerDiedError):
                 yield FileResult(path, "error", f"{path}: {outcome}")
@@ -103,7 +102,7 @@ class PredictorPool:
                 yield outcome
 
     def close(self) -> None:
-        """End the processes. More than once does no harm."""
+        """End the processes; further calls do nothing."""
         if self._pool is not None:
             self._pool.close()
 
@@ -113,7 +112,7 @@ class PredictorPool:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _describe(self) -> tuple[Model, PredictSettings]:
+    def _describe(self) -> tuple[ModelRecord, PredictSettings]:
         """Load the model in one of the processes."""
         ((request, outcome),) = self._run([self._request], _describe)
         if isinstance(outcome, WorkerDiedError):
@@ -129,12 +128,12 @@ def predict_files(
     done: Collection[Path] = (),
     on_file: OnFile = lambda *_: None,
 ) -> Iterator[FileResult]:
-    """Judge files and log each result as soon as it is there.
+    """Predict files, and log each result as soon as it is ready.
 
     Args:
         paths: files with video, sound or both.
-        pool: what judges.
-        log: keeps results; see ``PredictionLog.resume`` for those of an earlier run.
+        pool: the model, in its processes.
+        log: keeps the results; see ``PredictionLog.resume`` for those of an earlier run.
         done: files to skip.
         on_file: called as a file makes progress.
 
@@ -142,7 +141,7 @@ def predict_files(
         Results in the order in which they are ready.
 
     Raises:
-        DiskError: the log cannot be written to.
+        DiskError: the log cannot be written.
     """
     for result in pool.predict([path for path in paths if path not in done], on_file):
         if log is not None:
@@ -150,20 +149,20 @@ def predict_files(
         yield result
 
 
-def _describe(request: _Request, report: Report) -> tuple[Model, PredictSettings]:
-    """What the model of this process is. Whatever would fail for every file fails here, once."""
+def _describe(request: _Request, report: Report) -> tuple[ModelRecord, PredictSettings]:
+    """Describe the model of this process. What would fail for every file fails here, once."""
     model, predictor = _open(request)
     if predictor.settings.modality != "audio":
         read_template()
         with predictor.open_detector():
             pass
-    # Once on silence: a weight that never answers is at fault here, and no file is blamed for it.
-    probabilities(predictor.engine, [Clip(None, np.zeros((LOG_MEL_FRAMES, LOG_MEL_BINS), np.float32))])
+    # Run it once, on silence: a weight that hangs or crashes must not be reported as the fault of a file.
+    score_batches(predictor.engine, [Clip(None, np.zeros((LOG_MEL_FRAMES, LOG_MEL_BINS), np.float32))])
     return model, predictor.settings
 
 
-def _judge(request: _Request, path: Path, report: Report) -> FileResult:
-    """Judge a file with the model of this process."""
+def _predict(request: _Request, path: Path, report: Report) -> FileResult:
+    """Predict a file with the model of this process."""
     progress = _Throttled(report)
     try:
         _, predictor = _open(request)
@@ -173,28 +172,24 @@ def _judge(request: _Request, path: Path, report: Report) -> FileResult:
         sha256 = compute_sha256(path, lambda: progress(0.0, 0.0))
         return replace(result, size_bytes=path.stat().st_size, sha256=sha256)
     except MemoryError:
-        return FileResult(path, "error", f"{path}: needs more memory than there is")
+        return FileResult(path, "error", f"{path}: needs more memory than this machine has")
     except Exception as error:
         if request.raise_unexpected:
             raise
-        if isinstance(error, HicmaeError):  # this process could not load the model any more
+        if isinstance(error, HicmaeError):  # a later process could not load the model
             return FileResult(path, "error", f"{path}: {error}")
         return FileResult(path, "error", f"{path}: unexpected {type(error).__name__}: {first_line(error)}")
 
 
 @lru_cache(maxsize=1)
-def _open(request: _Request) -> tuple[Model, Predictor]:
-    """The model of this process, loaded once."""
+def _open(request: _Request) -> tuple[ModelRecord, Predictor]:
+    """Load the model of this process, once."""
     engine = open_engine(request.weights, request.engine, request.device, request.threads)
-    file = find_weight(request.weights, ENGINE_SUFFIX[engine.name])
-    file = file or find_weight(request.weights, ".safetensors")  # of which ONNX was exported
-    assert file is not None, "the engine was opened from one of the two"
-    model = Model(request.weights, engine.info, engine.name, engine.device, compute_sha256(file))
-    return model, Predictor(engine, request.settings)
+    return describe_weight(request.weights, engine), Predictor(engine, request.settings)
 
 
 class _Throttled:
-    """Progress that goes to the parent often enough to be watched, and not more often."""
+    """Reports progress to the parent process, but not more often than a person can see."""
 
     def __init__(self, report: Report) -> None:
         self._report = report

@@ -1,4 +1,4 @@
-"""Two ways to run a model, one call: clips in, probabilities (or the values of a regression) out."""
+"""The call that every engine answers: clips in, probabilities or (from a regression model) values out."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from hicmae_cli.weights.info import WeightInfo
 
 
 class Engine(Protocol):
-    """A model ready to run.
+    """A model, ready to run.
 
     Attributes:
-        info: what the weight says of itself.
-        name: ``"onnx"`` or ``"torch"``.
-        device: where it really runs, e.g. ``"cpu"`` or ``"cuda:0"``.
+        info: the weight's metadata.
+        name: the engine's name in ``engines.ENGINES``.
+        device: where it runs, e.g. ``"cpu"`` or ``"cuda:0"``.
     """
 
     info: WeightInfo
@@ -37,32 +37,21 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
 
 
-def probabilities(engine: Engine, clips: Sequence[Clip], batch_size: int = 4) -> NDArray[np.float64]:
-    """Class probabilities of each clip -> (len(clips), C). Small batches keep memory flat.
+def score_batches(engine: Engine, clips: Sequence[Clip], batch_size: int = 4) -> NDArray[np.float64]:
+    """Run the model on clips -> (len(clips), C): probabilities, or the values of a regression as they are.
+
+    Args:
+        engine: the model.
+        clips: its inputs.
+        batch_size: clips per call; small batches keep memory flat.
 
     Raises:
-        WeightsError: the model answers with values that are not finite.
+        WeightsError: an output is not finite.
     """
-    return softmax(_outputs(engine, clips, batch_size))
-
-
-def answers(engine: Engine, clips: Sequence[Clip], batch_size: int = 4) -> NDArray[np.float64]:
-    """What the model says of each clip -> (len(clips), C): probabilities, or of a regression its values as they are.
-
-    Raises:
-        WeightsError: the model answers with values that are not finite.
-    """
-    if engine.info.task == "regression":
-        return _outputs(engine, clips, batch_size).astype(np.float64)
-    return probabilities(engine, clips, batch_size)
-
-
-def _outputs(engine: Engine, clips: Sequence[Clip], batch_size: int) -> NDArray[np.float32]:
-    """Outputs of the head (len(clips), C)."""
     parts = [
         engine.logits(*stack_clips(clips[start : start + batch_size])) for start in range(0, len(clips), batch_size)
     ]
     rows = np.concatenate(parts) if parts else np.zeros((0, len(engine.info.labels)), np.float32)
     if not np.isfinite(rows).all():
-        raise WeightsError("the model answers with values that are not finite: its weights are damaged")
-    return rows
+        raise WeightsError("the model's output is not finite: its weights are damaged")
+    return rows.astype(np.float64) if engine.info.task == "regression" else softmax(rows)

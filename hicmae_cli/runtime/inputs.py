@@ -1,4 +1,4 @@
-"""What a user points at -> files to judge."""
+"""From the arguments of a command to the files to predict."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from hicmae_cli.media import list_media
 def find_inputs(arguments: Sequence[str]) -> tuple[list[Path], list[tuple[str, str]]]:
     """Expand files, folders (their media files, also in subfolders) and patterns, without repeats.
 
-    A file that is named but missing is kept: predicting it says so, and the rest goes on.
+    A missing file that is named is kept: its prediction fails, and the others are done.
 
     Returns:
-        The files, and (argument, what is wrong) of those that give none.
+        The files, and (argument, message) for every argument without a file.
 
     Raises:
         SettingsError: an empty argument, which would mean the whole working folder.

@@ -1,4 +1,4 @@
-"""The log of a run over many files: each result is on disk as soon as it is there, so that no cut loses it."""
+"""The log of a run over many files: each result is on disk as soon as it is ready, so an interruption loses none."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from typing import Any
 
 from hicmae_cli.errors import DiskError, SettingsError
 from hicmae_cli.files import compute_sha256, lock_file
-from hicmae_cli.runtime.results import SCHEMA, FileResult, Model
+from hicmae_cli.runtime.results import SCHEMA, FileResult, ModelRecord
 from hicmae_cli.runtime.settings import PredictSettings
 
 
 class PredictionLog:
     """A JSON Lines file that one process at a time appends to.
 
-    The first line says which weight judged and with which settings; each other line is one file's result, of which the
-    last one counts.
+    The first line records the weight and the settings; every other line is the result of one file. If a file has
+    several, the last one counts.
 
     Args:
-        path: the file. It is opened, and locked, until the log is closed.
-        model: what judges.
-        settings: how.
+        path: the file. It stays open and locked until the log is closed.
+        model: the weight and the engine that runs it.
+        settings: of the predictions.
 
     Raises:
         SettingsError: another process writes to it, or it is not a regular file.
         DiskError: the file cannot be written.
     """
 
-    def __init__(self, path: Path, model: Model, settings: PredictSettings) -> None:
+    def __init__(self, path: Path, model: ModelRecord, settings: PredictSettings) -> None:
         self.path = path
         self._model, self._settings = model, settings
         with _disk_errors(path):
-            # Never a link or a pipe that someone put there.
+            # Refuse a link or a pipe that somebody planted.
             flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
             descriptor = os.open(path, flags | getattr(os, "O_BINARY", 0), 0o666)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -47,10 +47,10 @@ class PredictionLog:
         self._file = io.FileIO(descriptor, "r+")
         if not lock_file(descriptor):
             self._file.close()
-            raise SettingsError(f"{path}: another process writes to it; wait for its end, or choose another folder")
+            raise SettingsError(f"{path}: another process writes to it; wait until it ends, or choose another folder")
 
     def start(self) -> None:
-        """Begin anew.
+        """Start an empty log.
 
         Raises:
             DiskError: the file cannot be written.
@@ -61,14 +61,14 @@ class PredictionLog:
             self._append({"schema": SCHEMA, "weights": self._model.to_dict(), "settings": self._settings.to_dict()})
 
     def resume(self, paths: Sequence[Path], on_file: Callable[[Path], None] = lambda _: None) -> dict[Path, FileResult]:
-        """Take over an earlier run's results.
+        """Read the results of an earlier run.
 
         Args:
             paths: the files of this run.
-            on_file: called now and then while the content of a file is compared.
+            on_file: called now and then while a file is hashed.
 
         Returns:
-            Results by file, of those in ``paths`` whose content is still the same.
+            Results by file, for the files in ``paths`` with unchanged content.
 
         Raises:
             SettingsError: the earlier run had another weight or other settings.
@@ -96,13 +96,13 @@ class PredictionLog:
         """Append a result.
 
         Raises:
-            DiskError: the disk is full. What was logged before is still there.
+            DiskError: the disk is full. Earlier results are kept.
         """
         with _disk_errors(self.path):
             self._append(result.to_dict())
 
     def close(self) -> None:
-        """Close the file, and let others write to it."""
+        """Close the file, and free it for other processes."""
         self._file.close()
 
     def __enter__(self) -> PredictionLog:
@@ -119,25 +119,24 @@ class PredictionLog:
         os.fsync(self._file.fileno())
 
     def _read(self, line: str) -> FileResult | None:
-        """A result that can be kept; None for a failure, and for a line that was cut off or changed."""
+        """Return a result to keep; None for a failure, and for a line that was cut off or changed."""
         try:
             result = FileResult.from_dict(json.loads(line))
         except (ValueError, RecursionError):
             return None
-        labels = {tuple(window.scores.probabilities) for track in result.tracks for window in track.windows}
-        return result if labels == {self._model.info.labels} else None
+        info = self._model.info
+        outputs = {(window.scores.task, *window.scores.by_name) for track in result.tracks for window in track.windows}
+        return result if outputs == {(info.task, *info.labels)} else None
 
     def _check_same_run(self, line: str) -> None:
         mine = _facts(self._model.to_dict(), self._settings.to_dict())
         try:
             head = json.loads(line)
-            theirs = _facts(head["weights"], head["settings"])
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            theirs = _facts(head["weights"], PredictSettings.from_dict(head["settings"]).to_dict())
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, SettingsError) as error:
             raise SettingsError(f"{self.path}: is not a log of predictions; choose another folder") from error
         differences = [
-            f"{name} {theirs.get(name)} there, {value} here"
-            for name, value in mine.items()
-            if theirs.get(name) != value
+            f"{name} {theirs[name]} there, {value} here" for name, value in mine.items() if theirs[name] != value
         ]
         if differences:
             raise SettingsError(
@@ -147,7 +146,7 @@ class PredictionLog:
 
 
 def _facts(weights: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """What has to be equal for results to stand in one table."""
+    """Return what two runs must share so that their results can be in one file."""
     return {"weight": str(weights["name"]), "weight's sha256": weights["sha256"], **settings}
 
 

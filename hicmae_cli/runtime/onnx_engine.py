@@ -21,7 +21,7 @@ class OnnxEngine:
 
     Args:
         path: the file.
-        device: ``auto`` (a GPU when there is one), ``cpu`` or ``cuda``.
+        device: ``auto`` (a GPU if there is one), ``cpu`` or ``cuda``.
         threads: CPU threads; 0 lets the runtime choose.
 
     Raises:
@@ -40,13 +40,13 @@ class OnnxEngine:
         elif kind in _PROVIDERS:
             wanted = [_PROVIDERS[kind]]
         else:
-            raise SettingsError(f"--device {device}: the ONNX engine runs on cpu or cuda; use auto to let it choose")
+            raise SettingsError(f"device={device!r}: the ONNX engine runs on cpu or cuda; use auto to let it choose")
         self._session = open_session(path, _with_options(wanted, device), threads)
         active = self._session.get_providers()[0]
         if kind == "cuda" and active != _PROVIDERS["cuda"]:
             raise SettingsError(
-                f"--device {device}: ONNX Runtime cannot use CUDA here (it offers {', '.join(available)} and chose "
-                f"{active}); install CUDA 12 and cuDNN 9, or use --device cpu"
+                f"device={device!r}: ONNX Runtime cannot use CUDA here (it offers {', '.join(available)} and chose "
+                f"{active}); install CUDA 12 and cuDNN 9, or use device='cpu'"
             )
         self.device = "cuda" if active == _PROVIDERS["cuda"] else "cpu"
         self.info = WeightInfo.from_metadata(self._session.get_modelmeta().custom_metadata_map, path)

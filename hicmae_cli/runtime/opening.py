@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-from collections.abc import Sequence
 from pathlib import Path
 
 import platformdirs
@@ -11,82 +9,83 @@ import platformdirs
 from hicmae_cli.errors import MissingDependencyError, SettingsError, WeightsError, install_hint
 from hicmae_cli.files import compute_sha256
 from hicmae_cli.runtime.engine import Engine
-from hicmae_cli.weights.catalogue import ENGINE_SUFFIX, find_weight
+from hicmae_cli.runtime.engines import ENGINE_NAMES, ENGINES, EngineKind, missing_packages
+from hicmae_cli.runtime.results import ModelRecord
+from hicmae_cli.weights.catalogue import find_weight
+from hicmae_cli.weights.suffixes import SAFETENSORS
 
-ENGINES = ("auto", "onnx", "torch")
+_TASKS = ("classification", "regression")
 
 
-def open_engine(
-    weights: str,
-    engine: str = "auto",
-    device: str = "auto",
-    threads: int = 0,
-    tasks: Sequence[str] = ("classification",),
-) -> Engine:
+def open_engine(weights: str, engine: str = "auto", device: str = "auto", threads: int = 0) -> Engine:
     """Load a weight by name or path.
 
     Args:
-        weights: a name of the catalogue or of the user's store, or a ``.safetensors`` or ``.onnx`` file.
-        engine: ``onnx``, ``torch``, or ``auto``: the format of a given file, else ONNX where the weight has it.
+        weights: a name of the catalogue or of the user's store, a weight file, or the folder of a training run.
+        engine: a name from ``ENGINES``, or ``auto``: the engine of a given file, else the first that is installed and
+            that the weight has a file for.
         device: ``auto``, ``cpu``, ``cuda`` …
         threads: CPU threads, 0 for the engine's own choice.
-        tasks: what the caller can make sense of.
 
     Raises:
-        WeightsError: no such weight, not loadable, or made for another task.
-        SettingsError: an engine or a device that cannot be had.
-        MissingDependencyError: the torch engine without torch.
+        WeightsError: no such weight, not loadable, or one that does not predict.
+        SettingsError: an unknown engine, or a device that is not available.
+        MissingDependencyError: packages of the engine are not installed.
     """
-    if engine not in ENGINES:
-        raise SettingsError(f"--engine {engine}: expected one of {', '.join(ENGINES)}")
-    if engine == "auto":
-        engine = "torch" if weights.endswith(".safetensors") or find_weight(weights, ".onnx") is None else "onnx"
-        if engine == "torch" and not _has_torch() and find_weight(weights, ".onnx") is not None:
-            engine = "onnx"
-    path = find_weight(weights, ENGINE_SUFFIX[engine])
-    if engine == "torch":
-        _need_torch(weights)
-        if path is None:
-            raise WeightsError(f"{weights}: there is no .safetensors file for the torch engine; use --engine onnx")
-        from hicmae_cli.runtime.torch_engine import TorchEngine
-        from hicmae_cli.weights.checkpoint import load_classifier
-
-        return _fit_for(tasks, weights, TorchEngine(*load_classifier(path), device, threads))
-    from hicmae_cli.runtime.onnx_engine import OnnxEngine
-
-    return _fit_for(tasks, weights, OnnxEngine(path or _exported(weights), device, threads))
-
-
-def _fit_for(tasks: Sequence[str], weights: str, engine: Engine) -> Engine:
-    """Refuse what would be dressed up as probabilities."""
-    if engine.info.task not in tasks:
-        raise WeightsError(f"{weights}: is a {engine.info.task} model; only classification is predicted yet")
-    return engine
-
-
-def _exported(weights: str) -> Path:
-    """ONNX form of a weight that has none: exported once, kept in the cache under its hash."""
-    source = find_weight(weights, ".safetensors")
-    assert source is not None, "find_weight returns at least one of the two"
-    cached = platformdirs.user_cache_path("hicmae", appauthor=False) / "onnx" / f"{compute_sha256(source)}.onnx"
-    if not cached.is_file():
-        if not _has_torch():
-            raise MissingDependencyError(
-                f"{weights}: has no .onnx file; run `hicmae export --onnx --weights {weights}` where torch is "
-                f"installed ({install_hint('train')})"
-            )
-        from hicmae_cli.weights.export import export_onnx
-
-        export_onnx(source, cached)
-    return cached
-
-
-def _has_torch() -> bool:
-    return importlib.util.find_spec("torch") is not None
-
-
-def _need_torch(weights: str) -> None:
-    if not _has_torch():
+    if engine not in ENGINE_NAMES:
+        raise SettingsError(f"engine={engine!r}: expected one of {', '.join(ENGINE_NAMES)}")
+    kind = _choose(weights) if engine == "auto" else ENGINES[engine]
+    if missing := missing_packages(kind.needs):
         raise MissingDependencyError(
-            f"{weights}: the torch engine needs torch: {install_hint('train')}, or use --engine onnx"
+            f"{weights}: the {kind.name} engine needs {', '.join(missing)}: {install_hint('train')}"
+            + _hint_at_others(weights, kind, ", or use ")
         )
+    opened = kind.open(find_weight(weights, kind.suffix) or _convert(weights, kind), device, threads)
+    if opened.info.task not in _TASKS:
+        raise WeightsError(f"{weights}: is a {opened.info.task} model; expected {' or '.join(_TASKS)}")
+    return opened
+
+
+def describe_weight(weights: str, engine: Engine) -> ModelRecord:
+    """Record what a prediction was made with.
+
+    Args:
+        weights: as given to `open_engine`.
+        engine: what it returned.
+    """
+    file = find_weight(weights, ENGINES[engine.name].suffix) or find_weight(weights, SAFETENSORS)
+    assert file is not None, "the engine was opened from one of the two"
+    return ModelRecord(weights, engine.info, engine.name, engine.device, compute_sha256(file))
+
+
+def _choose(weights: str) -> EngineKind:
+    """Return the first engine that is installed and has a file; without one, the first that has a file."""
+    suffix = Path(weights).suffix
+    kinds = sorted(ENGINES.values(), key=lambda kind: kind.suffix != suffix)  # a given file's own engine first
+    with_file = [kind for kind in kinds if find_weight(weights, kind.suffix)]
+    return next((kind for kind in with_file if kind.is_available()), with_file[0])
+
+
+def _hint_at_others(weights: str, kind: EngineKind, words: str) -> str:
+    """Return a hint at another engine that can run the weight, after some words; empty without one."""
+    others = (each for each in ENGINES.values() if each != kind and each.is_available())
+    other = next((each for each in others if find_weight(weights, each.suffix)), None)
+    return f"{words}engine={other.name!r}" if other else ""
+
+
+def _convert(weights: str, kind: EngineKind) -> Path:
+    """Return the weight in an engine's format: converted once, and kept in the cache under the source's hash."""
+    source = find_weight(weights, SAFETENSORS)
+    if source is None or kind.convert is None:
+        hint = _hint_at_others(weights, kind, "; use ")
+        raise WeightsError(f"{weights}: there is no {kind.suffix} file for the {kind.name} engine{hint}")
+    folder = platformdirs.user_cache_path("hicmae", appauthor=False) / kind.name
+    cached = folder / f"{compute_sha256(source)}{kind.suffix}"
+    if not cached.is_file():
+        if missing := missing_packages(kind.convert_needs):
+            raise MissingDependencyError(
+                f"{weights}: has no {kind.suffix} file, and making one needs {', '.join(missing)}: "
+                f"{install_hint('train')}; or run `hicmae export --onnx --weights {weights}` where they are installed"
+            )
+        kind.convert(source, cached)
+    return cached

@@ -1,13 +1,14 @@
-"""Raw files in, emotions out: per person, over time, in one pass; of a window only its scores are kept."""
+"""Videos and sounds in, emotions out: per person, over time, in one pass that holds one window of the input."""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,69 +17,42 @@ from hicmae_cli.clips import Clip, compute_log_mel
 from hicmae_cli.clips.log_mel import MIN_SAMPLES
 from hicmae_cli.errors import HicmaeError, MediaError, SettingsError
 from hicmae_cli.faces import Face, FaceDetector, FaceFinder, TrackLinker, align_face
-from hicmae_cli.media import MediaInfo, probe, sample_frames
+from hicmae_cli.media import MediaInfo
 from hicmae_cli.model_input import CLIP_FRAMES, WINDOW_S
-from hicmae_cli.runtime.engine import Engine, probabilities
-from hicmae_cli.runtime.results import VOICE_TRACK, FileResult, Scores, Track, Window
+from hicmae_cli.runtime.engine import Engine, score_batches
+from hicmae_cli.runtime.results import VOICE_TRACK, FaceBox, FileResult, Scores, Task, Track, Window
 from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.runtime.sound import SlidingSound
-from hicmae_cli.runtime.windows import Moments, WindowAssembler, WindowFaces
+from hicmae_cli.runtime.sources import OpenSource, Source, open_source
+from hicmae_cli.runtime.windows import Moments, SampledFace, WindowAssembler, WindowFaces
 
-Crops = dict[int, tuple[NDArray[np.uint8], float]]
-OnProgress = Callable[[float, float], None]
-"""Called with the seconds of a file that are done and those that there are."""
-
-
-@dataclass
-class _WindowInput:
-    """The model's input for one person in one window and, once the model has run, the scores."""
-
-    seen: WindowFaces | None
-    mel: NDArray[np.float32] | None
-    scores: Scores | None = None
-
-    @property
-    def track(self) -> int:
-        return VOICE_TRACK if self.seen is None else self.seen.track
-
-    @property
-    def coverage(self) -> float:
-        return 0.0 if self.seen is None else self.seen.coverage
-
-    @property
-    def modality(self) -> str:
-        if self.seen is None:
-            return "audio"
-        return "video" if self.mel is None else "av"
-
-    @property
-    def clip(self) -> Clip:
-        return Clip(None if self.seen is None else self.seen.faces, self.mel)
-
-    def equals(self, other: _WindowInput | None) -> bool:
-        """Whether the model would answer the same because it would get the same."""
-        if other is None or self.modality != other.modality:
-            return False
-        if self.mel is not None and other.mel is not None and not np.array_equal(self.mel, other.mel):
-            return False
-        return self.seen is None or other.seen is None or self.seen.shows_the_same_as(other.seen)
+OnSeconds: TypeAlias = Callable[[float, float], None]
+"""Called with the seconds of an input that are done and all of its seconds; 0 and 0 while the input is probed."""
 
 
-def open_detector(max_faces: int) -> AbstractContextManager[FaceDetector]:
-    """The face finder ``Predictor`` uses unless given another."""
-    return FaceFinder(num_faces=max_faces)
+def open_detector(faces: int) -> AbstractContextManager[FaceDetector]:
+    """Open the face finder that ``Predictor`` uses by default.
+
+    Args:
+        faces: largest number of faces to find.
+    """
+    return FaceFinder(num_faces=faces)
 
 
 class Predictor:
-    """A model and a way of looking, applied to any number of files.
+    """A model with settings, applied to any number of inputs.
 
     Args:
-        engine: see ``open_engine``.
-        settings: windows, modality, number of faces.
-        detectors: makes a fresh face finder for each file, given the number of faces.
+        engine: see ``load_weight``.
+        settings: streams, windows, number of people, part of the input.
+        detectors: opens a face finder for each input, given the number of people.
+
+    Attributes:
+        engine: the model.
+        settings: as given; ``modality`` is that of the weight if it was trained on one stream.
 
     Raises:
-        SettingsError: the settings ask for a stream that the model has never learned from.
+        SettingsError: the settings require a stream that the model was not trained on.
     """
 
     def __init__(
@@ -89,172 +63,257 @@ class Predictor:
     ) -> None:
         self.engine = engine
         self.settings = settings or PredictSettings()
-        learned = engine.info.modality
-        if learned != "av":
-            if self.settings.modality not in ("auto", learned):
+        trained = engine.info.modality
+        if trained != "av":
+            if self.settings.modality not in ("auto", trained):
                 raise SettingsError(
-                    f"--modality {self.settings.modality}: the weight has learned from {learned} alone; "
-                    f"use --modality {learned}"
+                    f"modality={self.settings.modality!r}: the weight was trained on {trained} only; "
+                    f"use modality={trained!r}"
                 )
-            self.settings = replace(self.settings, modality=learned)
+            self.settings = replace(self.settings, modality=trained)
         self._detectors = detectors
 
     def open_detector(self) -> AbstractContextManager[FaceDetector]:
-        """A fresh face finder.
+        """Open a face finder.
 
         Raises:
             MissingDependencyError: it, or a system library that it needs, cannot be loaded.
         """
-        return self._detectors(self.settings.max_faces)
+        return self._detectors(self.settings.faces)
 
-    def predict(self, path: Path, on_progress: OnProgress = lambda _done_s, _total_s: None) -> FileResult:
-        """Judge one file; a file that cannot be read becomes a result with status ``error``.
+    def predict(self, source: Source, on_seconds: OnSeconds = lambda _done_s, _total_s: None) -> FileResult:
+        """Predict one input; a file or stream that cannot be read gives a result with status ``error``.
 
         Args:
-            path: any file with video, sound or both.
-            on_progress: called with the seconds of the file that are done and those that there are; 0 and 0 while the
-                file is only being looked through.
+            source: a path, an open binary stream, or arrays; with video, sound or both.
+            on_seconds: called with the progress.
+
+        Raises:
+            ValueError: arrays of other shapes or types.
+            TypeError: a source of another type.
         """
+        path = Path(str(source)) if isinstance(source, str | Path) else Path("stream")
         try:
-            info = probe(path, lambda: on_progress(0.0, 0.0))
-            return self._predict(path, info, on_progress)
+            opened = open_source(source)
+            path = opened.path
+            info = opened.probe(lambda: on_seconds(0.0, 0.0))
+            return _Run(self, opened, info, on_seconds).result()
         except HicmaeError as error:
             return FileResult(path, "error", str(error))
 
-    def _predict(self, path: Path, info: MediaInfo, on_progress: OnProgress) -> FileResult:
-        settings = self.settings
-        see = info.has_video and settings.modality != "audio"
-        hear = info.has_audio and settings.modality != "video"
-        _require_streams(path, info, settings.modality)
-        sound = SlidingSound(path) if hear else None
-        assembler = WindowAssembler(settings.hop_frames)
-        windows: dict[int, list[Window]] = defaultdict(list)
-        latest: dict[int, _WindowInput] = {}
 
-        def judge(moments: Moments) -> None:
-            for track, window in self._judge(moments, sound, info.duration_s, latest):
-                windows[track].append(window)
+@dataclass
+class _WindowInput:
+    """The model's input for one person in one window and, once the model has run, its output."""
 
-        def add_moment(crops: Crops) -> None:
-            for moments in assembler.add(crops):
-                judge(moments)
-            on_progress(min(assembler.count * settings.step_s, info.duration_s), info.duration_s)
+    person: WindowFaces | None
+    mel: NDArray[np.float32] | None
+    scores: Scores | None = None
 
-        for crops in self._crops(path) if see else ():
-            add_moment(crops)
-        num_video_steps = assembler.count
-        for _ in range(self._audio_only_steps(info, num_video_steps) if hear else 0):
-            add_moment({})
-        for moments in assembler.finish():
-            judge(moments)
+    @property
+    def track(self) -> int:
+        return VOICE_TRACK if self.person is None else self.person.track
 
-        tracks = []
-        for track, judged in sorted(windows.items()):
-            tally = assembler.tallies.get(track)
-            coverage = tally.frames / num_video_steps if tally else 0.0
-            tracks.append(Track(track, tuple(judged), coverage, tally.size_px if tally else 0.0))
-        status, message = self._verdict(info, tracks, sound, assembler)
+    @property
+    def modality(self) -> str:
+        if self.person is None:
+            return "audio"
+        return "video" if self.mel is None else "av"
+
+    @property
+    def clip(self) -> Clip:
+        return Clip(None if self.person is None else self.person.faces, self.mel)
+
+    def equals(self, other: _WindowInput | None) -> bool:
+        """Whether both have the same pictures and the same sound, so that the model gives the same output."""
+        if other is None or self.modality != other.modality:
+            return False
+        if self.mel is not None and other.mel is not None and not np.array_equal(self.mel, other.mel):
+            return False
+        return self.person is None or other.person is None or self.person.pictures == other.person.pictures
+
+
+class _Run:
+    """One input on its way through the predictor.
+
+    Times are on the input's clock. Moment k of the sampling grid is at ``start_s + k * step_s``.
+    """
+
+    def __init__(self, predictor: Predictor, source: OpenSource, info: MediaInfo, on_seconds: OnSeconds) -> None:
+        settings = predictor.settings
+        _require_streams(source.path, info, settings.modality)
+        self._predictor, self._source, self._info, self._on_seconds = predictor, source, info, on_seconds
+        self._settings = settings
+        self._uses_video = info.has_video and settings.modality != "audio"
+        self._uses_audio = info.has_audio and settings.modality != "video"
+        self._start_s = max(settings.start_s, source.start_s)
+        self._limit_s = math.inf if settings.end_s is None else settings.end_s
+        self._end_s = min(info.duration_s, self._limit_s)
+        if settings.start_s >= info.duration_s:
+            raise MediaError(
+                f"{source.path}: start_s={settings.start_s!r} is after its end; it has {info.duration_s:.1f} seconds"
+            )
+        self._sound = SlidingSound(source.sound()) if self._uses_audio else None
+        self._assembler = WindowAssembler(settings.hop_frames)
+        self._windows: dict[int, list[Window]] = defaultdict(list)
+        self._latest: dict[int, _WindowInput] = {}
+
+    def result(self) -> FileResult:
+        """Read the input and predict every window."""
+        for faces in self._sampled_faces() if self._uses_video else ():
+            self._add_moment(faces)
+        num_pictures = self._assembler.count
+        for _ in range(self._audio_only_steps(num_pictures) if self._uses_audio else 0):
+            self._add_moment({})
+        for moments in self._assembler.finish():
+            self._predict_window(moments)
+        info, tracks = self._info, self._tracks(num_pictures)
+        status, message = self._verdict(tracks)
+        duration_s: float | None = info.duration_s
         fps = float(info.fps) if info.fps else None
-        read_s = num_video_steps * settings.step_s
-        if see and abs(read_s - info.video_duration_s) > max(1.0, 0.1 * info.video_duration_s):
-            claim = f"its timestamps claim {info.video_duration_s:.1f} s of pictures, {read_s:.1f} s were read"
-            message = "; ".join(filter(None, (message, f"{claim}: its length and frame rate are unknown")))
-            return FileResult(path, status, message, None, None, tuple(tracks))
-        return FileResult(path, status, message, info.duration_s, fps, tuple(tracks))
+        if self._uses_video and (doubt := self._doubt_length(num_pictures)):
+            message = "; ".join(filter(None, (message, doubt)))
+            duration_s, fps = None, None
+        return FileResult(
+            self._source.path,
+            status,
+            message,
+            duration_s,
+            fps,
+            tracks,
+            width_px=info.width_px or None,
+            height_px=info.height_px or None,
+        )
 
-    def _audio_only_steps(self, info: MediaInfo, num_video_steps: int) -> int:
-        """Steps of the sampling grid on which the sound goes on without a picture.
+    def _add_moment(self, faces: Mapping[int, SampledFace]) -> None:
+        for moments in self._assembler.add(faces):
+            self._predict_window(moments)
+        total_s = max(self._end_s - self._start_s, self._settings.step_s)
+        self._on_seconds(min(self._assembler.count * self._settings.step_s, total_s), total_s)
 
-        Behind a picture only what is worth a window of its own counts; streams rarely end at the same moment.
+    def _audio_only_steps(self, num_pictures: int) -> int:
+        """Return the number of steps of the sampling grid on which the sound goes on without a picture.
+
+        After a picture, only sound of at least a hop counts; streams rarely end at the same moment.
         """
-        steps = math.ceil(info.audio_duration_s / self.settings.step_s - 1e-6)
-        if num_video_steps == 0:
+        end_s = min(self._info.audio_duration_s, self._limit_s)
+        steps = math.ceil((end_s - self._start_s) / self._settings.step_s - 1e-6)
+        if num_pictures == 0:
             return max(1, steps)
-        rest = steps - num_video_steps
-        return rest if self.settings.modality == "auto" and rest >= self.settings.hop_frames else 0
+        rest = steps - num_pictures
+        return rest if self._settings.modality == "auto" and rest >= self._settings.hop_frames else 0
 
-    def _crops(self, path: Path) -> Iterator[Crops]:
-        """Faces by track at every step of the sampling grid; the same objects while a picture stays on display."""
+    def _sampled_faces(self) -> Iterator[dict[int, SampledFace]]:
+        """Yield the faces by track at every step of the sampling grid."""
         linker = TrackLinker()
-        faces: Sequence[Face] = ()
-        crops: Crops = {}
-        with self.open_detector() as detector:
-            for frame in sample_frames(path, self.settings.step_s):
-                found = detector.detect(frame)
+        found: list[Face] = []
+        crops: dict[int, NDArray[np.uint8]] = {}
+        picture = 0
+        with self._predictor.open_detector() as detector:
+            for frame in self._source.frames(self._settings.step_s, self._start_s):
+                if frame.time_s >= self._limit_s - 1e-6:
+                    return
+                previous, found = found, detector.detect(frame)
                 linked = linker.update(frame, found)
-                if found is not faces:  # else the detector was shown the same picture again
-                    crops = {track: (align_face(frame.rgb, f.landmarks_px), f.size_px) for track, f in linked}
-                faces = found
-                yield crops
+                if found is not previous:  # a detector repeats its list for a picture that stays on display
+                    picture += 1
+                    crops = {track: align_face(frame.rgb, face.landmarks_px) for track, face in linked}
+                yield {track: SampledFace(crops[track], _box(face, frame.time_s), picture) for track, face in linked}
 
-    def _judge(
-        self, moments: Moments, sound: SlidingSound | None, duration_s: float, latest: dict[int, _WindowInput]
-    ) -> Iterator[tuple[int, Window]]:
-        """Score every visible person in one window, or the sound alone if no face is visible.
+    def _predict_window(self, moments: Moments) -> None:
+        """Predict every visible person in one window, or the sound alone if there is none.
 
-        A window with the same input as the person's last one is not judged again: a picture that stays on display for
-        an hour costs no more than one of a second.
+        A window with the same input as the person's last one is not predicted again: a picture that stays on display
+        for an hour costs no more than one of a second.
         """
-        settings = self.settings
-        start_s = moments.start * settings.step_s
+        settings = self._settings
+        start_s = self._start_s + moments.start * settings.step_s
         end_s = start_s + settings.window_s
         if moments.num_moments < CLIP_FRAMES:
-            end_s = min(end_s, max(duration_s, settings.step_s))
-        mel = _window_mel(sound, start_s, end_s)
-        inputs = [_WindowInput(seen, mel) for seen in moments.seen if settings.modality != "av" or mel is not None]
+            end_s = min(end_s, max(self._end_s, start_s + settings.step_s))
+        mel = _window_mel(self._sound, start_s, min(end_s, self._limit_s))
+        inputs = [
+            _WindowInput(person, mel) for person in moments.people if settings.modality != "av" or mel is not None
+        ]
         if settings.modality in ("auto", "audio") and not inputs and mel is not None:
             inputs = [_WindowInput(None, mel)]
-        fresh = [each for each in inputs if not each.equals(latest.get(each.track))]
-        rows = probabilities(self.engine, [each.clip for each in fresh])
+        fresh = [each for each in inputs if not each.equals(self._latest.get(each.track))]
+        info = self._predictor.engine.info
+        task: Task = "regression" if info.task == "regression" else "classification"
+        rows = score_batches(self._predictor.engine, [each.clip for each in fresh])
         for each, row in zip(fresh, rows, strict=True):
-            each.scores = Scores.of(self.engine.info.labels, row)
-            latest[each.track] = each
-        end_s = min(end_s, max(duration_s, start_s + settings.step_s))  # the grid may reach beyond the file
+            each.scores = Scores.of(info.labels, row, task)
+            self._latest[each.track] = each
+        end_s = min(end_s, max(self._end_s, start_s + settings.step_s))  # the grid may go beyond the end
         for each in inputs:
-            scores = latest[each.track].scores
+            scores = self._latest[each.track].scores
             assert scores is not None
-            yield each.track, Window(start_s, end_s, scores, each.coverage, each.modality)
+            coverage, boxes = (each.person.coverage, each.person.boxes) if each.person else (0.0, ())
+            self._windows[each.track].append(Window(start_s, end_s, scores, coverage, each.modality, boxes))
 
-    def _verdict(
-        self, info: MediaInfo, tracks: list[Track], sound: SlidingSound | None, assembler: WindowAssembler
-    ) -> tuple[str, str]:
-        """Status of a file, and the one line that goes with it."""
-        settings = self.settings
+    def _tracks(self, num_pictures: int) -> tuple[Track, ...]:
+        tracks = []
+        for track, windows in sorted(self._windows.items()):
+            tally = self._assembler.tallies.get(track)
+            coverage = tally.frames / num_pictures if tally else 0.0
+            tracks.append(Track(track, tuple(windows), coverage, tally.size_px if tally else 0.0))
+        return tuple(tracks)
+
+    def _doubt_length(self, num_pictures: int) -> str | None:
+        """Return a note if the video does not have the length that its timestamps claim."""
+        read_s = num_pictures * self._settings.step_s
+        claimed_s = min(self._info.video_duration_s, self._limit_s) - self._start_s
+        if abs(read_s - claimed_s) <= max(1.0, 0.1 * claimed_s):
+            return None
+        return (
+            f"its timestamps claim {claimed_s:.1f} s of pictures, {read_s:.1f} s were read: "
+            "its length and frame rate are unknown"
+        )
+
+    def _verdict(self, tracks: tuple[Track, ...]) -> tuple[str, str]:
+        """Return the status, and the message that explains it."""
+        info, settings, assembler = self._info, self._settings, self._assembler
         notes = list(info.warnings)
-        silent = sound is not None and not sound.heard
-        looked_for_faces = info.has_video and settings.modality != "audio"
-        no_face = looked_for_faces and (
+        silent = self._sound is not None and self._sound.is_silent
+        no_face = self._uses_video and (
             not assembler.tallies or (bool(tracks) and all(track.id == VOICE_TRACK for track in tracks))
         )
         if assembler.count < CLIP_FRAMES:
-            repeated = ": the last frame was repeated" if looked_for_faces else ""
+            repeated = ": the last frame was repeated" if self._uses_video else ""
             notes.append(f"shorter than a window of {settings.window_s:g} s{repeated}")
         if silent and settings.modality == "av":
-            notes.append("the sound is silent, but --modality av asks for it; try --modality auto")
+            notes.append("the sound is silent, but modality='av' requires it; try modality='auto'")
         elif silent:
-            notes.append("the sound is silent" + ("" if not tracks else ": judged by the face alone"))
+            notes.append("the sound is silent" + (": only the face was used" if tracks else ""))
         elif info.has_video and not info.has_audio and settings.modality == "auto" and tracks:
-            notes.append("no audio track: judged by the face alone")
+            notes.append("no audio track: only the face was used")
         if no_face:
-            notes.insert(0, "no face was found" + (": judged by the sound alone" if tracks else ""))
+            notes.insert(0, "no face was found" + (": only the sound was used" if tracks else ""))
         elif not info.has_video and tracks:
-            notes.append("no video track: judged by the sound alone")
+            notes.append("no video track: only the sound was used")
         if no_face:
             return "no-face", "; ".join(notes)
         if not tracks:
-            return "error", "; ".join(["nothing to judge", *notes])
+            return "error", "; ".join(["nothing to predict from", *notes])
         return "ok", "; ".join(notes)
 
 
 def _require_streams(path: Path, info: MediaInfo, modality: str) -> None:
-    if modality in ("av", "video") and not info.has_video:
-        raise MediaError(f"{path}: no video track, but --modality {modality} asks for one; try --modality auto")
-    if modality in ("av", "audio") and not info.has_audio:
-        raise MediaError(f"{path}: no audio track, but --modality {modality} asks for one; try --modality auto")
+    for stream, is_there, kinds in (
+        ("video", info.has_video, ("av", "video")),
+        ("audio", info.has_audio, ("av", "audio")),
+    ):
+        if modality in kinds and not is_there:
+            raise MediaError(f"{path}: no {stream} track, but modality={modality!r} requires one; try modality='auto'")
+
+
+def _box(face: Face, time_s: float) -> FaceBox:
+    left, top, right, bottom = face.box_px
+    return FaceBox(time_s, left, top, right - left, bottom - top)
 
 
 def _window_mel(sound: SlidingSound | None, start_s: float, end_s: float) -> NDArray[np.float32] | None:
-    """Log-mel of a window; of its middle 2.56 s where the window is longer than the model hears."""
+    """Return the log-mel of a window; of its middle 2.56 s if the window is longer than the model's input."""
     if sound is None:
         return None
     spare_s = max(0.0, end_s - start_s - WINDOW_S)

@@ -1,4 +1,4 @@
-"""What a prediction is: files hold tracks (people), tracks hold windows (moments)."""
+"""Results of a prediction: files hold tracks (people), and tracks hold windows (times)."""
 
 from __future__ import annotations
 
@@ -6,85 +6,169 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hicmae_cli.modalities import MODALITIES
-from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.weights.info import WeightInfo
 
-SCHEMA = "hicmae.predict/1"
-VOICE_TRACK = 0
-"""Id of the track of windows in which nobody's face was seen and only the sound was judged."""
+SCHEMA: Final = "hicmae.predict/1"
+VOICE_TRACK: Final = 0
+"""Id of the track of windows that are predicted from the sound alone because they show no face."""
+
+Task = Literal["classification", "regression"]
 
 
 @dataclass(frozen=True)
 class Scores:
-    """Probabilities by label name; they are checked to be a distribution."""
+    """Output of the model: a probability per label or, from a regression model, a value per target.
 
-    probabilities: dict[str, float]
+    Attributes:
+        by_name: the numbers by label or target, in the order of the model's outputs.
+        task: what they are. Values have the scale of the training targets, and are not clipped.
+
+    Raises:
+        ValueError: probabilities that do not sum to one, or values that are not finite.
+    """
+
+    by_name: dict[str, float]
+    task: Task = "classification"
 
     def __post_init__(self) -> None:
-        total = sum(self.probabilities.values())
-        if not math.isclose(total, 1, abs_tol=1e-3):
-            raise ValueError(f"probabilities sum to {total}, expected 1: {self.probabilities}")
+        total = sum(self.by_name.values())
+        if self.task == "classification" and not math.isclose(total, 1, abs_tol=1e-3):
+            raise ValueError(f"probabilities sum to {total}, expected 1: {self.by_name}")
+        if not all(map(math.isfinite, self.by_name.values())):
+            raise ValueError(f"expected finite values, got {self.by_name}")
 
     @property
-    def label(self) -> str:
-        """The most probable label."""
-        return max(self.probabilities, key=self.probabilities.__getitem__)
+    def label(self) -> str | None:
+        """The most probable label; None for a regression."""
+        return max(self.by_name, key=self.by_name.__getitem__) if self.task == "classification" else None
+
+    @property
+    def probabilities(self) -> dict[str, float]:
+        """Probabilities by label; empty for a regression."""
+        return self.by_name if self.task == "classification" else {}
+
+    @property
+    def values(self) -> dict[str, float]:
+        """Values by target; empty for a classification."""
+        return self.by_name if self.task == "regression" else {}
+
+    @classmethod
+    def of(cls, names: Sequence[str], row: NDArray[np.float64], task: Task = "classification") -> Scores:
+        """Name a row (C,) of the model's output."""
+        return cls({name: float(number) for name, number in zip(names, row, strict=True)}, task)
 
     @classmethod
     def mean(cls, rows: Sequence[Scores]) -> Scores:
-        """Average of several, label by label."""
-        return cls({k: float(np.mean([row.probabilities[k] for row in rows])) for k in rows[0].probabilities})
+        """Average several, name by name."""
+        means = {name: float(np.mean([row.by_name[name] for row in rows])) for name in rows[0].by_name}
+        return cls(means, rows[0].task)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the fields of the JSON document: ``label`` and ``probabilities``, or ``values``."""
+        if self.task == "regression":
+            return {"values": self.by_name}
+        return {"label": self.label, "probabilities": self.by_name}
 
     @classmethod
-    def of(cls, labels: Sequence[str], row: NDArray[np.float64]) -> Scores:
-        """Name a row of probabilities (C,)."""
-        return cls({label: float(p) for label, p in zip(labels, row, strict=True)})
+    def from_dict(cls, fields: Mapping[str, Any]) -> Scores:
+        """Read what `to_dict` wrote."""
+        task: Task = "regression" if "values" in fields else "classification"
+        numbers = fields["values" if task == "regression" else "probabilities"]
+        return cls({str(name): float(number) for name, number in numbers.items()}, task)
+
+
+@dataclass(frozen=True)
+class FaceBox:
+    """Where a face is in the picture on display at a time.
+
+    Pixels count from the top left of the upright picture with square pixels, of the size that `FileResult` states.
+
+    Attributes:
+        time_s: when the picture was sampled.
+        x_px: left edge.
+        y_px: top edge.
+        width_px: width.
+        height_px: height.
+    """
+
+    time_s: float
+    x_px: float
+    y_px: float
+    width_px: float
+    height_px: float
+
+    @property
+    def size_px(self) -> float:
+        """The longer side."""
+        return max(self.width_px, self.height_px)
+
+    def to_list(self) -> list[float]:
+        """Return time, x, y, width and height, rounded as in the JSON document."""
+        return [round(self.time_s, 3), *(round(n, 1) for n in (self.x_px, self.y_px, self.width_px, self.height_px))]
+
+    @classmethod
+    def from_list(cls, numbers: Sequence[float]) -> FaceBox:
+        """Read what `to_list` wrote."""
+        time_s, x_px, y_px, width_px, height_px = map(float, numbers)
+        return cls(time_s, x_px, y_px, width_px, height_px)
 
 
 @dataclass(frozen=True)
 class Window:
-    """One look of the model: ``start_s`` to ``end_s`` on the video's clock."""
+    """One output of the model.
+
+    Attributes:
+        start_s: start on the input's clock.
+        end_s: end on the input's clock.
+        scores: the output.
+        face_coverage: share of the window's sampled pictures with the face.
+        modality: streams that the model got: ``av``, ``video`` or ``audio``.
+        boxes: where the face is, in each sampled picture that shows it.
+    """
 
     start_s: float
     end_s: float
     scores: Scores
     face_coverage: float
     modality: str
+    boxes: tuple[FaceBox, ...] = field(default=(), repr=False)
 
     def to_dict(self) -> dict[str, Any]:
-        """As in the JSON document."""
+        """Return the window as in the JSON document."""
         return {
             "start_s": round(self.start_s, 3),
             "end_s": round(self.end_s, 3),
-            "label": self.scores.label,
-            "probabilities": self.scores.probabilities,
+            **self.scores.to_dict(),
             "face_coverage": round(self.face_coverage, 4),
             "modality": self.modality,
+            "boxes": [box.to_list() for box in self.boxes],
         }
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Window:
         """Read what `to_dict` wrote."""
-        scores = Scores({str(label): float(p) for label, p in fields["probabilities"].items()})
         start_s, end_s, coverage = (float(fields[name]) for name in ("start_s", "end_s", "face_coverage"))
         if not (math.isfinite(start_s) and math.isfinite(end_s) and math.isfinite(coverage)):
             raise ValueError(f"expected finite times, got {start_s} to {end_s}, coverage {coverage}")
-        return cls(start_s, end_s, scores, coverage, str(fields["modality"]))
+        boxes = tuple(FaceBox.from_list(box) for box in fields.get("boxes", ()))
+        return cls(start_s, end_s, Scores.from_dict(fields), coverage, str(fields["modality"]), boxes)
 
 
 @dataclass(frozen=True)
 class Track:
-    """One person over the file (or, with id 0, the sound where no face was seen).
+    """One person over the input (or, with id 0, the sound of windows without a face).
 
     Attributes:
-        face_coverage: share of the file's sampled frames in which this face was found.
-        face_size_px: mean size of the face in the picture, 0 for the voice.
+        id: 1, 2 … in order of appearance; 0 for the sound.
+        windows: at least one, in order of time.
+        face_coverage: share of the input's sampled pictures with this face.
+        face_size_px: mean size of the face in the picture, 0 for the sound.
     """
 
     id: int
@@ -103,20 +187,18 @@ class Track:
 
     @property
     def modality(self) -> str:
-        """What most of its windows were judged by."""
+        """Modality of most of the windows; of two equally frequent ones, the one with more streams."""
         kinds = [window.modality for window in self.windows]
         return max(MODALITIES, key=kinds.count)
 
     def to_dict(self) -> dict[str, Any]:
-        """As in the JSON document."""
-        scores = self.scores
+        """Return the track as in the JSON document."""
         return {
             "id": self.id,
             "start_s": round(min(w.start_s for w in self.windows), 3),
             "end_s": round(max(w.end_s for w in self.windows), 3),
             "face_coverage": round(self.face_coverage, 4),
-            "label": scores.label,
-            "probabilities": scores.probabilities,
+            **self.scores.to_dict(),
             "face_size_px": round(self.face_size_px, 1),
             "windows": [window.to_dict() for window in self.windows],
         }
@@ -130,13 +212,19 @@ class Track:
 
 @dataclass(frozen=True)
 class FileResult:
-    """Everything about one file.
+    """Result of one input.
 
     Attributes:
+        path: the file; of an input without a file, a name for it.
         status: ``ok``, ``no-face`` or ``error``.
-        message: what a reader should know; of an error, its cause.
-        size_bytes: size of the file; None where it could not be read.
-        sha256: hash of the file in hexadecimal; None where it could not be read.
+        message: what a reader should know; the cause of an error. It names Python parameters; see ``errors.py``.
+        duration_s: length of the input; None if it is unknown.
+        fps: mean frame rate; None if it is unknown or there is no video.
+        tracks: the people, and the sound without a face.
+        size_bytes: size of the file; None if it was not read to its end.
+        sha256: hash of the file in hexadecimal; None if it was not read to its end.
+        width_px: width of the upright picture with square pixels; None without video.
+        height_px: its height; None without video.
     """
 
     path: Path
@@ -147,29 +235,32 @@ class FileResult:
     tracks: tuple[Track, ...] = field(default=())
     size_bytes: int | None = None
     sha256: str | None = None
+    width_px: int | None = None
+    height_px: int | None = None
 
     @property
     def failed(self) -> bool:
-        """Whether nothing could be said about the file."""
+        """Whether there is no result."""
         return not self.tracks
 
     @property
     def main_track(self) -> Track | None:
-        """The most covered track, then the largest face."""
+        """The track with the highest face coverage, then the largest face."""
         return max(self.tracks, key=lambda t: (round(t.face_coverage, 2), t.face_size_px), default=None)
 
     def to_dict(self) -> dict[str, Any]:
-        """As in the JSON document."""
+        """Return the result as in the JSON document."""
         main = self.main_track
-        scores = main.scores if main else None
         return {
             "path": str(self.path),
             "status": self.status,
             "message": self.message,
             "duration_s": self.duration_s if self.duration_s is None else round(self.duration_s, 3),
             "fps": self.fps if self.fps is None else round(self.fps, 3),
+            "width_px": self.width_px,
+            "height_px": self.height_px,
             "modality": main.modality if main else None,
-            "summary": {"label": scores.label, "probabilities": scores.probabilities} if scores else None,
+            "summary": main.scores.to_dict() if main else None,
             "tracks": [track.to_dict() for track in self.tracks],
             "size_bytes": self.size_bytes,
             "sha256": self.sha256,
@@ -192,20 +283,22 @@ class FileResult:
                 tracks=tuple(Track.from_dict(track) for track in fields["tracks"]),
                 size_bytes=fields.get("size_bytes"),
                 sha256=fields.get("sha256"),
+                width_px=fields.get("width_px"),
+                height_px=fields.get("height_px"),
             )
         except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"not a file's result: {type(error).__name__} {error}") from error
+            raise ValueError(f"expected the result of a file: {type(error).__name__} {error}") from error
 
 
 @dataclass(frozen=True)
-class Model:
-    """What judged: a weight and the engine that ran it.
+class ModelRecord:
+    """The weight of a prediction, and the engine that ran it.
 
     Attributes:
         name: the weight's name or path, as given.
-        info: what the weight says of itself.
-        engine: ``onnx`` or ``torch``.
-        device: where it ran.
+        info: the weight's metadata.
+        engine: the engine's name, e.g. ``onnx``.
+        device: where it ran, e.g. ``cpu``.
         sha256: hash of the weight file in hexadecimal.
     """
 
@@ -216,29 +309,21 @@ class Model:
     sha256: str
 
     def to_dict(self) -> dict[str, Any]:
-        """As in the JSON document."""
-        facts = {"engine": self.engine, "device": self.device, "sha256": self.sha256}
-        return {"name": self.name, **self.info.to_dict(), **facts}
+        """Return the record as in the JSON document."""
+        run = {"engine": self.engine, "device": self.device, "sha256": self.sha256}
+        return {"name": self.name, **self.info.to_dict(), **run}
 
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> ModelRecord:
+        """Read what `to_dict` wrote.
 
-@dataclass(frozen=True)
-class Prediction:
-    """One run over one or many files."""
-
-    model: Model
-    settings: PredictSettings
-    files: tuple[FileResult, ...]
-
-    @property
-    def failures(self) -> tuple[FileResult, ...]:
-        """Files about which nothing could be said."""
-        return tuple(file for file in self.files if file.failed)
-
-    def to_dict(self) -> dict[str, Any]:
-        """The document ``hicmae predict --json`` prints."""
-        return {
-            "schema": SCHEMA,
-            "weights": self.model.to_dict(),
-            "settings": self.settings.to_dict(),
-            "files": [file.to_dict() for file in self.files],
-        }
+        Raises:
+            ValueError: the fields are not those of a record.
+        """
+        own = ("name", "engine", "device", "sha256")
+        try:
+            name, engine, device, sha256 = (str(fields[key]) for key in own)
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"expected the record of a weight: {type(error).__name__} {error}") from error
+        info = WeightInfo.model_validate({key: value for key, value in fields.items() if key not in own})
+        return cls(name, info, engine, device, sha256)

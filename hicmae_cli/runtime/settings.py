@@ -1,48 +1,75 @@
-"""How files are looked at: windows, streams, people."""
+"""Settings of a prediction: streams, windows, people, and the part of the input to predict."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
 from hicmae_cli.errors import SettingsError
 from hicmae_cli.modalities import MODALITIES
 from hicmae_cli.model_input import CLIP_FRAMES, WINDOW_S
 
-_CHOICES = ("auto", *MODALITIES)
-DEFAULT_HOP_S = WINDOW_S / 4
-"""Four windows see every moment: an average over fewer moves when another frame rate moves a sampled picture."""
+_CHOICES: Final = ("auto", *MODALITIES)
+DEFAULT_HOP_S: Final = WINDOW_S / 4
+"""Four windows cover every moment: an average over fewer changes more with the frame rate."""
+_JSON_NAMES: Final = {"faces": "max_faces"}  # keys of the JSON document that differ from the parameter
 
 
 @dataclass(frozen=True)
 class PredictSettings:
-    """How a file is looked at.
+    """How an input is predicted.
 
     Attributes:
-        modality: ``auto`` uses what is there; ``av``, ``video`` and ``audio`` insist.
-        window_s: length of a window; the models were trained on 2.56 s.
+        modality: ``auto`` uses the streams that are there; ``av``, ``video`` and ``audio`` require theirs.
+        window_s: length of a window in seconds; the models are trained on 2.56 s.
         hop_s: time between the starts of two windows, rounded to the sampling grid of window / 16.
-        max_faces: people followed at once.
+        faces: largest number of people to follow at once.
+        start_s: where in the input to start.
+        end_s: where to stop; None for its end.
+
+    Raises:
+        SettingsError: a value out of range.
     """
 
     modality: str = "auto"
     window_s: float = WINDOW_S
     hop_s: float = DEFAULT_HOP_S
-    max_faces: int = 4
+    faces: int = 4
+    start_s: float = 0.0
+    end_s: float | None = None
 
     def __post_init__(self) -> None:
         if self.modality not in _CHOICES:
-            raise SettingsError(f"--modality {self.modality}: expected one of {', '.join(_CHOICES)}")
+            raise SettingsError(f"modality={self.modality!r}: expected one of {', '.join(_CHOICES)}")
         if not 0.16 <= self.window_s <= 60:
-            raise SettingsError(f"--window {self.window_s}: expected 0.16 to 60 seconds")
+            raise SettingsError(f"window_s={self.window_s!r}: expected 0.16 to 60 seconds")
         if not 0 < self.hop_s <= self.window_s:
-            raise SettingsError(f"--hop {self.hop_s}: expected more than 0 and at most the window, {self.window_s} s")
-        if not 1 <= self.max_faces <= 32:
-            raise SettingsError(f"--faces {self.max_faces}: expected 1 to 32")
+            raise SettingsError(
+                f"hop_s={self.hop_s!r}: expected more than 0 and at most the window, {self.window_s} seconds"
+            )
+        if not 1 <= self.faces <= 32:
+            raise SettingsError(f"faces={self.faces!r}: expected 1 to 32")
+        if not 0 <= self.start_s < math.inf:
+            raise SettingsError(f"start_s={self.start_s!r}: expected 0 seconds or more")
+        if self.end_s is not None and not self.start_s < self.end_s < math.inf:
+            raise SettingsError(f"end_s={self.end_s!r}: expected more than the start, {self.start_s} seconds")
 
     def to_dict(self) -> dict[str, Any]:
-        """As in the JSON document."""
-        return asdict(self)
+        """Return the settings as in the JSON document."""
+        return {_JSON_NAMES.get(name, name): value for name, value in asdict(self).items()}
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> PredictSettings:
+        """Read what `to_dict` wrote; settings that an older document lacks have their defaults.
+
+        Raises:
+            SettingsError: a value out of range.
+            TypeError: a value is not a number.
+        """
+        names = {name: _JSON_NAMES.get(name, name) for name in cls.__dataclass_fields__}
+        return cls(**{name: fields[key] for name, key in names.items() if key in fields})
 
     @property
     def step_s(self) -> float:

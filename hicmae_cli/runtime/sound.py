@@ -1,45 +1,54 @@
-"""A sliding view of a file's sound that never holds more than a window of it."""
+"""The sound of an input in overlapping windows, of which only one is in memory."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterable
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hicmae_cli.media import read_audio_blocks
 from hicmae_cli.model_input import SAMPLE_RATE_HZ
 
-_SILENCE = 1 / 32768
-"""Below one step of 16-bit sound there is nothing to hear: the track is there, the voice is not."""
+SILENCE_PEAK: Final = 1 / 32768
+"""One step of 16-bit sound. A window that stays below it is digital silence: the microphone was off or muted, so the
+face alone is used. Even a quiet room exceeds it, and so does dither, which `preparing` counts as silence: there a
+person checks the clips of a dataset, here a wrong guess would drop a real, quiet voice."""
 
 
 class SlidingSound:
-    """Cuts of a sound by time, asked for in rising order.
+    """Cut a sound by time, in rising order.
 
     Args:
-        path: an audio or video file with sound.
+        blocks: the sound at 16 kHz from time 0 on, in pieces (n,) float32.
+
+    Attributes:
+        is_silent: whether every cut so far was silent.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._blocks: Iterator[NDArray[np.float32]] = iter(read_audio_blocks(path))
+    def __init__(self, blocks: Iterable[NDArray[np.float32]]) -> None:
+        self._blocks = iter(blocks)
         self._held = np.zeros(0, np.float32)
         self._first = 0  # index of the first sample held
-        self.heard = False
+        self.is_silent = True
 
     def cut(self, start_s: float, end_s: float) -> NDArray[np.float32] | None:
-        """Samples between two times (n,), fewer at the end of the file; None when there is only silence."""
+        """Return the samples between two times (n,), fewer at the end of the sound; None if they are silent."""
         start, end = round(start_s * SAMPLE_RATE_HZ), round(end_s * SAMPLE_RATE_HZ)
         while self._first + len(self._held) < end:
             block = next(self._blocks, None)
             if block is None:
                 break
             self._held = np.concatenate((self._held, block))
-        self._held = self._held[max(0, start - self._first) :]
-        self._first = max(self._first, start)
+            self._drop_before(start)
+        self._drop_before(start)
         cut = self._held[: max(0, end - self._first)]
-        if len(cut) == 0 or float(np.abs(cut).max()) < _SILENCE:
+        if len(cut) == 0 or float(np.abs(cut).max()) < SILENCE_PEAK:
             return None
-        self.heard = True
+        self.is_silent = False
         return cut
+
+    def _drop_before(self, start: int) -> None:
+        dropped = min(max(0, start - self._first), len(self._held))
+        self._held = self._held[dropped:]
+        self._first += dropped

@@ -1,4 +1,4 @@
-"""The torch engine: the same call as the ONNX Runtime one."""
+"""The torch engine, with the same call as the ONNX Runtime engine."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from hicmae_cli.weights.info import WeightInfo
 
 
 def choose_device(device: str = "auto") -> torch.device:
-    """``auto`` takes CUDA, then MPS, then the CPU; anything else must be there.
+    """Choose a device: ``auto`` takes CUDA, then MPS, then the CPU; any other device must exist.
 
     Raises:
-        SettingsError: no such device on this machine.
+        SettingsError: this machine has no such device.
     """
     if device == "auto":
         if torch.cuda.is_available():
@@ -26,12 +26,22 @@ def choose_device(device: str = "auto") -> torch.device:
         chosen = torch.device(device)
         torch.zeros(1, device=chosen).cpu()
     except (RuntimeError, AssertionError, ImportError) as error:
-        raise SettingsError(f"--device {device}: torch cannot use it here; try auto or cpu") from error
+        raise SettingsError(f"device={device!r}: torch cannot use it here; try auto or cpu") from error
     return chosen
 
 
 class TorchEngine:
-    """Runs a classifier in evaluation mode."""
+    """Runs a classifier in evaluation mode.
+
+    Args:
+        model: moved to the device.
+        info: its metadata.
+        device: see `choose_device`.
+        threads: CPU threads of the whole process; 0 leaves them as they are.
+
+    Raises:
+        SettingsError: this machine has no such device.
+    """
 
     name = "torch"
 
@@ -40,7 +50,7 @@ class TorchEngine:
         self._device = choose_device(device)
         use_wide_products()
         if threads:
-            torch.set_num_threads(threads)  # of the whole process
+            torch.set_num_threads(threads)
         self.device = str(self._device)
         self._model = model.to(self._device)
 

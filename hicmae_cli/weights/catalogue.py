@@ -13,13 +13,14 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from hicmae_cli.bundled import find_bundled_dir, find_bundled_file
 from hicmae_cli.errors import WeightsError, one_line
+from hicmae_cli.weights.run_folder import find_run_weight
+from hicmae_cli.weights.suffixes import SAFETENSORS, WEIGHT_SUFFIXES
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-ENGINE_SUFFIX = {"onnx": ".onnx", "torch": ".safetensors"}
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -82,7 +83,7 @@ def locate_stored(name: str, suffix: str) -> Path:
     Raises:
         WeightsError: the name is not valid: it could lead out of the folder, or is a file name.
     """
-    if not _NAME.fullmatch(name) or name.endswith((".onnx", ".safetensors")):
+    if not _NAME.fullmatch(name) or name.endswith(WEIGHT_SUFFIXES):
         raise WeightsError(f"{name!r} is not a valid name of a weight: use letters, digits, '.', '_' and '-'")
     return locate_store() / f"{name}{suffix}"
 
@@ -93,7 +94,7 @@ def check_name(name: str, *, force: bool) -> None:
     Raises:
         WeightsError: the name is not valid, belongs to a bundled weight, or is taken while ``force`` is false.
     """
-    target = locate_stored(name, ".safetensors")
+    target = locate_stored(name, SAFETENSORS)
     if name in {entry.name for entry in read_catalogue()}:
         raise WeightsError(f"{name}: a weight with this name ships with hicmae; choose another name")
     if target.exists() and not force:
@@ -104,28 +105,27 @@ def list_stored() -> list[str]:
     """List the names of the imported weights."""
     folder = locate_store()
     files = folder.iterdir() if folder.is_dir() else ()
-    return sorted({p.stem for p in files if p.suffix in ENGINE_SUFFIX.values() and not p.name.startswith(".")})
+    return sorted({p.stem for p in files if p.suffix in WEIGHT_SUFFIXES and not p.name.startswith(".")})
 
 
 def find_weight(name_or_path: str, suffix: str) -> Path | None:
     """Find the file of a weight with a suffix; None if the weight has no such file.
 
-    For a path with the other suffix, this is the file with the same stem in the same folder. A bundled file must have
-    the catalogue's sha256.
+    For a path with another suffix, this is the file with the same stem in the same folder; for the folder of a training
+    run, its best weight. A name wins over a folder. A bundled file must have the catalogue's sha256.
 
     Args:
-        name_or_path: name of a bundled or imported weight, or path of a file.
-        suffix: ``.safetensors`` or ``.onnx``.
+        name_or_path: name of a bundled or imported weight, path of a file, or folder of a training run.
+        suffix: one of ``WEIGHT_SUFFIXES``.
 
     Raises:
-        WeightsError: there is no such file or name, or a bundled file has changed.
+        WeightsError: there is no such file or name, a run has no weight or one per fold, or a bundled file has changed.
     """
     given = Path(name_or_path)
-    if given.suffix in ENGINE_SUFFIX.values():
+    if given.suffix in WEIGHT_SUFFIXES:
         if not given.is_file():
             raise WeightsError(f"{given}: no such weight file")
-        wanted = given.with_suffix(suffix)
-        return wanted if wanted.is_file() else None
+        return _sibling(given, suffix)
     for entry in read_catalogue():
         if entry.name == name_or_path:
             file = next((f for f in entry.files if f.name.endswith(suffix)), None)
@@ -133,9 +133,17 @@ def find_weight(name_or_path: str, suffix: str) -> Path | None:
     if name_or_path in list_stored():
         path = locate_stored(name_or_path, suffix)
         return path if path.is_file() else None
+    if given.is_dir():
+        return _sibling(find_run_weight(given), suffix)
     if given.exists():
         raise WeightsError(
-            f"{given}: expected a .safetensors or .onnx file; import an authors' .pth with `hicmae weights import`"
+            f"{given}: expected a {' or '.join(WEIGHT_SUFFIXES)} file; import an authors' .pth with "
+            "`hicmae weights import`"
         )
     known = [entry.name for entry in read_catalogue()] + list_stored()
     raise WeightsError(f"no weight named {name_or_path!r}, and no such file; known weights: {', '.join(known)}")
+
+
+def _sibling(file: Path, suffix: str) -> Path | None:
+    wanted = file.with_suffix(suffix)
+    return wanted if wanted.is_file() else None

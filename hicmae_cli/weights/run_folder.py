@@ -24,6 +24,20 @@ def find_weight_in(folder: Path) -> Path | None:
     return next((path for name in (BEST, LAST) if (path := folder / name).is_file()), None)
 
 
+def find_run_weight(run: Path) -> Path:
+    """Find the weight of a run without folds.
+
+    Raises:
+        WeightsError: the run has no weight, or one for each fold.
+    """
+    if found := find_weight_in(run):
+        return found
+    folds = sorted(folder.name for folder in run.glob("fold-*") if find_weight_in(folder))
+    if folds:
+        raise WeightsError(one_line(f"{run}: has one weight per fold; choose one, e.g. {run / folds[0]}"))
+    raise WeightsError(one_line(f"{run}: the folder has no weight; expected {BEST} or {LAST}"))
+
+
 def find_fold_weight(run: Path, fold: str) -> Path:
     """Find the weight of one fold in the folder of a run over folds.
 

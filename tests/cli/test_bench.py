@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -54,6 +55,17 @@ def test_a_missed_bound_fails_but_is_written(quick: pytest.MonkeyPatch, tmp_path
     assert "missed" in run.out
     document = json.loads((tmp_path / "bench.json").read_text())
     assert [measure["holds"] for measure in document["measures"]] == [True, False, True, True, True, True, True, True]
+
+
+@pytest.mark.parametrize("missing", ["timm", "torchaudio"])
+def test_without_the_libraries_to_compare_with_the_rest_is_measured(quick: pytest.MonkeyPatch, missing: str) -> None:
+    find = importlib.util.find_spec
+    quick.setattr(importlib.util, "find_spec", lambda name: None if name == missing else find(name))
+    quick.setattr(pretraining, "measure_item", lambda: pytest.fail("cannot be measured"))
+    run = hicmae("bench")
+    assert run.code == 0
+    assert "skipped the comparison of a training item, which needs pip install '.[bench]'" in " ".join(run.err.split())
+    assert run.out.count("step") == 3
 
 
 def test_memory_is_measured_only_when_asked_for(quick: pytest.MonkeyPatch, sample: Path) -> None:

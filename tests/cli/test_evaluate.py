@@ -330,7 +330,8 @@ def test_values_by_either_engine(toys: Path, engine: str) -> None:
     np.testing.assert_allclose(document["samples"][0]["prediction"], expected, atol=1e-4)
     assert "published" in run.out and "CCC" in run.out
     assert not (toys / "out" / "confusion.png").exists()
-    assert hicmae("predict", clip_of(toys), "--weights", weight).code == 1  # still no probabilities
+    predicted = hicmae("predict", clip_of(toys), "--weights", weight, "--engine", engine, "--json").document
+    assert predicted["files"][0]["summary"]["values"].keys() == {"arousal", "valence"}
 
 
 def clip_of(root: Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,14 @@ import soundfile
 from numpy.typing import NDArray
 
 from hicmae_cli.media import read_audio, read_frames, write_video
+from hicmae_cli.report.formats import FORMATS
 from hicmae_cli.runtime import batch
-from hicmae_cli.runtime.predictor import OnProgress, Predictor
+from hicmae_cli.runtime.engines import ENGINE_NAMES
+from hicmae_cli.runtime.predictor import OnSeconds, Predictor
 from hicmae_cli.runtime.results import FileResult
 from hicmae_cli.weights.checkpoint import load_classifier, save_classifier
 from tests.cli.running import Run, hicmae
+from tests.weights.toys import save_regression
 
 pytestmark = pytest.mark.usefixtures("without_workers")
 
@@ -69,6 +73,29 @@ def test_the_document_keeps_its_contract(result: Run, sample: Path) -> None:
         for label in LABELS:
             mean = np.mean([w["probabilities"][label] for w in windows])
             assert track["probabilities"][label] == pytest.approx(mean)
+
+
+def assert_contains(document: Any, reference: Any, place: str = "") -> None:
+    """Everything of the reference is in the document, numbers within a bound; the document may have more fields."""
+    if isinstance(reference, dict):
+        for name, part in reference.items():
+            assert name in document, f"{place}/{name}"
+            assert_contains(document[name], part, f"{place}/{name}")
+    elif isinstance(reference, list):
+        assert len(document) == len(reference), place
+        for mine, theirs in zip(document, reference, strict=True):
+            assert_contains(mine, theirs, place)
+    elif isinstance(reference, float):
+        assert document == pytest.approx(reference, abs=0.05 if place.endswith("_px") else 2e-3), place
+    else:
+        assert document == reference, place
+
+
+def test_the_sample_gives_what_it_always_gave(result: Run, sample: Path) -> None:
+    """`tests/reference/predict_sample.json` is from before there were boxes; fields are only added."""
+    reference = json.loads((Path(__file__).parent.parent / "reference" / "predict_sample.json").read_text())
+    reference["files"][0]["path"] = str(sample)
+    assert_contains(result.document, reference)
 
 
 def test_it_says_that_the_bundled_model_is_no_judge_of_real_people(result: Run) -> None:
@@ -230,6 +257,7 @@ def test_the_screen_shows_people_time_and_licence(sample: Path) -> None:
         ["predict", "x.mp4", "--output", "o", "--format", "docx"],
         ["predict", "x.mp4", "--output", ""],
         ["predict", "x.mp4", "--skip-existing"],
+        ["predict", "x.mp4", "--start", "3", "--end", "2"],
         ["predict", "x.mp4", "--jobs", "-1"],
         ["predict", "x.mp4", "--nonsense"],
         ["nonsense"],
@@ -284,10 +312,10 @@ def test_a_fault_of_ours_costs_one_file_and_not_the_batch(
 ) -> None:
     judge = Predictor.predict
 
-    def stumble(self: Predictor, path: Path, on_progress: OnProgress) -> FileResult:
+    def stumble(self: Predictor, path: Path, on_seconds: OnSeconds) -> FileResult:
         if path.name == "bad.wav":
             raise ZeroDivisionError("planted")
-        return judge(self, path, on_progress)
+        return judge(self, path, on_seconds)
 
     monkeypatch.setattr(Predictor, "predict", stumble)
     for name in ("bad.wav", "good.wav"):
@@ -310,11 +338,11 @@ def test_a_second_call_goes_on_where_the_first_was_cut_off(tmp_path: Path, monke
     files = [voice(tmp_path / f"{index}.wav") for index in range(4)]
     judge, judged = Predictor.predict, []
 
-    def watch(self: Predictor, path: Path, on_progress: OnProgress) -> FileResult:
+    def watch(self: Predictor, path: Path, on_seconds: OnSeconds) -> FileResult:
         judged.append(path.name)
         if judged == ["0.wav", "1.wav", "2.wav"]:
             raise KeyboardInterrupt
-        return judge(self, path, on_progress)
+        return judge(self, path, on_seconds)
 
     monkeypatch.setattr(Predictor, "predict", watch)
     out = tmp_path / "out"
@@ -381,3 +409,79 @@ def test_text_of_a_weight_is_not_markup(toy: Path, tmp_path: Path) -> None:
     assert run.code == 0, run.err
     assert r"trained on [/x] [b]) · licence a\x1b[31m" in run.err
     assert hicmae("weights", "show", odd).code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--hop", "3"], "error: --hop 3.0: expected more than 0 and at most the window, 2.56 seconds"),
+        (["--modality", "smell"], "error: --modality smell: expected one of auto, av, video, audio"),
+        (["--engine", "abacus"], f"error: --engine abacus: expected one of {', '.join(ENGINE_NAMES)}"),
+        (
+            ["--device", "abacus"],
+            "error: --device abacus: the ONNX engine runs on cpu or cuda; use auto to let it choose",
+        ),
+        (["--faces", "0"], "error: --faces 0: expected 1 to 32"),
+        (["--format", "docx"], f"error: --format docx: expected one or more of {', '.join(FORMATS)}"),
+        (["--skip-existing"], "error: --skip-existing needs --output, the folder with the earlier results"),
+    ],
+)
+def test_wrong_values_are_named_as_options(sample: Path, arguments: list[str], message: str) -> None:
+    run = hicmae("predict", sample, *arguments)
+    assert (run.code, run.last_line) == (2, message)
+
+
+def test_failures_name_options_and_the_document_parameters(tmp_path: Path) -> None:
+    run = hicmae("predict", voice(tmp_path / "a.wav"), "--modality", "av", "--json")
+    assert "a.wav: no video track, but --modality av requires one; try --modality auto" in run.err
+    assert "modality='av' requires one; try modality='auto'" in run.document["files"][0]["message"]
+    late = hicmae("predict", tmp_path / "a.wav", "--start", "20")
+    assert "a.wav: --start 20.0 is after its end; it has 3.0 seconds" in late.out
+
+
+def test_a_part_of_a_file(tmp_path: Path) -> None:
+    run = hicmae("predict", voice(tmp_path / "a.wav"), "--json", "--start", "0.5", "--end", "2.5")
+    (track,) = run.document["files"][0]["tracks"]
+    assert (track["start_s"], track["end_s"]) == (0.5, 2.5)
+    assert (run.document["settings"]["start_s"], run.document["settings"]["end_s"]) == (0.5, 2.5)
+
+
+@pytest.mark.parametrize("engine", ["onnx", "torch"])
+def test_a_regression_weight_gives_values(tmp_path: Path, engine: str) -> None:
+    weight = save_regression(tmp_path / "run" / "best.safetensors")
+    out = tmp_path / "out"
+    run = hicmae("predict", voice(tmp_path / "a.wav"), "-w", weight, "--engine", engine, "--json", "-o", out)
+    assert run.code == 0, run.err
+    assert "(custom, arousal, valence, trained on none)" in run.err
+    (file,) = run.document["files"]
+    (track,) = file["tracks"]
+    means = {name: np.mean([w["values"][name] for w in track["windows"]]) for name in ("arousal", "valence")}
+    assert track["values"] == file["summary"]["values"] == pytest.approx(means)
+    assert json.loads((out / "predictions.json").read_text()) == run.document
+    rows = list(csv.DictReader((out / "predictions.csv").open()))
+    assert "label" not in rows[0]
+    assert [float(row["valence"]) for row in rows] == pytest.approx(
+        [w["values"]["valence"] for w in track["windows"]], rel=1e-5
+    )
+    shown = hicmae("predict", tmp_path / "a.wav", "-w", weight, "--engine", engine)
+    assert "voice valence" in shown.out and f"{means['valence']:.2f}" in shown.out
+    again = hicmae("predict", tmp_path / "a.wav", "-w", weight, "--engine", engine, "-o", out, "--skip-existing")
+    assert "1 of 1 files are done already and skipped" in again.err
+    assert json.loads((out / "predictions.json").read_text()) == run.document
+
+
+def test_the_folder_of_a_run_is_a_weight(toy: Path, tmp_path: Path) -> None:
+    shutil.copy(toy, tmp_path / "best.safetensors")
+    run = hicmae("predict", voice(tmp_path / "a.wav"), "-w", tmp_path, "--json")
+    assert run.code == 0, run.err
+    assert run.document["weights"]["name"] == str(tmp_path)
+    (tmp_path / "empty").mkdir()
+    run = hicmae("predict", tmp_path / "a.wav", "-w", tmp_path / "empty")
+    line = f"error: {tmp_path / 'empty'}: the folder has no weight; expected best.safetensors or last.safetensors"
+    assert (run.code, run.last_line) == (1, line)
+
+
+def test_the_timeline_is_readable_without_colours(sample: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    *_, legend, _ = hicmae("predict", sample, "--quiet").out.splitlines()
+    assert "N neutral  A anger  H happiness  D disgust  (paler: less sure)" in legend

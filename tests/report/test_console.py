@@ -9,10 +9,18 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from hicmae_cli.labels import CREMA_D_LABELS
-from hicmae_cli.report.console import demo_notice, label_colour, licence_line, print_prediction, render_file
-from hicmae_cli.runtime.results import FileResult, Prediction, Scores, Track, Window
-from hicmae_cli.runtime.settings import PredictSettings
-from tests.runtime.stubs import TOY_MODEL, ToyEngine, track, window
+from hicmae_cli.report.console import (
+    assign_letters,
+    demo_notice,
+    label_colour,
+    licence_line,
+    print_prediction,
+    render_file,
+)
+from hicmae_cli.runtime.results import FileResult, Scores, Track, Window
+from hicmae_cli.weights.info import WeightInfo
+from tests.report.toys import regression
+from tests.runtime.stubs import TOY_REGRESSION, ToyEngine, track, window
 
 SURE, HALF, UNSURE = (0.2, 0.7, 0.1), (0.5, 0.3, 0.2), (0.31, 0.3, 0.39)
 PEOPLE = (
@@ -25,8 +33,12 @@ PEOPLE = (
 def shown(width: int, *tracks: Track, name: str = "a.mp4", message: str = "") -> list[str]:
     """Lines on a screen that many cells wide, without the frame around them."""
     file = FileResult(Path("dir") / name, "ok", message, 8.0, 25.0, tracks)
+    return drawn(width, file, ToyEngine.info)
+
+
+def drawn(width: int, file: FileResult, info: WeightInfo) -> list[str]:
     console = Console(width=width, file=io.StringIO())
-    console.print(render_file(file, ToyEngine.info, width))
+    console.print(render_file(file, info, width))
     assert isinstance(console.file, io.StringIO)
     lines = console.file.getvalue().splitlines()
     assert all(cell_len(line) == width for line in lines)
@@ -75,14 +87,14 @@ def test_the_timeline_shows_when_and_how_sure(width: int) -> None:
     for name, spans in expected.items():
         for start_s, end_s, block in spans:
             first, last = (round(time_s / 8 * length) for time_s in (start_s, end_s))
-            assert set(cells[name][first + 1 : last - 1]) == {block}, (name, start_s)
+            assert set(cells[name][first + 2 : last - 1]) == {block}, (name, start_s)
     axis = next(line for line in lines if line.endswith("8.0 s") and line.startswith("0 "))
     assert len(axis) == length
 
 
 def test_the_legend_names_every_emotion_on_the_timeline_once() -> None:
     legend = next(line for line in shown(120, *PEOPLE) if "paler: less sure" in line)
-    assert legend.split("  ")[:-1] == ["█ happiness", "█ anger", "█ neutral"]
+    assert legend.split("  ")[:-1] == ["H happiness", "A anger", "N neutral"]
     assert "neutral" not in "".join(shown(120, PEOPLE[1]))
 
 
@@ -98,7 +110,7 @@ def test_names_are_not_taken_for_markup() -> None:
 
 def printed(*files: FileResult, width: int = 60) -> list[str]:
     console = Console(width=width, file=io.StringIO())
-    print_prediction(console, Prediction(TOY_MODEL, PredictSettings(), files))
+    print_prediction(console, files, ToyEngine.info)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue().splitlines()
 
@@ -147,3 +159,42 @@ def test_labels_cannot_steer_the_terminal() -> None:
     text = console.file.getvalue()
     assert all(line.isprintable() for line in text.split("\n"))
     assert all(shown in text for shown in ("\\x1b]0;title\\x07", "\\x1b[31mred", "a\\nb"))
+
+
+def test_the_timeline_can_be_read_without_colours() -> None:
+    """Each run of a label starts with its letter, and the legend explains the letters."""
+    lines = shown(120, *PEOPLE)
+    row = rows(lines, "person 1")[1][10:]
+    letters = [cell for cell in row if cell.isalpha()]
+    assert letters == ["H", "A", "N"]
+    # The label changes at 3 and 5 of 8 s; the first letter is at the start.
+    assert [row.index(letter) / len(row) * 8 for letter in letters] == pytest.approx([0, 3, 5], abs=0.1)
+    gap = track(1, window(0, 2, SURE), window(6, 8, SURE))
+    assert [cell for cell in rows(shown(120, gap), "person 1")[1][10:] if cell.isalpha()] == ["H", "H"]
+
+
+def test_letters_are_distinct_and_from_the_name_if_possible() -> None:
+    letters = assign_letters(CREMA_D_LABELS)
+    assert set(letters.values()) == set("ADFHNS")
+    assert assign_letters(["sadness", "surprise", "ss"]) == {"sadness": "S", "surprise": "U", "ss": "A"}
+    many = assign_letters([f"类{number}" for number in range(50)])
+    assert len(set(many.values()) - {"?"}) == 36
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_a_regression_shows_its_values_over_time(width: int) -> None:
+    (file,) = regression().files
+    lines = drawn(width, file, TOY_REGRESSION.info)
+    text = "\n".join(lines)
+    assert "5.38" in text and "100%" in text
+    assert ("-1.50 to 12.25  " in text) is (width >= 80)
+    rising, level = rows(lines, "person 1 ")[-2:]
+    bars = rising.removeprefix("person 1 arousal").strip()
+    assert set(bars[: len(bars) // 2 - 1]) == {"▁"} and set(bars[len(bars) // 2 + 1 :]) == {"█"}
+    assert len(set(level.removeprefix("person 1 valence").strip())) == 1
+    assert lines[-3:-1] == ["arousal: ▁ -1.50 to █ 12.25", "valence: ▁ 0.25 to █ 0.25"]
+    assert "…" not in text
+
+
+def test_the_licence_line_names_the_targets_of_a_regression() -> None:
+    assert "arousal, valence" in licence_line("toy", TOY_REGRESSION.info)

@@ -1,7 +1,8 @@
-"""An engine whose answers can be worked out by hand, and short media to feed it."""
+"""An engine with outputs that can be worked out by hand, and short media for it."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 
 from hicmae_cli.media import write_video
 from hicmae_cli.model_input import SAMPLE_RATE_HZ
-from hicmae_cli.runtime.results import Model, Scores, Track, Window
+from hicmae_cli.runtime.results import FaceBox, ModelRecord, Scores, Task, Track, Window
 from hicmae_cli.weights.info import WeightInfo
 
 LABELS = ("anger", "happiness", "neutral")
@@ -32,7 +33,9 @@ class ToyEngine:
         source="a test",
     )
 
-    def __init__(self) -> None:
+    def __init__(self, task: Task | None = None) -> None:
+        if task is not None:
+            self.info = self.info.model_copy(update={"task": task})
         self.batches: list[int] = []
 
     def logits(self, video: NDArray[np.float32], audio: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -42,7 +45,10 @@ class ToyEngine:
         return np.stack([loud, bright, np.zeros_like(loud)], axis=1).astype(np.float32)
 
 
-TOY_MODEL = Model("toy", ToyEngine.info, "onnx", "cpu", sha256="0" * 64)
+TOY_MODEL = ModelRecord("toy", ToyEngine.info, "onnx", "cpu", sha256="0" * 64)
+TARGETS = ("arousal", "valence")
+TOY_REGRESSION = replace(TOY_MODEL, info=ToyEngine.info.model_copy(update={"task": "regression", "labels": TARGETS}))
+BOX = FaceBox(0.16, 10.04, 20.0, 30.0, 40.0)
 
 
 def window(
@@ -52,7 +58,13 @@ def window(
     modality: str = "av",
     coverage: float = 1.0,
 ) -> Window:
-    return Window(start_s, end_s, Scores.of(LABELS, np.array(row)), coverage, modality)
+    boxes = () if modality == "audio" else (BOX,)
+    return Window(start_s, end_s, Scores.of(LABELS, np.array(row)), coverage, modality, boxes)
+
+
+def valued(*numbers: float, start_s: float = 0.0, end_s: float = 2.56) -> Window:
+    """A window of a regression, with a number per target."""
+    return Window(start_s, end_s, Scores.of(TARGETS, np.array(numbers), "regression"), 1.0, "av")
 
 
 def track(number: int, *windows: Window, coverage: float = 1.0, size_px: float = 50.0, modality: str = "av") -> Track:

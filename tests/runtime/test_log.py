@@ -83,7 +83,7 @@ def test_a_line_of_another_make_is_skipped(tmp_path: Path, files: list[Path], li
         assert set(log.resume(files)) == set(files)
 
 
-@pytest.mark.parametrize("change", ["nan", "label", "text"])
+@pytest.mark.parametrize("change", ["nan", "label", "text", "values"])
 def test_a_row_that_was_changed_is_not_taken_for_a_result(tmp_path: Path, files: list[Path], change: str) -> None:
     head, first, *others = (tmp_path / "log.jsonl").read_text().splitlines()
     row = json.loads(first)
@@ -92,6 +92,8 @@ def test_a_row_that_was_changed_is_not_taken_for_a_result(tmp_path: Path, files:
         window["start_s"] = float("nan")
     elif change == "label":
         window["probabilities"] = {"joy": 1.0}
+    elif change == "values":  # of a regression
+        window["values"] = window.pop("probabilities")
     else:
         window["probabilities"]["anger"] = "much"
     (tmp_path / "log.jsonl").write_text("\n".join([head, json.dumps(row), *others]) + "\n")

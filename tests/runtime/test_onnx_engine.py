@@ -115,14 +115,14 @@ def test_it_agrees_with_torch(toy: Path, batch: int) -> None:
 
 @pytest.mark.parametrize("device", ["mps", "tpu", "", "CPU"])
 def test_other_devices_are_refused(toy: Path, device: str) -> None:
-    with pytest.raises(SettingsError, match=f"--device {device}: the ONNX engine runs on cpu or cuda"):
+    with pytest.raises(SettingsError, match=f"device={device!r}: the ONNX engine runs on cpu or cuda"):
         OnnxEngine(toy.with_suffix(".onnx"), device)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="shows what happens without a GPU")
 @pytest.mark.parametrize("device", ["cuda", "cuda:1"])
 def test_a_gpu_that_is_not_there_is_not_replaced_in_silence(toy: Path, device: str) -> None:
-    with pytest.raises(SettingsError, match=rf"--device {device}: .*use --device cpu"):
+    with pytest.raises(SettingsError, match=rf"device={device!r}: .*use device='cpu'"):
         OnnxEngine(toy.with_suffix(".onnx"), device)
 
 

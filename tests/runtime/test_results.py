@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hicmae_cli.runtime.results import SCHEMA, FileResult, Prediction, Scores, Track, Window
-from hicmae_cli.runtime.settings import PredictSettings
-from tests.runtime.stubs import LABELS, TOY_MODEL, track, window
+from hicmae_cli.runtime.results import FaceBox, FileResult, ModelRecord, Scores, Track, Window
+from tests.runtime.stubs import LABELS, TARGETS, TOY_MODEL, TOY_REGRESSION, track, valued, window
 
 shares = st.lists(st.floats(0.001, 1), min_size=3, max_size=3).map(lambda v: np.array(v) / np.sum(v))
 
@@ -20,7 +19,8 @@ def test_scores_name_a_row_and_its_largest(row: np.ndarray) -> None:
     scores = Scores.of(LABELS, row)
     assert list(scores.probabilities) == list(LABELS)
     assert list(scores.probabilities.values()) == pytest.approx(row)
-    assert scores.probabilities[scores.label] == row.max()
+    assert scores.label is not None and scores.probabilities[scores.label] == row.max()
+    assert scores.values == {}
 
 
 @pytest.mark.parametrize("row", [[0.5, 0.4, 0.0], [0.5, 0.5, 0.5], [0, 0, 0], [float("nan"), 0.5, 0.5]])
@@ -75,27 +75,66 @@ def test_a_file_without_tracks_has_failed_and_says_nothing() -> None:
     assert (document["summary"], document["modality"], document["tracks"]) == (None, None, [])
 
 
-def test_the_document_is_plain_json_and_says_the_same() -> None:
-    people = (track(0, coverage=0.0, modality="audio"), track(1, window(0.0, 2.56), window(1.28, 3.84), coverage=0.95))
-    good = FileResult(Path("dir") / "a.mp4", "ok", "", 3.84, 25.0, people)
-    bad = FileResult(Path("b.mp4"), "error", "b.mp4: broken")
-    prediction = Prediction(TOY_MODEL, PredictSettings(), (good, bad))
-    assert prediction.failures == (bad,)
-    document = prediction.to_dict()
-    assert json.loads(json.dumps(document, allow_nan=False)) == document  # no tuples, no numpy
-    assert document["schema"] == SCHEMA
-    assert document["weights"]["labels"] == list(LABELS)
-    first, second = document["files"]
-    assert second["message"] == "b.mp4: broken"
-    assert first["path"] == str(Path("dir") / "a.mp4")
-    assert first["modality"] == "av"
-    assert first["summary"]["probabilities"] == people[1].scores.probabilities
-    assert (first["tracks"][1]["start_s"], first["tracks"][1]["end_s"]) == (0.0, 3.84)
-    assert [w["label"] for w in first["tracks"][1]["windows"]] == [people[1].scores.label] * 2
-
-
 def test_times_are_rounded_to_milliseconds_and_probabilities_are_not() -> None:
     row = np.array([1 / 3, 1 / 3, 1 / 3])
     document = Window(1 / 3, 2 / 3, Scores.of(LABELS, row), 1 / 3, "av").to_dict()
     assert (document["start_s"], document["end_s"], document["face_coverage"]) == (0.333, 0.667, 0.3333)
     assert document["probabilities"]["anger"] == 1 / 3
+
+
+values = st.lists(st.floats(-1e9, 1e9), min_size=2, max_size=2)
+
+
+@given(st.lists(values, min_size=1, max_size=5))
+def test_values_have_no_label_and_are_averaged_unclipped(rows: list[list[float]]) -> None:
+    mean = Scores.mean([Scores.of(TARGETS, np.array(row), "regression") for row in rows])
+    assert (mean.label, mean.probabilities) == (None, {})
+    assert list(mean.values.values()) == pytest.approx(np.mean(rows, axis=0), rel=1e-9, abs=1e-3)
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_values_are_finite(number: float) -> None:
+    with pytest.raises(ValueError, match="expected finite values"):
+        Scores.of(TARGETS, np.array([0.0, number]), "regression")
+
+
+def test_a_regression_has_values_in_place_of_label_and_probabilities() -> None:
+    person = Track(1, (valued(0.5, -2.0), valued(1.5, 4.0)), 1.0)
+    document = FileResult(Path("a.mp4"), "ok", tracks=(person,)).to_dict()
+    assert document["summary"] == {"values": {"arousal": 1.0, "valence": 1.0}}
+    for part in (document["tracks"][0], *document["tracks"][0]["windows"]):
+        assert "values" in part and not part.keys() & {"label", "probabilities"}
+    assert FileResult.from_dict(document).to_dict() == document
+
+
+def test_a_result_comes_back_from_its_json() -> None:
+    people = (track(0, coverage=0.0, modality="audio"), track(1, window(0.0, 2.56), window(1.28, 3.84), coverage=0.95))
+    for file in (
+        FileResult(Path("dir") / "a.mp4", "ok", "", 3.84, 25.0, people, 7, "ab", 640, 480),
+        FileResult(Path("b.mp4"), "error", "b.mp4: broken"),
+    ):
+        assert FileResult.from_dict(json.loads(json.dumps(file.to_dict()))).to_dict() == file.to_dict()
+    old = FileResult(Path("a.mp4"), "ok", tracks=people).to_dict()
+    for added in ("width_px", "height_px"):
+        del old[added]
+    for part in old["tracks"]:
+        for each in part["windows"]:
+            del each["boxes"]
+    assert FileResult.from_dict(old).tracks[0].windows[0].boxes == ()  # written before there were boxes
+
+
+def test_boxes_are_rows_of_time_and_pixels() -> None:
+    document = window(0.0, 2.56).to_dict()
+    assert document["boxes"] == [[0.16, 10.0, 20.0, 30.0, 40.0]]
+    assert Window.from_dict(document).boxes == (FaceBox(0.16, 10.0, 20.0, 30.0, 40.0),)
+
+
+@pytest.mark.parametrize("model", [TOY_MODEL, TOY_REGRESSION])
+def test_the_record_of_a_weight_comes_back_from_its_json(model: ModelRecord) -> None:
+    assert ModelRecord.from_dict(json.loads(json.dumps(model.to_dict()))) == model
+
+
+@pytest.mark.parametrize("fields", [{}, {"name": "a"}, {**TOY_MODEL.to_dict(), "labels": 3}, None])
+def test_other_fields_are_no_record_of_a_weight(fields: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"expected the record of a weight|labels"):
+        ModelRecord.from_dict(fields)

@@ -31,7 +31,7 @@ def test_the_cpu_can_be_asked_for(toy: Path) -> None:
 # Unknown to torch, known but never there, and one on which numbers go in and do not come out.
 @pytest.mark.parametrize("device", ["abacus", "", "cuda:99", "hpu", "vulkan", "meta"])
 def test_devices_that_cannot_be_had_are_refused(toy: Path, device: str) -> None:
-    with pytest.raises(SettingsError, match=f"--device {device}: torch cannot use it here; try auto or cpu"):
+    with pytest.raises(SettingsError, match=f"device={device!r}: torch cannot use it here; try auto or cpu"):
         TorchEngine(*load_classifier(toy), device)
 
 

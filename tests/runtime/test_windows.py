@@ -4,19 +4,20 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hicmae_cli.runtime.windows import MIN_COVERAGE, Moments, WindowAssembler
+from hicmae_cli.runtime.results import FaceBox
+from hicmae_cli.runtime.windows import MIN_COVERAGE, Moments, SampledFace, WindowAssembler
 
-Crop = tuple[np.ndarray, float]
 
-
-def crop(value: int) -> Crop:
-    return np.full((160, 160, 3), value % 256, np.uint8), 50.0
+def face(moment: int, picture: int | None = None) -> SampledFace:
+    """A face whose grey level, and whose box, tell the moment."""
+    crop = np.full((160, 160, 3), moment % 256, np.uint8)
+    return SampledFace(crop, FaceBox(float(moment), 1.0, 2.0, 50.0, 40.0), moment if picture is None else picture)
 
 
 def assemble(presence: list[bool], hop: int) -> tuple[list[Moments], WindowAssembler]:
     assembler = WindowAssembler(hop)
     windows = [
-        window for moment, there in enumerate(presence) for window in assembler.add({1: crop(moment)} if there else {})
+        window for moment, there in enumerate(presence) for window in assembler.add({1: face(moment)} if there else {})
     ]
     return [*windows, *assembler.finish()], assembler
 
@@ -40,20 +41,31 @@ def test_faces_are_in_their_place_and_black_elsewhere(presence: list[bool], hop:
         inside = presence[window.start : window.start + window.num_moments]
         coverage = sum(inside) / len(inside)
         if coverage < MIN_COVERAGE:
-            assert window.seen == ()
+            assert window.people == ()
             continue
-        (seen,) = window.seen
-        assert seen.coverage == coverage
-        for i, frame in enumerate(seen.faces):
+        (person,) = window.people
+        assert person.coverage == coverage
+        assert [box.time_s for box in person.boxes] == [
+            window.start + i for i, is_there in enumerate(inside) if is_there
+        ]
+        for i, frame in enumerate(person.faces):
             moment = min(window.start + i, len(presence) - 1)
             assert (frame == (moment % 256 if presence[moment] else 0)).all()
     assert sum(presence) == (assembler.tallies[1].frames if any(presence) else 0)
 
 
-def test_only_a_window_of_crops_is_held() -> None:
+def test_only_a_window_of_faces_is_held() -> None:
     assembler = WindowAssembler(8)
     for moment in range(1000):
-        list(assembler.add({1: crop(moment), 2 + moment // 50: crop(moment)}))
-        held = sum(len(crops) for crops in assembler._crops.values())
+        list(assembler.add({1: face(moment), 2 + moment // 50: face(moment)}))
+        held = sum(len(faces) for faces in assembler._held.values())
         assert held <= 2 * 17
-    assert len(assembler._crops) <= 3
+    assert len(assembler._held) <= 3
+
+
+def test_windows_of_the_same_pictures_are_the_same() -> None:
+    assembler = WindowAssembler(1)
+    windows = [window for moment in range(18) for window in assembler.add({1: face(moment, max(0, moment - 16))})]
+    first, second, third = (window.people[0] for window in windows)
+    assert first.pictures == second.pictures != third.pictures
+    assert first.boxes != second.boxes  # which have times of their own

@@ -29,9 +29,20 @@ def info_of(dims: ModelDims, count: int) -> WeightInfo:
 
 def save_toy(path: Path, seed: int = 0, dims: ModelDims = DIMS) -> Path:
     """A classifier of three classes; another seed, other numbers."""
+    return _save(path, seed, info_of(dims, 3))
+
+
+def save_regression(path: Path, seed: int = 0) -> Path:
+    """A regression of two targets."""
+    return _save(
+        path, seed, info_of(DIMS, 2).model_copy(update={"task": "regression", "labels": ("arousal", "valence")})
+    )
+
+
+def _save(path: Path, seed: int, info: WeightInfo) -> Path:
     torch.manual_seed(seed)
-    model = Classifier(dims, 3)
+    model = Classifier(info.model_dims, len(info.labels))
     for parameter in model.parameters():  # biases and norms start at 0 and 1, where mistakes hide
         torch.nn.init.normal_(parameter, std=0.1)
-    save_classifier(path, model, info_of(dims, 3))
+    save_classifier(path, model, info)
     return path

@@ -1,0 +1,89 @@
+"""The public functions that join several rooms; ``import hicmae_cli as hicmae`` gives them.
+
+They do what the commands of the same names do, without printing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import cast
+
+from hicmae_cli.bundled import DEFAULT_WEIGHT
+from hicmae_cli.model_input import WINDOW_S
+from hicmae_cli.report.prediction import Prediction
+from hicmae_cli.runtime.engine import Engine
+from hicmae_cli.runtime.inputs import find_inputs
+from hicmae_cli.runtime.opening import describe_weight, open_engine
+from hicmae_cli.runtime.predictor import Predictor
+from hicmae_cli.runtime.results import FileResult
+from hicmae_cli.runtime.settings import DEFAULT_HOP_S, PredictSettings
+from hicmae_cli.runtime.sources import Source
+
+
+def predict(
+    source: Source | Sequence[Source],
+    *,
+    weights: str | Path = DEFAULT_WEIGHT,
+    engine: str = "auto",
+    device: str = "auto",
+    modality: str = "auto",
+    window_s: float = WINDOW_S,
+    hop_s: float = DEFAULT_HOP_S,
+    start_s: float = 0.0,
+    end_s: float | None = None,
+    faces: int = 4,
+) -> Prediction:
+    """Predict emotions in videos or sounds, per person and over time.
+
+    Args:
+        source: one input or a list of them. An input is a path (a file, a folder or a pattern such as
+            ``"clips/*.mp4"``), an open binary stream, or a dict of arrays: ``frames`` (T, H, W, 3) uint8 RGB with
+            ``times_s`` (T,), ``samples`` (N,) float32 mono with ``sample_rate_hz``, or both pairs.
+        weights: a name from ``hicmae weights list``, a weight file, or the folder of a training run.
+        engine: ``auto``, ``onnx`` or ``torch``.
+        device: ``auto``, ``cpu``, ``cuda`` …
+        modality: ``auto`` uses the streams that are there; ``av``, ``video`` and ``audio`` require theirs.
+        window_s: length of a window in seconds; the models are trained on 2.56 s.
+        hop_s: time between the starts of two windows.
+        start_s: where in each input to start.
+        end_s: where to stop; None for its end.
+        faces: largest number of people to follow at once.
+
+    Returns:
+        One result per input. An input that cannot be read is among ``failures``, and the others are done.
+
+    Raises:
+        WeightsError: no such weight, or not loadable.
+        SettingsError: a parameter out of range.
+        MissingDependencyError: packages of the engine are not installed.
+        ValueError: arrays of other shapes or types.
+    """
+    settings = PredictSettings(modality, window_s, hop_s, faces, start_s, end_s)
+    opened = open_engine(str(weights), engine, device)
+    predictor = Predictor(opened, settings)
+    files: list[FileResult] = []
+    for each in cast("Sequence[Source]", source if isinstance(source, list | tuple) else [source]):
+        if not isinstance(each, str | Path):
+            files.append(predictor.predict(each))
+            continue
+        paths, faults = find_inputs([str(each)])
+        files += map(predictor.predict, paths)
+        files += [FileResult(Path(name), "error", message) for name, message in faults]
+    return Prediction(describe_weight(str(weights), opened), predictor.settings, tuple(files))
+
+
+def load_weight(name_or_file: str | Path, engine: str = "auto", device: str = "auto") -> Engine:
+    """Load a weight, for `Predictor`.
+
+    Args:
+        name_or_file: a name from ``hicmae weights list``, a weight file, or the folder of a training run.
+        engine: ``auto``, ``onnx`` or ``torch``.
+        device: ``auto``, ``cpu``, ``cuda`` …
+
+    Raises:
+        WeightsError: no such weight, or not loadable.
+        SettingsError: an unknown engine, or a device that is not available.
+        MissingDependencyError: packages of the engine are not installed.
+    """
+    return open_engine(str(name_or_file), engine, device)

@@ -1,0 +1,45 @@
+"""A prediction as a flat table, one row per window of every track."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+from hicmae_cli.report.files import write_text
+from hicmae_cli.report.prediction import Prediction
+
+
+def write_csv(prediction: Prediction, path: Path) -> None:
+    """Write the table.
+
+    Raises:
+        HicmaeError: the file cannot be written.
+    """
+    write_text(path, windows_csv(prediction))
+
+
+def windows_csv(prediction: Prediction) -> str:
+    """Return the table as text: a label and its probabilities or, of a regression, the values."""
+    info = prediction.model.info
+    label = ["label"] if info.task == "classification" else []
+    lines = [_csv_line(["path", "track", "start_s", "end_s", *label, "face_coverage", "modality", *info.labels])]
+    for file, track, window in prediction.windows():
+        row = window.to_dict()
+        facts = [str(file.path), track.id, row["start_s"], row["end_s"], *(row[name] for name in label)]
+        numbers = [_rounded(window.scores.by_name[name], info.task) for name in info.labels]
+        lines.append(_csv_line([*facts, row["face_coverage"], row["modality"], *numbers]))
+    return "".join(lines)
+
+
+def _rounded(number: float, task: str) -> float:
+    """Round to six decimals or, for values of unknown size, to six digits."""
+    return round(number, 6) if task == "classification" else float(f"{number:.6g}")
+
+
+def _csv_line(fields: Sequence[object]) -> str:
+    """One row that ends in a line feed; a field with a carriage return is quoted, too, as in RFC 4180."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\r\n").writerow(fields)
+    return out.getvalue().removesuffix("\r\n") + "\n"

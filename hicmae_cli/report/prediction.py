@@ -1,0 +1,116 @@
+"""The document of one call of `predict`: it prints, tabulates and saves itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hicmae_cli.errors import MissingDependencyError
+from hicmae_cli.report.console import prediction_text
+from hicmae_cli.report.files import make_folder
+from hicmae_cli.report.formats import DEFAULT_FORMATS, find_formats, write_prediction
+from hicmae_cli.runtime.results import SCHEMA, FileResult, ModelRecord, Track, Window
+from hicmae_cli.runtime.settings import PredictSettings
+
+if TYPE_CHECKING:
+    import pandas
+
+
+@dataclass(frozen=True, repr=False)
+class Prediction:
+    """Results of one or several inputs, and how they were made.
+
+    Attributes:
+        model: the weight and the engine that ran it.
+        settings: streams, windows, number of people, part of the inputs.
+        files: one result per input, in the order given.
+    """
+
+    model: ModelRecord
+    settings: PredictSettings
+    files: tuple[FileResult, ...]
+
+    @property
+    def failures(self) -> tuple[FileResult, ...]:
+        """Inputs without a result."""
+        return tuple(file for file in self.files if file.failed)
+
+    def windows(self) -> Iterator[tuple[FileResult, Track, Window]]:
+        """Yield every window, with its input and its track."""
+        for file in self.files:
+            for track in file.tracks:
+                for window in track.windows:
+                    yield file, track, window
+
+    def __str__(self) -> str:
+        return prediction_text(self.files, self.model.name, self.model.info)
+
+    def __repr__(self) -> str:
+        count = len(self.files)
+        return f"<Prediction of {count} input{'' if count == 1 else 's'} by {self.model.name}>"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the document that ``hicmae predict --json`` prints."""
+        return {
+            "schema": SCHEMA,
+            "weights": self.model.to_dict(),
+            "settings": self.settings.to_dict(),
+            "files": [file.to_dict() for file in self.files],
+        }
+
+    @classmethod
+    def from_dict(cls, document: Mapping[str, Any]) -> Prediction:
+        """Read what `to_dict` wrote, for example from ``predictions.json``.
+
+        Raises:
+            ValueError: the document has another schema, or is malformed.
+        """
+        try:
+            if document["schema"] != SCHEMA:
+                raise ValueError(f"expected a document of the schema {SCHEMA}, got {document['schema']}")
+            model = ModelRecord.from_dict(document["weights"])
+            settings = PredictSettings.from_dict(document["settings"])
+            return cls(model, settings, tuple(FileResult.from_dict(file) for file in document["files"]))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"expected a prediction's document: {type(error).__name__} {error}") from error
+
+    def to_frame(self) -> pandas.DataFrame:
+        """Return a pandas table with one row per window of every track.
+
+        Columns: file, track, start_s, end_s, label (not for a regression), one for each label's probability or each
+        target's value, face_coverage, modality.
+
+        Raises:
+            MissingDependencyError: pandas is not installed.
+        """
+        try:
+            import pandas
+        except ImportError as error:
+            raise MissingDependencyError("to_frame needs pandas: pip install pandas") from error
+        info = self.model.info
+        label = ["label"] if info.task == "classification" else []
+        columns = ["file", "track", "start_s", "end_s", *label, *info.labels, "face_coverage", "modality"]
+        rows = [
+            [str(file.path), track.id, window.start_s, window.end_s, *(window.scores.label for _ in label)]
+            + [window.scores.by_name[name] for name in info.labels]
+            + [window.face_coverage, window.modality]
+            for file, track, window in self.windows()
+        ]
+        return pandas.DataFrame(rows, columns=columns)
+
+    def save(self, folder: str | Path, formats: Sequence[str] = DEFAULT_FORMATS) -> tuple[Path, ...]:
+        """Write the results to a folder, which is made if it is missing -> the files.
+
+        Args:
+            folder: where to.
+            formats: names from ``report.formats.FORMATS``.
+
+        Raises:
+            SettingsError: an unknown format.
+            HicmaeError: the folder or a file cannot be written.
+        """
+        chosen = find_formats(formats)
+        make_folder(Path(folder))
+        return write_prediction(self, Path(folder), chosen)

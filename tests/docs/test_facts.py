@@ -1,0 +1,95 @@
+"""What the docs say of the code is in the code: files, messages, fields of documents."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hicmae_cli.bench.measure import Measure, to_document
+from tests.docs.pages import PAGES, ROOT
+
+PACKAGE = ROOT / "hicmae_cli"
+_NAMED_FILE = re.compile(r"`((?:[\w.-]+/)*[\w.-]+(?:/|\.py|\.toml|\.json|\.npz|\.yml))`")
+
+
+def exists(name: str) -> bool:
+    """Whether a file or folder is in the repository, by its path there or in the package."""
+    return any((folder / name).exists() for folder in (ROOT, PACKAGE))
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        "CONTRIBUTING.md",
+        "docs/architecture.md",
+        "docs/weight-format.md",
+        *(page for page in PAGES if page.startswith("docs/decisions/")),
+        *(page for page in PAGES if page.startswith("docs/studies/")),
+    ],
+)
+def test_named_files_exist(page: str) -> None:
+    named = {name for name in _NAMED_FILE.findall(PAGES[page]) if "NAME" not in name and "/" in name}
+    assert {name for name in named if not exists(name)} - {"build/site", ".ci/run"} == set()
+
+
+def sources() -> str:
+    """The source of the package with its texts joined where a line break divides them."""
+    text = "\n".join(path.read_text("utf-8") for path in sorted(PACKAGE.rglob("*.py")))
+    return re.sub(r"\"\s*\n\s*f?\"", "", text)
+
+
+def test_quoted_messages_exist() -> None:
+    quoted = re.findall(r"^(?:### |- )`([^`]+)`", PAGES["docs/faq.md"], re.MULTILINE)
+    code = sources()
+    assert len(quoted) >= 12
+    assert [message for message in quoted if message not in code and f"hicmae {message}" not in code] == []
+
+
+def documented(schema: str) -> set[str]:
+    """The fields in the tables under a schema's heading, without the objects that they are in."""
+    part = PAGES["docs/reference/json.md"].partition(f"\n## {schema}\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`[^|]+) \|", part, re.MULTILINE)
+    return {name.split(".")[-1] for row in rows for name in re.findall(r"`([\w.]+)`", row)}
+
+
+def fields(value: Any, *, skip: frozenset[str] = frozenset()) -> Iterator[str]:
+    """The names of all fields of a document, at any depth, but for those in objects that are documented as a whole."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield name
+            if name not in skip:
+                yield from fields(inner, skip=skip)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from fields(inner, skip=skip)
+
+
+def test_every_field_of_a_prediction_is_documented(sample: Path) -> None:
+    from hicmae_cli.runtime.opening import open_engine
+    from hicmae_cli.runtime.predictor import Predictor
+
+    predictor = Predictor(open_engine("puppets-nano"))
+    result = predictor.predict(sample).to_dict()
+    inner = frozenset({"probabilities", "values"})
+    assert set(fields(result, skip=inner)) - documented("hicmae.predict/1") == set()
+    assert {f"{name}" for name in predictor.settings.to_dict()} - documented("hicmae.predict/1") == set()
+
+
+def test_every_field_of_the_benchmark_is_documented() -> None:
+    document = to_document([Measure("speed", 2.0, "x", 1.0, False, "a test")])
+    assert set(fields(document, skip=frozenset({"machine"}))) == documented("hicmae.bench/1")
+    assert set(document["machine"]) <= set(re.findall(r"`(\w+)`", PAGES["docs/reference/json.md"]))
+
+
+def test_every_field_of_a_weight_is_documented() -> None:
+    from hicmae_cli.weights.info import PretrainingFacts, WeightInfo
+
+    text = PAGES["docs/weight-format.md"]
+    assert {name for name in WeightInfo.model_fields if f"| `{name}` |" not in text} == set()
+    row = next(line for line in text.splitlines() if line.startswith("| `pretraining` |"))
+    loose = {"video_mask", "audio_mask", "video_mask_ratio", "audio_mask_ratio"}  # "the kinds and ratios of the masks"
+    assert {name for name in PretrainingFacts.model_fields if f"`{name}`" not in row} == loose

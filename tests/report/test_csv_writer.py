@@ -1,0 +1,56 @@
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from hicmae_cli.report.csv_writer import windows_csv, write_csv
+from tests.report.toys import prediction, regression
+from tests.runtime.stubs import LABELS, track, window
+
+
+def test_the_table_has_a_row_per_window_of_every_track() -> None:
+    people = (
+        track(0, window(5.0, 7.56, modality="audio"), coverage=0.0),
+        track(1, window(0.0, 2.56, (0.2, 0.7, 0.1)), window(1.28, 3.84, (0.6, 0.3, 0.1), coverage=0.5)),
+    )
+    rows = list(csv.DictReader(windows_csv(prediction(*people, path='odd, "name".mp4')).splitlines()))
+    facts = [(r["path"], r["track"], r["start_s"], r["end_s"], r["label"], r["modality"]) for r in rows]
+    assert facts == [
+        ('odd, "name".mp4', "0", "5.0", "7.56", "happiness", "audio"),
+        ('odd, "name".mp4', "1", "0.0", "2.56", "happiness", "av"),
+        ('odd, "name".mp4', "1", "1.28", "3.84", "anger", "av"),
+    ]
+    assert [float(row["face_coverage"]) for row in rows] == [1.0, 1.0, 0.5]
+    assert [[float(row[label]) for label in LABELS] for row in rows] == [
+        [0.2, 0.7, 0.1],
+        [0.2, 0.7, 0.1],
+        [0.6, 0.3, 0.1],
+    ]
+
+
+def test_a_regression_has_a_column_per_target_and_no_label() -> None:
+    assert windows_csv(regression()).splitlines() == [
+        "path,track,start_s,end_s,face_coverage,modality,arousal,valence",
+        "a.mp4,1,0.0,4.0,1.0,av,-1.5,0.25",
+        "a.mp4,1,4.0,8.0,1.0,av,12.25,0.25",
+    ]
+
+
+@pytest.mark.parametrize("name", ["a\rb.mp4", "a\nb.mp4", "a\r\nb.mp4", "=cmd|calc.mp4"])
+def test_a_file_name_stays_in_its_cell(name: str, tmp_path: Path) -> None:
+    write_csv(prediction(track(1), path=name), tmp_path / "a.csv")
+    with (tmp_path / "a.csv").open(newline="") as file:
+        assert [row["path"] for row in csv.DictReader(file)] == [name]
+
+
+def test_a_table_of_nothing_is_its_header() -> None:
+    assert windows_csv(prediction()).splitlines() == [
+        "path,track,start_s,end_s,label,face_coverage,modality,anger,happiness,neutral"
+    ]
+
+
+def test_a_file_name_that_is_not_utf8_comes_out_as_it_is_on_disk(tmp_path: Path) -> None:
+    write_csv(prediction(track(1), path="caf\udce9.mp4"), tmp_path / "a.csv")  # how Python writes the byte E9
+    assert b"caf\xe9.mp4,1," in (tmp_path / "a.csv").read_bytes()

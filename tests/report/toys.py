@@ -1,0 +1,23 @@
+"""Predictions made by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hicmae_cli.report.prediction import Prediction
+from hicmae_cli.runtime.results import FileResult, Track
+from hicmae_cli.runtime.settings import PredictSettings
+from tests.runtime.stubs import TOY_MODEL, TOY_REGRESSION, valued
+
+
+def prediction(*tracks: Track, path: str = "a.mp4") -> Prediction:
+    """One file, and one that failed."""
+    files = (FileResult(Path(path), "ok", tracks=tracks), FileResult(Path("b.mp4"), "error", "broken"))
+    return Prediction(TOY_MODEL, PredictSettings(), files)
+
+
+def regression() -> Prediction:
+    """One file of one person: arousal rises from -1.5 to 12.25, valence stays at 0.25."""
+    windows = (valued(-1.5, 0.25, start_s=0.0, end_s=4.0), valued(12.25, 0.25, start_s=4.0, end_s=8.0))
+    file = FileResult(Path("a.mp4"), "ok", "", 8.0, 25.0, (Track(1, windows, 1.0, 50.0),))
+    return Prediction(TOY_REGRESSION, PredictSettings(), (file,))
