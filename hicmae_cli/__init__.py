@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hicmae_cli.report.prediction import Prediction
     from hicmae_cli.runtime.predictor import Predictor
     from hicmae_cli.training.finetuning.folds import finetune_folds as finetune
-    from hicmae_cli.training.pretraining.loop import pretrain
+    from hicmae_cli.training.pretraining.run import pretrain
     from hicmae_cli.weights.export import export_onnx
 
 __version__ = "0.1.0"
@@ -48,7 +48,7 @@ _PLACES = {
     "load_weight": "api:load_weight",
     "predict": "api:predict",
     "prepare": "preparing.dataset:prepare",
-    "pretrain": "training.pretraining.loop:pretrain",
+    "pretrain": "training.pretraining.run:pretrain",
     "read_manifest": "corpora.manifest:read_manifest",
 }
 
