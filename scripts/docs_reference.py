@@ -189,6 +189,7 @@ RESULTS = (
     "runtime.results.FaceBox",
     "preparing.dataset.PreparedDataset",
     "training.finetuning.results.FinetuningResult",
+    "training.pretraining.results.PretrainingOutcome",
     "runtime.engine.Engine",
     "evaluation.score_sheet.ScoreSheet",
     "weights.export.ExportReport",

@@ -108,14 +108,16 @@ def test_puppets_are_drawn_by_the_given_function(manifest: Path, tmp_path: Path)
         find_recordings(dataset="puppets", root=tmp_path / "none", manifest=None, videos=None)
 
 
-def test_voxceleb2_is_listed_as_it_is_distributed(tmp_path: Path) -> None:
-    video = tmp_path / "dev/mp4/id1/session/00001.mp4"
+def test_voxceleb2_is_listed_as_it_is_distributed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    video = tmp_path / "voxceleb2/dev/mp4/id1/session/00001.mp4"
     video.parent.mkdir(parents=True)
     video.touch()
-    found = find_recordings(dataset="voxceleb2", root=tmp_path, manifest=None, videos=None)
+    found = find_recordings(dataset="voxceleb2", root=tmp_path / "voxceleb2", manifest=None, videos=None)
     assert (found.name, found.front_end) == ("voxceleb2", VOXCELEB2_FRONT_END)
     assert found.licence.startswith("CC-BY-4.0")
     assert [recording.video for recording in found.recordings] == [video]
+    monkeypatch.setenv("HICMAE_DATA", str(tmp_path))
+    assert find_recordings(dataset="voxceleb2", root=None, manifest=None, videos=None) == found
 
 
 def test_clips_that_are_no_prepared_files_have_an_unknown_front_end(tmp_path: Path) -> None:
@@ -135,7 +137,7 @@ def test_faces_of_videos_are_cut_into_the_root(tmp_path: Path, monkeypatch: pyte
         on_listing(Listing([], [], []))  # type: ignore[operator]
         return [Recording("a", store / "a.mkv", None)], [(folder / "b.mp4", "no face")]
 
-    monkeypatch.setattr("hicmae_cli.preparing.videos.videos", cut)
+    monkeypatch.setattr("hicmae_cli.training.pretraining.recordings.prepare_videos", cut)
     folder = tmp_path / "interviews"
     for root, store in ((None, Path("data/interviews-faces")), (tmp_path / "faces", tmp_path / "faces")):
         found = find_recordings(dataset=None, root=root, manifest=None, videos=folder, on_listing=listings.append)
