@@ -11,6 +11,7 @@ import pytest
 
 from hicmae_cli.bench.measure import Measure, to_document
 from tests.docs.pages import PAGES, ROOT
+from tests.test_rooms import ROOMS
 
 PACKAGE = ROOT / "hicmae_cli"
 _NAMED_FILE = re.compile(r"`((?:[\w.-]+/)*[\w.-]+(?:/|\.py|\.toml|\.json|\.npz|\.yml))`")
@@ -34,6 +35,11 @@ def exists(name: str) -> bool:
 def test_named_files_exist(page: str) -> None:
     named = {name for name in _NAMED_FILE.findall(PAGES[page]) if "NAME" not in name and "/" in name}
     assert {name for name in named if not exists(name)} - {"build/site", ".ci/run"} == set()
+
+
+def test_the_table_of_rooms_is_complete() -> None:
+    table = PAGES["docs/architecture.md"].partition("| room | content |")[2].partition("\n\n")[0]
+    assert set(re.findall(r"`([\w/]+)/`", table)) - {"corpora/known"} == {room.replace(".", "/") for room in ROOMS}
 
 
 def sources() -> str:
