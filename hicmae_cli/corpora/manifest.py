@@ -144,7 +144,11 @@ def _check_files_exist(path: Path, found: Sequence[tuple[int, Sample]]) -> None:
 
 def _read_csv(path: Path, lines: list[str], needed: Sequence[str]) -> list[tuple[int, Sample]]:
     reader = csv.DictReader(lines)
-    absent = [name for name in needed if name not in (reader.fieldnames or ())]
+    try:
+        header = reader.fieldnames or ()
+    except csv.Error as error:  # a field of more than 128 KiB; up to Python 3.10 also a NUL
+        raise ManifestError(f"{path}, line 1: is not a line of a CSV file ({error})") from error
+    absent = [name for name in needed if name not in header]
     if absent:
         raise ManifestError(f"{path}: the header lacks {', '.join(absent)}; expected {','.join(HEADER)}")
     found = []
@@ -152,7 +156,7 @@ def _read_csv(path: Path, lines: list[str], needed: Sequence[str]) -> list[tuple
         where = f"{path}, line {reader.line_num}"
         if None in row or None in row.values():
             fewer = "fewer" if None in row.values() else "more"
-            raise ManifestError(f"{where}: expected {len(reader.fieldnames or ())} fields, got {fewer}")
+            raise ManifestError(f"{where}: expected {len(header)} fields, got {fewer}")
         sample = Sample(
             id=row["id"],
             video=_resolve(path, row["video"], where),

@@ -176,3 +176,14 @@ def test_labels_nobody_means(tmp_path: Path) -> None:
 def test_what_is_wrong_with_a_clip_names_a_file(said: str, told: str) -> None:
     assert describe_fault(Sample("1", Path("a.mkv"), Path("a.wav"), "fear"), ValueError(said)) == told
     assert describe_fault(Sample("1", None, Path("b.wav"), "fear"), ValueError("odd")) == "b.wav: odd"
+
+
+@pytest.mark.parametrize(
+    ("line", "text"), [(1, "id,video,audio,label,{}\n"), (2, "id,video,audio,label\n1,{},b,anger\n")]
+)
+def test_a_line_that_the_csv_reader_refuses_is_named(tmp_path: Path, line: int, text: str) -> None:
+    """Python's reader takes fields of 128 KiB at most; up to Python 3.10 it also refuses a NUL."""
+    path = tmp_path / "clips.csv"
+    path.write_text(text.format("x" * 200_000))
+    with pytest.raises(ManifestError, match=rf"clips\.csv, line {line}: is not a line of a CSV file"):
+        read_manifest(path)
