@@ -238,12 +238,14 @@ def _definition(place: str, heading: str) -> str:
 
 
 def render_repository_file(name: str) -> str:
-    """A Markdown file of the repository's root as a page: links into ``docs/`` stay, other files are named in code."""
+    """A Markdown file of the repository's root as a page: links to pages stay, other files are named in code."""
 
     def mend(link: re.Match[str]) -> str:
         text, target = link.groups()
         if target.startswith("docs/"):
             return f"[{text}]({target.removeprefix('docs/')})"
+        if target.lower() in GENERATED:
+            return f"[{text}]({target.lower()})"
         return text if text.startswith("`") else f"{text} (`{target}`)"
 
     return _REPOSITORY_LINK.sub(mend, (ROOT / name).read_text("utf-8"))
