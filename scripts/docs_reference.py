@@ -95,18 +95,22 @@ def _help_to_markdown(text: str) -> str:
 
 
 def _option_table(command: Any) -> str:
-    """A row for each option; columns that would be empty are left out."""
+    """A row for each option; the column of defaults is skipped if it would be empty."""
     columns: dict[str, Callable[[Any], str]] = {
-        "option": _names,
-        "value": _value,
+        "option": lambda option: "<br>".join(filter(None, [_names(option), _value(option)])),
         "default": _default,
-        "meaning": lambda o: _cell(describe_option(o)),
+        "meaning": lambda option: _cell(describe_option(option)),
     }
     options = list(iterate_options(command))
     cells = {title: [write(option) for option in options] for title, write in columns.items()}
     cells = {title: column for title, column in cells.items() if any(column)}
     rows = [cells, ["---"] * len(cells), *zip(*cells.values(), strict=True)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return _stack("\n".join(f"| {' | '.join(row)} |" for row in rows), "defaults")
+
+
+def _stack(table: str, *classes: str) -> str:
+    """A table whose rows ``docs/assets/site.css`` turns into blocks on a phone."""
+    return f'<div class="{" ".join(("stacked", *classes))}" markdown>\n\n{table}\n\n</div>'
 
 
 def _names(option: Any) -> str:
@@ -152,25 +156,29 @@ def render_recipes() -> str:
     """The page of the shipped recipes and of every recipe key."""
     parts = [
         "# Recipes and their keys",
-        "Made from the code by `make docs`; `hicmae recipes` prints the same.",
-        "A recipe is a TOML file: `--recipe` takes a name from the first table or a file of yours, and "
-        '`--set KEY=VALUE` changes any key. A recipe may start from another one with `extends = "NAME"`. A key that a '
-        "recipe does not set has the default below, which is the paper's value where the paper has one. An unknown key "
-        "is refused, with a suggestion.",
+        "A recipe is a TOML file. `--recipe` takes a name from the first table or a file of yours, and "
+        "`--set KEY=VALUE` changes any key. A key that a recipe does not set has the default below, which is the "
+        "paper's value where the paper has one. An unknown key is an error, which suggests the nearest key.",
+        "To change a few keys of another recipe, extend it; `extends` takes a name or a `.toml` file:",
+        '```toml\nextends = "crema-d"\nepochs = 20\nclass_weights = "balanced"\n```',
+        "To shrink or enlarge the model beyond `variant`, set `encoder_width`, `encoder_heads`, `encoder_depth` or "
+        "`fusion_depth`. `hicmae recipes NAME` prints a recipe, and `hicmae recipes --keys finetune` these tables.",
         "## Shipped recipes",
-        "\n".join(
-            ["| recipe | for | summary |", "| --- | --- | --- |"]
-            + [f"| `{name}` | {_phase(name)} | {_cell(summarise_recipe(name))} |" for name in available_recipes()]
+        _stack(
+            "\n".join(
+                ["| recipe | for | summary |", "| --- | --- | --- |"]
+                + [f"| `{name}` | {_phase(name)} | {_cell(summarise_recipe(name))} |" for name in available_recipes()]
+            )
         ),
     ]
     for phase, kind in PHASES.items():
-        rows = ["| key | default | unit | values | meaning |", "| --- | --- | --- | --- | --- |"]
+        rows = ["| key | default | meaning, and the values it takes |", "| --- | --- | --- |"]
         rows += [
-            f"| `{key.name}`{{ #{phase}-{key.name} }} | `{key.default}` | {_cell(key.unit)} | {_cell(key.values)} | "
-            f"{_cell(key.meaning)} |"
+            f"| `{key.name}`{{ #{phase}-{key.name} }} | `{key.default}` | {_cell(key.meaning)}<br>"
+            f"*{_cell(key.values)}{f' ({_cell(key.unit)})' if key.unit else ''}* |"
             for key in list_keys(kind)
         ]
-        parts += [f"## Keys of `hicmae {phase}`", "\n".join(rows)]
+        parts += [f"## Keys of `hicmae {phase}`", _stack("\n".join(rows), "defaults")]
     return "\n\n".join(parts) + "\n"
 
 
@@ -230,12 +238,14 @@ def _definition(place: str, heading: str) -> str:
 
 
 def render_repository_file(name: str) -> str:
-    """A Markdown file of the repository's root as a page: links into ``docs/`` stay, other files are named in code."""
+    """A Markdown file of the repository's root as a page: links to pages stay, other files are named in code."""
 
     def mend(link: re.Match[str]) -> str:
         text, target = link.groups()
         if target.startswith("docs/"):
             return f"[{text}]({target.removeprefix('docs/')})"
+        if target.lower() in GENERATED:
+            return f"[{text}]({target.lower()})"
         return text if text.startswith("`") else f"{text} (`{target}`)"
 
     return _REPOSITORY_LINK.sub(mend, (ROOT / name).read_text("utf-8"))
