@@ -231,7 +231,7 @@ def test_videos_outside_the_label_folders_are_named(tmp_path: Path, monkeypatch:
         run = hicmae("prepare", "folder", "--root", tmp_path, *arguments)
         assert run.code == 0, run.out + run.err
         warning = "skipped videos outside the label folders (move them into one to use them): loose.mkv"
-        assert run.err == f"{warning}\n"
+        assert run.err == f"warning: {warning}\n"
     assert [sample.id for sample in read_manifest(tmp_path / "prepared" / "folder.csv")] == ["happy/a.mkv", "sad/b.mkv"]
 
 
