@@ -26,7 +26,7 @@ _COMMANDS = {
         "finetune", "Fine-tune a model on a labelled dataset, fold by fold, and test each fold once."
     ),
     "evaluate": LazyCommand(
-        "evaluate", "Score a model on prepared clips: UAR, WAR, F1, CCC and more, beside the paper's numbers."
+        "evaluate", "Score a model on prepared clips: UAR, WAR, F1, CCC and more, next to the paper's numbers."
     ),
     "export": LazyCommand(
         "export", "Export a weight to ONNX and check it against torch; a difference over 1e-3 fails."

@@ -21,7 +21,7 @@ def datasets(
 ) -> None:
     """List the datasets hicmae knows, or show one: labels, folds, files, licence, where to get it.
 
-    Datasets are searched for in $HICMAE_DATA, by default data.
+    Datasets are looked up in the folder $HICMAE_DATA, by default `data`.
 
     [bold]Examples[/bold]
 

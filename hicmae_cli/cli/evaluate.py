@@ -75,7 +75,7 @@ def evaluate(
     ] = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Score a model on prepared clips: UAR, WAR, F1, CCC and more, beside the paper's numbers.
+    """Score a model on prepared clips: UAR, WAR, F1, CCC and more, next to the paper's numbers.
 
     [bold]Examples[/bold]
 

@@ -88,9 +88,7 @@ def show(
 
 @app.command("import")
 def import_weights(
-    file: Annotated[
-        Path, typer.Argument(metavar="FILE.pth", help="A checkpoint of the authors, fine-tuned or pre-trained.")
-    ],
+    file: Annotated[Path, typer.Argument(metavar="FILE.pth", help="A checkpoint, fine-tuned or pre-trained.")],
     name: Annotated[str, typer.Option(help="Name to store the weight under.")],
     labels: Annotated[
         str | None,
@@ -105,7 +103,7 @@ def import_weights(
     source: Annotated[str | None, typer.Option(help="Origin of the checkpoint; by default its file name.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a weight with this name.")] = False,
 ) -> None:
-    """Import a checkpoint of the authors without running any code in it.
+    """Import a checkpoint of the paper's authors without running any code in it.
 
     `hicmae finetune --init NAME` starts from a pre-trained weight.
 
@@ -113,7 +111,7 @@ def import_weights(
 
         hicmae weights import checkpoint-99.pth --name voxceleb2-base
 
-        hicmae weights import best.pth --name crema-d-base --labels ANG,DIS,FEA,HAP,NEU,SAD
+        hicmae weights import best.pth --name mer-base --labels ANG,HAP,NEU,SAD
     """
     from hicmae_cli.cli.screen import Screen
     from hicmae_cli.cli.training_extra import require_training

@@ -153,6 +153,12 @@ def test_excluded_and_skipped_are_different_things(
             assert "skipped 1 of 6 items; " in run.out and "3 " not in run.out
 
 
+def test_findings_on_stdout_leave_the_report_to_stderr(toy: tuple[Path, list[Item]]) -> None:
+    run = hicmae("prepare", "toy", "--check", "--json", "-")
+    assert (run.code, run.document["is_good"]) == (0, True)
+    assert "no faults found" in run.err
+
+
 def test_some_items_to_try_it_out(toy: tuple[Path, list[Item]]) -> None:
     root, items = toy
     store = root / "prepared"
