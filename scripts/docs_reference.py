@@ -82,15 +82,15 @@ def _help_to_markdown(text: str) -> str:
     """Help as Typer has it -> Markdown: markup becomes emphasis, consecutive example commands one block."""
     blocks: list[str] = []
     for raw in re.split(r"\n\s*\n", text.replace("\b\n", "").replace("\f", "")):
-        paragraph = "\n".join(line.strip() for line in raw.strip().splitlines())
+        paragraph = "\n".join(line.strip() for line in _MARKUP.sub("", raw).strip().splitlines())
         if paragraph.startswith("hicmae "):
             if blocks and blocks[-1].startswith("```"):
                 blocks[-1] = blocks[-1].removesuffix("\n```") + f"\n{paragraph}\n```"
             else:
                 blocks.append(f"```sh\n{paragraph}\n```")
-        elif plain := _MARKUP.sub("", paragraph):
-            title = plain.rstrip(":")
-            blocks.append(f"{title}:" if title in ("Example", "Examples") else _prose(plain))
+        elif paragraph:
+            title = paragraph.rstrip(":")
+            blocks.append(f"{title}:" if title in ("Example", "Examples") else _prose(paragraph))
     return "\n\n".join(blocks)
 
 

@@ -9,15 +9,16 @@ from pathlib import Path
 import pytest
 
 from hicmae_cli.corpora.catalogue import find_dataset
-from hicmae_cli.models import config
 from hicmae_cli.weights.reading import read_info
 from tests.cli.running import hicmae
 from tests.corpora.fakes import FAKES, make_fake
-from tests.weights.toys import DIMS
 
 QUICK = ("crema-d",)
 SMALL = {
-    "variant": "nano",
+    "encoder_width": 32,
+    "encoder_heads": 2,
+    "encoder_depth": 2,
+    "fusion_depth": 1,
     "sampling_rate": 1,
     "batch_size": 1,
     "num_workers": 0,
@@ -36,7 +37,6 @@ SMALL = {
     "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in FAKES]
 )
 def test_from_files_as_distributed_to_a_table(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(config.VARIANTS, "nano", DIMS)
     monkeypatch.chdir(tmp_path)
     dataset = find_dataset(name)
     items = make_fake(name, tmp_path / "data", folds=3, labels=2)
@@ -74,7 +74,6 @@ def test_from_files_as_distributed_to_a_table(name: str, tmp_path: Path, monkeyp
 
 @pytest.mark.slow
 def test_numbers_of_ones_own_go_the_same_road(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(config.VARIANTS, "nano", DIMS)
     monkeypatch.chdir(tmp_path)
     make_fake("manifest", tmp_path)
     Path("labels.txt").unlink()

@@ -26,7 +26,7 @@ _COMMANDS = {
         "finetune", "Fine-tune a model on a labelled dataset, fold by fold, and test each fold once."
     ),
     "evaluate": LazyCommand(
-        "evaluate", "Score a model on prepared clips: UAR, WAR, F1, CCC and more, beside the paper's numbers."
+        "evaluate", "Score a model on prepared clips: UAR, WAR, F1, CCC and more, next to the paper's numbers."
     ),
     "export": LazyCommand(
         "export", "Export a weight to ONNX and check it against torch; a difference over 1e-3 fails."
@@ -74,9 +74,11 @@ def _options(
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks; works after any command too.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Show tracebacks of errors; may also follow a command.")
+    ] = False,
 ) -> None:
-    """The options of all commands; ``main`` removes ``--debug`` from the arguments, wherever it stands."""
+    """Options of all commands; ``main`` removes ``--debug`` from the arguments, at any position."""
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -93,7 +95,8 @@ def _run_command(given: list[str]) -> None:
     given = [argument for argument in given if argument != "--debug"]
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # file names are not always text
+            # File names are not always text.
+            stream.reconfigure(errors="backslashreplace")
     try:
         app(args=given, prog_name="hicmae", obj={"debug": debug})
     except HicmaeError as error:
@@ -103,9 +106,11 @@ def _run_command(given: list[str]) -> None:
     except KeyboardInterrupt:
         _fail("interrupted", code=130)
     except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has gone; there is nobody to tell
+        # The reader of our output has closed it.
+        sys.stderr.close()
         sys.exit(1)
-    except OSError as error:  # a full disk, a folder that is a file: the user's to mend, wherever it came up
+    except OSError as error:
+        # A full disk, or a file in place of a folder: the user can fix it.
         if debug:
             raise
         _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
@@ -119,12 +124,14 @@ def _exit_past_stuck_threads(code: str | int | None) -> None:
     """End the process now if a call of ONNX Runtime could abort its regular end (exit code 134)."""
     if has_stuck_threads():
         for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError, ValueError):  # the reader has gone, or the stream is closed
+            # The reader may have closed the pipe, or we the stream.
+            with contextlib.suppress(OSError, ValueError):
                 stream.flush()
         os._exit(code if isinstance(code, int) else 1 if code else 0)
 
 
 def _fail(message: str, code: int = 1) -> None:
-    lines = f"error: {message}".split("\n")  # parts of it come from files, and may not steer a terminal
+    # Parts of a message come from files and must not steer the terminal.
+    lines = f"error: {message}".split("\n")
     typer.echo("\n".join(one_line(line) for line in lines), err=True)
     sys.exit(code)

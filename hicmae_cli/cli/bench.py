@@ -1,4 +1,4 @@
-"""``hicmae bench``: speed and memory of this machine and this install, as ratios."""
+"""``hicmae bench``: measure the speed and memory of this machine and installation, as ratios."""
 
 from __future__ import annotations
 

@@ -20,7 +20,8 @@ def puppets_manifest(folder: Path) -> Path:
         return manifest
     sizes, seed = PUPPET_SIZES, 0
     begun = folder / "corpus.json"
-    if begun.is_file():  # an interrupted drawing continues with its own settings
+    if begun.is_file():
+        # An interrupted drawing continues with its own settings.
         try:
             facts = json.loads(begun.read_text("utf-8"))
             sizes, seed = ({str(name): int(count) for name, count in facts["sizes"].items()}, int(facts["seed"]))

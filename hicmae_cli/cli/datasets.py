@@ -1,4 +1,4 @@
-"""``hicmae datasets``: list the known datasets and whether they are here, or show everything known about one."""
+"""``hicmae datasets``: list the known datasets and whether they are present, or show one."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ SCHEMA = "hicmae.datasets/1"
 
 
 def datasets(
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Show everything known about this one.")] = None,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead.")] = False,
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Dataset to show.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
 ) -> None:
     """List the datasets hicmae knows, or show one: labels, folds, files, licence, where to get it.
 
-    It looks for datasets in the folder that HICMAE_DATA names, by default data.
+    Datasets are looked up in the folder $HICMAE_DATA, by default `data`.
 
     [bold]Examples[/bold]
 
@@ -31,22 +31,16 @@ def datasets(
 
         hicmae datasets crema-d --json
     """
-    from rich.console import Console
-
+    from hicmae_cli.cli.screen import STDOUT, Screen, write_document
     from hicmae_cli.corpora.catalogue import DATASETS, find_dataset
 
     chosen = list(DATASETS.values()) if name is None else [find_dataset(name, labelled=False)]
     if json:
-        from hicmae_cli.report.files import to_json
-
-        typer.echo(to_json({"schema": SCHEMA, "datasets": [_describe(dataset) for dataset in chosen]}), nl=False)
-        return
-    console = Console(highlight=False)
-    if name is None:
-        console.print(_render_list(chosen))
-        return
-    for part in _render_one(chosen[0]):
-        console.print(part)
+        write_document({"schema": SCHEMA, "datasets": [_describe(dataset) for dataset in chosen]}, STDOUT)
+    elif name is None:
+        Screen().show(_render_list(chosen))
+    else:
+        Screen().show(*_render_one(chosen[0]))
 
 
 def _describe(dataset: Dataset) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""``hicmae evaluate``: score a model by the paper's test protocol."""
+"""``hicmae evaluate``: score a model with the paper's test protocol."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def evaluate(
     dataset: DatasetOption = None,
     root: RootOption = None,
     split: Annotated[
-        str, typer.Option(help="Test this split of a list without folds; 'all' takes every clip.")
+        str, typer.Option(help="Split to test, if the list has no folds; 'all' takes every clip.")
     ] = "test",
     fold: Annotated[
-        str | None, typer.Option(metavar="K|all", help="Test this fold; 'all' tests every fold with its own weight.")
+        str | None, typer.Option(metavar="K|all", help="Fold to test; 'all' tests every fold with its own weight.")
     ] = None,
     weights: Annotated[
         str,
@@ -34,7 +34,7 @@ def evaluate(
         ),
     ] = DEFAULT_WEIGHT,
     cross: Annotated[
-        bool, typer.Option("--cross", help="Cross-corpus: score only the labels shared by weight and dataset.")
+        bool, typer.Option("--cross", help="Score only the labels shared by weight and dataset (cross-corpus).")
     ] = False,
     label_map: Annotated[
         str | None,
@@ -54,33 +54,38 @@ def evaluate(
         ),
     ] = None,
     sampling_rate: Annotated[
-        int | None, typer.Option(min=1, help="Take every n-th frame; by default as the weight was trained.")
+        int | None, typer.Option(min=1, help="Take every n-th frame; by default as in the training of the weight.")
     ] = None,
     json_file: Annotated[
         Path | None,
-        typer.Option("--json", metavar="FILE", help="Write scores and every decision as JSON; '-' for stdout."),
+        typer.Option("--json", metavar="FILE", help="Write the scores and all decisions as JSON; '-' for stdout."),
     ] = None,
     markdown: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write the tables, the protocol in words and all warnings.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Write the tables, the protocol in words and all warnings as Markdown."),
     ] = None,
-    confusion: Annotated[Path | None, typer.Option(metavar="FILE.png", help="Draw the confusion matrix.")] = None,
+    confusion: Annotated[
+        Path | None, typer.Option(metavar="FILE.png", help="Draw the confusion matrix as a picture.")
+    ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="DIR", help="Write result.json, result.md and confusion.png here."),
+        typer.Option(
+            "--output", "-o", metavar="DIR", help="Folder to write result.json, result.md and confusion.png to."
+        ),
     ] = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Score a model on prepared clips: UAR, WAR, F1, CCC and more, beside the paper's numbers.
+    """Score a model on prepared clips: UAR, WAR, F1, CCC and more, next to the paper's numbers.
 
     [bold]Examples[/bold]
 
         hicmae evaluate --dataset puppets --modality each
 
-        hicmae evaluate --manifest crema-d/fold1/test.csv --weights crema-d-base --json result.json
+        hicmae evaluate --manifest test.csv --weights crema-d-base --json -
 
-        hicmae evaluate --dataset crema-d --fold all --weights runs/crema-d --output results/crema-d
+        hicmae evaluate --dataset crema-d --fold all --weights runs/crema-d
 
-        hicmae evaluate --cross --dataset ravdess --weights runs/crema-d/fold-1/best.safetensors --map calm=neutral
+        hicmae evaluate --dataset ravdess -w crema-d --cross --map calm=neutral
     """
     from hicmae_cli.cli.clip_lists import puppets_manifest
     from hicmae_cli.cli.screen import STDOUT, Screen, print_scores, write_document
@@ -127,7 +132,7 @@ def evaluate(
     document = sheet.to_dict()
     if confusion is None and output is not None and document.get("confusion"):
         confusion = output / "confusion.png"
-    # Files first: whoever reads the output may stop reading.
+    # Write the files first: the reader of stdout may close the pipe.
     write_scores(document, weights, None if json_file == STDOUT else json_file, markdown, confusion)
     for sentence in document["protocol"]:
         screen.say(sentence)

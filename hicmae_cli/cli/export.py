@@ -1,4 +1,4 @@
-"""``hicmae export``: write a weight in another format, and check that both agree."""
+"""``hicmae export``: export a weight to another format, and check that both agree."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def export(
     weights: WeightsOption = DEFAULT_WEIGHT,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="The file to write; by default beside the weight."),
+        typer.Option("--output", "-o", metavar="FILE", help="File to write; by default next to the weight."),
     ] = None,
 ) -> None:
     """Export a weight to ONNX and check it against torch; a difference over 1e-3 fails.
@@ -30,10 +30,8 @@ def export(
         raise usage_error("choose a format: --onnx")
     if output is not None and output.suffix != ONNX:
         raise usage_error(f"--output {output}: expected a name that ends in {ONNX}")
-    from rich.console import Console
-    from rich.markup import escape
-
     from hicmae_cli.bundled import find_bundled_dir
+    from hicmae_cli.cli.screen import Screen
     from hicmae_cli.cli.training_extra import require_training
     from hicmae_cli.errors import WeightsError
     from hicmae_cli.weights.catalogue import find_weight
@@ -42,20 +40,20 @@ def export(
     if source is None:
         raise WeightsError(f"{weights}: has no {SAFETENSORS} file to export")
     if output is None and source.parent == find_bundled_dir():
-        raise usage_error(f"{weights} ships with hicmae and its files are not changed: choose a file with --output")
+        raise usage_error(
+            f"{weights} is bundled with hicmae, and bundled files are never changed: choose a file with --output"
+        )
     require_training("export", "torch", "torchvision", "onnx", "onnxscript")
     from hicmae_cli.weights.export import export_onnx
 
-    console = Console()
-    with console.status("exporting and checking"):
+    screen = Screen()
+    with screen.wait("exporting and checking"):
         report = export_onnx(source, output or source.with_suffix(ONNX))
-    console.print(
-        f"[green]wrote[/green] {escape(str(report.path))} ({report.size_bytes / 1e6:.1f} MB, opset {report.opset})",
-        soft_wrap=True,
-    )
+    screen.done("wrote", f"{report.path} ({report.size_bytes / 1e6:.1f} MB, opset {report.opset})")
     probability = report.max_probability_difference
     where = "a value" if probability is None else f"a logit, {probability:.1e} in a probability"
-    console.print(
-        f"checked {report.checked_clips} seeded clips against torch: largest difference "
-        f"{report.max_logit_difference:.1e} in {where} (limit {report.limit:.0e})"
+    screen.done(
+        "checked",
+        f"{report.checked_clips} seeded clips against torch: largest difference "
+        f"{report.max_logit_difference:.1e} in {where} (limit {report.limit:.0e})",
     )

@@ -1,6 +1,6 @@
-"""From the parameters that library messages name to the options of the command: the only place that translates them.
+"""Translate the parameters that library messages name to the options of the commands, in one place.
 
-``errors.py`` describes how a message names a parameter. A parameter that this table lacks is printed as it is.
+``errors.py`` describes how a message names a parameter. A parameter that is not in this table is printed as it is.
 """
 
 from __future__ import annotations
@@ -22,13 +22,16 @@ FLAGS: Final[Mapping[str, str]] = {
     "engine": "--engine",
     "faces": "--faces",
     "fold": "--fold",
+    "force": "--force",
     "formats": "--format",
     "frames": "--frames",
+    "heads": "--heads",
     "hop_s": "--hop",
     "init": "--init",
     "jobs": "--jobs",
     "label_map": "--map",
     "labels": "--labels",
+    "licence": "--licence",
     "limit": "--limit",
     "loss": "--set loss",
     "manifest": "--manifest",
@@ -41,9 +44,14 @@ FLAGS: Final[Mapping[str, str]] = {
     "ray": "--ray",
     "recipe": "--recipe",
     "root": "--root",
+    "sampling_rate": "--sampling-rate",
+    "seed": "--seed",
     "selection": "--selection",
+    "sheet": "--sheet",
     "skip_existing": "--skip-existing",
+    "split": "--split",
     "start_s": "--start",
+    "target": "--output",
     "task": "--task",
     "videos": "--videos",
     "weights": "--weights",

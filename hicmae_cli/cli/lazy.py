@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -26,16 +27,32 @@ class LazyCommand:
     summary: str
 
     def load(self, name: str) -> Any:
-        """Import the module and build the command with this name."""
+        """Import the module and build the command with this name, its help laid out for any width."""
         module, _, attribute = self.target.partition(":")
         found = getattr(import_module(f"{__package__}.{module}"), attribute or module)
         if not isinstance(found, typer.Typer):
             alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
             alone.command(name)(found)
-            return get_command(alone)
-        command = get_command(found)
-        command.name = name
+            command = get_command(alone)
+        else:
+            command = get_command(found)
+            command.name = name
+        for each in (command, *getattr(command, "commands", {}).values()):
+            each.help = lay_out(each.help or "")
         return command
+
+
+def lay_out(text: str) -> str:
+    """Join the lines of each paragraph of a help text, so that it wraps at the width of the terminal.
+
+    Paragraphs that are indented, such as examples, keep their lines. Typer strips the indentation of a text if all
+    lines but the first have it; empty markup at the start of the line prevents that.
+    """
+    paragraphs = inspect.cleandoc(text).split("\n\n")
+    return "\n\n".join(
+        f"[bold][/bold]{paragraph}" if paragraph.startswith(" ") else " ".join(paragraph.split())
+        for paragraph in paragraphs
+    )
 
 
 class LazyGroup(TyperGroup):

@@ -11,7 +11,7 @@ from hicmae_cli.runtime.engines import ENGINE_NAMES
 
 
 def parse_path(text: str) -> Path:
-    """Read a path; an empty one would mean the working folder.
+    """Parse a path, and refuse an empty one, which would mean the working folder.
 
     Raises:
         typer.BadParameter: the path is empty.
@@ -35,10 +35,12 @@ EngineOption = Annotated[
     typer.Option(
         "--engine",
         metavar="|".join(ENGINE_NAMES),
-        help="What runs the model; auto takes the format of a weight file, else ONNX if available.",
+        help="Engine that runs the model; auto takes the format of a weight file, otherwise ONNX if available.",
     ),
 ]
-DeviceOption = Annotated[str, typer.Option("--device", help="Where the model runs: auto, cpu, cuda, cuda:1 or mps.")]
+DeviceOption = Annotated[
+    str, typer.Option("--device", help="Device to run the model on: auto, cpu, cuda, cuda:1 or mps.")
+]
 DatasetOption = Annotated[
     str | None, typer.Option("--dataset", metavar="NAME", help="A known dataset; `hicmae datasets` lists them.")
 ]
@@ -82,7 +84,7 @@ SetOption = Annotated[
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print only results, warnings and errors.")]
 
 PUPPET_SIZES = {"train": 3000, "validation": 180, "test": 300}
-"""Clips per split of a generated corpus that is drawn because it is missing."""
+"""Clips in each split of a generated corpus, if a command draws it because it is missing."""
 
 
 def usage_error(message: str) -> typer.BadParameter:

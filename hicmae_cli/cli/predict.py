@@ -1,4 +1,4 @@
-"""``hicmae predict``: videos and sounds in, emotions out."""
+"""``hicmae predict``: predict emotions in videos and sounds."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import typer
 from hicmae_cli.bundled import DEFAULT_WEIGHT
 from hicmae_cli.cli.flags import to_flags
 from hicmae_cli.cli.options import DeviceOption, EngineOption, QuietOption, WeightsOption, parse_path
-from hicmae_cli.errors import DiskError, SettingsError
+from hicmae_cli.errors import DiskError, SettingsError, one_line
 from hicmae_cli.model_input import WINDOW_S
 from hicmae_cli.report.formats import DEFAULT_FORMATS, FORMATS, find_formats
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import TaskID
 
+    from hicmae_cli.cli.screen import Screen
     from hicmae_cli.runtime.batch import PredictorPool
     from hicmae_cli.runtime.log import PredictionLog
     from hicmae_cli.runtime.results import FileResult, ModelRecord
@@ -38,25 +39,27 @@ def predict(
     engine: EngineOption = "auto",
     device: DeviceOption = "auto",
     modality: Annotated[
-        str, typer.Option(help="auto uses the streams that a file has; av, video and audio require theirs.")
+        str, typer.Option(help="Streams to use: auto takes those that a file has; av, video and audio require theirs.")
     ] = "auto",
-    window: Annotated[float, typer.Option(help="Length of a window in seconds.")] = WINDOW_S,
-    hop: Annotated[float, typer.Option(help="Seconds between the starts of two windows.")] = 0.64,
-    start: Annotated[float, typer.Option(help="Start at this second of each file.")] = 0.0,
-    end: Annotated[float | None, typer.Option(help="Stop at this second of each file.", show_default=False)] = None,
+    window: Annotated[float, typer.Option(help="Length of a window, in seconds.")] = WINDOW_S,
+    hop: Annotated[float, typer.Option(help="Time between the starts of two windows, in seconds.")] = 0.64,
+    start: Annotated[float, typer.Option(help="Start of the part to predict in each file, in seconds.")] = 0.0,
+    end: Annotated[
+        float | None, typer.Option(help="End of that part, in seconds; by default the end of the file.")
+    ] = None,
     faces: Annotated[int, typer.Option(help="Maximum number of people to follow at once.")] = 4,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="DIR", parser=parse_path, help="Write the results to a folder."),
+        typer.Option("--output", "-o", metavar="DIR", parser=parse_path, help="Folder to write the results to."),
     ] = None,
     formats: Annotated[
-        str, typer.Option("--format", help=f"With --output: formats to write, of {', '.join(FORMATS)}.")
+        str, typer.Option("--format", help=f"Formats to write to --output, separated by commas: {', '.join(FORMATS)}.")
     ] = ",".join(DEFAULT_FORMATS),
     skip_existing: Annotated[
         bool,
         typer.Option(
             "--skip-existing",
-            help="With --output: skip files with a result in the folder (same weight, settings and content).",
+            help="Skip files that already have a result in --output (same weight, settings and content).",
         ),
     ] = False,
     jobs: Annotated[
@@ -67,12 +70,11 @@ def predict(
 ) -> None:
     """Predict emotions in a video or audio file, per person and over time.
 
-    Each person becomes a track. The summary of a file is that of the main person,
-    who is visible longest. If a file has no sound, only the faces are used; if it
-    has no face, only the sound.
+    Each person becomes a track. The summary of a file is that of the main person, who is visible longest. If a file has
+    no sound, only the faces are used; if it has no face, only the sound.
 
-    Files that cannot be read are reported and skipped. With --output, each result
-    is saved when its file is done; --skip-existing resumes an interrupted run.
+    Files that cannot be read are reported and skipped. With `--output`, each result is saved when its file is done;
+    `--skip-existing` resumes an interrupted run.
 
     [bold]Examples[/bold]
 
@@ -82,10 +84,9 @@ def predict(
 
         hicmae predict call.wav --json
     """
-    from rich.console import Console
-
+    from hicmae_cli.cli.screen import STDOUT, Screen, write_document
     from hicmae_cli.report.console import print_failures
-    from hicmae_cli.report.files import make_folder, to_json
+    from hicmae_cli.report.files import make_folder
     from hicmae_cli.report.prediction import Prediction
     from hicmae_cli.runtime.batch import PredictorPool
     from hicmae_cli.runtime.inputs import find_inputs
@@ -101,18 +102,18 @@ def predict(
     paths, faults = find_inputs(inputs)
     if output is not None:
         make_folder(output)
-    out, err = Console(), Console(stderr=True)
+    screen = Screen(quiet=quiet)
     debug = bool(context.obj and context.obj["debug"])
     with (
         ExitStack() as stack,
-        _Display(err, paths, disable=quiet or as_json) as display,
+        _Display(screen.err, paths, disable=quiet or as_json) as display,
         PredictorPool(weights, engine, device, settings, 0 if debug else jobs, raise_unexpected=debug) as pool,
     ):
-        _introduce(err, pool.model, quiet=quiet)
+        _introduce(screen, pool.model)
         log = None
         if output is not None:
             log = stack.enter_context(PredictionLog(output / _LOG, pool.model, pool.settings))
-        run = _Run(paths, None if as_json else out, err, display, is_saved=output is not None, quiet=quiet)
+        run = _Run(paths, screen, display, is_printed=not as_json, is_saved=output is not None)
         run.predict(pool, log, skip_existing=skip_existing)
     files = [run.done[path] for path in paths if path in run.done]
     files += [FileResult(Path(name), "error", message) for name, message in faults]
@@ -120,24 +121,24 @@ def predict(
     if output is not None and run.full_disk is None:
         prediction.save(output, wanted)
     if as_json:
-        typer.echo(to_json(prediction.to_dict()), nl=False)
-    print_failures(err if as_json else out, [_in_flags(file) for file in files])
+        write_document(prediction.to_dict(), STDOUT)
+    print_failures(screen.err if as_json else screen.out, [_in_flags(file) for file in files])
     if any(": unexpected " in file.message for file in prediction.failures):
-        err.print("run again with --debug for the traceback of an unexpected error", highlight=False)
+        screen.show("run again with --debug for the traceback of an unexpected error", on_stderr=True)
     run.raise_if_stopped(output)
     if prediction.failures:
         raise typer.Exit(1)
 
 
-def _introduce(err: Console, model: ModelRecord, *, quiet: bool) -> None:
+def _introduce(screen: Screen, model: ModelRecord) -> None:
     """Print the weight with its licence, and the notice of a demo."""
+    from rich.text import Text
+
     from hicmae_cli.report.console import demo_notice, licence_line
 
-    if not quiet:
-        line = licence_line(model.name, model.info)
-        err.print(line, style="dim", highlight=False, markup=False, soft_wrap=True)
+    screen.say(licence_line(model.name, model.info))
     if notice := demo_notice(model.name, model.info):
-        err.print(notice, style="yellow", highlight=False, markup=False, soft_wrap=True)
+        screen.show(Text(notice, "yellow"), on_stderr=True, wrap=False)
 
 
 def _in_flags(file: FileResult) -> FileResult:
@@ -151,28 +152,26 @@ class _Run:
 
     Attributes:
         paths: the files.
-        out: where to print results; None prints none.
-        err: where to print everything else.
+        screen: prints results and messages.
         display: the progress bars.
-        is_saved: whether the results are in a folder, too.
-        quiet: whether to print results and errors only.
+        is_printed: whether to print each result.
+        is_saved: whether results are saved in a folder.
         done: results so far, by file.
         is_interrupted: whether Ctrl-C stopped the run.
         full_disk: the error that stopped the run.
     """
 
     paths: Sequence[Path]
-    out: Console | None
-    err: Console
+    screen: Screen
     display: _Display
+    is_printed: bool
     is_saved: bool
-    quiet: bool
     done: dict[Path, FileResult] = field(default_factory=dict)
     is_interrupted: bool = False
     full_disk: DiskError | None = None
 
     def predict(self, pool: PredictorPool, log: PredictionLog | None, *, skip_existing: bool) -> None:
-        """Predict the files, up to the end or to where Ctrl-C or a full disk stops it."""
+        """Predict the files, until Ctrl-C or a full disk stops the run."""
         from hicmae_cli.runtime.batch import predict_files
 
         try:
@@ -181,8 +180,8 @@ class _Run:
             elif log is not None:
                 log.start()
             self.display.loaded(self.done)
-            if self.done and not self.quiet:
-                self.err.print(f"{len(self.done)} of {len(self.paths)} files are done already and skipped", style="dim")
+            if self.done:
+                self.screen.say(f"{len(self.done)} of {len(self.paths)} files are done already and skipped")
             for result in predict_files(self.paths, pool, log, done=set(self.done), on_file=self.display.show_time):
                 self.done[result.path] = result
                 with self.display.file_done(result.path):
@@ -199,22 +198,24 @@ class _Run:
             DiskError: the disk was full.
             typer.Exit: Ctrl-C was pressed.
         """
+        from rich.text import Text
+
         if not self.is_interrupted and self.full_disk is None:
             return
         saved = "nothing is saved without --output"
         if output is not None:
             saved = f"saved in {output}; run again with --skip-existing to resume"
         line = f"interrupted: {len(self.done)} of {len(self.paths)} files done, {saved}"
-        self.err.print(line, markup=False, highlight=False, soft_wrap=True)
+        self.screen.show(Text(one_line(line)), on_stderr=True, wrap=False)
         raise self.full_disk or typer.Exit(130)
 
     def _print(self, result: FileResult, info: WeightInfo) -> None:
         from hicmae_cli.report.console import print_file
 
-        if self.out is None:
+        if not self.is_printed:
             return
         try:
-            print_file(self.out, _in_flags(result), info)
+            print_file(self.screen.out, _in_flags(result), info)
         except SystemExit:
             # Rich exits if the reader of its output has closed the pipe. A run that saves its results goes on.
             if not self.is_saved:
@@ -252,8 +253,6 @@ class _Display:
     def show_time(self, path: Path, done_s: float, total_s: float) -> None:
         """Show the progress of a file."""
         from rich.markup import escape
-
-        from hicmae_cli.errors import one_line
 
         if path not in self._tasks:
             self._tasks[path] = self._bar.add_task(escape(one_line(path.name)), total=None, unit="")

@@ -2,52 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
+    from hicmae_cli.cli.screen import Bar
     from hicmae_cli.preparing.jobs import Event
 
 
 def prepare(
     corpus: Annotated[
         str,
-        typer.Argument(metavar="DATASET", help="A dataset by name; `folder` or `manifest` for your own recordings."),
+        typer.Argument(metavar="DATASET", help="Name of a dataset; `folder` or `manifest` for your own recordings."),
     ],
     root: Annotated[
         Path | None,
         typer.Option(
-            "--root", metavar="DIR", help="Folder of the dataset as distributed (default: its folder in HICMAE_DATA)."
+            "--root",
+            metavar="DIR",
+            help="Folder of the dataset as distributed; by default $HICMAE_DATA/NAME or data/NAME.",
         ),
     ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", metavar="DIR", help="Folder for prepared clips (default: `prepared` in the root)."
+            "--output", "-o", metavar="DIR", help="Folder for the prepared clips; by default `prepared` in the root."
         ),
     ] = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Number of processes (default: one per core).")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Number of processes; by default one per core.")] = None,
     ray: Annotated[
-        str | None, typer.Option("--ray", metavar="ADDRESS", help="Use a Ray cluster: HOST:PORT, auto or local.")
+        str | None,
+        typer.Option("--ray", metavar="ADDRESS", help="Ray cluster to use instead: HOST:PORT, auto or local."),
     ] = None,
     frames: Annotated[
         Path | None,
-        typer.Option("--frames", metavar="DIR", help="Use folders of cropped face pictures, DIR/ID, as they are."),
+        typer.Option("--frames", metavar="DIR", help="Folder of cropped faces, DIR/ID/*, to use as they are."),
     ] = None,
-    check: Annotated[bool, typer.Option("--check", help="Check all items and write no clips.")] = False,
+    check: Annotated[bool, typer.Option("--check", help="Check all items without writing clips.")] = False,
     json: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", help="Also write the findings as JSON.")
+        Path | None, typer.Option("--json", metavar="FILE", help="Write the findings as JSON; '-' for stdout.")
     ] = None,
     sheet: Annotated[
         Path | None,
         typer.Option(
-            "--sheet", metavar="FILE", help="Picture of random faces (default: DATASET.png next to the list)."
+            "--sheet", metavar="FILE", help="Picture of random faces to write; by default DATASET.png next to the list."
         ),
     ] = None,
     limit: Annotated[
@@ -56,15 +56,15 @@ def prepare(
             "--limit",
             min=1,
             metavar="N",
-            help="Prepare the first N items only; their list is DATASET.limit.csv instead of DATASET.csv.",
+            help="Prepare only the first N items and list them in DATASET.limit.csv instead of DATASET.csv.",
         ),
     ] = None,
 ) -> None:
     """Find and align the faces of a dataset and store them with their sound, ready for training.
 
-    Repeat an interrupted or killed call to continue where it stopped. Items that cannot be prepared are skipped and
-    listed, and retried when their files change. --check prepares nothing: it reports missing, broken, silent and
-    faceless items, compares folds with the published ones, and finds people who are in both training and test.
+    Run the same command again to continue an interrupted run. Items that cannot be prepared are skipped and listed, and
+    retried when their files change. `--check` prepares nothing: it reports missing, broken, silent and faceless items,
+    compares folds with the published ones, and finds people who are in both training and test.
 
     [bold]Examples[/bold]
 
@@ -72,22 +72,21 @@ def prepare(
 
         hicmae prepare crema-d --root /data/CREMA-D --check
 
-        hicmae prepare mafw --root /data/MAFW --frames /data/MAFW/data/frames --output mafw-prepared
+        hicmae prepare mafw --root MAFW --frames MAFW/data/frames --output mafw
 
         hicmae prepare folder --root recordings --workers 4
     """
     from functools import partial
 
-    from rich.console import Console
-
+    from hicmae_cli.cli.screen import STDOUT, Screen, write_document
     from hicmae_cli.preparing.check import check as check_dataset
     from hicmae_cli.preparing.dataset import prepare as prepare_dataset
 
-    console, side = Console(highlight=False, soft_wrap=True), Console(stderr=True, highlight=False)
-    warn = partial(side.print, style="yellow", markup=False, soft_wrap=True)
+    screen = Screen()
     try:
-        if check:
-            with _show_bar(side, f"examining {corpus}") as bar:
+        with screen.bar(f"{'examining' if check else 'preparing'} {corpus}") as bar:
+            bar.update(0)
+            if check:
                 report = check_dataset(
                     corpus,
                     root,
@@ -97,15 +96,10 @@ def prepare(
                     workers=workers,
                     ray=ray,
                     on_start=bar.start,
-                    on_item=bar.count,
-                    on_warning=warn,
+                    on_item=bar.advance,
+                    on_warning=screen.warn,
                 )
-            console.print(report)
-            if report.is_shortened:
-                console.print("use --json FILE to list all of them")
-            document, is_good = report.to_dict(), report.is_good
-        else:
-            with _show_bar(side, f"preparing {corpus}") as bar:
+            else:
                 prepared = prepare_dataset(
                     corpus,
                     root,
@@ -116,65 +110,49 @@ def prepare(
                     workers=workers,
                     ray=ray,
                     on_start=bar.start,
-                    on_item=bar.count,
-                    on_wait=lambda store: warn(f"another process prepares into {store}; waiting for it to end"),
-                    on_warning=warn,
+                    on_item=_Counter(bar).count,
+                    on_wait=lambda store: screen.say(f"another process prepares into {store}; waiting for it to end"),
+                    on_warning=screen.warn,
                 )
-            console.print(prepared)
-            if prepared.remarks:
-                console.print(f"`hicmae prepare {prepared.dataset} … --check` lists them")
-            document, is_good = prepared.to_dict(), not prepared.skipped
     except KeyboardInterrupt:
         kept = "" if check else "; prepared clips are kept, repeat the command to continue"
-        console.print(f"[yellow]stopped[/yellow]{kept}")
+        screen.show(f"[yellow]stopped[/yellow]{kept}", wrap=False)
         raise typer.Exit(130) from None
+    show = partial(screen.show, on_stderr=json == STDOUT, wrap=False)
+    if check:
+        show(report)
+        if report.is_shortened:
+            show("use --json FILE to list all of them")
+        document, is_good = report.to_dict(), report.is_good
+    else:
+        show(prepared)
+        if prepared.remarks:
+            show(f"`hicmae prepare {prepared.dataset} … --check` lists them")
+        document, is_good = prepared.to_dict(), not prepared.skipped
     if json is not None:
-        from hicmae_cli.report.files import to_json, write_text
-
-        write_text(json, to_json(document))
+        write_document(document, json)
     if not is_good:
         raise typer.Exit(1)
 
 
-class _Bar:
-    """A progress bar with the results of the clips so far."""
+class _Counter:
+    """Counts items by result, and shows the counts and the speed next to the bar."""
 
-    def __init__(self, console: Console, text: str) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        columns = (
-            TextColumn(text, markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[counts]}"),
-        )
-        self.progress = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-        self._task = self.progress.add_task("", total=None, counts="")
+    def __init__(self, bar: Bar) -> None:
+        self._bar = bar
         self._counts: dict[Event, int] = {"done": 0, "kept": 0, "failed": 0}
         self._started_s: float | None = None
 
-    def start(self, total: int) -> None:
-        """Set the number of items."""
-        self.progress.update(self._task, total=total)
-
-    def count(self, event: Event | None = None) -> None:
+    def count(self, event: Event) -> None:
         """Count one more item."""
         from time import monotonic
 
-        if event is not None:
-            self._counts[event] += 1
+        self._counts[event] += 1
         if event == "done" and self._started_s is None:
-            self._started_s = monotonic()  # the first clip waits for the processes to start
+            # Not earlier: the first clip waits for the processes to start.
+            self._started_s = monotonic()
         passed_s = 0.0 if self._started_s is None else monotonic() - self._started_s
         rate = f", {(self._counts['done'] - 1) / passed_s:.1f} clips/s" if passed_s > 1 else ""
         words = {"done": "prepared", "kept": "kept", "failed": "skipped"}
         text = ", ".join(f"{number} {words[name]}" for name, number in self._counts.items() if number) + rate
-        self.progress.update(self._task, advance=1, counts=text)
-
-
-@contextmanager
-def _show_bar(console: Console, text: str) -> Iterator[_Bar]:
-    bar = _Bar(console, text)
-    with bar.progress:
-        yield bar
+        self._bar.update(sum(self._counts.values()), note=text)

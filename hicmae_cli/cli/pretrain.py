@@ -1,4 +1,4 @@
-"""``hicmae pretrain``: learn from unlabelled talking faces."""
+"""``hicmae pretrain``: pre-train on unlabelled videos of talking faces."""
 
 from __future__ import annotations
 
@@ -11,8 +11,7 @@ import typer
 from hicmae_cli.cli.options import DeviceOption, OverrideOption, RecipeOption, RunOption, SetOption
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
+    from hicmae_cli.cli.screen import Bar, Screen
     from hicmae_cli.media.listing import Listing
     from hicmae_cli.recipes.settings import PretrainSettings
     from hicmae_cli.training.pretraining.progress import PretrainingProgress
@@ -24,11 +23,13 @@ if TYPE_CHECKING:
 def pretrain(
     dataset: Annotated[str | None, typer.Option(help="Dataset to train on: puppets or voxceleb2.")] = None,
     manifest: Annotated[
-        Path | None, typer.Option(help="CSV of prepared clips to train on instead; labels are ignored.")
+        Path | None, typer.Option(metavar="FILE", help="CSV of prepared clips to train on instead; labels are ignored.")
     ] = None,
     videos: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Folder of videos to train on instead; their faces are cut first, once."),
+        typer.Option(
+            metavar="DIR", help="Folder of videos to train on instead; their faces are cut once, before training."
+        ),
     ] = None,
     root: Annotated[
         Path | None,
@@ -50,16 +51,16 @@ def pretrain(
 ) -> None:
     """Pre-train on unlabelled videos of talking faces, as the paper does.
 
-    `hicmae finetune --init` starts from the weight, DIR/last.safetensors. After an interruption or Ctrl-C, the same
-    command resumes the run exactly. On several GPUs: docs/pretrain.md.
+    The result is a weight for `hicmae finetune --init`, DIR/last.safetensors. Run the same command again to resume an
+    interrupted run exactly where it stopped. For several GPUs, see docs/pretrain.md.
 
     [bold]Examples[/bold]
 
         hicmae pretrain --dataset puppets --output runs/pretrain-puppets
 
-        hicmae pretrain --dataset voxceleb2 --data VoxCeleb2 --recipe pretrain-voxceleb2-base
+        hicmae pretrain --dataset voxceleb2 --root VoxCeleb2
 
-        hicmae pretrain --videos interviews --recipe pretrain-puppets-nano --set contrast_weight=0
+        hicmae pretrain --videos interviews --recipe pretrain-puppets-nano
     """
     from hicmae_cli.cli.training_extra import process_number, require_training
     from hicmae_cli.training.pretraining.recordings import choose_recipe
@@ -67,15 +68,14 @@ def pretrain(
     # Wrong usage fails here; torch takes seconds to import.
     choose_recipe(recipe, dataset, manifest, videos)
     require_training("pretrain", "torch", "torchvision", "accelerate")
-    from rich.console import Console
-
     from hicmae_cli.cli.clip_lists import puppets_manifest
+    from hicmae_cli.cli.screen import Screen
     from hicmae_cli.recipes.recipe import parse_overrides
     from hicmae_cli.training.machine import leave_process_group
     from hicmae_cli.training.pretraining.run import pretrain as run
 
-    console = Console(quiet=process_number() > 0)
-    with _Display(console, videos) as display:
+    screen = Screen(silent=process_number() > 0, all_on_stdout=True)
+    with screen.bar() as bar:
         outcome = run(
             dataset,
             root=root,
@@ -87,109 +87,68 @@ def pretrain(
             licence=licence or "",
             device=device,
             draw_puppets=puppets_manifest,
-            progress=display.hooks(),
+            progress=_Display(screen, bar, videos).hooks(),
         )
     leave_process_group()
-    _show(outcome, console)
+    _show(outcome, screen)
 
 
-def _show(outcome: PretrainingOutcome, console: Console) -> None:
-    """Print how a run ended and what to do next; exits with 130 after Ctrl-C."""
-    from rich.markup import escape
-
-    from hicmae_cli.errors import one_line
+def _show(outcome: PretrainingOutcome, screen: Screen) -> None:
+    """Print how a run ended and what to do next; exit with 130 after Ctrl-C."""
+    from hicmae_cli.cli.screen import exit_stopped
     from hicmae_cli.training.pretraining.state import SKIPPED
 
     if outcome.skipped:
         first = ": ".join(min(outcome.skipped.items()))
-        console.print(
+        screen.warn(
             f"{len(outcome.skipped)} broken recordings were skipped, listed in {outcome.run / SKIPPED}; the first: "
-            f"{one_line(first)}",
-            style="yellow",
-            markup=False,
-            highlight=False,
-            soft_wrap=True,
+            f"{first}"
         )
     if not outcome.finished:
-        console.print(
-            f"[yellow]stopped[/yellow] after step {outcome.step} of {outcome.total_steps} and saved; give the same "
-            "command again to resume",
-            highlight=False,
-        )
-        raise typer.Exit(130)
-    weight = escape(str(outcome.weight))
-    console.print(
-        f"[green]pre-trained weight[/green] {weight}\nnext: hicmae finetune --init {weight} …",
-        soft_wrap=True,
-        highlight=False,
-    )
+        exit_stopped(screen, outcome.step, outcome.total_steps)
+    screen.done("pre-trained weight", outcome.weight)
+    screen.say(f"next: hicmae finetune --init {outcome.weight} …")
 
 
 class _Display:
-    """A progress bar, and the lines above it."""
+    """Progress on the screen: lines, and a bar below them."""
 
-    def __init__(self, console: Console, videos: Path | None) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-        from rich.table import Column
-
-        columns = (
-            TextColumn("{task.description}", table_column=Column(min_width=9, no_wrap=True)),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.fields[losses]}"),
-        )
-        self.console, self.videos = console, videos
-        self.bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
-        self.task = self.bar.add_task("", losses="", total=None)
+    def __init__(self, screen: Screen, bar: Bar, videos: Path | None) -> None:
+        self.screen, self.bar, self.videos = screen, bar, videos
         self.weights: Mapping[str, float] = {}
         self.latest: StepReport | None = None
 
-    def __enter__(self) -> _Display:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        # Rich prints an empty line for a bar that was not shown.
-        if self.bar.live.is_started:
-            self.bar.stop()
-
     def hooks(self) -> PretrainingProgress:
-        """The functions to call during a run."""
+        """Return the functions to call during a run."""
         from hicmae_cli.training.pretraining.progress import PretrainingProgress
 
         return PretrainingProgress(
             on_listing=self.listing,
-            on_video=lambda: self.bar.advance(self.task),
-            on_wait=lambda store: self.say(f"another process cuts faces into {store}; waiting for it to end"),
+            on_video=self.bar.advance,
+            on_wait=lambda store: self.screen.say(f"another process cuts faces into {store}; waiting for it to end"),
             on_recordings=self.recordings,
             on_start=self.start,
             on_step=self.step,
             on_epoch=self.epoch,
-            warn=lambda line: self.say(line, style="yellow"),
+            warn=self.screen.warn,
         )
-
-    def say(self, line: str, style: str | None = None) -> None:
-        """Print a line."""
-        self.console.print(line, style=style, markup=False, highlight=False, soft_wrap=True)
 
     def listing(self, listing: Listing) -> None:
         """Begin to cut the faces of a folder of videos."""
         from hicmae_cli.report.console import print_skipped_links
 
         assert self.videos is not None
-        print_skipped_links(self.console, self.videos, listing.links)
-        self.bar.reset(self.task, description="cutting faces", total=len(listing.files), losses="")
-        self.bar.start()
+        print_skipped_links(self.screen.out, self.videos, listing.links)
+        self.bar.start(len(listing.files), description="cutting faces")
 
     def recordings(self, found: RecordingList, settings: PretrainSettings) -> None:
-        """Print what the run is about to do."""
-        from hicmae_cli.errors import one_line
+        """Print the size of the run."""
         from hicmae_cli.models.config import find_variant
         from hicmae_cli.training.pretraining.objectives import objective_weights
 
         self.weights = objective_weights(settings)
-        self.say(
-            f"{len(found.recordings)} recordings of {one_line(found.name)}, {find_variant(settings.dims)}, "
+        self.screen.say(
+            f"{len(found.recordings)} recordings of {found.name}, {find_variant(settings.dims)}, "
             f"{settings.epochs} epochs of {len(found.recordings) // settings.batch_size} steps of "
             f"{settings.batch_size} clips"
         )
@@ -197,22 +156,22 @@ class _Display:
     def start(self, step: int, total: int) -> None:
         """Begin to train."""
         if step:
-            self.say(f"resuming after step {step} of {total}" if step < total else f"already finished: {total} steps")
-        self.bar.reset(self.task, description="epoch 1", total=total, completed=step, losses="")
-        self.bar.start()
+            done = f"resuming after step {step} of {total}" if step < total else f"already finished: {total} steps"
+            self.screen.say(done)
+        self.bar.start(total, step, "epoch 1")
 
     def step(self, report: StepReport) -> None:
-        """Move the bar."""
+        """Move the bar by a step."""
         self.latest = report
         text = f"loss {report.loss:.4f} = {_format_losses(report.losses, self.weights)}"
         text += f"  lr {report.learning_rate:.1e}  {report.clips_per_s:.1f} clips/s"
-        self.bar.update(self.task, description=f"epoch {report.epoch}", completed=report.step, losses=text)
+        self.bar.update(report.step, description=f"epoch {report.epoch}", note=text)
 
     def epoch(self, epoch: int, loss: float) -> None:
         """Print the mean loss of an epoch."""
         assert self.latest is not None
         losses = "  ".join(f"{name} {self.latest.losses[name]:.4f}" for name in self.weights)
-        self.say(
+        self.screen.say(
             f"epoch {epoch:3d}  loss {loss:.4f}  (last step: {losses})  lr {self.latest.learning_rate:.2e}  "
             f"{self.latest.clips_per_s:.1f} clips/s"
         )

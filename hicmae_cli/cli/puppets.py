@@ -11,25 +11,30 @@ import typer
 from hicmae_cli.cli.options import PUPPET_SIZES
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Generate a corpus of drawn people with synthetic voices."
+    no_args_is_help=True,
+    add_completion=False,
+    help="Generate a corpus of drawn people with synthetic voices.\n\n[bold]Examples[/bold]\n\n"
+    "    hicmae puppets make\n\n    hicmae puppets preview",
 )
 
-SeedOption = Annotated[int, typer.Option(min=0, max=10**6, help="Seed; another one draws other people.")]
+SeedOption = Annotated[int, typer.Option(min=0, max=10**6, help="Random seed; another one draws other people.")]
 
 
 @app.command()
 def make(
     folder: Annotated[
         Path | None,
-        typer.Argument(metavar="DIR", help="Output folder (default: $HICMAE_DATA/puppets or data/puppets)."),
+        typer.Argument(metavar="DIR", help="Output folder; by default $HICMAE_DATA/puppets or data/puppets."),
     ] = None,
     train: Annotated[int, typer.Option(min=0, help="Number of training clips.")] = PUPPET_SIZES["train"],
     validation: Annotated[int, typer.Option(min=0, help="Number of validation clips.")] = PUPPET_SIZES["validation"],
     test: Annotated[int, typer.Option(min=0, help="Number of test clips.")] = PUPPET_SIZES["test"],
     seed: SeedOption = 0,
-    workers: Annotated[int | None, typer.Option(min=1, help="Number of processes (default: one per core).")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Number of processes; by default one per core.")] = None,
 ) -> None:
-    """Draw a corpus: raw clips, prepared clips and a manifest. Repeat an interrupted call to continue.
+    """Draw a corpus: raw clips, prepared clips and a manifest.
+
+    Run the same command again to continue an interrupted run.
 
     [bold]Examples[/bold]
 
@@ -40,11 +45,12 @@ def make(
     sizes = {"train": train, "validation": validation, "test": test}
     if not any(sizes.values()):
         raise typer.BadParameter("expected at least one clip")
+    from hicmae_cli.cli.screen import Screen
     from hicmae_cli.corpora.catalogue import data_home
     from hicmae_cli.corpora.known.puppets import PUPPETS
 
     manifest = make_with_progress(folder or data_home() / PUPPETS.folder, sizes, seed, workers)
-    typer.echo(f"wrote {manifest}")
+    Screen().done("wrote", manifest)
 
 
 @app.command()
@@ -59,46 +65,40 @@ def preview(
 
         hicmae puppets preview look
     """
-    from rich.console import Console
-
+    from hicmae_cli.cli.screen import Screen
     from hicmae_cli.puppets.preview import make_preview
 
-    console = Console()
-    with console.status("drawing"):
+    screen = Screen()
+    with screen.wait("drawing"):
         for path in make_preview(folder, people, seed):
-            console.print(f"wrote {path}", highlight=False, markup=False, soft_wrap=True)
+            screen.done("wrote", path)
 
 
 @app.command()
 def check(
     clips: Annotated[int, typer.Option(min=1, help="Number of clips to draw and read back.")] = 96, seed: SeedOption = 0
 ) -> None:
-    """Compare MediaPipe's reading of drawn faces with the plan; a correlation below 0.5 gives exit code 1.
+    """Read drawn faces back with MediaPipe; a correlation below 0.5 with the drawing exits with 1.
 
     [bold]Example[/bold]
 
         hicmae puppets check
     """
-    from rich.console import Console
-
+    from hicmae_cli.cli.screen import Screen
     from hicmae_cli.puppets.readback import read_back
 
-    console = Console()
-    with console.status("drawing and reading back"):
+    with Screen().wait("drawing and reading back"):
         report = read_back(clips, seed)
-    console.print(str(report), highlight=False, markup=False)
+    typer.echo(report)
     if not report.passed:
         raise typer.Exit(1)
 
 
 def make_with_progress(folder: Path, sizes: Mapping[str, int], seed: int, workers: int | None) -> Path:
     """Draw a corpus under a progress bar and return its manifest."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
+    from hicmae_cli.cli.screen import Screen
     from hicmae_cli.puppets.corpus import make_corpus
 
-    columns = (TextColumn("drawing puppets"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("", total=sum(sizes.values()))
-        return make_corpus(folder, sizes, seed, workers=workers, on_clip=lambda: progress.advance(task))
+    with Screen().bar("drawing puppets") as bar:
+        bar.start(sum(sizes.values()))
+        return make_corpus(folder, sizes, seed, workers=workers, on_clip=bar.advance)

@@ -14,21 +14,21 @@ if TYPE_CHECKING:
 
 def recipes(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="Print this recipe: a name from the list, or a .toml file.")
+        str | None, typer.Argument(metavar="NAME", help="Recipe to print: a name from the list, or a .toml file.")
     ] = None,
     keys: Annotated[
         str | None,
         typer.Option(
             "--keys",
             metavar="finetune|pretrain",
-            help="List all keys of a fine-tuning or pre-training recipe: default, unit, values and meaning.",
+            help="List all keys of a fine-tuning or pre-training recipe, with default, unit, values and meaning.",
         ),
     ] = None,
 ) -> None:
     """List the recipes for training, print one, or explain the keys that a recipe can set.
 
-    A recipe is a TOML file. `--set KEY=VALUE` of a training command changes a key.
-    For a recipe of your own, save one, edit it and give the file as `--recipe`.
+    A recipe is a TOML file. `--set KEY=VALUE` of a training command overrides a key. For a recipe of your own, save
+    one, edit it and pass the file as `--recipe`.
 
     [bold]Examples[/bold]
 

@@ -10,7 +10,7 @@
     screen.fail("c9.mkv: is cut short")                # "failed …" in red; the caller decides on the exit code
 
 A text may come from a file: it is printed literally and on one line, so that it can neither steer the terminal nor be
-read as Rich markup. What is printed while a bar is shown goes above the bar.
+read as Rich markup. Everything that is printed while a bar is shown goes above the bar.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import typer
 
@@ -37,19 +37,26 @@ class Screen:
     Args:
         quiet: hide notes and progress.
         silent: print nothing at all, as in all but the first of several training processes.
+        all_on_stdout: print everything on stdout, for a command whose progress is its output, such as a training.
     """
 
-    def __init__(self, *, quiet: bool = False, silent: bool = False) -> None:
+    def __init__(self, *, quiet: bool = False, silent: bool = False, all_on_stdout: bool = False) -> None:
         from rich.console import Console
 
         self.quiet = quiet
         self.out = Console(quiet=silent)
-        self.err = Console(stderr=True, quiet=silent)
+        self.err = self.out if all_on_stdout else Console(stderr=True, quiet=silent)
 
-    def show(self, *results: RenderableType, on_stderr: bool = False) -> None:
-        """Print results, such as tables; ``on_stderr`` leaves stdout to a document."""
+    def show(self, *results: RenderableType, on_stderr: bool = False, wrap: bool = True) -> None:
+        """Print results, such as tables.
+
+        Args:
+            results: texts in Rich markup, or anything else that Rich can print.
+            on_stderr: leave stdout to a document.
+            wrap: wrap lines that are longer than the terminal is wide.
+        """
         for result in results:
-            (self.err if on_stderr else self.out).print(result)
+            (self.err if on_stderr else self.out).print(result, soft_wrap=not wrap)
 
     def done(self, what: str, text: object) -> None:
         """Print a result in one line, after a green word that says what it is."""
@@ -58,7 +65,7 @@ class Screen:
     def say(self, text: object) -> None:
         """Print a note."""
         if not self.quiet:
-            _print(self.err, text, style="dim")
+            _print(self.err, text, style="" if self.err is self.out else "dim")
 
     def warn(self, text: object) -> None:
         """Print a warning."""
@@ -78,12 +85,12 @@ class Screen:
             yield
 
     def bar(self, description: str = "", total: int | None = None) -> Bar:
-        """Make a progress bar, a context manager; it is hidden under ``quiet`` and where stderr is no terminal."""
-        return Bar(self.err, description, total, hidden=self.quiet or not self.err.is_terminal)
+        """Make a progress bar, a context manager; it is hidden with ``quiet`` and where stderr is not a terminal."""
+        return Bar(self.err, description, total, hidden=self.quiet or self.err.quiet or not self.err.is_terminal)
 
 
 class Bar:
-    """A progress bar that vanishes at its end.
+    """A progress bar that appears with its first number and vanishes at the end of its block.
 
     Args:
         console: where it is shown.
@@ -110,20 +117,22 @@ class Bar:
         self._task = self._progress.add_task(one_line(description), total=total, note="")
 
     def __enter__(self) -> Bar:
-        self._progress.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        # A hidden bar would end with an empty line.
-        if not self._hidden:
+        # A bar that is not shown would end with an empty line.
+        if self._progress.live.is_started:
             self._progress.stop()
 
     def start(self, total: int, done: int = 0, description: str | None = None) -> None:
         """Begin, or begin again, with a number of items, some of them done."""
+        self._note = ""
+        self._appear()
         self._progress.reset(self._task, total=total, completed=done, description=_as_line(description), note="")
 
     def advance(self, items: int = 1) -> None:
         """Count finished items."""
+        self._appear()
         self._progress.advance(self._task, items)
 
     def update(
@@ -132,9 +141,15 @@ class Bar:
         """Set the number of finished items and, where given, the other texts and numbers of the bar."""
         if note is not None:
             self._note = one_line(note)
+        self._appear()
         self._progress.update(
             self._task, completed=done, total=total, description=_as_line(description), note=self._note
         )
+
+    def _appear(self) -> None:
+        # Not before there is something to count: until then, another bar may be shown, as when puppets are drawn.
+        if not self._hidden:
+            self._progress.start()
 
 
 def print_scores(screen: Screen, document: Mapping[str, Any], *, on_stderr: bool = False) -> None:
@@ -157,6 +172,19 @@ def print_scores(screen: Screen, document: Mapping[str, Any], *, on_stderr: bool
         screen.fail(f"{failure['id']}: {failure['message']}")
     if document["failures"]:
         raise typer.Exit(1)
+
+
+def exit_stopped(screen: Screen, step: int, steps: int) -> NoReturn:
+    """Print that a training was stopped by Ctrl-C, and how to resume it.
+
+    Raises:
+        typer.Exit: with 130.
+    """
+    from rich.text import Text
+
+    text = f" after step {step} of {steps}, and saved; give the same command again to resume"
+    screen.show(Text.assemble(("stopped", "yellow"), text), wrap=False)
+    raise typer.Exit(130)
 
 
 def write_document(document: dict[str, Any], file: Path) -> None:

@@ -1,4 +1,4 @@
-"""``hicmae visualize``: pictures of what a model has learned."""
+"""``hicmae visualize``: draw what a model has learned."""
 
 from __future__ import annotations
 
@@ -9,7 +9,12 @@ import typer
 
 from hicmae_cli.cli.options import DeviceOption, WeightsOption, usage_error
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="Visualize what a model has learned.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    help="Visualize what a model has learned.\n\n[bold]Example[/bold]\n\n"
+    "    hicmae visualize reconstruction interview.mp4 -w runs/pretrain",
+)
 
 
 @app.callback()
@@ -33,7 +38,8 @@ def reconstruction(
         ),
     ] = None,
     at: Annotated[
-        float | None, typer.Option(metavar="SECONDS", help="Start of the 2.56 s; by default in the middle.")
+        float | None,
+        typer.Option(metavar="SECONDS", help="Start of the 2.56 s; by default they are in the middle of the video."),
     ] = None,
     mask_video: Annotated[
         float | None, typer.Option(metavar="SHARE", help="Share of the faces to hide; by default as in pre-training.")
@@ -41,7 +47,7 @@ def reconstruction(
     mask_audio: Annotated[
         float | None, typer.Option(metavar="SHARE", help="Share of the sound to hide; by default as in pre-training.")
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Another seed hides other patches.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Random seed; another one hides other patches.")] = 0,
     device: DeviceOption = "auto",
 ) -> None:
     """Hide most of 2.56 s of a video and let a pre-trained model rebuild it.
@@ -51,9 +57,9 @@ def reconstruction(
 
     [bold]Examples[/bold]
 
-        hicmae visualize reconstruction interview.mp4 --weights pretrained.safetensors
+        hicmae visualize reconstruction interview.mp4 -w runs/pretrain
 
-        hicmae visualize reconstruction clip.mkv -w pretrained.safetensors --at 1.5 --mask-video 0.75 -o clip.png
+        hicmae visualize reconstruction clip.mkv -w runs/pretrain --at 1.5
     """
     target = output or Path(f"{source.stem}.reconstruction.png")
     if target.suffix.lower() != ".png":
@@ -66,15 +72,14 @@ def reconstruction(
     # An unknown name fails here; torch takes seconds to import.
     find_weight(weights, ".safetensors")
     require_training("visualize reconstruction", "torch", "torchvision")
-    from rich.console import Console
-
+    from hicmae_cli.cli.screen import Screen
     from hicmae_cli.training.pretraining.rebuilding import rebuild_video
 
-    console = Console()
-    with console.status("hiding and rebuilding"):
+    screen = Screen()
+    with screen.wait("hiding and rebuilding"):
         rebuilt = rebuild_video(
             source, weights, at_s=at, mask_video=mask_video, mask_audio=mask_audio, seed=seed, device=device
         )
         rebuilt.draw(target)
-    console.print(str(rebuilt), highlight=False, markup=False, soft_wrap=True)
-    typer.echo(f"wrote {target}")
+    typer.echo(rebuilt)
+    screen.done("wrote", target)

@@ -22,7 +22,7 @@ app = typer.Typer(
 
 @app.command("list")
 def list_weights() -> None:
-    """List the weights that can be used by name, without a network.
+    """List the weights that are available by name, without a network connection.
 
     [bold]Example[/bold]
 
@@ -55,9 +55,11 @@ def list_weights() -> None:
 @app.command()
 def show(
     weight: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A name from the list, or a weight file.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print the metadata as one JSON document.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the metadata as one JSON document and nothing else.")
+    ] = False,
 ) -> None:
-    """Show the metadata of a weight: labels, data, licence and scores; and its model card.
+    """Show the metadata of a weight (labels, data, licence, scores) and its model card.
 
     [bold]Examples[/bold]
 
@@ -86,41 +88,37 @@ def show(
 
 @app.command("import")
 def import_weights(
-    file: Annotated[
-        Path, typer.Argument(metavar="FILE.pth", help="A checkpoint of the authors, fine-tuned or pre-trained.")
-    ],
-    name: Annotated[str, typer.Option(help="Name of the weight from now on.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE.pth", help="A checkpoint, fine-tuned or pre-trained.")],
+    name: Annotated[str, typer.Option(help="Name to store the weight under.")],
     labels: Annotated[
         str | None,
-        typer.Option(
-            metavar="A,B,…", help="Class names in the order of the model's outputs; a pre-trained model has none."
-        ),
+        typer.Option(metavar="A,B,…", help="Labels in the order of the model's outputs; a pre-trained model has none."),
     ] = None,
     dataset: Annotated[str, typer.Option(help="Name of the training data.")] = "unknown",
     sampling_rate: Annotated[
-        int, typer.Option(help="Every n-th frame was taken, at 25 frames/s; the paper's is 4.")
+        int, typer.Option(help="Number n if every n-th frame was used in training, at 25 frames/s; 4 in the paper.")
     ] = 4,
     heads: Annotated[int | None, typer.Option(help="Number of attention heads, if it is not width / 64.")] = None,
     licence: Annotated[str, typer.Option(help="Licence of the weight.")] = "unknown",
-    source: Annotated[str | None, typer.Option(help="Where it comes from; by default the file's name.")] = None,
+    source: Annotated[str | None, typer.Option(help="Origin of the checkpoint; by default its file name.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a weight with this name.")] = False,
 ) -> None:
-    """Import a checkpoint of the authors without running any code in it.
+    """Import a checkpoint of the paper's authors without running any code in it.
 
     `hicmae finetune --init NAME` starts from a pre-trained weight.
 
     [bold]Examples[/bold]
 
-        hicmae weights import checkpoint-99.pth --name voxceleb2-base --dataset voxceleb2
+        hicmae weights import checkpoint-99.pth --name voxceleb2-base
 
-        hicmae weights import checkpoint-best.pth --name crema-d-base --labels ANG,DIS,FEA,HAP,NEU,SAD
+        hicmae weights import best.pth --name mer-base --labels ANG,HAP,NEU,SAD
     """
     from hicmae_cli.cli.screen import Screen
     from hicmae_cli.cli.training_extra import require_training
     from hicmae_cli.errors import WeightsError
     from hicmae_cli.weights.catalogue import check_name
 
-    # Before anything that takes long.
+    # A wrong name or file fails here; torch takes seconds to import.
     check_name(name, force=force)
     if not file.is_file():
         raise WeightsError(f"{file}: no such file")
@@ -142,8 +140,8 @@ def import_weights(
     screen = Screen()
     if heads is None and info.variant == "custom":
         screen.warn(
-            f"a checkpoint does not tell its number of attention heads: assumed {model.dims.heads} (width / 64); pass "
-            "--heads if the model has another number, or its answers are wrong"
+            f"the checkpoint does not contain its number of attention heads: assumed {model.dims.heads} (width / 64); "
+            "pass --heads if the model has another number, otherwise its predictions are wrong"
         )
     count = sum(parameter.numel() for parameter in model.parameters())
     use = f"labels {', '.join(info.labels)}" if names else f"pre-trained; use it with `hicmae finetune --init {name}`"

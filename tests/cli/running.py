@@ -14,7 +14,10 @@ from hicmae_cli.cli import main
 from hicmae_cli.workers import run_here
 
 FINETUNE_RECIPE = """
-variant = "nano"
+encoder_width = 32
+encoder_heads = 2
+encoder_depth = 2
+fusion_depth = 1
 sampling_rate = 1
 batch_size = 2
 num_workers = 0

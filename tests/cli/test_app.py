@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import typer
 
 from hicmae_cli import __version__
 from hicmae_cli.cli.app import _COMMANDS, app
+from hicmae_cli.cli.lazy import lay_out
 from hicmae_cli.errors import WeightsError
 from tests.cli.running import fresh_python, hicmae
 
@@ -72,6 +74,25 @@ def test_every_command_has_an_example(words: tuple[str, ...]) -> None:
     assert run.code == 0
     _, heading, examples = lines_of(run.out).partition("Example")
     assert heading and f"hicmae {' '.join(words)}" in examples
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_help_wraps_at_the_width_of_the_terminal(words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERMINAL_WIDTH", "80")
+    text, _, _ = hicmae(*words, "--help").out.partition("╭")
+    lines = [line.strip() for line in text.splitlines()]
+    for line, following in pairwise(lines):
+        # A paragraph goes on where the next word does not fit.
+        if following:
+            assert not line or len(f"{line} {following.split()[0]}") > 78, line
+    _, _, examples = text.partition("Example")
+    assert all(line.startswith("     hicmae ") for line in examples.splitlines()[1:] if line.strip())
+
+
+def test_paragraphs_become_lines_and_examples_stay() -> None:
+    text = "One.\n\nTwo\nthree.\n\n[bold]Example[/bold]\n\n    hicmae a  b\n    hicmae c"
+    assert lay_out(text) == "One.\n\nTwo three.\n\n[bold]Example[/bold]\n\n[bold][/bold]    hicmae a  b\n    hicmae c"
 
 
 def test_a_misspelt_command_is_answered_with_the_nearest_name() -> None:

@@ -13,7 +13,6 @@ import pytest
 
 from hicmae_cli.corpora.manifest import read_manifest
 from hicmae_cli.labels import CREMA_D_LABELS
-from hicmae_cli.models import config
 from hicmae_cli.weights.reading import read_info
 from tests.cli.running import FINETUNE_RECIPE, Run, fresh_python, hicmae
 from tests.weights.toys import DIMS, save_toy
@@ -22,7 +21,6 @@ from tests.weights.toys import DIMS, save_toy
 @pytest.fixture(autouse=True)
 def _inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setitem(config.VARIANTS, "nano", DIMS)
     Path("tiny.toml").write_text(FINETUNE_RECIPE)
 
 
@@ -47,8 +45,8 @@ def test_a_run_leaves_a_weight_that_scores_as_it_says(puppets: Path) -> None:
     assert run.code == 0, run.err
     said = [line for line in run.out.splitlines() if line]
     assert "clips to train on" in said[0] and "of 1 other people to validate on" in said[0]
-    assert said[1] == "there are no training clips of anger, happiness, neutral"
-    assert said[2].startswith("there are no validation clips of ")
+    assert said[1] == "warning: there are no training clips of anger, happiness, neutral"
+    assert said[2].startswith("warning: there are no validation clips of ")
     assert said[3].startswith("epoch   1") and said[4] == f"weight {Path('run') / 'best.safetensors'}"
     info = read_info("run/best.safetensors")
     assert (info.labels, info.dataset, info.licence) == (CREMA_D_LABELS, "puppets", "MIT")

@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
-import re
+import inspect
+from collections.abc import Callable
+from typing import Any
 
 import pytest
+import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hicmae_cli.cli.app import _COMMANDS
+from hicmae_cli.cli.app import app
 from hicmae_cli.cli.flags import FLAGS, to_flags
+from hicmae_cli.evaluation.evaluate import evaluate
+from hicmae_cli.preparing.check import check
+from hicmae_cli.preparing.dataset import prepare
 from hicmae_cli.recipes.recipe import list_keys
 from hicmae_cli.recipes.settings import FinetuneSettings
-from tests.cli.running import hicmae
+from hicmae_cli.runtime.opening import open_engine
+from hicmae_cli.runtime.settings import PredictSettings
+from hicmae_cli.training.finetuning.folds import finetune_folds
+from hicmae_cli.training.pretraining.rebuilding import rebuild_video
+from hicmae_cli.training.pretraining.run import pretrain
+from hicmae_cli.weights.export import export_onnx
+from hicmae_cli.weights.importing import import_weight
+from tests.cli.test_app import COMMANDS
 
 
 @pytest.mark.parametrize(
@@ -63,13 +76,72 @@ def test_every_value_that_python_writes_is_found(name: str, value: object) -> No
         assert f"{name}=" not in printed.removesuffix(f"{value}: expected another")
 
 
+def options_of(words: tuple[str, ...]) -> set[str]:
+    """The options of a command, by all their names."""
+    command: Any = typer.main.get_command(app)
+    for word in words:
+        command = command.get_command(None, word)
+    return {name for option in command.params if option.param_type_name == "option" for name in option.opts}
+
+
+OPTIONS = {words: options_of(words) for words in COMMANDS}
+
+CALLS: list[tuple[str, Callable[..., object]]] = [
+    ("predict", PredictSettings),
+    ("predict", open_engine),
+    ("prepare", prepare),
+    ("prepare", check),
+    ("pretrain", pretrain),
+    ("finetune", finetune_folds),
+    ("evaluate", evaluate),
+    ("export", export_onnx),
+    ("visualize reconstruction", rebuild_video),
+    ("weights import", import_weight),
+]
+"""Commands, and the library functions that they call."""
+
+HOOKS = {"draw_puppets", "progress", "make_detector"}
+
+UNTRANSLATED = {
+    # The command uses the default.
+    "predict": {"threads"},
+    # Arguments of the command.
+    "prepare": {"dataset"},
+    "visualize reconstruction": {"source"},
+    "weights import": {"file", "name", "source"},
+    # A path that the command has resolved.
+    "export": {"source"},
+    # The command trains one seed, and the library writes the source.
+    "finetune": {"seeds", "source"},
+}
+"""Parameters that messages of these commands need not translate."""
+
+
 def test_the_table_is_in_order_and_every_option_exists() -> None:
     assert list(FLAGS) == sorted(FLAGS)
-    with_commands = {"visualize": ["visualize", "reconstruction"]}
-    commands = [with_commands.get(command, [command]) for command in _COMMANDS if command not in ("weights", "puppets")]
-    helps = "".join(hicmae(*command, "--help").out for command in commands)
-    options = set(re.findall(r"--[a-z-]+", helps))
+    options = set().union(*OPTIONS.values())
     assert [flag for flag in FLAGS.values() if flag.partition(" ")[0] not in options] == []
+
+
+@pytest.mark.parametrize(("command", "function"), CALLS, ids=lambda each: getattr(each, "__name__", each))
+def test_every_parameter_of_the_library_becomes_an_option_of_its_command(
+    command: str, function: Callable[..., object]
+) -> None:
+    options = OPTIONS[tuple(command.split())]
+    for name in inspect.signature(function).parameters:
+        if name.startswith("on_") or name in HOOKS | UNTRANSLATED.get(command, set()):
+            continue
+        flag = FLAGS.get(name, "missing in FLAGS")
+        assert flag.partition(" ")[0] in options, f"{name}: {flag}"
+        same = f"--{name.replace('_', '-')}"
+        assert flag == same or same not in options, f"{name}: {flag}, but {command} has {same}"
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_an_option_with_the_name_of_a_parameter_is_its_option(words: tuple[str, ...]) -> None:
+    for option in OPTIONS[words]:
+        flag = FLAGS.get(option.strip("-").replace("-", "_"), option)
+        assert flag == option
 
 
 def test_every_key_that_set_names_is_a_key_of_a_recipe() -> None:

@@ -153,6 +153,12 @@ def test_excluded_and_skipped_are_different_things(
             assert "skipped 1 of 6 items; " in run.out and "3 " not in run.out
 
 
+def test_findings_on_stdout_leave_the_report_to_stderr(toy: tuple[Path, list[Item]]) -> None:
+    run = hicmae("prepare", "toy", "--check", "--json", "-")
+    assert (run.code, run.document["is_good"]) == (0, True)
+    assert "no faults found" in run.err
+
+
 def test_some_items_to_try_it_out(toy: tuple[Path, list[Item]]) -> None:
     root, items = toy
     store = root / "prepared"
@@ -231,7 +237,7 @@ def test_videos_outside_the_label_folders_are_named(tmp_path: Path, monkeypatch:
         run = hicmae("prepare", "folder", "--root", tmp_path, *arguments)
         assert run.code == 0, run.out + run.err
         warning = "skipped videos outside the label folders (move them into one to use them): loose.mkv"
-        assert run.err == f"{warning}\n"
+        assert run.err == f"warning: {warning}\n"
     assert [sample.id for sample in read_manifest(tmp_path / "prepared" / "folder.csv")] == ["happy/a.mkv", "sad/b.mkv"]
 
 

@@ -10,7 +10,7 @@ import pytest
 import typer
 from rich.console import Console
 
-from hicmae_cli.cli.screen import STDOUT, Screen, print_scores, write_document
+from hicmae_cli.cli.screen import STDOUT, Screen, exit_stopped, print_scores, write_document
 from tests.report.test_scores import document
 
 STEERING = "[red]a\x1b[31m\nb[/red]"
@@ -47,6 +47,37 @@ def test_silent_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     screen.warn("w")
     screen.fail("f")
     assert capsys.readouterr() == ("", "")
+
+
+def test_a_training_prints_everything_on_stdout(capsys: pytest.CaptureFixture[str]) -> None:
+    screen = Screen(all_on_stdout=True)
+    screen.say("fold 1")
+    screen.warn("w")
+    with screen.bar("clips", 1) as bar:
+        bar.advance()
+    with pytest.raises(typer.Exit) as end:
+        exit_stopped(screen, 2, 6)
+    assert end.value.exit_code == 130
+    stopped = "stopped after step 2 of 6, and saved; give the same command again to resume"
+    assert capsys.readouterr() == (f"fold 1\nwarning: w\n{stopped}\n", "")
+
+
+def test_lines_are_wrapped_unless_they_should_not(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "10")
+    Screen().show("six words", "more than ten", wrap=False)
+    Screen().show("more than ten", on_stderr=True)
+    assert capsys.readouterr() == ("six words\nmore than ten\n", "more than \nten\n")
+
+
+def test_a_bar_appears_with_its_first_number() -> None:
+    screen = Screen()
+    screen.err = Console(file=io.StringIO(), force_terminal=True, width=100, color_system=None)
+    with screen.bar("clips") as bar:
+        assert screen.err.file.getvalue() == ""  # type: ignore[attr-defined]
+        bar.update(0)
+        assert "clips" in screen.err.file.getvalue()  # type: ignore[attr-defined]
 
 
 def test_a_bar_without_a_terminal_leaves_no_empty_line(capsys: pytest.CaptureFixture[str]) -> None:
