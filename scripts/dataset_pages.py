@@ -23,5 +23,7 @@ def update_cards(text: str) -> str:
 
 if __name__ == "__main__":
     for page in sorted(PAGES.glob("*.md")):
-        page.write_text(update_cards(page.read_text("utf-8")), "utf-8")
-        print(f"wrote {page}")
+        old = page.read_text("utf-8")
+        if (new := update_cards(old)) != old:
+            page.write_text(new, "utf-8")
+            print(f"wrote {page}")

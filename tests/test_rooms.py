@@ -129,7 +129,9 @@ def test_arrows_point_one_way(room: str) -> None:
         dotted = path.removesuffix(".py").replace("/", ".")
         if "." in dotted and room_of(dotted) == room:
             names = {name.removeprefix("hicmae_cli.") for name in imported(tree) if name.startswith("hicmae_cli.")}
-            assert {room_of(name) for name in names} <= {room} | ROOMS[room] | GROUND, path
+            assert {room_of(name) for name in names} <= {room} | ROOMS[room] | GROUND, (
+                f"{path} imports a room that ROOMS does not allow for {room}"
+            )
 
 
 def test_no_arrow_is_allowed_in_vain() -> None:
@@ -147,7 +149,9 @@ def test_no_arrow_is_allowed_in_vain() -> None:
 def test_torch_is_known_to_few() -> None:
     for path, tree in sources():
         if room_of(path.removesuffix(".py").replace("/", ".")) not in TORCH_ROOMS and path not in TORCH_FILES:
-            assert not {name for name in imported(tree) if name.split(".")[0] == "torch"}, path
+            assert not {name for name in imported(tree) if name.split(".")[0] == "torch"}, (
+                f"{path} imports torch; only TORCH_ROOMS and TORCH_FILES may"
+            )
 
 
 def test_no_room_holds_more_than_a_sixth_of_the_lines() -> None:

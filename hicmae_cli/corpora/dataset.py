@@ -107,6 +107,8 @@ class Dataset:
         recipe: name of its fine-tuning recipe; empty without labels.
         pretrain_recipe: name of the recipe that pre-trains on it; empty if there is none.
         items: root -> items as distributed, sorted by id. It reads names and annotations and opens no media file.
+            Without its annotations it raises ``ManifestError``; where file names are the list, an empty root has no
+            items.
         ignored: root -> a warning for each kind of video that ``items`` ignores.
         layout: its files, relative to the root, one per line.
         citation: the publication to cite.

@@ -137,17 +137,6 @@ DEFAULT_LOSS: Final[Mapping[str, str]] = {"classification": "cross_entropy", "re
 """Task -> the loss that ``auto`` means."""
 
 
-def check_loss_name(name: str) -> str:
-    """Return the name of a loss as a recipe gives it.
-
-    Raises:
-        ValueError: no such loss; names all that there are.
-    """
-    if name not in (AUTO, *LOSSES):
-        raise ValueError(f"expected {AUTO}, {', '.join(LOSSES)}; got {name!r}")
-    return name
-
-
 def resolve_loss(name: str, task: Literal["classification", "regression"]) -> str:
     """Return the loss that a recipe's ``loss`` means for a task.
 

@@ -29,7 +29,7 @@ class Pretrained:
     Attributes:
         video: predictions of the masked video tokens (B, M, P), for all clips or only for the first ones.
         audio: predictions of the masked audio tokens.
-        video_layers: layers of the video encoder for the contrastive loss, (B, K, D) each, normed.
+        video_layers: layers of the video encoder for the contrastive loss, (B, K, D) each, normed; empty without it.
         audio_layers: layers of the audio encoder.
     """
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from hicmae_cli.errors import WeightsError
 from hicmae_cli.modalities import Modality
@@ -24,7 +24,7 @@ from hicmae_cli.models.config import (
     MaskKind,
     ModelDims,
 )
-from hicmae_cli.models.losses import AUTO, check_loss_name
+from hicmae_cli.models.losses import AUTO, LOSSES
 from hicmae_cli.recipes.policy import parse_policy
 from hicmae_cli.recipes.setting_types import Clips, Epochs, Layers, Momentum, OneOf, Probability, Share, Steps, Unit
 from hicmae_cli.weights.info import Selection
@@ -138,7 +138,7 @@ class FinetuneSettings(Settings):
     )
     # Task
     modality: Modality = Field("av", description="Streams that the model gets, in training and later.")
-    loss: Annotated[str, AfterValidator(check_loss_name)] = Field(
+    loss: Annotated[str, OneOf((AUTO, *LOSSES))] = Field(
         AUTO, description="Loss to minimise; auto is cross_entropy for classes and mse for a regression."
     )
     class_weights: Literal["none", "balanced"] = Field(

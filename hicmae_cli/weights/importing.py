@@ -15,6 +15,7 @@ from hicmae_cli.models.pretraining import PretrainingModel
 from hicmae_cli.weights.catalogue import check_name, locate_store, locate_stored
 from hicmae_cli.weights.checkpoint import read_authors_model, save_classifier, save_pretrained
 from hicmae_cli.weights.info import AUTHORS_FRONT_END, PretrainingFacts, WeightInfo
+from hicmae_cli.weights.suffixes import EXPORT_SUFFIXES
 
 _LOCK = ".lock"
 
@@ -65,7 +66,8 @@ def import_weight(
         else:
             save_pretrained(target, model, info)
         # An export of the replaced weight is out of date.
-        locate_stored(name, ".onnx").unlink(missing_ok=True)
+        for suffix in EXPORT_SUFFIXES:
+            locate_stored(name, suffix).unlink(missing_ok=True)
     return model, info
 
 

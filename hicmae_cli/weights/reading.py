@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from safetensors import SafetensorError, safe_open
 
@@ -11,6 +13,7 @@ from hicmae_cli.errors import WeightsError, first_line
 from hicmae_cli.onnx_runtime import open_session
 from hicmae_cli.weights.catalogue import find_weight, read_catalogue
 from hicmae_cli.weights.info import WeightInfo
+from hicmae_cli.weights.suffixes import ONNX, SAFETENSORS
 
 
 def read_info(name_or_path: str) -> WeightInfo:
@@ -19,16 +22,20 @@ def read_info(name_or_path: str) -> WeightInfo:
     Raises:
         WeightsError: there is no such weight, or it is not readable.
     """
-    path = None if name_or_path.endswith(".onnx") else find_weight(name_or_path, ".safetensors")
-    if path is not None:
-        try:
-            with safe_open(path, framework="np") as file:
-                return WeightInfo.from_metadata(file.metadata(), path)
-        except (SafetensorError, OSError) as error:
-            raise WeightsError(f"{path}: cannot be read as a safetensors file: {error}") from error
-    path = find_weight(name_or_path, ".onnx")
-    assert path is not None, "find_weight raises for unknown weights"
-    return WeightInfo.from_metadata(read_onnx_metadata(path), path)
+    given = Path(name_or_path).suffix
+    for suffix in sorted(METADATA_READERS, key=lambda suffix: suffix != given):  # a given file's own format first
+        if path := find_weight(name_or_path, suffix):
+            return WeightInfo.from_metadata(METADATA_READERS[suffix](path), path)
+    raise AssertionError("find_weight raises for unknown weights")
+
+
+def _read_safetensors_metadata(path: Path) -> dict[str, str] | None:
+    try:
+        with safe_open(path, framework="np") as file:
+            metadata: dict[str, str] | None = file.metadata()
+            return metadata
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path}: cannot be read as a safetensors file: {error}") from error
 
 
 def read_onnx_metadata(path: Path) -> dict[str, str]:
@@ -39,6 +46,13 @@ def read_onnx_metadata(path: Path) -> dict[str, str]:
     """
     session = open_session(path)
     return dict(session.get_modelmeta().custom_metadata_map)
+
+
+METADATA_READERS: Final[dict[str, Callable[[Path], dict[str, str] | None]]] = {
+    SAFETENSORS: _read_safetensors_metadata,
+    ONNX: read_onnx_metadata,
+}
+"""Suffix of a format -> the function that reads a file's metadata; in the order in which they are tried for a name."""
 
 
 def read_card(name: str) -> str | None:

@@ -6,5 +6,7 @@ from typing import Final
 
 SAFETENSORS: Final = ".safetensors"
 ONNX: Final = ".onnx"
-WEIGHT_SUFFIXES: Final = (SAFETENSORS, ONNX)
-"""Every format; ``runtime/engines.py`` has the engine of each."""
+EXPORT_SUFFIXES: Final = (ONNX,)
+"""Formats that are made from a ``.safetensors`` file, and are out of date once it is replaced."""
+WEIGHT_SUFFIXES: Final = (SAFETENSORS, *EXPORT_SUFFIXES)
+"""Every format; ``runtime/engines.py`` has the engine of each, and ``weights/reading.py`` reads its metadata."""

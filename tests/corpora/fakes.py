@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from hicmae_cli.corpora.dataset import Item, RecordingPart
 from tests.corpora.fake_media import put_sound, put_video
@@ -362,3 +363,18 @@ _MAKERS: dict[str, Maker] = {
 }
 FAKES = tuple(_MAKERS)
 """Names of the datasets that can be faked."""
+
+
+def list_annotations(root: Path) -> list[Path]:
+    """The texts and tables of a fake corpus; none where file names hold everything."""
+    return [p for p in sorted(root.rglob("*")) if p.suffix in (".txt", ".csv") and not p.name.startswith(".")]
+
+
+def _is_annotated(name: str) -> bool:
+    with TemporaryDirectory() as folder:
+        make_fake(name, Path(folder), folds=1, labels=1, media=False)
+        return bool(list_annotations(Path(folder)))
+
+
+ANNOTATED = tuple(name for name in FAKES if _is_annotated(name))
+"""Names of the fakes that hold annotations."""

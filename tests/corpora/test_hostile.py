@@ -10,9 +10,8 @@ import pytest
 from hicmae_cli.corpora.annotations import is_safe
 from hicmae_cli.corpora.catalogue import DATASETS
 from hicmae_cli.errors import ManifestError
-from tests.corpora.fakes import make_fake
+from tests.corpora.fakes import ANNOTATED, list_annotations, make_fake
 
-ANNOTATED = ("mafw", "dfew", "mer2023", "msp-improv", "iemocap", "werewolf-xl", "avcaffe-arousal", "manifest")
 PIECES = (
     b"\x00",
     b"\xff",
@@ -40,7 +39,7 @@ PIECES = (
 @pytest.mark.parametrize("name", ANNOTATED)
 def test_a_changed_annotation_is_read_or_refused_in_one_line(name: str, tmp_path: Path) -> None:
     make_fake(name, tmp_path, folds=2, labels=2, media=False)
-    files = [p for p in sorted(tmp_path.rglob("*")) if p.suffix in (".txt", ".csv") and not p.name.startswith(".")]
+    files = list_annotations(tmp_path)
     rng = random.Random(name)
     refused = 0
     for _ in range(40):

@@ -8,9 +8,9 @@ from hicmae_cli.bundled import DEFAULT_WEIGHT, find_bundled_dir
 from hicmae_cli.errors import WeightsError
 from hicmae_cli.files import compute_sha256
 from hicmae_cli.weights.catalogue import find_weight, list_stored, locate_store, locate_stored, read_catalogue
-from hicmae_cli.weights.suffixes import WEIGHT_SUFFIXES
+from hicmae_cli.weights.suffixes import ONNX, SAFETENSORS
 
-SUFFIXES = sorted(WEIGHT_SUFFIXES)
+SUFFIXES = (SAFETENSORS, ONNX)
 
 
 def keep(name: str, *suffixes: str) -> list[Path]:

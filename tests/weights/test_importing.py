@@ -12,6 +12,7 @@ from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.weights.catalogue import locate_stored
 from hicmae_cli.weights.checkpoint import load_classifier
 from hicmae_cli.weights.importing import import_weight
+from hicmae_cli.weights.suffixes import EXPORT_SUFFIXES
 from tests.weights.test_checkpoint import toy_state
 
 LABELS = ("ANG", "DIS", "FEA", "HAP", "NEU", "SAD")
@@ -41,10 +42,11 @@ def test_labels_must_fit_the_outputs(checkpoint: Path) -> None:
 
 def test_replacing_a_weight_removes_its_export(checkpoint: Path) -> None:
     import_weight(checkpoint, "toy", LABELS, heads=4)
-    export = locate_stored("toy", ".onnx")
-    export.write_bytes(b"exported before")
+    exports = [locate_stored("toy", suffix) for suffix in EXPORT_SUFFIXES]
+    for export in exports:
+        export.write_bytes(b"exported before")
     with pytest.raises(WeightsError, match="a weight with this name exists"):
         import_weight(checkpoint, "toy", LABELS, heads=4)
-    assert export.exists()
+    assert all(export.exists() for export in exports)
     import_weight(checkpoint, "toy", LABELS, heads=4, force=True)
-    assert not export.exists()
+    assert not any(export.exists() for export in exports)

@@ -7,8 +7,11 @@ import pytest
 
 from hicmae_cli.bundled import DEFAULT_WEIGHT, find_bundled_dir
 from hicmae_cli.errors import WeightsError
+from hicmae_cli.weights import catalogue
 from hicmae_cli.weights.catalogue import locate_store
-from hicmae_cli.weights.reading import read_card, read_info
+from hicmae_cli.weights.info import METADATA_KEY
+from hicmae_cli.weights.reading import METADATA_READERS, read_card, read_info
+from hicmae_cli.weights.suffixes import WEIGHT_SUFFIXES
 from tests.cli.running import fresh_python
 from tests.weights.toys import DIMS, info_of, save_toy
 
@@ -17,6 +20,19 @@ def test_both_formats_say_the_same(toy: Path, tmp_path: Path) -> None:
     for suffix in (".safetensors", ".onnx"):  # apart, so that neither stands in for the other
         alone = shutil.copy(toy.with_suffix(suffix), tmp_path / f"only-{suffix[1:]}{suffix}")
         assert read_info(str(alone)) == info_of(DIMS, 3)
+
+
+def test_every_format_has_a_reader_of_its_metadata() -> None:
+    assert set(METADATA_READERS) == set(WEIGHT_SUFFIXES)
+
+
+def test_a_new_format_is_one_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue, "WEIGHT_SUFFIXES", (*WEIGHT_SUFFIXES, ".toy"))
+    facts = info_of(DIMS, 3)
+    monkeypatch.setitem(METADATA_READERS, ".toy", lambda path: {METADATA_KEY: facts.to_json()})
+    (tmp_path / "w.toy").touch()
+    save_toy(tmp_path / "w.safetensors", seed=1)
+    assert read_info(str(tmp_path / "w.toy")) == facts
 
 
 def test_bundled_files_say_the_same() -> None:

@@ -35,6 +35,7 @@ from hicmae_cli.training.optimiser import learning_rate_at, set_learning_rate
 from hicmae_cli.training.order import deal_batches, epoch_order, step_seed
 from hicmae_cli.training.runs import keep_checkpoint, metrics_log
 from hicmae_cli.weights.checkpoint import save_classifier
+from hicmae_cli.weights.suffixes import EXPORT_SUFFIXES
 
 
 def finetune(
@@ -222,7 +223,8 @@ def validate(run: FinetuningRun) -> dict[str, float]:
 def write_weight(run: FinetuningRun, metrics: Mapping[str, Mapping[str, float]]) -> None:
     """Write the judged model as the chosen weight."""
     # An export of an earlier epoch would be another model under the same name.
-    run.chosen.with_suffix(".onnx").unlink(missing_ok=True)
+    for suffix in EXPORT_SUFFIXES:
+        run.chosen.with_suffix(suffix).unlink(missing_ok=True)
     save_classifier(run.chosen, run.judged, run.info.model_copy(update={"metrics": metrics}))
 
 
