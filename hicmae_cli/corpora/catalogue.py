@@ -102,7 +102,7 @@ def dataset_root(dataset: Dataset, given: Path | None = None) -> Path:
     layout = "; ".join(dataset.layout.splitlines())
     raise ManifestError(
         one_line(
-            f"{root}: {dataset.title} not found. Get it: {dataset.access}. Put it there, or set root=... or "
+            f"{root}: {dataset.title} not found. Get it: {dataset.access}. Put it there, or give its place as `root` or in "
             f"HICMAE_DATA to its place. Expected files: {layout}. To try the same without it: "
             "hicmae finetune --dataset puppets"
         )
