@@ -78,7 +78,7 @@ class Protocol:
         if self.cross:
             apart = same_clips(pooled.info.dataset, self.name) is False
             sentences.append(
-                f"The weight was trained on {pooled.info.dataset} and has seen nothing of {self.name}."
+                f"The weight was trained on {pooled.info.dataset} and on no clip of {self.name}."
                 if apart
                 else f"The weight was trained on {pooled.info.dataset}; whether this corpus shares people with "
                 f"{self.name} is not known."
