@@ -23,8 +23,8 @@ from hicmae_cli.models.losses import LOSSES
 from hicmae_cli.models.products import use_usual_products, use_wide_products
 from hicmae_cli.recipes.settings import FinetuneSettings
 from hicmae_cli.training.finetuning.data import LabelledBatch
-from hicmae_cli.training.finetuning.objective import Objective
 from hicmae_cli.training.finetuning.step import finetune_step
+from hicmae_cli.training.finetuning.task_loss import TaskLoss
 from hicmae_cli.training.machine import hold_freed_memory, new_accelerator
 from hicmae_cli.training.optimiser import parameter_groups
 
@@ -207,12 +207,12 @@ def finetune_steps(
     accelerator = new_accelerator(settings.mixed_precision, "cpu")
     model, optimiser = accelerator.prepare(ours, torch.optim.AdamW(groups(ours), lr=_RATE, fused=True))
 
-    objective = Objective(LOSSES["cross_entropy"])
+    task_loss = TaskLoss(LOSSES["cross_entropy"])
     rng, generator = np.random.default_rng(0), torch.Generator(accelerator.device)
 
     def our_step() -> None:
         choose()
-        finetune_step(accelerator, model, optimiser, [batch], settings, objective, rng=rng, generator=generator)
+        finetune_step(accelerator, model, optimiser, [batch], settings, task_loss, rng=rng, generator=generator)
 
     plain = PlainClassifier(dims, _CLASSES, settings.drop_path)
     plain_optimiser = torch.optim.AdamW(groups(plain), lr=_RATE, foreach=False)

@@ -102,8 +102,8 @@ def dataset_root(dataset: Dataset, given: Path | None = None) -> Path:
     layout = "; ".join(dataset.layout.splitlines())
     raise ManifestError(
         one_line(
-            f"{root}: {dataset.title} not found. Get it: {dataset.access}. Put it there, or set root=... or "
-            f"HICMAE_DATA to its place. Expected files: {layout}. To try the same without it: "
+            f"{root}: {dataset.title} not found. Get it: {dataset.access}. Put it there, or name its place by "
+            f"`root` or in HICMAE_DATA. Expected files: {layout}. To try the same without it: "
             "hicmae finetune --dataset puppets"
         )
     )

@@ -50,11 +50,11 @@ def find_clips(
     """
     if dataset is None and manifest is None:
         raise SettingsError(
-            "got neither a dataset nor a manifest; give one of them, or both if the manifest lists a known dataset"
+            "got neither `dataset` nor `manifest`; give one of them, or both if the manifest lists a known dataset"
         )
     if manifest is not None and root is not None:
         raise SettingsError(
-            "got both a root and a manifest; give the root to use a dataset's own list, or the manifest alone"
+            "got both `root` and `manifest`; give `root` to use a dataset's own list, or `manifest` alone"
         )
     known = find_dataset(dataset) if dataset is not None else None
     if manifest is None:

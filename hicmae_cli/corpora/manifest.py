@@ -67,7 +67,7 @@ def describe_fault(sample: Sample, error: Exception) -> str:
 
 
 def read_manifest(
-    path: Path,
+    path: str | Path,
     labels: Sequence[str] | None = None,
     *,
     labelled: bool = True,
@@ -95,6 +95,7 @@ def read_manifest(
     Raises:
         ManifestError: the file is unreadable or malformed, or names files that do not exist; says on which line.
     """
+    path = Path(path)
     try:
         text = path.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

@@ -86,6 +86,8 @@ def evaluate(
     """
     if modality not in (None, *MODALITIES, EACH):
         raise SettingsError(f"modality={modality!r}: expected {', '.join(MODALITIES)} or {EACH}")
+    if sampling_rate is not None and sampling_rate < 1:
+        raise SettingsError(f"sampling_rate={sampling_rate}: expected 1 or more")
     weights = str(weights)
     plan = plan_evaluation(
         dataset=dataset,

@@ -78,7 +78,7 @@ class Protocol:
         if self.cross:
             apart = same_clips(pooled.info.dataset, self.name) is False
             sentences.append(
-                f"The weight was trained on {pooled.info.dataset} and has seen nothing of {self.name}."
+                f"The weight was trained on {pooled.info.dataset} and on no clip of {self.name}."
                 if apart
                 else f"The weight was trained on {pooled.info.dataset}; whether this corpus shares people with "
                 f"{self.name} is not known."
@@ -108,7 +108,7 @@ class Protocol:
 
     def _describe_clips(self, result: Evaluation) -> str:
         people = {sample.speaker for sample in result.samples if sample.speaker}
-        of_people = f" of {len(people)} speakers" if people else ""
+        of_people = f" of {len(people)} speaker{'' if len(people) == 1 else 's'}" if people else ""
         place = f", split {self.split}" if self.split else ""
         if self.fold:
             place = ", all folds, each by its own weight" if self.fold == ALL_FOLDS else f", fold {self.fold}"

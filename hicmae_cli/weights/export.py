@@ -49,7 +49,7 @@ class ExportReport:
     limit: float
 
 
-def export_onnx(source: Path, target: Path) -> ExportReport:
+def export_onnx(source: str | Path, target: str | Path) -> ExportReport:
     """Write a ``.safetensors`` weight as ONNX with the same metadata and a dynamic batch size.
 
     The ONNX checker validates the graph, and ONNX Runtime's outputs are compared with torch's on seeded inputs; the
@@ -59,7 +59,8 @@ def export_onnx(source: Path, target: Path) -> ExportReport:
         WeightsError: the source cannot be read, or a logit differs by more than 1e-3. A regression's outputs have no
             fixed range: the limit is 1e-3 of the largest output if that is above 1.
     """
-    model, info = load_classifier(source)
+    target = Path(target)
+    model, info = load_classifier(Path(source))
     with write_atomically(target) as temporary:
         _write_graph(model, temporary)
         proto = _fold_constants(onnx.load(temporary))

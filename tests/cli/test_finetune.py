@@ -129,9 +129,9 @@ def test_label_numbers_are_indices_into_the_given_names(puppets: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        ([], "neither a dataset nor a manifest"),
+        ([], "neither --dataset nor --manifest"),
         (["--dataset", "mars"], "no dataset named mars"),
-        (["--manifest", "clips.csv", "--root", "data"], "got both a root and a manifest"),
+        (["--manifest", "clips.csv", "--root", "data"], "got both --root and --manifest"),
         (["--manifest", "clips.csv", "--task", "guess"], "--task guess: expected classification or regression"),
         (["--manifest", "clips.csv", "--task", "regression"], "a regression needs --labels"),
         (

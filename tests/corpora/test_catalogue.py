@@ -116,7 +116,7 @@ def test_where_data_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ravdess = find_dataset("ravdess")
     with pytest.raises(ManifestError) as caught:
         dataset_root(ravdess)
-    for said in (str(tmp_path / "ravdess"), "zenodo.org", "root=... or HICMAE_DATA", "Actor_", "--dataset puppets"):
+    for said in (str(tmp_path / "ravdess"), "zenodo.org", "`root` or in HICMAE_DATA", "Actor_", "--dataset puppets"):
         assert said in str(caught.value)
     assert "\n" not in str(caught.value)
     (tmp_path / "ravdess").mkdir()

@@ -45,7 +45,7 @@ def test_what_is_not_there_says_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match=r"Get it: .*finetune --dataset puppets"):
         find_clips("ravdess", tmp_path / "nowhere", None)
     for dataset, root, manifest in ((None, None, None), ("puppets", tmp_path, tmp_path / "list.csv")):
-        with pytest.raises(SettingsError):
+        with pytest.raises(SettingsError, match=r"got (neither|both) `(dataset|root)` (nor|and) `manifest`"):
             find_clips(dataset, root, manifest)
 
 

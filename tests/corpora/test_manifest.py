@@ -33,6 +33,7 @@ def test_our_header_with_more_columns(tmp_path: Path) -> None:
         "id,video,audio,label,fold,split,speaker,session\n1,a,a.wav,ANG,2,train,me,x\n2,,b.wav,happy,,test,you,y\n",
     )
     first, second = read_manifest(path)
+    assert read_manifest(str(path)) == [first, second]
     assert (first.label, first.fold, first.split, first.speaker) == ("anger", "2", "train", "me")
     assert first.extra == {"session": "x"}
     assert first.video == tmp_path / "a"

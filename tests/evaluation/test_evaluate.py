@@ -93,3 +93,9 @@ def test_values_are_matched_by_the_names_of_the_targets(tmp_path: Path, monkeypa
     assert "confusion" not in sheet.to_dict()
     with pytest.raises(SettingsError, match="cross=True: compares classes"):
         evaluate(weights="values", manifest=tmp_path / "clips.csv", cross=True)
+
+
+@pytest.mark.parametrize("rate", [0, -4])
+def test_a_rate_below_one_is_refused(listed: Path, rate: int) -> None:
+    with pytest.raises(SettingsError, match=f"sampling_rate={rate}: expected 1 or more"):
+        evaluate(weights="toy", manifest=listed, sampling_rate=rate)

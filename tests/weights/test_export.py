@@ -48,6 +48,12 @@ def test_the_file_passes_the_checker_in_one_piece(exported: Path) -> None:
     assert sorted(p.suffix for p in exported.parent.iterdir()) == [".onnx", ".safetensors"]
 
 
+def test_paths_may_be_text(exported: Path, tmp_path: Path) -> None:
+    report = export.export_onnx(str(exported.with_suffix(".safetensors")), str(tmp_path / "again.onnx"))
+    assert report.path == tmp_path / "again.onnx"
+    assert report.path.stat().st_size == report.size_bytes
+
+
 def test_its_mode_is_that_of_any_other_file(exported: Path, tmp_path: Path) -> None:
     (tmp_path / "plain").touch()
     assert exported.stat().st_mode == (tmp_path / "plain").stat().st_mode

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -72,7 +74,7 @@ def finetune_folds(
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         draw_puppets: draws the generated corpus into a folder and returns its manifest; without it, puppets that are
             not there are an error.
-        progress: hooks for a display.
+        progress: hooks for a display; without them, warnings are Python warnings.
 
     Returns:
         Weights and scores of every fold and seed. A run that Ctrl-C stopped is the last one in it.
@@ -83,10 +85,12 @@ def finetune_folds(
         WeightsError: ``init`` is missing, does not fit, or was trained on the clips that test a fold.
         TrainingError: broken clips, a loss that is not finite, or a full disk.
     """
-    progress = progress or FinetuningProgress()
+    progress = progress or FinetuningProgress(warn=warnings.warn)
     known = find_dataset(dataset) if dataset is not None else None
     kind = choose_kind(task, known)
     choose_labels(labels, known, kind)
+    if repeated := sorted(seed for seed, count in Counter(seeds).items() if count > 1):
+        raise SettingsError(f"seeds={list(seeds)}: got {repeated[0]} more than once; every seed is a run of its own")
     recipe = _choose_recipe(recipe, known)
     changes = {key: value for key, value in (overrides or {}).items() if value is not None}
     plans = [{**changes, "seed": seed} for seed in seeds] or [changes]

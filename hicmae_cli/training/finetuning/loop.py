@@ -154,7 +154,7 @@ def run_step(run: FinetuningRun, batches: Iterator[Any], clips: Sequence[str]) -
         run.optimiser,
         [unpack_batch(each).to(accelerator.device) for each in read],
         settings,
-        run.objective,
+        run.task_loss,
         rng=np.random.default_rng(seed),
         generator=run.generator.manual_seed(seed),
     )

@@ -202,7 +202,9 @@ class FinetuningResult:
 
     def __str__(self) -> str:
         """A line for every seed and one for their mean."""
-        lines = [f"{self.dataset}: {len(self.weights)} weights" + ("" if self.finished else ", not finished")]
+        count = len(self.weights)
+        finished = "" if self.finished else ", not finished"
+        lines = [f"{self.dataset}: {count} weight{'' if count == 1 else 's'}{finished}"]
         for seed in self.seeds:
             scores = _format_scores(seed.pooled.metrics) if seed.pooled else "no scores"
             lines.append(f"seed {seed.seed}: {scores}" + (f" ({seed.report})" if seed.report else ""))

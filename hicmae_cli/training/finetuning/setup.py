@@ -22,10 +22,10 @@ from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.config import Architecture, find_variant
 from hicmae_cli.models.products import use_wide_products
 from hicmae_cli.recipes.settings import OF_THE_MACHINE, FinetuneSettings
-from hicmae_cli.training.finetuning.objective import Objective, build_objective
 from hicmae_cli.training.finetuning.parts import find_unreadable, fingerprint_clips, read_calibration
 from hicmae_cli.training.finetuning.state import FinetuningState
 from hicmae_cli.training.finetuning.task import Task
+from hicmae_cli.training.finetuning.task_loss import TaskLoss, build_task_loss
 from hicmae_cli.training.finetuning.transfer import Transfer, load_compatible
 from hicmae_cli.training.loop import raise_together
 from hicmae_cli.training.machine import check_one_folder, hold_freed_memory, new_accelerator, restore, seeded
@@ -50,7 +50,7 @@ class FinetuningRun:
         validation: clips to choose the epoch on.
         cache: the training clips as read before, or None.
         accelerator: the devices.
-        objective: what to minimise.
+        task_loss: what to minimise.
         bare: the model without the accelerator's wrappers.
         model: the same as the accelerator prepared it.
         optimiser: as the accelerator prepared it.
@@ -70,7 +70,7 @@ class FinetuningRun:
     validation: Sequence[Sample]
     cache: Sequence[PreparedClip] | None
     accelerator: Accelerator
-    objective: Objective
+    task_loss: TaskLoss
     bare: Classifier
     model: torch.nn.Module
     optimiser: torch.optim.Optimizer
@@ -151,7 +151,7 @@ def set_up(
     """Build a run, or resume the one that the folder holds; arguments and errors as for ``finetune``."""
     accelerator = new_accelerator(settings.mixed_precision, device)
     check_batch(settings, accelerator.num_processes, len(train))
-    objective = build_objective(
+    task_loss = build_task_loss(
         task, [sample.target for sample in train], loss=settings.loss, weighting=settings.class_weights
     )
     hold_freed_memory()
@@ -172,7 +172,7 @@ def set_up(
         validation=validation,
         cache=None,
         accelerator=accelerator,
-        objective=objective.to(accelerator.device),
+        task_loss=task_loss.to(accelerator.device),
         bare=bare,
         model=bare,
         optimiser=optimiser,

@@ -17,7 +17,7 @@ from hicmae_cli.models.inputs import to_video
 from hicmae_cli.models.masking import cut_patches, keep_patches, spread_tokens
 from hicmae_cli.recipes.settings import FinetuneSettings
 from hicmae_cli.training.finetuning.data import LabelledBatch
-from hicmae_cli.training.finetuning.objective import Objective
+from hicmae_cli.training.finetuning.task_loss import TaskLoss
 from hicmae_cli.training.machine import seeded
 from hicmae_cli.training.optimiser import take_step
 
@@ -28,7 +28,7 @@ def finetune_step(
     optimiser: torch.optim.Optimizer,
     rounds: Sequence[LabelledBatch],
     settings: FinetuneSettings,
-    objective: Objective,
+    task_loss: TaskLoss,
     *,
     rng: np.random.Generator,
     generator: torch.Generator,
@@ -41,7 +41,7 @@ def finetune_step(
         optimiser: as well.
         rounds: the batches, one for each forward pass.
         settings: the recipe.
-        objective: what to minimise.
+        task_loss: what to minimise.
         rng: draws how clips are mixed, and seeds the model's stochastic depth.
         generator: draws which tokens to drop; on the accelerator's device.
 
@@ -56,7 +56,7 @@ def finetune_step(
         for index, batch in enumerate(rounds):
             last = index + 1 == len(rounds)
             with nullcontext() if last else accelerator.no_sync(model):
-                terms = _loss_terms(accelerator, model, batch, settings, objective, rng, generator)
+                terms = _loss_terms(accelerator, model, batch, settings, task_loss, rng, generator)
                 accelerator.backward(terms["loss"] / len(rounds))
             for name, term in terms.items():
                 sums[name] = sums.get(name, 0.0) + term.detach().float() / len(rounds)
@@ -73,7 +73,7 @@ def _loss_terms(
     model: torch.nn.Module,
     batch: LabelledBatch,
     settings: FinetuneSettings,
-    objective: Objective,
+    task_loss: TaskLoss,
     rng: np.random.Generator,
     generator: torch.Generator,
 ) -> dict[str, Tensor]:
@@ -81,7 +81,7 @@ def _loss_terms(
     keep_video = _draw_tokens(batch.faces, VIDEO_GRID, settings.drop_video_tokens, generator)
     keep_audio = _draw_tokens(batch.audio, AUDIO_GRID, settings.drop_audio_tokens, generator)
     video, audio = to_video(batch.faces, batch.has_faces, keep_video), batch.audio
-    mix = draw_mix(settings, rng) if objective.mixes else UNMIXED
+    mix = draw_mix(settings, rng) if task_loss.mixes else UNMIXED
     if mix.share < 1:
         video = mix_video(video, mix)
         audio = mix_audio(audio, mix) if settings.mix_audio else audio
@@ -90,9 +90,9 @@ def _loss_terms(
     with accelerator.autocast():
         outputs = model(video, audio, keep_video, keep_audio)
     targets = batch.targets
-    if objective.mixes:
+    if task_loss.mixes:
         targets = _mixed_probabilities(batch, mix, outputs.shape[1], settings.label_smoothing, settings.mix_audio)
-    return objective.terms(outputs, targets)
+    return task_loss.terms(outputs, targets)
 
 
 def _mixed_probabilities(batch: LabelledBatch, mix: Mix, classes: int, smoothing: float, with_audio: bool) -> Tensor:

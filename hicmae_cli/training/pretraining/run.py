@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -57,7 +58,7 @@ def pretrain(
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         draw_puppets: draws the generated corpus into a folder and returns its manifest; without it, puppets that are
             not drawn are an error.
-        progress: functions to call during the run.
+        progress: functions to call during the run; without them, warnings are Python warnings.
 
     Returns:
         How the run ended, with the weight; Ctrl-C stops it after a checkpoint.
@@ -67,7 +68,7 @@ def pretrain(
         ManifestError: no recordings that can be used, or fewer than a step takes.
         TrainingError: a loss is not finite, all recordings are broken, or the disk is full.
     """
-    progress = progress or PretrainingProgress()
+    progress = progress or PretrainingProgress(warn=warnings.warn)
     run = Path(output)
     recipe = choose_recipe(recipe, dataset, manifest, videos)
     changes = dict(overrides or {}) if seed is None else {**(overrides or {}), "seed": seed}

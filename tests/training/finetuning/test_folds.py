@@ -122,6 +122,12 @@ def test_a_run_that_never_reaches_its_learning_rate_is_warned_about(folder: Path
     assert sum("warmup_epochs 3" in line for line in warned) == 1
 
 
+def test_without_hooks_warnings_are_python_warnings(folder: Path) -> None:
+    with pytest.warns(UserWarning, match="warmup_epochs 3"):
+        result = run(fold="2", overrides={"warmup_epochs": 3})
+    assert str(result).startswith("clips: 1 weight\n")
+
+
 @pytest.mark.parametrize(
     ("more", "error", "said"),
     [
@@ -137,7 +143,8 @@ def test_a_run_that_never_reaches_its_learning_rate_is_warned_about(folder: Path
         ({"overrides": {"mixed_precision": "fp16"}}, SettingsError, "mixed_precision='fp16' needs a GPU"),
         ({"init": "no-such"}, WeightsError, "no weight named 'no-such'"),
         ({"device": "abacus"}, SettingsError, "abacus"),
-        ({"manifest": None}, SettingsError, "neither a dataset nor a manifest"),
+        ({"manifest": None}, SettingsError, "neither `dataset` nor `manifest`"),
+        ({"seeds": [1, 0, 1]}, SettingsError, "seeds=[1, 0, 1]: got 1 more than once"),
     ],
 )
 def test_what_cannot_be_used_is_refused_before_the_clips_are_read(

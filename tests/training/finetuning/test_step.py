@@ -12,8 +12,8 @@ from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.losses import LOSSES, Loss
 from hicmae_cli.recipes.settings import FinetuneSettings
 from hicmae_cli.training.finetuning.data import LabelledBatch
-from hicmae_cli.training.finetuning.objective import Objective
 from hicmae_cli.training.finetuning.step import finetune_step
+from hicmae_cli.training.finetuning.task_loss import TaskLoss
 from hicmae_cli.training.machine import new_accelerator
 from tests.training.toys import FINETUNE_SETTINGS
 
@@ -31,7 +31,7 @@ def two_clips(*, seen: bool = True) -> LabelledBatch:
 
 
 def step(
-    settings: FinetuneSettings, objective: Objective, batch: LabelledBatch, seed: int, before: Callable[[], object]
+    settings: FinetuneSettings, task_loss: TaskLoss, batch: LabelledBatch, seed: int, before: Callable[[], object]
 ) -> torch.Tensor:
     """Make a step from the same model, after ``before`` -> its parameters, flat."""
     torch.manual_seed(0)
@@ -43,7 +43,7 @@ def step(
         torch.optim.SGD(model.parameters(), 0.1),
         [batch],
         settings,
-        objective,
+        task_loss,
         rng=np.random.default_rng(seed),
         generator=torch.Generator().manual_seed(seed),
     )
@@ -59,7 +59,7 @@ def targets_of(settings: FinetuneSettings, *, seen: bool = True, mixes: bool = T
         found.append(targets)
         return outputs.sum()
 
-    step(settings, Objective(Loss(note, "classification", mixes=mixes)), two_clips(seen=seen), 0, lambda: None)
+    step(settings, TaskLoss(Loss(note, "classification", mixes=mixes)), two_clips(seen=seen), 0, lambda: None)
     return found[0]
 
 
@@ -79,7 +79,7 @@ def test_a_loss_that_cannot_mix_gets_class_indices() -> None:
 def test_a_step_follows_from_its_generators_alone(more: dict[str, float]) -> None:
     """Dropped tokens, stochastic depth and mixing do not depend on what was drawn from torch's global state before."""
     settings = FINETUNE_SETTINGS.model_copy(update=more)
-    objective = Objective(LOSSES["cross_entropy"])
-    plain = step(settings, objective, two_clips(), 1, lambda: None)
-    assert torch.equal(step(settings, objective, two_clips(), 1, lambda: torch.manual_seed(9)), plain)
-    assert not torch.equal(step(settings, objective, two_clips(), 2, lambda: None), plain)
+    task_loss = TaskLoss(LOSSES["cross_entropy"])
+    plain = step(settings, task_loss, two_clips(), 1, lambda: None)
+    assert torch.equal(step(settings, task_loss, two_clips(), 1, lambda: torch.manual_seed(9)), plain)
+    assert not torch.equal(step(settings, task_loss, two_clips(), 2, lambda: None), plain)

@@ -39,6 +39,18 @@ def manifest(clips: Path, tmp_path: Path) -> Path:
     return path
 
 
+def test_without_hooks_warnings_are_python_warnings(manifest: Path, tmp_path: Path) -> None:
+    overrides = {**CHANGES, "fit_start_clips": 0}
+    with pytest.warns(UserWarning, match="skipped silent"):
+        pretrain(
+            manifest=manifest,
+            recipe="pretrain-puppets-nano",
+            overrides=overrides,
+            output=tmp_path / "run",
+            device="cpu",
+        )
+
+
 def test_one_call_does_what_the_command_does(manifest: Path, clips: Path, tmp_path: Path) -> None:
     warnings: list[str] = []
     found: list[tuple[RecordingList, PretrainSettings]] = []

@@ -15,7 +15,7 @@ from hicmae_cli.training.finetuning.task import Task
 
 
 @dataclass(frozen=True)
-class Objective:
+class TaskLoss:
     """A loss and what it needs beside outputs and targets.
 
     Attributes:
@@ -31,8 +31,8 @@ class Objective:
         """Whether targets are class probabilities, so that clips can be mixed and labels smoothed."""
         return self.loss.mixes
 
-    def to(self, device: torch.device) -> Objective:
-        """Return the same objective on a device."""
+    def to(self, device: torch.device) -> TaskLoss:
+        """Return the same loss on a device."""
         return self if self.weights is None else replace(self, weights=self.weights.to(device))
 
     def terms(self, outputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
@@ -40,9 +40,9 @@ class Objective:
         return self.loss.terms(outputs, targets, self.weights)
 
 
-def build_objective(
+def build_task_loss(
     task: Task, clips: Sequence[Hashable], *, loss: str = "auto", weighting: Literal["none", "balanced"] = "none"
-) -> Objective:
+) -> TaskLoss:
     """Build what a recipe minimises.
 
     Args:
@@ -58,7 +58,7 @@ def build_objective(
     name = resolve_loss(loss, task.kind)
     chosen = LOSSES[name]
     if chosen.weighs:
-        return Objective(chosen, class_weights(clips, task.labels, weighting))
+        return TaskLoss(chosen, class_weights(clips, task.labels, weighting))
     if weighting != "none":
         raise SettingsError(f"class_weights={weighting!r}: the loss {name} weighs no classes; use class_weights='none'")
-    return Objective(chosen)
+    return TaskLoss(chosen)
