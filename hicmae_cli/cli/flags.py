@@ -56,6 +56,7 @@ FLAGS: Final[Mapping[str, str]] = {
     "videos": "--videos",
     "weights": "--weights",
     "window_s": "--window",
+    "without_sound": "--without-sound",
     "workers": "--workers",
 }
 """Option of each parameter, in alphabetical order; a key of a recipe is written ``--set key=value``."""

@@ -41,6 +41,9 @@ def prepare(
         typer.Option("--frames", metavar="DIR", help="Folder of cropped faces, DIR/ID/*, to use as they are."),
     ] = None,
     check: Annotated[bool, typer.Option("--check", help="Check all items without writing clips.")] = False,
+    without_sound: Annotated[
+        bool, typer.Option("--without-sound", help="Keep clips without sound, for a model of faces alone.")
+    ] = False,
     json: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write the findings as JSON; '-' for stdout.")
     ] = None,
@@ -93,6 +96,7 @@ def prepare(
                     output=output,
                     frames=frames,
                     limit=limit,
+                    without_sound=without_sound,
                     workers=workers,
                     ray=ray,
                     on_start=bar.start,
@@ -107,6 +111,7 @@ def prepare(
                     frames=frames,
                     sheet=sheet,
                     limit=limit,
+                    without_sound=without_sound,
                     workers=workers,
                     ray=ray,
                     on_start=bar.start,

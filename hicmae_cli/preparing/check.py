@@ -35,6 +35,7 @@ def check(
     output: str | Path | None = None,
     frames: str | Path | None = None,
     limit: int | None = None,
+    without_sound: bool = False,
     workers: int | None = None,
     ray: str | None = None,
     on_start: Callable[[int], None] = lambda _: None,
@@ -53,6 +54,7 @@ def check(
         output: the folder for prepared clips; by default ``prepared`` below the root.
         frames: a folder with a folder of face pictures for each id, to check in place of the videos.
         limit: check the first items only.
+        without_sound: accept clips without sound.
         workers: number of processes; 0 for this process, None for one process per core.
         ray: address of a Ray cluster to use instead.
         on_start: called with the number of items to examine.
@@ -71,6 +73,7 @@ def check(
         raw.items,
         raw.store,
         frames=raw.frames,
+        without_sound=without_sound,
         run=run,
         on_start=on_start,
         on_item=on_item,
@@ -84,6 +87,7 @@ def check_items(
     store: Path,
     *,
     frames: Path | None = None,
+    without_sound: bool = False,
     run: Runner = run_here,
     on_start: Callable[[int], None] = lambda _: None,
     on_item: Callable[[], None] = lambda: None,
@@ -99,6 +103,7 @@ def check_items(
         items: its items.
         store: the folder of prepared clips; need not exist.
         frames: a folder with a folder of face pictures for each id, to check in place of the videos.
+        without_sound: accept clips without sound.
         run: distributes the work; by default it runs in this process.
         on_start: called with the number of items to examine.
         on_item: called after each of them.
@@ -107,7 +112,7 @@ def check_items(
     Raises:
         ManifestError: no items, an id that occurs twice, or a store of another dataset.
     """
-    sources = find_sources(dataset, items, frames)
+    sources = find_sources(dataset, items, frames, without_sound=without_sound)
     check_holds(store, dataset.folder)
     journal = Journal(journal_path(store, frames))
     jobs = make_jobs(sources, store / CLIPS, journal)
@@ -226,7 +231,7 @@ def _make_remarks(entries: Mapping[str, Entry], *, timed: bool) -> dict[str, tup
         if facts.face_coverage is not None and facts.face_coverage < LOW_COVERAGE:
             found["low_coverage"].append(Remark(id_, f"a face in {facts.face_coverage:.0%} of {facts.video_s:.2f} s"))
         pictures = round(facts.video_s * FOLDER_FPS)
-        if timed and abs(facts.gap_s) > NOTED_GAP_S:
+        if timed and facts.sound_s and abs(facts.gap_s) > NOTED_GAP_S:
             text = f"{facts.sound_s:.2f} s of audio, {facts.video_s:.2f} s of video"
             found["gaps"].append(Remark(id_, text))
         elif not timed and not _LOWEST_FPS <= pictures / facts.sound_s <= _HIGHEST_FPS:

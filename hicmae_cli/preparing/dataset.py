@@ -143,6 +143,7 @@ def prepare(
     frames: str | Path | None = None,
     sheet: str | Path | None = None,
     limit: int | None = None,
+    without_sound: bool = False,
     workers: int | None = None,
     ray: str | None = None,
     on_start: Callable[[int], None] = lambda _: None,
@@ -164,6 +165,8 @@ def prepare(
         frames: a folder with a folder of face pictures for each id, to use as they are.
         sheet: path of the picture of random faces; by default ``<dataset>.png`` next to the manifest.
         limit: prepare the first items only; their list is ``<dataset>.limit.csv``, and a full list stays as it is.
+        without_sound: keep clips without sound, for a model of faces alone; the manifest then names no audio for them.
+            The lengths of audio and video are not compared.
         workers: number of processes; 0 for this process, None for one process per core.
         ray: address of a Ray cluster to use instead.
         on_start: called with the number of items.
@@ -189,6 +192,7 @@ def prepare(
         raw.store,
         name=name,
         frames=raw.frames,
+        without_sound=without_sound,
         run=run,
         on_event=on_item,
         on_manifest=lambda manifest: write_contact_sheet(picture, read_random_faces(manifest, _SHEET_FACES, seed=0)),
@@ -216,6 +220,7 @@ def prepare_items(
     *,
     name: str = "",
     frames: Path | None = None,
+    without_sound: bool = False,
     run: Runner = run_here,
     on_event: Callable[[Event], None] = lambda _: None,
     on_manifest: Callable[[Path], None] = lambda _: None,
@@ -233,6 +238,7 @@ def prepare_items(
         store: the output folder: ``clips/<id>.mkv``, ``<name>.csv``, which is written last, and ``<name>.failed.csv``.
         name: name of the lists; by default the dataset's.
         frames: a folder with a folder of face pictures for each id, to use as they are; no clips are written.
+        without_sound: keep clips without sound.
         run: distributes the work; by default it runs in this process.
         on_event: called after each item.
         on_manifest: called with the finished manifest, before another process may write to the store.
@@ -243,7 +249,7 @@ def prepare_items(
         ManifestError: no items, an id that occurs twice, a store of another dataset, or no item can be prepared.
         DiskError: the disk is full; the clips done so far are kept.
     """
-    sources = find_sources(dataset, items, frames)
+    sources = find_sources(dataset, items, frames, without_sound=without_sound)
     name = name or dataset.name
     manifest, skipped_list = store / f"{name}.csv", store / f"{name}.failed.csv"
     with only_writer(store, on_wait), open_journal(journal_path(store, frames)) as journal:
@@ -286,7 +292,8 @@ def _write_manifest(
         if isinstance(source, FrameFolder):
             video, audio = _relative(source.folder, path.parent), _relative(source.sound, path.parent)
         else:
-            video = audio = f"{CLIPS}/{item.id}.mkv"
+            video = f"{CLIPS}/{item.id}.mkv"
+            audio = video if facts.sound_s else ""
         coverage = "" if facts.face_coverage is None else f"{facts.face_coverage:.4f}"
         rows.append(
             (

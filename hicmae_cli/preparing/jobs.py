@@ -65,8 +65,11 @@ class ClipJob:
         """Return whether an entry of the journal equals what a run of this job would give."""
         if entry is None:
             return False
+        needs_sound = isinstance(self.source, Source) and self.source.needs_sound
         if entry.facts is None:
-            return entry.version == self.version
+            return entry.version == self.version and (needs_sound or entry.fault != "no sound")
+        if needs_sound and not entry.facts.sound_s:
+            return False
         # A clip outlives its source, which may be deleted to save space.
         if self.version not in (entry.version, _MISSING):
             return False

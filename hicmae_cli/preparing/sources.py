@@ -94,28 +94,33 @@ def journal_path(store: Path, frames: Path | None) -> Path:
     return store / (JOURNAL if frames is None else FRAMES_JOURNAL)
 
 
-def find_sources(dataset: Dataset, items: Sequence[Item], frames: Path | None) -> dict[str, Source | FrameFolder]:
-    """Return the source of each item by id, sorted.
+def find_sources(
+    dataset: Dataset, items: Sequence[Item], frames: Path | None, *, without_sound: bool = False
+) -> dict[str, Source | FrameFolder]:
+    """Return the source of each item by id, sorted; with ``without_sound`` a video needs no sound.
 
     Raises:
         ManifestError: there are no items, an id occurs twice, or a part of a video is malformed.
     """
     if not items:
         raise ManifestError(f"{dataset.name}: no items; expected in its folder:\n{dataset.layout}")
-    sources = {item.id: _make_source(dataset, item, frames) for item in sorted(items, key=lambda item: item.id)}
+    sources = {
+        item.id: _make_source(dataset, item, frames, not without_sound)
+        for item in sorted(items, key=lambda item: item.id)
+    }
     if len(sources) < len(items):
         raise ManifestError(f"{dataset.name}: {len(items) - len(sources)} ids occur more than once")
     return sources
 
 
-def _make_source(dataset: Dataset, item: Item, frames: Path | None) -> Source | FrameFolder:
+def _make_source(dataset: Dataset, item: Item, frames: Path | None, needs_sound: bool) -> Source | FrameFolder:
     if frames is not None:
         return FrameFolder(_find_frame_folder(frames, item.id, dataset.frames_suffix), item.audio or item.video)
     part = item.part
     try:
         if part is None:
-            return Source(item.video, item.audio, needs_sound=True)
-        return Source(item.video, item.audio, part.start_s, part.end_s, part.columns, needs_sound=True)
+            return Source(item.video, item.audio, needs_sound=needs_sound)
+        return Source(item.video, item.audio, part.start_s, part.end_s, part.columns, needs_sound=needs_sound)
     except ValueError as error:
         raise ManifestError(f"{dataset.name}: clip {item.id}: {error}") from error
 

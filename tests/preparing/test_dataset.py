@@ -424,3 +424,22 @@ def test_ignored_files_are_python_warnings_by_default(tmp_path: Path) -> None:
     assert done.warnings == (f"skipped {tmp_path / 'loose.mp4'}",)
     with pytest.warns(UserWarning, match="loose"):
         check(dataset, tmp_path, workers=0, make_detector=never)
+
+
+def test_clips_without_sound_are_kept_on_request(tmp_path: Path) -> None:
+    """A model of faces alone can be trained on them; the next call without the request skips them again."""
+    items, store = make_items(tmp_path / "raw", 3), tmp_path / "store"
+    film(items[1].video, None, None)
+    dataset = toy_dataset(items)
+    assert [(clip.id, clip.fault) for clip in square_prepare(dataset, items, store).skipped] == [("s0/01", "no sound")]
+    events: list[Event] = []
+    done = square_prepare(dataset, items, store, without_sound=True, on_event=events.append)
+    assert (done.prepared, done.skipped, events) == (3, (), ["kept", "kept", "done"])
+    silent = read_manifest(done.manifest)[1]
+    assert (silent.id, silent.audio) == ("s0/01", None)
+    assert silent.video is not None
+    assert read_prepared_clip(silent.video, silent.audio).num_frames == FRAMES
+    assert check_items(dataset, items, store, without_sound=True).skipped == 0
+    again = square_prepare(dataset, items, store)
+    assert [clip.id for clip in again.skipped] == ["s0/01"]
+    assert not silent.video.exists()
