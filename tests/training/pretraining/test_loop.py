@@ -80,7 +80,7 @@ def test_it_learns_and_writes_the_last_and_the_best_weight(recordings: list[Reco
     ]
 
 
-@pytest.mark.parametrize("precision", ["no", "bf16"])
+@pytest.mark.parametrize("precision", ["no", pytest.param("bf16", marks=pytest.mark.slow)])
 def test_a_killed_run_resumes_to_the_last_bit(recordings: list[Recording], tmp_path: Path, precision: str) -> None:
     # Drop path draws random numbers in every step, and pictures do in some; steps 5 and 7 are between checkpoints, 3
     # ends an epoch, 8 has a checkpoint.
