@@ -61,7 +61,7 @@ def demo_notice(name: str, info: WeightInfo) -> str | None:
     """Return the line that must accompany a model that was not trained on real people; None for other models."""
     if not info.is_demo:
         return None
-    return f"{name} was trained on computer-drawn people and synthetic voices: a demo, no judge of real people."
+    return f"{name} was trained on computer-drawn people and synthetic voices: a demo that cannot judge real people."
 
 
 def licence_line(name: str, info: WeightInfo) -> str:

@@ -1,4 +1,4 @@
-"""The sound of an input in overlapping windows, of which only one is in memory."""
+"""Overlapping windows of an input's sound; one window is in memory at a time."""
 
 from __future__ import annotations
 

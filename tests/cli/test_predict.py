@@ -100,7 +100,7 @@ def test_the_sample_gives_what_it_always_gave(result: Run, sample: Path) -> None
 
 def test_it_says_that_the_bundled_model_is_no_judge_of_real_people(result: Run) -> None:
     *_, notice = lines = result.err.splitlines()
-    assert "no judge of real people" in notice
+    assert "cannot judge real people" in notice
     assert len(lines) == 2 and all(lines)  # after the licence, and no empty lines of a bar that is not shown
 
 

@@ -41,7 +41,7 @@ def take_in(path: Path, *more: str) -> Run:
 def test_the_bundled_weight_is_listed_and_shown() -> None:
     assert "puppets-nano" in hicmae("weights", "list").out
     shown = hicmae("weights", "show", "puppets-nano").out
-    assert "no judge of real people" in " ".join(shown.split())
+    assert "cannot judge real people" in " ".join(shown.split())
     facts = json.loads(hicmae("weights", "show", "puppets-nano", "--json").out)
     assert facts["dataset"] == "puppets"
     assert facts["metrics"]

@@ -139,7 +139,7 @@ def test_only_a_model_of_drawn_people_carries_the_notice() -> None:
     assert demo_notice("toy", ToyEngine.info) is None
     drawn = ToyEngine.info.model_copy(update={"dataset": "puppets"})
     notice = demo_notice("toy", drawn)
-    assert notice is not None and notice.startswith("toy ") and "no judge of real people" in notice
+    assert notice is not None and notice.startswith("toy ") and "cannot judge real people" in notice
 
 
 def test_the_licence_line_says_what_and_from_what() -> None:

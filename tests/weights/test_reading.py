@@ -77,6 +77,6 @@ def test_reading_needs_no_torch() -> None:
 def test_the_card_of_the_bundled_weight_warns_and_others_have_none(toy: Path) -> None:
     card = read_card(DEFAULT_WEIGHT)
     assert card is not None and card.startswith(f"# {DEFAULT_WEIGHT}\n")
-    assert "no judge of real people" in card
+    assert "cannot judge real people" in card
     assert read_card(str(toy)) is None
     assert read_card("no-such-weight") is None
