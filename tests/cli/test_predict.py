@@ -446,7 +446,7 @@ def test_a_part_of_a_file(tmp_path: Path) -> None:
     assert (run.document["settings"]["start_s"], run.document["settings"]["end_s"]) == (0.5, 2.5)
 
 
-@pytest.mark.parametrize("engine", ["onnx", "torch"])
+@pytest.mark.parametrize("engine", [pytest.param("onnx", marks=pytest.mark.slow), "torch"])
 def test_a_regression_weight_gives_values(tmp_path: Path, engine: str) -> None:
     weight = save_regression(tmp_path / "run" / "best.safetensors")
     out = tmp_path / "out"

@@ -108,6 +108,7 @@ def test_hostile_checkpoints_are_refused(tmp_path: Path) -> None:
     assert "evil" not in hicmae("weights", "list").out
 
 
+@pytest.mark.slow
 def test_an_import_can_be_exported(checkpoint: Path, tmp_path: Path) -> None:
     take_in(checkpoint)
     run = hicmae("export", "--onnx", "--weights", "toy", "--output", tmp_path / "toy.onnx")
@@ -183,7 +184,7 @@ def test_of_two_imports_at_once_the_second_is_refused(checkpoint: Path, monkeypa
     assert sorted(codes) == ["done", "toy: a weight with this name exists; choose another name, or replace it (force)"]
 
 
-@pytest.mark.parametrize("command", ["import", "export"])
+@pytest.mark.parametrize("command", ["import", pytest.param("export", marks=pytest.mark.slow)])
 def test_a_full_disk_is_named_with_the_file(toy: Path, checkpoint: Path, tmp_path: Path, command: str) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     target = tmp_path / "out.onnx" if command == "export" else locate_stored("toy", ".safetensors")

@@ -160,6 +160,7 @@ def test_the_folder_of_a_run_stands_for_its_best_weight(toy: Path, tmp_path: Pat
         open_engine(str(tmp_path / "empty"))
 
 
+@pytest.mark.slow
 def test_the_record_has_the_file_that_was_opened(toy: Path, alone: Path) -> None:
     for weights, engine, file in (
         (toy, "torch", toy),

@@ -122,6 +122,7 @@ def test_class_weights_change_the_result(samples: list[Sample], tmp_path: Path) 
     assert plain.read_bytes() != weighted.read_bytes()
 
 
+@pytest.mark.slow
 def test_frozen_patches_keep_their_fitted_start(samples: list[Sample], tmp_path: Path) -> None:
     def patches(epochs: int, freeze: bool) -> list[torch.Tensor]:
         settings = SETTINGS.model_copy(

@@ -142,6 +142,7 @@ def test_two_processes_equal_one_with_the_doubled_batch(
         run(tmp_path / "two", recordings, settings)
 
 
+@pytest.mark.slow
 def test_accumulated_rounds_equal_one_large_one(recordings: list[Recording], tmp_path: Path) -> None:
     settings = SETTINGS.model_copy(update={"contrast_weight": 0.0})
     run(tmp_path / "one", recordings, settings)
@@ -151,6 +152,7 @@ def test_accumulated_rounds_equal_one_large_one(recordings: list[Recording], tmp
         assert whole["contrastive_loss"] == 0
 
 
+@pytest.mark.slow
 def test_an_interrupt_saves_and_the_run_resumes(recordings: list[Recording], tmp_path: Path) -> None:
     def interrupt(report: StepReport) -> None:
         if report.step == 4:
