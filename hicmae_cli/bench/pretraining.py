@@ -108,7 +108,7 @@ def measure_step(rounds: int = 7) -> Measure:
     detail = (
         f"{_CLIPS / step_s:.1f} clips/s x {flops / _CLIPS / 1e9:.1f} GFLOP = {rate / 1e9:.0f} GFLOP/s; "
         f"{_PRODUCT_SIDE} x {_PRODUCT_SIDE} float32 product of torch {product_rate / 1e9:.0f} GFLOP/s, with the "
-        f"library of the step {wide_rate / 1e9:.0f}, of which the step reaches {rate / wide_rate:.2f}; "
+        f"library of the step {wide_rate / 1e9:.0f} (the step reaches {rate / wide_rate:.2f} of it); "
         f"medians of {rounds}"
     )
     return Measure("pretrain-step-tiny / matrix product", rate / product_rate, "x", 0.8, False, detail)
