@@ -65,7 +65,7 @@ def evaluate(
         typer.Option(metavar="FILE", help="Write the tables, the protocol in words and all warnings as Markdown."),
     ] = None,
     confusion: Annotated[
-        Path | None, typer.Option(metavar="FILE.png", help="Draw the confusion matrix as a picture.")
+        Path | None, typer.Option(metavar="FILE", help="Draw the confusion matrix as a .png, .svg or .pdf picture.")
     ] = None,
     output: Annotated[
         Path | None,
@@ -93,11 +93,14 @@ def evaluate(
     from hicmae_cli.evaluation.evaluate import evaluate as score
     from hicmae_cli.report.console import demo_notice, licence_line
     from hicmae_cli.report.files import make_folder
+    from hicmae_cli.report.plots import check_picture
     from hicmae_cli.report.score_files import write_scores
 
     for file in filter(None, (json_file, markdown, confusion)):
         if file.is_dir():
             raise SettingsError(f"{file}: is a folder; give the name of a file")
+    if confusion is not None:
+        check_picture(confusion)
     if output is not None:
         make_folder(output)
         json_file, markdown = json_file or output / "result.json", markdown or output / "result.md"

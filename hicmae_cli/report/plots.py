@@ -7,12 +7,12 @@ import textwrap
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hicmae_cli.errors import HicmaeError, one_line
+from hicmae_cli.errors import HicmaeError, SettingsError, one_line
 from hicmae_cli.files import write_atomically
 from hicmae_cli.fonts import readable_text
 from hicmae_cli.model_input import WINDOW_S
@@ -50,6 +50,7 @@ _SHOWN_FACES = 8
 _FACE_GAP_PX = 6
 _TITLE_LETTERS = 140
 _LABEL_LETTERS = 24  # longer names leave no room for the matrix
+PICTURE_SUFFIXES: Final = (".png", ".svg", ".pdf")
 _ROOMY_CLASSES = 16  # with more, numbers no longer fit into the cells
 _DARK_SHARE = 0.55
 _ROWS = ("original", "masked", "rebuilt")
@@ -191,15 +192,16 @@ def reconstruction_picture(
 
 @readable_text()
 def plot_confusion(counts: Sequence[Sequence[int]], labels: Sequence[str], path: Path, *, title: str) -> None:
-    """Draw a confusion matrix as a PNG that appears whole: per cent of each true class, with counts below.
+    """Draw a confusion matrix as a file that appears whole: per cent of each true class, with counts below.
 
     Args:
         counts: (C, C), one row per true class, one column per predicted class; a row without clips is grey.
         labels: names of the C classes.
-        path: file to write.
+        path: file to write: .png, or .svg or .pdf for print.
         title: lines above the picture.
 
     Raises:
+        SettingsError: another suffix.
         HicmaeError: there are no classes.
         OSError: the file cannot be written.
     """
@@ -295,11 +297,26 @@ def _dress(axes: Axes, title: str, values: NDArray[np.float64], *, legend: bool)
         axes.legend(frameon=False, fontsize=8, labelcolor=_INK)
 
 
+def check_picture(path: Path) -> None:
+    """Refuse a picture of an unknown format, before the work whose result it shows.
+
+    Raises:
+        SettingsError: the suffix is not one of ``PICTURE_SUFFIXES``.
+    """
+    if path.suffix.lower() not in PICTURE_SUFFIXES:
+        raise SettingsError(f"{path}: expected a name that ends in {', '.join(PICTURE_SUFFIXES)}")
+
+
 def _save(figure: Figure, path: Path, dpi: int) -> None:
+    """Write a figure in the format of its suffix; the same figure gives the same bytes."""
+    from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
+    check_picture(path)
+    kind = path.suffix.lower()[1:]
+    undated: dict[str, dict[str, None]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
     FigureCanvasAgg(figure)
-    with write_atomically(path) as temporary, warnings.catch_warnings():
+    with write_atomically(path) as temporary, warnings.catch_warnings(), rc_context({"svg.hashsalt": "hicmae"}):
         warnings.filterwarnings("ignore", "Glyph")  # letters that no installed font has become boxes
         warnings.filterwarnings("ignore", "constrained_layout not applied")  # labels that leave no room
-        figure.savefig(temporary, dpi=dpi, format="png", facecolor="white")
+        figure.savefig(temporary, dpi=dpi, format=kind, facecolor="white", metadata=undated.get(kind))

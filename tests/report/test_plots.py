@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from hicmae_cli.errors import HicmaeError
+from hicmae_cli.errors import HicmaeError, SettingsError
 from hicmae_cli.report.plots import Triple, list_panels, plot_confusion, plot_curves, reconstruction_picture, smooth
 
 
@@ -200,6 +200,21 @@ def test_a_perfect_confusion_is_a_dark_diagonal(tmp_path: Path) -> None:
     rows, columns = np.nonzero(dark)
     assert np.corrcoef(rows, columns)[0, 1] > 0.85  # falls to the right: row true, column predicted
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.png"]
+
+
+@pytest.mark.parametrize(("suffix", "start"), [(".png", b"\x89PNG"), (".svg", b"<?xml"), (".PDF", b"%PDF")])
+def test_the_suffix_is_the_format(tmp_path: Path, suffix: str, start: bytes) -> None:
+    files = [tmp_path / f"{name}{suffix}" for name in "ab"]
+    for file in files:
+        plot_confusion([[3, 1], [0, 2]], ("anger", "fear"), file, title="two")
+    assert files[0].read_bytes().startswith(start)
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_another_suffix_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match=r"a\.jpg: expected a name that ends in \.png, \.svg, \.pdf"):
+        plot_confusion([[1]], ("anger",), tmp_path / "a.jpg", title="one")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_rows_are_shares_of_the_true_class(tmp_path: Path) -> None:
