@@ -84,6 +84,7 @@ def test_python_calls_public_names_by_their_parameters(page: str) -> None:
                 inspect.signature(target).bind_partial(*([None] * len(node.args)), **keywords)
 
 
+@pytest.mark.slow
 def test_the_predictions_of_the_python_page_run(sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The blocks before those that train, in one session, from the folder of the repository."""
     pytest.importorskip("pandas")

@@ -99,7 +99,8 @@ def test_a_model_of_one_stream_gets_no_input_of_the_other(
     assert set(seen) == {(modality == "video", modality == "audio")}
 
 
-@pytest.mark.parametrize("loss", ["auto", pytest.param("ccc", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("loss", ["auto", "ccc"])
 def test_it_learns_a_regression(samples: list[Sample], tmp_path: Path, loss: str) -> None:
     """Two targets: the first rises with brightness and pitch, the second falls."""
     measured = [replace(s, target=(0.8, -1.5) if s.label == "happiness" else (-0.4, 1.25)) for s in samples]

@@ -84,6 +84,7 @@ def test_two_processes_equal_one_with_the_doubled_batch(clips: Path, samples: li
         tuned(tmp_path / "two", samples, settings)
 
 
+@pytest.mark.slow
 def test_accumulated_rounds_equal_one_large_one(samples: list[Sample], tmp_path: Path) -> None:
     settings = SETTINGS.model_copy(update=PLAIN)
     tuned(tmp_path / "one", samples, settings)

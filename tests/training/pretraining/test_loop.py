@@ -249,7 +249,8 @@ def test_a_damaged_checkpoint_is_skipped(recordings: list[Recording], tmp_path: 
     assert numbers(tmp_path / "cut") == numbers(tmp_path / "whole")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_to_the_whole_group_saves(clips: Path, tmp_path: Path, number: signal.Signals) -> None:
     # As with a terminal's Ctrl-C and a scheduler's SIGTERM, the loader's workers receive it too.
     process = start("pretrain", tmp_path, clips, "num_workers=1", "epochs=50", "checkpoint_every=1000")
