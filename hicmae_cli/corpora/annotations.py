@@ -89,7 +89,7 @@ def is_safe(name: str) -> bool:
     )
 
 
-def check_name(name: str, path: Path, line: int) -> str:
+def check_clip_name(name: str, path: Path, line: int) -> str:
     """Return a name from an annotation file that becomes a path.
 
     Raises:

@@ -72,20 +72,17 @@ def raise_together(accelerator: Accelerator, faults: Sequence[str]) -> None:
         raise TrainingError("; ".join(found))
 
 
-def explain_not_finite(
-    name: str, value: float, step: int, ids: Sequence[str], process: int | None = None
-) -> TrainingError:
+def explain_not_finite(fault: str, step: int, ids: Sequence[str], process: int | None = None) -> TrainingError:
     """Make the error that stops a run when a number of a step is not finite.
 
     Args:
-        name: what the number is, such as ``loss``.
-        value: the number.
+        fault: which number, such as ``the loss became nan``.
         step: counted from 0.
         ids: clips of the step.
         process: the process that had these clips; None for the clips of all processes.
     """
     where = "" if process is None else f" in process {process}"
     return TrainingError(
-        f"the {name} became {value} in step {step + 1}; earlier checkpoints, if any, are kept. Lower base_lr or set "
+        f"{fault} in step {step + 1}; earlier checkpoints, if any, are kept. Lower base_lr or set "
         f"clip_grad_norm, in another output folder. Clips of the step{where}: {', '.join(ids)}"
     )

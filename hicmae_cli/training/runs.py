@@ -253,7 +253,7 @@ def check_same_run(run: Path, before: Mapping[str, Any], now: Mapping[str, Any],
         )
 
 
-def read_lines(path: Path) -> list[dict[str, Any]]:
+def read_metrics(path: Path) -> list[dict[str, Any]]:
     """Read the lines of a JSON log up to the first damaged one; an absent file has none."""
     lines = []
     for text in path.read_text("utf-8", "replace").splitlines() if path.exists() else ():
@@ -278,7 +278,7 @@ def metrics_log(run: Path, step: int) -> Iterator[Callable[[Mapping[str, Any]], 
         step: lines after this step are removed, because a resumed run makes those steps again.
     """
     path = run / METRICS
-    kept = [json.dumps(line) + "\n" for line in read_lines(path) if line["step"] <= step]
+    kept = [json.dumps(line) + "\n" for line in read_metrics(path) if line["step"] <= step]
     with write_atomically(path) as temporary:
         temporary.write_text("".join(kept), "utf-8")
     with ExitStack() as stack:

@@ -19,7 +19,7 @@ from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.config import Architecture
 from hicmae_cli.models.pretraining import PretrainingModel
 from hicmae_cli.weights.authors import infer_decoder, infer_dims, to_our_names
-from hicmae_cli.weights.checkpoint_archive import check_tensors, read_checkpoint
+from hicmae_cli.weights.checkpoint_archive import check_tensors, read_archive
 from hicmae_cli.weights.checkpoint_pickle import StoredTensor
 from hicmae_cli.weights.info import METADATA_KEY, WeightInfo
 
@@ -189,7 +189,7 @@ def read_authors_model(path: Path, heads: int | None = None) -> Network:
     Raises:
         WeightsError: the file is not a checkpoint, contains other classes, or has the tensors of neither model.
     """
-    checkpoint = read_checkpoint(path)
+    checkpoint = read_archive(path)
     content = checkpoint.content
     state = content.get("model", content) if isinstance(content, dict) else None
     if not isinstance(state, dict) or not all(

@@ -77,7 +77,7 @@ class Checkpoint:
         return loaded
 
 
-def read_checkpoint(path: Path) -> Checkpoint:
+def read_archive(path: Path) -> Checkpoint:
     """Read a checkpoint's structure, but not yet the numbers of its tensors.
 
     Raises:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-linux_only = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux: it finds processes in /proc")
 
 
 def alive(group: int) -> list[str]:

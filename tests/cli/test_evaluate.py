@@ -20,7 +20,7 @@ from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.weights.checkpoint import load_classifier, save_classifier
 from tests import reference
 from tests.cli.catalogues import MERGED, TOYS, VALUES, install
-from tests.cli.running import hicmae
+from tests.cli.running import Run, hicmae
 from tests.evaluation.toys import write_grey
 from tests.weights.toys import DIMS, info_of
 
@@ -127,22 +127,16 @@ def test_an_unreadable_clip_is_named_and_the_rest_is_scored(imported: Path, tmp_
     assert "clips" in run.out
 
 
+def score_each(weights: Path, folder: Path) -> Run:
+    """Score each stream of list.csv, and write scores.json."""
+    files = ("--manifest", folder / "list.csv", "--json", folder / "scores.json")
+    return hicmae("evaluate", *files, "--weights", weights, "--engine", "torch", "--modality", "each")
+
+
 def test_each_leaves_out_the_streams_that_no_clip_has(imported: Path, tmp_path: Path) -> None:
     wav = LIST.parent / "clip_00.wav"
     (tmp_path / "list.csv").write_text(f"id,video,audio,label\n1,,{wav},anger\n2,,{wav},fear\n")
-    run = hicmae(
-        "evaluate",
-        "--manifest",
-        tmp_path / "list.csv",
-        "--weights",
-        imported,
-        "--engine",
-        "torch",
-        "--modality",
-        "each",
-        "--json",
-        tmp_path / "scores.json",
-    )
+    run = score_each(imported, tmp_path)
     assert run.code == 0, run.err
     assert set(json.loads((tmp_path / "scores.json").read_text())["by_modality"]) == {"av", "audio"}
     assert "warning: video: no scores, as the list has no clip with it" in run.err
@@ -151,19 +145,7 @@ def test_each_leaves_out_the_streams_that_no_clip_has(imported: Path, tmp_path: 
 def test_each_says_on_how_many_clips_a_stream_was_scored(imported: Path, tmp_path: Path) -> None:
     wav, frames = LIST.parent / "clip_00.wav", LIST.parent / "clip_00"
     (tmp_path / "list.csv").write_text(f"id,video,audio,label\n1,{frames},{wav},anger\n2,{frames},,fear\n")
-    run = hicmae(
-        "evaluate",
-        "--manifest",
-        tmp_path / "list.csv",
-        "--weights",
-        imported,
-        "--engine",
-        "torch",
-        "--modality",
-        "each",
-        "--json",
-        tmp_path / "scores.json",
-    )
+    run = score_each(imported, tmp_path)
     found = json.loads((tmp_path / "scores.json").read_text())["by_modality"]
     assert {name: scores["decisions"] for name, scores in found.items()} == {"av": 2, "video": 2, "audio": 1}
     assert [line.split()[1:4] for line in run.out.splitlines() if "│ audio" in line] == [["audio", "│", "1"]]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hicmae_cli.corpora.annotations import check_name, is_safe, read_lines, read_table
+from hicmae_cli.corpora.annotations import check_clip_name, is_safe, read_lines, read_table
 from hicmae_cli.errors import ManifestError
 
 
@@ -84,7 +84,7 @@ def test_names_that_stay_in_their_folder(name: str) -> None:
 def test_names_that_do_not(name: str, tmp_path: Path) -> None:
     assert not is_safe(name)
     with pytest.raises(ManifestError, match=r"list, line 7: .* leads out of") as caught:
-        check_name(name, tmp_path / "list", 7)
+        check_clip_name(name, tmp_path / "list", 7)
     assert str(caught.value).isprintable()
 
 

@@ -8,32 +8,19 @@ from typing import get_args
 
 import pytest
 
-from hicmae_cli.corpora.dataset import Dataset, SplitFacts
+from hicmae_cli.corpora.dataset import SplitFacts
 from hicmae_cli.evaluation.folds import FoldsEvaluation
 from hicmae_cli.evaluation.label_maps import Matched
 from hicmae_cli.evaluation.protocol import SELECTIONS, Protocol, describe_leak
 from hicmae_cli.weights.info import Selection
+from tests.cli.catalogues import TOYS
 from tests.evaluation.toys import evaluation, info_of
 from tests.runtime.stubs import LABELS
 
-DATASET = Dataset(
-    name="toys",
-    title="Toys",
-    folder="toys",
-    task="classification",
+DATASET = replace(
+    TOYS,
     labels=LABELS,
     codes={},
-    folds=("1", "2"),
-    fold_rule="by box",
-    metric="uar",
-    reported=("uar", "war"),
-    sampling_rate=4,
-    recipe="toys",
-    items=lambda _: [],
-    layout="",
-    citation="",
-    licence="",
-    access="",
     scores={"uar": 0.5, "war": 0.6},
     published={"1": SplitFacts(3, 2, scores={"uar": 0.4}), "2": SplitFacts(2, 3)},
 )

@@ -14,12 +14,20 @@ from safetensors.torch import load_file
 from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.config import VARIANTS
 from hicmae_cli.runtime.torch_engine import TorchEngine
-from hicmae_cli.training.finetuning.loop import finetune
-from hicmae_cli.training.pretraining.loop import pretrain_recordings
+from hicmae_cli.training.finetuning.loop import finetune_clips
 from hicmae_cli.training.pretraining.progress import PretrainingProgress
 from hicmae_cli.training.pretraining.state import StepReport
 from tests.runtime.stubs import ToyEngine, noise
-from tests.training.toys import FINETUNE_SETTINGS, SETTINGS, TASK, KilledError, numbers, write_recordings, write_samples
+from tests.training.toys import (
+    FINETUNE_SETTINGS,
+    SETTINGS,
+    TASK,
+    KilledError,
+    numbers,
+    run,
+    write_recordings,
+    write_samples,
+)
 
 pytestmark = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")]
 PRECISIONS = ("no", "bf16", "fp16")
@@ -42,16 +50,7 @@ def test_losses_of_pretraining_match_the_cpu(tmp_path: Path, precision: str) -> 
     losses = {}
     for device, mixed_precision in (("cpu", "no"), ("cuda", precision)):
         settings = SETTINGS.model_copy(update={"mixed_precision": mixed_precision})
-        outcome = pretrain_recordings(
-            tmp_path / device,
-            recordings=recordings,
-            dataset="toys",
-            licence="MIT",
-            front_end="none",
-            source="a test",
-            settings=settings,
-            device=device,
-        )
+        outcome = run(tmp_path / device, recordings, settings, device=device)
         assert outcome.finished and outcome.weight is not None
         losses[device] = [line["loss"] for line in numbers(tmp_path / device) if "loss" in line]
     np.testing.assert_allclose(losses["cuda"], losses["cpu"], rtol=0.03)
@@ -61,7 +60,7 @@ def test_losses_of_pretraining_match_the_cpu(tmp_path: Path, precision: str) -> 
 def test_finetuning_learns_on_a_gpu(tmp_path: Path, precision: str) -> None:
     samples = write_samples(tmp_path / "clips")
     settings = FINETUNE_SETTINGS.model_copy(update={"mixed_precision": precision, "epochs": 4})
-    outcome = finetune(
+    outcome = finetune_clips(
         tmp_path / "run",
         TASK,
         settings=settings,
@@ -80,18 +79,8 @@ def test_a_run_on_a_gpu_resumes(tmp_path: Path) -> None:
     """A resumed run ends like an uninterrupted one, up to the rounding of sums on a GPU."""
     recordings = write_recordings(tmp_path / "clips")
 
-    def run(folder: Path, on_step: Callable[[StepReport], None]) -> Path:
-        outcome = pretrain_recordings(
-            folder,
-            recordings=recordings,
-            dataset="toys",
-            licence="MIT",
-            front_end="none",
-            source="a test",
-            settings=SETTINGS,
-            device="cuda",
-            progress=PretrainingProgress(on_step=on_step),
-        )
+    def train(folder: Path, on_step: Callable[[StepReport], None]) -> Path:
+        outcome = run(folder, recordings, progress=PretrainingProgress(on_step=on_step), device="cuda")
         assert outcome.weight is not None
         return outcome.weight
 
@@ -99,9 +88,9 @@ def test_a_run_on_a_gpu_resumes(tmp_path: Path) -> None:
         if report.step == 5:
             raise KilledError
 
-    whole = load_file(run(tmp_path / "whole", lambda _: None))
+    whole = load_file(train(tmp_path / "whole", lambda _: None))
     with pytest.raises(KilledError):
-        run(tmp_path / "cut", stop)
-    resumed = load_file(run(tmp_path / "cut", lambda _: None))
+        train(tmp_path / "cut", stop)
+    resumed = load_file(train(tmp_path / "cut", lambda _: None))
     for name, tensor in whole.items():
         torch.testing.assert_close(resumed[name], tensor, atol=1e-4, rtol=1e-3)

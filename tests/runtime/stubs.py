@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import soundfile
 from numpy.typing import NDArray
 
 from hicmae_cli.media import write_video
@@ -93,4 +94,10 @@ def write_clip(
         return path
     frames = (np.full((96, 128, 3), bright, np.uint8) for _ in range(count))
     write_video(path, frames, Fraction(fps), sound)
+    return path
+
+
+def voice(path: Path) -> Path:
+    """Three seconds of a tone."""
+    soundfile.write(path, 0.1 * np.sin(np.arange(48000) / 9), 16000)
     return path

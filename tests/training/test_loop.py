@@ -57,6 +57,6 @@ def test_faults_of_a_process_stop_it() -> None:
 
 
 def test_a_number_that_is_not_finite_names_step_and_clips() -> None:
-    error = explain_not_finite("loss", float("nan"), 4, ["a", "b"], process=1)
+    error = explain_not_finite("the loss became nan", 4, ["a", "b"], process=1)
     assert str(error).startswith("the loss became nan in step 5; earlier checkpoints, if any, are kept. Lower base_lr")
     assert str(error).endswith("Clips of the step in process 1: a, b")

@@ -18,7 +18,7 @@ from hicmae_cli.training.runs import (
     newest_checkpoint,
     prune_checkpoints,
     read_checkpoint,
-    read_lines,
+    read_metrics,
     save_checkpoint,
     step_path,
 )
@@ -168,7 +168,7 @@ def test_fingerprints_differ_for_any_names() -> None:
 
 def test_an_incomplete_line_is_skipped(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
-    assert read_lines(path) == []
+    assert read_metrics(path) == []
     for rest in ('{"st', "[1]\n", '{"loss": 1}\n', "\udc80".encode("utf-8", "surrogateescape").decode("latin-1")):
         path.write_text('{"step": 1}\n{"step": 2}\n' + rest, "latin-1")
-        assert [line["step"] for line in read_lines(path)] == [1, 2]
+        assert [line["step"] for line in read_metrics(path)] == [1, 2]

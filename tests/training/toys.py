@@ -17,7 +17,7 @@ from hicmae_cli.clips.recording import Recording
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.recipes.recipe import parse_overrides
 from hicmae_cli.recipes.settings import FinetuneSettings, PretrainSettings
-from hicmae_cli.training.finetuning.loop import finetune
+from hicmae_cli.training.finetuning.loop import finetune_clips
 from hicmae_cli.training.finetuning.progress import FinetuningProgress
 from hicmae_cli.training.finetuning.results import FinetuningOutcome
 from hicmae_cli.training.finetuning.task import Task
@@ -99,6 +99,7 @@ def run(
     recordings: list[Recording],
     settings: PretrainSettings = SETTINGS,
     progress: PretrainingProgress | None = None,
+    device: str = "cpu",
 ) -> PretrainingOutcome:
     return pretrain_recordings(
         folder,
@@ -108,7 +109,7 @@ def run(
         front_end="none",
         source="a test",
         settings=settings,
-        device="cpu",
+        device=device,
         progress=progress,
     )
 
@@ -144,7 +145,7 @@ def tune(
         "train": [s for s in samples if s.split == "train"],
         "validation": [s for s in samples if s.split == "validation"],
     }
-    return finetune(
+    return finetune_clips(
         folder,
         task,
         settings=settings,

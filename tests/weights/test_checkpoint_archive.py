@@ -23,7 +23,7 @@ import torch
 
 from hicmae_cli.errors import WeightsError
 from hicmae_cli.weights.checkpoint import read_authors_model
-from hicmae_cli.weights.checkpoint_archive import read_checkpoint
+from hicmae_cli.weights.checkpoint_archive import read_archive
 from hicmae_cli.weights.checkpoint_pickle import StoredTensor, unpickle
 from tests.cli.running import hicmae
 from tests.weights.test_checkpoint import Intruder, toy_state
@@ -53,7 +53,7 @@ def repacked(
 
 
 def read(path: Path) -> dict[str, torch.Tensor]:
-    checkpoint = read_checkpoint(path)
+    checkpoint = read_archive(path)
     return checkpoint.load(checkpoint.content)
 
 
@@ -93,7 +93,7 @@ def test_what_authors_keep_beside_the_tensors_is_passed_over(tmp_path: Path, leg
         "lr": np.float64(0.001),
         "args": argparse.Namespace(lr=1e-3, device=torch.device("cpu"), sizes=(1, [2]), raw=b"x", names={"a"}),
     }
-    checkpoint = read_checkpoint(save(tmp_path / "c.pth", content, legacy=legacy))
+    checkpoint = read_archive(save(tmp_path / "c.pth", content, legacy=legacy))
     state = checkpoint.content["model"]
     assert all(isinstance(tensor, StoredTensor) for tensor in state.values())
     assert torch.equal(checkpoint.load(state)["weight"], model.weight.detach())

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from hicmae_cli.corpora.annotations import check_name, make_fault, quote, read_lines
+from hicmae_cli.corpora.annotations import check_clip_name, make_fault, quote, read_lines
 from hicmae_cli.corpora.dataset import Dataset, Item
 from hicmae_cli.corpora.published import read_published
 from hicmae_cli.errors import ManifestError, one_line
@@ -91,7 +91,7 @@ def _list_items(kind: str, labels: tuple[str, ...], root: Path) -> list[Item]:
             fields = line.split()
             if len(fields) != 2:
                 raise make_fault(path, number, f"expected `<clip>.mp4 <label>`, got {quote(line)}")
-            name, label = check_name(fields[0], path, number).removesuffix(".mp4"), fields[1].lower()
+            name, label = check_clip_name(fields[0], path, number).removesuffix(".mp4"), fields[1].lower()
             if len(name) != 5 or not name.isascii() or not name.isdigit():
                 raise make_fault(path, number, f"expected a clip <5 digits>.mp4, got {quote(fields[0])}")
             if label not in labels:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from hicmae_cli.corpora.annotations import check_name, make_fault, quote, read_table
+from hicmae_cli.corpora.annotations import check_clip_name, make_fault, quote, read_table
 from hicmae_cli.corpora.dataset import Dataset, Item
 from hicmae_cli.corpora.published import read_published
 
@@ -26,7 +26,7 @@ def _list_items(root: Path) -> list[Item]:
         folder = _choose_existing(root / part, root / _ARCHIVES[part] / part)
         videos = {video.stem: video for suffix in reversed(_VIDEO_SUFFIXES) for video in folder.glob(f"*{suffix}")}
         for line, row in read_table(path, ("name", "discrete")):
-            name, code = check_name(row["name"], path, line), row["discrete"].lower()
+            name, code = check_clip_name(row["name"], path, line), row["discrete"].lower()
             if "/" in name:
                 raise make_fault(path, line, f"expected the name of a clip, got {quote(name)}")
             if code not in _CODES:

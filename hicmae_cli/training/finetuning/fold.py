@@ -18,7 +18,7 @@ from hicmae_cli.evaluation.scoring import score_clips
 from hicmae_cli.files import compute_sha256, write_atomically
 from hicmae_cli.recipes.settings import FinetuneSettings
 from hicmae_cli.runtime.torch_engine import TorchEngine
-from hicmae_cli.training.finetuning.loop import finetune
+from hicmae_cli.training.finetuning.loop import finetune_clips
 from hicmae_cli.training.finetuning.parts import check_people, split_samples
 from hicmae_cli.training.finetuning.progress import FinetuningProgress
 from hicmae_cli.training.finetuning.results import FoldResult
@@ -65,7 +65,7 @@ def finetune_and_test(
     )
     check_people((*parts.train, *parts.validation), parts.test if settings.selection != "test-best" else (), "test")
     progress.on_split(parts)
-    outcome = finetune(
+    outcome = finetune_clips(
         folder,
         task,
         train=parts.train,

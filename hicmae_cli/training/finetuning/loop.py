@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from hicmae_cli.corpora.manifest import Sample
-from hicmae_cli.errors import HicmaeError, TrainingError
+from hicmae_cli.errors import HicmaeError
 from hicmae_cli.evaluation.results import Evaluation
 from hicmae_cli.evaluation.scoring import score_clips
 from hicmae_cli.recipes.settings import FinetuneSettings
@@ -29,7 +29,7 @@ from hicmae_cli.training.finetuning.setup import FinetuningRun, set_up
 from hicmae_cli.training.finetuning.state import EpochReport
 from hicmae_cli.training.finetuning.step import finetune_step
 from hicmae_cli.training.finetuning.task import Task
-from hicmae_cli.training.loop import raise_together
+from hicmae_cli.training.loop import agree, explain_not_finite, raise_together
 from hicmae_cli.training.machine import StopRequest, batches_in, gather_objects
 from hicmae_cli.training.optimiser import learning_rate_at, set_learning_rate
 from hicmae_cli.training.order import deal_batches, epoch_order, step_seed
@@ -38,7 +38,7 @@ from hicmae_cli.weights.checkpoint import save_classifier
 from hicmae_cli.weights.suffixes import EXPORT_SUFFIXES
 
 
-def finetune(
+def finetune_clips(
     folder: Path,
     task: Task,
     *,
@@ -97,15 +97,15 @@ def finetune(
                 if log is not None:
                     log(report.to_log())
                     progress.on_epoch(report)
-            save_checkpoint(run)
+            checkpoint_run(run)
     run.accelerator.wait_for_everyone()
     weight = run.chosen if run.chosen.is_file() else None
-    return FinetuningOutcome(weight, run.state.step, run.total_steps, run.stops_early, run.stopped)
+    return FinetuningOutcome(weight, run.state.step, run.schedule.total_steps, run.stops_early, run.stopped)
 
 
 def announce_start(run: FinetuningRun, progress: FinetuningProgress) -> None:
     """Report where the run starts, and warn about classes without clips."""
-    progress.on_start(run.state.step, run.total_steps)
+    progress.on_start(run.state.step, run.schedule.total_steps)
     if run.task.is_regression:
         return
     for clips, split in ((run.train, "training"), (run.validation, run.judged_on)):
@@ -116,7 +116,8 @@ def announce_start(run: FinetuningRun, progress: FinetuningProgress) -> None:
 def train_epoch(run: FinetuningRun, stop: StopRequest, progress: FinetuningProgress) -> float:
     """Train to the end of the epoch, or to the first step after a signal -> training speed (clips/s)."""
     settings, accelerator, state = run.settings, run.accelerator, run.state
-    epoch, first = divmod(state.step, run.steps_per_epoch)
+    steps = run.schedule.steps_per_epoch
+    epoch, first = run.schedule.locate(state.step)
     order = epoch_order(len(run.train), settings.seed, epoch)
     mine = deal_batches(order, settings, accelerator.num_processes, accelerator.process_index, first)
     loader = training_loader(
@@ -124,16 +125,16 @@ def train_epoch(run: FinetuningRun, stop: StopRequest, progress: FinetuningProgr
     )
     started = time.perf_counter()
     with batches_in(loader) as batches:
-        for done in range(first + 1, run.steps_per_epoch + 1):
+        for done in range(first + 1, steps + 1):
             clips = order[(done - 1) * settings.batch_size : done * settings.batch_size]
             run_step(run, batches, [run.train[index].id for index in clips])
-            run.stopped = any(gather_objects(accelerator, stop.requested))
+            run.stopped, _ = agree(accelerator, stop.requested, [])
             if run.is_main:
-                progress.on_step(epoch + 1, done, run.steps_per_epoch, state.mean_losses(done))
+                progress.on_step(epoch + 1, done, steps, state.mean_losses(done))
             if run.stopped or run.at_epoch_end:
                 break
             if state.step % settings.checkpoint_every == 0:
-                save_checkpoint(run)
+                checkpoint_run(run)
     return (done - first) * settings.batch_size / (time.perf_counter() - started)
 
 
@@ -146,7 +147,7 @@ def run_step(run: FinetuningRun, batches: Iterator[Any], clips: Sequence[str]) -
     settings, accelerator, step = run.settings, run.accelerator, run.state.step
     read = [next(batches) for _ in range(settings.accumulation)]
     raise_together(accelerator, [fault for each in read for fault in find_faults(each)])
-    set_learning_rate(run.optimiser, learning_rate_at(settings, step, run.steps_per_epoch))
+    set_learning_rate(run.optimiser, learning_rate_at(settings, step, run.schedule.steps_per_epoch))
     seed = step_seed(settings.seed, step, accelerator.process_index)
     losses = finetune_step(
         accelerator,
@@ -159,10 +160,7 @@ def run_step(run: FinetuningRun, batches: Iterator[Any], clips: Sequence[str]) -
         generator=run.generator.manual_seed(seed),
     )
     if losses is None:
-        raise TrainingError(
-            f"the loss or a gradient is not finite in step {step + 1}; lower base_lr or set clip_grad_norm, in another "
-            f"`output`. Clips of the step: {', '.join(clips)}"
-        )
+        raise explain_not_finite("the loss or a gradient is not finite", step, clips)
     if run.average is not None:
         run.average.update_parameters(run.bare)
     run.state.add_step(losses)
@@ -171,7 +169,7 @@ def run_step(run: FinetuningRun, batches: Iterator[Any], clips: Sequence[str]) -
 def end_epoch(run: FinetuningRun, clips_per_s: float) -> EpochReport:
     """Validate the epoch that just ended if it is time to, and write its weight if it is the one to keep."""
     settings, state = run.settings, run.state
-    epoch = state.step // run.steps_per_epoch
+    epoch, _ = run.schedule.locate(state.step)
     last = epoch == settings.epochs
     source = run.average.module if run.average is not None else run.bare
     run.judged.load_state_dict(source.state_dict())
@@ -185,8 +183,8 @@ def end_epoch(run: FinetuningRun, clips_per_s: float) -> EpochReport:
     report = EpochReport(
         step=state.step,
         epoch=epoch,
-        losses=state.mean_losses(run.steps_per_epoch),
-        learning_rate=learning_rate_at(settings, state.step - 1, run.steps_per_epoch),
+        losses=state.mean_losses(run.schedule.steps_per_epoch),
+        learning_rate=learning_rate_at(settings, state.step - 1, run.schedule.steps_per_epoch),
         clips_per_s=clips_per_s,
         judged_on=run.judged_on,
         scores=scores,
@@ -228,7 +226,7 @@ def write_weight(run: FinetuningRun, metrics: Mapping[str, Mapping[str, float]])
     save_classifier(run.chosen, run.judged, run.info.model_copy(update={"metrics": metrics}))
 
 
-def save_checkpoint(run: FinetuningRun) -> None:
+def checkpoint_run(run: FinetuningRun) -> None:
     """Write a checkpoint of the last step, and remove old ones; only the main process does."""
     if run.is_main:
         keep_checkpoint(run.folder, run.to_checkpoint(), run.settings.keep_checkpoints)

@@ -27,7 +27,7 @@ from hicmae_cli.training.finetuning.state import FinetuningState
 from hicmae_cli.training.finetuning.task import Task
 from hicmae_cli.training.finetuning.task_loss import TaskLoss, build_task_loss
 from hicmae_cli.training.finetuning.transfer import Transfer, load_compatible
-from hicmae_cli.training.loop import raise_together
+from hicmae_cli.training.loop import Schedule, raise_together
 from hicmae_cli.training.machine import check_one_folder, hold_freed_memory, new_accelerator, restore, seeded
 from hicmae_cli.training.optimiser import parameter_groups
 from hicmae_cli.training.order import check_batch
@@ -88,29 +88,24 @@ class FinetuningRun:
         return bool(self.accelerator.is_main_process)
 
     @property
-    def steps_per_epoch(self) -> int:
-        """Optimiser steps of an epoch; clips that do not fill one wait for another epoch."""
-        return len(self.train) // self.settings.batch_size
-
-    @property
-    def total_steps(self) -> int:
-        """Optimiser steps of the whole run."""
-        return self.settings.epochs * self.steps_per_epoch
+    def schedule(self) -> Schedule:
+        """Steps and epochs of the run."""
+        return Schedule.plan(self.settings, len(self.train))
 
     @property
     def stops_early(self) -> bool:
         """Whether early stopping ends the run before its last step."""
-        return self.state.exhausts(self.settings.patience) and self.state.step < self.total_steps
+        return self.state.exhausts(self.settings.patience) and self.state.step < self.schedule.total_steps
 
     @property
     def finished(self) -> bool:
         """Whether there is nothing left to train."""
-        return self.state.step >= self.total_steps or self.state.exhausts(self.settings.patience)
+        return self.state.step >= self.schedule.total_steps or self.state.exhausts(self.settings.patience)
 
     @property
     def at_epoch_end(self) -> bool:
         """Whether the last step was the last of its epoch."""
-        return self.state.step % self.steps_per_epoch == 0
+        return self.schedule.ends_epoch(self.state.step - 1)
 
     @property
     def chosen(self) -> Path:
@@ -148,7 +143,7 @@ def set_up(
     on_init: Callable[[Transfer], None] = lambda _: None,
     warn: Callable[[str], None] = lambda _: None,
 ) -> FinetuningRun:
-    """Build a run, or resume the one that the folder holds; arguments and errors as for ``finetune``."""
+    """Build a run, or resume the one that the folder holds; arguments and errors as for ``finetune_clips``."""
     accelerator = new_accelerator(settings.mixed_precision, device)
     check_batch(settings, accelerator.num_processes, len(train))
     task_loss = build_task_loss(
@@ -179,7 +174,7 @@ def set_up(
         average=None,
         judged=bare,
         generator=torch.Generator(accelerator.device),
-        info=_describe_weight(task, settings, fold),
+        info=_make_weight_info(task, settings, fold),
         facts=facts,
         state=state,
     )
@@ -207,7 +202,7 @@ def _build_optimiser(model: Classifier, settings: FinetuneSettings) -> torch.opt
     return torch.optim.AdamW(groups, lr=0.0, betas=settings.betas, fused=True)
 
 
-def _describe_weight(task: Task, settings: FinetuneSettings, fold: str | None) -> WeightInfo:
+def _make_weight_info(task: Task, settings: FinetuneSettings, fold: str | None) -> WeightInfo:
     return WeightInfo(
         variant=find_variant(settings.dims),
         dims=settings.dims.to_dict(),

@@ -44,7 +44,7 @@ from hicmae_cli.training.pretraining.state import (
     SKIPPED,
     PretrainingState,
     StepReport,
-    describe_weight,
+    make_weight_info,
     write_skipped,
     write_weights,
 )
@@ -116,7 +116,7 @@ def pretrain_recordings(
     check_objectives(settings, accelerator.num_processes)
     hold_freed_memory()
     use_wide_products()
-    info = describe_weight(settings, dataset, licence, front_end, source)
+    info = make_weight_info(settings, dataset, licence, front_end, source)
     training = _set_up(run, recordings, settings, progress, info, accelerator)
     state, total_steps = training.state, training.schedule.total_steps
     if accelerator.is_main_process:

@@ -62,19 +62,19 @@ class Objective:
     check: Callable[[PretrainSettings, int], None] = lambda *_: None
 
 
-def rebuild_video(forward: ForwardPass, settings: PretrainSettings) -> Tensor:
+def compute_video_loss(forward: ForwardPass, settings: PretrainSettings) -> Tensor:
     """Compute the error of the predicted face patches (HiCMAE, section 3.3)."""
     masked = keep_patches(forward.faces[: forward.rebuilt], forward.video_mask[1][: forward.rebuilt])
     return reconstruction_loss(forward.outputs.video, video_targets(masked, frame_difference=settings.frame_difference))
 
 
-def rebuild_audio(forward: ForwardPass, settings: PretrainSettings) -> Tensor:
+def compute_audio_loss(forward: ForwardPass, settings: PretrainSettings) -> Tensor:
     """Compute the error of the predicted log-mel patches (HiCMAE, section 3.3)."""
     masked = keep_patches(forward.log_mels[: forward.rebuilt], forward.audio_mask[1][: forward.rebuilt])
     return reconstruction_loss(forward.outputs.audio, audio_targets(masked))
 
 
-def contrast_streams(forward: ForwardPass, settings: PretrainSettings) -> Tensor:
+def compute_contrast_loss(forward: ForwardPass, settings: PretrainSettings) -> Tensor:
     """Compute the contrastive loss between faces and voices of the batch (HiCMAE, section 3.4)."""
     layers, segments = forward.outputs, settings.contrast_segments
     video = embed_layers(layers.video_layers, segments, forward.video_mask[0], VIDEO_TOKENS)
@@ -111,10 +111,10 @@ def _check_contrast(settings: PretrainSettings, processes: int) -> None:
 
 
 OBJECTIVES: Final[dict[str, Objective]] = {
-    "video": Objective(rebuild_video, weigh=lambda settings: 1.0),
-    "audio": Objective(rebuild_audio, weigh=lambda settings: 1.0),
+    "video": Objective(compute_video_loss, weigh=lambda settings: 1.0),
+    "audio": Objective(compute_audio_loss, weigh=lambda settings: 1.0),
     "contrastive": Objective(
-        contrast_streams,
+        compute_contrast_loss,
         weigh=lambda settings: settings.contrast_weight if settings.contrasted else 0.0,
         check=_check_contrast,
     ),

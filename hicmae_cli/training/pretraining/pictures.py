@@ -11,7 +11,7 @@ from hicmae_cli.models.reconstruction import reconstruct
 from hicmae_cli.recipes.settings import PretrainSettings
 from hicmae_cli.report.plots import plot_curves, reconstruction_picture
 from hicmae_cli.training.pretraining.data import read_example
-from hicmae_cli.training.runs import METRICS, read_lines
+from hicmae_cli.training.runs import METRICS, read_metrics
 
 PICTURES = "pictures"
 CURVES = "curves.png"
@@ -50,5 +50,5 @@ def draw_curves(run: Path) -> None:
     Raises:
         OSError: the file cannot be written.
     """
-    if lines := read_lines(run / METRICS):
+    if lines := read_metrics(run / METRICS):
         plot_curves(lines, run / CURVES)

@@ -131,7 +131,7 @@ def write_weights(run: Path, model: PretrainingModel, info: WeightInfo, epoch: i
         save_pretrained(run / name, model, info.model_copy(update={"metrics": metrics}))
 
 
-def describe_weight(settings: PretrainSettings, dataset: str, licence: str, front_end: str, source: str) -> WeightInfo:
+def make_weight_info(settings: PretrainSettings, dataset: str, licence: str, front_end: str, source: str) -> WeightInfo:
     """Collect the metadata of the weights of a run."""
     decoder = settings.decoder
     facts = PretrainingFacts(

@@ -70,10 +70,10 @@ def pretrain_step(
     process = accelerator.process_index if accelerator.num_processes > 1 else None
     loss, *values = (accelerator.reduce(sums, "mean") if accelerator.num_processes > 1 else sums).tolist()
     if not math.isfinite(loss):
-        raise explain_not_finite("loss", loss, step, ids, process)
+        raise explain_not_finite(f"the loss became {loss}", step, ids, process)
     norm, made = take_step(accelerator, model, optimiser, settings.clip_grad_norm)
     if not made:
-        raise explain_not_finite("gradient", norm, step, ids, process)
+        raise explain_not_finite(f"the gradient became {norm}", step, ids, process)
     return StepLosses(loss, dict(zip(OBJECTIVES, values, strict=True)), norm)
 
 

@@ -17,7 +17,7 @@ from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.losses import LOSSES, Loss
 from hicmae_cli.training.finetuning.parts import split_samples
 from hicmae_cli.training.finetuning.progress import FinetuningProgress
-from hicmae_cli.training.pretraining.state import describe_weight
+from hicmae_cli.training.pretraining.state import make_weight_info
 from hicmae_cli.weights.checkpoint import load_classifier, save_pretrained
 from tests.training.toys import FINETUNE_SETTINGS as SETTINGS
 from tests.training.toys import LABELS, TASK, KilledError, numbers, tune, tuned
@@ -158,7 +158,7 @@ def test_it_can_start_from_another_weight(samples: list[Sample], tmp_path: Path)
 
 def test_features_of_a_pretrained_start_are_standardised(samples: list[Sample], tmp_path: Path) -> None:
     model = build_pretraining_model(PRETRAIN_SETTINGS.architecture)
-    info = describe_weight(PRETRAIN_SETTINGS, "toys", "MIT", "none", "a test")
+    info = make_weight_info(PRETRAIN_SETTINGS, "toys", "MIT", "none", "a test")
     save_pretrained(tmp_path / "pretrained.safetensors", model, info)
     still = {"epochs": 1, "base_lr": 1e-12, "min_lr": 0.0, "weight_decay": 0.0, "fit_start_clips": 8}
     weight = tuned(

@@ -21,7 +21,7 @@ from hicmae_cli.training.pretraining.objectives import (
 )
 from hicmae_cli.training.pretraining.progress import PretrainingProgress
 from hicmae_cli.training.pretraining.state import StepReport
-from hicmae_cli.training.runs import read_lines
+from hicmae_cli.training.runs import read_metrics
 from tests.training.toys import SETTINGS, KilledError, numbers, run, write_recordings
 
 
@@ -62,7 +62,7 @@ def test_a_new_objective_is_one_entry_of_the_table(tmp_path: Path, monkeypatch: 
     run(tmp_path / "whole", recordings)
     assert numbers(tmp_path / "cut") == numbers(tmp_path / "whole")
 
-    lines = read_lines(tmp_path / "whole" / "metrics.jsonl")
+    lines = read_metrics(tmp_path / "whole" / "metrics.jsonl")
     assert [key for key in lines[0] if key.endswith("loss")] == ["loss", *(f"{name}_loss" for name in OBJECTIVES)]
     for line in lines:
         parts = line["video_loss"] + line["audio_loss"] + 0.1 * line["contrastive_loss"] + 0.5 * line["size_loss"]
