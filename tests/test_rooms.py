@@ -21,6 +21,7 @@ GROUND = {
     "modalities",
     "model_input",
     "onnx_runtime",
+    "toml",
     "workers",
     "ray_workers",
     "__version__",

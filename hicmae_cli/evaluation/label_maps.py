@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,11 +11,7 @@ from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.corpora.values import check_values
 from hicmae_cli.errors import ManifestError, SettingsError, one_line
 from hicmae_cli.labels import canonical_label
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from hicmae_cli.toml import parse_toml
 
 DROP = "-"
 """Stands in a map for no label of the model: skip these clips."""
@@ -74,8 +69,8 @@ def read_label_map(given: str | Mapping[str, str], codes: Mapping[str, str] | No
 
 def _read_toml_pairs(path: Path) -> list[tuple[str, str]]:
     try:
-        pairs = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        pairs = parse_toml(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
         raise SettingsError(f"label_map={str(path)!r}: cannot be read: {error}") from error
     for name, value in pairs.items():
         if not isinstance(value, str):

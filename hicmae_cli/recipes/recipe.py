@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -17,11 +16,7 @@ from pydantic.fields import FieldInfo
 from hicmae_cli.errors import SettingsError
 from hicmae_cli.recipes.setting_types import OneOf, Unit
 from hicmae_cli.recipes.settings import PHASES, Settings
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from hicmae_cli.toml import parse_toml
 
 AnySettings = TypeVar("AnySettings", bound=Settings)
 
@@ -126,8 +121,8 @@ def read_values(recipe: str | Path, extending: tuple[str, ...] = ()) -> dict[str
     """
     text = read_recipe(recipe)
     try:
-        values = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        values = parse_toml(text)
+    except ValueError as error:
         raise SettingsError(f"{recipe}: not valid TOML: {error}") from error
     parent = values.pop("extends", None)
     if parent is None:
@@ -155,8 +150,8 @@ def parse_overrides(pairs: Sequence[str]) -> dict[str, Any]:
         if not equals or not key.strip():
             raise SettingsError(f"overrides={pair!r}: expected key=value, e.g. epochs=3")
         try:
-            values[key.strip()] = tomllib.loads(f"value = {text}")["value"]
-        except tomllib.TOMLDecodeError:
+            values[key.strip()] = parse_toml(f"value = {text}")["value"]
+        except ValueError:
             values[key.strip()] = text.strip()
     return values
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -13,13 +12,9 @@ from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from hicmae_cli.bundled import find_bundled_dir, find_bundled_file
 from hicmae_cli.errors import WeightsError, one_line
+from hicmae_cli.toml import parse_toml
 from hicmae_cli.weights.run_folder import find_run_weight
 from hicmae_cli.weights.suffixes import SAFETENSORS, WEIGHT_SUFFIXES
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -63,7 +58,7 @@ def read_catalogue(folder: Path | None = None) -> list[CatalogueEntry]:
     """
     path = (folder or find_bundled_dir()) / "catalogue.toml"
     try:
-        entries = tomllib.loads(path.read_text("utf-8"))["weight"]
+        entries = parse_toml(path.read_text("utf-8"))["weight"]
         return [CatalogueEntry.model_validate(entry) for entry in entries]
     # ValueError: not UTF-8, not TOML, or not valid.
     except (OSError, KeyError, TypeError, ValueError) as error:

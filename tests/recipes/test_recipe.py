@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,11 +11,7 @@ from hicmae_cli.errors import SettingsError
 from hicmae_cli.models.config import VARIANTS, Architecture, DecoderDims, ModelDims
 from hicmae_cli.recipes.recipe import available_recipes, load_settings, parse_overrides, read_recipe, summarise_recipe
 from hicmae_cli.recipes.settings import PHASES, FinetuneSettings, PretrainSettings, Settings
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from hicmae_cli.toml import parse_toml
 
 
 def kind(recipe: str) -> type[Settings]:
@@ -27,7 +22,7 @@ def kind(recipe: str) -> type[Settings]:
 def test_every_shipped_recipe_is_sound(recipe: str) -> None:
     """Every value of the file is in the settings, and says in its first line what it is."""
     settings = load_settings(kind(recipe), recipe)
-    values = tomllib.loads(read_recipe(recipe))
+    values = parse_toml(read_recipe(recipe))
     assert values
     values.pop("extends", None)
     for key, value in values.items():
