@@ -45,14 +45,17 @@ def compare(
 
         hicmae compare a.json b.json c.json --metric war --json comparison.json
     """
-    from hicmae_cli import compare as compare_systems
     from hicmae_cli.cli.screen import STDOUT, Screen, write_document
+    from hicmae_cli.cli.training_extra import require_training
     from hicmae_cli.errors import SettingsError
     from hicmae_cli.report.files import write_text
 
     for file in filter(None, (json_file, markdown)):
         if file.is_dir():
             raise SettingsError(f"{file}: is a folder; give the name of a file")
+    require_training("compare", "scipy")
+    from hicmae_cli.evaluation.comparison.compare import compare as compare_systems
+
     screen = Screen(quiet=quiet)
     with screen.wait("comparing"):
         comparison = compare_systems(*systems, metric=metric, modality=modality, draws=draws, seed=seed)

@@ -78,7 +78,6 @@ def compare(
     pairs = [_compare_pair(found, paired, scores, metric, i, j) for i, j in combinations(range(len(found)), 2)]
     pairs = _correct_pairs(pairs) if len(pairs) > 1 else pairs
     runs = [len(system.runs) for system in found]
-    sizes = [max(runs[i], runs[j]) for i, j in combinations(range(len(found)), 2)]
     return Comparison(
         metric,
         paired.labels,
@@ -89,10 +88,10 @@ def compare(
         seed,
         tuple(_score_system(system, scores, index) for index, system in enumerate(found)),
         tuple(
-            replace(pair, words=describe_pair(pair, metric, runs=size, pairs=len(pairs)))
-            for pair, size in zip(pairs, sizes, strict=True)
+            replace(pair, words=describe_pair(pair, metric, runs=sizes, pairs=len(pairs)))
+            for pair, sizes in zip(pairs, combinations(runs, 2), strict=True)
         ),
-        tuple(list_warnings(found, paired)),
+        tuple(list_warnings(found, paired, pairs)),
     )
 
 
@@ -131,7 +130,9 @@ def _compare_pair(
 ) -> PairDifference:
     drawn = scores.drawn[first] - scores.drawn[second]
     decided = (paired.predictions[first], paired.predictions[second])
-    same_seeds = list(systems[first].runs) == list(systems[second].runs)
+    seeds = [list(systems[index].runs) for index in (first, second)]
+    # Two single runs are a pair, whatever their seeds.
+    same_seeds = seeds[0] == seeds[1] or len(seeds[0]) == len(seeds[1]) == 1
     identical = decided[0].shape == decided[1].shape and bool((decided[0] == decided[1]).all())
     return PairDifference(
         systems[first].name,
@@ -140,7 +141,7 @@ def _compare_pair(
         find_interval(drawn, scores.groups),
         find_p(drawn, scores.groups),
         identical=identical,
-        mcnemar=_run_mcnemars(paired, list(systems[first].runs), *decided) if same_seeds else (),
+        mcnemar=_run_mcnemars(paired, seeds[0], *decided) if same_seeds else (),
         wilcoxon=_run_wilcoxons(paired, scores, metric, first, second, same_seeds=same_seeds),
     )
 
@@ -151,7 +152,7 @@ def _run_mcnemars(
     if paired.regression:
         return ()
     return tuple(
-        run_mcnemar(left == paired.truth, right == paired.truth, seed)
+        run_mcnemar(left == paired.truth, right == paired.truth, seed if len(seeds) > 1 else "")
         for seed, left, right in zip(seeds, first, second, strict=True)
     )
 

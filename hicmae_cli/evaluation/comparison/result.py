@@ -125,39 +125,56 @@ class Comparison:
         }
 
     def grids(self) -> list[Grid]:
-        """Make the tables: the systems, and the pairs."""
+        """Make the tables: the systems, their differences, and the other tests of these."""
+        grids = [self._make_system_grid(), self._make_difference_grid(), self._make_test_grid()]
+        return [grid for grid in grids if grid.rows]
+
+    def _make_system_grid(self) -> Grid:
         title = format_metric(self.metric)
+        rows = tuple(
+            (
+                system.name,
+                str(len(system.seeds)),
+                f"{system.score:.4f}",
+                _format_interval(system.interval),
+                "" if system.sd is None else f"{system.sd:.4f}",
+            )
+            for system in self.systems
+        )
+        return Grid(f"{title} on {self.clips} clips", ("", "runs", title, "95 % interval", "sd over seeds"), rows)
+
+    def _make_difference_grid(self) -> Grid:
         drawn = f"{self.people} speakers" if self.resampled == "speaker" else f"{self.clips} clips"
-        systems = Grid(
-            f"{title} on {self.clips} clips",
-            ("", "runs", title, "95 % interval", "sd over seeds"),
-            tuple(
-                (
-                    system.name,
-                    str(len(system.seeds)),
-                    f"{system.score:.4f}",
-                    _format_interval(system.interval),
-                    "" if system.sd is None else f"{system.sd:.4f}",
-                )
-                for system in self.systems
-            ),
+        rows = tuple(
+            (
+                f"{pair.first} - {pair.second}",
+                f"{pair.difference:+.4f}",
+                _format_interval(pair.interval, sign="+"),
+                *_format_ps(pair.p, pair.p_holm),
+            )
+            for pair in self.pairs
         )
-        corrected = len(self.pairs) > 1
-        pairs = Grid(
-            f"differences, by a paired bootstrap over {drawn}",
-            ("", "difference", "95 % interval", "p", *(["p (Holm)"] if corrected else [])),
-            tuple(
-                (
-                    f"{pair.first} - {pair.second}",
-                    f"{pair.difference:+.4f}",
-                    _format_interval(pair.interval, sign="+"),
-                    format_p(pair.p),
-                    *([format_p(pair.p_holm)] if pair.p_holm is not None else []),
-                )
-                for pair in self.pairs
-            ),
-        )
-        return [systems, pairs]
+        header = ("", "difference", "95 % interval", *self._p_titles)
+        return Grid(f"differences, by a paired bootstrap over {drawn}", header, rows)
+
+    def _make_test_grid(self) -> Grid:
+        rows: list[tuple[str, ...]] = []
+        for pair in self.pairs:
+            name = f"{pair.first} - {pair.second}"
+            for test in pair.mcnemar:
+                found = f"only {pair.first} right: {test.only_first}, only {pair.second}: {test.only_second}"
+                title = f"McNemar, seed {test.seed}" if test.seed else "McNemar"
+                rows.append((name, title, found, *_format_ps(test.p, test.p_holm)))
+            for rank in pair.wilcoxon:
+                count = len(rank.differences)
+                found = f"higher in {sum(difference > 0 for difference in rank.differences)} of {count}"
+                rows.append((name, f"Wilcoxon, {count} {rank.over}", found, *_format_ps(rank.p, rank.p_holm)))
+        title = "other tests (McNemar's treats clips as independent)"
+        return Grid(title, ("", "test", "found", *self._p_titles), tuple(rows))
+
+    @property
+    def _p_titles(self) -> list[str]:
+        return ["p", "p (Holm)"] if len(self.pairs) > 1 else ["p"]
 
     def to_markdown(self) -> str:
         """Make a Markdown page: warnings, tables, and each pair in words."""
@@ -169,8 +186,8 @@ class Comparison:
         lines += [f"- {sentence}" for sentence in self.sentences]
         lines += [
             "",
-            f"Intervals: {LEVEL:.0%}, expanded percentiles of {self.draws} resamples of the {self.resampled}s, seed "
-            f"{self.seed}.",
+            f"Intervals: {100 * LEVEL:.0f} %, expanded percentiles of {self.draws} resamples of the {self.resampled}s, "
+            f"seed {self.seed}.",
             "",
         ]
         return "\n".join(map(one_line, lines))
@@ -211,3 +228,7 @@ def _write_pair(pair: PairDifference) -> dict[str, Any]:
 
 def _format_interval(bounds: tuple[float, float], sign: str = "") -> str:
     return f"{bounds[0]:{sign}.3f} to {bounds[1]:{sign}.3f}"
+
+
+def _format_ps(p: float, p_holm: float | None) -> list[str]:
+    return [format_p(p), *([] if p_holm is None else [format_p(p_holm)])]

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from hicmae_cli.evaluation.comparison.pairing import PairedDecisions
     from hicmae_cli.evaluation.comparison.reading import System
     from hicmae_cli.evaluation.comparison.result import PairDifference
-    from hicmae_cli.evaluation.comparison.significance import McNemar, SignedRank
 
 FEW_PEOPLE: Final = 10
 """Below this number of speakers, a bootstrap over them is unreliable (Cameron, Gelbach and Miller 2008)."""
@@ -25,20 +24,19 @@ def format_p(p: float) -> str:
     return "< 0.001" if p < 0.001 else f"{p:.3f}"
 
 
-def describe_pair(pair: PairDifference, metric: str, *, runs: int, pairs: int) -> str:
-    """Say in one paragraph how two systems differ, the better one first.
+def describe_pair(pair: PairDifference, metric: str, *, runs: tuple[int, int], pairs: int) -> str:
+    """Say in one sentence how two systems differ, the better one first.
 
     Args:
         pair: the difference and its tests.
         metric: name of the metric.
-        runs: runs of each system that the scores are means over.
+        runs: how many runs each of the two scores is the mean over.
         pairs: number of compared pairs.
     """
-    tests = [*map(_describe_mcnemar, pair.mcnemar), *map(_describe_wilcoxon, pair.wilcoxon)]
-    return " ".join([f"{_describe_difference(pair, metric, runs)}: {_conclude(pair, pairs)}.", *tests])
+    return f"{_describe_difference(pair, metric, runs)}: {_conclude(pair, pairs)}."
 
 
-def _describe_difference(pair: PairDifference, metric: str, runs: int) -> str:
+def _describe_difference(pair: PairDifference, metric: str, runs: tuple[int, int]) -> str:
     low, high = pair.interval
     smaller = metric.partition("_")[0] in SMALLER_IS_BETTER
     swap = (pair.difference < 0) != smaller
@@ -46,10 +44,11 @@ def _describe_difference(pair: PairDifference, metric: str, runs: int) -> str:
     if pair.difference < 0:
         low, high = -high, -low
     size = f"{abs(pair.difference):.3f} {format_metric(metric)} {'lower' if smaller else 'higher'}"
-    over = f", on average over {runs} seeds" if runs > 1 else ""
-    return (
-        f"{better} scored {size} than {other}{over} ({LEVEL:.0%} interval {low:.3f} to {high:.3f}; p {_name_p(pair.p)})"
-    )
+    count = f"{runs[0]}" if runs[0] == runs[1] else f"{runs[0]} and {runs[1]}"
+    over = f", on average over {count} seeds" if max(runs) > 1 else ""
+    level = f"{100 * LEVEL:.0f} %"
+    interval = f"{level} interval {low:.3f} to {high:.3f}"
+    return f"{better} scored {size} than {other}{over} ({interval}; p {_name_p(pair.p)})"
 
 
 def _name_p(p: float) -> str:
@@ -70,36 +69,21 @@ def _conclude(pair: PairDifference, pairs: int) -> str:
     return f"these clips do not show a difference, and do not exclude one of {bounds[1]:.3f}"
 
 
-def _describe_mcnemar(test: McNemar) -> str:
-    seed = f", seed {test.seed}" if test.seed else ""
-    return (
-        f"McNemar{seed}: only the first was right on {test.only_first} clips, only the second on {test.only_second}; "
-        f"p {_name_p(test.p)}{_name_holm(test.p_holm)}."
-    )
-
-
-def _describe_wilcoxon(test: SignedRank) -> str:
-    count = len(test.differences)
-    limit = (
-        f"; with {count} {test.over}, p cannot be below {test.smallest_p:g}, so this test cannot show a difference"
-        if test.smallest_p > ALPHA
-        else ""
-    )
-    return f"Wilcoxon over {count} {test.over}: p {_name_p(test.p)}{_name_holm(test.p_holm)}{limit}."
-
-
-def _name_holm(p: float | None) -> str:
-    return "" if p is None else f" ({format_p(p)} after Holm's correction)"
-
-
-def list_warnings(systems: Sequence[System], paired: PairedDecisions) -> list[str]:
+def list_warnings(systems: Sequence[System], paired: PairedDecisions, pairs: Sequence[PairDifference]) -> list[str]:
     """List what a reader of the comparison must know.
 
     Args:
         systems: the compared systems.
         paired: their decisions.
+        pairs: the differences and their tests.
     """
     warnings = _warn_of_people(paired.speakers)
+    ranks = {test.over: test for pair in pairs for test in pair.wilcoxon if test.smallest_p > ALPHA}
+    warnings += [
+        f"with {len(test.differences)} {over}, the p of Wilcoxon's test cannot be below {test.smallest_p:g}, so it "
+        "cannot show a difference"
+        for over, test in ranks.items()
+    ]
     seeds: Mapping[str, list[str]] = {system.name: list(system.runs) for system in systems}
     if any(len(runs) == 1 for runs in seeds.values()):
         single = ", ".join(name for name, runs in seeds.items() if len(runs) == 1)
