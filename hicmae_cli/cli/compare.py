@@ -25,6 +25,9 @@ def compare(
     modality: Annotated[
         str | None, typer.Option(metavar="av|video|audio", help="Streams to compare, for results that have several.")
     ] = None,
+    streams: Annotated[
+        bool, typer.Option("--streams", help="Compare the streams of a single A, as `evaluate --modality each` wrote.")
+    ] = False,
     draws: Annotated[int, typer.Option(min=1000, help="Resamples of the bootstrap.")] = 10_000,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the resamples.")] = 0,
     json_file: Annotated[
@@ -44,6 +47,8 @@ def compare(
         hicmae compare runs/crema-d-base runs/crema-d-tiny
 
         hicmae compare a.json b.json c.json --metric war --json comparison.json
+
+        hicmae compare result.json --streams
     """
     from hicmae_cli.cli.screen import STDOUT, Screen, write_document
     from hicmae_cli.cli.training_extra import require_training
@@ -58,7 +63,9 @@ def compare(
 
     screen = Screen(quiet=quiet)
     with screen.wait("comparing"):
-        comparison = compare_systems(*systems, metric=metric, modality=modality, draws=draws, seed=seed)
+        comparison = compare_systems(
+            *systems, metric=metric, modality=modality, streams=streams, draws=draws, seed=seed
+        )
     if markdown is not None:
         write_text(markdown, comparison.to_markdown())
     if json_file is not None:

@@ -53,6 +53,7 @@ FLAGS: Final[Mapping[str, str]] = {
     "skip_existing": "--skip-existing",
     "split": "--split",
     "start_s": "--start",
+    "streams": "--streams",
     "target": "--output",
     "task": "--task",
     "videos": "--videos",

@@ -50,3 +50,13 @@ def test_wrong_usage(results: list[Path], tmp_path: Path) -> None:
     run = hicmae("compare", results[0], other)
     assert run.code == 1
     assert "different test clips: 179 only in good (c1, c2, c3, …)" in run.last_line
+
+
+def test_streams_of_one_result(tmp_path: Path) -> None:
+    audio = {"audio": {"samples": document(guess(0.5, TRUTH, 1), TRUTH, speakers=12)["samples"]}}
+    path = write(tmp_path / "a.json", document(guess(0.9, TRUTH, 0), TRUTH, speakers=12, by_modality=audio))
+    run = hicmae("compare", path, "--streams", "--draws", 1000)
+    assert run.code == 0
+    assert "av - audio" in run.out
+    run = hicmae("compare", path)
+    assert (run.code, "got 1; --streams compares the streams of one" in run.err) == (2, True)

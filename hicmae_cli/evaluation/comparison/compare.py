@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hicmae_cli.errors import SettingsError
 from hicmae_cli.evaluation.comparison.pairing import PairedDecisions, pair_decisions
-from hicmae_cli.evaluation.comparison.reading import RESULT, System, read_system
+from hicmae_cli.evaluation.comparison.reading import RESULT, System, read_streams, read_system
 from hicmae_cli.evaluation.comparison.result import Comparison, PairDifference, SystemScore
 from hicmae_cli.evaluation.comparison.significance import (
     DRAWS,
@@ -38,19 +38,21 @@ def compare(
     *systems: str | Path | System,
     metric: str | None = None,
     modality: str | None = None,
+    streams: bool = False,
     draws: int = DRAWS,
     seed: int = 0,
 ) -> Comparison:
     """Compare two or more systems on the same test clips, pair by pair.
 
     The difference of a pair comes with an interval and a p-value from a paired bootstrap over speakers, McNemar's exact
-    test, and Wilcoxon's test over folds and over seeds where there are several. Three or more systems get Holm's
+    test, and Wilcoxon's test over folds and over runs where there are several. Three or more systems get Holm's
     correction. ``docs/compare.md`` explains the tests and what they do not cover.
 
     Args:
         systems: each a document of ``evaluate``, the folder of a fine-tuning run, or decisions in memory.
         metric: name of the metric; by default ``uar``, or ``ccc`` for a regression.
         modality: the streams to take from documents with several: ``av``, ``video`` or ``audio``.
+        streams: compare the streams of a single system, such as ``av`` and ``audio``, instead of several systems.
         draws: resamples of the bootstrap.
         seed: seed of the resamples.
 
@@ -58,16 +60,9 @@ def compare(
         SettingsError: fewer than two systems, an unknown metric or too few draws.
         ManifestError: no scores, or the systems differ in their clips, labels or speakers.
     """
-    if len(systems) < 2:
-        raise SettingsError(f"expected two or more systems to compare, got {len(systems)}")
     if draws < MIN_DRAWS:
         raise SettingsError(f"draws={draws}: expected at least {MIN_DRAWS}; p-values of fewer are too coarse")
-    paths = [system for system in systems if not isinstance(system, System)]
-    names = iter(shorten_names(paths))
-    found = [
-        system if isinstance(system, System) else read_system(system, modality=modality, name=next(names))
-        for system in systems
-    ]
+    found = _read_systems(systems, modality, streams=streams)
     if repeated := [name for name, count in Counter(system.name for system in found).items() if count > 1]:
         raise SettingsError(f"{repeated[0]} is given twice; expected different systems")
     paired = pair_decisions(found)
@@ -93,6 +88,22 @@ def compare(
         ),
         tuple(list_warnings(found, paired, pairs)),
     )
+
+
+def _read_systems(systems: Sequence[str | Path | System], modality: str | None, *, streams: bool) -> list[System]:
+    if streams:
+        if len(systems) != 1 or isinstance(systems[0], System) or modality is not None:
+            raise SettingsError("streams=True compares the streams of one file or run; give one, without `modality`")
+        return read_streams(systems[0])
+    if len(systems) < 2:
+        raise SettingsError(
+            f"expected two or more systems to compare, got {len(systems)}; `streams` compares the streams of one"
+        )
+    names = iter(shorten_names([system for system in systems if not isinstance(system, System)]))
+    return [
+        system if isinstance(system, System) else read_system(system, modality=modality, name=next(names))
+        for system in systems
+    ]
 
 
 def shorten_names(paths: Sequence[str | Path]) -> list[str]:
@@ -130,9 +141,9 @@ def _compare_pair(
 ) -> PairDifference:
     drawn = scores.drawn[first] - scores.drawn[second]
     decided = (paired.predictions[first], paired.predictions[second])
-    seeds = [list(systems[index].runs) for index in (first, second)]
+    runs = [list(systems[index].runs) for index in (first, second)]
     # Two single runs are a pair, whatever their seeds.
-    same_seeds = seeds[0] == seeds[1] or len(seeds[0]) == len(seeds[1]) == 1
+    same_runs = runs[0] == runs[1] or len(runs[0]) == len(runs[1]) == 1
     identical = decided[0].shape == decided[1].shape and bool((decided[0] == decided[1]).all())
     return PairDifference(
         systems[first].name,
@@ -141,28 +152,28 @@ def _compare_pair(
         find_interval(drawn, scores.groups),
         find_p(drawn, scores.groups),
         identical=identical,
-        mcnemar=_run_mcnemars(paired, seeds[0], *decided) if same_seeds else (),
-        wilcoxon=_run_wilcoxons(paired, scores, metric, first, second, same_seeds=same_seeds),
+        mcnemar=_run_mcnemars(paired, runs[0], *decided) if same_runs else (),
+        wilcoxon=_run_wilcoxons(paired, scores, metric, first, second, same_runs=same_runs),
     )
 
 
 def _run_mcnemars(
-    paired: PairedDecisions, seeds: Sequence[str], first: NDArray[np.int64], second: NDArray[np.int64]
+    paired: PairedDecisions, runs: Sequence[str], first: NDArray[np.int64], second: NDArray[np.int64]
 ) -> tuple[McNemar, ...]:
     if paired.regression:
         return ()
     return tuple(
-        run_mcnemar(left == paired.truth, right == paired.truth, seed if len(seeds) > 1 else "")
-        for seed, left, right in zip(seeds, first, second, strict=True)
+        run_mcnemar(left == paired.truth, right == paired.truth, run if len(runs) > 1 else "")
+        for run, left, right in zip(runs, first, second, strict=True)
     )
 
 
 def _run_wilcoxons(
-    paired: PairedDecisions, scores: DrawnScores, metric: str, first: int, second: int, *, same_seeds: bool
+    paired: PairedDecisions, scores: DrawnScores, metric: str, first: int, second: int, *, same_runs: bool
 ) -> tuple[SignedRank, ...]:
-    """Test over folds, on the mean over the seeds, and over seeds, on all folds together.
+    """Test over folds, on the mean over the runs, and over runs, on all folds together.
 
-    Folds times seeds would not be as many independent differences: all seeds of a fold have the same test people.
+    Folds times runs would not be as many independent differences: all runs of a fold have the same test people.
     """
     tests = []
     if paired.folds:
@@ -172,8 +183,8 @@ def _run_wilcoxons(
             for fold in dict.fromkeys(paired.folds)
         ]
         tests.append(run_wilcoxon([row[first] - row[second] for row in means], "folds"))
-    if same_seeds and len(scores.runs[first]) > 1:
-        tests.append(run_wilcoxon((scores.runs[first] - scores.runs[second]).tolist(), "seeds"))
+    if same_runs and len(scores.runs[first]) > 1:
+        tests.append(run_wilcoxon((scores.runs[first] - scores.runs[second]).tolist(), "runs"))
     return tuple(tests)
 
 
@@ -182,16 +193,14 @@ def _correct_pairs(pairs: Sequence[PairDifference]) -> list[PairDifference]:
     corrected = [
         replace(pair, p_holm=p) for pair, p in zip(pairs, correct_holm([pair.p for pair in pairs]), strict=True)
     ]
-    # McNemar's test of each seed, and Wilcoxon's over each of folds and seeds, is a family of its own.
-    for seed in {test.seed for pair in pairs for test in pair.mcnemar}:
-        tests = [test for pair in pairs for test in pair.mcnemar if test.seed == seed]
+    # McNemar's test of each run, and Wilcoxon's over each of folds and seeds, is a family of its own.
+    for run in {test.run for pair in pairs for test in pair.mcnemar}:
+        tests = [test for pair in pairs for test in pair.mcnemar if test.run == run]
         values = iter(correct_holm([test.p for test in tests]))
         corrected = [
             replace(
                 pair,
-                mcnemar=tuple(
-                    replace(test, p_holm=next(values)) if test.seed == seed else test for test in pair.mcnemar
-                ),
+                mcnemar=tuple(replace(test, p_holm=next(values)) if test.run == run else test for test in pair.mcnemar),
             )
             for pair in corrected
         ]

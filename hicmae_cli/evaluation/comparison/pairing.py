@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -44,37 +44,30 @@ def pair_decisions(systems: Sequence[System]) -> PairedDecisions:
     Raises:
         ManifestError: the systems differ in their labels, clips, true labels or speakers, or a clip is listed twice.
     """
-    first = systems[0]
+    first, *others = systems
     labels, regression = first.first.labels, first.first.regression
-    for other in systems[1:]:
-        if other.first.regression != regression or sorted(other.first.labels) != sorted(labels):
+    for system in others:
+        if system.first.regression != regression or sorted(system.first.labels) != sorted(labels):
             raise ManifestError(
-                f"{first.name} and {other.name} have different labels: {_describe_task(first)}; {_describe_task(other)}"
+                f"{first.name} and {system.name} have different labels: {_describe_task(first)}; "
+                f"{_describe_task(system)}"
             )
     tables = [
-        {_name_run(system, seed): _index_clips(_name_run(system, seed), run) for seed, run in system.runs.items()}
+        {(name := _name_run(system, key)): _index_clips(name, run, labels) for key, run in system.runs.items()}
         for system in systems
     ]
     name, reference = next(iter(tables[0].items()))
-    targets = {clip: _order(sample.target, first.first.labels, labels) for clip, sample in reference.items()}
-    for system, runs in zip(systems, tables, strict=True):
-        for (other_name, other), run in zip(runs.items(), system.runs.values(), strict=True):
+    for runs in tables:
+        for other_name, other in runs.items():
             _check_same_clips(name, reference, other_name, other)
-            true = {clip: _order(sample.target, run.labels, labels) for clip, sample in other.items()}
-            _refuse([clip for clip in targets if targets[clip] != true[clip]], name, other_name, "true labels")
-    everything = [run for runs in tables for run in runs.values()]
+    everything = [clips for runs in tables for clips in runs.values()]
     return PairedDecisions(
         labels,
         regression,
-        _encode(list(targets.values()), labels),
+        _encode([sample.target for sample in reference.values()], labels),
         tuple(
-            np.stack(
-                [
-                    _encode([_order(clips[clip].prediction, run.labels, labels) for clip in reference], labels)
-                    for clips, run in zip(runs.values(), system.runs.values(), strict=True)
-                ]
-            )
-            for system, runs in zip(systems, tables, strict=True)
+            np.stack([_encode([clips[clip].prediction for clip in reference], labels) for clips in runs.values()])
+            for runs in tables
         ),
         _merge_speakers(list(reference), everything),
         _merge_folds(list(reference), everything),
@@ -85,16 +78,18 @@ def _describe_task(system: System) -> str:
     return ("values of " if system.first.regression else "") + ", ".join(sorted(system.first.labels))
 
 
-def _name_run(system: System, seed: str) -> str:
-    return f"{system.name} (seed {seed})" if len(system.runs) > 1 else system.name
+def _name_run(system: System, run: str) -> str:
+    return f"{system.name} ({run})" if len(system.runs) > 1 else system.name
 
 
-def _index_clips(name: str, run: SystemRun) -> dict[str, SampleResult]:
+def _index_clips(name: str, run: SystemRun, labels: Sequence[str]) -> dict[str, SampleResult]:
+    """Index the decisions of a run by clip, values in the order of the given labels."""
     found: dict[str, SampleResult] = {}
     for sample in run.samples:
         if sample.id in found:
             raise ManifestError(f"{name}: the clip {sample.id} has two decisions; expected one per clip")
-        found[sample.id] = sample
+        target, prediction = (_order(value, run.labels, labels) for value in (sample.target, sample.prediction))
+        found[sample.id] = replace(sample, target=target, prediction=prediction)
     return found
 
 
@@ -125,13 +120,10 @@ def _check_same_clips(
         raise ManifestError(
             f"{name} and {other_name} have different test clips: {', '.join(parts)}; score both on the same clips"
         )
-
-
-def _refuse(clips: Sequence[str], name: str, other_name: str, what: str) -> None:
-    if clips:
+    if relabelled := [clip for clip in reference if reference[clip].target != other[clip].target]:
         raise ManifestError(
-            f"{name} and {other_name} have different {what} of {len(clips)} clips ({_list_examples(clips)}); score "
-            "both on the same list"
+            f"{name} and {other_name} have different true labels of {len(relabelled)} clips "
+            f"({_list_examples(relabelled)}); score both on the same list"
         )
 
 

@@ -40,11 +40,11 @@ class SystemRun:
 
 @dataclass(frozen=True)
 class System:
-    """A system to compare: one way to train, with one run or a run for each of several seeds.
+    """A system to compare: one way to train, with one run or a run for each of several seeds or repetitions.
 
     Attributes:
         name: the name in tables and sentences.
-        runs: seed -> decisions; the seed of a single run may be empty.
+        runs: ``seed 0``, ``repeat 1`` or ``seed 0, repeat 1`` -> decisions; empty for a single run.
         source: the path that it was read from; empty if it was not read from a file.
 
     Raises:
@@ -59,13 +59,13 @@ class System:
         if not self.runs:
             raise ManifestError(f"{self.name}: has no scores to compare")
         first = next(iter(self.runs.values()))
-        for seed, run in self.runs.items():
+        for name, run in self.runs.items():
             if run.regression != first.regression or sorted(run.labels) != sorted(first.labels):
-                raise ManifestError(f"{self.name}: the labels of seed {seed} differ from those of the first seed")
+                raise ManifestError(f"{self.name}: the labels of {name} differ from those of the first run")
 
     @property
     def first(self) -> SystemRun:
-        """The run of the first seed."""
+        """The first run."""
         return next(iter(self.runs.values()))
 
 
@@ -81,17 +81,46 @@ def read_system(path: str | Path, *, modality: str | None = None, name: str = ""
         ManifestError: there are no scores, or a file is not such a document.
     """
     path = Path(path)
+    found = {run: _read_run(files, modality) for run, files in _find_runs(path).items()}
+    return System(name or str(path), found, str(path))
+
+
+def read_streams(path: str | Path) -> list[System]:
+    """Read the decisions of a weight by stream, each as a system of its own with the stream as its name.
+
+    Raises:
+        ManifestError: there are no scores, or those of fewer than two streams.
+    """
+    path = Path(path)
+    streams = list_streams(_load(next(iter(_find_runs(path).values()))[0]))
+    if len(streams) < 2:
+        raise ManifestError(
+            one_line(
+                f"{path}: has the decisions of {', '.join(streams)} only; evaluate the weight with modality='each' to "
+                "compare its streams"
+            )
+        )
+    return [read_system(path, modality=stream, name=stream) for stream in streams]
+
+
+def _find_runs(path: Path) -> dict[str, list[Path]]:
+    """Find the documents of each run of a system; the folders are those of ``weights/run_folder.py``."""
     if not path.is_dir():
-        runs = {"": _read_run([path], modality)}
-    else:
-        seeds = sorted(path.glob("seed-*"), key=_sort_number)
-        runs = {folder.name.removeprefix("seed-"): _read_run(_find_documents(folder), modality) for folder in seeds}
-        runs = runs or {"": _read_run(_find_documents(path), modality)}
-    return System(name or str(path), runs, str(path))
+        return {"": [path]}
+    seeds = {folder.name.replace("-", " ", 1): folder for folder in _list_numbered(path, "seed")} or {"": path}
+    runs: dict[str, list[Path]] = {}
+    for seed, folder in seeds.items():
+        repeats = {part.name.replace("-", " ", 1): part for part in _list_numbered(folder, "repeat")} or {"": folder}
+        runs |= {", ".join(filter(None, (seed, name))): _find_documents(part) for name, part in repeats.items()}
+    return runs
+
+
+def _list_numbered(folder: Path, kind: str) -> list[Path]:
+    """List the folders ``seed-1``, ``seed-2`` and so on; 10 comes after 9."""
+    return sorted((path for path in folder.glob(f"{kind}-*") if path.is_dir()), key=_sort_number)
 
 
 def _sort_number(folder: Path) -> tuple[int, str]:
-    """Sort ``seed-10`` after ``seed-9``."""
     number = folder.name.partition("-")[2]
     return (int(number) if number.isdecimal() else 0, number)
 
@@ -100,7 +129,7 @@ def _find_documents(folder: Path) -> list[Path]:
     """Find the scores of one run: those of all folds together, or else those of each fold."""
     if (whole := folder / RESULT).is_file():
         return [whole]
-    folds = [path for fold in sorted(folder.glob("fold-*"), key=_sort_number) if (path := fold / RESULT).is_file()]
+    folds = [path for fold in _list_numbered(folder, "fold") if (path := fold / RESULT).is_file()]
     if not folds:
         raise ManifestError(
             one_line(
@@ -124,7 +153,7 @@ def _read_run(paths: Sequence[Path], modality: str | None) -> SystemRun:
     )
 
 
-def _read_document(path: Path, modality: str | None) -> SystemRun:
+def _load(path: Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_text("utf-8"))
     except OSError as error:
@@ -134,6 +163,18 @@ def _read_document(path: Path, modality: str | None) -> SystemRun:
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
         found = document.get("schema", "none") if isinstance(document, dict) else "none"
         raise ManifestError(one_line(f"{path}: expected the schema {SCHEMA}, got {found}"))
+    return document
+
+
+def list_streams(document: Mapping[str, Any]) -> list[str]:
+    """List the streams that a document has decisions for, the main one first."""
+    others = document.get("by_modality", {})
+    with_decisions = [name for name, found in others.items() if found.get("samples")]
+    return list(dict.fromkeys([document.get("modality", ""), *with_decisions]))
+
+
+def _read_document(path: Path, modality: str | None) -> SystemRun:
+    document = _load(path)
     try:
         entries = _choose_stream(document, modality, path)
         regression = document.get("task") == "regression"
@@ -157,10 +198,9 @@ def _choose_stream(document: Mapping[str, Any], modality: str | None, path: Path
     if samples := others.get(modality, {}).get("samples"):
         chosen: Sequence[Mapping[str, Any]] = samples
         return chosen
-    known = {document.get("modality"), *(name for name, found in others.items() if found.get("samples"))}
     raise ManifestError(
-        f"{path}: has no decisions for modality={modality!r}, only for {', '.join(sorted(map(str, known)))}; "
-        "evaluate the weight with these streams"
+        f"{path}: has no decisions for modality={modality!r}, only for {', '.join(list_streams(document))}; evaluate "
+        "the weight with these streams"
     )
 
 

@@ -30,7 +30,7 @@ class SystemScore:
         name: of the system.
         source: the path that it was read from, or empty.
         modality: the streams that the model got.
-        seeds: seed -> score of its run.
+        runs: seed or repetition -> score of its run.
         score: the mean over the runs.
         sd: standard deviation (unbiased) over the runs; None for a single run.
         interval: bounds of the score.
@@ -39,7 +39,7 @@ class SystemScore:
     name: str
     source: str
     modality: str
-    seeds: Mapping[str, float]
+    runs: Mapping[str, float]
     score: float
     sd: float | None
     interval: tuple[float, float]
@@ -57,8 +57,8 @@ class PairDifference:
         p: two-sided, by the same bootstrap.
         p_holm: corrected over all pairs; None for a single pair.
         identical: whether both decided every clip alike.
-        mcnemar: tests on accuracy, one for each seed; empty for a regression and for different seeds.
-        wilcoxon: tests over folds and over seeds, where there are several.
+        mcnemar: tests on accuracy, one for each run; empty for a regression and for different seeds.
+        wilcoxon: tests over folds and over runs, where there are several.
         words: the difference in a sentence.
     """
 
@@ -134,14 +134,14 @@ class Comparison:
         rows = tuple(
             (
                 system.name,
-                str(len(system.seeds)),
+                str(len(system.runs)),
                 f"{system.score:.4f}",
                 _format_interval(system.interval),
                 "" if system.sd is None else f"{system.sd:.4f}",
             )
             for system in self.systems
         )
-        return Grid(f"{title} on {self.clips} clips", ("", "runs", title, "95 % interval", "sd over seeds"), rows)
+        return Grid(f"{title} on {self.clips} clips", ("", "runs", title, "95 % interval", "sd over runs"), rows)
 
     def _make_difference_grid(self) -> Grid:
         drawn = f"{self.people} speakers" if self.resampled == "speaker" else f"{self.clips} clips"
@@ -163,7 +163,7 @@ class Comparison:
             name = f"{pair.first} - {pair.second}"
             for test in pair.mcnemar:
                 found = f"only {pair.first} right: {test.only_first}, only {pair.second}: {test.only_second}"
-                title = f"McNemar, seed {test.seed}" if test.seed else "McNemar"
+                title = f"McNemar, {test.run}" if test.run else "McNemar"
                 rows.append((name, title, found, *_format_ps(test.p, test.p_holm)))
             for rank in pair.wilcoxon:
                 count = len(rank.differences)

@@ -46,14 +46,14 @@ class McNemar:
     """The exact test of McNemar (1947) on the clips that one of two runs decided rightly and the other wrongly.
 
     Attributes:
-        seed: the seed of both runs; empty if each system has a single run.
+        run: the seed or repetition of both runs; empty if each system has a single run.
         only_first: clips that only the first run decided rightly.
         only_second: clips that only the second run decided rightly.
         p: two-sided; it takes clips as independent, which those of one person are not.
         p_holm: corrected over all pairs of systems; None for a single pair.
     """
 
-    seed: str
+    run: str
     only_first: int
     only_second: int
     p: float
@@ -62,11 +62,11 @@ class McNemar:
 
 @dataclass(frozen=True)
 class SignedRank:
-    """The signed-rank test of Wilcoxon (1945) on the differences in several folds or seeds.
+    """The signed-rank test of Wilcoxon (1945) on the differences in several folds or runs.
 
     Attributes:
-        over: ``folds`` or ``seeds``.
-        differences: first system minus second, one for each fold or seed.
+        over: ``folds`` or ``runs`` (seeds and repetitions).
+        differences: first system minus second, one for each fold or run.
         p: two-sided.
         smallest_p: the smallest p that as many differences can have, 2 / 2^n; 0.0625 for five.
         p_holm: corrected over all pairs of systems; None for a single pair.
@@ -192,16 +192,16 @@ def find_p(drawn: NDArray[np.float64], groups: int) -> float:
     return min(1.0, 2 * tail)
 
 
-def run_mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_], seed: str = "") -> McNemar:
+def run_mcnemar(first: NDArray[np.bool_], second: NDArray[np.bool_], run: str = "") -> McNemar:
     """Run McNemar's exact test on the clips (n,) that two runs decided rightly."""
     only_first, only_second = int((first & ~second).sum()), int((second & ~first).sum())
     differing = only_first + only_second
     p = float(stats.binomtest(only_first, differing).pvalue) if differing else 1.0
-    return McNemar(seed, only_first, only_second, p)
+    return McNemar(run, only_first, only_second, p)
 
 
 def run_wilcoxon(differences: Sequence[float], over: str) -> SignedRank:
-    """Run Wilcoxon's signed-rank test on the differences in several folds or seeds."""
+    """Run Wilcoxon's signed-rank test on the differences in several folds or runs."""
     changed = [difference for difference in differences if difference]
     p = float(stats.wilcoxon(changed).pvalue) if changed else 1.0
     # With ties, older versions of SciPy approximate p and can fall below what is possible.

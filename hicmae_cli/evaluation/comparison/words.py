@@ -45,7 +45,7 @@ def _describe_difference(pair: PairDifference, metric: str, runs: tuple[int, int
         low, high = -high, -low
     size = f"{abs(pair.difference):.3f} {format_metric(metric)} {'lower' if smaller else 'higher'}"
     count = f"{runs[0]}" if runs[0] == runs[1] else f"{runs[0]} and {runs[1]}"
-    over = f", on average over {count} seeds" if max(runs) > 1 else ""
+    over = f", on average over {count} runs" if max(runs) > 1 else ""
     level = f"{100 * LEVEL:.0f} %"
     interval = f"{level} interval {low:.3f} to {high:.3f}"
     return f"{better} scored {size} than {other}{over} ({interval}; p {_name_p(pair.p)})"
@@ -84,27 +84,27 @@ def list_warnings(systems: Sequence[System], paired: PairedDecisions, pairs: Seq
         "cannot show a difference"
         for over, test in ranks.items()
     ]
-    seeds: Mapping[str, list[str]] = {system.name: list(system.runs) for system in systems}
-    if any(len(runs) == 1 for runs in seeds.values()):
-        single = ", ".join(name for name, runs in seeds.items() if len(runs) == 1)
+    runs: Mapping[str, list[str]] = {system.name: list(system.runs) for system in systems}
+    if any(len(each) == 1 for each in runs.values()):
+        single = ", ".join(name for name, each in runs.items() if len(each) == 1)
         warnings.append(
             f"a single training run of {single}: intervals and p-values do not cover what another seed would change"
         )
-    if len({tuple(runs) for runs in seeds.values()}) > 1 and any(len(runs) > 1 for runs in seeds.values()):
-        texts = "; ".join(f"{name}: {', '.join(map(_name_seed, runs))}" for name, runs in seeds.items())
-        warnings.append(f"the systems have different seeds ({texts}): no test pairs them by seed")
+    if len({tuple(each) for each in runs.values()}) > 1 and any(len(each) > 1 for each in runs.values()):
+        texts = "; ".join(f"{name}: {', '.join(map(_name_run, each))}" for name, each in runs.items())
+        warnings.append(f"the systems have different runs ({texts}): tests that pair runs skip them")
     if not paired.folds and all(sample.fold for system in systems for sample in system.first.samples):
         folds = {sample.fold for system in systems for sample in system.first.samples}
         if len(folds) > 1:
-            warnings.append("the systems put the same clips into different folds: no test pairs them by fold")
+            warnings.append("the clips are in different folds, by system or repetition: no test is over folds")
     for system in systems:
         if any(run.optimistic for run in system.runs.values()):
             warnings.append(f"{system.name}: its epoch was chosen on the test clips: its score is optimistic")
     return warnings
 
 
-def _name_seed(seed: str) -> str:
-    return seed or "a single run"
+def _name_run(run: str) -> str:
+    return run or "a single run"
 
 
 def _warn_of_people(speakers: Sequence[str]) -> list[str]:

@@ -67,5 +67,5 @@ def system(name: str, share: float, *seeds: int, speakers: int = 12, folds: int 
             )
             for entry in content["samples"]
         ]
-        runs[str(seed)] = SystemRun(LABELS, tuple(samples))
+        runs[f"seed {seed}"] = SystemRun(LABELS, tuple(samples))
     return System(name, runs)

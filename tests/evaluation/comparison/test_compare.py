@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from hicmae_cli.evaluation.comparison.result import Comparison, PairDifference
 from hicmae_cli.evaluation.comparison.significance import correct_holm
 from hicmae_cli.evaluation.comparison.words import describe_pair
 from hicmae_cli.evaluation.results import SampleResult
+from tests.docs.pages import PAGES
 from tests.docs.test_facts import documented, fields
 from tests.evaluation.comparison.decisions import TRUTH, document, guess, system, write
 
@@ -40,8 +42,8 @@ def test_the_difference_is_that_of_the_scores(three: Comparison) -> None:
         assert pair.difference == pytest.approx(scores[pair.first] - scores[pair.second])
         assert pair.interval[0] < pair.difference < pair.interval[1]
     for found in three.systems:
-        assert found.score == pytest.approx(sum(found.seeds.values()) / 3)
-        assert found.sd == pytest.approx(stats.tstd(list(found.seeds.values())))
+        assert found.score == pytest.approx(sum(found.runs.values()) / 3)
+        assert found.sd == pytest.approx(stats.tstd(list(found.runs.values())))
         assert found.interval[0] < found.score < found.interval[1]
     assert (three.people, three.resampled, three.clips) == (12, "speaker", 180)
 
@@ -57,9 +59,9 @@ def test_each_kind_of_test_is_corrected_over_the_pairs(three: Comparison) -> Non
     assert [pair.p_holm for pair in three.pairs] == correct_holm([pair.p for pair in three.pairs])
     for index in range(3):
         tests = [pair.mcnemar[index] for pair in three.pairs]
-        assert [test.seed for test in tests] == [str(index + 1)] * 3
+        assert [test.run for test in tests] == [f"seed {index + 1}"] * 3
         assert [test.p_holm for test in tests] == correct_holm([test.p for test in tests])
-    for index, (over, count) in enumerate((("folds", 5), ("seeds", 3))):
+    for index, (over, count) in enumerate((("folds", 5), ("runs", 3))):
         ranks = [pair.wilcoxon[index] for pair in three.pairs]
         assert [(rank.over, len(rank.differences)) for rank in ranks] == [(over, count)] * 3
         assert [rank.p_holm for rank in ranks] == correct_holm([rank.p for rank in ranks])
@@ -88,7 +90,7 @@ def test_differences_over_folds_are_means_over_seeds(three: Comparison) -> None:
 def test_a_large_difference_is_shown_and_a_small_one_is_not(three: Comparison) -> None:
     large, _, small = three.sentences
     assert large.startswith("g scored 0.")
-    assert "UAR higher than f, on average over 3 seeds (95 % interval 0." in large
+    assert "UAR higher than f, on average over 3 runs (95 % interval 0." in large
     assert "after Holm's correction for 3 pairs (p = 0.0" in large
     assert "these clips show a difference; it may be as small as 0.1" in large
     assert "these clips do not show a difference, and do not exclude one of 0." in small
@@ -137,25 +139,23 @@ def test_warnings_of_people() -> None:
 
 
 def test_warnings_of_runs() -> None:
-    ranks = (
-        "with 5 folds, the p of Wilcoxon's test cannot be below 0.0625, so it cannot show a difference; with 3 seeds"
-    )
+    ranks = "with 5 folds, the p of Wilcoxon's test cannot be below 0.0625, so it cannot show a difference; with 3 runs"
     assert warnings(GOOD, FAIR).startswith(ranks)
     assert warnings(*(system(name, 0.6, *range(6), folds=6) for name in "ab")) == ""
     single = system("one", 0.6, 1, folds=5)
     found = warnings(GOOD, single)
     assert "a single training run of one: intervals and p-values do not cover" in found
-    assert "different seeds (g: 1, 2, 3; one: 1)" in found
+    assert "different runs (g: seed 1, seed 2, seed 3; one: seed 1)" in found
     (pair,) = compare(GOOD, single, draws=DRAWS).pairs
     assert (pair.mcnemar, [test.over for test in pair.wilcoxon]) == ((), ["folds"])
     optimistic = System("o", {seed: replace(run, optimistic=True) for seed, run in GOOD.runs.items()})
     assert warnings(FAIR, optimistic).endswith("o: its epoch was chosen on the test clips: its score is optimistic")
-    assert "into different folds" in warnings(GOOD, system("f", 0.6, 1, 2, 3, folds=4))
+    assert "the clips are in different folds" in warnings(GOOD, system("f", 0.6, 1, 2, 3, folds=4))
 
 
 def test_single_runs_are_a_pair_whatever_their_seeds() -> None:
     (pair,) = compare(system("a", 0.9, 1), system("b", 0.5, 2), draws=DRAWS).pairs
-    assert [test.seed for test in pair.mcnemar] == [""]
+    assert [test.run for test in pair.mcnemar] == [""]
 
 
 def test_a_regression() -> None:
@@ -180,8 +180,12 @@ def test_the_document_and_the_texts(three: Comparison, tmp_path: Path) -> None:
     document = json.loads((tmp_path / "out" / "comparison.json").read_text("utf-8"))
     assert document == json.loads(json.dumps(three.to_dict()))
     assert document["schema"] == "hicmae.compare/1"
-    # The names of seeds are not fields.
-    assert set(fields(document, skip=frozenset({"seeds"}))) == documented("hicmae.compare/1")
+    # The names of runs are not fields; one row documents each kind of test as a whole.
+    tests = frozenset({"mcnemar", "wilcoxon"})
+    assert set(fields(document, skip=tests | {"runs"})) == documented("hicmae.compare/1")
+    for kind in tests:
+        (row,) = (line for line in PAGES["docs/reference/json.md"].splitlines() if line.startswith(f"| `{kind}` |"))
+        assert set(document["pairs"][0][kind][0]) <= set(re.findall(r"`(\w+)`", row))
     assert document["pairs"][0]["words"] == three.sentences[0]
     markdown = (tmp_path / "out" / "comparison.md").read_text("utf-8")
     for text in (str(three), markdown):
@@ -195,6 +199,8 @@ def test_the_document_and_the_texts(three: Comparison, tmp_path: Path) -> None:
 def test_wrong_usage(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="two or more systems to compare, got 1"):
         compare(GOOD)
+    with pytest.raises(SettingsError, match="streams=True compares the streams of one file"):
+        compare(GOOD, FAIR, streams=True)
     with pytest.raises(SettingsError, match="g is given twice"):
         compare(GOOD, GOOD)
     with pytest.raises(SettingsError, match="draws=10: expected at least 1000"):

@@ -50,7 +50,7 @@ def test_other_clips_are_counted_and_named() -> None:
 
 
 def test_every_seed_is_checked() -> None:
-    runs = {"1": A.first, "2": replace(A.first, samples=A.first.samples[1:])}
+    runs = {"seed 1": A.first, "seed 2": replace(A.first, samples=A.first.samples[1:])}
     with pytest.raises(ManifestError, match=r"a and b \(seed 2\) have different test clips: 1 only in a \(c0\)"):
         pair_decisions([A, System("b", runs)])
 

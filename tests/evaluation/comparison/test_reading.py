@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hicmae_cli.errors import ManifestError
-from hicmae_cli.evaluation.comparison.reading import System, SystemRun, read_system
+from hicmae_cli.evaluation.comparison.reading import System, SystemRun, read_streams, read_system
 from hicmae_cli.evaluation.results import Evaluation
 from tests.evaluation.comparison.decisions import document, write
 from tests.evaluation.toys import ValueEngine, decision, evaluation
@@ -41,7 +41,7 @@ def test_seeds_and_folds_of_a_run(tmp_path: Path) -> None:
             part["samples"][0]["id"] = f"fold {fold}"
             write(tmp_path / "run" / f"seed-{seed}" / f"fold-{fold}" / "result.json", part)
     system = read_system(tmp_path / "run")
-    assert list(system.runs) == ["9", "10"]
+    assert list(system.runs) == ["seed 9", "seed 10"]
     assert [(sample.id, sample.fold) for sample in system.first.samples] == [("fold 1", "1"), ("fold 2", "2")]
     assert [run.optimistic for run in system.runs.values()] == [False, True]
     # The document of all folds comes before those of each fold.
@@ -60,7 +60,7 @@ def test_another_stream(tmp_path: Path) -> None:
     assert read_system(path, modality="av").first.samples[0].prediction == "joy"
     audio = read_system(path, modality="audio").first
     assert (audio.modality, audio.samples[0].prediction) == ("audio", "fear")
-    with pytest.raises(ManifestError, match=r"no decisions for modality='video', only for audio, av"):
+    with pytest.raises(ManifestError, match=r"no decisions for modality='video', only for av, audio"):
         read_system(path, modality="video")
 
 
@@ -90,6 +90,25 @@ def test_missing_scores_are_named(tmp_path: Path, make: Any) -> None:
 
 def test_the_runs_of_a_system_have_the_same_labels() -> None:
     with pytest.raises(ManifestError, match="labels of seed 1 differ"):
-        System("a", {"0": SystemRun(("x", "y"), ()), "1": SystemRun(("x",), ())})
+        System("a", {"seed 0": SystemRun(("x", "y"), ()), "seed 1": SystemRun(("x",), ())})
     with pytest.raises(ManifestError, match="no scores"):
         System("a", {})
+
+
+def test_repetitions_of_a_run(tmp_path: Path) -> None:
+    for place in ("a/seed-0/repeat-1", "a/seed-0/repeat-2", "a/seed-1/repeat-1", "b/repeat-2", "b/repeat-10"):
+        write(tmp_path / place / "result.json", document(["joy"], ["joy"]))
+    # The table of the whole is another kind of document.
+    write(tmp_path / "a" / "result.json", {"schema": "hicmae.finetune/1"})
+    assert list(read_system(tmp_path / "a").runs) == ["seed 0, repeat 1", "seed 0, repeat 2", "seed 1, repeat 1"]
+    assert list(read_system(tmp_path / "b").runs) == ["repeat 2", "repeat 10"]
+
+
+def test_the_streams_of_a_document_are_systems(tmp_path: Path) -> None:
+    streams = {
+        name: {"samples": document([label], ["joy"])["samples"]} for name, label in (("av", "joy"), ("audio", "fear"))
+    }
+    found = read_streams(write(tmp_path / "a.json", document(["joy"], ["joy"], by_modality=streams)))
+    assert [(system.name, system.first.samples[0].prediction) for system in found] == [("av", "joy"), ("audio", "fear")]
+    with pytest.raises(ManifestError, match=r"has the decisions of av only; evaluate the weight with modality='each'"):
+        read_streams(write(tmp_path / "b.json", document(["joy"], ["joy"])))

@@ -124,10 +124,10 @@ def test_wilcoxon_is_that_of_scipy() -> None:
 
 @pytest.mark.parametrize(("count", "smallest"), [(1, 1.0), (5, 0.0625), (6, 0.03125), (10, 2 / 1024)])
 def test_the_smallest_p_of_wilcoxon(count: int, smallest: float) -> None:
-    found = run_wilcoxon([0.01 * (index + 1) for index in range(count)], "seeds")
+    found = run_wilcoxon([0.01 * (index + 1) for index in range(count)], "runs")
     assert found.smallest_p == found.p == pytest.approx(smallest)
     # Equal differences can be approximated, and the approximation is too small.
-    assert run_wilcoxon([0.5] * count, "seeds").p >= found.smallest_p
+    assert run_wilcoxon([0.5] * count, "runs").p >= found.smallest_p
 
 
 def test_holm() -> None:
@@ -160,4 +160,4 @@ def test_a_planted_difference_is_found() -> None:
     """The power in docs/compare.md."""
     script = load_script()
     assert script.find_rates(40, 30, 0.1, 300)["speakers"] >= 0.9
-    assert 0.3 <= script.find_rates(40, 30, 0.05, 300)["speakers"] <= 0.6
+    assert 0.2 <= script.find_rates(40, 30, 0.05, 300)["speakers"] <= 0.4
