@@ -4,7 +4,7 @@
 
 Every trial invents people, their clips of six emotions, and two systems. How often a system is right differs between
 people; so do the systems, from person to person, although over all people they are equally good, or one is better by a
-planted amount. The table has the share of the trials in which each test gives p <= 0.05. It takes 10 minutes on one
+planted amount. The table has the share of the trials in which each test gives p <= 0.05. It takes 4 minutes on one
 core.
 """
 
