@@ -48,6 +48,9 @@ def _describe_difference(pair: PairDifference, metric: str, runs: tuple[int, int
     over = f", on average over {count} runs" if max(runs) > 1 else ""
     level = f"{100 * LEVEL:.0f} %"
     interval = f"{level} interval {low:.3f} to {high:.3f}"
+    if pair.difference == 0:
+        score = f"the same {format_metric(metric)}"
+        return f"{pair.first} and {pair.second} scored {score}{over} ({interval}; p {_name_p(pair.p)})"
     return f"{better} scored {size} than {other}{over} ({interval}; p {_name_p(pair.p)})"
 
 
