@@ -1,6 +1,6 @@
 """hicmae: raw video in, fused audio-visual emotion out, per person, over time.
 
-``import hicmae_cli as hicmae`` gives eleven names, each imported when it is first used. They do what the commands do::
+``import hicmae_cli as hicmae`` gives fourteen names, each imported when it is first used. They do what the commands do::
 
     prediction = hicmae.predict("interview.mp4")
     print(prediction)
@@ -15,6 +15,8 @@ from hicmae_cli.errors import MissingDependencyError, install_hint
 
 if TYPE_CHECKING:
     from hicmae_cli.api import load_weight, predict
+    from hicmae_cli.corpora.dataset import Dataset, Item
+    from hicmae_cli.corpora.facts import check_dataset
     from hicmae_cli.corpora.manifest import read_manifest
     from hicmae_cli.evaluation.comparison.compare import compare
     from hicmae_cli.evaluation.evaluate import evaluate
@@ -27,8 +29,11 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "Dataset",
+    "Item",
     "Prediction",
     "Predictor",
+    "check_dataset",
     "compare",
     "evaluate",
     "export_onnx",
@@ -42,8 +47,11 @@ __all__ = [
 
 # Module and name of each, so that `import hicmae_cli` imports none of them. The imports above tell type checkers.
 _PLACES = {
+    "Dataset": "corpora.dataset:Dataset",
+    "Item": "corpora.dataset:Item",
     "Prediction": "report.prediction:Prediction",
     "Predictor": "runtime.predictor:Predictor",
+    "check_dataset": "corpora.facts:check_dataset",
     "compare": "evaluation.comparison.compare:compare",
     "evaluate": "evaluation.evaluate:evaluate",
     "export_onnx": "weights.export:export_onnx",

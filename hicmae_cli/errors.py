@@ -41,6 +41,10 @@ class MissingDependencyError(HicmaeError):
     """An optional package or a system library is missing."""
 
 
+class PluginWarning(UserWarning):
+    """A plug-in of another package, or a part of it, is skipped."""
+
+
 def install_hint(extra: str) -> str:
     """Return how to install an extra: from the checkout, because no index has a package of this name."""
     return f"pip install '.[{extra}]' in the checkout of hicmae"

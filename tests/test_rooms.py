@@ -34,7 +34,7 @@ ROOMS: dict[str, set[str]] = {
     "models": set(),
     "weights": {"models"},
     "runtime": {"media", "faces", "clips", "weights", "models"},
-    "corpora": {"media", "clips"},
+    "corpora": {"media", "clips", "recipes"},
     "preparing": {"media", "faces", "clips", "corpora"},
     "puppets": {"media", "faces", "corpora", "preparing"},
     "report": {"runtime", "weights"},

@@ -6,14 +6,16 @@ import contextlib
 import io
 import os
 import sys
-from typing import Annotated
+import warnings
+from collections.abc import Iterator
+from typing import Annotated, Any
 
 import typer
 
 from hicmae_cli import __version__
 from hicmae_cli.cli.flags import to_flags
 from hicmae_cli.cli.lazy import LazyCommand, LazyGroup
-from hicmae_cli.errors import HicmaeError, SettingsError, one_line
+from hicmae_cli.errors import HicmaeError, PluginWarning, SettingsError, one_line
 from hicmae_cli.onnx_runtime import has_stuck_threads
 
 _COMMANDS = {
@@ -101,7 +103,8 @@ def _run_command(given: list[str]) -> None:
             # File names are not always text.
             stream.reconfigure(errors="backslashreplace")
     try:
-        app(args=given, prog_name="hicmae", obj={"debug": debug})
+        with _show_plugin_warnings():
+            app(args=given, prog_name="hicmae", obj={"debug": debug})
     except HicmaeError as error:
         if debug:
             raise
@@ -121,6 +124,24 @@ def _run_command(given: list[str]) -> None:
         if debug:
             raise
         _fail(f"unexpected {type(error).__name__}: {error} (run again with --debug for the traceback)")
+
+
+@contextlib.contextmanager
+def _show_plugin_warnings() -> Iterator[None]:
+    """Show a warning about a plug-in in one line, without the place in the code that gave it."""
+    show_others = warnings.showwarning
+
+    def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
+        if issubclass(category, PluginWarning):
+            typer.echo(f"warning: {one_line(str(message))}", err=True)
+        else:
+            show_others(message, category, *place)
+
+    warnings.showwarning = show
+    try:
+        yield
+    finally:
+        warnings.showwarning = show_others
 
 
 def _exit_past_stuck_threads(code: str | int | None) -> None:

@@ -21,7 +21,8 @@ def datasets(
 ) -> None:
     """List the datasets hicmae knows, or show one: labels, folds, files, licence, where to get it.
 
-    Datasets are looked up in the folder $HICMAE_DATA, by default `data`.
+    Datasets are looked up in the folder $HICMAE_DATA, by default `data`. Installed packages can add datasets as
+    plug-ins; the list then names the package of each.
 
     [bold]Examples[/bold]
 
@@ -32,9 +33,9 @@ def datasets(
         hicmae datasets crema-d --json
     """
     from hicmae_cli.cli.screen import STDOUT, Screen, write_document
-    from hicmae_cli.corpora.catalogue import DATASETS, find_dataset
+    from hicmae_cli.corpora.catalogue import find_dataset, list_datasets
 
-    chosen = list(DATASETS.values()) if name is None else [find_dataset(name, labelled=False)]
+    chosen = list(list_datasets().values()) if name is None else [find_dataset(name, labelled=False)]
     if json:
         write_document({"schema": SCHEMA, "datasets": [_describe(dataset) for dataset in chosen]}, STDOUT)
     elif name is None:
@@ -62,9 +63,11 @@ def _render_list(chosen: list[Dataset]) -> RenderableType:
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table("name", "task", "split", "path", "status")
+    has_plugins = any(dataset.package for dataset in chosen)
+    table = Table("name", "task", "split", "path", "status", *(["from"] if has_plugins else []))
     for dataset in chosen:
-        table.add_row(dataset.name, _name_task(dataset), _name_split(dataset), *map(escape, _find_status(dataset)))
+        cells = [_name_task(dataset), _name_split(dataset), *map(escape, _find_status(dataset))]
+        table.add_row(dataset.name, *cells, *([escape(dataset.package or "hicmae")] if has_plugins else []))
     return table
 
 

@@ -30,6 +30,7 @@ def list_facts(dataset: Dataset) -> list[tuple[str, str]]:
         ("Sampling rate", f"{rate} (every {_ordinal(rate)}frame)"),
         ("Recipe", f"`{dataset.recipe}`" if dataset.recipe else ""),
         ("Pre-training recipe", f"`{dataset.pretrain_recipe}`" if dataset.pretrain_recipe else ""),
+        ("Package", f"`{dataset.package}`" if dataset.package else ""),
         ("Licence", dataset.licence),
         ("Access", dataset.access),
         ("Cite", dataset.citation),

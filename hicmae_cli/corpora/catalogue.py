@@ -1,9 +1,11 @@
-"""All datasets by name, and the folders that hold them."""
+"""All datasets by name, those of plug-ins too, and the folders that hold them."""
 
 from __future__ import annotations
 
 import os
+import warnings
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +22,7 @@ from hicmae_cli.corpora.known.puppets import PUPPETS
 from hicmae_cli.corpora.known.ravdess import RAVDESS
 from hicmae_cli.corpora.known.voxceleb2 import VOXCELEB2
 from hicmae_cli.corpora.known.werewolf_xl import WEREWOLF_XL
-from hicmae_cli.errors import ManifestError, SettingsError, one_line
+from hicmae_cli.errors import ManifestError, PluginWarning, SettingsError, one_line
 
 DATASETS: Final = {
     dataset.name: dataset
@@ -43,7 +45,31 @@ DATASETS: Final = {
         PUPPETS,
     )
 }
-"""Name -> dataset."""
+"""Name -> dataset, of those that come with hicmae."""
+
+
+def list_datasets() -> dict[str, Dataset]:
+    """List all datasets by name: those of hicmae, then those of plug-ins in other installed packages.
+
+    The first call imports the plug-ins. It warns about each one that is skipped, and never fails because of one.
+    """
+    return {**DATASETS, **_load_plugins()}
+
+
+@cache
+def _load_plugins() -> dict[str, Dataset]:
+    # Most commands use no plug-in, so they must not pay for the import.
+    from hicmae_cli.corpora.plugins import read_plugins
+
+    plugins = read_plugins(DATASETS)
+    for fault in plugins.faults:
+        warnings.warn(fault, PluginWarning, stacklevel=3)
+    return dict(plugins.datasets)
+
+
+def _look_up(name: str) -> Dataset | None:
+    """Return the dataset of a name; plug-ins are imported only if hicmae has none of this name."""
+    return DATASETS.get(name) or _load_plugins().get(name)
 
 
 def find_dataset(name: str, *, labelled: bool = True) -> Dataset:
@@ -57,13 +83,14 @@ def find_dataset(name: str, *, labelled: bool = True) -> Dataset:
         SettingsError: no dataset has this name (the message suggests the nearest one), or it has no labels.
     """
     key = name.strip().lower()
-    if key in DATASETS and (DATASETS[key].is_labelled or not labelled):
-        return DATASETS[key]
-    if key in DATASETS:
+    found = _look_up(key)
+    if found is not None and labelled and not found.is_labelled:
         raise SettingsError(
-            f"{DATASETS[key].title} has no labels and is for pre-training only: use `hicmae pretrain --dataset {key}`"
+            f"{found.title} has no labels and is for pre-training only: use `hicmae pretrain --dataset {key}`"
         )
-    known = [dataset.name for dataset in DATASETS.values() if dataset.is_labelled or not labelled]
+    if found is not None:
+        return found
+    known = [dataset.name for dataset in list_datasets().values() if dataset.is_labelled or not labelled]
     near = get_close_matches(key, known, n=1, cutoff=0.0)[0]
     raise SettingsError(one_line(f"no dataset named {name}; the nearest is {near}; known datasets: {', '.join(known)}"))
 
@@ -73,7 +100,7 @@ def same_clips(one: str, other: str) -> bool | None:
 
     None if unknown: one of them is unknown or a user's own, and such names say nothing about the clips.
     """
-    pair = [DATASETS[name] for name in (one, other) if name in DATASETS and not DATASETS[name].own]
+    pair = [found for name in (one, other) if (found := _look_up(name)) is not None and not found.own]
     return pair[0].folder == pair[1].folder if len(pair) == 2 else None
 
 

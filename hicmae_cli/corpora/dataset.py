@@ -37,10 +37,10 @@ class Item:
         id: unique name in the dataset; may contain ``/``.
         label: canonical name, or the regression targets as Python writes them, separated by one space.
         speaker: the person who speaks; empty if unknown.
-        video: the recording; need not exist.
+        video: the recording; need not exist. A sound file if the dataset is ``sound_only``.
         audio: a separate sound file; None if the sound is in ``video``.
         fold: the fold that tests this clip; empty if the dataset has a fixed split.
-        split: ``train`` or ``test`` if the dataset has a fixed split.
+        split: ``train``, ``validation`` or ``test`` if the dataset has a fixed split.
         part: the part of ``video`` that is the item; None for all of it. With a part, ``audio`` is a file that holds
             the sound of exactly that part.
         extra: more columns for the manifest.
@@ -104,7 +104,7 @@ class Dataset:
         metric: the metric that chooses the best epoch; empty without labels.
         reported: the metrics that the paper reports.
         sampling_rate: s, to use every s-th frame.
-        recipe: name of its fine-tuning recipe; empty without labels.
+        recipe: name of its fine-tuning recipe, or path of a .toml file; empty without labels.
         pretrain_recipe: name of the recipe that pre-trains on it; empty if there is none.
         items: root -> items as distributed, sorted by id. It reads names and annotations and opens no media file.
             Without its annotations it raises ``ManifestError``; where file names are the list, an empty root has no
@@ -127,6 +127,10 @@ class Dataset:
         root_may_be_file: whether the root may also be the list itself instead of its folder.
         prepared_list: path of the manifest of prepared clips, relative to the root; by default
             ``prepared/<name>.csv``.
+        sound_only: whether it has no pictures: ``Item.video`` is a sound file, and the recipe has
+            ``modality = "audio"``.
+        shares_people: why its published split has the same people in several parts; empty if it has not.
+        package: the package of a plug-in that it comes from; hicmae fills it in.
 
     Raises:
         ValueError: a dataset without labels has labels, folds or a fine-tuning recipe, or the other way round.
@@ -163,6 +167,9 @@ class Dataset:
     takes_every_video: bool = False
     root_may_be_file: bool = False
     prepared_list: str = ""
+    sound_only: bool = False
+    shares_people: str = ""
+    package: str = ""
 
     def __post_init__(self) -> None:
         if not self.is_labelled == bool(self.recipe) == bool(self.metric):

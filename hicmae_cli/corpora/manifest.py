@@ -15,7 +15,7 @@ from hicmae_cli.labels import canonical_label, is_label
 
 ALL_FOLDS = "all"
 """Stands for all folds, one after the other; no fold has this name."""
-_FOLD_NAME = re.compile(rf"(?!{ALL_FOLDS}$)[A-Za-z0-9_-]+")
+FOLD_NAME = re.compile(rf"(?!{ALL_FOLDS}$)[A-Za-z0-9_-]+")
 HEADER = ("id", "video", "audio", "label", "fold", "split", "speaker")
 SPLITS = ("train", "validation", "val", "test")
 """The words of the column ``split``; ``val`` is short for validation."""
@@ -118,7 +118,7 @@ def read_manifest(
                 f"{path}, line {number}: the id {sample.id!r} is also that of line {first[sample.id]}; every clip "
                 "needs its own"
             )
-        if sample.fold and not _FOLD_NAME.fullmatch(sample.fold):
+        if sample.fold and not FOLD_NAME.fullmatch(sample.fold):
             raise ManifestError(
                 f"{path}, line {number}: the fold {sample.fold!r} names a folder of its run; use letters, digits, - "
                 "and _"

@@ -94,7 +94,7 @@ class ClipFacts:
 
     Attributes:
         face_coverage: share of frames with a face; None if not all frames were searched.
-        video_s: length of its video.
+        video_s: length of its video; 0 for a clip without pictures.
         sound_s: length of its sound; 0 without sound.
         is_silent: whether it has a sound track that never reaches ``SILENCE_PEAK``.
     """
@@ -106,8 +106,8 @@ class ClipFacts:
 
     @property
     def gap_s(self) -> float:
-        """Length of audio minus length of video; 0 without sound."""
-        return self.sound_s - self.video_s if self.sound_s else 0.0
+        """Length of audio minus length of video; 0 without one of them."""
+        return self.sound_s - self.video_s if self.sound_s and self.video_s else 0.0
 
 
 def prepare_clip(

@@ -22,6 +22,7 @@ from hicmae_cli.preparing.findings import LISTED, CheckReport, render_text
 from hicmae_cli.preparing.jobs import CLIPS, Event, FrameFolder, Runner, choose_runner, do_jobs, make_jobs, one_face
 from hicmae_cli.preparing.journal import Entry, open_journal
 from hicmae_cli.preparing.sources import find_raw, find_sources, journal_path
+from hicmae_cli.preparing.sound import SOUND_SUFFIX, SoundFile
 from hicmae_cli.preparing.store import claim, only_writer
 from hicmae_cli.workers import run_here
 
@@ -71,7 +72,7 @@ class PreparedDataset:
         prepared: number of clips in it.
         skipped: items that could not be prepared, sorted by id, with the cause.
         skipped_list: the file that lists them; it exists if there are any.
-        sheet: a picture with faces from random places of random clips.
+        sheet: a picture with faces from random places of random clips; None for a dataset that is sound only.
         report: labels, folds, and remarks about every item.
         is_whole: whether all items were asked for.
         warnings: a line about each kind of file that was ignored.
@@ -83,7 +84,7 @@ class PreparedDataset:
     prepared: int
     skipped: tuple[SkippedItem, ...]
     skipped_list: Path
-    sheet: Path
+    sheet: Path | None
     report: CheckReport
     is_whole: bool
     warnings: tuple[str, ...]
@@ -109,7 +110,7 @@ class PreparedDataset:
             **self.report.to_dict(),
             "prepared": self.prepared,
             "manifest": str(self.manifest),
-            "sheet": str(self.sheet),
+            "sheet": None if self.sheet is None else str(self.sheet),
             "skipped_items": [{**asdict(item), "video": str(item.video)} for item in self.skipped],
         }
 
@@ -130,7 +131,8 @@ class PreparedDataset:
             count = f"{len(self.skipped)} of {self.report.items} items"
             yield Text(f"skipped {count}; {self.skipped_list} lists them all with the cause")
         yield Text.assemble((f"{self.prepared} clips", "green"), f" of {self.title} are listed in {self.manifest}")
-        yield Text(f"random faces to check: {self.sheet}")
+        if self.sheet is not None:
+            yield Text(f"random faces to check: {self.sheet}")
         if self.remarks:
             yield Text(f"worth a look: {', '.join(self.remarks)}", "yellow")
 
@@ -184,7 +186,7 @@ def prepare(
     run = choose_runner(workers, ray)
     raw = find_raw(dataset, root, output=output, frames=frames, limit=limit, on_warning=on_warning)
     name = raw.dataset.name if raw.is_whole else f"{raw.dataset.name}.limit"
-    picture = Path(sheet) if sheet is not None else raw.store / f"{name}.png"
+    picture = None if raw.dataset.sound_only else Path(sheet or raw.store / f"{name}.png")
     on_start(len(raw.items))
     done = prepare_items(
         raw.dataset,
@@ -195,7 +197,7 @@ def prepare(
         without_sound=without_sound,
         run=run,
         on_event=on_item,
-        on_manifest=lambda manifest: write_contact_sheet(picture, read_random_faces(manifest, _SHEET_FACES, seed=0)),
+        on_manifest=lambda manifest: _write_sheet(picture, manifest),
         on_wait=lambda: on_wait(raw.store),
         make_detector=make_detector,
     )
@@ -235,7 +237,8 @@ def prepare_items(
     Args:
         dataset: the dataset of the items.
         items: the items to prepare.
-        store: the output folder: ``clips/<id>.mkv``, ``<name>.csv``, which is written last, and ``<name>.failed.csv``.
+        store: the output folder: ``clips/<id>.mkv`` (``.wav`` if the dataset is sound only), ``<name>.csv``, which is
+            written last, and ``<name>.failed.csv``.
         name: name of the lists; by default the dataset's.
         frames: a folder with a folder of face pictures for each id, to use as they are; no clips are written.
         without_sound: keep clips without sound.
@@ -281,8 +284,16 @@ def prepare_items(
     return PreparedItems(manifest, len(done), skipped, skipped_list, entries)
 
 
+def _write_sheet(path: Path | None, manifest: Path) -> None:
+    if path is not None:
+        write_contact_sheet(path, read_random_faces(manifest, _SHEET_FACES, seed=0))
+
+
 def _write_manifest(
-    path: Path, items: Sequence[Item], sources: Mapping[str, Source | FrameFolder], entries: Mapping[str, Entry]
+    path: Path,
+    items: Sequence[Item],
+    sources: Mapping[str, Source | FrameFolder | SoundFile],
+    entries: Mapping[str, Entry],
 ) -> None:
     extra = sorted({name for item in items for name in item.extra} - {*HEADER, "face_coverage"})
     rows = []
@@ -291,6 +302,8 @@ def _write_manifest(
         assert facts is not None
         if isinstance(source, FrameFolder):
             video, audio = _relative(source.folder, path.parent), _relative(source.sound, path.parent)
+        elif isinstance(source, SoundFile):
+            video, audio = "", f"{CLIPS}/{item.id}{SOUND_SUFFIX}"
         else:
             video = f"{CLIPS}/{item.id}.mkv"
             audio = video if facts.sound_s else ""

@@ -14,6 +14,7 @@ from hicmae_cli.errors import DiskError, HicmaeError, ManifestError, MediaError,
 from hicmae_cli.faces import FaceDetector, FaceFinder
 from hicmae_cli.preparing.clip import VERSION, Source, UnusableError, examine_clip, examine_frames, prepare_clip
 from hicmae_cli.preparing.journal import Entry, Journal
+from hicmae_cli.preparing.sound import SOUND_SUFFIX, SoundFile, examine_sound, prepare_sound
 from hicmae_cli.preparing.store import path_in
 from hicmae_cli.ray_workers import run_on_ray
 from hicmae_cli.workers import Outcomes, Report, Work, WorkerDiedError, count_cores, run_here, run_in_pool
@@ -49,14 +50,16 @@ class ClipJob:
 
     id: str
     version: str
-    source: Source | FrameFolder
+    source: Source | FrameFolder | SoundFile
     target: Path
 
     @classmethod
-    def make(cls, id_: str, source: Source | FrameFolder, target: Path) -> ClipJob:
+    def make(cls, id_: str, source: Source | FrameFolder | SoundFile, target: Path) -> ClipJob:
         """Make a job on the files as they are now."""
         if isinstance(source, FrameFolder):
             return cls(id_, _make_version((source.folder, source.sound), source.folder.as_posix()), source, target)
+        if isinstance(source, SoundFile):
+            return cls(id_, _make_version((source.sound,), ""), source, target.with_name(f"{target.stem}{SOUND_SUFFIX}"))
         part = f"{source.start_s} {source.end_s} {source.columns}" if source.is_part else ""
         files = (source.video,) if source.sound is None else (source.video, source.sound)
         return cls(id_, _make_version(files, part), source, target)
@@ -81,12 +84,12 @@ class ClipJob:
             return False
 
 
-def make_jobs(sources: Mapping[str, Source | FrameFolder], folder: Path, journal: Journal) -> list[ClipJob]:
+def make_jobs(sources: Mapping[str, Source | FrameFolder | SoundFile], folder: Path, journal: Journal) -> list[ClipJob]:
     """Make jobs that write ``<folder>/<id>.mkv``; ids that cannot be file names fail in the journal."""
     return [job for id_, source in sources.items() if (job := _make_job(id_, source, folder, journal)) is not None]
 
 
-def _make_job(id_: str, source: Source | FrameFolder, folder: Path, journal: Journal) -> ClipJob | None:
+def _make_job(id_: str, source: Source | FrameFolder | SoundFile, folder: Path, journal: Journal) -> ClipJob | None:
     try:
         target = path_in(folder, id_)
         if not is_safe(id_):  # a manifest is UTF-8 and may move to another system
@@ -184,6 +187,11 @@ def _do(make_detector: Callable[[], FaceDetector], job: ClipJob, report: Report,
     try:
         if isinstance(source, FrameFolder):
             return Entry(job.version, examine_frames(source.folder, source.sound, report))
+        if isinstance(source, SoundFile) and not write:
+            return Entry(job.version, examine_sound(source, report))
+        if isinstance(source, SoundFile):
+            facts = prepare_sound(source, job.target, report)
+            return Entry(job.version, facts, job.target.stat().st_size)
         with make_detector() as detector:
             if not write:
                 return Entry(job.version, examine_clip(source, detector, report))
@@ -203,6 +211,8 @@ def _do(make_detector: Callable[[], FaceDetector], job: ClipJob, report: Report,
 
 
 def _get_path(job: ClipJob) -> Path:
+    if isinstance(job.source, SoundFile):
+        return job.source.sound
     return job.source.folder if isinstance(job.source, FrameFolder) else job.source.video
 
 

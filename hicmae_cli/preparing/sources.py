@@ -13,6 +13,7 @@ from hicmae_cli.errors import ManifestError, SettingsError
 from hicmae_cli.preparing.clip import Source
 from hicmae_cli.preparing.jobs import FrameFolder
 from hicmae_cli.preparing.journal import JOURNAL
+from hicmae_cli.preparing.sound import SoundFile
 
 FRAMES_JOURNAL: Final = "frames.jsonl"
 """File name of the journal for faces that are already cropped."""
@@ -81,6 +82,8 @@ def find_raw(
             "folder outside"
         )
     pictures = Path(frames) if frames is not None else None
+    if pictures is not None and known.sound_only:
+        raise SettingsError(f"frames={pictures}: {known.name} is sound only; give no `frames`")
     if pictures is not None and not pictures.is_dir():
         raise SettingsError(f"frames={pictures}: no such folder")
     warnings = tuple(known.ignored(folder))
@@ -96,7 +99,7 @@ def journal_path(store: Path, frames: Path | None) -> Path:
 
 def find_sources(
     dataset: Dataset, items: Sequence[Item], frames: Path | None, *, without_sound: bool = False
-) -> dict[str, Source | FrameFolder]:
+) -> dict[str, Source | FrameFolder | SoundFile]:
     """Return the source of each item by id, sorted; with ``without_sound`` a video needs no sound.
 
     Raises:
@@ -113,7 +116,9 @@ def find_sources(
     return sources
 
 
-def _make_source(dataset: Dataset, item: Item, frames: Path | None, needs_sound: bool) -> Source | FrameFolder:
+def _make_source(dataset: Dataset, item: Item, frames: Path | None, needs_sound: bool) -> Source | FrameFolder | SoundFile:
+    if dataset.sound_only:
+        return SoundFile(item.video)
     if frames is not None:
         return FrameFolder(_find_frame_folder(frames, item.id, dataset.frames_suffix), item.audio or item.video)
     part = item.part

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from hicmae_cli.clips.recording import Recording
 from hicmae_cli.corpora import unlabelled
-from hicmae_cli.corpora.catalogue import DATASETS, data_home, find_dataset
+from hicmae_cli.corpora.catalogue import data_home, find_dataset, list_datasets
 from hicmae_cli.corpora.clip_list import find_clips
 from hicmae_cli.corpora.dataset import Dataset
 from hicmae_cli.corpora.known.puppets import PUPPETS
@@ -66,7 +66,7 @@ def choose_recipe(
 
 def _find_pretrainable(name: str) -> Dataset:
     """Find a dataset that has a recipe for pre-training."""
-    names = sorted(dataset.name for dataset in DATASETS.values() if dataset.pretrain_recipe)
+    names = sorted(dataset.name for dataset in list_datasets().values() if dataset.pretrain_recipe)
     if name.strip().lower() not in names:
         raise SettingsError(f"dataset={name!r}: expected one of {', '.join(names)}")
     return find_dataset(name, labelled=False)
