@@ -16,6 +16,7 @@ from tests.cli.running import fresh_python
 NAMES = [
     "Prediction",
     "Predictor",
+    "embed",
     "evaluate",
     "export_onnx",
     "finetune",
@@ -23,11 +24,12 @@ NAMES = [
     "predict",
     "prepare",
     "pretrain",
+    "probe",
     "read_manifest",
 ]
 
 
-def test_there_are_ten_names() -> None:
+def test_there_are_a_dozen_names() -> None:
     assert sorted(hicmae.__all__) == NAMES
     assert dir(hicmae) == sorted([*NAMES, "__version__"])
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):

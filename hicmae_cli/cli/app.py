@@ -28,6 +28,13 @@ _COMMANDS = {
     "evaluate": LazyCommand(
         "evaluate", "Score a model on prepared clips: UAR, WAR, F1, CCC and more, next to the paper's numbers."
     ),
+    "embed": LazyCommand(
+        "embed",
+        "Write embeddings of clips: what the layers of a model say about them, with ids, labels, folds and speakers.",
+    ),
+    "probe": LazyCommand(
+        "probe", "Fit a linear classifier to every layer of some embeddings, and test it on other people."
+    ),
     "export": LazyCommand(
         "export", "Export a weight to ONNX and check it against torch; a difference over 1e-3 fails."
     ),
