@@ -1,6 +1,6 @@
 """hicmae: raw video in, fused audio-visual emotion out, per person, over time.
 
-``import hicmae_cli as hicmae`` gives twelve names, each imported when it is first used. They do what the commands do::
+``import hicmae_cli as hicmae`` gives these names, each imported when it is first used. They do what the commands do::
 
     prediction = hicmae.predict("interview.mp4")
     print(prediction)
@@ -16,8 +16,9 @@ from hicmae_cli.errors import MissingDependencyError, install_hint
 if TYPE_CHECKING:
     from hicmae_cli.api import load_weight, predict
     from hicmae_cli.corpora.manifest import read_manifest
-    from hicmae_cli.embedding.embed import embed_clips as embed
+    from hicmae_cli.embedding.clips import embed_clips
     from hicmae_cli.embedding.probe import probe
+    from hicmae_cli.embedding.recordings import embed_recordings as embed
     from hicmae_cli.evaluation.evaluate import evaluate
     from hicmae_cli.preparing.dataset import prepare
     from hicmae_cli.report.prediction import Prediction
@@ -31,6 +32,7 @@ __all__ = [
     "Prediction",
     "Predictor",
     "embed",
+    "embed_clips",
     "evaluate",
     "export_onnx",
     "finetune",
@@ -46,7 +48,8 @@ __all__ = [
 _PLACES = {
     "Prediction": "report.prediction:Prediction",
     "Predictor": "runtime.predictor:Predictor",
-    "embed": "embedding.embed:embed_clips",
+    "embed": "embedding.recordings:embed_recordings",
+    "embed_clips": "embedding.clips:embed_clips",
     "evaluate": "evaluation.evaluate:evaluate",
     "export_onnx": "weights.export:export_onnx",
     "finetune": "training.finetuning.folds:finetune_folds",

@@ -201,6 +201,9 @@ RESULTS = (
     "runtime.engine.Engine",
     "evaluation.score_sheet.ScoreSheet",
     "weights.export.ExportReport",
+    "embedding.table.Embeddings",
+    "embedding.probe.ProbeResult",
+    "embedding.probe.LayerScore",
     "corpora.manifest.Sample",
 )
 """What the public functions return, and what is inside, by place in the package."""

@@ -1,4 +1,4 @@
-"""The public door: ten names, imported when they are first used."""
+"""The public door: names that are imported when they are first used."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ NAMES = [
     "Prediction",
     "Predictor",
     "embed",
+    "embed_clips",
     "evaluate",
     "export_onnx",
     "finetune",
@@ -29,7 +30,7 @@ NAMES = [
 ]
 
 
-def test_there_are_a_dozen_names() -> None:
+def test_these_are_all_names() -> None:
     assert sorted(hicmae.__all__) == NAMES
     assert dir(hicmae) == sorted([*NAMES, "__version__"])
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):

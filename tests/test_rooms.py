@@ -69,7 +69,7 @@ ROOMS: dict[str, set[str]] = {
         "training",
     },
 }
-ROOMS["embedding"] = {"clips", "models", "weights", "runtime", "corpora", "evaluation"}
+ROOMS["embedding"] = {"faces", "media", "clips", "models", "weights", "runtime", "corpora", "evaluation"}
 ROOMS["bench"] = set(ROOMS)
 ROOMS["cli"] = set(ROOMS)
 # Only these know torch: the rest runs, or at least starts, in an install without it.

@@ -29,8 +29,7 @@ _COMMANDS = {
         "evaluate", "Score a model on prepared clips: UAR, WAR, F1, CCC and more, next to the paper's numbers."
     ),
     "embed": LazyCommand(
-        "embed",
-        "Write embeddings of clips: what the layers of a model say about them, with ids, labels, folds and speakers.",
+        "embed", "Write embeddings, the outputs of a model's layers, of clips or of windows of recordings."
     ),
     "probe": LazyCommand(
         "probe", "Fit a linear classifier to every layer of some embeddings, and test it on other people."

@@ -35,7 +35,7 @@ def probe(
 
     [bold]Examples[/bold]
 
-        hicmae embed --dataset crema-d -w runs/pretrain --layers each -o layers.npz
+        hicmae embed --dataset crema-d -w my-weight --layers each -o layers.npz
 
         hicmae probe layers.npz
 

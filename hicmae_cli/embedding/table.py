@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -13,8 +14,10 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from hicmae_cli import __version__
 from hicmae_cli.errors import HicmaeError, MissingDependencyError, SettingsError, first_line, install_hint
 from hicmae_cli.files import write_atomically
+from hicmae_cli.weights.info import WeightInfo
 
 SCHEMA: Final = "hicmae.embed/1"
 COLUMNS: Final = ("id", "person", "start_s", "end_s", "modality", "label", "fold", "split", "speaker")
@@ -51,6 +54,27 @@ class Embeddings:
         if len(sizes) != 1 or any(values.ndim != 2 for values in self.layers.values()):
             raise ValueError(f"embeddings: expected one row per clip everywhere, got lengths {sorted(sizes)}")
 
+    @classmethod
+    def from_rows(
+        cls,
+        rows: Sequence[tuple[Mapping[str, Any], Mapping[str, NDArray[np.float32]]]],
+        about: Mapping[str, Any],
+        failures: Mapping[str, str],
+    ) -> Embeddings:
+        """Make a table of at least one row.
+
+        Args:
+            rows: for each clip or window, its columns (missing ones are empty) and its embedding (W,) by layer.
+            about: how they were made.
+            failures: id or path -> why it has no embedding.
+        """
+        columns: dict[str, NDArray[Any]] = {}
+        for name in COLUMNS:
+            values = [facts.get(name, math.nan if name in _TIMES else "") for facts, _ in rows]
+            columns[name] = np.array(values, np.float64 if name in _TIMES else np.str_)
+        layers = {layer: np.stack([values[layer] for _, values in rows]) for layer in rows[0][1]}
+        return cls(columns, layers, about, failures)
+
     def __len__(self) -> int:
         return len(self.columns["id"])
 
@@ -79,6 +103,11 @@ class Embeddings:
                 _WRITERS[path.suffix.lower()](self, temporary)
         except OSError as error:
             raise HicmaeError(f"{path}: cannot be written: {first_line(error)}") from error
+
+
+def describe_making(weights: str, info: WeightInfo, data: str) -> dict[str, Any]:
+    """Return what a table says about its making: the weight with its metadata, the data, the version."""
+    return {"created_with": f"hicmae {__version__}", "data": data, "weights": {"name": weights, **info.to_dict()}}
 
 
 def check_table(path: Path) -> None:
@@ -114,8 +143,9 @@ def read_embeddings(path: str | Path) -> Embeddings:
 
 def _write_npz(table: Embeddings, path: Path) -> None:
     about = np.array(json.dumps({"schema": SCHEMA, **table.about}))
+    arrays: dict[str, Any] = {_ABOUT: about, **table.columns, **table.layers}
     with path.open("wb") as file:
-        np.savez_compressed(file, **{_ABOUT: about}, **table.columns, **table.layers)
+        np.savez_compressed(file, **arrays)
 
 
 def _read_npz(path: Path) -> Embeddings:

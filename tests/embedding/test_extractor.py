@@ -44,7 +44,7 @@ def test_fused_embeddings_are_the_authors_features(size: str) -> None:
 
 
 def test_a_pretrained_weight_gives_the_embeddings_of_its_encoders(tmp_path: Path) -> None:
-    facts = PretrainingFacts(decoder_width=32, decoder_heads=2, skip_layers=(), skips=False)
+    facts = PretrainingFacts(decoder_width=32, decoder_heads=2, skip_layers=(0,), skips=False)
     info = info_of(DIMS, 1).model_copy(update={"labels": (), "task": "pretraining", "pretraining": facts})
     torch.manual_seed(0)
     model = build_pretraining_model(Architecture(DIMS, decoder=facts.decoder_dims, skips=False))

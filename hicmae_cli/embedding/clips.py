@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hicmae_cli import __version__
 from hicmae_cli.bundled import DEFAULT_WEIGHT
 from hicmae_cli.clips import read_prepared_clip
 from hicmae_cli.corpora.clip_list import ClipList, find_clips
 from hicmae_cli.corpora.manifest import Sample, describe_fault, read_manifest
 from hicmae_cli.corpora.values import format_target
 from hicmae_cli.embedding.extractor import FUSED, Extractor, open_extractor
-from hicmae_cli.embedding.table import Embeddings
+from hicmae_cli.embedding.table import Embeddings, describe_making
 from hicmae_cli.errors import HicmaeError, SettingsError
 from hicmae_cli.evaluation.scoring import restrict
 from hicmae_cli.labels import canonical_label
@@ -69,11 +66,11 @@ def embed_clips(
     streams = modality or extractor.info.modality
     samples = _read_samples(clips)
     on_start(len(samples))
-    found: list[tuple[Sample, dict[str, NDArray[np.float32]]]] = []
+    found: list[tuple[dict[str, str], dict[str, NDArray[np.float32]]]] = []
     failures: dict[str, str] = {}
     for sample in samples:
         try:
-            found.append((sample, _embed_clip(extractor, sample, chosen, streams)))
+            found.append((_describe_clip(sample, streams), _embed_clip(extractor, sample, chosen, streams)))
         except (HicmaeError, ValueError) as error:
             failures[sample.id] = describe_fault(sample, error)
         on_clip()
@@ -82,18 +79,7 @@ def embed_clips(
             f"{clips.manifest}: none of its {len(samples)} clips can be read, e.g. {samples[0].id}: "
             f"{failures[samples[0].id]}"
         )
-    about = describe(extractor, str(weights), clips.name)
-    embeddings = {layer: np.stack([values[layer] for _, values in found]) for layer in chosen}
-    return Embeddings(_make_columns([sample for sample, _ in found], streams), embeddings, about, failures)
-
-
-def describe(extractor: Extractor, weights: str, data: str) -> dict[str, Any]:
-    """Return what a table says about its making: the weight with its metadata, the data, the version."""
-    return {
-        "created_with": f"hicmae {__version__}",
-        "data": data,
-        "weights": {"name": weights, **extractor.info.to_dict()},
-    }
+    return Embeddings.from_rows(found, describe_making(str(weights), extractor.info, clips.name), failures)
 
 
 def _to_path(given: str | Path | None) -> Path | None:
@@ -116,20 +102,16 @@ def _embed_clip(
     shown = {id(view): kept for view in views if (kept := restrict(view, modality)) is not None}
     if not shown:
         raise ValueError(f"the clip has no {modality}")
-    # A short clip's two views are one.
     values = extractor.embed(list(shown.values()), layers)
     return {layer: np.asarray(rows.mean(axis=0), np.float32) for layer, rows in values.items()}
 
 
-def _make_columns(samples: Sequence[Sample], modality: str) -> dict[str, NDArray[Any]]:
-    texts = {
-        "id": [sample.id for sample in samples],
-        "person": ["" for _ in samples],
-        "modality": [modality for _ in samples],
-        "label": [format_target(sample.target) for sample in samples],
-        "fold": [sample.fold for sample in samples],
-        "split": [sample.split for sample in samples],
-        "speaker": [sample.speaker for sample in samples],
+def _describe_clip(sample: Sample, modality: str) -> dict[str, str]:
+    return {
+        "id": sample.id,
+        "modality": modality,
+        "label": format_target(sample.target),
+        "fold": sample.fold,
+        "split": sample.split,
+        "speaker": sample.speaker,
     }
-    whole = np.full(len(samples), math.nan)
-    return {**{name: np.array(values, np.str_) for name, values in texts.items()}, "start_s": whole, "end_s": whole}

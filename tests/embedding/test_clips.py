@@ -37,7 +37,7 @@ def test_every_clip_becomes_a_row(tmp_path: Path) -> None:
     next((tmp_path / "broken").iterdir()).write_text("not a picture")
     weight = str(save_toy(tmp_path / "toy.safetensors"))
     counts: list[int] = []
-    table = hicmae.embed(
+    table = hicmae.embed_clips(
         weights=weight,
         manifest=write_manifest(tmp_path, clips),
         layers=("fused", "audio_1"),
@@ -65,20 +65,22 @@ def test_streams_can_be_withheld(tmp_path: Path) -> None:
     clips = write_manifest(tmp_path, [write_grey(tmp_path, "clip", *range(0, 200, 10))])
     weight = save_toy(tmp_path / "toy.safetensors")
     both, sound = (
-        hicmae.embed(weights=weight, manifest=clips, layers=("video_1", "audio_1"), modality=modality, device="cpu")
+        hicmae.embed_clips(
+            weights=weight, manifest=clips, layers=("video_1", "audio_1"), modality=modality, device="cpu"
+        )
         for modality in (None, "audio")
     )
     np.testing.assert_allclose(both["audio_1"], sound["audio_1"], atol=1e-5)
     assert np.abs(both["video_1"] - sound["video_1"]).max() > 1e-3
     assert sound.columns["modality"].tolist() == ["audio"]
     with pytest.raises(SettingsError, match="modality='face'"):
-        hicmae.embed(weights=weight, manifest=clips, modality="face")
+        hicmae.embed_clips(weights=weight, manifest=clips, modality="face")
 
 
 def test_clips_that_cannot_be_read_at_all_are_an_error(tmp_path: Path) -> None:
     clip = write_grey(tmp_path, "clip", 1)
     next((tmp_path / "clip").iterdir()).write_text("not a picture")
     with pytest.raises(HicmaeError, match="none of its 1 clips can be read"):
-        hicmae.embed(
+        hicmae.embed_clips(
             weights=save_toy(tmp_path / "toy.safetensors"), manifest=write_manifest(tmp_path, [clip]), device="cpu"
         )
