@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hicmae_cli.embedding.clips import embed_clips
     from hicmae_cli.embedding.probe import probe
     from hicmae_cli.embedding.recordings import embed_recordings as embed
+    from hicmae_cli.evaluation.comparison.compare import compare
     from hicmae_cli.evaluation.evaluate import evaluate
     from hicmae_cli.preparing.dataset import prepare
     from hicmae_cli.report.prediction import Prediction
@@ -31,6 +32,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Prediction",
     "Predictor",
+    "compare",
     "embed",
     "embed_clips",
     "evaluate",
@@ -48,6 +50,7 @@ __all__ = [
 _PLACES = {
     "Prediction": "report.prediction:Prediction",
     "Predictor": "runtime.predictor:Predictor",
+    "compare": "evaluation.comparison.compare:compare",
     "embed": "embedding.recordings:embed_recordings",
     "embed_clips": "embedding.clips:embed_clips",
     "evaluate": "evaluation.evaluate:evaluate",

@@ -39,6 +39,7 @@ ROOMS: dict[str, set[str]] = {
     "puppets": {"media", "faces", "corpora", "preparing"},
     "report": {"runtime", "weights"},
     "evaluation": {"clips", "corpora", "runtime", "weights", "report"},
+    "evaluation.comparison": {"corpora", "evaluation", "report"},
     "recipes": {"models", "weights"},
     "augmentation": {"recipes"},
     "training": {"models", "weights", "recipes"},
@@ -69,7 +70,7 @@ ROOMS: dict[str, set[str]] = {
         "training",
     },
 }
-ROOMS["embedding"] = {"faces", "media", "clips", "models", "weights", "runtime", "corpora", "evaluation"}
+ROOMS["embedding"] = {"clips", "models", "weights", "runtime", "corpora", "evaluation"}
 ROOMS["bench"] = set(ROOMS)
 ROOMS["cli"] = set(ROOMS)
 # Only these know torch: the rest runs, or at least starts, in an install without it.
