@@ -1,6 +1,6 @@
 """hicmae: raw video in, fused audio-visual emotion out, per person, over time.
 
-``import hicmae_cli as hicmae`` gives fourteen names, each imported when it is first used. They do what the commands do::
+``import hicmae_cli as hicmae`` gives these names, each imported when it is first used. They do what the commands do::
 
     prediction = hicmae.predict("interview.mp4")
     print(prediction)
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from hicmae_cli.corpora.dataset import Dataset, Item
     from hicmae_cli.corpora.facts import check_dataset
     from hicmae_cli.corpora.manifest import read_manifest
+    from hicmae_cli.embedding.clips import embed_clips
+    from hicmae_cli.embedding.probe import probe
+    from hicmae_cli.embedding.recordings import embed_recordings as embed
     from hicmae_cli.evaluation.comparison.compare import compare
     from hicmae_cli.evaluation.evaluate import evaluate
     from hicmae_cli.preparing.dataset import prepare
@@ -35,6 +38,8 @@ __all__ = [
     "Predictor",
     "check_dataset",
     "compare",
+    "embed",
+    "embed_clips",
     "evaluate",
     "export_onnx",
     "finetune",
@@ -42,6 +47,7 @@ __all__ = [
     "predict",
     "prepare",
     "pretrain",
+    "probe",
     "read_manifest",
 ]
 
@@ -53,6 +59,8 @@ _PLACES = {
     "Predictor": "runtime.predictor:Predictor",
     "check_dataset": "corpora.facts:check_dataset",
     "compare": "evaluation.comparison.compare:compare",
+    "embed": "embedding.recordings:embed_recordings",
+    "embed_clips": "embedding.clips:embed_clips",
     "evaluate": "evaluation.evaluate:evaluate",
     "export_onnx": "weights.export:export_onnx",
     "finetune": "training.finetuning.folds:finetune_folds",
@@ -60,6 +68,7 @@ _PLACES = {
     "predict": "api:predict",
     "prepare": "preparing.dataset:prepare",
     "pretrain": "training.pretraining.run:pretrain",
+    "probe": "embedding.probe:probe",
     "read_manifest": "corpora.manifest:read_manifest",
 }
 
