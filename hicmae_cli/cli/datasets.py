@@ -110,7 +110,7 @@ def _render_one(dataset: Dataset) -> Iterator[RenderableType]:
                 bullets.add_row(Text("-"), Text(line.replace("`", "")))
             yield Group(Text(f"\n{title}"), bullets)
     if rows := card.list_published(dataset):
-        yield Text("\nPublished (HiCMAE base, audio and video):")
+        yield Text(f"\n{card.title_published(dataset)}")
         table = Table()
         for title in rows[0]:
             table.add_column(title, justify="left" if title == "fold" else "right")

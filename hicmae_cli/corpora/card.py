@@ -27,6 +27,7 @@ def list_facts(dataset: Dataset) -> list[tuple[str, str]]:
         ("Split", dataset.fold_rule),
         ("Metrics", _describe_metrics(dataset)),
         ("Decisions", _describe_decisions(dataset)),
+        ("Shared people", dataset.shares_people),
         ("Sampling rate", f"{rate} (every {_ordinal(rate)}frame)"),
         ("Recipe", f"`{dataset.recipe}`" if dataset.recipe else ""),
         ("Pre-training recipe", f"`{dataset.pretrain_recipe}`" if dataset.pretrain_recipe else ""),
@@ -59,6 +60,12 @@ def title_choices(dataset: Dataset) -> str:
     return "Our choices where the paper does not say:" if dataset.citation else "Good to know:"
 
 
+def title_published(dataset: Dataset) -> str:
+    """Return the heading of `list_published`."""
+    scored = dataset.scores or any(facts.scores for facts in dataset.published.values())
+    return "Published (HiCMAE base, audio and video):" if scored else "Published counts:"
+
+
 def list_published(dataset: Dataset) -> list[list[str]]:
     """Return the published counts and scores as rows of a table, the header first; no rows if there are none."""
     if not dataset.published and not dataset.scores:
@@ -83,7 +90,7 @@ def _make_lines(dataset: Dataset) -> Iterator[str]:
         yield from ["", title_choices(dataset), "", *(f"- {choice}" for choice in dataset.choices)]
     if rows := list_published(dataset):
         header, *others = rows
-        yield from ["", "Published (HiCMAE base, audio and video):", ""]
+        yield from ["", title_published(dataset), ""]
         yield from (f"| {' | '.join(row)} |" for row in (header, ["---"] * len(header), *others))
     if any(facts.test_sha256 for facts in dataset.published.values()):
         yield from ["", f"`hicmae prepare {dataset.name} --check` compares the hashes of the published lists."]

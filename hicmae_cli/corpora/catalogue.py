@@ -13,8 +13,10 @@ from hicmae_cli.corpora.dataset import Dataset
 from hicmae_cli.corpora.known.avcaffe import AVCAFFE_AROUSAL, AVCAFFE_VALENCE
 from hicmae_cli.corpora.known.crema_d import CREMA_D, CREMA_D_4
 from hicmae_cli.corpora.known.dfew import DFEW
+from hicmae_cli.corpora.known.emodb import EMODB
 from hicmae_cli.corpora.known.iemocap import IEMOCAP
 from hicmae_cli.corpora.known.mafw import MAFW, MAFW_43
+from hicmae_cli.corpora.known.meld import MELD
 from hicmae_cli.corpora.known.mer2023 import MER2023
 from hicmae_cli.corpora.known.msp_improv import MSP_IMPROV
 from hicmae_cli.corpora.known.own import FOLDER, MANIFEST
@@ -39,6 +41,8 @@ DATASETS: Final = {
         WEREWOLF_XL,
         AVCAFFE_AROUSAL,
         AVCAFFE_VALENCE,
+        MELD,
+        EMODB,
         VOXCELEB2,
         FOLDER,
         MANIFEST,

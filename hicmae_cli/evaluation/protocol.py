@@ -122,6 +122,8 @@ class Protocol:
         warnings = []
         if self.describe_selection(result)["optimistic"]:
             warnings.append(f"the weight's epoch was {OPTIMISTIC}")
+        if self.dataset and self.dataset.shares_people and not self.cross:
+            warnings.append(f"{self.dataset.shares_people}; the scores do not show how the model does on new people")
         trained_on = result.pooled.info.dataset
         if self.dataset and not self.cross and trained_on not in (self.name, UNKNOWN):
             warnings.append(f"the weight says it was trained on {trained_on}, not on {self.name}")

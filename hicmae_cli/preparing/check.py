@@ -181,6 +181,7 @@ def _check_fold(
         else dataset.people == (_count_people(train), _count_people(test)),
         people_are_known=all(item.speaker for item in (*train, *validation, *test)),
         leaks=tuple(sorted(leaks)),
+        leaks_allowed=dataset.shares_people,
     )
 
 

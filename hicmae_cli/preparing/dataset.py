@@ -21,8 +21,8 @@ from hicmae_cli.preparing.contact_sheet import read_random_faces, write_contact_
 from hicmae_cli.preparing.findings import LISTED, CheckReport, render_text
 from hicmae_cli.preparing.jobs import CLIPS, Event, FrameFolder, Runner, choose_runner, do_jobs, make_jobs, one_face
 from hicmae_cli.preparing.journal import Entry, open_journal
-from hicmae_cli.preparing.sources import find_raw, find_sources, journal_path
 from hicmae_cli.preparing.sound import SOUND_SUFFIX, SoundFile
+from hicmae_cli.preparing.sources import find_raw, find_sources, journal_path
 from hicmae_cli.preparing.store import claim, only_writer
 from hicmae_cli.workers import run_here
 
@@ -97,7 +97,10 @@ class PreparedDataset:
         report, skipped = self.report, {item.id for item in self.skipped}
         counts = (
             (sum(not fold.is_as_published for fold in report.folds), f"of {len(report.folds)} folds not as published"),
-            (len({person for fold in report.folds for person in fold.leaks}), "speakers in more than one part"),
+            (
+                len({person for fold in report.folds for person in fold.leaks if not fold.leaks_allowed}),
+                "speakers in more than one part",
+            ),
             (sum(remark.id not in skipped for remark in report.silent), "silent"),
             (len(report.low_coverage), "with few faces"),
             (len(report.gaps), "with audio and video of different length"),

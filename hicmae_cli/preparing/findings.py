@@ -41,6 +41,7 @@ class FoldCheck:
         people_are_same: whether the numbers of people are as published; None if unknown.
         people_are_known: whether every item names its speaker.
         leaks: people in two parts, sorted; validation is the third part.
+        leaks_allowed: why the published split has them; empty if they are a fault.
     """
 
     fold: str
@@ -54,11 +55,12 @@ class FoldCheck:
     people_are_same: bool | None
     people_are_known: bool
     leaks: tuple[str, ...]
+    leaks_allowed: str = ""
 
     @property
     def is_good(self) -> bool:
         """Whether it has no known fault."""
-        return self.is_as_published and not self.leaks
+        return self.is_as_published and (not self.leaks or bool(self.leaks_allowed))
 
     @property
     def is_as_published(self) -> bool:
@@ -172,7 +174,10 @@ class CheckReport:
         for fold in self.folds:
             if fold.leaks:
                 people = one_line(", ".join(fold.leaks[:LISTED])) + (" …" if len(fold.leaks) > LISTED else "")
-                yield Text(f"people in more than one part of fold {fold.fold or 'fixed'}: {people}", "red")
+                style = "yellow" if fold.leaks_allowed else "red"
+                yield Text(f"people in more than one part of fold {fold.fold or 'fixed'}: {people}", style)
+            if fold.leaks_allowed:
+                yield Text(f"this is as published: {fold.leaks_allowed}", "yellow")
         for title, remarks, is_fault in self._list_remarks():
             if remarks:
                 yield Text(f"{len(remarks)} {title}", "red" if is_fault else "yellow")

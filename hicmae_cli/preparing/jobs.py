@@ -59,7 +59,9 @@ class ClipJob:
         if isinstance(source, FrameFolder):
             return cls(id_, _make_version((source.folder, source.sound), source.folder.as_posix()), source, target)
         if isinstance(source, SoundFile):
-            return cls(id_, _make_version((source.sound,), ""), source, target.with_name(f"{target.stem}{SOUND_SUFFIX}"))
+            return cls(
+                id_, _make_version((source.sound,), ""), source, target.with_name(f"{target.stem}{SOUND_SUFFIX}")
+            )
         part = f"{source.start_s} {source.end_s} {source.columns}" if source.is_part else ""
         files = (source.video,) if source.sound is None else (source.video, source.sound)
         return cls(id_, _make_version(files, part), source, target)

@@ -116,7 +116,9 @@ def find_sources(
     return sources
 
 
-def _make_source(dataset: Dataset, item: Item, frames: Path | None, needs_sound: bool) -> Source | FrameFolder | SoundFile:
+def _make_source(
+    dataset: Dataset, item: Item, frames: Path | None, needs_sound: bool
+) -> Source | FrameFolder | SoundFile:
     if dataset.sound_only:
         return SoundFile(item.video)
     if frames is not None:

@@ -33,7 +33,10 @@ def make_fake(
     """
     items = sorted(_MAKERS[name](root, folds, labels), key=lambda item: item.id)
     for item in items:
-        put_video(item.video, pair=item.part is not None, media=media)
+        if item.video.suffix == ".wav":  # the dataset is sound only
+            put_sound(item.video, media=media)
+        else:
+            put_video(item.video, pair=item.part is not None, media=media)
         if item.audio is not None:
             put_sound(item.audio, media=media)
     return items
@@ -304,6 +307,68 @@ def _avcaffe_valence(root: Path, folds: int | None, labels: int | None) -> list[
     return _avcaffe(root, folds, labels, "valence")
 
 
+def _meld(root: Path, folds: int | None, labels: int | None) -> list[Item]:
+    codes = {"anger": "anger", "disgust": "disgust", "fear": "fear", "joy": "happiness", "neutral": "neutral"}
+    codes |= {"sadness": "sadness", "surprise": "surprise"}
+    header = "Sr No.,Utterance,Speaker,Emotion,Sentiment,Dialogue_ID,Utterance_ID,Season,Episode,StartTime,EndTime"
+    videos = {"train": "train_splits", "dev": "dev_splits_complete", "test": "output_repeated_splits_test"}
+    items = []
+    for part, folder in videos.items():
+        rows = [header]
+        broken = {"train": (125, 3), "dev": (110, 7)}.get(part)
+        if broken and labels is None:
+            rows.append(f'1,"Yes, yes I do.",Monica,neutral,neutral,{broken[0]},{broken[1]},6,11,"0:06:52","0:06:54"')
+        for number, code in enumerate(list(codes)[:labels]):
+            for utterance in range(2):
+                rows.append(
+                    f'{number},"Hey, what up?",Joey,{code},positive,{number},{utterance},8,21,"00:16:16,059",'
+                    '"00:16:21,731"'
+                )
+                items.append(
+                    Item(
+                        id=f"{part}_dia{number}_utt{utterance}",
+                        label=codes[code],
+                        speaker="Joey",
+                        video=root / folder / f"dia{number}_utt{utterance}.mp4",
+                        split="validation" if part == "dev" else part,
+                        extra={
+                            "sentiment": "positive",
+                            "dialogue": str(number),
+                            "utterance": str(utterance),
+                            "season": "8",
+                            "episode": "21",
+                        },
+                    )
+                )
+        write(root / f"{part}_sent_emo.csv", rows)
+    return items
+
+
+def _emodb(root: Path, folds: int | None, labels: int | None) -> list[Item]:
+    codes = {
+        "W": "anger",
+        "L": "boredom",
+        "E": "disgust",
+        "A": "fear",
+        "F": "happiness",
+        "N": "neutral",
+        "T": "sadness",
+    }
+    return [
+        Item(
+            id=f"{speaker}{text}{code}a",
+            label=codes[code],
+            speaker=speaker,
+            video=root / "wav" / f"{speaker}{text}{code}a.wav",
+            fold=speaker,
+            extra={"text": text, "version": "a"},
+        )
+        for speaker in ("03", "08", "09", "10", "11", "12", "13", "14", "15", "16")[:folds]
+        for code in list(codes)[:labels]
+        for text in ("a01", "b10")
+    ]
+
+
 def _folder(root: Path, folds: int | None, labels: int | None) -> list[Item]:
     names = {"happy": "happiness", "sad": "sadness", "bored stiff": "bored stiff"}
     (root / "prepared").mkdir(parents=True, exist_ok=True)
@@ -358,6 +423,8 @@ _MAKERS: dict[str, Maker] = {
     "werewolf-xl": _werewolf_xl,
     "avcaffe-arousal": _avcaffe,
     "avcaffe-valence": _avcaffe_valence,
+    "meld": _meld,
+    "emodb": _emodb,
     "folder": _folder,
     "manifest": _manifest,
 }

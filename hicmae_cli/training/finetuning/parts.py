@@ -65,6 +65,8 @@ def split_samples(
 def check_splits(train: Sequence[Sample], validation: Sequence[Sample], task: Task, selection: str = "val") -> None:
     """Check that there are clips, that all labels are known, and that nobody is in both splits.
 
+    People may be in both if the task says so (``Task.shares_people``).
+
     Raises:
         ManifestError: one of these is not so.
         SettingsError: validation clips together with selection ``last``.
@@ -78,7 +80,8 @@ def check_splits(train: Sequence[Sample], validation: Sequence[Sample], task: Ta
                 f"no {name} clips: give the manifest a split column with train and validation, or a fold column"
             )
     _check_labels(train, validation, task)
-    check_people(train, validation, "test" if selection == "test-best" else "validation")
+    if not task.shares_people:
+        check_people(train, validation, "test" if selection == "test-best" else "validation")
 
 
 def _check_labels(train: Sequence[Sample], validation: Sequence[Sample], task: Task) -> None:

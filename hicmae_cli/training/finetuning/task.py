@@ -32,6 +32,7 @@ class Task:
         kind: what the outputs are.
         metric: that chooses the epoch; by default UAR, or the CCC of a regression.
         merge_by: how many fields of an id name the clips to decide as one; see ``corpora.dataset.Dataset``.
+        shares_people: why the published split has the same people in several parts; empty if that is a fault.
     """
 
     labels: tuple[str, ...]
@@ -42,6 +43,7 @@ class Task:
     kind: Kind = "classification"
     metric: str = ""
     merge_by: int = 0
+    shares_people: str = ""
 
     @property
     def is_regression(self) -> bool:
@@ -138,6 +140,7 @@ def read_task(
         kind=kind,
         metric=dataset.metric if dataset and dataset.task == kind else "",
         merge_by=dataset.merge_by if dataset else 0,
+        shares_people=dataset.shares_people if dataset else "",
     )
     return task, samples
 
