@@ -14,8 +14,11 @@ from hicmae_cli.errors import MissingDependencyError
 from tests.cli.running import fresh_python
 
 NAMES = [
+    "Dataset",
+    "Item",
     "Prediction",
     "Predictor",
+    "check_dataset",
     "compare",
     "embed",
     "embed_clips",

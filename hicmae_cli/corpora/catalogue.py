@@ -11,6 +11,7 @@ from typing import Final
 
 from hicmae_cli.corpora.dataset import Dataset
 from hicmae_cli.corpora.known.avcaffe import AVCAFFE_AROUSAL, AVCAFFE_VALENCE
+from hicmae_cli.corpora.known.blemore import BLEMORE
 from hicmae_cli.corpora.known.crema_d import CREMA_D, CREMA_D_4
 from hicmae_cli.corpora.known.dfew import DFEW
 from hicmae_cli.corpora.known.emodb import EMODB
@@ -43,6 +44,7 @@ DATASETS: Final = {
         AVCAFFE_VALENCE,
         MELD,
         EMODB,
+        BLEMORE,
         VOXCELEB2,
         FOLDER,
         MANIFEST,

@@ -7,6 +7,7 @@ pass over: labels that are not used, files known broken, what single listeners s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import combinations
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -369,6 +370,40 @@ def _emodb(root: Path, folds: int | None, labels: int | None) -> list[Item]:
     ]
 
 
+def _blemore(root: Path, folds: int | None, labels: int | None) -> list[Item]:
+    names = {"ang": "anger", "disg": "disgust", "fea": "fear", "hap": "happiness", "sad": "sadness", "neu": "neutral"}
+    pairs = [(one, other) for one, other in combinations(list(names)[:5], 2)]
+    rows = [
+        "filename,video_id,gender,mix,emotion_1,version,intensity_level,situation,emotion_2,emotion_1_salience,"
+        "emotion_2_salience,fold"
+    ]
+    items = []
+    for fold, actor in list(zip("01234", ("A102", "A411", "A200", "A26", "A303"), strict=True))[:folds]:
+        found = []
+        for code in list(names)[:labels]:
+            kind = "sit1" if code == "neu" else "int1"
+            rows.append(f"{actor}_{code}_{kind}_ver1,{actor},f,0,{code},1,1.0,,,,,{fold}")
+            found.append((f"{actor}_{code}_{kind}_ver1", names[code], "100"))
+        for one, other in pairs if labels is None else []:
+            # The second emotion of the label is the first of the name.
+            name = f"{actor}_mix_{other}_{one}_70_30_ver1"
+            rows.append(f"{name},{actor},f,1,{other},1,,,{one},70.0,30.0,{fold}")
+            found.append((name, f"{names[one]}+{names[other]}", "30/70"))
+        items += [
+            Item(
+                id=name,
+                label=label,
+                speaker=actor,
+                video=root / "videos" / f"{name}.mp4",
+                fold=fold,
+                extra={"gender": "f", "salience": salience},
+            )
+            for name, label, salience in found
+        ]
+    write(root / "train_metadata.csv", rows)
+    return items
+
+
 def _folder(root: Path, folds: int | None, labels: int | None) -> list[Item]:
     names = {"happy": "happiness", "sad": "sadness", "bored stiff": "bored stiff"}
     (root / "prepared").mkdir(parents=True, exist_ok=True)
@@ -425,6 +460,7 @@ _MAKERS: dict[str, Maker] = {
     "avcaffe-valence": _avcaffe_valence,
     "meld": _meld,
     "emodb": _emodb,
+    "blemore": _blemore,
     "folder": _folder,
     "manifest": _manifest,
 }
