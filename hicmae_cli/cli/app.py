@@ -8,7 +8,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated, TextIO
 
 import typer
 
@@ -137,11 +137,18 @@ def _show_plugin_warnings() -> Iterator[None]:
     """Show a warning about a plug-in in one line, without the place in the code that gave it."""
     show_others = warnings.showwarning
 
-    def show(message: Warning | str, category: type[Warning], *place: Any) -> None:
+    def show(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
         if issubclass(category, PluginWarning):
             typer.echo(f"warning: {one_line(str(message))}", err=True)
         else:
-            show_others(message, category, *place)
+            show_others(message, category, filename, lineno, file, line)
 
     warnings.showwarning = show
     try:

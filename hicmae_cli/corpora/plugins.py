@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from hicmae_cli.corpora.dataset import Dataset
 from hicmae_cli.corpora.facts import check_dataset
-from hicmae_cli.errors import first_line, one_line
+from hicmae_cli.errors import one_line
 
 GROUP: Final = "hicmae.datasets"
 """The entry point group; each value is a `Dataset`, or an iterable of them."""
@@ -41,7 +41,7 @@ def read_plugins(built_in: Mapping[str, Dataset]) -> Plugins:
         try:
             datasets = list(_list_datasets(point.load()))
         except (Exception, SystemExit) as error:  # a plug-in may do anything while it is imported
-            cause = f"{point.value} cannot be used ({type(error).__name__}: {first_line(error)})"
+            cause = f"{point.value} cannot be used ({type(error).__name__}: {error})"
             faults.append(one_line(f"package {package}: its datasets are skipped, because {cause}"))
             continue
         for dataset in datasets:

@@ -165,6 +165,13 @@ def test_absent_classes_other_counts_and_failures_are_warned_of() -> None:
     assert Protocol("toys", DATASET, "2").to_dict(WRONG)["warnings"] == []
 
 
+def test_a_split_that_shares_people_is_warned_of() -> None:
+    shared = replace(DATASET, shares_people="one cast is in all parts")
+    assert Protocol("toys", shared, "2").to_dict(WRONG)["warnings"] == [
+        "one cast is in all parts; the scores do not show how the model does on new people"
+    ]
+
+
 def test_a_weight_of_another_corpus_is_warned_of() -> None:
     for trained_on, warned in (("elsewhere", True), ("toys", False), ("unknown", False)):
         found = replace(WRONG, info=info_of(dataset=trained_on))

@@ -45,8 +45,8 @@ def test_sound_is_kept_and_nothing_is_done_twice(tmp_path: Path) -> None:
     ]
     clip = read_prepared_clip(None, store / rows[0]["audio"])
     assert clip.frames is None
-    source = read_audio(tmp_path / "wav" / "03a01Wa.wav")
-    np.testing.assert_allclose(clip.samples, source, atol=1.5 / 32768)
+    assert clip.samples is not None
+    assert float(np.abs(clip.samples - read_audio(tmp_path / "wav" / "03a01Wa.wav")).max()) < 1.5 / 32768
 
     before = files_of(store)
     prepare(corpus, tmp_path, workers=0, on_item=events.append)
