@@ -17,6 +17,7 @@ from hicmae_cli.clips.log_mel import MIN_SAMPLES, compute_log_mel
 from hicmae_cli.clips.views import View, select_evaluation_views
 from hicmae_cli.errors import MediaError
 from hicmae_cli.media import Stills, read_audio, read_audio_if_any, read_frames, read_stills, write_video
+from hicmae_cli.modalities import Modality
 from hicmae_cli.model_input import FACE_SIZE_PX, SAMPLE_RATE_HZ
 
 _IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp"}
@@ -56,18 +57,23 @@ class PreparedClip:
         """Number of samples; 0 without sound."""
         return 0 if self.samples is None else len(self.samples)
 
-    def read_evaluation_clips(self, sampling_rate: int) -> list[Clip]:
+    def read_evaluation_clips(self, sampling_rate: int, modality: Modality = "av") -> list[Clip]:
         """Read the model's inputs of the two test views; equal views share one object.
+
+        Args:
+            sampling_rate: s: every s-th frame is sampled.
+            modality: the streams that are used. The other one is not read, unless a view lacks the one that is used.
 
         Raises:
             MediaError: a picture cannot be read.
         """
         views = select_evaluation_views(self.num_frames, self.num_samples, sampling_rate)
-        faces = self._decode([frame for view in views for frame in view.frames], exact=True)
-        clips = {
-            view: Clip(None if faces is None else _stack(faces, view), self._compute_log_mel(view))
-            for view in dict.fromkeys(views)
-        }
+        skips_sound = modality == "video" and self.frames is not None
+        mels = {view: None if skips_sound else self._compute_log_mel(view) for view in dict.fromkeys(views)}
+        faces = None
+        if modality != "audio" or None in mels.values():
+            faces = self._decode([frame for view in views for frame in view.frames], exact=True)
+        clips = {view: Clip(None if faces is None else _stack(faces, view), mel) for view, mel in mels.items()}
         return [clips[view] for view in views]
 
     def decode_faces(self, view: View, *, exact: bool = True) -> NDArray[np.uint8] | None:

@@ -14,6 +14,7 @@ from hicmae_cli.corpora.splits import Split, cut_validation, find_shared_people,
 from hicmae_cli.corpora.values import format_target
 from hicmae_cli.errors import HicmaeError, ManifestError, SettingsError
 from hicmae_cli.evaluation.scoring import restrict
+from hicmae_cli.modalities import Modality
 from hicmae_cli.models.config import AUDIO_GRID, PATCH_PX, VIDEO_GRID
 from hicmae_cli.models.inputs import to_video
 from hicmae_cli.models.masking import cut_patches, keep_patches, spread_tokens
@@ -114,14 +115,14 @@ def describe_absent_classes(clips: Sequence[Sample], labels: Sequence[str], name
     return f"there are no {name} clips of {', '.join(absent)}" if absent else None
 
 
-def find_unreadable(clips: Sequence[Sample], *, sampling_rate: int, modality: str) -> list[str]:
+def find_unreadable(clips: Sequence[Sample], *, sampling_rate: int, modality: Modality) -> list[str]:
     """Return what is wrong with clips that cannot be validated on; better now than after the first epoch."""
     return [fault for sample in clips if (fault := _fault(sample, sampling_rate, modality))]
 
 
-def _fault(sample: Sample, sampling_rate: int, modality: str) -> str | None:
+def _fault(sample: Sample, sampling_rate: int, modality: Modality) -> str | None:
     try:
-        views = read_prepared_clip(sample.video, sample.audio).read_evaluation_clips(sampling_rate)
+        views = read_prepared_clip(sample.video, sample.audio).read_evaluation_clips(sampling_rate, modality)
     except (HicmaeError, ValueError) as error:
         return f"clip {sample.id}: {describe_fault(sample, error)}"
     if any(restrict(view, modality) for view in views):
@@ -151,6 +152,8 @@ def read_calibration(
                 spread_tokens(len(faces), grid, count, generator=generator)
                 for grid, count in ((VIDEO_GRID, math.prod(VIDEO_GRID[1:])), (AUDIO_GRID, math.prod(AUDIO_GRID) // 2))
             )
-            patches = keep_patches(cut_patches(audio, (PATCH_PX, PATCH_PX)), keep_audio)
-            found.append(TokenSample(to_video(faces, has_faces, keep_video), patches, keep_video, keep_audio))
+            video = None if settings.modality == "audio" else to_video(faces, has_faces, keep_video)
+            sound = None if settings.modality == "video" else cut_patches(audio, (PATCH_PX, PATCH_PX))
+            patches = None if sound is None else keep_patches(sound, keep_audio)
+            found.append(TokenSample(video, patches, keep_video, keep_audio))
     return found
