@@ -1,6 +1,6 @@
 """hicmae: raw video in, fused audio-visual emotion out, per person, over time.
 
-``import hicmae_cli as hicmae`` gives ten names, each imported when it is first used. They do what the commands do::
+``import hicmae_cli as hicmae`` gives eleven names, each imported when it is first used. They do what the commands do::
 
     prediction = hicmae.predict("interview.mp4")
     print(prediction)
@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from hicmae_cli.runtime.predictor import Predictor
     from hicmae_cli.training.finetuning.folds import finetune_folds as finetune
     from hicmae_cli.training.pretraining.run import pretrain
+    from hicmae_cli.weights.adding import add_weight
     from hicmae_cli.weights.export import export_onnx
 
 __version__ = "0.1.0"
 __all__ = [
     "Prediction",
     "Predictor",
+    "add_weight",
     "evaluate",
     "export_onnx",
     "finetune",
@@ -42,6 +44,7 @@ __all__ = [
 _PLACES = {
     "Prediction": "report.prediction:Prediction",
     "Predictor": "runtime.predictor:Predictor",
+    "add_weight": "weights.adding:add_weight",
     "evaluate": "evaluation.evaluate:evaluate",
     "export_onnx": "weights.export:export_onnx",
     "finetune": "training.finetuning.folds:finetune_folds",
