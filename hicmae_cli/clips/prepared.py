@@ -71,7 +71,7 @@ class PreparedClip:
         skips_sound = modality == "video" and self.frames is not None
         mels = {view: None if skips_sound else self._compute_log_mel(view) for view in dict.fromkeys(views)}
         faces = None
-        if modality != "audio" or None in mels.values():
+        if modality != "audio" or any(mel is None for mel in mels.values()):
             faces = self._decode([frame for view in views for frame in view.frames], exact=True)
         clips = {view: Clip(None if faces is None else _stack(faces, view), mel) for view, mel in mels.items()}
         return [clips[view] for view in views]

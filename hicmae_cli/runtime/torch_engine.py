@@ -53,7 +53,7 @@ class TorchEngine:
         if threads:
             torch.set_num_threads(threads)
         self.device = str(self._device)
-        self._model = model.to(self._device)
+        self.model = model.to(self._device)
 
     @torch.inference_mode()
     def logits(self, video: NDArray[np.float32], audio: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -62,9 +62,9 @@ class TorchEngine:
         A stream of a clip that is all zeros is missing, and costs nothing. Neither does the stream that the weight was
         trained without, whatever it contains.
         """
-        self._model.eval()
+        self.model.eval()
         has_video, has_audio = _find_streams(video, audio, self.info.modality)
-        rows = np.empty((len(video), self._model.head.out_features), np.float32)
+        rows = np.empty((len(video), self.model.head.out_features), np.float32)
         for with_video, with_audio in ((True, True), (True, False), (False, True)):
             picked = np.flatnonzero((has_video == with_video) & (has_audio == with_audio))
             if len(picked):
@@ -74,7 +74,7 @@ class TorchEngine:
 
     def _run(self, video: NDArray[np.float32] | None, audio: NDArray[np.float32] | None) -> NDArray[np.float32]:
         inputs = (None if x is None else torch.from_numpy(x).to(self._device) for x in (video, audio))
-        return np.asarray(self._model(*inputs).float().cpu().numpy(), np.float32)
+        return np.asarray(self.model(*inputs).float().cpu().numpy(), np.float32)
 
 
 def _find_streams(
