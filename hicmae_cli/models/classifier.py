@@ -88,7 +88,7 @@ class Classifier(nn.Module):
     def fuse(self, video: Encoded, audio: Encoded, *, batch: int | None = None) -> Tensor:
         """Compute the head's input (B, 4D) from both encoded streams; with the number B, one of them may have B = 1."""
         fused_video, fused_audio = self.fusion_encoder(video.tokens, audio.tokens)
-        parts = (
+        parts: tuple[Tensor, ...] = (
             self._pool(video.means, self.video_layer_weights),
             self._pool(audio.means, self.audio_layer_weights),
             fused_video.mean(dim=1),

@@ -30,6 +30,7 @@ def test_clips_are_those_of_the_reference(tmp_path: Path) -> None:
     assert [len(list(sample.video.iterdir())) for sample in samples if sample.video] == list(CLIP_LENGTHS)
 
 
+@pytest.mark.slow
 def test_the_two_sound_only_evaluations_agree(monkeypatch: pytest.MonkeyPatch) -> None:
     """A difference of the probabilities is an error."""
     monkeypatch.setattr(evaluation, "CLIP_LENGTHS", (5,))

@@ -238,7 +238,6 @@ def test_a_weight_of_ours_keeps_its_metadata(toy: Path, tmp_path: Path, command:
         (["--licence", "MIT"], "--licence MIT: the file says CC BY-NC"),
         (["--sampling-rate", "1"], "--sampling-rate 1: the file says 4"),
         (["--relabel", "fear=joy"], "--relabel: fear=joy would give a label the name of another one"),
-        (["--relabel", "fear"], "--relabel fear: expected distinct pairs old=new"),
     ],
 )
 def test_options_that_contradict_a_weight_of_ours_are_refused(
@@ -249,6 +248,12 @@ def test_options_that_contradict_a_weight_of_ours_are_refused(
     assert run.code == 1
     assert message in run.last_line
     assert not locate_stored("mine", ".safetensors").exists()
+
+
+def test_a_relabel_that_is_no_pair_is_a_wrong_option(toy: Path) -> None:
+    run = hicmae("weights", "add", toy, "--name", "mine", "--relabel", "fear")
+    assert run.code == 2
+    assert "--relabel fear: expected distinct pairs old=new" in run.err
 
 
 def test_renamed_labels_are_shown(toy: Path, tmp_path: Path) -> None:
