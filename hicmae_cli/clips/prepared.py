@@ -17,7 +17,6 @@ from hicmae_cli.clips.log_mel import MIN_SAMPLES, compute_log_mel
 from hicmae_cli.clips.views import View, select_evaluation_views
 from hicmae_cli.errors import MediaError
 from hicmae_cli.media import Stills, read_audio, read_audio_if_any, read_frames, read_stills, write_video
-from hicmae_cli.modalities import Modality
 from hicmae_cli.model_input import FACE_SIZE_PX, SAMPLE_RATE_HZ
 
 _IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp"}
@@ -57,7 +56,7 @@ class PreparedClip:
         """Number of samples; 0 without sound."""
         return 0 if self.samples is None else len(self.samples)
 
-    def read_evaluation_clips(self, sampling_rate: int, modality: Modality = "av") -> list[Clip]:
+    def read_evaluation_clips(self, sampling_rate: int, modality: str = "av") -> list[Clip]:
         """Read the model's inputs of the two test views; equal views share one object.
 
         Args:

@@ -13,7 +13,6 @@ from hicmae_cli.corpora.manifest import Sample, describe_fault
 from hicmae_cli.corpora.values import check_values, format_target
 from hicmae_cli.errors import HicmaeError, ManifestError
 from hicmae_cli.evaluation.results import Evaluation, SampleResult, decide, merge_clips, name_group
-from hicmae_cli.modalities import Modality
 from hicmae_cli.runtime.engine import Engine, score_batches
 from hicmae_cli.weights.info import WeightInfo
 
@@ -32,7 +31,7 @@ def score_clips(
     engine: Engine,
     *,
     sampling_rate: int | None = None,
-    modalities: Sequence[Modality] = ("av",),
+    modalities: Sequence[str] = ("av",),
     merge_by: int = 0,
     classes: Sequence[str] = (),
     on_clip: Callable[[], None] = lambda: None,
@@ -68,7 +67,7 @@ def score_clips(
         _check_groups(samples, merge_by)
     picked = [info.labels.index(label) for label in labels]
     rate = sampling_rate or info.sampling_rate
-    read: Modality = modalities[0] if len(modalities) == 1 else "av"
+    read = modalities[0] if len(modalities) == 1 else "av"
     results: dict[str, list[SampleResult]] = {modality: [] for modality in modalities}
     failures: dict[str, list[tuple[str, str]]] = {modality: [] for modality in modalities}
     for sample in samples:

@@ -81,9 +81,10 @@ def _find_streams(
     video: NDArray[np.float32], audio: NDArray[np.float32], modality: Modality
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Find the streams of each clip that the model must run on, (B,) each; a clip without any runs on silence."""
-    has_video, has_audio = (x.reshape(len(x), -1).any(axis=1) for x in (video, audio))
     if modality != "av":
         has_video, has_audio = (np.full(len(video), modality == name) for name in ("video", "audio"))
+        return has_video, has_audio
+    has_video, has_audio = (np.asarray(x.reshape(len(x), -1).any(axis=1)) for x in (video, audio))
     return has_video, has_audio | ~has_video
 
 

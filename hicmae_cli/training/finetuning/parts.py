@@ -14,7 +14,6 @@ from hicmae_cli.corpora.splits import Split, cut_validation, find_shared_people,
 from hicmae_cli.corpora.values import format_target
 from hicmae_cli.errors import HicmaeError, ManifestError, SettingsError
 from hicmae_cli.evaluation.scoring import restrict
-from hicmae_cli.modalities import Modality
 from hicmae_cli.models.config import AUDIO_GRID, PATCH_PX, VIDEO_GRID
 from hicmae_cli.models.inputs import to_video
 from hicmae_cli.models.masking import cut_patches, keep_patches, spread_tokens
@@ -115,12 +114,12 @@ def describe_absent_classes(clips: Sequence[Sample], labels: Sequence[str], name
     return f"there are no {name} clips of {', '.join(absent)}" if absent else None
 
 
-def find_unreadable(clips: Sequence[Sample], *, sampling_rate: int, modality: Modality) -> list[str]:
+def find_unreadable(clips: Sequence[Sample], *, sampling_rate: int, modality: str) -> list[str]:
     """Return what is wrong with clips that cannot be validated on; better now than after the first epoch."""
     return [fault for sample in clips if (fault := _fault(sample, sampling_rate, modality))]
 
 
-def _fault(sample: Sample, sampling_rate: int, modality: Modality) -> str | None:
+def _fault(sample: Sample, sampling_rate: int, modality: str) -> str | None:
     try:
         views = read_prepared_clip(sample.video, sample.audio).read_evaluation_clips(sampling_rate, modality)
     except (HicmaeError, ValueError) as error:
