@@ -17,6 +17,7 @@ NAMES = [
     "Prediction",
     "Predictor",
     "add_weight",
+    "compare",
     "evaluate",
     "export_onnx",
     "finetune",
