@@ -79,7 +79,7 @@ class Classifier(nn.Module):
             raise ValueError("the classifier needs video or audio, got neither")
         return self.fuse(encoded_video, encoded_audio, batch=present.shape[0])
 
-    def _encode(self, encoder: Encoder, x: Tensor | None, keep: Tensor | None) -> Encoded:
+    def _encode(self, encoder: Encoder, x: Tensor | None, keep: Tensor | None = None) -> Encoded:
         if x is not None:
             return Encoded.summarise(encoder(x, keep))
         zeros = encoder.encode_zeros()
@@ -87,15 +87,36 @@ class Classifier(nn.Module):
 
     def fuse(self, video: Encoded, audio: Encoded, *, batch: int | None = None) -> Tensor:
         """Compute the head's input (B, 4D) from both encoded streams; with the number B, one of them may have B = 1."""
+        parts = self._summarise(video, audio)
+        return self._join(parts if batch is None else tuple(part.expand(batch, -1) for part in parts))
+
+    def embeddings(self, video: Tensor, audio: Tensor) -> dict[str, Tensor]:
+        """Compute what each layer says about a clip: the arguments of ``forward`` -> embeddings by layer.
+
+        Returns:
+            ``fused`` (B, 4D) is the head's input. Its four parts before the norm are ``video`` and ``audio`` (the
+            layers of a stream, weighed), ``video_fusion`` and ``audio_fusion``, (B, D) each. ``video_1`` to ``video_L``
+            and ``audio_1`` to ``audio_L`` are the means over the tokens of single layers, (B, D) each.
+        """
+        encoded = self._encode(self.video_encoder, video), self._encode(self.audio_encoder, audio)
+        parts = self._summarise(*encoded)
+        names = ("video", "audio", "video_fusion", "audio_fusion")
+        found = {"fused": self._join(parts), **dict(zip(names, parts, strict=True))}
+        for stream, (means, _) in zip(("video", "audio"), encoded, strict=True):
+            found |= {f"{stream}_{layer}": mean for layer, mean in enumerate(means.unbind(dim=1), start=1)}
+        return found
+
+    def _summarise(self, video: Encoded, audio: Encoded) -> tuple[Tensor, ...]:
+        """Summarise both encoded streams -> four parts (B, D)."""
         fused_video, fused_audio = self.fusion_encoder(video.tokens, audio.tokens)
-        parts: tuple[Tensor, ...] = (
+        return (
             self._pool(video.means, self.video_layer_weights),
             self._pool(audio.means, self.audio_layer_weights),
             fused_video.mean(dim=1),
             fused_audio.mean(dim=1),
         )
-        if batch is not None:
-            parts = tuple(part.expand(batch, -1) for part in parts)
+
+    def _join(self, parts: tuple[Tensor, ...]) -> Tensor:
         return self.feature_norm(torch.cat(parts, dim=-1))  # type: ignore[no-any-return]
 
     def forward(
