@@ -15,8 +15,6 @@ from hicmae_cli.errors import MissingDependencyError, install_hint
 
 if TYPE_CHECKING:
     from hicmae_cli.api import load_weight, predict
-    from hicmae_cli.corpora.dataset import Dataset, Item
-    from hicmae_cli.corpora.facts import check_dataset
     from hicmae_cli.corpora.manifest import read_manifest
     from hicmae_cli.embedding.clips import embed_clips
     from hicmae_cli.embedding.probe import probe
@@ -28,15 +26,14 @@ if TYPE_CHECKING:
     from hicmae_cli.runtime.predictor import Predictor
     from hicmae_cli.training.finetuning.folds import finetune_folds as finetune
     from hicmae_cli.training.pretraining.run import pretrain
+    from hicmae_cli.weights.adding import add_weight
     from hicmae_cli.weights.export import export_onnx
 
 __version__ = "0.1.0"
 __all__ = [
-    "Dataset",
-    "Item",
     "Prediction",
     "Predictor",
-    "check_dataset",
+    "add_weight",
     "compare",
     "embed",
     "embed_clips",
@@ -53,11 +50,9 @@ __all__ = [
 
 # Module and name of each, so that `import hicmae_cli` imports none of them. The imports above tell type checkers.
 _PLACES = {
-    "Dataset": "corpora.dataset:Dataset",
-    "Item": "corpora.dataset:Item",
     "Prediction": "report.prediction:Prediction",
     "Predictor": "runtime.predictor:Predictor",
-    "check_dataset": "corpora.facts:check_dataset",
+    "add_weight": "weights.adding:add_weight",
     "compare": "evaluation.comparison.compare:compare",
     "embed": "embedding.recordings:embed_recordings",
     "embed_clips": "embedding.clips:embed_clips",

@@ -17,6 +17,7 @@ from mkdocs.structure.files import File, Files
 from typer.main import get_command
 
 import hicmae_cli
+from hicmae_cli import plugin
 from hicmae_cli.recipes.recipe import available_recipes, list_keys, summarise_recipe
 from hicmae_cli.recipes.settings import PHASES
 
@@ -207,6 +208,7 @@ RESULTS = (
     "evaluation.comparison.significance.SignedRank",
     "evaluation.comparison.reading.System",
     "evaluation.comparison.reading.SystemRun",
+    "weights.info.WeightInfo",
     "weights.export.ExportReport",
     "embedding.table.Embeddings",
     "embedding.probe.ProbeResult",
@@ -232,6 +234,11 @@ def render_python() -> str:
     for name in public_names():
         target = getattr(hicmae_cli, name)
         parts.append(_definition(f"{inspect.getmodule(target).__name__}.{target.__qualname__}", f"hicmae.{name}"))  # type: ignore[union-attr]
+    parts += [
+        "## Plug-ins",
+        "`hicmae_cli.plugin` has what [a dataset in your own package](../dataset-plugins.md) needs.",
+    ]
+    parts += [_definition(f"{getattr(plugin, name).__module__}.{name}", name) for name in plugin.__all__]
     parts += ["## Results", "What the functions return, and what is inside."]
     parts += [_definition(f"hicmae_cli.{place}", place.rpartition(".")[2]) for place in RESULTS]
     return "\n\n".join(parts) + "\n"

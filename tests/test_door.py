@@ -14,11 +14,9 @@ from hicmae_cli.errors import MissingDependencyError
 from tests.cli.running import fresh_python
 
 NAMES = [
-    "Dataset",
-    "Item",
     "Prediction",
     "Predictor",
-    "check_dataset",
+    "add_weight",
     "compare",
     "embed",
     "embed_clips",
