@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from importlib.metadata import EntryPoint, entry_points
+from importlib.metadata import Distribution, EntryPoint, distributions
 from typing import Any, Final
 
 from hicmae_cli.corpora.dataset import Dataset
@@ -36,12 +36,15 @@ def read_plugins(built_in: Mapping[str, Dataset]) -> Plugins:
     """
     found: dict[str, Dataset] = {}
     faults: list[str] = []
-    for point in sorted(entry_points(group=GROUP), key=lambda point: (_name_package(point), point.name)):
-        package = _name_package(point)
+    for package, distribution in sorted(_find_packages().items()):
+        datasets: list[Dataset] = []
+        source = "entry_points.txt"
         try:
-            datasets = list(_list_datasets(point.load()))
+            for point in _list_entry_points(distribution):
+                source = point.value
+                datasets += _list_datasets(point.load())
         except (Exception, SystemExit) as error:  # a plug-in may do anything while it is imported
-            cause = f"{point.value} cannot be used ({type(error).__name__}: {error})"
+            cause = f"{source} cannot be used ({type(error).__name__}: {error})"
             faults.append(one_line(f"package {package}: its datasets are skipped, because {cause}"))
             continue
         for dataset in datasets:
@@ -52,8 +55,27 @@ def read_plugins(built_in: Mapping[str, Dataset]) -> Plugins:
     return Plugins(found, tuple(faults))
 
 
-def _name_package(point: EntryPoint) -> str:
-    return point.dist.name if point.dist is not None else point.module
+def _find_packages() -> dict[str, Distribution]:
+    """Return the installed packages that name the group, by name; the first one on the path wins, as for imports.
+
+    The files of all other packages are not parsed, so that a malformed one does not matter.
+    """
+    found: dict[str, Distribution] = {}
+    for distribution in distributions():
+        if _names_group(distribution):
+            found.setdefault(str(distribution.metadata["Name"]), distribution)
+    return found
+
+
+def _names_group(distribution: Distribution) -> bool:
+    try:
+        return GROUP in (distribution.read_text("entry_points.txt") or "")
+    except (OSError, ValueError):  # unreadable, so pip did not write it
+        return False
+
+
+def _list_entry_points(distribution: Distribution) -> list[EntryPoint]:
+    return sorted(distribution.entry_points.select(group=GROUP), key=lambda point: point.name)
 
 
 def _list_datasets(value: Any) -> Iterator[Dataset]:

@@ -35,7 +35,7 @@ def test_pages_name_datasets_that_exist(page: Path) -> None:
 
 
 def test_every_page_is_in_the_list() -> None:
-    listed = set(re.findall(r"\]\((\S+?)\.md\)", (PAGES / "README.md").read_text("utf-8")))
+    listed = set(re.findall(r"\]\(([\w-]+)\.md\)", (PAGES / "README.md").read_text("utf-8")))
     assert listed == {page.stem for page in PAGES.glob("*.md")} - {"README"} == {d.folder for d in DATASETS.values()}
 
 

@@ -82,7 +82,7 @@ def test_a_name_belongs_to_one_dataset(tmp_path: Path, monkeypatch: pytest.Monke
         "rename one of them",
         "package b-package: its dataset crema-d is skipped, because hicmae has a dataset of this name; rename it",
     )
-    with pytest.warns(PluginWarning, match="crema-d is skipped"):
+    with pytest.warns(PluginWarning, match="is skipped, because"):
         assert list_datasets()["crema-d"] is DATASETS["crema-d"]
 
 
@@ -110,6 +110,20 @@ def test_a_broken_package_is_one_warning(
     assert len(given) == 1
 
 
+@pytest.mark.parametrize("group", ["hicmae.datasets", "another.group"])
+def test_a_malformed_package_stops_nothing(group: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(tmp_path, "malformed-package", {}, {})
+    (tmp_path / "malformed_package-1.0.dist-info" / "entry_points.txt").write_text(f"[{group}]\nno value\n")
+    install(tmp_path, "unreadable-package", {}, {})
+    (tmp_path / "unreadable_package-1.0.dist-info" / "entry_points.txt").write_bytes(b"[hicmae.datasets]\n\xff = a:b\n")
+    install(tmp_path, "variants", {"variants_d.py": VARIANT}, {"n": "variants_d:NEW"})
+    use(tmp_path, monkeypatch)
+    found = read_plugins(DATASETS)
+    assert list(found.datasets) == ["ravdess-new"]
+    named = [fault for fault in found.faults if fault.startswith("package malformed-package: its datasets are skipped")]
+    assert (len(named), len(found.faults)) == ((1, 1) if group == "hicmae.datasets" else (0, 0))
+
+
 def test_commands_work_beside_a_broken_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(tmp_path, "broken-package", {"broken_h.py": "import nothing_like_this\n"}, {"x": "broken_h:X"})
     use(tmp_path, monkeypatch)
@@ -121,7 +135,7 @@ def test_commands_work_beside_a_broken_package(tmp_path: Path, monkeypatch: pyte
         find_dataset("crema")
 
 
-def test_plugins_are_not_imported_in_vain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plugins_are_imported_only_when_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     install(tmp_path, "lazy-package", {"lazy_a.py": "X = ()\n"}, {"x": "lazy_a:X"})
     use(tmp_path, monkeypatch)
     assert hicmae("--help").code == hicmae("datasets", "crema-d").code == 0
