@@ -79,7 +79,11 @@ def _measure_training(screen: Screen) -> list[Measure]:
     with screen.wait("measuring: forward"):
         measures = [prediction.measure_forward()]
     with screen.wait("measuring: evaluation"):
-        measures += [evaluation.measure_evaluation(), evaluation.measure_one_stream()]
+        measures += [
+            evaluation.measure_evaluation(),
+            evaluation.measure_one_stream(),
+            evaluation.measure_sound_weight(),
+        ]
     with screen.wait("measuring: a step of pre-training and its data"):
         measures += [pretraining.measure_step(), pretraining.measure_data()]
     with screen.wait("measuring: a step of fine-tuning"):

@@ -27,7 +27,13 @@ def build_classifier(architecture: Architecture, *, drop_path: float = 0.0) -> C
     """
     if architecture.decoder is not None:
         raise WeightsError("expected the architecture of a classifier, got that of a pre-training model")
-    return Classifier(architecture.dims, architecture.outputs, drop_path, layer_fusion=architecture.layer_fusion)
+    return Classifier(
+        architecture.dims,
+        architecture.outputs,
+        drop_path,
+        layer_fusion=architecture.layer_fusion,
+        one_token=architecture.one_token,
+    )
 
 
 def build_pretraining_model(

@@ -84,6 +84,7 @@ class WeightInfo(BaseModel):
     modality: Modality = "av"
     fold: str = ""
     layer_fusion: bool = True
+    withheld: Literal["zeros", "mean token"] = "zeros"
     pretraining: PretrainingFacts | None = None
     relabelled: dict[str, str] = {}
     filled_in: tuple[str, ...] = ()
@@ -150,7 +151,12 @@ class WeightInfo(BaseModel):
         """
         facts = self.pretraining
         if facts is None:
-            return Architecture(self.model_dims, outputs=len(self.labels), layer_fusion=self.layer_fusion)
+            return Architecture(
+                self.model_dims,
+                outputs=len(self.labels),
+                layer_fusion=self.layer_fusion,
+                one_token=self.withheld == "mean token",
+            )
         return Architecture(
             self.model_dims, decoder=facts.decoder_dims, skips=facts.skips, contrast_layers=facts.contrast_layers
         )
@@ -174,6 +180,7 @@ class WeightInfo(BaseModel):
             name for name in ("pretraining", "selection", "fold", "relabelled", "filled_in") if not getattr(self, name)
         }
         empty |= {"modality"} if self.modality == "av" else set()
+        empty |= {"withheld"} if self.withheld == "zeros" else set()
         empty |= {"layer_fusion"} if self.layer_fusion else set()
         return self.model_dump(mode="json", exclude=empty)
 

@@ -186,7 +186,9 @@ def set_up(
 
 def _build_model(task: Task, settings: FinetuneSettings, init: Path | None) -> tuple[Classifier, Transfer | None]:
     """A fresh model, with what a weight to start from gives to it."""
-    architecture = Architecture(settings.dims, outputs=len(task.labels), layer_fusion=settings.layer_fusion)
+    architecture = Architecture(
+        settings.dims, outputs=len(task.labels), layer_fusion=settings.layer_fusion, one_token=settings.modality != "av"
+    )
     with seeded(settings.seed, torch.device("cpu")):
         model = build_classifier(architecture, drop_path=settings.drop_path)
     transfer = None if init is None else load_compatible(model, init, task.labels)
@@ -218,6 +220,7 @@ def _make_weight_info(task: Task, settings: FinetuneSettings, fold: str | None) 
         modality=settings.modality,
         fold=fold or "",
         layer_fusion=settings.layer_fusion,
+        withheld="zeros" if settings.modality == "av" else "mean token",
     )
 
 
@@ -234,8 +237,8 @@ def _collect_facts(
         "clips": fingerprint_clips(*splits),
         # Stochastic depth depends on how a step is split over processes.
         "processes": processes,
-        # Earlier versions trained the encoder of the withheld stream on zeros.
-        **({} if settings.modality == "av" else {"withheld_encoder": "frozen"}),
+        # Earlier versions trained the encoder of the withheld stream on zeros, and fused all of its tokens.
+        **({} if settings.modality == "av" else {"withheld_encoder": "frozen, mean token"}),
     }
 
 
