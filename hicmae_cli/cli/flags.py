@@ -30,6 +30,7 @@ FLAGS: Final[Mapping[str, str]] = {
     "init": "--init",
     "jobs": "--jobs",
     "label_map": "--map",
+    "keep_people": "--keep-people",
     "labels": "--labels",
     "licence": "--licence",
     "limit": "--limit",

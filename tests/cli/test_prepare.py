@@ -267,7 +267,7 @@ def test_real_faces_in_a_process_of_its_own(tmp_path: Path, monkeypatch: pytest.
     write_video(tmp_path / "root" / "a.mp4", right, 12, read_audio(sample, 0, 0.33), audio_codec="aac")
     item = Item("a", "fear", "somebody", tmp_path / "root" / "a.mp4")
     stand_in(monkeypatch, toy_dataset([item]), tmp_path / "root")
-    assert jobs.one_face.keywords == {"num_faces": 1}
+    assert jobs.open_finder.keywords == {"num_faces": 4}
     run = hicmae("prepare", "toy", "--workers", 1)
     assert run.code == 0, run.out
     assert ",1.0000\n" in (tmp_path / "root/prepared/toy.csv").read_text()
