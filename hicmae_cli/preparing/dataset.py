@@ -163,7 +163,7 @@ def prepare(
         root: its folder as distributed; by default its folder below ``HICMAE_DATA``.
         output: the folder for prepared clips; by default ``prepared`` below the root.
         frames: a folder with a folder of face pictures for each id, to use as they are.
-        sheet: path of the picture of random faces and doubtful clips; by default ``<dataset>.png`` next to the manifest.
+        sheet: path of the picture of random faces and doubtful clips; by default ``<dataset>.png`` beside the manifest.
         limit: prepare the first items only; their list is ``<dataset>.limit.csv``, and a full list stays as it is.
         without_sound: keep clips without sound, for a model of faces alone; the manifest then names no audio for them.
             The lengths of audio and video are not compared.
