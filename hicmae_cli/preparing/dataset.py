@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -13,10 +14,11 @@ from hicmae_cli.errors import ManifestError, one_line
 from hicmae_cli.faces import FaceDetector
 from hicmae_cli.preparing.check import summarise
 from hicmae_cli.preparing.contact_sheet import join_cells, read_doubtful_faces, read_random_faces, write_contact_sheet
+from hicmae_cli.preparing.data_card import make_data_card, write_data_card
 from hicmae_cli.preparing.findings import LISTED, CheckReport, render_text
 from hicmae_cli.preparing.jobs import CLIPS, PEOPLE, Event, Runner, choose_runner, do_jobs, make_jobs, open_finder
 from hicmae_cli.preparing.journal import Entry, open_journal
-from hicmae_cli.preparing.listing import list_rows, write_csv, write_manifest
+from hicmae_cli.preparing.listing import Row, list_rows, write_csv, write_manifest
 from hicmae_cli.preparing.people import KeepPeople
 from hicmae_cli.preparing.sources import find_raw, find_sources, journal_path
 from hicmae_cli.preparing.store import claim, only_writer
@@ -44,17 +46,22 @@ class PreparedItems:
 
     Attributes:
         manifest: the list of prepared clips.
-        prepared: number of clips in it.
+        rows: the clips in it.
         skipped: items that could not be prepared, sorted by id.
         skipped_list: the file that lists them; it exists if there are any.
         entries: the result of each item, by id.
     """
 
     manifest: Path
-    prepared: int
+    rows: Sequence[Row]
     skipped: tuple[SkippedItem, ...]
     skipped_list: Path
     entries: Mapping[str, Entry]
+
+    @property
+    def prepared(self) -> int:
+        """The number of clips in the manifest."""
+        return len(self.rows)
 
 
 @dataclass(frozen=True)
@@ -69,6 +76,7 @@ class PreparedDataset:
         skipped: items that could not be prepared, sorted by id, with the cause.
         skipped_list: the file that lists them; it exists if there are any.
         sheet: a picture with faces from random places of random clips, and four faces of each doubtful clip.
+        card: the data card, as Markdown; the same facts are next to it as JSON.
         report: labels, folds, and remarks about every item.
         is_whole: whether all items were asked for.
         warnings: a line about each kind of file that was ignored.
@@ -81,6 +89,7 @@ class PreparedDataset:
     skipped: tuple[SkippedItem, ...]
     skipped_list: Path
     sheet: Path
+    card: Path
     report: CheckReport
     is_whole: bool
     warnings: tuple[str, ...]
@@ -109,6 +118,7 @@ class PreparedDataset:
             "prepared": self.prepared,
             "manifest": str(self.manifest),
             "sheet": str(self.sheet),
+            "card": str(self.card),
             "skipped_items": [{**asdict(item), "video": str(item.video)} for item in self.skipped],
         }
 
@@ -130,6 +140,7 @@ class PreparedDataset:
             yield Text(f"skipped {count}; {self.skipped_list} lists them all with the cause")
         yield Text.assemble((f"{self.prepared} clips", "green"), f" of {self.title} are listed in {self.manifest}")
         yield Text(f"random faces to check: {self.sheet}")
+        yield Text(f"data card: {self.card}")
         if self.remarks:
             yield Text(f"worth a look: {', '.join(self.remarks)}", "yellow")
 
@@ -189,6 +200,22 @@ def prepare(
     )
     name = ".".join((raw.dataset.name, *["people"] * (keep_people == "all"), *["limit"] * (not raw.is_whole)))
     picture = Path(sheet) if sheet is not None else raw.store / f"{name}.png"
+    card = raw.store / f"{name}-card.md"
+    command = _write_command(
+        raw.dataset.name,
+        root=root,
+        output=output,
+        frames=frames,
+        limit=limit,
+        without_sound=without_sound,
+        keep_people=None if keep_people == "one" else keep_people,
+    )
+
+    def describe(done: PreparedItems) -> None:
+        random, doubtful = read_random_faces(done.manifest, _SHEET_FACES, seed=0), read_doubtful_faces(done.manifest)
+        write_contact_sheet(picture, join_cells(random, doubtful))
+        write_data_card(make_data_card(raw.dataset, raw.items, done.rows, done.entries, command), card)
+
     on_start(len(raw.items))
     done = prepare_items(
         raw.dataset,
@@ -200,9 +227,7 @@ def prepare(
         keep_people=keep_people,
         run=run,
         on_event=on_item,
-        on_manifest=lambda manifest: write_contact_sheet(
-            picture, join_cells(read_random_faces(manifest, _SHEET_FACES, seed=0), read_doubtful_faces(manifest))
-        ),
+        on_prepared=describe,
         on_wait=lambda: on_wait(raw.store),
         make_detector=make_detector,
     )
@@ -214,6 +239,7 @@ def prepare(
         skipped=done.skipped,
         skipped_list=done.skipped_list,
         sheet=picture,
+        card=card,
         report=summarise(raw.dataset, raw.items, done.entries, timed=raw.frames is None),
         is_whole=raw.is_whole,
         warnings=raw.warnings,
@@ -231,7 +257,7 @@ def prepare_items(
     keep_people: KeepPeople = "one",
     run: Runner = run_here,
     on_event: Callable[[Event], None] = lambda _: None,
-    on_manifest: Callable[[Path], None] = lambda _: None,
+    on_prepared: Callable[[PreparedItems], None] = lambda _: None,
     on_wait: Callable[[], None] = lambda: None,
     make_detector: Callable[[], FaceDetector] = open_finder,
 ) -> PreparedItems:
@@ -251,7 +277,7 @@ def prepare_items(
         keep_people: see `prepare`.
         run: distributes the work; by default it runs in this process.
         on_event: called after each item.
-        on_manifest: called with the finished manifest, before another process may write to the store.
+        on_prepared: called with the result, before another process may write to the store.
         on_wait: called before waiting, if another process prepares into the store.
         make_detector: opens a face finder for one clip.
 
@@ -289,5 +315,15 @@ def prepare_items(
             )
         rows = list_rows(done, sources, entries, store, keep_people)
         write_manifest(manifest, rows)
-        on_manifest(manifest)
-    return PreparedItems(manifest, len(rows), skipped, skipped_list, entries)
+        prepared = PreparedItems(manifest, rows, skipped, skipped_list, entries)
+        on_prepared(prepared)
+    return prepared
+
+
+def _write_command(dataset: str, **given: object) -> str:
+    """Write the command that prepares the same; an option that is None or False is not given."""
+    words = ["hicmae", "prepare", dataset]
+    for name, value in given.items():
+        if value is not None and value is not False:
+            words += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
+    return shlex.join(words)

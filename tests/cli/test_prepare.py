@@ -68,6 +68,7 @@ def test_a_dataset_is_prepared_into_its_folder(toy: tuple[Path, list[Item]]) -> 
     assert run.out.splitlines() == [
         f"6 clips of Toy are listed in {store / 'toy.csv'}",
         f"random faces to check: {store / 'toy.png'}",
+        f"data card: {store / 'toy-card.md'}",
     ]
     assert len(read_manifest(store / "toy.csv")) == 6
     with Image.open(store / "toy.png") as sheet:
@@ -86,7 +87,7 @@ def test_items_that_fail_are_named_and_the_code_is_one(toy: tuple[Path, list[Ite
     assert "no face was found" in lines[1]
     assert lines[2] == f"skipped 2 of 6 items; {tmp_path / '[out]' / 'toy.failed.csv'} lists them all with the cause"
     assert lines[3].startswith("4 clips of Toy")
-    assert lines[5:] == ["worth a look: 1 silent", "`hicmae prepare toy … --check` lists them"]
+    assert lines[6:] == ["worth a look: 1 silent", "`hicmae prepare toy … --check` lists them"]
     found = json.loads((tmp_path / "found.json").read_text())
     assert [remark["id"] for remark in found["faceless"]] == ["s1/02"]
     assert (found["items"], found["prepared"], found["skipped"]) == (6, 4, 2)
@@ -270,7 +271,7 @@ def test_real_faces_in_a_process_of_its_own(tmp_path: Path, monkeypatch: pytest.
     assert jobs.open_finder.keywords == {"num_faces": 4}
     run = hicmae("prepare", "toy", "--workers", 1)
     assert run.code == 0, run.out
-    assert ",1.0000\n" in (tmp_path / "root/prepared/toy.csv").read_text()
+    assert ",1.0000,1,0\n" in (tmp_path / "root/prepared/toy.csv").read_text()
 
 
 CHILD = """

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from hicmae_cli.corpora.dataset import Item
-from hicmae_cli.faces import Face, align_face
-from hicmae_cli.media import Frame, read_frames, write_video
 from hicmae_cli.puppets import scene
 from hicmae_cli.puppets.expression import animate_expression
 from hicmae_cli.puppets.identity import Identity

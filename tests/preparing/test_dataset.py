@@ -238,6 +238,7 @@ def test_one_call_prepares_a_dataset_and_says_what_came_of_it(tmp_path: Path) ->
         f"skipped 1 of 6 items; {store / 'toy.failed.csv'} lists them all with the cause",
         f"5 clips of Toy are listed in {store / 'toy.csv'}",
         f"random faces to check: {store / 'toy.png'}",
+        f"data card: {store / 'toy-card.md'}",
         "worth a look: 1 silent",
     ]
     document = json.loads(json.dumps(done.to_dict()))
