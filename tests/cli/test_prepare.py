@@ -178,6 +178,24 @@ def test_some_items_to_try_it_out(toy: tuple[Path, list[Item]]) -> None:
     assert {name: (store / name).read_bytes() for name in full} == full
 
 
+def test_all_people_are_another_list(toy: tuple[Path, list[Item]]) -> None:
+    store = toy[0] / "prepared"
+    run = hicmae("prepare", "toy", "--keep-people", "all", "--limit", 2)
+    assert run.code == 0 and f"listed in {store / 'toy.people.limit.csv'}" in run.out
+    assert [sample.id for sample in read_manifest(store / "toy.people.limit.csv")] == ["s0/00-p1", "s0/01-p1"]
+    assert "--keep-people all" in (store / "toy.people.limit-card.md").read_text()
+    assert hicmae("prepare", "toy", "--keep-people", "two").code == 2
+
+
+def test_a_git_lfs_pointer_is_one_line(toy: tuple[Path, list[Item]]) -> None:
+    _, items = toy
+    items[1].video.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 9\n")
+    for arguments in ([], ["--check"]):
+        run = hicmae("prepare", "toy", *arguments)
+        assert run.code == 1
+        assert run.err.count("git lfs pull") == 1 and "unreadable" not in run.err + run.out
+
+
 def test_ctrl_c_says_how_to_go_on(toy: tuple[Path, list[Item]], monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt

@@ -67,7 +67,7 @@ class Cast:
             draw = scene._draw_background
             if backdrop is not None:
                 wall = draw(np.random.default_rng([78, backdrop]))
-                scene._draw_background = lambda _: wall
+                scene._draw_background = lambda rng: wall
             try:
                 self._drawn[key] = self._renderer.render_clip(identity, curves, rng, times_s)
             finally:

@@ -37,7 +37,8 @@ def prepare_film(
 ) -> tuple[tuple[ClipFacts, ...], list[list[tuple[float, float] | None]]]:
     """Prepare all people -> the facts, and for each clip where its face is in each frame; None for a black frame."""
     write_video(folder / "film.mp4", film, fps, crf=16)
-    with Watched() as finder:
+    finder = Watched()
+    with finder:
         done = prepare_people(folder / "film.mp4", lambda number: folder / f"p{number}.mkv", finder)
     film = [frame.rgb for frame in read_frames(folder / "film.mp4")]
     crops = [

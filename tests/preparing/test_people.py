@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from functools import partial
 from itertools import pairwise
@@ -20,7 +20,7 @@ from hicmae_cli.corpora.manifest import read_manifest
 from hicmae_cli.errors import SettingsError
 from hicmae_cli.faces import Face
 from hicmae_cli.faces.align import WARP_PX, fit_alignment
-from hicmae_cli.media import Frame, write_video
+from hicmae_cli.media import Frame, read_frames, write_video
 from hicmae_cli.preparing import clip as clip_module
 from hicmae_cli.preparing import people as people_module
 from hicmae_cli.preparing.check import check_items, summarise
@@ -83,9 +83,13 @@ def test_who_comes_first_leaves_no_trace(tmp_path: Path, first: str) -> None:
 
 
 def test_one_person_is_searched_and_decoded_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    reads: list[object] = []
-    read = clip_module.read_frames
-    monkeypatch.setattr(clip_module, "read_frames", lambda path: reads.append(path) or read(path))
+    reads: list[Path | str] = []
+
+    def read(path: Path | str) -> Iterator[Frame]:
+        reads.append(path)
+        return read_frames(path)
+
+    monkeypatch.setattr(clip_module, "read_frames", read)
     prepare_clip(call(tmp_path / "call.mkv"), tmp_path / "clip.mkv", two([(0, 9, 60)], []))
     assert len(reads) == 1
     detector = Counting(two([(0.3, 9, 60)], [(0, 1, 90)]))
