@@ -207,7 +207,11 @@ RESULTS = (
     "evaluation.comparison.significance.SignedRank",
     "evaluation.comparison.reading.System",
     "evaluation.comparison.reading.SystemRun",
+    "weights.info.WeightInfo",
     "weights.export.ExportReport",
+    "embedding.table.Embeddings",
+    "embedding.probe.ProbeResult",
+    "embedding.probe.LayerScore",
     "corpora.manifest.Sample",
 )
 """What the public functions return, and what is inside, by place in the package."""
