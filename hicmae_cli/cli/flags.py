@@ -30,6 +30,7 @@ FLAGS: Final[Mapping[str, str]] = {
     "hop_s": "--hop",
     "init": "--init",
     "jobs": "--jobs",
+    "keep_people": "--keep-people",
     "label_map": "--map",
     "labels": "--labels",
     "layers": "--layers",
