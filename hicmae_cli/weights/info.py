@@ -80,6 +80,11 @@ class WeightInfo(BaseModel):
     selection: Selection | Literal[""] = ""
     modality: Modality = "av"
     fold: str = ""
+    protocol: str = ""
+    split_seed: int | None = None
+    test_people: tuple[str, ...] = ()
+    label_share: float = 1.0
+    extended_from: tuple[int, ...] = ()
     layer_fusion: bool = True
     pretraining: PretrainingFacts | None = None
 
@@ -148,7 +153,10 @@ class WeightInfo(BaseModel):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of the JSON text, without empty optional fields."""
-        empty = {name for name in ("pretraining", "selection", "fold") if not getattr(self, name)}
+        optional = ("pretraining", "selection", "fold", "protocol", "test_people", "extended_from")
+        empty = {name for name in optional if not getattr(self, name)}
+        empty |= {"split_seed"} if self.split_seed is None else set()
+        empty |= {"label_share"} if self.label_share == 1 else set()
         empty |= {"modality"} if self.modality == "av" else set()
         empty |= {"layer_fusion"} if self.layer_fusion else set()
         return self.model_dump(mode="json", exclude=empty)
