@@ -114,7 +114,7 @@ class DrawnFolds:
 
     def describe(self, dataset: Dataset) -> Dataset:
         """Describe the dataset by these folds: its official folds, counts and published scores do not apply."""
-        return replace(dataset, folds=(), fold_rule=self.rule, published={}, scores={}, people=None)
+        return replace(dataset, folds=(), fold_rule="", published={}, scores={}, people=None)
 
     def write(self, path: Path) -> None:
         """Write the folds as JSON, schema ``hicmae.folds/1``."""

@@ -169,4 +169,5 @@ def _describe_protocol(plan: EvaluationPlan, parts: Mapping[str, _Part]) -> Prot
     has_splits = any(sample.split for part in parts.values() for sample in part.matched.samples)
     by_fold = plan.fold or (plan.dataset and plan.dataset.folds)
     split = plan.split if has_splits and not by_fold else ""
-    return Protocol(plan.name, plan.dataset, plan.fold, split, matched, plan.cross)
+    rule = plan.drawn.rule if plan.drawn and plan.fold else ""
+    return Protocol(plan.name, plan.dataset, plan.fold, split, matched, plan.cross, drawn_rule=rule)

@@ -200,20 +200,22 @@ def _finetune_arm(
         if not run.finished:
             return SeedResult(arm.settings.seed, tuple(runs), repetition=arm.repetition)
         if run.evaluation is not None:
-            document, report = _write_scores([run], arm.clips, run.folder)
+            document, report = _write_scores([run], arm, run.folder)
         progress.on_result(run)
     scored = [run for run in runs if run.evaluation is not None]
     if len(scored) > 1:
-        document, report = _write_scores(scored, arm.clips, arm.folder)
+        document, report = _write_scores(scored, arm, arm.folder)
     return SeedResult(arm.settings.seed, tuple(runs), document, report, arm.repetition)
 
 
-def _write_scores(runs: Sequence[FoldResult], clips: ClipList, folder: Path) -> tuple[dict[str, Any], Path]:
+def _write_scores(runs: Sequence[FoldResult], arm: Arm, folder: Path) -> tuple[dict[str, Any], Path]:
     """Write the scores of one fold or several, beside the paper's -> their document, and its tables."""
     scores = combine_folds(runs)
     assert scores is not None
     fold = ALL_FOLDS if len(runs) > 1 else runs[0].fold
-    document = Protocol(clips.name, clips.dataset, fold, "" if fold else "test").to_dict(scores)
+    rule = arm.drawn.rule if arm.drawn else ""
+    protocol = Protocol(arm.clips.name, arm.clips.dataset, fold, "" if fold else "test", drawn_rule=rule)
+    document = protocol.to_dict(scores)
     weights = folder if len(runs) > 1 else runs[0].weight
     report = folder / "result.md"
     picture = folder / "confusion.png" if document.get("confusion") else None
