@@ -28,7 +28,7 @@ def extend_settings(settings: AnySettings, epochs: int) -> AnySettings:
         SettingsError: a negative number.
     """
     if epochs < 0:
-        raise SettingsError(f"extend_epochs={epochs}: expected at least 1")
+        raise SettingsError(f"extend_epochs={epochs}: expected at least 1, or 0 for none")
     return settings.model_copy(update={"epochs": settings.epochs + epochs})
 
 

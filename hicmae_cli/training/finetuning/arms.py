@@ -66,7 +66,7 @@ def load_seeds(
         SettingsError: a seed twice, or beside a ``seed`` of the changes; values that cannot be used.
     """
     if repeated := sorted(seed for seed, count in Counter(seeds).items() if count > 1):
-        raise SettingsError(f"seeds={list(seeds)}: got {repeated[0]} more than once; every seed is a run of its own")
+        raise SettingsError(f"`seeds`: got {repeated[0]} more than once; every seed is a run of its own")
     if seeds and "seed" in changes:
         raise SettingsError(f"got both seed={changes['seed']} and `seeds`; give one of them")
     plans = [{**changes, "seed": seed} for seed in seeds] or [dict(changes)]
