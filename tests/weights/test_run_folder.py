@@ -47,13 +47,13 @@ def test_several_runs_in_a_folder_are_named(tmp_path: Path) -> None:
     for seed in (1, 2):
         locate_run(tmp_path, seed, 1).mkdir(parents=True)
     assert locate_run(tmp_path, None, None) == tmp_path
-    for find in (
-        lambda: find_run_weight(tmp_path),
-        lambda: find_any_weight(tmp_path, folds=True),
-        lambda: find_fold_weight(tmp_path, "1"),
-    ):
-        with pytest.raises(WeightsError, match=r"a run for each seed or repetition; choose one, e\.g\. .*seed-1$"):
-            find()
+    said = r"a run for each seed or repetition; choose one, e\.g\. .*seed-1$"
+    with pytest.raises(WeightsError, match=said):
+        find_run_weight(tmp_path)
+    with pytest.raises(WeightsError, match=said):
+        find_any_weight(tmp_path, folds=True)
+    with pytest.raises(WeightsError, match=said):
+        find_fold_weight(tmp_path, "1")
 
 
 def test_the_folds_that_a_run_drew_are_found_from_each_of_its_weights(run: Path) -> None:
