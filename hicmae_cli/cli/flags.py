@@ -34,6 +34,7 @@ FLAGS: Final[Mapping[str, str]] = {
     "label_map": "--map",
     "label_share": "--label-share",
     "labels": "--labels",
+    "layers": "--layers",
     "licence": "--licence",
     "limit": "--limit",
     "loss": "--set loss",
