@@ -49,6 +49,7 @@ FLAGS: Final[Mapping[str, str]] = {
     "protocol": "--protocol",
     "ray": "--ray",
     "recipe": "--recipe",
+    "relabel": "--relabel",
     "root": "--root",
     "sampling_rate": "--sampling-rate",
     "seed": "--seed",
