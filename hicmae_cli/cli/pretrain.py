@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hicmae_cli.cli.options import DeviceOption, OverrideOption, RecipeOption, RunOption, SetOption
+from hicmae_cli.cli.options import DeviceOption, ExtendOption, OverrideOption, RecipeOption, RunOption, SetOption
 
 if TYPE_CHECKING:
     from hicmae_cli.cli.screen import Bar, Screen
@@ -46,6 +46,7 @@ def pretrain(
     epochs: OverrideOption = None,
     batch_size: OverrideOption = None,
     seed: OverrideOption = None,
+    extend_epochs: ExtendOption = 0,
     licence: Annotated[str | None, typer.Option(help="Licence of the weight; by default the dataset's.")] = None,
     device: DeviceOption = "auto",
 ) -> None:
@@ -83,6 +84,7 @@ def pretrain(
             videos=videos,
             recipe=recipe,
             overrides={"epochs": epochs, "batch_size": batch_size, "seed": seed, **parse_overrides(set_ or [])},
+            extend_epochs=extend_epochs,
             output=output,
             licence=licence or "",
             device=device,

@@ -35,6 +35,7 @@ class Protocol:
         split: the tested split of a list without folds.
         matched: how the labels of the clips were matched with the weight's.
         cross: whether only shared labels were kept, because the weight is of another corpus.
+        drawn_rule: which clips each fold tests, in words, if the run drew its folds; empty if the list has them.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Protocol:
     split: str = ""
     matched: Matched | None = None
     cross: bool = False
+    drawn_rule: str = ""
 
     @property
     def merge_by(self) -> int:
@@ -115,6 +117,7 @@ class Protocol:
             place = ", all folds" if self.cross and self.fold == ALL_FOLDS else place
         title = self.dataset.title if self.dataset else self.name
         rule = f" ({self.dataset.fold_rule})" if self.dataset and self.dataset.fold_rule else ""
+        rule = f" ({self.drawn_rule}; not the official folds)" if self.drawn_rule else rule
         return f"{title}{place}{rule}: {result.clips} clips{of_people}, {_STREAMS[result.modality]}."
 
     def warn(self, result: Evaluation | FoldsEvaluation) -> list[str]:

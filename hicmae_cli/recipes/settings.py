@@ -154,6 +154,15 @@ class FinetuneSettings(Settings):
         le=0.5,
         description="Training clips to set aside for validation, by whole people, if the list has none.",
     )
+    split_seed: int = Field(
+        0,
+        ge=0,
+        lt=2**32,
+        description="Seed that draws validation people, folds and the label share; seed draws all else.",
+    )
+    label_share: Annotated[float, Unit("share of the clips")] = Field(
+        1.0, gt=0, le=1, description="Training clips of each class to learn from, for learning curves."
+    )
     patience: Annotated[int, Unit("validations")] | None = Field(
         None, ge=1, description="Early stopping after so many validations without a better one; unset never stops."
     )

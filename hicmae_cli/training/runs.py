@@ -10,7 +10,7 @@ import importlib.util
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -38,6 +38,7 @@ def open_run(
     logs: Sequence[str],
     main: bool,
     warn: Callable[[str], None],
+    may_change: Collection[str] = (),
 ) -> dict[str, Any] | None:
     """Read the newest checkpoint of a run, or prepare the folder of a new run.
 
@@ -49,6 +50,7 @@ def open_run(
         logs: names of the other files it writes; they are removed if there is no checkpoint.
         main: whether this is the process that writes.
         warn: called with a line about every damaged checkpoint.
+        may_change: facts in which the folder's run may differ; the folder then takes the new ones.
 
     Returns:
         The checkpoint; None for a new run.
@@ -68,8 +70,11 @@ def open_run(
             begin_run(run, facts, defaults, stale=logs)
         return None
     checkpoint, damaged = found
-    check_same_run(run, checkpoint["facts"], facts, defaults)
+    kept = {key: facts[key] for key in may_change}
+    check_same_run(run, {**checkpoint["facts"], **kept}, facts, defaults)
     if main:
+        if may_change:
+            _write_facts(run, facts)
         for path in damaged:
             warn(f"{path}: damaged and renamed; resuming from step {checkpoint['step']}")
     return checkpoint
@@ -98,6 +103,10 @@ def begin_run(run: Path, facts: Mapping[str, Any], defaults: Mapping[str, Any], 
     run.mkdir(parents=True, exist_ok=True)
     for name in stale:
         (run / name).unlink(missing_ok=True)
+    _write_facts(run, facts)
+
+
+def _write_facts(run: Path, facts: Mapping[str, Any]) -> None:
     with write_atomically(run / SETTINGS) as temporary:
         temporary.write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
 

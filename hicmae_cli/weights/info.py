@@ -83,6 +83,11 @@ class WeightInfo(BaseModel):
     selection: Selection | Literal[""] = ""
     modality: Modality = "av"
     fold: str = ""
+    protocol: str = ""
+    split_seed: int | None = None
+    test_people: tuple[str, ...] = ()
+    label_share: float = 1.0
+    extended_from: tuple[int, ...] = ()
     layer_fusion: bool = True
     withheld: Literal["zeros", "mean token"] = "zeros"
     pretraining: PretrainingFacts | None = None
@@ -176,9 +181,11 @@ class WeightInfo(BaseModel):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of the JSON text, without empty optional fields."""
-        empty = {
-            name for name in ("pretraining", "selection", "fold", "relabelled", "filled_in") if not getattr(self, name)
-        }
+        more = ("relabelled", "filled_in")
+        optional = ("pretraining", "selection", "fold", "protocol", "test_people", "extended_from", *more)
+        empty = {name for name in optional if not getattr(self, name)}
+        empty |= {"split_seed"} if self.split_seed is None else set()
+        empty |= {"label_share"} if self.label_share == 1 else set()
         empty |= {"modality"} if self.modality == "av" else set()
         empty |= {"withheld"} if self.withheld == "zeros" else set()
         empty |= {"layer_fusion"} if self.layer_fusion else set()

@@ -23,7 +23,7 @@ from hicmae_cli.training.finetuning.parts import check_people, split_samples
 from hicmae_cli.training.finetuning.progress import FinetuningProgress
 from hicmae_cli.training.finetuning.results import FoldResult
 from hicmae_cli.training.finetuning.task import Task
-from hicmae_cli.training.runs import TESTED, fingerprint
+from hicmae_cli.training.runs import SETTINGS, TESTED, fingerprint
 from hicmae_cli.weights.checkpoint import load_classifier
 from hicmae_cli.weights.reading import read_info
 
@@ -36,6 +36,7 @@ def finetune_and_test(
     *,
     settings: FinetuneSettings,
     init: Path | None = None,
+    extends: bool = False,
     device: str = "auto",
     progress: FinetuningProgress | None = None,
 ) -> FoldResult:
@@ -50,6 +51,7 @@ def finetune_and_test(
         fold: the fold to test; None to split by the column ``split``.
         settings: the whole recipe.
         init: a weight to start from, as for ``finetune``; ``check_init`` checks that it may be used.
+        extends: as for ``finetune_clips``.
         device: as for ``finetune``.
         progress: hooks for a display.
 
@@ -60,19 +62,26 @@ def finetune_and_test(
         HicmaeError: as ``finetune`` and ``evaluate``; people who are in both the training and the test clips.
     """
     progress = progress or FinetuningProgress()
+    settings = keep_split_seed(folder, settings)
     parts = split_samples(
-        samples, fold, selection=settings.selection, validation_share=settings.validation_share, seed=settings.seed
+        samples,
+        fold,
+        selection=settings.selection,
+        validation_share=settings.validation_share,
+        seed=settings.split_seed,
+        label_share=settings.label_share,
     )
     check_people((*parts.train, *parts.validation), parts.test if settings.selection != "test-best" else (), "test")
     progress.on_split(parts)
     outcome = finetune_clips(
         folder,
-        task,
+        replace(task, test_people=list_people(parts.test)),
         train=parts.train,
         validation=parts.validation,
         settings=settings,
         init=init,
         fold=fold,
+        extends=extends,
         device=device,
         progress=progress,
     )
@@ -83,8 +92,32 @@ def finetune_and_test(
     return replace(result, evaluation=evaluation)
 
 
-def check_init(init: Path, task: Task, fold: str | None) -> str | None:
+def keep_split_seed(folder: Path, settings: FinetuneSettings) -> FinetuneSettings:
+    """Return the settings with the validation people of a run of an earlier version, which drew them by ``seed``."""
+    try:
+        before = json.loads((folder / SETTINGS).read_text("utf-8"))
+    except (OSError, ValueError):
+        return settings
+    if not isinstance(before, dict) or "split_seed" in before or "seed" not in before or settings.split_seed:
+        return settings
+    return settings.model_copy(update={"split_seed": before["seed"]})
+
+
+def list_people(clips: Sequence[Sample]) -> tuple[str, ...]:
+    """List the people in some clips, sorted; those without a speaker do not count."""
+    return tuple(sorted({clip.speaker for clip in clips} - {""}))
+
+
+def check_init(init: Path, task: Task, fold: str | None, test_people: Sequence[str] = ()) -> str | None:
     """Check that a weight to start from was not trained on the clips that test a fold.
+
+    Where both name their test people, these decide, whatever the folds are called; else the names of the folds do.
+
+    Args:
+        init: the weight.
+        task: what is learned from it.
+        fold: the fold to test; None without folds.
+        test_people: people in the test clips; empty if unknown.
 
     Returns:
         A warning if that cannot be known: two datasets of one's own may have the same name.
@@ -93,18 +126,29 @@ def check_init(init: Path, task: Task, fold: str | None) -> str | None:
         WeightsError: it was, according to its metadata; or it cannot be read.
     """
     info = read_info(str(init))
-    if not info.fold or not fold or info.fold == fold:
+    if info.test_people and test_people:
+        exposed = set(test_people) - set(info.test_people)
+    else:
+        exposed = {fold} if info.fold and fold and info.fold != fold else set()
+    if not exposed:
         return None
+    own = (
+        f"its own test fold is {info.fold} of {info.dataset}"
+        if info.fold
+        else f"its own test people are others of {info.dataset}"
+    )
+    tested = f"fold {fold}" if fold else "this run"
     if same_clips(info.dataset, task.dataset):
+        allowed = f"the test fold {fold}" if fold else "the same test people"
         raise WeightsError(
-            f"{init}: was trained on the clips that test fold {fold}, because its own test fold is {info.fold} of "
-            f"{info.dataset}; start from a pre-trained weight, or from one with the test fold {fold}"
+            f"{init}: was trained on the clips that test {tested}, because {own}; start from a pre-trained weight, or "
+            f"from one with {allowed}"
         )
     if info.dataset != task.dataset:
         return None
     return (
-        f"{init}: its own test fold is {info.fold} of {info.dataset}; if these are the same clips, it was trained on "
-        f"those that test fold {fold}, and the score will be too good"
+        f"{init}: {own}; if these are the same clips, it was trained on those that test {tested}, and the score will "
+        "be too good"
     )
 
 

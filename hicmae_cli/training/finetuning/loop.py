@@ -47,6 +47,7 @@ def finetune_clips(
     settings: FinetuneSettings,
     init: Path | None = None,
     fold: str | None = None,
+    extends: bool = False,
     device: str = "auto",
     progress: FinetuningProgress | None = None,
 ) -> FinetuningOutcome:
@@ -60,6 +61,7 @@ def finetune_clips(
         settings: the whole recipe.
         init: a weight (.safetensors) to start from, a classifier or a pre-trained one; see ``load_compatible``.
         fold: the fold that is not trained on, to be written into the weight.
+        extends: go on with the finished run in the folder up to ``settings.epochs``; see ``training.extension``.
         device: ``auto``, ``cpu`` or what accelerate finds.
         progress: hooks for a display.
 
@@ -81,6 +83,7 @@ def finetune_clips(
         settings=settings,
         init=init,
         fold=fold,
+        extends=extends,
         device=device,
         on_init=progress.on_init,
         warn=progress.warn,

@@ -10,7 +10,14 @@ import torch
 
 from hicmae_cli.clips import PreparedClip, read_prepared_clip
 from hicmae_cli.corpora.manifest import Sample, describe_fault
-from hicmae_cli.corpora.splits import Split, cut_validation, find_shared_people, split_by_column, split_by_fold
+from hicmae_cli.corpora.splits import (
+    Split,
+    cut_validation,
+    find_shared_people,
+    keep_label_share,
+    split_by_column,
+    split_by_fold,
+)
 from hicmae_cli.corpora.values import format_target
 from hicmae_cli.errors import HicmaeError, ManifestError, SettingsError
 from hicmae_cli.evaluation.scoring import restrict
@@ -33,6 +40,7 @@ def split_samples(
     selection: str = "val",
     validation_share: float = 0.1,
     seed: int = 0,
+    label_share: float = 1.0,
 ) -> Split[Sample]:
     """Split a manifest as the recipe's ``selection`` asks.
 
@@ -44,11 +52,19 @@ def split_samples(
         fold: the fold to test; None to split by the column ``split``.
         selection: the recipe's ``selection``.
         validation_share: of the training clips to cut off.
-        seed: decides which ones.
+        seed: the recipe's ``split_seed``, which decides which ones.
+        label_share: of the remaining training clips of each class to keep; all others are unchanged.
 
     Raises:
         ManifestError: a split is empty.
     """
+    split = _choose_validation(samples, fold, selection, validation_share, seed)
+    return replace(split, train=keep_label_share(split.train, label_share, seed))
+
+
+def _choose_validation(
+    samples: Sequence[Sample], fold: str | None, selection: str, validation_share: float, seed: int
+) -> Split[Sample]:
     split = split_by_column(samples) if fold is None else split_by_fold(samples, fold)
     if selection == "last":
         return replace(split, validation=[])

@@ -20,6 +20,7 @@ class FinetuningProgress:
     With several processes, only the main one calls ``on_init``, ``on_start``, ``on_step`` and ``on_epoch``.
 
     Attributes:
+        on_plan: once, before the first fold, with the number of runs: folds x seeds x repetitions.
         on_fold: before a fold, with its name (None without folds) and the settings of its run.
         on_split: before the training, with the clips to train on, validate on and test on.
         on_init: with the tensors that ``init`` gave to the model.
@@ -31,6 +32,7 @@ class FinetuningProgress:
         warn: with a warning about something that was skipped or looks wrong.
     """
 
+    on_plan: Callable[[int], None] = lambda _: None
     on_fold: Callable[[str | None, FinetuneSettings], None] = lambda *_: None
     on_split: Callable[[Split[Sample]], None] = lambda _: None
     on_init: Callable[[Transfer], None] = lambda _: None

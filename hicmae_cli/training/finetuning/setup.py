@@ -22,6 +22,7 @@ from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.config import Architecture, find_variant
 from hicmae_cli.models.products import use_wide_products
 from hicmae_cli.recipes.settings import OF_THE_MACHINE, FinetuneSettings
+from hicmae_cli.training.extension import CHANGED, EXTENDED_FROM, extend_facts
 from hicmae_cli.training.finetuning.parts import find_unreadable, fingerprint_clips, read_calibration
 from hicmae_cli.training.finetuning.state import FinetuningState
 from hicmae_cli.training.finetuning.task import Task
@@ -139,6 +140,7 @@ def set_up(
     settings: FinetuneSettings,
     init: Path | None = None,
     fold: str | None = None,
+    extends: bool = False,
     device: str = "auto",
     on_init: Callable[[Transfer], None] = lambda _: None,
     warn: Callable[[str], None] = lambda _: None,
@@ -156,7 +158,9 @@ def set_up(
         on_init(transfer)
     optimiser = _build_optimiser(bare, settings)
     facts = _collect_facts(task, settings, init, (train, validation), accelerator.num_processes)
-    checkpoint = _open_folder(folder, facts, main=accelerator.is_main_process, warn=warn)
+    if extends:
+        facts = extend_facts(folder, facts, Schedule.plan(settings, len(train)).steps_per_epoch)
+    checkpoint = _open_folder(folder, facts, extends=extends, main=accelerator.is_main_process, warn=warn)
     state = FinetuningState(checkpoint)
     check_one_folder(accelerator, folder, state.step)
     run = FinetuningRun(
@@ -174,7 +178,7 @@ def set_up(
         average=None,
         judged=bare,
         generator=torch.Generator(accelerator.device),
-        info=_make_weight_info(task, settings, fold),
+        info=_make_weight_info(task, settings, fold, facts),
         facts=facts,
         state=state,
     )
@@ -205,7 +209,7 @@ def _build_optimiser(model: Classifier, settings: FinetuneSettings) -> torch.opt
     return torch.optim.AdamW(groups, lr=0.0, betas=settings.betas, fused=True)
 
 
-def _make_weight_info(task: Task, settings: FinetuneSettings, fold: str | None) -> WeightInfo:
+def _make_weight_info(task: Task, settings: FinetuneSettings, fold: str | None, facts: Mapping[str, Any]) -> WeightInfo:
     return WeightInfo(
         variant=find_variant(settings.dims),
         dims=settings.dims.to_dict(),
@@ -219,6 +223,11 @@ def _make_weight_info(task: Task, settings: FinetuneSettings, fold: str | None) 
         selection=settings.selection,
         modality=settings.modality,
         fold=fold or "",
+        protocol=task.protocol,
+        split_seed=settings.split_seed,
+        test_people=task.test_people,
+        label_share=settings.label_share,
+        extended_from=tuple(facts.get(EXTENDED_FROM, ())),
         layer_fusion=settings.layer_fusion,
         withheld="zeros" if settings.modality == "av" else "mean token",
     )
@@ -243,12 +252,20 @@ def _collect_facts(
 
 
 def _open_folder(
-    folder: Path, facts: Mapping[str, Any], *, main: bool, warn: Callable[[str], None]
+    folder: Path, facts: Mapping[str, Any], *, extends: bool, main: bool, warn: Callable[[str], None]
 ) -> dict[str, Any] | None:
     """The newest checkpoint of the folder, or None in a fresh one."""
-    defaults = FinetuneSettings().model_dump(mode="json")
+    # Earlier versions drew the validation people by `seed`.
+    earlier = {"split_seed": facts["seed"], EXTENDED_FROM: []}
     return open_run(
-        folder, facts, defaults=defaults, results=(BEST, LAST), logs=(METRICS, TESTED), main=main, warn=warn
+        folder,
+        facts,
+        defaults={**FinetuneSettings().model_dump(mode="json"), **earlier},
+        results=(BEST, LAST),
+        logs=(METRICS, TESTED),
+        main=main,
+        warn=warn,
+        may_change=CHANGED if extends else (),
     )
 
 

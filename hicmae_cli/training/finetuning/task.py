@@ -32,6 +32,8 @@ class Task:
         kind: what the outputs are.
         metric: that chooses the epoch; by default UAR, or the CCC of a regression.
         merge_by: how many fields of an id name the clips to decide as one; see ``corpora.dataset.Dataset``.
+        protocol: ``loso`` or ``kfold:N`` if the run drew its own folds; empty if the list decides.
+        test_people: people in the test clips, for the metadata of the weight.
     """
 
     labels: tuple[str, ...]
@@ -42,6 +44,8 @@ class Task:
     kind: Kind = "classification"
     metric: str = ""
     merge_by: int = 0
+    protocol: str = ""
+    test_people: tuple[str, ...] = ()
 
     @property
     def is_regression(self) -> bool:

@@ -24,6 +24,7 @@ from hicmae_cli.models.masking import cut_faces, cut_patches, keep_patches
 from hicmae_cli.models.pretraining import PretrainingModel
 from hicmae_cli.models.products import use_wide_products
 from hicmae_cli.recipes.settings import OF_THE_MACHINE, PretrainSettings
+from hicmae_cli.training.extension import CHANGED, EXTENDED_FROM, extend_facts
 from hicmae_cli.training.loop import Schedule, agree, is_checkpoint_due
 from hicmae_cli.training.machine import (
     StopRequest,
@@ -86,6 +87,7 @@ def pretrain_recordings(
     front_end: str,
     source: str,
     settings: PretrainSettings,
+    extends: bool = False,
     device: str = "auto",
     progress: PretrainingProgress | None = None,
 ) -> PretrainingOutcome:
@@ -99,6 +101,7 @@ def pretrain_recordings(
         front_end: how the faces were cut.
         source: how the weight was made.
         settings: the whole recipe.
+        extends: go on with the finished run in the folder up to ``settings.epochs``; see ``training.extension``.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         progress: functions to call during the run.
 
@@ -117,7 +120,7 @@ def pretrain_recordings(
     hold_freed_memory()
     use_wide_products()
     info = make_weight_info(settings, dataset, licence, front_end, source)
-    training = _set_up(run, recordings, settings, progress, info, accelerator)
+    training = _set_up(run, recordings, settings, progress, info, accelerator, extends=extends)
     state, total_steps = training.state, training.schedule.total_steps
     if accelerator.is_main_process:
         _announce(training)
@@ -138,6 +141,8 @@ def _set_up(
     progress: PretrainingProgress,
     info: WeightInfo,
     accelerator: Accelerator,
+    *,
+    extends: bool,
 ) -> _Training:
     """Build the model and the optimiser, and load the newest checkpoint or initialise the model."""
     schedule = Schedule.plan(settings, len(recordings))
@@ -152,14 +157,18 @@ def _set_up(
         # Local negatives and drop path depend on how a step is split among processes.
         "processes": accelerator.num_processes,
     }
+    if extends:
+        facts = extend_facts(run, facts, schedule.steps_per_epoch)
+        info = info.model_copy(update={"extended_from": tuple(facts[EXTENDED_FROM])})
     checkpoint = open_run(
         run,
         facts,
-        defaults=PretrainSettings().model_dump(mode="json"),
+        defaults={**PretrainSettings().model_dump(mode="json"), EXTENDED_FROM: []},
         results=(LAST, BEST),
         logs=(METRICS, SKIPPED),
         main=accelerator.is_main_process,
         warn=progress.warn,
+        may_change=CHANGED if extends else (),
     )
     state = PretrainingState(checkpoint)
     check_one_folder(accelerator, run, state.step)

@@ -16,6 +16,7 @@ from hicmae_cli.models.pretraining import PretrainingModel
 from hicmae_cli.recipes.recipe import load_settings
 from hicmae_cli.recipes.settings import PretrainSettings
 from hicmae_cli.runtime.torch_engine import choose_device
+from hicmae_cli.training.extension import extend_settings
 from hicmae_cli.training.machine import check_precision
 from hicmae_cli.training.pretraining.loop import pretrain_recordings
 from hicmae_cli.training.pretraining.pictures import draw_curves, draw_example
@@ -33,6 +34,7 @@ def pretrain(
     recipe: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
     seed: int | None = None,
+    extend_epochs: int = 0,
     output: str | Path = "runs/pretrain",
     licence: str = "",
     device: str = "auto",
@@ -53,6 +55,7 @@ def pretrain(
         recipe: a recipe that ships with hicmae, or a .toml file; by default the dataset's.
         overrides: other values of recipe keys; None keeps the recipe's.
         seed: another seed than the recipe's.
+        extend_epochs: go on with the finished run in ``output`` for so many more epochs than the recipe's.
         output: folder of the run.
         licence: licence of the weight; by default the dataset's.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
@@ -73,7 +76,7 @@ def pretrain(
     recipe = choose_recipe(recipe, dataset, manifest, videos)
     changes = dict(overrides or {}) if seed is None else {**(overrides or {}), "seed": seed}
     changes = {key: value for key, value in changes.items() if value is not None}
-    settings = load_settings(PretrainSettings, recipe, changes)
+    settings = extend_settings(load_settings(PretrainSettings, recipe, changes), extend_epochs)
     check_precision(settings.mixed_precision, choose_device(device).type)
     processes = PartialState(cpu=device == "cpu", timeout=timedelta(days=7))
     if not processes.is_main_process:
@@ -99,8 +102,9 @@ def pretrain(
         dataset=found.name,
         licence=licence or found.licence,
         front_end=found.front_end,
-        source=_describe_command(dataset, manifest, videos, recipe, changes),
+        source=_describe_command(dataset, manifest, videos, recipe, changes, extend_epochs),
         settings=settings,
+        extends=extend_epochs > 0,
         device=device,
         progress=replace(progress, on_picture=_draw_pictures(run, found, settings, progress)),
     )
@@ -137,6 +141,7 @@ def _describe_command(
     videos: str | Path | None,
     recipe: str | Path,
     changes: Mapping[str, Any],
+    extend_epochs: int,
 ) -> str:
     """Write the command that does the same, without paths, for the metadata of the weight."""
     if dataset is not None:
@@ -146,4 +151,5 @@ def _describe_command(
     else:
         data = f"--videos {Path(videos or '').name}"
     words = ["hicmae pretrain", data, f"--recipe {Path(recipe).name}"]
-    return " ".join([*words, *(f"--set {key}={value}" for key, value in changes.items())])
+    words += [f"--set {key}={value}" for key, value in changes.items()]
+    return " ".join([*words, *([f"--extend-epochs {extend_epochs}"] if extend_epochs else [])])

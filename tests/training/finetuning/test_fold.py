@@ -18,13 +18,15 @@ from hicmae_cli.evaluation.scoring import score_clips
 from hicmae_cli.recipes.settings import FinetuneSettings
 from hicmae_cli.training.finetuning import fold as protocol
 from hicmae_cli.training.finetuning import loop as training
-from hicmae_cli.training.finetuning.fold import check_init, finetune_and_test
+from hicmae_cli.training.finetuning.fold import check_init, finetune_and_test, keep_split_seed
 from hicmae_cli.training.finetuning.progress import FinetuningProgress
-from hicmae_cli.training.finetuning.results import FoldResult
+from hicmae_cli.training.finetuning.results import FinetuningOutcome, FoldResult
+from hicmae_cli.training.finetuning.task import Task
 from hicmae_cli.training.runs import TESTED
 from hicmae_cli.weights.checkpoint import load_classifier, save_classifier
 from hicmae_cli.weights.reading import read_info
 from tests.training.toys import FINETUNE_SETTINGS, TASK, write_samples
+from tests.weights.toys import save_toy
 
 SETTINGS = FINETUNE_SETTINGS.model_copy(update={"epochs": 1, "validation_share": 0.34})
 
@@ -52,6 +54,50 @@ def test_a_start_that_was_trained_on_the_test_clips_is_refused(samples: list[Sam
     public = replace(TASK, dataset="crema-d-4")  # the same clips, other labels
     with pytest.raises(WeightsError, match="was trained on the clips that test fold 1, because its own test fold is 2"):
         check_init(known, public, "1")
+
+
+def test_known_test_people_decide_whether_a_start_may_be_used(tmp_path: Path) -> None:
+    start = save_toy(tmp_path / "toy.safetensors")
+    model, info = load_classifier(start)
+    save_classifier(
+        start, model, info.model_copy(update={"dataset": "crema-d", "fold": "1", "test_people": ("a", "b", "c")})
+    )
+    public = replace(TASK, dataset="crema-d")
+    for fold, people in (("loso-a", ["a"]), ("kfold5-s0-2", ["c", "b"]), (None, ["a"])):
+        assert check_init(start, public, fold, people) is None
+    for fold, people in (("loso-d", ["d"]), ("1", ["a", "d"]), (None, ["d"])):
+        with pytest.raises(WeightsError, match="was trained on the clips that test"):
+            check_init(start, public, fold, people)
+    own = replace(TASK, dataset=info.dataset)
+    assert check_init(start, own, "loso-d", ["d"]) is None  # another corpus
+
+
+def test_only_the_split_seed_draws_validation_people(
+    samples: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[set[str]] = []
+
+    def spy(folder: Path, task: Task, *, validation: list[Sample], **_: object) -> FinetuningOutcome:
+        assert task.test_people == ("p1", "p3", "p5")
+        drawn.append({clip.speaker for clip in validation})
+        return FinetuningOutcome(None, 0, 1)
+
+    monkeypatch.setattr(protocol, "finetune_clips", spy)
+    for seed in range(6):
+        fold(tmp_path, samples, SETTINGS.model_copy(update={"seed": seed}))
+    assert drawn == drawn[:1] * 6
+    for split_seed in range(6):
+        fold(tmp_path, samples, SETTINGS.model_copy(update={"split_seed": split_seed}))
+    assert len(set(map(frozenset, drawn[6:]))) > 1
+
+
+def test_a_folder_of_an_earlier_version_keeps_the_people_that_its_seed_drew(tmp_path: Path) -> None:
+    settings = SETTINGS.model_copy(update={"seed": 3})
+    assert keep_split_seed(tmp_path, settings) == settings
+    (tmp_path / "settings.json").write_text('{"seed": 3, "epochs": 1}')
+    assert keep_split_seed(tmp_path, settings).split_seed == 3
+    (tmp_path / "settings.json").write_text('{"seed": 3, "split_seed": 0}')
+    assert keep_split_seed(tmp_path, settings).split_seed == 0
 
 
 def test_the_test_clips_are_scored_once(samples: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

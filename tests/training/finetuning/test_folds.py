@@ -144,7 +144,9 @@ def test_without_hooks_warnings_are_python_warnings(folder: Path) -> None:
         ({"init": "no-such"}, WeightsError, "no weight named 'no-such'"),
         ({"device": "abacus"}, SettingsError, "abacus"),
         ({"manifest": None}, SettingsError, "neither `dataset` nor `manifest`"),
-        ({"seeds": [1, 0, 1]}, SettingsError, "seeds=[1, 0, 1]: got 1 more than once"),
+        ({"protocol": "kfold:1"}, SettingsError, "protocol='kfold:1': expected at least two folds"),
+        ({"extend_epochs": -1}, SettingsError, "extend_epochs=-1: expected at least 1"),
+        ({"seeds": [1, 0, 1]}, SettingsError, "`seeds`: got 1 more than once"),
     ],
 )
 def test_what_cannot_be_used_is_refused_before_the_clips_are_read(

@@ -49,6 +49,13 @@ def test_validation_people_are_cut_from_the_training_ones_of_a_fold() -> None:
     assert ids(other.validation) != ids(parts.validation)
 
 
+def test_a_share_of_the_labels_leaves_validation_and_test_clips_as_they_are() -> None:
+    whole = split_samples(CLIPS, "3", validation_share=SHARE)
+    parts = split_samples(CLIPS, "3", validation_share=SHARE, label_share=0.5)
+    assert (parts.validation, parts.test) == (whole.validation, whole.test)
+    assert ids(parts.train) < ids(whole.train) and len(parts.train) == round(len(whole.train) / 2)
+
+
 def test_validation_clips_of_a_manifest_are_taken_as_they_are() -> None:
     parts = split_samples(SPLIT)
     assert ids(parts.validation) == {clip.id for clip in SPLIT if clip.split == "validation"}
