@@ -142,6 +142,7 @@ class _Display:
         from hicmae_cli.training.finetuning.progress import FinetuningProgress
 
         return FinetuningProgress(
+            on_hash=lambda done, total: self.bar.update(done, total=total, description="checking clips"),
             on_fold=self.fold,
             on_split=self.split,
             on_init=lambda transfer: self.screen.say(f"{self.init}: {transfer}"),

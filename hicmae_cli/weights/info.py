@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +14,8 @@ from hicmae_cli.errors import WeightsError, one_line
 from hicmae_cli.labels import PUPPETS_NAME, canonical_label, is_label
 from hicmae_cli.modalities import Modality
 from hicmae_cli.models.config import Architecture, DecoderDims, ModelDims, find_variant
+from hicmae_cli.records.facts import Phase, RunFacts
+from hicmae_cli.records.seen import SeenData
 
 METADATA_KEY = "hicmae"
 """Key of the JSON text in the metadata of both file formats."""
@@ -82,6 +85,8 @@ class WeightInfo(BaseModel):
     fold: str = ""
     layer_fusion: bool = True
     pretraining: PretrainingFacts | None = None
+    run: RunFacts | None = None
+    seen: tuple[SeenData, ...] = ()
 
     @field_validator("labels")
     @classmethod
@@ -142,13 +147,28 @@ class WeightInfo(BaseModel):
         """Whether the model was not trained on real people, so its predictions about them are meaningless."""
         return self.dataset == PUPPETS_NAME
 
+    @property
+    def history(self) -> tuple[SeenData, ...]:
+        """The trainings of the weight and of the weights that it started from, the oldest first.
+
+        A weight that records none has one, with the little that its other fields tell.
+        """
+        if self.seen:
+            return self.seen
+        phase: Phase = "pre-training" if self.task == "pretraining" else "fine-tuning"
+        return (SeenData(dataset=self.dataset, phase=phase, fold=self.fold),)
+
+    def with_metrics(self, metrics: Mapping[str, Mapping[str, float]]) -> WeightInfo:
+        """Return the metadata of a weight that is written now: with its scores, and the time that the run took."""
+        return self.model_copy(update={"metrics": metrics, "run": self.run and self.run.read_clock()})
+
     def to_json(self) -> str:
         """Return the JSON text, with sorted keys."""
         return json.dumps(self.to_dict(), sort_keys=True)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of the JSON text, without empty optional fields."""
-        empty = {name for name in ("pretraining", "selection", "fold") if not getattr(self, name)}
+        empty = {name for name in ("pretraining", "selection", "fold", "run", "seen") if not getattr(self, name)}
         empty |= {"modality"} if self.modality == "av" else set()
         empty |= {"layer_fusion"} if self.layer_fusion else set()
         return self.model_dump(mode="json", exclude=empty)

@@ -15,12 +15,14 @@ from accelerate import PartialState
 from hicmae_cli.corpora.catalogue import find_dataset
 from hicmae_cli.corpora.clip_list import ClipList, find_clips
 from hicmae_cli.corpora.dataset import Dataset
-from hicmae_cli.corpora.manifest import ALL_FOLDS, Sample
+from hicmae_cli.corpora.manifest import ALL_FOLDS, Sample, list_files
 from hicmae_cli.errors import SettingsError, WeightsError
 from hicmae_cli.evaluation.protocol import Protocol
 from hicmae_cli.models.losses import resolve_loss
 from hicmae_cli.recipes.recipe import load_settings
 from hicmae_cli.recipes.settings import FinetuneSettings
+from hicmae_cli.records.calls import recorded
+from hicmae_cli.records.hashes import hash_data
 from hicmae_cli.report.score_files import write_scores
 from hicmae_cli.runtime.torch_engine import choose_device
 from hicmae_cli.training.finetuning.fold import check_init, finetune_and_test
@@ -33,6 +35,7 @@ from hicmae_cli.weights.catalogue import find_weight
 from hicmae_cli.weights.run_folder import locate_fold
 
 
+@recorded
 def finetune_folds(
     dataset: str | None = None,
     *,
@@ -104,8 +107,12 @@ def finetune_folds(
     learned, samples = read_task(
         clips.manifest, known, name=clips.name, source=source, labels=labels, kind=kind, licence=licence
     )
+    # The main process keeps the hashes beside the manifest, where the others find them.
+    with PartialState().main_process_first():
+        data = hash_data(list_files(samples), clips.manifest, on_clip=progress.on_hash)
+    learned = replace(learned, manifest=clips.manifest, data=data)
     folds = folds_to_run(samples, fold, clips.manifest)
-    doubts = {name: check_init(start, learned, name) if start else None for name in folds}
+    doubts = {name: check_init(start, learned, name, samples) if start else None for name in folds}
     if warning := warmup_warning(runs[0]):
         progress.warn(warning)
     found: list[SeedResult] = []

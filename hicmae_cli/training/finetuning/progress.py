@@ -20,6 +20,7 @@ class FinetuningProgress:
     With several processes, only the main one calls ``on_init``, ``on_start``, ``on_step`` and ``on_epoch``.
 
     Attributes:
+        on_hash: after each clip whose files are hashed for the record, with the number of clips done and of all clips.
         on_fold: before a fold, with its name (None without folds) and the settings of its run.
         on_split: before the training, with the clips to train on, validate on and test on.
         on_init: with the tensors that ``init`` gave to the model.
@@ -31,6 +32,7 @@ class FinetuningProgress:
         warn: with a warning about something that was skipped or looks wrong.
     """
 
+    on_hash: Callable[[int, int], None] = lambda *_: None
     on_fold: Callable[[str | None, FinetuneSettings], None] = lambda *_: None
     on_split: Callable[[Split[Sample]], None] = lambda _: None
     on_init: Callable[[Transfer], None] = lambda _: None

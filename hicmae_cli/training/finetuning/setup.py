@@ -217,6 +217,8 @@ def _make_weight_info(task: Task, settings: FinetuneSettings, fold: str | None) 
         modality=settings.modality,
         fold=fold or "",
         layer_fusion=settings.layer_fusion,
+        run=task.run,
+        seen=task.seen,
     )
 
 
