@@ -1,6 +1,6 @@
 """hicmae: raw video in, fused audio-visual emotion out, per person, over time.
 
-``import hicmae_cli as hicmae`` gives ten names, each imported when it is first used. They do what the commands do::
+``import hicmae_cli as hicmae`` gives public names, each imported when it is first used. They do what the commands do::
 
     prediction = hicmae.predict("interview.mp4")
     print(prediction)
@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from hicmae_cli.evaluation.evaluate import evaluate
     from hicmae_cli.preparing.dataset import prepare
     from hicmae_cli.report.prediction import Prediction
+    from hicmae_cli.reruns.rerun import rerun
     from hicmae_cli.runtime.predictor import Predictor
     from hicmae_cli.training.finetuning.folds import finetune_folds as finetune
     from hicmae_cli.training.pretraining.run import pretrain
     from hicmae_cli.weights.export import export_onnx
+    from hicmae_cli.weights.record import read_record
 
 __version__ = "0.1.0"
 __all__ = [
@@ -36,6 +38,8 @@ __all__ = [
     "prepare",
     "pretrain",
     "read_manifest",
+    "read_record",
+    "rerun",
 ]
 
 # Module and name of each, so that `import hicmae_cli` imports none of them. The imports above tell type checkers.
@@ -50,6 +54,8 @@ _PLACES = {
     "prepare": "preparing.dataset:prepare",
     "pretrain": "training.pretraining.run:pretrain",
     "read_manifest": "corpora.manifest:read_manifest",
+    "read_record": "weights.record:read_record",
+    "rerun": "reruns.rerun:rerun",
 }
 
 

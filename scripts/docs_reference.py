@@ -202,6 +202,8 @@ RESULTS = (
     "evaluation.score_sheet.ScoreSheet",
     "weights.export.ExportReport",
     "corpora.manifest.Sample",
+    "records.facts.RunRecord",
+    "reruns.comparison.RerunResult",
 )
 """What the public functions return, and what is inside, by place in the package."""
 

@@ -1,4 +1,4 @@
-"""The public door: ten names, imported when they are first used."""
+"""The public door: names that are imported when they are first used."""
 
 from __future__ import annotations
 
@@ -24,10 +24,12 @@ NAMES = [
     "prepare",
     "pretrain",
     "read_manifest",
+    "read_record",
+    "rerun",
 ]
 
 
-def test_there_are_ten_names() -> None:
+def test_these_names_are_public() -> None:
     assert sorted(hicmae.__all__) == NAMES
     assert dir(hicmae) == sorted([*NAMES, "__version__"])
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):

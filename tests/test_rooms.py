@@ -39,7 +39,7 @@ ROOMS: dict[str, set[str]] = {
     "preparing": {"media", "faces", "clips", "corpora"},
     "puppets": {"media", "faces", "corpora", "preparing"},
     "report": {"runtime", "weights"},
-    "evaluation": {"clips", "corpora", "runtime", "weights", "report"},
+    "evaluation": {"clips", "corpora", "runtime", "records", "weights", "report"},
     "recipes": {"models", "weights"},
     "augmentation": {"recipes"},
     "training": {"models", "records", "weights", "recipes"},
@@ -72,6 +72,7 @@ ROOMS: dict[str, set[str]] = {
         "training",
     },
 }
+ROOMS["reruns"] = {"corpora", "records", "weights", "training.pretraining", "training.finetuning"}
 ROOMS["bench"] = set(ROOMS)
 ROOMS["cli"] = set(ROOMS)
 # Only these know torch: the rest runs, or at least starts, in an install without it.

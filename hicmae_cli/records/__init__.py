@@ -1,1 +1,1 @@
-"""Records of training runs: what made a weight, on which data, by which versions, and whose clips it has learned from."""
+"""Records of training runs: what made a weight, from which data, and whose clips it has learned from."""

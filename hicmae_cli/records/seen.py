@@ -77,7 +77,7 @@ def _hash(salt: str, kind: str, name: str) -> str:
 
 
 @dataclass(frozen=True)
-class TestClips:
+class ScoredClips:
     """The clips that test a weight.
 
     Attributes:
@@ -123,7 +123,7 @@ class Overlap:
         )
 
 
-def find_overlap(entry: SeenData, tested: TestClips, same_clips: bool | None) -> Overlap | None:
+def find_overlap(entry: SeenData, tested: ScoredClips, same_clips: bool | None) -> Overlap | None:
     """Find out whether a training learned from the people or clips of a test.
 
     Args:
@@ -145,7 +145,7 @@ def find_overlap(entry: SeenData, tested: TestClips, same_clips: bool | None) ->
     return _compare_folds(entry, tested, sure)
 
 
-def _compare_people(entry: SeenData, tested: TestClips, sure: bool) -> Overlap | None:
+def _compare_people(entry: SeenData, tested: ScoredClips, sure: bool) -> Overlap | None:
     salt = entry.manifest_sha256
     people = {_hash(salt, "person", speaker) for speaker, _ in tested.clips if speaker} & {*entry.people}
     clips = {_hash(salt, "clip", id_) for speaker, id_ in tested.clips if not speaker} & {*entry.unnamed}
@@ -157,7 +157,7 @@ def _compare_people(entry: SeenData, tested: TestClips, sure: bool) -> Overlap |
     return Overlap(entry, sure, reason if sure else f"{reason} of the same names")
 
 
-def _compare_folds(entry: SeenData, tested: TestClips, sure: bool) -> Overlap | None:
+def _compare_folds(entry: SeenData, tested: ScoredClips, sure: bool) -> Overlap | None:
     """Compare folds, where people are not listed. Without a fold, a training has left out the dataset's test split."""
     if not tested.fold or entry.fold == tested.fold:
         return None

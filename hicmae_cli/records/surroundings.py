@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import platform
+import shutil
 import subprocess
+from contextlib import suppress
 from datetime import datetime, timezone
 from functools import cache
 from importlib import metadata
@@ -20,10 +22,8 @@ def list_versions() -> dict[str, str]:
     """List the versions of hicmae, of Python, and of the packages that decide a run's numbers, as far as installed."""
     found = {"hicmae": __version__, "python": platform.python_version()}
     for package in _PACKAGES:
-        try:
+        with suppress(metadata.PackageNotFoundError):
             found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
     return found
 
 
@@ -42,10 +42,12 @@ def read_project_commit() -> Commit | None:
 
 @cache
 def _read_commit(folder: Path) -> Commit | None:
+    if (git := shutil.which("git")) is None:
+        return None
     try:
         commit, changes = (
-            subprocess.run(
-                ["git", "-C", str(folder), *words], capture_output=True, text=True, check=True, timeout=_GIT_TIMEOUT_S
+            subprocess.run(  # noqa: S603 (a fixed command)
+                [git, "-C", str(folder), *words], capture_output=True, text=True, check=True, timeout=_GIT_TIMEOUT_S
             ).stdout.strip()
             for words in (["rev-parse", "HEAD"], ["status", "--porcelain", "--untracked-files=no"])
         )

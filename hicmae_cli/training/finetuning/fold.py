@@ -18,7 +18,7 @@ from hicmae_cli.evaluation.results import Evaluation
 from hicmae_cli.evaluation.scoring import score_clips
 from hicmae_cli.files import compute_sha256, write_atomically
 from hicmae_cli.recipes.settings import FinetuneSettings
-from hicmae_cli.records.seen import SeenData, TestClips, find_overlap, note_seen
+from hicmae_cli.records.seen import ScoredClips, SeenData, find_overlap, note_seen
 from hicmae_cli.runtime.torch_engine import TorchEngine
 from hicmae_cli.training.finetuning.loop import finetune_clips
 from hicmae_cli.training.finetuning.parts import check_people, split_samples
@@ -126,7 +126,7 @@ def check_init(init: Path, task: Task, fold: str | None, samples: Sequence[Sampl
     Raises:
         WeightsError: it was fine-tuned on them, according to its metadata; or it cannot be read.
     """
-    tested = TestClips(
+    tested = ScoredClips(
         task.dataset,
         fold or "",
         [
