@@ -156,7 +156,7 @@ def _make_table(info: WeightInfo) -> Table:
 
     table = Table("field", "value", show_header=False, box=None)
     for field, value in info.to_dict().items():
-        if field != "metrics":
+        if field not in ("metrics", "run", "seen"):  # `hicmae show` prints the last two
             _add_row(table, field, ", ".join(value) if isinstance(value, list) else str(value))
     for name, scores in info.metrics.items():
         _add_row(table, f"metrics: {name}", ", ".join(f"{metric} {score:.4g}" for metric, score in scores.items()))

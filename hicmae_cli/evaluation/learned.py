@@ -19,6 +19,8 @@ def warn_of_learned(info: WeightInfo, dataset: str, fold: str, samples: Sequence
         fold: the tested fold; empty without folds.
         samples: the decisions.
     """
+    # `describe_leak` names another fold of the weight's own training.
+    trainings = info.seen[:-1] if info.fold and fold not in ("", info.fold) else info.seen
     tested = ScoredClips(dataset, fold, [(sample.speaker, sample.id) for sample in samples])
-    found = (find_overlap(entry, tested, same_clips(entry.dataset, dataset)) for entry in info.seen)
+    found = (find_overlap(entry, tested, same_clips(entry.dataset, dataset)) for entry in trainings)
     return [f"the weight {overlap}" for overlap in found if overlap is not None]

@@ -58,8 +58,8 @@ def test_a_finished_run_is_repeated_to_the_last_bit(corpus: Path, run: str, tmp_
 @pytest.mark.slow
 def test_a_changed_run_is_noticed(corpus: Path, tmp_path: Path) -> None:
     moved = Path(shutil.copytree(corpus, tmp_path / "moved"))
-    clip = moved / "clips" / "11.mkv"
-    clip.write_bytes((moved / "clips" / "09.mkv").read_bytes())
+    for changed, by in ((3, 1), (7, 5), (11, 9)):  # of the three people that fold 1 trains and validates on
+        (moved / f"clips/{changed:02d}.mkv").write_bytes((moved / f"clips/{by:02d}.mkv").read_bytes())
     given = (moved / "tuned" / "fold-1", "--manifest", moved / "clips.csv", "--output", tmp_path / "again")
     refused = hicmae("rerun", *given)
     assert refused.code == 1 and "files of the clips have changed" in refused.err and "give --force" in refused.err
@@ -123,5 +123,5 @@ def test_a_record_is_shown_as_a_page_and_as_json(tmp_path: Path) -> None:
     shown = hicmae("show", tmp_path / "run")
     assert shown.code == 0 and "uar 0.5000" in shown.out and "keys as by default" in shown.out
     assert RunRecord.model_validate(hicmae("show", tmp_path / "run", "--json").document) == made
-    missing = hicmae("show", tmp_path)
+    missing = hicmae("show", tmp_path / "none")
     assert missing.code == 1
