@@ -32,10 +32,10 @@ def rerun(
         bool, typer.Option("--json", help="Print the comparison as one JSON document; progress goes to stderr.")
     ] = False,
 ) -> None:
-    """Repeat a training run from its record, and compare the weights to the last bit and the scores.
+    """Repeat a training run from its record, and compare the weights to the last bit.
 
     Data, recipe, seed, fold and start are those of the record. Changed data are refused; other versions or another
-    machine are named. Exits with 1 if weights or scores differ.
+    machine are named. The scores are compared, too. Exits with 1 if weights or scores differ.
 
     [bold]Examples[/bold]
 

@@ -20,7 +20,9 @@ def show(
         bool, typer.Option("--json", help="Print the whole record as one JSON document and nothing else.")
     ] = False,
 ) -> None:
-    """Show what a training run or a weight was made of: data, recipe, versions, machine, command, time and scores.
+    """Show what a training run or a weight was made of: data, recipe, versions, scores.
+
+    Also: the machine, the command and the time. A run's folder has every start of the run, too.
 
     [bold]Examples[/bold]
 
@@ -93,10 +95,10 @@ def _describe_state(record: RunRecord) -> str:
 
 def _describe_recipe(record: RunRecord) -> str:
     """List the keys that differ from their defaults, which are the paper's."""
-    from hicmae_cli.recipes.settings import PHASES
+    from hicmae_cli.recipes.settings import FinetuneSettings, PretrainSettings
 
-    kind = PHASES["pretrain" if record.run.phase == "pre-training" else "finetune"]
-    defaults = kind().model_dump(mode="json")
+    settings = PretrainSettings() if record.run.phase == "pre-training" else FinetuneSettings()
+    defaults = settings.model_dump(mode="json")
     changed = {key: value for key, value in record.run.recipe.items() if value != defaults.get(key)}
     rest = len(record.run.recipe) - len(changed)
     listed = ", ".join(f"{key} = {value}" for key, value in changed.items())

@@ -98,8 +98,8 @@ def list_surroundings(old: RunFacts, new: RunFacts) -> list[str]:
     """List the versions and the hardware that differ between two runs."""
     pairs = [(name, old.versions.get(name), new.versions.get(name)) for name in {**old.versions, **new.versions}]
     pairs += [(name, old.machine.get(name), new.machine.get(name)) for name in {**old.machine, **new.machine}]
-    pairs += [("commit of hicmae", old.commit and str(old.commit), new.commit and str(new.commit))]
-    pairs += [("processes", str(old.processes), str(new.processes))]
+    commits = [str(run.commit) if run.commit is not None else None for run in (old, new)]
+    pairs += [("commit of hicmae", commits[0], commits[1]), ("processes", str(old.processes), str(new.processes))]
     return [f"{name}: {before or 'none'} -> {now or 'none'}" for name, before, now in pairs if before != now]
 
 

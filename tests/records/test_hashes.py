@@ -11,6 +11,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from hicmae_cli.errors import WeightsError
+from hicmae_cli.files import compute_sha256
 from hicmae_cli.records import hashes
 from hicmae_cli.records.hashes import hash_data, hash_tensors
 
@@ -47,8 +48,12 @@ def test_the_hash_follows_the_content_and_not_the_place(corpus: Path, tmp_path: 
 
 def test_only_changed_files_are_read_again(corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
-    plain = hashes.compute_sha256
-    monkeypatch.setattr(hashes, "compute_sha256", lambda path: read.append(path.name) or plain(path))
+
+    def spy(path: Path) -> str:
+        read.append(path.name)
+        return compute_sha256(path)
+
+    monkeypatch.setattr(hashes, "compute_sha256", spy)
     first = hash_data(clips(corpus), corpus / "list.csv")
     assert sorted(read) == ["1.png", "2.png", "a.mkv", "b.wav", "list.csv"]
     read.clear()
