@@ -16,6 +16,7 @@ from hicmae_cli.errors import MissingDependencyError, install_hint
 if TYPE_CHECKING:
     from hicmae_cli.api import load_weight, predict
     from hicmae_cli.corpora.manifest import read_manifest
+    from hicmae_cli.evaluation.comparison.compare import compare
     from hicmae_cli.evaluation.evaluate import evaluate
     from hicmae_cli.preparing.dataset import prepare
     from hicmae_cli.report.prediction import Prediction
@@ -30,6 +31,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Prediction",
     "Predictor",
+    "compare",
     "evaluate",
     "export_onnx",
     "finetune",
@@ -46,6 +48,7 @@ __all__ = [
 _PLACES = {
     "Prediction": "report.prediction:Prediction",
     "Predictor": "runtime.predictor:Predictor",
+    "compare": "evaluation.comparison.compare:compare",
     "evaluate": "evaluation.evaluate:evaluate",
     "export_onnx": "weights.export:export_onnx",
     "finetune": "training.finetuning.folds:finetune_folds",
