@@ -77,7 +77,7 @@ def pretrain(
 
         hicmae pretrain --videos interviews --recipe pretrain-puppets-nano
 
-        hicmae pretrain --dataset crema-d --fold 1 --init base --recipe pretrain-voxceleb2-base
+        hicmae pretrain --dataset crema-d --fold 1 --init base --recipe my.toml
     """
     from hicmae_cli.cli.training_extra import process_number, require_training
     from hicmae_cli.training.pretraining.recordings import choose_recipe
