@@ -17,6 +17,8 @@ NAMES = [
     "Prediction",
     "Predictor",
     "compare",
+    "embed",
+    "embed_clips",
     "evaluate",
     "export_onnx",
     "finetune",
@@ -24,13 +26,14 @@ NAMES = [
     "predict",
     "prepare",
     "pretrain",
+    "probe",
     "read_manifest",
     "read_record",
     "rerun",
 ]
 
 
-def test_these_names_are_public() -> None:
+def test_these_are_all_names() -> None:
     assert sorted(hicmae.__all__) == NAMES
     assert dir(hicmae) == sorted([*NAMES, "__version__"])
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
