@@ -234,6 +234,7 @@ class _Display:
 
         return FinetuningProgress(
             on_plan=self.plan,
+            on_hash=lambda done, total: self.bar.update(done, total=total, description="checking clips"),
             on_fold=self.fold,
             on_split=self.split,
             on_init=lambda transfer: self.screen.say(f"{self.init}: {transfer}"),

@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 
 def pretrain(
-    dataset: Annotated[str | None, typer.Option(help="Dataset to train on: puppets or voxceleb2.")] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="A known dataset, whose labels are ignored; `hicmae datasets` lists them."),
+    ] = None,
     manifest: Annotated[
         Path | None, typer.Option(metavar="FILE", help="CSV of prepared clips to train on instead; labels are ignored.")
     ] = None,
@@ -38,6 +41,18 @@ def pretrain(
             "--root",
             metavar="DIR",
             help="Folder of the dataset (missing puppets are drawn there), or of the faces cut from --videos.",
+        ),
+    ] = None,
+    fold: Annotated[
+        str | None,
+        typer.Option(
+            metavar="K", help="Exclude the clips and people of this fold, so that it can test the fine-tuned model."
+        ),
+    ] = None,
+    init: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE", help="Start from this pre-trained weight of the same architecture, not from scratch."
         ),
     ] = None,
     recipe: RecipeOption = None,
@@ -62,12 +77,17 @@ def pretrain(
         hicmae pretrain --dataset voxceleb2 --root VoxCeleb2
 
         hicmae pretrain --videos interviews --recipe pretrain-puppets-nano
+
+        hicmae pretrain --dataset crema-d --fold 1 --init base --recipe my.toml
     """
     from hicmae_cli.cli.training_extra import process_number, require_training
     from hicmae_cli.training.pretraining.recordings import choose_recipe
+    from hicmae_cli.weights.catalogue import find_weight
 
     # Wrong usage fails here; torch takes seconds to import.
     choose_recipe(recipe, dataset, manifest, videos)
+    if init is not None:
+        find_weight(init, ".safetensors")
     require_training("pretrain", "torch", "torchvision", "accelerate")
     from hicmae_cli.cli.clip_lists import puppets_manifest
     from hicmae_cli.cli.screen import Screen
@@ -85,6 +105,8 @@ def pretrain(
             recipe=recipe,
             overrides={"epochs": epochs, "batch_size": batch_size, "seed": seed, **parse_overrides(set_ or [])},
             extend_epochs=extend_epochs,
+            init=init,
+            fold=fold,
             output=output,
             licence=licence or "",
             device=device,
@@ -128,6 +150,7 @@ class _Display:
             on_listing=self.listing,
             on_video=self.bar.advance,
             on_wait=lambda store: self.screen.say(f"another process cuts faces into {store}; waiting for it to end"),
+            on_hash=lambda done, total: self.bar.update(done, total=total, description="checking clips"),
             on_recordings=self.recordings,
             on_start=self.start,
             on_step=self.step,

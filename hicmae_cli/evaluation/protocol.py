@@ -11,6 +11,7 @@ from hicmae_cli.corpora.dataset import Dataset, SplitFacts
 from hicmae_cli.corpora.manifest import ALL_FOLDS
 from hicmae_cli.evaluation.folds import FoldsEvaluation
 from hicmae_cli.evaluation.label_maps import Matched
+from hicmae_cli.evaluation.learned import warn_of_learned
 from hicmae_cli.evaluation.results import Evaluation
 from hicmae_cli.weights.info import UNKNOWN, Selection, WeightInfo
 
@@ -140,6 +141,8 @@ class Protocol:
         warnings += self._warn_of_folds(result)
         if failures := len(result.pooled.failures):
             warnings.append(f"{failures} clips could not be read and are not in the scores")
+        for fold, found in self._parts(result).items():
+            warnings += warn_of_learned(found.info, self.name, fold, found.samples)
         if not self.cross:
             warnings += filter(None, (describe_leak(found.info, fold) for fold, found in self._parts(result).items()))
         return warnings

@@ -16,7 +16,7 @@ from hicmae_cli.errors import SettingsError, WeightsError
 from hicmae_cli.recipes.recipe import load_settings
 from hicmae_cli.recipes.settings import FinetuneSettings
 from hicmae_cli.training.extension import extend_settings
-from hicmae_cli.training.finetuning.fold import check_init, list_people
+from hicmae_cli.training.finetuning.fold import check_init
 from hicmae_cli.training.finetuning.task import Task, folds_to_run
 from hicmae_cli.weights.run_folder import FOLDS, find_weight_in, locate_fold, locate_run
 
@@ -147,7 +147,7 @@ def check_starts(arm: Arm, init: Path | None, task: Task) -> dict[str | None, st
     """
     if init is None:
         return dict.fromkeys(arm.folds)
-    return {fold: check_init(init, task, fold, list_people(arm.list_test_clips(fold))) for fold in arm.folds}
+    return {fold: check_init(init, task, fold, arm.samples) for fold in arm.folds}
 
 
 def check_finished(arms: Sequence[Arm]) -> None:

@@ -12,17 +12,20 @@ from accelerate import PartialState
 from hicmae_cli import __version__
 from hicmae_cli.corpora.catalogue import same_clips
 from hicmae_cli.corpora.manifest import Sample
+from hicmae_cli.corpora.splits import Split
 from hicmae_cli.errors import TrainingError, WeightsError
 from hicmae_cli.evaluation.results import Evaluation
 from hicmae_cli.evaluation.scoring import score_clips
 from hicmae_cli.files import compute_sha256, write_atomically
 from hicmae_cli.recipes.settings import FinetuneSettings
+from hicmae_cli.records.seen import ScoredClips, SeenData, find_overlap, note_seen
 from hicmae_cli.runtime.torch_engine import TorchEngine
 from hicmae_cli.training.finetuning.loop import finetune_clips
 from hicmae_cli.training.finetuning.parts import check_people, split_samples
 from hicmae_cli.training.finetuning.progress import FinetuningProgress
 from hicmae_cli.training.finetuning.results import FoldResult
 from hicmae_cli.training.finetuning.task import Task
+from hicmae_cli.training.recorder import record_run
 from hicmae_cli.training.runs import SETTINGS, TESTED, fingerprint
 from hicmae_cli.weights.checkpoint import load_classifier
 from hicmae_cli.weights.reading import read_info
@@ -73,23 +76,36 @@ def finetune_and_test(
     )
     check_people((*parts.train, *parts.validation), parts.test if settings.selection != "test-best" else (), "test")
     progress.on_split(parts)
-    outcome = finetune_clips(
+    with record_run(
         folder,
-        replace(task, test_people=list_people(parts.test)),
-        train=parts.train,
-        validation=parts.validation,
+        phase="fine-tuning",
         settings=settings,
+        command=task.source,
+        fold=fold or "",
         init=init,
-        fold=fold,
-        extends=extends,
-        device=device,
-        progress=progress,
-    )
-    result = FoldResult(fold or "", settings.seed, folder, outcome)
-    if not result.finished or result.weight is None or not parts.test or not PartialState().is_main_process:
-        return result
-    evaluation = _test(folder, result.weight, parts.test, task, settings.modality, device, progress)
-    return replace(result, evaluation=evaluation)
+        data=task.data,
+        manifest=task.manifest,
+        warn=progress.warn,
+    ) as recorder:
+        outcome = finetune_clips(
+            folder,
+            replace(task, run=recorder.facts, seen=_list_seen(task, parts, fold, settings.selection, init)),
+            train=parts.train,
+            validation=parts.validation,
+            settings=settings,
+            init=init,
+            fold=fold,
+            extends=extends,
+            device=device,
+            progress=replace(progress, on_start=recorder.watch_start(progress.on_start)),
+        )
+        result = FoldResult(fold or "", settings.seed, folder, outcome)
+        if result.finished and result.weight is not None and parts.test and PartialState().is_main_process:
+            evaluation = _test(folder, result.weight, parts.test, task, settings.modality, device, progress)
+            result = replace(result, evaluation=evaluation)
+        scores = result.evaluation.metrics if result.evaluation is not None else {}
+        recorder.end(finished=result.finished, step=outcome.step, weight=result.weight, scores=scores)
+    return result
 
 
 def keep_split_seed(folder: Path, settings: FinetuneSettings) -> FinetuneSettings:
@@ -103,53 +119,55 @@ def keep_split_seed(folder: Path, settings: FinetuneSettings) -> FinetuneSetting
     return settings.model_copy(update={"split_seed": before["seed"]})
 
 
-def list_people(clips: Sequence[Sample]) -> tuple[str, ...]:
-    """List the people in some clips, sorted; those without a speaker do not count."""
-    return tuple(sorted({clip.speaker for clip in clips} - {""}))
+def _list_seen(
+    task: Task, parts: Split[Sample], fold: str | None, selection: str, init: Path | None
+) -> tuple[SeenData, ...]:
+    """List the trainings behind a weight: those of its start, and this one with the people who choose its epoch."""
+    before = read_info(str(init)).history if init is not None else ()
+    chosen_on = parts.validation if selection == "val" else ()
+    clips = [(sample.speaker, sample.id) for sample in (*parts.train, *chosen_on)]
+    manifest = task.data.manifest_sha256 if task.data is not None else ""
+    return (*before, note_seen(task.dataset, "fine-tuning", clips, fold=fold or "", manifest_sha256=manifest))
 
 
-def check_init(init: Path, task: Task, fold: str | None, test_people: Sequence[str] = ()) -> str | None:
-    """Check that a weight to start from was not trained on the clips that test a fold.
-
-    Where both name their test people, these decide, whatever the folds are called; else the names of the folds do.
+def check_init(init: Path, task: Task, fold: str | None, samples: Sequence[Sample] = ()) -> str | None:
+    """Check that a weight to start from has not learned from the clips that test a fold, nor have its own starts.
 
     Args:
         init: the weight.
-        task: what is learned from it.
-        fold: the fold to test; None without folds.
-        test_people: people in the test clips; empty if unknown.
+        task: what the model learns.
+        fold: the fold to test; None for the test split.
+        samples: all lines of the manifest; without them, only folds are compared.
 
     Returns:
-        A warning if that cannot be known: two datasets of one's own may have the same name.
+        A warning if it has learned from them without labels, or if that cannot be known: two datasets of one's own may
+        have the same name.
 
     Raises:
-        WeightsError: it was, according to its metadata; or it cannot be read.
+        WeightsError: it was fine-tuned on them, according to its metadata; or it cannot be read.
     """
-    info = read_info(str(init))
-    if info.test_people and test_people:
-        exposed = set(test_people) - set(info.test_people)
-    else:
-        exposed = {fold} if info.fold and fold and info.fold != fold else set()
-    if not exposed:
-        return None
-    own = (
-        f"its own test fold is {info.fold} of {info.dataset}"
-        if info.fold
-        else f"its own test people are others of {info.dataset}"
+    tested = ScoredClips(
+        task.dataset,
+        fold or "",
+        [
+            (sample.speaker, sample.id)
+            for sample in samples
+            if (sample.fold == fold if fold else sample.split == "test")
+        ],
+        task.data.manifest_sha256 if task.data is not None else "",
     )
-    tested = f"fold {fold}" if fold else "this run"
-    if same_clips(info.dataset, task.dataset):
-        allowed = f"the test fold {fold}" if fold else "the same test people"
+    found = [
+        overlap
+        for entry in read_info(str(init)).history
+        if (overlap := find_overlap(entry, tested, same_clips(entry.dataset, task.dataset)))
+    ]
+    where = f"fold {fold}" if fold else "the test clips"
+    if refused := [overlap for overlap in found if overlap.refused]:
         raise WeightsError(
-            f"{init}: was trained on the clips that test {tested}, because {own}; start from a pre-trained weight, or "
-            f"from one with {allowed}"
+            f"{init}: was trained on the clips or people that test {where}: {refused[0].reason}; start from a "
+            "pre-trained weight, or from one with the same test fold"
         )
-    if info.dataset != task.dataset:
-        return None
-    return (
-        f"{init}: {own}; if these are the same clips, it was trained on those that test {tested}, and the score will "
-        "be too good"
-    )
+    return "; ".join(f"{init}: tested on {where}, it {overlap}" for overlap in found) or None
 
 
 def _test(

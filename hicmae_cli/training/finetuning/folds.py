@@ -15,10 +15,12 @@ from hicmae_cli.corpora.catalogue import find_dataset
 from hicmae_cli.corpora.clip_list import ClipList, find_clips
 from hicmae_cli.corpora.dataset import Dataset
 from hicmae_cli.corpora.fold_protocols import parse_protocol
-from hicmae_cli.corpora.manifest import ALL_FOLDS
+from hicmae_cli.corpora.manifest import ALL_FOLDS, list_files
 from hicmae_cli.errors import SettingsError, WeightsError
 from hicmae_cli.evaluation.protocol import Protocol
 from hicmae_cli.models.losses import resolve_loss
+from hicmae_cli.records.calls import recorded
+from hicmae_cli.records.hashes import hash_data
 from hicmae_cli.report.experiment import write_experiment
 from hicmae_cli.report.score_files import write_scores
 from hicmae_cli.runtime.torch_engine import choose_device
@@ -40,6 +42,7 @@ from hicmae_cli.weights.catalogue import find_weight
 from hicmae_cli.weights.run_folder import FOLDS, locate_fold
 
 
+@recorded
 def finetune_folds(
     dataset: str | None = None,
     *,
@@ -121,6 +124,10 @@ def finetune_folds(
     arms = plan_arms(Path(output), clips, samples, dealing, fold, plans, several_seeds=bool(seeds))
     if extend_epochs:
         check_finished(arms)
+    # The main process keeps the hashes beside the manifest, where the others find them.
+    with PartialState().main_process_first():
+        data = hash_data(list_files(samples), clips.manifest, on_clip=progress.on_hash)
+    learned = replace(learned, manifest=clips.manifest, data=data)
     doubts = [check_starts(arm, start, learned) for arm in arms]
     warned = [warmup_warning(settings), *(doubt for arm in arms for doubt in describe_doubts(arm, learned))]
     for warning in dict.fromkeys(filter(None, warned)):

@@ -226,7 +226,7 @@ def write_weight(run: FinetuningRun, metrics: Mapping[str, Mapping[str, float]])
     # An export of an earlier epoch would be another model under the same name.
     for suffix in EXPORT_SUFFIXES:
         run.chosen.with_suffix(suffix).unlink(missing_ok=True)
-    save_classifier(run.chosen, run.judged, run.info.model_copy(update={"metrics": metrics}))
+    save_classifier(run.chosen, run.judged, run.info.with_metrics(metrics))
 
 
 def checkpoint_run(run: FinetuningRun) -> None:

@@ -21,6 +21,7 @@ class FinetuningProgress:
 
     Attributes:
         on_plan: once, before the first fold, with the number of runs: folds x seeds x repetitions.
+        on_hash: after each clip whose files are hashed for the record, with the number of clips done and of all clips.
         on_fold: before a fold, with its name (None without folds) and the settings of its run.
         on_split: before the training, with the clips to train on, validate on and test on.
         on_init: with the tensors that ``init`` gave to the model.
@@ -33,6 +34,7 @@ class FinetuningProgress:
     """
 
     on_plan: Callable[[int], None] = lambda _: None
+    on_hash: Callable[[int, int], None] = lambda *_: None
     on_fold: Callable[[str | None, FinetuneSettings], None] = lambda *_: None
     on_split: Callable[[Split[Sample]], None] = lambda _: None
     on_init: Callable[[Transfer], None] = lambda _: None

@@ -225,11 +225,12 @@ def _make_weight_info(task: Task, settings: FinetuneSettings, fold: str | None, 
         fold=fold or "",
         protocol=task.protocol,
         split_seed=settings.split_seed,
-        test_people=task.test_people,
         label_share=settings.label_share,
         extended_from=tuple(facts.get(EXTENDED_FROM, ())),
         layer_fusion=settings.layer_fusion,
         withheld="zeros" if settings.modality == "av" else "mean token",
+        run=task.run,
+        seen=task.seen,
     )
 
 
