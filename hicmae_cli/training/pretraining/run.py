@@ -115,7 +115,7 @@ def pretrain(
     for name, reason in found.skipped:
         progress.warn(one_line(f"skipped {name}: {reason}"))
     progress.on_recordings(found, settings)
-    source = _describe_command(dataset, manifest, videos, recipe, changes, init, fold, extend_epochs)
+    source = _describe_command(dataset, manifest, videos, recipe, changes, extend_epochs, init, fold)
     with record_run(
         run,
         phase="pre-training",
