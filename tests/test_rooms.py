@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "hicmae_cli"
 GROUND = {
     "errors",
     "labels",
+    "memory",
     "files",
     "fonts",
     "bundled",

@@ -26,7 +26,18 @@ from hicmae_cli.models.config import (
 )
 from hicmae_cli.models.losses import AUTO, LOSSES
 from hicmae_cli.recipes.policy import parse_policy
-from hicmae_cli.recipes.setting_types import Clips, Epochs, Layers, Momentum, OneOf, Probability, Share, Steps, Unit
+from hicmae_cli.recipes.setting_types import (
+    Clips,
+    Epochs,
+    Layers,
+    Momentum,
+    OneOf,
+    Probability,
+    Share,
+    Steps,
+    Tracker,
+    Unit,
+)
 from hicmae_cli.weights.info import Selection
 
 # The settings whose defaults differ between the phases. Bounds are written once for each setting: of two bounds of one
@@ -70,6 +81,10 @@ class Settings(BaseModel):
         0, ge=0, description="Whiten the patches of a new model over so many training clips before step 1; 0 does not."
     )
     freeze_patches: bool = Field(False, description="Keep the patch embeddings as they are at the start.")
+    compile: bool = Field(False, description="Compile the model by torch.compile: a slow start, then faster steps.")
+    gradient_checkpointing: bool = Field(
+        False, description="Compute activations again in the backward pass: less memory for a third more time."
+    )
     # Data
     batch_size: BatchSize
     accumulation: int = Field(
@@ -95,6 +110,11 @@ class Settings(BaseModel):
     # Checkpoints
     checkpoint_every: Steps = Field(500, ge=1, description="Save a checkpoint so often, and after each epoch.")
     keep_checkpoints: int = Field(2, ge=1, description="Number of checkpoints to keep; older ones are removed.")
+    trackers: tuple[Tracker, ...] | None = Field(
+        None,
+        strict=False,
+        description="Where to log beside metrics.jsonl; unset is TensorBoard if it is installed, [] is nowhere.",
+    )
 
     @model_validator(mode="after")
     def _sizes_fit(self) -> Settings:
@@ -135,6 +155,14 @@ class FinetuneSettings(Settings):
     drop_path: DropPath = 0.1
     layer_fusion: bool = Field(
         True, description="The head reads all layers (hierarchical feature fusion); false reads the last one only."
+    )
+    freeze: Literal["none", "patches", "encoders"] = Field(
+        "none",
+        description="Parts of the model to keep as they are at the start; with encoders, only layer weights, "
+        "last norm and head learn.",
+    )
+    lora_rank: int = Field(
+        0, ge=0, description="Learn low-rank updates (LoRA) of the frozen encoders' matrices, of this rank; 0 is off."
     )
     # Task
     modality: Modality = Field("av", description="Streams that the model gets, in training and later.")
@@ -247,9 +275,18 @@ class FinetuneSettings(Settings):
             raise ValueError(
                 "drop_video_tokens: must be 0 with mixup or cutmix, which mix whole clips; or set both of them to 0"
             )
+        if self.lora_rank and self.freeze == "encoders":
+            raise ValueError("lora_rank: changes the encoders that freeze='encoders' keeps; use only one of the two")
         if self.selection == "last" and self.patience is not None:
             raise ValueError("patience: needs validation, which selection last does not do")
         return self
+
+    @property
+    def frozen(self) -> Literal["none", "patches", "encoders"]:
+        """Parts of the model that do not learn; LoRA's updates are no part of the encoders."""
+        if self.lora_rank:
+            return "encoders"
+        return "patches" if self.freeze == "none" and self.freeze_patches else self.freeze
 
     @property
     def mixes(self) -> bool:
@@ -307,10 +344,6 @@ class PretrainSettings(Settings):
     base_lr: BaseRate = 3e-4
     min_lr: LeastRate = 1e-5
     betas: Betas = (0.9, 0.95)
-    compile: bool = Field(False, description="Compile the model by torch.compile: a slow start, then faster steps.")
-    gradient_checkpointing: bool = Field(
-        False, description="Compute activations again in the backward pass: less memory for a third more time."
-    )
     # Checkpoints
     picture_every: Steps = Field(1000, ge=0, description="Draw the reconstruction of a clip so often; 0 is never.")
 
@@ -367,6 +400,6 @@ PHASES: Final[dict[str, type[Settings]]] = {"finetune": FinetuneSettings, "pretr
 """The command of a phase -> its settings."""
 
 OF_THE_MACHINE: Final = frozenset(
-    {"num_workers", "cache_clips", "checkpoint_every", "keep_checkpoints", "picture_every"}
+    {"num_workers", "cache_clips", "checkpoint_every", "keep_checkpoints", "picture_every", "trackers"}
 )
 """Settings that do not change the numbers of a run; a run may be resumed with other values."""

@@ -37,8 +37,13 @@ class Pictured(Protocol):
         """(B, time, mel) float each; NaN is drawn as grey."""
 
 
-_POSITIONS = ("step", "epoch")  # not drawn: where a line belongs
-_TITLES = {"grad_norm": "gradient norm", "clips_per_s": "clips/s"}
+_POSITIONS = ("step", "epoch", "elapsed_s")  # not drawn: where a line belongs
+_TITLES = {
+    "grad_norm": "gradient norm",
+    "clips_per_s": "clips/s",
+    "peak_memory_mb": "peak memory in MB",
+    "peak_gpu_mb": "peak GPU memory in MB",
+}
 _EXACT = {"learning_rate"}  # without noise around a trend
 _COLUMNS = 4
 _RAW, _SMOOTH, _INK = "#9ecae1", "#08519c", "#444444"
