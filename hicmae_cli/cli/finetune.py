@@ -17,6 +17,7 @@ from hicmae_cli.cli.options import (
     RootOption,
     RunOption,
     SetOption,
+    TrackerOption,
 )
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ def finetune(
     epochs: OverrideOption = None,
     batch_size: OverrideOption = None,
     seed: OverrideOption = None,
+    tracker: TrackerOption = None,
     device: DeviceOption = "auto",
 ) -> None:
     """Fine-tune a model on a labelled dataset, fold by fold, and test each fold once.
@@ -94,7 +96,7 @@ def finetune(
     from hicmae_cli.training.finetuning.folds import finetune_folds
     from hicmae_cli.training.machine import leave_process_group
 
-    options = {"selection": selection, "epochs": epochs, "batch_size": batch_size, "seed": seed}
+    options = {"selection": selection, "epochs": epochs, "batch_size": batch_size, "seed": seed, "trackers": tracker}
     screen = Screen(silent=process_number() > 0, all_on_stdout=True)
     with screen.bar() as bar:
         result = finetune_folds(
@@ -147,6 +149,7 @@ class _Display:
             on_init=lambda transfer: self.screen.say(f"{self.init}: {transfer}"),
             on_start=self.start,
             on_step=self.step,
+            on_validation=self.validation,
             on_epoch=lambda report: self.screen.say(f"{self.prefix}{report}"),
             on_test_clip=self.test_clip,
             on_result=lambda run: self.screen.done("weight", run.weight),
@@ -181,6 +184,10 @@ class _Display:
         text = f"{self.prefix}epoch {epoch}/{self.settings.epochs}"
         loss = "  ".join(f"{name} {value:.3f}" for name, value in losses.items())
         self.bar.update(step, total=steps, description=text, note=loss)
+
+    def validation(self, epoch: int, done: int, clips: int) -> None:
+        """Move the bar to the validation clips that are done."""
+        self.bar.update(done, total=clips, description=f"{self.prefix}validating epoch {epoch}", note="")
 
     def test_clip(self) -> None:
         """Move the bar by a test clip."""

@@ -53,6 +53,7 @@ FLAGS: Final[Mapping[str, str]] = {
     "start_s": "--start",
     "target": "--output",
     "task": "--task",
+    "trackers": "--tracker",
     "videos": "--videos",
     "weights": "--weights",
     "window_s": "--window",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hicmae_cli.cli.options import DeviceOption, OverrideOption, RecipeOption, RunOption, SetOption
+from hicmae_cli.cli.options import DeviceOption, OverrideOption, RecipeOption, RunOption, SetOption, TrackerOption
 
 if TYPE_CHECKING:
     from hicmae_cli.cli.screen import Bar, Screen
@@ -47,6 +47,7 @@ def pretrain(
     batch_size: OverrideOption = None,
     seed: OverrideOption = None,
     licence: Annotated[str | None, typer.Option(help="Licence of the weight; by default the dataset's.")] = None,
+    tracker: TrackerOption = None,
     device: DeviceOption = "auto",
 ) -> None:
     """Pre-train on unlabelled videos of talking faces, as the paper does.
@@ -74,6 +75,7 @@ def pretrain(
     from hicmae_cli.training.machine import leave_process_group
     from hicmae_cli.training.pretraining.run import pretrain as run
 
+    options = {"epochs": epochs, "batch_size": batch_size, "seed": seed, "trackers": tracker}
     screen = Screen(silent=process_number() > 0, all_on_stdout=True)
     with screen.bar() as bar:
         outcome = run(
@@ -82,7 +84,7 @@ def pretrain(
             manifest=manifest,
             videos=videos,
             recipe=recipe,
-            overrides={"epochs": epochs, "batch_size": batch_size, "seed": seed, **parse_overrides(set_ or [])},
+            overrides={**options, **parse_overrides(set_ or [])},
             output=output,
             licence=licence or "",
             device=device,

@@ -15,7 +15,7 @@ from accelerate.tracking import GeneralTracker, MLflowTracker, TensorBoardTracke
 
 from hicmae_cli.errors import MissingDependencyError
 from hicmae_cli.files import write_atomically
-from hicmae_cli.recipes.settings import Settings
+from hicmae_cli.recipes.shared_settings import Settings
 from hicmae_cli.training.runs import metrics_log
 
 IDS = "trackers.json"

@@ -12,12 +12,13 @@ from accelerate import PartialState
 from hicmae_cli import __version__
 from hicmae_cli.corpora.catalogue import same_clips
 from hicmae_cli.corpora.manifest import Sample
-from hicmae_cli.errors import TrainingError, WeightsError
+from hicmae_cli.errors import TrainingError, WeightsError, first_line
 from hicmae_cli.evaluation.results import Evaluation
 from hicmae_cli.evaluation.scoring import score_clips
 from hicmae_cli.files import compute_sha256, write_atomically
 from hicmae_cli.recipes.settings import FinetuneSettings
 from hicmae_cli.runtime.torch_engine import TorchEngine
+from hicmae_cli.training.finetuning.curves import draw_curves
 from hicmae_cli.training.finetuning.loop import finetune_clips
 from hicmae_cli.training.finetuning.parts import check_people, split_samples
 from hicmae_cli.training.finetuning.progress import FinetuningProgress
@@ -76,6 +77,11 @@ def finetune_and_test(
         device=device,
         progress=progress,
     )
+    if PartialState().is_main_process:
+        try:
+            draw_curves(folder, outcome)
+        except OSError as error:  # a missing picture is no reason to stop
+            progress.warn(f"the curves cannot be drawn: {first_line(error)}")
     result = FoldResult(fold or "", settings.seed, folder, outcome)
     if not result.finished or result.weight is None or not parts.test or not PartialState().is_main_process:
         return result

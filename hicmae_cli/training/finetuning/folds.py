@@ -29,6 +29,7 @@ from hicmae_cli.training.finetuning.results import FinetuningResult, FoldResult,
 from hicmae_cli.training.finetuning.task import Task, choose_kind, choose_labels, folds_to_run, read_task
 from hicmae_cli.training.machine import check_precision
 from hicmae_cli.training.optimiser import warmup_warning
+from hicmae_cli.training.trackers import choose_trackers
 from hicmae_cli.weights.catalogue import find_weight
 from hicmae_cli.weights.run_folder import locate_fold
 
@@ -97,6 +98,7 @@ def finetune_folds(
     runs = [load_settings(FinetuneSettings, recipe, plan) for plan in plans]
     resolve_loss(runs[0].loss, kind)
     check_precision(runs[0].mixed_precision, choose_device(device).type)
+    choose_trackers(runs[0].trackers)
     start = _find_init(init)
     # The main process draws puppets, which may take long; the others wait.
     with PartialState(cpu=device == "cpu", timeout=timedelta(days=7)).main_process_first():

@@ -33,7 +33,6 @@ from hicmae_cli.training.machine import check_one_folder, hold_freed_memory, new
 from hicmae_cli.training.optimiser import parameter_groups
 from hicmae_cli.training.order import check_batch
 from hicmae_cli.training.runs import METRICS, TESTED, open_run
-from hicmae_cli.training.trackers import choose_trackers
 from hicmae_cli.training.whitening import fit_start
 from hicmae_cli.weights.checkpoint import load_state
 from hicmae_cli.weights.info import WeightInfo
@@ -149,7 +148,6 @@ def set_up(
     warn: Callable[[str], None] = lambda _: None,
 ) -> FinetuningRun:
     """Build a run, or resume the one that the folder holds; arguments and errors as for ``finetune_clips``."""
-    choose_trackers(settings.trackers)
     accelerator = new_accelerator(settings.mixed_precision, device)
     check_batch(settings, accelerator.num_processes, len(train))
     task_loss = build_task_loss(

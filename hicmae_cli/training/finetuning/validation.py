@@ -117,8 +117,12 @@ def collate_views(items: Sequence[tuple[int, ClipViews | str]]) -> ViewBatch:
     for _, (faces, _, _, order) in good:
         rows.append([start + place for place in order])
         start += len(faces)
-    parts = [torch.cat([item[part] for _, item in good]) if good else torch.empty(0) for part in range(3)]
-    return ViewBatch(faults, [index for index, _ in good], rows, *parts)
+    if not good:
+        return ViewBatch(faults, [], [], *(torch.empty(0) for _ in _TENSORS))
+    faces, has_faces, audio, _ = zip(*(item for _, item in good), strict=True)
+    return ViewBatch(
+        faults, [index for index, _ in good], rows, torch.cat(faces), torch.cat(has_faces), torch.cat(audio)
+    )
 
 
 class ValidationReader:
@@ -224,6 +228,7 @@ def _run_views(model: Classifier, batch: ViewBatch, device: torch.device) -> dic
     return {clip: found[rows] for clip, rows in zip(batch.clips, batch.rows, strict=True)}
 
 
+@torch.no_grad()
 def _score(
     rows: Sequence[NDArray[np.float32]], samples: Sequence[Sample], info: WeightInfo, task_loss: TaskLoss
 ) -> Validation:

@@ -50,7 +50,7 @@ from hicmae_cli.training.pretraining.state import (
 )
 from hicmae_cli.training.pretraining.step import pretrain_step
 from hicmae_cli.training.runs import METRICS, fingerprint, keep_checkpoint, open_run
-from hicmae_cli.training.trackers import choose_trackers, open_log
+from hicmae_cli.training.trackers import open_log
 from hicmae_cli.training.whitening import freeze_patches, whiten_patches
 from hicmae_cli.weights.checkpoint import load_state
 from hicmae_cli.weights.info import WeightInfo
@@ -112,7 +112,6 @@ def pretrain_recordings(
         TrainingError: a loss is not finite, no recording can be used, or the disk is full.
     """
     progress = progress or PretrainingProgress()
-    choose_trackers(settings.trackers)
     accelerator = new_accelerator(settings.mixed_precision, device)
     check_batch(settings, accelerator.num_processes, len(recordings))
     check_objectives(settings, accelerator.num_processes)

@@ -22,6 +22,7 @@ from hicmae_cli.training.pretraining.pictures import draw_curves, draw_example
 from hicmae_cli.training.pretraining.progress import PretrainingProgress
 from hicmae_cli.training.pretraining.recordings import RecordingList, choose_recipe, find_recordings
 from hicmae_cli.training.pretraining.results import PretrainingOutcome
+from hicmae_cli.training.trackers import choose_trackers
 
 
 def pretrain(
@@ -75,6 +76,7 @@ def pretrain(
     changes = {key: value for key, value in changes.items() if value is not None}
     settings = load_settings(PretrainSettings, recipe, changes)
     check_precision(settings.mixed_precision, choose_device(device).type)
+    choose_trackers(settings.trackers)
     processes = PartialState(cpu=device == "cpu", timeout=timedelta(days=7))
     if not processes.is_main_process:
         progress = PretrainingProgress()

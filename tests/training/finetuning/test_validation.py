@@ -20,7 +20,7 @@ from hicmae_cli.recipes.settings import FinetuneSettings
 from hicmae_cli.runtime.torch_engine import TorchEngine
 from hicmae_cli.training.finetuning import validation
 from hicmae_cli.training.finetuning.task_loss import TaskLoss
-from hicmae_cli.training.finetuning.validation import ValidationReader, validate_clips
+from hicmae_cli.training.finetuning.validation import ValidationReader, ViewBatch, validate_clips
 from hicmae_cli.training.machine import new_accelerator
 from hicmae_cli.weights.info import WeightInfo
 from tests.evaluation.toys import info_of
@@ -83,25 +83,34 @@ def test_a_clip_that_vanishes_stops_validation_with_its_name(mixed: list[Sample]
         validate_clips(cast(Any, None), make_info(), reader(gone[3:]), TaskLoss(LOSSES["cross_entropy"]))
 
 
-def test_every_process_reads_its_share_and_no_clip_twice(mixed: list[Sample], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Five clips for two processes: shares of three and two, and scores in the order of all clips."""
-    clips = [*mixed, replace(mixed[0], id="again")]
-    info, loss = make_info(), TaskLoss(LOSSES["cross_entropy"])
-    model = build_classifier(info.architecture)
-    whole = validate_clips(model, info, reader(clips), loss)
+@pytest.mark.parametrize("processes", [1, 2, 3])
+def test_scores_do_not_depend_on_the_number_of_processes(processes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five clips in shares that differ in size: none is scored twice, and all are in order."""
+    clips = [Sample(str(index), Path("a.mkv"), None, LABELS[index % 2]) for index in range(5)]
     shares: list[dict[int, Any]] = []
-    gather = validation.gather_objects
-    for process in (0, 1):
-        part = reader(clips)
-        part.share = range(process, 5, 2)
-        monkeypatch.setattr(validation, "gather_objects", lambda _, own: [shares.append(own), *shares][1:])
-        if process == 0:
-            with pytest.raises(KeyError):  # the share of the other process is missing
-                validate_clips(model, info, part, loss)
-        else:
-            assert validate_clips(model, info, part, loss) == whole
-    assert [list(share) for share in shares] == [[0, 2, 4], [1, 3]]
-    assert gather is not validation.gather_objects
+
+    def gather(_: object, own: dict[int, Any]) -> list[dict[int, Any]]:
+        shares.append(own)
+        return shares
+
+    def run_views(_: object, batch: ViewBatch, device: torch.device) -> dict[int, Any]:
+        return {clip: np.array([[clip, 2.0]], np.float32) for clip in batch.clips}
+
+    monkeypatch.setattr(validation, "gather_objects", gather)
+    monkeypatch.setattr(validation, "_run_views", run_views)
+    empty = torch.empty(0)
+    for process in reversed(range(processes)):
+        read = reader(clips)
+        share = range(process, 5, processes)
+        batch = ViewBatch([], list(share), [], empty, empty, empty)
+        monkeypatch.setattr(read, "batches", lambda batch=batch: [batch])
+        try:
+            found = validate_clips(cast(Any, None), make_info(), read, TaskLoss(LOSSES["cross_entropy"]))
+        except KeyError:  # the shares of the others are missing
+            assert process
+    assert sorted(clip for share in shares for clip in share) == list(range(5))
+    # Clips 0 and 1 are taken for the second class, 3 and 4 for the first, and 2 for either: the first of them.
+    assert found.scores["war"] == pytest.approx(3 / 5)
 
 
 def test_every_broken_clip_is_named(tmp_path: Path, mixed: list[Sample]) -> None:
