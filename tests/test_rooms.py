@@ -84,6 +84,7 @@ TORCH_FILES = {
     "bench/pretraining.py",
     "bench/finetuning.py",
     "bench/step.py",
+    "bench/validation.py",
 }
 
 
