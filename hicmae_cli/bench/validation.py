@@ -63,7 +63,7 @@ def measure_validation() -> Measure:
         raise HicmaeError(f"the measure of validation failed: {done.stderr.strip().splitlines()[-1]}")
     (batched_s, alone_s), (nano_batched_s, nano_alone_s) = json.loads(done.stdout.splitlines()[-1])
     detail = (
-        f"{_CLIPS} clips of {_FRAMES} frames with sound, {count_workers()} loader processes, and a network that costs "
+        f"{_CLIPS} clips of {_FRAMES} frames with sound, whose views stay in memory, and a network that costs "
         f"next to nothing, as on a GPU: {alone_s:.2f} s clip by clip, {batched_s:.2f} s in batches; with nano on this "
         f"CPU, where the network takes most of the time, {nano_alone_s / nano_batched_s:.2f} x; one thread for "
         "the network, medians of 3"
@@ -109,6 +109,8 @@ def time_validation(variant: str | None, clips: int = _CLIPS, rounds: int = 3) -
     with tempfile.TemporaryDirectory() as folder:
         samples = write_clips(Path(folder), clips)
         reader = ValidationReader(samples, settings, new_accelerator("no", "cpu"))
+        if faults := reader.check():  # as a run does at its start
+            raise HicmaeError(faults[0])
         loss = validate_clips(model, info, reader, task_loss).loss
         if abs(loss - score_alone(samples, engine)) > 1e-4:
             raise HicmaeError("the losses of a validation in batches and clip by clip differ")

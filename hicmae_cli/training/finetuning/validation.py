@@ -32,6 +32,8 @@ from hicmae_cli.weights.info import WeightInfo
 _MOST_CLIPS = 16
 """Clips of a batch; a process of the loader reads two batches ahead, at up to 2.7 MB a clip."""
 _TENSORS = ("faces", "has_faces", "audio")
+_KEPT_BYTES = 10**9
+"""Views that a process keeps in memory between validations, even without the recipe's ``cache_clips``."""
 
 
 ClipViews = tuple[Tensor, Tensor, Tensor, tuple[int, ...]]
@@ -138,35 +140,39 @@ class ValidationReader:
         self.samples, self.accelerator, self.settings = samples, accelerator, settings
         self.clips = ValidationClips(samples, settings.sampling_rate, settings.modality)
         self.share = range(accelerator.process_index, len(samples), accelerator.num_processes)
-        self._cache: list[ViewBatch] | None = None
+        self._kept: list[ViewBatch] = []
 
     def check(self) -> list[str]:
         """Return what is wrong with clips that cannot be read; better now than after the first epoch.
 
-        With the recipe's ``cache_clips``, the views are kept in memory.
+        The views of the first clips stay in memory: up to 1 GB, or all of them with the recipe's ``cache_clips``.
         """
         faults: list[str] = []
-        kept: list[ViewBatch] = []
-        for batch in self._read():
+        self._kept, room = [], float("inf") if self.settings.cache_clips else _KEPT_BYTES
+        for batch in self._read(0):
             faults += batch.faults
-            if self.settings.cache_clips:
+            room -= sum(getattr(batch, name).nbytes for name in _TENSORS)
+            if room >= 0:
                 # A loader's process hands its tensors over in shared memory, which is scarce.
-                kept.append(batch._replace(**{name: getattr(batch, name).clone() for name in _TENSORS}))
-        self._cache = kept if self.settings.cache_clips else None
+                self._kept.append(batch._replace(**{name: getattr(batch, name).clone() for name in _TENSORS}))
         return faults
 
     def batches(self) -> Iterator[ViewBatch]:
-        """Iterate over the batches of the share."""
-        return self._read() if self._cache is None else iter(self._cache)
+        """Iterate over the batches of the share: those in memory, then those that are read again."""
+        yield from self._kept
+        yield from self._read(sum(len(batch.clips) for batch in self._kept))
 
-    def _read(self) -> Iterator[ViewBatch]:
+    def _read(self, first: int) -> Iterator[ViewBatch]:
+        """Read the share from a clip on."""
+        if first >= len(self.share):
+            return
         # Garbage of decoders must be freed here: in a forked process their threads are missing.
         gc.collect()
         of_step = self.settings.batch_size // (self.accelerator.num_processes * self.settings.accumulation)
         size = min(of_step, _MOST_CLIPS)
         loader: DataLoader[Any] = DataLoader(
             self.clips,
-            batch_sampler=[list(self.share[start : start + size]) for start in range(0, len(self.share), size)],
+            batch_sampler=[list(self.share[start : start + size]) for start in range(first, len(self.share), size)],
             num_workers=self.settings.num_workers,
             pin_memory=torch.cuda.is_available(),
             collate_fn=collate_views,

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from hicmae_cli.clips import write_prepared_clip
+from hicmae_cli.clips import PreparedClip, read_prepared_clip, write_prepared_clip
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.errors import TrainingError
 from hicmae_cli.evaluation.scoring import score_clips
@@ -64,7 +64,7 @@ def test_batches_score_as_clip_by_clip_and_run_equal_views_once(mixed: list[Samp
     seen: list[int] = []
     done: list[int] = []
     handle = model.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
-    settings = SETTINGS.model_copy(update={"num_workers": workers, "cache_clips": True})
+    settings = SETTINGS.model_copy(update={"num_workers": workers})
     read = reader(mixed, settings)
     assert read.check() == []
     found = validate_clips(model, info, read, TaskLoss(LOSSES["cross_entropy"]), done.append)
@@ -75,6 +75,28 @@ def test_batches_score_as_clip_by_clip_and_run_equal_views_once(mixed: list[Samp
     # The loss by hand: the mean over two views of each clip.
     chances = [view[LABELS.index(str(sample.target))] for sample in alone.samples for view in sample.views]
     assert found.loss == pytest.approx(-np.log(chances).mean(), rel=1e-4)
+
+
+@pytest.mark.parametrize(("room", "again"), [(10**9, []), (4_300_000, ["3"])])
+def test_what_fits_into_memory_is_read_once(
+    mixed: list[Sample], monkeypatch: pytest.MonkeyPatch, room: int, again: list[str]
+) -> None:
+    """The first batch, three clips of one view each, takes 4.0 MB."""
+    mixed = [mixed[0], mixed[3], mixed[0], mixed[3]]
+    seen: list[str] = []
+
+    def spy(video: Path, audio: Path) -> PreparedClip:
+        seen.append(video.stem)
+        return read_prepared_clip(video, audio)
+
+    monkeypatch.setattr(validation, "_KEPT_BYTES", room)
+    monkeypatch.setattr(validation, "read_prepared_clip", spy)
+    read = reader(mixed)
+    assert read.check() == []
+    assert seen == ["0", "3", "0", "3"]
+    seen.clear()
+    assert [batch.clips for batch in read.batches()] == [[0, 1, 2], [3]]
+    assert seen == again
 
 
 def test_a_clip_that_vanishes_stops_validation_with_its_name(mixed: list[Sample]) -> None:
