@@ -116,9 +116,9 @@ def collate_views(items: Sequence[tuple[int, ClipViews | str]]) -> ViewBatch:
     faults = [item for _, item in items if isinstance(item, str)]
     good = [(index, item) for index, item in items if not isinstance(item, str)]
     rows, start = [], 0
-    for _, (faces, _, _, order) in good:
+    for _, (views, _, _, order) in good:
         rows.append([start + place for place in order])
-        start += len(faces)
+        start += len(views)
     if not good:
         return ViewBatch(faults, [], [], *(torch.empty(0) for _ in _TENSORS))
     faces, has_faces, audio, _ = zip(*(item for _, item in good), strict=True)
