@@ -71,6 +71,7 @@ ROOMS: dict[str, set[str]] = {
         "training",
     },
 }
+ROOMS["embedding"] = {"clips", "models", "weights", "runtime", "corpora", "evaluation"}
 ROOMS["bench"] = set(ROOMS)
 ROOMS["cli"] = set(ROOMS)
 # Only these know torch: the rest runs, or at least starts, in an install without it.
@@ -86,6 +87,7 @@ TORCH_FILES = {
     "bench/finetuning.py",
     "bench/step.py",
     "bench/validation.py",
+    "embedding/extractor.py",
 }
 
 

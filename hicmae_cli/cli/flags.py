@@ -32,6 +32,7 @@ FLAGS: Final[Mapping[str, str]] = {
     "jobs": "--jobs",
     "label_map": "--map",
     "labels": "--labels",
+    "layers": "--layers",
     "licence": "--licence",
     "limit": "--limit",
     "loss": "--set loss",
