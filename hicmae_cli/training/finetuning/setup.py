@@ -200,6 +200,7 @@ def _build_model(task: Task, settings: FinetuneSettings, init: Path | None) -> t
     freeze_parts(model, settings.frozen)
     if settings.lora_rank:
         add_low_rank_updates(model, settings.lora_rank, settings.seed)
+    model.withhold(settings.modality)
     return model, transfer
 
 
@@ -241,6 +242,8 @@ def _collect_facts(
         "clips": fingerprint_clips(*splits),
         # Stochastic depth depends on how a step is split over processes.
         "processes": processes,
+        # Earlier versions trained the encoder of the withheld stream on zeros.
+        **({} if settings.modality == "av" else {"withheld_encoder": "frozen"}),
     }
 
 

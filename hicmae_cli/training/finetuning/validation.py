@@ -93,7 +93,9 @@ class ValidationClips(Dataset[tuple[int, ClipViews | str]]):
         """Return the index of a clip and its views, or what is wrong with it if it is broken."""
         sample = self.samples[index]
         try:
-            clips = read_prepared_clip(sample.video, sample.audio).read_evaluation_clips(self.sampling_rate)
+            clips = read_prepared_clip(sample.video, sample.audio).read_evaluation_clips(
+                self.sampling_rate, self.modality
+            )
         except Exception as error:  # a file, a decoder or a disk may raise anything
             return index, f"clip {sample.id}: {describe_fault(sample, error)}"
         distinct = {id(clip): restrict(clip, self.modality) for clip in clips}
@@ -209,7 +211,7 @@ def validate_clips(
         faults += batch.faults
         if faults:
             break
-        outputs |= _run_views(model, batch, reader.accelerator.device)
+        outputs |= _run_views(model, batch, info.modality, reader.accelerator.device)
         on_clips(len(outputs))
     if not all(np.isfinite(rows).all() for rows in outputs.values()):
         faults.append("the model's output is not finite: its weights are damaged; lower base_lr")
@@ -221,7 +223,9 @@ def validate_clips(
 
 
 @torch.inference_mode()
-def _run_views(model: Classifier, batch: ViewBatch, device: torch.device) -> dict[int, NDArray[np.float32]]:
+def _run_views(
+    model: Classifier, batch: ViewBatch, modality: str, device: torch.device
+) -> dict[int, NDArray[np.float32]]:
     """Run the model on the views of some clips -> outputs (V, C) for the test views of each clip, by its index."""
     model.to(device).eval()
     # The caches of a CPU hold one view but not two.
@@ -229,7 +233,8 @@ def _run_views(model: Classifier, batch: ViewBatch, device: torch.device) -> dic
     outputs = []
     for views in zip(*(getattr(batch, name).split(size) for name in _TENSORS), strict=True):
         faces, has_faces, audio = (view.to(device, non_blocking=True) for view in views)
-        outputs.append(model(to_video(faces, has_faces), audio).float())
+        video = None if modality == "audio" else to_video(faces, has_faces)
+        outputs.append(model(video, None if modality == "video" else audio).float())
     found = torch.cat(outputs).cpu().numpy()
     return {clip: found[rows] for clip, rows in zip(batch.clips, batch.rows, strict=True)}
 

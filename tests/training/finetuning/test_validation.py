@@ -115,7 +115,7 @@ def test_scores_do_not_depend_on_the_number_of_processes(processes: int, monkeyp
         shares.append(own)
         return shares
 
-    def run_views(_: object, batch: ViewBatch, device: torch.device) -> dict[int, Any]:
+    def run_views(_: object, batch: ViewBatch, *more: object) -> dict[int, Any]:
         return {clip: np.array([[clip, 2.0]], np.float32) for clip in batch.clips}
 
     monkeypatch.setattr(validation, "gather_objects", gather)
