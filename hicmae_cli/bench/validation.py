@@ -42,8 +42,7 @@ class FreeNetwork(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.head = nn.Identity()
-        self.head.out_features = len(_LABELS)  # read by the engine
+        self.head = nn.Linear(1, len(_LABELS))  # the engine reads its size
 
     def forward(self, video: Tensor, audio: Tensor) -> Tensor:
         """(B, 3, 16, 160, 160) and (B, 1, 256, 128) -> logits (B, 3) that differ between views."""
