@@ -110,6 +110,7 @@ def test_everything_is_really_measured(tmp_path: Path) -> None:
         "predict-nano / real time",
         "onnx-forward-tiny / matrix product",
         "evaluation tiny / separate views, one core",
+        "sound-only evaluation tiny / both encoders, one core",
         "validation, batched / clip by clip",
         "pretrain-step-tiny / matrix product",
         "pretrain data / step, one core",
