@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "hicmae_cli"
 GROUND = {
     "errors",
     "labels",
+    "memory",
     "files",
     "fonts",
     "bundled",
@@ -89,6 +90,7 @@ TORCH_FILES = {
     "bench/pretraining.py",
     "bench/finetuning.py",
     "bench/step.py",
+    "bench/validation.py",
     "embedding/extractor.py",
 }
 

@@ -20,6 +20,7 @@ from hicmae_cli.cli.options import (
     RootOption,
     RunOption,
     SetOption,
+    TrackerOption,
     usage_error,
 )
 
@@ -121,6 +122,7 @@ def finetune(
         typer.Option(metavar="SHARE", help="Learn from this share of the training clips of each class, such as 0.1."),
     ] = None,
     extend_epochs: ExtendOption = 0,
+    tracker: TrackerOption = None,
     device: DeviceOption = "auto",
 ) -> None:
     """Fine-tune a model on a labelled dataset, fold by fold, and test each fold once.
@@ -168,6 +170,7 @@ def finetune(
         "seed": seed,
         "split_seed": split_seed,
         "label_share": label_share,
+        "trackers": tracker,
     }
     screen = Screen(silent=process_number() > 0, all_on_stdout=True)
     with screen.bar() as bar:
@@ -240,6 +243,7 @@ class _Display:
             on_init=lambda transfer: self.screen.say(f"{self.init}: {transfer}"),
             on_start=self.start,
             on_step=self.step,
+            on_validation=self.validation,
             on_epoch=lambda report: self.screen.say(f"{self.prefix}{report}"),
             on_test_clip=self.test_clip,
             on_result=self.result,
@@ -284,6 +288,10 @@ class _Display:
         if left := str(self.remaining):
             notes.append(f"all runs: {left} left")
         self.bar.update(step, total=steps, description=text, note="  ".join(notes))
+
+    def validation(self, epoch: int, done: int, clips: int) -> None:
+        """Move the bar to the validation clips that are done."""
+        self.bar.update(done, total=clips, description=f"{self.prefix}validating epoch {epoch}", note="")
 
     def test_clip(self) -> None:
         """Move the bar by a test clip."""

@@ -64,6 +64,7 @@ FLAGS: Final[Mapping[str, str]] = {
     "streams": "--streams",
     "target": "--output",
     "task": "--task",
+    "trackers": "--tracker",
     "videos": "--videos",
     "weights": "--weights",
     "window_s": "--window",

@@ -90,6 +90,14 @@ SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override any key of the recipe; can be repeated."),
 ]
+TrackerOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tracker",
+        metavar="tensorboard|wandb|mlflow",
+        help="Log to this experiment tracker; can be repeated. By default TensorBoard, if it is installed.",
+    ),
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print only results, warnings and errors.")]
 
 PUPPET_SIZES = {"train": 3000, "validation": 180, "test": 300}

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hicmae_cli.cli.options import DeviceOption, ExtendOption, OverrideOption, RecipeOption, RunOption, SetOption
+from hicmae_cli.cli.options import (
+    DeviceOption,
+    ExtendOption,
+    OverrideOption,
+    RecipeOption,
+    RunOption,
+    SetOption,
+    TrackerOption,
+)
 
 if TYPE_CHECKING:
     from hicmae_cli.cli.screen import Bar, Screen
@@ -63,6 +71,7 @@ def pretrain(
     seed: OverrideOption = None,
     extend_epochs: ExtendOption = 0,
     licence: Annotated[str | None, typer.Option(help="Licence of the weight; by default the dataset's.")] = None,
+    tracker: TrackerOption = None,
     device: DeviceOption = "auto",
 ) -> None:
     """Pre-train on unlabelled videos of talking faces, as the paper does.
@@ -95,6 +104,7 @@ def pretrain(
     from hicmae_cli.training.machine import leave_process_group
     from hicmae_cli.training.pretraining.run import pretrain as run
 
+    options = {"epochs": epochs, "batch_size": batch_size, "seed": seed, "trackers": tracker}
     screen = Screen(silent=process_number() > 0, all_on_stdout=True)
     with screen.bar() as bar:
         outcome = run(
@@ -103,7 +113,7 @@ def pretrain(
             manifest=manifest,
             videos=videos,
             recipe=recipe,
-            overrides={"epochs": epochs, "batch_size": batch_size, "seed": seed, **parse_overrides(set_ or [])},
+            overrides={**options, **parse_overrides(set_ or [])},
             extend_epochs=extend_epochs,
             init=init,
             fold=fold,

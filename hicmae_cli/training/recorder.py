@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from hicmae_cli.errors import first_line
-from hicmae_cli.recipes.settings import Settings
+from hicmae_cli.recipes.shared_settings import Settings
 from hicmae_cli.records.calls import current_call
 from hicmae_cli.records.facts import DataFacts, InitFacts, Phase, RunFacts, RunRecord
 from hicmae_cli.records.folder import SessionLog, find_earlier

@@ -13,13 +13,14 @@ from hicmae_cli import __version__
 from hicmae_cli.corpora.catalogue import same_clips
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.corpora.splits import Split
-from hicmae_cli.errors import TrainingError, WeightsError
+from hicmae_cli.errors import TrainingError, WeightsError, first_line
 from hicmae_cli.evaluation.results import Evaluation
 from hicmae_cli.evaluation.scoring import score_clips
 from hicmae_cli.files import compute_sha256, write_atomically
 from hicmae_cli.recipes.settings import FinetuneSettings
 from hicmae_cli.records.seen import ScoredClips, SeenData, find_overlap, note_seen
 from hicmae_cli.runtime.torch_engine import TorchEngine
+from hicmae_cli.training.finetuning.curves import draw_curves
 from hicmae_cli.training.finetuning.loop import finetune_clips
 from hicmae_cli.training.finetuning.parts import check_people, split_samples
 from hicmae_cli.training.finetuning.progress import FinetuningProgress
@@ -99,6 +100,11 @@ def finetune_and_test(
             device=device,
             progress=replace(progress, on_start=recorder.watch_start(progress.on_start)),
         )
+        if PartialState().is_main_process:
+            try:
+                draw_curves(folder, outcome)
+            except OSError as error:  # a missing picture is no reason to stop
+                progress.warn(f"the curves cannot be drawn: {first_line(error)}")
         result = FoldResult(fold or "", settings.seed, folder, outcome)
         if result.finished and result.weight is not None and parts.test and PartialState().is_main_process:
             evaluation = _test(folder, result.weight, parts.test, task, settings.modality, device, progress)

@@ -38,6 +38,7 @@ from hicmae_cli.training.finetuning.results import FinetuningResult, FoldResult,
 from hicmae_cli.training.finetuning.task import Task, choose_kind, choose_labels, read_task
 from hicmae_cli.training.machine import check_precision
 from hicmae_cli.training.optimiser import warmup_warning
+from hicmae_cli.training.trackers import choose_trackers
 from hicmae_cli.weights.catalogue import find_weight
 from hicmae_cli.weights.run_folder import FOLDS, locate_fold
 
@@ -114,6 +115,7 @@ def finetune_folds(
     settings = plans[0][1]
     resolve_loss(settings.loss, kind)
     check_precision(settings.mixed_precision, choose_device(device).type)
+    choose_trackers(settings.trackers)
     start = _find_init(init)
     # The main process draws puppets, which may take long; the others wait.
     with PartialState(cpu=device == "cpu", timeout=timedelta(days=7)).main_process_first():

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import torch
 
-from hicmae_cli.clips import PreparedClip, read_prepared_clip
-from hicmae_cli.corpora.manifest import Sample, describe_fault
+from hicmae_cli.clips import PreparedClip
+from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.corpora.splits import (
     Split,
     cut_validation,
@@ -19,8 +19,7 @@ from hicmae_cli.corpora.splits import (
     split_by_fold,
 )
 from hicmae_cli.corpora.values import format_target
-from hicmae_cli.errors import HicmaeError, ManifestError, SettingsError
-from hicmae_cli.evaluation.scoring import restrict
+from hicmae_cli.errors import ManifestError, SettingsError
 from hicmae_cli.models.config import AUDIO_GRID, PATCH_PX, VIDEO_GRID
 from hicmae_cli.models.inputs import to_video
 from hicmae_cli.models.masking import cut_patches, keep_patches, spread_tokens
@@ -128,21 +127,6 @@ def describe_absent_classes(clips: Sequence[Sample], labels: Sequence[str], name
     """Return a warning about classes that a split lacks, or None."""
     absent = [label for label in labels if label not in {sample.label for sample in clips}]
     return f"there are no {name} clips of {', '.join(absent)}" if absent else None
-
-
-def find_unreadable(clips: Sequence[Sample], *, sampling_rate: int, modality: str) -> list[str]:
-    """Return what is wrong with clips that cannot be validated on; better now than after the first epoch."""
-    return [fault for sample in clips if (fault := _fault(sample, sampling_rate, modality))]
-
-
-def _fault(sample: Sample, sampling_rate: int, modality: str) -> str | None:
-    try:
-        views = read_prepared_clip(sample.video, sample.audio).read_evaluation_clips(sampling_rate, modality)
-    except (HicmaeError, ValueError) as error:
-        return f"clip {sample.id}: {describe_fault(sample, error)}"
-    if any(restrict(view, modality) for view in views):
-        return None
-    return f"clip {sample.id}: has no {modality}"
 
 
 def fingerprint_clips(*splits: Sequence[Sample]) -> str:

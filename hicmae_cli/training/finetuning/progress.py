@@ -17,7 +17,8 @@ from hicmae_cli.training.finetuning.transfer import Transfer
 class FinetuningProgress:
     """Functions to call while models are trained and tested; each does nothing by default.
 
-    With several processes, only the main one calls ``on_init``, ``on_start``, ``on_step`` and ``on_epoch``.
+    With several processes, only the main one calls ``on_init``, ``on_start``, ``on_step``, ``on_validation`` and
+    ``on_epoch``.
 
     Attributes:
         on_plan: once, before the first fold, with the number of runs: folds x seeds x repetitions.
@@ -27,6 +28,7 @@ class FinetuningProgress:
         on_init: with the tensors that ``init`` gave to the model.
         on_start: with the number of steps done before and of all steps.
         on_step: after each step, with (epoch, step of the epoch, steps of the epoch, mean losses of the epoch so far).
+        on_validation: after each batch of validation clips, with (epoch, clips done, clips of this process).
         on_epoch: after each epoch.
         on_test_clip: after each test clip.
         on_result: after a fold.
@@ -40,6 +42,7 @@ class FinetuningProgress:
     on_init: Callable[[Transfer], None] = lambda _: None
     on_start: Callable[[int, int], None] = lambda *_: None
     on_step: Callable[[int, int, int, Mapping[str, float]], None] = lambda *_: None
+    on_validation: Callable[[int, int, int], None] = lambda *_: None
     on_epoch: Callable[[EpochReport], None] = lambda _: None
     on_test_clip: Callable[[], None] = lambda: None
     on_result: Callable[[FoldResult], None] = lambda _: None

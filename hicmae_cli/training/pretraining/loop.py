@@ -54,7 +54,8 @@ from hicmae_cli.training.pretraining.state import (
     write_weights,
 )
 from hicmae_cli.training.pretraining.step import pretrain_step
-from hicmae_cli.training.runs import METRICS, fingerprint, keep_checkpoint, metrics_log, open_run
+from hicmae_cli.training.runs import METRICS, fingerprint, keep_checkpoint, open_run
+from hicmae_cli.training.trackers import open_log
 from hicmae_cli.training.whitening import freeze_patches, whiten_patches
 from hicmae_cli.weights.checkpoint import load_state, read_state
 from hicmae_cli.weights.info import WeightInfo
@@ -140,7 +141,11 @@ def pretrain_recordings(
     stopping = False
     with ExitStack() as stack:
         stop = stack.enter_context(StopRequest())
-        log = stack.enter_context(metrics_log(run, state.step)) if accelerator.is_main_process else None
+        log = (
+            stack.enter_context(open_log(accelerator, run, settings, state.step))
+            if accelerator.is_main_process
+            else None
+        )
         while state.step < total_steps and not stopping:
             stopping = _train_epoch(training, stop, log)
     weight = run / LAST if (run / LAST).exists() else None

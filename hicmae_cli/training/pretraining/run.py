@@ -28,6 +28,7 @@ from hicmae_cli.training.pretraining.progress import PretrainingProgress
 from hicmae_cli.training.pretraining.recordings import RecordingList, choose_recipe, find_recordings
 from hicmae_cli.training.pretraining.results import PretrainingOutcome
 from hicmae_cli.training.recorder import record_run
+from hicmae_cli.training.trackers import choose_trackers
 from hicmae_cli.weights.catalogue import find_weight
 from hicmae_cli.weights.reading import read_info
 from hicmae_cli.weights.suffixes import SAFETENSORS
@@ -95,6 +96,7 @@ def pretrain(
     settings = extend_settings(load_settings(PretrainSettings, recipe, changes), extend_epochs)
     check_precision(settings.mixed_precision, choose_device(device).type)
     start = _find_start(init)
+    choose_trackers(settings.trackers)
     processes = PartialState(cpu=device == "cpu", timeout=timedelta(days=7))
     if not processes.is_main_process:
         progress = PretrainingProgress()

@@ -23,6 +23,7 @@ from hicmae_cli.training.finetuning.fold import check_init, finetune_and_test, k
 from hicmae_cli.training.finetuning.progress import FinetuningProgress
 from hicmae_cli.training.finetuning.results import FinetuningOutcome, FoldResult
 from hicmae_cli.training.finetuning.task import Task
+from hicmae_cli.training.finetuning.validation import Validation, ValidationReader, validate_clips
 from hicmae_cli.training.runs import TESTED
 from hicmae_cli.weights.checkpoint import load_classifier, save_classifier
 from hicmae_cli.weights.reading import read_info
@@ -126,7 +127,11 @@ def test_the_test_clips_are_scored_once(samples: list[Sample], tmp_path: Path, m
 
         return looked_at
 
-    monkeypatch.setattr(training, "score_clips", spy("training"))
+    def validate(model: Any, info: Any, reader: ValidationReader, *more: Any) -> Validation:
+        seen["training"].append([sample.id for sample in reader.samples])
+        return validate_clips(model, info, reader, *more)
+
+    monkeypatch.setattr(training, "validate_clips", validate)
     monkeypatch.setattr(protocol, "score_clips", spy("testing"))
     result = fold(tmp_path, samples, SETTINGS)
     own = [sample.id for sample in samples if sample.fold == "2"]
