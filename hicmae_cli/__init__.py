@@ -23,11 +23,13 @@ if TYPE_CHECKING:
     from hicmae_cli.evaluation.evaluate import evaluate
     from hicmae_cli.preparing.dataset import prepare
     from hicmae_cli.report.prediction import Prediction
+    from hicmae_cli.reruns.rerun import rerun
     from hicmae_cli.runtime.predictor import Predictor
     from hicmae_cli.training.finetuning.folds import finetune_folds as finetune
     from hicmae_cli.training.pretraining.run import pretrain
     from hicmae_cli.weights.adding import add_weight
     from hicmae_cli.weights.export import export_onnx
+    from hicmae_cli.weights.record import read_record
 
 __version__ = "0.1.0"
 __all__ = [
@@ -46,6 +48,8 @@ __all__ = [
     "pretrain",
     "probe",
     "read_manifest",
+    "read_record",
+    "rerun",
 ]
 
 # Module and name of each, so that `import hicmae_cli` imports none of them. The imports above tell type checkers.
@@ -65,6 +69,8 @@ _PLACES = {
     "pretrain": "training.pretraining.run:pretrain",
     "probe": "embedding.probe:probe",
     "read_manifest": "corpora.manifest:read_manifest",
+    "read_record": "weights.record:read_record",
+    "rerun": "reruns.rerun:rerun",
 }
 
 

@@ -1,4 +1,4 @@
-"""Atomic writes: a file appears complete or not at all. And the hash of a file."""
+"""Atomic writes: a file appears complete or not at all. Hashes of files, and pointers of Git LFS."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ from typing import Final
 if sys.platform != "win32":
     import fcntl
 
+LFS_START: Final = b"version https://git-lfs"
+"""Start of the small text that Git LFS puts in the place of a large file."""
+# By the specification of Git LFS.
+_MOST_LFS_BYTES: Final = 1024
 _TEMPORARY: Final = re.compile(r"\.hicmae-[0-9a-f]{16}(\.[^.]*)?")
 
 
@@ -127,3 +131,14 @@ def compute_sha256(path: Path, on_block: Callable[[], None] = lambda: None) -> s
             digest.update(block)
             on_block()
     return digest.hexdigest()
+
+
+def is_lfs_pointer(path: Path) -> bool:
+    """Whether a file is a pointer of Git LFS to the real file; false if it cannot be read."""
+    try:
+        if path.stat().st_size >= _MOST_LFS_BYTES or not path.is_file():
+            return False
+        with path.open("rb") as file:
+            return file.read(len(LFS_START)) == LFS_START
+    except (OSError, ValueError):
+        return False

@@ -214,6 +214,8 @@ RESULTS = (
     "embedding.probe.ProbeResult",
     "embedding.probe.LayerScore",
     "corpora.manifest.Sample",
+    "records.facts.RunRecord",
+    "reruns.comparison.RerunResult",
 )
 """What the public functions return, and what is inside, by place in the package."""
 

@@ -29,6 +29,8 @@ NAMES = [
     "pretrain",
     "probe",
     "read_manifest",
+    "read_record",
+    "rerun",
 ]
 
 

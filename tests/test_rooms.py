@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "hicmae_cli"
 GROUND = {
     "errors",
     "labels",
+    "memory",
     "files",
     "fonts",
     "bundled",
@@ -32,22 +33,24 @@ ROOMS: dict[str, set[str]] = {
     "faces": {"media"},
     "clips": {"media", "faces"},
     "models": set(),
-    "weights": {"models"},
+    "records": set(),
+    "weights": {"models", "records"},
     "runtime": {"media", "faces", "clips", "weights", "models"},
     "corpora": {"media", "clips", "recipes"},
     "preparing": {"media", "faces", "clips", "corpora"},
     "puppets": {"media", "faces", "corpora", "preparing"},
     "report": {"runtime", "weights"},
-    "evaluation": {"clips", "corpora", "runtime", "weights", "report"},
+    "evaluation": {"clips", "corpora", "runtime", "records", "weights", "report"},
     "evaluation.comparison": {"corpora", "evaluation", "report"},
     "recipes": {"models", "weights"},
     "augmentation": {"recipes"},
-    "training": {"models", "weights", "recipes"},
+    "training": {"models", "records", "weights", "recipes"},
     "training.pretraining": {
         "media",
         "faces",
         "clips",
         "models",
+        "records",
         "weights",
         "runtime",
         "corpora",
@@ -60,6 +63,7 @@ ROOMS: dict[str, set[str]] = {
     "training.finetuning": {
         "clips",
         "models",
+        "records",
         "weights",
         "runtime",
         "corpora",
@@ -70,6 +74,7 @@ ROOMS: dict[str, set[str]] = {
         "training",
     },
 }
+ROOMS["reruns"] = {"corpora", "records", "weights", "training.pretraining", "training.finetuning"}
 ROOMS["embedding"] = {"clips", "models", "weights", "runtime", "corpora", "evaluation"}
 ROOMS["bench"] = set(ROOMS)
 ROOMS["cli"] = set(ROOMS)
@@ -85,6 +90,7 @@ TORCH_FILES = {
     "bench/pretraining.py",
     "bench/finetuning.py",
     "bench/step.py",
+    "bench/validation.py",
     "embedding/extractor.py",
 }
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import platform
 import statistics
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -59,23 +58,6 @@ def to_document(measures: list[Measure]) -> dict[str, Any]:
         "machine": machine,
         "measures": [measure.to_dict() for measure in measures],
     }
-
-
-def peak_resident_mb() -> float:
-    """Measure the peak resident memory of this process so far, in MB.
-
-    On Linux ``ru_maxrss`` survives exec, so a child of a large process starts with the peak of its parent; the
-    high-water mark in ``/proc`` does not.
-    """
-    status = Path("/proc/self/status")
-    if status.exists():
-        mark = next(line for line in status.read_text("ascii").splitlines() if line.startswith("VmHWM:"))
-        return int(mark.split()[1]) * 1024 / 1e6
-    import resource
-
-    # macOS counts bytes, other systems KiB.
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
 
 
 def alternate(

@@ -184,7 +184,7 @@ def _repeat(clip: Path, target: Path, duration_s: float) -> None:
 def _measure_peak_mb(video: Path, weights: str) -> float:
     """Measure the peak resident memory of a process that predicts a file."""
     code = (
-        "import sys; from hicmae_cli.cli import main; from hicmae_cli.bench.measure import peak_resident_mb\n"
+        "import sys; from hicmae_cli.cli import main; from hicmae_cli.memory import peak_resident_mb\n"
         "try: main(['predict', sys.argv[1], '--weights', sys.argv[2], '--json', '--quiet', '--jobs', '0'])\n"
         "except SystemExit as end: sys.stderr.write('code %s peak %f' % (end.code, peak_resident_mb()))"
     )

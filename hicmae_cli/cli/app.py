@@ -46,6 +46,8 @@ _COMMANDS = {
         "datasets:datasets",
         "List the datasets hicmae knows, or show one: labels, folds, files, licence, where to get it.",
     ),
+    "show": LazyCommand("show", "Show what a training run or a weight was made of: data, recipe, versions, scores."),
+    "rerun": LazyCommand("rerun", "Repeat a training run from its record, and compare the weights to the last bit."),
     "recipes": LazyCommand(
         "recipes", "List the recipes for training, print one, or explain the keys that a recipe can set."
     ),

@@ -74,12 +74,18 @@ def _measure_training(screen: Screen) -> list[Measure]:
     if importlib.util.find_spec("torch") is None:
         screen.say(f"skipped onnx-forward-tiny, evaluation and training, which need {install_hint('train')}")
         return []
-    from hicmae_cli.bench import evaluation, prediction, pretraining
+    from hicmae_cli.bench import evaluation, prediction, pretraining, validation
 
     with screen.wait("measuring: forward"):
         measures = [prediction.measure_forward()]
     with screen.wait("measuring: evaluation"):
-        measures += [evaluation.measure_evaluation(), evaluation.measure_one_stream()]
+        measures += [
+            evaluation.measure_evaluation(),
+            evaluation.measure_one_stream(),
+            evaluation.measure_sound_weight(),
+        ]
+    with screen.wait("measuring: validation"):
+        measures.append(validation.measure_validation())
     with screen.wait("measuring: a step of pre-training and its data"):
         measures += [pretraining.measure_step(), pretraining.measure_data()]
     with screen.wait("measuring: a step of fine-tuning"):

@@ -29,10 +29,11 @@ class LazyCommand:
     def load(self, name: str) -> Any:
         """Import the module and build the command with this name, its help laid out for any width."""
         module, _, attribute = self.target.partition(":")
-        found = getattr(import_module(f"{__package__}.{module}"), attribute or module)
+        place = import_module(f"{__package__}.{module}")
+        found = getattr(place, attribute or module)
         if not isinstance(found, typer.Typer):
             alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-            alone.command(name)(found)
+            alone.command(name, cls=getattr(place, "COMMAND_CLASS", TyperCommand))(found)
             command = get_command(alone)
         else:
             command = get_command(found)

@@ -77,9 +77,26 @@ RunOption = Annotated[
     ),
 ]
 OverrideOption = Annotated[int | None, typer.Option(help="Override this key of the recipe.")]
+ExtendOption = Annotated[
+    int,
+    typer.Option(
+        "--extend-epochs",
+        min=0,
+        metavar="N",
+        help="Go on with a finished run for N more epochs than the recipe has; give the same N again to resume.",
+    ),
+]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Override any key of the recipe; can be repeated."),
+]
+TrackerOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tracker",
+        metavar="tensorboard|wandb|mlflow",
+        help="Log to this experiment tracker; can be repeated. By default TensorBoard, if it is installed.",
+    ),
 ]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print only results, warnings and errors.")]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -44,13 +44,22 @@ def prepare(
     without_sound: Annotated[
         bool, typer.Option("--without-sound", help="Keep clips without sound, for a model of faces alone.")
     ] = False,
+    keep_people: Annotated[
+        Literal["one", "all"],
+        typer.Option(
+            "--keep-people",
+            help="Keep one person of each video, or make a clip of all people in it, listed in DATASET.people.csv.",
+        ),
+    ] = "one",
     json: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write the findings as JSON; '-' for stdout.")
     ] = None,
     sheet: Annotated[
         Path | None,
         typer.Option(
-            "--sheet", metavar="FILE", help="Picture of random faces to write; by default DATASET.png next to the list."
+            "--sheet",
+            metavar="FILE",
+            help="Picture to write, of random faces and of doubtful clips; by default DATASET.png next to the list.",
         ),
     ] = None,
     limit: Annotated[
@@ -66,8 +75,10 @@ def prepare(
     """Find and align the faces of a dataset and store them with their sound, ready for training.
 
     Run the same command again to continue an interrupted run. Items that cannot be prepared are skipped and listed, and
-    retried when their files change. `--check` prepares nothing: it reports missing, broken, silent and faceless items,
-    compares folds with the published ones, and finds people who are in both training and test.
+    retried when their files change. Each clip shows one person, the one who is seen most in its video.
+
+    `--check` prepares nothing: it reports missing, broken, silent and faceless items, names prepared clips that may
+    show the wrong person, compares folds with the published ones, and finds people who are in both training and test.
 
     [bold]Examples[/bold]
 
@@ -78,6 +89,8 @@ def prepare(
         hicmae prepare mafw --root MAFW --frames MAFW/data/frames --output mafw
 
         hicmae prepare folder --root recordings --workers 4
+
+        hicmae prepare folder --root films --keep-people all
     """
     from functools import partial
 
@@ -97,6 +110,7 @@ def prepare(
                     frames=frames,
                     limit=limit,
                     without_sound=without_sound,
+                    keep_people=keep_people,
                     workers=workers,
                     ray=ray,
                     on_start=bar.start,
@@ -112,6 +126,7 @@ def prepare(
                     sheet=sheet,
                     limit=limit,
                     without_sound=without_sound,
+                    keep_people=keep_people,
                     workers=workers,
                     ray=ray,
                     on_start=bar.start,

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hicmae_cli.cli.options import DeviceOption, OverrideOption, RecipeOption, RunOption, SetOption
+from hicmae_cli.cli.options import (
+    DeviceOption,
+    ExtendOption,
+    OverrideOption,
+    RecipeOption,
+    RunOption,
+    SetOption,
+    TrackerOption,
+)
 
 if TYPE_CHECKING:
     from hicmae_cli.cli.screen import Bar, Screen
@@ -21,7 +29,10 @@ if TYPE_CHECKING:
 
 
 def pretrain(
-    dataset: Annotated[str | None, typer.Option(help="Dataset to train on: puppets or voxceleb2.")] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="A known dataset, whose labels are ignored; `hicmae datasets` lists them."),
+    ] = None,
     manifest: Annotated[
         Path | None, typer.Option(metavar="FILE", help="CSV of prepared clips to train on instead; labels are ignored.")
     ] = None,
@@ -40,13 +51,27 @@ def pretrain(
             help="Folder of the dataset (missing puppets are drawn there), or of the faces cut from --videos.",
         ),
     ] = None,
+    fold: Annotated[
+        str | None,
+        typer.Option(
+            metavar="K", help="Exclude the clips and people of this fold, so that it can test the fine-tuned model."
+        ),
+    ] = None,
+    init: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE", help="Start from this pre-trained weight of the same architecture, not from scratch."
+        ),
+    ] = None,
     recipe: RecipeOption = None,
     output: RunOption = Path("runs/pretrain"),
     set_: SetOption = None,
     epochs: OverrideOption = None,
     batch_size: OverrideOption = None,
     seed: OverrideOption = None,
+    extend_epochs: ExtendOption = 0,
     licence: Annotated[str | None, typer.Option(help="Licence of the weight; by default the dataset's.")] = None,
+    tracker: TrackerOption = None,
     device: DeviceOption = "auto",
 ) -> None:
     """Pre-train on unlabelled videos of talking faces, as the paper does.
@@ -61,12 +86,17 @@ def pretrain(
         hicmae pretrain --dataset voxceleb2 --root VoxCeleb2
 
         hicmae pretrain --videos interviews --recipe pretrain-puppets-nano
+
+        hicmae pretrain --dataset crema-d --fold 1 --init base --recipe my.toml
     """
     from hicmae_cli.cli.training_extra import process_number, require_training
     from hicmae_cli.training.pretraining.recordings import choose_recipe
+    from hicmae_cli.weights.catalogue import find_weight
 
     # Wrong usage fails here; torch takes seconds to import.
     choose_recipe(recipe, dataset, manifest, videos)
+    if init is not None:
+        find_weight(init, ".safetensors")
     require_training("pretrain", "torch", "torchvision", "accelerate")
     from hicmae_cli.cli.clip_lists import puppets_manifest
     from hicmae_cli.cli.screen import Screen
@@ -74,6 +104,7 @@ def pretrain(
     from hicmae_cli.training.machine import leave_process_group
     from hicmae_cli.training.pretraining.run import pretrain as run
 
+    options = {"epochs": epochs, "batch_size": batch_size, "seed": seed, "trackers": tracker}
     screen = Screen(silent=process_number() > 0, all_on_stdout=True)
     with screen.bar() as bar:
         outcome = run(
@@ -82,7 +113,10 @@ def pretrain(
             manifest=manifest,
             videos=videos,
             recipe=recipe,
-            overrides={"epochs": epochs, "batch_size": batch_size, "seed": seed, **parse_overrides(set_ or [])},
+            overrides={**options, **parse_overrides(set_ or [])},
+            extend_epochs=extend_epochs,
+            init=init,
+            fold=fold,
             output=output,
             licence=licence or "",
             device=device,
@@ -126,6 +160,7 @@ class _Display:
             on_listing=self.listing,
             on_video=self.bar.advance,
             on_wait=lambda store: self.screen.say(f"another process cuts faces into {store}; waiting for it to end"),
+            on_hash=lambda done, total: self.bar.update(done, total=total, description="checking clips"),
             on_recordings=self.recordings,
             on_start=self.start,
             on_step=self.step,

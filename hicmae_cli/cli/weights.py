@@ -254,8 +254,8 @@ def _make_table(info: WeightInfo) -> Table:
 
     table = Table("field", "value", show_header=False, box=None)
     for field, value in {**info.to_dict(), "relabelled": info.list_renamed()}.items():
-        if field != "metrics" and value != []:
-            _add_row(table, field, ", ".join(value) if isinstance(value, list) else str(value))
+        if field not in ("metrics", "run", "seen") and value != []:  # `hicmae show` prints run and seen
+            _add_row(table, field, ", ".join(map(str, value)) if isinstance(value, list) else str(value))
     for name, scores in info.metrics.items():
         _add_row(table, f"metrics: {name}", ", ".join(f"{metric} {score:.4g}" for metric, score in scores.items()))
     return table

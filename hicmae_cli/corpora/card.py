@@ -49,8 +49,13 @@ def describe_task(dataset: Dataset) -> str:
 
 def list_excluded(dataset: Dataset) -> list[str]:
     """Return a line for each reason to exclude clips, with their ids."""
+    return group_reasons(dataset.excluded)
+
+
+def group_reasons(reasons: Mapping[str, str]) -> list[str]:
+    """Return a line for each reason, with the ids that it holds for."""
     by_reason: dict[str, list[str]] = {}
-    for id_, reason in dataset.excluded.items():
+    for id_, reason in reasons.items():
         by_reason.setdefault(reason, []).append(id_)
     return [f"{', '.join(ids)}: {reason}" for reason, ids in by_reason.items()]
 

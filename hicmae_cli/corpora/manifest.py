@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -57,6 +57,14 @@ class Sample:
         if not isinstance(self.target, str):
             raise TypeError(f"clip {self.id}: expected a class, got the values {self.target}")
         return self.target
+
+
+def list_files(samples: Iterable[Sample]) -> list[tuple[str, tuple[Path, ...]]]:
+    """List (id, files) of clips; a file that holds both streams is named once."""
+    return [
+        (sample.id, tuple(dict.fromkeys(path for path in (sample.video, sample.audio) if path is not None)))
+        for sample in samples
+    ]
 
 
 def describe_fault(sample: Sample, error: Exception) -> str:

@@ -85,6 +85,41 @@ def find_shared_people(left: Iterable[Sample | Item], right: Iterable[Sample | I
     return sorted({clip.speaker for clip in left} & {clip.speaker for clip in right} - {""})
 
 
+def check_speakers(samples: Sequence[Sample]) -> list[str]:
+    """Return all people of a list, sorted; none if no clip names its speaker.
+
+    Raises:
+        ManifestError: only some clips name their speaker.
+    """
+    known = {sample.speaker for sample in samples if sample.speaker}
+    if known and any(not sample.speaker for sample in samples):
+        unnamed = next(sample.id for sample in samples if not sample.speaker)
+        raise ManifestError(
+            f"clip {unnamed}: has no speaker, but other clips do; fill in the column speaker for all clips or for none"
+        )
+    return sorted(known)
+
+
+def keep_label_share(samples: Sequence[Sample], share: float, seed: int) -> list[Sample]:
+    """Keep a share of the clips of every class, at least one, in the given order; for learning curves.
+
+    A clip's rank in its class follows from the seed and its id alone. So the clips of a share are among those of every
+    greater share, and the order of ``samples`` does not matter. All values of a regression are one class.
+    """
+    if share >= 1:
+        return list(samples)
+    by_class: dict[str, list[str]] = defaultdict(list)
+    for sample in samples:
+        by_class[sample.target if isinstance(sample.target, str) else ""].append(sample.id)
+    kept: set[str] = set()
+    for ids in by_class.values():
+        ranked = sorted(
+            ids, key=lambda id_: hashlib.sha256(f"{seed} {id_}".encode("utf-8", "surrogateescape")).digest()
+        )
+        kept.update(ranked[: max(1, round(share * len(ids)))])
+    return [sample for sample in samples if sample.id in kept]
+
+
 def cut_validation(samples: Sequence[Sample], share: float, seed: int) -> tuple[list[Sample], list[Sample]]:
     """Set some people aside for validation -> (training, validation) clips, in the given order.
 
@@ -95,14 +130,9 @@ def cut_validation(samples: Sequence[Sample], share: float, seed: int) -> tuple[
     Raises:
         ManifestError: only some clips name their speaker, there is only one speaker, or no label has two clips.
     """
-    known = {sample.speaker for sample in samples if sample.speaker}
-    if known and any(not sample.speaker for sample in samples):
-        unnamed = next(sample.id for sample in samples if not sample.speaker)
-        raise ManifestError(
-            f"clip {unnamed}: has no speaker, but other clips do; fill in the column speaker for all clips or for none"
-        )
+    known = check_speakers(samples)
     rng = np.random.default_rng([seed, len(samples)])
-    chosen = _draw_people(samples, sorted(known), share, rng) if known else _draw_clips(samples, share, rng)
+    chosen = _draw_people(samples, known, share, rng) if known else _draw_clips(samples, share, rng)
     if not chosen:
         raise ManifestError(f"{len(samples)} training clips: too few to set some aside for validation")
     train = [sample for sample in samples if sample.id not in chosen]

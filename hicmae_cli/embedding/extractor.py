@@ -79,19 +79,27 @@ class Extractor:
         return tuple(dict.fromkeys(wanted))
 
     def embed(self, clips: Sequence[Clip], layers: Sequence[str]) -> dict[str, NDArray[np.float32]]:
-        """Embed clips -> each layer's embeddings (B, W). A missing stream is zeros, as in prediction.
+        """Embed clips -> each layer's embeddings (B, W). A missing stream counts as zeros, as in prediction.
 
         Raises:
             WeightsError: an embedding is not finite.
         """
-        return self.embed_arrays(*stack_clips(clips), layers)
+        video, audio = stack_clips(clips)
+        withheld = {"av": "", "video": "audio", "audio": "video"}[self.info.modality]
+        has_video = withheld != "video" and any(clip.video is not None for clip in clips)
+        has_audio = withheld != "audio" and any(clip.audio is not None for clip in clips)
+        # A clip without any stream that the model knows runs on silence.
+        return self.embed_arrays(
+            video if has_video or withheld == "audio" else None, audio if has_audio or not has_video else None, layers
+        )
 
     @torch.inference_mode()
     def embed_arrays(
-        self, video: NDArray[np.float32], audio: NDArray[np.float32], layers: Sequence[str]
+        self, video: NDArray[np.float32] | None, audio: NDArray[np.float32] | None, layers: Sequence[str]
     ) -> dict[str, NDArray[np.float32]]:
-        """Embed video (B, 3, 16, 160, 160) and audio (B, 1, 256, 128); see ``embed``."""
-        found = self._model.embeddings(*(torch.from_numpy(array).to(self._device) for array in (video, audio)))
+        """Embed video (B, 3, 16, 160, 160) and audio (B, 1, 256, 128); one of them may be None. See ``embed``."""
+        inputs = (None if array is None else torch.from_numpy(array).to(self._device) for array in (video, audio))
+        found = self._model.embeddings(*inputs)
         wanted = {name: found[name].float().cpu().numpy() for name in layers}
         if not all(np.isfinite(values).all() for values in wanted.values()):
             raise WeightsError("the model's embeddings are not finite: its weights are damaged")

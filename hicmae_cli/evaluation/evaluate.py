@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from hicmae_cli.bundled import DEFAULT_WEIGHT
+from hicmae_cli.corpora.fold_protocols import read_folds
 from hicmae_cli.corpora.manifest import ALL_FOLDS
 from hicmae_cli.corpora.splits import list_folds
 from hicmae_cli.corpora.values import format_target
@@ -26,6 +27,7 @@ from hicmae_cli.runtime.engine import Engine
 from hicmae_cli.runtime.opening import open_engine
 from hicmae_cli.weights.info import WeightInfo
 from hicmae_cli.weights.reading import read_info
+from hicmae_cli.weights.run_folder import find_fold_list
 
 EACH = "each"
 """Stands for all modalities, one after the other."""
@@ -89,6 +91,7 @@ def evaluate(
     if sampling_rate is not None and sampling_rate < 1:
         raise SettingsError(f"sampling_rate={sampling_rate}: expected 1 or more")
     weights = str(weights)
+    folds = find_fold_list(Path(weights))
     plan = plan_evaluation(
         dataset=dataset,
         root=None if root is None else Path(root),
@@ -98,6 +101,7 @@ def evaluate(
         cross=cross,
         label_map=label_map,
         draw_puppets=draw_puppets,
+        drawn=read_folds(folds) if folds else None,
     )
     info = read_info(pick_weight(weights, plan.fold))
     modalities = _choose_modalities(info, modality)
@@ -165,4 +169,5 @@ def _describe_protocol(plan: EvaluationPlan, parts: Mapping[str, _Part]) -> Prot
     has_splits = any(sample.split for part in parts.values() for sample in part.matched.samples)
     by_fold = plan.fold or (plan.dataset and plan.dataset.folds)
     split = plan.split if has_splits and not by_fold else ""
-    return Protocol(plan.name, plan.dataset, plan.fold, split, matched, plan.cross)
+    rule = plan.drawn.rule if plan.drawn and plan.fold else ""
+    return Protocol(plan.name, plan.dataset, plan.fold, split, matched, plan.cross, drawn_rule=rule)

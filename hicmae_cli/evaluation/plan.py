@@ -9,6 +9,7 @@ from pathlib import Path
 from hicmae_cli.corpora.catalogue import same_clips
 from hicmae_cli.corpora.clip_list import find_clips
 from hicmae_cli.corpora.dataset import Dataset
+from hicmae_cli.corpora.fold_protocols import DrawnFolds
 from hicmae_cli.corpora.manifest import ALL_FOLDS, Sample, read_manifest
 from hicmae_cli.corpora.splits import list_folds
 from hicmae_cli.errors import ManifestError, SettingsError, one_line
@@ -31,6 +32,7 @@ class EvaluationPlan:
         split: the split to test if the list has no folds; ``all`` takes every clip.
         cross: whether the weight is of another corpus, and only shared labels are scored.
         mapping: corpus label -> model label, if given.
+        drawn: the folds that the run drew for itself; None if the list has its own.
     """
 
     name: str
@@ -40,9 +42,12 @@ class EvaluationPlan:
     split: str = "test"
     cross: bool = False
     mapping: Mapping[str, str] | None = None
+    drawn: DrawnFolds | None = None
 
     def read_samples(self, info: WeightInfo) -> list[Sample]:
         """Read all clips of the manifest; numbers in it are the dataset's labels in order, else the weight's.
+
+        The folds that the run drew replace those of the list.
 
         Raises:
             ManifestError: the manifest is unreadable, or the dataset and the weight are for different tasks.
@@ -53,7 +58,11 @@ class EvaluationPlan:
             )
         labels = self.dataset.labels if self.dataset and self.dataset.labels else info.labels
         codes = self.dataset.codes if self.dataset else None
-        return read_manifest(self.manifest, labels, codes=codes, regression=info.task == "regression")
+        samples = read_manifest(self.manifest, labels, codes=codes, regression=info.task == "regression")
+        # A weight may also be tested on another list; without a fold, the list decides.
+        if self.drawn is not None and (self.fold or self.drawn.knows_any(samples)):
+            return self.drawn.assign(samples)
+        return samples
 
     def select(self, samples: Sequence[Sample], fold: str, excluded_fold: str = "") -> list[Sample]:
         """Select the clips of a fold, or of the split; a list without that column is tested as a whole.
@@ -144,6 +153,7 @@ def plan_evaluation(
     cross: bool = False,
     label_map: str | Mapping[str, str] | None = None,
     draw_puppets: Callable[[Path], Path] | None = None,
+    drawn: DrawnFolds | None = None,
 ) -> EvaluationPlan:
     """Find the clips of a dataset or a manifest, and check what is to be tested of them.
 
@@ -156,18 +166,20 @@ def plan_evaluation(
         cross: whether the weight is of another corpus.
         label_map: see ``read_label_map``.
         draw_puppets: see ``find_clips``.
+        drawn: the folds that the run drew for itself; they do not apply across corpora.
 
     Raises:
         SettingsError: an unknown dataset, a fold that it does not have, or a map that cannot be read.
         ManifestError: the dataset is missing or not prepared.
     """
     clips = find_clips(dataset, root, manifest, draw_puppets=draw_puppets)
-    known = clips.dataset
+    drawn = None if cross else drawn
+    known = drawn.describe(clips.dataset) if drawn is not None and clips.dataset is not None else clips.dataset
     # A dataset without folds of its own, such as a user's manifest, leaves the folds to the list.
     if fold and known is not None and known.folds and fold not in (ALL_FOLDS, *known.folds):
         raise SettingsError(f"fold={fold!r}: {known.name} has no such fold; its folds are {', '.join(known.folds)}")
     mapping = read_label_map(label_map, known.codes if known else None) if label_map else None
-    return EvaluationPlan(clips.name, clips.manifest, known, fold or "", split, cross, mapping)
+    return EvaluationPlan(clips.name, clips.manifest, known, fold or "", split, cross, mapping, drawn)
 
 
 def pick_weight(weights: str, fold: str) -> str:

@@ -11,6 +11,7 @@ from hicmae_cli.corpora.dataset import Dataset, SplitFacts
 from hicmae_cli.corpora.manifest import ALL_FOLDS
 from hicmae_cli.evaluation.folds import FoldsEvaluation
 from hicmae_cli.evaluation.label_maps import Matched
+from hicmae_cli.evaluation.learned import warn_of_learned
 from hicmae_cli.evaluation.results import Evaluation
 from hicmae_cli.weights.info import UNKNOWN, Selection, WeightInfo
 
@@ -35,6 +36,7 @@ class Protocol:
         split: the tested split of a list without folds.
         matched: how the labels of the clips were matched with the weight's.
         cross: whether only shared labels were kept, because the weight is of another corpus.
+        drawn_rule: which clips each fold tests, in words, if the run drew its folds; empty if the list has them.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Protocol:
     split: str = ""
     matched: Matched | None = None
     cross: bool = False
+    drawn_rule: str = ""
 
     @property
     def merge_by(self) -> int:
@@ -115,6 +118,7 @@ class Protocol:
             place = ", all folds" if self.cross and self.fold == ALL_FOLDS else place
         title = self.dataset.title if self.dataset else self.name
         rule = f" ({self.dataset.fold_rule})" if self.dataset and self.dataset.fold_rule else ""
+        rule = f" ({self.drawn_rule}; not the official folds)" if self.drawn_rule else rule
         return f"{title}{place}{rule}: {result.clips} clips{of_people}, {_STREAMS[result.modality]}."
 
     def warn(self, result: Evaluation | FoldsEvaluation) -> list[str]:
@@ -139,6 +143,8 @@ class Protocol:
         warnings += self._warn_of_folds(result)
         if failures := len(result.pooled.failures):
             warnings.append(f"{failures} clips could not be read and are not in the scores")
+        for fold, found in self._parts(result).items():
+            warnings += warn_of_learned(found.info, self.name, fold, found.samples)
         if not self.cross:
             warnings += filter(None, (describe_leak(found.info, fold) for fold, found in self._parts(result).items()))
         return warnings

@@ -20,7 +20,8 @@ from hicmae_cli.errors import WeightsError
 from hicmae_cli.faces.face import NUM_LANDMARKS
 from hicmae_cli.model_input import FACE_SIZE_PX
 
-_WARP_PX: Final = 256
+WARP_PX: Final = 256
+"""Side of a face that is cut out, before it is shrunk."""
 CV2_SIDE_PX: Final = 2**15 - 2
 """Longest side of a picture that cv2 can warp."""
 # A bilinear warp reads 2 x 2 pixels: it may halve a picture, not more.
@@ -43,8 +44,24 @@ def align_face(
     Raises:
         ValueError: see `fit_alignment`.
     """
-    warp_px = max(_WARP_PX, size_px)
-    matrix = fit_alignment(landmarks_px, warp_px)
+    warp_px = max(WARP_PX, size_px)
+    return warp_face(rgb, fit_alignment(landmarks_px, warp_px), size_px, warp_px)
+
+
+def warp_face(
+    rgb: NDArray[np.uint8], matrix: NDArray[np.float64], size_px: int = FACE_SIZE_PX, warp_px: int = WARP_PX
+) -> NDArray[np.uint8]:
+    """Cut out one face by its alignment: `align_face` without the fit.
+
+    Args:
+        rgb: (H, W, 3) uint8 picture.
+        matrix: (2, 3) transform from the picture to a crop of ``warp_px``, as `fit_alignment` returns it.
+        size_px: side of the result.
+        warp_px: side of the crop before it is shrunk.
+
+    Returns:
+        (size_px, size_px, 3) uint8.
+    """
     scale = float(np.hypot(matrix[0, 0], matrix[1, 0]))
     source = rgb
     if scale < _SHRINK_BELOW or max(rgb.shape[:2]) > CV2_SIDE_PX:

@@ -29,6 +29,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from hicmae_cli.errors import MediaError
+from hicmae_cli.files import LFS_START
 from hicmae_cli.media.streams import ByteStream, StreamReader
 
 MediaPath = Path | str | ByteStream
@@ -81,6 +82,10 @@ def open_media(path: MediaPath) -> Iterator[InputContainer]:
     with _open_source(path) as file:
         head = file.read(4096).lstrip(b"\xef\xbb\xbf \t\r\n")
         file.seek(0)
+        if head.startswith(LFS_START):
+            raise MediaError(
+                f"{path}: is a Git LFS pointer, not the file itself; run `git lfs pull` in the clone that holds it"
+            )
         # An XML declaration may come before the root of a DASH manifest.
         if head.startswith(_PLAYLIST_STARTS) or (head.startswith(b"<?xml") and b"<MPD" in head):
             raise MediaError(f"{path}: is a playlist that points at other files; pass the media file itself")

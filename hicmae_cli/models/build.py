@@ -15,19 +15,29 @@ def build_model(architecture: Architecture) -> Network:
     return build_classifier(architecture) if architecture.decoder is None else build_pretraining_model(architecture)
 
 
-def build_classifier(architecture: Architecture, *, drop_path: float = 0.0) -> Classifier:
+def build_classifier(architecture: Architecture, *, drop_path: float = 0.0, recompute: bool = False) -> Classifier:
     """Build a network that predicts classes or regression targets, with fresh parameters.
 
     Args:
         architecture: its sizes.
         drop_path: stochastic depth of the last layer during training.
+        recompute: use gradient checkpointing: less memory for a third more time.
 
     Raises:
         WeightsError: the architecture is that of a pre-training model.
     """
     if architecture.decoder is not None:
         raise WeightsError("expected the architecture of a classifier, got that of a pre-training model")
-    return Classifier(architecture.dims, architecture.outputs, drop_path, layer_fusion=architecture.layer_fusion)
+    model = Classifier(
+        architecture.dims,
+        architecture.outputs,
+        drop_path,
+        layer_fusion=architecture.layer_fusion,
+        one_token=architecture.one_token,
+    )
+    for encoder in (model.video_encoder, model.audio_encoder, model.fusion_encoder):
+        encoder.recompute = recompute
+    return model
 
 
 def build_pretraining_model(

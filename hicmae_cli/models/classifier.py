@@ -36,11 +36,21 @@ class Classifier(nn.Module):
         drop_path: stochastic depth of the last layer, rising linearly from 0.
         layer_fusion: whether to weigh all encoder layers; without, only the last one is used, and the layer weights
             are frozen.
+        one_token: whether a withheld stream is one token, the mean of its encoder's answer to zeros, and not all of
+            them. A model of one stream is many times faster so.
     """
 
-    def __init__(self, dims: ModelDims, num_outputs: int, drop_path: float = 0.0, *, layer_fusion: bool = True) -> None:
+    def __init__(
+        self,
+        dims: ModelDims,
+        num_outputs: int,
+        drop_path: float = 0.0,
+        *,
+        layer_fusion: bool = True,
+        one_token: bool = False,
+    ) -> None:
         super().__init__()
-        self.dims, self.layer_fusion = dims, layer_fusion
+        self.dims, self.layer_fusion, self.one_token = dims, layer_fusion, one_token
         self.video_encoder = video_encoder(dims, drop_path)
         self.audio_encoder = audio_encoder(dims, drop_path)
         self.fusion_encoder = FusionEncoder(dims, drop_path)
@@ -64,25 +74,23 @@ class Classifier(nn.Module):
         With ``keep_video`` (B, K), the indices of some tokens, ``video`` holds only their patches (B, K, P), and
         likewise for audio; training drops the other tokens to spend less time on each clip.
 
-        A stream that is None is withheld from all clips. It counts as zeros, for which its encoder does not run; see
-        ``Encoder.encode_zeros``.
+        A stream that is None is withheld from all clips. It counts as zeros (or, with ``one_token``, as the mean of
+        what zeros become), for which its encoder does not run; see ``Encoder.encode_zeros``.
 
         Raises:
             ValueError: both streams are None.
         """
-        encoded_video = self._encode(self.video_encoder, video, keep_video)
-        encoded_audio = self._encode(self.audio_encoder, audio, keep_audio)
-        if video is not None and audio is not None:
-            return self.fuse(encoded_video, encoded_audio)
-        present = audio if video is None else video
-        if present is None:
-            raise ValueError("the classifier needs video or audio, got neither")
-        return self.fuse(encoded_video, encoded_audio, batch=present.shape[0])
+        encoded_video = self.encode(self.video_encoder, video, keep_video)
+        encoded_audio = self.encode(self.audio_encoder, audio, keep_audio)
+        return self.fuse(encoded_video, encoded_audio, batch=_count_clips(video, audio))
 
-    def _encode(self, encoder: Encoder, x: Tensor | None, keep: Tensor | None = None) -> Encoded:
+    def encode(self, encoder: Encoder, x: Tensor | None, keep: Tensor | None = None) -> Encoded:
+        """Encode one stream for ``fuse``; None for a withheld stream."""
         if x is not None:
             return Encoded.summarise(encoder(x, keep))
         zeros = encoder.encode_zeros()
+        if self.one_token:
+            return zeros._replace(tokens=zeros.tokens.mean(dim=1, keepdim=True))
         return zeros if keep is None else zeros._replace(tokens=zeros.tokens[0][keep])
 
     def fuse(self, video: Encoded, audio: Encoded, *, batch: int | None = None) -> Tensor:
@@ -90,7 +98,7 @@ class Classifier(nn.Module):
         parts = self._summarise(video, audio)
         return self._join(parts if batch is None else tuple(part.expand(batch, -1) for part in parts))
 
-    def embeddings(self, video: Tensor, audio: Tensor) -> dict[str, Tensor]:
+    def embeddings(self, video: Tensor | None, audio: Tensor | None) -> dict[str, Tensor]:
         """Compute what each layer says about a clip: the arguments of ``forward`` -> embeddings by layer.
 
         Returns:
@@ -98,11 +106,14 @@ class Classifier(nn.Module):
             layers of a stream, weighed), ``video_fusion`` and ``audio_fusion``, (B, D) each. ``video_1`` to ``video_L``
             and ``audio_1`` to ``audio_L`` are the means over the tokens of single layers, (B, D) each.
         """
-        encoded = self._encode(self.video_encoder, video), self._encode(self.audio_encoder, audio)
+        batch = _count_clips(video, audio)
+        encoded = self.encode(self.video_encoder, video), self.encode(self.audio_encoder, audio)
         parts = self._summarise(*encoded)
+        parts = parts if batch is None else tuple(part.expand(batch, -1) for part in parts)
         names = ("video", "audio", "video_fusion", "audio_fusion")
         found = {"fused": self._join(parts), **dict(zip(names, parts, strict=True))}
         for stream, (means, _) in zip(("video", "audio"), encoded, strict=True):
+            means = means if batch is None else means.expand(batch, -1, -1)
             found |= {f"{stream}_{layer}": mean for layer, mean in enumerate(means.unbind(dim=1), start=1)}
         return found
 
@@ -152,3 +163,17 @@ class Classifier(nn.Module):
         depths = {parameter: depth for module, depth in modules.items() for parameter in module.parameters()}
         top = first_fused + self.dims.fusion_depth
         return {name: depths.get(parameter, top) for name, parameter in self.named_parameters()}
+
+
+def _count_clips(video: Tensor | None, audio: Tensor | None) -> int | None:
+    """Return the number of clips if one stream is withheld, None if both are there.
+
+    Raises:
+        ValueError: both are withheld.
+    """
+    if video is not None and audio is not None:
+        return None
+    present = audio if video is None else video
+    if present is None:
+        raise ValueError("the classifier needs video or audio, got neither")
+    return present.shape[0]

@@ -143,6 +143,8 @@ class Architecture:
         decoder: sizes of the decoders; None for a model that predicts.
         skips: whether the decoders have hierarchical skip connections.
         contrast_layers: 0-based encoder layers that the contrastive loss compares; None for those the decoders read.
+        one_token: whether a classifier sees a withheld stream as one token, the mean of its encoder's answer to zeros,
+            and not as all of them.
 
     Raises:
         WeightsError: both outputs and decoders or neither, or layers that the encoders do not have.
@@ -154,6 +156,7 @@ class Architecture:
     decoder: DecoderDims | None = None
     skips: bool = True
     contrast_layers: tuple[int, ...] | None = None
+    one_token: bool = False
 
     def __post_init__(self) -> None:
         if (self.outputs > 0) == (self.decoder is not None):

@@ -12,16 +12,15 @@ from hicmae_cli.clips.prepared import FOLDER_FPS
 from hicmae_cli.corpora.dataset import Dataset, Item, SplitFacts
 from hicmae_cli.corpora.splits import find_shared_people, hash_split, list_folds, split_by_column
 from hicmae_cli.faces import FaceDetector
-from hicmae_cli.preparing.clip import NOTED_GAP_S
 from hicmae_cli.preparing.findings import CheckReport, FoldCheck, Remark
-from hicmae_cli.preparing.jobs import CLIPS, Runner, choose_runner, examine_jobs, make_jobs, one_face
+from hicmae_cli.preparing.jobs import CLIPS, PEOPLE, Runner, choose_runner, examine_jobs, make_jobs, open_finder
 from hicmae_cli.preparing.journal import Entry, Journal
+from hicmae_cli.preparing.measuring import NOTED_GAP_S, ClipFacts
+from hicmae_cli.preparing.people import LOW_COVERAGE, KeepPeople, is_doubtful
 from hicmae_cli.preparing.sources import find_raw, find_sources, journal_path
 from hicmae_cli.preparing.store import check_holds
 from hicmae_cli.workers import run_here
 
-LOW_COVERAGE: Final = 0.5
-"""A clip is worth a look if a smaller share of its frames shows a face."""
 # No camera is slower or faster; pictures in a folder have no rate.
 _LOWEST_FPS, _HIGHEST_FPS = 5, 130
 # Field of the report for a kind of fault; all other kinds are broken.
@@ -36,12 +35,13 @@ def check(
     frames: str | Path | None = None,
     limit: int | None = None,
     without_sound: bool = False,
+    keep_people: KeepPeople = "one",
     workers: int | None = None,
     ray: str | None = None,
     on_start: Callable[[int], None] = lambda _: None,
     on_item: Callable[[], None] = lambda: None,
     on_warning: Callable[[str], object] = warnings.warn,
-    make_detector: Callable[[], FaceDetector] = one_face,
+    make_detector: Callable[[], FaceDetector] = open_finder,
 ) -> CheckReport:
     """Check a dataset without preparing it.
 
@@ -55,6 +55,7 @@ def check(
         frames: a folder with a folder of face pictures for each id, to check in place of the videos.
         limit: check the first items only.
         without_sound: accept clips without sound.
+        keep_people: which clips to check; see `prepare`.
         workers: number of processes; 0 for this process, None for one process per core.
         ray: address of a Ray cluster to use instead.
         on_start: called with the number of items to examine.
@@ -67,13 +68,16 @@ def check(
         ManifestError: the dataset is missing or malformed, or its output folder holds another dataset.
     """
     run = choose_runner(workers, ray)
-    raw = find_raw(dataset, root, output=output, frames=frames, limit=limit, on_warning=on_warning)
+    raw = find_raw(
+        dataset, root, output=output, frames=frames, limit=limit, keep_people=keep_people, on_warning=on_warning
+    )
     return check_items(
         raw.dataset,
         raw.items,
         raw.store,
         frames=raw.frames,
         without_sound=without_sound,
+        keep_people=keep_people,
         run=run,
         on_start=on_start,
         on_item=on_item,
@@ -88,10 +92,11 @@ def check_items(
     *,
     frames: Path | None = None,
     without_sound: bool = False,
+    keep_people: KeepPeople = "one",
     run: Runner = run_here,
     on_start: Callable[[int], None] = lambda _: None,
     on_item: Callable[[], None] = lambda: None,
-    make_detector: Callable[[], FaceDetector] = one_face,
+    make_detector: Callable[[], FaceDetector] = open_finder,
 ) -> CheckReport:
     """Check items of a dataset without preparing them.
 
@@ -104,6 +109,7 @@ def check_items(
         store: the folder of prepared clips; need not exist.
         frames: a folder with a folder of face pictures for each id, to check in place of the videos.
         without_sound: accept clips without sound.
+        keep_people: which clips of the store to check: ``one`` for each video, or those of ``all`` people.
         run: distributes the work; by default it runs in this process.
         on_start: called with the number of items to examine.
         on_item: called after each of them.
@@ -114,8 +120,8 @@ def check_items(
     """
     sources = find_sources(dataset, items, frames, without_sound=without_sound)
     check_holds(store, dataset.folder)
-    journal = Journal(journal_path(store, frames))
-    jobs = make_jobs(sources, store / CLIPS, journal)
+    journal = Journal(journal_path(store, frames, keep_people))
+    jobs = make_jobs(sources, store / (CLIPS if keep_people == "one" else PEOPLE), journal, keep_people)
     unknown = [job for job in jobs if not job.is_known(journal.entries.get(job.id))]
     on_start(len(unknown))
     examined = examine_jobs(unknown, run, make_detector, on_item)
@@ -220,7 +226,8 @@ def _count_labels(dataset: Dataset, items: Sequence[Item]) -> dict[str, int]:
 def _make_remarks(entries: Mapping[str, Entry], *, timed: bool) -> dict[str, tuple[Remark, ...]]:
     """Make the remarks about items, by field of the report; ``timed``: whether the lengths of videos are known."""
     found: dict[str, list[Remark]] = {
-        name: [] for name in ("missing", "broken", "silent", "faceless", "low_coverage", "gaps")
+        name: []
+        for name in ("missing", "broken", "silent", "faceless", "low_coverage", "gaps", "doubtful", "several_people")
     }
     for id_, entry in entries.items():
         facts = entry.facts
@@ -231,6 +238,9 @@ def _make_remarks(entries: Mapping[str, Entry], *, timed: bool) -> dict[str, tup
             found["silent"].append(Remark(id_, f"{facts.sound_s:.2f} s of silence"))
         if facts.face_coverage is not None and facts.face_coverage < LOW_COVERAGE:
             found["low_coverage"].append(Remark(id_, f"a face in {facts.face_coverage:.0%} of {facts.video_s:.2f} s"))
+        if facts.people_seen is not None and facts.people_seen > 1:
+            doubtful = is_doubtful(facts.people_seen, facts.identity_switches or 0, facts.face_coverage or 0.0)
+            found["doubtful" if doubtful else "several_people"].append(Remark(id_, _describe_people(facts)))
         pictures = round(facts.video_s * FOLDER_FPS)
         if timed and facts.sound_s and abs(facts.gap_s) > NOTED_GAP_S:
             text = f"{facts.sound_s:.2f} s of audio, {facts.video_s:.2f} s of video"
@@ -239,3 +249,12 @@ def _make_remarks(entries: Mapping[str, Entry], *, timed: bool) -> dict[str, tup
             text = f"{facts.sound_s:.2f} s of audio, {pictures} pictures"
             found["gaps"].append(Remark(id_, text))
     return {name: tuple(remarks) for name, remarks in found.items()}
+
+
+def _describe_people(facts: ClipFacts) -> str:
+    switches = facts.identity_switches or 0
+    times = "never" if switches == 0 else "once" if switches == 1 else f"{switches} times"
+    return (
+        f"{facts.people_seen} people, the largest face changes between them {times}; the one kept is in "
+        f"{facts.face_coverage or 0.0:.0%} of {facts.video_s:.2f} s"
+    )

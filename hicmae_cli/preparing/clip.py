@@ -3,148 +3,124 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
-from hicmae_cli.clips.prepared import FOLDER_FPS, list_face_files, write_prepared_clip
+from hicmae_cli.clips.prepared import write_prepared_clip
 from hicmae_cli.errors import MediaError
-from hicmae_cli.faces import FaceDetector, align_face
-from hicmae_cli.media import Frame, MediaInfo, iterate_frames_at, probe, read_audio_blocks, read_frames
-from hicmae_cli.model_input import FACE_SIZE_PX, FRAME_STEP_S, SAMPLE_RATE_HZ
+from hicmae_cli.faces import FaceDetector, TrackLinker
+from hicmae_cli.faces.align import warp_face
+from hicmae_cli.media import Frame, MediaInfo, iterate_frames_at, probe, read_frames
+from hicmae_cli.model_input import FACE_SIZE_PX
+from hicmae_cli.preparing.measuring import (
+    ClipFacts,
+    Meter,
+    OnProgress,
+    Source,
+    UnusableError,
+    differ_much,
+    ignore_progress,
+)
+from hicmae_cli.preparing.people import KeepPeople, PeopleLog
 
-VERSION: Final = 2
+VERSION: Final = 3
 """Version of prepared clips; raise it whenever the same video would give another clip."""
 
-FaultKind = Literal["missing", "unreadable", "no face", "no sound", "lengths", "short"]
-
-SILENCE_PEAK: Final = 8 / 32768
-"""A clip is silent if its sound never reaches eight steps of 16 bit (-72 dB of full scale).
-
-Eight steps include the dither and codec noise of a muted track, so that a dataset check reports it. Prediction uses one
-step instead (``runtime/sound.py``): it must not drop quiet speech, and only skips windows that are digitally zero.
-"""
-NOTED_GAP_S: Final = 0.1
-"""A larger difference between the lengths of audio and video is reported."""
-_REFUSED_GAP_S: Final = 0.5
-_REFUSED_GAP_SHARE: Final = 0.2
 # Times in annotations are rounded, and the last frame lasts for up to this long.
 _BEYOND_END_S: Final = 0.5
 
 
-OnProgress = Callable[[int], None]
-
-
-def _ignore(frames: int) -> None:
-    pass
-
-
-class UnusableError(MediaError):
-    """A clip cannot be prepared; ``fault`` is the kind of fault."""
-
-    def __init__(self, fault: FaultKind, message: str) -> None:
-        super().__init__(message)
-        self.fault: FaultKind = fault
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where a clip comes from.
-
-    Attributes:
-        video: a video of one person, or of several with one of them in ``columns``.
-        sound: a separate sound file that starts with the clip; None if the sound is in the video.
-        start_s: start of the clip in the video. A part of a video needs a separate sound file.
-        end_s: its end; None for the end of the video.
-        columns: left and right edge of the part of the picture to search, as shares of its width.
-        needs_sound: whether to refuse a clip without sound, or with audio and video of different length.
-
-    Raises:
-        ValueError: an empty part, or one without a sound file.
-    """
-
-    video: Path
-    sound: Path | None = None
-    start_s: float = 0.0
-    end_s: float | None = None
-    columns: tuple[float, float] = (0.0, 1.0)
-    needs_sound: bool = False
-
-    def __post_init__(self) -> None:
-        left, right = self.columns
-        if not 0 <= left < right <= 1:
-            raise ValueError(f"{self.video}: expected columns 0 <= left < right <= 1, got {self.columns}")
-        if self.is_part and (self.end_s is None or self.sound is None or not 0 <= self.start_s < self.end_s):
-            raise ValueError(f"{self.video}: a part needs 0 <= start_s < end_s and a sound file, got {self}")
-
-    @property
-    def is_part(self) -> bool:
-        """Whether it is less than the whole video."""
-        return self.start_s != 0 or self.end_s is not None
-
-
-@dataclass(frozen=True)
-class ClipFacts:
-    """Measurements of a clip.
-
-    Attributes:
-        face_coverage: share of frames with a face; None if not all frames were searched.
-        video_s: length of its video; 0 for a clip without pictures.
-        sound_s: length of its sound; 0 without sound.
-        is_silent: whether it has a sound track that never reaches ``SILENCE_PEAK``.
-    """
-
-    face_coverage: float | None
-    video_s: float
-    sound_s: float
-    is_silent: bool
-
-    @property
-    def gap_s(self) -> float:
-        """Length of audio minus length of video; 0 without one of them."""
-        return self.sound_s - self.video_s if self.sound_s and self.video_s else 0.0
-
-
 def prepare_clip(
-    source: Source | Path, target: Path, detector: FaceDetector, on_progress: OnProgress = _ignore
+    source: Source | Path, target: Path, detector: FaceDetector, on_progress: OnProgress = ignore_progress
 ) -> ClipFacts:
-    """Write the prepared form of a raw clip. The same files give the same bytes.
+    """Write the prepared form of a raw clip: the faces of one person. The same files give the same bytes.
 
-    It aligns the largest face of each frame; a frame without a face becomes black, so that frame i keeps its time. It
-    streams frames and sound, so that an hour needs no more memory than a second. After an error it leaves no file.
+    It links the faces to people and aligns those of the person who is seen in most frames, of two such people the one
+    with the larger face. Every other frame becomes black, so that frame i keeps its time. It streams frames and sound,
+    so that an hour needs no more memory than a second. After an error it leaves no file.
 
     If sound is needed, audio and video must not differ by more than half a second and a fifth of the longer one:
     otherwise they do not belong together, or one of them is cut short. The same limit holds for a video that is shorter
     than its header promises.
 
     Args:
-        source: what to read; a path is a whole video of one person.
+        source: what to read; a path is a whole video.
         target: the ``.mkv`` to write.
         detector: a face finder that was not used for another file.
         on_progress: called with the number of frames read so far: after each frame, and repeatedly while packets or
-            sound are read.
+            sound are read. Where the video is read again, the number starts again.
 
     Raises:
         UnusableError: missing, no video, no face in any frame, or, if sound is needed, no sound, different lengths, or
             shorter than 0.16 s.
         MediaError: unreadable, or the file cannot be written.
     """
+    return prepare_people(source, lambda _: target, detector, on_progress, keep_people="one")[0]
+
+
+def prepare_people(
+    source: Source | Path,
+    name_target: Callable[[int], Path],
+    detector: FaceDetector,
+    on_progress: OnProgress = ignore_progress,
+    *,
+    keep_people: KeepPeople = "all",
+) -> tuple[ClipFacts, ...]:
+    """Write a clip for each person in a video, as `prepare_clip` does for one.
+
+    Args:
+        source: what to read.
+        name_target: person -> the ``.mkv`` to write; 1 is the person who is seen most.
+        detector: a face finder that was not used for another file.
+        on_progress: see `prepare_clip`.
+        keep_people: ``one`` writes the first clip only.
+
+    Returns:
+        The measurements of each clip.
+
+    Raises:
+        UnusableError: see `prepare_clip`.
+        MediaError: unreadable, or a file cannot be written.
+    """
     source = source if isinstance(source, Source) else Source(source)
     info = _check_source(source, on_progress)
     assert info.fps is not None
-    measured = _Meter(source, info.fps, on_progress)
-    faces = measured.faces(_iter_frames(source, info, measured.report), detector)
-    sound = measured.sound() if source.sound is not None or info.has_audio else None
-    write_prepared_clip(target, faces, Fraction(info.fps), sound)
-    return measured.measure(whole=True)
+    fps = Fraction(info.fps)
+
+    def write(person: int | None) -> ClipFacts:
+        """Write the clip of a person of the log; without one, of the person who comes first, and fill the log."""
+        meter = Meter(source, fps, on_progress)
+        frames = _iter_frames(source, info, meter.report)
+        if person is None:
+            faces = _follow_first(meter, frames, fps, detector, log)
+        else:
+            faces = _cut_again(meter, frames, log, person)
+        sound = meter.sound() if source.sound is not None or info.has_audio else None
+        write_prepared_clip(name_target(len(done) + 1), faces, fps, sound)
+        return meter.measure(whole=True)
+
+    done: list[ClipFacts] = []
+    with PeopleLog() as log:
+        with suppress(_OtherPersonError):
+            done.append(write(None))
+        people = log.rank_people(fps)
+        while len(done) < (1 if keep_people == "one" else len(people)):
+            done.append(write(people[len(done)]))
+        switches = log.count_switches(people)
+    return tuple(replace(facts, people_seen=len(people), identity_switches=switches) for facts in done)
 
 
-def examine_clip(source: Source, detector: FaceDetector, on_progress: OnProgress = _ignore) -> ClipFacts:
+class _OtherPersonError(Exception):
+    """Someone else than the person who came first is seen most."""
+
+
+def examine_clip(source: Source, detector: FaceDetector, on_progress: OnProgress = ignore_progress) -> ClipFacts:
     """Check whether a raw clip can be prepared, without writing it: read its frames up to the first face.
 
     Args:
@@ -158,10 +134,14 @@ def examine_clip(source: Source, detector: FaceDetector, on_progress: OnProgress
     """
     info = _check_source(source, on_progress)
     assert info.fps is not None
-    measured = _Meter(source, info.fps, on_progress)
-    for _ in measured.faces(_iter_frames(source, info, measured.report), detector):
-        if measured.found:
+    measured = Meter(source, info.fps, on_progress)
+    for frame in _iter_frames(source, info, measured.report):
+        faces = detector.detect(frame)
+        measured.count_frame(bool(faces))
+        if faces:
             break
+    else:
+        measured.refuse_faceless()
     length_s = info.video_duration_s if source.end_s is None else source.end_s - source.start_s
     measured.end_faces(round(length_s * info.fps))
     if source.sound is not None or info.has_audio:
@@ -170,126 +150,40 @@ def examine_clip(source: Source, detector: FaceDetector, on_progress: OnProgress
     return measured.measure(whole=False)
 
 
-def examine_frames(folder: Path, sound: Path, on_progress: OnProgress = _ignore) -> ClipFacts:
-    """Check whether a folder of face pictures and a sound file can be used as they are; decode every picture.
-
-    Args:
-        folder: face pictures, all of one size.
-        sound: a file with the clip's sound.
-        on_progress: called with the number of pictures read so far; see `prepare_clip`.
+def _follow_first(
+    meter: Meter, frames: Iterator[Frame], fps: Fraction, detector: FaceDetector, log: PeopleLog
+) -> Iterator[NDArray[np.uint8]]:
+    """Yield the faces of the person who comes first, black frames without it, and log all people.
 
     Raises:
-        UnusableError: the folder or the sound is missing, or the sound is shorter than 0.16 s.
-        MediaError: no pictures, pictures of different sizes, or something is unreadable.
+        UnusableError: at the end, if there are no faces.
+        _OtherPersonError: at the end, if another person is seen most.
     """
-    for path in (folder, sound):
-        if not path.exists():
-            raise UnusableError("missing", f"{path}: no such file or folder; check the path")
-    files = list_face_files(folder)
-    first: tuple[int, int] | None = None
-    for count, file in enumerate(files, start=1):
-        size = _picture_size(file)
-        first = first or size
-        on_progress(count)
-        if size != first:
-            raise MediaError(
-                f"{file}: is {size[0]} x {size[1]}, but {files[0].name} is {first[0]} x {first[1]}; all pictures of a "
-                "clip must have the same size"
-            )
-    measured = _Meter(Source(folder, sound), Fraction(FOLDER_FPS), on_progress)
-    measured.end_faces(len(files))
-    for _ in measured.sound():
-        pass
-    facts = measured.measure(whole=False)
-    if facts.sound_s < FRAME_STEP_S:
-        raise UnusableError("short", f"{sound}: {facts.sound_s:.2f} s of sound; a clip needs at least {FRAME_STEP_S} s")
-    return facts
+    linker = TrackLinker()
+    for frame in frames:
+        places = log.add(linker.update(frame, detector.detect(frame)))
+        yield _cut_face(meter, frame, None if log.first is None else places.get(log.first))
+    people = log.rank_people(fps)
+    if not people:
+        meter.refuse_faceless()
+    if people[0] != log.first:
+        raise _OtherPersonError
+    meter.end_faces(meter.frames)
 
 
-def _picture_size(path: Path) -> tuple[int, int]:
-    try:
-        with Image.open(path) as image:
-            image.load()  # the header of a truncated picture still has its size
-            return image.size
-    except (OSError, EOFError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise MediaError(f"{path}: cannot be read as an image: {error}") from error
+def _cut_again(meter: Meter, frames: Iterator[Frame], log: PeopleLog, person: int) -> Iterator[NDArray[np.uint8]]:
+    """Yield the faces of a person, black frames without it, from frames that are in the log."""
+    for frame, place in zip(frames, log.iterate_places(person), strict=True):
+        yield _cut_face(meter, frame, place)
+    meter.end_faces(meter.frames)
 
 
-class _Meter:
-    """Measures frames and sound on their way into the file."""
-
-    def __init__(self, source: Source, fps: Fraction, on_progress: OnProgress) -> None:
-        self._source, self._fps, self._on_progress = source, fps, on_progress
-        self.frames = self.found = self._samples = 0
-        self._peak = 0.0
-        self._open = {"faces", "sound"}
-
-    def faces(self, frames: Iterator[Frame], detector: FaceDetector) -> Iterator[NDArray[np.uint8]]:
-        """Yield aligned faces, black for frames without one."""
-        for frame in frames:
-            detected = detector.detect(frame)
-            self.frames += 1
-            self.report()
-            if detected:
-                self.found += 1
-                yield align_face(frame.rgb, max(detected, key=lambda face: face.size_px).landmarks_px)
-            else:
-                yield np.zeros((FACE_SIZE_PX, FACE_SIZE_PX, 3), np.uint8)
-        if not self.found:  # known only now; the caller removes the unfinished file
-            raise UnusableError(
-                "no face", f"{self._source.video}: no face was found in any of its {self.frames} frames"
-            )
-        self.end_faces(self.frames)
-
-    def report(self) -> None:
-        """Report the number of frames read so far."""
-        self._on_progress(self.frames)
-
-    def end_faces(self, frames: int) -> None:
-        """Set the number of frames and end the faces."""
-        self.frames = frames
-        self._end_stream("faces")
-
-    def sound(self) -> Iterator[NDArray[np.float32]]:
-        """Yield the sound, which may end before or after the faces."""
-        for block in read_audio_blocks(self._source.sound or self._source.video, on_packet=self.report):
-            self.report()
-            self._samples += len(block)
-            self._peak = max(self._peak, float(np.abs(block).max(initial=0.0)))
-            yield block
-        self._end_stream("sound")
-
-    def measure(self, *, whole: bool) -> ClipFacts:
-        """Return the measurements; ``whole``: whether all frames were searched."""
-        return ClipFacts(
-            face_coverage=round(self.found / self.frames, 4) if whole else None,
-            video_s=round(float(self.frames / self._fps), 3),
-            sound_s=round(self._samples / SAMPLE_RATE_HZ, 3),
-            is_silent=self._samples > 0 and self._peak < SILENCE_PEAK,
-        )
-
-    def _end_stream(self, stream: str) -> None:
-        """Compare the lengths once both streams have ended."""
-        self._open.discard(stream)
-        if self._open or not self._source.needs_sound:
-            return
-        facts = self.measure(whole=False)
-        path = self._source.sound or self._source.video
-        if min(facts.video_s, facts.sound_s) < FRAME_STEP_S:
-            raise UnusableError(
-                "short",
-                f"{self._source.video}: {facts.video_s:.2f} s of video and {facts.sound_s:.2f} s of audio; a clip "
-                f"needs at least {FRAME_STEP_S} s",
-            )
-        if _differ_much(abs(facts.gap_s), max(facts.video_s, facts.sound_s)):
-            raise UnusableError(
-                "lengths",
-                f"{path}: {facts.sound_s:.2f} s of audio but {facts.video_s:.2f} s of video; one of them is cut short",
-            )
-
-
-def _differ_much(gap_s: float, whole_s: float) -> bool:
-    return gap_s > max(_REFUSED_GAP_S, _REFUSED_GAP_SHARE * whole_s)
+def _cut_face(meter: Meter, frame: Frame, place: NDArray[np.float64] | None) -> NDArray[np.uint8]:
+    """Cut out the face at a place of a frame; black without a place."""
+    meter.count_frame(place is not None)
+    if place is None:
+        return np.zeros((FACE_SIZE_PX, FACE_SIZE_PX, 3), np.uint8)
+    return warp_face(frame.rgb, place)
 
 
 def _check_source(source: Source, on_progress: OnProgress) -> MediaInfo:
@@ -307,7 +201,7 @@ def _check_source(source: Source, on_progress: OnProgress) -> MediaInfo:
     if source.needs_sound and source.sound is None:
         if not info.has_audio:
             raise UnusableError("no sound", f"{source.video}: has no sound that can be decoded")
-        if _differ_much(info.missing_s, info.duration_s + info.missing_s):
+        if differ_much(info.missing_s, info.duration_s + info.missing_s):
             raise UnusableError(
                 "lengths",
                 f"{source.video}: is cut short: its header promises {info.duration_s + info.missing_s:.2f} s, the file "

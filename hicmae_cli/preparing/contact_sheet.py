@@ -1,4 +1,8 @@
-"""Draw a page of small face pictures with their names, to check many prepared clips at a glance."""
+"""Draw a page of small face pictures with their names, to check many prepared clips at a glance.
+
+Most of its pictures are random faces. Clips of several people that may show the wrong one follow, each with faces from
+several places.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +17,13 @@ from PIL import Image, ImageDraw
 from PIL.ImageFont import FreeTypeFont
 
 from hicmae_cli.clips.prepared import list_face_files, read_face
-from hicmae_cli.corpora.manifest import read_manifest
+from hicmae_cli.corpora.manifest import Sample, read_manifest
 from hicmae_cli.errors import HicmaeError, MediaError, one_line
 from hicmae_cli.files import write_atomically
 from hicmae_cli.fonts import pillow_font
 from hicmae_cli.media import read_frames_at, read_length_s
 from hicmae_cli.model_input import FACE_SIZE_PX
+from hicmae_cli.preparing.people import is_doubtful
 
 Cell = tuple[NDArray[np.uint8], str, str]
 """A picture (H, W, 3) and two lines of text: the clip's id and its label."""
@@ -28,6 +33,9 @@ _LINE_PX: Final = 15
 _GAP_PX: Final = 6
 _FONT_PX: Final = 12
 _BACKGROUND: Final = (24, 24, 24)
+_PLACES: Final = 4
+"""Pictures of a doubtful clip. A row holds twice as many."""
+_MOST_DOUBTFUL: Final = 24
 _INKS: Final = ((170, 170, 170), (235, 235, 235))  # id and label
 
 
@@ -97,6 +105,51 @@ def read_random_faces(manifest: Path, count: int, seed: int) -> list[Cell]:
         with suppress(MediaError):
             faces[index] = _read_random_face(samples[index].video, rng)
     return [(faces[index], samples[index].id, samples[index].label) for index in sorted(faces)]
+
+
+def read_doubtful_faces(manifest: Path, most: int = _MOST_DOUBTFUL) -> list[Cell]:
+    """Read four pictures (160, 160, 3) from evenly spaced places of each clip that may show the wrong person.
+
+    Args:
+        manifest: a list of prepared clips with the columns that `prepare` measures.
+        most: largest number of clips; those whose largest face changes most often come first.
+
+    Returns:
+        The pictures of the clips, in the order of the list, with ids, labels and times.
+
+    Raises:
+        ManifestError: the manifest cannot be read.
+    """
+    samples = [s for s in read_manifest(manifest, labelled=False, existing=False) if is_doubtful_sample(s)]
+    samples = sorted(samples, key=lambda sample: -int(sample.extra["identity_switches"]))[:most]
+    cells: list[Cell] = []
+    for sample in sorted(samples, key=lambda sample: sample.id):
+        assert sample.video is not None
+        with suppress(MediaError):
+            length_s = read_length_s(sample.video)
+            times_s = [(index + 0.5) / _PLACES * length_s for index in range(_PLACES)]
+            faces = read_frames_at(sample.video, times_s)
+            cells += [
+                (face, sample.id, f"{sample.label} {time_s:.1f} s") for face, time_s in zip(faces, times_s, strict=True)
+            ]
+    return cells
+
+
+def join_cells(random: Sequence[Cell], doubtful: Sequence[Cell]) -> list[Cell]:
+    """Join random faces and those of doubtful clips, so that the pictures of a clip are in one row."""
+    blank = np.full((FACE_SIZE_PX, FACE_SIZE_PX, 3), _BACKGROUND, np.uint8)
+    gap = -len(random) % _PLACES if doubtful else 0
+    return [*random, *[(blank, "", "")] * gap, *doubtful]
+
+
+def is_doubtful_sample(sample: Sample) -> bool:
+    """Whether a line of a manifest is a clip of several people that may show the wrong one, see `is_doubtful`."""
+    try:
+        people, switches = (int(sample.extra[name]) for name in ("people_seen", "identity_switches"))
+        coverage = float(sample.extra["face_coverage"])
+    except (KeyError, ValueError):
+        return False
+    return is_doubtful(people, switches, coverage)
 
 
 def _read_random_face(video: Path | None, rng: np.random.Generator) -> NDArray[np.uint8]:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
+import shlex
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -11,17 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from hicmae_cli.corpora.dataset import Dataset, Item
-from hicmae_cli.corpora.manifest import HEADER
 from hicmae_cli.errors import ManifestError, one_line
 from hicmae_cli.faces import FaceDetector
-from hicmae_cli.files import write_atomically
 from hicmae_cli.preparing.check import summarise
-from hicmae_cli.preparing.clip import Source
-from hicmae_cli.preparing.contact_sheet import read_random_faces, write_contact_sheet
+from hicmae_cli.preparing.contact_sheet import join_cells, read_doubtful_faces, read_random_faces, write_contact_sheet
+from hicmae_cli.preparing.data_card import make_data_card, write_data_card
 from hicmae_cli.preparing.findings import LISTED, CheckReport, render_text
-from hicmae_cli.preparing.jobs import CLIPS, Event, FrameFolder, Runner, choose_runner, do_jobs, make_jobs, one_face
+from hicmae_cli.preparing.jobs import CLIPS, PEOPLE, Event, Runner, choose_runner, do_jobs, make_jobs, open_finder
 from hicmae_cli.preparing.journal import Entry, open_journal
-from hicmae_cli.preparing.sound import SOUND_SUFFIX, SoundFile
+from hicmae_cli.preparing.listing import Row, list_rows, write_csv, write_manifest
+from hicmae_cli.preparing.people import KeepPeople
 from hicmae_cli.preparing.sources import find_raw, find_sources, journal_path
 from hicmae_cli.preparing.store import claim, only_writer
 from hicmae_cli.workers import run_here
@@ -48,17 +46,22 @@ class PreparedItems:
 
     Attributes:
         manifest: the list of prepared clips.
-        prepared: number of clips in it.
+        rows: the clips in it.
         skipped: items that could not be prepared, sorted by id.
         skipped_list: the file that lists them; it exists if there are any.
         entries: the result of each item, by id.
     """
 
     manifest: Path
-    prepared: int
+    rows: Sequence[Row]
     skipped: tuple[SkippedItem, ...]
     skipped_list: Path
     entries: Mapping[str, Entry]
+
+    @property
+    def prepared(self) -> int:
+        """The number of clips in the manifest."""
+        return len(self.rows)
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,9 @@ class PreparedDataset:
         prepared: number of clips in it.
         skipped: items that could not be prepared, sorted by id, with the cause.
         skipped_list: the file that lists them; it exists if there are any.
-        sheet: a picture with faces from random places of random clips; None for a dataset that is sound only.
+        sheet: a picture with faces from random places of random clips, and four faces of each doubtful clip; None for a
+            dataset that is sound only.
+        card: the data card, as Markdown; the same facts are next to it as JSON.
         report: labels, folds, and remarks about every item.
         is_whole: whether all items were asked for.
         warnings: a line about each kind of file that was ignored.
@@ -85,6 +90,7 @@ class PreparedDataset:
     skipped: tuple[SkippedItem, ...]
     skipped_list: Path
     sheet: Path | None
+    card: Path
     report: CheckReport
     is_whole: bool
     warnings: tuple[str, ...]
@@ -104,6 +110,8 @@ class PreparedDataset:
             (sum(remark.id not in skipped for remark in report.silent), "silent"),
             (len(report.low_coverage), "with few faces"),
             (len(report.gaps), "with audio and video of different length"),
+            (len(report.doubtful), "that may show the wrong person"),
+            (len(report.several_people), "with more people than the one kept"),
         )
         return tuple(f"{count} {what}" for count, what in counts if count)
 
@@ -114,6 +122,7 @@ class PreparedDataset:
             "prepared": self.prepared,
             "manifest": str(self.manifest),
             "sheet": None if self.sheet is None else str(self.sheet),
+            "card": str(self.card),
             "skipped_items": [{**asdict(item), "video": str(item.video)} for item in self.skipped],
         }
 
@@ -136,6 +145,7 @@ class PreparedDataset:
         yield Text.assemble((f"{self.prepared} clips", "green"), f" of {self.title} are listed in {self.manifest}")
         if self.sheet is not None:
             yield Text(f"random faces to check: {self.sheet}")
+        yield Text(f"data card: {self.card}")
         if self.remarks:
             yield Text(f"worth a look: {', '.join(self.remarks)}", "yellow")
 
@@ -149,13 +159,14 @@ def prepare(
     sheet: str | Path | None = None,
     limit: int | None = None,
     without_sound: bool = False,
+    keep_people: KeepPeople = "one",
     workers: int | None = None,
     ray: str | None = None,
     on_start: Callable[[int], None] = lambda _: None,
     on_item: Callable[[Event], None] = lambda _: None,
     on_wait: Callable[[Path], None] = lambda _: None,
     on_warning: Callable[[str], object] = warnings.warn,
-    make_detector: Callable[[], FaceDetector] = one_face,
+    make_detector: Callable[[], FaceDetector] = open_finder,
 ) -> PreparedDataset:
     """Find and align the faces of a dataset and store them with their sound, ready for training.
 
@@ -168,10 +179,12 @@ def prepare(
         root: its folder as distributed; by default its folder below ``HICMAE_DATA``.
         output: the folder for prepared clips; by default ``prepared`` below the root.
         frames: a folder with a folder of face pictures for each id, to use as they are.
-        sheet: path of the picture of random faces; by default ``<dataset>.png`` next to the manifest.
+        sheet: path of the picture of random faces and doubtful clips; by default ``<dataset>.png`` beside the manifest.
         limit: prepare the first items only; their list is ``<dataset>.limit.csv``, and a full list stays as it is.
         without_sound: keep clips without sound, for a model of faces alone; the manifest then names no audio for them.
             The lengths of audio and video are not compared.
+        keep_people: ``one`` makes a clip of the person who is seen most in each video; ``all`` makes a clip of each
+            person, listed as ``<id>-p1``, ``<id>-p2`` ... in ``<dataset>.people.csv``.
         workers: number of processes; 0 for this process, None for one process per core.
         ray: address of a Ray cluster to use instead.
         on_start: called with the number of items.
@@ -187,9 +200,28 @@ def prepare(
         DiskError: the disk is full; the clips done so far are kept.
     """
     run = choose_runner(workers, ray)
-    raw = find_raw(dataset, root, output=output, frames=frames, limit=limit, on_warning=on_warning)
-    name = raw.dataset.name if raw.is_whole else f"{raw.dataset.name}.limit"
+    raw = find_raw(
+        dataset, root, output=output, frames=frames, limit=limit, keep_people=keep_people, on_warning=on_warning
+    )
+    name = ".".join((raw.dataset.name, *["people"] * (keep_people == "all"), *["limit"] * (not raw.is_whole)))
     picture = None if raw.dataset.sound_only else Path(sheet or raw.store / f"{name}.png")
+    card = raw.store / f"{name}-card.md"
+    command = _write_command(
+        raw.dataset.name,
+        root=root,
+        output=output,
+        frames=frames,
+        limit=limit,
+        without_sound=without_sound,
+        keep_people=None if keep_people == "one" else keep_people,
+    )
+
+    def describe(done: PreparedItems) -> None:
+        if picture is not None:
+            random = read_random_faces(done.manifest, _SHEET_FACES, seed=0)
+            write_contact_sheet(picture, join_cells(random, read_doubtful_faces(done.manifest)))
+        write_data_card(make_data_card(raw.dataset, raw.items, done.rows, done.entries, command), card)
+
     on_start(len(raw.items))
     done = prepare_items(
         raw.dataset,
@@ -198,9 +230,10 @@ def prepare(
         name=name,
         frames=raw.frames,
         without_sound=without_sound,
+        keep_people=keep_people,
         run=run,
         on_event=on_item,
-        on_manifest=lambda manifest: _write_sheet(picture, manifest),
+        on_prepared=describe,
         on_wait=lambda: on_wait(raw.store),
         make_detector=make_detector,
     )
@@ -212,6 +245,7 @@ def prepare(
         skipped=done.skipped,
         skipped_list=done.skipped_list,
         sheet=picture,
+        card=card,
         report=summarise(raw.dataset, raw.items, done.entries, timed=raw.frames is None),
         is_whole=raw.is_whole,
         warnings=raw.warnings,
@@ -226,11 +260,12 @@ def prepare_items(
     name: str = "",
     frames: Path | None = None,
     without_sound: bool = False,
+    keep_people: KeepPeople = "one",
     run: Runner = run_here,
     on_event: Callable[[Event], None] = lambda _: None,
-    on_manifest: Callable[[Path], None] = lambda _: None,
+    on_prepared: Callable[[PreparedItems], None] = lambda _: None,
     on_wait: Callable[[], None] = lambda: None,
-    make_detector: Callable[[], FaceDetector] = one_face,
+    make_detector: Callable[[], FaceDetector] = open_finder,
 ) -> PreparedItems:
     """Prepare items of a dataset, or those that are not prepared yet.
 
@@ -240,14 +275,15 @@ def prepare_items(
     Args:
         dataset: the dataset of the items.
         items: the items to prepare.
-        store: the output folder: ``clips/<id>.mkv`` (``.wav`` if the dataset is sound only), ``<name>.csv``, which is
-            written last, and ``<name>.failed.csv``.
+        store: the output folder: ``clips/<id>.mkv`` (``.wav`` if the dataset is sound only) or
+            ``people/<id>-p<n>.mkv``, ``<name>.csv``, which is written last, and ``<name>.failed.csv``.
         name: name of the lists; by default the dataset's.
         frames: a folder with a folder of face pictures for each id, to use as they are; no clips are written.
         without_sound: keep clips without sound.
+        keep_people: see `prepare`.
         run: distributes the work; by default it runs in this process.
         on_event: called after each item.
-        on_manifest: called with the finished manifest, before another process may write to the store.
+        on_prepared: called with the result, before another process may write to the store.
         on_wait: called before waiting, if another process prepares into the store.
         make_detector: opens a face finder for one clip.
 
@@ -258,9 +294,10 @@ def prepare_items(
     sources = find_sources(dataset, items, frames, without_sound=without_sound)
     name = name or dataset.name
     manifest, skipped_list = store / f"{name}.csv", store / f"{name}.failed.csv"
-    with only_writer(store, on_wait), open_journal(journal_path(store, frames)) as journal:
+    with only_writer(store, on_wait), open_journal(journal_path(store, frames, keep_people)) as journal:
         claim(store, dataset.folder)
-        do_jobs(make_jobs(sources, store / CLIPS, journal), journal, run, make_detector, on_event)
+        folder = CLIPS if keep_people == "one" else PEOPLE
+        do_jobs(make_jobs(sources, store / folder, journal, keep_people), journal, run, make_detector, on_event)
         entries = {item.id: journal.entries[item.id] for item in items}
         skipped = tuple(
             SkippedItem(item.id, item.video, entries[item.id].fault, entries[item.id].cause)
@@ -268,7 +305,7 @@ def prepare_items(
             if entries[item.id].facts is None
         )
         if skipped:
-            _write_csv(
+            write_csv(
                 skipped_list,
                 ("id", "video", "fault", "cause"),
                 [(item.id, item.video.as_posix(), item.fault, item.cause) for item in skipped],
@@ -282,61 +319,17 @@ def prepare_items(
                 f"{dataset.name}: none of {len(skipped)} items can be prepared ({skipped_list} lists them all); "
                 f"the first: {skipped[0].cause}"
             )
-        _write_manifest(manifest, done, sources, entries)
-        on_manifest(manifest)
-    return PreparedItems(manifest, len(done), skipped, skipped_list, entries)
+        rows = list_rows(done, sources, entries, store, keep_people)
+        write_manifest(manifest, rows)
+        prepared = PreparedItems(manifest, rows, skipped, skipped_list, entries)
+        on_prepared(prepared)
+    return prepared
 
 
-def _write_sheet(path: Path | None, manifest: Path) -> None:
-    if path is not None:
-        write_contact_sheet(path, read_random_faces(manifest, _SHEET_FACES, seed=0))
-
-
-def _write_manifest(
-    path: Path,
-    items: Sequence[Item],
-    sources: Mapping[str, Source | FrameFolder | SoundFile],
-    entries: Mapping[str, Entry],
-) -> None:
-    extra = sorted({name for item in items for name in item.extra} - {*HEADER, "face_coverage"})
-    rows = []
-    for item in sorted(items, key=lambda item: item.id):
-        source, facts = sources[item.id], entries[item.id].facts
-        assert facts is not None
-        if isinstance(source, FrameFolder):
-            video, audio = _relative(source.folder, path.parent), _relative(source.sound, path.parent)
-        elif isinstance(source, SoundFile):
-            video, audio = "", f"{CLIPS}/{item.id}{SOUND_SUFFIX}"
-        else:
-            video = f"{CLIPS}/{item.id}.mkv"
-            audio = video if facts.sound_s else ""
-        coverage = "" if facts.face_coverage is None else f"{facts.face_coverage:.4f}"
-        rows.append(
-            (
-                item.id,
-                video,
-                audio,
-                item.label,
-                item.fold,
-                item.split,
-                item.speaker,
-                *(item.extra.get(name, "") for name in extra),
-                coverage,
-            )
-        )
-    _write_csv(path, (*HEADER, *extra, "face_coverage"), rows)
-
-
-def _relative(path: Path, folder: Path) -> str:
-    """Return the path of a file as a manifest in a folder writes it: relative if it is inside, else absolute."""
-    path, folder = path.resolve(), folder.resolve()
-    return (path.relative_to(folder) if path.is_relative_to(folder) else path).as_posix()
-
-
-def _write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    with write_atomically(path) as temporary:
-        temporary.write_text(out.getvalue(), "utf-8", "surrogateescape")
+def _write_command(dataset: str, **given: object) -> str:
+    """Write the command that prepares the same; an option that is None or False is not given."""
+    words = ["hicmae", "prepare", dataset]
+    for name, value in given.items():
+        if value is not None and value is not False:
+            words += [f"--{name.replace('_', '-')}", *([] if value is True else [str(value)])]
+    return shlex.join(words)

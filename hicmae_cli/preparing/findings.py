@@ -88,7 +88,9 @@ class FoldCheck:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """The findings of a check. ``low_coverage`` and ``gaps`` are worth a look; all other remarks are faults.
+    """The findings of a check.
+
+    ``low_coverage``, ``gaps``, ``doubtful`` and ``several_people`` are worth a look; all other remarks are faults.
 
     Attributes:
         dataset: its name.
@@ -103,9 +105,12 @@ class CheckReport:
         broken: items that are unreadable or too short, or with audio and video of very different length.
         silent: items without sound, or with silence.
         faceless: items without a face in the video.
-        low_coverage: prepared clips with a face in less than half of their frames.
+        low_coverage: prepared clips with the kept person's face in less than half of their frames.
         gaps: items whose audio and video differ by more than 0.1 s; for folders of pictures, those whose pictures and
             sound cannot cover the same time.
+        doubtful: prepared clips of several people which may show another person than their label means: the largest
+            face changes between people, or the kept person is in less than half of the frames.
+        several_people: the other prepared clips of several people.
     """
 
     dataset: str
@@ -122,6 +127,8 @@ class CheckReport:
     faceless: tuple[Remark, ...]
     low_coverage: tuple[Remark, ...]
     gaps: tuple[Remark, ...]
+    doubtful: tuple[Remark, ...] = ()
+    several_people: tuple[Remark, ...] = ()
 
     @property
     def is_good(self) -> bool:
@@ -158,6 +165,8 @@ class CheckReport:
             ("without a face", self.faceless, True),
             ("with few faces", self.low_coverage, False),
             ("with audio and video of different length", self.gaps, False),
+            ("that may show the wrong person", self.doubtful, False),
+            ("with more people than the one kept", self.several_people, False),
         ]
 
     def _render(self) -> Iterator[RenderableType]:
@@ -205,19 +214,28 @@ def _render_folds(folds: tuple[FoldCheck, ...]) -> Table:
     from rich.text import Text
 
     table = Table()
-    for name in ("fold", "train", "published", "test", "published", "as published", "shared people"):
-        table.add_column(name, justify="left" if name in ("fold", "as published", "shared people") else "right")
-    for fold in folds:
-        published = ["" if n is None else str(n) for n in (fold.published_train, fold.published_test)]
-        verdict = "" if not fold.is_published else "yes" if fold.is_as_published else "no"
-        cells = (
-            one_line(fold.fold) or "fixed",
-            str(fold.train),
-            published[0],
-            str(fold.test),
-            published[1],
-            verdict,
-            fold.shared_people,
-        )
-        table.add_row(*map(Text, cells), style="" if fold.is_good else "red")
+    columns = _list_fold_columns(folds)
+    for name, is_number, _ in columns:
+        table.add_column(name, justify="right" if is_number else "left")
+    for index, fold in enumerate(folds):
+        table.add_row(*(Text(cells[index]) for _, _, cells in columns), style="" if fold.is_good else "red")
     return table
+
+
+def _list_fold_columns(folds: tuple[FoldCheck, ...]) -> list[tuple[str, bool, list[str]]]:
+    """Return name, whether it holds numbers, and cells of each column; published facts only if there are any."""
+
+    def say(number: int | None) -> str:
+        return "" if number is None else str(number)
+
+    verdicts = ["" if not fold.is_published else "yes" if fold.is_as_published else "no" for fold in folds]
+    columns = [
+        ("fold", False, [one_line(fold.fold) or "fixed" for fold in folds]),
+        ("train", True, [str(fold.train) for fold in folds]),
+        ("published", True, [say(fold.published_train) for fold in folds]),
+        ("test", True, [str(fold.test) for fold in folds]),
+        ("published", True, [say(fold.published_test) for fold in folds]),
+        ("as published", False, verdicts),
+        ("shared people", False, [fold.shared_people for fold in folds]),
+    ]
+    return [column for column in columns if "published" not in column[0] or any(column[2])]

@@ -6,35 +6,33 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
+from itertools import count, takewhile
 from pathlib import Path
 from typing import Final, Literal
 
 from hicmae_cli.corpora.annotations import is_safe, quote
 from hicmae_cli.errors import DiskError, HicmaeError, ManifestError, MediaError, SettingsError, first_line
 from hicmae_cli.faces import FaceDetector, FaceFinder
-from hicmae_cli.preparing.clip import VERSION, Source, UnusableError, examine_clip, examine_frames, prepare_clip
-from hicmae_cli.preparing.journal import Entry, Journal
+from hicmae_cli.preparing.clip import VERSION, examine_clip, prepare_people
+from hicmae_cli.preparing.frame_folder import FrameFolder, examine_frames
+from hicmae_cli.preparing.journal import Entry, Journal, OtherClip
+from hicmae_cli.preparing.measuring import Source, UnusableError
+from hicmae_cli.preparing.people import KeepPeople
 from hicmae_cli.preparing.sound import SOUND_SUFFIX, SoundFile, examine_sound, prepare_sound
 from hicmae_cli.preparing.store import path_in
 from hicmae_cli.ray_workers import run_on_ray
 from hicmae_cli.workers import Outcomes, Report, Work, WorkerDiedError, count_cores, run_here, run_in_pool
 
-one_face: Final = partial(FaceFinder, num_faces=1)
-"""Opens the default face finder of a clip."""
+open_finder: Final = partial(FaceFinder, num_faces=4)
+"""Opens the default face finder of a clip, for as many people at once as in a prediction."""
 CLIPS: Final = "clips"
-"""Folder of the prepared clips in a store."""
+"""Folder of the prepared clips in a store, one of each video."""
+PEOPLE: Final = "people"
+"""Folder of the prepared clips in a store, one of each person in a video."""
 _MISSING: Final = "missing"
 
 Event = Literal["done", "kept", "failed"]
 """What happened to a clip: prepared now, known from an earlier run, or skipped for a fault."""
-
-
-@dataclass(frozen=True)
-class FrameFolder:
-    """A clip whose faces are already cropped: a folder of pictures, and the file that holds its sound."""
-
-    folder: Path
-    sound: Path
 
 
 @dataclass(frozen=True)
@@ -46,25 +44,28 @@ class ClipJob:
         version: text that changes when its files change.
         source: its files.
         target: the prepared clip to write; not used for a folder of pictures.
+        keep_people: ``all`` writes a clip for each person, see `name_person`, in place of ``target``.
     """
 
     id: str
     version: str
     source: Source | FrameFolder | SoundFile
     target: Path
+    keep_people: KeepPeople = "one"
 
     @classmethod
-    def make(cls, id_: str, source: Source | FrameFolder | SoundFile, target: Path) -> ClipJob:
+    def make(
+        cls, id_: str, source: Source | FrameFolder | SoundFile, target: Path, keep_people: KeepPeople = "one"
+    ) -> ClipJob:
         """Make a job on the files as they are now."""
         if isinstance(source, FrameFolder):
             return cls(id_, _make_version((source.folder, source.sound), source.folder.as_posix()), source, target)
         if isinstance(source, SoundFile):
-            return cls(
-                id_, _make_version((source.sound,), ""), source, target.with_name(f"{target.stem}{SOUND_SUFFIX}")
-            )
+            file = target.with_name(f"{target.stem}{SOUND_SUFFIX}")
+            return cls(id_, _make_version((source.sound,), ""), source, file)
         part = f"{source.start_s} {source.end_s} {source.columns}" if source.is_part else ""
         files = (source.video,) if source.sound is None else (source.video, source.sound)
-        return cls(id_, _make_version(files, part), source, target)
+        return cls(id_, _make_version(files, part), source, target, keep_people)
 
     def is_known(self, entry: Entry | None) -> bool:
         """Return whether an entry of the journal equals what a run of this job would give."""
@@ -81,17 +82,47 @@ class ClipJob:
         if isinstance(self.source, FrameFolder):
             return self.version != _MISSING
         try:
-            return self.target.stat().st_size == entry.size_bytes
+            sizes = [self.name_clip(number).stat().st_size for number in range(1, 2 + len(entry.others))]
         except OSError:
             return False
+        return sizes == [entry.size_bytes, *(other.size_bytes for other in entry.others)]
+
+    def name_clip(self, number: int) -> Path:
+        """Return the file of a person's clip; 1 is the person who is seen most."""
+        if self.keep_people == "one":
+            return self.target
+        return self.target.with_name(f"{name_person(self.target.stem, number)}{self.target.suffix}")
+
+    def remove_clips(self, after: int = 0) -> None:
+        """Remove the clips of people after a number, which an earlier version of the video showed."""
+        if self.keep_people == "one":
+            numbers = [] if after else [1]
+        else:
+            numbers = list(takewhile(lambda number: self.name_clip(number).is_file(), count(after + 1)))
+        # The last one first: a call that is killed here leaves no gap, so that the next call finds the others.
+        for number in reversed(numbers):
+            self.name_clip(number).unlink(missing_ok=True)
 
 
-def make_jobs(sources: Mapping[str, Source | FrameFolder | SoundFile], folder: Path, journal: Journal) -> list[ClipJob]:
-    """Make jobs that write ``<folder>/<id>.mkv``; ids that cannot be file names fail in the journal."""
-    return [job for id_, source in sources.items() if (job := _make_job(id_, source, folder, journal)) is not None]
+def name_person(id_: str, number: int) -> str:
+    """Return the id of the clip of one person in an item's video; 1 is the person who is seen most."""
+    return f"{id_}-p{number}"
 
 
-def _make_job(id_: str, source: Source | FrameFolder | SoundFile, folder: Path, journal: Journal) -> ClipJob | None:
+def make_jobs(
+    sources: Mapping[str, Source | FrameFolder | SoundFile],
+    folder: Path,
+    journal: Journal,
+    keep_people: KeepPeople = "one",
+) -> list[ClipJob]:
+    """Make jobs that write ``<folder>/<id>.mkv``, or ``.wav`` for sounds; the journal gets those with unusable ids."""
+    jobs = (_make_job(id_, source, folder, journal, keep_people) for id_, source in sources.items())
+    return [job for job in jobs if job is not None]
+
+
+def _make_job(
+    id_: str, source: Source | FrameFolder | SoundFile, folder: Path, journal: Journal, keep_people: KeepPeople
+) -> ClipJob | None:
     try:
         target = path_in(folder, id_)
         if not is_safe(id_):  # a manifest is UTF-8 and may move to another system
@@ -99,7 +130,7 @@ def _make_job(id_: str, source: Source | FrameFolder | SoundFile, folder: Path, 
     except ManifestError as error:
         journal.add(id_, Entry("", fault="name", cause=str(error)))
         return None
-    return ClipJob.make(id_, source, target)
+    return ClipJob.make(id_, source, target, keep_people)
 
 
 Runner = Callable[[Sequence[ClipJob], Work[ClipJob, Entry]], Outcomes[ClipJob, Entry]]
@@ -158,8 +189,9 @@ def do_jobs(
     with closing(run(todo, partial(_do, make_detector, write=True))) as outcomes:
         for job, outcome in outcomes:
             entry = _make_died_entry(job, outcome) if isinstance(outcome, WorkerDiedError) else outcome
-            if entry.facts is None and not isinstance(job.source, FrameFolder) and job.target.is_file():
-                job.target.unlink()  # its source has changed
+            if not isinstance(job.source, FrameFolder):
+                # Its source may have changed.
+                job.remove_clips(after=0 if entry.facts is None else 1 + len(entry.others))
             journal.add(job.id, entry)
             on_event("failed" if entry.facts is None else "done")
 
@@ -197,8 +229,13 @@ def _do(make_detector: Callable[[], FaceDetector], job: ClipJob, report: Report,
         with make_detector() as detector:
             if not write:
                 return Entry(job.version, examine_clip(source, detector, report))
-            facts = prepare_clip(source, job.target, detector, report)
-        return Entry(job.version, facts, job.target.stat().st_size)
+            done = prepare_people(source, job.name_clip, detector, report, keep_people=job.keep_people)
+        first, *others = [(facts, job.name_clip(number).stat().st_size) for number, facts in enumerate(done, start=1)]
+        return Entry(
+            job.version,
+            *first,
+            others=tuple(OtherClip(facts.face_coverage, size_bytes) for facts, size_bytes in others),
+        )
     except DiskError:
         raise
     except UnusableError as error:

@@ -10,22 +10,36 @@ from pathlib import Path
 from typing import Final
 
 from hicmae_cli.files import write_atomically
-from hicmae_cli.preparing.clip import ClipFacts
+from hicmae_cli.preparing.measuring import ClipFacts
 
 JOURNAL: Final = "clips.jsonl"
 """File name of the journal in a folder of prepared clips."""
 
 
 @dataclass(frozen=True)
+class OtherClip:
+    """The clip of a person who is not the one seen most.
+
+    Attributes:
+        face_coverage: share of frames with the person's face.
+        size_bytes: size of the prepared clip.
+    """
+
+    face_coverage: float | None
+    size_bytes: int
+
+
+@dataclass(frozen=True)
 class Entry:
-    """The result of one clip.
+    """The result of one clip, or of the clips of all people in one video.
 
     Attributes:
         version: text that changes when its files change; empty to retry it in any case.
-        facts: its measurements; None if it failed.
+        facts: its measurements; None if it failed. Of several people, those of the one seen most.
         size_bytes: size of the prepared clip; 0 if none was written.
         fault: the kind of fault; empty if there was none.
         cause: the fault in words.
+        others: the clips of further people, the one seen most first.
     """
 
     version: str
@@ -33,6 +47,7 @@ class Entry:
     size_bytes: int = 0
     fault: str = ""
     cause: str = ""
+    others: tuple[OtherClip, ...] = ()
 
 
 class Journal:
@@ -86,7 +101,8 @@ def read_journal(path: Path) -> dict[str, Entry]:
             fields = json.loads(line)
             facts = fields.pop("facts", None)
             id_ = fields.pop("id")
-            entry = Entry(facts=None if facts is None else ClipFacts(**facts), **fields)
+            others = tuple(OtherClip(**other) for other in fields.pop("others", ()))
+            entry = Entry(facts=None if facts is None else ClipFacts(**facts), others=others, **fields)
         except (ValueError, TypeError, AttributeError, KeyError):
             continue
         entries[id_] = entry
@@ -94,5 +110,5 @@ def read_journal(path: Path) -> dict[str, Entry]:
 
 
 def _format_line(id_: str, entry: Entry) -> str:
-    fields = {key: value for key, value in asdict(entry).items() if value not in (None, "", 0)}
+    fields = {key: value for key, value in asdict(entry).items() if value not in (None, "", 0, ())}
     return json.dumps({"id": id_, **fields}) + "\n"

@@ -15,7 +15,7 @@ from hicmae_cli.errors import DiskError
 from hicmae_cli.files import write_atomically
 from hicmae_cli.media import probe, read_audio_blocks
 from hicmae_cli.model_input import FRAME_STEP_S, SAMPLE_RATE_HZ
-from hicmae_cli.preparing.clip import SILENCE_PEAK, ClipFacts, OnProgress, UnusableError
+from hicmae_cli.preparing.measuring import SILENCE_PEAK, ClipFacts, OnProgress, UnusableError
 
 SOUND_SUFFIX: Final = ".wav"
 """Of the prepared clips of a dataset without pictures."""

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 from hicmae_cli.corpora.catalogue import dataset_root, find_dataset
 from hicmae_cli.corpora.dataset import Dataset, Item
 from hicmae_cli.errors import ManifestError, SettingsError
-from hicmae_cli.preparing.clip import Source
-from hicmae_cli.preparing.jobs import FrameFolder
+from hicmae_cli.files import is_lfs_pointer
+from hicmae_cli.preparing.frame_folder import FrameFolder
 from hicmae_cli.preparing.journal import JOURNAL
+from hicmae_cli.preparing.measuring import Source
+from hicmae_cli.preparing.people import KeepPeople
 from hicmae_cli.preparing.sound import SoundFile
 
 FRAMES_JOURNAL: Final = "frames.jsonl"
 """File name of the journal for faces that are already cropped."""
+PEOPLE_JOURNAL: Final = "people.jsonl"
+"""File name of the journal for clips of all people."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,7 @@ def find_raw(
     output: str | Path | None = None,
     frames: str | Path | None = None,
     limit: int | None = None,
+    keep_people: KeepPeople = "one",
     on_warning: Callable[[str], object] = lambda _: None,
 ) -> RawDataset:
     """Find a dataset's items and check the folders of a preparation.
@@ -57,6 +62,7 @@ def find_raw(
         output: the folder for prepared clips; by default ``prepared`` below the root.
         frames: a folder with a folder of face pictures for each id, to use in place of the videos.
         limit: take the first items only.
+        keep_people: ``one`` or ``all``; see `prepare`.
         on_warning: called with a line about each kind of file that is ignored.
 
     Raises:
@@ -69,6 +75,13 @@ def find_raw(
         raise SettingsError(f"{known.name}: needs no preparation; `{known.generated_by}` writes prepared clips")
     if limit is not None and limit < 1:
         raise SettingsError(f"got limit={limit}, expected at least 1")
+    if keep_people not in get_args(KeepPeople):
+        raise SettingsError(f"got keep_people={keep_people!r}, expected 'one' or 'all'")
+    if keep_people == "all" and frames is not None:
+        raise SettingsError("keep_people='all' needs videos with people in them, but `frames` are of one face each")
+    if known.sound_only and (frames is not None or keep_people == "all"):
+        given = f"keep_people={keep_people!r}" if frames is None else f"frames={frames}"
+        raise SettingsError(f"{given}: {known.name} has no pictures, only sound; leave it out")
     place = dataset_root(known, None if root is None else Path(root))
     folder = place.parent if place.is_file() else place
     default = folder / "prepared"
@@ -82,8 +95,6 @@ def find_raw(
             "folder outside"
         )
     pictures = Path(frames) if frames is not None else None
-    if pictures is not None and known.sound_only:
-        raise SettingsError(f"frames={pictures}: {known.name} is sound only; give no `frames`")
     if pictures is not None and not pictures.is_dir():
         raise SettingsError(f"frames={pictures}: no such folder")
     warnings = tuple(known.ignored(folder))
@@ -92,9 +103,11 @@ def find_raw(
     return RawDataset(known, known.items(place)[:limit], store, pictures, limit is None, warnings)
 
 
-def journal_path(store: Path, frames: Path | None) -> Path:
+def journal_path(store: Path, frames: Path | None, keep_people: KeepPeople = "one") -> Path:
     """Return the path of a store's journal; all datasets in the store share it."""
-    return store / (JOURNAL if frames is None else FRAMES_JOURNAL)
+    if frames is not None:
+        return store / FRAMES_JOURNAL
+    return store / (JOURNAL if keep_people == "one" else PEOPLE_JOURNAL)
 
 
 def find_sources(
@@ -103,10 +116,12 @@ def find_sources(
     """Return the source of each item by id, sorted; with ``without_sound`` a video needs no sound.
 
     Raises:
-        ManifestError: there are no items, an id occurs twice, or a part of a video is malformed.
+        ManifestError: there are no items, an id occurs twice, a part of a video is malformed, or a file is the pointer
+            of Git LFS to the real file.
     """
     if not items:
         raise ManifestError(f"{dataset.name}: no items; expected in its folder:\n{dataset.layout}")
+    refuse_lfs_pointers(file for item in items for file in (item.video, item.audio) if file is not None)
     sources = {
         item.id: _make_source(dataset, item, frames, not without_sound)
         for item in sorted(items, key=lambda item: item.id)
@@ -114,6 +129,20 @@ def find_sources(
     if len(sources) < len(items):
         raise ManifestError(f"{dataset.name}: {len(items) - len(sources)} ids occur more than once")
     return sources
+
+
+def refuse_lfs_pointers(files: Iterable[Path]) -> None:
+    """Refuse media files that are pointers of Git LFS: thousands of clips would fail for one cause.
+
+    Raises:
+        ManifestError: there are such files; says how to get the real ones.
+    """
+    pointers = [file for file in dict.fromkeys(files) if is_lfs_pointer(file)]
+    if pointers:
+        more = f" (and {len(pointers) - 1} more files)" if len(pointers) > 1 else ""
+        raise ManifestError(
+            f"{pointers[0]}{more}: is a Git LFS pointer, not the file itself; run `git lfs pull` in the clone"
+        )
 
 
 def _make_source(

@@ -1,4 +1,4 @@
-"""Prepare any videos of one person each for pre-training."""
+"""Prepare any videos for pre-training."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from hicmae_cli.errors import ManifestError
 from hicmae_cli.faces import FaceDetector
 from hicmae_cli.media import VIDEO_SUFFIXES, list_media
 from hicmae_cli.media.listing import Listing
-from hicmae_cli.preparing.clip import Source
-from hicmae_cli.preparing.jobs import Runner, do_jobs, make_jobs, one_face
+from hicmae_cli.preparing.jobs import Runner, do_jobs, make_jobs, open_finder
 from hicmae_cli.preparing.journal import JOURNAL, open_journal
+from hicmae_cli.preparing.measuring import Source
+from hicmae_cli.preparing.sources import refuse_lfs_pointers
 from hicmae_cli.preparing.store import only_writer, path_in
 from hicmae_cli.workers import run_here
 
@@ -25,9 +26,9 @@ def prepare_videos(
     on_listing: Callable[[Listing], None] = lambda _: None,
     on_video: Callable[[], None] = lambda: None,
     on_wait: Callable[[], None] = lambda: None,
-    make_detector: Callable[[], FaceDetector] = one_face,
+    make_detector: Callable[[], FaceDetector] = open_finder,
 ) -> tuple[list[Recording], list[tuple[Path, str]]]:
-    """Prepare any videos of one person each, and keep the clips for later calls.
+    """Prepare any videos, the person who is seen most in each, and keep the clips for later calls.
 
     Args:
         folder: the folder of the videos, at any depth. Links and hidden files are skipped.
@@ -43,7 +44,7 @@ def prepare_videos(
         Recordings sorted by path, with that path as id, and (video, reason) of those that are skipped.
 
     Raises:
-        ManifestError: no videos, no usable video, or the store is the folder itself.
+        ManifestError: no videos, no usable video, a pointer of Git LFS, or the store is the folder itself.
         DiskError: the disk is full.
     """
     if store.resolve() == folder.resolve():
@@ -55,6 +56,7 @@ def prepare_videos(
         raise ManifestError(
             f"{folder}: no videos in this folder; known suffixes are {' '.join(sorted(VIDEO_SUFFIXES))}"
         )
+    refuse_lfs_pointers(sources.values())
     found: list[Recording] = []
     skipped: list[tuple[Path, str]] = []
     with only_writer(store, on_wait), open_journal(store / JOURNAL) as journal:

@@ -15,7 +15,8 @@ from pydantic.fields import FieldInfo
 
 from hicmae_cli.errors import SettingsError
 from hicmae_cli.recipes.setting_types import OneOf, Unit
-from hicmae_cli.recipes.settings import PHASES, Settings
+from hicmae_cli.recipes.settings import PHASES
+from hicmae_cli.recipes.shared_settings import Settings
 from hicmae_cli.toml import parse_toml
 
 AnySettings = TypeVar("AnySettings", bound=Settings)

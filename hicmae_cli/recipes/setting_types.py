@@ -39,3 +39,5 @@ Probability = Annotated[float, Unit("probability")]
 Share = Annotated[float, Unit("share")]
 Layers = Annotated[tuple[int, ...], Unit("layer numbers from 0"), Field(strict=False)]
 Momentum = Annotated[float, Field(ge=0, lt=1)]
+
+Tracker = Annotated[str, OneOf(("tensorboard", "wandb", "mlflow"))]

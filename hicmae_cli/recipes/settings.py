@@ -8,122 +8,17 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from hicmae_cli.errors import WeightsError
 from hicmae_cli.modalities import Modality
 from hicmae_cli.model_input import LOG_MEL_BINS, LOG_MEL_FRAMES, WINDOW_S
-from hicmae_cli.models.config import (
-    AUDIO_GRID,
-    DECODERS,
-    TEMPERATURE,
-    VARIANTS,
-    VIDEO_GRID,
-    Architecture,
-    DecoderDims,
-    MaskKind,
-    ModelDims,
-)
+from hicmae_cli.models.config import AUDIO_GRID, DECODERS, TEMPERATURE, VIDEO_GRID, Architecture, DecoderDims, MaskKind
 from hicmae_cli.models.losses import AUTO, LOSSES
 from hicmae_cli.recipes.policy import parse_policy
-from hicmae_cli.recipes.setting_types import Clips, Epochs, Layers, Momentum, OneOf, Probability, Share, Steps, Unit
+from hicmae_cli.recipes.setting_types import Epochs, Layers, OneOf, Probability, Share, Steps, Unit
+from hicmae_cli.recipes.shared_settings import BaseRate, BatchSize, Betas, DropPath, LeastRate, Settings, TotalEpochs
 from hicmae_cli.weights.info import Selection
-
-# The settings whose defaults differ between the phases. Bounds are written once for each setting: of two bounds of one
-# kind, pydantic drops one.
-DropPath = Annotated[
-    Probability,
-    Field(ge=0, lt=1, description="Stochastic depth: how often the last layer is skipped, rising from 0 at the first."),
-]
-BatchSize = Annotated[Clips, Field(ge=1, description="Clips of one optimiser step over all processes and rounds.")]
-TotalEpochs = Annotated[Epochs, Field(ge=1, description="Length of the run; the learning rate falls until its end.")]
-BaseRate = Annotated[
-    float, Field(gt=0, description="Highest learning rate for 256 clips a step; scaled by batch_size / 256.")
-]
-LeastRate = Annotated[
-    float, Field(ge=0, description="Learning rate at the end of the run for 256 clips a step; scaled likewise.")
-]
-Betas = Annotated[
-    tuple[Momentum, Momentum], Field(strict=False, description="Momentum of AdamW: of the gradient and of its square.")
-]
-
-
-class Settings(BaseModel):
-    """The settings of both phases. Unknown keys are refused, and values are never converted from another type."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, strict=True)
-    phase: ClassVar[str]
-    """The phase in words."""
-
-    # Model
-    variant: Annotated[str, OneOf(tuple(VARIANTS))] = Field("base", description="Size of the model.")
-    encoder_width: int | None = Field(None, ge=1, description="Channels of the encoders; unset is the variant's.")
-    encoder_heads: int | None = Field(
-        None, ge=1, description="Attention heads of the encoders; unset is the variant's."
-    )
-    encoder_depth: int | None = Field(
-        None, ge=1, description="Layers of the encoder of each stream; unset is the variant's."
-    )
-    fusion_depth: int | None = Field(None, ge=1, description="Layers that fuse both streams; unset is the variant's.")
-    drop_path: DropPath
-    fit_start_clips: Clips = Field(
-        0, ge=0, description="Whiten the patches of a new model over so many training clips before step 1; 0 does not."
-    )
-    freeze_patches: bool = Field(False, description="Keep the patch embeddings as they are at the start.")
-    # Data
-    batch_size: BatchSize
-    accumulation: int = Field(
-        1, ge=1, description="Rounds in which a process works through its clips of a step; more need less memory."
-    )
-    num_workers: int = Field(1, ge=0, description="Processes that read clips, for each training process; 0 uses none.")
-    cache_clips: bool = Field(False, description="Keep decoded clips in memory, about 1.4 MB each.")
-    audio_gain: bool = Field(True, description="Multiply the sound by a random Beta(10, 10) + 0.5.")
-    # Optimisation
-    epochs: TotalEpochs
-    warmup_epochs: Annotated[float, Unit("epochs")] = Field(
-        5, ge=0, description="The learning rate rises linearly from 0 over so many epochs."
-    )
-    base_lr: BaseRate
-    min_lr: LeastRate
-    weight_decay: float = Field(0.05, ge=0, description="Weight decay of AdamW; biases and norms have none.")
-    betas: Betas
-    clip_grad_norm: float | None = Field(None, gt=0, description="Scale gradients down to this norm; unset does not.")
-    mixed_precision: Literal["no", "bf16", "fp16"] = Field(
-        "no", description="Compute in this type instead of float32; fp16 needs a GPU."
-    )
-    seed: int = Field(0, ge=0, lt=2**32, description="Seed of everything random in the run.")
-    # Checkpoints
-    checkpoint_every: Steps = Field(500, ge=1, description="Save a checkpoint so often, and after each epoch.")
-    keep_checkpoints: int = Field(2, ge=1, description="Number of checkpoints to keep; older ones are removed.")
-
-    @model_validator(mode="after")
-    def _sizes_fit(self) -> Settings:
-        try:
-            _ = self.dims
-        except WeightsError as error:
-            raise ValueError(str(error)) from error
-        return self
-
-    @property
-    def dims(self) -> ModelDims:
-        """Sizes of the encoders: those of the variant, unless the recipe gives others."""
-        usual = VARIANTS[self.variant]
-        return ModelDims(
-            self.encoder_width or usual.width,
-            self.encoder_heads or usual.heads,
-            self.encoder_depth or usual.depth,
-            self.fusion_depth or usual.fusion_depth,
-        )
-
-    @property
-    def peak_lr(self) -> float:
-        """Base learning rate scaled by batch / 256."""
-        return self.base_lr * self.batch_size / 256
-
-    @property
-    def final_lr(self) -> float:
-        """Lowest learning rate, scaled by batch / 256."""
-        return self.min_lr * self.batch_size / 256
 
 
 class FinetuneSettings(Settings):
@@ -135,6 +30,14 @@ class FinetuneSettings(Settings):
     drop_path: DropPath = 0.1
     layer_fusion: bool = Field(
         True, description="The head reads all layers (hierarchical feature fusion); false reads the last one only."
+    )
+    freeze: Literal["none", "patches", "encoders"] = Field(
+        "none",
+        description="Parts of the model to keep as they are at the start; with encoders, only layer weights, "
+        "last norm and head learn.",
+    )
+    lora_rank: int = Field(
+        0, ge=0, description="Learn low-rank updates (LoRA) of the frozen encoders' matrices, of this rank; 0 is off."
     )
     # Task
     modality: Modality = Field("av", description="Streams that the model gets, in training and later.")
@@ -153,6 +56,15 @@ class FinetuneSettings(Settings):
         gt=0,
         le=0.5,
         description="Training clips to set aside for validation, by whole people, if the list has none.",
+    )
+    split_seed: int = Field(
+        0,
+        ge=0,
+        lt=2**32,
+        description="Seed that draws validation people, folds and the label share; seed draws all else.",
+    )
+    label_share: Annotated[float, Unit("share of the clips")] = Field(
+        1.0, gt=0, le=1, description="Training clips of each class to learn from, for learning curves."
     )
     patience: Annotated[int, Unit("validations")] | None = Field(
         None, ge=1, description="Early stopping after so many validations without a better one; unset never stops."
@@ -247,9 +159,18 @@ class FinetuneSettings(Settings):
             raise ValueError(
                 "drop_video_tokens: must be 0 with mixup or cutmix, which mix whole clips; or set both of them to 0"
             )
+        if self.lora_rank and self.freeze == "encoders":
+            raise ValueError("lora_rank: changes the encoders that freeze='encoders' keeps; use only one of the two")
         if self.selection == "last" and self.patience is not None:
             raise ValueError("patience: needs validation, which selection last does not do")
         return self
+
+    @property
+    def frozen(self) -> Literal["none", "patches", "encoders"]:
+        """Parts of the model that do not learn; LoRA's updates are no part of the encoders."""
+        if self.lora_rank:
+            return "encoders"
+        return "patches" if self.freeze == "none" and self.freeze_patches else self.freeze
 
     @property
     def mixes(self) -> bool:
@@ -307,10 +228,6 @@ class PretrainSettings(Settings):
     base_lr: BaseRate = 3e-4
     min_lr: LeastRate = 1e-5
     betas: Betas = (0.9, 0.95)
-    compile: bool = Field(False, description="Compile the model by torch.compile: a slow start, then faster steps.")
-    gradient_checkpointing: bool = Field(
-        False, description="Compute activations again in the backward pass: less memory for a third more time."
-    )
     # Checkpoints
     picture_every: Steps = Field(1000, ge=0, description="Draw the reconstruction of a clip so often; 0 is never.")
 
@@ -367,6 +284,6 @@ PHASES: Final[dict[str, type[Settings]]] = {"finetune": FinetuneSettings, "pretr
 """The command of a phase -> its settings."""
 
 OF_THE_MACHINE: Final = frozenset(
-    {"num_workers", "cache_clips", "checkpoint_every", "keep_checkpoints", "picture_every"}
+    {"num_workers", "cache_clips", "checkpoint_every", "keep_checkpoints", "picture_every", "trackers"}
 )
 """Settings that do not change the numbers of a run; a run may be resumed with other values."""

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from hicmae_cli.errors import HicmaeError, SettingsError, one_line
 from hicmae_cli.files import write_atomically
 from hicmae_cli.fonts import readable_text
+from hicmae_cli.metric_names import format_metric
 from hicmae_cli.model_input import WINDOW_S
 
 if TYPE_CHECKING:
@@ -37,8 +38,13 @@ class Pictured(Protocol):
         """(B, time, mel) float each; NaN is drawn as grey."""
 
 
-_POSITIONS = ("step", "epoch")  # not drawn: where a line belongs
-_TITLES = {"grad_norm": "gradient norm", "clips_per_s": "clips/s"}
+_POSITIONS = ("step", "epoch", "elapsed_s")  # not drawn: where a line belongs
+_TITLES = {
+    "grad_norm": "gradient norm",
+    "clips_per_s": "clips/s",
+    "peak_memory_mb": "peak memory in MB",
+    "peak_gpu_mb": "peak GPU memory in MB",
+}
 _EXACT = {"learning_rate"}  # without noise around a trend
 _COLUMNS = 4
 _RAW, _SMOOTH, _INK = "#9ecae1", "#08519c", "#444444"
@@ -46,6 +52,10 @@ _SMOOTHED_SHARE = 0.02  # of all steps: wide enough for a trend, narrow enough f
 _MOST_POINTS = 4000  # more than a panel has pixels; Agg gives up on much longer lines of noise
 _LOG_FROM = 100.0  # times the smallest value: above this, a few peaks would hide the rest
 _SMALL = 0.01  # values below get a power of ten
+# Colour (from dark to light), dash and mark of the lines of a panel.
+_STROKES = (("#08306b", "-", "o"), ("#d95f0e", "--", "s"), ("#41ab5d", ":", "^"), ("#999999", "-.", "D"))
+_FEW_MARKS = 40  # points of a line; more would hide it
+_SCORES = ("uar", "war", "weighted_f1", "ccc", "pcc", "mae")
 _SHOWN_FACES = 8
 _FACE_GAP_PX = 6
 _TITLE_LETTERS = 140
@@ -94,6 +104,51 @@ def plot_curves(lines: Sequence[Mapping[str, Any]], path: Path) -> None:
         _dress(axes, title, columns[key], legend=index == 0)
         if index + _COLUMNS >= len(panels):  # no panel below
             axes.set_xlabel("step", fontsize=9, color=_INK)
+    _save(figure, path, dpi=110)
+
+
+@readable_text()
+def plot_finetuning(lines: Sequence[Mapping[str, Any]], path: Path, *, judged_on: str, best: int | None) -> None:
+    """Draw the curves of a fine-tuning over its epochs: losses, scores, learning rate and gradient norm.
+
+    Lines differ in dash and in lightness, so that they can be told apart in grey print.
+
+    Args:
+        lines: lines of ``metrics.jsonl``, one per epoch.
+        path: file to write; it appears whole.
+        judged_on: the clips that choose the epoch, as in the names of the numbers: ``validation`` or ``test``.
+        best: the epoch whose weight was kept; None draws no mark.
+
+    Raises:
+        HicmaeError: there are no lines.
+        OSError: the file cannot be written.
+    """
+    from matplotlib.figure import Figure
+
+    if not lines:
+        raise HicmaeError(f"{path}: cannot be drawn: the log has no epochs yet")
+    epochs = np.array([line["epoch"] for line in lines], np.float64)
+    scores = {f"{judged_on}.{name}": format_metric(name) for name in _SCORES}
+    panels: list[tuple[str, dict[str, str]]] = [
+        ("loss", {"loss": "training", f"{judged_on}.loss": judged_on}),
+        (f"{judged_on} scores", scores),
+        ("learning rate", {"learning_rate": ""}),
+        ("gradient norm", {"grad_norm": ""}),
+    ]
+    figure = Figure(figsize=(15, 3.7), layout="constrained")
+    for index, (title, keys) in enumerate(panels):
+        axes = figure.add_subplot(1, len(panels), index + 1)
+        found = {label: _column(lines, key) for key, label in keys.items()}
+        drawn = {label: values for label, values in found.items() if np.isfinite(values).any()}
+        for (label, values), (colour, dash, mark) in zip(drawn.items(), _STROKES, strict=False):
+            known = np.isfinite(values)  # an epoch without validation leaves no gap
+            few = mark if known.sum() < _FEW_MARKS else ""
+            axes.plot(epochs[known], values[known], color=colour, linestyle=dash, marker=few, markersize=4, label=label)
+        _dress(axes, title, np.concatenate([*drawn.values(), [] if drawn else [0.0]]), legend=len(keys) > 1)
+        axes.set_xlabel("epoch", fontsize=9, color=_INK)
+        if best is not None and index < 2:
+            axes.axvline(best, color="#bbbbbb", linewidth=1, zorder=0)
+            axes.annotate("kept", (best, 1), xycoords=("data", "axes fraction"), fontsize=8, color=_INK, ha="center")
     _save(figure, path, dpi=110)
 
 

@@ -16,6 +16,7 @@ from hicmae_cli.metric_names import TITLES
 
 # The confusion matrix of more labels does not fit on a terminal.
 _MAX_SCREEN_LABELS = 14
+_MAX_SCREEN_FOLDS = 12
 _MAX_LISTED = 20
 _TEXT_CELLS = 120
 
@@ -53,7 +54,7 @@ def score_grids(document: Mapping[str, Any], *, screen: bool = False) -> list[Gr
         document: as ``hicmae evaluate --json`` writes it.
         screen: omit what does not fit on a terminal.
     """
-    grids = [_make_score_grid(document, _list_metrics(document, screen=screen))]
+    grids = [_make_score_grid(document, _list_metrics(document, screen=screen), screen=screen)]
     if document.get("task") == "regression":
         return [*grids, _make_target_grid(document)]
     if screen and len(document["labels"]) > _MAX_SCREEN_LABELS:
@@ -139,13 +140,24 @@ def _make_row(title: str, clips: object, scores: Mapping[str, Any], names: Seque
     return (title, "" if clips is None else str(clips), *cells)
 
 
-def _make_score_grid(document: Mapping[str, Any], names: Sequence[str]) -> Grid:
+def _name_folds(folds: Mapping[str, Any], metric: str, *, screen: bool) -> dict[str, Any]:
+    """Name the folds for a table; a terminal shows only the lowest, the median and the highest of many."""
+    if not screen or len(folds) <= _MAX_SCREEN_FOLDS:
+        return {f"fold {fold}": found for fold, found in folds.items()}
+    order = sorted(folds, key=lambda fold: float(folds[fold]["metrics"][metric]))
+    chosen = {"lowest": order[0], "median": order[len(order) // 2], "highest": order[-1]}
+    return {f"{title} {TITLES[metric]}, fold {fold}": folds[fold] for title, fold in chosen.items()}
+
+
+def _make_score_grid(document: Mapping[str, Any], names: Sequence[str], *, screen: bool) -> Grid:
     rows: list[tuple[str, ...]] = []
-    for fold, found in document.get("folds", {}).items():
-        rows.append(_make_row(f"fold {fold}", found["decisions"], found["metrics"], names))
-        rows += _make_published_rows(f"fold {fold}, published", found.get("published", {}), names)
+    folds = document.get("folds", {})
+    for title, found in _name_folds(folds, names[0], screen=screen).items():
+        rows.append(_make_row(title, found["decisions"], found["metrics"], names))
+        rows += _make_published_rows(f"{title}, published", found.get("published", {}), names)
     if "folds" in document:
-        rows.append(_make_row("mean over folds", None, document["mean"], names))
+        over = f"{len(folds)} folds" if len(folds) > _MAX_SCREEN_FOLDS else "folds"
+        rows.append(_make_row(f"mean over {over}", None, document["mean"], names))
         if document["sd"] is not None:
             rows.append(_make_row("sd over folds", None, document["sd"], names))
     alone = {document["modality"]: {**document["metrics"], "decisions": len(document["samples"])}}

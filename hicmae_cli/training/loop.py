@@ -9,7 +9,7 @@ from typing import TypeVar
 from accelerate import Accelerator
 
 from hicmae_cli.errors import TrainingError
-from hicmae_cli.recipes.settings import Settings
+from hicmae_cli.recipes.shared_settings import Settings
 from hicmae_cli.training.machine import gather_objects
 
 Fault = TypeVar("Fault")

@@ -10,7 +10,7 @@ import torch
 from accelerate import Accelerator
 from torch import nn
 
-from hicmae_cli.recipes.settings import Settings
+from hicmae_cli.recipes.shared_settings import Settings
 
 
 def parameter_groups(

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from hicmae_cli.errors import ManifestError, SettingsError
-from hicmae_cli.recipes.settings import Settings
+from hicmae_cli.recipes.shared_settings import Settings
 
 
 def epoch_order(count: int, seed: int, epoch: int) -> list[int]:

@@ -6,12 +6,12 @@ A checkpoint is a file of tensors and plain values, read without running any pic
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import torch
 
 from hicmae_cli.errors import SettingsError, TrainingError, first_line
 from hicmae_cli.files import remove_leftovers, write_atomically
+from hicmae_cli.memory import peak_resident_mb
 from hicmae_cli.weights.run_folder import BEST, LAST
 
 SETTINGS = "settings.json"
@@ -38,6 +39,7 @@ def open_run(
     logs: Sequence[str],
     main: bool,
     warn: Callable[[str], None],
+    may_change: Collection[str] = (),
 ) -> dict[str, Any] | None:
     """Read the newest checkpoint of a run, or prepare the folder of a new run.
 
@@ -49,6 +51,7 @@ def open_run(
         logs: names of the other files it writes; they are removed if there is no checkpoint.
         main: whether this is the process that writes.
         warn: called with a line about every damaged checkpoint.
+        may_change: facts in which the folder's run may differ; the folder then takes the new ones.
 
     Returns:
         The checkpoint; None for a new run.
@@ -68,8 +71,11 @@ def open_run(
             begin_run(run, facts, defaults, stale=logs)
         return None
     checkpoint, damaged = found
-    check_same_run(run, checkpoint["facts"], facts, defaults)
+    kept = {key: facts[key] for key in may_change}
+    check_same_run(run, {**checkpoint["facts"], **kept}, facts, defaults)
     if main:
+        if may_change:
+            _write_facts(run, facts)
         for path in damaged:
             warn(f"{path}: damaged and renamed; resuming from step {checkpoint['step']}")
     return checkpoint
@@ -98,6 +104,10 @@ def begin_run(run: Path, facts: Mapping[str, Any], defaults: Mapping[str, Any], 
     run.mkdir(parents=True, exist_ok=True)
     for name in stale:
         (run / name).unlink(missing_ok=True)
+    _write_facts(run, facts)
+
+
+def _write_facts(run: Path, facts: Mapping[str, Any]) -> None:
     with write_atomically(run / SETTINGS) as temporary:
         temporary.write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
 
@@ -268,36 +278,32 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 
 @contextmanager
-def metrics_log(run: Path, step: int) -> Iterator[Callable[[Mapping[str, Any]], None]]:
-    """Open the log of a run: a function that writes numbers by name as a JSON line, and to TensorBoard if installed.
+def metrics_log(run: Path, step: int) -> Iterator[Callable[[Mapping[str, Any]], dict[str, float | None]]]:
+    """Open the log of a run: a function that writes numbers by name as a JSON line, and returns what it wrote.
 
-    Every call must name the ``step``.
+    Every call must name the ``step``. Each line also gets the time since the start of the run (``elapsed_s``, without
+    the time between a stop and its resume), the peak memory of this process so far (``peak_memory_mb``), and that of
+    its GPU (``peak_gpu_mb``).
 
     Args:
         run: folder.
         step: lines after this step are removed, because a resumed run makes those steps again.
     """
     path = run / METRICS
-    kept = [json.dumps(line) + "\n" for line in read_metrics(path) if line["step"] <= step]
+    kept = [line for line in read_metrics(path) if line["step"] <= step]
     with write_atomically(path) as temporary:
-        temporary.write_text("".join(kept), "utf-8")
-    with ExitStack() as stack:
-        file = stack.enter_context(path.open("a", encoding="utf-8"))
-        board = None
-        if importlib.util.find_spec("tensorboard") is not None:
-            from torch.utils.tensorboard import SummaryWriter
+        temporary.write_text("".join(json.dumps(line) + "\n" for line in kept), "utf-8")
+    started = time.perf_counter() - (kept[-1].get("elapsed_s", 0.0) if kept else 0.0)
+    with path.open("a", encoding="utf-8") as file:
 
-            board = SummaryWriter(str(run / "tensorboard"), purge_step=step + 1)
-            stack.callback(board.close)
-
-        def log(numbers: Mapping[str, Any]) -> None:
-            values = _flatten(numbers)
+        def log(numbers: Mapping[str, Any]) -> dict[str, float | None]:
+            use: dict[str, float] = {"elapsed_s": time.perf_counter() - started, "peak_memory_mb": peak_resident_mb()}
+            if torch.cuda.is_available():
+                use["peak_gpu_mb"] = torch.cuda.max_memory_allocated() / 1e6
+            values = _flatten({**numbers, **use})
             file.write(json.dumps(values) + "\n")
             file.flush()
-            if board is not None:
-                for name, value in values.items():
-                    if value is not None and name != "step":
-                        board.add_scalar(name, value, numbers["step"])
+            return values
 
         yield log
 

@@ -107,7 +107,7 @@ class OneStream(nn.Module):
         self.model, self.modality = model, modality
         withheld = model.video_encoder if modality == "audio" else model.audio_encoder
         with torch.no_grad():
-            means, tokens = withheld.encode_zeros()
+            means, tokens = model.encode(withheld, None)
         self.register_buffer("means", means)
         self.register_buffer("tokens", tokens)
 
@@ -115,9 +115,9 @@ class OneStream(nn.Module):
         """(B, 3, 16, 160, 160) and (B, 1, 256, 128) -> logits (B, C); the withheld input is ignored."""
         model, constant = self.model, Encoded(self.means, self.tokens)
         if self.modality == "audio":
-            streams = constant, Encoded.summarise(model.audio_encoder(audio))
+            streams = constant, model.encode(model.audio_encoder, audio)
         else:
-            streams = Encoded.summarise(model.video_encoder(video)), constant
+            streams = model.encode(model.video_encoder, video), constant
         return model.head(model.fuse(*streams, batch=audio.shape[0]))  # type: ignore[no-any-return]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +14,8 @@ from hicmae_cli.errors import WeightsError, one_line
 from hicmae_cli.labels import PUPPETS_NAME, canonical_label, is_label
 from hicmae_cli.modalities import Modality
 from hicmae_cli.models.config import Architecture, DecoderDims, ModelDims, find_variant
+from hicmae_cli.records.facts import Phase, RunFacts
+from hicmae_cli.records.seen import SeenData
 
 METADATA_KEY = "hicmae"
 """Key of the JSON text in the metadata of both file formats."""
@@ -83,10 +86,17 @@ class WeightInfo(BaseModel):
     selection: Selection | Literal[""] = ""
     modality: Modality = "av"
     fold: str = ""
+    protocol: str = ""
+    split_seed: int | None = None
+    label_share: float = 1.0
+    extended_from: tuple[int, ...] = ()
     layer_fusion: bool = True
+    withheld: Literal["zeros", "mean token"] = "zeros"
     pretraining: PretrainingFacts | None = None
     relabelled: dict[str, str] = {}
     filled_in: tuple[str, ...] = ()
+    run: RunFacts | None = None
+    seen: tuple[SeenData, ...] = ()
 
     @field_validator("labels")
     @classmethod
@@ -150,7 +160,12 @@ class WeightInfo(BaseModel):
         """
         facts = self.pretraining
         if facts is None:
-            return Architecture(self.model_dims, outputs=len(self.labels), layer_fusion=self.layer_fusion)
+            return Architecture(
+                self.model_dims,
+                outputs=len(self.labels),
+                layer_fusion=self.layer_fusion,
+                one_token=self.withheld == "mean token",
+            )
         return Architecture(
             self.model_dims, decoder=facts.decoder_dims, skips=facts.skips, contrast_layers=facts.contrast_layers
         )
@@ -159,6 +174,21 @@ class WeightInfo(BaseModel):
     def is_demo(self) -> bool:
         """Whether the model was not trained on real people, so its predictions about them are meaningless."""
         return self.dataset == PUPPETS_NAME
+
+    @property
+    def history(self) -> tuple[SeenData, ...]:
+        """The trainings of the weight and of the weights that it started from, the oldest first.
+
+        A weight that records none has one, with the little that its other fields tell.
+        """
+        if self.seen:
+            return self.seen
+        phase: Phase = "pre-training" if self.task == "pretraining" else "fine-tuning"
+        return (SeenData(dataset=self.dataset, phase=phase, fold=self.fold),)
+
+    def with_metrics(self, metrics: Mapping[str, Mapping[str, float]]) -> WeightInfo:
+        """Return the metadata of a weight that is written now: with its scores, and the time that the run took."""
+        return self.model_copy(update={"metrics": metrics, "run": self.run and self.run.read_clock()})
 
     def list_renamed(self) -> list[str]:
         """List the labels that were renamed after the training, each with its first name."""
@@ -170,10 +200,13 @@ class WeightInfo(BaseModel):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of the JSON text, without empty optional fields."""
-        empty = {
-            name for name in ("pretraining", "selection", "fold", "relabelled", "filled_in") if not getattr(self, name)
-        }
+        more = ("run", "seen", "relabelled", "filled_in")
+        optional = ("pretraining", "selection", "fold", "protocol", "extended_from", *more)
+        empty = {name for name in optional if not getattr(self, name)}
+        empty |= {"split_seed"} if self.split_seed is None else set()
+        empty |= {"label_share"} if self.label_share == 1 else set()
         empty |= {"modality"} if self.modality == "av" else set()
+        empty |= {"withheld"} if self.withheld == "zeros" else set()
         empty |= {"layer_fusion"} if self.layer_fusion else set()
         return self.model_dump(mode="json", exclude=empty)
 

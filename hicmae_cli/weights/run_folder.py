@@ -1,7 +1,8 @@
 """Paths of the weights in the folder of a training run.
 
 A run has ``run/best.safetensors`` and ``run/last.safetensors``; a run over folds has ``run/fold-1/best.safetensors``
-and so on. ``training/runs.py`` has the other files.
+and so on. Several seeds or repetitions are runs in ``run/seed-0``, ``run/repeat-1`` or ``run/seed-0/repeat-1``.
+``training/runs.py`` has the other files.
 """
 
 from __future__ import annotations
@@ -12,11 +13,31 @@ from hicmae_cli.errors import WeightsError, one_line
 
 BEST = "best.safetensors"
 LAST = "last.safetensors"
+FOLDS = "folds.json"
+"""The folds that a run drew for itself, in its folder; absent where the dataset or the manifest decides."""
 
 
 def locate_fold(run: Path, fold: str | None) -> Path:
     """Locate the folder of one fold's weight and scores; the run's folder if the run has no folds."""
     return run / f"fold-{fold}" if fold else run
+
+
+def locate_run(output: Path, seed: int | None, repetition: int | None) -> Path:
+    """Locate the folder of one seed and repetition; None where there is only one."""
+    folder = output if seed is None else output / f"seed-{seed}"
+    return folder if repetition is None else folder / f"repeat-{repetition}"
+
+
+def find_fold_list(weights: Path) -> Path | None:
+    """Find the folds that a run drew, by its folder, by the folder of one of its folds, or by a weight in there."""
+    near = [weights, *(folder.parent for folder in (weights, weights.parent) if folder.name.startswith("fold-"))]
+    return next((path for folder in near if (path := folder / FOLDS).is_file()), None)
+
+
+def _name_runs(run: Path) -> str | None:
+    """Return an error if a folder holds a run for each seed or repetition."""
+    parts = sorted(path for kind in ("seed", "repeat") for path in run.glob(f"{kind}-*") if path.is_dir())
+    return one_line(f"{run}: has a run for each seed or repetition; choose one, e.g. {parts[0]}") if parts else None
 
 
 def find_weight_in(folder: Path) -> Path | None:
@@ -35,19 +56,21 @@ def find_run_weight(run: Path) -> Path:
     folds = sorted(folder.name for folder in run.glob("fold-*") if find_weight_in(folder))
     if folds:
         raise WeightsError(one_line(f"{run}: has one weight per fold; choose one, e.g. {run / folds[0]}"))
-    raise WeightsError(one_line(f"{run}: the folder has no weight; expected {BEST} or {LAST}"))
+    raise WeightsError(_name_runs(run) or one_line(f"{run}: the folder has no weight; expected {BEST} or {LAST}"))
 
 
 def find_fold_weight(run: Path, fold: str) -> Path:
-    """Find the weight of one fold in the folder of a run over folds.
+    """Find the weight of one fold in the folder of a run over folds, or in the fold's own folder.
 
     Raises:
         WeightsError: the fold has no weight.
     """
-    if found := find_weight_in(locate_fold(run, fold)):
+    own = run if run.name == f"fold-{fold}" else locate_fold(run, fold)
+    if found := find_weight_in(own):
         return found
     raise WeightsError(
-        f"{run}: has no weight of fold {fold} (fold-{fold}/{BEST} or {LAST}); if the run was interrupted, "
+        _name_runs(run)
+        or f"{run}: has no weight of fold {fold} (fold-{fold}/{BEST} or {LAST}); if the run was interrupted, "
         "start `hicmae finetune --fold all` again to resume it"
     )
 
@@ -66,4 +89,4 @@ def find_any_weight(run: Path, *, folds: bool) -> Path:
     if found := next(filter(None, map(find_weight_in, inside)), None):
         return found
     where = "fold-1/" if folds else ""
-    raise WeightsError(one_line(f"{run}: has no weight, expected {where}{BEST} or {where}{LAST}"))
+    raise WeightsError(_name_runs(run) or one_line(f"{run}: has no weight, expected {where}{BEST} or {where}{LAST}"))

@@ -41,3 +41,5 @@ def test_the_two_sound_only_evaluations_agree(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(evaluation, "score_sound_with_zeros", lambda *given: score(*given) + 1e-4)
     with pytest.raises(HicmaeError, match="the probabilities differ"):
         evaluation.time_one_stream("nano", rounds=1)
+    ours_s, both_s = evaluation.time_one_stream("nano", rounds=1, modality="audio")
+    assert ours_s > 0 and both_s > 0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hicmae_cli.bench import evaluation, prediction, pretraining, puppets
+from hicmae_cli.bench import evaluation, prediction, pretraining, puppets, validation
 from hicmae_cli.bench.measure import Measure
 from tests.cli.running import hicmae
 
@@ -26,6 +26,8 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     monkeypatch.setattr(prediction, "measure_predict", lambda engine, clip: SPEED)
     monkeypatch.setattr(prediction, "measure_forward", lambda: SIZE)
     monkeypatch.setattr(evaluation, "measure_evaluation", lambda: SPEED)
+    monkeypatch.setattr(evaluation, "measure_one_stream", lambda: SPEED)
+    monkeypatch.setattr(validation, "measure_validation", lambda: SPEED)
     monkeypatch.setattr(puppets, "measure_puppets", lambda: DRAWN)
     monkeypatch.setattr(pretraining, "measure_step", lambda: STEP)
     monkeypatch.setattr(pretraining, "measure_data", lambda: STEP)
@@ -44,7 +46,7 @@ def test_results_are_shown_and_written(quick: pytest.MonkeyPatch, tmp_path: Path
     assert document["schema"] == "hicmae.bench/1"
     assert document["machine"]["cores"] >= 1
     assert document["measures"] == [
-        measure.to_dict() for measure in (SPEED, SIZE, SPEED, STEP, STEP, STEP, ITEM, DRAWN)
+        measure.to_dict() for measure in (SPEED, SIZE, SPEED, SPEED, SPEED, STEP, STEP, STEP, ITEM, DRAWN)
     ]
 
 
@@ -54,7 +56,7 @@ def test_a_missed_bound_fails_but_is_written(quick: pytest.MonkeyPatch, tmp_path
     assert run.code == 1
     assert "missed" in run.out
     document = json.loads((tmp_path / "bench.json").read_text())
-    assert [measure["holds"] for measure in document["measures"]] == [True, False, True, True, True, True, True, True]
+    assert [measure["holds"] for measure in document["measures"]] == [True, False, *[True] * 8]
 
 
 @pytest.mark.parametrize("missing", ["timm", "torchaudio"])
@@ -108,6 +110,8 @@ def test_everything_is_really_measured(tmp_path: Path) -> None:
         "predict-nano / real time",
         "onnx-forward-tiny / matrix product",
         "evaluation tiny / separate views, one core",
+        "sound-only evaluation tiny / both encoders, one core",
+        "validation, batched / clip by clip",
         "pretrain-step-tiny / matrix product",
         "pretrain data / step, one core",
         "plain training item / ours, one core",

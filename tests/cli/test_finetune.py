@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from hicmae_cli.cli.finetune import join_numbers
 from hicmae_cli.corpora.manifest import read_manifest
 from hicmae_cli.labels import CREMA_D_LABELS
 from hicmae_cli.weights.reading import read_info
@@ -108,6 +109,56 @@ def test_folds_are_trained_and_tested_one_by_one(puppets: Path) -> None:
     assert "the manifest's folds are 1, 2, 3" in none.err
 
 
+@pytest.mark.parametrize(
+    ("given", "joined"),
+    [
+        (["--seeds", "0", "1", "2", "--fold", "1"], ["--seeds", "0,1,2", "--fold", "1"]),
+        (["--fold", "1", "--seeds", "0,1", "2"], ["--fold", "1", "--seeds", "0,1,2"]),
+        (["--seeds", "7"], ["--seeds", "7"]),
+        (["--fold", "1", "2"], ["--fold", "1", "2"]),
+        (["--seeds"], ["--seeds"]),
+        (["--seeds", "--fold", "1"], ["--seeds", "--fold", "1"]),
+    ],
+)
+def test_seeds_are_given_one_after_the_other_or_with_commas(given: list[str], joined: list[str]) -> None:
+    assert join_numbers(given, "--seeds") == joined
+
+
+@pytest.mark.slow
+def test_a_whole_experiment_by_one_command(puppets: Path) -> None:
+    common = ("--dataset", "puppets", "--data", puppets, "--set", "batch_size=1", "--selection", "last")
+    experiment = (*common, "--protocol", "repeated:2x2", "--seeds", 3, 4, "--split-seed", 5)
+    run = finetune(*experiment)
+    assert run.code == 0, run.err
+    assert "; run 1 of 8" in run.out and "seed 4, repetition 2" in run.out and "sd over seeds" in run.out
+    document = result()
+    assert (document["schema"], document["finished"]) == ("hicmae.finetune/1", True)
+    assert Path("run/result.csv").read_text().count("pooled") == 4
+    inside = Path("run/seed-3/repeat-2")
+    own = json.loads((inside / "result.json").read_text())
+    assert "not the official folds" in own["protocol"][0] and own["published"] == {}
+    everyone = {sample.id for sample in read_manifest(puppets / "manifest.csv")}
+    assert {sample["id"] for sample in own["samples"]} == everyone and len(own["samples"]) == len(everyone)
+    folds = json.loads((inside / "folds.json").read_text())["folds"]
+    for fold, found in folds.items():
+        info = read_info(str(inside / f"fold-{fold}" / "last.safetensors"))
+        assert (info.fold, info.protocol, info.split_seed) == (fold, "kfold:2", 6)
+        assert len(info.seen[-1].people) == sum(len(other["people"]) for other in folds.values()) - len(found["people"])
+    scored = hicmae(
+        "evaluate", "--dataset", "puppets", "--data", puppets, "--fold", "all", "-w", inside, "--json", "scores.json"
+    )
+    assert scored.code == 0, scored.err
+    scores = json.loads(Path("scores.json").read_text())
+    assert scores["metrics"] == {name: own["metrics"][name] for name in scores["metrics"]}
+    assert "kfold2-s6-1" in scores["folds"]
+    assert finetune(*experiment).code == 0 and result() == document  # nothing is left to train
+    assert "other folds" in finetune(*experiment[:-1], 6).err
+    longer = finetune(*experiment, "--extend-epochs", 1)
+    assert longer.code == 0, longer.err
+    assert "epoch   2" in longer.out and "epoch   1" not in longer.out
+    assert read_info(str(inside / "fold-kfold2-s6-1" / "last.safetensors")).extended_from == (1,)
+
+
 def test_labels_keep_the_given_order_by_name_or_code(puppets: Path) -> None:
     order = labels_of(puppets)[::-1]
     codes = ", ".join(name[:3].upper() for name in order)
@@ -149,6 +200,12 @@ def test_label_numbers_are_indices_into_the_given_names(puppets: Path) -> None:
         (["--manifest", "clips.csv", "--device", "cuda:99"], "--device cuda:99"),
         (["--manifest", "clips.csv", "--labels", "anger,fear,ANG"], "--labels anger,fear,ANG"),
         (["--manifest", "clips.csv", "--labels", "anger,,fear"], "--labels anger,,fear"),
+        (["--manifest", "clips.csv", "--protocol", "kfold"], "--protocol kfold: expected official, loso"),
+        (["--manifest", "clips.csv", "--seeds", "a"], "--seeds a: expected whole numbers"),
+        (["--manifest", "clips.csv", "--seeds", "0", "0"], "--seeds: got 0 more than once"),
+        (["--manifest", "clips.csv", "--seeds", "0", "--seed", "1"], "got both --seed 1 and --seeds"),
+        (["--manifest", "clips.csv", "--label-share", "0"], "label_share"),
+        (["--manifest", "clips.csv", "--extend-epochs", "-1"], "--extend-epochs"),
     ],
 )
 def test_wrong_usage_exits_with_two_before_anything_is_made(puppets: Path, arguments: list[str], said: str) -> None:

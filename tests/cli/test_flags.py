@@ -19,6 +19,7 @@ from hicmae_cli.preparing.check import check
 from hicmae_cli.preparing.dataset import prepare
 from hicmae_cli.recipes.recipe import list_keys
 from hicmae_cli.recipes.settings import FinetuneSettings
+from hicmae_cli.reruns.rerun import rerun
 from hicmae_cli.runtime.opening import open_engine
 from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.training.finetuning.folds import finetune_folds
@@ -98,19 +99,21 @@ CALLS: list[tuple[str, Callable[..., object]]] = [
     ("evaluate", evaluate),
     ("compare", compare),
     ("export", export_onnx),
+    ("rerun", rerun),
     ("visualize reconstruction", rebuild_video),
     ("weights import", import_weight),
     ("weights import", add_weight),
 ]
 """Commands, and the library functions that they call."""
 
-HOOKS = {"draw_puppets", "progress", "make_detector"}
+HOOKS = {"draw_puppets", "progress", "make_detector", "finetuning", "pretraining", "warn"}
 
 UNTRANSLATED = {
     # The command uses the default.
     "predict": {"threads"},
     # Arguments of the command.
     "prepare": {"dataset"},
+    "rerun": {"run"},
     "visualize reconstruction": {"source"},
     "weights import": {"file", "name", "source", "weight"},
     # A path that the command has resolved.

@@ -68,6 +68,7 @@ def test_a_dataset_is_prepared_into_its_folder(toy: tuple[Path, list[Item]]) -> 
     assert run.out.splitlines() == [
         f"6 clips of Toy are listed in {store / 'toy.csv'}",
         f"random faces to check: {store / 'toy.png'}",
+        f"data card: {store / 'toy-card.md'}",
     ]
     assert len(read_manifest(store / "toy.csv")) == 6
     with Image.open(store / "toy.png") as sheet:
@@ -86,7 +87,7 @@ def test_items_that_fail_are_named_and_the_code_is_one(toy: tuple[Path, list[Ite
     assert "no face was found" in lines[1]
     assert lines[2] == f"skipped 2 of 6 items; {tmp_path / '[out]' / 'toy.failed.csv'} lists them all with the cause"
     assert lines[3].startswith("4 clips of Toy")
-    assert lines[5:] == ["worth a look: 1 silent", "`hicmae prepare toy … --check` lists them"]
+    assert lines[6:] == ["worth a look: 1 silent", "`hicmae prepare toy … --check` lists them"]
     found = json.loads((tmp_path / "found.json").read_text())
     assert [remark["id"] for remark in found["faceless"]] == ["s1/02"]
     assert (found["items"], found["prepared"], found["skipped"]) == (6, 4, 2)
@@ -175,6 +176,24 @@ def test_some_items_to_try_it_out(toy: tuple[Path, list[Item]]) -> None:
     assert len(read_manifest(store / "toy.limit.csv")) == 2
     assert "s0/00" in (store / "toy.limit.failed.csv").read_text()
     assert {name: (store / name).read_bytes() for name in full} == full
+
+
+def test_all_people_are_another_list(toy: tuple[Path, list[Item]]) -> None:
+    store = toy[0] / "prepared"
+    run = hicmae("prepare", "toy", "--keep-people", "all", "--limit", 2)
+    assert run.code == 0 and f"listed in {store / 'toy.people.limit.csv'}" in run.out
+    assert [sample.id for sample in read_manifest(store / "toy.people.limit.csv")] == ["s0/00-p1", "s0/01-p1"]
+    assert "--keep-people all" in (store / "toy.people.limit-card.md").read_text()
+    assert hicmae("prepare", "toy", "--keep-people", "two").code == 2
+
+
+def test_a_git_lfs_pointer_is_one_line(toy: tuple[Path, list[Item]]) -> None:
+    _, items = toy
+    items[1].video.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 9\n")
+    for arguments in ([], ["--check"]):
+        run = hicmae("prepare", "toy", *arguments)
+        assert run.code == 1
+        assert run.err.count("git lfs pull") == 1 and "unreadable" not in run.err + run.out
 
 
 def test_ctrl_c_says_how_to_go_on(toy: tuple[Path, list[Item]], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -267,10 +286,10 @@ def test_real_faces_in_a_process_of_its_own(tmp_path: Path, monkeypatch: pytest.
     write_video(tmp_path / "root" / "a.mp4", right, 12, read_audio(sample, 0, 0.33), audio_codec="aac")
     item = Item("a", "fear", "somebody", tmp_path / "root" / "a.mp4")
     stand_in(monkeypatch, toy_dataset([item]), tmp_path / "root")
-    assert jobs.one_face.keywords == {"num_faces": 1}
+    assert jobs.open_finder.keywords == {"num_faces": 4}
     run = hicmae("prepare", "toy", "--workers", 1)
     assert run.code == 0, run.out
-    assert ",1.0000\n" in (tmp_path / "root/prepared/toy.csv").read_text()
+    assert ",1.0000,1,0\n" in (tmp_path / "root/prepared/toy.csv").read_text()
 
 
 CHILD = """

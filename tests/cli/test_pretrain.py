@@ -156,7 +156,7 @@ def test_voxceleb2_is_read_as_it_is_distributed(puppets: Path, monkeypatch: pyte
     [
         ((), "expected exactly one of them"),
         (("--dataset", "puppets", "--videos", "."), "expected exactly one of them"),
-        (("--dataset", "celebs"), "expected one of puppets, voxceleb2"),
+        (("--dataset", "celebs"), "the nearest is"),
         (("--dataset", "voxceleb2"), "the folder that holds its mp4 and aac folders"),
         (("--dataset", "puppets", "--set", "bach_size=3"), "did you mean batch_size?"),
         (("--dataset", "puppets", "--set", "video_mask_ratio=1"), "hides 100 of 100"),

@@ -11,7 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hicmae_cli.corpora.manifest import Sample
-from hicmae_cli.corpora.splits import cut_validation, hash_split, list_folds, split_by_column, split_by_fold
+from hicmae_cli.corpora.splits import (
+    cut_validation,
+    hash_split,
+    keep_label_share,
+    list_folds,
+    split_by_column,
+    split_by_fold,
+)
 from hicmae_cli.corpora.values import Target
 from hicmae_cli.errors import ManifestError
 
@@ -153,3 +160,25 @@ def test_one_person_only_and_people_half_known() -> None:
         cut_validation([sample(n, speaker="me") for n in range(3)], 0.1, 0)
     with pytest.raises(ManifestError, match="clip clip-1: has no speaker, but other clips do"):
         cut_validation([sample(0, speaker="me"), sample(1)], 0.1, 0)
+
+
+@settings(max_examples=40)
+@given(manifests(speakers=0), st.floats(0.01, 1), st.floats(0.01, 1), st.integers(0, 3), st.randoms())
+def test_a_share_of_every_class_is_kept_and_holds_the_smaller_shares(
+    samples: list[Sample], one: float, other: float, seed: int, shuffler: random.Random
+) -> None:
+    small, large = (keep_label_share(samples, share, seed) for share in sorted((one, other)))
+    assert set(ids(small)) <= set(ids(large))
+    assert ids(large) == [s.id for s in samples if s in large]
+    kept = Counter(s.label for s in small)
+    for label, count in Counter(s.label for s in samples).items():
+        assert kept[label] == max(1, round(min(one, other) * count))
+    assert keep_label_share(samples, 1, seed) == samples
+    shuffled = list(samples)
+    shuffler.shuffle(shuffled)
+    assert set(ids(keep_label_share(shuffled, one, seed))) == set(ids(keep_label_share(samples, one, seed)))
+
+
+def test_another_seed_keeps_other_clips() -> None:
+    samples = [sample(n) for n in range(40)]
+    assert len({tuple(ids(keep_label_share(samples, 0.1, seed))) for seed in range(4)}) > 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from hicmae_cli.bench.measure import Measure, to_document
+from hicmae_cli.corpora.fold_protocols import DrawnFolds
 from tests.docs.pages import PAGES, ROOT
 from tests.test_rooms import ROOMS
 
@@ -89,6 +91,20 @@ def test_every_field_of_the_benchmark_is_documented() -> None:
     document = to_document([Measure("speed", 2.0, "x", 1.0, False, "a test")])
     assert set(fields(document, skip=frozenset({"machine"}))) == documented("hicmae.bench/1")
     assert set(document["machine"]) <= set(re.findall(r"`(\w+)`", PAGES["docs/reference/json.md"]))
+
+
+def test_every_field_of_an_experiment_is_documented() -> None:
+    from hicmae_cli.training.finetuning.results import FinetuningOutcome, FinetuningResult, FoldResult, SeedResult
+
+    run = FoldResult("1", 0, Path("run"), FinetuningOutcome(None, 0, 1))
+    document = FinetuningResult("toys", (SeedResult(0, (run,)),)).to_dict()
+    assert set(fields(document)) == documented("hicmae.finetune/1")
+
+
+def test_every_field_of_drawn_folds_is_documented(tmp_path: Path) -> None:
+    DrawnFolds("loso", 0, "rule", {"loso-a": ("clip",)}, {"loso-a": ("a",)}).write(tmp_path / "folds.json")
+    document = json.loads((tmp_path / "folds.json").read_text())
+    assert set(fields(document, skip=frozenset({"folds"}))) == documented("hicmae.folds/1")
 
 
 def test_every_field_of_a_weight_is_documented() -> None:

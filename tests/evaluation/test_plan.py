@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from hicmae_cli.corpora.fold_protocols import draw_folds, parse_protocol
 from hicmae_cli.corpora.known.own import FOLDER, MANIFEST
-from hicmae_cli.corpora.manifest import Sample
+from hicmae_cli.corpora.manifest import Sample, read_manifest
 from hicmae_cli.corpora.splits import split_by_fold
 from hicmae_cli.errors import ManifestError, SettingsError, WeightsError
 from hicmae_cli.evaluation.plan import EvaluationPlan, find_weights, pick_weight, plan_evaluation
@@ -143,3 +144,27 @@ def test_folds_of_a_manifest_are_those_it_names(tmp_path: Path) -> None:
     assert plan.select(clips, "2") == clips[1:]
     with pytest.raises(ManifestError, match="no clips in fold 3; its folds are 1, 2"):
         plan.select(clips, "3")
+
+
+def test_the_folds_that_a_run_drew_replace_those_of_the_list(tmp_path: Path) -> None:
+    (tmp_path / "a.mkv").touch()
+    lines = [f"c{n},a.mkv,a.mkv,{label},{n % 2},p{n}" for n, label in enumerate(("anger", "happiness", "anger"))]
+    manifest = tmp_path / "list.csv"
+    manifest.write_text("\n".join(["id,video,audio,label,fold,speaker", *lines]))
+    listed = read_manifest(manifest)
+    drawn = draw_folds(listed, parse_protocol("loso"), 0)
+    plan = plan_evaluation(manifest=manifest, fold="loso-p1", drawn=drawn)
+    samples = plan.read_samples(info_of(labels=("anger", "happiness")))
+    assert [clip.id for clip in plan.select(samples, "loso-p1")] == ["c1"]
+    with pytest.raises(SettingsError, match="give fold='loso-p1'"):
+        asked = plan_evaluation(manifest=manifest, drawn=drawn)
+        asked.select(asked.read_samples(info_of(labels=("anger", "happiness"))), "", "loso-p1")
+    # Another list is tested as it is, and so is another corpus.
+    other = draw_folds([replace(clip, id=f"other {clip.id}") for clip in listed], parse_protocol("loso"), 0)
+    for given in (
+        plan_evaluation(manifest=manifest, drawn=other),
+        plan_evaluation(manifest=manifest, cross=True, drawn=drawn),
+    ):
+        assert [clip.fold for clip in given.read_samples(info_of(labels=("anger", "happiness")))] == ["0", "1", "0"]
+    with pytest.raises(ManifestError, match="3 clips have no fold"):
+        plan_evaluation(manifest=manifest, fold="loso-p1", drawn=other).read_samples(info_of())

@@ -9,6 +9,8 @@ from typing import get_args
 import pytest
 
 from hicmae_cli.corpora.dataset import SplitFacts
+from hicmae_cli.corpora.fold_protocols import draw_folds, parse_protocol
+from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.evaluation.folds import FoldsEvaluation
 from hicmae_cli.evaluation.label_maps import Matched
 from hicmae_cli.evaluation.protocol import SELECTIONS, Protocol, describe_leak
@@ -46,6 +48,19 @@ def test_folds_stand_beside_the_total_and_each_beside_its_own() -> None:
     assert document["published"]["war"]["measured"] == document["metrics"]["war"]
     assert document["folds"]["1"]["published"]["uar"]["difference"] == pytest.approx(0.6)
     assert document["folds"]["2"]["published"] == {}
+
+
+def test_drawn_folds_are_explained_and_have_no_published_numbers() -> None:
+    people = [Sample(f"c{n}", None, None, "anger", speaker=str(n)) for n in range(2)]
+    drawn = draw_folds(people, parse_protocol("loso"), 0)
+    own = drawn.describe(DATASET)
+    document = Protocol("toys", own, "all", drawn_rule=drawn.rule).to_dict(
+        FoldsEvaluation({"loso-0": RIGHT, "loso-1": WRONG})
+    )
+    assert document["published"] == {} and not any(fold["published"] for fold in document["folds"].values())
+    assert "leave one speaker out: every fold tests the clips of one speaker; not the" in document["protocol"][0]
+    assert Protocol("toys", own, "loso-0", drawn_rule=drawn.rule).to_dict(RIGHT)["published"] == {}
+    assert not any("published" in warning for warning in document["warnings"])
 
 
 def test_a_weight_with_renamed_labels_is_not_compared_with_the_paper() -> None:

@@ -23,9 +23,9 @@ from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from hicmae_cli.bench.measure import peak_resident_mb
 from hicmae_cli.errors import HicmaeError
 from hicmae_cli.media import probe, read_audio, read_audio_blocks, read_frames, sample_frames
+from hicmae_cli.memory import peak_resident_mb
 from tests.media.make import make_sound, make_video
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="CPU time of a child is limited by POSIX")

@@ -15,7 +15,7 @@ from hicmae_cli.media import write_video
 
 _READ = """
 import sys
-from hicmae_cli.bench.measure import peak_resident_mb
+from hicmae_cli.memory import peak_resident_mb
 from hicmae_cli.media import probe, read_audio_blocks, sample_frames, read_frames
 path = sys.argv[1]
 probe(path)

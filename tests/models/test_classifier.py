@@ -9,6 +9,7 @@ import torch
 from hicmae_cli.errors import WeightsError
 from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.config import VARIANTS, ModelDims, find_variant
+from hicmae_cli.models.encoders import Encoded
 from hicmae_cli.models.layers import Attention
 from hicmae_cli.models.masking import cut_patches, keep_patches
 from hicmae_cli.weights.authors import infer_dims, to_our_names
@@ -134,6 +135,23 @@ def test_a_withheld_stream_counts_as_zeros(stream: str, layer_fusion: bool) -> N
         torch.testing.assert_close(model(*withheld), expected, atol=1e-5, rtol=1e-5)
         one = [None if x is None else x[:1] for x in withheld]
         torch.testing.assert_close(model(*one), expected[:1], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("stream", ["video", "audio"])
+def test_a_withheld_stream_may_be_one_token(stream: str) -> None:
+    model = draw_model()
+    model.one_token = True
+    _, withheld = withhold(stream)
+    encoders = {"video": model.video_encoder, "audio": model.audio_encoder}
+    with torch.inference_mode():
+        zeros = encoders[stream].encode_zeros()
+        token = zeros._replace(tokens=zeros.tokens.mean(dim=1, keepdim=True))
+        other = withheld[1 - ("video", "audio").index(stream)]
+        encoded = {name: Encoded.summarise(each(other)) for name, each in encoders.items() if name != stream}
+        expected = model.head(model.fuse(**{stream: token, **encoded}, batch=2))
+        torch.testing.assert_close(model(*withheld), expected)
+        model.one_token = False
+        assert (model(*withheld) - expected).abs().max() > 1e-3
 
 
 def test_both_streams_cannot_be_withheld() -> None:

@@ -14,11 +14,11 @@ from hicmae_cli.corpora.dataset import Dataset, Item, SplitFacts
 from hicmae_cli.corpora.manifest import read_manifest
 from hicmae_cli.corpora.splits import hash_split
 from hicmae_cli.preparing.check import check_folds, check_items, summarise
-from hicmae_cli.preparing.clip import ClipFacts
 from hicmae_cli.preparing.contact_sheet import read_random_faces
 from hicmae_cli.preparing.dataset import prepare_items
 from hicmae_cli.preparing.findings import CheckReport, Remark
 from hicmae_cli.preparing.journal import Entry
+from hicmae_cli.preparing.measuring import ClipFacts
 from tests.corpora.toys import FRAMES, SquareDetector, film, make_items, picture, tone, toy_dataset
 
 check_squares = partial(check_items, make_detector=SquareDetector)

@@ -13,11 +13,14 @@ from PIL import Image
 
 from hicmae_cli.clips import read_prepared_clip
 from hicmae_cli.errors import MediaError
-from hicmae_cli.faces import Face, align_face
+from hicmae_cli.faces import Face
+from hicmae_cli.faces.align import warp_face
 from hicmae_cli.media import Frame, probe, write_video
 from hicmae_cli.media import source as media_source
 from hicmae_cli.preparing import clip as prepare
-from hicmae_cli.preparing.clip import ClipFacts, Source, UnusableError, examine_clip, examine_frames, prepare_clip
+from hicmae_cli.preparing.clip import examine_clip, prepare_clip
+from hicmae_cli.preparing.frame_folder import examine_frames
+from hicmae_cli.preparing.measuring import ClipFacts, Source, UnusableError
 from tests.faces.fake import FakeDetector, FakeFace
 from tests.media.make import make_video
 
@@ -30,16 +33,16 @@ def scene(path: Path, samples: np.ndarray | None) -> Path:
     return path
 
 
-def test_frame_i_keeps_its_time_and_the_largest_face_is_cut(tmp_path: Path) -> None:
+def test_frame_i_keeps_its_time_and_the_person_seen_most_is_cut(tmp_path: Path) -> None:
     samples = np.linspace(-0.5, 0.5, 32000).astype(np.float32)
     source = scene(tmp_path / "scene.mkv", samples)
-    detector = FakeDetector([FakeFace(0.5, 9, (70, 80), 80), FakeFace(0, 9, (190, 80), 30)])
-    # Until half a second only the small face on the grey wall is there.
-    assert prepare_clip(source, tmp_path / "clip.mkv", detector).face_coverage == 1.0
+    detector = FakeDetector([FakeFace(0.5, 9, (70, 80), 80), FakeFace(0, 1.2, (190, 80), 30)])
+    # The small face on the grey wall comes first, but is seen less.
+    assert prepare_clip(source, tmp_path / "clip.mkv", detector).face_coverage == 0.75
     clip = read_prepared_clip(tmp_path / "clip.mkv", tmp_path / "clip.mkv").decode_all()
     assert isinstance(clip.frames, np.ndarray) and clip.num_frames == 20
     brightness = clip.frames.mean(axis=(1, 2, 3))
-    assert brightness[:5].max() < 80
+    assert brightness[:5].max() < 8
     assert brightness[5:].min() > 180
     assert clip.samples is not None and len(clip.samples) == pytest.approx(32000, abs=200)
 
@@ -47,7 +50,7 @@ def test_frame_i_keeps_its_time_and_the_largest_face_is_cut(tmp_path: Path) -> N
 def test_a_frame_without_a_face_is_black_and_counted(tmp_path: Path) -> None:
     source = scene(tmp_path / "scene.mkv", None)
     facts = prepare_clip(source, tmp_path / "clip.mkv", FakeDetector([FakeFace(0, 1, (70, 80), 80)]))
-    assert facts == ClipFacts(0.5, video_s=2.0, sound_s=0.0, is_silent=False)
+    assert facts == ClipFacts(0.5, 2.0, 0.0, is_silent=False, people_seen=1, identity_switches=0, fps=10.0)
     clip = read_prepared_clip(tmp_path / "clip.mkv", None).decode_all()
     assert isinstance(clip.frames, np.ndarray)
     assert clip.frames[10:].max() < 8 and clip.frames[:10].mean() > 180
@@ -74,12 +77,12 @@ def test_frames_are_written_as_they_come(tmp_path: Path, monkeypatch: pytest.Mon
 
     def watched(*arguments: Any) -> np.ndarray:
         nonlocal most
-        face = align_face(*arguments)
+        face = warp_face(*arguments)
         alive.append(weakref.ref(face))
         most = max(most, sum(ref() is not None for ref in alive))
         return face
 
-    monkeypatch.setattr(prepare, "align_face", watched)
+    monkeypatch.setattr(prepare, "warp_face", watched)
     source = scene(tmp_path / "scene.mkv", np.zeros(32000, np.float32))
     prepare_clip(source, tmp_path / "clip.mkv", FakeDetector([FakeFace(0, 9, (70, 80), 80)]))
     assert len(alive) == 20
@@ -105,7 +108,7 @@ def test_sound_of_its_own_takes_the_place_of_the_video_s(tmp_path: Path) -> None
     soundfile.write(tmp_path / "voice.wav", tone(2), 16_000)
     source = Source(video, tmp_path / "voice.wav", needs_sound=True)
     facts = prepare_clip(source, tmp_path / "clip.mkv", face())
-    assert facts == ClipFacts(1.0, 2.0, 2.0, is_silent=False)
+    assert facts == ClipFacts(1.0, 2.0, 2.0, is_silent=False, people_seen=1, identity_switches=0, fps=10.0)
     clip = read_prepared_clip(tmp_path / "clip.mkv", tmp_path / "clip.mkv")
     assert clip.samples is not None
     np.testing.assert_allclose(clip.samples, tone(2), atol=1e-4)
@@ -152,7 +155,7 @@ def test_a_file_cut_short_is_refused_where_sound_is_needed(tmp_path: Path) -> No
 def test_a_clip_is_examined_up_to_its_first_face(tmp_path: Path) -> None:
     source = Source(scene(tmp_path / "scene.mkv", tone(2)), needs_sound=True)
     detector = CountingDetector([FakeFace(0.5, 9, (70, 80), 80)])
-    assert examine_clip(source, detector) == ClipFacts(None, 2.0, 2.0, is_silent=False)
+    assert examine_clip(source, detector) == ClipFacts(None, 2.0, 2.0, is_silent=False, fps=10.0)
     assert detector.frames == 6
     with pytest.raises(UnusableError, match="no face was found in any of its 20 frames"):
         examine_clip(source, FakeDetector([]))

@@ -37,9 +37,9 @@ def test_clips_and_their_manifest(tmp_path: Path) -> None:
     assert done.manifest == tmp_path / "store" / "toy.csv"
     assert (done.prepared, done.skipped, events) == (4, (), ["done"] * 4)
     assert done.manifest.read_text().splitlines()[:3] == [
-        "id,video,audio,label,fold,split,speaker,take,face_coverage",
-        "s0/00,clips/s0/00.mkv,clips/s0/00.mkv,anger,0,,s0,0,1.0000",
-        "s0/01,clips/s0/01.mkv,clips/s0/01.mkv,fear,0,,s0,1,1.0000",
+        "id,video,audio,label,fold,split,speaker,take,face_coverage,people_seen,identity_switches",
+        "s0/00,clips/s0/00.mkv,clips/s0/00.mkv,anger,0,,s0,0,1.0000,1,0",
+        "s0/01,clips/s0/01.mkv,clips/s0/01.mkv,fear,0,,s0,1,1.0000,1,0",
     ]
     for sample in read_manifest(done.manifest):
         clip = read_prepared_clip(sample.video, sample.audio)
@@ -165,9 +165,9 @@ def test_folders_of_faces_are_used_as_they_are(tmp_path: Path) -> None:
     items[6].audio.unlink()
     done = prepare_items(dataset, items, store, frames=frames, make_detector=never)
     assert done.manifest.read_text().splitlines()[1:] == [
-        f"00,{frames}/00,{raw}/00.wav,anger,0,,s0,0,",
-        f"01,{frames}/01_aligned,{raw}/01.mkv,fear,0,,s0,1,",
-        f"04,{frames}/04/04_aligned,{raw}/04.mkv,anger,2,,s2,4,",
+        f"00,{frames}/00,{raw}/00.wav,anger,0,,s0,0,,,",
+        f"01,{frames}/01_aligned,{raw}/01.mkv,fear,0,,s0,1,,,",
+        f"04,{frames}/04/04_aligned,{raw}/04.mkv,anger,2,,s2,4,,,",
     ]
     causes = {failure.id: (failure.fault, failure.cause) for failure in done.skipped}
     assert {id_: fault for id_, (fault, _) in causes.items()} == {
@@ -238,6 +238,7 @@ def test_one_call_prepares_a_dataset_and_says_what_came_of_it(tmp_path: Path) ->
         f"skipped 1 of 6 items; {store / 'toy.failed.csv'} lists them all with the cause",
         f"5 clips of Toy are listed in {store / 'toy.csv'}",
         f"random faces to check: {store / 'toy.png'}",
+        f"data card: {store / 'toy-card.md'}",
         "worth a look: 1 silent",
     ]
     document = json.loads(json.dumps(done.to_dict()))

@@ -7,8 +7,8 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hicmae_cli.preparing.clip import ClipFacts
 from hicmae_cli.preparing.journal import Entry, Journal, open_journal, read_journal
+from hicmae_cli.preparing.measuring import ClipFacts
 
 DONE = Entry("1 2", ClipFacts(0.5, 1.0, 1.25, is_silent=False), 99)
 FAILED = Entry("1 2", fault="no face", cause="a.mkv: no face \udc80 é")

@@ -84,8 +84,10 @@ def test_broken_sounds_are_skipped_and_named(tmp_path: Path) -> None:
 
 def test_pictures_are_refused(tmp_path: Path) -> None:
     make_corpus(tmp_path, 1)
-    with pytest.raises(SettingsError, match="emodb is sound only; give no `frames`"):
+    with pytest.raises(SettingsError, match="emodb has no pictures, only sound"):
         prepare(EMODB, tmp_path, frames=tmp_path, workers=0)
+    with pytest.raises(SettingsError, match="keep_people='all': emodb has no pictures"):
+        prepare(EMODB, tmp_path, keep_people="all", workers=0)
     for path in (tmp_path / "wav").iterdir():
         path.unlink()
     with pytest.raises(ManifestError, match="no items"):

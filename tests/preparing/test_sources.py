@@ -7,12 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from hicmae_cli.errors import ManifestError, SettingsError
+from hicmae_cli.errors import ManifestError, MediaError, SettingsError
+from hicmae_cli.media import probe
+from hicmae_cli.preparing.check import check_items
+from hicmae_cli.preparing.dataset import prepare_items
 from hicmae_cli.preparing.jobs import choose_runner
 from hicmae_cli.preparing.sources import find_raw
+from hicmae_cli.preparing.videos import prepare_videos
 from hicmae_cli.workers import run_here
 from tests.corpora.fakes import make_fake
-from tests.corpora.toys import make_items, toy_dataset
+from tests.corpora.toys import SquareDetector, make_items, toy_dataset
 
 
 def test_a_name_and_its_dataset_find_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -74,3 +78,21 @@ def test_where_jobs_run() -> None:
         choose_runner(2, "auto")
     with pytest.raises(SettingsError, match="got workers=-1, expected 0 or more"):
         choose_runner(-1)
+
+
+def test_git_lfs_pointers_stop_everything_at_once(tmp_path: Path) -> None:
+    """A clone without Git LFS has thousands of them, each a few lines of text."""
+    items = make_items(tmp_path / "raw", 4)
+    pointer = b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 123456\n"
+    items[1].video.write_bytes(pointer)
+    assert items[3].audio is not None
+    items[3].audio.write_bytes(pointer)
+    said = r"^.*/01\.mkv \(and 1 more files\): is a Git LFS pointer, not the file itself; run `git lfs pull`"
+    for refused in (prepare_items, check_items):
+        with pytest.raises(ManifestError, match=said):
+            refused(toy_dataset(items), items, tmp_path / "store", make_detector=SquareDetector)
+    assert not (tmp_path / "store").exists()
+    with pytest.raises(ManifestError, match=r"01\.mkv: is a Git LFS pointer"):
+        prepare_videos(tmp_path / "raw", tmp_path / "store", make_detector=SquareDetector)
+    with pytest.raises(MediaError, match=r"01\.mkv: is a Git LFS pointer, .* run `git lfs pull`"):
+        probe(items[1].video)

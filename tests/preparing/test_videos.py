@@ -54,6 +54,15 @@ def test_any_videos_become_prepared_clips_once(tmp_path: Path) -> None:
     assert prepare_videos(folder, store, make_detector=never)[0] == found
 
 
+def test_an_excerpt_never_changes_person(tmp_path: Path) -> None:
+    """Someone else's face is the larger one for half a second; the pre-training sees one person, or black."""
+    scene(tmp_path / "raw" / "a.mkv")
+    two = partial(FakeDetector, [FakeFace(0, 9, (70, 80), 60), FakeFace(0, 1.5, (180, 80), 90)])
+    (found,), _ = prepare_videos(tmp_path / "raw", tmp_path / "store", make_detector=two)
+    faces, _ = read_random_window(found, np.random.default_rng(0))
+    assert faces.mean(axis=(1, 2, 3)).min() > 180
+
+
 def test_a_video_that_failed_is_tried_again_when_it_changes(tmp_path: Path) -> None:
     folder, store = tmp_path / "raw", tmp_path / "store"
     scene(folder / "a.mkv")

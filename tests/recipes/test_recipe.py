@@ -10,7 +10,8 @@ from hicmae_cli.corpora.catalogue import DATASETS
 from hicmae_cli.errors import SettingsError
 from hicmae_cli.models.config import VARIANTS, Architecture, DecoderDims, ModelDims
 from hicmae_cli.recipes.recipe import available_recipes, load_settings, parse_overrides, read_recipe, summarise_recipe
-from hicmae_cli.recipes.settings import PHASES, FinetuneSettings, PretrainSettings, Settings
+from hicmae_cli.recipes.settings import PHASES, FinetuneSettings, PretrainSettings
+from hicmae_cli.recipes.shared_settings import Settings
 from hicmae_cli.toml import parse_toml
 
 

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from hicmae_cli.models.config import AUDIO_GRID, VARIANTS, MaskKind
 from hicmae_cli.models.masking import count_masked
 from hicmae_cli.recipes.recipe import ALIASES, RecipeKey, list_keys
-from hicmae_cli.recipes.settings import OF_THE_MACHINE, PHASES, Settings
+from hicmae_cli.recipes.settings import OF_THE_MACHINE, PHASES
+from hicmae_cli.recipes.shared_settings import Settings
 
 KEYS = [(phase, key) for phase in PHASES for key in list_keys(PHASES[phase])]
 

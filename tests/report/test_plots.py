@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
 from PIL import Image
 
 from hicmae_cli.errors import HicmaeError, SettingsError
+from hicmae_cli.report import plots
 from hicmae_cli.report.plots import Triple, list_panels, plot_confusion, plot_curves, reconstruction_picture, smooth
 
 
@@ -243,3 +245,25 @@ def test_counts_that_do_not_fit_the_labels_are_refused(tmp_path: Path) -> None:
         with pytest.raises(HicmaeError, match="cannot be drawn"):
             plot_confusion(counts, labels, tmp_path / "a.png", title="")
     assert not any(tmp_path.iterdir())
+
+
+def test_the_curves_of_a_finetuning_differ_in_lightness_and_dash(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = [
+        {"step": n, "epoch": n, "loss": 1 / n, "learning_rate": 1e-4 * n, "grad_norm": None}
+        | ({"validation.loss": 1.5 / n, "validation.uar": 0.2 * n, "validation.war": 0.1 * n} if n % 2 else {})
+        for n in range(1, 5)
+    ]
+    figures: list[Any] = []
+    monkeypatch.setattr(plots, "_save", lambda figure, path, dpi: figures.append(figure))
+    plots.plot_finetuning(lines, tmp_path / "curves.png", judged_on="validation", best=3)
+    losses, scores, rate, _ = figures[0].axes
+    assert [line.get_label() for line in losses.lines[:2]] == ["training", "validation"]
+    assert list(losses.lines[1].get_xdata()) == [1, 3]  # a line over epochs without validation
+    assert [line.get_label() for line in scores.lines[:2]] == ["UAR", "WAR"]
+    assert len(rate.lines) == 1
+    assert list(scores.lines[-1].get_xdata()) == [3, 3]  # the epoch that was kept
+    strokes = [(line.get_color(), line.get_linestyle()) for line in losses.lines[:2]]
+    light = [sum(w * c for w, c in zip((0.299, 0.587, 0.114), to_rgb(colour), strict=True)) for colour, _ in strokes]
+    assert abs(light[0] - light[1]) > 0.2 and strokes[0][1] != strokes[1][1]

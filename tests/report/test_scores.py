@@ -55,6 +55,18 @@ def test_measured_interval_and_published_stand_under_each_other() -> None:
     assert "[red]|x 1 0 0.00" in text  # a label is no markup
 
 
+def test_many_folds_are_shown_by_three_on_a_terminal_and_all_on_the_page() -> None:
+    folds = {
+        f"loso-{n}": {"metrics": {**document()["metrics"], "uar": n / 100}, "decisions": 2} for n in range(20, 0, -1)
+    }
+    many = document(fold="all", folds=folds, mean=document()["metrics"], sd=document()["metrics"])
+    text = shown(many)
+    assert "lowest UAR, fold loso-1 2 0.0100" in text and "highest UAR, fold loso-20 2 0.2000" in text
+    assert "mean over 20 folds" in text and "fold loso-7" not in text
+    page = scores_markdown(many, "run")
+    assert all(f"| fold {name} |" in page for name in folds)
+
+
 def test_folds_mean_sd_and_pooled_are_rows() -> None:
     metrics = document()["metrics"]
     fold = {"metrics": metrics, "decisions": 2, "published": document()["published"]}

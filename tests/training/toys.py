@@ -167,14 +167,17 @@ def tuned(
     return weight
 
 
+USE = ("clips_per_s", "elapsed_s", "peak_memory_mb", "peak_gpu_mb")
+
+
 class KilledError(Exception):
     """Ends a training run in a test."""
 
 
 def numbers(folder: Path) -> list[dict[str, Any]]:
-    """Read the lines of a run's metrics, without its speed."""
+    """Read the lines of a run's metrics, without its speed and memory."""
     lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-    return [{key: value for key, value in line.items() if key != "clips_per_s"} for line in lines]
+    return [{key: value for key, value in line.items() if key not in USE} for line in lines]
 
 
 def start(kind: str, folder: Path, clips: Path, *more: str) -> subprocess.Popen[str]:

@@ -113,13 +113,15 @@ def _empty_graph() -> onnx.ModelProto:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("withheld", ["zeros", "mean token"])
 @pytest.mark.parametrize("modality", ["video", "audio"])
 def test_a_weight_of_one_stream_is_exported_without_the_other_encoder(
-    exported: Path, tmp_path: Path, modality: str
+    exported: Path, tmp_path: Path, modality: str, withheld: str
 ) -> None:
     model, info = load_classifier(exported.with_suffix(".safetensors"))
     source = tmp_path / "w.safetensors"
-    save_classifier(source, model, info.model_copy(update={"modality": modality}))
+    save_classifier(source, model, info.model_copy(update={"modality": modality, "withheld": withheld}))
+    model, _ = load_classifier(source)
     export.export_onnx(source, source.with_suffix(".onnx"))
     other = "audio" if modality == "video" else "video"
     tensors = [each.name for each in onnx.load(source.with_suffix(".onnx")).graph.initializer]
@@ -130,6 +132,7 @@ def test_a_weight_of_one_stream_is_exported_without_the_other_encoder(
         video = rng.standard_normal((batch, 3, 16, 160, 160), np.float32)
         audio = rng.standard_normal((batch, 1, 256, 128), np.float32)
         given = {"video": torch.from_numpy(video), "audio": torch.from_numpy(audio)}
+        nothing = torch.zeros_like(given[other]) if withheld == "zeros" else None
         with torch.inference_mode():
-            expected = model(*{**given, other: torch.zeros_like(given[other])}.values()).numpy()
+            expected = model(*{**given, other: nothing}.values()).numpy()
         np.testing.assert_allclose(engine.logits(video, audio), expected, atol=1e-5)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -27,12 +28,12 @@ def assign_fold(actor: int) -> str:
 
 
 def parse_item(name: str, video: Path, audio: Path | None) -> Item:
-    """Make an item from the name of its video-only file.
+    """Make an item from the name of its video-only file, which is its id also where another file is used.
 
     Args:
         name: ``02-01-<emotion>-<intensity>-<statement>-<repetition>-<actor>``.
-        video: the video-only file.
-        audio: the audio-only file.
+        video: the video-only file, or the one with sound.
+        audio: the audio-only file; None if the sound is in ``video``.
 
     Raises:
         ManifestError: the name has another form.
@@ -49,20 +50,107 @@ def parse_item(name: str, video: Path, audio: Path | None) -> Item:
     )
 
 
-def _list_items(root: Path) -> list[Item]:
-    """List the spoken clips: pictures from the video-only files (02), sound from the audio-only files (03)."""
-    found: dict[str, Path] = {}  # name of the video-only file -> folder
+@dataclass(frozen=True)
+class _Files:
+    """The spoken files below a root, by the name of their clip's video-only file (``02-01-...``), with their folders.
+
+    Attributes:
+        whole: the files with pictures and sound, ``01-01-*.mp4``.
+        video: the video-only files, ``02-01-*.mp4``.
+        audio: the audio-only files, ``03-01-*.wav``.
+        songs: number of sung files.
+    """
+
+    whole: dict[str, Path]
+    video: dict[str, Path]
+    audio: dict[str, Path]
+    songs: int
+
+    def are_published_form(self, name: str) -> bool:
+        """Whether a clip has the two files that the paper uses, or no file that could take their place."""
+        return (name in self.video and name in self.audio) or name not in self.whole
+
+    @property
+    def names(self) -> list[str]:
+        """The clips that have any file, sorted."""
+        return sorted({*self.whole, *self.video, *self.audio})
+
+
+def _find_files(root: Path) -> _Files:
+    files = _Files({}, {}, {}, 0)
+    songs = 0
     for folder in sorted(root.glob("Actor_*")):
         for path in sorted(folder.glob("*")):
             if path.suffix not in (".mp4", ".wav") or path.name.startswith("."):
                 continue
             fields = _parse_name(path.stem, path)
-            if fields["channel"] == _SPEECH and fields["modality"] in ("02", "03"):
-                found.setdefault(f"02{path.stem[2:]}", folder)
-    # A clip without its video or its sound stays in the list, so that preparing reports the missing file.
-    return [
-        parse_item(name, folder / f"{name}.mp4", folder / f"03{name[2:]}.wav") for name, folder in sorted(found.items())
+            if fields["channel"] != _SPEECH:
+                songs += 1
+                continue
+            kinds = {("01", ".mp4"): files.whole, ("02", ".mp4"): files.video, ("03", ".wav"): files.audio}
+            kind = kinds.get((fields["modality"], path.suffix))
+            if kind is not None:
+                kind.setdefault(f"02{path.stem[2:]}", folder)
+    return replace(files, songs=songs)
+
+
+def _list_items(root: Path) -> list[Item]:
+    """List the spoken clips: pictures from the video-only files (02), sound from the audio-only files (03).
+
+    A clip without these two is read from its file with both (01), and keeps its id: it is the same recording. A clip
+    with only one of the two stays in the list, so that preparing reports the missing file.
+
+    Raises:
+        ManifestError: there are no spoken clips, but other files of RAVDESS; names them.
+    """
+    files = _find_files(root)
+    if not files.names:
+        _refuse_other_forms(root, files)
+    items = []
+    for name in files.names:
+        if files.are_published_form(name):
+            folder = files.video.get(name) or files.audio[name]
+            items.append(parse_item(name, folder / f"{name}.mp4", folder / f"03{name[2:]}.wav"))
+        else:
+            items.append(parse_item(name, files.whole[name] / f"01{name[2:]}.mp4", None))
+    return items
+
+
+def _refuse_other_forms(root: Path, files: _Files) -> None:
+    """Raise an error that names the files of RAVDESS that are there, if they cannot be used."""
+    outside = [path for path in sorted(root.glob("**/0[123]-0[12]-*.*")) if not path.parent.name.startswith("Actor_")]
+    found = [
+        f"{len(paths)} {what}"
+        for paths, what in ((range(files.songs), "songs"), (outside, "files outside the folders Actor_*"))
+        if paths
     ]
+    # Complete folders may also be one level too deep.
+    deep = sorted({path.parent.parent for path in root.glob("*/**/Actor_*/*.*")})
+    if deep:
+        found.append(f"folders Actor_* in {deep[0]}, which may be the root")
+    if found:
+        raise ManifestError(
+            one_line(
+                f"{root}: found {' and '.join(found)}, but no spoken clip; expected 02-01-*.mp4 "
+                "with 03-01-*.wav, or 01-01-*.mp4, in Actor_01 to Actor_24"
+            )
+        )
+
+
+def _note_form(root: Path) -> list[str]:
+    """Return a warning if clips are read from the files with pictures and sound, or if all clips lack one of them."""
+    files = _find_files(root)
+    taken = [name for name in files.names if not files.are_published_form(name)]
+    if taken:
+        return [
+            f"took {len(taken)} of {len(files.names)} clips from 01-01-*.mp4, with the sound in them; the paper used "
+            "02-01-*.mp4 and 03-01-*.wav, the same recordings in other files"
+        ]
+    if files.video and not files.audio:
+        return [f"found {len(files.video)} video-only files (02-01-*.mp4), but none with their sound (03-01-*.wav)"]
+    if files.audio and not files.video:
+        return [f"found {len(files.audio)} audio-only files (03-01-*.wav), but none with their pictures (02-01-*.mp4)"]
+    return []
 
 
 def _parse_name(name: str, path: Path) -> dict[str, str]:
@@ -91,9 +179,11 @@ RAVDESS: Final = Dataset(
     sampling_rate=4,
     recipe="ravdess",
     items=_list_items,
+    ignored=_note_form,
     layout=(
         "Actor_<actor>/02-01-<emotion>-<intensity>-<statement>-<repetition>-<actor>.mp4\n"
-        "Actor_<actor>/03-01-<the same>.wav"
+        "Actor_<actor>/03-01-<the same>.wav\n"
+        "or Actor_<actor>/01-01-<the same>.mp4, with the sound in it"
     ),
     citation=(
         "S. R. Livingstone, F. A. Russo: The Ryerson Audio-Visual Database of Emotional Speech and Song (RAVDESS). "
@@ -103,6 +193,7 @@ RAVDESS: Final = Dataset(
     access="https://zenodo.org/records/1188976 (Video_Speech_Actor_*.zip and Audio_Speech_Actors_01-24.zip)",
     choices=(
         "We use speech only and ignore the songs.",
+        "Where the 02-01 or the 03-01 file of a clip is missing, we use its 01-01 file, the same recording, and warn.",
         "The authors publish no script for RAVDESS. We use sampling rate 4 and 100 epochs, as for their other small "
         "corpora.",
     ),

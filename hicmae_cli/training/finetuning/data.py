@@ -22,8 +22,8 @@ from hicmae_cli.model_input import CLIP_FRAMES, FACE_SIZE_PX, LOG_MEL_BINS, LOG_
 from hicmae_cli.recipes.settings import FinetuneSettings
 from hicmae_cli.training.machine import quiet_worker
 
-_NO_FACES = np.zeros((CLIP_FRAMES, FACE_SIZE_PX, FACE_SIZE_PX, 3), np.uint8)
-_NO_SOUND = np.zeros((1, LOG_MEL_FRAMES, LOG_MEL_BINS), np.float32)
+NO_FACES = np.zeros((CLIP_FRAMES, FACE_SIZE_PX, FACE_SIZE_PX, 3), np.uint8)
+NO_SOUND = np.zeros((1, LOG_MEL_FRAMES, LOG_MEL_BINS), np.float32)
 
 LabelledItem = tuple[Tensor, Tensor, Tensor, Tensor]
 
@@ -108,8 +108,8 @@ class TrainingClips(Dataset[LabelledItem | str]):
         if faces is not None and mel is not None and rng.random() < settings.drop_stream:
             # The model learns to cope with recordings that have no face or no sound.
             faces, mel = (None, mel) if rng.random() < 0.5 else (faces, None)
-        video = _NO_FACES if faces is None else np.ascontiguousarray(faces)
-        audio = _NO_SOUND if mel is None else mel[None]
+        video = NO_FACES if faces is None else np.ascontiguousarray(faces)
+        audio = NO_SOUND if mel is None else mel[None]
         has_faces = torch.tensor(faces is not None)
         return torch.from_numpy(video), has_faces, torch.from_numpy(audio), self.targets[index]
 

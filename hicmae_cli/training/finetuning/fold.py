@@ -12,18 +12,22 @@ from accelerate import PartialState
 from hicmae_cli import __version__
 from hicmae_cli.corpora.catalogue import same_clips
 from hicmae_cli.corpora.manifest import Sample
-from hicmae_cli.errors import TrainingError, WeightsError
+from hicmae_cli.corpora.splits import Split
+from hicmae_cli.errors import TrainingError, WeightsError, first_line
 from hicmae_cli.evaluation.results import Evaluation
 from hicmae_cli.evaluation.scoring import score_clips
 from hicmae_cli.files import compute_sha256, write_atomically
 from hicmae_cli.recipes.settings import FinetuneSettings
+from hicmae_cli.records.seen import ScoredClips, SeenData, find_overlap, note_seen
 from hicmae_cli.runtime.torch_engine import TorchEngine
+from hicmae_cli.training.finetuning.curves import draw_curves
 from hicmae_cli.training.finetuning.loop import finetune_clips
 from hicmae_cli.training.finetuning.parts import check_people, split_samples
 from hicmae_cli.training.finetuning.progress import FinetuningProgress
 from hicmae_cli.training.finetuning.results import FoldResult
 from hicmae_cli.training.finetuning.task import Task
-from hicmae_cli.training.runs import TESTED, fingerprint
+from hicmae_cli.training.recorder import record_run
+from hicmae_cli.training.runs import SETTINGS, TESTED, fingerprint
 from hicmae_cli.weights.checkpoint import load_classifier
 from hicmae_cli.weights.reading import read_info
 
@@ -36,6 +40,7 @@ def finetune_and_test(
     *,
     settings: FinetuneSettings,
     init: Path | None = None,
+    extends: bool = False,
     device: str = "auto",
     progress: FinetuningProgress | None = None,
 ) -> FoldResult:
@@ -50,6 +55,7 @@ def finetune_and_test(
         fold: the fold to test; None to split by the column ``split``.
         settings: the whole recipe.
         init: a weight to start from, as for ``finetune``; ``check_init`` checks that it may be used.
+        extends: as for ``finetune_clips``.
         device: as for ``finetune``.
         progress: hooks for a display.
 
@@ -60,53 +66,115 @@ def finetune_and_test(
         HicmaeError: as ``finetune`` and ``evaluate``; people who are in both the training and the test clips.
     """
     progress = progress or FinetuningProgress()
+    settings = keep_split_seed(folder, settings)
     parts = split_samples(
-        samples, fold, selection=settings.selection, validation_share=settings.validation_share, seed=settings.seed
+        samples,
+        fold,
+        selection=settings.selection,
+        validation_share=settings.validation_share,
+        seed=settings.split_seed,
+        label_share=settings.label_share,
     )
     if not task.shares_people:  # the scores carry a warning
         check_people((*parts.train, *parts.validation), parts.test if settings.selection != "test-best" else (), "test")
     progress.on_split(parts)
-    outcome = finetune_clips(
+    with record_run(
         folder,
-        task,
-        train=parts.train,
-        validation=parts.validation,
+        phase="fine-tuning",
         settings=settings,
+        command=task.source,
+        fold=fold or "",
         init=init,
-        fold=fold,
-        device=device,
-        progress=progress,
-    )
-    result = FoldResult(fold or "", settings.seed, folder, outcome)
-    if not result.finished or result.weight is None or not parts.test or not PartialState().is_main_process:
-        return result
-    evaluation = _test(folder, result.weight, parts.test, task, settings.modality, device, progress)
-    return replace(result, evaluation=evaluation)
+        data=task.data,
+        manifest=task.manifest,
+        warn=progress.warn,
+    ) as recorder:
+        outcome = finetune_clips(
+            folder,
+            replace(task, run=recorder.facts, seen=_list_seen(task, parts, fold, settings.selection, init)),
+            train=parts.train,
+            validation=parts.validation,
+            settings=settings,
+            init=init,
+            fold=fold,
+            extends=extends,
+            device=device,
+            progress=replace(progress, on_start=recorder.watch_start(progress.on_start)),
+        )
+        if PartialState().is_main_process:
+            try:
+                draw_curves(folder, outcome)
+            except OSError as error:  # a missing picture is no reason to stop
+                progress.warn(f"the curves cannot be drawn: {first_line(error)}")
+        result = FoldResult(fold or "", settings.seed, folder, outcome)
+        if result.finished and result.weight is not None and parts.test and PartialState().is_main_process:
+            evaluation = _test(folder, result.weight, parts.test, task, settings.modality, device, progress)
+            result = replace(result, evaluation=evaluation)
+        scores = result.evaluation.metrics if result.evaluation is not None else {}
+        recorder.end(finished=result.finished, step=outcome.step, weight=result.weight, scores=scores)
+    return result
 
 
-def check_init(init: Path, task: Task, fold: str | None) -> str | None:
-    """Check that a weight to start from was not trained on the clips that test a fold.
+def keep_split_seed(folder: Path, settings: FinetuneSettings) -> FinetuneSettings:
+    """Return the settings with the validation people of a run of an earlier version, which drew them by ``seed``."""
+    try:
+        before = json.loads((folder / SETTINGS).read_text("utf-8"))
+    except (OSError, ValueError):
+        return settings
+    if not isinstance(before, dict) or "split_seed" in before or "seed" not in before or settings.split_seed:
+        return settings
+    return settings.model_copy(update={"split_seed": before["seed"]})
+
+
+def _list_seen(
+    task: Task, parts: Split[Sample], fold: str | None, selection: str, init: Path | None
+) -> tuple[SeenData, ...]:
+    """List the trainings behind a weight: those of its start, and this one with the people who choose its epoch."""
+    before = read_info(str(init)).history if init is not None else ()
+    chosen_on = parts.validation if selection == "val" else ()
+    clips = [(sample.speaker, sample.id) for sample in (*parts.train, *chosen_on)]
+    manifest = task.data.manifest_sha256 if task.data is not None else ""
+    return (*before, note_seen(task.dataset, "fine-tuning", clips, fold=fold or "", manifest_sha256=manifest))
+
+
+def check_init(init: Path, task: Task, fold: str | None, samples: Sequence[Sample] = ()) -> str | None:
+    """Check that a weight to start from has not learned from the clips that test a fold, nor have its own starts.
+
+    Args:
+        init: the weight.
+        task: what the model learns.
+        fold: the fold to test; None for the test split.
+        samples: all lines of the manifest; without them, only folds are compared.
 
     Returns:
-        A warning if that cannot be known: two datasets of one's own may have the same name.
+        A warning if it has learned from them without labels, or if that cannot be known: two datasets of one's own may
+        have the same name.
 
     Raises:
-        WeightsError: it was, according to its metadata; or it cannot be read.
+        WeightsError: it was fine-tuned on them, according to its metadata; or it cannot be read.
     """
-    info = read_info(str(init))
-    if not info.fold or not fold or info.fold == fold:
-        return None
-    if same_clips(info.dataset, task.dataset):
-        raise WeightsError(
-            f"{init}: was trained on the clips that test fold {fold}, because its own test fold is {info.fold} of "
-            f"{info.dataset}; start from a pre-trained weight, or from one with the test fold {fold}"
-        )
-    if info.dataset != task.dataset:
-        return None
-    return (
-        f"{init}: its own test fold is {info.fold} of {info.dataset}; if these are the same clips, it was trained on "
-        f"those that test fold {fold}, and the score will be too good"
+    tested = ScoredClips(
+        task.dataset,
+        fold or "",
+        [
+            (sample.speaker, sample.id)
+            for sample in samples
+            if (sample.fold == fold if fold else sample.split == "test")
+        ],
+        task.data.manifest_sha256 if task.data is not None else "",
     )
+    found = [
+        overlap
+        for entry in read_info(str(init)).history
+        if (overlap := find_overlap(entry, tested, same_clips(entry.dataset, task.dataset)))
+    ]
+    where = f"fold {fold}" if fold else "the test clips"
+    if refused := [overlap for overlap in found if overlap.refused]:
+        raise WeightsError(
+            f"{init}: was trained on the clips or people that test {where}: {refused[0].reason}; start from a "
+            "pre-trained weight, or from one with the same test fold"
+        )
+    return "; ".join(f"{init}: tested on {where}, it {overlap}" for overlap in found) or None
 
 
 def _test(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -15,24 +14,36 @@ from accelerate import PartialState
 from hicmae_cli.corpora.catalogue import find_dataset
 from hicmae_cli.corpora.clip_list import ClipList, find_clips
 from hicmae_cli.corpora.dataset import Dataset
-from hicmae_cli.corpora.manifest import ALL_FOLDS, Sample
+from hicmae_cli.corpora.fold_protocols import parse_protocol
+from hicmae_cli.corpora.manifest import ALL_FOLDS, list_files
 from hicmae_cli.errors import SettingsError, WeightsError
 from hicmae_cli.evaluation.protocol import Protocol
 from hicmae_cli.models.losses import resolve_loss
-from hicmae_cli.recipes.recipe import load_settings
-from hicmae_cli.recipes.settings import FinetuneSettings
+from hicmae_cli.records.calls import recorded
+from hicmae_cli.records.hashes import hash_data
+from hicmae_cli.report.experiment import write_experiment
 from hicmae_cli.report.score_files import write_scores
 from hicmae_cli.runtime.torch_engine import choose_device
-from hicmae_cli.training.finetuning.fold import check_init, finetune_and_test
+from hicmae_cli.training.finetuning.arms import (
+    Arm,
+    check_finished,
+    check_starts,
+    describe_doubts,
+    load_seeds,
+    plan_arms,
+)
+from hicmae_cli.training.finetuning.fold import finetune_and_test
 from hicmae_cli.training.finetuning.progress import FinetuningProgress
 from hicmae_cli.training.finetuning.results import FinetuningResult, FoldResult, SeedResult, combine_folds
-from hicmae_cli.training.finetuning.task import Task, choose_kind, choose_labels, folds_to_run, read_task
+from hicmae_cli.training.finetuning.task import Task, choose_kind, choose_labels, read_task
 from hicmae_cli.training.machine import check_precision
 from hicmae_cli.training.optimiser import warmup_warning
+from hicmae_cli.training.trackers import choose_trackers
 from hicmae_cli.weights.catalogue import find_weight
-from hicmae_cli.weights.run_folder import locate_fold
+from hicmae_cli.weights.run_folder import FOLDS, locate_fold
 
 
+@recorded
 def finetune_folds(
     dataset: str | None = None,
     *,
@@ -40,8 +51,10 @@ def finetune_folds(
     manifest: str | Path | None = None,
     fold: str | None = None,
     seeds: Sequence[int] = (),
+    protocol: str | None = None,
     recipe: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
+    extend_epochs: int = 0,
     output: str | Path = "runs/finetune",
     init: str | Path | None = None,
     task: str | None = None,
@@ -55,7 +68,9 @@ def finetune_folds(
     """Fine-tune a model on a labelled dataset, fold by fold, and test each fold once.
 
     The same call resumes what was stopped, and does not repeat what is finished. Every fold gets ``result.json``,
-    ``result.md`` and ``confusion.png`` in its folder; several folds get them together in ``output``.
+    ``result.md`` and ``confusion.png`` in its folder; several folds get them together in ``output``, or in the folder
+    of their seed and repetition. Several seeds or repetitions get a table of all in ``output``: ``result.json``
+    (schema ``hicmae.finetune/1``), ``result.md`` and ``result.csv``.
 
     Args:
         dataset: a dataset by name; gives the default of most parameters below.
@@ -63,8 +78,12 @@ def finetune_folds(
         manifest: a list of prepared clips, instead of or of the dataset.
         fold: the fold to test, or ``all``; by default all that there are, one by one.
         seeds: seeds to repeat all folds with, in folders ``seed-N`` of ``output``; by default the recipe's seed alone.
+        protocol: ``official`` (the default) takes the folds or the split of the list. ``loso`` leaves one speaker out
+            in every fold. ``kfold:N`` draws N folds over people by the recipe's ``split_seed``. ``repeated:NxM`` draws
+            them M times, in folders ``repeat-R``.
         recipe: a recipe that ships with hicmae, or a .toml file; by default the dataset's.
         overrides: keys of the recipe -> other values; None keeps the recipe's.
+        extend_epochs: go on with finished runs for so many more epochs than the recipe's; see ``training.extension``.
         output: folder of the run, or of the runs of several folds or seeds.
         init: a weight to start from, by name or file; by default the model starts from scratch.
         task: ``classification`` or ``regression``; by default the dataset's.
@@ -89,14 +108,14 @@ def finetune_folds(
     known = find_dataset(dataset) if dataset is not None else None
     kind = choose_kind(task, known)
     choose_labels(labels, known, kind)
-    if repeated := sorted(seed for seed, count in Counter(seeds).items() if count > 1):
-        raise SettingsError(f"seeds={list(seeds)}: got {repeated[0]} more than once; every seed is a run of its own")
+    dealing = parse_protocol(protocol)
     recipe = _choose_recipe(recipe, known)
     changes = {key: value for key, value in (overrides or {}).items() if value is not None}
-    plans = [{**changes, "seed": seed} for seed in seeds] or [changes]
-    runs = [load_settings(FinetuneSettings, recipe, plan) for plan in plans]
-    resolve_loss(runs[0].loss, kind)
-    check_precision(runs[0].mixed_precision, choose_device(device).type)
+    plans = load_seeds(recipe, changes, seeds, extend_epochs)
+    settings = plans[0][1]
+    resolve_loss(settings.loss, kind)
+    check_precision(settings.mixed_precision, choose_device(device).type)
+    choose_trackers(settings.trackers)
     start = _find_init(init)
     # The main process draws puppets, which may take long; the others wait.
     with PartialState(cpu=device == "cpu", timeout=timedelta(days=7)).main_process_first():
@@ -104,21 +123,33 @@ def finetune_folds(
     learned, samples = read_task(
         clips.manifest, known, name=clips.name, source=source, labels=labels, kind=kind, licence=licence
     )
-    folds = folds_to_run(samples, fold, clips.manifest)
-    doubts = {name: check_init(start, learned, name) if start else None for name in folds}
-    if warning := warmup_warning(runs[0]):
+    arms = plan_arms(Path(output), clips, samples, dealing, fold, plans, several_seeds=bool(seeds))
+    if extend_epochs:
+        check_finished(arms)
+    # The main process keeps the hashes beside the manifest, where the others find them.
+    with PartialState().main_process_first():
+        data = hash_data(list_files(samples), clips.manifest, on_clip=progress.on_hash)
+    learned = replace(learned, manifest=clips.manifest, data=data)
+    doubts = [check_starts(arm, start, learned) for arm in arms]
+    warned = [warmup_warning(settings), *(doubt for arm in arms for doubt in describe_doubts(arm, learned))]
+    for warning in dict.fromkeys(filter(None, warned)):
         progress.warn(warning)
+    progress.on_plan(sum(len(arm.folds) for arm in arms))
     found: list[SeedResult] = []
-    for plan, settings in zip(plans, runs, strict=True):
-        folder = Path(output) / f"seed-{settings.seed}" if seeds else Path(output)
-        command = _describe_command(clips, recipe, plan, init, task, learned.labels if labels else ())
-        named = replace(learned, source=source or command)
+    for arm, doubt in zip(arms, doubts, strict=True):
+        options = _describe_options(task, learned.labels if labels else (), arm, init, extend_epochs)
+        command = _describe_command(clips, recipe, options)
+        named = replace(learned, source=source or command, protocol=arm.protocol)
         found.append(
-            _finetune_seed(folder, named, samples, doubts, clips, settings, start, device=device, progress=progress)
+            _finetune_arm(arm, named, doubt, start, extends=extend_epochs > 0, device=device, progress=progress)
         )
+        result = FinetuningResult(clips.name, tuple(found), str(dealing), settings.split_seed, settings.label_share)
+        if len(arms) > 1 and found[-1].document is not None:
+            whole = result.finished and len(found) == len(arms)
+            write_experiment({**result.to_dict(), "finished": whole}, Path(output))
         if not found[-1].finished:
             break
-    return FinetuningResult(clips.name, tuple(found))
+    return result
 
 
 def _path(given: str | Path | None) -> Path | None:
@@ -144,53 +175,56 @@ def _find_init(init: str | Path | None) -> Path | None:
     return found
 
 
-def _finetune_seed(
-    folder: Path,
+def _finetune_arm(
+    arm: Arm,
     task: Task,
-    samples: Sequence[Sample],
     doubts: Mapping[str | None, str | None],
-    clips: ClipList,
-    settings: FinetuneSettings,
     init: Path | None,
     *,
+    extends: bool,
     device: str,
     progress: FinetuningProgress,
 ) -> SeedResult:
-    """Train and test every fold with one seed; ``doubts`` has a warning, or None, about the start of each."""
+    """Train and test every fold of an arm; ``doubts`` has a warning, or None, about the start of each."""
+    if arm.drawn is not None and PartialState().is_main_process:
+        arm.drawn.write(arm.folder / FOLDS)
     runs: list[FoldResult] = []
     document, report = None, None
     for fold, doubt in doubts.items():
-        progress.on_fold(fold, settings)
+        progress.on_fold(fold, arm.settings)
         if doubt:
             progress.warn(doubt)
         run = finetune_and_test(
-            locate_fold(folder, fold),
+            locate_fold(arm.folder, fold),
             task,
-            samples,
+            arm.samples,
             fold,
-            settings=settings,
+            settings=arm.settings,
             init=init,
+            extends=extends,
             device=device,
             progress=progress,
         )
         runs.append(run)
         if not run.finished:
-            return SeedResult(settings.seed, tuple(runs))
+            return SeedResult(arm.settings.seed, tuple(runs), repetition=arm.repetition)
         if run.evaluation is not None:
-            document, report = _write_scores([run], clips, run.folder)
+            document, report = _write_scores([run], arm, run.folder)
         progress.on_result(run)
     scored = [run for run in runs if run.evaluation is not None]
     if len(scored) > 1:
-        document, report = _write_scores(scored, clips, folder)
-    return SeedResult(settings.seed, tuple(runs), document, report)
+        document, report = _write_scores(scored, arm, arm.folder)
+    return SeedResult(arm.settings.seed, tuple(runs), document, report, arm.repetition)
 
 
-def _write_scores(runs: Sequence[FoldResult], clips: ClipList, folder: Path) -> tuple[dict[str, Any], Path]:
+def _write_scores(runs: Sequence[FoldResult], arm: Arm, folder: Path) -> tuple[dict[str, Any], Path]:
     """Write the scores of one fold or several, beside the paper's -> their document, and its tables."""
     scores = combine_folds(runs)
     assert scores is not None
     fold = ALL_FOLDS if len(runs) > 1 else runs[0].fold
-    document = Protocol(clips.name, clips.dataset, fold, "" if fold else "test").to_dict(scores)
+    rule = arm.drawn.rule if arm.drawn else ""
+    protocol = Protocol(arm.clips.name, arm.clips.dataset, fold, "" if fold else "test", drawn_rule=rule)
+    document = protocol.to_dict(scores)
     weights = folder if len(runs) > 1 else runs[0].weight
     report = folder / "result.md"
     picture = folder / "confusion.png" if document.get("confusion") else None
@@ -198,18 +232,19 @@ def _write_scores(runs: Sequence[FoldResult], clips: ClipList, folder: Path) -> 
     return document, report
 
 
-def _describe_command(
-    clips: ClipList,
-    recipe: str | Path,
-    overrides: Mapping[str, Any],
-    init: str | Path | None,
-    task: str | None,
-    labels: Sequence[str],
-) -> str:
-    """Return the command that makes the weight, for its metadata."""
-    data = f"--dataset {clips.dataset.name}" if clips.dataset else f"--manifest {clips.manifest.name}"
-    words = ["hicmae finetune", data, f"--recipe {Path(recipe).name}"]
+def _describe_options(
+    task: str | None, labels: Sequence[str], arm: Arm, init: str | Path | None, extend_epochs: int
+) -> list[str]:
+    """Return the options of the command that makes a weight of an arm."""
+    words = [f"--protocol {arm.protocol}"] if arm.protocol else []
     words += [f"--task {task}"] if task else []
     words += [f"--labels {','.join(labels)}"] if labels else []
-    words += [f"--set {key}={value}" for key, value in overrides.items()]
-    return " ".join(words + ([f"--init {Path(init).name}"] if init else []))
+    words += [f"--set {key}={value}" for key, value in arm.changes.items()]
+    words += [f"--extend-epochs {extend_epochs}"] if extend_epochs else []
+    return words + ([f"--init {Path(init).name}"] if init else [])
+
+
+def _describe_command(clips: ClipList, recipe: str | Path, options: Sequence[str]) -> str:
+    """Return the command that makes the weight, for its metadata."""
+    data = f"--dataset {clips.dataset.name}" if clips.dataset else f"--manifest {clips.manifest.name}"
+    return " ".join(["hicmae finetune", data, f"--recipe {Path(recipe).name}", *options])

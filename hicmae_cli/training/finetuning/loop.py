@@ -9,18 +9,14 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from hicmae_cli.corpora.manifest import Sample
-from hicmae_cli.errors import HicmaeError
-from hicmae_cli.evaluation.results import Evaluation
-from hicmae_cli.evaluation.scoring import score_clips
 from hicmae_cli.recipes.settings import FinetuneSettings
-from hicmae_cli.runtime.torch_engine import TorchEngine
+from hicmae_cli.training.finetuning.adaptation import merge_state
 from hicmae_cli.training.finetuning.data import find_faults, training_loader, unpack_batch
 from hicmae_cli.training.finetuning.parts import check_splits, describe_absent_classes
 from hicmae_cli.training.finetuning.progress import FinetuningProgress
@@ -29,11 +25,13 @@ from hicmae_cli.training.finetuning.setup import FinetuningRun, set_up
 from hicmae_cli.training.finetuning.state import EpochReport
 from hicmae_cli.training.finetuning.step import finetune_step
 from hicmae_cli.training.finetuning.task import Task
+from hicmae_cli.training.finetuning.validation import validate_clips
 from hicmae_cli.training.loop import agree, explain_not_finite, raise_together
-from hicmae_cli.training.machine import StopRequest, batches_in, gather_objects
+from hicmae_cli.training.machine import StopRequest, batches_in
 from hicmae_cli.training.optimiser import learning_rate_at, set_learning_rate
 from hicmae_cli.training.order import deal_batches, epoch_order, step_seed
-from hicmae_cli.training.runs import keep_checkpoint, metrics_log
+from hicmae_cli.training.runs import keep_checkpoint
+from hicmae_cli.training.trackers import open_log
 from hicmae_cli.weights.checkpoint import save_classifier
 from hicmae_cli.weights.suffixes import EXPORT_SUFFIXES
 
@@ -47,6 +45,7 @@ def finetune_clips(
     settings: FinetuneSettings,
     init: Path | None = None,
     fold: str | None = None,
+    extends: bool = False,
     device: str = "auto",
     progress: FinetuningProgress | None = None,
 ) -> FinetuningOutcome:
@@ -60,6 +59,7 @@ def finetune_clips(
         settings: the whole recipe.
         init: a weight (.safetensors) to start from, a classifier or a pre-trained one; see ``load_compatible``.
         fold: the fold that is not trained on, to be written into the weight.
+        extends: go on with the finished run in the folder up to ``settings.epochs``; see ``training.extension``.
         device: ``auto``, ``cpu`` or what accelerate finds.
         progress: hooks for a display.
 
@@ -81,6 +81,7 @@ def finetune_clips(
         settings=settings,
         init=init,
         fold=fold,
+        extends=extends,
         device=device,
         on_init=progress.on_init,
         warn=progress.warn,
@@ -89,11 +90,11 @@ def finetune_clips(
         announce_start(run, progress)
     with ExitStack() as stack:
         stop = stack.enter_context(StopRequest())
-        log = stack.enter_context(metrics_log(folder, run.state.step)) if run.is_main else None
+        log = stack.enter_context(open_log(run.accelerator, folder, settings, run.state.step)) if run.is_main else None
         while not run.finished and not run.stopped:
             clips_per_s = train_epoch(run, stop, progress)
             if run.at_epoch_end:
-                report = end_epoch(run, clips_per_s)
+                report = end_epoch(run, clips_per_s, progress)
                 if log is not None:
                     log(report.to_log())
                     progress.on_epoch(report)
@@ -149,7 +150,7 @@ def run_step(run: FinetuningRun, batches: Iterator[Any], clips: Sequence[str]) -
     raise_together(accelerator, [fault for each in read for fault in find_faults(each)])
     set_learning_rate(run.optimiser, learning_rate_at(settings, step, run.schedule.steps_per_epoch))
     seed = step_seed(settings.seed, step, accelerator.process_index)
-    losses = finetune_step(
+    made = finetune_step(
         accelerator,
         run.model,
         run.optimiser,
@@ -159,23 +160,27 @@ def run_step(run: FinetuningRun, batches: Iterator[Any], clips: Sequence[str]) -
         rng=np.random.default_rng(seed),
         generator=run.generator.manual_seed(seed),
     )
-    if losses is None:
+    if made is None:
         raise explain_not_finite("the loss or a gradient is not finite", step, clips)
     if run.average is not None:
         run.average.update_parameters(run.bare)
-    run.state.add_step(losses)
+    run.state.add_step(made.losses, made.grad_norm)
 
 
-def end_epoch(run: FinetuningRun, clips_per_s: float) -> EpochReport:
+def end_epoch(run: FinetuningRun, clips_per_s: float, progress: FinetuningProgress) -> EpochReport:
     """Validate the epoch that just ended if it is time to, and write its weight if it is the one to keep."""
     settings, state = run.settings, run.state
     epoch, _ = run.schedule.locate(state.step)
     last = epoch == settings.epochs
     source = run.average.module if run.average is not None else run.bare
-    run.judged.load_state_dict(source.state_dict())
+    run.judged.load_state_dict(merge_state(source))
     scores: dict[str, float] = {}
-    if run.validation and (last or epoch % settings.validate_every == 0):
-        scores = validate(run)
+    judged_loss: float | None = None
+    if run.reader.samples and (last or epoch % settings.validate_every == 0):
+        total = len(run.reader.share)
+        follow = (lambda done: progress.on_validation(epoch, done, total)) if run.is_main else (lambda _: None)
+        found = validate_clips(run.judged, run.info, run.reader, run.task_loss, follow)
+        scores, judged_loss = found.scores, found.loss
         if state.judge(scores[run.task.chosen_by], run.task.chosen_by) and run.is_main:
             write_weight(run, {run.judged_on: {**scores, "epoch": epoch, "clips": len(run.validation)}})
     if last and settings.selection == "last" and run.is_main:
@@ -185,37 +190,16 @@ def end_epoch(run: FinetuningRun, clips_per_s: float) -> EpochReport:
         epoch=epoch,
         losses=state.mean_losses(run.schedule.steps_per_epoch),
         learning_rate=learning_rate_at(settings, state.step - 1, run.schedule.steps_per_epoch),
+        grad_norm=state.mean_grad_norm(),
         clips_per_s=clips_per_s,
         judged_on=run.judged_on,
         scores=scores,
+        judged_loss=judged_loss,
         metric=run.task.chosen_by,
         best=state.best,
     )
-    state.loss_sums = {}
+    state.end_epoch()
     return report
-
-
-def validate(run: FinetuningRun) -> dict[str, float]:
-    """Score the model on the validation clips, every process its share of them.
-
-    Raises:
-        TrainingError: clips that cannot be read any more, or an output that is not finite.
-    """
-    accelerator = run.accelerator
-    share = run.validation[accelerator.process_index :: accelerator.num_processes]
-    own: Evaluation | None = None
-    faults: list[str] = []
-    if share:
-        engine = TorchEngine(run.judged, run.info, str(accelerator.device))
-        try:
-            own = score_clips(share, engine, modalities=(run.info.modality,))[run.info.modality]
-            faults = [f"clip {clip}: {why}" for clip, why in own.failures]
-        except HicmaeError as error:
-            faults = [str(error)]
-    raise_together(accelerator, faults)
-    parts = [part for part in gather_objects(accelerator, own) if part is not None]
-    whole = replace(parts[0], samples=tuple(sample for part in parts for sample in part.samples))
-    return dict(whole.metrics)
 
 
 def write_weight(run: FinetuningRun, metrics: Mapping[str, Mapping[str, float]]) -> None:
@@ -223,7 +207,7 @@ def write_weight(run: FinetuningRun, metrics: Mapping[str, Mapping[str, float]])
     # An export of an earlier epoch would be another model under the same name.
     for suffix in EXPORT_SUFFIXES:
         run.chosen.with_suffix(suffix).unlink(missing_ok=True)
-    save_classifier(run.chosen, run.judged, run.info.model_copy(update={"metrics": metrics}))
+    save_classifier(run.chosen, run.judged, run.info.with_metrics(metrics))
 
 
 def checkpoint_run(run: FinetuningRun) -> None:

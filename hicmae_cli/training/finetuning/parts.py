@@ -8,12 +8,18 @@ from dataclasses import replace
 
 import torch
 
-from hicmae_cli.clips import PreparedClip, read_prepared_clip
-from hicmae_cli.corpora.manifest import Sample, describe_fault
-from hicmae_cli.corpora.splits import Split, cut_validation, find_shared_people, split_by_column, split_by_fold
+from hicmae_cli.clips import PreparedClip
+from hicmae_cli.corpora.manifest import Sample
+from hicmae_cli.corpora.splits import (
+    Split,
+    cut_validation,
+    find_shared_people,
+    keep_label_share,
+    split_by_column,
+    split_by_fold,
+)
 from hicmae_cli.corpora.values import format_target
-from hicmae_cli.errors import HicmaeError, ManifestError, SettingsError
-from hicmae_cli.evaluation.scoring import restrict
+from hicmae_cli.errors import ManifestError, SettingsError
 from hicmae_cli.models.config import AUDIO_GRID, PATCH_PX, VIDEO_GRID
 from hicmae_cli.models.inputs import to_video
 from hicmae_cli.models.masking import cut_patches, keep_patches, spread_tokens
@@ -33,6 +39,7 @@ def split_samples(
     selection: str = "val",
     validation_share: float = 0.1,
     seed: int = 0,
+    label_share: float = 1.0,
 ) -> Split[Sample]:
     """Split a manifest as the recipe's ``selection`` asks.
 
@@ -44,11 +51,19 @@ def split_samples(
         fold: the fold to test; None to split by the column ``split``.
         selection: the recipe's ``selection``.
         validation_share: of the training clips to cut off.
-        seed: decides which ones.
+        seed: the recipe's ``split_seed``, which decides which ones.
+        label_share: of the remaining training clips of each class to keep; all others are unchanged.
 
     Raises:
         ManifestError: a split is empty.
     """
+    split = _choose_validation(samples, fold, selection, validation_share, seed)
+    return replace(split, train=keep_label_share(split.train, label_share, seed))
+
+
+def _choose_validation(
+    samples: Sequence[Sample], fold: str | None, selection: str, validation_share: float, seed: int
+) -> Split[Sample]:
     split = split_by_column(samples) if fold is None else split_by_fold(samples, fold)
     if selection == "last":
         return replace(split, validation=[])
@@ -115,21 +130,6 @@ def describe_absent_classes(clips: Sequence[Sample], labels: Sequence[str], name
     """Return a warning about classes that a split lacks, or None."""
     absent = [label for label in labels if label not in {sample.label for sample in clips}]
     return f"there are no {name} clips of {', '.join(absent)}" if absent else None
-
-
-def find_unreadable(clips: Sequence[Sample], *, sampling_rate: int, modality: str) -> list[str]:
-    """Return what is wrong with clips that cannot be validated on; better now than after the first epoch."""
-    return [fault for sample in clips if (fault := _fault(sample, sampling_rate, modality))]
-
-
-def _fault(sample: Sample, sampling_rate: int, modality: str) -> str | None:
-    try:
-        views = read_prepared_clip(sample.video, sample.audio).read_evaluation_clips(sampling_rate, modality)
-    except (HicmaeError, ValueError) as error:
-        return f"clip {sample.id}: {describe_fault(sample, error)}"
-    if any(restrict(view, modality) for view in views):
-        return None
-    return f"clip {sample.id}: has no {modality}"
 
 
 def fingerprint_clips(*splits: Sequence[Sample]) -> str:

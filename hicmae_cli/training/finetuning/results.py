@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from hicmae_cli.evaluation.folds import FoldsEvaluation
 from hicmae_cli.evaluation.results import Evaluation
 from hicmae_cli.metric_names import format_metric
 
+SCHEMA = "hicmae.finetune/1"
 _SHOWN = ("uar", "war", "ccc", "mae")
 
 
@@ -68,6 +69,13 @@ class FoldResult:
         """Whether there is nothing left to train."""
         return self.outcome.finished and not self.outcome.stopped
 
+    def __str__(self) -> str:
+        """Its scores in one line."""
+        name = f"fold {self.fold}: " if self.fold else ""
+        if self.evaluation is None:
+            return f"{name}no scores"
+        return f"{name}{_format_scores(self.evaluation.metrics)} ({self.evaluation.clips} test clips)"
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values: where it is, how it ended, what it scored."""
         return {
@@ -86,19 +94,21 @@ class FoldResult:
 
 @dataclass(frozen=True)
 class SeedResult:
-    """All folds of a task with one seed.
+    """All folds of a task with one seed, and one draw of the folds.
 
     Attributes:
         seed: of all its runs.
         folds: the runs, in order; those after a stopped one are missing.
         document: the content of ``result.json`` for all folds; None as long as there are no scores.
         report: the tables for a reader, a file ``result.md``; None as well.
+        repetition: which draw of the folds, from 1; None where there is only one.
     """
 
     seed: int
     folds: tuple[FoldResult, ...]
     document: dict[str, Any] | None = None
     report: Path | None = None
+    repetition: int | None = None
 
     @property
     def finished(self) -> bool:
@@ -120,6 +130,7 @@ class SeedResult:
         """Return plain values: every run, and the metrics over all of them."""
         return {
             "seed": self.seed,
+            "repetition": self.repetition,
             "finished": self.finished,
             "report": str(self.report) if self.report else None,
             "folds": [run.to_dict() for run in self.folds],
@@ -141,11 +152,17 @@ class FinetuningResult:
 
     Attributes:
         dataset: its name in the weights.
-        seeds: the results of every seed, in order.
+        seeds: the results of every seed and repetition, in order.
+        protocol: how the clips were dealt to folds, such as ``kfold:5``; ``official`` if the list decides.
+        split_seed: of the recipe.
+        label_share: of the recipe.
     """
 
     dataset: str
     seeds: tuple[SeedResult, ...]
+    protocol: str = "official"
+    split_seed: int = 0
+    label_share: float = 1.0
 
     @property
     def runs(self) -> tuple[FoldResult, ...]:
@@ -174,30 +191,65 @@ class FinetuningResult:
 
     @property
     def mean(self) -> dict[str, float]:
-        """Mean over the finished seeds of every pooled metric; empty without scores."""
-        return {name: statistics.mean(values) for name, values in self._columns().items()}
+        """Mean over the finished seeds and repetitions of every pooled metric; empty without scores."""
+        return _average([row for _, row in self._pooled()])
 
     @property
     def sd(self) -> dict[str, float] | None:
-        """Standard deviation (unbiased) over the finished seeds of every pooled metric; None for a single seed."""
-        columns = self._columns()
-        if not columns or len(next(iter(columns.values()))) < 2:
-            return None
-        return {name: statistics.stdev(values) for name, values in columns.items()}
+        """Standard deviation (unbiased) over the seeds of every pooled metric; None for a single seed.
 
-    def _columns(self) -> dict[str, list[float]]:
-        rows = [seed.pooled.metrics for seed in self.seeds if seed.finished and seed.pooled]
-        return {name: [row[name] for row in rows] for name in rows[0]} if rows else {}
+        With repetitions, the mean over a seed's repetitions is that seed's value.
+        """
+        return self._spread(lambda result: result.seed)
+
+    @property
+    def sd_over_repetitions(self) -> dict[str, float] | None:
+        """Standard deviation (unbiased) over the draws of the folds; None for a single draw.
+
+        With several seeds, the mean over the seeds of a draw is its value.
+        """
+        return self._spread(lambda result: result.repetition)
+
+    @property
+    def mean_over_folds(self) -> dict[str, float]:
+        """Mean over all folds, seeds and repetitions of every metric; empty unless there are several folds."""
+        return _average([found.mean for found in self._over_folds()])
+
+    @property
+    def sd_over_folds(self) -> dict[str, float] | None:
+        """Standard deviation (unbiased) over the folds, averaged over seeds and repetitions; None for a single fold."""
+        return _average([found.sd for found in self._over_folds() if found.sd is not None]) or None
+
+    def _pooled(self) -> list[tuple[SeedResult, dict[str, float]]]:
+        return [(result, result.pooled.metrics) for result in self.seeds if result.finished and result.pooled]
+
+    def _over_folds(self) -> list[FoldsEvaluation]:
+        found = [result.evaluation for result in self.seeds if result.finished]
+        return [each for each in found if isinstance(each, FoldsEvaluation)]
+
+    def _spread(self, key: Callable[[SeedResult], int | None]) -> dict[str, float] | None:
+        groups: dict[int | None, list[dict[str, float]]] = {}
+        for result, row in self._pooled():
+            groups.setdefault(key(result), []).append(row)
+        means = [_average(rows) for rows in groups.values()]
+        return {name: statistics.stdev(row[name] for row in means) for name in means[0]} if len(means) > 1 else None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values: every seed with its runs, and mean and spread over the seeds."""
+        """Return plain values: every seed with its runs, and means and spreads over seeds, repetitions and folds."""
         return {
+            "schema": SCHEMA,
             "dataset": self.dataset,
+            "protocol": self.protocol,
+            "split_seed": self.split_seed,
+            "label_share": self.label_share,
             "finished": self.finished,
             "stopped": self.stopped,
             "seeds": [seed.to_dict() for seed in self.seeds],
             "mean": self.mean,
             "sd": self.sd,
+            "sd_over_repetitions": self.sd_over_repetitions,
+            "mean_over_folds": self.mean_over_folds,
+            "sd_over_folds": self.sd_over_folds,
         }
 
     def __str__(self) -> str:
@@ -207,10 +259,17 @@ class FinetuningResult:
         lines = [f"{self.dataset}: {count} weight{'' if count == 1 else 's'}{finished}"]
         for seed in self.seeds:
             scores = _format_scores(seed.pooled.metrics) if seed.pooled else "no scores"
-            lines.append(f"seed {seed.seed}: {scores}" + (f" ({seed.report})" if seed.report else ""))
-        if (sd := self.sd) is not None:
-            lines.append(f"mean: {_format_scores(self.mean)}, sd {_format_scores(sd)}")
+            name = f"seed {seed.seed}" + (f", repetition {seed.repetition}" if seed.repetition else "")
+            lines.append(f"{name}: {scores}" + (f" ({seed.report})" if seed.report else ""))
+        if len(self._pooled()) > 1:
+            spreads = {"seeds": self.sd, "repetitions": self.sd_over_repetitions}
+            words = [f"sd over {name} {_format_scores(sd)}" for name, sd in spreads.items() if sd is not None]
+            lines.append(", ".join([f"mean: {_format_scores(self.mean)}", *words]))
         return "\n".join(lines)
+
+
+def _average(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {name: statistics.mean(row[name] for row in rows) for name in rows[0]} if rows else {}
 
 
 def _format_scores(metrics: Mapping[str, float]) -> str:

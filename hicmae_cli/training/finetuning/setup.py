@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -22,17 +21,20 @@ from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.config import Architecture, find_variant
 from hicmae_cli.models.products import use_wide_products
 from hicmae_cli.recipes.settings import OF_THE_MACHINE, FinetuneSettings
-from hicmae_cli.training.finetuning.parts import find_unreadable, fingerprint_clips, read_calibration
+from hicmae_cli.training.extension import CHANGED, EXTENDED_FROM, extend_facts
+from hicmae_cli.training.finetuning.adaptation import add_low_rank_updates, freeze_parts
+from hicmae_cli.training.finetuning.parts import fingerprint_clips, read_calibration
 from hicmae_cli.training.finetuning.state import FinetuningState
 from hicmae_cli.training.finetuning.task import Task
 from hicmae_cli.training.finetuning.task_loss import TaskLoss, build_task_loss
 from hicmae_cli.training.finetuning.transfer import Transfer, load_compatible
+from hicmae_cli.training.finetuning.validation import ValidationReader
 from hicmae_cli.training.loop import Schedule, raise_together
 from hicmae_cli.training.machine import check_one_folder, hold_freed_memory, new_accelerator, restore, seeded
 from hicmae_cli.training.optimiser import parameter_groups
 from hicmae_cli.training.order import check_batch
 from hicmae_cli.training.runs import METRICS, TESTED, open_run
-from hicmae_cli.training.whitening import fit_start, freeze_patches
+from hicmae_cli.training.whitening import fit_start
 from hicmae_cli.weights.checkpoint import load_state
 from hicmae_cli.weights.info import WeightInfo
 from hicmae_cli.weights.run_folder import BEST, LAST
@@ -48,6 +50,7 @@ class FinetuningRun:
         settings: the recipe.
         train: clips to train on.
         validation: clips to choose the epoch on.
+        reader: reads this process's share of them.
         cache: the training clips as read before, or None.
         accelerator: the devices.
         task_loss: what to minimise.
@@ -55,7 +58,8 @@ class FinetuningRun:
         model: the same as the accelerator prepared it.
         optimiser: as the accelerator prepared it.
         average: moving average of the weights, or None.
-        judged: a copy of the model to validate and save: without the wrappers of mixed precision.
+        judged: a plain model to validate and save, which gets the weights of the other after each epoch: without the
+            wrappers of mixed precision, and with LoRA's updates added to the weights.
         generator: on the device, for the draws of a step.
         info: metadata of the weight.
         facts: what decides the run's numbers, for its folder.
@@ -68,6 +72,7 @@ class FinetuningRun:
     settings: FinetuneSettings
     train: Sequence[Sample]
     validation: Sequence[Sample]
+    reader: ValidationReader
     cache: Sequence[PreparedClip] | None
     accelerator: Accelerator
     task_loss: TaskLoss
@@ -139,6 +144,7 @@ def set_up(
     settings: FinetuneSettings,
     init: Path | None = None,
     fold: str | None = None,
+    extends: bool = False,
     device: str = "auto",
     on_init: Callable[[Transfer], None] = lambda _: None,
     warn: Callable[[str], None] = lambda _: None,
@@ -154,9 +160,13 @@ def set_up(
     bare, transfer = _build_model(task, settings, init)
     if transfer is not None and accelerator.is_main_process:
         on_init(transfer)
+    if transfer is None and settings.frozen == "encoders" and accelerator.is_main_process:
+        warn("the frozen encoders keep their random start; give `init` a weight whose encoders have learned something")
     optimiser = _build_optimiser(bare, settings)
     facts = _collect_facts(task, settings, init, (train, validation), accelerator.num_processes)
-    checkpoint = _open_folder(folder, facts, main=accelerator.is_main_process, warn=warn)
+    if extends:
+        facts = extend_facts(folder, facts, Schedule.plan(settings, len(train)).steps_per_epoch)
+    checkpoint = _open_folder(folder, facts, extends=extends, main=accelerator.is_main_process, warn=warn)
     state = FinetuningState(checkpoint)
     check_one_folder(accelerator, folder, state.step)
     run = FinetuningRun(
@@ -165,6 +175,7 @@ def set_up(
         settings=settings,
         train=train,
         validation=validation,
+        reader=ValidationReader(validation, settings, accelerator),
         cache=None,
         accelerator=accelerator,
         task_loss=task_loss.to(accelerator.device),
@@ -174,7 +185,7 @@ def set_up(
         average=None,
         judged=bare,
         generator=torch.Generator(accelerator.device),
-        info=_make_weight_info(task, settings, fold),
+        info=_make_weight_info(task, settings, fold, facts),
         facts=facts,
         state=state,
     )
@@ -186,12 +197,15 @@ def set_up(
 
 def _build_model(task: Task, settings: FinetuneSettings, init: Path | None) -> tuple[Classifier, Transfer | None]:
     """A fresh model, with what a weight to start from gives to it."""
-    architecture = Architecture(settings.dims, outputs=len(task.labels), layer_fusion=settings.layer_fusion)
+    architecture = Architecture(
+        settings.dims, outputs=len(task.labels), layer_fusion=settings.layer_fusion, one_token=settings.modality != "av"
+    )
     with seeded(settings.seed, torch.device("cpu")):
-        model = build_classifier(architecture, drop_path=settings.drop_path)
+        model = build_classifier(architecture, drop_path=settings.drop_path, recompute=settings.gradient_checkpointing)
     transfer = None if init is None else load_compatible(model, init, task.labels)
-    if settings.freeze_patches:
-        freeze_patches(model.video_encoder, model.audio_encoder)
+    freeze_parts(model, settings.frozen)
+    if settings.lora_rank:
+        add_low_rank_updates(model, settings.lora_rank, settings.seed)
     model.withhold(settings.modality)
     return model, transfer
 
@@ -203,7 +217,7 @@ def _build_optimiser(model: Classifier, settings: FinetuneSettings) -> torch.opt
     return torch.optim.AdamW(groups, lr=0.0, betas=settings.betas, fused=True)
 
 
-def _make_weight_info(task: Task, settings: FinetuneSettings, fold: str | None) -> WeightInfo:
+def _make_weight_info(task: Task, settings: FinetuneSettings, fold: str | None, facts: Mapping[str, Any]) -> WeightInfo:
     return WeightInfo(
         variant=find_variant(settings.dims),
         dims=settings.dims.to_dict(),
@@ -217,7 +231,14 @@ def _make_weight_info(task: Task, settings: FinetuneSettings, fold: str | None) 
         selection=settings.selection,
         modality=settings.modality,
         fold=fold or "",
+        protocol=task.protocol,
+        split_seed=settings.split_seed,
+        label_share=settings.label_share,
+        extended_from=tuple(facts.get(EXTENDED_FROM, ())),
         layer_fusion=settings.layer_fusion,
+        withheld="zeros" if settings.modality == "av" else "mean token",
+        run=task.run,
+        seen=task.seen,
     )
 
 
@@ -234,18 +255,26 @@ def _collect_facts(
         "clips": fingerprint_clips(*splits),
         # Stochastic depth depends on how a step is split over processes.
         "processes": processes,
-        # Earlier versions trained the encoder of the withheld stream on zeros.
-        **({} if settings.modality == "av" else {"withheld_encoder": "frozen"}),
+        # Earlier versions trained the encoder of the withheld stream on zeros, and fused all of its tokens.
+        **({} if settings.modality == "av" else {"withheld_encoder": "frozen, mean token"}),
     }
 
 
 def _open_folder(
-    folder: Path, facts: Mapping[str, Any], *, main: bool, warn: Callable[[str], None]
+    folder: Path, facts: Mapping[str, Any], *, extends: bool, main: bool, warn: Callable[[str], None]
 ) -> dict[str, Any] | None:
     """The newest checkpoint of the folder, or None in a fresh one."""
-    defaults = FinetuneSettings().model_dump(mode="json")
+    # Earlier versions drew the validation people by `seed`.
+    earlier = {"split_seed": facts["seed"], EXTENDED_FROM: []}
     return open_run(
-        folder, facts, defaults=defaults, results=(BEST, LAST), logs=(METRICS, TESTED), main=main, warn=warn
+        folder,
+        facts,
+        defaults={**FinetuneSettings().model_dump(mode="json"), **earlier},
+        results=(BEST, LAST),
+        logs=(METRICS, TESTED),
+        main=main,
+        warn=warn,
+        may_change=CHANGED if extends else (),
     )
 
 
@@ -265,9 +294,7 @@ def _load_clips(run: FinetuningRun) -> None:
     settings, accelerator = run.settings, run.accelerator
     if settings.cache_clips:
         run.cache = [read_prepared_clip(s.video, s.audio).decode_all(exact=False) for s in run.train]
-    share = run.validation[accelerator.process_index :: accelerator.num_processes]
-    faults = find_unreadable(share, sampling_rate=settings.sampling_rate, modality=settings.modality)
-    raise_together(accelerator, faults)
+    raise_together(accelerator, run.reader.check())
 
 
 def _load_weights(run: FinetuningRun, checkpoint: dict[str, Any] | None, transfer: Transfer | None) -> None:
@@ -282,8 +309,10 @@ def _load_weights(run: FinetuningRun, checkpoint: dict[str, Any] | None, transfe
         if checkpoint is not None:
             run.average.load_state_dict(checkpoint["average"])
         run.average.to(run.accelerator.device)
-    run.judged = copy.deepcopy(bare)
-    run.model, run.optimiser = run.accelerator.prepare(bare, run.optimiser)
+    with seeded(settings.seed, torch.device("cpu")):
+        run.judged = build_classifier(run.info.architecture)
+    model = torch.compile(bare) if settings.compile else bare
+    run.model, run.optimiser = run.accelerator.prepare(model, run.optimiser)
     if checkpoint is not None:
         restore(run.accelerator, run.optimiser, checkpoint)
 

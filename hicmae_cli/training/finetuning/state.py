@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,9 +19,12 @@ class EpochReport:
         epoch: counted from 1.
         losses: mean of every term over the steps of the epoch; ``loss`` is the minimised one.
         learning_rate: of the last step, at the top of the network.
+        grad_norm: mean over the steps of the epoch of the gradient's norm before clipping; None if it is nowhere
+            finite.
         clips_per_s: training speed, without the validation.
         judged_on: the clips that choose the epoch: ``validation``, or ``test``.
         scores: on those clips; empty if the epoch was not validated.
+        judged_loss: the loss on those clips, without label smoothing; None if the epoch was not validated.
         metric: the one of the scores that chooses.
         best: the best value of it so far.
     """
@@ -29,9 +33,11 @@ class EpochReport:
     epoch: int
     losses: Mapping[str, float]
     learning_rate: float
+    grad_norm: float | None
     clips_per_s: float
     judged_on: str
     scores: Mapping[str, float]
+    judged_loss: float | None
     metric: str
     best: float | None
 
@@ -42,8 +48,9 @@ class EpochReport:
             "epoch": self.epoch,
             **self.losses,
             "learning_rate": self.learning_rate,
+            "grad_norm": self.grad_norm,
             "clips_per_s": self.clips_per_s,
-            self.judged_on: self.scores,
+            self.judged_on: {"loss": self.judged_loss, **self.scores} if self.scores else {},
             "best": self.best,
         }
 
@@ -53,9 +60,10 @@ class EpochReport:
         text += f"  lr {self.learning_rate:.2e}  {self.clips_per_s:.1f} clips/s"
         if not self.scores:
             return text
+        judged = self.judged_on if self.judged_loss is None else f"{self.judged_on} loss {self.judged_loss:.4f}"
         shown = dict.fromkeys((self.metric, *(name for name in ("uar", "war", "ccc", "mae") if name in self.scores)))
         scores = "  ".join(f"{format_metric(name)} {self.scores[name]:.4f}" for name in shown)
-        return f"{text}  {self.judged_on} {scores}  best {self.best:.4f}"
+        return f"{text}  {judged}  {scores}  best {self.best:.4f}"
 
 
 class FinetuningState:
@@ -64,6 +72,7 @@ class FinetuningState:
     Attributes:
         step: steps done.
         loss_sums: sum of every term over the steps of the epoch so far.
+        grad_norms: norm of the gradient in every step of the epoch so far.
         best: best score of the metric that chooses; None before the first validation.
         since_best: validations since then.
     """
@@ -72,18 +81,29 @@ class FinetuningState:
         known = checkpoint or {}
         self.step: int = known.get("step", 0)
         self.loss_sums: dict[str, float] = dict(known.get("loss_sums", {}))
+        self.grad_norms: list[float] = list(known.get("grad_norms", []))
         self.best: float | None = known.get("best")
         self.since_best: int = known.get("since_best", 0)
 
-    def add_step(self, losses: Mapping[str, float]) -> None:
-        """Count a step and its losses."""
+    def add_step(self, losses: Mapping[str, float], grad_norm: float) -> None:
+        """Count a step, its losses and the norm of its gradient."""
         self.step += 1
+        self.grad_norms.append(grad_norm)
         for name, value in losses.items():
             self.loss_sums[name] = self.loss_sums.get(name, 0.0) + value
 
     def mean_losses(self, steps: int) -> dict[str, float]:
         """Return the mean of every term over so many steps of the epoch."""
         return {name: total / steps for name, total in self.loss_sums.items()}
+
+    def mean_grad_norm(self) -> float | None:
+        """Return the mean of the finite norms of the epoch so far; None if there are none."""
+        finite = [norm for norm in self.grad_norms if math.isfinite(norm)]
+        return sum(finite) / len(finite) if finite else None
+
+    def end_epoch(self) -> None:
+        """Begin the next epoch."""
+        self.loss_sums, self.grad_norms = {}, []
 
     def judge(self, score: float, metric: str) -> bool:
         """Return whether a score is the best so far, and remember it."""
@@ -99,4 +119,10 @@ class FinetuningState:
 
     def to_dict(self) -> dict[str, Any]:
         """Return its part of a checkpoint."""
-        return {"step": self.step, "loss_sums": dict(self.loss_sums), "best": self.best, "since_best": self.since_best}
+        return {
+            "step": self.step,
+            "loss_sums": dict(self.loss_sums),
+            "grad_norms": list(self.grad_norms),
+            "best": self.best,
+            "since_best": self.since_best,
+        }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from contextlib import nullcontext
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -16,10 +17,23 @@ from hicmae_cli.models.config import AUDIO_GRID, PATCH_PX, VIDEO_GRID
 from hicmae_cli.models.inputs import to_video
 from hicmae_cli.models.masking import cut_patches, keep_patches, spread_tokens
 from hicmae_cli.recipes.settings import FinetuneSettings
+from hicmae_cli.training.finetuning.adaptation import set_training_mode
 from hicmae_cli.training.finetuning.data import LabelledBatch
 from hicmae_cli.training.finetuning.task_loss import TaskLoss
 from hicmae_cli.training.machine import seeded
 from hicmae_cli.training.optimiser import take_step
+
+
+class StepTerms(NamedTuple):
+    """What a step came to, in all processes.
+
+    Attributes:
+        losses: the terms of the loss, means over all rounds and processes.
+        grad_norm: norm of the gradient before clipping; infinite in a step that the scaler of fp16 skips.
+    """
+
+    losses: dict[str, float]
+    grad_norm: float
 
 
 def finetune_step(
@@ -32,7 +46,7 @@ def finetune_step(
     *,
     rng: np.random.Generator,
     generator: torch.Generator,
-) -> dict[str, float] | None:
+) -> StepTerms | None:
     """Make one optimiser step over some accumulation rounds.
 
     Args:
@@ -46,10 +60,9 @@ def finetune_step(
         generator: draws which tokens to drop; on the accelerator's device.
 
     Returns:
-        The terms of the loss, means over all rounds and processes; None, and no step was made, if one of them or a
-        gradient is not finite.
+        The terms of the loss and the norm of the gradient; None, and no step was made, if one of them is not finite.
     """
-    model.train()
+    set_training_mode(model)
     sums: dict[str, Tensor] = {}
     # Stochastic depth takes no generator of its own.
     with seeded(int(rng.integers(2**63)), accelerator.device):
@@ -64,8 +77,8 @@ def finetune_step(
     values = (accelerator.reduce(stacked, "mean") if accelerator.num_processes > 1 else stacked).tolist()
     if not all(map(math.isfinite, values)):
         return None
-    _, made = take_step(accelerator, model, optimiser, settings.clip_grad_norm)
-    return dict(zip(sums, values, strict=True)) if made else None
+    norm, made = take_step(accelerator, model, optimiser, settings.clip_grad_norm)
+    return StepTerms(dict(zip(sums, values, strict=True)), norm) if made else None
 
 
 def _loss_terms(

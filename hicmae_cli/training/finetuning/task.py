@@ -13,6 +13,8 @@ from hicmae_cli.corpora.splits import list_folds
 from hicmae_cli.corpora.values import parse_values
 from hicmae_cli.errors import ManifestError, SettingsError
 from hicmae_cli.labels import canonical_label, is_label
+from hicmae_cli.records.facts import DataFacts, RunFacts
+from hicmae_cli.records.seen import SeenData
 from hicmae_cli.weights.info import FRAME_FOLDERS, OUR_FRONT_END
 
 Kind = Literal["classification", "regression"]
@@ -33,6 +35,11 @@ class Task:
         metric: that chooses the epoch; by default UAR, or the CCC of a regression.
         merge_by: how many fields of an id name the clips to decide as one; see ``corpora.dataset.Dataset``.
         shares_people: why the published split has the same people in several parts; empty if that is a fault.
+        protocol: ``loso`` or ``kfold:N`` if the run drew its own folds; empty if the list decides.
+        manifest: the list of clips; None if it is not known.
+        data: hashes of the clips; None if they were not computed.
+        run: what the weight records about its run.
+        seen: the trainings behind the weight.
     """
 
     labels: tuple[str, ...]
@@ -44,6 +51,11 @@ class Task:
     metric: str = ""
     merge_by: int = 0
     shares_people: str = ""
+    protocol: str = ""
+    manifest: Path | None = None
+    data: DataFacts | None = None
+    run: RunFacts | None = None
+    seen: tuple[SeenData, ...] = ()
 
     @property
     def is_regression(self) -> bool:

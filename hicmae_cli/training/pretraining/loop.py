@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import torch
 from accelerate import Accelerator
 
 from hicmae_cli.clips.recording import RandomWindow, Recording
+from hicmae_cli.errors import WeightsError
 from hicmae_cli.models.build import build_pretraining_model
 from hicmae_cli.models.config import AUDIO_PATCH
 from hicmae_cli.models.inputs import normalise_patches
@@ -24,6 +25,10 @@ from hicmae_cli.models.masking import cut_faces, cut_patches, keep_patches
 from hicmae_cli.models.pretraining import PretrainingModel
 from hicmae_cli.models.products import use_wide_products
 from hicmae_cli.recipes.settings import OF_THE_MACHINE, PretrainSettings
+from hicmae_cli.records.facts import RunFacts
+from hicmae_cli.records.hashes import hash_tensors
+from hicmae_cli.records.seen import SeenData
+from hicmae_cli.training.extension import CHANGED, EXTENDED_FROM, extend_facts
 from hicmae_cli.training.loop import Schedule, agree, is_checkpoint_due
 from hicmae_cli.training.machine import (
     StopRequest,
@@ -49,9 +54,10 @@ from hicmae_cli.training.pretraining.state import (
     write_weights,
 )
 from hicmae_cli.training.pretraining.step import pretrain_step
-from hicmae_cli.training.runs import METRICS, fingerprint, keep_checkpoint, metrics_log, open_run
+from hicmae_cli.training.runs import METRICS, fingerprint, keep_checkpoint, open_run
+from hicmae_cli.training.trackers import open_log
 from hicmae_cli.training.whitening import freeze_patches, whiten_patches
-from hicmae_cli.weights.checkpoint import load_state
+from hicmae_cli.weights.checkpoint import load_state, read_state
 from hicmae_cli.weights.info import WeightInfo
 from hicmae_cli.weights.run_folder import BEST, LAST
 
@@ -86,6 +92,11 @@ def pretrain_recordings(
     front_end: str,
     source: str,
     settings: PretrainSettings,
+    extends: bool = False,
+    init: Path | None = None,
+    fold: str = "",
+    record: RunFacts | None = None,
+    seen: tuple[SeenData, ...] = (),
     device: str = "auto",
     progress: PretrainingProgress | None = None,
 ) -> PretrainingOutcome:
@@ -99,6 +110,11 @@ def pretrain_recordings(
         front_end: how the faces were cut.
         source: how the weight was made.
         settings: the whole recipe.
+        extends: go on with the finished run in the folder up to ``settings.epochs``; see ``training.extension``.
+        init: a pre-trained weight of the same architecture to start from; None starts from scratch.
+        fold: the fold that the recordings exclude, for the metadata of the weight.
+        record: what the weight records about its run.
+        seen: the trainings behind the weight.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         progress: functions to call during the run.
 
@@ -109,6 +125,7 @@ def pretrain_recordings(
         ManifestError: fewer recordings than a step takes.
         SettingsError: the folder holds another run, or the batch cannot be split among the processes.
         TrainingError: a loss is not finite, no recording can be used, or the disk is full.
+        WeightsError: ``init`` cannot be read, or has another architecture.
     """
     progress = progress or PretrainingProgress()
     accelerator = new_accelerator(settings.mixed_precision, device)
@@ -116,15 +133,19 @@ def pretrain_recordings(
     check_objectives(settings, accelerator.num_processes)
     hold_freed_memory()
     use_wide_products()
-    info = make_weight_info(settings, dataset, licence, front_end, source)
-    training = _set_up(run, recordings, settings, progress, info, accelerator)
+    info = make_weight_info(settings, dataset, licence, front_end, source, fold=fold, run=record, seen=seen)
+    training = _set_up(run, recordings, settings, progress, info, accelerator, init, extends=extends)
     state, total_steps = training.state, training.schedule.total_steps
     if accelerator.is_main_process:
         _announce(training)
     stopping = False
     with ExitStack() as stack:
         stop = stack.enter_context(StopRequest())
-        log = stack.enter_context(metrics_log(run, state.step)) if accelerator.is_main_process else None
+        log = (
+            stack.enter_context(open_log(accelerator, run, settings, state.step))
+            if accelerator.is_main_process
+            else None
+        )
         while state.step < total_steps and not stopping:
             stopping = _train_epoch(training, stop, log)
     weight = run / LAST if (run / LAST).exists() else None
@@ -138,10 +159,13 @@ def _set_up(
     progress: PretrainingProgress,
     info: WeightInfo,
     accelerator: Accelerator,
+    init: Path | None,
+    *,
+    extends: bool,
 ) -> _Training:
     """Build the model and the optimiser, and load the newest checkpoint or initialise the model."""
     schedule = Schedule.plan(settings, len(recordings))
-    network = _build_network(settings)
+    network = _build_network(settings, init)
     optimiser = torch.optim.AdamW(
         decay_groups(network, weight_decay=settings.weight_decay), lr=0.0, betas=settings.betas, fused=True
     )
@@ -149,17 +173,23 @@ def _set_up(
         **settings.model_dump(mode="json", exclude=set(OF_THE_MACHINE)),
         "dataset": info.dataset,
         "clips": fingerprint(recording.id for recording in recordings),
+        # Not of the whole file: its metadata have a date.
+        "init": hash_tensors(init) if init is not None else None,
         # Local negatives and drop path depend on how a step is split among processes.
         "processes": accelerator.num_processes,
     }
+    if extends:
+        facts = extend_facts(run, facts, schedule.steps_per_epoch)
+        info = info.model_copy(update={"extended_from": tuple(facts[EXTENDED_FROM])})
     checkpoint = open_run(
         run,
         facts,
-        defaults=PretrainSettings().model_dump(mode="json"),
+        defaults={**PretrainSettings().model_dump(mode="json"), EXTENDED_FROM: []},
         results=(LAST, BEST),
         logs=(METRICS, SKIPPED),
         main=accelerator.is_main_process,
         warn=progress.warn,
+        may_change=CHANGED if extends else (),
     )
     state = PretrainingState(checkpoint)
     check_one_folder(accelerator, run, state.step)
@@ -167,7 +197,7 @@ def _set_up(
         load_state(network, checkpoint["model"], run)
     # Fill the cache before the loader's processes are forked, so that they share it.
     cache = read_short(recordings) if settings.cache_clips and state.step < schedule.total_steps else {}
-    if settings.fit_start_clips and state.step == 0:
+    if settings.fit_start_clips and state.step == 0 and init is None:
         _whiten(network, recordings, settings, cache)
     model, optimiser = accelerator.prepare(torch.compile(network) if settings.compile else network, optimiser)
     if checkpoint is not None:
@@ -177,14 +207,36 @@ def _set_up(
     )
 
 
-def _build_network(settings: PretrainSettings) -> PretrainingModel:
+def _build_network(settings: PretrainSettings, init: Path | None) -> PretrainingModel:
     with seeded(settings.seed, torch.device("cpu")):
         network = build_pretraining_model(
             settings.architecture, drop_path=settings.drop_path, recompute=settings.gradient_checkpointing
         )
+    if init is not None:
+        _load_start(network, settings, init)
     if settings.freeze_patches:
         freeze_patches(network.video_encoder, network.audio_encoder)
     return network
+
+
+def _load_start(network: PretrainingModel, settings: PretrainSettings, init: Path) -> None:
+    """Fill a new model with the tensors of a pre-trained weight.
+
+    Raises:
+        WeightsError: the weight is fine-tuned, or its architecture is not the recipe's.
+    """
+    info, state = read_state(init)
+    if info.pretraining is None:
+        raise WeightsError(f"{init}: is fine-tuned and has no decoders; expected a pre-trained weight")
+    own, wanted = info.architecture, settings.architecture
+    if own != wanted:
+        changed = [
+            f"{field.name} {getattr(own, field.name)} -> {getattr(wanted, field.name)}"
+            for field in fields(wanted)
+            if getattr(own, field.name) != getattr(wanted, field.name)
+        ]
+        raise WeightsError(f"{init}: has another architecture than the recipe: {', '.join(changed)}")
+    load_state(network, {name: tensor.float() for name, tensor in state.items()}, init)
 
 
 def _whiten(

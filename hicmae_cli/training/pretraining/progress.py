@@ -21,6 +21,8 @@ class PretrainingProgress:
         on_listing: called with the videos of a folder, before their faces are cut.
         on_video: called after each of these videos.
         on_wait: called with the folder of the faces, if another process cuts faces into it and must end first.
+        on_hash: called after each recording whose files are hashed for the record, with the number of recordings done
+            and of all recordings.
         on_recordings: called with the recordings and the recipe, before training.
         on_start: called with the number of steps made so far and of the whole run.
         on_step: called after each step.
@@ -32,6 +34,7 @@ class PretrainingProgress:
     on_listing: Callable[[Listing], None] = lambda _: None
     on_video: Callable[[], None] = lambda: None
     on_wait: Callable[[Path], None] = lambda _: None
+    on_hash: Callable[[int, int], None] = lambda *_: None
     on_recordings: Callable[[RecordingList, PretrainSettings], None] = lambda *_: None
     on_start: Callable[[int, int], None] = lambda *_: None
     on_step: Callable[[StepReport], None] = lambda _: None

@@ -8,12 +8,11 @@ from functools import partial
 from pathlib import Path
 
 from hicmae_cli.clips.recording import Recording
-from hicmae_cli.corpora import unlabelled
 from hicmae_cli.corpora.catalogue import data_home, find_dataset, list_datasets
 from hicmae_cli.corpora.clip_list import find_clips
-from hicmae_cli.corpora.dataset import Dataset
 from hicmae_cli.corpora.known.puppets import PUPPETS
 from hicmae_cli.corpora.known.voxceleb2 import VOXCELEB2, list_recordings
+from hicmae_cli.corpora.unlabelled import read_unlabelled
 from hicmae_cli.errors import SettingsError
 from hicmae_cli.media.listing import Listing
 from hicmae_cli.preparing.videos import prepare_videos
@@ -33,6 +32,9 @@ class RecordingList:
         licence: licence of a weight that is trained on them.
         front_end: how their faces were cut.
         skipped: clips and videos that are not among them, and why.
+        speakers: who speaks in each recording; empty if that is not known.
+        manifest: the list of the recordings; None without one.
+        root: their folder; None for a manifest outside of a dataset.
     """
 
     recordings: Sequence[Recording]
@@ -40,6 +42,22 @@ class RecordingList:
     licence: str
     front_end: str
     skipped: tuple[tuple[str, str], ...] = ()
+    speakers: Sequence[str] = ()
+    manifest: Path | None = None
+    root: Path | None = None
+
+    @property
+    def files(self) -> list[tuple[str, tuple[Path, ...]]]:
+        """(id, files) of each recording."""
+        return [
+            (each.id, (each.video,) if each.audio is None else (each.video, each.audio)) for each in self.recordings
+        ]
+
+    @property
+    def people(self) -> list[tuple[str, str]]:
+        """(speaker, id) of each recording; empty if nothing is known about speakers."""
+        ids = (recording.id for recording in self.recordings)
+        return list(zip(self.speakers, ids, strict=True)) if self.speakers else []
 
 
 def choose_recipe(
@@ -48,28 +66,21 @@ def choose_recipe(
     """Choose the recipe: the given one, or else that of the dataset.
 
     Raises:
-        SettingsError: not exactly one source of recordings, a dataset that cannot be pre-trained on, or no recipe.
+        SettingsError: not exactly one source of recordings, an unknown dataset, or no recipe.
     """
     given = [source for source in (dataset, manifest, videos) if source is not None]
     if len(given) != 1:
         raise SettingsError(f"got {len(given)} of `dataset`, `manifest` and `videos`, expected exactly one of them")
-    known = None if dataset is None else _find_pretrainable(dataset)
+    known = None if dataset is None else find_dataset(dataset, labelled=False)
     if recipe is not None:
         return recipe
-    if known is None:
+    if known is None or not known.pretrain_recipe:
+        names = " and ".join(sorted(dataset.name for dataset in list_datasets().values() if dataset.pretrain_recipe))
         raise SettingsError(
-            "got no `recipe`, which only a dataset implies; expected a .toml file or a name such as "
-            "pretrain-puppets-nano"
+            f"got no `recipe`, which only the datasets {names} imply; expected a .toml file or a name such as "
+            "pretrain-voxceleb2-tiny"
         )
     return known.pretrain_recipe
-
-
-def _find_pretrainable(name: str) -> Dataset:
-    """Find a dataset that has a recipe for pre-training."""
-    names = sorted(dataset.name for dataset in list_datasets().values() if dataset.pretrain_recipe)
-    if name.strip().lower() not in names:
-        raise SettingsError(f"dataset={name!r}: expected one of {', '.join(names)}")
-    return find_dataset(name, labelled=False)
 
 
 def find_recordings(
@@ -78,6 +89,7 @@ def find_recordings(
     root: Path | None,
     manifest: Path | None,
     videos: Path | None,
+    fold: str | None = None,
     draw_puppets: Callable[[Path], Path] | None = None,
     on_listing: Callable[[Listing], None] = lambda _: None,
     on_video: Callable[[], None] = lambda: None,
@@ -90,6 +102,7 @@ def find_recordings(
         root: folder of the dataset, or of the faces that are cut.
         manifest: a list of prepared clips; labels are not read.
         videos: a folder of videos, at any depth.
+        fold: the fold of the dataset or the manifest to exclude, with all clips of its people.
         draw_puppets: draws the generated corpus into a folder and returns its manifest; without it, puppets that are
             not drawn are an error.
         on_listing: called with the videos, before their faces are cut.
@@ -98,21 +111,35 @@ def find_recordings(
 
     Raises:
         ManifestError: no recordings that can be used.
-        SettingsError: a dataset that cannot be pre-trained on, or VoxCeleb2 without its folder.
+        SettingsError: an unknown dataset, VoxCeleb2 without its folder, or a fold of recordings that have none.
         DiskError: the disk is full.
     """
+    voxceleb2 = dataset is not None and find_dataset(dataset, labelled=False) is VOXCELEB2
+    if fold is not None and (videos is not None or voxceleb2):
+        raise SettingsError(f"fold={fold!r}: only a labelled dataset or a manifest has folds")
     if videos is not None:
         return _cut_faces(videos, root or Path("data") / f"{videos.name}-faces", on_listing, on_video, on_wait)
-    if dataset is not None and _find_pretrainable(dataset) is VOXCELEB2:
+    if voxceleb2:
         return _find_voxceleb2(root)
     clips = find_clips(dataset, root, manifest, draw_puppets=draw_puppets)
-    recordings, left_out = unlabelled.from_manifest(clips.manifest)
-    ours = all(recording.video.suffix == _PREPARED_SUFFIX for recording in recordings)
+    found = read_unlabelled(clips.manifest, fold=fold)
+    ours = all(recording.video.suffix == _PREPARED_SUFFIX for recording in found.recordings)
     front_end = OUR_FRONT_END if ours else FRAME_FOLDERS
     # A manifest of puppets is known as such, whatever its file is called.
     known = PUPPETS if clips.name == PUPPETS.name else clips.dataset
     licence = known.licence if known else "unknown"
-    return RecordingList(recordings, clips.name, licence, front_end, tuple(left_out.items()))
+    if root is None and clips.dataset is not None:
+        root = data_home() / clips.dataset.folder
+    return RecordingList(
+        found.recordings,
+        clips.name,
+        licence,
+        front_end,
+        tuple(found.skipped.items()),
+        speakers=found.speakers,
+        manifest=clips.manifest,
+        root=root,
+    )
 
 
 def _find_voxceleb2(root: Path | None) -> RecordingList:
@@ -122,7 +149,8 @@ def _find_voxceleb2(root: Path | None) -> RecordingList:
             f"dataset={VOXCELEB2.name!r} needs `root`, the folder that holds its mp4 and aac folders (or dev/), as "
             f"{usual} does not exist; ask for VoxCeleb2 at {VOXCELEB2.access}, or try dataset='puppets'"
         )
-    return RecordingList(list_recordings(root or usual), VOXCELEB2.name, VOXCELEB2.licence, VOXCELEB2_FRONT_END)
+    found = list_recordings(root or usual)
+    return RecordingList(found, VOXCELEB2.name, VOXCELEB2.licence, VOXCELEB2_FRONT_END, root=root or usual)
 
 
 def _cut_faces(
@@ -141,4 +169,4 @@ def _cut_faces(
         on_wait=lambda: on_wait(store),
     )
     reasons = tuple((str(path), reason) for path, reason in skipped)
-    return RecordingList(recordings, folder.name, "unknown", OUR_FRONT_END, reasons)
+    return RecordingList(recordings, folder.name, "unknown", OUR_FRONT_END, reasons, root=store)

@@ -11,19 +11,30 @@ from typing import Any
 
 from accelerate import PartialState
 
-from hicmae_cli.errors import HicmaeError, first_line, one_line
+from hicmae_cli.errors import HicmaeError, WeightsError, first_line, one_line
 from hicmae_cli.models.pretraining import PretrainingModel
 from hicmae_cli.recipes.recipe import load_settings
 from hicmae_cli.recipes.settings import PretrainSettings
+from hicmae_cli.records.calls import recorded
+from hicmae_cli.records.facts import DataFacts
+from hicmae_cli.records.hashes import hash_data
+from hicmae_cli.records.seen import SeenData, note_seen
 from hicmae_cli.runtime.torch_engine import choose_device
+from hicmae_cli.training.extension import extend_settings
 from hicmae_cli.training.machine import check_precision
 from hicmae_cli.training.pretraining.loop import pretrain_recordings
 from hicmae_cli.training.pretraining.pictures import draw_curves, draw_example
 from hicmae_cli.training.pretraining.progress import PretrainingProgress
 from hicmae_cli.training.pretraining.recordings import RecordingList, choose_recipe, find_recordings
 from hicmae_cli.training.pretraining.results import PretrainingOutcome
+from hicmae_cli.training.recorder import record_run
+from hicmae_cli.training.trackers import choose_trackers
+from hicmae_cli.weights.catalogue import find_weight
+from hicmae_cli.weights.reading import read_info
+from hicmae_cli.weights.suffixes import SAFETENSORS
 
 
+@recorded
 def pretrain(
     dataset: str | None = None,
     *,
@@ -33,6 +44,9 @@ def pretrain(
     recipe: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
     seed: int | None = None,
+    extend_epochs: int = 0,
+    init: str | Path | None = None,
+    fold: str | None = None,
     output: str | Path = "runs/pretrain",
     licence: str = "",
     device: str = "auto",
@@ -45,7 +59,7 @@ def pretrain(
     weights, checkpoints, the log, and pictures (``docs/pretrain.md``).
 
     Args:
-        dataset: ``puppets`` or ``voxceleb2``; or give ``manifest`` or ``videos``.
+        dataset: a dataset by name, whose labels are not read; or give ``manifest`` or ``videos``.
         root: folder of the dataset, or of the faces that are cut out of ``videos``.
         manifest: a CSV of prepared clips; labels are not read.
         videos: a folder of any videos; their faces are cut first, once, in worker processes (a script needs
@@ -53,6 +67,11 @@ def pretrain(
         recipe: a recipe that ships with hicmae, or a .toml file; by default the dataset's.
         overrides: other values of recipe keys; None keeps the recipe's.
         seed: another seed than the recipe's.
+        extend_epochs: go on with the finished run in ``output`` for so many more epochs than the recipe's.
+        init: a pre-trained weight of the same architecture to start from, by name or file; by default the model
+            starts from scratch.
+        fold: the fold of the dataset or the manifest to exclude, with all clips of its people, so that it can test a
+            model that is fine-tuned from the weight.
         output: folder of the run.
         licence: licence of the weight; by default the dataset's.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
@@ -66,6 +85,7 @@ def pretrain(
     Raises:
         SettingsError: parameters or recipe keys that cannot be used, or ``output`` holds another run.
         ManifestError: no recordings that can be used, or fewer than a step takes.
+        WeightsError: ``init`` is missing, or has another architecture than the recipe.
         TrainingError: a loss is not finite, all recordings are broken, or the disk is full.
     """
     progress = progress or PretrainingProgress(warn=warnings.warn)
@@ -73,8 +93,10 @@ def pretrain(
     recipe = choose_recipe(recipe, dataset, manifest, videos)
     changes = dict(overrides or {}) if seed is None else {**(overrides or {}), "seed": seed}
     changes = {key: value for key, value in changes.items() if value is not None}
-    settings = load_settings(PretrainSettings, recipe, changes)
+    settings = extend_settings(load_settings(PretrainSettings, recipe, changes), extend_epochs)
     check_precision(settings.mixed_precision, choose_device(device).type)
+    start = _find_start(init)
+    choose_trackers(settings.trackers)
     processes = PartialState(cpu=device == "cpu", timeout=timedelta(days=7))
     if not processes.is_main_process:
         progress = PretrainingProgress()
@@ -85,25 +107,51 @@ def pretrain(
             root=_to_path(root),
             manifest=_to_path(manifest),
             videos=_to_path(videos),
+            fold=fold,
             draw_puppets=draw_puppets,
             on_listing=progress.on_listing,
             on_video=progress.on_video,
             on_wait=progress.on_wait,
         )
+        data = hash_data(found.files, found.manifest, on_clip=progress.on_hash)
     for name, reason in found.skipped:
         progress.warn(one_line(f"skipped {name}: {reason}"))
     progress.on_recordings(found, settings)
-    outcome = pretrain_recordings(
+    source = _describe_command(dataset, manifest, videos, recipe, changes, extend_epochs, init, fold)
+    with record_run(
         run,
-        recordings=found.recordings,
-        dataset=found.name,
-        licence=licence or found.licence,
-        front_end=found.front_end,
-        source=_describe_command(dataset, manifest, videos, recipe, changes),
+        phase="pre-training",
         settings=settings,
-        device=device,
-        progress=replace(progress, on_picture=_draw_pictures(run, found, settings, progress)),
-    )
+        command=source,
+        fold=fold or "",
+        init=start,
+        data=data,
+        manifest=found.manifest,
+        root=found.root,
+        warn=progress.warn,
+    ) as recorder:
+        outcome = pretrain_recordings(
+            run,
+            recordings=found.recordings,
+            dataset=found.name,
+            licence=licence or found.licence,
+            front_end=found.front_end,
+            source=source,
+            settings=settings,
+            init=start,
+            extends=extend_epochs > 0,
+            fold=fold or "",
+            record=recorder.facts,
+            seen=_list_seen(found, fold, data, start),
+            device=device,
+            progress=replace(
+                progress,
+                on_start=recorder.watch_start(progress.on_start),
+                on_picture=_draw_pictures(run, found, settings, progress),
+            ),
+        )
+        scores = read_info(str(outcome.weight)).metrics["pretraining"] if outcome.weight is not None else {}
+        recorder.end(finished=outcome.finished, step=outcome.step, weight=outcome.weight, scores=scores)
     if processes.is_main_process:
         try:
             draw_curves(run)
@@ -114,6 +162,23 @@ def pretrain(
 
 def _to_path(given: str | Path | None) -> Path | None:
     return None if given is None else Path(given)
+
+
+def _find_start(init: str | Path | None) -> Path | None:
+    """Find the file of a weight to start from."""
+    if init is None:
+        return None
+    found = find_weight(str(init), SAFETENSORS)
+    if found is None:
+        raise WeightsError(f"{init}: has no .safetensors file to start from")
+    return found
+
+
+def _list_seen(found: RecordingList, fold: str | None, data: DataFacts, init: Path | None) -> tuple[SeenData, ...]:
+    """List the trainings behind the weight: those of its start, and this one."""
+    before = read_info(str(init)).history if init is not None else ()
+    now = note_seen(found.name, "pre-training", found.people, fold=fold or "", manifest_sha256=data.manifest_sha256)
+    return (*before, now)
 
 
 def _draw_pictures(
@@ -137,6 +202,9 @@ def _describe_command(
     videos: str | Path | None,
     recipe: str | Path,
     changes: Mapping[str, Any],
+    extend_epochs: int,
+    init: str | Path | None,
+    fold: str | None,
 ) -> str:
     """Write the command that does the same, without paths, for the metadata of the weight."""
     if dataset is not None:
@@ -146,4 +214,7 @@ def _describe_command(
     else:
         data = f"--videos {Path(videos or '').name}"
     words = ["hicmae pretrain", data, f"--recipe {Path(recipe).name}"]
-    return " ".join([*words, *(f"--set {key}={value}" for key, value in changes.items())])
+    words += [f"--fold {fold}"] if fold is not None else []
+    words += [f"--init {Path(init).name}"] if init is not None else []
+    words += [f"--set {key}={value}" for key, value in changes.items()]
+    return " ".join([*words, *([f"--extend-epochs {extend_epochs}"] if extend_epochs else [])])

@@ -18,6 +18,8 @@ from hicmae_cli.files import write_atomically
 from hicmae_cli.models.config import find_variant
 from hicmae_cli.models.pretraining import PretrainingModel
 from hicmae_cli.recipes.settings import PretrainSettings
+from hicmae_cli.records.facts import RunFacts
+from hicmae_cli.records.seen import SeenData
 from hicmae_cli.training.pretraining.data import Fault
 from hicmae_cli.weights.checkpoint import save_pretrained
 from hicmae_cli.weights.info import PretrainingFacts, WeightInfo
@@ -128,10 +130,20 @@ def write_weights(run: Path, model: PretrainingModel, info: WeightInfo, epoch: i
     """Write the weight of an epoch as the last one and, if it is, as the best one."""
     metrics = {"pretraining": {"epoch": epoch, "loss": loss}}
     for name in (LAST, BEST) if best else (LAST,):
-        save_pretrained(run / name, model, info.model_copy(update={"metrics": metrics}))
+        save_pretrained(run / name, model, info.with_metrics(metrics))
 
 
-def make_weight_info(settings: PretrainSettings, dataset: str, licence: str, front_end: str, source: str) -> WeightInfo:
+def make_weight_info(
+    settings: PretrainSettings,
+    dataset: str,
+    licence: str,
+    front_end: str,
+    source: str,
+    *,
+    fold: str = "",
+    run: RunFacts | None = None,
+    seen: tuple[SeenData, ...] = (),
+) -> WeightInfo:
     """Collect the metadata of the weights of a run."""
     decoder = settings.decoder
     facts = PretrainingFacts(
@@ -158,5 +170,8 @@ def make_weight_info(settings: PretrainSettings, dataset: str, licence: str, fro
         front_end=front_end,
         licence=licence,
         source=source,
+        fold=fold,
         pretraining=facts,
+        run=run,
+        seen=seen,
     )

@@ -10,13 +10,15 @@ from typing import Any
 
 import pytest
 
-from hicmae_cli.corpora.manifest import Sample
+from hicmae_cli.corpora.manifest import Sample, list_files, read_manifest
 from hicmae_cli.errors import ManifestError, SettingsError, WeightsError
 from hicmae_cli.evaluation.folds import FoldsEvaluation
+from hicmae_cli.records.hashes import hash_data, hash_tensors
 from hicmae_cli.training.finetuning.folds import finetune_folds
 from hicmae_cli.training.finetuning.progress import FinetuningProgress
 from hicmae_cli.training.finetuning.results import FinetuningResult
 from hicmae_cli.weights.reading import read_info
+from hicmae_cli.weights.record import read_record
 from tests.training.toys import FINETUNE_SETTINGS
 
 
@@ -38,6 +40,10 @@ def run(**more: Any) -> FinetuningResult:
     return finetune_folds(**{"manifest": "clips.csv", "recipe": "quick.toml", "output": "run", "device": "cpu", **more})
 
 
+def samples_of(folder: Path) -> list[Sample]:
+    return read_manifest(folder / "clips.csv")
+
+
 def test_every_fold_is_trained_tested_and_written(folder: Path) -> None:
     folds: list[str | None] = []
     result = run(progress=FinetuningProgress(on_fold=lambda fold, _: folds.append(fold)))
@@ -54,13 +60,20 @@ def test_every_fold_is_trained_tested_and_written(folder: Path) -> None:
         alone = json.loads((each.folder / "result.json").read_text())
         assert alone["metrics"] == each.evaluation.metrics == document["folds"][each.fold]["metrics"]
         assert (each.folder / "confusion.png").is_file()
+        record = read_record(each.folder)
+        assert record.finished and record.scores == each.evaluation.metrics
+        assert (record.run.fold, record.run.seed, record.weight) == (each.fold, 0, "best.safetensors")
+        assert record.parameters["manifest"] == str(folder / "clips.csv") and record.parameters["fold"] is None
+        assert record.run.data == hash_data(list_files(samples_of(folder)), folder / "clips.csv")
         assert read_info(str(each.weight)).source == "hicmae finetune --manifest clips.csv --recipe quick.toml"
     assert result.mean == result.pooled.metrics and result.sd is None
     assert json.loads(json.dumps(result.to_dict()))["seeds"][0]["folds"][0]["weight"] == str(result.weights[0])
     assert f"seed 0: UAR {result.mean['uar']:.4f}" in str(result)
 
     stamp = result.weights[0].stat().st_mtime_ns
+    text = [(each.folder / "run.json").read_text() for each in result.runs]
     again = run()
+    assert [(each.folder / "run.json").read_text() for each in result.runs] == text  # there was nothing to do
     assert (again.mean, again.weights[0].stat().st_mtime_ns) == (result.mean, stamp)
 
 
@@ -101,17 +114,29 @@ def test_a_stopped_call_resumes_to_the_same_result(folder: Path) -> None:
     assert "not finished" in str(second)
     last = run(**two)
     assert last.mean == whole.mean
-    assert [weight.read_bytes() for weight in last.weights] == [weight.read_bytes() for weight in whole.weights]
+    for one, other in zip(last.weights, whole.weights, strict=True):
+        assert hash_tensors(one) == hash_tensors(other)
+        infos = [read_info(str(weight)).to_dict() for weight in (one, other)]
+        # Nothing but the time differs.
+        assert all(info["run"].pop("date") and info["run"].pop("duration_s") > 0 for info in infos)
+        assert infos[0] == infos[1] | {"run": infos[1]["run"] | {"parameters": infos[0]["run"]["parameters"]}}
+    outcomes = [[each.outcome for each in read_record(run.folder).sessions] for run in last.runs]
+    assert outcomes == [["stopped", "finished"], ["stopped", "finished"]]
 
 
 def test_a_start_that_was_trained_on_the_test_clips_stops_the_call_before_any_fold(folder: Path) -> None:
     weight = run(fold="2").weights[0]
+    with pytest.raises(WeightsError, match="test fold 1: its fine-tuning on clips included 3 test speakers"):
+        run(fold="1", init=weight, output="other")  # the same list
+    text = Path("clips.csv").read_text()
+    Path("more.csv").write_text(f"{text}\n")
     warned: list[str] = []
-    run(fold="1", init=weight, output="other", progress=FinetuningProgress(warn=warned.append))
+    more = {"manifest": "more.csv", "output": "other", "progress": FinetuningProgress(warn=warned.append)}
+    assert len(read_info(str(run(fold="1", init=weight, **more).weights[0])).seen) == 2
     assert any("the score will be too good" in line for line in warned)
     listed = {"dataset": "crema-d-4", "manifest": "clips.csv"}
     known = run(fold="2", output="known", **listed).weights[0]
-    with pytest.raises(WeightsError, match="was trained on the clips that test fold 1"):
+    with pytest.raises(WeightsError, match="was trained on the clips or people that test fold 1"):
         run(init=known, output="second", **listed)
     assert not Path("second").exists()
 
@@ -144,7 +169,9 @@ def test_without_hooks_warnings_are_python_warnings(folder: Path) -> None:
         ({"init": "no-such"}, WeightsError, "no weight named 'no-such'"),
         ({"device": "abacus"}, SettingsError, "abacus"),
         ({"manifest": None}, SettingsError, "neither `dataset` nor `manifest`"),
-        ({"seeds": [1, 0, 1]}, SettingsError, "seeds=[1, 0, 1]: got 1 more than once"),
+        ({"protocol": "kfold:1"}, SettingsError, "protocol='kfold:1': expected at least two folds"),
+        ({"extend_epochs": -1}, SettingsError, "extend_epochs=-1: expected at least 1"),
+        ({"seeds": [1, 0, 1]}, SettingsError, "`seeds`: got 1 more than once"),
     ],
 )
 def test_what_cannot_be_used_is_refused_before_the_clips_are_read(

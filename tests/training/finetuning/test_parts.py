@@ -5,19 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
-from hicmae_cli.clips import write_prepared_clip
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.errors import ManifestError, SettingsError
-from hicmae_cli.training.finetuning.parts import (
-    check_people,
-    check_splits,
-    describe_absent_classes,
-    find_unreadable,
-    split_samples,
-)
+from hicmae_cli.training.finetuning.parts import check_people, check_splits, describe_absent_classes, split_samples
 from tests.training.toys import TASK
 
 SHARE = 0.25
@@ -47,6 +39,13 @@ def test_validation_people_are_cut_from_the_training_ones_of_a_fold() -> None:
     assert ids(again.validation) == ids(parts.validation)
     other = split_samples(CLIPS, "3", validation_share=SHARE, seed=1)
     assert ids(other.validation) != ids(parts.validation)
+
+
+def test_a_share_of_the_labels_leaves_validation_and_test_clips_as_they_are() -> None:
+    whole = split_samples(CLIPS, "3", validation_share=SHARE)
+    parts = split_samples(CLIPS, "3", validation_share=SHARE, label_share=0.5)
+    assert (parts.validation, parts.test) == (whole.validation, whole.test)
+    assert ids(parts.train) < ids(whole.train) and len(parts.train) == round(len(whole.train) / 2)
 
 
 def test_validation_clips_of_a_manifest_are_taken_as_they_are() -> None:
@@ -90,21 +89,6 @@ def test_splits_that_do_not_fit_are_refused() -> None:
         check_splits(train, train, FEAR, "test-best")
     with pytest.raises(SettingsError, match="selection='last' keeps the last epoch"):
         check_splits(train, validation, FEAR, "last")
-
-
-def test_every_broken_validation_clip_is_named(tmp_path: Path) -> None:
-    (tmp_path / "a.mkv").write_bytes(b"no clip")
-    broken = [replace(clip, video=tmp_path / "a.mkv") for clip in CLIPS[:2]]
-    first, second = find_unreadable(broken, sampling_rate=4, modality="av")
-    assert first.startswith("clip 0-0: ") and "a.mkv" in first
-    assert second.startswith("clip 0-1: ")
-
-
-def test_validation_clips_without_the_stream_are_named(tmp_path: Path) -> None:
-    write_prepared_clip(tmp_path / "a.mkv", [np.full((160, 160, 3), 90, np.uint8)] * 4, 25, None)
-    silent = [replace(CLIPS[0], video=tmp_path / "a.mkv", audio=tmp_path / "a.mkv")]
-    assert find_unreadable(silent, sampling_rate=4, modality="av") == []
-    assert find_unreadable(silent, sampling_rate=4, modality="audio") == ["clip 0-0: has no audio"]
 
 
 def test_absent_classes_are_named() -> None:

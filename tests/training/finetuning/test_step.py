@@ -48,7 +48,7 @@ def step(
         rng=np.random.default_rng(seed),
         generator=torch.Generator().manual_seed(seed),
     )
-    assert losses is not None and list(losses) == ["loss"]
+    assert losses is not None and list(losses.losses) == ["loss"] and losses.grad_norm > 0
     return torch.nn.utils.parameters_to_vector(model.parameters())
 
 

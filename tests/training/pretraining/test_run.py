@@ -6,19 +6,28 @@ import csv
 from pathlib import Path
 
 import pytest
+import torch
 
 from hicmae_cli.clips.recording import Recording
-from hicmae_cli.errors import ManifestError, SettingsError
+from hicmae_cli.errors import ManifestError, SettingsError, WeightsError
 from hicmae_cli.media.listing import Listing
+from hicmae_cli.models.build import build_pretraining_model
 from hicmae_cli.recipes.settings import PretrainSettings
+from hicmae_cli.records.seen import ScoredClips, find_overlap
+from hicmae_cli.training.machine import seeded
+from hicmae_cli.training.pretraining.loop import pretrain_recordings
 from hicmae_cli.training.pretraining.progress import PretrainingProgress
 from hicmae_cli.training.pretraining.recordings import RecordingList, find_recordings
 from hicmae_cli.training.pretraining.run import pretrain
+from hicmae_cli.training.pretraining.state import make_weight_info
+from hicmae_cli.weights.checkpoint import read_state, save_pretrained
 from hicmae_cli.weights.info import FRAME_FOLDERS, OUR_FRONT_END, VOXCELEB2_FRONT_END
 from hicmae_cli.weights.reading import read_info
-from tests.training.toys import SETTINGS, numbers, run, write_recordings
+from hicmae_cli.weights.record import read_record
+from tests.training.toys import SETTINGS, numbers, recordings_in, run, write_recordings
 
 CHANGES = {key: value for key, value in SETTINGS.model_dump(mode="json").items() if value is not None}
+INFO = make_weight_info(SETTINGS, "toys", "MIT", "none", "a test")
 
 
 @pytest.fixture(scope="module")
@@ -82,9 +91,57 @@ def test_one_call_does_what_the_command_does(manifest: Path, clips: Path, tmp_pa
     assert info.source.startswith("hicmae pretrain --manifest mine.csv --recipe pretrain-puppets-nano --set ")
     assert "--set seed=5" in info.source and str(tmp_path) not in info.source
 
+    record = read_record(tmp_path / "run")
+    assert record.finished and record.run.recipe == settings.model_dump(mode="json")
+    assert record.manifest == str(manifest) and record.run.data is not None and record.run.data.clips == 4
+    assert record.scores == info.metrics["pretraining"]
+    assert [(each.from_step, each.to_step, each.outcome) for each in record.sessions] == [(0, 4, "finished")]
+    assert info.run is not None and info.run.recipe == record.run.recipe and info.run.data == record.run.data
+    assert str(tmp_path) not in info.to_json() and record.sessions[0].host not in info.to_json()
+    assert [(entry.dataset, entry.phase, entry.clips) for entry in info.seen] == [("mine", "pre-training", 4)]
+
     direct = run(tmp_path / "direct", list(recordings.recordings), settings)
     assert direct.finished
     assert numbers(tmp_path / "direct") == numbers(tmp_path / "run")
+
+
+def test_a_run_that_learns_nothing_keeps_its_start(clips: Path, tmp_path: Path) -> None:
+    """``init`` gives every tensor, no fold's people are trained on, and the weight lists both trainings."""
+    rows = [f"{c.stem},{c},{c},{1 + index // 3},p{index}" for index, c in enumerate(sorted(clips.glob("*.mkv")))]
+    (tmp_path / "list.csv").write_text("\n".join(["id,video,audio,fold,speaker", *rows]))
+    before = tmp_path / "start.safetensors"
+    with seeded(7, torch.device("cpu")):
+        save_pretrained(before, build_pretraining_model(SETTINGS.architecture), INFO)
+    outcome = pretrain(
+        manifest=tmp_path / "list.csv",
+        recipe="pretrain-puppets-nano",
+        overrides={**CHANGES, "epochs": 1, "batch_size": 3, "base_lr": 1e-30, "picture_every": 0},
+        init=before,
+        fold="2",
+        output=tmp_path / "run",
+        device="cpu",
+        progress=PretrainingProgress(),
+    )
+    (info, after), (_, start) = read_state(outcome.weight or pytest.fail()), read_state(before)
+    assert all(torch.equal(after[name], start[name]) for name in start)
+    assert [(each.dataset, each.fold, each.clips) for each in info.seen] == [("toys", "", 0), ("list", "2", 3)]
+    assert info.fold == "2" and " --fold 2 --init start.safetensors" in info.source
+    for fold, overlaps in (("1", True), ("2", False)):
+        tested = ScoredClips("list", fold, [("p3" if fold == "2" else "p0", "x")], info.seen[1].manifest_sha256)
+        assert bool(find_overlap(info.seen[1], tested, None)) is overlaps
+    other = SETTINGS.model_copy(update={"decoder_width": 32})
+    with pytest.raises(WeightsError, match="another architecture than the recipe: decoder "):
+        pretrain_recordings(
+            tmp_path / "other",
+            recordings=recordings_in(clips),
+            dataset="toys",
+            licence="",
+            front_end="",
+            source="",
+            settings=other,
+            init=before,
+            device="cpu",
+        )
 
 
 @pytest.mark.parametrize(
@@ -92,7 +149,9 @@ def test_one_call_does_what_the_command_does(manifest: Path, clips: Path, tmp_pa
     [
         ({}, "got 0 of `dataset`, `manifest` and `videos`, expected exactly one"),
         ({"dataset": "puppets", "videos": "here"}, "got 2 of"),
-        ({"dataset": "crema"}, "dataset='crema': expected one of puppets, voxceleb2"),
+        ({"dataset": "crema"}, "no dataset named crema; the nearest is crema-d"),
+        ({"dataset": "crema-d"}, "got no `recipe`, which only the datasets puppets and voxceleb2 imply"),
+        ({"videos": "here", "recipe": "pretrain-puppets-nano", "fold": "1"}, "fold='1': only a labelled dataset"),
         ({"manifest": "a.csv"}, "got no `recipe`"),
         ({"dataset": "voxceleb2", "overrides": {"mixed_precision": "no"}}, "dataset='voxceleb2' needs `root`"),
         ({"dataset": "voxceleb2", "root": "here"}, "mixed_precision='fp16' needs a GPU"),

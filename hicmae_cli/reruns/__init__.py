@@ -1,0 +1,1 @@
+"""Repeat a recorded training, and compare the result to the last bit."""
