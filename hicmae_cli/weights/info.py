@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from hicmae_cli import __version__
 from hicmae_cli.errors import WeightsError, one_line
@@ -81,6 +81,7 @@ class WeightInfo(BaseModel):
     modality: Modality = "av"
     fold: str = ""
     layer_fusion: bool = True
+    temperature: float | None = Field(default=None, gt=0)
     pretraining: PretrainingFacts | None = None
 
     @field_validator("labels")
@@ -148,7 +149,7 @@ class WeightInfo(BaseModel):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of the JSON text, without empty optional fields."""
-        empty = {name for name in ("pretraining", "selection", "fold") if not getattr(self, name)}
+        empty = {name for name in ("pretraining", "selection", "fold", "temperature") if not getattr(self, name)}
         empty |= {"modality"} if self.modality == "av" else set()
         empty |= {"layer_fusion"} if self.layer_fusion else set()
         return self.model_dump(mode="json", exclude=empty)
