@@ -7,9 +7,7 @@ from typing import Final, Literal, get_args
 ClassificationMetric = Literal["uar", "war", "weighted_f1", "macro_f1", "micro_f1"]
 RegressionMetric = Literal["ccc", "pcc", "mae", "rmse"]
 Metric = Literal[ClassificationMetric, RegressionMetric]
-ProbabilityMetric = Literal[
-    "auc", "weighted_auc", "average_precision", "top_2", "top_3", "ece", "brier", "nll"
-]
+ProbabilityMetric = Literal["auc", "weighted_auc", "average_precision", "top_2", "top_3", "ece", "brier", "nll"]
 
 CLASSIFICATION: Final[tuple[str, ...]] = get_args(ClassificationMetric)
 REGRESSION: Final[tuple[str, ...]] = get_args(RegressionMetric)

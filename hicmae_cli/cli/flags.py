@@ -14,13 +14,17 @@ from hicmae_cli.errors import one_line
 
 FLAGS: Final[Mapping[str, str]] = {
     "at_s": "--at",
+    "by": "--by",
+    "calibrate": "--calibrate",
     "class_weights": "--set class_weights",
     "cross": "--cross",
     "dataset": "--dataset",
+    "degrade": "--degrade",
     "device": "--device",
     "end_s": "--end",
     "engine": "--engine",
     "faces": "--faces",
+    "figure_format": "--figure-format",
     "fold": "--fold",
     "force": "--force",
     "formats": "--format",

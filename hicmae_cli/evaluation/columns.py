@@ -1,4 +1,4 @@
-"""The columns of a list by which scores are grouped; facts about actors come from the dataset where the list has none."""
+"""The columns of a list by which scores are grouped; facts about actors come from the dataset if the list has none."""
 
 from __future__ import annotations
 

@@ -74,7 +74,7 @@ def describe_groups(result: Evaluation, column: str, values: Mapping[str, str], 
         "column": column,
         "metric": metric,
         "groups": [group.to_dict() for group in groups],
-        "gap": _measure_gap(result, names, groups, metric),
+        "gap": _measure_gap(groups, metric),
     }
 
 
@@ -129,13 +129,11 @@ def _find_doubts(part: Evaluation, column: str) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _measure_gap(
-    result: Evaluation, names: Sequence[str], groups: Sequence[Group], metric: str
-) -> dict[str, Any] | None:
+def _measure_gap(groups: Sequence[Group], metric: str) -> dict[str, Any] | None:
     """Measure the difference between the best and the worst group with enough clips, with a bootstrap interval.
 
-    If people are in several groups, everybody is drawn once for all groups (paired). Otherwise the groups are drawn
-    apart, so that each keeps its number of people.
+    If some people are in both groups, people are drawn once for both (paired). Otherwise each group draws its own people
+    and keeps their number. In a group of one person, clips are drawn.
     """
     judged = [group for group in groups if len(group.result.samples) >= FEW_CLIPS]
     if len(judged) < 2:
@@ -143,32 +141,36 @@ def _measure_gap(
     sign = -1 if metric in SMALLER_IS_BETTER else 1
     ordered = sorted(judged, key=lambda group: sign * group.result.metrics[metric])
     worst, best = ordered[0], ordered[-1]
-    pair = {best.name: 1.0, worst.name: -1.0}
-    kept = [place for place, name in enumerate(names) if name in pair]
-    shown = replace(result, samples=tuple(result.samples[place] for place in kept))
-    people = [sample.speaker for sample in shown.samples]
-    units, resampled = group_clips(people, len(people))
-    is_best = np.array([names[place] == best.name for place in kept])
-    is_paired = bool(np.intersect1d(units[is_best], units[~is_best]).size)
-    drawn = np.zeros(DRAWS)
-    times = None if not is_paired else np.concatenate(list(draw_times(int(units.max()) + 1, DRAWS, 0)))
-    for seed, (group, part) in enumerate(((best, is_best), (worst, ~is_best))):
-        own = units[part]
-        if times is None:
-            _, own = np.unique(own, return_inverse=True)
-            weights = np.concatenate(list(draw_times(int(own.max()) + 1, DRAWS, seed)))[:, own.reshape(-1)]
-        else:
-            weights = times[:, own]
-        drawn += pair[group.name] * _score_weighted(group.result, weights, metric)
-    low, high = find_bounds(drawn)
+    speakers = [{sample.speaker for sample in group.result.samples} - {""} for group in (best, worst)]
+    is_paired = bool(speakers[0] & speakers[1])
+    if is_paired:
+        everybody = [sample.speaker for group in (best, worst) for sample in group.result.samples]
+        units, resampled = group_clips(everybody, len(everybody))
+        times = _draw(units, seed=0)
+        cut = len(best.result.samples)
+        weights = [times[:, :cut], times[:, cut:]]
+    else:
+        drawn = [
+            group_clips([s.speaker for s in group.result.samples], len(group.result.samples)) for group in (best, worst)
+        ]
+        weights = [_draw(units, seed=seed) for seed, (units, _) in enumerate(drawn)]
+        resampled = "speaker" if all(kind == "speaker" for _, kind in drawn) else "clip"
+    above, below = (
+        _score_weighted(group.result, each, metric) for group, each in zip((best, worst), weights, strict=True)
+    )
     return {
         "best": best.name,
         "worst": worst.name,
         "difference": best.result.metrics[metric] - worst.result.metrics[metric],
-        "bounds": [low, high],
+        "bounds": list(find_bounds(above - below)),
         "resampled": resampled,
         "paired": is_paired,
     }
+
+
+def _draw(units: NDArray[np.int64], *, seed: int) -> NDArray[np.float64]:
+    """Draw units with replacement -> how often each clip was drawn (D, n)."""
+    return np.concatenate([times[:, units] for times in draw_times(int(units.max()) + 1, DRAWS, seed)])
 
 
 def _score_weighted(part: Evaluation, weights: NDArray[np.float64], metric: str) -> NDArray[np.float64]:

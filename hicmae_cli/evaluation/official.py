@@ -1,4 +1,4 @@
-"""Whether the tested clips are those of the published protocol: only then its rule and its numbers belong to a score."""
+"""Whether the tested clips are those of the published protocol: only then its rule and numbers belong to a score."""
 
 from __future__ import annotations
 

@@ -173,12 +173,19 @@ class Evaluation:
         return {} if self.is_regression else probability_metrics(self.truth, self.outputs)
 
     def intervals(self) -> Intervals:
-        """Bootstrap confidence intervals of the metrics; of a classification, also of its probabilities' metrics."""
+        """Bootstrap confidence intervals of the metrics."""
         speakers = [sample.speaker for sample in self.samples]
         if self.is_regression:
             return regression_intervals(*self._values(), self.labels, speakers)
-        decided = classification_intervals(*self._indices(), len(self.labels), speakers)
+        return classification_intervals(*self._indices(), len(self.labels), speakers)
+
+    def all_intervals(self) -> Intervals:
+        """Bootstrap confidence intervals of the metrics and, of a classification, of ``probability_metrics``."""
+        decided = self.intervals()
+        if self.is_regression:
+            return decided
         # The same seed draws the same people.
+        speakers = [sample.speaker for sample in self.samples]
         probable = probability_intervals(self.truth, self.outputs, speakers)
         return replace(decided, bounds={**decided.bounds, **probable.bounds})
 
@@ -206,7 +213,7 @@ class Evaluation:
 
     def to_details(self) -> dict[str, Any]:
         """The part of the document that explains the metrics: intervals and, for classes, all that is per class."""
-        details: dict[str, Any] = {"intervals": self.intervals().to_dict()}
+        details: dict[str, Any] = {"intervals": self.all_intervals().to_dict()}
         if self.is_regression:
             return details
         return details | {

@@ -74,9 +74,7 @@ class ScoreSheet:
         document = self.protocol.to_dict(self.main)
         document["warnings"] = self.warnings
         if len(self.results) > 1:
-            document["by_modality"] = {
-                name: _describe_stream(found.pooled) for name, found in self.results.items()
-            }
+            document["by_modality"] = {name: _describe_stream(found.pooled) for name, found in self.results.items()}
         pooled = self.main.pooled
         if self.calibration:
             document["calibration"] = describe_calibration(self.main, *self.calibration)

@@ -55,9 +55,7 @@ def _list_items(root: Path) -> list[Item]:
         if name not in _EXCLUDED and name not in _MISNAMED
     ]
     return [
-        replace(
-            item, extra={**item.extra, **{column: known.get(item.speaker, "") for column, known in actors.items()}}
-        )
+        replace(item, extra={**item.extra, **{column: known.get(item.speaker, "") for column, known in actors.items()}})
         for item in items
     ]
 
@@ -72,9 +70,7 @@ def read_actors(root: Path) -> dict[str, dict[str, str]]:
     if not table.is_file():
         return {}
     rows = [row for _, row in read_table(table, ("ActorID", *_ACTOR_COLUMNS))]
-    return {
-        name.lower(): {row["ActorID"]: row[name].lower() for row in rows if row[name]} for name in _ACTOR_COLUMNS
-    }
+    return {name.lower(): {row["ActorID"]: row[name].lower() for row in rows if row[name]} for name in _ACTOR_COLUMNS}
 
 
 def parse_item(name: str, video: Path, audio: Path | None) -> Item:

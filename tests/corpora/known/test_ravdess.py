@@ -56,3 +56,9 @@ def test_shadows_and_notes_are_passed_over(tmp_path: Path) -> None:
         (tmp_path / "Actor_01" / name).touch()
     (item,) = RAVDESS.items(tmp_path)
     assert item.audio == tmp_path / "Actor_01" / "03-01-01-01-01-01-01.wav"
+
+
+def test_odd_actors_are_male() -> None:
+    sexes = RAVDESS.actors(Path())["sex"]
+    assert [sexes[actor] for actor in ("01", "02", "23", "24")] == ["male", "female", "male", "female"]
+    assert parse_item("02-01-01-01-01-01-04", Path(), None).extra["sex"] == "female"
