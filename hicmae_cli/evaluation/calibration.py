@@ -103,7 +103,7 @@ def describe_calibration(
     known = {
         fold: value
         for fold, part in parts.items()
-        if (value := temperature if temperature is not None else part.info.temperature) is not None
+        if (value := _find_temperature(part) if temperature is None else temperature) is not None
     }
     if len(known) < len(parts):
         return described
@@ -118,6 +118,11 @@ def describe_calibration(
         "calibrated_bins": reliability_bins(calibrated, truth),
         "after": _list_changed(calibrated, truth),
     }
+
+
+def _find_temperature(result: Evaluation) -> float | None:
+    """Return the temperature of the weight, unless it was fitted for other streams than those that were scored."""
+    return result.info.temperature if result.modality == result.info.modality else None
 
 
 def _list_changed(probabilities: NDArray[np.float64], truth: NDArray[np.int64]) -> dict[str, float | None]:

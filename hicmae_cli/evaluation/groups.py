@@ -132,8 +132,8 @@ def _find_doubts(part: Evaluation, column: str) -> tuple[str, ...]:
 def _measure_gap(groups: Sequence[Group], metric: str) -> dict[str, Any] | None:
     """Measure the difference between the best and the worst group with enough clips, with a bootstrap interval.
 
-    If some people are in both groups, people are drawn once for both (paired). Otherwise each group draws its own people
-    and keeps their number. In a group of one person, clips are drawn.
+    If some people are in both groups, people are drawn once for both (paired). Otherwise people are drawn within each
+    group. In a group of one person, clips are drawn.
     """
     judged = [group for group in groups if len(group.result.samples) >= FEW_CLIPS]
     if len(judged) < 2:

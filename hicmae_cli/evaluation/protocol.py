@@ -124,14 +124,13 @@ class Protocol:
 
     def verify(self, result: Evaluation | FoldsEvaluation) -> Official:
         """Compare the tested clips with the published test clips, by ids and labels where these are published."""
-        if self.dataset is None:
-            return NO_DATASET
-        if isinstance(result, FoldsEvaluation):
+        if self.dataset is not None and isinstance(result, FoldsEvaluation):
             return join_folds(self.dataset, {fold: self._verify_fold(fold, r) for fold, r in result.folds.items()})
-        return self._verify_fold("" if self.fold == ALL_FOLDS else self.fold, result)
+        return self._verify_fold(self.fold, result.pooled)
 
     def _verify_fold(self, fold: str, result: Evaluation) -> Official:
-        assert self.dataset is not None
+        if self.dataset is None:
+            return NO_DATASET
         if self.cross:
             return Official(False, "clips and labels are chosen for a weight of another corpus")
         if self.split not in ("", "test"):

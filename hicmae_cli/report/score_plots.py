@@ -211,7 +211,8 @@ def plot_robustness(curves: Sequence[Mapping[str, Any]], metric: str, path: Path
         unit = "" if own[0]["unit"] == "share" else f" ({own[0]['unit']})"
         _dress(axes, f"{name}{unit}", own[0]["meaning"], TITLES[metric] if number % _MOST_COLUMNS == 0 else "")
         axes.xaxis.label.set_size(8)
-    panels[0].legend(frameon=False, fontsize=8, labelcolor=INK, loc="lower left")
+        if len(modalities) > 1:
+            axes.legend(frameon=False, fontsize=8, labelcolor=INK, loc="lower left")
     save_figure(figure, path, dpi=130)
 
 

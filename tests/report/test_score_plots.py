@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from hicmae_cli.errors import HicmaeError, SettingsError
-from hicmae_cli.report.score_plots import plot_confusion
+from hicmae_cli.report.score_plots import plot_confusion, plot_reliability, plot_robustness, plot_scatter
 from tests.report.toys import pixels
 
 LABELS = ("anger", "fear", "neutral")
@@ -70,3 +72,54 @@ def test_counts_that_do_not_fit_the_labels_are_refused(tmp_path: Path) -> None:
         with pytest.raises(HicmaeError, match="cannot be drawn"):
             plot_confusion(counts, labels, tmp_path / "a.png", title="")
     assert not any(tmp_path.iterdir())
+
+
+BINS = [
+    {"lower": n / 15, "upper": (n + 1) / 15, "clips": 5, "confidence": (n + 0.5) / 15, "accuracy": n / 15}
+    for n in range(3, 15)
+]
+SCORES = {"ece": 0.1, "brier": 0.3, "nll": 0.9}
+CALIBRATION: dict[str, Any] = {"bins": BINS, "before": SCORES}
+CURVES = [
+    {
+        "degradation": name,
+        "unit": "dB",
+        "meaning": "ratio",
+        "modality": modality,
+        "levels": [
+            {"level": level, "metrics": {"uar": score}, "intervals": {"bounds": {"uar": [score - 0.1, score + 0.1]}}}
+            for level, score in ((None, 0.8), (20.0, 0.7), (0.0, 0.3))
+        ],
+    }
+    for name in ("noise", "blur")
+    for modality in ("av", "audio")
+]
+
+
+def draw_reliability(path: Path) -> None:
+    plot_reliability({**CALIBRATION, "temperature": 1.5, "calibrated_bins": BINS, "after": SCORES}, path, title="a_$b$")
+
+
+def draw_scatter(path: Path) -> None:
+    truth = np.random.default_rng(0).uniform(-1, 1, (50, 2))
+    plot_scatter(truth, truth / 2, ("a", "b"), {"ccc_a": 0.5, "ccc_b": 0.25}, path, title="values")
+
+
+def draw_robustness(path: Path) -> None:
+    plot_robustness(CURVES, "uar", path, title="toys")
+
+
+@pytest.mark.parametrize("draw", [draw_reliability, draw_scatter, draw_robustness])
+def test_figures_are_vectors_without_pixels(draw: Callable[[Path], None], tmp_path: Path) -> None:
+    draw(tmp_path / "a.svg")
+    written = (tmp_path / "a.svg").read_text()
+    assert written.startswith("<?xml") and written.count("<path") > 20 and "<image" not in written
+
+
+def test_a_temperature_adds_a_panel(tmp_path: Path) -> None:
+    def count(calibration: dict[str, Any]) -> int:
+        plot_reliability(calibration, tmp_path / "a.svg", title="toys")
+        return (tmp_path / "a.svg").read_text().count('id="axes_')
+
+    assert count(CALIBRATION) == 2
+    assert count({**CALIBRATION, "temperature": 1.5, "calibrated_bins": BINS, "after": SCORES}) == 4

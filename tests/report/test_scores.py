@@ -50,7 +50,7 @@ def shown(made: dict[str, Any]) -> str:
 def test_measured_interval_and_published_stand_under_each_other() -> None:
     text = shown(document())
     assert "av 4 0.5000 0.7500 0.7000 0.4000" in text
-    assert "95 % interval 0.400 to 0.600 0.650 to 0.850" in text
+    assert "av, 95 % interval 0.400 to 0.600 0.650 to 0.850" in text
     assert "published, fold 1 0.8666" in text
     assert "[red]|x 1 0 0.00" in text  # a label is no markup
 
