@@ -94,7 +94,8 @@ def add_noise(samples: Samples, snr_db: float, rng: np.random.Generator) -> Samp
     noise = rng.standard_normal(len(samples))
     power = float(np.mean(samples.astype(np.float64) ** 2))
     scale = np.sqrt(power / 10 ** (snr_db / 10) / np.mean(noise**2))
-    return (samples + scale * noise).astype(np.float32)
+    noisy: Samples = (samples + scale * noise).astype(np.float32)
+    return noisy
 
 
 def shift_sound(samples: Samples, seconds: float, _: np.random.Generator) -> Samples:

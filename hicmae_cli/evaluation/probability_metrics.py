@@ -35,7 +35,8 @@ def probability_metrics(truth: NDArray[np.int64], probabilities: NDArray[np.floa
 
 def assign_bins(confidence: NDArray[np.float64]) -> NDArray[np.int64]:
     """Return the bin of each confidence (n,), 0 to ``BINS`` - 1: (0, 1/15], (1/15, 2/15] and so on."""
-    return np.clip(np.ceil(confidence * BINS) - 1, 0, BINS - 1).astype(np.int64)
+    numbers: NDArray[np.int64] = np.clip(np.ceil(confidence * BINS) - 1, 0, BINS - 1).astype(np.int64)
+    return numbers
 
 
 class ProbabilityScorer:
@@ -100,4 +101,7 @@ class ProbabilityScorer:
 def _divide(
     numerator: NDArray[np.float64], denominator: NDArray[np.float64], *, empty: float = np.nan
 ) -> NDArray[np.float64]:
-    return np.divide(numerator, denominator, out=np.full(numerator.shape, empty), where=denominator > 0)
+    quotient: NDArray[np.float64] = np.divide(
+        numerator, denominator, out=np.full(numerator.shape, empty), where=denominator > 0
+    )
+    return quotient

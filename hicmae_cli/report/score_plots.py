@@ -210,7 +210,7 @@ def plot_robustness(curves: Sequence[Mapping[str, Any]], metric: str, path: Path
         axes.set_ylim(-0.02 if metric == "uar" else None, 1.02)
         unit = "" if own[0]["unit"] == "share" else f" ({own[0]['unit']})"
         _dress(axes, f"{name}{unit}", own[0]["meaning"], TITLES[metric] if number % _MOST_COLUMNS == 0 else "")
-        axes.xaxis.label.set_size(8)
+        axes.xaxis.label.set_fontsize(8)
         if len(modalities) > 1:
             axes.legend(frameon=False, fontsize=8, labelcolor=INK, loc="lower left")
     save_figure(figure, path, dpi=130)
