@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hicmae_cli.metric_names import PROBABILITY_TITLES, TITLES
@@ -45,10 +45,10 @@ def _make_probability_grid(document: Mapping[str, Any]) -> Grid:
         cells = []
         for own in streams.values():
             bounds = own["intervals"]["bounds"].get(name)
-            interval = "" if bounds is None else f" ({bounds[0]:.3f} to {bounds[1]:.3f})"
+            interval = "" if bounds is None else f" {_spell(bounds)}"
             cells.append(f"{_format(own['probability_metrics'][name])}{interval}")
         rows.append((PROBABILITY_TITLES[name], *cells))
-    return Grid("probabilities (95 % interval)", ("", *streams), tuple(rows))
+    return Grid("probabilities [95 % interval]", ("", *streams), tuple(rows))
 
 
 def _make_calibration_grid(calibration: Mapping[str, Any]) -> Grid:
@@ -67,22 +67,25 @@ def _make_group_grid(document: Mapping[str, Any], found: Mapping[str, Any]) -> G
     names = _SHOWN_OF_GROUPS[document["task"]]
     rows = []
     for group in found["groups"]:
-        cells = [f"{_format(group['metrics'][name])} ({_spell_bounds(group, name)})" for name in names]
+        cells = [_spell_score(group, name) for name in names]
         people = "?" if group["people"] is None else str(group["people"])
         rows.append((group["group"], str(group["decisions"]), people, *cells, "; ".join(group["notes"])))
     if gap := found["gap"]:
-        low, high = gap["bounds"]
-        cell = f"{gap['difference']:.4f} ({low:.3f} to {high:.3f})"
+        cell = f"{gap['difference']:.4f} {_spell(gap['bounds'])}"
         rows.append((f"gap: {gap['best']} - {gap['worst']}", "", "", cell, "", ""))
     elif len(rows) > 1:
         rows.append(("gap", "", "", "-", "", "no two groups with enough clips"))
-    header = (found["column"], "clips", "people", *(f"{TITLES[name]} (95 %)" for name in names), "notes")
+    header = (found["column"], "clips", "people", *(f"{TITLES[name]} [95 %]" for name in names), "notes")
     return Grid(f"by {found['column']}, {document['modality']}", header, tuple(rows))
 
 
-def _spell_bounds(entry: Mapping[str, Any], name: str) -> str:
-    low, high = entry["intervals"]["bounds"][name]
-    return f"{low:.3f} to {high:.3f}"
+def _spell_score(entry: Mapping[str, Any], name: str) -> str:
+    return f"{_format(entry['metrics'][name])} {_spell(entry['intervals']['bounds'][name])}"
+
+
+def _spell(bounds: Sequence[float]) -> str:
+    """Spell an interval without a space, so that a narrow terminal does not break it."""
+    return f"[{bounds[0]:.3f},{bounds[1]:.3f}]"
 
 
 def _make_robustness_grid(document: Mapping[str, Any]) -> Grid:
@@ -92,6 +95,6 @@ def _make_robustness_grid(document: Mapping[str, Any]) -> Grid:
         unit = "" if curve["unit"] == "share" else f" {curve['unit']}"
         for level in curve["levels"]:
             words = "clean" if level["level"] is None else f"{level['level']:g}{unit}"
-            cells = (f"{_format(level['metrics'][name])} ({_spell_bounds(level, name)})" for name in names)
+            cells = (_spell_score(level, name) for name in names)
             rows.append((f"{curve['degradation']} {words}", curve["modality"], *cells))
-    return Grid("robustness", ("", "streams", *(f"{TITLES[name]} (95 %)" for name in names)), tuple(rows))
+    return Grid("robustness", ("", "streams", *(f"{TITLES[name]} [95 %]" for name in names)), tuple(rows))

@@ -69,8 +69,8 @@ def test_a_screen_shows_every_part() -> None:
         "AUC 0.3333",
         "top-2 -",
         "temperature 1.500 0.1000 0.3000 0.9000",
-        "female 2 ? 0.5000 (0.400 to 0.600) 0.7500 (0.650 to 0.850) fewer than 20 clips",
-        "gap: male - female 0.2500 (-0.125 to 0.500)",
+        "female 2 ? 0.5000 [0.400,0.600] 0.7500 [0.650,0.850] fewer than 20 clips",
+        "gap: male - female 0.2500 [-0.125,0.500]",
         "noise clean av 0.5000",
         "noise 10 dB av 0.5000",
     ):
