@@ -85,16 +85,26 @@ class ProbabilityScorer:
         """Return the area under the ROC curve, the average precision and the clips of a class against the rest."""
         order = np.argsort(-self._probabilities[:, number], kind="stable")
         outputs = self._probabilities[order, number]
+        places = np.flatnonzero(self._truth[order] == number)
+        if not len(places):
+            nothing = np.zeros(len(weights))
+            return nothing + np.nan, nothing + np.nan, nothing
+        # Only the runs of equal outputs that hold a clip of the class matter.
         starts = np.flatnonzero(np.r_[True, outputs[1:] != outputs[:-1]])
+        runs = np.searchsorted(starts, places, side="right") - 1
+        first = np.flatnonzero(np.r_[True, runs[1:] != runs[:-1]])
+        begin, end = starts[runs[first]], np.r_[starts[1:], len(outputs)][runs[first]] - 1
         ordered = weights[:, order]
-        is_class = self._truth[order] == number
-        positive, negative = (np.add.reduceat(ordered * part, starts, axis=1) for part in (is_class, ~is_class))
-        found, wrong = positive.cumsum(axis=1), negative.cumsum(axis=1)
-        positives, negatives = found[:, -1], wrong[:, -1]
-        # Pairs of a clip of the class and a later one; half of those with equal outputs.
-        pairs = (positive * (negatives[:, None] - wrong + negative / 2)).sum(axis=1)
-        area = _divide(pairs, positives * negatives)
-        precision = (positive * _divide(found, found + wrong, empty=0.0)).sum(axis=1)
+        through = ordered.cumsum(axis=1)
+        positive = np.add.reduceat(ordered[:, places], first, axis=1)
+        found = positive.cumsum(axis=1)
+        positives = found[:, -1]
+        negatives = through[:, -1] - positives
+        before, through = through[:, begin] - ordered[:, begin], through[:, end]
+        # Pairs of a clip of the class and a later one of the rest; half of those with equal outputs.
+        later, equal = negatives[:, None] - (through - found), through - before - positive
+        area = _divide((positive * (later + equal / 2)).sum(axis=1), positives * negatives)
+        precision = (positive * _divide(found, through, empty=0.0)).sum(axis=1)
         return area, _divide(precision, positives), positives
 
 
