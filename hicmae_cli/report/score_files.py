@@ -75,7 +75,8 @@ def save_scores(document: dict[str, Any], weights: str, folder: Path, figure_for
         plot_scatter(truth, predicted, document["labels"], document["metrics"], pictures["scatter"], title=title)
     if curves := document.get("robustness"):
         metric = "ccc" if document["task"] == "regression" else "uar"
-        plot_robustness(curves, metric, pictures["robustness"], title=name_tested(document).rpartition(",")[0])
+        tested, doubts = name_tested(document).rpartition(",")[0], title.splitlines()[1:]
+        plot_robustness(curves, metric, pictures["robustness"], title="\n".join([tested, *doubts]))
 
 
 def check_figure_format(figure_format: str) -> None:
