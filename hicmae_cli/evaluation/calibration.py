@@ -14,6 +14,7 @@ from hicmae_cli.evaluation.results import Evaluation
 
 IN_TRAINING: Final = "the validation clips of its training"
 _RANGE: Final = (0.05, 20.0)
+_MARGIN: Final = 1.01
 _STEPS: Final = 60
 _GOLDEN: Final = (np.sqrt(5) - 1) / 2
 _SMALLEST: Final = 1e-12
@@ -50,6 +51,18 @@ def fit_temperature(probabilities: NDArray[np.float64], truth: NDArray[np.int64]
         else:
             low = high - width
     return float(np.exp((low + high) / 2))
+
+
+def find_temperature(result: Evaluation) -> float | None:
+    """Fit the temperature of validation clips; None for a regression, or if the clips do not determine one.
+
+    Without a single error, or with a model that has learned nothing, the best temperature is as small or as large as
+    possible.
+    """
+    if result.is_regression:
+        return None
+    temperature = fit_temperature(result.outputs, result.truth)
+    return temperature if _RANGE[0] * _MARGIN < temperature < _RANGE[1] / _MARGIN else None
 
 
 def apply_temperature(probabilities: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:

@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hicmae_cli.evaluation.calibration import apply_temperature, describe_calibration, fit_temperature, reliability_bins
+from hicmae_cli.evaluation.calibration import (
+    apply_temperature,
+    describe_calibration,
+    find_temperature,
+    fit_temperature,
+    reliability_bins,
+)
 from hicmae_cli.evaluation.folds import FoldsEvaluation
 from hicmae_cli.evaluation.results import Evaluation, SampleResult
 from tests.evaluation.toys import info_of
@@ -47,6 +53,12 @@ def test_nothing_near_the_temperature_is_better() -> None:
     assert loss(best) <= min(loss(best * 0.999), loss(best * 1.001))
     with pytest.raises(ValueError, match="expected clips to fit it on, got none"):
         fit_temperature(rows[:0], truth[:0])
+
+
+def test_clips_that_determine_no_temperature_give_none() -> None:
+    rows, truth = sharpened(2.0, 300)
+    assert find_temperature(scored(rows, truth)) == pytest.approx(fit_temperature(rows, truth))
+    assert find_temperature(scored(rows, rows.argmax(axis=1))) is None  # not a single error
 
 
 def test_a_temperature_changes_no_decision() -> None:

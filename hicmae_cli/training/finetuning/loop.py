@@ -17,6 +17,7 @@ import numpy as np
 
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.errors import HicmaeError
+from hicmae_cli.evaluation.calibration import find_temperature
 from hicmae_cli.evaluation.results import Evaluation
 from hicmae_cli.evaluation.scoring import score_clips
 from hicmae_cli.recipes.settings import FinetuneSettings
@@ -175,9 +176,13 @@ def end_epoch(run: FinetuningRun, clips_per_s: float) -> EpochReport:
     run.judged.load_state_dict(source.state_dict())
     scores: dict[str, float] = {}
     if run.validation and (last or epoch % settings.validate_every == 0):
-        scores = validate(run)
+        found = validate(run)
+        scores = dict(found.metrics)
         if state.judge(scores[run.task.chosen_by], run.task.chosen_by) and run.is_main:
-            write_weight(run, {run.judged_on: {**scores, "epoch": epoch, "clips": len(run.validation)}})
+            # Test clips that choose the epoch must not calibrate it, too.
+            temperature = find_temperature(found) if run.judged_on == "validation" else None
+            facts = {run.judged_on: {**scores, "epoch": epoch, "clips": len(run.validation)}}
+            write_weight(run, facts, temperature)
     if last and settings.selection == "last" and run.is_main:
         write_weight(run, {"training": {"epoch": epoch}})
     report = EpochReport(
@@ -195,7 +200,7 @@ def end_epoch(run: FinetuningRun, clips_per_s: float) -> EpochReport:
     return report
 
 
-def validate(run: FinetuningRun) -> dict[str, float]:
+def validate(run: FinetuningRun) -> Evaluation:
     """Score the model on the validation clips, every process its share of them.
 
     Raises:
@@ -214,16 +219,19 @@ def validate(run: FinetuningRun) -> dict[str, float]:
             faults = [str(error)]
     raise_together(accelerator, faults)
     parts = [part for part in gather_objects(accelerator, own) if part is not None]
-    whole = replace(parts[0], samples=tuple(sample for part in parts for sample in part.samples))
-    return dict(whole.metrics)
+    return replace(parts[0], samples=tuple(sample for part in parts for sample in part.samples))
 
 
-def write_weight(run: FinetuningRun, metrics: Mapping[str, Mapping[str, float]]) -> None:
+def write_weight(
+    run: FinetuningRun, metrics: Mapping[str, Mapping[str, float]], temperature: float | None = None
+) -> None:
     """Write the judged model as the chosen weight."""
     # An export of an earlier epoch would be another model under the same name.
     for suffix in EXPORT_SUFFIXES:
         run.chosen.with_suffix(suffix).unlink(missing_ok=True)
-    save_classifier(run.chosen, run.judged, run.info.model_copy(update={"metrics": metrics}))
+    save_classifier(
+        run.chosen, run.judged, run.info.model_copy(update={"metrics": metrics, "temperature": temperature})
+    )
 
 
 def checkpoint_run(run: FinetuningRun) -> None:
