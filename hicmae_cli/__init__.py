@@ -1,6 +1,6 @@
 """hicmae: raw video in, fused audio-visual emotion out, per person, over time.
 
-``import hicmae_cli as hicmae`` gives ten names, each imported when it is first used. They do what the commands do::
+``import hicmae_cli as hicmae`` gives eleven names, each imported when it is first used. They do what the commands do::
 
     prediction = hicmae.predict("interview.mp4")
     print(prediction)
@@ -16,6 +16,7 @@ from hicmae_cli.errors import MissingDependencyError, install_hint
 if TYPE_CHECKING:
     from hicmae_cli.api import load_weight, predict
     from hicmae_cli.corpora.manifest import read_manifest
+    from hicmae_cli.evaluation.comparison.compare import compare
     from hicmae_cli.evaluation.evaluate import evaluate
     from hicmae_cli.preparing.dataset import prepare
     from hicmae_cli.report.prediction import Prediction
@@ -28,6 +29,7 @@ __version__ = "0.1.0"
 __all__ = [
     "Prediction",
     "Predictor",
+    "compare",
     "evaluate",
     "export_onnx",
     "finetune",
@@ -42,6 +44,7 @@ __all__ = [
 _PLACES = {
     "Prediction": "report.prediction:Prediction",
     "Predictor": "runtime.predictor:Predictor",
+    "compare": "evaluation.comparison.compare:compare",
     "evaluate": "evaluation.evaluate:evaluate",
     "export_onnx": "weights.export:export_onnx",
     "finetune": "training.finetuning.folds:finetune_folds",

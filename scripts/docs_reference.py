@@ -200,6 +200,13 @@ RESULTS = (
     "training.pretraining.results.PretrainingOutcome",
     "runtime.engine.Engine",
     "evaluation.score_sheet.ScoreSheet",
+    "evaluation.comparison.result.Comparison",
+    "evaluation.comparison.result.SystemScore",
+    "evaluation.comparison.result.PairDifference",
+    "evaluation.comparison.significance.McNemar",
+    "evaluation.comparison.significance.SignedRank",
+    "evaluation.comparison.reading.System",
+    "evaluation.comparison.reading.SystemRun",
     "weights.export.ExportReport",
     "corpora.manifest.Sample",
 )

@@ -1,4 +1,4 @@
-"""The public door: ten names, imported when they are first used."""
+"""The public door: eleven names, imported when they are first used."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from tests.cli.running import fresh_python
 NAMES = [
     "Prediction",
     "Predictor",
+    "compare",
     "evaluate",
     "export_onnx",
     "finetune",
@@ -27,7 +28,7 @@ NAMES = [
 ]
 
 
-def test_there_are_ten_names() -> None:
+def test_there_are_eleven_names() -> None:
     assert sorted(hicmae.__all__) == NAMES
     assert dir(hicmae) == sorted([*NAMES, "__version__"])
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):

@@ -39,6 +39,7 @@ ROOMS: dict[str, set[str]] = {
     "puppets": {"media", "faces", "corpora", "preparing"},
     "report": {"runtime", "weights"},
     "evaluation": {"clips", "corpora", "runtime", "weights", "report"},
+    "evaluation.comparison": {"corpora", "evaluation", "report"},
     "recipes": {"models", "weights"},
     "augmentation": {"recipes"},
     "training": {"models", "weights", "recipes"},

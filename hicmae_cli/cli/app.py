@@ -28,6 +28,9 @@ _COMMANDS = {
     "evaluate": LazyCommand(
         "evaluate", "Score a model on prepared clips: UAR, WAR, F1, CCC and more, next to the paper's numbers."
     ),
+    "compare": LazyCommand(
+        "compare", "Compare systems on the same test clips, with intervals, paired tests and plain words."
+    ),
     "export": LazyCommand(
         "export", "Export a weight to ONNX and check it against torch; a difference over 1e-3 fails."
     ),

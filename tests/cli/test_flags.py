@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from hicmae_cli.cli.app import app
 from hicmae_cli.cli.flags import FLAGS, to_flags
+from hicmae_cli.evaluation.comparison.compare import compare
 from hicmae_cli.evaluation.evaluate import evaluate
 from hicmae_cli.preparing.check import check
 from hicmae_cli.preparing.dataset import prepare
@@ -94,6 +95,7 @@ CALLS: list[tuple[str, Callable[..., object]]] = [
     ("pretrain", pretrain),
     ("finetune", finetune_folds),
     ("evaluate", evaluate),
+    ("compare", compare),
     ("export", export_onnx),
     ("visualize reconstruction", rebuild_video),
     ("weights import", import_weight),
@@ -111,6 +113,8 @@ UNTRANSLATED = {
     "weights import": {"file", "name", "source"},
     # A path that the command has resolved.
     "export": {"source"},
+    # Arguments of the command.
+    "compare": {"systems"},
     # The command trains one seed, and the library writes the source.
     "finetune": {"seeds", "source"},
 }
