@@ -1,6 +1,6 @@
 """hicmae: raw video in, fused audio-visual emotion out, per person, over time.
 
-``import hicmae_cli as hicmae`` gives eleven names, each imported when it is first used. They do what the commands do::
+``import hicmae_cli as hicmae`` gives these names, each imported when it is first used. They do what the commands do::
 
     prediction = hicmae.predict("interview.mp4")
     print(prediction)
@@ -16,6 +16,9 @@ from hicmae_cli.errors import MissingDependencyError, install_hint
 if TYPE_CHECKING:
     from hicmae_cli.api import load_weight, predict
     from hicmae_cli.corpora.manifest import read_manifest
+    from hicmae_cli.embedding.clips import embed_clips
+    from hicmae_cli.embedding.probe import probe
+    from hicmae_cli.embedding.recordings import embed_recordings as embed
     from hicmae_cli.evaluation.comparison.compare import compare
     from hicmae_cli.evaluation.evaluate import evaluate
     from hicmae_cli.preparing.dataset import prepare
@@ -30,6 +33,8 @@ __all__ = [
     "Prediction",
     "Predictor",
     "compare",
+    "embed",
+    "embed_clips",
     "evaluate",
     "export_onnx",
     "finetune",
@@ -37,6 +42,7 @@ __all__ = [
     "predict",
     "prepare",
     "pretrain",
+    "probe",
     "read_manifest",
 ]
 
@@ -45,6 +51,8 @@ _PLACES = {
     "Prediction": "report.prediction:Prediction",
     "Predictor": "runtime.predictor:Predictor",
     "compare": "evaluation.comparison.compare:compare",
+    "embed": "embedding.recordings:embed_recordings",
+    "embed_clips": "embedding.clips:embed_clips",
     "evaluate": "evaluation.evaluate:evaluate",
     "export_onnx": "weights.export:export_onnx",
     "finetune": "training.finetuning.folds:finetune_folds",
@@ -52,6 +60,7 @@ _PLACES = {
     "predict": "api:predict",
     "prepare": "preparing.dataset:prepare",
     "pretrain": "training.pretraining.run:pretrain",
+    "probe": "embedding.probe:probe",
     "read_manifest": "corpora.manifest:read_manifest",
 }
 

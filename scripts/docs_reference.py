@@ -208,6 +208,9 @@ RESULTS = (
     "evaluation.comparison.reading.System",
     "evaluation.comparison.reading.SystemRun",
     "weights.export.ExportReport",
+    "embedding.table.Embeddings",
+    "embedding.probe.ProbeResult",
+    "embedding.probe.LayerScore",
     "corpora.manifest.Sample",
 )
 """What the public functions return, and what is inside, by place in the package."""

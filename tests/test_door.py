@@ -1,4 +1,4 @@
-"""The public door: eleven names, imported when they are first used."""
+"""The public door: names that are imported when they are first used."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ NAMES = [
     "Prediction",
     "Predictor",
     "compare",
+    "embed",
+    "embed_clips",
     "evaluate",
     "export_onnx",
     "finetune",
@@ -24,11 +26,12 @@ NAMES = [
     "predict",
     "prepare",
     "pretrain",
+    "probe",
     "read_manifest",
 ]
 
 
-def test_there_are_eleven_names() -> None:
+def test_these_are_all_names() -> None:
     assert sorted(hicmae.__all__) == NAMES
     assert dir(hicmae) == sorted([*NAMES, "__version__"])
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):

@@ -70,6 +70,7 @@ ROOMS: dict[str, set[str]] = {
         "training",
     },
 }
+ROOMS["embedding"] = {"clips", "models", "weights", "runtime", "corpora", "evaluation"}
 ROOMS["bench"] = set(ROOMS)
 ROOMS["cli"] = set(ROOMS)
 # Only these know torch: the rest runs, or at least starts, in an install without it.
@@ -84,6 +85,7 @@ TORCH_FILES = {
     "bench/pretraining.py",
     "bench/finetuning.py",
     "bench/step.py",
+    "embedding/extractor.py",
 }
 
 

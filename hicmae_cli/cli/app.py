@@ -31,6 +31,12 @@ _COMMANDS = {
     "compare": LazyCommand(
         "compare", "Compare systems on the same test clips, with intervals, paired tests and plain words."
     ),
+    "embed": LazyCommand(
+        "embed", "Write embeddings, the outputs of a model's layers, of clips or of windows of recordings."
+    ),
+    "probe": LazyCommand(
+        "probe", "Fit a linear classifier to every layer of some embeddings, and test it on other people."
+    ),
     "export": LazyCommand(
         "export", "Export a weight to ONNX and check it against torch; a difference over 1e-3 fails."
     ),

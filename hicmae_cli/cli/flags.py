@@ -36,6 +36,7 @@ FLAGS: Final[Mapping[str, str]] = {
     "jobs": "--jobs",
     "label_map": "--map",
     "labels": "--labels",
+    "layers": "--layers",
     "licence": "--licence",
     "limit": "--limit",
     "loss": "--set loss",

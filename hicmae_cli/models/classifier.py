@@ -62,13 +62,35 @@ class Classifier(nn.Module):
         """
         video_outputs = self.video_encoder(video, keep_video)
         audio_outputs = self.audio_encoder(audio, keep_audio)
+        return self._join(self._summarise(video_outputs, audio_outputs))
+
+    def embeddings(self, video: Tensor, audio: Tensor) -> dict[str, Tensor]:
+        """Compute what each layer says about a clip: the arguments of ``forward`` -> embeddings by layer.
+
+        Returns:
+            ``fused`` (B, 4D) is the head's input. Its four parts before the norm are ``video`` and ``audio`` (the
+            layers of a stream, weighed), ``video_fusion`` and ``audio_fusion``, (B, D) each. ``video_1`` to ``video_L``
+            and ``audio_1`` to ``audio_L`` are the means over the tokens of single layers, (B, D) each.
+        """
+        video_outputs, audio_outputs = self.video_encoder(video), self.audio_encoder(audio)
+        parts = self._summarise(video_outputs, audio_outputs)
+        names = ("video", "audio", "video_fusion", "audio_fusion")
+        found = {"fused": self._join(parts), **dict(zip(names, parts, strict=True))}
+        for stream, outputs in (("video", video_outputs), ("audio", audio_outputs)):
+            found |= {f"{stream}_{layer}": tokens.mean(dim=1) for layer, tokens in enumerate(outputs, start=1)}
+        return found
+
+    def _summarise(self, video_outputs: list[Tensor], audio_outputs: list[Tensor]) -> tuple[Tensor, ...]:
+        """Summarise the outputs of both encoders, L x (B, N, D) each -> four parts (B, D)."""
         fused_video, fused_audio = self.fusion_encoder(video_outputs[-1], audio_outputs[-1])
-        parts = (
+        return (
             self._pool(video_outputs, self.video_layer_weights),
             self._pool(audio_outputs, self.audio_layer_weights),
             fused_video.mean(dim=1),
             fused_audio.mean(dim=1),
         )
+
+    def _join(self, parts: tuple[Tensor, ...]) -> Tensor:
         return self.feature_norm(torch.cat(parts, dim=-1))  # type: ignore[no-any-return]
 
     def forward(
