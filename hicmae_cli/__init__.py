@@ -26,12 +26,14 @@ if TYPE_CHECKING:
     from hicmae_cli.runtime.predictor import Predictor
     from hicmae_cli.training.finetuning.folds import finetune_folds as finetune
     from hicmae_cli.training.pretraining.run import pretrain
+    from hicmae_cli.weights.adding import add_weight
     from hicmae_cli.weights.export import export_onnx
 
 __version__ = "0.1.0"
 __all__ = [
     "Prediction",
     "Predictor",
+    "add_weight",
     "compare",
     "embed",
     "embed_clips",
@@ -50,6 +52,7 @@ __all__ = [
 _PLACES = {
     "Prediction": "report.prediction:Prediction",
     "Predictor": "runtime.predictor:Predictor",
+    "add_weight": "weights.adding:add_weight",
     "compare": "evaluation.comparison.compare:compare",
     "embed": "embedding.recordings:embed_recordings",
     "embed_clips": "embedding.clips:embed_clips",

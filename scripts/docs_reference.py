@@ -207,6 +207,7 @@ RESULTS = (
     "evaluation.comparison.significance.SignedRank",
     "evaluation.comparison.reading.System",
     "evaluation.comparison.reading.SystemRun",
+    "weights.info.WeightInfo",
     "weights.export.ExportReport",
     "embedding.table.Embeddings",
     "embedding.probe.ProbeResult",

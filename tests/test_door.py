@@ -16,6 +16,7 @@ from tests.cli.running import fresh_python
 NAMES = [
     "Prediction",
     "Predictor",
+    "add_weight",
     "compare",
     "embed",
     "embed_clips",

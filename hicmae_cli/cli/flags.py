@@ -50,6 +50,7 @@ FLAGS: Final[Mapping[str, str]] = {
     "overrides": "--set",
     "ray": "--ray",
     "recipe": "--recipe",
+    "relabel": "--relabel",
     "root": "--root",
     "sampling_rate": "--sampling-rate",
     "seed": "--seed",

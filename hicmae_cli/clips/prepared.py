@@ -56,18 +56,23 @@ class PreparedClip:
         """Number of samples; 0 without sound."""
         return 0 if self.samples is None else len(self.samples)
 
-    def read_evaluation_clips(self, sampling_rate: int) -> list[Clip]:
+    def read_evaluation_clips(self, sampling_rate: int, modality: str = "av") -> list[Clip]:
         """Read the model's inputs of the two test views; equal views share one object.
+
+        Args:
+            sampling_rate: s: every s-th frame is sampled.
+            modality: the streams that are used. The other one is not read, unless a view lacks the one that is used.
 
         Raises:
             MediaError: a picture cannot be read.
         """
         views = select_evaluation_views(self.num_frames, self.num_samples, sampling_rate)
-        faces = self._decode([frame for view in views for frame in view.frames], exact=True)
-        clips = {
-            view: Clip(None if faces is None else _stack(faces, view), self._compute_log_mel(view))
-            for view in dict.fromkeys(views)
-        }
+        skips_sound = modality == "video" and self.frames is not None
+        mels = {view: None if skips_sound else self._compute_log_mel(view) for view in dict.fromkeys(views)}
+        faces = None
+        if modality != "audio" or any(mel is None for mel in mels.values()):
+            faces = self._decode([frame for view in views for frame in view.frames], exact=True)
+        clips = {view: Clip(None if faces is None else _stack(faces, view), mel) for view, mel in mels.items()}
         return [clips[view] for view in views]
 
     def decode_faces(self, view: View, *, exact: bool = True) -> NDArray[np.uint8] | None:

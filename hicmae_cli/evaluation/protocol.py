@@ -15,7 +15,7 @@ from hicmae_cli.evaluation.folds import FoldsEvaluation
 from hicmae_cli.evaluation.label_maps import Matched
 from hicmae_cli.evaluation.official import NO_DATASET, Official, compare_with_published, join_folds
 from hicmae_cli.evaluation.results import Evaluation
-from hicmae_cli.weights.info import Selection, WeightInfo
+from hicmae_cli.weights.info import UNKNOWN, Selection, WeightInfo
 
 OPTIMISTIC = "chosen on the test clips: optimistic"
 SELECTIONS: dict[Selection | Literal[""], str] = {
@@ -24,8 +24,6 @@ SELECTIONS: dict[Selection | Literal[""], str] = {
     "last": "the last epoch was kept; no epoch was chosen",
     "test-best": f"its epoch was {OPTIMISTIC}",
 }
-UNKNOWN = "unknown"
-"""The training data of an imported weight, unless the user named it."""
 _STREAMS: dict[str, str] = {"av": "audio and video", "video": "video only", "audio": "audio only"}
 
 
@@ -71,11 +69,17 @@ class Protocol:
         document["published"] = self.compare(result) if official.may_be_published else {}
         if isinstance(result, FoldsEvaluation) and pooled.modality == "av":
             for fold, found in result.folds.items():
+<<<<<<< HEAD
                 known = self._verify_fold(fold, found).may_be_published
                 own = self._compare_with(fold, found.metrics, f"fold {fold}") if known else {}
                 document["folds"][fold]["published"] = own
         if not pooled.is_regression:
             document["calibration"] = describe_calibration(result)
+=======
+                if found.info.relabelled:
+                    continue
+                document["folds"][fold]["published"] = self._compare_with(fold, found.metrics, f"fold {fold}")
+>>>>>>> main
         if self.matched and (self.cross or self.matched.mapping or self.matched.dropped):
             document["label_map"] = {"mapping": dict(self.matched.mapping), "dropped": dict(self.matched.dropped)}
         if self.cross:
@@ -173,6 +177,11 @@ class Protocol:
             warnings.append(
                 f"scored on the split {self.split}, not on the test clips alone: the weight may be trained on them"
             )
+        if renamed := sorted({text for found in self._parts(result).values() for text in found.info.list_renamed()}):
+            warnings.append(
+                f"labels of the weight were renamed after its training: {', '.join(renamed)}; no published scores are "
+                "shown"
+            )
         warnings += self._warn_of_folds(result)
         if failures := len(result.pooled.failures):
             warnings.append(f"{failures} clips could not be read and are not in the scores")
@@ -240,8 +249,12 @@ class Protocol:
         For a single fold this is the paper's number of the fold if it is printed, else the one over all folds; ``of``
         says which. Empty where the streams, the labels or the clips are not the paper's.
         """
+<<<<<<< HEAD
         result = result.pooled
         if result.modality != "av":
+=======
+        if result.modality != "av" or result.info.relabelled:
+>>>>>>> main
             return {}
         if self.fold in ("", ALL_FOLDS):
             of = "all folds" if self.dataset and self.dataset.folds else "the test split"

@@ -70,16 +70,21 @@ def score_clips(
         _check_groups(samples, merge_by)
     picked = [info.labels.index(label) for label in labels]
     rate = sampling_rate or info.sampling_rate
+    read = modalities[0] if len(modalities) == 1 else "av"
     results: dict[str, list[SampleResult]] = {modality: [] for modality in modalities}
     failures: dict[str, list[tuple[str, str]]] = {modality: [] for modality in modalities}
     for sample in samples:
         try:
+<<<<<<< HEAD
             prepared = read_prepared_clip(sample.video, sample.audio)
             if degrade is not None:
                 prepared = degrade.degrade_sound(prepared, sample.id)
             clips = prepared.read_evaluation_clips(rate)
             if degrade is not None:
                 clips = degrade.degrade_faces(clips, sample.id)
+=======
+            clips = read_prepared_clip(sample.video, sample.audio).read_evaluation_clips(rate, read)
+>>>>>>> main
         except (HicmaeError, ValueError) as error:
             for modality in modalities:
                 failures[modality].append((sample.id, describe_fault(sample, error)))

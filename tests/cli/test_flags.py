@@ -24,6 +24,7 @@ from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.training.finetuning.folds import finetune_folds
 from hicmae_cli.training.pretraining.rebuilding import rebuild_video
 from hicmae_cli.training.pretraining.run import pretrain
+from hicmae_cli.weights.adding import add_weight
 from hicmae_cli.weights.export import export_onnx
 from hicmae_cli.weights.importing import import_weight
 from tests.cli.test_app import COMMANDS
@@ -99,6 +100,7 @@ CALLS: list[tuple[str, Callable[..., object]]] = [
     ("export", export_onnx),
     ("visualize reconstruction", rebuild_video),
     ("weights import", import_weight),
+    ("weights import", add_weight),
 ]
 """Commands, and the library functions that they call."""
 
@@ -110,7 +112,7 @@ UNTRANSLATED = {
     # Arguments of the command.
     "prepare": {"dataset"},
     "visualize reconstruction": {"source"},
-    "weights import": {"file", "name", "source"},
+    "weights import": {"file", "name", "source", "weight"},
     # A path that the command has resolved.
     "export": {"source"},
     # Arguments of the command.

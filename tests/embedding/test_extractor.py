@@ -39,8 +39,8 @@ def test_fused_embeddings_are_the_authors_features(size: str) -> None:
     joined = model.feature_norm(torch.cat(parts, dim=-1)).detach().numpy()
     np.testing.assert_allclose(joined, found["fused"], atol=1e-5)
     for stream, weights in (("video", model.video_layer_weights), ("audio", model.audio_layer_weights)):
-        tokens = [torch.from_numpy(found[f"{stream}_{layer + 1}"])[:, None] for layer in range(dims.depth)]
-        np.testing.assert_allclose(pool_layers(tokens, weights).detach().numpy(), found[stream], atol=1e-5)
+        means = torch.stack([torch.from_numpy(found[f"{stream}_{layer + 1}"]) for layer in range(dims.depth)], dim=1)
+        np.testing.assert_allclose(pool_layers(means, weights).detach().numpy(), found[stream], atol=1e-5)
 
 
 def test_a_pretrained_weight_gives_the_embeddings_of_its_encoders(tmp_path: Path) -> None:

@@ -95,3 +95,14 @@ def test_who_is_heard_and_the_fold_stay_with_a_decision(tmp_path: Path) -> None:
     sample = write_grey(tmp_path, "a", 0, speaker="s", fold="3")
     (told,) = score_clips([sample], ToyEngine())["av"].to_dict()["samples"]
     assert (told["speaker"], told["fold"]) == ("s", "3")
+
+
+def test_sound_alone_needs_no_pictures(tmp_path: Path) -> None:
+    """Broken pictures fail a clip only if a model gets them."""
+    sample = write_grey(tmp_path, "a", 200, 200)
+    (result,) = score_clips([sample], ToyEngine(), modalities=("av", "audio"))["audio"].samples
+    for picture in (tmp_path / "a").iterdir():
+        picture.write_bytes(b"no picture")
+    assert score_clips([sample], ToyEngine(), modalities=("audio",))["audio"].samples == (result,)
+    with pytest.raises(ManifestError, match="nothing could be evaluated"):
+        score_clips([sample], ToyEngine(), modalities=("video",))
