@@ -69,17 +69,11 @@ class Protocol:
         document["published"] = self.compare(result) if official.may_be_published else {}
         if isinstance(result, FoldsEvaluation) and pooled.modality == "av":
             for fold, found in result.folds.items():
-<<<<<<< HEAD
-                known = self._verify_fold(fold, found).may_be_published
+                known = self._verify_fold(fold, found).may_be_published and not found.info.relabelled
                 own = self._compare_with(fold, found.metrics, f"fold {fold}") if known else {}
                 document["folds"][fold]["published"] = own
         if not pooled.is_regression:
             document["calibration"] = describe_calibration(result)
-=======
-                if found.info.relabelled:
-                    continue
-                document["folds"][fold]["published"] = self._compare_with(fold, found.metrics, f"fold {fold}")
->>>>>>> main
         if self.matched and (self.cross or self.matched.mapping or self.matched.dropped):
             document["label_map"] = {"mapping": dict(self.matched.mapping), "dropped": dict(self.matched.dropped)}
         if self.cross:
@@ -249,12 +243,8 @@ class Protocol:
         For a single fold this is the paper's number of the fold if it is printed, else the one over all folds; ``of``
         says which. Empty where the streams, the labels or the clips are not the paper's.
         """
-<<<<<<< HEAD
         result = result.pooled
-        if result.modality != "av":
-=======
         if result.modality != "av" or result.info.relabelled:
->>>>>>> main
             return {}
         if self.fold in ("", ALL_FOLDS):
             of = "all folds" if self.dataset and self.dataset.folds else "the test split"

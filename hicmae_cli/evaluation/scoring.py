@@ -75,16 +75,12 @@ def score_clips(
     failures: dict[str, list[tuple[str, str]]] = {modality: [] for modality in modalities}
     for sample in samples:
         try:
-<<<<<<< HEAD
             prepared = read_prepared_clip(sample.video, sample.audio)
             if degrade is not None:
                 prepared = degrade.degrade_sound(prepared, sample.id)
-            clips = prepared.read_evaluation_clips(rate)
+            clips = prepared.read_evaluation_clips(rate, read)
             if degrade is not None:
                 clips = degrade.degrade_faces(clips, sample.id)
-=======
-            clips = read_prepared_clip(sample.video, sample.audio).read_evaluation_clips(rate, read)
->>>>>>> main
         except (HicmaeError, ValueError) as error:
             for modality in modalities:
                 failures[modality].append((sample.id, describe_fault(sample, error)))

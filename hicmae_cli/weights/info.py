@@ -171,13 +171,8 @@ class WeightInfo(BaseModel):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of the JSON text, without empty optional fields."""
-<<<<<<< HEAD
-        empty = {name for name in ("pretraining", "selection", "fold", "temperature") if not getattr(self, name)}
-=======
-        empty = {
-            name for name in ("pretraining", "selection", "fold", "relabelled", "filled_in") if not getattr(self, name)
-        }
->>>>>>> main
+        optional = ("pretraining", "selection", "fold", "relabelled", "filled_in", "temperature")
+        empty = {name for name in optional if not getattr(self, name)}
         empty |= {"modality"} if self.modality == "av" else set()
         empty |= {"layer_fusion"} if self.layer_fusion else set()
         return self.model_dump(mode="json", exclude=empty)
