@@ -84,6 +84,10 @@ def _no_items(root: Path) -> list[Item]:
     raise ManifestError(one_line(f"{root}: this dataset has no items to prepare"))
 
 
+def _no_actors(root: Path) -> dict[str, dict[str, str]]:
+    return {}
+
+
 def _no_warnings(root: Path) -> list[str]:
     return []
 
@@ -110,6 +114,7 @@ class Dataset:
             Without its annotations it raises ``ManifestError``; where file names are the list, an empty root has no
             items.
         ignored: root -> a warning for each kind of video that ``items`` ignores.
+        actors: root -> what is known about the speakers, such as sex and age: column -> speaker -> field.
         layout: its files, relative to the root, one per line.
         citation: the publication to cite.
         licence: licence, or a summary of the permitted use.
@@ -147,6 +152,7 @@ class Dataset:
     pretrain_recipe: str = ""
     items: Callable[[Path], list[Item]] = _no_items
     ignored: Callable[[Path], list[str]] = _no_warnings
+    actors: Callable[[Path], Mapping[str, Mapping[str, str]]] = _no_actors
     layout: str
     citation: str
     licence: str
@@ -183,7 +189,7 @@ class Dataset:
         facts = {
             key: value
             for key, value in vars(self).items()
-            if key not in ("items", "ignored", "layout", "published", "prepared_list")
+            if key not in ("items", "ignored", "actors", "layout", "published", "prepared_list")
         }
         return {
             **facts,

@@ -12,6 +12,7 @@ from hicmae_cli.clips import Clip, read_prepared_clip
 from hicmae_cli.corpora.manifest import Sample, describe_fault
 from hicmae_cli.corpora.values import check_values, format_target
 from hicmae_cli.errors import HicmaeError, ManifestError
+from hicmae_cli.evaluation.degradations import Degrade
 from hicmae_cli.evaluation.results import Evaluation, SampleResult, decide, merge_clips, name_group
 from hicmae_cli.runtime.engine import Engine, score_batches
 from hicmae_cli.weights.info import WeightInfo
@@ -34,6 +35,7 @@ def score_clips(
     modalities: Sequence[str] = ("av",),
     merge_by: int = 0,
     classes: Sequence[str] = (),
+    degrade: Degrade | None = None,
     on_clip: Callable[[], None] = lambda: None,
 ) -> dict[str, Evaluation]:
     """Score a model on clips, once per modality; each clip is read once.
@@ -50,6 +52,7 @@ def score_clips(
             every clip alone.
         classes: the labels to choose among, if not all of the model's: the probabilities of the others are dropped,
             and the rest is scaled to a sum of one.
+        degrade: degrades every clip before the model gets it.
         on_clip: called after each clip.
 
     Returns:
@@ -72,7 +75,12 @@ def score_clips(
     failures: dict[str, list[tuple[str, str]]] = {modality: [] for modality in modalities}
     for sample in samples:
         try:
-            clips = read_prepared_clip(sample.video, sample.audio).read_evaluation_clips(rate, read)
+            prepared = read_prepared_clip(sample.video, sample.audio)
+            if degrade is not None:
+                prepared = degrade.degrade_sound(prepared, sample.id)
+            clips = prepared.read_evaluation_clips(rate, read)
+            if degrade is not None:
+                clips = degrade.degrade_faces(clips, sample.id)
         except (HicmaeError, ValueError) as error:
             for modality in modalities:
                 failures[modality].append((sample.id, describe_fault(sample, error)))

@@ -10,7 +10,8 @@ from typing import Final
 
 from hicmae_cli.clips.prepared import FOLDER_FPS
 from hicmae_cli.corpora.dataset import Dataset, Item, SplitFacts
-from hicmae_cli.corpora.splits import find_shared_people, hash_split, list_folds, split_by_column
+from hicmae_cli.corpora.published import equals_published
+from hicmae_cli.corpora.splits import find_shared_people, list_folds, split_by_column
 from hicmae_cli.faces import FaceDetector
 from hicmae_cli.preparing.findings import CheckReport, FoldCheck, Remark
 from hicmae_cli.preparing.jobs import CLIPS, PEOPLE, Runner, choose_runner, examine_jobs, make_jobs, open_finder
@@ -195,15 +196,10 @@ def _count_people(items: Sequence[Item]) -> int:
 
 
 def _is_same(dataset: Dataset, items: Sequence[Item], published: str) -> bool | None:
-    """Return whether ids and labels have the published hash; ids are also tried as the authors name their folders."""
+    """Return whether ids and labels have the published hash; None without one."""
     if not published:
         return None
-    codes = {label: str(index) for index, label in enumerate(dataset.labels)}
-    labels = [codes.get(item.label, item.label) if dataset.task == "classification" else item.label for item in items]
-    return any(
-        hash_split((f"{item.id}{suffix}", label) for item, label in zip(items, labels, strict=True)) == published
-        for suffix in {"", dataset.frames_suffix}
-    )
+    return equals_published(dataset, ((item.id, item.label) for item in items), published)
 
 
 def _labels_are_same(dataset: Dataset, train: Sequence[Item], test: Sequence[Item], facts: SplitFacts) -> bool | None:

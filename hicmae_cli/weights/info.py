@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from hicmae_cli import __version__
 from hicmae_cli.errors import WeightsError, one_line
@@ -92,6 +92,7 @@ class WeightInfo(BaseModel):
     extended_from: tuple[int, ...] = ()
     layer_fusion: bool = True
     withheld: Literal["zeros", "mean token"] = "zeros"
+    temperature: float | None = Field(default=None, gt=0)
     pretraining: PretrainingFacts | None = None
     relabelled: dict[str, str] = {}
     filled_in: tuple[str, ...] = ()
@@ -186,9 +187,10 @@ class WeightInfo(BaseModel):
         phase: Phase = "pre-training" if self.task == "pretraining" else "fine-tuning"
         return (SeenData(dataset=self.dataset, phase=phase, fold=self.fold),)
 
-    def with_metrics(self, metrics: Mapping[str, Mapping[str, float]]) -> WeightInfo:
+    def with_metrics(self, metrics: Mapping[str, Mapping[str, float]], temperature: float | None = None) -> WeightInfo:
         """Return the metadata of a weight that is written now: with its scores, and the time that the run took."""
-        return self.model_copy(update={"metrics": metrics, "run": self.run and self.run.read_clock()})
+        run = self.run and self.run.read_clock()
+        return self.model_copy(update={"metrics": metrics, "temperature": temperature, "run": run})
 
     def list_renamed(self) -> list[str]:
         """List the labels that were renamed after the training, each with its first name."""
@@ -200,7 +202,7 @@ class WeightInfo(BaseModel):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of the JSON text, without empty optional fields."""
-        more = ("run", "seen", "relabelled", "filled_in")
+        more = ("run", "seen", "relabelled", "filled_in", "temperature")
         optional = ("pretraining", "selection", "fold", "protocol", "extended_from", *more)
         empty = {name for name in optional if not getattr(self, name)}
         empty |= {"split_seed"} if self.split_seed is None else set()

@@ -66,12 +66,17 @@ class Validation:
     """What a model scores on the validation clips.
 
     Attributes:
-        scores: the metrics of its task.
+        evaluation: the decisions and their scores.
         loss: mean over all test views of the loss that training minimises, without label smoothing.
     """
 
-    scores: dict[str, float]
+    evaluation: Evaluation
     loss: float
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """The metrics of the task."""
+        return dict(self.evaluation.metrics)
 
 
 class ValidationClips(Dataset[tuple[int, ClipViews | str]]):
@@ -250,7 +255,7 @@ def _score(
         views = outputs.astype(np.float64) if regression else softmax(outputs)
         undecided = SampleResult(sample.id, sample.target, "", (), tuple(map(tuple, views.tolist())), sample.speaker)
         results.append(decide(undecided, info.labels, regression=regression))
-    scores = Evaluation(info, "torch", info.modality, info.sampling_rate, tuple(results)).metrics
+    evaluation = Evaluation(info, "torch", info.modality, info.sampling_rate, tuple(results))
     every = torch.from_numpy(np.concatenate(rows))
     targets = torch.from_numpy(
         regression_targets(samples, info.labels) if regression else label_indices(samples, info.labels)
@@ -258,4 +263,4 @@ def _score(
     targets = targets.repeat_interleave(torch.tensor([len(outputs) for outputs in rows]), dim=0)
     if task_loss.mixes:
         targets = soft_targets(targets, every.shape[1], 0.0)
-    return Validation(dict(scores), float(task_loss.to(torch.device("cpu")).terms(every, targets)["loss"]))
+    return Validation(evaluation, float(task_loss.to(torch.device("cpu")).terms(every, targets)["loss"]))
