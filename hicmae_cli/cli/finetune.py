@@ -13,6 +13,7 @@ from hicmae_cli.cli.options import (
     DeviceOption,
     ManifestOption,
     OverrideOption,
+    ProfileOption,
     RecipeOption,
     RootOption,
     RunOption,
@@ -36,6 +37,7 @@ def finetune(
         str | None, typer.Option(metavar="K|all", help="Fold to test; by default all folds, one after the other.")
     ] = None,
     recipe: RecipeOption = None,
+    profile: ProfileOption = None,
     output: RunOption = Path("runs/finetune"),
     init: Annotated[
         str | None, typer.Option(metavar="NAME|FILE", help="Start from this weight instead of from scratch.")
@@ -76,6 +78,8 @@ def finetune(
 
         hicmae finetune --dataset mafw --fold 1 --set class_weights=balanced
 
+        hicmae finetune --dataset folder --root my-videos --profile laptop
+
         hicmae finetune --manifest interviews.csv --recipe crema-d
     """
     from hicmae_cli.cli.clip_lists import puppets_manifest
@@ -104,6 +108,7 @@ def finetune(
             fold=fold,
             recipe=recipe,
             overrides={**options, **parse_overrides(set_ or [])},
+            profile=profile,
             output=output,
             init=init,
             task=task,

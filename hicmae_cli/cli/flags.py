@@ -41,6 +41,7 @@ FLAGS: Final[Mapping[str, str]] = {
     "modality": "--modality",
     "output": "--output",
     "overrides": "--set",
+    "profile": "--profile",
     "ray": "--ray",
     "recipe": "--recipe",
     "root": "--root",

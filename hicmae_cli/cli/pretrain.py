@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hicmae_cli.cli.options import DeviceOption, OverrideOption, RecipeOption, RunOption, SetOption
+from hicmae_cli.cli.options import DeviceOption, OverrideOption, ProfileOption, RecipeOption, RunOption, SetOption
 
 if TYPE_CHECKING:
     from hicmae_cli.cli.screen import Bar, Screen
@@ -41,6 +41,7 @@ def pretrain(
         ),
     ] = None,
     recipe: RecipeOption = None,
+    profile: ProfileOption = None,
     output: RunOption = Path("runs/pretrain"),
     set_: SetOption = None,
     epochs: OverrideOption = None,
@@ -83,6 +84,7 @@ def pretrain(
             videos=videos,
             recipe=recipe,
             overrides={"epochs": epochs, "batch_size": batch_size, "seed": seed, **parse_overrides(set_ or [])},
+            profile=profile,
             output=output,
             licence=licence or "",
             device=device,

@@ -71,7 +71,8 @@ def evaluate(
             name of a ``.toml`` file; ``-`` skips the clips of a label.
         engine: ``auto``, ``onnx`` or ``torch``.
         device: ``auto``, ``cpu``, ``cuda``, …
-        sampling_rate: take every n-th frame, by default as the weight was trained.
+        sampling_rate: take every n-th frame, by default as the weight was trained. A weight that samples by time
+            refuses it.
         draw_puppets: draws the generated corpus into a folder if it is missing; see ``find_clips``.
         on_start: called with the metadata of the weight and the number of clips before the first clip.
         on_clip: called after each clip.

@@ -97,12 +97,14 @@ class ClipFacts:
         video_s: length of its video.
         sound_s: length of its sound; 0 without sound.
         is_silent: whether it has a sound track that never reaches ``SILENCE_PEAK``.
+        fps: frames per second; None if the journal is older than this number.
     """
 
     face_coverage: float | None
     video_s: float
     sound_s: float
     is_silent: bool
+    fps: float | None = None
 
     @property
     def gap_s(self) -> float:
@@ -266,6 +268,7 @@ class _Meter:
             video_s=round(float(self.frames / self._fps), 3),
             sound_s=round(self._samples / SAMPLE_RATE_HZ, 3),
             is_silent=self._samples > 0 and self._peak < SILENCE_PEAK,
+            fps=round(float(self._fps), 4),
         )
 
     def _end_stream(self, stream: str) -> None:

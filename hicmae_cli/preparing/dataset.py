@@ -276,7 +276,7 @@ def prepare_items(
                 f"{dataset.name}: none of {len(skipped)} items can be prepared ({skipped_list} lists them all); "
                 f"the first: {skipped[0].cause}"
             )
-        _write_manifest(manifest, done, sources, entries)
+        _write_manifest(manifest, dataset.deal(done) if dataset.deal else done, sources, entries)
         on_manifest(manifest)
     return PreparedItems(manifest, len(done), skipped, skipped_list, entries)
 

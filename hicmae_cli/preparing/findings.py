@@ -86,7 +86,9 @@ class FoldCheck:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """The findings of a check. ``low_coverage`` and ``gaps`` are worth a look; all other remarks are faults.
+    """The findings of a check.
+
+    ``low_coverage``, ``gaps`` and ``frame_rates`` are worth a look; all other remarks are faults.
 
     Attributes:
         dataset: its name.
@@ -104,6 +106,8 @@ class CheckReport:
         low_coverage: prepared clips with a face in less than half of their frames.
         gaps: items whose audio and video differ by more than 0.1 s; for folders of pictures, those whose pictures and
             sound cannot cover the same time.
+        frame_rates: items whose frame rate makes a window of counted frames differ by more than 10 % from 2.56 s, the
+            length of a window by time.
     """
 
     dataset: str
@@ -120,6 +124,7 @@ class CheckReport:
     faceless: tuple[Remark, ...]
     low_coverage: tuple[Remark, ...]
     gaps: tuple[Remark, ...]
+    frame_rates: tuple[Remark, ...] = ()
 
     @property
     def is_good(self) -> bool:
@@ -156,6 +161,7 @@ class CheckReport:
             ("without a face", self.faceless, True),
             ("with few faces", self.low_coverage, False),
             ("with audio and video of different length", self.gaps, False),
+            ("with a frame rate at which counting frames and sampling by time differ", self.frame_rates, False),
         ]
 
     def _render(self) -> Iterator[RenderableType]:

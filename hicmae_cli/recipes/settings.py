@@ -27,7 +27,7 @@ from hicmae_cli.models.config import (
 from hicmae_cli.models.losses import AUTO, LOSSES
 from hicmae_cli.recipes.policy import parse_policy
 from hicmae_cli.recipes.setting_types import Clips, Epochs, Layers, Momentum, OneOf, Probability, Share, Steps, Unit
-from hicmae_cli.weights.info import Selection
+from hicmae_cli.weights.info import Sampling, Selection
 
 # The settings whose defaults differ between the phases. Bounds are written once for each setting: of two bounds of one
 # kind, pydantic drops one.
@@ -88,8 +88,9 @@ class Settings(BaseModel):
     weight_decay: float = Field(0.05, ge=0, description="Weight decay of AdamW; biases and norms have none.")
     betas: Betas
     clip_grad_norm: float | None = Field(None, gt=0, description="Scale gradients down to this norm; unset does not.")
-    mixed_precision: Literal["no", "bf16", "fp16"] = Field(
-        "no", description="Compute in this type instead of float32; fp16 needs a GPU."
+    mixed_precision: Literal["auto", "no", "bf16", "fp16"] = Field(
+        "no",
+        description="Compute in this type instead of float32; fp16 needs a GPU. auto is fp16 on a CUDA GPU, else no.",
     )
     seed: int = Field(0, ge=0, lt=2**32, description="Seed of everything random in the run.")
     # Checkpoints
@@ -158,7 +159,12 @@ class FinetuneSettings(Settings):
         None, ge=1, description="Early stopping after so many validations without a better one; unset never stops."
     )
     # Data
-    sampling_rate: Annotated[int, Unit("frames")] = Field(4, ge=1, description="Take every n-th frame of a clip.")
+    sampling: Sampling = Field(
+        "frames", description="Count frames (sampling_rate), as the paper does; or by time: one frame every 0.16 s."
+    )
+    sampling_rate: Annotated[int, Unit("frames")] = Field(
+        4, ge=1, description="Take every n-th frame of a clip, if frames are counted."
+    )
     batch_size: BatchSize = 56
     # Optimisation
     epochs: TotalEpochs = 50
@@ -250,6 +256,11 @@ class FinetuneSettings(Settings):
         if self.selection == "last" and self.patience is not None:
             raise ValueError("patience: needs validation, which selection last does not do")
         return self
+
+    @property
+    def frame_stride(self) -> int | None:
+        """Frames from one sampled frame to the next; None if clips are sampled by time."""
+        return self.sampling_rate if self.sampling == "frames" else None
 
     @property
     def mixes(self) -> bool:

@@ -49,7 +49,8 @@ class Predictor:
 
     Attributes:
         engine: the model.
-        settings: as given; ``modality`` is that of the weight if it was trained on one stream.
+        settings: as given; ``modality`` is that of the weight if it was trained on one stream, and so is a window that
+            was not given.
 
     Raises:
         SettingsError: the settings require a stream that the model was not trained on.
@@ -62,7 +63,7 @@ class Predictor:
         detectors: Callable[[int], AbstractContextManager[FaceDetector]] = open_detector,
     ) -> None:
         self.engine = engine
-        self.settings = settings or PredictSettings()
+        self.settings = (settings or PredictSettings()).follow(engine.info.step_s)
         trained = engine.info.modality
         if trained != "av":
             if self.settings.modality not in ("auto", trained):
@@ -228,7 +229,7 @@ class _Run:
         """
         settings = self._settings
         start_s = self._start_s + moments.start * settings.step_s
-        end_s = start_s + settings.window_s
+        end_s = start_s + settings.step_s * CLIP_FRAMES
         if moments.num_moments < CLIP_FRAMES:
             end_s = min(end_s, max(self._end_s, start_s + settings.step_s))
         mel = _window_mel(self._sound, start_s, min(end_s, self._limit_s))
@@ -280,7 +281,7 @@ class _Run:
         )
         if assembler.count < CLIP_FRAMES:
             repeated = ": the last frame was repeated" if self._uses_video else ""
-            notes.append(f"shorter than a window of {settings.window_s:g} s{repeated}")
+            notes.append(f"shorter than a window of {settings.step_s * CLIP_FRAMES:g} s{repeated}")
         if silent and settings.modality == "av":
             notes.append("the sound is silent, but modality='av' requires it; try modality='auto'")
         elif silent:

@@ -6,12 +6,13 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from hicmae_cli import __version__
 from hicmae_cli.errors import WeightsError, one_line
 from hicmae_cli.labels import PUPPETS_NAME, canonical_label, is_label
 from hicmae_cli.modalities import Modality
+from hicmae_cli.model_input import FRAME_STEP_S
 from hicmae_cli.models.config import Architecture, DecoderDims, ModelDims, find_variant
 
 METADATA_KEY = "hicmae"
@@ -29,6 +30,8 @@ _MAX_LABELS = 1000
 
 Selection = Literal["val", "last", "test-best"]
 """The epoch that was kept: the best on validation clips, the last, or the best on the test clips."""
+Sampling = Literal["frames", "time"]
+"""How the 16 frames of a clip are chosen: every n-th frame, as the paper does, or one every 0.16 s."""
 
 
 class PretrainingFacts(BaseModel):
@@ -81,6 +84,8 @@ class WeightInfo(BaseModel):
     modality: Modality = "av"
     fold: str = ""
     layer_fusion: bool = True
+    sampling: Sampling = "frames"
+    frame_step_s: float | None = Field(None, ge=0.01, le=3.75)
     pretraining: PretrainingFacts | None = None
 
     @field_validator("labels")
@@ -124,6 +129,16 @@ class WeightInfo(BaseModel):
         return ModelDims.from_dict(self.dims)
 
     @property
+    def frame_stride(self) -> int | None:
+        """Frames from one sampled frame of a prepared clip to the next; None if the weight samples by time."""
+        return self.sampling_rate if self.sampling == "frames" else None
+
+    @property
+    def step_s(self) -> float:
+        """Typical time between two sampled frames in training: 0.16 s, unless frames were counted at another rate."""
+        return FRAME_STEP_S if self.frame_step_s is None else self.frame_step_s
+
+    @property
     def architecture(self) -> Architecture:
         """What decides the parameters of the network.
 
@@ -151,6 +166,8 @@ class WeightInfo(BaseModel):
         empty = {name for name in ("pretraining", "selection", "fold") if not getattr(self, name)}
         empty |= {"modality"} if self.modality == "av" else set()
         empty |= {"layer_fusion"} if self.layer_fusion else set()
+        empty |= {"sampling"} if self.sampling == "frames" else set()
+        empty |= {"frame_step_s"} if self.frame_step_s is None else set()
         return self.model_dump(mode="json", exclude=empty)
 
     @classmethod

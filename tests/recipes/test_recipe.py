@@ -48,10 +48,11 @@ def test_the_defaults_are_the_paper(variant: str) -> None:
 def test_a_datasets_recipe_is_the_papers(name: str) -> None:
     dataset = DATASETS[name]
     recipe = load_settings(FinetuneSettings, dataset.recipe)
-    assert recipe.sampling_rate == dataset.sampling_rate
+    assert (recipe.sampling, recipe.sampling_rate) == (dataset.sampling, dataset.sampling_rate)
+    assert dataset.sampling == ("time" if dataset.own else "frames")
     if name == "puppets":
         return
-    own = {"sampling_rate", "batch_size", "epochs", "loss", "mixed_precision", "num_workers"}
+    own = {"sampling", "sampling_rate", "batch_size", "epochs", "loss", "mixed_precision", "num_workers"}
     unmixed = {"mixup", "cutmix", "label_smoothing"} if dataset.task == "regression" else set()
     assert recipe.model_dump(exclude=own | unmixed) == FinetuneSettings().model_dump(exclude=own | unmixed)
     assert all(getattr(recipe, key) == 0 for key in unmixed)

@@ -42,6 +42,7 @@ def finetune_folds(
     seeds: Sequence[int] = (),
     recipe: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
+    profile: str | None = None,
     output: str | Path = "runs/finetune",
     init: str | Path | None = None,
     task: str | None = None,
@@ -65,6 +66,7 @@ def finetune_folds(
         seeds: seeds to repeat all folds with, in folders ``seed-N`` of ``output``; by default the recipe's seed alone.
         recipe: a recipe that ships with hicmae, or a .toml file; by default the dataset's.
         overrides: keys of the recipe -> other values; None keeps the recipe's.
+        profile: values for a kind of machine, such as ``laptop``, which replace the recipe's but not ``overrides``.
         output: folder of the run, or of the runs of several folds or seeds.
         init: a weight to start from, by name or file; by default the model starts from scratch.
         task: ``classification`` or ``regression``; by default the dataset's.
@@ -94,7 +96,8 @@ def finetune_folds(
     recipe = _choose_recipe(recipe, known)
     changes = {key: value for key, value in (overrides or {}).items() if value is not None}
     plans = [{**changes, "seed": seed} for seed in seeds] or [changes]
-    runs = [load_settings(FinetuneSettings, recipe, plan) for plan in plans]
+    defaults = {"sampling": known.sampling} if known else {}
+    runs = [load_settings(FinetuneSettings, recipe, plan, profile=profile, defaults=defaults) for plan in plans]
     resolve_loss(runs[0].loss, kind)
     check_precision(runs[0].mixed_precision, choose_device(device).type)
     start = _find_init(init)
@@ -111,7 +114,7 @@ def finetune_folds(
     found: list[SeedResult] = []
     for plan, settings in zip(plans, runs, strict=True):
         folder = Path(output) / f"seed-{settings.seed}" if seeds else Path(output)
-        command = _describe_command(clips, recipe, plan, init, task, learned.labels if labels else ())
+        command = _describe_command(clips, recipe, profile, plan, init, task, learned.labels if labels else ())
         named = replace(learned, source=source or command)
         found.append(
             _finetune_seed(folder, named, samples, doubts, clips, settings, start, device=device, progress=progress)
@@ -201,6 +204,7 @@ def _write_scores(runs: Sequence[FoldResult], clips: ClipList, folder: Path) -> 
 def _describe_command(
     clips: ClipList,
     recipe: str | Path,
+    profile: str | None,
     overrides: Mapping[str, Any],
     init: str | Path | None,
     task: str | None,
@@ -209,6 +213,7 @@ def _describe_command(
     """Return the command that makes the weight, for its metadata."""
     data = f"--dataset {clips.dataset.name}" if clips.dataset else f"--manifest {clips.manifest.name}"
     words = ["hicmae finetune", data, f"--recipe {Path(recipe).name}"]
+    words += [f"--profile {profile}"] if profile else []
     words += [f"--task {task}"] if task else []
     words += [f"--labels {','.join(labels)}"] if labels else []
     words += [f"--set {key}={value}" for key, value in overrides.items()]

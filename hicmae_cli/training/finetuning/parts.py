@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
+from statistics import median
+from typing import Final
 
 import torch
 
@@ -24,6 +27,9 @@ from hicmae_cli.training.machine import batches_in
 from hicmae_cli.training.order import first_batches
 from hicmae_cli.training.runs import fingerprint
 from hicmae_cli.training.whitening import TokenSample
+
+# Enough to tell 25 from 30 frames/s; to open each of them takes milliseconds.
+_MEASURED_CLIPS: Final = 32
 
 
 def split_samples(
@@ -114,19 +120,41 @@ def describe_absent_classes(clips: Sequence[Sample], labels: Sequence[str], name
     return f"there are no {name} clips of {', '.join(absent)}" if absent else None
 
 
-def find_unreadable(clips: Sequence[Sample], *, sampling_rate: int, modality: str) -> list[str]:
+def find_unreadable(clips: Sequence[Sample], *, frame_stride: int | None, modality: str) -> list[str]:
     """Return what is wrong with clips that cannot be validated on; better now than after the first epoch."""
-    return [fault for sample in clips if (fault := _fault(sample, sampling_rate, modality))]
+    return [fault for sample in clips if (fault := _fault(sample, frame_stride, modality))]
 
 
-def _fault(sample: Sample, sampling_rate: int, modality: str) -> str | None:
+def _fault(sample: Sample, frame_stride: int | None, modality: str) -> str | None:
     try:
-        views = read_prepared_clip(sample.video, sample.audio).read_evaluation_clips(sampling_rate)
+        views = read_prepared_clip(sample.video, sample.audio).read_evaluation_clips(frame_stride)
     except (HicmaeError, ValueError) as error:
         return f"clip {sample.id}: {describe_fault(sample, error)}"
     if any(restrict(view, modality) for view in views):
         return None
     return f"clip {sample.id}: has no {modality}"
+
+
+def measure_step_s(clips: Sequence[Sample], frame_stride: int | None) -> float | None:
+    """Measure the typical time between two sampled frames: the median over some of the clips.
+
+    Args:
+        clips: the training clips.
+        frame_stride: take every n-th frame; None if clips are sampled by time, which needs no measurement.
+
+    Returns:
+        Seconds; None where nothing is measured: no clip with video can be read, or no camera has such a rate.
+    """
+    if frame_stride is None:
+        return None
+    found = []
+    with_video = [sample for sample in clips if sample.video is not None]
+    for sample in with_video[:: max(1, len(with_video) // _MEASURED_CLIPS)]:
+        # A broken clip is reported when it is trained on.
+        with suppress(HicmaeError, ValueError, OSError):
+            found.append(read_prepared_clip(sample.video, sample.audio).frame_s)
+    step_s = round(frame_stride * median(found), 4) if found else 0.0
+    return step_s if 0.01 <= step_s <= 3.75 else None
 
 
 def fingerprint_clips(*splits: Sequence[Sample]) -> str:

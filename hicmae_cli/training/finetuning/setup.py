@@ -22,7 +22,7 @@ from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.config import Architecture, find_variant
 from hicmae_cli.models.products import use_wide_products
 from hicmae_cli.recipes.settings import OF_THE_MACHINE, FinetuneSettings
-from hicmae_cli.training.finetuning.parts import find_unreadable, fingerprint_clips, read_calibration
+from hicmae_cli.training.finetuning.parts import find_unreadable, fingerprint_clips, measure_step_s, read_calibration
 from hicmae_cli.training.finetuning.state import FinetuningState
 from hicmae_cli.training.finetuning.task import Task
 from hicmae_cli.training.finetuning.task_loss import TaskLoss, build_task_loss
@@ -145,6 +145,8 @@ def set_up(
 ) -> FinetuningRun:
     """Build a run, or resume the one that the folder holds; arguments and errors as for ``finetune_clips``."""
     accelerator = new_accelerator(settings.mixed_precision, device)
+    # What "auto" means here, so that the run's facts say it.
+    settings = settings.model_copy(update={"mixed_precision": accelerator.mixed_precision})
     check_batch(settings, accelerator.num_processes, len(train))
     task_loss = build_task_loss(
         task, [sample.target for sample in train], loss=settings.loss, weighting=settings.class_weights
@@ -174,7 +176,7 @@ def set_up(
         average=None,
         judged=bare,
         generator=torch.Generator(accelerator.device),
-        info=_make_weight_info(task, settings, fold),
+        info=_make_weight_info(task, settings, fold, train),
         facts=facts,
         state=state,
     )
@@ -202,7 +204,7 @@ def _build_optimiser(model: Classifier, settings: FinetuneSettings) -> torch.opt
     return torch.optim.AdamW(groups, lr=0.0, betas=settings.betas, fused=True)
 
 
-def _make_weight_info(task: Task, settings: FinetuneSettings, fold: str | None) -> WeightInfo:
+def _make_weight_info(task: Task, settings: FinetuneSettings, fold: str | None, train: Sequence[Sample]) -> WeightInfo:
     return WeightInfo(
         variant=find_variant(settings.dims),
         dims=settings.dims.to_dict(),
@@ -217,6 +219,8 @@ def _make_weight_info(task: Task, settings: FinetuneSettings, fold: str | None) 
         modality=settings.modality,
         fold=fold or "",
         layer_fusion=settings.layer_fusion,
+        sampling=settings.sampling,
+        frame_step_s=measure_step_s(train, settings.frame_stride),
     )
 
 
@@ -263,7 +267,7 @@ def _load_clips(run: FinetuningRun) -> None:
     if settings.cache_clips:
         run.cache = [read_prepared_clip(s.video, s.audio).decode_all(exact=False) for s in run.train]
     share = run.validation[accelerator.process_index :: accelerator.num_processes]
-    faults = find_unreadable(share, sampling_rate=settings.sampling_rate, modality=settings.modality)
+    faults = find_unreadable(share, frame_stride=settings.frame_stride, modality=settings.modality)
     raise_together(accelerator, faults)
 
 

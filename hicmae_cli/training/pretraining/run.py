@@ -32,6 +32,7 @@ def pretrain(
     videos: str | Path | None = None,
     recipe: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
+    profile: str | None = None,
     seed: int | None = None,
     output: str | Path = "runs/pretrain",
     licence: str = "",
@@ -52,6 +53,7 @@ def pretrain(
             ``if __name__ == "__main__":`` around the call).
         recipe: a recipe that ships with hicmae, or a .toml file; by default the dataset's.
         overrides: other values of recipe keys; None keeps the recipe's.
+        profile: values for a kind of machine, such as ``laptop``, which replace the recipe's but not ``overrides``.
         seed: another seed than the recipe's.
         output: folder of the run.
         licence: licence of the weight; by default the dataset's.
@@ -73,7 +75,7 @@ def pretrain(
     recipe = choose_recipe(recipe, dataset, manifest, videos)
     changes = dict(overrides or {}) if seed is None else {**(overrides or {}), "seed": seed}
     changes = {key: value for key, value in changes.items() if value is not None}
-    settings = load_settings(PretrainSettings, recipe, changes)
+    settings = load_settings(PretrainSettings, recipe, changes, profile=profile)
     check_precision(settings.mixed_precision, choose_device(device).type)
     processes = PartialState(cpu=device == "cpu", timeout=timedelta(days=7))
     if not processes.is_main_process:
@@ -99,7 +101,7 @@ def pretrain(
         dataset=found.name,
         licence=licence or found.licence,
         front_end=found.front_end,
-        source=_describe_command(dataset, manifest, videos, recipe, changes),
+        source=_describe_command(dataset, manifest, videos, recipe, profile, changes),
         settings=settings,
         device=device,
         progress=replace(progress, on_picture=_draw_pictures(run, found, settings, progress)),
@@ -136,6 +138,7 @@ def _describe_command(
     manifest: str | Path | None,
     videos: str | Path | None,
     recipe: str | Path,
+    profile: str | None,
     changes: Mapping[str, Any],
 ) -> str:
     """Write the command that does the same, without paths, for the metadata of the weight."""
@@ -146,4 +149,5 @@ def _describe_command(
     else:
         data = f"--videos {Path(videos or '').name}"
     words = ["hicmae pretrain", data, f"--recipe {Path(recipe).name}"]
+    words += [f"--profile {profile}"] if profile else []
     return " ".join([*words, *(f"--set {key}={value}" for key, value in changes.items())])

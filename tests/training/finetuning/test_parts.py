@@ -95,7 +95,7 @@ def test_splits_that_do_not_fit_are_refused() -> None:
 def test_every_broken_validation_clip_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.mkv").write_bytes(b"no clip")
     broken = [replace(clip, video=tmp_path / "a.mkv") for clip in CLIPS[:2]]
-    first, second = find_unreadable(broken, sampling_rate=4, modality="av")
+    first, second = find_unreadable(broken, frame_stride=4, modality="av")
     assert first.startswith("clip 0-0: ") and "a.mkv" in first
     assert second.startswith("clip 0-1: ")
 
@@ -103,8 +103,8 @@ def test_every_broken_validation_clip_is_named(tmp_path: Path) -> None:
 def test_validation_clips_without_the_stream_are_named(tmp_path: Path) -> None:
     write_prepared_clip(tmp_path / "a.mkv", [np.full((160, 160, 3), 90, np.uint8)] * 4, 25, None)
     silent = [replace(CLIPS[0], video=tmp_path / "a.mkv", audio=tmp_path / "a.mkv")]
-    assert find_unreadable(silent, sampling_rate=4, modality="av") == []
-    assert find_unreadable(silent, sampling_rate=4, modality="audio") == ["clip 0-0: has no audio"]
+    assert find_unreadable(silent, frame_stride=4, modality="av") == []
+    assert find_unreadable(silent, frame_stride=4, modality="audio") == ["clip 0-0: has no audio"]
 
 
 def test_absent_classes_are_named() -> None:
