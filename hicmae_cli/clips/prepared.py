@@ -23,7 +23,7 @@ from hicmae_cli.clips.views import (
 )
 from hicmae_cli.errors import MediaError
 from hicmae_cli.media import Stills, read_audio, read_audio_if_any, read_frames, read_stills, write_video
-from hicmae_cli.model_input import FACE_SIZE_PX, SAMPLE_RATE_HZ
+from hicmae_cli.model_input import FACE_SIZE_PX, FRAME_STEP_S, SAMPLE_RATE_HZ
 
 _IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp"}
 FOLDER_FPS = 25
@@ -88,8 +88,12 @@ class PreparedClip:
 
     @property
     def length_s(self) -> float:
-        """When the last frame ends."""
-        return float(self.times_s[-1]) + self.frame_s
+        """When the clip ends: the end of its sound if the last frame ends at about the same time, else of that frame.
+
+        At another frame rate, the last frame of a recording ends up to a frame earlier or later, but not the sound.
+        """
+        video_s, sound_s = float(self.times_s[-1]) + self.frame_s, self.num_samples / SAMPLE_RATE_HZ
+        return sound_s if abs(sound_s - video_s) < FRAME_STEP_S else video_s
 
     def select_evaluation_views(self, frame_stride: int | None) -> list[View]:
         """Select the two test views.

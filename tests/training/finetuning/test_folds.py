@@ -13,9 +13,11 @@ import pytest
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.errors import ManifestError, SettingsError, WeightsError
 from hicmae_cli.evaluation.folds import FoldsEvaluation
+from hicmae_cli.recipes.settings import FinetuneSettings
 from hicmae_cli.training.finetuning.folds import finetune_folds
 from hicmae_cli.training.finetuning.progress import FinetuningProgress
 from hicmae_cli.training.finetuning.results import FinetuningResult
+from hicmae_cli.training.finetuning.task import Task
 from hicmae_cli.weights.reading import read_info
 from tests.training.toys import FINETUNE_SETTINGS
 
@@ -54,7 +56,9 @@ def test_every_fold_is_trained_tested_and_written(folder: Path) -> None:
         alone = json.loads((each.folder / "result.json").read_text())
         assert alone["metrics"] == each.evaluation.metrics == document["folds"][each.fold]["metrics"]
         assert (each.folder / "confusion.png").is_file()
-        assert read_info(str(each.weight)).source == "hicmae finetune --manifest clips.csv --recipe quick.toml"
+        info = read_info(str(each.weight))
+        assert info.source == "hicmae finetune --manifest clips.csv --recipe quick.toml"
+        assert (info.sampling, info.frame_step_s) == ("frames", 0.16)  # every frame, at 6.25 frames/s
     assert result.mean == result.pooled.metrics and result.sd is None
     assert json.loads(json.dumps(result.to_dict()))["seeds"][0]["folds"][0]["weight"] == str(result.weights[0])
     assert f"seed 0: UAR {result.mean['uar']:.4f}" in str(result)
@@ -155,3 +159,45 @@ def test_what_cannot_be_used_is_refused_before_the_clips_are_read(
         run(**more)
     assert said in str(caught.value)
     assert not Path("run").exists()
+
+
+class Enough(Exception):
+    """Ends a run before it trains."""
+
+
+def settings_of(**more: Any) -> FinetuneSettings:
+    """The settings that a run would train with."""
+    found: list[FinetuneSettings] = []
+
+    def keep(_: str | None, settings: FinetuneSettings) -> None:
+        found.append(settings)
+        raise Enough
+
+    with pytest.raises(Enough):
+        run(progress=FinetuningProgress(on_fold=keep), **more)
+    return found[0]
+
+
+def test_own_data_is_sampled_by_time_unless_the_recipe_says_otherwise(folder: Path) -> None:
+    recipe = Path("quick.toml").read_text()
+    Path("quick.toml").write_text(
+        "".join(line for line in recipe.splitlines(True) if not line.startswith("sampling ="))
+    )
+    assert settings_of(dataset="manifest").sampling == "time"
+    assert settings_of().sampling == "frames"
+    assert settings_of(dataset="manifest", overrides={"sampling": "frames"}).sampling == "frames"
+    assert settings_of(dataset="manifest", profile="laptop").sampling == "time"
+    assert settings_of(profile="laptop", overrides={"epochs": 2}).epochs == 2
+
+
+def test_the_profile_is_in_the_command_of_the_weight(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+
+    def keep(_: Path, task: Task, *args: object, **more: object) -> None:
+        seen.append(task.source)
+        raise Enough
+
+    monkeypatch.setattr("hicmae_cli.training.finetuning.folds.finetune_and_test", keep)
+    with pytest.raises(Enough):
+        run(profile="laptop")
+    assert seen == ["hicmae finetune --manifest clips.csv --recipe quick.toml --profile laptop"]

@@ -95,7 +95,10 @@ def test_one_call_does_what_the_command_does(manifest: Path, clips: Path, tmp_pa
         ({"dataset": "crema"}, "dataset='crema': expected one of puppets, voxceleb2"),
         ({"manifest": "a.csv"}, "got no `recipe`"),
         ({"dataset": "voxceleb2", "overrides": {"mixed_precision": "no"}}, "dataset='voxceleb2' needs `root`"),
-        ({"dataset": "voxceleb2", "root": "here"}, "mixed_precision='fp16' needs a GPU"),
+        (
+            {"dataset": "voxceleb2", "root": "here", "overrides": {"mixed_precision": "fp16"}},
+            "mixed_precision='fp16' needs a GPU",
+        ),
         ({"dataset": "puppets", "device": "abacus"}, "abacus"),
         ({"dataset": "puppets", "overrides": {"epoch": 3}}, "epoch"),
     ],
