@@ -124,7 +124,7 @@ def test_a_raw_video_is_not_taken_for_a_prepared_clip(sample: Path) -> None:
 
 
 def test_time_comes_from_the_timestamps_of_the_file(tmp_path: Path) -> None:
-    """Every fourth frame of this clip would be 0.08 to 0.4 s apart; the brightness of a picture is its number."""
+    """Every fourth frame of this clip would be 0.08 s after the one before, and later 0.4 s."""
     times_s = [*(0.02 * np.arange(100)), *(2 + 0.1 * np.arange(20))]
     faces = [
         Frame(float(time_s), face) for time_s, face in zip(times_s, np.repeat(smooth_faces(24), 5, 0), strict=True)
@@ -137,7 +137,7 @@ def test_time_comes_from_the_timestamps_of_the_file(tmp_path: Path) -> None:
     np.testing.assert_allclose(clip.decode_all().times_s, clip.times_s)
     assert clip.length_s == 4.0  # of the sound; the pictures end within a step of it
     first, last = clip.select_evaluation_views(None)
-    assert first.frames == (*range(0, 97, 8), 100, 101, 103, 104)[:16] or first.frames[:13] == tuple(range(0, 97, 8))
+    assert first.frames[:13] == tuple(range(0, 97, 8))
     np.testing.assert_allclose(np.array(times_s)[list(last.frames)], 1.44 + 0.16 * np.arange(16), atol=0.051)
     even = read_prepared_clip(tmp_path / "even.mkv", None)
     assert even.frame_s == pytest.approx(1001 / 30000, abs=1e-4)
