@@ -114,7 +114,8 @@ def select_timed_views(times_s: NDArray[np.float64], length_s: float, num_sample
 
 def draw_timed_view(times_s: NDArray[np.float64], length_s: float, num_samples: int, rng: np.random.Generator) -> View:
     """Draw a random window of 2.56 s, with the frame nearest to each step of 0.16 s; see `select_timed_views`."""
-    start_s = float(rng.uniform(0, _latest_start_s(length_s)))
+    latest_s = _latest_start_s(length_s)
+    start_s = float(rng.uniform(0, latest_s)) if latest_s else 0.0
     return _view_from(start_s, times_s, length_s, num_samples)
 
 

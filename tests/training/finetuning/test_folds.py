@@ -181,7 +181,6 @@ def settings_of(**more: Any) -> FinetuneSettings:
 def test_own_data_is_sampled_by_time_unless_the_recipe_says_otherwise(folder: Path) -> None:
     recipe = Path("quick.toml").read_text()
     Path("quick.toml").write_text(recipe.replace('sampling = "frames"\n', ""))
-    )
     assert settings_of(dataset="manifest").sampling == "time"
     assert settings_of().sampling == "frames"
     assert settings_of(dataset="manifest", overrides={"sampling": "frames"}).sampling == "frames"
