@@ -232,14 +232,16 @@ class _Run:
         end_s = start_s + settings.step_s * CLIP_FRAMES
         if moments.num_moments < CLIP_FRAMES:
             end_s = min(end_s, max(self._end_s, start_s + settings.step_s))
-        mel = _window_mel(self._sound, start_s, min(end_s, self._limit_s))
+        info = self._predictor.engine.info
+        # In training, a longer window gave the model the sound from its start.
+        is_trained = settings.step_s == info.step_s
+        mel = _window_mel(self._sound, start_s, min(end_s, self._limit_s), centred=not is_trained)
         inputs = [
             _WindowInput(person, mel) for person in moments.people if settings.modality != "av" or mel is not None
         ]
         if settings.modality in ("auto", "audio") and not inputs and mel is not None:
             inputs = [_WindowInput(None, mel)]
         fresh = [each for each in inputs if not each.equals(self._latest.get(each.track))]
-        info = self._predictor.engine.info
         task: Task = "regression" if info.task == "regression" else "classification"
         rows = score_batches(self._predictor.engine, [each.clip for each in fresh])
         for each, row in zip(fresh, rows, strict=True):
@@ -313,10 +315,13 @@ def _box(face: Face, time_s: float) -> FaceBox:
     return FaceBox(time_s, left, top, right - left, bottom - top)
 
 
-def _window_mel(sound: SlidingSound | None, start_s: float, end_s: float) -> NDArray[np.float32] | None:
-    """Return the log-mel of a window; of its middle 2.56 s if the window is longer than the model's input."""
+def _window_mel(
+    sound: SlidingSound | None, start_s: float, end_s: float, *, centred: bool
+) -> NDArray[np.float32] | None:
+    """Return the log-mel of a window; of 2.56 s at its middle or its start if it is longer than the model's input."""
     if sound is None:
         return None
     spare_s = max(0.0, end_s - start_s - WINDOW_S)
-    cut = sound.cut(start_s + spare_s / 2, end_s - spare_s / 2)
+    before_s = spare_s / 2 if centred else 0.0
+    cut = sound.cut(start_s + before_s, end_s - (spare_s - before_s))
     return compute_log_mel(cut) if cut is not None and len(cut) >= MIN_SAMPLES else None

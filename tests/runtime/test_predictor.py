@@ -381,3 +381,18 @@ def test_the_window_is_that_of_the_weights_training(tmp_path: Path, step_s: floa
     assert np.diff([box.time_s for box in first.boxes]) == pytest.approx(step_s or 0.16)
     given = Predictor(engine, PredictSettings(window_s=2.0, hop_s=1.0), lambda _: FakeDetector((LEFT,)))
     assert (given.settings.window_s, given.settings.hop_s) == (2.0, 1.0)
+
+
+def test_a_longer_window_of_the_training_gets_the_sound_from_its_start() -> None:
+    """Two seconds of a tone, then silence: the middle of a window of 5.33 s has little of it."""
+    samples = np.concatenate([0.3 * np.sin(np.arange(32000) / 9), np.zeros(64000)]).astype(np.float32)
+    rows = {}
+    for step_s, window_s in ((0.16, None), (1 / 3, None), (0.16, 16 / 3)):
+        engine = ToyEngine()
+        engine.info = engine.info.model_copy(update={"frame_step_s": step_s})
+        result = Predictor(engine, PredictSettings(window_s=window_s)).predict(
+            {"samples": samples, "sample_rate_hz": 16000}
+        )
+        rows[step_s, window_s] = result.tracks[0].windows[0].scores.probabilities
+    assert rows[1 / 3, None] == pytest.approx(rows[0.16, None])
+    assert rows[0.16, 16 / 3]["anger"] < rows[0.16, None]["anger"] - 0.01
