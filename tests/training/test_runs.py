@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hicmae_cli.errors import SettingsError, TrainingError
+from hicmae_cli.recipes.settings import FinetuneSettings
 from hicmae_cli.training.runs import (
     begin_run,
     check_same_run,

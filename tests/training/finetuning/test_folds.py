@@ -30,7 +30,12 @@ def folder(samples: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         f"{s.id},{s.video},{s.audio},{s.label},{1 + index // 2 % 2},p{index // 2}" for index, s in enumerate(samples)
     ]
     Path("clips.csv").write_text("\n".join(["id,video,audio,label,fold,speaker", *lines]))
-    values = {**FINETUNE_SETTINGS.model_dump(exclude_none=True), "epochs": 1, "validation_share": 0.34, "mixed_precision": "auto"}
+    values = {
+        **FINETUNE_SETTINGS.model_dump(exclude_none=True),
+        "epochs": 1,
+        "validation_share": 0.34,
+        "mixed_precision": "auto",
+    }
     text = "\n".join(f"{key} = {json.dumps(list(v) if isinstance(v, tuple) else v)}" for key, v in values.items())
     Path("quick.toml").write_text(text)
     return tmp_path
@@ -58,7 +63,9 @@ def test_every_fold_is_trained_tested_and_written(folder: Path) -> None:
         assert (each.folder / "confusion.png").is_file()
         info = read_info(str(each.weight))
         assert info.source == "hicmae finetune --manifest clips.csv --recipe quick.toml"
-        assert json.loads((each.folder / "settings.json").read_text())["mixed_precision"] == "no"  # what auto means here
+        assert (
+            json.loads((each.folder / "settings.json").read_text())["mixed_precision"] == "no"
+        )  # what auto means here
         assert (info.sampling, info.frame_step_s) == ("frames", 0.04)  # every frame, at 25 frames/s
     assert result.mean == result.pooled.metrics and result.sd is None
     assert json.loads(json.dumps(result.to_dict()))["seeds"][0]["folds"][0]["weight"] == str(result.weights[0])
