@@ -1,6 +1,6 @@
 """hicmae: raw video in, fused audio-visual emotion out, per person, over time.
 
-``import hicmae_cli as hicmae`` gives ten names, each imported when it is first used. They do what the commands do::
+``import hicmae_cli as hicmae`` gives these names, each imported when it is first used. They do what the commands do::
 
     prediction = hicmae.predict("interview.mp4")
     print(prediction)
@@ -16,18 +16,27 @@ from hicmae_cli.errors import MissingDependencyError, install_hint
 if TYPE_CHECKING:
     from hicmae_cli.api import load_weight, predict
     from hicmae_cli.corpora.manifest import read_manifest
+    from hicmae_cli.embedding.clips import embed_clips
+    from hicmae_cli.embedding.probe import probe
+    from hicmae_cli.embedding.recordings import embed_recordings as embed
+    from hicmae_cli.evaluation.comparison.compare import compare
     from hicmae_cli.evaluation.evaluate import evaluate
     from hicmae_cli.preparing.dataset import prepare
     from hicmae_cli.report.prediction import Prediction
     from hicmae_cli.runtime.predictor import Predictor
     from hicmae_cli.training.finetuning.folds import finetune_folds as finetune
     from hicmae_cli.training.pretraining.run import pretrain
+    from hicmae_cli.weights.adding import add_weight
     from hicmae_cli.weights.export import export_onnx
 
 __version__ = "0.1.0"
 __all__ = [
     "Prediction",
     "Predictor",
+    "add_weight",
+    "compare",
+    "embed",
+    "embed_clips",
     "evaluate",
     "export_onnx",
     "finetune",
@@ -35,6 +44,7 @@ __all__ = [
     "predict",
     "prepare",
     "pretrain",
+    "probe",
     "read_manifest",
 ]
 
@@ -42,6 +52,10 @@ __all__ = [
 _PLACES = {
     "Prediction": "report.prediction:Prediction",
     "Predictor": "runtime.predictor:Predictor",
+    "add_weight": "weights.adding:add_weight",
+    "compare": "evaluation.comparison.compare:compare",
+    "embed": "embedding.recordings:embed_recordings",
+    "embed_clips": "embedding.clips:embed_clips",
     "evaluate": "evaluation.evaluate:evaluate",
     "export_onnx": "weights.export:export_onnx",
     "finetune": "training.finetuning.folds:finetune_folds",
@@ -49,6 +63,7 @@ _PLACES = {
     "predict": "api:predict",
     "prepare": "preparing.dataset:prepare",
     "pretrain": "training.pretraining.run:pretrain",
+    "probe": "embedding.probe:probe",
     "read_manifest": "corpora.manifest:read_manifest",
 }
 

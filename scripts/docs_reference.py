@@ -200,7 +200,18 @@ RESULTS = (
     "training.pretraining.results.PretrainingOutcome",
     "runtime.engine.Engine",
     "evaluation.score_sheet.ScoreSheet",
+    "evaluation.comparison.result.Comparison",
+    "evaluation.comparison.result.SystemScore",
+    "evaluation.comparison.result.PairDifference",
+    "evaluation.comparison.significance.McNemar",
+    "evaluation.comparison.significance.SignedRank",
+    "evaluation.comparison.reading.System",
+    "evaluation.comparison.reading.SystemRun",
+    "weights.info.WeightInfo",
     "weights.export.ExportReport",
+    "embedding.table.Embeddings",
+    "embedding.probe.ProbeResult",
+    "embedding.probe.LayerScore",
     "corpora.manifest.Sample",
 )
 """What the public functions return, and what is inside, by place in the package."""

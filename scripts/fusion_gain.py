@@ -20,10 +20,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from hicmae_cli.corpora.clip_list import find_clips
 from hicmae_cli.corpora.manifest import Sample, read_manifest
+from hicmae_cli.evaluation.comparison.compare import compare
+from hicmae_cli.evaluation.comparison.reading import System, SystemRun
 from hicmae_cli.evaluation.results import Evaluation
 from hicmae_cli.evaluation.scoring import score_clips
 from hicmae_cli.files import compute_sha256, write_atomically
@@ -34,7 +34,6 @@ from hicmae_cli.training.finetuning.progress import FinetuningProgress
 from hicmae_cli.weights.checkpoint import load_classifier
 
 ARMS = {"all": "all layers (hierarchical fusion)", "last": "last layer"}
-DRAWS = 1000
 
 
 def main() -> None:
@@ -76,8 +75,10 @@ def main() -> None:
         )
     if len(found) < len(ARMS):
         return
-    middle, low, high = difference(found["all"], found["last"])
-    print(f"{'difference':34s} mean {middle:+.4f}  95 % of {DRAWS} draws of the people: {low:+.4f} to {high:+.4f}")
+    (pair,) = compare(*(gather(arm, found[arm]) for arm in ARMS)).pairs
+    low, high = pair.interval
+    print(f"{'difference':34s} mean {pair.difference:+.4f}  95 % interval over people: {low:+.4f} to {high:+.4f}")
+    print(pair.words)
 
 
 def add_clips(tested: Evaluation, folder: Path, weight: Path) -> Evaluation:
@@ -102,26 +103,9 @@ def test_on(clips: Sequence[Sample], weight: Path) -> Evaluation:
     return found
 
 
-def difference(left: Sequence[Evaluation], right: Sequence[Evaluation]) -> tuple[float, float, float]:
-    """Return UAR of some weights minus that of others on the same clips, mean over the seeds, and its interval.
-
-    Every draw of the bootstrap takes the same people for both: the comparison is paired.
-    """
-    samples = left[0].samples
-    labels, truth = np.unique([sample.target for sample in samples], return_inverse=True)
-    people, person = np.unique([sample.speaker for sample in samples], return_inverse=True)
-    gain = np.mean([hits(a) - hits(b) for a, b in zip(left, right, strict=True)], axis=0)  # (n,)
-    drawn = np.random.default_rng(0).multinomial(len(people), np.full(len(people), 1 / len(people)), DRAWS)
-    weights = np.concatenate((np.ones((1, len(people))), drawn))[:, person]  # (1 + draws, n)
-    is_of = np.eye(len(labels))[truth]  # (n, C)
-    gains = ((weights * gain) @ is_of / (weights @ is_of)).mean(axis=1)
-    low, high = np.quantile(gains[1:], (0.025, 0.975))
-    return float(gains[0]), float(low), float(high)
-
-
-def hits(result: Evaluation) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Return 1 for each clip with the right label, 0 for the others (n,)."""
-    return np.array([float(sample.target == sample.prediction) for sample in result.samples])
+def gather(arm: str, results: Sequence[Evaluation]) -> System:
+    """Gather the decisions of all seeds of an arm."""
+    return System(arm, {f"seed {at}": SystemRun.from_evaluation(result) for at, result in enumerate(results)})
 
 
 if __name__ == "__main__":

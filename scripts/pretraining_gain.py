@@ -20,6 +20,9 @@ from hicmae_cli.clips import read_prepared_clip
 from hicmae_cli.clips.clip import stack_clips
 from hicmae_cli.corpora.catalogue import find_dataset
 from hicmae_cli.corpora.manifest import Sample
+from hicmae_cli.evaluation.comparison.compare import compare
+from hicmae_cli.evaluation.comparison.reading import System, SystemRun
+from hicmae_cli.evaluation.results import Evaluation
 from hicmae_cli.evaluation.retrieval import recall_among
 from hicmae_cli.models.objectives import contrastive_logits, embed_layers
 from hicmae_cli.recipes.recipe import load_settings, parse_overrides
@@ -50,6 +53,7 @@ def main() -> None:
     )
     test = [sample for sample in samples if sample.split == "test"]
     rows = []
+    arms: dict[str, dict[str, SystemRun]] = {"from scratch": {}, "pre-trained": {}}
     for seed in given.seeds:
         folder = given.output / f"seed-{seed}"
         weight = pretrain_once(given.unlabelled or given.data, folder / "pretrain", seed, given.set)
@@ -58,9 +62,12 @@ def main() -> None:
             finetune_once(task, samples, folder / name, seed, given.labelled, given.epochs, init)
             for name, init in (("scratch", None), ("pretrained", weight))
         )
-        rows.append((scratch, start, found))
+        for arm, tested in zip(arms.values(), (scratch, start), strict=True):
+            arm[f"seed {seed}"] = SystemRun.from_evaluation(tested)
+        rows.append((scratch.metrics["uar"], start.metrics["uar"], found))
         print(
-            f"seed {seed}: test UAR {scratch:.4f} from scratch, {start:.4f} pre-trained; recall@1 {found:.4f}",
+            f"seed {seed}: test UAR {rows[-1][0]:.4f} from scratch, {rows[-1][1]:.4f} pre-trained; recall@1 "
+            f"{found:.4f}",
             flush=True,
         )
     print(f"\n{len(rows)} seeds, {given.labelled} labelled clips, {given.epochs} epochs of fine-tuning")
@@ -74,6 +81,8 @@ def main() -> None:
             f"{name:32s} mean {statistics.mean(column):.4f}  sd {spread:.4f}  each "
             + " ".join(f"{v:.4f}" for v in column)
         )
+    comparison = compare(*(System(name, runs) for name, runs in arms.items()))
+    print("\n".join([*comparison.sentences, *(f"warning: {text}" for text in comparison.warnings)]))
 
 
 def pretrain_once(data: Path, run: Path, seed: int, changes: list[str]) -> Path:
@@ -95,8 +104,8 @@ def pretrain_once(data: Path, run: Path, seed: int, changes: list[str]) -> Path:
 
 def finetune_once(
     task: Task, samples: list[Sample], run: Path, seed: int, labelled: int, epochs: int, init: Path | None
-) -> float:
-    """Fine-tune on some labelled clips, equally long with and without a start -> UAR on the test clips."""
+) -> Evaluation:
+    """Fine-tune on some labelled clips, equally long with and without a start -> its scores on the test clips."""
     settings = load_settings(
         FinetuneSettings, "puppets-nano", {"seed": seed, "epochs": epochs, "validate_every": epochs}
     )
@@ -106,7 +115,7 @@ def finetune_once(
     tested = finetune_and_test(run, task, [*some, *others], None, settings=settings, init=init).evaluation
     if tested is None:
         raise SystemExit("stopped; give the same command again to resume")
-    return tested.metrics["uar"]
+    return tested.pooled
 
 
 @torch.inference_mode()

@@ -1,4 +1,4 @@
-"""The public door: ten names, imported when they are first used."""
+"""The public door: names that are imported when they are first used."""
 
 from __future__ import annotations
 
@@ -16,6 +16,10 @@ from tests.cli.running import fresh_python
 NAMES = [
     "Prediction",
     "Predictor",
+    "add_weight",
+    "compare",
+    "embed",
+    "embed_clips",
     "evaluate",
     "export_onnx",
     "finetune",
@@ -23,11 +27,12 @@ NAMES = [
     "predict",
     "prepare",
     "pretrain",
+    "probe",
     "read_manifest",
 ]
 
 
-def test_there_are_ten_names() -> None:
+def test_these_are_all_names() -> None:
     assert sorted(hicmae.__all__) == NAMES
     assert dir(hicmae) == sorted([*NAMES, "__version__"])
     with pytest.raises(AttributeError, match="no attribute 'nonsense'"):

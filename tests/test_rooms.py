@@ -39,6 +39,7 @@ ROOMS: dict[str, set[str]] = {
     "puppets": {"media", "faces", "corpora", "preparing"},
     "report": {"runtime", "weights"},
     "evaluation": {"clips", "corpora", "runtime", "weights", "report"},
+    "evaluation.comparison": {"corpora", "evaluation", "report"},
     "recipes": {"models", "weights"},
     "augmentation": {"recipes"},
     "training": {"models", "weights", "recipes"},
@@ -69,6 +70,7 @@ ROOMS: dict[str, set[str]] = {
         "training",
     },
 }
+ROOMS["embedding"] = {"clips", "models", "weights", "runtime", "corpora", "evaluation"}
 ROOMS["bench"] = set(ROOMS)
 ROOMS["cli"] = set(ROOMS)
 # Only these know torch: the rest runs, or at least starts, in an install without it.
@@ -83,6 +85,7 @@ TORCH_FILES = {
     "bench/pretraining.py",
     "bench/finetuning.py",
     "bench/step.py",
+    "embedding/extractor.py",
 }
 
 

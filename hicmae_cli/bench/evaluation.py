@@ -1,4 +1,7 @@
-"""Measure how much faster an evaluation is than four separate views of every clip; see ``measure.py`` for ratios."""
+"""Measure how much faster an evaluation is than a plain one; see ``measure.py`` for ratios.
+
+Plain is to run four separate views of every clip, or both encoders if the model gets the sound alone.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,10 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import soundfile
@@ -19,7 +24,7 @@ from PIL import Image
 
 from hicmae_cli.bench.measure import Measure, alternate
 from hicmae_cli.bundled import find_sample_clip
-from hicmae_cli.clips import Clip
+from hicmae_cli.clips import Clip, read_prepared_clip, stack_clips
 from hicmae_cli.clips.log_mel import compute_log_mel
 from hicmae_cli.clips.prepared import list_face_files, read_face
 from hicmae_cli.clips.views import View, select_evaluation_views
@@ -29,8 +34,11 @@ from hicmae_cli.evaluation.scoring import score_clips
 from hicmae_cli.media import probe, read_audio, read_frames
 from hicmae_cli.model_input import SAMPLE_RATE_HZ
 from hicmae_cli.models.config import VARIANTS
-from hicmae_cli.runtime.engine import Engine, score_batches
+from hicmae_cli.runtime.engine import Engine, score_batches, softmax
 from hicmae_cli.weights.info import WeightInfo
+
+if TYPE_CHECKING:
+    from hicmae_cli.runtime.torch_engine import TorchEngine
 
 CLIP_LENGTHS = (7, 20, 40, 61, 105)
 """Frames of the clips: from less than one view to several."""
@@ -47,20 +55,41 @@ def measure_evaluation() -> Measure:
     Raises:
         HicmaeError: the probabilities of the two differ.
     """
-    code = "from hicmae_cli.bench.evaluation import time_evaluation\nprint(time_evaluation())"
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    done = subprocess.run(  # noqa: S603 (our own interpreter)
-        [sys.executable, "-c", code], check=False, capture_output=True, text=True, env=environment
-    )
-    if done.returncode:
-        raise HicmaeError(f"the measure of evaluation failed: {done.stderr.strip().splitlines()[-1]}")
-    ours_s, separate_s, distinct, views = json.loads(done.stdout.splitlines()[-1])
+    ours_s, separate_s, distinct, views = _run_alone("time_evaluation")
     detail = (
         f"one core, {len(CLIP_LENGTHS)} clips of {', '.join(map(str, CLIP_LENGTHS))} pictures with sound, every "
         f"{_SAMPLING_RATE}nd: {separate_s:.2f} s for {views:.0f} separate views, {ours_s:.2f} s for the {distinct:.0f} "
         "different ones; torch, from files to probabilities, processor time, sums of medians of 3"
     )
     return Measure("evaluation tiny / separate views, one core", separate_s / ours_s, "x", 2.2, False, detail)
+
+
+def measure_one_stream() -> Measure:
+    """Measure the time of a sound-only evaluation that runs both encoders over that of ``score_clips``.
+
+    Raises:
+        HicmaeError: the probabilities of the two differ.
+    """
+    ours_s, both_s = _run_alone("time_one_stream")
+    detail = (
+        f"one core, {len(CLIP_LENGTHS)} clips of {', '.join(map(str, CLIP_LENGTHS))} pictures with sound: "
+        f"{both_s:.2f} s if the faces are read and replaced with zeros, for which the video encoder runs; "
+        f"{ours_s:.2f} s without; torch, from files to probabilities, processor time, sums of medians of 3"
+    )
+    return Measure("sound-only evaluation tiny / both encoders, one core", both_s / ours_s, "x", 2.5, False, detail)
+
+
+def _run_alone(function: str) -> list[float]:
+    """Call a function of this module in a process of its own, on one core -> the numbers that it returns."""
+    code = f"from hicmae_cli.bench.evaluation import {function}\nprint({function}())"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    done = subprocess.run(  # noqa: S603 (our own interpreter)
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True, env=environment
+    )
+    if done.returncode:
+        raise HicmaeError(f"the measure of evaluation failed: {done.stderr.strip().splitlines()[-1]}")
+    numbers: list[float] = json.loads(done.stdout.splitlines()[-1])
+    return numbers
 
 
 def time_evaluation(variant: str = "tiny", rounds: int = 3) -> list[float]:
@@ -74,8 +103,7 @@ def time_evaluation(variant: str = "tiny", rounds: int = 3) -> list[float]:
     Raises:
         HicmaeError: the probabilities of the two differ.
     """
-    if sys.platform == "linux":
-        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+    _stay_on_one_core()
     engine = _make_random_engine(variant)
     with tempfile.TemporaryDirectory() as folder:
         samples = write_clips(Path(folder))
@@ -90,6 +118,51 @@ def time_evaluation(variant: str = "tiny", rounds: int = 3) -> list[float]:
             ours_s, separate_s = ours_s + times[0], separate_s + times[1]
         seen = [len({*_list_views(sample)}) for sample in samples]
     return [ours_s, separate_s, float(sum(seen)), float(2 * _CROPS * len(samples))]
+
+
+def time_one_stream(variant: str = "tiny", rounds: int = 3) -> list[float]:
+    """Time the sound-only evaluation by ``score_clips`` and by ``score_sound_with_zeros``; see ``time_evaluation``.
+
+    Returns:
+        Both times (s).
+
+    Raises:
+        HicmaeError: the probabilities of the two differ.
+    """
+    _stay_on_one_core()
+    engine = _make_random_engine(variant)
+    ours_s = both_s = 0.0
+    with tempfile.TemporaryDirectory() as folder:
+        for sample in write_clips(Path(folder)):
+            ours = partial(score_clips, [sample], engine, modalities=("audio",))
+            both = partial(score_sound_with_zeros, sample, engine)
+            if np.abs(ours()["audio"].samples[0].outputs - both()).max() > 1e-5:
+                raise HicmaeError("the probabilities differ with and without the video encoder")
+            times = alternate(ours, both, rounds, time.process_time)
+            ours_s, both_s = ours_s + times[0], both_s + times[1]
+    return [ours_s, both_s]
+
+
+def score_sound_with_zeros(sample: Sample, engine: TorchEngine) -> NDArray[np.float64]:
+    """Compute the probabilities of a clip (C,) from its sound, by a model that runs on both streams.
+
+    The faces are read but replaced with zeros, and each different view is run once.
+    """
+    import torch
+
+    clips = read_prepared_clip(sample.video, sample.audio).read_evaluation_clips(_SAMPLING_RATE)
+    rows = {}
+    for clip in clips:
+        if id(clip) not in rows:
+            inputs = map(torch.from_numpy, stack_clips([replace(clip, video=None)]))
+            with torch.inference_mode():
+                rows[id(clip)] = softmax(engine.model.eval()(*inputs).numpy())[0]
+    return np.asarray(np.mean([rows[id(clip)] for clip in clips], axis=0))
+
+
+def _stay_on_one_core() -> None:
+    if sys.platform == "linux":
+        os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
 
 
 def score_separate_views(samples: Sequence[Sample], engine: Engine) -> NDArray[np.float64]:
@@ -137,7 +210,7 @@ def write_clips(folder: Path) -> list[Sample]:
     return samples
 
 
-def _make_random_engine(variant: str) -> Engine:
+def _make_random_engine(variant: str) -> TorchEngine:
     """Make a model with random parameters, run by torch."""
     from hicmae_cli.models.build import build_classifier
     from hicmae_cli.runtime.torch_engine import TorchEngine

@@ -28,6 +28,15 @@ _COMMANDS = {
     "evaluate": LazyCommand(
         "evaluate", "Score a model on prepared clips: UAR, WAR, F1, CCC and more, next to the paper's numbers."
     ),
+    "compare": LazyCommand(
+        "compare", "Compare systems on the same test clips, with intervals, paired tests and plain words."
+    ),
+    "embed": LazyCommand(
+        "embed", "Write embeddings, the outputs of a model's layers, of clips or of windows of recordings."
+    ),
+    "probe": LazyCommand(
+        "probe", "Fit a linear classifier to every layer of some embeddings, and test it on other people."
+    ),
     "export": LazyCommand(
         "export", "Export a weight to ONNX and check it against torch; a difference over 1e-3 fails."
     ),
@@ -38,7 +47,7 @@ _COMMANDS = {
     "recipes": LazyCommand(
         "recipes", "List the recipes for training, print one, or explain the keys that a recipe can set."
     ),
-    "weights": LazyCommand("weights:app", "List, show and import model weights."),
+    "weights": LazyCommand("weights:app", "List, show, add and import model weights."),
     "puppets": LazyCommand("puppets:app", "Generate a corpus of drawn people with synthetic voices."),
     "visualize": LazyCommand("visualize:app", "Visualize what a model has learned."),
     "bench": LazyCommand("bench", "Measure speed and memory on this machine, as ratios; a missed bound exits with 1."),

@@ -79,7 +79,7 @@ def _measure_training(screen: Screen) -> list[Measure]:
     with screen.wait("measuring: forward"):
         measures = [prediction.measure_forward()]
     with screen.wait("measuring: evaluation"):
-        measures.append(evaluation.measure_evaluation())
+        measures += [evaluation.measure_evaluation(), evaluation.measure_one_stream()]
     with screen.wait("measuring: a step of pre-training and its data"):
         measures += [pretraining.measure_step(), pretraining.measure_data()]
     with screen.wait("measuring: a step of fine-tuning"):

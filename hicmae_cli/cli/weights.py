@@ -1,7 +1,8 @@
-"""``hicmae weights``: list, show and import model weights."""
+"""``hicmae weights``: list, show, add and import model weights."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,10 +13,13 @@ if TYPE_CHECKING:
 
     from hicmae_cli.weights.info import WeightInfo
 
+PAPER_RATE = 4
+"""Every n-th frame that the paper's models use, at 25 frames/s."""
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    help="List, show and import model weights.\n\n[bold]Examples[/bold]\n\n    hicmae weights list\n\n"
+    help="List, show, add and import model weights.\n\n[bold]Examples[/bold]\n\n    hicmae weights list\n\n"
     "    hicmae weights show puppets-nano\n\n    hicmae weights import checkpoint-99.pth --name voxceleb2-base",
 )
 
@@ -86,26 +90,65 @@ def show(
         screen.show(Markdown(card))
 
 
+NameOption = Annotated[str, typer.Option(help="Name to store the weight under.")]
+RelabelOption = Annotated[
+    str | None,
+    typer.Option(metavar="OLD=NEW,…", help="Rename labels of a hicmae weight; the weight keeps a record of it."),
+]
+ForceOption = Annotated[bool, typer.Option("--force", help="Replace a weight with this name.")]
+
+
+@app.command("add")
+def add(
+    weight: Annotated[
+        str, typer.Argument(metavar="FILE|RUN", help="A .safetensors or .onnx file, or the folder of a training run.")
+    ],
+    name: NameOption,
+    relabel: RelabelOption = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="Name of the training data, if the file does not know it.")
+    ] = None,
+    licence: Annotated[str | None, typer.Option(help="Licence of the weight, if the file does not know it.")] = None,
+    force: ForceOption = False,
+) -> None:
+    """Store a weight of your own under a name. It keeps its labels, data, licence, fold and scores.
+
+    [bold]Examples[/bold]
+
+        hicmae weights add runs/my-videos/fold-1 --name my-videos
+
+        hicmae weights add crema-d.onnx --name crema-d --relabel sadness=sorrow
+    """
+    _add(weight, name, relabel=relabel, dataset=dataset, licence=licence, force=force)
+
+
 @app.command("import")
 def import_weights(
-    file: Annotated[Path, typer.Argument(metavar="FILE.pth", help="A checkpoint, fine-tuned or pre-trained.")],
-    name: Annotated[str, typer.Option(help="Name to store the weight under.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE.pth", help="A checkpoint of the authors, fine-tuned or pre-trained.")
+    ],
+    name: NameOption,
     labels: Annotated[
         str | None,
         typer.Option(metavar="A,B,…", help="Labels in the order of the model's outputs; a pre-trained model has none."),
     ] = None,
-    dataset: Annotated[str, typer.Option(help="Name of the training data.")] = "unknown",
+    relabel: RelabelOption = None,
+    dataset: Annotated[str | None, typer.Option(help="Name of the training data.")] = None,
     sampling_rate: Annotated[
-        int, typer.Option(help="Number n if every n-th frame was used in training, at 25 frames/s; 4 in the paper.")
-    ] = 4,
+        int | None,
+        typer.Option(
+            help="Number n if every n-th frame was used in training, at 25 frames/s; by default the paper's 4."
+        ),
+    ] = None,
     heads: Annotated[int | None, typer.Option(help="Number of attention heads, if it is not width / 64.")] = None,
-    licence: Annotated[str, typer.Option(help="Licence of the weight.")] = "unknown",
+    licence: Annotated[str | None, typer.Option(help="Licence of the weight.")] = None,
     source: Annotated[str | None, typer.Option(help="Origin of the checkpoint; by default its file name.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a weight with this name.")] = False,
+    force: ForceOption = False,
 ) -> None:
     """Import a checkpoint of the paper's authors without running any code in it.
 
-    `hicmae finetune --init NAME` starts from a pre-trained weight.
+    `hicmae finetune --init NAME` starts from a pre-trained weight. A .safetensors or .onnx file of hicmae is added as
+    `hicmae weights add` does: it keeps its metadata, and options that contradict them are refused.
 
     [bold]Examples[/bold]
 
@@ -113,27 +156,46 @@ def import_weights(
 
         hicmae weights import best.pth --name mer-base --labels ANG,HAP,NEU,SAD
     """
+    from hicmae_cli.cli.options import usage_error
     from hicmae_cli.cli.screen import Screen
     from hicmae_cli.cli.training_extra import require_training
     from hicmae_cli.errors import WeightsError
     from hicmae_cli.weights.catalogue import check_name
+    from hicmae_cli.weights.suffixes import WEIGHT_SUFFIXES
 
     # A wrong name or file fails here; torch takes seconds to import.
     check_name(name, force=force)
     if not file.is_file():
         raise WeightsError(f"{file}: no such file")
+    names = [label.strip() for label in labels.split(",")] if labels else []
+    if file.suffix in WEIGHT_SUFFIXES:
+        _add(
+            str(file),
+            name,
+            relabel=relabel,
+            labels=names,
+            dataset=dataset,
+            sampling_rate=sampling_rate,
+            licence=licence,
+            source=source,
+            heads=heads,
+            force=force,
+        )
+        return
+    if relabel is not None:
+        raise usage_error("--relabel: an authors' checkpoint has no names of labels; give them with --labels")
     require_training("weights import", "torch", "torchvision")
     from hicmae_cli.weights.importing import import_weight
+    from hicmae_cli.weights.info import UNKNOWN
 
-    names = [label.strip() for label in labels.split(",")] if labels else []
     model, info = import_weight(
         file,
         name,
         names,
         heads=heads,
-        dataset=dataset,
-        sampling_rate=sampling_rate,
-        licence=licence,
+        dataset=dataset or UNKNOWN,
+        sampling_rate=PAPER_RATE if sampling_rate is None else sampling_rate,
+        licence=licence or UNKNOWN,
         source=source,
         force=force,
     )
@@ -151,12 +213,48 @@ def import_weights(
     )
 
 
+def _add(
+    weight: str,
+    name: str,
+    *,
+    relabel: str | None,
+    labels: Sequence[str] = (),
+    dataset: str | None = None,
+    sampling_rate: int | None = None,
+    licence: str | None = None,
+    source: str | None = None,
+    heads: int | None = None,
+    force: bool,
+) -> None:
+    """Store a hicmae weight under a name, and say what it is."""
+    from hicmae_cli.cli.screen import Screen
+    from hicmae_cli.report.console import demo_notice, licence_line
+    from hicmae_cli.weights.adding import add_weight, parse_relabel
+
+    info = add_weight(
+        weight,
+        name,
+        relabel=parse_relabel(relabel) if relabel is not None else None,
+        labels=labels,
+        dataset=dataset,
+        sampling_rate=sampling_rate,
+        licence=licence,
+        source=source,
+        heads=heads,
+        force=force,
+    )
+    screen = Screen()
+    screen.done("added", licence_line(name, info))
+    if notice := demo_notice(name, info):
+        screen.warn(notice)
+
+
 def _make_table(info: WeightInfo) -> Table:
     from rich.table import Table
 
     table = Table("field", "value", show_header=False, box=None)
-    for field, value in info.to_dict().items():
-        if field != "metrics":
+    for field, value in {**info.to_dict(), "relabelled": info.list_renamed()}.items():
+        if field != "metrics" and value != []:
             _add_row(table, field, ", ".join(value) if isinstance(value, list) else str(value))
     for name, scores in info.metrics.items():
         _add_row(table, f"metrics: {name}", ", ".join(f"{metric} {score:.4g}" for metric, score in scores.items()))

@@ -111,21 +111,23 @@ class PreparedClip:
             return draw_timed_view(self.times_s, self.length_s, self.num_samples, rng)
         return draw_training_view(self.num_frames, self.num_samples, frame_stride, rng)
 
-    def read_evaluation_clips(self, frame_stride: int | None) -> list[Clip]:
+    def read_evaluation_clips(self, frame_stride: int | None, modality: str = "av") -> list[Clip]:
         """Read the model's inputs of the two test views; equal views share one object.
 
         Args:
             frame_stride: as in `select_evaluation_views`.
+            modality: the streams that are used. The other one is not read, unless a view lacks the one that is used.
 
         Raises:
             MediaError: a picture cannot be read.
         """
         views = self.select_evaluation_views(frame_stride)
-        faces = self._decode([frame for view in views for frame in view.frames], exact=True)
-        clips = {
-            view: Clip(None if faces is None else _stack(faces, view), self._compute_log_mel(view))
-            for view in dict.fromkeys(views)
-        }
+        skips_sound = modality == "video" and self.frames is not None
+        mels = {view: None if skips_sound else self._compute_log_mel(view) for view in dict.fromkeys(views)}
+        faces = None
+        if modality != "audio" or any(mel is None for mel in mels.values()):
+            faces = self._decode([frame for view in views for frame in view.frames], exact=True)
+        clips = {view: Clip(None if faces is None else _stack(faces, view), mel) for view, mel in mels.items()}
         return [clips[view] for view in views]
 
     def decode_faces(self, view: View, *, exact: bool = True) -> NDArray[np.uint8] | None:

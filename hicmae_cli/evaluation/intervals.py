@@ -72,11 +72,11 @@ def classification_intervals(
     """
     # Only the cells of the confusion matrix that occur.
     cells, cell = np.unique(truth * num_classes + predicted, return_inverse=True)
-    groups, resampled = _group_clips(speakers, len(truth))
+    groups, resampled = group_clips(speakers, len(truth))
     counts = np.zeros((int(groups.max()) + 1, len(cells)))
     np.add.at(counts, (groups, cell.reshape(-1)), 1)
     drawn: list[dict[str, NDArray[np.float64]]] = []
-    for sums in _draw_sums(counts, draws, seed):
+    for sums in draw_sums(counts, draws, seed):
         tables = np.zeros((len(sums), num_classes * num_classes))
         tables[:, cells] = sums
         drawn.append(score_tables(tables.reshape(-1, num_classes, num_classes)))
@@ -94,11 +94,11 @@ def regression_intervals(
 ) -> Intervals:
     """Compute the intervals of ``regression_metrics`` of values (n, T); see ``classification_intervals``."""
     each = value_sums(truth, predicted)
-    groups, resampled = _group_clips(speakers, len(truth))
+    groups, resampled = group_clips(speakers, len(truth))
     counts = np.zeros((int(groups.max()) + 1, *each.shape[1:]))
     np.add.at(counts, groups, each)
     drawn: list[dict[str, NDArray[np.float64]]] = []
-    for sums in _draw_sums(counts.reshape(len(counts), -1), draws, seed):
+    for sums in draw_sums(counts.reshape(len(counts), -1), draws, seed):
         scores = score_sums(sums.reshape(-1, *each.shape[1:]))
         columns = {name: scores[name].mean(axis=-1) for name in REGRESSION}
         for index, target in enumerate(targets):
@@ -107,7 +107,7 @@ def regression_intervals(
     return Intervals(_find_bounds(drawn), resampled, draws, seed)
 
 
-def _group_clips(speakers: Sequence[str], clips: int) -> tuple[NDArray[np.int64], str]:
+def group_clips(speakers: Sequence[str], clips: int) -> tuple[NDArray[np.int64], str]:
     """Group the clips that are drawn together -> the number of each clip's group (n,), and the kind of the groups."""
     if len(speakers) == clips and all(speakers) and len(set(speakers)) > 1:
         _, groups = np.unique(np.array(speakers), return_inverse=True)
@@ -115,7 +115,7 @@ def _group_clips(speakers: Sequence[str], clips: int) -> tuple[NDArray[np.int64]
     return np.arange(clips), "clip"
 
 
-def _draw_sums(counts: NDArray[np.float64], draws: int, seed: int) -> Iterator[NDArray[np.float64]]:
+def draw_sums(counts: NDArray[np.float64], draws: int, seed: int) -> Iterator[NDArray[np.float64]]:
     """Draw groups with replacement and sum over them: (G, K) -> parts of (draws, K)."""
     rng = np.random.default_rng(seed)
     groups = len(counts)

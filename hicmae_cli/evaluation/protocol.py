@@ -13,7 +13,7 @@ from hicmae_cli.evaluation.folds import FoldsEvaluation
 from hicmae_cli.evaluation.label_maps import Matched
 from hicmae_cli.evaluation.results import Evaluation
 from hicmae_cli.model_input import FRAME_STEP_S
-from hicmae_cli.weights.info import Selection, WeightInfo
+from hicmae_cli.weights.info import UNKNOWN, Selection, WeightInfo
 
 OPTIMISTIC = "chosen on the test clips: optimistic"
 SELECTIONS: dict[Selection | Literal[""], str] = {
@@ -22,8 +22,6 @@ SELECTIONS: dict[Selection | Literal[""], str] = {
     "last": "the last epoch was kept; no epoch was chosen",
     "test-best": f"its epoch was {OPTIMISTIC}",
 }
-UNKNOWN = "unknown"
-"""The training data of an imported weight, unless the user named it."""
 _STREAMS: dict[str, str] = {"av": "audio and video", "video": "video only", "audio": "audio only"}
 
 
@@ -64,6 +62,8 @@ class Protocol:
         document["published"] = {} if self._missing_folds(result) else self.compare(pooled)
         if isinstance(result, FoldsEvaluation) and pooled.modality == "av":
             for fold, found in result.folds.items():
+                if found.info.relabelled:
+                    continue
                 document["folds"][fold]["published"] = self._compare_with(fold, found.metrics, f"fold {fold}")
         if self.matched and (self.cross or self.matched.mapping or self.matched.dropped):
             document["label_map"] = {"mapping": dict(self.matched.mapping), "dropped": dict(self.matched.dropped)}
@@ -129,6 +129,11 @@ class Protocol:
         if self.split not in ("", "test"):
             warnings.append(
                 f"scored on the split {self.split}, not on the test clips alone: the weight may be trained on them"
+            )
+        if renamed := sorted({text for found in self._parts(result).values() for text in found.info.list_renamed()}):
+            warnings.append(
+                f"labels of the weight were renamed after its training: {', '.join(renamed)}; no published scores are "
+                "shown"
             )
         warnings += self._warn_of_folds(result)
         if failures := len(result.pooled.failures):
@@ -198,7 +203,7 @@ class Protocol:
         For a single fold this is the paper's number of the fold if it is printed, else the one over all folds; ``of``
         says which. Empty where the streams, the labels or the clips are not the paper's.
         """
-        if result.modality != "av":
+        if result.modality != "av" or result.info.relabelled:
             return {}
         if self.fold in ("", ALL_FOLDS):
             of = "all folds" if self.dataset and self.dataset.folds else "the test split"

@@ -70,11 +70,12 @@ def score_clips(
         _check_groups(samples, merge_by)
     picked = [info.labels.index(label) for label in labels]
     stride = _choose_stride(info, sampling_rate)
+    read = modalities[0] if len(modalities) == 1 else "av"
     results: dict[str, list[SampleResult]] = {modality: [] for modality in modalities}
     failures: dict[str, list[tuple[str, str]]] = {modality: [] for modality in modalities}
     for sample in samples:
         try:
-            clips = read_prepared_clip(sample.video, sample.audio).read_evaluation_clips(stride)
+            clips = read_prepared_clip(sample.video, sample.audio).read_evaluation_clips(stride, read)
         except (HicmaeError, ValueError) as error:
             for modality in modalities:
                 failures[modality].append((sample.id, describe_fault(sample, error)))

@@ -8,14 +8,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from hicmae_cli.modalities import Modality
 from hicmae_cli.models.config import ModelDims
-from hicmae_cli.models.encoders import FusionEncoder, audio_encoder, video_encoder
+from hicmae_cli.models.encoders import Encoded, Encoder, FusionEncoder, audio_encoder, video_encoder
 from hicmae_cli.models.layers import initialise, layer_norm
 
 
-def pool_layers(outputs: list[Tensor], weights: Tensor) -> Tensor:
-    """Mean over tokens, then a softmax-weighted sum over layers: L x (B, N, D), (L,) -> (B, D)."""
-    means = torch.stack([tokens.mean(dim=1) for tokens in outputs], dim=1)  # (B, L, D)
+def pool_layers(means: Tensor, weights: Tensor) -> Tensor:
+    """Softmax-weighted sum over layers of their mean tokens: (B, L, D), (L,) -> (B, D)."""
     return torch.einsum("bld,l->bd", means, weights.softmax(0))
 
 
@@ -53,32 +53,89 @@ class Classifier(nn.Module):
         self.apply(initialise)
 
     def features(
-        self, video: Tensor, audio: Tensor, keep_video: Tensor | None = None, keep_audio: Tensor | None = None
+        self,
+        video: Tensor | None,
+        audio: Tensor | None,
+        keep_video: Tensor | None = None,
+        keep_audio: Tensor | None = None,
     ) -> Tensor:
         """Compute the head's input: (B, 3, 16, 160, 160) and (B, 1, 256, 128) -> (B, 4D), normed.
 
         With ``keep_video`` (B, K), the indices of some tokens, ``video`` holds only their patches (B, K, P), and
         likewise for audio; training drops the other tokens to spend less time on each clip.
+
+        A stream that is None is withheld from all clips. It counts as zeros, for which its encoder does not run; see
+        ``Encoder.encode_zeros``.
+
+        Raises:
+            ValueError: both streams are None.
         """
-        video_outputs = self.video_encoder(video, keep_video)
-        audio_outputs = self.audio_encoder(audio, keep_audio)
-        fused_video, fused_audio = self.fusion_encoder(video_outputs[-1], audio_outputs[-1])
-        parts = (
-            self._pool(video_outputs, self.video_layer_weights),
-            self._pool(audio_outputs, self.audio_layer_weights),
+        encoded_video = self._encode(self.video_encoder, video, keep_video)
+        encoded_audio = self._encode(self.audio_encoder, audio, keep_audio)
+        if video is not None and audio is not None:
+            return self.fuse(encoded_video, encoded_audio)
+        present = audio if video is None else video
+        if present is None:
+            raise ValueError("the classifier needs video or audio, got neither")
+        return self.fuse(encoded_video, encoded_audio, batch=present.shape[0])
+
+    def _encode(self, encoder: Encoder, x: Tensor | None, keep: Tensor | None = None) -> Encoded:
+        if x is not None:
+            return Encoded.summarise(encoder(x, keep))
+        zeros = encoder.encode_zeros()
+        return zeros if keep is None else zeros._replace(tokens=zeros.tokens[0][keep])
+
+    def fuse(self, video: Encoded, audio: Encoded, *, batch: int | None = None) -> Tensor:
+        """Compute the head's input (B, 4D) from both encoded streams; with the number B, one of them may have B = 1."""
+        parts = self._summarise(video, audio)
+        return self._join(parts if batch is None else tuple(part.expand(batch, -1) for part in parts))
+
+    def embeddings(self, video: Tensor, audio: Tensor) -> dict[str, Tensor]:
+        """Compute what each layer says about a clip: the arguments of ``forward`` -> embeddings by layer.
+
+        Returns:
+            ``fused`` (B, 4D) is the head's input. Its four parts before the norm are ``video`` and ``audio`` (the
+            layers of a stream, weighed), ``video_fusion`` and ``audio_fusion``, (B, D) each. ``video_1`` to ``video_L``
+            and ``audio_1`` to ``audio_L`` are the means over the tokens of single layers, (B, D) each.
+        """
+        encoded = self._encode(self.video_encoder, video), self._encode(self.audio_encoder, audio)
+        parts = self._summarise(*encoded)
+        names = ("video", "audio", "video_fusion", "audio_fusion")
+        found = {"fused": self._join(parts), **dict(zip(names, parts, strict=True))}
+        for stream, (means, _) in zip(("video", "audio"), encoded, strict=True):
+            found |= {f"{stream}_{layer}": mean for layer, mean in enumerate(means.unbind(dim=1), start=1)}
+        return found
+
+    def _summarise(self, video: Encoded, audio: Encoded) -> tuple[Tensor, ...]:
+        """Summarise both encoded streams -> four parts (B, D)."""
+        fused_video, fused_audio = self.fusion_encoder(video.tokens, audio.tokens)
+        return (
+            self._pool(video.means, self.video_layer_weights),
+            self._pool(audio.means, self.audio_layer_weights),
             fused_video.mean(dim=1),
             fused_audio.mean(dim=1),
         )
+
+    def _join(self, parts: tuple[Tensor, ...]) -> Tensor:
         return self.feature_norm(torch.cat(parts, dim=-1))  # type: ignore[no-any-return]
 
     def forward(
-        self, video: Tensor, audio: Tensor, keep_video: Tensor | None = None, keep_audio: Tensor | None = None
+        self,
+        video: Tensor | None,
+        audio: Tensor | None,
+        keep_video: Tensor | None = None,
+        keep_audio: Tensor | None = None,
     ) -> Tensor:
-        """(B, 3, 16, 160, 160) and (B, 1, 256, 128) -> logits (B, C)."""
+        """(B, 3, 16, 160, 160) and (B, 1, 256, 128) -> logits (B, C); one of the streams may be None."""
         return self.head(self.features(video, audio, keep_video, keep_audio))  # type: ignore[no-any-return]
 
-    def _pool(self, outputs: list[Tensor], weights: Tensor) -> Tensor:
-        return pool_layers(outputs, weights) if self.layer_fusion else outputs[-1].mean(dim=1)
+    def _pool(self, means: Tensor, weights: Tensor) -> Tensor:
+        return pool_layers(means, weights) if self.layer_fusion else means[:, -1]
+
+    def withhold(self, modality: Modality) -> None:
+        """Freeze the encoder of the stream that a modality leaves out, so that it need not run in training either."""
+        if modality != "av":
+            (self.video_encoder if modality == "audio" else self.audio_encoder).requires_grad_(False)
 
     def list_depths(self) -> dict[str, int]:
         """Depth of every parameter by its name, for layer-wise learning rates.

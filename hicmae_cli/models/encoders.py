@@ -7,6 +7,7 @@ Source: HiCMAE, section 3.1 and 3.2.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -33,6 +34,34 @@ def rising_rates(last: float, depth: int) -> list[float]:
     return [last * layer / max(1, depth - 1) for layer in range(depth)]
 
 
+class Encoded(NamedTuple):
+    """One stream as the classifier uses it. B is 1 for a withheld stream, which is the same for every clip.
+
+    Attributes:
+        means: mean over the tokens of every layer (B, L, D).
+        tokens: the last layer's tokens (B, N, D).
+    """
+
+    means: Tensor
+    tokens: Tensor
+
+    @classmethod
+    def summarise(cls, outputs: list[Tensor]) -> Encoded:
+        """Summarise an encoder's output, L tensors (B, N, D)."""
+        return cls(torch.stack([tokens.mean(dim=1) for tokens in outputs], dim=1), outputs[-1])
+
+
+class _Cached(NamedTuple):
+    """An answer to zeros, with the parameters that gave it.
+
+    ``parameters`` share the memory of the encoder's: as long as they are here, no other tensor gets their address.
+    """
+
+    parameters: list[Tensor]
+    versions: list[int]
+    encoded: Encoded
+
+
 class Encoder(nn.Module):
     """Patch embedding, fixed positions and L pre-norm blocks over one modality.
 
@@ -52,6 +81,7 @@ class Encoder(nn.Module):
         rates = rising_rates(drop_path, dims.depth)
         self.blocks = nn.ModuleList(Block(dims.width, dims.heads, rate) for rate in rates)
         self.norm = layer_norm(dims.width)
+        self._zeros: _Cached | None = None
 
     def embed(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
         """Embed input (B, C, ...) -> (B, N, D), or kept patches (B, K, P) at indices (B, K) -> (B, K, D)."""
@@ -62,7 +92,45 @@ class Encoder(nn.Module):
 
     def forward(self, x: Tensor, keep: Tensor | None = None) -> list[Tensor]:
         """Encode the arguments of ``embed`` -> normed tokens of every layer, L tensors (B, N, D) or (B, K, D)."""
-        tokens = self.embed(x, keep)
+        return self._run_blocks(self.embed(x, keep))
+
+    def encode_zeros(self) -> Encoded:
+        """Encode one clip of zeros, which stands for a withheld stream: means (1, L, D) and tokens (1, N, D).
+
+        The answer depends on the parameters alone. It is computed once, in full precision and without stochastic
+        depth, and again after a parameter has changed. Only while the encoder itself is trained, every call computes
+        it, with gradients.
+        """
+        if torch.is_grad_enabled() and any(parameter.requires_grad for parameter in self.parameters()):
+            return Encoded.summarise(self._run_blocks(self._embed_zeros()))
+        if self._zeros is None or not self._is_current(self._zeros):
+            training = self.training
+            self.eval()
+            # Not in inference mode: a later training step may use the answer.
+            with (
+                torch.inference_mode(False),
+                torch.no_grad(),
+                torch.autocast(self.positions.device.type, enabled=False),
+            ):
+                encoded = Encoded.summarise(self._run_blocks(self._embed_zeros()))
+                parameters = [parameter.detach() for parameter in self.parameters()]
+            self.train(training)
+            self._zeros = _Cached(parameters, [parameter._version for parameter in parameters], encoded)
+        return self._zeros.encoded
+
+    def _is_current(self, cached: _Cached) -> bool:
+        """Whether no parameter was changed or replaced since an answer was computed."""
+        return all(
+            (now.device, now.data_ptr(), now._version) == (then.device, then.data_ptr(), version)
+            for now, then, version in zip(self.parameters(), cached.parameters, cached.versions, strict=True)
+        )
+
+    def _embed_zeros(self) -> Tensor:
+        """Embed zeros -> (1, N, D): the convolution leaves its bias."""
+        assert self.patches.bias is not None
+        return self.patches.bias + self.positions
+
+    def _run_blocks(self, tokens: Tensor) -> list[Tensor]:
         outputs = []
         for block in self.blocks:
             tokens = run_block(block, tokens, recompute=self.recompute)

@@ -41,6 +41,8 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
 def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     """Softmax attention of N queries (B, H, N, E) to M keys and values (B, H, M, E) -> (B, H, N, E).
 
+    One of the two may have B = 1, and is used for every clip.
+
     On a CPU, two products over the whole batch are up to ten times as fast as the fused kernel for short sequences
     (with oneDNN, ``products.py``), because the kernel multiplies small tiles one by one. Long sequences use the kernel:
     their weights (B, H, N, M), kept for the gradient, would take much memory, and lower precisions would round them. An
@@ -50,6 +52,9 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     if query.is_cpu and query.dtype == torch.float32 and (short or torch.compiler.is_exporting()):
         weights = ((query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)).softmax(dim=-1)
         return weights @ value  # type: ignore[no-any-return]
+    if len(query) != len(key):  # fused kernels do not broadcast
+        batch = max(len(query), len(key))
+        query, key, value = (x.expand(batch, -1, -1, -1) for x in (query, key, value))
     return F.scaled_dot_product_attention(query, key, value)
 
 
@@ -73,7 +78,10 @@ class Attention(nn.Module):
         self.projection = nn.Linear(width, width)
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """Attend from x (B, N, D) to itself, or to context (B, M, D) in a cross-attention -> (B, N, D)."""
+        """Attend from x (B, N, D) to itself, or to context (B, M, D) in a cross-attention -> (B, N, D).
+
+        In a cross-attention, x or context may have B = 1.
+        """
         if self.cross:
             if context is None:
                 raise ValueError("a cross-attention needs a context, got None")

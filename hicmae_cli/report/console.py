@@ -67,7 +67,10 @@ def demo_notice(name: str, info: WeightInfo) -> str | None:
 def licence_line(name: str, info: WeightInfo) -> str:
     """Return what a weight is, and its licence."""
     task = f"{', '.join(info.labels)}, " if info.task == "regression" else ""
-    return one_line(f"weights {name} ({info.variant}, {task}trained on {info.dataset}) · licence {info.licence}")
+    renamed = f" · labels renamed: {', '.join(info.list_renamed())}" if info.relabelled else ""
+    return one_line(
+        f"weights {name} ({info.variant}, {task}trained on {info.dataset}) · licence {info.licence}{renamed}"
+    )
 
 
 def track_name(track: Track) -> str:

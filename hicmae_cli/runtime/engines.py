@@ -29,6 +29,7 @@ class EngineKind:
         needs: packages that it needs beyond the base install; all of them are in the extra ``train``.
         convert: makes a weight file of its format from a ``.safetensors`` file; None if it cannot be made.
         convert_needs: packages for that.
+        export_option: option of ``hicmae export`` that writes its format; empty if there is none.
     """
 
     name: str
@@ -37,10 +38,17 @@ class EngineKind:
     needs: tuple[str, ...] = ()
     convert: Callable[[Path, Path], object] | None = None
     convert_needs: tuple[str, ...] = ()
+    export_option: str = ""
 
     def is_available(self) -> bool:
         """Whether its packages are installed."""
         return not missing_packages(self.needs)
+
+    def advise_export(self, weights: str) -> str:
+        """Return the end of a sentence: how to make a file of its format on another machine; empty if it cannot."""
+        if not self.export_option:
+            return ""
+        return f"; or run `hicmae export {self.export_option} --weights {weights}` where they are installed"
 
 
 def missing_packages(names: tuple[str, ...]) -> list[str]:
@@ -71,7 +79,12 @@ ENGINES: Final = {
     kind.name: kind
     for kind in (
         EngineKind(
-            "onnx", ONNX, _open_onnx, convert=_export_onnx, convert_needs=("torch", "torchvision", "onnx", "onnxscript")
+            "onnx",
+            ONNX,
+            _open_onnx,
+            convert=_export_onnx,
+            convert_needs=("torch", "torchvision", "onnx", "onnxscript"),
+            export_option="--onnx",
         ),
         EngineKind("torch", SAFETENSORS, _open_torch, needs=("torch",)),
     )

@@ -85,7 +85,7 @@ def _convert(weights: str, kind: EngineKind) -> Path:
         if missing := missing_packages(kind.convert_needs):
             raise MissingDependencyError(
                 f"{weights}: has no {kind.suffix} file, and making one needs {', '.join(missing)}: "
-                f"{install_hint('train')}; or run `hicmae export --onnx --weights {weights}` where they are installed"
+                f"{install_hint('train')}{kind.advise_export(weights)}"
             )
         kind.convert(source, cached)
     return cached

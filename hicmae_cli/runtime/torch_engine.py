@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from hicmae_cli.errors import SettingsError
+from hicmae_cli.modalities import Modality
 from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.products import use_wide_products
 from hicmae_cli.weights.info import WeightInfo
@@ -52,11 +53,40 @@ class TorchEngine:
         if threads:
             torch.set_num_threads(threads)
         self.device = str(self._device)
-        self._model = model.to(self._device)
+        self.model = model.to(self._device)
 
     @torch.inference_mode()
     def logits(self, video: NDArray[np.float32], audio: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Video (B, 3, 16, 160, 160) and audio (B, 1, 256, 128) -> (B, C)."""
-        self._model.eval()
-        inputs = (torch.from_numpy(x).to(self._device) for x in (video, audio))
-        return np.asarray(self._model(*inputs).float().cpu().numpy(), np.float32)
+        """Video (B, 3, 16, 160, 160) and audio (B, 1, 256, 128) -> (B, C).
+
+        A stream of a clip that is all zeros is missing, and costs nothing. Neither does the stream that the weight was
+        trained without, whatever it contains.
+        """
+        self.model.eval()
+        has_video, has_audio = _find_streams(video, audio, self.info.modality)
+        rows = np.empty((len(video), self.model.head.out_features), np.float32)
+        for with_video, with_audio in ((True, True), (True, False), (False, True)):
+            picked = np.flatnonzero((has_video == with_video) & (has_audio == with_audio))
+            if len(picked):
+                streams = (video if with_video else None, audio if with_audio else None)
+                rows[picked] = self._run(*(None if x is None else _pick(x, picked) for x in streams))
+        return rows
+
+    def _run(self, video: NDArray[np.float32] | None, audio: NDArray[np.float32] | None) -> NDArray[np.float32]:
+        inputs = (None if x is None else torch.from_numpy(x).to(self._device) for x in (video, audio))
+        return np.asarray(self.model(*inputs).float().cpu().numpy(), np.float32)
+
+
+def _find_streams(
+    video: NDArray[np.float32], audio: NDArray[np.float32], modality: Modality
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Find the streams of each clip that the model must run on, (B,) each; a clip without any runs on silence."""
+    if modality != "av":
+        has_video, has_audio = (np.full(len(video), modality == name) for name in ("video", "audio"))
+        return has_video, has_audio
+    has_video, has_audio = (np.asarray(x.reshape(len(x), -1).any(axis=1)) for x in (video, audio))
+    return has_video, has_audio | ~has_video
+
+
+def _pick(x: NDArray[np.float32], rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    return x if len(rows) == len(x) else x[rows]

@@ -27,12 +27,12 @@ class TokenSample:
     """Some tokens of a batch of clips, the arguments of ``Classifier.features``.
 
     Attributes:
-        video: patches (B, K, P) at ``keep_video`` (B, K).
-        audio: patches (B, M, Q) at ``keep_audio`` (B, M).
+        video: patches (B, K, P) at ``keep_video`` (B, K); None if the stream is withheld.
+        audio: patches (B, M, Q) at ``keep_audio`` (B, M); None likewise.
     """
 
-    video: Tensor
-    audio: Tensor
+    video: Tensor | None
+    audio: Tensor | None
     keep_video: Tensor
     keep_audio: Tensor
 
@@ -51,8 +51,10 @@ def fit_start(
             the scale of an untrained model: features that hardly differ between clips would become noise.
     """
     if not pretrained:
-        whiten_patches(model.video_encoder, torch.cat([sample.video for sample in samples]), generator)
-        whiten_patches(model.audio_encoder, torch.cat([sample.audio for sample in samples]), generator)
+        video, audio = [sample.video for sample in samples], [sample.audio for sample in samples]
+        for encoder, patches in ((model.video_encoder, video), (model.audio_encoder, audio)):
+            if found := [each for each in patches if each is not None]:
+                whiten_patches(encoder, torch.cat(found), generator)
     features = [model.features(sample.video, sample.audio, sample.keep_video, sample.keep_audio) for sample in samples]
     least = _PRETRAINED_DEVIATION if pretrained else _LEAST_DEVIATION
     standardise(model.feature_norm, torch.cat(features), least)

@@ -14,7 +14,7 @@ from hicmae_cli.bundled import find_bundled_dir, find_bundled_file
 from hicmae_cli.errors import WeightsError, one_line
 from hicmae_cli.toml import parse_toml
 from hicmae_cli.weights.run_folder import find_run_weight
-from hicmae_cli.weights.suffixes import SAFETENSORS, WEIGHT_SUFFIXES
+from hicmae_cli.weights.suffixes import WEIGHT_SUFFIXES
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -89,10 +89,10 @@ def check_name(name: str, *, force: bool) -> None:
     Raises:
         WeightsError: the name is not valid, belongs to a bundled weight, or is taken while ``force`` is false.
     """
-    target = locate_stored(name, SAFETENSORS)
+    targets = [locate_stored(name, suffix) for suffix in WEIGHT_SUFFIXES]
     if name in {entry.name for entry in read_catalogue()}:
         raise WeightsError(f"{name}: a weight with this name ships with hicmae; choose another name")
-    if target.exists() and not force:
+    if any(target.exists() for target in targets) and not force:
         raise WeightsError(f"{name}: a weight with this name exists; choose another name, or replace it (force)")
 
 

@@ -30,6 +30,7 @@ Shapes = Mapping[str, tuple[int, ...]]
 _LISTED = 40
 _LETTERS = 200
 _MAX_TENSORS = 20_000
+_OUR_ENCODERS = ("video_encoder.", "audio_encoder.")
 _DTYPES = ("F32", "F16", "BF16", "F64")
 
 
@@ -200,6 +201,11 @@ def read_authors_model(path: Path, heads: int | None = None) -> Network:
         raise WeightsError(f"{path}: expected at most {_MAX_TENSORS} tensors, got {len(state)}")
     check_tensors(path, state)
     ours = to_our_names(state)
+    if state and ours.keys() == state.keys() and any(name.startswith(_OUR_ENCODERS) for name in ours):
+        raise WeightsError(
+            f"{path}: has the tensors of a hicmae model, without its metadata; add the .safetensors file of the run "
+            "with `hicmae weights add`"
+        )
     shapes = {name: tensor.shape for name, tensor in ours.items()}
     try:
         architecture = _find_architecture(shapes, heads)

@@ -6,6 +6,7 @@ import contextlib
 import io
 import logging
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,11 +14,14 @@ import numpy as np
 import onnx
 import torch
 from onnxscript import optimizer
+from torch import Tensor, nn
 
 from hicmae_cli.errors import WeightsError
 from hicmae_cli.files import write_atomically
+from hicmae_cli.modalities import Modality
 from hicmae_cli.model_input import CLIP_FRAMES, FACE_SIZE_PX, LOG_MEL_BINS, LOG_MEL_FRAMES
 from hicmae_cli.models.classifier import Classifier
+from hicmae_cli.models.encoders import Encoded
 from hicmae_cli.onnx_runtime import import_onnxruntime, open_session, run_session
 from hicmae_cli.weights.checkpoint import load_classifier
 from hicmae_cli.weights.info import METADATA_KEY
@@ -52,6 +56,9 @@ class ExportReport:
 def export_onnx(source: str | Path, target: str | Path) -> ExportReport:
     """Write a ``.safetensors`` weight as ONNX with the same metadata and a dynamic batch size.
 
+    The graph of a weight that was trained on one stream lacks the encoder of the other one; that input is still there,
+    but has no effect.
+
     The ONNX checker validates the graph, and ONNX Runtime's outputs are compared with torch's on seeded inputs; the
     file appears only if both pass.
 
@@ -61,13 +68,17 @@ def export_onnx(source: str | Path, target: str | Path) -> ExportReport:
     """
     target = Path(target)
     model, info = load_classifier(Path(source))
+    network = model if info.modality == "av" else OneStream(model, info.modality)
     with write_atomically(target) as temporary:
-        _write_graph(model, temporary)
+        _write_graph(network, temporary)
         proto = _fold_constants(onnx.load(temporary))
+        for node in proto.graph.input:
+            # The exporter fixes the batch size of an input that it finds unused.
+            node.type.tensor_type.shape.dim[0].dim_param = "batch"
         onnx.helper.set_model_props(proto, {METADATA_KEY: info.to_json()})
         onnx.save(proto, temporary)
         onnx.checker.check_model(str(temporary), full_check=True)
-        logits, probabilities, largest = compare(model, temporary)
+        logits, probabilities, largest = compare(network, temporary)
         valued = info.task == "regression"
         limit = TOLERANCE * max(1.0, largest) if valued else TOLERANCE
         if not logits <= limit:
@@ -80,16 +91,49 @@ def export_onnx(source: str | Path, target: str | Path) -> ExportReport:
     return ExportReport(target, opset, size, logits, None if valued else probabilities, sum(_CHECKED_BATCHES), limit)
 
 
+class OneStream(nn.Module):
+    """A classifier of one stream, with the inputs of any other: it contains the withheld stream as constants.
+
+    Args:
+        model: the classifier.
+        modality: the stream that it was trained on, ``video`` or ``audio``.
+    """
+
+    means: Tensor
+    tokens: Tensor
+
+    def __init__(self, model: Classifier, modality: Modality) -> None:
+        super().__init__()
+        self.model, self.modality = model, modality
+        withheld = model.video_encoder if modality == "audio" else model.audio_encoder
+        with torch.no_grad():
+            means, tokens = withheld.encode_zeros()
+        self.register_buffer("means", means)
+        self.register_buffer("tokens", tokens)
+
+    def forward(self, video: Tensor, audio: Tensor) -> Tensor:
+        """(B, 3, 16, 160, 160) and (B, 1, 256, 128) -> logits (B, C); the withheld input is ignored."""
+        model, constant = self.model, Encoded(self.means, self.tokens)
+        if self.modality == "audio":
+            streams = constant, Encoded.summarise(model.audio_encoder(audio))
+        else:
+            streams = Encoded.summarise(model.video_encoder(video)), constant
+        return model.head(model.fuse(*streams, batch=audio.shape[0]))  # type: ignore[no-any-return]
+
+
 def _fold_constants(proto: onnx.ModelProto) -> onnx.ModelProto:
     """Compute the tensors that depend on weights alone.
 
     The exporter skips tensors of more than 8192 numbers, and `open_session` folds no constants.
     """
     largest = 2**31 - 1
-    return optimizer.optimize(proto, onnx_shape_inference=False, input_size_limit=largest, output_size_limit=largest)
+    with _without_notes():
+        return optimizer.optimize(
+            proto, onnx_shape_inference=False, input_size_limit=largest, output_size_limit=largest
+        )
 
 
-def compare(model: Classifier, onnx_file: Path) -> tuple[float, float, float]:
+def compare(model: nn.Module, onnx_file: Path) -> tuple[float, float, float]:
     """Compare torch and ONNX Runtime on seeded noise.
 
     Returns:
@@ -116,27 +160,34 @@ def _make_input_shapes(batch: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
     return video, (batch, 1, LOG_MEL_FRAMES, LOG_MEL_BINS)
 
 
-def _write_graph(model: Classifier, path: Path) -> None:
+def _write_graph(model: nn.Module, path: Path) -> None:
     inputs = tuple(torch.zeros(shape) for shape in _make_input_shapes(2))
     batch = torch.export.Dim("batch", min=1, max=4096)
-    noise = logging.getLogger("torch.onnx")
-    level = noise.level
-    noise.setLevel(logging.ERROR)
+    with _without_notes():
+        torch.onnx.export(
+            model,
+            inputs,
+            str(path),
+            input_names=["video", "audio"],
+            output_names=["logits"],
+            opset_version=OPSET,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+            dynamic_shapes={"video": {0: batch}, "audio": {0: batch}},
+        )
+
+
+@contextlib.contextmanager
+def _without_notes() -> Iterator[None]:
+    """Silence the exporter, which prints its steps and warns about its own internals."""
+    levels = {logger: logger.level for logger in map(logging.getLogger, ("torch.onnx", "onnxscript"))}
+    for logger in levels:
+        logger.setLevel(logging.ERROR)
     try:
-        # The exporter prints its steps and warns about its own internals.
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")
-            torch.onnx.export(
-                model,
-                inputs,
-                str(path),
-                input_names=["video", "audio"],
-                output_names=["logits"],
-                opset_version=OPSET,
-                dynamo=True,
-                external_data=False,
-                verbose=False,
-                dynamic_shapes={"video": {0: batch}, "audio": {0: batch}},
-            )
+            yield
     finally:
-        noise.setLevel(level)
+        for logger, level in levels.items():
+            logger.setLevel(level)

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from filelock import FileLock
 from pydantic import ValidationError
 
 from hicmae_cli.errors import WeightsError, one_line
 from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.config import find_variant
 from hicmae_cli.models.pretraining import PretrainingModel
-from hicmae_cli.weights.catalogue import check_name, locate_store, locate_stored
+from hicmae_cli.weights.catalogue import check_name
 from hicmae_cli.weights.checkpoint import read_authors_model, save_classifier, save_pretrained
-from hicmae_cli.weights.info import AUTHORS_FRONT_END, PretrainingFacts, WeightInfo
-from hicmae_cli.weights.suffixes import EXPORT_SUFFIXES
-
-_LOCK = ".lock"
+from hicmae_cli.weights.info import AUTHORS_FRONT_END, UNKNOWN, PretrainingFacts, WeightInfo
+from hicmae_cli.weights.storing import store_weight
+from hicmae_cli.weights.suffixes import SAFETENSORS, WEIGHT_SUFFIXES
 
 
 def import_weight(
@@ -26,9 +24,9 @@ def import_weight(
     labels: Sequence[str] = (),
     *,
     heads: int | None = None,
-    dataset: str = "unknown",
+    dataset: str = UNKNOWN,
     sampling_rate: int = 4,
-    licence: str = "unknown",
+    licence: str = UNKNOWN,
     source: str | None = None,
     force: bool = False,
 ) -> tuple[Classifier | PretrainingModel, WeightInfo]:
@@ -54,20 +52,18 @@ def import_weight(
         OSError: the weight cannot be written; names the file.
     """
     check_name(name, force=force)
+    if file.suffix in WEIGHT_SUFFIXES:
+        raise WeightsError(f"{file}: is a hicmae weight, not an authors' checkpoint; add it with `add_weight`")
     model = read_authors_model(file, heads)
     info = _describe(model, tuple(labels), dataset, sampling_rate, licence, source or f"imported from {file.name}")
-    target = locate_stored(name, ".safetensors")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    # If two processes import the same name, the second must find the first one's file.
-    with FileLock(locate_store() / _LOCK):
-        check_name(name, force=force)
+
+    def save(target: Path) -> None:
         if isinstance(model, Classifier):
             save_classifier(target, model, info)
         else:
             save_pretrained(target, model, info)
-        # An export of the replaced weight is out of date.
-        for suffix in EXPORT_SUFFIXES:
-            locate_stored(name, suffix).unlink(missing_ok=True)
+
+    store_weight(name, SAFETENSORS, save, force=force)
     return model, info
 
 

@@ -26,6 +26,9 @@ VOXCELEB2_FRONT_END = "voxceleb2/160"
 FRAME_FOLDERS = "frame-folders"
 """Folders of face pictures with an unknown alignment."""
 
+UNKNOWN = "unknown"
+"""Dataset or licence that nobody has named."""
+
 _MAX_LABELS = 1000
 
 Selection = Literal["val", "last", "test-best"]
@@ -87,6 +90,8 @@ class WeightInfo(BaseModel):
     sampling: Sampling = "frames"
     frame_step_s: float | None = Field(None, ge=0.01, le=3.75)
     pretraining: PretrainingFacts | None = None
+    relabelled: dict[str, str] = {}
+    filled_in: tuple[str, ...] = ()
 
     @field_validator("labels")
     @classmethod
@@ -111,6 +116,19 @@ class WeightInfo(BaseModel):
             raise ValueError("a pre-trained weight must have `pretraining` and no labels")
         if self.task != "pretraining" and (not self.labels or self.pretraining is not None):
             raise ValueError("a weight that predicts must have labels and no `pretraining`")
+        return self
+
+    @model_validator(mode="after")
+    def _check_relabelled(self) -> WeightInfo:
+        firsts = [self.relabelled.get(label, label) for label in self.labels]
+        if (
+            not set(self.relabelled) <= set(self.labels)
+            or len(set(firsts)) != len(firsts)
+            or not all(map(is_label, firsts))
+        ):
+            raise ValueError(
+                f"relabelled: expected present labels and their distinct first names, got {self.relabelled}"
+            )
         return self
 
     @model_validator(mode="after")
@@ -157,13 +175,19 @@ class WeightInfo(BaseModel):
         """Whether the model was not trained on real people, so its predictions about them are meaningless."""
         return self.dataset == PUPPETS_NAME
 
+    def list_renamed(self) -> list[str]:
+        """List the labels that were renamed after the training, each with its first name."""
+        return [f"{label} (was {first})" for label, first in self.relabelled.items()]
+
     def to_json(self) -> str:
         """Return the JSON text, with sorted keys."""
         return json.dumps(self.to_dict(), sort_keys=True)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of the JSON text, without empty optional fields."""
-        empty = {name for name in ("pretraining", "selection", "fold") if not getattr(self, name)}
+        empty = {
+            name for name in ("pretraining", "selection", "fold", "relabelled", "filled_in") if not getattr(self, name)
+        }
         empty |= {"modality"} if self.modality == "av" else set()
         empty |= {"layer_fusion"} if self.layer_fusion else set()
         empty |= {"sampling"} if self.sampling == "frames" else set()

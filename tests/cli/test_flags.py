@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from hicmae_cli.cli.app import app
 from hicmae_cli.cli.flags import FLAGS, to_flags
+from hicmae_cli.evaluation.comparison.compare import compare
 from hicmae_cli.evaluation.evaluate import evaluate
 from hicmae_cli.preparing.check import check
 from hicmae_cli.preparing.dataset import prepare
@@ -23,6 +24,7 @@ from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.training.finetuning.folds import finetune_folds
 from hicmae_cli.training.pretraining.rebuilding import rebuild_video
 from hicmae_cli.training.pretraining.run import pretrain
+from hicmae_cli.weights.adding import add_weight
 from hicmae_cli.weights.export import export_onnx
 from hicmae_cli.weights.importing import import_weight
 from tests.cli.test_app import COMMANDS
@@ -94,9 +96,11 @@ CALLS: list[tuple[str, Callable[..., object]]] = [
     ("pretrain", pretrain),
     ("finetune", finetune_folds),
     ("evaluate", evaluate),
+    ("compare", compare),
     ("export", export_onnx),
     ("visualize reconstruction", rebuild_video),
     ("weights import", import_weight),
+    ("weights import", add_weight),
 ]
 """Commands, and the library functions that they call."""
 
@@ -108,9 +112,11 @@ UNTRANSLATED = {
     # Arguments of the command.
     "prepare": {"dataset"},
     "visualize reconstruction": {"source"},
-    "weights import": {"file", "name", "source"},
+    "weights import": {"file", "name", "source", "weight"},
     # A path that the command has resolved.
     "export": {"source"},
+    # Arguments of the command.
+    "compare": {"systems"},
     # The command trains one seed, and the library writes the source.
     "finetune": {"seeds", "source"},
 }

@@ -13,7 +13,8 @@ from hicmae_cli.media import write_video
 from hicmae_cli.report.formats import FORMATS
 from hicmae_cli.runtime import batch
 from hicmae_cli.runtime.engines import ENGINE_NAMES
-from hicmae_cli.runtime.predictor import OnSeconds, Predictor
+from hicmae_cli.runtime.predictor import Predictor
+from hicmae_cli.runtime.reading import OnSeconds
 from hicmae_cli.runtime.results import FileResult
 from tests.cli.running import hicmae
 from tests.runtime.stubs import voice

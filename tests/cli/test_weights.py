@@ -210,3 +210,61 @@ def test_scores_in_a_weight_cannot_steer_the_terminal(tmp_path: Path) -> None:
     assert run.code == 0
     assert all(line.isprintable() for line in run.out.split("\n"))
     assert run.out.count("[bold]") == 3
+
+
+def write_audio_only(path: Path, toy: Path) -> Path:
+    """A weight of one stream and fold, chosen on its test clips."""
+    model, info = load_classifier(toy)
+    past = {"selection": "test-best", "modality": "audio", "fold": "1", "dataset": "crema-d", "licence": "CC BY-NC"}
+    metrics = {"test": {"uar": 0.5}}
+    save_classifier(path, model, info.model_copy(update={**past, "metrics": metrics, "labels": ("fear", "joy", "awe")}))
+    return path
+
+
+@pytest.mark.parametrize("command", ["import", "add"])
+def test_a_weight_of_ours_keeps_its_metadata(toy: Path, tmp_path: Path, command: str) -> None:
+    path = write_audio_only(tmp_path / "best.safetensors", toy)
+    run = hicmae("weights", command, path, "--name", "mine")
+    assert run.code == 0, run.err
+    before, after = (json.loads(hicmae("weights", "show", each, "--json").out) for each in (path, "mine"))
+    assert before == after and (before["selection"], before["fold"], before["modality"]) == ("test-best", "1", "audio")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--labels", "AWE,JOY,FEA"], "--labels AWE,JOY,FEA: the file holds the order fear, joy, awe; to rename"),
+        (["--dataset", "mafw"], "--dataset mafw: the file says crema-d"),
+        (["--licence", "MIT"], "--licence MIT: the file says CC BY-NC"),
+        (["--sampling-rate", "1"], "--sampling-rate 1: the file says 4"),
+        (["--relabel", "fear=joy"], "--relabel: fear=joy would give a label the name of another one"),
+    ],
+)
+def test_options_that_contradict_a_weight_of_ours_are_refused(
+    toy: Path, tmp_path: Path, options: list[str], message: str
+) -> None:
+    path = write_audio_only(tmp_path / "best.safetensors", toy)
+    run = hicmae("weights", "import", path, "--name", "mine", *options)
+    assert run.code == 1
+    assert message in run.last_line
+    assert not locate_stored("mine", ".safetensors").exists()
+
+
+def test_a_relabel_that_is_no_pair_is_a_wrong_option(toy: Path) -> None:
+    run = hicmae("weights", "add", toy, "--name", "mine", "--relabel", "fear")
+    assert run.code == 2
+    assert "--relabel fear: expected distinct pairs old=new" in run.err
+
+
+def test_renamed_labels_are_shown(toy: Path, tmp_path: Path) -> None:
+    path = write_audio_only(tmp_path / "best.safetensors", toy)
+    run = hicmae("weights", "add", path, "--name", "mine", "--relabel", "joy=mirth")
+    assert run.code == 0, run.err
+    assert "labels renamed: mirth (was joy)" in " ".join(run.out.split())
+    assert "relabelled mirth (was joy)" in " ".join(hicmae("weights", "show", "mine").out.split())
+
+
+def test_an_authors_checkpoint_has_no_names_to_change(checkpoint: Path) -> None:
+    run = take_in(checkpoint, "--relabel", "anger=rage")
+    assert run.code == 2
+    assert "give them with --labels" in run.err

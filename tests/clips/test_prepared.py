@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from hicmae_cli.clips import PreparedClip, read_prepared_clip, select_evaluation_views, write_prepared_clip
+from hicmae_cli.clips import PreparedClip, prepared, read_prepared_clip, select_evaluation_views, write_prepared_clip
 from hicmae_cli.clips.prepared import read_face
 from hicmae_cli.errors import MediaError
 from hicmae_cli.media import Frame, Stills, read_frames, write_video
@@ -97,6 +97,24 @@ def test_a_folder_of_faces_is_read_in_the_order_of_its_names(tmp_path: Path) -> 
     shades = {round(float(face.mean()), -1) for face in view.video}
     assert shades == {50, 100, 150}
     assert view.video[0].mean() == pytest.approx(100, abs=1)
+
+
+@pytest.mark.parametrize("modality", ["video", "audio"])
+def test_a_stream_that_is_not_used_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, modality: str) -> None:
+    write_prepared_clip(tmp_path / "clip.mkv", smooth_faces(20), 10, tone(2))
+    clip = read_prepared_clip(tmp_path / "clip.mkv", tmp_path / "clip.mkv")
+    whole = clip.read_evaluation_clips(1)
+    unused = "_decode" if modality == "audio" else "compute_log_mel"
+    monkeypatch.setattr(prepared, unused, lambda *_, **__: pytest.fail("it was read"))
+    for alone, both in zip(clip.read_evaluation_clips(1, modality), whole, strict=True):
+        assert (alone.video is None, alone.audio is None) == (modality == "audio", modality == "video")
+        np.testing.assert_array_equal(getattr(alone, modality), getattr(both, modality))
+
+
+def test_the_other_stream_is_read_where_the_used_one_is_missing() -> None:
+    deaf, blind = PreparedClip(smooth_faces(20), None), PreparedClip(None, tone(2))
+    assert deaf.read_evaluation_clips(1, "audio")[0].modality == "video"
+    assert blind.read_evaluation_clips(1, "video")[0].modality == "audio"
 
 
 def test_views_that_fall_together_are_decoded_once() -> None:

@@ -65,7 +65,8 @@ def test_every_public_name_has_an_example_and_a_reference() -> None:
         assert re.search(rf"\bhicmae\.{name}\b", examples), f"{name}: give an example in docs/python.md"
         assert f"      heading: hicmae.{name}\n" in page
         assert f"`{name}`" in PAGES["docs/python.md"]
-    assert len(reference.public_names()) <= 10
+    # One for each command that works on data, and what they return or need.
+    assert len(reference.public_names()) <= 16
     assert set(reference.public_names()) <= set(dir(hicmae_cli))
 
 

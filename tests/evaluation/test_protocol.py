@@ -48,6 +48,17 @@ def test_folds_stand_beside_the_total_and_each_beside_its_own() -> None:
     assert document["folds"]["2"]["published"] == {}
 
 
+def test_a_weight_with_renamed_labels_is_not_compared_with_the_paper() -> None:
+    info = RIGHT.info.model_copy(update={"relabelled": {LABELS[0]: "rage"}})
+    renamed = replace(RIGHT, info=info)
+    document = Protocol("toys", DATASET, "1").to_dict(renamed)
+    assert document["published"] == {}
+    assert any(f"{LABELS[0]} (was rage); no published scores" in line for line in document["warnings"])
+    folds = Protocol("toys", DATASET, "all").to_dict(FoldsEvaluation({"1": renamed, "2": WRONG}))
+    assert folds["published"] == {} and folds["folds"]["1"].get("published", {}) == {}
+    assert any("(was rage)" in line for line in folds["warnings"])
+
+
 def test_other_streams_and_labels_are_not_the_papers() -> None:
     assert Protocol("toys", DATASET, "1").to_dict(replace(RIGHT, modality="audio"))["published"] == {}
     dropped = Matched([], dropped={"fear": 2})

@@ -144,3 +144,14 @@ def test_a_sampling_rate_is_only_for_weights_that_count_frames(versions: list[Sa
     assert Evaluation.from_record(document) == result
     explained = " ".join(Protocol("clips", None, "", "", None).explain(result))
     assert "16 frames, one every 0.16 s" in explained
+
+
+def test_sound_alone_needs_no_pictures(tmp_path: Path) -> None:
+    """Broken pictures fail a clip only if a model gets them."""
+    sample = write_grey(tmp_path, "a", 200, 200)
+    (result,) = score_clips([sample], ToyEngine(), modalities=("av", "audio"))["audio"].samples
+    for picture in (tmp_path / "a").iterdir():
+        picture.write_bytes(b"no picture")
+    assert score_clips([sample], ToyEngine(), modalities=("audio",))["audio"].samples == (result,)
+    with pytest.raises(ManifestError, match="nothing could be evaluated"):
+        score_clips([sample], ToyEngine(), modalities=("video",))

@@ -103,3 +103,106 @@ def test_misfit_tensors_are_listed_and_nothing_is_loaded(tmp_path: object) -> No
 def test_impossible_dims_are_refused(dims: dict[str, int]) -> None:
     with pytest.raises(WeightsError):
         ModelDims(depth=2, **dims)
+
+
+def draw_model() -> Classifier:
+    """A model whose biases and norms are drawn too, because a stream of zeros is made of them."""
+    torch.manual_seed(0)
+    model = Classifier(SMALL, 3, drop_path=0.5).eval()
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter, std=0.2)
+    return model
+
+
+def withhold(stream: str, batch: int = 2) -> tuple[list[torch.Tensor], list[torch.Tensor | None]]:
+    """Inputs in which one stream is zeros, and the same without it."""
+    zeros = [torch.randn(batch, 3, 16, 160, 160), torch.randn(batch, 1, 256, 128)]
+    index = ("video", "audio").index(stream)
+    zeros[index].zero_()
+    return zeros, [None if place == index else x for place, x in enumerate(zeros)]
+
+
+@pytest.mark.parametrize("layer_fusion", [True, False])
+@pytest.mark.parametrize("stream", ["video", "audio"])
+def test_a_withheld_stream_counts_as_zeros(stream: str, layer_fusion: bool) -> None:
+    model = draw_model()
+    model.layer_fusion = layer_fusion
+    zeros, withheld = withhold(stream)
+    with torch.inference_mode():
+        expected = model(*zeros)
+        assert expected.std(dim=0).min() > 1e-3  # or the rest would prove nothing
+        torch.testing.assert_close(model(*withheld), expected, atol=1e-5, rtol=1e-5)
+        one = [None if x is None else x[:1] for x in withheld]
+        torch.testing.assert_close(model(*one), expected[:1], atol=1e-5, rtol=1e-5)
+
+
+def test_both_streams_cannot_be_withheld() -> None:
+    with pytest.raises(ValueError, match="needs video or audio, got neither"):
+        draw_model()(None, None)
+
+
+def count_runs(model: Classifier) -> list[int]:
+    """Batch sizes of the runs of the video encoder's first block."""
+    runs: list[int] = []
+    model.video_encoder.blocks[0].register_forward_pre_hook(lambda _, inputs: runs.append(len(inputs[0])))
+    return runs
+
+
+def test_the_withheld_encoder_runs_once_for_each_state_of_its_parameters() -> None:
+    model = draw_model()
+    runs = count_runs(model)
+    zeros, withheld = withhold("video")
+
+    def check(expected_runs: int) -> None:
+        with torch.inference_mode():
+            found = model(*withheld)
+            assert runs == [1] * expected_runs
+            torch.testing.assert_close(found, model(*zeros), atol=1e-5, rtol=1e-5)
+            runs.pop()  # the run on zeros
+
+    check(1)
+    check(1)
+    with torch.no_grad():
+        model.video_encoder.norm.weight.mul_(2)  # as an optimiser does
+    check(2)
+    model.load_state_dict({name: tensor * 1.5 for name, tensor in model.state_dict().items()})
+    check(3)
+    other = {name: tensor * 1.5 for name, tensor in model.state_dict().items()}
+    model.load_state_dict(other, assign=True)
+    check(4)
+    model.audio_encoder.norm.weight.data.mul_(2)  # is not of this encoder
+    check(4)
+
+
+def test_a_frozen_withheld_encoder_is_constant_in_training() -> None:
+    model = draw_model()
+    model.withhold("audio")
+    assert not any(parameter.requires_grad for parameter in model.video_encoder.parameters())
+    assert all(parameter.requires_grad for parameter in model.audio_encoder.parameters())
+    runs = count_runs(model)
+    _, (_, audio) = withhold("video")
+    with torch.inference_mode():
+        model(None, audio)  # an answer from inference must serve training
+    model.train()
+    keep = torch.stack([torch.randperm(800)[:50] for _ in range(2)])
+    for keep_video in (None, keep):
+        model(None, audio, keep_video).sum().backward()
+    assert runs == [1] and model.video_encoder.training
+    trained = {name.split(".")[0] for name, each in model.named_parameters() if each.grad is not None}
+    assert trained == {name.split(".")[0] for name, _ in model.named_parameters()} - {"video_encoder"}
+
+
+def test_a_withheld_encoder_that_is_trained_gets_gradients_from_one_clip() -> None:
+    """Without stochastic depth they are those of zeros in the whole batch."""
+    model = draw_model()
+    runs = count_runs(model)
+    zeros, withheld = withhold("video")
+    found = []
+    for inputs in (zeros, withheld):
+        model.zero_grad()
+        model(*inputs).square().sum().backward()
+        found.append({name: each.grad for name, each in model.named_parameters() if each.grad is not None})
+    assert runs == [2, 1]
+    for name, grad in found[0].items():
+        if name != "video_encoder.patches.weight":  # zeros have no say in it
+            torch.testing.assert_close(found[1][name], grad, atol=1e-3 * float(grad.abs().max()) + 1e-6, rtol=0)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -66,3 +67,41 @@ def test_logits_carry_no_gradients_and_leave_the_model_as_it_was(toy: Path) -> N
     TorchEngine(model, info, "cpu").logits(*noise(1))
     assert all(parameter.grad is None for parameter in model.parameters())
     assert all(torch.equal(before[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def count_encoded(model: Classifier) -> dict[str, int]:
+    """Clips that each encoder runs on."""
+    counts = {"video": 0, "audio": 0}
+
+    def count(name: str) -> Callable[..., None]:
+        return lambda _, inputs: counts.update({name: counts[name] + len(inputs[0])})
+
+    model.video_encoder.register_forward_pre_hook(count("video"))
+    model.audio_encoder.register_forward_pre_hook(count("audio"))
+    return counts
+
+
+def test_a_missing_stream_costs_nothing_and_changes_nothing(toy: Path) -> None:
+    model, info = load_classifier(toy)
+    video, audio = noise(5)
+    video[[1, 3]] = 0
+    audio[[2, 3]] = 0  # clip 3 has neither
+    with torch.inference_mode():
+        expected = model(torch.from_numpy(video), torch.from_numpy(audio)).numpy()
+    counts = count_encoded(model)
+    np.testing.assert_allclose(TorchEngine(model, info, "cpu").logits(video, audio), expected, atol=1e-5)
+    assert counts == {"video": 3, "audio": 4}
+
+
+@pytest.mark.parametrize("modality", ["video", "audio"])
+def test_a_weight_of_one_stream_ignores_the_other(toy: Path, modality: str) -> None:
+    model, info = load_classifier(toy)
+    video, audio = noise(2)
+    silent, dark = np.zeros_like(audio), np.zeros_like(video)
+    alone = (video, silent) if modality == "video" else (dark, audio)
+    with torch.inference_mode():
+        expected = model(*map(torch.from_numpy, alone)).numpy()
+    counts = count_encoded(model)
+    engine = TorchEngine(model, info.model_copy(update={"modality": modality}), "cpu")
+    np.testing.assert_allclose(engine.logits(video, audio), expected, atol=1e-5)
+    assert counts == {"video": 0, "audio": 0} | {modality: 2}

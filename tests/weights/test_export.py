@@ -110,3 +110,26 @@ def _empty_graph() -> onnx.ModelProto:
     return onnx.helper.make_model(
         onnx.helper.make_graph([node], "g", [value], [out]), opset_imports=[onnx.helper.make_opsetid("", 18)]
     )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("modality", ["video", "audio"])
+def test_a_weight_of_one_stream_is_exported_without_the_other_encoder(
+    exported: Path, tmp_path: Path, modality: str
+) -> None:
+    model, info = load_classifier(exported.with_suffix(".safetensors"))
+    source = tmp_path / "w.safetensors"
+    save_classifier(source, model, info.model_copy(update={"modality": modality}))
+    export.export_onnx(source, source.with_suffix(".onnx"))
+    other = "audio" if modality == "video" else "video"
+    tensors = [each.name for each in onnx.load(source.with_suffix(".onnx")).graph.initializer]
+    assert any(f"{modality}_encoder" in name for name in tensors)
+    assert not any(f"{other}_encoder" in name for name in tensors)
+    engine, rng = OnnxEngine(source.with_suffix(".onnx"), "cpu"), np.random.default_rng(1)
+    for batch in (1, 3):
+        video = rng.standard_normal((batch, 3, 16, 160, 160), np.float32)
+        audio = rng.standard_normal((batch, 1, 256, 128), np.float32)
+        given = {"video": torch.from_numpy(video), "audio": torch.from_numpy(audio)}
+        with torch.inference_mode():
+            expected = model(*{**given, other: torch.zeros_like(given[other])}.values()).numpy()
+        np.testing.assert_allclose(engine.logits(video, audio), expected, atol=1e-5)

@@ -127,7 +127,7 @@ def find_unreadable(clips: Sequence[Sample], *, frame_stride: int | None, modali
 
 def _fault(sample: Sample, frame_stride: int | None, modality: str) -> str | None:
     try:
-        views = read_prepared_clip(sample.video, sample.audio).read_evaluation_clips(frame_stride)
+        views = read_prepared_clip(sample.video, sample.audio).read_evaluation_clips(frame_stride, modality)
     except (HicmaeError, ValueError) as error:
         return f"clip {sample.id}: {describe_fault(sample, error)}"
     if any(restrict(view, modality) for view in views):
@@ -179,6 +179,8 @@ def read_calibration(
                 spread_tokens(len(faces), grid, count, generator=generator)
                 for grid, count in ((VIDEO_GRID, math.prod(VIDEO_GRID[1:])), (AUDIO_GRID, math.prod(AUDIO_GRID) // 2))
             )
-            patches = keep_patches(cut_patches(audio, (PATCH_PX, PATCH_PX)), keep_audio)
-            found.append(TokenSample(to_video(faces, has_faces, keep_video), patches, keep_video, keep_audio))
+            video = None if settings.modality == "audio" else to_video(faces, has_faces, keep_video)
+            sound = None if settings.modality == "video" else cut_patches(audio, (PATCH_PX, PATCH_PX))
+            patches = None if sound is None else keep_patches(sound, keep_audio)
+            found.append(TokenSample(video, patches, keep_video, keep_audio))
     return found

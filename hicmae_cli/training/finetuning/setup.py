@@ -194,6 +194,7 @@ def _build_model(task: Task, settings: FinetuneSettings, init: Path | None) -> t
     transfer = None if init is None else load_compatible(model, init, task.labels)
     if settings.freeze_patches:
         freeze_patches(model.video_encoder, model.audio_encoder)
+    model.withhold(settings.modality)
     return model, transfer
 
 
@@ -237,6 +238,8 @@ def _collect_facts(
         "clips": fingerprint_clips(*splits),
         # Stochastic depth depends on how a step is split over processes.
         "processes": processes,
+        # Earlier versions trained the encoder of the withheld stream on zeros.
+        **({} if settings.modality == "av" else {"withheld_encoder": "frozen"}),
     }
 
 

@@ -80,12 +80,15 @@ def _loss_terms(
     """Terms of the loss of one forward pass, () each."""
     keep_video = _draw_tokens(batch.faces, VIDEO_GRID, settings.drop_video_tokens, generator)
     keep_audio = _draw_tokens(batch.audio, AUDIO_GRID, settings.drop_audio_tokens, generator)
-    video, audio = to_video(batch.faces, batch.has_faces, keep_video), batch.audio
+    # A stream that the recipe withholds is not computed; see ``Classifier.features``.
+    video = None if settings.modality == "audio" else to_video(batch.faces, batch.has_faces, keep_video)
+    audio = None if settings.modality == "video" else batch.audio
     mix = draw_mix(settings, rng) if task_loss.mixes else UNMIXED
-    if mix.share < 1:
+    if video is not None and mix.share < 1:
         video = mix_video(video, mix)
-        audio = mix_audio(audio, mix) if settings.mix_audio else audio
-    if keep_audio is not None:
+    if audio is not None and mix.share < 1 and settings.mix_audio:
+        audio = mix_audio(audio, mix)
+    if audio is not None and keep_audio is not None:
         audio = keep_patches(cut_patches(audio, (PATCH_PX, PATCH_PX)), keep_audio)
     with accelerator.autocast():
         outputs = model(video, audio, keep_video, keep_audio)

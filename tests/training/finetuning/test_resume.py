@@ -37,6 +37,11 @@ def killer(*steps: tuple[int, int]) -> FinetuningProgress:
             {"drop_video_tokens": 0.0, "mixup": 0.8, "cutmix": 1.0, "mix_audio": True, "fit_start_clips": 8},
             marks=pytest.mark.slow,
         ),
+        pytest.param(
+            {"modality": "audio", "mixed_precision": "bf16", "ema_decay": 0.9, "fit_start_clips": 8},
+            marks=pytest.mark.slow,
+        ),
+        pytest.param({"modality": "video", "drop_video_tokens": 0.0, "mixup": 0.8}, marks=pytest.mark.slow),
     ],
 )
 def test_a_killed_run_resumes_to_the_last_bit(samples: list[Sample], tmp_path: Path, change: dict[str, object]) -> None:

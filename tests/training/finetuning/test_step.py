@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from hicmae_cli.modalities import Modality
 from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.losses import LOSSES, Loss
 from hicmae_cli.recipes.settings import FinetuneSettings
@@ -83,3 +84,33 @@ def test_a_step_follows_from_its_generators_alone(more: dict[str, float]) -> Non
     plain = step(settings, task_loss, two_clips(), 1, lambda: None)
     assert torch.equal(step(settings, task_loss, two_clips(), 1, lambda: torch.manual_seed(9)), plain)
     assert not torch.equal(step(settings, task_loss, two_clips(), 2, lambda: None), plain)
+
+
+@pytest.mark.parametrize("modality", ["video", "audio"])
+def test_a_step_of_one_stream_runs_the_other_encoder_once_and_does_not_train_it(modality: Modality) -> None:
+    settings = FINETUNE_SETTINGS.model_copy(update={"modality": modality})
+    torch.manual_seed(0)
+    model = Classifier(settings.dims, 2, settings.drop_path)
+    model.withhold(modality)
+    before = {name: each.detach().clone() for name, each in model.named_parameters()}
+    withheld = "audio_encoder" if modality == "video" else "video_encoder"
+    runs: list[int] = []
+    model.get_submodule(f"{withheld}.blocks.0").register_forward_pre_hook(lambda _, inputs: runs.append(len(inputs[0])))
+    optimiser = torch.optim.SGD([each for each in model.parameters() if each.requires_grad], 0.1)
+    for seed in range(3):
+        finetune_step(
+            new_accelerator("no", "cpu"),
+            model,
+            optimiser,
+            [two_clips()],
+            settings,
+            TaskLoss(LOSSES["cross_entropy"]),
+            rng=np.random.default_rng(seed),
+            generator=torch.Generator().manual_seed(seed),
+        )
+    assert runs == [1]
+    assert all(
+        torch.equal(each, before[name]) == name.startswith(withheld)
+        for name, each in model.named_parameters()
+        if name.startswith(("video_encoder", "audio_encoder", "fusion_encoder"))
+    )

@@ -1,0 +1,241 @@
+"""Read an input into the model's inputs: window by window, for every person, in one pass that holds one window."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hicmae_cli.clips import Clip, compute_log_mel
+from hicmae_cli.clips.log_mel import MIN_SAMPLES
+from hicmae_cli.errors import MediaError
+from hicmae_cli.faces import Face, FaceDetector, TrackLinker, align_face
+from hicmae_cli.media import MediaInfo
+from hicmae_cli.model_input import CLIP_FRAMES, FRAME_STEP_S, WINDOW_S
+from hicmae_cli.runtime.results import VOICE_TRACK, FaceBox
+from hicmae_cli.runtime.settings import PredictSettings
+from hicmae_cli.runtime.sound import SlidingSound
+from hicmae_cli.runtime.sources import OpenSource
+from hicmae_cli.runtime.windows import Moments, SampledFace, TrackTally, WindowAssembler, WindowFaces
+
+OnSeconds: TypeAlias = Callable[[float, float], None]
+"""Called with the seconds of an input that are done and all of its seconds; 0 and 0 while the input is probed."""
+
+
+@dataclass(frozen=True)
+class WindowInput:
+    """The model's input for one person in one window.
+
+    Attributes:
+        start_s: start of the window on the input's clock.
+        end_s: its end.
+        person: the person's faces; None for the sound alone.
+        mel: the log-mel (256, 128) of the window; None without sound.
+        is_repeated: whether the person's last window had the same input, so that the model gives the same output: a
+            picture that stays on display for an hour costs no more than one of a second.
+    """
+
+    start_s: float
+    end_s: float
+    person: WindowFaces | None
+    mel: NDArray[np.float32] | None
+    is_repeated: bool = False
+
+    @property
+    def track(self) -> int:
+        """The person's id."""
+        return VOICE_TRACK if self.person is None else self.person.track
+
+    @property
+    def modality(self) -> str:
+        """The streams that it has."""
+        if self.person is None:
+            return "audio"
+        return "video" if self.mel is None else "av"
+
+    @property
+    def clip(self) -> Clip:
+        """The input itself."""
+        return Clip(None if self.person is None else self.person.faces, self.mel)
+
+    def equals(self, other: WindowInput | None) -> bool:
+        """Whether both have the same pictures and the same sound."""
+        if other is None or self.modality != other.modality:
+            return False
+        if self.mel is not None and other.mel is not None and not np.array_equal(self.mel, other.mel):
+            return False
+        return self.person is None or other.person is None or self.person.pictures == other.person.pictures
+
+
+class WindowReader:
+    """Reads one input; iterating over it yields the inputs of every person in each window.
+
+    Times are on the input's clock. Moment k of the sampling grid is at ``start_s + k * step_s``.
+
+    Args:
+        source: the input.
+        info: its properties.
+        settings: streams, windows and part of the input; the number of people is the detector's.
+        open_detector: opens a face finder.
+        on_seconds: called with the progress.
+        trained_step_s: time between two sampled frames in the weight's training; see `WeightInfo.step_s`.
+
+    Attributes:
+        uses_video: whether it has pictures that are wanted.
+        num_pictures: number of sampled pictures, after reading.
+
+    Raises:
+        MediaError: a required stream is missing, or the input ends before the wanted part.
+    """
+
+    def __init__(
+        self,
+        source: OpenSource,
+        info: MediaInfo,
+        settings: PredictSettings,
+        open_detector: Callable[[], AbstractContextManager[FaceDetector]],
+        on_seconds: OnSeconds = lambda _done_s, _total_s: None,
+        *,
+        trained_step_s: float = FRAME_STEP_S,
+    ) -> None:
+        _require_streams(source.path, info, settings.modality)
+        self._source, self._info, self._open_detector, self._on_seconds = source, info, open_detector, on_seconds
+        self._settings = settings
+        # In training, a window longer than the model's input gave it the sound from its start.
+        self._is_centred = settings.step_s != trained_step_s
+        self.uses_video = info.has_video and settings.modality != "audio"
+        self._uses_audio = info.has_audio and settings.modality != "video"
+        self._start_s = max(settings.start_s, source.start_s)
+        self._limit_s = math.inf if settings.end_s is None else settings.end_s
+        self._end_s = min(info.duration_s, self._limit_s)
+        if settings.start_s >= info.duration_s:
+            raise MediaError(
+                f"{source.path}: start_s={settings.start_s!r} is after its end; it has {info.duration_s:.1f} seconds"
+            )
+        self._sound = SlidingSound(source.sound()) if self._uses_audio else None
+        self._assembler = WindowAssembler(settings.hop_frames)
+        self._latest: dict[int, WindowInput] = {}
+        self.num_pictures = 0
+
+    def __iter__(self) -> Iterator[list[WindowInput]]:
+        """Read the input once, and yield the inputs of each window; a window without any is an empty list."""
+        for faces in self._sample_faces() if self.uses_video else ():
+            yield from self._add_moment(faces)
+        self.num_pictures = self._assembler.count
+        for _ in range(self._count_audio_only_steps(self.num_pictures) if self._uses_audio else 0):
+            yield from self._add_moment({})
+        yield from map(self._make_inputs, self._assembler.finish())
+
+    @property
+    def tallies(self) -> Mapping[int, TrackTally]:
+        """Counts of each person, by track."""
+        return self._assembler.tallies
+
+    @property
+    def is_short(self) -> bool:
+        """Whether the input is shorter than a window."""
+        return self._assembler.count < CLIP_FRAMES
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether it has sound that is digitally silent."""
+        return self._sound is not None and self._sound.is_silent
+
+    def doubt_length(self) -> str | None:
+        """Return a note if the video does not have the length that its timestamps claim; call it after reading."""
+        read_s = self.num_pictures * self._settings.step_s
+        claimed_s = min(self._info.video_duration_s, self._limit_s) - self._start_s
+        if abs(read_s - claimed_s) <= max(1.0, 0.1 * claimed_s):
+            return None
+        return (
+            f"its timestamps claim {claimed_s:.1f} s of pictures, {read_s:.1f} s were read: "
+            "its length and frame rate are unknown"
+        )
+
+    def _add_moment(self, faces: Mapping[int, SampledFace]) -> Iterator[list[WindowInput]]:
+        yield from map(self._make_inputs, self._assembler.add(faces))
+        total_s = max(self._end_s - self._start_s, self._settings.step_s)
+        self._on_seconds(min(self._assembler.count * self._settings.step_s, total_s), total_s)
+
+    def _count_audio_only_steps(self, num_pictures: int) -> int:
+        """Return the number of steps of the sampling grid on which the sound goes on without a picture.
+
+        After a picture, only sound of at least a hop counts; streams rarely end at the same moment.
+        """
+        end_s = min(self._info.audio_duration_s, self._limit_s)
+        steps = math.ceil((end_s - self._start_s) / self._settings.step_s - 1e-6)
+        if num_pictures == 0:
+            return max(1, steps)
+        rest = steps - num_pictures
+        return rest if self._settings.modality == "auto" and rest >= self._settings.hop_frames else 0
+
+    def _sample_faces(self) -> Iterator[dict[int, SampledFace]]:
+        """Yield the faces by track at every step of the sampling grid."""
+        linker = TrackLinker()
+        found: list[Face] = []
+        crops: dict[int, NDArray[np.uint8]] = {}
+        picture = 0
+        with self._open_detector() as detector:
+            for frame in self._source.frames(self._settings.step_s, self._start_s):
+                if frame.time_s >= self._limit_s - 1e-6:
+                    return
+                previous, found = found, detector.detect(frame)
+                linked = linker.update(frame, found)
+                if found is not previous:  # a detector repeats its list for a picture that stays on display
+                    picture += 1
+                    crops = {track: align_face(frame.rgb, face.landmarks_px) for track, face in linked}
+                yield {track: SampledFace(crops[track], _box(face, frame.time_s), picture) for track, face in linked}
+
+    def _make_inputs(self, moments: Moments) -> list[WindowInput]:
+        """Make the input of every visible person in one window, or of the sound alone if there is none."""
+        settings = self._settings
+        start_s = self._start_s + moments.start * settings.step_s
+        end_s = start_s + settings.step_s * CLIP_FRAMES
+        if moments.num_moments < CLIP_FRAMES:
+            end_s = min(end_s, max(self._end_s, start_s + settings.step_s))
+        mel = _window_mel(self._sound, start_s, min(end_s, self._limit_s), centred=self._is_centred)
+        end_s = min(end_s, max(self._end_s, start_s + settings.step_s))  # the grid may go beyond the end
+        people: list[WindowFaces | None] = [
+            person for person in moments.people if settings.modality != "av" or mel is not None
+        ]
+        if settings.modality in ("auto", "audio") and not people and mel is not None:
+            people = [None]
+        inputs = []
+        for person in people:
+            made = WindowInput(start_s, end_s, person, mel)
+            latest = self._latest.get(made.track)
+            self._latest[made.track] = made
+            inputs.append(replace(made, is_repeated=made.equals(latest)))
+        return inputs
+
+
+def _require_streams(path: Path, info: MediaInfo, modality: str) -> None:
+    for stream, is_there, kinds in (
+        ("video", info.has_video, ("av", "video")),
+        ("audio", info.has_audio, ("av", "audio")),
+    ):
+        if modality in kinds and not is_there:
+            raise MediaError(f"{path}: no {stream} track, but modality={modality!r} requires one; try modality='auto'")
+
+
+def _box(face: Face, time_s: float) -> FaceBox:
+    left, top, right, bottom = face.box_px
+    return FaceBox(time_s, left, top, right - left, bottom - top)
+
+
+def _window_mel(
+    sound: SlidingSound | None, start_s: float, end_s: float, *, centred: bool
+) -> NDArray[np.float32] | None:
+    """Return the log-mel of a window; of 2.56 s at its middle or its start if it is longer than the model's input."""
+    if sound is None:
+        return None
+    spare_s = max(0.0, end_s - start_s - WINDOW_S)
+    before_s = spare_s / 2 if centred else 0.0
+    cut = sound.cut(start_s + before_s, end_s - (spare_s - before_s))
+    return compute_log_mel(cut) if cut is not None and len(cut) >= MIN_SAMPLES else None
