@@ -51,6 +51,7 @@ FLAGS: Final[Mapping[str, str]] = {
     "modality": "--modality",
     "output": "--output",
     "overrides": "--set",
+    "profile": "--profile",
     "protocol": "--protocol",
     "ray": "--ray",
     "recipe": "--recipe",

@@ -81,7 +81,8 @@ def evaluate(
             name of a ``.toml`` file; ``-`` skips the clips of a label.
         engine: ``auto``, ``onnx`` or ``torch``.
         device: ``auto``, ``cpu``, ``cuda``, …
-        sampling_rate: take every n-th frame, by default as the weight was trained.
+        sampling_rate: take every n-th frame, by default as the weight was trained. A weight that samples by time
+            refuses it.
         by: columns of the list, such as ``"speaker,sex"``: also score each of their groups.
         calibrate: fit a temperature on the list's validation clips; by default, that of the weight is used if it has
             one.

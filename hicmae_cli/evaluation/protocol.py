@@ -16,6 +16,7 @@ from hicmae_cli.evaluation.label_maps import Matched
 from hicmae_cli.evaluation.learned import warn_of_learned
 from hicmae_cli.evaluation.official import NO_DATASET, Official, compare_with_published, join_folds
 from hicmae_cli.evaluation.results import Evaluation
+from hicmae_cli.model_input import FRAME_STEP_S
 from hicmae_cli.weights.info import UNKNOWN, Selection, WeightInfo
 
 OPTIMISTIC = "chosen on the test clips: optimistic"
@@ -111,7 +112,7 @@ class Protocol:
             counts = ", ".join(f"{count} of {label}" for label, count in self.matched.dropped.items())
             sentences.append(f"Clips skipped for their label: {counts}.")
         sentences.append(
-            f"Each clip is tested in two segments of 16 frames, {_name_nth(pooled.sampling_rate)} frame; its result is "
+            f"Each clip is tested in two segments of 16 frames, {_name_step(pooled.sampling_rate)}; its result is "
             f"the mean {'of the values' if pooled.is_regression else 'of the softmax'} over both. Nothing is random: a "
             "second run gives the same numbers."
         )
@@ -288,6 +289,9 @@ def describe_leak(info: WeightInfo, fold: str) -> str | None:
     return f"fold {fold} is tested, but the weight excluded fold {info.fold}: it was trained on these clips"
 
 
-def _name_nth(number: int) -> str:
+def _name_step(sampling_rate: int | None) -> str:
+    """Name the frames that are sampled: every n-th one, or by time."""
+    if sampling_rate is None:
+        return f"one every {FRAME_STEP_S} s"
     names = {1: "every", 2: "every second", 3: "every third", 4: "every fourth", 5: "every fifth"}
-    return names.get(number, f"one in {number}")
+    return f"{names.get(sampling_rate, f'one in {sampling_rate}')} frame"

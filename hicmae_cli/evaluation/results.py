@@ -91,7 +91,7 @@ class Evaluation:
         info: metadata of the weight.
         engine: ``onnx`` or ``torch``.
         modality: the streams that the model got.
-        sampling_rate: every n-th frame was taken.
+        sampling_rate: every n-th frame was taken; None: one frame every 0.16 s.
         samples: the decisions.
         failures: (clip, reason) of the clips that could not be read.
         classes: the labels to choose among, if not all of the weight's.
@@ -103,7 +103,7 @@ class Evaluation:
     info: WeightInfo
     engine: str
     modality: str
-    sampling_rate: int
+    sampling_rate: int | None
     samples: tuple[SampleResult, ...]
     failures: tuple[tuple[str, str], ...] = ()
     classes: tuple[str, ...] = ()
@@ -237,6 +237,7 @@ class Evaluation:
             "weights": self.info.to_dict(),
             "engine": self.engine,
             "modality": self.modality,
+            "sampling": "time" if self.sampling_rate is None else "frames",
             "sampling_rate": self.sampling_rate,
         }
 

@@ -84,12 +84,12 @@ class ValidationClips(Dataset[tuple[int, ClipViews | str]]):
 
     Args:
         samples: the clips.
-        sampling_rate: every n-th frame is sampled.
+        frame_stride: every n-th frame is sampled; None to sample by time.
         modality: the streams that the model gets.
     """
 
-    def __init__(self, samples: Sequence[Sample], sampling_rate: int, modality: str) -> None:
-        self.samples, self.sampling_rate, self.modality = samples, sampling_rate, modality
+    def __init__(self, samples: Sequence[Sample], frame_stride: int | None, modality: str) -> None:
+        self.samples, self.frame_stride, self.modality = samples, frame_stride, modality
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -99,7 +99,7 @@ class ValidationClips(Dataset[tuple[int, ClipViews | str]]):
         sample = self.samples[index]
         try:
             clips = read_prepared_clip(sample.video, sample.audio).read_evaluation_clips(
-                self.sampling_rate, self.modality
+                self.frame_stride, self.modality
             )
         except Exception as error:  # a file, a decoder or a disk may raise anything
             return index, f"clip {sample.id}: {describe_fault(sample, error)}"
@@ -145,7 +145,7 @@ class ValidationReader:
 
     def __init__(self, samples: Sequence[Sample], settings: FinetuneSettings, accelerator: Accelerator) -> None:
         self.samples, self.accelerator, self.settings = samples, accelerator, settings
-        self.clips = ValidationClips(samples, settings.sampling_rate, settings.modality)
+        self.clips = ValidationClips(samples, settings.frame_stride, settings.modality)
         self.share = range(accelerator.process_index, len(samples), accelerator.num_processes)
         self._kept: list[ViewBatch] = []
 
@@ -255,7 +255,7 @@ def _score(
         views = outputs.astype(np.float64) if regression else softmax(outputs)
         undecided = SampleResult(sample.id, sample.target, "", (), tuple(map(tuple, views.tolist())), sample.speaker)
         results.append(decide(undecided, info.labels, regression=regression))
-    evaluation = Evaluation(info, "torch", info.modality, info.sampling_rate, tuple(results))
+    evaluation = Evaluation(info, "torch", info.modality, info.frame_stride, tuple(results))
     every = torch.from_numpy(np.concatenate(rows))
     targets = torch.from_numpy(
         regression_targets(samples, info.labels) if regression else label_indices(samples, info.labels)
