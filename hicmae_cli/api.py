@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import cast
 
 from hicmae_cli.bundled import DEFAULT_WEIGHT
-from hicmae_cli.model_input import WINDOW_S
 from hicmae_cli.report.prediction import Prediction
 from hicmae_cli.runtime.engine import Engine
 from hicmae_cli.runtime.inputs import find_inputs
 from hicmae_cli.runtime.opening import describe_weight, open_engine
 from hicmae_cli.runtime.predictor import Predictor
 from hicmae_cli.runtime.results import FileResult
-from hicmae_cli.runtime.settings import DEFAULT_HOP_S, PredictSettings
+from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.runtime.sources import Source
 
 
@@ -28,8 +27,8 @@ def predict(
     engine: str = "auto",
     device: str = "auto",
     modality: str = "auto",
-    window_s: float = WINDOW_S,
-    hop_s: float = DEFAULT_HOP_S,
+    window_s: float | None = None,
+    hop_s: float | None = None,
     start_s: float = 0.0,
     end_s: float | None = None,
     faces: int = 4,
@@ -44,8 +43,8 @@ def predict(
         engine: ``auto``, ``onnx`` or ``torch``.
         device: ``auto``, ``cpu``, ``cuda`` …
         modality: ``auto`` uses the streams that are there; ``av``, ``video`` and ``audio`` require theirs.
-        window_s: length of a window in seconds; the models are trained on 2.56 s.
-        hop_s: time between the starts of two windows.
+        window_s: length of a window in seconds; by default that of the weight's training, usually 2.56 s.
+        hop_s: time between the starts of two windows; by default a quarter of the training's window, usually 0.64 s.
         start_s: where in each input to start.
         end_s: where to stop; None for its end.
         faces: largest number of people to follow at once.

@@ -16,7 +16,7 @@ from PIL import Image
 
 from hicmae_cli.fonts import pillow_font, sans_fonts
 from hicmae_cli.preparing.contact_sheet import draw_contact_sheet
-from hicmae_cli.report.plots import plot_confusion
+from hicmae_cli.report.score_plots import plot_confusion
 
 LATIN = "Ärger, É – ß ñ Ω ж"  # noqa: RUF001 (the dash is meant)
 CHINESE = "愤怒"

@@ -18,7 +18,6 @@ from hicmae_cli.cli.options import (
     parse_path,
     usage_error,
 )
-from hicmae_cli.model_input import WINDOW_S
 
 
 def embed(
@@ -54,8 +53,18 @@ def embed(
             metavar="av|video|audio", help="Streams that the model gets; by default those that it was trained on."
         ),
     ] = None,
-    window: Annotated[float, typer.Option(help="Length of a window of a recording, in seconds.")] = WINDOW_S,
-    hop: Annotated[float, typer.Option(help="Time between the starts of two windows, in seconds.")] = 0.64,
+    window: Annotated[
+        float | None,
+        typer.Option(
+            help="Length of a window of a recording, in seconds; by default that of the training, usually 2.56."
+        ),
+    ] = None,
+    hop: Annotated[
+        float | None,
+        typer.Option(
+            help="Time between the starts of two windows, in seconds; by default a quarter of the training's window."
+        ),
+    ] = None,
     start: Annotated[float, typer.Option(help="Start of the part to embed of each recording, in seconds.")] = 0.0,
     end: Annotated[
         float | None, typer.Option(help="End of that part, in seconds; by default the end of the file.")

@@ -67,10 +67,27 @@ def evaluate(
     confusion: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Draw the confusion matrix as a .png, .svg or .pdf picture.")
     ] = None,
+    table: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the tables as .csv, .tex (LaTeX, booktabs) or .md.")
+    ] = None,
     output: Annotated[
         Path | None,
+        typer.Option("--output", "-o", metavar="DIR", help="Folder to write the result, all tables and pictures to."),
+    ] = None,
+    figure_format: Annotated[
+        str, typer.Option(metavar="png|svg|pdf", help="Format of the pictures in the folder of --output.")
+    ] = "png",
+    by: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN,…", help="Also score groups of clips by columns of the list: speaker,sex,age."),
+    ] = None,
+    calibrate: Annotated[
+        bool, typer.Option("--calibrate", help="Fit a temperature on the validation clips of the list.")
+    ] = False,
+    degrade: Annotated[
+        str | None,
         typer.Option(
-            "--output", "-o", metavar="DIR", help="Folder to write result.json, result.md and confusion.png to."
+            metavar="NAME[=A..B],…", help="Also score degraded clips: noise, blur, occlusion, drop-frames, desync."
         ),
     ] = None,
     quiet: QuietOption = False,
@@ -86,24 +103,29 @@ def evaluate(
         hicmae evaluate --dataset crema-d --fold all --weights runs/crema-d
 
         hicmae evaluate --dataset ravdess -w crema-d --cross --map calm=neutral
+
+        hicmae evaluate --dataset crema-d --fold 1 -w runs/crema-d --by sex,age --degrade noise,blur -o results
     """
     from hicmae_cli.cli.clip_lists import puppets_manifest
     from hicmae_cli.cli.screen import STDOUT, Screen, print_scores, write_document
     from hicmae_cli.errors import SettingsError
     from hicmae_cli.evaluation.evaluate import evaluate as score
     from hicmae_cli.report.console import demo_notice, licence_line
+    from hicmae_cli.report.figures import check_picture
     from hicmae_cli.report.files import make_folder
-    from hicmae_cli.report.plots import check_picture
-    from hicmae_cli.report.score_files import write_scores
+    from hicmae_cli.report.score_files import check_figure_format, save_scores, write_scores
+    from hicmae_cli.report.score_tables import check_table, write_tables
 
-    for file in filter(None, (json_file, markdown, confusion)):
+    for file in filter(None, (json_file, markdown, confusion, table)):
         if file.is_dir():
             raise SettingsError(f"{file}: is a folder; give the name of a file")
     if confusion is not None:
         check_picture(confusion)
+    if table is not None:
+        check_table(table)
+    check_figure_format(figure_format)
     if output is not None:
         make_folder(output)
-        json_file, markdown = json_file or output / "result.json", markdown or output / "result.md"
     screen = Screen(quiet=quiet)
 
     def start(info: WeightInfo, clips: int) -> None:
@@ -128,15 +150,20 @@ def evaluate(
             engine=engine,
             device=device,
             sampling_rate=sampling_rate,
+            by=by or (),
+            calibrate=calibrate,
+            degrade=degrade or "",
             draw_puppets=puppets_manifest,
             on_start=start,
             on_clip=bar.advance,
         )
     document = sheet.to_dict()
-    if confusion is None and output is not None and document.get("confusion"):
-        confusion = output / "confusion.png"
     # Write the files first: the reader of stdout may close the pipe.
     write_scores(document, weights, None if json_file == STDOUT else json_file, markdown, confusion)
+    if table is not None:
+        write_tables(document, table)
+    if output is not None:
+        save_scores(document, weights, output, figure_format)
     for sentence in document["protocol"]:
         screen.say(sentence)
     if json_file == STDOUT:

@@ -16,6 +16,7 @@ from hicmae_cli.cli.options import (
     ExtendOption,
     ManifestOption,
     OverrideOption,
+    ProfileOption,
     RecipeOption,
     RootOption,
     RunOption,
@@ -79,6 +80,7 @@ def finetune(
         str | None, typer.Option(metavar="K|all", help="Fold to test; by default all folds, one after the other.")
     ] = None,
     recipe: RecipeOption = None,
+    profile: ProfileOption = None,
     output: RunOption = Path("runs/finetune"),
     init: Annotated[
         str | None, typer.Option(metavar="NAME|FILE", help="Start from this weight instead of from scratch.")
@@ -140,6 +142,8 @@ def finetune(
 
         hicmae finetune --dataset mafw --fold 1 --set class_weights=balanced
 
+        hicmae finetune --dataset folder --root my-videos --profile laptop
+
         hicmae finetune --manifest interviews.csv --recipe crema-d
 
         hicmae finetune --dataset crema-d --protocol loso --seeds 0 1 2
@@ -184,6 +188,7 @@ def finetune(
             recipe=recipe,
             overrides={**options, **parse_overrides(set_ or [])},
             extend_epochs=extend_epochs,
+            profile=profile,
             output=output,
             init=init,
             task=task,

@@ -70,6 +70,14 @@ RecipeOption = Annotated[
         help="A recipe from `hicmae recipes`, or a .toml file; by default the dataset's recipe.",
     ),
 ]
+ProfileOption = Annotated[
+    str | None,
+    typer.Option(
+        "--profile",
+        metavar="laptop",
+        help="Values for a kind of machine, which replace those of the recipe; --set replaces them in turn.",
+    ),
+]
 RunOption = Annotated[
     Path,
     typer.Option(

@@ -14,7 +14,6 @@ from hicmae_cli.bundled import DEFAULT_WEIGHT
 from hicmae_cli.cli.flags import to_flags
 from hicmae_cli.cli.options import DeviceOption, EngineOption, QuietOption, WeightsOption, parse_path
 from hicmae_cli.errors import DiskError, SettingsError, one_line
-from hicmae_cli.model_input import WINDOW_S
 from hicmae_cli.report.formats import DEFAULT_FORMATS, FORMATS, find_formats
 
 if TYPE_CHECKING:
@@ -41,8 +40,16 @@ def predict(
     modality: Annotated[
         str, typer.Option(help="Streams to use: auto takes those that a file has; av, video and audio require theirs.")
     ] = "auto",
-    window: Annotated[float, typer.Option(help="Length of a window, in seconds.")] = WINDOW_S,
-    hop: Annotated[float, typer.Option(help="Time between the starts of two windows, in seconds.")] = 0.64,
+    window: Annotated[
+        float | None,
+        typer.Option(help="Length of a window, in seconds; by default that of the weight's training, usually 2.56."),
+    ] = None,
+    hop: Annotated[
+        float | None,
+        typer.Option(
+            help="Time between the starts of two windows, in seconds; by default a quarter of the training's window."
+        ),
+    ] = None,
     start: Annotated[float, typer.Option(help="Start of the part to predict in each file, in seconds.")] = 0.0,
     end: Annotated[
         float | None, typer.Option(help="End of that part, in seconds; by default the end of the file.")

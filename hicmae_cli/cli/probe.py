@@ -11,7 +11,7 @@ from hicmae_cli.cli.options import QuietOption
 
 if TYPE_CHECKING:
     from hicmae_cli.embedding.probe import ProbeResult
-    from hicmae_cli.report.scores import Grid
+    from hicmae_cli.report.grid import Grid
 
 
 def probe(
@@ -62,7 +62,7 @@ def probe(
 
 
 def _make_grid(result: ProbeResult) -> Grid:
-    from hicmae_cli.report.scores import Grid
+    from hicmae_cli.report.grid import Grid
 
     rows = []
     for layer in result.layers:

@@ -14,14 +14,22 @@ from PIL import Image
 
 from hicmae_cli.clips.clip import Clip
 from hicmae_cli.clips.log_mel import MIN_SAMPLES, compute_log_mel
-from hicmae_cli.clips.views import View, select_evaluation_views
+from hicmae_cli.clips.views import (
+    View,
+    draw_timed_view,
+    draw_training_view,
+    select_evaluation_views,
+    select_timed_views,
+)
 from hicmae_cli.errors import MediaError
 from hicmae_cli.media import Stills, read_audio, read_audio_if_any, read_frames, read_stills, write_video
-from hicmae_cli.model_input import FACE_SIZE_PX, SAMPLE_RATE_HZ
+from hicmae_cli.model_input import FACE_SIZE_PX, FRAME_STEP_S, SAMPLE_RATE_HZ
 
 _IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp"}
 FOLDER_FPS = 25
-"""Assumed frame rate of a folder of face pictures, and of a clip without pictures."""
+"""Assumed frame rate of a folder of face pictures without sound, and of a clip without pictures."""
+# Pictures in a folder last as long as its sound, unless this would be no camera's frame rate.
+_LOWEST_FPS, _HIGHEST_FPS = 5, 130
 
 Frames: TypeAlias = NDArray[np.uint8] | tuple[Path, ...] | Stills
 
@@ -34,10 +42,12 @@ class PreparedClip:
         frames: (n, 160, 160, 3) uint8 faces, or their source, decoded on demand: the pictures of a video, or sorted
             image files; None without video.
         samples: (m,) float32, 16 kHz mono; None without sound.
+        timestamps_s: (n,) seconds at which each frame appears, rising from 0; None if no file says so. See `times_s`.
     """
 
     frames: Frames | None
     samples: NDArray[np.float32] | None
+    timestamps_s: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         if self.frames is None and self.samples is None:
@@ -56,17 +66,62 @@ class PreparedClip:
         """Number of samples; 0 without sound."""
         return 0 if self.samples is None else len(self.samples)
 
-    def read_evaluation_clips(self, sampling_rate: int, modality: str = "av") -> list[Clip]:
+    @property
+    def times_s(self) -> NDArray[np.float64]:
+        """When each frame appears (n,), by the timestamps of the file.
+
+        Pictures without timestamps are spread evenly over the sound, or come at 25 frames/s.
+        """
+        if self.timestamps_s is not None:
+            return self.timestamps_s
+        step_s = 1 / FOLDER_FPS
+        if self.frames is not None and self.samples is not None:
+            even_s = self.num_samples / SAMPLE_RATE_HZ / self.num_frames
+            step_s = even_s if 1 / _HIGHEST_FPS <= even_s <= 1 / _LOWEST_FPS else step_s
+        return np.arange(self.num_frames, dtype=np.float64) * step_s
+
+    @property
+    def frame_s(self) -> float:
+        """Mean time from one frame to the next."""
+        times_s = self.times_s
+        return float(times_s[-1] / (len(times_s) - 1)) if len(times_s) > 1 else 1 / FOLDER_FPS
+
+    @property
+    def length_s(self) -> float:
+        """When the clip ends: the end of its sound if the last frame ends at about the same time, else of that frame.
+
+        At another frame rate, the last frame of a recording ends up to a frame earlier or later, but not the sound.
+        """
+        video_s, sound_s = float(self.times_s[-1]) + self.frame_s, self.num_samples / SAMPLE_RATE_HZ
+        return sound_s if abs(sound_s - video_s) < FRAME_STEP_S else video_s
+
+    def select_evaluation_views(self, frame_stride: int | None) -> list[View]:
+        """Select the two test views.
+
+        Args:
+            frame_stride: take every n-th frame; None to choose by time, one frame every 0.16 s.
+        """
+        if frame_stride is None:
+            return select_timed_views(self.times_s, self.length_s, self.num_samples)
+        return select_evaluation_views(self.num_frames, self.num_samples, frame_stride)
+
+    def draw_training_view(self, frame_stride: int | None, rng: np.random.Generator) -> View:
+        """Draw a random view to train on; ``frame_stride`` as in `select_evaluation_views`."""
+        if frame_stride is None:
+            return draw_timed_view(self.times_s, self.length_s, self.num_samples, rng)
+        return draw_training_view(self.num_frames, self.num_samples, frame_stride, rng)
+
+    def read_evaluation_clips(self, frame_stride: int | None, modality: str = "av") -> list[Clip]:
         """Read the model's inputs of the two test views; equal views share one object.
 
         Args:
-            sampling_rate: s: every s-th frame is sampled.
+            frame_stride: as in `select_evaluation_views`.
             modality: the streams that are used. The other one is not read, unless a view lacks the one that is used.
 
         Raises:
             MediaError: a picture cannot be read.
         """
-        views = select_evaluation_views(self.num_frames, self.num_samples, sampling_rate)
+        views = self.select_evaluation_views(frame_stride)
         skips_sound = modality == "video" and self.frames is not None
         mels = {view: None if skips_sound else self._compute_log_mel(view) for view in dict.fromkeys(views)}
         faces = None
@@ -204,21 +259,22 @@ def read_prepared_clip(video: Path | None, audio: Path | None) -> PreparedClip:
     stills = read_stills(video, with_sound=one_file)
     if stills is not None:
         _check_size(video, stills.width_px, stills.height_px)
-    faces = _read_video_faces(video) if stills is None else stills
+    faces, times_s = _read_video_faces(video) if stills is None else (stills, stills.times_s)
     if audio is None or not one_file:
-        return PreparedClip(faces, None if audio is None else read_audio(audio))
-    return PreparedClip(faces, read_audio_if_any(video) if stills is None else stills.samples)
+        return PreparedClip(faces, None if audio is None else read_audio(audio), times_s)
+    return PreparedClip(faces, read_audio_if_any(video) if stills is None else stills.samples, times_s)
 
 
-def _read_video_faces(video: Path) -> NDArray[np.uint8]:
-    """Decode all faces of a video that ``read_stills`` cannot read."""
-    faces = []
+def _read_video_faces(video: Path) -> tuple[NDArray[np.uint8], NDArray[np.float64]]:
+    """Decode all faces of a video that ``read_stills`` cannot read, and the times at which they appear."""
+    faces, times_s = [], []
     for frame in read_frames(video):
         _check_size(video, frame.width_px, frame.height_px)
         faces.append(frame.rgb)
+        times_s.append(frame.time_s)
     if not faces:
         raise MediaError(f"{video}: no video frames, expected a prepared clip or a folder of faces")
-    return np.stack(faces)
+    return np.stack(faces), np.array(times_s, np.float64)
 
 
 def _check_size(video: Path, width_px: int, height_px: int) -> None:

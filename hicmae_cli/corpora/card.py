@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from hicmae_cli.corpora.dataset import Dataset
 from hicmae_cli.metric_names import format_metric
+from hicmae_cli.model_input import FRAME_STEP_S
 
 
 def make_card(dataset: Dataset) -> str:
@@ -20,7 +21,6 @@ def make_title(dataset: Dataset) -> str:
 
 def list_facts(dataset: Dataset) -> list[tuple[str, str]]:
     """Return (name, value) of each fact that fits one line."""
-    rate = dataset.sampling_rate
     facts = [
         ("Task", describe_task(dataset)),
         ("Labels, in order", ", ".join(_name_labels(dataset))),
@@ -28,7 +28,7 @@ def list_facts(dataset: Dataset) -> list[tuple[str, str]]:
         ("Metrics", _describe_metrics(dataset)),
         ("Decisions", _describe_decisions(dataset)),
         ("Shared people", dataset.shares_people),
-        ("Sampling rate", f"{rate} (every {_ordinal(rate)}frame)"),
+        _describe_sampling(dataset),
         ("Recipe", f"`{dataset.recipe}`" if dataset.recipe else ""),
         ("Pre-training recipe", f"`{dataset.pretrain_recipe}`" if dataset.pretrain_recipe else ""),
         ("Package", f"`{dataset.package}`" if dataset.package else ""),
@@ -37,6 +37,13 @@ def list_facts(dataset: Dataset) -> list[tuple[str, str]]:
         ("Cite", dataset.citation),
     ]
     return [(name, value) for name, value in facts if value]
+
+
+def _describe_sampling(dataset: Dataset) -> tuple[str, str]:
+    rate = dataset.sampling_rate
+    if dataset.sampling == "time":
+        return "Sampling", f"by time: one frame every {FRAME_STEP_S} s"
+    return "Sampling rate", f"{rate} (every {_ordinal(rate)}frame)"
 
 
 def describe_task(dataset: Dataset) -> str:

@@ -5,7 +5,7 @@ Each module in ``known/`` holds one or more ``Dataset`` values; ``catalogue.py``
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -84,6 +84,10 @@ def _no_items(root: Path) -> list[Item]:
     raise ManifestError(one_line(f"{root}: this dataset has no items to prepare"))
 
 
+def _no_actors(root: Path) -> dict[str, dict[str, str]]:
+    return {}
+
+
 def _no_warnings(root: Path) -> list[str]:
     return []
 
@@ -103,13 +107,17 @@ class Dataset:
         fold_rule: which clips each fold tests, in words.
         metric: the metric that chooses the best epoch; empty without labels.
         reported: the metrics that the paper reports.
-        sampling_rate: s, to use every s-th frame.
+        sampling_rate: s, to use every s-th frame, if frames are counted.
+        sampling: ``frames`` to count frames, as the paper does, or ``time`` for one frame every 0.16 s.
         recipe: name of its fine-tuning recipe, or path of a .toml file; empty without labels.
         pretrain_recipe: name of the recipe that pre-trains on it; empty if there is none.
         items: root -> items as distributed, sorted by id. It reads names and annotations and opens no media file.
             Without its annotations it raises ``ManifestError``; where file names are the list, an empty root has no
             items.
+        deal: usable items -> the same items with their folds; None if `items` names the folds. `prepare` calls it once
+            it has opened all videos and knows which items are usable.
         ignored: root -> a warning for each kind of video that ``items`` ignores.
+        actors: root -> what is known about the speakers, such as sex and age: column -> speaker -> field.
         layout: its files, relative to the root, one per line.
         citation: the publication to cite.
         licence: licence, or a summary of the permitted use.
@@ -147,10 +155,13 @@ class Dataset:
     metric: Metric | Literal[""] = ""
     reported: tuple[Metric, ...] = ()
     sampling_rate: int
+    sampling: Literal["frames", "time"] = "frames"
     recipe: str = ""
     pretrain_recipe: str = ""
     items: Callable[[Path], list[Item]] = _no_items
+    deal: Callable[[Sequence[Item]], list[Item]] | None = None
     ignored: Callable[[Path], list[str]] = _no_warnings
+    actors: Callable[[Path], Mapping[str, Mapping[str, str]]] = _no_actors
     layout: str
     citation: str
     licence: str
@@ -190,7 +201,7 @@ class Dataset:
         facts = {
             key: value
             for key, value in vars(self).items()
-            if key not in ("items", "ignored", "layout", "published", "prepared_list")
+            if key not in ("items", "deal", "ignored", "actors", "layout", "published", "prepared_list")
         }
         return {
             **facts,

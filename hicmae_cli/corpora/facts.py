@@ -100,6 +100,8 @@ def _find_recipe_faults(dataset: Dataset) -> Iterator[str]:
             settings = load_settings(FinetuneSettings, dataset.recipe)
             if settings.sampling_rate != dataset.sampling_rate:
                 yield f"sampling_rate={dataset.sampling_rate}: its recipe has {settings.sampling_rate}"
+            if settings.sampling != dataset.sampling:
+                yield f"sampling={dataset.sampling!r}: its recipe has {settings.sampling!r}"
             if dataset.sound_only and settings.modality != "audio":
                 yield f"sound_only: its recipe has modality={settings.modality!r}, expected 'audio'"
         if dataset.pretrain_recipe:

@@ -7,11 +7,13 @@ from the same authors' visual-only lists, for IEMOCAP from its annotation files,
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from functools import cache
 from importlib import resources
 from typing import Any
 
-from hicmae_cli.corpora.dataset import SplitFacts
+from hicmae_cli.corpora.dataset import Dataset, SplitFacts
+from hicmae_cli.corpora.splits import hash_split
 
 
 def read_published(title: str) -> dict[str, SplitFacts]:
@@ -21,6 +23,22 @@ def read_published(title: str) -> dict[str, SplitFacts]:
         KeyError: no dataset has this title.
     """
     return {fold: _make_facts(values) for fold, values in _read_protocols()[title].items()}
+
+
+def equals_published(dataset: Dataset, clips: Iterable[tuple[str, str]], sha256: str) -> bool:
+    """Return whether clips are those of a published list; ids are also tried as the authors name their folders.
+
+    Args:
+        dataset: the dataset of the clips.
+        clips: id and label of each clip; the values of a regression as Python writes them.
+        sha256: the published hash; see ``hash_split``.
+    """
+    codes = {label: str(index) for index, label in enumerate(dataset.labels)} if dataset.task != "regression" else {}
+    pairs = [(id_, codes.get(label, label)) for id_, label in clips]
+    return any(
+        hash_split((f"{id_}{suffix}", label) for id_, label in pairs) == sha256
+        for suffix in {"", dataset.frames_suffix}
+    )
 
 
 @cache

@@ -98,7 +98,7 @@ def _read_samples(clips: ClipList) -> list[Sample]:
 def _embed_clip(
     extractor: Extractor, sample: Sample, layers: Sequence[str], modality: str
 ) -> dict[str, NDArray[np.float32]]:
-    views = read_prepared_clip(sample.video, sample.audio).read_evaluation_clips(extractor.info.sampling_rate)
+    views = read_prepared_clip(sample.video, sample.audio).read_evaluation_clips(extractor.info.frame_stride)
     shown = {id(view): kept for view in views if (kept := restrict(view, modality)) is not None}
     if not shown:
         raise ValueError(f"the clip has no {modality}")

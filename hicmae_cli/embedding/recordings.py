@@ -13,12 +13,11 @@ from hicmae_cli.bundled import DEFAULT_WEIGHT
 from hicmae_cli.embedding.extractor import FUSED, Extractor, open_extractor
 from hicmae_cli.embedding.table import Embeddings, describe_making
 from hicmae_cli.errors import HicmaeError
-from hicmae_cli.model_input import WINDOW_S
 from hicmae_cli.runtime.inputs import find_inputs
 from hicmae_cli.runtime.predictor import open_detector
 from hicmae_cli.runtime.reading import WindowReader
 from hicmae_cli.runtime.results import VOICE_TRACK
-from hicmae_cli.runtime.settings import DEFAULT_HOP_S, PredictSettings
+from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.runtime.sources import open_source
 
 Row = tuple[dict[str, Any], dict[str, NDArray[np.float32]]]
@@ -31,8 +30,8 @@ def embed_recordings(
     layers: Sequence[str] = (FUSED,),
     modality: str = "auto",
     device: str = "auto",
-    window_s: float = WINDOW_S,
-    hop_s: float = DEFAULT_HOP_S,
+    window_s: float | None = None,
+    hop_s: float | None = None,
     start_s: float = 0.0,
     end_s: float | None = None,
     faces: int = 4,
@@ -47,8 +46,8 @@ def embed_recordings(
         layers: any of ``Extractor.layers``, or ``each``.
         modality: ``auto`` uses the streams that are there; ``av``, ``video`` and ``audio`` require theirs.
         device: ``auto``, ``cpu``, ``cuda`` …
-        window_s: length of a window in seconds; the models are trained on 2.56 s.
-        hop_s: time between the starts of two windows.
+        window_s: length of a window in seconds; by default that of the weight's training, usually 2.56 s.
+        hop_s: time between the starts of two windows; by default a quarter of the training's window, usually 0.64 s.
         start_s: where in each input to start.
         end_s: where to stop; None for its end.
         faces: largest number of people to follow at once.
@@ -66,6 +65,7 @@ def embed_recordings(
     """
     settings = PredictSettings(modality, window_s, hop_s, faces, start_s, end_s)
     extractor = open_extractor(str(weights), device)
+    settings = settings.follow(extractor.info.step_s)
     chosen = extractor.choose_layers(layers)
     paths, faults = find_inputs([str(each) for each in ([source] if isinstance(source, str | Path) else source)])
     failures = dict(faults)
@@ -88,7 +88,13 @@ def embed_recordings(
 
 def _embed_file(path: Path, extractor: Extractor, layers: Sequence[str], settings: PredictSettings) -> list[Row]:
     opened = open_source(path)
-    reader = WindowReader(opened, opened.probe(lambda: None), settings, lambda: open_detector(settings.faces))
+    reader = WindowReader(
+        opened,
+        opened.probe(lambda: None),
+        settings,
+        lambda: open_detector(settings.faces),
+        trained_step_s=extractor.info.step_s,
+    )
     rows: list[Row] = []
     latest: dict[int, dict[str, NDArray[np.float32]]] = {}
     for inputs in reader:

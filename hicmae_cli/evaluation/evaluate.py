@@ -11,10 +11,13 @@ from typing import NamedTuple
 
 from hicmae_cli.bundled import DEFAULT_WEIGHT
 from hicmae_cli.corpora.fold_protocols import read_folds
-from hicmae_cli.corpora.manifest import ALL_FOLDS
-from hicmae_cli.corpora.splits import list_folds
+from hicmae_cli.corpora.manifest import ALL_FOLDS, Sample
+from hicmae_cli.corpora.splits import find_shared_people, list_folds
 from hicmae_cli.corpora.values import format_target
 from hicmae_cli.errors import SettingsError
+from hicmae_cli.evaluation.calibration import fit_temperature
+from hicmae_cli.evaluation.columns import read_columns
+from hicmae_cli.evaluation.degradations import Degrade, parse_degradations
 from hicmae_cli.evaluation.folds import FoldsEvaluation, score_folds
 from hicmae_cli.evaluation.label_maps import Matched
 from hicmae_cli.evaluation.plan import EvaluationPlan, find_weights, pick_weight, plan_evaluation
@@ -38,6 +41,8 @@ class _Part(NamedTuple):
 
     matched: Matched
     weight: str
+    listed: tuple[Sample, ...]
+    """The clips as the list has them."""
 
 
 def evaluate(
@@ -54,6 +59,9 @@ def evaluate(
     engine: str = "auto",
     device: str = "auto",
     sampling_rate: int | None = None,
+    by: str | Sequence[str] = (),
+    calibrate: bool = False,
+    degrade: str | Mapping[str, Sequence[float]] = "",
     draw_puppets: Callable[[Path], Path] | None = None,
     on_start: Callable[[WeightInfo, int], None] = lambda *_: None,
     on_clip: Callable[[], None] = lambda: None,
@@ -73,9 +81,15 @@ def evaluate(
             name of a ``.toml`` file; ``-`` skips the clips of a label.
         engine: ``auto``, ``onnx`` or ``torch``.
         device: ``auto``, ``cpu``, ``cuda``, …
-        sampling_rate: take every n-th frame, by default as the weight was trained.
+        sampling_rate: take every n-th frame, by default as the weight was trained. A weight that samples by time
+            refuses it.
+        by: columns of the list, such as ``"speaker,sex"``: also score each of their groups.
+        calibrate: fit a temperature on the list's validation clips; by default, that of the weight is used if it has
+            one.
+        degrade: also score degraded clips, e.g. ``"noise=0..20dB,blur"``; see ``parse_degradations``.
         draw_puppets: draws the generated corpus into a folder if it is missing; see ``find_clips``.
-        on_start: called with the metadata of the weight and the number of clips before the first clip.
+        on_start: called with the metadata of the weight and the number of clips to run, counting each pass over them,
+            before the first clip.
         on_clip: called after each clip.
 
     Returns:
@@ -90,6 +104,7 @@ def evaluate(
         raise SettingsError(f"modality={modality!r}: expected {', '.join(MODALITIES)} or {EACH}")
     if sampling_rate is not None and sampling_rate < 1:
         raise SettingsError(f"sampling_rate={sampling_rate}: expected 1 or more")
+    degradations = parse_degradations(degrade) if degrade else []
     weights = str(weights)
     folds = find_fold_list(Path(weights))
     plan = plan_evaluation(
@@ -105,12 +120,28 @@ def evaluate(
     )
     info = read_info(pick_weight(weights, plan.fold))
     modalities = _choose_modalities(info, modality)
-    parts = _match_parts(plan, weights, info)
-    on_start(info, sum(len(part.matched.samples) for part in parts.values()))
-    open_weight = partial(open_engine, engine=engine, device=device)
-    results = _score_parts(plan, parts, open_weight, sampling_rate, modalities, on_clip)
-    unscored = tuple(name for name in modalities if name not in results) if len(modalities) > 1 else ()
-    return ScoreSheet(weights, _describe_protocol(plan, parts), results, unscored)
+    _check_affected(degradations, modalities)
+    samples = plan.read_samples(info)
+    parts = _match_parts(plan, weights, samples)
+    columns = read_columns(plan, None if root is None else Path(root), samples, by)
+    fitted = _match_validation(plan, weights, samples, parts) if calibrate else None
+    tested = sum(len(part.matched.samples) for part in parts.values())
+    on_start(info, tested * (1 + len(degradations)) + (len(fitted.matched.samples) if fitted else 0))
+    score = partial(_score_parts, plan, partial(open_engine, engine=engine, device=device), sampling_rate, on_clip)
+    results = score(parts, modalities)
+    main = next(iter(results))
+    return ScoreSheet(
+        weights,
+        _describe_protocol(plan, parts),
+        results,
+        unscored=tuple(name for name in modalities if name not in results) if len(modalities) > 1 else (),
+        calibration=_fit(score({"": fitted}, (main,))[main].pooled) if fitted else None,
+        columns=columns,
+        degraded=tuple(
+            (each, score(parts, [name for name in results if name != each.kind.unaffected], degrade=each))
+            for each in degradations
+        ),
+    )
 
 
 def _choose_modalities(info: WeightInfo, modality: str | None) -> Sequence[str]:
@@ -119,35 +150,79 @@ def _choose_modalities(info: WeightInfo, modality: str | None) -> Sequence[str]:
     return MODALITIES if modality == EACH else (modality or info.modality,)
 
 
-def _match_parts(plan: EvaluationPlan, weights: str, info: WeightInfo) -> dict[str, _Part]:
+def _check_affected(degradations: Sequence[Degrade], modalities: Sequence[str]) -> None:
+    for each in degradations:
+        if set(modalities) == {each.kind.unaffected}:
+            raise SettingsError(
+                f"degrade={each.kind.name!r}: changes nothing for modality={each.kind.unaffected!r}; leave it out"
+            )
+
+
+def _match_parts(plan: EvaluationPlan, weights: str, samples: Sequence[Sample]) -> dict[str, _Part]:
     """Select the clips of each weight and give them the weight's labels, fold -> part; "" without folds."""
-    samples = plan.read_samples(info)
     all_labels = sorted({format_target(sample.target) for sample in samples})
     parts = {}
     for fold, file in find_weights(weights, plan.fold, list_folds(samples), cross=plan.cross).items():
         own = read_info(file)
-        parts[fold] = _Part(plan.match(plan.select(samples, fold, own.fold), own, all_labels), file)
+        chosen = plan.select(samples, fold, own.fold)
+        parts[fold] = _Part(plan.match(chosen, own, all_labels), file, tuple(chosen))
     return parts
+
+
+def _match_validation(
+    plan: EvaluationPlan, weights: str, samples: Sequence[Sample], parts: Mapping[str, _Part]
+) -> _Part:
+    """Select the validation clips of the list, to fit a temperature on them.
+
+    Raises:
+        SettingsError: there are none, or they share clips or people with the test clips.
+    """
+    part = next(iter(parts.values()))
+    info = read_info(part.weight)
+    if info.task == "regression":
+        raise SettingsError("`calibrate`: a regression has no probabilities to calibrate")
+    tested = [sample for each in parts.values() for sample in each.listed]
+    chosen = [] if plan.fold else [sample for sample in samples if sample.split in ("validation", "val")]
+    if not chosen:
+        raise SettingsError(
+            f"`calibrate`: {plan.name} has no validation clips; name some in its column `split`, or use a weight that "
+            "hicmae fine-tuned: it records a temperature"
+        )
+    if {sample.id for sample in chosen} & {sample.id for sample in tested}:
+        raise SettingsError(f"`calibrate`: the validation clips are tested themselves (split={plan.split!r})")
+    if shared := find_shared_people(chosen, tested):
+        raise SettingsError(f"`calibrate`: {', '.join(shared[:3])} is in the validation clips and in the test clips")
+    return _Part(plan.match(chosen, info), part.weight, tuple(chosen))
+
+
+def _fit(validation: Evaluation) -> tuple[float, str]:
+    """Fit a temperature -> it, and what it was fitted on."""
+    people = {sample.speaker for sample in validation.samples} - {""}
+    of_people = f" of {len(people)} {'person' if len(people) == 1 else 'people'}" if people else ""
+    words = f"{len(validation.samples)} validation clips of the list{of_people}"
+    return fit_temperature(validation.outputs, validation.truth), words
 
 
 def _score_parts(
     plan: EvaluationPlan,
-    parts: Mapping[str, _Part],
     open_weight: Callable[[str], Engine],
     sampling_rate: int | None,
-    modalities: Sequence[str],
     on_clip: Callable[[], None],
+    parts: Mapping[str, _Part],
+    modalities: Sequence[str],
+    degrade: Degrade | None = None,
 ) -> Mapping[str, Evaluation | FoldsEvaluation]:
     """Run the weight of each part over its clips -> a result for each modality that every part has."""
     first = next(iter(parts.values()))
     merge_by = plan.dataset.merge_by if plan.dataset else 0
-    if plan.fold == ALL_FOLDS:
+    if list(parts) != [""] and plan.fold == ALL_FOLDS:
         return score_folds(
             {fold: (part.matched.samples, partial(open_weight, part.weight)) for fold, part in parts.items()},
             sampling_rate=sampling_rate,
             modalities=modalities,
             merge_by=merge_by,
             classes=first.matched.classes,
+            degrade=degrade,
             on_clip=on_clip,
         )
     return score_clips(
@@ -157,6 +232,7 @@ def _score_parts(
         modalities=modalities,
         merge_by=merge_by,
         classes=first.matched.classes,
+        degrade=degrade,
         on_clip=on_clip,
     )
 
@@ -169,5 +245,8 @@ def _describe_protocol(plan: EvaluationPlan, parts: Mapping[str, _Part]) -> Prot
     has_splits = any(sample.split for part in parts.values() for sample in part.matched.samples)
     by_fold = plan.fold or (plan.dataset and plan.dataset.folds)
     split = plan.split if has_splits and not by_fold else ""
+    listed = {
+        fold: [(sample.id, format_target(sample.target)) for sample in part.listed] for fold, part in parts.items()
+    }
     rule = plan.drawn.rule if plan.drawn and plan.fold else ""
-    return Protocol(plan.name, plan.dataset, plan.fold, split, matched, plan.cross, drawn_rule=rule)
+    return Protocol(plan.name, plan.dataset, plan.fold, split, matched, plan.cross, drawn_rule=rule, listed=listed)

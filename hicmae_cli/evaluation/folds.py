@@ -10,6 +10,7 @@ from typing import Any
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.corpora.values import check_values
 from hicmae_cli.errors import WeightsError
+from hicmae_cli.evaluation.degradations import Degrade
 from hicmae_cli.evaluation.results import Evaluation, SampleResult
 from hicmae_cli.evaluation.scoring import score_clips
 from hicmae_cli.runtime.engine import Engine
@@ -91,6 +92,7 @@ def score_folds(
     modalities: Sequence[str] = ("av",),
     merge_by: int = 0,
     classes: Sequence[str] = (),
+    degrade: Degrade | None = None,
     on_clip: Callable[[], None] = lambda: None,
 ) -> dict[str, FoldsEvaluation]:
     """Score each fold with its own model, by ``score_clips``.
@@ -101,6 +103,7 @@ def score_folds(
         modalities: see ``score_clips``.
         merge_by: see ``score_clips``.
         classes: see ``score_clips``.
+        degrade: see ``score_clips``.
         on_clip: called after each clip.
 
     Returns:
@@ -119,6 +122,7 @@ def score_folds(
             modalities=modalities,
             merge_by=merge_by,
             classes=classes,
+            degrade=degrade,
             on_clip=on_clip,
         )
         for modality, result in results.items():

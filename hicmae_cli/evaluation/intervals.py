@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hicmae_cli.evaluation.metrics import score_sums, score_tables, value_sums
+from hicmae_cli.evaluation.probability_metrics import ProbabilityScorer
 from hicmae_cli.metric_names import REGRESSION
 
 DRAWS = 1000
@@ -107,6 +108,24 @@ def regression_intervals(
     return Intervals(_find_bounds(drawn), resampled, draws, seed)
 
 
+def probability_intervals(
+    truth: NDArray[np.int64],
+    probabilities: NDArray[np.float64],
+    speakers: Sequence[str] = (),
+    *,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Intervals:
+    """Compute the intervals of ``probability_metrics`` of (n,) and (n, C); see ``classification_intervals``.
+
+    A draw without any clip of a class skips this class; a metric that no draw defines has no interval.
+    """
+    scorer = ProbabilityScorer(truth, probabilities)
+    groups, resampled = group_clips(speakers, len(truth))
+    drawn = [scorer.score(times[:, groups]) for times in draw_times(int(groups.max()) + 1, draws, seed)]
+    return Intervals(_find_bounds(drawn), resampled, draws, seed)
+
+
 def group_clips(speakers: Sequence[str], clips: int) -> tuple[NDArray[np.int64], str]:
     """Group the clips that are drawn together -> the number of each clip's group (n,), and the kind of the groups."""
     if len(speakers) == clips and all(speakers) and len(set(speakers)) > 1:
@@ -115,22 +134,29 @@ def group_clips(speakers: Sequence[str], clips: int) -> tuple[NDArray[np.int64],
     return np.arange(clips), "clip"
 
 
-def draw_sums(counts: NDArray[np.float64], draws: int, seed: int) -> Iterator[NDArray[np.float64]]:
-    """Draw groups with replacement and sum over them: (G, K) -> parts of (draws, K)."""
+def draw_times(groups: int, draws: int, seed: int) -> Iterator[NDArray[np.float64]]:
+    """Draw groups with replacement -> parts of (draws, G): how often each group was drawn."""
     rng = np.random.default_rng(seed)
-    groups = len(counts)
     for start in range(0, draws, _CHUNK):
         size = min(_CHUNK, draws - start)
         picked = rng.integers(0, groups, (size, groups)) + groups * np.arange(size)[:, None]
         times = np.bincount(picked.reshape(-1), minlength=size * groups).reshape(size, groups)
-        yield times.astype(np.float64) @ counts
+        yield times.astype(np.float64)
+
+
+def draw_sums(counts: NDArray[np.float64], draws: int, seed: int) -> Iterator[NDArray[np.float64]]:
+    """Draw groups with replacement and sum over them: (G, K) -> parts of (draws, K)."""
+    for times in draw_times(len(counts), draws, seed):
+        yield times @ counts
 
 
 def _find_bounds(drawn: Sequence[Mapping[str, NDArray[np.float64]]]) -> dict[str, tuple[float, float]]:
+    columns = {name: np.concatenate([part[name] for part in drawn]) for name in drawn[0]}
+    return {name: find_bounds(values) for name, values in columns.items() if np.isfinite(values).any()}
+
+
+def find_bounds(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Find the bounds of the middle ``LEVEL`` of resampled scores (draws,); NaN for a draw without a score."""
     # 2.5 % and 97.5 %.
-    tails = (50 * (1 - LEVEL), 100 - 50 * (1 - LEVEL))
-    bounds = {}
-    for name in drawn[0]:
-        low, high = np.percentile(np.concatenate([part[name] for part in drawn]), tails)
-        bounds[name] = (float(low), float(high))
-    return bounds
+    low, high = np.nanpercentile(values, (50 * (1 - LEVEL), 100 - 50 * (1 - LEVEL)))
+    return float(low), float(high)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +32,28 @@ def class_recalls(confusion: Sequence[Sequence[int]], labels: Sequence[str]) -> 
     return {
         label: row[index] / total if total else None
         for index, (label, row, total) in enumerate(zip(labels, confusion, totals, strict=True))
+    }
+
+
+def class_scores(confusion: Sequence[Sequence[int]], labels: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Compute precision, recall and F1 of each class, and the clips that have it (``support``).
+
+    None stands for a recall without clips, a precision without predictions, and an F1 without either.
+    """
+    table = np.array(confusion)
+    hits, true, guessed = np.diagonal(table), table.sum(axis=1), table.sum(axis=0)
+
+    def share(part: int, whole: int) -> float | None:
+        return float(part / whole) if whole else None
+
+    return {
+        label: {
+            "precision": share(hits[index], guessed[index]),
+            "recall": share(hits[index], true[index]),
+            "f1": share(2 * hits[index], true[index] + guessed[index]),
+            "support": int(true[index]),
+        }
+        for index, label in enumerate(labels)
     }
 
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from hicmae_cli.corpora.catalogue import same_clips
 from hicmae_cli.corpora.dataset import Dataset, SplitFacts
 from hicmae_cli.corpora.manifest import ALL_FOLDS
+from hicmae_cli.corpora.values import format_target
+from hicmae_cli.evaluation.calibration import describe_calibration
 from hicmae_cli.evaluation.folds import FoldsEvaluation
 from hicmae_cli.evaluation.label_maps import Matched
 from hicmae_cli.evaluation.learned import warn_of_learned
+from hicmae_cli.evaluation.official import NO_DATASET, Official, compare_with_published, join_folds
 from hicmae_cli.evaluation.results import Evaluation
+from hicmae_cli.model_input import FRAME_STEP_S
 from hicmae_cli.weights.info import UNKNOWN, Selection, WeightInfo
 
 OPTIMISTIC = "chosen on the test clips: optimistic"
@@ -37,6 +41,8 @@ class Protocol:
         matched: how the labels of the clips were matched with the weight's.
         cross: whether only shared labels were kept, because the weight is of another corpus.
         drawn_rule: which clips each fold tests, in words, if the run drew its folds; empty if the list has them.
+        listed: fold ("" without folds) -> id and label, as the dataset names it, of each listed test clip; by default
+            the scored clips.
     """
 
     name: str
@@ -46,6 +52,7 @@ class Protocol:
     matched: Matched | None = None
     cross: bool = False
     drawn_rule: str = ""
+    listed: Mapping[str, Sequence[tuple[str, str]]] | None = None
 
     @property
     def merge_by(self) -> int:
@@ -61,12 +68,16 @@ class Protocol:
         document["protocol"] = self.explain(result)
         document["selection"] = self.describe_selection(result)
         document["warnings"] = self.warn(result)
-        document["published"] = {} if self._missing_folds(result) else self.compare(pooled)
+        official = self.verify(result)
+        document["official"], document["official_reason"] = official.value, official.reason
+        document["published"] = self.compare(result) if official.may_be_published else {}
         if isinstance(result, FoldsEvaluation) and pooled.modality == "av":
             for fold, found in result.folds.items():
-                if found.info.relabelled:
-                    continue
-                document["folds"][fold]["published"] = self._compare_with(fold, found.metrics, f"fold {fold}")
+                known = self._verify_fold(fold, found).may_be_published and not found.info.relabelled
+                own = self._compare_with(fold, found.metrics, f"fold {fold}") if known else {}
+                document["folds"][fold]["published"] = own
+        if not pooled.is_regression:
+            document["calibration"] = describe_calibration(result)
         if self.matched and (self.cross or self.matched.mapping or self.matched.dropped):
             document["label_map"] = {"mapping": dict(self.matched.mapping), "dropped": dict(self.matched.dropped)}
         if self.cross:
@@ -77,7 +88,11 @@ class Protocol:
     def explain(self, result: Evaluation | FoldsEvaluation) -> list[str]:
         """Say how the scores were measured, one sentence each."""
         pooled = result.pooled
-        sentences = [self._describe_clips(pooled)]
+        official = self.verify(result)
+        sentences = [self._describe_clips(pooled, official)]
+        if self.dataset and self.dataset.published and not self.cross:
+            answer = {True: "yes", False: "no", None: "not verified"}[official.value]
+            sentences.append(f"The published test clips: {answer}; {official.reason}.")
         if self.cross:
             apart = same_clips(pooled.info.dataset, self.name) is False
             sentences.append(
@@ -97,7 +112,7 @@ class Protocol:
             counts = ", ".join(f"{count} of {label}" for label, count in self.matched.dropped.items())
             sentences.append(f"Clips skipped for their label: {counts}.")
         sentences.append(
-            f"Each clip is tested in two segments of 16 frames, {_name_nth(pooled.sampling_rate)} frame; its result is "
+            f"Each clip is tested in two segments of 16 frames, {_name_step(pooled.sampling_rate)}; its result is "
             f"the mean {'of the values' if pooled.is_regression else 'of the softmax'} over both. Nothing is random: a "
             "second run gives the same numbers."
         )
@@ -109,7 +124,32 @@ class Protocol:
         sentences.append(f"The weight: {self.describe_selection(result)['words']}; made by: {pooled.info.source}.")
         return sentences
 
-    def _describe_clips(self, result: Evaluation) -> str:
+    def verify(self, result: Evaluation | FoldsEvaluation) -> Official:
+        """Compare the tested clips with the published test clips, by ids and labels where these are published."""
+        if self.dataset is not None and isinstance(result, FoldsEvaluation):
+            return join_folds(self.dataset, {fold: self._verify_fold(fold, r) for fold, r in result.folds.items()})
+        return self._verify_fold(self.fold, result.pooled)
+
+    def _verify_fold(self, fold: str, result: Evaluation) -> Official:
+        if self.dataset is None:
+            return NO_DATASET
+        if self.cross:
+            return Official(False, "clips and labels are chosen for a weight of another corpus")
+        if self.split not in ("", "test"):
+            return Official(False, f"the split {self.split} was scored, not the test clips alone")
+        if self.listed is not None:
+            return compare_with_published(self.dataset, fold, self.listed.get(fold, ()))
+        if result.failures:
+            return Official(None, f"{len(result.failures)} clips could not be read, so the lists could not be compared")
+        renamed = {right: left for left, right in (self.matched.mapping if self.matched else {}).items()}
+        clips = [
+            (name, renamed.get(label, label))
+            for sample in result.samples
+            for name, label in ((name, format_target(sample.target)) for name in sample.clips or (sample.id,))
+        ]
+        return compare_with_published(self.dataset, fold, clips)
+
+    def _describe_clips(self, result: Evaluation, official: Official) -> str:
         people = {sample.speaker for sample in result.samples if sample.speaker}
         of_people = f" of {len(people)} speaker{'' if len(people) == 1 else 's'}" if people else ""
         place = f", split {self.split}" if self.split else ""
@@ -117,8 +157,12 @@ class Protocol:
             place = ", all folds, each by its own weight" if self.fold == ALL_FOLDS else f", fold {self.fold}"
             place = ", all folds" if self.cross and self.fold == ALL_FOLDS else place
         title = self.dataset.title if self.dataset else self.name
-        rule = f" ({self.dataset.fold_rule})" if self.dataset and self.dataset.fold_rule else ""
-        rule = f" ({self.drawn_rule}; not the official folds)" if self.drawn_rule else rule
+        rule = ""
+        if self.dataset and self.dataset.fold_rule and official.may_be_published:
+            doubt = "; not verified" if self.dataset.scores and official.value is None else ""
+            rule = f" ({self.dataset.fold_rule}{doubt})"
+        if self.drawn_rule:
+            rule = f" ({self.drawn_rule}; not the official folds)"
         return f"{title}{place}{rule}: {result.clips} clips{of_people}, {_STREAMS[result.modality]}."
 
     def warn(self, result: Evaluation | FoldsEvaluation) -> list[str]:
@@ -166,11 +210,10 @@ class Protocol:
                     f"{where}: no clip of {', '.join(found.absent)}; UAR is over the "
                     f"{len(found.labels) - len(found.absent)} classes with clips, macro F1 also over predicted ones"
                 )
-            published = self._find_facts(fold)
-            whole = found.clips + len(found.failures)
-            dropped = self.matched is not None and bool(self.matched.dropped)
-            if published and not self.cross and not dropped and published.test != whole:
-                warnings.append(f"{where}: {whole} clips, the published number is {published.test}")
+            if self.dataset and self.dataset.scores and not self.cross and self.split in ("", "test") and not missing:
+                official = self._verify_fold(fold, found)
+                if official.value is False:
+                    warnings.append(f"{official.reason}: the published scores are not shown")
         return warnings
 
     def _parts(self, result: Evaluation | FoldsEvaluation) -> Mapping[str, Evaluation]:
@@ -204,12 +247,13 @@ class Protocol:
         """Whether the clips that chose a weight's epoch may be those that are tested."""
         return not self.cross and same_clips(info.dataset, self.name) is not False
 
-    def compare(self, result: Evaluation) -> dict[str, dict[str, Any]]:
+    def compare(self, result: Evaluation | FoldsEvaluation) -> dict[str, dict[str, Any]]:
         """Put the published scores beside the measured ones: metric -> measured, published and their difference.
 
         For a single fold this is the paper's number of the fold if it is printed, else the one over all folds; ``of``
         says which. Empty where the streams, the labels or the clips are not the paper's.
         """
+        result = result.pooled
         if result.modality != "av" or result.info.relabelled:
             return {}
         if self.fold in ("", ALL_FOLDS):
@@ -247,6 +291,9 @@ def describe_leak(info: WeightInfo, fold: str) -> str | None:
     return f"fold {fold} is tested, but the weight excluded fold {info.fold}: it was trained on these clips"
 
 
-def _name_nth(number: int) -> str:
+def _name_step(sampling_rate: int | None) -> str:
+    """Name the frames that are sampled: every n-th one, or by time."""
+    if sampling_rate is None:
+        return f"one every {FRAME_STEP_S} s"
     names = {1: "every", 2: "every second", 3: "every third", 4: "every fourth", 5: "every fifth"}
-    return names.get(number, f"one in {number}")
+    return f"{names.get(sampling_rate, f'one in {sampling_rate}')} frame"

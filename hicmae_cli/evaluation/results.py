@@ -11,14 +11,21 @@ from numpy.typing import NDArray
 
 from hicmae_cli.corpora.values import Target
 from hicmae_cli.errors import ManifestError
-from hicmae_cli.evaluation.intervals import Intervals, classification_intervals, regression_intervals
+from hicmae_cli.evaluation.intervals import (
+    Intervals,
+    classification_intervals,
+    probability_intervals,
+    regression_intervals,
+)
 from hicmae_cli.evaluation.metrics import (
     class_recalls,
+    class_scores,
     classification_metrics,
     confusion,
     regression_metrics,
     score_tables,
 )
+from hicmae_cli.evaluation.probability_metrics import probability_metrics
 from hicmae_cli.weights.info import WeightInfo
 
 SCHEMA = "hicmae.evaluate/1"
@@ -84,7 +91,7 @@ class Evaluation:
         info: metadata of the weight.
         engine: ``onnx`` or ``torch``.
         modality: the streams that the model got.
-        sampling_rate: every n-th frame was taken.
+        sampling_rate: every n-th frame was taken; None: one frame every 0.16 s.
         samples: the decisions.
         failures: (clip, reason) of the clips that could not be read.
         classes: the labels to choose among, if not all of the weight's.
@@ -96,7 +103,7 @@ class Evaluation:
     info: WeightInfo
     engine: str
     modality: str
-    sampling_rate: int
+    sampling_rate: int | None
     samples: tuple[SampleResult, ...]
     failures: tuple[tuple[str, str], ...] = ()
     classes: tuple[str, ...] = ()
@@ -134,14 +141,24 @@ class Evaluation:
         present = {sample.target for sample in self.samples}
         return tuple(label for label in self.labels if label not in present)
 
+    @property
+    def truth(self) -> NDArray[np.int64]:
+        """The true classes (n,) of a classification, as positions in ``labels``."""
+        index: dict[Target, int] = {label: i for i, label in enumerate(self.labels)}
+        return np.array([index[sample.target] for sample in self.samples])
+
+    @property
+    def outputs(self) -> NDArray[np.float64]:
+        """Probabilities or values (n, C)."""
+        return np.array([sample.outputs for sample in self.samples])
+
     def _indices(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         index: dict[Target, int] = {label: i for i, label in enumerate(self.labels)}
-        truth = np.array([index[sample.target] for sample in self.samples])
-        return truth, np.array([index[sample.prediction] for sample in self.samples])
+        return self.truth, np.array([index[sample.prediction] for sample in self.samples])
 
     def _values(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         truth = np.array([sample.target for sample in self.samples], np.float64)
-        return truth, np.array([sample.outputs for sample in self.samples])
+        return truth, self.outputs
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -150,12 +167,27 @@ class Evaluation:
             return regression_metrics(*self._values(), self.labels)
         return classification_metrics(*self._indices(), len(self.labels))
 
+    @property
+    def probability_metrics(self) -> dict[str, float | None]:
+        """AUC, top-k, calibration error and so on; empty for a regression."""
+        return {} if self.is_regression else probability_metrics(self.truth, self.outputs)
+
     def intervals(self) -> Intervals:
         """Bootstrap confidence intervals of the metrics."""
         speakers = [sample.speaker for sample in self.samples]
         if self.is_regression:
             return regression_intervals(*self._values(), self.labels, speakers)
         return classification_intervals(*self._indices(), len(self.labels), speakers)
+
+    def all_intervals(self) -> Intervals:
+        """Bootstrap confidence intervals of the metrics and, of a classification, of ``probability_metrics``."""
+        decided = self.intervals()
+        if self.is_regression:
+            return decided
+        # The same seed draws the same people.
+        speakers = [sample.speaker for sample in self.samples]
+        probable = probability_intervals(self.truth, self.outputs, speakers)
+        return replace(decided, bounds={**decided.bounds, **probable.bounds})
 
     @property
     def confusion(self) -> list[list[int]]:
@@ -177,25 +209,35 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """The core of the document that ``hicmae evaluate --json`` writes; see ``ScoreSheet.to_dict``."""
-        of_classes = {} if self.is_regression else {"recalls": self.recalls, "confusion": self.confusion}
-        return {
-            **self.to_record(),
-            "task": self.info.task,
-            "metrics": self.metrics,
-            "intervals": self.intervals().to_dict(),
-            **of_classes,
+        return {**self.to_record(), "task": self.info.task, "metrics": self.metrics, **self.to_details()}
+
+    def to_details(self) -> dict[str, Any]:
+        """The part of the document that explains the metrics: intervals and, for classes, all that is per class."""
+        details: dict[str, Any] = {"intervals": self.all_intervals().to_dict()}
+        if self.is_regression:
+            return details
+        return details | {
+            "probability_metrics": self.probability_metrics,
+            "classes": class_scores(self.confusion, self.labels),
+            "recalls": self.recalls,
+            "confusion": self.confusion,
         }
+
+    def write_samples(self) -> list[dict[str, Any]]:
+        """The decisions, as the document has them."""
+        return [self._write_sample(sample) for sample in self.samples]
 
     def to_record(self) -> dict[str, Any]:
         """The part of the document that determines the rest; see ``from_record``."""
         return {
             "schema": SCHEMA,
             "labels": list(self.labels),
-            "samples": [self._write_sample(sample) for sample in self.samples],
+            "samples": self.write_samples(),
             "failures": [{"id": clip, "message": message} for clip, message in self.failures],
             "weights": self.info.to_dict(),
             "engine": self.engine,
             "modality": self.modality,
+            "sampling": "time" if self.sampling_rate is None else "frames",
             "sampling_rate": self.sampling_rate,
         }
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from hicmae_cli.corpora.manifest import ALL_FOLDS
+from hicmae_cli.evaluation.calibration import describe_calibration
+from hicmae_cli.evaluation.degradations import Degrade
 from hicmae_cli.evaluation.folds import FoldsEvaluation
+from hicmae_cli.evaluation.groups import describe_groups
 from hicmae_cli.evaluation.protocol import Protocol
 from hicmae_cli.evaluation.results import Evaluation
-from hicmae_cli.report.files import make_folder
-from hicmae_cli.report.score_files import write_scores
+from hicmae_cli.report.score_files import save_scores
 from hicmae_cli.report.scores import format_scores
 
 
@@ -25,6 +27,9 @@ class ScoreSheet:
         protocol: how it was tested.
         results: modality -> scores; the first is the main one.
         unscored: modalities that no clip has, or that a fold lacks.
+        calibration: a temperature and what it was fitted on; by default that of the weight is used.
+        columns: column -> id of a clip -> field: the groups that are scored, too.
+        degraded: degradation -> modality -> scores.
 
     Raises:
         ValueError: there are no results.
@@ -34,6 +39,9 @@ class ScoreSheet:
     protocol: Protocol
     results: Mapping[str, Evaluation | FoldsEvaluation]
     unscored: tuple[str, ...] = ()
+    calibration: tuple[float, str] | None = None
+    columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    degraded: Sequence[tuple[Degrade, Mapping[str, Evaluation | FoldsEvaluation]]] = ()
 
     def __post_init__(self) -> None:
         if not self.results:
@@ -66,23 +74,57 @@ class ScoreSheet:
         document = self.protocol.to_dict(self.main)
         document["warnings"] = self.warnings
         if len(self.results) > 1:
-            document["by_modality"] = {
-                name: {**found.pooled.metrics, "decisions": len(found.pooled.samples)}
-                for name, found in self.results.items()
-            }
+            document["by_modality"] = {name: _describe_stream(found.pooled) for name, found in self.results.items()}
+        pooled = self.main.pooled
+        if self.calibration:
+            document["calibration"] = describe_calibration(self.main, *self.calibration)
+        if self.columns:
+            metric = "ccc" if pooled.is_regression else "uar"
+            document["groups"] = [
+                describe_groups(pooled, column, values, metric) for column, values in self.columns.items()
+            ]
+        if self.degraded:
+            document["robustness"] = self._describe_degraded()
         return document
 
-    def save(self, folder: str | Path) -> None:
-        """Write ``result.json``, ``result.md`` and, for classes, ``confusion.png`` into a folder.
+    def _describe_degraded(self) -> list[dict[str, Any]]:
+        """One entry for each degradation and modality, with the clean score first."""
+        curves: dict[tuple[str, str], dict[str, Any]] = {}
+        for degrade, results in self.degraded:
+            kind = degrade.kind
+            for modality, found in results.items():
+                start = {"level": None, **_describe_level(self.results[modality].pooled)}
+                facts = {"degradation": kind.name, "unit": kind.unit, "meaning": kind.meaning, "modality": modality}
+                curve = curves.setdefault((kind.name, modality), {**facts, "levels": [start]})
+                curve["levels"].append({"level": degrade.level, **_describe_level(found.pooled)})
+        return list(curves.values())
+
+    def save(self, folder: str | Path, figure_format: str = "png") -> None:
+        """Write all files of a result into a folder; see ``report.score_files.save_scores``.
+
+        Args:
+            folder: the folder.
+            figure_format: ``png``, ``svg`` or ``pdf``.
 
         Raises:
             HicmaeError: the folder cannot be written to.
+            SettingsError: another format.
         """
-        folder = Path(folder)
-        make_folder(folder)
-        document = self.to_dict()
-        picture = folder / "confusion.png" if document.get("confusion") else None
-        write_scores(document, self.weights, folder / "result.json", folder / "result.md", picture)
+        save_scores(self.to_dict(), self.weights, Path(folder), figure_format)
 
     def __str__(self) -> str:
         return format_scores(self.to_dict())
+
+
+def _describe_stream(result: Evaluation) -> dict[str, Any]:
+    """The entry of a modality in the document, with all that a paired test between two modalities needs."""
+    return {
+        **result.metrics,
+        "decisions": len(result.samples),
+        **result.to_details(),
+        "samples": result.write_samples(),
+    }
+
+
+def _describe_level(result: Evaluation) -> dict[str, Any]:
+    return {"metrics": result.metrics, "intervals": result.intervals().to_dict(), "decisions": len(result.samples)}

@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from hicmae_cli.clips import Clip, read_prepared_clip
 from hicmae_cli.corpora.manifest import Sample, describe_fault
 from hicmae_cli.corpora.values import check_values, format_target
-from hicmae_cli.errors import HicmaeError, ManifestError
+from hicmae_cli.errors import HicmaeError, ManifestError, SettingsError
+from hicmae_cli.evaluation.degradations import Degrade
 from hicmae_cli.evaluation.results import Evaluation, SampleResult, decide, merge_clips, name_group
+from hicmae_cli.model_input import FRAME_STEP_S
 from hicmae_cli.runtime.engine import Engine, score_batches
 from hicmae_cli.weights.info import WeightInfo
 
@@ -34,6 +36,7 @@ def score_clips(
     modalities: Sequence[str] = ("av",),
     merge_by: int = 0,
     classes: Sequence[str] = (),
+    degrade: Degrade | None = None,
     on_clip: Callable[[], None] = lambda: None,
 ) -> dict[str, Evaluation]:
     """Score a model on clips, once per modality; each clip is read once.
@@ -44,12 +47,14 @@ def score_clips(
     Args:
         samples: labelled clips; their labels are the model's, or their values are in the order of its targets.
         engine: the model.
-        sampling_rate: take every n-th frame; by default as the weight was trained.
+        sampling_rate: take every n-th frame; by default as the weight was trained. Only for a weight that counts
+            frames.
         modalities: any of ``av``, ``video`` and ``audio``: the streams that the model gets.
         merge_by: number of fields of an id, separated by ``_``, that clips with one common decision share; 0 decides
             every clip alone.
         classes: the labels to choose among, if not all of the model's: the probabilities of the others are dropped,
             and the rest is scaled to a sum of one.
+        degrade: degrades every clip before the model gets it.
         on_clip: called after each clip.
 
     Returns:
@@ -58,6 +63,7 @@ def score_clips(
     Raises:
         ManifestError: the model does not know a label, clips with one common decision differ in their labels, or no
             clip could be read.
+        SettingsError: ``sampling_rate`` for a weight that samples by time.
     """
     info = engine.info
     regression = info.task == "regression"
@@ -66,13 +72,18 @@ def score_clips(
     if merge_by:
         _check_groups(samples, merge_by)
     picked = [info.labels.index(label) for label in labels]
-    rate = sampling_rate or info.sampling_rate
+    stride = _choose_stride(info, sampling_rate)
     read = modalities[0] if len(modalities) == 1 else "av"
     results: dict[str, list[SampleResult]] = {modality: [] for modality in modalities}
     failures: dict[str, list[tuple[str, str]]] = {modality: [] for modality in modalities}
     for sample in samples:
         try:
-            clips = read_prepared_clip(sample.video, sample.audio).read_evaluation_clips(rate, read)
+            prepared = read_prepared_clip(sample.video, sample.audio)
+            if degrade is not None:
+                prepared = degrade.degrade_sound(prepared, sample.id)
+            clips = prepared.read_evaluation_clips(stride, read)
+            if degrade is not None:
+                clips = degrade.degrade_faces(clips, sample.id)
         except (HicmaeError, ValueError) as error:
             for modality in modalities:
                 failures[modality].append((sample.id, describe_fault(sample, error)))
@@ -96,11 +107,21 @@ def score_clips(
             results[modality] = merge_clips(results[modality], merge_by, labels, regression=regression)
     return {
         modality: Evaluation(
-            info, engine.name, modality, rate, tuple(results[modality]), tuple(failures[modality]), tuple(classes)
+            info, engine.name, modality, stride, tuple(results[modality]), tuple(failures[modality]), tuple(classes)
         )
         for modality in modalities
         if results[modality] or not any(results.values())
     }
+
+
+def _choose_stride(info: WeightInfo, sampling_rate: int | None) -> int | None:
+    """Return the number of frames from one sampled frame to the next; None to sample by time."""
+    if sampling_rate is not None and info.frame_stride is None:
+        raise SettingsError(
+            f"sampling_rate={sampling_rate}: this weight samples clips by time, one frame every {FRAME_STEP_S} s; only "
+            "a weight that counts frames has a sampling rate"
+        )
+    return sampling_rate or info.frame_stride
 
 
 def _run_views(engine: Engine, clips: Sequence[Clip]) -> NDArray[np.float64]:

@@ -41,12 +41,14 @@ class Stills:
         path: the file, for messages.
         width_px: width of every picture.
         height_px: height of every picture.
+        times_s: (n,) seconds at which each picture appears, rising from 0, by the file's timestamps.
         samples: the sound (n,) as `read_audio` returns it; None if there is none, or if it was not read.
     """
 
     path: Path
     width_px: int
     height_px: int
+    times_s: NDArray[np.float64] = field(repr=False, compare=False)
     samples: NDArray[np.float32] | None = field(repr=False, compare=False)
     _pictures: tuple[bytes, ...] = field(repr=False)
 
@@ -149,7 +151,8 @@ def read_stills(path: Path | str, *, with_sound: bool = False) -> Stills | None:
             return None
         start_s = read_time_s(within) or Fraction(0)
         samples = decode_sound(container, sound, sound_packets, start_s) if sound else None
-    return Stills(Path(path), within.width, within.height, samples, tuple(pictures))
+    times_s = (np.array(times, np.float64) - times[0]) * float(stream.time_base or 1)
+    return Stills(Path(path), within.width, within.height, times_s, samples, tuple(pictures))
 
 
 def _open_decoder() -> VideoCodecContext:

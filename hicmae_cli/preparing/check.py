@@ -10,8 +10,10 @@ from typing import Final
 
 from hicmae_cli.clips.prepared import FOLDER_FPS
 from hicmae_cli.corpora.dataset import Dataset, Item, SplitFacts
-from hicmae_cli.corpora.splits import find_shared_people, hash_split, list_folds, split_by_column
+from hicmae_cli.corpora.published import equals_published
+from hicmae_cli.corpora.splits import find_shared_people, list_folds, split_by_column
 from hicmae_cli.faces import FaceDetector
+from hicmae_cli.model_input import CLIP_FRAMES, WINDOW_S
 from hicmae_cli.preparing.findings import CheckReport, FoldCheck, Remark
 from hicmae_cli.preparing.jobs import CLIPS, PEOPLE, Runner, choose_runner, examine_jobs, make_jobs, open_finder
 from hicmae_cli.preparing.journal import Entry, Journal
@@ -21,6 +23,8 @@ from hicmae_cli.preparing.sources import find_raw, find_sources, journal_path
 from hicmae_cli.preparing.store import check_holds
 from hicmae_cli.workers import run_here
 
+# Windows of counted frames and windows by time may differ by this share without a remark.
+_NOTED_WINDOW_SHARE: Final = 0.1
 # No camera is slower or faster; pictures in a folder have no rate.
 _LOWEST_FPS, _HIGHEST_FPS = 5, 130
 # Field of the report for a kind of fault; all other kinds are broken.
@@ -141,6 +145,7 @@ def summarise(
         examined: number of items that were opened for it.
         timed: whether the lengths of videos are known; folders of pictures have no frame rate.
     """
+    usable = [item for item in items if entries[item.id].facts is not None]
     return CheckReport(
         dataset=dataset.name,
         title=dataset.title,
@@ -149,8 +154,8 @@ def summarise(
         skipped=sum(entry.facts is None for entry in entries.values()),
         examined=examined,
         labels=_count_labels(dataset, items),
-        folds=check_folds(dataset, items),
-        **_make_remarks(entries, timed=timed),
+        folds=check_folds(dataset, dataset.deal(usable) if dataset.deal else items),
+        **_make_remarks(dataset, entries, timed=timed),
     )
 
 
@@ -196,15 +201,10 @@ def _count_people(items: Sequence[Item]) -> int:
 
 
 def _is_same(dataset: Dataset, items: Sequence[Item], published: str) -> bool | None:
-    """Return whether ids and labels have the published hash; ids are also tried as the authors name their folders."""
+    """Return whether ids and labels have the published hash; None without one."""
     if not published:
         return None
-    codes = {label: str(index) for index, label in enumerate(dataset.labels)}
-    labels = [codes.get(item.label, item.label) if dataset.task == "classification" else item.label for item in items]
-    return any(
-        hash_split((f"{item.id}{suffix}", label) for item, label in zip(items, labels, strict=True)) == published
-        for suffix in {"", dataset.frames_suffix}
-    )
+    return equals_published(dataset, ((item.id, item.label) for item in items), published)
 
 
 def _labels_are_same(dataset: Dataset, train: Sequence[Item], test: Sequence[Item], facts: SplitFacts) -> bool | None:
@@ -223,11 +223,21 @@ def _count_labels(dataset: Dataset, items: Sequence[Item]) -> dict[str, int]:
     return {label: counts[label] for label in [*dataset.labels, *sorted(counts.keys() - {*dataset.labels})]}
 
 
-def _make_remarks(entries: Mapping[str, Entry], *, timed: bool) -> dict[str, tuple[Remark, ...]]:
+def _make_remarks(dataset: Dataset, entries: Mapping[str, Entry], *, timed: bool) -> dict[str, tuple[Remark, ...]]:
     """Make the remarks about items, by field of the report; ``timed``: whether the lengths of videos are known."""
     found: dict[str, list[Remark]] = {
         name: []
-        for name in ("missing", "broken", "silent", "faceless", "low_coverage", "gaps", "doubtful", "several_people")
+        for name in (
+            "missing",
+            "broken",
+            "silent",
+            "faceless",
+            "low_coverage",
+            "gaps",
+            "frame_rates",
+            "doubtful",
+            "several_people",
+        )
     }
     for id_, entry in entries.items():
         facts = entry.facts
@@ -241,6 +251,8 @@ def _make_remarks(entries: Mapping[str, Entry], *, timed: bool) -> dict[str, tup
         if facts.people_seen is not None and facts.people_seen > 1:
             doubtful = is_doubtful(facts.people_seen, facts.identity_switches or 0, facts.face_coverage or 0.0)
             found["doubtful" if doubtful else "several_people"].append(Remark(id_, _describe_people(facts)))
+        if timed and facts.fps and (text := _compare_clocks(dataset, facts.fps)):
+            found["frame_rates"].append(Remark(id_, text))
         pictures = round(facts.video_s * FOLDER_FPS)
         if timed and facts.sound_s and abs(facts.gap_s) > NOTED_GAP_S:
             text = f"{facts.sound_s:.2f} s of audio, {facts.video_s:.2f} s of video"
@@ -258,3 +270,12 @@ def _describe_people(facts: ClipFacts) -> str:
         f"{facts.people_seen} people, the largest face changes between them {times}; the one kept is in "
         f"{facts.face_coverage or 0.0:.0%} of {facts.video_s:.2f} s"
     )
+
+
+def _compare_clocks(dataset: Dataset, fps: float) -> str:
+    """Describe the window of 16 counted frames, if it differs much from the window by time; else return nothing."""
+    counted_s = CLIP_FRAMES * dataset.sampling_rate / fps
+    if abs(counted_s - WINDOW_S) <= _NOTED_WINDOW_SHARE * WINDOW_S:
+        return ""
+    every = "every frame" if dataset.sampling_rate == 1 else f"one in {dataset.sampling_rate} frames"
+    return f"{fps:.4g} frames/s: {every} makes a window of {counted_s:.2f} s, by time it has {WINDOW_S} s"

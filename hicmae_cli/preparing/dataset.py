@@ -319,7 +319,7 @@ def prepare_items(
                 f"{dataset.name}: none of {len(skipped)} items can be prepared ({skipped_list} lists them all); "
                 f"the first: {skipped[0].cause}"
             )
-        rows = list_rows(done, sources, entries, store, keep_people)
+        rows = list_rows(dataset.deal(done) if dataset.deal else done, sources, entries, store, keep_people)
         write_manifest(manifest, rows)
         prepared = PreparedItems(manifest, rows, skipped, skipped_list, entries)
         on_prepared(prepared)

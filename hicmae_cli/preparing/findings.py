@@ -90,7 +90,8 @@ class FoldCheck:
 class CheckReport:
     """The findings of a check.
 
-    ``low_coverage``, ``gaps``, ``doubtful`` and ``several_people`` are worth a look; all other remarks are faults.
+    ``low_coverage``, ``gaps``, ``frame_rates``, ``doubtful`` and ``several_people`` are worth a look; all other remarks
+    are faults.
 
     Attributes:
         dataset: its name.
@@ -111,6 +112,8 @@ class CheckReport:
         doubtful: prepared clips of several people which may show another person than their label means: the largest
             face changes between people, or the kept person is in less than half of the frames.
         several_people: the other prepared clips of several people.
+        frame_rates: items whose frame rate makes a window of counted frames differ by more than 10 % from 2.56 s, the
+            length of a window by time.
     """
 
     dataset: str
@@ -129,6 +132,7 @@ class CheckReport:
     gaps: tuple[Remark, ...]
     doubtful: tuple[Remark, ...] = ()
     several_people: tuple[Remark, ...] = ()
+    frame_rates: tuple[Remark, ...] = ()
 
     @property
     def is_good(self) -> bool:
@@ -167,6 +171,7 @@ class CheckReport:
             ("with audio and video of different length", self.gaps, False),
             ("that may show the wrong person", self.doubtful, False),
             ("with more people than the one kept", self.several_people, False),
+            ("with a frame rate at which counting frames and sampling by time differ", self.frame_rates, False),
         ]
 
     def _render(self) -> Iterator[RenderableType]:

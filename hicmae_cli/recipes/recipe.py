@@ -86,22 +86,78 @@ def summarise_recipe(recipe: str) -> str:
     return first.removeprefix("#").strip()
 
 
+def copy_recipe(recipe: str, target: str | Path | None = None) -> Path:
+    """Copy a recipe that ships with the package to a file, to edit it.
+
+    Args:
+        recipe: a name of ``available_recipes``.
+        target: the new .toml file; by default the recipe's name in the working folder.
+
+    Returns:
+        The file.
+
+    Raises:
+        SettingsError: no such recipe, the file exists, or it cannot be written.
+    """
+    path = Path(target if target is not None else f"{recipe}.toml")
+    if Path(recipe).suffix == ".toml":
+        raise SettingsError(f"{recipe}: is a file already; expected the name of a recipe")
+    if path.suffix != ".toml":
+        raise SettingsError(f"{path}: expected a file that ends with .toml")
+    text = read_recipe(recipe)
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError as error:
+        raise SettingsError(f"{path}: exists already; choose another file") from error
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be written: {error.strerror}") from error
+    return path
+
+
+def available_profiles() -> list[str]:
+    """List the profiles: values for a kind of machine, which replace those of any recipe."""
+    folder = resources.files("hicmae_cli") / "recipes" / "profiles"
+    return sorted(p.name.removesuffix(".toml") for p in folder.iterdir() if p.name.endswith(".toml"))
+
+
+def read_profile(profile: str) -> str:
+    """Read the text of a profile.
+
+    Raises:
+        SettingsError: no such profile.
+    """
+    if profile not in available_profiles():
+        raise SettingsError(f"profile={profile!r}: expected {' or '.join(available_profiles())}")
+    return (resources.files("hicmae_cli") / "recipes" / "profiles" / f"{profile}.toml").read_text("utf-8")
+
+
 def load_settings(
-    kind: type[AnySettings], recipe: str | Path, overrides: Mapping[str, Any] | None = None
+    kind: type[AnySettings],
+    recipe: str | Path,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    profile: str | None = None,
+    defaults: Mapping[str, Any] | None = None,
 ) -> AnySettings:
-    """Read a recipe by name or path, apply overrides, and check the whole.
+    """Read a recipe by name or path, apply a profile and overrides, and check the whole.
 
     Args:
         kind: ``FinetuneSettings`` or ``PretrainSettings``.
         recipe: a name of ``available_recipes``, or a .toml file.
-        overrides: values that replace the recipe's; a None is ignored.
+        overrides: values that replace the recipe's and the profile's; a None is ignored.
+        profile: a name of ``available_profiles``; its values for the phase replace the recipe's.
+        defaults: values of keys that nothing else sets, in place of the phase's own defaults.
 
     Raises:
-        SettingsError: no such recipe, not TOML, a recipe of the other phase, or values that cannot be used; names all
-            mistakes.
+        SettingsError: no such recipe or profile, not TOML, a recipe of the other phase, or values that cannot be used;
+            names all mistakes.
     """
     values = read_values(recipe)
     _check_phase(kind, str(recipe), values)
+    values = {**(defaults or {}), **values}
+    if profile is not None:
+        values |= parse_toml(read_profile(profile))[_name_command(kind)]
     values |= {key: value for key, value in (overrides or {}).items() if value is not None}
     try:
         return kind.model_validate(values)
@@ -274,12 +330,17 @@ def _describe_fault(fault: Any, kind: type[Settings], values: Mapping[str, Any])
     return f"{key}: expected {describe_values(kind.model_fields[key])}, got {_format_value(values[key])}"
 
 
+def _name_command(kind: type[Settings]) -> str:
+    return next(command for command, phase in PHASES.items() if phase is kind)
+
+
 def _describe_unknown_key(key: str, kind: type[Settings]) -> str:
     for other in PHASES.values():
         if other is not kind and key in other.model_fields:
             return f"{key} is a key of {other.phase} recipes only"
     names = {**{name: name for name in kind.model_fields}, **ALIASES}
     near = get_close_matches(key, [name for name, known in names.items() if known in kind.model_fields], n=1)
-    command = next(command for command, phase in PHASES.items() if phase is kind)
-    hint = f"did you mean {names[near[0]]}?" if near else f"`hicmae recipes --keys {command}` lists all keys"
+    hint = (
+        f"did you mean {names[near[0]]}?" if near else f"`hicmae recipes --keys {_name_command(kind)}` lists all keys"
+    )
     return f"{key} is not a recipe key; {hint}"

@@ -18,7 +18,7 @@ from hicmae_cli.models.losses import AUTO, LOSSES
 from hicmae_cli.recipes.policy import parse_policy
 from hicmae_cli.recipes.setting_types import Epochs, Layers, OneOf, Probability, Share, Steps, Unit
 from hicmae_cli.recipes.shared_settings import BaseRate, BatchSize, Betas, DropPath, LeastRate, Settings, TotalEpochs
-from hicmae_cli.weights.info import Selection
+from hicmae_cli.weights.info import Sampling, Selection
 
 
 class FinetuneSettings(Settings):
@@ -70,7 +70,12 @@ class FinetuneSettings(Settings):
         None, ge=1, description="Early stopping after so many validations without a better one; unset never stops."
     )
     # Data
-    sampling_rate: Annotated[int, Unit("frames")] = Field(4, ge=1, description="Take every n-th frame of a clip.")
+    sampling: Sampling = Field(
+        "frames", description="Count frames (sampling_rate), as the paper does; or by time: one frame every 0.16 s."
+    )
+    sampling_rate: Annotated[int, Unit("frames")] = Field(
+        4, ge=1, description="Take every n-th frame of a clip, if frames are counted."
+    )
     batch_size: BatchSize = 56
     # Optimisation
     epochs: TotalEpochs = 50
@@ -171,6 +176,11 @@ class FinetuneSettings(Settings):
         if self.lora_rank:
             return "encoders"
         return "patches" if self.freeze == "none" and self.freeze_patches else self.freeze
+
+    @property
+    def frame_stride(self) -> int | None:
+        """Frames from one sampled frame to the next; None if clips are sampled by time."""
+        return self.sampling_rate if self.sampling == "frames" else None
 
     @property
     def mixes(self) -> bool:

@@ -73,8 +73,9 @@ class Settings(BaseModel):
     weight_decay: float = Field(0.05, ge=0, description="Weight decay of AdamW; biases and norms have none.")
     betas: Betas
     clip_grad_norm: float | None = Field(None, gt=0, description="Scale gradients down to this norm; unset does not.")
-    mixed_precision: Literal["no", "bf16", "fp16"] = Field(
-        "no", description="Compute in this type instead of float32; fp16 needs a GPU."
+    mixed_precision: Literal["auto", "no", "bf16", "fp16"] = Field(
+        "no",
+        description="Compute in this type instead of float32; fp16 needs a GPU. auto is fp16 on a CUDA GPU, else no.",
     )
     seed: int = Field(0, ge=0, lt=2**32, description="Seed of everything random in the run.")
     # Checkpoints

@@ -10,7 +10,7 @@ from typing import Any
 
 from hicmae_cli.metric_names import TITLES
 from hicmae_cli.report.files import make_folder, to_json, write_text
-from hicmae_cli.report.scores import Grid
+from hicmae_cli.report.grid import Grid
 
 _FEW_SEEDS = 5
 

@@ -1,26 +1,24 @@
-"""Plots: curves of a training, clips that a pre-trained model has rebuilt, and confusion matrices."""
+"""Plots: curves of a training, and clips that a pre-trained model has rebuilt."""
 
 from __future__ import annotations
 
 import math
 import textwrap
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hicmae_cli.errors import HicmaeError, SettingsError, one_line
-from hicmae_cli.files import write_atomically
+from hicmae_cli.errors import HicmaeError, one_line
 from hicmae_cli.fonts import readable_text
 from hicmae_cli.metric_names import format_metric
 from hicmae_cli.model_input import WINDOW_S
+from hicmae_cli.report.figures import INK, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 Triple = tuple[NDArray[Any], NDArray[Any], NDArray[Any]]
 """Original, masked, rebuilt."""
@@ -47,7 +45,7 @@ _TITLES = {
 }
 _EXACT = {"learning_rate"}  # without noise around a trend
 _COLUMNS = 4
-_RAW, _SMOOTH, _INK = "#9ecae1", "#08519c", "#444444"
+_RAW, _SMOOTH = "#9ecae1", "#08519c"
 _SMOOTHED_SHARE = 0.02  # of all steps: wide enough for a trend, narrow enough for the warm-up
 _MOST_POINTS = 4000  # more than a panel has pixels; Agg gives up on much longer lines of noise
 _LOG_FROM = 100.0  # times the smallest value: above this, a few peaks would hide the rest
@@ -59,10 +57,6 @@ _SCORES = ("uar", "war", "weighted_f1", "ccc", "pcc", "mae")
 _SHOWN_FACES = 8
 _FACE_GAP_PX = 6
 _TITLE_LETTERS = 140
-_LABEL_LETTERS = 24  # longer names leave no room for the matrix
-PICTURE_SUFFIXES: Final = (".png", ".svg", ".pdf")
-_ROOMY_CLASSES = 16  # with more, numbers no longer fit into the cells
-_DARK_SHARE = 0.55
 _ROWS = ("original", "masked", "rebuilt")
 
 
@@ -96,15 +90,15 @@ def plot_curves(lines: Sequence[Mapping[str, Any]], path: Path) -> None:
         x=0.01,
         ha="left",
         fontsize=10,
-        color=_INK,
+        color=INK,
     )
     for index, (key, title) in enumerate(panels):
         axes = figure.add_subplot(rows, _COLUMNS, index + 1)
         _curve(axes, steps, columns[key], noisy=key not in _EXACT)
         _dress(axes, title, columns[key], legend=index == 0)
         if index + _COLUMNS >= len(panels):  # no panel below
-            axes.set_xlabel("step", fontsize=9, color=_INK)
-    _save(figure, path, dpi=110)
+            axes.set_xlabel("step", fontsize=9, color=INK)
+    save_figure(figure, path, dpi=110)
 
 
 @readable_text()
@@ -145,11 +139,11 @@ def plot_finetuning(lines: Sequence[Mapping[str, Any]], path: Path, *, judged_on
             few = mark if known.sum() < _FEW_MARKS else ""
             axes.plot(epochs[known], values[known], color=colour, linestyle=dash, marker=few, markersize=4, label=label)
         _dress(axes, title, np.concatenate([*drawn.values(), [] if drawn else [0.0]]), legend=len(keys) > 1)
-        axes.set_xlabel("epoch", fontsize=9, color=_INK)
+        axes.set_xlabel("epoch", fontsize=9, color=INK)
         if best is not None and index < 2:
             axes.axvline(best, color="#bbbbbb", linewidth=1, zorder=0)
-            axes.annotate("kept", (best, 1), xycoords=("data", "axes fraction"), fontsize=8, color=_INK, ha="center")
-    _save(figure, path, dpi=110)
+            axes.annotate("kept", (best, 1), xycoords=("data", "axes fraction"), fontsize=8, color=INK, ha="center")
+    save_figure(figure, path, dpi=110)
 
 
 def list_panels(lines: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
@@ -215,14 +209,14 @@ def reconstruction_picture(
     figure = Figure(figsize=(11, 9), layout="constrained")
     # Matplotlib's own wrapping would parse a file's name between two dollars as mathematics.
     lines = textwrap.fill(one_line(title), _TITLE_LETTERS)
-    figure.suptitle(lines, x=0.01, ha="left", fontsize=10, color=_INK, parse_math=False)
+    figure.suptitle(lines, x=0.01, ha="left", fontsize=10, color=INK, parse_math=False)
     all_axes = figure.subplots(6, 1, sharex=True, gridspec_kw={"hspace": 0.04})
     for axes, name, strip in zip(all_axes[:3], _ROWS, faces, strict=True):
         axes.imshow(_film(strip), extent=(start_s, end_s, 0, 1), aspect="auto", interpolation="antialiased")
         axes.set_yticks([])
         axes.spines[:].set_visible(False)
         axes.tick_params(length=0)
-        axes.set_ylabel(f"faces\n{name}", fontsize=9, color=_INK)
+        axes.set_ylabel(f"faces\n{name}", fontsize=9, color=INK)
     # One scale for all rows, that of the original, so that a prediction that is far off looks so.
     low, high = np.percentile(log_mels[0], (0.5, 99.5))
     colours = colormaps["magma"].with_extremes(bad="#bbbbbb")
@@ -237,73 +231,12 @@ def reconstruction_picture(
             vmax=max(high, low + 1e-6),
             interpolation="nearest",
         )
-        axes.set_ylabel(f"mel band\n{name}", fontsize=9, color=_INK)
+        axes.set_ylabel(f"mel band\n{name}", fontsize=9, color=INK)
         axes.set_yticks(range(0, mel.shape[1] + 1, mel.shape[1] // 2))
-        axes.tick_params(labelsize=8, colors=_INK)
-    all_axes[-1].set_xlabel("time in seconds", fontsize=9, color=_INK)
-    _save(figure, path, dpi=130)
+        axes.tick_params(labelsize=8, colors=INK)
+    all_axes[-1].set_xlabel("time in seconds", fontsize=9, color=INK)
+    save_figure(figure, path, dpi=130)
     return path
-
-
-@readable_text()
-def plot_confusion(counts: Sequence[Sequence[int]], labels: Sequence[str], path: Path, *, title: str) -> None:
-    """Draw a confusion matrix as a file that appears whole: per cent of each true class, with counts below.
-
-    Args:
-        counts: (C, C), one row per true class, one column per predicted class; a row without clips is grey.
-        labels: names of the C classes.
-        path: file to write: .png, or .svg or .pdf for print.
-        title: lines above the picture.
-
-    Raises:
-        SettingsError: another suffix.
-        HicmaeError: there are no classes.
-        OSError: the file cannot be written.
-    """
-    from matplotlib import colormaps
-    from matplotlib.figure import Figure
-
-    table = np.array(counts, np.float64)
-    size = len(labels)
-    if not size or table.shape != (size, size):
-        raise HicmaeError(f"{path}: cannot be drawn: got {size} labels and counts of shape {table.shape}")
-    totals = table.sum(axis=1, keepdims=True)
-    shares = np.divide(table, totals, out=np.full_like(table, np.nan), where=totals > 0)
-    side = max(4.2, (0.62 if size <= _ROOMY_CLASSES else 0.26) * size + 2.0)
-    figure = Figure(figsize=(side + 1.0, side + 0.6), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.08)  # type: ignore[union-attr,call-arg]  # inches
-    lines = "\n".join(textwrap.fill(one_line(line), max(40, int(side * 13))) for line in title.splitlines())
-    figure.suptitle(lines, x=0.01, ha="left", fontsize=10, color=_INK, parse_math=False)
-    axes = figure.subplots()
-    colours = colormaps["Blues"].with_extremes(bad="#dddddd")
-    image = axes.imshow(shares, cmap=colours, vmin=0, vmax=1)
-    names = [_shorten(one_line(label)) for label in labels]
-    axes.set_xticks(range(size), names, rotation=45, ha="right", rotation_mode="anchor", parse_math=False)
-    rows = [f"{name} ({int(total)})" for name, total in zip(names, totals[:, 0], strict=True)]
-    axes.set_yticks(range(size), rows, parse_math=False)
-    axes.set_xlabel("predicted", fontsize=9, color=_INK)
-    axes.set_ylabel("true (clips)", fontsize=9, color=_INK)
-    axes.tick_params(length=0, labelsize=9 if size <= _ROOMY_CLASSES else 6, colors=_INK)
-    axes.spines[:].set_visible(False)
-    axes.set_xticks(np.arange(1, size) - 0.5, minor=True)
-    axes.set_yticks(np.arange(1, size) - 0.5, minor=True)
-    axes.grid(which="minor", color="white", linewidth=1.5)
-    axes.tick_params(which="minor", length=0)
-    if size <= _ROOMY_CLASSES:
-        for (row, column), share in np.ndenumerate(shares):
-            if table[row, column]:
-                ink = "white" if share > _DARK_SHARE else _INK
-                text = f"{share:.0%}\n{int(table[row, column])}"
-                axes.text(column, row, text, ha="center", va="center", fontsize=8, color=ink)
-    bar = figure.colorbar(image, ax=axes, fraction=0.046, pad=0.02, format=lambda share, _: f"{share:.0%}")
-    bar.outline.set_visible(False)
-    bar.ax.tick_params(length=0, labelsize=8, colors=_INK)
-    bar.set_label("of the true class", fontsize=9, color=_INK)
-    _save(figure, path, dpi=130)
-
-
-def _shorten(name: str) -> str:
-    return name if len(name) <= _LABEL_LETTERS else f"{name[: _LABEL_LETTERS - 1]}…"
 
 
 def _film(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -336,7 +269,7 @@ def _dress(axes: Axes, title: str, values: NDArray[np.float64], *, legend: bool)
     """Style the axes of a curve with little ink."""
     from matplotlib.ticker import MaxNLocator
 
-    axes.set_title(title, loc="left", fontsize=10, color=_INK)
+    axes.set_title(title, loc="left", fontsize=10, color=INK)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#e5e5e5", linewidth=0.6)
     axes.set_axisbelow(True)
@@ -347,31 +280,6 @@ def _dress(axes: Axes, title: str, values: NDArray[np.float64], *, legend: bool)
         axes.set_yscale("log")
     elif np.abs(finite).max() < _SMALL:
         axes.yaxis.set_major_formatter(lambda y, _: f"{y:.1e}" if y else "0")
-    axes.tick_params(which="both", labelsize=8, colors=_INK)
+    axes.tick_params(which="both", labelsize=8, colors=INK)
     if legend and axes.get_legend_handles_labels()[1]:
-        axes.legend(frameon=False, fontsize=8, labelcolor=_INK)
-
-
-def check_picture(path: Path) -> None:
-    """Refuse a picture of an unknown format, before the work whose result it shows.
-
-    Raises:
-        SettingsError: the suffix is not one of ``PICTURE_SUFFIXES``.
-    """
-    if path.suffix.lower() not in PICTURE_SUFFIXES:
-        raise SettingsError(f"{path}: expected a name that ends in {', '.join(PICTURE_SUFFIXES)}")
-
-
-def _save(figure: Figure, path: Path, dpi: int) -> None:
-    """Write a figure in the format of its suffix; the same figure gives the same bytes."""
-    from matplotlib import rc_context
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-
-    check_picture(path)
-    kind = path.suffix.lower()[1:]
-    undated: dict[str, dict[str, None]] = {"svg": {"Date": None}, "pdf": {"CreationDate": None}}
-    FigureCanvasAgg(figure)
-    with write_atomically(path) as temporary, warnings.catch_warnings(), rc_context({"svg.hashsalt": "hicmae"}):
-        warnings.filterwarnings("ignore", "Glyph")  # letters that no installed font has become boxes
-        warnings.filterwarnings("ignore", "constrained_layout not applied")  # labels that leave no room
-        figure.savefig(temporary, dpi=dpi, format=kind, facecolor="white", metadata=undated.get(kind))
+        axes.legend(frameon=False, fontsize=8, labelcolor=INK)

@@ -1,13 +1,18 @@
-"""The files of an evaluation: its document, a page of tables, and a picture of the confusion matrix."""
+"""The files of an evaluation: its document, a page, tables and pictures."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from hicmae_cli.report.files import to_json, write_text
-from hicmae_cli.report.plots import plot_confusion
-from hicmae_cli.report.scores import confusion_title, scores_markdown
+import numpy as np
+
+from hicmae_cli.errors import SettingsError
+from hicmae_cli.report.figures import PICTURE_SUFFIXES
+from hicmae_cli.report.files import make_folder, to_json, write_text
+from hicmae_cli.report.score_plots import plot_confusion, plot_reliability, plot_robustness, plot_scatter
+from hicmae_cli.report.score_tables import write_tables
+from hicmae_cli.report.scores import name_tested, picture_title, scores_markdown
 
 
 def write_scores(
@@ -31,4 +36,55 @@ def write_scores(
     if markdown is not None:
         write_text(markdown, scores_markdown(document, weights))
     if confusion is not None:
-        plot_confusion(document["confusion"], document["labels"], confusion, title=confusion_title(document))
+        plot_confusion(document["confusion"], document["labels"], confusion, title=picture_title(document))
+
+
+def save_scores(document: dict[str, Any], weights: str, folder: Path, figure_format: str = "png") -> None:
+    """Write all files of an evaluation into a folder: ``result.json``, ``result.md``, ``scores.csv``, ``scores.tex``.
+
+    The pictures beside them are those that the document has numbers for: ``confusion`` and ``reliability`` for classes,
+    ``scatter`` for values, ``robustness`` for degraded clips.
+
+    Args:
+        document: as ``hicmae evaluate --json`` writes it.
+        weights: the weight, as the user named it.
+        folder: made if it is missing.
+        figure_format: ``png``, ``svg`` or ``pdf``.
+
+    Raises:
+        SettingsError: another format.
+        HicmaeError: a file cannot be written.
+        OSError: a picture cannot be written.
+    """
+    check_figure_format(figure_format)
+    make_folder(folder)
+    pictures = {
+        name: folder / f"{name}.{figure_format}" for name in ("confusion", "reliability", "scatter", "robustness")
+    }
+    confusion = pictures["confusion"] if document.get("confusion") else None
+    write_scores(document, weights, folder / "result.json", folder / "result.md", confusion)
+    for suffix in (".csv", ".tex"):
+        write_tables(document, folder / f"scores{suffix}")
+    title = picture_title(document)
+    if calibration := document.get("calibration"):
+        plot_reliability(calibration, pictures["reliability"], title=title)
+    if document["task"] == "regression":
+        truth, predicted = (
+            np.array([sample[key] for sample in document["samples"]], np.float64) for key in ("label", "prediction")
+        )
+        plot_scatter(truth, predicted, document["labels"], document["metrics"], pictures["scatter"], title=title)
+    if curves := document.get("robustness"):
+        metric = "ccc" if document["task"] == "regression" else "uar"
+        tested, doubts = name_tested(document).rpartition(",")[0], title.splitlines()[1:]
+        plot_robustness(curves, metric, pictures["robustness"], title="\n".join([tested, *doubts]))
+
+
+def check_figure_format(figure_format: str) -> None:
+    """Refuse an unknown format of pictures, before the work whose result they show.
+
+    Raises:
+        SettingsError: the format is unknown.
+    """
+    known = [suffix[1:] for suffix in PICTURE_SUFFIXES]
+    if figure_format not in known:
+        raise SettingsError(f"figure_format={figure_format!r}: expected {', '.join(known)}")

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from hicmae_cli.errors import one_line
 from hicmae_cli.metric_names import TITLES
+from hicmae_cli.report.grid import Grid
+from hicmae_cli.report.score_details import detail_grids
 
 # The confusion matrix of more labels does not fit on a terminal.
 _MAX_SCREEN_LABELS = 14
@@ -21,45 +20,20 @@ _MAX_LISTED = 20
 _TEXT_CELLS = 120
 
 
-@dataclass(frozen=True)
-class Grid:
-    """A table of texts that a terminal and a Markdown page show alike."""
-
-    title: str
-    header: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-
-    def to_rich(self) -> Table:
-        """Make a table for a terminal."""
-        table = Table(*map(_safe, self.header), title=_safe(self.title), title_justify="left")
-        for row in self.rows:
-            table.add_row(*map(_safe, row))
-        return table
-
-    def to_markdown(self) -> list[str]:
-        """Make the lines of a Markdown table."""
-        lines = [self.header, tuple("---" if not i else "---:" for i in range(len(self.header))), *self.rows]
-        return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
-
-
-def _safe(text: str) -> str:
-    """Escape a text from a file, so that Rich prints it literally."""
-    return escape(one_line(text))
-
-
 def score_grids(document: Mapping[str, Any], *, screen: bool = False) -> list[Grid]:
-    """Make the tables of a ``hicmae.evaluate/1`` document: scores, and targets of a regression or the confusion matrix.
+    """Make the tables of a ``hicmae.evaluate/1`` document: scores, targets or classes, and whatever else it holds.
 
     Args:
         document: as ``hicmae evaluate --json`` writes it.
         screen: omit what does not fit on a terminal.
     """
     grids = [_make_score_grid(document, _list_metrics(document, screen=screen), screen=screen)]
+    details = detail_grids(document)
     if document.get("task") == "regression":
-        return [*grids, _make_target_grid(document)]
+        return [*grids, _make_target_grid(document), *details]
     if screen and len(document["labels"]) > _MAX_SCREEN_LABELS:
-        return [*grids, _make_recall_grid(document)]
-    return [*grids, _make_confusion_grid(document)]
+        return [*grids, _make_recall_grid(document), *details]
+    return [*grids, _make_confusion_grid(document), *details]
 
 
 def format_scores(document: Mapping[str, Any]) -> str:
@@ -110,20 +84,24 @@ def scores_markdown(document: Mapping[str, Any], weights: str) -> str:
     return "\n".join(one_line(line) for line in lines)
 
 
-def confusion_title(document: Mapping[str, Any]) -> str:
-    """Make the title of a picture of the confusion matrix: what was tested, and its scores.
+def picture_title(document: Mapping[str, Any]) -> str:
+    """Make the title of a picture: what was tested, and its scores.
 
     A picture is passed on without its page, so the title also says if the scores are optimistic; all other warnings are
     in the document and on the page.
     """
-    fold, metrics = document.get("fold"), document["metrics"]
-    title = (
-        f"{document.get('dataset', 'scores')}{f', {_name_fold(fold)}' if fold else ''}, {document['modality']}: "
-        f"UAR {metrics['uar']:.4f}, WAR {metrics['war']:.4f}"
-    )
+    shown = ("ccc", "pcc") if document.get("task") == "regression" else ("uar", "war")
+    scores = ", ".join(f"{TITLES[name]} {document['metrics'][name]:.4f}" for name in shown)
+    title = f"{name_tested(document)}: {scores}"
     if document.get("selection", {}).get("optimistic"):
         title += "\noptimistic: the epoch was chosen on the test clips"
     return title
+
+
+def name_tested(document: Mapping[str, Any]) -> str:
+    """Name what was tested: dataset, fold and streams."""
+    fold = document.get("fold")
+    return f"{document.get('dataset', 'scores')}{f', {_name_fold(fold)}' if fold else ''}, {document['modality']}"
 
 
 def _name_fold(fold: str) -> str:
@@ -164,17 +142,20 @@ def _make_score_grid(document: Mapping[str, Any], names: Sequence[str], *, scree
     for modality, metrics in (document.get("by_modality") or alone).items():
         title = modality if "folds" not in document else f"pooled, {modality}"
         rows.append(_make_row(title, metrics["decisions"], metrics, names))
-    rows.append(_make_interval_row(document, "95 % interval", names))
+        # Documents of earlier versions hold the intervals of the main stream alone.
+        if own := metrics.get("intervals", document["intervals"] if modality == document["modality"] else None):
+            rows.append(_make_interval_row(own, f"{modality}, 95 % interval", names))
     if published := document.get("published"):
         of = next(iter(published.values()))["of"]
+        of += ", not verified" if document.get("official", True) is None else ""
         rows += _make_published_rows(f"published, {of}", published, names)
     for title, metrics in document.get("baselines", {}).items():
         rows.append(_make_row(title, None, metrics, names))
     return Grid("scores", ("", "clips", *(TITLES[name] for name in names)), tuple(rows))
 
 
-def _make_interval_row(document: Mapping[str, Any], title: str, names: Sequence[str]) -> tuple[str, ...]:
-    bounds = document["intervals"]["bounds"]
+def _make_interval_row(intervals: Mapping[str, Any], title: str, names: Sequence[str]) -> tuple[str, ...]:
+    bounds = intervals["bounds"]
     return (title, "", *(f"{bounds[name][0]:.3f} to {bounds[name][1]:.3f}" for name in names))
 
 
@@ -189,7 +170,7 @@ def _make_target_grid(document: Mapping[str, Any]) -> Grid:
     for target in document["labels"]:
         own = [f"{name}_{target}" for name in names]
         rows.append(_make_row(target, None, document["metrics"], own))
-        rows.append(_make_interval_row(document, f"{target}, 95 % interval", own))
+        rows.append(_make_interval_row(document["intervals"], f"{target}, 95 % interval", own))
         rows += _make_published_rows(f"{target}, published", document.get("published", {}), own)
     return Grid("targets", ("", *(TITLES[name] for name in names)), tuple((r[0], *r[2:]) for r in rows))
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from hicmae_cli.errors import HicmaeError, SettingsError
 from hicmae_cli.faces import FaceDetector, FaceFinder
 from hicmae_cli.media import MediaInfo
+from hicmae_cli.model_input import CLIP_FRAMES
 from hicmae_cli.runtime.engine import Engine, score_batches
 from hicmae_cli.runtime.reading import OnSeconds, WindowInput, WindowReader
 from hicmae_cli.runtime.results import VOICE_TRACK, FileResult, Scores, Task, Track, Window
@@ -37,7 +38,8 @@ class Predictor:
 
     Attributes:
         engine: the model.
-        settings: as given; ``modality`` is that of the weight if it was trained on one stream.
+        settings: as given; ``modality`` is that of the weight if it was trained on one stream, and so is a window that
+            was not given.
 
     Raises:
         SettingsError: the settings require a stream that the model was not trained on.
@@ -50,7 +52,7 @@ class Predictor:
         detectors: Callable[[int], AbstractContextManager[FaceDetector]] = open_detector,
     ) -> None:
         self.engine = engine
-        self.settings = settings or PredictSettings()
+        self.settings = (settings or PredictSettings()).follow(engine.info.step_s)
         trained = engine.info.modality
         if trained != "av":
             if self.settings.modality not in ("auto", trained):
@@ -92,7 +94,8 @@ class Predictor:
 
 def _predict_source(predictor: Predictor, source: OpenSource, info: MediaInfo, on_seconds: OnSeconds) -> FileResult:
     """Read an input and predict every window of it."""
-    reader = WindowReader(source, info, predictor.settings, predictor.open_detector, on_seconds)
+    step_s = predictor.engine.info.step_s
+    reader = WindowReader(source, info, predictor.settings, predictor.open_detector, on_seconds, trained_step_s=step_s)
     windows: dict[int, list[Window]] = defaultdict(list)
     latest: dict[int, Scores] = {}
     for inputs in reader:
@@ -143,7 +146,7 @@ def _judge(
     )
     if reader.is_short:
         repeated = ": the last frame was repeated" if reader.uses_video else ""
-        notes.append(f"shorter than a window of {settings.window_s:g} s{repeated}")
+        notes.append(f"shorter than a window of {settings.step_s * CLIP_FRAMES:g} s{repeated}")
     if silent and settings.modality == "av":
         notes.append("the sound is silent, but modality='av' requires it; try modality='auto'")
     elif silent:

@@ -17,7 +17,7 @@ from hicmae_cli.clips.log_mel import MIN_SAMPLES
 from hicmae_cli.errors import MediaError
 from hicmae_cli.faces import Face, FaceDetector, TrackLinker, align_face
 from hicmae_cli.media import MediaInfo
-from hicmae_cli.model_input import CLIP_FRAMES, WINDOW_S
+from hicmae_cli.model_input import CLIP_FRAMES, FRAME_STEP_S, WINDOW_S
 from hicmae_cli.runtime.results import VOICE_TRACK, FaceBox
 from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.runtime.sound import SlidingSound
@@ -84,6 +84,7 @@ class WindowReader:
         settings: streams, windows and part of the input; the number of people is the detector's.
         open_detector: opens a face finder.
         on_seconds: called with the progress.
+        trained_step_s: time between two sampled frames in the weight's training; see `WeightInfo.step_s`.
 
     Attributes:
         uses_video: whether it has pictures that are wanted.
@@ -100,10 +101,14 @@ class WindowReader:
         settings: PredictSettings,
         open_detector: Callable[[], AbstractContextManager[FaceDetector]],
         on_seconds: OnSeconds = lambda _done_s, _total_s: None,
+        *,
+        trained_step_s: float = FRAME_STEP_S,
     ) -> None:
         _require_streams(source.path, info, settings.modality)
         self._source, self._info, self._open_detector, self._on_seconds = source, info, open_detector, on_seconds
         self._settings = settings
+        # In training, a window longer than the model's input gave it the sound from its start.
+        self._is_centred = settings.step_s != trained_step_s
         self.uses_video = info.has_video and settings.modality != "audio"
         self._uses_audio = info.has_audio and settings.modality != "video"
         self._start_s = max(settings.start_s, source.start_s)
@@ -191,10 +196,10 @@ class WindowReader:
         """Make the input of every visible person in one window, or of the sound alone if there is none."""
         settings = self._settings
         start_s = self._start_s + moments.start * settings.step_s
-        end_s = start_s + settings.window_s
+        end_s = start_s + settings.step_s * CLIP_FRAMES
         if moments.num_moments < CLIP_FRAMES:
             end_s = min(end_s, max(self._end_s, start_s + settings.step_s))
-        mel = _window_mel(self._sound, start_s, min(end_s, self._limit_s))
+        mel = _window_mel(self._sound, start_s, min(end_s, self._limit_s), centred=self._is_centred)
         end_s = min(end_s, max(self._end_s, start_s + settings.step_s))  # the grid may go beyond the end
         people: list[WindowFaces | None] = [
             person for person in moments.people if settings.modality != "av" or mel is not None
@@ -224,10 +229,13 @@ def _box(face: Face, time_s: float) -> FaceBox:
     return FaceBox(time_s, left, top, right - left, bottom - top)
 
 
-def _window_mel(sound: SlidingSound | None, start_s: float, end_s: float) -> NDArray[np.float32] | None:
-    """Return the log-mel of a window; of its middle 2.56 s if the window is longer than the model's input."""
+def _window_mel(
+    sound: SlidingSound | None, start_s: float, end_s: float, *, centred: bool
+) -> NDArray[np.float32] | None:
+    """Return the log-mel of a window; of 2.56 s at its middle or its start if it is longer than the model's input."""
     if sound is None:
         return None
     spare_s = max(0.0, end_s - start_s - WINDOW_S)
-    cut = sound.cut(start_s + spare_s / 2, end_s - spare_s / 2)
+    before_s = spare_s / 2 if centred else 0.0
+    cut = sound.cut(start_s + before_s, end_s - (spare_s - before_s))
     return compute_log_mel(cut) if cut is not None and len(cut) >= MIN_SAMPLES else None

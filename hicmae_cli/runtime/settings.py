@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from hicmae_cli.errors import SettingsError
 from hicmae_cli.modalities import MODALITIES
-from hicmae_cli.model_input import CLIP_FRAMES, WINDOW_S
+from hicmae_cli.model_input import CLIP_FRAMES, FRAME_STEP_S, WINDOW_S
 
 _CHOICES: Final = ("auto", *MODALITIES)
-DEFAULT_HOP_S: Final = WINDOW_S / 4
+_HOPS: Final = 4
 """Four windows cover every moment: an average over fewer changes more with the frame rate."""
 _JSON_NAMES: Final = {"faces": "max_faces"}  # keys of the JSON document that differ from the parameter
 
@@ -23,8 +23,9 @@ class PredictSettings:
 
     Attributes:
         modality: ``auto`` uses the streams that are there; ``av``, ``video`` and ``audio`` require theirs.
-        window_s: length of a window in seconds; the models are trained on 2.56 s.
-        hop_s: time between the starts of two windows, rounded to the sampling grid of window / 16.
+        window_s: length of a window in seconds; None for that of the weight's training, usually 2.56 s.
+        hop_s: time between the starts of two windows, rounded to the sampling grid of window / 16; None for a quarter
+            of the window of the weight's training, usually 0.64 s.
         faces: largest number of people to follow at once.
         start_s: where in the input to start.
         end_s: where to stop; None for its end.
@@ -34,8 +35,8 @@ class PredictSettings:
     """
 
     modality: str = "auto"
-    window_s: float = WINDOW_S
-    hop_s: float = DEFAULT_HOP_S
+    window_s: float | None = None
+    hop_s: float | None = None
     faces: int = 4
     start_s: float = 0.0
     end_s: float | None = None
@@ -43,11 +44,12 @@ class PredictSettings:
     def __post_init__(self) -> None:
         if self.modality not in _CHOICES:
             raise SettingsError(f"modality={self.modality!r}: expected one of {', '.join(_CHOICES)}")
-        if not 0.16 <= self.window_s <= 60:
+        if self.window_s is not None and not 0.16 <= self.window_s <= 60:
             raise SettingsError(f"window_s={self.window_s!r}: expected 0.16 to 60 seconds")
-        if not 0 < self.hop_s <= self.window_s:
+        longest_s = WINDOW_S if self.window_s is None else self.window_s
+        if self.hop_s is not None and not 0 < self.hop_s <= longest_s:
             raise SettingsError(
-                f"hop_s={self.hop_s!r}: expected more than 0 and at most the window, {self.window_s} seconds"
+                f"hop_s={self.hop_s!r}: expected more than 0 and at most the window, {longest_s} seconds"
             )
         if not 1 <= self.faces <= 32:
             raise SettingsError(f"faces={self.faces!r}: expected 1 to 32")
@@ -57,8 +59,9 @@ class PredictSettings:
             raise SettingsError(f"end_s={self.end_s!r}: expected more than the start, {self.start_s} seconds")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the settings as in the JSON document."""
-        return {_JSON_NAMES.get(name, name): value for name, value in asdict(self).items()}
+        """Return the settings as in the JSON document, which has numbers for the window and the hop in any case."""
+        settings = self.follow(FRAME_STEP_S)
+        return {_JSON_NAMES.get(name, name): value for name, value in asdict(settings).items()}
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> PredictSettings:
@@ -71,12 +74,24 @@ class PredictSettings:
         names = {name: _JSON_NAMES.get(name, name) for name in cls.__dataclass_fields__}
         return cls(**{name: fields[key] for name, key in names.items() if key in fields})
 
+    def follow(self, step_s: float) -> PredictSettings:
+        """Return the settings with a window and a hop: where none is given, those of a weight.
+
+        Args:
+            step_s: time between two sampled frames in the weight's training.
+        """
+        trained_s = step_s * CLIP_FRAMES
+        window_s = trained_s if self.window_s is None else self.window_s
+        hop_s = min(trained_s / _HOPS, window_s) if self.hop_s is None else self.hop_s
+        return replace(self, window_s=window_s, hop_s=hop_s)
+
     @property
     def step_s(self) -> float:
         """Time between two sampled frames."""
-        return self.window_s / CLIP_FRAMES
+        return (WINDOW_S if self.window_s is None else self.window_s) / CLIP_FRAMES
 
     @property
     def hop_frames(self) -> int:
         """Hop in steps of the sampling grid."""
-        return max(1, round(self.hop_s / self.step_s))
+        hop_s = WINDOW_S / _HOPS if self.hop_s is None else self.hop_s
+        return max(1, round(hop_s / self.step_s))

@@ -15,7 +15,7 @@ from typing import Any, TypeVar, cast
 import cv2
 import torch
 import torch.distributed as dist
-from accelerate import Accelerator
+from accelerate import Accelerator, PartialState
 from accelerate.state import AcceleratorState
 from torch.utils.data import DataLoader
 
@@ -32,7 +32,7 @@ def new_accelerator(mixed_precision: str, device: str) -> Accelerator:
     """Set up the devices of a run.
 
     Args:
-        mixed_precision: ``no``, ``bf16`` or ``fp16``.
+        mixed_precision: ``no``, ``bf16``, ``fp16``, or ``auto``: ``fp16`` on a CUDA GPU, ``no`` elsewhere.
         device: ``cpu``, or ``auto``, ``cuda`` or ``mps`` for what accelerate finds.
 
     Raises:
@@ -46,6 +46,8 @@ def new_accelerator(mixed_precision: str, device: str) -> Accelerator:
         )
     # Accelerate refuses another precision than that of an earlier run in this process; launched processes are kept.
     AcceleratorState._reset_state()
+    if mixed_precision == "auto":
+        mixed_precision = "fp16" if PartialState(cpu=device == "cpu").device.type == "cuda" else "no"
     try:
         accelerator = Accelerator(
             mixed_precision=mixed_precision, cpu=device == "cpu", step_scheduler_with_optimizer=False

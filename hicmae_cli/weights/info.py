@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from hicmae_cli import __version__
 from hicmae_cli.errors import WeightsError, one_line
 from hicmae_cli.labels import PUPPETS_NAME, canonical_label, is_label
 from hicmae_cli.modalities import Modality
+from hicmae_cli.model_input import FRAME_STEP_S
 from hicmae_cli.models.config import Architecture, DecoderDims, ModelDims, find_variant
 from hicmae_cli.records.facts import Phase, RunFacts
 from hicmae_cli.records.seen import SeenData
@@ -35,6 +36,8 @@ _MAX_LABELS = 1000
 
 Selection = Literal["val", "last", "test-best"]
 """The epoch that was kept: the best on validation clips, the last, or the best on the test clips."""
+Sampling = Literal["frames", "time"]
+"""How the 16 frames of a clip are chosen: every n-th frame, as the paper does, or one every 0.16 s."""
 
 
 class PretrainingFacts(BaseModel):
@@ -92,6 +95,9 @@ class WeightInfo(BaseModel):
     extended_from: tuple[int, ...] = ()
     layer_fusion: bool = True
     withheld: Literal["zeros", "mean token"] = "zeros"
+    temperature: float | None = Field(default=None, gt=0)
+    sampling: Sampling = "frames"
+    frame_step_s: float | None = Field(None, ge=0.01, le=3.75)
     pretraining: PretrainingFacts | None = None
     relabelled: dict[str, str] = {}
     filled_in: tuple[str, ...] = ()
@@ -152,6 +158,16 @@ class WeightInfo(BaseModel):
         return ModelDims.from_dict(self.dims)
 
     @property
+    def frame_stride(self) -> int | None:
+        """Frames from one sampled frame of a prepared clip to the next; None if the weight samples by time."""
+        return self.sampling_rate if self.sampling == "frames" else None
+
+    @property
+    def step_s(self) -> float:
+        """Typical time between two sampled frames in training: 0.16 s, unless frames were counted at another rate."""
+        return FRAME_STEP_S if self.frame_step_s is None else self.frame_step_s
+
+    @property
     def architecture(self) -> Architecture:
         """What decides the parameters of the network.
 
@@ -186,9 +202,10 @@ class WeightInfo(BaseModel):
         phase: Phase = "pre-training" if self.task == "pretraining" else "fine-tuning"
         return (SeenData(dataset=self.dataset, phase=phase, fold=self.fold),)
 
-    def with_metrics(self, metrics: Mapping[str, Mapping[str, float]]) -> WeightInfo:
+    def with_metrics(self, metrics: Mapping[str, Mapping[str, float]], temperature: float | None = None) -> WeightInfo:
         """Return the metadata of a weight that is written now: with its scores, and the time that the run took."""
-        return self.model_copy(update={"metrics": metrics, "run": self.run and self.run.read_clock()})
+        run = self.run and self.run.read_clock()
+        return self.model_copy(update={"metrics": metrics, "temperature": temperature, "run": run})
 
     def list_renamed(self) -> list[str]:
         """List the labels that were renamed after the training, each with its first name."""
@@ -200,7 +217,7 @@ class WeightInfo(BaseModel):
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of the JSON text, without empty optional fields."""
-        more = ("run", "seen", "relabelled", "filled_in")
+        more = ("run", "seen", "relabelled", "filled_in", "temperature")
         optional = ("pretraining", "selection", "fold", "protocol", "extended_from", *more)
         empty = {name for name in optional if not getattr(self, name)}
         empty |= {"split_seed"} if self.split_seed is None else set()
@@ -208,6 +225,8 @@ class WeightInfo(BaseModel):
         empty |= {"modality"} if self.modality == "av" else set()
         empty |= {"withheld"} if self.withheld == "zeros" else set()
         empty |= {"layer_fusion"} if self.layer_fusion else set()
+        empty |= {"sampling"} if self.sampling == "frames" else set()
+        empty |= {"frame_step_s"} if self.frame_step_s is None else set()
         return self.model_dump(mode="json", exclude=empty)
 
     @classmethod

@@ -27,6 +27,7 @@ from tests.weights.toys import DIMS, info_of
 pytestmark = pytest.mark.usefixtures("without_workers")
 
 LIST = reference.FOLDER / "dataset" / "test.csv"
+FILES = {"result.json", "result.md", "scores.csv", "scores.tex", "confusion.png", "reliability.png"}
 EXPECTED = reference.read_json("evaluation.json")
 
 
@@ -148,7 +149,11 @@ def test_each_says_on_how_many_clips_a_stream_was_scored(imported: Path, tmp_pat
     run = score_each(imported, tmp_path)
     found = json.loads((tmp_path / "scores.json").read_text())["by_modality"]
     assert {name: scores["decisions"] for name, scores in found.items()} == {"av": 2, "video": 2, "audio": 1}
-    assert [line.split()[1:4] for line in run.out.splitlines() if "│ audio" in line] == [["audio", "│", "1"]]
+    assert [line.split()[1:4] for line in run.out.splitlines() if "│ audio  " in line] == [["audio", "│", "1"]]
+    # Each stream has its own interval in the line below it.
+    titles = [line.split("│")[1].strip() for line in run.out.splitlines() if "% interval" in line and "│" in line]
+    assert titles == [f"{name}, 95 % interval" for name in ("av", "video", "audio")]
+    assert [len(found[name]["samples"]) for name in ("av", "video", "audio")] == [2, 2, 1]
 
 
 @pytest.mark.parametrize("option", ["--json", "--markdown", "--confusion"])
@@ -208,7 +213,7 @@ def test_a_fold_stands_beside_the_published_numbers(toys: Path, run_folder: Path
         "evaluate", "--dataset", "toys", "--root", toys, "--fold", "1", "--weights", run_folder, "--output", out
     )
     assert run.code == 0, run.err
-    assert {path.name for path in out.iterdir()} == {"result.json", "result.md", "confusion.png"}
+    assert {path.name for path in out.iterdir()} == FILES
     document = read(out / "result.json")
     assert len(document["samples"]) == 3 and document["fold"] == "1"
     assert document["published"]["uar"]["published"] == 0.8666
@@ -369,7 +374,7 @@ def test_a_reader_that_stops_reading_costs_no_files(tmp_path: Path) -> None:
     process.stdout.close()
     process.wait()
     names = {path.name for path in (tmp_path / "out").iterdir()}
-    assert names == {"result.json", "result.md", "confusion.png"}
+    assert names == FILES
 
 
 def test_a_regression_has_no_confusion_matrix_to_draw(toys: Path) -> None:
@@ -378,3 +383,40 @@ def test_a_regression_has_no_confusion_matrix_to_draw(toys: Path) -> None:
     run = hicmae(*command, "--confusion", toys / "c.png")
     assert run.code == 2
     assert run.err.splitlines() == ["error: --confusion: a regression has no confusion matrix"]
+
+
+def test_groups_degradations_and_tables_reach_every_file(toys: Path, run_folder: Path) -> None:
+    command = ("evaluate", "--dataset", "toys", "--root", toys, "--fold", "1", "--weights", run_folder)
+    options = ("--by", "speaker,label", "--degrade", "drop-frames=1,noise=0..5dB", "--figure-format", "svg")
+    files = ("--json", "-", "--output", toys / "out", "--table", toys / "t.md")
+    run = hicmae(*command, *options, *files)
+    assert run.code == 0, run.err
+    document = run.document
+    # Stdout gets the document, and the folder gets it too.
+    assert read(toys / "out" / "result.json") == document
+    assert {path.suffix for path in (toys / "out").iterdir()} == {".json", ".md", ".csv", ".tex", ".svg"}
+    assert [group["group"] for group in document["groups"][0]["groups"]] == ["s0", "s1"]
+    levels = {curve["degradation"]: [level["level"] for level in curve["levels"]] for curve in document["robustness"]}
+    assert levels == {"drop-frames": [None, 1.0], "noise": [None, 5.0, 0.0]}
+    clean = document["robustness"][0]["levels"][0]["metrics"]
+    assert clean == document["metrics"]
+    for text in ((toys / "t.md").read_text(), (toys / "out" / "result.md").read_text(), run.err):
+        assert "drop-frames 1" in text and "fewer than 20 clips" in " ".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--by", "sex"), "--by sex: "),
+        (("--degrade", "fog"), "--degrade fog: no degradation 'fog'"),
+        (("--modality", "audio", "--degrade", "blur"), "--degrade blur: changes nothing for --modality audio"),
+        (("--calibrate",), "--calibrate: toys has no validation clips"),
+        (("--figure-format", "gif"), "--figure-format gif: expected png, svg, pdf"),
+        (("--table", "t.doc"), "t.doc: expected a name that ends in .csv, .tex, .md"),
+    ],
+)
+def test_wrong_options_are_refused_before_the_first_clip(
+    toys: Path, run_folder: Path, options: tuple[str, ...], said: str
+) -> None:
+    run = hicmae("evaluate", "--dataset", "toys", "--root", toys, "--fold", "1", "--weights", run_folder, *options)
+    assert run.code == 2 and said in run.last_line

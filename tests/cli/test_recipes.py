@@ -59,3 +59,40 @@ def test_no_torch_is_loaded() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "video_mask" in done.stdout
+
+
+def test_a_recipe_is_copied_and_nothing_is_overwritten(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert hicmae("recipes", "--copy", "mafw").code == 0
+    assert load_settings(FinetuneSettings, "mafw.toml") == load_settings(FinetuneSettings, "mafw")
+    run = hicmae("recipes", "mafw", "mine.toml", "--copy")
+    assert run.code == 0 and "--recipe mine.toml" in run.out
+    Path("mine.toml").write_text("epochs = 3")
+    run = hicmae("recipes", "--copy", "mafw", "mine.toml")
+    assert run.code == 2 and "mine.toml: exists already" in run.err
+    assert Path("mine.toml").read_text() == "epochs = 3"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--copy"], "--copy NAME [FILE.toml]"),
+        (["mafw", "mine.toml"], "--copy NAME [FILE.toml]"),
+        (["--copy", "no-such"], "no recipe named no-such"),
+        (["--copy", "mafw", "mine.txt"], "expected a file that ends with .toml"),
+        (["--copy", "mine.toml"], "expected the name of a recipe"),
+        (["--copy", "mafw", "gone/mine.toml"], "gone/mine.toml: cannot be written"),
+    ],
+)
+def test_copies_that_cannot_be_made(
+    arguments: list[str], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = hicmae("recipes", *arguments)
+    assert run.code == 2 and said in " ".join(run.err.split())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_profiles_are_listed_and_printed() -> None:
+    assert "laptop" in hicmae("recipes").out + hicmae("recipes").err
+    assert "[finetune]" in hicmae("recipes", "laptop").out

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from PIL import Image
 from hicmae_cli.clips import PreparedClip, prepared, read_prepared_clip, select_evaluation_views, write_prepared_clip
 from hicmae_cli.clips.prepared import read_face
 from hicmae_cli.errors import MediaError
-from hicmae_cli.media import Stills, read_frames, write_video
+from hicmae_cli.media import Frame, Stills, read_frames, write_video
 
 
 def smooth_faces(count: int) -> np.ndarray:
@@ -138,3 +139,38 @@ def test_a_folder_without_faces_and_a_missing_clip_are_named(tmp_path: Path) -> 
 def test_a_raw_video_is_not_taken_for_a_prepared_clip(sample: Path) -> None:
     with pytest.raises(MediaError, match="not a prepared clip of 160 x 160 aligned faces"):
         read_prepared_clip(sample, sample)
+
+
+def test_time_comes_from_the_timestamps_of_the_file(tmp_path: Path) -> None:
+    """Every fourth frame of this clip would be 0.08 s after the one before, and later 0.4 s."""
+    times_s = [*(0.02 * np.arange(100)), *(2 + 0.1 * np.arange(20))]
+    faces = [
+        Frame(float(time_s), face) for time_s, face in zip(times_s, np.repeat(smooth_faces(24), 5, 0), strict=True)
+    ]
+    write_video(tmp_path / "clip.mkv", faces, 10, tone(4), video_codec="mjpeg")
+    write_prepared_clip(tmp_path / "even.mkv", smooth_faces(20), Fraction(30000, 1001), None)
+    clip = read_prepared_clip(tmp_path / "clip.mkv", tmp_path / "clip.mkv")
+    assert isinstance(clip.frames, Stills)
+    np.testing.assert_allclose(clip.times_s, times_s, atol=1e-3)
+    np.testing.assert_allclose(clip.decode_all().times_s, clip.times_s)
+    assert clip.length_s == 4.0  # of the sound; the pictures end within a step of it
+    first, last = clip.select_evaluation_views(None)
+    assert first.frames[:13] == tuple(range(0, 97, 8))
+    np.testing.assert_allclose(np.array(times_s)[list(last.frames)], 1.44 + 0.16 * np.arange(16), atol=0.051)
+    even = read_prepared_clip(tmp_path / "even.mkv", None)
+    assert even.frame_s == pytest.approx(1001 / 30000, abs=1e-4)
+    assert even.length_s == pytest.approx(20 * 1001 / 30000, abs=1e-3)
+
+
+def test_pictures_without_timestamps_last_as_long_as_their_sound() -> None:
+    assert PreparedClip(smooth_faces(20), tone(2)).frame_s == pytest.approx(0.1)
+    assert PreparedClip(smooth_faces(20), None).frame_s == pytest.approx(1 / 25)
+    assert PreparedClip(smooth_faces(2), tone(5)).frame_s == pytest.approx(1 / 25)  # no camera is that slow
+    assert PreparedClip(None, tone(4)).length_s == pytest.approx(4.0)
+
+
+def test_a_training_view_by_time_is_drawn_from_the_whole_clip() -> None:
+    clip = PreparedClip(smooth_faces(40), tone(4))
+    views = [clip.draw_training_view(None, np.random.default_rng(seed)) for seed in range(20)]
+    assert len({view.audio_start for view in views}) == 20
+    assert all(view.audio_end - view.audio_start == 40960 for view in views)

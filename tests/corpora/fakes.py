@@ -93,7 +93,12 @@ def _ravdess(root: Path, folds: int | None, labels: int | None) -> list[Item]:
                     video=folder / f"02-{rest}.mp4",
                     audio=folder / f"03-{rest}.wav",
                     fold=fold,
-                    extra={"intensity": "01", "statement": "02", "repetition": "01"},
+                    extra={
+                        "intensity": "01",
+                        "statement": "02",
+                        "repetition": "01",
+                        "sex": "male" if int(actor) % 2 else "female",
+                    },
                 )
             )
             put_video(folder / f"01-{rest}.mp4", media=False)  # with sound, not used

@@ -23,6 +23,7 @@ RAVDESS, MER2023, EMODB, WEREWOLF = (DATASETS[name] for name in ("ravdess", "mer
         (RAVDESS, {"folds": ("1", "1"), "published": {}}, "folds: a name occurs twice"),
         (RAVDESS, {"sampling_rate": 0}, "sampling_rate=0: expected at least 1"),
         (RAVDESS, {"sampling_rate": 3}, "sampling_rate=3: its recipe has 4"),
+        (RAVDESS, {"sampling": "time"}, "sampling='time': its recipe has 'frames'"),
         (MER2023, {"labels": ("anger", "anger")}, "labels: a name occurs twice"),
         (MER2023, {"labels": ("angry",), "published": {}, "codes": {}}, "labels: got 'angry', expected 'anger'"),
         (MER2023, {"codes": {"a": "joy"}}, "codes: joy is not in labels; codes: there is none for anger, happiness, "),

@@ -87,6 +87,25 @@ def test_every_field_of_a_prediction_is_documented(sample: Path) -> None:
     assert {f"{name}" for name in predictor.settings.to_dict()} - documented("hicmae.predict/1") == set()
 
 
+def test_every_field_of_an_evaluation_is_documented() -> None:
+    from hicmae_cli.evaluation.degradations import parse_degradations
+    from hicmae_cli.evaluation.protocol import Protocol
+    from hicmae_cli.evaluation.score_sheet import ScoreSheet
+    from tests.evaluation.toys import evaluation, info_of
+
+    found = evaluation(*["anger:anger", "neutral:anger"] * 20, info=info_of(temperature=2.0), speakers=2)
+    columns = {"sex": {sample.id: sample.speaker for sample in found.samples}}
+    degraded = [(each, {"av": found}) for each in parse_degradations("blur=1")]
+    sheet = ScoreSheet("toy", Protocol("toys", cross=True), {"av": found, "audio": found}, (), None, columns, degraded)
+    document = sheet.to_dict()
+    assert document["groups"][0]["gap"] and document["calibration"]["after"]
+    inner = {"weights", "metrics", "probability_metrics", "bounds", "recalls", "by_modality", "baselines"}
+    section = PAGES["docs/reference/json.md"].partition("\n## hicmae.evaluate/1\n")[2].partition("\n## ")[0]
+    named = set(re.findall(r"`([\w.]+)`", section)) | set(document["labels"])
+    assert set(fields(document, skip=frozenset(inner))) - named == set()
+    assert set(fields(document["by_modality"], skip=frozenset(inner))) - named <= {"av", "audio", *found.metrics}
+
+
 def test_every_field_of_the_benchmark_is_documented() -> None:
     document = to_document([Measure("speed", 2.0, "x", 1.0, False, "a test")])
     assert set(fields(document, skip=frozenset({"machine"}))) == documented("hicmae.bench/1")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from hicmae_cli.corpora.known.ravdess import RAVDESS
 from hicmae_cli.errors import ManifestError, SettingsError
 from hicmae_cli.evaluation import evaluate as module
 from hicmae_cli.evaluation.evaluate import evaluate
@@ -99,3 +100,47 @@ def test_values_are_matched_by_the_names_of_the_targets(tmp_path: Path, monkeypa
 def test_a_rate_below_one_is_refused(listed: Path, rate: int) -> None:
     with pytest.raises(SettingsError, match=f"sampling_rate={rate}: expected 1 or more"):
         evaluate(weights="toy", manifest=listed, sampling_rate=rate)
+
+
+def test_a_temperature_is_fitted_on_other_clips_than_the_tested_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = ["id,video,audio,label,split,speaker"]
+    for number, (label, split) in enumerate(
+        [("happiness", "validation"), ("anger", "val"), ("happiness", "test"), ("neutral", "train")]
+    ):
+        clip = write_grey(tmp_path, f"c{number}", 200)
+        rows.append(f"{clip.id},{clip.id},{clip.id}.wav,{label},{split},s{number}")
+    path = tmp_path / "clips.csv"
+    path.write_text("\n".join(rows))
+    stand_in(monkeypatch, ToyEngine())
+    started: list[int] = []
+    sheet = evaluate(manifest=path, calibrate=True, on_start=lambda _, clips: started.append(clips))
+    assert started == [3] and [sample.id for sample in sheet.main.pooled.samples] == ["c2"]
+    found = sheet.to_dict()["calibration"]
+    assert found["fitted_on"] == "2 validation clips of the list of 2 people"
+    # Happiness is right in one of two validation clips, so the temperature makes the model less sure.
+    assert found["temperature"] > 1 and found["after"]["nll"] > found["before"]["nll"]
+    path.write_text("\n".join(rows).replace(",s1", ",s2"))
+    with pytest.raises(SettingsError, match="`calibrate`: s2 is in the validation clips and in the test clips"):
+        evaluate(manifest=path, calibrate=True)
+    with pytest.raises(SettingsError, match="the validation clips are tested themselves"):
+        evaluate(manifest=path, calibrate=True, split="validation")
+
+
+def test_actors_are_joined_where_the_list_says_nothing_of_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """RAVDESS's actors are male or female by their number."""
+    rows = ["id,video,audio,label,fold,speaker,take"]
+    for actor in ("01", "02"):
+        clip = write_grey(tmp_path, f"c{actor}", 200)
+        rows.append(f"{clip.id},{clip.id},{clip.id}.wav,happiness,1,{actor},{actor}")
+    (tmp_path / "clips.csv").write_text("\n".join(rows))
+    engine = ToyEngine()
+    engine.info = info_of(labels=RAVDESS.labels[:3])
+    stand_in(monkeypatch, engine)
+    given = {"dataset": "ravdess", "manifest": tmp_path / "clips.csv", "fold": "1", "cross": True}
+    sheet = evaluate(**given, by=["sex", "take"])  # type: ignore[arg-type]
+    groups = {found["column"]: [group["group"] for group in found["groups"]] for found in sheet.to_dict()["groups"]}
+    assert groups == {"sex": ["female", "male"], "take": ["01", "02"]}
+    with pytest.raises(SettingsError, match=r"by='mood': .* its columns are speaker, fold, label, take, sex"):
+        evaluate(**given, by="mood")  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ import pytest
 from hicmae_cli.corpora.dataset import SplitFacts
 from hicmae_cli.corpora.fold_protocols import draw_folds, parse_protocol
 from hicmae_cli.corpora.manifest import Sample
+from hicmae_cli.corpora.splits import hash_split
 from hicmae_cli.evaluation.folds import FoldsEvaluation
 from hicmae_cli.evaluation.label_maps import Matched
 from hicmae_cli.evaluation.protocol import SELECTIONS, Protocol, describe_leak
@@ -99,8 +100,54 @@ def test_a_missing_fold_is_named_and_the_rest_is_no_total() -> None:
     assert document["folds"]["1"]["published"]["uar"]["published"] == 0.4
 
 
-def test_a_list_without_folds_of_a_dataset_with_them_stands_beside_all() -> None:
-    assert Protocol("toys", DATASET).to_dict(RIGHT)["published"]["uar"]["of"] == "all folds"
+def test_a_list_without_folds_of_a_dataset_with_them_is_not_its_protocol() -> None:
+    document = Protocol("toys", DATASET).to_dict(RIGHT)
+    assert document["published"] == {} and document["official"] is False
+    assert "the list names no folds" in document["official_reason"]
+
+
+def test_ids_and_labels_decide_whether_clips_are_the_published_ones() -> None:
+    """Folds with the published names and counts may hold other clips."""
+    sha256 = hash_split([("c0", "0"), ("c1", "1")])
+    hashed = replace(DATASET, published={"1": SplitFacts(3, 2, test_sha256=sha256, scores={"uar": 0.4})}, folds=("1",))
+    same = Protocol("toys", hashed, "1").to_dict(RIGHT)
+    assert same["official"] is True and same["published"]["uar"]["published"] == 0.4
+    assert "(by box)" in same["protocol"][0] and "yes; ids and labels" in same["protocol"][1]
+    others = replace(RIGHT, samples=tuple(replace(sample, id=f"x{sample.id}") for sample in RIGHT.samples))
+    relabelled = evaluation("anger:anger", "neutral:happiness")
+    for found in (others, relabelled, FoldsEvaluation({"1": others})):
+        document = Protocol("toys", hashed, "all" if isinstance(found, FoldsEvaluation) else "1").to_dict(found)
+        assert document["official"] is False and document["published"] == {}
+        assert document.get("folds", {"1": {"published": {}}})["1"]["published"] == {}
+        assert "by box" not in " ".join(document["protocol"])
+        assert document["warnings"][-1] == (
+            "ids and labels of fold 1 are not those of the published list: the published scores are not shown"
+        )
+
+
+def test_the_list_is_compared_and_not_what_could_be_read() -> None:
+    sha256 = hash_split([("c0", "0"), ("c1", "1"), ("c2", "2")])
+    hashed = replace(DATASET, published={"1": SplitFacts(3, 3, test_sha256=sha256)}, folds=("1",))
+    failed = replace(RIGHT, failures=(("c2", "broken"),))
+    listed = {"1": [("c0", "anger"), ("c1", "happiness"), ("c2", "neutral")]}
+    assert Protocol("toys", hashed, "1", listed=listed).to_dict(failed)["official"] is True
+    assert Protocol("toys", hashed, "1").to_dict(failed)["official"] is None
+    # A map changes what is scored, not what is listed.
+    renamed = replace(
+        RIGHT,
+        samples=tuple(replace(s, target=s.target.replace("anger", "rage")) for s in WRONG.samples),  # type: ignore[union-attr]
+    )
+    mapped = Matched([], mapping={"anger": "rage"})
+    assert Protocol("toys", hashed, "1", matched=mapped).verify(renamed).value is True
+
+
+def test_counts_alone_verify_nothing() -> None:
+    document = Protocol("toys", DATASET, "1").to_dict(RIGHT)
+    assert document["official"] is None and "only the number of clips of fold 1" in document["official_reason"]
+    assert "(by box; not verified)" in document["protocol"][0]
+    counted = replace(DATASET, published={"1": SplitFacts(3, 2, scores={"uar": 0.4}, test_counts=(2, 0, 0))})
+    document = Protocol("toys", counted, "1").to_dict(RIGHT)
+    assert document["official"] is False and document["published"] == {}
 
 
 def test_a_fixed_split_and_targets() -> None:
@@ -182,10 +229,11 @@ def test_one_optimistic_fold_makes_a_total_optimistic() -> None:
 
 def test_absent_classes_other_counts_and_failures_are_warned_of() -> None:
     found = replace(RIGHT, failures=(("c9", "broken"),))
-    warnings = Protocol("toys", DATASET, "1").to_dict(found)["warnings"]
+    listed = {"1": [("c0", "anger"), ("c1", "happiness"), ("c9", "anger")]}
+    warnings = Protocol("toys", DATASET, "1", listed=listed).to_dict(found)["warnings"]
     assert warnings == [
         "fold 1: no clip of neutral; UAR is over the 2 classes with clips, macro F1 also over predicted ones",
-        "fold 1: 3 clips, the published number is 2",
+        "fold 1 has 3 clips, the published one 2: the published scores are not shown",
         "1 clips could not be read and are not in the scores",
     ]
     assert Protocol("toys", DATASET, "2").to_dict(WRONG)["warnings"] == []
@@ -209,7 +257,12 @@ def test_the_words_name_people_rule_map_and_merging() -> None:
     merged = replace(DATASET, merge_by=3)
     matched = Matched([], dropped={"fear": 2}, mapping={"calm": "neutral"})
     told = " ".join(Protocol("toys", merged, "2", matched=matched).explain(WRONG))
-    for part in ("Toys, fold 2 (by box): 3 clips of 2 speakers", "calm as neutral", "2 of fear", "have one decision"):
+    for part in (
+        "Toys, fold 2 (by box; not verified): 3 clips of 2 speakers",
+        "calm as neutral",
+        "2 of fear",
+        "have one decision",
+    ):
         assert part in told
 
 

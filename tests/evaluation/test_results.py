@@ -43,7 +43,10 @@ def test_the_document_keeps_what_scripts_read() -> None:
     assert document["labels"] == list(LABELS) and document["confusion"] == [[1, 0, 0], [0, 0, 0], [1, 0, 0]]
     assert document["samples"][0].keys() >= {"id", "label", "prediction", "probabilities", "views"}
     assert document["intervals"]["resampled"] == "speaker"
-    assert document["intervals"]["bounds"].keys() == document["metrics"].keys()
+    assert document["intervals"]["bounds"].keys() == {*document["metrics"], *document["probability_metrics"]}
+    assert document["classes"]["anger"] == {"precision": 0.5, "recall": 1.0, "f1": pytest.approx(2 / 3), "support": 1}
+    assert document["classes"]["neutral"] == {"precision": None, "recall": 0.0, "f1": 0.0, "support": 1}
+    assert document["classes"]["happiness"] == {"precision": None, "recall": None, "f1": None, "support": 0}
 
 
 def test_a_document_becomes_the_evaluation_again() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hicmae_cli.errors import SettingsError
 from hicmae_cli.evaluation.protocol import Protocol
 from hicmae_cli.evaluation.score_sheet import ScoreSheet
 from tests.evaluation.toys import evaluation, info_of
@@ -25,7 +26,12 @@ def test_further_modalities_stand_in_the_document() -> None:
     audio = replace(AV, modality="audio", samples=AV.samples[:1])
     sheet = replace(SHEET, results={"av": AV, "audio": audio}, unscored=("video",))
     document = sheet.to_dict()
-    assert document["by_modality"] == {"av": {**AV.metrics, "decisions": 3}, "audio": {**audio.metrics, "decisions": 1}}
+    for name, found in (("av", AV), ("audio", audio)):
+        own = document["by_modality"][name]
+        assert own.items() >= {**found.metrics, "decisions": len(found.samples)}.items()
+        alone = json.loads(json.dumps(found.to_dict()))
+        for part in ("samples", "confusion", "intervals", "recalls", "classes", "probability_metrics"):
+            assert json.loads(json.dumps(own[part])) == alone[part]
     assert document["warnings"] == sheet.warnings == ["video: no scores, as the list has no clip with it"]
     folds = replace(sheet, protocol=Protocol("clips", fold="all"))
     assert folds.warnings == ["video: no scores, as a fold has no clip with it"]
@@ -39,15 +45,18 @@ def test_a_sheet_prints_itself() -> None:
 
 def test_a_sheet_is_saved_whole(tmp_path: Path) -> None:
     SHEET.save(tmp_path / "scores")
-    assert {path.name for path in (tmp_path / "scores").iterdir()} == {"result.json", "result.md", "confusion.png"}
+    texts = {"result.json", "result.md", "scores.csv", "scores.tex"}
+    assert {path.name for path in (tmp_path / "scores").iterdir()} == {*texts, "confusion.png", "reliability.png"}
     assert json.loads((tmp_path / "scores" / "result.json").read_text()) == json.loads(json.dumps(SHEET.to_dict()))
     values = replace(
         AV,
         info=info_of(task="regression", labels=("arousal",)),
         samples=tuple(replace(s, target=(0.5,), prediction=(1.0,), outputs=(1.0,), views=()) for s in AV.samples),
     )
-    replace(SHEET, results={"av": values}).save(str(tmp_path / "values"))
-    assert {path.name for path in (tmp_path / "values").iterdir()} == {"result.json", "result.md"}
+    replace(SHEET, results={"av": values}).save(str(tmp_path / "values"), "svg")
+    assert {path.name for path in (tmp_path / "values").iterdir()} == {*texts, "scatter.svg"}
+    with pytest.raises(SettingsError, match="figure_format='gif': expected png, svg, pdf"):
+        SHEET.save(tmp_path / "gif", "gif")
 
 
 def test_a_sheet_without_results_is_refused() -> None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from hicmae_cli.clips import write_prepared_clip
+from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.corpora.values import Target
-from hicmae_cli.errors import ManifestError
+from hicmae_cli.errors import ManifestError, SettingsError
+from hicmae_cli.evaluation.protocol import Protocol
+from hicmae_cli.evaluation.results import Evaluation
 from hicmae_cli.evaluation.scoring import score_clips
 from tests.evaluation.toys import ValueEngine, write_grey
 from tests.runtime.stubs import ToyEngine
@@ -95,6 +101,49 @@ def test_who_is_heard_and_the_fold_stay_with_a_decision(tmp_path: Path) -> None:
     sample = write_grey(tmp_path, "a", 0, speaker="s", fold="3")
     (told,) = score_clips([sample], ToyEngine())["av"].to_dict()["samples"]
     assert (told["speaker"], told["fold"]) == ("s", "3")
+
+
+@pytest.fixture(scope="module")
+def versions(tmp_path_factory: pytest.TempPathFactory) -> list[Sample]:
+    """One recording at four frame rates: 5 s that get brighter with time."""
+    folder = tmp_path_factory.mktemp("versions")
+    found = []
+    for fps in (Fraction(12), Fraction(25), Fraction(30000, 1001), Fraction(60)):
+        greys = [round(40 + 40 * float(index / fps)) for index in range(int(5 * fps))]
+        path = folder / f"{float(fps):.0f}.mkv"
+        faces = (np.full((160, 160, 3), grey, np.uint8) for grey in greys)
+        write_prepared_clip(path, faces, fps, np.full(80000, 0.01, np.float32))
+        found.append(Sample(path.stem, path, path, (0.0, 0.0)))
+    return found
+
+
+class TimedEngine(ValueEngine):
+    info = ValueEngine.info.model_copy(update={"sampling": "time", "sampling_rate": 4})
+
+
+def test_a_weight_by_time_sees_the_same_at_every_frame_rate(versions: list[Sample]) -> None:
+    """The values are the brightness of the first picture and of the last."""
+    counting, timed = ValueEngine(), TimedEngine()
+    counting.info = counting.info.model_copy(update={"sampling_rate": 4})
+    shown = {
+        engine: np.array([s.views for s in score_clips(versions, engine)["av"].samples]) for engine in (counting, timed)
+    }
+    brightness_s = 40 / 255
+    expected = (40 / 255) + brightness_s * np.array([[0, 2.4], [2.44, 4.84]])
+    np.testing.assert_allclose(shown[timed], np.broadcast_to(expected, (4, 2, 2)), atol=brightness_s * 0.5 / 12 + 0.01)
+    assert np.ptp(shown[counting][:, 0, 1]) > brightness_s * 2.5  # the first view ends after 1.0 to 4.9 s
+
+
+def test_a_sampling_rate_is_only_for_weights_that_count_frames(versions: list[Sample]) -> None:
+    with pytest.raises(SettingsError, match=r"sampling_rate=4: this weight samples clips by time"):
+        score_clips(versions, TimedEngine(), sampling_rate=4)
+    result = score_clips(versions[:1], TimedEngine())["av"]
+    assert result.sampling_rate is None
+    document = json.loads(json.dumps(result.to_dict()))
+    assert (document["sampling"], document["sampling_rate"]) == ("time", None)
+    assert Evaluation.from_record(document) == result
+    explained = " ".join(Protocol("clips", None, "", "", None).explain(result))
+    assert "16 frames, one every 0.16 s" in explained
 
 
 def test_sound_alone_needs_no_pictures(tmp_path: Path) -> None:

@@ -207,3 +207,29 @@ def test_random_faces_are_the_same_every_time(tmp_path: Path) -> None:
     assert {cell[1:] for cell in chosen} <= {(item.id, item.label) for item in items}
     assert all(cell[0].shape == (160, 160, 3) and cell[0].mean() > 150 for cell in chosen)
     assert len(read_random_faces(manifest, 99, seed=1)) == 5
+
+
+@pytest.mark.parametrize(
+    ("fps", "noted"),
+    [
+        (12.0, True),
+        (22.0, True),
+        (24.0, False),
+        (25.0, False),
+        (27.5, False),
+        (29.97, True),
+        (60.0, True),
+        (None, False),
+    ],
+)
+def test_frame_rates_at_which_counting_and_time_differ_are_named(fps: float | None, noted: bool) -> None:
+    facts = ClipFacts(1.0, 4.0, 4.0, False, fps=fps)
+    items = named("1", 1)
+    report = summarise(toy_dataset(items), items, {items[0].id: Entry("1", facts)})
+    assert report.is_good
+    assert [remark.id for remark in report.frame_rates] == ([items[0].id] if noted else [])
+    if fps == 60:
+        assert (
+            report.frame_rates[0].text == "60 frames/s: one in 4 frames makes a window of 1.07 s, by time it has 2.56 s"
+        )
+        assert "1 with a frame rate at which counting frames and sampling by time differ" in str(report)

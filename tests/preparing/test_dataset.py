@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -15,6 +16,7 @@ from PIL import Image
 
 from hicmae_cli.clips import read_prepared_clip
 from hicmae_cli.corpora.dataset import Item, RecordingPart
+from hicmae_cli.corpora.known.own import FOLDER
 from hicmae_cli.corpora.manifest import read_manifest
 from hicmae_cli.errors import ManifestError
 from hicmae_cli.media import read_frames, write_video
@@ -280,3 +282,27 @@ def test_clips_without_sound_are_kept_on_request(tmp_path: Path) -> None:
     again = square_prepare(dataset, items, store)
     assert [clip.id for clip in again.skipped] == ["s0/01"]
     assert not silent.video.exists()
+
+
+def test_folds_are_dealt_among_the_clips_that_are_usable(tmp_path: Path) -> None:
+    """Eleven clips of two labels, of which one is broken: five folds of two, one of each label."""
+    items = make_items(tmp_path / "raw", 11)
+    items = [replace(item, fold="", speaker="") for item in items]
+    own = replace(toy_dataset(items), folds=FOLDER.folds, deal=FOLDER.deal)
+    good = items[4].video.read_bytes()
+    items[4].video.write_bytes(b"broken")
+    expected = {(fold, label): 1 for fold in FOLDER.folds for label in ("anger", "fear")}
+
+    def dealt() -> Counter[tuple[str, str]]:
+        return Counter((s.fold, s.label) for s in read_manifest(tmp_path / "store" / "toy.csv"))
+
+    report = check_items(own, items, tmp_path / "store", make_detector=SquareDetector)
+    assert [(fold.train, fold.test) for fold in report.folds] == [(8, 2)] * 5
+    square_prepare(own, items, tmp_path / "store")
+    assert dealt() == expected
+    before = files_of(tmp_path / "store")
+    square_prepare(own, items[::-1], tmp_path / "store")
+    assert files_of(tmp_path / "store") == before
+    items[4].video.write_bytes(good)
+    square_prepare(own, items, tmp_path / "store")
+    assert sum(dealt().values()) == 11 and len(dealt()) == 10

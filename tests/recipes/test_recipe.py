@@ -9,7 +9,14 @@ import pytest
 from hicmae_cli.corpora.catalogue import DATASETS
 from hicmae_cli.errors import SettingsError
 from hicmae_cli.models.config import VARIANTS, Architecture, DecoderDims, ModelDims
-from hicmae_cli.recipes.recipe import available_recipes, load_settings, parse_overrides, read_recipe, summarise_recipe
+from hicmae_cli.recipes.recipe import (
+    available_profiles,
+    available_recipes,
+    load_settings,
+    parse_overrides,
+    read_recipe,
+    summarise_recipe,
+)
 from hicmae_cli.recipes.settings import PHASES, FinetuneSettings, PretrainSettings
 from hicmae_cli.recipes.shared_settings import Settings
 from hicmae_cli.toml import parse_toml
@@ -49,10 +56,11 @@ def test_the_defaults_are_the_paper(variant: str) -> None:
 def test_a_datasets_recipe_is_the_papers(name: str) -> None:
     dataset = DATASETS[name]
     recipe = load_settings(FinetuneSettings, dataset.recipe)
-    assert recipe.sampling_rate == dataset.sampling_rate
+    assert (recipe.sampling, recipe.sampling_rate) == (dataset.sampling, dataset.sampling_rate)
+    assert dataset.sampling == ("time" if dataset.own else "frames")
     if name == "puppets":
         return
-    own = {"sampling_rate", "batch_size", "epochs", "loss", "mixed_precision", "num_workers"}
+    own = {"sampling", "sampling_rate", "batch_size", "epochs", "loss", "mixed_precision", "num_workers"}
     own |= {"modality"} if dataset.sound_only else set()
     unmixed = {"mixup", "cutmix", "label_smoothing"} if dataset.task == "regression" else set()
     assert recipe.model_dump(exclude=own | unmixed) == FinetuneSettings().model_dump(exclude=own | unmixed)
@@ -287,3 +295,33 @@ def test_each_hierarchical_part_can_be_switched_off() -> None:
     )
     assert off.contrasted == ()
     assert load_settings(FinetuneSettings, "puppets-nano", {"layer_fusion": False}).layer_fusion is False
+
+
+def test_a_profile_replaces_the_recipe_and_gives_way_to_overrides() -> None:
+    recipe = load_settings(FinetuneSettings, "mafw")
+    laptop = load_settings(FinetuneSettings, "mafw", {"epochs": 3}, profile="laptop")
+    assert (laptop.variant, laptop.mixed_precision, laptop.epochs) == ("nano", "no", 3)
+    assert laptop.drop_video_tokens > 0.5 and not laptop.mixes
+    kept = {"loss", "modality", "class_weights", "selection", "validation_share", "sampling", "sampling_rate", "seed"}
+    assert laptop.model_dump(include=kept) == recipe.model_dump(include=kept)
+    with pytest.raises(SettingsError, match=r"profile='phone': expected laptop"):
+        load_settings(FinetuneSettings, "mafw", profile="phone")
+
+
+@pytest.mark.parametrize("recipe", available_recipes())
+def test_every_profile_fits_every_recipe(recipe: str) -> None:
+    for profile in available_profiles():
+        assert load_settings(kind(recipe), recipe, profile=profile).dims == VARIANTS["nano"]
+
+
+def test_defaults_are_for_keys_that_nothing_sets() -> None:
+    own = {"sampling": "time"}
+    assert load_settings(FinetuneSettings, "crema-d", defaults=own).sampling == "time"
+    assert load_settings(FinetuneSettings, "crema-d", {"sampling": "frames"}, defaults=own).sampling == "frames"
+    assert load_settings(FinetuneSettings, "own-data", defaults={"sampling": "frames"}).sampling == "time"
+
+
+def test_no_recipe_needs_a_gpu() -> None:
+    """They choose the precision by the device; the paper's fp16 is what they choose on a GPU."""
+    for recipe in available_recipes():
+        assert load_settings(kind(recipe), recipe).mixed_precision in ("auto", "bf16")

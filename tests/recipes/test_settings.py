@@ -35,7 +35,7 @@ def test_the_list_has_every_key_with_its_default(phase: str) -> None:
     assert keys.keys() == kind.model_fields.keys()
     assert (keys["epochs"].default, keys["epochs"].unit) == ("50" if phase == "finetune" else "100", "epochs")
     assert keys["clip_grad_norm"].default == "unset" and keys["clip_grad_norm"].values == "a number, above 0"
-    assert keys["mixed_precision"].default == '"no"' and keys["mixed_precision"].values == "no, bf16 or fp16"
+    assert keys["mixed_precision"].default == '"no"' and keys["mixed_precision"].values == "auto, no, bf16 or fp16"
     assert keys["cache_clips"].default == "false" and keys["cache_clips"].values == "true or false"
     assert keys["betas"].values == "two numbers, at least 0 and below 1"
 

@@ -11,21 +11,15 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
 from numpy.typing import NDArray
-from PIL import Image
 
-from hicmae_cli.errors import HicmaeError, SettingsError
+from hicmae_cli.errors import HicmaeError
 from hicmae_cli.report import plots
-from hicmae_cli.report.plots import Triple, list_panels, plot_confusion, plot_curves, reconstruction_picture, smooth
+from hicmae_cli.report.plots import Triple, list_panels, plot_curves, reconstruction_picture, smooth
+from tests.report.toys import pixels
 
 
 def line(step: int, **values: float | None) -> dict[str, Any]:
     return {"step": step, "epoch": step // 10, "loss": 2.0 / (1 + step), "learning_rate": 1e-4, **values}
-
-
-def pixels(path: Path) -> NDArray[np.int64]:
-    with Image.open(path) as image:
-        assert image.format == "PNG"
-        return np.asarray(image.convert("RGB")).astype(np.int64)
 
 
 def drawn(lines: list[dict[str, Any]], path: Path) -> NDArray[np.int64]:
@@ -187,66 +181,6 @@ def test_a_picture_that_cannot_be_written_leaves_the_old_one(made: Made, tmp_pat
     assert [path.name for path in tmp_path.iterdir()] == ["a.png"]
 
 
-LABELS = ("anger", "fear", "neutral")
-
-
-def confused(counts: list[list[int]], path: Path, title: str = "toys") -> NDArray[np.int64]:
-    plot_confusion(counts, LABELS[: len(counts)], path, title=title)
-    return pixels(path)
-
-
-def test_a_perfect_confusion_is_a_dark_diagonal(tmp_path: Path) -> None:
-    picture = confused([[9, 0, 0], [0, 9, 0], [0, 0, 9]], tmp_path / "new" / "a.png")
-    dark = (picture == (8, 48, 107)).all(axis=-1)
-    dark[:, picture.shape[1] * 4 // 5 :] = False  # the scale at the side
-    rows, columns = np.nonzero(dark)
-    assert np.corrcoef(rows, columns)[0, 1] > 0.85  # falls to the right: row true, column predicted
-    assert [path.name for path in (tmp_path / "new").iterdir()] == ["a.png"]
-
-
-@pytest.mark.parametrize(("suffix", "start"), [(".png", b"\x89PNG"), (".svg", b"<?xml"), (".PDF", b"%PDF")])
-def test_the_suffix_is_the_format(tmp_path: Path, suffix: str, start: bytes) -> None:
-    files = [tmp_path / f"{name}{suffix}" for name in "ab"]
-    for file in files:
-        plot_confusion([[3, 1], [0, 2]], ("anger", "fear"), file, title="two")
-    assert files[0].read_bytes().startswith(start)
-    assert files[0].read_bytes() == files[1].read_bytes()
-
-
-def test_another_suffix_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"a\.jpg: expected a name that ends in \.png, \.svg, \.pdf"):
-        plot_confusion([[1]], ("anger",), tmp_path / "a.jpg", title="one")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_rows_are_shares_of_the_true_class(tmp_path: Path) -> None:
-    small, large = (confused([[n, 0], [n, n]], tmp_path / f"{n}.png") for n in (1, 1000))
-    assert (small == (8, 48, 107)).all(axis=-1).sum() == pytest.approx(
-        (large == (8, 48, 107)).all(axis=-1).sum(), rel=0.25
-    )
-
-
-def test_a_class_without_clips_is_grey(tmp_path: Path) -> None:
-    grey = [
-        (confused(counts, tmp_path / "a.png") == 0xDD).all(axis=-1).sum()
-        for counts in ([[1, 0], [0, 1]], [[1, 0], [0, 0]])
-    ]
-    assert grey[0] < 100 and grey[1] > 10_000
-
-
-def test_many_classes_are_drawn_without_numbers(tmp_path: Path) -> None:
-    labels = [f"label $x$ {n}" for n in range(43)]
-    plot_confusion(np.eye(43, dtype=int).tolist(), labels, tmp_path / "a.png", title="43\nlines\x1b[31m " * 20)
-    assert pixels(tmp_path / "a.png").shape[0] > 1000
-
-
-def test_counts_that_do_not_fit_the_labels_are_refused(tmp_path: Path) -> None:
-    for counts, labels in (([], []), ([[1]], ["a", "b"])):
-        with pytest.raises(HicmaeError, match="cannot be drawn"):
-            plot_confusion(counts, labels, tmp_path / "a.png", title="")
-    assert not any(tmp_path.iterdir())
-
-
 def test_the_curves_of_a_finetuning_differ_in_lightness_and_dash(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -256,7 +190,7 @@ def test_the_curves_of_a_finetuning_differ_in_lightness_and_dash(
         for n in range(1, 5)
     ]
     figures: list[Any] = []
-    monkeypatch.setattr(plots, "_save", lambda figure, path, dpi: figures.append(figure))
+    monkeypatch.setattr(plots, "save_figure", lambda figure, path, dpi: figures.append(figure))
     plots.plot_finetuning(lines, tmp_path / "curves.png", judged_on="validation", best=3)
     losses, scores, rate, _ = figures[0].axes
     assert [line.get_label() for line in losses.lines[:2]] == ["training", "validation"]

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.console import Console
 
-from hicmae_cli.report.scores import confusion_title, format_scores, score_grids, scores_markdown
+from hicmae_cli.report.scores import format_scores, picture_title, score_grids, scores_markdown
 
 
 def document(**changes: Any) -> dict[str, Any]:
@@ -50,7 +50,7 @@ def shown(made: dict[str, Any]) -> str:
 def test_measured_interval_and_published_stand_under_each_other() -> None:
     text = shown(document())
     assert "av 4 0.5000 0.7500 0.7000 0.4000" in text
-    assert "95 % interval 0.400 to 0.600 0.650 to 0.850" in text
+    assert "av, 95 % interval 0.400 to 0.600 0.650 to 0.850" in text
     assert "published, fold 1 0.8666" in text
     assert "[red]|x 1 0 0.00" in text  # a label is no markup
 
@@ -129,9 +129,9 @@ def test_a_page_has_the_warning_the_words_and_the_tables() -> None:
 
 def test_a_pictures_title_is_its_scores_and_says_if_they_are_optimistic() -> None:
     warned = document(warnings=["fold 1: no clip of fear", "3 clips could not be read", "a third"])
-    assert confusion_title(warned) == "toys, fold 1, av: UAR 0.5000, WAR 0.7500"
+    assert picture_title(warned) == "toys, fold 1, av: UAR 0.5000, WAR 0.7500"
     chosen = document(selection={"optimistic": True})
-    assert confusion_title(chosen).splitlines()[1:] == ["optimistic: the epoch was chosen on the test clips"]
+    assert picture_title(chosen).splitlines()[1:] == ["optimistic: the epoch was chosen on the test clips"]
 
 
 def test_plain_text_has_the_tables_and_every_warning() -> None:

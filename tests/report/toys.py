@@ -1,8 +1,12 @@
-"""Predictions made by hand."""
+"""Predictions made by hand, and pictures as pixels."""
 
 from __future__ import annotations
 
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
 from hicmae_cli.report.prediction import Prediction
 from hicmae_cli.runtime.results import FileResult, Track
@@ -21,3 +25,9 @@ def regression() -> Prediction:
     windows = (valued(-1.5, 0.25, start_s=0.0, end_s=4.0), valued(12.25, 0.25, start_s=4.0, end_s=8.0))
     file = FileResult(Path("a.mp4"), "ok", "", 8.0, 25.0, (Track(1, windows, 1.0, 50.0),))
     return Prediction(TOY_REGRESSION, PredictSettings(), (file,))
+
+
+def pixels(path: Path) -> NDArray[np.int64]:
+    with Image.open(path) as image:
+        assert image.format == "PNG"
+        return np.asarray(image.convert("RGB")).astype(np.int64)

@@ -364,3 +364,35 @@ def test_arrays_keep_their_own_clock() -> None:
     assert starts(result)[0] == 1.0
     assert result.tracks[0].windows[-1].end_s == pytest.approx(4.0, abs=0.01)
     assert result.tracks[0].windows[0].boxes[0].time_s == 1.0
+
+
+@pytest.mark.parametrize(("step_s", "window_s"), [(None, 2.56), (0.08, 1.28), (1 / 3, 16 / 3)])
+def test_the_window_is_that_of_the_weights_training(tmp_path: Path, step_s: float | None, window_s: float) -> None:
+    """A weight that counted every fourth frame at 50 or 12 frames/s learned from windows of 1.28 or 5.33 s."""
+    path = write_clip(tmp_path / "a.mp4", 6.0)
+    engine = ToyEngine()
+    engine.info = engine.info.model_copy(update={"frame_step_s": step_s})
+    predictor = Predictor(engine, None, lambda _: FakeDetector((LEFT,)))
+    assert predictor.settings.window_s == pytest.approx(window_s)
+    assert predictor.settings.hop_s == pytest.approx(window_s / 4)
+    first = predictor.predict(path).tracks[0].windows[0]
+    assert first.end_s == pytest.approx(window_s)
+    assert len({box.time_s for box in first.boxes}) == 16
+    assert np.diff([box.time_s for box in first.boxes]) == pytest.approx(step_s or 0.16)
+    given = Predictor(engine, PredictSettings(window_s=2.0, hop_s=1.0), lambda _: FakeDetector((LEFT,)))
+    assert (given.settings.window_s, given.settings.hop_s) == (2.0, 1.0)
+
+
+def test_a_longer_window_of_the_training_gets_the_sound_from_its_start() -> None:
+    """Two seconds of a tone, then silence: the middle of a window of 5.33 s has little of it."""
+    samples = np.concatenate([0.3 * np.sin(np.arange(32000) / 9), np.zeros(64000)]).astype(np.float32)
+    rows = {}
+    for step_s, window_s in ((0.16, None), (1 / 3, None), (0.16, 16 / 3)):
+        engine = ToyEngine()
+        engine.info = engine.info.model_copy(update={"frame_step_s": step_s})
+        result = Predictor(engine, PredictSettings(window_s=window_s)).predict(
+            {"samples": samples, "sample_rate_hz": 16000}
+        )
+        rows[step_s, window_s] = result.tracks[0].windows[0].scores.probabilities
+    assert rows[1 / 3, None] == pytest.approx(rows[0.16, None])
+    assert rows[0.16, 16 / 3]["anger"] < rows[0.16, None]["anger"] - 0.01

@@ -36,3 +36,10 @@ def test_settings_come_back_from_json_under_the_names_of_the_schema() -> None:
     for added in ("start_s", "end_s"):  # which older documents lack
         del document[added]
     assert PredictSettings.from_dict(document) == PredictSettings("av", 5.12, 0.5, 2)
+
+
+def test_a_window_shorter_than_the_usual_hop_needs_no_hop() -> None:
+    settings = PredictSettings(window_s=0.5).follow(0.16)
+    assert (settings.window_s, settings.hop_s) == (0.5, 0.5)
+    assert PredictSettings(window_s=5.12).follow(0.16).hop_s == 0.64
+    assert PredictSettings().to_dict() == PredictSettings(window_s=2.56, hop_s=0.64).to_dict()

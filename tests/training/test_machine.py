@@ -94,3 +94,9 @@ def test_half_precision_on_a_cpu_is_refused(monkeypatch: pytest.MonkeyPatch) -> 
         new_accelerator("fp16", "cpu")
     monkeypatch.setenv("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "4")  # set by a user's launcher
     assert new_accelerator("no", "cpu").gradient_accumulation_steps == 1
+
+
+def test_the_precision_follows_the_device() -> None:
+    assert new_accelerator("auto", "cpu").mixed_precision == "no"
+    if not torch.cuda.is_available():
+        assert new_accelerator("auto", "auto").mixed_precision == "no"

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hicmae_cli.errors import SettingsError, TrainingError
+from hicmae_cli.recipes.settings import FinetuneSettings
 from hicmae_cli.training.runs import (
     begin_run,
     check_same_run,
@@ -172,3 +173,11 @@ def test_an_incomplete_line_is_skipped(tmp_path: Path) -> None:
     for rest in ('{"st', "[1]\n", '{"loss": 1}\n', "\udc80".encode("utf-8", "surrogateescape").decode("latin-1")):
         path.write_text('{"step": 1}\n{"step": 2}\n' + rest, "latin-1")
         assert [line["step"] for line in read_metrics(path)] == [1, 2]
+
+
+def test_a_run_that_began_before_clips_were_sampled_by_time_counted_frames(tmp_path: Path) -> None:
+    defaults = FinetuneSettings().model_dump(mode="json")
+    before = {key: value for key, value in defaults.items() if key != "sampling"}
+    check_same_run(tmp_path, before, defaults, defaults)
+    with pytest.raises(SettingsError, match="sampling frames -> time"):
+        check_same_run(tmp_path, before, {**defaults, "sampling": "time"}, defaults)

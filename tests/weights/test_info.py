@@ -91,3 +91,21 @@ def test_names_of_fields_in_a_message_cannot_steer_a_terminal() -> None:
         WeightInfo.from_metadata({METADATA_KEY: json.dumps(fields() | {"\x1b[31m\nerror: gone": 1})}, PATH)
     assert str(said.value).isprintable()
     assert "\\x1b[31m" in str(said.value)
+
+
+def test_how_clips_were_sampled_is_kept_and_older_files_counted_frames() -> None:
+    older = WeightInfo(**fields(sampling_rate=4))
+    assert (older.sampling, older.frame_stride, older.step_s) == ("frames", 4, 0.16)
+    assert not {"sampling", "frame_step_s"} & older.to_dict().keys()
+    timed = WeightInfo(**fields(sampling="time"))
+    assert (timed.frame_stride, timed.step_s) == (None, 0.16)
+    counted = WeightInfo(**fields(frame_step_s=0.1335))
+    assert counted.step_s == 0.1335
+    for info in (timed, counted):
+        assert WeightInfo.from_metadata({METADATA_KEY: info.to_json()}, PATH) == info
+
+
+@pytest.mark.parametrize("changes", [{"sampling": "often"}, {"frame_step_s": 0}, {"frame_step_s": 60.0}])
+def test_a_sampling_that_cannot_be_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(WeightsError, match=next(iter(changes))):
+        WeightInfo.from_metadata({METADATA_KEY: json.dumps(fields(**changes))}, PATH)

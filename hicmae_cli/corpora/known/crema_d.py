@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from hicmae_cli.corpora.annotations import read_table
 from hicmae_cli.corpora.dataset import Dataset, Item
 from hicmae_cli.corpora.published import read_published
 from hicmae_cli.errors import ManifestError, one_line
@@ -25,6 +26,7 @@ _EXCLUDED: Final = {
     "1064_IEO_DIS_MD": "excluded by the paper's authors",
     "1040_ITH_SAD_XX": "not in the paper's lists: its sound is distributed under another name, 1040_ITH_SAD_X.wav",
 }
+_ACTOR_COLUMNS: Final = ("Age", "Sex", "Race", "Ethnicity")
 _MISNAMED: Final = frozenset({"1040_ITH_SAD_X"})
 _NAME: Final = re.compile(
     r"(?P<actor>100[1-9]|10[1-8]\d|109[01])_(?P<sentence>[A-Z]{3})_(?P<emotion>" + "|".join(_CODES) + r")_"
@@ -44,13 +46,31 @@ def _list_items(root: Path) -> list[Item]:
         for path in sorted((root / folder).glob("*")):
             if path.suffix.lower() in _VIDEO_SUFFIXES and not path.name.startswith("."):
                 videos.setdefault(path.stem, path)
+    actors = read_actors(root)
     sounds = {path.stem for path in (root / "AudioWAV").glob("*.wav") if not path.name.startswith(".")}
     # A clip without its video or its sound stays in the list, so that preparing reports the missing file.
-    return [
+    items = [
         parse_item(name, videos.get(name, root / "VideoFlash" / f"{name}.flv"), root / "AudioWAV" / f"{name}.wav")
         for name in sorted(videos.keys() | sounds)
         if name not in _EXCLUDED and name not in _MISNAMED
     ]
+    return [
+        replace(item, extra={**item.extra, **{column: known.get(item.speaker, "") for column, known in actors.items()}})
+        for item in items
+    ]
+
+
+def read_actors(root: Path) -> dict[str, dict[str, str]]:
+    """Read the table of actors that the dataset ships -> column (``sex``, ``age``, …) -> actor -> field.
+
+    Raises:
+        ManifestError: the table is there, but malformed.
+    """
+    table = root / "VideoDemographics.csv"
+    if not table.is_file():
+        return {}
+    rows = [row for _, row in read_table(table, ("ActorID", *_ACTOR_COLUMNS))]
+    return {name.lower(): {row["ActorID"]: row[name].lower() for row in rows if row[name]} for name in _ACTOR_COLUMNS}
 
 
 def parse_item(name: str, video: Path, audio: Path | None) -> Item:
@@ -96,7 +116,12 @@ CREMA_D: Final = Dataset(
     sampling_rate=4,
     recipe="crema-d",
     items=_list_items,
-    layout="VideoFlash/<actor>_<sentence>_<emotion>_<intensity>.flv\nAudioWAV/<the same>.wav",
+    actors=read_actors,
+    layout=(
+        "VideoFlash/<actor>_<sentence>_<emotion>_<intensity>.flv\n"
+        "AudioWAV/<the same>.wav\n"
+        "VideoDemographics.csv (optional: sex, age, race and ethnicity of the actors)"
+    ),
     citation=(
         "H. Cao, D. G. Cooper, M. K. Keutmann, R. C. Gur, A. Nenkova, R. Verma: CREMA-D: Crowd-sourced Emotional "
         "Multimodal Actors Dataset. IEEE Transactions on Affective Computing 5(4), 2014"

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import csv
-import hashlib
-import os
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from hicmae_cli.corpora.annotations import is_safe, make_fault, quote, read_lines
 from hicmae_cli.corpora.dataset import Dataset, Item
+from hicmae_cli.corpora.dealing import deal_folds
 from hicmae_cli.corpora.manifest import SPLITS, Sample, read_manifest
 from hicmae_cli.errors import ManifestError, one_line
 from hicmae_cli.labels import canonical_label
@@ -25,7 +24,7 @@ _LISTED: Final = 20
 
 
 def _list_folder_items(root: Path) -> list[Item]:
-    """List the videos below the sub-folders of ``root``; ids are their paths."""
+    """List the videos below the sub-folders of ``root``; ids are their paths. `FOLDER` deals the folds later."""
     # The media package loads NumPy, which the catalogue does without.
     from hicmae_cli.media import VIDEO_SUFFIXES, list_media
 
@@ -53,7 +52,7 @@ def _list_folder_items(root: Path) -> list[Item]:
         raise ManifestError(
             one_line(f"{root}: only one label, {items[0].label}; expected one sub-folder for each label{ignored}")
         )
-    return _deal_folds(items)
+    return sorted(items, key=lambda item: item.id)
 
 
 def _find_ignored(root: Path) -> list[str]:
@@ -72,19 +71,6 @@ def _find_ignored(root: Path) -> list[str]:
 def _name_some(root: Path, paths: Sequence[Path]) -> str:
     names = ", ".join(one_line(path.relative_to(root).as_posix()) for path in paths[:_LISTED])
     return names + (f" and {len(paths) - _LISTED} more" if len(paths) > _LISTED else "")
-
-
-def _deal_folds(items: list[Item]) -> list[Item]:
-    """Deal the clips of each label evenly to the folds, in an order that depends on their ids only."""
-    by_label: dict[str, list[Item]] = defaultdict(list)
-    for item in items:
-        by_label[item.label].append(item)
-    dealt = [
-        replace(item, fold=_FOLDS[index % len(_FOLDS)])
-        for group in by_label.values()
-        for index, item in enumerate(sorted(group, key=lambda i: hashlib.sha256(os.fsencode(i.id)).digest()))
-    ]
-    return sorted(dealt, key=lambda item: item.id)
 
 
 def _list_manifest_items(root: Path) -> list[Item]:
@@ -160,12 +146,14 @@ FOLDER: Final = Dataset(
     labels=(),
     codes={},
     folds=_FOLDS,
-    fold_rule="five folds, with the clips of each label dealt evenly; people are unknown",
+    fold_rule="five folds of equal size, with the clips of each label dealt evenly; people are unknown",
     metric="uar",
     reported=("uar", "war"),
     sampling_rate=4,
+    sampling="time",
     recipe="own-data",
     items=_list_folder_items,
+    deal=partial(deal_folds, folds=_FOLDS),
     ignored=_find_ignored,
     layout="<label>/…/<any video>",
     citation="",
@@ -176,6 +164,8 @@ FOLDER: Final = Dataset(
         "anger).",
         "People are unknown, so the same person may be in training and test, which makes scores too good. If you know "
         "who is who, write a manifest.",
+        "The folds are dealt among the clips that can be prepared. When a broken video is repaired, or a video is "
+        "added or removed, the next `hicmae prepare` may deal the clips to other folds; train all folds again then.",
         "Videos outside the sub-folders, and links, are skipped with a warning.",
     ),
     own=True,
@@ -190,6 +180,7 @@ MANIFEST: Final = replace(
     folds=(),
     fold_rule="as the columns fold or split say",
     items=_list_manifest_items,
+    deal=None,
     ignored=lambda _: [],
     layout=(
         "manifest.csv (header id,video,audio,label,fold,split,speaker; or lines `<video> <sound> <label>`)\n"

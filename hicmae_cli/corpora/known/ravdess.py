@@ -27,6 +27,15 @@ def assign_fold(actor: int) -> str:
     return _FOLDS[(actor - 1) // _ACTORS_PER_FOLD]
 
 
+def read_sex(actor: str) -> str:
+    """Return the sex of an actor: odd numbers are male, even ones female (Livingstone & Russo 2018)."""
+    return "male" if int(actor) % 2 else "female"
+
+
+def _list_actors(_: Path) -> dict[str, dict[str, str]]:
+    return {"sex": {f"{actor:02d}": read_sex(str(actor)) for actor in range(1, 25)}}
+
+
 def parse_item(name: str, video: Path, audio: Path | None) -> Item:
     """Make an item from the name of its video-only file, which is its id also where another file is used.
 
@@ -46,7 +55,8 @@ def parse_item(name: str, video: Path, audio: Path | None) -> Item:
         video=video,
         audio=audio,
         fold=assign_fold(int(fields["actor"])),
-        extra={key: fields[key] for key in ("intensity", "statement", "repetition")},
+        extra={key: fields[key] for key in ("intensity", "statement", "repetition")}
+        | {"sex": read_sex(fields["actor"])},
     )
 
 
@@ -180,6 +190,7 @@ RAVDESS: Final = Dataset(
     recipe="ravdess",
     items=_list_items,
     ignored=_note_form,
+    actors=_list_actors,
     layout=(
         "Actor_<actor>/02-01-<emotion>-<intensity>-<statement>-<repetition>-<actor>.mp4\n"
         "Actor_<actor>/03-01-<the same>.wav\n"

@@ -16,7 +16,7 @@ from hicmae_cli.evaluation.comparison.significance import McNemar, SignedRank
 from hicmae_cli.evaluation.comparison.words import format_p
 from hicmae_cli.evaluation.intervals import LEVEL
 from hicmae_cli.metric_names import format_metric
-from hicmae_cli.report.scores import Grid
+from hicmae_cli.report.grid import Grid
 
 SCHEMA = "hicmae.compare/1"
 _TEXT_CELLS = 120

@@ -58,7 +58,13 @@ class Arm:
 
 
 def load_seeds(
-    recipe: str | Path, changes: Mapping[str, Any], seeds: Sequence[int], extend_epochs: int
+    recipe: str | Path,
+    changes: Mapping[str, Any],
+    seeds: Sequence[int],
+    extend_epochs: int,
+    *,
+    profile: str | None = None,
+    defaults: Mapping[str, Any] | None = None,
 ) -> list[tuple[dict[str, Any], FinetuneSettings]]:
     """Read the recipe for every seed -> its changes of the recipe, and the whole.
 
@@ -70,7 +76,8 @@ def load_seeds(
     if seeds and "seed" in changes:
         raise SettingsError(f"got both seed={changes['seed']} and `seeds`; give one of them")
     plans = [{**changes, "seed": seed} for seed in seeds] or [dict(changes)]
-    return [(plan, extend_settings(load_settings(FinetuneSettings, recipe, plan), extend_epochs)) for plan in plans]
+    whole = (load_settings(FinetuneSettings, recipe, plan, profile=profile, defaults=defaults) for plan in plans)
+    return [(plan, extend_settings(settings, extend_epochs)) for plan, settings in zip(plans, whole, strict=True)]
 
 
 def plan_arms(

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
 from hicmae_cli.augmentation.augment import augment_faces, augment_samples, mask_log_mel
-from hicmae_cli.clips import PreparedClip, compute_log_mel, draw_training_view, read_prepared_clip
+from hicmae_cli.clips import PreparedClip, compute_log_mel, read_prepared_clip
 from hicmae_cli.clips.log_mel import MIN_SAMPLES
 from hicmae_cli.corpora.manifest import Sample, describe_fault
 from hicmae_cli.corpora.values import check_values
@@ -94,7 +94,7 @@ class TrainingClips(Dataset[LabelledItem | str]):
         settings = self.settings
         rng = np.random.default_rng([settings.seed, self.epoch, index])
         prepared = self.cache[index] if self.cache else self._read(index)
-        view = draw_training_view(prepared.num_frames, prepared.num_samples, settings.sampling_rate, rng)
+        view = prepared.draw_training_view(settings.frame_stride, rng)
         mel, faces = None, None
         if settings.modality != "video" and prepared.samples is not None:
             cut = view.cut_audio(prepared.samples)

@@ -55,6 +55,7 @@ def finetune_folds(
     recipe: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
     extend_epochs: int = 0,
+    profile: str | None = None,
     output: str | Path = "runs/finetune",
     init: str | Path | None = None,
     task: str | None = None,
@@ -84,6 +85,7 @@ def finetune_folds(
         recipe: a recipe that ships with hicmae, or a .toml file; by default the dataset's.
         overrides: keys of the recipe -> other values; None keeps the recipe's.
         extend_epochs: go on with finished runs for so many more epochs than the recipe's; see ``training.extension``.
+        profile: values for a kind of machine, such as ``laptop``, which replace the recipe's but not ``overrides``.
         output: folder of the run, or of the runs of several folds or seeds.
         init: a weight to start from, by name or file; by default the model starts from scratch.
         task: ``classification`` or ``regression``; by default the dataset's.
@@ -111,7 +113,8 @@ def finetune_folds(
     dealing = parse_protocol(protocol)
     recipe = _choose_recipe(recipe, known)
     changes = {key: value for key, value in (overrides or {}).items() if value is not None}
-    plans = load_seeds(recipe, changes, seeds, extend_epochs)
+    defaults = {"sampling": known.sampling} if known else {}
+    plans = load_seeds(recipe, changes, seeds, extend_epochs, profile=profile, defaults=defaults)
     settings = plans[0][1]
     resolve_loss(settings.loss, kind)
     check_precision(settings.mixed_precision, choose_device(device).type)
@@ -137,7 +140,7 @@ def finetune_folds(
     progress.on_plan(sum(len(arm.folds) for arm in arms))
     found: list[SeedResult] = []
     for arm, doubt in zip(arms, doubts, strict=True):
-        options = _describe_options(task, learned.labels if labels else (), arm, init, extend_epochs)
+        options = _describe_options(profile, task, learned.labels if labels else (), arm, init, extend_epochs)
         command = _describe_command(clips, recipe, options)
         named = replace(learned, source=source or command, protocol=arm.protocol)
         found.append(
@@ -233,10 +236,11 @@ def _write_scores(runs: Sequence[FoldResult], arm: Arm, folder: Path) -> tuple[d
 
 
 def _describe_options(
-    task: str | None, labels: Sequence[str], arm: Arm, init: str | Path | None, extend_epochs: int
+    profile: str | None, task: str | None, labels: Sequence[str], arm: Arm, init: str | Path | None, extend_epochs: int
 ) -> list[str]:
     """Return the options of the command that makes a weight of an arm."""
-    words = [f"--protocol {arm.protocol}"] if arm.protocol else []
+    words = [f"--profile {profile}"] if profile else []
+    words += [f"--protocol {arm.protocol}"] if arm.protocol else []
     words += [f"--task {task}"] if task else []
     words += [f"--labels {','.join(labels)}"] if labels else []
     words += [f"--set {key}={value}" for key, value in arm.changes.items()]

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from hicmae_cli.corpora.manifest import Sample
+from hicmae_cli.evaluation.calibration import find_temperature
 from hicmae_cli.recipes.settings import FinetuneSettings
 from hicmae_cli.training.finetuning.adaptation import merge_state
 from hicmae_cli.training.finetuning.data import find_faults, training_loader, unpack_batch
@@ -182,7 +183,10 @@ def end_epoch(run: FinetuningRun, clips_per_s: float, progress: FinetuningProgre
         found = validate_clips(run.judged, run.info, run.reader, run.task_loss, follow)
         scores, judged_loss = found.scores, found.loss
         if state.judge(scores[run.task.chosen_by], run.task.chosen_by) and run.is_main:
-            write_weight(run, {run.judged_on: {**scores, "epoch": epoch, "clips": len(run.validation)}})
+            # Test clips that choose the epoch must not calibrate it, too.
+            temperature = find_temperature(found.evaluation) if run.judged_on == "validation" else None
+            facts = {run.judged_on: {**scores, "epoch": epoch, "clips": len(run.validation)}}
+            write_weight(run, facts, temperature)
     if last and settings.selection == "last" and run.is_main:
         write_weight(run, {"training": {"epoch": epoch}})
     report = EpochReport(
@@ -202,12 +206,14 @@ def end_epoch(run: FinetuningRun, clips_per_s: float, progress: FinetuningProgre
     return report
 
 
-def write_weight(run: FinetuningRun, metrics: Mapping[str, Mapping[str, float]]) -> None:
+def write_weight(
+    run: FinetuningRun, metrics: Mapping[str, Mapping[str, float]], temperature: float | None = None
+) -> None:
     """Write the judged model as the chosen weight."""
     # An export of an earlier epoch would be another model under the same name.
     for suffix in EXPORT_SUFFIXES:
         run.chosen.with_suffix(suffix).unlink(missing_ok=True)
-    save_classifier(run.chosen, run.judged, run.info.with_metrics(metrics))
+    save_classifier(run.chosen, run.judged, run.info.with_metrics(metrics, temperature))
 
 
 def checkpoint_run(run: FinetuningRun) -> None:

@@ -23,7 +23,7 @@ from hicmae_cli.models.products import use_wide_products
 from hicmae_cli.recipes.settings import OF_THE_MACHINE, FinetuneSettings
 from hicmae_cli.training.extension import CHANGED, EXTENDED_FROM, extend_facts
 from hicmae_cli.training.finetuning.adaptation import add_low_rank_updates, freeze_parts
-from hicmae_cli.training.finetuning.parts import fingerprint_clips, read_calibration
+from hicmae_cli.training.finetuning.parts import fingerprint_clips, measure_step_s, read_calibration
 from hicmae_cli.training.finetuning.state import FinetuningState
 from hicmae_cli.training.finetuning.task import Task
 from hicmae_cli.training.finetuning.task_loss import TaskLoss, build_task_loss
@@ -151,6 +151,8 @@ def set_up(
 ) -> FinetuningRun:
     """Build a run, or resume the one that the folder holds; arguments and errors as for ``finetune_clips``."""
     accelerator = new_accelerator(settings.mixed_precision, device)
+    # What "auto" means here, so that the run's facts say it.
+    settings = settings.model_copy(update={"mixed_precision": accelerator.mixed_precision})
     check_batch(settings, accelerator.num_processes, len(train))
     task_loss = build_task_loss(
         task, [sample.target for sample in train], loss=settings.loss, weighting=settings.class_weights
@@ -185,7 +187,7 @@ def set_up(
         average=None,
         judged=bare,
         generator=torch.Generator(accelerator.device),
-        info=_make_weight_info(task, settings, fold, facts),
+        info=_make_weight_info(task, settings, fold, facts, train),
         facts=facts,
         state=state,
     )
@@ -217,7 +219,9 @@ def _build_optimiser(model: Classifier, settings: FinetuneSettings) -> torch.opt
     return torch.optim.AdamW(groups, lr=0.0, betas=settings.betas, fused=True)
 
 
-def _make_weight_info(task: Task, settings: FinetuneSettings, fold: str | None, facts: Mapping[str, Any]) -> WeightInfo:
+def _make_weight_info(
+    task: Task, settings: FinetuneSettings, fold: str | None, facts: Mapping[str, Any], train: Sequence[Sample]
+) -> WeightInfo:
     return WeightInfo(
         variant=find_variant(settings.dims),
         dims=settings.dims.to_dict(),
@@ -239,6 +243,8 @@ def _make_weight_info(task: Task, settings: FinetuneSettings, fold: str | None, 
         withheld="zeros" if settings.modality == "av" else "mean token",
         run=task.run,
         seen=task.seen,
+        sampling=settings.sampling,
+        frame_step_s=measure_step_s(train, settings.frame_stride),
     )
 
 

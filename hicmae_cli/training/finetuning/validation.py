@@ -66,12 +66,17 @@ class Validation:
     """What a model scores on the validation clips.
 
     Attributes:
-        scores: the metrics of its task.
+        evaluation: the decisions and their scores.
         loss: mean over all test views of the loss that training minimises, without label smoothing.
     """
 
-    scores: dict[str, float]
+    evaluation: Evaluation
     loss: float
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """The metrics of the task."""
+        return dict(self.evaluation.metrics)
 
 
 class ValidationClips(Dataset[tuple[int, ClipViews | str]]):
@@ -79,12 +84,12 @@ class ValidationClips(Dataset[tuple[int, ClipViews | str]]):
 
     Args:
         samples: the clips.
-        sampling_rate: every n-th frame is sampled.
+        frame_stride: every n-th frame is sampled; None to sample by time.
         modality: the streams that the model gets.
     """
 
-    def __init__(self, samples: Sequence[Sample], sampling_rate: int, modality: str) -> None:
-        self.samples, self.sampling_rate, self.modality = samples, sampling_rate, modality
+    def __init__(self, samples: Sequence[Sample], frame_stride: int | None, modality: str) -> None:
+        self.samples, self.frame_stride, self.modality = samples, frame_stride, modality
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -94,7 +99,7 @@ class ValidationClips(Dataset[tuple[int, ClipViews | str]]):
         sample = self.samples[index]
         try:
             clips = read_prepared_clip(sample.video, sample.audio).read_evaluation_clips(
-                self.sampling_rate, self.modality
+                self.frame_stride, self.modality
             )
         except Exception as error:  # a file, a decoder or a disk may raise anything
             return index, f"clip {sample.id}: {describe_fault(sample, error)}"
@@ -140,7 +145,7 @@ class ValidationReader:
 
     def __init__(self, samples: Sequence[Sample], settings: FinetuneSettings, accelerator: Accelerator) -> None:
         self.samples, self.accelerator, self.settings = samples, accelerator, settings
-        self.clips = ValidationClips(samples, settings.sampling_rate, settings.modality)
+        self.clips = ValidationClips(samples, settings.frame_stride, settings.modality)
         self.share = range(accelerator.process_index, len(samples), accelerator.num_processes)
         self._kept: list[ViewBatch] = []
 
@@ -250,7 +255,7 @@ def _score(
         views = outputs.astype(np.float64) if regression else softmax(outputs)
         undecided = SampleResult(sample.id, sample.target, "", (), tuple(map(tuple, views.tolist())), sample.speaker)
         results.append(decide(undecided, info.labels, regression=regression))
-    scores = Evaluation(info, "torch", info.modality, info.sampling_rate, tuple(results)).metrics
+    evaluation = Evaluation(info, "torch", info.modality, info.frame_stride, tuple(results))
     every = torch.from_numpy(np.concatenate(rows))
     targets = torch.from_numpy(
         regression_targets(samples, info.labels) if regression else label_indices(samples, info.labels)
@@ -258,4 +263,4 @@ def _score(
     targets = targets.repeat_interleave(torch.tensor([len(outputs) for outputs in rows]), dim=0)
     if task_loss.mixes:
         targets = soft_targets(targets, every.shape[1], 0.0)
-    return Validation(dict(scores), float(task_loss.to(torch.device("cpu")).terms(every, targets)["loss"]))
+    return Validation(evaluation, float(task_loss.to(torch.device("cpu")).terms(every, targets)["loss"]))

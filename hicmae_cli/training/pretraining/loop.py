@@ -129,6 +129,8 @@ def pretrain_recordings(
     """
     progress = progress or PretrainingProgress()
     accelerator = new_accelerator(settings.mixed_precision, device)
+    # What "auto" means here, so that the run's facts say it.
+    settings = settings.model_copy(update={"mixed_precision": accelerator.mixed_precision})
     check_batch(settings, accelerator.num_processes, len(recordings))
     check_objectives(settings, accelerator.num_processes)
     hold_freed_memory()

@@ -43,6 +43,7 @@ def pretrain(
     videos: str | Path | None = None,
     recipe: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
+    profile: str | None = None,
     seed: int | None = None,
     extend_epochs: int = 0,
     init: str | Path | None = None,
@@ -66,6 +67,7 @@ def pretrain(
             ``if __name__ == "__main__":`` around the call).
         recipe: a recipe that ships with hicmae, or a .toml file; by default the dataset's.
         overrides: other values of recipe keys; None keeps the recipe's.
+        profile: values for a kind of machine, such as ``laptop``, which replace the recipe's but not ``overrides``.
         seed: another seed than the recipe's.
         extend_epochs: go on with the finished run in ``output`` for so many more epochs than the recipe's.
         init: a pre-trained weight of the same architecture to start from, by name or file; by default the model
@@ -93,7 +95,7 @@ def pretrain(
     recipe = choose_recipe(recipe, dataset, manifest, videos)
     changes = dict(overrides or {}) if seed is None else {**(overrides or {}), "seed": seed}
     changes = {key: value for key, value in changes.items() if value is not None}
-    settings = extend_settings(load_settings(PretrainSettings, recipe, changes), extend_epochs)
+    settings = extend_settings(load_settings(PretrainSettings, recipe, changes, profile=profile), extend_epochs)
     check_precision(settings.mixed_precision, choose_device(device).type)
     start = _find_start(init)
     choose_trackers(settings.trackers)
@@ -117,7 +119,7 @@ def pretrain(
     for name, reason in found.skipped:
         progress.warn(one_line(f"skipped {name}: {reason}"))
     progress.on_recordings(found, settings)
-    source = _describe_command(dataset, manifest, videos, recipe, changes, extend_epochs, init, fold)
+    source = _describe_command(dataset, manifest, videos, recipe, profile, changes, extend_epochs, init, fold)
     with record_run(
         run,
         phase="pre-training",
@@ -201,6 +203,7 @@ def _describe_command(
     manifest: str | Path | None,
     videos: str | Path | None,
     recipe: str | Path,
+    profile: str | None,
     changes: Mapping[str, Any],
     extend_epochs: int,
     init: str | Path | None,
@@ -214,6 +217,7 @@ def _describe_command(
     else:
         data = f"--videos {Path(videos or '').name}"
     words = ["hicmae pretrain", data, f"--recipe {Path(recipe).name}"]
+    words += [f"--profile {profile}"] if profile else []
     words += [f"--fold {fold}"] if fold is not None else []
     words += [f"--init {Path(init).name}"] if init is not None else []
     words += [f"--set {key}={value}" for key, value in changes.items()]

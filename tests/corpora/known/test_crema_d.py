@@ -69,3 +69,24 @@ def test_other_names_are_refused(name: str, tmp_path: Path) -> None:
     (tmp_path / "VideoFlash" / f"{name}.flv").touch()
     with pytest.raises(ManifestError, match=rf"VideoFlash/{name}\.flv: expected a name .* move it out"):
         CREMA_D.items(tmp_path)
+
+
+def test_the_table_of_actors_becomes_columns(tmp_path: Path) -> None:
+    (tmp_path / "VideoFlash").mkdir()
+    for actor in (1001, 1002):
+        (tmp_path / "VideoFlash" / f"{actor}_DFA_ANG_XX.flv").touch()
+    assert "sex" not in CREMA_D.items(tmp_path)[0].extra
+    table = tmp_path / "VideoDemographics.csv"
+    table.write_text("ActorID,Age,Sex,Race,Ethnicity\n1001,51,Male,Caucasian,Not Hispanic\n")
+    known, unknown = (item.extra for item in CREMA_D.items(tmp_path))
+    assert (known["sex"], known["age"], known["race"], known["ethnicity"]) == (
+        "male",
+        "51",
+        "caucasian",
+        "not hispanic",
+    )
+    assert (unknown["sex"], unknown["intensity"]) == ("", "XX")
+    assert CREMA_D.actors(tmp_path)["age"] == {"1001": "51"}
+    table.write_text("Actor,Gender\n1001,Male\n")
+    with pytest.raises(ManifestError, match=r"VideoDemographics.csv, line 1: the header lacks ActorID, Age"):
+        CREMA_D.items(tmp_path)

@@ -20,7 +20,8 @@ HEAD = "id,video,audio,label,fold,split,speaker\n"
 
 def test_every_fold_has_its_share_of_every_label(tmp_path: Path) -> None:
     make_fake("folder", tmp_path, media=False)
-    items = FOLDER.items(tmp_path)
+    assert FOLDER.deal is not None
+    items = FOLDER.deal(FOLDER.items(tmp_path))
     assert Counter((item.fold, item.label) for item in items) == {
         (fold, label): 2 for fold in FOLDER.folds for label in ("happiness", "sadness", "bored stiff")
     }

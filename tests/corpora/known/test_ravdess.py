@@ -119,3 +119,9 @@ def test_files_that_cannot_be_used_are_named(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match=r"found folders Actor_\* in .*/deep/RAVDESS, which may be the root"):
         RAVDESS.items(tmp_path / "deep")
     assert RAVDESS.items(tmp_path / "songs" / "none") == []
+
+
+def test_odd_actors_are_male() -> None:
+    sexes = RAVDESS.actors(Path())["sex"]
+    assert [sexes[actor] for actor in ("01", "02", "23", "24")] == ["male", "female", "male", "female"]
+    assert parse_item("02-01-01-01-01-01-04", Path(), None).extra["sex"] == "female"

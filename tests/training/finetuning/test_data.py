@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from hicmae_cli.clips import Clip, read_prepared_clip, stack_clips, write_prepared_clip
+from hicmae_cli.clips import Clip, compute_log_mel, read_prepared_clip, stack_clips, write_prepared_clip
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.corpora.values import Target
 from hicmae_cli.errors import ManifestError, TrainingError
@@ -143,3 +143,15 @@ def test_broken_clips_are_all_named(samples: list[Sample], tmp_path: Path) -> No
     loader = training_loader([bad, samples[1], gone], LABELS, SETTINGS, 0, [[0, 1, 2]])
     with pytest.raises(TrainingError, match=r"^clip bad: .*broken\.mkv.*; clip lost: .*gone\.mkv"):
         unpack_batch(next(iter(loader)))
+
+
+def test_own_data_is_trained_on_by_time(samples: list[Sample]) -> None:
+    timed = PLAIN.model_copy(update={"sampling": "time", "sampling_rate": 4})
+    clip = read_prepared_clip(samples[0].video, samples[0].audio)
+    view = clip.draw_training_view(None, np.random.default_rng([timed.seed, 2, 0]))
+    faces, _, audio, _ = item(samples, 0, timed, epoch=2)
+    expected = clip.decode_faces(view, exact=False)
+    assert expected is not None and np.array_equal(faces.numpy(), expected)
+    assert clip.samples is not None
+    np.testing.assert_array_equal(audio[0].numpy(), compute_log_mel(view.cut_audio(clip.samples)))
+    assert view.audio_end - view.audio_start == 40960 and len(set(view.frames)) == 16

@@ -13,10 +13,12 @@ import pytest
 from hicmae_cli.corpora.manifest import Sample, list_files, read_manifest
 from hicmae_cli.errors import ManifestError, SettingsError, WeightsError
 from hicmae_cli.evaluation.folds import FoldsEvaluation
+from hicmae_cli.recipes.settings import FinetuneSettings
 from hicmae_cli.records.hashes import hash_data, hash_tensors
 from hicmae_cli.training.finetuning.folds import finetune_folds
 from hicmae_cli.training.finetuning.progress import FinetuningProgress
 from hicmae_cli.training.finetuning.results import FinetuningResult
+from hicmae_cli.training.finetuning.task import Task
 from hicmae_cli.weights.reading import read_info
 from hicmae_cli.weights.record import read_record
 from tests.training.toys import FINETUNE_SETTINGS
@@ -30,7 +32,12 @@ def folder(samples: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         f"{s.id},{s.video},{s.audio},{s.label},{1 + index // 2 % 2},p{index // 2}" for index, s in enumerate(samples)
     ]
     Path("clips.csv").write_text("\n".join(["id,video,audio,label,fold,speaker", *lines]))
-    values = {**FINETUNE_SETTINGS.model_dump(exclude_none=True), "epochs": 1, "validation_share": 0.34}
+    values = {
+        **FINETUNE_SETTINGS.model_dump(exclude_none=True),
+        "epochs": 1,
+        "validation_share": 0.34,
+        "mixed_precision": "auto",
+    }
     text = "\n".join(f"{key} = {json.dumps(list(v) if isinstance(v, tuple) else v)}" for key, v in values.items())
     Path("quick.toml").write_text(text)
     return tmp_path
@@ -66,6 +73,12 @@ def test_every_fold_is_trained_tested_and_written(folder: Path) -> None:
         assert record.parameters["manifest"] == str(folder / "clips.csv") and record.parameters["fold"] is None
         assert record.run.data == hash_data(list_files(samples_of(folder)), folder / "clips.csv")
         assert read_info(str(each.weight)).source == "hicmae finetune --manifest clips.csv --recipe quick.toml"
+        info = read_info(str(each.weight))
+        assert info.source == "hicmae finetune --manifest clips.csv --recipe quick.toml"
+        assert (
+            json.loads((each.folder / "settings.json").read_text())["mixed_precision"] == "no"
+        )  # what auto means here
+        assert (info.sampling, info.frame_step_s) == ("frames", 0.04)  # every frame, at 25 frames/s
     assert result.mean == result.pooled.metrics and result.sd is None
     assert json.loads(json.dumps(result.to_dict()))["seeds"][0]["folds"][0]["weight"] == str(result.weights[0])
     assert f"seed 0: UAR {result.mean['uar']:.4f}" in str(result)
@@ -182,3 +195,43 @@ def test_what_cannot_be_used_is_refused_before_the_clips_are_read(
         run(**more)
     assert said in str(caught.value)
     assert not Path("run").exists()
+
+
+class EnoughError(Exception):
+    """Ends a run before it trains."""
+
+
+def settings_of(**more: Any) -> FinetuneSettings:
+    """The settings that a run would train with."""
+    found: list[FinetuneSettings] = []
+
+    def keep(_: str | None, settings: FinetuneSettings) -> None:
+        found.append(settings)
+        raise EnoughError
+
+    with pytest.raises(EnoughError):
+        run(progress=FinetuningProgress(on_fold=keep), **more)
+    return found[0]
+
+
+def test_own_data_is_sampled_by_time_unless_the_recipe_says_otherwise(folder: Path) -> None:
+    recipe = Path("quick.toml").read_text()
+    Path("quick.toml").write_text(recipe.replace('sampling = "frames"\n', ""))
+    assert settings_of(dataset="manifest").sampling == "time"
+    assert settings_of().sampling == "frames"
+    assert settings_of(dataset="manifest", overrides={"sampling": "frames"}).sampling == "frames"
+    assert settings_of(dataset="manifest", profile="laptop").sampling == "time"
+    assert settings_of(profile="laptop", overrides={"epochs": 2}).epochs == 2
+
+
+def test_the_profile_is_in_the_command_of_the_weight(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[str] = []
+
+    def keep(_: Path, task: Task, *args: object, **more: object) -> None:
+        seen.append(task.source)
+        raise EnoughError
+
+    monkeypatch.setattr("hicmae_cli.training.finetuning.folds.finetune_and_test", keep)
+    with pytest.raises(EnoughError):
+        run(profile="laptop")
+    assert seen == ["hicmae finetune --manifest clips.csv --recipe quick.toml --profile laptop"]

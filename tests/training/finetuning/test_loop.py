@@ -12,9 +12,11 @@ import torch
 
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.errors import ManifestError, SettingsError, TrainingError
+from hicmae_cli.evaluation.results import Evaluation
 from hicmae_cli.models.build import build_pretraining_model
 from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.losses import LOSSES, Loss
+from hicmae_cli.training.finetuning import loop
 from hicmae_cli.training.finetuning.parts import split_samples
 from hicmae_cli.training.finetuning.progress import FinetuningProgress
 from hicmae_cli.training.pretraining.state import make_weight_info
@@ -24,7 +26,16 @@ from tests.training.toys import LABELS, TASK, KilledError, numbers, tune, tuned
 from tests.training.toys import SETTINGS as PRETRAIN_SETTINGS
 
 
-def test_it_learns_and_keeps_the_best_epoch(samples: list[Sample], tmp_path: Path) -> None:
+def test_it_learns_and_keeps_the_best_epoch(
+    samples: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted_on: list[set[str]] = []
+
+    def fit(found: Evaluation) -> float:
+        fitted_on.append({sample.id for sample in found.samples})
+        return 1.5
+
+    monkeypatch.setattr(loop, "find_temperature", fit)
     best = tuned(tmp_path / "run", samples, SETTINGS.model_copy(update={"epochs": 12}))
     _, info = load_classifier(best)
     assert info.labels == LABELS
@@ -34,7 +45,8 @@ def test_it_learns_and_keeps_the_best_epoch(samples: list[Sample], tmp_path: Pat
     assert lines[-1]["loss"] < lines[0]["loss"]
     assert max(line["validation.uar"] for line in lines) == info.metrics["validation"]["uar"]
     assert lines[-1]["best"] == 1.0
-    assert info.selection == "val"
+    assert info.selection == "val" and info.temperature == 1.5
+    assert fitted_on[-1] == {sample.id for sample in samples if sample.split == "validation"}
 
 
 def test_the_moving_average_of_the_weights_is_validated_and_saved(samples: list[Sample], tmp_path: Path) -> None:
@@ -78,7 +90,7 @@ def test_a_weight_chosen_on_the_test_clips_says_so(samples: list[Sample], tmp_pa
     assert info.selection == "test-best"
     assert "uar" in info.metrics["test"]
     assert all("test.uar" in line and "validation.uar" not in line for line in numbers(tmp_path / "run"))
-    assert "validation" not in info.metrics
+    assert "validation" not in info.metrics and info.temperature is None
 
 
 @pytest.mark.parametrize("modality", ["video", "audio"])

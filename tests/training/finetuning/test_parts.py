@@ -5,11 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from hicmae_cli.clips import write_prepared_clip
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.errors import ManifestError, SettingsError
-from hicmae_cli.training.finetuning.parts import check_people, check_splits, describe_absent_classes, split_samples
+from hicmae_cli.training.finetuning.parts import (
+    check_people,
+    check_splits,
+    describe_absent_classes,
+    measure_step_s,
+    split_samples,
+)
 from tests.training.toys import TASK
 
 SHARE = 0.25
@@ -98,3 +106,15 @@ def test_absent_classes_are_named() -> None:
     )
     with pytest.raises(ManifestError, match="all 3 validation clips are labelled fear"):
         check_splits(SPLIT[6:9], SPLIT[3:6], replace(TASK, labels=("fear", "anger")))
+
+
+def test_the_step_of_counted_frames_is_that_of_most_clips(tmp_path: Path) -> None:
+    clips = []
+    for index, fps in enumerate((25, 30, 30)):
+        path = tmp_path / f"{index}.mkv"
+        write_prepared_clip(path, [np.full((160, 160, 3), 90, np.uint8)] * 8, fps, None)
+        clips.append(replace(CLIPS[0], video=path, audio=path))
+    broken = replace(CLIPS[0], video=tmp_path / "none.mkv", audio=None)
+    assert measure_step_s([broken, *clips], 4) == pytest.approx(4 / 30, abs=1e-3)
+    assert measure_step_s(clips, None) is None
+    assert measure_step_s([broken], 4) is None and measure_step_s([], 4) is None

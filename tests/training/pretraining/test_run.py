@@ -154,7 +154,10 @@ def test_a_run_that_learns_nothing_keeps_its_start(clips: Path, tmp_path: Path) 
         ({"videos": "here", "recipe": "pretrain-puppets-nano", "fold": "1"}, "fold='1': only a labelled dataset"),
         ({"manifest": "a.csv"}, "got no `recipe`"),
         ({"dataset": "voxceleb2", "overrides": {"mixed_precision": "no"}}, "dataset='voxceleb2' needs `root`"),
-        ({"dataset": "voxceleb2", "root": "here"}, "mixed_precision='fp16' needs a GPU"),
+        (
+            {"dataset": "voxceleb2", "root": "here", "overrides": {"mixed_precision": "fp16"}},
+            "mixed_precision='fp16' needs a GPU",
+        ),
         ({"dataset": "puppets", "device": "abacus"}, "abacus"),
         ({"dataset": "puppets", "overrides": {"epoch": 3}}, "epoch"),
     ],

@@ -1,0 +1,73 @@
+"""A table of texts, for a terminal, in Markdown and in LaTeX."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from rich.markup import escape
+from rich.table import Table
+
+from hicmae_cli.errors import one_line
+
+_LATEX: Final = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    **{letter: f"\\{letter}" for letter in "&%$#_{}"},
+}
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table of texts that a terminal and a Markdown page show alike."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    def to_rich(self) -> Table:
+        """Make a table for a terminal."""
+        table = Table(*map(_safe, self.header), title=_safe(self.title), title_justify="left")
+        for row in self.rows:
+            table.add_row(*map(_safe, row))
+        return table
+
+    def to_markdown(self) -> list[str]:
+        """Make the lines of a Markdown table."""
+        lines = [self.header, tuple("---" if not i else "---:" for i in range(len(self.header))), *self.rows]
+        return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
+
+    def to_latex(self, caption: str, label: str) -> list[str]:
+        """Make the lines of a LaTeX table, with the package booktabs.
+
+        Args:
+            caption: text below the title, not yet escaped.
+            label: the name of its label.
+        """
+        lines = [self.header, *self.rows]
+        cells = [" & ".join(map(escape_latex, line)) + r" \\" for line in lines]
+        return [
+            r"\begin{table}",
+            r"  \centering",
+            rf"  \caption{{{escape_latex(caption)}}}",
+            rf"  \label{{tab:{label}}}",
+            rf"  \begin{{tabular}}{{l{'r' * (len(self.header) - 1)}}}",
+            r"    \toprule",
+            f"    {cells[0]}",
+            r"    \midrule",
+            *(f"    {line}" for line in cells[1:]),
+            r"    \bottomrule",
+            r"  \end{tabular}",
+            r"\end{table}",
+        ]
+
+
+def escape_latex(text: str) -> str:
+    """Escape a text, so that LaTeX prints it literally."""
+    return "".join(_LATEX.get(letter, letter) for letter in one_line(text))
+
+
+def _safe(text: str) -> str:
+    """Escape a text from a file, so that Rich prints it literally."""
+    return escape(one_line(text))
