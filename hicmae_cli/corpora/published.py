@@ -13,7 +13,6 @@ from importlib import resources
 from typing import Any
 
 from hicmae_cli.corpora.dataset import Dataset, SplitFacts
-from hicmae_cli.corpora.splits import hash_split
 
 
 def read_published(title: str) -> dict[str, SplitFacts]:
@@ -33,6 +32,9 @@ def equals_published(dataset: Dataset, clips: Iterable[tuple[str, str]], sha256:
         clips: id and label of each clip; the values of a regression as Python writes them.
         sha256: the published hash; see ``hash_split``.
     """
+    # The catalogue imports this module, and must start fast: `splits` imports numpy.
+    from hicmae_cli.corpora.splits import hash_split
+
     codes = {label: str(index) for index, label in enumerate(dataset.labels)} if dataset.task != "regression" else {}
     pairs = [(id_, codes.get(label, label)) for id_, label in clips]
     return any(
