@@ -170,7 +170,7 @@ class Protocol:
         warnings = []
         if self.describe_selection(result)["optimistic"]:
             warnings.append(f"the weight's epoch was {OPTIMISTIC}")
-        if self.dataset and self.dataset.shares_people and not self.cross:
+        if self.dataset and self.dataset.shares_people and not self.cross and not self.drawn_rule:
             warnings.append(f"{self.dataset.shares_people}; the scores do not show how the model does on new people")
         trained_on = result.pooled.info.dataset
         if self.dataset and not self.cross and trained_on not in (self.name, UNKNOWN):

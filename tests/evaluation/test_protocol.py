@@ -244,6 +244,7 @@ def test_a_split_that_shares_people_is_warned_of() -> None:
     assert Protocol("toys", shared, "2").to_dict(WRONG)["warnings"] == [
         "one cast is in all parts; the scores do not show how the model does on new people"
     ]
+    assert Protocol("toys", shared, "2", drawn_rule="one person each").to_dict(WRONG)["warnings"] == []
 
 
 def test_a_weight_of_another_corpus_is_warned_of() -> None:

@@ -86,8 +86,8 @@ MELD: Final = Dataset(
     access="https://github.com/declare-lab/MELD (MELD.Raw.tar.gz)",
     excluded=_EXCLUDED,
     choices=(
-        "Most clips show several people, and `hicmae prepare` keeps one face per clip. It may not be the face of the "
-        "person who speaks, while the label is that of the speech. Look at the contact sheet; an audio model "
+        "Most clips show several people, and `hicmae prepare` keeps the person who is seen most. That may not be the "
+        "person who speaks, while the label is that of the speech. `--check` names doubtful clips; an audio model "
         "(`--set modality=audio`) does not have this problem.",
         "The speakers are those of the published list, by role. Roles without a name, such as Woman, may be several "
         "people.",

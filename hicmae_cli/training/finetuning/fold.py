@@ -75,7 +75,7 @@ def finetune_and_test(
         seed=settings.split_seed,
         label_share=settings.label_share,
     )
-    if not task.shares_people:  # the scores carry a warning
+    if not task.may_share_people:  # the scores carry a warning
         check_people((*parts.train, *parts.validation), parts.test if settings.selection != "test-best" else (), "test")
     progress.on_split(parts)
     with record_run(

@@ -86,7 +86,7 @@ def _choose_validation(
 def check_splits(train: Sequence[Sample], validation: Sequence[Sample], task: Task, selection: str = "val") -> None:
     """Check that there are clips, that all labels are known, and that nobody is in both splits.
 
-    People may be in both if the task says so (``Task.shares_people``).
+    People may be in both if the task says so (``Task.may_share_people``).
 
     Raises:
         ManifestError: one of these is not so.
@@ -101,7 +101,7 @@ def check_splits(train: Sequence[Sample], validation: Sequence[Sample], task: Ta
                 f"no {name} clips: give the manifest a split column with train and validation, or a fold column"
             )
     _check_labels(train, validation, task)
-    if not task.shares_people:
+    if not task.may_share_people:
         check_people(train, validation, "test" if selection == "test-best" else "validation")
 
 

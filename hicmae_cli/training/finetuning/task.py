@@ -58,6 +58,11 @@ class Task:
     seen: tuple[SeenData, ...] = ()
 
     @property
+    def may_share_people(self) -> bool:
+        """Whether the same people may be in several parts; folds that the run drew never share people."""
+        return bool(self.shares_people) and not self.protocol
+
+    @property
     def is_regression(self) -> bool:
         """Whether the model predicts numbers and not classes."""
         return self.kind == "regression"

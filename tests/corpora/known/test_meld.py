@@ -80,6 +80,8 @@ def test_training_accepts_them(tmp_path: Path) -> None:
         train, validation = samples[: len(MELD.labels)], samples[len(MELD.labels) :]
         if dataset is MELD:
             check_splits(train, validation, task)
+            with pytest.raises(ManifestError, match="1 people are in both"):
+                check_splits(train, validation, replace(task, protocol="kfold:5"))
         else:
             with pytest.raises(ManifestError, match="1 people are in both the training and the validation split"):
                 check_splits(train, validation, task)
