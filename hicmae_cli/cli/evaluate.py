@@ -104,7 +104,7 @@ def evaluate(
 
         hicmae evaluate --dataset ravdess -w crema-d --cross --map calm=neutral
 
-        hicmae evaluate --dataset crema-d --fold 1 -w runs/crema-d --by sex,age --degrade noise,blur -o results
+        hicmae evaluate --dataset crema-d --fold 1 -w runs/crema-d --by sex,age
     """
     from hicmae_cli.cli.clip_lists import puppets_manifest
     from hicmae_cli.cli.screen import STDOUT, Screen, print_scores, write_document

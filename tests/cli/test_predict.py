@@ -113,14 +113,8 @@ def test_fifty_frames_a_second_agree(result: Run, sample: Path, tmp_path: Path) 
     assert_close(result, hicmae("predict", tmp_path / "50.mkv", "--json"), 0.02)
 
 
-@pytest.mark.parametrize(
-    "options",
-    [
-        pytest.param("fps=50", marks=pytest.mark.slow),
-        "fps=50:round=zero",
-        pytest.param("fps=30", marks=pytest.mark.slow),
-    ],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("options", ["fps=50", "fps=50:round=zero", "fps=30"])
 def test_another_frame_rate_by_ffmpegs_own_filter_agrees(
     result: Run, sample: Path, tmp_path: Path, options: str
 ) -> None:
@@ -154,8 +148,9 @@ def test_a_variable_frame_rate_agrees(result: Run, sample: Path, tmp_path: Path)
     assert_close(result, hicmae("predict", tmp_path / "vfr.mkv", "--json"), 0.02)
 
 
-# Every turn is read right in tests/media; here one goes all the way, the others when there is time.
-@pytest.mark.parametrize("turn", [90, *(pytest.param(t, marks=pytest.mark.slow) for t in (180, 270))])
+# Every turn is read right in tests/media and tests/faces; here all go the whole way.
+@pytest.mark.slow
+@pytest.mark.parametrize("turn", [90, 180, 270])
 def test_rotation_by_metadata_agrees(sample: Path, tmp_path: Path, turn: int) -> None:
     path = tmp_path / "turned.mp4"
     with av.open(str(sample)) as source, av.open(str(path), "w") as target:

@@ -180,6 +180,7 @@ def test_a_folder_of_another_recipe_is_refused(puppets: Path) -> None:
     assert "choose another" in run.last_line
 
 
+@pytest.mark.slow
 def test_ctrl_c_saves_and_says_how_to_resume(puppets: Path) -> None:
     # In a separate process: a signal stops all of it.
     choice = (

@@ -15,7 +15,7 @@ from tests.cli.running import fresh_python, hicmae
     [
         (["finetune", "--manifest", "clips.csv", "--recipe", "puppets-nano"], "accelerate"),
         (["export", "--onnx", "--weights", "mine.safetensors"], "torch, onnxscript"),
-        (["weights", "import", "mine.safetensors", "--name", "mine", "--labels", "a,b"], "torch"),
+        (["weights", "import", "mine.pth", "--name", "mine", "--labels", "a,b"], "torch"),
     ],
 )
 def test_what_is_missing_is_named_with_its_remedy(
@@ -25,6 +25,7 @@ def test_what_is_missing_is_named_with_its_remedy(
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in gone.split(", ") else find(name))
     monkeypatch.chdir(tmp_path)
     shutil.copy(toy, "mine.safetensors")
+    Path("mine.pth").touch()
     run = hicmae(*command)
     assert run.code == 1
     assert run.last_line.endswith(f"needs {gone}: install it with pip install '.[train]' in the checkout of hicmae")

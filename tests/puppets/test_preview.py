@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from hicmae_cli.labels import CREMA_D_LABELS
@@ -10,6 +11,7 @@ from hicmae_cli.media import probe
 from hicmae_cli.puppets.preview import make_preview
 
 
+@pytest.mark.slow
 def test_a_sheet_and_a_video_to_look_at(tmp_path: Path) -> None:
     sheet, video = make_preview(tmp_path / "new", people=2, seed=0)
     picture = np.asarray(Image.open(sheet))

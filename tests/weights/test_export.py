@@ -69,6 +69,7 @@ def test_a_wrong_graph_fails_the_export(exported: Path, monkeypatch: pytest.Monk
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_graph_that_answers_nothing_fails_the_export(
     exported: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

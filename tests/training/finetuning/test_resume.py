@@ -32,7 +32,7 @@ def killer(*steps: tuple[int, int]) -> FinetuningProgress:
     "change",
     [
         {"checkpoint_every": 1},
-        {"mixed_precision": "bf16", "ema_decay": 0.9},
+        pytest.param({"mixed_precision": "bf16", "ema_decay": 0.9}, marks=pytest.mark.slow),
         pytest.param(
             {"drop_video_tokens": 0.0, "mixup": 0.8, "cutmix": 1.0, "mix_audio": True, "fit_start_clips": 8},
             marks=pytest.mark.slow,

@@ -203,7 +203,7 @@ def test_an_interrupt_saves_and_the_run_resumes(recordings: list[Recording], tmp
     assert numbers(tmp_path / "cut") == numbers(tmp_path / "whole")
 
 
-@pytest.mark.parametrize("what", ["loss", "gradient"])
+@pytest.mark.parametrize("what", [pytest.param("loss", marks=pytest.mark.slow), "gradient"])
 def test_a_number_that_is_not_finite_stops_the_run(
     recordings: list[Recording], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
 ) -> None:

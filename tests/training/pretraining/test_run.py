@@ -48,6 +48,7 @@ def manifest(clips: Path, tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_without_hooks_warnings_are_python_warnings(manifest: Path, tmp_path: Path) -> None:
     overrides = {**CHANGES, "fit_start_clips": 0}
     with pytest.warns(UserWarning, match="skipped silent"):
