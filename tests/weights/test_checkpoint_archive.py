@@ -228,7 +228,7 @@ class TestBombs:
             b"0NK\1" + b"N" * 500_000 + b"tq\0" + b"h\0Q0" * 300_000 + b"N.",
         ],
     )
-    @pytest.mark.parametrize("legacy", [False, True])
+    @pytest.mark.parametrize("legacy", [False, pytest.param(True, marks=pytest.mark.slow)])
     def test_a_pickle_that_multiplies(self, tmp_path: Path, text: bytes, legacy: bool) -> None:
         path = tmp_path / "c.pth"
         if legacy:

@@ -220,6 +220,7 @@ def test_a_gradient_that_is_not_finite_stops_the_run(
     assert len(steps) == 3
 
 
+@pytest.mark.slow
 def test_the_terms_of_a_loss_are_logged_and_reported(
     samples: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -98,6 +98,7 @@ def test_accumulated_rounds_equal_one_large_one(samples: list[Sample], tmp_path:
         assert rounds == pytest.approx(whole, rel=1e-4, abs=1e-5)
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_is_saved_and_resumes(samples: list[Sample], tmp_path: Path) -> None:
     def interrupt(epoch: int, step: int, *_: object) -> None:
         if (epoch, step) == (2, 1):

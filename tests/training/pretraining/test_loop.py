@@ -267,6 +267,7 @@ def test_a_folder_of_another_run_is_refused(recordings: list[Recording], tmp_pat
     assert run(tmp_path, recordings, SETTINGS.model_copy(update={"num_workers": 1})).finished
 
 
+@pytest.mark.slow
 def test_a_damaged_checkpoint_is_skipped(recordings: list[Recording], tmp_path: Path) -> None:
     with pytest.raises(KilledError):
         run(tmp_path / "cut", recordings, progress=killer(7))

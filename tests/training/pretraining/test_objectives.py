@@ -44,6 +44,7 @@ def test_an_objective_of_weight_zero_is_not_used() -> None:
         check_objectives(alone.model_copy(update={"contrast_weight": 0.1}), 1)
 
 
+@pytest.mark.slow
 def test_a_new_objective_is_one_entry_of_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recordings = write_recordings(tmp_path / "clips", 4)
     run(tmp_path / "plain", recordings)
