@@ -22,6 +22,7 @@ GROUND = {
     "modalities",
     "model_input",
     "onnx_runtime",
+    "tasks",
     "toml",
     "workers",
     "ray_workers",

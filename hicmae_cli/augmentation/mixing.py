@@ -80,13 +80,22 @@ def mix_audio(audio: Tensor, mix: Mix) -> Tensor:
 
 
 def soft_targets(labels: Tensor, classes: int, smoothing: float) -> Tensor:
-    """Turn class indices (B,) into probabilities (B, C), with ``smoothing`` spread evenly over all classes."""
+    """Turn labels into probabilities (B, C) to learn.
+
+    Args:
+        labels: class indices (B,), or sets of labels as zeros and ones (B, C).
+        classes: C.
+        smoothing: share that is spread evenly over all classes. In a set each label is a question with two answers,
+            yes and no, and half of the share goes to either.
+    """
+    if labels.dim() == 2:
+        return labels * (1 - smoothing) + smoothing / 2
     even = torch.full((len(labels), classes), smoothing / classes, device=labels.device)
     return even.scatter_add_(1, labels[:, None], torch.full_like(even[:, :1], 1 - smoothing))
 
 
 def mix_targets(targets: Tensor, mix: Mix) -> Tensor:
-    """Mix class probabilities (B, C) by the same shares -> the same shape."""
+    """Mix probabilities (B, C) of classes or labels by the same shares -> the same shape."""
     return targets if mix.share == 1 else _mixed(targets, mix.share)
 
 

@@ -74,8 +74,9 @@ def _render_list(chosen: list[Dataset]) -> RenderableType:
 def _name_task(dataset: Dataset) -> str:
     if not dataset.is_labelled:
         return "pre-training"
-    kind = "classes" if dataset.task == "classification" else "targets"
-    return f"{len(dataset.labels)} {kind}" if dataset.labels else "your labels"
+    from hicmae_cli.corpora.card import name_outputs
+
+    return f"{len(dataset.labels)} {name_outputs(dataset)}" if dataset.labels else "your labels"
 
 
 def _name_split(dataset: Dataset) -> str:

@@ -129,8 +129,9 @@ def evaluate(
     screen = Screen(quiet=quiet)
 
     def start(info: WeightInfo, clips: int) -> None:
-        if info.task == "regression" and confusion is not None:
-            raise SettingsError("--confusion: a regression has no confusion matrix")
+        if info.task != "classification" and confusion is not None:
+            kind = "regression" if info.task == "regression" else "multi-label weight"
+            raise SettingsError(f"--confusion: a {kind} has no confusion matrix")
         screen.say(licence_line(weights, info))
         if notice := demo_notice(weights, info):
             screen.warn(notice)

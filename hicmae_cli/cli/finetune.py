@@ -92,7 +92,9 @@ def finetune(
     set_: SetOption = None,
     task: Annotated[
         str | None,
-        typer.Option(metavar="TASK", help="classification or regression; by default the task of the dataset."),
+        typer.Option(
+            metavar="TASK", help="classification, multilabel or regression; by default the task of the dataset."
+        ),
     ] = None,
     labels: Annotated[
         str | None,

@@ -50,8 +50,17 @@ def describe_task(dataset: Dataset) -> str:
     """Return the task in words, e.g. ``classification, 6 classes``."""
     if not dataset.is_labelled:
         return "pre-training, no labels"
-    kind = "classes" if dataset.task == "classification" else "targets"
-    return f"{dataset.task}, {len(dataset.labels)} {kind}" if dataset.labels else f"{dataset.task}, {kind} as found"
+    name = {"multilabel": "multi-label"}.get(dataset.task, dataset.task)
+    return (
+        f"{name}, {len(dataset.labels)} {name_outputs(dataset)}"
+        if dataset.labels
+        else f"{name}, {name_outputs(dataset)} as found"
+    )
+
+
+def name_outputs(dataset: Dataset) -> str:
+    """Return the word for what a model of the dataset predicts: ``classes``, ``labels`` or ``targets``."""
+    return {"classification": "classes", "multilabel": "labels"}.get(dataset.task, "targets")
 
 
 def list_excluded(dataset: Dataset) -> list[str]:

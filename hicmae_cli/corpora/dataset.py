@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from hicmae_cli.errors import ManifestError, one_line
 from hicmae_cli.metric_names import Metric
+from hicmae_cli.tasks import Kind
 
 
 @dataclass(frozen=True)
@@ -100,8 +101,10 @@ class Dataset:
         name: name on the command line and in weights.
         title: name in running text.
         folder: its folder below ``HICMAE_DATA``; datasets that differ only in their labels share one.
-        task: ``classification``, ``regression`` (one value per label), or ``pretraining`` (no labels).
-        labels: canonical names of classes or targets, in the order of the model's outputs; empty if the data decide.
+        task: ``classification``, ``multilabel`` (sets of labels), ``regression`` (one value per label), or
+            ``pretraining`` (no labels).
+        labels: canonical names of classes, labels or targets, in the order of the model's outputs; empty if the data
+            decide.
         codes: the dataset's own codes -> canonical names.
         folds: names of the test folds; empty for a fixed split.
         fold_rule: which clips each fold tests, in words.
@@ -147,7 +150,7 @@ class Dataset:
     name: str
     title: str
     folder: str
-    task: Literal["classification", "regression", "pretraining"]
+    task: Literal[Kind, "pretraining"]
     labels: tuple[str, ...] = ()
     codes: Mapping[str, str] = field(default_factory=dict)
     folds: tuple[str, ...] = ()

@@ -11,9 +11,10 @@ from hicmae_cli.corpora.dataset import Dataset, Item
 from hicmae_cli.corpora.manifest import FOLD_NAME
 from hicmae_cli.errors import HicmaeError
 from hicmae_cli.labels import canonical_label, is_label
-from hicmae_cli.metric_names import CLASSIFICATION, REGRESSION
+from hicmae_cli.metric_names import METRICS
 from hicmae_cli.recipes.recipe import load_settings
 from hicmae_cli.recipes.settings import FinetuneSettings, PretrainSettings
+from hicmae_cli.tasks import JOINT
 
 _NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
@@ -57,15 +58,17 @@ def _find_label_faults(dataset: Dataset) -> Iterator[str]:
             yield f"labels: {label[:100]!r} is not printable text of at most 64 characters"
         elif canonical_label(label) != label:
             yield f"labels: got {label!r}, expected {canonical_label(label)!r}"
+        elif dataset.task == "multilabel" and JOINT in label:
+            yield f"labels: {label!r} has a {JOINT}, which joins the labels of a clip"
     named = set(dataset.codes.values())
     if unknown := sorted(named - set(dataset.labels)):
         yield f"codes: {', '.join(unknown)} is not in labels"
-    if dataset.task == "classification" and named and (absent := sorted(set(dataset.labels) - named)):
+    if dataset.task != "regression" and named and (absent := sorted(set(dataset.labels) - named)):
         yield f"codes: there is none for {', '.join(absent)}"
 
 
 def _find_metric_faults(dataset: Dataset) -> Iterator[str]:
-    known = {"classification": CLASSIFICATION, "regression": REGRESSION, "pretraining": ()}[dataset.task]
+    known = () if dataset.task == "pretraining" else METRICS[dataset.task]
     used = (*([dataset.metric] if dataset.metric else []), *dataset.reported)
     if wrong := sorted({metric for metric in used if metric not in known}):
         yield f"metric, reported: {', '.join(wrong)} is not a metric of {dataset.task}"
@@ -117,7 +120,13 @@ def _find_item_faults(dataset: Dataset, items: Sequence[Item]) -> Iterator[str]:
     if unsafe := [id_ for id_ in ids if not is_safe(id_)]:
         yield f"items: the id {unsafe[0]!r} cannot be a file name"
     labels = {item.label for item in items}
-    if dataset.task == "classification" and dataset.labels and (unknown := sorted(labels - set(dataset.labels))):
+    if dataset.task == "multilabel":
+        labels = {label for joined in labels for label in joined.split(JOINT)}
+    if (
+        dataset.task in ("classification", "multilabel")
+        and dataset.labels
+        and (unknown := sorted(labels - set(dataset.labels)))
+    ):
         yield f"items: the label {unknown[0]!r} is not in labels"
     if dataset.own:  # the user's own columns decide
         return

@@ -15,6 +15,7 @@ import numpy as np
 from hicmae_cli.corpora.dataset import Dataset
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.corpora.splits import check_speakers
+from hicmae_cli.corpora.values import name_class
 from hicmae_cli.errors import ManifestError, SettingsError
 from hicmae_cli.files import write_atomically
 
@@ -223,7 +224,7 @@ def _deal_people(
     """
     counts: dict[str, Counter[str | None]] = {person: Counter() for person in people}
     for sample in samples:
-        counts[sample.speaker].update((_class_of(sample), None))
+        counts[sample.speaker].update((name_class(sample.target), None))
     totals: Counter[str | None] = sum(counts.values(), Counter())
     order = sorted((people[int(index)] for index in rng.permutation(len(people))), key=lambda who: -counts[who][None])
     load: list[Counter[str | None]] = [Counter() for _ in range(folds)]
@@ -246,7 +247,7 @@ def _deal_clips(samples: Sequence[Sample], folds: int, rng: np.random.Generator)
     """Deal the clips of every class in turn; a class goes on where the last one ended."""
     by_class: dict[str, list[str]] = defaultdict(list)
     for sample in samples:
-        by_class[_class_of(sample)].append(sample.id)
+        by_class[name_class(sample.target)].append(sample.id)
     dealt: list[list[str]] = [[] for _ in range(folds)]
     place = 0
     for _, ids in sorted(by_class.items()):
@@ -254,8 +255,3 @@ def _deal_clips(samples: Sequence[Sample], folds: int, rng: np.random.Generator)
             dealt[place % folds].append(sorted(ids)[int(index)])
             place += 1
     return [sorted(group) for group in dealt]
-
-
-def _class_of(sample: Sample) -> str:
-    """The class to balance; all values of a regression are one."""
-    return sample.target if isinstance(sample.target, str) else ""

@@ -12,6 +12,7 @@ from pathlib import Path
 from hicmae_cli.corpora.values import Target, parse_targets, parse_values
 from hicmae_cli.errors import ManifestError, first_line
 from hicmae_cli.labels import canonical_label, is_label
+from hicmae_cli.tasks import JOINT, Kind
 
 ALL_FOLDS = "all"
 """Stands for all folds, one after the other; no fold has this name."""
@@ -31,7 +32,7 @@ class Sample:
         id: unique name.
         video: prepared clip or folder of face pictures; None without faces.
         audio: prepared clip or sound file; None without sound.
-        target: the class, or the values of a regression in the order of its targets.
+        target: the class, the set of labels, or the values of a regression in the order of its targets.
         fold: the fold that tests the clip; empty without folds.
         split: ``train``, ``validation``, ``val`` or ``test``; may be empty.
         speaker: who speaks; empty where unknown.
@@ -52,11 +53,22 @@ class Sample:
         """The class of a clip that has one.
 
         Raises:
-            TypeError: the clip has the values of a regression.
+            TypeError: the clip has a set of labels, or the values of a regression.
         """
         if not isinstance(self.target, str):
-            raise TypeError(f"clip {self.id}: expected a class, got the values {self.target}")
+            raise TypeError(f"clip {self.id}: expected a class, got {self.target}")
         return self.target
+
+    @property
+    def labels(self) -> frozenset[str]:
+        """The labels of a clip: its class, or its set of labels.
+
+        Raises:
+            TypeError: the clip has the values of a regression.
+        """
+        if isinstance(self.target, frozenset):
+            return self.target
+        return frozenset({self.label})
 
 
 def list_files(samples: Iterable[Sample]) -> list[tuple[str, tuple[Path, ...]]]:
@@ -82,7 +94,7 @@ def read_manifest(
     existing: bool = True,
     codes: Mapping[str, str] | None = None,
     strict: bool = False,
-    regression: bool = False,
+    task: Kind = "classification",
 ) -> list[Sample]:
     """Read a manifest; relative paths are relative to the file and must stay below its folder.
 
@@ -95,10 +107,12 @@ def read_manifest(
         existing: whether the files must exist.
         codes: a dataset's own codes for labels, in any case -> names; the authors' lines hold numbers, not codes.
         strict: whether every label must be one of ``labels``.
-        regression: whether the label column holds numbers, one for each of ``labels``, with spaces between them.
+        task: what the label column holds: a class, a set of labels joined by ``+`` (``multilabel``), or numbers with
+            spaces between them, one for each of ``labels`` (``regression``).
 
     Returns:
-        The clips in the order of the lines. With ``regression`` their ``target`` is a tuple, else a text.
+        The clips in the order of the lines. Their ``target`` is a text, for ``multilabel`` a frozenset of texts, and
+        for ``regression`` a tuple of numbers.
 
     Raises:
         ManifestError: the file is unreadable or malformed, or names files that do not exist; says on which line.
@@ -132,7 +146,7 @@ def read_manifest(
                 "and _"
             )
     named = [
-        replace(sample, target=_read_target(f"{path}, line {number}", sample.label, labels, known, strict, regression))
+        replace(sample, target=_read_target(f"{path}, line {number}", sample.label, labels, known, strict, task))
         if labelled
         else sample
         for number, sample in found
@@ -225,13 +239,22 @@ def _resolve(manifest: Path, name: str, where: str) -> Path | None:
 
 
 def _read_target(
-    where: str, text: str, labels: Sequence[str] | None, codes: Mapping[str, str], strict: bool, regression: bool
+    where: str, text: str, labels: Sequence[str] | None, codes: Mapping[str, str], strict: bool, task: Kind
 ) -> Target:
-    if regression:
+    if task == "regression":
         values = parse_values(text) if labels is None else parse_targets(text, labels, where)
         if values is None:
             raise ManifestError(f"{where}: expected numbers with spaces between them as the label, got {text!r}")
         return values
+    if task == "classification":
+        return _read_label(where, text, labels, codes, strict)
+    names = [_read_label(where, part, labels, codes, strict) for part in text.split(JOINT)]
+    if not all(names) or len(set(names)) < len(names):
+        raise ManifestError(f"{where}: expected different labels joined by {JOINT}, such as anger+fear, got {text!r}")
+    return frozenset(names)
+
+
+def _read_label(where: str, text: str, labels: Sequence[str] | None, codes: Mapping[str, str], strict: bool) -> str:
     coded = codes.get(text.strip().lower())
     if text.strip().isdecimal() and len(text) <= _MAX_LABEL_DIGITS:
         numbered = labels[int(text)] if labels is not None and int(text) < len(labels) else None

@@ -12,6 +12,7 @@ import numpy as np
 
 from hicmae_cli.corpora.dataset import Item
 from hicmae_cli.corpora.manifest import Sample
+from hicmae_cli.corpora.values import name_class
 from hicmae_cli.errors import ManifestError
 
 SampleOrItem = TypeVar("SampleOrItem", Sample, Item)
@@ -110,7 +111,7 @@ def keep_label_share(samples: Sequence[Sample], share: float, seed: int) -> list
         return list(samples)
     by_class: dict[str, list[str]] = defaultdict(list)
     for sample in samples:
-        by_class[sample.target if isinstance(sample.target, str) else ""].append(sample.id)
+        by_class[name_class(sample.target)].append(sample.id)
     kept: set[str] = set()
     for ids in by_class.values():
         ranked = sorted(
@@ -159,7 +160,7 @@ def _draw_people(samples: Sequence[Sample], people: Sequence[str], share: float,
 def _draw_clips(samples: Sequence[Sample], share: float, rng: np.random.Generator) -> set[str]:
     by_label: dict[str, list[str]] = defaultdict(list)
     for sample in samples:
-        by_label[sample.target if isinstance(sample.target, str) else ""].append(sample.id)
+        by_label[name_class(sample.target)].append(sample.id)
     chosen: set[str] = set()
     for _, ids in sorted(by_label.items()):
         count = min(max(1, round(share * len(ids))), len(ids) - 1)

@@ -1,4 +1,4 @@
-"""What a clip is labelled with: the name of a class or, for a regression, one number per target."""
+"""What a clip is labelled with: the name of a class, a set of labels, or one number per target of a regression."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 from hicmae_cli.errors import ManifestError
+from hicmae_cli.tasks import join_labels
 
-Target: TypeAlias = str | tuple[float, ...]
-"""A class by its name, or the values of a regression in the order of its targets."""
+Target: TypeAlias = str | tuple[float, ...] | frozenset[str]
+"""A class by its name, the values of a regression in the order of its targets, or the labels of a multi-label clip."""
 
 _LARGEST: Final = 1e6  # losses square the values in float32
 
@@ -45,14 +46,21 @@ def check_values(target: Target, targets: Sequence[str], where: str) -> tuple[fl
     Raises:
         ManifestError: a class, or another number of values.
     """
-    if isinstance(target, str) or len(target) != len(targets):
-        raise _wrong_values(target if isinstance(target, str) else format_target(target), targets, where)
+    if not isinstance(target, tuple) or len(target) != len(targets):
+        raise _wrong_values(format_target(target), targets, where)
     return target
 
 
 def format_target(target: Target) -> str:
-    """Write a target as a manifest has it: a name, or numbers with one space between them."""
+    """Write a target as a manifest has it: a name, names joined by ``+``, or numbers with one space between them."""
+    if isinstance(target, frozenset):
+        return join_labels(target)
     return target if isinstance(target, str) else " ".join(map(repr, target))
+
+
+def name_class(target: Target) -> str:
+    """Name the class to balance splits over: each set of labels is one, and so are all values of a regression."""
+    return "" if isinstance(target, tuple) else format_target(target)
 
 
 def _wrong_values(text: str, targets: Sequence[str], where: str) -> ManifestError:

@@ -89,8 +89,8 @@ def _to_path(given: str | Path | None) -> Path | None:
 def _read_samples(clips: ClipList) -> list[Sample]:
     """Read the clips with the names of their labels; clips without labels are kept."""
     known = clips.dataset
-    if known is not None and known.labels:
-        return read_manifest(clips.manifest, known.labels, codes=known.codes, regression=known.task == "regression")
+    if known is not None and known.task != "pretraining" and known.labels:
+        return read_manifest(clips.manifest, known.labels, codes=known.codes, task=known.task)
     samples = read_manifest(clips.manifest, labelled=False)
     return [replace(sample, target=canonical_label(sample.label)) for sample in samples]
 

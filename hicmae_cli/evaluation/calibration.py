@@ -54,12 +54,12 @@ def fit_temperature(probabilities: NDArray[np.float64], truth: NDArray[np.int64]
 
 
 def find_temperature(result: Evaluation) -> float | None:
-    """Fit the temperature of validation clips; None for a regression, or if the clips do not determine one.
+    """Fit the temperature of validation clips; None but for a classification, or if the clips do not determine one.
 
     Without a single error, or with a model that has learned nothing, the best temperature is as small or as large as
     possible.
     """
-    if result.is_regression:
+    if not result.is_classification:
         return None
     temperature = fit_temperature(result.outputs, result.truth)
     return temperature if _RANGE[0] * _MARGIN < temperature < _RANGE[1] / _MARGIN else None

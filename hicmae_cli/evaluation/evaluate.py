@@ -179,8 +179,11 @@ def _match_validation(
     """
     part = next(iter(parts.values()))
     info = read_info(part.weight)
-    if info.task == "regression":
-        raise SettingsError("`calibrate`: a regression has no probabilities to calibrate")
+    if info.task != "classification":
+        nothing = (
+            "a regression has no probabilities" if info.task == "regression" else "a set of labels has no single one"
+        )
+        raise SettingsError(f"`calibrate`: fits the probability of one class; {nothing} to calibrate")
     tested = [sample for each in parts.values() for sample in each.listed]
     chosen = [] if plan.fold else [sample for sample in samples if sample.split in ("validation", "val")]
     if not chosen:

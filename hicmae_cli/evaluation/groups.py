@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hicmae_cli.evaluation.intervals import DRAWS, draw_times, find_bounds, group_clips
 from hicmae_cli.evaluation.metrics import score_sums, score_tables, value_sums
+from hicmae_cli.evaluation.multilabel import MultilabelScorer
 from hicmae_cli.evaluation.results import Evaluation
 from hicmae_cli.metric_names import SMALLER_IS_BETTER
 
@@ -57,7 +58,7 @@ def describe_groups(result: Evaluation, column: str, values: Mapping[str, str], 
         result: all decisions.
         column: name of the column.
         values: id of a clip -> its field in the column; clips decided as one count by their first clip.
-        metric: the metric of the gap, ``uar`` or ``ccc``.
+        metric: the metric of the gap, one of ``MAIN_METRIC``.
 
     Returns:
         ``column``, ``groups`` (a list), ``metric``, and ``gap``: the groups with the best and the worst score, their
@@ -182,6 +183,9 @@ def _score_weighted(part: Evaluation, weights: NDArray[np.float64], metric: str)
         sums = value_sums(truth, part.outputs)
         table = np.tensordot(weights[some], sums, axes=1)
         scores[some] = score_sums(table)[metric].mean(axis=-1)
+        return scores
+    if not part.is_classification:
+        scores[some] = MultilabelScorer(*part.tabulate_sets(), part.outputs).score(weights[some])[metric]
         return scores
     size = len(part.labels)
     index = {label: place for place, label in enumerate(part.labels)}

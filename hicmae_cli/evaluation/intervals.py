@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hicmae_cli.evaluation.metrics import score_sums, score_tables, value_sums
+from hicmae_cli.evaluation.multilabel import MultilabelScorer
 from hicmae_cli.evaluation.probability_metrics import ProbabilityScorer
 from hicmae_cli.metric_names import REGRESSION
 
@@ -121,6 +122,22 @@ def probability_intervals(
     A draw without any clip of a class skips this class; a metric that no draw defines has no interval.
     """
     scorer = ProbabilityScorer(truth, probabilities)
+    groups, resampled = group_clips(speakers, len(truth))
+    drawn = [scorer.score(times[:, groups]) for times in draw_times(int(groups.max()) + 1, draws, seed)]
+    return Intervals(_find_bounds(drawn), resampled, draws, seed)
+
+
+def multilabel_intervals(
+    truth: NDArray[np.bool_],
+    predicted: NDArray[np.bool_],
+    probabilities: NDArray[np.float64],
+    speakers: Sequence[str] = (),
+    *,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Intervals:
+    """Compute the intervals of ``multilabel_metrics`` of three tables (n, C); see ``classification_intervals``."""
+    scorer = MultilabelScorer(truth, predicted, probabilities)
     groups, resampled = group_clips(speakers, len(truth))
     drawn = [scorer.score(times[:, groups]) for times in draw_times(int(groups.max()) + 1, draws, seed)]
     return Intervals(_find_bounds(drawn), resampled, draws, seed)

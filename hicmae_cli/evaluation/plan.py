@@ -58,7 +58,7 @@ class EvaluationPlan:
             )
         labels = self.dataset.labels if self.dataset and self.dataset.labels else info.labels
         codes = self.dataset.codes if self.dataset else None
-        samples = read_manifest(self.manifest, labels, codes=codes, regression=info.task == "regression")
+        samples = read_manifest(self.manifest, labels, codes=codes, task=info.kind)
         # A weight may also be tested on another list; without a fold, the list decides.
         if self.drawn is not None and (self.fold or self.drawn.knows_any(samples)):
             return self.drawn.assign(samples)
@@ -115,7 +115,7 @@ class EvaluationPlan:
 
         Raises:
             ManifestError: labels that the other side does not have; see ``label_maps``.
-            SettingsError: a map that does not fit, or a regression across corpora.
+            SettingsError: a map that does not fit, a map of sets of labels, or sets or values across corpora.
         """
         corpus = self.dataset.labels if self.dataset else ()
         if info.task == "regression":
@@ -123,6 +123,11 @@ class EvaluationPlan:
                 raise SettingsError("cross=True: compares classes, but this weight predicts values (regression)")
             targets = corpus or info.labels
             return Matched(order_targets(samples, info.labels, targets, self.mapping, self.name))
+        if info.task == "multilabel":
+            if self.cross or self.mapping:
+                given = "cross=True" if self.cross else "`label_map`"
+                raise SettingsError(f"{given}: works on classes, but this weight predicts sets of labels (multilabel)")
+            return Matched(list(samples))
         if not self.cross:
             return match_labels(
                 samples,

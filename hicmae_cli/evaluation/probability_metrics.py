@@ -71,7 +71,10 @@ class ProbabilityScorer:
     def score(self, weights: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
         """Compute the scores of weighted clips: (D, n) -> (D,) each, NaN where one is not defined."""
         total = weights.sum(axis=1)
-        ranked = [self._rank(number, weights) for number in range(self._probabilities.shape[1])]
+        ranked = [
+            rank_clips(self._probabilities[:, number], self._truth == number, weights)
+            for number in range(self._probabilities.shape[1])
+        ]
         areas, precisions, clips = (np.stack(part, axis=1) for part in zip(*ranked, strict=True))
         scores = {name: weights @ values / total for name, values in self._sums.items()}
         scores["ece"] = np.abs(weights @ self._bins).sum(axis=1) / total
@@ -81,31 +84,44 @@ class ProbabilityScorer:
         scores["average_precision"] = _divide(np.where(known, precisions, 0).sum(axis=1), known.sum(axis=1))
         return {name: scores[name] for name in PROBABILITY if name in scores}
 
-    def _rank(self, number: int, weights: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
-        """Return the area under the ROC curve, the average precision and the clips of a class against the rest."""
-        order = np.argsort(-self._probabilities[:, number], kind="stable")
-        outputs = self._probabilities[order, number]
-        places = np.flatnonzero(self._truth[order] == number)
-        if not len(places):
-            nothing = np.zeros(len(weights))
-            return nothing + np.nan, nothing + np.nan, nothing
-        # Only the runs of equal outputs that hold a clip of the class matter.
-        starts = np.flatnonzero(np.r_[True, outputs[1:] != outputs[:-1]])
-        runs = np.searchsorted(starts, places, side="right") - 1
-        first = np.flatnonzero(np.r_[True, runs[1:] != runs[:-1]])
-        begin, end = starts[runs[first]], np.r_[starts[1:], len(outputs)][runs[first]] - 1
-        ordered = weights[:, order]
-        through = ordered.cumsum(axis=1)
-        positive = np.add.reduceat(ordered[:, places], first, axis=1)
-        found = positive.cumsum(axis=1)
-        positives = found[:, -1]
-        negatives = through[:, -1] - positives
-        before, through = through[:, begin] - ordered[:, begin], through[:, end]
-        # Pairs of a clip of the class and a later one of the rest; half of those with equal outputs.
-        later, equal = negatives[:, None] - (through - found), through - before - positive
-        area = _divide((positive * (later + equal / 2)).sum(axis=1), positives * negatives)
-        precision = (positive * _divide(found, through, empty=0.0)).sum(axis=1)
-        return area, _divide(precision, positives), positives
+
+def rank_clips(
+    outputs: NDArray[np.float64], positives: NDArray[np.bool_], weights: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Measure how well the outputs for a class rank its clips before the rest, for many weightings of the clips.
+
+    Args:
+        outputs: of all clips (n,).
+        positives: which clips are of the class (n,).
+        weights: (D, n).
+
+    Returns:
+        The area under the ROC curve, the average precision and the weight of the class's clips, (D,) each; NaN where
+        one is not defined.
+    """
+    order = np.argsort(-outputs, kind="stable")
+    outputs = outputs[order]
+    places = np.flatnonzero(positives[order])
+    if not len(places):
+        nothing = np.zeros(len(weights))
+        return nothing + np.nan, nothing + np.nan, nothing
+    # Only the runs of equal outputs that hold a clip of the class matter.
+    starts = np.flatnonzero(np.r_[True, outputs[1:] != outputs[:-1]])
+    runs = np.searchsorted(starts, places, side="right") - 1
+    first = np.flatnonzero(np.r_[True, runs[1:] != runs[:-1]])
+    begin, end = starts[runs[first]], np.r_[starts[1:], len(outputs)][runs[first]] - 1
+    ordered = weights[:, order]
+    through = ordered.cumsum(axis=1)
+    positive = np.add.reduceat(ordered[:, places], first, axis=1)
+    found = positive.cumsum(axis=1)
+    total = found[:, -1]
+    negatives = through[:, -1] - total
+    before, through = through[:, begin] - ordered[:, begin], through[:, end]
+    # Pairs of a clip of the class and a later one of the rest; half of those with equal outputs.
+    later, equal = negatives[:, None] - (through - found), through - before - positive
+    area = _divide((positive * (later + equal / 2)).sum(axis=1), total * negatives)
+    precision = (positive * _divide(found, through, empty=0.0)).sum(axis=1)
+    return area, _divide(precision, total), total
 
 
 def _divide(

@@ -17,6 +17,7 @@ from hicmae_cli.evaluation.learned import warn_of_learned
 from hicmae_cli.evaluation.official import NO_DATASET, Official, compare_with_published, join_folds
 from hicmae_cli.evaluation.results import Evaluation
 from hicmae_cli.model_input import FRAME_STEP_S
+from hicmae_cli.tasks import THRESHOLD, Kind
 from hicmae_cli.weights.info import UNKNOWN, Selection, WeightInfo
 
 OPTIMISTIC = "chosen on the test clips: optimistic"
@@ -25,6 +26,11 @@ SELECTIONS: dict[Selection | Literal[""], str] = {
     "val": "its epoch was chosen on validation clips; the test clips had no influence",
     "last": "the last epoch was kept; no epoch was chosen",
     "test-best": f"its epoch was {OPTIMISTIC}",
+}
+_OUTPUTS: dict[Kind, str] = {
+    "classification": "of the softmax",
+    "multilabel": "of the sigmoids",
+    "regression": "of the values",
 }
 _STREAMS: dict[str, str] = {"av": "audio and video", "video": "video only", "audio": "audio only"}
 
@@ -76,7 +82,7 @@ class Protocol:
                 known = self._verify_fold(fold, found).may_be_published and not found.info.relabelled
                 own = self._compare_with(fold, found.metrics, f"fold {fold}") if known else {}
                 document["folds"][fold]["published"] = own
-        if not pooled.is_regression:
+        if pooled.is_classification:
             document["calibration"] = describe_calibration(result)
         if self.matched and (self.cross or self.matched.mapping or self.matched.dropped):
             document["label_map"] = {"mapping": dict(self.matched.mapping), "dropped": dict(self.matched.dropped)}
@@ -113,9 +119,13 @@ class Protocol:
             sentences.append(f"Clips skipped for their label: {counts}.")
         sentences.append(
             f"Each clip is tested in two segments of 16 frames, {_name_step(pooled.sampling_rate)}; its result is "
-            f"the mean {'of the values' if pooled.is_regression else 'of the softmax'} over both. Nothing is random: a "
-            "second run gives the same numbers."
+            f"the mean {_OUTPUTS[pooled.info.kind]} over both. Nothing is random: a second run gives the same numbers."
         )
+        if pooled.info.task == "multilabel":
+            sentences.append(
+                f"The predicted set of a clip holds each label with a probability above {THRESHOLD}, or else the most "
+                "probable label."
+            )
         if self.merge_by:
             sentences.append(
                 f"Clips whose ids share the first {self.merge_by} fields have one decision, by the mean over all their "
@@ -206,9 +216,10 @@ class Protocol:
         for fold, found in self._parts(result).items():
             where = f"fold {fold}" if fold else "the test clips"
             if found.absent:
+                score, kind = ("UAR", "classes") if found.is_classification else ("mAP", "labels")
                 warnings.append(
-                    f"{where}: no clip of {', '.join(found.absent)}; UAR is over the "
-                    f"{len(found.labels) - len(found.absent)} classes with clips, macro F1 also over predicted ones"
+                    f"{where}: no clip of {', '.join(found.absent)}; {score} is over the "
+                    f"{len(found.labels) - len(found.absent)} {kind} with clips, macro F1 also over predicted ones"
                 )
             if self.dataset and self.dataset.scores and not self.cross and self.split in ("", "test") and not missing:
                 official = self._verify_fold(fold, found)

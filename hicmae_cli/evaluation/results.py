@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hicmae_cli.corpora.values import Target
+from hicmae_cli.corpora.values import Target, format_target
 from hicmae_cli.errors import ManifestError
 from hicmae_cli.evaluation.intervals import (
     Intervals,
     classification_intervals,
+    multilabel_intervals,
     probability_intervals,
     regression_intervals,
 )
@@ -25,7 +26,9 @@ from hicmae_cli.evaluation.metrics import (
     regression_metrics,
     score_tables,
 )
+from hicmae_cli.evaluation.multilabel import label_scores, multilabel_metrics
 from hicmae_cli.evaluation.probability_metrics import probability_metrics
+from hicmae_cli.tasks import JOINT, Kind, pick_labels
 from hicmae_cli.weights.info import WeightInfo
 
 SCHEMA = "hicmae.evaluate/1"
@@ -37,8 +40,8 @@ class SampleResult:
 
     Attributes:
         id: id of the clip, or the part of the ids that several clips share.
-        target: the true class, or the true values of a regression.
-        prediction: the predicted class or values.
+        target: the true class or set of labels, or the true values of a regression.
+        prediction: the predicted class, set of labels or values.
         outputs: (C,) probabilities or values, the mean over the views.
         views: (V, C) probabilities or values of each view.
         speaker: who speaks; empty if the manifest does not say.
@@ -56,11 +59,16 @@ class SampleResult:
     clips: tuple[str, ...] = ()
 
 
-def decide(sample: SampleResult, labels: Sequence[str], *, regression: bool) -> SampleResult:
-    """Set the outputs of a result to the mean of its views, and the prediction to the class or values they give."""
+def decide(sample: SampleResult, labels: Sequence[str], task: Kind) -> SampleResult:
+    """Set the outputs of a result to the mean of its views, and the prediction to what they give."""
     mean = np.mean(np.array(sample.views), axis=0)
     outputs = tuple(mean.tolist())
-    return replace(sample, outputs=outputs, prediction=outputs if regression else labels[int(mean.argmax())])
+    prediction: Target = outputs
+    if task == "classification":
+        prediction = labels[int(mean.argmax())]
+    elif task == "multilabel":
+        prediction = pick_labels(labels, outputs)
+    return replace(sample, outputs=outputs, prediction=prediction)
 
 
 def name_group(clip_id: str, merge_by: int) -> str:
@@ -69,7 +77,7 @@ def name_group(clip_id: str, merge_by: int) -> str:
 
 
 def merge_clips(
-    results: Iterable[SampleResult], merge_by: int, labels: Sequence[str], *, regression: bool
+    results: Iterable[SampleResult], merge_by: int, labels: Sequence[str], task: Kind
 ) -> list[SampleResult]:
     """Make one decision per group of clips, by the mean over all their views; in order of the first clips."""
     groups: dict[str, list[SampleResult]] = {}
@@ -79,7 +87,7 @@ def merge_clips(
     for name, members in groups.items():
         views = tuple(view for member in members for view in member.views)
         whole = replace(members[0], id=name, views=views, clips=tuple(member.id for member in members))
-        merged.append(decide(whole, labels, regression=regression))
+        merged.append(decide(whole, labels, task))
     return merged
 
 
@@ -115,7 +123,7 @@ class Evaluation:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Classes to choose among, or targets, in the order of ``SampleResult.outputs``."""
+        """Classes to choose among, labels or targets, in the order of ``SampleResult.outputs``."""
         return self.classes or self.info.labels
 
     @property
@@ -125,8 +133,13 @@ class Evaluation:
 
     @property
     def is_regression(self) -> bool:
-        """Whether the model predicted values, not classes."""
+        """Whether the model predicted values, not labels."""
         return self.info.task == "regression"
+
+    @property
+    def is_classification(self) -> bool:
+        """Whether the model chose one class for each clip."""
+        return self.info.task == "classification"
 
     @property
     def clips(self) -> int:
@@ -135,10 +148,10 @@ class Evaluation:
 
     @property
     def absent(self) -> tuple[str, ...]:
-        """Classes without a clip; the UAR is the mean over the others."""
+        """Labels without a clip; the UAR is the mean over the others."""
         if self.is_regression:
             return ()
-        present = {sample.target for sample in self.samples}
+        present = {label for sample in self.samples for label in _list_labels(sample.target)}
         return tuple(label for label in self.labels if label not in present)
 
     @property
@@ -160,29 +173,41 @@ class Evaluation:
         truth = np.array([sample.target for sample in self.samples], np.float64)
         return truth, self.outputs
 
+    def tabulate_sets(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """The true and the predicted sets of labels of a multi-label model, (n, C) each."""
+        truth, predicted = (
+            np.array([[label in _list_labels(one) for label in self.labels] for one in targets], np.bool_)
+            for targets in ([each.target for each in self.samples], [each.prediction for each in self.samples])
+        )
+        return truth, predicted
+
     @property
     def metrics(self) -> dict[str, float]:
-        """UAR, WAR and F1 scores; or CCC, PCC, MAE and RMSE: their means over the targets, then each target's."""
+        """The scores of ``metric_names.METRICS``; of a regression, their means over the targets, then each target's."""
         if self.is_regression:
             return regression_metrics(*self._values(), self.labels)
+        if not self.is_classification:
+            return multilabel_metrics(*self.tabulate_sets(), self.outputs)
         return classification_metrics(*self._indices(), len(self.labels))
 
     @property
     def probability_metrics(self) -> dict[str, float | None]:
-        """AUC, top-k, calibration error and so on; empty for a regression."""
-        return {} if self.is_regression else probability_metrics(self.truth, self.outputs)
+        """AUC, top-k, calibration error and so on of a classification; else empty."""
+        return probability_metrics(self.truth, self.outputs) if self.is_classification else {}
 
     def intervals(self) -> Intervals:
         """Bootstrap confidence intervals of the metrics."""
         speakers = [sample.speaker for sample in self.samples]
         if self.is_regression:
             return regression_intervals(*self._values(), self.labels, speakers)
+        if not self.is_classification:
+            return multilabel_intervals(*self.tabulate_sets(), self.outputs, speakers)
         return classification_intervals(*self._indices(), len(self.labels), speakers)
 
     def all_intervals(self) -> Intervals:
         """Bootstrap confidence intervals of the metrics and, of a classification, of ``probability_metrics``."""
         decided = self.intervals()
-        if self.is_regression:
+        if not self.is_classification:
             return decided
         # The same seed draws the same people.
         speakers = [sample.speaker for sample in self.samples]
@@ -191,13 +216,13 @@ class Evaluation:
 
     @property
     def confusion(self) -> list[list[int]]:
-        """Counts (C, C): row true, column predicted; empty for a regression."""
-        return [] if self.is_regression else confusion(*self._indices(), len(self.labels))
+        """Counts (C, C) of a classification: row true, column predicted; else empty."""
+        return confusion(*self._indices(), len(self.labels)) if self.is_classification else []
 
     @property
     def recalls(self) -> dict[str, float | None]:
-        """Recall per class; empty for a regression."""
-        return class_recalls(self.confusion, self.labels) if not self.is_regression else {}
+        """Recall per class of a classification; else empty."""
+        return class_recalls(self.confusion, self.labels) if self.is_classification else {}
 
     def baselines(self) -> dict[str, dict[str, float]]:
         """Scores without a model: a random guess, and always the most frequent class of these clips."""
@@ -212,10 +237,12 @@ class Evaluation:
         return {**self.to_record(), "task": self.info.task, "metrics": self.metrics, **self.to_details()}
 
     def to_details(self) -> dict[str, Any]:
-        """The part of the document that explains the metrics: intervals and, for classes, all that is per class."""
+        """The part of the document that explains the metrics: intervals and all that is per class or label."""
         details: dict[str, Any] = {"intervals": self.all_intervals().to_dict()}
         if self.is_regression:
             return details
+        if not self.is_classification:
+            return details | {"classes": label_scores(*self.tabulate_sets(), self.outputs, self.labels)}
         return details | {
             "probability_metrics": self.probability_metrics,
             "classes": class_scores(self.confusion, self.labels),
@@ -258,7 +285,7 @@ class Evaluation:
                 engine=document["engine"],
                 modality=document["modality"],
                 sampling_rate=document["sampling_rate"],
-                samples=tuple(_read_sample(entry) for entry in document["samples"]),
+                samples=tuple(_read_sample(entry, info.kind) for entry in document["samples"]),
                 failures=tuple((entry["id"], entry["message"]) for entry in document["failures"]),
                 classes=() if labels == info.labels else labels,
             )
@@ -270,15 +297,25 @@ class Evaluation:
         if self.is_regression:
             entry |= {"label": list(sample.target), "prediction": list(sample.outputs)}
         else:
-            entry |= {"label": sample.target, "prediction": sample.prediction, "probabilities": list(sample.outputs)}
+            texts = {"label": format_target(sample.target), "prediction": format_target(sample.prediction)}
+            entry |= {**texts, "probabilities": list(sample.outputs)}
         entry["views"] = [list(view) for view in sample.views]
         known = {"speaker": sample.speaker, "fold": sample.fold, "clips": list(sample.clips)}
         return entry | {name: value for name, value in known.items() if value}
 
 
-def _read_sample(entry: Mapping[str, Any]) -> SampleResult:
+def _list_labels(target: Target) -> frozenset[str]:
+    """The labels of a class or a set; none for the values of a regression."""
+    if isinstance(target, frozenset):
+        return target
+    return frozenset({target}) if isinstance(target, str) else frozenset()
+
+
+def _read_sample(entry: Mapping[str, Any], task: Kind) -> SampleResult:
     """Read an entry of ``Evaluation._write_sample`` back."""
     target, prediction = entry["label"], entry["prediction"]
+    if task == "multilabel":
+        target, prediction = (frozenset(text.split(JOINT)) for text in (target, prediction))
     if regression := isinstance(prediction, list):
         target, prediction = tuple(target), tuple(prediction)
     return SampleResult(

@@ -14,6 +14,7 @@ from hicmae_cli.evaluation.folds import FoldsEvaluation
 from hicmae_cli.evaluation.groups import describe_groups
 from hicmae_cli.evaluation.protocol import Protocol
 from hicmae_cli.evaluation.results import Evaluation
+from hicmae_cli.metric_names import MAIN_METRIC
 from hicmae_cli.report.score_files import save_scores
 from hicmae_cli.report.scores import format_scores
 
@@ -79,7 +80,7 @@ class ScoreSheet:
         if self.calibration:
             document["calibration"] = describe_calibration(self.main, *self.calibration)
         if self.columns:
-            metric = "ccc" if pooled.is_regression else "uar"
+            metric = MAIN_METRIC[pooled.info.kind]
             document["groups"] = [
                 describe_groups(pooled, column, values, metric) for column, values in self.columns.items()
             ]

@@ -41,8 +41,8 @@ def score_clips(
 ) -> dict[str, Evaluation]:
     """Score a model on clips, once per modality; each clip is read once.
 
-    The output for a clip is the mean over its views: of the softmax, or of a regression's values. It does not depend
-    on the other clips.
+    The output for a clip is the mean over its views: of the probabilities, or of a regression's values. It does not
+    depend on the other clips.
 
     Args:
         samples: labelled clips; their labels are the model's, or their values are in the order of its targets.
@@ -66,7 +66,6 @@ def score_clips(
         SettingsError: ``sampling_rate`` for a weight that samples by time.
     """
     info = engine.info
-    regression = info.task == "regression"
     labels = tuple(classes) or info.labels
     _check_targets(samples, info, labels)
     if merge_by:
@@ -100,11 +99,11 @@ def score_clips(
                 outputs = _rescale(outputs[:, picked])
             views = tuple(tuple(view) for view in outputs.tolist())
             undecided = SampleResult(sample.id, sample.target, "", (), views, sample.speaker, sample.fold)
-            results[modality].append(decide(undecided, labels, regression=regression))
+            results[modality].append(decide(undecided, labels, info.kind))
         on_clip()
     if merge_by:
         for modality in modalities:
-            results[modality] = merge_clips(results[modality], merge_by, labels, regression=regression)
+            results[modality] = merge_clips(results[modality], merge_by, labels, info.kind)
     return {
         modality: Evaluation(
             info, engine.name, modality, stride, tuple(results[modality]), tuple(failures[modality]), tuple(classes)
@@ -145,7 +144,7 @@ def _check_targets(samples: Sequence[Sample], info: WeightInfo, labels: Sequence
         for sample in samples:
             check_values(sample.target, labels, f"clip {sample.id}")
         return
-    unknown = sorted({format_target(sample.target) for sample in samples} - set(labels))
+    unknown = sorted({label for sample in samples for label in sample.labels} - set(labels))
     if unknown:
         raise ManifestError(f"labels {', '.join(unknown)} are not among the model's: {', '.join(labels)}")
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
 
 from hicmae_cli.errors import ManifestError, SettingsError
+from hicmae_cli.tasks import Kind
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,6 +20,11 @@ if TYPE_CHECKING:
 AUTO: Final = "auto"
 """Value of a recipe's ``loss`` that means the default of the task."""
 
+_LABELS: Final[Mapping[Kind, str]] = {
+    "classification": "classes, not numbers",
+    "multilabel": "sets of labels",
+    "regression": "numbers, not classes",
+}
 _NEGLIGIBLE = 1e-8
 """Added to variances before a division; the variance of any target worth learning is much larger."""
 
@@ -31,13 +37,14 @@ class Loss:
         function: (outputs, targets) -> the loss (), or a dict of terms (): the one to minimise under ``loss``, the
             others for the log. Outputs are logits (B, C), or the values of a regression (B, D), in any float type.
         task: the task it is for.
-        mixes: whether targets are class probabilities (B, C), which mixup, cutmix and label smoothing need. Without
-            it, targets are class indices (B,), or the values of a regression (B, D), and none of the three is applied.
+        mixes: whether targets are probabilities of classes or labels (B, C), which mixup, cutmix and label smoothing
+            need. Without it, targets are class indices (B,), or the values of a regression (B, D), and none of the
+            three is applied.
         weighs: whether the function takes ``weights`` of the classes, (C,) or None.
     """
 
     function: Callable[..., Tensor | Mapping[str, Tensor]]
-    task: Literal["classification", "regression"]
+    task: Kind
     mixes: bool = False
     weighs: bool = False
 
@@ -70,6 +77,21 @@ def cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor | None = None
     from torch.nn import functional
 
     return functional.cross_entropy(logits.float(), targets, weight=weights, reduction="none").mean()
+
+
+def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Return the mean binary cross entropy over clips and labels: each label is a question of its own.
+
+    Args:
+        logits: (B, C).
+        targets: probabilities of the labels (B, C), each 0 to 1; those of a clip need not sum to one.
+
+    Returns:
+        ().
+    """
+    from torch.nn import functional
+
+    return functional.binary_cross_entropy_with_logits(logits.float(), targets.float())
 
 
 def ccc_loss(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -125,6 +147,7 @@ def smooth_l1_loss(outputs: Tensor, targets: Tensor) -> Tensor:
 
 LOSSES: Final[Mapping[str, Loss]] = {
     "cross_entropy": Loss(cross_entropy, "classification", mixes=True, weighs=True),
+    "binary_cross_entropy": Loss(binary_cross_entropy, "multilabel", mixes=True),
     "mse": Loss(mse_loss, "regression"),
     "l1": Loss(l1_loss, "regression"),
     "smooth_l1": Loss(smooth_l1_loss, "regression"),
@@ -133,22 +156,25 @@ LOSSES: Final[Mapping[str, Loss]] = {
 }
 """Name in a recipe -> loss. ``ccc`` and ``pcc`` are taken over the clips that one process sees in one forward pass."""
 
-DEFAULT_LOSS: Final[Mapping[str, str]] = {"classification": "cross_entropy", "regression": "mse"}
+DEFAULT_LOSS: Final[Mapping[Kind, str]] = {
+    "classification": "cross_entropy",
+    "multilabel": "binary_cross_entropy",
+    "regression": "mse",
+}
 """Task -> the loss that ``auto`` means."""
 
 
-def resolve_loss(name: str, task: Literal["classification", "regression"]) -> str:
+def resolve_loss(name: str, task: Kind) -> str:
     """Return the loss that a recipe's ``loss`` means for a task.
 
     Raises:
-        SettingsError: a loss for the other task.
+        SettingsError: a loss for another task.
     """
     if name == AUTO:
         return DEFAULT_LOSS[task]
     if LOSSES[name].task != task:
         usable = ", ".join(known for known, loss in LOSSES.items() if loss.task == task)
-        labels = "numbers, not classes" if task == "regression" else "classes, not numbers"
-        raise SettingsError(f"loss={name!r}: the labels are {labels}; use {AUTO} or {usable}")
+        raise SettingsError(f"loss={name!r}: the labels are {_LABELS[task]}; use {AUTO} or {usable}")
     return name
 
 

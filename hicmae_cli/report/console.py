@@ -143,7 +143,7 @@ def render_file(file: FileResult, info: WeightInfo, width: int) -> RenderableTyp
     parts: list[RenderableType] = [_people(file, info, bar_cells=10 if roomy else 5, roomy=roomy), Text()]
     parts += (
         _values_over_time(file, info, width - 6)
-        if info.task == "regression"
+        if info.task != "classification"
         else _labels_over_time(file, info, width - 6)
     )
     if file.message:
@@ -165,7 +165,7 @@ def _failure(file: FileResult) -> str:
 
 
 def _people(file: FileResult, info: WeightInfo, *, bar_cells: int, roomy: bool) -> Table:
-    """Return a table with a row per track or, for a regression, per track and target."""
+    """Return a table with a row per track, and per target or predicted label where it has several."""
     if info.task == "regression":
         names = ["", "target", "mean", *(["range"] if roomy else [])]
     else:
@@ -179,7 +179,7 @@ def _people(file: FileResult, info: WeightInfo, *, bar_cells: int, roomy: bool) 
         rows = (
             _target_cells(track, roomy=roomy)
             if info.task == "regression"
-            else [_label_cells(track, info, bar_cells, roomy=roomy)]
+            else _label_cells(track, info, bar_cells, roomy=roomy)
         )
         for number, cells in enumerate(rows):
             first = [track_name(track) + mark] if number == 0 else [""]
@@ -188,14 +188,20 @@ def _people(file: FileResult, info: WeightInfo, *, bar_cells: int, roomy: bool) 
     return table
 
 
-def _label_cells(track: Track, info: WeightInfo, bar_cells: int, *, roomy: bool) -> list[Text]:
-    """Return the label, its probability with a bar and, on a roomy screen, the second label."""
-    (label, best), *others = sorted(track.scores.probabilities.items(), key=lambda item: -item[1])
-    colour = label_colour(label, info)
-    full = round(best * bar_cells)
-    bar = Text.assemble(("█" * full, colour), ("░" * (bar_cells - full), "dim"), " " if bar_cells else "")
-    second = Text(", ".join(f"{one_line(name)} {p:.0%}" for name, p in others[:1]), style="dim")
-    return [Text(one_line(label), style=f"bold {colour}"), bar.append(f"{best:.0%}"), *([second] if roomy else [])]
+def _label_cells(track: Track, info: WeightInfo, bar_cells: int, *, roomy: bool) -> list[list[Text]]:
+    """Return each predicted label, its probability with a bar and, on a roomy screen, the next label."""
+    ranked = sorted(track.scores.probabilities.items(), key=lambda item: -item[1])
+    count = len(track.scores.labels)
+    rows = []
+    for number, (label, probability) in enumerate(ranked[:count]):
+        colour = label_colour(label, info)
+        full = round(probability * bar_cells)
+        bar = Text.assemble(("█" * full, colour), ("░" * (bar_cells - full), "dim"), " " if bar_cells else "")
+        others = ranked[count : count + 1] if number == 0 else []
+        following = Text(", ".join(f"{one_line(name)} {p:.0%}" for name, p in others), style="dim")
+        cells = [Text(one_line(label), style=f"bold {colour}"), bar.append(f"{probability:.0%}")]
+        rows.append([*cells, *([following] if roomy else [])])
+    return rows
 
 
 def _target_cells(track: Track, *, roomy: bool) -> list[list[Text]]:
@@ -239,7 +245,10 @@ def _labels_over_time(file: FileResult, info: WeightInfo, width: int) -> list[Te
 
 
 def _values_over_time(file: FileResult, info: WeightInfo, width: int) -> list[Text]:
-    """Return a row of bars per track and target, the time axis, and the range of each target's bars."""
+    """Return a row of bars per track and target, the time axis, and the range of each target's bars.
+
+    The targets of a multi-label model are the probabilities of its labels.
+    """
     names = {
         (track.id, target): f"{track_name(track)} {one_line(target)}  "
         for track in file.tracks
@@ -248,8 +257,8 @@ def _values_over_time(file: FileResult, info: WeightInfo, width: int) -> list[Te
     margin = min(max(map(len, names.values())), width // 2)
     ranges: dict[str, tuple[float, float]] = {}
     for target in info.labels:
-        numbers = [window.scores.values[target] for track in file.tracks for window in track.windows]
-        ranges[target] = min(numbers), max(numbers)
+        numbers = [window.scores.by_name[target] for track in file.tracks for window in track.windows]
+        ranges[target] = (min(numbers), max(numbers)) if info.task == "regression" else (0.0, 1.0)
     rows = []
     for track in file.tracks:
         for target, (low, high) in ranges.items():
@@ -258,12 +267,13 @@ def _values_over_time(file: FileResult, info: WeightInfo, width: int) -> list[Te
                 if window is None:
                     row.append("·", style="dim")
                     continue
-                height = (window.scores.values[target] - low) / (high - low) if high > low else 0.5
+                height = (window.scores.by_name[target] - low) / (high - low) if high > low else 0.5
                 row.append(_LEVELS[round(height * (len(_LEVELS) - 1))])
             rows.append(row)
+    named = ranges if info.task == "regression" else {"probability": (0.0, 1.0)}
     legend = [
         Text(f"{' ' * margin}{one_line(target)}: {_LEVELS[0]} {low:.2f} to {_LEVELS[-1]} {high:.2f}", "dim")
-        for target, (low, high) in ranges.items()
+        for target, (low, high) in named.items()
     ]
     return [*rows, _axis(file, margin, width), *legend]
 

@@ -23,7 +23,7 @@ def write_csv(prediction: Prediction, path: Path) -> None:
 def windows_csv(prediction: Prediction) -> str:
     """Return the table as text: a label and its probabilities or, of a regression, the values."""
     info = prediction.model.info
-    label = ["label"] if info.task == "classification" else []
+    label = ["label"] if info.task != "regression" else []
     lines = [_csv_line(["path", "track", "start_s", "end_s", *label, "face_coverage", "modality", *info.labels])]
     for file, track, window in prediction.windows():
         row = window.to_dict()
@@ -35,7 +35,7 @@ def windows_csv(prediction: Prediction) -> str:
 
 def _rounded(number: float, task: str) -> float:
     """Round to six decimals or, for values of unknown size, to six digits."""
-    return round(number, 6) if task == "classification" else float(f"{number:.6g}")
+    return round(number, 6) if task != "regression" else float(f"{number:.6g}")
 
 
 def _csv_line(fields: Sequence[object]) -> str:

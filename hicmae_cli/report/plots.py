@@ -54,6 +54,7 @@ _SMALL = 0.01  # values below get a power of ten
 _STROKES = (("#08306b", "-", "o"), ("#d95f0e", "--", "s"), ("#41ab5d", ":", "^"), ("#999999", "-.", "D"))
 _FEW_MARKS = 40  # points of a line; more would hide it
 _SCORES = ("uar", "war", "weighted_f1", "ccc", "pcc", "mae")
+_SCORES_OF_SETS = ("macro_f1", "exact_match", "map")
 _SHOWN_FACES = 8
 _FACE_GAP_PX = 6
 _TITLE_LETTERS = 140
@@ -122,7 +123,8 @@ def plot_finetuning(lines: Sequence[Mapping[str, Any]], path: Path, *, judged_on
     if not lines:
         raise HicmaeError(f"{path}: cannot be drawn: the log has no epochs yet")
     epochs = np.array([line["epoch"] for line in lines], np.float64)
-    scores = {f"{judged_on}.{name}": format_metric(name) for name in _SCORES}
+    names = _SCORES_OF_SETS if any(f"{judged_on}.exact_match" in line for line in lines) else _SCORES
+    scores = {f"{judged_on}.{name}": format_metric(name) for name in names}
     panels: list[tuple[str, dict[str, str]]] = [
         ("loss", {"loss": "training", f"{judged_on}.loss": judged_on}),
         (f"{judged_on} scores", scores),

@@ -90,7 +90,7 @@ class Prediction:
         except ImportError as error:
             raise MissingDependencyError("to_frame needs pandas: pip install pandas") from error
         info = self.model.info
-        label = ["label"] if info.task == "classification" else []
+        label = ["label"] if info.task != "regression" else []
         columns = ["file", "track", "start_s", "end_s", *label, *info.labels, "face_coverage", "modality"]
         rows = [
             [str(file.path), track.id, window.start_s, window.end_s, *(window.scores.label for _ in label)]

@@ -8,7 +8,11 @@ from typing import Any
 from hicmae_cli.metric_names import PROBABILITY_TITLES, TITLES
 from hicmae_cli.report.grid import Grid
 
-_SHOWN_OF_GROUPS = {"classification": ("uar", "war"), "regression": ("ccc", "mae")}
+_SHOWN_OF_GROUPS = {
+    "classification": ("uar", "war"),
+    "multilabel": ("macro_f1", "exact_match"),
+    "regression": ("ccc", "mae"),
+}
 
 
 def detail_grids(document: Mapping[str, Any]) -> list[Grid]:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from hicmae_cli.errors import SettingsError
+from hicmae_cli.metric_names import MAIN_METRIC
 from hicmae_cli.report.figures import PICTURE_SUFFIXES
 from hicmae_cli.report.files import make_folder, to_json, write_text
 from hicmae_cli.report.score_plots import plot_confusion, plot_reliability, plot_robustness, plot_scatter
@@ -74,7 +75,7 @@ def save_scores(document: dict[str, Any], weights: str, folder: Path, figure_for
         )
         plot_scatter(truth, predicted, document["labels"], document["metrics"], pictures["scatter"], title=title)
     if curves := document.get("robustness"):
-        metric = "ccc" if document["task"] == "regression" else "uar"
+        metric = MAIN_METRIC[document["task"]]
         tested, doubts = name_tested(document).rpartition(",")[0], title.splitlines()[1:]
         plot_robustness(curves, metric, pictures["robustness"], title="\n".join([tested, *doubts]))
 

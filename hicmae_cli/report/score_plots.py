@@ -207,7 +207,7 @@ def plot_robustness(curves: Sequence[Mapping[str, Any]], metric: str, path: Path
             axes.plot(places, scores, label=curve["modality"], linewidth=1.6, markersize=5, **style)
         levels = [_CLEAN if level["level"] is None else f"{level['level']:g}" for level in own[0]["levels"]]
         axes.set_xticks(range(len(levels)), levels)
-        axes.set_ylim(-0.02 if metric == "uar" else None, 1.02)
+        axes.set_ylim(None if metric == "ccc" else -0.02, 1.02)
         unit = "" if own[0]["unit"] == "share" else f" ({own[0]['unit']})"
         _dress(axes, f"{name}{unit}", own[0]["meaning"], TITLES[metric] if number % _MOST_COLUMNS == 0 else "")
         axes.xaxis.label.set_fontsize(8)

@@ -17,11 +17,12 @@ from hicmae_cli.report.score_details import detail_grids
 _MAX_SCREEN_LABELS = 14
 _MAX_SCREEN_FOLDS = 12
 _MAX_LISTED = 20
+_SHOWN = {"classification": ("uar", "war"), "multilabel": ("macro_f1", "exact_match"), "regression": ("ccc", "pcc")}
 _TEXT_CELLS = 120
 
 
 def score_grids(document: Mapping[str, Any], *, screen: bool = False) -> list[Grid]:
-    """Make the tables of a ``hicmae.evaluate/1`` document: scores, targets or classes, and whatever else it holds.
+    """Make the tables of a ``hicmae.evaluate/1`` document: scores, targets or classes, and whatever else it has.
 
     Args:
         document: as ``hicmae evaluate --json`` writes it.
@@ -31,6 +32,8 @@ def score_grids(document: Mapping[str, Any], *, screen: bool = False) -> list[Gr
     details = detail_grids(document)
     if document.get("task") == "regression":
         return [*grids, _make_target_grid(document), *details]
+    if document.get("task") == "multilabel":
+        return [*grids, *details]
     if screen and len(document["labels"]) > _MAX_SCREEN_LABELS:
         return [*grids, _make_recall_grid(document), *details]
     return [*grids, _make_confusion_grid(document), *details]
@@ -90,7 +93,7 @@ def picture_title(document: Mapping[str, Any]) -> str:
     A picture is passed on without its page, so the title also says if the scores are optimistic; all other warnings are
     in the document and on the page.
     """
-    shown = ("ccc", "pcc") if document.get("task") == "regression" else ("uar", "war")
+    shown = _SHOWN[document.get("task", "classification")]
     scores = ", ".join(f"{TITLES[name]} {document['metrics'][name]:.4f}" for name in shown)
     title = f"{name_tested(document)}: {scores}"
     if document.get("selection", {}).get("optimistic"):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from hicmae_cli.clips import Clip, stack_clips
 from hicmae_cli.errors import WeightsError
+from hicmae_cli.tasks import Kind
 from hicmae_cli.weights.info import WeightInfo
 
 
@@ -37,8 +38,21 @@ def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
     return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
 
 
+def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Probabilities of every logit on its own, in float64."""
+    # 1 / (1 + exp(-x)) would overflow for large negative logits.
+    return np.asarray(np.exp(-np.logaddexp(0.0, -logits.astype(np.float64))))
+
+
+def to_outputs(logits: NDArray[np.float32], kind: Kind) -> NDArray[np.float64]:
+    """Turn logits (B, C) into probabilities that sum to one, or of each label on its own; values stay as they are."""
+    if kind == "regression":
+        return logits.astype(np.float64)
+    return sigmoid(logits) if kind == "multilabel" else softmax(logits)
+
+
 def score_batches(engine: Engine, clips: Sequence[Clip], batch_size: int = 4) -> NDArray[np.float64]:
-    """Run the model on clips -> (len(clips), C): probabilities, or the values of a regression as they are.
+    """Run the model on clips -> (len(clips), C): see ``to_outputs``.
 
     Args:
         engine: the model.
@@ -54,4 +68,4 @@ def score_batches(engine: Engine, clips: Sequence[Clip], batch_size: int = 4) ->
     rows = np.concatenate(parts) if parts else np.zeros((0, len(engine.info.labels)), np.float32)
     if not np.isfinite(rows).all():
         raise WeightsError("the model's output is not finite: its weights are damaged")
-    return rows.astype(np.float64) if engine.info.task == "regression" else softmax(rows)
+    return to_outputs(rows, engine.info.kind)

@@ -11,10 +11,9 @@ from hicmae_cli.files import compute_sha256
 from hicmae_cli.runtime.engine import Engine
 from hicmae_cli.runtime.engines import ENGINE_NAMES, ENGINES, EngineKind, missing_packages
 from hicmae_cli.runtime.results import ModelRecord
+from hicmae_cli.tasks import KINDS
 from hicmae_cli.weights.catalogue import find_weight
 from hicmae_cli.weights.suffixes import SAFETENSORS
-
-_TASKS = ("classification", "regression")
 
 
 def open_engine(weights: str, engine: str = "auto", device: str = "auto", threads: int = 0) -> Engine:
@@ -41,8 +40,8 @@ def open_engine(weights: str, engine: str = "auto", device: str = "auto", thread
             + _hint_at_others(weights, kind, ", or use ")
         )
     opened = kind.open(find_weight(weights, kind.suffix) or _convert(weights, kind), device, threads)
-    if opened.info.task not in _TASKS:
-        raise WeightsError(f"{weights}: is a {opened.info.task} model; expected {' or '.join(_TASKS)}")
+    if opened.info.task not in KINDS:
+        raise WeightsError(f"{weights}: is a {opened.info.task} model; expected {' or '.join(KINDS)}")
     return opened
 
 

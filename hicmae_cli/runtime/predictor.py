@@ -14,7 +14,7 @@ from hicmae_cli.media import MediaInfo
 from hicmae_cli.model_input import CLIP_FRAMES
 from hicmae_cli.runtime.engine import Engine, score_batches
 from hicmae_cli.runtime.reading import OnSeconds, WindowInput, WindowReader
-from hicmae_cli.runtime.results import VOICE_TRACK, FileResult, Scores, Task, Track, Window
+from hicmae_cli.runtime.results import VOICE_TRACK, FileResult, Scores, Track, Window
 from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.runtime.sources import OpenSource, Source, open_source
 
@@ -130,9 +130,10 @@ def _predict_source(predictor: Predictor, source: OpenSource, info: MediaInfo, o
 
 def _score_inputs(engine: Engine, inputs: Sequence[WindowInput]) -> dict[int, Scores]:
     """Run the model on the inputs of one window -> the output of each track."""
-    task: Task = "regression" if engine.info.task == "regression" else "classification"
     rows = score_batches(engine, [each.clip for each in inputs])
-    return {each.track: Scores.of(engine.info.labels, row, task) for each, row in zip(inputs, rows, strict=True)}
+    return {
+        each.track: Scores.of(engine.info.labels, row, engine.info.kind) for each, row in zip(inputs, rows, strict=True)
+    }
 
 
 def _judge(

@@ -6,60 +6,72 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hicmae_cli.modalities import MODALITIES
+from hicmae_cli.tasks import Kind, join_labels, pick_labels
 from hicmae_cli.weights.info import WeightInfo
 
 SCHEMA: Final = "hicmae.predict/1"
 VOICE_TRACK: Final = 0
 """Id of the track of windows that are predicted from the sound alone because they show no face."""
 
-Task = Literal["classification", "regression"]
-
 
 @dataclass(frozen=True)
 class Scores:
     """Output of the model: a probability per label or, from a regression model, a value per target.
+
+    The probabilities of a classification sum to one; those of a multi-label model are independent.
 
     Attributes:
         by_name: the numbers by label or target, in the order of the model's outputs.
         task: what they are. Values have the scale of the training targets, and are not clipped.
 
     Raises:
-        ValueError: probabilities that do not sum to one, or values that are not finite.
+        ValueError: probabilities that do not sum to one or, of a multi-label model, are not between 0 and 1; values
+            that are not finite.
     """
 
     by_name: dict[str, float]
-    task: Task = "classification"
+    task: Kind = "classification"
 
     def __post_init__(self) -> None:
         total = sum(self.by_name.values())
         if self.task == "classification" and not math.isclose(total, 1, abs_tol=1e-3):
             raise ValueError(f"probabilities sum to {total}, expected 1: {self.by_name}")
+        if self.task == "multilabel" and not all(0 <= number <= 1 for number in self.by_name.values()):
+            raise ValueError(f"expected probabilities between 0 and 1, got {self.by_name}")
         if not all(map(math.isfinite, self.by_name.values())):
             raise ValueError(f"expected finite values, got {self.by_name}")
 
     @property
     def label(self) -> str | None:
-        """The most probable label; None for a regression."""
-        return max(self.by_name, key=self.by_name.__getitem__) if self.task == "classification" else None
+        """The most probable label; of a multi-label model, ``labels`` joined by ``+``; None for a regression."""
+        return join_labels(self.labels) if self.labels else None
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The predicted class or set (``pick_labels``), in the order of the outputs; none for a regression."""
+        if self.task == "multilabel":
+            picked = pick_labels(tuple(self.by_name), tuple(self.by_name.values()))
+            return tuple(name for name in self.by_name if name in picked)
+        return (max(self.by_name, key=self.by_name.__getitem__),) if self.task == "classification" else ()
 
     @property
     def probabilities(self) -> dict[str, float]:
         """Probabilities by label; empty for a regression."""
-        return self.by_name if self.task == "classification" else {}
+        return self.by_name if self.task != "regression" else {}
 
     @property
     def values(self) -> dict[str, float]:
-        """Values by target; empty for a classification."""
+        """Values by target; empty for a model of labels."""
         return self.by_name if self.task == "regression" else {}
 
     @classmethod
-    def of(cls, names: Sequence[str], row: NDArray[np.float64], task: Task = "classification") -> Scores:
+    def of(cls, names: Sequence[str], row: NDArray[np.float64], task: Kind = "classification") -> Scores:
         """Name a row (C,) of the model's output."""
         return cls({name: float(number) for name, number in zip(names, row, strict=True)}, task)
 
@@ -70,15 +82,20 @@ class Scores:
         return cls(means, rows[0].task)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the fields of the JSON document: ``label`` and ``probabilities``, or ``values``."""
+        """Return the fields of the JSON document: ``label`` and ``probabilities``, or ``values``.
+
+        A multi-label model adds ``labels``.
+        """
         if self.task == "regression":
             return {"values": self.by_name}
+        if self.task == "multilabel":
+            return {"label": self.label, "labels": list(self.labels), "probabilities": self.by_name}
         return {"label": self.label, "probabilities": self.by_name}
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Scores:
         """Read what `to_dict` wrote."""
-        task: Task = "regression" if "values" in fields else "classification"
+        task: Kind = "regression" if "values" in fields else "multilabel" if "labels" in fields else "classification"
         numbers = fields["values" if task == "regression" else "probabilities"]
         return cls({str(name): float(number) for name, number in numbers.items()}, task)
 

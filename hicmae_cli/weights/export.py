@@ -23,6 +23,7 @@ from hicmae_cli.model_input import CLIP_FRAMES, FACE_SIZE_PX, LOG_MEL_BINS, LOG_
 from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.encoders import Encoded
 from hicmae_cli.onnx_runtime import import_onnxruntime, open_session, run_session
+from hicmae_cli.tasks import Kind
 from hicmae_cli.weights.checkpoint import load_classifier
 from hicmae_cli.weights.info import METADATA_KEY
 
@@ -78,7 +79,7 @@ def export_onnx(source: str | Path, target: str | Path) -> ExportReport:
         onnx.helper.set_model_props(proto, {METADATA_KEY: info.to_json()})
         onnx.save(proto, temporary)
         onnx.checker.check_model(str(temporary), full_check=True)
-        logits, probabilities, largest = compare(network, temporary)
+        logits, probabilities, largest = compare(network, temporary, info.kind)
         valued = info.task == "regression"
         limit = TOLERANCE * max(1.0, largest) if valued else TOLERANCE
         if not logits <= limit:
@@ -133,11 +134,11 @@ def _fold_constants(proto: onnx.ModelProto) -> onnx.ModelProto:
         )
 
 
-def compare(model: nn.Module, onnx_file: Path) -> tuple[float, float, float]:
+def compare(model: nn.Module, onnx_file: Path, task: Kind) -> tuple[float, float, float]:
     """Compare torch and ONNX Runtime on seeded noise.
 
     Returns:
-        Largest difference of an output, largest difference of a softmax, largest output.
+        Largest difference of an output, largest difference of a probability, largest output.
     """
     session = open_session(onnx_file)
     generator = np.random.default_rng(_SEED)
@@ -150,7 +151,8 @@ def compare(model: nn.Module, onnx_file: Path) -> tuple[float, float, float]:
         got = torch.from_numpy(logits)
         # Not max(), which ignores NaN.
         worst_logit = float(np.maximum(worst_logit, (got - expected).abs().max()))
-        worst_probability = float(np.maximum(worst_probability, (got.softmax(-1) - expected.softmax(-1)).abs().max()))
+        shares = [each.sigmoid() if task == "multilabel" else each.softmax(-1) for each in (got, expected)]
+        worst_probability = float(np.maximum(worst_probability, (shares[0] - shares[1]).abs().max()))
         largest = max(largest, float(expected.abs().max()))
     return worst_logit, worst_probability, largest
 

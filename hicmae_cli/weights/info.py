@@ -17,6 +17,7 @@ from hicmae_cli.model_input import FRAME_STEP_S
 from hicmae_cli.models.config import Architecture, DecoderDims, ModelDims, find_variant
 from hicmae_cli.records.facts import Phase, RunFacts
 from hicmae_cli.records.seen import SeenData
+from hicmae_cli.tasks import JOINT, Kind
 
 METADATA_KEY = "hicmae"
 """Key of the JSON text in the metadata of both file formats."""
@@ -77,7 +78,7 @@ class WeightInfo(BaseModel):
     format: Literal["hicmae.weight/1"] = "hicmae.weight/1"
     variant: str
     dims: dict[str, int]
-    task: Literal["classification", "regression", "pretraining"] = "classification"
+    task: Literal[Kind, "pretraining"] = "classification"
     labels: tuple[str, ...]
     dataset: str
     sampling_rate: int
@@ -127,6 +128,8 @@ class WeightInfo(BaseModel):
             raise ValueError("a pre-trained weight must have `pretraining` and no labels")
         if self.task != "pretraining" and (not self.labels or self.pretraining is not None):
             raise ValueError("a weight that predicts must have labels and no `pretraining`")
+        if self.task == "multilabel" and any(JOINT in label for label in self.labels):
+            raise ValueError(f"a multi-label weight must have labels without {JOINT}, which joins the labels of a set")
         return self
 
     @model_validator(mode="after")
@@ -151,6 +154,17 @@ class WeightInfo(BaseModel):
         if self.variant != variant:
             raise ValueError(f"got variant {self.variant!r}, but the dims are those of {variant!r}")
         return self
+
+    @property
+    def kind(self) -> Kind:
+        """What the outputs of a weight that predicts mean.
+
+        Raises:
+            WeightsError: a pre-trained weight, which predicts nothing.
+        """
+        if self.task == "pretraining":
+            raise WeightsError("a pre-trained weight predicts nothing; fine-tune it first")
+        return self.task
 
     @property
     def model_dims(self) -> ModelDims:

@@ -110,7 +110,7 @@ TARGETS = ("arousal", "valence", "dominance")
 
 @pytest.mark.parametrize("text", ["a a.wav 0.5 -1.25 2\n", "id,video,audio,label\n1,a,a.wav,0.50  -1.25 2\n"])
 def test_numbers_of_a_regression(tmp_path: Path, text: str) -> None:
-    (sample,) = read_manifest(write(tmp_path, text), TARGETS, regression=True)
+    (sample,) = read_manifest(write(tmp_path, text), TARGETS, task="regression")
     assert sample.target == (0.5, -1.25, 2.0)
     with pytest.raises(TypeError, match="expected a class"):
         _ = sample.label
@@ -120,11 +120,11 @@ def test_numbers_of_a_regression(tmp_path: Path, text: str) -> None:
 def test_wrong_numbers_of_a_regression(tmp_path: Path, label: str) -> None:
     path = write(tmp_path, f"id,video,audio,label\n1,a,a.wav,{label}\n")
     with pytest.raises(ManifestError, match=r"line 2: expected 3 numbers \(arousal, valence, dominance\)"):
-        read_manifest(path, TARGETS, regression=True)
+        read_manifest(path, TARGETS, task="regression")
 
 
 def test_one_target_that_is_a_whole_number_is_no_class(tmp_path: Path) -> None:
-    (sample,) = read_manifest(write(tmp_path, "a a.wav 0\n"), ("arousal",), regression=True)
+    (sample,) = read_manifest(write(tmp_path, "a a.wav 0\n"), ("arousal",), task="regression")
     assert sample.target == (0.0,)
 
 
@@ -164,7 +164,7 @@ def test_labels_nobody_means(tmp_path: Path) -> None:
         read_manifest(path, LABELS, strict=True)
     path = write(tmp_path, "id,video,audio,label\n1,a,a.wav,1e200 0 0\n")
     with pytest.raises(ManifestError, match="line 2: expected 3 numbers"):
-        read_manifest(path, TARGETS, regression=True)
+        read_manifest(path, TARGETS, task="regression")
 
 
 @pytest.mark.parametrize(

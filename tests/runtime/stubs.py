@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from hicmae_cli.media import write_video
 from hicmae_cli.model_input import SAMPLE_RATE_HZ
-from hicmae_cli.runtime.results import FaceBox, ModelRecord, Scores, Task, Track, Window
+from hicmae_cli.runtime.results import FaceBox, ModelRecord, Scores, Track, Window
+from hicmae_cli.tasks import Kind
 from hicmae_cli.weights.info import WeightInfo
 
 LABELS = ("anger", "happiness", "neutral")
@@ -34,7 +35,7 @@ class ToyEngine:
         source="a test",
     )
 
-    def __init__(self, task: Task | None = None) -> None:
+    def __init__(self, task: Kind | None = None) -> None:
         if task is not None:
             self.info = self.info.model_copy(update={"task": task})
         self.batches: list[int] = []

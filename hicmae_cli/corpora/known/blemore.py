@@ -12,7 +12,7 @@ from hicmae_cli.corpora.dataset import Dataset, Item
 
 _BLENDED: Final = {"ang": "anger", "disg": "disgust", "fea": "fear", "hap": "happiness", "sad": "sadness"}
 _SINGLE: Final = {**_BLENDED, "neu": "neutral"}
-_CODES: Final = _SINGLE | {
+_SETS: Final = _SINGLE | {
     f"{one}+{other}": f"{_BLENDED[one]}+{_BLENDED[other]}" for one, other in combinations(_BLENDED, 2)
 }
 _FOLDS: Final = ("0", "1", "2", "3", "4")
@@ -48,7 +48,7 @@ def _list_items(root: Path) -> list[Item]:
         code, salience = _parse_emotions(row, path, line)
         items[name] = Item(
             id=name,
-            label=_CODES[code],
+            label=_SETS[code],
             speaker=row["video_id"],
             video=videos.get(name, root / f"{name}{_VIDEO_SUFFIXES[0]}"),
             fold=fold,
@@ -58,14 +58,14 @@ def _list_items(root: Path) -> list[Item]:
 
 
 def _parse_emotions(row: Mapping[str, str], path: Path, line: int) -> tuple[str, str]:
-    """Return the code of the label, and the salience of its emotions in per cent, in the order of the label."""
+    """Return the code of the emotions, and their salience in per cent, in the same order."""
     shown = {row["emotion_1"]: row["emotion_1_salience"]}
     if row["mix"].removesuffix(".0") == "1":
         shown[row["emotion_2"]] = row["emotion_2_salience"]
     codes = sorted(shown, key=lambda code: (list(_SINGLE).index(code) if code in _SINGLE else -1, code))
     code = "+".join(codes)
-    if code not in _CODES or (len(shown) == 1 and row["mix"].removesuffix(".0") != "0"):
-        raise make_fault(path, line, f"unknown emotions {quote(code)}; expected one of {', '.join(_CODES)}")
+    if code not in _SETS or (len(shown) == 1 and row["mix"].removesuffix(".0") != "0"):
+        raise make_fault(path, line, f"unknown emotions {quote(code)}; expected one of {', '.join(_SETS)}")
     return code, "/".join(shown[code].removesuffix(".0") for code in codes) if len(codes) == 2 else "100"
 
 
@@ -73,13 +73,13 @@ BLEMORE: Final = Dataset(
     name="blemore",
     title="BlEmoRe",
     folder="blemore",
-    task="classification",
-    labels=tuple(_CODES.values()),
-    codes=_CODES,
+    task="multilabel",
+    labels=tuple(_SINGLE.values()),
+    codes=_SINGLE,
     folds=_FOLDS,
     fold_rule="the five published folds of the training part, each with its own actors",
-    metric="war",
-    reported=("war", "uar"),
+    metric="exact_match",
+    reported=("exact_match", "macro_f1", "map"),
     sampling_rate=4,
     recipe="blemore",
     items=_list_items,
@@ -96,9 +96,9 @@ BLEMORE: Final = Dataset(
     licence="see the record on Zenodo",
     access="https://zenodo.org/records/15096942",
     choices=(
-        "Each of the six single emotions and ten blends is a class of its own. WAR then equals the challenge's "
-        "ACC_presence, which counts a clip as right if exactly its emotions are predicted. There is no multi-label "
-        "head with one output per emotion.",
+        "A clip has a set of one or two of the six emotions, and the model has one output per emotion. Exact match "
+        "equals the challenge's ACC_presence, which counts a clip as right if exactly its emotions are predicted.",
+        "Neutral is an emotion like the others: it is never part of a blend, but the model may predict it in one.",
         "Salience is a column of the manifest and is not learned, so ACC_salience cannot be computed.",
         "The folders of the archives are not known to us, so a video is found by its name anywhere below the root.",
         "The HiCMAE paper does not use BlEmoRe. Sampling rate 4 and 100 epochs are those of the paper's other corpora.",

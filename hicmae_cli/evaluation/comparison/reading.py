@@ -34,7 +34,12 @@ class SystemRun:
 
     @classmethod
     def from_evaluation(cls, result: Evaluation) -> SystemRun:
-        """Take the decisions of an evaluation; of one over folds, pass ``pooled``."""
+        """Take the decisions of an evaluation; of one over folds, pass ``pooled``.
+
+        Raises:
+            ManifestError: sets of labels.
+        """
+        _refuse_sets(result.info.task, "the evaluation")
         return cls(result.labels, result.samples, result.is_regression, result.modality)
 
 
@@ -175,6 +180,7 @@ def list_streams(document: Mapping[str, Any]) -> list[str]:
 
 def _read_document(path: Path, modality: str | None) -> SystemRun:
     document = _load(path)
+    _refuse_sets(document.get("task", ""), str(path))
     try:
         entries = _choose_stream(document, modality, path)
         regression = document.get("task") == "regression"
@@ -187,6 +193,13 @@ def _read_document(path: Path, modality: str | None) -> SystemRun:
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ManifestError(one_line(f"{path}: is not a document of scores: {error!r}")) from error
+
+
+def _refuse_sets(task: str, name: str) -> None:
+    if task == "multilabel":
+        raise ManifestError(
+            one_line(f"{name}: has sets of labels (multilabel); the tests of `compare` are for classes and values")
+        )
 
 
 def _choose_stream(document: Mapping[str, Any], modality: str | None, path: Path) -> Sequence[Mapping[str, Any]]:

@@ -13,6 +13,7 @@ from hicmae_cli.corpora.fold_protocols import DrawnFolds, FoldProtocol, draw_fol
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.corpora.splits import list_folds, split_by_column
 from hicmae_cli.errors import SettingsError, WeightsError
+from hicmae_cli.metric_names import MAIN_METRIC, format_metric
 from hicmae_cli.recipes.recipe import load_settings
 from hicmae_cli.recipes.settings import FinetuneSettings
 from hicmae_cli.training.extension import extend_settings
@@ -183,14 +184,15 @@ def describe_doubts(arm: Arm, task: Task) -> list[str]:
     folds = [fold for fold in list_folds(arm.samples) if fold in arm.folds]
     if task.is_regression or not folds:
         return doubts
-    found = {fold: {clip.label for clip in arm.list_test_clips(fold)} for fold in folds}
+    found = {fold: {label for clip in arm.list_test_clips(fold) for label in clip.labels} for fold in folds}
     absent = {fold: [label for label in task.labels if label not in labels] for fold, labels in found.items()}
     poor = {fold: labels for fold, labels in absent.items() if labels}
     if poor:
         listed = "; ".join(f"fold {fold}: no {', '.join(labels)}" for fold, labels in list(poor.items())[:_MOST_LISTED])
         more = f"; and {len(poor) - _MOST_LISTED} more" if len(poor) > _MOST_LISTED else ""
         doubts.append(
-            f"folds without a test clip of some class: {len(poor)} of {len(folds)} ({listed}{more}); the UAR of such a "
-            "fold is over its other classes, so read the pooled score"
+            f"folds without a test clip of some class: {len(poor)} of {len(folds)} ({listed}{more}); the "
+            f"{format_metric(MAIN_METRIC[task.kind])} of such a fold is over its other classes, so read the pooled "
+            "score"
         )
     return doubts

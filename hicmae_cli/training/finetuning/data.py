@@ -20,6 +20,7 @@ from hicmae_cli.corpora.values import check_values
 from hicmae_cli.errors import ManifestError, MediaError, TrainingError
 from hicmae_cli.model_input import CLIP_FRAMES, FACE_SIZE_PX, LOG_MEL_BINS, LOG_MEL_FRAMES
 from hicmae_cli.recipes.settings import FinetuneSettings
+from hicmae_cli.tasks import Kind
 from hicmae_cli.training.machine import quiet_worker
 
 NO_FACES = np.zeros((CLIP_FRAMES, FACE_SIZE_PX, FACE_SIZE_PX, 3), np.uint8)
@@ -35,7 +36,7 @@ class LabelledBatch(NamedTuple):
         faces: (B, 16, 160, 160, 3) uint8.
         has_faces: (B,) bool.
         audio: log-mels (B, 1, 256, 128).
-        targets: label indices (B,), or the values of a regression (B, D).
+        targets: label indices (B,), sets of labels as zeros and ones (B, C), or the values of a regression (B, D).
     """
 
     faces: Tensor
@@ -52,8 +53,8 @@ class TrainingClips(Dataset[LabelledItem | str]):
     """Augmented training clips of one epoch.
 
     An item is faces (16, 160, 160, 3) uint8, whether there are any (), log-mel (1, 256, 128), and its target: a label
-    index (), or the values of a regression (D,). ``to_video`` turns the first two into the model's input on the device,
-    so that a quarter of the bytes has to travel.
+    index (), a set of labels (C,), or the values of a regression (D,). ``to_video`` turns the first two into the
+    model's input on the device, so that a quarter of the bytes has to travel.
 
     Raises:
         ManifestError: a label that is not in ``labels`` or, for a regression, not as many numbers.
@@ -67,13 +68,11 @@ class TrainingClips(Dataset[LabelledItem | str]):
         epoch: int,
         cache: Sequence[PreparedClip] | None = None,
         *,
-        regression: bool = False,
+        task: Kind = "classification",
     ) -> None:
         self.samples = samples
         self.cache = cache
-        self.targets = torch.from_numpy(
-            regression_targets(samples, labels) if regression else label_indices(samples, labels)
-        )
+        self.targets = torch.from_numpy(make_targets(samples, labels, task))
         self.settings = settings
         self.epoch = epoch
 
@@ -120,6 +119,17 @@ class TrainingClips(Dataset[LabelledItem | str]):
         return read_prepared_clip(sample.video, None if silent else sample.audio)
 
 
+def make_targets(samples: Sequence[Sample], labels: Sequence[str], task: Kind) -> NDArray[np.int64 | np.float32]:
+    """Return what a model learns: label indices (n,), sets of labels (n, C), or values (n, D).
+
+    Raises:
+        ManifestError: a label that is not among the ``labels``, or not one value for each.
+    """
+    if task == "regression":
+        return regression_targets(samples, labels)
+    return label_sets(samples, labels) if task == "multilabel" else label_indices(samples, labels)
+
+
 def label_indices(samples: Sequence[Sample], labels: Sequence[str]) -> NDArray[np.int64]:
     """Return the index of every clip's label among the labels (n,).
 
@@ -131,6 +141,19 @@ def label_indices(samples: Sequence[Sample], labels: Sequence[str]) -> NDArray[n
         if sample.label not in place:
             raise ManifestError(f"clip {sample.id}: label {sample.label!r} is not one of {', '.join(labels)}")
     return np.array([place[sample.label] for sample in samples], np.int64)
+
+
+def label_sets(samples: Sequence[Sample], labels: Sequence[str]) -> NDArray[np.float32]:
+    """Return the set of labels of every clip (n, C): one for each label of the clip, and zero for the others.
+
+    Raises:
+        ManifestError: a label is not among them.
+    """
+    for sample in samples:
+        if unknown := sorted(sample.labels - set(labels)):
+            raise ManifestError(f"clip {sample.id}: label {unknown[0]!r} is not one of {', '.join(labels)}")
+    rows = [[label in sample.labels for label in labels] for sample in samples]
+    return np.array(rows, np.float32).reshape(len(samples), len(labels))
 
 
 def regression_targets(samples: Sequence[Sample], names: Sequence[str]) -> NDArray[np.float32]:
@@ -151,18 +174,18 @@ def training_loader(
     batches: Sequence[list[int]],
     cache: Sequence[PreparedClip] | None = None,
     *,
-    regression: bool = False,
+    task: Kind = "classification",
 ) -> DataLoader[LabelledItem | str]:
     """Return a loader of the batches of one process and epoch; give each batch to ``unpack_batch``.
 
     Args:
         samples: the training clips.
-        labels: names of the classes, or of the targets of a regression.
+        labels: names of the outputs.
         settings: the recipe.
         epoch: with the seed and a clip's index, it decides all random draws.
         batches: indices of the clips of every batch, in order.
         cache: the clips as read before, in the order of ``samples``.
-        regression: whether labels are numbers and not classes.
+        task: what the outputs mean.
 
     Raises:
         ManifestError: as ``TrainingClips``.
@@ -170,7 +193,7 @@ def training_loader(
     # Garbage of decoders must be freed here: in a forked process their threads are missing.
     gc.collect()
     return DataLoader(
-        TrainingClips(samples, labels, settings, epoch, cache, regression=regression),
+        TrainingClips(samples, labels, settings, epoch, cache, task=task),
         batch_sampler=batches,
         num_workers=settings.num_workers,
         pin_memory=torch.cuda.is_available(),

@@ -88,7 +88,7 @@ def finetune_folds(
         profile: values for a kind of machine, such as ``laptop``, which replace the recipe's but not ``overrides``.
         output: folder of the run, or of the runs of several folds or seeds.
         init: a weight to start from, by name or file; by default the model starts from scratch.
-        task: ``classification`` or ``regression``; by default the dataset's.
+        task: ``classification``, ``multilabel`` or ``regression``; by default the dataset's.
         labels: names of the outputs in order; by default the dataset's, or all labels in alphabetical order.
         licence: to write into the weights; by default the dataset's.
         source: what makes the weights, for their metadata; by default the command that does the same.

@@ -122,9 +122,7 @@ def train_epoch(run: FinetuningRun, stop: StopRequest, progress: FinetuningProgr
     epoch, first = run.schedule.locate(state.step)
     order = epoch_order(len(run.train), settings.seed, epoch)
     mine = deal_batches(order, settings, accelerator.num_processes, accelerator.process_index, first)
-    loader = training_loader(
-        run.train, run.task.labels, settings, epoch, mine, run.cache, regression=run.task.is_regression
-    )
+    loader = training_loader(run.train, run.task.labels, settings, epoch, mine, run.cache, task=run.task.kind)
     started = time.perf_counter()
     with batches_in(loader) as batches:
         for done in range(first + 1, steps + 1):

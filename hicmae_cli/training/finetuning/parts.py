@@ -106,12 +106,12 @@ def check_splits(train: Sequence[Sample], validation: Sequence[Sample], task: Ta
 
 
 def _check_labels(train: Sequence[Sample], validation: Sequence[Sample], task: Task) -> None:
-    """Check the classes of both splits; a regression has none."""
+    """Check the labels of both splits; a regression has none."""
     if task.is_regression:
         return
-    if unknown := {sample.label for sample in (*train, *validation)} - set(task.labels):
+    if unknown := {label for sample in (*train, *validation) for label in sample.labels} - set(task.labels):
         raise ManifestError(f"labels {', '.join(sorted(unknown))} are not among {', '.join(task.labels)}")
-    found = {sample.label for sample in validation}
+    found = {format_target(sample.target) for sample in validation}
     if len(task.labels) > 1 and len(found) == 1:
         raise ManifestError(
             f"all {len(validation)} validation clips are labelled {min(found)}: no epoch could score better than "
@@ -134,7 +134,7 @@ def check_people(train: Sequence[Sample], other: Sequence[Sample], name: str) ->
 
 def describe_absent_classes(clips: Sequence[Sample], labels: Sequence[str], name: str) -> str | None:
     """Return a warning about classes that a split lacks, or None."""
-    absent = [label for label in labels if label not in {sample.label for sample in clips}]
+    absent = [label for label in labels if label not in {each for sample in clips for each in sample.labels}]
     return f"there are no {name} clips of {', '.join(absent)}" if absent else None
 
 
@@ -175,7 +175,7 @@ def read_calibration(
     """Read some tokens of ``fit_start_clips`` clips, to fit a fresh model to; the same in every process."""
     batches = first_batches(len(train), settings, settings.seed, settings.fit_start_clips)
     found = []
-    loader = training_loader(train, task.labels, settings, 0, batches, cache, regression=task.is_regression)
+    loader = training_loader(train, task.labels, settings, 0, batches, cache, task=task.kind)
     with batches_in(loader) as read:
         for faces, has_faces, audio, _ in map(unpack_batch, read):
             keep_video, keep_audio = (

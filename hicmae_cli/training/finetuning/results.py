@@ -14,6 +14,7 @@ from hicmae_cli.metric_names import format_metric
 
 SCHEMA = "hicmae.finetune/1"
 _SHOWN = ("uar", "war", "ccc", "mae")
+_SHOWN_OF_SETS = ("macro_f1", "exact_match", "map")
 
 
 @dataclass(frozen=True)
@@ -273,4 +274,6 @@ def _average(rows: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def _format_scores(metrics: Mapping[str, float]) -> str:
-    return ", ".join(f"{format_metric(name)} {metrics[name]:.4f}" for name in _SHOWN if name in metrics)
+    # The scores of a classification have a macro F1, too.
+    names = _SHOWN_OF_SETS if "exact_match" in metrics else _SHOWN
+    return ", ".join(f"{format_metric(name)} {metrics[name]:.4f}" for name in names if name in metrics)

@@ -61,7 +61,8 @@ class EpochReport:
         if not self.scores:
             return text
         judged = self.judged_on if self.judged_loss is None else f"{self.judged_on} loss {self.judged_loss:.4f}"
-        shown = dict.fromkeys((self.metric, *(name for name in ("uar", "war", "ccc", "mae") if name in self.scores)))
+        usual = ("uar", "war", "ccc", "mae", "exact_match")
+        shown = dict.fromkeys((self.metric, *(name for name in usual if name in self.scores)))
         scores = "  ".join(f"{format_metric(name)} {self.scores[name]:.4f}" for name in shown)
         return f"{text}  {judged}  {scores}  best {self.best:.4f}"
 

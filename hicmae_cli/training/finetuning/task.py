@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal, get_args
 
 from hicmae_cli.corpora.dataset import Dataset
 from hicmae_cli.corpora.manifest import ALL_FOLDS, Sample, read_manifest
@@ -13,12 +12,11 @@ from hicmae_cli.corpora.splits import list_folds
 from hicmae_cli.corpora.values import parse_values
 from hicmae_cli.errors import ManifestError, SettingsError
 from hicmae_cli.labels import canonical_label, is_label
+from hicmae_cli.metric_names import MAIN_METRIC
 from hicmae_cli.records.facts import DataFacts, RunFacts
 from hicmae_cli.records.seen import SeenData
+from hicmae_cli.tasks import JOINT, KINDS, Kind
 from hicmae_cli.weights.info import FRAME_FOLDERS, OUR_FRONT_END
-
-Kind = Literal["classification", "regression"]
-KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 
 
 @dataclass(frozen=True)
@@ -32,7 +30,7 @@ class Task:
         front_end: how the faces of the clips were cut.
         source: the command or script that makes the weight, for its metadata.
         kind: what the outputs are.
-        metric: that chooses the epoch; by default UAR, or the CCC of a regression.
+        metric: that chooses the epoch; by default that of ``MAIN_METRIC``.
         merge_by: how many fields of an id name the clips to decide as one; see ``corpora.dataset.Dataset``.
         shares_people: why the published split has the same people in several parts; empty if that is a fault.
         protocol: ``loso`` or ``kfold:N`` if the run drew its own folds; empty if the list decides.
@@ -64,13 +62,13 @@ class Task:
 
     @property
     def is_regression(self) -> bool:
-        """Whether the model predicts numbers and not classes."""
+        """Whether the model predicts numbers and not labels."""
         return self.kind == "regression"
 
     @property
     def chosen_by(self) -> str:
         """The metric that chooses the epoch."""
-        return self.metric or ("ccc" if self.is_regression else "uar")
+        return self.metric or MAIN_METRIC[self.kind]
 
 
 def choose_kind(task: str | None, dataset: Dataset | None) -> Kind:
@@ -80,7 +78,7 @@ def choose_kind(task: str | None, dataset: Dataset | None) -> Kind:
         SettingsError: no such task, or not that of a dataset with fixed labels.
     """
     if task is None:
-        return "regression" if dataset and dataset.task == "regression" else "classification"
+        return next((kind for kind in KINDS if dataset and dataset.task == kind), "classification")
     found = next((kind for kind in KINDS if kind == task), None)
     if found is None:
         raise SettingsError(f"task={task!r}: expected {' or '.join(KINDS)}")
@@ -100,6 +98,8 @@ def choose_labels(labels: Sequence[str], dataset: Dataset | None, kind: Kind) ->
     given = f"labels={','.join(labels)!r}"
     if not all(map(is_label, names)) or len(set(names)) < len(names):
         raise SettingsError(f"{given}: expected distinct, printable names")
+    if kind == "multilabel" and any(JOINT in name for name in names):
+        raise SettingsError(f"{given}: expected names without {JOINT}, which joins the labels of a clip")
     own = dataset.labels if dataset else ()
     if kind == "regression" and not names and not own:
         raise SettingsError("a regression needs `labels`: the names of its targets, in the order of the manifest")
@@ -141,7 +141,7 @@ def read_task(
     # Numbers in the manifest are indices into the dataset's own order, whatever the order of the outputs.
     own = dataset.labels if dataset else ()
     codes = dataset.codes if dataset else None
-    samples = read_manifest(manifest, own or order or None, codes=codes, strict=True, regression=kind == "regression")
+    samples = read_manifest(manifest, own or order or None, codes=codes, strict=True, task=kind)
     if kind == "classification" and not order and all(parse_values(sample.label) for sample in samples):
         raise ManifestError(
             f"{manifest}: all labels are numbers, e.g. {samples[0].label!r}; a regression needs "
@@ -149,7 +149,7 @@ def read_task(
         )
     ours = all(sample.video is None or sample.video.suffix == ".mkv" for sample in samples)
     task = Task(
-        labels=order or tuple(sorted({sample.label for sample in samples})),
+        labels=order or tuple(sorted({label for sample in samples for label in sample.labels})),
         dataset=name,
         licence=licence or (dataset.licence if dataset else "unknown"),
         front_end=OUR_FRONT_END if ours else FRAME_FOLDERS,

@@ -52,7 +52,7 @@ def build_task_loss(
         weighting: the recipe's ``class_weights``.
 
     Raises:
-        SettingsError: a loss of the other task, or weights for a loss that has no classes to weigh.
+        SettingsError: a loss of another task, or weights for a loss that has no classes to weigh.
         ManifestError: a class to weigh without clips.
     """
     name = resolve_loss(loss, task.kind)

@@ -22,8 +22,8 @@ from hicmae_cli.evaluation.scoring import restrict
 from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.inputs import to_video
 from hicmae_cli.recipes.settings import FinetuneSettings
-from hicmae_cli.runtime.engine import softmax
-from hicmae_cli.training.finetuning.data import NO_FACES, NO_SOUND, label_indices, regression_targets
+from hicmae_cli.runtime.engine import to_outputs
+from hicmae_cli.training.finetuning.data import NO_FACES, NO_SOUND, make_targets
 from hicmae_cli.training.finetuning.task_loss import TaskLoss
 from hicmae_cli.training.loop import raise_together
 from hicmae_cli.training.machine import batches_in, gather_objects, quiet_worker
@@ -249,17 +249,14 @@ def _score(
     rows: Sequence[NDArray[np.float32]], samples: Sequence[Sample], info: WeightInfo, task_loss: TaskLoss
 ) -> Validation:
     """Compute the scores and the loss of the outputs (V, C) of every clip."""
-    regression = info.task == "regression"
     results = []
     for sample, outputs in zip(samples, rows, strict=True):
-        views = outputs.astype(np.float64) if regression else softmax(outputs)
+        views = to_outputs(outputs, info.kind)
         undecided = SampleResult(sample.id, sample.target, "", (), tuple(map(tuple, views.tolist())), sample.speaker)
-        results.append(decide(undecided, info.labels, regression=regression))
+        results.append(decide(undecided, info.labels, info.kind))
     evaluation = Evaluation(info, "torch", info.modality, info.frame_stride, tuple(results))
     every = torch.from_numpy(np.concatenate(rows))
-    targets = torch.from_numpy(
-        regression_targets(samples, info.labels) if regression else label_indices(samples, info.labels)
-    )
+    targets = torch.from_numpy(make_targets(samples, info.labels, info.kind))
     targets = targets.repeat_interleave(torch.tensor([len(outputs) for outputs in rows]), dim=0)
     if task_loss.mixes:
         targets = soft_targets(targets, every.shape[1], 0.0)

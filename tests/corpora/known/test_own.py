@@ -121,7 +121,7 @@ def test_numbers_without_names_are_targets_of_a_regression(lines: str, tmp_path:
     path = tmp_path / "manifest.csv"
     path.write_text(lines.format(rows, authors))
     assert tuple(item.label for item in MANIFEST.items(tmp_path)) == texts
-    values = [sample.target for sample in read_manifest(path, ["valence"], existing=False, regression=True)]
+    values = [sample.target for sample in read_manifest(path, ["valence"], existing=False, task="regression")]
     assert values == [(3.0,), (0.5,), (-2.0,), (10.0,)]
     (tmp_path / "labels.txt").write_text("happy\nsad\n")
     with pytest.raises(ManifestError, match="the label is the number 3, but there are 2 labels"):

@@ -117,7 +117,7 @@ def test_regression_targets_are_numbers(samples: list[Sample]) -> None:
     names = ("arousal", "valence", "dominance")
     rated = [replace(s, target=(i / 2, -0.25, 1.0)) for i, s in enumerate(samples)]
     batches = [[2, 1]]
-    loader = training_loader(rated, names, SETTINGS, 0, batches, regression=True)
+    loader = training_loader(rated, names, SETTINGS, 0, batches, task="regression")
     target = unpack_batch(next(iter(loader)))[3]
     assert target.dtype == torch.float32
     assert target.tolist() == [[1.0, -0.25, 1.0], [0.5, -0.25, 1.0]]
