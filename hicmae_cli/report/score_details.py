@@ -35,11 +35,15 @@ def _format(score: float | None) -> str:
 
 
 def _make_class_grid(document: Mapping[str, Any]) -> Grid:
+    titles = {"precision": "precision", "recall": "recall", "f1": "F1"}
+    kind = "classes"
+    if document.get("task") == "multilabel":
+        kind, titles = "labels", {**titles, "average_precision": PROBABILITY_TITLES["average_precision"]}
     rows = tuple(
-        (label, str(own["support"]), *(_format(own[name]) for name in ("precision", "recall", "f1")))
+        (label, str(own["support"]), *(_format(own[name]) for name in titles))
         for label, own in document["classes"].items()
     )
-    return Grid(f"classes, {document['modality']}", ("", "clips", "precision", "recall", "F1"), rows)
+    return Grid(f"{kind}, {document['modality']}", ("", "clips", *titles.values()), rows)
 
 
 def _make_probability_grid(document: Mapping[str, Any]) -> Grid:

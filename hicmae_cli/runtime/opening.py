@@ -41,7 +41,7 @@ def open_engine(weights: str, engine: str = "auto", device: str = "auto", thread
         )
     opened = kind.open(find_weight(weights, kind.suffix) or _convert(weights, kind), device, threads)
     if opened.info.task not in KINDS:
-        raise WeightsError(f"{weights}: is a {opened.info.task} model; expected {' or '.join(KINDS)}")
+        raise WeightsError(f"{weights}: is a {opened.info.task} model; expected one of {', '.join(KINDS)}")
     return opened
 
 

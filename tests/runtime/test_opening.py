@@ -141,7 +141,7 @@ def test_another_task_is_refused(toy: Path, monkeypatch: pytest.MonkeyPatch) -> 
     engine.info = engine.info.model_copy(update={"task": "pretraining"})
     kind = replace(engines.ENGINES["torch"], open=lambda *_: engine)
     monkeypatch.setitem(engines.ENGINES, "torch", kind)
-    with pytest.raises(WeightsError, match="is a pretraining model; expected classification or regression"):
+    with pytest.raises(WeightsError, match="is a pretraining model; expected one of classification, multilabel, reg"):
         open_engine(str(toy))
 
 

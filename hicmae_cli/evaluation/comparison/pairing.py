@@ -95,7 +95,7 @@ def _index_clips(name: str, run: SystemRun, labels: Sequence[str]) -> dict[str, 
 
 def _order(value: Target, labels: Sequence[str], wanted: Sequence[str]) -> Target:
     """Put the values of a regression in the order of another system's targets; a class stays."""
-    if isinstance(value, str) or tuple(labels) == tuple(wanted):
+    if not isinstance(value, tuple) or tuple(labels) == tuple(wanted):
         return value
     return tuple(value[labels.index(label)] for label in wanted)
 

@@ -81,7 +81,7 @@ def choose_kind(task: str | None, dataset: Dataset | None) -> Kind:
         return next((kind for kind in KINDS if dataset and dataset.task == kind), "classification")
     found = next((kind for kind in KINDS if kind == task), None)
     if found is None:
-        raise SettingsError(f"task={task!r}: expected {' or '.join(KINDS)}")
+        raise SettingsError(f"task={task!r}: expected one of {', '.join(KINDS)}")
     if dataset is not None and dataset.labels and found != dataset.task:
         raise SettingsError(f"task={task!r}: {dataset.name} is a dataset for {dataset.task}")
     return found

@@ -171,7 +171,7 @@ def test_without_hooks_warnings_are_python_warnings(folder: Path) -> None:
     [
         ({"recipe": None}, SettingsError, "`manifest` needs a `recipe`"),
         ({"dataset": "mars"}, SettingsError, "no dataset named mars"),
-        ({"task": "guess"}, SettingsError, "task='guess': expected classification or regression"),
+        ({"task": "guess"}, SettingsError, "task='guess': expected one of classification, multilabel, regression"),
         ({"task": "regression"}, SettingsError, "a regression needs `labels`"),
         ({"dataset": "crema-d", "task": "regression"}, SettingsError, "crema-d is a dataset for classification"),
         ({"labels": ("anger", "ANG")}, SettingsError, "labels='anger,ANG': expected distinct, printable names"),
