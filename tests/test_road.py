@@ -60,8 +60,7 @@ def test_from_files_as_distributed_to_a_table(name: str, tmp_path: Path, monkeyp
     assert tuned.code == 0, tuned.err + tuned.out
     document = json.loads(Path("run/result.json").read_text())
     folds = sorted({row["fold"] for row in rows} - {""})
-    metric = "ccc" if dataset.task == "regression" else "uar"
-    assert metric in document["metrics"]
+    assert dataset.metric in document["metrics"]
     assert sorted(document.get("folds", {})) == folds
     weight = Path("run") / (f"fold-{folds[0]}" if folds else "") / "best.safetensors"
     info = read_info(str(weight))
@@ -73,6 +72,44 @@ def test_from_files_as_distributed_to_a_table(name: str, tmp_path: Path, monkeyp
     scored = hicmae("evaluate", "--dataset", name, *root, *which, "--engine", "torch", "--json", "again.json")
     assert scored.code == 0, scored.err
     assert json.loads(Path("again.json").read_text())["metrics"] == document["metrics"]
+
+
+@pytest.mark.slow
+def test_blends_go_the_same_road_to_a_prediction(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All blends, with mixing and smoothing on, to an ONNX file whose probabilities need not sum to one."""
+    monkeypatch.chdir(tmp_path)
+    make_fake("blemore", tmp_path, folds=3)
+    root = ["--dataset", "blemore", "--root", "."]
+    assert hicmae("prepare", "blemore", "--root", ".", "--workers", 1).code == 0
+    chosen = {**SMALL, "batch_size": 8, "mixup": 0.8, "cutmix": 1.0, "drop_video_tokens": 0}
+    settings = [word for key, value in chosen.items() for word in ("--set", f"{key}={value}")]
+    tuned = hicmae("finetune", *root, "--fold", 1, "--device", "cpu", "--output", "run", *settings)
+    assert tuned.code == 0, tuned.err + tuned.out
+    document = json.loads(Path("run/fold-1/result.json").read_text())
+    assert document["task"] == "multilabel" and "confusion" not in document
+    assert {sample["label"] for sample in document["samples"]} >= {"anger+fear", "neutral"}
+    assert not list(Path("run").glob("**/confusion.png"))
+
+    weight = "run/fold-1/best.safetensors"
+    exported = hicmae("export", "-w", weight)
+    assert exported.code == 0 and "in a probability" in exported.out, exported.err
+    scored = hicmae(
+        "evaluate", *root, "--fold", 1, "-w", "run/fold-1/best.onnx", "--json", "again.json", "--by", "gender"
+    )
+    assert scored.code == 0, scored.err
+    again = json.loads(Path("again.json").read_text())
+    for one, other in zip(document["samples"], again["samples"], strict=True):
+        assert one["probabilities"] == pytest.approx(other["probabilities"], abs=1e-3)
+
+    (video,) = Path("videos").glob("A411_mix_fea_ang*")
+    assert hicmae("predict", video, "-w", "run/fold-1/best.onnx", "--output", "out").code == 0
+    (file,) = json.loads(Path("out/predictions.json").read_text())["files"]
+    summary = file["summary"]
+    assert summary["label"] == "+".join(sorted(summary["labels"]))
+    assert sum(summary["probabilities"].values()) != pytest.approx(1, abs=0.1)
+
+    refused = hicmae("compare", "again.json", "run/fold-1")
+    assert refused.code != 0 and "sets of labels" in refused.err
 
 
 @pytest.mark.slow

@@ -248,8 +248,9 @@ def _read_target(
         return values
     if task == "classification":
         return _read_label(where, text, labels, codes, strict)
-    names = [_read_label(where, part, labels, codes, strict) for part in text.split(JOINT)]
-    if not all(names) or len(set(names)) < len(names):
+    parts = [part for part in text.split(JOINT) if part.strip()]
+    names = {_read_label(where, part, labels, codes, strict) for part in parts}
+    if not names or len(names) <= text.count(JOINT):
         raise ManifestError(f"{where}: expected different labels joined by {JOINT}, such as anger+fear, got {text!r}")
     return frozenset(names)
 

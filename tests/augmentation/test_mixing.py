@@ -37,6 +37,14 @@ def test_mixtures_equal_those_of_timm(mix: Mix, count: int, monkeypatch: pytest.
     assert torch.equal(video, batch(count)[0])  # the input is unchanged
 
 
+def test_sets_are_smoothed_towards_one_half_and_mixed() -> None:
+    sets = torch.tensor([[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]])
+    assert torch.equal(soft_targets(sets, 3, 0.0), sets)
+    smooth = soft_targets(sets, 3, 0.1)
+    torch.testing.assert_close(smooth[0], torch.tensor([0.95, 0.05, 0.95]))
+    torch.testing.assert_close(mix_targets(sets, Mix(0.25))[0], torch.tensor([0.25, 0.75, 0.25]))
+
+
 def test_odd_batches_and_single_clips_are_mixed() -> None:
     video, labels = batch(3)
     mixed = mix_video(video, Mix(0.25))

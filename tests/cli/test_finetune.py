@@ -183,7 +183,10 @@ def test_label_numbers_are_indices_into_the_given_names(puppets: Path) -> None:
         ([], "neither --dataset nor --manifest"),
         (["--dataset", "mars"], "no dataset named mars"),
         (["--manifest", "clips.csv", "--root", "data"], "got both --root and --manifest"),
-        (["--manifest", "clips.csv", "--task", "guess"], "--task guess: expected one of classification, multilabel, regression"),
+        (
+            ["--manifest", "clips.csv", "--task", "guess"],
+            "--task guess: expected one of classification, multilabel, regression",
+        ),
         (["--manifest", "clips.csv", "--task", "regression"], "a regression needs --labels"),
         (
             ["--dataset", "puppets", "--task", "regression"],

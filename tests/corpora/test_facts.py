@@ -11,7 +11,9 @@ from hicmae_cli.corpora.catalogue import DATASETS
 from hicmae_cli.corpora.dataset import Dataset, Item, SplitFacts
 from hicmae_cli.corpora.facts import check_dataset
 
-RAVDESS, MER2023, EMODB, WEREWOLF = (DATASETS[name] for name in ("ravdess", "mer2023", "emodb", "werewolf-xl"))
+RAVDESS, MER2023, EMODB, WEREWOLF, BLEMORE = (
+    DATASETS[name] for name in ("ravdess", "mer2023", "emodb", "werewolf-xl", "blemore")
+)
 
 
 @pytest.mark.parametrize(
@@ -28,6 +30,8 @@ RAVDESS, MER2023, EMODB, WEREWOLF = (DATASETS[name] for name in ("ravdess", "mer
         (MER2023, {"labels": ("angry",), "published": {}, "codes": {}}, "labels: got 'angry', expected 'anger'"),
         (MER2023, {"codes": {"a": "joy"}}, "codes: joy is not in labels; codes: there is none for anger, happiness, "),
         (RAVDESS, {"metric": "ccc"}, "metric, reported: ccc is not a metric of classification"),
+        (BLEMORE, {"labels": ("a+b",), "codes": {}}, r"labels: 'a+b' has a +, which joins the labels of a clip"),
+        (BLEMORE, {"metric": "uar"}, "metric, reported: uar is not a metric of multilabel"),
         (WEREWOLF, {"metric": "uar"}, "metric, reported: uar is not a metric of regression"),
         (RAVDESS, {"reported": (), "scores": {}}, "reported: expected at least one metric"),
         (RAVDESS, {"scores": {"macro_f1": 0.5}}, "scores: macro_f1 is not in reported"),

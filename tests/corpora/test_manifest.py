@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from hicmae_cli.corpora.manifest import Sample, describe_fault, read_manifest
+from hicmae_cli.corpora.values import format_target, name_class
 from hicmae_cli.errors import ManifestError
 from tests import reference
 
@@ -126,6 +128,39 @@ def test_wrong_numbers_of_a_regression(tmp_path: Path, label: str) -> None:
 def test_one_target_that_is_a_whole_number_is_no_class(tmp_path: Path) -> None:
     (sample,) = read_manifest(write(tmp_path, "a a.wav 0\n"), ("arousal",), task="regression")
     assert sample.target == (0.0,)
+
+
+def test_sets_of_labels_round_trip(tmp_path: Path) -> None:
+    sets = [frozenset({"anger"}), frozenset({"fear", "anger"}), frozenset({"sadness", "fear", "neutral"})]
+    lines = [f"{index},a,a.wav,{format_target(target)}" for index, target in enumerate(sets)]
+    path = write(tmp_path, "\n".join(["id,video,audio,label", *lines]))
+    found = read_manifest(path, LABELS, task="multilabel", strict=True)
+    assert [sample.target for sample in found] == [sample.labels for sample in found] == sets
+    assert [name_class(sample.target) for sample in found] == ["anger", "anger+fear", "fear+neutral+sadness"]
+    with pytest.raises(TypeError, match="clip 0: expected a class"):
+        _ = found[0].label
+
+
+def test_codes_and_numbers_in_a_set(tmp_path: Path) -> None:
+    path = write(tmp_path, "id,video,audio,label\n1,a,a.wav,q+SAD\n2,a,a.wav,0 + hap\n")
+    found = read_manifest(path, LABELS, codes=CODES, task="multilabel")
+    assert [sample.target for sample in found] == [{"fear", "sadness"}, {LABELS[0], "happiness"}]
+
+
+@pytest.mark.parametrize(
+    ("label", "said"),
+    [
+        ("", "different labels joined by"),
+        ("anger+", "different labels joined by"),
+        ("anger+ANG", "different labels joined by"),
+        ("anger+bored", "the label 'bored' is not one of anger, "),
+        ("anger+99", "the label is the number 99, but there are 6 labels"),
+    ],
+)
+def test_what_is_no_set_of_labels(label: str, said: str, tmp_path: Path) -> None:
+    path = write(tmp_path, f"id,video,audio,label\n1,a,a.wav,{label}\n")
+    with pytest.raises(ManifestError, match=re.escape("line 2: ") + f".*{re.escape(said)}"):
+        read_manifest(path, LABELS, task="multilabel", strict=True)
 
 
 def test_a_whole_path_may_lead_anywhere(tmp_path: Path) -> None:

@@ -115,8 +115,23 @@ def test_a_loss_serves_one_task() -> None:
         resolve_loss("cross_entropy", "regression")
     assert {task: LOSSES[name].task for task, name in DEFAULT_LOSS.items()} == {
         "classification": "classification",
+        "multilabel": "multilabel",
         "regression": "regression",
     }
+    assert resolve_loss("auto", "multilabel") == "binary_cross_entropy"
+    with pytest.raises(SettingsError, match=r"the labels are sets of labels; use auto or binary_cross_entropy"):
+        resolve_loss("cross_entropy", "multilabel")
+
+
+def test_binary_cross_entropy_asks_one_question_per_label() -> None:
+    """By hand: -t log p - (1 - t) log(1 - p), averaged over all clips and labels; half precision is enough."""
+    logits = torch.tensor([[0.5, -2.0, 30.0], [0.0, 1.0, -30.0]])
+    targets = torch.tensor([[1.0, 0.0, 1.0], [0.25, 1.0, 0.0]])
+    p = logits.double().sigmoid()
+    expected = -(targets * p.log() + (1 - targets) * (-logits.double()).sigmoid().log()).mean().item()
+    loss = LOSSES["binary_cross_entropy"]
+    assert loss.mixes and loss.terms(logits, targets)["loss"].item() == pytest.approx(expected, rel=1e-6)
+    assert loss.terms(logits.half(), targets)["loss"].item() == pytest.approx(expected, rel=1e-3)
 
 
 def test_a_recipe_takes_any_loss_of_the_table_and_no_other() -> None:

@@ -19,7 +19,7 @@ from hicmae_cli.report.console import (
 )
 from hicmae_cli.runtime.results import FileResult, Scores, Track, Window
 from hicmae_cli.weights.info import WeightInfo
-from tests.report.toys import regression
+from tests.report.toys import blends, regression
 from tests.runtime.stubs import TOY_REGRESSION, ToyEngine, track, window
 
 SURE, HALF, UNSURE = (0.2, 0.7, 0.1), (0.5, 0.3, 0.2), (0.31, 0.3, 0.39)
@@ -194,6 +194,18 @@ def test_a_regression_shows_its_values_over_time(width: int) -> None:
     assert len(set(level.removeprefix("person 1 valence").strip())) == 1
     assert lines[-3:-1] == ["arousal: ▁ -1.50 to █ 12.25", "valence: ▁ 0.25 to █ 0.25"]
     assert "…" not in text
+
+
+def test_a_set_shows_each_of_its_labels_and_all_probabilities_over_time() -> None:
+    file, info = blends().files[0], blends().model.info
+    lines = drawn(100, file, info)
+    first, second = rows(lines, "person 1 "), [line for line in lines if "56%" in line]
+    assert "fear" in first[0] and "88%" in first[0] and "sadness 12%" in first[0]
+    assert len(second) == 1 and "anger" in second[0] and "next" not in second[0]
+    bars = {row.split()[2]: row.split()[3] for row in first[1:]}
+    assert (bars["fear"][0], bars["fear"][-1]) == ("█", "▆")
+    assert (bars["sadness"][0], bars["sadness"][-1]) == ("▃", "▁")
+    assert sum("0.00 to █ 1.00" in line for line in lines) == 1
 
 
 def test_the_licence_line_names_the_targets_of_a_regression() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from hicmae_cli.report.csv_writer import windows_csv, write_csv
-from tests.report.toys import prediction, regression
+from tests.report.toys import blends, prediction, regression
 from tests.runtime.stubs import LABELS, track, window
 
 
@@ -35,6 +35,14 @@ def test_a_regression_has_a_column_per_target_and_no_label() -> None:
         "path,track,start_s,end_s,face_coverage,modality,arousal,valence",
         "a.mp4,1,0.0,4.0,1.0,av,-1.5,0.25",
         "a.mp4,1,4.0,8.0,1.0,av,12.25,0.25",
+    ]
+
+
+def test_a_set_has_a_joined_label_and_its_probabilities() -> None:
+    assert windows_csv(blends()).splitlines() == [
+        "path,track,start_s,end_s,label,face_coverage,modality,anger,fear,sadness",
+        "a.mp4,1,0.0,4.0,anger+fear,1.0,av,0.75,1.0,0.25",
+        "a.mp4,1,4.0,8.0,fear,1.0,av,0.375,0.75,0.0",
     ]
 
 

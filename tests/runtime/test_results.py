@@ -107,6 +107,31 @@ def test_a_regression_has_values_in_place_of_label_and_probabilities() -> None:
     assert FileResult.from_dict(document).to_dict() == document
 
 
+def likely(*row: float) -> Scores:
+    return Scores.of(LABELS, np.array(row), "multilabel")
+
+
+def test_a_set_has_independent_probabilities_and_a_joined_label() -> None:
+    both = likely(0.75, 0.25, 0.875)
+    assert (both.label, both.labels) == ("anger+neutral", ("anger", "neutral"))
+    assert both.probabilities == {"anger": 0.75, "happiness": 0.25, "neutral": 0.875} and both.values == {}
+    assert likely(0.1, 0.3, 0.2).label == "happiness"
+    mean = Scores.mean([both, likely(0.0, 0.0, 0.5)])
+    assert mean.label == "neutral" and mean.probabilities["neutral"] == 0.6875
+    for number in (1.01, -0.01, float("nan")):
+        with pytest.raises(ValueError, match="between 0 and 1"):
+            likely(0.5, number, 0.5)
+
+
+def test_a_set_comes_back_from_its_json() -> None:
+    person = Track(1, (Window(0.0, 2.0, likely(0.75, 0.25, 0.875), 1.0, "av"),), 1.0)
+    document = json.loads(json.dumps(FileResult(Path("a.mp4"), "ok", tracks=(person,)).to_dict()))
+    for part in (document["summary"], document["tracks"][0], document["tracks"][0]["windows"][0]):
+        assert (part["label"], part["labels"]) == ("anger+neutral", ["anger", "neutral"])
+        assert sum(part["probabilities"].values()) == 1.875
+    assert FileResult.from_dict(document).to_dict() == document
+
+
 def test_a_result_comes_back_from_its_json() -> None:
     people = (track(0, coverage=0.0, modality="audio"), track(1, window(0.0, 2.56), window(1.28, 3.84), coverage=0.95))
     for file in (

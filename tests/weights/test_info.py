@@ -38,6 +38,7 @@ def test_round_trip_with_canonical_labels() -> None:
     [
         ({"labels": ["anger", "ANG"]}, "labels"),
         ({"labels": []}, "labels"),
+        ({"labels": ["anger+fear"], "task": "multilabel"}, "which joins the labels of a set"),
         ({"variant": "tiny"}, "variant"),
         ({"dims": {"width": 128}}, "dims"),
         ({"sampling_rate": 0}, "sampling_rate"),

@@ -21,6 +21,7 @@ from hicmae_cli.training.finetuning.data import (
     LabelledItem,
     TrainingClips,
     label_indices,
+    label_sets,
     regression_targets,
     training_loader,
     unpack_batch,
@@ -121,6 +122,17 @@ def test_regression_targets_are_numbers(samples: list[Sample]) -> None:
     target = unpack_batch(next(iter(loader)))[3]
     assert target.dtype == torch.float32
     assert target.tolist() == [[1.0, -0.25, 1.0], [0.5, -0.25, 1.0]]
+
+
+def test_sets_of_labels_are_zeros_and_ones(samples: list[Sample]) -> None:
+    names = ("anger", "fear", "sadness")
+    blended = [replace(s, target=frozenset({"fear", names[i % 3]})) for i, s in enumerate(samples)]
+    loader = training_loader(blended, names, SETTINGS, 0, [[2, 1]], task="multilabel")
+    target = unpack_batch(next(iter(loader)))[3]
+    assert target.dtype == torch.float32
+    assert target.tolist() == [[0.0, 1.0, 1.0], [0.0, 1.0, 0.0]]
+    with pytest.raises(ManifestError, match=f"clip {samples[0].id}: label 'anger' is not one of fear, sadness"):
+        label_sets(blended, names[1:])
 
 
 @pytest.mark.parametrize("target", [(), (1.0,), (1.0, 2.0, 3.0), "high", "0.5 0.25"])

@@ -108,6 +108,20 @@ def test_absent_classes_are_named() -> None:
         check_splits(SPLIT[6:9], SPLIT[3:6], replace(TASK, labels=("fear", "anger")))
 
 
+def test_the_labels_of_a_set_count_one_by_one() -> None:
+    task = replace(TASK, labels=("anger", "fear"), kind="multilabel")
+    train = [replace(clip, target=frozenset({"anger", "fear"})) for clip in SPLIT[6:9]]
+    validation = [replace(clip, target=frozenset({"fear"})) for clip in SPLIT[3:6]]
+    assert describe_absent_classes(train, task.labels, "training") is None
+    assert describe_absent_classes(validation, task.labels, "test") == "there are no test clips of anger"
+    with pytest.raises(ManifestError, match="all 3 validation clips are labelled fear"):
+        check_splits(train, validation, task)
+    varied = [replace(validation[0], target=frozenset({"anger", "fear"})), *validation[1:]]
+    check_splits(train, varied, task)
+    with pytest.raises(ManifestError, match="labels fear are not among anger, joy"):
+        check_splits(train, varied, replace(task, labels=("anger", "joy")))
+
+
 def test_the_step_of_counted_frames_is_that_of_most_clips(tmp_path: Path) -> None:
     clips = []
     for index, fps in enumerate((25, 30, 30)):
