@@ -91,7 +91,7 @@ def test_blends_go_the_same_road_to_a_prediction(tmp_path: Path, monkeypatch: py
     assert not list(Path("run").glob("**/confusion.png"))
 
     weight = "run/fold-1/best.safetensors"
-    exported = hicmae("export", "-w", weight)
+    exported = hicmae("export", "--onnx", "-w", weight)
     assert exported.code == 0 and "in a probability" in exported.out, exported.err
     scored = hicmae(
         "evaluate", *root, "--fold", 1, "-w", "run/fold-1/best.onnx", "--json", "again.json", "--by", "gender"
