@@ -194,7 +194,10 @@ def test_label_numbers_are_indices_into_the_given_names(puppets: Path) -> None:
         ),
         (["--manifest", "clips.csv", "--selection", "best"], "selection"),
         (["--manifest", "clips.csv", "--set", "loss=ccc"], "--set loss=ccc: the labels are classes"),
-        (["--manifest", "clips.csv", "--set", "loss=hinge"], "loss: expected one of auto, cross_entropy, mse"),
+        (
+            ["--manifest", "clips.csv", "--set", "loss=hinge"],
+            "loss: expected one of auto, cross_entropy, binary_cross_entropy, mse",
+        ),
         (["--manifest", "clips.csv", "--set", "mixed_precision=fp16"], "on a CPU, use --set mixed_precision=no"),
         (["--manifest", "clips.csv", "--recipe", "no-such"], "no recipe named no-such"),
         (["--manifest", "clips.csv", "--epochs", "0"], "epochs"),

@@ -144,7 +144,7 @@ def test_sets_of_labels_round_trip(tmp_path: Path) -> None:
 def test_codes_and_numbers_in_a_set(tmp_path: Path) -> None:
     path = write(tmp_path, "id,video,audio,label\n1,a,a.wav,q+SAD\n2,a,a.wav,0 + hap\n")
     found = read_manifest(path, LABELS, codes=CODES, task="multilabel")
-    assert [sample.target for sample in found] == [{"fear", "sadness"}, {LABELS[0], "happiness"}]
+    assert [sample.labels for sample in found] == [{"fear", "sadness"}, {LABELS[0], "happiness"}]
 
 
 @pytest.mark.parametrize(

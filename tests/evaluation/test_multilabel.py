@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import accuracy_score, average_precision_score, f1_score, precision_recall_fscore_support
 
 from hicmae_cli.corpora.manifest import Sample
+from hicmae_cli.corpora.values import format_target
 from hicmae_cli.errors import ManifestError, SettingsError
 from hicmae_cli.evaluation.calibration import find_temperature
 from hicmae_cli.evaluation.comparison.reading import SystemRun
@@ -76,7 +77,9 @@ def test_weights_are_repetitions() -> None:
     truth, predicted, rows = drawn(1)
     weights = np.random.default_rng(1).integers(0, 3, len(truth))
     weighted = MultilabelScorer(truth, predicted, rows).score(weights[None].astype(float))
-    repeated = multilabel_metrics(*(table.repeat(weights, axis=0) for table in (truth, predicted, rows)))
+    repeated = multilabel_metrics(
+        truth.repeat(weights, axis=0), predicted.repeat(weights, axis=0), rows.repeat(weights, axis=0)
+    )
     assert {name: values[0] for name, values in weighted.items()} == pytest.approx(repeated, abs=1e-12)
 
 
@@ -116,7 +119,7 @@ def test_the_document_of_sets() -> None:
     assert bounds.keys() == document["metrics"].keys() == {"macro_f1", "exact_match", "map"}
     assert all(low < document["metrics"][name] < high for name, (low, high) in bounds.items())
     first = document["samples"][0]
-    assert first["label"] == "+".join(sorted(found.samples[0].target))  # type: ignore[type-var]
+    assert first["label"] == format_target(found.samples[0].target)
     assert Evaluation.from_record(document) == found
     assert find_temperature(found) is None
 

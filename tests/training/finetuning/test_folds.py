@@ -177,7 +177,11 @@ def test_without_hooks_warnings_are_python_warnings(folder: Path) -> None:
         ({"labels": ("anger", "ANG")}, SettingsError, "labels='anger,ANG': expected distinct, printable names"),
         ({"dataset": "crema-d", "labels": ("joy",)}, ManifestError, "labels='joy': expected anger, "),
         ({"overrides": {"loss": "ccc"}}, SettingsError, "loss='ccc': the labels are classes"),
-        ({"overrides": {"loss": "hinge"}}, SettingsError, "expected one of auto, cross_entropy, binary_cross_entropy, mse"),
+        (
+            {"overrides": {"loss": "hinge"}},
+            SettingsError,
+            "expected one of auto, cross_entropy, binary_cross_entropy, mse",
+        ),
         ({"overrides": {"mixed_precision": "fp16"}}, SettingsError, "mixed_precision='fp16' needs a GPU"),
         ({"init": "no-such"}, WeightsError, "no weight named 'no-such'"),
         ({"device": "abacus"}, SettingsError, "abacus"),

@@ -48,13 +48,13 @@ def test_sets_of_labels(tmp_path: Path) -> None:
     manifest = listed(tmp_path, "1,a.mkv,,joy+awe", "2,a.mkv,,fear")
     task, samples = read_task(manifest, None, name="mine", source="", kind="multilabel")
     assert (task.labels, task.chosen_by, task.is_regression) == (("awe", "fear", "joy"), "macro_f1", False)
-    assert [sample.target for sample in samples] == [{"awe", "joy"}, {"fear"}]
+    assert [sample.labels for sample in samples] == [{"awe", "joy"}, {"fear"}]
     with pytest.raises(SettingsError, match=r"expected names without \+"):
         read_task(manifest, None, name="mine", source="", kind="multilabel", labels=("awe+joy", "fear"))
     blends = listed(tmp_path, "1,a.mkv,,fea+ANG", "2,a.mkv,,neu")
     task, samples = read_task(blends, find_dataset("blemore"), name="blemore", source="")
     assert (task.kind, task.chosen_by, len(task.labels)) == ("multilabel", "exact_match", 6)
-    assert [sample.target for sample in samples] == [{"anger", "fear"}, {"neutral"}]
+    assert [sample.labels for sample in samples] == [{"anger", "fear"}, {"neutral"}]
 
 
 def test_label_numbers_follow_the_datasets_order_not_that_of_the_outputs(tmp_path: Path) -> None:
