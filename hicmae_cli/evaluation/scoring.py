@@ -144,7 +144,16 @@ def _check_targets(samples: Sequence[Sample], info: WeightInfo, labels: Sequence
         for sample in samples:
             check_values(sample.target, labels, f"clip {sample.id}")
         return
-    unknown = sorted({label for sample in samples for label in sample.labels} - set(labels))
+    if info.task == "multilabel":
+        if odd := next((sample for sample in samples if not isinstance(sample.target, frozenset)), None):
+            raise ManifestError(
+                f"clip {odd.id}: expected a set of labels, got {format_target(odd.target)!r}; read the manifest with "
+                "task='multilabel'"
+            )
+        found = {label for sample in samples for label in sample.labels}
+    else:
+        found = {format_target(sample.target) for sample in samples}
+    unknown = sorted(found - set(labels))
     if unknown:
         raise ManifestError(f"labels {', '.join(unknown)} are not among the model's: {', '.join(labels)}")
 

@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy.special import expit
 from sklearn.metrics import accuracy_score, average_precision_score, f1_score, precision_recall_fscore_support
 
+from hicmae_cli.clips import read_prepared_clip, stack_clips
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.corpora.values import format_target
 from hicmae_cli.errors import ManifestError, SettingsError
@@ -23,7 +25,9 @@ from hicmae_cli.evaluation.plan import EvaluationPlan
 from hicmae_cli.evaluation.protocol import Protocol
 from hicmae_cli.evaluation.results import Evaluation, SampleResult, decide, merge_clips
 from hicmae_cli.evaluation.score_sheet import ScoreSheet
-from tests.evaluation.toys import info_of
+from hicmae_cli.evaluation.scoring import score_clips
+from tests.evaluation.toys import info_of, write_grey
+from tests.runtime.stubs import ToyEngine
 
 LABELS = ("anger", "fear", "sadness", "neutral")
 INFO = info_of(task="multilabel", labels=LABELS)
@@ -161,6 +165,26 @@ def test_a_gap_of_groups_is_that_of_their_scores() -> None:
     entry = describe_groups(found, "half", values, "exact_match")
     scores = {group["group"]: group["metrics"]["exact_match"] for group in entry["groups"]}
     assert entry["gap"]["difference"] == pytest.approx(max(scores.values()) - min(scores.values()))
+
+
+class BlendEngine(ToyEngine):
+    info = INFO.model_copy(update={"labels": LABELS[:3]})
+
+
+def test_clips_are_scored_by_the_sigmoid_of_every_output(tmp_path: Path) -> None:
+    clip = write_grey(tmp_path, "a", *[200] * 20, target=frozenset({"anger", "fear"}))
+    (found,) = score_clips([clip], BlendEngine())["av"].samples
+    scores = BlendEngine().logits(
+        *stack_clips([read_prepared_clip(clip.video, clip.audio).read_evaluation_clips(1)[0]])
+    )
+    assert found.views[0] == pytest.approx(expit(scores[0].astype(float)))
+    assert sum(found.outputs) != pytest.approx(1)
+    for target, said in (
+        ("anger", "expected a set of labels, got 'anger'"),
+        (frozenset({"joy"}), "labels joy are not"),
+    ):
+        with pytest.raises(ManifestError, match=said):
+            score_clips([replace(clip, target=target)], BlendEngine())
 
 
 def test_what_is_for_classes_alone_refuses_sets() -> None:
