@@ -41,7 +41,7 @@ def find_record_folders(run: Path) -> list[Path]:
     """List the folders with a record: the run's own, or else those of its seeds and folds, in natural order."""
     if (run / RECORD).is_file():
         return [run]
-    found = {path.parent for pattern in ("*", "*/*") for path in run.glob(f"{pattern}/{RECORD}")}
+    found = {path.parent for pattern in ("*", "*/*", "*/*/*") for path in run.glob(f"{pattern}/{RECORD}")}
     return sorted(found, key=lambda folder: [(len(part), part) for part in folder.relative_to(run).parts])
 
 
