@@ -33,7 +33,7 @@ def test_a_paper_from_data_to_methods(tmp_path: Path) -> None:
     said = {}
     for command in commands:
         words = [sys.executable, "-m", "hicmae_cli.cli", *shlex.split(command)[1:]]
-        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)  # noqa: S603
+        done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{command}\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}"
         said[command.split()[1]] = done.stdout
     compared = json.loads((tmp_path / "comparison.json").read_text("utf-8"))
