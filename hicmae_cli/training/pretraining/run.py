@@ -11,7 +11,7 @@ from typing import Any
 
 from accelerate import PartialState
 
-from hicmae_cli.errors import HicmaeError, WeightsError, first_line, one_line
+from hicmae_cli.errors import HicmaeError, first_line, one_line
 from hicmae_cli.models.pretraining import PretrainingModel
 from hicmae_cli.recipes.recipe import load_settings
 from hicmae_cli.recipes.settings import PretrainSettings
@@ -29,9 +29,8 @@ from hicmae_cli.training.pretraining.recordings import RecordingList, choose_rec
 from hicmae_cli.training.pretraining.results import PretrainingOutcome
 from hicmae_cli.training.recorder import record_run
 from hicmae_cli.training.trackers import choose_trackers
-from hicmae_cli.weights.catalogue import find_weight
+from hicmae_cli.weights.catalogue import find_safetensors
 from hicmae_cli.weights.reading import read_info
-from hicmae_cli.weights.suffixes import SAFETENSORS
 
 
 @recorded
@@ -97,7 +96,7 @@ def pretrain(
     changes = {key: value for key, value in changes.items() if value is not None}
     settings = extend_settings(load_settings(PretrainSettings, recipe, changes, profile=profile), extend_epochs)
     check_precision(settings.mixed_precision, choose_device(device).type)
-    start = _find_start(init)
+    start = find_safetensors(init, "start from") if init is not None else None
     choose_trackers(settings.trackers)
     processes = PartialState(cpu=device == "cpu", timeout=timedelta(days=7))
     if not processes.is_main_process:
@@ -106,9 +105,9 @@ def pretrain(
     with processes.main_process_first():
         found = find_recordings(
             dataset=dataset,
-            root=_to_path(root),
-            manifest=_to_path(manifest),
-            videos=_to_path(videos),
+            root=root,
+            manifest=manifest,
+            videos=videos,
             fold=fold,
             draw_puppets=draw_puppets,
             on_listing=progress.on_listing,
@@ -160,20 +159,6 @@ def pretrain(
         except OSError as error:
             progress.warn(f"the curves cannot be drawn: {first_line(error)}")
     return outcome
-
-
-def _to_path(given: str | Path | None) -> Path | None:
-    return None if given is None else Path(given)
-
-
-def _find_start(init: str | Path | None) -> Path | None:
-    """Find the file of a weight to start from."""
-    if init is None:
-        return None
-    found = find_weight(str(init), SAFETENSORS)
-    if found is None:
-        raise WeightsError(f"{init}: has no .safetensors file to start from")
-    return found
 
 
 def _list_seen(found: RecordingList, fold: str | None, data: DataFacts, init: Path | None) -> tuple[SeenData, ...]:
