@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -131,6 +131,11 @@ def compute_sha256(path: Path, on_block: Callable[[], None] = lambda: None) -> s
             digest.update(block)
             on_block()
     return digest.hexdigest()
+
+
+def hash_lines(lines: Iterable[str]) -> str:
+    """Compute the SHA-256 of lines in their order, in hexadecimal."""
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def is_lfs_pointer(path: Path) -> bool:

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from hicmae_cli.errors import SettingsError, TrainingError, first_line
-from hicmae_cli.files import remove_leftovers, write_atomically
+from hicmae_cli.files import hash_lines, remove_leftovers, write_atomically
 from hicmae_cli.memory import peak_resident_mb
 from hicmae_cli.weights.run_folder import BEST, LAST
 
@@ -235,7 +235,7 @@ def prune_checkpoints(folder: Path, keep: int) -> None:
 
 def fingerprint(lines: Iterable[str]) -> str:
     """Hash the clips that a run learns from, independent of their folder."""
-    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    return hash_lines(lines)[:16]
 
 
 def check_same_run(run: Path, before: Mapping[str, Any], now: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
