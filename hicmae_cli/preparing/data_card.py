@@ -20,7 +20,7 @@ from hicmae_cli.files import write_atomically
 from hicmae_cli.preparing.clip import VERSION
 from hicmae_cli.preparing.journal import Entry
 from hicmae_cli.preparing.listing import Row
-from hicmae_cli.preparing.people import LOW_COVERAGE, is_doubtful
+from hicmae_cli.preparing.people import LOW_COVERAGE
 
 
 @dataclass(frozen=True)
@@ -169,9 +169,7 @@ def make_data_card(
         face_coverage=Spread.measure(coverages),
         low_coverage=sum(coverage < LOW_COVERAGE for coverage in coverages),
         people_seen=_count(str(each.people_seen) for each in known),
-        doubtful=sum(
-            is_doubtful(each.people_seen or 0, each.identity_switches or 0, each.face_coverage or 0.0) for each in known
-        ),
+        doubtful=sum(each.is_doubtful for each in known),
         identity_switches=sum(each.identity_switches or 0 for each in known),
         skipped=_count(entries[id_].fault for id_ in causes),
         causes=causes,
