@@ -1,10 +1,13 @@
-"""Text files that appear whole or not at all, and the folders for them."""
+"""Text files that appear whole or not at all, the folders for them, and their formats CSV and JSON."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,6 +44,13 @@ def make_folder(path: Path) -> None:
         raise HicmaeError(f"{path}: cannot be made a folder for results: {error.strerror}") from error
     if not os.access(path, os.W_OK):
         raise HicmaeError(f"{path}: cannot be written to")
+
+
+def to_csv(rows: Iterable[Sequence[object]]) -> str:
+    """Format rows as CSV, with line feeds; None is an empty cell."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows(rows)
+    return out.getvalue()
 
 
 def to_json(document: dict[str, Any]) -> str:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from hicmae_cli.errors import one_line
 
+_TEXT_CELLS: Final = 120
 _LATEX: Final = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -38,6 +42,10 @@ class Grid:
         lines = [self.header, tuple("---" if not i else "---:" for i in range(len(self.header))), *self.rows]
         return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
 
+    def to_section(self) -> list[str]:
+        """Make the lines of a section of a Markdown page: the title as its heading, and the table."""
+        return [f"## {self.title[:1].upper()}{self.title[1:]}", "", *self.to_markdown(), ""]
+
     def to_latex(self, caption: str, label: str) -> list[str]:
         """Make the lines of a LaTeX table, with the package booktabs.
 
@@ -61,6 +69,15 @@ class Grid:
             r"  \end{tabular}",
             r"\end{table}",
         ]
+
+
+def to_text(grids: Iterable[Grid]) -> str:
+    """Draw tables as plain text, as a wide terminal shows them."""
+    console = Console(file=io.StringIO(), width=_TEXT_CELLS, color_system=None)
+    with console.capture() as captured:
+        for grid in grids:
+            console.print(grid.to_rich())
+    return captured.get()
 
 
 def escape_latex(text: str) -> str:
