@@ -35,8 +35,8 @@ def rerun(
     run: str | Path,
     output: str | Path,
     *,
-    manifest: str | Path | None = None,
     root: str | Path | None = None,
+    manifest: str | Path | None = None,
     init: str | Path | None = None,
     force: bool = False,
     warn: Callable[[str], None] = warnings.warn,
@@ -50,8 +50,8 @@ def rerun(
     Args:
         run: folder of a finished run, of one fold or of all of them, or a weight in it.
         output: folder of the repeat.
-        manifest: where the list of clips is now; by default where it was.
         root: where the recordings are now, for a pre-training without a manifest; by default where they were.
+        manifest: where the list of clips is now; by default where it was.
         init: where the weight is now that the run started from; by default where it was.
         force: repeat the run although the data or the start have changed.
         warn: called with a line about versions or hardware that differ.

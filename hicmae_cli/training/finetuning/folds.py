@@ -54,10 +54,10 @@ def finetune_folds(
     protocol: str | None = None,
     recipe: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
-    extend_epochs: int = 0,
     profile: str | None = None,
-    output: str | Path = "runs/finetune",
     init: str | Path | None = None,
+    extend_epochs: int = 0,
+    output: str | Path = "runs/finetune",
     task: str | None = None,
     labels: Sequence[str] = (),
     licence: str = "",
@@ -84,10 +84,10 @@ def finetune_folds(
             them M times, in folders ``repeat-R``.
         recipe: a recipe that ships with hicmae, or a .toml file; by default the dataset's.
         overrides: keys of the recipe -> other values; None keeps the recipe's.
-        extend_epochs: go on with finished runs for so many more epochs than the recipe's; see ``training.extension``.
         profile: values for a kind of machine, such as ``laptop``, which replace the recipe's but not ``overrides``.
-        output: folder of the run, or of the runs of several folds or seeds.
         init: a weight to start from, by name or file; by default the model starts from scratch.
+        extend_epochs: go on with finished runs for so many more epochs than the recipe's; see ``training.extension``.
+        output: folder of the run, or of the runs of several folds or seeds.
         task: ``classification`` or ``regression``; by default the dataset's.
         labels: names of the outputs in order; by default the dataset's, or all labels in alphabetical order.
         licence: to write into the weights; by default the dataset's.

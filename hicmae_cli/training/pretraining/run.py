@@ -40,13 +40,13 @@ def pretrain(
     root: str | Path | None = None,
     manifest: str | Path | None = None,
     videos: str | Path | None = None,
+    fold: str | None = None,
     recipe: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
     profile: str | None = None,
     seed: int | None = None,
-    extend_epochs: int = 0,
     init: str | Path | None = None,
-    fold: str | None = None,
+    extend_epochs: int = 0,
     output: str | Path = "runs/pretrain",
     licence: str = "",
     device: str = "auto",
@@ -64,15 +64,15 @@ def pretrain(
         manifest: a CSV of prepared clips; labels are not read.
         videos: a folder of any videos; their faces are cut first, once, in worker processes (a script needs
             ``if __name__ == "__main__":`` around the call).
+        fold: the fold of the dataset or the manifest to exclude, with all clips of its people, so that it can test a
+            model that is fine-tuned from the weight.
         recipe: a recipe that ships with hicmae, or a .toml file; by default the dataset's.
         overrides: other values of recipe keys; None keeps the recipe's.
         profile: values for a kind of machine, such as ``laptop``, which replace the recipe's but not ``overrides``.
         seed: another seed than the recipe's.
-        extend_epochs: go on with the finished run in ``output`` for so many more epochs than the recipe's.
         init: a pre-trained weight of the same architecture to start from, by name or file; by default the model
             starts from scratch.
-        fold: the fold of the dataset or the manifest to exclude, with all clips of its people, so that it can test a
-            model that is fine-tuned from the weight.
+        extend_epochs: go on with the finished run in ``output`` for so many more epochs than the recipe's.
         output: folder of the run.
         licence: licence of the weight; by default the dataset's.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
