@@ -55,6 +55,16 @@ def write_atomically(path: Path) -> Iterator[Path]:
             os.close(descriptor)
 
 
+def write_text_atomically(path: Path, text: str) -> None:
+    """Write a text as `write_atomically` does; a file name in it that is not UTF-8 keeps the bytes it has on disk.
+
+    Raises:
+        OSError: as `write_atomically`.
+    """
+    with write_atomically(path) as temporary:
+        temporary.write_text(text, "utf-8", "surrogateescape")
+
+
 def is_temporary(name: str) -> bool:
     """Whether a file name is that of a temporary of `write_atomically`."""
     return _TEMPORARY.fullmatch(name) is not None

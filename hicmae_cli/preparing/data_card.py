@@ -16,7 +16,7 @@ from hicmae_cli.corpora.card import describe_task, group_reasons, make_title
 from hicmae_cli.corpora.dataset import Dataset, Item
 from hicmae_cli.corpora.values import parse_values
 from hicmae_cli.errors import one_line
-from hicmae_cli.files import write_atomically
+from hicmae_cli.files import write_text_atomically
 from hicmae_cli.preparing.clip import VERSION
 from hicmae_cli.preparing.journal import Entry
 from hicmae_cli.preparing.listing import Row
@@ -194,8 +194,7 @@ def write_data_card(card: DataCard, markdown: Path) -> None:
     except (OSError, ValueError, TypeError):
         pass
     for path, text in ((document, json.dumps(facts, indent=2, ensure_ascii=False) + "\n"), (markdown, str(card))):
-        with write_atomically(path) as temporary:
-            temporary.write_text(text, "utf-8", "surrogateescape")
+        write_text_atomically(path, text)
 
 
 def _count(texts: Iterable[str]) -> dict[str, int]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hicmae_cli.errors import WeightsError
-from hicmae_cli.files import compute_sha256, hash_lines, write_atomically
+from hicmae_cli.files import compute_sha256, hash_lines, write_text_atomically
 from hicmae_cli.records.facts import DataFacts
 
 MOST_BYTES: Final = 100 * 10**9
@@ -57,8 +57,8 @@ def hash_data(
         on_clip(done, len(clips))
     if cache is not None and kept != known:
         # A folder that is read-only is hashed again each time.
-        with suppress(OSError), write_atomically(cache) as temporary:
-            temporary.write_text(json.dumps(kept), "utf-8", "surrogateescape")
+        with suppress(OSError):
+            write_text_atomically(cache, json.dumps(kept))
     return DataFacts(
         manifest=manifest.name if manifest else "",
         manifest_sha256=compute_sha256(manifest) if manifest else "",

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hicmae_cli.errors import HicmaeError
-from hicmae_cli.files import write_atomically
+from hicmae_cli.files import write_text_atomically
 
 # Safe on any document: inside a JSON string, a line break is written as an escape.
 _BROKEN_LIST: Final = re.compile(r'\[\n\s+([-\d][^\[\]{}"]*?)\n\s+\]')
@@ -25,9 +25,7 @@ def write_text(path: Path, text: str) -> None:
         HicmaeError: the folder cannot be written to, or the path is a folder.
     """
     try:
-        with write_atomically(path) as temporary:
-            # A file name that is not UTF-8 comes out as the bytes it has on disk.
-            temporary.write_text(text, "utf-8", "surrogateescape")
+        write_text_atomically(path, text)
     except OSError as error:
         raise HicmaeError(f"{path}: cannot be written: {error.strerror}") from error
 

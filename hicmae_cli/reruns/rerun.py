@@ -11,7 +11,7 @@ from typing import Any
 
 from hicmae_cli.corpora.manifest import list_files, read_manifest
 from hicmae_cli.errors import ManifestError, SettingsError, WeightsError, one_line
-from hicmae_cli.files import write_atomically
+from hicmae_cli.files import write_text_atomically
 from hicmae_cli.records.facts import DataFacts, RunFacts, RunRecord
 from hicmae_cli.records.folder import find_record_folders, read_run_record
 from hicmae_cli.records.hashes import hash_data, hash_tensors
@@ -196,6 +196,5 @@ def _write_recipe(record: RunRecord, output: Path) -> Path:
     path = output / RECIPE
     # Unset keys have no value in TOML; they are unset by default.
     lines = [f"{key} = {json.dumps(value)}" for key, value in record.run.recipe.items() if value is not None]
-    with write_atomically(path) as temporary:
-        temporary.write_text("\n".join([f"# Repeats: {record.run.command}", *lines, ""]), "utf-8")
+    write_text_atomically(path, "\n".join([f"# Repeats: {record.run.command}", *lines, ""]))
     return path
