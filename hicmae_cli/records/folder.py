@@ -38,10 +38,10 @@ def read_run_record(folder: Path) -> RunRecord:
 
 
 def find_record_folders(run: Path) -> list[Path]:
-    """List the folders with a record, in natural order: the run's own, or else those of its seeds and folds."""
+    """List the folders with a record in natural order: the run itself, or else its seeds, repetitions and folds."""
     if (run / RECORD).is_file():
         return [run]
-    # At most seed-N/repeat-R/fold-F.
+    # At most a folder of a seed, one of a repetition, and one of a fold.
     found = {path.parent for pattern in ("*", "*/*", "*/*/*") for path in run.glob(f"{pattern}/{RECORD}")}
     return sorted(found, key=lambda folder: [(len(part), part) for part in folder.relative_to(run).parts])
 

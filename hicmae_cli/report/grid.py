@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from hicmae_cli.errors import one_line
 
-_TEXT_CELLS: Final = 120
 _LATEX: Final = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -69,15 +65,6 @@ class Grid:
             r"  \end{tabular}",
             r"\end{table}",
         ]
-
-
-def to_text(grids: Iterable[Grid]) -> str:
-    """Draw tables as plain text, as a wide terminal shows them."""
-    console = Console(file=io.StringIO(), width=_TEXT_CELLS, color_system=None)
-    with console.capture() as captured:
-        for grid in grids:
-            console.print(grid.to_rich())
-    return captured.get()
 
 
 def escape_latex(text: str) -> str:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.console import Console
+
 from hicmae_cli.errors import one_line
 from hicmae_cli.metric_names import TITLES
-from hicmae_cli.report.grid import Grid, to_text
+from hicmae_cli.report.grid import Grid
 from hicmae_cli.report.score_details import detail_grids
 
 # The confusion matrix of more labels does not fit on a terminal.
 _MAX_SCREEN_LABELS = 14
 _MAX_SCREEN_FOLDS = 12
 _MAX_LISTED = 20
+_TEXT_CELLS = 120
 
 
 def score_grids(document: Mapping[str, Any], *, screen: bool = False) -> list[Grid]:
@@ -38,8 +42,11 @@ def format_scores(document: Mapping[str, Any]) -> str:
     Args:
         document: as ``hicmae evaluate --json`` writes it.
     """
-    warnings = "".join(f"warning: {one_line(warning)}\n" for warning in document.get("warnings", ()))
-    return to_text(score_grids(document, screen=True)) + warnings
+    console = Console(file=io.StringIO(), width=_TEXT_CELLS, color_system=None)
+    with console.capture() as captured:
+        for grid in score_grids(document, screen=True):
+            console.print(grid.to_rich())
+    return captured.get() + "".join(f"warning: {one_line(warning)}\n" for warning in document.get("warnings", ()))
 
 
 def scores_markdown(document: Mapping[str, Any], weights: str) -> str:

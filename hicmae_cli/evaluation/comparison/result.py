@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
 from rich.text import Text
 
 from hicmae_cli.errors import one_line
@@ -14,9 +16,10 @@ from hicmae_cli.evaluation.comparison.significance import McNemar, SignedRank
 from hicmae_cli.evaluation.comparison.words import format_p
 from hicmae_cli.evaluation.intervals import LEVEL
 from hicmae_cli.metric_names import format_metric
-from hicmae_cli.report.grid import Grid, to_text
+from hicmae_cli.report.grid import Grid
 
 SCHEMA = "hicmae.compare/1"
+_TEXT_CELLS = 120
 
 
 @dataclass(frozen=True)
@@ -206,8 +209,12 @@ class Comparison:
         write_text(Path(folder) / "comparison.md", self.to_markdown())
 
     def __str__(self) -> str:
+        console = Console(file=io.StringIO(), width=_TEXT_CELLS, color_system=None)
+        with console.capture() as captured:
+            for grid in self.grids():
+                console.print(grid.to_rich())
         lines = [*self.sentences, *(f"warning: {warning}" for warning in self.warnings)]
-        return to_text(self.grids()) + "".join(f"{one_line(line)}\n" for line in lines)
+        return captured.get() + "".join(f"{one_line(line)}\n" for line in lines)
 
 
 def _write_pair(pair: PairDifference) -> dict[str, Any]:
