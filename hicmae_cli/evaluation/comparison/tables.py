@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from pathlib import Path
 
 from hicmae_cli.evaluation.comparison.result import Comparison
 from hicmae_cli.evaluation.intervals import LEVEL
-from hicmae_cli.report.files import write_text
+from hicmae_cli.report.files import to_csv, write_text
 from hicmae_cli.report.score_tables import check_table
 
 _COLUMNS = ("table", "row", "metric", "value", "lower", "upper", "p", "p_holm")
@@ -46,17 +44,12 @@ def comparison_latex(comparison: Comparison) -> str:
 
 def comparison_csv(comparison: Comparison) -> str:
     """Make a CSV table of scores, differences and tests in full precision, one per line."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(_COLUMNS)
+    rows: list[tuple[object, ...]] = []
     for system in comparison.systems:
-        writer.writerow(("scores", system.name, comparison.metric, system.score, *system.interval, "", ""))
+        rows.append(("scores", system.name, comparison.metric, system.score, *system.interval, None, None))
     for pair in comparison.pairs:
         name = f"{pair.first} - {pair.second}"
-        held = "" if pair.p_holm is None else pair.p_holm
-        writer.writerow(("differences", name, comparison.metric, pair.difference, *pair.interval, pair.p, held))
-        for test in (*pair.mcnemar, *pair.wilcoxon):
-            kind = type(test).__name__.lower()
-            holm = "" if test.p_holm is None else test.p_holm
-            writer.writerow(("tests", name, kind, "", "", "", test.p, holm))
-    return out.getvalue()
+        rows.append(("differences", name, comparison.metric, pair.difference, *pair.interval, pair.p, pair.p_holm))
+        rows += [("tests", name, "mcnemar", None, None, None, test.p, test.p_holm) for test in pair.mcnemar]
+        rows += [("tests", name, "wilcoxon", None, None, None, test.p, test.p_holm) for test in pair.wilcoxon]
+    return to_csv(_COLUMNS, (["" if cell is None else cell for cell in row] for row in rows))
