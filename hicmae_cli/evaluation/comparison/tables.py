@@ -44,12 +44,14 @@ def comparison_latex(comparison: Comparison) -> str:
 
 def comparison_csv(comparison: Comparison) -> str:
     """Make a CSV table of scores, differences and tests in full precision, one per line."""
-    rows: list[tuple[object, ...]] = []
-    for system in comparison.systems:
-        rows.append(("scores", system.name, comparison.metric, system.score, *system.interval, None, None))
+    rows: list[tuple[object, ...]] = [_COLUMNS]
+    rows += [
+        ("scores", system.name, comparison.metric, system.score, *system.interval, None, None)
+        for system in comparison.systems
+    ]
     for pair in comparison.pairs:
         name = f"{pair.first} - {pair.second}"
         rows.append(("differences", name, comparison.metric, pair.difference, *pair.interval, pair.p, pair.p_holm))
         rows += [("tests", name, "mcnemar", None, None, None, test.p, test.p_holm) for test in pair.mcnemar]
         rows += [("tests", name, "wilcoxon", None, None, None, test.p, test.p_holm) for test in pair.wilcoxon]
-    return to_csv(_COLUMNS, (["" if cell is None else cell for cell in row] for row in rows))
+    return to_csv(rows)
