@@ -42,7 +42,9 @@ class FinetuneSettings(Settings):
     # Task
     modality: Modality = Field("av", description="Streams that the model gets, in training and later.")
     loss: Annotated[str, OneOf((AUTO, *LOSSES))] = Field(
-        AUTO, description="Loss to minimise; auto is cross_entropy for classes and mse for a regression."
+        AUTO,
+        description="Loss to minimise; auto is cross_entropy for classes, binary_cross_entropy for sets of labels and "
+        "mse for a regression.",
     )
     class_weights: Literal["none", "balanced"] = Field(
         "none", description="balanced weights each class by the inverse of its number of clips."
@@ -86,7 +88,12 @@ class FinetuneSettings(Settings):
         0.75, gt=0, le=1, description="Learning rate of a layer as a share of that of the layer above it."
     )
     betas: Betas = (0.9, 0.999)
-    label_smoothing: Share = Field(0.1, ge=0, lt=1, description="Share of each target that is spread over all classes.")
+    label_smoothing: Share = Field(
+        0.1,
+        ge=0,
+        lt=1,
+        description="Share of each target that is spread over all classes, or over yes and no for each label of a set.",
+    )
     ema_decay: float | None = Field(
         None, gt=0, lt=1, description="Validate and keep a moving average of the weights with this decay, e.g. 0.9999."
     )

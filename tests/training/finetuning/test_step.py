@@ -52,7 +52,9 @@ def step(
     return torch.nn.utils.parameters_to_vector(model.parameters())
 
 
-def targets_of(settings: FinetuneSettings, *, seen: bool = True, mixes: bool = True) -> torch.Tensor:
+def targets_of(
+    settings: FinetuneSettings, *, seen: bool = True, mixes: bool = True, sets: bool = False
+) -> torch.Tensor:
     """The targets that a loss gets in a step."""
     found: list[torch.Tensor] = []
 
@@ -60,7 +62,9 @@ def targets_of(settings: FinetuneSettings, *, seen: bool = True, mixes: bool = T
         found.append(targets)
         return outputs.sum()
 
-    step(settings, TaskLoss(Loss(note, "classification", mixes=mixes)), two_clips(seen=seen), 0, lambda: None)
+    batch = two_clips(seen=seen)
+    batch = batch._replace(targets=torch.eye(2)) if sets else batch
+    step(settings, TaskLoss(Loss(note, "classification", mixes=mixes)), batch, 0, lambda: None)
     return found[0]
 
 
@@ -69,6 +73,11 @@ def test_targets_are_not_mixed_where_no_input_is(mix_audio: bool, changed: bool)
     """Two clips without a face: unless the sounds are mixed, a clip holds nothing of the other one."""
     targets = targets_of(MIXED.model_copy(update={"mix_audio": mix_audio}), seen=False)
     assert bool((targets != torch.eye(2)).any()) == changed
+
+
+def test_sets_of_labels_are_mixed_as_classes_are() -> None:
+    mixed = targets_of(MIXED, sets=True)
+    assert torch.equal(mixed, targets_of(MIXED)) and not torch.equal(mixed, torch.eye(2))
 
 
 def test_a_loss_that_cannot_mix_gets_class_indices() -> None:
