@@ -112,7 +112,7 @@ def finetune(
         str | None,
         typer.Option(
             metavar="official|loso|kfold:N|repeated:NxM",
-            help="Folds to test: the dataset's own (default), one speaker each, N folds over people, or M draws of N.",
+            help="Folds to test: the dataset's own (default), one speaker each, N folds over people, or N folds M times.",
         ),
     ] = None,
     split_seed: Annotated[
@@ -219,7 +219,7 @@ def _show(result: FinetuningResult, output: Path, screen: Screen) -> None:
         return
     document = result.to_dict()
     screen.done("result", output / "result.md")
-    screen.show(experiment_grid(document).to_rich())
+    screen.show(experiment_grid(document))
     for note in experiment_notes(document):
         screen.say(note)
     failed = {failure for seed in result.seeds if seed.pooled for failure in seed.pooled.failures}

@@ -15,7 +15,7 @@ def rerun(
     output: Annotated[
         Path,
         typer.Option(
-            "--output", "-o", metavar="DIR", parser=parse_path, help="Folder of the repeat; resumed if begun."
+            "--output", "-o", metavar="DIR", parser=parse_path, help="Folder of the new run; an unfinished one is resumed."
         ),
     ],
     manifest: Annotated[

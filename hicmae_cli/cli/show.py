@@ -20,7 +20,7 @@ def show(
         bool, typer.Option("--json", help="Print the whole record as one JSON document and nothing else.")
     ] = False,
 ) -> None:
-    """Show what a training run or a weight was made of: data, recipe, versions, scores.
+    """Show how a training run or a weight was made: data, recipe, versions, scores.
 
     Also: the machine, the command and the time. A run's folder has every start of the run, too.
 

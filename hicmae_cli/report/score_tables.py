@@ -12,7 +12,7 @@ from typing import Any, Final
 from hicmae_cli.errors import SettingsError, one_line
 from hicmae_cli.report.files import write_text
 from hicmae_cli.report.grid import Grid
-from hicmae_cli.report.scores import name_tested, score_grids
+from hicmae_cli.report.scores import name_clips, name_tested, score_grids
 
 TABLE_SUFFIXES: Final = (".csv", ".tex", ".md")
 _COLUMNS: Final = ("table", "row", "metric", "value", "lower", "upper")
@@ -79,9 +79,10 @@ def _shorten(grid: Grid) -> str:
 def _make_caption(document: Mapping[str, Any], grid: Grid) -> str:
     """Say what a table shows, how its intervals were made, and whether the scores are optimistic."""
     interval = document["intervals"]
-    text = f"{grid.title[:1].upper()}{grid.title[1:]}: {name_tested(document)}."
-    if any("interval" in row[0] for row in grid.rows) or any("95 %" in name for name in grid.header):
-        text += f" Intervals: {interval['level']:.0%}, bootstrap over {interval['resampled']}s."
+    # The title, a column or the rows name the streams.
+    text = f"{grid.title[:1].upper()}{grid.title[1:]}: {name_clips(document)}."
+    if any("95 %" in name for name in (grid.title, *grid.header, *(row[0] for row in grid.rows))):
+        text += f" Intervals: {100 * interval['level']:.0f} %, bootstrap over {interval['resampled']}s."
     if document.get("selection", {}).get("optimistic"):
         text += " Optimistic: the epoch was chosen on the test clips."
     return text

@@ -35,9 +35,9 @@ def document(**changes: object) -> dict[str, Any]:
 def test_every_run_has_a_row_and_a_missing_spread_has_none() -> None:
     rows = {row[0]: row[1] for row in experiment_grid(document()).rows}
     assert rows == {
-        "seed 1, repetition 1": "0.2500",
-        "seed 1, repetition 2": "0.7500",
-        "mean": "0.5000",
+        "pooled, seed 1, repetition 1": "0.2500",
+        "pooled, seed 1, repetition 2": "0.7500",
+        "mean over runs": "0.5000",
         "sd over repetitions": "0.1250",
         "mean over folds": "0.6250",
         "sd over folds": "0.0625",
@@ -58,7 +58,7 @@ def test_the_files_hold_every_fold(tmp_path: Path) -> None:
     write_experiment(document(), tmp_path)
     assert json.loads((tmp_path / "result.json").read_text()) == document()
     page = (tmp_path / "result.md").read_text()
-    assert "| seed 1, repetition 2 | 0.7500 | 0.5000 |" in page and "# toys, all runs" in page
+    assert "| pooled, seed 1, repetition 2 | 0.7500 | 0.5000 |" in page and "# toys, all runs" in page
     rows = list(csv.DictReader((tmp_path / "result.csv").read_text().splitlines()))
     assert [(row["repetition"], row["fold"], float(row["uar"])) for row in rows] == [
         ("1", "0", 0.25),

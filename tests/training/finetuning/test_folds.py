@@ -146,7 +146,7 @@ def test_a_start_that_was_trained_on_the_test_clips_stops_the_call_before_any_fo
     warned: list[str] = []
     more = {"manifest": "more.csv", "output": "other", "progress": FinetuningProgress(warn=warned.append)}
     assert len(read_info(str(run(fold="1", init=weight, **more).weights[0])).seen) == 2
-    assert any("the score will be too good" in line for line in warned)
+    assert any("the score will be optimistic" in line for line in warned)
     listed = {"dataset": "crema-d-4", "manifest": "clips.csv"}
     known = run(fold="2", output="known", **listed).weights[0]
     with pytest.raises(WeightsError, match="was trained on the clips or people that test fold 1"):
