@@ -34,7 +34,7 @@ _COMMANDS = {
         "compare", "Compare systems on the same test clips, with intervals, paired tests and a conclusion."
     ),
     "embed": LazyCommand(
-        "embed", "Write embeddings, the outputs of a model's layers, of clips or of windows of recordings."
+        "embed", "Write embeddings (outputs of a model's layers) of clips, or of windows of recordings."
     ),
     "probe": LazyCommand(
         "probe", "Fit a linear classifier to every layer of some embeddings, and test it on other people."

@@ -112,7 +112,7 @@ def finetune(
         str | None,
         typer.Option(
             metavar="official|loso|kfold:N|repeated:NxM",
-            help="Folds to test: the dataset's own (default), one speaker each, N folds over people, or N folds M times.",
+            help="Folds to test: the dataset's own (default), one speaker each, N folds over people, or these M times.",
         ),
     ] = None,
     split_seed: Annotated[
@@ -121,7 +121,7 @@ def finetune(
     ] = None,
     label_share: Annotated[
         float | None,
-        typer.Option(metavar="SHARE", help="Learn from this share of the training clips of each class, such as 0.1."),
+        typer.Option(metavar="SHARE", help="Train on this share of the training clips of each class, such as 0.1."),
     ] = None,
     extend_epochs: ExtendOption = 0,
     tracker: TrackerOption = None,

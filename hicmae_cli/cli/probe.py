@@ -30,8 +30,8 @@ def probe(
 ) -> None:
     """Fit a linear classifier to every layer of some embeddings, and test it on other people.
 
-    The folds or splits are those of the embedded manifest. The result shows which layer holds most of what a label is
-    about; the model itself does not change.
+    The folds or splits are those of the embedded manifest. The scores show how well a linear classifier can read the
+    labels from each layer; the model itself does not change.
 
     [bold]Examples[/bold]
 

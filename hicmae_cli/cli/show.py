@@ -22,7 +22,7 @@ def show(
 ) -> None:
     """Show how a training run or a weight was made: data, recipe, versions, scores.
 
-    Also: the machine, the command and the time. A run's folder has every start of the run, too.
+    It also shows the machine, the command and the time and, for the folder of a run, every session.
 
     [bold]Examples[/bold]
 

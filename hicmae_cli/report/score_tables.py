@@ -94,7 +94,8 @@ def _list_numbers(document: Mapping[str, Any]) -> Iterator[_Line]:
     for part in ("mean", "sd"):
         yield from _list_metrics("scores", f"{part} over folds", document.get(part) or {})
     for modality, own in _list_streams(document).items():
-        yield from _list_metrics("scores", modality, own["metrics"], own["intervals"])
+        row = f"pooled, {modality}" if "folds" in document else modality
+        yield from _list_metrics("scores", row, own["metrics"], own["intervals"])
         yield from _list_metrics("probabilities", modality, own.get("probability_metrics", {}), own["intervals"])
         for label, scores in own.get("classes", {}).items():
             yield from _list_metrics(f"classes, {modality}", label, scores)

@@ -110,6 +110,8 @@ def test_csv_holds_every_number_in_full() -> None:
     assert found["by sex", "gap: male - female", "uar"] == ("0.25", "-0.125", "0.5")
     assert found["noise (dB), av", "10", "war"][0] == "0.75"
     assert len(found) == len(rows)
+    folds = {"1": {"metrics": FULL["metrics"], "decisions": 4}}
+    assert 'scores,"pooled, av",uar,0.5,' in scores_csv({**FULL, "folds": folds, "mean": FULL["metrics"], "sd": None})
 
 
 def test_latex_is_escaped_and_captioned() -> None:
@@ -131,7 +133,7 @@ def test_latex_is_escaped_and_captioned() -> None:
 
 def test_a_caption_names_streams_once_and_explains_intervals() -> None:
     text = scores_latex(FULL)
-    assert r"\caption{Classes, av: toys, fold 1.}" in text
+    assert r"\caption{Classes, av: toys, fold 1. Optimistic:" in text
     assert r"\caption{Probabilities [95 \% interval]: toys, fold 1. Intervals: 95 \%, bootstrap over" in text
 
 

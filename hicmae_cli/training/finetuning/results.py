@@ -264,7 +264,7 @@ class FinetuningResult:
         if len(self._pooled()) > 1:
             spreads = {"seeds": self.sd, "repetitions": self.sd_over_repetitions}
             words = [f"sd over {name} {_format_scores(sd)}" for name, sd in spreads.items() if sd is not None]
-            lines.append(", ".join([f"mean: {_format_scores(self.mean)}", *words]))
+            lines.append(", ".join([f"mean over runs: {_format_scores(self.mean)}", *words]))
         return "\n".join(lines)
 
 
