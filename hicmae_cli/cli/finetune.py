@@ -222,6 +222,8 @@ def _show(result: FinetuningResult, output: Path, screen: Screen) -> None:
     screen.show(experiment_grid(document))
     for note in experiment_notes(document):
         screen.say(note)
+    for warning in document["warnings"]:
+        screen.warn(warning)
     failed = {failure for seed in result.seeds if seed.pooled for failure in seed.pooled.failures}
     for clip, reason in sorted(failed):
         screen.fail(f"{clip}: {reason}")

@@ -194,7 +194,8 @@ class Protocol:
             warnings += warn_of_learned(found.info, self.name, fold, found.samples)
         if not self.cross:
             warnings += filter(None, (describe_leak(found.info, fold) for fold, found in self._parts(result).items()))
-        return warnings
+        # Folds may give the same one.
+        return list(dict.fromkeys(warnings))
 
     def _warn_of_folds(self, result: Evaluation | FoldsEvaluation) -> list[str]:
         warnings = []

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hicmae_cli.errors import one_line
 from hicmae_cli.metric_names import TITLES
 from hicmae_cli.report.files import make_folder, to_json, write_text
 from hicmae_cli.report.grid import Grid
@@ -55,6 +56,8 @@ def experiment_notes(document: Mapping[str, Any]) -> list[str]:
 def experiment_markdown(document: Mapping[str, Any]) -> str:
     """Make a Markdown page of a document."""
     lines = [f"# {document['dataset']}, all runs", ""]
+    for warning in document.get("warnings", ()):
+        lines += [f"> **Warning:** {one_line(warning)}.", ""]
     lines += [f"- {note}" for note in experiment_notes(document)]
     grid = experiment_grid(document)
     lines += ["", f"## {grid.title[:1].upper()}{grid.title[1:]}", "", *grid.to_markdown(), ""]

@@ -7,7 +7,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hicmae_cli.report.experiment import experiment_csv, experiment_grid, experiment_notes, write_experiment
+from hicmae_cli.report.experiment import (
+    experiment_csv,
+    experiment_grid,
+    experiment_markdown,
+    experiment_notes,
+    write_experiment,
+)
 
 
 def run(seed: int, repetition: int | None, *scores: float) -> dict[str, Any]:
@@ -52,6 +58,12 @@ def test_the_notes_say_what_a_reader_must_know() -> None:
     notes = " ".join(experiment_notes(document(protocol="official", label_share=0.1, finished=False, seeds=seeds)))
     for words in ("split of the list", "0.1 of the training clips", "over 3 seeds is a rough", "Not finished"):
         assert words in notes
+
+
+def test_the_page_starts_with_the_warnings() -> None:
+    page = experiment_markdown(document(warnings=["the weight's epoch was chosen on the test clips: optimistic"]))
+    assert page.splitlines()[2] == "> **Warning:** the weight's epoch was chosen on the test clips: optimistic."
+    assert "Warning" not in experiment_markdown(document())
 
 
 def test_the_files_hold_every_fold(tmp_path: Path) -> None:

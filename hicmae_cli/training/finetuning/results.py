@@ -220,6 +220,12 @@ class FinetuningResult:
         """Standard deviation (unbiased) over the folds, averaged over seeds and repetitions; None for a single fold."""
         return _average([found.sd for found in self._over_folds() if found.sd is not None]) or None
 
+    @property
+    def warnings(self) -> list[str]:
+        """What a reader of the scores must know, such as that they are optimistic; once each."""
+        documents = [seed.document for seed in self.seeds if seed.document is not None]
+        return list(dict.fromkeys(warning for document in documents for warning in document["warnings"]))
+
     def _pooled(self) -> list[tuple[SeedResult, dict[str, float]]]:
         return [(result, result.pooled.metrics) for result in self.seeds if result.finished and result.pooled]
 
@@ -244,6 +250,7 @@ class FinetuningResult:
             "label_share": self.label_share,
             "finished": self.finished,
             "stopped": self.stopped,
+            "warnings": self.warnings,
             "seeds": [seed.to_dict() for seed in self.seeds],
             "mean": self.mean,
             "sd": self.sd,

@@ -101,7 +101,7 @@ def test_seeds_repeat_a_fold_in_folders_of_their_own(folder: Path) -> None:
     scores = [seed.pooled.metrics["uar"] for seed in result.seeds if seed.pooled]
     assert len(scores) == 2 and result.mean["uar"] == sum(scores) / 2
     assert result.sd is not None and result.sd["uar"] == pytest.approx(abs(scores[0] - scores[1]) / 2**0.5)
-    assert str(result).splitlines()[-1].startswith("mean: UAR ")
+    assert str(result).splitlines()[-1].startswith("mean over runs: UAR ")
     alone = run(fold="2", output="alone", overrides={"selection": "last", "seed": 4})
     assert alone.mean == (result.seeds[1].pooled or pytest.fail()).metrics
 
