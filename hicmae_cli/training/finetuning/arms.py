@@ -96,7 +96,7 @@ def plan_arms(
         output: folder of the whole.
         clips: the list.
         samples: its clips.
-        protocol: how they are dealt to folds.
+        protocol: how they are divided into folds.
         fold: the fold to run, ``all``, or None for all that there are.
         plans: changes of the recipe and the whole, for every seed.
         several_seeds: whether each seed has a folder of its own.

@@ -153,7 +153,7 @@ class FinetuningResult:
     Attributes:
         dataset: its name in the weights.
         seeds: the results of every seed and repetition, in order.
-        protocol: how the clips were dealt to folds, such as ``kfold:5``; ``official`` if the list decides.
+        protocol: how the clips were divided into folds, such as ``kfold:5``; ``official`` if the list decides.
         split_seed: of the recipe.
         label_share: of the recipe.
     """
