@@ -174,7 +174,7 @@ def check_init(init: Path, task: Task, fold: str | None, samples: Sequence[Sampl
             f"{init}: was trained on the clips or people that test {where}: {refused[0].reason}; start from a "
             "pre-trained weight, or from one with the same test fold"
         )
-    return "; ".join(f"{init}: tested on {where}, it {overlap}" for overlap in found) or None
+    return "; ".join(f"{init}: {overlap}" for overlap in found) or None
 
 
 def _test(

@@ -135,17 +135,17 @@ def finetune_folds(
     learned = replace(learned, manifest=clips.manifest, data=data)
     doubts = [check_starts(arm, start, learned) for arm in arms]
     warned = [warmup_warning(settings), *(doubt for arm in arms for doubt in describe_doubts(arm, learned))]
+    # Most starts raise the same doubt for every fold, which is said once.
+    warned += [doubt for by_fold in doubts for doubt in by_fold.values()]
     for warning in dict.fromkeys(filter(None, warned)):
         progress.warn(warning)
     progress.on_plan(sum(len(arm.folds) for arm in arms))
     found: list[SeedResult] = []
-    for arm, doubt in zip(arms, doubts, strict=True):
+    for arm in arms:
         options = _describe_options(profile, task, learned.labels if labels else (), arm, init, extend_epochs)
         command = _describe_command(clips, recipe, options)
         named = replace(learned, source=source or command, protocol=arm.protocol)
-        found.append(
-            _finetune_arm(arm, named, doubt, start, extends=extend_epochs > 0, device=device, progress=progress)
-        )
+        found.append(_finetune_arm(arm, named, start, extends=extend_epochs > 0, device=device, progress=progress))
         result = FinetuningResult(clips.name, tuple(found), str(dealing), settings.split_seed, settings.label_share)
         if len(arms) > 1 and found[-1].document is not None:
             whole = result.finished and len(found) == len(arms)
@@ -166,24 +166,15 @@ def _choose_recipe(recipe: str | Path | None, dataset: Dataset | None) -> str | 
 
 
 def _finetune_arm(
-    arm: Arm,
-    task: Task,
-    doubts: Mapping[str | None, str | None],
-    init: Path | None,
-    *,
-    extends: bool,
-    device: str,
-    progress: FinetuningProgress,
+    arm: Arm, task: Task, init: Path | None, *, extends: bool, device: str, progress: FinetuningProgress
 ) -> SeedResult:
-    """Train and test every fold of an arm; ``doubts`` has a warning, or None, about the start of each."""
+    """Train and test every fold of an arm."""
     if arm.drawn is not None and PartialState().is_main_process:
         arm.drawn.write(arm.folder / FOLDS)
     runs: list[FoldResult] = []
     document, report = None, None
-    for fold, doubt in doubts.items():
+    for fold in arm.folds:
         progress.on_fold(fold, arm.settings)
-        if doubt:
-            progress.warn(doubt)
         run = finetune_and_test(
             locate_fold(arm.folder, fold),
             task,
