@@ -38,10 +38,11 @@ def read_run_record(folder: Path) -> RunRecord:
 
 
 def find_record_folders(run: Path) -> list[Path]:
-    """List the folders with a record: the run's own, or else those of its seeds and folds, in natural order."""
+    """List the folders with a record: the run's own, or else those of its seeds, repetitions and folds, in natural order."""
     if (run / RECORD).is_file():
         return [run]
-    found = {path.parent for pattern in ("*", "*/*") for path in run.glob(f"{pattern}/{RECORD}")}
+    # At most a folder of a seed, one of a repetition, and one of a fold.
+    found = {path.parent for pattern in ("*", "*/*", "*/*/*") for path in run.glob(f"{pattern}/{RECORD}")}
     return sorted(found, key=lambda folder: [(len(part), part) for part in folder.relative_to(run).parts])
 
 
@@ -95,7 +96,8 @@ class SessionLog:
             versions=self.record.run.versions,
             changed=self._list_changes(),
         )
-        if self.earlier is None or not self.earlier.finished or self._session.changed:
+        # Of a finished run, only an extension has work left; a setting of the machine may differ without any.
+        if self.earlier is None or not self.earlier.finished or "epochs" in self._session.changed:
             self._write(self.record, self._session)
 
     def end(self, outcome: str, *, step: int | None = None, update: Mapping[str, object] | None = None) -> None:
