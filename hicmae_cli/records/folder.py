@@ -38,7 +38,7 @@ def read_run_record(folder: Path) -> RunRecord:
 
 
 def find_record_folders(run: Path) -> list[Path]:
-    """List the folders with a record: the run's own, or else those of its seeds, repetitions and folds, in natural order."""
+    """List the folders with a record in natural order: the run itself, or else its seeds, repetitions and folds."""
     if (run / RECORD).is_file():
         return [run]
     # At most a folder of a seed, one of a repetition, and one of a fold.

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from hicmae_cli.corpora.fold_protocols import parse_protocol
 from hicmae_cli.corpora.manifest import list_files, read_manifest
 from hicmae_cli.errors import ManifestError, SettingsError, WeightsError, one_line
 from hicmae_cli.files import write_atomically
@@ -24,11 +25,14 @@ from hicmae_cli.training.pretraining.recordings import find_recordings
 from hicmae_cli.training.pretraining.run import pretrain
 from hicmae_cli.weights.catalogue import find_weight
 from hicmae_cli.weights.record import find_records
+from hicmae_cli.weights.run_folder import locate_fold
 from hicmae_cli.weights.suffixes import SAFETENSORS
 
 RECIPE = "recipe.toml"
-_REPLACED = {"output", "recipe", "overrides", "seed", "seeds", "fold", "source", "manifest", "root"}
+_REPLACED = {"output", "recipe", "overrides", "seed", "seeds", "fold", "protocol", "source", "manifest", "root"}
 """Parameters of a recorded call that a repeat sets itself."""
+_IN_RECIPE = {"profile", "extend_epochs"}
+"""Parameters of a recorded call whose effect the recorded recipe has already."""
 
 
 def rerun(
@@ -75,7 +79,7 @@ def rerun(
         warn(one_line(f"differs from the recorded run: {line}"))
     repeats: list[Repeat] = []
     for folder, record in records.items():
-        target = Path(output) if len(records) == 1 else Path(output) / folder.relative_to(_common_parent(records))
+        target = Path(output) if len(records) == 1 else _locate_repeat(folder, record, Path(output), records)
         changed = _list_changes(record, manifest, root, init)
         if changed and not force:
             raise ManifestError(
@@ -83,11 +87,21 @@ def rerun(
             )
         for line in changed:
             warn(one_line(f"differs from the recorded run: {line}"))
+        if any("epochs" in session.changed for session in record.sessions):
+            warn(one_line(f"{folder}: was extended, but is repeated in one go, which need not give the same weights"))
         again, finished = _repeat(record, target, manifest, root, init, finetuning, pretraining)
         if not finished:
             return RerunResult(tuple(repeats), finished=False)
         repeats.append(compare_records((folder, record), (again, read_run_record(again))))
     return RerunResult(tuple(repeats))
+
+
+def _locate_repeat(folder: Path, record: RunRecord, output: Path, records: Mapping[Path, RunRecord]) -> Path:
+    """Locate the output of one repeat of several, such that the folders of all have the names of the recorded ones."""
+    target = output / folder.relative_to(_common_parent(records))
+    # Fine-tuning adds the folder of the fold itself.
+    own = record.run.phase == "fine-tuning" and target == locate_fold(target.parent, record.run.fold or None)
+    return target.parent if own else target
 
 
 def _common_parent(records: Mapping[Path, RunRecord]) -> Path:
@@ -166,6 +180,8 @@ def _repeat(
     if record.run.phase == "fine-tuning":
         given = _read_parameters(record, finetune_folds)
         given |= {"manifest": path, "init": start, "fold": fold, "recipe": recipe, "output": output}
+        # The recipe has the seed of the run's own draw of its folds.
+        given |= {"protocol": str(parse_protocol(record.parameters.get("protocol")).repeat())}
         result = finetune_folds(**given, progress=finetuning)
         return result.runs[-1].folder, result.finished
     given = _read_parameters(record, pretrain)
@@ -185,7 +201,7 @@ def _read_parameters(record: RunRecord, function: Callable[..., object]) -> dict
         SettingsError: this version of hicmae lacks one of them.
     """
     known = inspect.signature(function).parameters
-    given = {name: value for name, value in record.parameters.items() if name not in _REPLACED}
+    given = {name: value for name, value in record.parameters.items() if name not in _REPLACED | _IN_RECIPE}
     if unknown := [name for name, value in given.items() if name not in known and value not in (None, [], "", False)]:
         raise SettingsError(f"the recorded call has parameters that this version lacks: {', '.join(unknown)}")
     return {name: value for name, value in given.items() if name in known}

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from hicmae_cli.errors import ManifestError, SettingsError, WeightsError
+from hicmae_cli.recipes.recipe import read_values
 from hicmae_cli.records.facts import DataFacts, RunFacts, RunRecord
 from hicmae_cli.reruns.rerun import rerun
+from hicmae_cli.training.finetuning.folds import finetune_folds
 from hicmae_cli.weights.record import read_record
 from tests.cli.running import FINETUNE_RECIPE, hicmae
 from tests.training.toys import SETTINGS, write_recordings, write_samples
@@ -116,6 +120,34 @@ def test_what_cannot_be_repeated_is_refused(toy: Path, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="has no record of its training"):
         rerun(toy, output, warn=lambda _: None)
     assert not output.exists()
+
+
+def test_the_recorded_recipe_decides_over_profile_extension_and_draws(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A recipe that is recorded has the values of its profile, all epochs, and the seed of its own draw."""
+    (tmp_path / "a.csv").write_text("id,video,audio,label\n1,1.mkv,1.mkv,joy\n")
+    call = {"dataset": "puppets", "protocol": "repeated:2x3", "profile": "laptop", "extend_epochs": 2, "device": "cpu"}
+    folders = [f"run/seed-{seed}/repeat-2/fold-kfold2-s1-{fold}" for seed in (0, 1) for fold in (1, 2)]
+    for name in folders:
+        facts = RunFacts(phase="fine-tuning", fold=name.partition("fold-")[2], recipe={"batch_size": 8})
+        record(tmp_path / name, run=facts, parameters=call, manifest=str(tmp_path / "a.csv"))
+    calls = []
+
+    @functools.wraps(finetune_folds)
+    def train(*, output: Path, fold: str, **given: object) -> SimpleNamespace:
+        calls.append(given)
+        record(output / f"fold-{fold}")
+        return SimpleNamespace(runs=[SimpleNamespace(folder=output / f"fold-{fold}")], finished=True)
+
+    monkeypatch.setattr("hicmae_cli.reruns.rerun.finetune_folds", train)
+    found = rerun(tmp_path / "run", tmp_path / "again", force=True, warn=lambda _: None)
+    assert [each.again.relative_to(tmp_path / "again") for each in found.repeats] == [
+        Path(name).relative_to("run") for name in folders
+    ]
+    for given in calls:
+        assert given["protocol"] == "kfold:2" and not given.keys() & {"profile", "extend_epochs", "seeds"}
+        assert given["device"] == "cpu" and read_values(given["recipe"]) == {"batch_size": 8}
 
 
 def test_a_record_is_shown_as_a_page_and_as_json(tmp_path: Path) -> None:
