@@ -127,14 +127,14 @@ def plan_arms(
 
 
 def check_folds(folder: Path, drawn: DrawnFolds | None) -> None:
-    """Check that a run's folder has no other folds.
+    """Check that a run's folder has no other folds; those of a call that failed before its first run do not count.
 
     Raises:
         SettingsError: it has.
         ManifestError: its folds cannot be read.
     """
     path = folder / FOLDS
-    if not path.exists():
+    if not path.exists() or not any(folder.glob("fold-*")):
         return
     before = read_folds(path)
     if drawn is None:

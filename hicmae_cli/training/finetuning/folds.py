@@ -189,8 +189,11 @@ def _finetune_arm(
     progress: FinetuningProgress,
 ) -> SeedResult:
     """Train and test every fold of an arm; ``doubts`` has a warning, or None, about the start of each."""
-    if arm.drawn is not None and PartialState().is_main_process:
-        arm.drawn.write(arm.folder / FOLDS)
+    if PartialState().is_main_process:
+        if arm.drawn is not None:
+            arm.drawn.write(arm.folder / FOLDS)
+        else:
+            (arm.folder / FOLDS).unlink(missing_ok=True)
     runs: list[FoldResult] = []
     document, report = None, None
     for fold, doubt in doubts.items():

@@ -64,6 +64,8 @@ def test_a_folder_keeps_its_folds(tmp_path: Path) -> None:
     (arm,) = plan(tmp_path, "kfold:3")
     assert arm.drawn is not None
     arm.drawn.write(tmp_path / FOLDS)
+    assert plan(tmp_path, "kfold:3") == [arm] and plan(tmp_path) != [arm]  # no run has begun: nothing to keep
+    locate_fold(tmp_path, arm.folds[0]).mkdir()
     assert plan(tmp_path, "kfold:3") == [arm]
     with pytest.raises(SettingsError, match="holds a run with protocol='kfold:3'"):
         plan(tmp_path)
