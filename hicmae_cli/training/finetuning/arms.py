@@ -134,7 +134,10 @@ def check_folds(folder: Path, drawn: DrawnFolds | None) -> None:
         ManifestError: its folds cannot be read.
     """
     path = folder / FOLDS
-    if not path.exists() or not any(folder.glob("fold-*")):
+    begun = any(folder.glob("fold-*")) or find_weight_in(folder) is not None
+    if begun and drawn is not None and not path.exists():
+        raise SettingsError(f"{folder}: holds a run with protocol='official'; choose another `output`")
+    if not begun or not path.exists():
         return
     before = read_folds(path)
     if drawn is None:

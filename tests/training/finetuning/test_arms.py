@@ -74,6 +74,13 @@ def test_a_folder_keeps_its_folds(tmp_path: Path) -> None:
             plan(tmp_path, protocol, split_seed=split_seed)
 
 
+def test_drawn_folds_do_not_join_a_run_of_the_lists_own(tmp_path: Path) -> None:
+    (tmp_path / "fold-1").mkdir()
+    plan(tmp_path)
+    with pytest.raises(SettingsError, match="holds a run with protocol='official'"):
+        plan(tmp_path, "kfold:3")
+
+
 def test_folds_that_say_little_are_warned_about(tmp_path: Path) -> None:
     (arm,) = plan(tmp_path, "loso")
     assert describe_doubts(arm, TASK) == []
