@@ -147,7 +147,7 @@ def test_the_recorded_recipe_decides_over_profile_extension_and_draws(
     ]
     for given in calls:
         assert given["protocol"] == "kfold:2" and not given.keys() & {"profile", "extend_epochs", "seeds"}
-        assert given["device"] == "cpu" and read_values(given["recipe"]) == {"batch_size": 8}
+        assert given["device"] == "cpu" and read_values(str(given["recipe"])) == {"batch_size": 8}
 
 
 def test_a_record_is_shown_as_a_page_and_as_json(tmp_path: Path) -> None:
