@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -53,6 +53,16 @@ def write_atomically(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
         if descriptor is not None:
             os.close(descriptor)
+
+
+def write_text_atomically(path: Path, text: str) -> None:
+    """Write a text as `write_atomically` does; a file name in it that is not UTF-8 keeps the bytes it has on disk.
+
+    Raises:
+        OSError: as `write_atomically`.
+    """
+    with write_atomically(path) as temporary:
+        temporary.write_text(text, "utf-8", "surrogateescape")
 
 
 def is_temporary(name: str) -> bool:
@@ -131,6 +141,11 @@ def compute_sha256(path: Path, on_block: Callable[[], None] = lambda: None) -> s
             digest.update(block)
             on_block()
     return digest.hexdigest()
+
+
+def hash_lines(lines: Iterable[str]) -> str:
+    """Compute the SHA-256 of lines in their order, in hexadecimal."""
+    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def is_lfs_pointer(path: Path) -> bool:

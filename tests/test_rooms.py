@@ -41,7 +41,7 @@ ROOMS: dict[str, set[str]] = {
     "puppets": {"media", "faces", "corpora", "preparing"},
     "report": {"runtime", "weights"},
     "evaluation": {"clips", "corpora", "runtime", "records", "weights", "report"},
-    "evaluation.comparison": {"corpora", "evaluation", "report"},
+    "evaluation.comparison": {"corpora", "evaluation", "report", "weights"},
     "recipes": {"models", "weights"},
     "augmentation": {"recipes"},
     "training": {"models", "records", "weights", "recipes"},

@@ -5,9 +5,7 @@ Plain is to run four separate views of every clip, or both encoders if the model
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -22,7 +20,7 @@ import soundfile
 from numpy.typing import NDArray
 from PIL import Image
 
-from hicmae_cli.bench.measure import Measure, alternate
+from hicmae_cli.bench.measure import Measure, alternate, run_alone
 from hicmae_cli.bundled import find_sample_clip
 from hicmae_cli.clips import Clip, read_prepared_clip, stack_clips
 from hicmae_cli.clips.log_mel import compute_log_mel
@@ -56,7 +54,7 @@ def measure_evaluation() -> Measure:
     Raises:
         HicmaeError: the probabilities of the two differ.
     """
-    ours_s, separate_s, distinct, views = _run_alone("time_evaluation")
+    ours_s, separate_s, distinct, views = _run("time_evaluation()")
     detail = (
         f"one core, {len(CLIP_LENGTHS)} clips of {', '.join(map(str, CLIP_LENGTHS))} pictures with sound, every "
         f"{_SAMPLING_RATE}nd: {separate_s:.2f} s for {views:.0f} separate views, {ours_s:.2f} s for the {distinct:.0f} "
@@ -71,7 +69,7 @@ def measure_one_stream() -> Measure:
     Raises:
         HicmaeError: the probabilities of the two differ.
     """
-    ours_s, both_s = _run_alone("time_one_stream")
+    ours_s, both_s = _run("time_one_stream()")
     detail = (
         f"one core, {len(CLIP_LENGTHS)} clips of {', '.join(map(str, CLIP_LENGTHS))} pictures with sound: "
         f"{both_s:.2f} s if the faces are read and replaced with zeros, for which the video encoder runs; "
@@ -82,7 +80,7 @@ def measure_one_stream() -> Measure:
 
 def measure_sound_weight() -> Measure:
     """Measure how much faster the evaluation of a weight that was trained on sound alone is than with both encoders."""
-    ours_s, both_s = _run_alone("time_one_stream", "modality='audio'")
+    ours_s, both_s = _run("time_one_stream(modality='audio')")
     detail = (
         f"one core, {len(CLIP_LENGTHS)} clips of {', '.join(map(str, CLIP_LENGTHS))} pictures with sound, a weight "
         f"trained on sound: {both_s:.2f} s if both encoders run and all tokens are fused, as in the first versions; "
@@ -91,16 +89,9 @@ def measure_sound_weight() -> Measure:
     return Measure("sound-only weight tiny / both encoders, one core", both_s / ours_s, "x", 5.0, False, detail)
 
 
-def _run_alone(function: str, arguments: str = "") -> list[float]:
-    """Call a function of this module in a process of its own, on one core -> the numbers that it returns."""
-    code = f"from hicmae_cli.bench.evaluation import {function}\nprint({function}({arguments}))"
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    done = subprocess.run(  # noqa: S603 (our own interpreter)
-        [sys.executable, "-c", code], check=False, capture_output=True, text=True, env=environment
-    )
-    if done.returncode:
-        raise HicmaeError(f"the measure of evaluation failed: {done.stderr.strip().splitlines()[-1]}")
-    numbers: list[float] = json.loads(done.stdout.splitlines()[-1])
+def _run(call: str) -> list[float]:
+    """Call a function of this module in a process of its own -> the numbers that it returns."""
+    numbers: list[float] = run_alone(__name__, call)[0]
     return numbers
 
 

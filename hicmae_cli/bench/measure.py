@@ -5,16 +5,20 @@ The two sides of a ratio are timed in turn, and their medians are compared: othe
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from hicmae_cli import __version__
+from hicmae_cli.errors import HicmaeError
+from hicmae_cli.records.surroundings import read_cpu_model
 
 SCHEMA = "hicmae.bench/1"
 
@@ -51,7 +55,7 @@ class Measure:
 
 def to_document(measures: list[Measure]) -> dict[str, Any]:
     """Make the document that ``hicmae bench --json`` writes."""
-    machine = {"processor": _name_processor(), "cores": os.cpu_count(), "python": platform.python_version()}
+    machine = {"processor": read_cpu_model(), "cores": os.cpu_count(), "python": platform.python_version()}
     return {
         "schema": SCHEMA,
         "version": __version__,
@@ -77,9 +81,27 @@ def alternate(
     return statistics.median(times[0]), statistics.median(times[1])
 
 
-def _name_processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
+def run_alone(module: str, *calls: str) -> list[Any]:
+    """Call functions of a module in a process of its own, with one thread for each library.
+
+    Args:
+        module: full name of the module.
+        calls: such as ``"time_evaluation('nano')"``.
+
+    Returns:
+        What the calls return, as JSON values.
+
+    Raises:
+        HicmaeError: a call fails.
+    """
+    listed = ", ".join(f"module.{call}" for call in calls)
+    code = f"import json\nimport {module} as module\nprint(json.dumps([{listed}]))"
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    done = subprocess.run(  # noqa: S603 (our own interpreter)
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True, env=environment
+    )
+    if done.returncode:
+        name = module.rpartition(".")[2]
+        raise HicmaeError(f"the measure of {name} failed: {done.stderr.strip().splitlines()[-1]}")
+    results: list[Any] = json.loads(done.stdout.splitlines()[-1])
+    return results

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import subprocess
-import sys
 import tempfile
 from fractions import Fraction
 from pathlib import Path
@@ -14,7 +11,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
-from hicmae_cli.bench.measure import Measure, alternate
+from hicmae_cli.bench.measure import Measure, alternate, run_alone
 from hicmae_cli.bundled import find_sample_clip
 from hicmae_cli.clips import read_prepared_clip, stack_clips, write_prepared_clip
 from hicmae_cli.corpora.manifest import Sample
@@ -55,17 +52,8 @@ def measure_validation() -> Measure:
     Raises:
         HicmaeError: the losses of the two differ.
     """
-    code = (
-        "import json\nfrom hicmae_cli.bench.validation import time_validation\n"
-        "print(json.dumps([time_validation(None), time_validation('nano', 2, 1)]))"
-    )
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    done = subprocess.run(  # noqa: S603 (our own interpreter)
-        [sys.executable, "-c", code], check=False, capture_output=True, text=True, env=environment
-    )
-    if done.returncode:
-        raise HicmaeError(f"the measure of validation failed: {done.stderr.strip().splitlines()[-1]}")
-    (batched_s, alone_s), (nano_batched_s, nano_alone_s) = json.loads(done.stdout.splitlines()[-1])
+    times_s = run_alone(__name__, "time_validation(None)", "time_validation('nano', 2, 1)")
+    (batched_s, alone_s), (nano_batched_s, nano_alone_s) = times_s
     detail = (
         f"{_CLIPS} clips of {_FRAMES} frames with sound, whose views stay in memory, and a network that costs "
         f"next to nothing, as on a GPU: {alone_s:.2f} s clip by clip, {batched_s:.2f} s in batches; with nano on this "

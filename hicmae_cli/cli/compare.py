@@ -36,6 +36,10 @@ def compare(
     markdown: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Write the tables, sentences and warnings as Markdown.")
     ] = None,
+    table: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.csv|.tex|.md", help="Write the tables: CSV with full precision, LaTeX or Markdown."),
+    ] = None,
     quiet: QuietOption = False,
 ) -> None:
     """Compare systems on the same test clips, with intervals, paired tests and plain words.
@@ -54,12 +58,16 @@ def compare(
     from hicmae_cli.cli.training_extra import require_training
     from hicmae_cli.errors import SettingsError
     from hicmae_cli.report.files import write_text
+    from hicmae_cli.report.score_tables import check_table
 
-    for file in filter(None, (json_file, markdown)):
+    for file in filter(None, (json_file, markdown, table)):
         if file.is_dir():
             raise SettingsError(f"{file}: is a folder; give the name of a file")
+    if table is not None:
+        check_table(table)
     require_training("compare", "scipy")
     from hicmae_cli.evaluation.comparison.compare import compare as compare_systems
+    from hicmae_cli.evaluation.comparison.tables import write_comparison
 
     screen = Screen(quiet=quiet)
     with screen.wait("comparing"):
@@ -68,6 +76,8 @@ def compare(
         )
     if markdown is not None:
         write_text(markdown, comparison.to_markdown())
+    if table is not None:
+        write_comparison(comparison, table)
     if json_file is not None:
         write_document(comparison.to_dict(), json_file)
     on_stderr = json_file == STDOUT

@@ -11,6 +11,8 @@ from hicmae_cli.bundled import DEFAULT_WEIGHT
 from hicmae_cli.cli.options import (
     DatasetOption,
     DeviceOption,
+    FacesOption,
+    HopOption,
     ManifestOption,
     QuietOption,
     RootOption,
@@ -59,17 +61,12 @@ def embed(
             help="Length of a window of a recording, in seconds; by default that of the training, usually 2.56."
         ),
     ] = None,
-    hop: Annotated[
-        float | None,
-        typer.Option(
-            help="Time between the starts of two windows, in seconds; by default a quarter of the training's window."
-        ),
-    ] = None,
+    hop: HopOption = None,
     start: Annotated[float, typer.Option(help="Start of the part to embed of each recording, in seconds.")] = 0.0,
     end: Annotated[
         float | None, typer.Option(help="End of that part, in seconds; by default the end of the file.")
     ] = None,
-    faces: Annotated[int, typer.Option(help="Maximum number of people to follow at once.")] = 4,
+    faces: FacesOption = 4,
     device: DeviceOption = "auto",
     quiet: QuietOption = False,
 ) -> None:

@@ -9,7 +9,7 @@ import typer
 
 from hicmae_cli.bundled import DEFAULT_WEIGHT
 from hicmae_cli.cli.options import WeightsOption, usage_error
-from hicmae_cli.weights.suffixes import ONNX, SAFETENSORS
+from hicmae_cli.weights.suffixes import ONNX
 
 
 def export(
@@ -33,12 +33,9 @@ def export(
     from hicmae_cli.bundled import find_bundled_dir
     from hicmae_cli.cli.screen import Screen
     from hicmae_cli.cli.training_extra import require_training
-    from hicmae_cli.errors import WeightsError
-    from hicmae_cli.weights.catalogue import find_weight
+    from hicmae_cli.weights.catalogue import find_safetensors
 
-    source = find_weight(weights, SAFETENSORS)
-    if source is None:
-        raise WeightsError(f"{weights}: has no {SAFETENSORS} file to export")
+    source = find_safetensors(weights, "export")
     if output is None and source.parent == find_bundled_dir():
         raise usage_error(
             f"{weights} is bundled with hicmae, and bundled files are never changed: choose a file with --output"

@@ -153,7 +153,7 @@ def finetune(
     from hicmae_cli.cli.training_extra import process_number, require_training
     from hicmae_cli.corpora.catalogue import find_dataset
     from hicmae_cli.corpora.fold_protocols import parse_protocol
-    from hicmae_cli.weights.catalogue import find_weight
+    from hicmae_cli.weights.catalogue import find_safetensors
 
     seed_list = parse_seeds(seeds)
     parse_protocol(protocol)
@@ -161,7 +161,7 @@ def finetune(
     if dataset is not None:
         find_dataset(dataset)
     if init is not None:
-        find_weight(init, ".safetensors")
+        find_safetensors(init, "start from")
     require_training("finetune", "torch", "torchvision", "accelerate")
     from hicmae_cli.recipes.recipe import parse_overrides
     from hicmae_cli.training.finetuning.folds import finetune_folds

@@ -106,6 +106,13 @@ TrackerOption = Annotated[
         help="Log to this experiment tracker; can be repeated. By default TensorBoard, if it is installed.",
     ),
 ]
+HopOption = Annotated[
+    float | None,
+    typer.Option(
+        help="Time between the starts of two windows, in seconds; by default a quarter of the training's window."
+    ),
+]
+FacesOption = Annotated[int, typer.Option(help="Maximum number of people to follow at once.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print only results, warnings and errors.")]
 
 PUPPET_SIZES = {"train": 3000, "validation": 180, "test": 300}

@@ -12,7 +12,15 @@ import typer
 
 from hicmae_cli.bundled import DEFAULT_WEIGHT
 from hicmae_cli.cli.flags import to_flags
-from hicmae_cli.cli.options import DeviceOption, EngineOption, QuietOption, WeightsOption, parse_path
+from hicmae_cli.cli.options import (
+    DeviceOption,
+    EngineOption,
+    FacesOption,
+    HopOption,
+    QuietOption,
+    WeightsOption,
+    parse_path,
+)
 from hicmae_cli.errors import DiskError, SettingsError, one_line
 from hicmae_cli.report.formats import DEFAULT_FORMATS, FORMATS, find_formats
 
@@ -44,17 +52,12 @@ def predict(
         float | None,
         typer.Option(help="Length of a window, in seconds; by default that of the weight's training, usually 2.56."),
     ] = None,
-    hop: Annotated[
-        float | None,
-        typer.Option(
-            help="Time between the starts of two windows, in seconds; by default a quarter of the training's window."
-        ),
-    ] = None,
+    hop: HopOption = None,
     start: Annotated[float, typer.Option(help="Start of the part to predict in each file, in seconds.")] = 0.0,
     end: Annotated[
         float | None, typer.Option(help="End of that part, in seconds; by default the end of the file.")
     ] = None,
-    faces: Annotated[int, typer.Option(help="Maximum number of people to follow at once.")] = 4,
+    faces: FacesOption = 4,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="DIR", parser=parse_path, help="Folder to write the results to."),

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hicmae_cli.cli.options import usage_error
+
 if TYPE_CHECKING:
     from hicmae_cli.cli.screen import Screen
     from hicmae_cli.records.facts import RunRecord
@@ -19,6 +21,9 @@ def show(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the whole record as one JSON document and nothing else.")
     ] = False,
+    methods: Annotated[
+        bool, typer.Option("--methods", help="Print a paragraph for the methods section of a paper and nothing else.")
+    ] = False,
 ) -> None:
     """Show what a training run or a weight was made of: data, recipe, versions, scores.
 
@@ -29,11 +34,19 @@ def show(
         hicmae show runs/crema-d/fold-1
 
         hicmae show runs/crema-d/fold-1/best.safetensors --json
+
+        hicmae show runs/crema-d --methods
     """
     from hicmae_cli.cli.screen import STDOUT, Screen, write_document
+    from hicmae_cli.records.methods import describe_methods
     from hicmae_cli.weights.record import find_records
 
+    if as_json and methods:
+        raise usage_error("give either --json or --methods")
     records = find_records(run)
+    if methods:
+        typer.echo(describe_methods(list(records.values())))
+        return
     if as_json:
         documents = {str(folder): record.model_dump(mode="json") for folder, record in records.items()}
         one = next(iter(documents.values()))

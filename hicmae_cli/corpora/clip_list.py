@@ -29,8 +29,8 @@ class ClipList:
 
 def find_clips(
     dataset: str | None = None,
-    root: Path | None = None,
-    manifest: Path | None = None,
+    root: str | Path | None = None,
+    manifest: str | Path | None = None,
     *,
     draw_puppets: Callable[[Path], Path] | None = None,
 ) -> ClipList:
@@ -57,10 +57,12 @@ def find_clips(
             "got both `root` and `manifest`; give `root` to use a dataset's own list, or `manifest` alone"
         )
     known = find_dataset(dataset) if dataset is not None else None
-    if manifest is None:
+    if manifest is not None:
+        found = Path(manifest)
+    else:
         assert known is not None
-        manifest = _find_manifest(known, root, draw_puppets)
-    return ClipList(manifest, known, known.name if known else manifest_name(manifest))
+        found = _find_manifest(known, None if root is None else Path(root), draw_puppets)
+    return ClipList(found, known, known.name if known else manifest_name(found))
 
 
 def _find_manifest(dataset: Dataset, root: Path | None, draw_puppets: Callable[[Path], Path] | None) -> Path:

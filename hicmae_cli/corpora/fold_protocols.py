@@ -16,7 +16,7 @@ from hicmae_cli.corpora.dataset import Dataset
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.corpora.splits import check_speakers, group_recordings
 from hicmae_cli.errors import ManifestError, SettingsError
-from hicmae_cli.files import write_atomically
+from hicmae_cli.files import write_text_atomically
 
 SCHEMA: Final = "hicmae.folds/1"
 Kind = Literal["official", "loso", "kfold", "repeated"]
@@ -130,8 +130,7 @@ class DrawnFolds:
             "folds": folds,
         }
         path.parent.mkdir(parents=True, exist_ok=True)
-        with write_atomically(path) as temporary:
-            temporary.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", "utf-8", "surrogateescape")
+        write_text_atomically(path, json.dumps(document, indent=1, ensure_ascii=False) + "\n")
 
 
 def read_folds(path: Path) -> DrawnFolds:

@@ -13,6 +13,7 @@ import numpy as np
 from hicmae_cli.corpora.dataset import Item
 from hicmae_cli.corpora.manifest import RECORDING, Sample
 from hicmae_cli.errors import ManifestError
+from hicmae_cli.files import hash_lines
 
 SampleOrItem = TypeVar("SampleOrItem", Sample, Item)
 """A line of a manifest, or an item as distributed: both name their fold, split and speaker."""
@@ -32,8 +33,7 @@ def hash_split(pairs: Iterable[tuple[str, str]]) -> str:
 
     Labels are written as in the dataset's lists: class numbers, or floats as Python writes them.
     """
-    lines = sorted(f"{id_} {label}" for id_, label in pairs)
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    return hash_lines(sorted(f"{id_} {label}" for id_, label in pairs))
 
 
 def list_folds(samples: Sequence[Sample | Item]) -> list[str]:

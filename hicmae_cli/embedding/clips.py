@@ -60,7 +60,7 @@ def embed_clips(
     """
     if modality not in (None, *MODALITIES):
         raise SettingsError(f"modality={modality!r}: expected {', '.join(MODALITIES)}")
-    clips = find_clips(dataset, _to_path(root), _to_path(manifest), draw_puppets=draw_puppets)
+    clips = find_clips(dataset, root, manifest, draw_puppets=draw_puppets)
     extractor = open_extractor(str(weights), device)
     chosen = extractor.choose_layers(layers)
     streams = modality or extractor.info.modality
@@ -80,10 +80,6 @@ def embed_clips(
             f"{failures[samples[0].id]}"
         )
     return Embeddings.from_rows(found, describe_making(str(weights), extractor.info, clips.name), failures)
-
-
-def _to_path(given: str | Path | None) -> Path | None:
-    return None if given is None else Path(given)
 
 
 def _read_samples(clips: ClipList) -> list[Sample]:

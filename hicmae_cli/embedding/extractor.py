@@ -20,11 +20,10 @@ from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.config import Architecture
 from hicmae_cli.models.products import use_wide_products
 from hicmae_cli.runtime.torch_engine import choose_device
-from hicmae_cli.weights.catalogue import find_weight
+from hicmae_cli.weights.catalogue import find_safetensors
 from hicmae_cli.weights.checkpoint import load_classifier, load_pretrained
 from hicmae_cli.weights.info import WeightInfo
 from hicmae_cli.weights.reading import read_info
-from hicmae_cli.weights.suffixes import SAFETENSORS
 
 FUSED: Final = "fused"
 """The input of the classification head: both streams over all layers and both fused streams, normed (4D values)."""
@@ -117,9 +116,7 @@ def open_extractor(weights: str, device: str = "auto") -> Extractor:
         WeightsError: no such weight, not loadable, or without a ``.safetensors`` file.
         SettingsError: this machine has no such device.
     """
-    path = find_weight(weights, SAFETENSORS)
-    if path is None:
-        raise WeightsError(f"{weights}: embeddings need a {SAFETENSORS} file, and this weight has none")
+    path = find_safetensors(weights, "embed with")
     if read_info(str(path)).pretraining is None:
         return Extractor(*load_classifier(path), device)
     return Extractor(*_load_pretrained_encoders(path), device)

@@ -18,7 +18,7 @@ from hicmae_cli.preparing.findings import CheckReport, FoldCheck, Remark
 from hicmae_cli.preparing.jobs import CLIPS, PEOPLE, Runner, choose_runner, examine_jobs, make_jobs, open_finder
 from hicmae_cli.preparing.journal import Entry, Journal
 from hicmae_cli.preparing.measuring import NOTED_GAP_S, ClipFacts
-from hicmae_cli.preparing.people import LOW_COVERAGE, KeepPeople, is_doubtful
+from hicmae_cli.preparing.people import LOW_COVERAGE, KeepPeople
 from hicmae_cli.preparing.sources import find_raw, find_sources, journal_path
 from hicmae_cli.preparing.store import check_holds
 from hicmae_cli.workers import run_here
@@ -258,8 +258,7 @@ def _make_remarks(dataset: Dataset, entries: Mapping[str, Entry], *, timed: bool
         if facts.face_coverage is not None and facts.face_coverage < LOW_COVERAGE:
             found["low_coverage"].append(Remark(id_, f"a face in {facts.face_coverage:.0%} of {facts.video_s:.2f} s"))
         if facts.people_seen is not None and facts.people_seen > 1:
-            doubtful = is_doubtful(facts.people_seen, facts.identity_switches or 0, facts.face_coverage or 0.0)
-            found["doubtful" if doubtful else "several_people"].append(Remark(id_, _describe_people(facts)))
+            found["doubtful" if facts.is_doubtful else "several_people"].append(Remark(id_, _describe_people(facts)))
         if timed and facts.fps and (text := _compare_clocks(dataset, facts.fps)):
             found["frame_rates"].append(Remark(id_, text))
         pictures = round(facts.video_s * FOLDER_FPS)

@@ -16,11 +16,11 @@ from hicmae_cli.corpora.card import describe_task, group_reasons, make_title
 from hicmae_cli.corpora.dataset import Dataset, Item
 from hicmae_cli.corpora.values import parse_values
 from hicmae_cli.errors import one_line
-from hicmae_cli.files import write_atomically
+from hicmae_cli.files import write_text_atomically
 from hicmae_cli.preparing.clip import VERSION
 from hicmae_cli.preparing.journal import Entry
 from hicmae_cli.preparing.listing import Row
-from hicmae_cli.preparing.people import LOW_COVERAGE, is_doubtful
+from hicmae_cli.preparing.people import LOW_COVERAGE
 
 
 @dataclass(frozen=True)
@@ -169,9 +169,7 @@ def make_data_card(
         face_coverage=Spread.measure(coverages),
         low_coverage=sum(coverage < LOW_COVERAGE for coverage in coverages),
         people_seen=_count(str(each.people_seen) for each in known),
-        doubtful=sum(
-            is_doubtful(each.people_seen or 0, each.identity_switches or 0, each.face_coverage or 0.0) for each in known
-        ),
+        doubtful=sum(each.is_doubtful for each in known),
         identity_switches=sum(each.identity_switches or 0 for each in known),
         skipped=_count(entries[id_].fault for id_ in causes),
         causes=causes,
@@ -196,8 +194,7 @@ def write_data_card(card: DataCard, markdown: Path) -> None:
     except (OSError, ValueError, TypeError):
         pass
     for path, text in ((document, json.dumps(facts, indent=2, ensure_ascii=False) + "\n"), (markdown, str(card))):
-        with write_atomically(path) as temporary:
-            temporary.write_text(text, "utf-8", "surrogateescape")
+        write_text_atomically(path, text)
 
 
 def _count(texts: Iterable[str]) -> dict[str, int]:

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from hicmae_cli.files import write_atomically
+from hicmae_cli.files import write_text_atomically
 from hicmae_cli.preparing.measuring import ClipFacts
 
 JOURNAL: Final = "clips.jsonl"
@@ -74,9 +74,8 @@ class Journal:
 
     def finish(self) -> None:
         """Write all entries again, sorted, so that the same entries give the same bytes."""
-        with write_atomically(self.path) as temporary:
-            lines = [_format_line(id_, entry) for id_, entry in sorted(self.entries.items()) if entry.version]
-            temporary.write_text("".join(lines), "utf-8", "surrogateescape")
+        lines = [_format_line(id_, entry) for id_, entry in sorted(self.entries.items()) if entry.version]
+        write_text_atomically(self.path, "".join(lines))
 
 
 @contextmanager

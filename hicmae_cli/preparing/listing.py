@@ -11,7 +11,7 @@ from typing import Final
 
 from hicmae_cli.corpora.dataset import Item
 from hicmae_cli.corpora.manifest import HEADER, RECORDING
-from hicmae_cli.files import write_atomically
+from hicmae_cli.files import write_text_atomically
 from hicmae_cli.preparing.frame_folder import FrameFolder
 from hicmae_cli.preparing.jobs import CLIPS, PEOPLE, name_person
 from hicmae_cli.preparing.journal import Entry
@@ -123,8 +123,7 @@ def write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) 
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(header)
     writer.writerows(rows)
-    with write_atomically(path) as temporary:
-        temporary.write_text(out.getvalue(), "utf-8", "surrogateescape")
+    write_text_atomically(path, out.getvalue())
 
 
 def _format(value: float | int | None) -> str:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from hicmae_cli.errors import MediaError
 from hicmae_cli.media import read_audio_blocks
 from hicmae_cli.model_input import FRAME_STEP_S, SAMPLE_RATE_HZ
+from hicmae_cli.preparing.people import is_doubtful
 
 FaultKind = Literal["missing", "unreadable", "no face", "no sound", "lengths", "short"]
 
@@ -107,6 +108,11 @@ class ClipFacts:
     def gap_s(self) -> float:
         """Length of audio minus length of video; 0 without one of them."""
         return self.sound_s - self.video_s if self.sound_s and self.video_s else 0.0
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether the clip may show another person than its label means, see `people.is_doubtful`."""
+        return is_doubtful(self.people_seen or 0, self.identity_switches or 0, self.face_coverage or 0.0)
 
 
 class Meter:

@@ -95,10 +95,6 @@ class PeopleLog:
         self.num_frames += 1
         return found
 
-    def count_frames(self, person: int) -> int:
-        """Return the number of frames that show a person."""
-        return self._frames[person]
-
     def rank_people(self, fps: Fraction) -> list[int]:
         """Return the people, the one seen in most frames first, of two of them the one with the larger face.
 

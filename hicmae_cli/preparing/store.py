@@ -10,7 +10,7 @@ from typing import Final
 from filelock import FileLock, Timeout
 
 from hicmae_cli.errors import DiskError, ManifestError, one_line
-from hicmae_cli.files import remove_leftovers, write_atomically
+from hicmae_cli.files import remove_leftovers, write_text_atomically
 
 _LOCK: Final = ".lock"
 _HOLDS: Final = "dataset.txt"  # the name of the dataset that the store was made from
@@ -62,8 +62,7 @@ def claim(store: Path, files_of: str) -> None:
         OSError: the store cannot be written.
     """
     check_holds(store, files_of)
-    with write_atomically(store / _HOLDS) as temporary:
-        temporary.write_text(f"{files_of}\n", "utf-8")
+    write_text_atomically(store / _HOLDS, f"{files_of}\n")
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from hicmae_cli.corpora.manifest import HEADER
 from hicmae_cli.errors import HicmaeError, MediaError
 from hicmae_cli.faces import FaceFinder
-from hicmae_cli.files import write_atomically
+from hicmae_cli.files import write_text_atomically
 from hicmae_cli.media import write_video
 from hicmae_cli.model_input import CLIP_FRAMES, WINDOW_S
 from hicmae_cli.preparing.clip import prepare_clip
@@ -140,8 +140,7 @@ def _claim(folder: Path, sizes: Mapping[str, int], seed: int) -> None:
         raise HicmaeError(f"{folder}: is not empty and has no puppet corpus; choose another folder")
     for name in ("raw", "prepared"):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    with write_atomically(path) as temporary:
-        temporary.write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
+    write_text_atomically(path, json.dumps(facts, indent=2) + "\n")
 
 
 def _write_manifest(folder: Path, plans: list[ClipPlan]) -> Path:
@@ -168,6 +167,5 @@ def _write_manifest(folder: Path, plans: list[ClipPlan]) -> Path:
                 ]
             )
     path = folder / "manifest.csv"
-    with write_atomically(path) as temporary:
-        temporary.write_text(out.getvalue(), "utf-8")
+    write_text_atomically(path, out.getvalue())
     return path

@@ -67,7 +67,7 @@ def _read_call(signature: inspect.Signature, arguments: Mapping[str, Any]) -> Ca
     paths = frozenset(name for name, text in annotations.items() if "Path" in text)
     return Call(
         {
-            name: _write_path(value) if name in paths and value is not None else to_plain(value)
+            name: _write_path(value) if name in paths and value is not None else _to_plain(value)
             for name, value in arguments.items()
             if not any(word in annotations[name] for word in _HOOKS)
         },
@@ -80,12 +80,12 @@ def _write_path(value: str | Path) -> str:
     return str(Path(value).absolute()) if Path(value).exists() else str(value)
 
 
-def to_plain(value: Any) -> Any:
+def _to_plain(value: Any) -> Any:
     """Turn a value into one that JSON has; anything unknown becomes its text."""
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, Mapping):
-        return {str(key): to_plain(inner) for key, inner in value.items()}
+        return {str(key): _to_plain(inner) for key, inner in value.items()}
     if isinstance(value, Sequence | set | frozenset):
-        return [to_plain(inner) for inner in value]
+        return [_to_plain(inner) for inner in value]
     return str(value)

@@ -11,7 +11,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from hicmae_cli.errors import WeightsError, first_line, one_line
-from hicmae_cli.files import write_atomically
+from hicmae_cli.files import write_text_atomically
 from hicmae_cli.records.facts import RunRecord, Session
 from hicmae_cli.records.surroundings import name_host, now_utc, read_project_commit
 
@@ -38,10 +38,11 @@ def read_run_record(folder: Path) -> RunRecord:
 
 
 def find_record_folders(run: Path) -> list[Path]:
-    """List the folders with a record: the run's own, or else those of its seeds and folds, in natural order."""
+    """List the folders with a record in natural order: the run itself, or else its seeds, repetitions and folds."""
     if (run / RECORD).is_file():
         return [run]
-    found = {path.parent for pattern in ("*", "*/*") for path in run.glob(f"{pattern}/{RECORD}")}
+    # At most a folder of a seed, one of a repetition, and one of a fold.
+    found = {path.parent for pattern in ("*", "*/*", "*/*/*") for path in run.glob(f"{pattern}/{RECORD}")}
     return sorted(found, key=lambda folder: [(len(part), part) for part in folder.relative_to(run).parts])
 
 
@@ -125,8 +126,7 @@ class SessionLog:
     def _write(self, record: RunRecord, session: Session) -> None:
         before = self.earlier.sessions if self.earlier is not None else ()
         text = record.model_copy(update={"sessions": (*before, session)}).model_dump_json(indent=2)
-        with write_atomically(self.folder / RECORD) as temporary:
-            temporary.write_text(text + "\n", "utf-8", "surrogateescape")
+        write_text_atomically(self.folder / RECORD, text + "\n")
 
     def _list_changes(self) -> dict[str, object]:
         """List the recipe keys that have another value than in the session before."""

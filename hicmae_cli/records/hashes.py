@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 from hicmae_cli.errors import WeightsError
-from hicmae_cli.files import compute_sha256, write_atomically
+from hicmae_cli.files import compute_sha256, hash_lines, write_text_atomically
 from hicmae_cli.records.facts import DataFacts
 
 MOST_BYTES: Final = 100 * 10**9
@@ -57,13 +57,13 @@ def hash_data(
         on_clip(done, len(clips))
     if cache is not None and kept != known:
         # A folder that is read-only is hashed again each time.
-        with suppress(OSError), write_atomically(cache) as temporary:
-            temporary.write_text(json.dumps(kept), "utf-8", "surrogateescape")
+        with suppress(OSError):
+            write_text_atomically(cache, json.dumps(kept))
     return DataFacts(
         manifest=manifest.name if manifest else "",
         manifest_sha256=compute_sha256(manifest) if manifest else "",
         clips=len(clips),
-        files_sha256=_hash_lines(sorted(lines)),
+        files_sha256=hash_lines(sorted(lines)),
         hashed="content" if by_content else "sizes",
     )
 
@@ -83,7 +83,7 @@ def _list_files(path: Path) -> list[Path]:
 
 def _hash_path(path: Path) -> str:
     if path.is_dir():
-        return _hash_lines(f"{file.name} {compute_sha256(file)}" for file in _list_files(path))
+        return hash_lines(f"{file.name} {compute_sha256(file)}" for file in _list_files(path))
     return compute_sha256(path)
 
 
@@ -91,10 +91,6 @@ def _name_file(path: Path, manifest: Path | None) -> str:
     if manifest is not None and path.is_relative_to(manifest.parent):
         return path.relative_to(manifest.parent).as_posix()
     return path.as_posix()
-
-
-def _hash_lines(lines: Iterable[str]) -> str:
-    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def _read_cache(cache: Path | None) -> Mapping[str, list[Any]]:

@@ -58,17 +58,18 @@ def _read_commit(folder: Path) -> Commit | None:
 
 def describe_machine() -> dict[str, str]:
     """Describe operating system and processor; nothing here names the computer or its user."""
-    return {"system": f"{platform.system()} {platform.machine()}", "cpu": _read_cpu_model()}
+    return {"system": f"{platform.system()} {platform.machine()}", "cpu": read_cpu_model()}
 
 
-def _read_cpu_model() -> str:
+def read_cpu_model() -> str:
+    """Read the name of the processor."""
     try:
         for line in Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     except OSError:
         pass
-    return platform.processor()
+    return platform.processor() or platform.machine()
 
 
 def name_host() -> str:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hicmae_cli.metric_names import TITLES
-from hicmae_cli.report.files import make_folder, to_json, write_text
+from hicmae_cli.report.files import make_folder, to_csv, to_json, write_text
 from hicmae_cli.report.grid import Grid
 
 _FEW_SEEDS = 5
@@ -53,25 +51,24 @@ def experiment_markdown(document: Mapping[str, Any]) -> str:
     """Make a Markdown page of a document."""
     lines = [f"# {document['dataset']}, all runs", ""]
     lines += [f"- {note}" for note in experiment_notes(document)]
-    grid = experiment_grid(document)
-    lines += ["", f"## {grid.title[:1].upper()}{grid.title[1:]}", "", *grid.to_markdown(), ""]
+    lines += ["", *experiment_grid(document).to_section()]
     return "\n".join(lines)
 
 
 def experiment_csv(document: Mapping[str, Any]) -> str:
     """Make a CSV with a row for every fold of every run, and one for the pooled decisions of the run."""
     metrics = list(document["mean"])
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["seed", "repetition", "fold", *metrics])
+    rows: list[list[Any]] = [["seed", "repetition", "fold", *metrics]]
     for run in document["seeds"]:
         own = [run["seed"], run["repetition"] or ""]
-        for fold in run["folds"]:
-            if fold["metrics"]:
-                writer.writerow([*own, fold["fold"], *(fold["metrics"][name] for name in metrics)])
+        rows += [
+            [*own, fold["fold"], *(fold["metrics"][name] for name in metrics)]
+            for fold in run["folds"]
+            if fold["metrics"]
+        ]
         if run["metrics"] and len(run["folds"]) > 1:
-            writer.writerow([*own, "pooled", *(run["metrics"][name] for name in metrics)])
-    return out.getvalue()
+            rows.append([*own, "pooled", *(run["metrics"][name] for name in metrics)])
+    return to_csv(rows)
 
 
 def write_experiment(document: dict[str, Any], folder: Path) -> None:

@@ -1,15 +1,18 @@
-"""Text files that appear whole or not at all, and the folders for them."""
+"""Text files that appear whole or not at all, the folders for them, and their formats CSV and JSON."""
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from hicmae_cli.errors import HicmaeError
-from hicmae_cli.files import write_atomically
+from hicmae_cli.files import write_text_atomically
 
 # Safe on any document: inside a JSON string, a line break is written as an escape.
 _BROKEN_LIST: Final = re.compile(r'\[\n\s+([-\d][^\[\]{}"]*?)\n\s+\]')
@@ -22,9 +25,7 @@ def write_text(path: Path, text: str) -> None:
         HicmaeError: the folder cannot be written to, or the path is a folder.
     """
     try:
-        with write_atomically(path) as temporary:
-            # A file name that is not UTF-8 comes out as the bytes it has on disk.
-            temporary.write_text(text, "utf-8", "surrogateescape")
+        write_text_atomically(path, text)
     except OSError as error:
         raise HicmaeError(f"{path}: cannot be written: {error.strerror}") from error
 
@@ -41,6 +42,13 @@ def make_folder(path: Path) -> None:
         raise HicmaeError(f"{path}: cannot be made a folder for results: {error.strerror}") from error
     if not os.access(path, os.W_OK):
         raise HicmaeError(f"{path}: cannot be written to")
+
+
+def to_csv(rows: Iterable[Sequence[object]]) -> str:
+    """Format rows as CSV, with line feeds; None is an empty cell."""
+    out = io.StringIO()
+    csv.writer(out, lineterminator="\n").writerows(rows)
+    return out.getvalue()
 
 
 def to_json(document: dict[str, Any]) -> str:

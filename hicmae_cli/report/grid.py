@@ -38,6 +38,10 @@ class Grid:
         lines = [self.header, tuple("---" if not i else "---:" for i in range(len(self.header))), *self.rows]
         return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
 
+    def to_section(self) -> list[str]:
+        """Make the lines of a section of a Markdown page: the title as its heading, and the table."""
+        return [f"## {self.title[:1].upper()}{self.title[1:]}", "", *self.to_markdown(), ""]
+
     def to_latex(self, caption: str, label: str) -> list[str]:
         """Make the lines of a LaTeX table, with the package booktabs.
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
 from hicmae_cli.errors import SettingsError, one_line
-from hicmae_cli.report.files import write_text
+from hicmae_cli.report.files import to_csv, write_text
 from hicmae_cli.report.grid import Grid
 from hicmae_cli.report.scores import name_tested, score_grids
 
@@ -65,11 +63,7 @@ def tables_markdown(document: Mapping[str, Any]) -> str:
 
 def scores_csv(document: Mapping[str, Any]) -> str:
     """Make a CSV table of all numbers in full precision, one per line: ``table,row,metric,value,lower,upper``."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(_COLUMNS)
-    writer.writerows(["" if cell is None else cell for cell in line] for line in _list_numbers(document))
-    return out.getvalue()
+    return to_csv([_COLUMNS, *_list_numbers(document)])
 
 
 def _shorten(grid: Grid) -> str:

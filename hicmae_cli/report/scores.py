@@ -64,7 +64,7 @@ def scores_markdown(document: Mapping[str, Any], weights: str) -> str:
     lines += [f"- {sentence}" for sentence in document.get("protocol", ())]
     lines.append("")
     for grid in score_grids(document):
-        lines += [f"## {grid.title[:1].upper()}{grid.title[1:]}", "", *grid.to_markdown(), ""]
+        lines += grid.to_section()
     interval = document["intervals"]
     lines += [
         f"Intervals: {interval['level']:.0%}, percentile bootstrap, {interval['draws']} resamples of the "

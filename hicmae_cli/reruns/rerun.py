@@ -12,7 +12,7 @@ from typing import Any
 from hicmae_cli.corpora.fold_protocols import parse_protocol
 from hicmae_cli.corpora.manifest import list_files, read_manifest
 from hicmae_cli.errors import ManifestError, SettingsError, WeightsError, one_line
-from hicmae_cli.files import write_atomically
+from hicmae_cli.files import write_text_atomically
 from hicmae_cli.records.facts import DataFacts, RunFacts, RunRecord
 from hicmae_cli.records.folder import find_record_folders, read_run_record
 from hicmae_cli.records.hashes import hash_data, hash_tensors
@@ -42,8 +42,8 @@ def rerun(
     run: str | Path,
     output: str | Path,
     *,
-    manifest: str | Path | None = None,
     root: str | Path | None = None,
+    manifest: str | Path | None = None,
     init: str | Path | None = None,
     force: bool = False,
     warn: Callable[[str], None] = warnings.warn,
@@ -57,8 +57,8 @@ def rerun(
     Args:
         run: folder of a finished run, of one fold or of all of them, or a weight in it.
         output: folder of the repeat.
-        manifest: where the list of clips is now; by default where it was.
         root: where the recordings are now, for a pre-training without a manifest; by default where they were.
+        manifest: where the list of clips is now; by default where it was.
         init: where the weight is now that the run started from; by default where it was.
         force: repeat the run although the data or the start have changed.
         warn: called with a line about versions or hardware that differ.
@@ -227,6 +227,5 @@ def _write_recipe(record: RunRecord, output: Path, epochs: int) -> Path:
     # Unset keys have no value in TOML; they are unset by default.
     values = {**record.run.recipe, **({"epochs": epochs} if "epochs" in record.run.recipe else {})}
     lines = [f"{key} = {json.dumps(value)}" for key, value in values.items() if value is not None]
-    with write_atomically(path) as temporary:
-        temporary.write_text("\n".join([f"# Repeats: {record.run.command}", *lines, ""]), "utf-8")
+    write_text_atomically(path, "\n".join([f"# Repeats: {record.run.command}", *lines, ""]))
     return path

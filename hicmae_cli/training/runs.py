@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from hicmae_cli.errors import SettingsError, TrainingError, first_line
-from hicmae_cli.files import remove_leftovers, write_atomically
+from hicmae_cli.files import hash_lines, remove_leftovers, write_atomically, write_text_atomically
 from hicmae_cli.memory import peak_resident_mb
 from hicmae_cli.weights.run_folder import BEST, LAST
 
@@ -108,8 +108,7 @@ def begin_run(run: Path, facts: Mapping[str, Any], defaults: Mapping[str, Any], 
 
 
 def _write_facts(run: Path, facts: Mapping[str, Any]) -> None:
-    with write_atomically(run / SETTINGS) as temporary:
-        temporary.write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
+    write_text_atomically(run / SETTINGS, json.dumps(facts, indent=2) + "\n")
 
 
 def save_checkpoint(path: Path, state: Mapping[str, Any]) -> None:
@@ -235,7 +234,7 @@ def prune_checkpoints(folder: Path, keep: int) -> None:
 
 def fingerprint(lines: Iterable[str]) -> str:
     """Hash the clips that a run learns from, independent of their folder."""
-    return hashlib.sha256("\n".join(lines).encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    return hash_lines(lines)[:16]
 
 
 def check_same_run(run: Path, before: Mapping[str, Any], now: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
@@ -291,8 +290,7 @@ def metrics_log(run: Path, step: int) -> Iterator[Callable[[Mapping[str, Any]], 
     """
     path = run / METRICS
     kept = [line for line in read_metrics(path) if line["step"] <= step]
-    with write_atomically(path) as temporary:
-        temporary.write_text("".join(json.dumps(line) + "\n" for line in kept), "utf-8")
+    write_text_atomically(path, "".join(json.dumps(line) + "\n" for line in kept))
     started = time.perf_counter() - (kept[-1].get("elapsed_s", 0.0) if kept else 0.0)
     with path.open("a", encoding="utf-8") as file:
 

@@ -14,7 +14,7 @@ from accelerate import Accelerator
 from accelerate.tracking import GeneralTracker, MLflowTracker, TensorBoardTracker, WandBTracker
 
 from hicmae_cli.errors import MissingDependencyError
-from hicmae_cli.files import write_atomically
+from hicmae_cli.files import write_text_atomically
 from hicmae_cli.recipes.shared_settings import Settings
 from hicmae_cli.training.runs import metrics_log
 
@@ -88,8 +88,7 @@ def _start_trackers(
         if tracker.name != "tensorboard":
             tracker.store_init_configuration(recipe)
     if ids:
-        with write_atomically(run / IDS) as temporary:
-            temporary.write_text(json.dumps(ids) + "\n", "utf-8")
+        write_text_atomically(run / IDS, json.dumps(ids) + "\n")
     try:
         yield lambda values, step: accelerator.log(values, step=step)
     finally:

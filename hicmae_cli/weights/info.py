@@ -33,6 +33,7 @@ UNKNOWN = "unknown"
 """Dataset or licence that nobody has named."""
 
 _MAX_LABELS = 1000
+_ALWAYS_WRITTEN = {"format", "task", "metrics", "created_with"}
 
 Selection = Literal["val", "last", "test-best"]
 """The epoch that was kept: the best on validation clips, the last, or the best on the test clips."""
@@ -216,18 +217,10 @@ class WeightInfo(BaseModel):
         return json.dumps(self.to_dict(), sort_keys=True)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the content of the JSON text, without empty optional fields."""
-        more = ("run", "seen", "relabelled", "filled_in", "temperature")
-        optional = ("pretraining", "selection", "fold", "protocol", "extended_from", *more)
-        empty = {name for name in optional if not getattr(self, name)}
-        empty |= {"split_seed"} if self.split_seed is None else set()
-        empty |= {"label_share"} if self.label_share == 1 else set()
-        empty |= {"modality"} if self.modality == "av" else set()
-        empty |= {"withheld"} if self.withheld == "zeros" else set()
-        empty |= {"layer_fusion"} if self.layer_fusion else set()
-        empty |= {"sampling"} if self.sampling == "frames" else set()
-        empty |= {"frame_step_s"} if self.frame_step_s is None else set()
-        return self.model_dump(mode="json", exclude=empty)
+        """Return the content of the JSON text; optional fields with their usual value are absent."""
+        fields = type(self).model_fields.items()
+        usual = {name for name, field in fields if not field.is_required() and getattr(self, name) == field.default}
+        return self.model_dump(mode="json", exclude=usual - _ALWAYS_WRITTEN)
 
     @classmethod
     def from_metadata(cls, metadata: dict[str, str] | None, path: Path) -> WeightInfo:

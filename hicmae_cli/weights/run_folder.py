@@ -28,6 +28,32 @@ def locate_run(output: Path, seed: int | None, repetition: int | None) -> Path:
     return folder if repetition is None else folder / f"repeat-{repetition}"
 
 
+def find_runs(output: Path) -> dict[str, Path]:
+    """Find the folders that ``locate_run`` locates, by name: ``seed 0``, ``repeat 1``, ``seed 0, repeat 1``.
+
+    A folder of a single run is that run, and its name is empty.
+    """
+    runs: dict[str, Path] = {}
+    for seed, folder in _name_parts(output, "seed").items():
+        parts = _name_parts(folder, "repeat")
+        runs |= {", ".join(filter(None, (seed, repetition))): part for repetition, part in parts.items()}
+    return runs
+
+
+def _name_parts(folder: Path, kind: str) -> dict[str, Path]:
+    return {part.name.replace("-", " ", 1): part for part in list_numbered(folder, kind)} or {"": folder}
+
+
+def list_numbered(folder: Path, kind: str) -> list[Path]:
+    """List the folders ``fold-1``, ``fold-2`` and so on of a kind; 10 comes after 9."""
+    return sorted((path for path in folder.glob(f"{kind}-*") if path.is_dir()), key=_sort_number)
+
+
+def _sort_number(folder: Path) -> tuple[int, str]:
+    number = folder.name.partition("-")[2]
+    return (int(number) if number.isdecimal() else 0, number)
+
+
 def find_fold_list(weights: Path) -> Path | None:
     """Find the folds that a run drew, by its folder, by the folder of one of its folds, or by a weight in there."""
     near = [weights, *(folder.parent for folder in (weights, weights.parent) if folder.name.startswith("fold-"))]
@@ -36,7 +62,7 @@ def find_fold_list(weights: Path) -> Path | None:
 
 def _name_runs(run: Path) -> str | None:
     """Return an error if a folder holds a run for each seed or repetition."""
-    parts = sorted(path for kind in ("seed", "repeat") for path in run.glob(f"{kind}-*") if path.is_dir())
+    parts = [*list_numbered(run, "seed"), *list_numbered(run, "repeat")]
     return one_line(f"{run}: has a run for each seed or repetition; choose one, e.g. {parts[0]}") if parts else None
 
 
@@ -53,9 +79,9 @@ def find_run_weight(run: Path) -> Path:
     """
     if found := find_weight_in(run):
         return found
-    folds = sorted(folder.name for folder in run.glob("fold-*") if find_weight_in(folder))
+    folds = [folder for folder in list_numbered(run, "fold") if find_weight_in(folder)]
     if folds:
-        raise WeightsError(one_line(f"{run}: has one weight per fold; choose one, e.g. {run / folds[0]}"))
+        raise WeightsError(one_line(f"{run}: has one weight per fold; choose one, e.g. {folds[0]}"))
     raise WeightsError(_name_runs(run) or one_line(f"{run}: the folder has no weight; expected {BEST} or {LAST}"))
 
 
@@ -85,7 +111,7 @@ def find_any_weight(run: Path, *, folds: bool) -> Path:
     Raises:
         WeightsError: the run has no weight.
     """
-    inside = sorted(run.glob("fold-*")) if folds else [run]
+    inside = list_numbered(run, "fold") if folds else [run]
     if found := next(filter(None, map(find_weight_in, inside)), None):
         return found
     where = "fold-1/" if folds else ""

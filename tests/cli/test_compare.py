@@ -60,3 +60,21 @@ def test_streams_of_one_result(tmp_path: Path) -> None:
     assert "av - audio" in run.out
     run = hicmae("compare", path)
     assert (run.code, "got 1; --streams compares the streams of one" in run.err) == (2, True)
+
+
+def test_tables_are_written_in_the_format_of_the_suffix(results: list[Path], tmp_path: Path) -> None:
+    for suffix in ("csv", "tex", "md"):
+        assert hicmae("compare", *results, "--draws", 1000, "--table", tmp_path / f"t.{suffix}").code == 0
+    lines = [line.split(",") for line in (tmp_path / "t.csv").read_text("utf-8").splitlines()]
+    document = hicmae("compare", *results, "--draws", 1000, "--json", "-").document
+    found = {tuple(line[:2]): line for line in lines}
+    for system in document["systems"]:
+        assert float(found["scores", system["name"]][3]) == system["score"]
+    pair = document["pairs"][1]
+    row = found["differences", f"{pair['first']} - {pair['second']}"]
+    assert [float(cell) for cell in row[3:]] == [pair["difference"], *pair["interval"], pair["p"], pair["p_holm"]]
+    tex = (tmp_path / "t.tex").read_text("utf-8")
+    assert tex.count(r"\begin{tabular}") == tex.count(r"\bottomrule") == 3 and r"95 \% interval" in tex
+    assert (tmp_path / "t.md").read_text("utf-8").startswith("# UAR compared")
+    wrong = hicmae("compare", *results, "--table", tmp_path / "t.xlsx")
+    assert (wrong.code, "expected a name that ends in .csv, .tex, .md" in wrong.err) == (2, True)

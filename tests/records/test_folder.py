@@ -56,12 +56,12 @@ def test_a_call_without_work_leaves_no_trace_and_an_extension_does(tmp_path: Pat
 
 
 def test_records_of_folds_are_found_in_order(tmp_path: Path) -> None:
-    for name in ("seed-0/fold-10", "seed-0/fold-2", "seed-1/fold-2"):
+    for name in ("seed-0/fold-10", "seed-0/fold-2", "seed-1/repeat-1/fold-2"):
         (tmp_path / name).mkdir(parents=True)
         log = open_log(tmp_path / name)
         log.begin(0)
     names = [folder.relative_to(tmp_path).as_posix() for folder in find_record_folders(tmp_path)]
-    assert names == ["seed-0/fold-2", "seed-0/fold-10", "seed-1/fold-2"]
+    assert names == ["seed-0/fold-2", "seed-0/fold-10", "seed-1/repeat-1/fold-2"]
     with pytest.raises(WeightsError, match="has no record of a run"):
         read_run_record(tmp_path)
     (tmp_path / "run.json").write_text("{}")

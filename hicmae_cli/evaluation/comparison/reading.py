@@ -10,6 +10,7 @@ from typing import Any
 
 from hicmae_cli.errors import ManifestError, one_line
 from hicmae_cli.evaluation.results import SCHEMA, Evaluation, SampleResult
+from hicmae_cli.weights.run_folder import find_runs, list_numbered
 
 RESULT = "result.json"
 
@@ -104,32 +105,17 @@ def read_streams(path: str | Path) -> list[System]:
 
 
 def _find_runs(path: Path) -> dict[str, list[Path]]:
-    """Find the documents of each run of a system; the folders are those of ``weights/run_folder.py``."""
+    """Find the documents of each run of a system."""
     if not path.is_dir():
         return {"": [path]}
-    seeds = {folder.name.replace("-", " ", 1): folder for folder in _list_numbered(path, "seed")} or {"": path}
-    runs: dict[str, list[Path]] = {}
-    for seed, folder in seeds.items():
-        repeats = {part.name.replace("-", " ", 1): part for part in _list_numbered(folder, "repeat")} or {"": folder}
-        runs |= {", ".join(filter(None, (seed, name))): _find_documents(part) for name, part in repeats.items()}
-    return runs
-
-
-def _list_numbered(folder: Path, kind: str) -> list[Path]:
-    """List the folders ``seed-1``, ``seed-2`` and so on; 10 comes after 9."""
-    return sorted((path for path in folder.glob(f"{kind}-*") if path.is_dir()), key=_sort_number)
-
-
-def _sort_number(folder: Path) -> tuple[int, str]:
-    number = folder.name.partition("-")[2]
-    return (int(number) if number.isdecimal() else 0, number)
+    return {name: _find_documents(folder) for name, folder in find_runs(path).items()}
 
 
 def _find_documents(folder: Path) -> list[Path]:
     """Find the scores of one run: those of all folds together, or else those of each fold."""
     if (whole := folder / RESULT).is_file():
         return [whole]
-    folds = [path for fold in _list_numbered(folder, "fold") if (path := fold / RESULT).is_file()]
+    folds = [path for fold in list_numbered(folder, "fold") if (path := fold / RESULT).is_file()]
     if not folds:
         raise ManifestError(
             one_line(

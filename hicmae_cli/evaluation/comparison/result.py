@@ -182,7 +182,7 @@ class Comparison:
         for warning in self.warnings:
             lines += [f"> **Warning:** {warning}.", ""]
         for grid in self.grids():
-            lines += [f"## {grid.title[:1].upper()}{grid.title[1:]}", "", *grid.to_markdown(), ""]
+            lines += grid.to_section()
         lines += [f"- {sentence}" for sentence in self.sentences]
         lines += [
             "",

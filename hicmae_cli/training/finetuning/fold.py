@@ -16,7 +16,7 @@ from hicmae_cli.corpora.splits import Split
 from hicmae_cli.errors import TrainingError, WeightsError, first_line
 from hicmae_cli.evaluation.results import Evaluation
 from hicmae_cli.evaluation.scoring import score_clips
-from hicmae_cli.files import compute_sha256, write_atomically
+from hicmae_cli.files import compute_sha256, write_text_atomically
 from hicmae_cli.recipes.settings import FinetuneSettings
 from hicmae_cli.records.seen import ScoredClips, SeenData, find_overlap, note_seen
 from hicmae_cli.runtime.torch_engine import TorchEngine
@@ -174,7 +174,7 @@ def check_init(init: Path, task: Task, fold: str | None, samples: Sequence[Sampl
             f"{init}: was trained on the clips or people that test {where}: {refused[0].reason}; start from a "
             "pre-trained weight, or from one with the same test fold"
         )
-    return "; ".join(f"{init}: tested on {where}, it {overlap}" for overlap in found) or None
+    return "; ".join(f"{init}: {overlap}" for overlap in found) or None
 
 
 def _test(
@@ -225,7 +225,6 @@ def _read_tested(folder: Path, made_of: Mapping[str, object]) -> Evaluation | No
 def _write_tested(folder: Path, made_of: Mapping[str, object], found: Evaluation) -> None:
     text = json.dumps({"made_of": made_of, "result": found.to_record()}, allow_nan=False)
     try:
-        with write_atomically(folder / TESTED) as temporary:
-            temporary.write_text(text + "\n", "utf-8")
+        write_text_atomically(folder / TESTED, text + "\n")
     except OSError as error:
         raise TrainingError(f"{folder / TESTED}: cannot be written: {error.strerror}") from error

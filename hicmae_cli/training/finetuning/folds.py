@@ -16,7 +16,7 @@ from hicmae_cli.corpora.clip_list import ClipList, find_clips
 from hicmae_cli.corpora.dataset import Dataset
 from hicmae_cli.corpora.fold_protocols import parse_protocol
 from hicmae_cli.corpora.manifest import ALL_FOLDS, list_files
-from hicmae_cli.errors import SettingsError, WeightsError
+from hicmae_cli.errors import SettingsError
 from hicmae_cli.evaluation.protocol import Protocol
 from hicmae_cli.models.losses import resolve_loss
 from hicmae_cli.records.calls import recorded
@@ -39,7 +39,7 @@ from hicmae_cli.training.finetuning.task import Task, choose_kind, choose_labels
 from hicmae_cli.training.machine import check_precision
 from hicmae_cli.training.optimiser import warmup_warning
 from hicmae_cli.training.trackers import choose_trackers
-from hicmae_cli.weights.catalogue import find_weight
+from hicmae_cli.weights.catalogue import find_safetensors
 from hicmae_cli.weights.run_folder import FOLDS, locate_fold
 
 
@@ -54,10 +54,10 @@ def finetune_folds(
     protocol: str | None = None,
     recipe: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
-    extend_epochs: int = 0,
     profile: str | None = None,
-    output: str | Path = "runs/finetune",
     init: str | Path | None = None,
+    extend_epochs: int = 0,
+    output: str | Path = "runs/finetune",
     task: str | None = None,
     labels: Sequence[str] = (),
     licence: str = "",
@@ -84,10 +84,10 @@ def finetune_folds(
             them M times, in folders ``repeat-R``.
         recipe: a recipe that ships with hicmae, or a .toml file; by default the dataset's.
         overrides: keys of the recipe -> other values; None keeps the recipe's.
-        extend_epochs: go on with finished runs for so many more epochs than the recipe's; see ``training.extension``.
         profile: values for a kind of machine, such as ``laptop``, which replace the recipe's but not ``overrides``.
-        output: folder of the run, or of the runs of several folds or seeds.
         init: a weight to start from, by name or file; by default the model starts from scratch.
+        extend_epochs: go on with finished runs for so many more epochs than the recipe's; see ``training.extension``.
+        output: folder of the run, or of the runs of several folds or seeds.
         task: ``classification`` or ``regression``; by default the dataset's.
         labels: names of the outputs in order; by default the dataset's, or all labels in alphabetical order.
         licence: to write into the weights; by default the dataset's.
@@ -119,10 +119,10 @@ def finetune_folds(
     resolve_loss(settings.loss, kind)
     check_precision(settings.mixed_precision, choose_device(device).type)
     choose_trackers(settings.trackers)
-    start = _find_init(init)
+    start = find_safetensors(init, "start from") if init is not None else None
     # The main process draws puppets, which may take long; the others wait.
     with PartialState(cpu=device == "cpu", timeout=timedelta(days=7)).main_process_first():
-        clips = find_clips(dataset, _path(root), _path(manifest), draw_puppets=draw_puppets)
+        clips = find_clips(dataset, root, manifest, draw_puppets=draw_puppets)
     learned, samples = read_task(
         clips.manifest, known, name=clips.name, source=source, labels=labels, kind=kind, licence=licence
     )
@@ -135,17 +135,17 @@ def finetune_folds(
     learned = replace(learned, manifest=clips.manifest, data=data)
     doubts = [check_starts(arm, start, learned) for arm in arms]
     warned = [warmup_warning(settings), *(doubt for arm in arms for doubt in describe_doubts(arm, learned))]
+    # Most starts raise the same doubt for every fold, which is said once.
+    warned += [doubt for by_fold in doubts for doubt in by_fold.values()]
     for warning in dict.fromkeys(filter(None, warned)):
         progress.warn(warning)
     progress.on_plan(sum(len(arm.folds) for arm in arms))
     found: list[SeedResult] = []
-    for arm, doubt in zip(arms, doubts, strict=True):
+    for arm in arms:
         options = _describe_options(profile, task, learned.labels if labels else (), arm, init, extend_epochs)
         command = _describe_command(clips, recipe, options)
         named = replace(learned, source=source or command, protocol=arm.protocol)
-        found.append(
-            _finetune_arm(arm, named, doubt, start, extends=extend_epochs > 0, device=device, progress=progress)
-        )
+        found.append(_finetune_arm(arm, named, start, extends=extend_epochs > 0, device=device, progress=progress))
         result = FinetuningResult(clips.name, tuple(found), str(dealing), settings.split_seed, settings.label_share)
         if len(arms) > 1 and found[-1].document is not None:
             whole = result.finished and len(found) == len(arms)
@@ -153,10 +153,6 @@ def finetune_folds(
         if not found[-1].finished:
             break
     return result
-
-
-def _path(given: str | Path | None) -> Path | None:
-    return None if given is None else Path(given)
 
 
 def _choose_recipe(recipe: str | Path | None, dataset: Dataset | None) -> str | Path:
@@ -169,34 +165,16 @@ def _choose_recipe(recipe: str | Path | None, dataset: Dataset | None) -> str | 
     return dataset.recipe
 
 
-def _find_init(init: str | Path | None) -> Path | None:
-    if init is None:
-        return None
-    found = find_weight(str(init), ".safetensors")
-    if found is None:
-        raise WeightsError(f"{init}: has no .safetensors file to start from")
-    return found
-
-
 def _finetune_arm(
-    arm: Arm,
-    task: Task,
-    doubts: Mapping[str | None, str | None],
-    init: Path | None,
-    *,
-    extends: bool,
-    device: str,
-    progress: FinetuningProgress,
+    arm: Arm, task: Task, init: Path | None, *, extends: bool, device: str, progress: FinetuningProgress
 ) -> SeedResult:
-    """Train and test every fold of an arm; ``doubts`` has a warning, or None, about the start of each."""
+    """Train and test every fold of an arm."""
     if arm.drawn is not None and PartialState().is_main_process:
         arm.drawn.write(arm.folder / FOLDS)
     runs: list[FoldResult] = []
     document, report = None, None
-    for fold, doubt in doubts.items():
+    for fold in arm.folds:
         progress.on_fold(fold, arm.settings)
-        if doubt:
-            progress.warn(doubt)
         run = finetune_and_test(
             locate_fold(arm.folder, fold),
             task,

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hicmae_cli.clips.snippet import read_snippet
-from hicmae_cli.errors import SettingsError, WeightsError
+from hicmae_cli.errors import SettingsError
 from hicmae_cli.faces import FaceFinder
 from hicmae_cli.model_input import WINDOW_S
 from hicmae_cli.models.masking import draw_masks
 from hicmae_cli.models.reconstruction import Reconstruction, reconstruct
 from hicmae_cli.report.plots import reconstruction_picture
 from hicmae_cli.runtime.torch_engine import choose_device
-from hicmae_cli.weights.catalogue import find_weight
+from hicmae_cli.weights.catalogue import find_safetensors
 from hicmae_cli.weights.checkpoint import load_pretrained
 from hicmae_cli.weights.info import PretrainingFacts
 
@@ -85,9 +85,7 @@ def rebuild_video(
         SettingsError: a share that hides nothing or everything, or a moment outside the video.
         MediaError: the video cannot be read, or has no face or no sound there.
     """
-    file = find_weight(str(weights), ".safetensors")
-    if file is None:
-        raise WeightsError(f"{weights}: has no .safetensors file, which rebuilding needs")
+    file = find_safetensors(weights, "rebuild with")
     torch_device = choose_device(device)
     model, info = load_pretrained(file)
     facts = info.pretraining

@@ -86,9 +86,9 @@ def choose_recipe(
 def find_recordings(
     *,
     dataset: str | None,
-    root: Path | None,
-    manifest: Path | None,
-    videos: Path | None,
+    root: str | Path | None,
+    manifest: str | Path | None,
+    videos: str | Path | None,
     fold: str | None = None,
     draw_puppets: Callable[[Path], Path] | None = None,
     on_listing: Callable[[Listing], None] = lambda _: None,
@@ -114,11 +114,13 @@ def find_recordings(
         SettingsError: an unknown dataset, VoxCeleb2 without its folder, or a fold of recordings that have none.
         DiskError: the disk is full.
     """
+    root = None if root is None else Path(root)
     voxceleb2 = dataset is not None and find_dataset(dataset, labelled=False) is VOXCELEB2
     if fold is not None and (videos is not None or voxceleb2):
         raise SettingsError(f"fold={fold!r}: only a labelled dataset or a manifest has folds")
     if videos is not None:
-        return _cut_faces(videos, root or Path("data") / f"{videos.name}-faces", on_listing, on_video, on_wait)
+        folder = Path(videos)
+        return _cut_faces(folder, root or Path("data") / f"{folder.name}-faces", on_listing, on_video, on_wait)
     if voxceleb2:
         return _find_voxceleb2(root)
     clips = find_clips(dataset, root, manifest, draw_puppets=draw_puppets)

@@ -11,7 +11,7 @@ from typing import Any
 
 from accelerate import PartialState
 
-from hicmae_cli.errors import HicmaeError, WeightsError, first_line, one_line
+from hicmae_cli.errors import HicmaeError, first_line, one_line
 from hicmae_cli.models.pretraining import PretrainingModel
 from hicmae_cli.recipes.recipe import load_settings
 from hicmae_cli.recipes.settings import PretrainSettings
@@ -29,9 +29,8 @@ from hicmae_cli.training.pretraining.recordings import RecordingList, choose_rec
 from hicmae_cli.training.pretraining.results import PretrainingOutcome
 from hicmae_cli.training.recorder import record_run
 from hicmae_cli.training.trackers import choose_trackers
-from hicmae_cli.weights.catalogue import find_weight
+from hicmae_cli.weights.catalogue import find_safetensors
 from hicmae_cli.weights.reading import read_info
-from hicmae_cli.weights.suffixes import SAFETENSORS
 
 
 @recorded
@@ -41,13 +40,13 @@ def pretrain(
     root: str | Path | None = None,
     manifest: str | Path | None = None,
     videos: str | Path | None = None,
+    fold: str | None = None,
     recipe: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
     profile: str | None = None,
     seed: int | None = None,
-    extend_epochs: int = 0,
     init: str | Path | None = None,
-    fold: str | None = None,
+    extend_epochs: int = 0,
     output: str | Path = "runs/pretrain",
     licence: str = "",
     device: str = "auto",
@@ -65,15 +64,15 @@ def pretrain(
         manifest: a CSV of prepared clips; labels are not read.
         videos: a folder of any videos; their faces are cut first, once, in worker processes (a script needs
             ``if __name__ == "__main__":`` around the call).
+        fold: the fold of the dataset or the manifest to exclude, with all clips of its people, so that it can test a
+            model that is fine-tuned from the weight.
         recipe: a recipe that ships with hicmae, or a .toml file; by default the dataset's.
         overrides: other values of recipe keys; None keeps the recipe's.
         profile: values for a kind of machine, such as ``laptop``, which replace the recipe's but not ``overrides``.
         seed: another seed than the recipe's.
-        extend_epochs: go on with the finished run in ``output`` for so many more epochs than the recipe's.
         init: a pre-trained weight of the same architecture to start from, by name or file; by default the model
             starts from scratch.
-        fold: the fold of the dataset or the manifest to exclude, with all clips of its people, so that it can test a
-            model that is fine-tuned from the weight.
+        extend_epochs: go on with the finished run in ``output`` for so many more epochs than the recipe's.
         output: folder of the run.
         licence: licence of the weight; by default the dataset's.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
@@ -97,7 +96,7 @@ def pretrain(
     changes = {key: value for key, value in changes.items() if value is not None}
     settings = extend_settings(load_settings(PretrainSettings, recipe, changes, profile=profile), extend_epochs)
     check_precision(settings.mixed_precision, choose_device(device).type)
-    start = _find_start(init)
+    start = find_safetensors(init, "start from") if init is not None else None
     choose_trackers(settings.trackers)
     processes = PartialState(cpu=device == "cpu", timeout=timedelta(days=7))
     if not processes.is_main_process:
@@ -106,9 +105,9 @@ def pretrain(
     with processes.main_process_first():
         found = find_recordings(
             dataset=dataset,
-            root=_to_path(root),
-            manifest=_to_path(manifest),
-            videos=_to_path(videos),
+            root=root,
+            manifest=manifest,
+            videos=videos,
             fold=fold,
             draw_puppets=draw_puppets,
             on_listing=progress.on_listing,
@@ -160,20 +159,6 @@ def pretrain(
         except OSError as error:
             progress.warn(f"the curves cannot be drawn: {first_line(error)}")
     return outcome
-
-
-def _to_path(given: str | Path | None) -> Path | None:
-    return None if given is None else Path(given)
-
-
-def _find_start(init: str | Path | None) -> Path | None:
-    """Find the file of a weight to start from."""
-    if init is None:
-        return None
-    found = find_weight(str(init), SAFETENSORS)
-    if found is None:
-        raise WeightsError(f"{init}: has no .safetensors file to start from")
-    return found
 
 
 def _list_seen(found: RecordingList, fold: str | None, data: DataFacts, init: Path | None) -> tuple[SeenData, ...]:

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-from hicmae_cli.files import write_atomically
+from hicmae_cli.files import write_text_atomically
 from hicmae_cli.models.config import find_variant
 from hicmae_cli.models.pretraining import PretrainingModel
 from hicmae_cli.recipes.settings import PretrainSettings
@@ -122,8 +122,7 @@ def write_skipped(run: Path, skipped: Mapping[str, str]) -> None:
         return
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerows([("id", "reason"), *sorted(skipped.items())])
-    with write_atomically(run / SKIPPED) as temporary:
-        temporary.write_text(out.getvalue(), "utf-8", "surrogateescape")
+    write_text_atomically(run / SKIPPED, out.getvalue())
 
 
 def write_weights(run: Path, model: PretrainingModel, info: WeightInfo, epoch: int, loss: float, *, best: bool) -> None:
