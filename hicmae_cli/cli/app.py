@@ -31,10 +31,10 @@ _COMMANDS = {
         "evaluate", "Score a model on prepared clips: UAR, WAR, F1, CCC and more, next to the paper's numbers."
     ),
     "compare": LazyCommand(
-        "compare", "Compare systems on the same test clips, with intervals, paired tests and plain words."
+        "compare", "Compare systems on the same test clips, with intervals, paired tests and a conclusion."
     ),
     "embed": LazyCommand(
-        "embed", "Write embeddings, the outputs of a model's layers, of clips or of windows of recordings."
+        "embed", "Write embeddings (outputs of a model's layers) of clips, or of windows of recordings."
     ),
     "probe": LazyCommand(
         "probe", "Fit a linear classifier to every layer of some embeddings, and test it on other people."
@@ -46,7 +46,7 @@ _COMMANDS = {
         "datasets:datasets",
         "List the datasets hicmae knows, or show one: labels, folds, files, licence, where to get it.",
     ),
-    "show": LazyCommand("show", "Show what a training run or a weight was made of: data, recipe, versions, scores."),
+    "show": LazyCommand("show", "Show how a training run or a weight was made: data, recipe, versions, scores."),
     "rerun": LazyCommand("rerun", "Repeat a training run from its record, and compare the weights to the last bit."),
     "recipes": LazyCommand(
         "recipes", "List the recipes for training, print one, or explain the keys that a recipe can set."

@@ -42,7 +42,7 @@ def compare(
     ] = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Compare systems on the same test clips, with intervals, paired tests and plain words.
+    """Compare systems on the same test clips, with intervals, paired tests and a conclusion.
 
     Systems that were tested on different clips are refused. People are resampled, not clips, if the results name them.
 
@@ -81,7 +81,7 @@ def compare(
     if json_file is not None:
         write_document(comparison.to_dict(), json_file)
     on_stderr = json_file == STDOUT
-    screen.show(*(grid.to_rich() for grid in comparison.grids()), on_stderr=on_stderr)
+    screen.show(*comparison.grids(), on_stderr=on_stderr)
     screen.show(*comparison.render_sentences(), on_stderr=on_stderr)
     for warning in comparison.warnings:
         screen.warn(warning)

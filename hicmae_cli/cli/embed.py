@@ -1,4 +1,4 @@
-"""``hicmae embed``: write what a model's layers say about clips or recordings as a table."""
+"""``hicmae embed``: write embeddings of clips or recordings as a table."""
 
 from __future__ import annotations
 
@@ -70,10 +70,10 @@ def embed(
     device: DeviceOption = "auto",
     quiet: QuietOption = False,
 ) -> None:
-    """Write embeddings, the outputs of a model's layers, of clips or of windows of recordings.
+    """Write embeddings (outputs of a model's layers) of clips, or of windows of recordings.
 
-    Each row has an id, the times and the person, or the label, fold and speaker of the clip. Fused embeddings of a base
-    model have 2,048 values, those of one layer 512. Fine-tuned and pre-trained weights work.
+    A row of a recording has its times and person; a row of a clip has its label, fold and speaker. Fused embeddings of
+    a base model have 2,048 values, those of one layer 512. Fine-tuned and pre-trained weights work.
 
     [bold]Examples[/bold]
 

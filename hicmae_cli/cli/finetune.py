@@ -112,7 +112,7 @@ def finetune(
         str | None,
         typer.Option(
             metavar="official|loso|kfold:N|repeated:NxM",
-            help="Folds to test: the dataset's own (default), one speaker each, N folds over people, or M draws of N.",
+            help="Folds to test: the dataset's own (default), one speaker each, N folds over people, or these M times.",
         ),
     ] = None,
     split_seed: Annotated[
@@ -121,7 +121,7 @@ def finetune(
     ] = None,
     label_share: Annotated[
         float | None,
-        typer.Option(metavar="SHARE", help="Learn from this share of the training clips of each class, such as 0.1."),
+        typer.Option(metavar="SHARE", help="Train on this share of the training clips of each class, such as 0.1."),
     ] = None,
     extend_epochs: ExtendOption = 0,
     tracker: TrackerOption = None,
@@ -219,9 +219,11 @@ def _show(result: FinetuningResult, output: Path, screen: Screen) -> None:
         return
     document = result.to_dict()
     screen.done("result", output / "result.md")
-    screen.show(experiment_grid(document).to_rich())
+    screen.show(experiment_grid(document))
     for note in experiment_notes(document):
         screen.say(note)
+    for warning in document["warnings"]:
+        screen.warn(warning)
     failed = {failure for seed in result.seeds if seed.pooled for failure in seed.pooled.failures}
     for clip, reason in sorted(failed):
         screen.fail(f"{clip}: {reason}")

@@ -91,7 +91,7 @@ ExtendOption = Annotated[
         "--extend-epochs",
         min=0,
         metavar="N",
-        help="Go on with a finished run for N more epochs than the recipe has; give the same N again to resume.",
+        help="Train a finished run for N more epochs than the recipe has; give the same N again to resume.",
     ),
 ]
 SetOption = Annotated[

@@ -48,7 +48,7 @@ def prepare(
         Literal["one", "all"],
         typer.Option(
             "--keep-people",
-            help="Keep one person of each video, or make a clip of all people in it, listed in DATASET.people.csv.",
+            help="Keep one person of each video, or make a clip of each person in it, listed in DATASET.people.csv.",
         ),
     ] = "one",
     json: Annotated[

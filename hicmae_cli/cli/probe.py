@@ -30,8 +30,8 @@ def probe(
 ) -> None:
     """Fit a linear classifier to every layer of some embeddings, and test it on other people.
 
-    The folds or splits are those of the embedded manifest. The result shows which layer holds most of what a label is
-    about; the model itself does not change.
+    The folds or splits are those of the embedded manifest. The scores show how well a linear classifier can read the
+    labels from each layer; the model itself does not change.
 
     [bold]Examples[/bold]
 
@@ -53,12 +53,14 @@ def probe(
         result = fit(embeddings, layers=names, fold=fold, seed=seed, on_start=bar.start, on_fit=bar.advance)
     if json_file is not None:
         write_document(result.to_dict(), json_file)
-    screen.show(_make_grid(result).to_rich(), on_stderr=json_file == STDOUT)
+    screen.show(_make_grid(result), on_stderr=json_file == STDOUT)
     people = f"{result.people} people" if result.people else "unknown people"
     screen.say(
-        f"tested on {result.clips} clips of {people}; a guess has a UAR of {result.chance:.4f}. "
-        f"Highest UAR: {result.best.layer}. The best of many layers is a little too good: it was chosen on these clips"
+        f"Tested on {result.clips} clips of {people}; chance is a UAR of {result.chance:.4f}. The highest score is "
+        f"optimistic: its layer was chosen on these clips."
     )
+    for warning in result.warnings:
+        screen.warn(warning)
 
 
 def _make_grid(result: ProbeResult) -> Grid:
@@ -68,16 +70,16 @@ def _make_grid(result: ProbeResult) -> Grid:
     for layer in result.layers:
         low, high = layer.intervals.bounds["uar"]
         folds = layer.folds.values()
-        spread = f"{min(folds):.3f} to {max(folds):.3f}" if len(folds) > 1 else ""
+        spread = [f"{min(folds):.3f} to {max(folds):.3f}"] if len(folds) > 1 else []
         rows.append(
             (
                 layer.layer,
                 f"{layer.metrics['uar']:.4f}",
                 f"{low:.3f} to {high:.3f}",
-                spread,
+                *spread,
                 f"{layer.metrics['war']:.4f}",
-                "highest" if layer is result.best else "",
+                "highest UAR" if layer is result.best else "",
             )
         )
-    header = ("layer", "UAR", "95 % interval", "folds", "WAR", "")
+    header = ("layer", "UAR", "95 % interval", *(["UAR by fold"] if len(result.folds) > 1 else []), "WAR", "")
     return Grid("linear probes", header, tuple(rows))

@@ -15,7 +15,11 @@ def rerun(
     output: Annotated[
         Path,
         typer.Option(
-            "--output", "-o", metavar="DIR", parser=parse_path, help="Folder of the repeat; resumed if begun."
+            "--output",
+            "-o",
+            metavar="DIR",
+            parser=parse_path,
+            help="Folder of the new run; an unfinished one is resumed.",
         ),
     ],
     manifest: Annotated[
@@ -34,8 +38,8 @@ def rerun(
 ) -> None:
     """Repeat a training run from its record, and compare the weights to the last bit.
 
-    Data, recipe, seed, fold and start are those of the record. Changed data are refused; other versions or another
-    machine are named. The scores are compared, too. Exits with 1 if weights or scores differ.
+    Data, recipe, seed, fold and start are those of the record. The command refuses changed data, warns of other
+    versions or another machine, and compares the scores, too. It exits with 1 if weights or scores differ.
 
     [bold]Examples[/bold]
 

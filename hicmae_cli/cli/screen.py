@@ -165,7 +165,7 @@ def print_scores(screen: Screen, document: Mapping[str, Any], *, on_stderr: bool
     """
     from hicmae_cli.report.scores import score_grids
 
-    screen.show(*(grid.to_rich() for grid in score_grids(document, screen=True)), on_stderr=on_stderr)
+    screen.show(*score_grids(document, screen=True), on_stderr=on_stderr)
     for warning in document["warnings"]:
         screen.warn(warning)
     for failure in document["failures"]:

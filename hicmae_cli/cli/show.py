@@ -25,9 +25,9 @@ def show(
         bool, typer.Option("--methods", help="Print a paragraph for the methods section of a paper and nothing else.")
     ] = False,
 ) -> None:
-    """Show what a training run or a weight was made of: data, recipe, versions, scores.
+    """Show how a training run or a weight was made: data, recipe, versions, scores.
 
-    Also: the machine, the command and the time. A run's folder has every start of the run, too.
+    It also shows the machine, the command and the time and, for the folder of a run, every session.
 
     [bold]Examples[/bold]
 

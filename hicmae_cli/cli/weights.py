@@ -148,7 +148,7 @@ def import_weights(
     """Import a checkpoint of the paper's authors without running any code in it.
 
     `hicmae finetune --init NAME` starts from a pre-trained weight. A .safetensors or .onnx file of hicmae is added as
-    `hicmae weights add` does: it keeps its metadata, and options that contradict them are refused.
+    `hicmae weights add` does: it keeps its metadata, and options that contradict it are refused.
 
     [bold]Examples[/bold]
 

@@ -22,7 +22,7 @@ from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.corpora.splits import Split, find_shared_people, list_folds, split_by_column, split_by_fold
 from hicmae_cli.embedding.table import Embeddings, read_embeddings
 from hicmae_cli.errors import ManifestError
-from hicmae_cli.evaluation.intervals import Intervals, classification_intervals
+from hicmae_cli.evaluation.intervals import Intervals, classification_intervals, warn_of_people
 from hicmae_cli.evaluation.metrics import classification_metrics, confusion
 
 SCHEMA: Final = "hicmae.probe/1"
@@ -61,7 +61,7 @@ class ProbeResult:
         labels: the classes, in alphabetical order.
         layers: a score for each layer.
         clips: number of test clips.
-        people: number of people in them; 0 if unknown.
+        speakers: the speaker of each of them; empty if unknown.
         folds: names of the folds; empty without folds.
         about: the embeddings' own record.
     """
@@ -69,7 +69,7 @@ class ProbeResult:
     labels: tuple[str, ...]
     layers: tuple[LayerScore, ...]
     clips: int
-    people: int
+    speakers: tuple[str, ...]
     folds: tuple[str, ...]
     about: Mapping[str, Any]
 
@@ -79,9 +79,19 @@ class ProbeResult:
         return max(self.layers, key=lambda layer: layer.metrics["uar"])
 
     @property
+    def people(self) -> int:
+        """Number of people in the test clips; 0 if unknown."""
+        return len(set(self.speakers) - {""})
+
+    @property
     def chance(self) -> float:
         """UAR of a guess."""
         return 1 / len(self.labels)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a reader of the intervals must know."""
+        return warn_of_people(self.speakers)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as JSON values."""
@@ -92,6 +102,7 @@ class ProbeResult:
             "people": self.people,
             "folds": list(self.folds),
             "chance": self.chance,
+            "warnings": self.warnings,
             "layers": {
                 layer.layer: {
                     "metrics": dict(layer.metrics),
@@ -160,8 +171,8 @@ def probe(
             by_fold[part] = classification_metrics(truth[tested], np.asarray(found), len(labels))["uar"]
             on_fit()
         scores.append(_score(name, samples, labels, truth, answers, by_fold if folds else {}))
-    tested_people = {samples[index].speaker for index in answers} - {""}
-    return ProbeResult(labels, tuple(scores), len(answers), len(tested_people), tuple(folds), table.about)
+    speakers = tuple(samples[index].speaker for index in answers)
+    return ProbeResult(labels, tuple(scores), len(answers), speakers, tuple(folds), table.about)
 
 
 def _make_samples(table: Embeddings) -> list[Sample]:

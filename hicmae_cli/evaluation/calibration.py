@@ -62,7 +62,12 @@ def find_temperature(result: Evaluation) -> float | None:
     if result.is_regression:
         return None
     temperature = fit_temperature(result.outputs, result.truth)
-    return temperature if _RANGE[0] * _MARGIN < temperature < _RANGE[1] / _MARGIN else None
+    return temperature if is_determined(temperature) else None
+
+
+def is_determined(temperature: float) -> bool:
+    """Whether a fitted temperature is inside the searched range, not at its end."""
+    return _RANGE[0] * _MARGIN < temperature < _RANGE[1] / _MARGIN
 
 
 def apply_temperature(probabilities: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:

@@ -154,7 +154,7 @@ def _check_affected(degradations: Sequence[Degrade], modalities: Sequence[str]) 
     for each in degradations:
         if set(modalities) == {each.kind.unaffected}:
             raise SettingsError(
-                f"degrade={each.kind.name!r}: changes nothing for modality={each.kind.unaffected!r}; leave it out"
+                f"degrade={each.kind.name!r}: changes nothing for modality={each.kind.unaffected!r}; remove it"
             )
 
 
@@ -191,7 +191,7 @@ def _match_validation(
     if {sample.id for sample in chosen} & {sample.id for sample in tested}:
         raise SettingsError(f"`calibrate`: the validation clips are tested themselves (split={plan.split!r})")
     if shared := find_shared_people(chosen, tested):
-        raise SettingsError(f"`calibrate`: {', '.join(shared[:3])} is in the validation clips and in the test clips")
+        raise SettingsError(f"`calibrate`: people are in the validation and the test clips: {', '.join(shared[:3])}")
     return _Part(plan.match(chosen, info), part.weight, tuple(chosen))
 
 
@@ -199,7 +199,7 @@ def _fit(validation: Evaluation) -> tuple[float, str]:
     """Fit a temperature -> it, and what it was fitted on."""
     people = {sample.speaker for sample in validation.samples} - {""}
     of_people = f" of {len(people)} {'person' if len(people) == 1 else 'people'}" if people else ""
-    words = f"{len(validation.samples)} validation clips of the list{of_people}"
+    words = f"{len(validation.samples)} validation clips{of_people}"
     return fit_temperature(validation.outputs, validation.truth), words
 
 

@@ -125,7 +125,9 @@ def _find_doubts(part: Evaluation, column: str) -> tuple[str, ...]:
     if column != "speaker" and people and len(people) < FEW_PEOPLE:
         notes.append(f"{len(people)} {'person' if len(people) == 1 else 'people'}")
     if column != "label" and part.absent:
-        notes.append(f"no {', '.join(part.absent)}")
+        present = [label for label in part.labels if label not in part.absent]
+        few = len(present) < len(part.absent)
+        notes.append(f"only {', '.join(present)}" if few else f"no {', '.join(part.absent)}")
     return tuple(notes)
 
 

@@ -19,6 +19,8 @@ from hicmae_cli.metric_names import REGRESSION
 
 DRAWS = 1000
 LEVEL = 0.95
+FEW_PEOPLE = 10
+"""Below this number of speakers, a bootstrap over them is unreliable (Cameron, Gelbach and Miller 2008)."""
 # Draws at a time: a table of draws x clips stays small.
 _CHUNK = 100
 
@@ -132,6 +134,25 @@ def group_clips(speakers: Sequence[str], clips: int) -> tuple[NDArray[np.int64],
         _, groups = np.unique(np.array(speakers), return_inverse=True)
         return groups.reshape(-1).astype(np.int64), "speaker"
     return np.arange(clips), "clip"
+
+
+def warn_of_people(speakers: Sequence[str]) -> list[str]:
+    """List why intervals and tests of clips by these speakers (n,) are doubtful; empty if they are not."""
+    unknown = sum(not speaker for speaker in speakers)
+    people = len(set(speakers) - {""})
+    narrow = "clips of one person are alike, so the intervals are too narrow and the p-values too small"
+    if unknown:
+        return [
+            f"the speakers of {unknown} of {len(speakers)} clips are unknown, so clips are drawn, not people: {narrow}"
+        ]
+    if people == 1:
+        return [f"all clips are of one speaker, so clips are drawn: {narrow}, and say nothing about other people"]
+    if people < FEW_PEOPLE:
+        return [
+            f"only {people} speakers: with fewer than {FEW_PEOPLE}, a bootstrap cannot show how different people are, "
+            "and its intervals are unreliable"
+        ]
+    return []
 
 
 def draw_times(groups: int, draws: int, seed: int) -> Iterator[NDArray[np.float64]]:

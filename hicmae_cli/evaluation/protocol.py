@@ -12,6 +12,7 @@ from hicmae_cli.corpora.manifest import ALL_FOLDS
 from hicmae_cli.corpora.values import format_target
 from hicmae_cli.evaluation.calibration import describe_calibration
 from hicmae_cli.evaluation.folds import FoldsEvaluation
+from hicmae_cli.evaluation.intervals import warn_of_people
 from hicmae_cli.evaluation.label_maps import Matched
 from hicmae_cli.evaluation.learned import warn_of_learned
 from hicmae_cli.evaluation.official import NO_DATASET, Official, compare_with_published, join_folds
@@ -185,13 +186,16 @@ class Protocol:
                 "shown"
             )
         warnings += self._warn_of_folds(result)
+        speakers = [sample.speaker for sample in result.pooled.samples]
+        warnings += warn_of_people(speakers) if all(speakers) else []
         if failures := len(result.pooled.failures):
             warnings.append(f"{failures} clips could not be read and are not in the scores")
         for fold, found in self._parts(result).items():
             warnings += warn_of_learned(found.info, self.name, fold, found.samples)
         if not self.cross:
             warnings += filter(None, (describe_leak(found.info, fold) for fold, found in self._parts(result).items()))
-        return warnings
+        # Folds may give the same one.
+        return list(dict.fromkeys(warnings))
 
     def _warn_of_folds(self, result: Evaluation | FoldsEvaluation) -> list[str]:
         warnings = []

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hicmae_cli.corpora.manifest import ALL_FOLDS
-from hicmae_cli.evaluation.calibration import describe_calibration
+from hicmae_cli.evaluation.calibration import describe_calibration, is_determined
 from hicmae_cli.evaluation.degradations import Degrade
 from hicmae_cli.evaluation.folds import FoldsEvaluation
 from hicmae_cli.evaluation.groups import describe_groups
@@ -67,7 +67,13 @@ class ScoreSheet:
         """What a reader of the scores must know."""
         missing = "a fold" if self.protocol.fold == ALL_FOLDS else "the list"
         absent = [f"{name}: no scores, as {missing} has no clip with it" for name in self.unscored]
-        return [*self.protocol.warn(self.main), *absent]
+        undetermined = [
+            f"the {words} do not determine a temperature, as without a single error, or without any skill: none is "
+            "applied"
+            for temperature, words in filter(None, [self.calibration])
+            if not is_determined(temperature)
+        ]
+        return [*self.protocol.warn(self.main), *absent, *undetermined]
 
     def to_dict(self) -> dict[str, Any]:
         """The document ``hicmae.evaluate/1``, as ``hicmae evaluate --json`` writes it."""
@@ -76,7 +82,7 @@ class ScoreSheet:
         if len(self.results) > 1:
             document["by_modality"] = {name: _describe_stream(found.pooled) for name, found in self.results.items()}
         pooled = self.main.pooled
-        if self.calibration:
+        if self.calibration and is_determined(self.calibration[0]):
             document["calibration"] = describe_calibration(self.main, *self.calibration)
         if self.columns:
             metric = "ccc" if pooled.is_regression else "uar"

@@ -115,11 +115,11 @@ class Overlap:
     def __str__(self) -> str:
         labels = "" if self.entry.phase == "fine-tuning" else ", without labels"
         if self.sure:
-            effect = "the score will be too good" if not labels else "the score may be too good"
+            effect = "the score will be optimistic" if not labels else "the score may be optimistic"
             return f"has learned from people or clips that are tested{labels}: {self.reason}; {effect}"
         return (
             f"may have learned from people or clips that are tested{labels}: {self.reason}; if these are the same "
-            "clips, the score will be too good"
+            "clips, the score will be optimistic"
         )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hicmae_cli.errors import one_line
 from hicmae_cli.metric_names import TITLES
 from hicmae_cli.report.files import make_folder, to_csv, to_json, write_text
 from hicmae_cli.report.grid import Grid
@@ -14,19 +15,22 @@ _FEW_SEEDS = 5
 
 
 def experiment_grid(document: Mapping[str, Any]) -> Grid:
-    """Make the table of a ``hicmae.finetune/1`` document: pooled scores of each run, and their means and spreads."""
+    """Make the table of a ``hicmae.finetune/1`` document: pooled scores of each run, and their means and spreads.
+
+    The rows have the names that ``score_grids`` gives to the scores of a single run.
+    """
     # Micro F1 equals WAR.
     names = [name for name in document["mean"] if name in TITLES and name != "micro_f1"]
     rows = [(_name_run(run), *_cells(run["metrics"], names)) for run in document["seeds"] if run["metrics"]]
     summary = {
-        "mean": document["mean"],
+        "mean over runs": document["mean"],
         "sd over seeds": document["sd"],
         "sd over repetitions": document["sd_over_repetitions"],
         "mean over folds": document["mean_over_folds"],
         "sd over folds": document["sd_over_folds"],
     }
     rows += [(title, *_cells(scores, names)) for title, scores in summary.items() if scores]
-    return Grid("scores, pooled over folds", ("", *(TITLES[name] for name in names)), tuple(rows))
+    return Grid("scores of all runs", ("", *(TITLES[name] for name in names)), tuple(rows))
 
 
 def experiment_notes(document: Mapping[str, Any]) -> list[str]:
@@ -50,6 +54,8 @@ def experiment_notes(document: Mapping[str, Any]) -> list[str]:
 def experiment_markdown(document: Mapping[str, Any]) -> str:
     """Make a Markdown page of a document."""
     lines = [f"# {document['dataset']}, all runs", ""]
+    for warning in document.get("warnings", ()):
+        lines += [f"> **Warning:** {one_line(warning)}.", ""]
     lines += [f"- {note}" for note in experiment_notes(document)]
     lines += ["", *experiment_grid(document).to_section()]
     return "\n".join(lines)
@@ -85,7 +91,8 @@ def write_experiment(document: dict[str, Any], folder: Path) -> None:
 
 def _name_run(run: Mapping[str, Any]) -> str:
     repetition = run["repetition"]
-    return f"seed {run['seed']}" + (f", repetition {repetition}" if repetition is not None else "")
+    name = f"seed {run['seed']}" + (f", repetition {repetition}" if repetition is not None else "")
+    return f"pooled, {name}" if len(run["folds"]) > 1 else name
 
 
 def _cells(scores: Mapping[str, Any], names: Sequence[str]) -> tuple[str, ...]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.markup import escape
 from rich.table import Table
 
@@ -26,12 +29,19 @@ class Grid:
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
 
-    def to_rich(self) -> Table:
-        """Make a table for a terminal."""
-        table = Table(*map(_safe, self.header), title=_safe(self.title), title_justify="left")
+    def __rich_console__(self, _: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw the table on a terminal, with columns from ``fit_columns``."""
+        columns = list(zip(self.header, *self.rows, strict=True))
+        longest = [max(map(cell_len, column)) for column in columns]
+        words = [max(cell_len(word) for text in column for word in text.split() or [""]) for column in columns]
+        # A column has a line and two blanks, and the table one more line.
+        widths = fit_columns(longest, words, options.max_width - 3 * len(columns) - 1)
+        table = Table(title=_safe(self.title), title_justify="left")
+        for name, width in zip(self.header, widths, strict=True):
+            table.add_column(_safe(name), overflow="fold", width=width if widths != longest else None)
         for row in self.rows:
             table.add_row(*map(_safe, row))
-        return table
+        yield table
 
     def to_markdown(self) -> list[str]:
         """Make the lines of a Markdown table."""
@@ -65,6 +75,24 @@ class Grid:
             r"  \end{tabular}",
             r"\end{table}",
         ]
+
+
+def fit_columns(longest: Sequence[int], words: Sequence[int], cells: int) -> list[int]:
+    """Narrow the widest columns until a table fits, but none below its longest word if that is possible.
+
+    Args:
+        longest: width of the longest text of each column.
+        words: width of the longest word of each column.
+        cells: width of all columns together.
+    """
+    widths, least = list(longest), list(words)
+    while sum(widths) > cells and max(widths) > 1:
+        wide = [index for index, width in enumerate(widths) if width > least[index]]
+        if not wide:
+            least = [1] * len(widths)
+            continue
+        widths[max(wide, key=widths.__getitem__)] -= 1
+    return widths
 
 
 def escape_latex(text: str) -> str:

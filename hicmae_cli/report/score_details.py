@@ -19,7 +19,7 @@ def detail_grids(document: Mapping[str, Any]) -> list[Grid]:
     if "probability_metrics" in document:
         grids.append(_make_probability_grid(document))
     if "after" in document.get("calibration", {}):
-        grids.append(_make_calibration_grid(document["calibration"]))
+        grids.append(_make_calibration_grid(document["calibration"], document["modality"]))
     grids += [_make_group_grid(document, found) for found in document.get("groups", ())]
     if document.get("robustness"):
         grids.append(_make_robustness_grid(document))
@@ -51,7 +51,7 @@ def _make_probability_grid(document: Mapping[str, Any]) -> Grid:
     return Grid("probabilities [95 % interval]", ("", *streams), tuple(rows))
 
 
-def _make_calibration_grid(calibration: Mapping[str, Any]) -> Grid:
+def _make_calibration_grid(calibration: Mapping[str, Any], modality: str) -> Grid:
     names = list(calibration["before"])
     temperature = calibration["temperature"]
     words = f"{temperature:.3f}" if isinstance(temperature, float) else "one per fold"
@@ -59,7 +59,7 @@ def _make_calibration_grid(calibration: Mapping[str, Any]) -> Grid:
         (title, *(_format(calibration[part][name]) for name in names))
         for title, part in (("as predicted", "before"), (f"temperature {words}", "after"))
     )
-    title = f"calibration, temperature fitted on {calibration['fitted_on']}"
+    title = f"calibration, {modality}, temperature fitted on {calibration['fitted_on']}"
     return Grid(title, ("", *(PROBABILITY_TITLES[name] for name in names)), rows)
 
 

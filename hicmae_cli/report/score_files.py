@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 
 from hicmae_cli.errors import SettingsError
+from hicmae_cli.metric_names import TITLES
 from hicmae_cli.report.figures import PICTURE_SUFFIXES
 from hicmae_cli.report.files import make_folder, to_json, write_text
 from hicmae_cli.report.score_plots import plot_confusion, plot_reliability, plot_robustness, plot_scatter
 from hicmae_cli.report.score_tables import write_tables
-from hicmae_cli.report.scores import name_tested, picture_title, scores_markdown
+from hicmae_cli.report.scores import name_clips, name_tested, picture_title, scores_markdown
 
 
 def write_scores(
@@ -75,8 +76,12 @@ def save_scores(document: dict[str, Any], weights: str, folder: Path, figure_for
         plot_scatter(truth, predicted, document["labels"], document["metrics"], pictures["scatter"], title=title)
     if curves := document.get("robustness"):
         metric = "ccc" if document["task"] == "regression" else "uar"
-        tested, doubts = name_tested(document).rpartition(",")[0], title.splitlines()[1:]
-        plot_robustness(curves, metric, pictures["robustness"], title="\n".join([tested, *doubts]))
+        interval = document["intervals"]
+        bands = f"bands are {100 * interval['level']:.0f} % intervals over {interval['resampled']}s"
+        # A legend names the streams if there are several.
+        tested = name_clips if len({curve["modality"] for curve in curves}) > 1 else name_tested
+        first = f"{tested(document)}: {TITLES[metric]}; {bands}"
+        plot_robustness(curves, metric, pictures["robustness"], title="\n".join([first, *title.splitlines()[1:]]))
 
 
 def check_figure_format(figure_format: str) -> None:

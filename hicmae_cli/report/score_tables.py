@@ -10,7 +10,7 @@ from typing import Any, Final
 from hicmae_cli.errors import SettingsError, one_line
 from hicmae_cli.report.files import to_csv, write_text
 from hicmae_cli.report.grid import Grid
-from hicmae_cli.report.scores import name_tested, score_grids
+from hicmae_cli.report.scores import name_clips, name_tested, score_grids
 
 TABLE_SUFFIXES: Final = (".csv", ".tex", ".md")
 _COLUMNS: Final = ("table", "row", "metric", "value", "lower", "upper")
@@ -73,9 +73,10 @@ def _shorten(grid: Grid) -> str:
 def _make_caption(document: Mapping[str, Any], grid: Grid) -> str:
     """Say what a table shows, how its intervals were made, and whether the scores are optimistic."""
     interval = document["intervals"]
-    text = f"{grid.title[:1].upper()}{grid.title[1:]}: {name_tested(document)}."
-    if any("interval" in row[0] for row in grid.rows) or any("95 %" in name for name in grid.header):
-        text += f" Intervals: {interval['level']:.0%}, bootstrap over {interval['resampled']}s."
+    # The title, a column or the rows name the streams.
+    text = f"{grid.title[:1].upper()}{grid.title[1:]}: {name_clips(document)}."
+    if any("95 %" in name for name in (grid.title, *grid.header, *(row[0] for row in grid.rows))):
+        text += f" Intervals: {100 * interval['level']:.0f} %, bootstrap over {interval['resampled']}s."
     if document.get("selection", {}).get("optimistic"):
         text += " Optimistic: the epoch was chosen on the test clips."
     return text
@@ -87,7 +88,8 @@ def _list_numbers(document: Mapping[str, Any]) -> Iterator[_Line]:
     for part in ("mean", "sd"):
         yield from _list_metrics("scores", f"{part} over folds", document.get(part) or {})
     for modality, own in _list_streams(document).items():
-        yield from _list_metrics("scores", modality, own["metrics"], own["intervals"])
+        row = f"pooled, {modality}" if "folds" in document else modality
+        yield from _list_metrics("scores", row, own["metrics"], own["intervals"])
         yield from _list_metrics("probabilities", modality, own.get("probability_metrics", {}), own["intervals"])
         for label, scores in own.get("classes", {}).items():
             yield from _list_metrics(f"classes, {modality}", label, scores)

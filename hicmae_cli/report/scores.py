@@ -45,7 +45,7 @@ def format_scores(document: Mapping[str, Any]) -> str:
     console = Console(file=io.StringIO(), width=_TEXT_CELLS, color_system=None)
     with console.capture() as captured:
         for grid in score_grids(document, screen=True):
-            console.print(grid.to_rich())
+            console.print(grid)
     return captured.get() + "".join(f"warning: {one_line(warning)}\n" for warning in document.get("warnings", ()))
 
 
@@ -67,7 +67,7 @@ def scores_markdown(document: Mapping[str, Any], weights: str) -> str:
         lines += grid.to_section()
     interval = document["intervals"]
     lines += [
-        f"Intervals: {interval['level']:.0%}, percentile bootstrap, {interval['draws']} resamples of the "
+        f"Intervals: {100 * interval['level']:.0f} %, percentile bootstrap, {interval['draws']} resamples of the "
         f"{interval['resampled']}s, seed {interval['seed']}.",
         "",
     ]
@@ -100,8 +100,13 @@ def picture_title(document: Mapping[str, Any]) -> str:
 
 def name_tested(document: Mapping[str, Any]) -> str:
     """Name what was tested: dataset, fold and streams."""
+    return f"{name_clips(document)}, {document['modality']}"
+
+
+def name_clips(document: Mapping[str, Any]) -> str:
+    """Name the tested clips: dataset and fold."""
     fold = document.get("fold")
-    return f"{document.get('dataset', 'scores')}{f', {_name_fold(fold)}' if fold else ''}, {document['modality']}"
+    return f"{document.get('dataset', 'scores')}{f', {_name_fold(fold)}' if fold else ''}"
 
 
 def _name_fold(fold: str) -> str:

@@ -43,8 +43,9 @@ def test_a_probe_prints_and_writes_its_scores(tmp_path: Path, monkeypatch: pytes
     run = hicmae("probe", tmp_path / "layers.npz", "--json", tmp_path / "probe.json")
     assert run.code == 0, run.err
     assert "UAR" in run.out and "video_1" in run.out
-    assert "tested on 60 clips of 6 people" in run.err
+    assert "Tested on 60 clips of 6 people; chance is" in run.err
     document = json.loads((tmp_path / "probe.json").read_text())
+    assert document["people"] == 6 and "only 6 speakers" in document["warnings"][0] and "only 6 speakers" in run.err
     assert list(document["layers"]) == ["fused", "video_1"]
     assert np.sum(document["layers"]["fused"]["confusion"]) == 60
     only = hicmae("probe", tmp_path / "layers.npz", "--layers", "video_1", "--json", "-")

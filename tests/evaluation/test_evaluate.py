@@ -118,11 +118,11 @@ def test_a_temperature_is_fitted_on_other_clips_than_the_tested_ones(
     sheet = evaluate(manifest=path, calibrate=True, on_start=lambda _, clips: started.append(clips))
     assert started == [3] and [sample.id for sample in sheet.main.pooled.samples] == ["c2"]
     found = sheet.to_dict()["calibration"]
-    assert found["fitted_on"] == "2 validation clips of the list of 2 people"
+    assert found["fitted_on"] == "2 validation clips of 2 people"
     # Happiness is right in one of two validation clips, so the temperature makes the model less sure.
     assert found["temperature"] > 1 and found["after"]["nll"] > found["before"]["nll"]
     path.write_text("\n".join(rows).replace(",s1", ",s2"))
-    with pytest.raises(SettingsError, match="`calibrate`: s2 is in the validation clips and in the test clips"):
+    with pytest.raises(SettingsError, match="`calibrate`: people are in the validation and the test clips: s2"):
         evaluate(manifest=path, calibrate=True)
     with pytest.raises(SettingsError, match="the validation clips are tested themselves"):
         evaluate(manifest=path, calibrate=True, split="validation")

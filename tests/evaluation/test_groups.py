@@ -68,7 +68,7 @@ def test_small_groups_are_marked_and_shown() -> None:
     fields = {sample.id: "rare" if sample.id in ("a_0", "a_3") else "" for sample in result.samples}
     found = describe_groups(result, "accent", fields, "uar")
     assert [group["group"] for group in found["groups"]] == ["rare", "unknown"]
-    assert found["groups"][0]["notes"] == ["fewer than 20 clips", "1 person", "no happiness, neutral"]
+    assert found["groups"][0]["notes"] == ["fewer than 20 clips", "1 person", "only anger"]
     assert found["gap"] is None
 
 

@@ -13,6 +13,7 @@ from hicmae_cli.corpora.fold_protocols import draw_folds, parse_protocol
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.corpora.splits import hash_split
 from hicmae_cli.evaluation.folds import FoldsEvaluation
+from hicmae_cli.evaluation.intervals import warn_of_people
 from hicmae_cli.evaluation.label_maps import Matched
 from hicmae_cli.evaluation.protocol import SELECTIONS, Protocol, describe_leak
 from hicmae_cli.weights.info import Selection
@@ -29,6 +30,9 @@ DATASET = replace(
 )
 RIGHT = evaluation("anger:anger", "happiness:happiness")
 WRONG = evaluation("anger:happiness", "happiness:happiness", "neutral:neutral", speakers=2)
+
+FEW = warn_of_people(["s0", "s1"])
+"""The warning of the two people of ``WRONG``."""
 
 
 def test_a_fold_stands_beside_the_papers_fold() -> None:
@@ -236,22 +240,23 @@ def test_absent_classes_other_counts_and_failures_are_warned_of() -> None:
         "fold 1 has 3 clips, the published one 2: the published scores are not shown",
         "1 clips could not be read and are not in the scores",
     ]
-    assert Protocol("toys", DATASET, "2").to_dict(WRONG)["warnings"] == []
+    assert Protocol("toys", DATASET, "2").to_dict(WRONG)["warnings"] == FEW
 
 
 def test_a_split_that_shares_people_is_warned_of() -> None:
     shared = replace(DATASET, shares_people="one cast is in all parts")
     assert Protocol("toys", shared, "2").to_dict(WRONG)["warnings"] == [
-        "one cast is in all parts; the scores do not show how the model does on new people"
+        "one cast is in all parts; the scores do not show how the model does on new people",
+        *FEW,
     ]
-    assert Protocol("toys", shared, "2", drawn_rule="one person each").to_dict(WRONG)["warnings"] == []
+    assert Protocol("toys", shared, "2", drawn_rule="one person each").to_dict(WRONG)["warnings"] == FEW
 
 
 def test_a_weight_of_another_corpus_is_warned_of() -> None:
     for trained_on, warned in (("elsewhere", True), ("toys", False), ("unknown", False)):
         found = replace(WRONG, info=info_of(dataset=trained_on))
         told = Protocol("toys", DATASET, "2").to_dict(found)["warnings"]
-        assert (told == [f"the weight says it was trained on {trained_on}, not on toys"]) is warned
+        assert told == [f"the weight says it was trained on {trained_on}, not on toys"] * warned + FEW
 
 
 def test_the_words_name_people_rule_map_and_merging() -> None:

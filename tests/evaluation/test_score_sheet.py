@@ -43,6 +43,24 @@ def test_a_sheet_prints_itself() -> None:
     assert text.endswith("warning: video: no scores, as the list has no clip with it\n")
 
 
+def test_a_temperature_at_the_end_of_its_range_is_not_applied() -> None:
+    fitted = replace(SHEET, calibration=(2.0, "8 validation clips"))
+    assert fitted.to_dict()["calibration"]["temperature"] == 2.0 and fitted.warnings == []
+    perfect = replace(SHEET, calibration=(0.05, "8 validation clips"))
+    assert "temperature" not in perfect.to_dict()["calibration"]
+    assert perfect.warnings[0].startswith("the 8 validation clips do not determine a temperature")
+
+
+def test_few_speakers_are_a_warning() -> None:
+    def name(*speakers: str) -> ScoreSheet:
+        samples = tuple(replace(s, speaker=own) for s, own in zip(AV.samples, speakers, strict=True))
+        return replace(SHEET, results={"av": replace(AV, samples=samples)})
+
+    assert name("anna", "ben", "ben").to_dict()["warnings"][0].startswith("only 2 speakers: with fewer than 10")
+    assert name("anna", "anna", "anna").warnings[0].startswith("all clips are of one speaker")
+    assert name("anna", "ben", "").warnings == []
+
+
 def test_a_sheet_is_saved_whole(tmp_path: Path) -> None:
     SHEET.save(tmp_path / "scores")
     texts = {"result.json", "result.md", "scores.csv", "scores.tex"}

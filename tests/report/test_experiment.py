@@ -7,7 +7,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from hicmae_cli.report.experiment import experiment_csv, experiment_grid, experiment_notes, write_experiment
+from hicmae_cli.report.experiment import (
+    experiment_csv,
+    experiment_grid,
+    experiment_markdown,
+    experiment_notes,
+    write_experiment,
+)
 
 
 def run(seed: int, repetition: int | None, *scores: float) -> dict[str, Any]:
@@ -35,9 +41,9 @@ def document(**changes: object) -> dict[str, Any]:
 def test_every_run_has_a_row_and_a_missing_spread_has_none() -> None:
     rows = {row[0]: row[1] for row in experiment_grid(document()).rows}
     assert rows == {
-        "seed 1, repetition 1": "0.2500",
-        "seed 1, repetition 2": "0.7500",
-        "mean": "0.5000",
+        "pooled, seed 1, repetition 1": "0.2500",
+        "pooled, seed 1, repetition 2": "0.7500",
+        "mean over runs": "0.5000",
         "sd over repetitions": "0.1250",
         "mean over folds": "0.6250",
         "sd over folds": "0.0625",
@@ -54,11 +60,17 @@ def test_the_notes_say_what_a_reader_must_know() -> None:
         assert words in notes
 
 
+def test_the_page_starts_with_the_warnings() -> None:
+    page = experiment_markdown(document(warnings=["the weight's epoch was chosen on the test clips: optimistic"]))
+    assert page.splitlines()[2] == "> **Warning:** the weight's epoch was chosen on the test clips: optimistic."
+    assert "Warning" not in experiment_markdown(document())
+
+
 def test_the_files_hold_every_fold(tmp_path: Path) -> None:
     write_experiment(document(), tmp_path)
     assert json.loads((tmp_path / "result.json").read_text()) == document()
     page = (tmp_path / "result.md").read_text()
-    assert "| seed 1, repetition 2 | 0.7500 | 0.5000 |" in page and "# toys, all runs" in page
+    assert "| pooled, seed 1, repetition 2 | 0.7500 | 0.5000 |" in page and "# toys, all runs" in page
     rows = list(csv.DictReader((tmp_path / "result.csv").read_text().splitlines()))
     assert [(row["repetition"], row["fold"], float(row["uar"])) for row in rows] == [
         ("1", "0", 0.25),

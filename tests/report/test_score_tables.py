@@ -110,6 +110,8 @@ def test_csv_holds_every_number_in_full() -> None:
     assert found["by sex", "gap: male - female", "uar"] == ("0.25", "-0.125", "0.5")
     assert found["noise (dB), av", "10", "war"][0] == "0.75"
     assert len(found) == len(rows)
+    folds = {"1": {"metrics": FULL["metrics"], "decisions": 4}}
+    assert 'scores,"pooled, av",uar,0.5,' in scores_csv({**FULL, "folds": folds, "mean": FULL["metrics"], "sd": None})
 
 
 def test_latex_is_escaped_and_captioned() -> None:
@@ -120,7 +122,7 @@ def test_latex_is_escaped_and_captioned() -> None:
         document(labels=["a&b", "c_d"], recalls={"a&b": 1.0, "c_d": 0.0}, selection={"optimistic": True})
     )
     assert text.startswith("% \\usepackage{booktabs}\n")
-    assert r"\caption{Scores: toys, fold 1, av. Intervals: 95\%, bootstrap over speakers. Optimistic:" in text
+    assert r"\caption{Scores: toys, fold 1. Intervals: 95 \%, bootstrap over speakers. Optimistic:" in text
     assert r"    a\&b & 3 & 0 & 1.00 \\" in text and r"\label{tab:toys-fold-1-av-confusion}" in text
     for opened, closed in ((r"\begin{", r"\end{"), ("{", "}")):
         assert text.count(opened) == text.count(closed)
@@ -129,10 +131,16 @@ def test_latex_is_escaped_and_captioned() -> None:
     assert r"  \begin{tabular}{lr}" in body
 
 
+def test_a_caption_names_streams_once_and_explains_intervals() -> None:
+    text = scores_latex(FULL)
+    assert r"\caption{Classes, av: toys, fold 1. Optimistic:" in text
+    assert r"\caption{Probabilities [95 \% interval]: toys, fold 1. Intervals: 95 \%, bootstrap over" in text
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".tex", ".md", ".MD"])
 def test_the_suffix_is_the_format(tmp_path: Path, suffix: str) -> None:
     write_tables(FULL, tmp_path / f"t{suffix}")
-    start = {"c": "table,row,metric", "t": "% \\usepackage", "m": "Scores: toys, fold 1, av."}[suffix[1].lower()]
+    start = {"c": "table,row,metric", "t": "% \\usepackage", "m": "Scores: toys, fold 1."}[suffix[1].lower()]
     assert (tmp_path / f"t{suffix}").read_text().startswith(start)
 
 

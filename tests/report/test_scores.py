@@ -42,7 +42,7 @@ def document(**changes: Any) -> dict[str, Any]:
 def shown(made: dict[str, Any]) -> str:
     console = Console(width=120, file=io.StringIO())
     for grid in score_grids(made, screen=True):
-        console.print(grid.to_rich())
+        console.print(grid)
     text = console.file.getvalue()  # type: ignore[attr-defined]
     return " ".join(text.replace("│", " ").replace("┃", " ").split())
 

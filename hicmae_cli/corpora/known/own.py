@@ -162,10 +162,10 @@ FOLDER: Final = Dataset(
     choices=(
         "The labels are the names of the sub-folders, sorted. Known words and codes become one name (angry, ANG: "
         "anger).",
-        "People are unknown, so the same person may be in training and test, which makes scores too good. If you know "
-        "who is who, write a manifest.",
-        "The folds are dealt among the clips that can be prepared. When a broken video is repaired, or a video is "
-        "added or removed, the next `hicmae prepare` may deal the clips to other folds; train all folds again then.",
+        "People are unknown, so the same person may be in training and test, which makes scores optimistic. If you "
+        "know who is who, write a manifest.",
+        "The folds divide the clips that can be prepared. After a video is repaired, added or removed, the next "
+        "`hicmae prepare` may put clips in other folds; train all folds again then.",
         "Videos outside the sub-folders, and links, are skipped with a warning.",
     ),
     own=True,

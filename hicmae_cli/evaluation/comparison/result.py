@@ -212,7 +212,7 @@ class Comparison:
         console = Console(file=io.StringIO(), width=_TEXT_CELLS, color_system=None)
         with console.capture() as captured:
             for grid in self.grids():
-                console.print(grid.to_rich())
+                console.print(grid)
         lines = [*self.sentences, *(f"warning: {warning}" for warning in self.warnings)]
         return captured.get() + "".join(f"{one_line(line)}\n" for line in lines)
 

@@ -36,7 +36,7 @@ def comparison_latex(comparison: Comparison) -> str:
     for grid in comparison.grids():
         caption = f"{grid.title[:1].upper()}{grid.title[1:]}."
         if any("interval" in name for name in grid.header):
-            caption += f" Intervals: {LEVEL:.0%}, paired bootstrap over {drawn}, {comparison.draws} resamples."
+            caption += f" Intervals: {100 * LEVEL:.0f} %, paired bootstrap over {drawn}, {comparison.draws} resamples."
         key = re.sub(r"[^a-z0-9]+", "-", f"compare {grid.title.partition(',')[0]}".lower()).strip("-")
         lines += ["", *grid.to_latex(caption, key)]
     return "\n".join(lines) + "\n"
@@ -52,6 +52,7 @@ def comparison_csv(comparison: Comparison) -> str:
     for pair in comparison.pairs:
         name = f"{pair.first} - {pair.second}"
         rows.append(("differences", name, comparison.metric, pair.difference, *pair.interval, pair.p, pair.p_holm))
-        rows += [("tests", name, "mcnemar", None, None, None, test.p, test.p_holm) for test in pair.mcnemar]
-        rows += [("tests", name, "wilcoxon", None, None, None, test.p, test.p_holm) for test in pair.wilcoxon]
+        named = [(f"mcnemar, {test.run}" if test.run else "mcnemar", test.p, test.p_holm) for test in pair.mcnemar]
+        named += [(f"wilcoxon over {test.over}", test.p, test.p_holm) for test in pair.wilcoxon]
+        rows += [("tests", name, title, None, None, None, p, p_holm) for title, p, p_holm in named]
     return to_csv(rows)

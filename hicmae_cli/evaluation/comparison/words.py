@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
-from hicmae_cli.evaluation.intervals import LEVEL
+from hicmae_cli.evaluation.intervals import LEVEL, warn_of_people
 from hicmae_cli.metric_names import SMALLER_IS_BETTER, format_metric
 
 if TYPE_CHECKING:
@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from hicmae_cli.evaluation.comparison.reading import System
     from hicmae_cli.evaluation.comparison.result import PairDifference
 
-FEW_PEOPLE: Final = 10
-"""Below this number of speakers, a bootstrap over them is unreliable (Cameron, Gelbach and Miller 2008)."""
 ALPHA: Final = 0.05
 """A difference with a larger p is not called one."""
 
@@ -69,6 +67,12 @@ def _conclude(pair: PairDifference, pairs: int) -> str:
             return f"{corrected}these clips do not show a difference"
     if pair.p <= ALPHA:
         return f"{corrected}these clips show a difference; it may be as small as {bounds[0]:.3f}"
+    if pair.interval[0] > 0 or pair.interval[1] < 0:
+        # The wanted percentile of the resamples of two or three people is beyond all of them.
+        return (
+            f"{corrected}these clips do not show a difference: with so few people or resamples, p is above {ALPHA} "
+            "although the interval excludes 0"
+        )
     return f"these clips do not show a difference, and do not exclude one of {bounds[1]:.3f}"
 
 
@@ -80,7 +84,7 @@ def list_warnings(systems: Sequence[System], paired: PairedDecisions, pairs: Seq
         paired: their decisions.
         pairs: the differences and their tests.
     """
-    warnings = _warn_of_people(paired.speakers)
+    warnings = warn_of_people(paired.speakers)
     ranks = {test.over: test for pair in pairs for test in pair.wilcoxon if test.smallest_p > ALPHA}
     warnings += [
         f"with {len(test.differences)} {over}, the p of Wilcoxon's test cannot be below {test.smallest_p:g}, so it "
@@ -108,21 +112,3 @@ def list_warnings(systems: Sequence[System], paired: PairedDecisions, pairs: Seq
 
 def _name_run(run: str) -> str:
     return run or "a single run"
-
-
-def _warn_of_people(speakers: Sequence[str]) -> list[str]:
-    unknown = sum(not speaker for speaker in speakers)
-    people = len(set(speakers) - {""})
-    narrow = "clips of one person are alike, so the intervals are too narrow and the p-values too small"
-    if unknown:
-        return [
-            f"the speakers of {unknown} of {len(speakers)} clips are unknown, so clips are drawn, not people: {narrow}"
-        ]
-    if people == 1:
-        return [f"all clips are of one speaker, so clips are drawn: {narrow}, and nothing is said of other people"]
-    if people < FEW_PEOPLE:
-        return [
-            f"only {people} speakers: with fewer than {FEW_PEOPLE}, a bootstrap cannot show how different people are, "
-            "and its intervals are unreliable"
-        ]
-    return []

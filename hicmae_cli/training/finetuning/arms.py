@@ -96,7 +96,7 @@ def plan_arms(
         output: folder of the whole.
         clips: the list.
         samples: its clips.
-        protocol: how they are dealt to folds.
+        protocol: how they are divided into folds.
         fold: the fold to run, ``all``, or None for all that there are.
         plans: changes of the recipe and the whole, for every seed.
         several_seeds: whether each seed has a folder of its own.
@@ -178,7 +178,7 @@ def describe_doubts(arm: Arm, task: Task) -> list[str]:
     if arm.drawn is not None and not arm.drawn.people:
         doubts.append(
             "the clips name no speaker, so the folds are drawn over clips: the same person may be in training and test "
-            "clips, and the scores are too good for new people"
+            "clips, and the scores are optimistic for new people"
         )
     folds = [fold for fold in list_folds(arm.samples) if fold in arm.folds]
     if task.is_regression or not folds:

@@ -153,7 +153,7 @@ class FinetuningResult:
     Attributes:
         dataset: its name in the weights.
         seeds: the results of every seed and repetition, in order.
-        protocol: how the clips were dealt to folds, such as ``kfold:5``; ``official`` if the list decides.
+        protocol: how the clips were divided into folds, such as ``kfold:5``; ``official`` if the list decides.
         split_seed: of the recipe.
         label_share: of the recipe.
     """
@@ -220,6 +220,12 @@ class FinetuningResult:
         """Standard deviation (unbiased) over the folds, averaged over seeds and repetitions; None for a single fold."""
         return _average([found.sd for found in self._over_folds() if found.sd is not None]) or None
 
+    @property
+    def warnings(self) -> list[str]:
+        """What a reader of the scores must know, such as that they are optimistic; once each."""
+        documents = [seed.document for seed in self.seeds if seed.document is not None]
+        return list(dict.fromkeys(warning for document in documents for warning in document["warnings"]))
+
     def _pooled(self) -> list[tuple[SeedResult, dict[str, float]]]:
         return [(result, result.pooled.metrics) for result in self.seeds if result.finished and result.pooled]
 
@@ -244,6 +250,7 @@ class FinetuningResult:
             "label_share": self.label_share,
             "finished": self.finished,
             "stopped": self.stopped,
+            "warnings": self.warnings,
             "seeds": [seed.to_dict() for seed in self.seeds],
             "mean": self.mean,
             "sd": self.sd,
@@ -264,7 +271,7 @@ class FinetuningResult:
         if len(self._pooled()) > 1:
             spreads = {"seeds": self.sd, "repetitions": self.sd_over_repetitions}
             words = [f"sd over {name} {_format_scores(sd)}" for name, sd in spreads.items() if sd is not None]
-            lines.append(", ".join([f"mean: {_format_scores(self.mean)}", *words]))
+            lines.append(", ".join([f"mean over runs: {_format_scores(self.mean)}", *words]))
         return "\n".join(lines)
 
 

@@ -129,6 +129,12 @@ def warnings(*systems: System) -> str:
     return "; ".join(compare(*systems, draws=DRAWS).warnings)
 
 
+def test_p_decides_where_two_people_give_an_interval_without_zero() -> None:
+    pair = compare(system("g", 0.95, 1, speakers=2), system("f", 0.4, 1, speakers=2), draws=DRAWS).pairs[0]
+    assert pair.interval[0] > 0 and pair.p > 0.05
+    assert pair.words.endswith("p is above 0.05 although the interval excludes 0.")
+
+
 def test_warnings_of_people() -> None:
     few = [system(name, 0.6, 1, 2, speakers=9) for name in "ab"]
     assert "only 9 speakers: with fewer than 10" in warnings(*few)

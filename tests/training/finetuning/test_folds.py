@@ -101,7 +101,7 @@ def test_seeds_repeat_a_fold_in_folders_of_their_own(folder: Path) -> None:
     scores = [seed.pooled.metrics["uar"] for seed in result.seeds if seed.pooled]
     assert len(scores) == 2 and result.mean["uar"] == sum(scores) / 2
     assert result.sd is not None and result.sd["uar"] == pytest.approx(abs(scores[0] - scores[1]) / 2**0.5)
-    assert str(result).splitlines()[-1].startswith("mean: UAR ")
+    assert str(result).splitlines()[-1].startswith("mean over runs: UAR ")
     alone = run(fold="2", output="alone", overrides={"selection": "last", "seed": 4})
     assert alone.mean == (result.seeds[1].pooled or pytest.fail()).metrics
 
@@ -146,7 +146,7 @@ def test_a_start_that_was_trained_on_the_test_clips_stops_the_call_before_any_fo
     warned: list[str] = []
     more = {"manifest": "more.csv", "output": "other", "progress": FinetuningProgress(warn=warned.append)}
     assert len(read_info(str(run(fold="1", init=weight, **more).weights[0])).seen) == 2
-    assert any("the score will be too good" in line for line in warned)
+    assert any("the score will be optimistic" in line for line in warned)
     listed = {"dataset": "crema-d-4", "manifest": "clips.csv"}
     known = run(fold="2", output="known", **listed).weights[0]
     with pytest.raises(WeightsError, match="was trained on the clips or people that test fold 1"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import statistics
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,12 @@ def test_spreads_are_over_what_they_say() -> None:
     assert [(run["seed"], run["repetition"]) for run in document["seeds"]] == [(0, 1), (0, 2), (1, 1), (1, 2)]
     assert "seed 1, repetition 2: " in str(result) and "sd over repetitions" in str(result)
     assert str(arms[1].folds[1]).startswith("fold 1: UAR 0.5000, WAR 0.5000 (4 test clips)")
+
+
+def test_warnings_of_all_seeds_are_kept_once() -> None:
+    arms = [replace(arm(seed, None, 2), document={"warnings": ["optimistic", f"seed {seed}"]}) for seed in (0, 1)]
+    document = FinetuningResult("toys", (*arms, arm(2, None, 2))).to_dict()
+    assert document["warnings"] == ["optimistic", "seed 0", "seed 1"]
 
 
 def test_a_single_run_has_no_spread_and_an_unfinished_one_no_part_in_it() -> None:
