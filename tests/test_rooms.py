@@ -75,7 +75,7 @@ ROOMS: dict[str, set[str]] = {
         "training",
     },
 }
-ROOMS["reruns"] = {"corpora", "records", "weights", "training.pretraining", "training.finetuning"}
+ROOMS["reruns"] = {"corpora", "records", "weights", "training", "training.pretraining", "training.finetuning"}
 ROOMS["embedding"] = {"clips", "models", "weights", "runtime", "corpora", "evaluation"}
 ROOMS["bench"] = set(ROOMS)
 ROOMS["cli"] = set(ROOMS)

@@ -14,7 +14,7 @@ import numpy as np
 
 from hicmae_cli.corpora.dataset import Dataset
 from hicmae_cli.corpora.manifest import Sample
-from hicmae_cli.corpora.splits import check_speakers
+from hicmae_cli.corpora.splits import check_speakers, group_recordings
 from hicmae_cli.corpora.values import name_class
 from hicmae_cli.errors import ManifestError, SettingsError
 from hicmae_cli.files import write_text_atomically
@@ -160,7 +160,8 @@ def draw_folds(samples: Sequence[Sample], protocol: FoldProtocol, split_seed: in
     """Draw the folds of ``loso`` or ``kfold`` from all clips of a list, whatever its columns fold and split say.
 
     Nobody is in two folds, and every clip is in exactly one. The folds of ``kfold`` have about the same number of clips
-    of every class, as well as the people allow. The order of ``samples`` does not matter.
+    of every class, as well as the people allow. Clips of one recording are in one fold. The order of ``samples`` does
+    not matter.
 
     Args:
         samples: the clips of the list.
@@ -171,6 +172,8 @@ def draw_folds(samples: Sequence[Sample], protocol: FoldProtocol, split_seed: in
         ManifestError: ``loso`` on a list that does not name its people, only some clips that name theirs, or fewer
             people (or clips) than folds.
     """
+    siblings = group_recordings(samples)
+    samples = [clips[0] for clips in siblings.values()]
     people = check_speakers(samples)
     if protocol.kind == "loso":
         groups, rule = _leave_one_out(people), "leave one speaker out: every fold tests the clips of one speaker"
@@ -190,7 +193,8 @@ def draw_folds(samples: Sequence[Sample], protocol: FoldProtocol, split_seed: in
         for sample in samples:
             by_person[sample.speaker].append(sample.id)
         clips = {fold: tuple(clip for who in group for clip in by_person[who]) for fold, group in groups.items()}
-    return DrawnFolds(str(protocol), split_seed, rule, clips, groups if people else {})
+    whole = {fold: tuple(clip.id for first in ids for clip in siblings[first]) for fold, ids in clips.items()}
+    return DrawnFolds(str(protocol), split_seed, rule, whole, groups if people else {})
 
 
 def _leave_one_out(people: Sequence[str]) -> dict[str, tuple[str, ...]]:

@@ -20,6 +20,8 @@ FOLD_NAME = re.compile(rf"(?!{ALL_FOLDS}$)[A-Za-z0-9_-]+")
 HEADER = ("id", "video", "audio", "label", "fold", "split", "speaker")
 SPLITS = ("train", "validation", "val", "test")
 """The words of the column ``split``; ``val`` is short for validation."""
+RECORDING = "recording"
+"""Column with the recording that a person's clip comes from; clips of one recording have the same sound."""
 _MAX_LISTED = 5
 _MAX_LABEL_DIGITS = 6
 

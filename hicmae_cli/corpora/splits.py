@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 import numpy as np
 
 from hicmae_cli.corpora.dataset import Item
-from hicmae_cli.corpora.manifest import Sample
+from hicmae_cli.corpora.manifest import RECORDING, Sample
 from hicmae_cli.corpora.values import name_class
 from hicmae_cli.errors import ManifestError
 from hicmae_cli.files import hash_lines
@@ -101,6 +101,20 @@ def check_speakers(samples: Sequence[Sample]) -> list[str]:
     return sorted(known)
 
 
+def group_recordings(samples: Sequence[Sample]) -> dict[str, list[Sample]]:
+    """Group the clips of each recording, which share their sound -> id of a group's first clip -> its clips.
+
+    The first clip is that of the person who is seen most. A clip of no recording is a group of its own.
+    """
+    groups: dict[tuple[bool, str], list[Sample]] = defaultdict(list)
+    for sample in samples:
+        recording = sample.extra.get(RECORDING, "")
+        groups[bool(recording), recording or sample.id].append(sample)
+    for clips in groups.values():
+        clips.sort(key=lambda sample: (len(sample.id), sample.id))
+    return {clips[0].id: clips for clips in groups.values()}
+
+
 def keep_label_share(samples: Sequence[Sample], share: float, seed: int) -> list[Sample]:
     """Keep a share of the clips of every class, at least one, in the given order; for learning curves.
 
@@ -126,18 +140,22 @@ def cut_validation(samples: Sequence[Sample], share: float, seed: int) -> tuple[
 
     It draws whole speakers at random until ``share`` of the clips is reached, and at most half of the speakers and of
     the clips. Without speakers it draws the same share of every label clip by clip, at least one and never all; all
-    labels that are numbers count as one. The order of ``samples`` does not matter.
+    labels that are numbers count as one. Clips of one recording stay together. The order of ``samples`` does not
+    matter.
 
     Raises:
         ManifestError: only some clips name their speaker, there is only one speaker, or no label has two clips.
     """
+    everything, siblings = samples, group_recordings(samples)
+    samples = [clips[0] for clips in siblings.values()]
     known = check_speakers(samples)
     rng = np.random.default_rng([seed, len(samples)])
     chosen = _draw_people(samples, known, share, rng) if known else _draw_clips(samples, share, rng)
     if not chosen:
         raise ManifestError(f"{len(samples)} training clips: too few to set some aside for validation")
-    train = [sample for sample in samples if sample.id not in chosen]
-    return train, [sample for sample in samples if sample.id in chosen]
+    chosen = {sample.id for first in chosen for sample in siblings[first]}
+    train = [sample for sample in everything if sample.id not in chosen]
+    return train, [sample for sample in everything if sample.id in chosen]
 
 
 def _draw_people(samples: Sequence[Sample], people: Sequence[str], share: float, rng: np.random.Generator) -> set[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hicmae_cli.clips.recording import Recording
 from hicmae_cli.corpora.manifest import read_manifest
-from hicmae_cli.corpora.splits import find_shared_people, split_by_fold
+from hicmae_cli.corpora.splits import find_shared_people, list_folds, split_by_fold
 from hicmae_cli.errors import ManifestError
 
 
@@ -46,6 +46,8 @@ def read_unlabelled(path: Path, splits: Sequence[str] = ("train",), fold: str | 
     samples = read_manifest(path, labelled=False, existing=False)
     skipped: dict[str, str] = {}
     if fold is not None:
+        if not list_folds(samples):
+            raise ManifestError(f"{path}: has no folds, because its column fold is empty; give no `fold`")
         parts = split_by_fold(samples, fold)
         tested = {*find_shared_people(parts.train, parts.test)}
         skipped |= {s.id: f"shows {s.speaker}, whom fold {fold} tests" for s in parts.train if s.speaker in tested}

@@ -151,7 +151,8 @@ def read_stills(path: Path | str, *, with_sound: bool = False) -> Stills | None:
             return None
         start_s = read_time_s(within) or Fraction(0)
         samples = decode_sound(container, sound, sound_packets, start_s) if sound else None
-    times_s = (np.array(times, np.float64) - times[0]) * float(stream.time_base or 1)
+        # The stream's memory is freed with the container.
+        times_s = (np.array(times, np.float64) - times[0]) * float(stream.time_base or 1)
     return Stills(Path(path), within.width, within.height, times_s, samples, tuple(pictures))
 
 

@@ -130,11 +130,19 @@ def check_items(
     on_start(len(unknown))
     examined = examine_jobs(unknown, run, make_detector, on_item)
     entries = {id_: examined.get(id_) or journal.entries[id_] for id_ in sources}
-    return summarise(dataset, items, entries, examined=len(unknown), timed=frames is None)
+    return summarise(
+        dataset, items, entries, examined=len(unknown), timed=frames is None, keeps_all=keep_people == "all"
+    )
 
 
 def summarise(
-    dataset: Dataset, items: Sequence[Item], entries: Mapping[str, Entry], *, examined: int = 0, timed: bool = True
+    dataset: Dataset,
+    items: Sequence[Item],
+    entries: Mapping[str, Entry],
+    *,
+    examined: int = 0,
+    timed: bool = True,
+    keeps_all: bool = False,
 ) -> CheckReport:
     """Make the report on items with known results.
 
@@ -144,6 +152,7 @@ def summarise(
         entries: the result of each item, by id.
         examined: number of items that were opened for it.
         timed: whether the lengths of videos are known; folders of pictures have no frame rate.
+        keeps_all: whether each person has a clip; then no one is missing where there are several.
     """
     usable = [item for item in items if entries[item.id].facts is not None]
     return CheckReport(
@@ -155,7 +164,7 @@ def summarise(
         examined=examined,
         labels=_count_labels(dataset, items),
         folds=check_folds(dataset, dataset.deal(usable) if dataset.deal else items),
-        **_make_remarks(dataset, entries, timed=timed),
+        **{**_make_remarks(dataset, entries, timed=timed), **({"several_people": ()} if keeps_all else {})},
     )
 
 

@@ -233,7 +233,9 @@ def _make_lines(card: DataCard) -> Iterator[str]:
         ("People in view", ", ".join(f"{people} ({count})" for people, count in card.people_seen.items())),
         (
             "May show the wrong person",
-            f"{card.doubtful} recordings, {card.identity_switches} changes of the largest face",
+            f"recordings: {card.doubtful}, changes of the largest face: {card.identity_switches}"
+            if card.people_seen
+            else "",
         ),
         ("Frames with the face", f"{card.face_coverage}" if card.face_coverage else ""),
         ("Clips with a face in less than half of the frames", str(card.low_coverage) if card.face_coverage else ""),

@@ -246,7 +246,9 @@ def prepare(
         skipped_list=done.skipped_list,
         sheet=picture,
         card=card,
-        report=summarise(raw.dataset, raw.items, done.entries, timed=raw.frames is None),
+        report=summarise(
+            raw.dataset, raw.items, done.entries, timed=raw.frames is None, keeps_all=keep_people == "all"
+        ),
         is_whole=raw.is_whole,
         warnings=raw.warnings,
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from hicmae_cli.corpora.dataset import Item
-from hicmae_cli.corpora.manifest import HEADER
+from hicmae_cli.corpora.manifest import HEADER, RECORDING
 from hicmae_cli.files import write_text_atomically
 from hicmae_cli.preparing.frame_folder import FrameFolder
 from hicmae_cli.preparing.jobs import CLIPS, PEOPLE, name_person
@@ -21,8 +21,6 @@ from hicmae_cli.preparing.sound import SOUND_SUFFIX, SoundFile
 
 MEASURED: Final = ("face_coverage", "people_seen", "identity_switches")
 """Columns of a manifest that `prepare` measures."""
-RECORDING: Final = "recording"
-"""Column with the item that a person's clip comes from."""
 
 
 @dataclass(frozen=True)

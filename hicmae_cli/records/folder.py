@@ -96,7 +96,8 @@ class SessionLog:
             versions=self.record.run.versions,
             changed=self._list_changes(),
         )
-        if self.earlier is None or not self.earlier.finished or self._session.changed:
+        # Of a finished run, only an extension has work left; a setting of the machine may differ without any.
+        if self.earlier is None or not self.earlier.finished or "epochs" in self._session.changed:
             self._write(self.record, self._session)
 
     def end(self, outcome: str, *, step: int | None = None, update: Mapping[str, object] | None = None) -> None:

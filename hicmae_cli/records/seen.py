@@ -151,8 +151,8 @@ def _compare_people(entry: SeenData, tested: ScoredClips, sure: bool) -> Overlap
     clips = {_hash(salt, "clip", id_) for speaker, id_ in tested.clips if not speaker} & {*entry.unnamed}
     if not people and not clips:
         return None
-    counts = [f"{len(people)} test speakers"] if people else []
-    counts += [f"{len(clips)} test clips"] if clips else []
+    counts = [f"{len(people)} test speaker{'' if len(people) == 1 else 's'}"] if people else []
+    counts += [f"{len(clips)} test clip{'' if len(clips) == 1 else 's'}"] if clips else []
     reason = f"its {entry.phase} on {entry.dataset} included {' and '.join(counts)}"
     return Overlap(entry, sure, reason if sure else f"{reason} of the same names")
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from hicmae_cli.corpora.fold_protocols import parse_protocol
 from hicmae_cli.corpora.manifest import list_files, read_manifest
 from hicmae_cli.errors import ManifestError, SettingsError, WeightsError, one_line
 from hicmae_cli.files import write_text_atomically
@@ -17,18 +18,24 @@ from hicmae_cli.records.folder import find_record_folders, read_run_record
 from hicmae_cli.records.hashes import hash_data, hash_tensors
 from hicmae_cli.records.surroundings import describe_machine, list_versions, read_own_commit
 from hicmae_cli.reruns.comparison import Repeat, RerunResult, compare_records, list_data_changes, list_surroundings
+from hicmae_cli.training.extension import EXTENDED_FROM
 from hicmae_cli.training.finetuning.folds import finetune_folds
 from hicmae_cli.training.finetuning.progress import FinetuningProgress
 from hicmae_cli.training.pretraining.progress import PretrainingProgress
 from hicmae_cli.training.pretraining.recordings import find_recordings
 from hicmae_cli.training.pretraining.run import pretrain
+from hicmae_cli.training.runs import SETTINGS
 from hicmae_cli.weights.catalogue import find_weight
 from hicmae_cli.weights.record import find_records
+from hicmae_cli.weights.run_folder import locate_fold
 from hicmae_cli.weights.suffixes import SAFETENSORS
 
 RECIPE = "recipe.toml"
-_REPLACED = {"output", "recipe", "overrides", "seed", "seeds", "fold", "source", "manifest", "root"}
-"""Parameters of a recorded call that a repeat sets itself."""
+_REPLACED = {
+    *("output", "recipe", "overrides", "profile", "seed", "seeds", "extend_epochs"),
+    *("protocol", "fold", "source", "manifest", "root"),
+}
+"""Parameters of a recorded call that a repeat sets itself; those of the recipe are in the recorded recipe."""
 
 
 def rerun(
@@ -75,7 +82,7 @@ def rerun(
         warn(one_line(f"differs from the recorded run: {line}"))
     repeats: list[Repeat] = []
     for folder, record in records.items():
-        target = Path(output) if len(records) == 1 else Path(output) / folder.relative_to(_common_parent(records))
+        target = Path(output) if len(records) == 1 else _locate_repeat(folder, record, Path(output), records)
         changed = _list_changes(record, manifest, root, init)
         if changed and not force:
             raise ManifestError(
@@ -83,11 +90,26 @@ def rerun(
             )
         for line in changed:
             warn(one_line(f"differs from the recorded run: {line}"))
-        again, finished = _repeat(record, target, manifest, root, init, finetuning, pretraining)
-        if not finished:
-            return RerunResult(tuple(repeats), finished=False)
+        # An extended run is repeated as it was made: the learning rate depends on the length of each plan.
+        plans = [*_read_plans(folder)[:-1], record.run.recipe.get("epochs", 0)]
+        reached = max(_read_plans(locate_fold(target, record.run.fold)))
+        for plan in plans:
+            if plan < reached:
+                continue
+            length = (plans[0], plan - plans[0])
+            again, finished = _repeat(record, length, target, manifest, root, init, finetuning, pretraining)
+            if not finished:
+                return RerunResult(tuple(repeats), finished=False)
         repeats.append(compare_records((folder, record), (again, read_run_record(again))))
     return RerunResult(tuple(repeats))
+
+
+def _locate_repeat(folder: Path, record: RunRecord, output: Path, records: Mapping[Path, RunRecord]) -> Path:
+    """Locate the output of one repeat of several: all repeats are in folders of the recorded names."""
+    target = output / folder.relative_to(_common_parent(records))
+    # Fine-tuning adds the folder of the fold itself.
+    own = record.run.phase == "fine-tuning" and target == locate_fold(target.parent, record.run.fold or None)
+    return target.parent if own else target
 
 
 def _common_parent(records: Mapping[Path, RunRecord]) -> Path:
@@ -150,8 +172,18 @@ def _hash_recordings(record: RunRecord, path: Path | None, root: str | Path | No
     return hash_data(found.files, found.manifest)
 
 
+def _read_plans(folder: Path) -> list[int]:
+    """Read the numbers of epochs that a run was planned for, one after the other; ``[0]`` without a run."""
+    try:
+        facts = json.loads((folder / SETTINGS).read_text("utf-8"))
+        return [*facts.get(EXTENDED_FROM, ()), facts["epochs"]]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return [0]
+
+
 def _repeat(
     record: RunRecord,
+    length: tuple[int, int],
     output: Path,
     manifest: str | Path | None,
     root: str | Path | None,
@@ -159,14 +191,20 @@ def _repeat(
     finetuning: FinetuningProgress | None,
     pretraining: PretrainingProgress | None,
 ) -> tuple[Path, bool]:
-    """Train again -> the folder of the run, and whether it is finished."""
-    recipe = _write_recipe(record, output)
+    """Train again -> the folder of the run, and whether it is finished.
+
+    ``length``: epochs of the recipe, and epochs to add to them.
+    """
+    epochs, more_epochs = length
+    recipe = _write_recipe(record, output, epochs)
     fold, start = record.run.fold or None, init or record.parameters.get("init")
     path = manifest or record.manifest or None
     if record.run.phase == "fine-tuning":
         given = _read_parameters(record, finetune_folds)
         given |= {"manifest": path, "init": start, "fold": fold, "recipe": recipe, "output": output}
-        result = finetune_folds(**given, progress=finetuning)
+        # A repetition's own seed of the draw is in its recipe.
+        given["protocol"] = str(parse_protocol(record.parameters.get("protocol")).repeat())
+        result = finetune_folds(**given, extend_epochs=more_epochs, progress=finetuning)
         return result.runs[-1].folder, result.finished
     given = _read_parameters(record, pretrain)
     if manifest or not (given.get("dataset") or given.get("videos")):
@@ -174,7 +212,7 @@ def _repeat(
     else:
         given |= {"root": root or record.root or None}
     given |= {"init": start, "fold": fold, "recipe": recipe, "output": output}
-    outcome = pretrain(**given, progress=pretraining)
+    outcome = pretrain(**given, extend_epochs=more_epochs, progress=pretraining)
     return outcome.run, outcome.finished
 
 
@@ -191,10 +229,11 @@ def _read_parameters(record: RunRecord, function: Callable[..., object]) -> dict
     return {name: value for name, value in given.items() if name in known}
 
 
-def _write_recipe(record: RunRecord, output: Path) -> Path:
-    """Write the recorded recipe, every key with its value, as a recipe of its own."""
+def _write_recipe(record: RunRecord, output: Path, epochs: int) -> Path:
+    """Write the recorded recipe, every key with its value but for the number of epochs, as a recipe of its own."""
     path = output / RECIPE
     # Unset keys have no value in TOML; they are unset by default.
-    lines = [f"{key} = {json.dumps(value)}" for key, value in record.run.recipe.items() if value is not None]
+    values = {**record.run.recipe, **({"epochs": epochs} if "epochs" in record.run.recipe else {})}
+    lines = [f"{key} = {json.dumps(value)}" for key, value in values.items() if value is not None]
     write_text_atomically(path, "\n".join([f"# Repeats: {record.run.command}", *lines, ""]))
     return path

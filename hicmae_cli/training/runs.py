@@ -75,7 +75,9 @@ def open_run(
     check_same_run(run, {**checkpoint["facts"], **kept}, facts, defaults)
     if main:
         if may_change:
-            _write_facts(run, facts)
+            # A folder of an earlier version keeps to its own settings: without `split_seed`, it has another default.
+            known = _read_facts(run) or facts
+            _write_facts(run, {key: value for key, value in facts.items() if key in known or key in may_change})
         for path in damaged:
             warn(f"{path}: damaged and renamed; resuming from step {checkpoint['step']}")
     return checkpoint
@@ -94,17 +96,23 @@ def begin_run(run: Path, facts: Mapping[str, Any], defaults: Mapping[str, Any], 
         SettingsError: the folder holds results of another run.
     """
     if any((run / name).exists() for name in _RESULTS):
-        try:
-            before = json.loads((run / SETTINGS).read_text("utf-8"))
-        except (OSError, ValueError):
-            before = None
-        if not isinstance(before, dict):
+        before = _read_facts(run)
+        if before is None:
             raise SettingsError(f"{run}: holds weights of another run; choose another `output`")
         check_same_run(run, before, facts, defaults)
     run.mkdir(parents=True, exist_ok=True)
     for name in stale:
         (run / name).unlink(missing_ok=True)
     _write_facts(run, facts)
+
+
+def _read_facts(run: Path) -> dict[str, Any] | None:
+    """Read the facts in the folder of a run; None without any."""
+    try:
+        found = json.loads((run / SETTINGS).read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
 
 
 def _write_facts(run: Path, facts: Mapping[str, Any]) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import random
 from collections import Counter
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hicmae_cli.corpora.manifest import Sample
+from hicmae_cli.corpora.fold_protocols import draw_folds, parse_protocol
+from hicmae_cli.corpora.manifest import RECORDING, Sample
 from hicmae_cli.corpora.splits import (
     cut_validation,
     hash_split,
@@ -182,3 +184,24 @@ def test_a_share_of_every_class_is_kept_and_holds_the_smaller_shares(
 def test_another_seed_keeps_other_clips() -> None:
     samples = [sample(n) for n in range(40)]
     assert len({tuple(ids(keep_label_share(samples, 0.1, seed))) for seed in range(4)}) > 1
+
+
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("protocol", ["loso", "kfold:3", ""])
+def test_clips_of_one_recording_stay_together(named: bool, protocol: str) -> None:
+    # As `prepare` lists a clip of each person: others than the speaker are people of their own, with the same sound.
+    clips = [
+        Sample(
+            f"{n}-p{p}", None, None, LABELS[n % 3], speaker=f"s{n}" + f"-p{p}" * (p > 1) if named else "",
+            extra={RECORDING: str(n)},
+        )
+        for n in range(9)
+        for p in (2, 1, 10)
+    ]  # fmt: skip
+    if protocol == "loso" and not named:
+        return
+    parts: list[Sequence[str]] = [ids(part) for part in cut_validation(clips, 0.3, 0)]
+    if protocol:
+        parts = list(draw_folds(clips, parse_protocol(protocol), 0).clips.values())
+    assert sorted(id_ for part in parts for id_ in part) == sorted(ids(clips))
+    assert sum(len({id_.split("-")[0] for id_ in part}) for part in parts) == 9

@@ -57,6 +57,8 @@ def test_a_fold_is_excluded_with_every_clip_of_its_people(tmp_path: Path) -> Non
     assert found.skipped == {"3": "shows anna, whom fold 1 tests"}
     with pytest.raises(ManifestError, match="fold 7: got 0 test clips"):
         read_unlabelled(path, fold="7")
+    with pytest.raises(ManifestError, match="has no folds"):
+        read_unlabelled(manifest(tmp_path, "id,video,audio,split\n1,a.mkv,a.mkv,test\n2,b.mkv,b.mkv,train\n"), fold="1")
 
 
 def test_a_manifest_without_both_streams(tmp_path: Path) -> None:

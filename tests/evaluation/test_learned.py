@@ -23,7 +23,7 @@ def test_every_training_behind_a_weight_counts() -> None:
     (line,) = warnings("anna", "1")
     assert line == (
         "the weight has learned from people or clips that are tested, without labels: its pre-training on crema-d "
-        "included 1 test speakers; the score may be optimistic"
+        "included 1 test speaker; the score may be optimistic"
     )
     assert len(warnings("ben", "1")) == 2  # fine-tuned on him, too
     assert len(warnings("ben", "2")) == 1  # the protocol already names another fold

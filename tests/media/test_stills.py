@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -122,3 +125,14 @@ def test_sound_is_read_if_there_is_any(tmp_path: Path) -> None:
     silent = read_stills(tmp_path / "b.mkv", with_sound=True)
     assert silent is not None and silent.samples is None
     assert read_audio_if_any(tmp_path / "b.mkv") is None
+
+
+def test_times_do_not_depend_on_freed_memory(tmp_path: Path) -> None:
+    path = written(tmp_path / "a.mkv")
+    program = f"from hicmae_cli.media import read_stills; print(*read_stills({str(path)!r}).times_s.round(6))"
+    # glibc then overwrites the memory that closing a file frees; other C libraries ignore it.
+    surroundings = {**os.environ, "MALLOC_PERTURB_": "165"}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=surroundings, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert done.stdout.split() == ["0.0", "0.1", "0.2", "0.3", "0.4", "0.5"], done.stderr

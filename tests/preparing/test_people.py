@@ -278,6 +278,8 @@ def test_a_clip_of_each_person(tmp_path: Path) -> None:
     write_video(items[2].video, [np.full((160, 240, 3), 40, np.uint8)] * 20, 10, tone(2))  # now the scene "one"
     assert make(name="all", keep_people="all").prepared == 6
     assert "people/swap-p2.mkv" not in files_of(store)
+    every = check_items(toy_dataset(items), items, store, keep_people="all")
+    assert not every.several_people and every.doubtful  # each of them has a clip
     unknown = prepare_items(
         toy_dataset(items), [Item("still", "anger", "", items[1].video)], tmp_path / "new",
         keep_people="all", make_detector=Scripted,

@@ -45,10 +45,11 @@ def test_a_call_without_work_leaves_no_trace_and_an_extension_does(tmp_path: Pat
     log.begin(0)
     log.end("finished", step=4, update={"finished": True})
     before = (tmp_path / "run.json").read_bytes()
-    log = open_log(tmp_path, epochs=2)
-    log.begin(4)
-    log.end("finished", step=4, update={"finished": True})
-    assert (tmp_path / "run.json").read_bytes() == before
+    for machine in ({}, {"num_workers": 2}):
+        log = open_log(tmp_path, epochs=2, **machine)
+        log.begin(4)
+        log.end("finished", step=4, update={"finished": True})
+        assert (tmp_path / "run.json").read_bytes() == before
     log = open_log(tmp_path, epochs=3)
     log.begin(4)
     log.end("finished", step=6, update={"finished": True})

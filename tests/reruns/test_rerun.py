@@ -5,13 +5,21 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from functools import wraps
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from hicmae_cli.corpora.manifest import list_files, read_manifest
 from hicmae_cli.errors import ManifestError, SettingsError, WeightsError
+from hicmae_cli.recipes.recipe import load_settings
+from hicmae_cli.recipes.settings import FinetuneSettings
 from hicmae_cli.records.facts import DataFacts, RunFacts, RunRecord
+from hicmae_cli.records.hashes import hash_data
 from hicmae_cli.reruns.rerun import rerun
+from hicmae_cli.training.finetuning.folds import finetune_folds
 from hicmae_cli.weights.record import read_record
 from tests.cli.running import FINETUNE_RECIPE, hicmae
 from tests.training.toys import SETTINGS, write_recordings, write_samples
@@ -125,3 +133,50 @@ def test_a_record_is_shown_as_a_page_and_as_json(tmp_path: Path) -> None:
     assert RunRecord.model_validate(hicmae("show", tmp_path / "run", "--json").document) == made
     missing = hicmae("show", tmp_path / "none")
     assert missing.code == 1
+
+
+def test_a_repeat_takes_the_recorded_recipe_and_every_extension(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, listed = tmp_path / "run", tmp_path / "a.csv"
+    listed.write_text("id,video,audio,label\na,a.mkv,a.mkv,joy\n")
+    (tmp_path / "a.mkv").write_bytes(b"clip")
+    # Epochs as trained: 3 of the command line in place of the profile's 20, then 2 more, and 1 more.
+    recipe = FinetuneSettings(epochs=6, batch_size=4, selection="last", split_seed=1).model_dump(mode="json")
+    given = {
+        "dataset": "puppets",
+        "profile": "laptop",
+        "overrides": {"epochs": 3},
+        "extend_epochs": 3,
+        "protocol": "repeated:2x2",
+    }
+    facts = RunFacts(
+        phase="fine-tuning",
+        fold="kfold2-s1-2",
+        recipe=recipe,
+        data=hash_data(list_files(read_manifest(listed, labelled=False)), listed),
+    )
+    made = record(run, run=facts, parameters=given, manifest=str(listed), tensors_sha256="1")
+    (run / "settings.json").write_text(json.dumps({**recipe, "extended_from": [3, 5]}))
+    asked: list[tuple[int, int]] = []
+
+    @wraps(finetune_folds)
+    def train(dataset: str, **call: Any) -> object:
+        settings = load_settings(FinetuneSettings, call["recipe"], call.get("overrides"), profile=call.get("profile"))
+        assert settings.batch_size == 4 and settings.variant == "base"
+        assert (call["protocol"], call["fold"]) == ("kfold:2", "kfold2-s1-2")
+        asked.append((settings.epochs, call["extend_epochs"]))
+        folder = call["output"] / f"fold-{call['fold']}"
+        folder.mkdir(parents=True, exist_ok=True)
+        epochs = sum(asked[-1])
+        (folder / "settings.json").write_text(json.dumps({"epochs": epochs}))
+        (folder / "run.json").write_text(made.model_dump_json())
+        finished = len(asked) != 2
+        return SimpleNamespace(runs=[SimpleNamespace(folder=folder)], finished=finished)
+
+    monkeypatch.setattr("hicmae_cli.reruns.rerun.finetune_folds", train)
+    assert not rerun(run, tmp_path / "again", warn=lambda _: None).finished
+    assert asked == [(3, 0), (3, 2)]
+    # The same call resumes the extension that was stopped.
+    assert rerun(run, tmp_path / "again", warn=lambda _: None).equal
+    assert asked[2:] == [(3, 2), (3, 3)]

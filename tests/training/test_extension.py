@@ -46,6 +46,27 @@ def test_a_finished_run_is_extended_again_and_again(tmp_path: Path) -> None:
     assert extend_facts(tmp_path, {"epochs": 6, "seed": 0}, STEPS)["extended_from"] == [3, 5]
 
 
+def test_an_extension_adds_no_settings_to_a_folder_of_an_earlier_version(tmp_path: Path) -> None:
+    """``keep_split_seed`` knows such a folder by the settings that it lacks."""
+    old = {"epochs": 3, "seed": 7}
+    save(tmp_path, old, 3 * STEPS)
+    (tmp_path / SETTINGS).write_text(json.dumps(old))
+    longer = extend_facts(tmp_path, {"epochs": 5, "seed": 7, "split_seed": 7}, STEPS)
+    for _ in range(2):
+        open_run(
+            tmp_path,
+            longer,
+            defaults={"extended_from": [], "split_seed": 7},
+            results=(),
+            logs=(),
+            main=True,
+            warn=lambda _: None,
+            may_change=CHANGED,
+        )
+        save(tmp_path, longer, 4 * STEPS)
+        assert json.loads((tmp_path / SETTINGS).read_text()) == {"epochs": 5, "seed": 7, "extended_from": [3]}
+
+
 def test_other_facts_may_not_change(tmp_path: Path) -> None:
     save(tmp_path, {"epochs": 3, "seed": 0}, 3 * STEPS)
     longer = extend_facts(tmp_path, {"epochs": 5, "seed": 1}, STEPS)

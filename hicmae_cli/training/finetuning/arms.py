@@ -128,14 +128,17 @@ def plan_arms(
 
 
 def check_folds(folder: Path, drawn: DrawnFolds | None) -> None:
-    """Check that a run's folder has no other folds.
+    """Check that a run's folder has no other folds; those of a call that failed before its first run do not count.
 
     Raises:
         SettingsError: it has.
         ManifestError: its folds cannot be read.
     """
     path = folder / FOLDS
-    if not path.exists():
+    begun = any(folder.glob("fold-*")) or find_weight_in(folder) is not None
+    if begun and drawn is not None and not path.exists():
+        raise SettingsError(f"{folder}: holds a run with protocol='official'; choose another `output`")
+    if not begun or not path.exists():
         return
     before = read_folds(path)
     if drawn is None:

@@ -169,8 +169,11 @@ def _finetune_arm(
     arm: Arm, task: Task, init: Path | None, *, extends: bool, device: str, progress: FinetuningProgress
 ) -> SeedResult:
     """Train and test every fold of an arm."""
-    if arm.drawn is not None and PartialState().is_main_process:
-        arm.drawn.write(arm.folder / FOLDS)
+    if PartialState().is_main_process:
+        if arm.drawn is not None:
+            arm.drawn.write(arm.folder / FOLDS)
+        else:
+            (arm.folder / FOLDS).unlink(missing_ok=True)
     runs: list[FoldResult] = []
     document, report = None, None
     for fold in arm.folds:

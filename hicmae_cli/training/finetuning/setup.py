@@ -163,7 +163,7 @@ def set_up(
     if transfer is not None and accelerator.is_main_process:
         on_init(transfer)
     if transfer is None and settings.frozen == "encoders" and accelerator.is_main_process:
-        warn("the frozen encoders keep random values; give `init` a pre-trained weight")
+        warn("the frozen encoders keep random values; start from a pre-trained weight")
     optimiser = _build_optimiser(bare, settings)
     facts = _collect_facts(task, settings, init, (train, validation), accelerator.num_processes)
     if extends:

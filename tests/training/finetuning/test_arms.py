@@ -64,12 +64,21 @@ def test_a_folder_keeps_its_folds(tmp_path: Path) -> None:
     (arm,) = plan(tmp_path, "kfold:3")
     assert arm.drawn is not None
     arm.drawn.write(tmp_path / FOLDS)
+    assert plan(tmp_path, "kfold:3") == [arm] and plan(tmp_path) != [arm]  # no run has begun: nothing to keep
+    locate_fold(tmp_path, arm.folds[0]).mkdir()
     assert plan(tmp_path, "kfold:3") == [arm]
     with pytest.raises(SettingsError, match="holds a run with protocol='kfold:3'"):
         plan(tmp_path)
     for protocol, split_seed in (("kfold:2", 0), ("kfold:3", 1), ("loso", 0)):
         with pytest.raises(SettingsError, match=r"holds a run with other folds \(kfold:3, split_seed 0\)"):
             plan(tmp_path, protocol, split_seed=split_seed)
+
+
+def test_drawn_folds_do_not_join_a_run_of_the_lists_own(tmp_path: Path) -> None:
+    (tmp_path / "fold-1").mkdir()
+    plan(tmp_path)
+    with pytest.raises(SettingsError, match="holds a run with protocol='official'"):
+        plan(tmp_path, "kfold:3")
 
 
 def test_folds_that_say_little_are_warned_about(tmp_path: Path) -> None:
