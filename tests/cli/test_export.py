@@ -26,6 +26,7 @@ def probabilities(run: Run) -> dict[str, float]:
     return found
 
 
+@pytest.mark.slow
 def test_an_exported_weight_lies_beside_its_source_and_says_the_same(weight: Path, tmp_path: Path) -> None:
     run = hicmae("export", "--onnx", "--weights", weight)
     assert run.code == 0, run.err

@@ -136,6 +136,7 @@ def test_another_frame_rate_by_ffmpegs_own_filter_agrees(
     assert_close(result, hicmae("predict", tmp_path / "other.mkv", "--json"), 0.02)
 
 
+@pytest.mark.slow
 def test_a_variable_frame_rate_agrees(result: Run, sample: Path, tmp_path: Path) -> None:
     frames = list(read_frames(sample))
     # Every third frame is also shown again a little later: uneven steps, the same picture at every time.

@@ -66,6 +66,7 @@ def test_a_file_that_takes_its_process_down_is_a_row(
     assert json.loads((tmp_path / "out" / "predictions.json").read_text()) == run.document
 
 
+@pytest.mark.slow
 def test_two_processes_judge_as_one_does(sample: Path, tmp_path: Path) -> None:
     files = [voice(tmp_path / f"{index}.wav", pitch=8 + index) for index in range(3)]
     progress: set[Path] = set()

@@ -51,6 +51,7 @@ def test_sample_has_two_people_throughout(detector: FaceFinder) -> None:
     assert min(coverage.values()) >= 0.98
 
 
+@pytest.mark.slow
 def test_fifty_frames_a_second_change_nothing(tmp_path: Path, detector: FaceFinder, pictures: list[Frame]) -> None:
     path = tmp_path / "a.mkv"
     repeated = (pictures[min(int(i * 12 / 50), 104)].rgb for i in range(round(105 / 12 * 50)))

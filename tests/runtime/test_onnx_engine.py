@@ -244,6 +244,7 @@ def test_opening_a_file_computes_nothing(tmp_path: Path) -> None:
     assert int(done.stdout.split()[1]) < 300_000  # kB
 
 
+@pytest.mark.slow
 def test_an_export_has_nothing_left_to_compute_in_advance(tmp_path: Path) -> None:
     """So not doing it costs no time. Each weight has more than 8192 numbers, as in all real models."""
     source = save_toy(tmp_path / "wide.safetensors", dims=ModelDims(width=96, heads=1, depth=1, fusion_depth=1))

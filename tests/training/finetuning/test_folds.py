@@ -137,6 +137,7 @@ def test_a_stopped_call_resumes_to_the_same_result(folder: Path) -> None:
     assert outcomes == [["stopped", "finished"], ["stopped", "finished"]]
 
 
+@pytest.mark.slow
 def test_a_start_that_was_trained_on_the_test_clips_stops_the_call_before_any_fold(folder: Path) -> None:
     weight = run(fold="2").weights[0]
     with pytest.raises(WeightsError, match="test fold 1: its fine-tuning on clips included 3 test speakers"):

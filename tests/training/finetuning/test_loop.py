@@ -252,6 +252,7 @@ def test_the_terms_of_a_loss_are_logged_and_reported(
     assert all(names == {"loss", "entropy", "norm"} for names in shown)
 
 
+@pytest.mark.slow
 def test_a_run_neither_reads_nor_changes_torchs_global_random_state(samples: list[Sample], tmp_path: Path) -> None:
     settings = SETTINGS.model_copy(update={"epochs": 1, "fit_start_clips": 8, "drop_path": 0.5})
     weights = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,7 @@ from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.errors import SettingsError, TrainingError
 from hicmae_cli.training.finetuning.progress import FinetuningProgress
 from tests.training.toys import FINETUNE_SETTINGS as SETTINGS
-from tests.training.toys import LABELS, TASK, KilledError, follow, numbers, start, together, tune, tuned
+from tests.training.toys import LABELS, TASK, KilledError, follow, numbers, samples_in, start, together, tune, tuned
 
 
 def killer(*steps: tuple[int, int]) -> FinetuningProgress:
@@ -112,26 +113,40 @@ def test_an_interrupted_run_is_saved_and_resumes(samples: list[Sample], tmp_path
     assert numbers(tmp_path / "cut") == numbers(tmp_path / "whole")
 
 
-def test_a_finished_run_does_nothing_more(samples: list[Sample], tmp_path: Path) -> None:
-    first = tuned(tmp_path / "run", samples).read_bytes()
+@pytest.fixture(scope="module")
+def finished_run(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run, to copy."""
+    return tuned(tmp_path_factory.mktemp("finished") / "run", samples_in(clips)).parent
+
+
+@pytest.fixture
+def finished(finished_run: Path, tmp_path: Path) -> Path:
+    """A finished run in ``run``, to change -> its weight."""
+    shutil.copytree(finished_run, tmp_path / "run")
+    return next((tmp_path / "run").glob("*.safetensors"))
+
+
+def test_a_finished_run_does_nothing_more(samples: list[Sample], finished: Path, tmp_path: Path) -> None:
+    first = finished.read_bytes()
     epochs: list[int] = []
     again = tuned(tmp_path / "run", samples, progress=FinetuningProgress(on_epoch=lambda r: epochs.append(r.epoch)))
     assert epochs == []
     assert again.read_bytes() == first
 
 
+@pytest.mark.usefixtures("finished")
 def test_other_settings_in_the_same_folder_are_refused(samples: list[Sample], tmp_path: Path) -> None:
-    tuned(tmp_path / "run", samples)
     with pytest.raises(SettingsError, match="seed 0 -> 1"):
         tuned(tmp_path / "run", samples, SETTINGS.model_copy(update={"seed": 1}))
 
 
-def test_other_labels_clips_or_starts_in_the_same_folder_are_refused(samples: list[Sample], tmp_path: Path) -> None:
-    first = tuned(tmp_path / "run", samples)
+def test_other_labels_clips_or_starts_in_the_same_folder_are_refused(
+    samples: list[Sample], finished: Path, tmp_path: Path
+) -> None:
     with pytest.raises(SettingsError, match="clips"):
         tuned(tmp_path / "run", [s for s in samples if s.id != "00"])
     with pytest.raises(SettingsError, match="init None -> "):
-        tuned(tmp_path / "run", samples, init=first)
+        tuned(tmp_path / "run", samples, init=finished)
     with pytest.raises(SettingsError, match="labels"):
         tuned(tmp_path / "run", samples, task=replace(TASK, labels=LABELS[::-1]))
 
