@@ -46,8 +46,7 @@ def new_accelerator(mixed_precision: str, device: str) -> Accelerator:
         )
     # Accelerate refuses another precision than that of an earlier run in this process; launched processes are kept.
     AcceleratorState._reset_state()
-    if mixed_precision == "auto":
-        mixed_precision = "fp16" if PartialState(cpu=device == "cpu").device.type == "cuda" else "no"
+    mixed_precision = resolve_precision(mixed_precision, PartialState(cpu=device == "cpu").device.type)
     try:
         accelerator = Accelerator(
             mixed_precision=mixed_precision, cpu=device == "cpu", step_scheduler_with_optimizer=False
@@ -58,6 +57,13 @@ def new_accelerator(mixed_precision: str, device: str) -> Accelerator:
     # Our rounds of accumulation are in the recipe; those of the launcher would divide the gradients again.
     accelerator.gradient_accumulation_steps = 1
     return accelerator
+
+
+def resolve_precision(mixed_precision: str, device_type: str) -> str:
+    """Return what a precision means on a kind of device: ``auto`` is ``fp16`` on a CUDA GPU, and ``no`` elsewhere."""
+    if mixed_precision != "auto":
+        return mixed_precision
+    return "fp16" if device_type == "cuda" else "no"
 
 
 def check_precision(mixed_precision: str, device_type: str) -> None:

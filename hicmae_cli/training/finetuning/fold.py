@@ -19,13 +19,14 @@ from hicmae_cli.evaluation.scoring import score_clips
 from hicmae_cli.files import compute_sha256, write_text_atomically
 from hicmae_cli.recipes.settings import FinetuneSettings
 from hicmae_cli.records.seen import ScoredClips, SeenData, find_overlap, note_seen
-from hicmae_cli.runtime.torch_engine import TorchEngine
+from hicmae_cli.runtime.torch_engine import TorchEngine, choose_device
 from hicmae_cli.training.finetuning.curves import draw_curves
 from hicmae_cli.training.finetuning.loop import finetune_clips
 from hicmae_cli.training.finetuning.parts import check_people, split_samples
 from hicmae_cli.training.finetuning.progress import FinetuningProgress
 from hicmae_cli.training.finetuning.results import FoldResult
 from hicmae_cli.training.finetuning.task import Task
+from hicmae_cli.training.machine import resolve_precision
 from hicmae_cli.training.recorder import record_run
 from hicmae_cli.training.runs import SETTINGS, TESTED, fingerprint
 from hicmae_cli.weights.checkpoint import load_classifier
@@ -66,7 +67,9 @@ def finetune_and_test(
         HicmaeError: as ``finetune`` and ``evaluate``; people who are in both the training and the test clips.
     """
     progress = progress or FinetuningProgress()
-    settings = keep_split_seed(folder, settings)
+    # The record says what "auto" meant.
+    precision = resolve_precision(settings.mixed_precision, choose_device(device).type)
+    settings = keep_split_seed(folder, settings.model_copy(update={"mixed_precision": precision}))
     parts = split_samples(
         samples,
         fold,

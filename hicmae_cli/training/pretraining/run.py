@@ -21,7 +21,7 @@ from hicmae_cli.records.hashes import hash_data
 from hicmae_cli.records.seen import SeenData, note_seen
 from hicmae_cli.runtime.torch_engine import choose_device
 from hicmae_cli.training.extension import extend_settings
-from hicmae_cli.training.machine import check_precision
+from hicmae_cli.training.machine import check_precision, resolve_precision
 from hicmae_cli.training.pretraining.loop import pretrain_recordings
 from hicmae_cli.training.pretraining.pictures import draw_curves, draw_example
 from hicmae_cli.training.pretraining.progress import PretrainingProgress
@@ -95,7 +95,11 @@ def pretrain(
     changes = dict(overrides or {}) if seed is None else {**(overrides or {}), "seed": seed}
     changes = {key: value for key, value in changes.items() if value is not None}
     settings = extend_settings(load_settings(PretrainSettings, recipe, changes, profile=profile), extend_epochs)
-    check_precision(settings.mixed_precision, choose_device(device).type)
+    device_type = choose_device(device).type
+    check_precision(settings.mixed_precision, device_type)
+    # The record says what "auto" meant.
+    precision = resolve_precision(settings.mixed_precision, device_type)
+    settings = settings.model_copy(update={"mixed_precision": precision})
     start = find_safetensors(init, "start from") if init is not None else None
     choose_trackers(settings.trackers)
     processes = PartialState(cpu=device == "cpu", timeout=timedelta(days=7))

@@ -69,6 +69,7 @@ def test_every_fold_is_trained_tested_and_written(folder: Path) -> None:
         assert (each.folder / "confusion.png").is_file()
         record = read_record(each.folder)
         assert record.finished and record.scores == each.evaluation.metrics
+        assert record.run.recipe["mixed_precision"] == "no"  # what auto means here
         assert (record.run.fold, record.run.seed, record.weight) == (each.fold, 0, "best.safetensors")
         assert record.parameters["manifest"] == str(folder / "clips.csv") and record.parameters["fold"] is None
         assert record.run.data == hash_data(list_files(samples_of(folder)), folder / "clips.csv")
