@@ -66,7 +66,8 @@ def test_a_datasets_recipe_is_the_papers(name: str) -> None:
     assert recipe.model_dump(exclude=own | unmixed) == FinetuneSettings().model_dump(exclude=own | unmixed)
     assert all(getattr(recipe, key) == 0 for key in unmixed)
     classes = "cross_entropy" if dataset.labels else "auto"  # one's own data may be either
-    assert recipe.loss == ("mse" if dataset.task == "regression" else classes)
+    losses = {"classification": classes, "multilabel": "auto", "regression": "mse"}
+    assert recipe.loss == losses[dataset.task]
 
 
 @pytest.mark.parametrize(
