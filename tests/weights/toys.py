@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 
 from hicmae_cli.models.classifier import Classifier
-from hicmae_cli.models.config import ModelDims
+from hicmae_cli.models.config import ModelDims, find_variant
 from hicmae_cli.weights.checkpoint import save_classifier
 from hicmae_cli.weights.info import WeightInfo
 
@@ -16,7 +16,7 @@ DIMS = ModelDims(width=32, heads=2, depth=2, fusion_depth=1)
 
 def info_of(dims: ModelDims, count: int) -> WeightInfo:
     return WeightInfo(
-        variant="custom",
+        variant=find_variant(dims),
         dims=dims.to_dict(),
         labels=tuple(f"class {i}" for i in range(count)),
         dataset="none",
