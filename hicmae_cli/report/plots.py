@@ -131,18 +131,23 @@ def plot_finetuning(lines: Sequence[Mapping[str, Any]], path: Path, *, judged_on
         ("learning rate", {"learning_rate": ""}),
         ("gradient norm", {"grad_norm": ""}),
     ]
-    figure = Figure(figsize=(15, 3.7), layout="constrained")
-    for index, (title, keys) in enumerate(panels):
-        axes = figure.add_subplot(1, len(panels), index + 1)
-        found = {label: _column(lines, key) for key, label in keys.items()}
-        drawn = {label: values for label, values in found.items() if np.isfinite(values).any()}
+    # A run without validation has no scores to draw.
+    columns = [(title, {label: _column(lines, key) for key, label in keys.items()}) for title, keys in panels]
+    shown = [
+        (title, drawn)
+        for title, found in columns
+        if (drawn := {label: values for label, values in found.items() if np.isfinite(values).any()})
+    ]
+    figure = Figure(figsize=(3.75 * max(1, len(shown)), 3.7), layout="constrained")
+    for index, (title, drawn) in enumerate(shown):
+        axes = figure.add_subplot(1, len(shown), index + 1)
         for (label, values), (colour, dash, mark) in zip(drawn.items(), _STROKES, strict=False):
             known = np.isfinite(values)  # an epoch without validation leaves no gap
             few = mark if known.sum() < _FEW_MARKS else ""
             axes.plot(epochs[known], values[known], color=colour, linestyle=dash, marker=few, markersize=4, label=label)
-        _dress(axes, title, np.concatenate([*drawn.values(), [] if drawn else [0.0]]), legend=len(keys) > 1)
+        _dress(axes, title, np.concatenate([*drawn.values()]), legend=len(drawn) > 1)
         axes.set_xlabel("epoch", fontsize=9, color=INK)
-        if best is not None and index < 2:
+        if best is not None and title in ("loss", f"{judged_on} scores"):
             axes.axvline(best, color="#bbbbbb", linewidth=1, zorder=0)
             axes.annotate("kept", (best, 1), xycoords=("data", "axes fraction"), fontsize=8, color=INK, ha="center")
     save_figure(figure, path, dpi=110)

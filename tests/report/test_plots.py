@@ -192,7 +192,7 @@ def test_the_curves_of_a_finetuning_differ_in_lightness_and_dash(
     figures: list[Any] = []
     monkeypatch.setattr(plots, "save_figure", lambda figure, path, dpi: figures.append(figure))
     plots.plot_finetuning(lines, tmp_path / "curves.png", judged_on="validation", best=3)
-    losses, scores, rate, _ = figures[0].axes
+    losses, scores, rate = figures[0].axes  # no gradient norm is known
     assert [line.get_label() for line in losses.lines[:2]] == ["training", "validation"]
     assert list(losses.lines[1].get_xdata()) == [1, 3]  # a line over epochs without validation
     assert [line.get_label() for line in scores.lines[:2]] == ["UAR", "WAR"]
@@ -201,3 +201,7 @@ def test_the_curves_of_a_finetuning_differ_in_lightness_and_dash(
     strokes = [(line.get_color(), line.get_linestyle()) for line in losses.lines[:2]]
     light = [sum(w * c for w, c in zip((0.299, 0.587, 0.114), to_rgb(colour), strict=True)) for colour, _ in strokes]
     assert abs(light[0] - light[1]) > 0.2 and strokes[0][1] != strokes[1][1]
+    # Without validation there is no panel for its scores.
+    bare = [{key: value for key, value in line.items() if "validation" not in key} for line in lines]
+    plots.plot_finetuning(bare, tmp_path / "curves.png", judged_on="validation", best=None)
+    assert [axes.get_title(loc="left") for axes in figures[1].axes] == ["loss", "learning rate"]
