@@ -106,15 +106,17 @@ def test_everything_is_really_measured(tmp_path: Path) -> None:
     run = hicmae("bench", "--json", tmp_path / "bench.json")
     measures = json.loads((tmp_path / "bench.json").read_text())["measures"]
     assert [measure["name"] for measure in measures] == [
-        "hicmae --help",
+        "hicmae --help / import typer, rich",
         "heavy imports of --help",
         "predict-nano / real time",
         "onnx-forward-tiny / matrix product",
         "evaluation tiny / separate views, one core",
         "sound-only evaluation tiny / both encoders, one core",
+        "sound-only weight tiny / both encoders, one core",
         "validation, batched / clip by clip",
         "pretrain-step-tiny / matrix product",
         "pretrain data / step, one core",
+        "plain eager fine-tuning step / ours",
         "plain training item / ours, one core",
         "puppets drawn on one core",
     ]
