@@ -17,7 +17,7 @@ from hicmae_cli.corpora.values import format_target
 from hicmae_cli.embedding.extractor import FUSED, Extractor, open_extractor
 from hicmae_cli.embedding.table import Embeddings, describe_making
 from hicmae_cli.errors import HicmaeError, SettingsError
-from hicmae_cli.evaluation.scoring import restrict
+from hicmae_cli.evaluation.scoring import restrict_views
 from hicmae_cli.labels import canonical_label
 from hicmae_cli.modalities import MODALITIES
 
@@ -94,11 +94,12 @@ def _read_samples(clips: ClipList) -> list[Sample]:
 def _embed_clip(
     extractor: Extractor, sample: Sample, layers: Sequence[str], modality: str
 ) -> dict[str, NDArray[np.float32]]:
-    views = read_prepared_clip(sample.video, sample.audio).read_evaluation_clips(extractor.info.frame_stride)
-    shown = {id(view): kept for view in views if (kept := restrict(view, modality)) is not None}
-    if not shown:
+    prepared = read_prepared_clip(sample.video, sample.audio)
+    views = restrict_views(prepared.read_evaluation_clips(extractor.info.frame_stride, modality), modality)
+    if not views:
         raise ValueError(f"the clip has no {modality}")
-    values = extractor.embed(list(shown.values()), layers)
+    # A short clip's two views are one object, which is embedded once.
+    values = extractor.embed(list({id(view): view for view in views}.values()), layers)
     return {layer: np.asarray(rows.mean(axis=0), np.float32) for layer, rows in values.items()}
 
 

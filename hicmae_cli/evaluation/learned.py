@@ -24,3 +24,10 @@ def warn_of_learned(info: WeightInfo, dataset: str, fold: str, samples: Sequence
     tested = ScoredClips(dataset, fold, [(sample.speaker, sample.id) for sample in samples])
     found = (find_overlap(entry, tested, same_clips(entry.dataset, dataset)) for entry in trainings)
     return [f"the weight {overlap}" for overlap in found if overlap is not None]
+
+
+def describe_leak(info: WeightInfo, fold: str) -> str | None:
+    """Describe the leak if a weight is tested on a fold that it was trained on; None without one."""
+    if not info.fold or fold in ("", info.fold):
+        return None
+    return f"fold {fold} is tested, but the weight excluded fold {info.fold}: it was trained on these clips"

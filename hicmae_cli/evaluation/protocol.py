@@ -14,7 +14,7 @@ from hicmae_cli.evaluation.calibration import describe_calibration
 from hicmae_cli.evaluation.folds import FoldsEvaluation
 from hicmae_cli.evaluation.intervals import warn_of_people
 from hicmae_cli.evaluation.label_maps import Matched
-from hicmae_cli.evaluation.learned import warn_of_learned
+from hicmae_cli.evaluation.learned import describe_leak, warn_of_learned
 from hicmae_cli.evaluation.official import NO_DATASET, Official, compare_with_published, join_folds
 from hicmae_cli.evaluation.results import Evaluation
 from hicmae_cli.model_input import FRAME_STEP_S
@@ -297,13 +297,6 @@ class Protocol:
         """Whether a map merges two labels of the dataset: a task with fewer classes is another task."""
         labels = self.dataset.labels if self.dataset else ()
         return len({mapping.get(label, label) for label in labels}) < len(labels)
-
-
-def describe_leak(info: WeightInfo, fold: str) -> str | None:
-    """Describe the leak if a weight is tested on a fold that it was trained on; None without one."""
-    if not info.fold or fold in ("", info.fold):
-        return None
-    return f"fold {fold} is tested, but the weight excluded fold {info.fold}: it was trained on these clips"
 
 
 def _name_step(sampling_rate: int | None) -> str:

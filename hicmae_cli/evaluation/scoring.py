@@ -28,6 +28,12 @@ def restrict(clip: Clip, modality: str) -> Clip | None:
     return replace(clip, video=None) if clip.audio is not None else None
 
 
+def restrict_views(clips: Sequence[Clip], modality: str) -> list[Clip]:
+    """Keep the streams of a modality in each view; views without any are dropped, and equal views stay one object."""
+    distinct = {id(clip): restrict(clip, modality) for clip in clips}
+    return [kept for clip in clips if (kept := distinct[id(clip)]) is not None]
+
+
 def score_clips(
     samples: Sequence[Sample],
     engine: Engine,
@@ -89,8 +95,7 @@ def score_clips(
             on_clip()
             continue
         for modality in modalities:
-            distinct = {id(clip): restrict(clip, modality) for clip in clips}
-            shown = [kept for clip in clips if (kept := distinct[id(clip)]) is not None]
+            shown = restrict_views(clips, modality)
             if not shown:
                 failures[modality].append((sample.id, f"the clip has no {modality}"))
                 continue

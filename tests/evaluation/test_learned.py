@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from hicmae_cli.evaluation.learned import warn_of_learned
+import pytest
+
+from hicmae_cli.evaluation.learned import describe_leak, warn_of_learned
 from hicmae_cli.evaluation.results import SampleResult
 from hicmae_cli.records.seen import note_seen
 from hicmae_cli.weights.info import WeightInfo
@@ -28,3 +30,10 @@ def test_every_training_behind_a_weight_counts() -> None:
     assert len(warnings("ben", "1")) == 2  # fine-tuned on him, too
     assert len(warnings("ben", "2")) == 1  # the protocol already names another fold
     assert warn_of_learned(INFO, "crema-d", "1", []) == []
+
+
+@pytest.mark.parametrize(
+    ("trained", "fold", "warned"), [("1", "2", True), ("1", "1", False), ("1", "", False), ("", "2", False)]
+)
+def test_a_weight_of_another_fold_is_warned_of(trained: str, fold: str, warned: bool) -> None:
+    assert (describe_leak(INFO.model_copy(update={"fold": trained}), fold) is not None) is warned

@@ -15,7 +15,7 @@ from hicmae_cli.corpora.splits import hash_split
 from hicmae_cli.evaluation.folds import FoldsEvaluation
 from hicmae_cli.evaluation.intervals import warn_of_people
 from hicmae_cli.evaluation.label_maps import Matched
-from hicmae_cli.evaluation.protocol import SELECTIONS, Protocol, describe_leak
+from hicmae_cli.evaluation.protocol import SELECTIONS, Protocol
 from hicmae_cli.weights.info import Selection
 from tests.cli.catalogues import TOYS
 from tests.evaluation.toys import evaluation, info_of
@@ -299,10 +299,3 @@ def test_what_the_weight_has_seen_is_claimed_only_where_it_is_known(trained_on: 
 def test_a_bare_manifest_has_a_document_too(tmp_path: Path) -> None:
     document = Protocol("clips", split="test").to_dict(RIGHT)
     assert document["published"] == {} and document["dataset"] == "clips"
-
-
-@pytest.mark.parametrize(
-    ("trained", "fold", "warned"), [("1", "2", True), ("1", "1", False), ("1", "", False), ("", "2", False)]
-)
-def test_a_weight_of_another_fold_is_warned_of(trained: str, fold: str, warned: bool) -> None:
-    assert (describe_leak(info_of(fold=trained), fold) is not None) is warned

@@ -100,6 +100,8 @@ def run(
     settings: PretrainSettings = SETTINGS,
     progress: PretrainingProgress | None = None,
     device: str = "cpu",
+    *,
+    extends: bool = False,
 ) -> PretrainingOutcome:
     return pretrain_recordings(
         folder,
@@ -109,6 +111,7 @@ def run(
         front_end="none",
         source="a test",
         settings=settings,
+        extends=extends,
         device=device,
         progress=progress,
     )

@@ -18,7 +18,7 @@ from hicmae_cli.augmentation.mixing import soft_targets
 from hicmae_cli.clips import read_prepared_clip
 from hicmae_cli.corpora.manifest import Sample, describe_fault
 from hicmae_cli.evaluation.results import Evaluation, SampleResult, decide
-from hicmae_cli.evaluation.scoring import restrict
+from hicmae_cli.evaluation.scoring import restrict_views
 from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.inputs import to_video
 from hicmae_cli.recipes.settings import FinetuneSettings
@@ -103,10 +103,10 @@ class ValidationClips(Dataset[tuple[int, ClipViews | str]]):
             )
         except Exception as error:  # a file, a decoder or a disk may raise anything
             return index, f"clip {sample.id}: {describe_fault(sample, error)}"
-        distinct = {id(clip): restrict(clip, self.modality) for clip in clips}
-        shown = {key: clip for key, clip in distinct.items() if clip is not None}
-        if not shown:
+        views = restrict_views(clips, self.modality)
+        if not views:
             return index, f"clip {sample.id}: has no {self.modality}"
+        shown = {id(view): view for view in views}
         faces = [NO_FACES if clip.video is None else clip.video for clip in shown.values()]
         audio = [NO_SOUND if clip.audio is None else clip.audio[None] for clip in shown.values()]
         places = {key: place for place, key in enumerate(shown)}
@@ -114,7 +114,7 @@ class ValidationClips(Dataset[tuple[int, ClipViews | str]]):
             torch.from_numpy(np.stack(faces)),
             torch.tensor([clip.video is not None for clip in shown.values()]),
             torch.from_numpy(np.stack(audio)),
-            tuple(places[id(clip)] for clip in clips if id(clip) in places),
+            tuple(places[id(view)] for view in views),
         )
 
 

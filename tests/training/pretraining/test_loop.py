@@ -13,9 +13,7 @@ from hicmae_cli.clips.recording import Recording
 from hicmae_cli.errors import ManifestError, SettingsError, TrainingError
 from hicmae_cli.models.masking import draw_masks
 from hicmae_cli.models.objectives import reconstruction_loss
-from hicmae_cli.recipes.settings import PretrainSettings
 from hicmae_cli.training.pretraining import objectives
-from hicmae_cli.training.pretraining.loop import pretrain_recordings
 from hicmae_cli.training.pretraining.progress import PretrainingProgress
 from hicmae_cli.training.pretraining.results import PretrainingOutcome
 from hicmae_cli.training.pretraining.state import StepReport
@@ -54,29 +52,15 @@ def test_a_finished_run_goes_on_at_the_rates_of_a_longer_one(recordings: list[Re
     run(folder, recordings)
     with pytest.raises(SettingsError, match=r"epochs 3 -> 5"):
         run(folder, recordings, longer)
-    assert extend(folder, recordings, longer).finished
+    assert run(folder, recordings, longer, extends=True).finished
     run(whole, recordings, longer)
     rates = [[line["learning_rate"] for line in numbers(each)] for each in (folder, whole)]
     assert rates[0][STEPS:] == rates[1][STEPS:] and len(rates[0]) == 15
     assert rates[0][STEPS] > rates[0][STEPS - 1]  # it rises where the run ended
     assert load_pretrained(folder / "last.safetensors")[1].extended_from == (3,)
     stamp = (folder / "last.safetensors").stat().st_mtime_ns
-    assert extend(folder, recordings, longer).finished  # resumes: nothing is left
+    assert run(folder, recordings, longer, extends=True).finished  # resumes: nothing is left
     assert (folder / "last.safetensors").stat().st_mtime_ns == stamp
-
-
-def extend(folder: Path, recordings: list[Recording], settings: PretrainSettings) -> PretrainingOutcome:
-    return pretrain_recordings(
-        folder,
-        recordings=recordings,
-        dataset="toys",
-        licence="MIT",
-        front_end="none",
-        source="a test",
-        settings=settings,
-        extends=True,
-        device="cpu",
-    )
 
 
 def killer(*steps: int) -> PretrainingProgress:
