@@ -78,7 +78,8 @@ def embed_recordings(
             if not found:
                 failures[str(path)] = "nothing to embed: no face and no sound"
         except HicmaeError as error:
-            failures[str(path)] = str(error)
+            # The path is the key; most messages begin with it, too.
+            failures[str(path)] = str(error).removeprefix(f"{path}: ")
         on_file()
     if not rows:
         first = next(iter(failures.items()), ("", "no input"))

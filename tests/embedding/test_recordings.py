@@ -62,5 +62,6 @@ def test_rows_are_the_windows_of_a_prediction(tmp_path: Path, monkeypatch: pytes
 def test_a_recording_without_windows_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "text.mp4").write_text("no video")
     weight = save_toy(tmp_path / "toy.safetensors")
-    with pytest.raises(HicmaeError, match=r"no input has a window to embed, e\.g\. .*text\.mp4"):
+    with pytest.raises(HicmaeError, match=r"no input has a window to embed, e\.g\. .*text\.mp4") as raised:
         hicmae.embed(tmp_path / "text.mp4", weights=weight, device="cpu")
+    assert str(raised.value).count("text.mp4") == 1
