@@ -44,7 +44,7 @@ ROOMS: dict[str, set[str]] = {
     "evaluation": {"clips", "corpora", "runtime", "records", "weights", "report"},
     "evaluation.comparison": {"corpora", "evaluation", "report", "weights"},
     "recipes": {"models", "weights"},
-    "augmentation": {"recipes"},
+    "augmentation": {"clips", "recipes"},
     "training": {"models", "records", "weights", "recipes"},
     "training.pretraining": {
         "media",
