@@ -63,15 +63,15 @@ def _change_speed(samples: Samples, factor: float) -> Samples:
     count = len(samples)
     changed = _stretch(samples, round(count / factor))
     start = (len(changed) - count) // 2
-    if start >= 0:
-        return changed[start : start + count]
-    return np.take(changed, np.arange(start, start + count), mode="wrap")
+    if start < 0:
+        changed, start = np.concatenate((changed[start:], changed, changed[: count - len(changed)])), 0
+    return changed[start : start + count]
 
 
-def _stretch(samples: Samples, count: int) -> Samples:
+def _stretch(samples: Samples, count: int, interpolation: int = cv2.INTER_CUBIC) -> Samples:
     """Resample (n,) -> (count,)."""
     row = np.ascontiguousarray(samples, np.float32)[None]
-    return np.asarray(cv2.resize(row, (count, 1), interpolation=cv2.INTER_LANCZOS4)[0], np.float32)
+    return np.asarray(cv2.resize(row, (count, 1), interpolation=interpolation)[0], np.float32)
 
 
 def _add_babble(samples: Samples, snr_db: float, rng: np.random.Generator) -> Samples:
@@ -79,14 +79,15 @@ def _add_babble(samples: Samples, snr_db: float, rng: np.random.Generator) -> Sa
 
     So it has the spectrum and the rhythm of recorded voices without a corpus of noise, and needs no file.
     """
-    murmur = np.zeros_like(samples)
+    count = len(samples)
+    murmur = np.zeros(count, np.float32)
+    endless = np.concatenate((samples, samples))
     for _ in range(rng.integers(3, 7)):
         pace, loudness = np.exp2(rng.uniform(-0.5, 0.5, 2))
-        voice = _stretch(samples, max(1, round(len(samples) / pace)))
-        if rng.random() < 0.5:
-            voice = voice[::-1]
-        start = int(rng.integers(len(voice)))
-        murmur += np.float32(loudness) * np.take(voice, np.arange(start, start + len(samples)), mode="wrap")
+        source_samples = int(count * pace)
+        start = int(rng.integers(2 * count - source_samples))
+        voice = _stretch(endless[start : start + source_samples], count, cv2.INTER_LINEAR)
+        murmur += np.float32(loudness) * (voice[::-1] if rng.random() < 0.5 else voice)
     power = float(np.dot(murmur, murmur))
     if not power:
         return samples

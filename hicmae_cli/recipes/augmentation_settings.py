@@ -63,7 +63,7 @@ class AugmentationSettings(Settings):
         description="Shrink half of the clips to a random size of at least this and enlarge them again; 0 is off.",
     )
     jpeg: Annotated[int, Unit("quality of 100")] = Field(
-        0, ge=0, le=100, description="Lowest quality of a JPEG compression of a third of the clips; 0 is off."
+        0, ge=0, le=100, description="Lowest quality of a JPEG compression of a quarter of the clips; 0 is off."
     )
     noise_levels: Annotated[int, Unit("grey levels of 256")] = Field(
         0, ge=0, le=64, description="Greatest amount of noise added to the faces, like that of a codec."

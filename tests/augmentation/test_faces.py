@@ -12,7 +12,6 @@ from timm.data.random_erasing import RandomErasing
 from torchvision.transforms import RandomResizedCrop
 
 from hicmae_cli.augmentation import faces as augmentation
-from hicmae_cli.augmentation.camera import resize_faces
 from hicmae_cli.augmentation.faces import augment_faces, random_crop
 from hicmae_cli.augmentation.rand_augment import rand_augment
 from hicmae_cli.models.inputs import to_video
@@ -128,7 +127,7 @@ def test_the_order_is_rand_augment_crop_flip_erase(monkeypatch: pytest.MonkeyPat
     assert np.array_equal(augment_faces(faces, recipe, np.random.default_rng(5)), expected[:, :, ::-1])
     box = (20, 0, 80, 40)
     monkeypatch.setattr(augmentation, "random_crop", lambda *_: box)
-    cut = resize_faces(expected[:, 20:100, :40][:, :, ::-1])
+    cut = augmentation._resize(expected[:, 20:100, :40][:, :, ::-1])
     assert np.array_equal(augment_faces(faces, recipe, np.random.default_rng(5)), cut)
     assert np.array_equal(faces, before)  # a clip of the cache stays as it is
 
