@@ -41,7 +41,7 @@ ROOMS: dict[str, set[str]] = {
     "preparing": {"media", "faces", "clips", "corpora"},
     "puppets": {"media", "faces", "corpora", "preparing"},
     "report": {"runtime", "weights"},
-    "evaluation": {"clips", "corpora", "runtime", "records", "weights", "report"},
+    "evaluation": {"clips", "corpora", "puppets", "runtime", "records", "weights", "report"},
     "evaluation.comparison": {"corpora", "evaluation", "report", "weights"},
     "recipes": {"models", "weights"},
     "augmentation": {"clips", "recipes"},

@@ -75,12 +75,7 @@ def _draw_move(settings: AugmentationSettings, rng: np.random.Generator) -> NDAr
     right, down = settings.shift_px * rng.uniform(-1, 1, 2)
     scale = rng.uniform(*settings.scale)
     cos, sin = scale * math.cos(angle), scale * math.sin(angle)
-    return np.array(
-        [
-            [cos, sin, right + _MIDDLE * (1 - cos - sin)],
-            [-sin, cos, down + _MIDDLE * (1 + sin - cos)],
-        ]
-    )
+    return np.array([[cos, sin, right + _MIDDLE * (1 - cos - sin)], [-sin, cos, down + _MIDDLE * (1 + sin - cos)]])
 
 
 def light_faces(faces: Faces, strength: float, rng: np.random.Generator) -> None:

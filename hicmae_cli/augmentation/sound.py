@@ -75,9 +75,9 @@ def _stretch(samples: Samples, count: int, interpolation: int = cv2.INTER_CUBIC)
 
 
 def _add_babble(samples: Samples, snr_db: float, rng: np.random.Generator) -> Samples:
-    """Add a murmur of 3 to 6 voices, made from the clip's own: of other pitch and speed, shifted, half of them reversed.
+    """Add a murmur of 3 to 6 voices: the clip's own at another pitch and tempo, shifted, half of them reversed.
 
-    So it has the spectrum and the rhythm of recorded voices without a corpus of noise, and needs no file.
+    It has the spectrum and the rhythm of recorded voices, and needs no corpus of noise.
     """
     count = len(samples)
     murmur = np.zeros(count, np.float32)
