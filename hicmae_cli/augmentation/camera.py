@@ -48,7 +48,9 @@ def move_faces(faces: Faces, settings: AugmentationSettings, rng: np.random.Gene
         whole = np.vstack((_draw_move(settings, rng), (0, 0, 1))) @ inside
         matrices = [matrix @ whole for matrix in matrices]
     for face, matrix in zip(faces, matrices, strict=True):
-        source = cv2.copyMakeBorder(face, *[margin] * 4, cv2.BORDER_REFLECT_101) if margin else face.copy()
+        source = face.copy()
+        if margin:
+            source = cv2.copyMakeBorder(face, margin, margin, margin, margin, cv2.BORDER_REFLECT_101)
         cv2.warpAffine(
             source, matrix, face.shape[:2], dst=face, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )

@@ -153,7 +153,8 @@ def _draw_balance(count: int, most_db: float, rng: np.random.Generator) -> NDArr
     """Draw the gain of each frequency (F,): random in a few bands, equally wide in octaves, and smooth between them."""
     log_hz = _compute_log_hz(count)
     gains = math.log(10) / 20 * most_db * rng.uniform(-1, 1, _TILTED_BANDS)
-    return np.exp(np.interp(log_hz, np.linspace(0, log_hz[-1], _TILTED_BANDS), gains)).astype(np.float32)
+    balance = np.interp(log_hz, np.linspace(0, log_hz[-1], _TILTED_BANDS), gains)
+    return np.exp(balance.astype(np.float32))
 
 
 @cache
@@ -161,7 +162,7 @@ def _shape_band(count: int) -> NDArray[np.float32]:
     """Compute the gain of each frequency (F,) in a telephone: those of two Butterworth filters."""
     hz = np.maximum(np.linspace(0, SAMPLE_RATE_HZ / 2, count), 1)
     low, high = _BAND_HZ
-    return (1 / np.sqrt((1 + (low / hz) ** 8) * (1 + (hz / high) ** 20))).astype(np.float32)
+    return np.asarray(1 / np.sqrt((1 + (low / hz) ** 8) * (1 + (hz / high) ** 20)), np.float32)
 
 
 def _distort(samples: Samples, rng: np.random.Generator) -> Samples:
@@ -181,7 +182,7 @@ def _tabulate_mu_law() -> NDArray[np.float32]:
     """Compute the levels (65535,) of 16-bit samples after 8-bit mu-law."""
     level = np.arange(-32767, 32768) / 32767
     code = np.round(127 * np.log1p(255 * np.abs(level)) / math.log(256)) / 127
-    return (np.sign(level) * np.expm1(code * math.log(256)) / 255).astype(np.float32)
+    return np.asarray(np.sign(level) * np.expm1(code * math.log(256)) / 255, np.float32)
 
 
 def augment_log_mel(mel: Samples, settings: AugmentationSettings, rng: np.random.Generator) -> Samples:
