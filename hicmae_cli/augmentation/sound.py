@@ -154,7 +154,7 @@ def _draw_balance(count: int, most_db: float, rng: np.random.Generator) -> NDArr
     log_hz = _compute_log_hz(count)
     gains = math.log(10) / 20 * most_db * rng.uniform(-1, 1, _TILTED_BANDS)
     balance = np.interp(log_hz, np.linspace(0, log_hz[-1], _TILTED_BANDS), gains)
-    return np.exp(balance.astype(np.float32))
+    return np.asarray(np.exp(balance.astype(np.float32)))
 
 
 @cache
@@ -174,7 +174,8 @@ def _distort(samples: Samples, rng: np.random.Generator) -> Samples:
     clipped = np.clip(samples * np.float32(1 / peak), -1, 1)
     if rounded:
         clipped = _tabulate_mu_law()[np.round(clipped * 32767).astype(np.int32) + 32767]
-    return clipped * np.float32(peak)
+    distorted: Samples = clipped * np.float32(peak)
+    return distorted
 
 
 @cache
@@ -205,7 +206,8 @@ def warp_frequencies(mel: Samples, factor: float) -> Samples:
     at = np.interp(to_mel(origins), centres, np.arange(len(centres)))
     below = np.minimum(at.astype(int), len(centres) - 2)
     share = (at - below).astype(np.float32)
-    return mel[:, below] * (1 - share) + mel[:, below + 1] * share
+    warped: Samples = mel[:, below] * (1 - share) + mel[:, below + 1] * share
+    return warped
 
 
 def mask_log_mel(mel: Samples, settings: AugmentationSettings, rng: np.random.Generator) -> Samples:
