@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hicmae_cli.embedding.recordings import embed_recordings as embed
     from hicmae_cli.evaluation.comparison.compare import compare
     from hicmae_cli.evaluation.evaluate import evaluate
+    from hicmae_cli.preparing.cues import measure_cues
     from hicmae_cli.preparing.dataset import prepare
     from hicmae_cli.report.prediction import Prediction
     from hicmae_cli.reruns.rerun import rerun
@@ -43,6 +44,7 @@ __all__ = [
     "export_onnx",
     "finetune",
     "load_weight",
+    "measure_cues",
     "predict",
     "prepare",
     "pretrain",
@@ -64,6 +66,7 @@ _PLACES = {
     "export_onnx": "weights.export:export_onnx",
     "finetune": "training.finetuning.folds:finetune_folds",
     "load_weight": "api:load_weight",
+    "measure_cues": "preparing.cues:measure_cues",
     "predict": "api:predict",
     "prepare": "preparing.dataset:prepare",
     "pretrain": "training.pretraining.run:pretrain",

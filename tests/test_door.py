@@ -24,6 +24,7 @@ NAMES = [
     "export_onnx",
     "finetune",
     "load_weight",
+    "measure_cues",
     "predict",
     "prepare",
     "pretrain",

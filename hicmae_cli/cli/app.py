@@ -23,6 +23,9 @@ _COMMANDS = {
     "prepare": LazyCommand(
         "prepare", "Find and align the faces of a dataset and store them with their sound, ready for training."
     ),
+    "cues": LazyCommand(
+        "cues", "Add facial and vocal cues to a list of prepared clips, to train on beside the labels."
+    ),
     "pretrain": LazyCommand("pretrain", "Pre-train on unlabelled videos of talking faces, as the paper does."),
     "finetune": LazyCommand(
         "finetune", "Fine-tune a model on a labelled dataset, fold by fold, and test each fold once."
