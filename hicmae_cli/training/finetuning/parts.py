@@ -155,7 +155,8 @@ def measure_step_s(clips: Sequence[Sample], frame_stride: int | None) -> float |
     for sample in with_video[:: max(1, len(with_video) // _MEASURED_CLIPS)]:
         # A broken clip is reported when it is trained on.
         with suppress(HicmaeError, ValueError, OSError):
-            found.append(read_prepared_clip(sample.video, sample.audio).frame_s)
+            clip = read_prepared_clip(sample.video, sample.audio)
+            found += [] if clip.is_still else [clip.frame_s]
     step_s = round(frame_stride * median(found), 4) if found else 0.0
     return step_s if 0.01 <= step_s <= 3.75 else None
 

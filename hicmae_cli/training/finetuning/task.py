@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hicmae_cli.clips.prepared import PICTURE_SUFFIXES
 from hicmae_cli.corpora.dataset import Dataset
 from hicmae_cli.corpora.manifest import ALL_FOLDS, Sample, read_manifest
 from hicmae_cli.corpora.splits import list_folds
@@ -147,7 +148,8 @@ def read_task(
             f"{manifest}: all labels are numbers, e.g. {samples[0].label!r}; a regression needs "
             "task='regression' and `labels`, the names of its targets"
         )
-    ours = all(sample.video is None or sample.video.suffix == ".mkv" for sample in samples)
+    suffixes = {sample.video.suffix.lower() for sample in samples if sample.video is not None}
+    ours = suffixes <= {".mkv", *PICTURE_SUFFIXES}
     task = Task(
         labels=order or tuple(sorted({label for sample in samples for label in sample.labels})),
         dataset=name,
