@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from hicmae_cli.corpora.dataset import Dataset, Item
+from hicmae_cli.corpora.manifest import write_csv
 from hicmae_cli.errors import ManifestError, one_line
 from hicmae_cli.faces import FaceDetector
 from hicmae_cli.media import SOUND_SUFFIXES
@@ -19,7 +20,7 @@ from hicmae_cli.preparing.data_card import make_data_card, write_data_card
 from hicmae_cli.preparing.findings import LISTED, CheckReport, render_text
 from hicmae_cli.preparing.jobs import CLIPS, PEOPLE, Event, Runner, choose_runner, do_jobs, make_jobs, open_finder
 from hicmae_cli.preparing.journal import Entry, open_journal
-from hicmae_cli.preparing.listing import Row, list_rows, write_csv, write_manifest
+from hicmae_cli.preparing.listing import Row, list_rows, write_manifest
 from hicmae_cli.preparing.people import KeepPeople
 from hicmae_cli.preparing.sources import find_raw, find_sources, journal_path
 from hicmae_cli.preparing.store import claim, only_writer
