@@ -99,7 +99,9 @@ def finetune(
     labels: Annotated[
         str | None,
         typer.Option(
-            metavar="A,B,…", help="Labels in the order of the outputs; by default the dataset's order, or alphabetical."
+            metavar="A,B,…",
+            help="Labels in the order of the outputs, by default the dataset's order, or alphabetical; clips of other "
+            "labels are skipped.",
         ),
     ] = None,
     licence: Annotated[str | None, typer.Option(help="Licence of the weight.")] = None,

@@ -56,9 +56,11 @@ class MergedList:
         labels = sorted({sample.label for sample in self.samples})
         rows = [[SOURCE, "split", "clips", *labels]]
         for source in dict.fromkeys(source for source, _ in counts):
-            for part in _PARTS:
-                if found := counts.get((source, part)):
-                    rows.append([source, part, str(found.total()), *(str(found[label] or "") for label in labels)])
+            rows += [
+                [source, part, str(found.total()), *(str(found[label] or "") for label in labels)]
+                for part in _PARTS
+                if (found := counts.get((source, part)))
+            ]
         return rows
 
     def list_notes(self) -> list[str]:
@@ -134,7 +136,11 @@ def merge_manifests(
     for name, path in sources.items():
         listed = [_rename(name, sample) for sample in read_manifest(path, existing=True)]
         drawn = _draw_splits(listed, split_seed, shares)
-        if any(shares.values()) and not any(sample.split for sample in listed) and {s.split for s in drawn} == {"train"}:
+        if (
+            any(shares.values())
+            and not any(sample.split for sample in listed)
+            and {s.split for s in drawn} == {"train"}
+        ):
             undrawn.append(name)
         merged += drawn
     kept, skipped = _leave_out(merged, tuple(map(canonical_label, labels)), rules)
@@ -188,9 +194,7 @@ def _draw_splits(samples: Sequence[Sample], seed: int, shares: Mapping[str, floa
     """Give a split to the clips of one list that have none."""
     for sample in samples:
         if sample.split not in ("", *SPLITS):
-            raise ManifestError(
-                f"clip {sample.id}: its split is {sample.split!r}, expected train, validation or test"
-            )
+            raise ManifestError(f"clip {sample.id}: its split is {sample.split!r}, expected train, validation or test")
     groups = _group(samples)
     named = {groups[sample.id]: sample.split for sample in samples if sample.split}
     sizes = Counter(groups[sample.id] for sample in samples if groups[sample.id] not in named)

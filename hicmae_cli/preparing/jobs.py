@@ -113,19 +113,17 @@ def name_person(id_: str, number: int) -> str:
 
 
 def make_jobs(
-    sources: Mapping[str, ClipSource],
-    folder: Path,
-    journal: Journal,
-    keep_people: KeepPeople = "one",
+    sources: Mapping[str, ClipSource], folder: Path, journal: Journal, keep_people: KeepPeople = "one"
 ) -> list[ClipJob]:
-    """Make jobs that write ``<folder>/<id>.mkv``, or ``.wav`` for sounds, ``.jpg`` or ``.png`` for stills; the journal gets those with unusable ids."""
+    """Make jobs that write ``<folder>/<id>.mkv``, or ``.wav`` for sounds and ``.jpg`` or ``.png`` for stills.
+
+    The journal gets those with unusable ids.
+    """
     jobs = (_make_job(id_, source, folder, journal, keep_people) for id_, source in sources.items())
     return [job for job in jobs if job is not None]
 
 
-def _make_job(
-    id_: str, source: ClipSource, folder: Path, journal: Journal, keep_people: KeepPeople
-) -> ClipJob | None:
+def _make_job(id_: str, source: ClipSource, folder: Path, journal: Journal, keep_people: KeepPeople) -> ClipJob | None:
     try:
         target = path_in(folder, id_)
         if not is_safe(id_):  # a manifest is UTF-8 and may move to another system

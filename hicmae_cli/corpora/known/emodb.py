@@ -68,8 +68,8 @@ EMODB: Final = Dataset(
     recipe="emodb",
     items=_list_items,
     layout=(
-        "wav/<speaker><text><emotion><version>.wav, for example wav/03a01Fa.wav; copies may be .flac, and the files may "
-        "be in the root itself"
+        "wav/<speaker><text><emotion><version>.wav, for example wav/03a01Fa.wav; the files may also be .flac, and in "
+        "the root itself"
     ),
     citation=(
         "F. Burkhardt, A. Paeschke, M. Rolfes, W. F. Sendlmeier, B. Weiss: A Database of German Emotional Speech. "

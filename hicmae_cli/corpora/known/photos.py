@@ -76,8 +76,7 @@ def _list_folders(root: Path) -> list[Item]:
             raise ManifestError(
                 one_line(f"{folder}: a number is ambiguous as a label; name the folder after its emotion")
             )
-        for picture in pictures:
-            items.append(Item(id=picture.relative_to(root).as_posix(), label=label, speaker="", video=picture))
+        items += [Item(picture.relative_to(root).as_posix(), label, speaker="", video=picture) for picture in pictures]
     if not items:
         ignored = "".join(f"; {warning}" for warning in _find_ignored(root))
         raise ManifestError(
