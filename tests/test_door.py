@@ -24,6 +24,7 @@ NAMES = [
     "export_onnx",
     "finetune",
     "load_weight",
+    "merge",
     "predict",
     "prepare",
     "pretrain",

@@ -145,7 +145,7 @@ def merge_manifests(
         merged += drawn
     kept, skipped = _leave_out(merged, tuple(map(canonical_label, labels)), rules)
     _write(output, kept)
-    return MergedList(output, tuple(kept), skipped, tuple(undrawn))
+    return MergedList(output, tuple(read_manifest(output, existing=False)), skipped, tuple(undrawn))
 
 
 def _check_settings(
