@@ -42,11 +42,11 @@ def merge(
 
     [bold]Examples[/bold]
 
-        hicmae merge puppets=data/puppets/manifest.csv photos=photos/photos.csv --output mixed.csv
+        hicmae merge photos=faces/photos.csv emodb=voices/emodb.csv -o mixed.csv
 
-        hicmae merge emodb=voices/emodb.csv --labels anger,disgust,fear,happiness,neutral,sadness -o voices.csv
+        hicmae merge emodb=voices/emodb.csv --drop emodb:boredom -o six.csv
 
-        hicmae merge photos=photos/photos.csv --drop photos/film:disgust --output photos.csv
+        hicmae merge mine=photos.csv --drop mine/film:disgust -o clean.csv
     """
     from hicmae_cli.cli.screen import Screen
     from hicmae_cli.corpora.merging import merge_manifests

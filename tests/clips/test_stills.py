@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from pathlib import Path
+
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
+from hicmae_cli.clips import View, read_prepared_clip
 from hicmae_cli.clips.stills import animate_still, seed_by_picture
+from hicmae_cli.faces import FaceFinder
+from hicmae_cli.faces.align import fit_similarity
+from hicmae_cli.media import Frame
+from hicmae_cli.preparing.clip import prepare_people
+from tests.conftest import SAMPLE
 
 
 def spot(level: int = 200) -> NDArray[np.uint8]:
@@ -56,3 +66,36 @@ def test_the_generator_decides_and_a_picture_makes_its_own() -> None:
     changed[0, 0] += 1
     draws = [seed_by_picture(picture).random() for picture in (face, face[::1].copy(), changed)]
     assert draws[0] == draws[1] != draws[2]
+
+
+# Points of the face mesh that expressions hardly move: corners of the eyes, nose, forehead.
+RIGID = (33, 133, 362, 263, 6, 168, 1, 4, 5, 195, 197, 8, 9, 10, 151)
+
+
+def measure_steps(frames: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Deviations of shift (px), scale and turn (degrees) from one frame to the next, found by landmarks."""
+    with FaceFinder(num_faces=1) as finder:
+        wide = np.pad(frames, ((0, 0), (40, 40), (40, 40), (0, 0)))
+        found = [finder.detect(Frame(index * 0.16, frame)) for index, frame in enumerate(wide)]
+    points = [faces[0].landmarks_px[list(RIGID)].astype(float) - 119.5 for faces in found if faces]
+    fits = [fit_similarity(one, other) for one, other in pairwise(points)]
+    turns = [np.arctan2(fit[1, 0], fit[0, 0]) for fit in fits]
+    scales = [np.hypot(fit[0, 0], fit[1, 0]) for fit in fits]
+    shifts = np.array([fit[:, 2] for fit in fits])
+    return np.array([np.hypot(*shifts.std(axis=0)), np.std(scales), np.degrees(np.std(turns))])
+
+
+@pytest.mark.slow
+def test_the_motion_is_somewhat_less_than_that_of_people_in_a_video(tmp_path: Path) -> None:
+    with FaceFinder(num_faces=4) as finder:
+        people = prepare_people(SAMPLE, lambda number: tmp_path / f"{number}.mkv", finder)
+    assert len(people) == 2
+    for number in (1, 2):
+        clip = read_prepared_clip(tmp_path / f"{number}.mkv", None)
+        times_s = np.arange(0, clip.times_s[-1], 0.16)
+        view = View(tuple(int(np.abs(clip.times_s - time_s).argmin()) for time_s in times_s), 0, 0)
+        film = clip.decode_faces(view)
+        assert film is not None
+        still = animate_still(film[0], np.random.default_rng(0), num_frames=len(film))
+        ratios = measure_steps(still) / measure_steps(film)
+        assert (ratios > 0.25).all() and (ratios < 1.3).all(), ratios
