@@ -67,7 +67,7 @@ def animate_still(
 
 def seed_by_picture(face: NDArray[np.uint8]) -> np.random.Generator:
     """Make a generator that follows from the pixels, so that a picture moves in the same way each time."""
-    return np.random.default_rng(zlib.crc32(np.ascontiguousarray(face)))
+    return np.random.default_rng(zlib.crc32(face.tobytes()))
 
 
 def _make_smoother(num_frames: int) -> NDArray[np.float64]:

@@ -38,7 +38,7 @@ def find_centres(frames: NDArray[np.uint8]) -> NDArray[np.float64]:
 def test_every_frame_is_another_picture_of_the_same_face() -> None:
     face = spot()
     frames = animate_still(face, np.random.default_rng(0))
-    assert (frames.shape, frames.dtype) == ((16, 160, 160, 3), np.uint8)
+    assert frames.shape == (16, 160, 160, 3) and frames.dtype == np.uint8
     changes = np.abs(frames[1:].astype(int) - frames[:-1]).mean(axis=(1, 2, 3))
     assert changes.min() > 0.1 and changes.max() < 20
     # Outside the picture, the edge goes on: a black strip stays black.

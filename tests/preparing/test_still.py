@@ -42,7 +42,7 @@ def wide(path: Path) -> np.ndarray:
     """A picture of 240 x 200 whose every place looks different."""
     y, x = np.mgrid[:200, :240]
     rgb = np.stack([x, y, 255 - x], axis=2).astype(np.uint8)
-    Image.fromarray(rgb).save(path, **({"quality": 100, "subsampling": 0} if path.suffix == ".jpg" else {}))
+    Image.fromarray(rgb).save(path, quality=100, subsampling=0)
     return rgb
 
 
