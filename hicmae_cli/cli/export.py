@@ -33,9 +33,11 @@ def export(
     from hicmae_cli.bundled import find_bundled_dir
     from hicmae_cli.cli.screen import Screen
     from hicmae_cli.cli.training_extra import require_training
-    from hicmae_cli.weights.catalogue import find_safetensors
+    from hicmae_cli.weights.reading import find_parameters
 
-    source = find_safetensors(weights, "export")
+    source = find_parameters(weights, "export")
+    if output is None and source.suffix == ONNX and source.parent != find_bundled_dir():
+        raise usage_error(f"{source} is an ONNX file already: choose another file with --output")
     if output is None and source.parent == find_bundled_dir():
         raise usage_error(
             f"{weights} is bundled with hicmae, and bundled files are never changed: choose a file with --output"

@@ -11,11 +11,11 @@ from rich.console import Console
 from hicmae_cli.labels import CREMA_D_LABELS
 from hicmae_cli.report.console import (
     assign_letters,
-    demo_notice,
     label_colour,
     licence_line,
     print_prediction,
     render_file,
+    weight_notice,
 )
 from hicmae_cli.runtime.results import FileResult, Scores, Track, Window
 from hicmae_cli.weights.info import WeightInfo
@@ -136,9 +136,9 @@ def test_every_label_has_a_colour_of_its_own() -> None:
 
 
 def test_only_a_model_of_drawn_people_carries_the_notice() -> None:
-    assert demo_notice("toy", ToyEngine.info) is None
+    assert weight_notice("toy", ToyEngine.info) is None
     drawn = ToyEngine.info.model_copy(update={"dataset": "puppets"})
-    notice = demo_notice("toy", drawn)
+    notice = weight_notice("toy", drawn)
     assert notice is not None and notice.startswith("toy ") and "cannot judge real people" in notice
 
 
