@@ -58,8 +58,10 @@ class ExportReport:
 def export_onnx(source: str | Path, target: str | Path, *, store: Precision = "float32") -> ExportReport:
     """Write a weight as ONNX with the same metadata and a dynamic batch size.
 
-    The file also says where each parameter is, so that torch can read them from it. The graph of a weight that was trained on one stream lacks the encoder of the other one; that input is still there,
-    but has no effect; torch cannot read such a file.
+    The file also says where each parameter is, so that torch can read them from it.
+
+    The graph of a weight that was trained on one stream lacks the encoder of the other one; that input is still there,
+    but has no effect. Torch cannot read such a file.
 
     The ONNX checker validates the graph, and ONNX Runtime's outputs are compared with torch's on seeded inputs; the
     file appears only if both pass.
@@ -67,12 +69,13 @@ def export_onnx(source: str | Path, target: str | Path, *, store: Precision = "f
     Args:
         source: a ``.safetensors`` file, or an ``.onnx`` file that holds the parameters by name.
         target: the ``.onnx`` file.
-        store: ``float16`` rounds the parameters, and halves the file. The graph converts them to float32, and is
+        store: ``float16`` rounds the parameters and halves the file. The graph converts them to float32 again, and is
             compared with a torch model of the same rounded parameters.
 
     Raises:
-        WeightsError: the source cannot be read, a number is too large for float16, or a logit differs by more than 1e-3. A regression's outputs have no
-            fixed range: the limit is 1e-3 of the largest output if that is above 1.
+        WeightsError: the source cannot be read, a number is too large for float16, or a logit differs by more than
+            1e-3. A regression's outputs have no fixed range: the limit is 1e-3 of the largest output if that is above
+            1.
     """
     target = Path(target)
     model, info = load_classifier(Path(source))
@@ -112,12 +115,12 @@ def _round(model: Classifier, target: Path) -> None:
     Raises:
         WeightsError: a number is too large for float16.
     """
-    with torch.no_grad():
-        for name, tensor in model.state_dict().items():
-            try:
+    try:
+        with torch.no_grad():
+            for name, tensor in model.state_dict().items():
                 tensor.copy_(torch.from_numpy(to_half(tensor.numpy(), name)))
-            except ValueError as error:
-                raise WeightsError(f"{target}: not written: {error}") from error
+    except ValueError as error:
+        raise WeightsError(f"{target}: not written: {error}") from error
 
 
 class OneStream(nn.Module):

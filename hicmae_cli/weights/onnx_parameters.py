@@ -102,9 +102,9 @@ def _find_parts(
     for count in range(1, _MAX_PARTS + 1):
         if numbers.ndim and len(numbers) % count == 0:
             parts = [stored.get(_make_key(part)) for part in np.split(numbers, count)]
-            if found := [part for part in parts if part is not None]:
-                if len(found) == count:
-                    return found
+            found = [part for part in parts if part is not None]
+            if len(found) == count:
+                return found
     proto.graph.initializer.append(numpy_helper.from_array(numbers, name))
     return [(name, False)]
 
