@@ -1,7 +1,8 @@
-"""Write the model card of a bundled weight from its metadata, the JSON of an evaluation and a template.
+r"""Write the model card of a bundled weight from its metadata, the JSON of an evaluation and a template.
 
     hicmae evaluate --manifest held-out.csv --weights hicmae-nano --by source --json test.json
-    python scripts/write_card.py hicmae-nano test.json --template scripts/cards/hicmae-nano.md --output weights/hicmae-nano.md
+    python scripts/write_card.py hicmae-nano test.json \
+        --template scripts/cards/hicmae-nano.md --output weights/hicmae-nano.md
 
 Several evaluations are given as KEY=FILE; the template then has `{{table: KEY-scores}}` and so on.
 """

@@ -68,8 +68,11 @@ def weight_notice(name: str, info: WeightInfo) -> str | None:
             f"{name} was trained on computer-drawn people and synthetic voices: a demo that cannot judge real people."
         )
     facts = [f"{name} was trained on {info.trained_on}."] if info.trained_on else []
-    facts += [f"On people it had not seen: {'; '.join(map(str, info.held_out))}."] if info.held_out else []
-    facts += [f"It cannot judge {info.cannot_judge}."] if info.cannot_judge else []
+    if info.held_out:
+        scores = "; ".join(map(str, info.held_out))
+        facts.append(f"On people {'it' if facts else name} had not seen: {scores}.")
+    if info.cannot_judge:
+        facts.append(f"{'It' if facts else name} cannot judge {info.cannot_judge}.")
     return one_line(" ".join(facts)) if facts else None
 
 

@@ -46,7 +46,7 @@ class CardTable:
 
 def _write_cell(cell: Cell) -> str:
     if cell is None:
-        return "–"
+        return "-"
     return f"{cell:.2f}" if isinstance(cell, float) else str(cell).replace("|", "\\|")
 
 
@@ -138,12 +138,19 @@ def make_tables(document: Mapping[str, Any], key: str = "") -> dict[str, CardTab
     }
     calibration = document.get("calibration", {})
     if "after" in calibration:
-        rows = tuple((title, calibration["before"][name], calibration["after"][name]) for name, title in _CALIBRATION.items())
+        rows = tuple(
+            (title, calibration["before"][name], calibration["after"][name]) for name, title in _CALIBRATION.items()
+        )
         tables["calibration"] = CardTable(("score", "as predicted", "with the temperature"), rows)
     for group in document.get("groups", ()):
         metric = group["metric"]
         rows = tuple(
-            (each["group"], each["metrics"].get(metric), *_write_bounds(each["intervals"]["bounds"].get(metric)), each["decisions"])
+            (
+                each["group"],
+                each["metrics"].get(metric),
+                *_write_bounds(each["intervals"]["bounds"].get(metric)),
+                each["decisions"],
+            )
             for each in group["groups"]
         )
         tables[f"by-{group['column']}"] = CardTable((group["column"], metric.upper(), *bounds, "clips"), rows)
@@ -153,7 +160,7 @@ def make_tables(document: Mapping[str, Any], key: str = "") -> dict[str, CardTab
 def bound_share(hits: int, clips: int) -> str:
     """Return the 95 % interval of a share of clips (Wilson 1927), as text; a dash without clips."""
     if not clips:
-        return "–"
+        return "-"
     share, z = hits / clips, 1.96
     middle = (share + z * z / (2 * clips)) / (1 + z * z / clips)
     half = z / (1 + z * z / clips) * math.sqrt(share * (1 - share) / clips + z * z / (4 * clips * clips))
@@ -161,7 +168,7 @@ def bound_share(hits: int, clips: int) -> str:
 
 
 def _write_bounds(bounds: Sequence[float] | None) -> tuple[str]:
-    return (f"{bounds[0]:.2f} to {bounds[1]:.2f}",) if bounds else ("–",)
+    return (f"{bounds[0]:.2f} to {bounds[1]:.2f}",) if bounds else ("-",)
 
 
 def read_template(path: Path) -> str:

@@ -54,7 +54,7 @@ def test_the_template_of_the_default_weight_takes_an_evaluation(info: WeightInfo
     assert card.startswith("# hicmae-nano\n\n**Research use only.**") and "{{" not in card
     for line in (
         "| UAR | 0.62 | 0.50 to 0.75 |",
-        "| anger | 0.50 | 0.15 to 0.85 | – | 4 |",
+        "| anger | 0.50 | 0.15 to 0.85 | - | 4 |",
         "| film | 0.25 | 0.00 to 1.00 | 4 |",
         "| happiness | 0 | 2 | 2 |",
         "| expected calibration error | 0.20 | 0.12 |",
@@ -84,4 +84,4 @@ def test_an_interval_is_wilsons() -> None:
     """Against statsmodels' proportion_confint(5, 10, method="wilson") and the closed form for 0 of n."""
     assert bound_share(5, 10) == "0.24 to 0.76"
     assert bound_share(0, 10) == "0.00 to 0.28"
-    assert bound_share(0, 0) == "–"
+    assert bound_share(0, 0) == "-"

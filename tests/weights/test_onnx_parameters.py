@@ -97,9 +97,7 @@ def test_a_safetensors_file_in_half_precision_is_computed_in_float32(toy: Path, 
         ({"parameters": {"head.bias": 3}}, "parameters cannot be read"),
     ],
 )
-def test_a_file_that_misstates_its_parameters_is_refused(
-    toy: Path, tmp_path: Path, storage: object, said: str
-) -> None:
+def test_a_file_that_misstates_its_parameters_is_refused(toy: Path, tmp_path: Path, storage: object, said: str) -> None:
     path = Path(shutil.copy(toy.with_suffix(".onnx"), tmp_path / "w.onnx"))
     change_storage(path, storage)
     with pytest.raises(WeightsError) as caught:
