@@ -144,7 +144,7 @@ def make_tables(document: Mapping[str, Any], key: str = "") -> dict[str, CardTab
         tables["calibration"] = CardTable(("score", "as predicted", "with the temperature"), rows)
     for group in document.get("groups", ()):
         metric = group["metric"]
-        rows = tuple(
+        scored = tuple(
             (
                 each["group"],
                 each["metrics"].get(metric),
@@ -153,7 +153,7 @@ def make_tables(document: Mapping[str, Any], key: str = "") -> dict[str, CardTab
             )
             for each in group["groups"]
         )
-        tables[f"by-{group['column']}"] = CardTable((group["column"], metric.upper(), *bounds, "clips"), rows)
+        tables[f"by-{group['column']}"] = CardTable((group["column"], metric.upper(), *bounds, "clips"), scored)
     return {f"{key}{name}": table for name, table in tables.items()}
 
 
