@@ -16,9 +16,11 @@ from hicmae_cli.errors import MissingDependencyError, install_hint
 if TYPE_CHECKING:
     from hicmae_cli.api import load_weight, predict
     from hicmae_cli.corpora.manifest import read_manifest
+    from hicmae_cli.corpora.merging import merge_manifests as merge
     from hicmae_cli.embedding.clips import embed_clips
     from hicmae_cli.embedding.probe import probe
     from hicmae_cli.embedding.recordings import embed_recordings as embed
+    from hicmae_cli.evaluation.calibrate_weight import calibrate_weight
     from hicmae_cli.evaluation.comparison.compare import compare
     from hicmae_cli.evaluation.evaluate import evaluate
     from hicmae_cli.preparing.cues import measure_cues
@@ -37,6 +39,7 @@ __all__ = [
     "Prediction",
     "Predictor",
     "add_weight",
+    "calibrate_weight",
     "compare",
     "embed",
     "embed_clips",
@@ -45,6 +48,7 @@ __all__ = [
     "finetune",
     "load_weight",
     "measure_cues",
+    "merge",
     "predict",
     "prepare",
     "pretrain",
@@ -59,6 +63,7 @@ _PLACES = {
     "Prediction": "report.prediction:Prediction",
     "Predictor": "runtime.predictor:Predictor",
     "add_weight": "weights.adding:add_weight",
+    "calibrate_weight": "evaluation.calibrate_weight:calibrate_weight",
     "compare": "evaluation.comparison.compare:compare",
     "embed": "embedding.recordings:embed_recordings",
     "embed_clips": "embedding.clips:embed_clips",
@@ -67,6 +72,7 @@ _PLACES = {
     "finetune": "training.finetuning.folds:finetune_folds",
     "load_weight": "api:load_weight",
     "measure_cues": "preparing.cues:measure_cues",
+    "merge": "corpora.merging:merge_manifests",
     "predict": "api:predict",
     "prepare": "preparing.dataset:prepare",
     "pretrain": "training.pretraining.run:pretrain",

@@ -74,6 +74,12 @@ class Sample:
             return self.target
         return frozenset({self.label})
 
+    def has_stream(self, modality: str) -> bool:
+        """Whether the list names a file for a modality: ``av`` (any of the two streams), ``video`` or ``audio``."""
+        if modality == "av":
+            return True
+        return (self.video if modality == "video" else self.audio) is not None
+
 
 def list_files(samples: Iterable[Sample]) -> list[tuple[str, tuple[Path, ...]]]:
     """List (id, files) of clips; a file that holds both streams is named once."""

@@ -12,9 +12,10 @@ from hicmae_cli.corpora.manifest import HEADER, RECORDING, relative_path, write_
 from hicmae_cli.preparing.frame_folder import FrameFolder
 from hicmae_cli.preparing.jobs import CLIPS, PEOPLE, name_person
 from hicmae_cli.preparing.journal import Entry
-from hicmae_cli.preparing.measuring import Source
 from hicmae_cli.preparing.people import KeepPeople
 from hicmae_cli.preparing.sound import SOUND_SUFFIX, SoundFile
+from hicmae_cli.preparing.sources import ClipSource
+from hicmae_cli.preparing.still import StillFile
 
 MEASURED: Final = ("face_coverage", "people_seen", "identity_switches")
 """Columns of a manifest that `prepare` measures."""
@@ -43,7 +44,7 @@ class Row:
 
 def list_rows(
     items: Sequence[Item],
-    sources: Mapping[str, Source | FrameFolder | SoundFile],
+    sources: Mapping[str, ClipSource],
     entries: Mapping[str, Entry],
     store: Path,
     keep_people: KeepPeople = "one",
@@ -75,6 +76,9 @@ def list_rows(
         if isinstance(source, SoundFile):
             audio = f"{CLIPS}/{item.id}{SOUND_SUFFIX}"
             rows.append(Row(item, item.id, "", audio, item.speaker, extra))
+            continue
+        if isinstance(source, StillFile):
+            rows.append(Row(item, item.id, f"{CLIPS}/{item.id}{source.suffix}", "", item.speaker, extra))
             continue
         if keep_people == "one":
             video = f"{CLIPS}/{item.id}.mkv"

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from PIL import Image
 
 from hicmae_cli.clips.prepared import PreparedClip, read_prepared_clip
@@ -13,6 +14,7 @@ from hicmae_cli.faces import FaceFinder, align_face
 from hicmae_cli.faces.nets import BLENDSHAPES
 from hicmae_cli.media import Frame
 from hicmae_cli.preparing.face_cues import FACE_CUES, NUM_FRAMES, measure_face_cues, pick_faces
+from tests.corpora.toys import tone
 
 
 @pytest.fixture(scope="module")
@@ -73,3 +75,12 @@ def test_frames_are_picked_evenly(tmp_path: Path) -> None:
     for index in range(6):
         Image.fromarray(frames[index * 6]).save(tmp_path / f"{index}.png")
     assert [int(face[0, 0, 0]) for face in pick_faces(read_prepared_clip(tmp_path, None))] == [0, 12, 18, 30]
+
+
+def test_a_still_is_one_frame_that_does_not_move(tmp_path: Path) -> None:
+    picture = np.random.default_rng(0).integers(0, 255, (160, 160, 3), np.uint8)
+    Image.fromarray(picture).save(tmp_path / "still.png")
+    soundfile.write(tmp_path / "sound.wav", tone(1.0), 16_000)
+    for sound in (None, tmp_path / "sound.wav"):
+        (face,) = pick_faces(read_prepared_clip(tmp_path / "still.png", sound))
+        assert np.array_equal(face, picture)

@@ -100,7 +100,7 @@ class TrainingClips(Dataset[LabelledItem | str]):
             cut = view.cut_audio(prepared.samples)
             if len(cut) >= MIN_SAMPLES:
                 mel = augment_log_mel(compute_log_mel(augment_samples(cut, settings, rng)), settings, rng)
-        if settings.modality != "audio" and (faces := prepared.decode_faces(view, exact=False)) is not None:
+        if settings.modality != "audio" and (faces := prepared.decode_faces(view, exact=False, rng=rng)) is not None:
             faces = augment_faces(faces, settings, rng)
         if faces is None and mel is None:
             absent = {"av": "faces and no sound", "video": "faces", "audio": "sound"}[settings.modality]

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from hicmae_cli.clips import Clip, compute_log_mel, read_prepared_clip, stack_clips, write_prepared_clip
 from hicmae_cli.corpora.manifest import Sample
@@ -167,3 +168,14 @@ def test_own_data_is_trained_on_by_time(samples: list[Sample]) -> None:
     assert clip.samples is not None
     np.testing.assert_array_equal(audio[0].numpy(), compute_log_mel(view.cut_audio(clip.samples)))
     assert view.audio_end - view.audio_start == 40960 and len(set(view.frames)) == 16
+
+
+def test_a_still_moves_in_another_way_in_each_epoch(tmp_path: Path) -> None:
+    face = np.random.default_rng(0).integers(60, 200, (40, 40, 3)).astype(np.uint8)
+    Image.fromarray(face).resize((160, 160)).save(tmp_path / "a.png")
+    still = [Sample("a", tmp_path / "a.png", None, "happiness")]
+    faces, has_faces, sound, _ = item(still, 0, PLAIN)
+    assert bool(has_faces) and not sound.any()
+    assert not (faces[1:] == faces[:-1]).flatten(1).all(1).any()
+    assert same(item(still, 0, PLAIN), item(still, 0, PLAIN))
+    assert not torch.equal(faces, item(still, 0, PLAIN, epoch=1)[0])
