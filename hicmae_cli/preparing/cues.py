@@ -134,8 +134,9 @@ def measure_cues(
     readings: dict[str, _Reading] = {}
     with closing(run(samples, _measure)) as outcomes:
         for sample, outcome in outcomes:
-            died = isinstance(outcome, WorkerDiedError)
-            readings[sample.id] = _Reading({}, {}, describe_fault(sample, outcome)) if died else outcome
+            if isinstance(outcome, WorkerDiedError):
+                outcome = _Reading({}, {}, describe_fault(sample, outcome))
+            readings[sample.id] = outcome
             on_clip()
     _write(output, samples, readings)
     return _summarise(output, samples, readings)
