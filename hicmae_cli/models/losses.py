@@ -27,7 +27,7 @@ _LABELS: Final[Mapping[Kind, str]] = {
 _NEGLIGIBLE = 1e-8
 """Added to variances before a division; the variance of any target worth learning is much larger."""
 _FORWARD_WEIGHT, _REVERSE_WEIGHT, _LEAST_TARGET = 0.1, 1.0, 1e-4
-"""Of symmetric cross entropy: alpha and beta of its paper for ten classes, and what its authors take a target of 0 for."""
+"""Of symmetric cross entropy: alpha and beta of its paper for ten classes, and its authors' substitute for 0."""
 _BOOTSTRAP = 0.95
 """Share of the label in a soft bootstrapped target (Reed et al. 2015)."""
 

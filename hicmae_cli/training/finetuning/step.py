@@ -119,9 +119,9 @@ def _mixed_probabilities(batch: LabelledBatch, mix: Mix, classes: int, settings:
     soft = settings.softens_targets
     own = batch.targets if soft else soft_targets(batch.targets, classes, settings.label_smoothing)
     mixed = mix_targets(own, mix)
-    return (
-        mixed if settings.mix_audio else torch.where((batch.has_faces | batch.has_faces.flip(0))[:, None], mixed, own)
-    )
+    if settings.mix_audio:
+        return mixed
+    return torch.where((batch.has_faces | batch.has_faces.flip(0))[:, None], mixed, own)
 
 
 def _draw_tokens(inputs: Tensor, grid: tuple[int, ...], dropped: float, generator: torch.Generator) -> Tensor | None:
