@@ -1,4 +1,4 @@
-"""Which clips an epoch takes: shares of sources, balance of labels, a cap for each person, the same in every process."""
+"""Which clips an epoch takes: shares of sources, balance of labels, a cap for each person."""
 
 from __future__ import annotations
 
