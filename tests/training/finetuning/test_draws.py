@@ -94,7 +94,7 @@ def test_a_clip_without_a_speaker_is_a_person_of_its_own() -> None:
 
 
 def test_seed_and_epoch_decide_the_draws() -> None:
-    keys = {"epoch_clips": 50, "source_shares": SHARES, "balance": "label", "person_cap": 4}
+    keys: dict[str, Any] = {"epoch_clips": 50, "source_shares": SHARES, "balance": "label", "person_cap": 4}
     assert plan(**keys).draw(2) == plan(**keys).draw(2)
     assert plan(**keys).draw(2) != plan(**keys).draw(3) and plan(**keys).draw(2) != plan(**keys, seed=1).draw(2)
 
