@@ -87,7 +87,8 @@ def evaluate(
     degrade: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME[=A..B],…", help="Also score degraded clips: noise, blur, occlusion, drop-frames, desync."
+            metavar="NAME[=A..B],…",
+            help="Also score degraded clips: noise, babble, loudness, telephone, blur, occlusion, drop-frames, desync.",
         ),
     ] = None,
     quiet: QuietOption = False,
