@@ -111,7 +111,7 @@ def evaluate(
     from hicmae_cli.cli.screen import STDOUT, Screen, print_scores, write_document
     from hicmae_cli.errors import SettingsError
     from hicmae_cli.evaluation.evaluate import evaluate as score
-    from hicmae_cli.report.console import demo_notice, licence_line
+    from hicmae_cli.report.console import licence_line, weight_notice
     from hicmae_cli.report.figures import check_picture
     from hicmae_cli.report.files import make_folder
     from hicmae_cli.report.score_files import check_figure_format, save_scores, write_scores
@@ -134,7 +134,7 @@ def evaluate(
             kind = "regression" if info.task == "regression" else "multi-label weight"
             raise SettingsError(f"--confusion: a {kind} has no confusion matrix")
         screen.say(licence_line(weights, info))
-        if notice := demo_notice(weights, info):
+        if notice := weight_notice(weights, info):
             screen.warn(notice)
         bar.start(clips)
 
