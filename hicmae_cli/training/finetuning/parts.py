@@ -29,6 +29,8 @@ from hicmae_cli.models.inputs import to_video
 from hicmae_cli.models.masking import cut_patches, keep_patches, spread_tokens
 from hicmae_cli.recipes.settings import FinetuneSettings
 from hicmae_cli.training.finetuning.data import training_loader, unpack_batch
+from hicmae_cli.training.finetuning.draws import EpochSampler, name_source
+from hicmae_cli.training.finetuning.soft_targets import TEACHER
 from hicmae_cli.training.finetuning.task import Task
 from hicmae_cli.training.machine import batches_in
 from hicmae_cli.training.order import first_batches
@@ -199,6 +201,18 @@ def fingerprint_clips(*splits: Sequence[Sample]) -> str:
     return fingerprint(f"{s.id},{format_target(s.target)},{s.split},{s.speaker}" for split in splits for s in split)
 
 
+def fingerprint_corpora(train: Sequence[Sample], settings: FinetuneSettings) -> dict[str, str]:
+    """Return a short hash of what the keys for several corpora read beside the labels; nothing if none is set."""
+    if not (settings.draws_clips or settings.pair_streams or settings.teacher_weight):
+        return {}
+    lines = [
+        f"{name_source(sample)},{sample.video is not None},{sample.audio is not None},"
+        + (",".join(f"{key}={value}" for key, value in sample.extra.items() if key.startswith(TEACHER)))
+        for sample in train
+    ]
+    return {"corpora": fingerprint(lines)}
+
+
 def read_calibration(
     train: Sequence[Sample],
     task: Task,
@@ -207,9 +221,10 @@ def read_calibration(
     generator: torch.Generator,
 ) -> list[TokenSample]:
     """Read some tokens of ``fit_start_clips`` clips, to fit a fresh model to; the same in every process."""
-    batches = first_batches(len(train), settings, settings.seed, settings.fit_start_clips)
+    drawn = EpochSampler.plan(train, settings).draw(0)
+    batches = first_batches(drawn.keys, settings, settings.fit_start_clips)
     found = []
-    loader = training_loader(train, task.labels, settings, 0, batches, cache, task=task.kind)
+    loader = training_loader(train, task.labels, settings, 0, batches, cache, task=task.kind, rows=drawn.row_of_key)
     with batches_in(loader) as read:
         for faces, has_faces, audio, _ in map(unpack_batch, read):
             keep_video, keep_audio = (

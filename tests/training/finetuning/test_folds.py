@@ -182,7 +182,7 @@ def test_without_hooks_warnings_are_python_warnings(folder: Path) -> None:
         (
             {"overrides": {"loss": "hinge"}},
             SettingsError,
-            "expected one of auto, cross_entropy, binary_cross_entropy, mse",
+            "expected one of auto, cross_entropy, symmetric_cross_entropy",
         ),
         ({"overrides": {"mixed_precision": "fp16"}}, SettingsError, "mixed_precision='fp16' needs a GPU"),
         ({"init": "no-such"}, WeightsError, "no weight named 'no-such'"),
