@@ -203,6 +203,8 @@ RESULTS = (
     "training.pretraining.results.PretrainingOutcome",
     "runtime.engine.Engine",
     "evaluation.score_sheet.ScoreSheet",
+    "evaluation.calibrate_weight.CalibrationReport",
+    "evaluation.calibrate_weight.CalibratedStreams",
     "evaluation.comparison.result.Comparison",
     "evaluation.comparison.result.SystemScore",
     "evaluation.comparison.result.PairDifference",

@@ -119,7 +119,7 @@ def calibrate(
 
     [bold]Example[/bold]
 
-        hicmae weights calibrate runs/mine/best.safetensors --manifest held-out.csv --split validation
+        hicmae weights calibrate runs/mine/fold-1 --manifest held-out.csv
     """
     from hicmae_cli.cli.clip_lists import puppets_manifest
     from hicmae_cli.cli.screen import Screen
