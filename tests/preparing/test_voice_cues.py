@@ -27,7 +27,7 @@ def hz(semitones: float) -> float:
     return 27.5 * 2 ** (semitones / 12)
 
 
-@pytest.mark.parametrize("pitch_hz", [85.0, 123.4, 220.0, 331.7, 487.0])
+@pytest.mark.parametrize("pitch_hz", [85.0, 123.4, 220.0, 16000 / 48.5, 16000 / 33.5])
 @pytest.mark.parametrize("tilt", [0.3, 1.0, 2.0, 9.0])
 def test_the_median_pitch_is_that_of_the_tone(pitch_hz: float, tilt: float) -> None:
     cues = measure_voice_cues(voice(pitch_hz, tilt))
