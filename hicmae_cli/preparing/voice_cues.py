@@ -54,8 +54,10 @@ _BLOCK_FRAMES: Final = 1000  # at a time, to bound the memory
 _LOWEST_PITCH_HZ: Final = 75.0
 _HIGHEST_PITCH_HZ: Final = 550.0
 _REFERENCE_HZ: Final = 27.5  # of eGeMAPS
-# Lags in samples, with one more at either end.
-_LAGS: Final = np.arange(int(SAMPLE_RATE_HZ / _HIGHEST_PITCH_HZ) - 1, int(SAMPLE_RATE_HZ / _LOWEST_PITCH_HZ) + 3)
+# Lags in halves of a sample, with one more at either end. At whole samples, twice a period of 33.5 samples would look
+# more regular than the period.
+_LAG_RATE_HZ: Final = 2 * SAMPLE_RATE_HZ
+_LAGS: Final = np.arange(int(_LAG_RATE_HZ / _HIGHEST_PITCH_HZ) - 1, int(_LAG_RATE_HZ / _LOWEST_PITCH_HZ) + 3)
 # By this much per octave, a shorter period is preferred (Boersma 1993): twice the period fits as well.
 _OCTAVE_COST: Final = 0.02
 _VOICED: Final = 0.6
@@ -147,7 +149,7 @@ def _correlate(frames: Floats) -> Floats:
     window, own = _pitch_window()
     centred = (frames - frames.mean(axis=1, keepdims=True)) * window
     power = np.abs(np.fft.rfft(centred, _PITCH_FFT)) ** 2
-    correlation = np.fft.irfft(power, _PITCH_FFT)
+    correlation = np.fft.irfft(power, 2 * _PITCH_FFT)
     energy = correlation[:, :1]
     part = np.divide(correlation[:, _LAGS], energy, out=np.zeros((len(frames), len(_LAGS))), where=energy > 0)
     return np.asarray(part / own[_LAGS], np.float64)
@@ -165,32 +167,31 @@ def _track_pitch(correlation: Floats) -> tuple[Floats, Floats]:
         (t,) the pitch in Hz, and (t,) the periodicity, 0 to 1.
     """
     before, here, after = correlation[:, :-2], correlation[:, 1:-1], correlation[:, 2:]
-    pitches_hz = SAMPLE_RATE_HZ / _LAGS[1:-1]
     # Only peaks: at a short lag, the correlation is high for any sound.
-    score = np.where((here > before) & (here >= after), here + _OCTAVE_COST * np.log2(pitches_hz), -np.inf)
+    is_peak = (here > before) & (here >= after)
+    # A parabola through three points.
+    shift = np.where(is_peak, 0.5 * (before - after) / np.where(is_peak, before - 2 * here + after, 1.0), 0.0)
+    height = here - 0.25 * (before - after) * shift
+    pitches_hz = _LAG_RATE_HZ / _LAGS[1:-1]
+    score = np.where(is_peak, height + _OCTAVE_COST * np.log2(pitches_hz), -np.inf)
     rows = np.arange(len(correlation))
     best = score.argmax(axis=1)
-    is_voiced = here[rows, best] > _VOICED
+    is_voiced = is_peak[rows, best] & (height[rows, best] > _VOICED)
     if is_voiced.sum() >= _FEWEST_VOICED:
         low_hz, high_hz = np.percentile(pitches_hz[best[is_voiced]], (25, 75))
         is_near = (pitches_hz >= low_hz * _BELOW_QUARTILE) & (pitches_hz <= high_hz * _ABOVE_QUARTILE)
         score = np.where(is_near, score, -np.inf)
         best = score.argmax(axis=1)
-    left, top, right = (values[rows, best] for values in (before, here, after))
-    # A parabola through three points: a lag is 3 % of the period at 500 Hz.
-    curve = left - 2 * top + right
     has_peak = np.isfinite(score[rows, best])
-    shift = np.where(has_peak, 0.5 * (left - right) / np.where(curve < 0, curve, -1.0), 0.0)
-    height = top - 0.25 * (left - right) * shift
-    pitch_hz = SAMPLE_RATE_HZ / (_LAGS[1:-1][best] + shift)
-    return pitch_hz, np.where(has_peak, np.clip(height, 0.0, 1.0), 0.0)
+    pitch_hz = _LAG_RATE_HZ / (_LAGS[1:-1][best] + np.where(has_peak, shift[rows, best], 0.0))
+    return pitch_hz, np.where(has_peak, np.clip(height[rows, best], 0.0, 1.0), 0.0)
 
 
 @cache
 def _pitch_window() -> tuple[Floats, Floats]:
     """Compute the window of a frame (640,), and its own autocorrelation, which is 1 at lag 0."""
     window = np.hanning(_PITCH_SAMPLES)
-    own = np.fft.irfft(np.abs(np.fft.rfft(window, _PITCH_FFT)) ** 2, _PITCH_FFT)
+    own = np.fft.irfft(np.abs(np.fft.rfft(window, _PITCH_FFT)) ** 2, 2 * _PITCH_FFT)
     return window, np.asarray(own / own[0], np.float64)
 
 
