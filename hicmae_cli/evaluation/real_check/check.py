@@ -54,6 +54,7 @@ _RULES: Final = {
 def check_real_people(
     *,
     weights: str | Path = DEFAULT_WEIGHT,
+    root: str | Path | None = None,
     faces: str | Path | None = None,
     voices: str | Path | None = None,
     clear: str | Path | None = None,
@@ -73,6 +74,7 @@ def check_real_people(
 
     Args:
         weights: a name from ``hicmae weights list``, a weight file, or the folder of a training run.
+        root: folder with the folders ``faces`` and ``voices``, or one of them.
         faces: folder of crops, or its ``manifest.csv`` (``file``, ``label``, ``group``, perhaps ``source`` and
             ``clear``), with the crops beside it or in ``crops.tar``.
         voices: folder of sound files, or its ``manifest.csv`` (``file``, ``label``, ``speaker``).
@@ -98,8 +100,12 @@ def check_real_people(
         MissingDependencyError: a baseline needs scikit-learn.
     """
     check_split(split)
+    if root is not None:
+        faces, voices = faces or _find_part(Path(root), "faces"), voices or _find_part(Path(root), "voices")
     if faces is None and voices is None:
-        raise SettingsError("got neither `faces` nor `voices`; give at least one of them")
+        raise SettingsError(
+            "got neither `faces` nor `voices`; give at least one of them, or the folder that has both as `root`"
+        )
     if clear is not None and faces is None:
         raise SettingsError("`clear` names photos, but `faces` is missing")
     others = [read_peer(given) for given in peers]
@@ -211,13 +217,20 @@ def _warn(info: WeightInfo, photos: Photos | None, sounds: Sounds | None, own: J
     return warnings
 
 
+def _find_part(root: Path, name: str) -> Path | None:
+    return root / name if (root / name).is_dir() else None
+
+
 def _find_photos(place: Path, clear: Path | None, split: str) -> Photos:
     manifest = find_manifest(place)
     everybody = tuple(read_faces(manifest, clear))
     tested = tuple(select_faces(everybody, split))
-    if not {face.label for face in tested} & set(FOUR):
+    if len({face.label for face in tested} & set(FOUR)) < 2:
         raise ManifestError(
-            one_line(f"{manifest}: split={split!r} has no photo of {', '.join(FOUR)}; split='all' takes everybody")
+            one_line(
+                f"{manifest}: split={split!r} has photos of fewer than two of {', '.join(FOUR)}; split='all' takes "
+                "everybody"
+            )
         )
     return Photos(manifest, everybody, tested)
 

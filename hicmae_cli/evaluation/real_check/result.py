@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from hicmae_cli.errors import one_line
@@ -115,7 +115,7 @@ class RealCheck:
     pairs: PairScores | None = None
     calibration: tuple[CalibrationScores, ...] = ()
     warnings: tuple[str, ...] = ()
-    decisions: Mapping[str, tuple[float, ...]] | None = None
+    decisions: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
 
     @property
     def requirements(self) -> tuple[Requirement, ...]:

@@ -192,6 +192,8 @@ def score_faces(
 ) -> tuple[FaceScores, ...]:
     """Score a judge on all photos, the clear ones, each source and grey versions.
 
+    Photos of fewer than two of ``FOUR`` are no group.
+
     Args:
         faces: the photos.
         probabilities: (n, C).
@@ -207,7 +209,7 @@ def score_faces(
     scores = [_score_group(name, faces, probabilities, labels, chosen) for name, chosen in groups.items()]
     if grey is not None:
         scores.append(_score_group("grey", faces, grey, labels, everything))
-    return tuple(scores)
+    return tuple(each for each in scores if each.four is not None)
 
 
 def _score_group(
