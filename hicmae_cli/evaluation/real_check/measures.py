@@ -153,7 +153,8 @@ def expect_arousal(probabilities: Table, labels: Sequence[str]) -> Table:
     rated = [number for number, label in enumerate(labels) if label in AROUSAL]
     shares = probabilities[:, rated]
     ratings = np.array([AROUSAL[labels[number]] for number in rated])
-    expected: Table = shares @ ratings / np.maximum(shares.sum(axis=1), 1e-12)
+    # Rounded, so that equal probabilities stay equal ranks.
+    expected: Table = np.round(shares @ ratings / np.maximum(shares.sum(axis=1), 1e-12), 9)
     return expected
 
 
