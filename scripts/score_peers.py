@@ -77,7 +77,7 @@ def read_crops(folder: Path, names: list[str]) -> Iterator[NDArray[np.uint8]]:
 def judge_by_fer(folder: Path, names: list[str], model_file: Path) -> NDArray[np.float32]:
     """Run the network of fer -> (n, 7)."""
     import cv2
-    from tensorflow.keras.models import load_model  # type: ignore[import-not-found,unused-ignore]
+    from tensorflow.keras.models import load_model  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
     model = load_model(model_file, compile=False)
     grey = [

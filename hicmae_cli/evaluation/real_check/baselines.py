@@ -18,7 +18,7 @@ from hicmae_cli.model_input import LOG_MEL_BINS, LOG_MEL_FRAMES, SAMPLE_RATE_HZ
 
 BLENDSHAPES: Final = "logistic regression on 52 blendshapes"
 FUNCTIONALS: Final = "SVM on log-mel, cepstrum and pitch"
-_BANDS: Final = 31
+_BANDS: Final = 32
 _COEFFICIENTS: Final = 13
 _SHIFT_SAMPLES: Final = 160
 _WINDOW_SAMPLES: Final = 400
@@ -80,8 +80,7 @@ def describe_voice(samples: NDArray[np.float32]) -> NDArray[np.float64]:
     """
     frames = min(LOG_MEL_FRAMES, 1 + (len(samples) - _WINDOW_SAMPLES) // _SHIFT_SAMPLES)
     mel = compute_log_mel(samples)[:frames].astype(np.float64) * 2 * LOG_MEL_STD + LOG_MEL_MEAN
-    # In the lowest band, filters between two bins of the spectrum are empty.
-    bands = mel.reshape(frames, _BANDS + 1, LOG_MEL_BINS // (_BANDS + 1)).mean(axis=2)[:, 1:]
+    bands = mel.reshape(frames, _BANDS, LOG_MEL_BINS // _BANDS).mean(axis=2)
     waves = np.cos(np.pi / _BANDS * np.outer(np.arange(_COEFFICIENTS), np.arange(_BANDS) + 0.5))
     cepstrum = bands @ waves.T / _BANDS
     pitch = _track_pitch(samples.astype(np.float64))

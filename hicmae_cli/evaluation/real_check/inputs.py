@@ -42,7 +42,8 @@ def make_voice_clips(samples: Samples, frame_stride: int | None) -> list[Clip]:
 
 def shift_loudness(samples: Samples, gain_db: float) -> Samples:
     """Amplify a sound; what exceeds -1..1 is cut off, as in a file."""
-    return np.clip(samples * 10 ** (gain_db / 20), -1, 1).astype(np.float32)
+    shifted: Samples = np.clip(samples * 10 ** (gain_db / 20), -1, 1).astype(np.float32)
+    return shifted
 
 
 def limit_band(samples: Samples) -> Samples:
@@ -50,7 +51,8 @@ def limit_band(samples: Samples) -> Samples:
     spectrum = np.fft.rfft(samples.astype(np.float64))
     at_hz = np.fft.rfftfreq(len(samples), 1 / SAMPLE_RATE_HZ)
     spectrum[(at_hz < _TELEPHONE_HZ[0]) | (at_hz > _TELEPHONE_HZ[1])] = 0
-    return np.fft.irfft(spectrum, len(samples)).astype(np.float32)
+    limited: Samples = np.fft.irfft(spectrum, len(samples)).astype(np.float32)
+    return limited
 
 
 def add_babble(samples: Samples, rng: np.random.Generator) -> Samples:
@@ -70,8 +72,9 @@ def add_babble(samples: Samples, rng: np.random.Generator) -> Samples:
         for harmonic in range(1, int(_HIGHEST_HARMONIC_HZ / f0_hz) + 1):
             babble += syllables * np.sin(harmonic * phase + rng.uniform(0, 2 * np.pi)) / harmonic
     power = np.mean(samples.astype(np.float64) ** 2)
-    scale = np.sqrt(power / 10 ** (_BABBLE_DB / 10) / max(np.mean(babble**2), 1e-12))
-    return (samples + scale * babble).astype(np.float32)
+    scale = np.sqrt(power / 10 ** (_BABBLE_DB / 10) / np.maximum(np.mean(babble**2), 1e-12))
+    mixed: Samples = (samples + scale * babble).astype(np.float32)
+    return mixed
 
 
 CHANGES: Final[Mapping[str, Callable[[Samples, str], Samples]]] = {

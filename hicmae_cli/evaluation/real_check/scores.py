@@ -319,7 +319,7 @@ def score_pairs(
     better = "face" if found["face"].value >= found["voice"].value else "voice"
     gains = []
     for draw in sorted(set(draws)):
-        rows = np.flatnonzero(np.array(draws) == draw)
+        rows = [row for row, number in enumerate(draws) if number == draw]
         own = [people[row] for row in rows]
         gain = measure_difference(numbers[rows], chosen["both"][rows], chosen[better][rows], len(among), own)
         gains.append(gain.value)

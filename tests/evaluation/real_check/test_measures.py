@@ -45,7 +45,7 @@ def test_people_are_drawn_not_files() -> None:
     table[0:100:2] = [0.8, 0.2]
     found = measure_choice("war", truth, people, table, ("happiness", "neutral"), ("happiness", "neutral"))
     assert found is not None and found.value == pytest.approx(101 / 102)
-    assert (found.lower, found.upper) == (pytest.approx(0.5), 1.0)
+    assert found.lower == pytest.approx(0.5) and found.upper == 1.0
 
 
 def test_a_difference_is_resampled_with_both_systems() -> None:

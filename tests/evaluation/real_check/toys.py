@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +80,7 @@ def write_voices(folder: Path) -> Path:
     return write_rows(folder / "manifest.csv", ["file", "label", "speaker"], rows)
 
 
-def write_rows(path: Path, header: list[str], rows: list[list[object]]) -> Path:
+def write_rows(path: Path, header: list[str], rows: Sequence[Sequence[object]]) -> Path:
     with path.open("w", newline="") as file:
         csv.writer(file).writerows([header, *rows])
     return path
