@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from hicmae_cli.embedding.clips import embed_clips
     from hicmae_cli.embedding.probe import probe
     from hicmae_cli.embedding.recordings import embed_recordings as embed
+    from hicmae_cli.evaluation.calibrate_weight import calibrate_weight
     from hicmae_cli.evaluation.comparison.compare import compare
     from hicmae_cli.evaluation.evaluate import evaluate
     from hicmae_cli.preparing.dataset import prepare
@@ -36,6 +37,7 @@ __all__ = [
     "Prediction",
     "Predictor",
     "add_weight",
+    "calibrate_weight",
     "compare",
     "embed",
     "embed_clips",
@@ -57,6 +59,7 @@ _PLACES = {
     "Prediction": "report.prediction:Prediction",
     "Predictor": "runtime.predictor:Predictor",
     "add_weight": "weights.adding:add_weight",
+    "calibrate_weight": "evaluation.calibrate_weight:calibrate_weight",
     "compare": "evaluation.comparison.compare:compare",
     "embed": "embedding.recordings:embed_recordings",
     "embed_clips": "embedding.clips:embed_clips",

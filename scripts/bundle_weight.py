@@ -1,20 +1,22 @@
-"""Add a fine-tuned weight to `weights/`: metrics in the metadata, ONNX beside it, sha256 in the catalogue.
+"""Add or update one weight in `weights/`: float16, ONNX, metrics and facts in the metadata, sha256 in the catalogue.
 
-    python scripts/bundle_weight.py runs/puppets/best.safetensors test.json --name puppets-nano
+    python scripts/bundle_weight.py runs/real/best.safetensors --name hicmae-nano --facts facts.toml \
+        --summary "nano, six emotions; …" --evaluation test=test.json
+    python scripts/bundle_weight.py weights/puppets-nano.onnx --name puppets-nano --onnx-only
 
-`hicmae evaluate --dataset puppets --modality each --json test.json` writes `test.json`.
+`hicmae evaluate --modality each --json test.json` writes `test.json`. `docs/weights.md` describes `facts.toml`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import re
 from pathlib import Path
 
-from hicmae_cli.files import compute_sha256
-from hicmae_cli.weights.checkpoint import load_classifier, save_classifier
-from hicmae_cli.weights.export import export_onnx
+from hicmae_cli.weights.bundling import MAX_BUNDLE_BYTES, bundle_weight
+from hicmae_cli.weights.catalogue import read_catalogue
+from hicmae_cli.weights.facts import WeightFacts
+from hicmae_cli.weights.suffixes import ONNX, WEIGHT_SUFFIXES
 
 FOLDER = Path(__file__).parent.parent / "weights"
 
@@ -22,44 +24,47 @@ FOLDER = Path(__file__).parent.parent / "weights"
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("weight", type=Path)
-    parser.add_argument("evaluation", type=Path)
     parser.add_argument("--name", required=True)
+    parser.add_argument("--summary", default="", help="one line for the catalogue; needed for a new weight")
     parser.add_argument(
-        "--summary", default="nano, six emotions; trained on computer-drawn people and synthetic voices"
+        "--facts", type=Path, help="TOML file: trained_on, held_out, cannot_judge, intended_use, licence"
     )
+    parser.add_argument(
+        "--evaluation", action="append", default=[], metavar="NAME=FILE", help="scores for the metadata, by name"
+    )
+    parser.add_argument("--onnx-only", action="store_true", help="write no safetensors file; torch reads the ONNX file")
+    parser.add_argument("--store", choices=("float16", "float32"), default="float16")
+    parser.add_argument("--folder", type=Path, default=FOLDER)
     given = parser.parse_args()
-    if not re.fullmatch(r"[a-z0-9-]+", given.name):
-        parser.error(f"--name {given.name}: expected lower-case letters, digits and '-'")
+    metrics = {}
+    for pair in given.evaluation:
+        name, sign, file = pair.partition("=")
+        if not sign:
+            parser.error(f"--evaluation {pair}: expected NAME=FILE")
+        metrics[name] = read_scores(Path(file))
+    info = bundle_weight(
+        given.weight,
+        given.folder,
+        given.name,
+        summary=given.summary,
+        facts=WeightFacts.read(given.facts) if given.facts else None,
+        metrics=metrics,
+        suffixes=(ONNX,) if given.onnx_only else WEIGHT_SUFFIXES,
+        store=given.store,
+    )
+    size = sum(file.size_bytes for entry in read_catalogue(given.folder) for file in entry.files)
+    print(f"{given.name}: {info.variant}, {', '.join(info.labels)}")
+    print(f"all bundled weights: {size / 1e6:.1f} of {MAX_BUNDLE_BYTES / 1e6:.0f} MB")
 
-    model, info = load_classifier(given.weight)
-    document = json.loads(given.evaluation.read_text("utf-8"))
-    test = {"clips": len(document["samples"])}
-    for modality, scores in document["by_modality"].items():
-        test |= {f"uar_{modality}": round(scores["uar"], 4), f"war_{modality}": round(scores["war"], 4)}
-    validation = {key: round(value, 4) for key, value in info.metrics["validation"].items()}
-    target = FOLDER / f"{given.name}.safetensors"
-    save_classifier(target, model, info.model_copy(update={"metrics": {"validation": validation, "test": test}}))
-    report = export_onnx(target, target.with_suffix(".onnx"))
-    print(report)
 
-    lines = [
-        "# Weights that ship with hicmae. `hicmae weights list` reads this; every file is checked against its sha256.",
-        "",
-        "[[weight]]",
-        f'name = "{given.name}"',
-        f'summary = "{given.summary}"',
-        f'licence = "{info.licence}"',
-        f'card = "{given.name}.md"',
-    ]
-    for path in (target, report.path):
-        lines += [
-            "",
-            "[[weight.files]]",
-            f'name = "{path.name}"',
-            f'sha256 = "{compute_sha256(path)}"',
-            f"size_bytes = {path.stat().st_size}",
-        ]
-    (FOLDER / "catalogue.toml").write_text("\n".join(lines) + "\n", "utf-8")
+def read_scores(path: Path) -> dict[str, float]:
+    """Read the scores of an evaluation, with the stream in their names."""
+    document = json.loads(path.read_text("utf-8"))
+    streams = document.get("by_modality") or {document["modality"]: document["metrics"]}
+    scores: dict[str, float] = {"clips": len(document["samples"])}
+    for modality, found in streams.items():
+        scores |= {f"uar_{modality}": round(found["uar"], 4), f"war_{modality}": round(found["war"], 4)}
+    return scores
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.text import Text
 
 from hicmae_cli.bundled import DEFAULT_WEIGHT, find_sample_clip
-from hicmae_cli.report.console import demo_notice, licence_line, print_prediction
+from hicmae_cli.report.console import licence_line, print_prediction, weight_notice
 from hicmae_cli.runtime.batch import PredictorPool
 
 
@@ -25,7 +25,7 @@ def main() -> None:
     console = Console(record=True, width=92, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     console.print(Text("$ hicmae predict docs/assets/speech_sample.mp4", style="bold"))
     console.print(licence_line(DEFAULT_WEIGHT, pool.model.info), style="dim", highlight=False)
-    if notice := demo_notice(DEFAULT_WEIGHT, pool.model.info):
+    if notice := weight_notice(DEFAULT_WEIGHT, pool.model.info):
         console.print(notice, style="yellow", highlight=False)
     print_prediction(console, [result], pool.model.info)
     picture = console.export_svg(title="hicmae", unique_id="hicmae")

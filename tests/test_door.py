@@ -17,6 +17,7 @@ NAMES = [
     "Prediction",
     "Predictor",
     "add_weight",
+    "calibrate_weight",
     "compare",
     "embed",
     "embed_clips",

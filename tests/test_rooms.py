@@ -41,11 +41,11 @@ ROOMS: dict[str, set[str]] = {
     "preparing": {"media", "faces", "clips", "corpora"},
     "puppets": {"media", "faces", "corpora", "preparing"},
     "report": {"runtime", "weights"},
-    "evaluation": {"clips", "corpora", "runtime", "records", "weights", "report"},
+    "evaluation": {"clips", "corpora", "puppets", "runtime", "records", "weights", "report"},
     "evaluation.comparison": {"corpora", "evaluation", "report", "weights"},
     "evaluation.real_check": {"clips", "evaluation", "media", "report", "runtime", "weights"},
     "recipes": {"models", "weights"},
-    "augmentation": {"recipes"},
+    "augmentation": {"clips", "recipes"},
     "training": {"models", "records", "weights", "recipes"},
     "training.pretraining": {
         "media",

@@ -27,8 +27,8 @@ from torch import Tensor
 from torchaudio.compliance.kaldi import fbank
 from torchvision.transforms import RandomResizedCrop
 
-from hicmae_cli.augmentation.augment import random_gain
 from hicmae_cli.augmentation.rand_augment import FILL
+from hicmae_cli.augmentation.sound import random_gain
 from hicmae_cli.bench.pretraining import hold_to_one_core
 from hicmae_cli.bundled import find_sample_clip
 from hicmae_cli.clips import draw_training_view, write_prepared_clip

@@ -51,7 +51,7 @@ _COMMANDS = {
     "recipes": LazyCommand(
         "recipes", "List the recipes for training, print one, or explain the keys that a recipe can set."
     ),
-    "weights": LazyCommand("weights:app", "List, show, add and import model weights."),
+    "weights": LazyCommand("weights:app", "List, show, calibrate, add and import model weights."),
     "puppets": LazyCommand("puppets:app", "Generate a corpus of drawn people with synthetic voices."),
     "visualize": LazyCommand("visualize:app", "Visualize what a model has learned."),
     "bench": LazyCommand("bench", "Measure speed and memory on this machine, as ratios; a missed bound exits with 1."),

@@ -87,7 +87,7 @@ def embed(
     from hicmae_cli.cli.screen import Screen
     from hicmae_cli.cli.training_extra import require_training
     from hicmae_cli.embedding.table import check_table
-    from hicmae_cli.report.console import demo_notice, licence_line
+    from hicmae_cli.report.console import licence_line, weight_notice
     from hicmae_cli.weights.reading import read_info
 
     check_table(output)
@@ -100,7 +100,7 @@ def embed(
 
     screen = Screen(quiet=quiet)
     screen.say(licence_line(weights, info))
-    if notice := demo_notice(weights, info):
+    if notice := weight_notice(weights, info):
         screen.warn(notice)
     names = [name.strip() for name in layers.split(",")]
     with screen.bar("recordings" if inputs else "clips") as bar:

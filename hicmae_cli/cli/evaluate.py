@@ -99,7 +99,8 @@ def evaluate(
     degrade: Annotated[
         str | None,
         typer.Option(
-            metavar="NAME[=A..B],…", help="Also score degraded clips: noise, blur, occlusion, drop-frames, desync."
+            metavar="NAME[=A..B],…",
+            help="Also score degraded clips: noise, babble, loudness, telephone, blur, occlusion, drop-frames, desync.",
         ),
     ] = None,
     faces: FaceCropsOption = None,
@@ -135,7 +136,7 @@ def evaluate(
     from hicmae_cli.cli.screen import STDOUT, Screen, print_scores, write_document
     from hicmae_cli.errors import SettingsError
     from hicmae_cli.evaluation.evaluate import evaluate as score
-    from hicmae_cli.report.console import demo_notice, licence_line
+    from hicmae_cli.report.console import licence_line, weight_notice
     from hicmae_cli.report.figures import check_picture
     from hicmae_cli.report.files import make_folder
     from hicmae_cli.report.score_files import check_figure_format, save_scores, write_scores
@@ -158,7 +159,7 @@ def evaluate(
             kind = "regression" if info.task == "regression" else "multi-label weight"
             raise SettingsError(f"--confusion: a {kind} has no confusion matrix")
         screen.say(licence_line(weights, info))
-        if notice := demo_notice(weights, info):
+        if notice := weight_notice(weights, info):
             screen.warn(notice)
         bar.start(clips)
 

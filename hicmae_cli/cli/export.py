@@ -19,6 +19,12 @@ def export(
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="File to write; by default next to the weight."),
     ] = None,
+    store: Annotated[
+        str,
+        typer.Option(
+            metavar="float32|float16", help="Precision of the stored numbers; float16 halves the file and rounds them."
+        ),
+    ] = "float32",
 ) -> None:
     """Export a weight to ONNX and check it against torch; a difference over 1e-3 fails.
 
@@ -30,12 +36,16 @@ def export(
         raise usage_error("choose a format: --onnx")
     if output is not None and output.suffix != ONNX:
         raise usage_error(f"--output {output}: expected a name that ends in {ONNX}")
+    if store not in ("float32", "float16"):
+        raise usage_error(f"--store {store}: expected float32 or float16")
     from hicmae_cli.bundled import find_bundled_dir
     from hicmae_cli.cli.screen import Screen
     from hicmae_cli.cli.training_extra import require_training
-    from hicmae_cli.weights.catalogue import find_safetensors
+    from hicmae_cli.weights.reading import find_parameters
 
-    source = find_safetensors(weights, "export")
+    source = find_parameters(weights, "export")
+    if output is None and source.suffix == ONNX and source.parent != find_bundled_dir():
+        raise usage_error(f"{source} is an ONNX file already: choose another file with --output")
     if output is None and source.parent == find_bundled_dir():
         raise usage_error(
             f"{weights} is bundled with hicmae, and bundled files are never changed: choose a file with --output"
@@ -45,7 +55,9 @@ def export(
 
     screen = Screen()
     with screen.wait("exporting and checking"):
-        report = export_onnx(source, output or source.with_suffix(ONNX))
+        report = export_onnx(
+            source, output or source.with_suffix(ONNX), store="float16" if store == "float16" else "float32"
+        )
     screen.done("wrote", f"{report.path} ({report.size_bytes / 1e6:.1f} MB, opset {report.opset})")
     probability = report.max_probability_difference
     where = "a value" if probability is None else f"a logit, {probability:.1e} in a probability"

@@ -155,7 +155,7 @@ def finetune(
     from hicmae_cli.cli.training_extra import process_number, require_training
     from hicmae_cli.corpora.catalogue import find_dataset
     from hicmae_cli.corpora.fold_protocols import parse_protocol
-    from hicmae_cli.weights.catalogue import find_safetensors
+    from hicmae_cli.weights.reading import find_parameters
 
     seed_list = parse_seeds(seeds)
     parse_protocol(protocol)
@@ -163,7 +163,7 @@ def finetune(
     if dataset is not None:
         find_dataset(dataset)
     if init is not None:
-        find_safetensors(init, "start from")
+        find_parameters(init, "start from")
     require_training("finetune", "torch", "torchvision", "accelerate")
     from hicmae_cli.recipes.recipe import parse_overrides
     from hicmae_cli.training.finetuning.folds import finetune_folds

@@ -70,6 +70,7 @@ FLAGS: Final[Mapping[str, str]] = {
     "split": "--split",
     "split_seed": "--split-seed",
     "start_s": "--start",
+    "store": "--store",
     "streams": "--streams",
     "target": "--output",
     "task": "--task",

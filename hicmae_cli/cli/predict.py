@@ -141,13 +141,13 @@ def predict(
 
 
 def _introduce(screen: Screen, model: ModelRecord) -> None:
-    """Print the weight with its licence, and the notice of a demo."""
+    """Print the weight with its licence, and what its metadata say about its training and its limits."""
     from rich.text import Text
 
-    from hicmae_cli.report.console import demo_notice, licence_line
+    from hicmae_cli.report.console import licence_line, weight_notice
 
     screen.say(licence_line(model.name, model.info))
-    if notice := demo_notice(model.name, model.info):
+    if notice := weight_notice(model.name, model.info):
         screen.show(Text(notice, "yellow"), on_stderr=True, wrap=False)
 
 

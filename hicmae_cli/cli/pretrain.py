@@ -93,12 +93,12 @@ def pretrain(
     """
     from hicmae_cli.cli.training_extra import process_number, require_training
     from hicmae_cli.training.pretraining.recordings import choose_recipe
-    from hicmae_cli.weights.catalogue import find_safetensors
+    from hicmae_cli.weights.reading import find_parameters
 
     # Wrong usage fails here; torch takes seconds to import.
     choose_recipe(recipe, dataset, manifest, videos)
     if init is not None:
-        find_safetensors(init, "start from")
+        find_parameters(init, "start from")
     require_training("pretrain", "torch", "torchvision", "accelerate")
     from hicmae_cli.cli.clip_lists import puppets_manifest
     from hicmae_cli.cli.screen import Screen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -37,8 +38,12 @@ def show(
 
         hicmae show runs/crema-d --methods
     """
+    from rich.text import Text
+
     from hicmae_cli.cli.screen import STDOUT, Screen, write_document
     from hicmae_cli.records.methods import describe_methods
+    from hicmae_cli.report.console import weight_notice
+    from hicmae_cli.weights.reading import read_info
     from hicmae_cli.weights.record import find_records
 
     if as_json and methods:
@@ -53,6 +58,8 @@ def show(
         write_document(one if len(documents) == 1 else {"runs": documents}, STDOUT)
         return
     screen = Screen()
+    if not Path(run).is_dir() and (notice := weight_notice(run, read_info(run))):
+        screen.show(Text(notice, "yellow"))
     for folder, record in records.items():
         if len(records) > 1:
             screen.done("run", folder)

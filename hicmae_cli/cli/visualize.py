@@ -67,10 +67,10 @@ def reconstruction(
     if target.resolve() == source.resolve():
         raise usage_error(f"--output {target}: is the input, which is not overwritten; choose another name")
     from hicmae_cli.cli.training_extra import require_training
-    from hicmae_cli.weights.catalogue import find_safetensors
+    from hicmae_cli.weights.reading import find_parameters
 
     # An unknown name fails here; torch takes seconds to import.
-    find_safetensors(weights, "rebuild with")
+    find_parameters(weights, "rebuild with")
     require_training("visualize reconstruction", "torch", "torchvision")
     from hicmae_cli.cli.screen import Screen
     from hicmae_cli.training.pretraining.rebuilding import rebuild_video

@@ -1,4 +1,4 @@
-"""``hicmae weights``: list, show, add and import model weights."""
+"""``hicmae weights``: list, show, calibrate, add and import model weights."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from hicmae_cli.cli.options import DatasetOption, DeviceOption, EngineOption, ManifestOption, QuietOption, RootOption
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -19,7 +21,7 @@ PAPER_RATE = 4
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    help="List, show, add and import model weights.\n\n[bold]Examples[/bold]\n\n    hicmae weights list\n\n"
+    help="List, show, calibrate, add and import model weights.\n\n[bold]Examples[/bold]\n\n    hicmae weights list\n\n"
     "    hicmae weights show puppets-nano\n\n    hicmae weights import checkpoint-99.pth --name voxceleb2-base",
 )
 
@@ -75,19 +77,79 @@ def show(
     from rich.text import Text
 
     from hicmae_cli.cli.screen import STDOUT, Screen, write_document
-    from hicmae_cli.report.console import demo_notice
-    from hicmae_cli.weights.reading import read_card, read_info
+    from hicmae_cli.report.console import weight_notice
+    from hicmae_cli.weights.reading import read_card, read_info, read_precision
 
-    info = read_info(weight)
+    info, precision = read_info(weight), read_precision(weight)
     if as_json:
-        write_document(info.to_dict(), STDOUT)
+        write_document({**info.to_dict(), "precision": precision}, STDOUT)
         return
     screen = Screen()
-    if notice := demo_notice(weight, info):
+    if notice := weight_notice(weight, info):
         screen.show(Text(notice, "yellow"))
-    screen.show(_make_table(info))
+    screen.show(_make_table(info, precision))
     if card := read_card(weight):
         screen.show(Markdown(card))
+
+
+@app.command()
+def calibrate(
+    weight: Annotated[
+        str, typer.Argument(metavar="FILE|RUN|NAME", help="A weight file, the folder of a training run, or a name.")
+    ],
+    manifest: ManifestOption = None,
+    dataset: DatasetOption = None,
+    root: RootOption = None,
+    split: Annotated[
+        str, typer.Option(help="Split to fit on, if the list has no folds; 'all' takes every clip.")
+    ] = "validation",
+    fold: Annotated[str | None, typer.Option(metavar="K", help="Fold to fit on.")] = None,
+    engine: EngineOption = "auto",
+    device: DeviceOption = "auto",
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="File to write; by default the weight is replaced."),
+    ] = None,
+    quiet: QuietOption = False,
+) -> None:
+    """Fit a temperature on held-out clips and write it into a weight; predict then applies it.
+
+    The labels stay the same, and so do the tensors; only the probabilities become more honest. A weight of both streams
+    also gets a temperature for clips with only one of them.
+
+    [bold]Example[/bold]
+
+        hicmae weights calibrate runs/mine/best.safetensors --manifest held-out.csv --split validation
+    """
+    from hicmae_cli.cli.clip_lists import puppets_manifest
+    from hicmae_cli.cli.screen import Screen
+    from hicmae_cli.evaluation.calibrate_weight import calibrate_weight
+
+    screen = Screen(quiet=quiet)
+    with screen.bar("clips") as bar:
+        report = calibrate_weight(
+            weight,
+            output,
+            dataset=dataset,
+            root=root,
+            manifest=manifest,
+            fold=fold,
+            split=split,
+            engine=engine,
+            device=device,
+            draw_puppets=puppets_manifest,
+            on_start=lambda _info, clips: bar.start(clips),
+            on_clip=bar.advance,
+        )
+    for warning in report.warnings:
+        screen.warn(warning)
+    for streams, found in report.streams.items():
+        error = f"expected calibration error {found.ece_before:.3f} on {found.clips} clips"
+        if found.temperature is None:
+            screen.warn(f"{streams}: the clips do not determine a temperature; {error}")
+        else:
+            screen.done(streams, f"temperature {found.temperature:.3f}; {error}, {found.ece_after:.3f} with it")
+    screen.done("wrote", report.path)
 
 
 NameOption = Annotated[str, typer.Option(help="Name to store the weight under.")]
@@ -228,7 +290,7 @@ def _add(
 ) -> None:
     """Store a hicmae weight under a name, and say what it is."""
     from hicmae_cli.cli.screen import Screen
-    from hicmae_cli.report.console import demo_notice, licence_line
+    from hicmae_cli.report.console import licence_line, weight_notice
     from hicmae_cli.weights.adding import add_weight, parse_relabel
 
     info = add_weight(
@@ -245,15 +307,17 @@ def _add(
     )
     screen = Screen()
     screen.done("added", licence_line(name, info))
-    if notice := demo_notice(name, info):
+    if notice := weight_notice(name, info):
         screen.warn(notice)
 
 
-def _make_table(info: WeightInfo) -> Table:
+def _make_table(info: WeightInfo, precision: str) -> Table:
     from rich.table import Table
 
     table = Table("field", "value", show_header=False, box=None)
-    for field, value in {**info.to_dict(), "relabelled": info.list_renamed()}.items():
+    shown = {**info.to_dict(), "relabelled": info.list_renamed(), "precision": precision}
+    shown["held_out"] = [str(score) for score in info.held_out]
+    for field, value in shown.items():
         if field not in ("metrics", "run", "seen") and value != []:  # `hicmae show` prints run and seen
             _add_row(table, field, ", ".join(map(str, value)) if isinstance(value, list) else str(value))
     for name, scores in info.metrics.items():

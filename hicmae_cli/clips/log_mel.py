@@ -28,14 +28,29 @@ MIN_SAMPLES = _WINDOW_SAMPLES
 """Fewer samples than one window give no spectrum."""
 
 
+def to_mel(hz: NDArray[np.float64] | float) -> NDArray[np.float64]:
+    """Convert frequencies to Kaldi's mel scale."""
+    return 1127.0 * np.log1p(np.asarray(hz) / 700.0)
+
+
+def from_mel(mel: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Convert places on Kaldi's mel scale to frequencies in Hz."""
+    return 700.0 * np.expm1(mel / 1127.0)
+
+
+def compute_mel_centres() -> NDArray[np.float64]:
+    """Compute the centre of each bin of the log-mel on Kaldi's mel scale (bins,)."""
+    return _compute_edges()[1:-1]
+
+
+def _compute_edges() -> NDArray[np.float64]:
+    return np.linspace(to_mel(_LOWEST_HZ), to_mel(SAMPLE_RATE_HZ / 2), LOG_MEL_BINS + 2)
+
+
 @cache
 def _compute_mel_filters() -> NDArray[np.float32]:
     """Compute triangular filters, equally spaced on Kaldi's mel scale -> (FFT/2, bins)."""
-
-    def to_mel(hz: NDArray[np.float64] | float) -> NDArray[np.float64]:
-        return 1127.0 * np.log1p(np.asarray(hz) / 700.0)
-
-    edges = np.linspace(to_mel(_LOWEST_HZ), to_mel(SAMPLE_RATE_HZ / 2), LOG_MEL_BINS + 2)
+    edges = _compute_edges()
     at = to_mel(np.arange(_FFT_SAMPLES // 2) * SAMPLE_RATE_HZ / _FFT_SAMPLES)[:, None]
     left, centre, right = edges[:-2], edges[1:-1], edges[2:]
     rising, falling = (at - left) / (centre - left), (right - at) / (right - centre)

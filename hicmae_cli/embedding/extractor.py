@@ -20,10 +20,9 @@ from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.config import Architecture
 from hicmae_cli.models.products import use_wide_products
 from hicmae_cli.runtime.torch_engine import choose_device
-from hicmae_cli.weights.catalogue import find_safetensors
 from hicmae_cli.weights.checkpoint import load_classifier, load_pretrained
 from hicmae_cli.weights.info import WeightInfo
-from hicmae_cli.weights.reading import read_info
+from hicmae_cli.weights.reading import find_parameters, read_info
 
 FUSED: Final = "fused"
 """The input of the classification head: both streams over all layers and both fused streams, normed (4D values)."""
@@ -116,7 +115,7 @@ def open_extractor(weights: str, device: str = "auto") -> Extractor:
         WeightsError: no such weight, not loadable, or without a ``.safetensors`` file.
         SettingsError: this machine has no such device.
     """
-    path = find_safetensors(weights, "embed with")
+    path = find_parameters(weights, "embed with")
     if read_info(str(path)).pretraining is None:
         return Extractor(*load_classifier(path), device)
     return Extractor(*_load_pretrained_encoders(path), device)

@@ -139,8 +139,8 @@ def describe_calibration(
 
 
 def _find_temperature(result: Evaluation) -> float | None:
-    """Return the temperature of the weight, unless it was fitted for other streams than those that were scored."""
-    return result.info.temperature if result.modality == result.info.modality else None
+    """Return the temperature of the weight for the streams that were scored."""
+    return result.info.find_temperature(result.modality)
 
 
 def _list_changed(probabilities: NDArray[np.float64], truth: NDArray[np.int64]) -> dict[str, float | None]:

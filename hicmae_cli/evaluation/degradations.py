@@ -1,4 +1,4 @@
-"""Degrade clips on purpose, to see how fast a model gets worse: noise, blur, occlusion, lost frames, late sound.
+"""Degrade clips on purpose, to see how fast a model gets worse: noise, babble, loudness, blur, late sound and more.
 
 ``DEGRADATIONS`` is the place to add one. Everything random is seeded by the clip's id, so a clip gets the same
 degradation in every run and for every model, and a higher level is more of the same.
@@ -18,10 +18,15 @@ from numpy.typing import NDArray
 from hicmae_cli.clips import Clip, PreparedClip
 from hicmae_cli.errors import SettingsError
 from hicmae_cli.model_input import FACE_SIZE_PX, SAMPLE_RATE_HZ, WINDOW_S
+from hicmae_cli.puppets.manners import MANNERS
+from hicmae_cli.puppets.voice import VoiceIdentity, speak
 
 Faces = NDArray[np.uint8]
 Samples = NDArray[np.float32]
 _CLEAN_DB: Final = np.inf
+_CLEAN_HZ: Final = np.inf
+_TELEPHONE_HZ: Final = 300
+_TALKERS: Final = 6
 _GREY: Final = 127
 
 
@@ -91,11 +96,46 @@ class Degrade:
 
 def add_noise(samples: Samples, snr_db: float, rng: np.random.Generator) -> Samples:
     """Add white noise with a signal-to-noise ratio over the whole clip; silence stays silent."""
-    noise = rng.standard_normal(len(samples))
+    return _mix(samples, rng.standard_normal(len(samples)), snr_db)
+
+
+def add_babble(samples: Samples, snr_db: float, rng: np.random.Generator) -> Samples:
+    """Add six voices that talk at once, with a signal-to-noise ratio over the whole clip; silence stays silent.
+
+    They are those of puppets, each another person in another manner, so no recording is needed.
+    """
+    babble = np.zeros(len(samples))
+    for _ in range(_TALKERS):
+        speaker = VoiceIdentity.draw(rng, female=rng.random(), age_years=rng.uniform(20, 70))
+        manner = list(MANNERS)[int(rng.integers(len(MANNERS)))]
+        said = speak(manner, speaker, rng.random(), len(samples) / SAMPLE_RATE_HZ, rng).samples
+        babble += said / np.sqrt(np.mean(said**2))
+    return _mix(samples, babble, snr_db)
+
+
+def _mix(samples: Samples, noise: NDArray[np.float64], snr_db: float) -> Samples:
+    """Add noise (m,), scaled to a signal-to-noise ratio over the whole clip."""
     power = float(np.mean(samples.astype(np.float64) ** 2))
     scale = np.sqrt(power / 10 ** (snr_db / 10) / np.mean(noise**2))
     noisy: Samples = (samples + scale * noise).astype(np.float32)
     return noisy
+
+
+def change_loudness(samples: Samples, gain_db: float, _: np.random.Generator) -> Samples:
+    """Multiply the sound; what is beyond -1 to 1 is clipped, as in a file."""
+    louder: Samples = np.clip(samples * 10 ** (gain_db / 20), -1, 1).astype(np.float32)
+    return louder
+
+
+def limit_band(samples: Samples, highest_hz: float, _: np.random.Generator) -> Samples:
+    """Keep the band from 300 Hz to ``highest_hz`` and round every sample to 8 bits by mu-law, as a telephone does."""
+    hz = np.maximum(np.fft.rfftfreq(len(samples), 1 / SAMPLE_RATE_HZ), 1)
+    # Butterworth filters of order 4 and 10.
+    band = 1 / np.sqrt((1 + (_TELEPHONE_HZ / hz) ** 8) * (1 + (hz / highest_hz) ** 20))
+    level = np.clip(np.fft.irfft(np.fft.rfft(samples) * band, len(samples)), -1, 1)
+    code = np.round(127 * np.log1p(255 * np.abs(level)) / np.log(256)) / 127
+    heard: Samples = (np.sign(level) * np.expm1(code * np.log(256)) / 255).astype(np.float32)
+    return heard
 
 
 def shift_sound(samples: Samples, seconds: float, _: np.random.Generator) -> Samples:
@@ -143,6 +183,32 @@ DEGRADATIONS: Final[Mapping[str, Degradation]] = {
             clean=_CLEAN_DB,
             limits=(-100, 100),
             sound=add_noise,
+        ),
+        Degradation(
+            "babble",
+            (20, 15, 10, 5, 0),
+            "dB",
+            "signal-to-noise ratio of six other voices",
+            clean=_CLEAN_DB,
+            limits=(-100, 100),
+            sound=add_babble,
+        ),
+        Degradation(
+            "loudness",
+            (-6, 6, -12, 12),
+            "dB",
+            "change of the loudness, clipped at full scale",
+            limits=(-60, 60),
+            sound=change_loudness,
+        ),
+        Degradation(
+            "telephone",
+            (3400, 2400),
+            "Hz",
+            "upper end of a telephone's band, from 300 Hz on",
+            clean=_CLEAN_HZ,
+            limits=(600, SAMPLE_RATE_HZ / 2),
+            sound=limit_band,
         ),
         Degradation(
             "blur",

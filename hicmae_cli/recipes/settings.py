@@ -8,20 +8,19 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Final, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from hicmae_cli.errors import WeightsError
 from hicmae_cli.modalities import Modality
-from hicmae_cli.model_input import LOG_MEL_BINS, LOG_MEL_FRAMES, WINDOW_S
 from hicmae_cli.models.config import AUDIO_GRID, DECODERS, TEMPERATURE, VIDEO_GRID, Architecture, DecoderDims, MaskKind
 from hicmae_cli.models.losses import AUTO, LOSSES
-from hicmae_cli.recipes.policy import parse_policy
+from hicmae_cli.recipes.augmentation_settings import AugmentationSettings
 from hicmae_cli.recipes.setting_types import Epochs, Layers, OneOf, Probability, Share, Steps, Unit
 from hicmae_cli.recipes.shared_settings import BaseRate, BatchSize, Betas, DropPath, LeastRate, Settings, TotalEpochs
 from hicmae_cli.weights.info import Sampling, Selection
 
 
-class FinetuneSettings(Settings):
+class FinetuneSettings(AugmentationSettings):
     """The settings of a fine-tuning run (HiCMAE, section 4.2)."""
 
     phase: ClassVar[str] = "fine-tuning"
@@ -97,49 +96,6 @@ class FinetuneSettings(Settings):
     ema_decay: float | None = Field(
         None, gt=0, lt=1, description="Validate and keep a moving average of the weights with this decay, e.g. 0.9999."
     )
-    # Augmentation of the faces
-    rand_augment: str = Field(
-        "rand-m7-n4-mstd0.5-inc1",
-        description="RandAugment policy as in timm: m magnitude, n operations, mstd spread; an empty text is none.",
-    )
-    crop_area: Annotated[tuple[float, float], Unit("share of the picture")] = Field(
-        (0.08, 1.0), strict=False, description="Least and greatest area of the random crop; [1, 1] does not crop."
-    )
-    flip: Probability = Field(0.5, ge=0, le=1, description="Mirror the faces.")
-    colour_jitter: Share = Field(
-        0.0, ge=0, le=1, description="Change brightness, contrast, saturation and tint by up to this share."
-    )
-    erase: Probability = Field(0.25, ge=0, le=1, description="Replace one box of the faces by noise.")
-    frame_jitter: Share = Field(
-        0.0, ge=0, le=1, description="Share of the frames that are shown one frame too early or too late."
-    )
-    wobble_px: Annotated[float, Unit("px")] = Field(
-        0.0,
-        ge=0,
-        le=16,
-        description="Standard deviation of a random shift of the crop, and half as much in each frame.",
-    )
-    noise_levels: Annotated[int, Unit("grey levels of 256")] = Field(
-        0, ge=0, le=64, description="Greatest amount of noise added to the faces, like that of a codec."
-    )
-    mixup: float = Field(0.8, ge=0, description="Alpha of mixup (blends two clips and their targets); 0 is off.")
-    cutmix: float = Field(1.0, ge=0, description="Alpha of cutmix (pastes a box of another clip); 0 is off.")
-    mix_probability: Probability = Field(1.0, ge=0, le=1, description="Mix a batch at all, by mixup or cutmix.")
-    mix_switch: Probability = Field(0.5, ge=0, le=1, description="Choose cutmix over mixup, where both are on.")
-    mix_audio: bool = Field(False, description="Mix the sound too, in the same shares; the paper leaves it unmixed.")
-    # Augmentation of the sound
-    audio_gain_db: Annotated[float, Unit("dB")] = Field(
-        0.0, ge=0, description="Change the loudness by up to so much either way."
-    )
-    audio_shift_s: Annotated[float, Unit("s")] = Field(
-        0.0, ge=0, lt=WINDOW_S, description="Shift the sound by up to so much either way."
-    )
-    mask_time_frames: Annotated[int, Unit("log-mel frames")] = Field(
-        0, ge=0, lt=LOG_MEL_FRAMES, description="Greatest width of a blanked band of time (SpecAugment)."
-    )
-    mask_mel_bins: Annotated[int, Unit("mel bins")] = Field(
-        0, ge=0, lt=LOG_MEL_BINS, description="Greatest width of a blanked band of frequency (SpecAugment)."
-    )
     # Dropping
     drop_stream: Probability = Field(
         0.0,
@@ -149,19 +105,6 @@ class FinetuneSettings(Settings):
     )
     drop_video_tokens: Share = Field(0.0, ge=0, lt=1, description="Video tokens to drop in each step; saves time.")
     drop_audio_tokens: Share = Field(0.0, ge=0, lt=1, description="Audio tokens to drop in each step; saves time.")
-
-    @field_validator("rand_augment")
-    @classmethod
-    def _is_policy(cls, text: str) -> str:
-        parse_policy(text)
-        return text
-
-    @field_validator("crop_area")
-    @classmethod
-    def _is_share(cls, area: tuple[float, float]) -> tuple[float, float]:
-        if not 0 < area[0] <= area[1] <= 1:
-            raise ValueError(f"expected two rising shares of the picture, above 0 and at most 1, got {list(area)}")
-        return area
 
     @model_validator(mode="after")
     def _fits_together(self) -> FinetuneSettings:
@@ -188,11 +131,6 @@ class FinetuneSettings(Settings):
     def frame_stride(self) -> int | None:
         """Frames from one sampled frame to the next; None if clips are sampled by time."""
         return self.sampling_rate if self.sampling == "frames" else None
-
-    @property
-    def mixes(self) -> bool:
-        """Whether mixup or cutmix mixes the clips of a batch; a regression never mixes."""
-        return self.mix_probability > 0 and (self.mixup > 0 or self.cutmix > 0)
 
 
 class PretrainSettings(Settings):

@@ -107,9 +107,13 @@ def _read_cache(cache: Path | None) -> Mapping[str, list[Any]]:
 def hash_tensors(weight: Path) -> str:
     """Hash names, types, shapes and bytes of the tensors of a ``.safetensors`` file; its metadata do not count.
 
+    An ``.onnx`` file, which a training can start from too, is hashed as a whole.
+
     Raises:
         WeightsError: the file is not a safetensors file.
     """
+    if weight.suffix == ".onnx":
+        return compute_sha256(weight)
     digest = hashlib.sha256()
     try:
         with weight.open("rb") as file:

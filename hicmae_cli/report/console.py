@@ -57,11 +57,23 @@ def assign_letters(labels: Sequence[str]) -> dict[str, str]:
     return letters
 
 
-def demo_notice(name: str, info: WeightInfo) -> str | None:
-    """Return the line that must accompany a model that was not trained on real people; None for other models."""
-    if not info.is_demo:
-        return None
-    return f"{name} was trained on computer-drawn people and synthetic voices: a demo that cannot judge real people."
+def weight_notice(name: str, info: WeightInfo) -> str | None:
+    """Return the line that must accompany a weight; None if its metadata say none of it.
+
+    It says what the weight was trained on, how often it was right on people it had not seen, and what it cannot judge.
+    A weight that was trained on puppets cannot judge real people even if its metadata do not say so.
+    """
+    if info.is_demo and not info.cannot_judge:
+        return one_line(
+            f"{name} was trained on computer-drawn people and synthetic voices: a demo that cannot judge real people."
+        )
+    facts = [f"{name} was trained on {info.trained_on}."] if info.trained_on else []
+    if info.held_out:
+        scores = "; ".join(map(str, info.held_out))
+        facts.append(f"On people {'it' if facts else name} had not seen: {scores}.")
+    if info.cannot_judge:
+        facts.append(f"{'It' if facts else name} cannot judge {info.cannot_judge}.")
+    return one_line(" ".join(facts)) if facts else None
 
 
 def licence_line(name: str, info: WeightInfo) -> str:
@@ -117,7 +129,7 @@ def prediction_text(files: Sequence[FileResult], name: str, info: WeightInfo) ->
         name: the weight's name.
         info: its metadata.
     """
-    lines = [licence_line(name, info), *filter(None, [demo_notice(name, info)])]
+    lines = [licence_line(name, info), *filter(None, [weight_notice(name, info)])]
     for file in files:
         if file.failed:
             lines.append(f"failed {_failure(file)}")

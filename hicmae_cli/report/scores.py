@@ -62,6 +62,8 @@ def scores_markdown(document: Mapping[str, Any], weights: str) -> str:
     info = document["weights"]
     fold = document.get("fold")
     lines = [f"# {document.get('dataset', 'scores')}" + (f", {_name_fold(fold)}" if fold else ""), ""]
+    if limits := info.get("cannot_judge"):
+        lines += [f"> The weight cannot judge {limits}.", ""]
     for text in document.get("warnings", ()):
         lines += [f"> **Warning:** {text}.", ""]
     lines += [f"- {sentence}" for sentence in document.get("protocol", ())]

@@ -28,7 +28,7 @@ from hicmae_cli.training.runs import SETTINGS
 from hicmae_cli.weights.catalogue import find_weight
 from hicmae_cli.weights.record import find_records
 from hicmae_cli.weights.run_folder import locate_fold
-from hicmae_cli.weights.suffixes import SAFETENSORS
+from hicmae_cli.weights.suffixes import ONNX, SAFETENSORS
 
 RECIPE = "recipe.toml"
 _REPLACED = {
@@ -145,7 +145,7 @@ def _list_changes(
     changed = list_data_changes(record.run.data, _hash_now(record, manifest, root))
     if record.run.init is not None:
         name = str(init or record.parameters.get("init"))
-        start = find_weight(name, SAFETENSORS)
+        start = find_weight(name, SAFETENSORS) or find_weight(name, ONNX)
         if start is None or hash_tensors(start) != record.run.init.tensors_sha256:
             changed.append(f"the weight to start from, {name}, is another one")
     return changed

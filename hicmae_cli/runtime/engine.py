@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,7 +32,7 @@ class Engine(Protocol):
         ...
 
 
-def softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+def softmax(logits: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     """Probabilities over the last axis, in float64 so that they sum to one."""
     shifted = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
     return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
@@ -51,13 +51,16 @@ def to_outputs(logits: NDArray[np.float32], kind: Kind) -> NDArray[np.float64]:
     return sigmoid(logits) if kind == "multilabel" else softmax(logits)
 
 
-def score_batches(engine: Engine, clips: Sequence[Clip], batch_size: int = 4) -> NDArray[np.float64]:
+def score_batches(
+    engine: Engine, clips: Sequence[Clip], batch_size: int = 4, *, temperatures: Sequence[float] | None = None
+) -> NDArray[np.float64]:
     """Run the model on clips -> (len(clips), C): see ``to_outputs``.
 
     Args:
         engine: the model.
         clips: its inputs.
         batch_size: clips per call; small batches keep memory flat.
+        temperatures: of each clip; by default 1, the model's own probabilities.
 
     Raises:
         WeightsError: an output is not finite.
@@ -68,4 +71,6 @@ def score_batches(engine: Engine, clips: Sequence[Clip], batch_size: int = 4) ->
     rows = np.concatenate(parts) if parts else np.zeros((0, len(engine.info.labels)), np.float32)
     if not np.isfinite(rows).all():
         raise WeightsError("the model's output is not finite: its weights are damaged")
+    if temperatures is not None and engine.info.kind == "classification":
+        return softmax(rows.astype(np.float64) / np.reshape(temperatures, (-1, 1)))
     return to_outputs(rows, engine.info.kind)

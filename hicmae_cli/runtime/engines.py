@@ -26,6 +26,8 @@ class EngineKind:
         name: value of the parameter ``engine``.
         suffix: suffix of the weight files that it reads.
         open: opens a weight file, given the device and the number of CPU threads (0: the library's choice).
+        also_reads: suffix of another format whose files it reads if the weight has none of its own; empty if there is
+            none.
         needs: packages that it needs beyond the base install; all of them are in the extra ``train``.
         convert: makes a weight file of its format from a ``.safetensors`` file; None if it cannot be made.
         convert_needs: packages for that.
@@ -35,6 +37,7 @@ class EngineKind:
     name: str
     suffix: str
     open: Callable[[Path, str, int], Engine]
+    also_reads: str = ""
     needs: tuple[str, ...] = ()
     convert: Callable[[Path, Path], object] | None = None
     convert_needs: tuple[str, ...] = ()
@@ -86,7 +89,7 @@ ENGINES: Final = {
             convert_needs=("torch", "torchvision", "onnx", "onnxscript"),
             export_option="--onnx",
         ),
-        EngineKind("torch", SAFETENSORS, _open_torch, needs=("torch",)),
+        EngineKind("torch", SAFETENSORS, _open_torch, also_reads=ONNX, needs=("torch",)),
     )
 }
 """By name, in the order in which ``auto`` tries them."""

@@ -39,7 +39,7 @@ def open_engine(weights: str, engine: str = "auto", device: str = "auto", thread
             f"{weights}: the {kind.name} engine needs {', '.join(missing)}: {install_hint('train')}"
             + _hint_at_others(weights, kind, ", or use ")
         )
-    opened = kind.open(find_weight(weights, kind.suffix) or _convert(weights, kind), device, threads)
+    opened = kind.open(_find_file(weights, kind) or _convert(weights, kind), device, threads)
     if opened.info.task not in KINDS:
         raise WeightsError(f"{weights}: is a {opened.info.task} model; expected one of {', '.join(KINDS)}")
     return opened
@@ -52,9 +52,14 @@ def describe_weight(weights: str, engine: Engine) -> ModelRecord:
         weights: as given to `open_engine`.
         engine: what it returned.
     """
-    file = find_weight(weights, ENGINES[engine.name].suffix) or find_weight(weights, SAFETENSORS)
+    file = _find_file(weights, ENGINES[engine.name]) or find_weight(weights, SAFETENSORS)
     assert file is not None, "the engine was opened from one of the two"
     return ModelRecord(weights, engine.info, engine.name, engine.device, compute_sha256(file))
+
+
+def _find_file(weights: str, kind: EngineKind) -> Path | None:
+    """Find the file of a weight that an engine reads; None if there is none."""
+    return find_weight(weights, kind.suffix) or (find_weight(weights, kind.also_reads) if kind.also_reads else None)
 
 
 def _choose(weights: str) -> EngineKind:
@@ -68,7 +73,7 @@ def _choose(weights: str) -> EngineKind:
 def _hint_at_others(weights: str, kind: EngineKind, words: str) -> str:
     """Return a hint at another engine that can run the weight, after some words; empty without one."""
     others = (each for each in ENGINES.values() if each != kind and each.is_available())
-    other = next((each for each in others if find_weight(weights, each.suffix)), None)
+    other = next((each for each in others if _find_file(weights, each)), None)
     return f"{words}engine={other.name!r}" if other else ""
 
 

@@ -129,8 +129,9 @@ def _predict_source(predictor: Predictor, source: OpenSource, info: MediaInfo, o
 
 
 def _score_inputs(engine: Engine, inputs: Sequence[WindowInput]) -> dict[int, Scores]:
-    """Run the model on the inputs of one window -> the output of each track."""
-    rows = score_batches(engine, [each.clip for each in inputs])
+    """Run the model on the inputs of one window -> the output of each track, calibrated if the weight can."""
+    temperatures = [engine.info.find_temperature(each.modality) or 1.0 for each in inputs]
+    rows = score_batches(engine, [each.clip for each in inputs], temperatures=temperatures)
     return {
         each.track: Scores.of(engine.info.labels, row, engine.info.kind) for each, row in zip(inputs, rows, strict=True)
     }

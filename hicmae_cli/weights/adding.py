@@ -61,7 +61,7 @@ def add_weight(
         OSError: the copy cannot be written; names the file.
     """
     check_name(name, force=force)
-    file = _find_file(str(weight))
+    file = find_file(str(weight))
     held = read_info(str(file))
     info = _rename_labels(held, relabel or {}, file)
     _check_labels(held, labels, file)
@@ -87,8 +87,22 @@ def parse_relabel(text: str) -> dict[str, str]:
     return pairs
 
 
-def _find_file(weight: str) -> Path:
-    """Find the file of a weight: a given file itself, or the first format that a name or run has."""
+def write_with_metadata(file: Path, info: WeightInfo, target: Path) -> None:
+    """Write a copy of a weight file with other metadata; its tensors are the same.
+
+    Raises:
+        MissingDependencyError: it is an ``.onnx`` file, and the package ``onnx`` is not installed.
+        OSError: the copy cannot be written; names the file.
+    """
+    _WRITERS[file.suffix](file, info, target)
+
+
+def find_file(weight: str) -> Path:
+    """Find the file of a weight: a given file itself, or the first format that a name or run has.
+
+    Raises:
+        WeightsError: see `find_weight`.
+    """
     given = Path(weight).suffix
     for suffix in sorted(WEIGHT_SUFFIXES, key=lambda suffix: suffix != given):
         if file := find_weight(weight, suffix):

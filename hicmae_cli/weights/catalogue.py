@@ -14,7 +14,7 @@ from hicmae_cli.bundled import find_bundled_dir, find_bundled_file
 from hicmae_cli.errors import WeightsError, one_line
 from hicmae_cli.toml import parse_toml
 from hicmae_cli.weights.run_folder import find_run_weight
-from hicmae_cli.weights.suffixes import SAFETENSORS, WEIGHT_SUFFIXES
+from hicmae_cli.weights.suffixes import WEIGHT_SUFFIXES
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -137,21 +137,6 @@ def find_weight(name_or_path: str, suffix: str) -> Path | None:
         )
     known = [entry.name for entry in read_catalogue()] + list_stored()
     raise WeightsError(f"no weight named {name_or_path!r}, and no such file; known weights: {', '.join(known)}")
-
-
-def find_safetensors(name_or_path: str | Path, purpose: str) -> Path:
-    """Find the ``.safetensors`` file of a weight, by `find_weight`.
-
-    Args:
-        name_or_path: see `find_weight`.
-        purpose: what the file is for, as a verb for the message, such as ``start from``.
-
-    Raises:
-        WeightsError: as `find_weight`, or the weight has no such file.
-    """
-    if file := find_weight(str(name_or_path), SAFETENSORS):
-        return file
-    raise WeightsError(f"{name_or_path}: has no {SAFETENSORS} file to {purpose}")
 
 
 def _sibling(file: Path, suffix: str) -> Path | None:

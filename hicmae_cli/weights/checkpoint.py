@@ -1,4 +1,7 @@
-"""Read and write models as safetensors with JSON metadata. A file must fit its model exactly."""
+"""Read and write models as safetensors with JSON metadata. A file must fit its model exactly.
+
+An ONNX file that holds the parameters by name can be read too.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from hicmae_cli.errors import WeightsError, first_line, one_line
+from hicmae_cli.errors import MissingDependencyError, WeightsError, first_line, install_hint, one_line
 from hicmae_cli.files import write_atomically
 from hicmae_cli.models.build import Network, build_model
 from hicmae_cli.models.classifier import Classifier
@@ -21,7 +24,8 @@ from hicmae_cli.models.pretraining import PretrainingModel
 from hicmae_cli.weights.authors import infer_decoder, infer_dims, to_our_names
 from hicmae_cli.weights.checkpoint_archive import check_tensors, read_archive
 from hicmae_cli.weights.checkpoint_pickle import StoredTensor
-from hicmae_cli.weights.info import METADATA_KEY, WeightInfo
+from hicmae_cli.weights.info import METADATA_KEY, Precision, WeightInfo
+from hicmae_cli.weights.suffixes import ONNX
 
 Shapes = Mapping[str, tuple[int, ...]]
 """Shape of each tensor by its name."""
@@ -66,20 +70,43 @@ def _refuse(source: Path, faults: list[str]) -> None:
         raise WeightsError(f"{source}: the tensors do not fit the model, nothing was loaded:{listed}{more}")
 
 
-def save_classifier(path: Path, model: Classifier, info: WeightInfo) -> None:
-    """Write weights and metadata; the file appears complete or not at all."""
-    _save(path, model, info)
+def save_classifier(path: Path, model: Classifier, info: WeightInfo, *, store: Precision = "float32") -> None:
+    """Write weights and metadata; the file appears complete or not at all.
+
+    Args:
+        path: the ``.safetensors`` file.
+        model: the model.
+        info: its metadata.
+        store: ``float16`` halves the file; it is converted to float32 when it is loaded.
+
+    Raises:
+        WeightsError: a number is too large for float16.
+    """
+    if store == "float16":
+        _refuse(
+            path, [f"too large for float16 {name}" for name, tensor in model.state_dict().items() if _overflows(tensor)]
+        )
+    _save(path, model, info, store)
 
 
-def _save(path: Path, model: torch.nn.Module, info: WeightInfo) -> None:
+def _overflows(tensor: Tensor) -> bool:
+    return not bool(torch.isfinite(tensor.half()).all())
+
+
+def _save(path: Path, model: torch.nn.Module, info: WeightInfo, store: Precision = "float32") -> None:
     state = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    if store == "float16":
+        state = {name: tensor.half() for name, tensor in state.items()}
     with write_atomically(path) as temporary:
         # Not save_file, which ignores the umask and gives its file the mode 0600.
         temporary.write_bytes(save(state, metadata={METADATA_KEY: info.to_json()}))
 
 
 def load_classifier(path: Path) -> tuple[Classifier, WeightInfo]:
-    """Read a ``.safetensors`` weight -> the model in evaluation mode, on the CPU, and its metadata.
+    """Read a weight -> the model in evaluation mode and float32, on the CPU, and its metadata.
+
+    Args:
+        path: a ``.safetensors`` file, or an ``.onnx`` file that holds the parameters by name.
 
     Raises:
         WeightsError: the file cannot be read, its metadata are malformed, it is pre-trained only, or its tensors do
@@ -118,25 +145,40 @@ def load_pretrained(path: Path) -> tuple[PretrainingModel, WeightInfo]:
 
 
 def read_shapes(path: Path) -> tuple[WeightInfo, dict[str, tuple[int, ...]]]:
-    """Read the metadata of a ``.safetensors`` weight and the shapes of its tensors, without loading these.
+    """Read the metadata of a weight and the shapes of its tensors; of a ``.safetensors`` file without loading these.
 
     Raises:
         WeightsError: the file cannot be read, its metadata are malformed, or a tensor does not have a float type.
     """
+    if path.suffix == ONNX:
+        info, state = _read_onnx(path)
+        return info, {name: tuple(tensor.shape) for name, tensor in state.items()}
     with _open_weight(path) as file:
         info = WeightInfo.from_metadata(file.metadata(), path)
         return info, _read_float_shapes(file, path)
 
 
 def read_state(path: Path) -> tuple[WeightInfo, dict[str, Tensor]]:
-    """Read the metadata and tensors of a ``.safetensors`` weight.
+    """Read the metadata and tensors of a weight, in the precision of the file.
 
     Raises:
         WeightsError: the file cannot be read, its metadata are malformed, or a tensor does not have a float type.
     """
+    if path.suffix == ONNX:
+        return _read_onnx(path)
     with _open_weight(path) as file:
         info = WeightInfo.from_metadata(file.metadata(), path)
         return info, {name: file.get_tensor(name) for name in _read_float_shapes(file, path)}
+
+
+def _read_onnx(path: Path) -> tuple[WeightInfo, dict[str, Tensor]]:
+    try:
+        # Importing onnx takes half a second.
+        from hicmae_cli.weights.onnx_parameters import read_parameters
+    except ModuleNotFoundError as error:
+        raise MissingDependencyError(f"{path}: reading its parameters needs onnx: {install_hint('train')}") from error
+    metadata, state = read_parameters(path)
+    return WeightInfo.from_metadata(metadata, path), {name: torch.from_numpy(array) for name, array in state.items()}
 
 
 @contextmanager

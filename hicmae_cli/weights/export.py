@@ -25,7 +25,8 @@ from hicmae_cli.models.encoders import Encoded
 from hicmae_cli.onnx_runtime import import_onnxruntime, open_session, run_session
 from hicmae_cli.tasks import Kind
 from hicmae_cli.weights.checkpoint import load_classifier
-from hicmae_cli.weights.info import METADATA_KEY
+from hicmae_cli.weights.info import METADATA_KEY, STORAGE_KEY, Precision
+from hicmae_cli.weights.onnx_parameters import describe_storage, halve, strip_notes, to_half
 
 # Must come before torch's exporter, which imports ONNX Runtime itself.
 import_onnxruntime()
@@ -54,21 +55,32 @@ class ExportReport:
     limit: float
 
 
-def export_onnx(source: str | Path, target: str | Path) -> ExportReport:
-    """Write a ``.safetensors`` weight as ONNX with the same metadata and a dynamic batch size.
+def export_onnx(source: str | Path, target: str | Path, *, store: Precision = "float32") -> ExportReport:
+    """Write a weight as ONNX with the same metadata and a dynamic batch size.
+
+    The file also says where each parameter is, so that torch can read them from it.
 
     The graph of a weight that was trained on one stream lacks the encoder of the other one; that input is still there,
-    but has no effect.
+    but has no effect. Torch cannot read such a file.
 
     The ONNX checker validates the graph, and ONNX Runtime's outputs are compared with torch's on seeded inputs; the
     file appears only if both pass.
 
+    Args:
+        source: a ``.safetensors`` file, or an ``.onnx`` file that holds the parameters by name.
+        target: the ``.onnx`` file.
+        store: ``float16`` rounds the parameters and halves the file. The graph converts them to float32 again, and is
+            compared with a torch model of the same rounded parameters.
+
     Raises:
-        WeightsError: the source cannot be read, or a logit differs by more than 1e-3. A regression's outputs have no
-            fixed range: the limit is 1e-3 of the largest output if that is above 1.
+        WeightsError: the source cannot be read, a number is too large for float16, or a logit differs by more than
+            1e-3. A regression's outputs have no fixed range: the limit is 1e-3 of the largest output if that is above
+            1.
     """
     target = Path(target)
     model, info = load_classifier(Path(source))
+    if store == "float16":
+        _round(model, target)
     network = model if info.modality == "av" else OneStream(model, info.modality)
     with write_atomically(target) as temporary:
         _write_graph(network, temporary)
@@ -76,7 +88,12 @@ def export_onnx(source: str | Path, target: str | Path) -> ExportReport:
         for node in proto.graph.input:
             # The exporter fixes the batch size of an input that it finds unused.
             node.type.tensor_type.shape.dim[0].dim_param = "batch"
-        onnx.helper.set_model_props(proto, {METADATA_KEY: info.to_json()})
+        strip_notes(proto)
+        if store == "float16":
+            halve(proto)
+        state = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
+        storage = describe_storage(proto, store, state if info.modality == "av" else None)
+        onnx.helper.set_model_props(proto, {METADATA_KEY: info.to_json(), STORAGE_KEY: storage})
         onnx.save(proto, temporary)
         onnx.checker.check_model(str(temporary), full_check=True)
         logits, probabilities, largest = compare(network, temporary, info.kind)
@@ -90,6 +107,20 @@ def export_onnx(source: str | Path, target: str | Path) -> ExportReport:
     opset = next(entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx"))
     size = target.stat().st_size
     return ExportReport(target, opset, size, logits, None if valued else probabilities, sum(_CHECKED_BATCHES), limit)
+
+
+def _round(model: Classifier, target: Path) -> None:
+    """Round the parameters to float16.
+
+    Raises:
+        WeightsError: a number is too large for float16.
+    """
+    try:
+        with torch.no_grad():
+            for name, tensor in model.state_dict().items():
+                tensor.copy_(torch.from_numpy(to_half(tensor.numpy(), name)))
+    except ValueError as error:
+        raise WeightsError(f"{target}: not written: {error}") from error
 
 
 class OneStream(nn.Module):

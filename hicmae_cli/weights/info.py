@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -18,9 +18,12 @@ from hicmae_cli.models.config import Architecture, DecoderDims, ModelDims, find_
 from hicmae_cli.records.facts import Phase, RunFacts
 from hicmae_cli.records.seen import SeenData
 from hicmae_cli.tasks import JOINT, Kind
+from hicmae_cli.weights.facts import HeldOutScore
 
 METADATA_KEY = "hicmae"
 """Key of the JSON text in the metadata of both file formats."""
+STORAGE_KEY = "hicmae.storage"
+"""Key of a second JSON text in an ONNX file: how its numbers are stored, and where each parameter is."""
 OUR_FRONT_END = "hicmae.align/1"
 """Faces that ``faces.align_face`` aligned."""
 AUTHORS_FRONT_END = "openface-similarity/160"
@@ -38,6 +41,10 @@ _ALWAYS_WRITTEN = {"format", "task", "metrics", "created_with"}
 
 Selection = Literal["val", "last", "test-best"]
 """The epoch that was kept: the best on validation clips, the last, or the best on the test clips."""
+OneStream = Literal["video", "audio"]
+"""Streams of a clip that lacks the other one."""
+Precision = Literal["float32", "float16"]
+"""How a file stores the parameters; every engine computes in float32."""
 Sampling = Literal["frames", "time"]
 """How the 16 frames of a clip are chosen: every n-th frame, as the paper does, or one every 0.16 s."""
 
@@ -98,6 +105,7 @@ class WeightInfo(BaseModel):
     layer_fusion: bool = True
     withheld: Literal["zeros", "mean token"] = "zeros"
     temperature: float | None = Field(default=None, gt=0)
+    one_stream_temperatures: dict[OneStream, Annotated[float, Field(gt=0)]] = {}
     sampling: Sampling = "frames"
     frame_step_s: float | None = Field(None, ge=0.01, le=3.75)
     pretraining: PretrainingFacts | None = None
@@ -105,6 +113,10 @@ class WeightInfo(BaseModel):
     filled_in: tuple[str, ...] = ()
     run: RunFacts | None = None
     seen: tuple[SeenData, ...] = ()
+    trained_on: str = ""
+    held_out: tuple[HeldOutScore, ...] = ()
+    cannot_judge: str = ""
+    intended_use: str = ""
 
     @field_validator("labels")
     @classmethod
@@ -216,6 +228,17 @@ class WeightInfo(BaseModel):
             return self.seen
         phase: Phase = "pre-training" if self.task == "pretraining" else "fine-tuning"
         return (SeenData(dataset=self.dataset, phase=phase, fold=self.fold),)
+
+    def find_temperature(self, modality: str) -> float | None:
+        """Return the temperature that was fitted for clips of these streams; None without one.
+
+        A temperature that was fitted with both streams says nothing about clips with one of them.
+        """
+        if self.task != "classification":
+            return None
+        if modality == self.modality:
+            return self.temperature
+        return next((value for stream, value in self.one_stream_temperatures.items() if stream == modality), None)
 
     def with_metrics(self, metrics: Mapping[str, Mapping[str, float]], temperature: float | None = None) -> WeightInfo:
         """Return the metadata of a weight that is written now: with its scores, and the time that the run took."""

@@ -46,10 +46,11 @@ def test_an_exported_weight_lies_beside_its_source_and_says_the_same(weight: Pat
     ("arguments", "code", "said"),
     [
         ([], 2, "choose a format: --onnx"),
+        (["--onnx", "--store", "int4"], 2, "expected float32 or float16"),
         (["--onnx", "--output", "model.pt"], 2, "expected a name that ends in .onnx"),
         (["--onnx", "--weights", "no-such"], 1, "no weight named 'no-such'"),
         (["--onnx", "--weights", "no-such.safetensors"], 1, "no-such.safetensors: no such weight file"),
-        (["--onnx", "--weights", "only.onnx"], 1, "only.onnx: has no .safetensors file to export"),
+        (["--onnx", "--weights", "only.onnx"], 2, "only.onnx is an ONNX file already"),
         (["--onnx", "--weights", "bad.safetensors"], 1, "bad.safetensors: cannot be read"),
         (["--onnx", "--weights", "mine.safetensors", "-o", "bad.safetensors/x.onnx"], 1, "bad.safetensors"),
     ],

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from hicmae_cli.cli.app import app
 from hicmae_cli.cli.flags import FLAGS, to_flags
+from hicmae_cli.evaluation.calibrate_weight import calibrate_weight
 from hicmae_cli.evaluation.comparison.compare import compare
 from hicmae_cli.evaluation.evaluate import evaluate
 from hicmae_cli.evaluation.real_check.check import check_real_people
@@ -103,6 +104,7 @@ CALLS: list[tuple[str, Callable[..., object]]] = [
     ("export", export_onnx),
     ("rerun", rerun),
     ("visualize reconstruction", rebuild_video),
+    ("weights calibrate", calibrate_weight),
     ("weights import", import_weight),
     ("weights import", add_weight),
 ]
@@ -117,6 +119,7 @@ UNTRANSLATED = {
     "prepare": {"dataset"},
     "rerun": {"run"},
     "visualize reconstruction": {"source"},
+    "weights calibrate": {"weight"},
     "weights import": {"file", "name", "source", "weight"},
     # A path that the command has resolved.
     "export": {"source"},

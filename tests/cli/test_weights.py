@@ -43,7 +43,8 @@ def test_the_bundled_weight_is_listed_and_shown() -> None:
     shown = hicmae("weights", "show", "puppets-nano").out
     assert "cannot judge real people" in " ".join(shown.split())
     facts = json.loads(hicmae("weights", "show", "puppets-nano", "--json").out)
-    assert facts["dataset"] == "puppets"
+    assert facts["dataset"] == "puppets" and facts["precision"] == "float16"
+    assert facts["cannot_judge"] == "real people"
     assert facts["metrics"]
 
 
@@ -118,10 +119,8 @@ def test_an_import_can_be_exported(checkpoint: Path, tmp_path: Path) -> None:
     assert facts == json.loads(hicmae("weights", "show", "toy", "--json").out)
 
 
-def test_a_truncated_weight_is_refused(checkpoint: Path, tmp_path: Path, sample: Path) -> None:
-    from hicmae_cli.bundled import find_bundled_file
-
-    whole = find_bundled_file("puppets-nano.safetensors").read_bytes()
+def test_a_truncated_weight_is_refused(toy: Path, tmp_path: Path, sample: Path) -> None:
+    whole = toy.read_bytes()
     (tmp_path / "half.safetensors").write_bytes(whole[: len(whole) // 2])
     run = hicmae("predict", sample, "--weights", tmp_path / "half.safetensors")
     assert run.code == 1

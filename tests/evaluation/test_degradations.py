@@ -40,6 +40,30 @@ def test_noise_has_its_ratio(snr_db: float) -> None:
     assert abs(np.corrcoef(noise[1:], noise[:-1])[0, 1]) < 0.03  # white
 
 
+def test_babble_has_its_ratio_and_is_that_of_the_clip() -> None:
+    murmur = sound("babble", 10) - SOUND
+    assert 10 * np.log10(np.mean(SOUND**2) / np.mean(murmur**2)) == pytest.approx(10, abs=0.01)
+    assert np.corrcoef(murmur[1:], murmur[:-1])[0, 1] > 0.5  # of voices, which are no white noise
+    np.testing.assert_allclose(sound("babble", 0) - SOUND, 10**0.5 * murmur, atol=1e-5)  # a level is more of the same
+    assert not np.array_equal(sound("babble", 10, "b") - SOUND, murmur)
+
+
+def test_louder_sound_is_clipped() -> None:
+    np.testing.assert_allclose(sound("loudness", -12), SOUND * 10**-0.6, rtol=1e-5)
+    louder = sound("loudness", 30)
+    assert np.abs(louder).max() == 1
+    np.testing.assert_allclose(louder[np.abs(louder) < 1], SOUND[np.abs(louder) < 1] * 10**1.5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("highest_hz", [3400, 2400])
+def test_a_telephone_has_a_band(highest_hz: float) -> None:
+    before, after = (np.abs(np.fft.rfft(samples)) ** 2 for samples in (SOUND, sound("telephone", highest_hz)))
+    hz = np.fft.rfftfreq(len(SOUND), 1 / 16000)
+    kept, stopped = (hz > 450) & (hz < 0.8 * highest_hz), (hz < 150) | (hz > 1.5 * highest_hz)
+    assert after[kept].sum() / before[kept].sum() == pytest.approx(1, abs=0.05)
+    assert after[stopped].sum() / before[stopped].sum() < 0.003
+
+
 @pytest.mark.parametrize("seconds", [0.1, 0.8, -0.4])
 def test_sound_comes_later_by_so_many_seconds(seconds: float) -> None:
     late = sound("desync", seconds)
@@ -78,7 +102,7 @@ def test_the_clean_level_changes_nothing_and_every_other_one_something(name: str
     for level in kind.levels:
         assert not np.array_equal(change(name, level), original)
         np.testing.assert_array_equal(change(name, level), change(name, level))
-    if name in ("noise", "occlusion", "drop-frames"):
+    if name in ("noise", "babble", "occlusion", "drop-frames"):
         assert not np.array_equal(change(name, kind.levels[0], "a"), change(name, kind.levels[0], "b"))
 
 
@@ -105,7 +129,7 @@ def test_names_and_ranges_are_read() -> None:
     assert [level for _, level in read("desync")] == list(DEGRADATIONS["desync"].levels)
     assert [each.level for each in parse_degradations({"blur": (2, 1)})] == [2, 1]
     for wrong, message in (
-        ("fog", r"no degradation 'fog'; expected noise, blur"),
+        ("fog", r"no degradation 'fog'; expected noise, babble, loudness"),
         ("noise=loud", r"cannot read the levels 'loud'; write noise=0..20dB, or one level"),
         ("noise=1..2..3", "cannot read"),
         ("noise=30..40", "noise has no level in 30..40; its levels are 20, 15"),

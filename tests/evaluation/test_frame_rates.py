@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from hicmae_cli.bundled import find_bundled_file
 from hicmae_cli.evaluation.evaluate import evaluate
 from hicmae_cli.media import write_video
 from hicmae_cli.preparing.dataset import prepare
@@ -16,7 +17,6 @@ from hicmae_cli.puppets.expression import add_speech, animate_expression
 from hicmae_cli.puppets.identity import Identity
 from hicmae_cli.puppets.render import Renderer
 from hicmae_cli.puppets.voice import VoiceIdentity, speak
-from hicmae_cli.weights.catalogue import find_weight
 from hicmae_cli.weights.checkpoint import load_classifier, save_classifier
 
 RATES = {"12": Fraction(12), "25": Fraction(25), "29.97": Fraction(30000, 1001), "60": Fraction(60)}
@@ -46,9 +46,7 @@ def test_another_frame_rate_of_a_video_gives_the_same_probabilities(tmp_path: Pa
         film(tmp_path / "raw" / label, label, seed)
     done = prepare("folder", tmp_path / "raw", workers=0)
     assert len(done.report.frame_rates) == 6  # all but 25 frames/s
-    bundled = find_weight("puppets-nano", ".safetensors")
-    assert bundled is not None
-    model, info = load_classifier(bundled)
+    model, info = load_classifier(find_bundled_file("puppets-nano.onnx"))
     spreads = {}
     for sampling in ("time", "frames"):
         weight = tmp_path / f"{sampling}.safetensors"

@@ -11,13 +11,14 @@ from rich.console import Console
 from hicmae_cli.labels import CREMA_D_LABELS
 from hicmae_cli.report.console import (
     assign_letters,
-    demo_notice,
     label_colour,
     licence_line,
     print_prediction,
     render_file,
+    weight_notice,
 )
 from hicmae_cli.runtime.results import FileResult, Scores, Track, Window
+from hicmae_cli.weights.facts import HeldOutScore
 from hicmae_cli.weights.info import WeightInfo
 from tests.report.toys import blends, regression
 from tests.runtime.stubs import TOY_REGRESSION, ToyEngine, track, window
@@ -136,10 +137,26 @@ def test_every_label_has_a_colour_of_its_own() -> None:
 
 
 def test_only_a_model_of_drawn_people_carries_the_notice() -> None:
-    assert demo_notice("toy", ToyEngine.info) is None
+    assert weight_notice("toy", ToyEngine.info) is None
     drawn = ToyEngine.info.model_copy(update={"dataset": "puppets"})
-    notice = demo_notice("toy", drawn)
+    notice = weight_notice("toy", drawn)
     assert notice is not None and notice.startswith("toy ") and "cannot judge real people" in notice
+
+
+def test_the_notice_says_what_the_metadata_say_and_no_more() -> None:
+    facts = {
+        "trained_on": "photos",
+        "held_out": (HeldOutScore(what="smiles", metric="accuracy", value=0.9, chance=0.5, n=40),),
+        "cannot_judge": "any single\nperson",
+    }
+    assert weight_notice("toy", ToyEngine.info.model_copy(update=facts)) == (
+        "toy was trained on photos. On people it had not seen: smiles: accuracy 0.90 (chance 0.50, 40 clips). "
+        "It cannot judge any single\\nperson."
+    )
+    some = ToyEngine.info.model_copy(update={"cannot_judge": "anybody"})
+    assert weight_notice("toy", some) == "toy cannot judge anybody."
+    drawn = ToyEngine.info.model_copy(update={"dataset": "puppets", **facts})
+    assert weight_notice("toy", drawn) == weight_notice("toy", ToyEngine.info.model_copy(update=facts))
 
 
 def test_the_licence_line_says_what_and_from_what() -> None:

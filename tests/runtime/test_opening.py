@@ -22,6 +22,7 @@ from hicmae_cli.weights.checkpoint import load_classifier
 from hicmae_cli.weights.export import export_onnx
 from hicmae_cli.weights.suffixes import WEIGHT_SUFFIXES
 from tests.runtime.stubs import ToyEngine, noise
+from tests.weights.test_onnx_parameters import change_storage
 from tests.weights.toys import save_regression, save_toy
 
 
@@ -80,10 +81,11 @@ def test_unknown_engines_and_weights_are_named(toy: Path) -> None:
             open_engine(weights)
 
 
-def test_torch_needs_a_safetensors_file(toy: Path, tmp_path: Path) -> None:
+def test_torch_needs_a_file_with_the_parameters(toy: Path, tmp_path: Path) -> None:
     shutil.copy(toy.with_suffix(".onnx"), tmp_path / "alone.onnx")
+    change_storage(tmp_path / "alone.onnx", None)
     with pytest.raises(
-        WeightsError, match=r"alone\.onnx: there is no \.safetensors file for the torch engine; use engine='onnx'"
+        WeightsError, match=r"alone\.onnx: does not hold the parameters by name: .*use its \.safetensors"
     ):
         open_engine(str(tmp_path / "alone.onnx"), "torch")
 

@@ -12,6 +12,7 @@ import pytest
 import soundfile
 
 from hicmae_cli.errors import SettingsError
+from hicmae_cli.evaluation.calibration import apply_temperature
 from hicmae_cli.faces import Face
 from hicmae_cli.media import Frame, MediaInfo, probe, read_audio, read_frames, write_video
 from hicmae_cli.runtime import sources
@@ -90,6 +91,16 @@ def test_a_silent_track_counts_as_no_sound(tmp_path: Path) -> None:
     without = predict(write_clip(tmp_path / "b.mp4", 3.0, loud=None), LEFT)
     assert "silent" in silent.message
     assert silent.tracks[0].scores == without.tracks[0].scores
+
+
+def test_probabilities_have_the_temperature_of_their_streams(tmp_path: Path) -> None:
+    engine = ToyEngine()
+    engine.info = engine.info.model_copy(update={"temperature": 9.0, "one_stream_temperatures": {"video": 2.0}})
+    path = write_clip(tmp_path / "a.mp4", 2.56, loud=None, bright=255)
+    plain = predict(path, LEFT).tracks[0].scores
+    calibrated = Predictor(engine, detectors=lambda _: FakeDetector((LEFT,))).predict(path).tracks[0].scores
+    expected = apply_temperature(np.array([list(plain.by_name.values())]), 2.0)[0]
+    assert list(calibrated.by_name.values()) == pytest.approx(expected.tolist())
 
 
 def test_without_a_face_the_voice_decides(tmp_path: Path) -> None:

@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 
 from hicmae_cli.errors import WeightsError
+from hicmae_cli.weights.facts import HeldOutScore
 from hicmae_cli.weights.info import METADATA_KEY, WeightInfo
+from tests.weights.toys import DIMS, info_of
 
 PATH = Path("w.safetensors")
 
@@ -110,3 +112,21 @@ def test_how_clips_were_sampled_is_kept_and_older_files_counted_frames() -> None
 def test_a_sampling_that_cannot_be_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(WeightsError, match=next(iter(changes))):
         WeightInfo.from_metadata({METADATA_KEY: json.dumps(fields(**changes))}, PATH)
+
+
+def test_a_temperature_belongs_to_the_streams_that_it_was_fitted_on() -> None:
+    info = info_of(DIMS, 3).model_copy(update={"temperature": 2.0, "one_stream_temperatures": {"video": 3.0}})
+    assert [info.find_temperature(streams) for streams in ("av", "video", "audio")] == [2.0, 3.0, None]
+    heard = info.model_copy(update={"modality": "audio", "one_stream_temperatures": {}})
+    assert [heard.find_temperature(streams) for streams in ("av", "audio")] == [None, 2.0]
+    assert info.model_copy(update={"task": "regression"}).find_temperature("av") is None
+
+
+def test_facts_about_a_weight_are_optional_and_survive_the_file() -> None:
+    assert not {"trained_on", "held_out", "cannot_judge", "intended_use"} & info_of(DIMS, 3).to_dict().keys()
+    score = HeldOutScore(what="smiles", metric="accuracy", value=0.9, chance=0.5, n=40)
+    info = info_of(DIMS, 3).model_copy(update={"held_out": (score,), "cannot_judge": "anybody"})
+    assert WeightInfo.model_validate_json(info.to_json()) == info
+    assert str(score) == "smiles: accuracy 0.90 (chance 0.50, 40 clips)"
+    with pytest.raises(ValueError, match="less than or equal to 1"):
+        HeldOutScore(what="smiles", metric="accuracy", value=90, n=40)

@@ -8,9 +8,9 @@ import pytest
 from hicmae_cli.bundled import DEFAULT_WEIGHT, find_bundled_dir
 from hicmae_cli.errors import WeightsError
 from hicmae_cli.weights import catalogue
-from hicmae_cli.weights.catalogue import locate_store
+from hicmae_cli.weights.catalogue import locate_store, read_catalogue
 from hicmae_cli.weights.info import METADATA_KEY
-from hicmae_cli.weights.reading import METADATA_READERS, read_card, read_info
+from hicmae_cli.weights.reading import METADATA_READERS, read_card, read_info, read_precision
 from hicmae_cli.weights.suffixes import WEIGHT_SUFFIXES
 from tests.cli.running import fresh_python
 from tests.weights.toys import DIMS, info_of, save_toy
@@ -38,8 +38,10 @@ def test_a_new_format_is_one_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_bundled_files_say_the_same() -> None:
     ours = read_info(DEFAULT_WEIGHT)
     assert ours.is_demo and ours.variant == "nano"
-    for suffix in (".safetensors", ".onnx"):
-        assert read_info(str(find_bundled_dir() / f"{DEFAULT_WEIGHT}{suffix}")) == ours
+    (entry,) = (entry for entry in read_catalogue() if entry.name == DEFAULT_WEIGHT)
+    for file in entry.files:
+        assert read_info(str(find_bundled_dir() / file.name)) == ours
+        assert read_precision(str(find_bundled_dir() / file.name)) == "float16"
 
 
 def test_a_given_file_is_read_and_not_its_neighbour(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, default_collate
 
-from hicmae_cli.augmentation.augment import augment_faces, augment_samples, mask_log_mel
+from hicmae_cli.augmentation.faces import augment_faces
+from hicmae_cli.augmentation.sound import augment_log_mel, augment_samples
 from hicmae_cli.clips import PreparedClip, compute_log_mel, read_prepared_clip
 from hicmae_cli.clips.log_mel import MIN_SAMPLES
 from hicmae_cli.corpora.manifest import Sample, describe_fault
@@ -98,7 +99,7 @@ class TrainingClips(Dataset[LabelledItem | str]):
         if settings.modality != "video" and prepared.samples is not None:
             cut = view.cut_audio(prepared.samples)
             if len(cut) >= MIN_SAMPLES:
-                mel = mask_log_mel(compute_log_mel(augment_samples(cut, settings, rng)), settings, rng)
+                mel = augment_log_mel(compute_log_mel(augment_samples(cut, settings, rng)), settings, rng)
         if settings.modality != "audio" and (faces := prepared.decode_faces(view, exact=False)) is not None:
             faces = augment_faces(faces, settings, rng)
         if faces is None and mel is None:

@@ -39,7 +39,7 @@ from hicmae_cli.training.finetuning.task import Task, choose_kind, choose_labels
 from hicmae_cli.training.machine import check_precision
 from hicmae_cli.training.optimiser import warmup_warning
 from hicmae_cli.training.trackers import choose_trackers
-from hicmae_cli.weights.catalogue import find_safetensors
+from hicmae_cli.weights.reading import find_parameters
 from hicmae_cli.weights.run_folder import FOLDS, locate_fold
 
 
@@ -119,7 +119,7 @@ def finetune_folds(
     resolve_loss(settings.loss, kind)
     check_precision(settings.mixed_precision, choose_device(device).type)
     choose_trackers(settings.trackers)
-    start = find_safetensors(init, "start from") if init is not None else None
+    start = find_parameters(init, "start from") if init is not None else None
     # The main process draws puppets, which may take long; the others wait.
     with PartialState(cpu=device == "cpu", timeout=timedelta(days=7)).main_process_first():
         clips = find_clips(dataset, root, manifest, draw_puppets=draw_puppets)

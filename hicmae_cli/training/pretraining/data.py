@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from hicmae_cli.augmentation.augment import multi_scale_crop, random_gain
+from hicmae_cli.augmentation.faces import multi_scale_crop
+from hicmae_cli.augmentation.sound import random_gain
 from hicmae_cli.clips import compute_log_mel
 from hicmae_cli.clips.recording import RandomWindow, Recording, read_random_window, read_whole_window
 from hicmae_cli.errors import TrainingError, first_line

@@ -13,9 +13,9 @@ from hicmae_cli.models.masking import draw_masks
 from hicmae_cli.models.reconstruction import Reconstruction, reconstruct
 from hicmae_cli.report.plots import reconstruction_picture
 from hicmae_cli.runtime.torch_engine import choose_device
-from hicmae_cli.weights.catalogue import find_safetensors
 from hicmae_cli.weights.checkpoint import load_pretrained
 from hicmae_cli.weights.info import PretrainingFacts
+from hicmae_cli.weights.reading import find_parameters
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def rebuild_video(
         SettingsError: a share that hides nothing or everything, or a moment outside the video.
         MediaError: the video cannot be read, or has no face or no sound there.
     """
-    file = find_safetensors(weights, "rebuild with")
+    file = find_parameters(weights, "rebuild with")
     torch_device = choose_device(device)
     model, info = load_pretrained(file)
     facts = info.pretraining

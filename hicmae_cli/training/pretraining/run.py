@@ -29,8 +29,7 @@ from hicmae_cli.training.pretraining.recordings import RecordingList, choose_rec
 from hicmae_cli.training.pretraining.results import PretrainingOutcome
 from hicmae_cli.training.recorder import record_run
 from hicmae_cli.training.trackers import choose_trackers
-from hicmae_cli.weights.catalogue import find_safetensors
-from hicmae_cli.weights.reading import read_info
+from hicmae_cli.weights.reading import find_parameters, read_info
 
 
 @recorded
@@ -100,7 +99,7 @@ def pretrain(
     # The record says what "auto" meant.
     precision = resolve_precision(settings.mixed_precision, device_type)
     settings = settings.model_copy(update={"mixed_precision": precision})
-    start = find_safetensors(init, "start from") if init is not None else None
+    start = find_parameters(init, "start from") if init is not None else None
     choose_trackers(settings.trackers)
     processes = PartialState(cpu=device == "cpu", timeout=timedelta(days=7))
     if not processes.is_main_process:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from hicmae_cli.augmentation.augment import multi_scale_crop
+from hicmae_cli.augmentation.faces import multi_scale_crop
 from hicmae_cli.clips import compute_log_mel, write_prepared_clip
 from hicmae_cli.clips.recording import Recording, read_random_window
 from hicmae_cli.errors import TrainingError

@@ -1,7 +1,8 @@
-"""Augmentation of training clips, with the same random parameters for all frames of a clip.
+"""Augmentation of the faces of training clips, with the same random parameters for all frames of a clip.
 
 Source: HiCMAE, section 4.2, with the usual recipe of video transformers: RandAugment, crop, flip and random erasing, in
-this order.
+this order. The other changes are ours (``camera.py``, ``covering.py``). A recipe that turns one off draws nothing for
+it, so the random numbers of the others stay the same.
 """
 
 from __future__ import annotations
@@ -15,40 +16,58 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from hicmae_cli.augmentation.camera import degrade_faces, grey_faces, light_faces, move_faces, moves
+from hicmae_cli.augmentation.covering import cover_edges, occlude_faces
 from hicmae_cli.augmentation.rand_augment import rand_augment
-from hicmae_cli.model_input import FACE_SIZE_PX, IMAGENET_MEAN, IMAGENET_STD, SAMPLE_RATE_HZ
+from hicmae_cli.model_input import FACE_SIZE_PX, IMAGENET_MEAN, IMAGENET_STD
+from hicmae_cli.recipes.augmentation_settings import AugmentationSettings
 from hicmae_cli.recipes.policy import parse_policy
-from hicmae_cli.recipes.settings import FinetuneSettings
 
 _ASPECT = (3 / 4, 4 / 3)  # width over height of a crop
 _ERASED_AREA, _ERASED_ASPECT = (0.02, 1 / 3), (0.3, 1 / 0.3)
 _TRIALS = 10
-_GAIN = 10.0  # both parameters of the beta distribution
 
 
-def augment_faces(faces: NDArray[np.uint8], settings: FinetuneSettings, rng: np.random.Generator) -> NDArray[np.uint8]:
+def augment_faces(
+    faces: NDArray[np.uint8], settings: AugmentationSettings, rng: np.random.Generator
+) -> NDArray[np.uint8]:
     """Augment a clip (16, 160, 160, 3) uint8 by the recipe -> the same shape; the input is not changed.
 
-    In this order: time jitter, RandAugment, crop, flip, wobble, noise, colour, erasing.
+    In this order: time jitter, edges, RandAugment, crop, flip, moves, occlusion, light, blur and compression, noise,
+    colour, grey, erasing.
     """
+    given = faces
     if settings.frame_jitter:
         faces = _jitter_frames(faces, settings.frame_jitter, rng)
+    if settings.edges and rng.random() < settings.edges:
+        faces = faces.copy() if faces is given else faces
+        cover_edges(faces, rng)
     policy = parse_policy(settings.rand_augment)
     if policy is not None:
         faces = rand_augment(faces, policy, rng)
     top, left, height, width = random_crop(settings.crop_area, rng)
-    faces = faces[:, top : top + height, left : left + width]
-    faces = faces.copy() if (height, width) == (FACE_SIZE_PX, FACE_SIZE_PX) else _resized(faces)
+    if (height, width) != (FACE_SIZE_PX, FACE_SIZE_PX):
+        faces = _resize(faces[:, top : top + height, left : left + width])
+    elif faces is given:
+        faces = faces.copy()
     if rng.random() < settings.flip:
         # Frames are contiguous in memory now, which makes the flip four times as fast.
         for face in faces:
             cv2.flip(face, 1, dst=face)
-    if settings.wobble_px:
-        faces = _wobble(faces, settings.wobble_px, rng)
+    if moves(settings):
+        move_faces(faces, settings, rng)
+    if settings.occlude and rng.random() < settings.occlude:
+        occlude_faces(faces, rng)
+    if settings.light:
+        light_faces(faces, settings.light, rng)
+    if settings.blur_px or settings.least_face_px or settings.jpeg:
+        degrade_faces(faces, settings, rng)
     if settings.noise_levels:
         faces = _add_noise(faces, settings.noise_levels, rng)
     if settings.colour_jitter:
         faces = _jitter_colour(faces, settings.colour_jitter, rng)
+    if settings.grey and rng.random() < settings.grey:
+        grey_faces(faces)
     if rng.random() < settings.erase:
         _erase(faces, rng)
     return faces
@@ -73,10 +92,10 @@ def multi_scale_crop(faces: NDArray[np.uint8], scales: Sequence[float], rng: np.
     if height == width == FACE_SIZE_PX:
         return faces
     top, left = (FACE_SIZE_PX - height) // 4 * down, (FACE_SIZE_PX - width) // 4 * right
-    return _resized(faces[:, top : top + height, left : left + width])
+    return _resize(faces[:, top : top + height, left : left + width])
 
 
-def _resized(faces: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _resize(faces: NDArray[np.uint8]) -> NDArray[np.uint8]:
     out = np.empty((len(faces), FACE_SIZE_PX, FACE_SIZE_PX, 3), np.uint8)
     for face, resized in zip(faces, out, strict=True):
         cv2.resize(face, resized.shape[:2], dst=resized, interpolation=cv2.INTER_LINEAR)
@@ -88,25 +107,6 @@ def _jitter_frames(faces: NDArray[np.uint8], share: float, rng: np.random.Genera
     moved = rng.choice([-1, 0, 1], len(faces), p=[share / 2, 1 - share, share / 2])
     jittered: NDArray[np.uint8] = faces[np.clip(np.arange(len(faces)) + moved, 0, len(faces) - 1)]
     return jittered
-
-
-def _wobble(faces: NDArray[np.uint8], spread_px: float, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Re-crop each frame with a small random shift and scale, like landmark jitter.
-
-    All frames share a shift with the deviation ``spread_px``; each frame has its own with half of it. The size changes
-    by the same amounts at the edges.
-    """
-    middle = (FACE_SIZE_PX - 1) / 2
-    shared, own = rng.normal(0, spread_px, 3), rng.normal(0, spread_px / 2, (len(faces), 3))
-    out = np.empty_like(faces)
-    for t, (right, down, wider) in enumerate(shared + own):
-        scale = 1 + wider / middle
-        offset = middle * (1 - scale)
-        matrix = np.array([[scale, 0, right + offset], [0, scale, down + offset]])
-        cv2.warpAffine(
-            faces[t], matrix, faces[t].shape[:2], dst=out[t], flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        )
-    return out
 
 
 def _add_noise(faces: NDArray[np.uint8], most: int, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -181,31 +181,3 @@ def _jitter_colour(faces: NDArray[np.uint8], strength: float, rng: np.random.Gen
     mix = saturation * np.eye(3) + (1 - saturation) / 3  # towards the grey of the same pixel
     matrix = np.concatenate((tint[:, None] * contrast * mix, (tint * 128 * (1 - contrast))[:, None]), axis=1)
     return np.asarray(cv2.transform(faces.reshape(-1, 1, 3), matrix), np.uint8).reshape(faces.shape)
-
-
-def random_gain(rng: np.random.Generator) -> np.float32:
-    """Draw a factor for a clip's sound: Beta(10, 10) + 0.5, so 0.5 to 1.5 and mostly near 1."""
-    return np.float32(rng.beta(_GAIN, _GAIN) + 0.5)
-
-
-def augment_samples(
-    samples: NDArray[np.float32], settings: FinetuneSettings, rng: np.random.Generator
-) -> NDArray[np.float32]:
-    """Change the gain of a clip's sound (n,) and shift it a little in time -> (n,)."""
-    gain = np.float32(10 ** (rng.uniform(-1, 1) * settings.audio_gain_db / 20))
-    shift = int(rng.uniform(-1, 1) * settings.audio_shift_s * SAMPLE_RATE_HZ)
-    if settings.audio_gain:
-        gain *= random_gain(rng)
-    return (np.roll(samples, shift) * gain).astype(np.float32)
-
-
-def mask_log_mel(mel: NDArray[np.float32], settings: FinetuneSettings, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Blank a band of time and a band of frequency (SpecAugment, Park et al. 2019): (256, 128) -> same."""
-    mel = mel.copy()
-    for axis, widest in ((0, settings.mask_time_frames), (1, settings.mask_mel_bins)):
-        width = int(rng.integers(0, widest + 1))
-        start = int(rng.integers(0, mel.shape[axis] - width + 1))
-        band = [slice(None), slice(None)]
-        band[axis] = slice(start, start + width)
-        mel[tuple(band)] = 0
-    return mel
