@@ -51,6 +51,9 @@ _RULES: Final = {
 }
 
 
+_STREAMS: Final = {"faces": "video", "voices": "audio", "pairs": "av"}
+
+
 def check_real_people(
     *,
     weights: str | Path = DEFAULT_WEIGHT,
@@ -180,7 +183,7 @@ def _score(
     }
     errors: list[CalibrationScores] = []
     for name, (true, shown, table) in files.items():
-        error = score_calibration(name, true, shown, table, labels, info.temperature)
+        error = score_calibration(name, true, shown, table, labels, info.find_temperature(_STREAMS[name]))
         errors += [] if error is None else [error]
     names = [face.file for face in faces] + [voice.file for voice in voices]
     rows = [*own.faces, *own.voices]

@@ -10,7 +10,7 @@ import numpy as np
 
 from hicmae_cli.clips import Clip
 from hicmae_cli.evaluation.real_check.folders import Photos, Sounds, open_crops, read_voice
-from hicmae_cli.evaluation.real_check.inputs import CHANGES, make_face_clip, make_grey, make_voice_clips
+from hicmae_cli.evaluation.real_check.inputs import CHANGES, degrade_voice, make_face_clip, make_grey, make_voice_clips
 from hicmae_cli.evaluation.real_check.measures import Table
 from hicmae_cli.evaluation.real_check.scores import FOUR
 from hicmae_cli.runtime.engine import Engine, score_batches
@@ -58,8 +58,8 @@ def judge_voices(engine: Engine, sounds: Sounds, on_clip: Callable[[], None]) ->
     for voice in sounds.tested:
         samples = read_voice(sounds.manifest, voice)
         own.append(_judge(engine, make_voice_clips(samples, stride)))
-        for name, change in CHANGES.items():
-            changed[name].append(_judge(engine, make_voice_clips(change(samples, voice.file), stride)))
+        for name, rows in changed.items():
+            rows.append(_judge(engine, make_voice_clips(degrade_voice(samples, name, voice.file), stride)))
         on_clip()
     return np.stack(own), {name: np.stack(rows) for name, rows in changed.items()}
 

@@ -163,10 +163,7 @@ class RealCheck:
             },
             "voices": None if self.voices is None else self.voices.to_dict(),
             "pairs": None if self.pairs is None else self.pairs.to_dict(),
-            "calibration": {
-                "temperature": self.info.temperature,
-                "errors": [scores.to_dict() for scores in self.calibration],
-            },
+            "calibration": [scores.to_dict() for scores in self.calibration],
             "requirements": [requirement.to_dict() for requirement in self.requirements],
             "warnings": list(self.warnings),
         }
@@ -245,12 +242,19 @@ class RealCheck:
         )
 
     def _list_errors(self) -> Grid:
-        temperature = self.info.temperature
-        after = "no temperature" if temperature is None else f"with temperature {temperature:.2f}"
         return Grid(
             "calibration error",
-            ("files", "n", "without temperature", after),
-            tuple((row.files, str(row.before.n), str(row.before), _show(row.after)) for row in self.calibration),
+            ("files", "n", "before", "after", "temperature"),
+            tuple(
+                (
+                    row.files,
+                    str(row.before.n),
+                    str(row.before),
+                    _show(row.after),
+                    _NOTHING if row.temperature is None else f"{row.temperature:.2f}",
+                )
+                for row in self.calibration
+            ),
         )
 
     def _list_requirements(self) -> Grid:

@@ -176,15 +176,22 @@ class CalibrationScores:
         files: ``faces``, ``voices`` or ``pairs``.
         before: the error of the model's own probabilities.
         after: the error after the weight's temperature; None without one.
+        temperature: that of the weight for these streams; None without one.
     """
 
     files: str
     before: Measure
     after: Measure | None
+    temperature: float | None
 
     def to_dict(self) -> dict[str, Any]:
         """The entry in the JSON document."""
-        return {"files": self.files, "before": self.before.to_dict(), "after": _to_dict(self.after)}
+        return {
+            "files": self.files,
+            "before": self.before.to_dict(),
+            "after": _to_dict(self.after),
+            "temperature": self.temperature,
+        }
 
 
 def score_faces(
@@ -344,7 +351,7 @@ def score_calibration(
     after = None
     if temperature is not None:
         after = measure_ece(apply_temperature(shown, temperature), numbers, own)
-    return CalibrationScores(files, measure_ece(shown, numbers, own), after)
+    return CalibrationScores(files, measure_ece(shown, numbers, own), after, temperature)
 
 
 def _to_dict(measure: Measure | None) -> dict[str, Any] | None:
