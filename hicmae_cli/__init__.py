@@ -16,6 +16,7 @@ from hicmae_cli.errors import MissingDependencyError, install_hint
 if TYPE_CHECKING:
     from hicmae_cli.api import load_weight, predict
     from hicmae_cli.corpora.manifest import read_manifest
+    from hicmae_cli.corpora.merging import merge_manifests as merge
     from hicmae_cli.embedding.clips import embed_clips
     from hicmae_cli.embedding.probe import probe
     from hicmae_cli.embedding.recordings import embed_recordings as embed
@@ -45,6 +46,7 @@ __all__ = [
     "export_onnx",
     "finetune",
     "load_weight",
+    "merge",
     "predict",
     "prepare",
     "pretrain",
@@ -67,6 +69,7 @@ _PLACES = {
     "export_onnx": "weights.export:export_onnx",
     "finetune": "training.finetuning.folds:finetune_folds",
     "load_weight": "api:load_weight",
+    "merge": "corpora.merging:merge_manifests",
     "predict": "api:predict",
     "prepare": "preparing.dataset:prepare",
     "pretrain": "training.pretraining.run:pretrain",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+from collections.abc import Mapping
 from typing import Any
 
 if sys.version_info >= (3, 11):
@@ -18,3 +20,11 @@ def parse_toml(text: str) -> dict[str, Any]:
         ValueError: not valid TOML; the message has the line.
     """
     return tomllib.loads(text)
+
+
+def format_toml(value: Any) -> str:
+    """Write a number, a text, a truth value, a list or a table of them as the value of a TOML key."""
+    if isinstance(value, Mapping):
+        pairs = (f"{json.dumps(name, ensure_ascii=False)} = {format_toml(each)}" for name, each in value.items())
+        return f"{{{', '.join(pairs)}}}"
+    return json.dumps(value)

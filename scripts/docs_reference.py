@@ -197,6 +197,7 @@ RESULTS = (
     "runtime.results.Scores",
     "runtime.results.FaceBox",
     "preparing.dataset.PreparedDataset",
+    "corpora.merging.MergedList",
     "training.finetuning.results.FinetuningResult",
     "training.pretraining.results.PretrainingOutcome",
     "runtime.engine.Engine",

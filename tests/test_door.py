@@ -25,6 +25,7 @@ NAMES = [
     "export_onnx",
     "finetune",
     "load_weight",
+    "merge",
     "predict",
     "prepare",
     "pretrain",

@@ -150,3 +150,34 @@ def test_numbers_of_ones_own_go_the_same_road(tmp_path: Path, monkeypatch: pytes
     )
     assert scored.code == 0, scored.err
     assert json.loads(Path("again.json").read_text())["metrics"] == document["metrics"]
+
+
+@pytest.mark.slow
+def test_faces_and_voices_of_other_people_go_the_same_road(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures and sounds, merged into one list, train one model; each stream is scored on the clips that have it."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("photos", "emodb"):
+        make_fake(name, tmp_path / name)
+        assert hicmae("prepare", name, "--root", name, "--workers", 1).code == 0
+    lists = [f"{name}={name}/prepared/{name}.csv" for name in ("photos", "emodb")]
+    merged = hicmae("merge", *lists, "--labels", "happiness,sadness", "-o", "mixed.csv")
+    assert merged.code == 0, merged.err
+
+    settings = [word for key, value in SMALL.items() for word in ("--set", f"{key}={value}")]
+    tune = ["finetune", "--manifest", "mixed.csv", "--recipe", "own-data", "--device", "cpu", *settings]
+    tuned = hicmae(*tune, "--output", "run")
+    assert tuned.code == 0, tuned.err + tuned.out
+    assert hicmae(*tune, "--output", "again").code == 0
+    assert Path("run/best.safetensors").read_bytes()[-64:] == Path("again/best.safetensors").read_bytes()[-64:]
+    scored = hicmae("evaluate", "--manifest", "mixed.csv", "-w", "run", "--modality", "each", "--json", "each.json")
+    assert scored.code == 0, scored.err
+    document = json.loads(Path("each.json").read_text())
+    streams = document["by_modality"]
+    total = streams["av"]["decisions"]
+    assert streams["av"]["skipped"] == 0
+    assert all(0 < own["decisions"] == total - own["skipped"] for own in (streams["video"], streams["audio"]))
+    assert "skipped" in scored.err
+
+    heard = hicmae(*tune, "--set", "modality=audio", "--output", "heard")
+    assert heard.code == 0, heard.err
+    assert "clips that have no audio" in " ".join((heard.out + heard.err).split())

@@ -23,6 +23,9 @@ _COMMANDS = {
     "prepare": LazyCommand(
         "prepare", "Find and align the faces of a dataset and store them with their sound, ready for training."
     ),
+    "merge": LazyCommand(
+        "merge", "Merge lists of prepared clips into one, with a split by person, for a mixed training."
+    ),
     "pretrain": LazyCommand("pretrain", "Pre-train on unlabelled videos of talking faces, as the paper does."),
     "finetune": LazyCommand(
         "finetune", "Fine-tune a model on a labelled dataset, fold by fold, and test each fold once."

@@ -99,7 +99,9 @@ def finetune(
     labels: Annotated[
         str | None,
         typer.Option(
-            metavar="A,B,…", help="Labels in the order of the outputs; by default the dataset's order, or alphabetical."
+            metavar="A,B,…",
+            help="Labels in the order of the outputs, by default the dataset's order, or alphabetical; clips of other "
+            "labels are skipped.",
         ),
     ] = None,
     licence: Annotated[str | None, typer.Option(help="Licence of the weight.")] = None,
@@ -273,7 +275,8 @@ class _Display:
     def split(self, parts: Split[Sample]) -> None:
         """Print the number of clips in each part."""
         self.test_clips = len(parts.test)
-        counts = f"{len(parts.train)} clips to train on, "
+        drawn = f" ({self.settings.epoch_clips} drawn for each epoch)" if self.settings.epoch_clips else ""
+        counts = f"{len(parts.train)} clips to train on{drawn}, "
         if self.settings.selection == "val":
             people = {sample.speaker for sample in parts.validation}
             who = f" of {len(people)} other people" if people - {""} else ""

@@ -1,4 +1,4 @@
-"""Prepared clips: aligned faces and their sound, read from our ``.mkv`` or from the authors' layout."""
+"""Prepared clips: aligned faces and their sound, read from our ``.mkv``, a picture, or the authors' layout."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from PIL import Image
 
 from hicmae_cli.clips.clip import Clip
 from hicmae_cli.clips.log_mel import MIN_SAMPLES, compute_log_mel
+from hicmae_cli.clips.stills import animate_still, seed_by_picture
 from hicmae_cli.clips.views import (
     View,
     draw_timed_view,
@@ -25,7 +26,8 @@ from hicmae_cli.errors import MediaError
 from hicmae_cli.media import Stills, read_audio, read_audio_if_any, read_frames, read_stills, write_video
 from hicmae_cli.model_input import FACE_SIZE_PX, FRAME_STEP_S, SAMPLE_RATE_HZ
 
-_IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp"}
+PICTURE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp"))
+"""Of the face pictures of a clip, and of a still."""
 FOLDER_FPS = 25
 """Assumed frame rate of a folder of face pictures without sound, and of a clip without pictures."""
 # Pictures in a folder last as long as its sound, unless this would be no camera's frame rate.
@@ -43,23 +45,27 @@ class PreparedClip:
             image files; None without video.
         samples: (m,) float32, 16 kHz mono; None without sound.
         timestamps_s: (n,) seconds at which each frame appears, rising from 0; None if no file says so. See `times_s`.
+        is_still: whether ``frames`` is one picture that is shown as long as the sound, and moves a little
+            (``clips/stills.py``).
     """
 
     frames: Frames | None
     samples: NDArray[np.float32] | None
     timestamps_s: NDArray[np.float64] | None = None
+    is_still: bool = False
 
     def __post_init__(self) -> None:
         if self.frames is None and self.samples is None:
             raise ValueError("prepared clip: expected frames or sound, got neither")
+        if self.is_still and (self.frames is None or len(self.frames) != 1):
+            raise ValueError("prepared clip: expected one picture as a still")
 
     @property
     def num_frames(self) -> int:
-        """Number of frames; without video, the number at 25 frames/s."""
-        if self.frames is not None:
+        """Number of frames; the number at 25 frames/s for sound without video, or with a still."""
+        if self.frames is not None and not self.is_still:
             return len(self.frames)
-        assert self.samples is not None
-        return max(1, len(self.samples) * FOLDER_FPS // SAMPLE_RATE_HZ)
+        return max(1, self.num_samples * FOLDER_FPS // SAMPLE_RATE_HZ)
 
     @property
     def num_samples(self) -> int:
@@ -127,27 +133,39 @@ class PreparedClip:
         faces = None
         if modality != "audio" or any(mel is None for mel in mels.values()):
             faces = self._decode([frame for view in views for frame in view.frames], exact=True)
-        clips = {view: Clip(None if faces is None else _stack(faces, view), mel) for view, mel in mels.items()}
+        clips = {view: Clip(None if faces is None else self._show(faces, view), mel) for view, mel in mels.items()}
         return [clips[view] for view in views]
 
-    def decode_faces(self, view: View, *, exact: bool = True) -> NDArray[np.uint8] | None:
+    def decode_faces(
+        self, view: View, *, exact: bool = True, rng: np.random.Generator | None = None
+    ) -> NDArray[np.uint8] | None:
         """Decode the faces (16, 160, 160, 3) of a view and no others; None without video.
 
         Args:
             view: the view.
             exact: see ``Stills.decode``.
+            rng: draws the motion of a still, and nothing for other clips; by default the motion follows from the
+                picture.
 
         Raises:
             MediaError: a picture cannot be read, or the image files have different sizes.
         """
         faces = self._decode(view.frames, exact=exact)
-        return None if faces is None else _stack(faces, view)
+        return None if faces is None else self._show(faces, view, rng)
+
+    def _show(
+        self, faces: Mapping[int, NDArray[np.uint8]], view: View, rng: np.random.Generator | None = None
+    ) -> NDArray[np.uint8]:
+        """Put the faces of a view in order; those of a still move."""
+        if not self.is_still:
+            return np.stack([faces[index] for index in view.frames])
+        return animate_still(faces[0], rng or seed_by_picture(faces[0]))
 
     def _decode(self, frames: Sequence[int], *, exact: bool) -> dict[int, NDArray[np.uint8]] | None:
         """Decode each frame once -> faces by frame index."""
         if self.frames is None:
             return None
-        wanted = sorted(set(frames))
+        wanted = [0] if self.is_still else sorted(set(frames))
         return dict(zip(wanted, _decode(self.frames, wanted, exact=exact), strict=True))
 
     def decode_all(self, *, exact: bool = True) -> PreparedClip:
@@ -166,10 +184,6 @@ class PreparedClip:
             return None
         cut = view.cut_audio(self.samples)
         return compute_log_mel(cut) if len(cut) >= MIN_SAMPLES else None
-
-
-def _stack(faces: Mapping[int, NDArray[np.uint8]], view: View) -> NDArray[np.uint8]:
-    return np.stack([faces[index] for index in view.frames])
 
 
 def _decode(frames: Frames, indices: Sequence[int], *, exact: bool = True) -> list[NDArray[np.uint8]]:
@@ -219,6 +233,19 @@ def _read_face(path: Path) -> tuple[NDArray[np.uint8], tuple[int, int]]:
         raise MediaError(f"{path}: cannot be read as an image: {error}") from error
 
 
+def read_picture_size(path: Path) -> tuple[int, int]:
+    """Read width and height (px) of a picture, as its file stores them, without decoding it.
+
+    Raises:
+        MediaError: the file is missing or not an image.
+    """
+    try:
+        with Image.open(path) as image:
+            return image.size
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise MediaError(f"{path}: cannot be read as an image: {error}") from error
+
+
 def _to_face_size(image: Image.Image) -> NDArray[np.uint8]:
     if image.size != (FACE_SIZE_PX, FACE_SIZE_PX):
         image = image.resize((FACE_SIZE_PX, FACE_SIZE_PX), Image.Resampling.BILINEAR)
@@ -232,7 +259,7 @@ def list_face_files(folder: Path) -> tuple[Path, ...]:
         MediaError: there are none, or the folder cannot be read.
     """
     try:
-        files = tuple(sorted(p for p in folder.iterdir() if p.suffix.lower() in _IMAGE_SUFFIXES))
+        files = tuple(sorted(p for p in folder.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES))
     except OSError as error:
         raise MediaError(f"{folder}: cannot be read ({error.strerror}); check its permissions") from error
     if not files:
@@ -246,7 +273,8 @@ def read_prepared_clip(video: Path | None, audio: Path | None) -> PreparedClip:
     The whole sound is read now; faces are decoded on demand.
 
     Args:
-        video: a folder of face frames (sorted by name) or a prepared ``.mkv``; None for sound only.
+        video: a prepared ``.mkv``, a picture of an aligned face (a still), or a folder of face frames (sorted by name);
+            None for sound only.
         audio: a sound file or the same ``.mkv``; None for a silent clip. A ``.mkv`` without sound counts as silent.
 
     Raises:
@@ -255,6 +283,9 @@ def read_prepared_clip(video: Path | None, audio: Path | None) -> PreparedClip:
     if video is None or video.is_dir():
         frames = None if video is None else list_face_files(video)
         return PreparedClip(frames, None if audio is None else read_audio(audio))
+    if video.suffix.lower() in PICTURE_SUFFIXES:
+        _check_size(video, *read_picture_size(video))
+        return PreparedClip((video,), None if audio is None else read_audio(audio), is_still=True)
     one_file = audio == video
     stills = read_stills(video, with_sound=one_file)
     if stills is not None:
@@ -281,7 +312,7 @@ def _check_size(video: Path, width_px: int, height_px: int) -> None:
     if (width_px, height_px) != (FACE_SIZE_PX, FACE_SIZE_PX):
         raise MediaError(
             f"{video}: is {width_px} x {height_px}, not a prepared clip of {FACE_SIZE_PX} x {FACE_SIZE_PX} aligned "
-            "faces; prepare the video first"
+            f"faces; prepare the {'picture' if video.suffix.lower() in PICTURE_SUFFIXES else 'video'} first"
         )
 
 

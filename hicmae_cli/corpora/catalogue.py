@@ -21,6 +21,7 @@ from hicmae_cli.corpora.known.meld import MELD
 from hicmae_cli.corpora.known.mer2023 import MER2023
 from hicmae_cli.corpora.known.msp_improv import MSP_IMPROV
 from hicmae_cli.corpora.known.own import FOLDER, MANIFEST
+from hicmae_cli.corpora.known.photos import PHOTOS
 from hicmae_cli.corpora.known.puppets import PUPPETS
 from hicmae_cli.corpora.known.ravdess import RAVDESS
 from hicmae_cli.corpora.known.voxceleb2 import VOXCELEB2
@@ -48,6 +49,7 @@ DATASETS: Final = {
         VOXCELEB2,
         FOLDER,
         MANIFEST,
+        PHOTOS,
         PUPPETS,
     )
 }

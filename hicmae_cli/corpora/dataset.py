@@ -38,7 +38,8 @@ class Item:
         id: unique name in the dataset; may contain ``/``.
         label: canonical name, or the regression targets as Python writes them, separated by one space.
         speaker: the person who speaks; empty if unknown.
-        video: the recording; need not exist. A sound file if the dataset is ``sound_only``.
+        video: the recording; need not exist. May also be a sound file, for a clip without pictures, or a picture, for a
+            still.
         audio: a separate sound file; None if the sound is in ``video``.
         fold: the fold that tests this clip; empty if the dataset has a fixed split.
         split: ``train``, ``validation`` or ``test`` if the dataset has a fixed split.
@@ -140,6 +141,8 @@ class Dataset:
             ``prepared/<name>.csv``.
         sound_only: whether it has no pictures: ``Item.video`` is a sound file, and the recipe has
             ``modality = "audio"``.
+        pictures_only: whether it has stills only: ``Item.video`` is a picture, and the recipe has
+            ``modality = "video"``.
         shares_people: why its published split has the same people in several parts; empty if it has not.
         package: the package of a plug-in that it comes from; hicmae fills it in.
 
@@ -182,6 +185,7 @@ class Dataset:
     root_may_be_file: bool = False
     prepared_list: str = ""
     sound_only: bool = False
+    pictures_only: bool = False
     shares_people: str = ""
     package: str = ""
 

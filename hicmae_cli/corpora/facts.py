@@ -105,8 +105,9 @@ def _find_recipe_faults(dataset: Dataset) -> Iterator[str]:
                 yield f"sampling_rate={dataset.sampling_rate}: its recipe has {settings.sampling_rate}"
             if settings.sampling != dataset.sampling:
                 yield f"sampling={dataset.sampling!r}: its recipe has {settings.sampling!r}"
-            if dataset.sound_only and settings.modality != "audio":
-                yield f"sound_only: its recipe has modality={settings.modality!r}, expected 'audio'"
+            for field, modality in (("sound_only", "audio"), ("pictures_only", "video")):
+                if getattr(dataset, field) and settings.modality != modality:
+                    yield f"{field}: its recipe has modality={settings.modality!r}, expected {modality!r}"
         if dataset.pretrain_recipe:
             load_settings(PretrainSettings, dataset.pretrain_recipe)
     except HicmaeError as error:

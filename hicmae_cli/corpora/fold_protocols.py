@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
@@ -94,19 +94,23 @@ class DrawnFolds:
     clips: Mapping[str, tuple[str, ...]]
     people: Mapping[str, tuple[str, ...]]
 
-    def assign(self, samples: Sequence[Sample]) -> list[Sample]:
+    def assign(self, samples: Sequence[Sample], is_skipped: Callable[[Sample], bool] = lambda _: False) -> list[Sample]:
         """Give every clip of the list its fold, and no split.
+
+        Args:
+            samples: the clips.
+            is_skipped: whether the run may have skipped a clip, which then needs no fold.
 
         Raises:
             ManifestError: clips that were not in the list when the folds were drawn.
         """
         folds = {clip: fold for fold, clips in self.clips.items() for clip in clips}
-        if unknown := [sample.id for sample in samples if sample.id not in folds]:
+        if unknown := [sample.id for sample in samples if sample.id not in folds and not is_skipped(sample)]:
             raise ManifestError(
                 f"{len(unknown)} clips have no fold, e.g. {unknown[0]}: they were not in the list when the run drew "
                 "its folds; use the list of the run"
             )
-        return [replace(sample, fold=folds[sample.id], split="") for sample in samples]
+        return [replace(sample, fold=folds.get(sample.id, ""), split="") for sample in samples]
 
     def knows_any(self, samples: Sequence[Sample]) -> bool:
         """Whether the folds were drawn from a list that shares clips with this one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,6 +12,7 @@ from pathlib import Path
 
 from hicmae_cli.corpora.values import Target, parse_targets, parse_values
 from hicmae_cli.errors import ManifestError, first_line
+from hicmae_cli.files import write_text_atomically
 from hicmae_cli.labels import canonical_label, is_label
 from hicmae_cli.tasks import JOINT, Kind
 
@@ -72,6 +74,12 @@ class Sample:
             return self.target
         return frozenset({self.label})
 
+    def has_stream(self, modality: str) -> bool:
+        """Whether the list names a file for a modality: ``av`` (any of the two streams), ``video`` or ``audio``."""
+        if modality == "av":
+            return True
+        return (self.video if modality == "video" else self.audio) is not None
+
 
 def list_files(samples: Iterable[Sample]) -> list[tuple[str, tuple[Path, ...]]]:
     """List (id, files) of clips; a file that holds both streams is named once."""
@@ -79,6 +87,21 @@ def list_files(samples: Iterable[Sample]) -> list[tuple[str, tuple[Path, ...]]]:
         (sample.id, tuple(dict.fromkeys(path for path in (sample.video, sample.audio) if path is not None)))
         for sample in samples
     ]
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Write a table as CSV; it appears whole or not at all."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    write_text_atomically(path, out.getvalue())
+
+
+def relative_path(path: Path, folder: Path) -> str:
+    """Return the path of a file as a manifest in a folder writes it: relative if it is inside, else absolute."""
+    path, folder = path.resolve(), folder.resolve()
+    return (path.relative_to(folder) if path.is_relative_to(folder) else path).as_posix()
 
 
 def describe_fault(sample: Sample, error: Exception) -> str:

@@ -51,7 +51,8 @@ class FoldsEvaluation:
             for sample in result.samples
         ]
         failures = tuple(failure for result in self.folds.values() for failure in result.failures)
-        return replace(first, samples=tuple(samples), failures=failures)
+        skipped = sum(result.skipped for result in self.folds.values())
+        return replace(first, samples=tuple(samples), failures=failures, skipped=skipped)
 
     @property
     def mean(self) -> dict[str, float]:

@@ -69,7 +69,7 @@ def describe_groups(result: Evaluation, column: str, values: Mapping[str, str], 
     groups = []
     for name in _sort_names(set(names)):
         samples = tuple(s for s, own in zip(result.samples, names, strict=True) if own == name)
-        part = replace(result, samples=samples, failures=())
+        part = replace(result, samples=samples, failures=(), skipped=0)
         groups.append(Group(name, part, _find_doubts(part, column)))
     return {
         "column": column,

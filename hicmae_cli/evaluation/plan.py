@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from hicmae_cli.corpora.catalogue import same_clips
@@ -61,7 +62,7 @@ class EvaluationPlan:
         samples = read_manifest(self.manifest, labels, codes=codes, task=info.kind)
         # A weight may also be tested on another list; without a fold, the list decides.
         if self.drawn is not None and (self.fold or self.drawn.knows_any(samples)):
-            return self.drawn.assign(samples)
+            return self.drawn.assign(samples, partial(_is_skipped, info))
         return samples
 
     def select(self, samples: Sequence[Sample], fold: str, excluded_fold: str = "") -> list[Sample]:
@@ -146,6 +147,12 @@ class EvaluationPlan:
                 "leave it out, and map the labels with `label_map`"
             )
         return cross_labels(samples, info.labels, corpus=corpus or all_labels, mapping=self.mapping, name=self.name)
+
+
+def _is_skipped(info: WeightInfo, sample: Sample) -> bool:
+    """Whether a training of the weight skips a clip, for its label or for lack of the stream."""
+    is_other = info.kind == "classification" and sample.label not in info.labels
+    return is_other or not sample.has_stream(info.modality)
 
 
 def plan_evaluation(

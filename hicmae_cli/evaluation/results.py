@@ -103,6 +103,7 @@ class Evaluation:
         samples: the decisions.
         failures: (clip, reason) of the clips that could not be read.
         classes: the labels to choose among, if not all of the weight's.
+        skipped: number of clips without a stream of the modality, according to their list.
 
     Raises:
         ManifestError: there are no decisions.
@@ -115,10 +116,13 @@ class Evaluation:
     samples: tuple[SampleResult, ...]
     failures: tuple[tuple[str, str], ...] = ()
     classes: tuple[str, ...] = ()
+    skipped: int = 0
 
     def __post_init__(self) -> None:
         if not self.samples:
             reasons = "; ".join(f"{clip}: {reason}" for clip, reason in self.failures[:3])
+            if self.skipped and not reasons:
+                reasons = f"none of the {self.skipped} clips has {self.modality}"
             raise ManifestError(f"nothing could be evaluated: {reasons or 'no clips'}")
 
     @property
@@ -261,6 +265,7 @@ class Evaluation:
             "labels": list(self.labels),
             "samples": self.write_samples(),
             "failures": [{"id": clip, "message": message} for clip, message in self.failures],
+            "skipped": self.skipped,
             "weights": self.info.to_dict(),
             "engine": self.engine,
             "modality": self.modality,
@@ -288,6 +293,7 @@ class Evaluation:
                 samples=tuple(_read_sample(entry, info.kind) for entry in document["samples"]),
                 failures=tuple((entry["id"], entry["message"]) for entry in document["failures"]),
                 classes=() if labels == info.labels else labels,
+                skipped=document.get("skipped", 0),
             )
         except (KeyError, TypeError, AttributeError, ManifestError) as error:
             raise ValueError(f"not the document of an evaluation: {error}") from error

@@ -74,7 +74,13 @@ class ScoreSheet:
             for temperature, words in filter(None, [self.calibration])
             if not is_determined(temperature)
         ]
-        return [*self.protocol.warn(self.main), *absent, *undetermined]
+        lacking = [
+            f"{name}: skipped {found.pooled.skipped} clips that have no {name}; scores of other streams are over other "
+            "clips"
+            for name, found in self.results.items()
+            if found.pooled.skipped
+        ]
+        return [*self.protocol.warn(self.main), *absent, *lacking, *undetermined]
 
     def to_dict(self) -> dict[str, Any]:
         """The document ``hicmae.evaluate/1``, as ``hicmae evaluate --json`` writes it."""
@@ -128,6 +134,7 @@ def _describe_stream(result: Evaluation) -> dict[str, Any]:
     return {
         **result.metrics,
         "decisions": len(result.samples),
+        "skipped": result.skipped,
         **result.to_details(),
         "samples": result.write_samples(),
     }

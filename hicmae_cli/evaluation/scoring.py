@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -64,7 +65,8 @@ def score_clips(
         on_clip: called after each clip.
 
     Returns:
-        One evaluation per modality that any clip has. Clips that cannot be read are in its ``failures``.
+        One evaluation per modality that any clip has. Clips that cannot be read are in its ``failures``; those for
+        which the list names no file with that stream are counted as ``skipped``.
 
     Raises:
         ManifestError: the model does not know a label, clips with one common decision differ in their labels, or no
@@ -81,7 +83,13 @@ def score_clips(
     read = modalities[0] if len(modalities) == 1 else "av"
     results: dict[str, list[SampleResult]] = {modality: [] for modality in modalities}
     failures: dict[str, list[tuple[str, str]]] = {modality: [] for modality in modalities}
+    skipped: Counter[str] = Counter()
     for sample in samples:
+        wanted = [modality for modality in modalities if sample.has_stream(modality)]
+        skipped.update(modality for modality in modalities if modality not in wanted)
+        if not wanted:
+            on_clip()
+            continue
         try:
             prepared = read_prepared_clip(sample.video, sample.audio)
             if degrade is not None:
@@ -90,11 +98,11 @@ def score_clips(
             if degrade is not None:
                 clips = degrade.degrade_faces(clips, sample.id)
         except (HicmaeError, ValueError) as error:
-            for modality in modalities:
+            for modality in wanted:
                 failures[modality].append((sample.id, describe_fault(sample, error)))
             on_clip()
             continue
-        for modality in modalities:
+        for modality in wanted:
             shown = restrict_views(clips, modality)
             if not shown:
                 failures[modality].append((sample.id, f"the clip has no {modality}"))
@@ -111,7 +119,14 @@ def score_clips(
             results[modality] = merge_clips(results[modality], merge_by, labels, info.kind)
     return {
         modality: Evaluation(
-            info, engine.name, modality, stride, tuple(results[modality]), tuple(failures[modality]), tuple(classes)
+            info,
+            engine.name,
+            modality,
+            stride,
+            tuple(results[modality]),
+            tuple(failures[modality]),
+            tuple(classes),
+            skipped[modality],
         )
         for modality in modalities
         if results[modality] or not any(results.values())

@@ -2,7 +2,7 @@
 
 from hicmae_cli.media.audio import read_audio, read_audio_blocks, read_audio_if_any
 from hicmae_cli.media.frames import Frame, read_frames, sample_frames
-from hicmae_cli.media.listing import MEDIA_SUFFIXES, VIDEO_SUFFIXES, list_media
+from hicmae_cli.media.listing import MEDIA_SUFFIXES, PICTURE_SUFFIXES, SOUND_SUFFIXES, VIDEO_SUFFIXES, list_media
 from hicmae_cli.media.probe import MediaInfo, probe
 from hicmae_cli.media.seek import iterate_frames_at, read_frames_at, read_length_s
 from hicmae_cli.media.stills import Stills, read_stills
@@ -10,6 +10,8 @@ from hicmae_cli.media.write import write_video
 
 __all__ = [
     "MEDIA_SUFFIXES",
+    "PICTURE_SUFFIXES",
+    "SOUND_SUFFIXES",
     "VIDEO_SUFFIXES",
     "Frame",
     "MediaInfo",

@@ -153,24 +153,36 @@ def _read_pieces(
     path: MediaPath, start: int = 0, on_packet: Callable[[], None] = do_nothing
 ) -> Iterator[NDArray[np.float32]]:
     """Yield contiguous pieces of sound and silence of any length, from sample `start` on; sample 0 is at time 0."""
+    seeks = start > _SETTLING_S * SAMPLE_RATE_HZ
     with open_media(path) as container:
         stream = open_video(container, one_thread=True)
+        if stream is None and not seeks:
+            # Nothing has been read yet, and to open a file takes longer than to decode a few seconds.
+            yield from _read_sound(path, container, None, start, on_packet)
+            return
         origin_s = None if stream is None else read_start_s(container, stream)
-    if start > _SETTLING_S * SAMPLE_RATE_HZ:
+    if seeks:
         with open_media(path) as container:
             placed = _seek_runs(container, origin_s, start)
             if placed is not None:
                 yield from _join_runs(*placed, start)
                 return
     with open_media(path) as container:
-        sound = find_audio(container)
-        if sound is None:
-            raise _SilentError(f"{path}: has no audio stream, only video")
-        runs = _mix_runs(decode_audio(container, sound, on_packet=on_packet))
-        first = next(runs, None)
-        if first is None:
-            raise _SilentError(f"{path}: has an audio stream, but none of it can be decoded: {explain_no_sound(sound)}")
-        yield from _join_runs(origin_s, chain([first], runs), start)
+        yield from _read_sound(path, container, origin_s, start, on_packet)
+
+
+def _read_sound(
+    path: MediaPath, container: InputContainer, origin_s: Fraction | None, start: int, on_packet: Callable[[], None]
+) -> Iterator[NDArray[np.float32]]:
+    """Yield the pieces of an open file that was not read before; arguments as for ``_read_pieces``."""
+    sound = find_audio(container)
+    if sound is None:
+        raise _SilentError(f"{path}: has no audio stream, only video")
+    runs = _mix_runs(decode_audio(container, sound, on_packet=on_packet))
+    first = next(runs, None)
+    if first is None:
+        raise _SilentError(f"{path}: has an audio stream, but none of it can be decoded: {explain_no_sound(sound)}")
+    yield from _join_runs(origin_s, chain([first], runs), start)
 
 
 def _join_runs(

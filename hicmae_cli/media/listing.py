@@ -32,6 +32,7 @@ VIDEO_SUFFIXES: Final = frozenset(
 SOUND_SUFFIXES: Final = frozenset(
     (".aac", ".aif", ".aiff", ".flac", ".m4a", ".mka", ".mp3", ".oga", ".ogg", ".opus", ".wav", ".wma")
 )
+PICTURE_SUFFIXES: Final = frozenset((".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"))
 MEDIA_SUFFIXES: Final = VIDEO_SUFFIXES | SOUND_SUFFIXES
 
 

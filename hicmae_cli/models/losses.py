@@ -6,7 +6,6 @@ import torch when they are called, so that a recipe can be checked without it.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
@@ -27,6 +26,10 @@ _LABELS: Final[Mapping[Kind, str]] = {
 }
 _NEGLIGIBLE = 1e-8
 """Added to variances before a division; the variance of any target worth learning is much larger."""
+_FORWARD_WEIGHT, _REVERSE_WEIGHT, _LEAST_TARGET = 0.1, 1.0, 1e-4
+"""Of symmetric cross entropy: alpha and beta of its paper for ten classes, and its authors' substitute for 0."""
+_BOOTSTRAP = 0.95
+"""Share of the label in a soft bootstrapped target (Reed et al. 2015)."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +80,51 @@ def cross_entropy(logits: Tensor, targets: Tensor, weights: Tensor | None = None
     from torch.nn import functional
 
     return functional.cross_entropy(logits.float(), targets, weight=weights, reduction="none").mean()
+
+
+def symmetric_cross_entropy(logits: Tensor, targets: Tensor) -> dict[str, Tensor]:
+    """Return 0.1 x cross entropy + reverse cross entropy, which wrong labels mislead less (Wang et al. 2019, eq. 7).
+
+    The reverse cross entropy swaps the roles of output and target. Its gradient fades where the model is sure that a
+    label is wrong. The logarithm of a target below 1e-4 counts as that of 1e-4.
+
+    Args:
+        logits: (B, C).
+        targets: class indices (B,), or probabilities (B, C), which may be smoothed.
+
+    Returns:
+        The loss, and both of its parts without their weights, () each.
+    """
+    log_found, wanted = _log_probabilities(logits, targets)
+    forward = -(wanted * log_found).sum(dim=1).mean()
+    reverse = -(log_found.exp() * wanted.clamp(min=_LEAST_TARGET).log()).sum(dim=1).mean()
+    loss = _FORWARD_WEIGHT * forward + _REVERSE_WEIGHT * reverse
+    return {"loss": loss, "cross_entropy": forward, "reverse_cross_entropy": reverse}
+
+
+def bootstrapped_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """Return the cross entropy with 0.95 x target + 0.05 x the model's own probabilities (Reed et al. 2015, eq. 6).
+
+    The gradient flows through both, so the model is rewarded for being sure, even where the label disagrees.
+
+    Args:
+        logits: (B, C).
+        targets: class indices (B,), or probabilities (B, C), which may be smoothed.
+
+    Returns:
+        ().
+    """
+    log_found, wanted = _log_probabilities(logits, targets)
+    mixed = _BOOTSTRAP * wanted + (1 - _BOOTSTRAP) * log_found.exp()
+    return -(mixed * log_found).sum(dim=1).mean()
+
+
+def _log_probabilities(logits: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+    """Logarithms of the model's probabilities, and the targets as probabilities, (B, C) each."""
+    from torch.nn import functional
+
+    found = logits.float().log_softmax(dim=1)
+    return found, functional.one_hot(targets, found.shape[1]).float() if targets.dim() == 1 else targets.float()
 
 
 def binary_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
@@ -147,6 +195,8 @@ def smooth_l1_loss(outputs: Tensor, targets: Tensor) -> Tensor:
 
 LOSSES: Final[Mapping[str, Loss]] = {
     "cross_entropy": Loss(cross_entropy, "classification", mixes=True, weighs=True),
+    "symmetric_cross_entropy": Loss(symmetric_cross_entropy, "classification", mixes=True),
+    "bootstrapped_cross_entropy": Loss(bootstrapped_cross_entropy, "classification", mixes=True),
     "binary_cross_entropy": Loss(binary_cross_entropy, "multilabel", mixes=True),
     "mse": Loss(mse_loss, "regression"),
     "l1": Loss(l1_loss, "regression"),
@@ -178,8 +228,13 @@ def resolve_loss(name: str, task: Kind) -> str:
     return name
 
 
-def class_weights(clips: Sequence[Hashable], labels: Sequence[str], how: Literal["none", "balanced"]) -> Tensor | None:
-    """Return weights of the classes (C,) with a mean of 1 over the training clips, or None for ``none``.
+def class_weights(
+    clips: Sequence[Hashable],
+    labels: Sequence[str],
+    how: Literal["none", "balanced"],
+    draws: Sequence[float] | None = None,
+) -> Tensor | None:
+    """Return weights of the classes (C,) with a mean of 1 over the clips of an epoch, or None for ``none``.
 
     With ``balanced`` every class counts the same: its weight is n / (C x clips of the class).
 
@@ -187,6 +242,7 @@ def class_weights(clips: Sequence[Hashable], labels: Sequence[str], how: Literal
         clips: labels of the training clips.
         labels: names of the classes, in the order of the outputs.
         how: ``class_weights`` of the recipe.
+        draws: how often an epoch takes each clip on average; None for once.
 
     Raises:
         ManifestError: a class without clips.
@@ -195,11 +251,14 @@ def class_weights(clips: Sequence[Hashable], labels: Sequence[str], how: Literal
 
     if how == "none":
         return None
-    counts = Counter(clips)
-    absent = [label for label in labels if not counts[label]]
+    times = [1.0] * len(clips) if draws is None else draws
+    counts: dict[Hashable, float] = {}
+    for label, count in zip(clips, times, strict=True):
+        counts[label] = counts.get(label, 0.0) + count
+    absent = [label for label in labels if not counts.get(label)]
     if absent:
         raise ManifestError(
             f"class_weights='balanced': no training clips of {', '.join(absent)}; add some, remove the label, or use "
             "class_weights='none'"
         )
-    return torch.tensor([len(clips) / (len(labels) * counts[label]) for label in labels])
+    return torch.tensor([sum(times) / (len(labels) * counts[label]) for label in labels])

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from PIL.ImageFont import FreeTypeFont
 
-from hicmae_cli.clips.prepared import list_face_files, read_face
+from hicmae_cli.clips.prepared import PICTURE_SUFFIXES, list_face_files, read_face
 from hicmae_cli.corpora.manifest import Sample, read_manifest
 from hicmae_cli.errors import HicmaeError, MediaError, one_line
 from hicmae_cli.files import write_atomically
@@ -158,6 +158,8 @@ def _read_random_face(video: Path | None, rng: np.random.Generator) -> NDArray[n
     if video.is_dir():
         files = list_face_files(video)
         return read_face(files[int(place * len(files))])
+    if video.suffix.lower() in PICTURE_SUFFIXES:
+        return read_face(video)
     return read_frames_at(video, [place * read_length_s(video)])[0]
 
 

@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from hicmae_cli.corpora.dataset import Dataset, Item
+from hicmae_cli.corpora.manifest import write_csv
 from hicmae_cli.errors import ManifestError, one_line
 from hicmae_cli.faces import FaceDetector
+from hicmae_cli.media import SOUND_SUFFIXES
 from hicmae_cli.preparing.check import summarise
 from hicmae_cli.preparing.contact_sheet import join_cells, read_doubtful_faces, read_random_faces, write_contact_sheet
 from hicmae_cli.preparing.data_card import make_data_card, write_data_card
 from hicmae_cli.preparing.findings import LISTED, CheckReport, render_text
 from hicmae_cli.preparing.jobs import CLIPS, PEOPLE, Event, Runner, choose_runner, do_jobs, make_jobs, open_finder
 from hicmae_cli.preparing.journal import Entry, open_journal
-from hicmae_cli.preparing.listing import Row, list_rows, write_csv, write_manifest
+from hicmae_cli.preparing.listing import Row, list_rows, write_manifest
 from hicmae_cli.preparing.people import KeepPeople
 from hicmae_cli.preparing.sources import find_raw, find_sources, journal_path
 from hicmae_cli.preparing.store import claim, only_writer
@@ -75,8 +77,8 @@ class PreparedDataset:
         prepared: number of clips in it.
         skipped: items that could not be prepared, sorted by id, with the cause.
         skipped_list: the file that lists them; it exists if there are any.
-        sheet: a picture with faces from random places of random clips, and four faces of each doubtful clip; None for a
-            dataset that is sound only.
+        sheet: a picture with faces from random places of random clips, and four faces of each doubtful clip; None if
+            all clips are sounds.
         card: the data card, as Markdown; the same facts are next to it as JSON.
         report: labels, folds, and remarks about every item.
         is_whole: whether all items were asked for.
@@ -204,7 +206,8 @@ def prepare(
         dataset, root, output=output, frames=frames, limit=limit, keep_people=keep_people, on_warning=on_warning
     )
     name = ".".join((raw.dataset.name, *["people"] * (keep_people == "all"), *["limit"] * (not raw.is_whole)))
-    picture = None if raw.dataset.sound_only else Path(sheet or raw.store / f"{name}.png")
+    sounds = raw.dataset.sound_only or all(item.video.suffix.lower() in SOUND_SUFFIXES for item in raw.items)
+    picture = None if sounds else Path(sheet or raw.store / f"{name}.png")
     card = raw.store / f"{name}-card.md"
     command = _write_command(
         raw.dataset.name,
@@ -277,7 +280,7 @@ def prepare_items(
     Args:
         dataset: the dataset of the items.
         items: the items to prepare.
-        store: the output folder: ``clips/<id>.mkv`` (``.wav`` if the dataset is sound only) or
+        store: the output folder: ``clips/<id>.mkv`` (``.wav`` for a sound, ``.jpg`` or ``.png`` for a picture) or
             ``people/<id>-p<n>.mkv``, ``<name>.csv``, which is written last, and ``<name>.failed.csv``.
         name: name of the lists; by default the dataset's.
         frames: a folder with a folder of face pictures for each id, to use as they are; no clips are written.

@@ -19,6 +19,8 @@ from hicmae_cli.preparing.journal import Entry, Journal, OtherClip
 from hicmae_cli.preparing.measuring import Source, UnusableError
 from hicmae_cli.preparing.people import KeepPeople
 from hicmae_cli.preparing.sound import SOUND_SUFFIX, SoundFile, examine_sound, prepare_sound
+from hicmae_cli.preparing.sources import ClipSource
+from hicmae_cli.preparing.still import StillFile, examine_still, prepare_still
 from hicmae_cli.preparing.store import path_in
 from hicmae_cli.ray_workers import run_on_ray
 from hicmae_cli.workers import Outcomes, Report, Work, WorkerDiedError, count_cores, run_here, run_in_pool
@@ -49,20 +51,21 @@ class ClipJob:
 
     id: str
     version: str
-    source: Source | FrameFolder | SoundFile
+    source: ClipSource
     target: Path
     keep_people: KeepPeople = "one"
 
     @classmethod
-    def make(
-        cls, id_: str, source: Source | FrameFolder | SoundFile, target: Path, keep_people: KeepPeople = "one"
-    ) -> ClipJob:
+    def make(cls, id_: str, source: ClipSource, target: Path, keep_people: KeepPeople = "one") -> ClipJob:
         """Make a job on the files as they are now."""
         if isinstance(source, FrameFolder):
             return cls(id_, _make_version((source.folder, source.sound), source.folder.as_posix()), source, target)
         if isinstance(source, SoundFile):
             file = target.with_name(f"{target.stem}{SOUND_SUFFIX}")
             return cls(id_, _make_version((source.sound,), ""), source, file)
+        if isinstance(source, StillFile):
+            file = target.with_name(f"{target.stem}{source.suffix}")
+            return cls(id_, _make_version((source.picture,), ""), source, file)
         part = f"{source.start_s} {source.end_s} {source.columns}" if source.is_part else ""
         files = (source.video,) if source.sound is None else (source.video, source.sound)
         return cls(id_, _make_version(files, part), source, target, keep_people)
@@ -110,19 +113,17 @@ def name_person(id_: str, number: int) -> str:
 
 
 def make_jobs(
-    sources: Mapping[str, Source | FrameFolder | SoundFile],
-    folder: Path,
-    journal: Journal,
-    keep_people: KeepPeople = "one",
+    sources: Mapping[str, ClipSource], folder: Path, journal: Journal, keep_people: KeepPeople = "one"
 ) -> list[ClipJob]:
-    """Make jobs that write ``<folder>/<id>.mkv``, or ``.wav`` for sounds; the journal gets those with unusable ids."""
+    """Make jobs that write ``<folder>/<id>.mkv``, or ``.wav`` for sounds and ``.jpg`` or ``.png`` for stills.
+
+    The journal gets those with unusable ids.
+    """
     jobs = (_make_job(id_, source, folder, journal, keep_people) for id_, source in sources.items())
     return [job for job in jobs if job is not None]
 
 
-def _make_job(
-    id_: str, source: Source | FrameFolder | SoundFile, folder: Path, journal: Journal, keep_people: KeepPeople
-) -> ClipJob | None:
+def _make_job(id_: str, source: ClipSource, folder: Path, journal: Journal, keep_people: KeepPeople) -> ClipJob | None:
     try:
         target = path_in(folder, id_)
         if not is_safe(id_):  # a manifest is UTF-8 and may move to another system
@@ -226,6 +227,11 @@ def _do(make_detector: Callable[[], FaceDetector], job: ClipJob, report: Report,
         if isinstance(source, SoundFile):
             facts = prepare_sound(source, job.target, report)
             return Entry(job.version, facts, job.target.stat().st_size)
+        if isinstance(source, StillFile) and not write:
+            return Entry(job.version, examine_still(source, make_detector))
+        if isinstance(source, StillFile):
+            facts = prepare_still(source, job.target, make_detector)
+            return Entry(job.version, facts, job.target.stat().st_size)
         with make_detector() as detector:
             if not write:
                 return Entry(job.version, examine_clip(source, detector, report))
@@ -252,6 +258,8 @@ def _do(make_detector: Callable[[], FaceDetector], job: ClipJob, report: Report,
 def _get_path(job: ClipJob) -> Path:
     if isinstance(job.source, SoundFile):
         return job.source.sound
+    if isinstance(job.source, StillFile):
+        return job.source.picture
     return job.source.folder if isinstance(job.source, FrameFolder) else job.source.video
 
 

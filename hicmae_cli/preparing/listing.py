@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from hicmae_cli.corpora.dataset import Item
-from hicmae_cli.corpora.manifest import HEADER, RECORDING
-from hicmae_cli.files import write_text_atomically
+from hicmae_cli.corpora.manifest import HEADER, RECORDING, relative_path, write_csv
 from hicmae_cli.preparing.frame_folder import FrameFolder
 from hicmae_cli.preparing.jobs import CLIPS, PEOPLE, name_person
 from hicmae_cli.preparing.journal import Entry
-from hicmae_cli.preparing.measuring import Source
 from hicmae_cli.preparing.people import KeepPeople
 from hicmae_cli.preparing.sound import SOUND_SUFFIX, SoundFile
+from hicmae_cli.preparing.sources import ClipSource
+from hicmae_cli.preparing.still import StillFile
 
 MEASURED: Final = ("face_coverage", "people_seen", "identity_switches")
 """Columns of a manifest that `prepare` measures."""
@@ -46,7 +44,7 @@ class Row:
 
 def list_rows(
     items: Sequence[Item],
-    sources: Mapping[str, Source | FrameFolder | SoundFile],
+    sources: Mapping[str, ClipSource],
     entries: Mapping[str, Entry],
     store: Path,
     keep_people: KeepPeople = "one",
@@ -72,12 +70,15 @@ def list_rows(
         measured = (facts.face_coverage, facts.people_seen, facts.identity_switches)
         extra = {**item.extra, **dict(zip(MEASURED, map(_format, measured), strict=True))}
         if isinstance(source, FrameFolder):
-            video, audio = _relative(source.folder, store), _relative(source.sound, store)
+            video, audio = relative_path(source.folder, store), relative_path(source.sound, store)
             rows.append(Row(item, item.id, video, audio, item.speaker, extra))
             continue
         if isinstance(source, SoundFile):
             audio = f"{CLIPS}/{item.id}{SOUND_SUFFIX}"
             rows.append(Row(item, item.id, "", audio, item.speaker, extra))
+            continue
+        if isinstance(source, StillFile):
+            rows.append(Row(item, item.id, f"{CLIPS}/{item.id}{source.suffix}", "", item.speaker, extra))
             continue
         if keep_people == "one":
             video = f"{CLIPS}/{item.id}.mkv"
@@ -117,22 +118,7 @@ def write_manifest(path: Path, rows: Sequence[Row]) -> None:
     )
 
 
-def write_csv(path: Path, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Write a table as CSV; it appears whole or not at all."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    write_text_atomically(path, out.getvalue())
-
-
 def _format(value: float | int | None) -> str:
     if value is None:
         return ""
     return f"{value:.4f}" if isinstance(value, float) else str(value)
-
-
-def _relative(path: Path, folder: Path) -> str:
-    """Return the path of a file as a manifest in a folder writes it: relative if it is inside, else absolute."""
-    path, folder = path.resolve(), folder.resolve()
-    return (path.relative_to(folder) if path.is_relative_to(folder) else path).as_posix()

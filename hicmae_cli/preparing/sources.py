@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, get_args
+from typing import Final, TypeAlias, get_args
 
 from hicmae_cli.corpora.catalogue import dataset_root, find_dataset
 from hicmae_cli.corpora.dataset import Dataset, Item
 from hicmae_cli.errors import ManifestError, SettingsError
 from hicmae_cli.files import is_lfs_pointer
+from hicmae_cli.media import PICTURE_SUFFIXES, SOUND_SUFFIXES
 from hicmae_cli.preparing.frame_folder import FrameFolder
 from hicmae_cli.preparing.journal import JOURNAL
 from hicmae_cli.preparing.measuring import Source
 from hicmae_cli.preparing.people import KeepPeople
 from hicmae_cli.preparing.sound import SoundFile
+from hicmae_cli.preparing.still import StillFile
+
+ClipSource: TypeAlias = Source | FrameFolder | SoundFile | StillFile
+"""What a clip is made from: a video, face pictures with a sound, a sound, or a single picture."""
 
 FRAMES_JOURNAL: Final = "frames.jsonl"
 """File name of the journal for faces that are already cropped."""
@@ -79,9 +84,10 @@ def find_raw(
         raise SettingsError(f"got keep_people={keep_people!r}, expected 'one' or 'all'")
     if keep_people == "all" and frames is not None:
         raise SettingsError("keep_people='all' needs videos with people in them, but `frames` are of one face each")
-    if known.sound_only and (frames is not None or keep_people == "all"):
+    if (known.sound_only or known.pictures_only) and (frames is not None or keep_people == "all"):
         given = f"keep_people={keep_people!r}" if frames is None else f"frames={frames}"
-        raise SettingsError(f"{given}: {known.name} has no pictures, only sound; leave it out")
+        lacks = "no pictures, only sound" if known.sound_only else "no videos, only single pictures"
+        raise SettingsError(f"{given}: {known.name} has {lacks}; leave it out")
     place = dataset_root(known, None if root is None else Path(root))
     folder = place.parent if place.is_file() else place
     default = folder / "prepared"
@@ -100,7 +106,21 @@ def find_raw(
     warnings = tuple(known.ignored(folder))
     for warning in warnings:
         on_warning(warning)
-    return RawDataset(known, known.items(place)[:limit], store, pictures, limit is None, warnings)
+    items = known.items(place)[:limit]
+    if frames is not None or keep_people == "all":
+        _refuse_single_streams(items, f"keep_people={keep_people!r}" if frames is None else f"frames={frames}")
+    return RawDataset(known, items, store, pictures, limit is None, warnings)
+
+
+def _refuse_single_streams(items: Iterable[Item], given: str) -> None:
+    """Refuse an option for videos where an item is a picture or a sound.
+
+    Raises:
+        SettingsError: there is such an item.
+    """
+    for item in items:
+        if item.video.suffix.lower() in PICTURE_SUFFIXES | SOUND_SUFFIXES:
+            raise SettingsError(f"{given}: needs videos, but clip {item.id} is {item.video.name}; leave it out")
 
 
 def journal_path(store: Path, frames: Path | None, keep_people: KeepPeople = "one") -> Path:
@@ -112,7 +132,7 @@ def journal_path(store: Path, frames: Path | None, keep_people: KeepPeople = "on
 
 def find_sources(
     dataset: Dataset, items: Sequence[Item], frames: Path | None, *, without_sound: bool = False
-) -> dict[str, Source | FrameFolder | SoundFile]:
+) -> dict[str, ClipSource]:
     """Return the source of each item by id, sorted; with ``without_sound`` a video needs no sound.
 
     Raises:
@@ -145,11 +165,16 @@ def refuse_lfs_pointers(files: Iterable[Path]) -> None:
         )
 
 
-def _make_source(
-    dataset: Dataset, item: Item, frames: Path | None, needs_sound: bool
-) -> Source | FrameFolder | SoundFile:
-    if dataset.sound_only:
+def _make_source(dataset: Dataset, item: Item, frames: Path | None, needs_sound: bool) -> ClipSource:
+    suffix = item.video.suffix.lower()
+    if dataset.sound_only or suffix in SOUND_SUFFIXES:
         return SoundFile(item.video)
+    if suffix in PICTURE_SUFFIXES:
+        if item.audio is not None:
+            raise ManifestError(
+                f"{dataset.name}: clip {item.id} has a picture and a sound; list them as two clips, each with its label"
+            )
+        return StillFile(item.video)
     if frames is not None:
         return FrameFolder(_find_frame_folder(frames, item.id, dataset.frames_suffix), item.audio or item.video)
     part = item.part

@@ -278,6 +278,8 @@ def _describe_type(annotation: Any, outer: Sequence[Any]) -> str:
         names = tuple(map(str, get_args(bare)))
     if names:
         return f"{', '.join(names[:-1])} or {names[-1]}"
+    if get_origin(bare) is dict:
+        return f"a table of names and {_describe_type(get_args(bare)[1], []).removeprefix('a ')}s"
     if get_origin(bare) is tuple:
         first, second = get_args(bare)
         noun = _describe_type(first, [])
@@ -307,6 +309,9 @@ def _format_value(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, tuple | list):
         return f"[{', '.join(map(_format_value, value))}]"
+    if isinstance(value, dict):
+        pairs = ", ".join(f"{name} = {_format_value(each)}" for name, each in value.items())
+        return f"{{{pairs}}}"
     return f'"{value}"' if isinstance(value, str) else f"{value:g}" if isinstance(value, float) else str(value)
 
 

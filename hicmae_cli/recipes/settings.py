@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Final, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from hicmae_cli.errors import WeightsError
 from hicmae_cli.modalities import Modality
 from hicmae_cli.models.config import AUDIO_GRID, DECODERS, TEMPERATURE, VIDEO_GRID, Architecture, DecoderDims, MaskKind
 from hicmae_cli.models.losses import AUTO, LOSSES
 from hicmae_cli.recipes.augmentation_settings import AugmentationSettings
-from hicmae_cli.recipes.setting_types import Epochs, Layers, OneOf, Probability, Share, Steps, Unit
+from hicmae_cli.recipes.setting_types import Clips, Epochs, Layers, OneOf, Probability, Share, Steps, Unit
 from hicmae_cli.recipes.shared_settings import BaseRate, BatchSize, Betas, DropPath, LeastRate, Settings, TotalEpochs
 from hicmae_cli.weights.info import Sampling, Selection
+
+_ROUNDING: Final = 1e-6
+"""How far shares of a whole may sum to something else than 1."""
 
 
 class FinetuneSettings(AugmentationSettings):
@@ -78,6 +81,33 @@ class FinetuneSettings(AugmentationSettings):
         4, ge=1, description="Take every n-th frame of a clip, if frames are counted."
     )
     batch_size: BatchSize = 56
+    # Several corpora
+    epoch_clips: Clips = Field(
+        0, ge=0, description="Clips of an epoch, drawn from the training clips; 0 is as many as there are."
+    )
+    source_shares: Annotated[dict[str, float], Unit("share of an epoch")] = Field(
+        {}, description="Share of each source (a column of the manifest) in an epoch; empty takes clips as they come."
+    )
+    balance: Literal["none", "label"] = Field(
+        "none", description="label draws each label of a source equally often; none draws each clip equally often."
+    )
+    person_cap: Annotated[int, Unit("clips")] = Field(
+        0,
+        ge=0,
+        description="Most draws of one person and label in an epoch, if there are enough other people; 0 is off.",
+    )
+    pair_streams: Probability = Field(
+        0.0, ge=0, le=1, description="Give a clip that has one stream the other one of a clip with the same label."
+    )
+    pair_disagreeing: Share = Field(
+        0.0, ge=0, le=1, description="Share of these pairs whose labels differ; the target is the mean of both."
+    )
+    teacher_weight: Share = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="Share of the probabilities in the columns teacher_LABEL in each target; the label has the rest.",
+    )
     # Optimisation
     epochs: TotalEpochs = 50
     validate_every: Epochs = Field(1, ge=1, description="Validate so often, and after the last epoch.")
@@ -106,8 +136,22 @@ class FinetuneSettings(AugmentationSettings):
     drop_video_tokens: Share = Field(0.0, ge=0, lt=1, description="Video tokens to drop in each step; saves time.")
     drop_audio_tokens: Share = Field(0.0, ge=0, lt=1, description="Audio tokens to drop in each step; saves time.")
 
+    @field_validator("source_shares")
+    @classmethod
+    def _are_shares(cls, shares: dict[str, float]) -> dict[str, float]:
+        if shares and (min(shares.values()) < 0 or abs(sum(shares.values()) - 1) > _ROUNDING):
+            given = ", ".join(f"{source} {share:g}" for source, share in shares.items())
+            raise ValueError(f"expected shares of at least 0 that sum to 1, got {given}")
+        return shares
+
     @model_validator(mode="after")
     def _fits_together(self) -> FinetuneSettings:
+        if 0 < self.epoch_clips < self.batch_size:
+            raise ValueError(f"epoch_clips: expected at least batch_size {self.batch_size}, got {self.epoch_clips}")
+        if self.pair_disagreeing and not self.pair_streams:
+            raise ValueError("pair_disagreeing: is a share of the pairs that pair_streams makes; set both")
+        if self.pair_streams and self.modality != "av":
+            raise ValueError(f"pair_streams: needs modality='av', got {self.modality!r}, which withholds a stream")
         if self.fit_start_clips == 1:
             raise ValueError("fit_start_clips: a single clip has no variance to whiten by; use 0, or at least 2")
         if self.mixes and self.drop_video_tokens:
@@ -131,6 +175,16 @@ class FinetuneSettings(AugmentationSettings):
     def frame_stride(self) -> int | None:
         """Frames from one sampled frame to the next; None if clips are sampled by time."""
         return self.sampling_rate if self.sampling == "frames" else None
+
+    @property
+    def draws_clips(self) -> bool:
+        """Whether an epoch is drawn from the training clips; if not, it takes each of them once."""
+        return bool(self.epoch_clips or self.source_shares or self.person_cap) or self.balance != "none"
+
+    @property
+    def softens_targets(self) -> bool:
+        """Whether targets are probabilities as clips are read: means of two clips, or mixed with a teacher's."""
+        return self.teacher_weight > 0 or self.pair_disagreeing > 0
 
 
 class PretrainSettings(Settings):

@@ -131,7 +131,30 @@ def _describe_training(recipe: Mapping[str, Any]) -> str:
         parts.append(f"LoRA of rank {recipe['lora_rank']}")
     dropped = [f"{recipe[key]:.1%} of the {name} tokens" for key, name in _TOKENS if recipe.get(key)]
     parts += [f"training on clips without {' and '.join(dropped)}, drawn for each step"] if dropped else []
+    parts += _list_drawing(recipe)
     return f"{text}, {', '.join(parts)}." if parts else f"{text}."
+
+
+def _list_drawing(recipe: Mapping[str, Any]) -> list[str]:
+    """How clips were drawn, paired and taught, where the recipe says so."""
+    parts = []
+    if recipe.get("epoch_clips"):
+        parts.append(f"epochs of {recipe['epoch_clips']} drawn clips")
+    if shares := recipe.get("source_shares"):
+        named = [f"{share:.3g} of {source}" for source, share in shares.items()]
+        parts.append(f"sources mixed in the shares {', '.join(named)}")
+    if recipe.get("balance", "none") == "label":
+        parts.append("the labels of each source drawn equally often")
+    if recipe.get("person_cap"):
+        parts.append(f"at most {recipe['person_cap']} clips of a person with one label in an epoch")
+    if recipe.get("pair_streams"):
+        parts.append(
+            f"clips of one stream paired with probability {recipe['pair_streams']:g} with one of the other stream, "
+            f"{recipe.get('pair_disagreeing', 0):.3g} of them with another label"
+        )
+    if recipe.get("teacher_weight"):
+        parts.append(f"a share of {recipe['teacher_weight']:g} of each target from a teacher's probabilities")
+    return parts
 
 
 _TOKENS = (("drop_video_tokens", "video"), ("drop_audio_tokens", "audio"))

@@ -18,6 +18,7 @@ from hicmae_cli.records.folder import find_record_folders, read_run_record
 from hicmae_cli.records.hashes import hash_data, hash_tensors
 from hicmae_cli.records.surroundings import describe_machine, list_versions, read_own_commit
 from hicmae_cli.reruns.comparison import Repeat, RerunResult, compare_records, list_data_changes, list_surroundings
+from hicmae_cli.toml import format_toml
 from hicmae_cli.training.extension import EXTENDED_FROM
 from hicmae_cli.training.finetuning.folds import finetune_folds
 from hicmae_cli.training.finetuning.progress import FinetuningProgress
@@ -234,6 +235,6 @@ def _write_recipe(record: RunRecord, output: Path, epochs: int) -> Path:
     path = output / RECIPE
     # Unset keys have no value in TOML; they are unset by default.
     values = {**record.run.recipe, **({"epochs": epochs} if "epochs" in record.run.recipe else {})}
-    lines = [f"{key} = {json.dumps(value)}" for key, value in values.items() if value is not None]
+    lines = [f"{key} = {format_toml(value)}" for key, value in values.items() if value is not None]
     write_text_atomically(path, "\n".join([f"# Repeats: {record.run.command}", *lines, ""]))
     return path

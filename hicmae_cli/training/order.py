@@ -33,17 +33,16 @@ def deal_batches(
     ]
 
 
-def first_batches(count: int, settings: Settings, seed: int, clips: int) -> list[list[int]]:
-    """List the first clips of the first epoch in batches, the same for every process; the last batch may be smaller.
+def first_batches(order: Sequence[int], settings: Settings, clips: int) -> list[list[int]]:
+    """List the first clips of an epoch in batches, the same for every process; the last batch may be smaller.
 
     Args:
-        count: number of training clips.
+        order: the clips of the epoch.
         settings: the recipe, for the size of a batch.
-        seed: of the epoch's order.
         clips: number of clips to list.
     """
-    order = epoch_order(count, seed, 0)[:clips]
-    return [order[start : start + settings.batch_size] for start in range(0, len(order), settings.batch_size)]
+    size = settings.batch_size
+    return [list(order[start : min(start + size, clips)]) for start in range(0, min(clips, len(order)), size)]
 
 
 def check_batch(settings: Settings, processes: int, clips: int) -> None:

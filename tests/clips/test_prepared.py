@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from PIL import Image
 
 from hicmae_cli.clips import PreparedClip, prepared, read_prepared_clip, select_evaluation_views, write_prepared_clip
@@ -174,3 +176,55 @@ def test_a_training_view_by_time_is_drawn_from_the_whole_clip() -> None:
     views = [clip.draw_training_view(None, np.random.default_rng(seed)) for seed in range(20)]
     assert len({view.audio_start for view in views}) == 20
     assert all(view.audio_end - view.audio_start == 40960 for view in views)
+
+
+def put_still(path: Path, size: int = 160) -> Path:
+    Image.fromarray(smooth_faces(1)[0]).resize((size, size)).save(path)
+    return path
+
+
+def test_a_picture_is_a_still_that_moves(tmp_path: Path) -> None:
+    clip = read_prepared_clip(put_still(tmp_path / "a.png"), None)
+    assert (clip.is_still, clip.num_frames, clip.num_samples) == (True, 1, 0)
+    for stride in (4, None):
+        first, second = clip.read_evaluation_clips(stride)
+        assert first is second and first.audio is None and first.video is not None
+        assert all(not np.array_equal(one, other) for one, other in pairwise(first.video))
+        again = read_prepared_clip(tmp_path / "a.png", None).read_evaluation_clips(stride)[0].video
+        assert again is not None and np.array_equal(first.video, again)
+        rng = np.random.default_rng(0)
+        view = clip.draw_training_view(stride, rng)
+        drawn = [clip.decode_faces(view, rng=rng) for _ in range(2)]
+        assert drawn[0] is not None and not np.array_equal(drawn[0], drawn[1])  # type: ignore[arg-type]
+        cached = clip.decode_all().decode_faces(view, rng=np.random.default_rng(5))
+        assert np.array_equal(cached, clip.decode_faces(view, rng=np.random.default_rng(5)))  # type: ignore[arg-type]
+
+
+def test_a_still_is_shown_as_long_as_its_sound(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "a.wav", tone(4), 16000)
+    still = read_prepared_clip(put_still(tmp_path / "a.jpg"), tmp_path / "a.wav")
+    alone = read_prepared_clip(None, tmp_path / "a.wav")
+    for stride in (4, None):
+        assert still.select_evaluation_views(stride) == alone.select_evaluation_views(stride)
+        for clip in still.read_evaluation_clips(stride):
+            assert clip.modality == "av"
+
+
+def test_a_clip_that_is_no_still_draws_no_motion(tmp_path: Path) -> None:
+    write_prepared_clip(tmp_path / "clip.mkv", smooth_faces(20), 10, None)
+    clip = read_prepared_clip(tmp_path / "clip.mkv", None)
+    rng = np.random.default_rng(0)
+    before = rng.bit_generator.state
+    view = clip.select_evaluation_views(1)[0]
+    assert np.array_equal(clip.decode_faces(view, rng=rng), clip.decode_faces(view))  # type: ignore[arg-type]
+    assert rng.bit_generator.state == before
+
+
+def test_a_photograph_is_no_prepared_still(tmp_path: Path) -> None:
+    with pytest.raises(MediaError, match=r"big\.png: is 200 x 200, not a prepared clip .*prepare the picture first"):
+        read_prepared_clip(put_still(tmp_path / "big.png", 200), None)
+    (tmp_path / "no.png").write_bytes(b"no picture")
+    with pytest.raises(MediaError, match=r"no\.png: cannot be read as an image"):
+        read_prepared_clip(tmp_path / "no.png", None)
+    with pytest.raises(ValueError, match="expected one picture as a still"):
+        PreparedClip(smooth_faces(2), None, is_still=True)

@@ -16,6 +16,7 @@ from av.audio.stream import AudioStream
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
+from PIL import Image
 
 from hicmae_cli.media import read_audio, read_frames
 from hicmae_cli.model_input import SAMPLE_RATE_HZ
@@ -37,6 +38,11 @@ def put_video(path: Path, *, pair: bool = False, media: bool = True) -> None:
 def put_sound(path: Path, *, media: bool = True) -> None:
     """One second of a voice."""
     _put(path, _sound() if media else None)
+
+
+def put_picture(path: Path, *, media: bool = True) -> None:
+    """One face."""
+    _put(path, _picture(path.suffix) if media else None)
 
 
 def _put(path: Path, source: Path | None) -> None:
@@ -89,6 +95,13 @@ def _video(suffix: str, pair: bool) -> Path:
             piece = louder[:, start : start + 1024]
             container.mux(sound.encode(_audio_frame(piece, kind, "mono", _SOUND_RATE_HZ, start / _SOUND_RATE_HZ)))
         container.mux(sound.encode(None))
+    return path
+
+
+@cache
+def _picture(suffix: str) -> Path:
+    path = _workshop() / f"face{suffix}"
+    Image.fromarray(_pictures(False)[0]).save(path)
     return path
 
 

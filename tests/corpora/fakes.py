@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 from hicmae_cli.corpora.dataset import Item
 from tests.corpora import other_fakes, paper_fakes
-from tests.corpora.fake_media import put_sound, put_video
+from tests.corpora.fake_media import put_picture, put_sound, put_video
 
 Maker = Callable[[Path, int | None, int | None], list[Item]]
 
@@ -36,6 +36,8 @@ def make_fake(
     for item in items:
         if item.video.suffix == ".wav":  # the dataset is sound only
             put_sound(item.video, media=media)
+        elif item.video.suffix == ".jpg":
+            put_picture(item.video, media=media)
         else:
             put_video(item.video, pair=item.part is not None, media=media)
         if item.audio is not None:
@@ -61,6 +63,7 @@ _MAKERS: dict[str, Maker] = {
     "blemore": other_fakes.fake_blemore,
     "folder": other_fakes.fake_folder,
     "manifest": other_fakes.fake_manifest,
+    "photos": other_fakes.fake_photos,
 }
 FAKES = tuple(_MAKERS)
 """Names of the datasets that can be faked."""

@@ -145,3 +145,19 @@ def fake_manifest(root: Path, folds: int | None, labels: int | None) -> list[Ite
     write(root / "manifest.csv", ["id,video,audio,label,fold,split,speaker,when", *rows])
     write(root / "labels.txt", ["bored", "happy", "sad"])
     return items
+
+
+def fake_photos(root: Path, folds: int | None, labels: int | None) -> list[Item]:
+    names = {"happy": "happiness", "SAD": "sadness", "contempt": "contempt"}
+    items, rows = [], []
+    for person in range(folds or 5):
+        for code in list(names)[:labels]:
+            file = f"{code}/{person}.jpg"
+            rows.append(f"{file},{code},person {person},press")
+            items.append(
+                Item(
+                    id=file, label=names[code], speaker=f"person {person}", video=root / file, extra={"source": "press"}
+                )
+            )
+    write(root / "manifest.csv", ["file,label,group,source", *rows])
+    return items

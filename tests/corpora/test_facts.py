@@ -47,6 +47,7 @@ RAVDESS, MER2023, EMODB, WEREWOLF, BLEMORE = (
         (RAVDESS, {"recipe": "gone.toml"}, "gone.toml: cannot read the recipe"),
         (RAVDESS, {"recipe": "pretrain-puppets-nano"}, "this is a pre-training recipe"),
         (RAVDESS, {"sound_only": True}, "sound_only: its recipe has modality='av', expected 'audio'"),
+        (RAVDESS, {"pictures_only": True}, "pictures_only: its recipe has modality='av', expected 'video'"),
         (RAVDESS, {"pretrain_recipe": "crema-d"}, "this is a fine-tuning recipe"),
     ],
 )

@@ -10,7 +10,7 @@ import pytest
 from hicmae_cli.corpora.fold_protocols import draw_folds, parse_protocol
 from hicmae_cli.corpora.known.own import FOLDER, MANIFEST
 from hicmae_cli.corpora.manifest import Sample, read_manifest
-from hicmae_cli.corpora.splits import split_by_fold
+from hicmae_cli.corpora.splits import list_folds, split_by_fold
 from hicmae_cli.errors import ManifestError, SettingsError, WeightsError
 from hicmae_cli.evaluation.plan import EvaluationPlan, find_weights, pick_weight, plan_evaluation
 from tests.cli.catalogues import TOYS, install
@@ -168,3 +168,20 @@ def test_the_folds_that_a_run_drew_replace_those_of_the_list(tmp_path: Path) -> 
         assert [clip.fold for clip in given.read_samples(info_of(labels=("anger", "happiness")))] == ["0", "1", "0"]
     with pytest.raises(ManifestError, match="3 clips have no fold"):
         plan_evaluation(manifest=manifest, fold="loso-p1", drawn=other).read_samples(info_of())
+
+
+def test_clips_that_a_run_skipped_need_no_fold(tmp_path: Path) -> None:
+    """The run of `loso` on anger and happiness, and on sound, left out fear and a clip without sound."""
+    for name in ("a.mkv", "a.jpg"):
+        (tmp_path / name).touch()
+    manifest = tmp_path / "list.csv"
+    lines = [f"c{n},a.mkv,a.mkv,{label},p{n}" for n, label in enumerate(("anger", "happiness", "fear"))]
+    manifest.write_text("\n".join(["id,video,audio,label,speaker", *lines, "c3,a.jpg,,anger,p3"]))
+    drawn = draw_folds(read_manifest(manifest)[:2], parse_protocol("loso"), 0)
+    plan = plan_evaluation(manifest=manifest, fold="loso-p1", drawn=drawn)
+    heard = info_of(labels=("anger", "happiness"), modality="audio")
+    samples = plan.read_samples(heard)
+    assert [clip.fold for clip in samples] == ["loso-p0", "loso-p1", "", ""]
+    assert list_folds(samples) == ["loso-p0", "loso-p1"]
+    with pytest.raises(ManifestError, match=r"1 clips have no fold, e\.g\. c3"):
+        plan.read_samples(info_of(labels=("anger", "happiness")))

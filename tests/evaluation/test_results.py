@@ -35,6 +35,7 @@ def test_the_document_keeps_what_scripts_read() -> None:
         "confusion",
         "samples",
         "failures",
+        "skipped",
         "weights",
         "engine",
         "modality",
@@ -51,7 +52,7 @@ def test_the_document_keeps_what_scripts_read() -> None:
 
 def test_a_document_becomes_the_evaluation_again() -> None:
     classes = evaluation("anger:anger", "neutral:anger", speakers=2)
-    some = replace(classes, classes=("anger", "neutral"), failures=(("c9", "broken"),))
+    some = replace(classes, classes=("anger", "neutral"), failures=(("c9", "broken"),), skipped=3)
     merged = replace(classes.samples[0], fold="2", clips=("a", "b"))
     values = SampleResult("v", (0.5, -1.0), (0.25, 0.125), (0.25, 0.125), ((0.0, 0.25), (0.5, 0.0)))
     info = info_of(task="regression", labels=("arousal", "valence"))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 
 from hicmae_cli.clips import write_prepared_clip
 from hicmae_cli.corpora.manifest import Sample
@@ -16,6 +17,7 @@ from hicmae_cli.corpora.values import Target
 from hicmae_cli.errors import ManifestError, SettingsError
 from hicmae_cli.evaluation.protocol import Protocol
 from hicmae_cli.evaluation.results import Evaluation
+from hicmae_cli.evaluation.score_sheet import ScoreSheet
 from hicmae_cli.evaluation.scoring import score_clips
 from tests.evaluation.toys import ValueEngine, write_grey
 from tests.runtime.stubs import ToyEngine
@@ -155,3 +157,28 @@ def test_sound_alone_needs_no_pictures(tmp_path: Path) -> None:
     assert score_clips([sample], ToyEngine(), modalities=("audio",))["audio"].samples == (result,)
     with pytest.raises(ManifestError, match="nothing could be evaluated"):
         score_clips([sample], ToyEngine(), modalities=("video",))
+
+
+def test_clips_without_the_stream_are_skipped_and_counted(tmp_path: Path) -> None:
+    face = replace(write_grey(tmp_path, "face", 90), audio=None)
+    soundfile.write(tmp_path / "voice.wav", np.full(32000, 0.1, np.float32), 16000)
+    voice = Sample("voice", None, tmp_path / "voice.wav", "neutral")
+    found = score_clips([face, voice], ToyEngine(), modalities=("av", "video", "audio"))
+    assert {name: [clip.id for clip in one.samples] for name, one in found.items()} == {
+        "av": ["face", "voice"],
+        "video": ["face"],
+        "audio": ["voice"],
+    }
+    assert {name: (one.skipped, one.failures) for name, one in found.items()} == {
+        "av": (0, ()),
+        "video": (1, ()),
+        "audio": (1, ()),
+    }
+    sheet = ScoreSheet("toy", Protocol("mine"), found)
+    assert [w for w in sheet.warnings if "skipped" in w] == [
+        f"{name}: skipped 1 clips that have no {name}; scores of other streams are over other clips"
+        for name in ("video", "audio")
+    ]
+    assert sheet.to_dict()["by_modality"]["video"]["skipped"] == 1
+    with pytest.raises(ManifestError, match="nothing could be evaluated: none of the 1 clips has video"):
+        score_clips([voice], ToyEngine(), modalities=("video",))

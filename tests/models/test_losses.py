@@ -93,6 +93,42 @@ def test_indices_and_probabilities_of_classes_give_the_same_cross_entropy() -> N
         assert torch.stack(halves).mean().item() == pytest.approx(hard.item(), rel=1e-5)
 
 
+def test_robust_losses_equal_those_worked_by_hand() -> None:
+    logits = torch.tensor([[0.0, 0.0], [math.log(3), 0.0]])  # probabilities 1/2 1/2 and 3/4 1/4
+    targets = torch.tensor([0, 1])
+    forward = (math.log(2) + math.log(4)) / 2
+    # A target of 0 counts as 1e-4, and log 1 = 0: the probability of the wrong class times -log 1e-4.
+    reverse = (1 / 2 + 3 / 4) / 2 * -math.log(1e-4)
+    found = LOSSES["symmetric_cross_entropy"].terms(logits, targets)
+    assert {name: term.item() for name, term in found.items()} == pytest.approx(
+        {"loss": 0.1 * forward + reverse, "cross_entropy": forward, "reverse_cross_entropy": reverse}
+    )
+    # 0.95 of the label and 0.05 of the model: 0.975 0.025, and 0.0375 0.9625.
+    first = 0.975 * math.log(2) + 0.025 * math.log(2)
+    second = 0.0375 * math.log(4 / 3) + 0.9625 * math.log(4)
+    bootstrapped = LOSSES["bootstrapped_cross_entropy"].terms(logits, targets)["loss"]
+    assert bootstrapped.item() == pytest.approx((first + second) / 2)
+
+
+@pytest.mark.parametrize("name", ["symmetric_cross_entropy", "bootstrapped_cross_entropy"])
+def test_a_label_that_the_model_is_sure_is_wrong_pulls_less_than_in_cross_entropy(name: str) -> None:
+    def pull(function: str, logit: float) -> float:
+        logits = torch.tensor([[logit, 0.0]], requires_grad=True)
+        LOSSES[function].terms(logits, torch.tensor([1]))["loss"].backward()  # type: ignore[no-untyped-call]
+        assert logits.grad is not None
+        return abs(logits.grad[0, 0].item())
+
+    assert pull(name, 4.0) < 0.96 * pull("cross_entropy", 4.0)
+    soft = soft_targets(torch.tensor([0, 1]), 3, 0.1)
+    terms = LOSSES[name].terms(torch.randn(2, 3).bfloat16() * 50, soft)
+    assert all(torch.isfinite(term) and term.dtype == torch.float32 for term in terms.values())
+
+
+def test_balanced_weights_count_draws() -> None:
+    weights = class_weights(["a", "a", "b"], ("a", "b"), "balanced", [0.5, 0.5, 3.0])
+    assert weights is not None and weights.tolist() == pytest.approx([4 / 2, 4 / 6])
+
+
 def test_balanced_weights_make_classes_count_alike() -> None:
     clips = ["a"] * 6 + ["b"] * 2 + ["c"] * 4
     weights = class_weights(clips, ("a", "b", "c"), "balanced")

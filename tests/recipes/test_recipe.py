@@ -61,7 +61,7 @@ def test_a_datasets_recipe_is_the_papers(name: str) -> None:
     if name == "puppets":
         return
     own = {"sampling", "sampling_rate", "batch_size", "epochs", "loss", "mixed_precision", "num_workers"}
-    own |= {"modality"} if dataset.sound_only else set()
+    own |= {"modality"} if dataset.sound_only or dataset.pictures_only else set()
     unmixed = {"mixup", "cutmix", "label_smoothing"} if dataset.task == "regression" else set()
     assert recipe.model_dump(exclude=own | unmixed) == FinetuneSettings().model_dump(exclude=own | unmixed)
     assert all(getattr(recipe, key) == 0 for key in unmixed)

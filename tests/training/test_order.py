@@ -44,10 +44,10 @@ def test_the_order_follows_from_seed_and_epoch() -> None:
 
 def test_the_first_batches_are_the_first_clips_of_the_first_epoch() -> None:
     settings = SETTINGS.model_copy(update={"batch_size": 4})
-    batches = first_batches(30, settings, seed=3, clips=10)
+    batches = first_batches(epoch_order(30, 3, 0), settings, clips=10)
     assert [len(batch) for batch in batches] == [4, 4, 2]
     assert [clip for batch in batches for clip in batch] == epoch_order(30, 3, 0)[:10]
-    assert first_batches(3, settings, seed=3, clips=10) == [epoch_order(3, 3, 0)]
+    assert first_batches(epoch_order(3, 3, 0), settings, clips=10) == [epoch_order(3, 3, 0)]
 
 
 def test_every_step_and_process_has_its_own_seed() -> None:

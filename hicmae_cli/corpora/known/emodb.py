@@ -19,16 +19,18 @@ _CODES: Final = {
     "T": "sadness",
 }
 _SPEAKERS: Final = ("03", "08", "09", "10", "11", "12", "13", "14", "15", "16")
+_SUFFIXES: Final = (".wav", ".flac")
 _NAME: Final = re.compile(
     rf"(?P<speaker>{'|'.join(_SPEAKERS)})(?P<text>[ab]\d\d)(?P<emotion>[{''.join(_CODES)}])(?P<version>[a-z]?)"
 )
 
 
 def _list_items(root: Path) -> list[Item]:
-    """List the sound files; a file's name holds all that is known of it."""
+    """List the sound files of ``wav``, or of the root if it has no such folder; a file's name holds all its facts."""
+    folder = root / "wav" if (root / "wav").is_dir() else root
     items = []
-    for path in sorted((root / "wav").glob("*.wav")):
-        if path.name.startswith("."):
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith(".") or path.suffix.lower() not in _SUFFIXES:
             continue
         match = _NAME.fullmatch(path.stem)
         if match is None:
@@ -65,7 +67,10 @@ EMODB: Final = Dataset(
     sampling_rate=4,
     recipe="emodb",
     items=_list_items,
-    layout="wav/<speaker><text><emotion><version>.wav, for example wav/03a01Fa.wav",
+    layout=(
+        "wav/<speaker><text><emotion><version>.wav, for example wav/03a01Fa.wav; the files may also be .flac, and in "
+        "the root itself"
+    ),
     citation=(
         "F. Burkhardt, A. Paeschke, M. Rolfes, W. F. Sendlmeier, B. Weiss: A Database of German Emotional Speech. "
         "Interspeech, 2005"

@@ -74,7 +74,7 @@ def _name_some(root: Path, paths: Sequence[Path]) -> str:
 
 
 def _list_manifest_items(root: Path) -> list[Item]:
-    """List the raw videos that ``manifest.csv``, or the file ``root``, names; all must be inside its folder."""
+    """List the raw clips that ``manifest.csv``, or the file ``root``, names; all must be inside its folder."""
     path = root if root.is_file() else root / _MANIFEST
     root = path.parent
     names = root / _NAMES
@@ -99,8 +99,7 @@ def _make_item(root: Path, path: Path, index: int, sample: Sample, labels: list[
     for file in (sample.video, sample.audio):
         if file is not None and not is_safe(_relative(root, file)):
             raise make_fault(path, _find_line(path, index), f"{quote(str(file))} is outside the folder {root}")
-    if sample.video is None:
-        raise make_fault(path, _find_line(path, index), f"{quote(id_)} has no video to crop faces from")
+    video = sample.video or _find_sound(path, index, sample)
     if sample.split and sample.split not in SPLITS:
         raise make_fault(
             path,
@@ -115,12 +114,27 @@ def _make_item(root: Path, path: Path, index: int, sample: Sample, labels: list[
         id=id_,
         label=sample.label,
         speaker=sample.speaker,
-        video=sample.video,
-        audio=None if sample.audio == sample.video else sample.audio,
+        video=video,
+        audio=None if sample.audio == video else sample.audio,
         fold=sample.fold,
         split=sample.split,
         extra=sample.extra,
     )
+
+
+def _find_sound(path: Path, index: int, sample: Sample) -> Path:
+    """Return the sound file of a clip without pictures."""
+    # The media package loads NumPy, which the catalogue does without.
+    from hicmae_cli.media import SOUND_SUFFIXES
+
+    assert sample.audio is not None
+    if sample.audio.suffix.lower() not in SOUND_SUFFIXES:
+        raise make_fault(
+            path,
+            _find_line(path, index),
+            f"{quote(sample.audio.name)} is no sound file by its suffix; put a video into the column video",
+        )
+    return sample.audio
 
 
 def _relative(root: Path, file: Path) -> str:

@@ -1,10 +1,13 @@
-"""Clips of a manifest -> batches to train on. All random draws follow from (seed, epoch, clip): runs resume exactly."""
+"""Clips of a manifest -> batches to train on. All random draws follow from (seed, epoch, clip): runs resume exactly.
+
+In an epoch that may repeat a clip, they follow from the place in the epoch too.
+"""
 
 from __future__ import annotations
 
 import gc
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 import torch
@@ -22,12 +25,16 @@ from hicmae_cli.errors import ManifestError, MediaError, TrainingError
 from hicmae_cli.model_input import CLIP_FRAMES, FACE_SIZE_PX, LOG_MEL_BINS, LOG_MEL_FRAMES
 from hicmae_cli.recipes.settings import FinetuneSettings
 from hicmae_cli.tasks import Kind
+from hicmae_cli.training.finetuning.pairing import PartnerPool
+from hicmae_cli.training.finetuning.soft_targets import soften_targets
 from hicmae_cli.training.machine import quiet_worker
 
 NO_FACES = np.zeros((CLIP_FRAMES, FACE_SIZE_PX, FACE_SIZE_PX, 3), np.uint8)
 NO_SOUND = np.zeros((1, LOG_MEL_FRAMES, LOG_MEL_BINS), np.float32)
 
 LabelledItem = tuple[Tensor, Tensor, Tensor, Tensor]
+Faces: TypeAlias = NDArray[np.uint8]
+LogMel: TypeAlias = NDArray[np.float32]
 
 
 class LabelledBatch(NamedTuple):
@@ -37,7 +44,8 @@ class LabelledBatch(NamedTuple):
         faces: (B, 16, 160, 160, 3) uint8.
         has_faces: (B,) bool.
         audio: log-mels (B, 1, 256, 128).
-        targets: label indices (B,), sets of labels as zeros and ones (B, C), or the values of a regression (B, D).
+        targets: label indices (B,), sets of labels as zeros and ones (B, C), the values of a regression (B, D), or the
+            probabilities to learn (B, C) if the recipe ``softens_targets``.
     """
 
     faces: Tensor
@@ -54,11 +62,12 @@ class TrainingClips(Dataset[LabelledItem | str]):
     """Augmented training clips of one epoch.
 
     An item is faces (16, 160, 160, 3) uint8, whether there are any (), log-mel (1, 256, 128), and its target: a label
-    index (), a set of labels (C,), or the values of a regression (D,). ``to_video`` turns the first two into the
-    model's input on the device, so that a quarter of the bytes has to travel.
+    index (), a set of labels (C,), the values of a regression (D,), or probabilities (C,). ``to_video`` turns the first
+    two into the model's input on the device, so that a quarter of the bytes has to travel.
 
     Raises:
-        ManifestError: a label that is not in ``labels`` or, for a regression, not as many numbers.
+        ManifestError: a label that is not in ``labels`` or, for a regression, not as many numbers; or as
+            ``soften_targets``.
     """
 
     def __init__(
@@ -70,52 +79,87 @@ class TrainingClips(Dataset[LabelledItem | str]):
         cache: Sequence[PreparedClip] | None = None,
         *,
         task: Kind = "classification",
+        rows: Sequence[int] | None = None,
     ) -> None:
         self.samples = samples
         self.cache = cache
+        self.rows = rows
         self.targets = torch.from_numpy(make_targets(samples, labels, task))
+        if settings.softens_targets:
+            self.targets = soften_targets(samples, self.targets, labels, settings)
+        self.partners = PartnerPool(samples) if settings.pair_streams else None
         self.settings = settings
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return len(self.samples)
+        return len(self.samples if self.rows is None else self.rows)
 
-    def __getitem__(self, index: int) -> LabelledItem | str:
+    def __getitem__(self, key: int) -> LabelledItem | str:
         """Return the item of a clip, or what is wrong with a broken one.
 
         An exception would come out of the loader's process as a traceback.
-        """
-        try:
-            return self._item(index)
-        except Exception as error:  # a file, a decoder or a disk may raise anything
-            return f"clip {self.samples[index].id}: {describe_fault(self.samples[index], error)}"
 
-    def _item(self, index: int) -> LabelledItem:
+        Args:
+            key: index of the clip or, with ``rows``, its place in the epoch.
+        """
+        row = key if self.rows is None else self.rows[key]
+        # A clip that is drawn twice in an epoch is changed in two ways.
+        place = () if self.rows is None else (key,)
+        rng = np.random.default_rng([self.settings.seed, self.epoch, row, *place])
+        try:
+            return self._item(row, rng)
+        except Exception as error:  # a file, a decoder or a disk may raise anything
+            return f"clip {self.samples[row].id}: {describe_fault(self.samples[row], error)}"
+
+    def _item(self, row: int, rng: np.random.Generator) -> LabelledItem:
         settings = self.settings
-        rng = np.random.default_rng([settings.seed, self.epoch, index])
-        prepared = self.cache[index] if self.cache else self._read(index)
+        faces, mel = self._draw_streams(row, rng)
+        targets = self.targets[row], self.targets[row]
+        if self.partners is not None and (partner := self.partners.draw(row, settings, rng)) is not None:
+            faces, mel, targets = self._join(row, partner, faces, mel, rng)
+        target = (targets[0] + targets[1]) / 2 if settings.softens_targets else targets[0]
+        if faces is not None and mel is not None and rng.random() < settings.drop_stream:
+            # The model learns to cope with recordings that have no face or no sound.
+            drops_faces = rng.random() < 0.5
+            faces, mel, target = (None, mel, targets[1]) if drops_faces else (faces, None, targets[0])
+        video = NO_FACES if faces is None else np.ascontiguousarray(faces)
+        audio = NO_SOUND if mel is None else mel[None]
+        has_faces = torch.tensor(faces is not None)
+        return torch.from_numpy(video), has_faces, torch.from_numpy(audio), target
+
+    def _join(
+        self, row: int, partner: int, faces: Faces | None, mel: LogMel | None, rng: np.random.Generator
+    ) -> tuple[Faces | None, LogMel | None, tuple[Tensor, Tensor]]:
+        """Give a clip of one stream that of its partner -> both streams, and the target of each."""
+        try:
+            other_faces, other_mel = self._draw_streams(partner, rng)
+        except Exception as error:  # as in __getitem__
+            sample = self.samples[partner]
+            raise MediaError(f"its partner {sample.id}: {describe_fault(sample, error)}") from error
+        if faces is None:
+            return other_faces, mel, (self.targets[partner], self.targets[row])
+        return faces, other_mel, (self.targets[row], self.targets[partner])
+
+    def _draw_streams(self, row: int, rng: np.random.Generator) -> tuple[Faces | None, LogMel | None]:
+        """Draw a view of a clip -> its changed faces and log-mel, or None for a stream that it has not."""
+        settings = self.settings
+        prepared = self.cache[row] if self.cache else self._read(row)
         view = prepared.draw_training_view(settings.frame_stride, rng)
         mel, faces = None, None
         if settings.modality != "video" and prepared.samples is not None:
             cut = view.cut_audio(prepared.samples)
             if len(cut) >= MIN_SAMPLES:
                 mel = augment_log_mel(compute_log_mel(augment_samples(cut, settings, rng)), settings, rng)
-        if settings.modality != "audio" and (faces := prepared.decode_faces(view, exact=False)) is not None:
+        if settings.modality != "audio" and (faces := prepared.decode_faces(view, exact=False, rng=rng)) is not None:
             faces = augment_faces(faces, settings, rng)
         if faces is None and mel is None:
             absent = {"av": "faces and no sound", "video": "faces", "audio": "sound"}[settings.modality]
             raise MediaError(f"has no {absent} to learn from; remove it from the manifest")
-        if faces is not None and mel is not None and rng.random() < settings.drop_stream:
-            # The model learns to cope with recordings that have no face or no sound.
-            faces, mel = (None, mel) if rng.random() < 0.5 else (faces, None)
-        video = NO_FACES if faces is None else np.ascontiguousarray(faces)
-        audio = NO_SOUND if mel is None else mel[None]
-        has_faces = torch.tensor(faces is not None)
-        return torch.from_numpy(video), has_faces, torch.from_numpy(audio), self.targets[index]
+        return faces, mel
 
-    def _read(self, index: int) -> PreparedClip:
+    def _read(self, row: int) -> PreparedClip:
         """Read a clip, without the sound if only its faces are used; faces are decoded only when they are used."""
-        sample = self.samples[index]
+        sample = self.samples[row]
         silent = self.settings.modality == "video" and sample.video is not None
         return read_prepared_clip(sample.video, None if silent else sample.audio)
 
@@ -176,6 +220,7 @@ def training_loader(
     cache: Sequence[PreparedClip] | None = None,
     *,
     task: Kind = "classification",
+    rows: Sequence[int] | None = None,
 ) -> DataLoader[LabelledItem | str]:
     """Return a loader of the batches of one process and epoch; give each batch to ``unpack_batch``.
 
@@ -184,9 +229,10 @@ def training_loader(
         labels: names of the outputs.
         settings: the recipe.
         epoch: with the seed and a clip's index, it decides all random draws.
-        batches: indices of the clips of every batch, in order.
+        batches: indices of the clips of every batch, in order; or, with ``rows``, their places in the epoch.
         cache: the clips as read before, in the order of ``samples``.
         task: what the outputs mean.
+        rows: index of the clip at each place of an epoch that may repeat clips.
 
     Raises:
         ManifestError: as ``TrainingClips``.
@@ -194,7 +240,7 @@ def training_loader(
     # Garbage of decoders must be freed here: in a forked process their threads are missing.
     gc.collect()
     return DataLoader(
-        TrainingClips(samples, labels, settings, epoch, cache, task=task),
+        TrainingClips(samples, labels, settings, epoch, cache, task=task, rows=rows),
         batch_sampler=batches,
         num_workers=settings.num_workers,
         pin_memory=torch.cuda.is_available(),

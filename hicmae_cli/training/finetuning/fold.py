@@ -21,6 +21,7 @@ from hicmae_cli.recipes.settings import FinetuneSettings
 from hicmae_cli.records.seen import ScoredClips, SeenData, find_overlap, note_seen
 from hicmae_cli.runtime.torch_engine import TorchEngine, choose_device
 from hicmae_cli.training.finetuning.curves import draw_curves
+from hicmae_cli.training.finetuning.draws import keep_sources
 from hicmae_cli.training.finetuning.loop import finetune_clips
 from hicmae_cli.training.finetuning.parts import check_people, split_samples
 from hicmae_cli.training.finetuning.progress import FinetuningProgress
@@ -78,6 +79,7 @@ def finetune_and_test(
         seed=settings.split_seed,
         label_share=settings.label_share,
     )
+    parts = replace(parts, train=keep_sources(parts.train, settings.source_shares))
     if not task.may_share_people:  # the scores carry a warning
         check_people((*parts.train, *parts.validation), parts.test if settings.selection != "test-best" else (), "test")
     progress.on_split(parts)

@@ -33,6 +33,7 @@ from hicmae_cli.training.finetuning.arms import (
     plan_arms,
 )
 from hicmae_cli.training.finetuning.fold import finetune_and_test
+from hicmae_cli.training.finetuning.parts import keep_usable
 from hicmae_cli.training.finetuning.progress import FinetuningProgress
 from hicmae_cli.training.finetuning.results import FinetuningResult, FoldResult, SeedResult, combine_folds
 from hicmae_cli.training.finetuning.task import Task, choose_kind, choose_labels, read_task
@@ -89,7 +90,8 @@ def finetune_folds(
         extend_epochs: go on with finished runs for so many more epochs than the recipe's; see ``training.extension``.
         output: folder of the run, or of the runs of several folds or seeds.
         task: ``classification``, ``multilabel`` or ``regression``; by default the dataset's.
-        labels: names of the outputs in order; by default the dataset's, or all labels in alphabetical order.
+        labels: names of the outputs in order; by default the dataset's, or all labels in alphabetical order. Clips of
+            other classes are skipped.
         licence: to write into the weights; by default the dataset's.
         source: what makes the weights, for their metadata; by default the command that does the same.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
@@ -126,6 +128,7 @@ def finetune_folds(
     learned, samples = read_task(
         clips.manifest, known, name=clips.name, source=source, labels=labels, kind=kind, licence=licence
     )
+    samples, skipped = keep_usable(samples, learned, settings.modality)
     arms = plan_arms(Path(output), clips, samples, dealing, fold, plans, several_seeds=bool(seeds))
     if extend_epochs:
         check_finished(arms)
@@ -134,7 +137,7 @@ def finetune_folds(
         data = hash_data(list_files(samples), clips.manifest, on_clip=progress.on_hash)
     learned = replace(learned, manifest=clips.manifest, data=data)
     doubts = [check_starts(arm, start, learned) for arm in arms]
-    warned = [warmup_warning(settings), *(doubt for arm in arms for doubt in describe_doubts(arm, learned))]
+    warned = [*skipped, warmup_warning(settings), *(doubt for arm in arms for doubt in describe_doubts(arm, learned))]
     # Most starts raise the same doubt for every fold, which is said once.
     warned += [doubt for by_fold in doubts for doubt in by_fold.values()]
     for warning in dict.fromkeys(filter(None, warned)):

@@ -1,7 +1,7 @@
 """Fine-tuning from start to end (HiCMAE, sections 3.5 and 4.2); reads top to bottom.
 
-Every random draw follows from (seed, epoch, clip) or (seed, step, process). So a checkpoint needs no random states,
-and a killed run resumes to the weights it would have had, to the last bit.
+Every random draw follows from (seed, epoch), (seed, epoch, clip) or (seed, step, process). So a checkpoint needs no
+random states, and a killed run resumes to the weights it would have had, to the last bit.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from hicmae_cli.training.finetuning.validation import validate_clips
 from hicmae_cli.training.loop import agree, explain_not_finite, raise_together
 from hicmae_cli.training.machine import StopRequest, batches_in
 from hicmae_cli.training.optimiser import learning_rate_at, set_learning_rate
-from hicmae_cli.training.order import deal_batches, epoch_order, step_seed
+from hicmae_cli.training.order import deal_batches, step_seed
 from hicmae_cli.training.runs import keep_checkpoint
 from hicmae_cli.training.trackers import open_log
 from hicmae_cli.weights.checkpoint import save_classifier
@@ -120,13 +120,15 @@ def train_epoch(run: FinetuningRun, stop: StopRequest, progress: FinetuningProgr
     settings, accelerator, state = run.settings, run.accelerator, run.state
     steps = run.schedule.steps_per_epoch
     epoch, first = run.schedule.locate(state.step)
-    order = epoch_order(len(run.train), settings.seed, epoch)
-    mine = deal_batches(order, settings, accelerator.num_processes, accelerator.process_index, first)
-    loader = training_loader(run.train, run.task.labels, settings, epoch, mine, run.cache, task=run.task.kind)
+    drawn = run.sampler.draw(epoch)
+    mine = deal_batches(drawn.keys, settings, accelerator.num_processes, accelerator.process_index, first)
+    loader = training_loader(
+        run.train, run.task.labels, settings, epoch, mine, run.cache, task=run.task.kind, rows=drawn.row_of_key
+    )
     started = time.perf_counter()
     with batches_in(loader) as batches:
         for done in range(first + 1, steps + 1):
-            clips = order[(done - 1) * settings.batch_size : done * settings.batch_size]
+            clips = drawn.rows[(done - 1) * settings.batch_size : done * settings.batch_size]
             run_step(run, batches, [run.train[index].id for index in clips])
             run.stopped, _ = agree(accelerator, stop.requested, [])
             if run.is_main:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -28,6 +29,8 @@ from hicmae_cli.models.inputs import to_video
 from hicmae_cli.models.masking import cut_patches, keep_patches, spread_tokens
 from hicmae_cli.recipes.settings import FinetuneSettings
 from hicmae_cli.training.finetuning.data import training_loader, unpack_batch
+from hicmae_cli.training.finetuning.draws import EpochSampler, name_source
+from hicmae_cli.training.finetuning.soft_targets import TEACHER
 from hicmae_cli.training.finetuning.task import Task
 from hicmae_cli.training.machine import batches_in
 from hicmae_cli.training.order import first_batches
@@ -36,6 +39,38 @@ from hicmae_cli.training.whitening import TokenSample
 
 # Enough to tell 25 from 30 frames/s; to open each of them takes milliseconds.
 _MEASURED_CLIPS: Final = 32
+
+
+def keep_usable(samples: Sequence[Sample], task: Task, modality: str) -> tuple[list[Sample], list[str]]:
+    """Keep the clips that a run can use -> them, and a warning for each reason to skip others.
+
+    Args:
+        samples: all lines of the manifest.
+        task: what the model learns; clips of classes that are not among its labels are skipped.
+        modality: the streams that the model gets; clips without any of them are skipped.
+
+    Raises:
+        ManifestError: no clips are left, or a label has none while those of other labels are skipped.
+    """
+    kept, notes = list(samples), []
+    if task.kind == "classification":
+        others = Counter(sample.label for sample in kept if sample.label not in task.labels)
+        present = {sample.label for sample in kept}
+        if others and (absent := [label for label in task.labels if label not in present]):
+            raise ManifestError(
+                f"labels={','.join(task.labels)!r}: no clip is labelled {', '.join(absent)}, and the label "
+                f"{min(others)!r} is not one of {', '.join(task.labels)}"
+            )
+        if others:
+            kept = [sample for sample in kept if sample.label in task.labels]
+            counts = ", ".join(f"{count} of {label}" for label, count in sorted(others.items()))
+            notes.append(f"skipped {others.total()} clips of other labels: {counts}")
+    with_stream = [sample for sample in kept if sample.has_stream(modality)]
+    if not with_stream:
+        raise ManifestError(f"modality={modality!r}: none of the {len(kept)} clips has {modality}")
+    if skipped := len(kept) - len(with_stream):
+        notes.append(f"skipped {skipped} clips that have no {modality}")
+    return with_stream, notes
 
 
 def split_samples(
@@ -155,7 +190,8 @@ def measure_step_s(clips: Sequence[Sample], frame_stride: int | None) -> float |
     for sample in with_video[:: max(1, len(with_video) // _MEASURED_CLIPS)]:
         # A broken clip is reported when it is trained on.
         with suppress(HicmaeError, ValueError, OSError):
-            found.append(read_prepared_clip(sample.video, sample.audio).frame_s)
+            clip = read_prepared_clip(sample.video, sample.audio)
+            found += [] if clip.is_still else [clip.frame_s]
     step_s = round(frame_stride * median(found), 4) if found else 0.0
     return step_s if 0.01 <= step_s <= 3.75 else None
 
@@ -163,6 +199,18 @@ def measure_step_s(clips: Sequence[Sample], frame_stride: int | None) -> float |
 def fingerprint_clips(*splits: Sequence[Sample]) -> str:
     """Return a short hash of the clips of a run; it does not depend on the folder they are in."""
     return fingerprint(f"{s.id},{format_target(s.target)},{s.split},{s.speaker}" for split in splits for s in split)
+
+
+def fingerprint_corpora(train: Sequence[Sample], settings: FinetuneSettings) -> dict[str, str]:
+    """Return a short hash of what the keys for several corpora read beside the labels; nothing if none is set."""
+    if not (settings.draws_clips or settings.pair_streams or settings.teacher_weight):
+        return {}
+    lines = [
+        f"{name_source(sample)},{sample.video is not None},{sample.audio is not None},"
+        + (",".join(f"{key}={value}" for key, value in sample.extra.items() if key.startswith(TEACHER)))
+        for sample in train
+    ]
+    return {"corpora": fingerprint(lines)}
 
 
 def read_calibration(
@@ -173,9 +221,10 @@ def read_calibration(
     generator: torch.Generator,
 ) -> list[TokenSample]:
     """Read some tokens of ``fit_start_clips`` clips, to fit a fresh model to; the same in every process."""
-    batches = first_batches(len(train), settings, settings.seed, settings.fit_start_clips)
+    drawn = EpochSampler.plan(train, settings).draw(0)
+    batches = first_batches(drawn.keys, settings, settings.fit_start_clips)
     found = []
-    loader = training_loader(train, task.labels, settings, 0, batches, cache, task=task.kind)
+    loader = training_loader(train, task.labels, settings, 0, batches, cache, task=task.kind, rows=drawn.row_of_key)
     with batches_in(loader) as read:
         for faces, has_faces, audio, _ in map(unpack_batch, read):
             keep_video, keep_audio = (

@@ -14,7 +14,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from hicmae_cli.clips import PreparedClip, read_prepared_clip
 from hicmae_cli.corpora.manifest import Sample
-from hicmae_cli.errors import TrainingError
+from hicmae_cli.errors import SettingsError, TrainingError
 from hicmae_cli.files import compute_sha256
 from hicmae_cli.models.build import build_classifier
 from hicmae_cli.models.classifier import Classifier
@@ -23,7 +23,13 @@ from hicmae_cli.models.products import use_wide_products
 from hicmae_cli.recipes.settings import OF_THE_MACHINE, FinetuneSettings
 from hicmae_cli.training.extension import CHANGED, EXTENDED_FROM, extend_facts
 from hicmae_cli.training.finetuning.adaptation import add_low_rank_updates, freeze_parts
-from hicmae_cli.training.finetuning.parts import fingerprint_clips, measure_step_s, read_calibration
+from hicmae_cli.training.finetuning.draws import EpochSampler
+from hicmae_cli.training.finetuning.parts import (
+    fingerprint_clips,
+    fingerprint_corpora,
+    measure_step_s,
+    read_calibration,
+)
 from hicmae_cli.training.finetuning.state import FinetuningState
 from hicmae_cli.training.finetuning.task import Task
 from hicmae_cli.training.finetuning.task_loss import TaskLoss, build_task_loss
@@ -49,6 +55,7 @@ class FinetuningRun:
         task: what the model learns.
         settings: the recipe.
         train: clips to train on.
+        sampler: draws which of them an epoch takes.
         validation: clips to choose the epoch on.
         reader: reads this process's share of them.
         cache: the training clips as read before, or None.
@@ -71,6 +78,7 @@ class FinetuningRun:
     task: Task
     settings: FinetuneSettings
     train: Sequence[Sample]
+    sampler: EpochSampler
     validation: Sequence[Sample]
     reader: ValidationReader
     cache: Sequence[PreparedClip] | None
@@ -95,7 +103,7 @@ class FinetuningRun:
     @property
     def schedule(self) -> Schedule:
         """Steps and epochs of the run."""
-        return Schedule.plan(self.settings, len(self.train))
+        return Schedule.plan(self.settings, self.sampler.size)
 
     @property
     def stops_early(self) -> bool:
@@ -153,9 +161,15 @@ def set_up(
     accelerator = new_accelerator(settings.mixed_precision, device)
     # What "auto" means here, so that the run's facts say it.
     settings = settings.model_copy(update={"mixed_precision": accelerator.mixed_precision})
-    check_batch(settings, accelerator.num_processes, len(train))
+    _check_task(settings, task)
+    sampler = EpochSampler.plan(train, settings)
+    check_batch(settings, accelerator.num_processes, sampler.size)
     task_loss = build_task_loss(
-        task, [sample.target for sample in train], loss=settings.loss, weighting=settings.class_weights
+        task,
+        [sample.target for sample in train],
+        loss=settings.loss,
+        weighting=settings.class_weights,
+        draws=sampler.mean_draws().tolist(),
     )
     hold_freed_memory()
     use_wide_products()
@@ -167,7 +181,7 @@ def set_up(
     optimiser = _build_optimiser(bare, settings)
     facts = _collect_facts(task, settings, init, (train, validation), accelerator.num_processes)
     if extends:
-        facts = extend_facts(folder, facts, Schedule.plan(settings, len(train)).steps_per_epoch)
+        facts = extend_facts(folder, facts, Schedule.plan(settings, sampler.size).steps_per_epoch)
     checkpoint = _open_folder(folder, facts, extends=extends, main=accelerator.is_main_process, warn=warn)
     state = FinetuningState(checkpoint)
     check_one_folder(accelerator, folder, state.step)
@@ -176,6 +190,7 @@ def set_up(
         task=task,
         settings=settings,
         train=train,
+        sampler=sampler,
         validation=validation,
         reader=ValidationReader(validation, settings, accelerator),
         cache=None,
@@ -195,6 +210,17 @@ def set_up(
     _load_clips(run)
     _load_weights(run, checkpoint, transfer)
     return run
+
+
+def _check_task(settings: FinetuneSettings, task: Task) -> None:
+    """Check that the task has what the keys for several corpora need: labels to compare or to average."""
+    if task.is_regression:
+        off = {"balance": "none", "pair_streams": 0, "teacher_weight": 0}
+        wrong = next((key for key, value in off.items() if getattr(settings, key) != value), None)
+        if wrong is not None:
+            raise SettingsError(f"{wrong}: needs labels, but a regression has numbers; use {wrong}={off[wrong]}")
+    if task.kind == "multilabel" and settings.teacher_weight:
+        raise SettingsError("teacher_weight: needs one label for each clip, but these are sets; use teacher_weight=0")
 
 
 def _build_model(task: Task, settings: FinetuneSettings, init: Path | None) -> tuple[Classifier, Transfer | None]:
@@ -259,6 +285,7 @@ def _collect_facts(
         "metric": task.chosen_by,
         "init": compute_sha256(init) if init else None,
         "clips": fingerprint_clips(*splits),
+        **fingerprint_corpora(splits[0], settings),
         # Stochastic depth depends on how a step is split over processes.
         "processes": processes,
         # Earlier versions trained the encoder of the withheld stream on zeros, and fused all of its tokens.

@@ -107,18 +107,21 @@ def _loss_terms(
         outputs = model(video, audio, keep_video, keep_audio)
     targets = batch.targets
     if task_loss.mixes:
-        targets = _mixed_probabilities(batch, mix, outputs.shape[1], settings.label_smoothing, settings.mix_audio)
+        targets = _mixed_probabilities(batch, mix, outputs.shape[1], settings)
     return task_loss.terms(outputs, targets)
 
 
-def _mixed_probabilities(batch: LabelledBatch, mix: Mix, classes: int, smoothing: float, with_audio: bool) -> Tensor:
+def _mixed_probabilities(batch: LabelledBatch, mix: Mix, classes: int, settings: FinetuneSettings) -> Tensor:
     """Class probabilities (B, C) of mixed clips.
 
     If the sound is not mixed, a pair of clips without any face is not mixed at all: neither are its targets.
     """
-    own = soft_targets(batch.targets, classes, smoothing)
+    soft = settings.softens_targets
+    own = batch.targets if soft else soft_targets(batch.targets, classes, settings.label_smoothing)
     mixed = mix_targets(own, mix)
-    return mixed if with_audio else torch.where((batch.has_faces | batch.has_faces.flip(0))[:, None], mixed, own)
+    if settings.mix_audio:
+        return mixed
+    return torch.where((batch.has_faces | batch.has_faces.flip(0))[:, None], mixed, own)
 
 
 def _draw_tokens(inputs: Tensor, grid: tuple[int, ...], dropped: float, generator: torch.Generator) -> Tensor | None:

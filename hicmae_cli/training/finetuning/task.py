@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hicmae_cli.clips.prepared import PICTURE_SUFFIXES
 from hicmae_cli.corpora.dataset import Dataset
 from hicmae_cli.corpora.manifest import ALL_FOLDS, Sample, read_manifest
 from hicmae_cli.corpora.splits import list_folds
@@ -92,7 +93,8 @@ def choose_labels(labels: Sequence[str], dataset: Dataset | None, kind: Kind) ->
 
     Raises:
         SettingsError: names that are not distinct and printable, or none for a regression.
-        ManifestError: names that are not the dataset's: all of them, and for a regression in its order.
+        ManifestError: names that are not the dataset's: for classes some or all of them, for sets of labels all, and
+            for a regression all in its order.
     """
     names = tuple(canonical_label(name) for name in labels)
     given = f"labels={','.join(labels)!r}"
@@ -103,8 +105,9 @@ def choose_labels(labels: Sequence[str], dataset: Dataset | None, kind: Kind) ->
     own = dataset.labels if dataset else ()
     if kind == "regression" and not names and not own:
         raise SettingsError("a regression needs `labels`: the names of its targets, in the order of the manifest")
-    if names and own and sorted(names) != sorted(own):
-        raise ManifestError(f"{given}: expected {', '.join(own)}, in any order")
+    if names and own and (set(names) - set(own) or (kind != "classification" and len(names) < len(own))):
+        some = "some or all of " if kind == "classification" else ""
+        raise ManifestError(f"{given}: expected {some}{', '.join(own)}, in any order")
     if names and own and kind == "regression" and names != own:
         raise ManifestError(f"{given}: the values are in the order {', '.join(own)}; use it, or no `labels`")
     return names or own
@@ -128,6 +131,7 @@ def read_task(
         name: of the dataset, for the weight.
         source: the command or script that makes the weight.
         labels: in the order of the outputs; by default the dataset's, or all that there are, in alphabetical order.
+            The clips of other classes are still among those returned, see ``parts.keep_usable``.
         kind: what the outputs are.
         licence: of the weight.
 
@@ -141,13 +145,16 @@ def read_task(
     # Numbers in the manifest are indices into the dataset's own order, whatever the order of the outputs.
     own = dataset.labels if dataset else ()
     codes = dataset.codes if dataset else None
-    samples = read_manifest(manifest, own or order or None, codes=codes, strict=True, task=kind)
+    # Clips of classes that are not among given labels are skipped later.
+    strict = not labels or kind != "classification"
+    samples = read_manifest(manifest, own or order or None, codes=codes, strict=strict, task=kind)
     if kind == "classification" and not order and all(parse_values(sample.label) for sample in samples):
         raise ManifestError(
             f"{manifest}: all labels are numbers, e.g. {samples[0].label!r}; a regression needs "
             "task='regression' and `labels`, the names of its targets"
         )
-    ours = all(sample.video is None or sample.video.suffix == ".mkv" for sample in samples)
+    suffixes = {sample.video.suffix.lower() for sample in samples if sample.video is not None}
+    ours = suffixes <= {".mkv", *PICTURE_SUFFIXES}
     task = Task(
         labels=order or tuple(sorted({label for sample in samples for label in sample.labels})),
         dataset=name,

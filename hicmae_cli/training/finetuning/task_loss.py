@@ -41,7 +41,12 @@ class TaskLoss:
 
 
 def build_task_loss(
-    task: Task, clips: Sequence[Hashable], *, loss: str = "auto", weighting: Literal["none", "balanced"] = "none"
+    task: Task,
+    clips: Sequence[Hashable],
+    *,
+    loss: str = "auto",
+    weighting: Literal["none", "balanced"] = "none",
+    draws: Sequence[float] | None = None,
 ) -> TaskLoss:
     """Build what a recipe minimises.
 
@@ -50,6 +55,7 @@ def build_task_loss(
         clips: labels of the training clips.
         loss: the recipe's ``loss``.
         weighting: the recipe's ``class_weights``.
+        draws: how often an epoch takes each clip on average; None for once.
 
     Raises:
         SettingsError: a loss of another task, or weights for a loss that has no classes to weigh.
@@ -58,7 +64,7 @@ def build_task_loss(
     name = resolve_loss(loss, task.kind)
     chosen = LOSSES[name]
     if chosen.weighs:
-        return TaskLoss(chosen, class_weights(clips, task.labels, weighting))
+        return TaskLoss(chosen, class_weights(clips, task.labels, weighting, draws))
     if weighting != "none":
         raise SettingsError(f"class_weights={weighting!r}: the loss {name} weighs no classes; use class_weights='none'")
     return TaskLoss(chosen)

@@ -248,7 +248,7 @@ def _whiten(
     cache: Mapping[int, RandomWindow],
 ) -> None:
     """Whiten the patches of a new model over the first clips; every process computes the same."""
-    batches = first_batches(len(recordings), settings, settings.seed, settings.fit_start_clips)
+    batches = first_batches(epoch_order(len(recordings), settings.seed, 0), settings, settings.fit_start_clips)
     video, audio = [], []
     with batches_in(pretraining_loader(recordings, settings, 0, batches, cache)) as read:
         for batch in map(unwrap_batch, read):

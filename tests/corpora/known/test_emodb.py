@@ -25,3 +25,12 @@ def test_other_names_are_refused(name: str, tmp_path: Path) -> None:
     (tmp_path / "wav" / f"{name}.wav").touch()
     with pytest.raises(ManifestError, match=rf"wav/{name}\.wav: expected a name .* move it out"):
         EMODB.items(tmp_path)
+
+
+def test_copies_may_be_flac_in_the_root(tmp_path: Path) -> None:
+    for name in ("03a01Fa.flac", "16b10Nb.wav", "manifest.csv"):
+        (tmp_path / name).touch()
+    assert [(item.id, item.fold) for item in EMODB.items(tmp_path)] == [("03a01Fa", "03"), ("16b10Nb", "16")]
+    (tmp_path / "voice.flac").touch()
+    with pytest.raises(ManifestError, match=r"voice\.flac: expected a name"):
+        EMODB.items(tmp_path)

@@ -83,7 +83,7 @@ def test_the_authors_lines_of_raw_videos(tmp_path: Path) -> None:
         (HEAD + "1,a.mp4,../../a.wav,happy,,,\n", "leads out of the "),
         (HEAD + "a\tb,a.mp4,,happy,,,\n", r"line 2: the id 'a\tb' cannot be a file name"),
         (HEAD + "../1,a.mp4,,happy,,,\n", "line 2: the id '../1' cannot be a file name"),
-        (HEAD + "1,,a.wav,happy,,,\n", "line 2: '1' has no video to crop faces from"),
+        (HEAD + "1,,a.mp4,happy,,,\n", "line 2: 'a.mp4' is no sound file by its suffix; put a video into the column"),
         (HEAD + "1,a.mp4,,glad,,,\n", "line 2: unknown label 'glad'; expected happiness, sadness"),
         (HEAD + "1,a.mp4,,happy,,tset,\n", "line 2: '1' has the split 'tset'; expected train, validation or"),
         (HEAD + "1,a.mp4,,2,,,\n", "number 2, but there are 2 labels"),
@@ -132,3 +132,14 @@ def test_labels_are_needed(tmp_path: Path) -> None:
     (tmp_path / "manifest.csv").write_text("id,video,audio\n1,a.mp4,\n")
     with pytest.raises(ManifestError, match="the header lacks label"):
         MANIFEST.items(tmp_path)
+
+
+def test_sounds_and_pictures_are_clips_too(tmp_path: Path) -> None:
+    (tmp_path / "manifest.csv").write_text(HEAD + "1,,a.wav,happy,,,\n2,b.JPG,,sad,,,\n3,c.mp4,,sad,,,\n")
+    items = MANIFEST.items(tmp_path)
+    assert [(item.video.name, item.audio) for item in items] == [("a.wav", None), ("b.JPG", None), ("c.mp4", None)]
+    sources = find_sources(MANIFEST, items, None)
+    assert [type(source).__name__ for source in sources.values()] == ["SoundFile", "StillFile", "Source"]
+    (tmp_path / "manifest.csv").write_text(HEAD + "1,b.jpg,a.wav,happy,,,\n")
+    with pytest.raises(ManifestError, match="clip 1 has a picture and a sound; list them as two clips"):
+        find_sources(MANIFEST, MANIFEST.items(tmp_path), None)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from hicmae_cli.clips import Clip, compute_log_mel, read_prepared_clip, stack_clips, write_prepared_clip
 from hicmae_cli.corpora.manifest import Sample
@@ -167,3 +169,92 @@ def test_own_data_is_trained_on_by_time(samples: list[Sample]) -> None:
     assert clip.samples is not None
     np.testing.assert_array_equal(audio[0].numpy(), compute_log_mel(view.cut_audio(clip.samples)))
     assert view.audio_end - view.audio_start == 40960 and len(set(view.frames)) == 16
+
+
+def test_a_still_moves_in_another_way_in_each_epoch(tmp_path: Path) -> None:
+    face = np.random.default_rng(0).integers(60, 200, (40, 40, 3)).astype(np.uint8)
+    Image.fromarray(face).resize((160, 160)).save(tmp_path / "a.png")
+    still = [Sample("a", tmp_path / "a.png", None, "happiness")]
+    faces, has_faces, sound, _ = item(still, 0, PLAIN)
+    assert bool(has_faces) and not sound.any()
+    assert not (faces[1:] == faces[:-1]).flatten(1).all(1).any()
+    assert same(item(still, 0, PLAIN), item(still, 0, PLAIN))
+    assert not torch.equal(faces, item(still, 0, PLAIN, epoch=1)[0])
+
+
+def test_a_clip_that_is_drawn_twice_in_an_epoch_is_changed_in_two_ways(samples: list[Sample]) -> None:
+    plainer = SETTINGS.model_copy(update={"rand_augment": ""})
+    drawn = TrainingClips(samples, LABELS, plainer, 0, rows=[1, 0, 1])
+    first, second = drawn[0], drawn[2]
+    assert not isinstance(first, str) and not isinstance(second, str) and len(drawn) == 3
+    assert not torch.equal(first[0], second[0]) and not torch.equal(first[2], second[2])
+    assert first[3] == second[3] == 1
+    loader = training_loader(samples, LABELS, plainer, 0, [[2, 1]], rows=[1, 0, 1])
+    batch = unpack_batch(next(iter(loader)))
+    assert torch.equal(batch.faces[0], second[0]) and batch.targets.tolist() == [1, 0]
+
+
+# Without pictures, frames cannot be counted: 16 of them would be 0.64 s.
+TIMED = {"sampling": "time"}
+
+
+def pair(samples: list[Sample], row: int, **keys: Any) -> LabelledItem:
+    """The item of a sad face (0) or of a happy voice (1), which can only be paired with each other."""
+    clips = [replace(samples[1], audio=None), replace(samples[2], video=None)]
+    settings = PLAIN.model_copy(
+        update={"label_smoothing": 0.0, "pair_streams": 1.0, "pair_disagreeing": 1.0, **TIMED, **keys}
+    )
+    return item(clips, row, settings)
+
+
+def test_a_pair_has_the_faces_of_one_clip_and_the_sound_of_the_other(samples: list[Sample]) -> None:
+    timed = PLAIN.model_copy(update=TIMED)
+    alone, voice = item(samples, 1, timed), item(samples, 2, timed)
+    for row in (0, 1):
+        faces, has_faces, sound, target = pair(samples, row)
+        assert has_faces and sound.any()
+        # The mean levels tell the clips apart, whatever view was drawn.
+        assert abs(float(faces.float().mean() - alone[0].float().mean())) < 0.5
+        assert abs(float(sound.mean() - voice[2].mean())) < 0.05
+        assert target.tolist() == [0.5, 0.5]
+
+
+def test_an_agreeing_pair_keeps_its_label_and_others_stay_alone(samples: list[Sample]) -> None:
+    clips = [
+        replace(samples[0], audio=None),
+        replace(samples[2], video=None),
+        samples[1],
+        replace(samples[3], audio=None),
+    ]
+    settings = PLAIN.model_copy(update={"pair_streams": 1.0})
+    found = [item(clips, row, settings) for row in range(4)]
+    assert [int(target) for *_, target in found] == [0, 0, 1, 1]
+    assert [bool(has_faces) for _, has_faces, _, _ in found] == [True] * 4
+    assert [bool(sound.any()) for _, _, sound, _ in found] == [True, True, True, False]
+    assert same(found[2], item(clips, 2, PLAIN.model_copy(update={"drop_stream": 0.0})))
+
+
+def test_a_pair_whose_stream_is_withheld_has_the_target_of_the_other_one(samples: list[Sample]) -> None:
+    seen = set()
+    for seed in range(4):
+        _, has_faces, sound, target = pair(samples, seed % 2, drop_stream=1.0, seed=seed)
+        assert bool(has_faces) != bool(sound.any())
+        # The faces are sad, and the voice is happy.
+        assert target.tolist() == ([0.0, 1.0] if has_faces else [1.0, 0.0])
+        seen.add(bool(has_faces))
+    assert seen == {True, False}
+
+
+def test_a_broken_partner_is_named(samples: list[Sample], tmp_path: Path) -> None:
+    (tmp_path / "broken.mkv").write_bytes(b"no clip at all")
+    clips = [replace(samples[0], audio=None), replace(samples[2], id="bad", video=None, audio=tmp_path / "broken.mkv")]
+    found = TrainingClips(clips, LABELS, PLAIN.model_copy(update={"pair_streams": 1.0}), 0)[0]
+    assert isinstance(found, str)
+    assert found.startswith("clip clip0: ") and "its partner bad: " in found and "broken.mkv" in found
+
+
+def test_a_teacher_reaches_the_targets(samples: list[Sample]) -> None:
+    columns = {"teacher_happiness": "0.25", "teacher_sadness": "0.75"}
+    clips = [replace(samples[0], extra=columns), samples[1]]
+    settings = PLAIN.model_copy(update={"teacher_weight": 0.5, "label_smoothing": 0.0})
+    assert [item(clips, row, settings)[3].tolist() for row in (0, 1)] == [[0.625, 0.375], [0.0, 1.0]]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from hicmae_cli.clips import write_prepared_clip
 from hicmae_cli.corpora.manifest import Sample
@@ -15,6 +16,7 @@ from hicmae_cli.training.finetuning.parts import (
     check_people,
     check_splits,
     describe_absent_classes,
+    keep_usable,
     measure_step_s,
     split_samples,
 )
@@ -132,3 +134,32 @@ def test_the_step_of_counted_frames_is_that_of_most_clips(tmp_path: Path) -> Non
     assert measure_step_s([broken, *clips], 4) == pytest.approx(4 / 30, abs=1e-3)
     assert measure_step_s(clips, None) is None
     assert measure_step_s([broken], 4) is None and measure_step_s([], 4) is None
+
+
+def test_clips_of_other_labels_or_without_the_stream_are_skipped_and_counted() -> None:
+    task = replace(TASK, labels=("anger", "fear"))
+    face, voice = Path("a.jpg"), Path("a.wav")
+    clips = [
+        Sample("1", face, None, "anger"),
+        Sample("2", None, voice, "fear"),
+        Sample("3", face, voice, "fear"),
+        Sample("4", face, None, "contempt"),
+    ]
+    kept, notes = keep_usable(clips, task, "av")
+    assert (ids(kept), notes) == ({"1", "2", "3"}, ["skipped 1 clips of other labels: 1 of contempt"])
+    assert [ids(keep_usable(clips, task, each)[0]) for each in ("video", "audio")] == [{"1", "3"}, {"2", "3"}]
+    assert keep_usable(clips, task, "video")[1][1:] == ["skipped 1 clips that have no video"]
+    assert keep_usable(clips[:2], task, "av") == (clips[:2], [])
+    # A label that nobody has is a slip of the pen if others are skipped; alone it may be wanted.
+    with pytest.raises(
+        ManifestError, match="no clip is labelled mirth, and the label 'anger' is not one of fear, mirth"
+    ):
+        keep_usable(clips, replace(TASK, labels=("fear", "mirth")), "av")
+    assert keep_usable(clips[:1], task, "av")[0] == clips[:1]
+    with pytest.raises(ManifestError, match="modality='audio': none of the 1 clips has audio"):
+        keep_usable(clips[:1], task, "audio")
+
+
+def test_stills_have_no_frame_rate(tmp_path: Path) -> None:
+    Image.new("RGB", (160, 160)).save(tmp_path / "a.png")
+    assert measure_step_s([Sample("a", tmp_path / "a.png", None, "fear")], 4) is None

@@ -7,12 +7,14 @@ import shutil
 import signal
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.errors import SettingsError, TrainingError
 from hicmae_cli.training.finetuning.progress import FinetuningProgress
+from hicmae_cli.training.finetuning.transfer import Transfer
 from tests.training.toys import FINETUNE_SETTINGS as SETTINGS
 from tests.training.toys import LABELS, TASK, KilledError, follow, numbers, samples_in, start, together, tune, tuned
 
@@ -55,6 +57,67 @@ def test_a_killed_run_resumes_to_the_last_bit(samples: list[Sample], tmp_path: P
     resumed = tuned(tmp_path / "cut", samples, settings, progress=progress)
     assert numbers(tmp_path / "cut") == numbers(tmp_path / "whole")
     assert whole.read_bytes() == resumed.read_bytes()
+
+
+SEVERAL: dict[str, Any] = {
+    "epoch_clips": 12,
+    "source_shares": {"puppets": 0.3, "photos": 0.4, "voices": 0.3},
+    "balance": "label",
+    "person_cap": 2,
+    "pair_streams": 0.7,
+    "pair_disagreeing": 0.3,
+    "teacher_weight": 0.5,
+    "loss": "symmetric_cross_entropy",
+    "ema_decay": 0.5,
+    "fit_start_clips": 8,
+    "num_workers": 1,
+}
+
+
+def of_several_sources(samples: list[Sample]) -> list[Sample]:
+    """The same clips: of those to train on, some with faces only, and some with sound only."""
+    found = []
+    for index, sample in enumerate(samples):
+        source = ("puppets", "photos", "voices")[index // 2 % 3] if sample.split == "train" else "puppets"
+        teacher = {"teacher_happiness": "0.9", "teacher_sadness": "0.1"} if index == 0 else {}
+        changed = replace(sample, extra={"source": source, **teacher})
+        kept = {"puppets": {}, "photos": {"audio": None}, "voices": {"video": None}}[source]
+        found.append(replace(changed, **kept))  # type: ignore[arg-type]
+    return found
+
+
+@pytest.mark.slow
+def test_a_killed_run_over_several_corpora_resumes_to_the_last_bit(samples: list[Sample], tmp_path: Path) -> None:
+    clips, settings = of_several_sources(samples), SETTINGS.model_copy(update=SEVERAL)
+    whole = tuned(tmp_path / "whole", clips, settings)
+    assert len(numbers(tmp_path / "whole")) == 3 and numbers(tmp_path / "whole")[-1]["step"] == 9
+    progress = killer((1, 1), (2, 1), (3, 2))
+    for _ in range(3):
+        with pytest.raises(KilledError):
+            tuned(tmp_path / "cut", clips, settings, progress=progress)
+    resumed = tuned(tmp_path / "cut", clips, settings, progress=progress)
+    assert numbers(tmp_path / "cut") == numbers(tmp_path / "whole")
+    assert whole.read_bytes() == resumed.read_bytes()
+    with pytest.raises(SettingsError, match="corpora"):
+        tuned(tmp_path / "cut", [replace(clip, extra={"source": clip.extra["source"]}) for clip in clips], settings)
+
+
+@pytest.mark.slow
+def test_a_regression_over_several_corpora_starts_a_classifier(samples: list[Sample], tmp_path: Path) -> None:
+    clips = of_several_sources(samples)
+    values = [replace(clip, target=(0.1 * (index % 2), 0.9, 0.5)) for index, clip in enumerate(clips)]
+    task = replace(TASK, kind="regression", labels=("browDownLeft", "jawOpen", "mouthSmileLeft"))
+    settings = SETTINGS.model_copy(update={**SEVERAL, **ALONE, "loss": "mse"})
+    first = tuned(tmp_path / "values", values, settings, task)
+    losses = [line["loss"] for line in numbers(tmp_path / "values")]
+    assert losses[-1] < losses[0]
+    taken: list[Transfer] = []
+    settings = SETTINGS.model_copy(update=SEVERAL)
+    tuned(tmp_path / "labels", clips, settings, init=first, progress=FinetuningProgress(on_init=taken.append))
+    assert set(taken[0].fresh) == {"head.weight", "head.bias"}
+
+
+ALONE = {"balance": "none", "pair_streams": 0.0, "pair_disagreeing": 0.0, "teacher_weight": 0.0}
 
 
 @pytest.mark.slow

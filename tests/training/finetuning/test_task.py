@@ -63,8 +63,13 @@ def test_label_numbers_follow_the_datasets_order_not_that_of_the_outputs(tmp_pat
     task, samples = read_task(manifest, crema_d, name="", source="", labels=crema_d.labels[::-1])
     assert task.labels == crema_d.labels[::-1]
     assert [sample.label for sample in samples] == [crema_d.labels[0], crema_d.labels[3]]
-    with pytest.raises(ManifestError, match="labels='anger,joy': expected anger, "):
+    some, samples = read_task(manifest, crema_d, name="", source="", labels=("happiness", "anger"))
+    assert (some.labels, [sample.label for sample in samples]) == (("happiness", "anger"), ["anger", "happiness"])
+    with pytest.raises(ManifestError, match="labels='anger,joy': expected some or all of anger, "):
         read_task(manifest, crema_d, name="", source="", labels=("anger", "joy"))
+    blends = find_dataset("blemore")
+    with pytest.raises(ManifestError, match=r"expected anger, .* in any order"):
+        read_task(manifest, blends, name="", source="", labels=blends.labels[1:])
     with pytest.raises(ManifestError, match="the values are in the order arousal, valence, dominance"):
         read_task(manifest, werewolf, name="", source="", labels=werewolf.labels[::-1])
 
