@@ -24,6 +24,12 @@ SPLITS = ("train", "validation", "val", "test")
 """The words of the column ``split``; ``val`` is short for validation."""
 RECORDING = "recording"
 """Column with the recording that a person's clip comes from; clips of one recording have the same sound."""
+CUE = "aux_"
+"""Start of the columns with cues of a clip, to learn beside its label; see ``preparing.cues``."""
+FACE_CUE = f"{CUE}face_"
+"""Start of those that only a clip with faces has."""
+VOICE_CUE = f"{CUE}voice_"
+"""Start of those that only a clip with sound has."""
 _MAX_LISTED = 5
 _MAX_LABEL_DIGITS = 6
 

@@ -10,7 +10,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from hicmae_cli.clips.prepared import read_prepared_clip
-from hicmae_cli.corpora.manifest import HEADER, Sample, describe_fault, read_manifest, relative_path, write_csv
+from hicmae_cli.corpora.manifest import (
+    FACE_CUE,
+    HEADER,
+    VOICE_CUE,
+    Sample,
+    describe_fault,
+    read_manifest,
+    relative_path,
+    write_csv,
+)
 from hicmae_cli.errors import HicmaeError, ManifestError, MediaError, SettingsError, first_line, one_line
 from hicmae_cli.faces.nets import load_nets
 from hicmae_cli.preparing.face_cues import FACE_CUES, measure_face_cues, pick_faces
@@ -21,9 +30,7 @@ from hicmae_cli.workers import Outcomes, Report, Work, WorkerDiedError, count_co
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-PREFIX: Final = "aux_"
-"""Start of the name of each column that holds a cue."""
-COLUMNS: Final = tuple(f"{PREFIX}{name}" for name in (*FACE_CUES, *VOICE_CUES))
+COLUMNS: Final = tuple([f"{FACE_CUE}{name}" for name in FACE_CUES] + [f"{VOICE_CUE}{name}" for name in VOICE_CUES])
 """The columns that `measure_cues` writes, in their order."""
 
 
@@ -105,7 +112,7 @@ def measure_cues(
 ) -> MeasuredCues:
     """Measure cues in the faces and the sound of prepared clips, and write a copy of their list with them.
 
-    The new columns are ``aux_`` and a name of `FACE_CUES` or `VOICE_CUES`. A field is empty where the clip lacks the
+    The new columns are ``aux_face_`` and a name of `FACE_CUES`, and ``aux_voice_`` and one of `VOICE_CUES`. A field is empty where the clip lacks the
     stream, or where nothing can be read from it. Columns of these names in the list are replaced; other columns are
     kept.
 

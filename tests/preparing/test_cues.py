@@ -11,16 +11,16 @@ import pytest
 import soundfile
 from PIL import Image
 
-from hicmae_cli.corpora.manifest import read_manifest
+from hicmae_cli.corpora.manifest import CUE, FACE_CUE, VOICE_CUE, read_manifest
 from hicmae_cli.errors import ManifestError, SettingsError
 from hicmae_cli.preparing import cues
-from hicmae_cli.preparing.cues import COLUMNS, PREFIX, measure_cues
+from hicmae_cli.preparing.cues import COLUMNS, measure_cues
 from hicmae_cli.preparing.face_cues import FACE_CUES
 from hicmae_cli.preparing.voice_cues import VOICE_CUES
 from tests.corpora.toys import tone
 
-FACE_COLUMNS = [f"{PREFIX}{name}" for name in FACE_CUES]
-VOICE_COLUMNS = [f"{PREFIX}{name}" for name in VOICE_CUES]
+FACE_COLUMNS = [f"{FACE_CUE}{name}" for name in FACE_CUES]
+VOICE_COLUMNS = [f"{VOICE_CUE}{name}" for name in VOICE_CUES]
 
 
 @pytest.fixture(autouse=True)
@@ -44,7 +44,7 @@ def make_list(folder: Path) -> Path:
     soundfile.write(folder / "silence.wav", np.zeros(8000), 16_000)
     manifest = folder / "list.csv"
     manifest.write_text(
-        "id,video,audio,label,speaker,source,aux_jawOpen\n"
+        "id,video,audio,label,speaker,source,aux_face_jawOpen\n"
         "face,bright,,ANG,anna,photos,9\n"
         "sound,,tone.wav,0.5 -0.1,bob,voices,\n"
         "both,bright,tone.wav,fear+anger,carl,films,\n"
@@ -61,7 +61,7 @@ def read_rows(path: Path) -> dict[str, Mapping[str, str]]:
 
 def find_filled(row: Mapping[str, str]) -> list[str]:
     """The columns of cues in which a row has a number."""
-    return [name for name in row if name.startswith(PREFIX) and row[name] and np.isfinite(float(row[name]))]
+    return [name for name in row if name.startswith(CUE) and row[name] and np.isfinite(float(row[name]))]
 
 
 def test_rows_have_the_cues_of_their_streams(tmp_path: Path) -> None:
@@ -76,7 +76,7 @@ def test_rows_have_the_cues_of_their_streams(tmp_path: Path) -> None:
     assert find_filled(rows["sound"]) == VOICE_COLUMNS
     assert find_filled(rows["both"]) == [*FACE_COLUMNS, *VOICE_COLUMNS]
     assert find_filled(rows["dark"]) == []
-    assert rows["face"]["aux_jawOpen"] == "0.8"
+    assert rows["face"]["aux_face_jawOpen"] == "0.8"
     assert {name: rows["both"][name] for name in VOICE_COLUMNS} == {name: rows["sound"][name] for name in VOICE_COLUMNS}
     assert "clips in which no face can be read: 1 (dark)" in str(done)
 
