@@ -15,9 +15,9 @@ def cues(
 ) -> None:
     """Add facial and vocal cues to a list of prepared clips, to train on beside the labels.
 
-    The new columns are `aux_face_mouthSmile`, `aux_face_jawOpen` ... (MediaPipe's blendshapes, 0 to 1) and `aux_voice_pitch_median`,
-    `aux_voice_alpha_ratio` ... (of the sound, whatever its loudness). They are empty where a clip lacks the stream. Clips
-    that cannot be read are named, and the command exits with 1.
+    The new columns are `aux_face_mouthSmile`, `aux_face_jawOpen` ... (MediaPipe's blendshapes, 0 to 1) and
+    `aux_voice_pitch_median`, `aux_voice_alpha_ratio` ... (of the sound, whatever its loudness). They are empty where a
+    clip lacks the stream. Clips that cannot be read are named, and the command exits with 1.
 
     [bold]Example[/bold]
 

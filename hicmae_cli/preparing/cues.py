@@ -112,9 +112,9 @@ def measure_cues(
 ) -> MeasuredCues:
     """Measure cues in the faces and the sound of prepared clips, and write a copy of their list with them.
 
-    The new columns are ``aux_face_`` and a name of `FACE_CUES`, and ``aux_voice_`` and one of `VOICE_CUES`. A field is empty where the clip lacks the
-    stream, or where nothing can be read from it. Columns of these names in the list are replaced; other columns are
-    kept.
+    The new columns are ``aux_face_`` and a name of `FACE_CUES`, and ``aux_voice_`` and one of `VOICE_CUES`. A field is
+    empty where the clip lacks the stream, or where nothing can be read from it. Columns of these names in the list are
+    replaced; other columns are kept.
 
     Args:
         manifest: a list of prepared clips; labels are not needed.
