@@ -90,7 +90,7 @@ def step(rounds: int, weight: float = 0.5) -> tuple[StepTerms, AuxiliaryLearner,
     """Make a step over four clips in some rounds -> its terms, the model before it, and the features of the clips."""
     settings = SETTINGS.model_copy(update={"auxiliary_weight": weight, "modality": "audio"})
     torch.manual_seed(0)
-    model = Classifier(settings.dims, 2)
+    model = Classifier(settings.dims, 2, one_token=True)
     model.withhold("audio")
     cues = cues_of((0, NAN), (2, 3), (NAN, NAN), (4, 7))
     learner = AuxiliaryLearner(model, make_head(cues, 4 * settings.dims.width))
