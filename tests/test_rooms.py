@@ -43,6 +43,7 @@ ROOMS: dict[str, set[str]] = {
     "report": {"runtime", "weights"},
     "evaluation": {"clips", "corpora", "puppets", "runtime", "records", "weights", "report"},
     "evaluation.comparison": {"corpora", "evaluation", "report", "weights"},
+    "evaluation.real_check": {"clips", "evaluation", "media", "report", "runtime", "weights"},
     "recipes": {"models", "weights"},
     "augmentation": {"clips", "recipes"},
     "training": {"models", "records", "weights", "recipes"},

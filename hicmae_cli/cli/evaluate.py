@@ -9,6 +9,18 @@ import typer
 
 from hicmae_cli.bundled import DEFAULT_WEIGHT
 from hicmae_cli.cli.options import DatasetOption, DeviceOption, EngineOption, ManifestOption, QuietOption, RootOption
+from hicmae_cli.cli.real_check import (
+    REAL_CHECK,
+    BaselinesOption,
+    ClearOption,
+    FaceCropsOption,
+    PeersOption,
+    RealCheckFiles,
+    RealCheckOptions,
+    SpeakersOption,
+    VoicesOption,
+    run_real_check,
+)
 
 if TYPE_CHECKING:
     from hicmae_cli.weights.info import WeightInfo
@@ -91,6 +103,12 @@ def evaluate(
             help="Also score degraded clips: noise, babble, loudness, telephone, blur, occlusion, drop-frames, desync.",
         ),
     ] = None,
+    faces: FaceCropsOption = None,
+    voices: VoicesOption = None,
+    clear: ClearOption = None,
+    speakers: SpeakersOption = None,
+    peers: PeersOption = None,
+    baselines: BaselinesOption = False,
     quiet: QuietOption = False,
 ) -> None:
     """Score a model on prepared clips: UAR, WAR, F1, CCC and more, next to the paper's numbers.
@@ -107,6 +125,13 @@ def evaluate(
 
         hicmae evaluate --dataset crema-d --fold 1 -w runs/crema-d --by sex,age
     """
+    people = RealCheckOptions(root or manifest, faces, voices, clear, split, speakers, peers, baselines)
+    if dataset == REAL_CHECK:
+        files = RealCheckFiles(json_file, markdown, output)
+        unused = (fold, cross, label_map, modality, sampling_rate, confusion, table, by, calibrate, degrade)
+        run_real_check(weights, people, engine, device, files, unused, quiet=quiet)
+        return
+    people.refuse()
     from hicmae_cli.cli.clip_lists import puppets_manifest
     from hicmae_cli.cli.screen import STDOUT, Screen, print_scores, write_document
     from hicmae_cli.errors import SettingsError

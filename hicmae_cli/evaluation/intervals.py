@@ -74,17 +74,35 @@ def classification_intervals(
         draws: number of resamples.
         seed: seed of the draws.
     """
+    drawn, resampled = draw_classification_scores(truth, predicted, num_classes, speakers, draws=draws, seed=seed)
+    return Intervals(_find_bounds([drawn]), resampled, draws, seed)
+
+
+def draw_classification_scores(
+    truth: NDArray[np.int64],
+    predicted: NDArray[np.int64],
+    num_classes: int,
+    speakers: Sequence[str] = (),
+    *,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> tuple[dict[str, NDArray[np.float64]], str]:
+    """Score resamples: metric -> (draws,), and the kind of the groups that are drawn.
+
+    The same clips, speakers and seed give the same resamples, so two systems can be compared draw by draw. The
+    parameters are those of ``classification_intervals``.
+    """
     # Only the cells of the confusion matrix that occur.
     cells, cell = np.unique(truth * num_classes + predicted, return_inverse=True)
     groups, resampled = group_clips(speakers, len(truth))
     counts = np.zeros((int(groups.max()) + 1, len(cells)))
     np.add.at(counts, (groups, cell.reshape(-1)), 1)
-    drawn: list[dict[str, NDArray[np.float64]]] = []
+    parts: list[dict[str, NDArray[np.float64]]] = []
     for sums in draw_sums(counts, draws, seed):
         tables = np.zeros((len(sums), num_classes * num_classes))
         tables[:, cells] = sums
-        drawn.append(score_tables(tables.reshape(-1, num_classes, num_classes)))
-    return Intervals(_find_bounds(drawn), resampled, draws, seed)
+        parts.append(score_tables(tables.reshape(-1, num_classes, num_classes)))
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}, resampled
 
 
 def regression_intervals(

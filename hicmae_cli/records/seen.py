@@ -46,6 +46,10 @@ class SeenData(BaseModel):
     unnamed: tuple[str, ...] = ()
     listed: bool = False
 
+    def has_person(self, speaker: str) -> bool:
+        """Whether a speaker is among ``people``, by the name that the list of the training has."""
+        return _hash(self.manifest_sha256, "person", speaker) in self.people
+
 
 def note_seen(
     dataset: str, phase: Phase, clips: Sequence[Person], *, fold: str = "", manifest_sha256: str = ""

@@ -16,6 +16,7 @@ from hicmae_cli.cli.flags import FLAGS, to_flags
 from hicmae_cli.evaluation.calibrate_weight import calibrate_weight
 from hicmae_cli.evaluation.comparison.compare import compare
 from hicmae_cli.evaluation.evaluate import evaluate
+from hicmae_cli.evaluation.real_check.check import check_real_people
 from hicmae_cli.preparing.check import check
 from hicmae_cli.preparing.dataset import prepare
 from hicmae_cli.recipes.recipe import list_keys
@@ -98,6 +99,7 @@ CALLS: list[tuple[str, Callable[..., object]]] = [
     ("pretrain", pretrain),
     ("finetune", finetune_folds),
     ("evaluate", evaluate),
+    ("evaluate", check_real_people),
     ("compare", compare),
     ("export", export_onnx),
     ("rerun", rerun),
