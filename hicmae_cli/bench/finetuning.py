@@ -101,7 +101,7 @@ def write_clip(folder: Path) -> tuple[Sample, list[Path], Path]:
 def our_item(sample: Sample, settings: FinetuneSettings, seed: int) -> tuple[Tensor, Tensor]:
     """Make video (1, 3, 16, 160, 160) and log-mel (1, 1, 256, 128) from a prepared clip."""
     item = TrainingClips([sample], ("a",), settings, epoch=seed)[0]
-    faces, has_faces, audio, _ = unpack_batch([item] if isinstance(item, str) else [part[None] for part in item])
+    faces, has_faces, audio, *_ = unpack_batch([item] if isinstance(item, str) else [part[None] for part in item])
     return to_video(faces, has_faces), audio
 
 

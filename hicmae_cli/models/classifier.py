@@ -40,6 +40,8 @@ class Classifier(nn.Module):
             them. A model of one stream is many times faster so.
     """
 
+    skips_absent = False  # encode zeros once for all clips of a batch that lack a stream
+
     def __init__(
         self,
         dims: ModelDims,
@@ -77,6 +79,9 @@ class Classifier(nn.Module):
         A stream that is None is withheld from all clips. It counts as zeros (or, with ``one_token``, as the mean of
         what zeros become), for which its encoder does not run; see ``Encoder.encode_zeros``.
 
+        With ``skips_absent``, the clips of a batch that lack a stream share the first one's encoded zeros: its kept
+        tokens and, in training, its stochastic depth. Without both, the answer is the same.
+
         Raises:
             ValueError: both streams are None.
         """
@@ -86,8 +91,12 @@ class Classifier(nn.Module):
 
     def encode(self, encoder: Encoder, x: Tensor | None, keep: Tensor | None = None) -> Encoded:
         """Encode one stream for ``fuse``; None for a withheld stream."""
-        if x is not None:
+        if x is not None and not self.skips_absent:
             return Encoded.summarise(encoder(x, keep))
+        if x is not None:
+            rows, place = _list_distinct(x)
+            found = Encoded.summarise(encoder(x[rows], None if keep is None else keep[rows]))
+            return Encoded(found.means[place], found.tokens[place])
         zeros = encoder.encode_zeros()
         if self.one_token:
             return zeros._replace(tokens=zeros.tokens.mean(dim=1, keepdim=True))
@@ -163,6 +172,19 @@ class Classifier(nn.Module):
         depths = {parameter: depth for module, depth in modules.items() for parameter in module.parameters()}
         top = first_fused + self.dims.fusion_depth
         return {name: depths.get(parameter, top) for name, parameter in self.named_parameters()}
+
+
+def _list_distinct(x: Tensor) -> tuple[Tensor, Tensor]:
+    """List the clips of a batch (B, ...) to encode: those that are not zeros, and the first one of zeros.
+
+    Returns:
+        Indices of these clips, and for each clip of the batch (B,) the place of its own or its zeros among them.
+    """
+    absent = ~x.flatten(1).any(dim=1)
+    chosen = ~absent | (absent.cumsum(dim=0) == 1)
+    place = chosen.cumsum(dim=0) - 1
+    first = (absent & chosen).int().argmax()
+    return chosen.nonzero()[:, 0], torch.where(absent, place[first], place)
 
 
 def _count_clips(video: Tensor | None, audio: Tensor | None) -> int | None:

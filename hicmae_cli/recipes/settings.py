@@ -108,6 +108,11 @@ class FinetuneSettings(AugmentationSettings):
         le=1,
         description="Share of the probabilities in the columns teacher_LABEL in each target; the label has the rest.",
     )
+    auxiliary_weight: float = Field(
+        0.0,
+        ge=0,
+        description="Weight of the loss of the cues in the columns aux_face_NAME and aux_voice_NAME; 0 is off.",
+    )
     # Optimisation
     epochs: TotalEpochs = 50
     validate_every: Epochs = Field(1, ge=1, description="Validate so often, and after the last epoch.")
@@ -132,6 +137,9 @@ class FinetuneSettings(AugmentationSettings):
         ge=0,
         le=0.9,
         description="Withhold one of the streams, so that the model also learns from the other alone.",
+    )
+    skip_absent_streams: bool = Field(
+        False, description="Encode a missing stream once per step, for all clips that lack it; saves time on a CPU."
     )
     drop_video_tokens: Share = Field(0.0, ge=0, lt=1, description="Video tokens to drop in each step; saves time.")
     drop_audio_tokens: Share = Field(0.0, ge=0, lt=1, description="Audio tokens to drop in each step; saves time.")

@@ -154,6 +154,8 @@ def _list_drawing(recipe: Mapping[str, Any]) -> list[str]:
         )
     if recipe.get("teacher_weight"):
         parts.append(f"a share of {recipe['teacher_weight']:g} of each target from a teacher's probabilities")
+    if recipe.get("auxiliary_weight"):
+        parts.append(f"cues of face and voice learned beside the labels with weight {recipe['auxiliary_weight']:g}")
     return parts
 
 

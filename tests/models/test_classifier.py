@@ -224,3 +224,36 @@ def test_a_withheld_encoder_that_is_trained_gets_gradients_from_one_clip() -> No
     for name, grad in found[0].items():
         if name != "video_encoder.patches.weight":  # zeros have no say in it
             torch.testing.assert_close(found[1][name], grad, atol=1e-3 * float(grad.abs().max()) + 1e-6, rtol=0)
+
+
+def test_clips_that_lack_a_stream_may_share_its_zeros() -> None:
+    """The answers and, without stochastic depth, the gradients are those of zeros in each clip."""
+    model = draw_model()
+    runs = count_runs(model)
+    video, audio = torch.randn(4, 3, 16, 160, 160), torch.randn(4, 1, 256, 128)
+    video[[0, 2, 3]], audio[1] = 0, 0
+    # Clips without faces get the same tokens, as those of the first one are shared.
+    keep = torch.stack([torch.randperm(800)[:50] for _ in range(2)])[[0, 1, 0, 0]]
+    patches = keep_patches(cut_patches(video, (2, 16, 16)), keep)
+    for inputs in ((video, audio), (patches, audio, keep)):
+        found = []
+        for model.skips_absent in (False, True):
+            model.zero_grad()
+            outputs = model(*inputs)
+            outputs.square().sum().backward()
+            found.append((outputs.detach(), [each.grad for each in model.parameters() if each.grad is not None]))
+        torch.testing.assert_close(found[1][0], found[0][0], atol=1e-5, rtol=1e-5)
+        for one, other in zip(found[1][1], found[0][1], strict=True):
+            torch.testing.assert_close(one, other, atol=1e-3 * float(other.abs().max()) + 1e-6, rtol=0)
+    assert runs == [4, 2, 4, 2]
+
+
+@pytest.mark.parametrize("present", [[], [1], [0, 1, 2], [0, 2]])
+def test_each_clip_gets_its_own_stream_or_zeros(present: list[int]) -> None:
+    model = draw_model()
+    audio = torch.zeros(3, 1, 256, 128)
+    audio[present] = torch.randn(len(present), 1, 256, 128)
+    with torch.inference_mode():
+        expected = model.encode(model.audio_encoder, audio)
+        model.skips_absent = True
+        torch.testing.assert_close(model.encode(model.audio_encoder, audio), expected, atol=1e-5, rtol=1e-5)

@@ -63,6 +63,7 @@ def test_a_whole_experiment_is_one_paragraph() -> None:
         (record(epoch_clips=900, source_shares={"a": 0.25, "b": 0.75}), "epochs of 900 drawn clips, sources mixed in"),
         (record(source_shares={"a": 0.25, "b": 0.75}, balance="label"), "shares 0.25 of a, 0.75 of b, the labels of"),
         (record(pair_streams=0.5, pair_disagreeing=0.2, teacher_weight=0.3), "0.2 of them with another label"),
+        (record(auxiliary_weight=0.5), "cues of face and voice learned beside the labels with weight 0.5"),
         (record(teacher_weight=0.3, person_cap=5), "at most 5 clips of a person with one label in an epoch, a share"),
     ],
 )

@@ -133,7 +133,8 @@ def samples_in(folder: Path) -> list[Sample]:
     for index, path in enumerate(sorted(folder.glob("[01][0-9].mkv"))):
         split = "validation" if index >= 8 else "train"
         speaker = f"{split}-{index % 4}"
-        found.append(Sample(path.stem, path, path, LABELS[index % 2], split=split, speaker=speaker))
+        cues = {"aux_face_level": "" if index % 3 == 1 else str(index % 2), "aux_voice_pitch_hz": str(100 + index)}
+        found.append(Sample(path.stem, path, path, LABELS[index % 2], split=split, speaker=speaker, extra=cues))
     return found
 
 

@@ -25,6 +25,7 @@ from hicmae_cli.errors import ManifestError, MediaError, TrainingError
 from hicmae_cli.model_input import CLIP_FRAMES, FACE_SIZE_PX, LOG_MEL_BINS, LOG_MEL_FRAMES
 from hicmae_cli.recipes.settings import FinetuneSettings
 from hicmae_cli.tasks import Kind
+from hicmae_cli.training.finetuning.auxiliary import Cues
 from hicmae_cli.training.finetuning.pairing import PartnerPool
 from hicmae_cli.training.finetuning.soft_targets import soften_targets
 from hicmae_cli.training.machine import quiet_worker
@@ -32,7 +33,7 @@ from hicmae_cli.training.machine import quiet_worker
 NO_FACES = np.zeros((CLIP_FRAMES, FACE_SIZE_PX, FACE_SIZE_PX, 3), np.uint8)
 NO_SOUND = np.zeros((1, LOG_MEL_FRAMES, LOG_MEL_BINS), np.float32)
 
-LabelledItem = tuple[Tensor, Tensor, Tensor, Tensor]
+LabelledItem: TypeAlias = tuple[Tensor, ...]
 Faces: TypeAlias = NDArray[np.uint8]
 LogMel: TypeAlias = NDArray[np.float32]
 
@@ -46,16 +47,18 @@ class LabelledBatch(NamedTuple):
         audio: log-mels (B, 1, 256, 128).
         targets: label indices (B,), sets of labels as zeros and ones (B, C), the values of a regression (B, D), or the
             probabilities to learn (B, C) if the recipe ``softens_targets``.
+        cues: auxiliary targets (B, A), NaN where unknown; None if the run learns none.
     """
 
     faces: Tensor
     has_faces: Tensor
     audio: Tensor
     targets: Tensor
+    cues: Tensor | None = None
 
     def to(self, device: torch.device) -> LabelledBatch:
         """Return the same batch on a device."""
-        return LabelledBatch(*(tensor.to(device, non_blocking=True) for tensor in self))
+        return LabelledBatch(*(tensor.to(device, non_blocking=True) for tensor in self if tensor is not None))
 
 
 class TrainingClips(Dataset[LabelledItem | str]):
@@ -63,7 +66,8 @@ class TrainingClips(Dataset[LabelledItem | str]):
 
     An item is faces (16, 160, 160, 3) uint8, whether there are any (), log-mel (1, 256, 128), and its target: a label
     index (), a set of labels (C,), the values of a regression (D,), or probabilities (C,). ``to_video`` turns the first
-    two into the model's input on the device, so that a quarter of the bytes has to travel.
+    two into the model's input on the device, so that a quarter of the bytes has to travel. With ``cues``, an item also
+    has its auxiliary targets (A,).
 
     Raises:
         ManifestError: a label that is not in ``labels`` or, for a regression, not as many numbers; or as
@@ -80,10 +84,12 @@ class TrainingClips(Dataset[LabelledItem | str]):
         *,
         task: Kind = "classification",
         rows: Sequence[int] | None = None,
+        cues: Cues | None = None,
     ) -> None:
         self.samples = samples
         self.cache = cache
         self.rows = rows
+        self.cues = cues
         self.targets = torch.from_numpy(make_targets(samples, labels, task))
         if settings.softens_targets:
             self.targets = soften_targets(samples, self.targets, labels, settings)
@@ -114,9 +120,14 @@ class TrainingClips(Dataset[LabelledItem | str]):
     def _item(self, row: int, rng: np.random.Generator) -> LabelledItem:
         settings = self.settings
         faces, mel = self._draw_streams(row, rng)
-        targets = self.targets[row], self.targets[row]
+        face_row = voice_row = row
         if self.partners is not None and (partner := self.partners.draw(row, settings, rng)) is not None:
-            faces, mel, targets = self._join(row, partner, faces, mel, rng)
+            other_faces, other_mel = self._draw_partner(partner, rng)
+            if faces is None:
+                faces, face_row = other_faces, partner
+            else:
+                mel, voice_row = other_mel, partner
+        targets = self.targets[face_row], self.targets[voice_row]
         target = (targets[0] + targets[1]) / 2 if settings.softens_targets else targets[0]
         if faces is not None and mel is not None and rng.random() < settings.drop_stream:
             # The model learns to cope with recordings that have no face or no sound.
@@ -125,20 +136,18 @@ class TrainingClips(Dataset[LabelledItem | str]):
         video = NO_FACES if faces is None else np.ascontiguousarray(faces)
         audio = NO_SOUND if mel is None else mel[None]
         has_faces = torch.tensor(faces is not None)
-        return torch.from_numpy(video), has_faces, torch.from_numpy(audio), target
+        item = torch.from_numpy(video), has_faces, torch.from_numpy(audio), target
+        if self.cues is None:
+            return item
+        return *item, self.cues.pick(None if faces is None else face_row, None if mel is None else voice_row)
 
-    def _join(
-        self, row: int, partner: int, faces: Faces | None, mel: LogMel | None, rng: np.random.Generator
-    ) -> tuple[Faces | None, LogMel | None, tuple[Tensor, Tensor]]:
-        """Give a clip of one stream that of its partner -> both streams, and the target of each."""
+    def _draw_partner(self, partner: int, rng: np.random.Generator) -> tuple[Faces | None, LogMel | None]:
+        """Draw a view of a clip's partner, as ``_draw_streams``."""
         try:
-            other_faces, other_mel = self._draw_streams(partner, rng)
+            return self._draw_streams(partner, rng)
         except Exception as error:  # as in __getitem__
             sample = self.samples[partner]
             raise MediaError(f"its partner {sample.id}: {describe_fault(sample, error)}") from error
-        if faces is None:
-            return other_faces, mel, (self.targets[partner], self.targets[row])
-        return faces, other_mel, (self.targets[row], self.targets[partner])
 
     def _draw_streams(self, row: int, rng: np.random.Generator) -> tuple[Faces | None, LogMel | None]:
         """Draw a view of a clip -> its changed faces and log-mel, or None for a stream that it has not."""
@@ -221,6 +230,7 @@ def training_loader(
     *,
     task: Kind = "classification",
     rows: Sequence[int] | None = None,
+    cues: Cues | None = None,
 ) -> DataLoader[LabelledItem | str]:
     """Return a loader of the batches of one process and epoch; give each batch to ``unpack_batch``.
 
@@ -233,6 +243,7 @@ def training_loader(
         cache: the clips as read before, in the order of ``samples``.
         task: what the outputs mean.
         rows: index of the clip at each place of an epoch that may repeat clips.
+        cues: auxiliary targets of the clips, in the order of ``samples``.
 
     Raises:
         ManifestError: as ``TrainingClips``.
@@ -240,7 +251,7 @@ def training_loader(
     # Garbage of decoders must be freed here: in a forked process their threads are missing.
     gc.collect()
     return DataLoader(
-        TrainingClips(samples, labels, settings, epoch, cache, task=task, rows=rows),
+        TrainingClips(samples, labels, settings, epoch, cache, task=task, rows=rows, cues=cues),
         batch_sampler=batches,
         num_workers=settings.num_workers,
         pin_memory=torch.cuda.is_available(),

@@ -123,7 +123,15 @@ def train_epoch(run: FinetuningRun, stop: StopRequest, progress: FinetuningProgr
     drawn = run.sampler.draw(epoch)
     mine = deal_batches(drawn.keys, settings, accelerator.num_processes, accelerator.process_index, first)
     loader = training_loader(
-        run.train, run.task.labels, settings, epoch, mine, run.cache, task=run.task.kind, rows=drawn.row_of_key
+        run.train,
+        run.task.labels,
+        settings,
+        epoch,
+        mine,
+        run.cache,
+        task=run.task.kind,
+        rows=drawn.row_of_key,
+        cues=run.cues,
     )
     started = time.perf_counter()
     with batches_in(loader) as batches:
@@ -158,6 +166,7 @@ def run_step(run: FinetuningRun, batches: Iterator[Any], clips: Sequence[str]) -
         [unpack_batch(each).to(accelerator.device) for each in read],
         settings,
         run.task_loss,
+        auxiliary=run.auxiliary,
         rng=np.random.default_rng(seed),
         generator=run.generator.manual_seed(seed),
     )

@@ -28,6 +28,7 @@ from hicmae_cli.models.config import AUDIO_GRID, PATCH_PX, VIDEO_GRID
 from hicmae_cli.models.inputs import to_video
 from hicmae_cli.models.masking import cut_patches, keep_patches, spread_tokens
 from hicmae_cli.recipes.settings import FinetuneSettings
+from hicmae_cli.training.finetuning.auxiliary import AUXILIARY
 from hicmae_cli.training.finetuning.data import training_loader, unpack_batch
 from hicmae_cli.training.finetuning.draws import EpochSampler, name_source
 from hicmae_cli.training.finetuning.soft_targets import TEACHER
@@ -203,11 +204,12 @@ def fingerprint_clips(*splits: Sequence[Sample]) -> str:
 
 def fingerprint_corpora(train: Sequence[Sample], settings: FinetuneSettings) -> dict[str, str]:
     """Return a short hash of what the keys for several corpora read beside the labels; nothing if none is set."""
-    if not (settings.draws_clips or settings.pair_streams or settings.teacher_weight):
+    if not (settings.draws_clips or settings.pair_streams or settings.teacher_weight or settings.auxiliary_weight):
         return {}
+    read = (TEACHER, AUXILIARY) if settings.auxiliary_weight else (TEACHER,)
     lines = [
         f"{name_source(sample)},{sample.video is not None},{sample.audio is not None},"
-        + (",".join(f"{key}={value}" for key, value in sample.extra.items() if key.startswith(TEACHER)))
+        + (",".join(f"{key}={value}" for key, value in sample.extra.items() if key.startswith(read)))
         for sample in train
     ]
     return {"corpora": fingerprint(lines)}
@@ -226,7 +228,7 @@ def read_calibration(
     found = []
     loader = training_loader(train, task.labels, settings, 0, batches, cache, task=task.kind, rows=drawn.row_of_key)
     with batches_in(loader) as read:
-        for faces, has_faces, audio, _ in map(unpack_batch, read):
+        for faces, has_faces, audio, *_ in map(unpack_batch, read):
             keep_video, keep_audio = (
                 spread_tokens(len(faces), grid, count, generator=generator)
                 for grid, count in ((VIDEO_GRID, math.prod(VIDEO_GRID[1:])), (AUDIO_GRID, math.prod(AUDIO_GRID) // 2))

@@ -23,6 +23,7 @@ from hicmae_cli.models.products import use_wide_products
 from hicmae_cli.recipes.settings import OF_THE_MACHINE, FinetuneSettings
 from hicmae_cli.training.extension import CHANGED, EXTENDED_FROM, extend_facts
 from hicmae_cli.training.finetuning.adaptation import add_low_rank_updates, freeze_parts
+from hicmae_cli.training.finetuning.auxiliary import AuxiliaryHead, AuxiliaryLearner, Cues, read_cues
 from hicmae_cli.training.finetuning.draws import EpochSampler
 from hicmae_cli.training.finetuning.parts import (
     fingerprint_clips,
@@ -61,8 +62,10 @@ class FinetuningRun:
         cache: the training clips as read before, or None.
         accelerator: the devices.
         task_loss: what to minimise.
-        bare: the model without the accelerator's wrappers.
-        model: the same as the accelerator prepared it.
+        cues: auxiliary targets of the training clips, or None.
+        auxiliary: the head that learns them, which is dropped after training; or None.
+        bare: the classifier without the auxiliary head and the accelerator's wrappers.
+        model: what learns, with both, as the accelerator prepared it.
         optimiser: as the accelerator prepared it.
         average: moving average of the weights, or None.
         judged: a plain model to validate and save, which gets the weights of the other after each epoch: without the
@@ -84,6 +87,8 @@ class FinetuningRun:
     cache: Sequence[PreparedClip] | None
     accelerator: Accelerator
     task_loss: TaskLoss
+    cues: Cues | None
+    auxiliary: AuxiliaryHead | None
     bare: Classifier
     model: torch.nn.Module
     optimiser: torch.optim.Optimizer
@@ -135,6 +140,7 @@ class FinetuningRun:
         scaler = self.accelerator.scaler
         return {
             "model": self.bare.state_dict(),
+            **({} if self.auxiliary is None else {"auxiliary": self.auxiliary.state_dict()}),
             "average": None if self.average is None else self.average.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "scaler": scaler.state_dict() if scaler is not None else None,
@@ -162,6 +168,7 @@ def set_up(
     # What "auto" means here, so that the run's facts say it.
     settings = settings.model_copy(update={"mixed_precision": accelerator.mixed_precision})
     _check_task(settings, task)
+    cues = read_cues(train, settings.auxiliary_weight)
     sampler = EpochSampler.plan(train, settings)
     check_batch(settings, accelerator.num_processes, sampler.size)
     task_loss = build_task_loss(
@@ -178,7 +185,9 @@ def set_up(
         on_init(transfer)
     if transfer is None and settings.frozen == "encoders" and accelerator.is_main_process:
         warn("the frozen encoders keep random values; start from a pre-trained weight")
-    optimiser = _build_optimiser(bare, settings)
+    head = None if cues is None else AuxiliaryHead(cues, bare.head.in_features, settings.seed)
+    learner = bare if head is None else AuxiliaryLearner(bare, head)
+    optimiser = _build_optimiser(learner, settings)
     facts = _collect_facts(task, settings, init, (train, validation), accelerator.num_processes)
     if extends:
         facts = extend_facts(folder, facts, Schedule.plan(settings, sampler.size).steps_per_epoch)
@@ -196,8 +205,10 @@ def set_up(
         cache=None,
         accelerator=accelerator,
         task_loss=task_loss.to(accelerator.device),
+        cues=cues,
+        auxiliary=head,
         bare=bare,
-        model=bare,
+        model=learner,
         optimiser=optimiser,
         average=None,
         judged=bare,
@@ -235,10 +246,11 @@ def _build_model(task: Task, settings: FinetuneSettings, init: Path | None) -> t
     if settings.lora_rank:
         add_low_rank_updates(model, settings.lora_rank, settings.seed)
     model.withhold(settings.modality)
+    model.skips_absent = settings.skip_absent_streams
     return model, transfer
 
 
-def _build_optimiser(model: Classifier, settings: FinetuneSettings) -> torch.optim.Optimizer:
+def _build_optimiser(model: Classifier | AuxiliaryLearner, settings: FinetuneSettings) -> torch.optim.Optimizer:
     groups = parameter_groups(
         model, model.list_depths(), layer_decay=settings.layer_decay, weight_decay=settings.weight_decay
     )
@@ -335,6 +347,8 @@ def _load_weights(run: FinetuningRun, checkpoint: dict[str, Any] | None, transfe
     settings, bare = run.settings, run.bare
     if checkpoint is not None:
         load_state(bare, checkpoint["model"], run.folder)
+        if run.auxiliary is not None:
+            load_state(run.auxiliary, checkpoint["auxiliary"], run.folder)
     elif settings.fit_start_clips:
         _fit_start(run, transfer)
     if settings.ema_decay is not None:
@@ -344,7 +358,7 @@ def _load_weights(run: FinetuningRun, checkpoint: dict[str, Any] | None, transfe
         run.average.to(run.accelerator.device)
     with seeded(settings.seed, torch.device("cpu")):
         run.judged = build_classifier(run.info.architecture)
-    model = torch.compile(bare) if settings.compile else bare
+    model = torch.compile(run.model) if settings.compile else run.model
     run.model, run.optimiser = run.accelerator.prepare(model, run.optimiser)
     if checkpoint is not None:
         restore(run.accelerator, run.optimiser, checkpoint)

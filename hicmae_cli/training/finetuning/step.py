@@ -18,6 +18,7 @@ from hicmae_cli.models.inputs import to_video
 from hicmae_cli.models.masking import cut_patches, keep_patches, spread_tokens
 from hicmae_cli.recipes.settings import FinetuneSettings
 from hicmae_cli.training.finetuning.adaptation import set_training_mode
+from hicmae_cli.training.finetuning.auxiliary import AuxiliaryHead
 from hicmae_cli.training.finetuning.data import LabelledBatch
 from hicmae_cli.training.finetuning.task_loss import TaskLoss
 from hicmae_cli.training.machine import seeded
@@ -44,6 +45,7 @@ def finetune_step(
     settings: FinetuneSettings,
     task_loss: TaskLoss,
     *,
+    auxiliary: AuxiliaryHead | None = None,
     rng: np.random.Generator,
     generator: torch.Generator,
 ) -> StepTerms | None:
@@ -56,6 +58,7 @@ def finetune_step(
         rounds: the batches, one for each forward pass.
         settings: the recipe.
         task_loss: what to minimise.
+        auxiliary: the head of a model that is an ``AuxiliaryLearner``, for batches with cues.
         rng: draws how clips are mixed, and seeds the model's stochastic depth.
         generator: draws which tokens to drop; on the accelerator's device.
 
@@ -64,12 +67,13 @@ def finetune_step(
     """
     set_training_mode(model)
     sums: dict[str, Tensor] = {}
+    cue_loss = None if auxiliary is None else _CueLoss.plan(accelerator, auxiliary, rounds)
     # Stochastic depth takes no generator of its own.
     with seeded(int(rng.integers(2**63)), accelerator.device):
         for index, batch in enumerate(rounds):
             last = index + 1 == len(rounds)
             with nullcontext() if last else accelerator.no_sync(model):
-                terms = _loss_terms(accelerator, model, batch, settings, task_loss, rng, generator)
+                terms = _loss_terms(accelerator, model, batch, settings, task_loss, cue_loss, rng, generator)
                 accelerator.backward(terms["loss"] / len(rounds))
             for name, term in terms.items():
                 sums[name] = sums.get(name, 0.0) + term.detach().float() / len(rounds)
@@ -81,12 +85,40 @@ def finetune_step(
     return StepTerms(dict(zip(sums, values, strict=True)), norm) if made else None
 
 
+class _CueLoss(NamedTuple):
+    """The auxiliary term of the rounds of a step.
+
+    Attributes:
+        head: the auxiliary head.
+        known: known targets of a round () on average over all rounds and processes of the step, at least 1 in all.
+    """
+
+    head: AuxiliaryHead
+    known: Tensor
+
+    @classmethod
+    def plan(cls, accelerator: Accelerator, head: AuxiliaryHead, rounds: Sequence[LabelledBatch]) -> _CueLoss:
+        """Count the known targets of a step, before clips are mixed."""
+        known = torch.stack([(~batch.cues.isnan()).sum() for batch in rounds if batch.cues is not None]).sum().float()
+        if accelerator.num_processes > 1:
+            known = accelerator.reduce(known, "sum")
+        return cls(head, known.clamp(min=1) / (len(rounds) * accelerator.num_processes))
+
+    def compute(self, outputs: Tensor, cues: Tensor, mix: Mix, settings: FinetuneSettings) -> Tensor:
+        """Compute the term of a round (); its mean over rounds and processes is the mean over all known targets."""
+        mixed = mix_targets(cues, mix)
+        if not settings.mix_audio:
+            mixed = torch.cat([mixed[:, : self.head.of_faces], cues[:, self.head.of_faces :]], dim=1)
+        return self.head.sum_losses(outputs, mixed) / self.known
+
+
 def _loss_terms(
     accelerator: Accelerator,
     model: torch.nn.Module,
     batch: LabelledBatch,
     settings: FinetuneSettings,
     task_loss: TaskLoss,
+    cue_loss: _CueLoss | None,
     rng: np.random.Generator,
     generator: torch.Generator,
 ) -> dict[str, Tensor]:
@@ -104,11 +136,16 @@ def _loss_terms(
     if audio is not None and keep_audio is not None:
         audio = keep_patches(cut_patches(audio, (PATCH_PX, PATCH_PX)), keep_audio)
     with accelerator.autocast():
-        outputs = model(video, audio, keep_video, keep_audio)
+        made = model(video, audio, keep_video, keep_audio)
+    outputs = made if cue_loss is None else made[0]
     targets = batch.targets
     if task_loss.mixes:
         targets = _mixed_probabilities(batch, mix, outputs.shape[1], settings)
-    return task_loss.terms(outputs, targets)
+    terms = task_loss.terms(outputs, targets)
+    if cue_loss is None or batch.cues is None:
+        return terms
+    found = cue_loss.compute(made[1], batch.cues, mix, settings)
+    return {**terms, "loss": terms["loss"] + settings.auxiliary_weight * found, "auxiliary": found}
 
 
 def _mixed_probabilities(batch: LabelledBatch, mix: Mix, classes: int, settings: FinetuneSettings) -> Tensor:

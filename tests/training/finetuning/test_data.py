@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -19,6 +20,7 @@ from hicmae_cli.errors import ManifestError, TrainingError
 from hicmae_cli.models.inputs import to_video
 from hicmae_cli.models.masking import cut_patches, keep_patches
 from hicmae_cli.recipes.settings import FinetuneSettings
+from hicmae_cli.training.finetuning.auxiliary import Cues
 from hicmae_cli.training.finetuning.data import (
     LabelledItem,
     TrainingClips,
@@ -94,7 +96,7 @@ def test_batches_are_the_requested_ones_in_any_process(samples: list[Sample]) ->
         assert [batch[3].tolist() for batch in loaded] == [[0, 0], [1]]
         for batch, indices in zip(loaded, batches, strict=True):
             for place, index in enumerate(indices):
-                assert same(item(samples, index, epoch=3), tuple(part[place] for part in batch))  # type: ignore[arg-type]
+                assert same(item(samples, index, epoch=3), tuple(part[place] for part in batch if part is not None))
 
 
 def test_a_modality_blanks_the_other_stream(samples: list[Sample]) -> None:
@@ -243,6 +245,25 @@ def test_a_pair_whose_stream_is_withheld_has_the_target_of_the_other_one(samples
         assert target.tolist() == ([0.0, 1.0] if has_faces else [1.0, 0.0])
         seen.add(bool(has_faces))
     assert seen == {True, False}
+
+
+def test_auxiliary_targets_follow_the_faces_and_the_voice_that_an_item_has(samples: list[Sample]) -> None:
+    clips = [replace(samples[1], audio=None), replace(samples[2], video=None)]
+    cues = Cues(("aux_face_smile", "aux_voice_pitch"), torch.tensor([[0.5, math.nan], [0.9, 40.0]]))
+    keys = {"pair_streams": 1.0, "pair_disagreeing": 1.0, **TIMED}
+    seen = set()
+    for seed, drop_stream in ((0, 0.0), (1, 0.0), (0, 1.0), (1, 1.0), (2, 1.0), (3, 1.0)):
+        settings = PLAIN.model_copy(update={**keys, "drop_stream": drop_stream, "seed": seed})
+        found = TrainingClips(clips, LABELS, settings, 0, cues=cues)[seed % 2]
+        assert not isinstance(found, str) and len(found) == 5
+        has_faces, has_sound = bool(found[1]), bool(found[2].any())
+        expected = [0.5 if has_faces else math.nan, 40.0 if has_sound else math.nan]
+        np.testing.assert_array_equal(found[4], expected)
+        seen.add((has_faces, has_sound))
+    assert len(seen) == 3
+    both = TrainingClips(samples[:1], LABELS, PLAIN.model_copy(update={"modality": "video"}), 0, cues=cues)[0]
+    assert not isinstance(both, str)
+    np.testing.assert_array_equal(both[4], [0.5, math.nan])
 
 
 def test_a_broken_partner_is_named(samples: list[Sample], tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file
 
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.errors import SettingsError, TrainingError
@@ -45,6 +46,10 @@ def killer(*steps: tuple[int, int]) -> FinetuningProgress:
             marks=pytest.mark.slow,
         ),
         pytest.param({"modality": "video", "drop_video_tokens": 0.0, "mixup": 0.8}, marks=pytest.mark.slow),
+        pytest.param({"auxiliary_weight": 0.5, "ema_decay": 0.9, "fit_start_clips": 8}, marks=pytest.mark.slow),
+        pytest.param(
+            {"auxiliary_weight": 0.5, "drop_video_tokens": 0.0, "mixup": 0.8, "lora_rank": 2}, marks=pytest.mark.slow
+        ),
     ],
 )
 def test_a_killed_run_resumes_to_the_last_bit(samples: list[Sample], tmp_path: Path, change: dict[str, object]) -> None:
@@ -103,6 +108,20 @@ def test_a_killed_run_over_several_corpora_resumes_to_the_last_bit(samples: list
 
 
 @pytest.mark.slow
+def test_auxiliary_targets_are_learned_and_leave_no_trace_in_the_weight(samples: list[Sample], tmp_path: Path) -> None:
+    plain = tuned(tmp_path / "plain", samples)
+    settings = SETTINGS.model_copy(update={"auxiliary_weight": 1.0, "epochs": 6})
+    weight = tuned(tmp_path / "cues", samples, settings)
+    shapes = [{name: tensor.shape for name, tensor in load_file(each).items()} for each in (plain, weight)]
+    assert shapes[0] == shapes[1]
+    losses = [line["auxiliary"] for line in numbers(tmp_path / "cues")]
+    assert losses[-1] < losses[0] and "auxiliary" not in numbers(tmp_path / "plain")[0]
+    with pytest.raises(SettingsError, match="corpora"):
+        other = [replace(clip, extra={**clip.extra, "aux_face_level": "0.5"}) for clip in samples]
+        tuned(tmp_path / "cues", other, settings)
+
+
+@pytest.mark.slow
 def test_a_regression_over_several_corpora_starts_a_classifier(samples: list[Sample], tmp_path: Path) -> None:
     clips = of_several_sources(samples)
     values = [replace(clip, target=(0.1 * (index % 2), 0.9, 0.5)) for index, clip in enumerate(clips)]
@@ -140,10 +159,14 @@ PLAIN = {"drop_path": 0.0, "drop_video_tokens": 0.0, "drop_audio_tokens": 0.0}
 
 
 @pytest.mark.slow
-def test_two_processes_equal_one_with_the_doubled_batch(clips: Path, samples: list[Sample], tmp_path: Path) -> None:
-    done = together("finetune", tmp_path / "two", clips, *(f"{key}={value}" for key, value in PLAIN.items()))
+@pytest.mark.parametrize("more", [{}, {"auxiliary_weight": 0.5}])
+def test_two_processes_equal_one_with_the_doubled_batch(
+    clips: Path, samples: list[Sample], tmp_path: Path, more: dict[str, float]
+) -> None:
+    keys = {**PLAIN, **more}
+    done = together("finetune", tmp_path / "two", clips, *(f"{key}={value}" for key, value in keys.items()))
     assert done.returncode == 0, done.stderr
-    settings = SETTINGS.model_copy(update=PLAIN)
+    settings = SETTINGS.model_copy(update=keys)
     tuned(tmp_path / "one", samples, settings)
     one, two = numbers(tmp_path / "one"), numbers(tmp_path / "two")
     assert len(one) == len(two) == 3
