@@ -14,18 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from hicmae_cli.corpora.manifest import Sample
+from hicmae_cli.corpora.manifest import CUE, FACE_CUE, VOICE_CUE, Sample
 from hicmae_cli.errors import ManifestError, SettingsError
 from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.layers import initialise
 from hicmae_cli.training.machine import seeded
 
-AUXILIARY: Final = "aux_"
-"""How the columns with auxiliary targets begin."""
-FACE: Final = f"{AUXILIARY}face_"
-"""How those columns begin that only a clip with faces can tell."""
-VOICE: Final = f"{AUXILIARY}voice_"
-"""How those columns begin that only a clip with sound can tell."""
 _LEAST_DEVIATION: Final = 1e-3
 
 
@@ -44,7 +38,7 @@ class Cues:
     @property
     def of_faces(self) -> int:
         """Number of the targets that only faces can tell; they come first."""
-        return sum(name.startswith(FACE) for name in self.names)
+        return sum(name.startswith(FACE_CUE) for name in self.names)
 
     def pick(self, face_row: int | None, voice_row: int | None) -> Tensor:
         """Return the targets (A,) of an item.
@@ -81,18 +75,18 @@ def read_cues(samples: Sequence[Sample], weight: float) -> Cues | None:
     names = sorted({name for sample in samples for name, text in sample.extra.items() if _is_target(name, text)})
     if not names:
         raise SettingsError(
-            f"auxiliary_weight={weight:g}: no training clip has columns such as {FACE}jawOpen or {VOICE}pitch_median; "
-            "add them, or use auxiliary_weight=0"
+            f"auxiliary_weight={weight:g}: no training clip has columns such as {FACE_CUE}jawOpen or "
+            f"{VOICE_CUE}pitch_median; add them, or use auxiliary_weight=0"
         )
     for name in names:
-        if not name.startswith((FACE, VOICE)):
-            raise ManifestError(f"column {name}: expected a name that begins with {FACE} or {VOICE}; rename it")
+        if not name.startswith((FACE_CUE, VOICE_CUE)):
+            raise ManifestError(f"column {name}: expected a name that begins with {FACE_CUE} or {VOICE_CUE}; rename it")
     rows = [[_read_value(sample, name) for name in names] for sample in samples]
     return Cues(tuple(names), torch.tensor(rows, dtype=torch.float32))
 
 
 def _is_target(name: str, text: str) -> bool:
-    return name.startswith(AUXILIARY) and bool(text.strip())
+    return name.startswith(CUE) and bool(text.strip())
 
 
 def _read_value(sample: Sample, name: str) -> float:

@@ -13,7 +13,7 @@ from typing import Final
 import torch
 
 from hicmae_cli.clips import PreparedClip, read_prepared_clip
-from hicmae_cli.corpora.manifest import Sample
+from hicmae_cli.corpora.manifest import CUE, Sample
 from hicmae_cli.corpora.splits import (
     Split,
     cut_validation,
@@ -28,7 +28,6 @@ from hicmae_cli.models.config import AUDIO_GRID, PATCH_PX, VIDEO_GRID
 from hicmae_cli.models.inputs import to_video
 from hicmae_cli.models.masking import cut_patches, keep_patches, spread_tokens
 from hicmae_cli.recipes.settings import FinetuneSettings
-from hicmae_cli.training.finetuning.auxiliary import AUXILIARY
 from hicmae_cli.training.finetuning.data import training_loader, unpack_batch
 from hicmae_cli.training.finetuning.draws import EpochSampler, name_source
 from hicmae_cli.training.finetuning.soft_targets import TEACHER
@@ -206,7 +205,7 @@ def fingerprint_corpora(train: Sequence[Sample], settings: FinetuneSettings) -> 
     """Return a short hash of what the keys for several corpora read beside the labels; nothing if none is set."""
     if not (settings.draws_clips or settings.pair_streams or settings.teacher_weight or settings.auxiliary_weight):
         return {}
-    read = (TEACHER, AUXILIARY) if settings.auxiliary_weight else (TEACHER,)
+    read = (TEACHER, CUE) if settings.auxiliary_weight else (TEACHER,)
     lines = [
         f"{name_source(sample)},{sample.video is not None},{sample.audio is not None},"
         + (",".join(f"{key}={value}" for key, value in sample.extra.items() if key.startswith(read)))
