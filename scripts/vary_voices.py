@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import csv
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -78,29 +79,32 @@ def main() -> None:
     parser.add_argument("manifest", type=Path)
     parser.add_argument("--output", type=Path, required=True, help="folder to write")
     parser.add_argument("--times", type=int, default=12, help="variants of each clip")
+    parser.add_argument("--labels", default="", metavar="A,B,…", help="leave out the clips of other labels")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    import pyworld
+    world = import_module("pyworld")
 
-    samples = read_manifest(given.manifest)
+    labels = given.labels.split(",") if given.labels else []
+    samples = [sample for sample in read_manifest(given.manifest) if not labels or sample.label in labels]
     given.output.mkdir(parents=True, exist_ok=True)
     lines = []
     for index, sample in enumerate(samples):
         assert sample.audio is not None
         rng = np.random.default_rng([given.seed, index])
         recorded = read_audio(sample.audio).astype(np.float64)
-        speech = analyse(pyworld, recorded)
-        said = [recorded, *(synthesise(pyworld, speech, rng) for _ in range(given.times))]
+        speech = analyse(world, recorded)
+        said = [recorded, *(synthesise(world, speech, rng) for _ in range(given.times))]
         for variant, clip in enumerate(said):
             name = f"{sample.id}-{variant:02d}"
             soundfile.write(given.output / f"{name}.flac", clip, SAMPLE_RATE_HZ)
             lines.append((name, "", f"{name}.flac", sample.label, "", "train", sample.speaker, int(variant > 0)))
-        print(f"\r{index + 1} of {len(samples)}", end="", flush=True)
+        if index % 50 == 49:
+            print(f"{index + 1} of {len(samples)} clips", flush=True)
     with (given.output / "manifest.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["id", "video", "audio", "label", "fold", "split", "speaker", "varied"])
         writer.writerows(lines)
-    print(f"\nwrote {len(lines)} clips to {given.output / 'manifest.csv'}")
+    print(f"wrote {len(lines)} clips to {given.output / 'manifest.csv'}")
 
 
 if __name__ == "__main__":
