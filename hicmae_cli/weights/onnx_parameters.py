@@ -12,12 +12,16 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 
-from hicmae_cli.errors import WeightsError, first_line
+from hicmae_cli.errors import WeightsError, first_line, one_line
 from hicmae_cli.weights.info import STORAGE_KEY, Precision
 
 HALVED_FROM: Final = 1024
 """Initializers with fewer numbers stay in float32: a node to convert them would take more bytes than it saves."""
 _MAX_PARTS: Final = 3
+# Equal parameters share one initializer. The parameters of any real model are still less than this many files together;
+# a file that refers to one large initializer again and again would fill the memory.
+_MAX_REPEATS: Final = 4
+_SPARE_BYTES: Final = 16_000_000
 _FLOATS: Final = (TensorProto.FLOAT, TensorProto.FLOAT16)
 
 
@@ -130,9 +134,28 @@ def read_parameters(path: Path) -> tuple[dict[str, str], dict[str, NDArray[Any]]
                 "from a weight of one stream; use its .safetensors file"
             )
         tensors = {tensor.name: tensor for tensor in proto.graph.initializer}
-        return metadata, {str(name): _join(tensors, parts) for name, parts in named.items()}
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise WeightsError(f"{path}: its parameters cannot be read: {first_line(error)}") from error
+        limit = _MAX_REPEATS * path.stat().st_size + _SPARE_BYTES
+        return metadata, _join_all(tensors, named, limit)
+    except (AttributeError, RecursionError, TypeError, ValueError) as error:
+        raise WeightsError(one_line(f"{path}: its parameters cannot be read: {first_line(error)}")) from error
+
+
+def _join_all(
+    tensors: Mapping[str, TensorProto], named: Mapping[str, Sequence[tuple[str, bool]]], limit_bytes: int
+) -> dict[str, NDArray[Any]]:
+    """Put each parameter together.
+
+    Raises:
+        ValueError: not as `describe_storage` wrote it, or more than ``limit_bytes`` in all.
+    """
+    state: dict[str, NDArray[Any]] = {}
+    size_bytes = 0
+    for name, parts in named.items():
+        state[name] = _join(tensors, parts)
+        size_bytes += state[name].nbytes
+        if size_bytes > limit_bytes:
+            raise ValueError(f"more than {_MAX_REPEATS} times as large as the file")
+    return state
 
 
 def _join(tensors: Mapping[str, TensorProto], parts: Sequence[tuple[str, bool]]) -> NDArray[Any]:
@@ -145,7 +168,8 @@ def _join(tensors: Mapping[str, TensorProto], parts: Sequence[tuple[str, bool]])
         raise ValueError(f"expected 1 to {_MAX_PARTS} parts, got {len(parts)}")
     found = []
     for name, transposed in parts:
-        tensor = tensors[name]
+        if (tensor := tensors.get(name)) is None:
+            raise ValueError(f"{name}: is not in the graph")
         if tensor.data_type not in _FLOATS or tensor.data_location == TensorProto.EXTERNAL:
             raise ValueError(f"{name}: expected float32 or float16 inside the file")
         numbers = numpy_helper.to_array(tensor)

@@ -112,7 +112,7 @@ def _read_onnx_precision(path: Path) -> Precision:
 def _read_storage(metadata: Mapping[str, str]) -> dict[str, Any]:
     try:
         storage = json.loads(metadata.get(STORAGE_KEY, "{}"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return storage if isinstance(storage, dict) else {}
 

@@ -17,7 +17,7 @@ from hicmae_cli.weights import onnx_parameters
 from hicmae_cli.weights.checkpoint import load_classifier, read_shapes, save_classifier
 from hicmae_cli.weights.export import export_onnx
 from hicmae_cli.weights.info import METADATA_KEY, STORAGE_KEY
-from hicmae_cli.weights.reading import find_parameters, read_precision
+from hicmae_cli.weights.reading import find_parameters, has_parameters, read_precision
 from tests.runtime.stubs import noise
 
 
@@ -90,7 +90,7 @@ def test_a_safetensors_file_in_half_precision_is_computed_in_float32(toy: Path, 
         (None, "does not hold the parameters by name"),
         ({"precision": "float32"}, "does not hold the parameters by name"),
         ([], "parameters cannot be read"),
-        ({"parameters": {"head.bias": [["no such", False]]}}, "parameters cannot be read"),
+        ({"parameters": {"head.bias": [["no such", False]]}}, "no such: is not in the graph"),
         ({"parameters": {"head.bias": [["head.bias", False]] * 4}}, "expected 1 to 3 parts, got 4"),
         ({"parameters": {"head.bias": []}}, "expected 1 to 3 parts, got 0"),
         ({"parameters": {"head.bias": [["head.bias", False]]}}, "the tensors do not fit the model"),
@@ -105,18 +105,42 @@ def test_a_file_that_misstates_its_parameters_is_refused(toy: Path, tmp_path: Pa
     assert said in str(caught.value) and "w.onnx" in str(caught.value)
 
 
+def write_tensor(path: Path, tensor: TensorProto, storage: str) -> Path:
+    proto = onnx.helper.make_model(onnx.helper.make_graph([], "g", [], [], [tensor]))
+    onnx.helper.set_model_props(proto, {METADATA_KEY: "{}", STORAGE_KEY: storage})
+    path.write_bytes(proto.SerializeToString())
+    return path
+
+
+def test_a_small_file_cannot_fill_the_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tensor = numpy_helper.from_array(np.zeros(10_000, np.float32), "w")
+    storage = json.dumps({"parameters": {f"p{number}": [["w", False]] for number in range(100)}})
+    path = write_tensor(tmp_path / "w.onnx", tensor, storage)
+    assert len(onnx_parameters.read_parameters(path)[1]) == 100
+    monkeypatch.setattr(onnx_parameters, "_SPARE_BYTES", 0)
+    with pytest.raises(WeightsError, match="times as large as the file"):
+        onnx_parameters.read_parameters(path)
+
+
+@pytest.mark.parametrize("storage", ["[" * 100_000, '{"parameters": {"p": [["w\\n\\u001b[2J", false]]}}'])
+def test_a_damaged_list_of_parameters_is_one_line(tmp_path: Path, storage: str) -> None:
+    path = write_tensor(tmp_path / "w.onnx", numpy_helper.from_array(np.zeros(3, np.float32), "w"), storage)
+    with pytest.raises(WeightsError, match="parameters cannot be read") as caught:
+        onnx_parameters.read_parameters(path)
+    assert str(caught.value).isprintable()
+    has_parameters({STORAGE_KEY: storage})
+
+
 def test_parameters_in_other_files_are_not_read(tmp_path: Path) -> None:
     tensor = numpy_helper.from_array(np.zeros(3, np.float32), "head.bias")
     tensor.ClearField("raw_data")
     tensor.data_location = TensorProto.EXTERNAL
     entry = tensor.external_data.add()
     entry.key, entry.value = "location", "/etc/passwd"
-    proto = onnx.helper.make_model(onnx.helper.make_graph([], "g", [], [], [tensor]))
     storage = json.dumps({"parameters": {"head.bias": [["head.bias", False]]}})
-    onnx.helper.set_model_props(proto, {METADATA_KEY: "{}", STORAGE_KEY: storage})
-    (tmp_path / "w.onnx").write_bytes(proto.SerializeToString())
+    path = write_tensor(tmp_path / "w.onnx", tensor, storage)
     with pytest.raises(WeightsError, match="inside the file"):
-        onnx_parameters.read_parameters(tmp_path / "w.onnx")
+        onnx_parameters.read_parameters(path)
 
 
 def test_a_file_without_parameters_by_name_cannot_be_a_start(toy: Path, tmp_path: Path) -> None:
