@@ -43,6 +43,8 @@ Selection = Literal["val", "last", "test-best"]
 """The epoch that was kept: the best on validation clips, the last, or the best on the test clips."""
 OneStream = Literal["video", "audio"]
 """Streams of a clip that lacks the other one."""
+Temperature = Annotated[float, Field(ge=0.01, le=100)]
+"""A divisor of logits; far outside of what is fitted, probabilities would be all equal or not finite."""
 Precision = Literal["float32", "float16"]
 """How a file stores the parameters; every engine computes in float32."""
 Sampling = Literal["frames", "time"]
@@ -104,8 +106,8 @@ class WeightInfo(BaseModel):
     extended_from: tuple[int, ...] = ()
     layer_fusion: bool = True
     withheld: Literal["zeros", "mean token"] = "zeros"
-    temperature: float | None = Field(default=None, gt=0)
-    one_stream_temperatures: dict[OneStream, Annotated[float, Field(gt=0)]] = {}
+    temperature: Temperature | None = None
+    one_stream_temperatures: dict[OneStream, Temperature] = {}
     sampling: Sampling = "frames"
     frame_step_s: float | None = Field(None, ge=0.01, le=3.75)
     pretraining: PretrainingFacts | None = None

@@ -46,6 +46,9 @@ def test_round_trip_with_canonical_labels() -> None:
         ({"sampling_rate": 0}, "sampling_rate"),
         ({"surprise": 1}, "surprise"),
         ({"format": "other/1"}, "format"),
+        ({"temperature": 1e-310}, "temperature"),
+        ({"temperature": float("inf")}, "temperature"),
+        ({"one_stream_temperatures": {"audio": 0}}, "one_stream_temperatures"),
     ],
 )
 def test_malformed_metadata_names_the_field(changes: dict[str, Any], named: str) -> None:
