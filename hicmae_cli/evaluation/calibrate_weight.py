@@ -13,6 +13,7 @@ from hicmae_cli.evaluation.evaluate import EACH, evaluate
 from hicmae_cli.weights.adding import find_file, write_with_metadata
 from hicmae_cli.weights.info import WeightInfo
 from hicmae_cli.weights.reading import read_info
+from hicmae_cli.weights.suffixes import WEIGHT_SUFFIXES
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,7 @@ class CalibratedStreams:
     Attributes:
         temperature: the fitted one; None if the clips do not determine it, as without a single error.
         clips: number of clips that it was fitted on.
-        ece_before: expected calibration error on these clips, as predicted.
+        ece_before: expected calibration error on these clips, without a temperature.
         ece_after: with the temperature; None without one.
     """
 
@@ -40,7 +41,8 @@ class CalibrationReport:
         path: the file with the new metadata.
         info: these metadata.
         streams: by streams: ``av``, ``video`` or ``audio``.
-        warnings: what a reader must know, such as that the weight has learned from the clips.
+        warnings: what a reader must know, such as that the weight has learned from the clips, or that its file in the
+            other format lacks the temperature.
     """
 
     path: Path
@@ -67,7 +69,8 @@ def calibrate_weight(
     """Fit a temperature on held-out clips and write it into a weight (Guo et al. 2017); its tensors do not change.
 
     A weight of both streams gets one temperature for clips with both, and one for clips with either alone, as far as
-    the clips have them. ``predict`` applies them; a temperature never changes the most probable label.
+    the clips have them; it keeps its temperatures of other streams. ``predict`` applies them; a temperature never
+    changes the most probable label.
 
     Args:
         weight: a weight file, the folder of a run, or a name.
@@ -96,7 +99,7 @@ def calibrate_weight(
         raise WeightsError(f"{weight}: is a {info.task} weight; only the probabilities of classes have a temperature")
     if target.suffix != file.suffix:
         raise SettingsError(f"output={str(output)!r}: expected a name that ends in {file.suffix}, like the weight")
-    if target.parent == find_bundled_dir():
+    if target.resolve().parent == find_bundled_dir().resolve():
         raise WeightsError(f"{weight}: is bundled with hicmae, and bundled files are never changed: give `output`")
     sheet = evaluate(
         weights=str(file),
@@ -122,15 +125,23 @@ def calibrate_weight(
             described["before"]["ece"],
             described["after"]["ece"] if temperature is not None else None,
         )
-    fitted = {name: each.temperature for name, each in streams.items() if each.temperature is not None}
-    if not fitted:
+    fitted = {name: each.temperature for name, each in streams.items()}
+    if not any(fitted.values()):
         raise WeightsError(
             f"{weight}: the clips do not determine a temperature, as without a single error, or without any skill"
         )
+    known = {info.modality: info.temperature, **info.one_stream_temperatures, **fitted}
     fields = {
-        "temperature": fitted.get(info.modality),
-        "one_stream_temperatures": {name: value for name, value in fitted.items() if name != info.modality},
+        "temperature": known[info.modality],
+        "one_stream_temperatures": {
+            name: value for name, value in known.items() if name != info.modality and value is not None
+        },
     }
     calibrated = WeightInfo.model_validate({**info.model_dump(), **fields})
     write_with_metadata(file, calibrated, target)
-    return CalibrationReport(target, calibrated, streams, tuple(sheet.warnings))
+    stale = [
+        f"{other}: was not changed, so it lacks the new temperature; export it again, or remove it"
+        for other in (target.with_suffix(suffix) for suffix in WEIGHT_SUFFIXES if suffix != target.suffix)
+        if other.is_file()
+    ]
+    return CalibrationReport(target, calibrated, streams, (*sheet.warnings, *stale))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 
+from hicmae_cli.bundled import find_bundled_dir
 from hicmae_cli.errors import SettingsError, WeightsError
 from hicmae_cli.evaluation import calibrate_weight as module
 from hicmae_cli.evaluation.calibrate_weight import calibrate_weight
@@ -47,9 +49,32 @@ def test_the_planted_temperatures_are_in_the_file_and_its_tensors_stay(
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
+def test_temperatures_of_streams_that_were_not_scored_stay(
+    toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    weight = tmp_path / "w.safetensors"
+    stand_in(monkeypatch, av=2.0, audio=3.0)
+    first = calibrate_weight(toy, weight, manifest="both.csv").info
+    stand_in(monkeypatch, video=4.0)
+    second = calibrate_weight(weight, manifest="photos.csv").info
+    assert second.temperature == first.temperature is not None
+    assert second.one_stream_temperatures == {**first.one_stream_temperatures, "video": pytest.approx(4.0, rel=0.2)}
+
+
+def test_the_other_format_of_the_weight_is_named(toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weight = Path(shutil.copy(toy, tmp_path / "best.safetensors"))
+    shutil.copy(toy.with_suffix(".onnx"), tmp_path / "best.onnx")
+    stand_in(monkeypatch, av=2.0)
+    report = calibrate_weight(weight, manifest="held-out.csv")
+    assert any("best.onnx: was not changed" in warning for warning in report.warnings)
+
+
 def test_what_cannot_be_calibrated_says_why(toy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(WeightsError, match="bundled files are never changed: give `output`"):
         calibrate_weight("puppets-nano", manifest="a.csv")
+    monkeypatch.chdir(find_bundled_dir().parent)
+    with pytest.raises(WeightsError, match="bundled files are never changed: give `output`"):
+        calibrate_weight(f"{find_bundled_dir().name}/puppets-nano.onnx", manifest="a.csv")
     with pytest.raises(SettingsError, match=r"output='x\.onnx': expected a name that ends in \.safetensors"):
         calibrate_weight(toy, "x.onnx", manifest="a.csv")
     rows, _ = sharpened(2.0, 50)
