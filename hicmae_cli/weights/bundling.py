@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -52,7 +53,7 @@ def bundle_weight(
 
     Raises:
         WeightsError: the name or a suffix is not valid, there is no summary, the source cannot be read or exported, or
-            the bundled weights would be too large together. Then the catalogue stays as it was.
+            the bundled weights would be too large together. Then the folder stays as it was.
     """
     folder = Path(folder)
     if not _NAME.fullmatch(name):
@@ -66,20 +67,27 @@ def bundle_weight(
     model, info = load_classifier(Path(source))
     fields = {**(facts.to_fields() if facts else {}), "metrics": {**info.metrics, **(metrics or {})}}
     info = WeightInfo.model_validate({**info.model_dump(), **fields})
-    target = folder / f"{name}{SAFETENSORS}"
-    save_classifier(target, model, info, store=store)
-    export_onnx(target, target.with_suffix(ONNX), store=store)
-    if SAFETENSORS not in suffixes:
-        target.unlink()
-    files = [_describe_file(folder / f"{name}{suffix}") for suffix in WEIGHT_SUFFIXES if suffix in suffixes]
-    entries[name] = CatalogueEntry(
-        name=name, summary=summary, licence=info.licence, card=f"{name}.md", files=tuple(files)
-    )
-    size = sum(file.size_bytes for entry in entries.values() for file in entry.files)
-    if size > MAX_BUNDLE_BYTES:
-        raise WeightsError(
-            f"{folder}: the bundled weights would have {size / 1e6:.1f} MB, more than {MAX_BUNDLE_BYTES / 1e6:.0f} MB"
+    # Only a bundle that is complete and small enough replaces files: the catalogue has their hashes.
+    with tempfile.TemporaryDirectory(dir=folder) as temporary:
+        made = Path(temporary) / f"{name}{SAFETENSORS}"
+        save_classifier(made, model, info, store=store)
+        export_onnx(made, made.with_suffix(ONNX), store=store)
+        files = [_describe_file(made.with_suffix(suffix)) for suffix in WEIGHT_SUFFIXES if suffix in suffixes]
+        entries[name] = CatalogueEntry(
+            name=name, summary=summary, licence=info.licence, card=f"{name}.md", files=tuple(files)
         )
+        size = sum(file.size_bytes for entry in entries.values() for file in entry.files)
+        if size > MAX_BUNDLE_BYTES:
+            raise WeightsError(
+                f"{folder}: the bundled weights would have {size / 1e6:.1f} MB, more than "
+                f"{MAX_BUNDLE_BYTES / 1e6:.0f} MB"
+            )
+        for suffix in WEIGHT_SUFFIXES:
+            target = folder / f"{name}{suffix}"
+            if suffix in suffixes:
+                made.with_suffix(suffix).replace(target)
+            else:
+                target.unlink(missing_ok=True)
     write_text_atomically(folder / CATALOGUE, _write_catalogue(list(entries.values())))
     return info
 

@@ -93,9 +93,13 @@ def test_what_cannot_be_bundled_says_why(
 
 def test_a_bundle_that_is_too_large_is_refused(folder: Path, toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bundling, "MAX_BUNDLE_BYTES", 1000)
+    (folder / "mine.onnx").write_text("the one before")
     with pytest.raises(WeightsError, match="more than"):
         bundle_weight(toy, folder, "mine", summary="toys")
     assert (folder / "catalogue.toml").read_text() == OTHER
+    # The catalogue has the hash of the file.
+    assert (folder / "mine.onnx").read_text() == "the one before"
+    assert {path.name for path in folder.iterdir()} == {"catalogue.toml", "mine.onnx"}
 
 
 @pytest.mark.parametrize("text", ["weight = 3", "[[held_out]]\nwhat = 'x'", "not toml [", "trained_on = 3"])
