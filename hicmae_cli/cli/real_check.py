@@ -108,7 +108,7 @@ def run_real_check(
     from hicmae_cli.errors import SettingsError
     from hicmae_cli.evaluation.real_check.check import check_real_people
     from hicmae_cli.evaluation.real_check.files import save_check
-    from hicmae_cli.report.console import licence_line
+    from hicmae_cli.report.console import licence_line, weight_notice
     from hicmae_cli.report.files import make_folder, write_text
 
     if any(unused):
@@ -126,6 +126,8 @@ def run_real_check(
 
     def start(info: WeightInfo, count: int) -> None:
         screen.say(licence_line(weights, info))
+        if notice := weight_notice(weights, info):
+            screen.warn(notice)
         bar.start(count)
 
     with screen.bar("files") as bar:

@@ -208,6 +208,11 @@ def _warn(info: WeightInfo, photos: Photos | None, sounds: Sounds | None, own: J
     warnings = []
     if photos is not None:
         warnings += warn_of_seen(info, {face.person for face in photos.tested}, "photos", "photos")
+        if unknown := sum(not face.person for face in photos.tested):
+            warnings.append(
+                f"{unknown} of {len(photos.tested)} photos name no person: the weight may have learned from them, and "
+                "the intervals draw photos, not people, so they are too narrow"
+            )
         for scores in own.faces:
             if missing := [label for label, count in scores.counts.items() if not count]:
                 warnings.append(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import tarfile
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -155,11 +156,17 @@ def open_crops(manifest: Path) -> Iterator[Callable[[Face], Crop]]:
     Yields:
         A function that reads a crop (160, 160, 3) RGB. It raises ``MediaError`` for one that is missing, is not a
         picture, or has another size.
+
+    Raises:
+        MediaError: ``crops.tar`` is not a tar file.
     """
     archive = manifest.parent / CROPS
-    packed = tarfile.open(archive) if archive.is_file() else None  # noqa: SIM115
     try:
+        packed = tarfile.open(archive) if archive.is_file() else None  # noqa: SIM115
         members = {member.name.removeprefix("./"): member for member in packed or () if member.isfile()}
+    except (OSError, tarfile.TarError) as error:
+        raise MediaError(one_line(f"{archive}: cannot be read as a tar file: {error}")) from error
+    try:
 
         def read(face: Face) -> Crop:
             path = manifest.parent / face.file
@@ -170,7 +177,8 @@ def open_crops(manifest: Path) -> Iterator[Callable[[Face], Crop]]:
                     assert content is not None, "a member that is a file has content"
                     return _decode(content.read(), face.file)
                 return _decode(path.read_bytes(), face.file)
-            except OSError as error:
+            # Pillow raises the last three for broken and for far too large pictures.
+            except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
                 raise MediaError(one_line(f"{path}: is not a picture that can be read: {error}")) from error
 
         yield read
@@ -198,7 +206,7 @@ def read_blendshapes(manifest: Path, faces: Sequence[Face]) -> NDArray[np.float6
     try:
         with np.load(path) as stored:
             table = stored["blendshapes"].astype(np.float64)
-    except (OSError, KeyError, ValueError) as error:
+    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise ManifestError(one_line(f"{path}: expected a table `blendshapes`, one row per crop: {error}")) from error
     if len(table) <= max(face.row for face in faces):
         raise ManifestError(f"{path}: has {len(table)} rows, fewer than {manifest}")

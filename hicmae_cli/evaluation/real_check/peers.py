@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,7 +53,7 @@ def read_peer(given: str) -> Peer:
 
     Raises:
         SettingsError: the text has no name and file.
-        ManifestError: the file cannot be read, or a cell is no number.
+        ManifestError: the file cannot be read, or a cell is not a finite number.
     """
     name, _, file = given.partition("=")
     if not name or not file:
@@ -67,6 +68,7 @@ def read_peer(given: str) -> Peer:
         raise ManifestError(
             one_line(f"{path}: expected the columns file, and one per label with its probability: {error}")
         ) from error
-    if header[0] != "file" or any(len(row) != len(names) for row in table.values()):
+    complete = all(len(row) == len(names) and all(map(math.isfinite, row)) for row in table.values())
+    if header[:1] != ["file"] or not complete:
         raise ManifestError(one_line(f"{path}: expected the columns file, and one per label with its probability"))
     return Peer(name, tuple(map(canonical_label, names)), table)

@@ -43,7 +43,8 @@ def check_split(split: str) -> None:
 def warn_of_seen(info: WeightInfo, people: Collection[str], corpus: str, what: str) -> list[str]:
     """List warnings of tested people that a weight has learned from, or may have learned from.
 
-    A training's list names a person ``CORPUS/NAME``, or ``NAME`` alone if the list is that of the corpus.
+    A training's list names a person ``CORPUS/NAME``, or ``NAME`` alone if the list is that of the corpus. The same name
+    in another list may be another person.
 
     Args:
         info: metadata of the weight.
@@ -63,6 +64,16 @@ def warn_of_seen(info: WeightInfo, people: Collection[str], corpus: str, what: s
             continue
         own_list = entry.dataset == corpus
         seen = sum(entry.has_person(f"{corpus}/{name}") or (own_list and entry.has_person(name)) for name in people)
+        alike = 0 if own_list else sum(entry.has_person(name) for name in people)
+        if alike:
+            warnings.append(
+                f"the weight may have learned from {alike} of the {len(people)} people of the {what}: {training} "
+                "included people of the same names; if they are the same, these scores are optimistic"
+            )
+        if entry.unnamed:
+            warnings.append(
+                f"{training} included clips of unknown people, so it may have learned from the people of the {what}"
+            )
         if seen:
             warnings.append(
                 f"the weight has learned from {seen} of the {len(people)} people of the {what} ({training} included "

@@ -17,7 +17,7 @@ from hicmae_cli.evaluation.real_check.result import RealCheck
 from hicmae_cli.records.seen import note_seen
 from hicmae_cli.report.files import to_json
 from tests.cli.running import hicmae
-from tests.evaluation.real_check.toys import LABELS, SURE, SixEngine, write_faces, write_rows, write_voices
+from tests.evaluation.real_check.toys import FACES, LABELS, SURE, SixEngine, write_faces, write_rows, write_voices
 
 
 def install(patch: pytest.MonkeyPatch, **facts: object) -> None:
@@ -113,6 +113,15 @@ def test_requirements_and_judges(result: RealCheck) -> None:
     # One changes nothing, and without a temperature of its own, a stream has none.
     assert faces.after == faces.before and voices.after is None and pairs.temperature == 2
     assert any("learned from 1 of the 3 people of the photos" in warning for warning in result.warnings)
+
+
+def test_photos_of_unknown_people_are_doubtful(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    install(monkeypatch, dataset="puppets")
+    manifest = write_faces(tmp_path / "faces")
+    rows = [[f"{number}.png", row[1], "", row[3]] for number, row in enumerate(FACES)]
+    write_rows(manifest, ["file", "label", "group", "source"], rows)
+    found = check_real_people(weights="six", faces=manifest, split="all")
+    assert any(warning.startswith("12 of 12 photos name no person") for warning in found.warnings)
 
 
 def test_the_files_hold_the_result_and_name_nobody(result: RealCheck, tmp_path: Path) -> None:

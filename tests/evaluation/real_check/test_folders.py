@@ -44,6 +44,9 @@ def test_faults_of_crops_are_named(tmp_path: Path) -> None:
     path.write_text("no picture")
     with open_crops(manifest) as read, pytest.raises(MediaError, match="not a picture"):
         read(face)
+    (manifest.parent / "crops.tar").write_text("version https://git-lfs.github.com/spec/v1")
+    with pytest.raises(MediaError, match=r"crops\.tar: cannot be read as a tar file"), open_crops(manifest):
+        pass
 
 
 def test_a_list_of_clear_crops_replaces_the_column(tmp_path: Path) -> None:
@@ -84,3 +87,7 @@ def test_blendshapes_are_those_of_the_rows(tmp_path: Path) -> None:
     np.savez(manifest.parent / "faces.npz", blendshapes=np.ones((3, 52)))
     with pytest.raises(ManifestError, match="has 3 rows"):
         read_blendshapes(manifest, faces)
+    for content in (b"", b"PK\x03\x04 cut"):
+        (manifest.parent / "faces.npz").write_bytes(content)
+        with pytest.raises(ManifestError, match="expected a table `blendshapes`"):
+            read_blendshapes(manifest, faces)

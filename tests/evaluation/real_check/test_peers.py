@@ -23,9 +23,12 @@ def test_a_peer_is_read_with_our_names_of_labels(tmp_path: Path) -> None:
 def test_faults_are_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match=r"expected NAME=FILE\.csv"):
         read_peer("mine.csv")
-    for rows in ([["a.jpg", "much"]], [["a.jpg"]]):
+    for rows in ([["a.jpg", "much"]], [["a.jpg"]], [["a.jpg", "nan"]]):
         file = write_rows(tmp_path / "p.csv", ["file", "happy"], rows)
         with pytest.raises(ManifestError, match="one per label"):
             read_peer(f"mine={file}")
     with pytest.raises(ManifestError, match="one per label"):
         read_peer(f"mine={tmp_path / 'missing.csv'}")
+    (tmp_path / "blank.csv").write_text("\n")
+    with pytest.raises(ManifestError, match="one per label"):
+        read_peer(f"mine={tmp_path / 'blank.csv'}")

@@ -27,11 +27,21 @@ def test_people_of_a_training_are_told() -> None:
     assert len(warn_of_seen(info, {"03"}, "emodb", "voices")) == 1
 
 
-def test_a_bare_name_counts_only_in_the_corpus_itself() -> None:
+def test_a_bare_name_is_sure_only_in_the_corpus_itself() -> None:
     names = [("03", "1")]
     own, other = (note_seen(dataset, "pre-training", names) for dataset in ("emodb", "ravdess"))
-    assert len(warn_of_seen(info_of(seen=(own,)), {"03"}, "emodb", "voices")) == 1
-    assert warn_of_seen(info_of(seen=(other,)), {"03"}, "emodb", "voices") == []
+    (sure,) = warn_of_seen(info_of(seen=(own,)), {"03"}, "emodb", "voices")
+    (doubtful,) = warn_of_seen(info_of(seen=(other,)), {"03", "08"}, "emodb", "voices")
+    assert "has learned from 1 of the 1 people" in sure
+    assert "may have learned from 1 of the 2 people" in doubtful and "ravdess" in doubtful
+    assert warn_of_seen(info_of(seen=(other,)), {"08"}, "emodb", "voices") == []
+
+
+def test_a_training_on_unnamed_people_is_doubtful() -> None:
+    """Photos in folders name nobody, so their clips say nothing about who was seen."""
+    folders = note_seen("photos", "fine-tuning", [("", "happy/001.jpg")])
+    (warning,) = warn_of_seen(info_of(seen=(folders,)), {"Ann"}, "photos", "photos")
+    assert "clips of unknown people" in warning
 
 
 def test_a_training_without_a_list_is_doubtful_but_puppets_are_not() -> None:
