@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import io
 import subprocess
 import tarfile
 import tempfile
@@ -69,7 +68,7 @@ def read_crops(folder: Path, names: list[str]) -> Iterator[NDArray[np.uint8]]:
         else:
             stored: Any = packed.extractfile(members[name])
             content = stored.read()
-        decoded = cv2.imdecode(np.frombuffer(io.BytesIO(content).read(), np.uint8), cv2.IMREAD_COLOR)
+        decoded = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
         assert decoded is not None, f"{name} is not a picture"
         yield cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB).astype(np.uint8)
 

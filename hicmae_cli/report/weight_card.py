@@ -141,7 +141,7 @@ def make_tables(document: Mapping[str, Any], key: str = "") -> dict[str, CardTab
         rows = tuple(
             (title, calibration["before"][name], calibration["after"][name]) for name, title in _CALIBRATION.items()
         )
-        tables["calibration"] = CardTable(("score", "as predicted", "with the temperature"), rows)
+        tables["calibration"] = CardTable(("score", "without temperature", "with temperature"), rows)
     for group in document.get("groups", ()):
         metric = group["metric"]
         scored = tuple(
