@@ -130,7 +130,9 @@ def calibrate_weight(
         raise WeightsError(
             f"{weight}: the clips do not determine a temperature, as without a single error, or without any skill"
         )
-    known = {info.modality: info.temperature, **info.one_stream_temperatures, **fitted}
+    before: dict[str, float | None] = {info.modality: info.temperature}
+    before.update(info.one_stream_temperatures)
+    known = {**before, **fitted}
     fields = {
         "temperature": known[info.modality],
         "one_stream_temperatures": {

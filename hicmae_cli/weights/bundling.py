@@ -45,7 +45,8 @@ def bundle_weight(
         summary: one line about the weight; by default that of the replaced entry.
         facts: what a reader must know about it; by default what the source says.
         metrics: scores by name of the data; they are added to those of the source.
-        suffixes: formats to write. Without ``.safetensors``, torch reads the ``.onnx`` file.
+        suffixes: formats to write. Without ``.safetensors``, torch reads the ``.onnx`` file; a weight of one stream
+            needs both.
         store: precision of the files.
 
     Returns:
@@ -65,6 +66,11 @@ def bundle_weight(
     if not summary:
         raise WeightsError(f"{name}: is new in {folder / CATALOGUE}; give it a summary")
     model, info = load_classifier(Path(source))
+    if SAFETENSORS not in suffixes and info.modality != "av":
+        raise WeightsError(
+            f"{source}: uses {info.modality} alone, so torch cannot read its parameters from an {ONNX} file; write both "
+            "formats"
+        )
     fields = {**(facts.to_fields() if facts else {}), "metrics": {**info.metrics, **(metrics or {})}}
     info = WeightInfo.model_validate({**info.model_dump(), **fields})
     # Only a bundle that is complete and small enough replaces files: the catalogue has their hashes.

@@ -9,6 +9,7 @@ from hicmae_cli.errors import WeightsError
 from hicmae_cli.weights import bundling
 from hicmae_cli.weights.bundling import MAX_BUNDLE_BYTES, bundle_weight
 from hicmae_cli.weights.catalogue import read_catalogue
+from hicmae_cli.weights.checkpoint import load_classifier, save_classifier
 from hicmae_cli.weights.facts import HeldOutScore, WeightFacts
 from hicmae_cli.weights.reading import read_info
 
@@ -89,6 +90,14 @@ def test_what_cannot_be_bundled_says_why(
     with pytest.raises(WeightsError, match=said):
         bundle_weight(toy, folder, name, **options)  # type: ignore[arg-type]
     assert (folder / "catalogue.toml").read_text() == OTHER
+
+
+def test_a_weight_of_one_stream_needs_both_formats(folder: Path, toy: Path) -> None:
+    model, info = load_classifier(toy)
+    alone = folder / "alone.safetensors"
+    save_classifier(alone, model, info.model_copy(update={"modality": "audio"}))
+    with pytest.raises(WeightsError, match=r"uses audio alone, .* write both formats"):
+        bundle_weight(alone, folder, "mine", summary="toys", suffixes=(".onnx",))
 
 
 def test_a_bundle_that_is_too_large_is_refused(folder: Path, toy: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,7 @@ from hicmae_cli.evaluation.real_check.measures import (
 TWO: Final = ("happiness", "neutral")
 FOUR: Final = ("anger", "happiness", "neutral", "sadness")
 _DOUBTFUL: Final = ("disgust", "fear")
+_GROUPS: Final = ("all", "clear", "grey")
 
 
 @dataclass(frozen=True)
@@ -212,7 +213,9 @@ def score_faces(
     if all(face.clear is not None for face in faces):
         groups["clear"] = np.array([bool(face.clear) for face in faces])
     for source in sorted({face.source for face in faces} - {""}):
-        groups[source] = np.array([face.source == source for face in faces])
+        groups[f"source {source}" if source in _GROUPS else source] = np.array(
+            [face.source == source for face in faces]
+        )
     scores = [_score_group(name, faces, probabilities, labels, chosen) for name, chosen in groups.items()]
     if grey is not None:
         scores.append(_score_group("grey", faces, grey, labels, everything))
