@@ -10,6 +10,7 @@ from hicmae_cli.bundled import find_bundled_dir
 from hicmae_cli.errors import SettingsError, WeightsError
 from hicmae_cli.evaluation.calibration import describe_calibration, find_temperature
 from hicmae_cli.evaluation.evaluate import EACH, evaluate
+from hicmae_cli.modalities import MODALITIES
 from hicmae_cli.weights.adding import find_file, write_with_metadata
 from hicmae_cli.weights.info import WeightInfo
 from hicmae_cli.weights.reading import read_info
@@ -130,9 +131,7 @@ def calibrate_weight(
         raise WeightsError(
             f"{weight}: the clips do not determine a temperature, as without a single error, or without any skill"
         )
-    before: dict[str, float | None] = {info.modality: info.temperature}
-    before.update(info.one_stream_temperatures)
-    known = {**before, **fitted}
+    known = {name: info.find_temperature(name) for name in MODALITIES} | fitted
     fields = {
         "temperature": known[info.modality],
         "one_stream_temperatures": {

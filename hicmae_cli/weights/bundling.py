@@ -68,8 +68,8 @@ def bundle_weight(
     model, info = load_classifier(Path(source))
     if SAFETENSORS not in suffixes and info.modality != "av":
         raise WeightsError(
-            f"{source}: uses {info.modality} alone, so torch cannot read its parameters from an {ONNX} file; write both "
-            "formats"
+            f"{source}: uses {info.modality} alone, so torch cannot read its parameters from an {ONNX} file; write "
+            "both formats"
         )
     fields = {**(facts.to_fields() if facts else {}), "metrics": {**info.metrics, **(metrics or {})}}
     info = WeightInfo.model_validate({**info.model_dump(), **fields})
