@@ -5,7 +5,8 @@
 - `--faces SOURCE=FILE.csv`: probabilities of another program for the pictures of a source, as `scripts/score_peers.py`
   writes them. Its rows are found by the name of the picture without folder and suffix, which is the clip's id.
 - `--voices SOURCE`: a support vector machine on functionals of the voice (`describe_voice`). It judges each speaker
-  after it has learned from the others, so its doubts are those about a stranger.
+  of the training clips after it has learned from the others, so its doubts are those about a stranger. It never learns
+  from validation or test clips: their labels must not reach the targets.
 """
 
 from __future__ import annotations
@@ -18,10 +19,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from hicmae_cli.corpora.manifest import write_csv
 from hicmae_cli.evaluation.real_check.baselines import describe_voice
 from hicmae_cli.media import read_audio
 
 LABELS = ("anger", "disgust", "fear", "happiness", "neutral", "sadness")
+LEAST_KNOWN = 1e-3
+"""Below this sum over the labels, a judge is sure of another emotion, and says nothing about these."""
 Rows = list[dict[str, str]]
 Taught = dict[str, NDArray[np.float64]]
 
@@ -38,17 +42,20 @@ def teach_faces(rows: Rows, source: str, judged: Path) -> Taught:
     for row in rows:
         if row["source"] == source and (said := by_name.get(row["id"].rpartition("/")[2])):
             values = np.array([float(said[label]) for label in LABELS])
-            found[row["id"]] = values / max(1e-9, float(values.sum()))
+            if values.sum() >= LEAST_KNOWN:
+                found[row["id"]] = values / values.sum()
     return found
 
 
 def teach_voices(rows: Rows, source: str, folder: Path) -> Taught:
-    """Judge each speaker of a source by a machine that has learned from the others -> probabilities by id."""
+    """Judge each training speaker of a source by a machine that has learned from the others -> probabilities by id."""
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import SVC
 
-    own = [row for row in rows if row["source"] == source]
+    own = [row for row in rows if row["source"] == source and row.get("split", "") in ("", "train")]
+    if len({row["speaker"] for row in own}) < 2:
+        raise SystemExit(f"--voices {source}: expected training clips of two speakers or more in the column speaker")
     voices = np.stack([describe_voice(read_audio(folder / row["audio"])) for row in own])
     labels, speakers = (np.array([row[name] for row in own]) for name in ("label", "speaker"))
     found: Taught = {}
@@ -70,13 +77,13 @@ def teach_voices(rows: Rows, source: str, folder: Path) -> Taught:
 
 def write_rows(path: Path, rows: Rows, taught: Mapping[str, NDArray[np.float64]]) -> None:
     names = [f"teacher_{label}" for label in LABELS]
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.DictWriter(file, [*(name for name in rows[0] if name not in names), *names], lineterminator="\n")
-        writer.writeheader()
-        for row in rows:
-            said = taught.get(row["id"])
-            cells = [""] * len(names) if said is None else [f"{value:.4f}" for value in said]
-            writer.writerow(row | dict(zip(names, cells, strict=True)))
+    kept = [name for name in rows[0] if name not in names]
+    lines = []
+    for row in rows:
+        said = taught.get(row["id"])
+        cells = [""] * len(names) if said is None else [f"{value:.4f}" for value in said]
+        lines.append([*(row[name] for name in kept), *cells])
+    write_csv(path, [*kept, *names], lines)
 
 
 def main() -> None:
