@@ -49,21 +49,27 @@ def teach_faces(rows: Rows, source: str, judged: Path) -> Taught:
 
 def teach_voices(rows: Rows, source: str, folder: Path) -> Taught:
     """Judge each training speaker of a source by a machine that has learned from the others -> probabilities by id."""
+    from sklearn.calibration import CalibratedClassifierCV
+    from sklearn.model_selection import LeaveOneGroupOut
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import SVC
 
     own = [row for row in rows if row["source"] == source and row.get("split", "") in ("", "train")]
-    if len({row["speaker"] for row in own}) < 2:
-        raise SystemExit(f"--voices {source}: expected training clips of two speakers or more in the column speaker")
+    if len({row["speaker"] for row in own}) < 3:
+        raise SystemExit(f"--voices {source}: expected training clips of three speakers or more in the column speaker")
     voices = np.stack([describe_voice(read_audio(folder / row["audio"])) for row in own])
     labels, speakers = (np.array([row[name] for row in own]) for name in ("label", "speaker"))
     found: Taught = {}
     for speaker in sorted(set(speakers)):
         strangers, rng = np.flatnonzero(speakers != speaker), np.random.default_rng(0)
         some = rng.permutation(strangers)[:2500]  # the time grows with the square of their number
-        machine = make_pipeline(
-            StandardScaler(), SVC(C=3, class_weight="balanced", probability=True, random_state=0)
+        # Its probabilities are fitted on speakers that it has not learned from. On other clips and variants of the same
+        # speakers it is too sure: right in 69 %, with a mean probability of 83 %.
+        machine = CalibratedClassifierCV(
+            make_pipeline(StandardScaler(), SVC(C=3, class_weight="balanced")),
+            cv=list(LeaveOneGroupOut().split(voices[some], groups=speakers[some])),
+            ensemble=False,
         ).fit(voices[some], labels[some])
         columns = [list(machine.classes_).index(label) for label in LABELS]
         tested = np.flatnonzero(speakers == speaker)
@@ -71,7 +77,8 @@ def teach_voices(rows: Rows, source: str, folder: Path) -> Taught:
         found |= {own[row]["id"]: values for row, values in zip(tested, judged, strict=True)}
         right = np.array(LABELS)[judged.argmax(axis=1)] == labels[tested]
         recalls = [right[labels[tested] == label].mean() for label in set(labels[tested])]
-        print(f"{speaker}: UAR {np.mean(recalls):.3f} of {len(tested)} clips", flush=True)
+        mean = judged.max(axis=1).mean()
+        print(f"{speaker}: UAR {np.mean(recalls):.3f}, right in {right.mean():.2f}, sure by {mean:.2f}", flush=True)
     return found
 
 
