@@ -15,6 +15,7 @@ from pathlib import Path
 
 import cv2
 
+from hicmae_cli.corpora.manifest import write_csv
 from hicmae_cli.evaluation.real_check.folders import open_crops, read_faces
 from hicmae_cli.evaluation.real_check.people import deal_split
 
@@ -40,10 +41,7 @@ def main() -> None:
             place.parent.mkdir(parents=True, exist_ok=True)
             cv2.imwrite(str(place), cv2.cvtColor(read(face), cv2.COLOR_RGB2BGR))
             lines.append((place.stem, place.name, face.label, face.person, face.source, part))
-    with (given.output / "manifest.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["id", "file", "label", "person", "source", "split"])
-        writer.writerows(lines)
+    write_csv(given.output / "manifest.csv", ["id", "file", "label", "person", "source", "split"], lines)
     print(f"{given.output}: {len(lines)} pictures")
 
 

@@ -1,23 +1,43 @@
 #!/usr/bin/env bash
 # Train the bundled default from drawn people, photographs of real faces and real voices.
 #
-#   scripts/train_default.sh FACES VOICES OUTPUT [--review FILE.csv] [--face-api FILE.csv] [finetune options]
+#   scripts/train_default.sh FACES VOICES OUTPUT [--review FILE.csv] [--face-api FILE.csv] [--test-speakers A,B]
+#     [finetune options]
 #
 # FACES has manifest.csv (file,label,group,source) and crops.tar or the crops; VOICES is a folder of EmoDB's files.
 # --review: CSV with file,verdict; pictures that a reader called wrong are not learned from.
 # --face-api: what `scripts/score_peers.py face-api` wrote; the teacher of the photographs.
+# --test-speakers: speakers of VOICES to test on, whose voices neither model nor teacher learns from; by default none.
 # Other options go to `hicmae finetune`, for example `--seed 1`, or on a GPU
 # `--recipe default-tiny --device cuda --mixed-precision bf16`.
-# Every step continues where it was stopped. On 2 cores the training takes about two hours, the rest half an hour.
+# Every step continues where it was stopped, and a finished one is not repeated: other inputs need another OUTPUT. On
+# 2 cores the training takes about two hours, the rest half an hour.
 set -euo pipefail
 
-faces=$(realpath "$1") voices=$(realpath "$2") output=$3
+if [ $# -lt 3 ]; then
+  echo "usage: $0 FACES VOICES OUTPUT [options]; the first lines of the script explain them" >&2
+  exit 2
+fi
+locate() {
+  [ -e "$1" ] || { echo "$1: no such file or folder" >&2; exit 2; }
+  realpath "$1"
+}
+# A command that skipped broken files exits with 1, after it has written its list. The training goes on without them.
+writing() {
+  local list=$1
+  shift
+  "$@" || { [ $? -eq 1 ] && [ -e "$list" ]; }
+}
+faces=$(locate "$1")
+voices=$(locate "$2")
+output=$3
 shift 3
-review="" teacher=() options=()
+review="" judged="" tested="" options=()
 while [ $# -gt 0 ]; do
   case "$1" in
-    --review) review=$(realpath "$2"); shift 2 ;;
-    --face-api) teacher=(--faces "photos=$(realpath "$2")"); shift 2 ;;
+    --review) review=$(locate "$2"); shift 2 ;;
+    --face-api) judged=$(locate "$2"); shift 2 ;;
+    --test-speakers) tested=$2; shift 2 ;;
     *) options+=("$1"); shift ;;
   esac
 done
@@ -29,13 +49,15 @@ six=anger,disgust,fear,happiness,neutral,sadness
 [ -e puppets/manifest.csv ] || hicmae puppets make puppets
 if [ ! -e photos/photos.csv ]; then
   python "$scripts/deal_photos.py" "$faces" --output pictures ${review:+--review "$review"}
-  hicmae prepare photos --root pictures/manifest.csv --output photos
+  writing photos/photos.csv hicmae prepare photos --root pictures/manifest.csv --output photos
 fi
-[ -e emodb/emodb.csv ] || hicmae prepare emodb --root "$voices" --output emodb
-[ -e varied/manifest.csv ] || python "$scripts/vary_voices.py" emodb/emodb.csv --labels "$six" --output varied
+[ -e emodb/emodb.csv ] || writing emodb/emodb.csv hicmae prepare emodb --root "$voices" --output emodb
+[ -e varied/manifest.csv ] || python "$scripts/vary_voices.py" emodb/emodb.csv --labels "$six" --output varied \
+  ${tested:+--test-speakers "$tested"}
 [ -e mixed.csv ] || hicmae merge photos=photos/photos.csv emodb=varied/manifest.csv puppets=puppets/manifest.csv \
   --labels "$six" --drop photos:disgust --drop photos:fear --output mixed.csv
-[ -e cues.csv ] || hicmae cues mixed.csv --output cues.csv
-[ -e taught.csv ] || python "$scripts/add_teachers.py" cues.csv --output taught.csv --voices emodb "${teacher[@]}"
-hicmae finetune --manifest taught.csv --recipe default-nano --output run "${options[@]}"
+[ -e cues.csv ] || writing cues.csv hicmae cues mixed.csv --output cues.csv
+[ -e taught.csv ] || python "$scripts/add_teachers.py" cues.csv --output taught.csv --voices emodb \
+  ${judged:+--faces "photos=$judged"}
+hicmae finetune --manifest taught.csv --recipe default-nano --output run ${options[@]+"${options[@]}"}
 hicmae weights calibrate run --manifest taught.csv --output hicmae-nano.safetensors

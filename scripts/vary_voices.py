@@ -6,13 +6,13 @@ Each clip is analysed by the WORLD vocoder (`pip install pyworld "setuptools<80"
 another pitch (up to 5 semitones), other formants (up to 16 %), another tempo (up to 18 %) and another tilt of the
 spectrum, all drawn once for a clip. The contour of the pitch, in semitones, and the order of events stay: so does the
 emotion, as far as prosody carries it. The new list has the originals and their variants, with the speakers of the
-originals.
+originals. Clips of validation and test, and of `--test-speakers`, have no variants; clips without a split are for
+training.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -22,7 +22,7 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
-from hicmae_cli.corpora.manifest import read_manifest
+from hicmae_cli.corpora.manifest import HEADER, read_manifest, write_csv
 from hicmae_cli.media import read_audio
 from hicmae_cli.model_input import SAMPLE_RATE_HZ
 
@@ -80,30 +80,34 @@ def main() -> None:
     parser.add_argument("--output", type=Path, required=True, help="folder to write")
     parser.add_argument("--times", type=int, default=12, help="variants of each clip")
     parser.add_argument("--labels", default="", metavar="A,B,…", help="leave out the clips of other labels")
+    parser.add_argument("--test-speakers", default="", metavar="A,B,…", help="speakers to test on, never to train on")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     world = import_module("pyworld")
 
     labels = given.labels.split(",") if given.labels else []
+    tested = set(given.test_speakers.split(",")) if given.test_speakers else set()
     samples = [sample for sample in read_manifest(given.manifest) if not labels or sample.label in labels]
+    if unknown := sorted(tested - {sample.speaker for sample in samples}):
+        parser.error(f"--test-speakers: there are no clips of {', '.join(unknown)}")
     given.output.mkdir(parents=True, exist_ok=True)
     lines = []
     for index, sample in enumerate(samples):
         assert sample.audio is not None
         rng = np.random.default_rng([given.seed, index])
+        split = "test" if sample.speaker in tested else sample.split or "train"
         recorded = read_audio(sample.audio).astype(np.float64)
-        speech = analyse(world, recorded)
-        said = [recorded, *(synthesise(world, speech, rng) for _ in range(given.times))]
+        said = [recorded]
+        if split == "train":
+            speech = analyse(world, recorded)
+            said += [synthesise(world, speech, rng) for _ in range(given.times)]
         for variant, clip in enumerate(said):
             name = f"{sample.id}-{variant:02d}"
             soundfile.write(given.output / f"{name}.flac", clip, SAMPLE_RATE_HZ)
-            lines.append((name, "", f"{name}.flac", sample.label, "", "train", sample.speaker, int(variant > 0)))
+            lines.append((name, "", f"{name}.flac", sample.label, "", split, sample.speaker, str(int(variant > 0))))
         if index % 50 == 49:
             print(f"{index + 1} of {len(samples)} clips", flush=True)
-    with (given.output / "manifest.csv").open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["id", "video", "audio", "label", "fold", "split", "speaker", "varied"])
-        writer.writerows(lines)
+    write_csv(given.output / "manifest.csv", (*HEADER, "varied"), lines)
     print(f"wrote {len(lines)} clips to {given.output / 'manifest.csv'}")
 
 

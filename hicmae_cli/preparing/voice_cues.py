@@ -61,6 +61,7 @@ _LAGS: Final = np.arange(int(_LAG_RATE_HZ / _HIGHEST_PITCH_HZ) - 1, int(_LAG_RAT
 # By this much per octave, a shorter period is preferred (Boersma 1993): twice the period fits as well.
 _OCTAVE_COST: Final = 0.02
 _VOICED: Final = 0.6
+_LEAST_BEND: Final = 1e-12
 # Range of a voice, relative to the quartiles of the first pass.
 _BELOW_QUARTILE: Final = 0.7
 _ABOVE_QUARTILE: Final = 2.0
@@ -71,6 +72,7 @@ _FEWEST_VOICED: Final = 5
 
 # Quieter frames than this below the loud ones are pauses.
 _SPEECH_DB: Final = 35.0
+_SILENT_DB: Final = 60.0  # below the loudest frame, whatever most of the clip is
 _FEWEST_SPEECH: Final = 20
 # Below the loudest frame; samples of 16 bit have no more.
 _FLOOR_DB: Final = 80.0
@@ -112,7 +114,9 @@ def measure_voice_cues(samples: NDArray[np.float32]) -> dict[str, float]:
     if len(sound) < _PITCH_SAMPLES or peak < 1e-6 or not np.isfinite(peak):
         return {}
     frames = _measure_frames(sound / peak)
-    is_speech = frames.level_db > np.percentile(frames.level_db, 95) - _SPEECH_DB
+    # In a nearly silent clip, the 95th percentile is silence itself, which is no speech.
+    silence_db = frames.level_db.max() - _SILENT_DB
+    is_speech = frames.level_db > max(np.percentile(frames.level_db, 95) - _SPEECH_DB, silence_db)
     if is_speech.sum() < _FEWEST_SPEECH:
         return {}
     cues = {
@@ -169,8 +173,9 @@ def _track_pitch(correlation: Floats) -> tuple[Floats, Floats]:
     before, here, after = correlation[:, :-2], correlation[:, 1:-1], correlation[:, 2:]
     # Only peaks: at a short lag, the correlation is high for any sound.
     is_peak = (here > before) & (here >= after)
-    # A parabola through three points.
-    shift = np.where(is_peak, 0.5 * (before - after) / np.where(is_peak, before - 2 * here + after, 1.0), 0.0)
+    # A parabola through three points. In digital silence they may differ by rounding errors alone.
+    bend = np.where(is_peak, np.minimum(before - 2 * here + after, -_LEAST_BEND), -1.0)
+    shift = np.where(is_peak, 0.5 * (before - after) / bend, 0.0)
     height = here - 0.25 * (before - after) * shift
     pitches_hz = _LAG_RATE_HZ / _LAGS[1:-1]
     score = np.where(is_peak, height + _OCTAVE_COST * np.log2(pitches_hz), -np.inf)

@@ -93,6 +93,17 @@ def test_silence_and_short_sounds_have_no_cues_and_noise_no_pitch() -> None:
     assert np.isfinite(list(hiss.values())).all()
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_click_in_digital_silence_is_no_speech() -> None:
+    sound = np.zeros(48_000, np.float32)
+    sound[24_000] = 1
+    assert measure_voice_cues(sound) == {}
+    # A voice in silence is measured.
+    sound[:] = 0
+    sound[8000:16_000] = voice(150.0)[:8000]
+    assert measure_voice_cues(sound)["speech_share"] == 1
+
+
 def test_long_sounds_are_measured_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = measure_voice_cues(voice(180.0))
     monkeypatch.setattr(voice_cues, "_BLOCK_FRAMES", 7)
