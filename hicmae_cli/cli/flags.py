@@ -50,7 +50,7 @@ FLAGS: Final[Mapping[str, str]] = {
     "mask_audio": "--mask-audio",
     "mask_video": "--mask-video",
     "metric": "--metric",
-    "mixed_precision": "--set mixed_precision",
+    "mixed_precision": "--mixed-precision",
     "modality": "--modality",
     "output": "--output",
     "overrides": "--set",
