@@ -109,7 +109,16 @@ def check_speed(device: str, variant: str, batch_size: int) -> Part:
     """Measure clips/s of pre-training, fine-tuning and prediction, and their shares of the bfloat16 peak."""
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "bench.json"
-        bench = [sys.executable, "-m", "hicmae_cli.cli", "bench", "--device", device, "--json", target]
+        bench: list[str | Path] = [
+            sys.executable,
+            "-m",
+            "hicmae_cli.cli",
+            "bench",
+            "--device",
+            device,
+            "--json",
+            target,
+        ]
         code, lines = run_logged([*bench, "--variant", variant, "--batch-size", str(batch_size)])
         if code or not target.exists():
             return Part(f"bench {variant}", "failed", explain(code or 1, lines))
@@ -120,7 +129,11 @@ def check_speed(device: str, variant: str, batch_size: int) -> Part:
 
 def check_training(device: str, folders: Sequence[Path], options: Sequence[str]) -> Part:
     """Train the recipe default-tiny, and list the seconds of each step that was not done before."""
-    script = ["bash", ROOT / "scripts" / "train_default.sh", *(folder.resolve() for folder in folders)]
+    script: list[str | Path] = [
+        "bash",
+        ROOT / "scripts" / "train_default.sh",
+        *(folder.resolve() for folder in folders),
+    ]
     given = ["--recipe", "default-tiny", "--device", device, "--mixed-precision", "bf16", *options]
     code, lines = run_logged([*script, *given])
     steps = {match[1]: int(match[2]) for line in lines if (match := re.fullmatch(r"(\w+ \S+): took (\d+) s", line))}

@@ -15,6 +15,7 @@ from hicmae_cli.errors import one_line
 FLAGS: Final[Mapping[str, str]] = {
     "at_s": "--at",
     "baselines": "--baselines",
+    "batch_size": "--batch-size",
     "by": "--by",
     "calibrate": "--calibrate",
     "class_weights": "--set class_weights",
@@ -78,6 +79,7 @@ FLAGS: Final[Mapping[str, str]] = {
     "test_share": "--test-share",
     "trackers": "--tracker",
     "validation_share": "--validation-share",
+    "variant": "--variant",
     "videos": "--videos",
     "voices": "--voices",
     "weights": "--weights",

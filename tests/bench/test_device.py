@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -47,8 +48,12 @@ def test_shares_are_rates_of_operations_over_the_product(monkeypatch: pytest.Mon
     times = iter([[0.5], [0.25, 9.0, 0.125], [0.5, 1.0, 0.25], [0.25]])
     made: list[str] = []
 
-    def make(name: str) -> object:
-        return lambda *given: made.append(name) or (lambda: None)
+    def make(name: str) -> Callable[..., Callable[[], None]]:
+        def stand_in(*given: object) -> Callable[[], None]:
+            made.append(name)
+            return lambda: None
+
+        return stand_in
 
     monkeypatch.setattr(device, "_times_s", lambda run, where, rounds: next(times))
     monkeypatch.setattr(device, "_CPU_PRODUCT_SIDE", 64)

@@ -119,6 +119,12 @@ def test_the_help_really_imports_nothing_heavy() -> None:
     assert 0.01 < time.value < 60
 
 
+def test_a_wrong_value_for_one_device_names_its_option() -> None:
+    for option, given in (("--device", "abacus"), ("--variant", "huge"), ("--mixed-precision", "fp8")):
+        run = hicmae(*("bench", "--device", "cpu"), option, given)
+        assert (run.code, f"{option} {given}: " in run.last_line) == (1, True)
+
+
 @pytest.mark.slow
 def test_everything_is_really_measured(tmp_path: Path) -> None:
     run = hicmae("bench", "--json", tmp_path / "bench.json")
