@@ -21,6 +21,8 @@ ResultT = TypeVar("ResultT")
 
 # Log level; all other failures come back as exceptions.
 _FATAL_ONLY = 4
+# It aborts the process for weights in half precision: ONNX Runtime 1.23, the newest for Python 3.10.
+_BROKEN_OPTIMISER = "FuseFp16InitializerToFp32NodeTransformer"
 # ONNX Runtime checks for a stop request only between two operators.
 _PATIENCE_S = 2.0
 _threads: list[threading.Thread] = []
@@ -58,7 +60,7 @@ def open_session(
     ort = import_onnxruntime()
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
-    disabled = [] if fold_constants else ["ConstantFolding"]
+    disabled = [_BROKEN_OPTIMISER, *([] if fold_constants else ["ConstantFolding"])]
     try:
         return _call_interruptibly(
             lambda: ort.InferenceSession(str(path), options, providers=list(providers), disabled_optimizers=disabled)
