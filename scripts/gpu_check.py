@@ -129,6 +129,8 @@ def check_speed(device: str, variant: str, batch_size: int) -> Part:
 
 def check_training(device: str, folders: Sequence[Path], options: Sequence[str]) -> Part:
     """Train the recipe default-tiny, and list the seconds of each step that was not done before."""
+    # Fail before the clips are prepared, which takes half an hour.
+    name_device(device)
     script: list[str | Path] = [
         "bash",
         ROOT / "scripts" / "train_default.sh",

@@ -91,6 +91,16 @@ def test_tests_that_all_skip_fail_on_a_gpu(script: ModuleType, monkeypatch: pyte
     assert script.check_tests("cpu").result == "skipped"
 
 
+def test_nothing_is_prepared_for_a_device_that_is_missing(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[list[str]] = []
+    monkeypatch.setattr(script, "run_logged", answer(commands))
+    part = script.attempt("training", lambda: script.check_training("abacus", [tmp_path] * 3, []))
+    assert (part.result, commands) == ("failed", [])
+    assert "device='abacus'" in part.failures[0]
+
+
 def test_a_missing_folder_is_refused(script: ModuleType) -> None:
     with pytest.raises(SystemExit, match="2"):
         script.main(["faces", "voices"])
