@@ -8,6 +8,7 @@
 # --review: CSV with file,verdict; pictures that a reader called wrong are not learned from.
 # --face-api: what `scripts/score_peers.py face-api` wrote; the teacher of the photographs.
 # --test-speakers: speakers of VOICES to test on, whose voices neither model nor teacher learns from; by default none.
+# --recipe: instead of default-nano; also names the weight, hicmae-nano.safetensors.
 # Other options go to `hicmae finetune`, for example `--seed 1`, or on a GPU
 # `--recipe default-tiny --device cuda --mixed-precision bf16`.
 # Every step continues where it was stopped, and a finished one is not repeated: other inputs need another OUTPUT. On
@@ -32,32 +33,42 @@ faces=$(locate "$1")
 voices=$(locate "$2")
 output=$3
 shift 3
-review="" judged="" tested="" options=()
+review="" judged="" tested="" options=() recipe=default-nano
 while [ $# -gt 0 ]; do
   case "$1" in
     --review) review=$(locate "$2"); shift 2 ;;
     --face-api) judged=$(locate "$2"); shift 2 ;;
     --test-speakers) tested=$2; shift 2 ;;
+    --recipe) recipe=$2; shift 2 ;;
     *) options+=("$1"); shift ;;
   esac
 done
+case "$recipe" in *.toml) recipe=$(realpath "$recipe") ;; esac
+name=$(basename "$recipe" .toml)
 scripts=$(realpath "$(dirname "$0")")
 mkdir -p "$output"
 cd "$output"
+# Run a step, and print how long it took.
+step() {
+  local start=$SECONDS
+  "$@" || return
+  echo "$(basename "$1") $(basename "$2"): took $((SECONDS - start)) s"
+}
+
 six=anger,disgust,fear,happiness,neutral,sadness
 
-[ -e puppets/manifest.csv ] || hicmae puppets make puppets
+[ -e puppets/manifest.csv ] || step hicmae puppets make puppets
 if [ ! -e photos/photos.csv ]; then
-  python "$scripts/deal_photos.py" "$faces" --output pictures ${review:+--review "$review"}
-  writing photos/photos.csv hicmae prepare photos --root pictures/manifest.csv --output photos
+  step python "$scripts/deal_photos.py" "$faces" --output pictures ${review:+--review "$review"}
+  writing photos/photos.csv step hicmae prepare photos --root pictures/manifest.csv --output photos
 fi
-[ -e emodb/emodb.csv ] || writing emodb/emodb.csv hicmae prepare emodb --root "$voices" --output emodb
-[ -e varied/manifest.csv ] || python "$scripts/vary_voices.py" emodb/emodb.csv --labels "$six" --output varied \
+[ -e emodb/emodb.csv ] || writing emodb/emodb.csv step hicmae prepare emodb --root "$voices" --output emodb
+[ -e varied/manifest.csv ] || step python "$scripts/vary_voices.py" emodb/emodb.csv --labels "$six" --output varied \
   ${tested:+--test-speakers "$tested"}
-[ -e mixed.csv ] || hicmae merge photos=photos/photos.csv emodb=varied/manifest.csv puppets=puppets/manifest.csv \
+[ -e mixed.csv ] || step hicmae merge photos=photos/photos.csv emodb=varied/manifest.csv puppets=puppets/manifest.csv \
   --labels "$six" --drop photos:disgust --drop photos:fear --output mixed.csv
-[ -e cues.csv ] || writing cues.csv hicmae cues mixed.csv --output cues.csv
-[ -e taught.csv ] || python "$scripts/add_teachers.py" cues.csv --output taught.csv --voices emodb \
+[ -e cues.csv ] || writing cues.csv step hicmae cues mixed.csv --output cues.csv
+[ -e taught.csv ] || step python "$scripts/add_teachers.py" cues.csv --output taught.csv --voices emodb \
   ${judged:+--faces "photos=$judged"}
-hicmae finetune --manifest taught.csv --recipe default-nano --output run ${options[@]+"${options[@]}"}
-hicmae weights calibrate run --manifest taught.csv --output hicmae-nano.safetensors
+step hicmae finetune --manifest taught.csv --recipe "$recipe" --output run ${options[@]+"${options[@]}"}
+step hicmae weights calibrate run --manifest taught.csv --output "hicmae-${name#default-}.safetensors"

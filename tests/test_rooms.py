@@ -88,6 +88,7 @@ TORCH_FILES = {
     "weights/checkpoint_archive.py",
     "weights/checkpoint_pickle.py",
     "runtime/torch_engine.py",
+    "bench/device.py",
     "bench/evaluation.py",
     "bench/pretraining.py",
     "bench/finetuning.py",

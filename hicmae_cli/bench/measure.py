@@ -31,7 +31,7 @@ class Measure:
         name: what was measured.
         value: the result.
         unit: unit of the value and the bound.
-        bound: the limit that the value must keep.
+        bound: the limit that the value must keep; None for a result that depends on the machine alone.
         at_most: whether the value must be at most the bound; otherwise at least.
         detail: how it was measured.
     """
@@ -39,13 +39,15 @@ class Measure:
     name: str
     value: float
     unit: str
-    bound: float
+    bound: float | None
     at_most: bool
     detail: str
 
     @property
     def holds(self) -> bool:
         """Whether the value keeps its bound."""
+        if self.bound is None:
+            return True
         return self.value <= self.bound if self.at_most else self.value >= self.bound
 
     def to_dict(self) -> dict[str, Any]:
@@ -53,9 +55,19 @@ class Measure:
         return {**asdict(self), "holds": self.holds}
 
 
-def to_document(measures: list[Measure]) -> dict[str, Any]:
-    """Make the document that ``hicmae bench --json`` writes."""
-    machine = {"processor": read_cpu_model(), "cores": os.cpu_count(), "python": platform.python_version()}
+def to_document(measures: list[Measure], device: str | None = None) -> dict[str, Any]:
+    """Make the document that ``hicmae bench --json`` writes.
+
+    Args:
+        measures: the results.
+        device: name of the device that was measured, if it was one device alone.
+    """
+    machine: dict[str, Any] = {
+        "processor": read_cpu_model(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+        "device": device,
+    }
     return {
         "schema": SCHEMA,
         "version": __version__,

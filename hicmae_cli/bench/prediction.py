@@ -29,21 +29,41 @@ from hicmae_cli.models.config import (
 )
 from hicmae_cli.runtime.engine import Engine
 from hicmae_cli.runtime.predictor import Predictor
+from hicmae_cli.weights.info import WeightInfo
 
 _HEAVY = ("torch", "cv2", "onnxruntime")
 
 
-def multiply_adds(dims: ModelDims) -> int:
-    """Count the multiply-adds of one clip in the classifier: linear layers and attention products."""
+def multiply_adds(dims: ModelDims, video: int = VIDEO_TOKENS, audio: int = AUDIO_TOKENS) -> int:
+    """Count the multiply-adds of one clip in the classifier: linear layers and attention products.
+
+    Args:
+        dims: sizes of the model.
+        video: video tokens that the step keeps.
+        audio: audio tokens that the step keeps.
+    """
     width = dims.width
     # Query, key, value and projection; in and out of the MLP.
     per_token = (4 + 2 * MLP_RATIO) * width * width
-    video, audio = VIDEO_TOKENS, AUDIO_TOKENS
     blocks = sum(n * per_token + 2 * n * n * width for n in (video, audio))
     # Cross-attention in both directions.
     cross = 2 * (video + audio) * 2 * width * width + 2 * 2 * video * audio * width
     patches = video * 3 * TUBELET_FRAMES * PATCH_PX**2 * width + audio * PATCH_PX**2 * width
     return dims.depth * blocks + dims.fusion_depth * (blocks + cross) + patches
+
+
+def make_info(variant: str) -> WeightInfo:
+    """Make the metadata of a model of random numbers."""
+    return WeightInfo(
+        variant=variant,
+        dims=VARIANTS[variant].to_dict(),
+        labels=("a", "b"),
+        dataset="none",
+        sampling_rate=4,
+        front_end="none",
+        licence="MIT",
+        source="random numbers for a benchmark",
+    )
 
 
 def measure_forward(rounds: int = 15) -> Measure:
@@ -61,19 +81,9 @@ def measure_forward(rounds: int = 15) -> Measure:
     from hicmae_cli.runtime.onnx_engine import OnnxEngine
     from hicmae_cli.weights.checkpoint import save_classifier
     from hicmae_cli.weights.export import export_onnx
-    from hicmae_cli.weights.info import WeightInfo
 
     dims = VARIANTS["tiny"]
-    info = WeightInfo(
-        variant="tiny",
-        dims=dims.to_dict(),
-        labels=("a", "b"),
-        dataset="none",
-        sampling_rate=4,
-        front_end="none",
-        licence="MIT",
-        source="random numbers for a benchmark",
-    )
+    info = make_info("tiny")
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "tiny.safetensors"
         save_classifier(source, build_classifier(info.architecture), info)

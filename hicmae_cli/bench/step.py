@@ -7,7 +7,7 @@ library for its products. It starts from normalised video; ours starts from byte
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from hicmae_cli.augmentation.mixing import draw_mix, mix_targets, mix_video, soft_targets
 from hicmae_cli.models.build import build_classifier
-from hicmae_cli.models.config import AUDIO_TOKENS, VARIANTS, VIDEO_TOKENS, Architecture, ModelDims
+from hicmae_cli.models.config import AUDIO_TOKENS, VIDEO_TOKENS, Architecture, ModelDims
 from hicmae_cli.models.encoders import rising_rates, sine_cosine_table
 from hicmae_cli.models.inputs import to_video
 from hicmae_cli.models.losses import LOSSES
@@ -177,6 +177,37 @@ class PlainClassifier(nn.Module):
         return self.head(self.feature_norm(torch.cat(parts, dim=-1)))  # type: ignore[no-any-return]
 
 
+def make_finetuning_step(settings: FinetuneSettings, device: str = "cpu") -> Callable[[], object]:
+    """Return a function that makes one step on a batch of random clips: loss, gradients and optimiser."""
+    hold_freed_memory()
+    use_wide_products()
+    accelerator = new_accelerator(settings.mixed_precision, device)
+    ours = build_classifier(Architecture(settings.dims, outputs=_CLASSES), drop_path=settings.drop_path)
+    groups = _group_parameters(ours, ours.list_depths(), settings)
+    model, optimiser = accelerator.prepare(ours, torch.optim.AdamW(groups, lr=_RATE, fused=True))
+    batch = _make_batch(settings.batch_size).to(accelerator.device)
+    task_loss = TaskLoss(LOSSES["cross_entropy"]).to(accelerator.device)
+    rng, generator = np.random.default_rng(0), torch.Generator(accelerator.device)
+    return lambda: finetune_step(
+        accelerator, model, optimiser, [batch], settings, task_loss, rng=rng, generator=generator
+    )
+
+
+def _group_parameters(
+    model: nn.Module, depths: Mapping[str, int], settings: FinetuneSettings
+) -> list[dict[str, object]]:
+    return parameter_groups(model, depths, layer_decay=settings.layer_decay, weight_decay=settings.weight_decay)
+
+
+def _make_batch(clips: int) -> LabelledBatch:
+    return LabelledBatch(
+        torch.randint(0, 256, (clips, 16, 160, 160, 3), dtype=torch.uint8),
+        torch.ones(clips, dtype=torch.bool),
+        torch.randn(clips, 1, 256, 128),
+        torch.arange(clips) % _CLASSES,
+    )
+
+
 def finetune_steps(
     clips: int, variant: str = "tiny", choose: Callable[[], None] = use_wide_products
 ) -> tuple[Callable[[], object], Callable[[], object]]:
@@ -187,35 +218,17 @@ def finetune_steps(
         variant: of the model.
         choose: chooses the library for the products of our step.
     """
-    hold_freed_memory()
-    settings = FinetuneSettings()
-    dims = VARIANTS[variant]
-    batch = LabelledBatch(
-        torch.randint(0, 256, (clips, 16, 160, 160, 3), dtype=torch.uint8),
-        torch.ones(clips, dtype=torch.bool),
-        torch.randn(clips, 1, 256, 128),
-        torch.arange(clips) % _CLASSES,
-    )
-
-    ours = build_classifier(Architecture(dims, outputs=_CLASSES), drop_path=settings.drop_path)
-
-    def groups(model: nn.Module) -> list[dict[str, object]]:
-        return parameter_groups(
-            model, ours.list_depths(), layer_decay=settings.layer_decay, weight_decay=settings.weight_decay
-        )
-
-    accelerator = new_accelerator(settings.mixed_precision, "cpu")
-    model, optimiser = accelerator.prepare(ours, torch.optim.AdamW(groups(ours), lr=_RATE, fused=True))
-
-    task_loss = TaskLoss(LOSSES["cross_entropy"])
-    rng, generator = np.random.default_rng(0), torch.Generator(accelerator.device)
+    settings = FinetuneSettings(variant=variant, batch_size=clips)
+    step = make_finetuning_step(settings)
 
     def our_step() -> None:
         choose()
-        finetune_step(accelerator, model, optimiser, [batch], settings, task_loss, rng=rng, generator=generator)
+        step()
 
+    dims, batch = settings.dims, _make_batch(clips)
     plain = PlainClassifier(dims, _CLASSES, settings.drop_path)
-    plain_optimiser = torch.optim.AdamW(groups(plain), lr=_RATE, foreach=False)
+    depths = build_classifier(Architecture(dims, outputs=_CLASSES)).list_depths()
+    plain_optimiser = torch.optim.AdamW(_group_parameters(plain, depths, settings), lr=_RATE, foreach=False)
     video, plain_rng = to_video(batch.faces, batch.has_faces), np.random.default_rng(0)
 
     def plain_step() -> None:

@@ -27,6 +27,18 @@ def bench(
     memory: Annotated[
         bool, typer.Option("--memory", help="Also compare the memory for 1 and for 10 minutes of video.")
     ] = False,
+    device: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|cpu|cuda|mps",
+            help="Measure only training and prediction on this device: clips/s, and the share of its bfloat16 peak.",
+        ),
+    ] = None,
+    variant: Annotated[str, typer.Option(metavar="nano|tiny|small|base", help="With --device, the model.")] = "tiny",
+    batch_size: Annotated[int, typer.Option(min=1, help="With --device, clips of a step.")] = 64,
+    mixed_precision: Annotated[
+        str, typer.Option(metavar="no|bf16|fp16", help="With --device, compute training steps in this type.")
+    ] = "bf16",
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Write the results as JSON; '-' for stdout.")
     ] = None,
@@ -38,7 +50,12 @@ def bench(
         hicmae bench
 
         hicmae bench --memory --json bench.json
+
+        hicmae bench --device cuda --variant base
     """
+    if device is not None:
+        _bench_device(device, variant, batch_size, mixed_precision, json_file)
+        return
     from hicmae_cli.bench import prediction
     from hicmae_cli.bench.measure import to_document
     from hicmae_cli.bundled import find_sample_clip
@@ -65,6 +82,24 @@ def bench(
     )
     if not all(measure.holds for measure in measures):
         raise typer.Exit(1)
+
+
+def _bench_device(device: str, variant: str, batch_size: int, mixed_precision: str, json_file: Path | None) -> None:
+    """Measure one device alone."""
+    from hicmae_cli.bench.measure import to_document
+    from hicmae_cli.cli.screen import STDOUT, Screen, write_document
+    from hicmae_cli.cli.training_extra import require_training
+
+    require_training("bench --device", "torch", "torchvision", "accelerate")
+    from hicmae_cli.bench.device import measure_device, name_device
+
+    screen = Screen()
+    name = name_device(device)
+    with screen.wait(f"measuring: {name}"):
+        measures = measure_device(device, variant=variant, batch_size=batch_size, mixed_precision=mixed_precision)
+    if json_file is not None:
+        write_document(to_document(measures, name), json_file)
+    screen.show(_make_table(measures, name), on_stderr=json_file == STDOUT)
 
 
 def _measure_training(screen: Screen) -> list[Measure]:
@@ -116,9 +151,9 @@ def _make_table(measures: Sequence[Measure], title: str) -> Table:
 
     table = Table("measure", "value", "bound", "", "how", title=escape(title))
     for measure in measures:
-        verdict = "[green]holds[/green]" if measure.holds else "[red]missed[/red]"
-        sign = "≤" if measure.at_most else "≥"
-        table.add_row(
-            measure.name, f"{measure.value:.2f} {measure.unit}", f"{sign} {measure.bound:g}", verdict, measure.detail
-        )
+        bound = verdict = ""
+        if measure.bound is not None:
+            verdict = "[green]holds[/green]" if measure.holds else "[red]missed[/red]"
+            bound = f"{'≤' if measure.at_most else '≥'} {measure.bound:g}"
+        table.add_row(measure.name, f"{measure.value:.2f} {measure.unit}", bound, verdict, measure.detail)
     return table

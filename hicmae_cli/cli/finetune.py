@@ -16,6 +16,7 @@ from hicmae_cli.cli.options import (
     ExtendOption,
     ManifestOption,
     OverrideOption,
+    PrecisionOption,
     ProfileOption,
     RecipeOption,
     RootOption,
@@ -130,6 +131,7 @@ def finetune(
     extend_epochs: ExtendOption = 0,
     tracker: TrackerOption = None,
     device: DeviceOption = "auto",
+    mixed_precision: PrecisionOption = None,
 ) -> None:
     """Fine-tune a model on a labelled dataset, fold by fold, and test each fold once.
 
@@ -179,6 +181,7 @@ def finetune(
         "split_seed": split_seed,
         "label_share": label_share,
         "trackers": tracker,
+        "mixed_precision": mixed_precision,
     }
     screen = Screen(silent=process_number() > 0, all_on_stdout=True)
     with screen.bar() as bar:

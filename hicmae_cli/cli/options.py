@@ -85,6 +85,14 @@ RunOption = Annotated[
     ),
 ]
 OverrideOption = Annotated[int | None, typer.Option(help="Override this key of the recipe.")]
+PrecisionOption = Annotated[
+    str | None,
+    typer.Option(
+        "--mixed-precision",
+        metavar="auto|no|bf16|fp16",
+        help="Compute in this type; by default as in the recipe. fp16 needs a GPU.",
+    ),
+]
 ExtendOption = Annotated[
     int,
     typer.Option(

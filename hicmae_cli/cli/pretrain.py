@@ -12,6 +12,7 @@ from hicmae_cli.cli.options import (
     DeviceOption,
     ExtendOption,
     OverrideOption,
+    PrecisionOption,
     ProfileOption,
     RecipeOption,
     RunOption,
@@ -75,6 +76,7 @@ def pretrain(
     licence: Annotated[str | None, typer.Option(help="Licence of the weight; by default the dataset's.")] = None,
     tracker: TrackerOption = None,
     device: DeviceOption = "auto",
+    mixed_precision: PrecisionOption = None,
 ) -> None:
     """Pre-train on unlabelled videos of talking faces, as the paper does.
 
@@ -106,7 +108,13 @@ def pretrain(
     from hicmae_cli.training.machine import leave_process_group
     from hicmae_cli.training.pretraining.run import pretrain as run
 
-    options = {"epochs": epochs, "batch_size": batch_size, "seed": seed, "trackers": tracker}
+    options = {
+        "epochs": epochs,
+        "batch_size": batch_size,
+        "seed": seed,
+        "trackers": tracker,
+        "mixed_precision": mixed_precision,
+    }
     screen = Screen(silent=process_number() > 0, all_on_stdout=True)
     with screen.bar() as bar:
         outcome = run(

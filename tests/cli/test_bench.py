@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from hicmae_cli.bench import evaluation, prediction, pretraining, puppets, validation
+from hicmae_cli.bench import device, evaluation, prediction, pretraining, puppets, validation
 from hicmae_cli.bench.measure import Measure
 from tests.cli.running import hicmae
 
@@ -85,6 +85,24 @@ def test_memory_is_measured_only_when_asked_for(quick: pytest.MonkeyPatch, sampl
     assert asked == [(sample, "puppets-nano")]
 
 
+def test_one_device_is_measured_alone(quick: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    rate = Measure("pretrain-nano", 812.5, "clips/s", None, False, "of a test")
+    asked: list[tuple[object, ...]] = []
+
+    def measure(name: str, *, variant: str, batch_size: int, mixed_precision: str) -> list[Measure]:
+        asked.append((name, variant, batch_size, mixed_precision))
+        return [rate]
+
+    quick.setattr(device, "measure_device", measure)
+    run = hicmae("bench", "--device", "cpu", "--variant", "nano", "--batch-size", 2, "--json", tmp_path / "bench.json")
+    assert run.code == 0, run.err
+    assert asked == [("cpu", "nano", 2, "bf16")]
+    assert "812.50 clips/s" in run.out and "holds" not in run.out
+    document = json.loads((tmp_path / "bench.json").read_text())
+    assert document["machine"]["device"] == "cpu"
+    assert document["measures"] == [rate.to_dict()]
+
+
 def test_what_cannot_be_measured_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(prediction, "measure_help", lambda: [])
     run = hicmae("bench", "--weights", "no-such")
@@ -99,6 +117,12 @@ def test_the_help_really_imports_nothing_heavy() -> None:
     time, heavy = prediction.measure_help(rounds=1)
     assert (time.unit, heavy.value, heavy.holds) == ("x", 0, True)
     assert 0.01 < time.value < 60
+
+
+def test_a_wrong_value_for_one_device_names_its_option() -> None:
+    for option, given in (("--device", "abacus"), ("--variant", "huge"), ("--mixed-precision", "fp8")):
+        run = hicmae(*("bench", "--device", "cpu"), option, given)
+        assert (run.code, f"{option} {given}: " in run.last_line) == (2, True)
 
 
 @pytest.mark.slow

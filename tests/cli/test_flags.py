@@ -11,6 +11,7 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hicmae_cli.bench.device import measure_device
 from hicmae_cli.cli.app import app
 from hicmae_cli.cli.flags import FLAGS, to_flags
 from hicmae_cli.evaluation.calibrate_weight import calibrate_weight
@@ -92,6 +93,7 @@ def options_of(words: tuple[str, ...]) -> set[str]:
 OPTIONS = {words: options_of(words) for words in COMMANDS}
 
 CALLS: list[tuple[str, Callable[..., object]]] = [
+    ("bench", measure_device),
     ("predict", PredictSettings),
     ("predict", open_engine),
     ("prepare", prepare),
@@ -113,7 +115,8 @@ CALLS: list[tuple[str, Callable[..., object]]] = [
 HOOKS = {"draw_puppets", "progress", "make_detector", "finetuning", "pretraining", "warn"}
 
 UNTRANSLATED = {
-    # The command uses the default.
+    # The commands use the defaults.
+    "bench": {"rounds"},
     "predict": {"threads"},
     # Arguments of the command.
     "prepare": {"dataset"},

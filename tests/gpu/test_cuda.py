@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from hicmae_cli.bench.device import measure_device
 from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.config import VARIANTS
 from hicmae_cli.runtime.torch_engine import TorchEngine
@@ -94,3 +95,11 @@ def test_a_run_on_a_gpu_resumes(tmp_path: Path) -> None:
     resumed = load_file(train(tmp_path / "cut", lambda _: None))
     for name, tensor in whole.items():
         torch.testing.assert_close(resumed[name], tensor, atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("precision", PRECISIONS)
+def test_speeds_are_below_the_peak(precision: str) -> None:
+    """A share above one would mean that a clock stopped before the device had finished."""
+    measures = measure_device("cuda", variant="nano", batch_size=8, mixed_precision=precision, rounds=3)
+    assert all(measure.value > 0 for measure in measures)
+    assert all(measure.value < 1 for measure in measures if measure.unit == "x")

@@ -70,6 +70,25 @@ def test_a_datasets_recipe_is_the_papers(name: str) -> None:
     assert recipe.loss == losses[dataset.task]
 
 
+def test_the_default_on_a_gpu_is_the_default_with_larger_and_fewer_steps() -> None:
+    from hicmae_cli.bench.device import finetuning_flops
+
+    nano, tiny = (load_settings(FinetuneSettings, f"default-{name}") for name in ("nano", "tiny"))
+    sizes = {"variant", "drop_path", "batch_size", "base_lr", "min_lr", "epochs", "epoch_clips", "person_cap"}
+    sizes |= {"validate_every", "ema_decay", "num_workers", "cache_clips"}
+    assert tiny.model_dump(exclude=sizes) == nano.model_dump(exclude=sizes)
+    assert (tiny.peak_lr, tiny.final_lr) == pytest.approx((nano.peak_lr, nano.final_lr))
+    assert tiny.person_cap / tiny.epoch_clips == nano.person_cap / nano.epoch_clips
+    steps = [each.epochs * each.epoch_clips / each.batch_size for each in (nano, tiny)]
+    assert nano.ema_decay is not None and tiny.ema_decay is not None
+    assert (1 - tiny.ema_decay) * steps[1] == pytest.approx((1 - nano.ema_decay) * steps[0])
+    # The arithmetic in the comment.
+    flops, clips = finetuning_flops(tiny), tiny.epochs * tiny.epoch_clips
+    for text in (f"{flops / 1e9:.1f} GFLOP", f"{flops * clips / 1e15:.2f} PFLOP", f"{steps[1]:,.0f} steps"):
+        assert text in read_recipe("default-tiny")
+    assert f"{clips * 7.4e-3 / tiny.num_workers:.0f} s" in read_recipe("default-tiny")
+
+
 @pytest.mark.parametrize(
     ("recipe", "batch_size", "epochs", "peak_lr"),
     [("crema-d", 56, 50, 2.1875e-4), ("mafw", 56, 100, 2.1875e-4), ("werewolf-xl", 64, 30, 2.5e-4)],
