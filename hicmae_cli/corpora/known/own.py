@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,8 @@ from hicmae_cli.errors import ManifestError, one_line
 from hicmae_cli.labels import canonical_label
 
 _FOLDS: Final = ("1", "2", "3", "4", "5")
-_STORE: Final = "prepared"  # the folder of prepared clips below the root
+STORE: Final = "prepared"
+"""The folder of prepared clips below the root of recordings or pictures of one's own."""
 _MANIFEST: Final = "manifest.csv"
 _NAMES: Final = "labels.txt"
 _LISTED: Final = 20
@@ -30,7 +31,7 @@ def _list_folder_items(root: Path) -> list[Item]:
 
     items: list[Item] = []
     for folder in sorted(path for path in root.iterdir() if path.is_dir()):
-        if folder.name.startswith(".") or folder.name == _STORE:
+        if folder.name.startswith(".") or folder.name == STORE:
             continue
         label = canonical_label(folder.name)
         if label.isdecimal():
@@ -57,15 +58,28 @@ def _list_folder_items(root: Path) -> list[Item]:
 
 def _find_ignored(root: Path) -> list[str]:
     """Return a warning about links to videos, and one about videos in no sub-folder."""
-    from hicmae_cli.media import VIDEO_SUFFIXES, list_media
+    from hicmae_cli.media import VIDEO_SUFFIXES
 
-    listing = list_media(root, VIDEO_SUFFIXES, exclude=root.resolve() / _STORE)
-    loose = [video for video in listing.files if video.parent == root]
+    return find_ignored(root, VIDEO_SUFFIXES, "videos")
+
+
+def find_ignored(root: Path, suffixes: Collection[str], what: str) -> list[str]:
+    """Return a warning about links to files of some kind, and one about such files in no sub-folder of the root.
+
+    Args:
+        root: the folder with one sub-folder per label.
+        suffixes: of the files, in lower case with a dot.
+        what: the files in words, such as ``videos``.
+    """
+    from hicmae_cli.media import list_media
+
+    listing = list_media(root, suffixes, exclude=root.resolve() / STORE)
+    loose = [path for path in listing.files if path.parent == root]
     found = (
-        (listing.links, "links to videos", "copy the files to use them"),
-        (loose, "videos outside the label folders", "move them into one to use them"),
+        (listing.links, f"links to {what}", "copy the files to use them"),
+        (loose, f"{what} outside the label folders", "move them into one to use them"),
     )
-    return [f"skipped {what} ({advice}): {_name_some(root, paths)}" for paths, what, advice in found if paths]
+    return [f"skipped {name} ({advice}): {_name_some(root, paths)}" for paths, name, advice in found if paths]
 
 
 def _name_some(root: Path, paths: Sequence[Path]) -> str:

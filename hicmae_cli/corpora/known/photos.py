@@ -9,15 +9,14 @@ from typing import Final
 from hicmae_cli.corpora.annotations import check_clip_name, is_safe, make_fault, quote, read_table
 from hicmae_cli.corpora.dataset import Dataset, Item
 from hicmae_cli.corpora.dealing import deal_folds
+from hicmae_cli.corpora.known.own import STORE, find_ignored
 from hicmae_cli.corpora.manifest import HEADER, SPLITS
 from hicmae_cli.errors import ManifestError, one_line
 from hicmae_cli.labels import canonical_label, is_label
 
 _FOLDS: Final = ("1", "2", "3", "4", "5")
-_STORE: Final = "prepared"  # the folder of prepared clips below the root
 _LIST: Final = "manifest.csv"
 _PEOPLE: Final = ("speaker", "person", "group")
-_LISTED: Final = 20
 
 
 def _list_items(root: Path) -> list[Item]:
@@ -68,7 +67,7 @@ def _list_folders(root: Path) -> list[Item]:
 
     items = []
     for folder in sorted(path for path in root.iterdir() if path.is_dir()):
-        if folder.name.startswith(".") or folder.name == _STORE:
+        if folder.name.startswith(".") or folder.name == STORE:
             continue
         pictures = list_media(folder, PICTURE_SUFFIXES).files
         label = canonical_label(folder.name)
@@ -87,22 +86,9 @@ def _list_folders(root: Path) -> list[Item]:
 
 def _find_ignored(root: Path) -> list[str]:
     """Return a warning about links to pictures, and one about pictures in no sub-folder, unless a CSV lists them."""
-    from hicmae_cli.media import PICTURE_SUFFIXES, list_media
+    from hicmae_cli.media import PICTURE_SUFFIXES
 
-    if any(root.glob("*.csv")):
-        return []
-    listing = list_media(root, PICTURE_SUFFIXES, exclude=root.resolve() / _STORE)
-    loose = [picture for picture in listing.files if picture.parent == root]
-    found = (
-        (listing.links, "links to pictures", "copy the files to use them"),
-        (loose, "pictures outside the label folders", "move them into one to use them"),
-    )
-    return [f"skipped {what} ({advice}): {_name_some(root, paths)}" for paths, what, advice in found if paths]
-
-
-def _name_some(root: Path, paths: Sequence[Path]) -> str:
-    names = ", ".join(one_line(path.relative_to(root).as_posix()) for path in paths[:_LISTED])
-    return names + (f" and {len(paths) - _LISTED} more" if len(paths) > _LISTED else "")
+    return [] if any(root.glob("*.csv")) else find_ignored(root, PICTURE_SUFFIXES, "pictures")
 
 
 def _deal(items: Sequence[Item]) -> list[Item]:
