@@ -7,7 +7,7 @@
 # FACES has manifest.csv (file,label,group,source) and crops.tar or the crops; VOICES is a folder of EmoDB's files.
 # --review: CSV with file,verdict; pictures that a reader called wrong are not learned from.
 # --face-api: what `scripts/score_peers.py face-api` wrote; the teacher of the photographs.
-# --test-speakers: speakers of VOICES to test on, whose voices neither model nor teacher learns from; by default none.
+# --test-speakers: speakers of VOICES to test on, whose voices the model does not learn from; by default none.
 # --recipe: instead of default-nano; also names the weight, hicmae-nano.safetensors.
 # Other options go to `hicmae finetune`, for example `--seed 1`, or on a GPU
 # `--recipe default-tiny --device cuda --mixed-precision bf16`.
@@ -63,12 +63,12 @@ if [ ! -e photos/photos.csv ]; then
   writing photos/photos.csv step hicmae prepare photos --root pictures/manifest.csv --output photos
 fi
 [ -e emodb/emodb.csv ] || writing emodb/emodb.csv step hicmae prepare emodb --root "$voices" --output emodb
-[ -e varied/manifest.csv ] || step python "$scripts/vary_voices.py" emodb/emodb.csv --labels "$six" --output varied \
+[ -e varied/originals.csv ] || step python "$scripts/vary_voices.py" emodb/emodb.csv --labels "$six" --output varied \
   ${tested:+--test-speakers "$tested"}
-[ -e mixed.csv ] || step hicmae merge photos=photos/photos.csv emodb=varied/manifest.csv puppets=puppets/manifest.csv \
-  --labels "$six" --drop photos:disgust --drop photos:fear --output mixed.csv
+[ -e mixed.csv ] || step hicmae merge photos=photos/photos.csv emodb=varied/originals.csv varied=varied/variants.csv \
+  puppets=puppets/manifest.csv --labels "$six" --drop photos:disgust --drop photos:fear --output mixed.csv
 [ -e cues.csv ] || writing cues.csv step hicmae cues mixed.csv --output cues.csv
-[ -e taught.csv ] || step python "$scripts/add_teachers.py" cues.csv --output taught.csv --voices emodb \
+[ -e taught.csv ] || step python "$scripts/add_teachers.py" cues.csv --output taught.csv \
   ${judged:+--faces "photos=$judged"}
 step hicmae finetune --manifest taught.csv --recipe "$recipe" --output run ${options[@]+"${options[@]}"}
 step hicmae weights calibrate run --manifest taught.csv --output "hicmae-${name#default-}.safetensors"

@@ -5,9 +5,9 @@
 Each clip is analysed by the WORLD vocoder (`pip install pyworld "setuptools<80"`, MIT) and synthesised again with
 another pitch (up to 5 semitones), other formants (up to 16 %), another tempo (up to 18 %) and another tilt of the
 spectrum, all drawn once for a clip. The contour of the pitch, in semitones, and the order of events stay: so does the
-emotion, as far as prosody carries it. The new list has the originals and their variants, with the speakers of the
-originals. Clips of validation and test, and of `--test-speakers`, have no variants; clips without a split are for
-training.
+emotion, as far as prosody carries it. The folder gets two lists, with the speakers of the originals: `originals.csv`
+and `variants.csv`, so that a recipe can give each its share. Clips of validation and test, and of `--test-speakers`,
+have no variants; clips without a split are for training.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ def main() -> None:
     if unknown := sorted(tested - {sample.speaker for sample in samples}):
         parser.error(f"--test-speakers: there are no clips of {', '.join(unknown)}")
     given.output.mkdir(parents=True, exist_ok=True)
-    lines = []
+    originals, variants = [], []
     for index, sample in enumerate(samples):
         assert sample.audio is not None
         rng = np.random.default_rng([given.seed, index])
@@ -104,11 +104,13 @@ def main() -> None:
         for variant, clip in enumerate(said):
             name = f"{sample.id}-{variant:02d}"
             soundfile.write(given.output / f"{name}.flac", clip, SAMPLE_RATE_HZ)
-            lines.append((name, "", f"{name}.flac", sample.label, "", split, sample.speaker, str(int(variant > 0))))
+            lines = variants if variant else originals
+            lines.append((name, "", f"{name}.flac", sample.label, "", split, sample.speaker))
         if index % 50 == 49:
             print(f"{index + 1} of {len(samples)} clips", flush=True)
-    write_csv(given.output / "manifest.csv", (*HEADER, "varied"), lines)
-    print(f"wrote {len(lines)} clips to {given.output / 'manifest.csv'}")
+    for kind, lines in (("variants", variants), ("originals", originals)):
+        write_csv(given.output / f"{kind}.csv", HEADER, lines)
+        print(f"wrote {len(lines)} clips to {given.output / kind}.csv")
 
 
 if __name__ == "__main__":

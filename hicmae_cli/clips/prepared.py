@@ -24,7 +24,7 @@ from hicmae_cli.clips.views import (
 )
 from hicmae_cli.errors import MediaError
 from hicmae_cli.media import Stills, read_audio, read_audio_if_any, read_frames, read_stills, write_video
-from hicmae_cli.model_input import FACE_SIZE_PX, FRAME_STEP_S, SAMPLE_RATE_HZ
+from hicmae_cli.model_input import CLIP_FRAMES, FACE_SIZE_PX, FRAME_STEP_S, SAMPLE_RATE_HZ
 
 PICTURE_SUFFIXES = frozenset((".jpg", ".jpeg", ".png", ".bmp"))
 """Of the face pictures of a clip, and of a still."""
@@ -137,7 +137,7 @@ class PreparedClip:
         return [clips[view] for view in views]
 
     def decode_faces(
-        self, view: View, *, exact: bool = True, rng: np.random.Generator | None = None
+        self, view: View, *, exact: bool = True, rng: np.random.Generator | None = None, still_frames: int = CLIP_FRAMES
     ) -> NDArray[np.uint8] | None:
         """Decode the faces (16, 160, 160, 3) of a view and no others; None without video.
 
@@ -146,20 +146,25 @@ class PreparedClip:
             exact: see ``Stills.decode``.
             rng: draws the motion of a still, and nothing for other clips; by default the motion follows from the
                 picture.
+            still_frames: number of frames of a still.
 
         Raises:
             MediaError: a picture cannot be read, or the image files have different sizes.
         """
         faces = self._decode(view.frames, exact=exact)
-        return None if faces is None else self._show(faces, view, rng)
+        return None if faces is None else self._show(faces, view, rng, still_frames)
 
     def _show(
-        self, faces: Mapping[int, NDArray[np.uint8]], view: View, rng: np.random.Generator | None = None
+        self,
+        faces: Mapping[int, NDArray[np.uint8]],
+        view: View,
+        rng: np.random.Generator | None = None,
+        still_frames: int = CLIP_FRAMES,
     ) -> NDArray[np.uint8]:
         """Put the faces of a view in order; those of a still move."""
         if not self.is_still:
             return np.stack([faces[index] for index in view.frames])
-        return animate_still(faces[0], rng or seed_by_picture(faces[0]))
+        return animate_still(faces[0], rng or seed_by_picture(faces[0]), still_frames)
 
     def _decode(self, frames: Sequence[int], *, exact: bool) -> dict[int, NDArray[np.uint8]] | None:
         """Decode each frame once -> faces by frame index."""

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from hicmae_cli.model_input import IMAGENET_MEAN, IMAGENET_STD
-from hicmae_cli.models.masking import cut_faces, keep_patches
+from hicmae_cli.models.masking import cut_kept_faces
 
 
 def to_video(faces: Tensor, has_faces: Tensor, keep: Tensor | None = None) -> Tensor:
@@ -25,8 +25,7 @@ def to_video(faces: Tensor, has_faces: Tensor, keep: Tensor | None = None) -> Te
         levels = torch.empty((len(faces), 3, *faces.shape[1:4]), device=faces.device)
         normalised = _normalise_levels(levels.copy_(faces.permute(0, 4, 1, 2, 3)), (1, 3, 1, 1, 1))
     else:
-        # Pick patches before they become floats, which is most of the work.
-        normalised = normalise_patches(keep_patches(cut_faces(faces), keep))
+        normalised = normalise_patches(cut_kept_faces(faces, keep))
     # On a GPU, the check would force a synchronisation that costs more than multiplying.
     if has_faces.device.type == "cpu" and bool(has_faces.all()):
         return normalised

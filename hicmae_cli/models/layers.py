@@ -45,11 +45,10 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
 
     On a CPU, two products over the whole batch are up to ten times as fast as the fused kernel for short sequences
     (with oneDNN, ``products.py``), because the kernel multiplies small tiles one by one. Long sequences use the kernel:
-    their weights (B, H, N, M), kept for the gradient, would take much memory, and lower precisions would round them. An
-    exported graph has no fused kernel.
+    their weights (B, H, N, M), kept for the gradient, would take much memory. An exported graph has no fused kernel.
     """
     short = query.shape[-2] * key.shape[-2] <= _SHORT
-    if query.is_cpu and query.dtype == torch.float32 and (short or torch.compiler.is_exporting()):
+    if query.is_cpu and query.dtype in (torch.float32, torch.bfloat16) and (short or torch.compiler.is_exporting()):
         weights = ((query * query.shape[-1] ** -0.5) @ key.transpose(-2, -1)).softmax(dim=-1)
         return weights @ value  # type: ignore[no-any-return]
     if len(query) != len(key):  # fused kernels do not broadcast

@@ -10,10 +10,11 @@ import pytest
 from numpy.typing import NDArray
 
 from hicmae_cli.clips import View, read_prepared_clip
-from hicmae_cli.clips.stills import animate_still, seed_by_picture
+from hicmae_cli.clips.stills import SWAYING, animate_still, seed_by_picture
 from hicmae_cli.faces import FaceFinder
 from hicmae_cli.faces.align import fit_similarity
 from hicmae_cli.media import Frame
+from hicmae_cli.model_input import CLIP_FRAMES
 from hicmae_cli.preparing.clip import prepare_people
 from tests.conftest import SAMPLE
 
@@ -66,6 +67,12 @@ def test_the_generator_decides_and_a_picture_makes_its_own() -> None:
     changed[0, 0] += 1
     draws = [seed_by_picture(picture).random() for picture in (face, face[::1].copy(), changed)]
     assert draws[0] == draws[1] != draws[2]
+
+
+def test_a_still_that_sways_is_frozen_in_no_patch() -> None:
+    assert len(SWAYING) == CLIP_FRAMES and set(SWAYING) == {0, 1, 2, 3}
+    assert all(one != other for one, other in zip(SWAYING[::2], SWAYING[1::2], strict=True))
+    assert all(abs(one - other) < 2 for one, other in pairwise(SWAYING))
 
 
 # Points of the face mesh that expressions hardly move: corners of the eyes, nose, forehead.

@@ -40,6 +40,13 @@ def test_long_attention_keeps_no_weights_for_the_gradient() -> None:
     assert max(kept) <= query.numel()
 
 
-def test_low_precision_uses_the_fused_kernel() -> None:
-    query = torch.randn(1, 2, 26, 16, dtype=torch.bfloat16)
-    assert torch.equal(attend(query, query, query), F.scaled_dot_product_attention(query, query, query))
+def test_short_attention_in_bfloat16_is_as_exact_as_the_fused_kernel() -> None:
+    generator = torch.Generator().manual_seed(0)
+    query, key, value = (torch.randn(2, 3, 100, 16, generator=generator) for _ in range(3))
+    exact = F.scaled_dot_product_attention(query, key, value)
+    low = [tensor.bfloat16() for tensor in (query, key, value)]
+    ours, fused = attend(*low), F.scaled_dot_product_attention(*low)
+    assert ours.dtype == torch.bfloat16
+    assert (ours.float() - exact).abs().mean() < 1.5 * (fused.float() - exact).abs().mean()
+    half = query.half()
+    assert torch.equal(attend(half, half, half), F.scaled_dot_product_attention(half, half, half))

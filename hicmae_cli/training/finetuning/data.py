@@ -19,6 +19,7 @@ from hicmae_cli.augmentation.faces import augment_faces
 from hicmae_cli.augmentation.sound import augment_log_mel, augment_samples
 from hicmae_cli.clips import PreparedClip, compute_log_mel, read_prepared_clip
 from hicmae_cli.clips.log_mel import MIN_SAMPLES
+from hicmae_cli.clips.stills import SWAYING
 from hicmae_cli.corpora.manifest import Sample, describe_fault
 from hicmae_cli.corpora.values import check_values
 from hicmae_cli.errors import ManifestError, MediaError, TrainingError
@@ -159,8 +160,11 @@ class TrainingClips(Dataset[LabelledItem | str]):
             cut = view.cut_audio(prepared.samples)
             if len(cut) >= MIN_SAMPLES:
                 mel = augment_log_mel(compute_log_mel(augment_samples(cut, settings, rng)), settings, rng)
-        if settings.modality != "audio" and (faces := prepared.decode_faces(view, exact=False, rng=rng)) is not None:
+        if settings.modality != "audio":
+            faces = prepared.decode_faces(view, exact=False, rng=rng, still_frames=max(SWAYING) + 1)
+        if faces is not None:
             faces = augment_faces(faces, settings, rng)
+            faces = faces[list(SWAYING)] if prepared.is_still else faces
         if faces is None and mel is None:
             absent = {"av": "faces and no sound", "video": "faces", "audio": "sound"}[settings.modality]
             raise MediaError(f"has no {absent} to learn from; remove it from the manifest")
