@@ -18,6 +18,8 @@ from hicmae_cli.weights.info import WeightInfo
 SCHEMA: Final = "hicmae.predict/1"
 VOICE_TRACK: Final = 0
 """Id of the track of windows that are predicted from the sound alone because they show no face."""
+SPEAKERS: Final = ("yes", "no", "unsure")
+"""Whether a person speaks in a window."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,8 @@ class Window:
         face_coverage: share of the window's sampled pictures with the face.
         modality: streams that the model got: ``av``, ``video`` or ``audio``.
         boxes: where the face is, in each sampled picture that shows it.
+        voice: share of the window's time with a voice; None if nobody listened for one.
+        speaker: whether this person speaks: ``yes``, ``no`` or ``unsure``; None if it was not tested.
     """
 
     start_s: float
@@ -155,6 +159,12 @@ class Window:
     face_coverage: float
     modality: str
     boxes: tuple[FaceBox, ...] = field(default=(), repr=False)
+    voice: float | None = None
+    speaker: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.speaker not in (None, *SPEAKERS):
+            raise ValueError(f"speaker={self.speaker!r}: expected one of {', '.join(SPEAKERS)}, or None")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the window as in the JSON document."""
@@ -164,6 +174,8 @@ class Window:
             **self.scores.to_dict(),
             "face_coverage": round(self.face_coverage, 4),
             "modality": self.modality,
+            "voice": self.voice if self.voice is None else round(self.voice, 3),
+            "speaker": self.speaker,
             "boxes": [box.to_list() for box in self.boxes],
         }
 
@@ -174,7 +186,9 @@ class Window:
         if not (math.isfinite(start_s) and math.isfinite(end_s) and math.isfinite(coverage)):
             raise ValueError(f"expected finite times, got {start_s} to {end_s}, coverage {coverage}")
         boxes = tuple(FaceBox.from_list(box) for box in fields.get("boxes", ()))
-        return cls(start_s, end_s, Scores.from_dict(fields), coverage, str(fields["modality"]), boxes)
+        voice = None if fields.get("voice") is None else float(fields["voice"])
+        scores, modality = Scores.from_dict(fields), str(fields["modality"])
+        return cls(start_s, end_s, scores, coverage, modality, boxes, voice, fields.get("speaker"))
 
 
 @dataclass(frozen=True)
@@ -186,12 +200,14 @@ class Track:
         windows: at least one, in order of time.
         face_coverage: share of the input's sampled pictures with this face.
         face_size_px: mean size of the face in the picture, 0 for the sound.
+        name: of the person, where it is known; else empty.
     """
 
     id: int
     windows: tuple[Window, ...]
     face_coverage: float
     face_size_px: float = 0.0
+    name: str = ""
 
     def __post_init__(self) -> None:
         if not self.windows:
@@ -212,6 +228,7 @@ class Track:
         """Return the track as in the JSON document."""
         return {
             "id": self.id,
+            "name": self.name,
             "start_s": round(min(w.start_s for w in self.windows), 3),
             "end_s": round(max(w.end_s for w in self.windows), 3),
             "face_coverage": round(self.face_coverage, 4),
@@ -224,7 +241,8 @@ class Track:
     def from_dict(cls, fields: Mapping[str, Any]) -> Track:
         """Read what `to_dict` wrote."""
         windows = tuple(Window.from_dict(window) for window in fields["windows"])
-        return cls(int(fields["id"]), windows, float(fields["face_coverage"]), float(fields.get("face_size_px", 0.0)))
+        coverage, size_px = float(fields["face_coverage"]), float(fields.get("face_size_px", 0.0))
+        return cls(int(fields["id"]), windows, coverage, size_px, str(fields.get("name", "")))
 
 
 @dataclass(frozen=True)
