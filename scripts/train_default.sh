@@ -57,7 +57,7 @@ step() {
 
 six=anger,disgust,fear,happiness,neutral,sadness
 
-[ -e puppets/manifest.csv ] || step hicmae puppets make puppets
+[ -e puppets/manifest.csv ] || step hicmae puppets make puppets --train 1840 --validation 80 --test 300
 if [ ! -e photos/photos.csv ]; then
   step python "$scripts/deal_photos.py" "$faces" --output pictures ${review:+--review "$review"}
   writing photos/photos.csv step hicmae prepare photos --root pictures/manifest.csv --output photos

@@ -25,6 +25,7 @@ from hicmae_cli.model_input import FACE_SIZE_PX
 MANIFEST: Final = "manifest.csv"
 CROPS: Final = "crops.tar"
 DESCRIPTIONS: Final = "faces.npz"
+_CLEAR: Final = "clear"
 _YES: Final = ("1", "yes", "true")
 Crop = NDArray[np.uint8]
 
@@ -99,7 +100,8 @@ def read_faces(manifest: Path, clear: Path | None = None) -> list[Face]:
 
     Args:
         manifest: CSV with the columns ``file``, ``label`` and ``group``; ``source`` and ``clear`` are optional.
-        clear: CSV with a column ``file``: the crops with a confirmed label. It replaces the column ``clear``.
+        clear: CSV with a column ``file``: the crops with a confirmed label; if it has a column ``verdict``, those whose
+            verdict is ``clear``. It replaces the column ``clear``.
 
     Raises:
         ManifestError: a file cannot be read, has no rows or lacks a column, or ``clear`` names an unknown crop.
@@ -108,7 +110,7 @@ def read_faces(manifest: Path, clear: Path | None = None) -> list[Face]:
     confirmed = {row["file"] for row in rows if row.get("clear", "").strip().lower() in _YES}
     reviewed = "clear" in rows[0]
     if clear is not None:
-        confirmed = {row["file"] for row in _read_rows(clear, ("file",))}
+        confirmed = {row["file"] for row in _read_rows(clear, ("file",)) if row.get("verdict", _CLEAR) == _CLEAR}
         reviewed = True
         if unknown := sorted(confirmed - {row["file"] for row in rows}):
             raise ManifestError(

@@ -53,6 +53,8 @@ def test_a_list_of_clear_crops_replaces_the_column(tmp_path: Path) -> None:
     manifest = write_faces(tmp_path / "faces")
     clear = write_rows(tmp_path / "clear.csv", ["file"], [["3.png"]])
     assert [face.file for face in read_faces(manifest, clear) if face.clear] == ["3.png"]
+    write_rows(clear, ["file", "verdict"], [["2.png", "unsure"], ["3.png", "clear"]])
+    assert [face.file for face in read_faces(manifest, clear) if face.clear] == ["3.png"]
     write_rows(clear, ["file"], [["elsewhere.png"]])
     with pytest.raises(ManifestError, match=r"1 files are not in .*elsewhere\.png"):
         read_faces(manifest, clear)
