@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from hicmae_cli.report.console import (
     weight_notice,
 )
 from hicmae_cli.runtime.results import FileResult, Scores, Track, Window
+from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.weights.facts import HeldOutScore
 from hicmae_cli.weights.info import WeightInfo
 from tests.report.toys import blends, regression
@@ -82,15 +84,36 @@ def test_the_timeline_shows_when_and_how_sure(width: int) -> None:
     cells = {name: rows(lines, name)[1][10:] for name in ("person 1", "person 2", "voice")}
     (length,) = {len(row) for row in cells.values()}
     assert length >= width - 20
-    # Each moment belongs to the window whose middle is nearest: 2, 4 and 6 s, so they change at 3 and 5 s.
-    expected = {"person 1": ((0, 3, "█"), (3, 5, "▓"), (5, 8, "▒")), "person 2": ((0, 4, "·"), (4, 8, "█"))}
+    # Each moment has the mean of the windows over it, so it changes at 2, 4 and 6 s.
+    expected = {"person 1": ((0, 2, "█"), (2, 6, "▓"), (6, 8, "▒")), "person 2": ((0, 4, "·"), (4, 8, "█"))}
     expected["voice"] = ((0, 6, "·"), (6, 8, "█"))
     for name, spans in expected.items():
         for start_s, end_s, block in spans:
             first, last = (round(time_s / 8 * length) for time_s in (start_s, end_s))
-            assert set(cells[name][first + 2 : last - 1]) == {block}, (name, start_s)
+            assert set(cells[name][first + 2 : last - 1].replace("A", "")) == {block}, (name, start_s)
     axis = next(line for line in lines if line.endswith("8.0 s") and line.startswith("0 "))
     assert len(axis) == length
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_names_of_people_are_shown_and_cut_where_there_is_no_room(width: int) -> None:
+    people = [replace(each, name=name) for each, name in zip(PEOPLE, ("Ada", "李" * 60, "n" * 500), strict=True)]
+    lines = shown(width, *people)
+    assert len(rows(lines, "Ada")) == len(rows(lines, "李李李")) == len(rows(lines, "nnn")) == 2
+    assert all("…" in row for name in ("李李李", "nnn") for row in rows(lines, name))
+    assert "happiness" in rows(lines, "nnn")[0]
+
+
+def test_moments_without_a_label_are_marked() -> None:
+    file = FileResult(Path("a.mp4"), "ok", "", 8.0, 25.0, PEOPLE[:1])
+    console = Console(width=120, file=io.StringIO())
+    console.print(render_file(file, ToyEngine.info, 120, PredictSettings(abstain=0.6)))
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    row = next(line for line in text.splitlines() if "person 1  H" in line).strip("│ ")[10:]
+    assert row.strip("H█") == "-" * (len(row) - row.index("-"))
+    assert row.index("-") / len(row) == pytest.approx(2 / 8, abs=0.02)
+    assert "- no label" in text and "neutral  " not in text.splitlines()[-2]
 
 
 def test_the_legend_names_every_emotion_on_the_timeline_once() -> None:
@@ -184,8 +207,8 @@ def test_the_timeline_can_be_read_without_colours() -> None:
     row = rows(lines, "person 1")[1][10:]
     letters = [cell for cell in row if cell.isalpha()]
     assert letters == ["H", "A", "N"]
-    # The label changes at 3 and 5 of 8 s; the first letter is at the start.
-    assert [row.index(letter) / len(row) * 8 for letter in letters] == pytest.approx([0, 3, 5], abs=0.1)
+    # The label changes at 4 and 6 of 8 s; the first letter is at the start.
+    assert [row.index(letter) / len(row) * 8 for letter in letters] == pytest.approx([0, 4, 6], abs=0.1)
     gap = track(1, window(0, 2, SURE), window(6, 8, SURE))
     assert [cell for cell in rows(shown(120, gap), "person 1")[1][10:] if cell.isalpha()] == ["H", "H"]
 
