@@ -91,7 +91,8 @@ def main() -> None:
     if unknown := sorted(tested - {sample.speaker for sample in samples}):
         parser.error(f"--test-speakers: there are no clips of {', '.join(unknown)}")
     given.output.mkdir(parents=True, exist_ok=True)
-    originals, variants = [], []
+    originals: list[tuple[str, ...]] = []
+    variants: list[tuple[str, ...]] = []
     for index, sample in enumerate(samples):
         assert sample.audio is not None
         rng = np.random.default_rng([given.seed, index])

@@ -44,7 +44,7 @@ def test_short_attention_in_bfloat16_is_as_exact_as_the_fused_kernel() -> None:
     generator = torch.Generator().manual_seed(0)
     query, key, value = (torch.randn(2, 3, 100, 16, generator=generator) for _ in range(3))
     exact = F.scaled_dot_product_attention(query, key, value)
-    low = [tensor.bfloat16() for tensor in (query, key, value)]
+    low = query.bfloat16(), key.bfloat16(), value.bfloat16()
     ours, fused = attend(*low), F.scaled_dot_product_attention(*low)
     assert ours.dtype == torch.bfloat16
     assert (ours.float() - exact).abs().mean() < 1.5 * (fused.float() - exact).abs().mean()
