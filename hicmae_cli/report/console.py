@@ -146,18 +146,18 @@ def prediction_text(files: Sequence[FileResult], name: str, info: WeightInfo) ->
 def render_file(file: FileResult, info: WeightInfo, width: int) -> RenderableType:
     """Draw the table of people, their timelines and the legend, in a frame with the file's name.
 
+    A photograph has no timeline.
+
     Args:
         file: a result with tracks.
         info: the weight's metadata.
         width: cells of the screen.
     """
     roomy = width >= _ROOMY_CELLS
-    parts: list[RenderableType] = [_people(file, info, bar_cells=10 if roomy else 5, roomy=roomy), Text()]
-    parts += (
-        _values_over_time(file, info, width - 6)
-        if info.task != "classification"
-        else _labels_over_time(file, info, width - 6)
-    )
+    parts: list[RenderableType] = [_people(file, info, bar_cells=10 if roomy else 5, roomy=roomy)]
+    if not file.is_photograph:
+        over_time = _values_over_time if info.task != "classification" else _labels_over_time
+        parts += [Text(), *over_time(file, info, width - 6)]
     if file.message:
         parts += [Text(one_line(f"note: {file.message}"), style="dim")]
     title = Text.assemble((one_line(file.path.name), "bold"), "  ", (_facts(file), "dim"))
@@ -168,6 +168,7 @@ def _facts(file: FileResult) -> str:
     main = file.main_track
     assert main is not None, "only called for a file with tracks"
     facts = [f"{file.duration_s:.1f} s"] if file.duration_s else []
+    facts += ["photograph"] if file.is_photograph else []
     facts += [f"{file.fps:.2f} frames/s"] if file.fps else []
     return " · ".join([*facts, main.modality.replace("av", "audio + video")])
 

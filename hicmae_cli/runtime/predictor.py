@@ -1,4 +1,4 @@
-"""Videos and sounds in, emotions out: per person, over time."""
+"""Videos, sounds and photographs in, emotions out: per person, over time."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Predictor:
         """Predict one input; a file or stream that cannot be read gives a result with status ``error``.
 
         Args:
-            source: a path, an open binary stream, or arrays; with video, sound or both.
+            source: a path, an open binary stream, or arrays; with video, sound or both, or a photograph.
             on_seconds: called with the progress.
 
         Raises:
@@ -110,8 +110,8 @@ def _predict_source(predictor: Predictor, source: OpenSource, info: MediaInfo, o
         tally = reader.tallies.get(track)
         coverage = tally.frames / reader.num_pictures if tally else 0.0
         tracks.append(Track(track, tuple(found), coverage, tally.size_px if tally else 0.0))
-    status, message = _judge(reader, info, predictor.settings, tuple(tracks))
-    duration_s: float | None = info.duration_s
+    status, message = _judge(reader, info, predictor.settings, tuple(tracks), is_photograph=source.is_photograph)
+    duration_s = None if source.is_photograph else info.duration_s
     fps = float(info.fps) if info.fps else None
     if reader.uses_video and (doubt := reader.doubt_length()):
         message = "; ".join(filter(None, (message, doubt)))
@@ -125,6 +125,7 @@ def _predict_source(predictor: Predictor, source: OpenSource, info: MediaInfo, o
         tuple(tracks),
         width_px=info.width_px or None,
         height_px=info.height_px or None,
+        is_photograph=source.is_photograph,
     )
 
 
@@ -138,7 +139,7 @@ def _score_inputs(engine: Engine, inputs: Sequence[WindowInput]) -> dict[int, Sc
 
 
 def _judge(
-    reader: WindowReader, info: MediaInfo, settings: PredictSettings, tracks: tuple[Track, ...]
+    reader: WindowReader, info: MediaInfo, settings: PredictSettings, tracks: tuple[Track, ...], *, is_photograph: bool
 ) -> tuple[str, str]:
     """Return the status, and the message that explains it."""
     notes = list(info.warnings)
@@ -146,14 +147,14 @@ def _judge(
     no_face = reader.uses_video and (
         not reader.tallies or (bool(tracks) and all(track.id == VOICE_TRACK for track in tracks))
     )
-    if reader.is_short:
+    if reader.is_short and not is_photograph:
         repeated = ": the last frame was repeated" if reader.uses_video else ""
         notes.append(f"shorter than a window of {settings.step_s * CLIP_FRAMES:g} s{repeated}")
     if silent and settings.modality == "av":
         notes.append("the sound is silent, but modality='av' requires it; try modality='auto'")
     elif silent:
         notes.append("the sound is silent" + (": only the face was used" if tracks else ""))
-    elif info.has_video and not info.has_audio and settings.modality == "auto" and tracks:
+    elif info.has_video and not info.has_audio and settings.modality == "auto" and tracks and not is_photograph:
         notes.append("no audio track: only the face was used")
     if no_face:
         notes.insert(0, "no face was found" + (": only the sound was used" if tracks else ""))
