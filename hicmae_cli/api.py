@@ -31,9 +31,9 @@ def predict(
     hop_s: float | None = None,
     start_s: float = 0.0,
     end_s: float | None = None,
-    faces: int = 4,
+    faces: int | str = 4,
 ) -> Prediction:
-    """Predict emotions in videos or sounds, per person and over time.
+    """Predict emotions in videos, sounds or photographs, per person and over time.
 
     Args:
         source: one input or a list of them. An input is a path (a file, a folder or a pattern such as
@@ -47,7 +47,8 @@ def predict(
         hop_s: time between the starts of two windows; by default a quarter of the training's window, usually 0.64 s.
         start_s: where in each input to start.
         end_s: where to stop; None for its end.
-        faces: largest number of people to follow at once.
+        faces: largest number of people to follow at once; ``"all"`` for everybody; ``"largest"`` to predict in each
+            window only the person with the largest face.
 
     Returns:
         One result per input. An input that cannot be read is among ``failures``, and the others are done.

@@ -1,4 +1,4 @@
-"""``hicmae predict``: predict emotions in videos and sounds."""
+"""``hicmae predict``: predict emotions in videos, sounds and photographs."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from hicmae_cli.cli.options import (
     HopOption,
     QuietOption,
     WeightsOption,
+    parse_faces,
     parse_path,
 )
 from hicmae_cli.errors import DiskError, SettingsError, one_line
@@ -57,7 +58,7 @@ def predict(
     end: Annotated[
         float | None, typer.Option(help="End of that part, in seconds; by default the end of the file.")
     ] = None,
-    faces: FacesOption = 4,
+    faces: FacesOption = "4",
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="DIR", parser=parse_path, help="Folder to write the results to."),
@@ -78,10 +79,10 @@ def predict(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Predict emotions in a video or audio file, per person and over time.
+    """Predict emotions in videos, sounds and photographs, per person and over time.
 
     Each person becomes a track. The summary of a file is that of the main person, who is visible longest. If a file has
-    no sound, only the faces are used; if it has no face, only the sound.
+    no sound, only the faces are used; if it has no face, only the sound. A photograph is one moment.
 
     Files that cannot be read are reported and skipped. With `--output`, each result is saved when its file is done;
     `--skip-existing` resumes an interrupted run.
@@ -108,7 +109,7 @@ def predict(
     find_formats(wanted)
     if skip_existing and output is None:
         raise SettingsError("`skip_existing` needs `output`, the folder with the earlier results")
-    settings = PredictSettings(modality, window, hop, faces, start, end)
+    settings = PredictSettings(modality, window, hop, parse_faces(faces), start, end)
     paths, faults = find_inputs(inputs)
     if output is not None:
         make_folder(output)

@@ -9,6 +9,7 @@ from pathlib import Path
 from string import ascii_uppercase, digits
 from typing import Final
 
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
@@ -36,6 +37,7 @@ _LISTED: Final = 20
 _ROOMY_CELLS: Final = 80  # a narrower screen has no room for the second label, and for half of the bar
 _PLAIN_CELLS: Final = 1000  # width of plain text, so that no line is folded
 _NAME_CELLS: Final = 10
+_MOST_NAME_CELLS: Final = 24
 
 
 def label_colour(label: str, info: WeightInfo) -> str:
@@ -86,7 +88,10 @@ def licence_line(name: str, info: WeightInfo) -> str:
 
 
 def track_name(track: Track) -> str:
-    """Return the name of a track on the screen."""
+    """Return the name of a track on the screen: the person's, if it is known, in at most ``_MOST_NAME_CELLS``."""
+    if track.name:
+        name = one_line(track.name)
+        return name if cell_len(name) <= _MOST_NAME_CELLS else set_cell_size(name, _MOST_NAME_CELLS - 1) + "…"
     return "voice" if track.id == VOICE_TRACK else f"person {track.id}"
 
 
@@ -234,11 +239,12 @@ def _labels_over_time(file: FileResult, info: WeightInfo, width: int) -> list[Te
     A run of one label starts with the label's letter; the blocks after it are paler where the model is less sure.
     """
     letters = assign_letters(info.labels)
+    margin = max(_NAME_CELLS, *(cell_len(track_name(track)) + 1 for track in file.tracks))
     rows = []
     for track in file.tracks:
-        row = Text(track_name(track).ljust(_NAME_CELLS))
+        row = Text(set_cell_size(track_name(track), margin))
         before: str | None = None
-        for window in _windows_at(track, file, width - _NAME_CELLS):
+        for window in _windows_at(track, file, width - margin):
             label = window.scores.label if window else None
             if window is None or label is None:
                 row.append("·", style="dim")
@@ -249,12 +255,12 @@ def _labels_over_time(file: FileResult, info: WeightInfo, width: int) -> list[Te
                 row.append("█" if sure >= 0.6 else "▓" if sure >= 0.4 else "▒", label_colour(label, info))
             before = label
         rows.append(row)
-    legend = Text(" " * _NAME_CELLS)
+    legend = Text(" " * margin)
     for label in dict.fromkeys(window.scores.label for track in file.tracks for window in track.windows):
         assert label is not None, "a classification has labels"
         legend.append(letters[label], f"bold reverse {label_colour(label, info)}")
         legend.append(f" {one_line(label)}  ")
-    return [*rows, _axis(file, _NAME_CELLS, width), legend.append("(paler: less sure)", "dim")]
+    return [*rows, _axis(file, margin, width), legend.append("(paler: less sure)", "dim")]
 
 
 def _values_over_time(file: FileResult, info: WeightInfo, width: int) -> list[Text]:

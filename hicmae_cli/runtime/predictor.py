@@ -69,7 +69,7 @@ class Predictor:
         Raises:
             MissingDependencyError: it, or a system library that it needs, cannot be loaded.
         """
-        return self._detectors(self.settings.faces)
+        return self._detectors(self.settings.max_faces)
 
     def predict(self, source: Source, on_seconds: OnSeconds = lambda _done_s, _total_s: None) -> FileResult:
         """Predict one input; a file or stream that cannot be read gives a result with status ``error``.

@@ -214,6 +214,8 @@ class WindowReader:
         people: list[WindowFaces | None] = [
             person for person in moments.people if settings.modality != "av" or mel is not None
         ]
+        if settings.faces == "largest":
+            people = sorted(people, key=lambda person: person.size_px if person else 0.0)[-1:]
         if settings.modality in ("auto", "audio") and not people and mel is not None:
             people = [None]
         inputs = []

@@ -14,6 +14,9 @@ from hicmae_cli.model_input import CLIP_FRAMES, FRAME_STEP_S, WINDOW_S
 _CHOICES: Final = ("auto", *MODALITIES)
 _HOPS: Final = 4
 """Four windows cover every moment: an average over fewer changes more with the frame rate."""
+MAX_FACES: Final = 100
+"""Most people that ``faces='all'`` follows at once; each takes 1.3 MB while in view."""
+_MAX_NUMBER: Final = 32
 _JSON_NAMES: Final = {"faces": "max_faces"}  # keys of the JSON document that differ from the parameter
 
 
@@ -26,7 +29,8 @@ class PredictSettings:
         window_s: length of a window in seconds; None for that of the weight's training, usually 2.56 s.
         hop_s: time between the starts of two windows, rounded to the sampling grid of window / 16; None for a quarter
             of the window of the weight's training, usually 0.64 s.
-        faces: largest number of people to follow at once.
+        faces: largest number of people to follow at once; ``all`` for everybody (up to ``MAX_FACES``); ``largest`` to
+            follow them, but to predict in each window only the person with the largest face.
         start_s: where in the input to start.
         end_s: where to stop; None for its end.
 
@@ -37,7 +41,7 @@ class PredictSettings:
     modality: str = "auto"
     window_s: float | None = None
     hop_s: float | None = None
-    faces: int = 4
+    faces: int | str = 4
     start_s: float = 0.0
     end_s: float | None = None
 
@@ -51,8 +55,10 @@ class PredictSettings:
             raise SettingsError(
                 f"hop_s={self.hop_s!r}: expected more than 0 and at most the window, {longest_s} seconds"
             )
-        if not 1 <= self.faces <= 32:
-            raise SettingsError(f"faces={self.faces!r}: expected 1 to 32")
+        if self.faces not in ("all", "largest") and not (
+            isinstance(self.faces, int) and 1 <= self.faces <= _MAX_NUMBER
+        ):
+            raise SettingsError(f"faces={self.faces!r}: expected 1 to {_MAX_NUMBER}, all or largest")
         if not 0 <= self.start_s < math.inf:
             raise SettingsError(f"start_s={self.start_s!r}: expected 0 seconds or more")
         if self.end_s is not None and not self.start_s < self.end_s < math.inf:
@@ -84,6 +90,11 @@ class PredictSettings:
         window_s = trained_s if self.window_s is None else self.window_s
         hop_s = min(trained_s / _HOPS, window_s) if self.hop_s is None else self.hop_s
         return replace(self, window_s=window_s, hop_s=hop_s)
+
+    @property
+    def max_faces(self) -> int:
+        """Largest number of faces to find in a picture."""
+        return self.faces if isinstance(self.faces, int) else MAX_FACES
 
     @property
     def step_s(self) -> float:
