@@ -32,6 +32,7 @@ def predict(
     start_s: float = 0.0,
     end_s: float | None = None,
     faces: int | str = 4,
+    people: str | Path | None = None,
 ) -> Prediction:
     """Predict emotions in videos, sounds or photographs, per person and over time.
 
@@ -49,17 +50,20 @@ def predict(
         end_s: where to stop; None for its end.
         faces: largest number of people to follow at once; ``"all"`` for everybody; ``"largest"`` to predict in each
             window only the person with the largest face.
+        people: a folder with photographs of people, ``NAME.jpg`` or ``NAME/*.jpg``, after which tracks are named.
 
     Returns:
         One result per input. An input that cannot be read is among ``failures``, and the others are done.
 
     Raises:
         WeightsError: no such weight, or not loadable.
-        SettingsError: a parameter out of range.
+        SettingsError: a parameter out of range, or photographs of people that are not usable.
         MissingDependencyError: packages of the engine are not installed.
         ValueError: arrays of other shapes or types.
     """
-    settings = PredictSettings(modality, window_s, hop_s, faces, start_s, end_s)
+    settings = PredictSettings(
+        modality, window_s, hop_s, faces, start_s, end_s, None if people is None else str(people)
+    )
     opened = open_engine(str(weights), engine, device)
     predictor = Predictor(opened, settings)
     files: list[FileResult] = []

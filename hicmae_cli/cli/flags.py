@@ -56,6 +56,7 @@ FLAGS: Final[Mapping[str, str]] = {
     "output": "--output",
     "overrides": "--set",
     "peers": "--peers",
+    "people": "--people",
     "profile": "--profile",
     "protocol": "--protocol",
     "ray": "--ray",

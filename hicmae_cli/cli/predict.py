@@ -59,6 +59,15 @@ def predict(
         float | None, typer.Option(help="End of that part, in seconds; by default the end of the file.")
     ] = None,
     faces: FacesOption = "4",
+    people: Annotated[
+        Path | None,
+        typer.Option(
+            "--people",
+            metavar="DIR",
+            parser=parse_path,
+            help="Folder with photographs of people, NAME.jpg or NAME/*.jpg, after which tracks are named if sure.",
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="DIR", parser=parse_path, help="Folder to write the results to."),
@@ -93,6 +102,8 @@ def predict(
 
         hicmae predict recordings/ --output results --format csv --skip-existing
 
+        hicmae predict interview.mp4 --people photographs/
+
         hicmae predict call.wav --json
     """
     from hicmae_cli.cli.screen import STDOUT, Screen, write_document
@@ -109,7 +120,9 @@ def predict(
     find_formats(wanted)
     if skip_existing and output is None:
         raise SettingsError("`skip_existing` needs `output`, the folder with the earlier results")
-    settings = PredictSettings(modality, window, hop, parse_faces(faces), start, end)
+    settings = PredictSettings(
+        modality, window, hop, parse_faces(faces), start, end, None if people is None else str(people)
+    )
     paths, faults = find_inputs(inputs)
     if output is not None:
         make_folder(output)

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from hicmae_cli.faces.align import align_face
 from hicmae_cli.faces.crops import crop_around
 from hicmae_cli.faces.face import Face, box_iou
+from hicmae_cli.faces.shots import is_shot_change, make_thumbnail
 from hicmae_cli.faces.texture import describe_texture
 from hicmae_cli.media import Frame
 
@@ -56,10 +57,6 @@ TEXTURE_MARGIN: Final = 0.05
 _COVERING: Final = 0.05
 # Limit on the people; the one that has been out of sight longest is dropped.
 _MAX_REMEMBERED: Final = 200
-
-_THUMBNAIL_PX: Final = (32, 18)
-_CUT_CORRELATION: Final = 0.85
-_CUT_DIFFERENCE: Final = 12.0  # grey levels
 
 
 @dataclass(frozen=True)
@@ -178,7 +175,7 @@ class TrackLinker:
             for person, _ in self._last[2]:
                 person.last_s = frame.time_s
             return [(person.id, face) for person, face in self._last[2]]
-        thumbnail = _make_thumbnail(frame.rgb)
+        thumbnail = make_thumbnail(frame.rgb)
         if self._thumbnail is not None and is_shot_change(self._thumbnail, thumbnail):
             self._shot += 1
         self._thumbnail = thumbnail
@@ -277,25 +274,11 @@ class TrackLinker:
         return person
 
 
-def is_shot_change(before: NDArray[np.float32], after: NDArray[np.float32]) -> bool:
-    """Whether two consecutive frames' grey thumbnails, (18, 32), belong to different shots."""
-    if float(np.abs(after - before).mean()) < _CUT_DIFFERENCE:
-        return False
-    first, second = before - before.mean(), after - after.mean()
-    norm = float(np.linalg.norm(first) * np.linalg.norm(second))
-    return norm < 1e-6 or float(np.vdot(first, second)) / norm < _CUT_CORRELATION
-
-
 def _correlate(first: _Appearance, second: _Appearance) -> float:
     """Correlate two faces, -1 to 1; if one of them has no contrast, enough for one in its place."""
     if not (first.structure.any() and second.structure.any()):
         return _FEATURELESS_LOOKS
     return float(first.structure @ second.structure)
-
-
-def _make_thumbnail(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
-    small = cv2.resize(rgb, _THUMBNAIL_PX, interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.float32)
 
 
 def _describe(rgb: NDArray[np.uint8], face: Face) -> _Appearance:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
 from hicmae_cli.errors import HicmaeError, SettingsError
 from hicmae_cli.faces import FaceDetector, FaceFinder
+from hicmae_cli.faces.people import Textures, name_people, read_people
 from hicmae_cli.media import MediaInfo
 from hicmae_cli.model_input import CLIP_FRAMES
 from hicmae_cli.runtime.engine import Engine, score_batches
@@ -40,9 +41,11 @@ class Predictor:
         engine: the model.
         settings: as given; ``modality`` is that of the weight if it was trained on one stream, and so is a window that
             was not given.
+        people: textures of photographs by name; empty if nobody is to be named.
 
     Raises:
-        SettingsError: the settings require a stream that the model was not trained on.
+        SettingsError: the settings require a stream that the model was not trained on, or photographs of people that
+            are not usable.
     """
 
     def __init__(
@@ -62,6 +65,9 @@ class Predictor:
                 )
             self.settings = replace(self.settings, modality=trained)
         self._detectors = detectors
+        self.people: Mapping[str, Textures] = {}
+        if self.settings.people is not None and self.settings.modality != "audio":
+            self.people = read_people(Path(self.settings.people), self.open_detector)
 
     def open_detector(self) -> AbstractContextManager[FaceDetector]:
         """Open a face finder.
@@ -105,11 +111,13 @@ def _predict_source(predictor: Predictor, source: OpenSource, info: MediaInfo, o
             windows[each.track].append(
                 Window(each.start_s, each.end_s, latest[each.track], coverage, each.modality, boxes)
             )
+    names = name_people(reader.people, predictor.people)
     tracks = []
     for track, found in sorted(windows.items()):
         tally = reader.tallies.get(track)
         coverage = tally.frames / reader.num_pictures if tally else 0.0
-        tracks.append(Track(track, tuple(found), coverage, tally.size_px if tally else 0.0))
+        size_px = tally.size_px if tally else 0.0
+        tracks.append(Track(track, tuple(found), coverage, size_px, names.get(track, "")))
     status, message = _judge(reader, info, predictor.settings, tuple(tracks), is_photograph=source.is_photograph)
     duration_s = None if source.is_photograph else info.duration_s
     fps = float(info.fps) if info.fps else None

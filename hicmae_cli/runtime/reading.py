@@ -17,6 +17,7 @@ from hicmae_cli.clips.log_mel import MIN_SAMPLES
 from hicmae_cli.clips.stills import animate_still
 from hicmae_cli.errors import MediaError
 from hicmae_cli.faces import Face, FaceDetector, TrackLinker, align_face, detect_in_photograph
+from hicmae_cli.faces.linker import SeenPerson
 from hicmae_cli.media import MediaInfo
 from hicmae_cli.model_input import CLIP_FRAMES, FRAME_STEP_S, WINDOW_S
 from hicmae_cli.runtime.results import VOICE_TRACK, FaceBox
@@ -127,6 +128,7 @@ class WindowReader:
                 f"{source.path}: start_s={settings.start_s!r} is after its end; it has {info.duration_s:.1f} seconds"
             )
         self._sound = SlidingSound(source.sound()) if self._uses_audio else None
+        self._linker = TrackLinker()
         self._assembler = WindowAssembler(settings.hop_frames)
         self._latest: dict[int, WindowInput] = {}
         self.num_pictures = 0
@@ -144,6 +146,11 @@ class WindowReader:
     def tallies(self) -> Mapping[int, TrackTally]:
         """Counts of each person, by track."""
         return self._assembler.tallies
+
+    @property
+    def people(self) -> Mapping[int, SeenPerson]:
+        """What is remembered of each person, by track."""
+        return self._linker.people
 
     @property
     def is_short(self) -> bool:
@@ -185,7 +192,6 @@ class WindowReader:
 
     def _sample_faces(self) -> Iterator[dict[int, SampledFace]]:
         """Yield the faces by track at every step of the sampling grid."""
-        linker = TrackLinker()
         found: list[Face] = []
         crops: dict[int, NDArray[np.uint8]] = {}
         picture = 0
@@ -196,7 +202,7 @@ class WindowReader:
                 is_photograph = self._source.is_photograph
                 previous = found
                 found = detect_in_photograph(frame.rgb, detector) if is_photograph else detector.detect(frame)
-                linked = linker.update(frame, found)
+                linked = self._linker.update(frame, found)
                 if found is not previous:  # a detector repeats its list for a picture that stays on display
                     picture += 1
                     crops = {track: align_face(frame.rgb, face.landmarks_px) for track, face in linked}

@@ -33,6 +33,8 @@ class PredictSettings:
             follow them, but to predict in each window only the person with the largest face.
         start_s: where in the input to start.
         end_s: where to stop; None for its end.
+        people: folder with photographs of people, ``NAME.jpg`` or ``NAME/*.jpg``, after which tracks are named; None to
+            name nobody. See ``faces.people.read_people``.
 
     Raises:
         SettingsError: a value out of range.
@@ -44,6 +46,7 @@ class PredictSettings:
     faces: int | str = 4
     start_s: float = 0.0
     end_s: float | None = None
+    people: str | None = None
 
     def __post_init__(self) -> None:
         if self.modality not in _CHOICES:
