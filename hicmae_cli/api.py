@@ -31,11 +31,12 @@ def predict(
     hop_s: float | None = None,
     start_s: float = 0.0,
     end_s: float | None = None,
-    faces: int = 4,
+    faces: int | str = 4,
+    people: str | Path | None = None,
     smooth_s: float = 0.0,
     abstain: float = 0.0,
 ) -> Prediction:
-    """Predict emotions in videos or sounds, per person and over time.
+    """Predict emotions in videos, sounds or photographs, per person and over time.
 
     Args:
         source: one input or a list of them. An input is a path (a file, a folder or a pattern such as
@@ -49,7 +50,9 @@ def predict(
         hop_s: time between the starts of two windows; by default a quarter of the training's window, usually 0.64 s.
         start_s: where in each input to start.
         end_s: where to stop; None for its end.
-        faces: largest number of people to follow at once.
+        faces: largest number of people to follow at once; ``"all"`` for everybody; ``"largest"`` to predict in each
+            window only the person with the largest face.
+        people: a folder with photographs of people, ``NAME.jpg`` or ``NAME/*.jpg``, after which tracks are named.
         smooth_s: width in seconds of a centred mean over the windows, for timelines; 0 for none.
         abstain: smallest probability of a label in a timeline; an instant below it has no label.
 
@@ -58,11 +61,21 @@ def predict(
 
     Raises:
         WeightsError: no such weight, or not loadable.
-        SettingsError: a parameter out of range.
+        SettingsError: a parameter out of range, or photographs of people that are not usable.
         MissingDependencyError: packages of the engine are not installed.
         ValueError: arrays of other shapes or types.
     """
-    settings = PredictSettings(modality, window_s, hop_s, faces, start_s, end_s, smooth_s, abstain)
+    settings = PredictSettings(
+        modality,
+        window_s,
+        hop_s,
+        faces,
+        start_s,
+        end_s,
+        people=None if people is None else str(people),
+        smooth_s=smooth_s,
+        abstain=abstain,
+    )
     opened = open_engine(str(weights), engine, device)
     predictor = Predictor(opened, settings)
     files: list[FileResult] = []

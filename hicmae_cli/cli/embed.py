@@ -17,6 +17,7 @@ from hicmae_cli.cli.options import (
     QuietOption,
     RootOption,
     WeightsOption,
+    parse_faces,
     parse_path,
     usage_error,
 )
@@ -66,7 +67,7 @@ def embed(
     end: Annotated[
         float | None, typer.Option(help="End of that part, in seconds; by default the end of the file.")
     ] = None,
-    faces: FacesOption = 4,
+    faces: FacesOption = "4",
     device: DeviceOption = "auto",
     quiet: QuietOption = False,
 ) -> None:
@@ -115,7 +116,7 @@ def embed(
                 hop_s=hop,
                 start_s=start,
                 end_s=end,
-                faces=faces,
+                faces=parse_faces(faces),
                 on_start=bar.start,
                 on_file=bar.advance,
             )

@@ -57,6 +57,7 @@ FLAGS: Final[Mapping[str, str]] = {
     "output": "--output",
     "overrides": "--set",
     "peers": "--peers",
+    "people": "--people",
     "profile": "--profile",
     "protocol": "--protocol",
     "ray": "--ray",

@@ -120,7 +120,6 @@ HopOption = Annotated[
         help="Time between the starts of two windows, in seconds; by default a quarter of the training's window."
     ),
 ]
-FacesOption = Annotated[int, typer.Option(help="Maximum number of people to follow at once.")]
 SmoothOption = Annotated[
     float | None,
     typer.Option(
@@ -137,7 +136,21 @@ AbstainOption = Annotated[
         help="Give no label to an instant of a timeline at which no label has this probability, 0 to 1.",
     ),
 ]
+FacesOption = Annotated[
+    str,
+    typer.Option(
+        metavar="N|all|largest",
+        help="Maximum number of people to follow at once; all for everybody; largest for the person with the largest "
+        "face in each window.",
+    ),
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print only results, warnings and errors.")]
+
+
+def parse_faces(text: str) -> int | str:
+    """Parse the value of ``FacesOption``; the settings check it."""
+    return int(text) if text.isdecimal() else text
+
 
 PUPPET_SIZES = {"train": 3000, "validation": 180, "test": 300}
 """Clips in each split of a generated corpus, if a command draws it because it is missing."""

@@ -1,4 +1,4 @@
-"""``hicmae predict``: predict emotions in videos and sounds."""
+"""``hicmae predict``: predict emotions in videos, sounds and photographs."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from hicmae_cli.cli.options import (
     QuietOption,
     SmoothOption,
     WeightsOption,
+    parse_faces,
     parse_path,
 )
 from hicmae_cli.errors import DiskError, SettingsError, one_line
@@ -60,7 +61,16 @@ def predict(
     end: Annotated[
         float | None, typer.Option(help="End of that part, in seconds; by default the end of the file.")
     ] = None,
-    faces: FacesOption = 4,
+    faces: FacesOption = "4",
+    people: Annotated[
+        Path | None,
+        typer.Option(
+            "--people",
+            metavar="DIR",
+            parser=parse_path,
+            help="Folder with photographs of people, NAME.jpg or NAME/*.jpg, after which tracks are named if sure.",
+        ),
+    ] = None,
     smooth: SmoothOption = 0.0,
     abstain: AbstainOption = 0.0,
     output: Annotated[
@@ -86,10 +96,10 @@ def predict(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
     quiet: QuietOption = False,
 ) -> None:
-    """Predict emotions in a video or audio file, per person and over time.
+    """Predict emotions in videos, sounds and photographs, per person and over time.
 
     Each person becomes a track. The summary of a file is that of the main person, who is visible longest. If a file has
-    no sound, only the faces are used; if it has no face, only the sound.
+    no sound, only the faces are used; if it has no face, only the sound. A photograph is one moment.
 
     Files that cannot be read are reported and skipped. With `--output`, each result is saved when its file is done;
     `--skip-existing` resumes an interrupted run.
@@ -99,6 +109,8 @@ def predict(
         hicmae predict interview.mp4
 
         hicmae predict recordings/ --output results --format csv --skip-existing
+
+        hicmae predict interview.mp4 --people photographs/
 
         hicmae predict call.wav --json
     """
@@ -116,7 +128,17 @@ def predict(
     chosen = find_formats(wanted)
     if skip_existing and output is None:
         raise SettingsError("`skip_existing` needs `output`, the folder with the earlier results")
-    settings = PredictSettings(modality, window, hop, faces, start, end, smooth or 0.0, abstain or 0.0)
+    settings = PredictSettings(
+        modality,
+        window,
+        hop,
+        parse_faces(faces),
+        start,
+        end,
+        people=None if people is None else str(people),
+        smooth_s=smooth or 0.0,
+        abstain=abstain or 0.0,
+    )
     paths, faults = find_inputs(inputs)
     if output is not None:
         make_folder(output)

@@ -14,7 +14,7 @@ from PIL import Image
 
 from hicmae_cli.clips.clip import Clip
 from hicmae_cli.clips.log_mel import MIN_SAMPLES, compute_log_mel
-from hicmae_cli.clips.stills import animate_still, seed_by_picture
+from hicmae_cli.clips.stills import animate_still
 from hicmae_cli.clips.views import (
     View,
     draw_timed_view,
@@ -164,7 +164,7 @@ class PreparedClip:
         """Put the faces of a view in order; those of a still move."""
         if not self.is_still:
             return np.stack([faces[index] for index in view.frames])
-        return animate_still(faces[0], rng or seed_by_picture(faces[0]), still_frames)
+        return animate_still(faces[0], rng, still_frames)
 
     def _decode(self, frames: Sequence[int], *, exact: bool) -> dict[int, NDArray[np.uint8]] | None:
         """Decode each frame once -> faces by frame index."""

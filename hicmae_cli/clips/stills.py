@@ -36,21 +36,22 @@ Training changes these four frames instead of 16, in a quarter of the time.
 
 
 def animate_still(
-    face: NDArray[np.uint8], rng: np.random.Generator, num_frames: int = CLIP_FRAMES
+    face: NDArray[np.uint8], rng: np.random.Generator | None = None, num_frames: int = CLIP_FRAMES
 ) -> NDArray[np.uint8]:
     """Make the frames of a clip from one picture.
 
-    On average over the frames, the face stays in place and keeps its size and brightness.
+    On average over the frames, the face stays in place and keeps its size and brightness. Prepared pictures,
+    photographs and crops all reach a model in this way.
 
     Args:
         face: (H, W, 3) aligned face.
-        rng: draws the motion.
+        rng: draws the motion; by default `seed_by_picture`.
         num_frames: T, at least 2.
 
     Returns:
         (T, H, W, 3) uint8.
     """
-    slow, fast = rng.standard_normal((2, num_frames, _CURVES))
+    slow, fast = (rng or seed_by_picture(face)).standard_normal((2, num_frames, _CURVES))
     slow = _make_smoother(num_frames) @ slow
     slow, fast = slow - slow.mean(axis=0), fast - fast.mean(axis=0)
     deviations = np.array([_SHIFT_PX, _SHIFT_PX, _SCALE, _TURN_DEGREES, _BRIGHTNESS, (_BLUR_SHARE, 0.0)])

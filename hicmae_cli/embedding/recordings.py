@@ -34,7 +34,7 @@ def embed_recordings(
     hop_s: float | None = None,
     start_s: float = 0.0,
     end_s: float | None = None,
-    faces: int = 4,
+    faces: int | str = 4,
     on_start: Callable[[int], None] = lambda _: None,
     on_file: Callable[[], None] = lambda: None,
 ) -> Embeddings:
@@ -50,7 +50,7 @@ def embed_recordings(
         hop_s: time between the starts of two windows; by default a quarter of the training's window, usually 0.64 s.
         start_s: where in each input to start.
         end_s: where to stop; None for its end.
-        faces: largest number of people to follow at once.
+        faces: largest number of people to follow at once, ``all`` or ``largest``; see ``predict``.
         on_start: called with the number of files before the first one.
         on_file: called after each file.
 
@@ -93,7 +93,7 @@ def _embed_file(path: Path, extractor: Extractor, layers: Sequence[str], setting
         opened,
         opened.probe(lambda: None),
         settings,
-        lambda: open_detector(settings.faces),
+        lambda: open_detector(settings.max_faces),
         trained_step_s=extractor.info.step_s,
     )
     rows: list[Row] = []

@@ -11,15 +11,25 @@ from numpy.typing import NDArray
 from hicmae_cli.faces.crops import Crop, crop_around, make_coarse_crops, make_fine_crops
 from hicmae_cli.faces.face import Box, Face, box_iou
 from hicmae_cli.faces.nets import build_region, find_faces, load_nets, read_blendshapes, read_landmarks
+from hicmae_cli.faces.shots import is_shot_change, make_thumbnail
 from hicmae_cli.media import Frame
 
-# Interval of the full search for small faces.
+# Interval of the search of the whole picture while the faces of the last picture are found again near their places.
+_SEARCH_S: Final = 0.48
+# How long every picture is searched after a face was lost: as long as `linker` counts its place.
+_SEEK_S: Final = 1.32
+# Interval of the search for small faces where the picture has changed, and of the full one.
 _SWEEP_S: Final = 0.8
-# The coarse crops may miss a face below this share of the shorter side.
-_SMALL_FACE: Final = 0.15
+_FULL_SWEEP_S: Final = 3.2
+# Grey levels of a cell of the thumbnail. Half a cell of skin instead of a wall changes it by more.
+_CHANGE: Final = 6.0
 # Side of the crop for the landmarks, relative to the detected box.
 CLOSE_CROP_SCALE: Final = 2.5
+# Around the last place of a face that was lost; the coarse crops may miss it if it is small.
+_LOST_CROP_SCALE: Final = 4.0
 SAME_FACE_IOU: Final = 0.3
+# A face that moved may overlap its last place a little only.
+_FOLLOWED_IOU: Final = 0.1
 _SEARCH_SCORE: Final = 0.5
 # The detector must find the face again in the close crop. With 0.5 for each threshold, hands were read as faces; with
 # these values, none of 28 such finds and all of 99 faces passed.
@@ -55,9 +65,12 @@ class FaceFinder:
     face again, the landmarks are read. MediaPipe's FaceLandmarker, which runs on the whole picture only, misses half
     of the faces that fill less than a tenth of the picture's width.
 
-    Each frame's landmarks depend on that frame alone and are not smoothed, because alignment needs the exact points.
-    Regions carried from frame to frame would lose faces at cuts and between frames 0.16 s apart. `TrackLinker` assigns
-    the ids.
+    A face that was in the last picture is looked for in a close crop around its place there. The whole picture is
+    searched only every `_SEARCH_S`, after a cut, while there is no face, and for a while after one was lost, so that
+    a newcomer is found up to 0.32 s late at 6.25 pictures a second.
+
+    Landmarks are not smoothed, because alignment needs the exact points. They are read in a region that follows from
+    the face's own picture, never from the last one. `TrackLinker` assigns the ids.
 
     Args:
         num_faces: largest number of faces to read; the largest faces come first.
@@ -73,8 +86,12 @@ class FaceFinder:
             raise ValueError(f"expected num_faces of at least 1, got num_faces={num_faces}")
         self._num_faces = num_faces
         self._blendshapes = blendshapes
-        self._small: list[Box] = []
+        self._last_search_s: float | None = None
         self._last_sweep_s: float | None = None
+        self._last_full_sweep_s: float | None = None
+        self._swept: NDArray[np.float32] | None = None
+        self._lost: list[tuple[float, Box]] = []
+        self._thumbnail: NDArray[np.float32] | None = None
         self._last_rgb: NDArray[np.uint8] | None = None
         self._last_faces: list[Face] = []
         self._has_swept_last = False
@@ -93,17 +110,21 @@ class FaceFinder:
         """
         if self._is_closed:
             raise ValueError("expected an open detector, got a closed one")
-        is_sweep = self._last_sweep_s is None or not 0 < frame.time_s - self._last_sweep_s < _SWEEP_S
+        is_sweep = _is_due(self._last_sweep_s, frame.time_s, _SWEEP_S)
         if frame.rgb is self._last_rgb and (self._has_swept_last or not is_sweep):
             return self._last_faces
-        if is_sweep:
-            self._last_sweep_s = frame.time_s
+        if self._last_search_s is not None and frame.time_s < self._last_search_s:
+            self._last_search_s, self._last_full_sweep_s, self._thumbnail, self._lost = None, None, None, []
+        thumbnail = make_thumbnail(frame.rgb)
+        is_same_shot = self._thumbnail is not None and not is_shot_change(self._thumbnail, thumbnail)
+        faces = self._follow(frame, self._last_faces if is_same_shot else [])
+        if is_sweep or not faces or self._lost or _is_due(self._last_search_s, frame.time_s, _SEARCH_S):
+            self._last_search_s = frame.time_s
+            fine = self._choose_fine_crops(frame, thumbnail) if is_sweep else []
+            faces = self._search(frame.rgb, faces, fine)
         self._has_swept_last = is_sweep
-        self._last_faces = self._search(frame.rgb, is_sweep)
-        self._last_rgb = frame.rgb
-        small_px = _SMALL_FACE * min(frame.width_px, frame.height_px)
-        self._small = [face.box_px for face in self._last_faces if face.size_px < small_px]
-        return self._last_faces
+        self._thumbnail, self._last_rgb, self._last_faces = thumbnail, frame.rgb, faces
+        return faces
 
     def close(self) -> None:
         """Free the last picture. The nets stay loaded for the next finder of this process."""
@@ -119,22 +140,58 @@ class FaceFinder:
     ) -> None:
         self.close()
 
-    def _search(self, rgb: NDArray[np.uint8], is_sweep: bool) -> list[Face]:
-        """Find the largest faces of a picture and read their landmarks."""
+    def _follow(self, frame: Frame, known: list[Face]) -> list[Face]:
+        """Find faces of the last picture again, each near its place, and note which are lost and when."""
+        boxes = [face.box_px for face in known]
+        faces = self._keep_largest(self._read(frame.rgb, boxes), [])
+        lost = [box for box in boxes if all(box_iou(box, face.box_px) < _FOLLOWED_IOU for face in faces)]
+        self._lost = [(time_s, box) for time_s, box in self._lost if frame.time_s - time_s < _SEEK_S]
+        self._lost = [*self._lost, *((frame.time_s, box) for box in lost)][-self._num_faces :]
+        return faces
+
+    def _choose_fine_crops(self, frame: Frame, thumbnail: NDArray[np.float32]) -> list[Crop]:
+        """Choose the squares in which to look for small faces: those that have changed since the last time."""
+        crops, before = make_fine_crops(frame.width_px, frame.height_px), self._swept
+        self._last_sweep_s, self._swept = frame.time_s, thumbnail
+        if before is None or _is_due(self._last_full_sweep_s, frame.time_s, _FULL_SWEEP_S):
+            self._last_full_sweep_s = frame.time_s
+            return crops
+        rows, columns = np.nonzero(np.abs(thumbnail - before) > _CHANGE)
+        y, x = ((at + 0.5) / count for at, count in zip((rows, columns), thumbnail.shape, strict=True))
+        y, x = y * frame.height_px, x * frame.width_px
+        return [c for c in crops if ((c.left <= x) & (x < c.right) & (c.top <= y) & (y < c.bottom)).any()]
+
+    def _search(self, rgb: NDArray[np.uint8], followed: list[Face], fine: list[Crop]) -> list[Face]:
+        """Find the largest faces of a picture and read the landmarks of those that are not followed already.
+
+        Args:
+            rgb: the picture.
+            followed: its faces that were read already.
+            fine: squares in which to look for small faces, too.
+        """
         height_px, width_px = rgb.shape[:2]
-        crops = make_coarse_crops(width_px, height_px)
-        if is_sweep:
-            crops += make_fine_crops(width_px, height_px)
-        crops += [crop_around(box, 4.0, width_px, height_px) for box in self._small]
-        boxes = suppress_overlaps(_find(rgb, crops))
-        faces: list[Face] = []
-        while boxes and len(faces) < self._num_faces:
-            count = self._num_faces - len(faces)
-            for face in self._read(rgb, boxes[:count]):
-                if all(box_iou(face.box_px, other.box_px) < SAME_FACE_IOU for other in faces):
-                    faces.append(face)
+        crops = [*make_coarse_crops(width_px, height_px), *fine]
+        crops += [crop_around(box, _LOST_CROP_SCALE, width_px, height_px) for _, box in self._lost]
+        faces = followed
+        boxes = [
+            box
+            for box in suppress_overlaps(_find(rgb, crops))
+            if all(box_iou(face.box_px, box) < SAME_FACE_IOU for face in followed)
+        ]
+        # A box is worth reading while there is room, or if it is wider than the smallest face.
+        while boxes and (len(faces) < self._num_faces or boxes[0][2] - boxes[0][0] > _width_px(faces[-1])):
+            count = max(1, self._num_faces - len(faces))
+            faces = self._keep_largest(self._read(rgb, boxes[:count]), faces)
             boxes = boxes[count:]
-        return sorted(faces, key=lambda face: -face.size_px)
+        return faces
+
+    def _keep_largest(self, read: list[Face], faces: list[Face]) -> list[Face]:
+        """Add faces that are not in the list already, and keep the largest, largest first."""
+        faces = list(faces)
+        for face in read:
+            if all(box_iou(face.box_px, other.box_px) < SAME_FACE_IOU for other in faces):
+                faces.append(face)
+        return sorted(faces, key=lambda face: -face.size_px)[: self._num_faces]
 
     def _read(self, rgb: NDArray[np.uint8], boxes: list[Box]) -> list[Face]:
         """Read the landmarks of the faces in some boxes; boxes with no face in the close crop are skipped."""
@@ -156,13 +213,23 @@ class FaceFinder:
             for i, points, present in zip(left, landmarks, presence, strict=True):
                 # The nets' origin is the corner of a pixel, ours is its centre.
                 points_px = points + np.array([crops[i].left - 0.5, crops[i].top - 0.5], np.float32)
-                if present > _READ_PRESENCE and box_iou(Face(points_px).box_px, boxes[i]) > 0.1:
+                if present > _READ_PRESENCE and box_iou(Face(points_px).box_px, boxes[i]) > _FOLLOWED_IOU:
                     read[i] = points_px
         order = sorted(read)
         if not self._blendshapes or not order:
             return [Face(read[i]) for i in order]
         shapes = read_blendshapes(np.stack([read[i] for i in order]))
         return [Face(read[i], some) for i, some in zip(order, shapes, strict=True)]
+
+
+def _is_due(last_s: float | None, time_s: float, interval_s: float) -> bool:
+    """Whether something is due again; a step back in time starts a new video."""
+    return last_s is None or not 0 < time_s - last_s < interval_s
+
+
+def _width_px(face: Face) -> float:
+    left, _, right, _ = face.box_px
+    return right - left
 
 
 def suppress_overlaps(found: list[tuple[float, Box]]) -> list[Box]:

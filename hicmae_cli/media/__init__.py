@@ -3,6 +3,7 @@
 from hicmae_cli.media.audio import read_audio, read_audio_blocks, read_audio_if_any
 from hicmae_cli.media.frames import Frame, read_frames, sample_frames
 from hicmae_cli.media.listing import MEDIA_SUFFIXES, PICTURE_SUFFIXES, SOUND_SUFFIXES, VIDEO_SUFFIXES, list_media
+from hicmae_cli.media.photographs import find_photograph_format, read_photograph
 from hicmae_cli.media.probe import MediaInfo, probe
 from hicmae_cli.media.seek import iterate_frames_at, read_frames_at, read_length_s
 from hicmae_cli.media.stills import Stills, read_stills
@@ -16,6 +17,7 @@ __all__ = [
     "Frame",
     "MediaInfo",
     "Stills",
+    "find_photograph_format",
     "iterate_frames_at",
     "list_media",
     "probe",
@@ -25,6 +27,7 @@ __all__ = [
     "read_frames",
     "read_frames_at",
     "read_length_s",
+    "read_photograph",
     "read_stills",
     "sample_frames",
     "write_video",

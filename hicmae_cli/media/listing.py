@@ -32,7 +32,9 @@ VIDEO_SUFFIXES: Final = frozenset(
 SOUND_SUFFIXES: Final = frozenset(
     (".aac", ".aif", ".aiff", ".flac", ".m4a", ".mka", ".mp3", ".oga", ".ogg", ".opus", ".wav", ".wma")
 )
-PICTURE_SUFFIXES: Final = frozenset((".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"))
+PICTURE_SUFFIXES: Final = frozenset(
+    (".avif", ".bmp", ".heic", ".heif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+)
 MEDIA_SUFFIXES: Final = VIDEO_SUFFIXES | SOUND_SUFFIXES
 
 

@@ -79,7 +79,7 @@ def open_media(path: MediaPath) -> Iterator[InputContainer]:
     Raises:
         MediaError: the file is missing, empty or not media, or has no audio and no video stream.
     """
-    with _open_source(path) as file:
+    with open_file(path) as file:
         head = file.read(4096).lstrip(b"\xef\xbb\xbf \t\r\n")
         file.seek(0)
         if head.startswith(LFS_START):
@@ -102,7 +102,12 @@ def open_media(path: MediaPath) -> Iterator[InputContainer]:
             yield container
 
 
-def _open_source(path: MediaPath) -> BinaryIO | StreamReader:
+def open_file(path: MediaPath) -> BinaryIO | StreamReader:
+    """Open a local file, or get a new reader of a stream.
+
+    Raises:
+        MediaError: the file is missing, empty, not a regular file, or not readable.
+    """
     if isinstance(path, ByteStream):
         return path.open()
     path = check_file(path)

@@ -10,19 +10,17 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image
 
-from hicmae_cli.errors import DiskError, MediaError
-from hicmae_cli.faces import Face, FaceDetector, align_face
+from hicmae_cli.errors import DiskError
+from hicmae_cli.faces import FaceDetector, align_face, detect_in_photograph
 from hicmae_cli.files import write_atomically
-from hicmae_cli.media import Frame
+from hicmae_cli.media import find_photograph_format, read_photograph
 from hicmae_cli.model_input import FACE_SIZE_PX
 from hicmae_cli.preparing.measuring import ClipFacts, UnusableError
 
 _JPEG_SUFFIXES: Final = (".jpg", ".jpeg")
 _JPEG_QUALITY: Final = 95
-# A face that fills its picture is found in the middle of a wider one.
-_BORDER_SHARE: Final = 0.5
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,7 @@ def _find_face(
         as_it_is = form == ("JPEG" if source.suffix == ".jpg" else "PNG")
         return None if as_it_is else rgb, facts
     with make_detector() as detector:
-        faces = detector.detect(Frame(0.0, rgb)) or _search_wider(rgb, detector)
+        faces = detect_in_photograph(rgb, detector)
     if not faces:
         raise UnusableError("no face", f"{source.picture}: no face was found in the picture")
     largest = max(faces, key=lambda face: face.size_px)
@@ -92,22 +90,8 @@ def _find_face(
     return align_face(rgb, largest.landmarks_px), found
 
 
-def _search_wider(rgb: NDArray[np.uint8], detector: FaceDetector) -> list[Face]:
-    """Find faces in a picture with a black border around it; places are those in the picture itself."""
-    down, right = (round(_BORDER_SHARE * side_px) for side_px in rgb.shape[:2])
-    wider = np.pad(rgb, ((down, down), (right, right), (0, 0)))
-    offset = np.array([right, down], np.float32)
-    return [Face(face.landmarks_px - offset) for face in detector.detect(Frame(0.0, wider))]
-
-
 def _read_picture(path: Path) -> tuple[NDArray[np.uint8], str]:
     """Return the pixels (H, W, 3), upright, and the format of the file."""
     if not path.exists():
         raise UnusableError("missing", f"{path}: no such file; check the path")
-    try:
-        with Image.open(path) as image:
-            # A crop has no camera that could have been turned; its file is copied without looking at the note.
-            upright = image if image.size == (FACE_SIZE_PX, FACE_SIZE_PX) else ImageOps.exif_transpose(image)
-            return np.asarray(upright.convert("RGB")), image.format or ""
-    except (OSError, EOFError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise MediaError(f"{path}: cannot be read as an image: {error}") from error
+    return read_photograph(path), find_photograph_format(path) or ""

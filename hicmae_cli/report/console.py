@@ -151,6 +151,8 @@ def render_file(
 ) -> RenderableType:
     """Draw the table of people, their timelines and the legend, in a frame with the file's name.
 
+    A photograph has no timeline.
+
     Args:
         file: a result with tracks.
         info: the weight's metadata.
@@ -158,13 +160,10 @@ def render_file(
         settings: of the prediction; they say how to make the timelines.
     """
     roomy = width >= _ROOMY_CELLS
-    timelines = make_timelines(file, settings)
-    parts: list[RenderableType] = [_people(file, info, bar_cells=10 if roomy else 5, roomy=roomy), Text()]
-    parts += (
-        _values_over_time(timelines, info, width - 6)
-        if info.task != "classification"
-        else _labels_over_time(timelines, info, width - 6)
-    )
+    parts: list[RenderableType] = [_people(file, info, bar_cells=10 if roomy else 5, roomy=roomy)]
+    if not file.is_photograph:
+        over_time = _values_over_time if info.task != "classification" else _labels_over_time
+        parts += [Text(), *over_time(make_timelines(file, settings), info, width - 6)]
     if file.message:
         parts += [Text(one_line(f"note: {file.message}"), style="dim")]
     title = Text.assemble((one_line(file.path.name), "bold"), "  ", (_facts(file), "dim"))
@@ -175,6 +174,7 @@ def _facts(file: FileResult) -> str:
     main = file.main_track
     assert main is not None, "only called for a file with tracks"
     facts = [f"{file.duration_s:.1f} s"] if file.duration_s else []
+    facts += ["photograph"] if file.is_photograph else []
     facts += [f"{file.fps:.2f} frames/s"] if file.fps else []
     return " · ".join([*facts, main.modality.replace("av", "audio + video")])
 

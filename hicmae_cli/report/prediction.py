@@ -116,8 +116,8 @@ class Prediction:
     def to_frame(self) -> pandas.DataFrame:
         """Return a pandas table with one row per window of every track.
 
-        Columns: file, track, start_s, end_s, label (not for a regression), one for each label's probability or each
-        target's value, face_coverage, modality.
+        Columns: file, track, name (empty if unknown), start_s, end_s, label (not for a regression), one for each
+        label's probability or each target's value, face_coverage, modality.
 
         Raises:
             MissingDependencyError: pandas is not installed.
@@ -128,9 +128,9 @@ class Prediction:
             raise MissingDependencyError("to_frame needs pandas: pip install pandas") from error
         info = self.model.info
         label = ["label"] if info.task != "regression" else []
-        columns = ["file", "track", "start_s", "end_s", *label, *info.labels, "face_coverage", "modality"]
+        columns = ["file", "track", "name", "start_s", "end_s", *label, *info.labels, "face_coverage", "modality"]
         rows = [
-            [str(file.path), track.id, window.start_s, window.end_s, *(window.scores.label for _ in label)]
+            [str(file.path), track.id, track.name, window.start_s, window.end_s, *(window.scores.label for _ in label)]
             + [window.scores.by_name[name] for name in info.labels]
             + [window.face_coverage, window.modality]
             for file, track, window in self.windows()

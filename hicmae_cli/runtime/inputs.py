@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hicmae_cli.errors import SettingsError
-from hicmae_cli.media import list_media
+from hicmae_cli.media import MEDIA_SUFFIXES, PICTURE_SUFFIXES, list_media
 
 
 def find_inputs(arguments: Sequence[str]) -> tuple[list[Path], list[tuple[str, str]]]:
-    """Expand files, folders (their media files, also in subfolders) and patterns, without repeats.
+    """Expand files, folders (their videos, sounds and photographs, also in subfolders) and patterns, without repeats.
 
     A missing file that is named is kept: its prediction fails, and the others are done.
 
@@ -35,7 +35,7 @@ def find_inputs(arguments: Sequence[str]) -> tuple[list[Path], list[tuple[str, s
                 matches = sorted(map(Path, glob.glob(argument, recursive=True)))  # noqa: PTH207
             for match in matches:
                 if match.is_dir():
-                    listing = list_media(match)
+                    listing = list_media(match, MEDIA_SUFFIXES | PICTURE_SUFFIXES)
                     inside += sorted(listing.files + listing.links)
                     faults += [(name, f"{name}: {why}; the folder cannot be searched") for name, why in listing.unread]
                 else:
@@ -46,6 +46,6 @@ def find_inputs(arguments: Sequence[str]) -> tuple[list[Path], list[tuple[str, s
         if not matches:
             faults.append((argument, f"{argument}: no file matches this pattern"))
         elif not inside and not any(Path(name).is_relative_to(path) for name, _ in faults):
-            faults.append((argument, f"{argument}: no video or audio files in this folder"))
+            faults.append((argument, f"{argument}: no videos, sounds or photographs in this folder"))
         found.update(dict.fromkeys(inside))
     return list(found), faults

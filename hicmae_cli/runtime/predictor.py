@@ -1,15 +1,16 @@
-"""Videos and sounds in, emotions out: per person, over time."""
+"""Videos, sounds and photographs in, emotions out: per person, over time."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
 
 from hicmae_cli.errors import HicmaeError, SettingsError
 from hicmae_cli.faces import FaceDetector, FaceFinder
+from hicmae_cli.faces.people import Textures, name_people, read_people
 from hicmae_cli.media import MediaInfo
 from hicmae_cli.model_input import CLIP_FRAMES
 from hicmae_cli.runtime.engine import Engine, score_batches
@@ -40,9 +41,11 @@ class Predictor:
         engine: the model.
         settings: as given; ``modality`` is that of the weight if it was trained on one stream, and so is a window that
             was not given.
+        people: textures of photographs by name; empty if nobody is to be named.
 
     Raises:
-        SettingsError: the settings require a stream that the model was not trained on.
+        SettingsError: the settings require a stream that the model was not trained on, or photographs of people that
+            are not usable.
     """
 
     def __init__(
@@ -62,6 +65,9 @@ class Predictor:
                 )
             self.settings = replace(self.settings, modality=trained)
         self._detectors = detectors
+        self.people: Mapping[str, Textures] = {}
+        if self.settings.people is not None and self.settings.modality != "audio":
+            self.people = read_people(Path(self.settings.people), self.open_detector)
 
     def open_detector(self) -> AbstractContextManager[FaceDetector]:
         """Open a face finder.
@@ -69,13 +75,13 @@ class Predictor:
         Raises:
             MissingDependencyError: it, or a system library that it needs, cannot be loaded.
         """
-        return self._detectors(self.settings.faces)
+        return self._detectors(self.settings.max_faces)
 
     def predict(self, source: Source, on_seconds: OnSeconds = lambda _done_s, _total_s: None) -> FileResult:
         """Predict one input; a file or stream that cannot be read gives a result with status ``error``.
 
         Args:
-            source: a path, an open binary stream, or arrays; with video, sound or both.
+            source: a path, an open binary stream, or arrays; with video, sound or both, or a photograph.
             on_seconds: called with the progress.
 
         Raises:
@@ -105,13 +111,15 @@ def _predict_source(predictor: Predictor, source: OpenSource, info: MediaInfo, o
             windows[each.track].append(
                 Window(each.start_s, each.end_s, latest[each.track], coverage, each.modality, boxes)
             )
+    names = name_people(reader.people, predictor.people)
     tracks = []
     for track, found in sorted(windows.items()):
         tally = reader.tallies.get(track)
         coverage = tally.frames / reader.num_pictures if tally else 0.0
-        tracks.append(Track(track, tuple(found), coverage, tally.size_px if tally else 0.0))
-    status, message = _judge(reader, info, predictor.settings, tuple(tracks))
-    duration_s: float | None = info.duration_s
+        size_px = tally.size_px if tally else 0.0
+        tracks.append(Track(track, tuple(found), coverage, size_px, names.get(track, "")))
+    status, message = _judge(reader, info, predictor.settings, tuple(tracks), is_photograph=source.is_photograph)
+    duration_s = None if source.is_photograph else info.duration_s
     fps = float(info.fps) if info.fps else None
     if reader.uses_video and (doubt := reader.doubt_length()):
         message = "; ".join(filter(None, (message, doubt)))
@@ -125,6 +133,7 @@ def _predict_source(predictor: Predictor, source: OpenSource, info: MediaInfo, o
         tuple(tracks),
         width_px=info.width_px or None,
         height_px=info.height_px or None,
+        is_photograph=source.is_photograph,
     )
 
 
@@ -138,7 +147,7 @@ def _score_inputs(engine: Engine, inputs: Sequence[WindowInput]) -> dict[int, Sc
 
 
 def _judge(
-    reader: WindowReader, info: MediaInfo, settings: PredictSettings, tracks: tuple[Track, ...]
+    reader: WindowReader, info: MediaInfo, settings: PredictSettings, tracks: tuple[Track, ...], *, is_photograph: bool
 ) -> tuple[str, str]:
     """Return the status, and the message that explains it."""
     notes = list(info.warnings)
@@ -146,14 +155,14 @@ def _judge(
     no_face = reader.uses_video and (
         not reader.tallies or (bool(tracks) and all(track.id == VOICE_TRACK for track in tracks))
     )
-    if reader.is_short:
+    if reader.is_short and not is_photograph:
         repeated = ": the last frame was repeated" if reader.uses_video else ""
         notes.append(f"shorter than a window of {settings.step_s * CLIP_FRAMES:g} s{repeated}")
     if silent and settings.modality == "av":
         notes.append("the sound is silent, but modality='av' requires it; try modality='auto'")
     elif silent:
         notes.append("the sound is silent" + (": only the face was used" if tracks else ""))
-    elif info.has_video and not info.has_audio and settings.modality == "auto" and tracks:
+    elif info.has_video and not info.has_audio and settings.modality == "auto" and tracks and not is_photograph:
         notes.append("no audio track: only the face was used")
     if no_face:
         notes.insert(0, "no face was found" + (": only the sound was used" if tracks else ""))

@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 from hicmae_cli.clips import Clip, compute_log_mel
 from hicmae_cli.clips.log_mel import MIN_SAMPLES
+from hicmae_cli.clips.stills import animate_still
 from hicmae_cli.errors import MediaError
-from hicmae_cli.faces import Face, FaceDetector, TrackLinker, align_face
+from hicmae_cli.faces import Face, FaceDetector, TrackLinker, align_face, detect_in_photograph
+from hicmae_cli.faces.linker import SeenPerson
 from hicmae_cli.media import MediaInfo
 from hicmae_cli.model_input import CLIP_FRAMES, FRAME_STEP_S, WINDOW_S
 from hicmae_cli.runtime.results import VOICE_TRACK, FaceBox
@@ -37,6 +39,7 @@ class WindowInput:
         end_s: its end.
         person: the person's faces; None for the sound alone.
         mel: the log-mel (256, 128) of the window; None without sound.
+        is_still: whether the faces are one photograph, which reaches the model as a still that moves.
         is_repeated: whether the person's last window had the same input, so that the model gives the same output: a
             picture that stays on display for an hour costs no more than one of a second.
     """
@@ -45,6 +48,7 @@ class WindowInput:
     end_s: float
     person: WindowFaces | None
     mel: NDArray[np.float32] | None
+    is_still: bool = False
     is_repeated: bool = False
 
     @property
@@ -62,6 +66,8 @@ class WindowInput:
     @property
     def clip(self) -> Clip:
         """The input itself."""
+        if self.is_still and self.person is not None:
+            return Clip(animate_still(self.person.faces[0]), self.mel)
         return Clip(None if self.person is None else self.person.faces, self.mel)
 
     def equals(self, other: WindowInput | None) -> bool:
@@ -76,7 +82,8 @@ class WindowInput:
 class WindowReader:
     """Reads one input; iterating over it yields the inputs of every person in each window.
 
-    Times are on the input's clock. Moment k of the sampling grid is at ``start_s + k * step_s``.
+    Times are on the input's clock. Moment k of the sampling grid is at ``start_s + k * step_s``. A photograph is one
+    moment, whatever part of an input the settings want.
 
     Args:
         source: the input.
@@ -106,6 +113,8 @@ class WindowReader:
     ) -> None:
         _require_streams(source.path, info, settings.modality)
         self._source, self._info, self._open_detector, self._on_seconds = source, info, open_detector, on_seconds
+        if source.is_photograph:
+            settings = replace(settings, start_s=0.0, end_s=None)
         self._settings = settings
         # In training, a window longer than the model's input gave it the sound from its start.
         self._is_centred = settings.step_s != trained_step_s
@@ -114,11 +123,12 @@ class WindowReader:
         self._start_s = max(settings.start_s, source.start_s)
         self._limit_s = math.inf if settings.end_s is None else settings.end_s
         self._end_s = min(info.duration_s, self._limit_s)
-        if settings.start_s >= info.duration_s:
+        if settings.start_s >= info.duration_s and not source.is_photograph:
             raise MediaError(
                 f"{source.path}: start_s={settings.start_s!r} is after its end; it has {info.duration_s:.1f} seconds"
             )
         self._sound = SlidingSound(source.sound()) if self._uses_audio else None
+        self._linker = TrackLinker()
         self._assembler = WindowAssembler(settings.hop_frames)
         self._latest: dict[int, WindowInput] = {}
         self.num_pictures = 0
@@ -136,6 +146,11 @@ class WindowReader:
     def tallies(self) -> Mapping[int, TrackTally]:
         """Counts of each person, by track."""
         return self._assembler.tallies
+
+    @property
+    def people(self) -> Mapping[int, SeenPerson]:
+        """What is remembered of each person, by track."""
+        return self._linker.people
 
     @property
     def is_short(self) -> bool:
@@ -177,7 +192,6 @@ class WindowReader:
 
     def _sample_faces(self) -> Iterator[dict[int, SampledFace]]:
         """Yield the faces by track at every step of the sampling grid."""
-        linker = TrackLinker()
         found: list[Face] = []
         crops: dict[int, NDArray[np.uint8]] = {}
         picture = 0
@@ -185,8 +199,10 @@ class WindowReader:
             for frame in self._source.frames(self._settings.step_s, self._start_s):
                 if frame.time_s >= self._limit_s - 1e-6:
                     return
-                previous, found = found, detector.detect(frame)
-                linked = linker.update(frame, found)
+                is_photograph = self._source.is_photograph
+                previous = found
+                found = detect_in_photograph(frame.rgb, detector) if is_photograph else detector.detect(frame)
+                linked = self._linker.update(frame, found)
                 if found is not previous:  # a detector repeats its list for a picture that stays on display
                     picture += 1
                     crops = {track: align_face(frame.rgb, face.landmarks_px) for track, face in linked}
@@ -204,11 +220,13 @@ class WindowReader:
         people: list[WindowFaces | None] = [
             person for person in moments.people if settings.modality != "av" or mel is not None
         ]
+        if settings.faces == "largest":
+            people = sorted(people, key=lambda person: person.size_px if person else 0.0)[-1:]
         if settings.modality in ("auto", "audio") and not people and mel is not None:
             people = [None]
         inputs = []
         for person in people:
-            made = WindowInput(start_s, end_s, person, mel)
+            made = WindowInput(start_s, end_s, person, mel, self._source.is_photograph)
             latest = self._latest.get(made.track)
             self._latest[made.track] = made
             inputs.append(replace(made, is_repeated=made.equals(latest)))

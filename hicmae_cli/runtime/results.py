@@ -253,13 +253,15 @@ class FileResult:
         path: the file; of an input without a file, a name for it.
         status: ``ok``, ``no-face`` or ``error``.
         message: what a reader should know; the cause of an error. It names Python parameters; see ``errors.py``.
-        duration_s: length of the input; None if it is unknown.
+        duration_s: length of the input; None if it is unknown, and for a photograph.
         fps: mean frame rate; None if it is unknown or there is no video.
         tracks: the people, and the sound without a face.
         size_bytes: size of the file; None if it was not read to its end.
         sha256: hash of the file in hexadecimal; None if it was not read to its end.
         width_px: width of the upright picture with square pixels; None without video.
         height_px: its height; None without video.
+        is_photograph: whether it is one picture without a clock. Each person then has one window, from 0 to one step
+            of the sampling grid.
     """
 
     path: Path
@@ -272,6 +274,7 @@ class FileResult:
     sha256: str | None = None
     width_px: int | None = None
     height_px: int | None = None
+    is_photograph: bool = False
 
     @property
     def failed(self) -> bool:
@@ -288,6 +291,7 @@ class FileResult:
         main = self.main_track
         return {
             "path": str(self.path),
+            "photograph": self.is_photograph,
             "status": self.status,
             "message": self.message,
             "duration_s": self.duration_s if self.duration_s is None else round(self.duration_s, 3),
@@ -320,6 +324,7 @@ class FileResult:
                 sha256=fields.get("sha256"),
                 width_px=fields.get("width_px"),
                 height_px=fields.get("height_px"),
+                is_photograph=bool(fields.get("photograph", False)),
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"expected the result of a file: {type(error).__name__} {error}") from error

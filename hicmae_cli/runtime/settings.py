@@ -15,6 +15,9 @@ _CHOICES: Final = ("auto", *MODALITIES)
 _HOPS: Final = 4
 """Four windows cover every moment: an average over fewer changes more with the frame rate."""
 _LONGEST_SMOOTHING_S: Final = 3600
+MAX_FACES: Final = 100
+"""Most people that ``faces='all'`` follows at once; each takes 1.3 MB while in view."""
+_MAX_NUMBER: Final = 32
 _JSON_NAMES: Final = {"faces": "max_faces"}  # keys of the JSON document that differ from the parameter
 
 
@@ -27,11 +30,14 @@ class PredictSettings:
         window_s: length of a window in seconds; None for that of the weight's training, usually 2.56 s.
         hop_s: time between the starts of two windows, rounded to the sampling grid of window / 16; None for a quarter
             of the window of the weight's training, usually 0.64 s.
-        faces: largest number of people to follow at once.
+        faces: largest number of people to follow at once; ``all`` for everybody (up to ``MAX_FACES``); ``largest`` to
+            follow them, but to predict in each window only the person with the largest face.
         start_s: where in the input to start.
         end_s: where to stop; None for its end.
         smooth_s: width of a centred mean over the windows of a timeline, in seconds; 0 for none.
         abstain: smallest probability of a label in a timeline; an instant below it has no label.
+        people: folder with photographs of people, ``NAME.jpg`` or ``NAME/*.jpg``, after which tracks are named; None to
+            name nobody. See ``faces.people.read_people``.
 
     Raises:
         SettingsError: a value out of range.
@@ -40,11 +46,12 @@ class PredictSettings:
     modality: str = "auto"
     window_s: float | None = None
     hop_s: float | None = None
-    faces: int = 4
+    faces: int | str = 4
     start_s: float = 0.0
     end_s: float | None = None
     smooth_s: float = 0.0
     abstain: float = 0.0
+    people: str | None = None
 
     def __post_init__(self) -> None:
         if self.modality not in _CHOICES:
@@ -56,8 +63,10 @@ class PredictSettings:
             raise SettingsError(
                 f"hop_s={self.hop_s!r}: expected more than 0 and at most the window, {longest_s} seconds"
             )
-        if not 1 <= self.faces <= 32:
-            raise SettingsError(f"faces={self.faces!r}: expected 1 to 32")
+        if self.faces not in ("all", "largest") and not (
+            isinstance(self.faces, int) and 1 <= self.faces <= _MAX_NUMBER
+        ):
+            raise SettingsError(f"faces={self.faces!r}: expected 1 to {_MAX_NUMBER}, all or largest")
         if not 0 <= self.start_s < math.inf:
             raise SettingsError(f"start_s={self.start_s!r}: expected 0 seconds or more")
         if self.end_s is not None and not self.start_s < self.end_s < math.inf:
@@ -105,6 +114,11 @@ class PredictSettings:
             smooth_s=self.smooth_s if smooth_s is None else smooth_s,
             abstain=self.abstain if abstain is None else abstain,
         )
+
+    @property
+    def max_faces(self) -> int:
+        """Largest number of faces to find in a picture."""
+        return self.faces if isinstance(self.faces, int) else MAX_FACES
 
     @property
     def step_s(self) -> float:

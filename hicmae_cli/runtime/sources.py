@@ -1,4 +1,4 @@
-"""Inputs of a prediction: a file, an open stream, or arrays. `open_source` gives all of them the same methods."""
+"""Inputs of a prediction: a recording, a photograph, or arrays. `open_source` gives all of them the same methods."""
 
 from __future__ import annotations
 
@@ -9,7 +9,15 @@ from typing import Any, BinaryIO, Protocol, TypeAlias, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from hicmae_cli.media import Frame, MediaInfo, probe, read_audio_blocks, sample_frames
+from hicmae_cli.media import (
+    Frame,
+    MediaInfo,
+    find_photograph_format,
+    probe,
+    read_audio_blocks,
+    read_photograph,
+    sample_frames,
+)
 from hicmae_cli.media.arrays import PictureArray, SoundArray
 from hicmae_cli.media.frames import sample_pictures
 from hicmae_cli.media.streams import ByteStream
@@ -43,10 +51,12 @@ class OpenSource(Protocol):
     Attributes:
         path: the file, or a name in its place.
         start_s: time of the first picture or sample.
+        is_photograph: whether it is one picture without a clock.
     """
 
     path: Path
     start_s: float
+    is_photograph: bool
 
     def probe(self, on_packet: Callable[[], None]) -> MediaInfo:
         """Measure the input; see ``media.probe``."""
@@ -69,6 +79,7 @@ class MediaSource:
     """
 
     start_s = 0.0
+    is_photograph = False
 
     def __init__(self, file: Path | ByteStream) -> None:
         self.path = Path(str(file))
@@ -87,6 +98,37 @@ class MediaSource:
         return read_audio_blocks(self._file)
 
 
+class Photograph:
+    """A picture without a clock and without sound. It is read when it is probed.
+
+    Args:
+        file: the file, or a stream with the content of one.
+    """
+
+    start_s = 0.0
+    is_photograph = True
+
+    def __init__(self, file: Path | ByteStream) -> None:
+        self.path = Path(str(file))
+        self._file = file
+        self._rgb: NDArray[np.uint8] | None = None
+
+    def probe(self, on_packet: Callable[[], None]) -> MediaInfo:
+        """Measure the input; its length is 0."""
+        on_packet()
+        self._rgb = read_photograph(self._file)
+        height_px, width_px = self._rgb.shape[:2]
+        return MediaInfo(self.path, 0.0, has_video=True, has_audio=False, width_px=width_px, height_px=height_px)
+
+    def frames(self, step_s: float, start_s: float) -> Iterator[Frame]:
+        """Yield the picture."""
+        yield Frame(0.0, read_photograph(self._file) if self._rgb is None else self._rgb)
+
+    def sound(self) -> Iterator[NDArray[np.float32]]:
+        """Yield nothing."""
+        return iter(())
+
+
 class ArraySource:
     """Arrays; see `Arrays`.
 
@@ -96,6 +138,8 @@ class ArraySource:
     Raises:
         ValueError: an unknown key, an array without its times or rate, or arrays of other shapes or types.
     """
+
+    is_photograph = False
 
     def __init__(self, arrays: Arrays) -> None:
         if unknown := arrays.keys() - Arrays.__annotations__.keys():
@@ -141,14 +185,18 @@ def open_source(source: Source) -> OpenSource:
     """Prepare to read an input.
 
     Raises:
-        MediaError: a stream that cannot be read.
+        MediaError: a file or stream that cannot be read.
         ValueError: arrays of other shapes or types.
         TypeError: something else than a path, a stream or arrays.
     """
     if isinstance(source, str | Path):
-        return MediaSource(Path(source))
+        return _open_media(Path(source))
     if isinstance(source, dict):
         return ArraySource(source)
     if hasattr(source, "read"):
-        return MediaSource(ByteStream(source))
+        return _open_media(ByteStream(source))
     raise TypeError(f"expected a path, a binary stream or a dict of arrays, got {type(source).__name__}")
+
+
+def _open_media(file: Path | ByteStream) -> OpenSource:
+    return MediaSource(file) if find_photograph_format(file) is None else Photograph(file)

@@ -58,6 +58,11 @@ class WindowFaces:
         return tuple(face.box for face in self.sampled[: self.num_moments] if face is not None)
 
     @property
+    def size_px(self) -> float:
+        """Mean size of the face where it is seen."""
+        return sum(box.size_px for box in self.boxes) / len(self.boxes)
+
+    @property
     def coverage(self) -> float:
         """Share of the window's moments with the face."""
         return len(self.boxes) / self.num_moments

@@ -98,7 +98,7 @@ def test_what_gives_no_file_does_not_keep_the_rest_from_being_judged(
     run = hicmae("predict", "empty", "odd*", "take[1].mp4", "--json")
     assert run.code == 1
     assert [file["status"] for file in run.document["files"]] == ["ok", "error", "error"]
-    assert "empty: no video or audio files in this folder" in run.err
+    assert "empty: no videos, sounds or photographs in this folder" in run.err
     assert "take[1].mp4: no file matches this pattern" in run.err
     assert "1 of 3 files done, 2 failed" in run.err
     shown = hicmae("predict", "odd*")

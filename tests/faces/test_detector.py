@@ -104,15 +104,66 @@ def test_landmarks_and_crops(detector: FaceFinder, pictures: list[Frame]) -> Non
     assert ys[0] < ys[1] < ys[2]
 
 
-def test_landmarks_do_not_depend_on_other_frames(pictures: list[Frame]) -> None:
-    with FaceFinder() as fresh:
-        alone = fresh.detect(pictures[60])
+def test_landmarks_hardly_depend_on_other_frames(pictures: list[Frame]) -> None:
+    """A face that is followed is read in a crop around its last place; its landmarks stay where they are."""
     with FaceFinder() as used:
         for frame in pictures[50:60]:
             used.detect(frame)
-        after_others = used.detect(pictures[60])
-    for first, second in zip(alone, after_others, strict=True):
-        assert np.array_equal(first.landmarks_px, second.landmarks_px)
+            with FaceFinder() as fresh:
+                alone = fresh.detect(frame)
+            for first, second in zip(alone, used.detect(frame), strict=True):
+                offset_px = np.linalg.norm(first.landmarks_px - second.landmarks_px, axis=1)
+                assert offset_px.mean() < 0.01 * first.size_px
+
+
+def count_crops(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Number of crops that each search or look at known places takes."""
+    searched: list[int] = []
+
+    def count_and_find(views: Sequence[NDArray[np.uint8]], *limits: float) -> list[list[Found]]:
+        searched.append(len(views))
+        return find_faces(views, *limits)
+
+    monkeypatch.setattr(detector_module, "find_faces", count_and_find)
+    return searched
+
+
+def test_faces_that_are_followed_need_no_search(pictures: list[Frame], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of pictures 0.08 s apart, every sixth is searched; in the others, two close crops are enough."""
+    searched = count_crops(monkeypatch)
+    calls = []
+    with FaceFinder() as finder:
+        for frame in pictures[40:64]:
+            before = len(searched)
+            assert len(finder.detect(frame)) == 2
+            calls.append(searched[before:])
+    assert sum(len(some) > 1 for some in calls) <= 6
+    assert all(some[0] == 2 for some in calls[1:])
+
+
+def test_a_cut_a_newcomer_and_a_lost_face_are_searched_for(pictures: list[Frame]) -> None:
+    blank = np.full_like(pictures[50].rgb, 90)
+    left = pictures[50].rgb.copy()
+    left[:, 140:] = 90
+    with FaceFinder() as finder:
+        assert [len(finder.detect(Frame(0.16 * i, left))) for i in range(2)] == [1, 1]
+        # Somebody else appears beside the one who is followed: within half a second.
+        found = [len(finder.detect(Frame(0.32 + 0.16 * i, pictures[50 + i].rgb))) for i in range(4)]
+        assert found[-1] == 2
+        assert finder.detect(Frame(1.0, blank)) == []
+        assert len(finder.detect(Frame(1.2, pictures[50].rgb))) == 2
+        moved = np.roll(pictures[50].rgb, 90, axis=1)
+        assert len(finder.detect(Frame(1.4, moved))) == len(finder.detect(Frame(0.0, moved)))
+
+
+def test_a_larger_newcomer_takes_the_place_of_the_one_followed(pictures: list[Frame]) -> None:
+    left = pictures[50].rgb.copy()
+    left[:, 140:] = 90
+    with FaceFinder(num_faces=1) as finder:
+        (alone,) = finder.detect(Frame(0.0, left))
+        faces = [finder.detect(Frame(0.16 * (1 + i), pictures[50].rgb.copy())) for i in range(4)]
+    assert alone.centre_px[0] < 140 < faces[-1][0].centre_px[0]
+    assert all(len(some) == 1 for some in faces)
 
 
 @pytest.mark.parametrize("times", [1.5, 2.0, 3.0])
@@ -237,13 +288,7 @@ def test_a_face_in_a_picture_beyond_what_cv2_takes(detector: FaceFinder, picture
 
 
 def test_a_picture_that_stays_is_searched_once(pictures: list[Frame], monkeypatch: pytest.MonkeyPatch) -> None:
-    searched: list[int] = []
-
-    def count_and_find(views: Sequence[NDArray[np.uint8]], *limits: float) -> list[list[Found]]:
-        searched.append(len(views))
-        return find_faces(views, *limits)
-
-    monkeypatch.setattr(detector_module, "find_faces", count_and_find)
+    searched = count_crops(monkeypatch)
     rgb = pictures[50].rgb
     with FaceFinder() as finder:
         first = finder.detect(Frame(0.0, rgb))
@@ -252,7 +297,7 @@ def test_a_picture_that_stays_is_searched_once(pictures: list[Frame], monkeypatc
             assert finder.detect(Frame(i * STEP_S, rgb)) is first
         assert len(searched) == count
         finder.detect(Frame(16.0, rgb.copy()))
-        assert len(searched) == 2 * count
+        assert len(searched) > count
 
 
 def test_a_picture_that_stays_is_searched_for_small_faces_too(pictures: list[Frame]) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from hicmae_cli.faces import Face, FaceFinder, TrackLinker
 from hicmae_cli.media import Frame, read_frames
 from tests.faces.fake import FakeDetector, FakeFace, fake_face
+from tests.faces.test_texture import portrait as textured
 
 SAMPLE = Path(__file__).parents[2] / "docs/assets/speech_sample.mp4"
 Cut = Callable[[Frame], NDArray[np.uint8]]
@@ -86,6 +87,51 @@ def test_a_long_absence_is_bridged_by_looks() -> None:
     before, after = FakeFace(0, 2, (100, 100), 80), FakeFace(12, 20, (350, 200), 90)
     seen = [ids for ids in _ids([(1, before), (1, after)], 14) if ids]
     assert seen == [[1]] * len(seen)
+
+
+@pytest.mark.parametrize("gain", [np.array([0.55]), np.array([1.1, 1.0, 0.7])], ids=["darker", "warmer"])
+def test_an_absence_is_bridged_in_other_light(gain: NDArray[np.float64]) -> None:
+    """The first person leaves for three seconds and comes back when the light has changed; another one does not."""
+
+    def shoot(time_s: float, seed: int, light: NDArray[np.float64]) -> tuple[Frame, list[Face]]:
+        picture = np.full((480, 640, 3), 110, np.uint8)
+        picture[160:320, 240:400] = textured(seed)
+        return Frame(time_s, (picture * light).clip(0, 255).astype(np.uint8)), [fake_face((319.5, 239.5), 160)]
+
+    for seed, same in ((1, True), (2, False)):
+        linker = TrackLinker()
+        for index in range(5):
+            linker.update(*shoot(0.16 * index, 1, np.array([1.0])))
+        linker.update(Frame(2.0, np.full((480, 640, 3), 110, np.uint8)), [])
+        ((person, _),) = linker.update(*shoot(4.0, seed, gain))
+        assert (person == 1) == same
+
+
+def test_a_covered_face_keeps_its_id_and_is_not_remembered() -> None:
+    """Of two people who cross, the one behind shows half of a face, and half of somebody else's."""
+    stage, linker = _Stage(), TrackLinker()
+    people = [(1, FakeFace(0, 9, (100, 150), 80)), (2, FakeFace(0, 9, (300, 150), 80))]
+    for index in range(3):
+        linker.update(*stage.frame(0.16 * index, people))
+    looks = len(linker._people[0].looks)
+    crossing = [(1, FakeFace(0, 9, (122, 150), 80)), (2, FakeFace(0, 9, (156, 150), 80))]
+    frame, faces = stage.frame(0.48, crossing)
+    # The person on the right has come a long way since the last picture: only the one on the left is in place.
+    assert next(number for number, _ in linker.update(frame, faces)) == 1
+    assert len(linker._people[0].looks) == looks
+
+
+def test_it_tells_who_was_seen_and_who_met() -> None:
+    stage, linker = _Stage(), TrackLinker()
+    people = [
+        (1, FakeFace(0, 9, (100, 100), 80)),
+        (2, FakeFace(0, 1, (300, 150), 90)),
+        (3, FakeFace(3, 9, (300, 150), 90)),
+    ]
+    for index in range(25):
+        linker.update(*stage.frame(0.16 * index, people))
+    assert {number: set(person.met) for number, person in linker.people.items()} == {1: {2, 3}, 2: {1}, 3: {1}}
+    assert all(1 <= len(person.textures) <= 12 for person in linker.people.values())
 
 
 def test_a_newcomer_in_an_old_place_is_new() -> None:

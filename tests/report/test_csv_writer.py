@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -32,17 +33,17 @@ def test_the_table_has_a_row_per_window_of_every_track() -> None:
 
 def test_a_regression_has_a_column_per_target_and_no_label() -> None:
     assert windows_csv(regression()).splitlines() == [
-        "path,track,start_s,end_s,face_coverage,modality,arousal,valence",
-        "a.mp4,1,0.0,4.0,1.0,av,-1.5,0.25",
-        "a.mp4,1,4.0,8.0,1.0,av,12.25,0.25",
+        "path,track,name,start_s,end_s,face_coverage,modality,arousal,valence",
+        "a.mp4,1,,0.0,4.0,1.0,av,-1.5,0.25",
+        "a.mp4,1,,4.0,8.0,1.0,av,12.25,0.25",
     ]
 
 
 def test_a_set_has_a_joined_label_and_its_probabilities() -> None:
     assert windows_csv(blends()).splitlines() == [
-        "path,track,start_s,end_s,label,face_coverage,modality,anger,fear,sadness",
-        "a.mp4,1,0.0,4.0,anger+fear,1.0,av,0.75,1.0,0.25",
-        "a.mp4,1,4.0,8.0,fear,1.0,av,0.375,0.75,0.0",
+        "path,track,name,start_s,end_s,label,face_coverage,modality,anger,fear,sadness",
+        "a.mp4,1,,0.0,4.0,anger+fear,1.0,av,0.75,1.0,0.25",
+        "a.mp4,1,,4.0,8.0,fear,1.0,av,0.375,0.75,0.0",
     ]
 
 
@@ -55,10 +56,16 @@ def test_a_file_name_stays_in_its_cell(name: str, tmp_path: Path) -> None:
 
 def test_a_table_of_nothing_is_its_header() -> None:
     assert windows_csv(prediction()).splitlines() == [
-        "path,track,start_s,end_s,label,face_coverage,modality,anger,happiness,neutral"
+        "path,track,name,start_s,end_s,label,face_coverage,modality,anger,happiness,neutral"
     ]
 
 
 def test_a_file_name_that_is_not_utf8_comes_out_as_it_is_on_disk(tmp_path: Path) -> None:
     write_csv(prediction(track(1), path="caf\udce9.mp4"), tmp_path / "a.csv")  # how Python writes the byte E9
     assert b"caf\xe9.mp4,1," in (tmp_path / "a.csv").read_bytes()
+
+
+def test_a_person_with_a_name_has_it_in_a_column() -> None:
+    named = replace(track(2), name='Anna "A", Lab')
+    rows = list(csv.DictReader(windows_csv(prediction(track(1), named)).splitlines()))
+    assert [(row["track"], row["name"]) for row in rows] == [("1", ""), ("2", 'Anna "A", Lab')]

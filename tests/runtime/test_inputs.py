@@ -34,8 +34,10 @@ def test_files_are_kept_in_the_order_given_whatever_their_names() -> None:
 
 def test_a_folder_gives_its_media_also_from_subfolders() -> None:
     touch("clips/b.MP4", "clips/a.wav", "clips/deep/er/c.mkv", "clips/notes.txt", "clips/deep/d.mp4.part")
+    touch("clips/e.JPG", "clips/deep/f.heic")
     Path("clips/folder.mp4").mkdir()
-    assert found("clips") == ["clips/a.wav", "clips/b.MP4", "clips/deep/er/c.mkv"]
+    names = ["a.wav", "b.MP4", "deep/er/c.mkv", "deep/f.heic", "e.JPG"]
+    assert found("clips") == [f"clips/{name}" for name in names]
 
 
 def test_patterns_give_sorted_files_also_across_folders() -> None:
@@ -75,8 +77,8 @@ def test_a_pattern_of_folders_gives_what_is_in_them() -> None:
 @pytest.mark.parametrize(
     ("argument", "said"),
     [
-        ("empty", "empty: no video or audio files in this folder"),
-        ("emp*", "emp*: no video or audio files in this folder"),
+        ("empty", "empty: no videos, sounds or photographs in this folder"),
+        ("emp*", "emp*: no videos, sounds or photographs in this folder"),
         ("*.mp4", "*.mp4: no file matches this pattern"),
     ],
 )

@@ -79,6 +79,15 @@ def test_equally_seen_people_are_ranked_by_size(tmp_path: Path) -> None:
     assert result.main_track.face_size_px == max(t.face_size_px for t in result.tracks)
 
 
+def test_only_the_largest_face_of_each_window_is_predicted(tmp_path: Path) -> None:
+    """The person on the right comes closer and leaves: no window is judged twice, and each person keeps the track."""
+    closer = FakeFace(2.56, 5.12, (96.0, 48.0), 60.0)
+    result = predict(write_clip(tmp_path / "a.mp4", 7.68), LEFT, closer, faces="largest", hop_s=2.56)
+    assert {track.id: starts(result, track.id) for track in result.tracks} == {1: [0.0, 5.12], 2: [2.56]}
+    both = predict(write_clip(tmp_path / "b.mp4", 7.68), LEFT, closer, faces="all", hop_s=2.56)
+    assert {track.id: starts(both, track.id) for track in both.tracks} == {1: [0.0, 2.56, 5.12], 2: [2.56]}
+
+
 def test_without_sound_the_face_decides(tmp_path: Path) -> None:
     result = predict(write_clip(tmp_path / "a.mp4", 3.0, loud=None, bright=255), LEFT)
     assert (result.status, result.tracks[0].modality) == ("ok", "video")

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from hicmae_cli.errors import SettingsError
-from hicmae_cli.runtime.settings import PredictSettings
+from hicmae_cli.runtime.settings import MAX_FACES, PredictSettings
 
 
 @pytest.mark.parametrize(
@@ -16,7 +16,8 @@ from hicmae_cli.runtime.settings import PredictSettings
         ({"hop_s": float("nan")}, "hop_s=nan: expected"),
         ({"window_s": 0.01}, "window_s=0.01: expected 0.16 to 60"),
         ({"modality": "smell"}, "modality='smell': expected one of auto, av, video, audio"),
-        ({"faces": 0}, "faces=0: expected 1 to 32"),
+        ({"faces": 0}, "faces=0: expected 1 to 32, all or largest"),
+        ({"faces": "both"}, "faces='both': expected 1 to 32, all or largest"),
         ({"start_s": -1.0}, "start_s=-1.0: expected 0 seconds or more"),
         ({"start_s": 2.0, "end_s": 2.0}, "end_s=2.0: expected more than the start, 2.0 seconds"),
         ({"end_s": float("inf")}, "end_s=inf: expected"),
@@ -39,6 +40,13 @@ def test_settings_come_back_from_json_under_the_names_of_the_schema() -> None:
     for added in ("start_s", "end_s", "smooth_s", "abstain"):  # which older documents lack
         del document[added]
     assert PredictSettings.from_dict(document) == PredictSettings("av", 5.12, 0.5, 2)
+
+
+@pytest.mark.parametrize(("faces", "found"), [(3, 3), ("all", MAX_FACES), ("largest", MAX_FACES)])
+def test_everybody_or_the_largest_is_a_word(faces: int | str, found: int) -> None:
+    settings = PredictSettings(faces=faces)
+    assert settings.max_faces == found
+    assert PredictSettings.from_dict(json.loads(json.dumps(settings.to_dict()))).faces == faces
 
 
 def test_a_window_shorter_than_the_usual_hop_needs_no_hop() -> None:

@@ -10,15 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hicmae_cli.clips import Clip, PreparedClip
+from hicmae_cli.clips.stills import animate_still
 from hicmae_cli.evaluation.degradations import DEGRADATIONS, Degrade
-from hicmae_cli.model_input import CLIP_FRAMES
 
 Samples = NDArray[np.float32]
 
 
 def make_face_clip(crop: NDArray[np.uint8]) -> Clip:
-    """Make the input of the model from a still (160, 160, 3): 16 equal frames without sound."""
-    return Clip(np.repeat(crop[None], CLIP_FRAMES, axis=0), None)
+    """Make the input of the model from a still (160, 160, 3): 16 frames that move a little, without sound."""
+    return Clip(animate_still(crop), None)
 
 
 def make_grey(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+from PIL import Image
 
+from hicmae_cli.clips import read_prepared_clip
 from hicmae_cli.evaluation.real_check.inputs import degrade_voice, make_face_clip, make_grey
 
 TIME_S = np.arange(16000) / 16000
@@ -16,11 +20,13 @@ def power(samples: np.ndarray) -> float:
     return float(np.mean(samples.astype(np.float64) ** 2))
 
 
-def test_a_still_is_sixteen_equal_frames() -> None:
+def test_a_still_moves_as_a_prepared_picture_does(tmp_path: Path) -> None:
     crop = np.random.default_rng(0).integers(0, 256, (160, 160, 3), np.uint8)
     clip = make_face_clip(crop)
-    assert clip.audio is None and clip.video is not None
-    assert all(np.array_equal(frame, crop) for frame in clip.video)
+    Image.fromarray(crop).save(tmp_path / "a.png")
+    prepared, _ = read_prepared_clip(tmp_path / "a.png", None).read_evaluation_clips(None)
+    assert clip.audio is None and clip.video is not None and prepared.video is not None
+    assert np.array_equal(clip.video, prepared.video)
 
 
 def test_grey_pictures_stay_and_colours_go() -> None:
