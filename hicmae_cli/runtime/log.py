@@ -146,8 +146,12 @@ class PredictionLog:
 
 
 def _facts(weights: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what two runs must share so that their results can be in one file."""
-    return {"weight": str(weights["name"]), "weight's sha256": weights["sha256"], **settings}
+    """Return what two runs must share so that their results can be in one file.
+
+    The smoothing and the smallest probability change timelines only, which are made from the results.
+    """
+    decisive = {name: value for name, value in settings.items() if name not in ("smooth_s", "abstain")}
+    return {"weight": str(weights["name"]), "weight's sha256": weights["sha256"], **decisive}
 
 
 @contextmanager

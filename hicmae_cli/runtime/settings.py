@@ -14,6 +14,7 @@ from hicmae_cli.model_input import CLIP_FRAMES, FRAME_STEP_S, WINDOW_S
 _CHOICES: Final = ("auto", *MODALITIES)
 _HOPS: Final = 4
 """Four windows cover every moment: an average over fewer changes more with the frame rate."""
+_LONGEST_SMOOTHING_S: Final = 3600
 _JSON_NAMES: Final = {"faces": "max_faces"}  # keys of the JSON document that differ from the parameter
 
 
@@ -29,6 +30,8 @@ class PredictSettings:
         faces: largest number of people to follow at once.
         start_s: where in the input to start.
         end_s: where to stop; None for its end.
+        smooth_s: width of a centred mean over the windows of a timeline, in seconds; 0 for none.
+        abstain: smallest probability of a label in a timeline; an instant below it has no label.
 
     Raises:
         SettingsError: a value out of range.
@@ -40,6 +43,8 @@ class PredictSettings:
     faces: int = 4
     start_s: float = 0.0
     end_s: float | None = None
+    smooth_s: float = 0.0
+    abstain: float = 0.0
 
     def __post_init__(self) -> None:
         if self.modality not in _CHOICES:
@@ -57,6 +62,10 @@ class PredictSettings:
             raise SettingsError(f"start_s={self.start_s!r}: expected 0 seconds or more")
         if self.end_s is not None and not self.start_s < self.end_s < math.inf:
             raise SettingsError(f"end_s={self.end_s!r}: expected more than the start, {self.start_s} seconds")
+        if not 0 <= self.smooth_s <= _LONGEST_SMOOTHING_S:
+            raise SettingsError(f"smooth_s={self.smooth_s!r}: expected 0 to {_LONGEST_SMOOTHING_S} seconds")
+        if not 0 <= self.abstain <= 1:
+            raise SettingsError(f"abstain={self.abstain!r}: expected a probability, 0 to 1")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the settings as in the JSON document, which has numbers for the window and the hop in any case."""
