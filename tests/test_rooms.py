@@ -38,7 +38,7 @@ ROOMS: dict[str, set[str]] = {
     "weights": {"models", "records"},
     "runtime": {"media", "faces", "clips", "weights", "models"},
     "tiers": set(),
-    "corpora": {"media", "clips", "recipes", "runtime", "tiers"},
+    "corpora": {"media", "clips", "recipes", "runtime", "tiers", "timeline"},
     "preparing": {"media", "faces", "clips", "corpora"},
     "puppets": {"media", "faces", "corpora", "preparing"},
     "timeline": {"runtime"},
@@ -78,6 +78,7 @@ ROOMS: dict[str, set[str]] = {
         "training",
     },
 }
+ROOMS["summaries"] = {"corpora", "report", "runtime", "timeline"}
 ROOMS["reruns"] = {"corpora", "records", "weights", "training", "training.pretraining", "training.finetuning"}
 ROOMS["embedding"] = {"clips", "models", "weights", "runtime", "corpora", "evaluation"}
 ROOMS["bench"] = set(ROOMS)

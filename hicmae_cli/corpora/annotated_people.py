@@ -17,7 +17,7 @@ from hicmae_cli.labels import canonical_label
 from hicmae_cli.tiers.interval import Interval
 
 if TYPE_CHECKING:
-    from hicmae_cli.runtime.results import FileResult
+    from hicmae_cli.runtime.results import FileResult, Track
 
 PREDICTIONS: Final = "predictions.json"
 _MAX_BYTES: Final = 2 << 30
@@ -33,17 +33,14 @@ class Person:
     Attributes:
         id: number of the track.
         name: the person's name; empty if unknown.
+        title: the name of its tier in a file that `hicmae predict` wrote: the person's name, or ``person 2``.
         places: where the face is, in order of time.
     """
 
     id: int
     name: str
+    title: str
     places: tuple[FacePlace, ...] = field(repr=False)
-
-    @property
-    def title(self) -> str:
-        """The name, or ``person 2``."""
-        return self.name or f"person {self.id}"
 
     def cut(self, start_s: float, end_s: float) -> tuple[FacePlace, ...]:
         """Return the places in and around a stretch of time."""
@@ -115,18 +112,20 @@ def _read_document(path: Path, size_bytes: int, mtime_ns: int) -> Any:
 def _read_result(fields: Any, document: Any) -> PredictedPeople:
     # It loads NumPy, which the catalogue does without.
     from hicmae_cli.runtime.results import FileResult
+    from hicmae_cli.timeline import name_tracks
 
     result = FileResult.from_dict(fields)
-    people = (Person(track.id, track.name, _list_places(result, index)) for index, track in enumerate(result.tracks))
+    titled = zip(result.tracks, name_tracks(result), strict=True)
+    people = (Person(track.id, track.name, title, _list_places(result, track)) for track, title in titled)
     labels = frozenset(canonical_label(str(label)) for label in document["weights"].get("labels", ()))
     return PredictedPeople(tuple(person for person in people if person.places), labels)
 
 
-def _list_places(result: FileResult, track: int) -> tuple[FacePlace, ...]:
+def _list_places(result: FileResult, track: Track) -> tuple[FacePlace, ...]:
     """List where a track's face is; windows overlap, so many boxes occur in several of them."""
     if not result.width_px or not result.height_px:
         return ()
-    boxes = {box.time_s: box for window in result.tracks[track].windows for box in window.boxes}
+    boxes = {box.time_s: box for window in track.windows for box in window.boxes}
     return tuple(
         (
             time_s,
