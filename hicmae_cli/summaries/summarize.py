@@ -121,6 +121,8 @@ def summarize(
     events: str | Path | None = None,
     groups: str | Path | None = None,
     baseline: str | None = None,
+    smooth_s: float | None = None,
+    abstain: float | None = None,
 ) -> Summary:
     """Summarize predictions per person and event, in a long table for mixed models.
 
@@ -131,9 +133,12 @@ def summarize(
         groups: CSV file with the columns ``person`` or ``file`` or both, and any others, which become columns.
         baseline: name of an event, or two times in seconds such as ``"0-10"``: adds the measure ``change``. An event
             that a named person has only in other files counts from there.
+        smooth_s: width in seconds of a centred mean over the windows, in place of that of the predictions.
+        abstain: smallest probability of a label, in place of that of the predictions.
 
     Raises:
-        SettingsError: no predictions, predictions that do not go together, or a baseline that is no event.
+        SettingsError: no predictions, predictions that do not go together, a baseline that is no event, or a number
+            out of range.
         ManifestError: a CSV file is malformed, or names a file or person without a prediction; names the line.
         HicmaeError: a document cannot be read.
     """
@@ -144,6 +149,7 @@ def summarize(
         if not loaded:
             raise SettingsError("expected predictions to summarize, got none")
         check_together(loaded, [f"prediction {number}" for number in range(1, len(loaded) + 1)])
+    loaded = [prediction.with_timeline(smooth_s, abstain) for prediction in loaded]
     files = [(file, prediction.settings) for prediction in loaded for file in prediction.files if not file.failed]
     if not files:
         raise SettingsError("none of the files has a prediction, so there is nothing to summarize")
