@@ -45,9 +45,7 @@ def report(
     whole = [each for each in chosen if not each.per_input]
     kept = [each for each in whole if (output / f"{WHOLE_CALL}{each.suffix}").resolve() == predictions.resolve()]
     for each in kept:
-        screen.warn(
-            f"{predictions}: is the input and stays as it is; choose another --output for the format {each.name}"
-        )
+        screen.warn(f"{predictions}: is the input and stays as it is; for {each.name}, choose another --output")
     names = [each.name for each in chosen if each not in kept]
     written = prediction.save(output, names) if names else ()
     for line in explain_missing(prediction, chosen):

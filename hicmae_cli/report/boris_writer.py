@@ -25,18 +25,19 @@ def write_boris(prediction: Prediction, path: Path) -> None:
         HicmaeError: the file cannot be written.
     """
     _, timelines = timelines_of(prediction)
-    rows: list[tuple[int, str, str, str]] = []
+    stops: list[tuple[int, str, str, str]] = []
+    starts: list[tuple[int, str, str, str]] = []
     for timeline in timelines:
         for label in timeline.names:
             for run in _list_runs(timeline, label):
                 shares = [(each.end_s - each.start_s, each.probability) for each in run]
                 mean = sum(length * number for length, number in shares) / sum(length for length, _ in shares)
                 behaviour = clean_name(label)
-                rows.append((to_ms(run[0].start_s), timeline.name, behaviour, f"probability {mean:.2f}"))
-                rows.append((to_ms(run[-1].end_s), timeline.name, behaviour, ""))
+                starts.append((to_ms(run[0].start_s), timeline.name, behaviour, f"probability {mean:.2f}"))
+                stops.append((to_ms(run[-1].end_s), timeline.name, behaviour, ""))
     lines = [
         "\t".join([f"{time_ms / 1000:.3f}", subject, behaviour, "", comment, _NO_FRAME])
-        for time_ms, subject, behaviour, comment in sorted(rows, key=lambda row: row[0])
+        for time_ms, subject, behaviour, comment in sorted(stops + starts, key=lambda row: row[0])
     ]
     write_text(path, "\n".join(lines))
 

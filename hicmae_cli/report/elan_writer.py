@@ -107,8 +107,9 @@ def _add_vocabulary(root: ElementTree.Element, entries: dict[str, str]) -> None:
 def _link_media(media: Path, document: Path) -> dict[str, str]:
     """Return the attributes of a link that holds as long as both files keep their places to each other."""
     try:
-        place = Path(os.path.relpath(media.absolute(), document.absolute().parent)).as_posix()
-    except ValueError:  # on another drive of Windows
+        folder = os.path.realpath(media.parent)
+        place = Path(os.path.relpath(Path(folder, media.name), os.path.realpath(document.parent))).as_posix()
+    except ValueError:  # on another drive of Windows, or a name that no file has
         place = media.absolute().as_posix()
     link = "".join(c for c in (place if place.startswith("../") else f"./{place}") if _is_xml(c))
     kind = _MEDIA_TYPES.get(media.suffix.lower()) or mimetypes.guess_type(media.name)[0] or "unknown"
