@@ -54,18 +54,20 @@ def summarize(
     ] = None,
     quiet: QuietOption = False,
 ) -> None:
-    """Summarize saved predictions: one row per file, person, event, measure and label, ready for mixed models.
+    """Summarize saved predictions in one table, per person and event, for mixed models.
 
-    Measures are the mean probability of each label over time, its peak, the share of time with it, its onset, the time
+    A row is one measure of one label in one event of a person. Measures are the mean probability of each label over time, its peak, the share of time with it, its onset, the time
     that a person speaks, and coverage. Nothing is predicted again.
 
     [bold]Examples[/bold]
 
         hicmae predict recordings/ --output results
 
-        hicmae summarize results --output summary.csv --methods methods.md
+        hicmae summarize results -o summary.csv --methods methods.md
 
-        hicmae summarize results --events markers.csv --groups people.csv --baseline neutral -o summary.csv
+        hicmae summarize results --events markers.csv --baseline neutral
+
+        hicmae summarize results --groups people.csv -o summary.csv
 
         hicmae summarize results/predictions.json --baseline 0-10
     """

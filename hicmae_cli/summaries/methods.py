@@ -39,7 +39,8 @@ def describe_predictions(predictions: Sequence[Prediction], *, baseline: str = "
         _describe_measures(model, baseline, events),
         f"We made the table with hicmae {__version__}.",
     ]
-    limits = [weight_notice(_code(model.name), model.info) or "", model.info.intended_use.strip()]
+    use = model.info.intended_use.strip().rstrip(".")
+    limits = [weight_notice(_code(model.name), model.info) or "", f"Its intended use: {use}." if use else ""]
     limits.append(
         "The outputs say which expressions of the training data a face and a voice resemble, not what a person feels; "
         "they depend on light, pose, sound, age, culture and context, and overlapping windows are not independent "

@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -221,19 +220,35 @@ def _is_video(file: Path) -> bool:
     return file.suffix.lower() in VIDEO_SUFFIXES
 
 
+def _deal(items: Sequence[Item]) -> list[Item]:
+    """Deal the items to folds, with all clips of a person and all of a recording, which share its sound, in one."""
+    links: dict[str, str] = {}
+
+    def find(name: str) -> str:
+        while links.setdefault(name, name) != name:
+            name = links[name]
+        return name
+
+    for item in items:
+        links[find(f"person {item.speaker}")] = find(f"recording {item.extra[RECORDING]}")
+    grouped = [replace(item, speaker=find(f"person {item.speaker}")) for item in items]
+    folds = {item.id: item.fold for item in deal_folds(grouped, _FOLDS)}
+    return sorted((replace(item, fold=folds[item.id]) for item in items), key=lambda item: item.id)
+
+
 ANNOTATIONS: Final = Dataset(
     name="annotations",
     title="your own annotations",
     folder="annotations",
     task="classification",
-    fold_rule="five folds of about equal size, each person in one of them",
+    fold_rule="five folds of about equal size, each person and each recording in one of them",
     metric="uar",
     reported=("uar", "war"),
     sampling_rate=4,
     sampling="time",
     recipe="own-data",
     items=_list_items,
-    deal=partial(deal_folds, folds=_FOLDS),
+    deal=_deal,
     ignored=_find_ignored,
     layout=(
         "…/<name>.eaf, .TextGrid or .tsv (ELAN, Praat, BORIS)\n"
@@ -250,7 +265,8 @@ ANNOTATIONS: Final = Dataset(
         "number (`person 2`), in predictions.json. If that has one face only, every tier means this person.",
         "Without predictions.json, a file with labels in one tier is of the person who is seen most in each interval; "
         "a file with labels in several tiers is skipped.",
-        "Labels that hicmae, the predictions' weight and labels.txt do not know are skipped and listed.",
+        "Labels that neither hicmae nor the predictions' weight know are skipped and listed; with labels.txt, all "
+        "others than those in it.",
     ),
     own=True,
 )

@@ -143,6 +143,20 @@ def test_own_labels_replace_the_known_ones(tmp_path: Path) -> None:
     assert "'angry' (1)" in ANNOTATIONS.ignored(tmp_path)[0]
 
 
+def test_a_recording_and_a_person_are_in_one_fold(tmp_path: Path) -> None:
+    """Anna is in the recordings 0 and 1, with others in each."""
+    for number in range(8):
+        put(tmp_path / f"{number}.wav")
+        people = ["anna" if number < 2 else f"p{number}", f"q{number}"]
+        put(tmp_path / f"{number}.TextGrid", grid(*((who, [(0, 1, "fear"), (2, 3, "anger")]) for who in people)))
+    assert ANNOTATIONS.deal is not None
+    dealt = ANNOTATIONS.deal(ANNOTATIONS.items(tmp_path))
+    folds = {item.extra["recording"]: item.fold for item in dealt}
+    assert len(dealt) == 32 and set(folds.values()) == set("12345")
+    assert all(item.fold == folds[item.extra["recording"]] for item in dealt)
+    assert folds["0.wav"] == folds["1.wav"]
+
+
 def test_two_files_of_one_medium_are_refused(tmp_path: Path) -> None:
     put(tmp_path / "a.mp4")
     put(tmp_path / "a.TextGrid", grid(("p", [(0, 1, "fear")])))
