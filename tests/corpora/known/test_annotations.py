@@ -147,8 +147,10 @@ def test_a_recording_and_a_person_are_in_one_fold(tmp_path: Path) -> None:
     """Anna is in the recordings 0 and 1, with others in each."""
     for number in range(8):
         put(tmp_path / f"{number}.wav")
-        people = ["anna" if number < 2 else f"p{number}", f"q{number}"]
-        put(tmp_path / f"{number}.TextGrid", grid(*((who, [(0, 1, "fear"), (2, 3, "anger")]) for who in people)))
+        rows = ["Subject\tBehavior\tStart (s)\tStop (s)"]
+        for who in ("anna" if number < 2 else f"p{number}", f"q{number}"):
+            rows += [f"{who}\tfear\t0\t1", f"{who}\tanger\t2\t3"]
+        put(tmp_path / f"{number}.tsv", "\n".join(rows))
     assert ANNOTATIONS.deal is not None
     dealt = ANNOTATIONS.deal(ANNOTATIONS.items(tmp_path))
     folds = {item.extra["recording"]: item.fold for item in dealt}
