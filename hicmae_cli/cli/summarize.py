@@ -56,8 +56,9 @@ def summarize(
 ) -> None:
     """Summarize saved predictions in one table, per person and event, for mixed models.
 
-    A row is one measure of one label in one event of a person. Measures are the mean probability of each label over time, its peak, the share of time with it, its onset, the time
-    that a person speaks, and coverage. Nothing is predicted again.
+    A row is one measure of one label in one event of a person. Measures are the mean probability of each label over
+    time, its peak, the share of time with it, its onset, the time that a person speaks, and coverage. Nothing is
+    predicted again.
 
     [bold]Examples[/bold]
 

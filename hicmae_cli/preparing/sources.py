@@ -72,8 +72,8 @@ def find_raw(
 
     Raises:
         SettingsError: an unknown, unlabelled or generated dataset, an output folder that holds the dataset or would be
-            taken for a part of it, no such folder of frames, a limit below 1, or all people where the dataset names
-            the person.
+            taken for a part of it, no such folder of frames, a limit below 1, all people where the dataset names the
+            person, or frames of parts of recordings.
         ManifestError: the dataset is missing or malformed.
     """
     known = find_dataset(dataset) if isinstance(dataset, str) else dataset
@@ -108,6 +108,8 @@ def find_raw(
     for warning in warnings:
         on_warning(warning)
     items = known.items(place)[:limit]
+    if frames is not None and any(item.part is not None and item.audio is None for item in items):
+        raise SettingsError(f"frames={frames}: the clips of {known.name} are parts of recordings; leave it out")
     if keep_people == "all" and any(item.part is not None and item.part.places for item in items):
         raise SettingsError(f"keep_people='all': the annotations of {known.name} name the person; leave it out")
     if frames is not None or keep_people == "all":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import re
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -54,39 +55,69 @@ class Subject:
     track: Track
     person: str
 
-    def is_called(self, name: str) -> bool:
-        """Whether a name or a number means this person."""
-        return name in (self.person, self.track.name, str(self.track.id))
+    @property
+    def names(self) -> frozenset[str]:
+        """Names and the number that mean this person."""
+        return frozenset({self.person, self.track.name or self.person, str(self.track.id)})
 
 
 Row: TypeAlias = tuple[int, Mapping[str, str]]
 """Line number and fields of a row of a CSV file."""
 
 
+class Rows:
+    """Rows that are about some people and files; an empty ``file`` or ``person`` means all.
+
+    Args:
+        rows: in the order of their file.
+    """
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self._by_file: defaultdict[str, list[Row]] = defaultdict(list)
+        for row in rows:
+            self._by_file[PurePath(row[1].get("file", "")).name].append(row)
+
+    def find(self, subject: Subject) -> list[Row]:
+        """Return the rows that are about a person in a file, in their order."""
+        near = (row for name in ("", subject.file.path.name) for row in self._by_file.get(name, ()))
+        return sorted((row for row in near if _applies(row[1], subject)), key=lambda row: row[0])
+
+
 @dataclass(frozen=True)
 class Events:
-    """Events by file and person; an empty ``file`` or ``person`` means all."""
+    """Events by file and person.
 
-    path: Path
-    rows: tuple[tuple[Row, Stretch], ...]
+    Attributes:
+        rows: who each row is about.
+        stretches: the event of each row, by its line.
+    """
+
+    rows: Rows
+    stretches: Mapping[int, Stretch]
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the events, in the order of the file."""
-        return tuple(dict.fromkeys(stretch.event for _, stretch in self.rows))
+        return tuple(dict.fromkeys(stretch.event for stretch in self.stretches.values()))
 
     def find(self, subject: Subject) -> list[Stretch]:
         """Return the events of a person in a file."""
-        return [stretch for (_, fields), stretch in self.rows if _applies(fields, subject)]
+        return [self.stretches[line] for line, _ in self.rows.find(subject)]
 
 
 @dataclass(frozen=True)
 class Groups:
-    """Columns of groups by file, by person, or by both."""
+    """Columns of groups by file, by person, or by both.
+
+    Attributes:
+        path: the CSV file.
+        columns: names of the groups.
+        rows: who each row is about.
+    """
 
     path: Path
     columns: tuple[str, ...]
-    rows: tuple[Row, ...]
+    rows: Rows
 
     def find(self, subject: Subject) -> tuple[str, ...] | None:
         """Return the groups of a person in a file; None if no row is about them.
@@ -94,7 +125,7 @@ class Groups:
         Raises:
             ManifestError: two rows are about them.
         """
-        found = [row for row in self.rows if _applies(row[1], subject)]
+        found = self.rows.find(subject)
         if len(found) > 1:
             raise make_fault(
                 self.path,
@@ -126,7 +157,7 @@ def read_events(path: Path, subjects: Sequence[Subject]) -> Events:
     """
     rows = _read(path, ("event", "start_s", "end_s"))
     _check_targets(path, rows, subjects)
-    return Events(path, tuple((row, _read_stretch(path, *row)) for row in rows))
+    return Events(Rows(rows), {line: _read_stretch(path, line, fields) for line, fields in rows})
 
 
 def read_groups(path: Path, subjects: Sequence[Subject]) -> Groups:
@@ -158,7 +189,7 @@ def read_groups(path: Path, subjects: Sequence[Subject]) -> Groups:
                 path, line, f"{quote(person)} is a number, which means someone else in each file; add a column file"
             )
     _check_targets(path, rows, subjects)
-    return Groups(path, columns, tuple(rows))
+    return Groups(path, columns, Rows(rows))
 
 
 def read_baseline(text: str, events: Events | None) -> Stretch | str:
@@ -222,26 +253,28 @@ def _read_stretch(path: Path, line: int, fields: Mapping[str, str]) -> Stretch:
 
 def _check_targets(path: Path, rows: Sequence[Row], subjects: Sequence[Subject]) -> None:
     """Refuse rows that name a file or a person that no prediction has, or one file name of several files."""
-    files = list(dict.fromkeys(subject.file.path for subject in subjects))
-    found: dict[str, list[Path]] = {"": files}
+    people: defaultdict[Path, set[str]] = defaultdict(set)
+    files: defaultdict[str, set[Path]] = defaultdict(set)
+    for each in subjects:
+        people[each.file.path] |= each.names
+        files[each.file.path.name].add(each.file.path)
+    everybody = {name for names in people.values() for name in names}
     for line, fields in rows:
-        name = fields.get("file", "")
-        if name not in found:
-            found[name] = [file for file in files if _is_named(file, name)]
-        if not found[name]:
+        name, person = fields.get("file", ""), fields.get("person", "")
+        found = sorted(file for file in files.get(PurePath(name).name, ()) if _is_named(file, name))
+        if name and not found:
             raise make_fault(path, line, f"no prediction of the file {quote(name)}")
-        if name and len(found[name]) > 1:
-            both = " and ".join(quote(str(file)) for file in found[name][:2])
+        if len(found) > 1:
+            both = " and ".join(quote(str(file)) for file in found[:2])
             raise make_fault(path, line, f"the file {quote(name)} may be {both}; write more of its path")
-        person = fields.get("person", "")
-        if person and not any(each.is_called(person) and each.file.path in found[name] for each in subjects):
+        if person and person not in (people[found[0]] if found else everybody):
             where = f" in {quote(name)}" if name else ""
             raise make_fault(path, line, f"no prediction of the person {quote(person)}{where}")
 
 
 def _applies(fields: Mapping[str, str], subject: Subject) -> bool:
     file, person = fields.get("file", ""), fields.get("person", "")
-    return (not file or _is_named(subject.file.path, file)) and (not person or subject.is_called(person))
+    return (not file or _is_named(subject.file.path, file)) and (not person or person in subject.names)
 
 
 def _is_named(file: Path, name: str) -> bool:

@@ -33,7 +33,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
     picture = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     picture[:, :160], picture[:, 160:] = 240, 120
     path = tmp_path_factory.mktemp("scene") / "scene.mkv"
-    samples = np.repeat(np.float32([0.1, 0.2, 0.3, 0.4]), SAMPLE_RATE_HZ)
+    samples = np.repeat(np.array([0.1, 0.2, 0.3, 0.4], np.float32), SAMPLE_RATE_HZ)
     write_video(path, [picture] * 40, 10, samples * np.sign(np.sin(np.arange(len(samples)))).astype(np.float32))
     return path
 

@@ -28,6 +28,7 @@ SHORTEST_S: Final = WINDOW_S / 4
 _LISTED: Final = 20
 _UNNAMED: Final = re.compile(r"(?i)(?:person|track)?[ _-]*\d+")
 _SLUG: Final = re.compile(r"[^\w-]+")
+_LONGEST_SLUG: Final = 60  # letters, of up to four bytes; a file name has at most 255
 
 
 @dataclass
@@ -47,7 +48,7 @@ class _Skipped:
         untimed = [f"{name} ({count})" for name, count in self.untimed.items()]
         known = f"put every label that you use into {_LABELS_FILE} to use others"
         reasons = (
-            (self.short, f"intervals shorter than {SHORTEST_S} s", ""),
+            (self.short, f"intervals shorter than {SHORTEST_S} s or before the start", ""),
             (labels, "intervals with unknown labels", known),
             (self.people, "intervals of a person that is not known", ""),
             (untimed, "annotations without a start or an end", ""),
@@ -88,7 +89,8 @@ def _read_folder(root: Path) -> tuple[list[Item], _Skipped]:
     listing = list_media(root, READERS.keys(), exclude=root.resolve() / STORE)
     skipped = _Skipped(links=[path.relative_to(root).as_posix() for path in listing.links])
     own_labels = _read_labels(root)
-    items: dict[str, Item] = {}
+    items: list[Item] = []
+    taken: Counter[str] = Counter()
     sources: dict[Path, Path] = {}
     for path in listing.files:
         name = path.relative_to(root).as_posix()
@@ -108,13 +110,10 @@ def _read_folder(root: Path) -> tuple[list[Item], _Skipped]:
         sources[media] = path
         skipped.untimed += Counter({name: content.untimed})
         for item in _read_file(root, path, media, content.intervals, own_labels, skipped):
-            number = 1
-            id_ = item.id
-            while id_ in items:
-                number += 1
-                id_ = f"{item.id}-{number}"
-            items[id_] = replace(item, id=id_)
-    return sorted(items.values(), key=lambda item: item.id), skipped
+            taken[item.id] += 1
+            number = taken[item.id]
+            items.append(item if number == 1 else replace(item, id=f"{item.id}-{number}"))
+    return sorted(items, key=lambda item: item.id), skipped
 
 
 def _read_labels(root: Path) -> frozenset[str]:
@@ -173,7 +172,7 @@ def _make_item(recording: str, media: Path, interval: Interval, label: str, pers
     start_ms = round(interval.start_s * 1000)
     places = person.cut(interval.start_s, interval.end_s) if person else ()
     return Item(
-        id=f"{recording}/{_SLUG.sub('-', who).strip('-') or 'tier'}-{start_ms:07d}",
+        id=f"{recording}/{_SLUG.sub('-', who)[:_LONGEST_SLUG].strip('-') or 'tier'}-{start_ms:07d}",
         label=label,
         speaker=named or f"{recording}/{who}",
         video=media,

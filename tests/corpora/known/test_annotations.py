@@ -127,8 +127,8 @@ def test_what_is_too_short_and_what_has_no_media_is_listed(tmp_path: Path) -> No
     (tmp_path / "link.eaf").symlink_to(outside)
     assert [item.label for item in ANNOTATIONS.items(tmp_path)] == ["anger"]
     assert ANNOTATIONS.ignored(tmp_path) == [
-        "skipped intervals shorter than 0.64 s: a.TextGrid p 0.000-0.639 s fear; a.TextGrid p 2.000-2.000 s fear; "
-        "a.TextGrid p -1.000-1.000 s fear",
+        "skipped intervals shorter than 0.64 s or before the start: a.TextGrid p 0.000-0.639 s fear; "
+        "a.TextGrid p 2.000-2.000 s fear; a.TextGrid p -1.000-1.000 s fear",
         "skipped annotation files: lost.eaf (its media file is not beside it); participants.tsv (no media file of its "
         "name beside it)",
         "skipped links to annotation files (copy the files to use them): link.eaf",
