@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from hicmae_cli.report.prediction import Prediction
     from hicmae_cli.reruns.rerun import rerun
     from hicmae_cli.runtime.predictor import Predictor
+    from hicmae_cli.summaries.summarize import summarize
     from hicmae_cli.training.finetuning.folds import finetune_folds as finetune
     from hicmae_cli.training.pretraining.run import pretrain
     from hicmae_cli.weights.adding import add_weight
@@ -56,6 +57,7 @@ __all__ = [
     "read_manifest",
     "read_record",
     "rerun",
+    "summarize",
 ]
 
 # Module and name of each, so that `import hicmae_cli` imports none of them. The imports above tell type checkers.
@@ -80,6 +82,7 @@ _PLACES = {
     "read_manifest": "corpora.manifest:read_manifest",
     "read_record": "weights.record:read_record",
     "rerun": "reruns.rerun:rerun",
+    "summarize": "summaries.summarize:summarize",
 }
 
 

@@ -26,6 +26,8 @@ ALIASES = {
     "disappointed": "disappointment",
     "worried": "worry",
 }
+KNOWN_LABELS = frozenset({*CREMA_D_LABELS, *ALIASES.values(), "boredom", "calm"})
+"""Names of emotions of the datasets that hicmae knows."""
 _MAX_LETTERS = 64
 
 

@@ -196,6 +196,8 @@ RESULTS = (
     "runtime.results.Window",
     "runtime.results.Scores",
     "runtime.results.FaceBox",
+    "summaries.summarize.Summary",
+    "summaries.summarize.SummaryRow",
     "preparing.dataset.PreparedDataset",
     "corpora.merging.MergedList",
     "preparing.cues.MeasuredCues",

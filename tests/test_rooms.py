@@ -37,7 +37,8 @@ ROOMS: dict[str, set[str]] = {
     "records": set(),
     "weights": {"models", "records"},
     "runtime": {"media", "faces", "clips", "weights", "models"},
-    "corpora": {"media", "clips", "recipes"},
+    "tiers": set(),
+    "corpora": {"media", "clips", "recipes", "runtime", "tiers", "timeline"},
     "preparing": {"media", "faces", "clips", "corpora"},
     "puppets": {"media", "faces", "corpora", "preparing"},
     "timeline": {"runtime"},
@@ -77,6 +78,7 @@ ROOMS: dict[str, set[str]] = {
         "training",
     },
 }
+ROOMS["summaries"] = {"corpora", "report", "runtime", "timeline"}
 ROOMS["reruns"] = {"corpora", "records", "weights", "training", "training.pretraining", "training.finetuning"}
 ROOMS["embedding"] = {"clips", "models", "weights", "runtime", "corpora", "evaluation"}
 ROOMS["bench"] = set(ROOMS)

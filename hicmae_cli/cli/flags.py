@@ -15,6 +15,7 @@ from hicmae_cli.errors import one_line
 FLAGS: Final[Mapping[str, str]] = {
     "abstain": "--abstain",
     "at_s": "--at",
+    "baseline": "--baseline",
     "baselines": "--baselines",
     "batch_size": "--batch-size",
     "by": "--by",
@@ -29,6 +30,7 @@ FLAGS: Final[Mapping[str, str]] = {
     "drop": "--drop",
     "end_s": "--end",
     "engine": "--engine",
+    "events": "--events",
     "extend_epochs": "--extend-epochs",
     "faces": "--faces",
     "figure_format": "--figure-format",

@@ -15,8 +15,14 @@ if TYPE_CHECKING:
 def prepare(
     corpus: Annotated[
         str,
-        typer.Argument(metavar="DATASET", help="Name of a dataset; `folder` or `manifest` for your own recordings."),
+        typer.Argument(
+            metavar="DATASET",
+            help="Name of a dataset; `folder`, `manifest`, `photos` or `annotations` for your own recordings.",
+        ),
     ],
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="[DIR]", help="The same as --root.", show_default=False)
+    ] = None,
     root: Annotated[
         Path | None,
         typer.Option(
@@ -91,13 +97,19 @@ def prepare(
         hicmae prepare folder --root recordings --workers 4
 
         hicmae prepare folder --root films --keep-people all
+
+        hicmae prepare annotations corrected/
     """
     from functools import partial
 
+    from hicmae_cli.cli.options import usage_error
     from hicmae_cli.cli.screen import STDOUT, Screen, write_document
     from hicmae_cli.preparing.check import check as check_dataset
     from hicmae_cli.preparing.dataset import prepare as prepare_dataset
 
+    if folder is not None and root is not None:
+        raise usage_error("give the folder once, as DIR or as --root")
+    root = root or folder
     screen = Screen()
     try:
         with screen.bar(f"{'examining' if check else 'preparing'} {corpus}") as bar:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from hicmae_cli.corpora.dataset import Dataset
+from hicmae_cli.corpora.known.annotations import ANNOTATIONS
 from hicmae_cli.corpora.known.avcaffe import AVCAFFE_AROUSAL, AVCAFFE_VALENCE
 from hicmae_cli.corpora.known.blemore import BLEMORE
 from hicmae_cli.corpora.known.crema_d import CREMA_D, CREMA_D_4
@@ -50,6 +51,7 @@ DATASETS: Final = {
         FOLDER,
         MANIFEST,
         PHOTOS,
+        ANNOTATIONS,
         PUPPETS,
     )
 }

@@ -8,26 +8,31 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from hicmae_cli.errors import ManifestError, one_line
 from hicmae_cli.metric_names import Metric
 from hicmae_cli.tasks import Kind
 
+FacePlace: TypeAlias = tuple[float, float, float, float, float]
+"""Where a face is at a time: seconds in the recording, then left, top, width and height as shares of the picture."""
+
 
 @dataclass(frozen=True)
 class RecordingPart:
-    """The part of a recording that belongs to one item: a time span, and the speaker's side of the picture.
+    """The part of a recording that belongs to one item: a time span, and where in the picture its person is.
 
     Attributes:
         start_s: start of the item in the recording.
         end_s: its end.
         columns: left and right edge of the speaker's side, as shares of the picture's width.
+        places: where the person's face is, in order of time; empty to keep the person who is seen most.
     """
 
     start_s: float
     end_s: float
     columns: tuple[float, float] = (0.0, 1.0)
+    places: tuple[FacePlace, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True)
@@ -44,7 +49,7 @@ class Item:
         fold: the fold that tests this clip; empty if the dataset has a fixed split.
         split: ``train``, ``validation`` or ``test`` if the dataset has a fixed split.
         part: the part of ``video`` that is the item; None for all of it. With a part, ``audio`` is a file that holds
-            the sound of exactly that part.
+            the sound of exactly that part; None for the sound of ``video`` in that part.
         extra: more columns for the manifest.
     """
 

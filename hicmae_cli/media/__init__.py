@@ -1,6 +1,6 @@
 """Read and write media files: frames and samples with their true times."""
 
-from hicmae_cli.media.audio import read_audio, read_audio_blocks, read_audio_if_any
+from hicmae_cli.media.audio import iterate_audio, read_audio, read_audio_blocks, read_audio_if_any
 from hicmae_cli.media.frames import Frame, read_frames, sample_frames
 from hicmae_cli.media.listing import MEDIA_SUFFIXES, PICTURE_SUFFIXES, SOUND_SUFFIXES, VIDEO_SUFFIXES, list_media
 from hicmae_cli.media.photographs import find_photograph_format, read_photograph
@@ -18,6 +18,7 @@ __all__ = [
     "MediaInfo",
     "Stills",
     "find_photograph_format",
+    "iterate_audio",
     "iterate_frames_at",
     "list_media",
     "probe",

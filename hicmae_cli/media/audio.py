@@ -63,18 +63,33 @@ def read_audio(path: Path | str, start_s: float = 0.0, end_s: float | None = Non
         MediaError: the file cannot be read, has no audio, or its audio cannot be decoded.
         ValueError: start_s is negative or after end_s.
     """
+    return np.concatenate([np.zeros(0, np.float32), *iterate_audio(path, start_s, end_s)])
+
+
+def iterate_audio(
+    path: Path | str, start_s: float = 0.0, end_s: float | None = None, on_packet: Callable[[], None] = do_nothing
+) -> Iterator[NDArray[np.float32]]:
+    """Yield the sound of `read_audio` in pieces (n,) of any length, which bounds the memory.
+
+    Args:
+        path: see `read_audio`.
+        start_s: see `read_audio`.
+        end_s: see `read_audio`.
+        on_packet: called at most twice a second while a file is decoded from its start.
+
+    Raises:
+        MediaError: see `read_audio`.
+        ValueError: see `read_audio`.
+    """
     if start_s < 0 or (end_s is not None and end_s < start_s):
         raise ValueError(f"expected 0 <= start_s <= end_s, got start_s={start_s}, end_s={end_s}")
-    start = round(start_s * SAMPLE_RATE_HZ)
+    position = round(start_s * SAMPLE_RATE_HZ)
     end = None if end_s is None else round(end_s * SAMPLE_RATE_HZ)
-    wanted: list[NDArray[np.float32]] = []
-    position = start
-    for piece in _read_pieces(path, start):
-        wanted.append(piece if end is None else piece[: max(0, end - position)])
+    for piece in _read_pieces(path, position, on_packet):
+        yield piece if end is None else piece[: max(0, end - position)]
         position += len(piece)
         if end is not None and position >= end:
-            break
-    return np.concatenate(wanted) if wanted else np.zeros(0, np.float32)
+            return
 
 
 def read_audio_blocks(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from hicmae_cli.clips.prepared import write_prepared_clip
 from hicmae_cli.errors import MediaError
 from hicmae_cli.faces import FaceDetector, TrackLinker
-from hicmae_cli.faces.align import warp_face
+from hicmae_cli.faces.align import WARP_PX, fit_alignment, warp_face
 from hicmae_cli.media import Frame, MediaInfo, iterate_frames_at, probe, read_frames
 from hicmae_cli.model_input import FACE_SIZE_PX
 from hicmae_cli.preparing.measuring import (
@@ -28,6 +28,7 @@ from hicmae_cli.preparing.measuring import (
     ignore_progress,
 )
 from hicmae_cli.preparing.people import KeepPeople, PeopleLog
+from hicmae_cli.preparing.places import PlaceGuide
 
 VERSION: Final = 3
 """Version of prepared clips; raise it whenever the same video would give another clip."""
@@ -42,8 +43,9 @@ def prepare_clip(
     """Write the prepared form of a raw clip: the faces of one person. The same files give the same bytes.
 
     It links the faces to people and aligns those of the person who is seen in most frames, of two such people the one
-    with the larger face. Every other frame becomes black, so that frame i keeps its time. It streams frames and sound,
-    so that an hour needs no more memory than a second. After an error it leaves no file.
+    with the larger face. Where the source says at which places a person is, it takes the face there instead and links
+    nothing. Every other frame becomes black, so that frame i keeps its time. It streams frames and sound, so that an
+    hour needs no more memory than a second. After an error it leaves no file.
 
     If sound is needed, audio and video must not differ by more than half a second and a fifth of the longer one:
     otherwise they do not belong together, or one of them is cut short. The same limit holds for a video that is shorter
@@ -79,7 +81,8 @@ def prepare_people(
         name_target: person -> the ``.mkv`` to write; 1 is the person who is seen most.
         detector: a face finder that was not used for another file.
         on_progress: see `prepare_clip`.
-        keep_people: ``one`` writes the first clip only.
+        keep_people: ``one`` writes the first clip only; there is only one where the source says at which places the
+            person is.
 
     Returns:
         The measurements of each clip.
@@ -105,6 +108,11 @@ def prepare_people(
         write_prepared_clip(name_target(len(done) + 1), faces, fps, sound)
         return meter.measure(whole=True)
 
+    if source.places:
+        meter = Meter(source, fps, on_progress)
+        faces = _follow_places(meter, _iter_frames(source, info, meter.report), detector)
+        write_prepared_clip(name_target(1), faces, fps, meter.sound() if info.has_audio else None)
+        return (meter.measure(whole=True),)
     done: list[ClipFacts] = []
     with PeopleLog() as log:
         with suppress(_OtherPersonError):
@@ -168,6 +176,23 @@ def _follow_first(
         meter.refuse_faceless()
     if people[0] != log.first:
         raise _OtherPersonError
+    meter.end_faces(meter.frames)
+
+
+def _follow_places(meter: Meter, frames: Iterator[Frame], detector: FaceDetector) -> Iterator[NDArray[np.uint8]]:
+    """Yield the faces at the known places of a person, black frames where none is found there.
+
+    Raises:
+        UnusableError: at the end, if there are no faces.
+    """
+    guide = PlaceGuide(meter.source.places)
+    found = False
+    for frame in frames:
+        face = guide.choose(frame, meter.source.start_s + frame.time_s, detector.detect(frame))
+        found = found or face is not None
+        yield _cut_face(meter, frame, None if face is None else fit_alignment(face.landmarks_px, WARP_PX))
+    if not found:
+        meter.refuse_faceless()
     meter.end_faces(meter.frames)
 
 

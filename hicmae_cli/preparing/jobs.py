@@ -13,6 +13,7 @@ from typing import Final, Literal
 from hicmae_cli.corpora.annotations import is_safe, quote
 from hicmae_cli.errors import DiskError, HicmaeError, ManifestError, MediaError, SettingsError, first_line
 from hicmae_cli.faces import FaceDetector, FaceFinder
+from hicmae_cli.files import hash_lines
 from hicmae_cli.preparing.clip import VERSION, examine_clip, prepare_people
 from hicmae_cli.preparing.frame_folder import FrameFolder, examine_frames
 from hicmae_cli.preparing.journal import Entry, Journal, OtherClip
@@ -62,11 +63,14 @@ class ClipJob:
             return cls(id_, _make_version((source.folder, source.sound), source.folder.as_posix()), source, target)
         if isinstance(source, SoundFile):
             file = target.with_name(f"{target.stem}{SOUND_SUFFIX}")
-            return cls(id_, _make_version((source.sound,), ""), source, file)
+            part = "" if source.end_s is None else f"{source.start_s} {source.end_s}"
+            return cls(id_, _make_version((source.sound,), part), source, file)
         if isinstance(source, StillFile):
             file = target.with_name(f"{target.stem}{source.suffix}")
             return cls(id_, _make_version((source.picture,), ""), source, file)
         part = f"{source.start_s} {source.end_s} {source.columns}" if source.is_part else ""
+        # Without places, as in earlier journals.
+        part += f" {hash_lines(map(str, source.places))}" if source.places else ""
         files = (source.video,) if source.sound is None else (source.video, source.sound)
         return cls(id_, _make_version(files, part), source, target, keep_people)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Final, Literal, NoReturn
@@ -11,8 +11,9 @@ from typing import Final, Literal, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from hicmae_cli.corpora.dataset import FacePlace
 from hicmae_cli.errors import MediaError
-from hicmae_cli.media import read_audio_blocks
+from hicmae_cli.media import iterate_audio, read_audio_blocks
 from hicmae_cli.model_input import FRAME_STEP_S, SAMPLE_RATE_HZ
 from hicmae_cli.preparing.people import is_doubtful
 
@@ -52,13 +53,15 @@ class Source:
     Attributes:
         video: a video of one person, or of several with one of them in ``columns``.
         sound: a separate sound file that starts with the clip; None if the sound is in the video.
-        start_s: start of the clip in the video. A part of a video needs a separate sound file.
+        start_s: start of the clip in the video. A part of a video needs an end, too.
         end_s: its end; None for the end of the video.
         columns: left and right edge of the part of the picture to search, as shares of its width.
+        places: where the face of the person to keep is (see `corpora.dataset.RecordingPart`), for a part of a video;
+            empty to keep the person who is seen most.
         needs_sound: whether to refuse a clip without sound, or with audio and video of different length.
 
     Raises:
-        ValueError: an empty part, or one without a sound file.
+        ValueError: an empty part, or places without one.
     """
 
     video: Path
@@ -67,13 +70,16 @@ class Source:
     end_s: float | None = None
     columns: tuple[float, float] = (0.0, 1.0)
     needs_sound: bool = False
+    places: tuple[FacePlace, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         left, right = self.columns
         if not 0 <= left < right <= 1:
             raise ValueError(f"{self.video}: expected columns 0 <= left < right <= 1, got {self.columns}")
-        if self.is_part and (self.end_s is None or self.sound is None or not 0 <= self.start_s < self.end_s):
-            raise ValueError(f"{self.video}: a part needs 0 <= start_s < end_s and a sound file, got {self}")
+        if self.is_part and (self.end_s is None or not 0 <= self.start_s < self.end_s):
+            raise ValueError(f"{self.video}: a part needs 0 <= start_s < end_s, got {self}")
+        if self.places and (not self.is_part or self.columns != (0.0, 1.0)):
+            raise ValueError(f"{self.video}: places need a part of the video with its whole width, got {self}")
 
     @property
     def is_part(self) -> bool:
@@ -116,10 +122,15 @@ class ClipFacts:
 
 
 class Meter:
-    """Measures frames and sound on their way into the file."""
+    """Measures frames and sound on their way into the file.
+
+    Attributes:
+        source: what is read.
+        frames: number of frames so far.
+    """
 
     def __init__(self, source: Source, fps: Fraction, on_progress: OnProgress) -> None:
-        self._source, self._fps, self._on_progress = source, fps, on_progress
+        self.source, self._fps, self._on_progress = source, fps, on_progress
         self.frames = self._found = self._samples = 0
         self._peak = 0.0
         self._open = {"faces", "sound"}
@@ -132,7 +143,7 @@ class Meter:
 
     def refuse_faceless(self) -> NoReturn:
         """Raise the error on a video without faces."""
-        raise UnusableError("no face", f"{self._source.video}: no face was found in any of its {self.frames} frames")
+        raise UnusableError("no face", f"{self.source.video}: no face was found in any of its {self.frames} frames")
 
     def report(self) -> None:
         """Report the number of frames read so far."""
@@ -145,7 +156,7 @@ class Meter:
 
     def sound(self) -> Iterator[NDArray[np.float32]]:
         """Yield the sound, which may end before or after the faces."""
-        for block in read_audio_blocks(self._source.sound or self._source.video, on_packet=self.report):
+        for block in _iter_sound(self.source, self.report):
             self.report()
             self._samples += len(block)
             self._peak = max(self._peak, float(np.abs(block).max(initial=0.0)))
@@ -165,14 +176,14 @@ class Meter:
     def _end_stream(self, stream: str) -> None:
         """Compare the lengths once both streams have ended."""
         self._open.discard(stream)
-        if self._open or not self._source.needs_sound:
+        if self._open or not self.source.needs_sound:
             return
         facts = self.measure(whole=False)
-        path = self._source.sound or self._source.video
+        path = self.source.sound or self.source.video
         if min(facts.video_s, facts.sound_s) < FRAME_STEP_S:
             raise UnusableError(
                 "short",
-                f"{self._source.video}: {facts.video_s:.2f} s of video and {facts.sound_s:.2f} s of audio; a clip "
+                f"{self.source.video}: {facts.video_s:.2f} s of video and {facts.sound_s:.2f} s of audio; a clip "
                 f"needs at least {FRAME_STEP_S} s",
             )
         if differ_much(abs(facts.gap_s), max(facts.video_s, facts.sound_s)):
@@ -180,6 +191,13 @@ class Meter:
                 "lengths",
                 f"{path}: {facts.sound_s:.2f} s of audio but {facts.video_s:.2f} s of video; one of them is cut short",
             )
+
+
+def _iter_sound(source: Source, on_packet: Callable[[], None]) -> Iterator[NDArray[np.float32]]:
+    """Yield the sound of a clip: a separate file, or the video's own in the clip's time."""
+    if source.sound is None and source.is_part:
+        return iterate_audio(source.video, source.start_s, source.end_s, on_packet)
+    return read_audio_blocks(source.sound or source.video, on_packet=on_packet)
 
 
 def differ_much(gap_s: float, whole_s: float) -> bool:

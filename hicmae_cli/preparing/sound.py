@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from hicmae_cli.errors import DiskError
 from hicmae_cli.files import write_atomically
-from hicmae_cli.media import probe, read_audio_blocks
+from hicmae_cli.media import iterate_audio, probe, read_audio_blocks
 from hicmae_cli.model_input import FRAME_STEP_S, SAMPLE_RATE_HZ
 from hicmae_cli.preparing.measuring import SILENCE_PEAK, ClipFacts, OnProgress, UnusableError
 
@@ -24,9 +24,17 @@ _FULL_SCALE: Final = 32767
 
 @dataclass(frozen=True)
 class SoundFile:
-    """A clip without pictures: the file that holds its sound."""
+    """A clip without pictures.
+
+    Attributes:
+        sound: the file that holds its sound.
+        start_s: start of the clip in it.
+        end_s: its end; None for the end of the file.
+    """
 
     sound: Path
+    start_s: float = 0.0
+    end_s: float | None = None
 
 
 def prepare_sound(source: SoundFile, target: Path, on_progress: OnProgress) -> ClipFacts:
@@ -68,6 +76,10 @@ def _read(source: SoundFile, on_progress: OnProgress) -> Iterator[NDArray[np.flo
     """Yield the sound in blocks."""
     if not source.sound.exists():
         raise UnusableError("missing", f"{source.sound}: no such file; check the path")
+    if source.end_s is not None:
+        # Without a probe, which reads the whole file for each of its parts.
+        yield from iterate_audio(source.sound, source.start_s, source.end_s, lambda: on_progress(0))
+        return
     if not probe(source.sound, on_packet=lambda: on_progress(0)).has_audio:
         raise UnusableError("no sound", f"{source.sound}: has no sound that can be decoded")
     yield from read_audio_blocks(source.sound, on_packet=lambda: on_progress(0))

@@ -72,7 +72,8 @@ def find_raw(
 
     Raises:
         SettingsError: an unknown, unlabelled or generated dataset, an output folder that holds the dataset or would be
-            taken for a part of it, no such folder of frames, or a limit below 1.
+            taken for a part of it, no such folder of frames, a limit below 1, all people where the dataset names the
+            person, or frames of parts of recordings.
         ManifestError: the dataset is missing or malformed.
     """
     known = find_dataset(dataset) if isinstance(dataset, str) else dataset
@@ -107,6 +108,10 @@ def find_raw(
     for warning in warnings:
         on_warning(warning)
     items = known.items(place)[:limit]
+    if frames is not None and any(item.part is not None and item.audio is None for item in items):
+        raise SettingsError(f"frames={frames}: the clips of {known.name} are parts of recordings; leave it out")
+    if keep_people == "all" and any(item.part is not None and item.part.places for item in items):
+        raise SettingsError(f"keep_people='all': the annotations of {known.name} name the person; leave it out")
     if frames is not None or keep_people == "all":
         _refuse_single_streams(items, f"keep_people={keep_people!r}" if frames is None else f"frames={frames}")
     return RawDataset(known, items, store, pictures, limit is None, warnings)
@@ -167,8 +172,9 @@ def refuse_lfs_pointers(files: Iterable[Path]) -> None:
 
 def _make_source(dataset: Dataset, item: Item, frames: Path | None, needs_sound: bool) -> ClipSource:
     suffix = item.video.suffix.lower()
+    part = item.part
     if dataset.sound_only or suffix in SOUND_SUFFIXES:
-        return SoundFile(item.video)
+        return SoundFile(item.video) if part is None else SoundFile(item.video, part.start_s, part.end_s)
     if suffix in PICTURE_SUFFIXES:
         if item.audio is not None:
             raise ManifestError(
@@ -177,11 +183,11 @@ def _make_source(dataset: Dataset, item: Item, frames: Path | None, needs_sound:
         return StillFile(item.video)
     if frames is not None:
         return FrameFolder(_find_frame_folder(frames, item.id, dataset.frames_suffix), item.audio or item.video)
-    part = item.part
     try:
         if part is None:
             return Source(item.video, item.audio, needs_sound=needs_sound)
-        return Source(item.video, item.audio, part.start_s, part.end_s, part.columns, needs_sound=needs_sound)
+        columns, places = part.columns, part.places
+        return Source(item.video, item.audio, part.start_s, part.end_s, columns, needs_sound, places)
     except ValueError as error:
         raise ManifestError(f"{dataset.name}: clip {item.id}: {error}") from error
 

@@ -7,6 +7,7 @@ help texts use the table. Nothing heavy is imported: a writer's module is import
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -34,15 +35,15 @@ class Format:
         writer: its `Writer`, as ``module:function`` of this room.
         per_input: whether each input gets a file of its own, named after it. Its writer gets a prediction of this
             input alone; inputs that failed get no file. Otherwise one file holds the whole call.
-        needs: what an input must have for a file: labels, or windows that were tested for who speaks. An input without
-            it gets no file.
+        needs: what an input must have for a file: time (a photograph has none), and labels or windows that were tested
+            for who speaks. An input without it gets no file.
     """
 
     name: str
     suffix: str
     writer: str
     per_input: bool = False
-    needs: Literal["", "labels", "speakers"] = ""
+    needs: Literal["", "time", "labels", "speakers"] = ""
 
     def load_writer(self) -> Writer:
         """Import the writer."""
@@ -56,10 +57,10 @@ FORMATS: Final = {
     for each in (
         Format("json", ".json", "json_writer:write_json"),
         Format("csv", ".csv", "csv_writer:write_csv"),
-        Format("srt", ".srt", "subtitles_writer:write_srt", per_input=True),
-        Format("vtt", ".vtt", "subtitles_writer:write_vtt", per_input=True),
-        Format("elan", ".eaf", "elan_writer:write_elan", per_input=True),
-        Format("textgrid", ".TextGrid", "textgrid_writer:write_textgrid", per_input=True),
+        Format("srt", ".srt", "subtitles_writer:write_srt", per_input=True, needs="time"),
+        Format("vtt", ".vtt", "subtitles_writer:write_vtt", per_input=True, needs="time"),
+        Format("elan", ".eaf", "elan_writer:write_elan", per_input=True, needs="time"),
+        Format("textgrid", ".TextGrid", "textgrid_writer:write_textgrid", per_input=True, needs="time"),
         Format("boris", ".tsv", "boris_writer:write_boris", per_input=True, needs="labels"),
         Format("rttm", ".rttm", "rttm_writer:write_rttm", per_input=True, needs="speakers"),
     )
@@ -71,7 +72,11 @@ DEFAULT_FORMATS: Final = ("json", "csv")
 WHOLE_CALL: Final = "predictions"
 """Stem of the files that hold a whole call."""
 _LONGEST_NAME_BYTES: Final = 255
-_LACKS: Final = {"labels": "a regression has no labels", "speakers": "who speaks was not tested"}
+_LACKS: Final = {
+    "time": "a photograph has no timeline",
+    "labels": "a regression has no labels",
+    "speakers": "who speaks was not tested",
+}
 
 
 def find_formats(names: Sequence[str]) -> tuple[Format, ...]:
@@ -107,28 +112,32 @@ def write_prediction(prediction: Prediction, folder: Path, formats: Sequence[For
             if not file.failed:
                 name = _free_name(file.path, each.suffix, taken)
                 taken.add(name.casefold())
-                if _has(file, each.needs):
+                if not _find_lack(file, each.needs):
                     written.append(folder / name)
                     write(replace(prediction, files=(file,)), written[-1])
     return tuple(written)
 
 
 def explain_missing(prediction: Prediction, formats: Sequence[Format]) -> tuple[str, ...]:
-    """Return a line for each format in which some inputs with a result get no file, with the reason."""
+    """Return a line for each format and reason for which some inputs with a result get no file."""
     lines = []
     for each in formats:
-        number = sum(not file.failed and not _has(file, each.needs) for file in prediction.files)
-        if number:
-            inputs = f"{number} input{'' if number == 1 else 's'}"
-            lines.append(f"no {each.name} file for {inputs}: {_LACKS[each.needs]}")
+        lacks = Counter(_find_lack(file, each.needs) for file in prediction.files if not file.failed)
+        for lack, number in lacks.items():
+            if lack:
+                inputs = f"{number} input{'' if number == 1 else 's'}"
+                lines.append(f"no {each.name} file for {inputs}: {_LACKS[lack]}")
     return tuple(lines)
 
 
-def _has(file: FileResult, needs: str) -> bool:
+def _find_lack(file: FileResult, needs: str) -> str:
+    """Return which of the needs of a format a file lacks; empty for none."""
     windows = [window for track in file.tracks for window in track.windows]
-    if needs == "speakers":
-        return any(window.speaker is not None for window in windows)
-    return needs != "labels" or any(window.scores.labels for window in windows)
+    if needs and file.is_photograph:
+        return "time"
+    if needs == "speakers" and all(window.speaker is None for window in windows):
+        return "speakers"
+    return "labels" if needs == "labels" and not any(window.scores.labels for window in windows) else ""
 
 
 def _inputs_in(folder: Path, prediction: Prediction) -> set[str]:

@@ -212,6 +212,8 @@ def test_ctrl_c_says_how_to_go_on(toy: tuple[Path, list[Item]], monkeypatch: pyt
         (["puppets"], "hicmae puppets make", 2),
         (["toy", "--workers", 2, "--ray", "auto"], "give one of them", 2),
         (["toy", "--workers", 0], "--workers", 2),
+        (["toy", "here", "--root", "there"], "give the folder once, as DIR or as --root", 2),
+        (["annotations", "."], "no labelled intervals in .eaf, .TextGrid or .tsv files beside their media", 1),
         (["toy", "--frames", "gone"], "frames=gone: no such folder", 2),
     ],
 )

@@ -64,6 +64,7 @@ _MAKERS: dict[str, Maker] = {
     "folder": other_fakes.fake_folder,
     "manifest": other_fakes.fake_manifest,
     "photos": other_fakes.fake_photos,
+    "annotations": other_fakes.fake_annotations,
 }
 FAKES = tuple(_MAKERS)
 """Names of the datasets that can be faked."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import combinations
 from pathlib import Path
 
-from hicmae_cli.corpora.dataset import Item
+from hicmae_cli.corpora.dataset import Item, RecordingPart
 from tests.corpora.fake_media import put_video
 from tests.corpora.fake_text import write
 
@@ -160,4 +160,32 @@ def fake_photos(root: Path, folds: int | None, labels: int | None) -> list[Item]
                 )
             )
     write(root / "manifest.csv", ["file,label,group,source", *rows])
+    return items
+
+
+def fake_annotations(root: Path, folds: int | None, labels: int | None) -> list[Item]:
+    """One interval in each file: of the person who is seen, as nothing says where the people are."""
+    names = {"happy": "happiness", "SAD": "sadness", "calm": "calm"}
+    items = []
+    for person in range(folds or 5):
+        for number, code in enumerate(list(names)[:labels]):
+            recording = f"{person}/{number}.mp4"
+            rows = [
+                "Time\tMedia file path\tSubject\tBehavior\tStatus",
+                f"0.1\t/home/lab/{number}.mp4\tanna {person}\t{code}\tSTART",
+                f"0.9\t/home/lab/{number}.mp4\tanna {person}\t{code}\tSTOP",
+                f"0.9\t/home/lab/{number}.mp4\tanna {person}\tlooks away\tPOINT",
+            ]
+            write(root / str(person) / f"{number}.tsv", rows)
+            extra = {"tier": f"anna {person}", "start_s": "0.100", "end_s": "0.900", "recording": recording}
+            items.append(
+                Item(
+                    id=f"{recording}/anna-{person}-0000100",
+                    label=names[code],
+                    speaker=f"anna {person}",
+                    video=root / recording,
+                    part=RecordingPart(0.1, 0.9),
+                    extra=extra,
+                )
+            )
     return items

@@ -249,12 +249,13 @@ class CountingDetector(FakeDetector):
         {"columns": (0.5, 0.5)},
         {"columns": (-0.1, 1.0)},
         {"start_s": 1.0},
-        {"end_s": 1.0},
         {"start_s": 2.0, "end_s": 1.0},
+        {"places": ((0.0, 0.0, 0.0, 1.0, 1.0),)},
+        {"end_s": 1.0, "columns": (0.0, 0.5), "places": ((0.0, 0.0, 0.0, 1.0, 1.0),)},
     ],
 )
 def test_parts_that_cannot_be(tmp_path: Path, wrong: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=r"expected columns|a part needs"):
+    with pytest.raises(ValueError, match=r"expected columns|a part needs|places need a part"):
         Source(tmp_path / "a.mkv", **wrong)
 
 

@@ -92,3 +92,21 @@ def test_pictures_are_refused(tmp_path: Path) -> None:
         path.unlink()
     with pytest.raises(ManifestError, match="no items"):
         prepare(EMODB, tmp_path, workers=0)
+
+
+def test_annotated_parts_of_a_sound(tmp_path: Path) -> None:
+    """Each interval of a TextGrid becomes the sound of its time; one that ends after the file is shorter."""
+    sound = np.concatenate([tone(1.0) * level for level in (0.2, 0.4, 0.8)])
+    soundfile.write(tmp_path / "talk.wav", sound, 16_000, subtype="PCM_16")
+    rows = ['"ooTextFile" "TextGrid" 0 9 <exists> 1 "IntervalTier" "anna" 0 9 3', '0 1 "fear"', '1 2 "anger"']
+    (tmp_path / "talk.TextGrid").write_text("\n".join([*rows, '2.5 9 "calm"']))
+    done = prepare("annotations", tmp_path, workers=0)
+    assert done.prepared == 3
+    assert prepare("annotations", tmp_path, workers=0).prepared == 3
+    levels = {}
+    for row in csv.DictReader(done.manifest.open(encoding="utf-8")):
+        samples = read_audio(done.manifest.parent / row["audio"])
+        levels[row["label"]] = (len(samples) / 16_000, float(np.abs(samples).mean() / np.abs(tone(1.0)).mean()))
+    assert levels["fear"] == pytest.approx((1.0, 0.2), rel=0.02)
+    assert levels["anger"] == pytest.approx((1.0, 0.4), rel=0.02)
+    assert levels["calm"] == pytest.approx((0.5, 0.8), rel=0.02)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from hicmae_cli.corpora.dataset import RecordingPart
 from hicmae_cli.errors import ManifestError, MediaError, SettingsError
 from hicmae_cli.media import probe
 from hicmae_cli.preparing.check import check_items
@@ -17,6 +18,16 @@ from hicmae_cli.preparing.videos import prepare_videos
 from hicmae_cli.workers import run_here
 from tests.corpora.fakes import make_fake
 from tests.corpora.toys import SquareDetector, make_items, toy_dataset
+
+
+def test_a_part_that_names_its_person_takes_no_other_people(tmp_path: Path) -> None:
+    (item, _) = make_items(tmp_path, 2)
+    part = RecordingPart(0.0, 1.0, places=((0.0, 0.1, 0.1, 0.2, 0.2),))
+    toy = toy_dataset([replace(item, audio=None, part=part)])
+    with pytest.raises(SettingsError, match=r"^keep_people='all': the annotations of toy name the person"):
+        find_raw(toy, tmp_path, keep_people="all")
+    with pytest.raises(SettingsError, match=r"^frames=.*: the clips of toy are parts of recordings; leave it out$"):
+        find_raw(toy, tmp_path, frames=tmp_path)
 
 
 def test_a_name_and_its_dataset_find_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

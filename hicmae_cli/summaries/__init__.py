@@ -1,0 +1,1 @@
+"""From predictions to findings: one tidy table of measures per person and event."""

@@ -1,0 +1,110 @@
+"""A paragraph on predictions for the methods section of a paper."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from hicmae_cli import __version__
+from hicmae_cli.report.console import weight_notice
+from hicmae_cli.report.prediction import Prediction
+from hicmae_cli.runtime.results import FileResult, ModelRecord
+
+_HOUR_S: Final = 3600
+_MINUTE_S: Final = 60
+_STREAMS: Final = {
+    "auto": "faces and voices, as far as a window had them",
+    "av": "faces and voices together",
+    "video": "faces only",
+    "audio": "voices only",
+}
+
+
+def describe_predictions(predictions: Sequence[Prediction], *, baseline: str = "", events: int = 0) -> str:
+    """Describe how predictions were made and summarized, as Markdown.
+
+    It states what the documents hold, and neither results nor who the people are: those are yours to add.
+
+    Args:
+        predictions: of one weight and one kind of window.
+        baseline: what changes are relative to, as given; empty without.
+        events: number of events; 0 if each file was summarized as a whole.
+    """
+    model = predictions[0].model
+    files = [file for prediction in predictions for file in prediction.files if not file.failed]
+    sentences = [
+        _describe_files(files, sum(len(prediction.failures) for prediction in predictions)),
+        _describe_model(model),
+        _describe_windows(predictions[0]),
+        _describe_measures(model, baseline, events),
+        f"We made the table with hicmae {__version__}.",
+    ]
+    use = model.info.intended_use.strip().rstrip(".")
+    limits = [weight_notice(_code(model.name), model.info) or "", f"Its intended use: {use}." if use else ""]
+    limits.append(
+        "The outputs say which expressions of the training data a face and a voice resemble, not what a person feels; "
+        "they depend on light, pose, sound, age, culture and context, and overlapping windows are not independent "
+        "observations."
+    )
+    return f"{' '.join(filter(None, sentences))}\n\n**Limits.** {' '.join(filter(None, limits))}\n"
+
+
+def _describe_files(files: Sequence[FileResult], failed: int) -> str:
+    known_s = [file.duration_s for file in files if file.duration_s is not None]
+    total = f" ({_format_duration(sum(known_s))} in all)" if known_s else ""
+    people = sum(len(file.tracks) for file in files)
+    text = f"We analysed {_count(len(files), 'recording')}{total} with {_count(people, 'track')} of a face or a voice"
+    return f"{text}; {_count(failed, 'recording')} could not be predicted." if failed else f"{text}."
+
+
+def _describe_model(model: ModelRecord) -> str:
+    info = model.info
+    what = {"regression": "values of", "multilabel": "sets of"}.get(info.task, "probabilities of")
+    renamed = f"; labels renamed after the training: {', '.join(info.list_renamed())}" if info.relabelled else ""
+    calibrated = f", calibrated with the temperature {info.temperature:.3g}" if info.temperature else ""
+    return (
+        f"The model was HiCMAE (Sun et al., 2024; size {info.variant}) with the weight {_code(model.name)} (SHA-256 "
+        f"{_code(model.sha256)}, made with {info.created_with}, trained on {info.dataset}, licence {info.licence}"
+        f"{renamed}), run by {model.engine} on {model.device}. It predicts {what} {', '.join(info.labels)}{calibrated}."
+    )
+
+
+def _describe_windows(prediction: Prediction) -> str:
+    settings = prediction.settings.follow(prediction.model.info.step_s)
+    text = (
+        f"It judged each person in windows of {settings.window_s:.3g} s, {settings.hop_s:.3g} s apart, from "
+        f"{_STREAMS.get(settings.modality, settings.modality)}. The numbers at an instant are the mean of the windows "
+        "that cover it"
+    )
+    text += f", after a centred mean over {settings.smooth_s:.3g} s" if settings.smooth_s else ""
+    text += f"; no label counts below a probability of {settings.abstain:.3g}" if settings.abstain else ""
+    return f"{text}."
+
+
+def _describe_measures(model: ModelRecord, baseline: str, events: int) -> str:
+    whole = "each event" if events else "each recording"
+    if model.info.task == "regression":
+        text = f"For each person and {whole} we computed the mean over time, the largest and the smallest value, "
+    else:
+        text = (
+            f"For each person and {whole} we computed the mean probability over time, the share of time with each "
+            "label, its peak, its first occurrence, "
+        )
+    text += "and the share of time with numbers (coverage)"
+    return f"{text}; changes are relative to the same person's mean in {_code(baseline)}." if baseline else f"{text}."
+
+
+def _code(text: str) -> str:
+    """Write a name from a file as code, which Markdown does not interpret."""
+    plain = "".join(c if c.isprintable() else " " for c in text).replace("`", "'")
+    return f"`{plain}`"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def _format_duration(seconds: float) -> str:
+    if seconds < 2 * _MINUTE_S:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / _MINUTE_S:.0f} minutes" if seconds < 2 * _HOUR_S else f"{seconds / _HOUR_S:.1f} hours"
