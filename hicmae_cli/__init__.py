@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hicmae_cli.api import load_weight, predict
     from hicmae_cli.corpora.manifest import read_manifest
     from hicmae_cli.corpora.merging import merge_manifests as merge
+    from hicmae_cli.doctor.checkup import check_installation
     from hicmae_cli.embedding.clips import embed_clips
     from hicmae_cli.embedding.probe import probe
     from hicmae_cli.embedding.recordings import embed_recordings as embed
@@ -40,6 +41,7 @@ __all__ = [
     "Predictor",
     "add_weight",
     "calibrate_weight",
+    "check_installation",
     "compare",
     "embed",
     "embed_clips",
@@ -64,6 +66,7 @@ _PLACES = {
     "Predictor": "runtime.predictor:Predictor",
     "add_weight": "weights.adding:add_weight",
     "calibrate_weight": "evaluation.calibrate_weight:calibrate_weight",
+    "check_installation": "doctor.checkup:check_installation",
     "compare": "evaluation.comparison.compare:compare",
     "embed": "embedding.recordings:embed_recordings",
     "embed_clips": "embedding.clips:embed_clips",

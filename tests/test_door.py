@@ -18,6 +18,7 @@ NAMES = [
     "Predictor",
     "add_weight",
     "calibrate_weight",
+    "check_installation",
     "compare",
     "embed",
     "embed_clips",

@@ -77,6 +77,7 @@ ROOMS: dict[str, set[str]] = {
     },
 }
 ROOMS["reruns"] = {"corpora", "records", "weights", "training", "training.pretraining", "training.finetuning"}
+ROOMS["doctor"] = {"faces", "media", "puppets", "records", "runtime", "weights"}
 ROOMS["embedding"] = {"clips", "models", "weights", "runtime", "corpora", "evaluation"}
 ROOMS["bench"] = set(ROOMS)
 ROOMS["cli"] = set(ROOMS)
@@ -89,6 +90,7 @@ TORCH_FILES = {
     "weights/checkpoint_pickle.py",
     "runtime/torch_engine.py",
     "bench/device.py",
+    "doctor/devices.py",
     "bench/evaluation.py",
     "bench/pretraining.py",
     "bench/finetuning.py",

@@ -112,6 +112,13 @@ def test_every_field_of_the_benchmark_is_documented() -> None:
     assert set(document["machine"]) <= set(re.findall(r"`(\w+)`", PAGES["docs/reference/json.md"]))
 
 
+def test_every_field_of_the_doctor_is_documented() -> None:
+    from hicmae_cli.doctor.results import Check, Checkup
+
+    document = Checkup((Check("a", "b", "ok", "c"),), 1.0).to_dict()
+    assert set(fields(document)) == documented("hicmae.doctor/1")
+
+
 def test_every_field_of_an_experiment_is_documented() -> None:
     from hicmae_cli.training.finetuning.results import FinetuningOutcome, FinetuningResult, FoldResult, SeedResult
 
