@@ -11,6 +11,7 @@ from typing import Final
 from hicmae_cli.bundled import find_bundled_file, find_sample_clip
 from hicmae_cli.doctor.results import Check
 from hicmae_cli.errors import HicmaeError, WeightsError, first_line
+from hicmae_cli.files import compute_sha256, is_lfs_pointer
 from hicmae_cli.weights.catalogue import find_weight, list_stored, locate_store, read_catalogue
 from hicmae_cli.weights.suffixes import WEIGHT_SUFFIXES
 
@@ -35,9 +36,15 @@ def check_models() -> Iterator[Check]:
 
 def _check_bundled(name: str, sha256: str) -> Check:
     try:
-        size_mb = find_bundled_file(name, sha256).stat().st_size / 1e6
+        path = find_bundled_file(name)
+        # Not the hash that this process may remember.
+        found = compute_sha256(path)
     except (WeightsError, OSError) as error:
         return Check("models", name, "broken", str(error), _REINSTALL)
+    if found != sha256:
+        what = "is a pointer of Git LFS" if is_lfs_pointer(path) else f"has the sha256 {found[:12]}…"
+        return Check("models", name, "broken", f"{path}: {what}, expected {sha256[:12]}…", _REINSTALL)
+    size_mb = path.stat().st_size / 1e6
     return Check("models", name, "ok", f"{size_mb:.1f} MB, sha256 {sha256[:12]}… as recorded")
 
 

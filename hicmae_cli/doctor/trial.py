@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from hicmae_cli.doctor.apart import run_apart
 from hicmae_cli.doctor.results import Check
@@ -42,9 +42,9 @@ def find_lacking_codecs(job: str, report: Report) -> tuple[str, dict[str, list[s
     import av
     from av.codec.codec import Codec
 
-    def lacks(name: str, mode: str) -> bool:
+    def lacks(name: str, mode: Literal["r", "w"]) -> bool:
         try:
-            Codec(name, mode)  # type: ignore[call-overload]
+            Codec(name, mode)
         except ValueError:
             return True
         return False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import pytest
 
 from hicmae_cli.doctor import devices
@@ -65,7 +67,7 @@ def test_only_the_cpu_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_torch_is_not_imported_where_it_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     planted(monkeypatch, {})  # a job would fail
-    monkeypatch.setattr(devices.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     (check,) = check_torch()
     assert check.status == "note" and "pip install '.[train]'" in check.advice
 
@@ -82,6 +84,6 @@ def test_torch_is_not_imported_where_it_is_not_installed(monkeypatch: pytest.Mon
     ],
 )
 def test_devices_of_torch(monkeypatch: pytest.MonkeyPatch, outcome: object, statuses: list[str]) -> None:
-    monkeypatch.setattr(devices.importlib.util, "find_spec", lambda name: object())
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
     planted(monkeypatch, {"": outcome})
     assert [check.status for check in check_torch()] == statuses

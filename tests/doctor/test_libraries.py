@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+
 import pytest
 
-from hicmae_cli.doctor import libraries
 from hicmae_cli.doctor.libraries import advise_installing, advise_on_import, find_missing_libraries
 
 GLIBC = "ImportError: libGL.so.1: cannot open shared object file: No such file or directory"
 MUSL = "Error loading shared library libglib-2.0.so.0: No such file or directory (needed by /x/libgio-2.0.so)"
-MACOS = "dlopen(/x/cv2.abi3.so, 0x0002): Library not loaded: @rpath/libsndfile.1.dylib\n  Referenced from: /x/libavcodec.dylib"
-ORT = "[E:onnxruntime] Failed to load library libonnxruntime_providers_cuda.so with error: libcublasLt.so.12: cannot open "
+MACOS = "dlopen(/x/cv2.abi3.so, 2): Library not loaded: @rpath/libsndfile.1.dylib\n  Referenced from: /x/liba.dylib"
+ORT = "Failed to load library libonnxruntime_providers_cuda.so with error: libcublasLt.so.12: cannot open "
 ORT += "shared object file: No such file or directory"
 
 
@@ -31,8 +33,8 @@ def test_the_missing_library_is_found(message: str, missing: tuple[str, ...]) ->
 
 
 def use_manager(monkeypatch: pytest.MonkeyPatch, program: str, *, root: bool = False) -> None:
-    monkeypatch.setattr(libraries.shutil, "which", lambda name: f"/bin/{name}" if name == program else None)
-    monkeypatch.setattr(libraries.os, "geteuid", lambda: 0 if root else 1000)
+    monkeypatch.setattr(shutil, "which", lambda name: f"/bin/{name}" if name == program else None)
+    monkeypatch.setattr(os, "geteuid", lambda: 0 if root else 1000)
 
 
 @pytest.mark.parametrize(
