@@ -20,6 +20,7 @@ from hicmae_cli.cli.options import (
     QuietOption,
     WeightsOption,
     parse_path,
+    usage_error,
 )
 from hicmae_cli.errors import DiskError, SettingsError, one_line
 from hicmae_cli.report.formats import DEFAULT_FORMATS, FORMATS, find_formats
@@ -34,14 +35,18 @@ if TYPE_CHECKING:
     from hicmae_cli.runtime.results import FileResult, ModelRecord
     from hicmae_cli.weights.info import WeightInfo
 
-_LOG = "predictions.jsonl"
+LOG_NAME = "predictions.jsonl"
 
 
 def predict(
     context: typer.Context,
     inputs: Annotated[
-        list[str], typer.Argument(metavar="INPUT...", help="Files, folders or patterns such as 'clips/*.mp4'.")
-    ],
+        list[str] | None,
+        typer.Argument(
+            metavar="INPUT...",
+            help="Files, folders or patterns such as 'clips/*.mp4'; - reads a live stream from stdin.",
+        ),
+    ] = None,
     weights: WeightsOption = DEFAULT_WEIGHT,
     engine: EngineOption = "auto",
     device: DeviceOption = "auto",
@@ -75,6 +80,12 @@ def predict(
     jobs: Annotated[
         int, typer.Option("--jobs", min=0, help="Number of worker processes; 0 uses no separate process.")
     ] = 1,
+    camera: Annotated[
+        int | None, typer.Option(metavar="N", help="Predict what camera N shows, until Ctrl-C; 0 is the first one.")
+    ] = None,
+    max_delay: Annotated[
+        float, typer.Option(help="With --camera or -, drop pictures and windows that are older, in seconds.")
+    ] = 2.0,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -86,6 +97,9 @@ def predict(
     Files that cannot be read are reported and skipped. With `--output`, each result is saved when its file is done;
     `--skip-existing` resumes an interrupted run.
 
+    With `--camera`, or `-` for a stream that is piped in, a view shows each person now. Ctrl-C ends it, and the result
+    is that of the time so far.
+
     [bold]Examples[/bold]
 
         hicmae predict interview.mp4
@@ -93,6 +107,8 @@ def predict(
         hicmae predict recordings/ --output results --format csv --skip-existing
 
         hicmae predict call.wav --json
+
+        hicmae predict --camera 0 --output results
     """
     from hicmae_cli.cli.screen import STDOUT, Screen, write_document
     from hicmae_cli.report.console import print_failures
@@ -109,6 +125,16 @@ def predict(
     if skip_existing and output is None:
         raise SettingsError("`skip_existing` needs `output`, the folder with the earlier results")
     settings = PredictSettings(modality, window, hop, faces, start, end)
+    if camera is not None or "-" in (inputs or ()):
+        from hicmae_cli.cli.live import check_live, predict_stream
+
+        check_live(inputs or [], camera, skip_existing=skip_existing)
+        predict_stream(
+            camera, max_delay, weights, engine, device, settings, output, wanted, as_json=as_json, quiet=quiet
+        )
+        return
+    if not inputs:
+        raise usage_error("give files, folders or patterns; or --camera N, or - for a stream that is piped in")
     paths, faults = find_inputs(inputs)
     if output is not None:
         make_folder(output)
@@ -119,10 +145,10 @@ def predict(
         _Display(screen.err, paths, disable=quiet or as_json) as display,
         PredictorPool(weights, engine, device, settings, 0 if debug else jobs, raise_unexpected=debug) as pool,
     ):
-        _introduce(screen, pool.model)
+        introduce(screen, pool.model)
         log = None
         if output is not None:
-            log = stack.enter_context(PredictionLog(output / _LOG, pool.model, pool.settings))
+            log = stack.enter_context(PredictionLog(output / LOG_NAME, pool.model, pool.settings))
         run = _Run(paths, screen, display, is_printed=not as_json, is_saved=output is not None)
         run.predict(pool, log, skip_existing=skip_existing)
     files = [run.done[path] for path in paths if path in run.done]
@@ -132,7 +158,7 @@ def predict(
         prediction.save(output, wanted)
     if as_json:
         write_document(prediction.to_dict(), STDOUT)
-    print_failures(screen.err if as_json else screen.out, [_in_flags(file) for file in files])
+    print_failures(screen.err if as_json else screen.out, [in_flags(file) for file in files])
     if any(": unexpected " in file.message for file in prediction.failures):
         screen.show("run again with --debug for the traceback of an unexpected error", on_stderr=True)
     run.raise_if_stopped(output)
@@ -140,7 +166,7 @@ def predict(
         raise typer.Exit(1)
 
 
-def _introduce(screen: Screen, model: ModelRecord) -> None:
+def introduce(screen: Screen, model: ModelRecord) -> None:
     """Print the weight with its licence, and what its metadata say about its training and its limits."""
     from rich.text import Text
 
@@ -151,7 +177,7 @@ def _introduce(screen: Screen, model: ModelRecord) -> None:
         screen.show(Text(notice, "yellow"), on_stderr=True, wrap=False)
 
 
-def _in_flags(file: FileResult) -> FileResult:
+def in_flags(file: FileResult) -> FileResult:
     """Return the result with the options of the command in its message."""
     return replace(file, message=to_flags(file.message))
 
@@ -225,7 +251,7 @@ class _Run:
         if not self.is_printed:
             return
         try:
-            print_file(self.screen.out, _in_flags(result), info)
+            print_file(self.screen.out, in_flags(result), info)
         except SystemExit:
             # Rich exits if the reader of its output has closed the pipe. A run that saves its results goes on.
             if not self.is_saved:

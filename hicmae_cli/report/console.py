@@ -31,7 +31,7 @@ COLOURS: Final = {
 _SPARE_COLOURS: Final = ("deep_pink3", "turquoise2", "chartreuse3", "orchid", "sandy_brown", "slate_blue1")
 _LETTERS: Final = ascii_uppercase + digits
 _LEVELS: Final = "▁▂▃▄▅▆▇█"
-_BASED_ON: Final = {"av": "face + voice", "video": "face", "audio": "voice"}
+BASED_ON: Final = {"av": "face + voice", "video": "face", "audio": "voice"}
 _LISTED: Final = 20
 _ROOMY_CELLS: Final = 80  # a narrower screen has no room for the second label, and for half of the bar
 _PLAIN_CELLS: Final = 1000  # width of plain text, so that no line is folded
@@ -195,7 +195,7 @@ def _people(file: FileResult, info: WeightInfo, *, bar_cells: int, roomy: bool) 
         )
         for number, cells in enumerate(rows):
             first = [track_name(track) + mark] if number == 0 else [""]
-            last = [visible, _BASED_ON[track.modality]] if number == 0 else ["", ""]
+            last = [visible, BASED_ON[track.modality]] if number == 0 else ["", ""]
             table.add_row(*map(Text, first), *cells, *map(Text, last))
     return table
 

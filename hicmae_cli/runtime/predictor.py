@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
 
 from hicmae_cli.errors import HicmaeError, SettingsError
 from hicmae_cli.faces import FaceDetector, FaceFinder
@@ -17,6 +18,9 @@ from hicmae_cli.runtime.reading import OnSeconds, WindowInput, WindowReader
 from hicmae_cli.runtime.results import VOICE_TRACK, FileResult, Scores, Track, Window
 from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.runtime.sources import OpenSource, Source, open_source
+
+OnWindows: TypeAlias = Callable[[Mapping[int, Window]], None]
+"""Called with windows by track."""
 
 
 def open_detector(faces: int) -> AbstractContextManager[FaceDetector]:
@@ -71,12 +75,18 @@ class Predictor:
         """
         return self._detectors(self.settings.faces)
 
-    def predict(self, source: Source, on_seconds: OnSeconds = lambda _done_s, _total_s: None) -> FileResult:
+    def predict(
+        self,
+        source: Source | OpenSource,
+        on_seconds: OnSeconds = lambda _done_s, _total_s: None,
+        on_windows: OnWindows = lambda _windows: None,
+    ) -> FileResult:
         """Predict one input; a file or stream that cannot be read gives a result with status ``error``.
 
         Args:
             source: a path, an open binary stream, or arrays; with video, sound or both.
             on_seconds: called with the progress.
+            on_windows: called with the windows of one moment by track, as soon as they are decided.
 
         Raises:
             ValueError: arrays of other shapes or types.
@@ -87,12 +97,14 @@ class Predictor:
             opened = open_source(source)
             path = opened.path
             info = opened.probe(lambda: on_seconds(0.0, 0.0))
-            return _predict_source(self, opened, info, on_seconds)
+            return _predict_source(self, opened, info, on_seconds, on_windows)
         except HicmaeError as error:
             return FileResult(path, "error", str(error))
 
 
-def _predict_source(predictor: Predictor, source: OpenSource, info: MediaInfo, on_seconds: OnSeconds) -> FileResult:
+def _predict_source(
+    predictor: Predictor, source: OpenSource, info: MediaInfo, on_seconds: OnSeconds, on_windows: OnWindows
+) -> FileResult:
     """Read an input and predict every window of it."""
     step_s = predictor.engine.info.step_s
     reader = WindowReader(source, info, predictor.settings, predictor.open_detector, on_seconds, trained_step_s=step_s)
@@ -105,6 +117,7 @@ def _predict_source(predictor: Predictor, source: OpenSource, info: MediaInfo, o
             windows[each.track].append(
                 Window(each.start_s, each.end_s, latest[each.track], coverage, each.modality, boxes)
             )
+        on_windows({each.track: windows[each.track][-1] for each in inputs})
     tracks = []
     for track, found in sorted(windows.items()):
         tally = reader.tallies.get(track)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from itertools import repeat
 from pathlib import Path
 from typing import TypeAlias
 
@@ -128,8 +129,10 @@ class WindowReader:
         for faces in self._sample_faces() if self.uses_video else ():
             yield from self._add_moment(faces)
         self.num_pictures = self._assembler.count
-        for _ in range(self._count_audio_only_steps(self.num_pictures) if self._uses_audio else 0):
+        for _ in self._iterate_audio_only_steps(self.num_pictures):
             yield from self._add_moment({})
+        if math.isinf(self._end_s):  # a live stream has ended
+            self._end_s = self._start_s + self._assembler.count * self._settings.step_s
         yield from map(self._make_inputs, self._assembler.finish())
 
     @property
@@ -149,6 +152,8 @@ class WindowReader:
 
     def doubt_length(self) -> str | None:
         """Return a note if the video does not have the length that its timestamps claim; call it after reading."""
+        if math.isinf(self._info.video_duration_s):
+            return None
         read_s = self.num_pictures * self._settings.step_s
         claimed_s = min(self._info.video_duration_s, self._limit_s) - self._start_s
         if abs(read_s - claimed_s) <= max(1.0, 0.1 * claimed_s):
@@ -163,8 +168,23 @@ class WindowReader:
         total_s = max(self._end_s - self._start_s, self._settings.step_s)
         self._on_seconds(min(self._assembler.count * self._settings.step_s, total_s), total_s)
 
+    def _iterate_audio_only_steps(self, num_pictures: int) -> Iterator[None]:
+        """Yield for each step of the sampling grid on which the sound goes on without a picture."""
+        if self._sound is None:
+            return
+        if math.isfinite(self._info.audio_duration_s):
+            yield from repeat(None, self._count_audio_only_steps(num_pictures))
+            return
+        # Of a live stream nobody knows the end; its pictures and its sound end together.
+        count = 0
+        while not num_pictures and self._start_s + count * self._settings.step_s < self._limit_s - 1e-6:
+            count += 1
+            if not self._sound.reaches(self._start_s + count * self._settings.step_s) and count > 1:
+                return
+            yield None
+
     def _count_audio_only_steps(self, num_pictures: int) -> int:
-        """Return the number of steps of the sampling grid on which the sound goes on without a picture.
+        """Return the number of steps of the sampling grid on which the sound of a file goes on without a picture.
 
         After a picture, only sound of at least a hop counts; streams rarely end at the same moment.
         """
@@ -197,6 +217,8 @@ class WindowReader:
         settings = self._settings
         start_s = self._start_s + moments.start * settings.step_s
         end_s = start_s + settings.step_s * CLIP_FRAMES
+        if self._source.is_late(min(end_s, self._end_s)):
+            return []
         if moments.num_moments < CLIP_FRAMES:
             end_s = min(end_s, max(self._end_s, start_s + settings.step_s))
         mel = _window_mel(self._sound, start_s, min(end_s, self._limit_s), centred=self._is_centred)

@@ -60,6 +60,10 @@ class OpenSource(Protocol):
         """Yield the sound at 16 kHz from time 0 on, in pieces (n,)."""
         ...
 
+    def is_late(self, end_s: float) -> bool:
+        """Whether to skip the window that ends at a time, as a live stream must not fall behind."""
+        ...
+
 
 class MediaSource:
     """A media file or a stream with the content of one.
@@ -85,6 +89,10 @@ class MediaSource:
     def sound(self) -> Iterator[NDArray[np.float32]]:
         """Yield the sound."""
         return read_audio_blocks(self._file)
+
+    def is_late(self, end_s: float) -> bool:
+        """Return False: a file can wait."""
+        return False
 
 
 class ArraySource:
@@ -136,9 +144,13 @@ class ArraySource:
         assert self._samples is not None, "only called where there is audio"
         return self._samples.blocks()
 
+    def is_late(self, end_s: float) -> bool:
+        """Return False: arrays can wait."""
+        return False
 
-def open_source(source: Source) -> OpenSource:
-    """Prepare to read an input.
+
+def open_source(source: Source | OpenSource) -> OpenSource:
+    """Prepare to read an input; one that is open already is returned as it is.
 
     Raises:
         MediaError: a stream that cannot be read.
@@ -151,4 +163,6 @@ def open_source(source: Source) -> OpenSource:
         return ArraySource(source)
     if hasattr(source, "read"):
         return MediaSource(ByteStream(source))
+    if hasattr(source, "probe"):
+        return source
     raise TypeError(f"expected a path, a binary stream or a dict of arrays, got {type(source).__name__}")
