@@ -152,7 +152,7 @@ def test_a_fault_of_the_feed_is_named() -> None:
     def feed(live: LiveStream) -> None:
         raise RuntimeError("the cable is cut")
 
-    with LiveStream(feed, "pipe", STEP_S) as live, pytest.raises(MediaError, match="pipe: .*RuntimeError: the cable"):
+    with LiveStream(feed, "pipe", STEP_S) as live, pytest.raises(MediaError, match=r"pipe: .*RuntimeError: the cable"):
         live.wait()
 
 

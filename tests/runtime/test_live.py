@@ -8,7 +8,7 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -37,13 +37,13 @@ def predictor(engine: Any = None, **settings: Any) -> Predictor:
     return Predictor(engine or ToyEngine(), PredictSettings(**settings), lambda _: FakeDetector((LEFT,)))
 
 
-def remux(path: Path, container_format: str) -> bytes:
-    """The packets of a file in another container."""
+def remux(path: Path, container_format: str, end_s: float = 4.0) -> bytes:
+    """The packets of the start of a file in another container."""
     out = io.BytesIO()
     with av.open(str(path)) as source, av.open(out, "w", format=container_format) as target:
         streams = {s.index: target.add_stream_from_template(s) for s in source.streams.get()}
         for packet in source.demux():
-            if packet.dts is not None:
+            if packet.dts is not None and packet.time_base and packet.dts * packet.time_base < end_s:
                 packet.stream = streams[packet.stream.index]
                 target.mux(packet)
     return out.getvalue()
@@ -72,15 +72,12 @@ def pipe(feed: Callable[[BinaryIO], None]) -> Iterator[BinaryIO]:
     reading, writing = os.pipe()
 
     def write() -> None:
-        with open(writing, "wb", buffering=0) as file:
-            try:
-                feed(file)
-            except BrokenPipeError:
-                pass
+        with os.fdopen(writing, "wb", buffering=0) as file, suppress(BrokenPipeError):
+            feed(file)
 
     thread = threading.Thread(target=write, daemon=True)
     thread.start()
-    with open(reading, "rb") as file:
+    with os.fdopen(reading, "rb") as file:
         yield file
     thread.join(10)
 
