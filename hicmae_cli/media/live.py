@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
+from itertools import chain
 from typing import Final
 
 from av.audio.frame import AudioFrame
@@ -23,6 +24,7 @@ from hicmae_cli.media.frames import Frame, ShownPicture, sample_pictures
 MAX_DELAY_S: Final = 2.0
 """By default, pictures and windows that are older than this are dropped."""
 _LEAST_FRAMES: Final = 4
+_HELD_BYTES: Final = 256 << 20
 # Of a stream with pictures: they may stand still for as long before sound is lost.
 _HELD_SOUND_S: Final = 60.0
 # Pictures may arrive for this long without any sound before the sound counts as ended.
@@ -38,8 +40,6 @@ class LiveStream:
         feed: reads until the end, or until ``is_stopped``: it calls ``begin`` once, then ``add_pictures`` and
             ``add_sound``. It runs in a thread of its own.
         name: what messages call it.
-        step_s: time between two sampled pictures.
-        start_s: time of the first sample.
         max_delay_s: a picture that waits for longer is dropped.
 
     Attributes:
@@ -53,21 +53,15 @@ class LiveStream:
         is_stopped: whether ``stop`` was called.
     """
 
-    def __init__(
-        self,
-        feed: Callable[[LiveStream], None],
-        name: str,
-        step_s: float,
-        start_s: float = 0.0,
-        max_delay_s: float = MAX_DELAY_S,
-    ) -> None:
+    def __init__(self, feed: Callable[[LiveStream], None], name: str, max_delay_s: float = MAX_DELAY_S) -> None:
         self.name, self.max_delay_s = name, max_delay_s
         self.has_video = self.has_audio = self.is_stopped = False
         self.fps: Fraction | None = None
         self.origin_s: Fraction | None = None
         self.num_dropped = 0
-        self._step_s, self._start_s = step_s, start_s
-        self._max_frames = max(_LEAST_FRAMES, math.ceil(max_delay_s / step_s) + 1)
+        self._size_px: tuple[int, int] | None = None
+        self._grid_s: tuple[float, float] | None = None  # step and start, once somebody takes pictures
+        self._max_frames = _LEAST_FRAMES
         self._changed = threading.Condition()
         self._frames: deque[Frame] = deque()
         self._sound: deque[AudioFrame] = deque()
@@ -103,25 +97,31 @@ class LiveStream:
             MediaError: it cannot be read, or ended before.
         """
         with self._changed:
-            while not (self._frames or (self._sound and not self.has_video)) and not self._is_over():
+            while self._size_px is None and not (self._sound and not self.has_video) and not self._is_over():
                 self._changed.wait(_WAKE_S)
-            if self._frames:
-                return self._frames[0].width_px, self._frames[0].height_px
-            if not self._sound or self.has_video:
+            if self._size_px is None and (self.has_video or not self._sound):
                 raise self._fault or MediaError(f"{self.name}: ended before a picture or a sound could be decoded")
-            return 0, 0
+            return self._size_px or (0, 0)
 
     def delay_s(self, time_s: float) -> float:
         """Return how long ago a time of the stream was, counted from the first picture that could be decoded."""
         return 0.0 if self._began_s is None else time.perf_counter() - self._began_s - time_s
 
-    def frames(self) -> Iterator[Frame]:
-        """Yield the picture on display at each step, as they arrive; dropped ones repeat the one before."""
+    def frames(self, step_s: float, start_s: float = 0.0) -> Iterator[Frame]:
+        """Yield the picture on display at each step, as they arrive; dropped ones repeat the one before.
+
+        Args:
+            step_s: time between two pictures.
+            start_s: time of the first one.
+        """
+        with self._changed:
+            self._grid_s = step_s, start_s
+            self._changed.notify_all()
         count = 0
         last: Frame | None = None
         while (frame := self._take_frame()) is not None:
-            for _ in range(round((frame.time_s - self._start_s) / self._step_s) - count):
-                yield Frame(self._start_s + count * self._step_s, (last or frame).rgb)
+            for _ in range(round((frame.time_s - start_s) / step_s) - count):
+                yield Frame(start_s + count * step_s, (last or frame).rgb)
                 count += 1
             yield frame
             count, last = count + 1, frame
@@ -150,9 +150,23 @@ class LiveStream:
 
     def add_pictures(self, pictures: Iterable[ShownPicture]) -> None:
         """Sample pictures until they end or the stream is stopped, and wait while it is ahead of its consumer."""
-        for frame in sample_pictures(pictures, self._step_s, self._start_s):
+        ahead = iter(pictures)
+        first = next(ahead, None)
+        if first is None:
+            return
+        height_px, width_px = first.to_rgb().shape[:2]
+        with self._changed:
+            self._size_px = width_px, height_px
+            self._start_clock()
+            self._changed.notify_all()
+            while self._grid_s is None:
+                if self.is_stopped:
+                    return
+                self._changed.wait(_WAKE_S)
+            step_s, start_s = self._grid_s
+            self._max_frames = _count_held(self.max_delay_s / step_s, width_px * height_px * 3)
+        for frame in sample_pictures(chain([first], ahead), step_s, start_s):
             with self._changed:
-                self._start_clock(frame.time_s)
                 self._frames.append(frame)
                 self._seen_s = frame.time_s
                 self._drop_late()
@@ -168,7 +182,7 @@ class LiveStream:
         """Add decoded sound."""
         with self._changed:
             if not self.has_video:
-                self._start_clock(0.0)
+                self._start_clock()
             self._sound.append(frame)
             self._held_s += frame.samples / frame.sample_rate
             self._heard_s = self._seen_s
@@ -212,12 +226,17 @@ class LiveStream:
             self._frames.popleft()
             self.num_dropped += 1
 
-    def _start_clock(self, time_s: float) -> None:
+    def _start_clock(self) -> None:
         if self._began_s is None:
-            self._began_s = time.perf_counter() - time_s
+            self._began_s = time.perf_counter()
 
     def _has_lost_sound(self) -> bool:
         return self.has_video and self._seen_s - self._heard_s > _SOUND_PATIENCE_S
 
     def _is_over(self) -> bool:
         return self._has_ended or self.is_stopped
+
+
+def _count_held(frames: float, frame_bytes: int) -> int:
+    """Return how many frames to hold: those of the longest delay, if they are small enough."""
+    return max(_LEAST_FRAMES, min(math.ceil(frames) + 1, _HELD_BYTES // frame_bytes))

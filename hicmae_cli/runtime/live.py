@@ -77,8 +77,8 @@ class LiveSource:
         )
 
     def frames(self, step_s: float, start_s: float) -> Iterator[Frame]:
-        """Yield the pictures, which the stream has sampled at these times."""
-        return self._stream.frames()
+        """Sample the pictures as they arrive."""
+        return self._stream.frames(step_s, start_s)
 
     def sound(self) -> Iterator[NDArray[np.float32]]:
         """Yield the sound."""
@@ -213,4 +213,4 @@ def predict_live(source: BinaryIO | int, predictor: Predictor, *, max_delay_s: f
     else:
         name = "stdin" if getattr(source, "name", None) == "<stdin>" else "stream"
         feed = feed_from_pipe(source, video=settings.modality != "audio", audio=settings.modality != "video")
-    return LivePrediction(predictor, LiveStream(feed, name, settings.step_s, settings.start_s, max_delay_s))
+    return LivePrediction(predictor, LiveStream(feed, name, max_delay_s))
