@@ -18,6 +18,7 @@ from hicmae_cli.runtime.predictor import Predictor
 from hicmae_cli.runtime.results import FileResult
 from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.runtime.sources import Source
+from hicmae_cli.runtime.timings import StageClock, sum_timings
 
 
 def predict(
@@ -32,6 +33,7 @@ def predict(
     start_s: float = 0.0,
     end_s: float | None = None,
     faces: int = 4,
+    timings: bool = False,
 ) -> Prediction:
     """Predict emotions in videos or sounds, per person and over time.
 
@@ -48,6 +50,7 @@ def predict(
         start_s: where in each input to start.
         end_s: where to stop; None for its end.
         faces: largest number of people to follow at once.
+        timings: whether the results say where the time went.
 
     Returns:
         One result per input. An input that cannot be read is among ``failures``, and the others are done.
@@ -58,9 +61,11 @@ def predict(
         MissingDependencyError: packages of the engine are not installed.
         ValueError: arrays of other shapes or types.
     """
+    clock = StageClock()
     settings = PredictSettings(modality, window_s, hop_s, faces, start_s, end_s)
-    opened = open_engine(str(weights), engine, device)
-    predictor = Predictor(opened, settings)
+    with clock.measure("loading"):
+        opened = open_engine(str(weights), engine, device)
+    predictor = Predictor(opened, settings, timings=timings)
     files: list[FileResult] = []
     for each in cast("Sequence[Source]", source if isinstance(source, list | tuple) else [source]):
         if not isinstance(each, str | Path):
@@ -69,7 +74,8 @@ def predict(
         paths, faults = find_inputs([str(each)])
         files += map(predictor.predict, paths)
         files += [FileResult(Path(name), "error", message) for name, message in faults]
-    return Prediction(describe_weight(str(weights), opened), predictor.settings, tuple(files))
+    model = describe_weight(str(weights), opened)
+    return Prediction(model, predictor.settings, tuple(files), sum_timings(files, clock.read()) if timings else None)
 
 
 def load_weight(name_or_file: str | Path, engine: str = "auto", device: str = "auto") -> Engine:

@@ -79,6 +79,7 @@ FLAGS: Final[Mapping[str, str]] = {
     "target": "--output",
     "task": "--task",
     "test_share": "--test-share",
+    "timings": "--timings",
     "trackers": "--tracker",
     "validation_share": "--validation-share",
     "variant": "--variant",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from hicmae_cli.runtime.settings import PredictSettings
 
 
-def check_live(inputs: Sequence[str], camera: int | None, *, skip_existing: bool) -> None:
+def check_live(inputs: Sequence[str], camera: int | None, *, skip_existing: bool, timings: bool) -> None:
     """Check what was asked for.
 
     Raises:
@@ -31,6 +31,8 @@ def check_live(inputs: Sequence[str], camera: int | None, *, skip_existing: bool
         raise usage_error("- reads one stream; give no other inputs")
     if skip_existing:
         raise usage_error("--skip-existing needs files; a live stream has no earlier result")
+    if timings:
+        raise usage_error("--timings needs files; the time of a live stream is that of its source")
     if camera is None and (sys.stdin is None or sys.stdin.isatty()):
         raise usage_error("- reads from stdin, but nothing is piped in: ffmpeg … -f matroska - | hicmae predict -")
 

@@ -86,6 +86,9 @@ def predict(
     max_delay: Annotated[
         float, typer.Option(help="With --camera or -, drop pictures and windows that are older, in seconds.")
     ] = 2.0,
+    timings: Annotated[
+        bool, typer.Option("--timings", help="Also show where the time went: decoding, faces, model and the rest.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -110,6 +113,9 @@ def predict(
 
         hicmae predict --camera 0 --output results
     """
+    from hicmae_cli.runtime.timings import StageClock, sum_timings
+
+    clock = StageClock()
     from hicmae_cli.cli.screen import STDOUT, Screen, write_document
     from hicmae_cli.report.console import print_failures
     from hicmae_cli.report.files import make_folder
@@ -128,7 +134,7 @@ def predict(
     if camera is not None or "-" in (inputs or ()):
         from hicmae_cli.cli.live import check_live, predict_stream
 
-        check_live(inputs or [], camera, skip_existing=skip_existing)
+        check_live(inputs or [], camera, skip_existing=skip_existing, timings=timings)
         predict_stream(
             camera, max_delay, weights, engine, device, settings, output, wanted, as_json=as_json, quiet=quiet
         )
@@ -140,11 +146,12 @@ def predict(
         make_folder(output)
     screen = Screen(quiet=quiet)
     debug = bool(context.obj and context.obj["debug"])
-    with (
-        ExitStack() as stack,
-        _Display(screen.err, paths, disable=quiet or as_json) as display,
-        PredictorPool(weights, engine, device, settings, 0 if debug else jobs, raise_unexpected=debug) as pool,
-    ):
+    jobs = 0 if debug else jobs
+    with ExitStack() as stack, _Display(screen.err, paths, disable=quiet or as_json) as display:
+        with clock.measure("loading"):
+            pool = stack.enter_context(
+                PredictorPool(weights, engine, device, settings, jobs, raise_unexpected=debug, timings=timings)
+            )
         introduce(screen, pool.model)
         log = None
         if output is not None:
@@ -153,12 +160,17 @@ def predict(
         run.predict(pool, log, skip_existing=skip_existing)
     files = [run.done[path] for path in paths if path in run.done]
     files += [FileResult(Path(name), "error", message) for name, message in faults]
-    prediction = Prediction(pool.model, pool.settings, tuple(files))
+    spent = sum_timings(run.fresh, clock.read(), max(1, jobs)) if timings else None
+    prediction = Prediction(pool.model, pool.settings, tuple(files), spent)
     if output is not None and run.full_disk is None:
         prediction.save(output, wanted)
     if as_json:
         write_document(prediction.to_dict(), STDOUT)
     print_failures(screen.err if as_json else screen.out, [in_flags(file) for file in files])
+    if timings:
+        from hicmae_cli.report.timings import make_timings_table
+
+        screen.show(make_timings_table(prediction), on_stderr=as_json)
     if any(": unexpected " in file.message for file in prediction.failures):
         screen.show("run again with --debug for the traceback of an unexpected error", on_stderr=True)
     run.raise_if_stopped(output)
@@ -193,6 +205,7 @@ class _Run:
         is_printed: whether to print each result.
         is_saved: whether results are saved in a folder.
         done: results so far, by file.
+        fresh: those of them that were predicted now.
         is_interrupted: whether Ctrl-C stopped the run.
         full_disk: the error that stopped the run.
     """
@@ -203,6 +216,7 @@ class _Run:
     is_printed: bool
     is_saved: bool
     done: dict[Path, FileResult] = field(default_factory=dict)
+    fresh: list[FileResult] = field(default_factory=list)
     is_interrupted: bool = False
     full_disk: DiskError | None = None
 
@@ -220,6 +234,7 @@ class _Run:
                 self.screen.say(f"{len(self.done)} of {len(self.paths)} files are done already and skipped")
             for result in predict_files(self.paths, pool, log, done=set(self.done), on_file=self.display.show_time):
                 self.done[result.path] = result
+                self.fresh.append(result)
                 with self.display.file_done(result.path):
                     self._print(result, pool.model.info)
         except KeyboardInterrupt:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from hicmae_cli.report.files import make_folder
 from hicmae_cli.report.formats import DEFAULT_FORMATS, find_formats, write_prediction
 from hicmae_cli.runtime.results import SCHEMA, FileResult, ModelRecord, Track, Window
 from hicmae_cli.runtime.settings import PredictSettings
+from hicmae_cli.runtime.timings import Timings
 
 if TYPE_CHECKING:
     import pandas
@@ -26,11 +27,13 @@ class Prediction:
         model: the weight and the engine that ran it.
         settings: streams, windows, number of people, part of the inputs.
         files: one result per input, in the order given.
+        timings: where the time of the whole call went; None if nobody asked.
     """
 
     model: ModelRecord
     settings: PredictSettings
     files: tuple[FileResult, ...]
+    timings: Timings | None = field(default=None, compare=False)
 
     @property
     def failures(self) -> tuple[FileResult, ...]:
@@ -58,6 +61,7 @@ class Prediction:
             "weights": self.model.to_dict(),
             "settings": self.settings.to_dict(),
             "files": [file.to_dict() for file in self.files],
+            **({} if self.timings is None else {"timings": self.timings.to_dict()}),
         }
 
     @classmethod
@@ -72,7 +76,8 @@ class Prediction:
                 raise ValueError(f"expected a document of the schema {SCHEMA}, got {document['schema']}")
             model = ModelRecord.from_dict(document["weights"])
             settings = PredictSettings.from_dict(document["settings"])
-            return cls(model, settings, tuple(FileResult.from_dict(file) for file in document["files"]))
+            timings = Timings.from_dict(document["timings"]) if "timings" in document else None
+            return cls(model, settings, tuple(FileResult.from_dict(file) for file in document["files"]), timings)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"expected a prediction's document: {type(error).__name__} {error}") from error
 

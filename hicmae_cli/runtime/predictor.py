@@ -18,6 +18,7 @@ from hicmae_cli.runtime.reading import OnSeconds, WindowInput, WindowReader
 from hicmae_cli.runtime.results import VOICE_TRACK, FileResult, Scores, Track, Window
 from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.runtime.sources import OpenSource, Source, open_source
+from hicmae_cli.runtime.timings import StageClock
 
 OnWindows: TypeAlias = Callable[[Mapping[int, Window]], None]
 """Called with windows by track."""
@@ -39,6 +40,7 @@ class Predictor:
         engine: see ``load_weight``.
         settings: streams, windows, number of people, part of the input.
         detectors: opens a face finder for each input, given the number of people.
+        timings: whether results say where the time went.
 
     Attributes:
         engine: the model.
@@ -54,6 +56,7 @@ class Predictor:
         engine: Engine,
         settings: PredictSettings | None = None,
         detectors: Callable[[int], AbstractContextManager[FaceDetector]] = open_detector,
+        timings: bool = False,
     ) -> None:
         self.engine = engine
         self.settings = (settings or PredictSettings()).follow(engine.info.step_s)
@@ -66,6 +69,7 @@ class Predictor:
                 )
             self.settings = replace(self.settings, modality=trained)
         self._detectors = detectors
+        self._keeps_timings = timings
 
     def open_detector(self) -> AbstractContextManager[FaceDetector]:
         """Open a face finder.
@@ -93,25 +97,36 @@ class Predictor:
             TypeError: a source of another type.
         """
         path = Path(str(source)) if isinstance(source, str | Path) else Path("stream")
+        clock = StageClock()
         try:
-            opened = open_source(source)
-            path = opened.path
-            info = opened.probe(lambda: on_seconds(0.0, 0.0))
-            return _predict_source(self, opened, info, on_seconds, on_windows)
+            with clock.measure("decode"):
+                opened = open_source(source)
+                path = opened.path
+                info = opened.probe(lambda: on_seconds(0.0, 0.0))
+            result = _predict_source(self, opened, info, on_seconds, on_windows, clock)
+            return replace(result, timings=clock.read()) if self._keeps_timings else result
         except HicmaeError as error:
             return FileResult(path, "error", str(error))
 
 
 def _predict_source(
-    predictor: Predictor, source: OpenSource, info: MediaInfo, on_seconds: OnSeconds, on_windows: OnWindows
+    predictor: Predictor,
+    source: OpenSource,
+    info: MediaInfo,
+    on_seconds: OnSeconds,
+    on_windows: OnWindows,
+    clock: StageClock,
 ) -> FileResult:
     """Read an input and predict every window of it."""
     step_s = predictor.engine.info.step_s
-    reader = WindowReader(source, info, predictor.settings, predictor.open_detector, on_seconds, trained_step_s=step_s)
+    reader = WindowReader(
+        source, info, predictor.settings, predictor.open_detector, on_seconds, trained_step_s=step_s, clock=clock
+    )
     windows: dict[int, list[Window]] = defaultdict(list)
     latest: dict[int, Scores] = {}
     for inputs in reader:
-        latest |= _score_inputs(predictor.engine, [each for each in inputs if not each.is_repeated])
+        with clock.measure("model"):
+            latest |= _score_inputs(predictor.engine, [each for each in inputs if not each.is_repeated])
         for each in inputs:
             coverage, boxes = (each.person.coverage, each.person.boxes) if each.person else (0.0, ())
             windows[each.track].append(

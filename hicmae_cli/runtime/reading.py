@@ -23,6 +23,7 @@ from hicmae_cli.runtime.results import VOICE_TRACK, FaceBox
 from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.runtime.sound import SlidingSound
 from hicmae_cli.runtime.sources import OpenSource
+from hicmae_cli.runtime.timings import StageClock
 from hicmae_cli.runtime.windows import Moments, SampledFace, TrackTally, WindowAssembler, WindowFaces
 
 OnSeconds: TypeAlias = Callable[[float, float], None]
@@ -86,6 +87,7 @@ class WindowReader:
         open_detector: opens a face finder.
         on_seconds: called with the progress.
         trained_step_s: time between two sampled frames in the weight's training; see `WeightInfo.step_s`.
+        clock: measures the stages.
 
     Attributes:
         uses_video: whether it has pictures that are wanted.
@@ -104,10 +106,11 @@ class WindowReader:
         on_seconds: OnSeconds = lambda _done_s, _total_s: None,
         *,
         trained_step_s: float = FRAME_STEP_S,
+        clock: StageClock | None = None,
     ) -> None:
         _require_streams(source.path, info, settings.modality)
         self._source, self._info, self._open_detector, self._on_seconds = source, info, open_detector, on_seconds
-        self._settings = settings
+        self._settings, self._clock = settings, clock or StageClock()
         # In training, a window longer than the model's input gave it the sound from its start.
         self._is_centred = settings.step_s != trained_step_s
         self.uses_video = info.has_video and settings.modality != "audio"
@@ -119,14 +122,14 @@ class WindowReader:
             raise MediaError(
                 f"{source.path}: start_s={settings.start_s!r} is after its end; it has {info.duration_s:.1f} seconds"
             )
-        self._sound = SlidingSound(source.sound()) if self._uses_audio else None
+        self._sound = SlidingSound(self._clock.each("decode", source.sound())) if self._uses_audio else None
         self._assembler = WindowAssembler(settings.hop_frames)
         self._latest: dict[int, WindowInput] = {}
         self.num_pictures = 0
 
     def __iter__(self) -> Iterator[list[WindowInput]]:
         """Read the input once, and yield the inputs of each window; a window without any is an empty list."""
-        for faces in self._sample_faces() if self.uses_video else ():
+        for faces in self._clock.each("faces", self._sample_faces()) if self.uses_video else ():
             yield from self._add_moment(faces)
         self.num_pictures = self._assembler.count
         for _ in self._iterate_audio_only_steps(self.num_pictures):
@@ -202,7 +205,7 @@ class WindowReader:
         crops: dict[int, NDArray[np.uint8]] = {}
         picture = 0
         with self._open_detector() as detector:
-            for frame in self._source.frames(self._settings.step_s, self._start_s):
+            for frame in self._clock.each("decode", self._source.frames(self._settings.step_s, self._start_s)):
                 if frame.time_s >= self._limit_s - 1e-6:
                     return
                 previous, found = found, detector.detect(frame)
@@ -221,7 +224,8 @@ class WindowReader:
             return []
         if moments.num_moments < CLIP_FRAMES:
             end_s = min(end_s, max(self._end_s, start_s + settings.step_s))
-        mel = _window_mel(self._sound, start_s, min(end_s, self._limit_s), centred=self._is_centred)
+        with self._clock.measure("model"):
+            mel = _window_mel(self._sound, start_s, min(end_s, self._limit_s), centred=self._is_centred)
         end_s = min(end_s, max(self._end_s, start_s + settings.step_s))  # the grid may go beyond the end
         people: list[WindowFaces | None] = [
             person for person in moments.people if settings.modality != "av" or mel is not None

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hicmae_cli.modalities import MODALITIES
+from hicmae_cli.runtime.timings import Timings
 from hicmae_cli.tasks import Kind, join_labels, pick_labels
 from hicmae_cli.weights.info import WeightInfo
 
@@ -260,6 +261,7 @@ class FileResult:
         sha256: hash of the file in hexadecimal; None if it was not read to its end.
         width_px: width of the upright picture with square pixels; None without video.
         height_px: its height; None without video.
+        timings: where the time went; None if nobody asked.
     """
 
     path: Path
@@ -272,6 +274,7 @@ class FileResult:
     sha256: str | None = None
     width_px: int | None = None
     height_px: int | None = None
+    timings: Timings | None = field(default=None, compare=False, repr=False)
 
     @property
     def failed(self) -> bool:
@@ -299,6 +302,7 @@ class FileResult:
             "tracks": [track.to_dict() for track in self.tracks],
             "size_bytes": self.size_bytes,
             "sha256": self.sha256,
+            **({} if self.timings is None else {"timings": self.timings.to_dict()}),
         }
 
     @classmethod
@@ -320,6 +324,7 @@ class FileResult:
                 sha256=fields.get("sha256"),
                 width_px=fields.get("width_px"),
                 height_px=fields.get("height_px"),
+                timings=Timings.from_dict(fields["timings"]) if "timings" in fields else None,
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"expected the result of a file: {type(error).__name__} {error}") from error
