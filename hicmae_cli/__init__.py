@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from hicmae_cli.preparing.dataset import prepare
     from hicmae_cli.report.prediction import Prediction
     from hicmae_cli.reruns.rerun import rerun
+    from hicmae_cli.runtime.live import predict_live
     from hicmae_cli.runtime.predictor import Predictor
     from hicmae_cli.training.finetuning.folds import finetune_folds as finetune
     from hicmae_cli.training.pretraining.run import pretrain
@@ -52,6 +53,7 @@ __all__ = [
     "measure_cues",
     "merge",
     "predict",
+    "predict_live",
     "prepare",
     "pretrain",
     "probe",
@@ -77,6 +79,7 @@ _PLACES = {
     "measure_cues": "preparing.cues:measure_cues",
     "merge": "corpora.merging:merge_manifests",
     "predict": "api:predict",
+    "predict_live": "runtime.live:predict_live",
     "prepare": "preparing.dataset:prepare",
     "pretrain": "training.pretraining.run:pretrain",
     "probe": "embedding.probe:probe",

@@ -29,6 +29,7 @@ NAMES = [
     "measure_cues",
     "merge",
     "predict",
+    "predict_live",
     "prepare",
     "pretrain",
     "probe",

@@ -80,7 +80,7 @@ def test_every_field_of_a_prediction_is_documented(sample: Path) -> None:
     from hicmae_cli.runtime.opening import open_engine
     from hicmae_cli.runtime.predictor import Predictor
 
-    predictor = Predictor(open_engine("puppets-nano"))
+    predictor = Predictor(open_engine("puppets-nano"), timings=True)
     result = predictor.predict(sample).to_dict()
     inner = frozenset({"probabilities", "values"})
     assert set(fields(result, skip=inner)) - documented("hicmae.predict/1") == set()
