@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, TypeAlias, TypedDict
+from typing import Any, BinaryIO, Protocol, TypeAlias, TypedDict, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -162,7 +162,7 @@ def open_source(source: Source | OpenSource) -> OpenSource:
     if isinstance(source, dict):
         return ArraySource(source)
     if hasattr(source, "read"):
-        return MediaSource(ByteStream(source))
+        return MediaSource(ByteStream(cast("BinaryIO", source)))
     if hasattr(source, "probe"):
-        return source
+        return cast("OpenSource", source)
     raise TypeError(f"expected a path, a binary stream or a dict of arrays, got {type(source).__name__}")

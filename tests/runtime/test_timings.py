@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from hicmae_cli.faces import Face
 from hicmae_cli.media import Frame
-from hicmae_cli.runtime import timings as timings_module
 from hicmae_cli.runtime.predictor import Predictor
 from hicmae_cli.runtime.results import FileResult
 from hicmae_cli.runtime.timings import StageClock, Timings, sum_timings
@@ -32,7 +31,7 @@ class FakeTime:
 
 def test_of_stages_inside_each_other_the_inner_one_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     fake = FakeTime()
-    monkeypatch.setattr(timings_module.time, "perf_counter", fake.perf_counter)
+    monkeypatch.setattr(time, "perf_counter", fake.perf_counter)
     clock = StageClock()
     clock._began_s = fake.now_s
 
