@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from hicmae_cli.api import load_weight, predict
     from hicmae_cli.corpora.manifest import read_manifest
     from hicmae_cli.corpora.merging import merge_manifests as merge
-    from hicmae_cli.doctor.checkup import check_installation
     from hicmae_cli.embedding.clips import embed_clips
     from hicmae_cli.embedding.probe import probe
     from hicmae_cli.embedding.recordings import embed_recordings as embed
@@ -28,7 +27,6 @@ if TYPE_CHECKING:
     from hicmae_cli.preparing.dataset import prepare
     from hicmae_cli.report.prediction import Prediction
     from hicmae_cli.reruns.rerun import rerun
-    from hicmae_cli.runtime.live import predict_live
     from hicmae_cli.runtime.predictor import Predictor
     from hicmae_cli.training.finetuning.folds import finetune_folds as finetune
     from hicmae_cli.training.pretraining.run import pretrain
@@ -42,7 +40,6 @@ __all__ = [
     "Predictor",
     "add_weight",
     "calibrate_weight",
-    "check_installation",
     "compare",
     "embed",
     "embed_clips",
@@ -53,7 +50,6 @@ __all__ = [
     "measure_cues",
     "merge",
     "predict",
-    "predict_live",
     "prepare",
     "pretrain",
     "probe",
@@ -68,7 +64,6 @@ _PLACES = {
     "Predictor": "runtime.predictor:Predictor",
     "add_weight": "weights.adding:add_weight",
     "calibrate_weight": "evaluation.calibrate_weight:calibrate_weight",
-    "check_installation": "doctor.checkup:check_installation",
     "compare": "evaluation.comparison.compare:compare",
     "embed": "embedding.recordings:embed_recordings",
     "embed_clips": "embedding.clips:embed_clips",
@@ -79,7 +74,6 @@ _PLACES = {
     "measure_cues": "preparing.cues:measure_cues",
     "merge": "corpora.merging:merge_manifests",
     "predict": "api:predict",
-    "predict_live": "runtime.live:predict_live",
     "prepare": "preparing.dataset:prepare",
     "pretrain": "training.pretraining.run:pretrain",
     "probe": "embedding.probe:probe",
