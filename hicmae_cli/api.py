@@ -18,6 +18,7 @@ from hicmae_cli.runtime.predictor import Predictor
 from hicmae_cli.runtime.results import FileResult
 from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.runtime.sources import Source
+from hicmae_cli.runtime.timings import StageClock, sum_timings
 
 
 def predict(
@@ -35,6 +36,7 @@ def predict(
     people: str | Path | None = None,
     smooth_s: float = 0.0,
     abstain: float = 0.0,
+    timings: bool = False,
 ) -> Prediction:
     """Predict emotions in videos, sounds or photographs, per person and over time.
 
@@ -55,6 +57,7 @@ def predict(
         people: a folder with photographs of people, ``NAME.jpg`` or ``NAME/*.jpg``, after which tracks are named.
         smooth_s: width in seconds of a centred mean over the windows, for timelines; 0 for none.
         abstain: smallest probability of a label in a timeline; an instant below it has no label.
+        timings: whether the results say where the time went.
 
     Returns:
         One result per input. An input that cannot be read is among ``failures``, and the others are done.
@@ -76,8 +79,10 @@ def predict(
         smooth_s=smooth_s,
         abstain=abstain,
     )
-    opened = open_engine(str(weights), engine, device)
-    predictor = Predictor(opened, settings)
+    clock = StageClock()
+    with clock.measure("loading"):
+        opened = open_engine(str(weights), engine, device)
+    predictor = Predictor(opened, settings, timings=timings)
     files: list[FileResult] = []
     for each in cast("Sequence[Source]", source if isinstance(source, list | tuple) else [source]):
         if not isinstance(each, str | Path):
@@ -86,7 +91,8 @@ def predict(
         paths, faults = find_inputs([str(each)])
         files += map(predictor.predict, paths)
         files += [FileResult(Path(name), "error", message) for name, message in faults]
-    return Prediction(describe_weight(str(weights), opened), predictor.settings, tuple(files))
+    model = describe_weight(str(weights), opened)
+    return Prediction(model, predictor.settings, tuple(files), sum_timings(files, clock.read()) if timings else None)
 
 
 def load_weight(name_or_file: str | Path, engine: str = "auto", device: str = "auto") -> Engine:

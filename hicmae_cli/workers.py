@@ -103,12 +103,17 @@ class WorkerPool:
         """
         waiting = deque(jobs)
         busy: dict[_Worker, JobT] = {}
+
+        def give_jobs() -> None:
+            """Give jobs before a result is yielded, so that no process waits for what the caller does with it."""
+            while waiting and len(busy) < self._count:
+                worker = self._take_idle_worker()
+                busy[worker] = waiting.popleft()
+                worker.give(work, busy[worker])
+
         try:
             while waiting or busy:
-                while waiting and len(busy) < self._count:
-                    worker = self._take_idle_worker()
-                    busy[worker] = waiting.popleft()
-                    worker.give(work, busy[worker])
+                give_jobs()
                 pipes = {worker.pipe: worker for worker in busy}
                 before_s = _read_clock_s()
                 patience_s = max(0.0, min(w.active_s for w in busy) + self._stall_s - before_s)
@@ -128,11 +133,13 @@ class WorkerPool:
                         continue
                     del busy[worker]
                     if kind == _DIED:
+                        give_jobs()
                         yield job, WorkerDiedError(value)
                         continue
                     self._idle.append(worker)
                     if kind == _RAISED:
                         raise value
+                    give_jobs()
                     yield job, value
                 # A worker that has just sent a message is not stalled: only silent pipes count.
                 for worker in [w for w in busy if not ready and _read_clock_s() - w.active_s >= self._stall_s]:

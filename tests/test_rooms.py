@@ -80,6 +80,7 @@ ROOMS: dict[str, set[str]] = {
 }
 ROOMS["summaries"] = {"corpora", "report", "runtime", "timeline"}
 ROOMS["reruns"] = {"corpora", "records", "weights", "training", "training.pretraining", "training.finetuning"}
+ROOMS["doctor"] = {"faces", "media", "puppets", "records", "runtime", "weights"}
 ROOMS["embedding"] = {"clips", "models", "weights", "runtime", "corpora", "evaluation"}
 ROOMS["bench"] = set(ROOMS)
 ROOMS["cli"] = set(ROOMS)
@@ -92,6 +93,7 @@ TORCH_FILES = {
     "weights/checkpoint_pickle.py",
     "runtime/torch_engine.py",
     "bench/device.py",
+    "doctor/devices.py",
     "bench/evaluation.py",
     "bench/pretraining.py",
     "bench/finetuning.py",

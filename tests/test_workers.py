@@ -71,6 +71,22 @@ def test_a_job_that_hangs_is_stopped_and_a_slow_one_is_not() -> None:
     assert explain(found, 60) == "stopped because it made no progress for 1.5 s"
 
 
+def touch(file: Path, report: Report) -> Path:
+    """Make a file."""
+    file.touch()
+    return file
+
+
+def test_the_next_job_runs_while_the_caller_has_a_result(tmp_path: Path) -> None:
+    files = [tmp_path / "a", tmp_path / "b", tmp_path / "c"]
+    for file, _ in run_in_pool(files, touch):
+        following = next((each for each in files if each.name > file.name), file)
+        limit_s = time.monotonic() + 30
+        while not following.exists():
+            assert time.monotonic() < limit_s, f"{following.name} waits for the caller"
+            time.sleep(0.01)
+
+
 def test_what_the_work_raises_is_raised_here_at_once() -> None:
     started = time.monotonic()
     with pytest.raises(MediaError, match="ninety-nine"):

@@ -23,6 +23,7 @@ from hicmae_cli.cli.options import (
     WeightsOption,
     parse_faces,
     parse_path,
+    usage_error,
 )
 from hicmae_cli.errors import DiskError, SettingsError, one_line
 from hicmae_cli.report.formats import DEFAULT_FORMATS, FORMATS, explain_missing, find_formats
@@ -38,14 +39,18 @@ if TYPE_CHECKING:
     from hicmae_cli.runtime.settings import PredictSettings
     from hicmae_cli.weights.info import WeightInfo
 
-_LOG = "predictions.jsonl"
+LOG_NAME = "predictions.jsonl"
 
 
 def predict(
     context: typer.Context,
     inputs: Annotated[
-        list[str], typer.Argument(metavar="INPUT...", help="Files, folders or patterns such as 'clips/*.mp4'.")
-    ],
+        list[str] | None,
+        typer.Argument(
+            metavar="INPUT...",
+            help="Files, folders or patterns such as 'clips/*.mp4'; - reads a live stream from stdin.",
+        ),
+    ] = None,
     weights: WeightsOption = DEFAULT_WEIGHT,
     engine: EngineOption = "auto",
     device: DeviceOption = "auto",
@@ -93,6 +98,15 @@ def predict(
     jobs: Annotated[
         int, typer.Option("--jobs", min=0, help="Number of worker processes; 0 uses no separate process.")
     ] = 1,
+    camera: Annotated[
+        int | None, typer.Option(metavar="N", help="Predict what camera N shows, until Ctrl-C; 0 is the first one.")
+    ] = None,
+    max_delay: Annotated[
+        float, typer.Option(help="With --camera or -, drop pictures and windows that are older, in seconds.")
+    ] = 2.0,
+    timings: Annotated[
+        bool, typer.Option("--timings", help="Also show where the time went: decoding, faces, model and the rest.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
     quiet: QuietOption = False,
 ) -> None:
@@ -104,6 +118,9 @@ def predict(
     Files that cannot be read are reported and skipped. With `--output`, each result is saved when its file is done;
     `--skip-existing` resumes an interrupted run.
 
+    With `--camera`, or `-` for a stream that is piped in, a view shows each person now. Ctrl-C ends it, and the result
+    is that of the time so far.
+
     [bold]Examples[/bold]
 
         hicmae predict interview.mp4
@@ -113,7 +130,12 @@ def predict(
         hicmae predict interview.mp4 --people photographs/
 
         hicmae predict call.wav --json
+
+        hicmae predict --camera 0 --output results
     """
+    from hicmae_cli.runtime.timings import StageClock, sum_timings
+
+    clock = StageClock()
     from hicmae_cli.cli.screen import STDOUT, Screen, write_document
     from hicmae_cli.report.console import print_failures
     from hicmae_cli.report.files import make_folder
@@ -139,32 +161,48 @@ def predict(
         smooth_s=smooth or 0.0,
         abstain=abstain or 0.0,
     )
+    if camera is not None or "-" in (inputs or ()):
+        from hicmae_cli.cli.live import check_live, predict_stream
+
+        check_live(inputs or [], camera, skip_existing=skip_existing, timings=timings)
+        predict_stream(
+            camera, max_delay, weights, engine, device, settings, output, wanted, as_json=as_json, quiet=quiet
+        )
+        return
+    if not inputs:
+        raise usage_error("give files, folders or patterns; or --camera N, or - for a stream that is piped in")
     paths, faults = find_inputs(inputs)
     if output is not None:
         make_folder(output)
     screen = Screen(quiet=quiet)
     debug = bool(context.obj and context.obj["debug"])
-    with (
-        ExitStack() as stack,
-        _Display(screen.err, paths, disable=quiet or as_json) as display,
-        PredictorPool(weights, engine, device, settings, 0 if debug else jobs, raise_unexpected=debug) as pool,
-    ):
-        _introduce(screen, pool.model)
+    jobs = 0 if debug else jobs
+    with ExitStack() as stack, _Display(screen.err, paths, disable=quiet or as_json) as display:
+        with clock.measure("loading"):
+            pool = stack.enter_context(
+                PredictorPool(weights, engine, device, settings, jobs, raise_unexpected=debug, timings=timings)
+            )
+        introduce(screen, pool.model)
         log = None
         if output is not None:
-            log = stack.enter_context(PredictionLog(output / _LOG, pool.model, pool.settings))
+            log = stack.enter_context(PredictionLog(output / LOG_NAME, pool.model, pool.settings))
         run = _Run(paths, screen, display, is_printed=not as_json, is_saved=output is not None)
         run.predict(pool, log, skip_existing=skip_existing)
     files = [run.done[path] for path in paths if path in run.done]
     files += [FileResult(Path(name), "error", message) for name, message in faults]
-    prediction = Prediction(pool.model, pool.settings, tuple(files))
+    spent = sum_timings(run.fresh, clock.read(), max(1, jobs)) if timings else None
+    prediction = Prediction(pool.model, pool.settings, tuple(files), spent)
     if output is not None and run.full_disk is None:
         prediction.save(output, wanted)
         for line in explain_missing(prediction, chosen):
             screen.say(line)
     if as_json:
         write_document(prediction.to_dict(), STDOUT)
-    print_failures(screen.err if as_json else screen.out, [_in_flags(file) for file in files])
+    print_failures(screen.err if as_json else screen.out, [in_flags(file) for file in files])
+    if timings:
+        from hicmae_cli.report.timings import make_timings_table
+
+        screen.show(make_timings_table(prediction), on_stderr=as_json)
     if any(": unexpected " in file.message for file in prediction.failures):
         screen.show("run again with --debug for the traceback of an unexpected error", on_stderr=True)
     run.raise_if_stopped(output)
@@ -172,7 +210,7 @@ def predict(
         raise typer.Exit(1)
 
 
-def _introduce(screen: Screen, model: ModelRecord) -> None:
+def introduce(screen: Screen, model: ModelRecord) -> None:
     """Print the weight with its licence, and what its metadata say about its training and its limits."""
     from rich.text import Text
 
@@ -183,7 +221,7 @@ def _introduce(screen: Screen, model: ModelRecord) -> None:
         screen.show(Text(notice, "yellow"), on_stderr=True, wrap=False)
 
 
-def _in_flags(file: FileResult) -> FileResult:
+def in_flags(file: FileResult) -> FileResult:
     """Return the result with the options of the command in its message."""
     return replace(file, message=to_flags(file.message))
 
@@ -199,6 +237,7 @@ class _Run:
         is_printed: whether to print each result.
         is_saved: whether results are saved in a folder.
         done: results so far, by file.
+        fresh: those of them that were predicted now.
         is_interrupted: whether Ctrl-C stopped the run.
         full_disk: the error that stopped the run.
     """
@@ -209,6 +248,7 @@ class _Run:
     is_printed: bool
     is_saved: bool
     done: dict[Path, FileResult] = field(default_factory=dict)
+    fresh: list[FileResult] = field(default_factory=list)
     is_interrupted: bool = False
     full_disk: DiskError | None = None
 
@@ -226,6 +266,7 @@ class _Run:
                 self.screen.say(f"{len(self.done)} of {len(self.paths)} files are done already and skipped")
             for result in predict_files(self.paths, pool, log, done=set(self.done), on_file=self.display.show_time):
                 self.done[result.path] = result
+                self.fresh.append(result)
                 with self.display.file_done(result.path):
                     self._print(result, pool.model.info, pool.settings)
         except KeyboardInterrupt:
@@ -257,7 +298,7 @@ class _Run:
         if not self.is_printed:
             return
         try:
-            print_file(self.screen.out, _in_flags(result), info, settings)
+            print_file(self.screen.out, in_flags(result), info, settings)
         except SystemExit:
             # Rich exits if the reader of its output has closed the pipe. A run that saves its results goes on.
             if not self.is_saved:

@@ -22,11 +22,12 @@ from hicmae_cli.onnx_runtime import open_session
 _DETECTOR: Final = "face_detector.onnx"
 _LANDMARKS: Final = "face_landmarks.onnx"
 _BLENDSHAPES: Final = "face_blendshapes.onnx"
-_SHA256: Final = {
+NET_SHA256: Final = {
     _DETECTOR: "24c6df9d330fda68dd89b3ec9905ed1847006f34415b70b88868c897f173abb7",
     _LANDMARKS: "4bb1759aee46d3a0371c29d67becd5f701cc3feef44e28be08240ae76ccc8d22",
     _BLENDSHAPES: "4e8a97996d518185428f7aaf42b09494f375300386f4d337acc739eae14b031e",
 }
+"""Files of the nets that ship with the package, with the hashes of their content."""
 _BLENDSHAPE_NAMES: Final = """
 _neutral browDownLeft browDownRight browInnerUp browOuterUpLeft browOuterUpRight cheekPuff cheekSquintLeft
 cheekSquintRight eyeBlinkLeft eyeBlinkRight eyeLookDownLeft eyeLookDownRight eyeLookInLeft eyeLookInRight
@@ -170,7 +171,7 @@ def _open_net(name: str) -> Any:
     """
     # The nets take 0.5 and 2 ms. Threads that wait so briefly spin: on two busy cores, two threads took three times as
     # long as one. Folding widens the half-precision weights once, not in every run.
-    return open_session(find_bundled_file(name, _SHA256[name]), threads=1, fold_constants=True)
+    return open_session(find_bundled_file(name, NET_SHA256[name]), threads=1, fold_constants=True)
 
 
 def _cut_out_whole(picture: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -160,6 +160,16 @@ def decode_sound(
     return np.concatenate([np.zeros(0, np.float32), *_join_runs(start_s, chain([first], runs), 0)])
 
 
+def place_sound(frames: Iterator[AudioFrame], origin_s: Fraction | None) -> Iterator[NDArray[np.float32]]:
+    """Yield the sound of decoded frames in pieces (n,) without gaps, at 16 kHz from time 0 on.
+
+    Args:
+        frames: decoded frames, as they come.
+        origin_s: time 0 on their own clock; None for the first sample.
+    """
+    return _join_runs(origin_s, _mix_runs(frames), 0)
+
+
 class _SilentError(MediaError):
     """A file has no audio stream, or its audio cannot be decoded."""
 

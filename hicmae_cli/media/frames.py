@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.container import InputContainer
+from av.packet import Packet
 from av.sidedata.sidedata import SideData
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -256,11 +257,21 @@ def read_start_s(container: InputContainer, stream: VideoStream) -> Fraction | N
 
 
 def decode_pictures(
-    container: InputContainer, stream: VideoStream, on_packet: Callable[[], None] = do_nothing
+    container: InputContainer,
+    stream: VideoStream,
+    on_packet: Callable[[], None] = do_nothing,
+    packets: Iterable[Packet[Any]] | None = None,
 ) -> Iterator[TimedPicture]:
-    """Yield decoded pictures at strictly increasing times from 0, on the clock of `keep_time`, which `probe` shares."""
+    """Yield decoded pictures at strictly increasing times from 0, on the clock of `keep_time`, which `probe` shares.
+
+    Args:
+        container: the file.
+        stream: its video.
+        on_packet: called at most twice a second while packets are read.
+        packets: the stream's packets, if the caller reads them.
+    """
     orientation: Orientation | None = None
-    for picture, time_s, duration_s in keep_time(_read_stamped(container, stream, on_packet), Clock()):
+    for picture, time_s, duration_s in keep_time(_read_stamped(container, stream, on_packet, packets), Clock()):
         orientation = read_orientation(stream, picture) if orientation is None else orientation
         yield TimedPicture(Fraction(time_s), Fraction(duration_s), picture, orientation)
         # Free it before the next one is decoded.
@@ -268,10 +279,10 @@ def decode_pictures(
 
 
 def _read_stamped(
-    container: InputContainer, stream: VideoStream, on_packet: Callable[[], None]
+    container: InputContainer, stream: VideoStream, on_packet: Callable[[], None], packets: Iterable[Packet[Any]] | None
 ) -> Iterator[tuple[VideoFrame, Fraction | None, Fraction]]:
     nominal_s = read_frame_duration_s(stream)
-    for picture in decode_video(container, stream, on_packet):
+    for picture in decode_video(container, stream, on_packet, packets):
         yield picture, read_time_s(picture), _read_duration_s(picture) or nominal_s
         del picture
 

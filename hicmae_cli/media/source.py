@@ -29,8 +29,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from hicmae_cli.errors import MediaError
-from hicmae_cli.files import LFS_START
-from hicmae_cli.media.streams import ByteStream, StreamReader
+from hicmae_cli.media.streams import HEAD_BYTES, ByteStream, StreamReader, refuse_pointers
 
 MediaPath = Path | str | ByteStream
 """A local file, or an open stream in its place."""
@@ -44,7 +43,6 @@ _NUMBERED: Final = {"image2", "image2pipe", "image2_alias_pix", "image2_brender_
 _TEXT: Final = {"ffmetadata", "tty", "bin", "xbin", "adf", "idf"}
 _REFUSED_FORMATS: Final = _PLAYLISTS | _NETWORK | _SCRIPTS | _NUMBERED | _TEXT
 _INDEXED_FORMATS: Final = {"mov", "matroska", "wav", "flac"}
-_PLAYLIST_STARTS = (b"#EXTM3U", b"ffconcat", b"<MPD")
 # 8K (up to 8192 x 4320) is the largest video format; a header that states more is an attempt to exhaust memory.
 _MAX_PIXELS = 8192 * 4352
 # 8K with 10 bits; fewer pixels if each takes more bytes, as in GIF and PNG.
@@ -80,21 +78,15 @@ def open_media(path: MediaPath) -> Iterator[InputContainer]:
         MediaError: the file is missing, empty or not media, or has no audio and no video stream.
     """
     with open_file(path) as file:
-        head = file.read(4096).lstrip(b"\xef\xbb\xbf \t\r\n")
+        head = file.read(HEAD_BYTES)
         file.seek(0)
-        if head.startswith(LFS_START):
-            raise MediaError(
-                f"{path}: is a Git LFS pointer, not the file itself; run `git lfs pull` in the clone that holds it"
-            )
-        # An XML declaration may come before the root of a DASH manifest.
-        if head.startswith(_PLAYLIST_STARTS) or (head.startswith(b"<?xml") and b"<MPD" in head):
-            raise MediaError(f"{path}: is a playlist that points at other files; pass the media file itself")
+        refuse_pointers(path, head)
         try:
             container = _open_container(file)
         except (av.error.FFmpegError, OSError, ValueError) as error:
             raise MediaError(
-                f"{path}: cannot be read as a media file ({_explain(error)}); it may be cut short, or not be audio or "
-                "video at all"
+                f"{path}: cannot be read as a media file ({explain_error(error)}); it may be cut short, or not be "
+                "audio or video at all"
             ) from error
         with container:
             if find_video(container) is None and find_audio(container) is None:
@@ -119,14 +111,15 @@ def open_file(path: MediaPath) -> BinaryIO | StreamReader:
 
 def _open_container(file: BinaryIO | StreamReader) -> InputContainer:
     try:
-        return _open_bytes(file)
+        return open_bytes(file)
     except av.error.ArgumentError:
         # The file's name selects a refused format (`.jpg` the numbered pictures of `image2`): hide the name.
         file.seek(0)
-        return _open_bytes(_Nameless(file))
+        return open_bytes(_Nameless(file))
 
 
-def _open_bytes(file: BinaryIO | StreamReader | _Nameless) -> InputContainer:
+def open_bytes(file: Any) -> InputContainer:
+    """Open an object that has ``read``, and ``seek`` and ``tell`` if it can, with no way to any other file."""
     container = av.open(
         file,
         options={
@@ -256,7 +249,10 @@ def find_audio(container: InputContainer) -> AudioStream | None:
 
 
 def decode_video(
-    container: InputContainer, stream: VideoStream, on_packet: Callable[[], None] = do_nothing
+    container: InputContainer,
+    stream: VideoStream,
+    on_packet: Callable[[], None] = do_nothing,
+    packets: Iterable[Packet[Any]] | None = None,
 ) -> Iterator[VideoFrame]:
     """Yield the stream's frames in presentation order, up to the end or to where the file is cut off.
 
@@ -264,8 +260,11 @@ def decode_video(
         container: the file.
         stream: its video.
         on_packet: see `demux`.
+        packets: the stream's packets, if the caller reads them.
     """
-    for frame in _decode(container, stream, demux(container, [stream], on_packet)):
+    if packets is None:
+        packets = demux(container, [stream], on_packet)
+    for frame in _decode(container, stream, packets):
         assert isinstance(frame, VideoFrame)
         yield frame
 
@@ -388,7 +387,7 @@ def _list_formats() -> str:
     return ",".join(sorted(av.formats_available - _REFUSED_FORMATS))
 
 
-def _explain(error: Exception) -> str:
+def explain_error(error: Exception) -> str:
     """Return the demuxer's message on one line, without the file name that PyAV adds."""
     text = getattr(error, "strerror", None) or str(error) or type(error).__name__
     return " ".join(str(text).split())

@@ -4,9 +4,30 @@ from __future__ import annotations
 
 import io
 from types import TracebackType
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from hicmae_cli.errors import MediaError
+from hicmae_cli.files import LFS_START
+
+HEAD_BYTES: Final = 4096
+"""Bytes at the start of a file that `refuse_pointers` looks at."""
+_PLAYLIST_STARTS: Final = (b"#EXTM3U", b"ffconcat", b"<MPD")
+
+
+def refuse_pointers(path: object, head: bytes) -> None:
+    """Refuse a file that only points at others, by its first bytes.
+
+    Raises:
+        MediaError: it is a playlist, or a pointer of Git LFS.
+    """
+    head = head.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if head.startswith(LFS_START):
+        raise MediaError(
+            f"{path}: is a Git LFS pointer, not the file itself; run `git lfs pull` in the clone that holds it"
+        )
+    # An XML declaration may come before the root of a DASH manifest.
+    if head.startswith(_PLAYLIST_STARTS) or (head.startswith(b"<?xml") and b"<MPD" in head):
+        raise MediaError(f"{path}: is a playlist that points at other files; pass the media file itself")
 
 
 class ByteStream:

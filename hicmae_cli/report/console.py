@@ -36,7 +36,7 @@ _SPARE_COLOURS: Final = ("deep_pink3", "turquoise2", "chartreuse3", "orchid", "s
 _LETTERS: Final = ascii_uppercase + digits
 _ABSTAINED: Final = "-"
 _LEVELS: Final = "▁▂▃▄▅▆▇█"
-_BASED_ON: Final = {"av": "face + voice", "video": "face", "audio": "voice"}
+BASED_ON: Final = {"av": "face + voice", "video": "face", "audio": "voice"}
 _LISTED: Final = 20
 _ROOMY_CELLS: Final = 80  # a narrower screen has no room for the second label, and for half of the bar
 _PLAIN_CELLS: Final = 1000  # width of plain text, so that no line is folded
@@ -202,7 +202,7 @@ def _people(file: FileResult, info: WeightInfo, *, bar_cells: int, roomy: bool) 
         )
         for number, cells in enumerate(rows):
             first = [_fit(name, _LONGEST_NAME_CELLS) + mark] if number == 0 else [""]
-            last = [visible, _BASED_ON[track.modality]] if number == 0 else ["", ""]
+            last = [visible, BASED_ON[track.modality]] if number == 0 else ["", ""]
             table.add_row(*map(Text, first), *cells, *map(Text, last))
     return table
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from hicmae_cli.report.formats import DEFAULT_FORMATS, find_formats, write_predi
 from hicmae_cli.report.saved import check_file, read_document, refuse_document
 from hicmae_cli.runtime.results import SCHEMA, FileResult, ModelRecord, Track, Window
 from hicmae_cli.runtime.settings import PredictSettings
+from hicmae_cli.runtime.timings import Timings
 from hicmae_cli.timeline import make_timelines
 
 if TYPE_CHECKING:
@@ -28,11 +29,13 @@ class Prediction:
         model: the weight and the engine that ran it.
         settings: streams, windows, number of people, part of the inputs.
         files: one result per input, in the order given.
+        timings: where the time of the whole call went; None if nobody asked.
     """
 
     model: ModelRecord
     settings: PredictSettings
     files: tuple[FileResult, ...]
+    timings: Timings | None = field(default=None, compare=False)
 
     @property
     def failures(self) -> tuple[FileResult, ...]:
@@ -60,6 +63,7 @@ class Prediction:
             "weights": self.model.to_dict(),
             "settings": self.settings.to_dict(),
             "files": [self._file_to_dict(file) for file in self.files],
+            **({} if self.timings is None else {"timings": self.timings.to_dict()}),
         }
 
     def _file_to_dict(self, file: FileResult) -> dict[str, Any]:
@@ -84,7 +88,8 @@ class Prediction:
             files = tuple(FileResult.from_dict(file) for file in document["files"])
             for file in files:
                 check_file(file, model.info)
-            return cls(model, settings, files)
+            timings = Timings.from_dict(document["timings"]) if "timings" in document else None
+            return cls(model, settings, files, timings)
         except (KeyError, TypeError, AttributeError, OverflowError) as error:
             raise ValueError(f"expected a prediction's document: {type(error).__name__} {error}") from error
 

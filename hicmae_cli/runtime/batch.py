@@ -41,6 +41,7 @@ class _Request:
     threads: int
     settings: PredictSettings
     raise_unexpected: bool
+    timings: bool
 
 
 class PredictorPool:
@@ -53,6 +54,7 @@ class PredictorPool:
         settings: streams, windows, number of people, part of the input.
         jobs: processes; 0 predicts in this process, which a file can then take down.
         raise_unexpected: raise an error that hicmae did not foresee, and do not make it the file's result.
+        timings: whether results say where the time went.
 
     Attributes:
         model: the weight and the engine that runs it.
@@ -73,9 +75,12 @@ class PredictorPool:
         jobs: int = 1,
         *,
         raise_unexpected: bool = False,
+        timings: bool = False,
     ) -> None:
         threads = max(1, count_cores() // jobs) if jobs > 1 else 0
-        self._request = _Request(weights, engine, device, threads, settings or PredictSettings(), raise_unexpected)
+        self._request = _Request(
+            weights, engine, device, threads, settings or PredictSettings(), raise_unexpected, timings
+        )
         self._pool = WorkerPool(jobs) if jobs else None
         self._run = run_here if self._pool is None else self._pool.run
         try:
@@ -164,13 +169,15 @@ def _describe(request: _Request, report: Report) -> tuple[ModelRecord, PredictSe
 def _predict(request: _Request, path: Path, report: Report) -> FileResult:
     """Predict a file with the model of this process."""
     progress = _Throttled(report)
+    began_s = time.perf_counter()
     try:
         _, predictor = _open(request)
         result = predictor.predict(path, progress)
         if result.status == "error":
             return result
         sha256 = compute_sha256(path, lambda: progress(0.0, 0.0))
-        return replace(result, size_bytes=path.stat().st_size, sha256=sha256)
+        timings = result.timings and replace(result.timings, total_s=time.perf_counter() - began_s)
+        return replace(result, size_bytes=path.stat().st_size, sha256=sha256, timings=timings)
     except MemoryError:
         return FileResult(path, "error", f"{path}: needs more memory than this machine has")
     except Exception as error:
@@ -185,7 +192,7 @@ def _predict(request: _Request, path: Path, report: Report) -> FileResult:
 def _open(request: _Request) -> tuple[ModelRecord, Predictor]:
     """Load the model of this process, once."""
     engine = open_engine(request.weights, request.engine, request.device, request.threads)
-    return describe_weight(request.weights, engine), Predictor(engine, request.settings)
+    return describe_weight(request.weights, engine), Predictor(engine, request.settings, timings=request.timings)
 
 
 class _Throttled:

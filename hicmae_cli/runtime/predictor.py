@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
 
 from hicmae_cli.errors import HicmaeError, SettingsError
 from hicmae_cli.faces import FaceDetector, FaceFinder
@@ -18,6 +19,10 @@ from hicmae_cli.runtime.reading import OnSeconds, WindowInput, WindowReader
 from hicmae_cli.runtime.results import VOICE_TRACK, FileResult, Scores, Track, Window
 from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.runtime.sources import OpenSource, Source, open_source
+from hicmae_cli.runtime.timings import StageClock
+
+OnWindows: TypeAlias = Callable[[Mapping[int, Window]], None]
+"""Called with windows by track."""
 
 
 def open_detector(faces: int) -> AbstractContextManager[FaceDetector]:
@@ -36,6 +41,7 @@ class Predictor:
         engine: see ``load_weight``.
         settings: streams, windows, number of people, part of the input.
         detectors: opens a face finder for each input, given the number of people.
+        timings: whether results say where the time went.
 
     Attributes:
         engine: the model.
@@ -53,6 +59,7 @@ class Predictor:
         engine: Engine,
         settings: PredictSettings | None = None,
         detectors: Callable[[int], AbstractContextManager[FaceDetector]] = open_detector,
+        timings: bool = False,
     ) -> None:
         self.engine = engine
         self.settings = (settings or PredictSettings()).follow(engine.info.step_s)
@@ -68,6 +75,7 @@ class Predictor:
         self.people: Mapping[str, Textures] = {}
         if self.settings.people is not None and self.settings.modality != "audio":
             self.people = read_people(Path(self.settings.people), self.open_detector)
+        self._keeps_timings = timings
 
     def open_detector(self) -> AbstractContextManager[FaceDetector]:
         """Open a face finder.
@@ -77,40 +85,60 @@ class Predictor:
         """
         return self._detectors(self.settings.max_faces)
 
-    def predict(self, source: Source, on_seconds: OnSeconds = lambda _done_s, _total_s: None) -> FileResult:
+    def predict(
+        self,
+        source: Source | OpenSource,
+        on_seconds: OnSeconds = lambda _done_s, _total_s: None,
+        on_windows: OnWindows = lambda _windows: None,
+    ) -> FileResult:
         """Predict one input; a file or stream that cannot be read gives a result with status ``error``.
 
         Args:
             source: a path, an open binary stream, or arrays; with video, sound or both, or a photograph.
             on_seconds: called with the progress.
+            on_windows: called with the windows of one moment by track, as soon as they are decided.
 
         Raises:
             ValueError: arrays of other shapes or types.
             TypeError: a source of another type.
         """
         path = Path(str(source)) if isinstance(source, str | Path) else Path("stream")
+        clock = StageClock()
         try:
-            opened = open_source(source)
-            path = opened.path
-            info = opened.probe(lambda: on_seconds(0.0, 0.0))
-            return _predict_source(self, opened, info, on_seconds)
+            with clock.measure("decode"):
+                opened = open_source(source)
+                path = opened.path
+                info = opened.probe(lambda: on_seconds(0.0, 0.0))
+            result = _predict_source(self, opened, info, on_seconds, on_windows, clock)
+            return replace(result, timings=clock.read()) if self._keeps_timings else result
         except HicmaeError as error:
             return FileResult(path, "error", str(error))
 
 
-def _predict_source(predictor: Predictor, source: OpenSource, info: MediaInfo, on_seconds: OnSeconds) -> FileResult:
+def _predict_source(
+    predictor: Predictor,
+    source: OpenSource,
+    info: MediaInfo,
+    on_seconds: OnSeconds,
+    on_windows: OnWindows,
+    clock: StageClock,
+) -> FileResult:
     """Read an input and predict every window of it."""
     step_s = predictor.engine.info.step_s
-    reader = WindowReader(source, info, predictor.settings, predictor.open_detector, on_seconds, trained_step_s=step_s)
+    reader = WindowReader(
+        source, info, predictor.settings, predictor.open_detector, on_seconds, trained_step_s=step_s, clock=clock
+    )
     windows: dict[int, list[Window]] = defaultdict(list)
     latest: dict[int, Scores] = {}
     for inputs in reader:
-        latest |= _score_inputs(predictor.engine, [each for each in inputs if not each.is_repeated])
+        with clock.measure("model"):
+            latest |= _score_inputs(predictor.engine, [each for each in inputs if not each.is_repeated])
         for each in inputs:
             coverage, boxes = (each.person.coverage, each.person.boxes) if each.person else (0.0, ())
             windows[each.track].append(
                 Window(each.start_s, each.end_s, latest[each.track], coverage, each.modality, boxes)
             )
+        on_windows({each.track: windows[each.track][-1] for each in inputs})
     names = name_people(reader.people, predictor.people)
     tracks = []
     for track, found in sorted(windows.items()):

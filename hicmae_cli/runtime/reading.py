@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from itertools import repeat
 from pathlib import Path
 from typing import TypeAlias
 
@@ -24,6 +25,7 @@ from hicmae_cli.runtime.results import VOICE_TRACK, FaceBox
 from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.runtime.sound import SlidingSound
 from hicmae_cli.runtime.sources import OpenSource
+from hicmae_cli.runtime.timings import StageClock
 from hicmae_cli.runtime.windows import Moments, SampledFace, TrackTally, WindowAssembler, WindowFaces
 
 OnSeconds: TypeAlias = Callable[[float, float], None]
@@ -92,6 +94,7 @@ class WindowReader:
         open_detector: opens a face finder.
         on_seconds: called with the progress.
         trained_step_s: time between two sampled frames in the weight's training; see `WeightInfo.step_s`.
+        clock: measures the stages.
 
     Attributes:
         uses_video: whether it has pictures that are wanted.
@@ -110,12 +113,13 @@ class WindowReader:
         on_seconds: OnSeconds = lambda _done_s, _total_s: None,
         *,
         trained_step_s: float = FRAME_STEP_S,
+        clock: StageClock | None = None,
     ) -> None:
         _require_streams(source.path, info, settings.modality)
         self._source, self._info, self._open_detector, self._on_seconds = source, info, open_detector, on_seconds
         if source.is_photograph:
             settings = replace(settings, start_s=0.0, end_s=None)
-        self._settings = settings
+        self._settings, self._clock = settings, clock or StageClock()
         # In training, a window longer than the model's input gave it the sound from its start.
         self._is_centred = settings.step_s != trained_step_s
         self.uses_video = info.has_video and settings.modality != "audio"
@@ -127,7 +131,7 @@ class WindowReader:
             raise MediaError(
                 f"{source.path}: start_s={settings.start_s!r} is after its end; it has {info.duration_s:.1f} seconds"
             )
-        self._sound = SlidingSound(source.sound()) if self._uses_audio else None
+        self._sound = SlidingSound(self._clock.each("decode", source.sound())) if self._uses_audio else None
         self._linker = TrackLinker()
         self._assembler = WindowAssembler(settings.hop_frames)
         self._latest: dict[int, WindowInput] = {}
@@ -135,11 +139,13 @@ class WindowReader:
 
     def __iter__(self) -> Iterator[list[WindowInput]]:
         """Read the input once, and yield the inputs of each window; a window without any is an empty list."""
-        for faces in self._sample_faces() if self.uses_video else ():
+        for faces in self._clock.each("faces", self._sample_faces()) if self.uses_video else ():
             yield from self._add_moment(faces)
         self.num_pictures = self._assembler.count
-        for _ in range(self._count_audio_only_steps(self.num_pictures) if self._uses_audio else 0):
+        for _ in self._iterate_audio_only_steps(self.num_pictures):
             yield from self._add_moment({})
+        if math.isinf(self._end_s):  # a live stream has ended
+            self._end_s = self._start_s + self._assembler.count * self._settings.step_s
         yield from map(self._make_inputs, self._assembler.finish())
 
     @property
@@ -164,6 +170,8 @@ class WindowReader:
 
     def doubt_length(self) -> str | None:
         """Return a note if the video does not have the length that its timestamps claim; call it after reading."""
+        if math.isinf(self._info.video_duration_s):
+            return None
         read_s = self.num_pictures * self._settings.step_s
         claimed_s = min(self._info.video_duration_s, self._limit_s) - self._start_s
         if abs(read_s - claimed_s) <= max(1.0, 0.1 * claimed_s):
@@ -178,8 +186,23 @@ class WindowReader:
         total_s = max(self._end_s - self._start_s, self._settings.step_s)
         self._on_seconds(min(self._assembler.count * self._settings.step_s, total_s), total_s)
 
+    def _iterate_audio_only_steps(self, num_pictures: int) -> Iterator[None]:
+        """Yield for each step of the sampling grid on which the sound goes on without a picture."""
+        if self._sound is None:
+            return
+        if math.isfinite(self._info.audio_duration_s):
+            yield from repeat(None, self._count_audio_only_steps(num_pictures))
+            return
+        # Of a live stream nobody knows the end; its pictures and its sound end together.
+        count = 0
+        while not num_pictures and self._start_s + count * self._settings.step_s < self._limit_s - 1e-6:
+            count += 1
+            if not self._sound.reaches(self._start_s + count * self._settings.step_s) and count > 1:
+                return
+            yield None
+
     def _count_audio_only_steps(self, num_pictures: int) -> int:
-        """Return the number of steps of the sampling grid on which the sound goes on without a picture.
+        """Return the number of steps of the sampling grid on which the sound of a file goes on without a picture.
 
         After a picture, only sound of at least a hop counts; streams rarely end at the same moment.
         """
@@ -196,7 +219,7 @@ class WindowReader:
         crops: dict[int, NDArray[np.uint8]] = {}
         picture = 0
         with self._open_detector() as detector:
-            for frame in self._source.frames(self._settings.step_s, self._start_s):
+            for frame in self._clock.each("decode", self._source.frames(self._settings.step_s, self._start_s)):
                 if frame.time_s >= self._limit_s - 1e-6:
                     return
                 is_photograph = self._source.is_photograph
@@ -213,9 +236,12 @@ class WindowReader:
         settings = self._settings
         start_s = self._start_s + moments.start * settings.step_s
         end_s = start_s + settings.step_s * CLIP_FRAMES
+        if self._source.is_late(min(end_s, self._end_s)):
+            return []
         if moments.num_moments < CLIP_FRAMES:
             end_s = min(end_s, max(self._end_s, start_s + settings.step_s))
-        mel = _window_mel(self._sound, start_s, min(end_s, self._limit_s), centred=self._is_centred)
+        with self._clock.measure("model"):
+            mel = _window_mel(self._sound, start_s, min(end_s, self._limit_s), centred=self._is_centred)
         end_s = min(end_s, max(self._end_s, start_s + settings.step_s))  # the grid may go beyond the end
         people: list[WindowFaces | None] = [
             person for person in moments.people if settings.modality != "av" or mel is not None

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hicmae_cli.modalities import MODALITIES
+from hicmae_cli.runtime.timings import Timings
 from hicmae_cli.tasks import Kind, join_labels, pick_labels
 from hicmae_cli.weights.info import WeightInfo
 
@@ -262,6 +263,7 @@ class FileResult:
         height_px: its height; None without video.
         is_photograph: whether it is one picture without a clock. Each person then has one window, from 0 to one step
             of the sampling grid.
+        timings: where the time went; None if nobody asked.
     """
 
     path: Path
@@ -275,6 +277,7 @@ class FileResult:
     width_px: int | None = None
     height_px: int | None = None
     is_photograph: bool = False
+    timings: Timings | None = field(default=None, compare=False, repr=False)
 
     @property
     def failed(self) -> bool:
@@ -303,6 +306,7 @@ class FileResult:
             "tracks": [track.to_dict() for track in self.tracks],
             "size_bytes": self.size_bytes,
             "sha256": self.sha256,
+            **({} if self.timings is None else {"timings": self.timings.to_dict()}),
         }
 
     @classmethod
@@ -325,6 +329,7 @@ class FileResult:
                 width_px=fields.get("width_px"),
                 height_px=fields.get("height_px"),
                 is_photograph=bool(fields.get("photograph", False)),
+                timings=Timings.from_dict(fields["timings"]) if "timings" in fields else None,
             )
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"expected the result of a file: {type(error).__name__} {error}") from error

@@ -48,6 +48,16 @@ class SlidingSound:
         self.is_silent = False
         return cut
 
+    def reaches(self, time_s: float) -> bool:
+        """Whether there is sound up to a time; waits for it if it has yet to arrive."""
+        end = round(time_s * SAMPLE_RATE_HZ)
+        while self._first + len(self._held) < end:
+            block = next(self._blocks, None)
+            if block is None:
+                return False
+            self._held = np.concatenate((self._held, block))
+        return True
+
     def _drop_before(self, start: int) -> None:
         dropped = min(max(0, start - self._first), len(self._held))
         self._held = self._held[dropped:]

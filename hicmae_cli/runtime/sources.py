@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, TypeAlias, TypedDict
+from typing import Any, BinaryIO, Protocol, TypeAlias, TypedDict, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,6 +70,10 @@ class OpenSource(Protocol):
         """Yield the sound at 16 kHz from time 0 on, in pieces (n,)."""
         ...
 
+    def is_late(self, end_s: float) -> bool:
+        """Whether to skip the window that ends at a time, as a live stream must not fall behind."""
+        ...
+
 
 class MediaSource:
     """A media file or a stream with the content of one.
@@ -96,6 +100,10 @@ class MediaSource:
     def sound(self) -> Iterator[NDArray[np.float32]]:
         """Yield the sound."""
         return read_audio_blocks(self._file)
+
+    def is_late(self, end_s: float) -> bool:
+        """Return False: a file can wait."""
+        return False
 
 
 class Photograph:
@@ -127,6 +135,10 @@ class Photograph:
     def sound(self) -> Iterator[NDArray[np.float32]]:
         """Yield nothing."""
         return iter(())
+
+    def is_late(self, end_s: float) -> bool:
+        """Return False: a photograph can wait."""
+        return False
 
 
 class ArraySource:
@@ -180,9 +192,13 @@ class ArraySource:
         assert self._samples is not None, "only called where there is audio"
         return self._samples.blocks()
 
+    def is_late(self, end_s: float) -> bool:
+        """Return False: arrays can wait."""
+        return False
 
-def open_source(source: Source) -> OpenSource:
-    """Prepare to read an input.
+
+def open_source(source: Source | OpenSource) -> OpenSource:
+    """Prepare to read an input; one that is open already is returned as it is.
 
     Raises:
         MediaError: a file or stream that cannot be read.
@@ -194,7 +210,9 @@ def open_source(source: Source) -> OpenSource:
     if isinstance(source, dict):
         return ArraySource(source)
     if hasattr(source, "read"):
-        return _open_media(ByteStream(source))
+        return _open_media(ByteStream(cast("BinaryIO", source)))
+    if hasattr(source, "probe"):
+        return source
     raise TypeError(f"expected a path, a binary stream or a dict of arrays, got {type(source).__name__}")
 
 

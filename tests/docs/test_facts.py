@@ -81,7 +81,7 @@ def test_every_field_of_a_prediction_is_documented(sample: Path) -> None:
     from hicmae_cli.runtime.opening import describe_weight, open_engine
     from hicmae_cli.runtime.predictor import Predictor
 
-    predictor = Predictor(open_engine("puppets-nano"))
+    predictor = Predictor(open_engine("puppets-nano"), timings=True)
     model = describe_weight("puppets-nano", predictor.engine)
     document = Prediction(model, predictor.settings, (predictor.predict(sample),)).to_dict()
     inner = frozenset({"probabilities", "values"})
@@ -112,6 +112,13 @@ def test_every_field_of_the_benchmark_is_documented() -> None:
     document = to_document([Measure("speed", 2.0, "x", 1.0, False, "a test")])
     assert set(fields(document, skip=frozenset({"machine"}))) == documented("hicmae.bench/1")
     assert set(document["machine"]) <= set(re.findall(r"`(\w+)`", PAGES["docs/reference/json.md"]))
+
+
+def test_every_field_of_the_doctor_is_documented() -> None:
+    from hicmae_cli.doctor.results import Check, Checkup
+
+    document = Checkup((Check("a", "b", "ok", "c"),), 1.0).to_dict()
+    assert set(fields(document)) == documented("hicmae.doctor/1")
 
 
 def test_every_field_of_an_experiment_is_documented() -> None:

@@ -17,4 +17,4 @@ def test_the_same_bytes_come_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(Path(__file__).parents[2] / "scripts")
     script = importlib.import_module("convert_face_models")
     converted = script.convert_all(Path(__file__).with_name("face_landmarker.task"))
-    assert {name: hashlib.sha256(data).hexdigest() for name, data in converted.items()} == nets._SHA256
+    assert {name: hashlib.sha256(data).hexdigest() for name, data in converted.items()} == nets.NET_SHA256

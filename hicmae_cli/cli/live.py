@@ -1,0 +1,112 @@
+"""``hicmae predict --camera N`` and ``hicmae predict -``: predict a live stream."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from hicmae_cli.cli.options import usage_error
+
+if TYPE_CHECKING:
+    from hicmae_cli.cli.screen import Screen
+    from hicmae_cli.report.live import LiveView
+    from hicmae_cli.runtime.live import LivePrediction
+    from hicmae_cli.runtime.settings import PredictSettings
+
+
+def check_live(inputs: Sequence[str], camera: int | None, *, skip_existing: bool, timings: bool) -> None:
+    """Check what was asked for.
+
+    Raises:
+        typer.BadParameter: a stream beside other inputs, or nothing is piped in.
+    """
+    if camera is not None and inputs:
+        raise usage_error("give either --camera or inputs")
+    if camera is None and len(inputs) > 1:
+        raise usage_error("- reads one stream; give no other inputs")
+    if skip_existing:
+        raise usage_error("--skip-existing needs files; a live stream has no earlier result")
+    if timings:
+        raise usage_error("--timings needs files; the time of a live stream is that of its source")
+    if camera is None and (sys.stdin is None or sys.stdin.isatty()):
+        raise usage_error("- reads from stdin, but nothing is piped in: ffmpeg … -f matroska - | hicmae predict -")
+
+
+def predict_stream(
+    camera: int | None,
+    max_delay_s: float,
+    weights: str,
+    engine: str,
+    device: str,
+    settings: PredictSettings,
+    output: Path | None,
+    formats: Sequence[str],
+    *,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Predict a camera, or what is piped in, until it ends or Ctrl-C; then print and save the result as for a file.
+
+    Raises:
+        typer.Exit: with 1, as nothing could be predicted.
+    """
+    from hicmae_cli.cli.predict import LOG_NAME, in_flags, introduce
+    from hicmae_cli.cli.screen import STDOUT, Screen, write_document
+    from hicmae_cli.report.console import print_failures, print_file
+    from hicmae_cli.report.files import make_folder
+    from hicmae_cli.report.live import LiveView
+    from hicmae_cli.report.prediction import Prediction
+    from hicmae_cli.runtime.live import predict_live
+    from hicmae_cli.runtime.log import PredictionLog
+    from hicmae_cli.runtime.opening import describe_weight, open_engine
+    from hicmae_cli.runtime.predictor import Predictor
+
+    if output is not None:
+        make_folder(output)
+    screen = Screen(quiet=quiet)
+    with screen.wait("loading the model"):
+        predictor = Predictor(open_engine(weights, engine, device), settings)
+        model = describe_weight(weights, predictor.engine)
+    introduce(screen, model)
+    source = camera if camera is not None else sys.stdin.buffer
+    with predict_live(source, predictor, max_delay_s=max_delay_s) as live:
+        name = "stdin" if camera is None else f"camera {camera}"
+        _watch(live, LiveView(name, model.info), screen, is_hidden=quiet)
+        result = live.finish()
+    prediction = Prediction(model, predictor.settings, (result,))
+    if output is not None:
+        with PredictionLog(output / LOG_NAME, model, predictor.settings) as log:
+            log.start()
+            log.add(result)
+        prediction.save(output, formats)
+    if as_json:
+        write_document(prediction.to_dict(), STDOUT)
+    else:
+        print_file(screen.out, in_flags(result), model.info)
+    print_failures(screen.err if as_json else screen.out, [in_flags(result)])
+    if result.failed:
+        raise typer.Exit(1)
+
+
+def _watch(live: LivePrediction, view: LiveView, screen: Screen, *, is_hidden: bool) -> None:
+    """Show each window as it is decided, until the stream ends or Ctrl-C is pressed."""
+    from rich.live import Live
+
+    drawn = None
+    if screen.err.is_terminal and not is_hidden:
+        drawn = Live(view.render(), console=screen.err, transient=True, auto_refresh=False)
+    try:
+        with drawn or nullcontext():
+            for each in live:
+                view.add(each.track, each.window, each.delay_s)
+                if drawn is None:
+                    screen.say(view.line(each.track))
+                else:
+                    drawn.update(view.render(), refresh=True)
+    except KeyboardInterrupt:
+        live.stop()

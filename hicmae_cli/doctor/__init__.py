@@ -1,0 +1,1 @@
+"""Check an installation: packages, system libraries, devices, models, folders, codecs, and a trial prediction."""
