@@ -34,6 +34,7 @@ NAMES = [
     "read_manifest",
     "read_record",
     "rerun",
+    "summarize",
 ]
 
 

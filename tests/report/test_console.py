@@ -9,7 +9,6 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from hicmae_cli.errors import one_line
 from hicmae_cli.labels import CREMA_D_LABELS
 from hicmae_cli.report.console import (
     assign_letters,
@@ -66,18 +65,6 @@ def test_every_person_has_a_verdict_whatever_the_width(width: int) -> None:
         assert all(fact in " ".join(words.split()) + " " for fact in facts), verdict
     assert "a.mp4" in lines[0] and "8.0 s" in lines[0] and "25.00 frames/s" in lines[0]
     assert "…" not in "".join(lines)
-
-
-@pytest.mark.parametrize("width", [60, 80, 120])
-@pytest.mark.parametrize(
-    "name", ["Anna", "\N{ESC}[31mred", "a very long name of a person who has many names", "李小龙" * 9]
-)
-def test_a_person_with_a_name_has_it_in_table_and_timeline(width: int, name: str) -> None:
-    named = replace(PEOPLE[0], name=name)
-    lines = shown(width, named, PEOPLE[1])
-    start = one_line(name)[:8]
-    assert len(rows(lines, start)) == 2 and len(rows(lines, "person 2")) == 2
-    assert (one_line(name) in rows(lines, start)[0]) == (len(name) < 20)
 
 
 def test_the_runner_up_is_shown_where_there_is_room() -> None:

@@ -25,9 +25,19 @@ def test_every_format_writes_what_it_says(tmp_path: Path, each: Format, kind: Pr
     assert FORMATS[each.name] is each
     written = write_prediction(kind, tmp_path, [each])
     assert all(path.name.endswith(each.suffix) for path in written)
-    assert bool(written) is (each.needs == "" or (each.needs == "labels" and kind.model.info.task != "regression"))
+    has_labels = kind.model.info.task != "regression"
+    assert bool(written) is (each.needs in ("", "time") or (each.needs == "labels" and has_labels))
     assert sorted(tmp_path.iterdir()) == sorted(written)
     assert all(path.stat().st_size for path in written)
+
+
+def test_a_photograph_gets_no_file_that_needs_time(tmp_path: Path) -> None:
+    made = prediction(track(1))
+    made = replace(made, files=tuple(replace(file, is_photograph=True, duration_s=None) for file in made.files))
+    timed = [each for each in FORMATS.values() if each.needs]
+    assert len(timed) > 4 and write_prediction(made, tmp_path, timed) == ()
+    said = explain_missing(made, timed)
+    assert said == tuple(f"no {each.name} file for 1 input: a photograph has no timeline" for each in timed)
 
 
 def test_the_defaults_are_in_the_table() -> None:
