@@ -12,7 +12,7 @@ import pytest
 from hicmae_cli.errors import SettingsError
 from hicmae_cli.report import formats
 from hicmae_cli.report.files import write_text
-from hicmae_cli.report.formats import DEFAULT_FORMATS, FORMATS, Format, find_formats, write_prediction
+from hicmae_cli.report.formats import DEFAULT_FORMATS, FORMATS, Format, explain_missing, find_formats, write_prediction
 from hicmae_cli.report.prediction import Prediction
 from hicmae_cli.runtime.results import FileResult
 from tests.report.toys import prediction, regression
