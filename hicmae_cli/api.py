@@ -32,6 +32,7 @@ def predict(
     start_s: float = 0.0,
     end_s: float | None = None,
     faces: int = 4,
+    sound: str = "speaker",
 ) -> Prediction:
     """Predict emotions in videos or sounds, per person and over time.
 
@@ -48,6 +49,8 @@ def predict(
         start_s: where in each input to start.
         end_s: where to stop; None for its end.
         faces: largest number of people to follow at once.
+        sound: ``speaker`` gives a voice to the person who speaks, and judges listeners, and windows without a voice, by
+            the face; ``shared`` gives any sound to everybody in view.
 
     Returns:
         One result per input. An input that cannot be read is among ``failures``, and the others are done.
@@ -58,7 +61,7 @@ def predict(
         MissingDependencyError: packages of the engine are not installed.
         ValueError: arrays of other shapes or types.
     """
-    settings = PredictSettings(modality, window_s, hop_s, faces, start_s, end_s)
+    settings = PredictSettings(modality, window_s, hop_s, faces, start_s, end_s, sound)
     opened = open_engine(str(weights), engine, device)
     predictor = Predictor(opened, settings)
     files: list[FileResult] = []

@@ -68,6 +68,7 @@ FLAGS: Final[Mapping[str, str]] = {
     "selection": "--selection",
     "sheet": "--sheet",
     "skip_existing": "--skip-existing",
+    "sound": "--sound",
     "speakers": "--speakers",
     "split": "--split",
     "split_seed": "--split-seed",

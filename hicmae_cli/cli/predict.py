@@ -58,6 +58,13 @@ def predict(
         float | None, typer.Option(help="End of that part, in seconds; by default the end of the file.")
     ] = None,
     faces: FacesOption = 4,
+    sound: Annotated[
+        str,
+        typer.Option(
+            help="Who gets the sound: speaker gives a voice to who speaks, and judges listeners by the face; shared "
+            "gives any sound to everybody in view."
+        ),
+    ] = "speaker",
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="DIR", parser=parse_path, help="Folder to write the results to."),
@@ -108,7 +115,7 @@ def predict(
     find_formats(wanted)
     if skip_existing and output is None:
         raise SettingsError("`skip_existing` needs `output`, the folder with the earlier results")
-    settings = PredictSettings(modality, window, hop, faces, start, end)
+    settings = PredictSettings(modality, window, hop, faces, start, end, sound)
     paths, faults = find_inputs(inputs)
     if output is not None:
         make_folder(output)

@@ -103,7 +103,16 @@ def _predict_source(predictor: Predictor, source: OpenSource, info: MediaInfo, o
         for each in inputs:
             coverage, boxes = (each.person.coverage, each.person.boxes) if each.person else (0.0, ())
             windows[each.track].append(
-                Window(each.start_s, each.end_s, latest[each.track], coverage, each.modality, boxes)
+                Window(
+                    each.start_s,
+                    each.end_s,
+                    latest[each.track],
+                    coverage,
+                    each.modality,
+                    boxes,
+                    each.voice,
+                    each.speaker,
+                )
             )
     tracks = []
     for track, found in sorted(windows.items()):
@@ -153,6 +162,8 @@ def _judge(
         notes.append("the sound is silent, but modality='av' requires it; try modality='auto'")
     elif silent:
         notes.append("the sound is silent" + (": only the face was used" if tracks else ""))
+    elif reader.has_heard is False:
+        notes.append("no voice was heard" + (": only the face was used" if tracks else "; try sound='shared'"))
     elif info.has_video and not info.has_audio and settings.modality == "auto" and tracks:
         notes.append("no audio track: only the face was used")
     if no_face:
