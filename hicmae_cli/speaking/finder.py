@@ -26,6 +26,8 @@ REACH_S: Final = 1.0
 MIN_PICTURES_PER_S: Final = 8.0
 """With fewer different pictures per second, lips cannot be followed, and a bad fit means nothing."""
 
+# They are held until the next search, which bounds the memory; a face may move far in more than 0.4 s.
+_MAX_PICTURES_PER_STEP: Final = 8
 # Without a reading for longer, the mouth is not known.
 _MAX_GAP_S: Final = 0.1
 
@@ -72,7 +74,8 @@ class SpeakerFinder:
 
     Attributes:
         voice: measures the sound; pass it every block.
-        pictures_per_step: pictures to pass for each one with a search, that one included.
+        pictures_per_step: pictures to pass for each one with a search, that one included; 1 if faces are searched too
+            rarely to know where they are in between.
 
     Raises:
         WeightsError: a model file is missing or damaged.
@@ -80,7 +83,8 @@ class SpeakerFinder:
 
     def __init__(self, start_s: float, step_s: float) -> None:
         self.voice = VoiceMeter(start_s)
-        self.pictures_per_step = max(1, int(np.ceil(step_s / MAX_STEP_S - 1e-6)))
+        pictures = max(1, int(np.ceil(step_s / MAX_STEP_S - 1e-6)))
+        self.pictures_per_step = pictures if pictures <= _MAX_PICTURES_PER_STEP else 1
         self._mouths = MouthReader()
         self._readings: dict[int, deque[MouthReading]] = {}
         self._judge = SpeakerJudge()
@@ -131,9 +135,10 @@ class SpeakerFinder:
 
 
 def _compare(
-    readings: Sequence[MouthReading], times_s: NDArray[np.float64], levels_db: NDArray[np.float32]
+    readings: Iterable[MouthReading], times_s: NDArray[np.floating], levels_db: NDArray[np.float32]
 ) -> float | None:
     """Measure how well a mouth fits the sound; None if it could not be followed."""
+    readings = [reading for reading in readings if reading.time_s <= times_s[-1] + _MAX_GAP_S]
     if len(readings) < 2:
         return None
     known_s = np.array([reading.time_s for reading in readings])

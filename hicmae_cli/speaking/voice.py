@@ -124,4 +124,4 @@ def _measure_levels(frames: NDArray[np.float32]) -> NDArray[np.float32]:
     low, high = (round(hz * FRAME_S) for hz in _BAND_HZ)
     spectra = np.fft.rfft(frames * np.hanning(FRAME_SAMPLES).astype(np.float32))[:, low:high]
     power = (np.abs(spectra) ** 2).sum(axis=1) / FRAME_SAMPLES**2
-    return np.maximum(10 * np.log10(power + 1e-12), _QUIET_DB).astype(np.float32)
+    return np.asarray(np.maximum(10 * np.log10(power + 1e-12), _QUIET_DB), np.float32)

@@ -28,6 +28,8 @@ RIGHT = FakeFace(0.0, 100.0, (96.0, 48.0), 40.0)
 
 
 def predict(source: Source, *faces: FakeFace, **settings: object) -> FileResult:
+    """Give any sound to everybody, unless told otherwise: these clips have a tone and no voice."""
+    settings = {"sound": "shared", **settings}
     predictor = Predictor(ToyEngine(), PredictSettings(**settings), lambda _: FakeDetector(faces))  # type: ignore[arg-type]
     return predictor.predict(source)
 
@@ -298,7 +300,9 @@ def test_pictures_that_change_change_the_scores(tmp_path: Path) -> None:
 
 def test_a_regression_gives_values_and_their_mean(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "a.mp4", 6.0, bright=255)
-    result = Predictor(ToyEngine("regression"), None, lambda _: FakeDetector([LEFT])).predict(path)
+    result = Predictor(
+        ToyEngine("regression"), PredictSettings(sound="shared"), lambda _: FakeDetector([LEFT])
+    ).predict(path)
     assert (result.status, result.tracks[0].scores.label) == ("ok", None)
     values = result.tracks[0].scores.values
     assert values["happiness"] > 2 and values["anger"] < -0.1  # far outside of 0..1, and not clipped
@@ -401,7 +405,7 @@ def test_a_longer_window_of_the_training_gets_the_sound_from_its_start() -> None
     for step_s, window_s in ((0.16, None), (1 / 3, None), (0.16, 16 / 3)):
         engine = ToyEngine()
         engine.info = engine.info.model_copy(update={"frame_step_s": step_s})
-        result = Predictor(engine, PredictSettings(window_s=window_s)).predict(
+        result = Predictor(engine, PredictSettings(window_s=window_s, sound="shared")).predict(
             {"samples": samples, "sample_rate_hz": 16000}
         )
         rows[step_s, window_s] = result.tracks[0].windows[0].scores.probabilities

@@ -17,6 +17,7 @@ from hicmae_cli.runtime.settings import PredictSettings
         ({"window_s": 0.01}, "window_s=0.01: expected 0.16 to 60"),
         ({"modality": "smell"}, "modality='smell': expected one of auto, av, video, audio"),
         ({"faces": 0}, "faces=0: expected 1 to 32"),
+        ({"sound": "loud"}, "sound='loud': expected one of speaker, shared"),
         ({"start_s": -1.0}, "start_s=-1.0: expected 0 seconds or more"),
         ({"start_s": 2.0, "end_s": 2.0}, "end_s=2.0: expected more than the start, 2.0 seconds"),
         ({"end_s": float("inf")}, "end_s=inf: expected"),
@@ -29,13 +30,15 @@ def test_values_out_of_range_are_named_as_python_writes_them(settings: dict[str,
 
 
 def test_settings_come_back_from_json_under_the_names_of_the_schema() -> None:
-    settings = PredictSettings("av", 5.12, 0.5, 2, 1.0, 9.0)
+    settings = PredictSettings("av", 5.12, 0.5, 2, 1.0, 9.0, "speaker")
     document = json.loads(json.dumps(settings.to_dict()))
     assert document["max_faces"] == 2 and "faces" not in document
     assert PredictSettings.from_dict(document) == settings
     for added in ("start_s", "end_s"):  # which older documents lack
         del document[added]
     assert PredictSettings.from_dict(document) == PredictSettings("av", 5.12, 0.5, 2)
+    del document["sound"]  # everybody got it then
+    assert PredictSettings.from_dict(document).sound == "shared"
 
 
 def test_a_window_shorter_than_the_usual_hop_needs_no_hop() -> None:
