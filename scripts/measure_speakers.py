@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -71,6 +72,17 @@ def read_mouths(frames: Iterable[Frame], faces: int) -> list[MouthReading]:
 def slow_down(frames: list[Frame], every: int) -> list[Frame]:
     """Keep each ``every``-th picture on display until the next."""
     return [Frame(frame.time_s, frames[index - index % every].rgb) for index, frame in enumerate(frames)]
+
+
+def halve(frames: Iterable[Frame]) -> Iterator[Frame]:
+    """Shrink pictures to half their size; one that stays on display stays one array."""
+    large: NDArray[np.uint8] | None = None
+    small = np.zeros((1, 1, 3), np.uint8)
+    for frame in frames:
+        if frame.rgb is not large:
+            large = frame.rgb
+            small = np.asarray(cv2.resize(large, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), np.uint8)
+        yield Frame(frame.time_s, small)
 
 
 def judge(readings: list[MouthReading], sound: Sound) -> Answers:
@@ -153,9 +165,7 @@ def main() -> None:
 
     clip = find_sample_clip()
     sample = read_mouths(sample_frames(clip, 0.04), 2)
-    left, right = sorted(
-        {reading.track for reading in sample}, key=lambda track: track, reverse=True
-    )  # the finder numbers the larger face, on the right, first
+    right, left = 1, 2  # the larger face, on the right, is found first
     for every in (1, 2, 3, 4):
         own = [each for seed in seeds for _, each in judge(talkers[seed][every], sounds[seed])]
         show(f"drawn people, own voice, {_FPS / every:.1f} pictures/s", (a for each in own for a in each.values()))
@@ -176,9 +186,21 @@ def main() -> None:
         show(f"sample clip, {title}: left", (each[left] for each in foreign))
         nobody = sum("yes" not in each.values() for each in foreign) / len(foreign)
         print(f"sample clip, {title}: nobody speaks in {100 * nobody:.1f} %")
-    own = [each for _, each in judge(sample, read_audio(clip))]
-    show("sample clip, own sound: right", (each[right] for each in own))
-    show("sample clip, own sound: left", (each[left] for each in own))
+    sound = read_audio(clip)
+    loudness = float(np.sqrt(np.mean(sound**2)))
+    noise = np.random.default_rng(0).normal(0, loudness, len(sound)).astype(np.float32)
+    halved = read_mouths(halve(sample_frames(clip, 0.04)), 2)
+    for title, readings, heard in (
+        ("own sound", sample, sound),
+        ("own sound, white noise 10 dB below", sample, sound + noise / 10**0.5),
+        ("own sound, white noise as loud", sample, sound + noise),
+        ("own sound 0.1 s late", sample, np.pad(sound, (1600, 0))),
+        ("own sound 0.3 s late", sample, np.pad(sound, (4800, 0))),
+        ("own sound, picture halved (faces of 30 px)", halved, sound),
+    ):
+        own = [each for _, each in judge(readings, heard)]
+        for side, track in (("right", right), ("left", left)):
+            show(f"sample clip, {title}: {side}", (each.get(track, "no") for each in own))
 
 
 if __name__ == "__main__":

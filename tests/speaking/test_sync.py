@@ -17,7 +17,7 @@ def syllables(seed: int, count: int = FRAMES + 40) -> NDArray[np.float32]:
     """A level that rises and falls four times a second, irregularly, between -60 and -20 decibels."""
     rng = np.random.default_rng(seed)
     rough = np.convolve(rng.normal(0, 1, count + 20), np.hanning(9), "same")[10 : 10 + count]
-    return np.clip(-40 + 12 * rough / rough.std(), -60, -20).astype(np.float32)
+    return np.asarray(np.clip(-40 + 12 * rough / rough.std(), -60, -20), np.float32)
 
 
 def pair(seed: int, lag: int, noise: float = 0.3) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

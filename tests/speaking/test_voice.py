@@ -23,7 +23,7 @@ def measure(sound: NDArray[np.floating], block: int = RATE_HZ, start_s: float = 
 
 
 def harmonics(pitch_hz: float) -> NDArray[np.float64]:
-    return np.sum([0.1 / k * np.sin(2 * np.pi * pitch_hz * k * TIMES_S) for k in range(1, 8)], axis=0)
+    return np.asarray(sum(0.1 / k * np.sin(2 * np.pi * pitch_hz * k * TIMES_S) for k in range(1, 8)))
 
 
 @pytest.mark.parametrize("loudness", [0.001, 0.1])
