@@ -87,8 +87,8 @@ def predict(
 ) -> None:
     """Predict emotions in a video or audio file, per person and over time.
 
-    Each person becomes a track. The summary of a file is that of the main person, who is visible longest. If a file has
-    no sound, only the faces are used; if it has no face, only the sound.
+    Each person becomes a track. The summary of a file is that of the main person, who is visible longest. The voice is
+    used for the person who speaks. If a file has no voice, only the faces are used; if it has no face, only the voice.
 
     Files that cannot be read are reported and skipped. With `--output`, each result is saved when its file is done;
     `--skip-existing` resumes an interrupted run.
