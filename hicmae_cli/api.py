@@ -61,7 +61,7 @@ def predict(
         MissingDependencyError: packages of the engine are not installed.
         ValueError: arrays of other shapes or types.
     """
-    settings = PredictSettings(modality, window_s, hop_s, faces, start_s, end_s, sound)
+    settings = PredictSettings(modality, window_s, hop_s, faces, start_s, end_s, sound=sound)
     opened = open_engine(str(weights), engine, device)
     predictor = Predictor(opened, settings)
     files: list[FileResult] = []

@@ -115,7 +115,7 @@ def predict(
     find_formats(wanted)
     if skip_existing and output is None:
         raise SettingsError("`skip_existing` needs `output`, the folder with the earlier results")
-    settings = PredictSettings(modality, window, hop, faces, start, end, sound)
+    settings = PredictSettings(modality, window, hop, faces, start, end, sound=sound)
     paths, faults = find_inputs(inputs)
     if output is not None:
         make_folder(output)

@@ -25,6 +25,8 @@ REACH_S: Final = 1.0
 """Mouths are read in pictures this close to a voice; the sound must be heard this far ahead of the pictures."""
 MIN_PICTURES_PER_S: Final = 8.0
 """With fewer different pictures per second, lips cannot be followed, and a bad fit means nothing."""
+MAX_MOUTHS: Final = 8
+"""Of more faces in a picture, only the mouths of the largest are read, which bounds the time; the others are unsure."""
 
 # They are held until the next search, which bounds the memory; a face may move far in more than 0.4 s.
 _MAX_PICTURES_PER_STEP: Final = 8
@@ -96,7 +98,8 @@ class SpeakerFinder:
     def add_faces(self, frame: Frame, linked: Sequence[tuple[int, Face]]) -> None:
         """Add a picture with its faces and their tracks; the sound must have been heard until `REACH_S` later."""
         if self.voice.measure_share(frame.time_s - REACH_S, frame.time_s + REACH_S) > 0:
-            self.add_readings(self._mouths.read(frame, linked))
+            nearest = sorted(linked, key=lambda pair: -pair[1].size_px)[:MAX_MOUTHS]
+            self.add_readings(self._mouths.read(frame, nearest))
         else:
             self._mouths.skip(linked)
 

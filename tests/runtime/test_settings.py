@@ -30,7 +30,7 @@ def test_values_out_of_range_are_named_as_python_writes_them(settings: dict[str,
 
 
 def test_settings_come_back_from_json_under_the_names_of_the_schema() -> None:
-    settings = PredictSettings("av", 5.12, 0.5, 2, 1.0, 9.0, "speaker")
+    settings = PredictSettings("av", 5.12, 0.5, 2, 1.0, 9.0, sound="speaker")
     document = json.loads(json.dumps(settings.to_dict()))
     assert document["max_faces"] == 2 and "faces" not in document
     assert PredictSettings.from_dict(document) == settings

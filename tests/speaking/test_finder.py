@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from hicmae_cli.faces import Face
+from hicmae_cli.media import Frame
 from hicmae_cli.speaking import Hearing, SpeakerFinder
 from hicmae_cli.speaking.mouths import MouthReading
 from hicmae_cli.speaking.voice import FRAME_S, VoiceMeter
+from tests.faces.fake import FakeFace
 from tests.runtime.stubs import talk
 
 Sound = NDArray[np.float32]
@@ -114,3 +117,19 @@ def test_memory_does_not_grow(voices: list[Sound]) -> None:
         if second > 4:
             finder.judge(second - 4.0, second - 1.44, [1])
     assert len(finder._readings[1]) < 6 * 25 and len(finder.voice._levels_db) < 8 / FRAME_S
+
+
+def test_only_the_largest_mouths_are_read(monkeypatch: pytest.MonkeyPatch, voices: list[Sound]) -> None:
+    finder = SpeakerFinder(0.0, 0.16)
+    for _ in finder.voice.listen(voices[:1]):
+        pass
+    read: list[int] = []
+
+    def note(_: Frame, linked: list[tuple[int, Face]]) -> list[MouthReading]:
+        read.extend(track for track, _ in linked)
+        return []
+
+    monkeypatch.setattr(finder._mouths, "read", note)
+    faces = [(track, FakeFace(0.0, 9.0, (64.0, 48.0), 10.0 + track).at(0.0)) for track in range(12)]
+    finder.add_faces(Frame(2.0, np.zeros((96, 128, 3), np.uint8)), faces)
+    assert sorted(read) == list(range(4, 12))
