@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 
 from hicmae_cli.bundled import find_sample_clip
 from hicmae_cli.faces import FaceFinder, TrackLinker
+from hicmae_cli.faces.nets import build_region_around, read_landmarks
 from hicmae_cli.labels import CREMA_D_LABELS
 from hicmae_cli.media import Frame, read_audio, sample_frames
 from hicmae_cli.media.listing import list_media
@@ -31,8 +33,10 @@ from hicmae_cli.puppets.render import Renderer
 from hicmae_cli.puppets.voice import VoiceIdentity, speak
 from hicmae_cli.speaking import SpeakerFinder
 from hicmae_cli.speaking.mouths import MouthReader, MouthReading
+from hicmae_cli.speaking.voice import VoiceMeter
 
 Sound = NDArray[np.float32]
+_REPEATS: Final = 50
 Answers = list[tuple[float, dict[int, str]]]
 
 _FPS: Final = 25
@@ -129,6 +133,25 @@ def make_noises(seconds: float = 10.0) -> Iterator[tuple[str, Sound]]:
     )
 
 
+def time_parts() -> None:
+    """Print the processor time of the parts; one thread each."""
+    picture = next(sample_frames(find_sample_clip(), 0.16))
+    with FaceFinder(num_faces=2) as detector:
+        faces = detector.detect(picture)
+    regions = [build_region_around(face.landmarks_px) for face in faces for _ in range(4)]
+    started_s = time.process_time()
+    for _ in range(_REPEATS):
+        read_landmarks([picture.rgb] * len(regions), regions)
+    mouth_s = (time.process_time() - started_s) / _REPEATS / len(regions)
+    blocks = [np.zeros(SAMPLE_RATE_HZ, np.float32)] * _REPEATS
+    meter = VoiceMeter()
+    started_s = time.process_time()
+    for _ in meter.listen(blocks):
+        meter.drop_before(0.0)
+    voice_s = (time.process_time() - started_s) / _REPEATS
+    print(f"mouths {1e3 * mouth_s:.1f} ms per face and picture, voice activity {1e3 * voice_s:.1f} ms per second")
+
+
 def show(title: str, answers: Iterable[str]) -> None:
     """Print how often each answer was given."""
     counts = Counter(answers)
@@ -146,6 +169,7 @@ def main() -> None:
     arguments = parser.parse_args()
     seeds = range(arguments.first, arguments.first + arguments.people)
 
+    time_parts()
     for name, sound in make_noises():
         finder = SpeakerFinder(0.0, FRAME_STEP_S)
         for _ in finder.voice.listen([sound]):
@@ -196,7 +220,7 @@ def main() -> None:
         ("own sound, white noise as loud", sample, sound + noise),
         ("own sound 0.1 s late", sample, np.pad(sound, (1600, 0))),
         ("own sound 0.3 s late", sample, np.pad(sound, (4800, 0))),
-        ("own sound, picture halved (faces of 30 px)", halved, sound),
+        ("own sound, picture at half size", halved, sound),
     ):
         own = [each for _, each in judge(readings, heard)]
         for side, track in (("right", right), ("left", left)):
