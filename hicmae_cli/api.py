@@ -37,6 +37,7 @@ def predict(
     smooth_s: float = 0.0,
     abstain: float = 0.0,
     timings: bool = False,
+    sound: str = "speaker",
 ) -> Prediction:
     """Predict emotions in videos, sounds or photographs, per person and over time.
 
@@ -58,6 +59,8 @@ def predict(
         smooth_s: width in seconds of a centred mean over the windows, for timelines; 0 for none.
         abstain: smallest probability of a label in a timeline; an instant below it has no label.
         timings: whether the results say where the time went.
+        sound: ``speaker`` gives a voice to the person who speaks, and judges listeners, and windows without a voice, by
+            the face; ``shared`` gives any sound to everybody in view.
 
     Returns:
         One result per input. An input that cannot be read is among ``failures``, and the others are done.
@@ -78,6 +81,7 @@ def predict(
         people=None if people is None else str(people),
         smooth_s=smooth_s,
         abstain=abstain,
+        sound=sound,
     )
     clock = StageClock()
     with clock.measure("loading"):

@@ -14,12 +14,7 @@ from hicmae_cli.api import load_weight, predict
 from hicmae_cli.errors import SettingsError, WeightsError
 from hicmae_cli.runtime.predictor import Predictor
 from tests.cli.running import hicmae
-
-
-def voice(path: Path) -> Path:
-    """Three seconds of a tone."""
-    soundfile.write(path, 0.1 * np.sin(np.arange(48000) / 9), 16000)
-    return path
+from tests.runtime.stubs import voice
 
 
 def test_it_gives_the_document_of_the_command(tmp_path: Path) -> None:

@@ -75,6 +75,7 @@ FLAGS: Final[Mapping[str, str]] = {
     "sheet": "--sheet",
     "skip_existing": "--skip-existing",
     "smooth_s": "--smooth",
+    "sound": "--sound",
     "speakers": "--speakers",
     "split": "--split",
     "split_seed": "--split-seed",

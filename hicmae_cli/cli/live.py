@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -70,7 +71,7 @@ def predict_stream(
         make_folder(output)
     screen = Screen(quiet=quiet)
     with screen.wait("loading the model"):
-        predictor = Predictor(open_engine(weights, engine, device), settings)
+        predictor = Predictor(open_engine(weights, engine, device), replace(settings, sound="shared"))
         model = describe_weight(weights, predictor.engine)
     introduce(screen, model)
     source = camera if camera is not None else sys.stdin.buffer

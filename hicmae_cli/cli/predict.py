@@ -76,6 +76,13 @@ def predict(
             help="Folder with photographs of people, NAME.jpg or NAME/*.jpg, after which tracks are named if sure.",
         ),
     ] = None,
+    sound: Annotated[
+        str,
+        typer.Option(
+            help="Who gets the sound: speaker gives a voice to who speaks, and judges listeners by the face; shared "
+            "gives any sound to everybody in view."
+        ),
+    ] = "speaker",
     smooth: SmoothOption = 0.0,
     abstain: AbstainOption = 0.0,
     output: Annotated[
@@ -112,8 +119,9 @@ def predict(
 ) -> None:
     """Predict emotions in videos, sounds and photographs, per person and over time.
 
-    Each person becomes a track. The summary of a file is that of the main person, who is visible longest. If a file has
-    no sound, only the faces are used; if it has no face, only the sound. A photograph is one moment.
+    Each person becomes a track. The summary of a file is that of the main person, who is visible longest. The voice is
+    used for the person who speaks. If a file has no voice, only the faces are used; if it has no face, only the voice.
+    A photograph is one moment.
 
     Files that cannot be read are reported and skipped. With `--output`, each result is saved when its file is done;
     `--skip-existing` resumes an interrupted run.
@@ -160,6 +168,7 @@ def predict(
         people=None if people is None else str(people),
         smooth_s=smooth or 0.0,
         abstain=abstain or 0.0,
+        sound=sound,
     )
     if camera is not None or "-" in (inputs or ()):
         from hicmae_cli.cli.live import check_live, predict_stream

@@ -63,7 +63,7 @@ def embed_recordings(
         WeightsError: a weight that is missing or unreadable.
         HicmaeError: no input has a window to embed.
     """
-    settings = PredictSettings(modality, window_s, hop_s, faces, start_s, end_s)
+    settings = PredictSettings(modality, window_s, hop_s, faces, start_s, end_s, sound="shared")
     extractor = open_extractor(str(weights), device)
     settings = settings.follow(extractor.info.step_s)
     chosen = extractor.choose_layers(layers)

@@ -41,6 +41,9 @@ BLENDSHAPES: Final = tuple(_BLENDSHAPE_NAMES.split())
 """Names of the expression activations, in the net's order."""
 _SEARCH_PX: Final = 128
 _READ_PX: Final = 256
+# In an upright picture; landmarks of the irises' centres.
+_LEFT_IRIS: Final = 468
+_RIGHT_IRIS: Final = 473
 # Side of the region for the landmarks, relative to the found box.
 _REGION_SCALE: Final = 1.5
 # Pictures at a time, to bound the memory.
@@ -103,6 +106,20 @@ def build_region(found: Found) -> Region:
     width_px, height_px = (right - left) * _REGION_SCALE, (bottom - top) * _REGION_SCALE
     angle = float(np.arctan2(y1 - y0, x1 - x0))
     return Region((left + right) / 2, (top + bottom) / 2, width_px, height_px, angle)
+
+
+def build_region_around(landmarks_px: NDArray[np.float32]) -> Region:
+    """Build the region in which to read a known face's landmarks again.
+
+    Args:
+        landmarks_px: (478, 2) points as in `Face`, of the same picture or of one shortly before or after.
+    """
+    (left, top), (right, bottom) = landmarks_px.min(axis=0), landmarks_px.max(axis=0)
+    dx, dy = landmarks_px[_RIGHT_IRIS] - landmarks_px[_LEFT_IRIS]
+    side_px = float(max(right - left, bottom - top)) * _REGION_SCALE
+    # From a pixel's centre to its corner.
+    x, y = float(left + right) / 2 + 0.5, float(top + bottom) / 2 + 0.5
+    return Region(x, y, side_px, side_px, float(np.arctan2(dy, dx)))
 
 
 def read_landmarks(

@@ -23,6 +23,7 @@ from hicmae_cli.runtime.opening import describe_weight, open_engine
 from hicmae_cli.runtime.predictor import Predictor
 from hicmae_cli.runtime.results import FileResult, ModelRecord
 from hicmae_cli.runtime.settings import PredictSettings
+from hicmae_cli.speaking.voice import open_voice_net
 from hicmae_cli.workers import Report, WorkerDiedError, WorkerPool, count_cores, run_here
 
 _REPORT_EVERY_S: Final = 0.05
@@ -161,6 +162,8 @@ def _describe(request: _Request, report: Report) -> tuple[ModelRecord, PredictSe
         read_template()
         with predictor.open_detector():
             pass
+    if predictor.settings.modality != "video" and predictor.settings.sound == "speaker":
+        open_voice_net()
     # Run it once, on silence: a weight that hangs or crashes must not be reported as the fault of a file.
     score_batches(predictor.engine, [Clip(None, np.zeros((LOG_MEL_FRAMES, LOG_MEL_BINS), np.float32))])
     return model, predictor.settings

@@ -6,6 +6,7 @@ import math
 import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
@@ -193,6 +194,8 @@ class LivePrediction:
 def predict_live(source: BinaryIO | int, predictor: Predictor, *, max_delay_s: float = MAX_DELAY_S) -> LivePrediction:
     """Predict a stream while it arrives, from now on.
 
+    Who speaks is not tested, since that needs the sound after a window: everybody in view gets the sound.
+
     Args:
         source: an open binary stream, such as ``sys.stdin.buffer``, with content that can be read without seeking
             (MPEG-TS, Matroska, WAV); or the number of a camera, 0 for the first one.
@@ -205,7 +208,8 @@ def predict_live(source: BinaryIO | int, predictor: Predictor, *, max_delay_s: f
     Raises:
         SettingsError: ``max_delay_s`` is not positive, or a number that no camera has.
     """
-    settings = predictor.settings
+    predictor = copy(predictor)
+    settings = predictor.settings = replace(predictor.settings, sound="shared")
     if not 0 < max_delay_s <= 60:
         raise SettingsError(f"max_delay_s={max_delay_s!r}: expected more than 0 and at most 60 seconds")
     if isinstance(source, int):

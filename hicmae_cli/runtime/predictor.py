@@ -136,7 +136,16 @@ def _predict_source(
         for each in inputs:
             coverage, boxes = (each.person.coverage, each.person.boxes) if each.person else (0.0, ())
             windows[each.track].append(
-                Window(each.start_s, each.end_s, latest[each.track], coverage, each.modality, boxes)
+                Window(
+                    each.start_s,
+                    each.end_s,
+                    latest[each.track],
+                    coverage,
+                    each.modality,
+                    boxes,
+                    each.voice,
+                    each.speaker,
+                )
             )
         on_windows({each.track: windows[each.track][-1] for each in inputs})
     names = name_people(reader.people, predictor.people)
@@ -190,6 +199,8 @@ def _judge(
         notes.append("the sound is silent, but modality='av' requires it; try modality='auto'")
     elif silent:
         notes.append("the sound is silent" + (": only the face was used" if tracks else ""))
+    elif reader.has_heard is False:
+        notes.append("no voice was heard" + (": only the face was used" if tracks else "; try sound='shared'"))
     elif info.has_video and not info.has_audio and settings.modality == "auto" and tracks and not is_photograph:
         notes.append("no audio track: only the face was used")
     if no_face:

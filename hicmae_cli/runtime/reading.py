@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from itertools import repeat
@@ -27,6 +28,8 @@ from hicmae_cli.runtime.sound import SlidingSound
 from hicmae_cli.runtime.sources import OpenSource
 from hicmae_cli.runtime.timings import StageClock
 from hicmae_cli.runtime.windows import Moments, SampledFace, TrackTally, WindowAssembler, WindowFaces
+from hicmae_cli.speaking import Hearing, SpeakerFinder
+from hicmae_cli.speaking.finder import CONTEXT_S, REACH_S
 
 OnSeconds: TypeAlias = Callable[[float, float], None]
 """Called with the seconds of an input that are done and all of its seconds; 0 and 0 while the input is probed."""
@@ -40,10 +43,11 @@ class WindowInput:
         start_s: start of the window on the input's clock.
         end_s: its end.
         person: the person's faces; None for the sound alone.
-        mel: the log-mel (256, 128) of the window; None without sound.
+        mel: the log-mel (256, 128) of the window; None without sound, or if it is somebody else's.
         is_still: whether the faces are one photograph, which reaches the model as a still that moves.
         is_repeated: whether the person's last window had the same input, so that the model gives the same output: a
             picture that stays on display for an hour costs no more than one of a second.
+        hearing: who speaks in the window; None if it was not tested.
     """
 
     start_s: float
@@ -52,6 +56,7 @@ class WindowInput:
     mel: NDArray[np.float32] | None
     is_still: bool = False
     is_repeated: bool = False
+    hearing: Hearing | None = None
 
     @property
     def track(self) -> int:
@@ -64,6 +69,16 @@ class WindowInput:
         if self.person is None:
             return "audio"
         return "video" if self.mel is None else "av"
+
+    @property
+    def voice(self) -> float | None:
+        """Share of the window with a voice; None if nobody listened for one."""
+        return None if self.hearing is None else self.hearing.voice
+
+    @property
+    def speaker(self) -> str | None:
+        """Whether the person speaks; None if it was not tested."""
+        return None if self.hearing is None else self.hearing.speakers.get(self.track)
 
     @property
     def clip(self) -> Clip:
@@ -99,6 +114,7 @@ class WindowReader:
     Attributes:
         uses_video: whether it has pictures that are wanted.
         num_pictures: number of sampled pictures, after reading.
+        has_heard: whether a window had a voice so far; None if nobody listens for one.
 
     Raises:
         MediaError: a required stream is missing, or the input ends before the wanted part.
@@ -131,11 +147,20 @@ class WindowReader:
             raise MediaError(
                 f"{source.path}: start_s={settings.start_s!r} is after its end; it has {info.duration_s:.1f} seconds"
             )
-        self._sound = SlidingSound(self._clock.each("decode", source.sound())) if self._uses_audio else None
+        self._speakers: SpeakerFinder | None = None
+        self._sound: SlidingSound | None = None
+        if self._uses_audio:
+            blocks = self._clock.each("decode", source.sound())
+            if settings.sound == "speaker":
+                self._speakers = SpeakerFinder(self._start_s, settings.step_s)
+                blocks = self._speakers.voice.listen(blocks)
+            self._sound = SlidingSound(blocks, self._start_s)
+        self._pending: deque[Moments] = deque()
         self._linker = TrackLinker()
         self._assembler = WindowAssembler(settings.hop_frames)
         self._latest: dict[int, WindowInput] = {}
         self.num_pictures = 0
+        self.has_heard = None if self._speakers is None else False
 
     def __iter__(self) -> Iterator[list[WindowInput]]:
         """Read the input once, and yield the inputs of each window; a window without any is an empty list."""
@@ -146,7 +171,8 @@ class WindowReader:
             yield from self._add_moment({})
         if math.isinf(self._end_s):  # a live stream has ended
             self._end_s = self._start_s + self._assembler.count * self._settings.step_s
-        yield from map(self._make_inputs, self._assembler.finish())
+        self._pending += self._assembler.finish()
+        yield from map(self._make_inputs, self._pending)
 
     @property
     def tallies(self) -> Mapping[int, TrackTally]:
@@ -182,7 +208,9 @@ class WindowReader:
         )
 
     def _add_moment(self, faces: Mapping[int, SampledFace]) -> Iterator[list[WindowInput]]:
-        yield from map(self._make_inputs, self._assembler.add(faces))
+        self._pending += self._assembler.add(faces)
+        while self._pending and self._is_ready(self._pending[0]):
+            yield self._make_inputs(self._pending.popleft())
         total_s = max(self._end_s - self._start_s, self._settings.step_s)
         self._on_seconds(min(self._assembler.count * self._settings.step_s, total_s), total_s)
 
@@ -201,6 +229,12 @@ class WindowReader:
                 return
             yield None
 
+    def _is_ready(self, moments: Moments) -> bool:
+        """Whether all that the decision on a window needs has been read."""
+        wait_s = CONTEXT_S if self._speakers else 0.0
+        rest = self._assembler.count - moments.start - moments.num_moments
+        return rest * self._settings.step_s >= wait_s - 1e-6
+
     def _count_audio_only_steps(self, num_pictures: int) -> int:
         """Return the number of steps of the sampling grid on which the sound of a file goes on without a picture.
 
@@ -218,14 +252,21 @@ class WindowReader:
         found: list[Face] = []
         crops: dict[int, NDArray[np.uint8]] = {}
         picture = 0
+        every = self._speakers.pictures_per_step if self._speakers else 1
         with self._open_detector() as detector:
-            for frame in self._clock.each("decode", self._source.frames(self._settings.step_s, self._start_s)):
+            frames = self._clock.each("decode", self._source.frames(self._settings.step_s / every, self._start_s))
+            for index, frame in enumerate(frames):
                 if frame.time_s >= self._limit_s - 1e-6:
                     return
-                is_photograph = self._source.is_photograph
-                previous = found
+                if self._speakers and index % every:
+                    self._speakers.add_picture(frame)
+                    continue
+                previous, is_photograph = found, self._source.is_photograph
                 found = detect_in_photograph(frame.rgb, detector) if is_photograph else detector.detect(frame)
                 linked = self._linker.update(frame, found)
+                if self._speakers and self._sound:
+                    self._sound.read_to(frame.time_s + REACH_S)
+                    self._speakers.add_faces(frame, linked)
                 if found is not previous:  # a detector repeats its list for a picture that stays on display
                     picture += 1
                     crops = {track: align_face(frame.rgb, face.landmarks_px) for track, face in linked}
@@ -240,23 +281,35 @@ class WindowReader:
             return []
         if moments.num_moments < CLIP_FRAMES:
             end_s = min(end_s, max(self._end_s, start_s + settings.step_s))
+        hearing = self._hear(start_s, min(end_s, self._limit_s), [person.track for person in moments.people])
         with self._clock.measure("model"):
             mel = _window_mel(self._sound, start_s, min(end_s, self._limit_s), centred=self._is_centred)
         end_s = min(end_s, max(self._end_s, start_s + settings.step_s))  # the grid may go beyond the end
-        people: list[WindowFaces | None] = [
-            person for person in moments.people if settings.modality != "av" or mel is not None
-        ]
+        people: list[WindowFaces | None] = list(moments.people)
         if settings.faces == "largest":
             people = sorted(people, key=lambda person: person.size_px if person else 0.0)[-1:]
-        if settings.modality in ("auto", "audio") and not people and mel is not None:
+        if settings.modality in ("auto", "audio") and not people:
             people = [None]
         inputs = []
         for person in people:
-            made = WindowInput(start_s, end_s, person, mel, self._source.is_photograph)
+            is_heard = hearing is None or hearing.is_voice_of(None if person is None else person.track)
+            own = mel if is_heard else None
+            made = WindowInput(start_s, end_s, person, own, self._source.is_photograph, hearing=hearing)
+            if made.mel is None and (person is None or settings.modality == "av"):
+                continue
             latest = self._latest.get(made.track)
             self._latest[made.track] = made
             inputs.append(replace(made, is_repeated=made.equals(latest)))
         return inputs
+
+    def _hear(self, start_s: float, end_s: float, tracks: Sequence[int]) -> Hearing | None:
+        """Listen to a window; None if nobody listens for a voice."""
+        if self._speakers is None or self._sound is None:
+            return None
+        self._sound.read_to(end_s + CONTEXT_S)
+        hearing = self._speakers.judge(start_s, end_s, tracks)
+        self.has_heard = self.has_heard or hearing.has_voice
+        return hearing
 
 
 def _require_streams(path: Path, info: MediaInfo, modality: str) -> None:

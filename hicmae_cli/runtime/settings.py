@@ -12,6 +12,8 @@ from hicmae_cli.modalities import MODALITIES
 from hicmae_cli.model_input import CLIP_FRAMES, FRAME_STEP_S, WINDOW_S
 
 _CHOICES: Final = ("auto", *MODALITIES)
+SOUNDS: Final = ("speaker", "shared")
+"""Who gets the sound: who speaks, or everybody in view."""
 _HOPS: Final = 4
 """Four windows cover every moment: an average over fewer changes more with the frame rate."""
 _LONGEST_SMOOTHING_S: Final = 3600
@@ -38,6 +40,8 @@ class PredictSettings:
         abstain: smallest probability of a label in a timeline; an instant below it has no label.
         people: folder with photographs of people, ``NAME.jpg`` or ``NAME/*.jpg``, after which tracks are named; None to
             name nobody. See ``faces.people.read_people``.
+        sound: ``speaker`` gives a voice to the person who speaks, and judges listeners, and windows without a voice, by
+            the face; ``shared`` gives any sound to everybody in view.
 
     Raises:
         SettingsError: a value out of range.
@@ -52,10 +56,13 @@ class PredictSettings:
     smooth_s: float = 0.0
     abstain: float = 0.0
     people: str | None = None
+    sound: str = "speaker"
 
     def __post_init__(self) -> None:
         if self.modality not in _CHOICES:
             raise SettingsError(f"modality={self.modality!r}: expected one of {', '.join(_CHOICES)}")
+        if self.sound not in SOUNDS:
+            raise SettingsError(f"sound={self.sound!r}: expected one of {', '.join(SOUNDS)}")
         if self.window_s is not None and not 0.16 <= self.window_s <= 60:
             raise SettingsError(f"window_s={self.window_s!r}: expected 0.16 to 60 seconds")
         longest_s = WINDOW_S if self.window_s is None else self.window_s
@@ -90,7 +97,8 @@ class PredictSettings:
             TypeError: a value is not a number.
         """
         names = {name: _JSON_NAMES.get(name, name) for name in cls.__dataclass_fields__}
-        return cls(**{name: fields[key] for name, key in names.items() if key in fields})
+        # A document without this setting is from before it existed, when everybody got the sound.
+        return cls(**{"sound": "shared", **{name: fields[key] for name, key in names.items() if key in fields}})
 
     def follow(self, step_s: float) -> PredictSettings:
         """Return the settings with a window and a hop: where none is given, those of a weight.

@@ -7,7 +7,7 @@ import pytest
 
 from hicmae_cli.files import compute_sha256
 from tests.cli.running import Run, hicmae
-from tests.runtime.stubs import write_clip
+from tests.runtime.stubs import voice
 
 pytestmark = pytest.mark.usefixtures("without_workers")
 
@@ -34,10 +34,10 @@ def test_an_exported_weight_lies_beside_its_source_and_says_the_same(weight: Pat
     said = " ".join(run.out.split())
     assert f"wrote {exported} (" in run.out
     assert "opset 20" in said and "(limit 1e-03)" in said
-    voice = write_clip(tmp_path / "a.wav", 3.0, bright=None)
-    by_torch = hicmae("predict", voice, "--json", "--weights", weight)
+    said_aloud = voice(tmp_path / "a.wav")
+    by_torch = hicmae("predict", said_aloud, "--json", "--weights", weight)
     weight.unlink()  # so that it cannot stand in
-    by_onnx = hicmae("predict", voice, "--json", "--weights", exported)
+    by_onnx = hicmae("predict", said_aloud, "--json", "--weights", exported)
     assert (by_torch.document["weights"]["engine"], by_onnx.document["weights"]["engine"]) == ("torch", "onnx")
     assert probabilities(by_onnx) == pytest.approx(probabilities(by_torch), abs=1e-4)
 

@@ -214,7 +214,7 @@ def test_text_of_a_weight_is_not_markup(toy: Path, tmp_path: Path) -> None:
     model, info = load_classifier(toy)
     odd = tmp_path / "odd.safetensors"
     save_classifier(odd, model, info.model_copy(update={"dataset": "[/x] [b]", "licence": "a\x1b[31m"}))
-    soundfile.write(tmp_path / "a.wav", 0.1 * np.sin(np.arange(48000) / 9), 16000)
+    voice(tmp_path / "a.wav")
     run = hicmae("predict", tmp_path / "a.wav", "--weights", odd, "--engine", "torch")
     assert run.code == 0, run.err
     assert r"trained on [/x] [b]) · licence a\x1b[31m" in run.err

@@ -170,7 +170,7 @@ def test_a_second_call_goes_on_where_the_first_was_cut_off(tmp_path: Path, monke
     assert [row["path"] for row in json.loads((out / "predictions.json").read_text())["files"]] == [
         str(path) for path in files[:2]
     ]
-    soundfile.write(files[1], 0.1 * np.sin(np.arange(48000) / 8), 16000)  # another sound under the same name
+    voice(files[1], seed=1)  # another sound under the same name
     judged[:] = ["now"]
     run = hicmae("predict", *files, "--output", out, "--skip-existing")
     assert (run.code, judged) == (0, ["now", "1.wav", "2.wav", "3.wav"])

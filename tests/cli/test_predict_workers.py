@@ -12,21 +12,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-import soundfile
 
 from hicmae_cli.runtime import batch
 from hicmae_cli.runtime.batch import PredictorPool
 from hicmae_cli.workers import Report, Work, WorkerPool
 from tests.cli.killing import end, linux_only, start
 from tests.cli.running import hicmae
-
-
-def voice(path: Path, seconds: float = 3.0, pitch: float = 9.0) -> Path:
-    samples = np.arange(round(seconds * 16000))
-    soundfile.write(path, 0.1 * np.sin(samples / pitch), 16000)
-    return path
+from tests.runtime.stubs import voice
 
 
 def stumble(work: Work[Path, object], path: Path, report: Report) -> object:
@@ -68,7 +61,7 @@ def test_a_file_that_takes_its_process_down_is_a_row(
 
 @pytest.mark.slow
 def test_two_processes_judge_as_one_does(sample: Path, tmp_path: Path) -> None:
-    files = [voice(tmp_path / f"{index}.wav", pitch=8 + index) for index in range(3)]
+    files = [voice(tmp_path / f"{index}.wav", seed=index) for index in range(3)]
     progress: set[Path] = set()
     with PredictorPool(jobs=2) as pool:
         both = {result.path: result for result in pool.predict([*files, sample], lambda path, *_: progress.add(path))}
@@ -121,7 +114,7 @@ def command_on(files: list[Path], out: Path) -> tuple[object, ...]:
 
 @linux_only
 def test_a_killed_run_goes_on_and_leaves_no_process(tmp_path: Path) -> None:
-    files = [voice(tmp_path / f"{index}.wav", 30.0, 8 + index / 9) for index in range(3)]
+    files = [voice(tmp_path / f"{index}.wav", 30.0, index) for index in range(3)]
     log = tmp_path / "out" / "predictions.jsonl"
     process = start(*command_on(files, tmp_path / "out"))
     wait_for_rows(log, 1, process)
@@ -135,7 +128,7 @@ def test_a_killed_run_goes_on_and_leaves_no_process(tmp_path: Path) -> None:
 @linux_only
 @pytest.mark.slow
 def test_killed_at_twenty_random_moments(tmp_path: Path) -> None:
-    files = [voice(tmp_path / f"{index}.wav", 20.0, 8 + index / 9) for index in range(30)]
+    files = [voice(tmp_path / f"{index}.wav", 20.0, index) for index in range(30)]
     out = tmp_path / "out"
     rng = random.Random(0)
     kept: set[str] = set()

@@ -12,6 +12,7 @@ import hicmae_cli as hicmae
 from hicmae_cli.embedding import recordings
 from hicmae_cli.errors import HicmaeError
 from hicmae_cli.runtime.engine import softmax
+from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.weights.checkpoint import load_classifier
 from tests.faces.fake import FakeDetector, FakeFace
 from tests.runtime.stubs import write_clip
@@ -38,7 +39,9 @@ def test_rows_are_the_windows_of_a_prediction(tmp_path: Path, monkeypatch: pytes
     assert counts == [2, 1, 1]
     assert list(table.failures) == [str(tmp_path / "text.mp4")]
     predictor = hicmae.Predictor(
-        hicmae.load_weight(weight, "torch", "cpu"), detectors=lambda _: FakeDetector([LEFT, RIGHT])
+        hicmae.load_weight(weight, "torch", "cpu"),
+        PredictSettings(sound="shared"),
+        detectors=lambda _: FakeDetector([LEFT, RIGHT]),
     )
     expected = {
         (str(track.id), window.start_s, window.end_s): list(window.scores.probabilities.values())

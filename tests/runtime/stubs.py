@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hicmae_cli.media import write_video
 from hicmae_cli.model_input import SAMPLE_RATE_HZ
+from hicmae_cli.puppets.voice import VoiceIdentity, speak
 from hicmae_cli.runtime.results import FaceBox, ModelRecord, Scores, Track, Window
 from hicmae_cli.tasks import Kind
 from hicmae_cli.weights.info import WeightInfo
@@ -98,7 +99,13 @@ def write_clip(
     return path
 
 
-def voice(path: Path) -> Path:
-    """Three seconds of a tone."""
-    soundfile.write(path, 0.1 * np.sin(np.arange(48000) / 9), 16000)
+def talk(seconds: float = 3.0, seed: int = 0) -> NDArray[np.float32]:
+    """A drawn person's voice."""
+    rng = np.random.default_rng(seed)
+    return speak("neutral", VoiceIdentity.draw(rng, seed % 2, 30.0), 0.5, seconds, rng).samples
+
+
+def voice(path: Path, seconds: float = 3.0, seed: int = 0) -> Path:
+    """A sound file with `talk`."""
+    soundfile.write(path, talk(seconds, seed), SAMPLE_RATE_HZ)
     return path

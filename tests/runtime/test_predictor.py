@@ -15,19 +15,21 @@ from hicmae_cli.errors import SettingsError
 from hicmae_cli.evaluation.calibration import apply_temperature
 from hicmae_cli.faces import Face
 from hicmae_cli.media import Frame, MediaInfo, probe, read_audio, read_frames, write_video
-from hicmae_cli.runtime import sources
+from hicmae_cli.runtime import reading, sources
 from hicmae_cli.runtime.predictor import Predictor
 from hicmae_cli.runtime.results import FileResult
 from hicmae_cli.runtime.settings import PredictSettings
-from hicmae_cli.runtime.sources import Source
+from hicmae_cli.runtime.sources import Arrays, Source
 from tests.faces.fake import FakeDetector, FakeFace
-from tests.runtime.stubs import ToyEngine, write_clip
+from tests.runtime.stubs import ToyEngine, talk, write_clip
 
 LEFT = FakeFace(0.0, 100.0, (32.0, 48.0), 50.0)
 RIGHT = FakeFace(0.0, 100.0, (96.0, 48.0), 40.0)
 
 
 def predict(source: Source, *faces: FakeFace, **settings: object) -> FileResult:
+    """Give any sound to everybody, unless told otherwise: these clips have a tone and no voice."""
+    settings = {"sound": "shared", **settings}
     predictor = Predictor(ToyEngine(), PredictSettings(**settings), lambda _: FakeDetector(faces))  # type: ignore[arg-type]
     return predictor.predict(source)
 
@@ -307,7 +309,9 @@ def test_pictures_that_change_change_the_scores(tmp_path: Path) -> None:
 
 def test_a_regression_gives_values_and_their_mean(tmp_path: Path) -> None:
     path = write_clip(tmp_path / "a.mp4", 6.0, bright=255)
-    result = Predictor(ToyEngine("regression"), None, lambda _: FakeDetector([LEFT])).predict(path)
+    result = Predictor(
+        ToyEngine("regression"), PredictSettings(sound="shared"), lambda _: FakeDetector([LEFT])
+    ).predict(path)
     assert (result.status, result.tracks[0].scores.label) == ("ok", None)
     values = result.tracks[0].scores.values
     assert values["happiness"] > 2 and values["anger"] < -0.1  # far outside of 0..1, and not clipped
@@ -410,9 +414,59 @@ def test_a_longer_window_of_the_training_gets_the_sound_from_its_start() -> None
     for step_s, window_s in ((0.16, None), (1 / 3, None), (0.16, 16 / 3)):
         engine = ToyEngine()
         engine.info = engine.info.model_copy(update={"frame_step_s": step_s})
-        result = Predictor(engine, PredictSettings(window_s=window_s)).predict(
+        result = Predictor(engine, PredictSettings(window_s=window_s, sound="shared")).predict(
             {"samples": samples, "sample_rate_hz": 16000}
         )
         rows[step_s, window_s] = result.tracks[0].windows[0].scores.probabilities
     assert rows[1 / 3, None] == pytest.approx(rows[0.16, None])
     assert rows[0.16, 16 / 3]["anger"] < rows[0.16, None]["anger"] - 0.01
+
+
+def scene(seconds: float, samples: np.ndarray) -> Arrays:
+    """Grey pictures, in which no mouth can be read, with some sound."""
+    return Arrays(
+        frames=np.full((round(seconds * 25), 96, 128, 3), 128, np.uint8),
+        times_s=np.arange(round(seconds * 25)) / 25,
+        samples=samples,
+        sample_rate_hz=16000,
+    )
+
+
+def test_a_sound_without_a_voice_is_not_judged_as_one() -> None:
+    hum = (0.1 * np.sin(np.arange(80000) / 9)).astype(np.float32)
+    result = predict(scene(5.0, hum), LEFT, sound="speaker")
+    assert (result.status, result.message) == ("ok", "no voice was heard: only the face was used")
+    windows = result.tracks[0].windows
+    assert {(w.modality, w.voice, w.speaker) for w in windows} == {("video", 0.0, "no")}
+    alone = predict({"samples": hum, "sample_rate_hz": 16000}, sound="speaker")
+    assert alone.status == "error" and alone.message.startswith("nothing to predict from; no voice was heard; ")
+    assert "try sound='shared'" in alone.message
+    shared = predict(scene(5.0, hum), LEFT)
+    assert {(w.modality, w.voice, w.speaker) for w in shared.tracks[0].windows} == {("av", None, None)}
+
+
+def test_who_may_speak_gets_the_voice_only_if_nobody_else_may() -> None:
+    heard = scene(5.0, talk(5.0))
+    alone = predict(heard, LEFT, sound="speaker")
+    assert {(w.modality, w.speaker) for w in alone.tracks[0].windows} == {("av", "unsure")}
+    assert all(0.4 < (w.voice or 0) <= 1 for w in alone.tracks[0].windows)
+    both = predict(heard, LEFT, RIGHT, sound="speaker")
+    assert [{(w.modality, w.speaker) for w in t.windows} for t in both.tracks] == [{("video", "unsure")}] * 2
+    assert starts(both) == starts(predict(heard, LEFT))  # windows wait for what follows them, and none is lost
+    strict = predict(heard, LEFT, RIGHT, sound="speaker", modality="av")
+    assert strict.status == "error"
+
+
+def test_a_voice_without_a_face_has_its_share_and_nobody_to_test() -> None:
+    silence = np.zeros(64000, np.float32)
+    result = predict(scene(8.0, np.concatenate([talk(4.0), silence])), sound="speaker")
+    windows = result.tracks[0].windows
+    assert {(w.modality, w.speaker) for w in windows} == {("audio", None)}
+    assert windows[0].voice is not None and windows[0].voice > 0.4
+    assert windows[-1].start_s < 4.0  # later ones have no voice
+
+
+def test_a_shared_sound_costs_no_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "SpeakerFinder", None)
+    assert predict(scene(3.0, talk(3.0)), LEFT).tracks[0].windows[0].modality == "av"
+    assert predict(scene(3.0, talk(3.0)), LEFT, sound="speaker", modality="video").tracks[0].windows[0].voice is None

@@ -18,6 +18,7 @@ from hicmae_cli.runtime.settings import MAX_FACES, PredictSettings
         ({"modality": "smell"}, "modality='smell': expected one of auto, av, video, audio"),
         ({"faces": 0}, "faces=0: expected 1 to 32, all or largest"),
         ({"faces": "both"}, "faces='both': expected 1 to 32, all or largest"),
+        ({"sound": "loud"}, "sound='loud': expected one of speaker, shared"),
         ({"start_s": -1.0}, "start_s=-1.0: expected 0 seconds or more"),
         ({"start_s": 2.0, "end_s": 2.0}, "end_s=2.0: expected more than the start, 2.0 seconds"),
         ({"end_s": float("inf")}, "end_s=inf: expected"),
@@ -33,13 +34,15 @@ def test_values_out_of_range_are_named_as_python_writes_them(settings: dict[str,
 
 
 def test_settings_come_back_from_json_under_the_names_of_the_schema() -> None:
-    settings = PredictSettings("av", 5.12, 0.5, 2, 1.0, 9.0, 3.0, 0.5)
+    settings = PredictSettings("av", 5.12, 0.5, 2, 1.0, 9.0, 3.0, 0.5, sound="speaker")
     document = json.loads(json.dumps(settings.to_dict()))
     assert document["max_faces"] == 2 and "faces" not in document
     assert PredictSettings.from_dict(document) == settings
     for added in ("start_s", "end_s", "smooth_s", "abstain"):  # which older documents lack
         del document[added]
     assert PredictSettings.from_dict(document) == PredictSettings("av", 5.12, 0.5, 2)
+    del document["sound"]  # everybody got it then
+    assert PredictSettings.from_dict(document).sound == "shared"
 
 
 @pytest.mark.parametrize(("faces", "found"), [(3, 3), ("all", MAX_FACES), ("largest", MAX_FACES)])

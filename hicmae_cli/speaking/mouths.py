@@ -1,0 +1,133 @@
+"""How far mouths are open, picture by picture: the landmarks around known faces, without a search.
+
+The face finder looks 6.25 times a second, which is too rare for lips. The pictures between two of its looks are held
+until the second, so that the region of each face can be interpolated. A region that moves smoothly gives smoother
+landmarks than one that follows the last reading: on docs/assets/speech_sample.mp4 the lips' opening correlates with the
+sound's level by 0.67 instead of 0.62.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hicmae_cli.faces.face import Face, box_iou
+from hicmae_cli.faces.nets import Region, build_region_around, read_landmarks
+from hicmae_cli.media import Frame
+
+MAX_STEP_S: Final = 0.05
+"""Longest time between two pictures in which mouths are read: 20 pictures/s."""
+
+# Pairs of landmarks on the outer edge of the upper and the lower lip, from MediaPipe's face mesh.
+_UPPER_LIP: Final = (37, 0, 267)
+_LOWER_LIP: Final = (84, 17, 314)
+# Hairline and chin; the two ears.
+_HEIGHT: Final = (10, 152)
+_WIDTH: Final = (234, 454)
+_MIN_PRESENCE: Final = 0.5
+# After a cut within a step, the face is somewhere else, and there is no path between the two places.
+_SAME_PLACE_IOU: Final = 0.3
+
+
+@dataclass(frozen=True)
+class MouthReading:
+    """How far one person's mouth is open in one picture.
+
+    Attributes:
+        track: the person's id.
+        time_s: time of the picture.
+        opening: height of the lips, relative to the face's size.
+        picture: number of the picture; a picture that stays on display keeps its number.
+    """
+
+    track: int
+    time_s: float
+    opening: float
+    picture: int
+
+
+@dataclass
+class MouthReader:
+    """Reads mouths in the pictures between two looks of the face finder; only those pictures are held."""
+
+    _held: list[Frame] = field(default_factory=list)
+    _known: dict[int, Face] = field(default_factory=dict)
+    _last_rgb: NDArray[np.uint8] | None = None
+    _last_openings: dict[int, float] = field(default_factory=dict)
+    _picture: int = 0
+
+    def add_picture(self, frame: Frame) -> None:
+        """Hold a picture in which no faces were searched."""
+        self._held.append(frame)
+
+    def read(self, frame: Frame, linked: Sequence[tuple[int, Face]]) -> list[MouthReading]:
+        """Read the mouths of the held pictures and of one in which faces were found, in order of time.
+
+        Args:
+            frame: the picture.
+            linked: its faces with their tracks.
+        """
+        faces = dict(linked)
+        before = {
+            track: face
+            for track, face in self._known.items()
+            if track in faces and box_iou(face.box_px, faces[track].box_px) > _SAME_PLACE_IOU
+        }
+        places: list[tuple[Frame, dict[int, NDArray[np.float32]]]] = []
+        for index, held in enumerate(self._held):
+            share = (index + 1) / (len(self._held) + 1)
+            between = {
+                track: (1 - share) * face.landmarks_px + share * faces[track].landmarks_px
+                for track, face in before.items()
+            }
+            places.append((held, between))
+        places.append((frame, {track: face.landmarks_px for track, face in faces.items()}))
+        self._held, self._known = [], faces
+        return self._read_places(places)
+
+    def skip(self, linked: Sequence[tuple[int, Face]]) -> None:
+        """Forget the held pictures without reading them; ``linked`` as in `read`."""
+        self._held, self._known = [], dict(linked)
+
+    def _read_places(self, places: list[tuple[Frame, dict[int, NDArray[np.float32]]]]) -> list[MouthReading]:
+        """Read the mouth in each place; a picture that stays on display is read once."""
+        pictures: list[NDArray[np.uint8]] = []
+        regions: list[Region] = []
+        owners: list[tuple[int, int]] = []  # picture and track of each region
+        numbers: list[int] = []  # picture of each place
+        known = {(self._picture, track): opening for track, opening in self._last_openings.items()}
+        for frame, landmarks in places:
+            if frame.rgb is not self._last_rgb:
+                self._last_rgb = frame.rgb
+                self._picture += 1
+            numbers.append(self._picture)
+            for track, points_px in landmarks.items():
+                if (self._picture, track) not in known and (self._picture, track) not in owners:
+                    pictures.append(frame.rgb)
+                    regions.append(build_region_around(points_px))
+                    owners.append((self._picture, track))
+        found, presence = read_landmarks(pictures, regions)
+        openings = measure_openings(found)
+        known |= {
+            owner: float(opening)
+            for owner, opening, present in zip(owners, openings, presence, strict=True)
+            if present > _MIN_PRESENCE and np.isfinite(opening)
+        }
+        self._last_openings = {track: value for (picture, track), value in known.items() if picture == self._picture}
+        return [
+            MouthReading(track, frame.time_s, known[number, track], number)
+            for (frame, landmarks), number in zip(places, numbers, strict=True)
+            for track in landmarks
+            if (number, track) in known
+        ]
+
+
+def measure_openings(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Measure the height of the lips from (N, 478, 2) landmarks -> (N,), relative to the face's size."""
+    lips = np.linalg.norm(landmarks[:, _UPPER_LIP] - landmarks[:, _LOWER_LIP], axis=-1).mean(axis=-1)
+    sides = [np.linalg.norm(landmarks[:, first] - landmarks[:, second], axis=-1) for first, second in (_HEIGHT, _WIDTH)]
+    return np.asarray(lips / np.sqrt(np.maximum(sides[0] * sides[1], 1e-6)), np.float32)

@@ -1,0 +1,135 @@
+"""Planted mouths against a real detector of voices: who speaks, nobody, turns, gaps and low frame rates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from hicmae_cli.faces import Face
+from hicmae_cli.media import Frame
+from hicmae_cli.speaking import Hearing, SpeakerFinder
+from hicmae_cli.speaking.mouths import MouthReading
+from hicmae_cli.speaking.voice import FRAME_S, VoiceMeter
+from tests.faces.fake import FakeFace
+from tests.runtime.stubs import talk
+
+Sound = NDArray[np.float32]
+LENGTH_S = 6.0
+
+
+def mouth_of(sound: Sound) -> Callable[[float], float]:
+    """A mouth that moves 60 ms before a sound."""
+    meter = VoiceMeter()
+    for _ in meter.listen([sound]):
+        pass
+    levels_db = np.clip(meter.cut_levels(0, len(sound) // 512), -70, 0)
+    smooth = np.convolve(levels_db, [0.25, 0.5, 0.25], "same")
+    return lambda time_s: float(
+        0.1 + 0.001 * np.interp(time_s + 0.06, (np.arange(len(smooth)) + 0.5) * FRAME_S, smooth)
+    )
+
+
+def find(sound: Sound, *mouths: Callable[[float], float], rate_hz: float = 25.0, gap: bool = False) -> list[Hearing]:
+    finder = SpeakerFinder(0.0, 0.16)
+    for _ in finder.voice.listen([sound]):
+        pass
+    for index in range(round(LENGTH_S * 25)):
+        shown_s = np.floor(index / 25 * rate_hz + 1e-6) / rate_hz
+        if gap and 1.0 < index / 25 < 5.0:
+            continue
+        finder.add_readings(
+            MouthReading(track, index / 25, mouth(shown_s), round(shown_s * rate_hz))
+            for track, mouth in enumerate(mouths, 1)
+        )
+    starts_s = np.arange(0, LENGTH_S - 2.56, 0.64)
+    return [finder.judge(float(s), float(s) + 2.56, range(1, len(mouths) + 1)) for s in starts_s]
+
+
+@pytest.fixture(scope="module")
+def voices() -> list[Sound]:
+    """Two voices, each with words of its own."""
+    return [talk(LENGTH_S, seed) for seed in (0, 3)]
+
+
+def test_the_speaker_is_found_and_gets_the_voice(voices: list[Sound]) -> None:
+    for hearing in find(voices[0], mouth_of(voices[1]), mouth_of(voices[0])):
+        assert hearing.speakers == {1: "no", 2: "yes"} and hearing.has_voice
+        assert (hearing.is_voice_of(1), hearing.is_voice_of(2)) == (False, True)
+
+
+def test_nobody_speaks_with_an_off_screen_voice(voices: list[Sound]) -> None:
+    away = [talk(LENGTH_S, seed) for seed in (1, 2, 4, 5)]
+    answers = [h.speakers for voice in away for h in find(voice, mouth_of(voices[0]), lambda _: 0.1)]
+    assert np.mean(["yes" in each.values() for each in answers]) < 0.05
+    assert np.mean([set(each.values()) == {"no"} for each in answers]) > 0.7
+    alone = [h for voice in away for h in find(voice, mouth_of(voices[0]))]
+    assert np.mean([h.speakers == {1: "no"} and not h.is_voice_of(1) for h in alone]) > 0.7
+
+
+def test_turns_are_told_apart(voices: list[Sound]) -> None:
+    half = len(voices[0]) // 2
+    first, second = (np.array(v) for v in voices)
+    first[half:], second[:half] = 0, 0
+    hearings = find(first + second, mouth_of(first), mouth_of(second))
+    assert hearings[0].speakers == {1: "yes", 2: "no"}
+    assert hearings[-1].speakers == {1: "no", 2: "yes"}
+
+
+def test_without_a_voice_nobody_speaks_and_nobody_gets_the_sound() -> None:
+    hum = (0.1 * np.sin(np.arange(round(LENGTH_S * 16000)) / 9)).astype(np.float32)
+    for hearing in find(hum, mouth_of(hum)):
+        assert (hearing.voice, hearing.speakers, hearing.has_voice) == (0.0, {1: "no"}, False)
+        assert not hearing.is_voice_of(1) and not hearing.is_voice_of(None)
+
+
+def test_pictures_too_rare_for_lips_are_unsure(voices: list[Sound]) -> None:
+    for rate_hz in (0.5, 4.0):
+        assert all(h.speakers == {1: "unsure"} for h in find(voices[0], mouth_of(voices[1]), rate_hz=rate_hz))
+    (first, *_) = find(voices[0], mouth_of(voices[1]), rate_hz=4.0)
+    assert first.is_voice_of(1)  # who may speak, and nobody else is there
+
+
+def test_a_mouth_that_was_not_read_is_unsure(voices: list[Sound]) -> None:
+    assert find(voices[0], mouth_of(voices[0]), gap=True)[2].speakers == {1: "unsure"}
+
+
+def test_who_may_speak_gets_the_voice_only_without_a_rival() -> None:
+    assert Hearing(0.5, {1: "unsure", 2: "no"}).is_voice_of(1)
+    assert not Hearing(0.5, {1: "unsure", 2: "unsure"}).is_voice_of(1)
+    assert not Hearing(0.5, {1: "unsure", 2: "yes"}).is_voice_of(1)
+    assert Hearing(0.5, {}).is_voice_of(None)
+
+
+def test_pictures_are_20_to_25_a_second_unless_faces_are_searched_too_rarely() -> None:
+    assert [SpeakerFinder(0.0, step_s).pictures_per_step for step_s in (0.16, 0.1, 0.04, 1 / 3, 1.0)] == [4, 2, 1, 7, 1]
+
+
+def test_memory_does_not_grow(voices: list[Sound]) -> None:
+    finder = SpeakerFinder(0.0, 0.16)
+    listening = finder.voice.listen(voices[0][:16000] for _ in range(41))
+    next(listening)
+    for second in range(40):
+        next(listening)
+        finder.add_readings(MouthReading(1, second + k / 25, 0.1, 25 * second + k) for k in range(25))
+        if second > 4:
+            finder.judge(second - 4.0, second - 1.44, [1])
+    assert len(finder._readings[1]) < 6 * 25 and len(finder.voice._levels_db) < 8 / FRAME_S
+
+
+def test_only_the_largest_mouths_are_read(monkeypatch: pytest.MonkeyPatch, voices: list[Sound]) -> None:
+    finder = SpeakerFinder(0.0, 0.16)
+    for _ in finder.voice.listen(voices[:1]):
+        pass
+    read: list[int] = []
+
+    def note(_: Frame, linked: list[tuple[int, Face]]) -> list[MouthReading]:
+        read.extend(track for track, _ in linked)
+        return []
+
+    monkeypatch.setattr(finder._mouths, "read", note)
+    faces = [(track, FakeFace(0.0, 9.0, (64.0, 48.0), 10.0 + track).at(0.0)) for track in range(12)]
+    finder.add_faces(Frame(2.0, np.zeros((96, 128, 3), np.uint8)), faces)
+    assert sorted(read) == list(range(4, 12))
