@@ -46,5 +46,7 @@ def run_all_apart(work: Work[JobT, ResultT], jobs: Sequence[JobT]) -> Outcomes[J
 
 def _run_quietly(work: Work[JobT, ResultT], job: JobT, report: Report) -> ResultT:
     """Run a job of a process whose output nobody reads: libraries print while they load, and stdout is a document."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 1)
+    os.close(nowhere)
     return work(job, report)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Final
 
+from rich.columns import Columns
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
@@ -58,12 +59,13 @@ class LiveView:
         return f"{_clock(window.end_s)}  {_name(track)}  {said}  ({how})"
 
     def render(self) -> RenderableType:
-        """Draw the people side by side."""
+        """Draw the people side by side, as many as fit."""
         if not self.latest:
             return Text(f"{one_line(self.name)}: waiting for the first window", "dim")
         now_s = max(window.end_s for window in self.latest.values())
-        people = Table.grid(padding=(0, 2))
-        people.add_row(*(self._draw_person(track, window, now_s) for track, window in sorted(self.latest.items())))
+        people = Columns(
+            [self._draw_person(track, window, now_s) for track, window in sorted(self.latest.items())], padding=(0, 3)
+        )
         title = Text.assemble(
             (one_line(self.name), "bold"), (f"  {_clock(now_s)} · {self.delay_s:.1f} s late · Ctrl-C ends", "dim")
         )
@@ -79,7 +81,7 @@ class LiveView:
         rows = Table.grid(padding=(0, 1))
         for name, value in scores.by_name.items():
             rows.add_row(*self._draw_row(name, value, is_picked=name in scores.labels))
-        return Group(head, rows)
+        return Group(head, rows, Text())
 
     def _draw_row(self, name: str, value: float, *, is_picked: bool) -> tuple[Text, Text, Text]:
         if self.info.task == "regression":
