@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Final, Protocol
+from typing import Final, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +58,13 @@ class FaceDetector(Protocol):
         """Close the detector."""
 
 
+class _Read(NamedTuple):
+    """A face that was read, and the box in which the search net found it: the next picture is cut out around it."""
+
+    face: Face
+    box: Box
+
+
 class FaceFinder:
     """MediaPipe's face nets with a search that also finds small faces.
 
@@ -94,6 +101,7 @@ class FaceFinder:
         self._thumbnail: NDArray[np.float32] | None = None
         self._last_rgb: NDArray[np.uint8] | None = None
         self._last_faces: list[Face] = []
+        self._last_boxes: list[Box] = []
         self._has_swept_last = False
         self._is_closed = False
         load_nets(blendshapes)
@@ -117,14 +125,15 @@ class FaceFinder:
             self._last_search_s, self._last_full_sweep_s, self._thumbnail, self._lost = None, None, None, []
         thumbnail = make_thumbnail(frame.rgb)
         is_same_shot = self._thumbnail is not None and not is_shot_change(self._thumbnail, thumbnail)
-        faces = self._follow(frame, self._last_faces if is_same_shot else [])
-        if is_sweep or not faces or self._lost or _is_due(self._last_search_s, frame.time_s, _SEARCH_S):
+        reads = self._follow(frame, self._last_boxes if is_same_shot else [])
+        if is_sweep or not reads or self._lost or _is_due(self._last_search_s, frame.time_s, _SEARCH_S):
             self._last_search_s = frame.time_s
             fine = self._choose_fine_crops(frame, thumbnail) if is_sweep else []
-            faces = self._search(frame.rgb, faces, fine)
+            reads = self._search(frame.rgb, reads, fine)
         self._has_swept_last = is_sweep
-        self._thumbnail, self._last_rgb, self._last_faces = thumbnail, frame.rgb, faces
-        return faces
+        self._thumbnail, self._last_rgb = thumbnail, frame.rgb
+        self._last_faces, self._last_boxes = [read.face for read in reads], [read.box for read in reads]
+        return self._last_faces
 
     def close(self) -> None:
         """Free the last picture. The nets stay loaded for the next finder of this process."""
@@ -140,14 +149,13 @@ class FaceFinder:
     ) -> None:
         self.close()
 
-    def _follow(self, frame: Frame, known: list[Face]) -> list[Face]:
+    def _follow(self, frame: Frame, boxes: list[Box]) -> list[_Read]:
         """Find faces of the last picture again, each near its place, and note which are lost and when."""
-        boxes = [face.box_px for face in known]
-        faces = self._keep_largest(self._read(frame.rgb, boxes), [])
-        lost = [box for box in boxes if all(box_iou(box, face.box_px) < _FOLLOWED_IOU for face in faces)]
+        reads = self._keep_largest(self._read(frame.rgb, boxes), [])
+        lost = [box for box in boxes if all(box_iou(box, read.face.box_px) < _FOLLOWED_IOU for read in reads)]
         self._lost = [(time_s, box) for time_s, box in self._lost if frame.time_s - time_s < _SEEK_S]
         self._lost = [*self._lost, *((frame.time_s, box) for box in lost)][-self._num_faces :]
-        return faces
+        return reads
 
     def _choose_fine_crops(self, frame: Frame, thumbnail: NDArray[np.float32]) -> list[Crop]:
         """Choose the squares in which to look for small faces: those that have changed since the last time."""
@@ -161,7 +169,7 @@ class FaceFinder:
         y, x = y * frame.height_px, x * frame.width_px
         return [c for c in crops if ((c.left <= x) & (x < c.right) & (c.top <= y) & (y < c.bottom)).any()]
 
-    def _search(self, rgb: NDArray[np.uint8], followed: list[Face], fine: list[Crop]) -> list[Face]:
+    def _search(self, rgb: NDArray[np.uint8], followed: list[_Read], fine: list[Crop]) -> list[_Read]:
         """Find the largest faces of a picture and read the landmarks of those that are not followed already.
 
         Args:
@@ -172,28 +180,28 @@ class FaceFinder:
         height_px, width_px = rgb.shape[:2]
         crops = [*make_coarse_crops(width_px, height_px), *fine]
         crops += [crop_around(box, _LOST_CROP_SCALE, width_px, height_px) for _, box in self._lost]
-        faces = followed
+        reads = followed
         boxes = [
             box
             for box in suppress_overlaps(_find(rgb, crops))
-            if all(box_iou(face.box_px, box) < SAME_FACE_IOU for face in followed)
+            if all(box_iou(read.box, box) < SAME_FACE_IOU for read in followed)
         ]
-        # A box is worth reading while there is room, or if it is wider than the smallest face.
-        while boxes and (len(faces) < self._num_faces or boxes[0][2] - boxes[0][0] > _width_px(faces[-1])):
-            count = max(1, self._num_faces - len(faces))
-            faces = self._keep_largest(self._read(rgb, boxes[:count]), faces)
+        # A box is worth reading while there is room, or if it is wider than that of the smallest face.
+        while boxes and (len(reads) < self._num_faces or _width_px(boxes[0]) > _width_px(reads[-1].box)):
+            count = max(1, self._num_faces - len(reads))
+            reads = self._keep_largest(self._read(rgb, boxes[:count]), reads)
             boxes = boxes[count:]
-        return faces
+        return reads
 
-    def _keep_largest(self, read: list[Face], faces: list[Face]) -> list[Face]:
+    def _keep_largest(self, new: list[_Read], reads: list[_Read]) -> list[_Read]:
         """Add faces that are not in the list already, and keep the largest, largest first."""
-        faces = list(faces)
-        for face in read:
-            if all(box_iou(face.box_px, other.box_px) < SAME_FACE_IOU for other in faces):
-                faces.append(face)
-        return sorted(faces, key=lambda face: -face.size_px)[: self._num_faces]
+        reads = list(reads)
+        for each in new:
+            if all(box_iou(each.face.box_px, other.face.box_px) < SAME_FACE_IOU for other in reads):
+                reads.append(each)
+        return sorted(reads, key=lambda read: -read.face.size_px)[: self._num_faces]
 
-    def _read(self, rgb: NDArray[np.uint8], boxes: list[Box]) -> list[Face]:
+    def _read(self, rgb: NDArray[np.uint8], boxes: list[Box]) -> list[_Read]:
         """Read the landmarks of the faces in some boxes; boxes with no face in the close crop are skipped."""
         height_px, width_px = rgb.shape[:2]
         crops = [crop_around(box, CLOSE_CROP_SCALE, width_px, height_px) for box in boxes]
@@ -204,6 +212,7 @@ class FaceFinder:
             for some, crop, box in zip(found, crops, boxes, strict=True)
         ]
         read: dict[int, NDArray[np.float32]] = {}
+        moved: dict[int, Box] = {}
         for rank in range(_READ_RANKS):
             left = [i for i, some in enumerate(candidates) if i not in read and len(some) > rank]
             if not left:
@@ -214,12 +223,12 @@ class FaceFinder:
                 # The nets' origin is the corner of a pixel, ours is its centre.
                 points_px = points + np.array([crops[i].left - 0.5, crops[i].top - 0.5], np.float32)
                 if present > _READ_PRESENCE and box_iou(Face(points_px).box_px, boxes[i]) > _FOLLOWED_IOU:
-                    read[i] = points_px
+                    read[i], moved[i] = points_px, _move(candidates[i][rank].box, crops[i])
         order = sorted(read)
         if not self._blendshapes or not order:
-            return [Face(read[i]) for i in order]
+            return [_Read(Face(read[i]), moved[i]) for i in order]
         shapes = read_blendshapes(np.stack([read[i] for i in order]))
-        return [Face(read[i], some) for i, some in zip(order, shapes, strict=True)]
+        return [_Read(Face(read[i], some), moved[i]) for i, some in zip(order, shapes, strict=True)]
 
 
 def _is_due(last_s: float | None, time_s: float, interval_s: float) -> bool:
@@ -227,9 +236,8 @@ def _is_due(last_s: float | None, time_s: float, interval_s: float) -> bool:
     return last_s is None or not 0 < time_s - last_s < interval_s
 
 
-def _width_px(face: Face) -> float:
-    left, _, right, _ = face.box_px
-    return right - left
+def _width_px(box: Box) -> float:
+    return box[2] - box[0]
 
 
 def suppress_overlaps(found: list[tuple[float, Box]]) -> list[Box]:
