@@ -47,7 +47,11 @@ class Format:
 
 FORMATS: Final = {
     each.name: each
-    for each in (Format("json", ".json", "json_writer:write_json"), Format("csv", ".csv", "csv_writer:write_csv"))
+    for each in (
+        Format("json", ".json", "json_writer:write_json"),
+        Format("csv", ".csv", "csv_writer:write_csv"),
+        Format("html", ".html", "html.page:write_html", per_input=True),
+    )
 }
 """By name."""
 DEFAULT_FORMATS: Final = ("json", "csv")

@@ -1,0 +1,83 @@
+"""What a picture of a timeline shows in each of its stretches: numbers, who speaks, how much of the face was seen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import groupby
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hicmae_cli.runtime.results import Track, Window
+from hicmae_cli.timeline import Timeline
+
+
+@dataclass(frozen=True, eq=False)
+class Stretches:
+    """A track in the G stretches of its timeline.
+
+    Attributes:
+        edges_s: bounds of the stretches (G + 1,), ascending.
+        means: probabilities or values (G, C); NaN in a gap.
+        windows: for each stretch, the window whose middle is nearest to its own; None in a gap.
+    """
+
+    edges_s: NDArray[np.float64]
+    means: NDArray[np.float64]
+    windows: tuple[Window | None, ...]
+
+    @classmethod
+    def of(cls, track: Track, timeline: Timeline) -> Stretches:
+        """Take them from a track and its timeline."""
+        ordered = sorted(track.windows, key=lambda w: w.start_s + w.end_s)
+        centres_s = np.array([(w.start_s + w.end_s) / 2 for w in ordered])
+        middles_s = (timeline.edges_s[1:] + timeline.edges_s[:-1]) / 2
+        after = np.clip(np.searchsorted(centres_s, middles_s), 1, max(1, len(ordered) - 1))
+        before = after - 1
+        after = np.minimum(after, len(ordered) - 1)
+        nearest = np.where(middles_s - centres_s[before] <= centres_s[after] - middles_s, before, after)
+        missing = np.isnan(timeline.means[:, 0])
+        windows = [None if gap else ordered[at] for gap, at in zip(missing, nearest, strict=True)]
+        return cls(timeline.edges_s, timeline.means, tuple(windows))
+
+    @property
+    def face_seen(self) -> NDArray[np.float64]:
+        """Share of the sampled pictures with the face (G,), 0 in a gap."""
+        return np.array([0.0 if window is None else window.face_coverage for window in self.windows])
+
+    @property
+    def speakers(self) -> tuple[str | None, ...]:
+        """Whether the person speaks: ``yes``, ``no``, ``unsure``; None where it was not tested, and in a gap."""
+        return tuple(None if window is None else window.speaker for window in self.windows)
+
+    def join_speakers(self) -> list[tuple[float, float, str]]:
+        """List the spans of time with one answer: start (s), end (s), ``yes``, ``no`` or ``unsure``."""
+        spans = []
+        bounds = zip(self.edges_s[:-1].tolist(), self.edges_s[1:].tolist(), self.speakers, strict=True)
+        for answer, group in groupby(bounds, key=lambda each: each[2]):
+            found = list(group)
+            if answer is not None:
+                spans.append((found[0][0], found[-1][1], answer))
+        return spans
+
+
+def thin(
+    edges_s: NDArray[np.float64], numbers: NDArray[np.float64], most: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Average neighbouring stretches, so that at most ``most`` remain -> their bounds and numbers.
+
+    Args:
+        edges_s: bounds (G + 1,).
+        numbers: (G, C), NaN in a gap. A mean leaves gaps out; where all is gap, it is NaN.
+        most: largest number of stretches.
+    """
+    count = len(numbers)
+    step = -(-count // most)
+    if step <= 1:
+        return edges_s, numbers
+    starts = np.arange(0, count, step)
+    weights = np.where(np.isnan(numbers), 0.0, np.diff(edges_s)[:, None])
+    totals = np.add.reduceat(np.nan_to_num(numbers) * weights, starts, axis=0)
+    lengths_s = np.add.reduceat(weights, starts, axis=0)
+    means = np.divide(totals, lengths_s, out=np.full_like(totals, np.nan), where=lengths_s > 0)
+    return np.append(edges_s[starts], edges_s[-1]), means
