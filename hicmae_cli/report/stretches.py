@@ -64,20 +64,20 @@ class Stretches:
 def thin(
     edges_s: NDArray[np.float64], numbers: NDArray[np.float64], most: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Average neighbouring stretches, so that at most ``most`` remain -> their bounds and numbers.
+    """Average neighbouring stretches, so that about ``most`` remain -> their bounds and numbers.
 
     Args:
         edges_s: bounds (G + 1,).
-        numbers: (G, C), NaN in a gap. A mean leaves gaps out; where all is gap, it is NaN.
-        most: largest number of stretches.
+        numbers: (G, C); a row is NaN in a gap, which is never averaged with numbers.
+        most: number of stretches; each border of a gap may add one.
     """
-    count = len(numbers)
-    step = -(-count // most)
+    missing = np.isnan(numbers[:, 0])
+    step = -(-len(numbers) // most)
     if step <= 1:
         return edges_s, numbers
-    starts = np.arange(0, count, step)
-    weights = np.where(np.isnan(numbers), 0.0, np.diff(edges_s)[:, None])
-    totals = np.add.reduceat(np.nan_to_num(numbers) * weights, starts, axis=0)
-    lengths_s = np.add.reduceat(weights, starts, axis=0)
-    means = np.divide(totals, lengths_s, out=np.full_like(totals, np.nan), where=lengths_s > 0)
+    borders = np.flatnonzero(missing[1:] != missing[:-1]) + 1
+    starts = np.union1d(np.arange(0, len(numbers), step), borders)
+    lengths_s = np.diff(edges_s)[:, None]
+    totals = np.add.reduceat(numbers * lengths_s, starts, axis=0)
+    means: NDArray[np.float64] = totals / np.add.reduceat(lengths_s, starts, axis=0)
     return np.append(edges_s[starts], edges_s[-1]), means

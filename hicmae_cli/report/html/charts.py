@@ -8,12 +8,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hicmae_cli.report.html.markup import HEIGHT, SPAN, Scale, clock, escape, percent
+from hicmae_cli.report.html.markup import HEIGHT, SPAN, Scale, breakable, clock, escape, percent
 from hicmae_cli.report.html.person import Lane, Person
 from hicmae_cli.report.stretches import thin
 
 MOST_STEPS: Final = 800
 """Steps of one drawing; a wide screen has about twice as many pixels."""
+MANY_BLOCKS: Final = 150
+"""More have no lines between them, which would hide the blocks."""
 _PAGE_PX: Final = 900  # of a drawing on a wide screen, to choose which words fit before the script measures
 _LETTER_PX: Final = 7.2
 _SPEAKING: Final = {"yes": ("y", 0), "unsure": ("u", 50), "no": ("n", 88)}
@@ -38,11 +40,16 @@ def draw_axis(scale: Scale) -> str:
     ticks_s = scale.ticks()
     tenths = len(ticks_s) > 1 and ticks_s[1] - ticks_s[0] < 1
     words = "".join(
-        f'<text x="{scale.x(t) / 10:g}%" y="14">{clock(t, tenths=tenths)}</text>'
+        f'<text class="{_edge(scale.x(t))}" x="{scale.x(t) / 10:g}%" y="14">{clock(t, tenths=tenths)}</text>'
         f'<line x1="{scale.x(t) / 10:g}%" x2="{scale.x(t) / 10:g}%" y1="19" y2="24"/>'
         for t in ticks_s
     )
     return f'<svg class="axis" aria-hidden="true">{words}</svg>'
+
+
+def _edge(x: float) -> str:
+    """Return the class of a word on the axis that must not leave the drawing."""
+    return "first" if x < SPAN * 0.03 else "last" if x > SPAN * 0.97 else ""
 
 
 def draw_sound(scale: Scale, envelope: NDArray[np.float64] | None, why: str) -> str:
@@ -66,7 +73,7 @@ def draw_sound(scale: Scale, envelope: NDArray[np.float64] | None, why: str) -> 
 def draw_person(scale: Scale, person: Person, lanes: Sequence[Lane]) -> str:
     """Return the rows of a person."""
     rows = [] if person.timeline.task == "regression" else [_draw_episodes(scale, person, lanes)]
-    rows += [] if person.is_voice else [_draw_speaking(scale, person)]
+    rows += [_draw_speaking(scale, person)] if person.speaks_s is not None else []
     rows += [_draw_lane(scale, person, lane, place) for place, lane in enumerate(lanes)]
     rows += [] if person.is_voice else [_draw_face(scale, person)]
     return "".join(rows)
@@ -87,7 +94,8 @@ def _draw_episodes(scale: Scale, person: Person, lanes: Sequence[Lane]) -> str:
     words += [_word(scale, gap.start_s, gap.end_s, gap.reason, "") for gap in gaps]
     label = f"{person.name}: {len(person.timeline.episodes)} stretches of one label; the table of episodes lists them"
     written = f'<svg class="words" aria-hidden="true">{"".join(words)}</svg>'
-    return row("band", "Label", svg("".join(paths), "blocks", label) + written, '<output class="now"></output>')
+    css = "blocks dense" if len(person.timeline.episodes) > MANY_BLOCKS else "blocks"
+    return row("band", "Label", svg("".join(paths), css, label) + written, "")
 
 
 def _word(scale: Scale, start_s: float, end_s: float, text: str, css: str) -> str:
@@ -100,8 +108,6 @@ def _word(scale: Scale, start_s: float, end_s: float, text: str, css: str) -> st
 def _draw_speaking(scale: Scale, person: Person) -> str:
     """Return who speaks: high blocks for yes, half as high for unsure, a line for no."""
     spans = person.stretches.join_speakers()
-    if not spans:
-        return row("speaks", "Speaks", '<p class="none">not tested</p>', "")
     paths = []
     for answer, (css, top) in _SPEAKING.items():
         held = [(start, end) for start, end, found in spans if found == answer]
@@ -109,25 +115,26 @@ def _draw_speaking(scale: Scale, person: Person) -> str:
         paths += [f'<path class="{css}" d="{path}"/>'] if held else []
     times_s = {answer: sum(b - a for a, b, found in spans if found == answer) for answer in _SPEAKING}
     label = f"{person.name} speaks for {times_s['yes']:.1f} s; unsure for {times_s['unsure']:.1f} s"
-    return row("speaks", "Speaks", svg("".join(paths), "blocks", label), f"{times_s['yes']:.0f} s")
+    return row("speaks", "Speaks", svg("".join(paths), "blocks", label), clock(times_s["yes"], tenths=False))
 
 
 def _draw_lane(scale: Scale, person: Person, lane: Lane, place: int) -> str:
     """Return the steps of one label, strong where it is the predicted one."""
     means, led = person.stretches.means, person.led_by(lane.name)
-    columns = np.column_stack([lane.heights(means), np.where(led, lane.heights(means), np.nan)])
+    columns = np.column_stack([lane.heights(means), led])
     edges_s, thinned = thin(person.stretches.edges_s, columns, MOST_STEPS)
+    strong = np.where(thinned[:, 1] >= 0.5, thinned[:, 0], np.nan)
     paths = f'<path class="a" d="{scale.steps(edges_s, thinned[:, 0])}"/>'
-    paths += f'<path class="b" d="{scale.steps(edges_s, thinned[:, 1])}"/>' if led.any() else '<path class="b" d=""/>'
-    mean = person.track.scores.by_name[lane.name]
+    paths += f'<path class="b" d="{scale.steps(edges_s, strong)}"/>'
+    mean = person.scores.by_name[lane.name]
     best = int(np.nanargmax(means[:, lane.index]))
     at_s = float(person.stretches.edges_s[best])
     if person.timeline.task == "regression":
-        label = f"{lane.name}: mean {mean:.3g}, highest {means[best, lane.index]:.3g} at {clock(at_s)}"
-        title, value = f"{escape(lane.name)} <small>{lane.low:.3g} to {lane.high:.3g}</small>", f"{mean:.3g}"
+        label = f"{lane.name}: mean {mean:.2f}, highest {means[best, lane.index]:.2f} at {clock(at_s)}"
+        title, value = f"{breakable(lane.name)} <small>{lane.low:.2f} to {lane.high:.2f}</small>", f"{mean:.2f}"
     else:
         label = f"{lane.name}: mean {percent(mean)}, highest {percent(means[best, lane.index])} at {clock(at_s)}"
-        title, value = escape(lane.name), percent(mean)
+        title, value = breakable(lane.name), percent(mean)
     chart = svg(paths, f"lane l{place}", label, f' data-lane="{place}"')
     return row("lane", title, chart, value)
 

@@ -21,6 +21,11 @@ def escape(text: object) -> str:
     return html.escape(one_line(str(text)), quote=True)
 
 
+def breakable(label: str) -> str:
+    """Return a label as HTML that may be broken after a ``+``."""
+    return escape(label).replace("+", "+<wbr>")
+
+
 def clock(time_s: float, *, tenths: bool = True) -> str:
     """Write a time as ``0:08.8``, ``12:03.0`` or ``1:02:03.4``."""
     total = round(time_s * 10) if tenths else round(time_s) * 10

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hicmae_cli.report.palette import Colour, label_colours
 from hicmae_cli.report.stretches import Stretches, thin
-from hicmae_cli.runtime.results import VOICE_TRACK, FileResult, Track
+from hicmae_cli.runtime.results import VOICE_TRACK, FileResult, Scores, Track
 from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.timeline import Timeline, make_timeline, name_tracks
 from hicmae_cli.weights.info import WeightInfo
@@ -57,6 +57,7 @@ class Person:
         number: its place in the page, from 0.
         name: to show; no two are equal.
         track: the windows.
+        scores: their mean.
         timeline: the numbers at every instant, episodes and gaps.
         stretches: what the drawings show.
     """
@@ -64,6 +65,7 @@ class Person:
     number: int
     name: str
     track: Track
+    scores: Scores
     timeline: Timeline
     stretches: Stretches
 
@@ -95,7 +97,7 @@ def list_people(file: FileResult, settings: PredictSettings) -> tuple[Person, ..
     people = []
     for number, (track, name) in enumerate(named):
         timeline = make_timeline(file, track, settings)
-        people.append(Person(number, name, track, timeline, Stretches.of(track, timeline)))
+        people.append(Person(number, name, track, track.scores, timeline, Stretches.of(track, timeline)))
     return tuple(people)
 
 
@@ -104,7 +106,7 @@ def list_lanes(people: Sequence[Person], info: WeightInfo) -> tuple[Lane, ...]:
     colours = label_colours(info.labels)
     chosen: Sequence[int] = range(len(info.labels))
     if len(chosen) > MOST_LANES:
-        highest = np.max([[p.track.scores.by_name[name] for name in info.labels] for p in people], axis=0)
+        highest = np.max([[p.scores.by_name[name] for name in info.labels] for p in people], axis=0)
         chosen = sorted(np.argsort(-highest, kind="stable")[:MOST_LANES].tolist())
     lanes = []
     for index in chosen:

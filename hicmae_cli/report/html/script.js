@@ -4,7 +4,7 @@
   const data = JSON.parse(get("data").textContent);
   const rows = get("rows"), slider = get("time"), video = get("video"), cursor = rows.querySelector(".cursor");
   const people = [...rows.querySelectorAll(".person")];
-  const SVG = "http://www.w3.org/2000/svg", MOST = 800, SHORTEST = 200;
+  const SVG = "http://www.w3.org/2000/svg", MOST = 800, SHORTEST = 200, MANY = 150;
   const BY = { b: "face and voice", f: "face", v: "voice" }, SPEAKS = { y: "yes", n: "no", u: "unsure", "-": "–" };
   const TOPS = { y: 0, u: 50, n: 88 };
   let from = data.start, to = data.end, pinned = false;
@@ -25,7 +25,7 @@
   };
   const write = (number) =>
     number === null || number === -1 && data.probability ? "–"
-      : data.probability ? Math.round(number / 100) + "%" : String(Number(number.toPrecision(3)));
+      : data.probability ? Math.round(number / 100) + "%" : number.toFixed(2);
   const x = (ms) => Math.round(clamp((ms - from) / (to - from), 0, 1) * 10000) / 10;
 
   // Which label each stretch of a person has.
@@ -49,32 +49,31 @@
   const blocks = (spans, top = 0) => spans.filter(([a, b]) => b > from && a < to)
     .map(([a, b]) => `M${x(a)} ${top}H${Math.max(x(b), x(a))}V100H${x(a)}Z`).join("");
 
-  // Average the numbers from first to last, gaps left out.
-  const mean = (list, times, first, last, gap) => {
-    let total = 0, length = 0;
-    for (let i = first; i < last; i++)
-      if (list[i] !== gap) { const part = times[i + 1] - times[i]; total += list[i] * part; length += part; }
-    return length ? total / length : null;
+  // Average the numbers of the stretches from first to last.
+  const mean = (list, times, first, last) => {
+    let total = 0;
+    for (let i = first; i < last; i++) total += list[i] * (times[i + 1] - times[i]);
+    return total / (times[last] - times[first]);
   };
 
   const drawPerson = (section, person) => {
     const first = Math.max(0, above(person.t, from) - 1);
     const last = Math.min(person.t.length - 1, above(person.t, to));
-    const step = Math.max(1, Math.ceil((last - first) / MOST));
-    const times = [];
-    for (let i = first; i < last; i += step) times.push(i);
-    const edges = [...times, last].map((i) => person.t[i]);
-    const thin = (list, gap) => times.map((i) => mean(list, person.t, i, Math.min(last, i + step), gap));
+    const step = Math.max(1, Math.ceil((last - first) / MOST)), missing = (i) => person.by[i] === "-", times = [];
+    for (let i = first; i < last; i++)
+      if (i === first || (step > 1 ? i % step === 0 || missing(i) !== missing(i - 1) : true)) times.push(i);
+    times.push(last);
+    const edges = times.map((i) => person.t[i]);
+    const thin = (list) => times.slice(0, -1).map((i, at) => missing(i) ? null : mean(list, person.t, i, times[at + 1]));
     section.querySelectorAll("[data-lane]").forEach((drawing) => {
       const lane = Number(drawing.dataset.lane), [, low, high] = data.lanes[lane];
       const scale = (v) => v === null ? null : data.probability ? v / 10000 : high > low ? (v - low) / (high - low) : 0.5;
-      const heights = thin(person.n[lane], data.probability ? -1 : null).map(scale);
+      const heights = thin(person.n[lane]).map(scale), led = thin(person.led[lane]);
       drawing.querySelector(".a").setAttribute("d", steps(edges, heights));
-      const led = heights.map((h, i) => person.led[lane].subarray(times[i], Math.min(last, times[i] + step)).some(Boolean) ? h : null);
-      drawing.querySelector(".b").setAttribute("d", steps(edges, led));
+      drawing.querySelector(".b").setAttribute("d", steps(edges, heights.map((h, i) => led[i] >= 0.5 ? h : null)));
     });
     const seen = section.querySelector(".seen path");
-    if (seen) seen.setAttribute("d", steps(edges, thin(person.seen, null).map((v) => v === null ? null : v / 100)));
+    if (seen) seen.setAttribute("d", steps(edges, thin(person.seen).map((v) => v === null ? null : v / 100)));
     for (const answer of "yun") {
       const path = section.querySelector(".speaks ." + answer);
       if (path) path.setAttribute("d", blocks(person.spans.filter((span) => span[2] === answer), TOPS[answer]));
@@ -85,10 +84,12 @@
 
   const drawBand = (section, band, person) => {
     const place = (episode) => episode[2].length ? episode[2][0] : -1;
+    const shown = person.episodes.filter(([a, b]) => b > from && a < to);
+    band.classList.toggle("dense", shown.length > MANY);
     band.querySelectorAll("path").forEach((path) => {
       const lane = Number(path.getAttribute("class").slice(1));
       path.setAttribute("d", path.classList.contains("gap") ? blocks(person.gaps)
-        : blocks(person.episodes.filter((episode) => place(episode) === lane)));
+        : blocks(shown.filter((episode) => place(episode) === lane)));
     });
     const words = section.querySelector(".words"), width = band.clientWidth || band.getBoundingClientRect().width;
     const write = ([start, end, , label], css) => {
@@ -104,9 +105,8 @@
       words.append(word);
     };
     words.replaceChildren();
-    const seen = ([a, b]) => b > from && a < to;
-    person.episodes.filter(seen).forEach((e) => write([e[0], e[1], 0, e[3] || "no label"], "o" + place(e)));
-    person.gaps.filter(seen).forEach(([a, b, reason]) => write([a, b, 0, reason], ""));
+    shown.forEach((e) => write([e[0], e[1], 0, e[3] || "no label"], "o" + place(e)));
+    person.gaps.filter(([a, b]) => b > from && a < to).forEach(([a, b, reason]) => write([a, b, 0, reason], ""));
   };
 
   const drawAxis = () => {
@@ -118,6 +118,7 @@
       const text = document.createElementNS(SVG, "text"), line = document.createElementNS(SVG, "line");
       text.setAttribute("x", x(t) / 10 + "%");
       text.setAttribute("y", 14);
+      text.setAttribute("class", x(t) < 30 ? "first" : x(t) > 970 ? "last" : "");
       text.textContent = clock(t, step < 1000);
       for (const [name, value] of [["x1", x(t) / 10 + "%"], ["x2", x(t) / 10 + "%"], ["y1", 19], ["y2", 24]]) line.setAttribute(name, value);
       axis.append(text, line);
@@ -146,7 +147,7 @@
   };
 
   let now = null;
-  const means = [...rows.querySelectorAll(".v")].map((cell) => [cell, cell.innerHTML]);
+  const means = [...rows.querySelectorAll(".v:not(#clock)")].map((cell) => [cell, cell.innerHTML]);
   const clear = () => {
     now = null;
     means.forEach(([cell, content]) => { cell.innerHTML = content; });
@@ -159,7 +160,8 @@
     rows.style.setProperty("--t", clamp((now - from) / (to - from), 0, 1));
     rows.classList.toggle("on", now >= from && now <= to);
     cursor.classList.remove("range");
-    get("clock").textContent = get("head").textContent = clock(now);
+    get("clock").textContent = clock(now);
+    get("head").textContent = "";
     slider.value = now;
     const spoken = [];
     people.forEach((section, place) => {
@@ -171,8 +173,7 @@
       const episode = person.episodes.find(([a, b]) => now >= a && now < b);
       const gap = person.gaps.find(([a, b]) => now >= a && now < b);
       const label = gap ? gap[2] : episode ? episode[3] || "no label" : "";
-      const output = section.querySelector(".now"), speaks = section.querySelector(".speaks .v");
-      if (output) output.textContent = gap ? "–" : label;
+      const speaks = section.querySelector(".speaks .v");
       if (speaks && person.spans.length) speaks.textContent = SPEAKS[person.speaks[i]];
       const face = section.querySelector(".face .v");
       if (face) face.textContent = person.seen[i] + "%";
@@ -194,7 +195,7 @@
   };
   let dragged = null;
   rows.addEventListener("pointerdown", (event) => {
-    if (event.button === 0 && event.target.closest(".c")) dragged = { at: timeAt(event), px: event.clientX };
+    if (event.button === 0 && event.target.closest(".c") && event.target !== slider) dragged = { at: timeAt(event), px: event.clientX };
   });
   rows.addEventListener("pointermove", (event) => {
     const ms = timeAt(event);
@@ -249,7 +250,7 @@
   window.addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((each) => { each.open = true; }));
   let waiting = 0;
   window.addEventListener("resize", () => { cancelAnimationFrame(waiting); waiting = requestAnimationFrame(draw); });
-  document.querySelector(".controls").hidden = false;
+  document.querySelectorAll(".controls").forEach((each) => { each.hidden = false; });
   document.querySelector(".with-script").hidden = false;
   draw();
 })();

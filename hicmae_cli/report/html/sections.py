@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from hicmae_cli import __version__
 from hicmae_cli.report.console import weight_notice
-from hicmae_cli.report.html.markup import clock, escape, facts, percent, plural, table
+from hicmae_cli.report.html.markup import breakable, clock, escape, facts, percent, plural, table
 from hicmae_cli.report.html.person import Lane, Person
 from hicmae_cli.report.prediction import Prediction
 from hicmae_cli.runtime.results import FileResult
@@ -18,6 +18,8 @@ from hicmae_cli.weights.info import WeightInfo
 
 MOST_EPISODES: Final = 200
 """Rows of a table of episodes or of gaps."""
+_SHORT_S: Final = 600
+_SHOWN_EPISODES: Final = 40  # more are folded
 OPTIONS: Final = {
     "modality": "--modality",
     "window_s": "--window",
@@ -41,7 +43,7 @@ def list_file_facts(file: FileResult, people: Sequence[Person]) -> str:
     """Return one line about the file: length, pictures, size and people."""
     seen = sum(not person.is_voice for person in people)
     parts = [plural(seen, "person").replace("persons", "people") if seen else "voice only"]
-    parts += [f"{clock(file.duration_s)} long"] if file.duration_s else []
+    parts += [f"{clock(file.duration_s, tenths=file.duration_s < _SHORT_S)} long"] if file.duration_s else []
     parts += [f"{file.width_px} × {file.height_px} px"] if file.width_px else []
     parts += [f"{file.fps:.4g} frames/s"] if file.fps else []
     parts += [_write_size(file.size_bytes)] if file.size_bytes else []
@@ -56,22 +58,21 @@ def write_notice(prediction: Prediction, file: FileResult) -> str:
 
 def draw_card(person: Person, lanes: Sequence[Lane], faces: Sequence[str]) -> str:
     """Return the card of a person: a face, the mean numbers as bars, and what they rest on."""
-    track, scores = person.track, person.track.scores
+    track, scores = person.track, person.scores
     count = plural(len(track.windows), "window")
     lead = ""
     if scores.label is not None:
         places = {lane.name: place for place, lane in enumerate(lanes)}
         lead = "".join(
-            f'<p class="lead"><svg class="chip l{places.get(name, -1)}" aria-hidden="true" viewBox="0 0 10 10">'
-            f'<rect width="10" height="10" rx="2"/></svg><b>{escape(name)}</b> {percent(scores.by_name[name])}</p>'
+            f'<p class="lead"><span>{_chip(places.get(name, -1))}<b>{breakable(name)}</b></span> {percent(scores.by_name[name])}</p>'
             for name in scores.labels
         )
     known = [
         ("Based on", _BASED_ON[track.modality]),
-        ("Windows", f"{count}, mean"),
-        ("Face seen", "" if person.is_voice else f"{percent(track.face_coverage)} of the pictures"),
-        ("Covered", f"{percent(person.timeline.coverage)} of the time"),
-        ("Speaks", _write_speaking(person)),
+        ("Answers", count),
+        ("Face seen", "" if person.is_voice else f"{percent(track.face_coverage)} of pictures"),
+        ("Covered", f"{percent(person.timeline.coverage)} of time"),
+        ("Speaks", "" if person.speaks_s is None else clock(person.speaks_s)),
     ]
     first, rest = faces[:1], faces[1:]
     face = f'<img class="face" src="{first[0]}" alt="" width="88" height="88">' if first else _NO_FACE
@@ -89,9 +90,16 @@ _NO_FACE: Final = (
 )
 
 
+def _chip(place: int) -> str:
+    """Return a spot of a lane's colour."""
+    return (
+        f'<svg class="chip l{place}" aria-hidden="true" viewBox="0 0 10 10"><rect width="10" height="10" rx="2"/></svg>'
+    )
+
+
 def _draw_bars(person: Person, lanes: Sequence[Lane]) -> str:
     """Return a bar for each lane, the largest first for labels; labels without a lane are summed up in words."""
-    by_name = person.track.scores.by_name
+    by_name = person.scores.by_name
     ordered = sorted(enumerate(lanes), key=lambda pair: -by_name[pair[1].name])
     if person.timeline.task == "regression":
         ordered = list(enumerate(lanes))
@@ -100,9 +108,9 @@ def _draw_bars(person: Person, lanes: Sequence[Lane]) -> str:
         number = by_name[lane.name]
         spread = lane.high - lane.low
         share = (number - lane.low) / spread if spread > 0 else 0.5
-        words = f"{number:.3g}" if person.timeline.task == "regression" else percent(number)
+        words = f"{number:.2f}" if person.timeline.task == "regression" else percent(number)
         rows.append(
-            f'<li class="l{place}"><span>{escape(lane.name)}</span><svg viewBox="0 0 100 10" preserveAspectRatio="none" '
+            f'<li class="l{place}"><span>{breakable(lane.name)}</span><svg viewBox="0 0 100 10" preserveAspectRatio="none" '
             f'aria-hidden="true"><rect class="rail" width="100" height="10"/><rect width="{100 * share:.1f}" '
             f'height="10"/></svg><span>{words}</span></li>'
         )
@@ -111,15 +119,11 @@ def _draw_bars(person: Person, lanes: Sequence[Lane]) -> str:
     return f'<ul class="bars">{"".join(rows)}{more}</ul>'
 
 
-def _write_speaking(person: Person) -> str:
-    if person.is_voice:
-        return ""
-    return "not tested" if person.speaks_s is None else f"{clock(person.speaks_s)} in all"
-
-
-def list_episodes(people: Sequence[Person]) -> str:
+def list_episodes(people: Sequence[Person], lanes: Sequence[Lane]) -> str:
     """Return the tables of episodes, one for each person; nothing for a regression."""
     tables = []
+    places = {lane.name: place for place, lane in enumerate(lanes)}
+    is_open = " open" if sum(len(person.timeline.episodes) for person in people) <= _SHOWN_EPISODES else ""
     for person in people:
         found = person.timeline.episodes
         if not found:
@@ -130,7 +134,7 @@ def list_episodes(people: Sequence[Person]) -> str:
                 f'<button type="button" data-from="{e.start_s:g}" data-to="{e.end_s:g}">{clock(e.start_s)}</button>',
                 clock(e.end_s),
                 f"{e.end_s - e.start_s:.2f} s",
-                escape(e.label or "no label"),
+                "".join(_chip(places.get(name, -1)) for name in e.labels) + escape(e.label or "no label"),
                 percent(e.probability),
                 f"{percent(e.peak)} <small>at {clock(e.peak_s)}</small>",
             )
@@ -140,12 +144,13 @@ def list_episodes(people: Sequence[Person]) -> str:
         if len(found) > len(longest):
             shown = f"the {len(longest)} longest of {shown}; predictions.json has all windows"
         columns = ("from", "to", "length", "label", "mean", "peak")
-        is_open = " open" if len(people) * len(found) <= 40 else ""
         tables.append(
             f"<details{is_open}><summary>{escape(person.name)} <small>{shown}</small></summary>"
             f"{table(columns, rows, f'Episodes of {person.name}')}</details>"
         )
-    return "".join(tables)
+    if not tables:
+        return ""
+    return f'<section aria-labelledby="episodes"><h2 id="episodes">Episodes</h2><div class="lists">{"".join(tables)}</div></section>'
 
 
 def list_gaps(people: Sequence[Person]) -> str:
@@ -222,7 +227,10 @@ def describe_model(name: str, info: WeightInfo) -> str:
 
 def explain(people: Sequence[Person], info: WeightInfo) -> str:
     """Return how to read the page, as a list."""
-    points = ["An instant belongs to all windows that cover it; its number is the mean of theirs."]
+    points = []
+    if info.task != "regression":
+        points.append("A row is strongly coloured where its label is the predicted one. Its height is 0 to 100%.")
+    points.append("An instant belongs to all windows that cover it; its number is the mean of theirs.")
     if info.task == "classification":
         points.append(
             f"The probabilities of {len(info.labels)} labels sum to 100%. There is no “none of these”, so a yawn gets "
@@ -233,8 +241,8 @@ def explain(people: Sequence[Person], info: WeightInfo) -> str:
     if info.task == "regression":
         points.append("Values are in the unit of the training targets. Each row has a scale of its own.")
     points.append("What a face shows and a voice sounds like is not what a person feels.")
-    if not any(person.speaks_s is not None for person in people) and len(people) > 1:
-        points.append("Nobody tested who speaks: everybody in view gets the same sound.")
+    if all(person.speaks_s is None for person in people):
+        points.append("Who speaks was not tested: everybody in view gets the same sound.")
     return "".join(f"<li>{escape(point)}</li>" for point in points)
 
 
