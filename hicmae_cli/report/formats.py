@@ -51,6 +51,7 @@ FORMATS: Final = {
         Format("json", ".json", "json_writer:write_json"),
         Format("csv", ".csv", "csv_writer:write_csv"),
         Format("html", ".html", "html.page:write_html", per_input=True),
+        Format("plot", ".png", "timeline_plot:write_plot", per_input=True),
     )
 }
 """By name."""

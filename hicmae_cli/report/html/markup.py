@@ -58,7 +58,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], caption: str = 
         f'<tr><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in rest)}</tr>' for first, *rest in rows
     )
     titled = f"<caption>{escape(caption)}</caption>" if caption else ""
-    return f'<div class="scroll" tabindex="0"><table>{titled}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+    content = f"{titled}<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
+    return f'<div class="scroll" tabindex="0"><table>{content}</table></div>'
 
 
 def facts(rows: Iterable[tuple[str, str]]) -> str:

@@ -84,7 +84,7 @@ def _explain_thinning(count: int) -> str:
 
 
 def _colour(lanes: Sequence[Lane]) -> str:
-    """Return the style of the lanes: class ``l0`` has the colour of lane 0, ``f0`` fills with it, ``o0`` writes on it."""
+    """Return the style of the lanes: ``l0`` has the colour of lane 0, ``f0`` fills with it, ``o0`` writes on it."""
     colours = {-1: _OTHER, **dict(enumerate(lane.colour for lane in lanes))}
 
     def declare(shade: str) -> str:

@@ -44,7 +44,7 @@ def list_file_facts(file: FileResult, people: Sequence[Person]) -> str:
     seen = sum(not person.is_voice for person in people)
     parts = [plural(seen, "person").replace("persons", "people") if seen else "voice only"]
     parts += [f"{clock(file.duration_s, tenths=file.duration_s < _SHORT_S)} long"] if file.duration_s else []
-    parts += [f"{file.width_px} × {file.height_px} px"] if file.width_px else []
+    parts += [f"{file.width_px} x {file.height_px} px"] if file.width_px else []
     parts += [f"{file.fps:.4g} frames/s"] if file.fps else []
     parts += [_write_size(file.size_bytes)] if file.size_bytes else []
     return "".join(f"<li>{escape(part)}</li>" for part in parts)
@@ -64,7 +64,8 @@ def draw_card(person: Person, lanes: Sequence[Lane], faces: Sequence[str]) -> st
     if scores.label is not None:
         places = {lane.name: place for place, lane in enumerate(lanes)}
         lead = "".join(
-            f'<p class="lead"><span>{_chip(places.get(name, -1))}<b>{breakable(name)}</b></span> {percent(scores.by_name[name])}</p>'
+            f'<p class="lead"><span>{_chip(places.get(name, -1))}<b>{breakable(name)}</b></span> '
+            f"{percent(scores.by_name[name])}</p>"
             for name in scores.labels
         )
     known = [
@@ -110,9 +111,9 @@ def _draw_bars(person: Person, lanes: Sequence[Lane]) -> str:
         share = (number - lane.low) / spread if spread > 0 else 0.5
         words = f"{number:.2f}" if person.timeline.task == "regression" else percent(number)
         rows.append(
-            f'<li class="l{place}"><span>{breakable(lane.name)}</span><svg viewBox="0 0 100 10" preserveAspectRatio="none" '
-            f'aria-hidden="true"><rect class="rail" width="100" height="10"/><rect width="{100 * share:.1f}" '
-            f'height="10"/></svg><span>{words}</span></li>'
+            f'<li class="l{place}"><span>{breakable(lane.name)}</span><svg viewBox="0 0 100 10" '
+            'preserveAspectRatio="none" aria-hidden="true"><rect class="rail" width="100" height="10"/>'
+            f'<rect width="{100 * share:.1f}" height="10"/></svg><span>{words}</span></li>'
         )
     others = len(by_name) - len(lanes)
     more = f"<li class=more>{plural(others, 'other label')} with smaller means</li>" if others else ""
@@ -150,7 +151,8 @@ def list_episodes(people: Sequence[Person], lanes: Sequence[Lane]) -> str:
         )
     if not tables:
         return ""
-    return f'<section aria-labelledby="episodes"><h2 id="episodes">Episodes</h2><div class="lists">{"".join(tables)}</div></section>'
+    title = '<h2 id="episodes">Episodes</h2>'
+    return f'<section aria-labelledby="episodes">{title}<div class="lists">{"".join(tables)}</div></section>'
 
 
 def list_gaps(people: Sequence[Person]) -> str:
