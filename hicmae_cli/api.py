@@ -32,6 +32,8 @@ def predict(
     start_s: float = 0.0,
     end_s: float | None = None,
     faces: int = 4,
+    smooth_s: float = 0.0,
+    abstain: float = 0.0,
 ) -> Prediction:
     """Predict emotions in videos or sounds, per person and over time.
 
@@ -48,6 +50,8 @@ def predict(
         start_s: where in each input to start.
         end_s: where to stop; None for its end.
         faces: largest number of people to follow at once.
+        smooth_s: width in seconds of a centred mean over the windows, for timelines; 0 for none.
+        abstain: smallest probability of a label in a timeline; an instant below it has no label.
 
     Returns:
         One result per input. An input that cannot be read is among ``failures``, and the others are done.
@@ -58,7 +62,7 @@ def predict(
         MissingDependencyError: packages of the engine are not installed.
         ValueError: arrays of other shapes or types.
     """
-    settings = PredictSettings(modality, window_s, hop_s, faces, start_s, end_s)
+    settings = PredictSettings(modality, window_s, hop_s, faces, start_s, end_s, smooth_s, abstain)
     opened = open_engine(str(weights), engine, device)
     predictor = Predictor(opened, settings)
     files: list[FileResult] = []

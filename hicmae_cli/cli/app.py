@@ -20,6 +20,7 @@ from hicmae_cli.onnx_runtime import has_stuck_threads
 
 _COMMANDS = {
     "predict": LazyCommand("predict", "Predict emotions in a video or audio file, per person and over time."),
+    "report": LazyCommand("report", "Write saved predictions in any format, without predicting again."),
     "prepare": LazyCommand(
         "prepare", "Find and align the faces of a dataset and store them with their sound, ready for training."
     ),

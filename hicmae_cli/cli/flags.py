@@ -13,6 +13,7 @@ from typing import Final
 from hicmae_cli.errors import one_line
 
 FLAGS: Final[Mapping[str, str]] = {
+    "abstain": "--abstain",
     "at_s": "--at",
     "baselines": "--baselines",
     "batch_size": "--batch-size",
@@ -68,6 +69,7 @@ FLAGS: Final[Mapping[str, str]] = {
     "selection": "--selection",
     "sheet": "--sheet",
     "skip_existing": "--skip-existing",
+    "smooth_s": "--smooth",
     "speakers": "--speakers",
     "split": "--split",
     "split_seed": "--split-seed",

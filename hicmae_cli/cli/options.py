@@ -121,6 +121,22 @@ HopOption = Annotated[
     ),
 ]
 FacesOption = Annotated[int, typer.Option(help="Maximum number of people to follow at once.")]
+SmoothOption = Annotated[
+    float | None,
+    typer.Option(
+        "--smooth",
+        metavar="SECONDS",
+        help="Smooth timelines with a centred mean of this width; 0, the default, does not.",
+    ),
+]
+AbstainOption = Annotated[
+    float | None,
+    typer.Option(
+        "--abstain",
+        metavar="P",
+        help="Give no label to an instant of a timeline at which no label has this probability, 0 to 1.",
+    ),
+]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Print only results, warnings and errors.")]
 
 PUPPET_SIZES = {"train": 3000, "validation": 180, "test": 300}

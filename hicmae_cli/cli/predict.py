@@ -13,16 +13,18 @@ import typer
 from hicmae_cli.bundled import DEFAULT_WEIGHT
 from hicmae_cli.cli.flags import to_flags
 from hicmae_cli.cli.options import (
+    AbstainOption,
     DeviceOption,
     EngineOption,
     FacesOption,
     HopOption,
     QuietOption,
+    SmoothOption,
     WeightsOption,
     parse_path,
 )
 from hicmae_cli.errors import DiskError, SettingsError, one_line
-from hicmae_cli.report.formats import DEFAULT_FORMATS, FORMATS, find_formats
+from hicmae_cli.report.formats import DEFAULT_FORMATS, FORMATS, explain_missing, find_formats
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from hicmae_cli.runtime.batch import PredictorPool
     from hicmae_cli.runtime.log import PredictionLog
     from hicmae_cli.runtime.results import FileResult, ModelRecord
+    from hicmae_cli.runtime.settings import PredictSettings
     from hicmae_cli.weights.info import WeightInfo
 
 _LOG = "predictions.jsonl"
@@ -58,12 +61,17 @@ def predict(
         float | None, typer.Option(help="End of that part, in seconds; by default the end of the file.")
     ] = None,
     faces: FacesOption = 4,
+    smooth: SmoothOption = 0.0,
+    abstain: AbstainOption = 0.0,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="DIR", parser=parse_path, help="Folder to write the results to."),
     ] = None,
     formats: Annotated[
-        str, typer.Option("--format", help=f"Formats to write to --output, separated by commas: {', '.join(FORMATS)}.")
+        str,
+        typer.Option(
+            "--format", help=f"Formats to write to --output, separated by commas: {', '.join(FORMATS)}, or all."
+        ),
     ] = ",".join(DEFAULT_FORMATS),
     skip_existing: Annotated[
         bool,
@@ -105,10 +113,10 @@ def predict(
     from hicmae_cli.runtime.settings import PredictSettings
 
     wanted = [name for text in formats.split(",") if (name := text.strip())]
-    find_formats(wanted)
+    chosen = find_formats(wanted)
     if skip_existing and output is None:
         raise SettingsError("`skip_existing` needs `output`, the folder with the earlier results")
-    settings = PredictSettings(modality, window, hop, faces, start, end)
+    settings = PredictSettings(modality, window, hop, faces, start, end, smooth or 0.0, abstain or 0.0)
     paths, faults = find_inputs(inputs)
     if output is not None:
         make_folder(output)
@@ -130,6 +138,8 @@ def predict(
     prediction = Prediction(pool.model, pool.settings, tuple(files))
     if output is not None and run.full_disk is None:
         prediction.save(output, wanted)
+        for line in explain_missing(prediction, chosen):
+            screen.say(line)
     if as_json:
         write_document(prediction.to_dict(), STDOUT)
     print_failures(screen.err if as_json else screen.out, [_in_flags(file) for file in files])
@@ -195,7 +205,7 @@ class _Run:
             for result in predict_files(self.paths, pool, log, done=set(self.done), on_file=self.display.show_time):
                 self.done[result.path] = result
                 with self.display.file_done(result.path):
-                    self._print(result, pool.model.info)
+                    self._print(result, pool.model.info, pool.settings)
         except KeyboardInterrupt:
             self.is_interrupted = True
         except DiskError as error:
@@ -219,13 +229,13 @@ class _Run:
         self.screen.show(Text(one_line(line)), on_stderr=True, wrap=False)
         raise self.full_disk or typer.Exit(130)
 
-    def _print(self, result: FileResult, info: WeightInfo) -> None:
+    def _print(self, result: FileResult, info: WeightInfo, settings: PredictSettings) -> None:
         from hicmae_cli.report.console import print_file
 
         if not self.is_printed:
             return
         try:
-            print_file(self.screen.out, _in_flags(result), info)
+            print_file(self.screen.out, _in_flags(result), info, settings)
         except SystemExit:
             # Rich exits if the reader of its output has closed the pipe. A run that saves its results goes on.
             if not self.is_saved:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from pathlib import Path
 from string import ascii_uppercase, digits
 from typing import Final
 
+import numpy as np
+from rich.cells import cell_len, set_cell_size
 from rich.console import Console, Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
 from hicmae_cli.errors import one_line
-from hicmae_cli.runtime.results import VOICE_TRACK, FileResult, Track, Window
+from hicmae_cli.runtime.results import VOICE_TRACK, FileResult, Track
+from hicmae_cli.runtime.settings import PredictSettings
+from hicmae_cli.timeline import Timeline, make_timelines, name_tracks
 from hicmae_cli.weights.info import WeightInfo
 
 COLOURS: Final = {
@@ -30,6 +34,7 @@ COLOURS: Final = {
 }
 _SPARE_COLOURS: Final = ("deep_pink3", "turquoise2", "chartreuse3", "orchid", "sandy_brown", "slate_blue1")
 _LETTERS: Final = ascii_uppercase + digits
+_ABSTAINED: Final = "-"
 _LEVELS: Final = "▁▂▃▄▅▆▇█"
 _BASED_ON: Final = {"av": "face + voice", "video": "face", "audio": "voice"}
 _LISTED: Final = 20
@@ -85,22 +90,19 @@ def licence_line(name: str, info: WeightInfo) -> str:
     )
 
 
-def track_name(track: Track) -> str:
-    """Return the name of a track on the screen."""
-    return "voice" if track.id == VOICE_TRACK else f"person {track.id}"
-
-
-def print_prediction(console: Console, files: Sequence[FileResult], info: WeightInfo) -> None:
+def print_prediction(
+    console: Console, files: Sequence[FileResult], info: WeightInfo, settings: PredictSettings | None = None
+) -> None:
     """Print every file, then the failures."""
     for file in files:
-        print_file(console, file, info)
+        print_file(console, file, info, settings)
     print_failures(console, files)
 
 
-def print_file(console: Console, file: FileResult, info: WeightInfo) -> None:
+def print_file(console: Console, file: FileResult, info: WeightInfo, settings: PredictSettings | None = None) -> None:
     """Print a file's people and timelines; nothing for a file that failed."""
     if not file.failed:
-        console.print(render_file(file, info, console.width))
+        console.print(render_file(file, info, console.width, settings))
 
 
 def print_failures(console: Console, files: Sequence[FileResult]) -> None:
@@ -143,20 +145,24 @@ def prediction_text(files: Sequence[FileResult], name: str, info: WeightInfo) ->
     return "\n".join(lines)
 
 
-def render_file(file: FileResult, info: WeightInfo, width: int) -> RenderableType:
+def render_file(
+    file: FileResult, info: WeightInfo, width: int, settings: PredictSettings | None = None
+) -> RenderableType:
     """Draw the table of people, their timelines and the legend, in a frame with the file's name.
 
     Args:
         file: a result with tracks.
         info: the weight's metadata.
         width: cells of the screen.
+        settings: of the prediction; they say how to make the timelines.
     """
     roomy = width >= _ROOMY_CELLS
+    timelines = make_timelines(file, settings)
     parts: list[RenderableType] = [_people(file, info, bar_cells=10 if roomy else 5, roomy=roomy), Text()]
     parts += (
-        _values_over_time(file, info, width - 6)
+        _values_over_time(timelines, info, width - 6)
         if info.task != "classification"
-        else _labels_over_time(file, info, width - 6)
+        else _labels_over_time(timelines, info, width - 6)
     )
     if file.message:
         parts += [Text(one_line(f"note: {file.message}"), style="dim")]
@@ -185,7 +191,7 @@ def _people(file: FileResult, info: WeightInfo, *, bar_cells: int, roomy: bool) 
     table = Table(box=None, pad_edge=False, header_style="dim")
     for name in (*names, "visible", "based on"):
         table.add_column(name, justify="right" if name in ("mean", "visible") else "left", no_wrap=True)
-    for track in file.tracks:
+    for track, name in zip(file.tracks, name_tracks(file), strict=True):
         mark = " ◂" if track is file.main_track and len(file.tracks) > 1 else ""
         visible = "-" if track.id == VOICE_TRACK else f"{track.face_coverage:.0%}"
         rows = (
@@ -194,7 +200,7 @@ def _people(file: FileResult, info: WeightInfo, *, bar_cells: int, roomy: bool) 
             else _label_cells(track, info, bar_cells, roomy=roomy)
         )
         for number, cells in enumerate(rows):
-            first = [track_name(track) + mark] if number == 0 else [""]
+            first = [name + mark] if number == 0 else [""]
             last = [visible, _BASED_ON[track.modality]] if number == 0 else ["", ""]
             table.add_row(*map(Text, first), *cells, *map(Text, last))
     return table
@@ -227,82 +233,93 @@ def _target_cells(track: Track, *, roomy: bool) -> list[list[Text]]:
     return rows
 
 
-def _labels_over_time(file: FileResult, info: WeightInfo, width: int) -> list[Text]:
+def _labels_over_time(timelines: Sequence[Timeline], info: WeightInfo, width: int) -> list[Text]:
     """Return a row of blocks per track, the time axis, and the legend.
 
     A run of one label starts with the label's letter; the blocks after it are paler where the model is less sure.
     """
     letters = assign_letters(info.labels)
+    margin = _name_cells([timeline.name for timeline in timelines], width // 3)
     rows = []
-    for track in file.tracks:
-        row = Text(track_name(track).ljust(_NAME_CELLS))
+    for timeline in timelines:
+        row = Text(set_cell_size(timeline.name, margin - 1) + " ")
         before: str | None = None
-        for window in _windows_at(track, file, width - _NAME_CELLS):
-            label = window.scores.label if window else None
-            if window is None or label is None:
+        for time_s in _cell_times(timelines, width - margin):
+            episode, numbers = timeline.episode_at(time_s), timeline.numbers_at(time_s)
+            label = episode.label if episode else None
+            if numbers is None or episode is None:
                 row.append("·", style="dim")
+            elif label is None:
+                row.append(_ABSTAINED, style="dim")
             elif label != before:
                 row.append(letters[label], f"bold reverse {label_colour(label, info)}")
             else:
-                sure = window.scores.probabilities[label]
+                sure = numbers[timeline.names.index(label)]
                 row.append("█" if sure >= 0.6 else "▓" if sure >= 0.4 else "▒", label_colour(label, info))
             before = label
         rows.append(row)
-    legend = Text(" " * _NAME_CELLS)
-    for label in dict.fromkeys(window.scores.label for track in file.tracks for window in track.windows):
-        assert label is not None, "a classification has labels"
-        legend.append(letters[label], f"bold reverse {label_colour(label, info)}")
-        legend.append(f" {one_line(label)}  ")
-    return [*rows, _axis(file, _NAME_CELLS, width), legend.append("(paler: less sure)", "dim")]
+    legend = Text(" " * margin)
+    found = dict.fromkeys(episode.label for timeline in timelines for episode in timeline.episodes)
+    for label in found:
+        if label is not None:
+            legend.append(letters[label], f"bold reverse {label_colour(label, info)}")
+            legend.append(f" {one_line(label)}  ")
+    if None in found:
+        legend.append(f"{_ABSTAINED} no label  ", "dim")
+    return [*rows, _axis(timelines, margin, width), legend.append("(paler: less sure)", "dim")]
 
 
-def _values_over_time(file: FileResult, info: WeightInfo, width: int) -> list[Text]:
+def _values_over_time(timelines: Sequence[Timeline], info: WeightInfo, width: int) -> list[Text]:
     """Return a row of bars per track and target, the time axis, and the range of each target's bars.
 
     The targets of a multi-label model are the probabilities of its labels.
     """
-    names = {
-        (track.id, target): f"{track_name(track)} {one_line(target)}  "
-        for track in file.tracks
-        for target in info.labels
-    }
-    margin = min(max(map(len, names.values())), width // 2)
+    names = [f"{timeline.name} {one_line(target)}" for timeline in timelines for target in info.labels]
+    margin = _name_cells(names, width // 2, gap=2)
+    rows = [Text(set_cell_size(name, margin - 2) + "  ") for name in names]
     ranges: dict[str, tuple[float, float]] = {}
-    for target in info.labels:
-        numbers = [window.scores.by_name[target] for track in file.tracks for window in track.windows]
-        ranges[target] = (min(numbers), max(numbers)) if info.task == "regression" else (0.0, 1.0)
-    rows = []
-    for track in file.tracks:
-        for target, (low, high) in ranges.items():
-            row = Text(names[track.id, target][:margin].ljust(margin))
-            for window in _windows_at(track, file, width - margin):
-                if window is None:
-                    row.append("·", style="dim")
-                    continue
-                height = (window.scores.by_name[target] - low) / (high - low) if high > low else 0.5
-                row.append(_LEVELS[round(height * (len(_LEVELS) - 1))])
-            rows.append(row)
+    for at, target in enumerate(info.labels):
+        columns = [timeline.numbers[:, timeline.names.index(target)] for timeline in timelines]
+        low, high = min(map(np.min, columns)), max(map(np.max, columns))
+        ranges[target] = (low, high) if info.task == "regression" else (0.0, 1.0)
+        for row, timeline in zip(rows[at :: len(info.labels)], timelines, strict=True):
+            _append_bars(row, timeline, target, ranges[target], _cell_times(timelines, width - margin))
     named = ranges if info.task == "regression" else {"probability": (0.0, 1.0)}
     legend = [
         Text(f"{' ' * margin}{one_line(target)}: {_LEVELS[0]} {low:.2f} to {_LEVELS[-1]} {high:.2f}", "dim")
         for target, (low, high) in named.items()
     ]
-    return [*rows, _axis(file, margin, width), *legend]
+    return [*rows, _axis(timelines, margin, width), *legend]
 
 
-def _windows_at(track: Track, file: FileResult, cells: int) -> Iterator[Window | None]:
-    """Yield the window whose middle is nearest to each cell of a timeline; None if the track has none there."""
+def _append_bars(
+    row: Text, timeline: Timeline, target: str, bounds: tuple[float, float], times_s: Iterable[float]
+) -> None:
+    """Append a bar for each time, from the lowest to the highest number."""
+    low, high = bounds
+    for time_s in times_s:
+        numbers = timeline.numbers_at(time_s)
+        if numbers is None:
+            row.append("·", style="dim")
+            continue
+        height = (numbers[timeline.names.index(target)] - low) / (high - low) if high > low else 0.5
+        row.append(_LEVELS[round(height * (len(_LEVELS) - 1))])
+
+
+def _name_cells(names: Iterable[str], most: int, *, gap: int = 1) -> int:
+    """Return the cells for a column of names and a gap after it."""
+    return max(_NAME_CELLS, min(max(map(cell_len, names)) + gap, most))
+
+
+def _cell_times(timelines: Sequence[Timeline], cells: int) -> list[float]:
+    """Return the middle of each cell of a time axis."""
     cells = max(10, cells)
-    length_s = _length_s(file)
-    for cell in range(cells):
-        time_s = (cell + 0.5) / cells * length_s
-        around = [window for window in track.windows if window.start_s <= time_s < window.end_s]
-        yield min(around, key=lambda w: abs((w.start_s + w.end_s) / 2 - time_s), default=None)
+    return [(cell + 0.5) / cells * _length_s(timelines) for cell in range(cells)]
 
 
-def _length_s(file: FileResult) -> float:
-    return max(file.duration_s or 0.0, max(w.end_s for track in file.tracks for w in track.windows))
+def _length_s(timelines: Sequence[Timeline]) -> float:
+    return max(timeline.end_s for timeline in timelines)
 
 
-def _axis(file: FileResult, margin: int, width: int) -> Text:
-    return Text(" " * margin + "0" + f"{_length_s(file):.1f} s".rjust(max(10, width - margin) - 1), style="dim")
+def _axis(timelines: Sequence[Timeline], margin: int, width: int) -> Text:
+    return Text(" " * margin + "0" + f"{_length_s(timelines):.1f} s".rjust(max(10, width - margin) - 1), style="dim")

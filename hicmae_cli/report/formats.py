@@ -6,16 +6,18 @@ help texts use the table. Nothing heavy is imported: a writer's module is import
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from hicmae_cli.errors import SettingsError
 
 if TYPE_CHECKING:
     from hicmae_cli.report.prediction import Prediction
+    from hicmae_cli.runtime.results import FileResult
 
 Writer: TypeAlias = "Callable[[Prediction, Path], None]"
 """Writes a prediction to a path, whole or not at all."""
@@ -31,12 +33,15 @@ class Format:
         writer: its `Writer`, as ``module:function`` of this room.
         per_input: whether each input gets a file of its own, named after it. Its writer gets a prediction of this
             input alone; inputs that failed get no file. Otherwise one file holds the whole call.
+        needs: what an input must have for a file: labels, or windows that were tested for who speaks. An input without
+            it gets no file.
     """
 
     name: str
     suffix: str
     writer: str
     per_input: bool = False
+    needs: Literal["", "labels", "speakers"] = ""
 
     def load_writer(self) -> Writer:
         """Import the writer."""
@@ -50,26 +55,38 @@ FORMATS: Final = {
     for each in (
         Format("json", ".json", "json_writer:write_json"),
         Format("csv", ".csv", "csv_writer:write_csv"),
+        Format("srt", ".srt", "subtitles_writer:write_srt", per_input=True),
+        Format("vtt", ".vtt", "subtitles_writer:write_vtt", per_input=True),
+        Format("elan", ".eaf", "elan_writer:write_elan", per_input=True),
+        Format("textgrid", ".TextGrid", "textgrid_writer:write_textgrid", per_input=True),
+        Format("boris", ".boris.tsv", "boris_writer:write_boris", per_input=True, needs="labels"),
+        Format("rttm", ".rttm", "rttm_writer:write_rttm", per_input=True, needs="speakers"),
         Format("html", ".html", "html.page:write_html", per_input=True),
         Format("plot", ".png", "timeline_plot:write_plot", per_input=True),
     )
 }
 """By name."""
+ALL_FORMATS: Final = "all"
+"""Stands for every format."""
 DEFAULT_FORMATS: Final = ("json", "csv")
 WHOLE_CALL: Final = "predictions"
 """Stem of the files that hold a whole call."""
+_LONGEST_NAME_BYTES: Final = 255
+_LACKS: Final = {"labels": "a regression has no labels", "speakers": "who speaks was not tested"}
 
 
 def find_formats(names: Sequence[str]) -> tuple[Format, ...]:
-    """Look up formats by name.
+    """Look up formats by name; ``all`` is every one.
 
     Raises:
         SettingsError: an unknown name, or none at all.
     """
     if isinstance(names, str):
         names = (names,)
+    if ALL_FORMATS in names:
+        names = (*(name for name in names if name != ALL_FORMATS), *FORMATS)
     if not names or not FORMATS.keys() >= set(names):
-        raise SettingsError(f"formats={','.join(names)!r}: expected one or more of {', '.join(FORMATS)}")
+        raise SettingsError(f"formats={','.join(names)!r}: expected one or more of {', '.join(FORMATS)}, or all")
     return tuple(FORMATS[name] for name in dict.fromkeys(names))
 
 
@@ -90,13 +107,44 @@ def write_prediction(prediction: Prediction, folder: Path, formats: Sequence[For
         for file in prediction.files:
             if not file.failed:
                 name = _free_name(file.path, each.suffix, taken)
-                taken.add(name)
-                written.append(folder / name)
-                write(replace(prediction, files=(file,)), written[-1])
+                taken.add(name.casefold())
+                if _has(file, each.needs):
+                    written.append(folder / name)
+                    write(replace(prediction, files=(file,)), written[-1])
     return tuple(written)
 
 
+def explain_missing(prediction: Prediction, formats: Sequence[Format]) -> tuple[str, ...]:
+    """Return a line for each format in which some inputs with a result get no file, with the reason."""
+    lines = []
+    for each in formats:
+        count = sum(not file.failed and not _has(file, each.needs) for file in prediction.files)
+        if count:
+            inputs = f"{count} input{'' if count == 1 else 's'}"
+            lines.append(f"no {each.name} file for {inputs}: {_LACKS[each.needs]}")
+    return tuple(lines)
+
+
+def _has(file: FileResult, needs: str) -> bool:
+    windows = [window for track in file.tracks for window in track.windows]
+    if needs == "speakers":
+        return any(window.speaker is not None for window in windows)
+    return needs != "labels" or any(window.scores.labels for window in windows)
+
+
 def _free_name(path: Path, suffix: str, taken: set[str]) -> str:
-    """Name a file after its input: ``a.srt`` for ``a.mp4``, then ``a.wav.srt``, then ``a.wav-2.srt``."""
-    names = [path.stem, path.name, *(f"{path.name}-{number}" for number in range(2, len(taken) + 3))]
-    return next(name for stem in names if (name := f"{stem}{suffix}") not in taken)
+    """Name a file after its input: ``a.srt`` for ``a.mp4``, then ``a.wav.srt``, then ``a.wav-2.srt``.
+
+    A name that is too long for a disk is cut. Upper and lower case are the same name, as on some disks.
+    """
+    stem, name = (part.replace("\0", "_") or "input" for part in (path.stem, path.name))
+    endings = [suffix, *(f"-{number}{suffix}" for number in range(2, len(taken) + 3))]
+    names = [_cut_name(stem, suffix), *(_cut_name(name, ending) for ending in endings)]
+    return next(each for each in names if each.casefold() not in taken)
+
+
+def _cut_name(stem: str, ending: str) -> str:
+    """Join both, and cut the stem if the name has more bytes than a disk allows."""
+    most = _LONGEST_NAME_BYTES - len(ending)
+    short = stem if len(os.fsencode(stem)) <= most else os.fsencode(stem)[:most].decode("utf-8", "ignore")
+    return f"{short}{ending}"

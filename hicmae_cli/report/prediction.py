@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hicmae_cli.errors import MissingDependencyError
+from hicmae_cli.errors import HicmaeError, MissingDependencyError
 from hicmae_cli.report.console import prediction_text
 from hicmae_cli.report.files import make_folder
 from hicmae_cli.report.formats import DEFAULT_FORMATS, find_formats, write_prediction
+from hicmae_cli.report.saved import check_file, read_document, refuse_document
 from hicmae_cli.runtime.results import SCHEMA, FileResult, ModelRecord, Track, Window
 from hicmae_cli.runtime.settings import PredictSettings
+from hicmae_cli.timeline import make_timelines
 
 if TYPE_CHECKING:
     import pandas
@@ -57,8 +59,15 @@ class Prediction:
             "schema": SCHEMA,
             "weights": self.model.to_dict(),
             "settings": self.settings.to_dict(),
-            "files": [file.to_dict() for file in self.files],
+            "files": [self._file_to_dict(file) for file in self.files],
         }
+
+    def _file_to_dict(self, file: FileResult) -> dict[str, Any]:
+        """Return a file with the timeline of each track."""
+        fields = file.to_dict()
+        for track, timeline in zip(fields["tracks"], make_timelines(file, self.settings), strict=True):
+            track |= timeline.to_dict()
+        return fields
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Prediction:
@@ -72,9 +81,37 @@ class Prediction:
                 raise ValueError(f"expected a document of the schema {SCHEMA}, got {document['schema']}")
             model = ModelRecord.from_dict(document["weights"])
             settings = PredictSettings.from_dict(document["settings"])
-            return cls(model, settings, tuple(FileResult.from_dict(file) for file in document["files"]))
-        except (KeyError, TypeError, AttributeError) as error:
+            files = tuple(FileResult.from_dict(file) for file in document["files"])
+            for file in files:
+                check_file(file, model.info)
+            return cls(model, settings, files)
+        except (KeyError, TypeError, AttributeError, OverflowError) as error:
             raise ValueError(f"expected a prediction's document: {type(error).__name__} {error}") from error
+
+    @classmethod
+    def load(cls, path: str | Path) -> Prediction:
+        """Read ``predictions.json``, or the output of ``hicmae predict --json``.
+
+        Raises:
+            HicmaeError: the file cannot be read, or is not such a document.
+        """
+        document = read_document(Path(path))
+        try:
+            return cls.from_dict(document)
+        except (ValueError, HicmaeError) as error:
+            raise refuse_document(Path(path), error) from error
+
+    def with_timeline(self, smooth_s: float | None = None, abstain: float | None = None) -> Prediction:
+        """Return the same predictions with other timelines.
+
+        Args:
+            smooth_s: width of a centred mean over the windows, in seconds; None for that of ``settings``.
+            abstain: smallest probability of a label; None for that of ``settings``.
+
+        Raises:
+            SettingsError: a value out of range.
+        """
+        return replace(self, settings=self.settings.retime(smooth_s, abstain))
 
     def to_frame(self) -> pandas.DataFrame:
         """Return a pandas table with one row per window of every track.
@@ -105,7 +142,7 @@ class Prediction:
 
         Args:
             folder: where to.
-            formats: names from ``report.formats.FORMATS``.
+            formats: names from ``report.formats.FORMATS``, or ``all``.
 
         Raises:
             SettingsError: an unknown format.

@@ -98,11 +98,11 @@ def _draw_rows(
                 led[first:last] = 1
         edges_s, numbers = thin(timeline.edges_s, np.column_stack([timeline.means[:, row], led]), _STEPS)
         heights = (numbers[:, 0] - low) / (high - low) if high > low else numbers[:, 0] * 0 + 0.5
-        tops = base + _ROW * np.append(heights, heights[-1:])
-        axes.fill_between(edges_s, base, tops, step="post", color=colours[row], alpha=0.22, linewidth=0)
-        axes.plot(edges_s, tops, drawstyle="steps-post", color=colours[row], linewidth=0.8)
-        strong = np.append(numbers[:, 1] >= 0.5, False)
-        axes.fill_between(edges_s, base, tops, where=strong, step="post", color=colours[row], linewidth=0)
+        tops = base + _ROW * heights
+        strong = np.where(numbers[:, 1] >= 0.5, tops, np.nan)
+        axes.stairs(tops, edges_s, baseline=base, fill=True, color=colours[row], alpha=0.22)
+        axes.stairs(tops, edges_s, baseline=None, color=colours[row], linewidth=0.8)
+        axes.stairs(strong, edges_s, baseline=base, fill=True, color=colours[row])
         axes.axhline(base, color="#dddddd", linewidth=0.6, zorder=0)
         ticks.append(base + 0.3)
         words.append(one_line(name) if (low, high) == (0.0, 1.0) else f"{one_line(name)}\n{low:.2f} to {high:.2f}")

@@ -94,6 +94,18 @@ class PredictSettings:
         hop_s = min(trained_s / _HOPS, window_s) if self.hop_s is None else self.hop_s
         return replace(self, window_s=window_s, hop_s=hop_s)
 
+    def retime(self, smooth_s: float | None = None, abstain: float | None = None) -> PredictSettings:
+        """Return the settings with another smoothing or another smallest probability, where one is given.
+
+        Raises:
+            SettingsError: a value out of range.
+        """
+        return replace(
+            self,
+            smooth_s=self.smooth_s if smooth_s is None else smooth_s,
+            abstain=self.abstain if abstain is None else abstain,
+        )
+
     @property
     def step_s(self) -> float:
         """Time between two sampled frames."""

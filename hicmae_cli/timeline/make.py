@@ -17,8 +17,16 @@ from numpy.typing import NDArray
 from hicmae_cli.runtime.results import VOICE_TRACK, FileResult, Track, Window
 from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.tasks import Kind, join_labels, pick_labels
-from hicmae_cli.timeline.names import track_name
-from hicmae_cli.timeline.timeline import Episode, Gap, Timeline
+from hicmae_cli.timeline.names import name_tracks, track_name
+from hicmae_cli.timeline.timeline import Episode, Gap, Timeline, Turn
+
+
+def make_timelines(file: FileResult, settings: PredictSettings | None = None) -> tuple[Timeline, ...]:
+    """Make the timeline of each track of a file, with names of which no two are equal; see `make_timeline`."""
+    names = name_tracks(file)
+    return tuple(
+        replace(make_timeline(file, track, settings), name=name) for track, name in zip(file.tracks, names, strict=True)
+    )
 
 
 def make_timeline(
@@ -43,12 +51,7 @@ def make_timeline(
     Raises:
         SettingsError: ``smooth_s`` or ``abstain`` out of range.
     """
-    settings = settings or PredictSettings()
-    settings = replace(
-        settings,
-        smooth_s=settings.smooth_s if smooth_s is None else smooth_s,
-        abstain=settings.abstain if abstain is None else abstain,
-    )
+    settings = (settings or PredictSettings()).retime(smooth_s, abstain)
     windows = sorted(track.windows, key=lambda w: (_ms(w.start_s) + _ms(w.end_s), w.start_s))
     spans_ms = _spans_ms(windows)
     names, task = tuple(windows[0].scores.by_name), windows[0].scores.task
@@ -73,6 +76,7 @@ def make_timeline(
         means=means,
         episodes=tuple(_find_episodes(means, edges_ms, names, task, settings.abstain)),
         gaps=tuple(_find_gaps(means, edges_ms, reasons)),
+        turns=_find_turns(track),
     )
 
 
@@ -180,6 +184,23 @@ def _find_gaps(means: NDArray[np.float64], edges_ms: NDArray[np.int64], reasons:
         bounds_ms = [bounds for bounds, _ in group]
         if reason is not None:
             yield Gap(bounds_ms[0][0] / 1000, bounds_ms[-1][1] / 1000, reason)
+
+
+def _find_turns(track: Track) -> tuple[Turn, ...] | None:
+    """Return when a person speaks: at each instant that at least half of the tested windows over it say so."""
+    tested = [window for window in track.windows if window.speaker is not None]
+    if not tested:
+        return None
+    spans_ms = _spans_ms(tested)
+    edges_ms = np.unique(spans_ms)
+    votes = np.array([[float(window.speaker == "yes")] for window in tested])
+    speaks = (_average(votes, spans_ms, edges_ms)[:, 0] >= 0.5).tolist()
+    turns = []
+    for is_turn, group in groupby(zip(pairwise(edges_ms.tolist()), speaks, strict=True), key=lambda each: each[1]):
+        bounds_ms = [bounds for bounds, _ in group]
+        if is_turn:
+            turns.append(Turn(bounds_ms[0][0] / 1000, bounds_ms[-1][1] / 1000))
+    return tuple(turns)
 
 
 def _explain(track: Track, settings: PredictSettings, *, by_face: bool) -> str:

@@ -1,4 +1,4 @@
-"""Types of a timeline: episodes, gaps, and the model's outputs at every instant."""
+"""Types of a timeline: episodes, gaps, turns to speak, and the model's outputs at every instant."""
 
 from __future__ import annotations
 
@@ -66,6 +66,23 @@ class Gap:
         return {"start_s": self.start_s, "end_s": self.end_s, "reason": self.reason}
 
 
+@dataclass(frozen=True)
+class Turn:
+    """A stretch of time in which a person speaks.
+
+    Attributes:
+        start_s: start on the input's clock, to the millisecond.
+        end_s: its end.
+    """
+
+    start_s: float
+    end_s: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the turn as in the JSON document."""
+        return {"start_s": self.start_s, "end_s": self.end_s}
+
+
 @dataclass(frozen=True, eq=False)
 class Timeline:
     """One track of one file over time.
@@ -84,6 +101,7 @@ class Timeline:
         means: numbers in each stretch (G, C): the mean of the windows that cover it; NaN without any.
         episodes: in order of time; none for a regression, which has no labels.
         gaps: in order of time. Episodes and gaps do not overlap; those of a track with labels leave no time out.
+        turns: when this person speaks, in order of time; None if no window was tested for it.
     """
 
     name: str
@@ -97,6 +115,7 @@ class Timeline:
     means: NDArray[np.float64] = field(repr=False)
     episodes: tuple[Episode, ...]
     gaps: tuple[Gap, ...]
+    turns: tuple[Turn, ...] | None = None
 
     @property
     def coverage(self) -> float:
@@ -122,4 +141,5 @@ class Timeline:
         """Return the fields of a track in the JSON document; a regression has no ``episodes``."""
         gaps = [gap.to_dict() for gap in self.gaps]
         episodes = {"episodes": [episode.to_dict() for episode in self.episodes]} if self.task != "regression" else {}
-        return {"coverage": round(self.coverage, 4), **episodes, "gaps": gaps}
+        turns = None if self.turns is None else [turn.to_dict() for turn in self.turns]
+        return {"coverage": round(self.coverage, 4), **episodes, "gaps": gaps, "turns": turns}

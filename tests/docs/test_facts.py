@@ -77,13 +77,15 @@ def fields(value: Any, *, skip: frozenset[str] = frozenset()) -> Iterator[str]:
 
 
 def test_every_field_of_a_prediction_is_documented(sample: Path) -> None:
-    from hicmae_cli.runtime.opening import open_engine
+    from hicmae_cli.report.prediction import Prediction
+    from hicmae_cli.runtime.opening import describe_weight, open_engine
     from hicmae_cli.runtime.predictor import Predictor
 
     predictor = Predictor(open_engine("puppets-nano"))
-    result = predictor.predict(sample).to_dict()
+    model = describe_weight("puppets-nano", predictor.engine)
+    document = Prediction(model, predictor.settings, (predictor.predict(sample),)).to_dict()
     inner = frozenset({"probabilities", "values"})
-    assert set(fields(result, skip=inner)) - documented("hicmae.predict/1") == set()
+    assert set(fields(document["files"], skip=inner)) - documented("hicmae.predict/1") == set()
     assert {f"{name}" for name in predictor.settings.to_dict()} - documented("hicmae.predict/1") == set()
 
 

@@ -33,6 +33,10 @@ def test_the_document_is_plain_json_and_says_the_same() -> None:
     assert first["summary"]["probabilities"] == people[1].scores.probabilities
     assert (first["tracks"][1]["start_s"], first["tracks"][1]["end_s"]) == (0.0, 3.84)
     assert [w["label"] for w in first["tracks"][1]["windows"]] == [people[1].scores.label] * 2
+    assert first["tracks"][1]["coverage"] == 1 and first["tracks"][1]["gaps"] == []
+    (episode,) = first["tracks"][1]["episodes"]
+    assert (episode["start_s"], episode["end_s"], episode["label"]) == (0, 3.84, "happiness")
+    assert first["tracks"][0]["gaps"] == [{"start_s": 2.56, "end_s": 3.84, "reason": "a face is visible"}]
 
 
 @pytest.mark.parametrize("made", [prediction(track(1), track(0, modality="audio")), regression()])
@@ -55,6 +59,16 @@ def test_it_comes_back_from_its_document(made: Prediction) -> None:
 def test_another_document_is_refused(document: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="expected"):
         Prediction.from_dict(document)
+
+
+def test_the_settings_of_its_timelines_can_change(tmp_path: Path) -> None:
+    made = prediction(track(1, window(0, 2.56), window(2.56, 5.12, (0.4, 0.3, 0.3))))
+    strict = made.with_timeline(abstain=0.5)
+    assert [e["label"] for e in strict.to_dict()["files"][0]["tracks"][0]["episodes"]] == ["happiness", None]
+    assert strict.to_dict()["settings"]["abstain"] == 0.5
+    assert (strict.files, strict.with_timeline(2.0).settings.abstain) == (made.files, 0.5)
+    (path,) = strict.save(tmp_path, ["json"])
+    assert Prediction.load(path).to_dict() == strict.to_dict()
 
 
 def test_it_prints_as_a_table_of_people() -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 from hicmae_cli.report.prediction import Prediction
 from hicmae_cli.runtime.results import FileResult, Scores, Track, Window
 from hicmae_cli.runtime.settings import PredictSettings
-from tests.runtime.stubs import TOY_MODEL, TOY_REGRESSION, valued
+from tests.runtime.stubs import LABELS, TOY_MODEL, TOY_REGRESSION, track, valued, window
 
 
 def prediction(*tracks: Track, path: str = "a.mp4") -> Prediction:
@@ -45,3 +45,36 @@ def pixels(path: Path) -> NDArray[np.int64]:
     with Image.open(path) as image:
         assert image.format == "PNG"
         return np.asarray(image.convert("RGB")).astype(np.int64)
+
+
+HOSTILE_NAMES = (
+    '<b>&"\n-->',
+    "a\tb\tc",
+    "nul\0nul",
+    "n" * 5000,
+    "\u202eevil\u202c שלום",
+    "{\\an8}\\N<i>tag</i>",
+    "]]><!--",
+    "broken \udcff byte",
+    "<NA>",
+    " \r\n ",
+    "person 2",
+    "person 2",
+    "\ufffe\uffff\x1b[31m",
+)
+
+
+def labelled(*spans_ms: tuple[int, int, str], name: str = "", number: int = 1) -> Track:
+    """A person with one window for each (start, end, label); the label has 0.8, the others 0.1."""
+    rows = {label: tuple(0.8 if each == label else 0.1 for each in LABELS) for label in LABELS}
+    windows = [window(start_ms / 1000, end_ms / 1000, rows[label]) for start_ms, end_ms, label in spans_ms]
+    return replace(track(number, *windows), name=name)
+
+
+def hostile(path: str = "a.mp4") -> Prediction:
+    """A person for each hostile name, one episode each; person N starts at N seconds, and lasts 1.234 s."""
+    people = [
+        labelled((1000 * number, 1000 * number + 1234, "anger"), name=name, number=number)
+        for number, name in enumerate(HOSTILE_NAMES, start=1)
+    ]
+    return prediction(*people, path=path)

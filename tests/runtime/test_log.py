@@ -56,6 +56,12 @@ def test_a_changed_file_and_a_failure_are_tried_again(tmp_path: Path, files: lis
         assert log.resume(files) == {}
 
 
+def test_another_smoothing_keeps_the_results(tmp_path: Path, files: list[Path]) -> None:
+    """Timelines are made from the results."""
+    with open_log(tmp_path, smooth_s=3.0, abstain=0.5) as log:
+        assert set(log.resume(files)) == set(files)
+
+
 @pytest.mark.parametrize("cut", [2, 40, 200])
 def test_a_line_that_was_cut_off_costs_its_file_only(tmp_path: Path, files: list[Path], cut: int) -> None:
     path = tmp_path / "log.jsonl"

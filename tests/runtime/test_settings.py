@@ -20,6 +20,9 @@ from hicmae_cli.runtime.settings import PredictSettings
         ({"start_s": -1.0}, "start_s=-1.0: expected 0 seconds or more"),
         ({"start_s": 2.0, "end_s": 2.0}, "end_s=2.0: expected more than the start, 2.0 seconds"),
         ({"end_s": float("inf")}, "end_s=inf: expected"),
+        ({"smooth_s": -1.0}, "smooth_s=-1.0: expected 0 to 3600 seconds"),
+        ({"abstain": 1.1}, "abstain=1.1: expected a probability, 0 to 1"),
+        ({"abstain": float("nan")}, "abstain=nan: expected"),
     ],
 )
 def test_values_out_of_range_are_named_as_python_writes_them(settings: dict[str, object], message: str) -> None:
@@ -29,11 +32,11 @@ def test_values_out_of_range_are_named_as_python_writes_them(settings: dict[str,
 
 
 def test_settings_come_back_from_json_under_the_names_of_the_schema() -> None:
-    settings = PredictSettings("av", 5.12, 0.5, 2, 1.0, 9.0)
+    settings = PredictSettings("av", 5.12, 0.5, 2, 1.0, 9.0, 3.0, 0.5)
     document = json.loads(json.dumps(settings.to_dict()))
     assert document["max_faces"] == 2 and "faces" not in document
     assert PredictSettings.from_dict(document) == settings
-    for added in ("start_s", "end_s"):  # which older documents lack
+    for added in ("start_s", "end_s", "smooth_s", "abstain"):  # which older documents lack
         del document[added]
     assert PredictSettings.from_dict(document) == PredictSettings("av", 5.12, 0.5, 2)
 
