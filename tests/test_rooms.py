@@ -41,7 +41,7 @@ ROOMS: dict[str, set[str]] = {
     "preparing": {"media", "faces", "clips", "corpora"},
     "puppets": {"media", "faces", "corpora", "preparing"},
     "timeline": {"runtime"},
-    "report": {"runtime", "timeline", "weights"},
+    "report": {"media", "runtime", "timeline", "weights"},
     "report.html": {"faces", "media", "report", "runtime", "timeline", "weights"},
     "evaluation": {"clips", "corpora", "puppets", "runtime", "records", "weights", "report"},
     "evaluation.comparison": {"corpora", "evaluation", "report", "weights"},

@@ -33,15 +33,15 @@ class Format:
         writer: its `Writer`, as ``module:function`` of this room.
         per_input: whether each input gets a file of its own, named after it. Its writer gets a prediction of this
             input alone; inputs that failed get no file. Otherwise one file holds the whole call.
-        needs: what an input must have for a file: labels, or windows that were tested for who speaks. An input without
-            it gets no file.
+        needs: what an input must have for a file: labels, windows that were tested for who speaks, or its media file
+            where it was. An input without it gets no file.
     """
 
     name: str
     suffix: str
     writer: str
     per_input: bool = False
-    needs: Literal["", "labels", "speakers"] = ""
+    needs: Literal["", "labels", "speakers", "media"] = ""
 
     def load_writer(self) -> Writer:
         """Import the writer."""
@@ -63,6 +63,7 @@ FORMATS: Final = {
         Format("rttm", ".rttm", "rttm_writer:write_rttm", per_input=True, needs="speakers"),
         Format("html", ".html", "html.page:write_html", per_input=True),
         Format("plot", ".png", "timeline_plot:write_plot", per_input=True),
+        Format("overlay", ".overlay.mp4", "overlay_writer:write_overlay", per_input=True, needs="media"),
     )
 }
 """By name."""
@@ -72,7 +73,11 @@ DEFAULT_FORMATS: Final = ("json", "csv")
 WHOLE_CALL: Final = "predictions"
 """Stem of the files that hold a whole call."""
 _LONGEST_NAME_BYTES: Final = 255
-_LACKS: Final = {"labels": "a regression has no labels", "speakers": "who speaks was not tested"}
+_LACKS: Final = {
+    "labels": "a regression has no labels",
+    "speakers": "who speaks was not tested",
+    "media": "the input is not there",
+}
 
 
 def find_formats(names: Sequence[str]) -> tuple[Format, ...]:
@@ -126,6 +131,8 @@ def explain_missing(prediction: Prediction, formats: Sequence[Format]) -> tuple[
 
 
 def _has(file: FileResult, needs: str) -> bool:
+    if needs == "media":
+        return file.path.is_file()
     windows = [window for track in file.tracks for window in track.windows]
     if needs == "speakers":
         return any(window.speaker is not None for window in windows)
