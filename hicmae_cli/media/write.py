@@ -29,6 +29,8 @@ VideoCodec = Literal["libx264", "mjpeg"]
 AudioCodec = Literal["flac", "aac"]
 
 _CONTAINERS: Final = {".mkv": "matroska", ".mp4": "mp4"}
+# In MP4, the index comes first, so that a browser plays while it loads.
+_OPTIONS: Final = {"matroska": {"fflags": "+bitexact"}, "mp4": {"fflags": "+bitexact", "movflags": "+faststart"}}
 # Clock of a video of `Frame`s, which have their own times.
 _CLOCK_HZ: Final = 90_000
 _DISK_FAULTS: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
@@ -86,7 +88,7 @@ def write_video(
         with (
             write_atomically(path) as temporary,
             av.open(
-                str(temporary.absolute()), "w", format=container_format, options={"fflags": "+bitexact"}
+                str(temporary.absolute()), "w", format=container_format, options=_OPTIONS[container_format]
             ) as container,
         ):
             video = _add_video(container, first, rate, video_codec, mjpeg_quality, crf, preset)

@@ -80,11 +80,11 @@ class Overlay:
             at = int(np.searchsorted(person.timeline.edges_s, time_s, side="right")) - 1
             if not 0 <= at < len(person.timeline.means) or math.isnan(person.timeline.means[at, 0]):
                 continue
-            box = _box_at(person, time_s)
+            seen = _box_at(person, time_s)
             if person.track.id == VOICE_TRACK:
                 _paste(picture, self._panel(place, at), self._font_px, self._font_px)
-            elif box is not None:
-                left, top, right, bottom = (round(number * self._scale) for number in box.tolist())
+            elif seen is not None:
+                left, top, right, bottom = (round(number * self._scale) for number in seen.tolist())
                 shown.append((place, at, (left, top, right, bottom)))
         taken = [box for _, _, box in shown]
         for place, at, box in shown:
