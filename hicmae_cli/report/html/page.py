@@ -62,6 +62,7 @@ def render_page(prediction: Prediction) -> str:
         title=escape(file.path.name),
         file_facts=sections.list_file_facts(file, people),
         notice=sections.write_notice(prediction, file),
+        width="wide" if len(people) % 4 in (1, 2) else "",
         cards="".join(sections.draw_card(p, lanes, pictures.faces.get(p.track.id, ())) for p in people),
         axis=charts.draw_axis(scale),
         sound=charts.draw_sound(scale, pictures.envelope, why),
