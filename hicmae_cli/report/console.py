@@ -41,6 +41,7 @@ _LISTED: Final = 20
 _ROOMY_CELLS: Final = 80  # a narrower screen has no room for the second label, and for half of the bar
 _PLAIN_CELLS: Final = 1000  # width of plain text, so that no line is folded
 _NAME_CELLS: Final = 10
+_LONGEST_NAME_CELLS: Final = 12
 
 
 def label_colour(label: str, info: WeightInfo) -> str:
@@ -200,7 +201,7 @@ def _people(file: FileResult, info: WeightInfo, *, bar_cells: int, roomy: bool) 
             else _label_cells(track, info, bar_cells, roomy=roomy)
         )
         for number, cells in enumerate(rows):
-            first = [name + mark] if number == 0 else [""]
+            first = [_fit(name, _LONGEST_NAME_CELLS) + mark] if number == 0 else [""]
             last = [visible, _BASED_ON[track.modality]] if number == 0 else ["", ""]
             table.add_row(*map(Text, first), *cells, *map(Text, last))
     return table
@@ -239,10 +240,10 @@ def _labels_over_time(timelines: Sequence[Timeline], info: WeightInfo, width: in
     A run of one label starts with the label's letter; the blocks after it are paler where the model is less sure.
     """
     letters = assign_letters(info.labels)
-    margin = _name_cells([timeline.name for timeline in timelines], width // 3)
+    margin = _name_cells([timeline.name for timeline in timelines], _LONGEST_NAME_CELLS + 1)
     rows = []
     for timeline in timelines:
-        row = Text(set_cell_size(timeline.name, margin - 1) + " ")
+        row = Text(set_cell_size(_fit(timeline.name, margin - 1), margin))
         before: str | None = None
         for time_s in _cell_times(timelines, width - margin):
             episode, numbers = timeline.episode_at(time_s), timeline.numbers_at(time_s)
@@ -276,7 +277,7 @@ def _values_over_time(timelines: Sequence[Timeline], info: WeightInfo, width: in
     """
     names = [f"{timeline.name} {one_line(target)}" for timeline in timelines for target in info.labels]
     margin = _name_cells(names, width // 2, gap=2)
-    rows = [Text(set_cell_size(name, margin - 2) + "  ") for name in names]
+    rows = [Text(set_cell_size(_fit(name, margin - 2), margin)) for name in names]
     ranges: dict[str, tuple[float, float]] = {}
     for at, target in enumerate(info.labels):
         columns = [timeline.numbers[:, timeline.names.index(target)] for timeline in timelines]
@@ -304,6 +305,13 @@ def _append_bars(
             continue
         height = (numbers[timeline.names.index(target)] - low) / (high - low) if high > low else 0.5
         row.append(_LEVELS[round(height * (len(_LEVELS) - 1))])
+
+
+def _fit(name: str, cells: int) -> str:
+    """Cut a name that is too wide."""
+    text = Text(name)
+    text.truncate(cells, overflow="ellipsis")
+    return text.plain
 
 
 def _name_cells(names: Iterable[str], most: int, *, gap: int = 1) -> int:

@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
@@ -59,7 +60,7 @@ FORMATS: Final = {
         Format("vtt", ".vtt", "subtitles_writer:write_vtt", per_input=True),
         Format("elan", ".eaf", "elan_writer:write_elan", per_input=True),
         Format("textgrid", ".TextGrid", "textgrid_writer:write_textgrid", per_input=True),
-        Format("boris", ".boris.tsv", "boris_writer:write_boris", per_input=True, needs="labels"),
+        Format("boris", ".tsv", "boris_writer:write_boris", per_input=True, needs="labels"),
         Format("rttm", ".rttm", "rttm_writer:write_rttm", per_input=True, needs="speakers"),
         Format("html", ".html", "html.page:write_html", per_input=True),
         Format("plot", ".png", "timeline_plot:write_plot", per_input=True),
@@ -108,7 +109,7 @@ def write_prediction(prediction: Prediction, folder: Path, formats: Sequence[For
             written.append(folder / f"{WHOLE_CALL}{each.suffix}")
             write(prediction, written[-1])
             continue
-        taken: set[str] = set()
+        taken = _inputs_in(folder, prediction)
         for file in prediction.files:
             if not file.failed:
                 name = _free_name(file.path, each.suffix, taken)
@@ -123,9 +124,9 @@ def explain_missing(prediction: Prediction, formats: Sequence[Format]) -> tuple[
     """Return a line for each format in which some inputs with a result get no file, with the reason."""
     lines = []
     for each in formats:
-        count = sum(not file.failed and not _has(file, each.needs) for file in prediction.files)
-        if count:
-            inputs = f"{count} input{'' if count == 1 else 's'}"
+        number = sum(not file.failed and not _has(file, each.needs) for file in prediction.files)
+        if number:
+            inputs = f"{number} input{'' if number == 1 else 's'}"
             lines.append(f"no {each.name} file for {inputs}: {_LACKS[each.needs]}")
     return tuple(lines)
 
@@ -139,14 +140,22 @@ def _has(file: FileResult, needs: str) -> bool:
     return needs != "labels" or any(window.scores.labels for window in windows)
 
 
+def _inputs_in(folder: Path, prediction: Prediction) -> set[str]:
+    """Return the names of inputs in a folder, which are not overwritten, in lower case."""
+    place = os.path.realpath(folder)
+    # A path that holds a NUL was never a file's.
+    files = [file.path for file in prediction.files if "\0" not in str(file.path)]
+    return {path.name.casefold() for path in files if os.path.realpath(path.parent) == place}
+
+
 def _free_name(path: Path, suffix: str, taken: set[str]) -> str:
     """Name a file after its input: ``a.srt`` for ``a.mp4``, then ``a.wav.srt``, then ``a.wav-2.srt``.
 
     A name that is too long for a disk is cut. Upper and lower case are the same name, as on some disks.
     """
     stem, name = (part.replace("\0", "_") or "input" for part in (path.stem, path.name))
-    endings = [suffix, *(f"-{number}{suffix}" for number in range(2, len(taken) + 3))]
-    names = [_cut_name(stem, suffix), *(_cut_name(name, ending) for ending in endings)]
+    endings = chain([suffix], (f"-{number}{suffix}" for number in count(2)))
+    names = chain([_cut_name(stem, suffix)], (_cut_name(name, ending) for ending in endings))
     return next(each for each in names if each.casefold() not in taken)
 
 

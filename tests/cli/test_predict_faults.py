@@ -134,6 +134,22 @@ def test_a_fault_of_ours_costs_one_file_and_not_the_batch(
         hicmae("predict", tmp_path / "bad.wav", "--debug")
 
 
+def test_every_format_at_once_with_timelines_of_choice(tmp_path: Path) -> None:
+    sound, out = voice(tmp_path / "a.wav"), tmp_path / "out"
+    run = hicmae("predict", sound, "--output", out, "--format", "all", "--smooth", 1, "--abstain", 1)
+    assert run.code == 0 and "- no label" in run.out
+    assert "no rttm file for 1 input: who speaks was not tested" in run.err
+    document = json.loads((out / "predictions.json").read_text())
+    assert (document["settings"]["smooth_s"], document["settings"]["abstain"]) == (1, 1)
+    assert {each["label"] for each in document["files"][0]["tracks"][0]["episodes"]} == {None}
+    log = (out / "predictions.jsonl").read_text()
+    again = hicmae("predict", sound, "--output", out, "--format", "srt", "--skip-existing")  # nothing is predicted anew
+    assert again.code == 0 and (out / "predictions.jsonl").read_text() == log
+    assert "voice: " in (out / "a.srt").read_text()
+    wrong = hicmae("predict", sound, "--abstain", 2)
+    assert (wrong.code, wrong.last_line) == (2, "error: --abstain 2.0: expected a probability, 0 to 1")
+
+
 def test_a_second_call_goes_on_where_the_first_was_cut_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = [voice(tmp_path / f"{index}.wav") for index in range(4)]
     judge, judged = Predictor.predict, []

@@ -69,4 +69,4 @@ def read_rttm(path: Path) -> list[dict[str, Any]]:
     """Read the turns with pandas, as tools of diarization do."""
     names = ["type", "file", "channel", "start", "duration", "text", "kind", "name", "confidence", "lookahead"]
     table = pandas.read_csv(path, sep=" ", names=names, header=None, keep_default_na=False)
-    return table.to_dict("records")
+    return list(table.to_dict("records"))

@@ -58,7 +58,7 @@ def test_no_name_breaks_a_file(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["srt", "vtt", "elan", "textgrid", "boris", "rttm"])
 @pytest.mark.parametrize(
-    "path", ["x" * 251 + ".mp4", "dir/<b>&\"'-->.mp4", "a\nb.mp4", "bad\udcff.mp4", "", "..", "nul\0.mp4"]
+    "path", ["x" * 251 + ".mp4", "dir/<b>&\"'-->.mp4", "a\nb.mp4", "bad\udcff.mp4", "", "..", "nul\0.mp4", "n\0l/a.mp4"]
 )
 def test_no_file_name_stops_a_format(name: str, path: str, tmp_path: Path) -> None:
     made = hostile(path)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from hicmae_cli.report.console import (
     weight_notice,
 )
 from hicmae_cli.runtime.results import FileResult, Scores, Track, Window
+from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.weights.facts import HeldOutScore
 from hicmae_cli.weights.info import WeightInfo
 from tests.report.toys import blends, regression
@@ -91,6 +93,27 @@ def test_the_timeline_shows_when_and_how_sure(width: int) -> None:
             assert set(cells[name][first + 2 : last - 1].replace("A", "")) == {block}, (name, start_s)
     axis = next(line for line in lines if line.endswith("8.0 s") and line.startswith("0 "))
     assert len(axis) == length
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_names_of_people_are_shown_and_cut_where_there_is_no_room(width: int) -> None:
+    people = [replace(each, name=name) for each, name in zip(PEOPLE, ("Ada", "李" * 60, "n" * 500), strict=True)]
+    lines = shown(width, *people)
+    assert len(rows(lines, "Ada")) == len(rows(lines, "李李李")) == len(rows(lines, "nnn")) == 2
+    assert all("…" in row for name in ("李李李", "nnn") for row in rows(lines, name))
+    assert "happiness" in rows(lines, "nnn")[0]
+
+
+def test_moments_without_a_label_are_marked() -> None:
+    file = FileResult(Path("a.mp4"), "ok", "", 8.0, 25.0, PEOPLE[:1])
+    console = Console(width=120, file=io.StringIO())
+    console.print(render_file(file, ToyEngine.info, 120, PredictSettings(abstain=0.6)))
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    row = next(line for line in text.splitlines() if "person 1  H" in line).strip("│ ")[10:]
+    assert row.strip("H█") == "-" * (len(row) - row.index("-"))
+    assert row.index("-") / len(row) == pytest.approx(2 / 8, abs=0.02)
+    assert "- no label" in text and "neutral  " not in text.splitlines()[-2]
 
 
 def test_the_legend_names_every_emotion_on_the_timeline_once() -> None:

@@ -43,6 +43,14 @@ def test_other_formats_are_refused(names: list[str]) -> None:
     assert str(caught.value) == f"formats={','.join(names)!r}: expected one or more of {', '.join(FORMATS)}, or all"
 
 
+def test_an_input_is_never_overwritten(tmp_path: Path, toy_format: Format) -> None:
+    media = tmp_path / "a.TOY"
+    media.write_text("a recording")
+    made = replace(prediction(), files=(FileResult(media, "ok", tracks=(track(1),)),))
+    assert [path.name for path in made.save(tmp_path, ["toy"])] == ["a.TOY.toy"]
+    assert media.read_text() == "a recording"
+
+
 @pytest.fixture
 def toy_format(monkeypatch: pytest.MonkeyPatch) -> Format:
     """A format with a file per input, as a contributor would add it: one module, one row."""

@@ -131,6 +131,21 @@ def test_any_other_value_is_refused_or_makes_files(tmp_path: Path, made: Predict
     assert refused > 10
 
 
+def test_a_document_of_an_earlier_version_is_read(tmp_path: Path) -> None:
+    """Before there were timelines, names, boxes and speakers."""
+    old = copy.deepcopy(DOCUMENT)
+    for added in ("smooth_s", "abstain"):
+        del old["settings"][added]
+    for each in old["files"][0]["tracks"]:
+        for added in ("name", "coverage", "episodes", "gaps", "turns"):
+            del each[added]
+        for fields in each["windows"]:
+            del fields["voice"], fields["speaker"]
+    path = tmp_path / "predictions.json"
+    path.write_text(json.dumps(old))
+    assert Prediction.load(path).to_dict() == DOCUMENT
+
+
 def test_hostile_names_come_back(tmp_path: Path) -> None:
     made = hostile("bad\udcff<b>.mp4")
     (path,) = made.save(tmp_path, ["json"])

@@ -71,7 +71,8 @@ def test_each_millisecond_has_the_label_of_the_mean_over_it(
             judged += 1
         assert any(gap.start_s <= time_s < gap.end_s for gap in made.gaps) is (not rows)
     assert made.coverage == pytest.approx(judged / end_ms)
-    parts = sorted([(each.start_s, each.end_s) for each in (*made.episodes, *made.gaps)])
+    parts = [(each.start_s, each.end_s) for each in made.episodes] + [(each.start_s, each.end_s) for each in made.gaps]
+    parts.sort()
     assert [start for start, _ in parts] == [0, *(end for _, end in parts[:-1])] and parts[-1][1] == made.end_s
     for first, second in zip(made.episodes, made.episodes[1:], strict=False):
         assert first.label != second.label or first.end_s < second.start_s
@@ -204,9 +205,11 @@ def test_settings_decide_unless_the_call_does() -> None:
     given = PredictSettings(abstain=0.5)
     assert [each.label for each in make_timeline(of(person), person, given).episodes] == ["happiness", None, "neutral"]
     assert None not in [each.label for each in make_timeline(of(person), person, given, abstain=0.0).episodes]
-    for wrong in ({"smooth_s": -1.0}, {"smooth_s": float("nan")}, {"abstain": 1.5}):
-        with pytest.raises(SettingsError, match=next(iter(wrong))):
-            make_timeline(of(person), person, **wrong)
+    for wrong_s in (-1.0, float("nan")):
+        with pytest.raises(SettingsError, match="smooth_s="):
+            make_timeline(of(person), person, smooth_s=wrong_s)
+    with pytest.raises(SettingsError, match=r"abstain=1.5: expected a probability"):
+        make_timeline(of(person), person, abstain=1.5)
 
 
 def test_equal_names_are_told_apart() -> None:
