@@ -19,7 +19,7 @@ from hicmae_cli.report.palette import label_colours, to_rgb
 from hicmae_cli.report.stretches import Stretches
 from hicmae_cli.runtime.results import VOICE_TRACK, FaceBox, FileResult, Track
 from hicmae_cli.runtime.settings import PredictSettings
-from hicmae_cli.timeline import Timeline, make_timeline, name_tracks
+from hicmae_cli.timeline import Timeline, make_timelines
 
 _HELD_S: Final = 0.25  # after the last sampled picture with the face
 _JOINED_S: Final = 0.7  # between two sampled pictures with the face
@@ -40,7 +40,6 @@ class _Person:
     """A track, ready to draw."""
 
     track: Track
-    name: str
     timeline: Timeline
     stretches: Stretches
     times_s: NDArray[np.float64]
@@ -65,8 +64,8 @@ class Overlay:
         self._font_px = max(12, round(min(width_px, height_px) / 36))
         self._line_px = max(2, round(min(width_px, height_px) / 270))
         self._caption = one_line(caption)
-        named = zip(file.tracks, name_tracks(file), strict=True)
-        self._people = [_prepare(file, settings, track, name) for track, name in named]
+        known = zip(file.tracks, make_timelines(file, settings), strict=True)
+        self._people = [_prepare(track, timeline) for track, timeline in known]
         self._sides: dict[int, int] = {}
         names = self._people[0].timeline.names
         colours = label_colours(names)
@@ -141,10 +140,9 @@ class Overlay:
         image = Image.new("RGBA", (width, height))
         draw = ImageDraw.Draw(image)
         draw.rounded_rectangle((0, 0, width - 1, height - 1), unit // 2, _PAPER)
-        name = _shorten(person.name)
+        name = _shorten(person.timeline.name)
         draw.text((unit * 0.6, unit * 0.45), name, _INK, pillow_font(name, unit))
-        speaker = person.stretches.windows[at]
-        _draw_speech(draw, None if speaker is None else speaker.speaker, width, unit)
+        _draw_speech(draw, person.stretches.speakers[at], width, unit)
         labels = episode.labels if episode else ()
         for row, (label, number) in enumerate(shown):
             top = round((1.8 + 1.35 * row) * unit)
@@ -162,13 +160,12 @@ class Overlay:
         return np.asarray(image)
 
 
-def _prepare(file: FileResult, settings: PredictSettings, track: Track, name: str) -> _Person:
+def _prepare(track: Track, timeline: Timeline) -> _Person:
     by_time: dict[float, FaceBox] = {box.time_s: box for window in track.windows for box in window.boxes}
     rows = [(b.time_s, b.x_px, b.y_px, b.x_px + b.width_px, b.y_px + b.height_px) for b in by_time.values()]
     table = np.array(sorted(rows), np.float64).reshape(-1, 5)
     table = table[np.isfinite(table).all(axis=1) & (np.abs(table) < 1e6).all(axis=1)]
-    timeline = make_timeline(file, track, settings)
-    return _Person(track, name, timeline, Stretches.of(track, timeline), table[:, 0], table[:, 1:])
+    return _Person(track, timeline, Stretches.of(track, timeline), table[:, 0], table[:, 1:])
 
 
 def _box_at(person: _Person, time_s: float) -> NDArray[np.float64] | None:

@@ -20,11 +20,14 @@ class Stretches:
         edges_s: bounds of the stretches (G + 1,), ascending.
         means: probabilities or values (G, C); NaN in a gap.
         windows: for each stretch, the window whose middle is nearest to its own; None in a gap.
+        speakers: whether the person speaks: ``yes`` in the timeline's turns, else ``no`` or ``unsure`` as the nearest
+            window says; ``unsure`` if that alone says ``yes``. None where it was not tested, and in a gap.
     """
 
     edges_s: NDArray[np.float64]
     means: NDArray[np.float64]
     windows: tuple[Window | None, ...]
+    speakers: tuple[str | None, ...]
 
     @classmethod
     def of(cls, track: Track, timeline: Timeline) -> Stretches:
@@ -38,17 +41,17 @@ class Stretches:
         nearest = np.where(middles_s - centres_s[before] <= centres_s[after] - middles_s, before, after)
         missing = np.isnan(timeline.means[:, 0])
         windows = [None if gap else ordered[at] for gap, at in zip(missing, nearest, strict=True)]
-        return cls(timeline.edges_s, timeline.means, tuple(windows))
+        speaks = np.zeros(len(windows), np.bool_)
+        for turn in timeline.turns or ():
+            first, last = np.searchsorted(timeline.edges_s, [turn.start_s, turn.end_s])
+            speaks[first:last] = True
+        speakers = [_answer(window, turn=bool(turn)) for window, turn in zip(windows, speaks, strict=True)]
+        return cls(timeline.edges_s, timeline.means, tuple(windows), tuple(speakers))
 
     @property
     def face_seen(self) -> NDArray[np.float64]:
         """Share of the sampled pictures with the face (G,), 0 in a gap."""
         return np.array([0.0 if window is None else window.face_coverage for window in self.windows])
-
-    @property
-    def speakers(self) -> tuple[str | None, ...]:
-        """Whether the person speaks: ``yes``, ``no``, ``unsure``; None where it was not tested, and in a gap."""
-        return tuple(None if window is None else window.speaker for window in self.windows)
 
     def join_speakers(self) -> list[tuple[float, float, str]]:
         """List the spans of time with one answer: start (s), end (s), ``yes``, ``no`` or ``unsure``."""
@@ -59,6 +62,13 @@ class Stretches:
             if answer is not None:
                 spans.append((found[0][0], found[-1][1], answer))
         return spans
+
+
+def _answer(window: Window | None, *, turn: bool) -> str | None:
+    """Return whether a person speaks in a stretch."""
+    if window is None or (window.speaker is None and not turn):
+        return None
+    return "yes" if turn else "unsure" if window.speaker == "yes" else window.speaker
 
 
 def thin(

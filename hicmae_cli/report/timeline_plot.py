@@ -14,7 +14,7 @@ from hicmae_cli.report.palette import ink_on, label_colours
 from hicmae_cli.report.prediction import Prediction
 from hicmae_cli.report.stretches import Stretches, thin
 from hicmae_cli.runtime.results import Track
-from hicmae_cli.timeline import Episode, Timeline, make_timeline, name_tracks
+from hicmae_cli.timeline import Episode, Timeline, make_timelines
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,8 +43,8 @@ def write_plot(prediction: Prediction, path: Path) -> None:
     from matplotlib.figure import Figure
 
     (file,) = prediction.files
-    tracks, names = file.tracks[:_MOST_PEOPLE], name_tracks(file)
-    timelines = [make_timeline(file, track, prediction.settings) for track in tracks]
+    tracks = file.tracks[:_MOST_PEOPLE]
+    timelines = make_timelines(file, prediction.settings)[:_MOST_PEOPLE]
     rows = _choose_rows(tracks)
     limits = _find_limits(timelines, rows)
     height_in = 0.9 + len(tracks) * (0.75 + 0.3 * (len(rows) + 2))
@@ -55,7 +55,7 @@ def write_plot(prediction: Prediction, path: Path) -> None:
     for place, (track, timeline) in enumerate(zip(tracks, timelines, strict=True)):
         axes = figure.add_subplot(len(tracks), 1, place + 1)
         _draw_rows(axes, track, timeline, rows, limits)
-        axes.set_title(one_line(names[place]), loc="left", fontsize=10, color=INK, parse_math=False)
+        axes.set_title(one_line(timeline.name), loc="left", fontsize=10, color=INK, parse_math=False)
         if place + 1 == len(tracks):
             axes.set_xlabel("time in seconds", fontsize=9, color=INK)
     figure.text(0.99, 0.995, _describe(prediction), ha="right", va="top", fontsize=8, color="#777777", parse_math=False)
@@ -76,7 +76,7 @@ def _choose_rows(tracks: tuple[Track, ...]) -> tuple[int, ...]:
     return tuple(sorted(np.argsort(-means, kind="stable")[:_MOST_ROWS].tolist()))
 
 
-def _find_limits(timelines: list[Timeline], rows: tuple[int, ...]) -> list[tuple[float, float]]:
+def _find_limits(timelines: tuple[Timeline, ...], rows: tuple[int, ...]) -> list[tuple[float, float]]:
     if timelines[0].task != "regression":
         return [(0.0, 1.0)] * len(rows)
     joined = np.concatenate([timeline.means for timeline in timelines])

@@ -27,6 +27,8 @@ def test_a_stretch_has_the_window_in_whose_middle_it_is() -> None:
     assert stretches.face_seen.tolist() == [0.5, 0.5, 0.75, 0, 1, 0]
     assert stretches.speakers == ("yes", "yes", "no", None, "no", None)
     assert stretches.join_speakers() == [(0, 2, "yes"), (2, 3, "no"), (5, 7, "no")]
+    assert timeline.turns is not None
+    assert [(turn.start_s, turn.end_s) for turn in timeline.turns] == [(0, 2)]
 
 
 def test_one_window_is_one_stretch() -> None:

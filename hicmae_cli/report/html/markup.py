@@ -106,8 +106,9 @@ class Scale:
         return "".join([*parts, f"V{HEIGHT}Z"] if is_open else parts)
 
     def blocks(self, spans_s: Iterable[tuple[float, float]]) -> str:
-        """Return the path of blocks of full height, one per start and end (s)."""
-        return "".join(f"M{(a := self.x(start)):g} 0H{max(self.x(end), a):g}V{HEIGHT}H{a:g}Z" for start, end in spans_s)
+        """Return the path of blocks of full height, one per start and end (s); those too narrow to see are left out."""
+        places = ((self.x(start_s), self.x(end_s)) for start_s, end_s in spans_s)
+        return "".join(f"M{left:g} 0H{right:g}V{HEIGHT}H{left:g}Z" for left, right in places if right > left)
 
     def ticks(self) -> list[float]:
         """List round times (s), about eight."""

@@ -20,7 +20,7 @@ from typing import Any, Final
 from hicmae_cli.report.files import write_text
 from hicmae_cli.report.html import charts, sections
 from hicmae_cli.report.html.markup import Scale, escape
-from hicmae_cli.report.html.person import Lane, list_lanes, list_people, to_data
+from hicmae_cli.report.html.person import MOST_EPISODES, Lane, Person, list_lanes, list_people, thinning, to_data
 from hicmae_cli.report.html.pictures import read_pictures
 from hicmae_cli.report.palette import Colour, ink_on
 from hicmae_cli.report.prediction import Prediction
@@ -68,7 +68,7 @@ def render_page(prediction: Prediction) -> str:
         sound=charts.draw_sound(scale, pictures.envelope, why),
         persons=persons,
         explained=sections.explain(people, info),
-        thinned=_explain_thinning(len(people[0].stretches.windows)),
+        thinned=_explain_thinning(people, lanes),
         episodes=sections.list_episodes(people, lanes),
         gaps=sections.list_gaps(people),
         making=sections.describe_making(prediction, file),
@@ -76,12 +76,18 @@ def render_page(prediction: Prediction) -> str:
     )
 
 
-def _explain_thinning(count: int) -> str:
-    """Return what is left out of the drawings, as an item of a list; nothing if they are complete."""
-    step = -(-count // charts.MOST_STEPS)
-    if step == 1:
-        return ""
-    return f"<li>Each drawn step is the mean of {step} neighbouring ones. Zoom in to see every one.</li>"
+def _explain_thinning(people: Sequence[Person], lanes: Sequence[Lane]) -> str:
+    """Return what is left out of the drawings, as items of a list; nothing if they are complete."""
+    points = []
+    count = max(len(person.stretches.windows) for person in people)
+    drawn, held = -(-count // charts.MOST_STEPS), -(-count // thinning(people, lanes))
+    if drawn > 1:
+        zoomed = f"the page itself holds means of {held}" if held > 1 else "zoom in to see every one"
+        points.append(f"Each drawn step is the mean of {drawn} neighbouring ones; {zoomed}.")
+    episodes = sum(len(person.timeline.episodes) for person in people)
+    if episodes > MOST_EPISODES:
+        points.append(f"Of {episodes:,} episodes, the longest {MOST_EPISODES:,} are drawn.")
+    return "".join(f"<li>{escape(point)}</li>" for point in points)
 
 
 def _colour(lanes: Sequence[Lane]) -> str:

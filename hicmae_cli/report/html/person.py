@@ -13,13 +13,15 @@ from hicmae_cli.report.palette import Colour, label_colours
 from hicmae_cli.report.stretches import Stretches, thin
 from hicmae_cli.runtime.results import VOICE_TRACK, FileResult, Scores, Track
 from hicmae_cli.runtime.settings import PredictSettings
-from hicmae_cli.timeline import Timeline, make_timeline, name_tracks
+from hicmae_cli.timeline import Timeline, make_timelines
 from hicmae_cli.weights.info import WeightInfo
 
 MOST_LANES: Final = 12
 """More labels than this would hide each other; the others are summed up in words."""
 MOST_NUMBERS: Final = 400_000
 """Numbers that a page holds, of all people and labels together: about 2 MB of text."""
+MOST_EPISODES: Final = 20_000
+"""Episodes of all people together that the page's script draws; the longest ones."""
 _MODALITY_CODES: Final = {"av": "b", "video": "f", "audio": "v"}
 _SPEAKER_CODES: Final = {"yes": "y", "no": "n", "unsure": "u", None: "-"}
 
@@ -55,7 +57,6 @@ class Person:
 
     Attributes:
         number: its place in the page, from 0.
-        name: to show; no two are equal.
         track: the windows.
         scores: their mean.
         timeline: the numbers at every instant, episodes and gaps.
@@ -63,11 +64,15 @@ class Person:
     """
 
     number: int
-    name: str
     track: Track
     scores: Scores
     timeline: Timeline
     stretches: Stretches
+
+    @property
+    def name(self) -> str:
+        """The name to show; no two people have the same."""
+        return self.timeline.name
 
     @property
     def is_voice(self) -> bool:
@@ -77,8 +82,8 @@ class Person:
     @property
     def speaks_s(self) -> float | None:
         """Seconds in which the person speaks; None if nobody tested it."""
-        spans = self.stretches.join_speakers()
-        return sum(end - start for start, end, answer in spans if answer == "yes") if spans else None
+        turns = self.timeline.turns
+        return None if turns is None else sum(turn.end_s - turn.start_s for turn in turns)
 
     def led_by(self, name: str) -> NDArray[np.bool_]:
         """Return in which stretches (G,) a label is the predicted one, or is in the predicted set."""
@@ -93,12 +98,13 @@ class Person:
 
 def list_people(file: FileResult, settings: PredictSettings) -> tuple[Person, ...]:
     """Collect the people of a file that has tracks, the sound last."""
-    named = sorted(zip(file.tracks, name_tracks(file), strict=True), key=lambda pair: pair[0].id == VOICE_TRACK)
-    people = []
-    for number, (track, name) in enumerate(named):
-        timeline = make_timeline(file, track, settings)
-        people.append(Person(number, name, track, track.scores, timeline, Stretches.of(track, timeline)))
-    return tuple(people)
+    known = sorted(
+        zip(file.tracks, make_timelines(file, settings), strict=True), key=lambda pair: pair[0].id == VOICE_TRACK
+    )
+    return tuple(
+        Person(number, track, track.scores, timeline, Stretches.of(track, timeline))
+        for number, (track, timeline) in enumerate(known)
+    )
 
 
 def list_lanes(people: Sequence[Person], info: WeightInfo) -> tuple[Lane, ...]:
@@ -134,17 +140,20 @@ def to_data(people: Sequence[Person], lanes: Sequence[Lane], settings_s: tuple[f
         "end": round(settings_s[1] * 1000),
         "lanes": [[lane.name, lane.low, lane.high] for lane in lanes],
         "probability": is_probability,
-        "people": [_person_data(person, lanes, thinning(people, lanes), is_probability) for person in people],
+        "people": [
+            _person_data(person, lanes, thinning(people, lanes), MOST_EPISODES // len(people)) for person in people
+        ],
     }
 
 
-def _person_data(person: Person, lanes: Sequence[Lane], most: int, is_probability: bool) -> dict[str, Any]:
-    stretches = person.stretches
+def _person_data(person: Person, lanes: Sequence[Lane], most: int, most_episodes: int) -> dict[str, Any]:
+    stretches, is_probability = person.stretches, person.timeline.task != "regression"
     columns = np.column_stack([stretches.means, stretches.face_seen])
     edges_s, numbers = thin(stretches.edges_s, columns, most)
     starts = np.searchsorted(stretches.edges_s, (edges_s[:-1] + edges_s[1:]) / 2, "right") - 1
     windows = [stretches.windows[at] for at in starts]
-    episodes = person.timeline.episodes
+    longest = sorted(person.timeline.episodes, key=lambda e: e.start_s - e.end_s)[:most_episodes]
+    episodes = sorted(longest, key=lambda e: e.start_s)
     names = {lane.name: place for place, lane in enumerate(lanes)}
     return {
         "name": person.name,
@@ -152,7 +161,7 @@ def _person_data(person: Person, lanes: Sequence[Lane], most: int, is_probabilit
         "n": [list(_encode(numbers[:, lane.index], is_probability)) for lane in lanes],
         "seen": np.round(numbers[:, -1] * 100).astype(int).tolist(),
         "by": "".join("-" if w is None else _MODALITY_CODES.get(w.modality, "?") for w in windows),
-        "speaks": "".join("-" if w is None else _SPEAKER_CODES[w.speaker] for w in windows),
+        "speaks": "".join(_SPEAKER_CODES[stretches.speakers[at]] for at in starts),
         "spans": [
             [round(a * 1000), round(b * 1000), _SPEAKER_CODES[answer]] for a, b, answer in stretches.join_speakers()
         ],
