@@ -20,6 +20,7 @@ MOST_LANES: Final = 12
 """More labels than this would hide each other; the others are summed up in words."""
 MOST_NUMBERS: Final = 400_000
 """Numbers that a page holds, of all people and labels together: about 2 MB of text."""
+_OTHER_COLUMNS: Final = 4  # of a stretch: its start, the face, the streams, who speaks
 MOST_EPISODES: Final = 20_000
 """Episodes of all people together that the page's script draws; the longest ones."""
 _MODALITY_CODES: Final = {"av": "b", "video": "f", "audio": "v"}
@@ -126,7 +127,7 @@ def list_lanes(people: Sequence[Person], info: WeightInfo) -> tuple[Lane, ...]:
 
 def thinning(people: Sequence[Person], lanes: Sequence[Lane]) -> int:
     """Return how many stretches of a person a page holds; the script draws no more detail than this."""
-    return max(1000, MOST_NUMBERS // max(1, len(people) * len(lanes)))
+    return max(1000, MOST_NUMBERS // (len(people) * (len(lanes) + _OTHER_COLUMNS)))
 
 
 def to_data(people: Sequence[Person], lanes: Sequence[Lane], settings_s: tuple[float, float]) -> dict[str, Any]:

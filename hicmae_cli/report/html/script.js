@@ -28,6 +28,13 @@
       : data.probability ? Math.round(number / 100) + "%" : number.toFixed(2);
   const x = (ms) => Math.round(clamp((ms - from) / (to - from), 0, 1) * 10000) / 10;
 
+  // The episode or gap at a time; both are in order of time.
+  const at = (spans, ms) => {
+    let low = 0, high = spans.length;
+    while (low < high) { const middle = (low + high) >> 1; if (spans[middle][0] > ms) high = middle; else low = middle + 1; }
+    return low && ms < spans[low - 1][1] ? spans[low - 1] : null;
+  };
+
   // Which label each stretch of a person has.
   for (const person of data.people) {
     person.led = person.n.map(() => new Uint8Array(person.t.length - 1));
@@ -142,8 +149,8 @@
     draw();
   };
   const zoomBy = (factor) => {
-    const at = now !== null && now >= from && now <= to ? now : (from + to) / 2, half = (to - from) * factor / 2;
-    zoom(at - half, at + half);
+    const middle = now !== null && now >= from && now <= to ? now : (from + to) / 2, half = (to - from) * factor / 2;
+    zoom(middle - half, middle + half);
   };
 
   let now = null;
@@ -170,8 +177,7 @@
       section.querySelectorAll("[data-lane]").forEach((drawing) => {
         drawing.closest(".row").querySelector(".v").textContent = write(person.n[Number(drawing.dataset.lane)][i]);
       });
-      const episode = person.episodes.find(([a, b]) => now >= a && now < b);
-      const gap = person.gaps.find(([a, b]) => now >= a && now < b);
+      const episode = at(person.episodes, now), gap = at(person.gaps, now);
       const label = gap ? gap[2] : episode ? episode[3] || "no label" : "";
       const speaks = section.querySelector(".speaks .v");
       if (speaks && person.spans.length) speaks.textContent = SPEAKS[person.speaks[i]];
@@ -193,7 +199,7 @@
     const box = rows.querySelector(".axis").getBoundingClientRect();
     return from + clamp((event.clientX - box.left) / box.width, 0, 1) * (to - from);
   };
-  let dragged = null;
+  let dragged = null, hovering = 0;
   rows.addEventListener("pointerdown", (event) => {
     if (event.button === 0 && event.target.closest(".c") && event.target !== slider) dragged = { at: timeAt(event), px: event.clientX };
   });
@@ -206,7 +212,10 @@
       rows.classList.add("on");
       cursor.classList.add("range");
     } else if (dragged) pin(ms);
-    else if (!pinned && event.target.closest(".c")) show(ms);
+    else if (!pinned && event.target.closest(".c")) {
+      cancelAnimationFrame(hovering);
+      hovering = requestAnimationFrame(() => { if (!pinned) show(ms); });
+    }
   });
   window.addEventListener("pointerup", (event) => {
     if (!dragged) return;
@@ -215,7 +224,10 @@
     if (event.pointerType !== "touch" && Math.abs(event.clientX - start.px) > 6) { now = null; zoom(Math.min(ms, start.at), Math.max(ms, start.at)); }
     else pin(ms);
   });
-  rows.addEventListener("pointerleave", () => { if (!pinned && !dragged) clear(); });
+  rows.addEventListener("pointerleave", () => {
+    cancelAnimationFrame(hovering);
+    if (!pinned && !dragged) clear();
+  });
   slider.addEventListener("input", () => pin(Number(slider.value)));
   get("in").addEventListener("click", () => zoomBy(0.5));
   get("out").addEventListener("click", () => zoomBy(2));
