@@ -8,7 +8,7 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from hicmae_cli.cli.flags import FLAGS
 from hicmae_cli.report.formats import FORMATS, write_prediction
 from hicmae_cli.report.html.page import render_page
 from hicmae_cli.report.html.sections import OPTIONS, write_command
+from hicmae_cli.report.palette import COLOURS
 from hicmae_cli.report.prediction import Prediction
 from hicmae_cli.runtime.results import VOICE_TRACK, FaceBox, FileResult, Scores, Track, Window
 from hicmae_cli.runtime.settings import PredictSettings
@@ -28,22 +29,24 @@ from tests.report.toys import HOSTILE_NAMES, blends, hostile, prediction, regres
 from tests.runtime.stubs import LABELS, TOY_MODEL, track, write_clip
 
 
-def random_prediction(count: int, people: int = 2, seed: int = 0, gap: tuple[int, int] = (3, 9)) -> Prediction:
+def random_prediction(
+    count: int, people: int = 2, gap: tuple[int, int] = (3, 9), labels: Sequence[str] = LABELS
+) -> Prediction:
     """Windows of 2.56 s every 0.64 s, with random numbers; each person is away for some of them."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     tracks = []
     for number in range(1, people + 1):
         windows = []
         for at in range(count):
             if gap[0] <= at < gap[1]:
                 continue
-            row = rng.dirichlet(np.ones(len(LABELS)))
+            row = rng.dirichlet(np.ones(len(labels)))
             speaker = ("yes", "no", "unsure")[at % 3] if number == 1 else None
             windows.append(
                 Window(
                     at * 0.64,
                     at * 0.64 + 2.56,
-                    Scores.of(LABELS, row),
+                    Scores.of(labels, row),
                     round(rng.uniform(), 4),
                     "av",
                     (),
@@ -53,7 +56,8 @@ def random_prediction(count: int, people: int = 2, seed: int = 0, gap: tuple[int
             )
         tracks.append(Track(number, tuple(windows), 0.75, 50.0))
     file = FileResult(Path("a.mp4"), "ok", "", count * 0.64 + 5.0, 25.0, tuple(tracks))
-    return Prediction(TOY_MODEL, PredictSettings(), (file,))
+    info = TOY_MODEL.info.model_copy(update={"labels": tuple(labels)})
+    return Prediction(replace(TOY_MODEL, info=info), PredictSettings(), (file,))
 
 
 ALL: dict[str, Callable[[], Prediction]] = {
@@ -234,7 +238,7 @@ def test_a_long_page_says_what_it_leaves_out() -> None:
 
 @pytest.mark.slow
 def test_an_hour_of_four_people_stays_small() -> None:
-    page = render_page(random_prediction(5600, people=4, gap=(1000, 1200)))
+    page = render_page(random_prediction(5600, people=4, gap=(1000, 1200), labels=tuple(COLOURS)))
     assert len(page.encode()) < 3_000_000
     assert "Each drawn step is the mean of" in page
 
