@@ -34,8 +34,8 @@ from hicmae_cli.media.source import (
 )
 from hicmae_cli.model_input import SAMPLE_RATE_HZ
 
-# Timestamps are rounded and jitter; more than this is a real gap.
-_MAX_DRIFT_S: Final = Fraction(20, 1000)
+MAX_DRIFT_S: Final = Fraction(20, 1000)
+"""Timestamps are rounded and jitter; more than this is a real gap."""
 _LITTLE_DRIFT_S: Final = 0.01
 _MAX_GAP_SAMPLES: Final = round(MAX_JUMP_S * SAMPLE_RATE_HZ)
 # After this time, earlier sound no longer affects decoders and the resampler.
@@ -252,7 +252,7 @@ def _seek_runs(
     first_s = None if first is None else read_time_s(first)
     if first is None or first_s is None:
         return None
-    sound_start_s = first_s if abs(first_s) > _MAX_DRIFT_S else Fraction(0)  # as in `_mix_runs`
+    sound_start_s = first_s if abs(first_s) > MAX_DRIFT_S else Fraction(0)  # as in `_mix_runs`
     origin_s = sound_start_s if origin_s is None else origin_s
     wanted_s = origin_s + Fraction(start, SAMPLE_RATE_HZ)
     # Matroska's index lists pictures if the file has any; a seek by sound would read the file from its start.
@@ -323,11 +323,11 @@ def _mix_runs(
             next_s = run_start_s + mixer.duration_s
             time_s = clock.assign_time(stamp_s, next_s, next_s, upcoming.peek_stamp)
         jump_s = time_s - next_s
-        if mixer is None or (jump_s and abs(jump_s) > _MAX_DRIFT_S) or not mixer.accepts(frame):
+        if mixer is None or (jump_s and abs(jump_s) > MAX_DRIFT_S) or not mixer.accepts(frame):
             if mixer is not None:
                 yield None, mixer.finish()
             mixer = Mixer(frame, surplus)
-            run_start_s = next_s + jump_s if abs(jump_s) > _MAX_DRIFT_S else next_s
+            run_start_s = next_s + jump_s if abs(jump_s) > MAX_DRIFT_S else next_s
             start_s = run_start_s + Fraction(surplus, frame.sample_rate)
             surplus = 0
         offset_s = float(run_start_s - clock.shift)

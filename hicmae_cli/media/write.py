@@ -29,10 +29,12 @@ VideoCodec = Literal["libx264", "mjpeg"]
 AudioCodec = Literal["flac", "aac"]
 
 _CONTAINERS: Final = {".mkv": "matroska", ".mp4": "mp4"}
+# In MP4, the index comes first, so that a browser plays while it loads.
+_OPTIONS: Final = {"matroska": {"fflags": "+bitexact"}, "mp4": {"fflags": "+bitexact", "movflags": "+faststart"}}
 # Clock of a video of `Frame`s, which have their own times.
 _CLOCK_HZ: Final = 90_000
 _DISK_FAULTS: Final = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
-_AUDIO_BLOCK_SAMPLES: Final = 1600  # 0.1 s
+_AUDIO_BLOCK_SAMPLES: Final = 1600  # 0.1 s at 16 kHz
 
 
 def write_video(
@@ -41,6 +43,7 @@ def write_video(
     fps: Fraction | int | float,
     audio: NDArray[np.float32] | Iterable[NDArray[np.float32]] | None = None,
     *,
+    audio_rate_hz: int = SAMPLE_RATE_HZ,
     video_codec: VideoCodec = "libx264",
     audio_codec: AudioCodec = "flac",
     mjpeg_quality: int = 2,
@@ -55,7 +58,9 @@ def write_video(
         path: the new file; its suffix `.mkv` or `.mp4` selects the container.
         frames: (H, W, 3) uint8 RGB pictures, shown `1 / fps` s each; or `Frame`s, shown at their own times.
         fps: frames per second, exact if it is a Fraction. For `Frame`s, it gives only the last one's duration.
-        audio: float32 mono samples at 16 kHz in -1..1, whole or in blocks; sample 0 plays with frame 0.
+        audio: float32 samples in -1..1, whole or in blocks, mono (n,) or with one or two channels (channels, n);
+            sample 0 plays with frame 0.
+        audio_rate_hz: its samples per second; ``aac`` takes the usual rates up to 48 kHz.
         video_codec: `libx264` for viewers, `mjpeg` for independent pictures.
         audio_codec: `flac` keeps the samples (as 16 bit), `aac` plays on every device.
         mjpeg_quality: ffmpeg's scale, 2 (best) to 31. Colour is kept at full resolution.
@@ -65,7 +70,7 @@ def write_video(
     Raises:
         DiskError: the disk is full or not writable.
         MediaError: there are no frames, the suffix is unknown, or the file cannot be written.
-        ValueError: the frames have different sizes, or the samples are not one-dimensional.
+        ValueError: the frames have different sizes, or the samples another shape.
     """
     path = Path(path)
     container_format = _CONTAINERS.get(path.suffix.lower())
@@ -83,11 +88,11 @@ def write_video(
         with (
             write_atomically(path) as temporary,
             av.open(
-                str(temporary.absolute()), "w", format=container_format, options={"fflags": "+bitexact"}
+                str(temporary.absolute()), "w", format=container_format, options=_OPTIONS[container_format]
             ) as container,
         ):
             video = _add_video(container, first, rate, video_codec, mjpeg_quality, crf, preset)
-            sound = None if audio is None else _Sound(container, audio, audio_codec)
+            sound = None if audio is None else _Sound(container, audio, audio_codec, audio_rate_hz)
             _write_all(container, video, chain([first], frames), rate, sound)
     except (av.error.FFmpegError, OSError) as error:
         reason = getattr(error, "strerror", None) or error
@@ -175,19 +180,27 @@ class _Sound:
     """Encodes samples in step with the video."""
 
     def __init__(
-        self, container: OutputContainer, audio: NDArray[np.float32] | Iterable[NDArray[np.float32]], codec: AudioCodec
+        self,
+        container: OutputContainer,
+        audio: NDArray[np.float32] | Iterable[NDArray[np.float32]],
+        codec: AudioCodec,
+        rate_hz: int,
     ) -> None:
         self._container = container
+        self._rate_hz = rate_hz
+        blocks = _split_blocks([audio] if isinstance(audio, np.ndarray) else audio)
+        first = next(blocks, None)
+        self._layout = "mono" if first is None or len(first) == 1 else "stereo"
+        self._blocks = blocks if first is None else chain([first], blocks)
         self._stream: AudioStream = container.add_stream(
-            codec, rate=SAMPLE_RATE_HZ, layout="mono", options={"flags": "+bitexact", "frame_size": "4608"}
+            codec, rate=rate_hz, layout=self._layout, options={"flags": "+bitexact", "frame_size": "4608"}
         )
         self._stream.codec_context.thread_count = 1
-        self._blocks = _split_blocks([audio] if isinstance(audio, np.ndarray) else audio)
         self._format = "s16" if codec == "flac" else "fltp"
         self._written_samples = 0
 
     def write_until(self, time_s: Fraction) -> None:
-        while self._written_samples < time_s * SAMPLE_RATE_HZ and self._write_block():
+        while self._written_samples < time_s * self._rate_hz and self._write_block():
             pass
 
     def finish(self) -> None:
@@ -203,18 +216,24 @@ class _Sound:
             samples = np.round(np.clip(block, -1, 32767 / 32768) * 32768).astype(np.int16)
         else:
             samples = np.clip(block, -1, 1).astype(np.float32)
-        frame = AudioFrame.from_ndarray(samples[None], format=self._format, layout="mono")
-        frame.sample_rate = SAMPLE_RATE_HZ
+        if self._format == "s16":
+            samples = samples.T.reshape(1, -1)
+        frame = AudioFrame.from_ndarray(np.ascontiguousarray(samples), format=self._format, layout=self._layout)
+        frame.sample_rate = self._rate_hz
         frame.pts = self._written_samples
-        frame.time_base = Fraction(1, SAMPLE_RATE_HZ)
+        frame.time_base = Fraction(1, self._rate_hz)
         self._container.mux(self._stream.encode(frame))
-        self._written_samples += len(block)
+        self._written_samples += block.shape[1]
         return True
 
 
 def _split_blocks(blocks: Iterable[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
+    """Yield blocks (channels, n) of at most `_AUDIO_BLOCK_SAMPLES`."""
+    channels: int | None = None
     for block in blocks:
-        if block.ndim != 1:
-            raise ValueError(f"expected one-dimensional mono samples, got shape {block.shape}")
-        for start in range(0, len(block), _AUDIO_BLOCK_SAMPLES):
-            yield block[start : start + _AUDIO_BLOCK_SAMPLES]
+        shaped = block[np.newaxis] if block.ndim == 1 else block
+        channels = len(shaped) if channels is None else channels
+        if shaped.ndim != 2 or len(shaped) != channels or channels not in (1, 2):
+            raise ValueError(f"expected samples (n,), (1, n) or (2, n), all alike, got shape {block.shape}")
+        for start in range(0, shaped.shape[1], _AUDIO_BLOCK_SAMPLES):
+            yield shaped[:, start : start + _AUDIO_BLOCK_SAMPLES]

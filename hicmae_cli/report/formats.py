@@ -35,15 +35,15 @@ class Format:
         writer: its `Writer`, as ``module:function`` of this room.
         per_input: whether each input gets a file of its own, named after it. Its writer gets a prediction of this
             input alone; inputs that failed get no file. Otherwise one file holds the whole call.
-        needs: what an input must have for a file: time (a photograph has none), and labels or windows that were tested
-            for who speaks. An input without it gets no file.
+        needs: what an input must have for a file: time (a photograph has none), and labels, windows that were tested
+            for who speaks, or its media file where it was. An input without it gets no file.
     """
 
     name: str
     suffix: str
     writer: str
     per_input: bool = False
-    needs: Literal["", "time", "labels", "speakers"] = ""
+    needs: Literal["", "time", "labels", "speakers", "media"] = ""
 
     def load_writer(self) -> Writer:
         """Import the writer."""
@@ -63,6 +63,9 @@ FORMATS: Final = {
         Format("textgrid", ".TextGrid", "textgrid_writer:write_textgrid", per_input=True, needs="time"),
         Format("boris", ".tsv", "boris_writer:write_boris", per_input=True, needs="labels"),
         Format("rttm", ".rttm", "rttm_writer:write_rttm", per_input=True, needs="speakers"),
+        Format("html", ".html", "html.page:write_html", per_input=True),
+        Format("plot", ".png", "timeline_plot:write_plot", per_input=True, needs="time"),
+        Format("overlay", ".overlay.mp4", "overlay_writer:write_overlay", per_input=True, needs="media"),
     )
 }
 """By name."""
@@ -76,6 +79,7 @@ _LACKS: Final = {
     "time": "a photograph has no timeline",
     "labels": "a regression has no labels",
     "speakers": "who speaks was not tested",
+    "media": "the input is not there",
 }
 
 
@@ -135,6 +139,8 @@ def _find_lack(file: FileResult, needs: str) -> str:
     windows = [window for track in file.tracks for window in track.windows]
     if needs and file.is_photograph:
         return "time"
+    if needs == "media" and not file.path.is_file():
+        return "media"
     if needs == "speakers" and all(window.speaker is None for window in windows):
         return "speakers"
     return "labels" if needs == "labels" and not any(window.scores.labels for window in windows) else ""

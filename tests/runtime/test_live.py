@@ -34,7 +34,9 @@ PATIENT_S = 60.0
 
 
 def predictor(engine: Any = None, **settings: Any) -> Predictor:
-    return Predictor(engine or ToyEngine(), PredictSettings(**{"sound": "shared", **settings}), lambda _: FakeDetector((LEFT,)))
+    return Predictor(
+        engine or ToyEngine(), PredictSettings(**{"sound": "shared", **settings}), lambda _: FakeDetector((LEFT,))
+    )
 
 
 def remux(path: Path, container_format: str, end_s: float = 4.0) -> bytes:

@@ -1,0 +1,1 @@
+"""A prediction as one HTML page that loads nothing: no address, no file, no font."""

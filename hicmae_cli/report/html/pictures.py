@@ -1,0 +1,143 @@
+"""What a report shows of the media file itself, where it is still there: faces of each person, and the sound."""
+
+from __future__ import annotations
+
+import base64
+import io
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from hicmae_cli.errors import MediaError
+from hicmae_cli.faces.crops import crop_around
+from hicmae_cli.media import iterate_frames_at, read_audio_blocks
+from hicmae_cli.model_input import SAMPLE_RATE_HZ
+from hicmae_cli.report.html.markup import Scale
+from hicmae_cli.runtime.results import FaceBox, FileResult, Track
+
+THUMBNAILS: Final = 6
+"""Faces of one person."""
+MOST_THUMBNAILS: Final = 64
+"""Faces of a page."""
+_SIDE_PX: Final = 112
+_AROUND: Final = 1.7  # times the box, which reaches from brow to chin
+_JPEG_QUALITY: Final = 82
+_BINS: Final = 900
+_ONE_READ_S: Final = 10.0  # between two faces; over a longer time, a seek is faster than decoding
+
+
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """What the media file gave.
+
+    Attributes:
+        faces: some of each track, by its id, as ``data:`` addresses in order of time.
+        envelope: largest absolute samples (B,) in equal stretches of the page's time, 0 to 1; None without sound.
+        missing: why there is none of it; empty if the file was read.
+    """
+
+    faces: Mapping[int, Sequence[str]]
+    envelope: NDArray[np.float64] | None
+    missing: str = ""
+
+
+def read_pictures(file: FileResult, scale: Scale) -> Pictures:
+    """Read faces and sound from the file; nothing if it is gone, changed, or not readable any more."""
+    try:
+        if not file.path.is_file():
+            return Pictures({}, None, "the file is not where it was, so there are no faces and no waveform")
+        if file.size_bytes is not None and file.path.stat().st_size != file.size_bytes:
+            return Pictures({}, None, "the file has changed since, so there are no faces and no waveform")
+    except (OSError, ValueError):
+        return Pictures({}, None, "the file cannot be read any more, so there are no faces and no waveform")
+    return Pictures(_cut_faces(file), _measure_sound(file, scale))
+
+
+def _measure_sound(file: FileResult, scale: Scale) -> NDArray[np.float64] | None:
+    """Return the loudness over the page's time (B,); None without sound. Memory does not grow with the length."""
+    peaks = np.zeros(_BINS)
+    length_s = max(scale.end_s - scale.start_s, 1e-3)
+    block_s = max(0.01, length_s / _BINS)
+    heard = False
+    try:
+        for at, block in enumerate(read_audio_blocks(file.path, block_s)):
+            heard = True
+            # Blocks have whole samples, so their number in the file gives their time, and that the bin.
+            time_s = at * round(block_s * SAMPLE_RATE_HZ) / SAMPLE_RATE_HZ
+            place = int((time_s - scale.start_s + block_s / 2) / length_s * _BINS)
+            if place >= _BINS:
+                break
+            if place >= 0:
+                peaks[place] = max(peaks[place], float(np.abs(block).max(initial=0.0)))
+    except MediaError:
+        return peaks if heard else None
+    return peaks if heard else None
+
+
+def _cut_faces(file: FileResult) -> dict[int, list[str]]:
+    """Cut some faces of each track, by its id, out of the video."""
+    each = max(1, min(THUMBNAILS, MOST_THUMBNAILS // max(1, len(file.tracks))))
+    wanted = sorted(
+        ((box, track.id) for track in file.tracks for box in _choose_boxes(track, each)),
+        key=lambda pair: pair[0].time_s,
+    )[:MOST_THUMBNAILS]
+    cut: dict[int, list[str]] = {track.id: [] for track in file.tracks}
+    try:
+        for (box, number), rgb in zip(wanted, _read_times(file, [box.time_s for box, _ in wanted]), strict=False):
+            cut[number].append(_encode(_crop(rgb, box, file)))
+    except MediaError:
+        pass  # The faces so far are right; without the others the page is still complete.
+    return cut
+
+
+def _choose_boxes(track: Track, count: int) -> list[FaceBox]:
+    """Choose the largest face in each of ``count`` equal parts of a track."""
+    by_time = {box.time_s: box for window in track.windows for box in window.boxes if _is_sound(box)}
+    if not by_time:
+        return []
+    first_s, last_s = min(by_time), max(by_time)
+    best: dict[int, FaceBox] = {}
+    for time_s, box in by_time.items():
+        part = min(count - 1, int((time_s - first_s) / max(last_s - first_s, 1e-9) * count))
+        if part not in best or box.size_px > best[part].size_px:
+            best[part] = box
+    return sorted(best.values(), key=lambda box: box.time_s)
+
+
+def _is_sound(box: FaceBox) -> bool:
+    numbers = (box.time_s, box.x_px, box.y_px, box.width_px, box.height_px)
+    return all(map(math.isfinite, numbers)) and box.time_s >= 0 and box.width_px > 0 and box.height_px > 0
+
+
+def _read_times(file: FileResult, times_s: Sequence[float]) -> Iterator[NDArray[np.uint8]]:
+    """Yield the picture at each time; a seek leads to times that are far from the ones before."""
+    if not times_s:
+        return
+    bounds = [0, *(at for at, (a, b) in enumerate(pairwise(times_s), 1) if b - a > _ONE_READ_S), len(times_s)]
+    for first, last in pairwise(bounds):
+        yield from iterate_frames_at(file.path, times_s[first:last])
+
+
+def _crop(rgb: NDArray[np.uint8], box: FaceBox, file: FileResult) -> Image.Image:
+    height_px, width_px = rgb.shape[:2]
+    scale = width_px / (file.width_px or width_px)
+    left, top = box.x_px * scale, box.y_px * scale
+    crop = crop_around(
+        (left, top, left + box.width_px * scale, top + box.height_px * scale), _AROUND, width_px, height_px
+    )
+    return Image.fromarray(rgb[crop.top : crop.bottom, crop.left : crop.right])
+
+
+def _encode(picture: Image.Image) -> str:
+    side = min(picture.size)
+    left, top = (picture.width - side) // 2, (picture.height - side) // 2
+    small = picture.crop((left, top, left + side, top + side)).resize((_SIDE_PX, _SIDE_PX), Image.Resampling.LANCZOS)
+    out = io.BytesIO()
+    small.save(out, "JPEG", quality=_JPEG_QUALITY, optimize=True)
+    return f"data:image/jpeg;base64,{base64.b64encode(out.getvalue()).decode('ascii')}"

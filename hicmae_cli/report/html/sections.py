@@ -1,0 +1,256 @@
+"""The sections of a report in words and tables: people, episodes, gaps, how it was made, the model and its limits."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any, Final
+
+from hicmae_cli import __version__
+from hicmae_cli.report.console import weight_notice
+from hicmae_cli.report.html.markup import breakable, clock, escape, facts, percent, plural, table
+from hicmae_cli.report.html.person import Lane, Person
+from hicmae_cli.report.prediction import Prediction
+from hicmae_cli.runtime.results import FileResult
+from hicmae_cli.runtime.settings import PredictSettings
+from hicmae_cli.weights.info import WeightInfo
+
+MOST_EPISODES: Final = 200
+"""Rows of a table of episodes or of gaps."""
+_SHORT_S: Final = 600
+_SHOWN_EPISODES: Final = 40  # more are folded
+OPTIONS: Final = {
+    "modality": "--modality",
+    "window_s": "--window",
+    "hop_s": "--hop",
+    "faces": "--faces",
+    "start_s": "--start",
+    "end_s": "--end",
+    "smooth_s": "--smooth",
+    "abstain": "--abstain",
+}
+"""Option of ``hicmae predict`` for each field of the settings."""
+_BASED_ON: Final = {"av": "face and voice", "video": "face", "audio": "voice"}
+_NOT_FOR: Final = (
+    "judging individuals: not for hiring, schooling, policing, border control, credit, diagnosis or surveillance. In "
+    "the European Union, inferring emotions at work and in education is prohibited (AI Act, Article 5(1)(f), with "
+    "exceptions for medical and safety reasons)."
+)
+
+
+def list_file_facts(file: FileResult, people: Sequence[Person]) -> str:
+    """Return one line about the file: length, pictures, size and people."""
+    seen = sum(not person.is_voice for person in people)
+    parts = [plural(seen, "person").replace("persons", "people") if seen else "voice only"]
+    parts += [f"{clock(file.duration_s, tenths=file.duration_s < _SHORT_S)} long"] if file.duration_s else []
+    parts += [f"{file.width_px} x {file.height_px} px"] if file.width_px else []
+    parts += [f"{file.fps:.4g} frames/s"] if file.fps else []
+    parts += [_write_size(file.size_bytes)] if file.size_bytes else []
+    return "".join(f"<li>{escape(part)}</li>" for part in parts)
+
+
+def write_notice(prediction: Prediction, file: FileResult) -> str:
+    """Return what a reader must know first: what the weight cannot judge, and what was wrong with the file."""
+    notices = [weight_notice(prediction.model.name, prediction.model.info), file.message]
+    return "".join(f'<p class="notice"><span>{escape(text)}</span></p>' for text in notices if text)
+
+
+def draw_card(person: Person, lanes: Sequence[Lane], faces: Sequence[str]) -> str:
+    """Return the card of a person: a face, the mean numbers as bars, and what they rest on."""
+    track, scores = person.track, person.scores
+    count = plural(len(track.windows), "window")
+    lead = ""
+    if scores.label is not None:
+        places = {lane.name: place for place, lane in enumerate(lanes)}
+        lead = "".join(
+            f'<p class="lead"><span>{_chip(places.get(name, -1))}<b>{breakable(name)}</b></span> '
+            f"{percent(scores.by_name[name])}</p>"
+            for name in scores.labels
+        )
+    known = [
+        ("Based on", _BASED_ON[track.modality]),
+        ("Answers", count),
+        ("Face seen", "" if person.is_voice else f"{percent(track.face_coverage)} of pictures"),
+        ("Covered", f"{percent(person.timeline.coverage)} of time"),
+        ("Speaks", "" if person.speaks_s is None else clock(person.speaks_s)),
+    ]
+    first, rest = faces[:1], faces[1:]
+    face = f'<img class="face" src="{first[0]}" alt="" width="88" height="88">' if first else _NO_FACE
+    strip = "".join(f'<img src="{each}" alt="" width="44" height="44">' for each in rest)
+    return (
+        f'<article class="card"><div class="who">{face}<div><h3>{escape(person.name)}</h3>{lead}</div></div>'
+        f"{_draw_bars(person, lanes)}{facts((name, escape(value)) for name, value in known)}"
+        f"{f'<div class=strip>{strip}</div>' if strip else ''}</article>"
+    )
+
+
+_NO_FACE: Final = (
+    '<svg class="face" viewBox="0 0 88 88" aria-hidden="true"><circle cx="44" cy="35" r="14"/>'
+    '<path d="M16 76c4-18 16-24 28-24s24 6 28 24"/></svg>'
+)
+
+
+def _chip(place: int) -> str:
+    """Return a spot of a lane's colour."""
+    return (
+        f'<svg class="chip l{place}" aria-hidden="true" viewBox="0 0 10 10"><rect width="10" height="10" rx="2"/></svg>'
+    )
+
+
+def _draw_bars(person: Person, lanes: Sequence[Lane]) -> str:
+    """Return a bar for each lane, the largest first for labels; labels without a lane are summed up in words."""
+    by_name = person.scores.by_name
+    ordered = sorted(enumerate(lanes), key=lambda pair: -by_name[pair[1].name])
+    if person.timeline.task == "regression":
+        ordered = list(enumerate(lanes))
+    rows = []
+    for place, lane in ordered:
+        number = by_name[lane.name]
+        spread = lane.high - lane.low
+        share = (number - lane.low) / spread if spread > 0 else 0.5
+        words = f"{number:.2f}" if person.timeline.task == "regression" else percent(number)
+        rows.append(
+            f'<li class="l{place}"><span>{breakable(lane.name)}</span><svg viewBox="0 0 100 10" '
+            'preserveAspectRatio="none" aria-hidden="true"><rect class="rail" width="100" height="10"/>'
+            f'<rect width="{100 * share:.1f}" height="10"/></svg><span>{words}</span></li>'
+        )
+    others = len(by_name) - len(lanes)
+    more = f"<li class=more>{plural(others, 'other label')} with smaller means</li>" if others else ""
+    return f'<ul class="bars">{"".join(rows)}{more}</ul>'
+
+
+def list_episodes(people: Sequence[Person], lanes: Sequence[Lane]) -> str:
+    """Return the tables of episodes, one for each person; nothing for a regression."""
+    tables = []
+    places = {lane.name: place for place, lane in enumerate(lanes)}
+    is_open = " open" if sum(len(person.timeline.episodes) for person in people) <= _SHOWN_EPISODES else ""
+    for person in people:
+        found = person.timeline.episodes
+        if not found:
+            continue
+        longest = sorted(found, key=lambda e: e.start_s - e.end_s)[:MOST_EPISODES]
+        rows = [
+            (
+                f'<button type="button" data-from="{e.start_s:g}" data-to="{e.end_s:g}">{clock(e.start_s)}</button>',
+                clock(e.end_s),
+                f"{e.end_s - e.start_s:.2f} s",
+                "".join(_chip(places.get(name, -1)) for name in e.labels) + escape(e.label or "no label"),
+                percent(e.probability),
+                f"{percent(e.peak)} <small>at {clock(e.peak_s)}</small>",
+            )
+            for e in sorted(longest, key=lambda e: e.start_s)
+        ]
+        shown = plural(len(found), "episode")
+        if len(found) > len(longest):
+            shown = f"the {len(longest)} longest of {shown}; predictions.json has all windows"
+        columns = ("from", "to", "length", "label", "mean", "peak")
+        tables.append(
+            f"<details{is_open}><summary>{escape(person.name)} <small>{shown}</small></summary>"
+            f"{table(columns, rows, f'Episodes of {person.name}')}</details>"
+        )
+    if not tables:
+        return ""
+    title = '<h2 id="episodes">Episodes</h2>'
+    return f'<section aria-labelledby="episodes">{title}<div class="lists">{"".join(tables)}</div></section>'
+
+
+def list_gaps(people: Sequence[Person]) -> str:
+    """Return the table of stretches without an answer, with their reasons."""
+    gaps = [(person, gap) for person in people for gap in person.timeline.gaps]
+    if not gaps:
+        return "<p>Every person has an answer at every moment.</p>"
+    rows = [
+        (
+            escape(person.name),
+            clock(gap.start_s),
+            clock(gap.end_s),
+            f"{gap.end_s - gap.start_s:.2f} s",
+            escape(gap.reason),
+        )
+        for person, gap in gaps[:MOST_EPISODES]
+    ]
+    more = f"<p>The first {MOST_EPISODES} of {len(gaps)}.</p>" if len(gaps) > MOST_EPISODES else ""
+    return table(("person", "from", "to", "length", "why"), rows, "Stretches without an answer") + more
+
+
+def write_command(prediction: Prediction, file: FileResult) -> str:
+    """Return a command that makes this prediction again."""
+    model, settings, usual = prediction.model, prediction.settings, PredictSettings()
+    options: list[tuple[str, Any]] = [("--weights", model.name), ("--engine", model.engine), ("--device", model.device)]
+    for each in fields(settings):
+        value = getattr(settings, each.name)
+        if value is not None and value != getattr(usual, each.name):
+            options.append((OPTIONS[each.name], f"{value:g}" if isinstance(value, float) else value))
+    words = ["hicmae", "predict", str(file.path), *(word for pair in options for word in map(str, pair))]
+    return " ".join(shlex.quote(word) for word in words)
+
+
+def describe_making(prediction: Prediction, file: FileResult) -> str:
+    """Return how the prediction was made: file, settings, versions and hashes."""
+    model, settings = prediction.model, prediction.settings
+    window_s, hop_s = settings.to_dict()["window_s"], settings.to_dict()["hop_s"]
+    part = f"{clock(settings.start_s)} to {clock(settings.end_s) if settings.end_s else 'the end'}"
+    rows = [
+        ("Command", f"<code>{escape(write_command(prediction, file))}</code>"),
+        ("File", f"<code>{escape(file.path)}</code>"),
+        ("File, SHA-256", f"<code>{escape(file.sha256 or 'not read to its end')}</code>"),
+        ("Weight", f"{escape(model.name)}, {escape(model.info.variant)}, made with {escape(model.info.created_with)}"),
+        ("Weight, SHA-256", f"<code>{escape(model.sha256)}</code>"),
+        ("Engine", f"{escape(model.engine)} on {escape(model.device)}"),
+        ("Window", f"{window_s:g} s, every {hop_s:g} s"),
+        ("Part", escape(part)),
+        ("Streams", escape(settings.modality)),
+        ("People", f"at most {settings.faces}"),
+        ("Smoothing", f"{settings.smooth_s:g} s" if settings.smooth_s else "none"),
+        ("No label below", percent(settings.abstain) if settings.abstain else "never"),
+        ("Page made with", escape(f"hicmae {__version__}")),
+    ]
+    return facts(rows)
+
+
+def describe_model(name: str, info: WeightInfo) -> str:
+    """Return the facts of the weight's card: data, scores on unseen people, limits, licence and use."""
+    scores = "".join(f"<li>{escape(score)}</li>" for score in info.held_out)
+    calibrated = f"yes, temperature {info.temperature:.2f}" if info.temperature else "no"
+    rows = [
+        ("Name", escape(name)),
+        ("Labels" if info.task != "regression" else "Targets", escape(", ".join(info.labels))),
+        ("Trained on", escape(info.trained_on or info.dataset)),
+        ("On people it had not seen", f"<ul>{scores}</ul>" if scores else "no score is recorded"),
+        ("Cannot judge", escape(info.cannot_judge or "not recorded")),
+        ("Calibrated", calibrated if info.task == "classification" else ""),
+        ("Intended use", escape(info.intended_use or "not recorded")),
+        ("Not for", escape(_NOT_FOR)),
+        ("Licence", escape(info.licence)),
+    ]
+    return facts(rows)
+
+
+def explain(people: Sequence[Person], info: WeightInfo) -> str:
+    """Return how to read the page, as a list."""
+    points = []
+    if info.task != "regression":
+        points.append("A row is strongly coloured where its label is the predicted one. Its height is 0 to 100%.")
+    points.append("An instant belongs to all windows that cover it; its number is the mean of theirs.")
+    if info.task == "classification":
+        points.append(
+            f"The probabilities of {len(info.labels)} labels sum to 100%. There is no “none of these”, so a yawn gets "
+            "labels, too."
+        )
+    if info.task == "classification" and info.temperature is None:
+        points.append("They are not calibrated: 80% does not mean that 8 of 10 such answers are right.")
+    if info.task == "regression":
+        points.append("Values are in the unit of the training targets. Each row has a scale of its own.")
+    points.append("What a face shows and a voice sounds like is not what a person feels.")
+    if all(person.speaks_s is None for person in people):
+        points.append("Who speaks was not tested: everybody in view gets the same sound.")
+    return "".join(f"<li>{escape(point)}</li>" for point in points)
+
+
+def _write_size(size_bytes: int) -> str:
+    size, unit = float(size_bytes), "bytes"
+    for larger in ("kB", "MB", "GB"):
+        if size >= 1000:
+            size, unit = size / 1000, larger
+    return f"{size:.3g} {unit}"

@@ -1,0 +1,319 @@
+"""The report: complete in itself, true to the prediction, and safe with any name."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Sequence
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from hicmae_cli.cli.flags import FLAGS
+from hicmae_cli.report.formats import FORMATS, write_prediction
+from hicmae_cli.report.html.page import render_page
+from hicmae_cli.report.html.sections import OPTIONS, write_command
+from hicmae_cli.report.palette import COLOURS
+from hicmae_cli.report.prediction import Prediction
+from hicmae_cli.runtime.results import VOICE_TRACK, FaceBox, FileResult, Scores, Track, Window
+from hicmae_cli.runtime.settings import PredictSettings
+from hicmae_cli.timeline import make_timeline
+from tests.report.html.reading import Page
+from tests.report.toys import HOSTILE_NAMES, blends, hostile, prediction, regression
+from tests.runtime.stubs import LABELS, TOY_MODEL, track, write_clip
+
+
+def random_prediction(
+    count: int, people: int = 2, gap: tuple[int, int] = (3, 9), labels: Sequence[str] = LABELS
+) -> Prediction:
+    """Windows of 2.56 s every 0.64 s, with random numbers; each person is away for some of them."""
+    rng = np.random.default_rng(0)
+    tracks = []
+    for number in range(1, people + 1):
+        windows = []
+        for at in range(count):
+            if gap[0] <= at < gap[1]:
+                continue
+            row = rng.dirichlet(np.ones(len(labels)))
+            speaker = ("yes", "no", "unsure")[at % 3] if number == 1 else None
+            windows.append(
+                Window(
+                    at * 0.64,
+                    at * 0.64 + 2.56,
+                    Scores.of(labels, row),
+                    round(rng.uniform(), 4),
+                    "av",
+                    (),
+                    None,
+                    speaker,
+                )
+            )
+        tracks.append(Track(number, tuple(windows), 0.75, 50.0))
+    file = FileResult(Path("a.mp4"), "ok", "", count * 0.64 + 5.0, 25.0, tuple(tracks))
+    info = TOY_MODEL.info.model_copy(update={"labels": tuple(labels)})
+    return Prediction(replace(TOY_MODEL, info=info), PredictSettings(), (file,))
+
+
+ALL: dict[str, Callable[[], Prediction]] = {
+    "classes": lambda: random_prediction(20),
+    "values": regression,
+    "sets": blends,
+    "hostile": lambda: replace(hostile(), files=hostile().files[:1]),
+    "voice": lambda: replace(
+        prediction(), files=(FileResult(Path("a.wav"), "ok", tracks=(track(0, modality="audio"),)),)
+    ),
+}
+
+
+@pytest.fixture(params=ALL.values(), ids=list(ALL))
+def made(request: pytest.FixtureRequest) -> Prediction:
+    whole: Prediction = request.param()
+    return whole
+
+
+def test_the_page_loads_nothing(made: Prediction) -> None:
+    page = Page(render_page(made))
+    assert all(each.startswith(("#", "data:image/jpeg;base64,")) for each in page.addresses), page.addresses
+    assert not page.find("link") and not page.find("iframe") and not page.find("object")
+    assert all(name not in ("style",) and not name.startswith("on") for e in page.elements for name in e.attributes)
+    assert re.findall(r"\b(?:https?|ftp|wss?)://[^\s\"'<]+", page.html.replace("http://www.w3.org/2000/svg", "")) == []
+
+
+def test_the_policy_allows_this_style_and_this_script_only(made: Prediction) -> None:
+    page = Page(render_page(made))
+    (policy,) = [
+        e.attributes["content"]
+        for e in page.find("meta")
+        if e.attributes.get("http-equiv") == "Content-Security-Policy"
+    ]
+    rules = dict(rule.strip().split(" ", 1) for rule in policy.split(";"))
+    (style,) = page.find("style")
+    script = page.find("script")[-1]
+    for rule, element in (("style-src", style), ("script-src", script)):
+        digest = base64.b64encode(hashlib.sha256(element.text.encode()).digest()).decode()
+        assert rules[rule] == f"'sha256-{digest}'"
+    assert rules["default-src"] == rules["base-uri"] == rules["form-action"] == "'none'"
+    assert rules["img-src"] == "data:" and rules["media-src"] == "blob:"
+
+
+def test_names_are_text_and_nothing_else() -> None:
+    tricky = '"><script>alert(1)</script><img src=x onerror=alert(1)>&amp;\u2028$title${title}'
+    people = replace(hostile(), files=hostile().files[:1]).files[0].tracks
+    people = (*people, replace(people[0], id=99, name=tricky))
+    file = FileResult(Path(f"dir/{tricky}.mp4"), "ok", tricky, 20.0, 25.0, people, sha256=tricky)
+    info = TOY_MODEL.info.model_copy(
+        update={"cannot_judge": tricky, "intended_use": tricky, "licence": tricky, "trained_on": tricky}
+    )
+    page = Page(render_page(Prediction(replace(TOY_MODEL, name=tricky, info=info), PredictSettings(), (file,))))
+    assert len(page.find("script")) == 2 and not page.find("img")
+    assert "<img src=x" in page.find("h1")[0].text
+    named = [person["name"] for person in page.data["people"]]
+    assert len(set(named)) == len(HOSTILE_NAMES) + 1 and any("<script>" in name for name in named)
+    assert all(name.isprintable() or "\u200c" in name for name in named)
+
+
+def test_labels_are_text_too() -> None:
+    label = "<b>joy</b>&"
+    info = TOY_MODEL.info.model_copy(update={"labels": (label, "neutral")})
+    window = Window(0.0, 2.56, Scores({label: 0.75, "neutral": 0.25}), 1.0, "av")
+    file = FileResult(Path("a.mp4"), "ok", "", 2.56, 25.0, (Track(1, (window,), 1.0),))
+    page = Page(render_page(Prediction(replace(TOY_MODEL, info=info), PredictSettings(), (file,))))
+    assert page.data["lanes"][0][0] == label
+    assert label in [each.text for each in page.find("b")]
+
+
+def test_every_number_of_the_script_is_one_of_the_timeline() -> None:
+    whole = random_prediction(40)
+    (file,) = whole.files
+    page = Page(render_page(whole))
+    assert [lane[0] for lane in page.data["lanes"]] == list(LABELS)
+    for shown, person in zip(page.data["people"], file.tracks, strict=True):
+        timeline = make_timeline(file, person)
+        assert shown["t"] == [round(edge * 1000) for edge in timeline.edges_s]
+        numbers = np.array(shown["n"]).T / 10_000
+        gaps = np.isnan(timeline.means[:, 0])
+        assert (numbers[gaps] < 0).all() and (np.array([*shown["by"]]) == "-").tolist() == gaps.tolist()
+        assert np.abs(numbers - timeline.means)[~gaps].max() <= 0.5e-4 + 1e-12
+        assert [(e[0] / 1000, e[1] / 1000, e[3]) for e in shown["episodes"]] == [
+            (e.start_s, e.end_s, e.label) for e in timeline.episodes
+        ]
+        assert [(g[0] / 1000, g[1] / 1000, g[2]) for g in shown["gaps"]] == [
+            (g.start_s, g.end_s, g.reason) for g in timeline.gaps
+        ]
+
+
+def test_the_tables_say_what_the_json_says() -> None:
+    whole = random_prediction(40)
+    document = json.loads(json.dumps(whole.to_dict()))
+    page = Page(render_page(whole))
+    cards = page.find("article", "card")
+    captions = [each.text for each in page.find("caption")]
+    for place, person in enumerate(document["files"][0]["tracks"]):
+        shares = {name: f"{p:.0%}" for name, p in person["probabilities"].items()}
+        assert all(f"{name}{share}" in cards[place].text for name, share in shares.items())
+        assert f"{person['label']}" in cards[place].text and f"{len(person['windows'])} windows" in cards[place].text
+        assert f"{person['coverage']:.0%} of time" in cards[place].text
+        assert f"Episodes of person {place + 1}" in captions
+    rows = [each.text for each in page.find("tr")]
+    for episode in (e for person in document["files"][0]["tracks"] for e in person["episodes"]):
+        length = f"{episode['end_s'] - episode['start_s']:.2f} s"
+        wanted = f"{length}{episode['label']}{episode['probability']:.0%}{episode['peak']:.0%}"
+        assert any(wanted in row for row in rows), wanted
+    for gap in (g for person in document["files"][0]["tracks"] for g in person["gaps"]):
+        assert any(f"{gap['end_s'] - gap['start_s']:.2f} s{gap['reason']}" in row for row in rows)
+
+
+def test_speech_is_shown_where_it_was_tested_and_said_otherwise() -> None:
+    whole = random_prediction(20)
+    page = Page(render_page(whole))
+    first, second = page.data["people"]
+    turns = whole.to_dict()["files"][0]["tracks"][0]["turns"]
+    assert turns and [[round(1000 * turn[key]) for key in ("start_s", "end_s")] for turn in turns] == [
+        span[:2] for span in first["spans"] if span[2] == "y"
+    ]
+    assert second["spans"] == []
+    assert len(page.find("div", "speaks")) == 1
+    assert "Who speaks was not tested" not in page.html
+    (file,) = whole.files
+    alone = replace(whole, files=(replace(file, tracks=file.tracks[1:]),))
+    assert "Who speaks was not tested" in render_page(alone)
+
+
+def test_the_page_says_what_the_weight_cannot_do_and_how_it_was_made() -> None:
+    info = TOY_MODEL.info.model_copy(
+        update={"cannot_judge": "real people", "intended_use": "tests", "temperature": 1.5}
+    )
+    whole = random_prediction(5)
+    (file,) = whole.files
+    page = Page(
+        render_page(replace(whole, model=replace(TOY_MODEL, info=info), files=(replace(file, sha256="f" * 64),)))
+    )
+    (notice,) = page.find("p", "notice")
+    assert "cannot judge real people" in notice.text
+    facts = dict(zip((e.text for e in page.find("dt")), (e.text for e in page.find("dd")), strict=True))
+    assert facts["Cannot judge"] == "real people" and facts["Intended use"] == "tests" and facts["Licence"] == "MIT"
+    assert facts["Weight, SHA-256"] == "0" * 64 and facts["File, SHA-256"] == "f" * 64
+    assert "AI Act" in facts["Not for"] and facts["Calibrated"] == "yes, temperature 1.50"
+    assert "not calibrated" not in page.html
+
+
+def test_the_command_makes_the_same_prediction() -> None:
+    settings = PredictSettings("av", 5.12, 1.28, 2, 3.5, 60.0, smooth_s=2.0, abstain=0.4)
+    whole = replace(random_prediction(5), settings=settings)
+    file = replace(whole.files[0], path=Path("a film.mp4"))
+    assert write_command(whole, file) == (
+        "hicmae predict 'a film.mp4' --weights toy --engine onnx --device cpu --modality av --window 5.12 --hop 1.28 "
+        "--faces 2 --start 3.5 --end 60 --smooth 2 --abstain 0.4"
+    )
+    assert set(OPTIONS) == {each.name for each in fields(PredictSettings)}, "a setting without an option"
+    assert {name: FLAGS[name] for name in OPTIONS} == OPTIONS
+
+
+def test_drawings_have_names_and_no_colour_stands_alone(made: Prediction) -> None:
+    page = Page(render_page(made))
+    ids = [e.attributes["id"] for e in page.elements if "id" in e.attributes]
+    assert len(ids) == len(set(ids))
+    for drawing in page.find("svg"):
+        named = drawing.attributes.get("role") == "img" and drawing.attributes.get("aria-label")
+        assert named or drawing.attributes.get("aria-hidden") == "true"
+    for control in [*page.find("input"), *page.find("select")]:
+        labels = [e.attributes.get("for") for e in page.find("label")]
+        assert control.attributes["id"] in labels or "label" in control.inside
+    assert page.find("html")[0].attributes["lang"] == "en" and page.find("title")[0].text
+    for section in [e for e in page.elements if "aria-labelledby" in e.attributes]:
+        assert section.attributes["aria-labelledby"] in ids
+
+
+def test_a_long_page_says_what_it_leaves_out() -> None:
+    page = render_page(random_prediction(1700, people=1, gap=(100, 200)))
+    assert len(page.encode()) < 300_000
+    assert "Each drawn step is the mean of 3 neighbouring ones" in page
+
+
+@pytest.mark.slow
+def test_an_hour_of_four_people_stays_small() -> None:
+    page = render_page(random_prediction(5600, people=4, gap=(1000, 1200), labels=tuple(COLOURS)))
+    assert len(page.encode()) < 3_000_000
+    assert "Each drawn step is the mean of" in page
+
+
+@pytest.mark.slow
+def test_a_day_is_thinned_and_says_so() -> None:
+    page = render_page(random_prediction(120_000, people=1))
+    assert len(page.encode()) < 6_000_000
+    assert "the longest 20,000 are drawn" in page
+
+
+def test_many_labels_are_limited() -> None:
+    labels = tuple(f"label {at}" for at in range(43))
+    rng = np.random.default_rng(0)
+    windows = tuple(
+        Window(at * 0.64, at * 0.64 + 2.56, Scores.of(labels, rng.dirichlet(np.ones(43))), 1.0, "av") for at in range(9)
+    )
+    info = TOY_MODEL.info.model_copy(update={"labels": labels})
+    file = FileResult(Path("a.mp4"), "ok", "", 10.0, 25.0, (Track(1, windows, 1.0),))
+    page = Page(render_page(Prediction(replace(TOY_MODEL, info=info), PredictSettings(), (file,))))
+    assert len(page.data["lanes"]) == 12
+    assert "31 other labels" in page.find("article", "card")[0].text
+
+
+def test_faces_and_sound_come_from_the_file(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mkv", 3.0)
+    boxes = tuple(FaceBox(at / 2, 10.0 + at, 10.0, 30.0, 40.0) for at in range(6))
+    bad = FaceBox(1.2, float("nan"), 0.0, 1e9, 1.0)
+    window = Window(0.0, 3.0, Scores.of(LABELS, np.array([0.5, 0.25, 0.25])), 1.0, "av", (*boxes, bad))
+    file = FileResult(path, "ok", "", 3.0, 25.0, (Track(1, (window,), 1.0),), path.stat().st_size, None, 128, 96)
+    whole = Prediction(TOY_MODEL, PredictSettings(), (file,))
+    page = Page(render_page(whole))
+    faces = [e.attributes["src"] for e in page.find("img")]
+    assert len(faces) == 6 and all(len(each) < 10_000 for each in faces)
+    assert page.find("svg", "wave")
+    changed = Page(render_page(replace(whole, files=(replace(file, size_bytes=5),))))
+    assert not changed.find("img") and "the file has changed" in changed.html
+    path.unlink()
+    gone = Page(render_page(whole))
+    assert not gone.find("img") and "not where it was" in gone.html
+
+
+def test_the_voice_comes_last() -> None:
+    people = (replace(track(VOICE_TRACK, modality="audio"), id=VOICE_TRACK), track(1))
+    file = FileResult(Path("a.mp4"), "ok", tracks=people)
+    page = Page(render_page(Prediction(TOY_MODEL, PredictSettings(), (file,))))
+    assert [person["name"] for person in page.data["people"]] == ["person 1", "voice"]
+
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+@pytest.mark.parametrize("name", [*ALL])
+def test_a_browser_runs_the_page(tmp_path: Path, name: str) -> None:
+    """The policy lets the script run, and the script finds everything that it needs."""
+    whole = ALL[name]()
+    (path,) = write_prediction(whole, tmp_path, [FORMATS["html"]])
+    done = subprocess.run(
+        [
+            str(CHROMIUM),
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--enable-logging=stderr",
+            "--dump-dom",
+            path.as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    said = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
+    assert said == []
+    page = done.stdout
+    assert 'id="all" disabled' in page or 'disabled="" id="all"' in page or re.search(r'id="all"[^>]*disabled', page)
+    assert '<li class="with-script">' in page
