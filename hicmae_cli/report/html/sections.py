@@ -29,6 +29,8 @@ OPTIONS: Final = {
     "end_s": "--end",
     "smooth_s": "--smooth",
     "abstain": "--abstain",
+    "people": "--people",
+    "sound": "--sound",
 }
 """Option of ``hicmae predict`` for each field of the settings."""
 _BASED_ON: Final = {"av": "face and voice", "video": "face", "audio": "voice"}
@@ -201,7 +203,8 @@ def describe_making(prediction: Prediction, file: FileResult) -> str:
         ("Window", f"{window_s:g} s, every {hop_s:g} s"),
         ("Part", escape(part)),
         ("Streams", escape(settings.modality)),
-        ("People", f"at most {settings.faces}"),
+        ("People", escape(f"at most {settings.faces}" if isinstance(settings.faces, int) else settings.faces)),
+        ("Sound", "for the person who speaks" if settings.sound == "speaker" else "for everybody in view"),
         ("Smoothing", f"{settings.smooth_s:g} s" if settings.smooth_s else "none"),
         ("No label below", percent(settings.abstain) if settings.abstain else "never"),
         ("Page made with", escape(f"hicmae {__version__}")),

@@ -204,12 +204,12 @@ def test_the_page_says_what_the_weight_cannot_do_and_how_it_was_made() -> None:
 
 
 def test_the_command_makes_the_same_prediction() -> None:
-    settings = PredictSettings("av", 5.12, 1.28, 2, 3.5, 60.0, smooth_s=2.0, abstain=0.4)
+    settings = PredictSettings("av", 5.12, 1.28, 2, 3.5, 60.0, smooth_s=2.0, abstain=0.4, sound="shared")
     whole = replace(random_prediction(5), settings=settings)
     file = replace(whole.files[0], path=Path("a film.mp4"))
     assert write_command(whole, file) == (
         "hicmae predict 'a film.mp4' --weights toy --engine onnx --device cpu --modality av --window 5.12 --hop 1.28 "
-        "--faces 2 --start 3.5 --end 60 --smooth 2 --abstain 0.4"
+        "--faces 2 --start 3.5 --end 60 --smooth 2 --abstain 0.4 --sound shared"
     )
     assert set(OPTIONS) == {each.name for each in fields(PredictSettings)}, "a setting without an option"
     assert {name: FLAGS[name] for name in OPTIONS} == OPTIONS
