@@ -215,8 +215,9 @@ def test_a_stream_that_cannot_be_read_is_an_error(data: bytes, message: str) -> 
 
 
 def test_an_mp4_that_needs_seeking_says_what_to_send(tmp_path: Path) -> None:
-    path = write_clip(tmp_path / "a.mp4", 3.0)
-    result, _ = go(OnlyRead(path.read_bytes()), predictor())
+    # Its index is at the end.
+    data = remux(write_clip(tmp_path / "a.mkv", 3.0), "mp4")
+    result, _ = go(OnlyRead(data), predictor())
     assert result.failed and "stream" in result.message
 
 
