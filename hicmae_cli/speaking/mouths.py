@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hicmae_cli.faces.face import Face, box_iou
-from hicmae_cli.faces.nets import Region, build_region_around, read_landmarks
+from hicmae_cli.faces.nets import build_region_around, read_landmarks
 from hicmae_cli.media import Frame
 
 MAX_STEP_S: Final = 0.05
@@ -57,7 +57,7 @@ class MouthReader:
     _held: list[Frame] = field(default_factory=list)
     _known: dict[int, Face] = field(default_factory=dict)
     _last_rgb: NDArray[np.uint8] | None = None
-    _last_openings: dict[int, float] = field(default_factory=dict)
+    _openings: dict[int, float | None] = field(default_factory=dict)
     _picture: int = 0
 
     def add_picture(self, frame: Frame) -> None:
@@ -95,35 +95,23 @@ class MouthReader:
 
     def _read_places(self, places: list[tuple[Frame, dict[int, NDArray[np.float32]]]]) -> list[MouthReading]:
         """Read the mouth in each place; a picture that stays on display is read once."""
-        pictures: list[NDArray[np.uint8]] = []
-        regions: list[Region] = []
-        owners: list[tuple[int, int]] = []  # picture and track of each region
-        numbers: list[int] = []  # picture of each place
-        known = {(self._picture, track): opening for track, opening in self._last_openings.items()}
+        readings: list[MouthReading] = []
         for frame, landmarks in places:
             if frame.rgb is not self._last_rgb:
-                self._last_rgb = frame.rgb
+                self._last_rgb, self._openings = frame.rgb, {}
                 self._picture += 1
-            numbers.append(self._picture)
-            for track, points_px in landmarks.items():
-                if (self._picture, track) not in known and (self._picture, track) not in owners:
-                    pictures.append(frame.rgb)
-                    regions.append(build_region_around(points_px))
-                    owners.append((self._picture, track))
-        found, presence = read_landmarks(pictures, regions)
-        openings = measure_openings(found)
-        known |= {
-            owner: float(opening)
-            for owner, opening, present in zip(owners, openings, presence, strict=True)
-            if present > _MIN_PRESENCE and np.isfinite(opening)
-        }
-        self._last_openings = {track: value for (picture, track), value in known.items() if picture == self._picture}
-        return [
-            MouthReading(track, frame.time_s, known[number, track], number)
-            for (frame, landmarks), number in zip(places, numbers, strict=True)
-            for track in landmarks
-            if (number, track) in known
-        ]
+            # The faces of one picture in one call: more would leave the processor's cache and take longer.
+            new = [track for track in landmarks if track not in self._openings]
+            regions = [build_region_around(landmarks[track]) for track in new]
+            found, presence = read_landmarks([frame.rgb] * len(new), regions)
+            for track, opening, present in zip(new, measure_openings(found), presence, strict=True):
+                self._openings[track] = float(opening) if present > _MIN_PRESENCE else None
+            readings += [
+                MouthReading(track, frame.time_s, known, self._picture)
+                for track in landmarks
+                if (known := self._openings[track]) is not None
+            ]
+        return readings
 
 
 def measure_openings(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -44,14 +44,14 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[list[Region]]:
     return calls
 
 
-def test_the_region_moves_from_one_look_to_the_next_in_one_call(reads: list[list[Region]]) -> None:
+def test_the_region_moves_from_one_look_to_the_next(reads: list[list[Region]]) -> None:
     reader = MouthReader()
     reader.read(frame(0.0), [(1, make_face(100.0)), (2, make_face(200.0))])
     for index in range(1, 4):
         reader.add_picture(frame(index * 0.04))
     readings = reader.read(frame(0.16), [(1, make_face(108.0)), (2, make_face(200.0))])
-    assert len(reads) == 2 and len(reads[1]) == 8
-    first = [region.x for region in reads[1][::2]]
+    assert [len(each) for each in reads] == [2] * 5  # the faces of one picture in one call
+    first = [regions[0].x for regions in reads[1:]]
     assert np.diff(first) == pytest.approx([2.0, 2.0, 2.0])
     assert [(r.track, round(r.time_s, 2)) for r in readings] == [
         (track, time_s) for time_s in (0.04, 0.08, 0.12, 0.16) for track in (1, 2)
