@@ -78,7 +78,7 @@ def test_the_import_is_light() -> None:
 def test_predicting_needs_no_torch() -> None:
     done = fresh_python(
         "import sys\nsys.modules['torch'] = None\nimport hicmae_cli as hicmae\n"
-        "print(hicmae.predict({'samples': [0.1, -0.1] * 16000, 'sample_rate_hz': 16000}))\n"
+        "print(hicmae.predict({'samples': [0.1, -0.1] * 16000, 'sample_rate_hz': 16000}, sound='shared'))\n"
         "hicmae.Predictor(hicmae.load_weight('puppets-nano'))\n"
     )
     assert done.returncode == 0, done.stderr

@@ -19,7 +19,7 @@ from hicmae_cli.errors import HicmaeError, PluginWarning, SettingsError, one_lin
 from hicmae_cli.onnx_runtime import has_stuck_threads
 
 _COMMANDS = {
-    "predict": LazyCommand("predict", "Predict emotions in a video or audio file, per person and over time."),
+    "predict": LazyCommand("predict", "Predict emotions in videos, sounds and photographs, per person and over time."),
     "report": LazyCommand("report", "Write saved predictions in any format, without predicting again."),
     "summarize": LazyCommand(
         "summarize", "Summarize saved predictions in one table, per person and event, for mixed models."

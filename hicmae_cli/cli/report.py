@@ -34,7 +34,7 @@ def report(
 
         hicmae report results/predictions.json --format elan,textgrid --output corrections
 
-        hicmae report results/predictions.json --format all --output results --smooth 3 --abstain 0.5
+        hicmae report predictions.json --format html --smooth 3 --abstain 0.5
     """
     from hicmae_cli.cli.screen import Screen
     from hicmae_cli.report.prediction import Prediction

@@ -104,7 +104,7 @@ def try_predicting(job: str, report: Report) -> list[Check]:
     from hicmae_cli.runtime.results import VOICE_TRACK, FileResult
     from hicmae_cli.runtime.settings import PredictSettings
 
-    predictor = Predictor(open_engine(DEFAULT_WEIGHT), PredictSettings(end_s=_LENGTH_S))
+    predictor = Predictor(open_engine(DEFAULT_WEIGHT), PredictSettings(end_s=_LENGTH_S, sound="shared"))
 
     def judge(name: str, path: Path, wants_face: bool) -> Check:
         started_s = time.perf_counter()
