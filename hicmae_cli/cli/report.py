@@ -32,7 +32,7 @@ def report(
 
     [bold]Examples[/bold]
 
-        hicmae report results/predictions.json --format elan,textgrid --output corrections
+        hicmae report predictions.json --format elan,textgrid -o corrections
 
         hicmae report predictions.json --format html --smooth 3 --abstain 0.5
     """
