@@ -164,5 +164,5 @@ def open_source(source: Source | OpenSource) -> OpenSource:
     if hasattr(source, "read"):
         return MediaSource(ByteStream(cast("BinaryIO", source)))
     if hasattr(source, "probe"):
-        return cast("OpenSource", source)
+        return source
     raise TypeError(f"expected a path, a binary stream or a dict of arrays, got {type(source).__name__}")
