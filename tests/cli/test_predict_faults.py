@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 
 from hicmae_cli.media import write_video
 from hicmae_cli.report.formats import FORMATS
@@ -90,10 +89,7 @@ def test_what_gives_no_file_does_not_keep_the_rest_from_being_judged(
     sample: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "empty").mkdir()
-    sound = np.zeros(48000, np.float32)
-    sound[::7] = 0.1
-    soundfile.write(tmp_path / "plain.wav", sound, 16000)
-    (tmp_path / "plain.wav").rename(tmp_path / b"odd\xff\x1b[31m.wav".decode("utf-8", "surrogateescape"))
+    voice(tmp_path / "plain.wav").rename(tmp_path / b"odd\xff\x1b[31m.wav".decode("utf-8", "surrogateescape"))
     monkeypatch.chdir(tmp_path)
     run = hicmae("predict", "empty", "odd*", "take[1].mp4", "--json")
     assert run.code == 1
