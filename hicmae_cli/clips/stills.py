@@ -28,8 +28,8 @@ _BLUR_SHARE: Final = 0.3
 _MOST_BLUR: Final = 0.8
 _CURVES: Final = 6  # right, down, scale, turn, brightness, blur
 
-SWAYING: Final = (0, 1, 2, 3, 3, 2, 1, 0) * (CLIP_FRAMES // 8)
-"""Order of four frames of a still to make a clip: to and fro, and each patch of two frames moves.
+SWAYING: Final = tuple(abs((frame + 3) % 6 - 3) for frame in range(CLIP_FRAMES))
+"""Order of four frames of a still to make a clip: 0 1 2 3 2 1 0 1 …, so that each patch of two frames moves.
 
 Training changes these four frames instead of 16, in a quarter of the time.
 """

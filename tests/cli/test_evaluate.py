@@ -184,7 +184,9 @@ def test_values_by_either_engine(toys: Path, engine: str) -> None:
     np.testing.assert_allclose(document["samples"][0]["prediction"], expected, atol=1e-4)
     assert "published" in run.out and "CCC" in run.out
     assert not (toys / "out" / "confusion.png").exists()
-    predicted = hicmae("predict", clip_of(toys), "--weights", weight, "--engine", engine, "--json").document
+    predicted = hicmae(
+        "predict", clip_of(toys), "--weights", weight, "--engine", engine, "--json", "--sound", "shared"
+    ).document
     assert predicted["files"][0]["summary"]["values"].keys() == {"arousal", "valence"}
 
 

@@ -21,7 +21,6 @@ REFUSED = {
     "gif_8000_40.gif",
     "gif_8000_300.gif",
     "gif_largest.gif",
-    "large.png",
     "png_8190.mov",
     "rate_2g.wav",
     "rate_0.wav",

@@ -270,4 +270,4 @@ def test_the_folder_of_a_run_is_a_weight(toy: Path, tmp_path: Path) -> None:
 def test_the_timeline_is_readable_without_colours(sample: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     *_, legend, _ = hicmae("predict", sample, "--quiet").out.splitlines()
-    assert "N neutral  A anger  H happiness  D disgust  (paler: less sure)" in legend
+    assert "N neutral  A anger  H happiness  (paler: less sure)" in legend

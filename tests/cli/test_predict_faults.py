@@ -222,8 +222,8 @@ def test_interrupted_without_a_folder_it_says_that_nothing_is_kept(
             ["--device", "abacus"],
             "error: --device abacus: the ONNX engine runs on cpu or cuda; use auto to let it choose",
         ),
-        (["--faces", "0"], "error: --faces 0: expected 1 to 32"),
-        (["--format", "docx"], f"error: --format docx: expected one or more of {', '.join(FORMATS)}"),
+        (["--faces", "0"], "error: --faces 0: expected 1 to 32, all or largest"),
+        (["--format", "docx"], f"error: --format docx: expected one or more of {', '.join(FORMATS)}, or all"),
         (["--skip-existing"], "error: --skip-existing needs --output, the folder with the earlier results"),
     ],
 )

@@ -17,6 +17,7 @@ import pytest
 
 from hicmae_cli.report.prediction import Prediction
 from hicmae_cli.runtime.live import LivePrediction, LiveWindow
+from hicmae_cli.runtime.results import FileResult
 from tests.cli.running import hicmae
 from tests.runtime.stubs import write_clip
 from tests.runtime.test_live import remux
@@ -50,7 +51,7 @@ def test_a_stream_is_written_as_a_file_is(piped: Path, tmp_path: Path) -> None:
     assert (file["status"], file["sha256"]) == ("no-face", None)
     assert Prediction.from_dict(run.document).files[0].tracks[0].windows
     head, line = map(json.loads, (out / "predictions.jsonl").read_text().splitlines())
-    assert head["schema"] == "hicmae.predict/1" and line == file
+    assert head["schema"] == "hicmae.predict/1" and FileResult.from_dict(line) == FileResult.from_dict(file)
     assert "0:00:02.6  voice  " in run.err and " s late)" in run.err
 
 

@@ -46,7 +46,7 @@ def test_the_input_is_never_overwritten(results: Path) -> None:
     assert (results / "predictions.json").read_bytes() == before
     assert "is the input and stays as it is; for json, choose another --output" in run.err
     assert "no rttm file for 1 input: who speaks was not tested" in run.err
-    assert len(list(results.iterdir())) == len(FORMATS) - 1  # all but RTTM
+    assert len(list(results.iterdir())) == len(FORMATS) - 2  # all but RTTM and the overlay
 
 
 def test_a_format_without_a_file_says_why(tmp_path: Path) -> None:
