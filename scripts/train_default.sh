@@ -12,7 +12,7 @@
 # Other options go to `hicmae finetune`, for example `--seed 1`, or on a GPU
 # `--recipe default-tiny --device cuda --mixed-precision bf16`.
 # Every step continues where it was stopped, and a finished one is not repeated: other inputs need another OUTPUT. On
-# 2 cores the training takes about two hours, the rest half an hour.
+# 2 cores the training takes hours, by how fast they are and what else they do (each epoch prints its clips/s).
 set -euo pipefail
 
 if [ $# -lt 3 ]; then

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from contextlib import nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,7 +70,7 @@ def predict_stream(
         make_folder(output)
     screen = Screen(quiet=quiet)
     with screen.wait("loading the model"):
-        predictor = Predictor(open_engine(weights, engine, device), replace(settings, sound="shared"))
+        predictor = Predictor(open_engine(weights, engine, device), settings)
         model = describe_weight(weights, predictor.engine)
     introduce(screen, model)
     source = camera if camera is not None else sys.stdin.buffer
@@ -79,9 +78,9 @@ def predict_stream(
         name = "stdin" if camera is None else f"camera {camera}"
         _watch(live, LiveView(name, model.info), screen, is_hidden=quiet)
         result = live.finish()
-    prediction = Prediction(model, predictor.settings, (result,))
+    prediction = Prediction(model, live.settings, (result,))
     if output is not None:
-        with PredictionLog(output / LOG_NAME, model, predictor.settings) as log:
+        with PredictionLog(output / LOG_NAME, model, live.settings) as log:
             log.start()
             log.add(result)
         prediction.save(output, formats)

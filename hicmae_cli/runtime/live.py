@@ -107,10 +107,14 @@ class LivePrediction:
     Args:
         predictor: the model and its settings.
         stream: the stream; not entered.
+
+    Attributes:
+        settings: of the prediction, as they go into its document.
     """
 
     def __init__(self, predictor: Predictor, stream: LiveStream) -> None:
         self._predictor, self._stream = predictor, stream
+        self.settings = predictor.settings
         self._source = LiveSource(stream)
         self._decided: queue.Queue[LiveWindow | None] = queue.Queue()
         self._result: FileResult | None = None
