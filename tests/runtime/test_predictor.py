@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,14 +13,14 @@ import soundfile
 from hicmae_cli.errors import SettingsError
 from hicmae_cli.evaluation.calibration import apply_temperature
 from hicmae_cli.faces import Face
-from hicmae_cli.media import Frame, MediaInfo, probe, read_audio, read_frames, write_video
-from hicmae_cli.runtime import reading, sources
+from hicmae_cli.media import Frame, MediaInfo, probe, write_video
+from hicmae_cli.runtime import sources
 from hicmae_cli.runtime.predictor import Predictor
 from hicmae_cli.runtime.results import FileResult
 from hicmae_cli.runtime.settings import PredictSettings
-from hicmae_cli.runtime.sources import Arrays, Source
+from hicmae_cli.runtime.sources import Source
 from tests.faces.fake import FakeDetector, FakeFace
-from tests.runtime.stubs import ToyEngine, talk, write_clip
+from tests.runtime.stubs import ToyEngine, write_clip
 
 LEFT = FakeFace(0.0, 100.0, (32.0, 48.0), 50.0)
 RIGHT = FakeFace(0.0, 100.0, (96.0, 48.0), 40.0)
@@ -344,52 +343,6 @@ def test_a_part_of_a_file_is_predicted_as_within_the_whole(tmp_path: Path) -> No
     )
 
 
-def test_streams_and_arrays_are_predicted_as_their_file_is(tmp_path: Path) -> None:
-    path = write_clip(tmp_path / "a.mkv", 6.0)
-    expected = predict(path, LEFT)
-    with path.open("rb") as file:
-        file.seek(1000)  # wherever it stands
-        from_file = predict(file, LEFT)
-        assert not file.closed
-    from_memory = predict(io.BytesIO(path.read_bytes()), LEFT)
-    frames = list(read_frames(path))
-    pictures = {"frames": np.stack([f.rgb for f in frames]), "times_s": [f.time_s for f in frames]}
-    both = predict({**pictures, "samples": read_audio(path), "sample_rate_hz": 16000, "name": "mine"}, LEFT)  # type: ignore[arg-type]
-    for result, name in ((from_file, str(path)), (from_memory, "stream"), (both, "mine")):
-        assert (str(result.path), result.status) == (name, "ok"), result.message
-        assert [track.to_dict() for track in result.tracks] == [track.to_dict() for track in expected.tracks]
-        assert (result.width_px, result.height_px, result.fps) == (128, 96, 25)
-        assert result.duration_s == pytest.approx(expected.duration_s)
-    seen = predict(pictures, LEFT)  # type: ignore[arg-type]
-    assert (seen.status, seen.tracks[0].modality) == ("ok", "video")
-    heard = predict({"samples": read_audio(path), "sample_rate_hz": 16000})
-    assert (heard.status, heard.tracks[0].modality) == ("ok", "audio")
-
-
-def test_a_stream_that_is_no_media_is_a_result() -> None:
-    for content in (b"", b"this is text\n" * 99, b"#EXTM3U\nhttp://localhost/a.ts\n"):
-        result = predict(io.BytesIO(content))
-        assert (result.status, result.failed) == ("error", True)
-        assert result.message.startswith("stream: ")
-    assert "open the file with mode 'rb'" in predict(io.StringIO("text")).message  # type: ignore[arg-type]
-
-
-def test_arrays_keep_their_own_clock() -> None:
-    """Pictures that appear later than the sound starts: the windows start with them."""
-    result = predict(
-        {
-            "frames": np.full((75, 96, 128, 3), 128, np.uint8),
-            "times_s": np.arange(75) / 25 + 1.0,
-            "samples": np.full(64000, 0.1, np.float32),
-            "sample_rate_hz": 16000,
-        },
-        FakeFace(0.0, 100.0, (32.0, 48.0), 50.0),
-    )
-    assert starts(result)[0] == 1.0
-    assert result.tracks[0].windows[-1].end_s == pytest.approx(4.0, abs=0.01)
-    assert result.tracks[0].windows[0].boxes[0].time_s == 1.0
-
-
 @pytest.mark.parametrize(("step_s", "window_s"), [(None, 2.56), (0.08, 1.28), (1 / 3, 16 / 3)])
 def test_the_window_is_that_of_the_weights_training(tmp_path: Path, step_s: float | None, window_s: float) -> None:
     """A weight that counted every fourth frame at 50 or 12 frames/s learned from windows of 1.28 or 5.33 s."""
@@ -420,53 +373,3 @@ def test_a_longer_window_of_the_training_gets_the_sound_from_its_start() -> None
         rows[step_s, window_s] = result.tracks[0].windows[0].scores.probabilities
     assert rows[1 / 3, None] == pytest.approx(rows[0.16, None])
     assert rows[0.16, 16 / 3]["anger"] < rows[0.16, None]["anger"] - 0.01
-
-
-def scene(seconds: float, samples: np.ndarray) -> Arrays:
-    """Grey pictures, in which no mouth can be read, with some sound."""
-    return Arrays(
-        frames=np.full((round(seconds * 25), 96, 128, 3), 128, np.uint8),
-        times_s=np.arange(round(seconds * 25)) / 25,
-        samples=samples,
-        sample_rate_hz=16000,
-    )
-
-
-def test_a_sound_without_a_voice_is_not_judged_as_one() -> None:
-    hum = (0.1 * np.sin(np.arange(80000) / 9)).astype(np.float32)
-    result = predict(scene(5.0, hum), LEFT, sound="speaker")
-    assert (result.status, result.message) == ("ok", "no voice was heard: only the face was used")
-    windows = result.tracks[0].windows
-    assert {(w.modality, w.voice, w.speaker) for w in windows} == {("video", 0.0, "no")}
-    alone = predict({"samples": hum, "sample_rate_hz": 16000}, sound="speaker")
-    assert alone.status == "error" and alone.message.startswith("nothing to predict from; no voice was heard; ")
-    assert "try sound='shared'" in alone.message
-    shared = predict(scene(5.0, hum), LEFT)
-    assert {(w.modality, w.voice, w.speaker) for w in shared.tracks[0].windows} == {("av", None, None)}
-
-
-def test_who_may_speak_gets_the_voice_only_if_nobody_else_may() -> None:
-    heard = scene(5.0, talk(5.0))
-    alone = predict(heard, LEFT, sound="speaker")
-    assert {(w.modality, w.speaker) for w in alone.tracks[0].windows} == {("av", "unsure")}
-    assert all(0.4 < (w.voice or 0) <= 1 for w in alone.tracks[0].windows)
-    both = predict(heard, LEFT, RIGHT, sound="speaker")
-    assert [{(w.modality, w.speaker) for w in t.windows} for t in both.tracks] == [{("video", "unsure")}] * 2
-    assert starts(both) == starts(predict(heard, LEFT))  # windows wait for what follows them, and none is lost
-    strict = predict(heard, LEFT, RIGHT, sound="speaker", modality="av")
-    assert strict.status == "error"
-
-
-def test_a_voice_without_a_face_has_its_share_and_nobody_to_test() -> None:
-    silence = np.zeros(64000, np.float32)
-    result = predict(scene(8.0, np.concatenate([talk(4.0), silence])), sound="speaker")
-    windows = result.tracks[0].windows
-    assert {(w.modality, w.speaker) for w in windows} == {("audio", None)}
-    assert windows[0].voice is not None and windows[0].voice > 0.4
-    assert windows[-1].start_s < 4.0  # later ones have no voice
-
-
-def test_a_shared_sound_costs_no_test(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reading, "SpeakerFinder", None)
-    assert predict(scene(3.0, talk(3.0)), LEFT).tracks[0].windows[0].modality == "av"
-    assert predict(scene(3.0, talk(3.0)), LEFT, sound="speaker", modality="video").tracks[0].windows[0].voice is None
