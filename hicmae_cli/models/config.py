@@ -47,7 +47,7 @@ class ModelDims:
         width: D, channels of a token.
         heads: attention heads; they divide D.
         depth: L, layers of each of the two encoders.
-        fusion_depth: layers of the cross-modal fusion encoder.
+        fusion_depth: layers of the cross-modal fusion encoder; without any, the head alone joins the two streams.
     """
 
     width: int
@@ -57,8 +57,9 @@ class ModelDims:
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise WeightsError(f"model dims: {name} must be a positive whole number, got {value!r}")
+            least = 0 if name == "fusion_depth" else 1
+            if not isinstance(value, int) or isinstance(value, bool) or value < least:
+                raise WeightsError(f"model dims: {name} must be a whole number of at least {least}, got {value!r}")
         if self.width > _MAX_WIDTH or max(self.depth, self.fusion_depth) > _MAX_DEPTH:
             raise WeightsError(f"model dims: at most width {_MAX_WIDTH} and depth {_MAX_DEPTH}, got {asdict(self)}")
         if self.width % self.heads:

@@ -33,6 +33,11 @@ class FinetuneSettings(AugmentationSettings):
     layer_fusion: bool = Field(
         True, description="The head reads all layers (hierarchical feature fusion); false reads the last one only."
     )
+    attention_start: Literal["random", "mimetic"] = Field(
+        "random",
+        description="First weights of the encoders' attention in a run without --init; mimetic starts like a trained "
+        "one, which a small corpus learns from much faster.",
+    )
     freeze: Literal["none", "patches", "encoders"] = Field(
         "none",
         description="Parts of the model to keep as they are at the start; with encoders, only layer weights, "

@@ -45,7 +45,12 @@ class Settings(BaseModel):
     encoder_depth: int | None = Field(
         None, ge=1, description="Layers of the encoder of each stream; unset is the variant's."
     )
-    fusion_depth: int | None = Field(None, ge=1, description="Layers that fuse both streams; unset is the variant's.")
+    fusion_depth: int | None = Field(
+        None,
+        ge=0,
+        description="Layers that fuse both streams; unset is the variant's. 0 trains the encoders alone, for a later "
+        "run to start from.",
+    )
     drop_path: DropPath
     fit_start_clips: Clips = Field(
         0, ge=0, description="Whiten the patches of a new model over so many training clips before step 1; 0 does not."
@@ -103,7 +108,7 @@ class Settings(BaseModel):
             self.encoder_width or usual.width,
             self.encoder_heads or usual.heads,
             self.encoder_depth or usual.depth,
-            self.fusion_depth or usual.fusion_depth,
+            usual.fusion_depth if self.fusion_depth is None else self.fusion_depth,
         )
 
     @property

@@ -19,6 +19,7 @@ from hicmae_cli.files import compute_sha256
 from hicmae_cli.models.build import build_classifier
 from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.config import Architecture, find_variant
+from hicmae_cli.models.layers import mimic_trained_attention
 from hicmae_cli.models.products import use_wide_products
 from hicmae_cli.recipes.settings import OF_THE_MACHINE, FinetuneSettings
 from hicmae_cli.training.extension import CHANGED, EXTENDED_FROM, extend_facts
@@ -241,6 +242,9 @@ def _build_model(task: Task, settings: FinetuneSettings, init: Path | None) -> t
     )
     with seeded(settings.seed, torch.device("cpu")):
         model = build_classifier(architecture, drop_path=settings.drop_path, recompute=settings.gradient_checkpointing)
+        if settings.attention_start == "mimetic":
+            for block in (*model.video_encoder.blocks, *model.audio_encoder.blocks):
+                mimic_trained_attention(block.attention)
     transfer = None if init is None else load_compatible(model, init, task.labels)
     freeze_parts(model, settings.frozen)
     if settings.lora_rank:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hicmae_cli.errors import WeightsError
@@ -12,6 +12,7 @@ from hicmae_cli.models.classifier import Classifier, is_saturated
 from hicmae_cli.weights.checkpoint import load_state, read_state
 
 _ENCODERS = ("video_encoder.", "audio_encoder.", "fusion_encoder.")
+_FUSION_LAYERS = ("fusion_encoder.video_blocks.", "fusion_encoder.audio_blocks.")
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,8 @@ def load_compatible(model: Classifier, init: Path, labels: Sequence[str]) -> Tra
     """Load into a model every tensor of a weight that fits its task.
 
     From a classifier these are all tensors, but the head only if it has the same labels; from a pre-trained weight, the
-    encoders. Layer weights that are fixed to the last layer are not loaded: no gradient leads back from them.
+    encoders. Either may have more or fewer fusion layers than the model. Layer weights that are fixed to the last layer
+    are not loaded: no gradient leads back from them.
 
     Args:
         model: to load into.
@@ -52,7 +54,7 @@ def load_compatible(model: Classifier, init: Path, labels: Sequence[str]) -> Tra
         WeightsError: unreadable, of another size, or without the tensors of the encoders.
     """
     info, state = read_state(init)
-    if info.model_dims != model.dims:
+    if replace(info.model_dims, fusion_depth=model.dims.fusion_depth) != model.dims:
         raise WeightsError(
             f"{init}: has the variant {info.variant} {info.model_dims.to_dict()}, but the recipe's model has "
             f"{model.dims.to_dict()}"
@@ -61,6 +63,8 @@ def load_compatible(model: Classifier, init: Path, labels: Sequence[str]) -> Tra
     wanted = {name for name in own if info.task != "pretraining" or name.startswith(_ENCODERS)}
     if info.task != "pretraining" and info.labels != tuple(labels):
         wanted -= {"head.weight", "head.bias"}
+    if info.model_dims != model.dims:
+        wanted -= {name for name in wanted - set(state) if name.startswith(_FUSION_LAYERS)}
     for name in ("video_layer_weights", "audio_layer_weights"):
         fits = name in state and state[name].shape == own[name].shape
         if fits and (not info.layer_fusion or is_saturated(state[name].float())):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,28 @@ def test_a_classifier_gives_its_head_only_for_the_same_labels(
     save_classifier(path, Classifier(DIMS, 2), info())
     transfer = load_compatible(Classifier(DIMS, 2), path, labels)
     assert set(transfer.fresh) == fresh
+
+
+def test_fusion_layers_that_a_weight_lacks_start_from_scratch(tmp_path: Path) -> None:
+    path, alone = tmp_path / "encoders.safetensors", replace(DIMS, fusion_depth=0)
+    source = Classifier(alone, 2)
+    save_classifier(path, source, info(dims=alone.to_dict()))
+    model = Classifier(DIMS, 2)
+    transfer = load_compatible(model, path, LABELS)
+    assert transfer.fresh and all("fusion_encoder" in name and "_blocks.0." in name for name in transfer.fresh)
+    theirs, ours = source.state_dict(), model.state_dict()
+    assert set(transfer.taken) == set(theirs) and all(torch.equal(ours[name], theirs[name]) for name in theirs)
+    # And back: what the model has no layers for is not used.
+    save_classifier(path, model, info())
+    transfer = load_compatible(Classifier(alone, 2), path, LABELS)
+    assert not transfer.fresh and all("_blocks.0." in name for name in transfer.unused)
+
+
+def test_a_lost_tensor_is_refused(tmp_path: Path) -> None:
+    path, model = tmp_path / "lost.safetensors", Classifier(DIMS, 2)
+    save_classifier(path, model, info(dims=replace(DIMS, fusion_depth=2).to_dict()))
+    with pytest.raises(WeightsError):
+        load_compatible(Classifier(replace(DIMS, fusion_depth=2), 2), path, LABELS)
 
 
 def test_layer_weights_that_were_not_trained_are_not_loaded(tmp_path: Path) -> None:
