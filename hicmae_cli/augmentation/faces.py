@@ -114,14 +114,21 @@ def _add_noise(faces: NDArray[np.uint8], most: int, rng: np.random.Generator) ->
     margin = 32
     size = FACE_SIZE_PX + margin
     fine, coarse = rng.integers(0, most + 1, 2)
-    field = rng.integers(-fine, fine + 1, (size, size, 3), dtype=np.int16)
-    blocks = rng.integers(-coarse, coarse + 1, (size // 2, size // 2, 3), dtype=np.int16)
-    field += blocks.repeat(2, axis=0).repeat(2, axis=1)
+    field = _draw_levels(fine, size, rng)
+    blocks = _draw_levels(coarse, size // 2, rng)
+    field += cv2.resize(blocks, (size, size), interpolation=cv2.INTER_NEAREST)
     out = np.empty_like(faces)
     for t, (top, left) in enumerate(rng.integers(0, margin, (len(faces), 2))):
         part = field[top : top + FACE_SIZE_PX, left : left + FACE_SIZE_PX]
-        out[t] = cv2.add(faces[t], part, dtype=cv2.CV_8U)  # saturates
+        cv2.add(faces[t], part, dst=out[t], dtype=cv2.CV_8U)  # saturates
     return out
+
+
+def _draw_levels(most: int, size: int, rng: np.random.Generator) -> NDArray[np.int16]:
+    """Draw a picture of equally likely levels from -``most`` to ``most`` -> (size, size, 3)."""
+    values = np.frombuffer(rng.bytes(size * size * 3), np.uint8).reshape(size, size, 3)
+    levels = (np.arange(256) * (2 * most + 1) // 256 - most).astype(np.int16)
+    return np.asarray(cv2.LUT(values, levels))
 
 
 def random_crop(area: tuple[float, float], rng: np.random.Generator) -> tuple[int, int, int, int]:

@@ -16,10 +16,11 @@ from torch import Tensor, nn
 
 from hicmae_cli.augmentation.mixing import draw_mix, mix_targets, mix_video, soft_targets
 from hicmae_cli.models.build import build_classifier
-from hicmae_cli.models.config import AUDIO_TOKENS, VIDEO_TOKENS, Architecture, ModelDims
+from hicmae_cli.models.config import AUDIO_TOKENS, VIDEO_GRID, VIDEO_TOKENS, Architecture, ModelDims
 from hicmae_cli.models.encoders import rising_rates, sine_cosine_table
 from hicmae_cli.models.inputs import to_video
 from hicmae_cli.models.losses import LOSSES
+from hicmae_cli.models.masking import count_kept, cut_kept_faces, spread_tokens
 from hicmae_cli.models.products import use_usual_products, use_wide_products
 from hicmae_cli.recipes.settings import FinetuneSettings
 from hicmae_cli.training.finetuning.data import LabelledBatch
@@ -185,7 +186,7 @@ def make_finetuning_step(settings: FinetuneSettings, device: str = "cpu") -> Cal
     ours = build_classifier(Architecture(settings.dims, outputs=_CLASSES), drop_path=settings.drop_path)
     groups = _group_parameters(ours, ours.list_depths(), settings)
     model, optimiser = accelerator.prepare(ours, torch.optim.AdamW(groups, lr=_RATE, fused=True))
-    batch = _make_batch(settings.batch_size).to(accelerator.device)
+    batch = _make_batch(settings.batch_size, settings.drop_video_tokens).to(accelerator.device)
     task_loss = TaskLoss(LOSSES["cross_entropy"]).to(accelerator.device)
     rng, generator = np.random.default_rng(0), torch.Generator(accelerator.device)
     return lambda: finetune_step(
@@ -199,12 +200,18 @@ def _group_parameters(
     return parameter_groups(model, depths, layer_decay=settings.layer_decay, weight_decay=settings.weight_decay)
 
 
-def _make_batch(clips: int) -> LabelledBatch:
+def _make_batch(clips: int, dropped: float = 0.0) -> LabelledBatch:
+    """Draw a batch of noise, of which a share of the video tokens is dropped."""
+    faces, kept = torch.randint(0, 256, (clips, 16, 160, 160, 3), dtype=torch.uint8), None
+    if dropped:
+        kept = spread_tokens(clips, VIDEO_GRID, count_kept(VIDEO_GRID, dropped), generator=torch.Generator())
+        faces = cut_kept_faces(faces, kept)
     return LabelledBatch(
-        torch.randint(0, 256, (clips, 16, 160, 160, 3), dtype=torch.uint8),
+        faces,
         torch.ones(clips, dtype=torch.bool),
         torch.randn(clips, 1, 256, 128),
         torch.arange(clips) % _CLASSES,
+        kept=kept,
     )
 
 

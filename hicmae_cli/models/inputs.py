@@ -13,14 +13,16 @@ def to_video(faces: Tensor, has_faces: Tensor, keep: Tensor | None = None) -> Te
     """Normalise faces; a clip without faces becomes zeros, as at prediction.
 
     Args:
-        faces: (B, 16, 160, 160, 3) uint8.
+        faces: (B, 16, 160, 160, 3) uint8, or kept patches of them (B, K, P) uint8.
         has_faces: (B,) bool, whether a clip has faces.
-        keep: indices (B, K) of the tokens to keep, or None for all.
+        keep: indices (B, K) of the tokens to keep of whole faces, or None for all.
 
     Returns:
         (B, 3, 16, 160, 160), or only the kept patches (B, K, P).
     """
-    if keep is None:
+    if faces.ndim == 3:
+        normalised = normalise_patches(faces)
+    elif keep is None:
         # Copy into the new order once: arithmetic on a permuted view takes eight times as long on a CPU.
         levels = torch.empty((len(faces), 3, *faces.shape[1:4]), device=faces.device)
         normalised = _normalise_levels(levels.copy_(faces.permute(0, 4, 1, 2, 3)), (1, 3, 1, 1, 1))

@@ -48,7 +48,7 @@ def mimic_trained_attention(attention: Attention) -> None:
     width = attention.projection.in_features
     inner = width // attention.heads
     weight = attention.query_key_value.weight
-    queries, keys, values = weight.split(width)
+    queries, keys, values = weight.view(3, width, width)
     for head in range(attention.heads):
         left, right = _factorise(_draw_near_identity(width, 0.7, 0.7), inner)
         rows = slice(head * inner, (head + 1) * inner)

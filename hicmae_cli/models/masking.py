@@ -59,6 +59,11 @@ def keep_patches(patches: Tensor, keep: Tensor) -> Tensor:
     return patches.flatten(0, 1).index_select(0, (firsts + keep).flatten()).view(*keep.shape, -1)
 
 
+def count_kept(grid: tuple[int, ...], dropped: float) -> int:
+    """Count the tokens of a grid that are kept when a share of them is dropped."""
+    return math.ceil(math.prod(grid) * (1 - dropped))
+
+
 def spread_tokens(batch: int, grid: tuple[int, ...], count: int, *, generator: torch.Generator) -> Tensor:
     """Draw some tokens of a grid (time, places...), spread over the places.
 

@@ -12,7 +12,7 @@ def test_queries_find_keys_like_them_and_the_answer_is_turned_away() -> None:
     attention = Attention(128, 2)
     before = attention.query_bias.clone()
     mimic_trained_attention(attention)
-    queries, keys, values = attention.query_key_value.weight.detach().split(128)
+    queries, keys, values = attention.query_key_value.weight.detach().view(3, 128, 128)
     for head in (slice(0, 64), slice(64, 128)):
         product = queries[head].T @ keys[head]
         off = product - product.diagonal().diag()

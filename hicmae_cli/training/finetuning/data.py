@@ -6,6 +6,7 @@ In an epoch that may repeat a clip, they follow from the place in the epoch too.
 from __future__ import annotations
 
 import gc
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeAlias
 
@@ -24,6 +25,8 @@ from hicmae_cli.corpora.manifest import Sample, describe_fault
 from hicmae_cli.corpora.values import check_values
 from hicmae_cli.errors import ManifestError, MediaError, TrainingError
 from hicmae_cli.model_input import CLIP_FRAMES, FACE_SIZE_PX, LOG_MEL_BINS, LOG_MEL_FRAMES
+from hicmae_cli.models.config import VIDEO_GRID, VIDEO_PATCH_VALUES
+from hicmae_cli.models.masking import count_kept, cut_kept_faces, spread_tokens
 from hicmae_cli.recipes.settings import FinetuneSettings
 from hicmae_cli.tasks import Kind
 from hicmae_cli.training.finetuning.auxiliary import Cues
@@ -43,12 +46,13 @@ class LabelledBatch(NamedTuple):
     """Clips of one forward pass and their targets.
 
     Attributes:
-        faces: (B, 16, 160, 160, 3) uint8.
+        faces: (B, 16, 160, 160, 3) uint8, or the kept patches of them (B, K, P).
         has_faces: (B,) bool.
         audio: log-mels (B, 1, 256, 128).
         targets: label indices (B,), sets of labels as zeros and ones (B, C), the values of a regression (B, D), or the
             probabilities to learn (B, C) if the recipe ``softens_targets``.
-        cues: auxiliary targets (B, A), NaN where unknown; None if the run learns none.
+        cues: auxiliary targets (B, A), NaN where unknown; None or no columns if the run learns none.
+        kept: index of each patch in ``faces`` (B, K), if the recipe drops video tokens.
     """
 
     faces: Tensor
@@ -56,10 +60,11 @@ class LabelledBatch(NamedTuple):
     audio: Tensor
     targets: Tensor
     cues: Tensor | None = None
+    kept: Tensor | None = None
 
     def to(self, device: torch.device) -> LabelledBatch:
         """Return the same batch on a device."""
-        return LabelledBatch(*(tensor.to(device, non_blocking=True) for tensor in self if tensor is not None))
+        return LabelledBatch(*(None if each is None else each.to(device, non_blocking=True) for each in self))
 
 
 class TrainingClips(Dataset[LabelledItem | str]):
@@ -68,7 +73,8 @@ class TrainingClips(Dataset[LabelledItem | str]):
     An item is faces (16, 160, 160, 3) uint8, whether there are any (), log-mel (1, 256, 128), and its target: a label
     index (), a set of labels (C,), the values of a regression (D,), or probabilities (C,). ``to_video`` turns the first
     two into the model's input on the device, so that a quarter of the bytes has to travel. With ``cues``, an item also
-    has its auxiliary targets (A,).
+    has its auxiliary targets (A,). If the recipe drops video tokens, an item has these targets, the patches that are
+    kept (K, P) instead of faces, and their indices (K,): the rest of a clip would only cost time to copy.
 
     Raises:
         ManifestError: a label that is not in ``labels`` or, for a regression, not as many numbers; or as
@@ -134,13 +140,16 @@ class TrainingClips(Dataset[LabelledItem | str]):
             # The model learns to cope with recordings that have no face or no sound.
             drops_faces = rng.random() < 0.5
             faces, mel, target = (None, mel, targets[1]) if drops_faces else (faces, None, targets[0])
-        video = NO_FACES if faces is None else np.ascontiguousarray(faces)
-        audio = NO_SOUND if mel is None else mel[None]
         has_faces = torch.tensor(faces is not None)
-        item = torch.from_numpy(video), has_faces, torch.from_numpy(audio), target
-        if self.cues is None:
-            return item
-        return *item, self.cues.pick(None if faces is None else face_row, None if mel is None else voice_row)
+        audio = torch.from_numpy(NO_SOUND if mel is None else mel[None])
+        cues: tuple[Tensor, ...] = ()
+        if self.cues is not None:
+            cues = (self.cues.pick(None if faces is None else face_row, None if mel is None else voice_row),)
+        if settings.drop_video_tokens and settings.modality != "audio":
+            patches, kept = _keep_tokens(faces, settings.drop_video_tokens, rng)
+            return patches, has_faces, audio, target, *(cues or (torch.empty(0),)), kept
+        video = torch.from_numpy(NO_FACES if faces is None else _fill_clip(faces))
+        return video, has_faces, audio, target, *cues
 
     def _draw_partner(self, partner: int, rng: np.random.Generator) -> tuple[Faces | None, LogMel | None]:
         """Draw a view of a clip's partner, as ``_draw_streams``."""
@@ -151,7 +160,10 @@ class TrainingClips(Dataset[LabelledItem | str]):
             raise MediaError(f"its partner {sample.id}: {describe_fault(sample, error)}") from error
 
     def _draw_streams(self, row: int, rng: np.random.Generator) -> tuple[Faces | None, LogMel | None]:
-        """Draw a view of a clip -> its changed faces and log-mel, or None for a stream that it has not."""
+        """Draw a view of a clip -> its changed faces and log-mel, or None for a stream that it has not.
+
+        Faces of a still are two frames, which ``SWAYING`` repeats.
+        """
         settings = self.settings
         prepared = self.cache[row] if self.cache else self._read(row)
         view = prepared.draw_training_view(settings.frame_stride, rng)
@@ -164,7 +176,6 @@ class TrainingClips(Dataset[LabelledItem | str]):
             faces = prepared.decode_faces(view, exact=False, rng=rng, still_frames=max(SWAYING) + 1)
         if faces is not None:
             faces = augment_faces(faces, settings, rng)
-            faces = faces[list(SWAYING)] if prepared.is_still else faces
         if faces is None and mel is None:
             absent = {"av": "faces and no sound", "video": "faces", "audio": "sound"}[settings.modality]
             raise MediaError(f"has no {absent} to learn from; remove it from the manifest")
@@ -175,6 +186,25 @@ class TrainingClips(Dataset[LabelledItem | str]):
         sample = self.samples[row]
         silent = self.settings.modality == "video" and sample.video is not None
         return read_prepared_clip(sample.video, None if silent else sample.audio)
+
+
+def _fill_clip(faces: Faces) -> Faces:
+    """Make the 16 frames of a clip from all of them, or from the two of a still that sways."""
+    return np.ascontiguousarray(faces if len(faces) == CLIP_FRAMES else faces[list(SWAYING)])
+
+
+def _keep_tokens(faces: Faces | None, dropped: float, rng: np.random.Generator) -> tuple[Tensor, Tensor]:
+    """Draw the video tokens of a clip to keep -> their patches (K, P) uint8 and indices (K,).
+
+    Dropping a share of the tokens (PatchDropout, Liu et al. 2022) buys many more clips for the same time.
+    """
+    generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
+    kept = spread_tokens(1, VIDEO_GRID, count_kept(VIDEO_GRID, dropped), generator=generator)
+    if faces is None:
+        return torch.zeros(kept.shape[1], VIDEO_PATCH_VALUES, dtype=torch.uint8), kept[0]
+    # The frames of a still are those of each patch.
+    at = kept if len(faces) == CLIP_FRAMES else kept % math.prod(VIDEO_GRID[1:])
+    return cut_kept_faces(torch.from_numpy(np.ascontiguousarray(faces))[None], at)[0], kept[0]
 
 
 def make_targets(samples: Sequence[Sample], labels: Sequence[str], task: Kind) -> NDArray[np.int64 | np.float32]:

@@ -225,7 +225,8 @@ def read_calibration(
     drawn = EpochSampler.plan(train, settings).draw(0)
     batches = first_batches(drawn.keys, settings, settings.fit_start_clips)
     found = []
-    loader = training_loader(train, task.labels, settings, 0, batches, cache, task=task.kind, rows=drawn.row_of_key)
+    whole = settings.model_copy(update={"drop_video_tokens": 0.0})
+    loader = training_loader(train, task.labels, whole, 0, batches, cache, task=task.kind, rows=drawn.row_of_key)
     with batches_in(loader) as read:
         for faces, has_faces, audio, *_ in map(unpack_batch, read):
             keep_video, keep_audio = (

@@ -13,9 +13,9 @@ from accelerate import Accelerator
 from torch import Tensor
 
 from hicmae_cli.augmentation.mixing import UNMIXED, Mix, draw_mix, mix_audio, mix_targets, mix_video, soft_targets
-from hicmae_cli.models.config import AUDIO_GRID, PATCH_PX, VIDEO_GRID
+from hicmae_cli.models.config import AUDIO_GRID, PATCH_PX
 from hicmae_cli.models.inputs import to_video
-from hicmae_cli.models.masking import cut_patches, keep_patches, spread_tokens
+from hicmae_cli.models.masking import count_kept, cut_patches, keep_patches, spread_tokens
 from hicmae_cli.recipes.settings import FinetuneSettings
 from hicmae_cli.training.finetuning.adaptation import set_training_mode
 from hicmae_cli.training.finetuning.auxiliary import AuxiliaryHead
@@ -123,10 +123,9 @@ def _loss_terms(
     generator: torch.Generator,
 ) -> dict[str, Tensor]:
     """Terms of the loss of one forward pass, () each."""
-    keep_video = _draw_tokens(batch.faces, VIDEO_GRID, settings.drop_video_tokens, generator)
     keep_audio = _draw_tokens(batch.audio, AUDIO_GRID, settings.drop_audio_tokens, generator)
     # A stream that the recipe withholds is not computed; see ``Classifier.features``.
-    video = None if settings.modality == "audio" else to_video(batch.faces, batch.has_faces, keep_video)
+    video = None if settings.modality == "audio" else to_video(batch.faces, batch.has_faces)
     audio = None if settings.modality == "video" else batch.audio
     mix = draw_mix(settings, rng) if task_loss.mixes else UNMIXED
     if video is not None and mix.share < 1:
@@ -136,7 +135,7 @@ def _loss_terms(
     if audio is not None and keep_audio is not None:
         audio = keep_patches(cut_patches(audio, (PATCH_PX, PATCH_PX)), keep_audio)
     with accelerator.autocast():
-        made = model(video, audio, keep_video, keep_audio)
+        made = model(video, audio, batch.kept, keep_audio)
     outputs = made if cue_loss is None else made[0]
     targets = batch.targets
     if task_loss.mixes:
@@ -164,9 +163,9 @@ def _mixed_probabilities(batch: LabelledBatch, mix: Mix, classes: int, settings:
 def _draw_tokens(inputs: Tensor, grid: tuple[int, ...], dropped: float, generator: torch.Generator) -> Tensor | None:
     """Draw the tokens of a step to keep (B, K), or None to keep all; see ``spread_tokens``.
 
-    Dropping a share of the tokens (PatchDropout, Liu et al. 2022) buys many more clips for the same time.
+    Video tokens are dropped where clips are read.
     """
-    count = math.ceil(math.prod(grid) * (1 - dropped))
+    count = count_kept(grid, dropped)
     if count >= math.prod(grid):
         return None
     return spread_tokens(len(inputs), grid, count, generator=generator)
