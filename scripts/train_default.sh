@@ -70,5 +70,12 @@ fi
 [ -e cues.csv ] || writing cues.csv step hicmae cues mixed.csv --output cues.csv
 [ -e taught.csv ] || step python "$scripts/add_teachers.py" cues.csv --output taught.csv \
   ${judged:+--faces "photos=$judged"}
-step hicmae finetune --manifest taught.csv --recipe "$recipe" --output run ${options[@]+"${options[@]}"}
+start=()
+if [ "$recipe" = default-nano ]; then
+  step hicmae finetune --manifest taught.csv --recipe default-nano-encoders --output encoders \
+    ${options[@]+"${options[@]}"}
+  start=(--init encoders/last.safetensors)
+fi
+step hicmae finetune --manifest taught.csv --recipe "$recipe" --output run ${start[@]+"${start[@]}"} \
+  ${options[@]+"${options[@]}"}
 step hicmae weights calibrate run --manifest taught.csv --output "hicmae-${name#default-}.safetensors"

@@ -144,8 +144,18 @@ class TestTrainDefault:
         assert stopped.returncode != 0 and calls[-1].startswith("hicmae cues")
         ended, again = self.run(tmp_path, *inputs)
         assert ended.returncode == 0, ended.stderr
-        assert again[0] == calls[-1] and len(again) == 4
-        assert again[2] == "hicmae finetune --manifest taught.csv --recipe default-nano --output run --seed 1"
+        assert again[0] == calls[-1] and len(again) == 5
+        assert again[2:4] == [
+            "hicmae finetune --manifest taught.csv --recipe default-nano-encoders --output encoders --seed 1",
+            "hicmae finetune --manifest taught.csv --recipe default-nano --output run "
+            "--init encoders/last.safetensors --seed 1",
+        ]
+
+    def test_another_recipe_trains_everything_at_once(self, tmp_path: Path) -> None:
+        _, calls = self.run(tmp_path, "faces", "voices", "out", "--recipe", "default-tiny")
+        assert [call for call in calls if call.startswith("hicmae finetune")] == [
+            "hicmae finetune --manifest taught.csv --recipe default-tiny --output run"
+        ]
 
     def test_files_that_are_skipped_do_not_stop_it(self, tmp_path: Path) -> None:
         ended, calls = self.run(tmp_path, "faces", "voices", "out", failing="hicmae prepare", code=1, writes=True)
@@ -157,7 +167,7 @@ class TestTrainDefault:
     def test_test_speakers_reach_the_list_of_voices(self, tmp_path: Path) -> None:
         _, calls = self.run(tmp_path, "faces", "voices", "out", "--test-speakers", "03,11")
         assert next(call for call in calls if "vary_voices" in call).endswith("--output varied --test-speakers 03,11")
-        assert calls[-2].endswith("--output run")
+        assert calls[-2].endswith("--output run --init encoders/last.safetensors")
 
     def test_missing_inputs_are_named_before_anything_starts(self, tmp_path: Path) -> None:
         ended, calls = self.run(tmp_path, "faces", "voices")

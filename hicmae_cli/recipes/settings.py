@@ -23,6 +23,9 @@ _ROUNDING: Final = 1e-6
 """How far shares of a whole may sum to something else than 1."""
 
 
+FrozenParts = Literal["none", "patches", "streams", "encoders"]
+
+
 class FinetuneSettings(AugmentationSettings):
     """The settings of a fine-tuning run (HiCMAE, section 4.2)."""
 
@@ -38,10 +41,10 @@ class FinetuneSettings(AugmentationSettings):
         description="First weights of the encoders' attention in a run without --init; mimetic starts like a trained "
         "one, which a small corpus learns from much faster.",
     )
-    freeze: Literal["none", "patches", "encoders"] = Field(
+    freeze: FrozenParts = Field(
         "none",
-        description="Parts of the model to keep as they are at the start; with encoders, only layer weights, "
-        "last norm and head learn.",
+        description="Parts of the model to keep as they are at the start. With streams, the encoders of both streams "
+        "do not learn, but their fusion does; with encoders, only layer weights, last norm and head learn.",
     )
     lora_rank: int = Field(
         0, ge=0, description="Learn low-rank updates (LoRA) of the frozen encoders' matrices, of this rank; 0 is off."
@@ -171,14 +174,16 @@ class FinetuneSettings(AugmentationSettings):
             raise ValueError(
                 "drop_video_tokens: must be 0 with mixup or cutmix, which mix whole clips; or set both of them to 0"
             )
-        if self.lora_rank and self.freeze == "encoders":
-            raise ValueError("lora_rank: changes the encoders that freeze='encoders' keeps; use only one of the two")
+        if self.lora_rank and self.freeze in ("streams", "encoders"):
+            raise ValueError(
+                f"lora_rank: changes the encoders that freeze={self.freeze!r} keeps; use only one of the two"
+            )
         if self.selection == "last" and self.patience is not None:
             raise ValueError("patience: needs validation, which selection last does not do")
         return self
 
     @property
-    def frozen(self) -> Literal["none", "patches", "encoders"]:
+    def frozen(self) -> FrozenParts:
         """Parts of the model that do not learn; LoRA's updates are no part of the encoders."""
         if self.lora_rank:
             return "encoders"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -76,17 +77,27 @@ def test_the_default_on_a_gpu_is_the_default_with_larger_and_fewer_steps() -> No
     nano, tiny = (load_settings(FinetuneSettings, f"default-{name}") for name in ("nano", "tiny"))
     sizes = {"variant", "drop_path", "batch_size", "base_lr", "min_lr", "epochs", "epoch_clips", "person_cap"}
     sizes |= {"validate_every", "ema_decay", "num_workers", "cache_clips"}
+    # On a GPU, one run trains encoders and fusion.
+    sizes |= {"freeze", "attention_start"}
     assert tiny.model_dump(exclude=sizes) == nano.model_dump(exclude=sizes)
     assert (tiny.peak_lr, tiny.final_lr) == pytest.approx((nano.peak_lr, nano.final_lr))
     assert tiny.person_cap / tiny.epoch_clips == nano.person_cap / nano.epoch_clips
-    steps = [each.epochs * each.epoch_clips / each.batch_size for each in (nano, tiny)]
-    assert nano.ema_decay is not None and tiny.ema_decay is not None
-    assert (1 - tiny.ema_decay) * steps[1] == pytest.approx((1 - nano.ema_decay) * steps[0])
+    steps = tiny.epochs * tiny.epoch_clips / tiny.batch_size
+    assert tiny.ema_decay is not None and (1 - tiny.ema_decay) * steps == pytest.approx(8)
     # The arithmetic in the comment.
     flops, clips = finetuning_flops(tiny), tiny.epochs * tiny.epoch_clips
-    for text in (f"{flops / 1e9:.1f} GFLOP", f"{flops * clips / 1e15:.2f} PFLOP", f"{steps[1]:,.0f} steps"):
+    for text in (f"{flops / 1e9:.1f} GFLOP", f"{flops * clips / 1e15:.2f} PFLOP", f"{steps:,.0f} steps"):
         assert text in read_recipe("default-tiny")
     assert f"{clips * 7.4e-3 / tiny.num_workers:.0f} s" in read_recipe("default-tiny")
+
+
+def test_the_default_learns_its_encoders_first() -> None:
+    encoders, fused = (load_settings(FinetuneSettings, f"default-nano{part}") for part in ("-encoders", ""))
+    assert (encoders.dims.fusion_depth, fused.dims.fusion_depth) == (0, 2)
+    assert (encoders.frozen, fused.frozen) == ("patches", "streams")
+    assert encoders.pair_streams == 0 < fused.pair_streams
+    draws = [each.epochs * each.epoch_clips for each in (encoders, fused)]
+    assert f"{sum(draws):,}" in read_recipe("default-tiny")
 
 
 @pytest.mark.parametrize(
@@ -331,7 +342,8 @@ def test_a_profile_replaces_the_recipe_and_gives_way_to_overrides() -> None:
 @pytest.mark.parametrize("recipe", available_recipes())
 def test_every_profile_fits_every_recipe(recipe: str) -> None:
     for profile in available_profiles():
-        assert load_settings(kind(recipe), recipe, profile=profile).dims == VARIANTS["nano"]
+        dims = load_settings(kind(recipe), recipe, profile=profile).dims
+        assert replace(dims, fusion_depth=2) == VARIANTS["nano"]
 
 
 def test_defaults_are_for_keys_that_nothing_sets() -> None:

@@ -8,13 +8,13 @@ Parametrisations of torch change the weight itself.
 from __future__ import annotations
 
 import math
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import parametrize
 
 from hicmae_cli.models.classifier import Classifier
+from hicmae_cli.recipes.settings import FrozenParts
 from hicmae_cli.training.machine import seeded
 from hicmae_cli.training.whitening import freeze_patches
 
@@ -22,19 +22,21 @@ _UPDATE_SCALE = 2.0
 """Factor of an update: LoRA's alpha / rank, with the usual alpha of twice the rank."""
 
 
-def freeze_parts(model: Classifier, parts: Literal["none", "patches", "encoders"]) -> None:
+def freeze_parts(model: Classifier, parts: FrozenParts) -> None:
     """Exclude parts of a classifier from training.
 
     Args:
         model: the classifier.
-        parts: ``patches`` are the patch embeddings; ``encoders`` are those of both streams and of their fusion, so that
-            only the layer weights, the last norm and the head learn.
+        parts: ``patches`` are the patch embeddings; ``streams`` the encoders of both streams; ``encoders`` these and
+            that of their fusion, so that only the layer weights, the last norm and the head learn.
     """
     if parts == "patches":
         freeze_patches(model.video_encoder, model.audio_encoder)
+    if parts in ("streams", "encoders"):
+        model.video_encoder.requires_grad_(False)
+        model.audio_encoder.requires_grad_(False)
     if parts == "encoders":
-        for encoder in _list_encoders(model):
-            encoder.requires_grad_(False)
+        model.fusion_encoder.requires_grad_(False)
 
 
 def _list_encoders(model: Classifier) -> tuple[nn.Module, ...]:

@@ -184,7 +184,7 @@ def set_up(
     bare, transfer = _build_model(task, settings, init)
     if transfer is not None and accelerator.is_main_process:
         on_init(transfer)
-    if transfer is None and settings.frozen == "encoders" and accelerator.is_main_process:
+    if transfer is None and settings.frozen in ("streams", "encoders") and accelerator.is_main_process:
         warn("the frozen encoders keep random values; start from a pre-trained weight")
     head = None if cues is None else AuxiliaryHead(cues, bare.head.in_features, settings.seed)
     learner = bare if head is None else AuxiliaryLearner(bare, head)

@@ -61,6 +61,17 @@ def test_frozen_encoders_get_no_gradient_and_drop_no_path() -> None:
     assert {name for group in groups for name in group["names"]} == learning
 
 
+def test_fusion_learns_on_frozen_streams() -> None:
+    model = make_model()
+    freeze_parts(model, "streams")
+    set_training_mode(model)
+    torch.autograd.backward(run(model).sum())
+    learning = {name for name, parameter in model.named_parameters() if parameter.grad is not None}
+    streams = ("video_encoder.", "audio_encoder.")
+    assert learning == {name for name, _ in model.named_parameters() if not name.startswith(streams)}
+    assert model.fusion_encoder.training and not model.video_encoder.training
+
+
 def test_patches_alone_can_be_frozen() -> None:
     model = make_model()
     freeze_parts(model, "patches")

@@ -18,7 +18,7 @@ from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.corpora.values import Target
 from hicmae_cli.errors import ManifestError, TrainingError
 from hicmae_cli.models.inputs import to_video
-from hicmae_cli.models.masking import cut_patches, keep_patches
+from hicmae_cli.models.masking import cut_kept_faces, cut_patches, keep_patches
 from hicmae_cli.recipes.settings import FinetuneSettings
 from hicmae_cli.training.finetuning.auxiliary import Cues
 from hicmae_cli.training.finetuning.data import (
@@ -86,6 +86,30 @@ def test_seed_epoch_and_clip_decide_an_item_whether_cached_or_read(samples: list
         for other in (item(samples, index, epoch=1), item(samples, index, SETTINGS.model_copy(update={"seed": 1}))):
             assert not torch.equal(first[0], other[0])
             assert not torch.equal(first[2], other[2])
+
+
+def test_dropped_tokens_stay_in_the_loader(samples: list[Sample], tmp_path: Path) -> None:
+    picture = tmp_path / "still.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (160, 160, 3)).astype(np.uint8)).save(picture)
+    clips = [*samples, Sample("still", picture, None, LABELS[0])]
+    few = SETTINGS.model_copy(update={"drop_video_tokens": 0.875})
+    for index in range(len(clips)):
+        whole, kept = item(clips, index), item(clips, index, few)
+        assert all(torch.equal(a, b) for a, b in zip(whole[1:4], kept[1:4], strict=True))
+        patches, at = kept[0], kept[5]
+        assert patches.shape == (100, 1536) and patches.dtype == torch.uint8
+        # Each place of the face once, at any time.
+        assert sorted((at % 100).tolist()) == list(range(100)) and len(set((at // 100).tolist())) > 4
+        assert torch.equal(patches, cut_kept_faces(whole[0][None], at[None])[0])
+        assert same(kept, item(clips, index, few)) and not torch.equal(at, item(clips, index, few, epoch=1)[5])
+    batch = unpack_batch(next(iter(training_loader(clips, LABELS, few, 0, [[0, 4, 5]]))))
+    assert batch.kept is not None and batch.faces.shape == (3, 100, 1536)
+    expected = [
+        to_video(item(clips, index)[0][None], torch.tensor([True]), batch.kept[i][None])
+        for i, index in ((0, 0), (2, 5))
+    ]
+    torch.testing.assert_close(to_video(batch.faces, batch.has_faces)[[0, 2]], torch.cat(expected))
+    assert not to_video(batch.faces, batch.has_faces)[1].any()
 
 
 def test_batches_are_the_requested_ones_in_any_process(samples: list[Sample]) -> None:
