@@ -64,7 +64,7 @@ class LabelledBatch(NamedTuple):
 
     def to(self, device: torch.device) -> LabelledBatch:
         """Return the same batch on a device."""
-        return self._make(None if each is None else each.to(device, non_blocking=True) for each in self)
+        return LabelledBatch._make(None if each is None else each.to(device, non_blocking=True) for each in self)
 
 
 class TrainingClips(Dataset[LabelledItem | str]):
