@@ -38,6 +38,7 @@ def predict(
     abstain: float = 0.0,
     timings: bool = False,
     sound: str = "speaker",
+    explain: bool = False,
 ) -> Prediction:
     """Predict emotions in videos, sounds or photographs, per person and over time.
 
@@ -61,6 +62,7 @@ def predict(
         timings: whether the results say where the time went.
         sound: ``speaker`` gives a voice to the person who speaks, and judges listeners, and windows without a voice, by
             the face; ``shared`` gives any sound to everybody in view.
+        explain: whether each window says what moved its answer; see `Explanation`.
 
     Returns:
         One result per input. An input that cannot be read is among ``failures``, and the others are done.
@@ -82,6 +84,7 @@ def predict(
         smooth_s=smooth_s,
         abstain=abstain,
         sound=sound,
+        explain=explain,
     )
     clock = StageClock()
     with clock.measure("loading"):

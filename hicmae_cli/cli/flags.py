@@ -32,6 +32,7 @@ FLAGS: Final[Mapping[str, str]] = {
     "end_s": "--end",
     "engine": "--engine",
     "events": "--events",
+    "explain": "--explain",
     "extend_epochs": "--extend-epochs",
     "faces": "--faces",
     "figure_format": "--figure-format",

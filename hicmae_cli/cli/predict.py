@@ -83,6 +83,10 @@ def predict(
             "gives any sound to everybody in view."
         ),
     ] = "speaker",
+    explain: Annotated[
+        bool,
+        typer.Option("--explain", help="Also find what moved each answer, for the JSON and the report; far slower."),
+    ] = False,
     smooth: SmoothOption = 0.0,
     abstain: AbstainOption = 0.0,
     output: Annotated[
@@ -139,6 +143,8 @@ def predict(
 
         hicmae predict call.wav --json
 
+        hicmae predict interview.mp4 --explain --output results --format html
+
         hicmae predict --camera 0 --output results
     """
     from hicmae_cli.runtime.timings import StageClock, sum_timings
@@ -169,6 +175,7 @@ def predict(
         smooth_s=smooth or 0.0,
         abstain=abstain or 0.0,
         sound=sound,
+        explain=explain,
     )
     if camera is not None or "-" in (inputs or ()):
         from hicmae_cli.cli.live import check_live, predict_stream

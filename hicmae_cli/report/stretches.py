@@ -53,6 +53,12 @@ class Stretches:
         """Share of the sampled pictures with the face (G,), 0 in a gap."""
         return np.array([0.0 if window is None else window.face_coverage for window in self.windows])
 
+    def effects_of(self, stream: str) -> NDArray[np.float64]:
+        """Return by how much ``face`` or ``voice`` moved the answer (G,), without its sign; NaN where unknown."""
+        found = [None if window is None else window.explanation for window in self.windows]
+        effects = [None if each is None else each.face if stream == "face" else each.voice for each in found]
+        return np.array([np.nan if effect is None else abs(effect) for effect in effects])
+
     def join_speakers(self) -> list[tuple[float, float, str]]:
         """List the spans of time with one answer: start (s), end (s), ``yes``, ``no`` or ``unsure``."""
         spans = []

@@ -15,6 +15,7 @@ from hicmae_cli.faces.people import Textures, name_people, read_people
 from hicmae_cli.media import MediaInfo
 from hicmae_cli.model_input import CLIP_FRAMES
 from hicmae_cli.runtime.engine import Engine, score_batches
+from hicmae_cli.runtime.explaining import Explanation, explain_clip
 from hicmae_cli.runtime.reading import OnSeconds, WindowInput, WindowReader
 from hicmae_cli.runtime.results import VOICE_TRACK, FileResult, Scores, Track, Window
 from hicmae_cli.runtime.settings import PredictSettings
@@ -130,9 +131,13 @@ def _predict_source(
     )
     windows: dict[int, list[Window]] = defaultdict(list)
     latest: dict[int, Scores] = {}
+    explained: dict[int, Explanation] = {}
     for inputs in reader:
         with clock.measure("model"):
-            latest |= _score_inputs(predictor.engine, [each for each in inputs if not each.is_repeated])
+            fresh = [each for each in inputs if not each.is_repeated]
+            latest |= _score_inputs(predictor.engine, fresh)
+            if predictor.settings.explain:
+                explained |= {each.track: _explain(predictor.engine, each) for each in fresh}
         for each in inputs:
             coverage, boxes = (each.person.coverage, each.person.boxes) if each.person else (0.0, ())
             windows[each.track].append(
@@ -145,6 +150,7 @@ def _predict_source(
                     boxes,
                     each.voice,
                     each.speaker,
+                    explained.get(each.track),
                 )
             )
         on_windows({each.track: windows[each.track][-1] for each in inputs})
@@ -176,11 +182,19 @@ def _predict_source(
 
 def _score_inputs(engine: Engine, inputs: Sequence[WindowInput]) -> dict[int, Scores]:
     """Run the model on the inputs of one window -> the output of each track, calibrated if the weight can."""
-    temperatures = [engine.info.find_temperature(each.modality) or 1.0 for each in inputs]
+    temperatures = [_find_temperature(engine, each) for each in inputs]
     rows = score_batches(engine, [each.clip for each in inputs], temperatures=temperatures)
     return {
         each.track: Scores.of(engine.info.labels, row, engine.info.kind) for each, row in zip(inputs, rows, strict=True)
     }
+
+
+def _explain(engine: Engine, window: WindowInput) -> Explanation:
+    return explain_clip(engine, window.clip, _find_temperature(engine, window))
+
+
+def _find_temperature(engine: Engine, window: WindowInput) -> float:
+    return engine.info.find_temperature(window.modality) or 1.0
 
 
 def _judge(

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hicmae_cli.modalities import MODALITIES
+from hicmae_cli.runtime.explaining import Explanation
 from hicmae_cli.runtime.timings import Timings
 from hicmae_cli.tasks import Kind, join_labels, pick_labels
 from hicmae_cli.weights.info import WeightInfo
@@ -152,6 +153,7 @@ class Window:
         boxes: where the face is, in each sampled picture that shows it.
         voice: share of the window's time with a voice; None if nobody listened for one.
         speaker: whether this person speaks: ``yes``, ``no`` or ``unsure``; None if it was not tested.
+        explanation: what moved the answer; None if nobody asked.
     """
 
     start_s: float
@@ -162,6 +164,7 @@ class Window:
     boxes: tuple[FaceBox, ...] = field(default=(), repr=False)
     voice: float | None = None
     speaker: str | None = None
+    explanation: Explanation | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.speaker not in (None, *SPEAKERS):
@@ -178,6 +181,7 @@ class Window:
             "voice": self.voice if self.voice is None else round(self.voice, 3),
             "speaker": self.speaker,
             "boxes": [box.to_list() for box in self.boxes],
+            **({} if self.explanation is None else {"explanation": self.explanation.to_dict()}),
         }
 
     @classmethod
@@ -188,8 +192,9 @@ class Window:
             raise ValueError(f"expected finite times, got {start_s} to {end_s}, coverage {coverage}")
         boxes = tuple(FaceBox.from_list(box) for box in fields.get("boxes", ()))
         voice = None if fields.get("voice") is None else float(fields["voice"])
+        explained = Explanation.from_dict(fields["explanation"]) if "explanation" in fields else None
         scores, modality = Scores.from_dict(fields), str(fields["modality"])
-        return cls(start_s, end_s, scores, coverage, modality, boxes, voice, fields.get("speaker"))
+        return cls(start_s, end_s, scores, coverage, modality, boxes, voice, fields.get("speaker"), explained)
 
 
 @dataclass(frozen=True)

@@ -42,6 +42,7 @@ class PredictSettings:
             name nobody. See ``faces.people.read_people``.
         sound: ``speaker`` gives a voice to the person who speaks, and judges listeners, and windows without a voice, by
             the face; ``shared`` gives any sound to everybody in view.
+        explain: whether each window says what moved its answer; see `explain_clip`.
 
     Raises:
         SettingsError: a value out of range.
@@ -57,6 +58,7 @@ class PredictSettings:
     abstain: float = 0.0
     people: str | None = None
     sound: str = "speaker"
+    explain: bool = False
 
     def __post_init__(self) -> None:
         if self.modality not in _CHOICES:

@@ -76,6 +76,7 @@ def draw_person(scale: Scale, person: Person, lanes: Sequence[Lane]) -> str:
     rows += [_draw_speaking(scale, person)] if person.speaks_s is not None else []
     rows += [_draw_lane(scale, person, lane, place) for place, lane in enumerate(lanes)]
     rows += [] if person.is_voice else [_draw_face(scale, person)]
+    rows += _draw_effects(scale, person)
     return "".join(rows)
 
 
@@ -145,3 +146,19 @@ def _draw_face(scale: Scale, person: Person) -> str:
     path = f'<path d="{scale.steps(edges_s, thinned[:, 0])}"/>'
     share = percent(person.track.face_coverage)
     return row("face", "Face seen", svg(path, "seen", f"face seen in {share} of the pictures"), share)
+
+
+def _draw_effects(scale: Scale, person: Person) -> list[str]:
+    """Return how much face and voice moved the answer over time, where the prediction was explained."""
+    rows: list[str] = []
+    for stream in () if person.timeline.task == "regression" else ("face", "voice"):
+        numbers = person.stretches.effects_of(stream)
+        if np.isnan(numbers).all():
+            continue
+        edges_s, thinned = thin(person.stretches.edges_s, numbers[:, None], MOST_STEPS)
+        path = f'<path d="{scale.steps(edges_s, thinned[:, 0])}"/>'
+        mean = percent(float(np.nanmean(numbers)))
+        label = f"the {stream} moved the answer by {mean} on average"
+        chart = svg(path, "moves", label, f' data-effect="{stream}"')
+        rows.append(row("effect", f"Moved by {stream}", chart, mean))
+    return rows

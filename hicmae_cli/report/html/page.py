@@ -20,6 +20,7 @@ from typing import Any, Final
 from hicmae_cli.report.files import write_text
 from hicmae_cli.report.html import charts, sections
 from hicmae_cli.report.html.markup import Scale, escape
+from hicmae_cli.report.html.moved import draw_moved
 from hicmae_cli.report.html.person import MOST_EPISODES, Lane, Person, list_lanes, list_people, thinning, to_data
 from hicmae_cli.report.html.pictures import read_pictures
 from hicmae_cli.report.palette import Colour, ink_on
@@ -67,8 +68,9 @@ def render_page(prediction: Prediction) -> str:
         axis=charts.draw_axis(scale),
         sound=charts.draw_sound(scale, pictures.envelope, why),
         persons=persons,
-        explained=sections.explain(people, info),
+        hints=sections.list_hints(people, info),
         thinned=_explain_thinning(people, lanes),
+        moved=draw_moved(people),
         episodes=sections.list_episodes(people, lanes),
         gaps=sections.list_gaps(people),
         making=sections.describe_making(prediction, file),

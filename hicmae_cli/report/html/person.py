@@ -161,6 +161,11 @@ def _person_data(person: Person, lanes: Sequence[Lane], most: int, most_episodes
         "t": np.round(edges_s * 1000).astype(int).tolist(),
         "n": [list(_encode(numbers[:, lane.index], is_probability)) for lane in lanes],
         "seen": np.round(numbers[:, -1] * 100).astype(int).tolist(),
+        "moved": {
+            stream: np.round(np.nan_to_num(effects[starts]) * 100).astype(int).tolist()
+            for stream in ("face", "voice")
+            if not np.isnan(effects := stretches.effects_of(stream)).all()
+        },
         "by": "".join("-" if w is None else _MODALITY_CODES.get(w.modality, "?") for w in windows),
         "speaks": "".join(_SPEAKER_CODES[stretches.speakers[at]] for at in starts),
         "spans": [

@@ -81,6 +81,10 @@
     });
     const seen = section.querySelector(".seen path");
     if (seen) seen.setAttribute("d", steps(edges, thin(person.seen).map((v) => v === null ? null : v / 100)));
+    section.querySelectorAll("[data-effect]").forEach((drawing) => {
+      const heights = thin(person.moved[drawing.dataset.effect]).map((v) => v === null ? null : v / 100);
+      drawing.querySelector("path").setAttribute("d", steps(edges, heights));
+    });
     for (const answer of "yun") {
       const path = section.querySelector(".speaks ." + answer);
       if (path) path.setAttribute("d", blocks(person.spans.filter((span) => span[2] === answer), TOPS[answer]));
@@ -176,6 +180,9 @@
       const i = clamp(above(person.t, now) - 1, 0, person.t.length - 2);
       section.querySelectorAll("[data-lane]").forEach((drawing) => {
         drawing.closest(".row").querySelector(".v").textContent = write(person.n[Number(drawing.dataset.lane)][i]);
+      });
+      section.querySelectorAll("[data-effect]").forEach((drawing) => {
+        drawing.closest(".row").querySelector(".v").textContent = person.moved[drawing.dataset.effect][i] + "%";
       });
       const episode = at(person.episodes, now), gap = at(person.gaps, now);
       const label = gap ? gap[2] : episode ? episode[3] || "no label" : "";

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 from dataclasses import fields
+from itertools import chain
 from typing import Any, Final
 
 from hicmae_cli import __version__
@@ -31,6 +32,7 @@ OPTIONS: Final = {
     "abstain": "--abstain",
     "people": "--people",
     "sound": "--sound",
+    "explain": "--explain",
 }
 """Option of ``hicmae predict`` for each field of the settings."""
 _BASED_ON: Final = {"av": "face and voice", "video": "face", "audio": "voice"}
@@ -184,7 +186,9 @@ def write_command(prediction: Prediction, file: FileResult) -> str:
         value = getattr(settings, each.name)
         if value is not None and value != getattr(usual, each.name):
             options.append((OPTIONS[each.name], f"{value:g}" if isinstance(value, float) else value))
-    words = ["hicmae", "predict", str(file.path), *(word for pair in options for word in map(str, pair))]
+    # A setting that is on has no value on the command line.
+    given = [(option,) if value is True else (option, str(value)) for option, value in options]
+    words = ["hicmae", "predict", str(file.path), *chain.from_iterable(given)]
     return " ".join(shlex.quote(word) for word in words)
 
 
@@ -230,7 +234,7 @@ def describe_model(name: str, info: WeightInfo) -> str:
     return facts(rows)
 
 
-def explain(people: Sequence[Person], info: WeightInfo) -> str:
+def list_hints(people: Sequence[Person], info: WeightInfo) -> str:
     """Return how to read the page, as a list."""
     points = []
     if info.task != "regression":

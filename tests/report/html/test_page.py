@@ -21,6 +21,7 @@ from hicmae_cli.report.html.page import render_page
 from hicmae_cli.report.html.sections import OPTIONS, write_command
 from hicmae_cli.report.palette import COLOURS
 from hicmae_cli.report.prediction import Prediction
+from hicmae_cli.runtime.explaining import FACE_GRID, VOICE_GRID, Explanation
 from hicmae_cli.runtime.results import VOICE_TRACK, FaceBox, FileResult, Scores, Track, Window
 from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.timeline import make_timeline
@@ -60,11 +61,31 @@ def random_prediction(
     return Prediction(replace(TOY_MODEL, info=info), PredictSettings(), (file,))
 
 
+def explained(count: int) -> Prediction:
+    """Random numbers, of which each window says what moved it; the second person is not heard."""
+    whole, rng = random_prediction(count), np.random.default_rng(1)
+
+    def explain(each: Window, *, heard: bool) -> Window:
+        face_map, voice_map = (
+            tuple(map(tuple, rng.uniform(-0.1, 0.3, grid).tolist())) for grid in (FACE_GRID, VOICE_GRID)
+        )
+        face, voice = rng.uniform(-0.2, 0.6, 2).tolist() if heard else (None, None)
+        name = each.scores.label or ""
+        return replace(each, explanation=Explanation(name, face, voice, face_map, voice_map if heard else None))
+
+    tracks = tuple(
+        replace(person, windows=tuple(explain(each, heard=person.id == 1) for each in person.windows))
+        for person in whole.files[0].tracks
+    )
+    return replace(whole, files=(replace(whole.files[0], tracks=tracks),))
+
+
 ALL: dict[str, Callable[[], Prediction]] = {
     "classes": lambda: random_prediction(20),
     "values": regression,
     "sets": blends,
     "hostile": lambda: replace(hostile(), files=hostile().files[:1]),
+    "explained": lambda: explained(20),
     "voice": lambda: replace(
         prediction(), files=(FileResult(Path("a.wav"), "ok", tracks=(track(0, modality="audio"),)),)
     ),
@@ -185,6 +206,20 @@ def test_speech_is_shown_where_it_was_tested_and_said_otherwise() -> None:
     assert "Who speaks was not tested" in render_page(alone)
 
 
+def test_what_moved_the_answers_is_drawn_where_it_was_asked_for() -> None:
+    whole = explained(20)
+    page = Page(render_page(whole))
+    assert page.find("div", "moved") and len([e for e in page.elements if "data-effect" in e.attributes]) == 2
+    assert {e.attributes["class"].strip() for e in page.find("svg", "map")} == {"map", "map sound"}
+    window = max(whole.files[0].tracks[1].windows, key=lambda each: each.start_s)
+    assert window.explanation is not None and window.explanation.face is None
+    data = page.data["people"]
+    assert set(data[0]["moved"]) == {"face", "voice"} and data[1]["moved"] == {}
+    assert len(data[0]["moved"]["face"]) == len(data[0]["seen"])
+    plain = Page(render_page(random_prediction(20)))
+    assert not plain.find("div", "moved") and not plain.data["people"][0]["moved"]
+
+
 def test_the_page_says_what_the_weight_cannot_do_and_how_it_was_made() -> None:
     info = TOY_MODEL.info.model_copy(
         update={"cannot_judge": "real people", "intended_use": "tests", "temperature": 1.5}
@@ -204,12 +239,12 @@ def test_the_page_says_what_the_weight_cannot_do_and_how_it_was_made() -> None:
 
 
 def test_the_command_makes_the_same_prediction() -> None:
-    settings = PredictSettings("av", 5.12, 1.28, 2, 3.5, 60.0, smooth_s=2.0, abstain=0.4, sound="shared")
+    settings = PredictSettings("av", 5.12, 1.28, 2, 3.5, 60.0, smooth_s=2.0, abstain=0.4, sound="shared", explain=True)
     whole = replace(random_prediction(5), settings=settings)
     file = replace(whole.files[0], path=Path("a film.mp4"))
     assert write_command(whole, file) == (
         "hicmae predict 'a film.mp4' --weights toy --engine onnx --device cpu --modality av --window 5.12 --hop 1.28 "
-        "--faces 2 --start 3.5 --end 60 --smooth 2 --abstain 0.4 --sound shared"
+        "--faces 2 --start 3.5 --end 60 --smooth 2 --abstain 0.4 --sound shared --explain"
     )
     assert set(OPTIONS) == {each.name for each in fields(PredictSettings)}, "a setting without an option"
     assert {name: FLAGS[name] for name in OPTIONS} == OPTIONS
