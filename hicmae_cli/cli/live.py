@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from hicmae_cli.runtime.settings import PredictSettings
 
 
-def check_live(inputs: Sequence[str], camera: int | None, *, skip_existing: bool, timings: bool) -> None:
+def check_live(
+    inputs: Sequence[str], camera: int | None, *, skip_existing: bool, timings: bool, ray: str | None
+) -> None:
     """Check what was asked for.
 
     Raises:
@@ -33,6 +35,8 @@ def check_live(inputs: Sequence[str], camera: int | None, *, skip_existing: bool
         raise usage_error("--skip-existing needs files; a live stream has no earlier result")
     if timings:
         raise usage_error("--timings needs files; the time of a live stream is that of its source")
+    if ray is not None:
+        raise usage_error("--ray needs files; a live stream is predicted here")
     if camera is None and (sys.stdin is None or sys.stdin.isatty()):
         raise usage_error("- reads from stdin, but nothing is piped in: ffmpeg … -f matroska - | hicmae predict -")
 

@@ -109,6 +109,10 @@ def predict(
     jobs: Annotated[
         int, typer.Option("--jobs", min=0, help="Number of worker processes; 0 uses no separate process.")
     ] = 1,
+    ray: Annotated[
+        str | None,
+        typer.Option("--ray", metavar="ADDRESS", help="Ray cluster to use instead: HOST:PORT, auto or local."),
+    ] = None,
     camera: Annotated[
         int | None, typer.Option(metavar="N", help="Predict what camera N shows, until Ctrl-C; 0 is the first one.")
     ] = None,
@@ -180,7 +184,7 @@ def predict(
     if camera is not None or "-" in (inputs or ()):
         from hicmae_cli.cli.live import check_live, predict_stream
 
-        check_live(inputs or [], camera, skip_existing=skip_existing, timings=timings)
+        check_live(inputs or [], camera, skip_existing=skip_existing, timings=timings, ray=ray)
         predict_stream(
             camera, max_delay, weights, engine, device, settings, output, wanted, as_json=as_json, quiet=quiet
         )
@@ -196,7 +200,7 @@ def predict(
     with ExitStack() as stack, _Display(screen.err, paths, disable=quiet or as_json) as display:
         with clock.measure("loading"):
             pool = stack.enter_context(
-                PredictorPool(weights, engine, device, settings, jobs, raise_unexpected=debug, timings=timings)
+                PredictorPool(weights, engine, device, settings, jobs, raise_unexpected=debug, timings=timings, ray=ray)
             )
         introduce(screen, pool.model)
         log = None

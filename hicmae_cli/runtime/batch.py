@@ -13,10 +13,11 @@ import numpy as np
 
 from hicmae_cli.bundled import DEFAULT_WEIGHT
 from hicmae_cli.clips import Clip
-from hicmae_cli.errors import HicmaeError, WeightsError, first_line
+from hicmae_cli.errors import HicmaeError, SettingsError, WeightsError, first_line
 from hicmae_cli.faces.align import read_template
 from hicmae_cli.files import compute_sha256
 from hicmae_cli.model_input import LOG_MEL_BINS, LOG_MEL_FRAMES
+from hicmae_cli.ray_workers import run_on_ray
 from hicmae_cli.runtime.engine import score_batches
 from hicmae_cli.runtime.log import PredictionLog
 from hicmae_cli.runtime.opening import describe_weight, open_engine
@@ -56,6 +57,8 @@ class PredictorPool:
         jobs: processes; 0 predicts in this process, which a file can then take down.
         raise_unexpected: raise an error that hicmae did not foresee, and do not make it the file's result.
         timings: whether results say where the time went.
+        ray: predict on the Ray cluster at this address instead, a file on each core; see ``run_on_ray``. All nodes must
+            have the files, and a weight that is a file, under the same paths.
 
     Attributes:
         model: the weight and the engine that runs it.
@@ -63,7 +66,7 @@ class PredictorPool:
 
     Raises:
         WeightsError: no such weight, not loadable, or loading it takes the process down.
-        SettingsError: an engine, a device or settings that are not available.
+        SettingsError: an engine, a device or settings that are not available; timings on a cluster.
         MissingDependencyError: packages of the engine are not installed.
     """
 
@@ -77,13 +80,21 @@ class PredictorPool:
         *,
         raise_unexpected: bool = False,
         timings: bool = False,
+        ray: str | None = None,
     ) -> None:
-        threads = max(1, count_cores() // jobs) if jobs > 1 else 0
+        if ray is not None and timings:
+            raise SettingsError("timings: are not measured on a cluster; leave out `timings` or `ray`")
+        if ray is not None:
+            jobs = 1  # loads the model once, to find what is wrong with it
+            weights = str(Path(weights).absolute()) if Path(weights).exists() else weights
+            settings = (settings or PredictSettings()).with_absolute_people()
+        threads = 1 if ray is not None else max(1, count_cores() // jobs) if jobs > 1 else 0
         self._request = _Request(
             weights, engine, device, threads, settings or PredictSettings(), raise_unexpected, timings
         )
         self._pool = WorkerPool(jobs) if jobs else None
         self._run = run_here if self._pool is None else self._pool.run
+        self._ray = ray
         try:
             self.model, self.settings = self._describe()
         except BaseException:
@@ -101,11 +112,14 @@ class PredictorPool:
             Results in the order in which they are ready; a file that cannot be predicted has status ``error``.
         """
         work = partial(_predict, self._request)
-        for path, outcome in self._run(paths, work, lambda path, progress: on_file(path, *progress)):
+        run = self._run if self._ray is None else partial(run_on_ray, address=self._ray)
+        # Processes of a cluster have other working folders.
+        given = {path if self._ray is None else path.absolute(): path for path in paths}
+        for path, outcome in run(list(given), work, lambda path, progress: on_file(given[path], *progress)):
             if isinstance(outcome, WorkerDiedError):
-                yield FileResult(path, "error", f"{path}: {outcome}")
+                yield FileResult(given[path], "error", f"{given[path]}: {outcome}")
             else:
-                yield outcome
+                yield replace(outcome, path=given[path])
 
     def close(self) -> None:
         """End the processes; further calls do nothing."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any, Final
 
 from hicmae_cli.errors import SettingsError
@@ -112,6 +113,10 @@ class PredictSettings:
         window_s = trained_s if self.window_s is None else self.window_s
         hop_s = min(trained_s / _HOPS, window_s) if self.hop_s is None else self.hop_s
         return replace(self, window_s=window_s, hop_s=hop_s)
+
+    def with_absolute_people(self) -> PredictSettings:
+        """Return the settings with the absolute path of the folder of people."""
+        return self if self.people is None else replace(self, people=str(Path(self.people).absolute()))
 
     def retime(self, smooth_s: float | None = None, abstain: float | None = None) -> PredictSettings:
         """Return the settings with another smoothing or another smallest probability, where one is given.

@@ -82,6 +82,7 @@ def test_ctrl_c_is_the_end_of_the_stream(piped: Path, tmp_path: Path, monkeypatc
         (["a.mp4", "--camera", 0], "give either --camera or inputs"),
         (["-", "--skip-existing", "--output", "out"], "--skip-existing needs files"),
         (["-", "--timings"], "--timings needs files"),
+        (["-", "--ray", "auto"], "--ray needs files"),
         (["-", "--max-delay", 0], "--max-delay 0.0: expected more than 0"),
         (["--camera", -1], "--camera -1: expected 0 for the first camera"),
         ([], "give files, folders or patterns; or --camera N, or -"),

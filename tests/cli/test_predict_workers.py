@@ -16,7 +16,8 @@ import pytest
 
 from hicmae_cli.runtime import batch
 from hicmae_cli.runtime.batch import PredictorPool
-from hicmae_cli.workers import Report, Work, WorkerPool
+from hicmae_cli.runtime.results import FileResult
+from hicmae_cli.workers import Report, Work, WorkerPool, run_here
 from tests.cli.killing import end, linux_only, start
 from tests.cli.running import hicmae
 from tests.runtime.stubs import voice
@@ -70,6 +71,38 @@ def test_two_processes_judge_as_one_does(sample: Path, tmp_path: Path) -> None:
         for result in alone.predict([*files, sample]):
             assert result.to_dict() == both[result.path].to_dict()
     assert progress == {*files, sample}
+
+
+def test_a_cluster_gets_whole_paths_and_the_user_gets_the_given_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    voice(tmp_path / "a.wav")
+    (tmp_path / "b.wav").write_bytes(b"broken")
+    monkeypatch.chdir(tmp_path)
+    asked: list[tuple[str, list[Path]]] = []
+
+    def pretend(jobs: list[Path], work: Work[Path, FileResult], *_: object, address: str) -> Any:
+        asked.append((address, list(jobs)))
+        monkeypatch.chdir("/")  # where a process of the cluster may be
+        return run_here(jobs, work)
+
+    monkeypatch.setattr(batch, "run_on_ray", pretend)
+    run = hicmae("predict", "a.wav", "b.wav", "--ray", "here:1", "--json", "--modality", "audio", "--sound", "shared")
+    assert asked == [("here:1", [tmp_path / "a.wav", tmp_path / "b.wav"])]
+    assert [(row["path"], row["status"]) for row in run.document["files"]] == [("a.wav", "ok"), ("b.wav", "error")]
+    assert run.code == 1
+    refused = hicmae("predict", "a.wav", "--ray", "here:1", "--timings")
+    assert refused.code == 2 and "--timings" in refused.last_line and len(asked) == 1
+
+
+@pytest.mark.slow
+def test_a_cluster_judges_as_one_process_does(tmp_path: Path, sample: Path) -> None:
+    pytest.importorskip("ray")
+    files = [voice(tmp_path / "a.wav"), sample, tmp_path / "gone.mp4"]
+    with PredictorPool(ray="local") as pool:
+        there = {result.path: result.to_dict() for result in pool.predict(files)}
+    with PredictorPool(jobs=0) as alone:
+        assert {result.path: result.to_dict() for result in alone.predict(files)} == there
 
 
 def test_a_weight_that_cannot_be_loaded_is_one_line(tmp_path: Path) -> None:
