@@ -9,12 +9,15 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from hicmae_cli.bench.measure import Measure, alternate
+from hicmae_cli.bundled import find_sample_clip
 from hicmae_cli.errors import HicmaeError
 from hicmae_cli.media import probe, read_audio, read_frames, write_video
 from hicmae_cli.model_input import CLIP_FRAMES, FACE_SIZE_PX, LOG_MEL_BINS, LOG_MEL_FRAMES, SAMPLE_RATE_HZ
@@ -29,8 +32,10 @@ from hicmae_cli.models.config import (
 )
 from hicmae_cli.runtime.engine import Engine
 from hicmae_cli.runtime.predictor import Predictor
+from hicmae_cli.runtime.timings import Timings
 from hicmae_cli.weights.info import WeightInfo
 
+_FPS = 25
 _HEAVY = ("torch", "cv2", "onnxruntime")
 
 
@@ -130,19 +135,55 @@ def _make_onnx_product(side: int, rng: np.random.Generator) -> Callable[[], obje
 
 
 def measure_predict(engine: Engine, clip: Path, rounds: int = 3) -> Measure:
-    """Measure the seconds of video that are predicted per second, with the models loaded."""
-    predictor = Predictor(engine)
-    duration_s = probe(clip).duration_s
-    times = []
+    """Measure the seconds of video that are predicted per second, with the models loaded and who speaks found out."""
+    return _measure_speed(engine, clip, f"predict-{engine.info.variant} / real time", 3.0, rounds)
+
+
+def measure_one_person(engine: Engine, duration_s: float = 20.0, rounds: int = 3) -> Measure:
+    """Measure the same for one person in 720p at 25 frames/s: the person on the right of the sample clip, enlarged."""
+    with tempfile.TemporaryDirectory() as folder:
+        video = Path(folder) / "one.mp4"
+        _write_one_person(video, duration_s)
+        return _measure_speed(engine, video, f"predict-{engine.info.variant}, one person / real time", 5.0, rounds)
+
+
+def _measure_speed(engine: Engine, clip: Path, name: str, bound: float, rounds: int) -> Measure:
+    predictor = Predictor(engine, timings=True)
+    info = probe(clip)
+    times, parts = [], []
     for _ in range(rounds):
         started = time.perf_counter()
         result = predictor.predict(clip)
         times.append(time.perf_counter() - started)
-        if result.failed:
+        if result.failed or result.timings is None:
             raise HicmaeError(f"{clip}: {result.message}")
-    median = statistics.median(times)
-    detail = f"{duration_s:.1f} s of video, {len(result.tracks)} tracks, in {median:.2f} s; median of {rounds}"
-    return Measure(f"predict-{engine.info.variant} / real time", duration_s / median, "x", 1.5, False, detail)
+        parts.append(result.timings)
+    median, together = statistics.median(times), Timings.sum(parts)
+    shares = ", ".join(f"{stage} {seconds / together.total_s:.0%}" for stage, seconds in together.stages.items())
+    detail = (
+        f"{info.duration_s:.1f} s of {info.width_px} x {info.height_px} px, {len(result.tracks)} tracks, in "
+        f"{median:.2f} s; median of {rounds}; {shares}, rest {together.rest_share:.0%}"
+    )
+    return Measure(name, info.duration_s / median, "x", bound, False, detail)
+
+
+def _write_one_person(target: Path, duration_s: float) -> None:
+    """Write 720p video at 25 frames/s that shows the right half of the sample clip, over and over, with its sound."""
+    clip = find_sample_clip()
+    info = probe(clip)
+    assert info.fps is not None
+    height_px, width_px = 720, 1280
+    pictures = []
+    for frame in read_frames(clip):
+        half = frame.rgb[:, frame.rgb.shape[1] // 2 :]
+        side_px = height_px * half.shape[1] // half.shape[0]
+        picture = np.full((height_px, width_px, 3), 90, np.uint8)
+        left_px = (width_px - side_px) // 2
+        picture[:, left_px : left_px + side_px] = cv2.resize(half, (side_px, height_px))
+        pictures.append(picture)
+    shown = (pictures[int(index / _FPS * float(info.fps)) % len(pictures)] for index in range(round(duration_s * _FPS)))
+    sound = np.resize(read_audio(clip), round(duration_s * SAMPLE_RATE_HZ))
+    write_video(target, shown, Fraction(_FPS), sound, video_codec="libx264", audio_codec="aac")
 
 
 def measure_help(rounds: int = 15) -> list[Measure]:

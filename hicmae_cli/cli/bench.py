@@ -67,7 +67,8 @@ def bench(
     with screen.wait("measuring: --help"):
         measures = prediction.measure_help()
     with screen.wait("measuring: predict"):
-        measures.append(prediction.measure_predict(open_engine(weights), video))
+        opened = open_engine(weights)
+        measures += [prediction.measure_predict(opened, video), prediction.measure_one_person(opened)]
     measures += _measure_training(screen)
     measures += _measure_puppets(screen)
     if memory:

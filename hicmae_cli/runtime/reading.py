@@ -153,7 +153,7 @@ class WindowReader:
             blocks = self._clock.each("decode", source.sound())
             if settings.sound == "speaker":
                 self._speakers = SpeakerFinder(self._start_s, settings.step_s)
-                blocks = self._speakers.voice.listen(blocks)
+                blocks = self._clock.each("speaker", self._speakers.voice.listen(blocks))
             self._sound = SlidingSound(blocks, self._start_s)
         self._pending: deque[Moments] = deque()
         self._linker = TrackLinker()
@@ -259,14 +259,16 @@ class WindowReader:
                 if frame.time_s >= self._limit_s - 1e-6:
                     return
                 if self._speakers and index % every:
-                    self._speakers.add_picture(frame)
+                    with self._clock.measure("speaker"):
+                        self._speakers.add_picture(frame)
                     continue
                 previous, is_photograph = found, self._source.is_photograph
                 found = detect_in_photograph(frame.rgb, detector) if is_photograph else detector.detect(frame)
                 linked = self._linker.update(frame, found)
                 if self._speakers and self._sound:
                     self._sound.read_to(frame.time_s + REACH_S)
-                    self._speakers.add_faces(frame, linked)
+                    with self._clock.measure("speaker"):
+                        self._speakers.add_faces(frame, linked)
                 if found is not previous:  # a detector repeats its list for a picture that stays on display
                     picture += 1
                     crops = {track: align_face(frame.rgb, face.landmarks_px) for track, face in linked}
@@ -307,7 +309,8 @@ class WindowReader:
         if self._speakers is None or self._sound is None:
             return None
         self._sound.read_to(end_s + CONTEXT_S)
-        hearing = self._speakers.judge(start_s, end_s, tracks)
+        with self._clock.measure("speaker"):
+            hearing = self._speakers.judge(start_s, end_s, tracks)
         self.has_heard = self.has_heard or hearing.has_voice
         return hearing
 

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 ItemT = TypeVar("ItemT")
 
-STAGES: Final = ("decode", "faces", "model")
-"""Reading and decoding; finding, linking and aligning faces; spectrograms and the model."""
+STAGES: Final = ("decode", "faces", "speaker", "model")
+"""Reading and decoding; finding, linking and aligning faces; lips and voices; spectrograms and the model."""
 _END: Final = object()
 
 

@@ -21,7 +21,9 @@ def test_seconds_are_in_the_table_and_in_the_document(tmp_path: Path) -> None:
     assert run.code == 1
     assert "the whole call" in run.err and "share of it" in run.err and "the whole call" not in run.out
     seconds = [file.get("timings") for file in run.document["files"]]
-    assert all(set(each) == {"decode_s", "faces_s", "model_s", "rest_s", "total_s"} for each in seconds[:2])
+    assert all(
+        set(each) == {"decode_s", "faces_s", "speaker_s", "model_s", "rest_s", "total_s"} for each in seconds[:2]
+    )
     assert seconds[2] is None
     call = run.document["timings"]
     assert call["loading_s"] > 0 and call["total_s"] >= sum(each["total_s"] for each in seconds[:2])
