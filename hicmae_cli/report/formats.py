@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 from itertools import chain, count
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from hicmae_cli.errors import SettingsError
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 Writer: TypeAlias = "Callable[[Prediction, Path], None]"
 """Writes a prediction to a path, whole or not at all."""
+IndexWriter: TypeAlias = "Callable[[Prediction, Mapping[Path, str], Path], None]"
+"""Writes a list of the inputs of a prediction to a path, with the name of the file of each."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Format:
             input alone; inputs that failed get no file. Otherwise one file holds the whole call.
         needs: what an input must have for a file: time (a photograph has none), and labels, windows that were tested
             for who speaks, or its media file where it was. An input without it gets no file.
+        index: `IndexWriter` of a file that lists the others if there are several, likewise; empty for none.
     """
 
     name: str
@@ -44,12 +47,22 @@ class Format:
     writer: str
     per_input: bool = False
     needs: Literal["", "time", "labels", "speakers", "media"] = ""
+    index: str = ""
 
     def load_writer(self) -> Writer:
         """Import the writer."""
-        module, _, function = self.writer.partition(":")
-        writer: Writer = getattr(import_module(f"{__package__}.{module}"), function)
+        writer: Writer = _load(self.writer)
         return writer
+
+    def load_index_writer(self) -> IndexWriter:
+        """Import the writer of the index."""
+        writer: IndexWriter = _load(self.index)
+        return writer
+
+
+def _load(place: str) -> Any:
+    module, _, function = place.partition(":")
+    return getattr(import_module(f"{__package__}.{module}"), function)
 
 
 FORMATS: Final = {
@@ -63,7 +76,7 @@ FORMATS: Final = {
         Format("textgrid", ".TextGrid", "textgrid_writer:write_textgrid", per_input=True, needs="time"),
         Format("boris", ".tsv", "boris_writer:write_boris", per_input=True, needs="labels"),
         Format("rttm", ".rttm", "rttm_writer:write_rttm", per_input=True, needs="speakers"),
-        Format("html", ".html", "html.page:write_html", per_input=True),
+        Format("html", ".html", "html.page:write_html", per_input=True, index="html.index:write_index"),
         Format("plot", ".png", "timeline_plot:write_plot", per_input=True, needs="time"),
         Format("overlay", ".overlay.mp4", "overlay_writer:write_overlay", per_input=True, needs="media"),
     )
@@ -74,6 +87,8 @@ ALL_FORMATS: Final = "all"
 DEFAULT_FORMATS: Final = ("json", "csv")
 WHOLE_CALL: Final = "predictions"
 """Stem of the files that hold a whole call."""
+INDEX: Final = "index"
+"""Stem of the files that list those of several inputs."""
 _LONGEST_NAME_BYTES: Final = 255
 _LACKS: Final = {
     "time": "a photograph has no timeline",
@@ -111,7 +126,7 @@ def write_prediction(prediction: Prediction, folder: Path, formats: Sequence[For
             written.append(folder / f"{WHOLE_CALL}{each.suffix}")
             write(prediction, written[-1])
             continue
-        taken = _inputs_in(folder, prediction)
+        taken, made = _inputs_in(folder, prediction), dict[Path, str]()
         for file in prediction.files:
             if not file.failed:
                 name = _free_name(file.path, each.suffix, taken)
@@ -119,6 +134,10 @@ def write_prediction(prediction: Prediction, folder: Path, formats: Sequence[For
                 if not _find_lack(file, each.needs):
                     written.append(folder / name)
                     write(replace(prediction, files=(file,)), written[-1])
+                    made[file.path] = name
+        if each.index and len(made) > 1:
+            written.append(folder / _free_name(Path(INDEX), each.suffix, taken))
+            each.load_index_writer()(prediction, made, written[-1])
     return tuple(written)
 
 

@@ -47,8 +47,8 @@ def render_page(prediction: Prediction) -> str:
     scale = Scale(people[0].timeline.start_s, people[0].timeline.end_s)
     pictures = read_pictures(file, scale)
     lanes = list_lanes(people, info)
-    style = _read("style.css") + _colour(lanes)
-    script = _read("script.js")
+    style = read_asset("style.css") + _colour(lanes)
+    script = read_asset("script.js")
     why = pictures.missing or "no sound that can be decoded"
     persons = "".join(
         f'<section class="person" aria-labelledby="p{p.number}"><h3 id="p{p.number}">{escape(p.name)}'
@@ -56,7 +56,7 @@ def render_page(prediction: Prediction) -> str:
         for p in people
     )
     return _load_template().substitute(
-        policy=escape(_write_policy(style, script)),
+        policy=escape(write_policy(style, script)),
         style=style,
         script=script,
         data=_write_data(to_data(people, lanes, (scale.start_s, scale.end_s))),
@@ -109,12 +109,15 @@ def _colour(lanes: Sequence[Lane]) -> str:
     return f"\n:root{{{declare('light')}}}\n{dark}\n{rules}\n"
 
 
-def _write_policy(style: str, script: str) -> str:
-    """Return the policy: nothing is loaded, and only this style and this script count."""
-    hashes = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (style, script)]
+def write_policy(style: str, script: str | None = None) -> str:
+    """Return the policy: nothing is loaded, and only this style and this script count, or no script at all."""
+    allowed = [
+        "'none'" if text is None else f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+        for text in (style, script)
+    ]
     return (
-        f"default-src 'none'; style-src 'sha256-{hashes[0]}'; script-src 'sha256-{hashes[1]}'; img-src data:; "
-        "media-src blob:; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; style-src {allowed[0]}; script-src {allowed[1]}; img-src data:; media-src blob:; "
+        "base-uri 'none'; form-action 'none'"
     )
 
 
@@ -125,10 +128,11 @@ def _write_data(document: dict[str, Any]) -> str:
 
 
 @cache
-def _read(name: str) -> str:
+def read_asset(name: str) -> str:
+    """Read a file of this room, such as ``style.css``."""
     return files(_ROOM).joinpath(name).read_text("utf-8")
 
 
 @cache
 def _load_template() -> Template:
-    return Template(_read("template.html"))
+    return Template(read_asset("template.html"))
