@@ -21,17 +21,17 @@ def write_csv(prediction: Prediction, path: Path) -> None:
 
 
 def windows_csv(prediction: Prediction) -> str:
-    """Return the table as text: a label and its probabilities or, of a regression, the values."""
+    """Return the table as text: a label and its probabilities or, of a regression, the values; then who speaks."""
     info = prediction.model.info
     label = ["label"] if info.task != "regression" else []
-    lines = [
-        _csv_line(["path", "track", "name", "start_s", "end_s", *label, "face_coverage", "modality", *info.labels])
-    ]
+    head = ["path", "track", "name", "start_s", "end_s", *label, "face_coverage", "modality", *info.labels]
+    lines = [_csv_line([*head, "voice", "speaker"])]
     for file, track, window in prediction.windows():
         row = window.to_dict()
         facts = [str(file.path), track.id, track.name, row["start_s"], row["end_s"], *(row[name] for name in label)]
         numbers = [_rounded(window.scores.by_name[name], info.task) for name in info.labels]
-        lines.append(_csv_line([*facts, row["face_coverage"], row["modality"], *numbers]))
+        heard = [row["voice"], row["speaker"]]  # None is an empty cell
+        lines.append(_csv_line([*facts, row["face_coverage"], row["modality"], *numbers, *heard]))
     return "".join(lines)
 
 

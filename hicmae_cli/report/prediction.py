@@ -122,7 +122,8 @@ class Prediction:
         """Return a pandas table with one row per window of every track.
 
         Columns: file, track, name (empty if unknown), start_s, end_s, label (not for a regression), one for each
-        label's probability or each target's value, face_coverage, modality.
+        label's probability or each target's value, face_coverage, modality, voice (share of the window with one) and
+        speaker (both empty where they were not tested).
 
         Raises:
             MissingDependencyError: pandas is not installed.
@@ -133,11 +134,12 @@ class Prediction:
             raise MissingDependencyError("to_frame needs pandas: pip install pandas") from error
         info = self.model.info
         label = ["label"] if info.task != "regression" else []
-        columns = ["file", "track", "name", "start_s", "end_s", *label, *info.labels, "face_coverage", "modality"]
+        columns = ["file", "track", "name", "start_s", "end_s", *label, *info.labels]
+        columns += ["face_coverage", "modality", "voice", "speaker"]
         rows = [
             [str(file.path), track.id, track.name, window.start_s, window.end_s, *(window.scores.label for _ in label)]
             + [window.scores.by_name[name] for name in info.labels]
-            + [window.face_coverage, window.modality]
+            + [window.face_coverage, window.modality, window.voice, window.speaker]
             for file, track, window in self.windows()
         ]
         return pandas.DataFrame(rows, columns=columns)

@@ -33,17 +33,17 @@ def test_the_table_has_a_row_per_window_of_every_track() -> None:
 
 def test_a_regression_has_a_column_per_target_and_no_label() -> None:
     assert windows_csv(regression()).splitlines() == [
-        "path,track,name,start_s,end_s,face_coverage,modality,arousal,valence",
-        "a.mp4,1,,0.0,4.0,1.0,av,-1.5,0.25",
-        "a.mp4,1,,4.0,8.0,1.0,av,12.25,0.25",
+        "path,track,name,start_s,end_s,face_coverage,modality,arousal,valence,voice,speaker",
+        "a.mp4,1,,0.0,4.0,1.0,av,-1.5,0.25,,",
+        "a.mp4,1,,4.0,8.0,1.0,av,12.25,0.25,,",
     ]
 
 
 def test_a_set_has_a_joined_label_and_its_probabilities() -> None:
     assert windows_csv(blends()).splitlines() == [
-        "path,track,name,start_s,end_s,label,face_coverage,modality,anger,fear,sadness",
-        "a.mp4,1,,0.0,4.0,anger+fear,1.0,av,0.75,1.0,0.25",
-        "a.mp4,1,,4.0,8.0,fear,1.0,av,0.375,0.75,0.0",
+        "path,track,name,start_s,end_s,label,face_coverage,modality,anger,fear,sadness,voice,speaker",
+        "a.mp4,1,,0.0,4.0,anger+fear,1.0,av,0.75,1.0,0.25,,",
+        "a.mp4,1,,4.0,8.0,fear,1.0,av,0.375,0.75,0.0,,",
     ]
 
 
@@ -56,7 +56,7 @@ def test_a_file_name_stays_in_its_cell(name: str, tmp_path: Path) -> None:
 
 def test_a_table_of_nothing_is_its_header() -> None:
     assert windows_csv(prediction()).splitlines() == [
-        "path,track,name,start_s,end_s,label,face_coverage,modality,anger,happiness,neutral"
+        "path,track,name,start_s,end_s,label,face_coverage,modality,anger,happiness,neutral,voice,speaker"
     ]
 
 
@@ -69,3 +69,9 @@ def test_a_person_with_a_name_has_it_in_a_column() -> None:
     named = replace(track(2), name='Anna "A", Lab')
     rows = list(csv.DictReader(windows_csv(prediction(track(1), named)).splitlines()))
     assert [(row["track"], row["name"]) for row in rows] == [("1", ""), ("2", 'Anna "A", Lab')]
+
+
+def test_who_speaks_is_in_columns() -> None:
+    heard = replace(window(), voice=0.8125, speaker="yes")
+    rows = list(csv.DictReader(windows_csv(prediction(track(1, heard, window()))).splitlines()))
+    assert [(row["voice"], row["speaker"]) for row in rows] == [("0.812", "yes"), ("", "")]

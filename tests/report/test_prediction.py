@@ -109,6 +109,7 @@ def test_a_frame_has_a_row_per_window() -> None:
     people = (track(0, modality="audio"), track(1, window(0.0, 2.56), window(1.28, 3.84, (0.6, 0.3, 0.1))))
     frame = prediction(*people).to_frame()
     columns = ["file", "track", "name", "start_s", "end_s", "label", *LABELS, "face_coverage", "modality"]
+    columns += ["voice", "speaker"]
     assert list(frame.columns) == columns
     assert frame["track"].tolist() == [0, 1, 1]
     assert frame["label"].tolist() == ["happiness", "happiness", "anger"]
@@ -122,6 +123,7 @@ def test_the_frame_of_a_regression_has_a_column_per_target() -> None:
     pytest.importorskip("pandas")
     frame = regression().to_frame()
     columns = ["file", "track", "name", "start_s", "end_s", "arousal", "valence", "face_coverage", "modality"]
+    columns += ["voice", "speaker"]
     assert list(frame.columns) == columns
     assert frame["arousal"].tolist() == [-1.5, 12.25]
 

@@ -23,7 +23,7 @@ _PAGE: Final = Template(
     '<meta name="generator" content="hicmae">\n<title>${count} · emotion over time</title>\n<style>${style}</style>\n'
     '</head>\n<body>\n<header>\n<p class="kicker">hicmae · emotion over time</p>\n<h1>${count}</h1>\n'
     "${notice}\n</header>\n"
-    "<main>\n<section>${files}</section>\n</main>\n"
+    '<main>\n<section aria-labelledby="reports"><h2 id="reports">Reports</h2>${files}</section>\n</main>\n'
     "<footer><p>Each name opens the report beside this page. This page loads nothing and sends nothing.</p></footer>\n"
     "</body>\n</html>\n"
 )
