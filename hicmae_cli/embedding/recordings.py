@@ -98,7 +98,7 @@ def _embed_file(path: Path, extractor: Extractor, layers: Sequence[str], setting
     )
     rows: list[Row] = []
     latest: dict[int, dict[str, NDArray[np.float32]]] = {}
-    for inputs in reader:
+    for inputs in reader.read():
         if fresh := [each for each in inputs if not each.is_repeated]:
             found = extractor.embed([each.clip for each in fresh], layers)
             latest |= {

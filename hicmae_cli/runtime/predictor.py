@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
@@ -14,6 +15,7 @@ from hicmae_cli.faces import FaceDetector, FaceFinder
 from hicmae_cli.faces.people import Textures, name_people, read_people
 from hicmae_cli.media import MediaInfo
 from hicmae_cli.model_input import CLIP_FRAMES
+from hicmae_cli.runtime.ahead import read_ahead
 from hicmae_cli.runtime.engine import Engine, score_batches
 from hicmae_cli.runtime.explaining import Explanation, explain_clip
 from hicmae_cli.runtime.reading import OnSeconds, WindowInput, WindowReader
@@ -96,7 +98,7 @@ class Predictor:
 
         Args:
             source: a path, an open binary stream, or arrays; with video, sound or both, or a photograph.
-            on_seconds: called with the progress.
+            on_seconds: called with the progress, in the thread that reads the input.
             on_windows: called with the windows of one moment by track, as soon as they are decided.
 
         Raises:
@@ -132,28 +134,18 @@ def _predict_source(
     windows: dict[int, list[Window]] = defaultdict(list)
     latest: dict[int, Scores] = {}
     explained: dict[int, Explanation] = {}
-    for inputs in reader:
-        with clock.measure("model"):
-            fresh = [each for each in inputs if not each.is_repeated]
-            latest |= _score_inputs(predictor.engine, fresh)
-            if predictor.settings.explain:
-                explained |= {each.track: _explain(predictor.engine, each) for each in fresh}
-        for each in inputs:
-            coverage, boxes = (each.person.coverage, each.person.boxes) if each.person else (0.0, ())
-            windows[each.track].append(
-                Window(
-                    each.start_s,
-                    each.end_s,
-                    latest[each.track],
-                    coverage,
-                    each.modality,
-                    boxes,
-                    each.voice,
-                    each.speaker,
-                    explained.get(each.track),
-                )
-            )
-        on_windows({each.track: windows[each.track][-1] for each in inputs})
+    # The pictures of a live stream are not to wait anywhere.
+    made = read_ahead(reader.read()) if math.isfinite(info.duration_s) else reader.read()
+    with closing(made):
+        for inputs in made:
+            with clock.measure("model"):
+                fresh = [each for each in inputs if not each.is_repeated]
+                latest |= _score_inputs(predictor.engine, fresh)
+                if predictor.settings.explain:
+                    explained |= {each.track: _explain(predictor.engine, each) for each in fresh}
+            for each in inputs:
+                windows[each.track].append(_make_window(each, latest[each.track], explained.get(each.track)))
+            on_windows({each.track: windows[each.track][-1] for each in inputs})
     names = name_people(reader.people, predictor.people)
     tracks = []
     for track, found in sorted(windows.items()):
@@ -187,6 +179,21 @@ def _score_inputs(engine: Engine, inputs: Sequence[WindowInput]) -> dict[int, Sc
     return {
         each.track: Scores.of(engine.info.labels, row, engine.info.kind) for each, row in zip(inputs, rows, strict=True)
     }
+
+
+def _make_window(inputs: WindowInput, scores: Scores, explanation: Explanation | None) -> Window:
+    coverage, boxes = (inputs.person.coverage, inputs.person.boxes) if inputs.person else (0.0, ())
+    return Window(
+        inputs.start_s,
+        inputs.end_s,
+        scores,
+        coverage,
+        inputs.modality,
+        boxes,
+        inputs.voice,
+        inputs.speaker,
+        explanation,
+    )
 
 
 def _explain(engine: Engine, window: WindowInput) -> Explanation:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from itertools import repeat
@@ -97,7 +97,7 @@ class WindowInput:
 
 
 class WindowReader:
-    """Reads one input; iterating over it yields the inputs of every person in each window.
+    """Reads one input, once.
 
     Times are on the input's clock. Moment k of the sampling grid is at ``start_s + k * step_s``. A photograph is one
     moment, whatever part of an input the settings want.
@@ -162,7 +162,7 @@ class WindowReader:
         self.num_pictures = 0
         self.has_heard = None if self._speakers is None else False
 
-    def __iter__(self) -> Iterator[list[WindowInput]]:
+    def read(self) -> Generator[list[WindowInput]]:
         """Read the input once, and yield the inputs of each window; a window without any is an empty list."""
         for faces in self._clock.each("faces", self._sample_faces()) if self.uses_video else ():
             yield from self._add_moment(faces)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from pathlib import Path
+from threading import Barrier, Thread
 from typing import Any
 
 import numpy as np
@@ -87,10 +88,32 @@ def test_time_is_found_where_it_is_spent(tmp_path: Path) -> None:
     assert slow.timings.stages["faces"] > 25 * 0.01
     assert slow.timings.stages["model"] > windows * 0.1
     assert slow.timings.stages["decode"] > 0
-    assert slow.timings.total_s >= sum(slow.timings.stages.values())
+    assert slow.timings.busy_s is not None and slow.timings.total_s >= slow.timings.busy_s
+    # The model runs while the next pictures are read.
+    assert sum(slow.timings.stages.values()) > slow.timings.busy_s + 0.03
     assert slow == fast  # the time is no part of what was found
     assert FileResult.from_dict(slow.to_dict()).timings is not None
     assert "timings" not in Predictor(ToyEngine(), detectors=lambda _: FakeDetector((FACE,))).predict(path).to_dict()
+
+
+def test_stages_of_two_threads_overlap() -> None:
+    clock, both = StageClock(), Barrier(2)
+
+    def work(stage: str, rest_s: float) -> None:
+        time.sleep(rest_s)
+        both.wait()
+        with clock.measure(stage):
+            time.sleep(0.1)
+
+    threads = [Thread(target=work, args=each) for each in (("faces", 0.05), ("model", 0.0))]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    found = clock.read()
+    assert min(found.stages["faces"], found.stages["model"]) >= 0.1
+    assert found.busy_s is not None and 0.1 <= found.busy_s < 0.19 and found.rest_s >= 0.05
+    assert Timings.sum([found, found]).rest_s == pytest.approx(2 * found.rest_s)
 
 
 def test_the_clock_is_cheap() -> None:
