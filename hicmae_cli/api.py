@@ -58,7 +58,7 @@ def predict(
             window only the person with the largest face.
         people: a folder with photographs of people, ``NAME.jpg`` or ``NAME/*.jpg``, after which tracks are named.
         smooth_s: width in seconds of a centred mean over the windows, for timelines; 0 for none.
-        abstain: smallest probability of a label in a timeline; an instant below it has no label.
+        abstain: smallest probability of a label in a timeline; a moment below it has no label.
         timings: whether the results say where the time went.
         sound: ``speaker`` gives a voice to the person who speaks, and judges listeners, and windows without a voice, by
             the face; ``shared`` gives any sound to everybody in view.

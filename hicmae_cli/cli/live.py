@@ -59,14 +59,15 @@ def predict_stream(
     Raises:
         typer.Exit: with 1, as nothing could be predicted.
     """
-    from hicmae_cli.cli.predict import LOG_NAME, in_flags, introduce
+    from hicmae_cli.cli.predict import in_flags, introduce
     from hicmae_cli.cli.screen import STDOUT, Screen, write_document
     from hicmae_cli.report.console import print_failures, print_file
     from hicmae_cli.report.files import make_folder
+    from hicmae_cli.report.formats import explain_missing, find_formats
     from hicmae_cli.report.live import LiveView
     from hicmae_cli.report.prediction import Prediction
     from hicmae_cli.runtime.live import predict_live
-    from hicmae_cli.runtime.log import PredictionLog
+    from hicmae_cli.runtime.log import LOG_NAME, PredictionLog
     from hicmae_cli.runtime.opening import describe_weight, open_engine
     from hicmae_cli.runtime.predictor import Predictor
 
@@ -88,6 +89,8 @@ def predict_stream(
             log.start()
             log.add(result)
         prediction.save(output, formats)
+        for line in explain_missing(prediction, find_formats(formats)):
+            screen.say(line)
     if as_json:
         write_document(prediction.to_dict(), STDOUT)
     else:

@@ -131,9 +131,7 @@ SmoothOption = Annotated[
 AbstainOption = Annotated[
     float | None,
     typer.Option(
-        "--abstain",
-        metavar="P",
-        help="Give no label to an instant of a timeline at which no label has this probability, 0 to 1.",
+        "--abstain", metavar="P", help="Leave a moment without a label if no label reaches this probability, 0 to 1."
     ),
 ]
 FacesOption = Annotated[

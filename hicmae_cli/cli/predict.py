@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from hicmae_cli.runtime.settings import PredictSettings
     from hicmae_cli.weights.info import WeightInfo
 
-LOG_NAME = "predictions.jsonl"
-
 
 def predict(
     context: typer.Context,
@@ -73,7 +71,7 @@ def predict(
             "--people",
             metavar="DIR",
             parser=parse_path,
-            help="Folder with photographs of people, NAME.jpg or NAME/*.jpg, after which tracks are named if sure.",
+            help="Folder with photographs of people, NAME.jpg or NAME/*.jpg; a track that clearly matches is named.",
         ),
     ] = None,
     sound: Annotated[
@@ -85,7 +83,10 @@ def predict(
     ] = "speaker",
     explain: Annotated[
         bool,
-        typer.Option("--explain", help="Also find what moved each answer, for the JSON and the report; far slower."),
+        typer.Option(
+            "--explain",
+            help="Also find what moved each answer, for the JSON and the report; takes about 60 times as long.",
+        ),
     ] = False,
     smooth: SmoothOption = 0.0,
     abstain: AbstainOption = 0.0,
@@ -120,7 +121,10 @@ def predict(
         float, typer.Option(help="With --camera or -, drop pictures and windows that are older, in seconds.")
     ] = 2.0,
     timings: Annotated[
-        bool, typer.Option("--timings", help="Also show where the time went: decoding, faces, model and the rest.")
+        bool,
+        typer.Option(
+            "--timings", help="Also show where the time went: decoding, faces, who speaks, model and the rest."
+        ),
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document and nothing else.")] = False,
     quiet: QuietOption = False,
@@ -160,7 +164,7 @@ def predict(
     from hicmae_cli.report.prediction import Prediction
     from hicmae_cli.runtime.batch import PredictorPool
     from hicmae_cli.runtime.inputs import find_inputs
-    from hicmae_cli.runtime.log import PredictionLog
+    from hicmae_cli.runtime.log import LOG_NAME, PredictionLog
     from hicmae_cli.runtime.results import FileResult
     from hicmae_cli.runtime.settings import PredictSettings
 

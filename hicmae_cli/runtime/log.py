@@ -10,12 +10,14 @@ import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from hicmae_cli.errors import DiskError, SettingsError
 from hicmae_cli.files import compute_sha256, lock_file
 from hicmae_cli.runtime.results import SCHEMA, FileResult, ModelRecord
 from hicmae_cli.runtime.settings import PredictSettings
+
+LOG_NAME: Final = "predictions.jsonl"
 
 
 class PredictionLog:

@@ -153,7 +153,9 @@ def _predict_source(
         coverage = tally.frames / reader.num_pictures if tally else 0.0
         size_px = tally.size_px if tally else 0.0
         tracks.append(Track(track, tuple(found), coverage, size_px, names.get(track, "")))
-    status, message = _judge(reader, info, predictor.settings, tuple(tracks), is_photograph=source.is_photograph)
+    status, message = _describe_status(
+        reader, info, predictor.settings, tuple(tracks), is_photograph=source.is_photograph
+    )
     duration_s = None if source.is_photograph else info.duration_s
     fps = float(info.fps) if info.fps else None
     if reader.uses_video and (doubt := reader.doubt_length()):
@@ -204,7 +206,7 @@ def _find_temperature(engine: Engine, window: WindowInput) -> float:
     return engine.info.find_temperature(window.modality) or 1.0
 
 
-def _judge(
+def _describe_status(
     reader: WindowReader, info: MediaInfo, settings: PredictSettings, tracks: tuple[Track, ...], *, is_photograph: bool
 ) -> tuple[str, str]:
     """Return the status, and the message that explains it."""

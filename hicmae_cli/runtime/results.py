@@ -262,8 +262,8 @@ class FileResult:
         duration_s: length of the input; None if it is unknown, and for a photograph.
         fps: mean frame rate; None if it is unknown or there is no video.
         tracks: the people, and the sound without a face.
-        size_bytes: size of the file; None if it was not read to its end.
-        sha256: hash of the file in hexadecimal; None if it was not read to its end.
+        size_bytes: size of the file; None if it was not recorded.
+        sha256: hash of the file in hexadecimal; None if it was not recorded.
         width_px: width of the upright picture with square pixels; None without video.
         height_px: its height; None without video.
         is_photograph: whether it is one picture without a clock. Each person then has one window, from 0 to one step

@@ -38,7 +38,7 @@ class PredictSettings:
         start_s: where in the input to start.
         end_s: where to stop; None for its end.
         smooth_s: width of a centred mean over the windows of a timeline, in seconds; 0 for none.
-        abstain: smallest probability of a label in a timeline; an instant below it has no label.
+        abstain: smallest probability of a label in a timeline; a moment below it has no label.
         people: folder with photographs of people, ``NAME.jpg`` or ``NAME/*.jpg``, after which tracks are named; None to
             name nobody. See ``faces.people.read_people``.
         sound: ``speaker`` gives a voice to the person who speaks, and judges listeners, and windows without a voice, by

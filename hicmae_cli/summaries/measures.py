@@ -1,6 +1,6 @@
 """Measures of one person in one stretch of time, from the person's timeline.
 
-All of them follow from the timeline's numbers p(t): at an instant t, the mean of the windows that cover it. They change
+All of them follow from the timeline's numbers p(t): at a moment t, the mean of the windows that cover it. They change
 only where a window starts or ends, so every integral here is a finite sum and nothing is sampled.
 """
 

@@ -73,7 +73,7 @@ def _describe_windows(prediction: Prediction) -> str:
     settings = prediction.settings.follow(prediction.model.info.step_s)
     text = (
         f"It judged each person in windows of {settings.window_s:.3g} s, {settings.hop_s:.3g} s apart, from "
-        f"{_STREAMS.get(settings.modality, settings.modality)}. The numbers at an instant are the mean of the windows "
+        f"{_STREAMS.get(settings.modality, settings.modality)}. The numbers at a moment are the mean of the windows "
         "that cover it"
     )
     text += f", after a centred mean over {settings.smooth_s:.3g} s" if settings.smooth_s else ""

@@ -10,9 +10,10 @@ from typing import Any, Final
 from hicmae_cli.errors import SettingsError, one_line
 from hicmae_cli.report.formats import FORMATS, WHOLE_CALL
 from hicmae_cli.report.prediction import Prediction
+from hicmae_cli.runtime.log import LOG_NAME
 
 _NAME: Final = f"{WHOLE_CALL}{FORMATS['json'].suffix}"
-_OF_A_FILE: Final = ("start_s", "end_s", "max_faces")
+_OF_A_FILE: Final = ("start_s", "end_s", "max_faces", "people", "explain")
 """Settings in which predictions that are summarized together may differ."""
 
 
@@ -29,8 +30,9 @@ def load_predictions(place: Path) -> list[Prediction]:
         return [Prediction.load(place)]
     paths = sorted(Path(inside, _NAME) for inside, _, names in os.walk(place) if _NAME in names)
     if not paths:
-        unfinished = any(f"{WHOLE_CALL}.jsonl" in names for _, _, names in os.walk(place))
-        hint = "the run has not ended: give it again with --skip-existing" if unfinished else "run `hicmae predict`"
+        unfinished = any(LOG_NAME in names for _, _, names in os.walk(place))
+        again = "repeat the same `hicmae predict` command with `--skip-existing --format json`"
+        hint = again if unfinished else "run `hicmae predict`"
         raise SettingsError(one_line(f"{place}: has no {_NAME}; {hint}"))
     predictions = [Prediction.load(path) for path in paths]
     check_together(predictions, [str(path) for path in paths])

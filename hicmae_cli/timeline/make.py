@@ -1,6 +1,6 @@
 """Make the timeline of a track from its windows, exact to the millisecond.
 
-An instant belongs to all windows that cover it, and its numbers are the mean of theirs. They change only where a window
+A moment belongs to all windows that cover it, and its numbers are the mean of theirs. They change only where a window
 starts or ends, so the stretches between these moments are the whole answer: nothing is sampled.
 """
 
@@ -45,7 +45,7 @@ def make_timeline(
         settings: of the prediction: the part of the file, the streams, the smoothing and the smallest probability.
         smooth_s: width in seconds of a centred mean over the windows, in place of ``settings.smooth_s``. It does not
             reach over a gap. 0 changes nothing.
-        abstain: smallest probability of a label, in place of ``settings.abstain``: an instant at which no label
+        abstain: smallest probability of a label, in place of ``settings.abstain``: a moment at which no label
             reaches it has none.
 
     Raises:
@@ -63,7 +63,7 @@ def make_timeline(
     edges_ms = np.unique(np.concatenate([spans_ms.ravel(), others_ms.ravel(), [start_ms, end_ms]]))
     means = _average(numbers, spans_ms, edges_ms)
     by_face = ~np.isnan(_average(np.zeros((len(others_ms), 1)), others_ms, edges_ms)[:, 0])
-    reasons = [_explain(track, settings, by_face=bool(visible)) for visible in by_face]
+    reasons = [_find_gap_reason(track, settings, by_face=bool(visible)) for visible in by_face]
     return Timeline(
         name=track_name(track),
         names=names,
@@ -168,7 +168,7 @@ def _find_episodes(
 
 
 def _decide(names: tuple[str, ...], row: Sequence[float], task: Kind, abstain: float) -> tuple[tuple[str, ...], float]:
-    """Return the labels of an instant, none below ``abstain``, and the probability that counts for them."""
+    """Return the labels of a moment, none below ``abstain``, and the probability that counts for them."""
     by_name = dict(zip(names, row, strict=True))
     top = max(by_name, key=by_name.__getitem__)
     picked = pick_labels(names, row) if task == "multilabel" else {top}
@@ -187,7 +187,7 @@ def _find_gaps(means: NDArray[np.float64], edges_ms: NDArray[np.int64], reasons:
 
 
 def _find_turns(track: Track) -> tuple[Turn, ...] | None:
-    """Return when a person speaks: at each instant that at least half of the tested windows over it say so."""
+    """Return when a person speaks: at each moment that at least half of the tested windows over it say so."""
     tested = [window for window in track.windows if window.speaker is not None]
     if not tested:
         return None
@@ -203,14 +203,19 @@ def _find_turns(track: Track) -> tuple[Turn, ...] | None:
     return tuple(turns)
 
 
-def _explain(track: Track, settings: PredictSettings, *, by_face: bool) -> str:
-    """Return why a track has no window at an instant.
+def _find_gap_reason(track: Track, settings: PredictSettings, *, by_face: bool) -> str:
+    """Return why a track has no window at a moment.
 
     Args:
         track: the track.
         settings: of the prediction.
         by_face: whether another track has a window there that shows a face.
     """
+    by_speaker = settings.sound == "speaker"
     if track.id == VOICE_TRACK:
-        return "a face is visible" if by_face else "nobody heard"
-    return "no face or no sound" if settings.modality == "av" else "no face"
+        return "a face is visible" if by_face else "no voice" if by_speaker else "no sound"
+    others = [
+        *(["a larger face in view"] if settings.faces == "largest" else []),
+        *(["no voice of this person" if by_speaker else "no sound"] if settings.modality == "av" else []),
+    ]
+    return ", or ".join(["no face", *others])

@@ -1,4 +1,4 @@
-"""Types of a timeline: episodes, gaps, turns to speak, and the model's outputs at every instant."""
+"""Types of a timeline: episodes, gaps, turns to speak, and the model's outputs at every moment."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Episode:
         end_s: its end; it is the start of the next episode if there is no gap between them.
         label: the label; of a multi-label model, ``labels`` joined by ``+``; None if no label is probable enough.
         probability: mean probability of the label over the episode; without a label, of the most probable one at each
-            instant. Of a set of labels it is that of the least probable one.
+            moment. Of a set of labels it is that of the least probable one.
         peak: largest probability of the label in the episode.
         peak_s: when: the middle of the first stretch with it.
         labels: the label or the set of labels; empty without a label.
@@ -125,7 +125,7 @@ class Timeline:
         return min(1.0, max(0.0, 1 - missing_s / length_s)) if length_s > 0 else 0.0
 
     def numbers_at(self, time_s: float) -> NDArray[np.float64] | None:
-        """Return the probabilities or values (C,) at an instant; None in a gap and outside the timeline."""
+        """Return the probabilities or values (C,) at a moment; None in a gap and outside the timeline."""
         at = int(np.searchsorted(self.edges_s, time_s, side="right")) - 1
         if not 0 <= at < len(self.means) or np.isnan(self.means[at, 0]):
             return None
@@ -133,7 +133,7 @@ class Timeline:
         return row
 
     def episode_at(self, time_s: float) -> Episode | None:
-        """Return the episode at an instant; None in a gap and outside the timeline."""
+        """Return the episode at a moment; None in a gap and outside the timeline."""
         at = bisect_right(self.episodes, time_s, key=lambda episode: episode.start_s) - 1
         return self.episodes[at] if at >= 0 and time_s < self.episodes[at].end_s else None
 

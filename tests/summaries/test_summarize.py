@@ -335,7 +335,7 @@ def test_documents_of_a_folder(two_windows: Prediction, tmp_path: Path) -> None:
         summarize(tmp_path / "none")
     (tmp_path / "three").mkdir()
     (tmp_path / "three" / "predictions.jsonl").touch()
-    with pytest.raises(SettingsError, match="the run has not ended"):
+    with pytest.raises(SettingsError, match="--skip-existing --format json"):
         summarize(tmp_path / "three")
 
 

@@ -169,13 +169,13 @@ def test_the_gaps_of_the_voice_say_whether_a_face_is_there() -> None:
     file = of(person, voice, duration_s=7.0)
     assert make_timeline(file, voice).gaps == (
         Gap(1, 3, "a face is visible"),
-        Gap(4, 5, "nobody heard"),
+        Gap(4, 5, "no voice"),
         Gap(5, 6, "a face is visible"),
-        Gap(6, 7, "nobody heard"),
+        Gap(6, 7, "no voice"),
     )
     assert make_timeline(file, person).gaps == (Gap(0, 1, "no face"), Gap(3, 5, "no face"), Gap(6, 7, "no face"))
     required = make_timeline(file, person, PredictSettings(modality="av"))
-    assert {gap.reason for gap in required.gaps} == {"no face or no sound"}
+    assert {gap.reason for gap in required.gaps} == {"no face, or no voice of this person"}
 
 
 def test_only_the_part_that_was_asked_for_can_have_gaps() -> None:

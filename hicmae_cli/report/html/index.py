@@ -48,11 +48,11 @@ def render_index(prediction: Prediction, reports: Mapping[Path, str]) -> str:
     style = read_asset("style.css")
     notice = weight_notice(prediction.model.name, prediction.model.info)
     rows = [_make_row(file, reports.get(file.path)) for file in prediction.files]
-    columns = ("input", "length", "people", "main person", "most probable", "note")
+    columns = ("input", "length", "people", "main person", "result", "note")
     return _PAGE.substitute(
         policy=escape(write_policy(style)),
         style=style,
-        count=escape(plural(len(prediction.files), "input")),
+        count=escape(f"Reports of {plural(len(prediction.files), 'input')}"),
         notice=f'<p class="notice"><span>{escape(notice)}</span></p>' if notice else "",
         files=table(columns, rows),
     )

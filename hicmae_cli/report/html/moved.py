@@ -88,9 +88,10 @@ def _draw_map(numbers: NDArray[np.float64], over: str, label: str, unit: tuple[i
         for (row, column), number in np.ndenumerate(numbers)
     )
     row, column = np.unravel_index(int(np.abs(numbers).argmax()), numbers.shape)
-    described = (
-        f"{label}; the strongest, row {row + 1}, column {column + 1}, by {100 * numbers[row, column]:+.0f} points"
-    )
+    factor, digits = unit
+    suffix = " points" if factor == 100 else ""
+    by = f"{factor * numbers[row, column]:+.{digits}f}{suffix}"
+    described = f"{label}; the strongest is in row {row + 1}, column {column + 1}: {by}"
     return (
         f'<svg class="map {css}" viewBox="0 0 {_SIDE} {_SIDE}" preserveAspectRatio="none" role="img" '
         f'aria-label="{escape(described)}">{parts}{over}</svg>'

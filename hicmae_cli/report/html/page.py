@@ -86,9 +86,9 @@ def _explain_thinning(people: Sequence[Person], lanes: Sequence[Lane]) -> str:
     if drawn > 1:
         zoomed = f"the page itself holds means of {held}" if held > 1 else "zoom in to see every one"
         points.append(f"Each drawn step is the mean of {drawn} neighbouring ones; {zoomed}.")
-    episodes = sum(len(person.timeline.episodes) for person in people)
-    if episodes > MOST_EPISODES:
-        points.append(f"Of {episodes:,} episodes, the longest {MOST_EPISODES:,} are drawn.")
+    most = MOST_EPISODES // len(people)
+    if any(len(person.timeline.episodes) > most for person in people):
+        points.append(f"At most {most:,} episodes of each person are drawn, the longest ones.")
     return "".join(f"<li>{escape(point)}</li>" for point in points)
 
 

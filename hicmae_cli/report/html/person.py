@@ -60,7 +60,7 @@ class Person:
         number: its place in the page, from 0.
         track: the windows.
         scores: their mean.
-        timeline: the numbers at every instant, episodes and gaps.
+        timeline: the numbers at every moment, episodes and gaps.
         stretches: what the drawings show.
     """
 
@@ -130,15 +130,15 @@ def thinning(people: Sequence[Person], lanes: Sequence[Lane]) -> int:
     return max(1000, MOST_NUMBERS // (len(people) * (len(lanes) + _OTHER_COLUMNS)))
 
 
-def to_data(people: Sequence[Person], lanes: Sequence[Lane], settings_s: tuple[float, float]) -> dict[str, Any]:
+def to_data(people: Sequence[Person], lanes: Sequence[Lane], span_s: tuple[float, float]) -> dict[str, Any]:
     """Return what the page's script draws and shows.
 
     Times are in milliseconds, probabilities in ten-thousandths and values as they are; -1 and null are gaps.
     """
     is_probability = people[0].timeline.task != "regression"
     return {
-        "start": round(settings_s[0] * 1000),
-        "end": round(settings_s[1] * 1000),
+        "start": round(span_s[0] * 1000),
+        "end": round(span_s[1] * 1000),
         "lanes": [[lane.name, lane.low, lane.high] for lane in lanes],
         "probability": is_probability,
         "people": [

@@ -63,7 +63,6 @@ def write_notice(prediction: Prediction, file: FileResult) -> str:
 def draw_card(person: Person, lanes: Sequence[Lane], faces: Sequence[str]) -> str:
     """Return the card of a person: a face, the mean numbers as bars, and what they rest on."""
     track, scores = person.track, person.scores
-    count = plural(len(track.windows), "window")
     lead = ""
     if scores.label is not None:
         places = {lane.name: place for place, lane in enumerate(lanes)}
@@ -74,9 +73,9 @@ def draw_card(person: Person, lanes: Sequence[Lane], faces: Sequence[str]) -> st
         )
     known = [
         ("Based on", _BASED_ON[track.modality]),
-        ("Answers", count),
-        ("Face seen", "" if person.is_voice else f"{percent(track.face_coverage)} of pictures"),
-        ("Covered", f"{percent(person.timeline.coverage)} of time"),
+        ("Windows", str(len(track.windows))),
+        ("Face seen", "" if person.is_voice else f"{percent(track.face_coverage)} of the pictures"),
+        ("Covered", f"{percent(person.timeline.coverage)} of the time"),
         ("Speaks", "" if person.speaks_s is None else clock(person.speaks_s)),
     ]
     first, rest = faces[:1], faces[1:]
@@ -136,7 +135,8 @@ def list_episodes(people: Sequence[Person], lanes: Sequence[Lane]) -> str:
         longest = sorted(found, key=lambda e: e.start_s - e.end_s)[:MOST_EPISODES]
         rows = [
             (
-                f'<button type="button" data-from="{e.start_s:g}" data-to="{e.end_s:g}">{clock(e.start_s)}</button>',
+                f'<button type="button" data-from="{e.start_s:.3f}" data-to="{e.end_s:.3f}">'
+                f"{clock(e.start_s)}</button>",
                 clock(e.end_s),
                 f"{e.end_s - e.start_s:.2f} s",
                 "".join(_chip(places.get(name, -1)) for name in e.labels) + escape(e.label or "no label"),
@@ -147,7 +147,7 @@ def list_episodes(people: Sequence[Person], lanes: Sequence[Lane]) -> str:
         ]
         shown = plural(len(found), "episode")
         if len(found) > len(longest):
-            shown = f"the {len(longest)} longest of {shown}; predictions.json has all windows"
+            shown = f"the {len(longest)} longest of {shown}; the JSON format lists all"
         columns = ("from", "to", "length", "label", "mean", "peak")
         tables.append(
             f"<details{is_open}><summary>{escape(person.name)} <small>{shown}</small></summary>"
@@ -163,7 +163,7 @@ def list_gaps(people: Sequence[Person]) -> str:
     """Return the table of stretches without an answer, with their reasons."""
     gaps = [(person, gap) for person in people for gap in person.timeline.gaps]
     if not gaps:
-        return "<p>Every person has an answer at every moment.</p>"
+        return "<p>Every person has a result at every moment.</p>"
     rows = [
         (
             escape(person.name),
@@ -185,7 +185,7 @@ def write_command(prediction: Prediction, file: FileResult) -> str:
     for each in fields(settings):
         value = getattr(settings, each.name)
         if value is not None and value != getattr(usual, each.name):
-            options.append((OPTIONS[each.name], f"{value:g}" if isinstance(value, float) else value))
+            options.append((OPTIONS[each.name], f"{value:.12g}" if isinstance(value, float) else value))
     # A setting that is on has no value on the command line.
     given = [(option,) if value is True else (option, str(value)) for option, value in options]
     words = ["hicmae", "predict", str(file.path), *chain.from_iterable(given)]
@@ -196,11 +196,13 @@ def describe_making(prediction: Prediction, file: FileResult) -> str:
     """Return how the prediction was made: file, settings, versions and hashes."""
     model, settings = prediction.model, prediction.settings
     window_s, hop_s = settings.to_dict()["window_s"], settings.to_dict()["hop_s"]
+    # A live stream and arrays cannot be given to the command.
+    is_file = file.sha256 is not None or file.path.is_file()
     part = f"{clock(settings.start_s)} to {clock(settings.end_s) if settings.end_s else 'the end'}"
     rows = [
-        ("Command", f"<code>{escape(write_command(prediction, file))}</code>"),
+        ("Command", f"<code>{escape(write_command(prediction, file))}</code>" if is_file else ""),
         ("File", f"<code>{escape(file.path)}</code>"),
-        ("File, SHA-256", f"<code>{escape(file.sha256 or 'not read to its end')}</code>"),
+        ("File, SHA-256", f"<code>{escape(file.sha256 or 'not recorded')}</code>"),
         ("Weight", f"{escape(model.name)}, {escape(model.info.variant)}, made with {escape(model.info.created_with)}"),
         ("Weight, SHA-256", f"<code>{escape(model.sha256)}</code>"),
         ("Engine", f"{escape(model.engine)} on {escape(model.device)}"),
@@ -210,7 +212,7 @@ def describe_making(prediction: Prediction, file: FileResult) -> str:
         ("People", escape(f"at most {settings.faces}" if isinstance(settings.faces, int) else settings.faces)),
         ("Sound", "for the person who speaks" if settings.sound == "speaker" else "for everybody in view"),
         ("Smoothing", f"{settings.smooth_s:g} s" if settings.smooth_s else "none"),
-        ("No label below", percent(settings.abstain) if settings.abstain else "never"),
+        ("Smallest probability of a label", percent(settings.abstain) if settings.abstain else "none"),
         ("Page made with", escape(f"hicmae {__version__}")),
     ]
     return facts(rows)
@@ -239,19 +241,20 @@ def list_hints(people: Sequence[Person], info: WeightInfo) -> str:
     points = []
     if info.task != "regression":
         points.append("A row is strongly coloured where its label is the predicted one. Its height is 0 to 100%.")
-    points.append("An instant belongs to all windows that cover it; its number is the mean of theirs.")
+    points.append("Each moment shows the mean of all windows that cover it.")
     if info.task == "classification":
         points.append(
             f"The probabilities of {len(info.labels)} labels sum to 100%. There is no “none of these”, so a yawn gets "
             "labels, too."
         )
     if info.task == "classification" and info.temperature is None:
-        points.append("They are not calibrated: 80% does not mean that 8 of 10 such answers are right.")
+        points.append("The probabilities are not calibrated: 80% does not mean that 8 of 10 such answers are right.")
     if info.task == "regression":
         points.append("Values are in the unit of the training targets. Each row has a scale of its own.")
     points.append("What a face shows and a voice sounds like is not what a person feels.")
-    if all(person.speaks_s is None for person in people):
-        points.append("Who speaks was not tested: everybody in view gets the same sound.")
+    is_heard = any(window.modality == "av" for person in people for window in person.track.windows)
+    if is_heard and all(person.speaks_s is None for person in people):
+        points.append("Who speaks was not tested: the same sound was used for everybody in view.")
     return "".join(f"<li>{escape(point)}</li>" for point in points)
 
 

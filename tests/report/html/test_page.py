@@ -178,8 +178,8 @@ def test_the_tables_say_what_the_json_says() -> None:
     for place, person in enumerate(document["files"][0]["tracks"]):
         shares = {name: f"{p:.0%}" for name, p in person["probabilities"].items()}
         assert all(f"{name}{share}" in cards[place].text for name, share in shares.items())
-        assert f"{person['label']}" in cards[place].text and f"{len(person['windows'])} windows" in cards[place].text
-        assert f"{person['coverage']:.0%} of time" in cards[place].text
+        assert f"{person['label']}" in cards[place].text and f"Windows{len(person['windows'])}" in cards[place].text
+        assert f"{person['coverage']:.0%} of the time" in cards[place].text
         assert f"Episodes of person {place + 1}" in captions
     rows = [each.text for each in page.find("tr")]
     for episode in (e for person in document["files"][0]["tracks"] for e in person["episodes"]):
