@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,11 +59,10 @@ def predict_stream(
     Raises:
         typer.Exit: with 1, as nothing could be predicted.
     """
-    from hicmae_cli.cli.predict import in_flags, introduce
+    from hicmae_cli.cli.predict import in_flags, introduce, save
     from hicmae_cli.cli.screen import STDOUT, Screen, write_document
     from hicmae_cli.report.console import print_failures, print_file
     from hicmae_cli.report.files import make_folder
-    from hicmae_cli.report.formats import explain_missing, find_formats
     from hicmae_cli.report.live import LiveView
     from hicmae_cli.report.prediction import Prediction
     from hicmae_cli.runtime.live import predict_live
@@ -79,24 +78,28 @@ def predict_stream(
         model = describe_weight(weights, predictor.engine)
     introduce(screen, model)
     source = camera if camera is not None else sys.stdin.buffer
-    with predict_live(source, predictor, max_delay_s=max_delay_s) as live:
+    is_whole = True
+    with ExitStack() as stack:
+        live = stack.enter_context(predict_live(source, predictor, max_delay_s=max_delay_s))
+        # A folder that cannot be written is to be known now, not after hours.
+        log = None
+        if output is not None:
+            log = stack.enter_context(PredictionLog(output / LOG_NAME, model, live.settings))
         name = "stdin" if camera is None else f"camera {camera}"
         _watch(live, LiveView(name, model.info), screen, is_hidden=quiet)
         result = live.finish()
-    prediction = Prediction(model, live.settings, (result,))
-    if output is not None:
-        with PredictionLog(output / LOG_NAME, model, live.settings) as log:
+        prediction = Prediction(model, live.settings, (result,))
+        # Printed first: nothing of it is lost if the disk is full.
+        if as_json:
+            write_document(prediction.to_dict(), STDOUT)
+        else:
+            print_file(screen.out, in_flags(result), model.info)
+        if output is not None and log is not None:
             log.start()
             log.add(result)
-        prediction.save(output, formats)
-        for line in explain_missing(prediction, find_formats(formats)):
-            screen.say(line)
-    if as_json:
-        write_document(prediction.to_dict(), STDOUT)
-    else:
-        print_file(screen.out, in_flags(result), model.info)
+            is_whole = save(prediction, output, formats, screen)
     print_failures(screen.err if as_json else screen.out, [in_flags(result)])
-    if result.failed:
+    if result.failed or not is_whole:
         raise typer.Exit(1)
 
 

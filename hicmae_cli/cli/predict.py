@@ -25,7 +25,7 @@ from hicmae_cli.cli.options import (
     parse_path,
     usage_error,
 )
-from hicmae_cli.errors import DiskError, SettingsError, one_line
+from hicmae_cli.errors import DiskError, MediaError, SettingsError, one_line
 from hicmae_cli.report.formats import DEFAULT_FORMATS, FORMATS, explain_missing, find_formats
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
     from hicmae_cli.cli.screen import Screen
+    from hicmae_cli.report.prediction import Prediction
     from hicmae_cli.runtime.batch import PredictorPool
     from hicmae_cli.runtime.log import PredictionLog
     from hicmae_cli.runtime.results import FileResult, ModelRecord
@@ -169,7 +170,7 @@ def predict(
     from hicmae_cli.runtime.settings import PredictSettings
 
     wanted = [name for text in formats.split(",") if (name := text.strip())]
-    chosen = find_formats(wanted)
+    find_formats(wanted)
     if skip_existing and output is None:
         raise SettingsError("`skip_existing` needs `output`, the folder with the earlier results")
     settings = PredictSettings(
@@ -216,10 +217,9 @@ def predict(
     files += [FileResult(Path(name), "error", message) for name, message in faults]
     spent = sum_timings(run.fresh, clock.read(), max(1, jobs)) if timings else None
     prediction = Prediction(pool.model, pool.settings, tuple(files), spent)
-    if output is not None and run.full_disk is None:
-        prediction.save(output, wanted)
-        for line in explain_missing(prediction, chosen):
-            screen.say(line)
+    is_whole = True
+    if output is not None and run.full_disk is None and run.is_ready:
+        is_whole = save(prediction, output, wanted, screen)
     if as_json:
         write_document(prediction.to_dict(), STDOUT)
     print_failures(screen.err if as_json else screen.out, [in_flags(file) for file in files])
@@ -230,8 +230,22 @@ def predict(
     if any(": unexpected " in file.message for file in prediction.failures):
         screen.show("run again with --debug for the traceback of an unexpected error", on_stderr=True)
     run.raise_if_stopped(output)
-    if prediction.failures:
+    if prediction.failures or not is_whole:
         raise typer.Exit(1)
+
+
+def save(prediction: Prediction, output: Path, formats: Sequence[str], screen: Screen) -> bool:
+    """Save a prediction, and print which files could not be written -> whether all could."""
+    from rich.text import Text
+
+    try:
+        prediction.save(output, formats)
+    except MediaError as error:
+        screen.show(Text(f"error: {to_flags(one_line(str(error)))}", "red"), on_stderr=True, wrap=False)
+        return False
+    for line in explain_missing(prediction, find_formats(formats)):
+        screen.say(line)
+    return True
 
 
 def introduce(screen: Screen, model: ModelRecord) -> None:
@@ -262,6 +276,7 @@ class _Run:
         is_saved: whether results are saved in a folder.
         done: results so far, by file.
         fresh: those of them that were predicted now.
+        is_ready: whether the results of an earlier run have been read; without them, nothing is to be saved.
         is_interrupted: whether Ctrl-C stopped the run.
         full_disk: the error that stopped the run.
     """
@@ -273,6 +288,7 @@ class _Run:
     is_saved: bool
     done: dict[Path, FileResult] = field(default_factory=dict)
     fresh: list[FileResult] = field(default_factory=list)
+    is_ready: bool = False
     is_interrupted: bool = False
     full_disk: DiskError | None = None
 
@@ -285,6 +301,7 @@ class _Run:
                 self.done = log.resume(self.paths, lambda path: self.display.show_time(path, 0, 0))
             elif log is not None:
                 log.start()
+            self.is_ready = True
             self.display.loaded(self.done)
             if self.done:
                 self.screen.say(f"{len(self.done)} of {len(self.paths)} files are done already and skipped")

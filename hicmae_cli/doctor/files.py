@@ -22,8 +22,9 @@ _REINSTALL: Final = "install hicmae again from a complete checkout"
 def check_models() -> Iterator[Check]:
     """Check that the models that ship with hicmae are there and unchanged, and that one's own can be read."""
     from hicmae_cli.faces.nets import NET_SHA256
+    from hicmae_cli.speaking.voice import VOICE_NET, VOICE_NET_SHA256
 
-    expected = dict(NET_SHA256)
+    expected = {**NET_SHA256, VOICE_NET: VOICE_NET_SHA256}
     for entry in read_catalogue():
         expected |= {file.name: file.sha256 for file in entry.files}
     yield from (_check_bundled(name, sha256) for name, sha256 in expected.items())

@@ -104,9 +104,12 @@ def try_predicting(job: str, report: Report) -> list[Check]:
     from hicmae_cli.runtime.results import VOICE_TRACK, FileResult
     from hicmae_cli.runtime.settings import PredictSettings
 
-    predictor = Predictor(open_engine(DEFAULT_WEIGHT), PredictSettings(end_s=_LENGTH_S, sound="shared"))
+    engine = open_engine(DEFAULT_WEIGHT)
 
     def judge(name: str, path: Path, wants_face: bool) -> Check:
+        # The tone of the generated clip is no voice.
+        sound = "speaker" if wants_face else "shared"
+        predictor = Predictor(engine, PredictSettings(end_s=_LENGTH_S, sound=sound))
         started_s = time.perf_counter()
         result: FileResult = predictor.predict(path)
         took_s = time.perf_counter() - started_s

@@ -130,7 +130,9 @@ class ShownPicture(Protocol):
         """(H, W, 3) uint8, upright, with square pixels."""
 
 
-def sample_frames(path: MediaPath, step_s: float | Fraction, start_s: float = 0.0) -> Iterator[Frame]:
+def sample_frames(
+    path: MediaPath, step_s: float | Fraction, start_s: float = 0.0, on_packet: Callable[[], None] = do_nothing
+) -> Iterator[Frame]:
     """Yield the frame on display at start, start + step, start + 2 x step ... until the last frame's end.
 
     Only these frames are converted to RGB; see `sample_pictures`.
@@ -139,6 +141,7 @@ def sample_frames(path: MediaPath, step_s: float | Fraction, start_s: float = 0.
         path: a local media file with video, or a stream.
         step_s: time between two samples in seconds.
         start_s: time of the first sample. The pictures before it are decoded, too.
+        on_packet: called at most twice a second while packets are read.
 
     Yields:
         Frames with `time_s` = start_s + k x step_s.
@@ -147,7 +150,7 @@ def sample_frames(path: MediaPath, step_s: float | Fraction, start_s: float = 0.
         MediaError: the file cannot be read, has no video, or its video cannot be decoded.
         ValueError: step_s is not positive.
     """
-    yield from sample_pictures(read_pictures(path), step_s, start_s)
+    yield from sample_pictures(read_pictures(path, on_packet), step_s, start_s)
 
 
 def sample_pictures(

@@ -15,7 +15,8 @@ from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
-from hicmae_cli.errors import SettingsError
+from hicmae_cli.errors import DiskError, MediaError, SettingsError
+from hicmae_cli.outputs import may_replace, note_outputs, read_outputs
 
 if TYPE_CHECKING:
     from hicmae_cli.report.prediction import Prediction
@@ -116,29 +117,53 @@ def find_formats(names: Sequence[str]) -> tuple[Format, ...]:
 def write_prediction(prediction: Prediction, folder: Path, formats: Sequence[Format]) -> tuple[Path, ...]:
     """Write a prediction to a folder -> the files, in the order of the formats and inputs.
 
+    The file of an input never replaces one that is not ours, or that somebody has changed: it gets another name.
+
     Raises:
+        MediaError: the media of some inputs cannot be read again. All other files are written.
         HicmaeError: a file cannot be written.
     """
     written: list[Path] = []
+    faults: list[str] = []
+    outputs = read_outputs(folder)
     for each in formats:
         write = each.load_writer()
         if not each.per_input:
             written.append(folder / f"{WHOLE_CALL}{each.suffix}")
             write(prediction, written[-1])
             continue
-        taken, made = _inputs_in(folder, prediction), dict[Path, str]()
+        names = _Names(folder, _inputs_in(folder, prediction), outputs)
+        made: dict[Path, str] = {}
         for file in prediction.files:
-            if not file.failed:
-                name = _free_name(file.path, each.suffix, taken)
-                taken.add(name.casefold())
-                if not _find_lack(file, each.needs):
-                    written.append(folder / name)
-                    write(replace(prediction, files=(file,)), written[-1])
-                    made[file.path] = name
+            if file.failed:
+                continue
+            name = names.choose(file.path, each.suffix)
+            if _find_lack(file, each.needs):
+                continue
+            try:
+                write(replace(prediction, files=(file,)), folder / name)
+            except MediaError as error:
+                faults.append(f"no {each.name} file: {error}")
+                continue
+            written.append(folder / name)
+            made[file.path] = name
         if each.index and len(made) > 1:
-            written.append(folder / _free_name(Path(INDEX), each.suffix, taken))
+            written.append(folder / names.choose(Path(INDEX), each.suffix))
             each.load_index_writer()(prediction, made, written[-1])
+    _note(folder, outputs, [path for path in written if not path.name.startswith(f"{WHOLE_CALL}.")])
+    if faults:
+        raise MediaError("; ".join(faults))
     return tuple(written)
+
+
+def _note(folder: Path, outputs: Mapping[str, str], written: Sequence[Path]) -> None:
+    """Record the files of inputs, so that a later call may replace them."""
+    if not written:
+        return
+    try:
+        note_outputs(folder, outputs, written)
+    except OSError as error:
+        raise DiskError(f"{folder}: cannot be written: {error.strerror or error}") from error
 
 
 def explain_missing(prediction: Prediction, formats: Sequence[Format]) -> tuple[str, ...]:
@@ -173,15 +198,32 @@ def _inputs_in(folder: Path, prediction: Prediction) -> set[str]:
     return {path.name.casefold() for path in files if os.path.realpath(path.parent) == place}
 
 
-def _free_name(path: Path, suffix: str, taken: set[str]) -> str:
-    """Name a file after its input: ``a.srt`` for ``a.mp4``, then ``a.wav.srt``, then ``a.wav-2.srt``.
+class _Names:
+    """Chooses the names of the files of one format.
 
-    A name that is too long for a disk is cut. Upper and lower case are the same name, as on some disks.
+    Args:
+        folder: of the files.
+        taken: names in lower case that no file may get.
+        outputs: see `may_replace`.
     """
-    stem, name = (part.replace("\0", "_") or "input" for part in (path.stem, path.name))
-    endings = chain([suffix], (f"-{number}{suffix}" for number in count(2)))
-    names = chain([_cut_name(stem, suffix)], (_cut_name(name, ending) for ending in endings))
-    return next(each for each in names if each.casefold() not in taken)
+
+    def __init__(self, folder: Path, taken: set[str], outputs: Mapping[str, str]) -> None:
+        self._folder, self._taken, self._outputs = folder, taken, outputs
+
+    def choose(self, path: Path, suffix: str) -> str:
+        """Name a file after its input: ``a.srt`` for ``a.mp4``, then ``a.wav.srt``, then ``a.wav-2.srt``.
+
+        A name that is too long for a disk is cut. Upper and lower case are the same name, as on some disks.
+        """
+        stem, name = (part.replace("\0", "_") or "input" for part in (path.stem, path.name))
+        endings = chain([suffix], (f"-{number}{suffix}" for number in count(2)))
+        names = chain([_cut_name(stem, suffix)], (_cut_name(name, ending) for ending in endings))
+        chosen = next(each for each in names if self._is_free(each))
+        self._taken.add(chosen.casefold())
+        return chosen
+
+    def _is_free(self, name: str) -> bool:
+        return name.casefold() not in self._taken and may_replace(self._folder / name, self._outputs)
 
 
 def _cut_name(stem: str, ending: str) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hicmae_cli.media import Frame, write_video
-from hicmae_cli.media.frames import read_pictures
+from hicmae_cli.media.frames import TimedPicture, read_pictures
 from hicmae_cli.media.playback import open_playback
 from hicmae_cli.media.source import find_video, open_media
 from hicmae_cli.report.overlay_drawing import Overlay
@@ -41,7 +41,8 @@ def write_overlay(prediction: Prediction, path: Path) -> None:
     cannot = prediction.model.info.cannot_judge
     caption = f"{prediction.model.name}{f' cannot judge {cannot}' if cannot else ''}"
     with open_media(file.path) as container:
-        has_video = find_video(container) is not None
+        # A video of which no picture could be decoded was predicted from the sound.
+        has_video = file.width_px is not None and find_video(container) is not None
     frames = _draw_video(prediction, caption) if has_video else _draw_plain(prediction, caption)
     fps = (file.fps or _USUAL_FPS) if has_video else _SOUND_FPS
     sound = open_playback(file.path, settings.start_s, settings.end_s)
@@ -57,18 +58,30 @@ def _draw_video(prediction: Prediction, caption: str) -> Iterator[Frame]:
     start_s, end_s = prediction.settings.start_s, prediction.settings.end_s
     overlay: Overlay | None = None
     size: tuple[int, int] | None = None
-    for timed in read_pictures(file.path):
-        time_s = float(timed.time_s)
-        if end_s is not None and time_s >= end_s:
-            return
-        if time_s < start_s:
-            continue
+
+    def draw(timed: TimedPicture, time_s: float) -> Frame:
+        nonlocal overlay, size
         rgb = timed.to_rgb()
         size = size or _choose_size(*rgb.shape[:2])
         picture = _resize(rgb, size)
         overlay = overlay or Overlay(file, prediction.settings, caption, size[1], size[0])
         overlay.draw(picture, time_s)
-        yield Frame(time_s - start_s, picture)
+        return Frame(time_s - start_s, picture)
+
+    shown: TimedPicture | None = None  # on display when the part starts
+    for timed in read_pictures(file.path):
+        time_s = float(timed.time_s)
+        if end_s is not None and time_s >= end_s:
+            break
+        if time_s < start_s:
+            shown = timed
+            continue
+        if shown is not None and time_s > start_s:
+            yield draw(shown, start_s)
+        shown = None
+        yield draw(timed, time_s)
+    if shown is not None:
+        yield draw(shown, start_s)
 
 
 def _draw_plain(prediction: Prediction, caption: str) -> Iterator[Frame]:

@@ -85,9 +85,7 @@ class Prediction:
                 raise ValueError(f"expected a document of the schema {SCHEMA}, got {document['schema']}")
             model = ModelRecord.from_dict(document["weights"])
             settings = PredictSettings.from_dict(document["settings"])
-            files = tuple(FileResult.from_dict(file) for file in document["files"])
-            for file in files:
-                check_file(file, model.info)
+            files = tuple(check_file(FileResult.from_dict(file), model.info) for file in document["files"])
             timings = Timings.from_dict(document["timings"]) if "timings" in document else None
             return cls(model, settings, files, timings)
         except (KeyError, TypeError, AttributeError, OverflowError) as error:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -51,8 +52,11 @@ def refuse_document(path: Path, error: Exception) -> HicmaeError:
     return HicmaeError(one_line(f"{path}: is not a prediction's JSON document: {short}"))
 
 
-def check_file(file: FileResult, info: WeightInfo) -> None:
+def check_file(file: FileResult, info: WeightInfo) -> FileResult:
     """Check that a result is one that the weight could have given.
+
+    Returns:
+        The same result, with the labels in the order of the weight: other programs sort the keys of a document.
 
     Raises:
         ValueError: it is not.
@@ -68,6 +72,15 @@ def check_file(file: FileResult, info: WeightInfo) -> None:
     _check(where, "track ids", len(set(ids)) == len(ids) and all(0 <= each < 2**31 for each in ids), ids)
     for track in file.tracks:
         _check_track(f"{where}, track {track.id}", track, info)
+    return replace(file, tracks=tuple(_order_labels(track, info.labels) for track in file.tracks))
+
+
+def _order_labels(track: Track, labels: Sequence[str]) -> Track:
+    windows = []
+    for window in track.windows:
+        scores = replace(window.scores, by_name={name: window.scores.by_name[name] for name in labels})
+        windows.append(replace(window, scores=scores))
+    return replace(track, windows=tuple(windows))
 
 
 def _check_track(where: str, track: Track, info: WeightInfo) -> None:

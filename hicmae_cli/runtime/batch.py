@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 import numpy as np
@@ -218,9 +219,11 @@ class _Throttled:
     def __init__(self, report: Report) -> None:
         self._report = report
         self._last_s = float("-inf")
+        self._lock = Lock()  # a file is read in one thread while the model runs in another
 
     def __call__(self, done_s: float, total_s: float) -> None:
-        now_s = time.monotonic()
-        if now_s - self._last_s >= _REPORT_EVERY_S:
-            self._last_s = now_s
-            self._report((done_s, total_s))
+        with self._lock:
+            now_s = time.monotonic()
+            if now_s - self._last_s >= _REPORT_EVERY_S:
+                self._last_s = now_s
+                self._report((done_s, total_s))

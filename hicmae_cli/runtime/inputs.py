@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import glob
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 from hicmae_cli.errors import SettingsError
 from hicmae_cli.media import MEDIA_SUFFIXES, PICTURE_SUFFIXES, list_media
+from hicmae_cli.outputs import read_outputs
 
 
 def find_inputs(arguments: Sequence[str]) -> tuple[list[Path], list[tuple[str, str]]]:
     """Expand files, folders (their videos, sounds and photographs, also in subfolders) and patterns, without repeats.
 
-    A missing file that is named is kept: its prediction fails, and the others are done.
+    A missing file that is named is kept: its prediction fails, and the others are done. Pictures and videos that an
+    earlier prediction wrote into a folder are no inputs.
 
     Returns:
         The files, and (argument, message) for every argument without a file.
@@ -22,6 +25,11 @@ def find_inputs(arguments: Sequence[str]) -> tuple[list[Path], list[tuple[str, s
         SettingsError: an empty argument, which would mean the whole working folder.
     """
     found: dict[Path, None] = {}
+    read = cache(read_outputs)
+
+    def is_output(path: Path) -> bool:
+        return path.name in read(path.parent)
+
     faults: list[tuple[str, str]] = []
     for argument in arguments:
         if not argument:
@@ -36,7 +44,7 @@ def find_inputs(arguments: Sequence[str]) -> tuple[list[Path], list[tuple[str, s
             for match in matches:
                 if match.is_dir():
                     listing = list_media(match, MEDIA_SUFFIXES | PICTURE_SUFFIXES)
-                    inside += sorted(listing.files + listing.links)
+                    inside += sorted(path for path in listing.files + listing.links if not is_output(path))
                     faults += [(name, f"{name}: {why}; the folder cannot be searched") for name, why in listing.unread]
                 else:
                     inside.append(match)

@@ -20,6 +20,7 @@ from hicmae_cli.media import Frame, MediaInfo
 from hicmae_cli.media.audio import place_sound
 from hicmae_cli.media.feeds import feed_from_camera, feed_from_pipe
 from hicmae_cli.media.live import MAX_DELAY_S, LiveStream
+from hicmae_cli.media.source import do_nothing
 from hicmae_cli.runtime.predictor import Predictor
 from hicmae_cli.runtime.results import FileResult, Window
 
@@ -79,11 +80,11 @@ class LiveSource:
             audio_duration_s=math.inf if audio else 0.0,
         )
 
-    def frames(self, step_s: float, start_s: float) -> Iterator[Frame]:
+    def frames(self, step_s: float, start_s: float, on_packet: Callable[[], None] = do_nothing) -> Iterator[Frame]:
         """Sample the pictures as they arrive."""
         return self._stream.frames(step_s, start_s)
 
-    def sound(self) -> Iterator[NDArray[np.float32]]:
+    def sound(self, on_packet: Callable[[], None] = do_nothing) -> Iterator[NDArray[np.float32]]:
         """Yield the sound."""
         # When the sound is first asked for, the first picture has come, and with it the time 0.
         yield from place_sound(self._stream.sound_frames(), self._stream.origin_s)

@@ -98,7 +98,8 @@ class Predictor:
 
         Args:
             source: a path, an open binary stream, or arrays; with video, sound or both, or a photograph.
-            on_seconds: called with the progress, in the thread that reads the input.
+            on_seconds: called with the progress, mostly in the thread that reads the input, and with zeros while it
+                goes on without any.
             on_windows: called with the windows of one moment by track, as soon as they are decided.
 
         Raises:
@@ -142,7 +143,9 @@ def _predict_source(
                 fresh = [each for each in inputs if not each.is_repeated]
                 latest |= _score_inputs(predictor.engine, fresh)
                 if predictor.settings.explain:
-                    explained |= {each.track: _explain(predictor.engine, each) for each in fresh}
+                    for each in fresh:
+                        explained[each.track] = _explain(predictor.engine, each)
+                        on_seconds(0.0, 0.0)  # it goes on, though slowly
             for each in inputs:
                 windows[each.track].append(_make_window(each, latest[each.track], explained.get(each.track)))
             on_windows({each.track: windows[each.track][-1] for each in inputs})

@@ -150,7 +150,7 @@ class WindowReader:
         self._speakers: SpeakerFinder | None = None
         self._sound: SlidingSound | None = None
         if self._uses_audio:
-            blocks = self._clock.each("decode", source.sound())
+            blocks = self._clock.each("decode", source.sound(self._keep_alive))
             if settings.sound == "speaker":
                 self._speakers = SpeakerFinder(self._start_s, settings.step_s)
                 blocks = self._clock.each("speaker", self._speakers.voice.listen(blocks))
@@ -199,7 +199,7 @@ class WindowReader:
         if math.isinf(self._info.video_duration_s):
             return None
         read_s = self.num_pictures * self._settings.step_s
-        claimed_s = min(self._info.video_duration_s, self._limit_s) - self._start_s
+        claimed_s = max(0.0, min(self._info.video_duration_s, self._limit_s) - self._start_s)
         if abs(read_s - claimed_s) <= max(1.0, 0.1 * claimed_s):
             return None
         return (
@@ -213,6 +213,11 @@ class WindowReader:
             yield self._make_inputs(self._pending.popleft())
         total_s = max(self._end_s - self._start_s, self._settings.step_s)
         self._on_seconds(min(self._assembler.count * self._settings.step_s, total_s), total_s)
+
+    def _keep_alive(self) -> None:
+        """Report that packets are read, though nothing is wanted of them yet: before the part to predict."""
+        if not self._assembler.count:
+            self._on_seconds(0.0, 0.0)
 
     def _iterate_audio_only_steps(self, num_pictures: int) -> Iterator[None]:
         """Yield for each step of the sampling grid on which the sound goes on without a picture."""
@@ -254,7 +259,8 @@ class WindowReader:
         picture = 0
         every = self._speakers.pictures_per_step if self._speakers else 1
         with self._open_detector() as detector:
-            frames = self._clock.each("decode", self._source.frames(self._settings.step_s / every, self._start_s))
+            sampled = self._source.frames(self._settings.step_s / every, self._start_s, self._keep_alive)
+            frames = self._clock.each("decode", sampled)
             for index, frame in enumerate(frames):
                 if frame.time_s >= self._limit_s - 1e-6:
                     return
@@ -293,13 +299,15 @@ class WindowReader:
         if settings.modality in ("auto", "audio") and not people:
             people = [None]
         inputs = []
+        # A person who is not in this window is compared no more; the pictures would fill the memory.
+        before, self._latest = self._latest, {}
         for person in people:
             is_heard = hearing is None or hearing.is_voice_of(None if person is None else person.track)
             own = mel if is_heard else None
             made = WindowInput(start_s, end_s, person, own, self._source.is_photograph, hearing=hearing)
             if made.mel is None and (person is None or settings.modality == "av"):
                 continue
-            latest = self._latest.get(made.track)
+            latest = before.get(made.track)
             self._latest[made.track] = made
             inputs.append(replace(made, is_repeated=made.equals(latest)))
         return inputs

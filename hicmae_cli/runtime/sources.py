@@ -20,6 +20,7 @@ from hicmae_cli.media import (
 )
 from hicmae_cli.media.arrays import PictureArray, SoundArray
 from hicmae_cli.media.frames import sample_pictures
+from hicmae_cli.media.source import do_nothing
 from hicmae_cli.media.streams import ByteStream
 
 
@@ -62,11 +63,11 @@ class OpenSource(Protocol):
         """Measure the input; see ``media.probe``."""
         ...
 
-    def frames(self, step_s: float, start_s: float) -> Iterator[Frame]:
+    def frames(self, step_s: float, start_s: float, on_packet: Callable[[], None] = do_nothing) -> Iterator[Frame]:
         """Sample the pictures; see ``media.sample_frames``."""
         ...
 
-    def sound(self) -> Iterator[NDArray[np.float32]]:
+    def sound(self, on_packet: Callable[[], None] = do_nothing) -> Iterator[NDArray[np.float32]]:
         """Yield the sound at 16 kHz from time 0 on, in pieces (n,)."""
         ...
 
@@ -93,13 +94,13 @@ class MediaSource:
         """Measure the input."""
         return probe(self._file, on_packet)
 
-    def frames(self, step_s: float, start_s: float) -> Iterator[Frame]:
+    def frames(self, step_s: float, start_s: float, on_packet: Callable[[], None] = do_nothing) -> Iterator[Frame]:
         """Sample the pictures."""
-        return sample_frames(self._file, step_s, start_s)
+        return sample_frames(self._file, step_s, start_s, on_packet)
 
-    def sound(self) -> Iterator[NDArray[np.float32]]:
+    def sound(self, on_packet: Callable[[], None] = do_nothing) -> Iterator[NDArray[np.float32]]:
         """Yield the sound."""
-        return read_audio_blocks(self._file)
+        return read_audio_blocks(self._file, on_packet=on_packet)
 
     def is_late(self, end_s: float) -> bool:
         """Return False: a file can wait."""
@@ -128,11 +129,11 @@ class Photograph:
         height_px, width_px = self._rgb.shape[:2]
         return MediaInfo(self.path, 0.0, has_video=True, has_audio=False, width_px=width_px, height_px=height_px)
 
-    def frames(self, step_s: float, start_s: float) -> Iterator[Frame]:
+    def frames(self, step_s: float, start_s: float, on_packet: Callable[[], None] = do_nothing) -> Iterator[Frame]:
         """Yield the picture."""
         yield Frame(0.0, read_photograph(self._file) if self._rgb is None else self._rgb)
 
-    def sound(self) -> Iterator[NDArray[np.float32]]:
+    def sound(self, on_packet: Callable[[], None] = do_nothing) -> Iterator[NDArray[np.float32]]:
         """Yield nothing."""
         return iter(())
 
@@ -182,12 +183,12 @@ class ArraySource:
             audio_duration_s=audio_s,
         )
 
-    def frames(self, step_s: float, start_s: float) -> Iterator[Frame]:
+    def frames(self, step_s: float, start_s: float, on_packet: Callable[[], None] = do_nothing) -> Iterator[Frame]:
         """Sample the pictures."""
         assert self._pictures is not None, "only called where there is video"
         return sample_pictures(self._pictures.pictures(), step_s, start_s)
 
-    def sound(self) -> Iterator[NDArray[np.float32]]:
+    def sound(self, on_packet: Callable[[], None] = do_nothing) -> Iterator[NDArray[np.float32]]:
         """Yield the sound."""
         assert self._samples is not None, "only called where there is audio"
         return self._samples.blocks()

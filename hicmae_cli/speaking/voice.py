@@ -22,8 +22,8 @@ FRAME_S: Final = FRAME_SAMPLES / SAMPLE_RATE_HZ  # 0.032
 VOICE_PROBABILITY: Final = 0.5
 """A frame with a higher probability has a voice. White and brown noise, hum, beeps, drums and chords stay below 0.3."""
 
-_NET: Final = "voice_activity.onnx"
-_SHA256: Final = "9ccdacc4719d8aa7e45a77536bfabec45a03ba1f2fad5e241ab4060b24238a85"
+VOICE_NET: Final = "voice_activity.onnx"
+VOICE_NET_SHA256: Final = "9ccdacc4719d8aa7e45a77536bfabec45a03ba1f2fad5e241ab4060b24238a85"
 _CONTEXT_SAMPLES: Final = 64
 _STATE_SHAPE: Final = (1, 1, 128)
 # Sound before the wanted part, on which the detector's state settles.
@@ -116,7 +116,7 @@ def open_voice_net() -> Any:
     Raises:
         WeightsError: its file is missing or damaged.
     """
-    return open_session(find_bundled_file(_NET, _SHA256), threads=1, fold_constants=True)
+    return open_session(find_bundled_file(VOICE_NET, VOICE_NET_SHA256), threads=1, fold_constants=True)
 
 
 def _measure_levels(frames: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -58,7 +58,11 @@ class Subject:
     @property
     def names(self) -> frozenset[str]:
         """Names and the number that mean this person."""
-        return frozenset({self.person, self.track.name or self.person, str(self.track.id)})
+        names = {self.person, self.track.name or self.person}
+        number = str(self.track.id)
+        # Where photographs are named by numbers, a number is the name of a person first.
+        is_name = any(track.name == number for track in self.file.tracks)
+        return frozenset(names if is_name else {*names, number})
 
 
 Row: TypeAlias = tuple[int, Mapping[str, str]]

@@ -8,7 +8,8 @@ from typing import Final
 from hicmae_cli import __version__
 from hicmae_cli.report.console import weight_notice
 from hicmae_cli.report.prediction import Prediction
-from hicmae_cli.runtime.results import FileResult, ModelRecord
+from hicmae_cli.runtime.results import ModelRecord
+from hicmae_cli.timeline import make_timeline
 
 _HOUR_S: Final = 3600
 _MINUTE_S: Final = 60
@@ -17,6 +18,12 @@ _STREAMS: Final = {
     "av": "faces and voices together",
     "video": "faces only",
     "audio": "voices only",
+}
+
+_SOUNDS: Final = {
+    "speaker": "The voice was used only for the person who spoke, found by how well lips and sound move together; "
+    "listeners were judged by the face.",
+    "shared": "The sound was used for everybody in view.",
 }
 
 
@@ -31,9 +38,8 @@ def describe_predictions(predictions: Sequence[Prediction], *, baseline: str = "
         events: number of events; 0 if each file was summarized as a whole.
     """
     model = predictions[0].model
-    files = [file for prediction in predictions for file in prediction.files if not file.failed]
     sentences = [
-        _describe_files(files, sum(len(prediction.failures) for prediction in predictions)),
+        _describe_files(predictions),
         _describe_model(model),
         _describe_windows(predictions[0]),
         _describe_measures(model, baseline, events),
@@ -49,12 +55,17 @@ def describe_predictions(predictions: Sequence[Prediction], *, baseline: str = "
     return f"{' '.join(filter(None, sentences))}\n\n**Limits.** {' '.join(filter(None, limits))}\n"
 
 
-def _describe_files(files: Sequence[FileResult], failed: int) -> str:
-    known_s = [file.duration_s for file in files if file.duration_s is not None]
-    total = f" ({_format_duration(sum(known_s))} in all)" if known_s else ""
-    people = sum(len(file.tracks) for file in files)
-    text = f"We analysed {_count(len(files), 'recording')}{total} with {_count(people, 'track')} of a face or a voice"
-    return f"{text}; {_count(failed, 'recording')} could not be predicted." if failed else f"{text}."
+def _describe_files(predictions: Sequence[Prediction]) -> str:
+    done = [(file, each.settings) for each in predictions for file in each.files if not file.failed]
+    spans = [make_timeline(file, file.tracks[0], settings) for file, settings in done if not file.is_photograph]
+    total_s = sum(span.end_s - span.start_s for span in spans)
+    total = f" ({_format_duration(total_s)} analysed in all)" if total_s else ""
+    kinds = [_count(len(spans), "recording")] if spans else []
+    kinds += [_count(len(done) - len(spans), "photograph")] if len(done) > len(spans) else []
+    people = sum(len(file.tracks) for file, _ in done)
+    text = f"We analysed {' and '.join(kinds)}{total} with {_count(people, 'track')} of a face or a voice"
+    failed = sum(len(each.failures) for each in predictions)
+    return f"{text}; {_count(failed, 'file')} could not be analysed." if failed else f"{text}."
 
 
 def _describe_model(model: ModelRecord) -> str:
@@ -72,13 +83,13 @@ def _describe_model(model: ModelRecord) -> str:
 def _describe_windows(prediction: Prediction) -> str:
     settings = prediction.settings.follow(prediction.model.info.step_s)
     text = (
-        f"It judged each person in windows of {settings.window_s:.3g} s, {settings.hop_s:.3g} s apart, from "
+        f"It judged each person in windows of {settings.window_s:.3g} s, starting every {settings.hop_s:.3g} s, from "
         f"{_STREAMS.get(settings.modality, settings.modality)}. The numbers at a moment are the mean of the windows "
         "that cover it"
     )
     text += f", after a centred mean over {settings.smooth_s:.3g} s" if settings.smooth_s else ""
     text += f"; no label counts below a probability of {settings.abstain:.3g}" if settings.abstain else ""
-    return f"{text}."
+    return f"{text}. {_SOUNDS.get(settings.sound, '') if settings.modality in ('auto', 'av') else ''}".strip()
 
 
 def _describe_measures(model: ModelRecord, baseline: str, events: int) -> str:
@@ -90,7 +101,7 @@ def _describe_measures(model: ModelRecord, baseline: str, events: int) -> str:
             f"For each person and {whole} we computed the mean probability over time, the share of time with each "
             "label, its peak, its first occurrence, "
         )
-    text += "and the share of time with numbers (coverage)"
+    text += "and the share of time that at least one window covers (coverage)"
     return f"{text}; changes are relative to the same person's mean in {_code(baseline)}." if baseline else f"{text}."
 
 

@@ -12,6 +12,7 @@ from hicmae_cli.media import write_video
 from hicmae_cli.report.formats import FORMATS
 from hicmae_cli.runtime import batch
 from hicmae_cli.runtime.engines import ENGINE_NAMES
+from hicmae_cli.runtime.log import PredictionLog
 from hicmae_cli.runtime.predictor import Predictor
 from hicmae_cli.runtime.reading import OnSeconds
 from hicmae_cli.runtime.results import FileResult
@@ -198,6 +199,22 @@ def test_a_damaged_face_net_is_named_once_before_the_work(
     (line,) = run.err.strip().splitlines()
     assert "face_landmarks.onnx: is not the file that was bundled" in line
     assert hicmae("predict", sample, "--modality", "audio", "--quiet").code == 0  # which looks for no faces
+
+
+def test_interrupted_while_it_looks_for_earlier_results_it_keeps_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, out = voice(tmp_path / "a.wav"), tmp_path / "out"
+    given = ("predict", path, "--modality", "audio", "--output", out, "--skip-existing")
+    assert hicmae(*given).code == 0
+    before = (out / "predictions.json").read_bytes()
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(PredictionLog, "resume", interrupt)
+    assert hicmae(*given).code == 130
+    assert (out / "predictions.json").read_bytes() == before
 
 
 def test_interrupted_without_a_folder_it_says_that_nothing_is_kept(

@@ -24,6 +24,11 @@ def write(made: Prediction, folder: Path, name: str) -> Path:
     return path
 
 
+def files_in(folder: Path) -> list[Path]:
+    """The files of a folder but for the record of what hicmae wrote."""
+    return sorted(path for path in folder.iterdir() if path.name != ".hicmae-outputs.json")
+
+
 def expected(made: Prediction) -> Spans:
     """The episodes of the first file."""
     return {

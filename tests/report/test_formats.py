@@ -9,12 +9,13 @@ from types import ModuleType
 
 import pytest
 
-from hicmae_cli.errors import SettingsError
+from hicmae_cli.errors import MediaError, SettingsError
 from hicmae_cli.report import formats
 from hicmae_cli.report.files import write_text
 from hicmae_cli.report.formats import DEFAULT_FORMATS, FORMATS, Format, explain_missing, find_formats, write_prediction
 from hicmae_cli.report.prediction import Prediction
 from hicmae_cli.runtime.results import FileResult
+from tests.report.readers import files_in
 from tests.report.toys import prediction, regression
 from tests.runtime.stubs import track
 
@@ -27,7 +28,7 @@ def test_every_format_writes_what_it_says(tmp_path: Path, each: Format, kind: Pr
     assert all(path.name.endswith(each.suffix) for path in written)
     has_labels = kind.model.info.task != "regression"
     assert bool(written) is (each.needs in ("", "time") or (each.needs == "labels" and has_labels))
-    assert sorted(tmp_path.iterdir()) == sorted(written)
+    assert files_in(tmp_path) == sorted(written)
     assert all(path.stat().st_size for path in written)
 
 
@@ -93,3 +94,36 @@ def test_a_format_per_input_names_its_files_after_them(tmp_path: Path, toy_forma
         "predictions.csv",
     ]
     assert [path.read_text().strip() for path in written[:-1]] == names
+
+
+def test_what_somebody_else_wrote_or_changed_is_kept(tmp_path: Path, toy_format: Format) -> None:
+    (tmp_path / "a.toy").write_text("of somebody else")
+    made = prediction(track(1))
+    assert [path.name for path in made.save(tmp_path, ["toy"])] == ["a.mp4.toy"]
+    assert [path.name for path in made.save(tmp_path, ["toy"])] == ["a.mp4.toy"]  # ours, and unchanged
+    (tmp_path / "a.mp4.toy").write_text("corrected")
+    assert [path.name for path in made.save(tmp_path, ["toy"])] == ["a.mp4-2.toy"]
+    assert (tmp_path / "a.toy").read_text() == "of somebody else"
+    assert (tmp_path / "a.mp4.toy").read_text() == "corrected"
+    (tmp_path / "a.mp4-2.toy").unlink()
+    (tmp_path / ".hicmae-outputs.json").write_text("[" * 100_000)
+    assert [path.name for path in made.save(tmp_path, ["toy"])] == ["a.mp4-2.toy"]
+
+
+def test_an_input_that_cannot_be_read_again_costs_its_own_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toy_format: Format
+) -> None:
+    module = sys.modules["hicmae_cli.report.toy_writer"]
+    plain = module.write_toy
+
+    def write_toy(made: Prediction, path: Path) -> None:
+        if made.files[0].path.name == "a.mp4":
+            raise MediaError("a.mp4: no picture can be decoded")
+        plain(made, path)
+
+    monkeypatch.setattr(module, "write_toy", write_toy)
+    files = tuple(FileResult(Path(name), "ok", tracks=(track(1),)) for name in ("a.mp4", "b.mp4"))
+    whole = replace(prediction(), files=files)
+    with pytest.raises(MediaError, match=r"no toy file: a\.mp4: no picture can be decoded"):
+        whole.save(tmp_path, ["toy", "csv"])
+    assert [path.name for path in files_in(tmp_path)] == ["b.toy", "predictions.csv"]

@@ -144,3 +144,13 @@ def test_it_saves_itself(tmp_path: Path) -> None:
     assert not (tmp_path / "other").exists()
     with pytest.raises(HicmaeError, match="cannot be made a folder for results"):
         made.save(written[0])
+
+
+def test_labels_come_in_the_order_of_the_weight_whatever_sorted_the_document() -> None:
+    made = prediction(track(1, window(0, 2.56, (0.2, 0.7, 0.1))))
+    document = made.to_dict()
+    numbers = document["files"][0]["tracks"][0]["windows"][0]
+    numbers["probabilities"] = dict(reversed(numbers["probabilities"].items()))
+    read = Prediction.from_dict(document)
+    assert list(read.files[0].tracks[0].windows[0].scores.by_name) == list(LABELS)
+    assert read.files[0].tracks[0].windows[0].scores == made.files[0].tracks[0].windows[0].scores

@@ -341,7 +341,8 @@ def test_documents_of_a_folder(two_windows: Prediction, tmp_path: Path) -> None:
 
 def test_the_paragraph_says_what_was_done(two_windows: Prediction) -> None:
     text = summarize(two_windows, baseline="0-1").methods
-    for said in ("1 recording (8 seconds in all)", "`toy` (SHA-256 `" + "0" * 64, "windows of 2.56 s, 0.64 s apart",
+    for said in ("1 recording (8 seconds analysed in all)", "`toy` (SHA-256 `" + "0" * 64,
+                 "windows of 2.56 s, starting every 0.64 s",
                  "hicmae", "anger, happiness, neutral", "`0-1`", "**Limits.**", "not what a person feels"):  # fmt: skip
         assert said in text
     hostile = replace(two_windows, model=replace(TOY_MODEL, name="a`\n# b <img>"))

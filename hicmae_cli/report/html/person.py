@@ -162,7 +162,7 @@ def _person_data(person: Person, lanes: Sequence[Lane], most: int, most_episodes
         "n": [list(_encode(numbers[:, lane.index], is_probability)) for lane in lanes],
         "seen": np.round(numbers[:, -1] * 100).astype(int).tolist(),
         "moved": {
-            stream: np.round(np.nan_to_num(effects[starts]) * 100).astype(int).tolist()
+            stream: [None if each != each else round(100 * each) for each in effects[starts].tolist()]
             for stream in ("face", "voice")
             if not np.isnan(effects := stretches.effects_of(stream)).all()
         },

@@ -26,6 +26,7 @@
   const write = (number) =>
     number === null || number === -1 && data.probability ? "–"
       : data.probability ? Math.round(number / 100) + "%" : number.toFixed(2);
+  const percent = (number) => number === null ? "–" : number + "%";
   const x = (ms) => Math.round(clamp((ms - from) / (to - from), 0, 1) * 10000) / 10;
 
   // The episode or gap at a time; both are in order of time.
@@ -82,7 +83,16 @@
     const seen = section.querySelector(".seen path");
     if (seen) seen.setAttribute("d", steps(edges, thin(person.seen).map((v) => v === null ? null : v / 100)));
     section.querySelectorAll("[data-effect]").forEach((drawing) => {
-      const heights = thin(person.moved[drawing.dataset.effect]).map((v) => v === null ? null : v / 100);
+      // The mean of what was measured: a window with one stream has nothing to compare.
+      const list = person.moved[drawing.dataset.effect], heights = times.slice(0, -1).map((i, at) => {
+        let total = 0, length = 0;
+        for (let k = i; k < times[at + 1]; k++) {
+          if (list[k] === null) continue;
+          total += list[k] * (person.t[k + 1] - person.t[k]);
+          length += person.t[k + 1] - person.t[k];
+        }
+        return length ? total / length / 100 : null;
+      });
       drawing.querySelector("path").setAttribute("d", steps(edges, heights));
     });
     for (const answer of "yun") {
@@ -182,7 +192,7 @@
         drawing.closest(".row").querySelector(".v").textContent = write(person.n[Number(drawing.dataset.lane)][i]);
       });
       section.querySelectorAll("[data-effect]").forEach((drawing) => {
-        drawing.closest(".row").querySelector(".v").textContent = person.moved[drawing.dataset.effect][i] + "%";
+        drawing.closest(".row").querySelector(".v").textContent = percent(person.moved[drawing.dataset.effect][i]);
       });
       const episode = at(person.episodes, now), gap = at(person.gaps, now);
       const label = gap ? gap[2] : episode ? episode[3] || "no label" : "";

@@ -185,7 +185,7 @@ def write_command(prediction: Prediction, file: FileResult) -> str:
     for each in fields(settings):
         value = getattr(settings, each.name)
         if value is not None and value != getattr(usual, each.name):
-            options.append((OPTIONS[each.name], f"{value:.12g}" if isinstance(value, float) else value))
+            options.append((OPTIONS[each.name], repr(value).removesuffix(".0") if isinstance(value, float) else value))
     # A setting that is on has no value on the command line.
     given = [(option,) if value is True else (option, str(value)) for option, value in options]
     words = ["hicmae", "predict", str(file.path), *chain.from_iterable(given)]
