@@ -17,7 +17,8 @@ from hicmae_cli.media import MediaInfo
 from hicmae_cli.model_input import CLIP_FRAMES
 from hicmae_cli.runtime.ahead import read_ahead
 from hicmae_cli.runtime.engine import Engine, score_batches
-from hicmae_cli.runtime.explaining import Explanation, explain_clip
+from hicmae_cli.runtime.explanation import Explanation
+from hicmae_cli.runtime.occlusion import explain_clip
 from hicmae_cli.runtime.reading import OnSeconds, WindowInput, WindowReader
 from hicmae_cli.runtime.results import VOICE_TRACK, FileResult, Scores, Track, Window
 from hicmae_cli.runtime.settings import PredictSettings

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hicmae_cli.modalities import MODALITIES
-from hicmae_cli.runtime.explaining import Explanation
+from hicmae_cli.runtime.explanation import Explanation
 from hicmae_cli.runtime.timings import Timings
 from hicmae_cli.tasks import Kind, join_labels, pick_labels
 from hicmae_cli.weights.info import WeightInfo

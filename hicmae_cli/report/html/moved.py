@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hicmae_cli.faces.align import read_template
 from hicmae_cli.report.html.markup import escape, plural
 from hicmae_cli.report.html.person import Person
-from hicmae_cli.runtime.explaining import Explanation, Grid
+from hicmae_cli.runtime.explanation import Explanation, Grid
 
 _MOST_LABELS: Final = 3
 """Labels of a person that are shown, those of the most windows."""
@@ -73,8 +73,9 @@ def _draw_label(name: str, found: Sequence[Explanation], unit: tuple[int, int]) 
 
 
 def _average(grids: Sequence[Grid | None]) -> NDArray[np.float64] | None:
-    known = [grid for grid in grids if grid is not None]
-    return np.mean(np.array(known, np.float64), axis=0) if known else None
+    known = [np.array(grid) for grid in grids if grid is not None]
+    # One method gives maps of one shape; a document from elsewhere may have others.
+    return np.mean([grid for grid in known if grid.shape == known[0].shape], axis=0) if known else None
 
 
 def _draw_map(numbers: NDArray[np.float64], over: str, label: str, unit: tuple[int, int], css: str = "") -> str:

@@ -21,7 +21,8 @@ from hicmae_cli.report.html.page import render_page
 from hicmae_cli.report.html.sections import OPTIONS, write_command
 from hicmae_cli.report.palette import COLOURS
 from hicmae_cli.report.prediction import Prediction
-from hicmae_cli.runtime.explaining import FACE_GRID, VOICE_GRID, Explanation
+from hicmae_cli.runtime.explanation import Explanation
+from hicmae_cli.runtime.occlusion import FACE_GRID, VOICE_GRID
 from hicmae_cli.runtime.results import VOICE_TRACK, FaceBox, FileResult, Scores, Track, Window
 from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.timeline import make_timeline

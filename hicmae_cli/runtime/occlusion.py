@@ -6,68 +6,20 @@ its detail away and leaves its colour or its loudness.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from collections.abc import Iterator
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hicmae_cli.clips import Clip
 from hicmae_cli.runtime.engine import Engine, score_batches
-
-Grid: TypeAlias = tuple[tuple[float, ...], ...]
+from hicmae_cli.runtime.explanation import Explanation, Grid
 
 FACE_GRID: Final = (5, 5)
 """Parts of a face: rows from the top, columns from the left of the picture."""
 VOICE_GRID: Final = (4, 8)
 """Parts of a log-mel: rows from the highest pitch, columns from the start of the window."""
-
-
-@dataclass(frozen=True)
-class Explanation:
-    """What moved the answer for one window.
-
-    All numbers are differences of the probability or, from a regression model, of the value: what it is now less what
-    it is without the stream or the part. A negative number means that the answer would be surer without it.
-
-    Attributes:
-        name: the label or target whose number is explained: the most probable label, or the first target.
-        face: what the face adds to the voice; None if the window has only one stream.
-        voice: what the voice adds to the face; None likewise.
-        face_map: what each part of the face adds, in the shape of ``FACE_GRID``; None without a face.
-        voice_map: what each part of the sound adds, in the shape of ``VOICE_GRID``; None without sound.
-    """
-
-    name: str
-    face: float | None
-    voice: float | None
-    face_map: Grid | None
-    voice_map: Grid | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the explanation as in the JSON document."""
-        return {
-            "name": self.name,
-            "face": _round(self.face),
-            "voice": _round(self.voice),
-            "face_map": _round_grid(self.face_map),
-            "voice_map": _round_grid(self.voice_map),
-        }
-
-    @classmethod
-    def from_dict(cls, fields: Mapping[str, Any]) -> Explanation:
-        """Read what `to_dict` wrote.
-
-        Raises:
-            ValueError: a number is not finite, or a map has another shape.
-        """
-        face, voice = (None if fields[key] is None else float(fields[key]) for key in ("face", "voice"))
-        if not all(number is None or math.isfinite(number) for number in (face, voice)):
-            raise ValueError(f"expected finite effects, got {face} of the face and {voice} of the voice")
-        maps = _read_grid(fields["face_map"], FACE_GRID), _read_grid(fields["voice_map"], VOICE_GRID)
-        return cls(str(fields["name"]), face, voice, *maps)
 
 
 def explain_clip(engine: Engine, clip: Clip, temperature: float = 1.0) -> Explanation:
@@ -133,20 +85,3 @@ def _to_grid(numbers: list[float], grid: tuple[int, int]) -> Grid | None:
         return None
     rows, columns = grid
     return tuple(tuple(numbers[row * columns : (row + 1) * columns]) for row in range(rows))
-
-
-def _round(number: float | None) -> float | None:
-    return None if number is None else round(number, 4)
-
-
-def _round_grid(grid: Grid | None) -> list[list[float]] | None:
-    return None if grid is None else [[round(number, 4) for number in row] for row in grid]
-
-
-def _read_grid(rows: Any, grid: tuple[int, int]) -> Grid | None:
-    if rows is None:
-        return None
-    numbers = np.array(rows, np.float64)
-    if numbers.shape != grid or not np.isfinite(numbers).all():
-        raise ValueError(f"expected a map of {grid[0]} x {grid[1]} finite numbers, got the shape {numbers.shape}")
-    return tuple(map(tuple, numbers.tolist()))

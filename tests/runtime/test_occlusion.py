@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from hicmae_cli.clips import Clip
 from hicmae_cli.runtime.engine import score_batches
-from hicmae_cli.runtime.explaining import FACE_GRID, VOICE_GRID, Explanation, explain_clip
+from hicmae_cli.runtime.explanation import Explanation
+from hicmae_cli.runtime.occlusion import FACE_GRID, VOICE_GRID, explain_clip
 from hicmae_cli.runtime.results import Scores, Window
 from tests.runtime.stubs import ToyEngine
 
@@ -82,7 +83,13 @@ def test_a_window_keeps_it_in_its_document() -> None:
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("face_map", [[0.1] * 5] * 4), ("face_map", [[math.inf] * 5] * 5), ("voice", math.nan), ("voice_map", "map")],
+    [
+        ("face_map", [[0.1] * 5] * 65),
+        ("face_map", [0.1]),
+        ("face_map", [[math.inf] * 5] * 5),
+        ("voice", math.nan),
+        ("voice_map", "map"),
+    ],
 )
 def test_a_damaged_one_is_refused(key: str, value: object) -> None:
     fields = explain_clip(Planted(), Clip(FACES, MEL)).to_dict()
