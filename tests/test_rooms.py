@@ -26,6 +26,7 @@ GROUND = {
     "toml",
     "workers",
     "ray_workers",
+    "outputs",
     "__version__",
 }
 # Each room with the rooms it may import; it stands below all of them.
@@ -82,7 +83,7 @@ ROOMS: dict[str, set[str]] = {
 }
 ROOMS["summaries"] = {"corpora", "report", "runtime", "timeline"}
 ROOMS["reruns"] = {"corpora", "records", "weights", "training", "training.pretraining", "training.finetuning"}
-ROOMS["doctor"] = {"faces", "media", "puppets", "records", "runtime", "weights"}
+ROOMS["doctor"] = {"faces", "media", "puppets", "records", "runtime", "speaking", "weights"}
 ROOMS["embedding"] = {"clips", "models", "weights", "runtime", "corpora", "evaluation"}
 ROOMS["bench"] = set(ROOMS)
 ROOMS["cli"] = set(ROOMS)
