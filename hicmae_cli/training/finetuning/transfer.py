@@ -12,6 +12,7 @@ from hicmae_cli.models.classifier import Classifier, is_saturated
 from hicmae_cli.weights.checkpoint import load_state, read_state
 
 _ENCODERS = ("video_encoder.", "audio_encoder.", "fusion_encoder.")
+_MOST_NAMES = 8
 _FUSION_LAYERS = ("fusion_encoder.video_blocks.", "fusion_encoder.audio_blocks.")
 
 
@@ -30,12 +31,16 @@ class Transfer:
     unused: tuple[str, ...]
 
     def __str__(self) -> str:
-        """One line; tensors without a use, such as those of decoders, are counted by part of the network."""
+        """One line; many tensors, and those without a use, are counted by part of the network."""
         text = f"loaded {len(self.taken)} of {len(self.taken) + len(self.fresh)} tensors"
-        text += f"; start from scratch: {', '.join(self.fresh)}" if self.fresh else ""
-        parts = Counter(name.split(".")[0] for name in self.unused)
-        unused = ", ".join(f"{part} ({count} tensors)" for part, count in parts.items())
-        return text + (f"; not used: {unused}" if unused else "")
+        fresh = ", ".join(self.fresh) if len(self.fresh) <= _MOST_NAMES else _count_parts(self.fresh)
+        text += f"; start from scratch: {fresh}" if fresh else ""
+        return text + (f"; not used: {_count_parts(self.unused)}" if self.unused else "")
+
+
+def _count_parts(names: Sequence[str]) -> str:
+    parts = Counter(name.split(".")[0] for name in names)
+    return ", ".join(f"{part} ({count} tensors)" for part, count in parts.items())
 
 
 def load_compatible(model: Classifier, init: Path, labels: Sequence[str]) -> Transfer:

@@ -78,6 +78,7 @@ def test_fusion_layers_that_a_weight_lacks_start_from_scratch(tmp_path: Path) ->
     model = Classifier(DIMS, 2)
     transfer = load_compatible(model, path, LABELS)
     assert transfer.fresh and all("fusion_encoder" in name and "_blocks.0." in name for name in transfer.fresh)
+    assert str(transfer).endswith(f"start from scratch: fusion_encoder ({len(transfer.fresh)} tensors)")
     theirs, ours = source.state_dict(), model.state_dict()
     assert set(transfer.taken) == set(theirs) and all(torch.equal(ours[name], theirs[name]) for name in theirs)
     # And back: what the model has no layers for is not used.
