@@ -34,7 +34,7 @@ def report(
 
         hicmae report predictions.json --format elan,textgrid -o corrections
 
-        hicmae report predictions.json --format html --smooth 3 --abstain 0.5 -o results
+        hicmae report predictions.json --format html --smooth 3 -o results
     """
     from hicmae_cli.cli.screen import Screen
     from hicmae_cli.report.prediction import Prediction

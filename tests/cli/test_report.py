@@ -9,6 +9,7 @@ import pytest
 
 from hicmae_cli.report.formats import FORMATS
 from tests.cli.running import hicmae
+from tests.report.readers import files_in
 from tests.report.toys import labelled, prediction, regression
 
 
@@ -46,7 +47,7 @@ def test_the_input_is_never_overwritten(results: Path) -> None:
     assert (results / "predictions.json").read_bytes() == before
     assert "is the input and stays as it is; for json, choose another --output" in run.err
     assert "no rttm file for 1 input: who speaks was not tested" in run.err
-    assert len(list(results.iterdir())) == len(FORMATS) - 2  # all but RTTM and the overlay
+    assert len(files_in(results)) == len(FORMATS) - 2  # all but RTTM and the overlay
 
 
 def test_a_format_without_a_file_says_why(tmp_path: Path) -> None:
