@@ -76,8 +76,6 @@ class LiveView:
         head = Text.assemble((_name(track), "bold"), ("  " + BASED_ON[window.modality], "dim"))
         if now_s - window.end_s > 1.0:
             head.append(f"  {now_s - window.end_s:.0f} s ago", "yellow")
-        if window.speaker == "yes":
-            head.append("  speaks", "bold")
         rows = Table.grid(padding=(0, 1))
         for name, value in scores.by_name.items():
             rows.add_row(*self._draw_row(name, value, is_picked=name in scores.labels))
