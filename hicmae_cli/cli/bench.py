@@ -60,6 +60,7 @@ def bench(
     from hicmae_cli.bench.measure import to_document
     from hicmae_cli.bundled import find_sample_clip
     from hicmae_cli.cli.screen import STDOUT, Screen, write_document
+    from hicmae_cli.runtime.batch import share_cores
     from hicmae_cli.runtime.opening import open_engine
 
     screen = Screen()
@@ -67,7 +68,7 @@ def bench(
     with screen.wait("measuring: --help"):
         measures = prediction.measure_help()
     with screen.wait("measuring: predict"):
-        opened = open_engine(weights)
+        opened = open_engine(weights, threads=share_cores())
         measures += [prediction.measure_predict(opened, video), prediction.measure_one_person(opened)]
     measures += _measure_training(screen)
     measures += _measure_puppets(screen)

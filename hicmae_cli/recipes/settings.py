@@ -96,8 +96,10 @@ class FinetuneSettings(AugmentationSettings):
     source_shares: Annotated[dict[str, float], Unit("share of an epoch")] = Field(
         {}, description="Share of each source (a column of the manifest) in an epoch; empty takes clips as they come."
     )
-    balance: Literal["none", "label"] = Field(
-        "none", description="label draws each label of a source equally often; none draws each clip equally often."
+    balance: Literal["none", "label", "root"] = Field(
+        "none",
+        description="label draws each label of a source equally often, root in proportion to the square root of its "
+        "number of clips; none draws each clip equally often.",
     )
     person_cap: Annotated[int, Unit("clips")] = Field(
         0,

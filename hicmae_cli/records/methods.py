@@ -143,8 +143,9 @@ def _list_drawing(recipe: Mapping[str, Any]) -> list[str]:
     if shares := recipe.get("source_shares"):
         named = [f"{share:.3g} of {source}" for source, share in shares.items()]
         parts.append(f"sources mixed in the shares {', '.join(named)}")
-    if recipe.get("balance", "none") == "label":
-        parts.append("the labels of each source drawn equally often")
+    if (balance := recipe.get("balance", "none")) != "none":
+        root = "in proportion to the square root of their clips"
+        parts.append(f"the labels of each source drawn {'equally often' if balance == 'label' else root}")
     if recipe.get("person_cap"):
         parts.append(f"at most {recipe['person_cap']} clips of a person with one label in an epoch")
     if recipe.get("pair_streams"):

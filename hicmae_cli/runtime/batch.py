@@ -89,7 +89,7 @@ class PredictorPool:
             jobs = 1  # loads the model once, to find what is wrong with it
             weights = str(Path(weights).absolute()) if Path(weights).exists() else weights
             settings = (settings or PredictSettings()).with_absolute_people()
-        threads = 1 if ray is not None else max(1, count_cores() // jobs) if jobs > 1 else 0
+        threads = 1 if ray is not None else share_cores(jobs) if jobs else 0
         self._request = _Request(
             weights, engine, device, threads, settings or PredictSettings(), raise_unexpected, timings
         )
@@ -204,6 +204,14 @@ def _predict(request: _Request, path: Path, report: Report) -> FileResult:
         if isinstance(error, HicmaeError):  # a later process could not load the model
             return FileResult(path, "error", f"{path}: {error}")
         return FileResult(path, "error", f"{path}: unexpected {type(error).__name__}: {first_line(error)}")
+
+
+def share_cores(jobs: int = 1) -> int:
+    """Return the number of threads for the model of each of so many processes.
+
+    A file is read in one thread while the model runs in others, so a single process gives the model half of the cores.
+    """
+    return max(1, count_cores() // max(jobs, 2))
 
 
 @lru_cache(maxsize=1)

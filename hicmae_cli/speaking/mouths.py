@@ -8,7 +8,7 @@ sound's level by 0.67 instead of 0.62.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -77,41 +77,58 @@ class MouthReader:
             for track, face in self._known.items()
             if track in faces and box_iou(face.box_px, faces[track].box_px) > _SAME_PLACE_IOU
         }
-        places: list[tuple[Frame, dict[int, NDArray[np.float32]]]] = []
+        readings: list[MouthReading] = []
         for index, held in enumerate(self._held):
+            if held.rgb is frame.rgb:
+                readings += self._look_up(held, faces, before)
+                continue
             share = (index + 1) / (len(self._held) + 1)
             between = {
                 track: (1 - share) * face.landmarks_px + share * faces[track].landmarks_px
                 for track, face in before.items()
             }
-            places.append((held, between))
-        places.append((frame, {track: face.landmarks_px for track, face in faces.items()}))
+            readings += self._read_picture(held, between)
+        readings += self._look_up(frame, faces, faces)
         self._held, self._known = [], faces
-        return self._read_places(places)
+        return readings
 
     def skip(self, linked: Sequence[tuple[int, Face]]) -> None:
         """Forget the held pictures without reading them; ``linked`` as in `read`."""
         self._held, self._known = [], dict(linked)
 
-    def _read_places(self, places: list[tuple[Frame, dict[int, NDArray[np.float32]]]]) -> list[MouthReading]:
-        """Read the mouth in each place; a picture that stays on display is read once."""
-        readings: list[MouthReading] = []
-        for frame, landmarks in places:
-            if frame.rgb is not self._last_rgb:
-                self._last_rgb, self._openings = frame.rgb, {}
-                self._picture += 1
-            # The faces of one picture in one call: more would leave the processor's cache and take longer.
-            new = [track for track in landmarks if track not in self._openings]
-            regions = [build_region_around(landmarks[track]) for track in new]
-            found, presence = read_landmarks([frame.rgb] * len(new), regions)
-            for track, opening, present in zip(new, measure_openings(found), presence, strict=True):
-                self._openings[track] = float(opening) if present > _MIN_PRESENCE else None
-            readings += [
-                MouthReading(track, frame.time_s, known, self._picture)
-                for track in landmarks
-                if (known := self._openings[track]) is not None
-            ]
-        return readings
+    def _look_up(self, frame: Frame, faces: Mapping[int, Face], tracks: Iterable[int]) -> list[MouthReading]:
+        """Measure the mouths of some people in the picture in which the finder has read their landmarks."""
+        if self._is_new(frame):
+            openings = measure_openings(np.stack([face.landmarks_px for face in faces.values()])) if faces else ()
+            self._openings = dict(zip(faces, map(float, openings), strict=True))
+        return self._list_readings(frame, tracks)
+
+    def _read_picture(self, frame: Frame, landmarks: Mapping[int, NDArray[np.float32]]) -> list[MouthReading]:
+        """Read the mouths in a picture, around landmarks as they may be there; one that stays on display only once."""
+        if self._is_new(frame):
+            self._openings = {}
+        new = [track for track in landmarks if track not in self._openings]
+        regions = [build_region_around(landmarks[track]) for track in new]
+        found, presence = read_landmarks([frame.rgb] * len(new), regions)
+        for track, opening, present in zip(new, measure_openings(found), presence, strict=True):
+            self._openings[track] = float(opening) if present > _MIN_PRESENCE else None
+        return self._list_readings(frame, landmarks)
+
+    def _is_new(self, frame: Frame) -> bool:
+        """Note a picture -> whether it is another one than the last."""
+        if frame.rgb is self._last_rgb:
+            return False
+        self._last_rgb = frame.rgb
+        self._picture += 1
+        return True
+
+    def _list_readings(self, frame: Frame, tracks: Iterable[int]) -> list[MouthReading]:
+        known = {track: self._openings.get(track) for track in tracks}
+        return [
+            MouthReading(track, frame.time_s, opening, self._picture)
+            for track, opening in known.items()
+            if opening is not None
+        ]
 
 
 def measure_openings(landmarks: NDArray[np.float32]) -> NDArray[np.float32]:

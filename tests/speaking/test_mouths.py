@@ -50,24 +50,36 @@ def test_the_region_moves_from_one_look_to_the_next(reads: list[list[Region]]) -
     for index in range(1, 4):
         reader.add_picture(frame(index * 0.04))
     readings = reader.read(frame(0.16), [(1, make_face(108.0)), (2, make_face(200.0))])
-    assert [len(each) for each in reads] == [2] * 5  # the faces of one picture in one call
-    first = [regions[0].x for regions in reads[1:]]
-    assert np.diff(first) == pytest.approx([2.0, 2.0, 2.0])
+    assert [len(each) for each in reads] == [2] * 3  # the faces of one picture in one call, none of the finder's own
+    first = [regions[0].x for regions in reads]
+    assert np.diff(first) == pytest.approx([2.0, 2.0])
     assert [(r.track, round(r.time_s, 2)) for r in readings] == [
         (track, time_s) for time_s in (0.04, 0.08, 0.12, 0.16) for track in (1, 2)
     ]
     assert [r.picture for r in readings] == [2, 2, 3, 3, 4, 4, 5, 5]
 
 
-def test_a_picture_that_stays_is_read_once(reads: list[list[Region]]) -> None:
+def test_a_picture_that_stays_has_one_reading_which_is_the_finders(reads: list[list[Region]]) -> None:
     reader = MouthReader()
     still = frame(0.0).rgb
     for step in range(3):
         readings = reader.read(frame(0.16 * step, still), [(1, make_face(100.0))])
         for index in range(1, 4):
             reader.add_picture(frame(0.16 * step + 0.04 * index, still))
-    assert sum(map(len, reads)) == 1
+    assert not reads
     assert len(readings) == 4 and len({r.opening for r in readings}) == len({r.picture for r in readings}) == 1
+
+
+def test_a_picture_between_two_looks_is_read_once_though_it_stays(reads: list[list[Region]]) -> None:
+    reader = MouthReader()
+    reader.read(frame(0.0), [(1, make_face(100.0))])
+    between = frame(0.04).rgb
+    last = frame(0.16)
+    for time_s, rgb in ((0.04, between), (0.08, between), (0.12, last.rgb)):
+        reader.add_picture(frame(time_s, rgb))
+    readings = reader.read(last, [(1, make_face(108.0))])
+    assert sum(map(len, reads)) == 1
+    assert [r.picture for r in readings] == [2, 2, 3, 3]
 
 
 def test_a_face_that_is_new_or_somewhere_else_is_read_from_its_look_on(reads: list[list[Region]]) -> None:
@@ -89,8 +101,10 @@ def test_skipped_pictures_are_not_read(reads: list[list[Region]]) -> None:
 
 
 def test_a_region_without_a_face_gives_no_reading() -> None:
-    grey = frame(0.0, np.full((96, 256, 3), 128, np.uint8))
-    assert MouthReader().read(grey, [(1, make_face(100.0))]) == []
+    reader, face = MouthReader(), [(1, make_face(100.0))]
+    reader.skip(face)
+    reader.add_picture(frame(0.08, np.full((96, 256, 3), 128, np.uint8)))
+    assert [r.time_s for r in reader.read(frame(0.16), face)] == [0.16]
 
 
 def test_lips_are_measured_relative_to_the_face() -> None:
@@ -107,9 +121,13 @@ def test_a_face_is_read_as_the_finder_reads_it(sample: Path) -> None:
     picture = next(iter(read_frames(sample)))
     with FaceFinder(num_faces=2) as finder:
         faces = finder.detect(picture)
-    readings = MouthReader().read(picture, list(enumerate(faces)))
-    expected = measure_openings(np.stack([face.landmarks_px for face in faces]))
-    assert [r.opening for r in readings] == pytest.approx(expected.tolist(), abs=0.025)
+    reader, linked = MouthReader(), list(enumerate(faces))
+    reader.skip(linked)
+    reader.add_picture(picture)
+    copy = Frame(picture.time_s, picture.rgb.copy())
+    between, own = np.array([r.opening for r in reader.read(copy, linked)]).reshape(2, -1)
+    assert own == pytest.approx(measure_openings(np.stack([face.landmarks_px for face in faces])))
+    assert between == pytest.approx(own, abs=0.025)
     region = build_region_around(faces[0].landmarks_px)
     left, top, right, bottom = faces[0].box_px
     assert region.width_px == region.height_px == pytest.approx(1.5 * max(right - left, bottom - top))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -129,11 +129,14 @@ def _list_cells(samples: Sequence[Sample], settings: FinetuneSettings, size: int
     regression = any(isinstance(sample.target, tuple) for sample in samples)
     # The values of a regression are no classes: a person's cap then counts all clips.
     labels = ["" if regression else format_target(sample.target) for sample in samples]
-    by_label = settings.balance == "label"
+    by_label = settings.balance != "none"
+    weigh: Callable[[int], float] = math.sqrt if settings.balance == "root" else lambda _: 1.0
     rows: dict[tuple[str, str], list[int]] = {}
     for row, (source, label) in enumerate(zip(sources, labels, strict=True)):
         rows.setdefault((source, label if by_label else ""), []).append(row)
-    classes = Counter(source for source, _ in rows)
+    weights: dict[str, float] = defaultdict(float)
+    for (source, _), indices in rows.items():
+        weights[source] += weigh(len(indices))
     numbers: dict[tuple[bool, str, str], int] = {}
     groups = [
         # A clip of nobody in particular counts as a person of its own.
@@ -144,7 +147,7 @@ def _list_cells(samples: Sequence[Sample], settings: FinetuneSettings, size: int
         _Cell(
             np.array(indices),
             np.unique([groups[row] for row in indices], return_inverse=True)[1],
-            size * shares[source] / classes[source],
+            size * shares[source] * weigh(len(indices)) / weights[source],
         )
         for (source, _), indices in sorted(rows.items())
     )
