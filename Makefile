@@ -4,7 +4,7 @@ DEMO := .venv-demo
 TEST := .venv-test
 LOWEST := .venv-lowest
 
-.PHONY: help demo test lint types unit docs slow lowest clean
+.PHONY: help demo test lint types unit integration docs slow lowest clean
 
 help: ## List the targets.
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -12,7 +12,7 @@ help: ## List the targets.
 demo: $(DEMO)/.installed ## Install the base package (no torch) and predict the sample clip.
 	$(DEMO)/bin/hicmae predict docs/assets/speech_sample.mp4
 
-test: $(TEST)/.installed lint types docs unit ## Install everything and run all fast checks and tests.
+test: $(TEST)/.installed lint types docs integration ## Install everything; run all checks and tests but the slow ones.
 
 lint: $(TEST)/.installed ## Check style and format.
 	$(TEST)/bin/ruff check .
@@ -21,8 +21,11 @@ lint: $(TEST)/.installed ## Check style and format.
 types: $(TEST)/.installed ## Check types.
 	$(TEST)/bin/mypy
 
-unit: $(TEST)/.installed ## Run the fast tests on all cores.
+unit: $(TEST)/.installed ## Run the fast tests on all cores, in minutes.
 	OMP_NUM_THREADS=1 $(TEST)/bin/python -m pytest -n auto --dist loadfile
+
+integration: $(TEST)/.installed ## Run the fast tests and those of whole trainings and processes.
+	OMP_NUM_THREADS=1 $(TEST)/bin/python -m pytest -n auto --dist loadfile -m 'not slow and not gpu'
 
 docs: $(TEST)/.installed ## Build the documentation into build/site; dead links fail.
 	NO_MKDOCS_2_WARNING=1 $(TEST)/bin/python -m mkdocs build --strict

@@ -13,7 +13,7 @@ from hicmae_cli.bundled import DEFAULT_WEIGHT
 from hicmae_cli.report.prediction import Prediction
 from hicmae_cli.runtime.engine import Engine
 from hicmae_cli.runtime.inputs import find_inputs
-from hicmae_cli.runtime.opening import describe_weight, open_engine
+from hicmae_cli.runtime.opening import choose_engine, describe_weight, open_engine
 from hicmae_cli.runtime.predictor import Predictor
 from hicmae_cli.runtime.results import FileResult
 from hicmae_cli.runtime.settings import PredictSettings
@@ -39,6 +39,7 @@ def predict(
     timings: bool = False,
     sound: str = "speaker",
     explain: bool = False,
+    features: bool = False,
 ) -> Prediction:
     """Predict emotions in videos, sounds or photographs, per person and over time.
 
@@ -63,6 +64,7 @@ def predict(
         sound: ``speaker`` gives a voice to the person who speaks, and judges listeners, and windows without a voice, by
             the face; ``shared`` gives any sound to everybody in view.
         explain: whether each window says what moved its answer; see `Explanation`.
+        features: whether each window has its embedding, the layer ``fused`` of `embed`; needs torch.
 
     Returns:
         One result per input. An input that cannot be read is among ``failures``, and the others are done.
@@ -85,10 +87,11 @@ def predict(
         abstain=abstain,
         sound=sound,
         explain=explain,
+        features=features,
     )
     clock = StageClock()
     with clock.measure("loading"):
-        opened = open_engine(str(weights), engine, device)
+        opened = open_engine(str(weights), choose_engine(engine, settings), device)
     predictor = Predictor(opened, settings, timings=timings)
     files: list[FileResult] = []
     for each in cast("Sequence[Source]", source if isinstance(source, list | tuple) else [source]):

@@ -9,7 +9,7 @@ from hicmae_cli.errors import WeightsError
 from hicmae_cli.files import compute_sha256
 
 _PACKAGE = Path(__file__).resolve().parent
-DEFAULT_WEIGHT = "puppets-nano"
+DEFAULT_WEIGHT = "hicmae-nano"
 _SAMPLE = "speech_sample.mp4"
 
 

@@ -68,14 +68,14 @@ fi
 [ -e mixed.csv ] || step hicmae merge photos=photos/photos.csv emodb=varied/originals.csv varied=varied/variants.csv \
   puppets=puppets/manifest.csv --labels "$six" --drop photos:disgust --drop photos:fear --output mixed.csv
 [ -e cues.csv ] || writing cues.csv step hicmae cues mixed.csv --output cues.csv
-[ -e taught.csv ] || step python "$scripts/add_teachers.py" cues.csv --output taught.csv \
+[ -e photos-voices-puppets.csv ] || step python "$scripts/add_teachers.py" cues.csv --output photos-voices-puppets.csv \
   ${judged:+--faces "photos=$judged"}
 start=()
 if [ "$recipe" = default-nano ]; then
-  step hicmae finetune --manifest taught.csv --recipe default-nano-encoders --output encoders \
+  step hicmae finetune --manifest photos-voices-puppets.csv --recipe default-nano-encoders --output encoders \
     ${options[@]+"${options[@]}"}
   start=(--init encoders/last.safetensors)
 fi
-step hicmae finetune --manifest taught.csv --recipe "$recipe" --output run ${start[@]+"${start[@]}"} \
+step hicmae finetune --manifest photos-voices-puppets.csv --recipe "$recipe" --output run ${start[@]+"${start[@]}"} \
   ${options[@]+"${options[@]}"}
-step hicmae weights calibrate run --manifest taught.csv --output "hicmae-${name#default-}.safetensors"
+step hicmae weights calibrate run --manifest photos-voices-puppets.csv --output "hicmae-${name#default-}.safetensors"

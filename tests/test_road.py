@@ -13,6 +13,8 @@ from hicmae_cli.weights.reading import read_info
 from tests.cli.running import hicmae
 from tests.corpora.fakes import FAKES, make_fake
 
+pytestmark = pytest.mark.integration
+
 QUICK = ("crema-d",)
 SMALL = {
     "encoder_width": 32,

@@ -15,6 +15,8 @@ import pytest
 
 from tests.cli.running import FINETUNE_RECIPE
 
+pytestmark = pytest.mark.integration
+
 STRACE = shutil.which("strace")
 ROOT = Path(__file__).parent.parent
 _RUN = """

@@ -35,6 +35,7 @@ FLAGS: Final[Mapping[str, str]] = {
     "explain": "--explain",
     "extend_epochs": "--extend-epochs",
     "faces": "--faces",
+    "features": "--features",
     "figure_format": "--figure-format",
     "fold": "--fold",
     "force": "--force",

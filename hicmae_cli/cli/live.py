@@ -67,14 +67,14 @@ def predict_stream(
     from hicmae_cli.report.prediction import Prediction
     from hicmae_cli.runtime.live import predict_live
     from hicmae_cli.runtime.log import LOG_NAME, PredictionLog
-    from hicmae_cli.runtime.opening import describe_weight, open_engine
+    from hicmae_cli.runtime.opening import choose_engine, describe_weight, open_engine
     from hicmae_cli.runtime.predictor import Predictor
 
     if output is not None:
         make_folder(output)
     screen = Screen(quiet=quiet)
     with screen.wait("loading the model"):
-        predictor = Predictor(open_engine(weights, engine, device), settings)
+        predictor = Predictor(open_engine(weights, choose_engine(engine, settings), device), settings)
         model = describe_weight(weights, predictor.engine)
     introduce(screen, model)
     source = camera if camera is not None else sys.stdin.buffer

@@ -87,6 +87,12 @@ def predict(
             help="Also find what moved each answer, for the JSON and the report; takes about 60 times as long.",
         ),
     ] = False,
+    features: Annotated[
+        bool,
+        typer.Option(
+            "--features", help="Also save the embedding of each window in the JSON, as hicmae embed; needs torch."
+        ),
+    ] = False,
     smooth: SmoothOption = 0.0,
     abstain: AbstainOption = 0.0,
     output: Annotated[
@@ -184,6 +190,7 @@ def predict(
         abstain=abstain or 0.0,
         sound=sound,
         explain=explain,
+        features=features,
     )
     if camera is not None or "-" in (inputs or ()):
         from hicmae_cli.cli.live import check_live, predict_stream

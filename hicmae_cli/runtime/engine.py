@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,15 @@ class Engine(Protocol):
 
     def logits(self, video: NDArray[np.float32], audio: NDArray[np.float32]) -> NDArray[np.float32]:
         """Video (B, 3, 16, 160, 160) and audio (B, 1, 256, 128) -> (B, C)."""
+        ...
+
+
+@runtime_checkable
+class FeatureEngine(Engine, Protocol):
+    """An engine that also gives embeddings."""
+
+    def features(self, video: NDArray[np.float32], audio: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Video (B, 3, 16, 160, 160) and audio (B, 1, 256, 128) -> (B, 4D), the input of the head."""
         ...
 
 
@@ -74,3 +83,16 @@ def score_batches(
     if temperatures is not None and engine.info.kind == "classification":
         return softmax(rows.astype(np.float64) / np.reshape(temperatures, (-1, 1)))
     return to_outputs(rows, engine.info.kind)
+
+
+def embed_batches(engine: FeatureEngine, clips: Sequence[Clip], batch_size: int = 4) -> NDArray[np.float32]:
+    """Run the model up to its head on at least one clip -> (len(clips), 4D).
+
+    Raises:
+        WeightsError: a feature is not finite.
+    """
+    starts = range(0, len(clips), batch_size)
+    rows = np.concatenate([engine.features(*stack_clips(clips[start : start + batch_size])) for start in starts])
+    if not np.isfinite(rows).all():
+        raise WeightsError("the model's features are not finite: its weights are damaged")
+    return rows

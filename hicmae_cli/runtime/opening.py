@@ -11,6 +11,7 @@ from hicmae_cli.files import compute_sha256
 from hicmae_cli.runtime.engine import Engine
 from hicmae_cli.runtime.engines import ENGINE_NAMES, ENGINES, EngineKind, missing_packages
 from hicmae_cli.runtime.results import ModelRecord
+from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.tasks import KINDS
 from hicmae_cli.weights.catalogue import find_weight
 from hicmae_cli.weights.suffixes import SAFETENSORS
@@ -43,6 +44,11 @@ def open_engine(weights: str, engine: str = "auto", device: str = "auto", thread
     if opened.info.task not in KINDS:
         raise WeightsError(f"{weights}: is a {opened.info.task} model; expected one of {', '.join(KINDS)}")
     return opened
+
+
+def choose_engine(engine: str, settings: PredictSettings) -> str:
+    """Return the engine to open for a prediction: of ``auto``, the one that has features if they are wanted."""
+    return "torch" if engine == "auto" and settings.features else engine
 
 
 def describe_weight(weights: str, engine: Engine) -> ModelRecord:

@@ -16,7 +16,7 @@ from hicmae_cli.faces.people import Textures, name_people, read_people
 from hicmae_cli.media import MediaInfo
 from hicmae_cli.model_input import CLIP_FRAMES
 from hicmae_cli.runtime.ahead import read_ahead
-from hicmae_cli.runtime.engine import Engine, score_batches
+from hicmae_cli.runtime.engine import Engine, FeatureEngine, embed_batches, score_batches
 from hicmae_cli.runtime.explanation import Explanation
 from hicmae_cli.runtime.occlusion import explain_clip
 from hicmae_cli.runtime.reading import OnSeconds, WindowInput, WindowReader
@@ -75,6 +75,8 @@ class Predictor:
                     f"use modality={trained!r}"
                 )
             self.settings = replace(self.settings, modality=trained)
+        if self.settings.features and not isinstance(engine, FeatureEngine):
+            raise SettingsError(f"features: the {engine.name} engine has none; use engine='torch'")
         self._detectors = detectors
         self.people: Mapping[str, Textures] = {}
         if self.settings.people is not None and self.settings.modality != "audio":
@@ -136,6 +138,7 @@ def _predict_source(
     windows: dict[int, list[Window]] = defaultdict(list)
     latest: dict[int, Scores] = {}
     explained: dict[int, Explanation] = {}
+    embedded: dict[int, tuple[float, ...]] = {}
     # The pictures of a live stream are not to wait anywhere.
     made = read_ahead(reader.read()) if math.isfinite(info.duration_s) else reader.read()
     with closing(made):
@@ -143,12 +146,15 @@ def _predict_source(
             with clock.measure("model"):
                 fresh = [each for each in inputs if not each.is_repeated]
                 latest |= _score_inputs(predictor.engine, fresh)
+                if predictor.settings.features:
+                    embedded |= _embed_inputs(predictor.engine, fresh)
                 if predictor.settings.explain:
                     for each in fresh:
                         explained[each.track] = _explain(predictor.engine, each)
                         on_seconds(0.0, 0.0)  # it goes on, though slowly
             for each in inputs:
-                windows[each.track].append(_make_window(each, latest[each.track], explained.get(each.track)))
+                extras = explained.get(each.track), embedded.get(each.track, ())
+                windows[each.track].append(_make_window(each, latest[each.track], *extras))
             on_windows({each.track: windows[each.track][-1] for each in inputs})
     names = name_people(reader.people, predictor.people)
     tracks = []
@@ -187,7 +193,16 @@ def _score_inputs(engine: Engine, inputs: Sequence[WindowInput]) -> dict[int, Sc
     }
 
 
-def _make_window(inputs: WindowInput, scores: Scores, explanation: Explanation | None) -> Window:
+def _embed_inputs(engine: Engine, inputs: Sequence[WindowInput]) -> dict[int, tuple[float, ...]]:
+    """Run the model up to its head on the inputs of one window -> the features of each track."""
+    assert isinstance(engine, FeatureEngine), "the predictor has checked it"
+    rows = embed_batches(engine, [each.clip for each in inputs]) if inputs else ()
+    return {each.track: tuple(map(float, row)) for each, row in zip(inputs, rows, strict=True)}
+
+
+def _make_window(
+    inputs: WindowInput, scores: Scores, explanation: Explanation | None, features: tuple[float, ...]
+) -> Window:
     coverage, boxes = (inputs.person.coverage, inputs.person.boxes) if inputs.person else (0.0, ())
     return Window(
         inputs.start_s,
@@ -199,6 +214,7 @@ def _make_window(inputs: WindowInput, scores: Scores, explanation: Explanation |
         inputs.voice,
         inputs.speaker,
         explanation,
+        features,
     )
 
 

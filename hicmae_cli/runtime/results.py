@@ -154,6 +154,7 @@ class Window:
         voice: share of the window's time with a voice; None if nobody listened for one.
         speaker: whether this person speaks: ``yes``, ``no`` or ``unsure``; None if it was not tested.
         explanation: what moved the answer; None if nobody asked.
+        features: the embedding (4D,), the input of the model's head; empty if nobody asked.
     """
 
     start_s: float
@@ -165,6 +166,7 @@ class Window:
     voice: float | None = None
     speaker: str | None = None
     explanation: Explanation | None = field(default=None, repr=False)
+    features: tuple[float, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         if self.speaker not in (None, *SPEAKERS):
@@ -182,6 +184,7 @@ class Window:
             "speaker": self.speaker,
             "boxes": [box.to_list() for box in self.boxes],
             **({} if self.explanation is None else {"explanation": self.explanation.to_dict()}),
+            **({"features": [round(number, 4) for number in self.features]} if self.features else {}),
         }
 
     @classmethod
@@ -193,8 +196,9 @@ class Window:
         boxes = tuple(FaceBox.from_list(box) for box in fields.get("boxes", ()))
         voice = None if fields.get("voice") is None else float(fields["voice"])
         explained = Explanation.from_dict(fields["explanation"]) if "explanation" in fields else None
+        features = tuple(map(float, fields.get("features", ())))
         scores, modality = Scores.from_dict(fields), str(fields["modality"])
-        return cls(start_s, end_s, scores, coverage, modality, boxes, voice, fields.get("speaker"), explained)
+        return cls(start_s, end_s, scores, coverage, modality, boxes, voice, fields.get("speaker"), explained, features)
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,7 @@ class PredictSettings:
         sound: ``speaker`` gives a voice to the person who speaks, and judges listeners, and windows without a voice, by
             the face; ``shared`` gives any sound to everybody in view.
         explain: whether each window says what moved its answer; see `explain_clip`.
+        features: whether each window has its embedding, the input of the model's head; needs the torch engine.
 
     Raises:
         SettingsError: a value out of range.
@@ -60,6 +61,7 @@ class PredictSettings:
     people: str | None = None
     sound: str = "speaker"
     explain: bool = False
+    features: bool = False
 
     def __post_init__(self) -> None:
         if self.modality not in _CHOICES:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from hicmae_cli.errors import SettingsError
 from hicmae_cli.modalities import Modality
@@ -62,19 +65,29 @@ class TorchEngine:
         A stream of a clip that is all zeros is missing, and costs nothing. Neither does the stream that the weight was
         trained without, whatever it contains.
         """
+        return self._run_by_streams(self.model, self.model.head.out_features, video, audio)
+
+    @torch.inference_mode()
+    def features(self, video: NDArray[np.float32], audio: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Embed clips, as ``logits`` -> (B, 4D), the input of the head."""
+        return self._run_by_streams(
+            lambda *streams: self.model.embeddings(*streams)["fused"], self.model.head.in_features, video, audio
+        )
+
+    def _run_by_streams(
+        self, run: Callable[..., Tensor], width: int, video: NDArray[np.float32], audio: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Run the model, or a part of it, on the clips of each combination of streams -> (B, width)."""
         self.model.eval()
         has_video, has_audio = _find_streams(video, audio, self.info.modality)
-        rows = np.empty((len(video), self.model.head.out_features), np.float32)
+        rows = np.empty((len(video), width), np.float32)
         for with_video, with_audio in ((True, True), (True, False), (False, True)):
             picked = np.flatnonzero((has_video == with_video) & (has_audio == with_audio))
             if len(picked):
                 streams = (video if with_video else None, audio if with_audio else None)
-                rows[picked] = self._run(*(None if x is None else _pick(x, picked) for x in streams))
+                picks = (None if x is None else torch.from_numpy(_pick(x, picked)).to(self._device) for x in streams)
+                rows[picked] = run(*picks).float().cpu().numpy()
         return rows
-
-    def _run(self, video: NDArray[np.float32] | None, audio: NDArray[np.float32] | None) -> NDArray[np.float32]:
-        inputs = (None if x is None else torch.from_numpy(x).to(self._device) for x in (video, audio))
-        return np.asarray(self.model(*inputs).float().cpu().numpy(), np.float32)
 
 
 def _find_streams(

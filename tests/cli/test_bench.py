@@ -10,6 +10,7 @@ import pytest
 
 from hicmae_cli.bench import device, evaluation, prediction, pretraining, puppets, validation
 from hicmae_cli.bench.measure import Measure
+from hicmae_cli.bundled import DEFAULT_WEIGHT
 from tests.cli.running import hicmae
 
 SPEED = Measure("speed", 3.0, "x", 1.5, False, "of a test")
@@ -83,7 +84,7 @@ def test_memory_is_measured_only_when_asked_for(quick: pytest.MonkeyPatch, sampl
     assert hicmae("bench").code == 0
     assert asked == []
     assert hicmae("bench", "--memory", "--clip", sample).code == 0
-    assert asked == [(sample, "puppets-nano")]
+    assert asked == [(sample, DEFAULT_WEIGHT)]
 
 
 def test_one_device_is_measured_alone(quick: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from hicmae_cli.cli.clip_lists import puppets_manifest
 from hicmae_cli.corpora.manifest import read_manifest
 from hicmae_cli.errors import ManifestError
 
+pytestmark = pytest.mark.integration
+
 
 def test_a_corpus_that_is_there_is_taken_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "manifest.csv").write_text("mine")

@@ -18,6 +18,8 @@ from hicmae_cli.weights.reading import read_info
 from tests.cli.running import FINETUNE_RECIPE, Run, fresh_python, hicmae
 from tests.weights.toys import DIMS, save_toy
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture(autouse=True)
 def _inside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

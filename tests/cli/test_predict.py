@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import shutil
 from fractions import Fraction
 from pathlib import Path
@@ -92,15 +93,16 @@ def test_the_sample_gives_what_it_always_gave(without_workers: None, sample: Pat
 
     Everybody in view got the sound then.
     """
-    result = hicmae("predict", sample, "--json", "--sound", "shared")
+    result = hicmae("predict", sample, "--json", "--sound", "shared", "--weights", "puppets-nano")
     reference = json.loads((Path(__file__).parent.parent / "reference" / "predict_sample.json").read_text())
     reference["files"][0]["path"] = str(sample)
     assert_contains(result.document, reference)
 
 
-def test_it_says_that_the_bundled_model_is_no_judge_of_real_people(result: Run) -> None:
+def test_it_says_what_it_learned_from_how_often_it_is_right_and_that_it_judges_nobody(result: Run) -> None:
     *_, notice = lines = result.err.splitlines()
-    assert "cannot judge real people" in notice
+    assert "trained on photos of real faces" in notice and "cannot judge an individual" in notice
+    assert re.search(r"On people it had not seen: .* accuracy 0\.\d\d \(chance 0\.50", notice)
     assert len(lines) == 2 and all(lines)  # after the licence, and no empty lines of a bar that is not shown
 
 
@@ -269,5 +271,5 @@ def test_the_folder_of_a_run_is_a_weight(toy: Path, tmp_path: Path) -> None:
 
 def test_the_timeline_is_readable_without_colours(sample: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
-    *_, legend, _ = hicmae("predict", sample, "--quiet").out.splitlines()
+    *_, legend, _ = hicmae("predict", sample, "--quiet", "--weights", "puppets-nano").out.splitlines()
     assert "N neutral  A anger  H happiness  (paler: less sure)" in legend

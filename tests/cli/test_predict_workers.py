@@ -22,6 +22,8 @@ from tests.cli.killing import end, linux_only, start
 from tests.cli.running import hicmae
 from tests.runtime.stubs import voice
 
+pytestmark = pytest.mark.integration
+
 
 def stumble(work: Work[Path, object], path: Path, report: Report) -> object:
     """Do the work, unless the file's name says what becomes of the process."""

@@ -17,6 +17,8 @@ from hicmae_cli.clips.recording import Recording
 from hicmae_cli.weights.reading import read_info
 from tests.cli.running import Run, hicmae
 
+pytestmark = pytest.mark.integration
+
 RECIPE = """
 variant = "nano"
 encoder_width = 32

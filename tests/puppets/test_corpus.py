@@ -16,6 +16,8 @@ from hicmae_cli.media import probe
 from hicmae_cli.puppets import corpus
 from hicmae_cli.puppets.plan import plan_corpus
 
+pytestmark = pytest.mark.integration
+
 SIZES = {"train": 2, "test": 2}
 
 

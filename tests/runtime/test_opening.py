@@ -14,7 +14,8 @@ from hicmae_cli.errors import MissingDependencyError, SettingsError, WeightsErro
 from hicmae_cli.runtime import engines, opening
 from hicmae_cli.runtime.engine import Engine, score_batches
 from hicmae_cli.runtime.engines import ENGINE_NAMES
-from hicmae_cli.runtime.opening import describe_weight, open_engine
+from hicmae_cli.runtime.opening import choose_engine, describe_weight, open_engine
+from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.runtime.torch_engine import TorchEngine
 from hicmae_cli.weights import catalogue
 from hicmae_cli.weights.catalogue import locate_stored
@@ -24,6 +25,8 @@ from hicmae_cli.weights.suffixes import WEIGHT_SUFFIXES
 from tests.runtime.stubs import ToyEngine, noise
 from tests.weights.test_onnx_parameters import change_storage
 from tests.weights.toys import save_regression, save_toy
+
+pytestmark = pytest.mark.integration
 
 
 @pytest.fixture
@@ -187,3 +190,10 @@ def test_an_engine_is_one_row(toy: Path, tmp_path: Path, monkeypatch: pytest.Mon
     assert open_engine(str(tmp_path / "a.safetensors")).name == "torch"
     with pytest.raises(SettingsError, match=r"expected one of auto, .*, toy"):
         open_engine(str(toy), "abacus")
+
+
+@pytest.mark.parametrize(
+    ("engine", "features", "expected"), [("auto", True, "torch"), ("onnx", True, "onnx"), ("auto", False, "auto")]
+)
+def test_features_are_read_by_torch_unless_another_engine_is_named(engine: str, features: bool, expected: str) -> None:
+    assert choose_engine(engine, PredictSettings(features=features)) == expected

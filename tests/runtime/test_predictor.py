@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from numpy.typing import NDArray
 
 from hicmae_cli.errors import SettingsError
 from hicmae_cli.evaluation.calibration import apply_temperature
@@ -373,3 +374,32 @@ def test_a_longer_window_of_the_training_gets_the_sound_from_its_start() -> None
         rows[step_s, window_s] = result.tracks[0].windows[0].scores.probabilities
     assert rows[1 / 3, None] == pytest.approx(rows[0.16, None])
     assert rows[0.16, 16 / 3]["anger"] < rows[0.16, None]["anger"] - 0.01
+
+
+class FeatureEngine(ToyEngine):
+    """The features are the brightness and the loudness."""
+
+    def features(self, video: NDArray[np.float32], audio: NDArray[np.float32]) -> NDArray[np.float32]:
+        return np.stack([video.mean(axis=(1, 2, 3, 4)), audio.mean(axis=(1, 2, 3))], axis=1).astype(np.float32)
+
+
+def test_features_are_those_of_each_window_and_survive_the_document(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4", 4.0)
+    settings = PredictSettings(sound="shared", features=True)
+    result = Predictor(FeatureEngine(), settings, lambda _: FakeDetector((LEFT,))).predict(path)
+    for each in result.tracks[0].windows:
+        bright, loud = each.features
+        scores = {name: np.log(each.scores.by_name[name]) for name in ("anger", "happiness", "neutral")}
+        assert loud == pytest.approx(scores["anger"] - scores["neutral"], abs=1e-5)
+        assert bright == pytest.approx(scores["happiness"] - scores["neutral"], abs=1e-5)
+    again = FileResult.from_dict(result.to_dict())
+    assert [w.features for w in again.tracks[0].windows] == [
+        pytest.approx(w.features, abs=1e-4) for w in result.tracks[0].windows
+    ]
+    plain = predict(path, LEFT)
+    assert all("features" not in w.to_dict() for w in plain.tracks[0].windows)
+
+
+def test_features_need_an_engine_that_has_them() -> None:
+    with pytest.raises(SettingsError, match="features: the onnx engine has none; use engine='torch'"):
+        Predictor(ToyEngine(), PredictSettings(features=True))

@@ -105,3 +105,15 @@ def test_a_weight_of_one_stream_ignores_the_other(toy: Path, modality: str) -> N
     engine = TorchEngine(model, info.model_copy(update={"modality": modality}), "cpu")
     np.testing.assert_allclose(engine.logits(video, audio), expected, atol=1e-5)
     assert counts == {"video": 0, "audio": 0} | {modality: 2}
+
+
+def test_its_features_are_what_the_head_sees(toy: Path) -> None:
+    model, info = load_classifier(toy)
+    engine = TorchEngine(model, info, "cpu")
+    video, audio = noise(4)
+    video[1], audio[2] = 0, 0  # a clip without faces, and one without sound
+    features = engine.features(video, audio)
+    assert features.shape == (4, 4 * info.model_dims.width)
+    with torch.inference_mode():
+        logits = model.head(torch.from_numpy(features)).numpy()
+    np.testing.assert_allclose(logits, engine.logits(video, audio), atol=1e-5)

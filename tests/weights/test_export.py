@@ -14,6 +14,8 @@ from hicmae_cli.weights import export
 from hicmae_cli.weights.checkpoint import load_classifier, save_classifier
 from tests.weights.toys import save_toy
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -29,6 +29,8 @@ from hicmae_cli.weights.checkpoint import load_classifier, save_classifier
 from hicmae_cli.weights.reading import read_info
 from tests.training.toys import FINETUNE_SETTINGS, TASK, write_samples
 
+pytestmark = pytest.mark.integration
+
 SETTINGS = FINETUNE_SETTINGS.model_copy(update={"epochs": 1, "validation_share": 0.34})
 
 

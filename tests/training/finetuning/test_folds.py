@@ -23,6 +23,8 @@ from hicmae_cli.weights.reading import read_info
 from hicmae_cli.weights.record import read_record
 from tests.training.toys import FINETUNE_SETTINGS
 
+pytestmark = pytest.mark.integration
+
 
 @pytest.fixture
 def folder(samples: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -25,6 +25,8 @@ from tests.training.toys import FINETUNE_SETTINGS as SETTINGS
 from tests.training.toys import LABELS, TASK, KilledError, numbers, tune, tuned
 from tests.training.toys import SETTINGS as PRETRAIN_SETTINGS
 
+pytestmark = pytest.mark.integration
+
 
 def test_it_learns_and_keeps_the_best_epoch(
     samples: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatch

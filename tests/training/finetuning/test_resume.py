@@ -19,6 +19,8 @@ from hicmae_cli.training.finetuning.transfer import Transfer
 from tests.training.toys import FINETUNE_SETTINGS as SETTINGS
 from tests.training.toys import LABELS, TASK, KilledError, follow, numbers, samples_in, start, together, tune, tuned
 
+pytestmark = pytest.mark.integration
+
 
 def killer(*steps: tuple[int, int]) -> FinetuningProgress:
     """Raise after certain (epoch, step), each once."""

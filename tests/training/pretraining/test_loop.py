@@ -30,6 +30,8 @@ from tests.training.toys import (
     write_recordings,
 )
 
+pytestmark = pytest.mark.integration
+
 STEPS = 9  # 3 epochs of 6 clips, 2 in a step
 
 
