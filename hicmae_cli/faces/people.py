@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -16,6 +18,7 @@ from hicmae_cli.faces.detector import FaceDetector
 from hicmae_cli.faces.linker import SAME_TEXTURE, TEXTURE_MARGIN, SeenPerson
 from hicmae_cli.faces.stills import detect_in_photograph
 from hicmae_cli.faces.texture import describe_texture
+from hicmae_cli.files import compute_sha256
 from hicmae_cli.media import PICTURE_SUFFIXES, list_media, read_photograph
 
 Textures = Sequence[NDArray[np.float32]]
@@ -44,15 +47,27 @@ def read_people(
     """
     if not folder.is_dir():
         raise SettingsError(f"people={str(folder)!r}: no such folder; expected photographs NAME.jpg or NAME/*.jpg")
-    listing = list_media(folder, PICTURE_SUFFIXES)
     people: dict[str, list[NDArray[np.float32]]] = {}
-    for path in (*listing.files, *listing.links):
+    for path in _list_photographs(folder):
         inside = path.relative_to(folder)
         name = inside.parts[0] if len(inside.parts) > 1 else path.stem
         people.setdefault(name, []).append(_read_texture(path, open_detector))
     if not people:
         raise SettingsError(f"people={str(folder)!r}: has no photographs; expected NAME.jpg or NAME/*.jpg")
     return {name: tuple(textures) for name, textures in sorted(people.items())}
+
+
+def hash_photographs(folder: Path) -> str:
+    """Hash the photographs of `read_people` with their names -> SHA-256 in hexadecimal.
+
+    Raises:
+        SettingsError: a photograph cannot be read.
+    """
+    try:
+        files = {str(path.relative_to(folder)): compute_sha256(path) for path in _list_photographs(folder)}
+    except OSError as error:
+        raise SettingsError(f"people={str(folder)!r}: {error.filename}: {error.strerror}") from error
+    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()
 
 
 def name_people(seen: Mapping[int, SeenPerson], known: Mapping[str, Textures]) -> dict[int, str]:
@@ -100,6 +115,11 @@ def match_name(textures: Textures, known: Mapping[str, Textures]) -> tuple[str, 
     (name, best), *rest = sorted(scores.items(), key=lambda item: -item[1])
     is_clear = not rest or best - rest[0][1] > TEXTURE_MARGIN
     return (name, best) if best > SAME_TEXTURE and is_clear else None
+
+
+def _list_photographs(folder: Path) -> list[Path]:
+    listing = list_media(folder, PICTURE_SUFFIXES)
+    return [*listing.files, *listing.links]
 
 
 def _read_texture(path: Path, open_detector: Callable[[], AbstractContextManager[FaceDetector]]) -> NDArray[np.float32]:

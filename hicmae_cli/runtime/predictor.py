@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from hicmae_cli.errors import HicmaeError, SettingsError
 from hicmae_cli.faces import FaceDetector, FaceFinder
-from hicmae_cli.faces.people import Textures, name_people, read_people
+from hicmae_cli.faces.people import Textures, hash_photographs, name_people, read_people
 from hicmae_cli.media import MediaInfo
 from hicmae_cli.model_input import CLIP_FRAMES
 from hicmae_cli.runtime.ahead import read_ahead
@@ -80,7 +80,9 @@ class Predictor:
         self._detectors = detectors
         self.people: Mapping[str, Textures] = {}
         if self.settings.people is not None and self.settings.modality != "audio":
-            self.people = read_people(Path(self.settings.people), self.open_detector)
+            folder = Path(self.settings.people)
+            self.people = read_people(folder, self.open_detector)
+            self.settings = replace(self.settings, people_sha256=hash_photographs(folder))
         self._keeps_timings = timings
 
     def open_detector(self) -> AbstractContextManager[FaceDetector]:

@@ -41,6 +41,7 @@ class PredictSettings:
         abstain: smallest probability of a label in a timeline; a moment below it has no label.
         people: folder with photographs of people, ``NAME.jpg`` or ``NAME/*.jpg``, after which tracks are named; None to
             name nobody. See ``faces.people.read_people``.
+        people_sha256: hash of these photographs, once a `Predictor` has read them.
         sound: ``speaker`` gives a voice to the person who speaks, and judges listeners, and windows without a voice, by
             the face; ``shared`` gives any sound to everybody in view.
         explain: whether each window says what moved its answer; see `explain_clip`.
@@ -62,6 +63,7 @@ class PredictSettings:
     sound: str = "speaker"
     explain: bool = False
     features: bool = False
+    people_sha256: str | None = None
 
     def __post_init__(self) -> None:
         if self.modality not in _CHOICES:

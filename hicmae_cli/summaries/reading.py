@@ -13,7 +13,7 @@ from hicmae_cli.report.prediction import Prediction
 from hicmae_cli.runtime.log import LOG_NAME
 
 _NAME: Final = f"{WHOLE_CALL}{FORMATS['json'].suffix}"
-_OF_A_FILE: Final = ("start_s", "end_s", "max_faces", "people", "explain", "features")
+_OF_A_FILE: Final = ("start_s", "end_s", "max_faces", "people", "people_sha256", "explain", "features")
 """Settings in which predictions that are summarized together may differ."""
 
 

@@ -55,6 +55,23 @@ def test_photographs_that_are_not_usable_stop_everything_at_once(tmp_path: Path)
     assert Predictor(ToyEngine(), sound_only).people == {}
 
 
+def test_the_settings_record_which_photographs_were_read(tmp_path: Path) -> None:
+    photographs = tmp_path / "people"
+    photographs.mkdir()
+
+    def record() -> str | None:
+        settings = PredictSettings(people=str(photographs))
+        return Predictor(ToyEngine(), settings, lambda _: FakeDetector([FACE])).settings.people_sha256
+
+    Image.fromarray(room(0)).save(photographs / "ann.png")
+    first = record()
+    assert first is not None and record() == first
+    Image.fromarray(room(1)).save(photographs / "ann.png")
+    changed = record()
+    (photographs / "ann.png").rename(photographs / "bob.png")
+    assert len({first, changed, record()}) == 3
+
+
 @pytest.mark.slow
 def test_one_still_of_each_names_both_people_of_the_sample(tmp_path: Path) -> None:
     rgb = list(read_frames(SAMPLE))[80].rgb
