@@ -221,19 +221,24 @@ def describe_making(prediction: Prediction, file: FileResult) -> str:
 def describe_model(name: str, info: WeightInfo) -> str:
     """Return the facts of the weight's card: data, scores on unseen people, limits, licence and use."""
     scores = "".join(f"<li>{escape(score)}</li>" for score in info.held_out)
-    calibrated = f"yes, temperature {info.temperature:.2f}" if info.temperature else "no"
     rows = [
         ("Name", escape(name)),
         ("Labels" if info.task != "regression" else "Targets", escape(", ".join(info.labels))),
         ("Trained on", escape(info.trained_on or info.dataset)),
         ("On people it had not seen", f"<ul>{scores}</ul>" if scores else "no score is recorded"),
         ("Cannot judge", escape(info.cannot_judge or "not recorded")),
-        ("Calibrated", calibrated if info.task == "classification" else ""),
+        ("Calibrated", _describe_calibration(info) if info.task == "classification" else ""),
         ("Intended use", escape(info.intended_use or "not recorded")),
         ("Not for", escape(_NOT_FOR)),
         ("Licence", escape(info.licence)),
     ]
     return facts(rows)
+
+
+def _describe_calibration(info: WeightInfo) -> str:
+    """Return for which streams the probabilities are calibrated, with the temperatures."""
+    found = {words: info.find_temperature(modality) for modality, words in _BASED_ON.items()}
+    return ", ".join(f"{words} (temperature {value:.2f})" for words, value in found.items() if value) or "no"
 
 
 def list_hints(people: Sequence[Person], info: WeightInfo) -> str:
@@ -247,13 +252,17 @@ def list_hints(people: Sequence[Person], info: WeightInfo) -> str:
             f"The probabilities of {len(info.labels)} labels sum to 100%. There is no “none of these”, so a yawn gets "
             "labels, too."
         )
-    if info.task == "classification" and info.temperature is None:
-        points.append("The probabilities are not calibrated: 80% does not mean that 8 of 10 such answers are right.")
+    used = {window.modality for person in people for window in person.track.windows}
+    raw = [words for modality, words in _BASED_ON.items() if modality in used and not info.find_temperature(modality)]
+    if info.task == "classification" and raw:
+        whose = "" if len(raw) == len(used) else f" from {' and from '.join(raw)} alone"
+        points.append(
+            f"The probabilities{whose} are not calibrated: 80% does not mean that 8 of 10 such answers are right."
+        )
     if info.task == "regression":
         points.append("Values are in the unit of the training targets. Each row has a scale of its own.")
     points.append("What a face shows and a voice sounds like is not what a person feels.")
-    is_heard = any(window.modality == "av" for person in people for window in person.track.windows)
-    if is_heard and all(person.speaks_s is None for person in people):
+    if "av" in used and all(person.speaks_s is None for person in people):
         points.append("Who speaks was not tested: the same sound was used for everybody in view.")
     return "".join(f"<li>{escape(point)}</li>" for point in points)
 

@@ -18,7 +18,8 @@ import pytest
 from hicmae_cli.cli.flags import FLAGS
 from hicmae_cli.report.formats import FORMATS, write_prediction
 from hicmae_cli.report.html.page import render_page
-from hicmae_cli.report.html.sections import OPTIONS, write_command
+from hicmae_cli.report.html.person import list_people
+from hicmae_cli.report.html.sections import OPTIONS, list_hints, write_command
 from hicmae_cli.report.palette import COLOURS
 from hicmae_cli.report.prediction import Prediction
 from hicmae_cli.runtime.explanation import Explanation
@@ -223,7 +224,12 @@ def test_what_moved_the_answers_is_drawn_where_it_was_asked_for() -> None:
 
 def test_the_page_says_what_the_weight_cannot_do_and_how_it_was_made() -> None:
     info = TOY_MODEL.info.model_copy(
-        update={"cannot_judge": "real people", "intended_use": "tests", "temperature": 1.5}
+        update={
+            "cannot_judge": "real people",
+            "intended_use": "tests",
+            "temperature": 1.5,
+            "one_stream_temperatures": {"video": 0.75, "audio": 0.5},
+        }
     )
     whole = random_prediction(5)
     (file,) = whole.files
@@ -235,8 +241,21 @@ def test_the_page_says_what_the_weight_cannot_do_and_how_it_was_made() -> None:
     facts = dict(zip((e.text for e in page.find("dt")), (e.text for e in page.find("dd")), strict=True))
     assert facts["Cannot judge"] == "real people" and facts["Intended use"] == "tests" and facts["Licence"] == "MIT"
     assert facts["Weight, SHA-256"] == "0" * 64 and facts["File, SHA-256"] == "f" * 64
-    assert "AI Act" in facts["Not for"] and facts["Calibrated"] == "yes, temperature 1.50"
+    assert "AI Act" in facts["Not for"] and facts["Calibrated"] == (
+        "face and voice (temperature 1.50), face (temperature 0.75), voice (temperature 0.50)"
+    )
     assert "not calibrated" not in page.html
+
+
+def test_streams_without_a_temperature_are_named() -> None:
+    (file,) = random_prediction(5).files
+    speaker, listener = file.tracks
+    listener = replace(listener, windows=tuple(replace(each, modality="video") for each in listener.windows))
+    people = list_people(replace(file, tracks=(speaker, listener)), PredictSettings())
+    info = TOY_MODEL.info.model_copy(update={"temperature": 1.5, "one_stream_temperatures": {"audio": 0.5}})
+    assert "The probabilities from face alone are not calibrated" in list_hints(people, info)
+    assert "not calibrated" not in list_hints(people[:1], info)
+    assert "The probabilities are not calibrated" in list_hints(people, TOY_MODEL.info)
 
 
 def test_the_command_makes_the_same_prediction() -> None:
