@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import fields
 from itertools import chain
 from typing import Any, Final
 
@@ -33,8 +32,9 @@ OPTIONS: Final = {
     "people": "--people",
     "sound": "--sound",
     "explain": "--explain",
+    "features": "--features",
 }
-"""Option of ``hicmae predict`` for each field of the settings."""
+"""Option of ``hicmae predict`` for each field of the settings that a user chooses."""
 _BASED_ON: Final = {"av": "face and voice", "video": "face", "audio": "voice"}
 _NOT_FOR: Final = (
     "judging individuals: not for hiring, schooling, policing, border control, credit, diagnosis or surveillance. In "
@@ -182,10 +182,10 @@ def write_command(prediction: Prediction, file: FileResult) -> str:
     """Return a command that makes this prediction again."""
     model, settings, usual = prediction.model, prediction.settings, PredictSettings()
     options: list[tuple[str, Any]] = [("--weights", model.name), ("--engine", model.engine), ("--device", model.device)]
-    for each in fields(settings):
-        value = getattr(settings, each.name)
-        if value is not None and value != getattr(usual, each.name):
-            options.append((OPTIONS[each.name], repr(value).removesuffix(".0") if isinstance(value, float) else value))
+    for name, option in OPTIONS.items():
+        value = getattr(settings, name)
+        if value is not None and value != getattr(usual, name):
+            options.append((option, repr(value).removesuffix(".0") if isinstance(value, float) else value))
     # A setting that is on has no value on the command line.
     given = [(option,) if value is True else (option, str(value)) for option, value in options]
     words = ["hicmae", "predict", str(file.path), *chain.from_iterable(given)]

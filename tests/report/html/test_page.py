@@ -266,7 +266,8 @@ def test_the_command_makes_the_same_prediction() -> None:
         "hicmae predict 'a film.mp4' --weights toy --engine onnx --device cpu --modality av --window 5.12 --hop 1.28 "
         "--faces 2 --start 3.5 --end 60 --smooth 2 --abstain 0.4 --sound shared --explain"
     )
-    assert set(OPTIONS) == {each.name for each in fields(PredictSettings)}, "a setting without an option"
+    recorded = {"people_sha256"}
+    assert set(OPTIONS) == {each.name for each in fields(PredictSettings)} - recorded, "a setting without an option"
     assert {name: FLAGS[name] for name in OPTIONS} == OPTIONS
 
 
