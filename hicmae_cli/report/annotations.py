@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import groupby, pairwise
 
 import numpy as np
 
 from hicmae_cli.report.prediction import Prediction
 from hicmae_cli.runtime.results import FileResult
-from hicmae_cli.timeline import Timeline, clean_name, make_timelines
+from hicmae_cli.timeline import Timeline, clean_name, join_spans, make_timelines
 
 _LONG_NUMBER = 1e4
 
@@ -63,10 +62,8 @@ def _list_values(timeline: Timeline) -> Iterator[Annotation]:
         )
         for row in timeline.means.tolist()
     ]
-    for text, group in groupby(zip(pairwise(timeline.edges_s.tolist()), texts, strict=True), key=lambda each: each[1]):
-        bounds_s = [bounds for bounds, _ in group]
-        if text is not None:
-            yield Annotation(to_ms(bounds_s[0][0]), to_ms(bounds_s[-1][1]), text)
+    for start_s, end_s, text in join_spans(timeline.edges_s.tolist(), texts):
+        yield Annotation(to_ms(start_s), to_ms(end_s), text)
 
 
 def _format_value(number: float) -> str:

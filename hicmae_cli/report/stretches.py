@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import groupby
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hicmae_cli.runtime.results import Track, Window
-from hicmae_cli.timeline import Timeline
+from hicmae_cli.timeline import Timeline, join_spans
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,13 +60,7 @@ class Stretches:
 
     def join_speakers(self) -> list[tuple[float, float, str]]:
         """List the spans of time with one answer: start (s), end (s), ``yes``, ``no`` or ``unsure``."""
-        spans = []
-        bounds = zip(self.edges_s[:-1].tolist(), self.edges_s[1:].tolist(), self.speakers, strict=True)
-        for answer, group in groupby(bounds, key=lambda each: each[2]):
-            found = list(group)
-            if answer is not None:
-                spans.append((found[0][0], found[-1][1], answer))
-        return spans
+        return list(join_spans(self.edges_s.tolist(), self.speakers))
 
 
 def _answer(window: Window | None, *, turn: bool) -> str | None:

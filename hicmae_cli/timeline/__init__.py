@@ -2,6 +2,7 @@
 
 from hicmae_cli.timeline.make import make_timeline, make_timelines
 from hicmae_cli.timeline.names import clean_name, name_tracks, track_name
+from hicmae_cli.timeline.spans import join_spans
 from hicmae_cli.timeline.timeline import Episode, Gap, Timeline, Turn
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "Timeline",
     "Turn",
     "clean_name",
+    "join_spans",
     "make_timeline",
     "make_timelines",
     "name_tracks",

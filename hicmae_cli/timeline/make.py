@@ -18,6 +18,7 @@ from hicmae_cli.runtime.results import VOICE_TRACK, FileResult, Track, Window
 from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.tasks import Kind, join_labels, pick_labels
 from hicmae_cli.timeline.names import name_tracks, track_name
+from hicmae_cli.timeline.spans import join_spans
 from hicmae_cli.timeline.timeline import Episode, Gap, Timeline, Turn
 
 
@@ -179,11 +180,8 @@ def _decide(names: tuple[str, ...], row: Sequence[float], task: Kind, abstain: f
 def _find_gaps(means: NDArray[np.float64], edges_ms: NDArray[np.int64], reasons: Sequence[str]) -> Iterator[Gap]:
     """Yield the gaps: neighbouring stretches without a window for the same reason."""
     missing = [reason if math.isnan(number) else None for reason, number in zip(reasons, means[:, 0], strict=True)]
-    stretches = zip(pairwise(edges_ms.tolist()), missing, strict=True)
-    for reason, group in groupby(stretches, key=lambda stretch: stretch[1]):
-        bounds_ms = [bounds for bounds, _ in group]
-        if reason is not None:
-            yield Gap(bounds_ms[0][0] / 1000, bounds_ms[-1][1] / 1000, reason)
+    for start_ms, end_ms, reason in join_spans(edges_ms.tolist(), missing):
+        yield Gap(start_ms / 1000, end_ms / 1000, reason)
 
 
 def _find_turns(track: Track) -> tuple[Turn, ...] | None:
@@ -195,12 +193,8 @@ def _find_turns(track: Track) -> tuple[Turn, ...] | None:
     edges_ms = np.unique(spans_ms)
     votes = np.array([[float(window.speaker == "yes")] for window in tested])
     speaks = (_average(votes, spans_ms, edges_ms)[:, 0] >= 0.5).tolist()
-    turns = []
-    for is_turn, group in groupby(zip(pairwise(edges_ms.tolist()), speaks, strict=True), key=lambda each: each[1]):
-        bounds_ms = [bounds for bounds, _ in group]
-        if is_turn:
-            turns.append(Turn(bounds_ms[0][0] / 1000, bounds_ms[-1][1] / 1000))
-    return tuple(turns)
+    spans = join_spans(edges_ms.tolist(), (yes or None for yes in speaks))
+    return tuple(Turn(start_ms / 1000, end_ms / 1000) for start_ms, end_ms, _ in spans)
 
 
 def _find_gap_reason(track: Track, settings: PredictSettings, *, by_face: bool) -> str:
