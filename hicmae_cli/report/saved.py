@@ -102,6 +102,7 @@ def _check_window(where: str, window: Window, info: WeightInfo) -> None:
     _check(here, "face_coverage", _is_number(window.face_coverage, most=1), window.face_coverage)
     _check(here, "voice", window.voice is None or _is_number(window.voice, most=1), window.voice)
     _check(here, "boxes", _are_finite(number for box in window.boxes for number in box.to_list()))
+    _check(here, "features", _are_finite(window.features))
 
 
 def _check(where: str, what: str, holds: bool, found: object = "") -> None:

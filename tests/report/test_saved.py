@@ -74,6 +74,7 @@ CHANGES: dict[str, Change] = {
     "numbers": lambda d: window_of(d).update(probabilities={"anger": 2.0, "happiness": -1.0, "neutral": 0.0}),
     "modality": lambda d: window_of(d).update(modality="smell"),
     "boxes": lambda d: window_of(d).update(boxes=[[0, 0, 0, 1e999, 0]]),
+    "features": lambda d: window_of(d).update(features=[0.5, 1e999]),
     "voice": lambda d: window_of(d).update(voice=7),
     "speaker": lambda d: window_of(d).update(speaker="<b>"),
     "start_s": lambda d: window_of(d).update(start_s=-1),
