@@ -55,6 +55,19 @@ def test_sources_get_their_shares_and_labels_of_a_source_the_same() -> None:
     assert sampler.mean_draws()[40] == pytest.approx(25 / 3)
 
 
+def test_by_root_a_label_with_nine_times_the_clips_gets_three_times_the_draws() -> None:
+    sampler = plan(epoch_clips=160, source_shares=SHARES, balance="root")
+    drawn = [CLIPS[row] for row in sampler.draw(0).rows]
+    counts = Counter((name_source(sample), sample.label) for sample in drawn)
+    assert counts == {
+        ("puppets", "happiness"): 24,
+        ("puppets", "sadness"): 24,
+        ("photos", "happiness"): 60,
+        ("photos", "sadness"): 20,
+        ("voices", "happiness"): 32,
+    }
+
+
 def test_no_clip_comes_again_before_each_clip_of_its_kind_came_once() -> None:
     rows = plan(epoch_clips=100, source_shares=SHARES).draw(0).rows
     times = Counter(rows)
