@@ -141,15 +141,12 @@ def read_landmarks(
     net = _open_net(_LANDMARKS)
     landmarks = np.empty((len(regions), 478, 2), np.float32)
     presence = np.empty(len(regions), np.float32)
-    for start in range(0, len(regions), _BATCH):
-        part = slice(start, start + _BATCH)
-        pairs = list(zip(pictures[part], regions[part], strict=True))
-        inputs = [_cut_out_region(picture, region) for picture, region in pairs]
-        points, logits = net.run(["landmarks", "presence"], {"pictures": np.stack(inputs)})
-        for index, (_, region) in enumerate(pairs):
-            matrix = _to_picture(region)
-            landmarks[start + index] = points[index, :, :2] @ matrix[:, :2].T + matrix[:, 2]
-        presence[part] = _sigmoid(logits)
+    # One at a time: several faces leave the processor's cache, and each takes a fifth longer.
+    for index, (picture, region) in enumerate(zip(pictures, regions, strict=True)):
+        points, logits = net.run(["landmarks", "presence"], {"pictures": _cut_out_region(picture, region)[None]})
+        matrix = _to_picture(region)
+        landmarks[index] = points[0, :, :2] @ matrix[:, :2].T + matrix[:, 2]
+        presence[index] = _sigmoid(logits)[0]
     return landmarks, presence
 
 
