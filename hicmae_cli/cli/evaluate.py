@@ -115,7 +115,7 @@ def evaluate(
 
     [bold]Examples[/bold]
 
-        hicmae evaluate --dataset puppets --modality each
+        hicmae evaluate --dataset puppets --weights puppets-nano --modality each
 
         hicmae evaluate --manifest test.csv --weights crema-d-base --json -
 
