@@ -8,7 +8,18 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from hicmae_cli.report.html.markup import HEIGHT, SPAN, Scale, breakable, clock, escape, percent
+from hicmae_cli.report.html.markup import (
+    HEIGHT,
+    SPAN,
+    Scale,
+    breakable,
+    clock,
+    escape,
+    of_duration,
+    percent,
+    plural,
+    points,
+)
 from hicmae_cli.report.html.person import Lane, Person
 from hicmae_cli.report.stretches import thin
 
@@ -18,7 +29,9 @@ MANY_BLOCKS: Final = 150
 """More have no lines between them, which would hide the blocks."""
 _PAGE_PX: Final = 900  # of a drawing on a wide screen, to choose which words fit before the script measures
 _LETTER_PX: Final = 7.2
-_SPEAKING: Final = {"yes": ("y", 0), "unsure": ("u", 50), "no": ("n", 88)}
+_SPEAKING: Final = {"yes": "y", "unsure": "u", "no": "n"}
+_TOPS: Final = {"yes": 0, "no": 88}
+_UNSURE_Y: Final = 75  # of a thick dashed line, which CSS makes half as high as the row
 
 
 def svg(content: str, css: str, label: str, extra: str = "") -> str:
@@ -72,7 +85,9 @@ def draw_sound(scale: Scale, envelope: NDArray[np.float64] | None, why: str) -> 
 
 def draw_person(scale: Scale, person: Person, lanes: Sequence[Lane]) -> str:
     """Return the rows of a person."""
-    rows = [] if person.timeline.task == "regression" else [_draw_episodes(scale, person, lanes)]
+    # On paper, each person has an axis: the page's own may be on another sheet.
+    rows = [row("again", "Time", draw_axis(scale), "mean")] if person.number else []
+    rows += [] if person.timeline.task == "regression" else [_draw_episodes(scale, person, lanes)]
     rows += [_draw_speaking(scale, person)] if person.speaks_s is not None else []
     rows += [_draw_lane(scale, person, lane, place) for place, lane in enumerate(lanes)]
     rows += [] if person.is_voice else [_draw_face(scale, person)]
@@ -92,8 +107,12 @@ def _draw_episodes(scale: Scale, person: Person, lanes: Sequence[Lane]) -> str:
     paths = [f'<path class="f{place}" d="{scale.blocks(held)}"/>' for place, held in spans.items() if held]
     gaps = person.timeline.gaps
     paths += [f'<path class="gap" d="{scale.blocks([(g.start_s, g.end_s) for g in gaps])}"/>'] if gaps else []
-    words += [_word(scale, gap.start_s, gap.end_s, gap.reason, "") for gap in gaps]
-    label = f"{person.name}: {len(person.timeline.episodes)} stretches of one label; the table of episodes lists them"
+    words += [
+        _word(scale, gap.start_s, gap.end_s, gap.reason, "") or _word(scale, gap.start_s, gap.end_s, "\N{EN DASH}", "")
+        for gap in gaps
+    ]
+    count = plural(len(person.timeline.episodes), "stretch")
+    label = f"{person.name}: {count} of one label; the table of episodes lists them"
     written = f'<svg class="words" aria-hidden="true">{"".join(words)}</svg>'
     css = "blocks dense" if len(person.timeline.episodes) > MANY_BLOCKS else "blocks"
     return row("band", "Label", svg("".join(paths), css, label) + written, "")
@@ -107,16 +126,20 @@ def _word(scale: Scale, start_s: float, end_s: float, text: str, css: str) -> st
 
 
 def _draw_speaking(scale: Scale, person: Person) -> str:
-    """Return who speaks: high blocks for yes, half as high for unsure, a line for no."""
+    """Return who speaks: high blocks for yes, half as high and hatched for unsure, a line for no."""
     spans = person.stretches.join_speakers()
     paths = []
-    for answer, (css, top) in _SPEAKING.items():
+    for answer, css in _SPEAKING.items():
         held = [(start, end) for start, end, found in spans if found == answer]
-        path = scale.blocks(held).replace(" 0H", f" {top}H")
+        if answer == "unsure":
+            path = "".join(f"M{scale.x(start):g} {_UNSURE_Y}H{scale.x(end):g}" for start, end in held)
+        else:
+            path = scale.blocks(held).replace(" 0H", f" {_TOPS[answer]}H")
         paths += [f'<path class="{css}" d="{path}"/>'] if held else []
     times_s = {answer: sum(b - a for a, b, found in spans if found == answer) for answer in _SPEAKING}
     label = f"{person.name} speaks for {times_s['yes']:.1f} s; unsure for {times_s['unsure']:.1f} s"
-    return row("speaks", "Speaks", svg("".join(paths), "blocks", label), clock(times_s["yes"], tenths=False))
+    said = of_duration(times_s["yes"], person.length_s)
+    return row("speaks", "Speaks", svg("".join(paths), "blocks", label), said)
 
 
 def _draw_lane(scale: Scale, person: Person, lane: Lane, place: int) -> str:
@@ -125,7 +148,8 @@ def _draw_lane(scale: Scale, person: Person, lane: Lane, place: int) -> str:
     columns = np.column_stack([lane.heights(means), led])
     edges_s, thinned = thin(person.stretches.edges_s, columns, MOST_STEPS)
     strong = np.where(thinned[:, 1] >= 0.5, thinned[:, 0], np.nan)
-    paths = f'<path class="a" d="{scale.steps(edges_s, thinned[:, 0])}"/>'
+    paths = _draw_lines(person)
+    paths += f'<path class="a" d="{scale.steps(edges_s, thinned[:, 0])}"/>'
     paths += f'<path class="b" d="{scale.steps(edges_s, strong)}"/>'
     mean = person.scores.by_name[lane.name]
     best = int(np.nanargmax(means[:, lane.index]))
@@ -140,12 +164,20 @@ def _draw_lane(scale: Scale, person: Person, lane: Lane, place: int) -> str:
     return row("lane", title, chart, value)
 
 
+def _draw_lines(person: Person) -> str:
+    """Return a rule at a half and a dashed line at chance; nothing where the numbers are no classification."""
+    if person.chance is None:
+        return ""
+    y = round((1 - person.chance) * HEIGHT, 1)
+    return f'<path class="half" d="M0 {HEIGHT // 2}H{SPAN}"/><path class="chance" d="M0 {y:g}H{SPAN}"/>'
+
+
 def _draw_face(scale: Scale, person: Person) -> str:
     """Return how much of the face was seen over time."""
     edges_s, thinned = thin(person.stretches.edges_s, person.stretches.face_seen[:, None], MOST_STEPS)
     path = f'<path d="{scale.steps(edges_s, thinned[:, 0])}"/>'
     share = percent(person.track.face_coverage)
-    return row("face", "Face seen", svg(path, "seen", f"face seen in {share} of the pictures"), share)
+    return row("face", "Face seen", svg(path, "seen", f"face seen in {share} of frames"), share)
 
 
 def _draw_effects(scale: Scale, person: Person) -> list[str]:
@@ -157,8 +189,8 @@ def _draw_effects(scale: Scale, person: Person) -> list[str]:
             continue
         edges_s, thinned = thin(person.stretches.edges_s, numbers[:, None], MOST_STEPS)
         path = f'<path d="{scale.steps(edges_s, thinned[:, 0])}"/>'
-        mean = percent(float(np.nanmean(numbers)))
-        label = f"the {stream} moved the answer by {mean} on average"
+        mean = points(float(np.nanmean(numbers)))
+        label = f"the {stream} moved the answer by {mean.replace('point', 'percentage point')} on average"
         chart = svg(path, "moves", label, f' data-effect="{stream}"')
-        rows.append(row("effect", f"Moved by {stream}", chart, mean))
+        rows.append(row("effect", f"Moved by {stream} <small>(size)</small>", chart, mean))
     return rows

@@ -8,23 +8,28 @@ from string import Template
 from typing import Final
 from urllib.parse import quote
 
-from hicmae_cli.report.console import weight_notice
 from hicmae_cli.report.files import write_text
-from hicmae_cli.report.html.markup import clock, escape, percent, plural, table
+from hicmae_cli.report.html.markup import duration, escape, percent, plural, table
 from hicmae_cli.report.html.page import read_asset, write_policy
+from hicmae_cli.report.html.person import average, describe_part
+from hicmae_cli.report.html.sections import count_people, write_notice
 from hicmae_cli.report.prediction import Prediction
 from hicmae_cli.runtime.results import VOICE_TRACK, FileResult
+from hicmae_cli.runtime.settings import PredictSettings
+from hicmae_cli.timeline import make_timeline
 
 _PAGE: Final = Template(
     '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
     '<meta http-equiv="Content-Security-Policy" content="${policy}">\n'
     '<meta name="viewport" content="width=device-width,initial-scale=1">\n'
     '<meta name="color-scheme" content="light dark">\n<meta name="referrer" content="no-referrer">\n'
-    '<meta name="generator" content="hicmae">\n<title>${count} · emotion over time</title>\n<style>${style}</style>\n'
-    '</head>\n<body>\n<header>\n<p class="kicker">hicmae · emotion over time</p>\n<h1>${count}</h1>\n'
+    '<meta name="generator" content="hicmae">\n<title>${count} · predicted emotion over time</title>\n'
+    "<style>${style}</style>\n</head>\n<body>\n<header>\n"
+    '<p class="kicker">hicmae · predicted emotion over time</p>\n<h1>${count}</h1>\n'
     "${notice}\n</header>\n"
-    '<main>\n<section aria-labelledby="reports"><h2 id="reports">Reports</h2>${files}</section>\n</main>\n'
-    "<footer><p>Each name opens the report beside this page. This page loads nothing and sends nothing.</p></footer>\n"
+    '<main>\n<section class="reports" aria-labelledby="reports"><h2 id="reports">Reports</h2>'
+    '<p class="how">Click a name to open its report; keep the files in one folder.</p>${files}</section>\n</main>\n'
+    "<footer><p>This page loads nothing and sends nothing.</p></footer>\n"
     "</body>\n</html>\n"
 )
 
@@ -46,29 +51,33 @@ def write_index(prediction: Prediction, reports: Mapping[Path, str], path: Path)
 def render_index(prediction: Prediction, reports: Mapping[Path, str]) -> str:
     """Return the page; arguments as `write_index`."""
     style = read_asset("style.css")
-    notice = weight_notice(prediction.model.name, prediction.model.info)
-    rows = [_make_row(file, reports.get(file.path)) for file in prediction.files]
-    columns = ("input", "length", "people", "main person", "result", "note")
+    rows = [_make_row(file, prediction.settings, reports.get(file.path)) for file in prediction.files]
+    failed = len(prediction.failures)
+    title = plural(len(reports), "report") + (f", {failed:,} failed" if failed else "")
     return _PAGE.substitute(
         policy=escape(write_policy(style)),
         style=style,
-        count=escape(f"Reports of {plural(len(prediction.files), 'input')}"),
-        notice=f'<p class="notice"><span>{escape(notice)}</span></p>' if notice else "",
-        files=table(columns, rows),
+        count=title,
+        notice=write_notice(prediction.model.name, prediction.model.info),
+        files=table(("input", "result", "status", "length", "people", "main person"), rows),
     )
 
 
-def _make_row(file: FileResult, report: str | None) -> tuple[str, ...]:
+def _make_row(file: FileResult, settings: PredictSettings, report: str | None) -> tuple[str, ...]:
     name = escape(file.path.name)
     # A name that looks like an address must stay a name.
     linked = f'<a href="./{escape(quote(report, errors="surrogateescape"))}">{name}</a>' if report else name
-    people, main = sum(track.id != VOICE_TRACK for track in file.tracks), file.main_track
-    who, answer = "", ""
-    if main is not None:
-        who = "voice" if main.id == VOICE_TRACK else main.name or f"person {main.id}"
-        numbers = main.scores.by_name
-        shown = main.scores.labels or tuple(numbers)
-        unit = percent if main.scores.labels else "{:.2f}".format
-        answer = ", ".join(f"{each} {unit(numbers[each])}" for each in shown)
-    length = clock(file.duration_s, tenths=False) if file.duration_s else ""
-    return linked, length, str(people) if file.tracks else "", escape(who), escape(answer), escape(file.message)
+    message = f" <small>{escape(file.message)}</small>" if file.message else ""
+    status = f"<strong>{'failed' if file.failed else 'ok'}</strong>{message}"
+    length = duration(file.duration_s) if file.duration_s else ""
+    main = file.main_track
+    if main is None:
+        return linked, "", status, length, "", ""
+    timeline = make_timeline(file, main, settings)
+    scores = average(timeline)
+    unit = percent if scores.labels else "{:.2f}".format
+    answer = ", ".join(f"{each} {unit(scores.by_name[each])}" for each in scores.labels or scores.by_name)
+    if part := describe_part(file, timeline):
+        length += f" <small>{part}</small>"
+    seen = sum(track.id != VOICE_TRACK for track in file.tracks)
+    return linked, escape(answer), status, length, count_people(seen), escape(timeline.name)

@@ -35,14 +35,31 @@ def clock(time_s: float, *, tenths: bool = True) -> str:
     return f"{hours}:{minutes:02d}:{seconds}" if hours else f"{minutes}:{seconds}"
 
 
+def duration(time_s: float) -> str:
+    """Write a length of time as ``8.8 s``, ``12:03 min`` or ``1:02:03 h``."""
+    return f"{time_s:.1f} s" if time_s < 60 else f"{clock(time_s, tenths=False)} {'min' if time_s < 3600 else 'h'}"
+
+
+def of_duration(part_s: float, whole_s: float) -> str:
+    """Write a part of a length of time as ``1.0 of 4.0 s`` or ``0:31 of 12:03 min``."""
+    part = f"{part_s:.1f}" if whole_s < 60 else clock(part_s, tenths=False)
+    return f"{part} of {duration(whole_s)}"
+
+
 def percent(share: float) -> str:
     """Write a share, 0 to 1, as a whole number of per cent."""
     return f"{share:.0%}"
 
 
+def points(share: float) -> str:
+    """Write a difference of probabilities, 0 to 1, as whole percentage points."""
+    return plural(round(100 * share), "point")
+
+
 def plural(count: int, word: str) -> str:
-    """Write a number with its word: ``1 window``, ``2 windows``."""
-    return f"{count:,} {word}{'' if count == 1 else 's'}"
+    """Write a number with its word: ``1 window``, ``2 windows``, ``2 stretches``."""
+    ending = "" if count == 1 else "es" if word.endswith("ch") else "s"
+    return f"{count:,} {word}{ending}"
 
 
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "") -> str:
@@ -59,7 +76,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], caption: str = 
     )
     titled = f"<caption>{escape(caption)}</caption>" if caption else ""
     content = f"{titled}<thead><tr>{head}</tr></thead><tbody>{body}</tbody>"
-    return f'<div class="scroll" tabindex="0"><table>{content}</table></div>'
+    return f'<div class="scroll"><table>{content}</table></div>'
 
 
 def facts(rows: Iterable[tuple[str, str]]) -> str:

@@ -21,7 +21,16 @@ from hicmae_cli.report.files import write_text
 from hicmae_cli.report.html import charts, sections
 from hicmae_cli.report.html.markup import Scale, escape
 from hicmae_cli.report.html.moved import draw_moved
-from hicmae_cli.report.html.person import MOST_EPISODES, Lane, Person, list_lanes, list_people, thinning, to_data
+from hicmae_cli.report.html.person import (
+    MOST_EPISODES,
+    Lane,
+    Person,
+    describe_part,
+    list_lanes,
+    list_people,
+    thinning,
+    to_data,
+)
 from hicmae_cli.report.html.pictures import read_pictures
 from hicmae_cli.report.palette import Colour, ink_on
 from hicmae_cli.report.prediction import Prediction
@@ -49,6 +58,7 @@ def render_page(prediction: Prediction) -> str:
     lanes = list_lanes(people, info)
     style = read_asset("style.css") + _colour(lanes)
     script = read_asset("script.js")
+    is_part = bool(describe_part(file, people[0].timeline))
     why = pictures.missing or "no sound that can be decoded"
     persons = "".join(
         f'<section class="person" aria-labelledby="p{p.number}"><h3 id="p{p.number}">{escape(p.name)}'
@@ -62,9 +72,11 @@ def render_page(prediction: Prediction) -> str:
         data=_write_data(to_data(people, lanes, (scale.start_s, scale.end_s))),
         title=escape(file.path.name),
         file_facts=sections.list_file_facts(file, people),
-        notice=sections.write_notice(prediction, file),
+        notice=sections.write_notice(prediction.model.name, info, file.message),
         width="wide" if len(people) % 4 in (1, 2) else "",
-        cards="".join(sections.draw_card(p, lanes, pictures.faces.get(p.track.id, ())) for p in people),
+        cards="".join(
+            sections.draw_card(p, lanes, pictures.faces.get(p.track.id, ()), is_part=is_part) for p in people
+        ),
         axis=charts.draw_axis(scale),
         sound=charts.draw_sound(scale, pictures.envelope, why),
         persons=persons,

@@ -9,6 +9,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from hicmae_cli.report.html.markup import clock, percent
 from hicmae_cli.report.palette import Colour, label_colours
 from hicmae_cli.report.stretches import Stretches, thin
 from hicmae_cli.runtime.results import VOICE_TRACK, FileResult, Scores, Track
@@ -23,6 +24,7 @@ MOST_NUMBERS: Final = 400_000
 _OTHER_COLUMNS: Final = 4  # of a stretch: its start, the face, the streams, who speaks
 MOST_EPISODES: Final = 20_000
 """Episodes of all people together that the page's script draws; the longest ones."""
+_WHOLE_S: Final = 0.1  # less than this is missing from a file that was analysed as a whole
 _MODALITY_CODES: Final = {"av": "b", "video": "f", "audio": "v"}
 _SPEAKER_CODES: Final = {"yes": "y", "no": "n", "unsure": "u", None: "-"}
 
@@ -59,7 +61,7 @@ class Person:
     Attributes:
         number: its place in the page, from 0.
         track: the windows.
-        scores: their mean.
+        scores: the mean of the timeline over the time that has windows.
         timeline: the numbers at every moment, episodes and gaps.
         stretches: what the drawings show.
     """
@@ -79,6 +81,16 @@ class Person:
     def is_voice(self) -> bool:
         """Whether it is the sound of windows without a face."""
         return self.track.id == VOICE_TRACK
+
+    @property
+    def chance(self) -> float | None:
+        """Mean probability of a label if the model knew nothing; None if the probabilities do not sum to one."""
+        return 1 / len(self.scores.by_name) if self.timeline.task == "classification" else None
+
+    @property
+    def length_s(self) -> float:
+        """Seconds of the part of the file that was analysed."""
+        return self.timeline.end_s - self.timeline.start_s
 
     @property
     def speaks_s(self) -> float | None:
@@ -103,9 +115,25 @@ def list_people(file: FileResult, settings: PredictSettings) -> tuple[Person, ..
         zip(file.tracks, make_timelines(file, settings), strict=True), key=lambda pair: pair[0].id == VOICE_TRACK
     )
     return tuple(
-        Person(number, track, track.scores, timeline, Stretches.of(track, timeline))
+        Person(number, track, average(timeline), timeline, Stretches.of(track, timeline))
         for number, (track, timeline) in enumerate(known)
     )
+
+
+def average(timeline: Timeline) -> Scores:
+    """Average a timeline over the time that has windows, so that overlapping windows do not count twice."""
+    known = ~np.isnan(timeline.means[:, 0])
+    row = np.average(timeline.means[known], axis=0, weights=np.diff(timeline.edges_s)[known])
+    return Scores.of(timeline.names, row, timeline.task)
+
+
+def describe_part(file: FileResult, timeline: Timeline) -> str:
+    """Return which part of a file was analysed, with its share; nothing for the whole file."""
+    length_s = timeline.end_s - timeline.start_s
+    if not file.duration_s or length_s > file.duration_s - _WHOLE_S:
+        return ""
+    share = percent(length_s / file.duration_s)
+    return f"analysed {clock(timeline.start_s)}\N{EN DASH}{clock(timeline.end_s)} ({share})"
 
 
 def list_lanes(people: Sequence[Person], info: WeightInfo) -> tuple[Lane, ...]:

@@ -6,8 +6,8 @@
   const people = [...rows.querySelectorAll(".person")];
   const SVG = "http://www.w3.org/2000/svg", MOST = 800, SHORTEST = 200, MANY = 150;
   const BY = { b: "face and voice", f: "face", v: "voice" }, SPEAKS = { y: "yes", n: "no", u: "unsure", "-": "–" };
-  const TOPS = { y: 0, u: 50, n: 88 };
-  let from = data.start, to = data.end, pinned = false;
+  const TOPS = { y: 0, n: 88 }, UNSURE_Y = 75, PAPER_PX = 450, ALL = "means of the whole";
+  let from = data.start, to = data.end, pinned = false, paperPx = 0;
 
   const clamp = (x, low, high) => Math.min(high, Math.max(low, x));
   // The first place in a rising list whose value is above x.
@@ -26,7 +26,7 @@
   const write = (number) =>
     number === null || number === -1 && data.probability ? "–"
       : data.probability ? Math.round(number / 100) + "%" : number.toFixed(2);
-  const percent = (number) => number === null ? "–" : number + "%";
+  const points = (number) => number === null ? "–" : number === 1 ? "1 point" : number + " points";
   const x = (ms) => Math.round(clamp((ms - from) / (to - from), 0, 1) * 10000) / 10;
 
   // The episode or gap at a time; both are in order of time.
@@ -56,6 +56,8 @@
   };
   const blocks = (spans, top = 0) => spans.filter(([a, b]) => b > from && a < to)
     .map(([a, b]) => `M${x(a)} ${top}H${Math.max(x(b), x(a))}V100H${x(a)}Z`).join("");
+
+  const line = (spans, y) => spans.filter(([a, b]) => b > from && a < to).map(([a, b]) => `M${x(a)} ${y}H${x(b)}`).join("");
 
   // Average the numbers of the stretches from first to last.
   const mean = (list, times, first, last) => {
@@ -97,7 +99,8 @@
     });
     for (const answer of "yun") {
       const path = section.querySelector(".speaks ." + answer);
-      if (path) path.setAttribute("d", blocks(person.spans.filter((span) => span[2] === answer), TOPS[answer]));
+      const spans = person.spans.filter((span) => span[2] === answer);
+      if (path) path.setAttribute("d", answer === "u" ? line(spans, UNSURE_Y) : blocks(spans, TOPS[answer]));
     }
     const band = section.querySelector(".band .blocks");
     if (band) drawBand(section, band, person);
@@ -112,10 +115,10 @@
       path.setAttribute("d", path.classList.contains("gap") ? blocks(person.gaps)
         : blocks(shown.filter((episode) => place(episode) === lane)));
     });
-    const words = section.querySelector(".words"), width = band.clientWidth || band.getBoundingClientRect().width;
+    const words = section.querySelector(".words"), width = paperPx || band.getBoundingClientRect().width;
     const write = ([start, end, , label], css) => {
       const left = x(start), px = (x(end) - left) / 1000 * width;
-      const text = px > label.length * 7.2 + 10 ? label : px > 18 && css ? label[0].toUpperCase() : "";
+      const text = px > label.length * 7.2 + 10 ? label : px > 18 ? css ? label[0].toUpperCase() : "–" : "";
       if (!text) return;
       const word = document.createElementNS(SVG, "text");
       word.setAttribute("x", left / 10 + "%");
@@ -130,8 +133,9 @@
     person.gaps.filter(([a, b]) => b > from && a < to).forEach(([a, b, reason]) => write([a, b, 0, reason], ""));
   };
 
-  const drawAxis = () => {
-    const axis = rows.querySelector(".axis"), most = Math.max(2, axis.getBoundingClientRect().width / 75);
+  // Those of the other people are on paper only, and have the width of the first.
+  const drawAxis = (axis) => {
+    const most = Math.max(2, (paperPx || rows.querySelector(".axis").getBoundingClientRect().width) / 75);
     const choices = [100, 200, 500, 1e3, 2e3, 5e3, 1e4, 15e3, 3e4, 6e4, 12e4, 3e5, 6e5, 9e5, 18e5, 36e5, 72e5, 144e5, 432e5, 864e5];
     const step = choices.find((each) => (to - from) / each <= most) || 864e5;
     axis.replaceChildren();
@@ -147,13 +151,21 @@
   };
 
   const draw = () => {
-    drawAxis();
+    rows.querySelectorAll(".axis").forEach(drawAxis);
     const wave = rows.querySelector(".wave"), length = data.end - data.start;
     if (wave) wave.setAttribute("viewBox", `${(from - data.start) / length * 1000} 0 ${(to - from) / length * 1000} 100`);
     people.forEach((section, i) => drawPerson(section, data.people[i]));
     slider.min = from; slider.max = to; slider.step = Math.max(20, Math.round((to - from) / 500));
-    get("out").disabled = get("all").disabled = from === data.start && to === data.end;
+    get("out").disabled = from === data.start && to === data.end;
+    get("earlier").disabled = from === data.start;
+    get("later").disabled = to === data.end;
     if (now !== null) show(now); else clear();
+    mark();
+  };
+  // Nothing is left to show where the view is whole and no moment is pinned.
+  const mark = () => {
+    get("means").disabled = !pinned;
+    get("all").disabled = get("out").disabled && !pinned;
   };
 
   const zoom = (start, end) => {
@@ -166,6 +178,9 @@
     const middle = now !== null && now >= from && now <= to ? now : (from + to) / 2, half = (to - from) * factor / 2;
     zoom(middle - half, middle + half);
   };
+  const move = (views) => zoom(from + views * (to - from), to + views * (to - from));
+  const showMeans = () => { pinned = false; clear(); mark(); };
+  const showAll = () => { showMeans(); zoom(data.start, data.end); };
 
   let now = null;
   const means = [...rows.querySelectorAll(".v:not(#clock)")].map((cell) => [cell, cell.innerHTML]);
@@ -174,7 +189,8 @@
     means.forEach(([cell, content]) => { cell.innerHTML = content; });
     people.forEach((section) => { section.querySelector(".at").textContent = ""; });
     rows.classList.remove("on");
-    get("clock").textContent = "";
+    get("clock").textContent = "means";
+    slider.setAttribute("aria-valuetext", ALL);
   };
   const show = (ms) => {
     now = clamp(Math.round(ms), data.start, data.end);
@@ -192,7 +208,7 @@
         drawing.closest(".row").querySelector(".v").textContent = write(person.n[Number(drawing.dataset.lane)][i]);
       });
       section.querySelectorAll("[data-effect]").forEach((drawing) => {
-        drawing.closest(".row").querySelector(".v").textContent = percent(person.moved[drawing.dataset.effect][i]);
+        drawing.closest(".row").querySelector(".v").textContent = points(person.moved[drawing.dataset.effect][i]);
       });
       const episode = at(person.episodes, now), gap = at(person.gaps, now);
       const label = gap ? gap[2] : episode ? episode[3] || "no label" : "";
@@ -209,6 +225,7 @@
   const pin = (ms, seek = true) => {
     pinned = true;
     show(ms);
+    mark();
     if (seek && !video.hidden) video.currentTime = now / 1000;
   };
 
@@ -248,10 +265,17 @@
   slider.addEventListener("input", () => pin(Number(slider.value)));
   get("in").addEventListener("click", () => zoomBy(0.5));
   get("out").addEventListener("click", () => zoomBy(2));
-  get("all").addEventListener("click", () => zoom(data.start, data.end));
-  document.querySelector(".timeline").addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const act = { "+": () => zoomBy(0.5), "=": () => zoomBy(0.5), "-": () => zoomBy(2), 0: () => zoom(data.start, data.end), Escape: () => { pinned = false; clear(); } }[event.key];
+  get("earlier").addEventListener("click", () => move(-0.75));
+  get("later").addEventListener("click", () => move(0.75));
+  get("means").addEventListener("click", showMeans);
+  get("all").addEventListener("click", showAll);
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input:not([type=range]), video")) return;
+    const near = event.target.closest(".timeline") && (from > data.start || to < data.end);
+    const act = {
+      "+": () => zoomBy(0.5), "=": () => zoomBy(0.5), "-": () => zoomBy(2), 0: () => zoom(data.start, data.end), Escape: showMeans,
+      PageUp: near && (() => move(-0.75)), PageDown: near && (() => move(0.75)),
+    }[event.key];
     if (act) { act(); event.preventDefault(); }
   });
   document.addEventListener("click", (event) => {
@@ -276,10 +300,27 @@
     if (ms > to && ms < data.end) zoom(ms, ms + to - from);
     pin(ms, false);
   });
-  window.addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((each) => { each.open = true; }));
+  window.addEventListener("beforeprint", () => {
+    document.querySelectorAll("details").forEach((each) => { each.open = true; });
+    paperPx = PAPER_PX;
+    showAll();
+  });
+  window.addEventListener("afterprint", () => { paperPx = 0; draw(); });
+  // A table that is wider than its place can be reached and named; others are no stop of the keyboard.
+  const nameTables = () => document.querySelectorAll(".scroll").forEach((each) => {
+    const caption = each.querySelector("caption"), wide = each.scrollWidth > each.clientWidth;
+    for (const [name, value] of [["tabindex", "0"], ["role", "region"], ["aria-label", caption ? caption.textContent : "table"]])
+      if (wide) each.setAttribute(name, value); else each.removeAttribute(name);
+  });
+  document.querySelectorAll("details").forEach((each) => each.addEventListener("toggle", nameTables));
   let waiting = 0;
-  window.addEventListener("resize", () => { cancelAnimationFrame(waiting); waiting = requestAnimationFrame(draw); });
+  window.addEventListener("resize", () => {
+    cancelAnimationFrame(waiting);
+    waiting = requestAnimationFrame(() => { draw(); nameTables(); });
+  });
+  if (matchMedia("(max-width: 40rem)").matches) document.querySelectorAll(".notice details").forEach((each) => { each.open = false; });
   document.querySelectorAll(".controls").forEach((each) => { each.hidden = false; });
   document.querySelector(".with-script").hidden = false;
   draw();
+  nameTables();
 })();

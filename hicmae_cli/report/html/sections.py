@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Any, Final
 
+import numpy as np
+
 from hicmae_cli import __version__
-from hicmae_cli.report.console import weight_notice
-from hicmae_cli.report.html.markup import breakable, clock, escape, facts, percent, plural, table
-from hicmae_cli.report.html.person import Lane, Person
+from hicmae_cli.report.html.markup import breakable, clock, duration, escape, facts, of_duration, percent, plural, table
+from hicmae_cli.report.html.person import Lane, Person, describe_part
 from hicmae_cli.report.prediction import Prediction
-from hicmae_cli.runtime.results import FileResult
+from hicmae_cli.runtime.results import FileResult, Track
 from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.weights.info import WeightInfo
 
 MOST_EPISODES: Final = 200
 """Rows of a table of episodes or of gaps."""
-_SHORT_S: Final = 600
 _SHOWN_EPISODES: Final = 40  # more are folded
+_PRINTED_ROWS: Final = 40  # of a table of episodes, also in style.css
 OPTIONS: Final = {
     "modality": "--modality",
     "window_s": "--window",
@@ -44,24 +45,47 @@ _NOT_FOR: Final = (
 
 
 def list_file_facts(file: FileResult, people: Sequence[Person]) -> str:
-    """Return one line about the file: length, pictures, size and people."""
+    """Return one line about the file: people, length, the part that was analysed, pictures and size."""
     seen = sum(not person.is_voice for person in people)
-    parts = [plural(seen, "person").replace("persons", "people") if seen else "voice only"]
-    parts += [f"{clock(file.duration_s, tenths=file.duration_s < _SHORT_S)} long"] if file.duration_s else []
-    parts += [f"{file.width_px} x {file.height_px} px"] if file.width_px else []
+    parts = [count_people(seen)]
+    parts += [duration(file.duration_s)] if file.duration_s else []
+    parts += filter(None, [describe_part(file, people[0].timeline)])
+    parts += [f"{file.width_px} \N{MULTIPLICATION SIGN} {file.height_px} px"] if file.width_px else []
     parts += [f"{file.fps:.4g} frames/s"] if file.fps else []
     parts += [_write_size(file.size_bytes)] if file.size_bytes else []
     return "".join(f"<li>{escape(part)}</li>" for part in parts)
 
 
-def write_notice(prediction: Prediction, file: FileResult) -> str:
+def count_people(seen: int) -> str:
+    """Write how many people are seen."""
+    return plural(seen, "person").replace("persons", "people") if seen else "voice only"
+
+
+def write_notice(name: str, info: WeightInfo, message: str = "") -> str:
     """Return what a reader must know first: what the weight cannot judge, and what was wrong with the file."""
-    notices = [weight_notice(prediction.model.name, prediction.model.info), file.message]
-    return "".join(f'<p class="notice"><span>{escape(text)}</span></p>' for text in notices if text)
+    cannot = info.cannot_judge or ("real people" if info.is_demo else "")
+    data = info.trained_on or ("computer-drawn people and synthetic voices" if info.is_demo else "")
+    parts = [f"<p><b>{escape(name)} cannot judge {escape(cannot)}.</b></p>"] if cannot else []
+    parts += [f"<p>{escape(name)} was trained on {escape(data)}.</p>"] if data else []
+    if info.held_out:
+        parts.append(f"<details open><summary>Scores on people it had not seen</summary>{_list_scores(info)}</details>")
+    notices = ["".join(parts), f"<p>{escape(message)}</p>" if message else ""]
+    return "".join(f'<div class="notice">{each}</div>' for each in notices if each)
 
 
-def draw_card(person: Person, lanes: Sequence[Lane], faces: Sequence[str]) -> str:
-    """Return the card of a person: a face, the mean numbers as bars, and what they rest on."""
+def _list_scores(info: WeightInfo) -> str:
+    return f"<ul>{''.join(f'<li>{escape(score)}</li>' for score in info.held_out)}</ul>" if info.held_out else ""
+
+
+def draw_card(person: Person, lanes: Sequence[Lane], faces: Sequence[str], *, is_part: bool = False) -> str:
+    """Return the card of a person: a face, the mean numbers as bars, and what they rest on.
+
+    Args:
+        person: whose card.
+        lanes: labels or targets to show.
+        faces: ``data:`` addresses of some of the person's faces.
+        is_part: whether only a part of the file was analysed.
+    """
     track, scores = person.track, person.scores
     lead = ""
     if scores.label is not None:
@@ -72,17 +96,17 @@ def draw_card(person: Person, lanes: Sequence[Lane], faces: Sequence[str]) -> st
             for name in scores.labels
         )
     known = [
-        ("Based on", _BASED_ON[track.modality]),
-        ("Windows", str(len(track.windows))),
-        ("Face seen", "" if person.is_voice else f"{percent(track.face_coverage)} of the pictures"),
-        ("Covered", f"{percent(person.timeline.coverage)} of the time"),
-        ("Speaks", "" if person.speaks_s is None else clock(person.speaks_s)),
+        ("Based on", f"{_BASED_ON[track.modality]}, {_count_windows(track)}"),
+        ("Face seen", "" if person.is_voice else f"in {percent(track.face_coverage)} of frames"),
+        ("Covered", f"{percent(person.timeline.coverage)} of the {'analysed part' if is_part else 'time'}"),
+        ("Speaks", "" if person.speaks_s is None else of_duration(person.speaks_s, person.length_s)),
     ]
     first, rest = faces[:1], faces[1:]
     face = f'<img class="face" src="{first[0]}" alt="" width="88" height="88">' if first else _NO_FACE
     strip = "".join(f'<img src="{each}" alt="" width="44" height="44">' for each in rest)
     return (
-        f'<article class="card"><div class="who">{face}<div><h3>{escape(person.name)}</h3>{lead}</div></div>'
+        f'<article class="card"><div class="who">{face}<div><h3>{escape(person.name)}</h3>{lead}'
+        f"{_compare(person)}</div></div>"
         f"{_draw_bars(person, lanes)}{facts((name, escape(value)) for name, value in known)}"
         f"{f'<div class=strip>{strip}</div>' if strip else ''}</article>"
     )
@@ -94,6 +118,22 @@ _NO_FACE: Final = (
 )
 
 
+def _count_windows(track: Track) -> str:
+    """Return the number of windows in words."""
+    starts = sorted((window.start_s, window.end_s) for window in track.windows)
+    overlap = any(later[0] < earlier[1] for earlier, later in pairwise(starts))
+    return plural(len(starts), "overlapping window" if overlap else "window")
+
+
+def _compare(person: Person) -> str:
+    """Return what the mean of a classification's label is to be compared with: the next label, and chance."""
+    if person.chance is None:
+        return ""
+    ordered = sorted(person.scores.by_name.items(), key=lambda pair: -pair[1])
+    words = [f"next: {name} {percent(number)}" for name, number in ordered[1:2]]
+    return f"<small>{escape(' · '.join([*words, f'chance {percent(person.chance)}']))}</small>"
+
+
 def _chip(place: int) -> str:
     """Return a spot of a lane's colour."""
     return (
@@ -102,22 +142,28 @@ def _chip(place: int) -> str:
 
 
 def _draw_bars(person: Person, lanes: Sequence[Lane]) -> str:
-    """Return a bar for each lane, the largest first for labels; labels without a lane are summed up in words."""
+    """Return a bar for each lane, the largest first; labels without a lane are summed up in words.
+
+    A target has no bar: the zero of its scale is arbitrary. It gets its mean, lowest and highest value.
+    """
     by_name = person.scores.by_name
-    ordered = sorted(enumerate(lanes), key=lambda pair: -by_name[pair[1].name])
-    if person.timeline.task == "regression":
-        ordered = list(enumerate(lanes))
     rows = []
-    for place, lane in ordered:
-        number = by_name[lane.name]
-        spread = lane.high - lane.low
-        share = (number - lane.low) / spread if spread > 0 else 0.5
-        words = f"{number:.2f}" if person.timeline.task == "regression" else percent(number)
-        rows.append(
-            f'<li class="l{place}"><span>{breakable(lane.name)}</span><svg viewBox="0 0 100 10" '
-            'preserveAspectRatio="none" aria-hidden="true"><rect class="rail" width="100" height="10"/>'
-            f'<rect width="{100 * share:.1f}" height="10"/></svg><span>{words}</span></li>'
-        )
+    if person.timeline.task == "regression":
+        for lane in lanes:
+            numbers = person.stretches.means[:, lane.index]
+            span = f"{np.nanmin(numbers):.2f} to {np.nanmax(numbers):.2f}"
+            values = f"{by_name[lane.name]:.2f} <small>({span})</small>"
+            rows.append(f'<li class="value"><span>{breakable(lane.name)}</span><span>{values}</span></li>')
+    else:
+        at = f"M{100 * (person.chance or 0):.1f} 0V10"
+        tick = f'<path class="halo" d="{at}"/><path class="chance" d="{at}"/>' if person.chance else ""
+        for place, lane in sorted(enumerate(lanes), key=lambda pair: -by_name[pair[1].name]):
+            share = by_name[lane.name]
+            rows.append(
+                f'<li class="l{place}"><span>{breakable(lane.name)}</span><svg viewBox="0 0 100 10" '
+                'preserveAspectRatio="none" aria-hidden="true"><rect class="rail" width="100" height="10"/>'
+                f'<rect width="{100 * share:.1f}" height="10"/>{tick}</svg><span>{percent(share)}</span></li>'
+            )
     others = len(by_name) - len(lanes)
     more = f"<li class=more>{plural(others, 'other label')} with smaller means</li>" if others else ""
     return f'<ul class="bars">{"".join(rows)}{more}</ul>'
@@ -149,21 +195,24 @@ def list_episodes(people: Sequence[Person], lanes: Sequence[Lane]) -> str:
         if len(found) > len(longest):
             shown = f"the {len(longest)} longest of {shown}; the JSON format lists all"
         columns = ("from", "to", "length", "label", "mean", "peak")
+        left_out = f'<p class="on-paper">Only the first {_PRINTED_ROWS} are printed.</p>'
         tables.append(
             f"<details{is_open}><summary>{escape(person.name)} <small>{shown}</small></summary>"
-            f"{table(columns, rows, f'Episodes of {person.name}')}</details>"
+            f"{table(columns, rows, f'Episodes of {person.name}')}"
+            f"{left_out if len(rows) > _PRINTED_ROWS else ''}</details>"
         )
     if not tables:
         return ""
     title = '<h2 id="episodes">Episodes</h2>'
-    return f'<section aria-labelledby="episodes">{title}<div class="lists">{"".join(tables)}</div></section>'
+    lists = f'<div class="lists">{"".join(tables)}</div>'
+    return f'<section class="episodes" aria-labelledby="episodes">{title}{lists}</section>'
 
 
 def list_gaps(people: Sequence[Person]) -> str:
     """Return the table of stretches without an answer, with their reasons."""
     gaps = [(person, gap) for person in people for gap in person.timeline.gaps]
     if not gaps:
-        return "<p>Every person has a result at every moment.</p>"
+        return "<p>No gaps: every person has an answer throughout the analysed part.</p>"
     rows = [
         (
             escape(person.name),
@@ -212,7 +261,7 @@ def describe_making(prediction: Prediction, file: FileResult) -> str:
         ("People", escape(f"at most {settings.faces}" if isinstance(settings.faces, int) else settings.faces)),
         ("Sound", "for the person who speaks" if settings.sound == "speaker" else "for everybody in view"),
         ("Smoothing", f"{settings.smooth_s:g} s" if settings.smooth_s else "none"),
-        ("Smallest probability of a label", percent(settings.abstain) if settings.abstain else "none"),
+        ("Answers below a threshold withheld", f"below {percent(settings.abstain)}" if settings.abstain else "no"),
         ("Page made with", escape(f"hicmae {__version__}")),
     ]
     return facts(rows)
@@ -220,12 +269,11 @@ def describe_making(prediction: Prediction, file: FileResult) -> str:
 
 def describe_model(name: str, info: WeightInfo) -> str:
     """Return the facts of the weight's card: data, scores on unseen people, limits, licence and use."""
-    scores = "".join(f"<li>{escape(score)}</li>" for score in info.held_out)
     rows = [
         ("Name", escape(name)),
         ("Labels" if info.task != "regression" else "Targets", escape(", ".join(info.labels))),
         ("Trained on", escape(info.trained_on or info.dataset)),
-        ("On people it had not seen", f"<ul>{scores}</ul>" if scores else "no score is recorded"),
+        ("On people it had not seen", _list_scores(info) or "no score is recorded"),
         ("Cannot judge", escape(info.cannot_judge or "not recorded")),
         ("Calibrated", _describe_calibration(info) if info.task == "classification" else ""),
         ("Intended use", escape(info.intended_use or "not recorded")),
@@ -245,12 +293,14 @@ def list_hints(people: Sequence[Person], info: WeightInfo) -> str:
     """Return how to read the page, as a list."""
     points = []
     if info.task != "regression":
-        points.append("A row is strongly coloured where its label is the predicted one. Its height is 0 to 100%.")
+        points.append("Full colour marks the predicted label. Row height runs from 0 to 100%.")
+    if info.task == "classification":
+        points.append(f"The dashed line is chance, 1 in {len(info.labels)}.")
     points.append("Each moment shows the mean of all windows that cover it.")
     if info.task == "classification":
         points.append(
-            f"The probabilities of {len(info.labels)} labels sum to 100%. There is no “none of these”, so a yawn gets "
-            "labels, too."
+            f"The probabilities of {len(info.labels)} labels sum to 100%. There is no “none of these”, so even a yawn "
+            "is given these labels."
         )
     used = {window.modality for person in people for window in person.track.windows}
     raw = [words for modality, words in _BASED_ON.items() if modality in used and not info.find_temperature(modality)]
@@ -261,7 +311,7 @@ def list_hints(people: Sequence[Person], info: WeightInfo) -> str:
         )
     if info.task == "regression":
         points.append("Values are in the unit of the training targets. Each row has a scale of its own.")
-    points.append("What a face shows and a voice sounds like is not what a person feels.")
+    points.append("How a face looks or a voice sounds is not what a person feels.")
     if "av" in used and all(person.speaks_s is None for person in people):
         points.append("Who speaks was not tested: the same sound was used for everybody in view.")
     return "".join(f"<li>{escape(point)}</li>" for point in points)

@@ -44,7 +44,8 @@ class Page(HTMLParser):
             self._open.append(element)
 
     def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append(Element(tag, {name: value or "" for name, value in attrs}, ()))
+        inside = tuple(each.tag for each in self._open)
+        self.elements.append(Element(tag, {name: value or "" for name, value in attrs}, inside))
 
     def handle_endtag(self, tag: str) -> None:
         assert self._open and self._open[-1].tag == tag, f"</{tag}> closes {[each.tag for each in self._open]}"

@@ -26,7 +26,8 @@ def test_a_batch_gets_a_page_that_leads_to_every_report(tmp_path: Path) -> None:
     links = [e.attributes["href"] for e in page.find("a")]
     assert links == ["./a.html", "./a.mp4.html"] and all((tmp_path / link).is_file() for link in links)
     rows = [e.text for e in page.find("tr")]
-    assert "1:05" in rows[1] and "happiness" in rows[1] and "broken" in rows[3] and "c.mp4" in rows[3]
+    assert page.find("h1")[0].text == "2 reports, 1 failed" and "failed broken" in rows[3] and "ok silent" in rows[1]
+    assert "1:05 min" in rows[1] and "happiness" in rows[1] and "broken" in rows[3] and "c.mp4" in rows[3]
     assert not page.find("script")
     assert any("script-src 'none'; " in e.attributes.get("content", "") for e in page.find("meta"))
 

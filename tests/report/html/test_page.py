@@ -16,7 +16,10 @@ import numpy as np
 import pytest
 
 from hicmae_cli.cli.flags import FLAGS
+from hicmae_cli.faces.align import read_template
 from hicmae_cli.report.formats import FORMATS, write_prediction
+from hicmae_cli.report.html.index import render_index
+from hicmae_cli.report.html.moved import FACE_PARTS
 from hicmae_cli.report.html.page import render_page
 from hicmae_cli.report.html.person import list_people
 from hicmae_cli.report.html.sections import OPTIONS, list_hints, write_command
@@ -178,9 +181,7 @@ def test_the_tables_say_what_the_json_says() -> None:
     cards = page.find("article", "card")
     captions = [each.text for each in page.find("caption")]
     for place, person in enumerate(document["files"][0]["tracks"]):
-        shares = {name: f"{p:.0%}" for name, p in person["probabilities"].items()}
-        assert all(f"{name}{share}" in cards[place].text for name, share in shares.items())
-        assert f"{person['label']}" in cards[place].text and f"Windows{len(person['windows'])}" in cards[place].text
+        assert f"{len(person['windows'])} overlapping windows" in cards[place].text
         assert f"{person['coverage']:.0%} of the time" in cards[place].text
         assert f"Episodes of person {place + 1}" in captions
     rows = [each.text for each in page.find("tr")]
@@ -190,6 +191,55 @@ def test_the_tables_say_what_the_json_says() -> None:
         assert any(wanted in row for row in rows), wanted
     for gap in (g for person in document["files"][0]["tracks"] for g in person["gaps"]):
         assert any(f"{gap['end_s'] - gap['start_s']:.2f} s{gap['reason']}" in row for row in rows)
+
+
+def test_a_mean_is_the_same_everywhere_and_one_over_time() -> None:
+    whole = random_prediction(40)
+    (file,) = whole.files
+    page = Page(render_page(whole))
+    rows = [e.text for e in page.find("div", "lane")]
+    index = Page(render_index(replace(whole, files=(file, file)), {}))
+    for place, (card, person) in enumerate(zip(page.find("article", "card"), file.tracks, strict=True)):
+        timeline = make_timeline(file, person)
+        seconds = np.diff(timeline.edges_s)
+        covered = ~np.isnan(timeline.means[:, 0])
+        means = (timeline.means[covered] * seconds[covered, None]).sum(axis=0) / seconds[covered].sum()
+        shares = [f"{label}{mean:.0%}" for label, mean in zip(LABELS, means, strict=True)]
+        assert all(share in card.text for share in shares)
+        assert rows[place * len(LABELS) : (place + 1) * len(LABELS)] == shares
+        if person is file.main_track:
+            assert f"{LABELS[means.argmax()]} {means.max():.0%}" in index.find("tr")[1].text
+        # The time of all episodes together gives the same mean of the predicted labels.
+        ordered = sorted(zip(means, LABELS, strict=True), reverse=True)
+        assert f"next: {ordered[1][1]} {ordered[1][0]:.0%} · chance 33%" in card.text
+
+
+def test_chance_is_drawn_where_there_is_one() -> None:
+    page = Page(render_page(random_prediction(20)))
+    assert "The dashed line is chance, 1 in 3." in page.html
+    lines = page.find("path", "chance")
+    assert len(lines) == 2 * 2 * len(LABELS)  # two people, in the cards and in the rows
+    assert {e.attributes["d"] for e in lines} == {"M33.3 0V10", "M0 66.7H1000"}
+    for other in (regression(), blends()):
+        found = Page(render_page(other))
+        assert not found.find("path", "chance") and "chance" not in found.find("article", "card")[0].text
+
+
+def test_targets_have_no_bar() -> None:
+    card = Page(render_page(regression())).find("article", "card")[0].text
+    assert "arousal5.38 (-1.50 to 12.25)" in card and "valence0.25 (0.25 to 0.25)" in card
+
+
+def test_a_part_of_a_file_is_called_one() -> None:
+    whole = random_prediction(20)
+    (file,) = whole.files
+    whole = replace(whole, settings=PredictSettings(start_s=0.0, end_s=15.0), files=(replace(file, duration_s=30.0),))
+    page = Page(render_page(whole))
+    said = "analysed 0:00.0\N{EN DASH}0:15.0 (50%)"
+    assert said in page.find("ul", "inline")[0].text
+    assert all("of the analysed part" in card.text for card in page.find("article", "card"))
+    assert said in render_index(whole, {})
+    assert "analysed 0:" not in render_page(random_prediction(20))
 
 
 def test_speech_is_shown_where_it_was_tested_and_said_otherwise() -> None:
@@ -212,7 +262,12 @@ def test_what_moved_the_answers_is_drawn_where_it_was_asked_for() -> None:
     whole = explained(20)
     page = Page(render_page(whole))
     assert page.find("div", "moved") and len([e for e in page.elements if "data-effect" in e.attributes]) == 2
-    assert {e.attributes["class"].strip() for e in page.find("svg", "map")} == {"map", "map sound"}
+    labels = [e.attributes["aria-label"] for e in page.elements if "data-effect" in e.attributes]
+    assert all(
+        re.fullmatch(r"the (face|voice) moved the answer by \d+ percentage points on average", e) for e in labels
+    )
+    assert len(page.find("figure")) == len(page.find("figcaption")) == len(page.find("svg", "map"))
+    assert page.find("figure", "sound") and all("point" in e.text for e in page.find("figcaption"))
     window = max(whole.files[0].tracks[1].windows, key=lambda each: each.start_s)
     assert window.explanation is not None and window.explanation.face is None
     data = page.data["people"]
@@ -220,6 +275,27 @@ def test_what_moved_the_answers_is_drawn_where_it_was_asked_for() -> None:
     assert len(data[0]["moved"]["face"]) == len(data[0]["seen"])
     plain = Page(render_page(random_prediction(20)))
     assert not plain.find("div", "moved") and not plain.data["people"][0]["moved"]
+
+
+def test_all_maps_have_one_scale() -> None:
+    page = Page(render_page(explained(20)))
+    maps = [e for e in page.find("rect") if "svg" in e.inside and "figure" in e.inside]
+    strengths = [float(e.attributes["fill-opacity"]) for e in maps]
+    assert max(strengths) == 1.0
+    assert strengths.count(1.0) < len(page.find("figure")), "one part of the section has the full colour"
+    low, high = (
+        int(n) for n in re.findall(r"[+-]\d+", page.find("p", "legend")[0].text.replace("\N{MINUS SIGN}", "-"))
+    )
+    said = [int(n) for e in page.find("figcaption") for n in re.findall(r"\+(\d+) points", e.text)]
+    assert -low == high == max(said)
+
+
+def test_parts_of_the_face_are_named_as_they_lie() -> None:
+    assert (len(FACE_PARTS), *{len(row) for row in FACE_PARTS}) == FACE_GRID
+    _, points = read_template(100)
+    for name, places in (("left eye", range(36, 42)), ("right eye", range(42, 48)), ("mouth", range(60, 68))):
+        x, y = points[list(places)].mean(axis=0)
+        assert FACE_PARTS[int(y // 20)][int(x // 20)] == name
 
 
 def test_the_page_says_what_the_weight_cannot_do_and_how_it_was_made() -> None:
@@ -236,8 +312,8 @@ def test_the_page_says_what_the_weight_cannot_do_and_how_it_was_made() -> None:
     page = Page(
         render_page(replace(whole, model=replace(TOY_MODEL, info=info), files=(replace(file, sha256="f" * 64),)))
     )
-    (notice,) = page.find("p", "notice")
-    assert "cannot judge real people" in notice.text
+    (notice,) = page.find("div", "notice")
+    assert notice.text.startswith("toy cannot judge real people.")
     facts = dict(zip((e.text for e in page.find("dt")), (e.text for e in page.find("dd")), strict=True))
     assert facts["Cannot judge"] == "real people" and facts["Intended use"] == "tests" and facts["Licence"] == "MIT"
     assert facts["Weight, SHA-256"] == "0" * 64 and facts["File, SHA-256"] == "f" * 64
@@ -303,7 +379,7 @@ def test_an_hour_of_four_people_stays_small() -> None:
 def test_a_day_is_thinned_and_says_so() -> None:
     page = render_page(random_prediction(120_000, people=1))
     assert len(page.encode()) < 6_000_000
-    assert "the longest 20,000 are drawn" in page
+    assert "At most 20,000 episodes of each person are drawn, the longest ones." in page
 
 
 def test_many_labels_are_limited() -> None:
