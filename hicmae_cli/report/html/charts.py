@@ -189,7 +189,8 @@ def _draw_effects(scale: Scale, person: Person) -> list[str]:
             continue
         edges_s, thinned = thin(person.stretches.edges_s, numbers[:, None], MOST_STEPS)
         path = f'<path d="{scale.steps(edges_s, thinned[:, 0])}"/>'
-        mean = points(float(np.nanmean(numbers)))
+        known = ~np.isnan(numbers)
+        mean = points(np.average(numbers[known], weights=np.diff(person.stretches.edges_s)[known]))
         label = f"the {stream} moved the answer by {mean.replace('point', 'percentage point')} on average"
         chart = svg(path, "moves", label, f' data-effect="{stream}"')
         rows.append(row("effect", f"Moved by {stream} <small>(size)</small>", chart, mean))

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from hicmae_cli.faces.align import read_template
 from hicmae_cli.report.html.markup import escape, plural
 from hicmae_cli.report.html.person import Person
-from hicmae_cli.runtime.explanation import Explanation, Grid
+from hicmae_cli.runtime.explanation import Grid
+from hicmae_cli.runtime.results import Window
 
 _MOST_LABELS: Final = 3
 """Labels of a person that are shown, those of the most windows."""
@@ -34,12 +35,12 @@ _LEGEND: Final = (-1.0, -0.75, -0.5, -0.25, 0.0, 0.25, 0.5, 0.75, 1.0)
 
 @dataclass(frozen=True, eq=False)
 class _Moved:
-    """What moved one label or target of a person, as means over its windows.
+    """What moved one label or target of a person, as means.
 
     Attributes:
         name: of the label or target.
         count: number of windows.
-        effects: of ``face`` and ``voice``, where the windows have both.
+        effects: of ``face`` and ``voice`` over time, where the windows have both.
         face_map: (R, C); None without a face.
         voice_map: (R, C); None without sound.
         window_s: length of its windows.
@@ -106,19 +107,30 @@ def draw_moved(people: Sequence[Person]) -> str:
 
 def _measure(person: Person) -> list[_Moved]:
     """Average the explanations of a person for each label, those of the most windows first."""
-    by_name: dict[str, list[tuple[Explanation, float]]] = defaultdict(list)
+    seconds: dict[int, float] = defaultdict(float)  # for which the timeline shows a window, by its id
+    for window, length_s in zip(person.stretches.windows, np.diff(person.stretches.edges_s).tolist(), strict=True):
+        seconds[id(window)] += length_s
+    by_name: dict[str, list[Window]] = defaultdict(list)
     for window in person.track.windows:
         if window.explanation is not None:
-            by_name[window.explanation.name].append((window.explanation, window.end_s - window.start_s))
+            by_name[window.explanation.name].append(window)
     moved = []
     for name, found in sorted(by_name.items(), key=lambda pair: -len(pair[1]))[:_MOST_LABELS]:
-        each = [explanation for explanation, _ in found]
+        each = [window.explanation for window in found if window.explanation is not None]
+        weights = [seconds[id(window)] for window in found]
         streams = {"face": [e.face for e in each], "voice": [e.voice for e in each]}
-        known = {stream: [n for n in numbers if n is not None] for stream, numbers in streams.items()}
-        effects = {stream: float(np.mean(numbers)) for stream, numbers in known.items() if numbers}
+        means = {stream: _weigh(numbers, weights) for stream, numbers in streams.items()}
+        effects = {stream: mean for stream, mean in means.items() if mean is not None}
         maps = _average([e.face_map for e in each]), _average([e.voice_map for e in each])
-        moved.append(_Moved(name, len(found), effects, *maps, window_s=found[0][1]))
+        moved.append(_Moved(name, len(found), effects, *maps, window_s=found[0].end_s - found[0].start_s))
     return moved
+
+
+def _weigh(numbers: Sequence[float | None], weights: Sequence[float]) -> float | None:
+    """Average the numbers that are known over time, as the timeline does; None without any."""
+    known = [(n, weight) for n, weight in zip(numbers, weights, strict=True) if n is not None and weight > 0]
+    total = sum(weight for _, weight in known)
+    return sum(n * weight for n, weight in known) / total if known else None
 
 
 def _average(grids: Sequence[Grid | None]) -> NDArray[np.float64] | None:
