@@ -209,7 +209,6 @@ def test_a_mean_is_the_same_everywhere_and_one_over_time() -> None:
         assert rows[place * len(LABELS) : (place + 1) * len(LABELS)] == shares
         if person is file.main_track:
             assert f"{LABELS[means.argmax()]} {means.max():.0%}" in index.find("tr")[1].text
-        # The time of all episodes together gives the same mean of the predicted labels.
         ordered = sorted(zip(means, LABELS, strict=True), reverse=True)
         assert f"next: {ordered[1][1]} {ordered[1][0]:.0%} · chance 33%" in card.text
 
@@ -275,6 +274,21 @@ def test_what_moved_the_answers_is_drawn_where_it_was_asked_for() -> None:
     assert len(data[0]["moved"]["face"]) == len(data[0]["seen"])
     plain = Page(render_page(random_prediction(20)))
     assert not plain.find("div", "moved") and not plain.data["people"][0]["moved"]
+
+
+def test_effects_are_the_same_in_the_rows_and_in_the_maps() -> None:
+    whole = explained(20)
+    (file,) = whole.files
+    person = file.tracks[0]
+    shown = [
+        replace(each, explanation=replace(each.explanation, name="anger", face=abs(each.explanation.face or 0)))
+        for each in person.windows
+        if each.explanation
+    ]
+    page = Page(render_page(replace(whole, files=(replace(file, tracks=(replace(person, windows=tuple(shown)),)),))))
+    (row,) = [e.text for e in page.find("div", "effect") if "face" in e.text]
+    (maps,) = page.find("div", "moved")
+    assert f"face +{row.removeprefix('Moved by face (size)')}" in maps.text
 
 
 def test_all_maps_have_one_scale() -> None:
