@@ -68,7 +68,7 @@ def test_two_processes_judge_as_one_does(sample: Path, tmp_path: Path) -> None:
     progress: set[Path] = set()
     with PredictorPool(jobs=2) as pool:
         both = {result.path: result for result in pool.predict([*files, sample], lambda path, *_: progress.add(path))}
-    with PredictorPool(jobs=0) as alone:
+    with PredictorPool(jobs=1) as alone:
         assert alone.model == pool.model
         for result in alone.predict([*files, sample]):
             assert result.to_dict() == both[result.path].to_dict()
@@ -103,7 +103,7 @@ def test_a_cluster_judges_as_one_process_does(tmp_path: Path, sample: Path) -> N
     files = [voice(tmp_path / "a.wav"), sample, tmp_path / "gone.mp4"]
     with PredictorPool(ray="local") as pool:
         there = {result.path: result for result in pool.predict(files)}
-    with PredictorPool(jobs=0) as alone:
+    with PredictorPool(jobs=1) as alone:
         here = {result.path: result for result in alone.predict(files)}
     assert here.keys() == there.keys() == set(files)
     for path, one in here.items():
