@@ -43,7 +43,7 @@ def duration(time_s: float) -> str:
 def of_duration(part_s: float, whole_s: float) -> str:
     """Write a part of a length of time as ``1.0 of 4.0 s`` or ``0:31 of 12:03 min``."""
     part = f"{part_s:.1f}" if whole_s < 60 else clock(part_s, tenths=False)
-    whole = duration(whole_s).replace(" ", "\N{NO-BREAK SPACE}")
+    whole = duration(whole_s)
     return f"{part} of {whole}"
 
 
