@@ -1,6 +1,6 @@
 """Add the probabilities of teachers to a merged list, as columns `teacher_LABEL`, for `teacher_weight`.
 
-    python scripts/add_teachers.py mixed-cues.csv --output taught.csv --faces photos=face-api.csv
+    python scripts/add_teachers.py mixed-cues.csv --output photos-voices-puppets.csv --faces photos=face-api.csv
 
 `--faces SOURCE=FILE.csv`: probabilities of another program for the pictures of a source, as `scripts/score_peers.py`
 writes them. Its rows are found by the name of the picture without folder and suffix, which is the clip's id.

@@ -146,15 +146,16 @@ class TestTrainDefault:
         assert ended.returncode == 0, ended.stderr
         assert again[0] == calls[-1] and len(again) == 5
         assert again[2:4] == [
-            "hicmae finetune --manifest taught.csv --recipe default-nano-encoders --output encoders --seed 1",
-            "hicmae finetune --manifest taught.csv --recipe default-nano --output run "
+            "hicmae finetune --manifest photos-voices-puppets.csv --recipe default-nano-encoders --output encoders "
+            "--seed 1",
+            "hicmae finetune --manifest photos-voices-puppets.csv --recipe default-nano --output run "
             "--init encoders/last.safetensors --seed 1",
         ]
 
     def test_another_recipe_trains_everything_at_once(self, tmp_path: Path) -> None:
         _, calls = self.run(tmp_path, "faces", "voices", "out", "--recipe", "default-tiny")
         assert [call for call in calls if call.startswith("hicmae finetune")] == [
-            "hicmae finetune --manifest taught.csv --recipe default-tiny --output run"
+            "hicmae finetune --manifest photos-voices-puppets.csv --recipe default-tiny --output run"
         ]
 
     def test_files_that_are_skipped_do_not_stop_it(self, tmp_path: Path) -> None:

@@ -122,7 +122,7 @@ def write_list(folder: Path) -> None:
     for name in ("puppets/manifest.csv", "photos/photos.csv", "emodb/emodb.csv", "varied/manifest.csv"):
         (folder / name).parent.mkdir(parents=True)
         (folder / name).touch()
-    for name in ("mixed.csv", "cues.csv", "taught.csv"):
+    for name in ("mixed.csv", "cues.csv", "photos-voices-puppets.csv"):
         with (folder / name).open("w", newline="") as file:
             writer = csv.DictWriter(file, list(rows[0]))
             writer.writeheader()

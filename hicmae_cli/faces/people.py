@@ -64,7 +64,7 @@ def hash_photographs(folder: Path) -> str:
         SettingsError: a photograph cannot be read.
     """
     try:
-        files = {str(path.relative_to(folder)): compute_sha256(path) for path in _list_photographs(folder)}
+        files = {path.relative_to(folder).as_posix(): compute_sha256(path) for path in _list_photographs(folder)}
     except OSError as error:
         raise SettingsError(f"people={str(folder)!r}: {error.filename}: {error.strerror}") from error
     return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()

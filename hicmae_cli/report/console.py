@@ -67,19 +67,24 @@ def weight_notice(name: str, info: WeightInfo) -> str | None:
     """Return the line that must accompany a weight; None if its metadata say none of it.
 
     It says what the weight was trained on, how often it was right on people it had not seen, and what it cannot judge.
-    A weight that was trained on puppets cannot judge real people even if its metadata do not say so.
     """
-    if info.is_demo and not info.cannot_judge:
-        return one_line(
-            f"{name} was trained on computer-drawn people and synthetic voices: a demo that cannot judge real people."
-        )
-    facts = [f"{name} was trained on {info.trained_on}."] if info.trained_on else []
+    trained_on, cannot_judge = describe_limits(info)
+    facts = [f"{name} was trained on {trained_on}."] if trained_on else []
     if info.held_out:
         scores = "; ".join(map(str, info.held_out))
         facts.append(f"On people {'it' if facts else name} had not seen: {scores}.")
-    if info.cannot_judge:
-        facts.append(f"{'It' if facts else name} cannot judge {info.cannot_judge}.")
+    if cannot_judge:
+        facts.append(f"{'It' if facts else name} cannot judge {cannot_judge}.")
     return one_line(" ".join(facts)) if facts else None
+
+
+def describe_limits(info: WeightInfo) -> tuple[str, str]:
+    """Return what a weight was trained on, and what it cannot judge; each may be empty.
+
+    A weight that was trained on puppets cannot judge real people even if its metadata do not say so.
+    """
+    usual = ("computer-drawn people and synthetic voices", "real people") if info.is_demo else ("", "")
+    return info.trained_on or usual[0], info.cannot_judge or usual[1]
 
 
 def licence_line(name: str, info: WeightInfo) -> str:

@@ -91,7 +91,8 @@ def _check_track(where: str, track: Track, info: WeightInfo) -> None:
 
 
 def _check_window(where: str, window: Window, info: WeightInfo) -> None:
-    spans = 0 <= window.start_s < window.end_s <= _LONGEST_S
+    # A timeline is exact to the millisecond.
+    spans = window.start_s >= 0 and window.end_s <= _LONGEST_S and round(window.start_s, 3) < round(window.end_s, 3)
     _check(where, "start_s and end_s of a window", spans, (window.start_s, window.end_s))
     here = f"{where}, window at {window.start_s} s"
     scores = window.scores

@@ -47,8 +47,16 @@ def open_engine(weights: str, engine: str = "auto", device: str = "auto", thread
 
 
 def choose_engine(engine: str, settings: PredictSettings) -> str:
-    """Return the engine to open for a prediction: of ``auto``, the one that has features if they are wanted."""
-    return "torch" if engine == "auto" and settings.features else engine
+    """Return the engine to open for a prediction: of ``auto``, the one that has features if they are wanted.
+
+    Raises:
+        MissingDependencyError: its packages are not installed.
+    """
+    if engine != "auto" or not settings.features:
+        return engine
+    if missing := missing_packages(ENGINES["torch"].needs):
+        raise MissingDependencyError(f"features: need {', '.join(missing)}: {install_hint('train')}")
+    return "torch"
 
 
 def describe_weight(weights: str, engine: Engine) -> ModelRecord:

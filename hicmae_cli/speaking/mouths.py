@@ -99,8 +99,10 @@ class MouthReader:
     def _look_up(self, frame: Frame, faces: Mapping[int, Face], tracks: Iterable[int]) -> list[MouthReading]:
         """Measure the mouths of some people in the picture in which the finder has read their landmarks."""
         if self._is_new(frame):
-            openings = measure_openings(np.stack([face.landmarks_px for face in faces.values()])) if faces else ()
-            self._openings = dict(zip(faces, map(float, openings), strict=True))
+            self._openings = {}
+        if new := [track for track in faces if track not in self._openings]:
+            found = measure_openings(np.stack([faces[track].landmarks_px for track in new]))
+            self._openings |= dict(zip(new, map(float, found), strict=True))
         return self._list_readings(frame, tracks)
 
     def _read_picture(self, frame: Frame, landmarks: Mapping[int, NDArray[np.float32]]) -> list[MouthReading]:

@@ -70,6 +70,7 @@ def window_of(document: dict[str, Any]) -> dict[str, Any]:
 
 CHANGES: dict[str, Change] = {
     "window": lambda d: window_of(d).update(end_s=0.0),
+    "end_s of a window": lambda d: window_of(d).update(end_s=0.0004),
     "window at 0.0 s: labels": lambda d: window_of(d).update(probabilities={"joy": 1.0}),
     "numbers": lambda d: window_of(d).update(probabilities={"anger": 2.0, "happiness": -1.0, "neutral": 0.0}),
     "modality": lambda d: window_of(d).update(modality="smell"),

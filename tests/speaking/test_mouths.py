@@ -70,6 +70,13 @@ def test_a_picture_that_stays_has_one_reading_which_is_the_finders(reads: list[l
     assert len(readings) == 4 and len({r.opening for r in readings}) == len({r.picture for r in readings}) == 1
 
 
+def test_somebody_who_is_found_late_in_a_picture_that_stays_is_read() -> None:
+    reader, still = MouthReader(), frame(0.0).rgb
+    reader.read(frame(0.0, still), [(1, make_face(100.0))])
+    readings = reader.read(frame(0.16, still), [(1, make_face(100.0)), (2, make_face(200.0))])
+    assert [r.track for r in readings] == [1, 2]
+
+
 def test_a_picture_between_two_looks_is_read_once_though_it_stays(reads: list[list[Region]]) -> None:
     reader = MouthReader()
     reader.read(frame(0.0), [(1, make_face(100.0))])

@@ -148,9 +148,9 @@ def _draw_lane(scale: Scale, person: Person, lane: Lane, place: int) -> str:
     columns = np.column_stack([lane.heights(means), led])
     edges_s, thinned = thin(person.stretches.edges_s, columns, MOST_STEPS)
     strong = np.where(thinned[:, 1] >= 0.5, thinned[:, 0], np.nan)
-    paths = _draw_lines(person)
-    paths += f'<path class="a" d="{scale.steps(edges_s, thinned[:, 0])}"/>'
+    paths = f'<path class="a" d="{scale.steps(edges_s, thinned[:, 0])}"/>'
     paths += f'<path class="b" d="{scale.steps(edges_s, strong)}"/>'
+    paths += _draw_lines(person)
     mean = person.scores.by_name[lane.name]
     best = int(np.nanargmax(means[:, lane.index]))
     at_s = float(person.stretches.edges_s[best])

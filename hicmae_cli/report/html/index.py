@@ -16,7 +16,7 @@ from hicmae_cli.report.html.sections import count_people, write_notice
 from hicmae_cli.report.prediction import Prediction
 from hicmae_cli.runtime.results import VOICE_TRACK, FileResult
 from hicmae_cli.runtime.settings import PredictSettings
-from hicmae_cli.timeline import make_timeline
+from hicmae_cli.timeline import make_timeline, name_tracks
 
 _PAGE: Final = Template(
     '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -80,4 +80,5 @@ def _make_row(file: FileResult, settings: PredictSettings, report: str | None) -
     if part := describe_part(file, timeline):
         length += f" <small>{part}</small>"
     seen = sum(track.id != VOICE_TRACK for track in file.tracks)
-    return linked, escape(answer), status, length, count_people(seen), escape(timeline.name)
+    name_of_main = name_tracks(file)[file.tracks.index(main)]
+    return linked, escape(answer), status, length, count_people(seen), escape(name_of_main)

@@ -37,12 +37,14 @@ def clock(time_s: float, *, tenths: bool = True) -> str:
 
 def duration(time_s: float) -> str:
     """Write a length of time as ``8.8 s``, ``12:03 min`` or ``1:02:03 h``."""
-    return f"{time_s:.1f} s" if time_s < 60 else f"{clock(time_s, tenths=False)} {'min' if time_s < 3600 else 'h'}"
+    if round(time_s, 1) < 60:
+        return f"{time_s:.1f} s"
+    return f"{clock(time_s, tenths=False)} {'min' if round(time_s) < 3600 else 'h'}"
 
 
 def of_duration(part_s: float, whole_s: float) -> str:
     """Write a part of a length of time as ``1.0 of 4.0 s`` or ``0:31 of 12:03 min``."""
-    part = f"{part_s:.1f}" if whole_s < 60 else clock(part_s, tenths=False)
+    part = f"{part_s:.1f}" if round(whole_s, 1) < 60 else clock(part_s, tenths=False)
     whole = duration(whole_s)
     return f"{part} of {whole}"
 

@@ -271,10 +271,10 @@
   get("all").addEventListener("click", showAll);
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input:not([type=range]), video")) return;
-    const near = event.target.closest(".timeline") && (from > data.start || to < data.end);
+    const near = event.target.closest(".timeline"), zoomed = near && (from > data.start || to < data.end);
     const act = {
-      "+": () => zoomBy(0.5), "=": () => zoomBy(0.5), "-": () => zoomBy(2), 0: () => zoom(data.start, data.end), Escape: showMeans,
-      PageUp: near && (() => move(-0.75)), PageDown: near && (() => move(0.75)),
+      "+": near && (() => zoomBy(0.5)), "=": near && (() => zoomBy(0.5)), "-": near && (() => zoomBy(2)), 0: near && showAll,
+      PageUp: zoomed && (() => move(-0.75)), PageDown: zoomed && (() => move(0.75)), Escape: pinned && showMeans,
     }[event.key];
     if (act) { act(); event.preventDefault(); }
   });
@@ -300,12 +300,23 @@
     if (ms > to && ms < data.end) zoom(ms, ms + to - from);
     pin(ms, false);
   });
+  let before = null;
   window.addEventListener("beforeprint", () => {
-    document.querySelectorAll("details").forEach((each) => { each.open = true; });
+    const folded = [...document.querySelectorAll("details:not([open])")];
+    before = { folded, from, to, at: pinned ? now : null };
+    folded.forEach((each) => { each.open = true; });
     paperPx = PAPER_PX;
     showAll();
   });
-  window.addEventListener("afterprint", () => { paperPx = 0; draw(); });
+  window.addEventListener("afterprint", () => {
+    paperPx = 0;
+    draw();
+    if (!before) return;
+    before.folded.forEach((each) => { each.open = false; });
+    zoom(before.from, before.to);
+    if (before.at !== null) pin(before.at);
+    before = null;
+  });
   // A table that is wider than its place can be reached and named; others are no stop of the keyboard.
   const nameTables = () => document.querySelectorAll(".scroll").forEach((each) => {
     const caption = each.querySelector("caption"), wide = each.scrollWidth > each.clientWidth;

@@ -10,6 +10,7 @@ from typing import Any, Final
 import numpy as np
 
 from hicmae_cli import __version__
+from hicmae_cli.report.console import describe_limits
 from hicmae_cli.report.html.markup import breakable, clock, duration, escape, facts, of_duration, percent, plural, table
 from hicmae_cli.report.html.person import Lane, Person, describe_part
 from hicmae_cli.report.prediction import Prediction
@@ -63,8 +64,7 @@ def count_people(seen: int) -> str:
 
 def write_notice(name: str, info: WeightInfo, message: str = "") -> str:
     """Return what a reader must know first: what the weight cannot judge, and what was wrong with the file."""
-    cannot = info.cannot_judge or ("real people" if info.is_demo else "")
-    data = info.trained_on or ("computer-drawn people and synthetic voices" if info.is_demo else "")
+    data, cannot = describe_limits(info)
     parts = [f"<p><b>{escape(name)} cannot judge {escape(cannot)}.</b></p>"] if cannot else []
     parts += [f"<p>{escape(name)} was trained on {escape(data)}.</p>"] if data else []
     if info.held_out:
@@ -120,9 +120,9 @@ _NO_FACE: Final = (
 
 def _count_windows(track: Track) -> str:
     """Return the number of windows in words."""
-    starts = sorted((window.start_s, window.end_s) for window in track.windows)
-    overlap = any(later[0] < earlier[1] for earlier, later in pairwise(starts))
-    return plural(len(starts), "overlapping window" if overlap else "window")
+    spans_ms = sorted((round(1000 * window.start_s), round(1000 * window.end_s)) for window in track.windows)
+    overlap = any(later[0] < earlier[1] for earlier, later in pairwise(spans_ms))
+    return plural(len(spans_ms), "overlapping window" if overlap else "window")
 
 
 def _compare(person: Person) -> str:
