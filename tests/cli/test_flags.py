@@ -117,7 +117,7 @@ HOOKS = {"draw_puppets", "progress", "make_detector", "finetuning", "pretraining
 UNTRANSLATED = {
     # The commands use the defaults.
     "bench": {"rounds"},
-    "predict": {"threads"},
+    "predict": {"threads", "people_sha256"},
     # Arguments of the command.
     "prepare": {"dataset"},
     "rerun": {"run"},
