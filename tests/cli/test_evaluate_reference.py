@@ -14,7 +14,7 @@ from hicmae_cli.clips import read_prepared_clip, stack_clips
 from tests import reference
 from tests.cli.running import Run, hicmae
 
-pytestmark = pytest.mark.usefixtures("without_workers")
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("without_workers")]
 
 LIST = reference.FOLDER / "dataset" / "test.csv"
 FILES = {"result.json", "result.md", "scores.csv", "scores.tex", "confusion.png", "reliability.png"}

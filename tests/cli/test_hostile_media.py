@@ -16,6 +16,8 @@ from tests.media.hostile import HOSTILE
 from tests.media.mutations import field_mutations, mutations, posix_only, run_all
 from tests.runtime.stubs import voice
 
+pytestmark = pytest.mark.integration
+
 _SLOW = {"gif_4980_40.gif", "paused_10h.mp4"}  # which take seconds
 REFUSED = {
     "gif_8000_40.gif",

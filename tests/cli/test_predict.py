@@ -22,7 +22,7 @@ from tests.cli.running import Run, hicmae
 from tests.runtime.stubs import voice
 from tests.weights.toys import save_regression
 
-pytestmark = pytest.mark.usefixtures("without_workers")
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("without_workers")]
 
 LABELS = ["anger", "disgust", "fear", "happiness", "neutral", "sadness"]
 

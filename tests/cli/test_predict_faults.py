@@ -19,7 +19,7 @@ from hicmae_cli.runtime.results import FileResult
 from tests.cli.running import hicmae
 from tests.runtime.stubs import voice
 
-pytestmark = pytest.mark.usefixtures("without_workers")
+pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("without_workers")]
 
 LABELS = ["anger", "disgust", "fear", "happiness", "neutral", "sadness"]
 

@@ -23,6 +23,8 @@ from hicmae_cli.weights.info import METADATA_KEY
 from tests.runtime.stubs import noise
 from tests.weights.toys import DIMS, info_of, save_toy
 
+pytestmark = pytest.mark.integration
+
 Shape = list[str | int | None]
 
 

@@ -19,6 +19,8 @@ from hicmae_cli.weights.importing import import_weight
 from hicmae_cli.weights.info import METADATA_KEY, WeightInfo
 from hicmae_cli.weights.reading import read_info
 
+pytestmark = pytest.mark.integration
+
 PAST = {
     "labels": ("anger", "happiness", "sadness"),
     "dataset": "crema-d",

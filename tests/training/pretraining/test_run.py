@@ -26,6 +26,8 @@ from hicmae_cli.weights.reading import read_info
 from hicmae_cli.weights.record import read_record
 from tests.training.toys import SETTINGS, numbers, recordings_in, run, write_recordings
 
+pytestmark = pytest.mark.integration
+
 CHANGES = {key: value for key, value in SETTINGS.model_dump(mode="json").items() if value is not None}
 INFO = make_weight_info(SETTINGS, "toys", "MIT", "none", "a test")
 
