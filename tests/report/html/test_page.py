@@ -8,7 +8,7 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -16,74 +16,20 @@ import numpy as np
 import pytest
 
 from hicmae_cli.cli.flags import FLAGS
-from hicmae_cli.faces.align import read_template
 from hicmae_cli.report.formats import FORMATS, write_prediction
 from hicmae_cli.report.html.index import render_index
-from hicmae_cli.report.html.moved import FACE_PARTS
 from hicmae_cli.report.html.page import render_page
 from hicmae_cli.report.html.person import list_people
 from hicmae_cli.report.html.sections import OPTIONS, list_hints, write_command
 from hicmae_cli.report.palette import COLOURS
 from hicmae_cli.report.prediction import Prediction
-from hicmae_cli.runtime.explanation import Explanation
-from hicmae_cli.runtime.occlusion import FACE_GRID, VOICE_GRID
 from hicmae_cli.runtime.results import VOICE_TRACK, FaceBox, FileResult, Scores, Track, Window
 from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.timeline import make_timeline
 from tests.report.html.reading import Page
+from tests.report.html.toys import explained, random_prediction
 from tests.report.toys import HOSTILE_NAMES, blends, hostile, prediction, regression
 from tests.runtime.stubs import LABELS, TOY_MODEL, track, write_clip
-
-
-def random_prediction(
-    count: int, people: int = 2, gap: tuple[int, int] = (3, 9), labels: Sequence[str] = LABELS
-) -> Prediction:
-    """Windows of 2.56 s every 0.64 s, with random numbers; each person is away for some of them."""
-    rng = np.random.default_rng(0)
-    tracks = []
-    for number in range(1, people + 1):
-        windows = []
-        for at in range(count):
-            if gap[0] <= at < gap[1]:
-                continue
-            row = rng.dirichlet(np.ones(len(labels)))
-            speaker = ("yes", "no", "unsure")[at % 3] if number == 1 else None
-            windows.append(
-                Window(
-                    at * 0.64,
-                    at * 0.64 + 2.56,
-                    Scores.of(labels, row),
-                    round(rng.uniform(), 4),
-                    "av",
-                    (),
-                    None,
-                    speaker,
-                )
-            )
-        tracks.append(Track(number, tuple(windows), 0.75, 50.0))
-    file = FileResult(Path("a.mp4"), "ok", "", count * 0.64 + 5.0, 25.0, tuple(tracks))
-    info = TOY_MODEL.info.model_copy(update={"labels": tuple(labels)})
-    return Prediction(replace(TOY_MODEL, info=info), PredictSettings(), (file,))
-
-
-def explained(count: int) -> Prediction:
-    """Random numbers, of which each window says what moved it; the second person is not heard."""
-    whole, rng = random_prediction(count), np.random.default_rng(1)
-
-    def explain(each: Window, *, heard: bool) -> Window:
-        face_map, voice_map = (
-            tuple(map(tuple, rng.uniform(-0.1, 0.3, grid).tolist())) for grid in (FACE_GRID, VOICE_GRID)
-        )
-        face, voice = rng.uniform(-0.2, 0.6, 2).tolist() if heard else (None, None)
-        name = each.scores.label or ""
-        return replace(each, explanation=Explanation(name, face, voice, face_map, voice_map if heard else None))
-
-    tracks = tuple(
-        replace(person, windows=tuple(explain(each, heard=person.id == 1) for each in person.windows))
-        for person in whole.files[0].tracks
-    )
-    return replace(whole, files=(replace(whole.files[0], tracks=tracks),))
-
 
 ALL: dict[str, Callable[[], Prediction]] = {
     "classes": lambda: random_prediction(20),
@@ -255,61 +201,6 @@ def test_speech_is_shown_where_it_was_tested_and_said_otherwise() -> None:
     (file,) = whole.files
     alone = replace(whole, files=(replace(file, tracks=file.tracks[1:]),))
     assert "Who speaks was not tested" in render_page(alone)
-
-
-def test_what_moved_the_answers_is_drawn_where_it_was_asked_for() -> None:
-    whole = explained(20)
-    page = Page(render_page(whole))
-    assert page.find("div", "moved") and len([e for e in page.elements if "data-effect" in e.attributes]) == 2
-    labels = [e.attributes["aria-label"] for e in page.elements if "data-effect" in e.attributes]
-    assert all(
-        re.fullmatch(r"the (face|voice) moved the answer by \d+ percentage points on average", e) for e in labels
-    )
-    assert len(page.find("figure")) == len(page.find("figcaption")) == len(page.find("svg", "map"))
-    assert page.find("figure", "sound") and all("point" in e.text for e in page.find("figcaption"))
-    window = max(whole.files[0].tracks[1].windows, key=lambda each: each.start_s)
-    assert window.explanation is not None and window.explanation.face is None
-    data = page.data["people"]
-    assert set(data[0]["moved"]) == {"face", "voice"} and data[1]["moved"] == {}
-    assert len(data[0]["moved"]["face"]) == len(data[0]["seen"])
-    plain = Page(render_page(random_prediction(20)))
-    assert not plain.find("div", "moved") and not plain.data["people"][0]["moved"]
-
-
-def test_effects_are_the_same_in_the_rows_and_in_the_maps() -> None:
-    whole = explained(20)
-    (file,) = whole.files
-    person = file.tracks[0]
-    shown = [
-        replace(each, explanation=replace(each.explanation, name="anger", face=abs(each.explanation.face or 0)))
-        for each in person.windows
-        if each.explanation
-    ]
-    page = Page(render_page(replace(whole, files=(replace(file, tracks=(replace(person, windows=tuple(shown)),)),))))
-    (row,) = [e.text for e in page.find("div", "effect") if "face" in e.text]
-    (maps,) = page.find("div", "moved")
-    assert f"face +{row.removeprefix('Moved by face (size)')}" in maps.text
-
-
-def test_all_maps_have_one_scale() -> None:
-    page = Page(render_page(explained(20)))
-    maps = [e for e in page.find("rect") if "svg" in e.inside and "figure" in e.inside]
-    strengths = [float(e.attributes["fill-opacity"]) for e in maps]
-    assert max(strengths) == 1.0
-    assert strengths.count(1.0) < len(page.find("figure")), "one part of the section has the full colour"
-    low, high = (
-        int(n) for n in re.findall(r"[+-]\d+", page.find("p", "legend")[0].text.replace("\N{MINUS SIGN}", "-"))
-    )
-    said = [int(n) for e in page.find("figcaption") for n in re.findall(r"\+(\d+) points", e.text)]
-    assert -low == high == max(said)
-
-
-def test_parts_of_the_face_are_named_as_they_lie() -> None:
-    assert (len(FACE_PARTS), *{len(row) for row in FACE_PARTS}) == FACE_GRID
-    _, points = read_template(100)
-    for name, places in (("left eye", range(36, 42)), ("right eye", range(42, 48)), ("mouth", range(60, 68))):
-        x, y = points[list(places)].mean(axis=0)
-        assert FACE_PARTS[int(y // 20)][int(x // 20)] == name
 
 
 def test_the_page_says_what_the_weight_cannot_do_and_how_it_was_made() -> None:
