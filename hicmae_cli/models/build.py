@@ -34,6 +34,7 @@ def build_classifier(architecture: Architecture, *, drop_path: float = 0.0, reco
         drop_path,
         layer_fusion=architecture.layer_fusion,
         one_token=architecture.one_token,
+        video_tokens=architecture.video_tokens,
     )
     for encoder in (model.video_encoder, model.audio_encoder, model.fusion_encoder):
         encoder.recompute = recompute

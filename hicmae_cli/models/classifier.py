@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hicmae_cli.modalities import Modality
-from hicmae_cli.models.config import ModelDims
+from hicmae_cli.models.config import VIDEO_TOKENS, ModelDims, VideoTokens
 from hicmae_cli.models.encoders import Encoded, Encoder, FusionEncoder, audio_encoder, video_encoder
 from hicmae_cli.models.layers import initialise, layer_norm
 
@@ -38,6 +38,7 @@ class Classifier(nn.Module):
             are frozen.
         one_token: whether a withheld stream is one token, the mean of its encoder's answer to zeros, and not all of
             them. A model of one stream is many times faster so.
+        video_tokens: how many tokens of a clip to read, when it is not told which.
     """
 
     skips_absent = False  # encode zeros once for all clips of a batch that lack a stream
@@ -50,10 +51,11 @@ class Classifier(nn.Module):
         *,
         layer_fusion: bool = True,
         one_token: bool = False,
+        video_tokens: VideoTokens = VIDEO_TOKENS,
     ) -> None:
         super().__init__()
         self.dims, self.layer_fusion, self.one_token = dims, layer_fusion, one_token
-        self.video_encoder = video_encoder(dims, drop_path)
+        self.video_encoder = video_encoder(dims, drop_path, video_tokens)
         self.audio_encoder = audio_encoder(dims, drop_path)
         self.fusion_encoder = FusionEncoder(dims, drop_path)
         # Without layer fusion they stay in the state, so that a file has the same tensors either way.
@@ -100,7 +102,8 @@ class Classifier(nn.Module):
         zeros = encoder.encode_zeros()
         if self.one_token:
             return zeros._replace(tokens=zeros.tokens.mean(dim=1, keepdim=True))
-        return zeros if keep is None else zeros._replace(tokens=zeros.tokens[0][keep])
+        # Zeros of an encoder that reads some tokens by itself are these tokens.
+        return zeros if keep is None or encoder.read is not None else zeros._replace(tokens=zeros.tokens[0][keep])
 
     def fuse(self, video: Encoded, audio: Encoded, *, batch: int | None = None) -> Tensor:
         """Compute the head's input (B, 4D) from both encoded streams; with the number B, one of them may have B = 1."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from hicmae_cli.errors import WeightsError
 from hicmae_cli.model_input import CLIP_FRAMES, FACE_SIZE_PX, LOG_MEL_BINS, LOG_MEL_FRAMES
@@ -17,7 +17,9 @@ from hicmae_cli.model_input import CLIP_FRAMES, FACE_SIZE_PX, LOG_MEL_BINS, LOG_
 TUBELET_FRAMES = 2
 PATCH_PX = 16
 VIDEO_GRID = (CLIP_FRAMES // TUBELET_FRAMES, FACE_SIZE_PX // PATCH_PX, FACE_SIZE_PX // PATCH_PX)
-VIDEO_TOKENS = VIDEO_GRID[0] * VIDEO_GRID[1] * VIDEO_GRID[2]  # 800
+VIDEO_TOKENS: Final = 800  # the product of VIDEO_GRID
+VideoTokens = Literal[100, 200, 400, 800]
+"""How many of these a classifier reads: each place of the face once, twice, four times or all eight times."""
 # Audio: 256 log-mel frames of 128 bins, cut in patches of 16 x 16 -> 16 * 8 = 128 tokens.
 AUDIO_GRID = (LOG_MEL_FRAMES // PATCH_PX, LOG_MEL_BINS // PATCH_PX)
 AUDIO_TOKENS = AUDIO_GRID[0] * AUDIO_GRID[1]  # 128
@@ -146,6 +148,7 @@ class Architecture:
         contrast_layers: 0-based encoder layers that the contrastive loss compares; None for those the decoders read.
         one_token: whether a classifier sees a withheld stream as one token, the mean of its encoder's answer to zeros,
             and not as all of them.
+        video_tokens: how many tokens of a clip a classifier reads, when it is not told which.
 
     Raises:
         WeightsError: both outputs and decoders or neither, or layers that the encoders do not have.
@@ -158,6 +161,7 @@ class Architecture:
     skips: bool = True
     contrast_layers: tuple[int, ...] | None = None
     one_token: bool = False
+    video_tokens: VideoTokens = VIDEO_TOKENS
 
     def __post_init__(self) -> None:
         if (self.outputs > 0) == (self.decoder is not None):

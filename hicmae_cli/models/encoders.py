@@ -7,13 +7,14 @@ Source: HiCMAE, section 3.1 and 3.2.
 from __future__ import annotations
 
 import math
+from itertools import product
 from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from hicmae_cli.models.config import AUDIO_TOKENS, PATCH_PX, TUBELET_FRAMES, VIDEO_TOKENS, ModelDims
+from hicmae_cli.models.config import AUDIO_TOKENS, PATCH_PX, TUBELET_FRAMES, VIDEO_GRID, VIDEO_TOKENS, ModelDims
 from hicmae_cli.models.layers import Block, CrossBlock, layer_norm, run_block
 
 
@@ -66,10 +67,11 @@ class Encoder(nn.Module):
     """Patch embedding, fixed positions and L pre-norm blocks over one modality.
 
     ``patches`` is the convolution that cuts the input into tokens; use ``video_encoder`` and
-    ``audio_encoder`` to build one.
+    ``audio_encoder`` to build one. ``read`` are the indices of the tokens to read when none are given; None for all.
     """
 
     positions: Tensor
+    read: Tensor | None
     recompute = False  # gradient checkpointing
 
     def __init__(
@@ -78,15 +80,19 @@ class Encoder(nn.Module):
         super().__init__()
         self.patches = patches
         self.register_buffer("positions", sine_cosine_table(num_tokens, dims.width), persistent=False)
+        self.register_buffer("read", None, persistent=False)
         rates = rising_rates(drop_path, dims.depth)
         self.blocks = nn.ModuleList(Block(dims.width, dims.heads, rate) for rate in rates)
         self.norm = layer_norm(dims.width)
         self._zeros: _Cached | None = None
 
     def embed(self, x: Tensor, keep: Tensor | None = None) -> Tensor:
-        """Embed input (B, C, ...) -> (B, N, D), or kept patches (B, K, P) at indices (B, K) -> (B, K, D)."""
+        """Embed input (B, C, ...) -> (B, N, D), or kept patches (B, K, P) at indices (B, K) -> (B, K, D).
+
+        Without indices, N counts the tokens to read.
+        """
         if keep is None:
-            return self.patches(x).flatten(2).transpose(1, 2) + self.positions  # type: ignore[no-any-return]
+            return self._pick(self.patches(x).flatten(2).transpose(1, 2) + self.positions)
         # The same convolution, for the kept patches only.
         return F.linear(x, self.patches.weight.flatten(1), self.patches.bias) + self.positions[0][keep]
 
@@ -128,7 +134,10 @@ class Encoder(nn.Module):
     def _embed_zeros(self) -> Tensor:
         """Embed zeros -> (1, N, D): the convolution leaves its bias."""
         assert self.patches.bias is not None
-        return self.patches.bias + self.positions
+        return self._pick(self.patches.bias + self.positions)
+
+    def _pick(self, tokens: Tensor) -> Tensor:
+        return tokens if self.read is None else tokens[:, self.read]
 
     def _run_blocks(self, tokens: Tensor) -> list[Tensor]:
         outputs = []
@@ -138,10 +147,26 @@ class Encoder(nn.Module):
         return outputs
 
 
-def video_encoder(dims: ModelDims, drop_path: float = 0.0) -> Encoder:
-    """Build the encoder of (B, 3, 16, 160, 160) clips: 800 tokens of 2 x 16 x 16 pixels."""
+def video_encoder(dims: ModelDims, drop_path: float = 0.0, read: int = VIDEO_TOKENS) -> Encoder:
+    """Build the encoder of (B, 3, 16, 160, 160) clips: 800 tokens of 2 x 16 x 16 pixels.
+
+    Args:
+        dims: its sizes.
+        drop_path: stochastic depth of the last layer.
+        read: how many of the tokens to read, each place of the face equally often and at other times than its
+            neighbours. Attention takes the square of their number.
+    """
     size = (TUBELET_FRAMES, PATCH_PX, PATCH_PX)
-    return Encoder(nn.Conv3d(3, dims.width, size, size), VIDEO_TOKENS, dims, drop_path)
+    encoder = Encoder(nn.Conv3d(3, dims.width, size, size), VIDEO_TOKENS, dims, drop_path)
+    if read < VIDEO_TOKENS:
+        encoder.read = torch.tensor(
+            [
+                index
+                for index, (time, row, column) in enumerate(product(*map(range, VIDEO_GRID)))
+                if (time + 2 * row + column) % (VIDEO_TOKENS // read) == 0
+            ]
+        )
+    return encoder
 
 
 def audio_encoder(dims: ModelDims, drop_path: float = 0.0) -> Encoder:

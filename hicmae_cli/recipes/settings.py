@@ -12,7 +12,17 @@ from pydantic import Field, field_validator, model_validator
 
 from hicmae_cli.errors import WeightsError
 from hicmae_cli.modalities import Modality
-from hicmae_cli.models.config import AUDIO_GRID, DECODERS, TEMPERATURE, VIDEO_GRID, Architecture, DecoderDims, MaskKind
+from hicmae_cli.models.config import (
+    AUDIO_GRID,
+    DECODERS,
+    TEMPERATURE,
+    VIDEO_GRID,
+    VIDEO_TOKENS,
+    Architecture,
+    DecoderDims,
+    MaskKind,
+    VideoTokens,
+)
 from hicmae_cli.models.losses import AUTO, LOSSES
 from hicmae_cli.recipes.augmentation_settings import AugmentationSettings
 from hicmae_cli.recipes.setting_types import Clips, Epochs, Layers, OneOf, Probability, Share, Steps, Unit
@@ -35,6 +45,11 @@ class FinetuneSettings(AugmentationSettings):
     drop_path: DropPath = 0.1
     layer_fusion: bool = Field(
         True, description="The head reads all layers (hierarchical feature fusion); false reads the last one only."
+    )
+    video_tokens: VideoTokens = Field(
+        VIDEO_TOKENS,
+        description="Video tokens that the model reads of a clip, here and in prediction: with fewer, it sees each "
+        "place of the face at fewer times, and is faster. A step with drop_video_tokens draws its own.",
     )
     attention_start: Literal["random", "mimetic"] = Field(
         "random",

@@ -14,7 +14,7 @@ from hicmae_cli.errors import WeightsError, one_line
 from hicmae_cli.labels import PUPPETS_NAME, canonical_label, is_label
 from hicmae_cli.modalities import Modality
 from hicmae_cli.model_input import FRAME_STEP_S
-from hicmae_cli.models.config import Architecture, DecoderDims, ModelDims, find_variant
+from hicmae_cli.models.config import VIDEO_TOKENS, Architecture, DecoderDims, ModelDims, VideoTokens, find_variant
 from hicmae_cli.records.facts import Phase, RunFacts
 from hicmae_cli.records.seen import SeenData
 from hicmae_cli.tasks import JOINT, Kind
@@ -106,6 +106,7 @@ class WeightInfo(BaseModel):
     extended_from: tuple[int, ...] = ()
     layer_fusion: bool = True
     withheld: Literal["zeros", "mean token"] = "zeros"
+    video_tokens: VideoTokens = VIDEO_TOKENS
     temperature: Temperature | None = None
     one_stream_temperatures: dict[OneStream, Temperature] = {}
     sampling: Sampling = "frames"
@@ -210,6 +211,7 @@ class WeightInfo(BaseModel):
                 outputs=len(self.labels),
                 layer_fusion=self.layer_fusion,
                 one_token=self.withheld == "mean token",
+                video_tokens=self.video_tokens,
             )
         return Architecture(
             self.model_dims, decoder=facts.decoder_dims, skips=facts.skips, contrast_layers=facts.contrast_layers

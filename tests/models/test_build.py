@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torchvision.ops import StochasticDepth
@@ -14,7 +15,9 @@ from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.config import Architecture, DecoderDims, ModelDims
 from hicmae_cli.models.encoders import Encoder
 from hicmae_cli.models.pretraining import PretrainingModel
+from hicmae_cli.runtime.onnx_engine import OnnxEngine
 from hicmae_cli.weights.checkpoint import load_classifier, save_classifier
+from hicmae_cli.weights.export import export_onnx
 from hicmae_cli.weights.info import PretrainingFacts, WeightInfo
 from tests.weights.toys import info_of
 
@@ -115,6 +118,24 @@ def test_without_layer_fusion_the_last_layer_alone_decides(tmp_path: Path) -> No
     assert not loaded.layer_fusion and read.layer_fusion is False
     with torch.inference_mode():
         assert torch.equal(loaded(video, audio), outputs)
+
+
+def test_the_number_of_tokens_to_read_is_stored(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    model = build_classifier(Architecture(DIMS, outputs=2, video_tokens=200)).eval()
+    file = tmp_path / "some.safetensors"
+    save_classifier(file, model, info_of(DIMS, 2).model_copy(update={"video_tokens": 200}))
+    export_onnx(file, tmp_path / "some.onnx")
+    video, audio = torch.randn(2, 3, 16, 160, 160), torch.randn(2, 1, 256, 128)
+    with torch.inference_mode():
+        outputs = model(video, audio)
+    for suffix in (".safetensors", ".onnx"):  # torch reads both
+        loaded, info = load_classifier(file.with_suffix(suffix))
+        assert info.video_tokens == 200
+        with torch.inference_mode():
+            torch.testing.assert_close(loaded(video, audio), outputs)
+    logits = OnnxEngine(tmp_path / "some.onnx", "cpu").logits(video.numpy(), audio.numpy())
+    np.testing.assert_allclose(logits, outputs, atol=1e-3)
 
 
 def test_metadata_of_older_files_mean_layer_fusion() -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import numpy as np
 import pytest
 import torch
 
 from hicmae_cli.errors import WeightsError
 from hicmae_cli.models.classifier import Classifier
-from hicmae_cli.models.config import VARIANTS, ModelDims, find_variant
+from hicmae_cli.models.config import VARIANTS, ModelDims, VideoTokens, find_variant
 from hicmae_cli.models.encoders import Encoded
 from hicmae_cli.models.layers import Attention
 from hicmae_cli.models.masking import cut_patches, keep_patches
@@ -152,6 +154,31 @@ def test_a_withheld_stream_may_be_one_token(stream: str) -> None:
         torch.testing.assert_close(model(*withheld), expected)
         model.one_token = False
         assert (model(*withheld) - expected).abs().max() > 1e-3
+
+
+@pytest.mark.parametrize("count", get_args(VideoTokens))
+def test_a_model_that_reads_some_tokens_ignores_the_others(count: VideoTokens) -> None:
+    torch.manual_seed(0)
+    whole, model = Classifier(SMALL, 3).eval(), Classifier(SMALL, 3, video_tokens=count).eval()
+    model.load_state_dict(whole.state_dict())
+    read = torch.arange(800) if model.video_encoder.read is None else model.video_encoder.read
+    assert len(read) == count
+    times, places = read.div(100, rounding_mode="floor"), read % 100
+    assert torch.equal(places.bincount(minlength=100), torch.full((100,), count // 100))
+    assert times.bincount(minlength=8).min() >= count // 10  # no time is left out
+    video, audio = torch.randn(2, 3, 16, 160, 160), torch.randn(2, 1, 256, 128)
+    keep = read.expand(2, -1)
+    patches = keep_patches(cut_patches(video, (2, 16, 16)), keep)
+    with torch.inference_mode():
+        torch.testing.assert_close(model(video, audio), whole(patches, audio, keep), atol=1e-5, rtol=1e-4)
+        silent, blind = torch.zeros_like(audio), torch.zeros_like(video)
+        torch.testing.assert_close(model(video, None), model(video, silent), atol=1e-5, rtol=1e-4)
+        torch.testing.assert_close(model(None, audio), model(blind, audio), atol=1e-5, rtol=1e-4)
+    # A training step draws its own tokens, also beside clips without a face.
+    drawn = torch.stack([torch.randperm(800)[:50] for _ in range(2)])
+    patches = keep_patches(cut_patches(video, (2, 16, 16)), drawn)
+    torch.testing.assert_close(model(patches, audio, drawn), whole(patches, audio, drawn))
+    assert model(None, audio, drawn).shape == (2, 3)
 
 
 def test_both_streams_cannot_be_withheld() -> None:

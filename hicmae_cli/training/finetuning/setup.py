@@ -238,7 +238,11 @@ def _check_task(settings: FinetuneSettings, task: Task) -> None:
 def _build_model(task: Task, settings: FinetuneSettings, init: Path | None) -> tuple[Classifier, Transfer | None]:
     """A fresh model, with what a weight to start from gives to it."""
     architecture = Architecture(
-        settings.dims, outputs=len(task.labels), layer_fusion=settings.layer_fusion, one_token=settings.modality != "av"
+        settings.dims,
+        outputs=len(task.labels),
+        layer_fusion=settings.layer_fusion,
+        one_token=settings.modality != "av",
+        video_tokens=settings.video_tokens,
     )
     with seeded(settings.seed, torch.device("cpu")):
         model = build_classifier(architecture, drop_path=settings.drop_path, recompute=settings.gradient_checkpointing)
@@ -283,6 +287,7 @@ def _make_weight_info(
         extended_from=tuple(facts.get(EXTENDED_FROM, ())),
         layer_fusion=settings.layer_fusion,
         withheld="zeros" if settings.modality == "av" else "mean token",
+        video_tokens=settings.video_tokens,
         run=task.run,
         seen=task.seen,
         sampling=settings.sampling,
