@@ -128,7 +128,7 @@ class FaceFinder:
         reads = self._follow(frame, self._last_boxes if is_same_shot else [])
         if is_sweep or not reads or self._lost or _is_due(self._last_search_s, frame.time_s, _SEARCH_S):
             self._last_search_s = frame.time_s
-            fine = self._choose_fine_crops(frame, thumbnail) if is_sweep else []
+            fine = self._choose_fine_crops(frame, thumbnail, reads) if is_sweep else []
             reads = self._search(frame.rgb, reads, fine)
         self._has_swept_last = is_sweep
         self._thumbnail, self._last_rgb = thumbnail, frame.rgb
@@ -157,8 +157,11 @@ class FaceFinder:
         self._lost = [*self._lost, *((frame.time_s, box) for box in lost)][-self._num_faces :]
         return reads
 
-    def _choose_fine_crops(self, frame: Frame, thumbnail: NDArray[np.float32]) -> list[Crop]:
-        """Choose the squares in which to look for small faces: those that have changed since the last time."""
+    def _choose_fine_crops(self, frame: Frame, thumbnail: NDArray[np.float32], known: list[_Read]) -> list[Crop]:
+        """Choose the squares in which to look for small faces: those that have changed since the last time.
+
+        What changes around a known face is that person, as a rule: a small face there waits for the full search.
+        """
         crops, before = make_fine_crops(frame.width_px, frame.height_px), self._swept
         self._last_sweep_s, self._swept = frame.time_s, thumbnail
         if before is None or _is_due(self._last_full_sweep_s, frame.time_s, _FULL_SWEEP_S):
@@ -167,6 +170,11 @@ class FaceFinder:
         rows, columns = np.nonzero(np.abs(thumbnail - before) > _CHANGE)
         y, x = ((at + 0.5) / count for at, count in zip((rows, columns), thumbnail.shape, strict=True))
         y, x = y * frame.height_px, x * frame.width_px
+        for left, top, right, bottom in (
+            crop_around(read.box, CLOSE_CROP_SCALE, frame.width_px, frame.height_px) for read in known
+        ):
+            is_new = (x < left) | (right <= x) | (y < top) | (bottom <= y)
+            y, x = y[is_new], x[is_new]
         return [c for c in crops if ((c.left <= x) & (x < c.right) & (c.top <= y) & (y < c.bottom)).any()]
 
     def _search(self, rgb: NDArray[np.uint8], followed: list[_Read], fine: list[Crop]) -> list[_Read]:

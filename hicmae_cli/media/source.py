@@ -188,8 +188,8 @@ def open_video(container: InputContainer, *, one_thread: bool = False) -> VideoS
         return None
     stream.thread_type = "AUTO"
     threads = 1 if one_thread else _DECODED_AHEAD_PIXELS // max(1, stream.width * stream.height)
-    if threads < _MAX_THREADS:
-        stream.codec_context.thread_count = max(1, min(threads, os.cpu_count() or 1))
+    # Half of the cores: the nets that look at the pictures need the others.
+    stream.codec_context.thread_count = max(1, min(threads, _MAX_THREADS, (os.cpu_count() or 1) // 2))
     stream.codec_context.options = {"max_pixels": str(_limit_pixels(stream))}
     return stream
 

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import repeat
 from pathlib import Path
 from typing import TypeAlias
@@ -152,7 +153,8 @@ class WindowReader:
         if self._uses_audio:
             blocks = self._clock.each("decode", source.sound(self._keep_alive))
             if settings.sound == "speaker":
-                self._speakers = SpeakerFinder(self._start_s, settings.step_s)
+                measure = partial(self._clock.measure, "speaker")
+                self._speakers = SpeakerFinder(self._start_s, settings.step_s, measure)
                 blocks = self._clock.each("speaker", self._speakers.voice.listen(blocks))
             self._sound = SlidingSound(blocks, self._start_s)
         self._pending: deque[Moments] = deque()
@@ -164,15 +166,19 @@ class WindowReader:
 
     def read(self) -> Generator[list[WindowInput]]:
         """Read the input once, and yield the inputs of each window; a window without any is an empty list."""
-        for faces in self._clock.each("faces", self._sample_faces()) if self.uses_video else ():
-            yield from self._add_moment(faces)
-        self.num_pictures = self._assembler.count
-        for _ in self._iterate_audio_only_steps(self.num_pictures):
-            yield from self._add_moment({})
-        if math.isinf(self._end_s):  # a live stream has ended
-            self._end_s = self._start_s + self._assembler.count * self._settings.step_s
-        self._pending += self._assembler.finish()
-        yield from map(self._make_inputs, self._pending)
+        try:
+            for faces in self._clock.each("faces", self._sample_faces()) if self.uses_video else ():
+                yield from self._add_moment(faces)
+            self.num_pictures = self._assembler.count
+            for _ in self._iterate_audio_only_steps(self.num_pictures):
+                yield from self._add_moment({})
+            if math.isinf(self._end_s):  # a live stream has ended
+                self._end_s = self._start_s + self._assembler.count * self._settings.step_s
+            self._pending += self._assembler.finish()
+            yield from map(self._make_inputs, self._pending)
+        finally:
+            if self._speakers:
+                self._speakers.close()
 
     @property
     def tallies(self) -> Mapping[int, TrackTally]:
@@ -265,16 +271,14 @@ class WindowReader:
                 if frame.time_s >= self._limit_s - 1e-6:
                     return
                 if self._speakers and index % every:
-                    with self._clock.measure("speaker"):
-                        self._speakers.add_picture(frame)
+                    self._speakers.add_picture(frame)
                     continue
                 previous, is_photograph = found, self._source.is_photograph
                 found = detect_in_photograph(frame.rgb, detector) if is_photograph else detector.detect(frame)
                 linked = self._linker.update(frame, found)
                 if self._speakers and self._sound:
                     self._sound.read_to(frame.time_s + REACH_S)
-                    with self._clock.measure("speaker"):
-                        self._speakers.add_faces(frame, linked)
+                    self._speakers.add_faces(frame, linked)
                 if found is not previous:  # a detector repeats its list for a picture that stays on display
                     picture += 1
                     crops = {track: align_face(frame.rgb, face.landmarks_px) for track, face in linked}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Final
 
@@ -70,9 +72,12 @@ class Hearing:
 class SpeakerFinder:
     """Hears voices, reads mouths, and compares them.
 
+    Mouths are read in a thread of their own, while the caller searches the next picture for faces.
+
     Args:
         start_s: start of the wanted part of the input.
         step_s: time between two pictures in which faces are searched.
+        measure: makes a context in which that thread reads mouths, to measure its time.
 
     Attributes:
         voice: measures the sound; pass it every block.
@@ -83,25 +88,52 @@ class SpeakerFinder:
         WeightsError: a model file is missing or damaged.
     """
 
-    def __init__(self, start_s: float, step_s: float) -> None:
+    def __init__(
+        self, start_s: float, step_s: float, measure: Callable[[], AbstractContextManager[None]] = nullcontext
+    ) -> None:
         self.voice = VoiceMeter(start_s)
         pictures = max(1, int(np.ceil(step_s / MAX_STEP_S - 1e-6)))
         self.pictures_per_step = pictures if pictures <= _MAX_PICTURES_PER_STEP else 1
         self._mouths = MouthReader()
+        self._measure = measure
+        self._thread = ThreadPoolExecutor(1, "mouths")
+        self._reading: Future[list[MouthReading]] | None = None
+        self._held: list[Frame] = []
         self._readings: dict[int, deque[MouthReading]] = {}
         self._judge = SpeakerJudge()
 
     def add_picture(self, frame: Frame) -> None:
         """Add a picture in which no faces were searched."""
-        self._mouths.add_picture(frame)
+        self._held.append(frame)
 
     def add_faces(self, frame: Frame, linked: Sequence[tuple[int, Face]]) -> None:
         """Add a picture with its faces and their tracks; the sound must have been heard until `REACH_S` later."""
+        # The thread holds the pictures of one search, the caller those of the next: more would fill the memory.
+        self._wait()
+        held, self._held = self._held, []
         if self.voice.measure_share(frame.time_s - REACH_S, frame.time_s + REACH_S) > 0:
             nearest = sorted(linked, key=lambda pair: -pair[1].size_px)[:MAX_MOUTHS]
-            self.add_readings(self._mouths.read(frame, nearest))
+            self._reading = self._thread.submit(self._read_mouths, held, frame, nearest)
         else:
             self._mouths.skip(linked)
+
+    def close(self) -> None:
+        """Stop reading mouths."""
+        self._thread.shutdown(cancel_futures=True)
+
+    def _read_mouths(
+        self, held: Iterable[Frame], frame: Frame, linked: Sequence[tuple[int, Face]]
+    ) -> list[MouthReading]:
+        with self._measure():
+            for each in held:
+                self._mouths.add_picture(each)
+            return self._mouths.read(frame, linked)
+
+    def _wait(self) -> None:
+        """Wait for the mouths that are being read."""
+        if self._reading is not None:
+            reading, self._reading = self._reading, None
+            self.add_readings(reading.result())
 
     def add_readings(self, readings: Iterable[MouthReading]) -> None:
         """Add readings of mouths, in order of time; `add_faces` calls it."""
@@ -116,6 +148,7 @@ class SpeakerFinder:
             end_s: end of the window.
             tracks: the people in it.
         """
+        self._wait()
         since_s = max(0.0, start_s - CONTEXT_S)
         self._drop_before(since_s)
         voice = self.voice.measure_share(start_s, end_s)
