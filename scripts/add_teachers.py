@@ -1,9 +1,10 @@
 """Add the probabilities of teachers to a merged list, as columns `teacher_LABEL`, for `teacher_weight`.
 
-    python scripts/add_teachers.py mixed-cues.csv --output photos-voices-puppets.csv --faces photos=face-api.csv
+    python scripts/add_teachers.py cues.csv --faces photos=face-api.csv --append morphs/morphs.csv --output all.csv
 
 `--faces SOURCE=FILE.csv`: probabilities of another program for the pictures of a source, as `scripts/score_peers.py`
 writes them. Its rows are found by the name of the picture without folder and suffix, which is the clip's id.
+`--append FILE.csv`: more clips, with the same columns and the teacher's, as `scripts/morph_faces.py` writes them.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ def teach_faces(rows: Rows, source: str, judged: Path) -> Taught:
     return found
 
 
-def write_rows(path: Path, rows: Rows, taught: Mapping[str, NDArray[np.float64]]) -> None:
+def write_rows(path: Path, rows: Rows, taught: Mapping[str, NDArray[np.float64]], more: Rows) -> None:
     names = [f"teacher_{label}" for label in LABELS]
     kept = [name for name in rows[0] if name not in names]
     lines = []
@@ -50,6 +51,7 @@ def write_rows(path: Path, rows: Rows, taught: Mapping[str, NDArray[np.float64]]
         said = taught.get(row["id"])
         cells = [""] * len(names) if said is None else [f"{value:.4f}" for value in said]
         lines.append([*(row[name] for name in kept), *cells])
+    lines += [[row[name] for name in (*kept, *names)] for row in more]
     write_csv(path, [*kept, *names], lines)
 
 
@@ -58,14 +60,16 @@ def main() -> None:
     parser.add_argument("manifest", type=Path)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--faces", metavar="SOURCE=FILE.csv")
+    parser.add_argument("--append", type=Path, metavar="FILE.csv")
     given = parser.parse_args()
     rows = read_rows(given.manifest)
     taught: Taught = {}
     if given.faces:
         source, _, judged = given.faces.partition("=")
         taught |= teach_faces(rows, source, Path(judged))
-    write_rows(given.output, rows, taught)
-    print(f"{given.output}: {len(taught)} of {len(rows)} clips have a teacher")
+    more = read_rows(given.append) if given.append else []
+    write_rows(given.output, rows, taught, more)
+    print(f"{given.output}: {len(taught) + len(more)} of {len(rows) + len(more)} clips have a teacher")
 
 
 if __name__ == "__main__":

@@ -142,7 +142,7 @@ def check_training(device: str, folders: Sequence[Path], options: Sequence[str])
     details: dict[str, Any] = {"steps_s": steps, "limit_s": LIMIT_S}
     if "hicmae finetune" in steps:
         details["finetune_within_limit"] = steps["hicmae finetune"] <= LIMIT_S
-    metrics = folders[2] / "run" / "metrics.jsonl"
+    metrics = folders[-1] / "run" / "metrics.jsonl"
     if metrics.exists():
         rows = [json.loads(line) for line in metrics.read_text("utf-8").splitlines()]
         details["clips_per_s"] = next((row["clips_per_s"] for row in reversed(rows) if "clips_per_s" in row), None)
@@ -176,14 +176,16 @@ def parse(arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     """Parse the arguments -> the options of the check, and what stands after ``--``."""
     cut = arguments.index("--") if "--" in arguments else len(arguments)
     parser = argparse.ArgumentParser(prog="gpu_check", description=__doc__)
-    parser.add_argument("folders", nargs="*", type=Path, metavar="FACES VOICES OUTPUT", help="also train, from these")
+    parser.add_argument(
+        "folders", nargs="*", type=Path, metavar="FACES VOICES FACE_API OUTPUT", help="also train, from these"
+    )
     parser.add_argument("--device", default="cuda", help="cuda; cpu for a dry run")
     parser.add_argument("--variants", default="nano,tiny,small,base", help="models to measure, with commas")
     parser.add_argument("--batch-size", type=int, default=64, help="clips of a measured step")
     parser.add_argument("--json", type=Path, default=Path("gpu-check.json"), help="file to write")
     given = parser.parse_args(arguments[:cut])
-    if len(given.folders) not in (0, 3):
-        parser.error("expected FACES VOICES OUTPUT, or none of them")
+    if len(given.folders) not in (0, 4):
+        parser.error("expected FACES VOICES FACE_API OUTPUT, or none of them")
     return given, list(arguments[cut + 1 :])
 
 

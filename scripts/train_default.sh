@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Train the bundled default from drawn people, photographs of real faces and real voices.
 #
-#   scripts/train_default.sh FACES VOICES OUTPUT [--review FILE.csv] [--face-api FILE.csv] [--test-speakers A,B]
-#     [finetune options]
+#   scripts/train_default.sh FACES VOICES FACE_API OUTPUT [--review FILE.csv] [--test-speakers A,B] [finetune options]
 #
-# FACES has manifest.csv (file,label,group,source) and crops.tar or the crops; VOICES is a folder of EmoDB's files.
+# FACES has manifest.csv (file,label,group,source), crops.tar or the crops, and faces.npz with their landmarks. VOICES is
+# a folder of EmoDB's files. FACE_API is the folder `model` of the npm package @vladmandic/face-api (MIT), whose
+# expression net teaches the faces.
 # --review: CSV with file,verdict; pictures that a reader called wrong are not learned from.
-# --face-api: what `scripts/score_peers.py face-api` wrote; the teacher of the photographs.
 # --test-speakers: speakers of VOICES to test on, whose voices the model does not learn from; by default none.
 # --recipe: instead of default-nano; also names the weight, hicmae-nano.safetensors.
 # Other options go to `hicmae finetune`, for example `--seed 1`, or on a GPU
@@ -15,8 +15,8 @@
 # 2 cores the training takes hours, by how fast they are and what else they do (each epoch prints its clips/s).
 set -euo pipefail
 
-if [ $# -lt 3 ]; then
-  echo "usage: $0 FACES VOICES OUTPUT [options]; the first lines of the script explain them" >&2
+if [ $# -lt 4 ]; then
+  echo "usage: $0 FACES VOICES FACE_API OUTPUT [options]; the first lines of the script explain them" >&2
   exit 2
 fi
 locate() {
@@ -31,13 +31,13 @@ writing() {
 }
 faces=$(locate "$1")
 voices=$(locate "$2")
-output=$3
-shift 3
-review="" judged="" tested="" options=() recipe=default-nano
+face_api=$(locate "$3")
+output=$4
+shift 4
+review="" tested="" options=() recipe=default-nano
 while [ $# -gt 0 ]; do
   case "$1" in
     --review) review=$(locate "$2"); shift 2 ;;
-    --face-api) judged=$(locate "$2"); shift 2 ;;
     --test-speakers) tested=$2; shift 2 ;;
     --recipe) recipe=$2; shift 2 ;;
     *) options+=("$1"); shift ;;
@@ -68,14 +68,22 @@ fi
 [ -e mixed.csv ] || step hicmae merge photos=photos/photos.csv emodb=varied/originals.csv varied=varied/variants.csv \
   puppets=puppets/manifest.csv --labels "$six" --drop photos:disgust --drop photos:fear --output mixed.csv
 [ -e cues.csv ] || writing cues.csv step hicmae cues mixed.csv --output cues.csv
-[ -e photos-voices-puppets.csv ] || step python "$scripts/add_teachers.py" cues.csv --output photos-voices-puppets.csv \
-  ${judged:+--faces "photos=$judged"}
-start=()
-if [ "$recipe" = default-nano ]; then
-  step hicmae finetune --manifest photos-voices-puppets.csv --recipe default-nano-encoders --output encoders \
+[ -e face-api.csv ] || step python "$scripts/score_peers.py" face-api --faces "$faces" --model "$face_api" \
+  --output face-api.csv
+[ -e morphs/morphs.csv ] || step python "$scripts/morph_faces.py" "$faces" --face-api "$face_api" --cues cues.csv \
+  --output morphs
+[ -e photos-voices-puppets.csv ] || step python "$scripts/add_teachers.py" cues.csv --faces photos=face-api.csv \
+  --append morphs/morphs.csv --output photos-voices-puppets.csv
+# Train by a recipe on the whole list: RECIPE OUTPUT [options].
+train() {
+  step hicmae finetune --manifest photos-voices-puppets.csv --recipe "$1" --output "${@:2}" \
     ${options[@]+"${options[@]}"}
-  start=(--init encoders/last.safetensors)
+}
+if [ "$recipe" = default-nano ]; then
+  train default-nano-encoders encoders
+  train default-nano-faces faces --init encoders/last.safetensors
+  train default-nano run --init faces/last.safetensors
+else
+  train "$recipe" run
 fi
-step hicmae finetune --manifest photos-voices-puppets.csv --recipe "$recipe" --output run ${start[@]+"${start[@]}"} \
-  ${options[@]+"${options[@]}"}
 step hicmae weights calibrate run --manifest photos-voices-puppets.csv --output "hicmae-${name#default-}.safetensors"

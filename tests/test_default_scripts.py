@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import importlib.util
+import itertools
+import json
 import os
 import subprocess
 import sys
@@ -11,11 +13,13 @@ from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import soundfile
 
 from hicmae_cli.corpora.manifest import HEADER, write_csv
+from hicmae_cli.evaluation.real_check.people import deal_split
 
 SCRIPTS = Path(__file__).parents[1] / "scripts"
 
@@ -91,6 +95,128 @@ def test_variants_are_made_of_training_voices_only(
         run("--test-speakers", "3")
 
 
+def write_net(folder: Path) -> None:
+    """Write the files of an expression net with drawn numbers, most of them in 8 bits."""
+    rng = np.random.default_rng(0)
+    sizes = (3, 32, 64, 128, 256)
+    shapes: dict[str, tuple[int, ...]] = {}
+    for block, (inputs, outputs) in enumerate(itertools.pairwise(sizes)):
+        for layer in range(4):
+            width, name = outputs if layer else inputs, f"dense{block}/conv{layer}"
+            if block == layer == 0:
+                shapes[f"{name}/filters"] = (3, 3, width, outputs)
+            else:
+                shapes[f"{name}/depthwise_filter"] = (3, 3, width, 1)
+                shapes[f"{name}/pointwise_filter"] = (1, 1, width, outputs)
+            shapes[f"{name}/bias"] = (outputs,)
+    shapes |= {"fc/weights": (256, 7), "fc/bias": (7,)}
+    entries, stored = [], b""
+    for name, shape in shapes.items():
+        entry: dict[str, Any] = {"name": name, "shape": shape, "dtype": "float32"}
+        if name.endswith("bias"):
+            stored += rng.normal(0, 0.1, shape).astype(np.float32).tobytes()
+        else:
+            entry["quantization"] = {"dtype": "uint8", "scale": 0.8 / 255, "min": -0.4}
+            stored += rng.integers(0, 256, shape, np.uint8).tobytes()
+        entries.append(entry)
+    (folder / "face_expression_model.bin").write_bytes(stored)
+    listed = [{"paths": ["face_expression_model.bin"], "weights": entries}]
+    (folder / "face_expression_model-weights_manifest.json").write_text(json.dumps(listed), "utf-8")
+
+
+def test_the_expression_net_reads_every_number_of_its_files(tmp_path: Path) -> None:
+    write_net(tmp_path)
+    net = load_script("face_api_net").ExpressionNet(tmp_path)
+    stored = (tmp_path / "face_expression_model.bin").read_bytes()
+    np.testing.assert_allclose(net.head.bias.numpy(force=True), np.frombuffer(stored[-28:], np.float32))
+    first = net.blocks[0].layers[0].pointwise.weight.numpy(force=True)  # (32, 3, 3, 3)
+    levels = np.frombuffer(stored, np.uint8, 864).reshape(3, 3, 3, 32)
+    np.testing.assert_allclose(first, levels.transpose(3, 2, 0, 1) * (0.8 / 255) - 0.4, atol=1e-6)
+    faces = [np.full((160, 160, 3), level, np.uint8) for level in (20, 120, 220)]
+    said = net.judge(faces)
+    np.testing.assert_allclose(said.sum(axis=1), 1, atol=1e-5)
+    assert np.ptp(said, axis=0).max() > 1e-2
+
+
+@pytest.fixture(scope="module")
+def morphing() -> ModuleType:
+    load_script("face_api_net")
+    return load_script("morph_faces")
+
+
+def test_warped_points_arrive_at_their_targets(morphing: ModuleType) -> None:
+    picture = np.zeros((160, 160), np.uint8)
+    points = np.array([[40, 50], [100, 60], [80, 120]], np.float32)
+    for x, y in points.astype(int):
+        picture[y - 2 : y + 3, x - 2 : x + 3] = 255
+    target = points + np.array([[6, -4], [-5, 3], [0, 7]], np.float32)
+    warped = morphing.warp(picture, points, target)
+    assert all(warped[y, x] > 200 for x, y in target.astype(int))
+    assert all(warped[y, x] < 50 for x, y in points.astype(int))
+    np.testing.assert_array_equal(morphing.warp(picture, points, points), picture)
+
+
+def test_morphs_are_made_of_training_people_only(
+    morphing: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng, count = np.random.default_rng(0), 40
+    landmarks = rng.uniform(40, 120, (count, 478, 2)).astype(np.float16)
+    rows = []
+    for number in range(count):
+        cv2.imwrite(str(tmp_path / f"{number:02d}.png"), rng.integers(0, 256, (160, 160, 3), np.uint8))
+        label = ("neutral", "happiness", "surprise", "contempt")[number % 4]
+        rows.append((f"{number:02d}.png", label, f"Person_{number}", "press"))
+    write_csv(tmp_path / "manifest.csv", ("file", "label", "group", "source"), rows)
+    np.savez(tmp_path / "faces.npz", landmarks=landmarks)
+    trained = {row[0][:2] for row in rows if deal_split(row[2]) == "train" and row[1] != "contempt"}
+    assert 0 < len(trained) < 30
+    cues = [(f"photos/{row[0][:2]}", "photos", row[1], str(index / 10)) for index, row in enumerate(rows)]
+    header = ("id", "source", "label", "aux_face_jawOpen")
+    columns = (*header, "video", "split", "speaker")
+    write_csv(tmp_path / "cues.csv", columns, [(*cue, "", "", "") for cue in cues])
+
+    photographs = morphing.read_photographs(tmp_path)
+    assert set(photographs.names) == trained
+    np.testing.assert_allclose([photographs.first.sum(), photographs.second.sum()], 1)
+    calm = [name for name in photographs.names if int(name) % 4 == 0]
+    share = photographs.second[[photographs.names.index(name) for name in calm]].sum()
+    assert share == pytest.approx(0.28 / (0.28 + 0.28 + 0.10))
+
+    said = np.array([[0.5, 0.2, 0.1, 0, 0, 0, 0.2], [0.1, 0, 0, 0, 0, 0, 0.9]], np.float32)
+    teacher = SimpleNamespace(judge=lambda faces, mirror: said[np.arange(len(faces)) % 2])
+    monkeypatch.setattr(morphing, "ExpressionNet", lambda _: teacher)
+    words = ["morph", str(tmp_path), "--face-api", "x", "--cues", str(tmp_path / "cues.csv")]
+    monkeypatch.setattr(sys, "argv", [*words, "--output", str(tmp_path / "morphs"), "--count", "70"])
+    morphing.main()
+    with (tmp_path / "morphs" / "morphs.csv").open(encoding="utf-8", newline="") as file:
+        made = list(csv.DictReader(file))
+    # Every second face is a surprised one.
+    assert [row["id"] for row in made] == [f"morphs/{number:06d}" for number in range(0, 70, 2)]
+    assert {(row["split"], row["source"], row["label"]) for row in made} == {("train", "morphs", "neutral")}
+    assert {float(row["teacher_neutral"]) for row in made} == {0.625}
+    mixed = [float(row["aux_face_jawOpen"]) for row in made if row["aux_face_jawOpen"]]
+    assert 5 < len(mixed) < len(made)
+    assert 0 <= min(mixed) < max(mixed) <= 4
+    picture = cv2.imread(str(tmp_path / made[0]["video"]), cv2.IMREAD_UNCHANGED)
+    assert picture is not None and picture.shape == (160, 160)
+
+
+def test_morphs_are_appended_to_the_taught_list(
+    teachers: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_csv(tmp_path / "cues.csv", ("id", "source"), [("photos/1", "photos")])
+    names = [f"teacher_{label}" for label in teachers.LABELS]
+    write_csv(tmp_path / "morphs.csv", ("id", "source", *names), [("morphs/1", "morphs", *"123456")])
+    words = ["add", str(tmp_path / "cues.csv"), "--append", str(tmp_path / "morphs.csv")]
+    monkeypatch.setattr(sys, "argv", [*words, "--output", str(tmp_path / "all.csv")])
+    teachers.main()
+    assert (tmp_path / "all.csv").read_text("utf-8").splitlines() == [
+        ",".join(("id", "source", *names)),
+        "photos/1,photos,,,,,,",
+        "morphs/1,morphs,1,2,3,4,5,6",
+    ]
+
+
 STUB = r"""#!/usr/bin/env bash
 # Stands for hicmae and python: notes its arguments, writes its list, and fails where it is told to.
 echo "$(basename "$0") $*" >> "$CALLS"
@@ -103,6 +229,7 @@ esac
 case "$words" in
   "hicmae puppets"*) mkdir -p puppets; : > puppets/manifest.csv ;;
   *deal_photos*) mkdir -p "$output"; : > "$output/manifest.csv" ;;
+  *morph_faces*) mkdir -p "$output"; : > "$output/morphs.csv" ;;
   *vary_voices*) mkdir -p "$output"; : > "$output/originals.csv"; : > "$output/variants.csv" ;;
   "hicmae prepare"*) mkdir -p "$output"; : > "$output/$output.csv" ;;
   *.csv*) [ -z "$output" ] || : > "$output" ;;
@@ -121,7 +248,7 @@ class TestTrainDefault:
     ) -> tuple[subprocess.CompletedProcess[str], list[str]]:
         """Run the script with stubs -> its end, and the calls of the stubs."""
         stubs, calls = folder / "stubs", folder / "calls.txt"
-        for place in (stubs, folder / "faces", folder / "voices"):
+        for place in (stubs, folder / "faces", folder / "voices", folder / "face-api"):
             place.mkdir(exist_ok=True)
         for name in ("hicmae", "python"):
             (stubs / name).write_text(STUB, "utf-8")
@@ -139,40 +266,42 @@ class TestTrainDefault:
         return ended, calls.read_text("utf-8").splitlines()
 
     def test_a_stopped_script_goes_on_with_the_step_that_was_stopped(self, tmp_path: Path) -> None:
-        inputs = ("faces", "voices", "out", "--seed", "1")
+        inputs = ("faces", "voices", "face-api", "out", "--seed", "1")
         stopped, calls = self.run(tmp_path, *inputs, failing="hicmae cues", code=130)
         assert stopped.returncode != 0 and calls[-1].startswith("hicmae cues")
         ended, again = self.run(tmp_path, *inputs)
         assert ended.returncode == 0, ended.stderr
-        assert again[0] == calls[-1] and len(again) == 5
-        assert again[2:4] == [
-            "hicmae finetune --manifest photos-voices-puppets.csv --recipe default-nano-encoders --output encoders "
-            "--seed 1",
-            "hicmae finetune --manifest photos-voices-puppets.csv --recipe default-nano --output run "
-            "--init encoders/last.safetensors --seed 1",
+        assert again[0] == calls[-1] and len(again) == 8
+        train = "hicmae finetune --manifest photos-voices-puppets.csv --recipe"
+        assert again[4:7] == [
+            f"{train} default-nano-encoders --output encoders --seed 1",
+            f"{train} default-nano-faces --output faces --init encoders/last.safetensors --seed 1",
+            f"{train} default-nano --output run --init faces/last.safetensors --seed 1",
         ]
 
     def test_another_recipe_trains_everything_at_once(self, tmp_path: Path) -> None:
-        _, calls = self.run(tmp_path, "faces", "voices", "out", "--recipe", "default-tiny")
+        _, calls = self.run(tmp_path, "faces", "voices", "face-api", "out", "--recipe", "default-tiny")
         assert [call for call in calls if call.startswith("hicmae finetune")] == [
             "hicmae finetune --manifest photos-voices-puppets.csv --recipe default-tiny --output run"
         ]
 
     def test_files_that_are_skipped_do_not_stop_it(self, tmp_path: Path) -> None:
-        ended, calls = self.run(tmp_path, "faces", "voices", "out", failing="hicmae prepare", code=1, writes=True)
+        ended, calls = self.run(
+            tmp_path, "faces", "voices", "face-api", "out", failing="hicmae prepare", code=1, writes=True
+        )
         assert ended.returncode == 0, ended.stderr
         assert calls[-1].startswith("hicmae weights calibrate")
-        ended, calls = self.run(tmp_path, "faces", "voices", "none", failing="hicmae prepare", code=1)
+        ended, calls = self.run(tmp_path, "faces", "voices", "face-api", "none", failing="hicmae prepare", code=1)
         assert ended.returncode == 1 and calls[-1].startswith("hicmae prepare photos")
 
     def test_test_speakers_reach_the_list_of_voices(self, tmp_path: Path) -> None:
-        _, calls = self.run(tmp_path, "faces", "voices", "out", "--test-speakers", "03,11")
+        _, calls = self.run(tmp_path, "faces", "voices", "face-api", "out", "--test-speakers", "03,11")
         assert next(call for call in calls if "vary_voices" in call).endswith("--output varied --test-speakers 03,11")
-        assert calls[-2].endswith("--output run --init encoders/last.safetensors")
+        assert calls[-2].endswith("--output run --init faces/last.safetensors")
 
     def test_missing_inputs_are_named_before_anything_starts(self, tmp_path: Path) -> None:
         ended, calls = self.run(tmp_path, "faces", "voices")
         assert ended.returncode == 2 and ended.stderr.startswith("usage: ") and not calls
-        for options in (("faecs", "voices", "out"), ("faces", "voices", "out", "--face-api", "faecs")):
+        for options in (("faecs", "voices", "face-api", "out"), ("faces", "voices", "faecs", "out")):
             ended, calls = self.run(tmp_path, *options)
             assert ended.returncode == 2 and ended.stderr == "faecs: no such file or folder\n" and not calls

@@ -60,7 +60,7 @@ def test_a_failing_part_does_not_stop_the_others(
 ) -> None:
     commands: list[list[str]] = []
     monkeypatch.setattr(script, "run_logged", answer(commands))
-    folders = [str(tmp_path / name) for name in ("faces", "voices", "output")]
+    folders = [str(tmp_path / name) for name in ("faces", "voices", "face-api", "output")]
     arguments = [*folders, "--variants", "tiny,nano", "--device", "cpu", "--json", str(tmp_path / "check.json")]
     assert script.main([*arguments, "--", "--seed", "3"]) == 1
     found = json.loads((tmp_path / "check.json").read_text())
@@ -96,7 +96,7 @@ def test_nothing_is_prepared_for_a_device_that_is_missing(
 ) -> None:
     commands: list[list[str]] = []
     monkeypatch.setattr(script, "run_logged", answer(commands))
-    part = script.attempt("training", lambda: script.check_training("abacus", [tmp_path] * 3, []))
+    part = script.attempt("training", lambda: script.check_training("abacus", [tmp_path] * 4, []))
     assert (part.result, commands) == ("failed", [])
     assert "device='abacus'" in part.failures[0]
 
@@ -111,7 +111,7 @@ def write_list(folder: Path) -> None:
     rows = []
     for index, sample in enumerate(write_samples(folder / "clips")):
         split = sample.split if index % 4 else "test"
-        source = ("photos", "emodb", "puppets")[index % 3]
+        source = ("photos", "emodb", "puppets", "morphs")[index % 4]
         cues = {"aux_face_level": index % 2, "aux_voice_pitch_hz": 100 + index}
         teacher = {"teacher_happiness": 0.5, "teacher_sadness": 0.5}
         # A wrong label among the validation clips: without an error there is no temperature.
@@ -119,10 +119,16 @@ def write_list(folder: Path) -> None:
         streams = {"video": sample.video, "audio": sample.audio, "label": label}
         person = {"split": split, "speaker": f"person-{index}", "source": source}
         rows.append({"id": sample.id, **streams, **person, **cues, **teacher})
-    for name in ("puppets/manifest.csv", "photos/photos.csv", "emodb/emodb.csv", "varied/manifest.csv"):
+    for name in (
+        "puppets/manifest.csv",
+        "photos/photos.csv",
+        "emodb/emodb.csv",
+        "varied/originals.csv",
+        "morphs/morphs.csv",
+    ):
         (folder / name).parent.mkdir(parents=True)
         (folder / name).touch()
-    for name in ("mixed.csv", "cues.csv", "photos-voices-puppets.csv"):
+    for name in ("mixed.csv", "cues.csv", "face-api.csv", "photos-voices-puppets.csv"):
         with (folder / name).open("w", newline="") as file:
             writer = csv.DictWriter(file, list(rows[0]))
             writer.writeheader()
@@ -133,11 +139,11 @@ def write_list(folder: Path) -> None:
 def test_a_dry_run_on_the_cpu(tmp_path: Path) -> None:
     """Everything really runs, with tiny sizes; only the steps before the training are done already."""
     output, target = tmp_path / "output", tmp_path / "check.json"
-    (tmp_path / "faces").mkdir()
-    (tmp_path / "voices").mkdir()
+    for name in ("faces", "voices", "face-api"):
+        (tmp_path / name).mkdir()
     write_list(output)
     small = ["variant=nano", "epochs=1", "epoch_clips=8", "batch_size=4", "num_workers=1", "fit_start_clips=4"]
-    folders = [tmp_path / "faces", tmp_path / "voices", output]
+    folders = [tmp_path / "faces", tmp_path / "voices", tmp_path / "face-api", output]
     sizes: list[str | Path] = ["--device", "cpu", "--variants", "nano", "--batch-size", "2", "--json", target]
     done = subprocess.run(
         ["bash", "scripts/gpu_check.sh", *folders, *sizes, "--", *(w for s in small for w in ("--set", s))],
