@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final
 
 import numpy as np
@@ -37,7 +38,7 @@ class Face:
         if not np.isfinite(self.landmarks_px).all():
             raise ValueError("expected finite landmarks_px")
 
-    @property
+    @cached_property
     def box_px(self) -> Box:
         """Left, top, right, bottom of the landmarks."""
         left, top = self.landmarks_px.min(axis=0)
