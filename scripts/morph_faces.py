@@ -11,7 +11,8 @@ is patient and consistent"). FACES has `manifest.csv` (file,label,group), the cr
 Most faces have the shape and the pixels of two photographs in equal shares. Some have the pixels of one and the shape
 of both, some are two pictures laid over each other, and some are one photograph. All are grey, and changed as a camera
 would: moved, turned, lit, blurred, partly covered. The folder gets `morphs.csv`, with the columns of `--cues` (those
-of the two photographs, in their shares) and `teacher_LABEL`. Faces that the teacher finds surprised are left out.
+of the two photographs, in their shares) and `teacher_LABEL`; the speaker is the person of the first photograph. Faces
+that the teacher finds surprised are left out.
 """
 
 from __future__ import annotations
@@ -75,6 +76,7 @@ class Photographs:
         pictures: each (160, 160), grey.
         landmarks: (N, 478, 2) in pixels.
         names: of their files, without folder and suffix.
+        people: name of the person in each.
         first: probability of each as the first of a pair (N,).
         second: the same as the second.
     """
@@ -82,6 +84,7 @@ class Photographs:
     pictures: list[Picture]
     landmarks: Points
     names: list[str]
+    people: list[str]
     first: NDArray[np.float64]
     second: NDArray[np.float64]
 
@@ -103,6 +106,7 @@ def read_photographs(folder: Path) -> Photographs:
         pictures,
         landmarks[chosen],
         [Path(faces[row].file).stem for row in chosen],
+        people,
         *(_weigh(labels, people, shares) for shares in (FIRST, SECOND)),
     )
 
@@ -133,29 +137,29 @@ def warp(picture: Picture, points: Points, target: Points) -> Picture:
     return np.asarray(warped, np.uint8)
 
 
-def make_face(photographs: Photographs, rng: np.random.Generator) -> tuple[Picture, str, str, float | None]:
-    """Make a face -> (160, 160) grey, the names of the photographs, and the share of the first one in its expression.
+def make_face(photographs: Photographs, rng: np.random.Generator) -> tuple[Picture, int, int, float | None]:
+    """Make a face -> (160, 160) grey, the two photographs, and the share of the first one in its expression.
 
     The share is None if the two do not mix in equal measure.
     """
     a = int(rng.choice(len(photographs.names), p=photographs.first))
     b = int(rng.choice(len(photographs.names), p=photographs.second))
-    (first, second), names = (photographs.pictures[i] for i in (a, b)), (photographs.names[a], photographs.names[b])
-    one, other = (photographs.landmarks[i, ::EVERY_LANDMARK] for i in (a, b))
+    first, second = photographs.pictures[a], photographs.pictures[b]
+    one, other = photographs.landmarks[a, ::EVERY_LANDMARK], photographs.landmarks[b, ::EVERY_LANDMARK]
     kind = int(rng.choice(len(KINDS), p=KINDS))
     if kind == 0:
-        return first, *names, 1.0
+        return first, a, b, 1.0
     if kind == 1:
         share = float(rng.uniform(0.15, 0.85))
         pixels = float(np.clip(share + rng.uniform(-0.15, 0.15), 0, 1))
         shape = share * one + (1 - share) * other
         mixed = cv2.addWeighted(warp(first, one, shape), pixels, warp(second, other, shape), 1 - pixels, 0)
-        return np.asarray(mixed, np.uint8), *names, share
+        return np.asarray(mixed, np.uint8), a, b, share
     if kind == 2:
         share = float(rng.uniform(0.3, 0.8))
-        return warp(first, one, share * one + (1 - share) * other), *names, None
+        return warp(first, one, share * one + (1 - share) * other), a, b, None
     share = float(rng.uniform(0.5, 0.8))
-    return np.asarray(cv2.addWeighted(first, share, second, 1 - share, 0), np.uint8), *names, None
+    return np.asarray(cv2.addWeighted(first, share, second, 1 - share, 0), np.uint8), a, b, None
 
 
 def photograph(face: Picture, rng: np.random.Generator) -> Picture:
@@ -214,7 +218,7 @@ def main() -> None:
         made = [make_face(photographs, rng) for _ in range(min(BATCH, given.count - start))]
         faces = [photograph(face, rng) for face, *_ in made]
         said = teacher.judge([cv2.cvtColor(face, cv2.COLOR_GRAY2RGB) for face in faces], mirror=True)
-        for number, (face, values, (_, *pair, share)) in enumerate(zip(faces, said, made, strict=True), start):
+        for number, (face, values, (_, first, second, share)) in enumerate(zip(faces, said, made, strict=True), start):
             known = {label: float(values[LABELS.index(label)]) for label in TAUGHT}
             total = sum(known.values())
             if total < LEAST_TAUGHT:
@@ -222,10 +226,11 @@ def main() -> None:
             cv2.imwrite(str(given.output / f"{number:06d}.png"), face, [cv2.IMWRITE_PNG_COMPRESSION, 1])
             name = f"morphs/{number:06d}"
             row = {"id": name, "video": f"{name}.png", "label": max(known, key=lambda label: known[label])}
-            row |= {"split": "train", "speaker": name, "source": "morphs"}
+            row |= {"split": "train", "source": "morphs"}
+            row["speaker"] = f"photos/{photographs.people[first]}"
             row |= {f"teacher_{label}": f"{value / total:.4f}" for label, value in known.items()}
-            if share is not None and all(each in cues for each in pair):
-                a, b = (cues[each] for each in pair)
+            a, b = (cues.get(photographs.names[each]) for each in (first, second))
+            if share is not None and a is not None and b is not None:
                 row |= {cue: f"{share * a[cue] + (1 - share) * b[cue]:.5f}" for cue in a}
             lines.append([row.get(column, "") for column in columns])
         if start // BATCH % 50 == 49:

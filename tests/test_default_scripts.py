@@ -194,6 +194,7 @@ def test_morphs_are_made_of_training_people_only(
     assert [row["id"] for row in made] == [f"morphs/{number:06d}" for number in range(0, 70, 2)]
     assert {(row["split"], row["source"], row["label"]) for row in made} == {("train", "morphs", "neutral")}
     assert {float(row["teacher_neutral"]) for row in made} == {0.625}
+    assert {row["speaker"] for row in made} <= {f"photos/Person_{int(name)}" for name in trained}
     mixed = [float(row["aux_face_jawOpen"]) for row in made if row["aux_face_jawOpen"]]
     assert 5 < len(mixed) < len(made)
     assert 0 <= min(mixed) < max(mixed) <= 4
