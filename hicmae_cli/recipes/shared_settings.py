@@ -66,7 +66,7 @@ class Settings(BaseModel):
         1, ge=1, description="Rounds in which a process works through its clips of a step; more need less memory."
     )
     num_workers: int = Field(1, ge=0, description="Processes that read clips, for each training process; 0 uses none.")
-    cache_clips: bool = Field(False, description="Keep decoded clips in memory, about 1.4 MB each.")
+    cache_clips: bool = Field(False, description="Keep decoded videos in memory, about 1.4 MB each.")
     audio_gain: bool = Field(True, description="Multiply the sound by a random Beta(10, 10) + 0.5.")
     # Optimisation
     epochs: TotalEpochs

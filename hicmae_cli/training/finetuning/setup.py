@@ -347,7 +347,9 @@ def _load_clips(run: FinetuningRun) -> None:
         return
     settings, accelerator = run.settings, run.accelerator
     if settings.cache_clips:
-        run.cache = [read_prepared_clip(s.video, s.audio).decode_all(exact=False) for s in run.train]
+        clips = (read_prepared_clip(sample.video, sample.audio) for sample in run.train)
+        # One picture is decoded in a millisecond; a hundred thousand of them would fill the memory.
+        run.cache = [clip if clip.is_still else clip.decode_all(exact=False) for clip in clips]
     raise_together(accelerator, run.reader.check())
 
 
