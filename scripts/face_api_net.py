@@ -98,7 +98,7 @@ class ExpressionNet(nn.Module):
             x = _prepare(np.stack(faces[start : start + BATCH]))
             said = self(x).softmax(dim=-1)
             found.append((said + self(x.flip(-1)).softmax(dim=-1)) / 2 if mirror else said)
-        return torch.cat(found).numpy()
+        return torch.cat(found).numpy() if found else np.empty((0, len(LABELS)), np.float32)
 
 
 def _prepare(faces: NDArray[np.uint8]) -> Tensor:

@@ -1,18 +1,17 @@
 """Make new faces of training people from pairs of photographs, each judged by the expression net of face-api.
 
-    python scripts/morph_faces.py FACES --face-api node_modules/@vladmandic/face-api/model --cues cues.csv \
-        --output morphs --count 87000
+    python scripts/morph_faces.py FACES --face-api package/model --cues cues.csv --output morphs --count 87000
 
-A few thousand photographs are few for a transformer: it learns them by heart. A face between two people's is a new one,
+A few thousand photographs are few for a transformer: it learns them by heart. A face halfway between two people is a new face,
 and a teacher that judges exactly the picture that the model will see needs no label (Beyer et al. 2022, "A good teacher
 is patient and consistent"). FACES has `manifest.csv` (file,label,group), the crops and `faces.npz` with their
 `landmarks` (N, 478, 2). People for validation and test have no part in it.
 
-Most faces have the shape and the pixels of two photographs in equal shares. Some have the pixels of one and the shape
-of both, some are two pictures laid over each other, and some are one photograph. All are grey, and changed as a camera
+Half of the faces mix shape and pixels of two photographs in about the same proportion. Some have the pixels of one and
+the shape of both, some are two pictures laid over each other, and some are one photograph. All are grey, and changed as a camera
 would: moved, turned, lit, blurred, partly covered. The folder gets `morphs.csv`, with the columns of `--cues` (those
-of the two photographs, in their shares) and `teacher_LABEL`; the speaker is the person of the first photograph. Faces
-that the teacher finds surprised are left out.
+of the two photographs, in their shares) and `teacher_LABEL`; the speaker is the person of the first photograph, and
+paths are relative to the folder above. Faces that the teacher finds surprised are left out.
 """
 
 from __future__ import annotations
@@ -121,7 +120,7 @@ def _weigh(labels: list[str], people: list[str], shares: dict[str, float]) -> ND
             _, places, counts = np.unique([people[row] for row in rows], return_inverse=True, return_counts=True)
             own = np.minimum(1, PERSON_CAP / counts[places])
             weights[rows] = share * own / own.sum()
-    return np.asarray(weights / weights.sum(), np.float64)
+    return np.asarray(weights / max(weights.sum(), 1e-9), np.float64)
 
 
 def warp(picture: Picture, points: Points, target: Points) -> Picture:
@@ -140,7 +139,7 @@ def warp(picture: Picture, points: Points, target: Points) -> Picture:
 def make_face(photographs: Photographs, rng: np.random.Generator) -> tuple[Picture, int, int, float | None]:
     """Make a face -> (160, 160) grey, the two photographs, and the share of the first one in its expression.
 
-    The share is None if the two do not mix in equal measure.
+    The share is None if shape and pixels mix in different proportions.
     """
     a = int(rng.choice(len(photographs.names), p=photographs.first))
     b = int(rng.choice(len(photographs.names), p=photographs.second))
@@ -148,7 +147,7 @@ def make_face(photographs: Photographs, rng: np.random.Generator) -> tuple[Pictu
     one, other = photographs.landmarks[a, ::EVERY_LANDMARK], photographs.landmarks[b, ::EVERY_LANDMARK]
     kind = int(rng.choice(len(KINDS), p=KINDS))
     if kind == 0:
-        return first, a, b, 1.0
+        return first, a, a, 1.0
     if kind == 1:
         share = float(rng.uniform(0.15, 0.85))
         pixels = float(np.clip(share + rng.uniform(-0.15, 0.15), 0, 1))
@@ -208,6 +207,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     teacher, photographs = ExpressionNet(given.face_api), read_photographs(given.faces)
+    if not photographs.names:
+        parser.error(f"{given.faces}: has no photographs of training people")
     columns, cues = read_cues(given.cues)
     columns += [f"teacher_{label}" for label in TAUGHT]
     assert photographs.pictures[0].shape == (FACE_SIZE_PX, FACE_SIZE_PX)
@@ -225,7 +226,11 @@ def main() -> None:
                 continue
             cv2.imwrite(str(given.output / f"{number:06d}.png"), face, [cv2.IMWRITE_PNG_COMPRESSION, 1])
             name = f"morphs/{number:06d}"
-            row = {"id": name, "video": f"{name}.png", "label": max(known, key=lambda label: known[label])}
+            row = {
+                "id": name,
+                "video": f"{given.output.name}/{number:06d}.png",
+                "label": max(known, key=lambda label: known[label]),
+            }
             row |= {"split": "train", "source": "morphs"}
             row["speaker"] = f"photos/{photographs.people[first]}"
             row |= {f"teacher_{label}": f"{value / total:.4f}" for label, value in known.items()}

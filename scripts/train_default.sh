@@ -3,10 +3,10 @@
 #
 #   scripts/train_default.sh FACES VOICES FACE_API OUTPUT [--review FILE.csv] [--test-speakers A,B] [finetune options]
 #
-# FACES has manifest.csv (file,label,group,source), crops.tar or the crops, and faces.npz with their landmarks. VOICES is
-# a folder of EmoDB's files. FACE_API is the folder `model` of the npm package @vladmandic/face-api (MIT), whose
-# expression net teaches the faces.
-# --review: CSV with file,verdict; pictures that a reader called wrong are not learned from.
+# FACES has manifest.csv (file,label,group,source), crops.tar or the crops, and faces.npz with their landmarks.
+# VOICES is a folder of EmoDB's files. FACE_API is the folder package/model of what `npm pack @vladmandic/face-api`
+# (MIT) fetches; the expression net in it teaches the faces.
+# --review: CSV with file,verdict; labels that a reader called wrong are not learned.
 # --test-speakers: speakers of VOICES to test on, whose voices the model does not learn from; by default none.
 # --recipe: instead of default-nano; also names the weight, hicmae-nano.safetensors.
 # Other options go to `hicmae finetune`, for example `--seed 1`, or on a GPU
@@ -81,8 +81,8 @@ train() {
 }
 if [ "$recipe" = default-nano ]; then
   train default-nano-encoders encoders
-  train default-nano-faces faces --init encoders/last.safetensors
-  train default-nano run --init faces/last.safetensors
+  train default-nano-faces video-encoder --init encoders/last.safetensors
+  train default-nano run --init video-encoder/last.safetensors
 else
   train "$recipe" run
 fi

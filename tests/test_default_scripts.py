@@ -276,8 +276,8 @@ class TestTrainDefault:
         train = "hicmae finetune --manifest photos-voices-puppets.csv --recipe"
         assert again[4:7] == [
             f"{train} default-nano-encoders --output encoders --seed 1",
-            f"{train} default-nano-faces --output faces --init encoders/last.safetensors --seed 1",
-            f"{train} default-nano --output run --init faces/last.safetensors --seed 1",
+            f"{train} default-nano-faces --output video-encoder --init encoders/last.safetensors --seed 1",
+            f"{train} default-nano --output run --init video-encoder/last.safetensors --seed 1",
         ]
 
     def test_another_recipe_trains_everything_at_once(self, tmp_path: Path) -> None:
@@ -298,7 +298,7 @@ class TestTrainDefault:
     def test_test_speakers_reach_the_list_of_voices(self, tmp_path: Path) -> None:
         _, calls = self.run(tmp_path, "faces", "voices", "face-api", "out", "--test-speakers", "03,11")
         assert next(call for call in calls if "vary_voices" in call).endswith("--output varied --test-speakers 03,11")
-        assert calls[-2].endswith("--output run --init faces/last.safetensors")
+        assert calls[-2].endswith("--output run --init video-encoder/last.safetensors")
 
     def test_missing_inputs_are_named_before_anything_starts(self, tmp_path: Path) -> None:
         ended, calls = self.run(tmp_path, "faces", "voices")

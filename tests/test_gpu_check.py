@@ -111,7 +111,8 @@ def write_list(folder: Path) -> None:
     rows = []
     for index, sample in enumerate(write_samples(folder / "clips")):
         split = sample.split if index % 4 else "test"
-        source = ("photos", "emodb", "puppets", "morphs")[index % 4]
+        # Of the training clips, 1 2 3 5 6 7, each source has one.
+        source = ("photos", "emodb", "puppets", "morphs", "photos", "varied", "emodb", "puppets")[index % 8]
         cues = {"aux_face_level": index % 2, "aux_voice_pitch_hz": 100 + index}
         teacher = {"teacher_happiness": 0.5, "teacher_sadness": 0.5}
         # A wrong label among the validation clips: without an error there is no temperature.

@@ -18,7 +18,7 @@ from hicmae_cli.media import Frame
 _SEARCH_S: Final = 0.48
 # How long every picture is searched after a face was lost: as long as `linker` counts its place.
 _SEEK_S: Final = 1.32
-# Interval of the search for small faces where the picture has changed, and of the full one.
+# Interval of the search for small faces where the picture has changed, except around known faces, and of the full one.
 _SWEEP_S: Final = 0.8
 _FULL_SWEEP_S: Final = 3.2
 # Grey levels of a cell of the thumbnail. Half a cell of skin instead of a wall changes it by more.

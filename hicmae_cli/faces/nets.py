@@ -137,7 +137,7 @@ def read_landmarks(
     net = _open_net(_LANDMARKS)
     landmarks = np.empty((len(regions), 478, 2), np.float32)
     presence = np.empty(len(regions), np.float32)
-    # One at a time, as above.
+    # One at a time, as in `find_faces`.
     for index, (picture, region) in enumerate(zip(pictures, regions, strict=True)):
         points, logits = net.run(["landmarks", "presence"], {"pictures": _cut_out_region(picture, region)[None]})
         matrix = _to_picture(region)

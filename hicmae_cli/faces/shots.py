@@ -15,9 +15,7 @@ _CUT_DIFFERENCE: Final = 12.0  # grey levels
 
 def make_thumbnail(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Shrink a picture (H, W, 3) to grey levels (18, 32)."""
-    # Four by four pixels of each cell say as much as all of them.
-    step = max(1, min(side // cells for side, cells in zip(rgb.shape, _THUMBNAIL_PX[::-1], strict=False)) // 4)
-    small = cv2.resize(rgb[::step, ::step], _THUMBNAIL_PX, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(rgb, _THUMBNAIL_PX, interpolation=cv2.INTER_AREA)
     return np.asarray(cv2.cvtColor(small, cv2.COLOR_RGB2GRAY), np.float32)
 
 

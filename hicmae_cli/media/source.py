@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import heapq
 import math
-import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -30,6 +29,7 @@ from av.video.stream import VideoStream
 
 from hicmae_cli.errors import MediaError
 from hicmae_cli.media.streams import HEAD_BYTES, ByteStream, StreamReader, refuse_pointers
+from hicmae_cli.workers import count_cores
 
 MediaPath = Path | str | ByteStream
 """A local file, or an open stream in its place."""
@@ -189,7 +189,7 @@ def open_video(container: InputContainer, *, one_thread: bool = False) -> VideoS
     stream.thread_type = "AUTO"
     threads = 1 if one_thread else _DECODED_AHEAD_PIXELS // max(1, stream.width * stream.height)
     # Half of the cores: the nets that look at the pictures need the others.
-    stream.codec_context.thread_count = max(1, min(threads, _MAX_THREADS, (os.cpu_count() or 1) // 2))
+    stream.codec_context.thread_count = max(1, min(threads, _MAX_THREADS, count_cores() // 2))
     stream.codec_context.options = {"max_pixels": str(_limit_pixels(stream))}
     return stream
 

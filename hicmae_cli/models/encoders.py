@@ -154,7 +154,7 @@ def video_encoder(dims: ModelDims, drop_path: float = 0.0, read: int = VIDEO_TOK
         dims: its sizes.
         drop_path: stochastic depth of the last layer.
         read: how many of the tokens to read, each place of the face equally often and at other times than its
-            neighbours. Attention takes the square of their number.
+            neighbours. The time of attention grows with the square of their number.
     """
     size = (TUBELET_FRAMES, PATCH_PX, PATCH_PX)
     encoder = Encoder(nn.Conv3d(3, dims.width, size, size), VIDEO_TOKENS, dims, drop_path)
@@ -163,7 +163,7 @@ def video_encoder(dims: ModelDims, drop_path: float = 0.0, read: int = VIDEO_TOK
             [
                 index
                 for index, (time, row, column) in enumerate(product(*map(range, VIDEO_GRID)))
-                if (time + 2 * row + column) % (VIDEO_TOKENS // read) == 0
+                if (time + 3 * row + column) % (VIDEO_TOKENS // read) == 0
             ]
         )
     return encoder

@@ -131,6 +131,8 @@ def _describe_training(recipe: Mapping[str, Any]) -> str:
         parts.append(f"LoRA of rank {recipe['lora_rank']}")
     dropped = [f"{recipe[key]:.1%} of the {name} tokens" for key, name in _TOKENS if recipe.get(key)]
     parts += [f"training on clips without {' and '.join(dropped)}, drawn for each step"] if dropped else []
+    if recipe.get("video_tokens", 800) != 800:
+        parts.append(f"{recipe['video_tokens']} of 800 video tokens read in validation and test")
     parts += _list_drawing(recipe)
     return f"{text}, {', '.join(parts)}." if parts else f"{text}."
 

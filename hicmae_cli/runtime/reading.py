@@ -7,7 +7,6 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import repeat
 from pathlib import Path
 from typing import TypeAlias
@@ -153,8 +152,7 @@ class WindowReader:
         if self._uses_audio:
             blocks = self._clock.each("decode", source.sound(self._keep_alive))
             if settings.sound == "speaker":
-                measure = partial(self._clock.measure, "speaker")
-                self._speakers = SpeakerFinder(self._start_s, settings.step_s, measure)
+                self._speakers = SpeakerFinder(self._start_s, settings.step_s, self._clock.measure)
                 blocks = self._clock.each("speaker", self._speakers.voice.listen(blocks))
             self._sound = SlidingSound(blocks, self._start_s)
         self._pending: deque[Moments] = deque()

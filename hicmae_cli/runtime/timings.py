@@ -80,8 +80,8 @@ class StageClock:
         self._began_s = self._since_s = time.perf_counter()
 
     @contextmanager
-    def measure(self, stage: str) -> Iterator[None]:
-        """Count the seconds of a block for a stage."""
+    def measure(self, stage: str | None) -> Iterator[None]:
+        """Count the seconds of a block for a stage; for none, if it waits for another thread."""
         own = self._own
         self._turn(1 if not own.stages else 0)
         own.stages.append(stage)
@@ -115,8 +115,7 @@ class StageClock:
         own = self._own
         with self._lock:
             now_s = time.perf_counter()
-            if own.stages:
-                stage = own.stages[-1]
+            if own.stages and (stage := own.stages[-1]) is not None:
                 self._seconds[stage] = self._seconds.get(stage, 0.0) + now_s - own.since_s
             own.since_s = now_s
             if self._running:
@@ -129,7 +128,7 @@ class _OwnStages(local):
     """The stages of one thread that are inside each other, and when it last turned from one to another."""
 
     def __init__(self) -> None:
-        self.stages: list[str] = []
+        self.stages: list[str | None] = []
         self.since_s = 0.0
 
 

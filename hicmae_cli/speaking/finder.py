@@ -30,7 +30,7 @@ MIN_PICTURES_PER_S: Final = 8.0
 MAX_MOUTHS: Final = 8
 """Of more faces in a picture, only the mouths of the largest are read, which bounds the time; the others are unsure."""
 
-# They are held until the next search, which bounds the memory; a face may move far in more than 0.4 s.
+# They are held until the search after the next, which bounds the memory; a face may move far in more than 0.4 s.
 _MAX_PICTURES_PER_STEP: Final = 8
 # Without a reading for longer, the mouth is not known.
 _MAX_GAP_S: Final = 0.1
@@ -77,7 +77,8 @@ class SpeakerFinder:
     Args:
         start_s: start of the wanted part of the input.
         step_s: time between two pictures in which faces are searched.
-        measure: makes a context in which that thread reads mouths, to measure its time.
+        measure: makes a context for a stage of the work, to measure its time: ``speaker`` while that thread reads
+            mouths, None while the caller waits for it.
 
     Attributes:
         voice: measures the sound; pass it every block.
@@ -89,7 +90,7 @@ class SpeakerFinder:
     """
 
     def __init__(
-        self, start_s: float, step_s: float, measure: Callable[[], AbstractContextManager[None]] = nullcontext
+        self, start_s: float, step_s: float, measure: Callable[[str | None], AbstractContextManager[None]] = nullcontext
     ) -> None:
         self.voice = VoiceMeter(start_s)
         pictures = max(1, int(np.ceil(step_s / MAX_STEP_S - 1e-6)))
@@ -109,7 +110,7 @@ class SpeakerFinder:
     def add_faces(self, frame: Frame, linked: Sequence[tuple[int, Face]]) -> None:
         """Add a picture with its faces and their tracks; the sound must have been heard until `REACH_S` later."""
         # The thread holds the pictures of one search, the caller those of the next: more would fill the memory.
-        self._wait()
+        self.wait()
         held, self._held = self._held, []
         if self.voice.measure_share(frame.time_s - REACH_S, frame.time_s + REACH_S) > 0:
             nearest = sorted(linked, key=lambda pair: -pair[1].size_px)[:MAX_MOUTHS]
@@ -124,16 +125,18 @@ class SpeakerFinder:
     def _read_mouths(
         self, held: Iterable[Frame], frame: Frame, linked: Sequence[tuple[int, Face]]
     ) -> list[MouthReading]:
-        with self._measure():
+        with self._measure("speaker"):
             for each in held:
                 self._mouths.add_picture(each)
             return self._mouths.read(frame, linked)
 
-    def _wait(self) -> None:
-        """Wait for the mouths that are being read."""
+    def wait(self) -> None:
+        """Wait for the mouths that are being read; `judge` and `add_faces` do so, too."""
         if self._reading is not None:
             reading, self._reading = self._reading, None
-            self.add_readings(reading.result())
+            with self._measure(None):
+                found = reading.result()
+            self.add_readings(found)
 
     def add_readings(self, readings: Iterable[MouthReading]) -> None:
         """Add readings of mouths, in order of time; `add_faces` calls it."""
@@ -148,7 +151,7 @@ class SpeakerFinder:
             end_s: end of the window.
             tracks: the people in it.
         """
-        self._wait()
+        self.wait()
         since_s = max(0.0, start_s - CONTEXT_S)
         self._drop_before(since_s)
         voice = self.voice.measure_share(start_s, end_s)

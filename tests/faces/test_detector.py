@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from hicmae_cli.faces import FaceDetector, FaceFinder, TrackLinker, align_face
+from hicmae_cli.faces import Face, FaceDetector, FaceFinder, TrackLinker, align_face
 from hicmae_cli.faces import detector as detector_module
+from hicmae_cli.faces.detector import _Read
 from hicmae_cli.faces.nets import Found, find_faces
 from hicmae_cli.media import Frame, read_frames, sample_frames, write_video
 from tests.media.make import make_video
@@ -298,6 +299,23 @@ def test_a_picture_that_stays_is_searched_once(pictures: list[Frame], monkeypatc
         assert len(searched) == count
         finder.detect(Frame(16.0, rgb.copy()))
         assert len(searched) > count
+
+
+def test_changes_around_a_known_face_wait_for_the_full_search(pictures: list[Frame]) -> None:
+    """The person moves in every picture of a talk; somebody else there is rare."""
+    rgb = np.zeros((720, 1280, 3), np.uint8)
+    face = Face(np.random.default_rng(0).uniform(590, 690, (478, 2)).astype(np.float32) - np.float32([0, 280]))
+    known = [_Read(face, face.box_px)]
+    before, beside, away = np.zeros((3, 18, 32), np.float32)
+    beside[9, 16] = 50  # 40 px a cell: at 660, 380
+    away[9, 28] = 50
+    with FaceFinder() as finder:
+        everything = finder._choose_fine_crops(Frame(0.0, rgb), before, known)
+        assert finder._choose_fine_crops(Frame(0.8, rgb), beside, known) == []
+        assert finder._choose_fine_crops(Frame(1.6, rgb), before, []) != []
+        chosen = finder._choose_fine_crops(Frame(2.4, rgb), away, known)
+        assert chosen and all(crop.right > 28 * 40 for crop in chosen)
+        assert finder._choose_fine_crops(Frame(3.2, rgb), beside, known) == everything
 
 
 def test_a_picture_that_stays_is_searched_for_small_faces_too(pictures: list[Frame]) -> None:

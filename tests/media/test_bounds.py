@@ -94,8 +94,14 @@ def test_the_bound_comes_after_the_aspect() -> None:
 
 def test_large_pictures_are_decoded_by_few_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = make_video(tmp_path / "a.mp4", numbered_frames(2), [0, 0.04])
-    for pixels, threads in ((64 * 48, 1), (100 * 64 * 48, 0)):
+    for pixels, cores, threads in (
+        (64 * 48, 8, 1),
+        (100 * 64 * 48, 8, 4),
+        (64 * 48 * 100, 1, 1),
+        (64 * 48 * 100, 64, 16),
+    ):
         monkeypatch.setattr(source, "_DECODED_AHEAD_PIXELS", pixels)
+        monkeypatch.setattr(source, "count_cores", lambda cores=cores: cores)
         with source.open_media(path) as container:
             stream = source.open_video(container)
             assert stream is not None

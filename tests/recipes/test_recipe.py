@@ -78,7 +78,7 @@ def test_the_default_on_a_gpu_is_the_default_with_larger_and_fewer_steps() -> No
     sizes = {"variant", "drop_path", "batch_size", "base_lr", "min_lr", "epochs", "epoch_clips", "person_cap"}
     sizes |= {"validate_every", "ema_decay", "num_workers", "cache_clips"}
     # On a GPU, one run trains encoders and fusion.
-    sizes |= {"freeze", "attention_start"}
+    sizes |= {"freeze", "attention_start", "source_shares"}
     assert tiny.model_dump(exclude=sizes) == nano.model_dump(exclude=sizes)
     assert (tiny.peak_lr, tiny.final_lr) == pytest.approx((nano.peak_lr, nano.final_lr))
     assert tiny.person_cap / tiny.epoch_clips == nano.person_cap / nano.epoch_clips
@@ -92,11 +92,14 @@ def test_the_default_on_a_gpu_is_the_default_with_larger_and_fewer_steps() -> No
 
 
 def test_the_default_learns_its_encoders_first() -> None:
-    encoders, fused = (load_settings(FinetuneSettings, f"default-nano{part}") for part in ("-encoders", ""))
-    assert (encoders.dims.fusion_depth, fused.dims.fusion_depth) == (0, 2)
-    assert (encoders.frozen, fused.frozen) == ("patches", "streams")
-    assert encoders.pair_streams == 0 < fused.pair_streams
-    draws = [each.epochs * each.epoch_clips for each in (encoders, fused)]
+    encoders, faces, fused = (
+        load_settings(FinetuneSettings, f"default-nano{part}") for part in ("-encoders", "-faces", "")
+    )
+    assert [each.dims.fusion_depth for each in (encoders, faces, fused)] == [0, 0, 2]
+    assert [each.frozen for each in (encoders, faces, fused)] == ["patches", "patches", "streams"]
+    assert [each.modality for each in (encoders, faces, fused)] == ["av", "video", "av"]
+    assert encoders.pair_streams == faces.pair_streams == 0 < fused.pair_streams
+    draws = [each.epochs * each.epoch_clips for each in (encoders, faces, fused)]
     assert f"{sum(draws):,}" in read_recipe("default-tiny")
 
 

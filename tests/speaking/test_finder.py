@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from hicmae_cli.errors import MediaError
 from hicmae_cli.faces import Face
 from hicmae_cli.media import Frame
 from hicmae_cli.speaking import Hearing, SpeakerFinder
@@ -132,4 +136,61 @@ def test_only_the_largest_mouths_are_read(monkeypatch: pytest.MonkeyPatch, voice
     monkeypatch.setattr(finder._mouths, "read", note)
     faces = [(track, FakeFace(0.0, 9.0, (64.0, 48.0), 10.0 + track).at(0.0)) for track in range(12)]
     finder.add_faces(Frame(2.0, np.zeros((96, 128, 3), np.uint8)), faces)
+    finder.wait()
     assert sorted(read) == list(range(4, 12))
+
+
+class SlowReader:
+    """Stands for the reader of mouths: takes its time, notes what it is given, and fails when it is told to."""
+
+    def __init__(self) -> None:
+        self.held: list[float] = []
+        self.running = self.most = 0
+        self.fails = False
+
+    def add_picture(self, frame: Frame) -> None:
+        self.held.append(frame.time_s)
+
+    def read(self, frame: Frame, linked: list[tuple[int, Face]]) -> list[MouthReading]:
+        self.running += 1
+        self.most = max(self.most, self.running)
+        time.sleep(0.02)
+        self.running -= 1
+        if self.fails:
+            raise MediaError("broken")
+        times, self.held = [*self.held, frame.time_s], []
+        return [MouthReading(track, time_s, 0.1, 0) for time_s in times for track, _ in linked]
+
+
+def test_mouths_are_read_in_order_in_one_thread(monkeypatch: pytest.MonkeyPatch, voices: list[Sound]) -> None:
+    stages: list[tuple[str | None, str]] = []
+
+    @contextmanager
+    def note(stage: str | None) -> Iterator[None]:
+        stages.append((stage, threading.current_thread().name.partition("_")[0]))
+        yield
+
+    finder, slow = SpeakerFinder(0.0, 0.16, note), SlowReader()
+    monkeypatch.setattr(finder, "_mouths", slow)
+    for _ in finder.voice.listen(voices[:1]):
+        pass
+    picture, face = np.zeros((96, 128, 3), np.uint8), FakeFace(0.0, 9.0, (64.0, 48.0), 20.0).at(0.0)
+    times_s = [1.0 + k * 0.04 for k in range(16)]
+    for k, time_s in enumerate(times_s):
+        if k % 4 == 3:
+            finder.add_faces(Frame(time_s, picture), [(1, face)])
+        else:
+            finder.add_picture(Frame(time_s, picture))
+    finder.wait()
+    assert [reading.time_s for reading in finder._readings[1]] == times_s
+    assert slow.most == 1
+    assert {thread for stage, thread in stages if stage == "speaker"} == {"mouths"}
+    assert {thread for stage, thread in stages if stage is None} == {"MainThread"}
+
+    slow.fails = True
+    finder.add_faces(Frame(2.0, picture), [(1, face)])
+    with pytest.raises(MediaError, match="broken"):
+        finder.judge(0.0, 2.56, [1])
+    finder.add_faces(Frame(2.2, picture), [(1, face)])
+    finder.close()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("mouths")]
