@@ -2,16 +2,16 @@
 
     python scripts/morph_faces.py FACES --face-api package/model --cues cues.csv --output morphs --count 87000
 
-A few thousand photographs are few for a transformer: it learns them by heart. A face halfway between two people is a new face,
-and a teacher that judges exactly the picture that the model will see needs no label (Beyer et al. 2022, "A good teacher
-is patient and consistent"). FACES has `manifest.csv` (file,label,group), the crops and `faces.npz` with their
-`landmarks` (N, 478, 2). People for validation and test have no part in it.
+A few thousand photographs are few for a transformer: it learns them by heart. A face halfway between two people is a
+new one, and a teacher that judges exactly the picture that the model will see needs no label (Beyer et al. 2022, "A
+good teacher is patient and consistent"). FACES has `manifest.csv` (file,label,group), the crops and `faces.npz` with
+their `landmarks` (N, 478, 2). People for validation and test have no part in it.
 
 Half of the faces mix shape and pixels of two photographs in about the same proportion. Some have the pixels of one and
-the shape of both, some are two pictures laid over each other, and some are one photograph. All are grey, and changed as a camera
-would: moved, turned, lit, blurred, partly covered. The folder gets `morphs.csv`, with the columns of `--cues` (those
-of the two photographs, in their shares) and `teacher_LABEL`; the speaker is the person of the first photograph, and
-paths are relative to the folder above. Faces that the teacher finds surprised are left out.
+the shape of both, some are two pictures laid over each other, and some are one photograph. All are grey, and changed as
+a camera would: moved, turned, lit, blurred, partly covered. The folder gets `morphs.csv`, with the columns of `--cues`
+(those of the two photographs, in their shares) and `teacher_LABEL`; the speaker is the person of the first photograph,
+and paths are relative to the folder above. Faces that the teacher finds surprised are left out.
 """
 
 from __future__ import annotations

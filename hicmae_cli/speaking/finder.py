@@ -90,7 +90,10 @@ class SpeakerFinder:
     """
 
     def __init__(
-        self, start_s: float, step_s: float, measure: Callable[[str | None], AbstractContextManager[None]] = nullcontext
+        self,
+        start_s: float,
+        step_s: float,
+        measure: Callable[[str | None], AbstractContextManager[None]] = lambda _: nullcontext(),
     ) -> None:
         self.voice = VoiceMeter(start_s)
         pictures = max(1, int(np.ceil(step_s / MAX_STEP_S - 1e-6)))
