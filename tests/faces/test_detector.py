@@ -304,7 +304,7 @@ def test_a_picture_that_stays_is_searched_once(pictures: list[Frame], monkeypatc
 def test_changes_around_a_known_face_wait_for_the_full_search(pictures: list[Frame]) -> None:
     """The person moves in every picture of a talk; somebody else there is rare."""
     rgb = np.zeros((720, 1280, 3), np.uint8)
-    face = Face(np.random.default_rng(0).uniform(590, 690, (478, 2)).astype(np.float32) - np.float32([0, 280]))
+    face = Face(np.random.default_rng(0).uniform((590, 310), (690, 410), (478, 2)).astype(np.float32))
     known = [_Read(face, face.box_px)]
     before, beside, away = np.zeros((3, 18, 32), np.float32)
     beside[9, 16] = 50  # 40 px a cell: at 660, 380

@@ -94,12 +94,8 @@ def test_the_bound_comes_after_the_aspect() -> None:
 
 def test_large_pictures_are_decoded_by_few_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = make_video(tmp_path / "a.mp4", numbered_frames(2), [0, 0.04])
-    for pixels, cores, threads in (
-        (64 * 48, 8, 1),
-        (100 * 64 * 48, 8, 4),
-        (64 * 48 * 100, 1, 1),
-        (64 * 48 * 100, 64, 16),
-    ):
+    size = 64 * 48
+    for pixels, cores, threads in ((size, 8, 1), (100 * size, 8, 4), (100 * size, 1, 1), (100 * size, 64, 16)):
         monkeypatch.setattr(source, "_DECODED_AHEAD_PIXELS", pixels)
         monkeypatch.setattr(source, "count_cores", lambda cores=cores: cores)
         with source.open_media(path) as container:
