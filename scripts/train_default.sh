@@ -86,4 +86,5 @@ if [ "$recipe" = default-nano ]; then
 else
   train "$recipe" run
 fi
+# The bundled weight leaves out the temperature for both streams together (docs/studies/default.md, Calibration).
 step hicmae weights calibrate run --manifest photos-voices-puppets.csv --output "hicmae-${name#default-}.safetensors"
