@@ -104,6 +104,10 @@ def calibrate(
         str, typer.Option(help="Split to fit on, if the list has no folds; 'all' takes every clip.")
     ] = "validation",
     fold: Annotated[str | None, typer.Option(metavar="K", help="Fold to fit on.")] = None,
+    modality: Annotated[
+        str | None,
+        typer.Option(metavar="av|video|audio", help="Fit the temperature of these streams only; by default of each."),
+    ] = None,
     engine: EngineOption = "auto",
     device: DeviceOption = "auto",
     output: Annotated[
@@ -135,6 +139,7 @@ def calibrate(
             manifest=manifest,
             fold=fold,
             split=split,
+            modality=modality,
             engine=engine,
             device=device,
             draw_puppets=puppets_manifest,

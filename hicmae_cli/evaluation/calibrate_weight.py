@@ -61,6 +61,7 @@ def calibrate_weight(
     manifest: str | Path | None = None,
     fold: str | None = None,
     split: str = "validation",
+    modality: str | None = None,
     engine: str = "auto",
     device: str = "auto",
     draw_puppets: Callable[[Path], Path] | None = None,
@@ -70,7 +71,7 @@ def calibrate_weight(
     """Fit a temperature on held-out clips and write it into a weight (Guo et al. 2017); its tensors do not change.
 
     A weight of both streams gets one temperature for clips with both, and one for clips with either alone, as far as
-    the clips have them; it keeps its temperatures of other streams. ``predict`` applies them; a temperature never
+    the clips have them and ``modality`` wants them; it keeps its temperatures of other streams. ``predict`` applies them; a temperature never
     changes the most probable label.
 
     Args:
@@ -81,6 +82,7 @@ def calibrate_weight(
         manifest: a list of clips instead. People in it must not be in the training.
         fold: fit on the clips of this fold.
         split: fit on this split if the list has no folds; ``all`` takes every clip.
+        modality: fit the temperature of ``av``, ``video`` or ``audio`` only; by default of all that the weight has.
         engine: ``auto``, ``onnx`` or ``torch``.
         device: ``auto``, ``cpu``, ``cuda``, …
         draw_puppets: draws the generated corpus into a folder if it is missing; see ``find_clips``.
@@ -109,7 +111,7 @@ def calibrate_weight(
         manifest=manifest,
         fold=fold,
         split=split,
-        modality=EACH if info.modality == "av" else None,
+        modality=modality or (EACH if info.modality == "av" else None),
         engine=engine,
         device=device,
         draw_puppets=draw_puppets,

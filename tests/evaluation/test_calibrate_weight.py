@@ -55,8 +55,9 @@ def test_temperatures_of_streams_that_were_not_scored_stay(
     weight = tmp_path / "w.safetensors"
     stand_in(monkeypatch, av=2.0, audio=3.0)
     first = calibrate_weight(toy, weight, manifest="both.csv").info
-    stand_in(monkeypatch, video=4.0)
-    second = calibrate_weight(weight, manifest="photos.csv").info
+    asked = stand_in(monkeypatch, video=4.0)
+    second = calibrate_weight(weight, manifest="photos.csv", modality="video").info
+    assert asked[0]["modality"] == "video"
     assert second.temperature == first.temperature is not None
     assert second.one_stream_temperatures == {**first.one_stream_temperatures, "video": pytest.approx(4.0, rel=0.2)}
 
