@@ -71,8 +71,8 @@ def calibrate_weight(
     """Fit a temperature on held-out clips and write it into a weight (Guo et al. 2017); its tensors do not change.
 
     A weight of both streams gets one temperature for clips with both, and one for clips with either alone, as far as
-    the clips have them and ``modality`` wants them; it keeps its temperatures of other streams. ``predict`` applies them; a temperature never
-    changes the most probable label.
+    the clips have them and ``modality`` wants them; it keeps its temperatures of other streams. ``predict`` applies
+    them; a temperature never changes the most probable label.
 
     Args:
         weight: a weight file, the folder of a run, or a name.

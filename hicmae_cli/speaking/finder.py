@@ -126,12 +126,10 @@ class SpeakerFinder:
         self._thread.shutdown(cancel_futures=True)
 
     def _read_mouths(
-        self, held: Iterable[Frame], frame: Frame, linked: Sequence[tuple[int, Face]]
+        self, between: Sequence[Frame], frame: Frame, linked: Sequence[tuple[int, Face]]
     ) -> list[MouthReading]:
         with self._measure("speaker"):
-            for each in held:
-                self._mouths.add_picture(each)
-            return self._mouths.read(frame, linked)
+            return self._mouths.read(between, frame, linked)
 
     def wait(self) -> None:
         """Wait for the mouths that are being read; `judge` and `add_faces` do so, too."""

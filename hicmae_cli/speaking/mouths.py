@@ -1,7 +1,7 @@
 """How far mouths are open, picture by picture: the landmarks around known faces, without a search.
 
-The face finder looks 6.25 times a second, which is too rare for lips. The pictures between two of its looks are held
-until the second, so that the region of each face can be interpolated. A region that moves smoothly gives smoother
+The face finder looks 6.25 times a second, which is too rare for lips. The pictures between two of its looks are read
+after the second, so that the region of each face can be interpolated. A region that moves smoothly gives smoother
 landmarks than one that follows the last reading: on docs/assets/speech_sample.mp4 the lips' opening correlates with the
 sound's level by 0.67 instead of 0.62.
 """
@@ -52,22 +52,18 @@ class MouthReading:
 
 @dataclass
 class MouthReader:
-    """Reads mouths in the pictures between two looks of the face finder; only those pictures are held."""
+    """Reads mouths in the pictures between two looks of the face finder."""
 
-    _held: list[Frame] = field(default_factory=list)
     _known: dict[int, Face] = field(default_factory=dict)
     _last_rgb: NDArray[np.uint8] | None = None
     _openings: dict[int, float | None] = field(default_factory=dict)
     _picture: int = 0
 
-    def add_picture(self, frame: Frame) -> None:
-        """Hold a picture in which no faces were searched."""
-        self._held.append(frame)
-
-    def read(self, frame: Frame, linked: Sequence[tuple[int, Face]]) -> list[MouthReading]:
-        """Read the mouths of the held pictures and of one in which faces were found, in order of time.
+    def read(self, between: Sequence[Frame], frame: Frame, linked: Sequence[tuple[int, Face]]) -> list[MouthReading]:
+        """Read the mouths of a picture in which faces were found, and of those since the last one, in order of time.
 
         Args:
+            between: the pictures since then, in which no faces were searched.
             frame: the picture.
             linked: its faces with their tracks.
         """
@@ -78,23 +74,23 @@ class MouthReader:
             if track in faces and box_iou(face.box_px, faces[track].box_px) > _SAME_PLACE_IOU
         }
         readings: list[MouthReading] = []
-        for index, held in enumerate(self._held):
-            if held.rgb is frame.rgb:
-                readings += self._look_up(held, faces, before)
+        for index, picture in enumerate(between):
+            if picture.rgb is frame.rgb:
+                readings += self._look_up(picture, faces, before)
                 continue
-            share = (index + 1) / (len(self._held) + 1)
-            between = {
+            share = (index + 1) / (len(between) + 1)
+            expected = {
                 track: (1 - share) * face.landmarks_px + share * faces[track].landmarks_px
                 for track, face in before.items()
             }
-            readings += self._read_picture(held, between)
+            readings += self._read_picture(picture, expected)
         readings += self._look_up(frame, faces, faces)
-        self._held, self._known = [], faces
+        self._known = faces
         return readings
 
     def skip(self, linked: Sequence[tuple[int, Face]]) -> None:
-        """Forget the held pictures without reading them; ``linked`` as in `read`."""
-        self._held, self._known = [], dict(linked)
+        """Note the faces of a picture without reading their mouths; ``linked`` as in `read`."""
+        self._known = dict(linked)
 
     def _look_up(self, frame: Frame, faces: Mapping[int, Face], tracks: Iterable[int]) -> list[MouthReading]:
         """Measure the mouths of some people in the picture in which the finder has read their landmarks."""

@@ -129,7 +129,7 @@ def test_only_the_largest_mouths_are_read(monkeypatch: pytest.MonkeyPatch, voice
         pass
     read: list[int] = []
 
-    def note(_: Frame, linked: list[tuple[int, Face]]) -> list[MouthReading]:
+    def note(_between: list[Frame], _frame: Frame, linked: list[tuple[int, Face]]) -> list[MouthReading]:
         read.extend(track for track, _ in linked)
         return []
 
@@ -144,22 +144,17 @@ class SlowReader:
     """Stands for the reader of mouths: takes its time, notes what it is given, and fails when it is told to."""
 
     def __init__(self) -> None:
-        self.held: list[float] = []
         self.running = self.most = 0
         self.fails = False
 
-    def add_picture(self, frame: Frame) -> None:
-        self.held.append(frame.time_s)
-
-    def read(self, frame: Frame, linked: list[tuple[int, Face]]) -> list[MouthReading]:
+    def read(self, between: list[Frame], frame: Frame, linked: list[tuple[int, Face]]) -> list[MouthReading]:
         self.running += 1
         self.most = max(self.most, self.running)
         time.sleep(0.02)
         self.running -= 1
         if self.fails:
             raise MediaError("broken")
-        times, self.held = [*self.held, frame.time_s], []
-        return [MouthReading(track, time_s, 0.1, 0) for time_s in times for track, _ in linked]
+        return [MouthReading(track, each.time_s, 0.1, 0) for each in (*between, frame) for track, _ in linked]
 
 
 def test_mouths_are_read_in_order_in_one_thread(monkeypatch: pytest.MonkeyPatch, voices: list[Sound]) -> None:

@@ -46,10 +46,9 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> list[list[Region]]:
 
 def test_the_region_moves_from_one_look_to_the_next(reads: list[list[Region]]) -> None:
     reader = MouthReader()
-    reader.read(frame(0.0), [(1, make_face(100.0)), (2, make_face(200.0))])
-    for index in range(1, 4):
-        reader.add_picture(frame(index * 0.04))
-    readings = reader.read(frame(0.16), [(1, make_face(108.0)), (2, make_face(200.0))])
+    reader.read([], frame(0.0), [(1, make_face(100.0)), (2, make_face(200.0))])
+    between = [frame(index * 0.04) for index in range(1, 4)]
+    readings = reader.read(between, frame(0.16), [(1, make_face(108.0)), (2, make_face(200.0))])
     assert [len(each) for each in reads] == [2] * 3  # the faces of one picture in one call, none of the finder's own
     first = [regions[0].x for regions in reads]
     assert np.diff(first) == pytest.approx([2.0, 2.0])
@@ -63,55 +62,48 @@ def test_a_picture_that_stays_has_one_reading_which_is_the_finders(reads: list[l
     reader = MouthReader()
     still = frame(0.0).rgb
     for step in range(3):
-        readings = reader.read(frame(0.16 * step, still), [(1, make_face(100.0))])
-        for index in range(1, 4):
-            reader.add_picture(frame(0.16 * step + 0.04 * index, still))
+        between = [frame(0.16 * step - 0.04 * index, still) for index in (3, 2, 1)] if step else []
+        readings = reader.read(between, frame(0.16 * step, still), [(1, make_face(100.0))])
     assert not reads
     assert len(readings) == 4 and len({r.opening for r in readings}) == len({r.picture for r in readings}) == 1
 
 
 def test_somebody_who_is_found_late_in_a_picture_that_stays_is_read() -> None:
     reader, still = MouthReader(), frame(0.0).rgb
-    reader.read(frame(0.0, still), [(1, make_face(100.0))])
-    readings = reader.read(frame(0.16, still), [(1, make_face(100.0)), (2, make_face(200.0))])
+    reader.read([], frame(0.0, still), [(1, make_face(100.0))])
+    readings = reader.read([], frame(0.16, still), [(1, make_face(100.0)), (2, make_face(200.0))])
     assert [r.track for r in readings] == [1, 2]
 
 
 def test_a_picture_between_two_looks_is_read_once_though_it_stays(reads: list[list[Region]]) -> None:
     reader = MouthReader()
-    reader.read(frame(0.0), [(1, make_face(100.0))])
-    between = frame(0.04).rgb
-    last = frame(0.16)
-    for time_s, rgb in ((0.04, between), (0.08, between), (0.12, last.rgb)):
-        reader.add_picture(frame(time_s, rgb))
-    readings = reader.read(last, [(1, make_face(108.0))])
+    reader.read([], frame(0.0), [(1, make_face(100.0))])
+    still, last = frame(0.04).rgb, frame(0.16)
+    between = [frame(0.04, still), frame(0.08, still), frame(0.12, last.rgb)]
+    readings = reader.read(between, last, [(1, make_face(108.0))])
     assert sum(map(len, reads)) == 1
     assert [r.picture for r in readings] == [2, 2, 3, 3]
 
 
 def test_a_face_that_is_new_or_somewhere_else_is_read_from_its_look_on(reads: list[list[Region]]) -> None:
     reader = MouthReader()
-    reader.read(frame(0.0), [(1, make_face(60.0))])
-    reader.add_picture(frame(0.08))
-    readings = reader.read(frame(0.16), [(1, make_face(200.0)), (2, make_face(60.0))])
+    reader.read([], frame(0.0), [(1, make_face(60.0))])
+    readings = reader.read([frame(0.08)], frame(0.16), [(1, make_face(200.0)), (2, make_face(60.0))])
     assert [(r.track, r.time_s) for r in readings] == [(1, 0.16), (2, 0.16)]
 
 
-def test_skipped_pictures_are_not_read(reads: list[list[Region]]) -> None:
+def test_after_skipped_pictures_the_region_starts_at_the_last_face(reads: list[list[Region]]) -> None:
     reader = MouthReader()
-    for index in range(4):
-        reader.add_picture(frame(index * 0.04))
     reader.skip([(1, make_face(100.0))])
-    reader.add_picture(frame(0.2))
-    readings = reader.read(frame(0.24), [(1, make_face(100.0))])
+    readings = reader.read([frame(0.2)], frame(0.24), [(1, make_face(100.0))])
     assert [r.time_s for r in readings] == [0.2, 0.24]
 
 
 def test_a_region_without_a_face_gives_no_reading() -> None:
     reader, face = MouthReader(), [(1, make_face(100.0))]
     reader.skip(face)
-    reader.add_picture(frame(0.08, np.full((96, 256, 3), 128, np.uint8)))
-    assert [r.time_s for r in reader.read(frame(0.16), face)] == [0.16]
+    grey = frame(0.08, np.full((96, 256, 3), 128, np.uint8))
+    assert [r.time_s for r in reader.read([grey], frame(0.16), face)] == [0.16]
 
 
 def test_lips_are_measured_relative_to_the_face() -> None:
@@ -130,9 +122,8 @@ def test_a_face_is_read_as_the_finder_reads_it(sample: Path) -> None:
         faces = finder.detect(picture)
     reader, linked = MouthReader(), list(enumerate(faces))
     reader.skip(linked)
-    reader.add_picture(picture)
     copy = Frame(picture.time_s, picture.rgb.copy())
-    between, own = np.array([r.opening for r in reader.read(copy, linked)]).reshape(2, -1)
+    between, own = np.array([r.opening for r in reader.read([picture], copy, linked)]).reshape(2, -1)
     assert own == pytest.approx(measure_openings(np.stack([face.landmarks_px for face in faces])))
     assert between == pytest.approx(own, abs=0.025)
     region = build_region_around(faces[0].landmarks_px)
