@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from hicmae_cli.evaluation.evaluate import evaluate
     from hicmae_cli.preparing.cues import measure_cues
     from hicmae_cli.preparing.dataset import prepare
+    from hicmae_cli.pulling.pull import pull_weight
+    from hicmae_cli.pulling.upkeep import remove_weight, verify_weights
     from hicmae_cli.report.prediction import Prediction
     from hicmae_cli.reruns.rerun import rerun
     from hicmae_cli.runtime.predictor import Predictor
@@ -54,10 +56,13 @@ __all__ = [
     "prepare",
     "pretrain",
     "probe",
+    "pull_weight",
     "read_manifest",
     "read_record",
+    "remove_weight",
     "rerun",
     "summarize",
+    "verify_weights",
 ]
 
 # Module and name of each, so that `import hicmae_cli` imports none of them. The imports above tell type checkers.
@@ -79,10 +84,13 @@ _PLACES = {
     "prepare": "preparing.dataset:prepare",
     "pretrain": "training.pretraining.run:pretrain",
     "probe": "embedding.probe:probe",
+    "pull_weight": "pulling.pull:pull_weight",
     "read_manifest": "corpora.manifest:read_manifest",
     "read_record": "weights.record:read_record",
+    "remove_weight": "pulling.upkeep:remove_weight",
     "rerun": "reruns.rerun:rerun",
     "summarize": "summaries.summarize:summarize",
+    "verify_weights": "pulling.upkeep:verify_weights",
 }
 
 

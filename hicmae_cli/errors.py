@@ -25,6 +25,20 @@ class WeightsError(HicmaeError):
     """A weight file is missing, malformed or does not fit its model."""
 
 
+class NotPulledError(WeightsError):
+    """The catalogue has a weight of this name, but this machine does not.
+
+    Attributes:
+        name: of the weight.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"{name}: is in the catalogue, but not on this machine; fetch it with `hicmae weights pull {name}`"
+        )
+        self.name = name
+
+
 class ManifestError(HicmaeError):
     """A list of clips is malformed or names missing files."""
 

@@ -63,13 +63,14 @@ def draw_talker(seed: int, renderer: Renderer) -> tuple[list[Frame], Sound]:
 def read_mouths(frames: Iterable[Frame], faces: int) -> list[MouthReading]:
     """Read the mouths of a video at 25 pictures/s."""
     every = SpeakerFinder(0.0, FRAME_STEP_S).pictures_per_step
-    mouths, linker, readings = MouthReader(), TrackLinker(), list[MouthReading]()
+    mouths, linker, readings, between = MouthReader(), TrackLinker(), list[MouthReading](), list[Frame]()
     with FaceFinder(num_faces=faces) as detector:
         for index, frame in enumerate(frames):
             if index % every:
-                mouths.add_picture(frame)
+                between.append(frame)
             else:
-                readings += mouths.read(frame, linker.update(frame, detector.detect(frame)))
+                readings += mouths.read(between, frame, linker.update(frame, detector.detect(frame)))
+                between = []
     return readings
 
 

@@ -31,10 +31,13 @@ NAMES = [
     "prepare",
     "pretrain",
     "probe",
+    "pull_weight",
     "read_manifest",
     "read_record",
+    "remove_weight",
     "rerun",
     "summarize",
+    "verify_weights",
 ]
 
 

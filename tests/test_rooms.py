@@ -39,6 +39,7 @@ ROOMS: dict[str, set[str]] = {
     "records": set(),
     "weights": {"models", "records"},
     "runtime": {"media", "faces", "clips", "speaking", "weights", "models"},
+    "pulling": {"weights"},
     "tiers": set(),
     "corpora": {"media", "clips", "recipes", "runtime", "tiers", "timeline"},
     "preparing": {"media", "faces", "clips", "corpora"},

@@ -61,7 +61,7 @@ _COMMANDS = {
     "recipes": LazyCommand(
         "recipes", "List the recipes for training, print one, or explain the keys that a recipe can set."
     ),
-    "weights": LazyCommand("weights:app", "List, show, calibrate, add and import model weights."),
+    "weights": LazyCommand("weights:app", "List, show, pull, check, calibrate, add and import model weights."),
     "puppets": LazyCommand("puppets:app", "Generate a corpus of drawn people with synthetic voices."),
     "visualize": LazyCommand("visualize:app", "Visualize what a model has learned."),
     "doctor": LazyCommand("doctor", "Check that hicmae works on this machine, and say what to do where it does not."),

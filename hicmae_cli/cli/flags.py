@@ -78,6 +78,7 @@ FLAGS: Final[Mapping[str, str]] = {
     "skip_existing": "--skip-existing",
     "smooth_s": "--smooth",
     "sound": "--sound",
+    "source": "--source",
     "speakers": "--speakers",
     "split": "--split",
     "split_seed": "--split-seed",

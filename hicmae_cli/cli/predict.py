@@ -164,6 +164,7 @@ def predict(
 
     clock = StageClock()
     from hicmae_cli.cli.file_bars import FileBars
+    from hicmae_cli.cli.pull import offer_pull
     from hicmae_cli.cli.screen import STDOUT, Screen, write_document
     from hicmae_cli.report.console import print_failures
     from hicmae_cli.report.files import make_folder
@@ -192,6 +193,7 @@ def predict(
         explain=explain,
         features=features,
     )
+    offer_pull(weights)
     if camera is not None or "-" in (inputs or ()):
         from hicmae_cli.cli.live import check_live, predict_stream
 

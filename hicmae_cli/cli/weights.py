@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from hicmae_cli.cli.options import DatasetOption, DeviceOption, EngineOption, ManifestOption, QuietOption, RootOption
+from hicmae_cli.cli.pull import card, path, pull, remove, verify
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -21,14 +22,14 @@ PAPER_RATE = 4
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    help="List, show, calibrate, add and import model weights.\n\n[bold]Examples[/bold]\n\n    hicmae weights list\n\n"
-    "    hicmae weights show puppets-nano\n\n    hicmae weights import checkpoint-99.pth --name voxceleb2-base",
+    help="List, show, pull, check, calibrate, add and import model weights.\n\n[bold]Examples[/bold]\n\n"
+    "    hicmae weights list\n\n    hicmae weights show puppets-nano\n\n    hicmae weights pull hicmae-crema-d-1",
 )
 
 
 @app.command("list")
 def list_weights() -> None:
-    """List the weights that are available by name, without a network connection.
+    """List the weights that are here by name, and those that can be pulled; needs no network connection.
 
     [bold]Example[/bold]
 
@@ -39,6 +40,7 @@ def list_weights() -> None:
     from hicmae_cli.cli.screen import Screen
     from hicmae_cli.errors import WeightsError
     from hicmae_cli.weights.catalogue import list_stored, locate_stored, read_catalogue
+    from hicmae_cli.weights.published import list_published
     from hicmae_cli.weights.reading import read_info
     from hicmae_cli.weights.suffixes import WEIGHT_SUFFIXES
 
@@ -55,7 +57,15 @@ def list_weights() -> None:
         except WeightsError as error:
             facts, licence = ("unreadable", str(error), ""), ""
         _add_row(table, name, *facts, " ".join(suffixes), licence)
+    here = {name for name, _ in rows}
+    for name, entry in list_published().items():
+        if name not in here:
+            _add_row(table, name, "", entry.dataset, ", ".join(entry.labels), "can be pulled", entry.licence)
     Screen().show(table)
+
+
+for command in (pull, verify, remove, path, card):
+    app.command()(command)
 
 
 @app.command()

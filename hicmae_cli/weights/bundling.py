@@ -11,7 +11,7 @@ from typing import Final
 
 from hicmae_cli.errors import WeightsError
 from hicmae_cli.files import compute_sha256, write_text_atomically
-from hicmae_cli.weights.catalogue import CatalogueEntry, CatalogueFile, read_catalogue
+from hicmae_cli.weights.catalogue import CATALOGUE, CatalogueEntry, CatalogueFile, read_catalogue
 from hicmae_cli.weights.checkpoint import load_classifier, save_classifier
 from hicmae_cli.weights.export import export_onnx
 from hicmae_cli.weights.facts import WeightFacts
@@ -20,7 +20,7 @@ from hicmae_cli.weights.suffixes import ONNX, SAFETENSORS, WEIGHT_SUFFIXES
 
 MAX_BUNDLE_BYTES: Final = 25_000_000
 """Largest size of all weights in the catalogue together."""
-CATALOGUE: Final = "catalogue.toml"
+_PUBLISHED: Final = "\n# Weights of others"
 _HEADER = "# Weights that ship with hicmae. `hicmae weights list` reads this; every file is checked against its sha256."
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 
@@ -94,7 +94,8 @@ def bundle_weight(
                 made.with_suffix(suffix).replace(target)
             else:
                 target.unlink(missing_ok=True)
-    write_text_atomically(folder / CATALOGUE, _write_catalogue(list(entries.values())))
+    _, mark, published = (folder / CATALOGUE).read_text("utf-8").partition(_PUBLISHED)
+    write_text_atomically(folder / CATALOGUE, _write_catalogue(list(entries.values())) + mark + published)
     return info
 
 

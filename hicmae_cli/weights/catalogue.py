@@ -11,11 +11,12 @@ import platformdirs
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from hicmae_cli.bundled import find_bundled_dir, find_bundled_file
-from hicmae_cli.errors import WeightsError, one_line
+from hicmae_cli.errors import NotPulledError, WeightsError, one_line
 from hicmae_cli.toml import parse_toml
 from hicmae_cli.weights.run_folder import find_run_weight
 from hicmae_cli.weights.suffixes import WEIGHT_SUFFIXES
 
+CATALOGUE = "catalogue.toml"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -56,7 +57,7 @@ def read_catalogue(folder: Path | None = None) -> list[CatalogueEntry]:
     Raises:
         WeightsError: the catalogue is missing or malformed.
     """
-    path = (folder or find_bundled_dir()) / "catalogue.toml"
+    path = (folder or find_bundled_dir()) / CATALOGUE
     try:
         entries = parse_toml(path.read_text("utf-8"))["weight"]
         return [CatalogueEntry.model_validate(entry) for entry in entries]
@@ -78,9 +79,21 @@ def locate_stored(name: str, suffix: str) -> Path:
     Raises:
         WeightsError: the name is not valid: it could lead out of the folder, or is a file name.
     """
-    if not _NAME.fullmatch(name) or name.endswith(WEIGHT_SUFFIXES):
-        raise WeightsError(f"{name!r} is not a valid name of a weight: use letters, digits, '.', '_' and '-'")
+    try:
+        check_form(name)
+    except ValueError as error:
+        raise WeightsError(str(error)) from None
     return locate_store() / f"{name}{suffix}"
+
+
+def check_form(name: str) -> None:
+    """Check that a text can be the name of a weight.
+
+    Raises:
+        ValueError: it could lead out of the folder of weights, or is a file name.
+    """
+    if not _NAME.fullmatch(name) or name.endswith(WEIGHT_SUFFIXES):
+        raise ValueError(f"{name!r} is not a valid name of a weight: use letters, digits, '.', '_' and '-'")
 
 
 def check_name(name: str, *, force: bool) -> None:
@@ -114,6 +127,7 @@ def find_weight(name_or_path: str, suffix: str) -> Path | None:
         suffix: one of ``WEIGHT_SUFFIXES``.
 
     Raises:
+        NotPulledError: the weight can be pulled, but was not.
         WeightsError: there is no such file or name, a run has no weight or one per fold, or a bundled file has changed.
     """
     given = Path(name_or_path)
@@ -135,6 +149,11 @@ def find_weight(name_or_path: str, suffix: str) -> Path | None:
             f"{given}: expected a {' or '.join(WEIGHT_SUFFIXES)} file; import an authors' .pth with "
             "`hicmae weights import`"
         )
+    # It reads the same catalogue by this module.
+    from hicmae_cli.weights.published import list_published
+
+    if name_or_path in list_published():
+        raise NotPulledError(name_or_path)
     known = [entry.name for entry in read_catalogue()] + list_stored()
     raise WeightsError(f"no weight named {name_or_path!r}, and no such file; known weights: {', '.join(known)}")
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from hicmae_cli.errors import WeightsError, one_line
+from hicmae_cli.models.build import Network
 from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.config import find_variant
-from hicmae_cli.models.pretraining import PretrainingModel
 from hicmae_cli.weights.catalogue import check_name
 from hicmae_cli.weights.checkpoint import read_authors_model, save_classifier, save_pretrained
 from hicmae_cli.weights.info import AUTHORS_FRONT_END, UNKNOWN, PretrainingFacts, WeightInfo
@@ -29,7 +30,7 @@ def import_weight(
     licence: str = UNKNOWN,
     source: str | None = None,
     force: bool = False,
-) -> tuple[Classifier | PretrainingModel, WeightInfo]:
+) -> tuple[Network, WeightInfo]:
     """Import an authors' checkpoint under a name, without running any code in it.
 
     Args:
@@ -55,26 +56,43 @@ def import_weight(
     if file.suffix in WEIGHT_SUFFIXES:
         raise WeightsError(f"{file}: is a hicmae weight, not an authors' checkpoint; add it with `add_weight`")
     model = read_authors_model(file, heads)
-    info = _describe(model, tuple(labels), dataset, sampling_rate, licence, source or f"imported from {file.name}")
-
-    def save(target: Path) -> None:
-        if isinstance(model, Classifier):
-            save_classifier(target, model, info)
-        else:
-            save_pretrained(target, model, info)
-
-    store_weight(name, SAFETENSORS, save, force=force)
+    info = describe_model(
+        model,
+        labels,
+        dataset=dataset,
+        sampling_rate=sampling_rate,
+        licence=licence,
+        source=source or f"imported from {file.name}",
+    )
+    store_weight(name, SAFETENSORS, lambda target: save_model(target, model, info), force=force)
     return model, info
 
 
-def _describe(
-    model: Classifier | PretrainingModel,
-    labels: tuple[str, ...],
-    dataset: str,
-    sampling_rate: int,
-    licence: str,
-    source: str,
+def save_model(target: Path, model: Network, info: WeightInfo) -> None:
+    """Write a model, fine-tuned or pre-trained, and its metadata; the file appears complete or not at all."""
+    if isinstance(model, Classifier):
+        save_classifier(target, model, info)
+    else:
+        save_pretrained(target, model, info)
+
+
+def describe_model(
+    model: Network, labels: Sequence[str], *, dataset: str, sampling_rate: int, licence: str, source: str, **more: Any
 ) -> WeightInfo:
+    """Make the metadata of an authors' model.
+
+    Args:
+        model: see `read_authors_model`.
+        labels: see `import_weight`, as the following ones.
+        dataset: training dataset.
+        sampling_rate: n, if the model samples every n-th frame at 25 frames/s.
+        licence: licence of the weight.
+        source: origin of the weight.
+        more: other fields of `WeightInfo`.
+
+    Raises:
+        WeightsError: the number of labels differs from that of the outputs, or a field is not valid.
+    """
     outputs = model.head.out_features if isinstance(model, Classifier) else 0
     if len(labels) != outputs:
         reason = "one per output of the model" if outputs else "a pre-trained model has no outputs"
@@ -89,7 +107,7 @@ def _describe(
         return WeightInfo(
             variant=find_variant(model.dims),
             dims=model.dims.to_dict(),
-            labels=labels,
+            labels=tuple(labels),
             dataset=dataset,
             sampling_rate=sampling_rate,
             front_end=AUTHORS_FRONT_END,
@@ -97,6 +115,7 @@ def _describe(
             source=one_line(source),
             task="pretraining" if facts else "classification",
             pretraining=facts,
+            **more,
         )
     except ValidationError as error:
         raise WeightsError("; ".join(fault["msg"] for fault in error.errors())) from error
