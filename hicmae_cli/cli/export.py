@@ -14,6 +14,9 @@ from hicmae_cli.weights.suffixes import ONNX
 
 def export(
     onnx: Annotated[bool, typer.Option("--onnx", help="Write ONNX (opset 20, any batch size).")] = False,
+    authors: Annotated[
+        bool, typer.Option("--authors", help="Write a .pth that the programs of the paper's authors read.")
+    ] = False,
     weights: WeightsOption = DEFAULT_WEIGHT,
     output: Annotated[
         Path | None,
@@ -26,14 +29,21 @@ def export(
         ),
     ] = "float32",
 ) -> None:
-    """Export a weight to ONNX and check it against torch; a difference over 1e-3 fails.
+    """Export a weight to ONNX and check it against torch; or write it as the paper's authors do.
 
-    [bold]Example[/bold]
+    A difference from torch over 1e-3 fails.
+
+    [bold]Examples[/bold]
 
         hicmae export --onnx --weights my-model --output my-model.onnx
+
+        hicmae export --authors --weights my-model --output my-model.pth
     """
-    if not onnx:
-        raise usage_error("choose a format: --onnx")
+    if onnx == authors:
+        raise usage_error("choose a format: --onnx or --authors")
+    if authors:
+        _export_authors(weights, output)
+        return
     if output is not None and output.suffix != ONNX:
         raise usage_error(f"--output {output}: expected a name that ends in {ONNX}")
     if store not in ("float32", "float16"):
@@ -66,3 +76,19 @@ def export(
         f"{report.checked_clips} seeded clips against torch: largest difference "
         f"{report.max_logit_difference:.1e} in {where} (limit {report.limit:.0e})",
     )
+
+
+def _export_authors(weights: str, output: Path | None) -> None:
+    """Write a weight as a checkpoint of the paper's authors."""
+    from hicmae_cli.cli.screen import Screen
+    from hicmae_cli.cli.training_extra import require_training
+    from hicmae_cli.weights.reading import find_parameters
+
+    if output is None:
+        raise usage_error("--authors needs --output FILE.pth")
+    source = find_parameters(weights, "export")
+    require_training("export", "torch")
+    from hicmae_cli.weights.authors_file import export_authors
+
+    count = export_authors(source, output)
+    Screen().done("wrote", f"{output}: {count} tensors under the authors' names")

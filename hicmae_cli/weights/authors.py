@@ -59,6 +59,14 @@ def to_our_names(state: Mapping[str, ValueT]) -> dict[str, ValueT]:
     return {to_our_name(name): value for name, value in state.items()}
 
 
+def to_their_name(name: str) -> str:
+    """Translate a name back: ``video_encoder.blocks.0.attention.query_bias`` -> ``encoder.blocks.0.attn.q_bias``."""
+    # Names of two parts first: a rule for one part would change theirs.
+    for theirs, ours in sorted(_RENAMES, key=lambda rule: -rule[1].count(".")):
+        name = re.sub(rf"(?<![^.]){re.escape(ours)}(?![^.])", theirs, name)
+    return name
+
+
 def infer_dims(shapes: Mapping[str, tuple[int, ...]], heads: int | None = None) -> ModelDims:
     """Infer the encoders' sizes of an authors' model from the parameter shapes (our names).
 

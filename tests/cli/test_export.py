@@ -45,7 +45,9 @@ def test_an_exported_weight_lies_beside_its_source_and_says_the_same(weight: Pat
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        ([], 2, "choose a format: --onnx"),
+        ([], 2, "choose a format: --onnx or --authors"),
+        (["--onnx", "--authors"], 2, "choose a format: --onnx or --authors"),
+        (["--authors"], 2, "--authors needs --output FILE.pth"),
         (["--onnx", "--store", "int4"], 2, "expected float32 or float16"),
         (["--onnx", "--output", "model.pt"], 2, "expected a name that ends in .onnx"),
         (["--onnx", "--weights", "no-such"], 1, "no weight named 'no-such'"),
@@ -74,3 +76,9 @@ def test_bundled_files_are_not_written_over(bundle: Path) -> None:
     assert run.code == 2
     assert "--output" in run.err
     assert {path.name: compute_sha256(path) for path in bundle.iterdir()} == before
+
+
+def test_a_weight_is_written_as_the_authors_do(toy: Path, tmp_path: Path) -> None:
+    run = hicmae("export", "--authors", "--weights", toy, "--output", tmp_path / "back.pth")
+    assert run.code == 0 and f"{tmp_path}/back.pth: " in run.out.replace("\n", "")
+    assert hicmae("weights", "import", tmp_path / "back.pth", "--name", "back", "--labels", "a,b,c").code == 0

@@ -72,7 +72,12 @@ def test_all_that_fail_are_named_and_the_others_are_pulled(file: Path, tmp_path:
 
 
 def test_wrong_usage_exits_with_2(file: Path) -> None:
-    for arguments in ((), ("toy", "--all"), ("toy", "hicmae-mafw-1", "--source", "file:/a"), ("hicmae-mafw-1", "--source", "a")):
+    for arguments in (
+        (),
+        ("toy", "--all"),
+        ("toy", "hicmae-mafw-1", "--source", "file:/a"),
+        ("hicmae-mafw-1", "--source", "a"),
+    ):
         run = hicmae("weights", "pull", *arguments)
         assert run.code == 2 and ("Error: Invalid value: " in run.err or "error: --source a: expected" in run.err), run
 

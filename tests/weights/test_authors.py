@@ -6,7 +6,8 @@ import pytest
 
 from hicmae_cli.errors import WeightsError
 from hicmae_cli.models.config import ModelDims
-from hicmae_cli.weights.authors import infer_decoder, infer_dims, to_our_name, to_our_names
+from hicmae_cli.weights.authors import infer_decoder, infer_dims, to_our_name, to_our_names, to_their_name
+from tests import reference
 
 
 @pytest.mark.parametrize(
@@ -27,6 +28,14 @@ from hicmae_cli.weights.authors import infer_decoder, infer_dims, to_our_name, t
 def test_names(theirs: str, ours: str) -> None:
     assert to_our_name(theirs) == ours
     assert to_our_names({theirs: 1}) == {ours: 1}
+    assert to_their_name(ours) == theirs
+
+
+@pytest.mark.parametrize("phase", ["finetune", "pretrain"])
+def test_every_name_of_the_authors_comes_back(phase: str) -> None:
+    for size, model in reference.read_json("manifest.json")[phase].items():
+        for name in model["state_dict"]:
+            assert to_their_name(to_our_name(name)) == name, size
 
 
 def shapes(width: int = 512, depth: int = 10, fusion_depth: int = 2) -> dict[str, tuple[int, ...]]:
