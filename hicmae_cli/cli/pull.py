@@ -108,9 +108,10 @@ def offer_pull(name: str) -> None:
     from hicmae_cli.cli.screen import Screen
     from hicmae_cli.errors import NotPulledError
     from hicmae_cli.pulling.pull import find_published, is_offline
+    from hicmae_cli.runtime.ensemble import PREFIX
     from hicmae_cli.weights.adding import find_file
 
-    if not (sys.stdin.isatty() and sys.stderr.isatty()) or is_offline():
+    if name.startswith(PREFIX) or not (sys.stdin.isatty() and sys.stderr.isatty()) or is_offline():
         return
     try:
         find_file(name)

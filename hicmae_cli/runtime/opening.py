@@ -7,9 +7,10 @@ from pathlib import Path
 import platformdirs
 
 from hicmae_cli.errors import MissingDependencyError, SettingsError, WeightsError, install_hint
-from hicmae_cli.files import compute_sha256
+from hicmae_cli.files import compute_sha256, hash_lines
 from hicmae_cli.runtime.engine import Engine
 from hicmae_cli.runtime.engines import ENGINE_NAMES, ENGINES, EngineKind, missing_packages
+from hicmae_cli.runtime.ensemble import PREFIX, find_members, open_ensemble
 from hicmae_cli.runtime.results import ModelRecord
 from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.tasks import KINDS
@@ -21,7 +22,8 @@ def open_engine(weights: str, engine: str = "auto", device: str = "auto", thread
     """Load a weight by name or path.
 
     Args:
-        weights: a name of the catalogue or of the user's store, a weight file, or the folder of a training run.
+        weights: a name of the catalogue or of the user's store, a weight file, the folder of a training run, or
+            ``ensemble:NAME`` for the mean of the weights ``NAME-1``, ``NAME-2`` and so on.
         engine: a name from ``ENGINES``, or ``auto``: the engine of a given file, else the first that is installed and
             that the weight has a file for.
         device: ``auto``, ``cpu``, ``cuda`` …
@@ -34,6 +36,8 @@ def open_engine(weights: str, engine: str = "auto", device: str = "auto", thread
     """
     if engine not in ENGINE_NAMES:
         raise SettingsError(f"engine={engine!r}: expected one of {', '.join(ENGINE_NAMES)}")
+    if weights.startswith(PREFIX):
+        return open_ensemble(weights, lambda member: open_engine(member, engine, device, threads))
     kind = _choose(weights) if engine == "auto" else ENGINES[engine]
     if missing := missing_packages(kind.needs):
         raise MissingDependencyError(
@@ -66,9 +70,17 @@ def describe_weight(weights: str, engine: Engine) -> ModelRecord:
         weights: as given to `open_engine`.
         engine: what it returned.
     """
+    members = find_members(weights) if weights.startswith(PREFIX) else [weights]
+    hashes = [compute_sha256(_find_opened(member, engine)) for member in members]
+    sha256 = hashes[0] if len(hashes) == 1 else hash_lines(hashes)
+    return ModelRecord(weights, engine.info, engine.name, engine.device, sha256)
+
+
+def _find_opened(weights: str, engine: Engine) -> Path:
+    """Find the file that an engine was opened from."""
     file = _find_file(weights, ENGINES[engine.name]) or find_weight(weights, SAFETENSORS)
     assert file is not None, "the engine was opened from one of the two"
-    return ModelRecord(weights, engine.info, engine.name, engine.device, compute_sha256(file))
+    return file
 
 
 def _find_file(weights: str, kind: EngineKind) -> Path | None:
