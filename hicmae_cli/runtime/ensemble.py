@@ -69,9 +69,8 @@ def find_members(name: str) -> list[str]:
     here = _list_numbered(stem, list_stored())
     known = _list_numbered(stem, list(list_published()))
     if missing := [each for each in known if each not in here]:
-        raise WeightsError(
-            f"{name}: {len(missing)} of its weights are missing; `hicmae weights pull {' '.join(missing)}`"
-        )
+        pull = f"`hicmae weights pull {' '.join(missing)}`"
+        raise WeightsError(f"{name}: {len(missing)} of its weights are not on this machine; fetch them with {pull}")
     if len(here) < 2:
         raise WeightsError(f"{name}: expected at least two weights named {stem}-1, {stem}-2, …; found {len(here)}")
     return here
