@@ -55,7 +55,7 @@ def pull(
         hicmae weights pull --all --to hicmae-home
     """
     from hicmae_cli.cli.screen import Screen
-    from hicmae_cli.errors import HicmaeError
+    from hicmae_cli.errors import DiskError, HicmaeError, MissingDependencyError
     from hicmae_cli.weights.published import list_published
 
     if bool(names) == all_weights:
@@ -71,7 +71,9 @@ def pull(
     for name in wanted:
         try:
             _pull(screen, name, source, to, offline)
-        except HicmaeError as error:  # noqa: PERF203 (the others are pulled)
+        except (DiskError, MissingDependencyError):  # noqa: PERF203 (the others are pulled)
+            raise  # the others would fail, too
+        except HicmaeError as error:
             screen.fail(to_flags(str(error)))
             failed = True
     if failed:
@@ -80,10 +82,12 @@ def pull(
 
 def _pull(screen: Screen, name: str, source: str | None, to: Path | None, offline: bool) -> None:
     """Pull one weight, and print what came of it."""
+    from hicmae_cli.cli.screen import Screen
     from hicmae_cli.pulling.pull import find_published, pull_weight
 
     entry = find_published(name)
-    screen.say(f"{name}: {entry.summary}; licence: {entry.licence}")
+    # Also with --quiet: nobody gets a file without its licence.
+    Screen().say(f"{name}: {entry.summary}; licence: {entry.licence}")
     with screen.bar(f"{name}, MB") as bar:
         pulled = pull_weight(
             name,
@@ -105,13 +109,15 @@ def _pull(screen: Screen, name: str, source: str | None, to: Path | None, offlin
 
 def offer_pull(name: str) -> None:
     """Ask whether to pull a weight that is only in the catalogue; never without a terminal, and never when offline."""
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        return
     from hicmae_cli.cli.screen import Screen
     from hicmae_cli.errors import NotPulledError
     from hicmae_cli.pulling.pull import find_published, is_offline
     from hicmae_cli.runtime.ensemble import PREFIX
     from hicmae_cli.weights.adding import find_file
 
-    if name.startswith(PREFIX) or not (sys.stdin.isatty() and sys.stderr.isatty()) or is_offline():
+    if name.startswith(PREFIX) or is_offline():
         return
     try:
         find_file(name)

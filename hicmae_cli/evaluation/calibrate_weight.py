@@ -14,6 +14,7 @@ from hicmae_cli.modalities import MODALITIES
 from hicmae_cli.weights.adding import find_file, write_with_metadata
 from hicmae_cli.weights.info import WeightInfo
 from hicmae_cli.weights.reading import read_info
+from hicmae_cli.weights.storing import ORIGIN
 from hicmae_cli.weights.suffixes import WEIGHT_SUFFIXES
 
 
@@ -90,8 +91,8 @@ def calibrate_weight(
         on_clip: called after each clip.
 
     Raises:
-        WeightsError: no such weight, not a classification, or a bundled one without ``output``; or the clips determine
-            no temperature at all.
+        WeightsError: no such weight, not a classification, or a bundled or pulled one without ``output``; or the clips
+            determine no temperature at all.
         SettingsError: see `evaluate`, or ``output`` has another suffix than the weight.
         OSError: the file cannot be written.
     """
@@ -104,6 +105,8 @@ def calibrate_weight(
         raise SettingsError(f"output={str(output)!r}: expected a name that ends in {file.suffix}, like the weight")
     if target.resolve().parent == find_bundled_dir().resolve():
         raise WeightsError(f"{weight}: is bundled with hicmae, and bundled files are never changed: give `output`")
+    if target == file and file.with_suffix(ORIGIN).is_file():
+        raise WeightsError(f"{weight}: was pulled, and pulled files are never changed: give `output`")
     sheet = evaluate(
         weights=str(file),
         dataset=dataset,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hicmae_cli.errors import one_line
 from hicmae_cli.pulling.origins import read_origin
 from hicmae_cli.weights.adding import find_file
 from hicmae_cli.weights.reading import read_info
@@ -42,4 +43,5 @@ def build_card(name: str) -> str:
             for where, scores in info.metrics.items()
             for metric, value in scores.items()
         ]
-    return "\n".join(lines) + "\n"
+    # A text of the file must not steer the terminal.
+    return "\n".join(map(one_line, lines)) + "\n"

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from hicmae_cli.errors import WeightsError
 from hicmae_cli.files import write_text_atomically
+from hicmae_cli.weights.storing import ORIGIN
 
 FIRST_USE: Final = "first-use.json"
 """The file of the first hashes, in the folder of the weights."""
@@ -63,7 +64,7 @@ def now() -> str:
 
 def locate_origin(weight: Path) -> Path:
     """Locate the record beside the file of a weight."""
-    return weight.with_suffix(".origin.json")
+    return weight.with_suffix(ORIGIN)
 
 
 def read_origin(weight: Path) -> Origin | None:

@@ -5,15 +5,24 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import requests
 from filelock import FileLock
 
-from hicmae_cli.errors import DiskError, HicmaeError, MissingDependencyError, WeightsError, install_hint, one_line
+from hicmae_cli.errors import (
+    DiskError,
+    HicmaeError,
+    MissingDependencyError,
+    WeightsError,
+    first_line,
+    install_hint,
+    one_line,
+)
 from hicmae_cli.files import compute_sha256
 from hicmae_cli.pulling.contents import find_kind
 from hicmae_cli.pulling.fetch import (
@@ -28,16 +37,18 @@ from hicmae_cli.pulling.fetch import (
     make_session,
 )
 from hicmae_cli.pulling.origins import Origin, find_first_use, now, read_origin, record_first_use, write_origin
-from hicmae_cli.pulling.sources import Source, parse_source
 from hicmae_cli.weights.catalogue import locate_store, read_catalogue
+from hicmae_cli.weights.info import WeightInfo
 from hicmae_cli.weights.published import PublishedWeight, list_published
 from hicmae_cli.weights.reading import read_info
+from hicmae_cli.weights.sources import Source, parse_source
 from hicmae_cli.weights.suffixes import SAFETENSORS, WEIGHT_SUFFIXES
 
 OFFLINE: Final = "HICMAE_OFFLINE"
 """Variable of the environment that forbids the network, as ``offline`` does."""
 
-_DOWNLOADS: Final = ".downloads"
+DOWNLOADS: Final = ".downloads"
+"""Folder in the store for files on their way."""
 _NO: Final = ("", "0", "false", "no")
 _DISK_FULL: Final = (28, 122)
 
@@ -119,32 +130,79 @@ def pull_weight(
     entry = find_published(name)
     sources = [parse_source(text) for text in ((source,) if source else entry.sources)]
     store = Path(to) / "weights" if to is not None else locate_store()
+    expected = find_expected(entry, store)
     target = store / f"{name}{SAFETENSORS}"
-    if found := _find_pulled(target):
+    if found := _find_pulled(target, expected):
         return Pulled(name, target, found, is_new=False)
     _require_torch(name)
+    job = _Job(entry, store, expected, make_session(), on_source, on_bytes, limits)
     try:
-        (store / _DOWNLOADS).mkdir(parents=True, exist_ok=True)
-        with FileLock(store / _DOWNLOADS / f"{name}.lock"):
+        with lock_weight(store, name):
             # Another process may have pulled it while this one waited.
-            if found := _find_pulled(target):
+            if found := _find_pulled(target, expected):
                 return Pulled(name, target, found, is_new=False)
-            part = store / _DOWNLOADS / f"{name}.part"
-            return _pull(entry, sources, store, part, is_offline(offline), on_source, on_bytes, limits)
+            return job.pull(sources, offline=is_offline(offline))
     except OSError as error:
         if error.errno in _DISK_FULL:
-            raise DiskError(
-                f"{store}: the disk is full; free some space and pull again, which resumes, or set HICMAE_HOME to "
-                "another folder"
-            ) from error
+            raise DiskError(f"{store}: the disk is full; free some space and pull again, which resumes") from error
         raise
 
 
-def _find_pulled(target: Path) -> Origin | None:
+@dataclass(frozen=True)
+class Expected:
+    """What the file of a weight must be; empty and 0 if nothing is known of it yet.
+
+    Attributes:
+        sha256: its hash.
+        size_bytes: its size.
+        is_first_use: whether this is known from the first download, and not from the catalogue.
+    """
+
+    sha256: str = ""
+    size_bytes: int = 0
+    is_first_use: bool = False
+
+    def explain(self, name: str) -> str:
+        """Return the end of a message: how to accept another file."""
+        if not self.is_first_use:
+            return ""
+        return (
+            ", as when it was first pulled here; if its authors have replaced it, forget the first one with "
+            f"`hicmae weights remove {name} --forget`"
+        )
+
+
+def find_expected(entry: PublishedWeight, store: Path | None = None) -> Expected:
+    """Find what the file of a weight must be, by the catalogue, or by the first download to this machine.
+
+    Args:
+        entry: of the catalogue.
+        store: folder of the weights, other than the user's own, in which it may have been pulled first.
+
+    Raises:
+        WeightsError: the record of first downloads is damaged.
+    """
+    if entry.sha256:
+        return Expected(entry.sha256, entry.size_bytes)
+    for folder in dict.fromkeys(filter(None, (locate_store(), store))):
+        if first := find_first_use(folder, entry.name):
+            return Expected(first.sha256, first.size_bytes, is_first_use=True)
+    return Expected("", entry.size_bytes)
+
+
+@contextmanager
+def lock_weight(store: Path, name: str) -> Iterator[None]:
+    """Wait until no other process pulls or removes a weight, and keep others from it."""
+    (store / DOWNLOADS).mkdir(parents=True, exist_ok=True)
+    with FileLock(store / DOWNLOADS / f"{name}.lock"):
+        yield
+
+
+def _find_pulled(target: Path, expected: Expected) -> Origin | None:
     """Find a weight that was pulled before.
 
     Raises:
-        WeightsError: the user has stored another weight under the name.
+        WeightsError: the user has stored another weight under the name, or it is not what it should be.
     """
     there = [target.with_suffix(suffix) for suffix in WEIGHT_SUFFIXES if target.with_suffix(suffix).is_file()]
     if not there:
@@ -152,14 +210,21 @@ def _find_pulled(target: Path) -> Origin | None:
     origin = read_origin(target)
     if origin is None or not target.is_file():
         raise WeightsError(
-            f"{there[0]}: was not pulled, but stored under the name of a weight of the catalogue; move it away"
+            f"{there[0]}: was not pulled, but stored under the name of a weight of the catalogue; remove it with "
+            f"`hicmae weights remove {target.stem}`, or move it away"
         )
-    if compute_sha256(target) != origin.stored_sha256:
-        raise WeightsError(
-            f"{target}: has changed since it was pulled; remove it with `hicmae weights remove {target.stem}` and pull "
-            "it again"
-        )
+    if fault := find_change(target, origin, expected):
+        raise WeightsError(f"{target}: {fault}; `hicmae weights remove {target.stem}` and pull it again")
     return origin
+
+
+def find_change(target: Path, origin: Origin, expected: Expected) -> str:
+    """Find what is wrong with a weight that was pulled; empty if nothing is."""
+    if compute_sha256(target) != origin.stored_sha256:
+        return "has changed since it was pulled"
+    if expected.sha256 and origin.sha256 != expected.sha256:
+        return f"was made of a file with the sha256 {origin.sha256[:12]}…, expected {expected.sha256[:12]}…"
+    return ""
 
 
 def _require_torch(name: str) -> None:
@@ -168,86 +233,141 @@ def _require_torch(name: str) -> None:
         raise MissingDependencyError(f"{name}: converting it needs torch: {install_hint('train')}")
 
 
-def _pull(
-    entry: PublishedWeight,
-    sources: Iterable[Source],
-    store: Path,
-    part: Path,
-    offline: bool,
-    on_source: Callable[[str], None],
-    on_bytes: OnBytes,
-    limits: Limits,
-) -> Pulled:
-    faults: list[str] = []
-    session = make_session()
-    for source in sources:
-        if offline and source.url is not None:
-            faults.append(f"{source.text}: not tried, because the network is forbidden (offline)")
-            continue
-        on_source(source.text)
+@dataclass(frozen=True)
+class _Job:
+    """Pulls one weight; the caller has its lock."""
+
+    entry: PublishedWeight
+    store: Path
+    expected: Expected
+    session: requests.Session
+    on_source: Callable[[str], None]
+    on_bytes: OnBytes
+    limits: Limits
+
+    @property
+    def part(self) -> Path:
+        """The file as far as it has arrived."""
+        return self.store / DOWNLOADS / f"{self.entry.name}.part"
+
+    def pull(self, sources: Sequence[Source], *, offline: bool) -> Pulled:
+        """Fetch the file from the first source that has it, and install it."""
+        faults: list[str] = []
+        for source in sources:
+            if offline and source.url is not None:
+                faults.append(f"{source.shown}: not tried, because the network is forbidden (offline)")
+                continue
+            self.on_source(source.shown)
+            try:
+                sha256 = self._fetch_checked(source)
+                return self._install(source, sha256, tuple(faults))
+            except _EntryError as error:
+                raise WeightsError(f"{self.entry.name}: the catalogue does not fit the file: {error}") from error
+            except (SourceError, WeightsError) as error:
+                faults.append(f"{source.shown}: {first_line(error)}")
+        raise WeightsError(
+            f"{self.entry.name}: no source has it: {'; '.join(faults) or 'the catalogue names none'}. If you have the "
+            "file, pull it with source='file:/path/of/it'"
+        )
+
+    def _fetch_checked(self, source: Source) -> str:
+        """Fetch the file from one source -> its hash, which is the expected one.
+
+        Raises:
+            SourceError: the source does not have it.
+            WeightsError: its size, content or hash is another one; the file is gone then.
+        """
+        announced = ask(source, self.session, self.limits)
+        known, hint = self.expected, self.expected.explain(self.entry.name)
+        if known.sha256 and announced.sha256 and announced.sha256 != known.sha256:
+            found = f"{announced.sha256[:12]}…, expected {known.sha256[:12]}…"
+            raise WeightsError(f"offers a file with the sha256 {found}{hint}")
+        sha256 = known.sha256 or announced.sha256 or ""
+        size = known.size_bytes or announced.size_bytes or 0
+        was_there = self.part.is_file()
         try:
-            sha256 = _fetch_checked(entry, source, store, part, session, on_bytes, limits)
-            return _install(entry, source, store, part, sha256, tuple(faults))
-        except (SourceError, WeightsError) as error:
-            faults.append(f"{source.text}: {error}")
-        except requests.RequestException as error:  # a library of the host's kind may raise others
-            faults.append(f"{source.text}: {one_line(str(error))[:200]}")
-    raise WeightsError(
-        f"{entry.name}: no source has it: {'; '.join(faults) or 'the catalogue names none'}. If you have the file, "
-        "pull it with source='file:/path/of/it'"
-    )
+            self._receive(source, size)
+        except SourceError as error:
+            raise SourceError(f"{error}{hint if size else ''}") from error
+        fault = _find_fault(self.part, sha256, size)
+        if fault and was_there and source.url is not None:
+            # A part of an older file may be at its start: fetch it once more as a whole.
+            forget(self.part)
+            self._receive(source, size)
+            fault = _find_fault(self.part, sha256, size)
+        if fault:
+            forget(self.part)
+            raise WeightsError(f"{fault}{hint}")
+        return compute_sha256(self.part)
+
+    def _receive(self, source: Source, size: int) -> None:
+        most = min(size or MAX_BYTES, self.limits.max_bytes)
+        if source.path is None:
+            fetch(source, self.part, self.session, self.on_bytes, replace(self.limits, max_bytes=most))
+        else:
+            forget(self.part)
+            _copy(source.path, self.part, most)
+
+    def _install(self, source: Source, sha256: str, faults: tuple[str, ...]) -> Pulled:
+        """Convert the fetched file and put it in its place, record first.
+
+        A process that is killed before the last step leaves a record without a weight, which counts as nothing.
+
+        Raises:
+            _EntryError: the file is the expected one, but not what the catalogue says of it.
+            WeightsError: it is no model; the file is gone then.
+        """
+        entry, size = self.entry, self.part.stat().st_size
+        ready = self.part.with_name(f"{entry.name}{SAFETENSORS}")
+        try:
+            info = _convert(entry, source, self.part, ready, sha256)
+            origin = Origin(
+                name=entry.name,
+                source=source.shown,
+                sha256=sha256,
+                size_bytes=size,
+                fetched_at=now(),
+                licence=info.licence,
+                citation=entry.citation,
+                stored_sha256=compute_sha256(ready),
+            )
+            if not self.expected.sha256:
+                record_first_use(self.store, entry.name, sha256, size, source.shown)
+            target = self.store / ready.name
+            write_origin(target, origin)
+            ready.replace(target)
+        except HicmaeError as error:
+            if self.expected.sha256:
+                raise _EntryError(first_line(error)) from error
+            forget(self.part)
+            raise
+        finally:
+            ready.unlink(missing_ok=True)
+        forget(self.part)
+        return Pulled(entry.name, target, origin, is_new=True, first_use=not self.expected.sha256, faults=faults)
 
 
-def _fetch_checked(
-    entry: PublishedWeight,
-    source: Source,
-    store: Path,
-    part: Path,
-    session: requests.Session,
-    on_bytes: OnBytes,
-    limits: Limits,
-) -> str:
-    """Fetch a file from one source -> its hash, which is the expected one.
+class _EntryError(Exception):
+    """The right file does not fit what the catalogue says of it; no other source could help."""
+
+
+def _copy(source: Path, target: Path, most: int) -> None:
+    """Copy a file of this machine.
 
     Raises:
-        SourceError: the source does not have it.
-        WeightsError: its size, content or hash is another one; the file is gone then.
+        SourceError: it cannot be read, or is too large.
+        OSError: the copy cannot be written.
     """
-    first = find_first_use(store, entry.name)
-    expected = entry.sha256 or (first.sha256 if first else "")
-    size = entry.size_bytes or (first.size_bytes if first else 0)
-    announced = ask(source, session, limits)
-    if expected and announced.sha256 and announced.sha256 != expected:
-        raise WeightsError(f"offers a file with the sha256 {announced.sha256[:12]}…, expected {expected[:12]}…")
-    expected = expected or announced.sha256 or ""
-    size = size or announced.size_bytes or 0
-    resumed = part.is_file()
-    _receive(source, part, session, on_bytes, size, limits)
-    if fault := _find_fault(part, expected, size):
-        # A part of an older file may be at its start: fetch it once more as a whole.
-        forget(part)
-        if not resumed or source.url is None:
-            raise WeightsError(_explain_hash(fault, entry, first is not None))
-        _receive(source, part, session, on_bytes, size, limits)
-        if fault := _find_fault(part, expected, size):
-            forget(part)
-            raise WeightsError(_explain_hash(fault, entry, first is not None))
-    return compute_sha256(part)
-
-
-def _receive(
-    source: Source, part: Path, session: requests.Session, on_bytes: OnBytes, size: int, limits: Limits
-) -> None:
-    bounded = Limits(**{**limits.__dict__, "max_bytes": min(size or MAX_BYTES, limits.max_bytes)})
-    if source.path is None:
-        fetch(source, part, session, on_bytes, bounded)
-        return
-    forget(part)
-    if not source.path.is_file():
-        raise SourceError(f"{source.path}: no such file")
-    if source.path.stat().st_size > bounded.max_bytes:
-        raise SourceError(f"{source.path}: is larger than the {bounded.max_bytes} bytes expected")
-    shutil.copyfile(source.path, part)
+    try:
+        with source.open("rb") as read:
+            if source.stat().st_size > most:
+                raise SourceError(f"{source}: is larger than the {most} bytes expected")
+            with target.open("wb") as written:
+                shutil.copyfileobj(read, written)
+    except OSError as error:
+        if error.errno in _DISK_FULL:
+            raise
+        raise SourceError(f"{source}: cannot be read: {error.strerror or error}") from error
 
 
 def _find_fault(part: Path, sha256: str, size: int) -> str:
@@ -264,67 +384,26 @@ def _find_fault(part: Path, sha256: str, size: int) -> str:
     return ""
 
 
-def _explain_hash(fault: str, entry: PublishedWeight, is_first_use: bool) -> str:
-    if entry.sha256 or not is_first_use:
-        return fault
-    return (
-        f"{fault}, as when it was first pulled here; if its authors have replaced it, forget the first one with "
-        f"`hicmae weights remove {entry.name} --forget`"
-    )
+def _convert(entry: PublishedWeight, source: Source, part: Path, ready: Path, sha256: str) -> WeightInfo:
+    """Write the weight of a fetched file in hicmae's format -> its metadata.
 
-
-def _install(
-    entry: PublishedWeight, source: Source, store: Path, part: Path, sha256: str, faults: tuple[str, ...]
-) -> Pulled:
-    """Convert a fetched file and put it in its place, record first.
-
-    A process that is killed before the last step leaves a record without a weight, which counts as nothing.
+    Raises:
+        WeightsError: it is not a model, or not the one that the catalogue describes.
     """
-    size = part.stat().st_size
-    ready = part.with_name(f"{entry.name}{SAFETENSORS}")
-    try:
-        _convert(entry, source, part, ready, sha256)
-        is_first = not entry.sha256 and find_first_use(store, entry.name) is None
-        if is_first:
-            record_first_use(store, entry.name, sha256, size, source.text)
-        origin = Origin(
-            name=entry.name,
-            source=source.text,
-            sha256=sha256,
-            size_bytes=size,
-            fetched_at=now(),
-            licence=entry.licence,
-            citation=entry.citation,
-            stored_sha256=compute_sha256(ready),
-        )
-        target = store / ready.name
-        write_origin(target, origin)
-        ready.replace(target)
-    except HicmaeError:
-        # The file is what the source has: another source may have a better one.
-        forget(part)
-        raise
-    finally:
-        ready.unlink(missing_ok=True)
-    forget(part)
-    return Pulled(entry.name, target, origin, is_new=True, first_use=is_first, faults=faults)
-
-
-def _convert(entry: PublishedWeight, source: Source, part: Path, ready: Path, sha256: str) -> None:
-    """Write the weight of a fetched file in hicmae's format."""
     from hicmae_cli.weights.checkpoint import load_classifier, load_pretrained, read_authors_model
     from hicmae_cli.weights.importing import describe_model, save_model
 
     if find_kind(part) == "safetensors":
-        # It must have hicmae's metadata, and tensors that fit them.
-        named = part.with_name(f"{entry.name}.fetched{SAFETENSORS}")
-        part.replace(named)
+        part.replace(ready)
         try:
-            (load_pretrained if read_info(str(named)).task == "pretraining" else load_classifier)(named)
-            shutil.copyfile(named, ready)
+            info = read_info(str(ready))
+            (load_pretrained if info.task == "pretraining" else load_classifier)(ready)
         finally:
-            named.replace(part)
-        return
+            # A copy of it is what is stored: a stop must not cost the download.
+            shutil.copyfile(ready, part)
+        if entry.labels and info.labels != entry.labels:
+            raise WeightsError(f"has the labels {', '.join(info.labels)}, expected {', '.join(entry.labels)}")
+        return info
     model = read_authors_model(part)
     info = describe_model(
         model,
@@ -332,9 +411,10 @@ def _convert(entry: PublishedWeight, source: Source, part: Path, ready: Path, sh
         dataset=entry.dataset,
         sampling_rate=entry.sampling_rate,
         licence=entry.licence,
-        source=f"{source.text} (sha256 {sha256})",
+        source=f"{source.shown} (sha256 {sha256})",
         fold=entry.fold,
         protocol=entry.protocol,
         metrics={"stated by its authors": entry.scores} if entry.scores else {},
     )
     save_model(ready, model, info)
+    return info

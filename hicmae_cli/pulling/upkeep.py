@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -9,11 +10,13 @@ from typing import Final, Literal
 from hicmae_cli.bundled import find_bundled_dir, find_bundled_file
 from hicmae_cli.errors import HicmaeError, NotPulledError, WeightsError, first_line
 from hicmae_cli.files import compute_sha256
-from hicmae_cli.pulling.origins import forget_first_use, locate_origin, read_origin
+from hicmae_cli.pulling.origins import forget_first_use, read_origin
+from hicmae_cli.pulling.pull import DOWNLOADS, Expected, find_change, find_expected, lock_weight
 from hicmae_cli.weights.adding import find_file
 from hicmae_cli.weights.catalogue import list_stored, locate_store, locate_stored, read_catalogue
 from hicmae_cli.weights.published import list_published
 from hicmae_cli.weights.reading import read_info
+from hicmae_cli.weights.storing import ORIGIN
 from hicmae_cli.weights.suffixes import SAFETENSORS, WEIGHT_SUFFIXES
 
 State = Literal["ok", "broken", "unknown"]
@@ -71,11 +74,14 @@ def _verify_bundled(name: str) -> Verified:
 
 def _verify_stored(name: str) -> Verified:
     file = locate_stored(name, SAFETENSORS)
-    origin = read_origin(file)
-    if origin is not None and file.is_file() and compute_sha256(file) != origin.stored_sha256:
-        again = f"`hicmae weights remove {name}`, then `hicmae weights pull {name}`"
-        return Verified(name, "broken", f"has changed since it was pulled: {again}")
+    origin, entry = read_origin(file), list_published().get(name)
+    again = f"`hicmae weights remove {name}`, then `hicmae weights pull {name}`"
     try:
+        expected = find_expected(entry) if entry else Expected()
+        if origin is not None and file.is_file() and (fault := find_change(file, origin, expected)):
+            return Verified(name, "broken", f"{fault}: {again}")
+        if origin is None and expected.is_first_use:
+            return Verified(name, "broken", f"was pulled, but the record of it is missing or damaged: {again}")
         read_info(name)
     except HicmaeError as error:
         return Verified(name, "broken", first_line(error))
@@ -106,13 +112,16 @@ def remove_weight(name: str, *, forget: bool = False) -> list[Path]:
     """
     if name in {entry.name for entry in read_catalogue()}:
         raise WeightsError(f"{name}: ships with hicmae ({find_bundled_dir()}), so it cannot be removed")
-    weight = locate_stored(name, SAFETENSORS)
-    files = [locate_stored(name, suffix) for suffix in WEIGHT_SUFFIXES]
+    store = locate_store()
+    if name not in {*list_stored(), *list_published()}:
+        raise WeightsError(f"no weight named {name!r}")
     # The weight first: a record alone counts as nothing.
-    gone = [path for path in (*files, locate_origin(weight)) if path.is_file()]
-    for path in gone:
-        path.unlink()
-    forgotten = forget and forget_first_use(locate_store(), name)
+    files = [locate_stored(name, suffix) for suffix in (*WEIGHT_SUFFIXES, ORIGIN)]
+    with lock_weight(store, name):
+        gone = [path for path in files if path.is_file()]
+        for path in (*gone, *store.glob(f"{DOWNLOADS}/{glob.escape(name)}.part*")):
+            path.unlink()
+        forgotten = forget and forget_first_use(store, name)
     if not gone and not forgotten:
-        raise NotPulledError(name) if name in list_published() else WeightsError(f"no weight named {name!r}")
+        raise WeightsError(f"{name}: is not on this machine, so there is nothing to remove")
     return gone

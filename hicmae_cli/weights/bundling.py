@@ -16,6 +16,7 @@ from hicmae_cli.weights.checkpoint import load_classifier, save_classifier
 from hicmae_cli.weights.export import export_onnx
 from hicmae_cli.weights.facts import WeightFacts
 from hicmae_cli.weights.info import Precision, WeightInfo
+from hicmae_cli.weights.published import list_published
 from hicmae_cli.weights.suffixes import ONNX, SAFETENSORS, WEIGHT_SUFFIXES
 
 MAX_BUNDLE_BYTES: Final = 25_000_000
@@ -65,6 +66,10 @@ def bundle_weight(
     summary = summary or (entries[name].summary if name in entries else "")
     if not summary:
         raise WeightsError(f"{name}: is new in {folder / CATALOGUE}; give it a summary")
+    _, mark, published = (folder / CATALOGUE).read_text("utf-8").partition(_PUBLISHED)
+    if not mark and list_published(folder):
+        line = _PUBLISHED.strip()
+        raise WeightsError(f"{folder / CATALOGUE}: expected the line {line!r} before the weights of others")
     model, info = load_classifier(Path(source))
     if SAFETENSORS not in suffixes and info.modality != "av":
         raise WeightsError(
@@ -94,7 +99,6 @@ def bundle_weight(
                 made.with_suffix(suffix).replace(target)
             else:
                 target.unlink(missing_ok=True)
-    _, mark, published = (folder / CATALOGUE).read_text("utf-8").partition(_PUBLISHED)
     write_text_atomically(folder / CATALOGUE, _write_catalogue(list(entries.values())) + mark + published)
     return info
 

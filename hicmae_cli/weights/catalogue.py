@@ -149,7 +149,7 @@ def find_weight(name_or_path: str, suffix: str) -> Path | None:
             f"{given}: expected a {' or '.join(WEIGHT_SUFFIXES)} file; import an authors' .pth with "
             "`hicmae weights import`"
         )
-    # It reads the same catalogue by this module.
+    # That module imports this one.
     from hicmae_cli.weights.published import list_published
 
     if name_or_path in list_published():

@@ -13,12 +13,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from hicmae_cli.bundled import find_bundled_dir
-from hicmae_cli.errors import WeightsError, one_line
+from hicmae_cli.errors import SettingsError, WeightsError, one_line
 from hicmae_cli.toml import parse_toml
-from hicmae_cli.weights.catalogue import CATALOGUE, check_form, locate_store
+from hicmae_cli.weights.catalogue import CATALOGUE, check_form, locate_store, read_catalogue
+from hicmae_cli.weights.sources import KINDS, parse_source
 
 _VARIABLE: Final = "HICMAE_CATALOGUE"
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
@@ -38,7 +39,7 @@ class PublishedWeight(BaseModel):
         protocol: of the folds.
         sampling_rate: n, if the model samples every n-th frame.
         scores: that its authors state for the fold, by metric.
-        sources: where the file is, best first; see `hicmae_cli.pulling.sources`.
+        sources: where the file is, best first; see `sources`.
         sha256: of the file; empty if nobody has published it.
         size_bytes: of the file; 0 if nobody has published it.
     """
@@ -84,14 +85,14 @@ def list_published(bundled: Path | None = None) -> dict[str, PublishedWeight]:
     """
     merged: dict[str, dict[str, Any]] = {}
     own = _find_own()
+    bundled_names = {entry.name for entry in read_catalogue(bundled)}
     for path in ((bundled or find_bundled_dir()) / CATALOGUE, *([own] if own else ())):
         for entry in _read_tables(path):
-            name = str(entry.get("name", ""))
+            # Not after the loop: a message must name the file.
+            name = _check_entry(entry, merged, bundled_names, path)
             known = merged.get(name, {})
             sources = [*entry.get("sources", ()), *known.get("sources", ())]
             merged[name] = {**known, **entry, "sources": list(dict.fromkeys(sources))}
-            # Not after the loop: a message must name the file.
-            _check_entry(merged[name], path)
     return {name: PublishedWeight.model_validate(entry) for name, entry in merged.items()}
 
 
@@ -121,9 +122,24 @@ def _read_tables(path: Path) -> list[Mapping[str, Any]]:
     return tables
 
 
-def _check_entry(entry: Mapping[str, Any], path: Path) -> None:
+def _check_entry(
+    entry: Mapping[str, Any], known: Mapping[str, Mapping[str, Any]], bundled: set[str], path: Path
+) -> str:
+    """Check an entry -> its name. One with a known name needs only what it changes.
+
+    Raises:
+        WeightsError: it is malformed; names the file, the entry and the field, but no source, which may be secret.
+    """
+    name = str(entry.get("name", "an entry without a name"))
     try:
-        PublishedWeight.model_validate(entry)
-    except ValueError as error:
-        reason = " ".join(str(error).split())
-        raise WeightsError(one_line(f"{path}: {entry.get('name', 'an entry')}: {reason}")) from error
+        PublishedWeight.model_validate({**known.get(name, {}), **entry})
+        for text in entry.get("sources", ()):
+            parse_source(text)
+    except ValidationError as error:
+        reason = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        raise WeightsError(one_line(f"{path}: {name}: {reason}")) from error
+    except SettingsError as error:
+        raise WeightsError(one_line(f"{path}: {name}: sources: expected each as {KINDS}")) from error
+    if name in bundled:
+        raise WeightsError(one_line(f"{path}: {name}: a weight with this name ships with hicmae; choose another name"))
+    return name

@@ -10,6 +10,8 @@ from filelock import FileLock
 from hicmae_cli.weights.catalogue import check_name, locate_store, locate_stored
 from hicmae_cli.weights.suffixes import WEIGHT_SUFFIXES
 
+ORIGIN = ".origin.json"
+"""Suffix of the record of where a pulled weight came from; it takes the place of the weight's own."""
 _LOCK = ".lock"
 
 
@@ -36,8 +38,8 @@ def store_weight(name: str, suffix: str, write: Callable[[Path], object], *, for
     with FileLock(locate_store() / _LOCK):
         check_name(name, force=force)
         write(target)
-        # Other formats of the replaced weight are another model.
-        for other in WEIGHT_SUFFIXES:
+        # Other formats of the replaced weight are another model, and its record is not true of this one.
+        for other in (*WEIGHT_SUFFIXES, ORIGIN):
             if other != suffix:
                 locate_stored(name, other).unlink(missing_ok=True)
     return target

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from pathlib import Path
 
 import pytest
@@ -102,8 +101,19 @@ def test_predict_asks_on_a_terminal(file: Path, monkeypatch: pytest.MonkeyPatch,
         offer_pull("no-such-weight")
 
 
+def test_predict_does_not_ask_when_the_network_is_forbidden(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from hicmae_cli.cli.pull import offer_pull
+
+    errors = Terminal()
+    monkeypatch.setattr("sys.stdin", Terminal("y\n"))
+    monkeypatch.setattr("sys.stderr", errors)
+    monkeypatch.setenv("HICMAE_OFFLINE", "1")
+    offer_pull("toy")
+    assert not errors.getvalue() and not (locate_store() / "toy.safetensors").exists()
+
+
 def test_predict_never_asks_in_a_script(file: Path) -> None:
     run = hicmae("predict", "a.mp4", "--weights", "toy")
     assert run.code == 1
     assert "toy: is in the catalogue, but not on this machine; fetch it with `hicmae weights pull toy`" in run.err
-    assert json.dumps("toy") not in run.out
+    assert "Fetch it now?" not in run.err and not (locate_store() / "toy.safetensors").exists()

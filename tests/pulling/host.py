@@ -24,6 +24,7 @@ class Served:
         drip_s: seconds between single bytes; 0 to send all at once.
         headers: further headers.
         says_length: whether it says how long the file is.
+        most_of_a_part: bytes that it sends of a part at most.
     """
 
     body: bytes = b""
@@ -35,6 +36,7 @@ class Served:
     drip_s: float = 0.0
     headers: dict[str, str] = field(default_factory=dict)
     says_length: bool = True
+    most_of_a_part: int | None = None
 
 
 class Host:
@@ -77,7 +79,8 @@ class Host:
         request.send_response(status)
         body = served.body[start:] if status != 416 else b""
         if status == 206:
-            request.send_header("Content-Range", f"bytes {start}-{len(served.body) - 1}/{len(served.body)}")
+            body = body[: served.most_of_a_part]
+            request.send_header("Content-Range", f"bytes {start}-{start + len(body) - 1}/{len(served.body)}")
         if status == 416:
             request.send_header("Content-Range", f"bytes */{len(served.body)}")
         if served.says_length:

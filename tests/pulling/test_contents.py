@@ -30,7 +30,7 @@ def _zip() -> bytes:
     ("content", "reason"),
     [
         (b"", "the file is empty"),
-        (b"<!doctype html><title>Quota exceeded</title>", "fetched too often lately"),
+        (b"<!doctype html><title>Quota exceeded</title>", "the file is a web page"),
         (b"\x80\x02}q\x00.", r"begins with 80 02 7d"),
         (_zip()[:-30], "a zip archive that is cut short"),
         ((1 << 40).to_bytes(8, "little") + b"{}", "expected a PyTorch checkpoint"),

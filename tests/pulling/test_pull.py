@@ -12,6 +12,7 @@ import shutil
 import signal
 import subprocess
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,13 @@ import pytest
 import torch
 
 from hicmae_cli.errors import DiskError, NotPulledError, SettingsError, WeightsError
+from hicmae_cli.evaluation.calibrate_weight import calibrate_weight
 from hicmae_cli.pulling.fetch import Limits
 from hicmae_cli.pulling.origins import read_origin
 from hicmae_cli.pulling.pull import Pulled, pull_weight
 from hicmae_cli.pulling.upkeep import locate_weight, remove_weight, verify_weights
 from hicmae_cli.toml import format_toml
+from hicmae_cli.weights.adding import add_weight
 from hicmae_cli.weights.catalogue import find_weight, locate_store
 from hicmae_cli.weights.checkpoint import load_classifier, read_authors_model
 from tests.pulling.host import Host, Served
@@ -64,7 +67,7 @@ def files() -> list[str]:
     return sorted(
         str(path.relative_to(locate_store()))
         for path in locate_store().rglob("*")
-        if path.is_file() and path.suffix != ".lock"
+        if path.is_file() and not path.name.endswith(".lock")
     )
 
 
@@ -146,19 +149,25 @@ def test_the_hash_that_a_host_announces_is_compared_before_the_file(
 
 
 class _Evil:
+    def __init__(self, trace: Path) -> None:
+        self.trace = trace
+
     def __reduce__(self) -> tuple[object, tuple[str]]:
-        return os.system, ("touch /tmp/hicmae-was-here",)
+        return os.system, (f"touch {self.trace}",)
 
 
-@pytest.mark.parametrize("content", ["html", "pickle", "code", "cut", "other", "lying"])
+@pytest.mark.parametrize("content", ["html", "pickle", "code", "cut", "other", "lying", "bomb"])
 def test_hostile_and_broken_files_are_refused(host: Host, checkpoint: Path, tmp_path: Path, content: str) -> None:
     whole = checkpoint.read_bytes()
     if content == "code":
-        torch.save({"model": toy_state(), "evil": _Evil()}, tmp_path / "evil.pth")
+        torch.save({"model": toy_state(), "evil": _Evil(tmp_path / "trace")}, tmp_path / "evil.pth")
     header = json.dumps({"a": {"dtype": "F32", "shape": [1 << 40], "data_offsets": [0, 1 << 42]}}).encode()
+    with zipfile.ZipFile(tmp_path / "bomb.pth", "w", zipfile.ZIP_DEFLATED) as bomb:
+        bomb.writestr("archive/data.pkl", b"\0" * (64 << 20))
     bodies = {
+        "bomb": (tmp_path / "bomb.pth").read_bytes(),
         "html": b"<html><title>Quota exceeded</title>",
-        "pickle": pickle.dumps(_Evil()),
+        "pickle": pickle.dumps(_Evil(tmp_path / "trace")),
         "code": (tmp_path / "evil.pth").read_bytes() if content == "code" else b"",
         "cut": whole[: len(whole) // 2],
         "other": b"\x7fELF" + whole,
@@ -168,13 +177,16 @@ def test_hostile_and_broken_files_are_refused(host: Host, checkpoint: Path, tmp_
     add(host.url())
     with pytest.raises(WeightsError, match="toy: no source has it"):
         pull()
-    assert files() == [] and not Path("/tmp/hicmae-was-here").exists()
+    assert files() == [] and not (tmp_path / "trace").exists()
 
 
 def test_a_hicmae_weight_is_kept_as_it_is(host: Host, toy: Path) -> None:
     host.pages["/model.pth"] = Served(toy.read_bytes())
-    add(host.url())
+    add(host.url(), labels=["class 0", "class 1", "class 2"])
     assert pull().path.read_bytes() == toy.read_bytes()
+    add(host.url(), name="other")
+    with pytest.raises(WeightsError, match="has the labels class 0, class 1, class 2, expected anger"):
+        pull("other")
 
 
 def test_without_a_network_only_files_of_this_machine_are_used(
@@ -227,10 +239,83 @@ def test_what_has_changed_is_found(host: Host, checkpoint: Path, toy: Path) -> N
     path.write_bytes(content)
     (found,) = verify_weights(["toy"])
     assert found.state == "broken" and "has changed since it was pulled" in found.detail
-    with pytest.raises(WeightsError, match="has changed since it was pulled; remove it with"):
+    with pytest.raises(WeightsError, match="has changed since it was pulled; `hicmae weights remove toy` and"):
         pull()
     shutil.copy(toy, locate_store() / "mine.safetensors")
     assert [each.state for each in verify_weights(["mine"])] == ["unknown"]
+
+
+def test_a_hash_that_is_published_later_is_compared(host: Host, checkpoint: Path, tmp_path: Path) -> None:
+    host.pages["/model.pth"] = Served(checkpoint.read_bytes())
+    add(host.url())
+    pull()
+    (locate_store().parent / "catalogue.toml").unlink()
+    add(host.url(), sha256="0" * 64)
+    with pytest.raises(WeightsError, match=r"was made of a file with the sha256 \w{12}…, expected 000000000000…"):
+        pull()
+    assert verify_weights(["toy"])[0].state == "broken"
+
+
+def test_another_home_gets_no_other_file_than_this_one(host: Host, checkpoint: Path, tmp_path: Path) -> None:
+    host.pages["/model.pth"] = Served(checkpoint.read_bytes())
+    add(host.url())
+    pull()
+    host.pages["/model.pth"] = Served((checkpoint.parent / "b.pth").read_bytes())
+    with pytest.raises(WeightsError, match="as when it was first pulled here"):
+        pull(to=tmp_path / "home")
+
+
+def test_a_lost_record_is_noticed(host: Host, checkpoint: Path) -> None:
+    host.pages["/model.pth"] = Served(checkpoint.read_bytes())
+    add(host.url())
+    pulled = pull()
+    (locate_store() / "toy.origin.json").write_text("{")
+    assert verify_weights(["toy"])[0].detail.startswith("was pulled, but the record of it is missing or damaged")
+    remove_weight("toy")
+    assert pull().origin.sha256 == pulled.origin.sha256
+
+
+def test_secrets_of_an_address_are_kept_nowhere(host: Host, checkpoint: Path) -> None:
+    secret = host.url("/model.pth?sig=HUSH").replace("http://", "http://user:HUSH@")
+    host.pages["/model.pth?sig=HUSH"] = Served(checkpoint.read_bytes())
+    add(secret)
+    said: list[str] = []
+    pulled = pull(on_source=said.append)
+    assert said == [host.url()] == [pulled.origin.source]
+    for path in locate_store().rglob("*"):
+        assert not path.is_file() or b"HUSH" not in path.read_bytes(), path
+    remove_weight("toy")
+    host.pages.clear()
+    with pytest.raises(WeightsError) as error:
+        pull()
+    assert "HUSH" not in str(error.value)
+
+
+def test_a_catalogue_that_does_not_fit_the_right_file_says_so_at_once(host: Host, checkpoint: Path) -> None:
+    host.pages["/model.pth"] = Served(checkpoint.read_bytes())
+    add(host.url(), host.url(), sha256=sha256(checkpoint), labels=["a", "b"])
+    with pytest.raises(WeightsError, match="toy: the catalogue does not fit the file: labels: got 2, expected 6"):
+        pull()
+    assert len(host.asked) == 1 and ".downloads/toy.part" in files()
+
+
+def test_files_of_this_machine_that_cannot_be_read_are_named(host: Host, checkpoint: Path, tmp_path: Path) -> None:
+    host.pages["/model.pth"] = Served(checkpoint.read_bytes())
+    add(f"file:{tmp_path}/none.pth", f"file:{tmp_path}", host.url())
+    pulled = pull()
+    assert ["cannot be read: No such file" in pulled.faults[0], "cannot be read: Is a" in pulled.faults[1]] == [
+        True
+    ] * 2
+
+
+def test_replacing_a_pulled_weight_replaces_its_record(host: Host, checkpoint: Path, toy: Path) -> None:
+    host.pages["/model.pth"] = Served(checkpoint.read_bytes())
+    add(host.url())
+    pull()
+    with pytest.raises(WeightsError, match="was pulled, and pulled files are never changed: give `output`"):
+        calibrate_weight("toy", manifest="a.csv")
+    add_weight(toy, "toy", force=True)
+    assert files() == ["first-use.json", "toy.safetensors"]
 
 
 def test_a_weight_of_ones_own_is_not_replaced(host: Host, checkpoint: Path, toy: Path) -> None:
@@ -244,7 +329,8 @@ def test_a_weight_of_ones_own_is_not_replaced(host: Host, checkpoint: Path, toy:
 
 @pytest.mark.parametrize("act", [verify_weights, locate_weight, remove_weight])
 def test_names_that_are_not_here(act: Any) -> None:
-    for name, error in (("hicmae-mafw-1", NotPulledError), ("nobody", WeightsError)):
+    there = WeightsError if act is remove_weight else NotPulledError
+    for name, error in (("hicmae-mafw-1", there), ("nobody", WeightsError)):
         with pytest.raises(error, match=name):
             act([name] if act is verify_weights else name)
 
@@ -262,11 +348,21 @@ def test_names_that_cannot_be_pulled_or_removed() -> None:
         pull("hicmae-mafw-1", source="x")
 
 
+ENTRY = "[[published]]\nname = 'a'\nsummary=''\nlicence=''\n"
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("[[published]]\nname = 'a'\n", "own.toml: a: .*summary"),
+        ("[[published]]\nname = 'a'\n", r"own.toml: a: summary: Field required"),
         ("[[published]]\nname = '../a'\nsummary=''\nlicence=''\nsources=[]\n", "is not a valid name"),
+        (f"{ENTRY}sources=3\n", "a: sources: "),
+        (f"{ENTRY}sources='https://x/y'\n", "a: sources: "),
+        (f"{ENTRY}sources=['http://mirror.lan/x?key=1']\n", "a: sources: expected each as https:, hf:"),
+        (
+            ENTRY.replace("'a'", "'hicmae-nano'") + "sources=[]\n",
+            "hicmae-nano: a weight with this name ships with hicmae",
+        ),
         ("[[published]]\nname = 'a'\nsummary=''\nlicence=''\nsources=[]\nsha256='A1'\n", "64 hexadecimal digits"),
         ("published = 3\n", r"expected tables \[\[published\]\]"),
         ("[[", "the catalogue cannot be read"),

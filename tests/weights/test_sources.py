@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hicmae_cli.errors import SettingsError
-from hicmae_cli.pulling.sources import parse_source
+from hicmae_cli.weights.sources import parse_source
 
 SHARE = "https://u-my.sharepoint.com/:u:/g/personal/a_b/Etoken"
 
