@@ -81,27 +81,39 @@ class ExpressionNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, 3, 112, 112), the mean subtracted, in 255ths -> logits (B, 7)."""
+        return self.head(self.features(x))  # type: ignore[no-any-return]
+
+    def features(self, x: Tensor) -> Tensor:
+        """The same -> the input of the last layer (B, 256)."""
         for block in self.blocks:
             x = block(x)
-        return self.head(x.mean(dim=(2, 3)))  # type: ignore[no-any-return]
+        return x.mean(dim=(2, 3))
 
     @torch.inference_mode()
-    def judge(self, faces: Sequence[NDArray[np.uint8]], *, mirror: bool = False) -> NDArray[np.float32]:
-        """Judge square faces (H, H, 3) of one size -> (n, 7).
+    def describe(self, faces: Sequence[NDArray[np.uint8]]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Judge square faces (H, H, 3) of one size -> probabilities (n, 7), and features (n, 256).
 
-        Args:
-            faces: the faces.
-            mirror: whether to average what the net says of each face and of its mirror image, which is steadier.
+        Both are means over the face and its mirror image, which is steadier.
         """
-        found = []
+        said, seen = [np.empty((0, len(LABELS)), np.float32)], [np.empty((0, CHANNELS[-1]), np.float32)]
         for start in range(0, len(faces), BATCH):
-            x = _prepare(np.stack(faces[start : start + BATCH]))
-            said = self(x).softmax(dim=-1)
-            found.append((said + self(x.flip(-1)).softmax(dim=-1)) / 2 if mirror else said)
-        return torch.cat(found).numpy() if found else np.empty((0, len(LABELS)), np.float32)
+            x = prepare(np.stack(faces[start : start + BATCH]))
+            both = [self.features(x), self.features(x.flip(-1))]
+            said.append(torch.stack([self.head(each).softmax(dim=-1) for each in both]).mean(dim=0).numpy())
+            seen.append(torch.stack(both).mean(dim=0).numpy())
+        return np.concatenate(said), np.concatenate(seen)
+
+    @torch.inference_mode()
+    def judge(self, faces: Sequence[NDArray[np.uint8]]) -> NDArray[np.float32]:
+        """Judge square faces (H, H, 3) of one size as the package does -> (n, 7)."""
+        said = [
+            self(prepare(np.stack(faces[start : start + BATCH]))).softmax(dim=-1)
+            for start in range(0, len(faces), BATCH)
+        ]
+        return torch.cat(said).numpy() if said else np.empty((0, len(LABELS)), np.float32)
 
 
-def _prepare(faces: NDArray[np.uint8]) -> Tensor:
+def prepare(faces: NDArray[np.uint8]) -> Tensor:
     """Resize (B, H, H, 3) uint8 as TensorFlow does, without centring the pixels, and normalise."""
     x = torch.from_numpy(faces).permute(0, 3, 1, 2).float()
     at = torch.arange(SIDE_PX) * (x.shape[-1] / SIDE_PX)

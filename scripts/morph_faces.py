@@ -1,30 +1,32 @@
-"""Make new faces of training people from pairs of photographs, each judged by the expression net of face-api.
+"""Make new faces of training people from pairs of photographs.
 
-    python scripts/morph_faces.py FACES --face-api package/model --cues cues.csv --output morphs --count 87000
+    python scripts/morph_faces.py FACES --cues cues.csv --output morphs --count 96600 --speaking 9600
 
 A few thousand photographs are few for a transformer: it learns them by heart. A face halfway between two people is a
-new one, and a teacher that judges exactly the picture that the model will see needs no label (Beyer et al. 2022, "A
-good teacher is patient and consistent"). FACES has `manifest.csv` (file,label,group), the crops and `faces.npz` with
-their `landmarks` (N, 478, 2). People for validation and test have no part in it.
+new one; `scripts/judge_faces.py` says what teachers see in it (Beyer et al. 2022, "A good teacher is patient and
+consistent"). FACES has `manifest.csv` (file,label,group), the crops and `faces.npz` with their `landmarks` (N, 478, 2).
+People for validation and test have no part in it, and labels that `--review` calls wrong do not count.
 
 Half of the faces mix shape and pixels of two photographs in about the same proportion. Some have the pixels of one and
 the shape of both, some are two pictures laid over each other, and some are one photograph. All are grey, and changed as
-a camera would: moved, turned, lit, blurred, partly covered. The folder gets `morphs.csv`, with the columns of `--cues`
-(those of the two photographs, in their shares) and `teacher_LABEL`; the speaker is the person of the first photograph,
-and paths are relative to the folder above. Faces that the teacher finds surprised are left out.
+a camera would: moved, turned, lit, blurred, partly covered. `--speaking` of them are made of neutral people with an
+open mouth only, half of these small as in a video: a teacher takes their teeth for a smile.
+
+The folder gets `morphs.csv`, with the columns of `--cues` (those of the two photographs, in their shares), and `agreed`
+and `agreed_share`: the label neutral or happiness, if both photographs have it, and how much it counts beside the
+teachers. The speaker is the person of the first photograph, and paths are relative to the folder above.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import cv2
 import numpy as np
-from face_api_net import LABELS, ExpressionNet
 from numpy.typing import NDArray
 
 from hicmae_cli.corpora.manifest import write_csv
@@ -32,7 +34,6 @@ from hicmae_cli.evaluation.real_check.folders import open_crops, read_faces
 from hicmae_cli.evaluation.real_check.people import deal_split
 from hicmae_cli.model_input import FACE_SIZE_PX
 
-TAUGHT: Final = ("anger", "disgust", "fear", "happiness", "neutral", "sadness")
 # How often the first photograph has a label, and the second one.
 FIRST: Final = {
     "neutral": 0.26,
@@ -60,8 +61,12 @@ PERSON_CAP: Final = 4
 EVERY_LANDMARK: Final = 3
 SIGMA_PX: Final = 6.0
 GRID: Final = 32
-LEAST_TAUGHT: Final = 0.5
-BATCH: Final = 64
+# How much a label counts that both photographs have, beside the teachers; and that of a neutral person who speaks.
+AGREED: Final = ("neutral", "happiness")
+AGREED_SHARE: Final = 0.5
+SPEAKING_SHARE: Final = 0.65
+# A mouth is open with more than one of these blendshapes.
+OPEN_MOUTH: Final = {"aux_face_jawOpen": 0.06, "aux_face_mouthLowerDown": 0.2}
 
 Picture = NDArray[np.uint8]
 Points = NDArray[np.float32]
@@ -76,6 +81,7 @@ class Photographs:
         landmarks: (N, 478, 2) in pixels.
         names: of their files, without folder and suffix.
         people: name of the person in each.
+        labels: of the files; empty if a reader called the label wrong.
         first: probability of each as the first of a pair (N,).
         second: the same as the second.
     """
@@ -84,12 +90,26 @@ class Photographs:
     landmarks: Points
     names: list[str]
     people: list[str]
+    labels: list[str]
     first: NDArray[np.float64]
     second: NDArray[np.float64]
 
+    def keep_speakers(self, cues: dict[str, dict[str, float]]) -> Photographs:
+        """Return the same photographs, of which only neutral people with an open mouth are drawn."""
+        known = (cues.get(name) for name in self.names)
+        is_open = [each is not None and any(each[cue] > least for cue, least in OPEN_MOUTH.items()) for each in known]
+        labels = ["speaking" if self.labels[row] == "neutral" and is_open[row] else "" for row in range(len(is_open))]
+        weights = _weigh(labels, self.people, {"speaking": 1.0})
+        return replace(self, first=weights, second=weights)
 
-def read_photographs(folder: Path) -> Photographs:
-    """Read the photographs of the training people."""
+
+def read_photographs(folder: Path, wrong: set[str]) -> Photographs:
+    """Read the photographs of the training people.
+
+    Args:
+        folder: see above.
+        wrong: files with a wrong label.
+    """
     manifest = folder / "manifest.csv"
     landmarks = np.load(folder / "faces.npz")["landmarks"].astype(np.float32)
     faces = read_faces(manifest)
@@ -106,6 +126,7 @@ def read_photographs(folder: Path) -> Photographs:
         landmarks[chosen],
         [Path(faces[row].file).stem for row in chosen],
         people,
+        ["" if faces[row].file in wrong else faces[row].label for row in chosen],
         *(_weigh(labels, people, shares) for shares in (FIRST, SECOND)),
     )
 
@@ -197,51 +218,67 @@ def read_cues(path: Path) -> tuple[list[str], dict[str, dict[str, float]]]:
         }
 
 
+def shrink(face: Picture, rng: np.random.Generator) -> Picture:
+    """Make every second face (160, 160) as small and coded as in a video."""
+    if rng.random() < 0.5:
+        return face
+    side, small = face.shape[0], int(rng.uniform(38, 80))
+    face = np.asarray(
+        cv2.resize(cv2.resize(face, (small, small), interpolation=cv2.INTER_AREA), (side, side)), np.uint8
+    )
+    if rng.random() < 0.6:
+        coded = cv2.imencode(".jpg", face, [cv2.IMWRITE_JPEG_QUALITY, int(rng.uniform(25, 70))])[1]
+        face = np.asarray(cv2.imdecode(coded, cv2.IMREAD_GRAYSCALE), np.uint8)
+    return face
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("faces", type=Path)
-    parser.add_argument("--face-api", type=Path, required=True, help="folder `model` of the npm package")
     parser.add_argument("--cues", type=Path, required=True, help="list that `hicmae cues` wrote")
+    parser.add_argument("--review", type=Path, help="CSV with file,verdict; wrong labels do not count")
     parser.add_argument("--output", type=Path, required=True, help="folder to write")
-    parser.add_argument("--count", type=int, default=87_000, help="faces to make")
+    parser.add_argument("--count", type=int, default=96_600, help="faces to make")
+    parser.add_argument("--speaking", type=int, default=9_600, help="of these, faces of neutral people who speak")
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
-    teacher, photographs = ExpressionNet(given.face_api), read_photographs(given.faces)
+    photographs = read_photographs(given.faces, read_wrong(given.review))
     if not photographs.names:
         parser.error(f"{given.faces}: has no photographs of training people")
     columns, cues = read_cues(given.cues)
-    columns += [f"teacher_{label}" for label in TAUGHT]
+    speakers = photographs.keep_speakers(cues)
+    if given.speaking and not speakers.first.any():
+        parser.error(f"{given.faces}: has no neutral training people with an open mouth; use --speaking 0")
     assert photographs.pictures[0].shape == (FACE_SIZE_PX, FACE_SIZE_PX)
     rng = np.random.default_rng(given.seed)
     given.output.mkdir(parents=True, exist_ok=True)
     lines: list[list[str]] = []
-    for start in range(0, given.count, BATCH):
-        made = [make_face(photographs, rng) for _ in range(min(BATCH, given.count - start))]
-        faces = [photograph(face, rng) for face, *_ in made]
-        said = teacher.judge([cv2.cvtColor(face, cv2.COLOR_GRAY2RGB) for face in faces], mirror=True)
-        for number, (face, values, (_, first, second, share)) in enumerate(zip(faces, said, made, strict=True), start):
-            known = {label: float(values[LABELS.index(label)]) for label in TAUGHT}
-            total = sum(known.values())
-            if total < LEAST_TAUGHT:
-                continue
-            cv2.imwrite(str(given.output / f"{number:06d}.png"), face, [cv2.IMWRITE_PNG_COMPRESSION, 1])
-            name = f"morphs/{number:06d}"
-            row = {
-                "id": name,
-                "video": f"{given.output.name}/{number:06d}.png",
-                "label": max(known, key=lambda label: known[label]),
-            }
-            row |= {"split": "train", "source": "morphs"}
-            row["speaker"] = f"photos/{photographs.people[first]}"
-            row |= {f"teacher_{label}": f"{value / total:.4f}" for label, value in known.items()}
-            a, b = (cues.get(photographs.names[each]) for each in (first, second))
-            if share is not None and a is not None and b is not None:
-                row |= {cue: f"{share * a[cue] + (1 - share) * b[cue]:.5f}" for cue in a}
-            lines.append([row.get(column, "") for column in columns])
-        if start // BATCH % 50 == 49:
-            print(f"{start + BATCH} of {given.count} faces", flush=True)
-    write_csv(given.output / "morphs.csv", columns, lines)
+    for number in range(given.count):
+        speaks = number < given.speaking
+        face, first, second, share = make_face(speakers if speaks else photographs, rng)
+        face = photograph(shrink(face, rng) if speaks else face, rng)
+        cv2.imwrite(str(given.output / f"{number:06d}.png"), face, [cv2.IMWRITE_PNG_COMPRESSION, 1])
+        row = {"id": f"morphs/{number:06d}", "video": f"{given.output.name}/{number:06d}.png"}
+        row |= {"split": "train", "source": "morphs", "speaker": f"photos/{photographs.people[first]}"}
+        label = photographs.labels[first]
+        if label in AGREED and photographs.labels[second] == label:
+            row |= {"agreed": label, "agreed_share": str(SPEAKING_SHARE if speaks else AGREED_SHARE)}
+        a, b = (cues.get(photographs.names[each]) for each in (first, second))
+        if share is not None and a is not None and b is not None:
+            row |= {cue: f"{share * a[cue] + (1 - share) * b[cue]:.5f}" for cue in a}
+        lines.append([row.get(column, "") for column in (*columns, "agreed", "agreed_share")])
+        if number % 3200 == 3199:
+            print(f"{number + 1} of {given.count} faces", flush=True)
+    write_csv(given.output / "morphs.csv", [*columns, "agreed", "agreed_share"], lines)
     print(f"{given.output}: {len(lines)} faces")
+
+
+def read_wrong(review: Path | None) -> set[str]:
+    """Read the files whose label a reader called wrong."""
+    if review is None:
+        return set()
+    with review.open(encoding="utf-8", newline="") as file:
+        return {row["file"] for row in csv.DictReader(file) if row["verdict"] == "wrong"}
 
 
 if __name__ == "__main__":

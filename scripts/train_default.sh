@@ -5,7 +5,7 @@
 #
 # FACES has manifest.csv (file,label,group,source), crops.tar or the crops, and faces.npz with their landmarks.
 # VOICES is a folder of EmoDB's files. FACE_API is the folder package/model of what `npm pack @vladmandic/face-api`
-# (MIT) fetches; the expression net in it teaches the faces.
+# (MIT) fetches; the expression net in it teaches the faces, as it is and trained on with FACES.
 # --review: CSV with file,verdict; labels that a reader called wrong are not learned.
 # --test-speakers: speakers of VOICES to test on, whose voices the model does not learn from; by default none.
 # --recipe: instead of default-nano; also names the weight, hicmae-nano.safetensors.
@@ -68,12 +68,12 @@ fi
 [ -e mixed.csv ] || step hicmae merge photos=photos/photos.csv emodb=varied/originals.csv varied=varied/variants.csv \
   puppets=puppets/manifest.csv --labels "$six" --drop photos:disgust --drop photos:fear --output mixed.csv
 [ -e cues.csv ] || writing cues.csv step hicmae cues mixed.csv --output cues.csv
-[ -e face-api.csv ] || step python "$scripts/score_peers.py" face-api --faces "$faces" --model "$face_api" \
-  --output face-api.csv
-[ -e morphs/morphs.csv ] || step python "$scripts/morph_faces.py" "$faces" --face-api "$face_api" --cues cues.csv \
-  --output morphs
-[ -e photos-voices-puppets.csv ] || step python "$scripts/add_teachers.py" cues.csv --faces photos=face-api.csv \
-  --append morphs/morphs.csv --output photos-voices-puppets.csv
+[ -e morphs/morphs.csv ] || step python "$scripts/morph_faces.py" "$faces" --cues cues.csv --output morphs \
+  ${review:+--review "$review"}
+[ -e teacher.safetensors ] || step python "$scripts/tune_teacher.py" "$faces" --face-api "$face_api" \
+  --output teacher.safetensors ${review:+--review "$review"}
+[ -e photos-voices-puppets.csv ] || step python "$scripts/judge_faces.py" cues.csv --append morphs/morphs.csv \
+  --face-api "$face_api" --tuned teacher.safetensors --output photos-voices-puppets.csv
 # Train by a recipe on the whole list: RECIPE OUTPUT [options].
 train() {
   step hicmae finetune --manifest photos-voices-puppets.csv --recipe "$1" --output "${@:2}" \

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from hicmae_cli.corpora.manifest import HEADER, write_csv
 from hicmae_cli.evaluation.real_check.people import deal_split
@@ -34,27 +35,8 @@ def load_script(name: str) -> ModuleType:
 
 
 @pytest.fixture(scope="module")
-def teachers() -> ModuleType:
-    return load_script("add_teachers")
-
-
-@pytest.fixture(scope="module")
 def varying() -> ModuleType:
     return load_script("vary_voices")
-
-
-def test_a_judge_of_faces_that_is_sure_of_another_emotion_teaches_nothing(teachers: ModuleType, tmp_path: Path) -> None:
-    sure = ["1e-12"] * 6
-    unsure = ["0.1", "0", "0", "0.3", "0", "0"]
-    write_csv(
-        tmp_path / "judged.csv",
-        ("file", *teachers.LABELS, "surprise"),
-        [("a/0.jpg", *sure, "1"), ("a/1.jpg", *unsure, "0.6")],
-    )
-    rows = [{"id": f"photos/{number}", "source": "photos"} for number in range(3)]
-    found = teachers.teach_faces(rows, "photos", tmp_path / "judged.csv")
-    assert list(found) == ["photos/1"]
-    np.testing.assert_allclose(found["photos/1"], [0.25, 0, 0, 0.75, 0, 0])
 
 
 def test_variants_are_made_of_training_voices_only(
@@ -140,8 +122,24 @@ def test_the_expression_net_reads_every_number_of_its_files(tmp_path: Path) -> N
 
 @pytest.fixture(scope="module")
 def morphing() -> ModuleType:
-    load_script("face_api_net")
     return load_script("morph_faces")
+
+
+@pytest.fixture(scope="module")
+def judging() -> ModuleType:
+    load_script("face_api_net")
+    return load_script("judge_faces")
+
+
+def test_a_face_and_its_mirror_image_are_described_alike(tmp_path: Path) -> None:
+    write_net(tmp_path)
+    net = load_script("face_api_net").ExpressionNet(tmp_path)
+    faces = [np.random.default_rng(seed).integers(0, 256, (112, 112, 3), np.uint8) for seed in range(3)]
+    said, seen = net.describe(faces)
+    assert said.shape == (3, 7) and seen.shape == (3, 256)
+    for each, mirrored in zip((said, seen), net.describe([face[:, ::-1] for face in faces]), strict=True):
+        np.testing.assert_allclose(each, mirrored, atol=1e-4)
+    np.testing.assert_allclose(said[:1], (net.judge(faces[:1]) + net.judge([faces[0][:, ::-1]])) / 2, atol=1e-5)
 
 
 def test_warped_points_arrive_at_their_targets(morphing: ModuleType) -> None:
@@ -175,26 +173,35 @@ def test_morphs_are_made_of_training_people_only(
     columns = (*header, "video", "split", "speaker")
     write_csv(tmp_path / "cues.csv", columns, [(*cue, "", "", "") for cue in cues])
 
-    photographs = morphing.read_photographs(tmp_path)
+    photographs = morphing.read_photographs(tmp_path, set())
     assert set(photographs.names) == trained
     np.testing.assert_allclose([photographs.first.sum(), photographs.second.sum()], 1)
     calm = [name for name in photographs.names if int(name) % 4 == 0]
     share = photographs.second[[photographs.names.index(name) for name in calm]].sum()
     assert share == pytest.approx(0.28 / (0.28 + 0.28 + 0.10))
 
-    said = np.array([[0.5, 0.2, 0.1, 0, 0, 0, 0.2], [0.1, 0, 0, 0, 0, 0, 0.9]], np.float32)
-    teacher = SimpleNamespace(judge=lambda faces, mirror: said[np.arange(len(faces)) % 2])
-    monkeypatch.setattr(morphing, "ExpressionNet", lambda _: teacher)
-    words = ["morph", str(tmp_path), "--face-api", "x", "--cues", str(tmp_path / "cues.csv")]
-    monkeypatch.setattr(sys, "argv", [*words, "--output", str(tmp_path / "morphs"), "--count", "70"])
+    write_csv(
+        tmp_path / "review.csv", ("file", "verdict"), [(f"{calm[-1]}.png", "wrong"), (f"{calm[0]}.png", "unsure")]
+    )
+    words = ["morph", str(tmp_path), "--cues", str(tmp_path / "cues.csv"), "--review", str(tmp_path / "review.csv")]
+    monkeypatch.setattr(
+        sys, "argv", [*words, "--output", str(tmp_path / "morphs"), "--count", "70", "--speaking", "20"]
+    )
     morphing.main()
     with (tmp_path / "morphs" / "morphs.csv").open(encoding="utf-8", newline="") as file:
         made = list(csv.DictReader(file))
-    # Every second face is a surprised one.
-    assert [row["id"] for row in made] == [f"morphs/{number:06d}" for number in range(0, 70, 2)]
-    assert {(row["split"], row["source"], row["label"]) for row in made} == {("train", "morphs", "neutral")}
-    assert {float(row["teacher_neutral"]) for row in made} == {0.625}
+    assert [row["id"] for row in made] == [f"morphs/{number:06d}" for number in range(70)]
+    assert {(row["split"], row["source"]) for row in made} == {("train", "morphs")}
     assert {row["speaker"] for row in made} <= {f"photos/Person_{int(name)}" for name in trained}
+    # The first ones are of neutral people with an open mouth, whose label is right.
+    open_mouths = {f"photos/Person_{int(name)}" for name in calm[:-1] if int(name) / 10 > 0.06}
+    assert {row["speaker"] for row in made[:20]} <= open_mouths
+    assert {(row["agreed"], row["agreed_share"]) for row in made[:20]} == {("neutral", "0.65")}
+    agreed = [row for row in made[20:] if row["agreed"]]
+    assert 0 < len(agreed) < 50 and {row["agreed_share"] for row in agreed} == {"0.5"}
+    assert {row["agreed"] for row in agreed} == {"neutral", "happiness"}
+    wrong = f"photos/Person_{int(calm[-1])}"
+    assert all(not row["agreed"] for row in made if row["speaker"] == wrong)
     mixed = [float(row["aux_face_jawOpen"]) for row in made if row["aux_face_jawOpen"]]
     assert 5 < len(mixed) < len(made)
     assert 0 <= min(mixed) < max(mixed) <= 4
@@ -202,20 +209,106 @@ def test_morphs_are_made_of_training_people_only(
     assert picture is not None and picture.shape == (160, 160)
 
 
-def test_morphs_are_appended_to_the_taught_list(
-    teachers: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_two_teachers_judge_photographs_and_morphs(
+    judging: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write_csv(tmp_path / "cues.csv", ("id", "source"), [("photos/1", "photos")])
-    names = [f"teacher_{label}" for label in teachers.LABELS]
-    write_csv(tmp_path / "morphs.csv", ("id", "source", *names), [("morphs/1", "morphs", *"123456")])
-    words = ["add", str(tmp_path / "cues.csv"), "--append", str(tmp_path / "morphs.csv")]
-    monkeypatch.setattr(sys, "argv", [*words, "--output", str(tmp_path / "all.csv")])
-    teachers.main()
-    assert (tmp_path / "all.csv").read_text("utf-8").splitlines() == [
-        ",".join(("id", "source", *names)),
-        "photos/1,photos,,,,,,",
-        "morphs/1,morphs,1,2,3,4,5,6",
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((160, 160), np.uint8))
+    header = ("id", "source", "label", "video")
+    rows = [
+        ("photos/1", "photos", "neutral", "a.png"),
+        ("photos/2", "photos", "anger", "a.png"),
+        ("emodb/1", "emodb", "anger", ""),
     ]
+    write_csv(tmp_path / "cues.csv", header, rows)
+    more = [
+        ("morphs/1", "morphs", "", "a.png", "happiness", "0.5"),
+        ("morphs/2", "morphs", "", "a.png", "", ""),
+        ("morphs/3", "morphs", "", "a.png", "", ""),
+    ]
+    write_csv(tmp_path / "morphs.csv", (*header, "agreed", "agreed_share"), more)
+    # neutral, happiness, sadness, anger, fear, disgust, surprise; the last face surprises.
+    known = np.array([[0.2, 0, 0.2, 0.4, 0, 0, 0.2]] * 4 + [[0.1, 0, 0, 0, 0, 0, 0.9]], np.float32)
+    features = np.random.default_rng(0).normal(size=(5, 256)).astype(np.float32)
+
+    class Net:
+        def __init__(self, folder: Path) -> None:
+            self.said = known
+
+        def load_state_dict(self, state: object) -> None:
+            self.said = known[:, [0, 1, 3, 2, 4, 5, 6]]  # anger and sadness the other way round
+
+        def describe(self, faces: list[object]) -> tuple[object, object]:
+            assert len(faces) == len(known)
+            return self.said, features
+
+    monkeypatch.setattr(judging, "ExpressionNet", Net)
+    monkeypatch.setattr(judging, "load_file", lambda path: {})
+    words = ["judge", str(tmp_path / "cues.csv"), "--append", str(tmp_path / "morphs.csv"), "--face-api", "x"]
+    monkeypatch.setattr(sys, "argv", [*words, "--tuned", "y", "--output", str(tmp_path / "all.csv")])
+    judging.main()
+    with (tmp_path / "all.csv").open(encoding="utf-8", newline="") as file:
+        made = {row["id"]: row for row in csv.DictReader(file)}
+    assert list(made) == ["photos/1", "photos/2", "emodb/1", "morphs/1", "morphs/2"]
+
+    def target(name: str) -> list[float]:
+        return [float(made[name][f"teacher_{label}"]) for label in ("anger", "happiness", "neutral", "sadness")]
+
+    both = np.array([0.375, 0, 0.25, 0.375])
+    assert target("photos/2") == target("morphs/2") == pytest.approx(both, abs=1e-4)
+    assert target("photos/1") == pytest.approx(0.65 * both + 0.35 * np.eye(4)[2], abs=1e-4)
+    assert target("morphs/1") == pytest.approx(0.5 * both + 0.5 * np.eye(4)[1], abs=1e-4)
+    assert [made[name]["label"] for name in ("photos/2", "morphs/1", "morphs/2")] == ["anger", "happiness", "anger"]
+    assert made["emodb/1"]["teacher_anger"] == made["emodb/1"]["aux_face_api_anger"] == ""
+    odds = float(made["photos/1"]["aux_face_api_anger"]) - float(made["photos/1"]["aux_face_api_neutral"])
+    assert odds == pytest.approx(np.log(2), abs=1e-3)
+    assert sum(name.startswith("aux_face_feature_") for name in made["photos/1"]) == judging.COMPONENTS
+
+
+def test_components_keep_the_distances_of_what_varies_most(judging: ModuleType) -> None:
+    rng = np.random.default_rng(0)
+    hidden = rng.normal(size=(200, 18)) * np.arange(36, 0, -2)
+    features = (hidden @ np.linalg.qr(rng.normal(size=(256, 18)))[0].T + 5).astype(np.float32)
+    found = judging.find_components(features)
+    assert found.shape == (200, 18) and (np.diff(found.std(axis=0)) < 0).all()
+    before, after = (np.linalg.norm(each[1:] - each[:-1], axis=1) for each in (features, found))
+    np.testing.assert_allclose(before, after, rtol=1e-3)
+
+
+def test_the_second_teacher_learns_from_people_who_are_not_tested(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    net_of = load_script("face_api_net").ExpressionNet
+    load_script("morph_faces")
+    tuning = load_script("tune_teacher")
+    rows = []
+    for number in range(40):
+        label = ("neutral", "anger", "contempt", "disgust")[number % 4]
+        cv2.imwrite(str(tmp_path / f"{number:02d}.png"), np.full((160, 160, 3), 60 + 120 * (number % 2), np.uint8))
+        rows.append((f"{number:02d}.png", label, f"Person_{number}", "film" if number % 8 == 3 else "press"))
+    write_csv(tmp_path / "manifest.csv", ("file", "label", "group", "source"), rows)
+    wanted = [
+        row
+        for row in rows
+        if deal_split(row[2]) != "test"
+        and row[1] != "contempt"
+        and row[1:4:2] != ("disgust", "film")
+        and row[0] != "00.png"
+    ]
+    _, labels = tuning.read_training(tmp_path, {"00.png"})
+    assert [tuning.LABELS[label] for label in labels] == [row[1] for row in wanted]
+
+    write_net(tmp_path)
+    first, net = net_of(tmp_path), net_of(tmp_path)
+    for name, value in (("BATCH", 8), ("EPOCHS", 4), ("BASE_LR", 3e-3), ("OWN_SHARE", 0.0), ("WARMUP_STEPS", 1)):
+        monkeypatch.setattr(tuning, name, value)
+    dark, light = np.full((160, 160), 60, np.uint8), np.full((160, 160), 180, np.uint8)
+    tuning.tune(net, first, [dark, light] * 20, np.array([0, 3] * 20), seed=0)
+    with torch.no_grad():
+        before, after = (
+            each(tuning.to_input([dark, light])).log_softmax(dim=-1)[[0, 1], [0, 3]].sum() for each in (first, net)
+        )
+    assert after > before + 1
+    assert torch.equal(first.head.bias, net_of(tmp_path).head.bias)
 
 
 STUB = r"""#!/usr/bin/env bash
