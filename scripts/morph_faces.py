@@ -5,7 +5,8 @@
 A few thousand photographs are few for a transformer: it learns them by heart. A face halfway between two people is a
 new one; `scripts/judge_faces.py` says what teachers see in it (Beyer et al. 2022, "A good teacher is patient and
 consistent"). FACES has `manifest.csv` (file,label,group), the crops and `faces.npz` with their `landmarks` (N, 478, 2).
-People for validation and test have no part in it, and labels that `--review` calls wrong do not count.
+People for validation and test have no part in it, and labels that `--review` calls wrong count neither as
+agreed nor as speaking.
 
 Half of the faces mix shape and pixels of two photographs in about the same proportion. Some have the pixels of one and
 the shape of both, some are two pictures laid over each other, and some are one photograph. All are grey, and changed as

@@ -169,9 +169,9 @@ def test_morphs_are_made_of_training_people_only(
     trained = {row[0][:2] for row in rows if deal_split(row[2]) == "train" and row[1] != "contempt"}
     assert 0 < len(trained) < 30
     cues = [(f"photos/{row[0][:2]}", "photos", row[1], str(index / 10)) for index, row in enumerate(rows)]
-    header = ("id", "source", "label", "aux_face_jawOpen")
+    header = ("id", "source", "label", "aux_face_jawOpen", "aux_face_mouthLowerDown")
     columns = (*header, "video", "split", "speaker")
-    write_csv(tmp_path / "cues.csv", columns, [(*cue, "", "", "") for cue in cues])
+    write_csv(tmp_path / "cues.csv", columns, [(*cue, "0", "", "", "") for cue in cues])
 
     photographs = morphing.read_photographs(tmp_path, set())
     assert set(photographs.names) == trained

@@ -46,6 +46,10 @@ class SourceError(HicmaeError):
     """A source does not have the file; the next one may."""
 
 
+class TooLargeError(SourceError):
+    """The file is larger than expected."""
+
+
 class _CutError(Exception):
     """The connection was cut, or the host is busy; what has arrived is kept.
 
@@ -163,13 +167,15 @@ def _try_again(source: Source, attempt: Callable[[], FoundT], measure: Callable[
     Raises:
         SourceError: see there.
     """
-    vain = 0
+    vain, most = 0, measure()
     while True:
-        started, had = time.monotonic(), measure()
+        started = time.monotonic()
         try:
             return attempt()
         except _CutError as error:
-            gained, passed = measure() - had, time.monotonic() - started
+            # More than ever before: a host that makes one start again and again brings nothing new.
+            gained, passed = measure() - most, time.monotonic() - started
+            most = max(most, measure())
             vain = 0 if gained > limits.least_bytes_per_s * passed else vain + 1
             if vain >= _MAX_VAIN_ATTEMPTS:
                 raise SourceError(f"{source.host} {error}") from error
@@ -255,7 +261,7 @@ def _receive(
 ) -> str | None:
     """Write the body of an answer behind what is there already."""
     if total > limits.max_bytes:
-        raise SourceError(f"{source.host} offers {total} bytes, expected at most {limits.max_bytes}")
+        raise TooLargeError(f"{source.host} offers {total} bytes, expected at most {limits.max_bytes}")
     blocks = _read_blocks(answer, limits)
     first = next(blocks, b"")
     if start == 0 and is_page(first, answer.headers.get("Content-Type", "")):
@@ -269,7 +275,7 @@ def _receive(
         while block:
             has += len(block)
             if has > limits.max_bytes:
-                raise SourceError(f"{source.host} sends more than the {limits.max_bytes} bytes expected")
+                raise TooLargeError(f"{source.host} sends more than the {limits.max_bytes} bytes expected")
             file.write(block)
             on_bytes(has, total)
             block = next(blocks, b"")

@@ -31,6 +31,7 @@ from hicmae_cli.pulling.fetch import (
     Limits,
     OnBytes,
     SourceError,
+    TooLargeError,
     ask,
     fetch,
     forget,
@@ -38,10 +39,10 @@ from hicmae_cli.pulling.fetch import (
 )
 from hicmae_cli.pulling.origins import Origin, find_first_use, now, read_origin, record_first_use, write_origin
 from hicmae_cli.weights.catalogue import locate_store, read_catalogue
-from hicmae_cli.weights.info import WeightInfo
 from hicmae_cli.weights.published import PublishedWeight, list_published
 from hicmae_cli.weights.reading import read_info
 from hicmae_cli.weights.sources import Source, parse_source
+from hicmae_cli.weights.storing import lock_store
 from hicmae_cli.weights.suffixes import SAFETENSORS, WEIGHT_SUFFIXES
 
 OFFLINE: Final = "HICMAE_OFFLINE"
@@ -162,14 +163,20 @@ class Expected:
     size_bytes: int = 0
     is_first_use: bool = False
 
-    def explain(self, name: str) -> str:
+    def explain(self, name: str, store: Path) -> str:
         """Return the end of a message: how to accept another file."""
         if not self.is_first_use:
             return ""
         return (
             ", as when it was first pulled here; if its authors have replaced it, forget the first one with "
-            f"`hicmae weights remove {name} --forget`"
+            f"`{advise_removal(name, store)} --forget`"
         )
+
+
+def advise_removal(name: str, store: Path) -> str:
+    """Return the command that removes a weight from a folder of weights."""
+    home = "" if store == locate_store() else f"HICMAE_HOME={store.parent} "
+    return f"{home}hicmae weights remove {name}"
 
 
 def find_expected(entry: PublishedWeight, store: Path | None = None) -> Expected:
@@ -210,11 +217,11 @@ def _find_pulled(target: Path, expected: Expected) -> Origin | None:
     origin = read_origin(target)
     if origin is None or not target.is_file():
         raise WeightsError(
-            f"{there[0]}: was not pulled, but stored under the name of a weight of the catalogue; remove it with "
-            f"`hicmae weights remove {target.stem}`, or move it away"
+            f"{there[0]}: was not pulled, but stored under the name of a weight of the catalogue; move it away, or add "
+            "it under another name and remove this one"
         )
     if fault := find_change(target, origin, expected):
-        raise WeightsError(f"{target}: {fault}; `hicmae weights remove {target.stem}` and pull it again")
+        raise WeightsError(f"{target}: {fault}; `{advise_removal(target.stem, target.parent)}` and pull it again")
     return origin
 
 
@@ -278,7 +285,7 @@ class _Job:
             WeightsError: its size, content or hash is another one; the file is gone then.
         """
         announced = ask(source, self.session, self.limits)
-        known, hint = self.expected, self.expected.explain(self.entry.name)
+        known, hint = self.expected, self.expected.explain(self.entry.name, self.store)
         if known.sha256 and announced.sha256 and announced.sha256 != known.sha256:
             found = f"{announced.sha256[:12]}…, expected {known.sha256[:12]}…"
             raise WeightsError(f"offers a file with the sha256 {found}{hint}")
@@ -287,8 +294,8 @@ class _Job:
         was_there = self.part.is_file()
         try:
             self._receive(source, size)
-        except SourceError as error:
-            raise SourceError(f"{error}{hint if size else ''}") from error
+        except TooLargeError as error:
+            raise SourceError(f"{error}{hint}") from error
         fault = _find_fault(self.part, sha256, size)
         if fault and was_there and source.url is not None:
             # A part of an older file may be at its start: fetch it once more as a whole.
@@ -320,22 +327,25 @@ class _Job:
         entry, size = self.entry, self.part.stat().st_size
         ready = self.part.with_name(f"{entry.name}{SAFETENSORS}")
         try:
-            info = _convert(entry, source, self.part, ready, sha256)
+            _convert(entry, source, self.part, ready, sha256)
             origin = Origin(
                 name=entry.name,
                 source=source.shown,
                 sha256=sha256,
                 size_bytes=size,
                 fetched_at=now(),
-                licence=info.licence,
+                licence=entry.licence,
                 citation=entry.citation,
                 stored_sha256=compute_sha256(ready),
             )
             if not self.expected.sha256:
                 record_first_use(self.store, entry.name, sha256, size, source.shown)
             target = self.store / ready.name
-            write_origin(target, origin)
-            ready.replace(target)
+            with lock_store(self.store):
+                if any(target.with_suffix(suffix).exists() for suffix in WEIGHT_SUFFIXES):
+                    raise WeightsError(f"{target}: another weight was stored under this name in the meantime")
+                write_origin(target, origin)
+                ready.replace(target)
         except HicmaeError as error:
             if self.expected.sha256:
                 raise _EntryError(first_line(error)) from error
@@ -361,7 +371,7 @@ def _copy(source: Path, target: Path, most: int) -> None:
     try:
         with source.open("rb") as read:
             if source.stat().st_size > most:
-                raise SourceError(f"{source}: is larger than the {most} bytes expected")
+                raise TooLargeError(f"{source}: is larger than the {most} bytes expected")
             with target.open("wb") as written:
                 shutil.copyfileobj(read, written)
     except OSError as error:
@@ -384,8 +394,8 @@ def _find_fault(part: Path, sha256: str, size: int) -> str:
     return ""
 
 
-def _convert(entry: PublishedWeight, source: Source, part: Path, ready: Path, sha256: str) -> WeightInfo:
-    """Write the weight of a fetched file in hicmae's format -> its metadata.
+def _convert(entry: PublishedWeight, source: Source, part: Path, ready: Path, sha256: str) -> None:
+    """Write the weight of a fetched file in hicmae's format.
 
     Raises:
         WeightsError: it is not a model, or not the one that the catalogue describes.
@@ -394,16 +404,13 @@ def _convert(entry: PublishedWeight, source: Source, part: Path, ready: Path, sh
     from hicmae_cli.weights.importing import describe_model, save_model
 
     if find_kind(part) == "safetensors":
-        part.replace(ready)
-        try:
-            info = read_info(str(ready))
-            (load_pretrained if info.task == "pretraining" else load_classifier)(ready)
-        finally:
-            # A copy of it is what is stored: a stop must not cost the download.
-            shutil.copyfile(ready, part)
+        # The metadata readers go by the suffix.
+        shutil.copyfile(part, ready)
+        info = read_info(str(ready))
+        (load_pretrained if info.task == "pretraining" else load_classifier)(ready)
         if entry.labels and info.labels != entry.labels:
             raise WeightsError(f"has the labels {', '.join(info.labels)}, expected {', '.join(entry.labels)}")
-        return info
+        return
     model = read_authors_model(part)
     info = describe_model(
         model,
@@ -417,4 +424,3 @@ def _convert(entry: PublishedWeight, source: Source, part: Path, ready: Path, sh
         metrics={"stated by its authors": entry.scores} if entry.scores else {},
     )
     save_model(ready, model, info)
-    return info

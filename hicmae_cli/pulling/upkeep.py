@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -10,7 +9,7 @@ from typing import Final, Literal
 from hicmae_cli.bundled import find_bundled_dir, find_bundled_file
 from hicmae_cli.errors import HicmaeError, NotPulledError, WeightsError, first_line
 from hicmae_cli.files import compute_sha256
-from hicmae_cli.pulling.origins import forget_first_use, read_origin
+from hicmae_cli.pulling.origins import forget_first_use, locate_origin, read_origin
 from hicmae_cli.pulling.pull import DOWNLOADS, Expected, find_change, find_expected, lock_weight
 from hicmae_cli.weights.adding import find_file
 from hicmae_cli.weights.catalogue import list_stored, locate_store, locate_stored, read_catalogue
@@ -73,20 +72,20 @@ def _verify_bundled(name: str) -> Verified:
 
 
 def _verify_stored(name: str) -> Verified:
-    file = locate_stored(name, SAFETENSORS)
-    origin, entry = read_origin(file), list_published().get(name)
-    again = f"`hicmae weights remove {name}`, then `hicmae weights pull {name}`"
     try:
+        file = locate_stored(name, SAFETENSORS)
+        origin, entry = read_origin(file), list_published().get(name)
         expected = find_expected(entry) if entry else Expected()
+        again = f"`hicmae weights remove {name}`, then `hicmae weights pull {name}`"
         if origin is not None and file.is_file() and (fault := find_change(file, origin, expected)):
             return Verified(name, "broken", f"{fault}: {again}")
-        if origin is None and expected.is_first_use:
-            return Verified(name, "broken", f"was pulled, but the record of it is missing or damaged: {again}")
+        if origin is None and locate_origin(file).exists():
+            return Verified(name, "broken", f"was pulled, but the record of it is damaged: {again}")
         read_info(name)
     except HicmaeError as error:
         return Verified(name, "broken", first_line(error))
     if origin is None:
-        return Verified(name, "unknown", "is a weight of your own: it can be read, and no hash is on record")
+        return Verified(name, "unknown", "can be read, but no hash of it is on record, as of a weight of your own")
     return Verified(name, "ok", f"as it was pulled from {origin.source}: sha256 {origin.sha256[:_SHOWN]}…")
 
 
@@ -117,9 +116,10 @@ def remove_weight(name: str, *, forget: bool = False) -> list[Path]:
         raise WeightsError(f"no weight named {name!r}")
     # The weight first: a record alone counts as nothing.
     files = [locate_stored(name, suffix) for suffix in (*WEIGHT_SUFFIXES, ORIGIN)]
+    files += [store / DOWNLOADS / f"{name}{ending}" for ending in (".part", ".part.json", SAFETENSORS)]
     with lock_weight(store, name):
         gone = [path for path in files if path.is_file()]
-        for path in (*gone, *store.glob(f"{DOWNLOADS}/{glob.escape(name)}.part*")):
+        for path in gone:
             path.unlink()
         forgotten = forget and forget_first_use(store, name)
     if not gone and not forgotten:

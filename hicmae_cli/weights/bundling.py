@@ -11,12 +11,12 @@ from typing import Final
 
 from hicmae_cli.errors import WeightsError
 from hicmae_cli.files import compute_sha256, write_text_atomically
+from hicmae_cli.toml import parse_toml
 from hicmae_cli.weights.catalogue import CATALOGUE, CatalogueEntry, CatalogueFile, read_catalogue
 from hicmae_cli.weights.checkpoint import load_classifier, save_classifier
 from hicmae_cli.weights.export import export_onnx
 from hicmae_cli.weights.facts import WeightFacts
 from hicmae_cli.weights.info import Precision, WeightInfo
-from hicmae_cli.weights.published import list_published
 from hicmae_cli.weights.suffixes import ONNX, SAFETENSORS, WEIGHT_SUFFIXES
 
 MAX_BUNDLE_BYTES: Final = 25_000_000
@@ -66,8 +66,12 @@ def bundle_weight(
     summary = summary or (entries[name].summary if name in entries else "")
     if not summary:
         raise WeightsError(f"{name}: is new in {folder / CATALOGUE}; give it a summary")
-    _, mark, published = (folder / CATALOGUE).read_text("utf-8").partition(_PUBLISHED)
-    if not mark and list_published(folder):
+    text = (folder / CATALOGUE).read_text("utf-8")
+    others = [entry.get("name") for entry in parse_toml(text).get("published", ())]
+    if name in others:
+        raise WeightsError(f"{name}: is the name of a weight of others in {folder / CATALOGUE}; choose another name")
+    _, mark, published = text.partition(_PUBLISHED)
+    if others and not mark:
         line = _PUBLISHED.strip()
         raise WeightsError(f"{folder / CATALOGUE}: expected the line {line!r} before the weights of others")
     model, info = load_classifier(Path(source))

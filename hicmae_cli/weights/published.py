@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from hicmae_cli.bundled import find_bundled_dir
 from hicmae_cli.errors import SettingsError, WeightsError, one_line
+from hicmae_cli.labels import canonical_label
 from hicmae_cli.toml import parse_toml
 from hicmae_cli.weights.catalogue import CATALOGUE, check_form, locate_store, read_catalogue
 from hicmae_cli.weights.sources import KINDS, parse_source
@@ -54,7 +55,7 @@ class PublishedWeight(BaseModel):
     labels: tuple[str, ...] = ()
     fold: str = ""
     protocol: str = ""
-    sampling_rate: int = 4
+    sampling_rate: int = Field(4, ge=1)
     scores: dict[str, float] = {}
     sources: tuple[str, ...]
     sha256: str = ""
@@ -65,6 +66,14 @@ class PublishedWeight(BaseModel):
     def _check_name(cls, name: str) -> str:
         check_form(name)
         return name
+
+    @field_validator("labels")
+    @classmethod
+    def _make_canonical(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
+        names = tuple(map(canonical_label, labels))
+        if len(set(names)) != len(names):
+            raise ValueError("expected distinct labels")
+        return names
 
     @field_validator("sha256")
     @classmethod

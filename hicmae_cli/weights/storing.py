@@ -15,6 +15,11 @@ ORIGIN = ".origin.json"
 _LOCK = ".lock"
 
 
+def lock_store(store: Path) -> FileLock:
+    """Lock a folder of weights while a weight is put into it."""
+    return FileLock(store / _LOCK)
+
+
 def store_weight(name: str, suffix: str, write: Callable[[Path], object], *, force: bool) -> Path:
     """Write a weight into the user's store; files of a replaced weight are removed.
 
@@ -35,7 +40,7 @@ def store_weight(name: str, suffix: str, write: Callable[[Path], object], *, for
     target = locate_stored(name, suffix)
     target.parent.mkdir(parents=True, exist_ok=True)
     # If two processes store the same name, the second must find the first one's file.
-    with FileLock(locate_store() / _LOCK):
+    with lock_store(locate_store()):
         check_name(name, force=force)
         write(target)
         # Other formats of the replaced weight are another model, and its record is not true of this one.

@@ -36,7 +36,7 @@ def test_a_connection_that_is_cut_anywhere_is_continued(host: Host, tmp_path: Pa
     rng = random.Random(seed)
     cuts = [cut for _ in range(6) for cut in (rng.choice((0, 1, 8191)), rng.randrange(5000, 60_000))]
     host.pages["/model.pth"] = Served(BODY, cuts=cuts)
-    get(host, tmp_path / "part", dataclasses.replace(FAST))
+    get(host, tmp_path / "part")
     assert (tmp_path / "part").read_bytes() == BODY
     asked = [int(part.removeprefix("bytes=").rstrip("-")) for _, _, part in host.asked if part]
     assert asked == sorted(asked) and asked[-1] > 0
@@ -245,6 +245,14 @@ def test_a_file_that_is_too_large_is_not_kept(host: Host, tmp_path: Path, says_l
     with pytest.raises(SourceError, match="100000"):
         get(host, tmp_path / "part", dataclasses.replace(FAST, max_bytes=100_000))
     assert not (tmp_path / "part").exists() or (tmp_path / "part").stat().st_size <= 100_000
+
+
+def test_a_host_that_makes_one_start_again_and_again_is_given_up(host: Host, tmp_path: Path) -> None:
+    whole = Served(BODY, cuts=[70_000] * 100)
+    host.pages["/model.pth"] = lambda request: Served(status=416) if request.headers.get("Range") else whole
+    with pytest.raises(SourceError):
+        get(host, tmp_path / "part")
+    assert len(host.asked) < 20
 
 
 def test_a_host_that_is_not_there_is_named(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ AUDIO = RNG.standard_normal((2, 1, 256, 128)).astype(np.float32)
 
 @pytest.fixture
 def members() -> list[Path]:
-    """Ten weights in the user's store: the tenth must not come before the second."""
+    """Three weights in the user's store: the tenth must not come before the second."""
     locate_store().mkdir(parents=True)
     return [save_toy(locate_store() / f"toy-{k}.safetensors", seed=k) for k in (1, 2, 10)]
 
