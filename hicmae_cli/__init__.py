@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from hicmae_cli.preparing.cues import measure_cues
     from hicmae_cli.preparing.dataset import prepare
     from hicmae_cli.pulling.pull import pull_weight
-    from hicmae_cli.pulling.upkeep import remove_weight, verify_weights
     from hicmae_cli.report.prediction import Prediction
     from hicmae_cli.reruns.rerun import rerun
     from hicmae_cli.runtime.predictor import Predictor
@@ -59,10 +58,8 @@ __all__ = [
     "pull_weight",
     "read_manifest",
     "read_record",
-    "remove_weight",
     "rerun",
     "summarize",
-    "verify_weights",
 ]
 
 # Module and name of each, so that `import hicmae_cli` imports none of them. The imports above tell type checkers.
@@ -87,10 +84,8 @@ _PLACES = {
     "pull_weight": "pulling.pull:pull_weight",
     "read_manifest": "corpora.manifest:read_manifest",
     "read_record": "weights.record:read_record",
-    "remove_weight": "pulling.upkeep:remove_weight",
     "rerun": "reruns.rerun:rerun",
     "summarize": "summaries.summarize:summarize",
-    "verify_weights": "pulling.upkeep:verify_weights",
 }
 
 

@@ -205,6 +205,8 @@ RESULTS = (
     "training.pretraining.results.PretrainingOutcome",
     "runtime.engine.Engine",
     "evaluation.score_sheet.ScoreSheet",
+    "pulling.pull.Pulled",
+    "pulling.origins.Origin",
     "evaluation.calibrate_weight.CalibrationReport",
     "evaluation.calibrate_weight.CalibratedStreams",
     "evaluation.comparison.result.Comparison",

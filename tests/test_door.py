@@ -34,10 +34,8 @@ NAMES = [
     "pull_weight",
     "read_manifest",
     "read_record",
-    "remove_weight",
     "rerun",
     "summarize",
-    "verify_weights",
 ]
 
 

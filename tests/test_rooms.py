@@ -91,6 +91,7 @@ ROOMS["cli"] = set(ROOMS)
 # Only these know torch: the rest runs, or at least starts, in an install without it.
 TORCH_ROOMS = {"models", "augmentation", "training", "training.pretraining", "training.finetuning"}
 TORCH_FILES = {
+    "weights/authors_file.py",
     "weights/checkpoint.py",
     "weights/export.py",
     "weights/checkpoint_archive.py",

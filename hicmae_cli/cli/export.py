@@ -29,9 +29,9 @@ def export(
         ),
     ] = "float32",
 ) -> None:
-    """Export a weight to ONNX and check it against torch; or write it as the paper's authors do.
+    """Export a weight to ONNX and check it against torch; a difference over 1e-3 fails.
 
-    A difference from torch over 1e-3 fails.
+    Or write it as the paper's authors do, with --authors.
 
     [bold]Examples[/bold]
 

@@ -180,7 +180,7 @@ def path(name: Annotated[str, typer.Argument(metavar="NAME", help="A name from t
 
     [bold]Example[/bold]
 
-        cp "$(hicmae weights path hicmae-nano)" model.onnx
+        hicmae weights path hicmae-nano
     """
     from hicmae_cli.pulling.upkeep import locate_weight
 

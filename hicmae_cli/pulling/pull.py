@@ -5,14 +5,12 @@ from __future__ import annotations
 import importlib.util
 import os
 import shutil
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
 import requests
-from filelock import FileLock
 
 from hicmae_cli.errors import (
     DiskError,
@@ -25,6 +23,7 @@ from hicmae_cli.errors import (
 )
 from hicmae_cli.files import compute_sha256
 from hicmae_cli.pulling.contents import find_kind
+from hicmae_cli.pulling.expected import DOWNLOADS, Expected, advise_removal, find_change, find_expected, lock_weight
 from hicmae_cli.pulling.fetch import (
     DEFAULT_LIMITS,
     MAX_BYTES,
@@ -37,7 +36,7 @@ from hicmae_cli.pulling.fetch import (
     forget,
     make_session,
 )
-from hicmae_cli.pulling.origins import Origin, find_first_use, now, read_origin, record_first_use, write_origin
+from hicmae_cli.pulling.origins import Origin, now, read_origin, record_first_use, write_origin
 from hicmae_cli.weights.catalogue import locate_store, read_catalogue
 from hicmae_cli.weights.published import PublishedWeight, list_published
 from hicmae_cli.weights.reading import read_info
@@ -48,8 +47,6 @@ from hicmae_cli.weights.suffixes import SAFETENSORS, WEIGHT_SUFFIXES
 OFFLINE: Final = "HICMAE_OFFLINE"
 """Variable of the environment that forbids the network, as ``offline`` does."""
 
-DOWNLOADS: Final = ".downloads"
-"""Folder in the store for files on their way."""
 _NO: Final = ("", "0", "false", "no")
 _DISK_FULL: Final = (28, 122)
 
@@ -149,62 +146,6 @@ def pull_weight(
         raise
 
 
-@dataclass(frozen=True)
-class Expected:
-    """What the file of a weight must be; empty and 0 if nothing is known of it yet.
-
-    Attributes:
-        sha256: its hash.
-        size_bytes: its size.
-        is_first_use: whether this is known from the first download, and not from the catalogue.
-    """
-
-    sha256: str = ""
-    size_bytes: int = 0
-    is_first_use: bool = False
-
-    def explain(self, name: str, store: Path) -> str:
-        """Return the end of a message: how to accept another file."""
-        if not self.is_first_use:
-            return ""
-        return (
-            ", as when it was first pulled here; if its authors have replaced it, forget the first one with "
-            f"`{advise_removal(name, store)} --forget`"
-        )
-
-
-def advise_removal(name: str, store: Path) -> str:
-    """Return the command that removes a weight from a folder of weights."""
-    home = "" if store == locate_store() else f"HICMAE_HOME={store.parent} "
-    return f"{home}hicmae weights remove {name}"
-
-
-def find_expected(entry: PublishedWeight, store: Path | None = None) -> Expected:
-    """Find what the file of a weight must be, by the catalogue, or by the first download to this machine.
-
-    Args:
-        entry: of the catalogue.
-        store: folder of the weights, other than the user's own, in which it may have been pulled first.
-
-    Raises:
-        WeightsError: the record of first downloads is damaged.
-    """
-    if entry.sha256:
-        return Expected(entry.sha256, entry.size_bytes)
-    for folder in dict.fromkeys(filter(None, (locate_store(), store))):
-        if first := find_first_use(folder, entry.name):
-            return Expected(first.sha256, first.size_bytes, is_first_use=True)
-    return Expected("", entry.size_bytes)
-
-
-@contextmanager
-def lock_weight(store: Path, name: str) -> Iterator[None]:
-    """Wait until no other process pulls or removes a weight, and keep others from it."""
-    (store / DOWNLOADS).mkdir(parents=True, exist_ok=True)
-    with FileLock(store / DOWNLOADS / f"{name}.lock"):
-        yield
-
-
 def _find_pulled(target: Path, expected: Expected) -> Origin | None:
     """Find a weight that was pulled before.
 
@@ -223,15 +164,6 @@ def _find_pulled(target: Path, expected: Expected) -> Origin | None:
     if fault := find_change(target, origin, expected):
         raise WeightsError(f"{target}: {fault}; `{advise_removal(target.stem, target.parent)}` and pull it again")
     return origin
-
-
-def find_change(target: Path, origin: Origin, expected: Expected) -> str:
-    """Find what is wrong with a weight that was pulled; empty if nothing is."""
-    if compute_sha256(target) != origin.stored_sha256:
-        return "has changed since it was pulled"
-    if expected.sha256 and origin.sha256 != expected.sha256:
-        return f"was made of a file with the sha256 {origin.sha256[:12]}…, expected {expected.sha256[:12]}…"
-    return ""
 
 
 def _require_torch(name: str) -> None:

@@ -9,8 +9,8 @@ from typing import Final, Literal
 from hicmae_cli.bundled import find_bundled_dir, find_bundled_file
 from hicmae_cli.errors import HicmaeError, NotPulledError, WeightsError, first_line
 from hicmae_cli.files import compute_sha256
+from hicmae_cli.pulling.expected import DOWNLOADS, Expected, find_change, find_expected, lock_weight
 from hicmae_cli.pulling.origins import forget_first_use, locate_origin, read_origin
-from hicmae_cli.pulling.pull import DOWNLOADS, Expected, find_change, find_expected, lock_weight
 from hicmae_cli.weights.adding import find_file
 from hicmae_cli.weights.catalogue import list_stored, locate_store, locate_stored, read_catalogue
 from hicmae_cli.weights.published import list_published
