@@ -62,6 +62,8 @@ class Host:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
+        # The other side may go at any moment.
+        self.server.handle_error = lambda *_: None  # type: ignore[method-assign]
 
     def url(self, path: str = "/model.pth") -> str:
         return f"http://127.0.0.1:{self.server.server_port}{path}"
