@@ -28,6 +28,8 @@ _MODULES: Final = {
     "scikit-learn": "sklearn",
 }
 """Modules with another name than their package."""
+_NOT_IMPORTED: Final = ("requests", "urllib3")
+"""urllib3 opens a socket when it is imported, to see if there is IPv6; doctor opens none."""
 _SAME_FILES: Final = (
     ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino"),
     ("opencv-python", "opencv-contrib-python", "opencv-python-headless", "opencv-contrib-python-headless"),
@@ -111,7 +113,9 @@ def _check_each(group: str, requirements: Sequence[Requirement]) -> Iterator[Che
     fitting: dict[str, Requirement] = {}
     for requirement in requirements:
         problem = _check_version(group, requirement)
-        if problem is None:
+        if problem is None and requirement.name in _NOT_IMPORTED:
+            yield Check(group, requirement.name, "ok", _find_version(requirement.name) or "")
+        elif problem is None:
             fitting[_MODULES.get(requirement.name.lower(), requirement.name.replace("-", "_"))] = requirement
         else:
             yield problem
