@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import importlib
+import socket
 import sys
 from collections.abc import Iterator, Sequence
 from importlib import metadata
@@ -28,8 +29,6 @@ _MODULES: Final = {
     "scikit-learn": "sklearn",
 }
 """Modules with another name than their package."""
-_NOT_IMPORTED: Final = ("requests", "urllib3")
-"""urllib3 opens a socket when it is imported, to see if there is IPv6; doctor opens none."""
 _SAME_FILES: Final = (
     ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino"),
     ("opencv-python", "opencv-contrib-python", "opencv-python-headless", "opencv-contrib-python-headless"),
@@ -113,9 +112,7 @@ def _check_each(group: str, requirements: Sequence[Requirement]) -> Iterator[Che
     fitting: dict[str, Requirement] = {}
     for requirement in requirements:
         problem = _check_version(group, requirement)
-        if problem is None and requirement.name in _NOT_IMPORTED:
-            yield Check(group, requirement.name, "ok", _find_version(requirement.name) or "")
-        elif problem is None:
+        if problem is None:
             fitting[_MODULES.get(requirement.name.lower(), requirement.name.replace("-", "_"))] = requirement
         else:
             yield problem
@@ -151,7 +148,12 @@ def _check_version(group: str, requirement: Requirement) -> Check | None:
 
 
 def try_import(module: str, report: Report) -> tuple[str, tuple[str, ...]] | None:
-    """Import a module -> None, or the error and the further system libraries that it lacks."""
+    """Import a module -> None, or the error and the further system libraries that it lacks.
+
+    Call it in a process of its own: it changes how modules are imported there.
+    """
+    # urllib3, which others import, would open a socket to see whether there is IPv6; doctor opens none.
+    socket.has_ipv6 = False
     try:
         if module == "onnxruntime":
             from hicmae_cli.onnx_runtime import import_onnxruntime
