@@ -352,7 +352,6 @@ def _convert(entry: PublishedWeight, source: Source, part: Path, ready: Path, sh
         licence=entry.licence,
         source=f"{source.shown} (sha256 {sha256})",
         fold=entry.fold,
-        protocol=entry.protocol,
         metrics={"stated by its authors": entry.scores} if entry.scores else {},
     )
     save_model(ready, model, info)

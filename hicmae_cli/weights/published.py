@@ -37,7 +37,6 @@ class PublishedWeight(BaseModel):
         dataset: what it was trained on.
         labels: in the order of the model's outputs; none for a pre-trained model.
         fold: of the dataset that tests it; empty without folds.
-        protocol: of the folds.
         sampling_rate: n, if the model samples every n-th frame.
         scores: that its authors state for the fold, by metric.
         sources: where the file is, best first; see `sources`.
@@ -54,7 +53,6 @@ class PublishedWeight(BaseModel):
     dataset: str = "unknown"
     labels: tuple[str, ...] = ()
     fold: str = ""
-    protocol: str = ""
     sampling_rate: int = Field(4, ge=1)
     scores: dict[str, float] = {}
     sources: tuple[str, ...]

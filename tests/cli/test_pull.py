@@ -11,7 +11,7 @@ import torch
 from hicmae_cli.errors import WeightsError
 from hicmae_cli.weights.catalogue import locate_store
 from tests.cli.running import hicmae
-from tests.pulling.test_pull import add
+from tests.pulling.pulls import add
 from tests.weights.test_checkpoint import toy_state
 
 

@@ -2,76 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import multiprocessing
 import os
 import pickle
-import shutil
-import signal
-import subprocess
-import time
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
-from hicmae_cli.errors import DiskError, NotPulledError, SettingsError, WeightsError
-from hicmae_cli.evaluation.calibrate_weight import calibrate_weight
-from hicmae_cli.pulling.fetch import Limits
+from hicmae_cli.errors import NotPulledError, WeightsError
 from hicmae_cli.pulling.origins import read_origin
-from hicmae_cli.pulling.pull import Pulled, pull_weight
 from hicmae_cli.pulling.upkeep import locate_weight, remove_weight, verify_weights
-from hicmae_cli.toml import format_toml
 from hicmae_cli.weights.adding import add_weight
 from hicmae_cli.weights.catalogue import find_weight, locate_store
 from hicmae_cli.weights.checkpoint import load_classifier, read_authors_model
 from tests.pulling.host import Host, Served
+from tests.pulling.pulls import LABELS, add, files, pull, sha256
 from tests.weights.test_checkpoint import toy_state
-
-FAST = Limits(connect_s=5.0, silent_s=2.0, pause_s=0.001)
-LABELS = ["anger", "disgust", "fear", "happiness", "neutral", "sadness"]
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An authors' checkpoint, and another one beside it."""
-    folder = tmp_path_factory.mktemp("authors")
-    for number, name in enumerate(("a.pth", "b.pth")):
-        torch.manual_seed(number)
-        torch.save({"model": toy_state(), "epoch": number}, folder / name)
-    assert (folder / "a.pth").read_bytes() != (folder / "b.pth").read_bytes()
-    return folder / "a.pth"
-
-
-def add(*sources: str, name: str = "toy", **fields: object) -> None:
-    """Add a weight to the user's catalogue."""
-    entry = {"summary": "a toy", "licence": "MIT", "dataset": "toys", "labels": LABELS, "sources": sources, **fields}
-    path = locate_store().parent / "catalogue.toml"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    lines = ["[[published]]", f"name = {format_toml(name)}"]
-    lines += [f"{key} = {format_toml(value)}" for key, value in entry.items()]
-    with path.open("a") as file:
-        file.write("\n".join(lines) + "\n")
-
-
-def sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def files() -> list[str]:
-    """Files of the store, without locks."""
-    return sorted(
-        str(path.relative_to(locate_store()))
-        for path in locate_store().rglob("*")
-        if path.is_file() and not path.name.endswith(".lock")
-    )
-
-
-def pull(name: str = "toy", **more: Any) -> Pulled:
-    return pull_weight(name, limits=FAST, **more)
 
 
 def test_a_pulled_weight_is_the_authors_model(host: Host, checkpoint: Path) -> None:
@@ -200,22 +148,6 @@ def test_without_a_network_only_files_of_this_machine_are_used(
     assert pull(source=f"file:{checkpoint}").origin.sha256 == sha256(checkpoint)
 
 
-def test_the_users_catalogue_adds_a_mirror_before_the_sources_of_the_package(
-    host: Host, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from hicmae_cli.weights.published import list_published
-
-    known = list_published()["hicmae-crema-d-1"]
-    own = tmp_path / "own.toml"
-    own.write_text(f'[[published]]\nname = "hicmae-crema-d-1"\nsources = ["{host.url()}"]\n')
-    monkeypatch.setenv("HICMAE_CATALOGUE", str(own))
-    entry = list_published()["hicmae-crema-d-1"]
-    assert entry == known.model_copy(update={"sources": (host.url(), *known.sources)})
-    host.pages["/model.pth"] = Served(checkpoint.read_bytes())
-    pulled = pull("hicmae-crema-d-1")
-    assert load_classifier(pulled.path)[1].metrics == {"stated by its authors": {"uar": 0.8666, "war": 0.8667}}
-
-
 def test_a_home_for_another_machine(
     host: Host, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -228,33 +160,6 @@ def test_a_home_for_another_machine(
     assert [(each.name, each.state) for each in verify_weights(["toy"])] == [("toy", "ok")]
 
 
-def test_what_has_changed_is_found(host: Host, checkpoint: Path, toy: Path) -> None:
-    host.pages["/model.pth"] = Served(checkpoint.read_bytes())
-    add(host.url())
-    path = pull().path
-    assert {each.state for each in verify_weights()} == {"ok"}
-    content = bytearray(path.read_bytes())
-    content[-1] ^= 1
-    path.write_bytes(content)
-    (found,) = verify_weights(["toy"])
-    assert found.state == "broken" and "has changed since it was pulled" in found.detail
-    with pytest.raises(WeightsError, match="has changed since it was pulled; `hicmae weights remove toy` and"):
-        pull()
-    shutil.copy(toy, locate_store() / "mine.safetensors")
-    assert [each.state for each in verify_weights(["mine"])] == ["unknown"]
-
-
-def test_a_hash_that_is_published_later_is_compared(host: Host, checkpoint: Path, tmp_path: Path) -> None:
-    host.pages["/model.pth"] = Served(checkpoint.read_bytes())
-    add(host.url())
-    pull()
-    (locate_store().parent / "catalogue.toml").unlink()
-    add(host.url(), sha256="0" * 64)
-    with pytest.raises(WeightsError, match=r"was made of a file with the sha256 \w{12}…, expected 000000000000…"):
-        pull()
-    assert verify_weights(["toy"])[0].state == "broken"
-
-
 def test_another_home_gets_no_other_file_than_this_one(host: Host, checkpoint: Path, tmp_path: Path) -> None:
     host.pages["/model.pth"] = Served(checkpoint.read_bytes())
     add(host.url())
@@ -262,16 +167,6 @@ def test_another_home_gets_no_other_file_than_this_one(host: Host, checkpoint: P
     host.pages["/model.pth"] = Served((checkpoint.parent / "b.pth").read_bytes())
     with pytest.raises(WeightsError, match="as when it was first pulled here"):
         pull(to=tmp_path / "home")
-
-
-def test_a_lost_record_is_noticed(host: Host, checkpoint: Path) -> None:
-    host.pages["/model.pth"] = Served(checkpoint.read_bytes())
-    add(host.url())
-    pulled = pull()
-    (locate_store() / "toy.origin.json").write_text("{")
-    assert verify_weights(["toy"])[0].detail.startswith("was pulled, but the record of it is damaged")
-    remove_weight("toy")
-    assert pull().origin.sha256 == pulled.origin.sha256
 
 
 def test_secrets_of_an_address_are_kept_nowhere(host: Host, checkpoint: Path) -> None:
@@ -307,17 +202,6 @@ def test_files_of_this_machine_that_cannot_be_read_are_named(host: Host, checkpo
     ] * 2
 
 
-def test_replacing_a_pulled_weight_replaces_its_record(host: Host, checkpoint: Path, toy: Path) -> None:
-    host.pages["/model.pth"] = Served(checkpoint.read_bytes())
-    add(host.url())
-    pull()
-    with pytest.raises(WeightsError, match="was pulled, and pulled files are never changed: give `output`"):
-        calibrate_weight("toy", manifest="a.csv")
-    add_weight(toy, "toy", force=True)
-    assert files() == ["first-use.json", "toy.safetensors"]
-    assert [each.state for each in verify_weights(["toy"])] == ["unknown"]
-
-
 def test_a_weight_that_is_stored_during_a_download_is_kept(host: Host, checkpoint: Path, toy: Path) -> None:
     host.pages["/model.pth"] = Served(checkpoint.read_bytes())
     add(host.url())
@@ -338,147 +222,3 @@ def test_a_source_that_is_away_says_nothing_of_the_hash(host: Host, checkpoint: 
     host.pages["/model.pth"] = Served(checkpoint.read_bytes() + b"more")
     with pytest.raises(WeightsError, match=r"offers \d+ bytes, expected at most \d+, as when it was first pulled here"):
         pull()
-
-
-def test_removing_an_unfinished_download(host: Host, checkpoint: Path) -> None:
-    host.pages["/model.pth"] = Served(checkpoint.read_bytes())
-    add(host.url())
-
-    def stop(_there: int, _total: int) -> None:
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        pull(on_bytes=stop)
-    assert files() == [".downloads/toy.part", ".downloads/toy.part.json"]
-    remove_weight("toy")
-    assert files() == []
-
-
-def test_a_weight_of_ones_own_is_not_replaced(host: Host, checkpoint: Path, toy: Path) -> None:
-    host.pages["/model.pth"] = Served(checkpoint.read_bytes())
-    add(host.url())
-    locate_store().mkdir(parents=True)
-    shutil.copy(toy, locate_store() / "toy.safetensors")
-    with pytest.raises(WeightsError, match="was not pulled, but stored under the name of a weight of the catalogue"):
-        pull()
-
-
-@pytest.mark.parametrize("act", [verify_weights, locate_weight, remove_weight])
-def test_names_that_are_not_here(act: Any) -> None:
-    there = WeightsError if act is remove_weight else NotPulledError
-    for name, error in (("hicmae-mafw-1", there), ("nobody", WeightsError)):
-        with pytest.raises(error, match=name):
-            act([name] if act is verify_weights else name)
-
-
-def test_names_that_cannot_be_pulled_or_removed() -> None:
-    with pytest.raises(WeightsError, match="ships with hicmae, so there is nothing to pull"):
-        pull("hicmae-nano")
-    with pytest.raises(
-        WeightsError, match=r"no weight named '\.\./x' can be pulled; the catalogue has hicmae-voxceleb2, "
-    ):
-        pull("../x")
-    with pytest.raises(WeightsError, match="so it cannot be removed"):
-        remove_weight("hicmae-nano")
-    with pytest.raises(SettingsError, match="source='x'"):
-        pull("hicmae-mafw-1", source="x")
-
-
-ENTRY = "[[published]]\nname = 'a'\nsummary=''\nlicence=''\n"
-
-
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        ("[[published]]\nname = 'a'\n", r"own.toml: a: summary: Field required"),
-        ("[[published]]\nname = '../a'\nsummary=''\nlicence=''\nsources=[]\n", "is not a valid name"),
-        (f"{ENTRY}sources=3\n", "a: sources: "),
-        (f"{ENTRY}sources='https://x/y'\n", "a: sources: "),
-        (f"{ENTRY}sources=['http://mirror.lan/x?key=1']\n", "a: sources: expected each as https:, hf:"),
-        (
-            ENTRY.replace("'a'", "'hicmae-nano'") + "sources=[]\n",
-            "hicmae-nano: a weight with this name ships with hicmae",
-        ),
-        ("[[published]]\nname = 'a'\nsummary=''\nlicence=''\nsources=[]\nsha256='A1'\n", "64 hexadecimal digits"),
-        ("published = 3\n", r"expected tables \[\[published\]\]"),
-        ("[[", "the catalogue cannot be read"),
-    ],
-)
-def test_a_broken_catalogue_of_ones_own_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, reason: str
-) -> None:
-    (tmp_path / "own.toml").write_text(text)
-    monkeypatch.setenv("HICMAE_CATALOGUE", str(tmp_path / "own.toml"))
-    with pytest.raises(WeightsError, match=reason):
-        pull()
-    monkeypatch.setenv("HICMAE_CATALOGUE", str(tmp_path / "none.toml"))
-    with pytest.raises(WeightsError, match="no such file; the variable HICMAE_CATALOGUE names it"):
-        pull()
-
-
-def _in_a_process(results: Any = None) -> None:
-    torch.set_num_threads(1)
-    pulled = pull()
-    if results is not None:
-        results.put((pulled.is_new, pulled.origin.sha256))
-
-
-@pytest.mark.integration
-def test_two_processes_pull_it_once(host: Host, checkpoint: Path) -> None:
-    host.pages["/model.pth"] = Served(checkpoint.read_bytes())
-    add(host.url())
-    forking = multiprocessing.get_context("fork")
-    results = forking.Queue()
-    both = [forking.Process(target=_in_a_process, args=(results,)) for _ in range(2)]
-    for process in both:
-        process.start()
-    found = sorted(results.get(timeout=60) for _ in both)
-    for process in both:
-        process.join(60)
-    assert found == [(False, sha256(checkpoint)), (True, sha256(checkpoint))]
-    assert len(host.asked) == 1
-
-
-@pytest.mark.integration
-def test_a_process_that_is_killed_at_any_moment_leaves_the_right_weight_or_none(host: Host, checkpoint: Path) -> None:
-    host.pages["/model.pth"] = Served(checkpoint.read_bytes())
-    add(host.url())
-    forking, states = multiprocessing.get_context("fork"), []
-    started = time.monotonic()
-    whole = forking.Process(target=_in_a_process)
-    whole.start()
-    whole.join(60)
-    takes_s = time.monotonic() - started
-    for moment in range(20):
-        if "toy.safetensors" in files():
-            remove_weight("toy")
-        process = forking.Process(target=_in_a_process)
-        process.start()
-        time.sleep(takes_s * moment / 12)
-        os.kill(process.pid or 0, signal.SIGKILL)
-        process.join(60)
-        if "toy.safetensors" in files():
-            (found,) = verify_weights(["toy"])
-            assert found.state == "ok", found
-        states.append("toy.safetensors" in files())
-    assert pull().origin.sha256 == sha256(checkpoint)
-    (found,) = verify_weights(["toy"])
-    assert found.state == "ok"
-    assert files() == ["first-use.json", "toy.origin.json", "toy.safetensors"]
-    assert any(states) and not all(states)
-
-
-def test_a_full_disk_is_one_clear_line(host: Host, checkpoint: Path, tmp_path: Path) -> None:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    size = checkpoint.stat().st_size // 2
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", disk], check=False)
-    if mounted.returncode:
-        pytest.skip("mounting a small disk needs rights that this process lacks")
-    try:
-        host.pages["/model.pth"] = Served(checkpoint.read_bytes())
-        add(host.url())
-        with pytest.raises(DiskError, match=r"the disk is full; free some space and pull again, which resumes"):
-            pull(to=disk)
-    finally:
-        subprocess.run(["umount", disk], check=True)
