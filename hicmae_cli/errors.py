@@ -26,17 +26,7 @@ class WeightsError(HicmaeError):
 
 
 class NotPulledError(WeightsError):
-    """The catalogue has a weight of this name, but this machine does not.
-
-    Attributes:
-        name: of the weight.
-    """
-
-    def __init__(self, name: str) -> None:
-        super().__init__(
-            f"{name}: is in the catalogue, but not on this machine; fetch it with `hicmae weights pull {name}`"
-        )
-        self.name = name
+    """The catalogue has a weight of this name, but this machine does not."""
 
 
 class ManifestError(HicmaeError):

@@ -57,11 +57,15 @@ def list_weights() -> None:
         except WeightsError as error:
             facts, licence = ("unreadable", str(error), ""), ""
         _add_row(table, name, *facts, " ".join(suffixes), licence)
+    screen = Screen()
+    screen.show(table)
     here = {name for name, _ in rows}
+    more = Table("can be pulled", "what it is")
     for name, entry in list_published().items():
         if name not in here:
-            _add_row(table, name, "", entry.dataset, ", ".join(entry.labels), "can be pulled", entry.licence)
-    Screen().show(table)
+            _add_row(more, name, entry.summary)
+    if more.row_count:
+        screen.show(more)
 
 
 for command in (pull, verify, remove, path, card):

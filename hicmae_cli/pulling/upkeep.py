@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Final, Literal
 
 from hicmae_cli.bundled import find_bundled_dir, find_bundled_file
-from hicmae_cli.errors import HicmaeError, NotPulledError, WeightsError, first_line
+from hicmae_cli.errors import HicmaeError, WeightsError, first_line
 from hicmae_cli.files import compute_sha256
 from hicmae_cli.pulling.expected import DOWNLOADS, Expected, find_change, find_expected, lock_weight
 from hicmae_cli.pulling.origins import forget_first_use, locate_origin, read_origin
 from hicmae_cli.weights.adding import find_file
 from hicmae_cli.weights.catalogue import list_stored, locate_store, locate_stored, read_catalogue
-from hicmae_cli.weights.published import list_published
+from hicmae_cli.weights.published import list_published, refuse_missing
 from hicmae_cli.weights.reading import read_info
 from hicmae_cli.weights.storing import ORIGIN
 from hicmae_cli.weights.suffixes import SAFETENSORS, WEIGHT_SUFFIXES
@@ -55,7 +55,7 @@ def verify_weights(names: list[str] | None = None) -> list[Verified]:
     wanted = names or [*bundled, *stored]
     for name in wanted:
         if name not in bundled and name not in stored:
-            raise NotPulledError(name) if name in published else WeightsError(f"no weight named {name!r}")
+            raise refuse_missing(name) if name in published else WeightsError(f"no weight named {name!r}")
     return [_verify_bundled(name) if name in bundled else _verify_stored(name) for name in wanted]
 
 

@@ -11,7 +11,7 @@ import platformdirs
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
 from hicmae_cli.bundled import find_bundled_dir, find_bundled_file
-from hicmae_cli.errors import NotPulledError, WeightsError, one_line
+from hicmae_cli.errors import WeightsError, one_line
 from hicmae_cli.toml import parse_toml
 from hicmae_cli.weights.run_folder import find_run_weight
 from hicmae_cli.weights.suffixes import WEIGHT_SUFFIXES
@@ -150,10 +150,10 @@ def find_weight(name_or_path: str, suffix: str) -> Path | None:
             "`hicmae weights import`"
         )
     # That module imports this one.
-    from hicmae_cli.weights.published import list_published
+    from hicmae_cli.weights.published import list_published, refuse_missing
 
     if name_or_path in list_published():
-        raise NotPulledError(name_or_path)
+        raise refuse_missing(name_or_path)
     known = [entry.name for entry in read_catalogue()] + list_stored()
     raise WeightsError(f"no weight named {name_or_path!r}, and no such file; known weights: {', '.join(known)}")
 

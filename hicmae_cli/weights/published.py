@@ -16,7 +16,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from hicmae_cli.bundled import find_bundled_dir
-from hicmae_cli.errors import SettingsError, WeightsError, one_line
+from hicmae_cli.errors import NotPulledError, SettingsError, WeightsError, one_line
 from hicmae_cli.labels import canonical_label
 from hicmae_cli.toml import parse_toml
 from hicmae_cli.weights.catalogue import CATALOGUE, check_form, locate_store, read_catalogue
@@ -101,6 +101,13 @@ def list_published(bundled: Path | None = None) -> dict[str, PublishedWeight]:
             sources = [*entry.get("sources", ()), *known.get("sources", ())]
             merged[name] = {**known, **entry, "sources": list(dict.fromkeys(sources))}
     return {name: PublishedWeight.model_validate(entry) for name, entry in merged.items()}
+
+
+def refuse_missing(name: str) -> NotPulledError:
+    """Make the error for a weight that is in the catalogue, but not on this machine."""
+    return NotPulledError(
+        f"{name}: is in the catalogue, but not on this machine; fetch it with `hicmae weights pull {name}`"
+    )
 
 
 def _find_own() -> Path | None:
