@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -94,6 +95,8 @@ def serve(
     predict = PredictSettings(
         modality, None, hop, parse_faces(faces), smooth_s=smooth or 0.0, abstain=abstain or 0.0, sound=sound
     )
+    # The process that reads the files of strangers need not know it.
+    os.environ.pop("HICMAE_TOKEN", None)
     settings = ServeSettings(weights, engine, device, predict, max_size, time_limit, queue, token, web)
     offer_pull(weights)
     screen = Screen(quiet=quiet)

@@ -137,6 +137,7 @@ async def _follow(order: Order, desk: Desk, request: Request) -> AsyncIterator[d
     """
     gone = asyncio.create_task(_wait_until_gone(request))
     done = asyncio.wrap_future(order.job.future)
+    either: set[asyncio.Future[Any]] = {gone, done}
     said: dict[str, Any] = {}
     said_s = 0.0
     try:
@@ -149,7 +150,7 @@ async def _follow(order: Order, desk: Desk, request: Request) -> AsyncIterator[d
             if (now := _describe(order.job, desk)) != said or time.monotonic() - said_s >= _SAY_EVERY_S:
                 said, said_s = now, time.monotonic()
                 yield now
-            await asyncio.wait({gone, done}, timeout=min(left_s, _LOOK_EVERY_S), return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, timeout=min(left_s, _LOOK_EVERY_S), return_when=asyncio.FIRST_COMPLETED)
     finally:
         gone.cancel()
         if not done.done():

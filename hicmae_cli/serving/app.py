@@ -35,8 +35,10 @@ _ABOUT: Final = (
     "Emotions in videos, sounds and photographs, per person and over time. A file is predicted in a process of its "
     "own, one after the other, and is removed when it is done."
 )
-# FastAPI can send traces if the environment says so; nothing here leaves the machine.
-_NO_TELEMETRY: Final = {"auto_configure": False, "tracing": False, "metrics": False, "logs": False}
+# New versions of FastAPI send traces if the environment says so; old ones ignore this.
+_NO_TELEMETRY: Final[dict[str, Any]] = {
+    "telemetry": {"auto_configure": False, "tracing": False, "metrics": False, "logs": False}
+}
 
 
 def open_pool(settings: ServeSettings) -> OneFilePool:
@@ -87,7 +89,7 @@ def create_app(
         docs_url=None,
         redoc_url=None,
         lifespan=live,
-        telemetry=_NO_TELEMETRY,
+        **_NO_TELEMETRY,
     )
     app.state.model = pool.model
     _add_routes(app, server)

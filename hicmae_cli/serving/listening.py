@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -39,7 +40,7 @@ def listen(host: str, port: int) -> Iterator[OpenPort]:
     """
     try:
         family, *_, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        opened = socket.create_server(where[:2], family=family)  # type: ignore[arg-type]
+        opened = socket.create_server(where[:2], family=family)
     except OSError as error:
         raise HicmaeError(f"cannot listen at {host}, port {port}: {error.strerror or error}") from error
     with opened:
@@ -62,6 +63,8 @@ def run(app: FastAPI, opened: OpenPort, *, access_log: bool) -> bool:
     config = uvicorn.Config(
         app, http="h11", ws="none", loop="asyncio", log_level="info" if access_log else "warning", server_header=False
     )
+    # Not the steps of its start and its end.
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
     server = uvicorn.Server(config)
     server.run(sockets=[opened.socket])
     return server.started

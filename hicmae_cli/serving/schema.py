@@ -27,7 +27,7 @@ class Health(BaseModel):
     waiting: int = Field(description="Requests that wait for their prediction.")
 
 
-_BINARY: Final = {"type": "string", "format": "binary"}
+_BINARY: Final = {"type": "string", "format": "binary", "minLength": 1}
 BODY: Final[dict[str, Any]] = {
     "requestBody": {
         "required": True,
@@ -88,7 +88,8 @@ _REFUSALS: Final = {
 
 def list_answers(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """List refusals by their status, for a route."""
-    return {status: {"model": ErrorAnswer, "description": _REFUSALS[status]} for status in statuses}
+    content = {"application/json": {"schema": ErrorAnswer.model_json_schema()}}
+    return {status: {"description": _REFUSALS[status], "content": content} for status in statuses}
 
 
 PREDICTION_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {

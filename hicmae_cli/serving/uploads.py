@@ -151,7 +151,7 @@ class _Form:
     def __init__(self, boundary: bytes, file: BinaryIO) -> None:
         self.name = NAMELESS
         self._file = file
-        self._header: list[bytes] = [b"", b""]
+        self._header_name, self._header_value = b"", b""
         self._disposition = b""
         self._parts = 0
         self._is_whole = False
@@ -161,11 +161,11 @@ class _Form:
             self._parser = MultipartParser(
                 boundary,
                 {
-                    "on_header_field": lambda data, start, end: self._add_to_header(0, data[start:end]),
-                    "on_header_value": lambda data, start, end: self._add_to_header(1, data[start:end]),
+                    "on_header_field": self._read_header_name,
+                    "on_header_value": self._read_header_value,
                     "on_header_end": self._end_header,
                     "on_headers_finished": self._begin_part,
-                    "on_part_data": lambda data, start, end: self._file.write(data[start:end]),
+                    "on_part_data": self._read_content,
                     "on_end": self._end,
                 },
             )
@@ -194,28 +194,31 @@ class _Form:
         if not self._parts:
             raise HTTPException(400, f"the form holds no file; expected one part with the name {FIELD!r}")
 
-    def _add_to_header(self, part: int, data: bytes) -> None:
-        self._header[part] += data
+    def _read_header_name(self, data: bytes, start: int, end: int) -> None:
+        self._header_name += data[start:end]
+
+    def _read_header_value(self, data: bytes, start: int, end: int) -> None:
+        self._header_value += data[start:end]
 
     def _end_header(self) -> None:
-        name, value = self._header
-        if name.lower() == b"content-disposition":
-            self._disposition = value
-        self._header = [b"", b""]
+        if self._header_name.lower() == b"content-disposition":
+            self._disposition = self._header_value
+        self._header_name, self._header_value = b"", b""
 
     def _begin_part(self) -> None:
         _, options = parse_options_header(self._disposition)
         field = options.get(b"name", b"").decode("utf-8", "replace")
         self._parts += 1
         if field != FIELD or self._parts > 1:
+            also = " as well" if self._parts > 1 else ""
             raise HTTPException(
-                400,
-                f"expected one part with the name {FIELD!r} in the form, got {one_line(field)[:50]!r} as well"
-                if self._parts > 1
-                else f"expected one part with the name {FIELD!r} in the form, got {one_line(field)[:50]!r}",
+                400, f"expected one part with the name {FIELD!r} in the form, got {one_line(field)[:50]!r}{also}"
             )
         self.name = clean_name(options.get(b"filename", b"").decode("utf-8", "replace"))
         self._disposition = b""
+
+    def _read_content(self, data: bytes, start: int, end: int) -> None:
+        self._file.write(data[start:end])
 
     def _end(self) -> None:
         self._is_whole = True
