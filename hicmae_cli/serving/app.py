@@ -26,7 +26,7 @@ from hicmae_cli.serving.answers import GONE, Order, StreamedAnswer, answer_whole
 from hicmae_cli.serving.counters import Counters
 from hicmae_cli.serving.desk import Desk, OneFilePool, QueueFullError
 from hicmae_cli.serving.pages import OWN_PAGE, OWN_PAGE_HEADERS, WEB_HEADERS, Pages
-from hicmae_cli.serving.schema import BODY, PREDICTION_ANSWERS, Health, list_answers, write_page
+from hicmae_cli.serving.schema import BODY, PREDICTION_ANSWERS, PREDICTION_REFUSALS, Health, list_answers, write_page
 from hicmae_cli.serving.settings import ServeSettings
 from hicmae_cli.serving.spool import Spool
 from hicmae_cli.serving.uploads import Body, receive_file
@@ -113,7 +113,7 @@ def _add_routes(app: FastAPI, server: _Server) -> None:
         server.predict,
         methods=["POST"],
         dependencies=inside,
-        responses=PREDICTION_ANSWERS,
+        responses=PREDICTION_ANSWERS | list_answers(*PREDICTION_REFUSALS, *refusals),
         response_class=Response,
         openapi_extra=BODY,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from html import escape
 from typing import Any, Final
@@ -100,12 +101,14 @@ PREDICTION_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
             NDJSON: {"schema": {"type": "string", "description": _STREAM.format("line")}},
             EVENTS: {"schema": {"type": "string", "description": _STREAM.format("event")}},
         },
-    },
-    **list_answers(*_REFUSALS),
+    }
 }
+"""Answers of ``POST /predict`` that are no refusals."""
+PREDICTION_REFUSALS: Final = (400, 403, 408, 413, 415, 422, 500, 503, 504)
 _STYLE: Final = """
 body{margin:2rem auto;max-width:52rem;padding:0 1rem;font:16px/1.5 system-ui,sans-serif;color:#1d2127;background:#fff}
-h2{margin:2.5rem 0 .5rem;font-size:1.2rem}code{font:.9em ui-monospace,monospace}table{border-collapse:collapse}
+h2{margin:2.5rem 0 .5rem;font-size:1.2rem}code{font:.9em ui-monospace,monospace}
+table{border-collapse:collapse;width:100%;margin:1rem 0}td:first-child{width:15rem}
 td,th{border-bottom:1px solid #dedbd3;padding:.3rem .8rem .3rem 0;text-align:left;vertical-align:top}
 @media(prefers-color-scheme:dark){body{color:#eceae4;background:#121519}a{color:#86bdf0}td,th{border-color:#2d333c}}
 """
@@ -128,7 +131,7 @@ def write_page(document: Mapping[str, Any]) -> str:
     for path, methods in document["paths"].items():
         for method, operation in methods.items():
             parts.append(f"<h2><code>{escape(method.upper())} {escape(path)}</code></h2>")
-            parts.append(f"<p>{escape(operation.get('description') or operation.get('summary', ''))}</p>")
+            parts.append(f"<p>{_write_text(operation['description'])}</p>")
             parts += _write_table("body", _describe_body(operation.get("requestBody", {})))
             parts += _write_table("parameter", _describe_parameters(operation.get("parameters", ())))
             parts += _write_table("answer", _describe_answers(operation["responses"]))
@@ -147,10 +150,15 @@ def _describe_parameters(parameters: Any) -> Iterator[tuple[str, str]]:
 
 def _describe_answers(answers: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for status, answer in answers.items():
-        kinds = ", ".join(answer.get("content", {}))
+        kinds = ", ".join(f"`{kind}`" for kind in answer.get("content", {}))
         yield status, f"{answer['description']} {kinds}"
 
 
 def _write_table(title: str, rows: Iterator[tuple[str, str]]) -> list[str]:
-    cells = [f"<tr><td><code>{escape(name)}</code><td>{escape(text)}" for name, text in rows]
+    cells = [f"<tr><td><code>{escape(name)}</code><td>{_write_text(text)}" for name, text in rows]
     return [f"<table><tr><th>{title}<th>meaning", *cells, "</table>"] if cells else []
+
+
+def _write_text(text: str) -> str:
+    """Write a text in which backticks mark code."""
+    return re.sub("`([^`]+)`", r"<code>\1</code>", escape(text))
