@@ -98,6 +98,7 @@ def create_app(
     app.router.default = Pages(settings.web or OWN_PAGE, OWN_PAGE_HEADERS if is_own else WEB_HEADERS)
     app.add_exception_handler(AnyHTTPException, _answer_refusal)
     app.add_exception_handler(RequestValidationError, _answer_wrong_parameter)
+    app.add_exception_handler(Exception, _answer_unexpected)
     return app
 
 
@@ -279,6 +280,11 @@ async def _answer_refusal(request: Request, error: Exception) -> JSONResponse:
     body = getattr(request.state, "body", None) or Body(request, 0, 0.0)
     await body.discard()
     return JSONResponse({"error": str(error.detail)}, error.status_code, error.headers)
+
+
+async def _answer_unexpected(request: Request, error: Exception) -> JSONResponse:
+    # uvicorn logs the traceback.
+    return JSONResponse({"error": f"unexpected {type(error).__name__} in the server"}, 500)
 
 
 async def _answer_wrong_parameter(request: Request, error: Exception) -> JSONResponse:

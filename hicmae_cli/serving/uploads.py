@@ -78,6 +78,8 @@ class Body:
     async def discard(self) -> None:
         """Read on for a moment without keeping anything, so that the client gets to read why it is refused."""
         until_s, end = time.monotonic() + _DISCARDING_S, self.size + _DISCARDED_BYTES
+        if self.size == 0 and "expect" in self._request.headers:
+            return  # it sends nothing before it is told to
         try:
             while not self._has_ended and self.size < end:
                 chunk = await asyncio.wait_for(self._receive(), max(0.0, until_s - time.monotonic()))
@@ -105,7 +107,8 @@ async def receive_file(request: Request, body: Body, path: Path) -> str:
         path: where to; it must not exist.
 
     Raises:
-        HTTPException: 400, no file or a damaged form; 408 and 413, see `Body`; 415, a body of another type.
+        HTTPException: 400, no file or a damaged form; 408 and 413, see `Body`; 415, a body of another type; 503, the
+            disk is full.
         ClientDisconnect: the client is gone.
     """
     stated, options = parse_options_header(request.headers.get("content-type"))
@@ -118,11 +121,14 @@ async def receive_file(request: Request, body: Body, path: Path) -> str:
             f"{FIELD!r}, or the file itself as application/octet-stream",
         )
     body.check_stated_length()
-    with path.open("xb") as file:
-        form = _Form(options.get(b"boundary", b""), file) if is_form else None
-        async for chunk in body.chunks():
-            # Not in the event loop: a disk may be slow.
-            await asyncio.to_thread(file.write if form is None else form.write, chunk)
+    try:
+        with path.open("xb") as file:
+            form = _Form(options.get(b"boundary", b""), file) if is_form else None
+            async for chunk in body.chunks():
+                # Not in the event loop: a disk may be slow.
+                await asyncio.to_thread(file.write if form is None else form.write, chunk)
+    except OSError as error:
+        raise HTTPException(503, f"the server cannot store the file: {error.strerror}") from error
     if form is not None:
         form.check_end()
     if path.stat().st_size == 0:

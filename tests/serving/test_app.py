@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import secrets
 import tempfile
 import time
 from collections.abc import Iterator
@@ -235,6 +236,17 @@ def test_an_upload_that_stalls_is_ended(monkeypatch: pytest.MonkeyPatch) -> None
     asyncio.run(stall())
     assert said[0]["status"] == 408
     assert time.monotonic() - began_s < 2
+
+
+def test_a_disk_that_takes_no_file_is_one_line(
+    client: TestClient, pool: FakePool, spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(secrets, "token_hex", lambda _: "missing/folder")
+        answer = send(client, HAPPY)
+    assert answer.status_code == 503
+    assert answer.json() == {"error": "the server cannot store the file: No such file or directory"}
+    assert send(client, HAPPY).status_code == 200
 
 
 def test_names_of_clients_are_no_paths(client: TestClient, pool: FakePool, spool: Path) -> None:
