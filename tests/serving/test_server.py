@@ -18,6 +18,7 @@ import pytest
 
 import hicmae_cli as hicmae
 from tests.cli.running import hicmae as run_command
+from tests.media.hostile import HOSTILE
 from tests.runtime.stubs import voice
 from tests.serving.servers import Running, hicmae_serve
 
@@ -50,8 +51,9 @@ def without_path(document: dict[str, Any]) -> dict[str, Any]:
 
 
 @linux_only
-def test_a_sample_a_crash_and_the_end(server: Running, spool: Path, sample: Path) -> None:
+def test_a_sample_a_crash_and_the_end(server: Running, spool: Path, sample: Path, tmp_path: Path) -> None:
     """The same numbers as `predict`; a killed process loses one request; SIGTERM answers what has begun."""
+    sound = voice(tmp_path / "voice.wav", 1.0)
     expected = run_command("predict", sample, "--json", "--quiet").document
     assert without_path(send(server, sample).json()) == without_path(expected)
     assert "licence research use" in server.said
@@ -60,7 +62,7 @@ def test_a_sample_a_crash_and_the_end(server: Running, spool: Path, sample: Path
     with ThreadPoolExecutor(2) as threads:
         lost = threads.submit(send, server, sample)
         _wait_for_upload(spool)
-        waits = threads.submit(send, server, sample)
+        waits = threads.submit(send, server, sound)
         time.sleep(0.5)
         os.kill(worker, signal.SIGKILL)
         assert lost.result().status_code == 500
@@ -71,7 +73,7 @@ def test_a_sample_a_crash_and_the_end(server: Running, spool: Path, sample: Path
     assert [path.name for path in spool.rglob("*") if path.is_file()] == ["lock"]
 
     with ThreadPoolExecutor(2) as threads:
-        begun = [threads.submit(send, server, sample) for _ in range(2)]
+        begun = [threads.submit(send, server, path) for path in (sample, sound)]
         _wait_for_upload(spool, count=2)
         server.process.send_signal(signal.SIGTERM)
         assert [each.result().status_code for each in begun] == [200, 200]
@@ -126,9 +128,15 @@ def test_clients_that_misbehave_lose_only_themselves(server: Running, spool: Pat
     for text in (b"#EXTM3U\n#EXTINF:1,\n/etc/passwd\n", b"ffconcat version 1.0\nfile '/etc/passwd'\n"):
         answer = httpx2.post(f"{server.url}/predict", content=text, headers={"Content-Type": "video/mp4"})
         assert (answer.status_code, "points at other files" in answer.json()["error"]) == (422, True)
+    for name in HOSTILE.keys() - {"gif_4980_40.gif", "paused_10h.mp4"}:  # which take seconds
+        HOSTILE[name](tmp_path / name)
+        answer = send(server, tmp_path / name)
+        assert answer.status_code in (200, 422), name
+        assert str(spool) not in answer.text, name
     answer = send(server, sound)
     assert answer.status_code == 200
     assert answer.json()["files"][0]["duration_s"] == 1.0
+    assert "hicmae_lost_processes_total 0.0" in httpx2.get(f"{server.url}/metrics").text
     _wait_until(lambda: len(list(spool.rglob("*"))) <= 2)
     assert [path.name for path in spool.rglob("*") if path.is_file()] == ["lock"]
 
