@@ -150,12 +150,12 @@ def test_two_hundred_requests_lose_none(spool: Path, tmp_path: Path) -> None:
         sound.name: [track.to_dict()["probabilities"] for track in predictor.predict(sound).tracks] for sound in sounds
     }
     assert len({json.dumps(each) for each in expected.values()}) == len(sounds)
-    came_back = []
+    came_back: list[int] = []
 
     def send_until_taken(number: int) -> None:
         sound = sounds[number % len(sounds)]
         for _ in range(100):
-            answer = send(server, sound)
+            answer = send(loaded, sound)
             if answer.status_code != 503:
                 break
             came_back.append(number)
@@ -166,10 +166,10 @@ def test_two_hundred_requests_lose_none(spool: Path, tmp_path: Path) -> None:
         found = [track["probabilities"] for track in file["tracks"]]
         assert found == [pytest.approx(each, abs=1e-5) for each in expected[sound.name]]
 
-    with hicmae_serve("--queue", 3, "--quiet", spool=spool) as server:
+    with hicmae_serve("--queue", 3, "--quiet", spool=spool) as loaded:
         with ThreadPoolExecutor(8) as clients:
             list(clients.map(send_until_taken, range(200)))
-        counts = httpx2.get(f"{server.url}/metrics").text
+        counts = httpx2.get(f"{loaded.url}/metrics").text
     assert came_back
     assert 'hicmae_predictions_total{status="200"} 200.0' in counts
     assert f'hicmae_predictions_total{{status="503"}} {len(came_back)}.0' in counts
