@@ -89,7 +89,11 @@ class WorkerPool:
         self._idle: list[_Worker] = []
 
     def run(
-        self, jobs: Sequence[JobT], work: Work[JobT, ResultT], on_progress: OnReport[JobT] = ignore_report
+        self,
+        jobs: Sequence[JobT],
+        work: Work[JobT, ResultT],
+        on_progress: OnReport[JobT] = ignore_report,
+        on_wait: Callable[[], None] | None = None,
     ) -> Outcomes[JobT, ResultT]:
         """Run jobs. An exception in a job is raised here.
 
@@ -97,6 +101,8 @@ class WorkerPool:
             jobs: the jobs; they and their results must be picklable.
             work: runs one job; a function that can be imported, or a ``partial`` of one.
             on_progress: called with a job and the value it reported.
+            on_wait: called at least every 0.1 s while jobs run. What it raises is raised here, and ends the processes
+                that have jobs.
 
         Yields:
             Jobs and results in the order in which they end; a `WorkerDiedError` for a job that took its process down.
@@ -117,6 +123,9 @@ class WorkerPool:
                 pipes = {worker.pipe: worker for worker in busy}
                 before_s = _read_clock_s()
                 patience_s = max(0.0, min(w.active_s for w in busy) + self._stall_s - before_s)
+                if on_wait is not None:
+                    on_wait()
+                    patience_s = min(patience_s, _WAIT_S)
                 ready = wait(list(pipes), timeout=patience_s)
                 # After a suspension (Ctrl-Z, a closed laptop) every worker gets its full time again.
                 if not ready and _read_clock_s() - before_s > patience_s + _SUSPENDED_S:
@@ -178,6 +187,8 @@ class WorkerPool:
 _READY, _PROGRESS, _DONE, _RAISED, _DIED = "ready", "progress", "done", "raised", "died"
 # If a wait lasts this much longer than requested, the machine was suspended.
 _SUSPENDED_S: Final = 5.0
+# How long a caller that gives up may have to wait.
+_WAIT_S: Final = 0.1
 # Time for a process to end by itself, so that its libraries can clean up.
 _LEAVE_S: Final = 2.0
 

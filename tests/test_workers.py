@@ -71,6 +71,22 @@ def test_a_job_that_hangs_is_stopped_and_a_slow_one_is_not() -> None:
     assert explain(found, 60) == "stopped because it made no progress for 1.5 s"
 
 
+def test_a_caller_can_give_up_and_go_on() -> None:
+    calls = []
+
+    def give_up() -> None:
+        calls.append(time.monotonic())
+        if len(calls) == 5:
+            raise TimeoutError
+
+    with WorkerPool(1) as pool:
+        assert list(pool.run([1], double)) == [(1, 2)]
+        with pytest.raises(TimeoutError):
+            list(pool.run([60], double, on_wait=give_up))
+        assert calls[-1] - calls[0] < 5  # of the 60 s
+        assert list(pool.run([2], double, on_wait=lambda: None)) == [(2, 4)]
+
+
 def touch(file: Path, report: Report) -> Path:
     """Make a file."""
     file.touch()

@@ -20,6 +20,9 @@ from hicmae_cli.onnx_runtime import has_stuck_threads
 
 _COMMANDS = {
     "predict": LazyCommand("predict", "Predict emotions in videos, sounds and photographs, per person and over time."),
+    "serve": LazyCommand(
+        "serve", "Predict over HTTP: one model, a queue, progress as it goes on, and a page to upload a file."
+    ),
     "report": LazyCommand("report", "Write saved predictions in any format, without predicting again."),
     "summarize": LazyCommand(
         "summarize", "Summarize saved predictions in one table, per person and event, for mixed models."

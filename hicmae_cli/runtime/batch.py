@@ -23,6 +23,7 @@ from hicmae_cli.runtime.engine import score_batches
 from hicmae_cli.runtime.log import PredictionLog
 from hicmae_cli.runtime.opening import choose_engine, describe_weight, open_engine
 from hicmae_cli.runtime.predictor import Predictor
+from hicmae_cli.runtime.reading import OnSeconds
 from hicmae_cli.runtime.results import FileResult, ModelRecord
 from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.speaking.voice import open_voice_net
@@ -121,6 +122,38 @@ class PredictorPool:
                 yield FileResult(given[path], "error", f"{given[path]}: {outcome}")
             else:
                 yield replace(outcome, path=given[path])
+
+    def predict_one(self, path: Path, on_seconds: OnSeconds, on_wait: Callable[[], None]) -> FileResult:
+        """Predict one file in a process of its own, for a caller that may give up, such as a server.
+
+        Args:
+            path: a file with video, sound or both.
+            on_seconds: called with the seconds that are done, and all of them (0 and 0 while it is probed or hashed).
+            on_wait: called at least every 0.1 s. What it raises stops the prediction and ends its process; the next
+                call starts another.
+
+        Returns:
+            The result; one that cannot be predicted has status ``error``.
+
+        Raises:
+            WorkerDiedError: the process crashed, was killed, or made no progress.
+            ValueError: the pool has no processes (``jobs=0``).
+        """
+        if self._pool is None:
+            raise ValueError("expected a pool with processes, got jobs=0")
+        work = partial(_predict, self._request)
+        ((_, outcome),) = self._pool.run([path], work, lambda _, progress: on_seconds(*progress), on_wait)
+        if isinstance(outcome, WorkerDiedError):
+            raise outcome
+        return outcome
+
+    def warm(self) -> None:
+        """Start a process and load the model, if none is idle: the next prediction need not wait for it.
+
+        Raises:
+            WeightsError: the weight cannot be loaded any more.
+        """
+        self._describe()
 
     def close(self) -> None:
         """End the processes; further calls do nothing."""

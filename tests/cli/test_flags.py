@@ -25,6 +25,7 @@ from hicmae_cli.recipes.settings import FinetuneSettings
 from hicmae_cli.reruns.rerun import rerun
 from hicmae_cli.runtime.opening import open_engine
 from hicmae_cli.runtime.settings import PredictSettings
+from hicmae_cli.serving.settings import ServeSettings
 from hicmae_cli.training.finetuning.folds import finetune_folds
 from hicmae_cli.training.pretraining.rebuilding import rebuild_video
 from hicmae_cli.training.pretraining.run import pretrain
@@ -96,6 +97,7 @@ CALLS: list[tuple[str, Callable[..., object]]] = [
     ("bench", measure_device),
     ("predict", PredictSettings),
     ("predict", open_engine),
+    ("serve", ServeSettings),
     ("prepare", prepare),
     ("prepare", check),
     ("pretrain", pretrain),
@@ -118,6 +120,8 @@ UNTRANSLATED = {
     # The commands use the defaults.
     "bench": {"rounds"},
     "predict": {"threads", "people_sha256"},
+    # Options of their own.
+    "serve": {"predict"},
     # Arguments of the command.
     "prepare": {"dataset"},
     "rerun": {"run"},
