@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hicmae_cli.report.weight_card import CardTable, bound_share, make_tables, render_card
 
 from hicmae_cli.errors import WeightsError
-from hicmae_cli.report.weight_card import CardTable, bound_share, make_tables, render_card
 from hicmae_cli.weights.facts import HeldOutScore
 from hicmae_cli.weights.info import WeightInfo
 from tests.runtime.stubs import LABELS, ToyEngine
