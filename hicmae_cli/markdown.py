@@ -8,7 +8,7 @@ from typing import Final
 from hicmae_cli.errors import one_line
 
 # An underscore inside a word is literal in Markdown, and so is a bracket that no link follows.
-_SPECIAL: Final = re.compile(r"[\\`*|]|(?<!\w)_|_(?!\w)|(?<=\])[(\[]")
+_SPECIAL: Final = re.compile(r"[\\`*|]|(?<![^\W_])_|_(?![^\W_])|(?<=\])[(\[]")
 _PLAIN_CODE: Final = re.compile(r"[^`|\\]+")
 
 

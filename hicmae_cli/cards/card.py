@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -69,21 +71,28 @@ def write_card(weight: str | Path, target: str | Path, evaluation: Scores | None
 
 
 def _render(subject: Subject, picture: str) -> str:
-    """Make the text of a card.
-
-    Raises:
-        ManifestError: the document of the scores lacks a part, or a part has another form.
-    """
-    try:
+    """Make the text of a card."""
+    with _refusing_others(subject):
         return "\n".join([*make_front_matter(subject), "", *make_sections(subject, picture)])
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
-        # A document from a file may hold anything.
-        raise ManifestError(one_line(f"{subject.name}: its scores are not a document of scores: {error!r}")) from error
 
 
 def _draw(subject: Subject, picture: Path) -> None:
     assert subject.document is not None
     try:
-        plot_reliability(subject.document["calibration"], picture, title=picture_title(subject.document))
+        with _refusing_others(subject):
+            plot_reliability(subject.document["calibration"], picture, title=picture_title(subject.document))
     except OSError as error:
         raise HicmaeError(one_line(f"{picture}: cannot be written: {error.strerror}")) from error
+
+
+@contextmanager
+def _refusing_others(subject: Subject) -> Iterator[None]:
+    """Refuse a document of scores that lacks a part, or where a part has another form; a file may hold anything.
+
+    Raises:
+        ManifestError: it has.
+    """
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise ManifestError(one_line(f"{subject.name}: its scores are not a document of scores: {error!r}")) from error

@@ -82,18 +82,19 @@ def list_calibration(subject: Subject, picture: str) -> Iterator[str]:
     width = found["bins"][0]["upper"] - found["bins"][0]["lower"]
     yield (
         f"Accuracy against confidence, which is the largest probability, in {round(1 / width)} bins of equal width; "
-        "bins without clips are not shown. The expected calibration error (ECE) is the mean difference of both, by clips: "
-        f"{_format(found['before']['ece'])} as predicted."
+        "bins without clips are not shown. The expected calibration error (ECE) is their mean difference, weighted "
+        f"by clips: {_format(found['before']['ece'])} as predicted."
     )
     if "after" in found:
         temperature = found["temperature"]
         words = "a temperature per fold" if isinstance(temperature, Mapping) else f"the temperature {temperature:.3f}"
-        yield (
-            f"With {words}, fitted on {escape_markdown(found['fitted_on'])}: {_format(found['after']['ece'])}. "
-            "`hicmae predict` applies it."
-        )
+        yield f"With {words}, fitted on {escape_markdown(found['fitted_on'])}: {_format(found['after']['ece'])}."
+        own = [each.find_temperature(document["modality"]) for each in subject.infos.values()]
+        given = list(temperature.values()) if isinstance(temperature, Mapping) else [temperature]
+        if own == given:
+            yield "`hicmae predict` applies it."
     else:
-        yield "It has no temperature, so nothing corrects its probabilities."
+        yield "It has no temperature for these streams, so nothing corrects its probabilities."
     if picture:
         yield from ("", f"![Reliability diagram: accuracy against confidence, and the share of clips]({picture})")
     yield from ("", *_bin_grid(found["bins"]).to_markdown())

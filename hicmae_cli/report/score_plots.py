@@ -137,7 +137,8 @@ def plot_reliability(calibration: Mapping[str, Any], path: Path, *, title: str) 
         below.set_xlim(0, 1)
     # A bar of a few clips may be anywhere, so no place inside is free.
     handles, names = all_axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, names, frameon=False, fontsize=8, labelcolor=INK, loc="outside lower left", ncols=len(names))
+    columns = 1 + len(panels)
+    figure.legend(handles, names, frameon=False, fontsize=8, labelcolor=INK, loc="outside lower left", ncols=columns)
     save_figure(figure, path, dpi=130)
 
 
