@@ -15,7 +15,6 @@ from hicmae_cli.errors import MissingDependencyError, install_hint
 
 if TYPE_CHECKING:
     from hicmae_cli.api import load_weight, predict
-    from hicmae_cli.cards.card import write_card
     from hicmae_cli.corpora.manifest import read_manifest
     from hicmae_cli.corpora.merging import merge_manifests as merge
     from hicmae_cli.embedding.clips import embed_clips
@@ -61,7 +60,6 @@ __all__ = [
     "read_record",
     "rerun",
     "summarize",
-    "write_card",
 ]
 
 # Module and name of each, so that `import hicmae_cli` imports none of them. The imports above tell type checkers.
@@ -88,7 +86,6 @@ _PLACES = {
     "read_record": "weights.record:read_record",
     "rerun": "reruns.rerun:rerun",
     "summarize": "summaries.summarize:summarize",
-    "write_card": "cards.card:write_card",
 }
 
 

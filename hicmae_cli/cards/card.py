@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -18,6 +19,19 @@ from hicmae_cli.weights.reading import read_card
 
 CARD: Final = "card.md"
 """Name of a card in a folder."""
+
+
+@dataclass(frozen=True)
+class WrittenCard:
+    """The files of a card.
+
+    Attributes:
+        path: the card.
+        picture: the reliability diagram; None without one.
+    """
+
+    path: Path
+    picture: Path | None = None
 
 
 def make_card(weight: str | Path, evaluation: Scores | None = None) -> str:
@@ -38,7 +52,7 @@ def make_card(weight: str | Path, evaluation: Scores | None = None) -> str:
     return _render(read_subject(weight, evaluation), "")
 
 
-def write_card(weight: str | Path, target: str | Path, evaluation: Scores | None = None) -> list[Path]:
+def write_card(weight: str | Path, target: str | Path, evaluation: Scores | None = None) -> WrittenCard:
     """Write the model card of a weight, and beside it a reliability diagram if probabilities of classes were scored.
 
     Args:
@@ -47,7 +61,7 @@ def write_card(weight: str | Path, target: str | Path, evaluation: Scores | None
         evaluation: as for `make_card`.
 
     Returns:
-        The files that were written, the card first.
+        The files that were written.
 
     Raises:
         WeightsError: as `make_card`.
@@ -59,7 +73,7 @@ def write_card(weight: str | Path, target: str | Path, evaluation: Scores | None
         path /= CARD
     if evaluation is None and (written := read_card(str(weight))) is not None:
         write_text(path, written)
-        return [path]
+        return WrittenCard(path)
     subject = read_subject(weight, evaluation)
     picture = path.with_name(f"{path.stem}-reliability.png")
     has_picture = bool((subject.document or {}).get("calibration"))
@@ -67,7 +81,7 @@ def write_card(weight: str | Path, target: str | Path, evaluation: Scores | None
     if has_picture:
         _draw(subject, picture)
     write_text(path, text)
-    return [path, picture] if has_picture else [path]
+    return WrittenCard(path, picture if has_picture else None)
 
 
 def _render(subject: Subject, picture: str) -> str:

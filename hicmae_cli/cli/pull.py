@@ -216,5 +216,6 @@ def card(
     if output is None:
         typer.echo(make_card(name, evaluation).rstrip())
         return
-    for path in write_card(name, output, evaluation):
+    written = write_card(name, output, evaluation)
+    for path in filter(None, (written.path, written.picture)):
         Screen().done("wrote", path)

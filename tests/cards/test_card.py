@@ -17,7 +17,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from safetensors.numpy import save_file
 
-from hicmae_cli.cards.card import make_card, write_card
+from hicmae_cli.cards.card import WrittenCard, make_card, write_card
 from hicmae_cli.errors import HicmaeError, ManifestError, WeightsError
 from hicmae_cli.evaluation.calibration import describe_calibration
 from hicmae_cli.evaluation.folds import FoldsEvaluation
@@ -88,8 +88,9 @@ def test_every_number_of_a_class_is_in_the_json(tmp_path: Path, info: WeightInfo
     (tmp_path / "scores.json").write_text(json.dumps(sheet.to_dict()))
     document = json.loads((tmp_path / "scores.json").read_text())
     weight = save(tmp_path / "toy.safetensors", info)
-    card, picture = write_card(weight, tmp_path / "new" / "folder", tmp_path / "scores.json")
-    assert (card.name, picture.read_bytes()[:4]) == ("card.md", b"\x89PNG")
+    written = write_card(weight, tmp_path / "new" / "folder", tmp_path / "scores.json")
+    card, picture = written.path, written.picture
+    assert picture is not None and (card.name, picture.read_bytes()[:4]) == ("card.md", b"\x89PNG")
     front, tokens = read(card.read_text())
     rows = tables(tokens)["Each class"]
     assert rows[0] == ["", "clips", "people", "precision [95 %]", "recall [95 %]", "F1 [95 %]"]
@@ -223,7 +224,7 @@ def test_a_hostile_weight_is_only_text(tmp_path: Path) -> None:
     found = planted(told)
     named = {s.id: evil if s.id < "c5" else "<b>" for s in found.samples}
     sheet = ScoreSheet(evil, Protocol(evil, fold="1"), {"av": found}, columns={"sex": named})
-    card, _ = write_card(save(tmp_path / "toy.safetensors", told), tmp_path / "README.md", sheet)
+    card = write_card(save(tmp_path / "toy.safetensors", told), tmp_path / "README.md", sheet).path
     front, tokens = read(card.read_text())
     headings = [tokens[place + 1].content for place, token in enumerate(tokens) if token.type == "heading_open"]
     assert [name for name in headings if name.startswith("x")] == []
@@ -307,9 +308,9 @@ def test_values_have_neither_classes_nor_calibration(tmp_path: Path) -> None:
         SampleResult(f"c{n}", (0.5, n / 20), tuple(row), tuple(row), (tuple(row),)) for n, row in enumerate(rows)
     ]
     found = Evaluation(told, "onnx", "av", 1, tuple(samples))
-    files = write_card(save(tmp_path / "toy.safetensors", told), tmp_path / "card.md", sheet_of(found))
-    assert files == [tmp_path / "card.md"]
-    text = files[0].read_text()
+    written = write_card(save(tmp_path / "toy.safetensors", told), tmp_path / "card.md", sheet_of(found))
+    assert written == WrittenCard(tmp_path / "card.md")
+    text = written.path.read_text()
     assert "It gives no probabilities of classes." in text and "of an unknown number of people" in text
     assert [row[0] for row in tables(read(text)[1])["Each target"][1::2]] == ["arousal", "valence"]
 
@@ -317,5 +318,5 @@ def test_values_have_neither_classes_nor_calibration(tmp_path: Path) -> None:
 def test_a_bundled_card_has_the_same_words(tmp_path: Path) -> None:
     written = make_card("hicmae-nano")
     assert FORBIDDEN_USE in " ".join(written.split()) and written.startswith("# hicmae-nano\n")
-    assert write_card("hicmae-nano", tmp_path / "README.md") == [tmp_path / "README.md"]
+    assert write_card("hicmae-nano", tmp_path / "README.md") == WrittenCard(tmp_path / "README.md")
     assert (tmp_path / "README.md").read_text() == written

@@ -134,7 +134,8 @@ def test_latex_is_escaped_and_captioned() -> None:
 
 def test_a_caption_names_streams_once_and_explains_intervals() -> None:
     text = scores_latex(FULL)
-    assert r"\caption{Classes, av: toys, fold 1. Optimistic:" in text
+    assert r"\caption{Confusion, av (rows: true, columns: predicted): toys, fold 1. Optimistic:" in text
+    assert r"\caption{Classes, av: toys, fold 1. Intervals: 95 \%, bootstrap over speakers. Optimistic:" in text
     assert r"\caption{Probabilities [95 \% interval]: toys, fold 1. Intervals: 95 \%, bootstrap over" in text
 
 
