@@ -132,7 +132,7 @@ def _list_dataset(dataset: Dataset) -> Iterator[str]:
     yield ""
     facts = {
         "Recordings": dataset.recorded or UNKNOWN,
-        "Language": ", ".join(dataset.languages) or UNKNOWN,
+        "Language": ", ".join(dataset.languages) or "unknown, or nobody speaks words",
         "Licence of the data": dataset.licence,
         "Cite": dataset.citation,
     }
@@ -194,7 +194,7 @@ def _list_limits(subject: Subject) -> Iterator[str]:
         yield (
             f"- **Other languages.** The language of its dataset is {languages}; nothing is known of others."
             if languages
-            else "- **Language.** Which languages it has heard is unknown."
+            else "- **Language.** Which languages it has heard, if any, is unknown."
         )
     yield from _list_missing_labels(info)
     columns = {group["column"] for group in (subject.document or {}).get("groups", ())}

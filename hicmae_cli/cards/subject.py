@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from hicmae_cli.corpora.catalogue import list_datasets
+from hicmae_cli.corpora.catalogue import look_up
 from hicmae_cli.corpora.dataset import Dataset
 from hicmae_cli.errors import ManifestError, WeightsError, one_line
 from hicmae_cli.evaluation.documents import read_document
@@ -50,7 +50,7 @@ class Subject:
     @property
     def dataset(self) -> Dataset | None:
         """What hicmae knows of the dataset of this name."""
-        return list_datasets().get(self.info.dataset)
+        return look_up(self.info.dataset)
 
 
 def read_subject(weight: str | Path, evaluation: Scores | None = None) -> Subject:

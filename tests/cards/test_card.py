@@ -26,7 +26,8 @@ from hicmae_cli.evaluation.results import Evaluation, SampleResult
 from hicmae_cli.evaluation.score_sheet import ScoreSheet
 from hicmae_cli.records.seen import note_seen
 from hicmae_cli.weights.facts import FORBIDDEN_USE, HeldOutScore
-from hicmae_cli.weights.info import METADATA_KEY, WeightInfo
+from hicmae_cli.weights.info import METADATA_KEY, PretrainingFacts, WeightInfo
+from tests.evaluation.test_multilabel import sets
 from tests.evaluation.toys import info_of
 
 HOSTILE = ("a|b", "<script>alert(1)</script>", "`c` *d* [e](http://f) __g__")
@@ -173,7 +174,7 @@ def test_what_is_not_known_is_said_to_be_unknown(tmp_path: Path) -> None:
         "How its epoch was chosen is not recorded.",
         "Unknown: nobody has written down what it cannot judge.",
         "acted or in the wild is unknown",
-        "Which languages it has heard is unknown.",
+        "Which languages it has heard, if any, is unknown.",
         "Anxiety, boredom, calm, contempt, disappointment, disgust, fear, helplessness, sadness, surprise and worry "
         "are not among its outputs",
         "## Intended use\n\nUnknown: nobody has written it down.",
@@ -320,3 +321,14 @@ def test_a_bundled_card_has_the_same_words(tmp_path: Path) -> None:
     assert FORBIDDEN_USE in " ".join(written.split()) and written.startswith("# hicmae-nano\n")
     assert write_card("hicmae-nano", tmp_path / "README.md") == WrittenCard(tmp_path / "README.md")
     assert (tmp_path / "README.md").read_text() == written
+
+
+def test_sets_of_labels_and_a_pretrained_weight_have_cards(tmp_path: Path) -> None:
+    found = sets()
+    text = make_card(save(tmp_path / "sets.safetensors", found.info), sheet_of(found))
+    assert {row[0] for row in tables(read(text)[1])["Each class"][1:]} == set(found.labels)
+    assert "Unknown: only the probability of a single class is measured." in text
+    facts = PretrainingFacts(decoder_width=64, decoder_heads=1, skip_layers=(2, 4))
+    started = info_of(task="pretraining", labels=(), pretraining=facts)
+    text = make_card(save(tmp_path / "start.safetensors", started))
+    assert "none: it is pre-trained only" in text and "it predicts nothing before it is fine-tuned" in text

@@ -263,6 +263,7 @@ def test_a_manifest_needs_a_recipe_unless_a_dataset_has_one(puppets: Path) -> No
 
 def test_the_weight_says_what_made_it(puppets: Path) -> None:
     assert finetune("--manifest", clips(puppets), "--seed", 3).code == 0
+    assert "Not evaluated." in Path("run/card.md").read_text()  # the list has no test clips
     info = read_info("run/best.safetensors")
     assert info.source == "hicmae finetune --manifest clips.csv --recipe tiny.toml --set seed=3"
     assert info.front_end == "hicmae.align/1"

@@ -17,7 +17,7 @@ from hicmae_cli.corpora.clip_list import ClipList, find_clips
 from hicmae_cli.corpora.dataset import Dataset
 from hicmae_cli.corpora.fold_protocols import parse_protocol
 from hicmae_cli.corpora.manifest import ALL_FOLDS, list_files
-from hicmae_cli.errors import SettingsError
+from hicmae_cli.errors import HicmaeError, SettingsError, first_line
 from hicmae_cli.evaluation.columns import find_people_columns
 from hicmae_cli.evaluation.protocol import Protocol
 from hicmae_cli.evaluation.score_sheet import ScoreSheet
@@ -200,31 +200,38 @@ def _finetune_arm(
             return SeedResult(arm.settings.seed, tuple(runs), repetition=arm.repetition)
         if run.evaluation is not None:
             document, report = _write_scores([run], arm, run.folder)
-        elif run.weight is not None and PartialState().is_main_process:
-            write_card(run.weight, run.folder / CARD)
+        if run.weight is not None and PartialState().is_main_process:
+            _write_card(run.weight, run.folder, document if run.evaluation is not None else None, progress)
         progress.on_result(run)
     scored = [run for run in runs if run.evaluation is not None]
     if len(scored) > 1:
         document, report = _write_scores(scored, arm, arm.folder)
+        _write_card(arm.folder, arm.folder, document, progress)
     return SeedResult(arm.settings.seed, tuple(runs), document, report, arm.repetition)
 
 
 def _write_scores(runs: Sequence[FoldResult], arm: Arm, folder: Path) -> tuple[dict[str, Any], Path]:
-    """Write the scores and the card of one fold or several -> the document of the scores, and its tables."""
+    """Write the scores of one fold or several, beside the paper's -> their document, and its tables."""
     scores = combine_folds(runs)
     assert scores is not None
     fold = ALL_FOLDS if len(runs) > 1 else runs[0].fold
     rule = arm.drawn.rule if arm.drawn else ""
     protocol = Protocol(arm.clips.name, arm.clips.dataset, fold, "" if fold else "test", drawn_rule=rule)
     weights = folder if len(runs) > 1 else runs[0].weight
-    assert weights is not None
     columns = find_people_columns(arm.samples)
     document = ScoreSheet(str(weights), protocol, {scores.pooled.modality: scores}, columns=columns).to_dict()
     report = folder / "result.md"
     picture = folder / "confusion.png" if document.get("confusion") else None
     write_scores(document, str(weights), folder / "result.json", report, picture)
-    write_card(weights, folder / CARD, document)
     return document, report
+
+
+def _write_card(weight: Path, folder: Path, document: Mapping[str, Any] | None, progress: FinetuningProgress) -> None:
+    """Write the model card of a weight, or of the weights of all folds; a missing card is no reason to stop."""
+    try:
+        write_card(weight, folder / CARD, document)
+    except HicmaeError as error:
+        progress.warn(f"the model card cannot be written: {first_line(error)}")
 
 
 def _describe_options(
