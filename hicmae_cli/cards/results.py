@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
+from urllib.parse import quote
 
 from hicmae_cli.cards.subject import Subject
 from hicmae_cli.evaluation.intervals import FEW_PEOPLE
@@ -96,7 +97,10 @@ def list_calibration(subject: Subject, picture: str) -> Iterator[str]:
     else:
         yield "It has no temperature for these streams, so nothing corrects its probabilities."
     if picture:
-        yield from ("", f"![Reliability diagram: accuracy against confidence, and the share of clips]({picture})")
+        yield from (
+            "",
+            f"![Reliability diagram: accuracy against confidence, and the share of clips]({quote(picture)})",
+        )
     yield from ("", *_bin_grid(found["bins"]).to_markdown())
     if "after" in found:
         yield from ("", "With the temperature:", "", *_bin_grid(found["calibrated_bins"]).to_markdown())

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -225,8 +226,10 @@ def test_a_hostile_weight_is_only_text(tmp_path: Path) -> None:
     found = planted(told)
     named = {s.id: evil if s.id < "c5" else "<b>" for s in found.samples}
     sheet = ScoreSheet(evil, Protocol(evil, fold="1"), {"av": found}, columns={"sex": named})
-    card = write_card(save(tmp_path / "toy.safetensors", told), tmp_path / "README.md", sheet).path
+    card = write_card(save(tmp_path / "toy.safetensors", told), tmp_path / "a (b) c.md", sheet).path
     front, tokens = read(card.read_text())
+    (image,) = (child for token in tokens for child in token.children or [] if child.type == "image")
+    assert (tmp_path / unquote(str(image.attrs["src"]))).is_file()
     headings = [tokens[place + 1].content for place, token in enumerate(tokens) if token.type == "heading_open"]
     assert [name for name in headings if name.startswith("x")] == []
     assert headings[1:7] == ["Data", "Protocol", "Selection", "Results", *headings[5:7]]
