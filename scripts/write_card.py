@@ -10,11 +10,11 @@ Several evaluations are given as KEY=FILE; the template then has `{{table: KEY-s
 from __future__ import annotations
 
 import argparse
-import json
 from pathlib import Path
 
+from hicmae_cli.cards.template import read_template, render_card
+from hicmae_cli.evaluation.documents import read_document
 from hicmae_cli.files import write_text_atomically
-from hicmae_cli.report.weight_card import CardTable, make_tables, read_template, render_card
 from hicmae_cli.weights.reading import read_info
 
 
@@ -25,11 +25,11 @@ def main() -> None:
     parser.add_argument("--template", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
     given = parser.parse_args()
-    tables: dict[str, CardTable] = {}
+    documents = {}
     for text in given.evaluations:
         key, sign, file = text.rpartition("=")
-        tables |= make_tables(json.loads(Path(file).read_text("utf-8")), f"{key}-" if sign else "")
-    card = render_card(read_template(given.template), given.weight, read_info(given.weight), tables)
+        documents[f"{key}-" if sign else ""] = read_document(Path(file))
+    card = render_card(read_template(given.template), given.weight, read_info(given.weight), documents)
     write_text_atomically(given.output, card)
     print(f"wrote {given.output}")
 

@@ -14,6 +14,7 @@ PACKAGE = Path(__file__).parent.parent / "hicmae_cli"
 GROUND = {
     "errors",
     "labels",
+    "markdown",
     "memory",
     "files",
     "fonts",
@@ -83,6 +84,8 @@ ROOMS: dict[str, set[str]] = {
     },
 }
 ROOMS["serving"] = {"report", "runtime"}
+ROOMS["cards"] = {"corpora", "evaluation", "pulling", "report", "weights"}
+ROOMS["training.finetuning"] |= {"cards"}
 ROOMS["summaries"] = {"corpora", "report", "runtime", "timeline"}
 ROOMS["reruns"] = {"corpora", "records", "weights", "training", "training.pretraining", "training.finetuning"}
 ROOMS["doctor"] = {"faces", "media", "puppets", "records", "runtime", "speaking", "weights"}

@@ -187,14 +187,35 @@ def path(name: Annotated[str, typer.Argument(metavar="NAME", help="A name from t
     typer.echo(locate_weight(name))
 
 
-def card(name: Annotated[str, typer.Argument(metavar="NAME|FILE", help="A name, or a weight file.")]) -> None:
-    """Print the model card of a weight as Markdown: data, scores, limits, licence.
+def card(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME|FILE|RUN", help="A name, a weight file, or the folder of a training run.")
+    ],
+    evaluation: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Scores of `hicmae evaluate --json`; by default those in the folder of a run."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="DIR|FILE.md", help="Write the card here, with a reliability diagram."),
+    ] = None,
+) -> None:
+    """Print the model card of a weight as Markdown: data, protocol, scores, calibration, limits, licence.
 
-    [bold]Example[/bold]
+    [bold]Examples[/bold]
 
         hicmae weights card hicmae-nano > card.md
-    """
-    from hicmae_cli.pulling.cards import build_card
-    from hicmae_cli.weights.reading import read_card
 
-    typer.echo((read_card(name) or build_card(name)).rstrip())
+        hicmae weights card my-videos --evaluation scores.json --output my-videos-card
+    """
+    from hicmae_cli.cards.card import make_card, write_card
+    from hicmae_cli.cli.screen import Screen
+
+    if output is None:
+        typer.echo(make_card(name, evaluation).rstrip())
+        return
+    written = write_card(name, output, evaluation)
+    for path in filter(None, (written.path, written.picture)):
+        Screen().done("wrote", path)

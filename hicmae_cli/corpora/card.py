@@ -23,6 +23,7 @@ def list_facts(dataset: Dataset) -> list[tuple[str, str]]:
     """Return (name, value) of each fact that fits one line."""
     facts = [
         ("Task", describe_task(dataset)),
+        ("Recordings", dataset.recorded),
         ("Labels, in order", ", ".join(_name_labels(dataset))),
         ("Split", dataset.fold_rule),
         ("Metrics", _describe_metrics(dataset)),

@@ -77,8 +77,8 @@ def _load_plugins() -> dict[str, Dataset]:
     return dict(plugins.datasets)
 
 
-def _look_up(name: str) -> Dataset | None:
-    """Return the dataset of a name; plug-ins are imported only if hicmae has none of this name."""
+def look_up(name: str) -> Dataset | None:
+    """Return the dataset of a name, or None; plug-ins are imported only if hicmae has none of this name."""
     return DATASETS.get(name) or _load_plugins().get(name)
 
 
@@ -93,7 +93,7 @@ def find_dataset(name: str, *, labelled: bool = True) -> Dataset:
         SettingsError: no dataset has this name (the message suggests the nearest one), or it has no labels.
     """
     key = name.strip().lower()
-    found = _look_up(key)
+    found = look_up(key)
     if found is not None and labelled and not found.is_labelled:
         raise SettingsError(
             f"{found.title} has no labels and is for pre-training only: use `hicmae pretrain --dataset {key}`"
@@ -110,7 +110,7 @@ def same_clips(one: str, other: str) -> bool | None:
 
     None if unknown: one of them is unknown or a user's own, and such names say nothing about the clips.
     """
-    pair = [found for name in (one, other) if (found := _look_up(name)) is not None and not found.own]
+    pair = [found for name in (one, other) if (found := look_up(name)) is not None and not found.own]
     return pair[0].folder == pair[1].folder if len(pair) == 2 else None
 
 

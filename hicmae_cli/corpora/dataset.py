@@ -106,6 +106,8 @@ class Dataset:
     Attributes:
         name: name on the command line and in weights.
         title: name in running text.
+        recorded: how its clips came about (acted, in the wild, …), in words; empty if nothing is known.
+        languages: ISO 639-1 codes of the languages that are spoken; empty if unknown, or if nobody speaks words.
         folder: its folder below ``HICMAE_DATA``; datasets that differ only in their labels share one.
         task: ``classification``, ``multilabel`` (sets of labels), ``regression`` (one value per label), or
             ``pretraining`` (no labels).
@@ -157,6 +159,8 @@ class Dataset:
 
     name: str
     title: str
+    recorded: str = ""
+    languages: tuple[str, ...] = ()
     folder: str
     task: Literal[Kind, "pretraining"]
     labels: tuple[str, ...] = ()

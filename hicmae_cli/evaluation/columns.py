@@ -11,6 +11,7 @@ from hicmae_cli.corpora.values import format_target
 from hicmae_cli.errors import ManifestError, SettingsError
 from hicmae_cli.evaluation.plan import EvaluationPlan
 
+_PEOPLE = ("sex", "age")
 _OWN = ("speaker", "fold", "label", "split")
 
 
@@ -43,6 +44,12 @@ def read_columns(
             known = ", ".join(known for known, fields in columns.items() if any(fields.values()))
             raise SettingsError(f"by={name!r}: {plan.manifest} has no such column; its columns are {known}")
     return {name: columns[name] for name in names}
+
+
+def find_people_columns(samples: Sequence[Sample]) -> dict[str, dict[str, str]]:
+    """Find what a list says of its people: ``sex`` and ``age`` if it has them -> the field of each clip by its id."""
+    columns = {name: {sample.id: sample.extra.get(name, "") for sample in samples} for name in _PEOPLE}
+    return {name: fields for name, fields in columns.items() if any(fields.values())}
 
 
 def _read_own(sample: Sample, name: str) -> str:

@@ -163,6 +163,40 @@ def multilabel_intervals(
     return Intervals(_find_bounds(drawn), resampled, draws, seed)
 
 
+def class_intervals(
+    truth: NDArray[np.bool_],
+    predicted: NDArray[np.bool_],
+    speakers: Sequence[str] = (),
+    *,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> list[dict[str, tuple[float, float]]]:
+    """Compute the intervals of precision, recall and F1 of each class or label; see ``classification_intervals``.
+
+    A draw that does not define a score, such as the recall of a class without clips, is skipped; a score that no draw
+    defines has no interval.
+
+    Args:
+        truth: which labels each clip has (n, C).
+        predicted: which labels were predicted (n, C).
+        speakers: as in ``classification_intervals``.
+        draws: number of resamples.
+        seed: seed of the draws.
+    """
+    groups, _ = group_clips(speakers, len(truth))
+    each = np.stack([truth & predicted, truth, predicted], axis=1).astype(np.float64)
+    counts = np.zeros((int(groups.max()) + 1, *each.shape[1:]))
+    np.add.at(counts, groups, each)
+    drawn = [sums.reshape(-1, *each.shape[1:]) for sums in draw_sums(counts.reshape(len(counts), -1), draws, seed)]
+    hits, true, guessed = np.moveaxis(np.concatenate(drawn), 1, 0)
+    wholes = {"precision": (hits, guessed), "recall": (hits, true), "f1": (2 * hits, true + guessed)}
+    scores = {
+        name: np.divide(part, whole, out=np.full_like(whole, np.nan), where=whole > 0)
+        for name, (part, whole) in wholes.items()
+    }
+    return [_find_bounds([{name: own[:, place] for name, own in scores.items()}]) for place in range(truth.shape[1])]
+
+
 def group_clips(speakers: Sequence[str], clips: int) -> tuple[NDArray[np.int64], str]:
     """Group the clips that are drawn together -> the number of each clip's group (n,), and the kind of the groups."""
     if len(speakers) == clips and all(speakers) and len(set(speakers)) > 1:

@@ -13,6 +13,7 @@ from hicmae_cli.corpora.values import Target, format_target
 from hicmae_cli.errors import ManifestError
 from hicmae_cli.evaluation.intervals import (
     Intervals,
+    class_intervals,
     classification_intervals,
     multilabel_intervals,
     probability_intervals,
@@ -178,7 +179,7 @@ class Evaluation:
         return truth, self.outputs
 
     def tabulate_sets(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-        """The true and the predicted sets of labels of a multi-label model, (n, C) each."""
+        """The true and the predicted labels of a classification or a multi-label model, (n, C) each."""
         truth, predicted = (
             np.array([[label in _list_labels(one) for label in self.labels] for one in targets], np.bool_)
             for targets in ([each.target for each in self.samples], [each.prediction for each in self.samples])
@@ -242,16 +243,34 @@ class Evaluation:
 
     def to_details(self) -> dict[str, Any]:
         """The part of the document that explains the metrics: intervals and all that is per class or label."""
-        details: dict[str, Any] = {"intervals": self.all_intervals().to_dict()}
+        intervals = self.all_intervals().to_dict()
         if self.is_regression:
-            return details
+            return {"intervals": intervals}
+        bounds = class_intervals(*self.tabulate_sets(), [sample.speaker for sample in self.samples])
+        intervals["classes"] = {
+            label: {name: list(pair) for name, pair in own.items()}
+            for label, own in zip(self.labels, bounds, strict=True)
+        }
         if not self.is_classification:
-            return details | {"classes": label_scores(*self.tabulate_sets(), self.outputs, self.labels)}
-        return details | {
+            classes = label_scores(*self.tabulate_sets(), self.outputs, self.labels)
+            return {"intervals": intervals, "classes": self._count_people(classes)}
+        return {
+            "intervals": intervals,
             "probability_metrics": self.probability_metrics,
-            "classes": class_scores(self.confusion, self.labels),
+            "classes": self._count_people(class_scores(self.confusion, self.labels)),
             "recalls": self.recalls,
             "confusion": self.confusion,
+        }
+
+    def _count_people(self, classes: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+        """Add the number of known speakers whose clips have each label; None if it has clips, and none is known."""
+        people: dict[str, set[str]] = {label: set() for label in classes}
+        for sample in self.samples:
+            for label in _list_labels(sample.target):
+                people[label] |= {sample.speaker} - {""}
+        return {
+            label: {**own, "people": len(people[label]) or (None if own["support"] else 0)}
+            for label, own in classes.items()
         }
 
     def write_samples(self) -> list[dict[str, Any]]:

@@ -15,8 +15,8 @@ from hicmae_cli import __version__
 from hicmae_cli.corpora.card import describe_task, group_reasons, make_title
 from hicmae_cli.corpora.dataset import Dataset, Item
 from hicmae_cli.corpora.values import parse_values
-from hicmae_cli.errors import one_line
 from hicmae_cli.files import write_text_atomically
+from hicmae_cli.markdown import escape_markdown, quote_code
 from hicmae_cli.preparing.clip import VERSION
 from hicmae_cli.preparing.journal import Entry
 from hicmae_cli.preparing.listing import Row
@@ -243,9 +243,9 @@ def _make_lines(card: DataCard) -> Iterator[str]:
         ("Source", card.access),
         ("Cite", card.citation),
         ("Prepared", f"{card.date}, hicmae {card.hicmae}, clips of version {card.clip_version}"),
-        ("Command", f"`{card.command}`"),
     ]
-    yield from (f"- {name}: {_escape(text)}" for name, text in facts if text)
+    yield from (f"- {name}: {escape_markdown(text)}" for name, text in facts if text)
+    yield f"- Command: {quote_code(card.command)}"
     for title, counts in (("Labels", card.labels), ("Folds", card.folds), ("Splits", card.splits)):
         if counts:
             yield from ["", f"## {title}", ""]
@@ -258,16 +258,12 @@ def _make_lines(card: DataCard) -> Iterator[str]:
         yield from ["", "## Left out", ""]
     if card.skipped:
         yield from _make_table(("fault", "recordings"), card.skipped.items())
-        yield from ["", *(f"- {_escape(id_)}: {_escape(cause)}" for id_, cause in card.causes.items())]
+        yield from ["", *(f"- {escape_markdown(id_)}: {escape_markdown(cause)}" for id_, cause in card.causes.items())]
     if card.excluded:
         yield from ["", "Excluded by the protocol:", ""]
-        yield from (f"- {_escape(line)}" for line in group_reasons(card.excluded))
+        yield from (f"- {escape_markdown(line)}" for line in group_reasons(card.excluded))
 
 
 def _make_table(header: tuple[str, str], rows: Iterable[tuple[str, object]]) -> Iterator[str]:
     yield from (f"| {' | '.join(header)} |", "| --- | --- |")
-    yield from (f"| {_escape(name)} | {value} |" for name, value in rows)
-
-
-def _escape(text: str) -> str:
-    return one_line(text).replace("|", "\\|")
+    yield from (f"| {escape_markdown(name)} | {value} |" for name, value in rows)

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from hicmae_cli.errors import one_line
+from hicmae_cli.markdown import escape_markdown
 
 _LATEX: Final = {
     "\\": r"\textbackslash{}",
@@ -46,7 +47,7 @@ class Grid:
     def to_markdown(self) -> list[str]:
         """Make the lines of a Markdown table."""
         lines = [self.header, tuple("---" if not i else "---:" for i in range(len(self.header))), *self.rows]
-        return ["| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines]
+        return ["| " + " | ".join(map(escape_markdown, line)) + " |" for line in lines]
 
     def to_section(self) -> list[str]:
         """Make the lines of a section of a Markdown page: the title as its heading, and the table."""

@@ -15,18 +15,24 @@ _SHOWN_OF_GROUPS = {
 }
 
 
-def detail_grids(document: Mapping[str, Any]) -> list[Grid]:
-    """Make the tables of the parts that a ``hicmae.evaluate/1`` document has; earlier versions have none of them."""
-    grids = []
+def detail_grids(document: Mapping[str, Any]) -> dict[str, Grid]:
+    """Make the tables of the parts that a ``hicmae.evaluate/1`` document has; earlier versions have none of them.
+
+    Returns:
+        By name: ``classes``, ``probabilities``, ``calibration``, ``by-COLUMN`` for each column of groups, and
+        ``robustness``.
+    """
+    grids = {}
     if "classes" in document:
-        grids.append(_make_class_grid(document))
+        grids["classes"] = _make_class_grid(document)
     if "probability_metrics" in document:
-        grids.append(_make_probability_grid(document))
+        grids["probabilities"] = _make_probability_grid(document)
     if "after" in document.get("calibration", {}):
-        grids.append(_make_calibration_grid(document["calibration"], document["modality"]))
-    grids += [_make_group_grid(document, found) for found in document.get("groups", ())]
+        grids["calibration"] = _make_calibration_grid(document["calibration"], document["modality"])
+    for found in document.get("groups", ()):
+        grids[f"by-{found['column']}"] = _make_group_grid(document, found)
     if document.get("robustness"):
-        grids.append(_make_robustness_grid(document))
+        grids["robustness"] = _make_robustness_grid(document)
     return grids
 
 
@@ -39,11 +45,19 @@ def _make_class_grid(document: Mapping[str, Any]) -> Grid:
     kind = "classes"
     if document.get("task") == "multilabel":
         kind, titles = "labels", {**titles, "average_precision": PROBABILITY_TITLES["average_precision"]}
-    rows = tuple(
-        (label, str(own["support"]), *(_format(own[name]) for name in titles))
-        for label, own in document["classes"].items()
-    )
-    return Grid(f"{kind}, {document['modality']}", ("", "clips", *titles.values()), rows)
+    intervals = document["intervals"].get("classes", {})
+    bounded = {name for own in intervals.values() for name in own}
+    rows = []
+    for label, own in document["classes"].items():
+        bounds = intervals.get(label, {})
+        cells = (_format(own[name]) + (f" {_spell(bounds[name])}" if name in bounds else "") for name in titles)
+        rows.append((label, str(own["support"]), _count_people(own), *cells))
+    names = (f"{title} [95 %]" if name in bounded else title for name, title in titles.items())
+    return Grid(f"{kind}, {document['modality']}", ("", "clips", "people", *names), tuple(rows))
+
+
+def _count_people(entry: Mapping[str, Any]) -> str:
+    return "?" if entry.get("people") is None else str(entry["people"])
 
 
 def _make_probability_grid(document: Mapping[str, Any]) -> Grid:
@@ -76,8 +90,8 @@ def _make_group_grid(document: Mapping[str, Any], found: Mapping[str, Any]) -> G
     rows = []
     for group in found["groups"]:
         cells = [_spell_score(group, name) for name in names]
-        people = "?" if group["people"] is None else str(group["people"])
-        rows.append((group["group"], str(group["decisions"]), people, *cells, "; ".join(group["notes"])))
+        notes = "; ".join(group["notes"])
+        rows.append((group["group"], str(group["decisions"]), _count_people(group), *cells, notes))
     if gap := found["gap"]:
         cell = f"{gap['difference']:.4f} {_spell(gap['bounds'])}"
         rows.append((f"gap: {gap['best']} - {gap['worst']}", "", "", cell, "", ""))

@@ -96,7 +96,7 @@ def _shorten(name: str) -> str:
 
 @readable_text()
 def plot_reliability(calibration: Mapping[str, Any], path: Path, *, title: str) -> None:
-    """Draw accuracy against confidence, and the share of clips in each bin below, before and after calibration.
+    """Draw accuracy against confidence, and the clips in each bin below, before and after calibration.
 
     Args:
         calibration: as in the document of an evaluation.
@@ -129,11 +129,16 @@ def plot_reliability(calibration: Mapping[str, Any], path: Path, *, title: str) 
         axes.set_ylim(0, 1.02)
         _dress(axes, f"{words}: ECE {scores['ece']:.3f}, NLL {scores['nll']:.3f}", "", "accuracy" if not place else "")
         total = sum(one["clips"] for one in bins)
-        below.bar(left, [one["clips"] / total for one in bins], color=_DARK, **bar_style)
-        _dress(below, "", "confidence", "clips" if not place else "")
+        bars = below.bar(left, [one["clips"] / total for one in bins], color=_DARK, **bar_style)
+        below.bar_label(bars, [str(one["clips"]) for one in bins], fontsize=6, color=INK, padding=1)
+        below.margins(y=0.3)
+        _dress(below, "", f"confidence, {round(1 / width)} bins of equal width", "clips" if not place else "")
         below.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
         below.set_xlim(0, 1)
-    all_axes[0, 0].legend(frameon=False, fontsize=8, labelcolor=INK, loc="upper left")
+    # A bar of a few clips may be anywhere, so no place inside is free.
+    handles, names = all_axes[0, 0].get_legend_handles_labels()
+    columns = 1 + len(panels)
+    figure.legend(handles, names, frameon=False, fontsize=8, labelcolor=INK, loc="outside lower left", ncols=columns)
     save_figure(figure, path, dpi=130)
 
 

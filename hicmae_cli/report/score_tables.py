@@ -92,7 +92,8 @@ def _list_numbers(document: Mapping[str, Any]) -> Iterator[_Line]:
         yield from _list_metrics("scores", row, own["metrics"], own["intervals"])
         yield from _list_metrics("probabilities", modality, own.get("probability_metrics", {}), own["intervals"])
         for label, scores in own.get("classes", {}).items():
-            yield from _list_metrics(f"classes, {modality}", label, scores)
+            bounds = own["intervals"].get("classes", {}).get(label, {})
+            yield from _list_metrics(f"classes, {modality}", label, scores, {"bounds": bounds})
         for label, counts in zip(document["labels"], own.get("confusion", ()), strict=False):
             yield from _list_metrics(
                 f"confusion, {modality}", label, dict(zip(document["labels"], counts, strict=True))

@@ -28,15 +28,18 @@ def score_grids(document: Mapping[str, Any], *, screen: bool = False) -> list[Gr
         document: as ``hicmae evaluate --json`` writes it.
         screen: omit what does not fit on a terminal.
     """
-    grids = [_make_score_grid(document, _list_metrics(document, screen=screen), screen=screen)]
-    details = detail_grids(document)
+    return list(name_grids(document, screen=screen).values())
+
+
+def name_grids(document: Mapping[str, Any], *, screen: bool = False) -> dict[str, Grid]:
+    """Make the tables of `score_grids` by name: ``scores``, ``targets`` or ``confusion``, and as `detail_grids`."""
+    grids = {"scores": _make_score_grid(document, _list_metrics(document, screen=screen), screen=screen)}
     if document.get("task") == "regression":
-        return [*grids, _make_target_grid(document), *details]
-    if document.get("task") == "multilabel":
-        return [*grids, *details]
-    if screen and len(document["labels"]) > _MAX_SCREEN_LABELS:
-        return [*grids, _make_recall_grid(document), *details]
-    return [*grids, _make_confusion_grid(document), *details]
+        grids["targets"] = _make_target_grid(document)
+    elif document.get("task") != "multilabel":
+        is_short = screen and len(document["labels"]) > _MAX_SCREEN_LABELS
+        grids["confusion"] = _make_recall_grid(document) if is_short else _make_confusion_grid(document)
+    return grids | detail_grids(document)
 
 
 def format_scores(document: Mapping[str, Any]) -> str:
@@ -70,12 +73,7 @@ def scores_markdown(document: Mapping[str, Any], weights: str) -> str:
     lines.append("")
     for grid in score_grids(document):
         lines += grid.to_section()
-    interval = document["intervals"]
-    lines += [
-        f"Intervals: {100 * interval['level']:.0f} %, percentile bootstrap, {interval['draws']} resamples of the "
-        f"{interval['resampled']}s, seed {interval['seed']}.",
-        "",
-    ]
+    lines += [describe_intervals(document["intervals"]), ""]
     if failures := document["failures"]:
         lines += ["## Not scored", ""]
         lines += [f"- {failure['id']}: {failure['message']}" for failure in failures[:_MAX_LISTED]]
@@ -87,6 +85,14 @@ def scores_markdown(document: Mapping[str, Any], weights: str) -> str:
         "",
     ]
     return "\n".join(one_line(line) for line in lines)
+
+
+def describe_intervals(intervals: Mapping[str, Any]) -> str:
+    """Say how intervals were made, in a sentence."""
+    return (
+        f"Intervals: {100 * intervals['level']:.0f} %, percentile bootstrap, {intervals['draws']} resamples of the "
+        f"{intervals['resampled']}s, seed {intervals['seed']}."
+    )
 
 
 def picture_title(document: Mapping[str, Any]) -> str:

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from hicmae_cli.errors import WeightsError, one_line
 from hicmae_cli.toml import parse_toml
+
+FORBIDDEN_USE: Final = (
+    "**Not to be used** to judge a single person, and not in hiring, policing, border control, medicine, education, "
+    "insurance, credit or advertising; nor to monitor people who have not agreed. An expression is not a feeling: the "
+    "outputs are guesses about what is displayed, not about what somebody feels, intends or is."
+)
+"""What no weight may be used for, in Markdown."""
 
 
 class HeldOutScore(BaseModel):

@@ -76,6 +76,14 @@ def test_a_run_leaves_a_weight_that_scores_as_it_says(puppets: Path) -> None:
         assert metrics == {name: known[name] for name in metrics}
     assert "UAR" in Path("run/result.md").read_text()
     assert Path("run/confusion.png").read_bytes().startswith(b"\x89PNG")
+    card = Path("run/card.md").read_text()
+    for label, own in result()["classes"].items():
+        assert f"| {label} | {own['support']} | {own['people']} |" in card
+    assert f"{result()['calibration']['before']['ece']:.4f} as predicted" in card
+    assert Path("run/card-reliability.png").read_bytes().startswith(b"\x89PNG")
+    for more in ((), ("--evaluation", "scores.json")):  # the scores beside the weight, and those of the last evaluation
+        printed = hicmae("weights", "card", "run/best.safetensors", *more)
+        assert printed.code == 0 and f"| av | {len(result()['samples'])} |" in printed.out
 
     stamp = Path("run/best.safetensors").stat().st_mtime_ns
     again = finetune("--dataset", "puppets", "--data", puppets)
@@ -103,6 +111,10 @@ def test_folds_are_trained_and_tested_one_by_one(puppets: Path) -> None:
     assert list(document["folds"]) == ["1", "2", "3"]
     assert {sample["id"] for sample in document["samples"]} == {sample.id for sample in samples}
     assert all(Path(f"run/fold-{fold}/best.safetensors").is_file() for fold in (1, 2, 3))
+    assert all(f"fold {fold}" in Path(f"run/fold-{fold}/card.md").read_text() for fold in (1, 2, 3))
+    card = Path("run/card.md").read_text()
+    assert "3 weights, one per fold" in card and "chosen on the test clips: optimistic" in card
+    assert hicmae("weights", "card", "run").out.count("| fold ") == card.count("| fold ") == 6
     one = finetune(*common, "--fold", "2")
     assert one.code == 0, one.err
     alone = json.loads(Path("run/fold-2/result.json").read_text())
@@ -251,6 +263,7 @@ def test_a_manifest_needs_a_recipe_unless_a_dataset_has_one(puppets: Path) -> No
 
 def test_the_weight_says_what_made_it(puppets: Path) -> None:
     assert finetune("--manifest", clips(puppets), "--seed", 3).code == 0
+    assert "Not evaluated." in Path("run/card.md").read_text()  # the list has no test clips
     info = read_info("run/best.safetensors")
     assert info.source == "hicmae finetune --manifest clips.csv --recipe tiny.toml --set seed=3"
     assert info.front_end == "hicmae.align/1"

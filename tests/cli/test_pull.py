@@ -24,7 +24,8 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_from_the_list_to_the_card(file: Path) -> None:
+def test_from_the_list_to_the_card(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(file.parent)
     listed = hicmae("weights", "list")
     assert "can be pulled" in listed.out and "hicmae-mafw-5" in listed.out
     pulled = hicmae("weights", "pull", "toy")
@@ -42,13 +43,15 @@ def test_from_the_list_to_the_card(file: Path) -> None:
     card = hicmae("weights", "card", "toy").out
     for text in (
         "# toy",
-        "fold 1 left out for testing",
+        "Clips of fold 1 were left out for a test.",
         "**Cite**: Somebody 2024",
-        "| uar | 0.5000 |",
-        "**Licence**: MIT",
+        "| uar | 0.5 |",
+        "The weight: MIT.",
     ):
         assert text in card
     assert hicmae("weights", "card", "hicmae-nano").out.startswith("# ")
+    assert hicmae("weights", "card", "toy", "--output", "cards").out == f"wrote {Path('cards') / 'card.md'}\n"
+    assert Path("cards/card.md").read_text() == card
     assert hicmae("weights", "remove", "toy").out == "removed toy: toy.safetensors, toy.origin.json\n"
     again = hicmae("weights", "path", "toy")
     assert again.code == 1 and again.err.count("\n") == 1 and "fetch it with `hicmae weights pull toy`" in again.err

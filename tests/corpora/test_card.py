@@ -65,10 +65,11 @@ def test_a_card_holds_every_fact(name: str) -> None:
 
 
 def test_a_card_in_full() -> None:
-    assert make_card(DATASETS["avcaffe-valence"]).splitlines()[:8] == [
+    assert make_card(DATASETS["avcaffe-valence"]).splitlines()[:9] == [
         "### AVCAffe, valence (`avcaffe-valence`)",
         "",
         "- Task: classification, 5 classes",
+        "- Recordings: spontaneous: people solve tasks in pairs over video calls",
         "- Labels, in order: pleasant (Pleasant), pleased (Pleased), neutral (Neutral), unsatisfied (Unsatisfied), "
         "unpleasant (Unpleasant)",
         "- Split: fixed: test on the official 20 validation people, train on the other 86",

@@ -7,7 +7,7 @@ import time
 import numpy as np
 import pytest
 
-from hicmae_cli.evaluation.intervals import classification_intervals, regression_intervals
+from hicmae_cli.evaluation.intervals import class_intervals, classification_intervals, regression_intervals
 from hicmae_cli.evaluation.metrics import classification_metrics, regression_metrics, score_tables
 
 RNG = np.random.default_rng(0)
@@ -34,6 +34,24 @@ def test_people_are_drawn_whole() -> None:
     assert by_person.resampled == "speaker"
     width, narrow = (np.ptp(found.bounds["war"]) for found in (by_person, by_clip))
     assert width > 3 * narrow
+
+
+def test_classes_as_plain_resampling() -> None:
+    truth, guess = (np.eye(3, dtype=bool)[each] for each in (TRUTH, GUESS))
+    found = class_intervals(truth, guess)
+    draws = [RNG.integers(0, 200, 200) for _ in range(400)]
+    for place, own in enumerate(found):
+        hits = [(truth[d] & guess[d])[:, place].sum() for d in draws]
+        wholes = {"recall": truth, "precision": guess}
+        for name, table in wholes.items():
+            plain = [hit / table[d][:, place].sum() for hit, d in zip(hits, draws, strict=True)]
+            assert own[name] == pytest.approx(np.percentile(plain, (2.5, 97.5)), abs=0.03)
+    # The same seed draws the same people as for the mean over the classes: a single class is its own mean.
+    one = np.zeros(200, np.int64)
+    luck = (GUESS == TRUTH).astype(np.int64)
+    alone = class_intervals(np.eye(2, dtype=bool)[one], np.eye(2, dtype=bool)[1 - luck], PEOPLE)
+    assert alone[0]["recall"] == classification_intervals(one, 1 - luck, 2, PEOPLE).bounds["uar"]
+    assert alone[1].keys() == {"precision", "f1"}
 
 
 @pytest.mark.parametrize("people", [[], ["one"] * 200, ["", *PEOPLE[1:]]])

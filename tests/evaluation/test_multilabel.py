@@ -117,7 +117,10 @@ def test_the_document_of_sets() -> None:
     found = sets()
     document = json.loads(json.dumps(found.to_dict()))
     assert not document.keys() & {"confusion", "recalls", "probability_metrics", "calibration"}
-    assert document["classes"]["anger"].keys() == {"precision", "recall", "f1", "average_precision", "support"}
+    assert document["classes"]["anger"].keys() == {
+        *("precision", "recall", "f1", "average_precision", "support", "people")
+    }
+    assert document["intervals"]["classes"]["anger"].keys() == {"precision", "recall", "f1"}
     bounds = document["intervals"]["bounds"]
     assert document["intervals"]["resampled"] == "speaker"
     assert bounds.keys() == document["metrics"].keys() == {"macro_f1", "exact_match", "map"}

@@ -45,9 +45,14 @@ def test_the_document_keeps_what_scripts_read() -> None:
     assert document["samples"][0].keys() >= {"id", "label", "prediction", "probabilities", "views"}
     assert document["intervals"]["resampled"] == "speaker"
     assert document["intervals"]["bounds"].keys() == {*document["metrics"], *document["probability_metrics"]}
-    assert document["classes"]["anger"] == {"precision": 0.5, "recall": 1.0, "f1": pytest.approx(2 / 3), "support": 1}
-    assert document["classes"]["neutral"] == {"precision": None, "recall": 0.0, "f1": 0.0, "support": 1}
-    assert document["classes"]["happiness"] == {"precision": None, "recall": None, "f1": None, "support": 0}
+    own = {"precision": 0.5, "recall": 1.0, "f1": pytest.approx(2 / 3), "support": 1, "people": 1}
+    assert document["classes"]["anger"] == own
+    assert document["intervals"]["classes"]["anger"].keys() == {"precision", "recall", "f1"}
+    # No draw has a clip of a class without clips.
+    assert "recall" not in document["intervals"]["classes"]["happiness"]
+    assert document["classes"]["neutral"] == {"precision": None, "recall": 0.0, "f1": 0.0, "support": 1, "people": 1}
+    nothing = {"precision": None, "recall": None, "f1": None, "support": 0, "people": 0}
+    assert document["classes"]["happiness"] == nothing
 
 
 def test_a_document_becomes_the_evaluation_again() -> None:

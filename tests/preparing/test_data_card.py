@@ -107,7 +107,7 @@ def test_a_card_that_says_the_same_stays(tmp_path: Path) -> None:
 
 def test_names_do_not_break_the_page() -> None:
     card = replace(make_card(ITEMS, ENTRIES), labels={"a|b\n# c": 1})
-    assert "| a\\|b\\n# c | 1 |" in str(card).splitlines()
+    assert "| a\\|b\\\\n# c | 1 |" in str(card).splitlines()
 
 
 @pytest.mark.parametrize("values", [[], [2.0], [1.0, 2.0, 6.0, 3.0]])

@@ -16,6 +16,7 @@ from tests.report.test_scores import document, shown
 
 BOUNDS = document()["intervals"]["bounds"]
 FULL: dict[str, Any] = document(
+    intervals={**document()["intervals"], "classes": {"anger": {"recall": [0.3, 1.0]}}},
     probability_metrics={"auc": 1 / 3, "top_2": None},
     classes={
         "anger": {"precision": 0.75, "recall": 1.0, "f1": 6 / 7, "support": 3},
@@ -64,8 +65,8 @@ FULL: dict[str, Any] = document(
 def test_a_screen_shows_every_part() -> None:
     text = shown(FULL)
     for part in (
-        "anger 3 0.7500 1.0000 0.8571",
-        "[red]|x 1 - 0.0000 0.0000",
+        "anger 3 ? 0.7500 1.0000 [0.300,1.000] 0.8571",
+        "[red]|x 1 ? - 0.0000 0.0000",
         "AUC 0.3333",
         "top-2 -",
         "temperature 1.500 0.1000 0.3000 0.9000",
@@ -133,7 +134,8 @@ def test_latex_is_escaped_and_captioned() -> None:
 
 def test_a_caption_names_streams_once_and_explains_intervals() -> None:
     text = scores_latex(FULL)
-    assert r"\caption{Classes, av: toys, fold 1. Optimistic:" in text
+    assert r"\caption{Confusion, av (rows: true, columns: predicted): toys, fold 1. Optimistic:" in text
+    assert r"\caption{Classes, av: toys, fold 1. Intervals: 95 \%, bootstrap over speakers. Optimistic:" in text
     assert r"\caption{Probabilities [95 \% interval]: toys, fold 1. Intervals: 95 \%, bootstrap over" in text
 
 

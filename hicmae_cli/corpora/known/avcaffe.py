@@ -84,6 +84,7 @@ def _read_answers(path: Path, codes: Mapping[str, str]) -> dict[str, str]:
 AVCAFFE_AROUSAL: Final = Dataset(
     name="avcaffe-arousal",
     title="AVCAffe, arousal",
+    recorded="spontaneous: people solve tasks in pairs over video calls",
     folder="avcaffe",
     task="classification",
     labels=_AROUSAL,
@@ -122,6 +123,7 @@ AVCAFFE_VALENCE: Final = replace(
     AVCAFFE_AROUSAL,
     name="avcaffe-valence",
     title="AVCAffe, valence",
+    recorded="spontaneous: people solve tasks in pairs over video calls",
     labels=_VALENCE,
     codes=_make_codes(_VALENCE),
     items=partial(_list_items, "valence", _VALENCE),

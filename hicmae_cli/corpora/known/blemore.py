@@ -72,6 +72,7 @@ def _parse_emotions(row: Mapping[str, str], path: Path, line: int) -> tuple[str,
 BLEMORE: Final = Dataset(
     name="blemore",
     title="BlEmoRe",
+    recorded="acted: actors show emotions without words",
     folder="blemore",
     task="multilabel",
     labels=tuple(_SINGLE.values()),

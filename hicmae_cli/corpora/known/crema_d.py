@@ -105,6 +105,8 @@ def _list_four_class_items(root: Path) -> list[Item]:
 CREMA_D: Final = Dataset(
     name="crema-d",
     title="CREMA-D",
+    recorded="acted: actors say twelve English sentences",
+    languages=("en",),
     folder="crema-d",
     task="classification",
     labels=CREMA_D_LABELS,

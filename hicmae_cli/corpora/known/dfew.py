@@ -45,6 +45,7 @@ def _list_items(root: Path) -> list[Item]:
 DFEW: Final = Dataset(
     name="dfew",
     title="DFEW",
+    recorded="in the wild: taken from films",
     folder="dfew",
     task="classification",
     labels=_LABELS,

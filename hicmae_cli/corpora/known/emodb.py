@@ -56,6 +56,8 @@ def _list_items(root: Path) -> list[Item]:
 EMODB: Final = Dataset(
     name="emodb",
     title="EmoDB",
+    recorded="acted: actors speak ten German sentences, without pictures",
+    languages=("de",),
     folder="emodb",
     task="classification",
     labels=tuple(_CODES.values()),

@@ -85,6 +85,8 @@ def _read_utterances(path: Path, session: Path) -> list[Item]:
 IEMOCAP: Final = Dataset(
     name="iemocap",
     title="IEMOCAP",
+    recorded="acted: actors talk in pairs, with and without scripts, in English",
+    languages=("en",),
     folder="iemocap",
     task="classification",
     labels=_LABELS,

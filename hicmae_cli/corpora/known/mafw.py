@@ -114,6 +114,7 @@ def _make_reader(kind: str, labels: tuple[str, ...]) -> Callable[[Path], list[It
 MAFW: Final = Dataset(
     name="mafw",
     title="MAFW",
+    recorded="in the wild: taken from films, series and shows",
     folder="mafw",
     task="classification",
     labels=_LABELS,

@@ -61,6 +61,8 @@ def _find(root: Path, part: str, name: str) -> Path:
 MELD: Final = Dataset(
     name="meld",
     title="MELD",
+    recorded="in the wild: taken from an American television series, Friends",
+    languages=("en",),
     folder="meld",
     task="classification",
     labels=_LABELS,

@@ -45,6 +45,8 @@ def _choose_existing(usual: Path, unpacked: Path) -> Path:
 MER2023: Final = Dataset(
     name="mer2023",
     title="MER2023",
+    recorded="in the wild: taken from Chinese films and series",
+    languages=("zh",),
     folder="mer2023",
     task="classification",
     labels=_LABELS,

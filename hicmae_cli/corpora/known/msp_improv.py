@@ -63,6 +63,8 @@ def _find_file(root: Path, kind: str, place: Path, name: str) -> Path:
 MSP_IMPROV: Final = Dataset(
     name="msp-improv",
     title="MSP-IMPROV",
+    recorded="acted and natural: actors improvise and talk in pairs, in English",
+    languages=("en",),
     folder="msp-improv",
     task="classification",
     labels=_LABELS,

@@ -10,6 +10,7 @@ from hicmae_cli.labels import CREMA_D_LABELS, PUPPETS_NAME
 PUPPETS: Final = Dataset(
     name=PUPPETS_NAME,
     title="Puppets",
+    recorded="generated: computer-drawn people and synthetic voices without words",
     folder="puppets",
     task="classification",
     labels=CREMA_D_LABELS,

@@ -178,6 +178,8 @@ def _parse_name(name: str, path: Path) -> dict[str, str]:
 RAVDESS: Final = Dataset(
     name="ravdess",
     title="RAVDESS",
+    recorded="acted: actors say two English sentences",
+    languages=("en",),
     folder="ravdess",
     task="classification",
     labels=_LABELS,

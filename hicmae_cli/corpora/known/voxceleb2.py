@@ -103,6 +103,7 @@ def _list_names(folder: Path) -> list[str]:
 VOXCELEB2: Final = Dataset(
     name="voxceleb2",
     title="VoxCeleb2",
+    recorded="in the wild: people speak in interviews",
     folder="voxceleb2",
     task="pretraining",
     fold_rule="dev is for pre-training; test is not used",

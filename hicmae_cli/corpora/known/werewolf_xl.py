@@ -87,6 +87,7 @@ def _read_rating(path: Path, line: int, column: str, text: str) -> str:
 WEREWOLF_XL: Final = Dataset(
     name="werewolf-xl",
     title="Werewolf-XL",
+    recorded="spontaneous: people play a game, Werewolf",
     folder="werewolf-xl",
     task="regression",
     labels=_TARGETS,

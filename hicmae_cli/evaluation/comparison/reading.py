@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hicmae_cli.errors import ManifestError, one_line
-from hicmae_cli.evaluation.results import SCHEMA, Evaluation, SampleResult
+from hicmae_cli.evaluation.documents import read_document
+from hicmae_cli.evaluation.results import Evaluation, SampleResult
 from hicmae_cli.weights.run_folder import find_runs, list_numbered
 
 RESULT = "result.json"
@@ -98,7 +98,7 @@ def read_streams(path: str | Path) -> list[System]:
         ManifestError: there are no scores, or those of fewer than two streams.
     """
     path = Path(path)
-    streams = list_streams(_load(next(iter(_find_runs(path).values()))[0]))
+    streams = list_streams(read_document(next(iter(_find_runs(path).values()))[0]))
     if len(streams) < 2:
         raise ManifestError(
             one_line(
@@ -144,19 +144,6 @@ def _read_run(paths: Sequence[Path], modality: str | None) -> SystemRun:
     )
 
 
-def _load(path: Path) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_text("utf-8"))
-    except OSError as error:
-        raise ManifestError(f"{path}: cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise ManifestError(f"{path}: is not JSON: {error}") from error
-    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
-        found = document.get("schema", "none") if isinstance(document, dict) else "none"
-        raise ManifestError(one_line(f"{path}: expected the schema {SCHEMA}, got {found}"))
-    return document
-
-
 def list_streams(document: Mapping[str, Any]) -> list[str]:
     """List the streams that a document has decisions for, the main one first."""
     others = document.get("by_modality", {})
@@ -165,7 +152,7 @@ def list_streams(document: Mapping[str, Any]) -> list[str]:
 
 
 def _read_document(path: Path, modality: str | None) -> SystemRun:
-    document = _load(path)
+    document = read_document(path)
     _refuse_sets(document.get("task", ""), str(path))
     try:
         entries = _choose_stream(document, modality, path)

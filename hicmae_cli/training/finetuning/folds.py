@@ -11,13 +11,16 @@ from typing import Any
 
 from accelerate import PartialState
 
+from hicmae_cli.cards.card import CARD, write_card
 from hicmae_cli.corpora.catalogue import find_dataset
 from hicmae_cli.corpora.clip_list import ClipList, find_clips
 from hicmae_cli.corpora.dataset import Dataset
 from hicmae_cli.corpora.fold_protocols import parse_protocol
 from hicmae_cli.corpora.manifest import ALL_FOLDS, list_files
-from hicmae_cli.errors import SettingsError
+from hicmae_cli.errors import HicmaeError, SettingsError, first_line
+from hicmae_cli.evaluation.columns import find_people_columns
 from hicmae_cli.evaluation.protocol import Protocol
+from hicmae_cli.evaluation.score_sheet import ScoreSheet
 from hicmae_cli.models.losses import resolve_loss
 from hicmae_cli.records.calls import recorded
 from hicmae_cli.records.hashes import hash_data
@@ -70,9 +73,9 @@ def finetune_folds(
     """Fine-tune a model on a labelled dataset, fold by fold, and test each fold once.
 
     The same call resumes what was stopped, and does not repeat what is finished. Every fold gets ``result.json``,
-    ``result.md`` and ``confusion.png`` in its folder; several folds get them together in ``output``, or in the folder
-    of their seed and repetition. Several seeds or repetitions get a table of all in ``output``: ``result.json``
-    (schema ``hicmae.finetune/1``), ``result.md`` and ``result.csv``.
+    ``result.md``, ``confusion.png`` and a model card, ``card.md``, in its folder; several folds get them together in
+    ``output``, or in the folder of their seed and repetition. Several seeds or repetitions get a table of all in
+    ``output``: ``result.json`` (schema ``hicmae.finetune/1``), ``result.md`` and ``result.csv``.
 
     Args:
         dataset: a dataset by name; gives the default of most parameters below.
@@ -197,10 +200,13 @@ def _finetune_arm(
             return SeedResult(arm.settings.seed, tuple(runs), repetition=arm.repetition)
         if run.evaluation is not None:
             document, report = _write_scores([run], arm, run.folder)
+        if run.weight is not None and PartialState().is_main_process:
+            _write_card(run.weight, run.folder, document if run.evaluation is not None else None, progress)
         progress.on_result(run)
     scored = [run for run in runs if run.evaluation is not None]
     if len(scored) > 1:
         document, report = _write_scores(scored, arm, arm.folder)
+        _write_card(arm.folder, arm.folder, document, progress)
     return SeedResult(arm.settings.seed, tuple(runs), document, report, arm.repetition)
 
 
@@ -211,12 +217,21 @@ def _write_scores(runs: Sequence[FoldResult], arm: Arm, folder: Path) -> tuple[d
     fold = ALL_FOLDS if len(runs) > 1 else runs[0].fold
     rule = arm.drawn.rule if arm.drawn else ""
     protocol = Protocol(arm.clips.name, arm.clips.dataset, fold, "" if fold else "test", drawn_rule=rule)
-    document = protocol.to_dict(scores)
     weights = folder if len(runs) > 1 else runs[0].weight
+    columns = find_people_columns(arm.samples)
+    document = ScoreSheet(str(weights), protocol, {scores.pooled.modality: scores}, columns=columns).to_dict()
     report = folder / "result.md"
     picture = folder / "confusion.png" if document.get("confusion") else None
     write_scores(document, str(weights), folder / "result.json", report, picture)
     return document, report
+
+
+def _write_card(weight: Path, folder: Path, document: Mapping[str, Any] | None, progress: FinetuningProgress) -> None:
+    """Write the model card of a weight, or of the weights of all folds; a missing card is no reason to stop."""
+    try:
+        write_card(weight, folder / CARD, document)
+    except HicmaeError as error:
+        progress.warn(f"the model card cannot be written: {first_line(error)}")
 
 
 def _describe_options(

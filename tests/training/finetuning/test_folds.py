@@ -31,9 +31,10 @@ def folder(samples: list[Sample], tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     """A working folder with a manifest of two folds, six people, and a recipe of one epoch."""
     monkeypatch.chdir(tmp_path)
     lines = [
-        f"{s.id},{s.video},{s.audio},{s.label},{1 + index // 2 % 2},p{index // 2}" for index, s in enumerate(samples)
+        f"{s.id},{s.video},{s.audio},{s.label},{1 + index // 2 % 2},p{index // 2},{'fm'[index // 6]}"
+        for index, s in enumerate(samples)
     ]
-    Path("clips.csv").write_text("\n".join(["id,video,audio,label,fold,speaker", *lines]))
+    Path("clips.csv").write_text("\n".join(["id,video,audio,label,fold,speaker,sex", *lines]))
     values = {
         **FINETUNE_SETTINGS.model_dump(exclude_none=True),
         "epochs": 1,
@@ -69,6 +70,8 @@ def test_every_fold_is_trained_tested_and_written(folder: Path) -> None:
         alone = json.loads((each.folder / "result.json").read_text())
         assert alone["metrics"] == each.evaluation.metrics == document["folds"][each.fold]["metrics"]
         assert (each.folder / "confusion.png").is_file()
+        card = (each.folder / "card.md").read_text()
+        assert f"Measured on {each.evaluation.clips} clips of 3 people." in card and "### By sex" in card
         record = read_record(each.folder)
         assert record.finished and record.scores == each.evaluation.metrics
         assert record.run.recipe["mixed_precision"] == "no"  # what auto means here
@@ -82,6 +85,12 @@ def test_every_fold_is_trained_tested_and_written(folder: Path) -> None:
             json.loads((each.folder / "settings.json").read_text())["mixed_precision"] == "no"
         )  # what auto means here
         assert (info.sampling, info.frame_step_s) == ("frames", 0.04)  # every frame, at 25 frames/s
+    (by_sex,) = document["groups"]
+    assert [(group["group"], group["decisions"], group["people"]) for group in by_sex["groups"]] == [
+        ("f", 6, 3),
+        ("m", 6, 3),
+    ]
+    assert "2 weights, one per fold" in Path("run/card.md").read_text()
     assert result.mean == result.pooled.metrics and result.sd is None
     assert json.loads(json.dumps(result.to_dict()))["seeds"][0]["folds"][0]["weight"] == str(result.weights[0])
     assert f"seed 0: UAR {result.mean['uar']:.4f}" in str(result)
@@ -160,8 +169,10 @@ def test_a_start_that_was_trained_on_the_test_clips_stops_the_call_before_any_fo
 
 def test_a_run_that_never_reaches_its_learning_rate_is_warned_about(folder: Path) -> None:
     warned: list[str] = []
+    Path("run/fold-2/card.md").mkdir(parents=True)  # a card that cannot be written stops nothing
     run(fold="2", overrides={"warmup_epochs": 3}, progress=FinetuningProgress(warn=warned.append))
     assert sum("warmup_epochs 3" in line for line in warned) == 1
+    assert sum("card.md: cannot be written: it is a folder" in line for line in warned) == 1
 
 
 def test_without_hooks_warnings_are_python_warnings(folder: Path) -> None:
