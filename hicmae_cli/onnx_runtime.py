@@ -63,7 +63,14 @@ def open_session(
     disabled = [_BROKEN_OPTIMISER, *([] if fold_constants else ["ConstantFolding"])]
     try:
         return _call_interruptibly(
-            lambda: ort.InferenceSession(str(path), options, providers=list(providers), disabled_optimizers=disabled)
+            lambda: ort.InferenceSession(
+                str(path),
+                options,
+                providers=list(providers),
+                disabled_optimizers=disabled,
+                # Or a provider that fails is replaced by the CPU, and a banner is printed to stdout, among our results.
+                enable_fallback=0,
+            )
         )
     # ONNX Runtime's errors derive from Exception only.
     except Exception as error:

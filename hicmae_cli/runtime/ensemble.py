@@ -43,7 +43,7 @@ class EnsembleEngine:
             if differ:
                 raise WeightsError(f"{name}: its weights differ in {', '.join(differ)}, so they cannot be averaged")
         self._members = members
-        self.name, self.device = members[0].name, members[0].device
+        self.name, self.device, self.providers = members[0].name, members[0].device, members[0].providers
         self.info = _join(name, [member.info for member in members])
 
     def logits(self, video: NDArray[np.float32], audio: NDArray[np.float32]) -> NDArray[np.float32]:
