@@ -7,6 +7,7 @@ by name is used or refused.
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -148,8 +149,8 @@ def open_on_device(path: Path, device: str, threads: int) -> tuple[Any, str]:
     offered = import_onnxruntime().get_available_providers()
     if provider.name not in offered:
         raise SettingsError(
-            f"device={device!r}: the installed ONNX Runtime offers {', '.join(offered)}, but not {provider.name}, which "
-            f"{provider.package} has; or use device='cpu'"
+            f"device={device!r}: the installed ONNX Runtime offers {', '.join(offered)}, but not {provider.name}; "
+            f"{provider.package} has it; or use device='cpu'"
         )
     needs = f"; it needs {provider.needs}" if provider.needs else ""
     advice = f"{needs}; `hicmae doctor` tries it, or use device='cpu'"
@@ -178,6 +179,13 @@ def _open_automatically(path: Path, threads: int) -> tuple[Any, str]:
     except WeightsError:
         session = open_session(path, threads=threads)
     return session, names[session.get_providers()[0]]
+
+
+def explain_fallback(asked: str, used: str) -> str | None:
+    """Explain that ``auto`` took the CPU although this machine has an NVIDIA GPU; None if there is nothing to say."""
+    if asked != "auto" or used != "cpu" or shutil.which("nvidia-smi") is None:
+        return None
+    return "runs on the CPU, although this machine has an NVIDIA GPU; device='cuda' says why it is not used"
 
 
 def _parse_device(device: str) -> tuple[Provider, str]:

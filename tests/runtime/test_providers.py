@@ -16,7 +16,7 @@ from hicmae_cli.files import compute_sha256
 from hicmae_cli.runtime import providers
 from hicmae_cli.runtime.engines import ENGINES
 from hicmae_cli.runtime.opening import open_engine
-from hicmae_cli.runtime.providers import ONNX_ONLY, PROVIDERS, open_on_device
+from hicmae_cli.runtime.providers import ONNX_ONLY, PROVIDERS, explain_fallback, open_on_device
 
 CPU = "CPUExecutionProvider"
 
@@ -192,3 +192,11 @@ def test_torch_does_not_know_them(device: str) -> None:
     assert set(ENGINES["onnx"].own_devices) == set(ONNX_ONLY)
     with pytest.raises(SettingsError, match=f"device={device!r}: the torch engine does not know it; use engine='onnx'"):
         open_engine("hicmae-nano", "torch", device)
+
+
+def test_a_gpu_that_auto_does_not_use_is_mentioned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert explain_fallback("auto", "cpu") is None
+    (tmp_path / "nvidia-smi").touch(mode=0o755)
+    assert "although this machine has an NVIDIA GPU" in (explain_fallback("auto", "cpu") or "")
+    assert explain_fallback("cpu", "cpu") is None and explain_fallback("auto", "cuda") is None
