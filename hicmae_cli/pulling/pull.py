@@ -333,7 +333,7 @@ def _convert(entry: PublishedWeight, source: Source, part: Path, ready: Path, sh
         WeightsError: it is not a model, or not the one that the catalogue describes.
     """
     from hicmae_cli.weights.checkpoint import load_classifier, load_pretrained, read_authors_model
-    from hicmae_cli.weights.importing import describe_model, save_model
+    from hicmae_cli.weights.importing import describe_model, name_weights, save_model
 
     if find_kind(part) == "safetensors":
         # The metadata readers go by the suffix.
@@ -350,7 +350,7 @@ def _convert(entry: PublishedWeight, source: Source, part: Path, ready: Path, sh
         dataset=entry.dataset,
         sampling_rate=entry.sampling_rate,
         licence=entry.licence,
-        source=f"{source.shown} (sha256 {sha256})",
+        source=name_weights(part, f"{source.shown} (sha256 {sha256})"),
         fold=entry.fold,
         metrics={"stated by its authors": entry.scores} if entry.scores else {},
     )
