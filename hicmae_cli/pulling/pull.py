@@ -101,6 +101,7 @@ def pull_weight(
     offline: bool | None = None,
     on_source: Callable[[str], None] = lambda _: None,
     on_bytes: OnBytes = lambda *_: None,
+    on_wait: Callable[[], None] = lambda: None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Pulled:
     """Fetch a weight of the catalogue and store it under its name; one that is there already is not fetched again.
@@ -117,6 +118,7 @@ def pull_weight(
         offline: use sources of this machine only; by default as ``HICMAE_OFFLINE`` says.
         on_source: called with each source before it is tried.
         on_bytes: called with the bytes that are there, and all of them; 0 if unknown.
+        on_wait: called if another process pulls the same weight, and this one waits.
         limits: times and sizes.
 
     Raises:
@@ -135,7 +137,7 @@ def pull_weight(
     _require_torch(name)
     job = _Job(entry, store, expected, make_session(), on_source, on_bytes, limits)
     try:
-        with lock_weight(store, name):
+        with lock_weight(store, name, on_wait):
             # Another process may have pulled it while this one waited.
             if found := _find_pulled(target, expected):
                 return Pulled(name, target, found, is_new=False)
