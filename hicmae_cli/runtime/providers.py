@@ -17,7 +17,7 @@ import platformdirs
 
 from hicmae_cli.errors import SettingsError, WeightsError
 from hicmae_cli.files import compute_sha256
-from hicmae_cli.onnx_runtime import import_onnxruntime, open_session
+from hicmae_cli.onnx_runtime import computes_with, import_onnxruntime, open_session
 
 Options = Mapping[str, str]
 
@@ -117,9 +117,9 @@ PROVIDERS: Final = {
             "OpenVINOExecutionProvider",
             "the package onnxruntime-openvino",
             needs="the driver of that device",
-            # ONNX Runtime takes any other word for the CPU.
-            part="cpu|gpu|npu|auto",
-            parts="cpu, gpu, npu or auto",
+            # OpenVINO takes any other word for the CPU, and `auto` crashed the process (1.24.1).
+            part="cpu|gpu|npu",
+            parts="cpu, gpu or npu",
             options=_choose_openvino,
         ),
     )
@@ -156,7 +156,8 @@ def open_on_device(path: Path, device: str, threads: int) -> tuple[Any, str]:
     advice = f"{needs}; `hicmae doctor` tries it, or use device='cpu'"
     refused = f"device={device!r}: ONNX Runtime offers {provider.name}, but cannot use it here"
     try:
-        session = open_session(path, _list_providers(provider, part, path, threads, offered), threads)
+        wanted = _list_providers(provider, part, path, threads, offered)
+        session = open_session(path, wanted, threads, record_assignment=True)
     except WeightsError as error:
         if provider.device != "cpu":
             # Raises if it is the file that cannot be loaded.
@@ -166,6 +167,8 @@ def open_on_device(path: Path, device: str, threads: int) -> tuple[Any, str]:
     loaded = session.get_providers()[0]
     if loaded != provider.name:
         raise SettingsError(f"{refused}: it loaded {loaded} instead{advice}")
+    if not computes_with(session, provider.name):
+        raise SettingsError(f"{refused}: it loads, but computes no part of this model; use device='cpu'")
     return session, device
 
 

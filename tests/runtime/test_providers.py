@@ -39,6 +39,9 @@ class FakeOrt:
     class SessionOptions:
         intra_op_num_threads = 0
 
+        def add_session_config_entry(self, key: str, value: str) -> None:
+            assert (key, value) == ("session.record_ep_graph_assignment_info", "1")
+
     def InferenceSession(  # noqa: N802 (its name in ONNX Runtime)
         self, path: str, options: object, *, providers: list[Any], **more: object
     ) -> FakeSession:
@@ -58,6 +61,13 @@ class FakeSession:
 
     def get_providers(self) -> list[str]:
         return self.loaded
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the graph, as ONNX Runtime describes it since 1.24."""
+
+    ep_name: str
 
 
 @pytest.fixture
@@ -107,6 +117,20 @@ def test_what_is_offered_but_does_not_load_is_refused(
     reason = "the driver is too old" if fails else f"it loaded {CPU} instead"
     with pytest.raises(SettingsError, match=f"{device!r}: ONNX Runtime offers {row.name}, .*: {reason}; it needs"):
         open_on_device(model, device, 0)
+
+
+@pytest.mark.parametrize(("by", "works"), [(["coreml"], True), (["coreml", "cpu"], True), (["cpu"], False)])
+def test_a_provider_that_computes_nothing_is_refused(
+    by: list[str], works: bool, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(monkeypatch, ALL, ALL)
+    parts = [Part(PROVIDERS[device].name) for device in by]
+    monkeypatch.setattr(FakeSession, "get_provider_graph_assignment_info", lambda _: parts, raising=False)
+    if works:
+        assert open_on_device(model, "coreml", 0)[1] == "coreml"
+    else:
+        with pytest.raises(SettingsError, match="it loads, but computes no part of this model; use device='cpu'"):
+            open_on_device(model, "coreml", 0)
 
 
 @pytest.mark.parametrize("device", ["auto", "cuda", "openvino", "cpu"])
@@ -167,7 +191,7 @@ def test_options_of_each_provider(model: Path, monkeypatch: pytest.MonkeyPatch) 
         ("coreml:0", "expected coreml alone"),
         ("cuda:", "expected cuda:PART with a number"),
         ("cuda:x", "expected cuda:PART with a number"),
-        ("openvino:tpu", "expected openvino:PART with cpu, gpu, npu or auto"),  # which OpenVINO takes for the CPU
+        ("openvino:tpu", "expected openvino:PART with cpu, gpu or npu"),  # which OpenVINO takes for the CPU
         ("openvino:GPU.0", "expected openvino:PART"),
         ("tpu", "the ONNX engine runs on cpu, cuda, tensorrt, coreml, directml, openvino"),
     ],
