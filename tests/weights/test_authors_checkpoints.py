@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ def with_optimiser(state: State) -> dict[str, Any]:
     return {"model": state, "optimizer": optimiser.state_dict(), "epoch": 99, "scaler": {"scale": 65536.0}}
 
 
-CHECKPOINTS = {
+CHECKPOINTS: dict[str, Callable[[State], dict[str, Any]]] = {
     "tensors alone": lambda state: state,
     "optimiser": with_optimiser,
     "wrapped": lambda state: {"model": {f"module.{name}": tensor for name, tensor in state.items()}},
