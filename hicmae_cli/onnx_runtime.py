@@ -78,6 +78,7 @@ def open_session(
                 providers=list(providers),
                 disabled_optimizers=disabled,
                 # Or a provider that fails is replaced by the CPU, and a banner is printed to stdout, among our results.
+                # Old versions (1.20) ignore it.
                 enable_fallback=0,
             )
         )
