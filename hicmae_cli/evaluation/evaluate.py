@@ -185,7 +185,7 @@ def _refuse_trained(plan: EvaluationPlan, parts: Mapping[str, _Part]) -> None:
         if reason := find_trained_clips(read_any_info(part.weight), plan.name, fold, clips, cross=plan.cross):
             raise SettingsError(
                 one_line(
-                    f"{part.weight}: was trained on clips that test it: {reason}; or score them with allow_seen=True"
+                    f"{part.weight}: was trained on clips that test it: {reason}; allow_seen=True scores them anyway"
                 )
             )
 

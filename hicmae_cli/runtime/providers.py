@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import platformdirs
 
-from hicmae_cli.errors import SettingsError, WeightsError
+from hicmae_cli.errors import SettingsError, WeightsError, first_line
 from hicmae_cli.files import compute_sha256
 from hicmae_cli.onnx_runtime import computes_with, import_onnxruntime, open_session
 
@@ -162,7 +162,8 @@ def open_on_device(path: Path, device: str, threads: int) -> tuple[Any, str]:
         if provider.device != "cpu":
             # Raises if it is the file that cannot be loaded.
             open_session(path, threads=threads)
-            raise SettingsError(f"{refused}: {error.__cause__ or error}{advice}") from error
+            cause = error.__cause__ if isinstance(error.__cause__, Exception) else error
+            raise SettingsError(f"{refused}: {first_line(cause)}{advice}") from error
         raise
     loaded = session.get_providers()[0]
     if loaded != provider.name:

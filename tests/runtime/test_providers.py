@@ -51,7 +51,7 @@ class FakeOrt:
         if Path(path).read_bytes() != TINY_MODEL:
             raise RuntimeError("not a model")
         if set(names) & set(self.broken):
-            raise RuntimeError("the driver is too old")
+            raise RuntimeError("the driver is too old\nsee its log")
         return FakeSession([name for name in names if name in self.loads and name != CPU] + [CPU])
 
 
