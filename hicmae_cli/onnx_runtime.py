@@ -23,6 +23,7 @@ ResultT = TypeVar("ResultT")
 _FATAL_ONLY = 4
 # It aborts the process for weights in half precision: ONNX Runtime 1.23, the newest for Python 3.10.
 _BROKEN_OPTIMISER = "FuseFp16InitializerToFp32NodeTransformer"
+_RECORD = "session.record_ep_graph_assignment_info"
 # ONNX Runtime checks for a stop request only between two operators.
 _PATIENCE_S = 2.0
 _threads: list[threading.Thread] = []
@@ -43,7 +44,12 @@ def import_onnxruntime() -> ModuleType:
 
 
 def open_session(
-    path: Path, providers: Sequence[Any] = ("CPUExecutionProvider",), threads: int = 0, *, fold_constants: bool = False
+    path: Path,
+    providers: Sequence[Any] = ("CPUExecutionProvider",),
+    threads: int = 0,
+    *,
+    fold_constants: bool = False,
+    record_assignment: bool = False,
 ) -> Any:
     """Open a file as an ``onnxruntime.InferenceSession``.
 
@@ -53,6 +59,7 @@ def open_session(
         threads: CPU threads; 0 lets the runtime choose.
         fold_constants: compute the constant parts of the graph now. This can allocate any amount of memory, so use it
             for known files only. Our exports have no constants left to fold.
+        record_assignment: record which provider computes what; see `computes_with`.
 
     Raises:
         WeightsError: ONNX Runtime cannot load the file.
@@ -60,14 +67,34 @@ def open_session(
     ort = import_onnxruntime()
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
+    if record_assignment:
+        options.add_session_config_entry(_RECORD, "1")
     disabled = [_BROKEN_OPTIMISER, *([] if fold_constants else ["ConstantFolding"])]
     try:
         return _call_interruptibly(
-            lambda: ort.InferenceSession(str(path), options, providers=list(providers), disabled_optimizers=disabled)
+            lambda: ort.InferenceSession(
+                str(path),
+                options,
+                providers=list(providers),
+                disabled_optimizers=disabled,
+                # Or a provider that fails is replaced by the CPU, and a banner is printed to stdout, among our results.
+                # Old versions (1.20) ignore it.
+                enable_fallback=0,
+            )
         )
     # ONNX Runtime's errors derive from Exception only.
     except Exception as error:
         raise WeightsError(f"{path}: ONNX Runtime cannot load it: {first_line(error)}") from error
+
+
+def computes_with(session: Any, provider: str) -> bool:
+    """Whether a provider computes any part of the graph of a session that records it.
+
+    A provider may load, know none of the graph's operators, and leave all of them to the CPU. ONNX Runtime before 1.24
+    does not tell; then the answer is yes.
+    """
+    read = getattr(session, "get_provider_graph_assignment_info", None)
+    return read is None or any(part.ep_name == provider for part in read())
 
 
 def run_session(session: Any, path: Path, outputs: Sequence[str], inputs: Mapping[str, NDArray[Any]]) -> list[Any]:

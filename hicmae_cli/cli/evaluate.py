@@ -48,6 +48,9 @@ def evaluate(
     cross: Annotated[
         bool, typer.Option("--cross", help="Score only the labels shared by weight and dataset (cross-corpus).")
     ] = False,
+    allow_seen: Annotated[
+        bool, typer.Option("--allow-seen", help="Also score clips that the weight was trained on, with a warning.")
+    ] = False,
     label_map: Annotated[
         str | None,
         typer.Option(
@@ -128,7 +131,7 @@ def evaluate(
     people = RealCheckOptions(root or manifest, faces, voices, clear, split, speakers, peers, baselines)
     if dataset == REAL_CHECK:
         files = RealCheckFiles(json_file, markdown, output)
-        unused = (fold, cross, label_map, modality, sampling_rate, confusion, table, by, calibrate, degrade)
+        unused = (fold, cross, allow_seen, label_map, modality, sampling_rate, confusion, table, by, calibrate, degrade)
         run_real_check(weights, people, engine, device, files, unused, quiet=quiet)
         return
     people.refuse()
@@ -173,6 +176,7 @@ def evaluate(
             split=split,
             modality=modality,
             cross=cross,
+            allow_seen=allow_seen,
             label_map=label_map,
             engine=engine,
             device=device,

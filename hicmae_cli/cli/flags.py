@@ -14,6 +14,7 @@ from hicmae_cli.errors import one_line
 
 FLAGS: Final[Mapping[str, str]] = {
     "abstain": "--abstain",
+    "allow_seen": "--allow-seen",
     "at_s": "--at",
     "baseline": "--baseline",
     "baselines": "--baselines",

@@ -76,7 +76,7 @@ def predict_stream(
     with screen.wait("loading the model"):
         predictor = Predictor(open_engine(weights, choose_engine(engine, settings), device), settings)
         model = describe_weight(weights, predictor.engine)
-    introduce(screen, model)
+    introduce(screen, model, device)
     source = camera if camera is not None else sys.stdin.buffer
     is_whole = True
     with ExitStack() as stack:

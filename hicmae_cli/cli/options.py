@@ -39,7 +39,12 @@ EngineOption = Annotated[
     ),
 ]
 DeviceOption = Annotated[
-    str, typer.Option("--device", help="Device to run the model on: auto, cpu, cuda, cuda:1 or mps.")
+    str,
+    typer.Option(
+        "--device",
+        help="Device to run the model on: auto, cpu, cuda or cuda:1; torch has mps, too, and ONNX Runtime "
+        "tensorrt, coreml, directml and openvino.",
+    ),
 ]
 DatasetOption = Annotated[
     str | None, typer.Option("--dataset", metavar="NAME", help="A known dataset; `hicmae datasets` lists them.")

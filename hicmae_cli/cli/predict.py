@@ -215,7 +215,7 @@ def predict(
             pool = stack.enter_context(
                 PredictorPool(weights, engine, device, settings, jobs, raise_unexpected=debug, timings=timings, ray=ray)
             )
-        introduce(screen, pool.model)
+        introduce(screen, pool.model, device)
         log = None
         if output is not None:
             log = stack.enter_context(PredictionLog(output / LOG_NAME, pool.model, pool.settings))
@@ -256,13 +256,16 @@ def save(prediction: Prediction, output: Path, formats: Sequence[str], screen: S
     return True
 
 
-def introduce(screen: Screen, model: ModelRecord) -> None:
-    """Print the weight with its licence, and what its metadata say about its training and its limits."""
+def introduce(screen: Screen, model: ModelRecord, device: str) -> None:
+    """Print the weight with its licence, what its metadata say about its training and its limits, and a lost GPU."""
     from rich.text import Text
 
     from hicmae_cli.report.console import licence_line, weight_notice
+    from hicmae_cli.runtime.providers import explain_fallback
 
     screen.say(licence_line(model.name, model.info))
+    if lost := explain_fallback(device, model.device):
+        screen.warn(to_flags(lost))
     if notice := weight_notice(model.name, model.info):
         screen.show(Text(notice, "yellow"), on_stderr=True, wrap=False)
 

@@ -95,6 +95,7 @@ def _pull(screen: Screen, name: str, source: str | None, to: Path | None, offlin
             to=to,
             offline=True if offline else None,
             on_source=lambda text: screen.say(f"from {text}"),
+            on_wait=lambda: screen.say(f"another process is pulling {name}: waiting"),
             on_bytes=lambda there, total: bar.update(there // _MB, total=total // _MB or None),
         )
     for fault in pulled.faults:

@@ -286,6 +286,7 @@ def import_weights(
             f"the checkpoint does not contain its number of attention heads: assumed {model.dims.heads} (width / 64); "
             "pass --heads if the model has another number, otherwise its predictions are wrong"
         )
+    screen.say(f"source: {info.source}")
     count = sum(parameter.numel() for parameter in model.parameters())
     use = f"labels {', '.join(info.labels)}" if names else f"pre-trained; use it with `hicmae finetune --init {name}`"
     screen.done(

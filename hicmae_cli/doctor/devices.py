@@ -13,6 +13,7 @@ from hicmae_cli.doctor.apart import run_apart
 from hicmae_cli.doctor.libraries import advise_installing, find_missing_libraries
 from hicmae_cli.doctor.results import Check
 from hicmae_cli.errors import first_line, install_hint
+from hicmae_cli.runtime.providers import PROVIDERS
 from hicmae_cli.workers import Report, WorkerDiedError
 
 TINY_MODEL: Final = base64.b64decode(
@@ -36,9 +37,10 @@ def check_onnx_runtime() -> Iterator[Check]:
             problem = run_apart(try_provider, name)
         except WorkerDiedError as error:
             problem = str(error)
+        row = next((row for row in PROVIDERS.values() if row.name == name), None)
         if problem is None:
-            unused = "" if name in (_CPU, _CUDA) else "; hicmae does not use it"
-            yield Check(group, name, "ok", f"loads and runs{unused}")
+            use = f"; `--device {row.device}` uses it" if row else "; hicmae does not use it"
+            yield Check(group, name, "ok", f"loads and runs{use}")
         elif name == _CPU:
             advice = "run `pip install --force-reinstall onnxruntime-gpu` (`onnxruntime` on macOS and ARM)"
             yield Check(group, name, "broken", f"does not run: {problem}", advice)
@@ -48,7 +50,8 @@ def check_onnx_runtime() -> Iterator[Check]:
             found = f"listed, but does not load: {problem}; hicmae runs models on the CPU"
             yield Check(group, name, "note", found, f"to use a GPU: {advice}")
         else:
-            yield Check(group, name, "note", f"listed, but does not load: {problem}; hicmae does not use it")
+            needs = f"`--device {row.device}` needs {row.needs}" if row else ""
+            yield Check(group, name, "note", f"listed, but does not load: {problem}", needs)
 
 
 def list_providers(job: str, report: Report) -> list[str]:
@@ -73,7 +76,8 @@ def try_provider(name: str, report: Report) -> str | None:
         os.dup2(log.fileno(), 2)
         try:
             ort.set_default_logger_severity(3)
-            session = ort.InferenceSession(TINY_MODEL, options, providers=[name])
+            # With the fallback, an error is printed to stdout, and the CPU is used.
+            session = ort.InferenceSession(TINY_MODEL, options, providers=[name], enable_fallback=0)
             (doubled,) = session.run(["y"], {"x": np.array([1, 2], np.float32)})
         except Exception as error:
             return first_line(error)

@@ -29,8 +29,10 @@ _MODULES: Final = {
     "scikit-learn": "sklearn",
 }
 """Modules with another name than their package."""
+_ONNX_BUILDS: Final = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino")
+"""Builds of ONNX Runtime for several devices: any of them will do."""
 _SAME_FILES: Final = (
-    ("onnxruntime", "onnxruntime-gpu", "onnxruntime-directml", "onnxruntime-openvino"),
+    _ONNX_BUILDS,
     ("opencv-python", "opencv-contrib-python", "opencv-python-headless", "opencv-contrib-python-headless"),
 )
 """Packages that install the same files: the last one installed wins, and removing one breaks the other."""
@@ -118,9 +120,11 @@ def _check_each(group: str, requirements: Sequence[Requirement]) -> Iterator[Che
             yield problem
     for module, outcome in run_all_apart(try_import, list(fitting)):
         requirement = fitting[module]
-        version = _find_version(requirement.name) or ""
+        installed = _find_installed(requirement.name) or requirement.name
+        version = _find_version(installed) or ""
         if outcome is None:
-            yield Check(group, requirement.name, "ok", version)
+            stand_in = f" of {installed}, which stands in for it" if installed != requirement.name else ""
+            yield Check(group, requirement.name, "ok", f"{version}{stand_in}")
             continue
         message, missing = (str(outcome), ()) if isinstance(outcome, WorkerDiedError) else outcome
         reinstall = f"run `pip install --force-reinstall '{requirement.name}{requirement.specifier}'`"
@@ -136,7 +140,8 @@ def _check_each(group: str, requirements: Sequence[Requirement]) -> Iterator[Che
 def _check_version(group: str, requirement: Requirement) -> Check | None:
     """Return what is wrong with the version of a package; None if it fits."""
     name, is_base = requirement.name, group == "packages"
-    version = _find_version(name)
+    installed = _find_installed(name)
+    version = _find_version(installed) if installed else None
     if version is None:
         return Check(group, name, "broken", "not installed", "run `pip install .` in the checkout of hicmae")
     if requirement.specifier.contains(version, prereleases=True):
@@ -167,6 +172,12 @@ def try_import(module: str, report: Report) -> tuple[str, tuple[str, ...]] | Non
             name for name in needs if not _can_load(name)
         )
     return None
+
+
+def _find_installed(name: str) -> str | None:
+    """Return a package, or another build of it that is installed in its place; None without any."""
+    builds = (name, *_ONNX_BUILDS) if name in _ONNX_BUILDS else (name,)
+    return next((build for build in builds if _find_version(build) is not None), None)
 
 
 def _can_load(library: str) -> bool:

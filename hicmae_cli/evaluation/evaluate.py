@@ -14,12 +14,13 @@ from hicmae_cli.corpora.fold_protocols import read_folds
 from hicmae_cli.corpora.manifest import ALL_FOLDS, Sample
 from hicmae_cli.corpora.splits import find_shared_people, list_folds
 from hicmae_cli.corpora.values import format_target
-from hicmae_cli.errors import SettingsError
+from hicmae_cli.errors import SettingsError, one_line
 from hicmae_cli.evaluation.calibration import fit_temperature
 from hicmae_cli.evaluation.columns import read_columns
 from hicmae_cli.evaluation.degradations import Degrade, parse_degradations
 from hicmae_cli.evaluation.folds import FoldsEvaluation, score_folds
 from hicmae_cli.evaluation.label_maps import Matched
+from hicmae_cli.evaluation.learned import find_trained_clips
 from hicmae_cli.evaluation.plan import EvaluationPlan, find_weights, pick_weight, plan_evaluation
 from hicmae_cli.evaluation.protocol import Protocol
 from hicmae_cli.evaluation.results import Evaluation
@@ -27,9 +28,9 @@ from hicmae_cli.evaluation.score_sheet import ScoreSheet
 from hicmae_cli.evaluation.scoring import score_clips
 from hicmae_cli.modalities import MODALITIES
 from hicmae_cli.runtime.engine import Engine
+from hicmae_cli.runtime.ensemble import read_any_info
 from hicmae_cli.runtime.opening import open_engine
 from hicmae_cli.weights.info import WeightInfo
-from hicmae_cli.weights.reading import read_info
 from hicmae_cli.weights.run_folder import find_fold_list
 
 EACH = "each"
@@ -55,6 +56,7 @@ def evaluate(
     split: str = "test",
     modality: str | None = None,
     cross: bool = False,
+    allow_seen: bool = False,
     label_map: str | Mapping[str, str] | None = None,
     engine: str = "auto",
     device: str = "auto",
@@ -69,7 +71,7 @@ def evaluate(
     """Score a weight on the prepared clips of a dataset or a manifest, by the paper's protocol (HiCMAE, section 4.1).
 
     Args:
-        weights: a name of the catalogue, a weight file, or the folder of a run over folds.
+        weights: a name of the catalogue, a weight file, the folder of a run over folds, or ``ensemble:NAME``.
         dataset: name of a known dataset.
         root: folder of the dataset; by default the one in ``data_home``.
         manifest: a list of clips, instead of the dataset's own or without a known dataset.
@@ -77,6 +79,7 @@ def evaluate(
         split: test this split if the list has no folds; ``all`` takes every clip.
         modality: ``av``, ``video`` or ``audio``, by default as the weight was trained; ``each`` scores all three.
         cross: the weight is of another corpus: score only the labels shared by weight and dataset.
+        allow_seen: score clips that the weight was trained on, which says nothing about new ones; a warning says so.
         label_map: corpus label = model label, where names differ, e.g. ``"calm=neutral,surprise=-"``, a mapping, or the
             name of a ``.toml`` file; ``-`` skips the clips of a label.
         engine: ``auto``, ``onnx`` or ``torch``.
@@ -96,7 +99,7 @@ def evaluate(
         The scores, with their meaning in words and the published numbers beside them.
 
     Raises:
-        SettingsError: arguments that are unknown or do not go together.
+        SettingsError: arguments that are unknown or do not go together, or clips that the weight was trained on.
         ManifestError: clips that are missing or not prepared, or labels that do not fit the weight's.
         WeightsError: a weight that is missing, unreadable or for another task.
     """
@@ -118,11 +121,13 @@ def evaluate(
         draw_puppets=draw_puppets,
         drawn=read_folds(folds) if folds else None,
     )
-    info = read_info(pick_weight(weights, plan.fold))
+    info = read_any_info(pick_weight(weights, plan.fold))
     modalities = _choose_modalities(info, modality)
     _check_affected(degradations, modalities)
     samples = plan.read_samples(info)
     parts = _match_parts(plan, weights, samples)
+    if not allow_seen:
+        _refuse_trained(plan, parts)
     columns = read_columns(plan, None if root is None else Path(root), samples, by)
     fitted = _match_validation(plan, weights, samples, parts) if calibrate else None
     tested = sum(len(part.matched.samples) for part in parts.values())
@@ -163,10 +168,26 @@ def _match_parts(plan: EvaluationPlan, weights: str, samples: Sequence[Sample]) 
     all_labels = sorted({format_target(sample.target) for sample in samples})
     parts = {}
     for fold, file in find_weights(weights, plan.fold, list_folds(samples), cross=plan.cross).items():
-        own = read_info(file)
+        own = read_any_info(file)
         chosen = plan.select(samples, fold, own.fold)
         parts[fold] = _Part(plan.match(chosen, own, all_labels), file, tuple(chosen))
     return parts
+
+
+def _refuse_trained(plan: EvaluationPlan, parts: Mapping[str, _Part]) -> None:
+    """Refuse to score clips that a weight was trained on, by the folds in its metadata.
+
+    Raises:
+        SettingsError: it was.
+    """
+    for fold, part in parts.items():
+        clips = [(sample.speaker, sample.id) for sample in part.listed]
+        if reason := find_trained_clips(read_any_info(part.weight), plan.name, fold, clips, cross=plan.cross):
+            raise SettingsError(
+                one_line(
+                    f"{part.weight}: was trained on clips that test it: {reason}; allow_seen=True scores them anyway"
+                )
+            )
 
 
 def _match_validation(
@@ -178,7 +199,7 @@ def _match_validation(
         SettingsError: there are none, or they share clips or people with the test clips.
     """
     part = next(iter(parts.values()))
-    info = read_info(part.weight)
+    info = read_any_info(part.weight)
     if info.task != "classification":
         nothing = (
             "a regression has no probabilities" if info.task == "regression" else "a set of labels has no single one"

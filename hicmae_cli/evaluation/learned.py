@@ -1,12 +1,12 @@
-"""Warn of test clips, or test people, that a weight has learned from."""
+"""Refuse, or warn of, test clips and test people that a weight has learned from."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from hicmae_cli.corpora.catalogue import same_clips
 from hicmae_cli.evaluation.results import SampleResult
-from hicmae_cli.records.seen import ScoredClips, find_overlap
+from hicmae_cli.records.seen import Person, ScoredClips, find_overlap
 from hicmae_cli.weights.info import WeightInfo
 
 
@@ -31,3 +31,34 @@ def describe_leak(info: WeightInfo, fold: str) -> str | None:
     if not info.fold or fold in ("", info.fold):
         return None
     return f"fold {fold} is tested, but the weight excluded fold {info.fold}: it was trained on these clips"
+
+
+def find_trained_clips(
+    info: WeightInfo, dataset: str, fold: str, clips: Collection[Person], *, cross: bool = False
+) -> str | None:
+    """Find out whether a weight was trained, with labels, on the clips that test it, by the folds in its metadata.
+
+    Args:
+        info: metadata of the weight, or of an ensemble.
+        dataset: name of the tested dataset.
+        fold: the tested fold; empty without folds.
+        clips: speaker and id of each test clip.
+        cross: whether the weight is of another corpus.
+
+    Returns:
+        How that is known; None if it is not known.
+    """
+    trainings = [entry for entry in info.history if entry.phase == "fine-tuning" and entry.fold]
+    same = [entry for entry in trainings if same_clips(entry.dataset, dataset) or entry.dataset == dataset]
+    left_out = list(dict.fromkeys(entry.fold for entry in same))
+    if len(left_out) > 1:
+        # What one training left out was in the others.
+        return (
+            f"its trainings on {same[0].dataset} left out the folds {', '.join(left_out)}, one each, so every clip was "
+            "in one of them; test each weight alone, on the fold that it left out"
+        )
+    if not cross and same_clips(info.dataset, dataset) is not False and (leak := describe_leak(info, fold)):
+        return f"{leak}; test fold={info.fold!r}, or give cross=True if it was trained on another corpus"
+    tested = ScoredClips(dataset, fold, clips)
+    found = [find_overlap(entry, tested, same_clips(entry.dataset, dataset)) for entry in trainings]
+    return next((overlap.reason for overlap in found if overlap is not None and overlap.refused), None)

@@ -105,6 +105,7 @@ class Evaluation:
         failures: (clip, reason) of the clips that could not be read.
         classes: the labels to choose among, if not all of the weight's.
         skipped: number of clips without a stream of the modality, according to their list.
+        device: where the engine ran, e.g. ``cpu``; empty if unknown.
 
     Raises:
         ManifestError: there are no decisions.
@@ -118,6 +119,7 @@ class Evaluation:
     failures: tuple[tuple[str, str], ...] = ()
     classes: tuple[str, ...] = ()
     skipped: int = 0
+    device: str = ""
 
     def __post_init__(self) -> None:
         if not self.samples:
@@ -287,6 +289,7 @@ class Evaluation:
             "skipped": self.skipped,
             "weights": self.info.to_dict(),
             "engine": self.engine,
+            "device": self.device,
             "modality": self.modality,
             "sampling": "time" if self.sampling_rate is None else "frames",
             "sampling_rate": self.sampling_rate,
@@ -313,6 +316,7 @@ class Evaluation:
                 failures=tuple((entry["id"], entry["message"]) for entry in document["failures"]),
                 classes=() if labels == info.labels else labels,
                 skipped=document.get("skipped", 0),
+                device=document.get("device", ""),
             )
         except (KeyError, TypeError, AttributeError, ManifestError) as error:
             raise ValueError(f"not the document of an evaluation: {error}") from error

@@ -127,6 +127,7 @@ def score_clips(
             tuple(failures[modality]),
             tuple(classes),
             skipped[modality],
+            engine.device,
         )
         for modality in modalities
         if results[modality] or not any(results.values())

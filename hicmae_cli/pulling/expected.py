@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from hicmae_cli.files import compute_sha256
 from hicmae_cli.pulling.origins import Origin, find_first_use
@@ -17,6 +17,7 @@ from hicmae_cli.weights.published import PublishedWeight
 
 DOWNLOADS: Final = ".downloads"
 """Folder in the store for files on their way."""
+_SILENT_S: Final = 1.0
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,22 @@ def find_change(target: Path, origin: Origin, expected: Expected) -> str:
 
 
 @contextmanager
-def lock_weight(store: Path, name: str) -> Iterator[None]:
-    """Wait until no other process pulls or removes a weight, and keep others from it."""
+def lock_weight(store: Path, name: str, on_wait: Callable[[], None] = lambda: None) -> Iterator[None]:
+    """Wait until no other process pulls or removes a weight, and keep others from it.
+
+    Args:
+        store: folder of the weights.
+        name: of the weight.
+        on_wait: called once if the wait takes more than a second.
+    """
     (store / DOWNLOADS).mkdir(parents=True, exist_ok=True)
-    with FileLock(store / DOWNLOADS / f"{name}.lock"):
+    lock = FileLock(store / DOWNLOADS / f"{name}.lock")
+    try:
+        lock.acquire(timeout=_SILENT_S)
+    except Timeout:
+        on_wait()
+        lock.acquire()
+    try:
         yield
+    finally:
+        lock.release()

@@ -101,6 +101,7 @@ def pull_weight(
     offline: bool | None = None,
     on_source: Callable[[str], None] = lambda _: None,
     on_bytes: OnBytes = lambda *_: None,
+    on_wait: Callable[[], None] = lambda: None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Pulled:
     """Fetch a weight of the catalogue and store it under its name; one that is there already is not fetched again.
@@ -117,6 +118,7 @@ def pull_weight(
         offline: use sources of this machine only; by default as ``HICMAE_OFFLINE`` says.
         on_source: called with each source before it is tried.
         on_bytes: called with the bytes that are there, and all of them; 0 if unknown.
+        on_wait: called if another process pulls the same weight, and this one waits.
         limits: times and sizes.
 
     Raises:
@@ -135,7 +137,7 @@ def pull_weight(
     _require_torch(name)
     job = _Job(entry, store, expected, make_session(), on_source, on_bytes, limits)
     try:
-        with lock_weight(store, name):
+        with lock_weight(store, name, on_wait):
             # Another process may have pulled it while this one waited.
             if found := _find_pulled(target, expected):
                 return Pulled(name, target, found, is_new=False)
@@ -333,7 +335,7 @@ def _convert(entry: PublishedWeight, source: Source, part: Path, ready: Path, sh
         WeightsError: it is not a model, or not the one that the catalogue describes.
     """
     from hicmae_cli.weights.checkpoint import load_classifier, load_pretrained, read_authors_model
-    from hicmae_cli.weights.importing import describe_model, save_model
+    from hicmae_cli.weights.importing import describe_model, name_weights, save_model
 
     if find_kind(part) == "safetensors":
         # The metadata readers go by the suffix.
@@ -350,7 +352,7 @@ def _convert(entry: PublishedWeight, source: Source, part: Path, ready: Path, sh
         dataset=entry.dataset,
         sampling_rate=entry.sampling_rate,
         licence=entry.licence,
-        source=f"{source.shown} (sha256 {sha256})",
+        source=name_weights(part, f"{source.shown} (sha256 {sha256})"),
         fold=entry.fold,
         metrics={"stated by its authors": entry.scores} if entry.scores else {},
     )

@@ -21,11 +21,13 @@ class Engine(Protocol):
         info: the weight's metadata.
         name: the engine's name in ``engines.ENGINES``.
         device: where it runs, e.g. ``"cpu"`` or ``"cuda:0"``.
+        providers: the execution providers that ONNX Runtime has loaded, the first one first; empty with others.
     """
 
     info: WeightInfo
     name: str
     device: str
+    providers: tuple[str, ...]
 
     def logits(self, video: NDArray[np.float32], audio: NDArray[np.float32]) -> NDArray[np.float32]:
         """Video (B, 3, 16, 160, 160) and audio (B, 1, 256, 128) -> (B, C)."""

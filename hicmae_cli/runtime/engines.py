@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from hicmae_cli.runtime.providers import ONNX_ONLY
 from hicmae_cli.weights.suffixes import ONNX, SAFETENSORS
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class EngineKind:
         convert: makes a weight file of its format from a ``.safetensors`` file; None if it cannot be made.
         convert_needs: packages for that.
         export_option: option of ``hicmae export`` that writes its format; empty if there is none.
+        own_devices: devices that no other engine has.
     """
 
     name: str
@@ -42,6 +44,7 @@ class EngineKind:
     convert: Callable[[Path, Path], object] | None = None
     convert_needs: tuple[str, ...] = ()
     export_option: str = ""
+    own_devices: tuple[str, ...] = ()
 
     def is_available(self) -> bool:
         """Whether its packages are installed."""
@@ -88,6 +91,7 @@ ENGINES: Final = {
             convert=_export_onnx,
             convert_needs=("torch", "torchvision", "onnx", "onnxscript"),
             export_option="--onnx",
+            own_devices=ONNX_ONLY,
         ),
         EngineKind("torch", SAFETENSORS, _open_torch, also_reads=ONNX, needs=("torch",)),
     )

@@ -14,6 +14,7 @@ from hicmae_cli.runtime.engine import Engine, sigmoid, softmax
 from hicmae_cli.weights.catalogue import list_stored
 from hicmae_cli.weights.info import WeightInfo
 from hicmae_cli.weights.published import list_published
+from hicmae_cli.weights.reading import read_info
 
 PREFIX: Final = "ensemble:"
 """``ensemble:NAME`` stands for the weights ``NAME-1``, ``NAME-2`` and so on."""
@@ -43,7 +44,7 @@ class EnsembleEngine:
             if differ:
                 raise WeightsError(f"{name}: its weights differ in {', '.join(differ)}, so they cannot be averaged")
         self._members = members
-        self.name, self.device = members[0].name, members[0].device
+        self.name, self.device, self.providers = members[0].name, members[0].device, members[0].providers
         self.info = _join(name, [member.info for member in members])
 
     def logits(self, video: NDArray[np.float32], audio: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -76,6 +77,17 @@ def find_members(name: str) -> list[str]:
     return here
 
 
+def read_any_info(weights: str) -> WeightInfo:
+    """Read the metadata of a weight, or what the weights of ``ensemble:NAME`` have in common.
+
+    Raises:
+        WeightsError: see `find_members` and ``read_info``.
+    """
+    if not weights.startswith(PREFIX):
+        return read_info(weights)
+    return _join(weights, [read_info(member) for member in find_members(weights)])
+
+
 def open_ensemble(name: str, open_member: Callable[[str], Engine]) -> EnsembleEngine:
     """Open the weights of ``ensemble:NAME`` as one.
 
@@ -94,7 +106,7 @@ def _list_numbered(stem: str, names: Sequence[str]) -> list[str]:
 def _join(name: str, infos: Sequence[WeightInfo]) -> WeightInfo:
     """Describe the ensemble: what the members share, and everything that any of them has learned from."""
     first = infos[0]
-    seen = tuple(dict.fromkeys(entry for info in infos for entry in info.seen))
+    seen = tuple(dict.fromkeys(entry for info in infos for entry in info.history))
     folds = ", ".join(info.fold for info in infos if info.fold)
     return first.model_copy(
         update={

@@ -8,12 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hicmae_cli.errors import SettingsError, WeightsError, one_line
+from hicmae_cli.errors import WeightsError, one_line
 from hicmae_cli.model_input import CLIP_FRAMES, FACE_SIZE_PX, LOG_MEL_BINS, LOG_MEL_FRAMES
-from hicmae_cli.onnx_runtime import import_onnxruntime, open_session, run_session
+from hicmae_cli.onnx_runtime import run_session
+from hicmae_cli.runtime.providers import open_on_device
 from hicmae_cli.weights.info import WeightInfo
-
-_PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 
 
 class OnnxEngine:
@@ -21,34 +20,19 @@ class OnnxEngine:
 
     Args:
         path: the file.
-        device: ``auto`` (a GPU if there is one), ``cpu`` or ``cuda``.
+        device: ``auto`` (a GPU with CUDA if that works, else the CPU), or a name of ``providers.PROVIDERS``.
         threads: CPU threads; 0 lets the runtime choose.
 
     Raises:
         WeightsError: the file was not exported by hicmae, or its inputs or outputs do not match.
-        SettingsError: the chosen device is not available. ONNX Runtime itself would use the CPU without a warning.
+        SettingsError: the chosen device is not available; see ``open_on_device``.
     """
 
     name = "onnx"
 
     def __init__(self, path: Path, device: str = "auto", threads: int = 0) -> None:
-        available = import_onnxruntime().get_available_providers()
-        kind = device.partition(":")[0]
-        if kind == "auto":
-            # The GPU build lists CUDA on machines without a GPU too; only a session shows what works.
-            wanted = [_PROVIDERS[k] for k in ("cuda", "cpu") if _PROVIDERS[k] in available]
-        elif kind in _PROVIDERS:
-            wanted = [_PROVIDERS[kind]]
-        else:
-            raise SettingsError(f"device={device!r}: the ONNX engine runs on cpu or cuda; use auto to let it choose")
-        self._session = open_session(path, _with_options(wanted, device), threads)
-        active = self._session.get_providers()[0]
-        if kind == "cuda" and active != _PROVIDERS["cuda"]:
-            raise SettingsError(
-                f"device={device!r}: ONNX Runtime cannot use CUDA here (it offers {', '.join(available)} and chose "
-                f"{active}); install CUDA 12 and cuDNN 9, or use device='cpu'"
-            )
-        self.device = "cuda" if active == _PROVIDERS["cuda"] else "cpu"
+        self._session, self.device = open_on_device(path, device, threads)
+        self.providers = tuple(self._session.get_providers())
         self.info = WeightInfo.from_metadata(self._session.get_modelmeta().custom_metadata_map, path)
         self._path = path
         self._check_signature()
@@ -96,8 +80,3 @@ class OnnxEngine:
             got = getattr(logits, "shape", type(logits).__name__)
             raise WeightsError(f"{self._path}: expected logits of the shape {shape}, got {got}")
         return logits
-
-
-def _with_options(providers: list[str], device: str) -> list[Any]:
-    index = device.partition(":")[2]
-    return [(p, {"device_id": index}) if index and p == _PROVIDERS["cuda"] else p for p in providers]

@@ -26,7 +26,7 @@ def open_engine(weights: str, engine: str = "auto", device: str = "auto", thread
             ``ensemble:NAME`` for the mean of the weights ``NAME-1``, ``NAME-2`` and so on.
         engine: a name from ``ENGINES``, or ``auto``: the engine of a given file, else the first that is installed and
             that the weight has a file for.
-        device: ``auto``, ``cpu``, ``cuda`` …
+        device: ``auto``, ``cpu``, ``cuda``, ``mps`` (torch), or one of ``providers.PROVIDERS`` (ONNX Runtime).
         threads: CPU threads, 0 for the engine's own choice.
 
     Raises:
@@ -38,7 +38,10 @@ def open_engine(weights: str, engine: str = "auto", device: str = "auto", thread
         raise SettingsError(f"engine={engine!r}: expected one of {', '.join(ENGINE_NAMES)}")
     if weights.startswith(PREFIX):
         return open_ensemble(weights, lambda member: open_engine(member, engine, device, threads))
-    kind = _choose(weights) if engine == "auto" else ENGINES[engine]
+    kind = _choose(weights, device) if engine == "auto" else ENGINES[engine]
+    owner = _find_owner(device)
+    if owner is not None and owner != kind:
+        raise SettingsError(f"device={device!r}: the {kind.name} engine does not know it; use engine={owner.name!r}")
     if missing := missing_packages(kind.needs):
         raise MissingDependencyError(
             f"{weights}: the {kind.name} engine needs {', '.join(missing)}: {install_hint('train')}"
@@ -73,7 +76,7 @@ def describe_weight(weights: str, engine: Engine) -> ModelRecord:
     members = find_members(weights) if weights.startswith(PREFIX) else [weights]
     hashes = [compute_sha256(_find_opened(member, engine)) for member in members]
     sha256 = hashes[0] if len(hashes) == 1 else hash_lines(hashes)
-    return ModelRecord(weights, engine.info, engine.name, engine.device, sha256)
+    return ModelRecord(weights, engine.info, engine.name, engine.device, sha256, engine.providers)
 
 
 def _find_opened(weights: str, engine: Engine) -> Path:
@@ -88,8 +91,19 @@ def _find_file(weights: str, kind: EngineKind) -> Path | None:
     return find_weight(weights, kind.suffix) or (find_weight(weights, kind.also_reads) if kind.also_reads else None)
 
 
-def _choose(weights: str) -> EngineKind:
-    """Return the first engine that is installed and has a file; without one, the first that has a file."""
+def _find_owner(device: str) -> EngineKind | None:
+    """Return the only engine that has a device; None if several have it, or none."""
+    name = device.partition(":")[0]
+    return next((kind for kind in ENGINES.values() if name in kind.own_devices), None)
+
+
+def _choose(weights: str, device: str) -> EngineKind:
+    """Return the only engine that has the device; else the first that is installed and has a file.
+
+    If none of those with a file is installed, the first of them.
+    """
+    if owner := _find_owner(device):
+        return owner
     suffix = Path(weights).suffix
     kinds = sorted(ENGINES.values(), key=lambda kind: kind.suffix != suffix)  # a given file's own engine first
     with_file = [kind for kind in kinds if find_weight(weights, kind.suffix)]

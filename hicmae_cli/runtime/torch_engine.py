@@ -48,6 +48,7 @@ class TorchEngine:
     """
 
     name = "torch"
+    providers: tuple[str, ...] = ()
 
     def __init__(self, model: Classifier, info: WeightInfo, device: str = "auto", threads: int = 0) -> None:
         self.info = info

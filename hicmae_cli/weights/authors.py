@@ -6,7 +6,7 @@ No other file of the package has their names. Source: names and shapes of the te
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TypeVar
 
 from hicmae_cli.errors import WeightsError
@@ -46,6 +46,9 @@ _RENAMES = (
     ("proj", "projection"),
 )
 
+_WRAPPER = "module."
+_REGION_TOKENS = "lg_region_tokens"
+
 
 def to_our_name(name: str) -> str:
     """Translate a name: ``encoder.blocks.0.attn.q_bias`` -> ``video_encoder.blocks.0.attention.query_bias``."""
@@ -65,6 +68,35 @@ def to_their_name(name: str) -> str:
     for theirs, ours in sorted(_RENAMES, key=lambda rule: -rule[1].count(".")):
         name = re.sub(rf"(?<![^.]){re.escape(ours)}(?![^.])", theirs, name)
     return name
+
+
+def strip_wrapper(state: Mapping[str, ValueT]) -> dict[str, ValueT]:
+    """Remove ``module.`` from all names: a model that several GPUs trained was saved with its wrapper."""
+    if state and all(name.startswith(_WRAPPER) for name in state):
+        return {name.removeprefix(_WRAPPER): value for name, value in state.items()}
+    return dict(state)
+
+
+def explain_relative(names: Collection[str]) -> str | None:
+    """Explain that a checkpoint is of a related model that hicmae does not run; None if it is not recognised as one.
+
+    MAE-DFER and AVF-MAE++ let the tokens of a face attend within regions first, and have a learned token for each
+    region. Source: the name of that parameter, and options of the public scripts that load AVF-MAE++.
+
+    Args:
+        names: of its tensors, as in the file.
+    """
+    has_audio = any("audio" in name for name in names)
+    if any(name.rpartition(".")[2] == _REGION_TOKENS for name in names):
+        if has_audio:
+            return "is a checkpoint of AVF-MAE++, which has another architecture (attention within regions of the face)"
+        return (
+            "is a checkpoint of MAE-DFER, or the video part of AVF-MAE++: these see the face alone, have no audio "
+            "encoder, and attend within regions of the face"
+        )
+    if not has_audio and any(name.endswith("patch_embed.proj.weight") for name in names):
+        return "is a checkpoint of a model without an audio encoder, such as VideoMAE or SVFAP"
+    return None
 
 
 def infer_dims(shapes: Mapping[str, tuple[int, ...]], heads: int | None = None) -> ModelDims:

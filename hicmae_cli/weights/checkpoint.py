@@ -21,7 +21,7 @@ from hicmae_cli.models.build import Network, build_model
 from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.config import Architecture
 from hicmae_cli.models.pretraining import PretrainingModel
-from hicmae_cli.weights.authors import infer_decoder, infer_dims, to_our_names
+from hicmae_cli.weights.authors import explain_relative, infer_decoder, infer_dims, strip_wrapper, to_our_names
 from hicmae_cli.weights.checkpoint_archive import check_tensors, read_archive
 from hicmae_cli.weights.checkpoint_pickle import StoredTensor
 from hicmae_cli.weights.info import METADATA_KEY, Precision, WeightInfo
@@ -222,15 +222,17 @@ def _build_filled(
 def read_authors_model(path: Path, heads: int | None = None) -> Network:
     """Read a ``.pth`` of the paper's authors, fine-tuned or pre-trained, without running any code in it.
 
-    Besides tensors, the file may contain an ``argparse.Namespace`` with the authors' options. Reading takes about as
-    much memory as the file has bytes.
+    Besides tensors, the file may contain an ``argparse.Namespace`` with the authors' options, and an optimiser. Of the
+    trained weights and their moving average (``model_ema``), the former are read, which the authors test. Reading takes
+    about as much memory as the file has bytes.
 
     Args:
         path: the ``.pth``.
         heads: number of attention heads; D / 64 by default.
 
     Raises:
-        WeightsError: the file is not a checkpoint, contains other classes, or has the tensors of neither model.
+        WeightsError: the file is not a checkpoint, contains other classes, or has the tensors of neither model; names
+            the model if it is MAE-DFER or AVF-MAE++.
     """
     checkpoint = read_archive(path)
     content = checkpoint.content
@@ -242,6 +244,9 @@ def read_authors_model(path: Path, heads: int | None = None) -> Network:
     if len(state) > _MAX_TENSORS:
         raise WeightsError(f"{path}: expected at most {_MAX_TENSORS} tensors, got {len(state)}")
     check_tensors(path, state)
+    state = strip_wrapper(state)
+    if relative := explain_relative(state):
+        raise WeightsError(f"{path}: {relative}; hicmae runs HiCMAE only")
     ours = to_our_names(state)
     if state and ours.keys() == state.keys() and any(name.startswith(_OUR_ENCODERS) for name in ours):
         raise WeightsError(
@@ -254,6 +259,16 @@ def read_authors_model(path: Path, heads: int | None = None) -> Network:
     except WeightsError as error:
         raise WeightsError(f"{path}: {error}") from error
     return _build_filled(architecture, shapes, lambda: checkpoint.load(ours), path)
+
+
+def has_average(path: Path) -> bool:
+    """Whether a checkpoint has a moving average of the weights, too, which `read_authors_model` does not read.
+
+    Raises:
+        WeightsError: the file is not a checkpoint, or contains other classes.
+    """
+    content = read_archive(path).content
+    return isinstance(content, dict) and "model" in content and "model_ema" in content
 
 
 def _find_architecture(shapes: Shapes, heads: int | None) -> Architecture:

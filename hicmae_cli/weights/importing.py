@@ -13,7 +13,7 @@ from hicmae_cli.models.build import Network
 from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.config import find_variant
 from hicmae_cli.weights.catalogue import check_name
-from hicmae_cli.weights.checkpoint import read_authors_model, save_classifier, save_pretrained
+from hicmae_cli.weights.checkpoint import has_average, read_authors_model, save_classifier, save_pretrained
 from hicmae_cli.weights.info import AUTHORS_FRONT_END, UNKNOWN, PretrainingFacts, WeightInfo
 from hicmae_cli.weights.storing import store_weight
 from hicmae_cli.weights.suffixes import SAFETENSORS, WEIGHT_SUFFIXES
@@ -41,7 +41,8 @@ def import_weight(
         dataset: training dataset.
         sampling_rate: n, if the model samples every n-th frame at 25 frames/s.
         licence: licence of the weight.
-        source: origin of the weight; the file's name by default.
+        source: origin of the weight; the file's name by default. Which weights were taken is added if the file has a
+            moving average of them, too.
         force: replace a weight of the same name.
 
     Returns:
@@ -62,10 +63,17 @@ def import_weight(
         dataset=dataset,
         sampling_rate=sampling_rate,
         licence=licence,
-        source=source or f"imported from {file.name}",
+        source=name_weights(file, source or f"imported from {file.name}"),
     )
     store_weight(name, SAFETENSORS, lambda target: save_model(target, model, info), force=force)
     return model, info
+
+
+def name_weights(file: Path, source: str) -> str:
+    """Add to the source of an authors' checkpoint which weights were read, if it has a moving average of them, too."""
+    return (
+        f"{source} (the trained weights `model`, not their moving average `model_ema`)" if has_average(file) else source
+    )
 
 
 def save_model(target: Path, model: Network, info: WeightInfo) -> None:

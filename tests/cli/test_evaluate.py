@@ -114,8 +114,38 @@ def test_one_weight_is_not_taken_for_all_folds(toys: Path, run_folder: Path) -> 
     assert run.code == 2 and re.search("(--fold |fold=)'?all'?: give the folder of a run", run.err)
     run = hicmae("evaluate", "--dataset", "toys", "--root", toys, "--weights", weight)
     assert run.code == 2 and "is tested by fold" in run.last_line
-    run = hicmae("evaluate", "--dataset", "toys", "--root", toys, "--weights", weight, "--fold", "2")
+    command = ("evaluate", "--dataset", "toys", "--root", toys, "--weights", weight, "--fold", "2")
+    run = hicmae(*command)
+    assert run.code == 2 and "the weight excluded fold 1: it was trained on these clips; test --fold 1" in run.last_line
+    run = hicmae(*command, "--allow-seen")
     assert run.code == 0 and "it was trained on these clips" in " ".join(run.err.split())
+
+
+def test_an_ensemble_of_all_folds_has_seen_every_clip(toys: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HICMAE_HOME", str(toys / "home"))
+    for fold in ("1", "2"):
+        save(toys / "home" / "weights" / f"both-{fold}.safetensors", seed=int(fold), fold=fold)
+    command = ("evaluate", "--dataset", "toys", "--root", toys, "--fold", "1", "--weights", "ensemble:both")
+    run = hicmae(*command)
+    assert run.code == 2
+    assert "ensemble:both: was trained on clips that test it: its trainings on toys left out the folds 1, 2" in run.err
+    run = hicmae(*command, "--allow-seen", "--json", toys / "r.json")
+    assert run.code == 0, run.err
+    alone = []
+    for name in ("both-1", "both-2"):
+        run = hicmae(*command[:-1], name, "--allow-seen", "--json", toys / "alone.json")
+        assert run.code == 0, run.err
+        alone.append([sample["views"] for sample in read(toys / "alone.json")["samples"]])
+    together = [sample["views"] for sample in read(toys / "r.json")["samples"]]
+    np.testing.assert_allclose(together, np.mean(alone, axis=0), atol=1e-6)
+    # On another corpus, an ensemble is welcome.
+    listed = toys / "other.csv"
+    listed.write_text((toys / "prepared" / "toys.csv").read_text().replace(",1,,", ",,,").replace(",2,,", ",,,"))
+    for clip in (toys / "prepared").iterdir():
+        if clip.name != "toys.csv":
+            (toys / clip.name).symlink_to(clip)
+    run = hicmae("evaluate", "--manifest", listed, "--weights", "ensemble:both")
+    assert run.code == 0, run.err
 
 
 def test_other_labels_are_refused_mapped_or_crossed(toys: Path) -> None:

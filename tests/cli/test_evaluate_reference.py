@@ -13,6 +13,7 @@ import torch
 from hicmae_cli.clips import read_prepared_clip, stack_clips
 from tests import reference
 from tests.cli.running import Run, hicmae
+from tests.pulling.host import Served, serving
 
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("without_workers")]
 
@@ -21,18 +22,27 @@ FILES = {"result.json", "result.md", "scores.csv", "scores.tex", "confusion.png"
 EXPECTED = reference.read_json("evaluation.json")
 
 
+LABELS = "ANG,DIS,FEA,HAP,NEU,SAD"
+
+
 @pytest.fixture(scope="module")
-def imported(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The authors' tiny classifier, as a weight file of ours."""
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The authors' tiny classifier, in their format."""
     shapes = dict(reference.read_json("manifest.json")["finetune"]["tiny"]["state_dict"])
     shapes["head.weight"], shapes["head.bias"] = [6, shapes["head.weight"][1]], [6]
     state = {k: torch.from_numpy(v) for k, v in reference.state_dict(shapes).items()}
     folder = tmp_path_factory.mktemp("authors")
     torch.save({"model": state, "args": argparse.Namespace()}, folder / "checkpoint-best.pth")
+    return folder / "checkpoint-best.pth"
+
+
+@pytest.fixture(scope="module")
+def imported(checkpoint: Path) -> Path:
+    """The authors' tiny classifier, as a weight file of ours."""
+    folder = checkpoint.parent
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HICMAE_HOME", str(folder))
-        labels = "ANG,DIS,FEA,HAP,NEU,SAD"
-        run = hicmae("weights", "import", folder / "checkpoint-best.pth", "--name", "authors", "--labels", labels)
+        run = hicmae("weights", "import", checkpoint, "--name", "authors", "--labels", LABELS)
         assert run.code == 0, run.err
     return folder / "weights" / "authors.safetensors"
 
@@ -57,7 +67,12 @@ def test_matches_the_authors(imported: Path, tmp_path: Path, engine: str, rate: 
         out,
     )
     assert run.code == 0, run.err
-    document = json.loads(out.read_text())
+    check_scores(out, engine, rate)
+
+
+def check_scores(file: Path, engine: str, rate: str) -> None:
+    """Compare the probabilities of a result with the authors'."""
+    document = json.loads(file.read_text())
     assert document["schema"] == "hicmae.evaluate/1"
     assert document["engine"] == engine
     assert {s["id"] for s in document["samples"]} == EXPECTED["probabilities"][rate].keys()
@@ -66,6 +81,29 @@ def test_matches_the_authors(imported: Path, tmp_path: Path, engine: str, rate: 
         np.testing.assert_allclose(sample["views"], expected["segments"], atol=2e-3)
         np.testing.assert_allclose(sample["probabilities"], expected["mean"], atol=2e-3)
         assert sample["label"] == document["labels"][EXPECTED["labels"][sample["id"]]]
+
+
+@pytest.mark.slow
+def test_a_pulled_weight_matches_the_authors(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From a share link, here a server of this machine, to the scores: pull, convert, evaluate by both engines."""
+    monkeypatch.setenv("HICMAE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("HICMAE_CATALOGUE", str(tmp_path / "mine.toml"))
+    with serving() as host:
+        host.pages["/share?e=x"] = Served(status=302, headers={"Location": "/file"})
+        host.pages["/file"] = Served(checkpoint.read_bytes(), cuts=[1_000_000])
+        (tmp_path / "mine.toml").write_text(
+            f'[[published]]\nname = "shared"\nsummary = "tiny"\nlicence = "not stated"\ndataset = "crema-d"\n'
+            f'labels = {json.dumps(LABELS.split(","))}\nsources = ["{host.url("/share?e=x")}"]\n'
+        )
+        run = hicmae("weights", "pull", "shared")
+    assert run.code == 0, run.err
+    for engine in ("torch", "onnx"):
+        out = tmp_path / f"{engine}.json"
+        run = hicmae(
+            "evaluate", "--manifest", LIST, "-w", "shared", "--engine", engine, "--device", "cpu", "--json", out
+        )
+        assert run.code == 0, run.err
+        check_scores(out, engine, "4")
 
 
 def test_the_models_inputs_match_the_authors() -> None:

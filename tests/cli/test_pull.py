@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import io
+import threading
+import time
 from pathlib import Path
 
 import pytest
 import torch
 
 from hicmae_cli.errors import WeightsError
+from hicmae_cli.pulling.expected import lock_weight
 from hicmae_cli.weights.catalogue import locate_store
 from tests.cli.running import hicmae
 from tests.pulling.pulls import add
@@ -55,6 +58,24 @@ def test_from_the_list_to_the_card(file: Path, monkeypatch: pytest.MonkeyPatch) 
     assert hicmae("weights", "remove", "toy").out == "removed toy: toy.safetensors, toy.origin.json\n"
     again = hicmae("weights", "path", "toy")
     assert again.code == 1 and again.err.count("\n") == 1 and "fetch it with `hicmae weights pull toy`" in again.err
+
+
+@pytest.mark.integration
+def test_a_wait_for_another_process_is_said(file: Path) -> None:
+    def hold() -> None:
+        with lock_weight(locate_store(), "toy"):
+            held.set()
+            time.sleep(1.3)
+
+    held = threading.Event()
+    other = threading.Thread(target=hold)
+    other.start()
+    assert held.wait(5)
+    waited = hicmae("weights", "pull", "toy")
+    other.join()
+    assert waited.code == 0 and "another process is pulling toy: waiting\n" in waited.err
+    hicmae("weights", "remove", "toy", "--forget")
+    assert "waiting" not in hicmae("weights", "pull", "toy").err
 
 
 def test_broken_weights_exit_with_1(file: Path) -> None:

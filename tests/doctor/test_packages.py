@@ -70,3 +70,10 @@ def test_the_module_of_every_package_is_known() -> None:
         for requirement in list_requirements(extra):
             module = packages._MODULES.get(requirement.name, requirement.name.replace("-", "_"))
             assert importlib.util.find_spec(module) is not None, requirement.name
+
+
+def test_another_build_of_onnx_runtime_will_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packages, "_find_version", lambda name: {"onnxruntime-openvino": "1.24.1"}.get(name))
+    status, words, _ = check("onnxruntime-gpu>=1.20")["onnxruntime-gpu"]
+    assert (status, words) == ("ok", "1.24.1 of onnxruntime-openvino, which stands in for it")
+    assert check("onnxruntime-gpu>=1.25")["onnxruntime-gpu"][0] == "broken"

@@ -30,7 +30,7 @@ def listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def stand_in(patch: pytest.MonkeyPatch, engine: ToyEngine) -> None:
-    patch.setattr(module, "read_info", lambda _: engine.info)
+    patch.setattr(module, "read_any_info", lambda _: engine.info)
     patch.setattr(module, "open_engine", lambda *_, **__: engine)
 
 

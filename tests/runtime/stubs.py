@@ -25,6 +25,7 @@ class ToyEngine:
 
     name = "onnx"
     device = "cpu"
+    providers: tuple[str, ...] = ()
     info = WeightInfo(
         variant="nano",
         dims={"width": 128, "heads": 2, "depth": 6, "fusion_depth": 2},

@@ -44,6 +44,7 @@ class Fixed:
     """An engine that gives known logits."""
 
     name, device = "onnx", "cpu"
+    providers: tuple[str, ...] = ()
 
     def __init__(self, kind: Kind, rows: list[list[float]]) -> None:
         self.info = info_of(DIMS, len(rows[0])).model_copy(update={"task": kind})

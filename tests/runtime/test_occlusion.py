@@ -23,6 +23,7 @@ class Planted:
     """Its first logit is the contrast in one part of the face (row 1, column 3) and one of the sound, weighed."""
 
     name, device, info = "planted", "cpu", ToyEngine.info
+    providers: tuple[str, ...] = ()
 
     def __init__(self, face: float = 3.0, voice: float = 1.0) -> None:
         self.weights = face, voice

@@ -117,7 +117,9 @@ def test_it_agrees_with_torch(toy: Path, batch: int) -> None:
 
 @pytest.mark.parametrize("device", ["mps", "tpu", "", "CPU"])
 def test_other_devices_are_refused(toy: Path, device: str) -> None:
-    with pytest.raises(SettingsError, match=f"device={device!r}: the ONNX engine runs on cpu or cuda"):
+    with pytest.raises(
+        SettingsError, match=f"device={device!r}: the ONNX engine runs on cpu, cuda, tensorrt, coreml, "
+    ):
         OnnxEngine(toy.with_suffix(".onnx"), device)
 
 
