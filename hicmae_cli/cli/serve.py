@@ -104,7 +104,7 @@ def serve(
     with listen(host, port) as opened:
         with screen.wait("loading the model"):
             app = create_app(settings)
-        introduce(screen, app.state.model)
+        introduce(screen, app.state.model, device)
         if host not in _HERE and token is None:
             screen.warn(
                 f"{host}: whoever reaches this machine can use the server, as it asks for no token, and can read the "
