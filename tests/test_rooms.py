@@ -86,6 +86,7 @@ ROOMS["summaries"] = {"corpora", "report", "runtime", "timeline"}
 ROOMS["reruns"] = {"corpora", "records", "weights", "training", "training.pretraining", "training.finetuning"}
 ROOMS["doctor"] = {"faces", "media", "puppets", "records", "runtime", "speaking", "weights"}
 ROOMS["embedding"] = {"clips", "models", "weights", "runtime", "corpora", "evaluation"}
+ROOMS["exporting"] = {"clips", "runtime", "weights"}
 ROOMS["bench"] = set(ROOMS)
 ROOMS["cli"] = set(ROOMS)
 # Only these know torch: the rest runs, or at least starts, in an install without it.
@@ -105,6 +106,7 @@ TORCH_FILES = {
     "bench/step.py",
     "bench/validation.py",
     "embedding/extractor.py",
+    "exporting/export.py",
 }
 
 

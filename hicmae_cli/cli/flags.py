@@ -96,6 +96,7 @@ FLAGS: Final[Mapping[str, str]] = {
     "voices": "--voices",
     "weights": "--weights",
     "window_s": "--window",
+    "with_front_end": "--with-front-end",
     "without_sound": "--without-sound",
     "workers": "--workers",
 }
