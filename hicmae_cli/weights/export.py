@@ -27,7 +27,7 @@ from hicmae_cli.models.encoders import Encoded
 from hicmae_cli.onnx_runtime import import_onnxruntime, open_session, run_session
 from hicmae_cli.tasks import Kind
 from hicmae_cli.weights.checkpoint import load_classifier
-from hicmae_cli.weights.info import METADATA_KEY, STORAGE_KEY, Precision, WeightInfo
+from hicmae_cli.weights.info import METADATA_KEY, STORAGE_KEY, ComputePrecision, Precision, WeightInfo
 from hicmae_cli.weights.onnx_parameters import describe_storage, halve, strip_notes, to_half
 
 # Must come before torch's exporter, which imports ONNX Runtime itself.
@@ -83,7 +83,23 @@ def export_onnx(source: str | Path, target: str | Path, *, store: Precision = "f
     """
     traced = trace_weight(Path(source), Path(target), store)
     network, kind = traced.network, traced.info.kind
-    return write_checked(traced, traced.proto, Path(target), lambda file: compare(network, file, kind))
+    return write_checked(traced, Path(target), lambda file: compare(network, file, kind))
+
+
+class Differences(NamedTuple):
+    """How much a file differs from torch.
+
+    Attributes:
+        logit: largest difference of a logit, or of a value.
+        probability: largest difference of a probability.
+        largest: largest output of torch.
+        clips: how many clips were compared.
+    """
+
+    logit: float
+    probability: float
+    largest: float
+    clips: int
 
 
 class TracedWeight(NamedTuple):
@@ -124,47 +140,48 @@ def trace_weight(source: Path, target: Path, store: Precision = "float32") -> Tr
 
 def write_checked(
     traced: TracedWeight,
-    proto: onnx.ModelProto,
     target: Path,
-    measure: Callable[[Path], tuple[float, float, float]],
+    measure: Callable[[Path], Differences],
     *,
+    precision: ComputePrecision = "float32",
     tolerance: float = TOLERANCE,
     by_probability: bool = False,
 ) -> ExportReport:
     """Write a graph with metadata; the file appears only if the ONNX checker takes it and it agrees with torch.
 
     Args:
-        traced: what the graph was made of.
-        proto: the graph, which is changed.
+        traced: the graph, which is changed, and what it was made of.
         target: the file.
         measure: compares the file with torch, as `compare` does.
+        precision: what the graph computes in. Only one of float32 holds the parameters by name.
         tolerance: the largest difference, for outputs up to 1.
         by_probability: compare probabilities, not logits. A regression has only values.
 
     Raises:
         WeightsError: it differs by more.
     """
-    info, model = traced.info, traced.model
+    info, proto = traced.info, traced.proto
     with write_atomically(target) as temporary:
-        state = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
-        storage = describe_storage(proto, traced.store, state if info.modality == "av" else None)
+        state = None
+        if info.modality == "av" and precision == "float32":
+            state = {name: tensor.numpy() for name, tensor in traced.model.state_dict().items()}
+        storage = describe_storage(proto, traced.store if precision == "float32" else precision, state)
         onnx.helper.set_model_props(proto, {METADATA_KEY: info.to_json(), STORAGE_KEY: storage})
         onnx.save(proto, temporary)
         onnx.checker.check_model(str(temporary), full_check=True)
-        logits, probabilities, largest = measure(temporary)
+        found = measure(temporary)
         valued = info.task == "regression"
-        limit = tolerance * max(1.0, largest) if valued else tolerance
+        limit = tolerance * max(1.0, found.largest) if valued else tolerance
         compares = "a value" if valued else "a probability" if by_probability else "a logit"
-        found = probabilities if compares == "a probability" else logits
-        if not found <= limit:
+        worst = found.probability if compares == "a probability" else found.logit
+        if not worst <= limit:
             raise WeightsError(
-                f"{target}: not written: ONNX Runtime differs from torch by {found:.2e} in {compares}, more than "
+                f"{target}: not written: ONNX Runtime differs from torch by {worst:.2e} in {compares}, more than "
                 f"{limit:.0e}"
             )
     opset = next(entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx"))
-    size = target.stat().st_size
-    clips = sum(CHECKED_BATCHES)
-    return ExportReport(target, opset, size, logits, None if valued else probabilities, clips, limit, compares)
+    size, probability = target.stat().st_size, None if valued else found.probability
+    return ExportReport(target, opset, size, found.logit, probability, found.clips, limit, compares)
 
 
 def _round(model: Classifier, target: Path) -> None:
@@ -223,12 +240,8 @@ def _fold_constants(proto: onnx.ModelProto) -> onnx.ModelProto:
         )
 
 
-def compare(model: nn.Module, onnx_file: Path, task: Kind) -> tuple[float, float, float]:
-    """Compare torch and ONNX Runtime on seeded noise.
-
-    Returns:
-        Largest difference of an output, largest difference of a probability, largest output.
-    """
+def compare(model: nn.Module, onnx_file: Path, task: Kind) -> Differences:
+    """Compare torch and ONNX Runtime on seeded noise."""
     session = open_session(onnx_file)
     generator = np.random.default_rng(SEED)
     worst_logit = worst_probability = largest = 0.0
@@ -243,7 +256,7 @@ def compare(model: nn.Module, onnx_file: Path, task: Kind) -> tuple[float, float
         shares = [each.sigmoid() if task == "multilabel" else each.softmax(-1) for each in (got, expected)]
         worst_probability = float(np.maximum(worst_probability, (shares[0] - shares[1]).abs().max()))
         largest = max(largest, float(expected.abs().max()))
-    return worst_logit, worst_probability, largest
+    return Differences(worst_logit, worst_probability, largest, sum(CHECKED_BATCHES))
 
 
 def _make_input_shapes(batch: int) -> tuple[tuple[int, ...], tuple[int, ...]]:

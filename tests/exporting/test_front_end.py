@@ -127,7 +127,7 @@ def test_other_tasks_and_single_streams(tmp_path: Path, task: str, modality: str
 
 
 def test_it_is_told_apart_from_a_file_for_hicmae(tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match="was exported for other programs: .*use the weight that it was made of"):
+    with pytest.raises(WeightsError, match=r"was exported for other programs: .*use the weight that it was made of"):
         OnnxEngine(write_front_end(tmp_path / "w.onnx"), "cpu")
 
 
