@@ -64,6 +64,7 @@ FLAGS: Final[Mapping[str, str]] = {
     "overrides": "--set",
     "peers": "--peers",
     "people": "--people",
+    "precision": "--precision",
     "profile": "--profile",
     "protocol": "--protocol",
     "ray": "--ray",

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hicmae_cli.clips import Clip, compute_log_mel, stack_clips
 from hicmae_cli.errors import SettingsError, WeightsError
-from hicmae_cli.exporting.clips import ClipChoice, feed, measure_agreement, require_clips
+from hicmae_cli.exporting.clips import ClipChoice, add_withheld, feed, measure_agreement, require_clips
 from hicmae_cli.exporting.front_end import attach_front_end
 from hicmae_cli.exporting.precision import convert_to_half, quantise
 from hicmae_cli.model_input import CLIP_FRAMES, FACE_SIZE_PX, RAW_INPUTS, WINDOW_SAMPLES
@@ -33,13 +33,14 @@ from hicmae_cli.weights.export import (
     write_checked,
 )
 from hicmae_cli.weights.info import PRECISIONS, ComputePrecision, Precision, WeightInfo
+from hicmae_cli.weights.reading import read_info
 
 FRONT_END_TOLERANCE: Final = 2e-3
 HALF_TOLERANCE: Final = 5e-3
 LEAST_AGREEMENT: Final = 0.99
 """An int8 file that decides otherwise for more clips is not written."""
-Run = Callable[[NDArray[np.float32], NDArray[np.float32]], NDArray[np.float32]]
-"""Video (B, 3, 16, 160, 160) and audio (B, 1, 256, 128) -> logits (B, C)."""
+Run = Callable[..., NDArray[np.float32]]
+"""A network: ``video`` (B, 3, 16, 160, 160) and ``audio`` (B, 1, 256, 128) -> logits (B, C)."""
 
 
 def export_weight(
@@ -85,32 +86,41 @@ def export_weight(
     """
     target, choice = Path(target), ClipChoice(dataset, root, manifest, split, draw_puppets)
     _check_settings(store, precision, choice)
+    clips = choice.read(read_info(str(source))) if precision == "int8" else []
     traced = trace_weight(Path(source), target, store)
     info, network = traced.info, _run_torch(traced)
+    on_clips = None
     if precision == "int8":
-        clips = choice.read(info)
-        traced = traced._replace(proto=quantise(traced.proto, feed(clips)))
-        found, agreement = compare_clips(network, _run_proto(traced.proto), clips, info)
-        if not agreement >= LEAST_AGREEMENT:
+        traced = traced._replace(proto=quantise(traced.proto, feed(add_withheld(clips))))
+        quantised = _run_proto(traced.proto)
+        on_clips = compare_rows(_run_all(network, clips), _run_all(quantised, clips), info)
+        if not on_clips.agreement >= LEAST_AGREEMENT:
             raise WeightsError(
-                f"{target}: not written: in int8 it decides as torch does for {agreement:.1%} of {len(clips)} clips, "
-                f"less than {LEAST_AGREEMENT:.0%}"
+                f"{target}: not written: in int8 it decides as torch does for {on_clips.agreement:.1%} of "
+                f"{len(clips)} clips, less than {LEAST_AGREEMENT:.0%}"
             )
-        if not with_front_end:
-            return write_checked(traced, target, lambda _: found, precision=precision, tolerance=math.inf)
-        network = _run_proto(traced.proto)
+        network = quantised
     if precision == "float16":
         traced = traced._replace(proto=convert_to_half(traced.proto))
-    tolerance = HALF_TOLERANCE if precision == "float16" else FRONT_END_TOLERANCE if with_front_end else TOLERANCE
+    tolerance = {"float32": TOLERANCE, "float16": HALF_TOLERANCE, "int8": math.inf}[precision]
     if with_front_end:
         attach_front_end(traced.proto, info)
+        tolerance = HALF_TOLERANCE if precision == "float16" else FRONT_END_TOLERANCE
 
     def measure(file: Path) -> Differences:
-        return _compare_front_end(network, file, info) if with_front_end else compare(traced.network, file, info.kind)
+        return on_clips or compare(traced.network, file, info.kind)
 
-    by_probability = with_front_end or precision != "float32"
+    def measure_front_end(file: Path) -> Differences:
+        found = _compare_front_end(network, file, info)
+        return found._replace(agreement=on_clips.agreement) if on_clips else found
+
     return write_checked(
-        traced, target, measure, precision=precision, tolerance=tolerance, by_probability=by_probability
+        traced,
+        target,
+        measure_front_end if with_front_end else measure,
+        precision=precision,
+        tolerance=tolerance,
+        by_probability=with_front_end or precision != "float32",
     )
 
 
@@ -140,29 +150,23 @@ def _run_proto(proto: onnx.ModelProto) -> Run:
         file = Path(folder) / "network.onnx"
         onnx.save(proto, file)
         session = open_session(file)
-    return lambda video, audio: np.asarray(
-        run_session(session, file, ["logits"], {"video": video, "audio": audio})[0]
-    )
+    return lambda video, audio: np.asarray(run_session(session, file, ["logits"], {"video": video, "audio": audio})[0])
 
 
-def compare_clips(expected: Run, got: Run, clips: Sequence[Clip], info: WeightInfo) -> tuple[Differences, float]:
-    """Compare two models on clips -> their differences, and the share of clips for which they decide alike."""
-    rows = [np.concatenate([run(**inputs) for inputs in feed(clips)]) for run in (expected, got)]
-    return compare_rows(*rows, info)
+def _run_all(run: Run, clips: Sequence[Clip]) -> NDArray[np.float32]:
+    return np.concatenate([run(**inputs) for inputs in feed(clips)])
 
 
-def compare_rows(
-    expected: NDArray[np.float32], got: NDArray[np.float32], info: WeightInfo
-) -> tuple[Differences, float]:
-    """Compare the logits (n, C) of two models -> their differences, and the share of clips that they decide alike."""
+def compare_rows(expected: NDArray[np.float32], got: NDArray[np.float32], info: WeightInfo) -> Differences:
+    """Compare the logits (n, C) of two models on the same clips."""
     answers, found = (to_outputs(rows, info.kind) for rows in (expected, got))
-    differences = Differences(
+    return Differences(
         float(np.abs(got - expected).max()),
         float(np.abs(found - answers).max()),
         float(np.abs(expected).max()),
         len(expected),
+        measure_agreement(answers, found, info.kind),
     )
-    return differences, measure_agreement(answers, found, info.kind)
 
 
 def _compare_front_end(network: Run, onnx_file: Path, info: WeightInfo) -> Differences:

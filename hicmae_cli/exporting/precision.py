@@ -32,7 +32,7 @@ def convert_to_half(proto: onnx.ModelProto) -> onnx.ModelProto:
     )
     # The conversion appends nodes at the end, which the ONNX checker refuses.
     model.topological_sort()
-    return model.model  # type: ignore[no-any-return]
+    return model.model
 
 
 def quantise(proto: onnx.ModelProto, clips: Iterable[Mapping[str, NDArray[Any]]]) -> onnx.ModelProto:

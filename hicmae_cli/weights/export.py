@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import math
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
@@ -43,10 +44,12 @@ CHECKED_BATCHES = (1, 3)
 
 @dataclass(frozen=True)
 class ExportReport:
-    """Result of the numeric check: largest absolute differences over seeded inputs.
+    """Result of the numeric check: largest absolute differences over seeded inputs, or for int8 over clips.
 
     ``max_probability_difference`` is None for a regression, which has no probabilities. ``limited`` is what must stay
-    within the limit: ``a logit``, ``a probability`` or ``a value``.
+    within the limit: ``a logit``, ``a probability`` or ``a value``. ``agreement`` is the share of the clips for which
+    an int8 file decides as torch does; NaN for other files, which are checked on noise. The differences of an int8
+    file with front end are those to the network without it.
     """
 
     path: Path
@@ -57,6 +60,7 @@ class ExportReport:
     checked_clips: int
     limit: float
     limited: str
+    agreement: float = math.nan
 
 
 def export_onnx(source: str | Path, target: str | Path, *, store: Precision = "float32") -> ExportReport:
@@ -94,12 +98,14 @@ class Differences(NamedTuple):
         probability: largest difference of a probability.
         largest: largest output of torch.
         clips: how many clips were compared.
+        agreement: share of the clips for which both decide alike; NaN if that was not counted.
     """
 
     logit: float
     probability: float
     largest: float
     clips: int
+    agreement: float = math.nan
 
 
 class TracedWeight(NamedTuple):
@@ -181,7 +187,7 @@ def write_checked(
             )
     opset = next(entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx"))
     size, probability = target.stat().st_size, None if valued else found.probability
-    return ExportReport(target, opset, size, found.logit, probability, found.clips, limit, compares)
+    return ExportReport(target, opset, size, found.logit, probability, found.clips, limit, compares, found.agreement)
 
 
 def _round(model: Classifier, target: Path) -> None:

@@ -68,9 +68,7 @@ def to_half(numbers: NDArray[Any], name: str) -> NDArray[np.float16]:
 
 
 def describe_storage(
-    proto: onnx.ModelProto,
-    precision: ComputePrecision,
-    state: Mapping[str, NDArray[np.float32]] | None,
+    proto: onnx.ModelProto, precision: ComputePrecision, state: Mapping[str, NDArray[np.float32]] | None
 ) -> str:
     """Describe where each parameter is stored in the graph, as the JSON text of ``STORAGE_KEY``.
 

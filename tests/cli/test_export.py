@@ -45,8 +45,8 @@ def test_an_exported_weight_lies_beside_its_source_and_says_the_same(weight: Pat
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        ([], 2, "choose a format: --onnx or --authors"),
-        (["--onnx", "--authors"], 2, "choose a format: --onnx or --authors"),
+        ([], 2, "choose one of --onnx, --authors and --report"),
+        (["--onnx", "--authors"], 2, "choose one of --onnx, --authors and --report"),
         (["--authors"], 2, "--authors needs --output FILE.pth"),
         (["--onnx", "--store", "int4"], 2, "expected float32 or float16"),
         (["--onnx", "--output", "model.pt"], 2, "expected a name that ends in .onnx"),

@@ -1,0 +1,214 @@
+"""Compare the precisions of an export: differences to torch, agreement, size and speed."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+
+from hicmae_cli.clips import Clip
+from hicmae_cli.exporting.clips import ClipChoice, add_withheld, feed
+from hicmae_cli.exporting.export import HALF_TOLERANCE, LEAST_AGREEMENT, compare_rows
+from hicmae_cli.exporting.precision import convert_to_half, quantise
+from hicmae_cli.onnx_runtime import open_session, run_session
+from hicmae_cli.report.grid import Grid
+from hicmae_cli.runtime.torch_engine import TorchEngine
+from hicmae_cli.tasks import Kind
+from hicmae_cli.weights.export import trace_weight
+from hicmae_cli.weights.info import PRECISIONS, ComputePrecision
+from hicmae_cli.weights.reading import read_info
+
+SCHEMA: Final = "hicmae.export/1"
+_ROUNDS: Final = 15
+# Two medians of one graph differ by less.
+_FASTER: Final = 0.95
+
+
+@dataclass(frozen=True)
+class PrecisionFacts:
+    """A weight in one precision, compared with torch.
+
+    Attributes:
+        precision: what the file computes in.
+        max_logit_difference: largest difference of a logit, or of a regression's value.
+        max_probability_difference: largest difference of a probability, without temperature; None for a regression.
+        agreement: share of the clips for which both decide alike; see ``measure_agreement``.
+        size_bytes: size of the file.
+        time_ratio: its time over that of torch: medians of one clip in one thread, on this processor.
+    """
+
+    precision: ComputePrecision
+    max_logit_difference: float
+    max_probability_difference: float | None
+    agreement: float
+    size_bytes: int
+    time_ratio: float
+
+
+@dataclass(frozen=True)
+class PrecisionReport:
+    """The precisions of a weight.
+
+    Attributes:
+        weight: its name or file, as given.
+        kind: its task.
+        clips: how many clips were compared.
+        precisions: one for each.
+    """
+
+    weight: str
+    kind: Kind
+    clips: int
+    precisions: tuple[PrecisionFacts, ...]
+
+    @property
+    def recommended(self) -> ComputePrecision:
+        """The precision to choose here: float32, unless another one is faster and loses little.
+
+        Both others must decide as torch does for 99 % of the clips, and float16 may differ by 0.005 in a probability.
+        """
+        found = {facts.precision: facts for facts in self.precisions}
+        best = found["float32"]
+        for facts in self.precisions:
+            if self._is_exact(facts) and facts.time_ratio < _FASTER * best.time_ratio:
+                best = facts
+        return best.precision
+
+    def _is_exact(self, facts: PrecisionFacts) -> bool:
+        close = facts.precision == "int8" or (facts.max_probability_difference or 0.0) <= HALF_TOLERANCE
+        return close and facts.agreement >= LEAST_AGREEMENT
+
+    def advise(self) -> str:
+        """Return a sentence that recommends a precision for this processor."""
+        found = {facts.precision: facts for facts in self.precisions}
+        base, best = found["float32"], found[self.recommended]
+        if best is base:
+            others = " or ".join(name for name in found if name != "float32")
+            return f"Recommended on this processor: float32. No file of {others} is faster and exact enough."
+        return (
+            f"Recommended on this processor: {best.precision}. It takes {best.time_ratio / base.time_ratio:.2f} of the "
+            f"time of float32 and decides as torch does for {best.agreement:.1%} of the clips."
+        )
+
+    def to_grid(self) -> Grid:
+        """Make a table of texts."""
+        output = "value" if self.kind == "regression" else "logit"
+        header = ("precision", f"largest difference, {output}", "probability", "agreement", "size", "time / torch")
+        rows = tuple(
+            (
+                facts.precision,
+                f"{facts.max_logit_difference:.1e}",
+                "" if facts.max_probability_difference is None else f"{facts.max_probability_difference:.1e}",
+                f"{facts.agreement:.1%}",
+                f"{facts.size_bytes / 1e6:.1f} MB",
+                f"{facts.time_ratio:.2f}",
+            )
+            for facts in self.precisions
+        )
+        return Grid(f"{self.weight} on {self.clips} clips", header, rows)
+
+    def to_markdown(self) -> str:
+        """Make a Markdown section: the table and the recommendation."""
+        return "\n".join([*self.to_grid().to_section(), "", self.advise(), ""])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the document of `hicmae export --report --json`."""
+        return {
+            "schema": SCHEMA,
+            "weight": self.weight,
+            "task": self.kind,
+            "clips": self.clips,
+            "precisions": [asdict(facts) for facts in self.precisions],
+            "recommended": self.recommended,
+        }
+
+
+def compare_precisions(
+    source: str | Path,
+    *,
+    name: str = "",
+    dataset: str | None = None,
+    root: str | Path | None = None,
+    manifest: str | Path | None = None,
+    split: str | None = None,
+    draw_puppets: Callable[[Path], Path] | None = None,
+) -> PrecisionReport:
+    """Export a weight in each precision into a temporary folder, and compare all with torch on prepared clips.
+
+    The ranges of int8 come from the same clips. Times are processor times of one clip in one thread, in rounds that
+    alternate between torch and the files, so that other load on the machine changes little.
+
+    Args:
+        source: a ``.safetensors`` file, or an ``.onnx`` file that holds the parameters by name.
+        name: the weight's name in the report; by default the file.
+        dataset: name of a known dataset.
+        root: its folder.
+        manifest: a list of prepared clips instead.
+        split: only the clips of this split; by default all, of which at most 256 are used.
+        draw_puppets: draws the generated corpus into a folder if it is missing; see ``find_clips``.
+
+    Raises:
+        WeightsError: the source cannot be read.
+        SettingsError: neither ``dataset`` nor ``manifest``.
+        ManifestError: the clips are missing or cannot be read.
+    """
+    source = Path(source)
+    choice = ClipChoice(dataset, root, manifest, split, draw_puppets)
+    info = read_info(str(source))
+    clips = choice.read(info)
+    traced = trace_weight(source, source)
+    threads = torch.get_num_threads()
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            reference = TorchEngine(traced.model, info, "cpu", threads=1)
+            runs: dict[str, Callable[..., NDArray[np.float32]]] = {"torch": reference.logits}
+            sizes = {}
+            for precision in PRECISIONS:
+                file = Path(folder) / f"{precision}.onnx"
+                onnx.save(_convert(traced.proto, precision, clips), file)
+                sizes[precision] = file.stat().st_size
+                runs[precision] = _open(file)
+            rows = {run: np.concatenate([runs[run](**inputs) for inputs in feed(clips)]) for run in runs}
+            times = _time(runs, next(feed(clips)))
+        finally:
+            torch.set_num_threads(threads)
+    facts = []
+    for precision in PRECISIONS:
+        found = compare_rows(rows["torch"], rows[precision], info)
+        probability = None if info.kind == "regression" else found.probability
+        ratio = times[precision] / times["torch"]
+        facts.append(PrecisionFacts(precision, found.logit, probability, found.agreement, sizes[precision], ratio))
+    return PrecisionReport(name or str(source), info.kind, len(clips), tuple(facts))
+
+
+def _convert(proto: onnx.ModelProto, precision: ComputePrecision, clips: Sequence[Clip]) -> onnx.ModelProto:
+    if precision == "int8":
+        return quantise(proto, feed(add_withheld(clips)))
+    return convert_to_half(proto) if precision == "float16" else proto
+
+
+def _open(file: Path) -> Callable[..., NDArray[np.float32]]:
+    session = open_session(file, threads=1)
+    return lambda **inputs: np.asarray(run_session(session, file, ["logits"], inputs)[0])
+
+
+def _time(
+    runs: Mapping[str, Callable[..., NDArray[np.float32]]], inputs: Mapping[str, NDArray[np.float32]]
+) -> dict[str, float]:
+    """Time all in turn, in rounds -> the median processor time of each, in seconds."""
+    times: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(_ROUNDS):
+        for name, run in runs.items():
+            started = time.process_time()
+            run(**inputs)
+            times[name].append(time.process_time() - started)
+    return {name: statistics.median(found) for name, found in times.items()}
