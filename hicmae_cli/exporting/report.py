@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from hicmae_cli.clips import Clip
+from hicmae_cli.errors import one_line
 from hicmae_cli.exporting.clips import ClipChoice, add_withheld, feed
 from hicmae_cli.exporting.export import HALF_TOLERANCE, LEAST_AGREEMENT, compare_rows
 from hicmae_cli.exporting.precision import convert_to_half, quantise
@@ -114,7 +115,7 @@ class PrecisionReport:
             )
             for facts in self.precisions
         )
-        return Grid(f"{self.weight} on {self.clips} clips", header, rows)
+        return Grid(f"{one_line(self.weight)} on {self.clips} clips", header, rows)
 
     def to_markdown(self) -> str:
         """Make a Markdown section: the table and the recommendation."""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -25,6 +29,7 @@ from hicmae_cli.runtime.predictor import Predictor
 from hicmae_cli.runtime.reading import WindowInput
 from hicmae_cli.weights.info import METADATA_KEY, WeightInfo
 from hicmae_cli.weights.reading import find_parameters
+from tests.docs.pages import blocks
 from tests.weights.toys import DIMS, info_of
 
 INFO = info_of(DIMS, 3)
@@ -146,6 +151,20 @@ def test_data_outside_its_folder_are_refused(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=r"w\.onnx: ONNX Runtime cannot load it") as caught:
         OnnxEngine(path, "cpu")
     assert "\n" not in str(caught.value)
+
+
+def test_the_program_of_the_docs_needs_no_hicmae(tmp_path: Path) -> None:
+    (program,) = blocks("docs/export.md", "python")
+    assert "hicmae_cli" not in program and len(program.splitlines()) == 10
+    path = write_front_end(tmp_path / "anywhere.onnx", INFO.model_copy(update={"temperature": 2.0}))
+    faces = np.random.default_rng(0).integers(0, 256, (16, 160, 160, 3), np.uint8)
+    np.save(tmp_path / "faces.npy", faces)
+    np.save(tmp_path / "sound.npy", tone(40960)[0])
+    # Isolated: neither the working folder nor PYTHONPATH can bring in hicmae.
+    command = [sys.executable, "-I", "-c", program]
+    done = subprocess.run(command, cwd=tmp_path, env=os.environ, check=True, capture_output=True, text=True)
+    (expected,) = open_file(path).run(["probabilities"], raw(faces[None], tone(40960)[:1]))
+    assert ast.literal_eval(done.stdout) == pytest.approx(dict(zip(INFO.labels, expected[0].tolist(), strict=True)))
 
 
 @pytest.fixture(scope="module")
