@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -81,25 +81,35 @@ def export(
         raise usage_error("choose one of --onnx, --authors and --report")
     if not report and (json_file or markdown):
         raise usage_error(f"{'--json' if json_file else '--markdown'}: is for --report")
-    clips = {"dataset": dataset, "root": root, "manifest": manifest, "split": split}
+    if not onnx and (with_front_end or precision != "float32" or store != "float32"):
+        raise usage_error("--with-front-end, --precision and --store: are for --onnx")
     if authors:
         _export_authors(weights, output)
     elif report:
-        _report(weights, clips, json_file, markdown)
+        if output is not None:
+            raise usage_error("--output: is for --onnx and --authors; --report writes --json and --markdown")
+        _report(weights, _find_list(dataset, root, manifest), split, json_file, markdown)
     else:
-        _export_onnx(weights, output, {"store": store, "precision": precision, "with_front_end": with_front_end}, clips)
+        found = None if dataset is None and manifest is None else _find_list(dataset, root, manifest)
+        settings = {"store": store, "precision": precision, "with_front_end": with_front_end}
+        _export_onnx(weights, output, {**settings, "manifest": found, "split": split})
 
 
-def _export_onnx(
-    weights: str, output: Path | None, settings: dict[str, str | bool], clips: dict[str, str | Path | None]
-) -> None:
+def _find_list(dataset: str | None, root: Path | None, manifest: Path | None) -> Path:
+    """Find the list of clips, before a spinner runs: puppets may have to be drawn, with a display of their own."""
+    from hicmae_cli.cli.clip_lists import puppets_manifest
+    from hicmae_cli.corpora.clip_list import find_clips
+
+    return find_clips(dataset, root, manifest, draw_puppets=puppets_manifest).manifest
+
+
+def _export_onnx(weights: str, output: Path | None, settings: dict[str, Any]) -> None:
     """Write a weight as ONNX."""
     if output is not None and output.suffix != ONNX:
         raise usage_error(f"--output {output}: expected a name that ends in {ONNX}")
     if settings["store"] not in ("float32", "float16"):
         raise usage_error(f"--store {settings['store']}: expected float32 or float16")
     from hicmae_cli.bundled import find_bundled_dir
-    from hicmae_cli.cli.clip_lists import puppets_manifest
     from hicmae_cli.cli.screen import Screen
     from hicmae_cli.cli.training_extra import require_training
     from hicmae_cli.weights.reading import find_parameters
@@ -116,13 +126,7 @@ def _export_onnx(
 
     screen = Screen()
     with screen.wait("exporting and checking"):
-        written = export_weight(
-            source,
-            output or source.with_suffix(ONNX),
-            **settings,  # type: ignore[arg-type]
-            **clips,  # type: ignore[arg-type]
-            draw_puppets=puppets_manifest,
-        )
+        written = export_weight(source, output or source.with_suffix(ONNX), **settings)
     screen.done("wrote", f"{written.path} ({written.size_bytes / 1e6:.1f} MB, opset {written.opset})")
     screen.done("checked", _describe(written))
 
@@ -139,9 +143,8 @@ def _describe(written: ExportReport) -> str:
     )
 
 
-def _report(weights: str, clips: dict[str, str | Path | None], json_file: Path | None, markdown: Path | None) -> None:
+def _report(weights: str, manifest: Path, split: str | None, json_file: Path | None, markdown: Path | None) -> None:
     """Compare the precisions of a weight, and print the table."""
-    from hicmae_cli.cli.clip_lists import puppets_manifest
     from hicmae_cli.cli.screen import STDOUT, Screen, write_document
     from hicmae_cli.cli.training_extra import require_training
     from hicmae_cli.report.files import write_text
@@ -153,12 +156,7 @@ def _report(weights: str, clips: dict[str, str | Path | None], json_file: Path |
 
     screen = Screen()
     with screen.wait("exporting and comparing"):
-        found = compare_precisions(
-            source,
-            name=weights,
-            **clips,  # type: ignore[arg-type]
-            draw_puppets=puppets_manifest,
-        )
+        found = compare_precisions(source, name=weights, manifest=manifest, split=split)
     if markdown is not None:
         write_text(markdown, found.to_markdown())
     if json_file is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -33,14 +33,12 @@ class ClipChoice:
         root: its folder.
         manifest: a list of prepared clips instead; labels may be missing.
         split: only clips of this split of the list; None for all of them.
-        draw_puppets: draws the generated corpus into a folder if it is missing.
     """
 
     dataset: str | None = None
     root: str | Path | None = None
     manifest: str | Path | None = None
     split: str | None = None
-    draw_puppets: Callable[[Path], Path] | None = None
 
     def __bool__(self) -> bool:
         """Whether any list is named."""
@@ -53,7 +51,7 @@ class ClipChoice:
             SettingsError: no list, or an unknown dataset.
             ManifestError: the list cannot be read or has no clips of the split, or a clip cannot be read.
         """
-        found = find_clips(self.dataset, self.root, self.manifest, draw_puppets=self.draw_puppets)
+        found = find_clips(self.dataset, self.root, self.manifest)
         samples = [
             sample
             for sample in read_manifest(found.manifest, labelled=False)

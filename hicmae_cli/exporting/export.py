@@ -54,7 +54,6 @@ def export_weight(
     root: str | Path | None = None,
     manifest: str | Path | None = None,
     split: str | None = None,
-    draw_puppets: Callable[[Path], Path] | None = None,
 ) -> ExportReport:
     """Write a weight as ONNX with the same metadata and a dynamic batch size.
 
@@ -74,7 +73,6 @@ def export_weight(
         root: its folder.
         manifest: a list of prepared clips instead.
         split: only the clips of this split; by default all clips, of which at most 256 are used.
-        draw_puppets: draws the generated corpus into a folder if it is missing; see ``find_clips``.
 
     Raises:
         WeightsError: the source cannot be read, a number is too large for float16, or the file differs too much. The
@@ -84,7 +82,7 @@ def export_weight(
         SettingsError: int8 without clips, clips without int8, or two precisions.
         ManifestError: the clips are missing or cannot be read.
     """
-    target, choice = Path(target), ClipChoice(dataset, root, manifest, split, draw_puppets)
+    target, choice = Path(target), ClipChoice(dataset, root, manifest, split)
     _check_settings(store, precision, choice)
     clips = choice.read(read_info(str(source))) if precision == "int8" else []
     traced = trace_weight(Path(source), target, store)

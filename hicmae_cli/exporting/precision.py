@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
+import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -27,9 +28,10 @@ def convert_to_half(proto: onnx.ModelProto) -> onnx.ModelProto:
     copy = onnx.ModelProto()
     copy.CopyFrom(proto)
     kept = [*tools.DEFAULT_OP_BLOCK_LIST, *_KEPT]
-    model = import_tools("quantization.onnx_model").ONNXModel(
-        tools.convert_float_to_float16(copy, keep_io_types=True, op_block_list=kept)
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns of each number that it rounds; the result is compared with torch
+        half = tools.convert_float_to_float16(copy, keep_io_types=True, op_block_list=kept)
+    model = import_tools("quantization.onnx_model").ONNXModel(half)
     # The conversion appends nodes at the end, which the ONNX checker refuses.
     model.topological_sort()
     return model.model

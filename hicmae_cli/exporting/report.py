@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from hicmae_cli.clips import Clip
-from hicmae_cli.errors import one_line
+from hicmae_cli.errors import WeightsError, one_line
 from hicmae_cli.exporting.clips import ClipChoice, add_withheld, feed
 from hicmae_cli.exporting.export import HALF_TOLERANCE, LEAST_AGREEMENT, compare_rows
 from hicmae_cli.exporting.precision import convert_to_half, quantise
@@ -25,10 +25,18 @@ from hicmae_cli.report.grid import Grid
 from hicmae_cli.runtime.torch_engine import TorchEngine
 from hicmae_cli.tasks import Kind
 from hicmae_cli.weights.export import trace_weight
-from hicmae_cli.weights.info import PRECISIONS, ComputePrecision
+from hicmae_cli.weights.info import ComputePrecision
+from hicmae_cli.weights.onnx_parameters import halve
 from hicmae_cli.weights.reading import read_info
 
 SCHEMA: Final = "hicmae.export/1"
+_KINDS: Final[tuple[tuple[ComputePrecision, ComputePrecision], ...]] = (
+    ("float32", "float32"),
+    ("float32", "float16"),
+    ("float16", "float16"),
+    ("int8", "int8"),
+)
+"""What a file computes in, and what its parameters are stored in."""
 _ROUNDS: Final = 15
 # Two medians of one graph differ by less.
 _FASTER: Final = 0.95
@@ -40,6 +48,7 @@ class PrecisionFacts:
 
     Attributes:
         precision: what the file computes in.
+        stored: what its parameters are stored in.
         max_logit_difference: largest difference of a logit, or of a regression's value.
         max_probability_difference: largest difference of a probability, without temperature; None for a regression.
         agreement: share of the clips for which both decide alike; see ``measure_agreement``.
@@ -48,6 +57,7 @@ class PrecisionFacts:
     """
 
     precision: ComputePrecision
+    stored: ComputePrecision
     max_logit_difference: float
     max_probability_difference: float | None
     agreement: float
@@ -63,7 +73,7 @@ class PrecisionReport:
         weight: its name or file, as given.
         kind: its task.
         clips: how many clips were compared.
-        precisions: one for each.
+        precisions: one for each file; the first is the plain one, of float32.
     """
 
     weight: str
@@ -77,12 +87,15 @@ class PrecisionReport:
 
         Both others must decide as torch does for 99 % of the clips, and float16 may differ by 0.005 in a probability.
         """
-        found = {facts.precision: facts for facts in self.precisions}
-        best = found["float32"]
+        best = self._base
         for facts in self.precisions:
-            if self._is_exact(facts) and facts.time_ratio < _FASTER * best.time_ratio:
+            if facts.precision != "float32" and self._is_exact(facts) and facts.time_ratio < _FASTER * best.time_ratio:
                 best = facts
         return best.precision
+
+    @property
+    def _base(self) -> PrecisionFacts:
+        return self.precisions[0]
 
     def _is_exact(self, facts: PrecisionFacts) -> bool:
         close = facts.precision == "int8" or (facts.max_probability_difference or 0.0) <= HALF_TOLERANCE
@@ -90,14 +103,16 @@ class PrecisionReport:
 
     def advise(self) -> str:
         """Return a sentence that recommends a precision for this processor."""
-        found = {facts.precision: facts for facts in self.precisions}
-        base, best = found["float32"], found[self.recommended]
-        if best is base:
-            others = " or ".join(name for name in found if name != "float32")
-            return f"Recommended on this processor: float32. No file of {others} is faster and exact enough."
+        base, recommended = self._base, self.recommended
+        if recommended == base.precision:
+            return f"Recommended on this processor: {recommended}. No other file is both faster and exact enough."
+        best = next(facts for facts in self.precisions if facts.precision == recommended)
+        what = "a value" if self.kind == "regression" else "a probability"
+        difference = best.max_logit_difference if self.kind == "regression" else best.max_probability_difference
         return (
             f"Recommended on this processor: {best.precision}. It takes {best.time_ratio / base.time_ratio:.2f} of the "
-            f"time of float32 and decides as torch does for {best.agreement:.1%} of the clips."
+            f"time of float32, decides as torch does for {best.agreement:.1%} of the clips, and changes {what} by up "
+            f"to {difference:.2g}."
         )
 
     def to_grid(self) -> Grid:
@@ -106,7 +121,7 @@ class PrecisionReport:
         header = ("precision", f"largest difference, {output}", "probability", "agreement", "size", "time / torch")
         rows = tuple(
             (
-                facts.precision,
+                facts.precision if facts.stored == facts.precision else f"{facts.precision}, stored in {facts.stored}",
                 f"{facts.max_logit_difference:.1e}",
                 "" if facts.max_probability_difference is None else f"{facts.max_probability_difference:.1e}",
                 f"{facts.agreement:.1%}",
@@ -115,11 +130,11 @@ class PrecisionReport:
             )
             for facts in self.precisions
         )
-        return Grid(f"{one_line(self.weight)} on {self.clips} clips", header, rows)
+        return Grid(f"precisions of {one_line(self.weight)} on {self.clips} clips", header, rows)
 
     def to_markdown(self) -> str:
         """Make a Markdown section: the table and the recommendation."""
-        return "\n".join([*self.to_grid().to_section(), "", self.advise(), ""])
+        return "\n".join([*self.to_grid().to_section(), self.advise(), ""])
 
     def to_dict(self) -> dict[str, Any]:
         """Return the document of `hicmae export --report --json`."""
@@ -141,7 +156,6 @@ def compare_precisions(
     root: str | Path | None = None,
     manifest: str | Path | None = None,
     split: str | None = None,
-    draw_puppets: Callable[[Path], Path] | None = None,
 ) -> PrecisionReport:
     """Export a weight in each precision into a temporary folder, and compare all with torch on prepared clips.
 
@@ -155,15 +169,14 @@ def compare_precisions(
         root: its folder.
         manifest: a list of prepared clips instead.
         split: only the clips of this split; by default all, of which at most 256 are used.
-        draw_puppets: draws the generated corpus into a folder if it is missing; see ``find_clips``.
 
     Raises:
-        WeightsError: the source cannot be read.
+        WeightsError: the source cannot be read, or a number is too large for float16.
         SettingsError: neither ``dataset`` nor ``manifest``.
         ManifestError: the clips are missing or cannot be read.
     """
     source = Path(source)
-    choice = ClipChoice(dataset, root, manifest, split, draw_puppets)
+    choice = ClipChoice(dataset, root, manifest, split)
     info = read_info(str(source))
     clips = choice.read(info)
     traced = trace_weight(source, source)
@@ -171,30 +184,41 @@ def compare_precisions(
     with tempfile.TemporaryDirectory() as folder:
         try:
             reference = TorchEngine(traced.model, info, "cpu", threads=1)
-            runs: dict[str, Callable[..., NDArray[np.float32]]] = {"torch": reference.logits}
+            runs: dict[Any, Callable[..., NDArray[np.float32]]] = {"torch": reference.logits}
             sizes = {}
-            for precision in PRECISIONS:
-                file = Path(folder) / f"{precision}.onnx"
-                onnx.save(_convert(traced.proto, precision, clips), file)
-                sizes[precision] = file.stat().st_size
-                runs[precision] = _open(file)
+            for kind in _KINDS:
+                file = Path(folder) / f"{'-'.join(kind)}.onnx"
+                onnx.save(_convert(traced.proto, *kind, clips), file)
+                sizes[kind] = file.stat().st_size
+                runs[kind] = _open(file)
             rows = {run: np.concatenate([runs[run](**inputs) for inputs in feed(clips)]) for run in runs}
             times = _time(runs, next(feed(clips)))
         finally:
             torch.set_num_threads(threads)
     facts = []
-    for precision in PRECISIONS:
-        found = compare_rows(rows["torch"], rows[precision], info)
+    for kind in _KINDS:
+        found = compare_rows(rows["torch"], rows[kind], info)
         probability = None if info.kind == "regression" else found.probability
-        ratio = times[precision] / times["torch"]
-        facts.append(PrecisionFacts(precision, found.logit, probability, found.agreement, sizes[precision], ratio))
+        ratio = times[kind] / times["torch"]
+        facts.append(PrecisionFacts(*kind, found.logit, probability, found.agreement, sizes[kind], ratio))
     return PrecisionReport(name or str(source), info.kind, len(clips), tuple(facts))
 
 
-def _convert(proto: onnx.ModelProto, precision: ComputePrecision, clips: Sequence[Clip]) -> onnx.ModelProto:
+def _convert(
+    proto: onnx.ModelProto, precision: ComputePrecision, stored: ComputePrecision, clips: Sequence[Clip]
+) -> onnx.ModelProto:
     if precision == "int8":
         return quantise(proto, feed(add_withheld(clips)))
-    return convert_to_half(proto) if precision == "float16" else proto
+    if precision == "float16":
+        return convert_to_half(proto)
+    copy = onnx.ModelProto()
+    copy.CopyFrom(proto)
+    if stored == "float16":
+        try:
+            halve(copy)
+        except ValueError as error:
+            raise WeightsError(str(error)) from error
+    return copy
 
 
 def _open(file: Path) -> Callable[..., NDArray[np.float32]]:
@@ -203,10 +227,10 @@ def _open(file: Path) -> Callable[..., NDArray[np.float32]]:
 
 
 def _time(
-    runs: Mapping[str, Callable[..., NDArray[np.float32]]], inputs: Mapping[str, NDArray[np.float32]]
-) -> dict[str, float]:
+    runs: Mapping[Any, Callable[..., NDArray[np.float32]]], inputs: Mapping[str, NDArray[np.float32]]
+) -> dict[Any, float]:
     """Time all in turn, in rounds -> the median processor time of each, in seconds."""
-    times: dict[str, list[float]] = {name: [] for name in runs}
+    times: dict[Any, list[float]] = {name: [] for name in runs}
     for _ in range(_ROUNDS):
         for name, run in runs.items():
             started = time.process_time()

@@ -221,8 +221,14 @@ def test_the_report_compares_all_precisions(toy_file: Path, clips: Path) -> None
     found = report.compare_precisions(toy_file, name="[toy]", manifest=clips)
     document = found.to_dict()
     assert (document["schema"], document["clips"], document["task"]) == ("hicmae.export/1", 8, "classification")
-    assert [each["precision"] for each in document["precisions"]] == ["float32", "float16", "int8"]
-    whole, half, eight = found.precisions
+    assert [(each["precision"], each["stored"]) for each in document["precisions"]] == [
+        ("float32", "float32"),
+        ("float32", "float16"),
+        ("float16", "float16"),
+        ("int8", "int8"),
+    ]
+    whole, stored, half, eight = found.precisions
+    assert stored.size_bytes < 0.7 * whole.size_bytes
     assert whole.max_probability_difference is not None and whole.max_probability_difference < 1e-4
     assert half.size_bytes < 0.7 * whole.size_bytes
     assert whole.max_logit_difference < half.max_logit_difference < eight.max_logit_difference
@@ -231,7 +237,7 @@ def test_the_report_compares_all_precisions(toy_file: Path, clips: Path) -> None
 
 
 def facts(precision: ComputePrecision, ratio: float, difference: float = 0.0, agreement: float = 1.0) -> Any:
-    return report.PrecisionFacts(precision, difference, difference, agreement, 1, ratio)
+    return report.PrecisionFacts(precision, precision, difference, difference, agreement, 1, ratio)
 
 
 @pytest.mark.parametrize(
