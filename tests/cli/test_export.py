@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import shutil
+from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from hicmae_cli.clips import write_prepared_clip
 from hicmae_cli.files import compute_sha256
 from tests.cli.running import Run, hicmae
 from tests.runtime.stubs import voice
@@ -91,3 +94,24 @@ def test_a_weight_is_written_as_the_authors_do(toy: Path, tmp_path: Path) -> Non
     run = hicmae("export", "--authors", "--weights", toy, "--output", tmp_path / "back.pth")
     assert run.code == 0 and f"{tmp_path}/back.pth: " in run.out.replace("\n", "")
     assert hicmae("weights", "import", tmp_path / "back.pth", "--name", "back", "--labels", "a,b,c").code == 0
+
+
+@pytest.mark.slow
+def test_the_report_is_printed_and_written(toy: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    lines = ["id,video,audio"]
+    for at in range(2):
+        faces = rng.integers(0, 256, (16, 160, 160, 3), np.uint8)
+        write_prepared_clip(tmp_path / f"{at}.mkv", faces, Fraction(25, 4), np.zeros(40960, np.float32))
+        lines.append(f"{at},{at}.mkv,{at}.mkv")
+    (tmp_path / "list.csv").write_text("\n".join(lines) + "\n")
+    before = sorted(toy.parent.iterdir())
+    run = hicmae(
+        *("export", "--report", "--weights", toy, "--manifest", tmp_path / "list.csv"),
+        *("--json", "-", "--markdown", tmp_path / "report.md"),
+    )
+    assert run.code == 0, run.err
+    assert (run.document["schema"], run.document["clips"]) == ("hicmae.export/1", 2)
+    assert "int8" in run.err and "Recommended on this processor" in " ".join(run.err.split())
+    assert "| int8 |" in (tmp_path / "report.md").read_text()
+    assert sorted(toy.parent.iterdir()) == before
