@@ -111,7 +111,7 @@ def test_the_report_is_printed_and_written(toy: Path, tmp_path: Path) -> None:
         *("--json", "-", "--markdown", tmp_path / "report.md"),
     )
     assert run.code == 0, run.err
-    assert (run.document["schema"], run.document["clips"]) == ("hicmae.export/1", 2)
+    assert (run.document["schema"], run.document["clips"]) == ("hicmae.export/1", 1)
     assert "int8" in run.err and "Recommended on this processor" in " ".join(run.err.split())
     assert "| int8 |" in (tmp_path / "report.md").read_text()
     assert sorted(toy.parent.iterdir()) == before

@@ -220,7 +220,7 @@ def test_agreement_by_task() -> None:
 def test_the_report_compares_all_precisions(toy_file: Path, clips: Path) -> None:
     found = report.compare_precisions(toy_file, name="[toy]", manifest=clips)
     document = found.to_dict()
-    assert (document["schema"], document["clips"], document["task"]) == ("hicmae.export/1", 8, "classification")
+    assert (document["schema"], document["clips"], document["task"]) == ("hicmae.export/1", 4, "classification")
     assert [(each["precision"], each["stored"]) for each in document["precisions"]] == [
         ("float32", "float32"),
         ("float32", "float16"),
@@ -228,6 +228,7 @@ def test_the_report_compares_all_precisions(toy_file: Path, clips: Path) -> None
         ("int8", "int8"),
     ]
     whole, stored, half, eight = found.precisions
+    assert all(set(each.one_stream_agreement) == {"video", "audio"} for each in found.precisions)
     assert stored.size_bytes < 0.7 * whole.size_bytes
     assert whole.max_probability_difference is not None and whole.max_probability_difference < 1e-4
     assert half.size_bytes < 0.7 * whole.size_bytes
@@ -236,8 +237,10 @@ def test_the_report_compares_all_precisions(toy_file: Path, clips: Path) -> None
     assert "| int8 |" in found.to_markdown() and found.advise() in found.to_markdown()
 
 
-def facts(precision: ComputePrecision, ratio: float, difference: float = 0.0, agreement: float = 1.0) -> Any:
-    return report.PrecisionFacts(precision, precision, difference, difference, agreement, 1, ratio)
+def facts(
+    precision: ComputePrecision, ratio: float, difference: float = 0.0, agreement: float = 1.0, alone: Any = None
+) -> Any:
+    return report.PrecisionFacts(precision, precision, difference, difference, agreement, alone or {}, 1, ratio)
 
 
 @pytest.mark.parametrize(
@@ -247,6 +250,7 @@ def facts(precision: ComputePrecision, ratio: float, difference: float = 0.0, ag
         (facts("float16", 1.5), facts("int8", 0.7, 0.02, 0.995), "int8"),
         (facts("float16", 0.5, 0.006), facts("int8", 0.7, 0.02, 0.985), "float32"),
         (facts("float16", 0.99), facts("int8", 0.98), "float32"),
+        (facts("float16", 0.99), facts("int8", 0.7, 0.02, 1.0, {"video": 1.0, "audio": 0.96}), "float32"),
     ],
 )
 def test_only_what_is_faster_and_exact_is_recommended(half: Any, eight: Any, best: str) -> None:
