@@ -20,3 +20,6 @@ SAMPLE_RATE_HZ: Final = 16_000
 WINDOW_SAMPLES: Final = round(WINDOW_S * SAMPLE_RATE_HZ)  # 40960
 LOG_MEL_FRAMES: Final = 256
 LOG_MEL_BINS: Final = 128
+
+RAW_INPUTS: Final = ("faces", "sound", "use_faces", "use_sound")
+"""Inputs of an ONNX file that has the steps above inside: 8-bit faces and samples, and which of the two to use."""

@@ -43,6 +43,12 @@ def import_onnxruntime() -> ModuleType:
     return ort
 
 
+def import_tools(name: str) -> ModuleType:
+    """Import a module of ONNX Runtime that changes graphs, such as ``quantization``; it needs the package onnx."""
+    import_onnxruntime()
+    return importlib.import_module(f"onnxruntime.{name}")
+
+
 def open_session(
     path: Path,
     providers: Sequence[Any] = ("CPUExecutionProvider",),

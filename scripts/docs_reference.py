@@ -218,6 +218,8 @@ RESULTS = (
     "evaluation.comparison.reading.SystemRun",
     "weights.info.WeightInfo",
     "weights.export.ExportReport",
+    "exporting.report.PrecisionReport",
+    "exporting.report.PrecisionFacts",
     "embedding.table.Embeddings",
     "embedding.probe.ProbeResult",
     "embedding.probe.LayerScore",

@@ -90,6 +90,7 @@ ROOMS["summaries"] = {"corpora", "report", "runtime", "timeline"}
 ROOMS["reruns"] = {"corpora", "records", "weights", "training", "training.pretraining", "training.finetuning"}
 ROOMS["doctor"] = {"faces", "media", "puppets", "records", "runtime", "speaking", "weights"}
 ROOMS["embedding"] = {"clips", "models", "weights", "runtime", "corpora", "evaluation"}
+ROOMS["exporting"] = {"clips", "corpora", "evaluation", "report", "runtime", "weights"}
 ROOMS["bench"] = set(ROOMS)
 ROOMS["cli"] = set(ROOMS)
 # Only these know torch: the rest runs, or at least starts, in an install without it.
@@ -109,6 +110,8 @@ TORCH_FILES = {
     "bench/step.py",
     "bench/validation.py",
     "embedding/extractor.py",
+    "exporting/export.py",
+    "exporting/report.py",
 }
 
 

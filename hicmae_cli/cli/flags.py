@@ -66,6 +66,7 @@ FLAGS: Final[Mapping[str, str]] = {
     "overrides": "--set",
     "peers": "--peers",
     "people": "--people",
+    "precision": "--precision",
     "profile": "--profile",
     "protocol": "--protocol",
     "queue": "--queue",
@@ -102,6 +103,7 @@ FLAGS: Final[Mapping[str, str]] = {
     "web": "--web",
     "weights": "--weights",
     "window_s": "--window",
+    "with_front_end": "--with-front-end",
     "without_sound": "--without-sound",
     "workers": "--workers",
 }

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hicmae_cli.errors import WeightsError, one_line
-from hicmae_cli.model_input import CLIP_FRAMES, FACE_SIZE_PX, LOG_MEL_BINS, LOG_MEL_FRAMES
+from hicmae_cli.model_input import CLIP_FRAMES, FACE_SIZE_PX, LOG_MEL_BINS, LOG_MEL_FRAMES, RAW_INPUTS
 from hicmae_cli.onnx_runtime import run_session
 from hicmae_cli.runtime.providers import open_on_device
 from hicmae_cli.weights.info import WeightInfo
@@ -48,6 +48,11 @@ class OnnxEngine:
             "audio": (1, LOG_MEL_FRAMES, LOG_MEL_BINS),
         }
         inputs = self._session.get_inputs()
+        if [node.name for node in inputs] == list(RAW_INPUTS):
+            raise WeightsError(
+                f"{self._path}: was exported for other programs: its log-mel is inside, and hicmae has its own; use "
+                "the weight that it was made of"
+            )
         if [node.name for node in inputs] != list(expected):
             names = ", ".join(one_line(node.name) for node in inputs)
             raise WeightsError(f"{self._path}: expected the inputs video and audio, got {names or 'none'}")

@@ -5,10 +5,13 @@ from __future__ import annotations
 import contextlib
 import io
 import logging
+import math
+import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import onnx
@@ -25,7 +28,7 @@ from hicmae_cli.models.encoders import Encoded
 from hicmae_cli.onnx_runtime import import_onnxruntime, open_session, run_session
 from hicmae_cli.tasks import Kind
 from hicmae_cli.weights.checkpoint import load_classifier
-from hicmae_cli.weights.info import METADATA_KEY, STORAGE_KEY, Precision
+from hicmae_cli.weights.info import METADATA_KEY, STORAGE_KEY, ComputePrecision, Precision, WeightInfo
 from hicmae_cli.weights.onnx_parameters import describe_storage, halve, strip_notes, to_half
 
 # Must come before torch's exporter, which imports ONNX Runtime itself.
@@ -34,16 +37,19 @@ import_onnxruntime()
 # The first opset with GELU as one operation.
 OPSET = 20
 TOLERANCE = 1e-3
-_SEED = 0
+SEED = 0
 # More than one size, to detect a frozen batch dimension.
-_CHECKED_BATCHES = (1, 3)
+CHECKED_BATCHES = (1, 3)
 
 
 @dataclass(frozen=True)
 class ExportReport:
-    """Result of the numeric check: largest absolute differences over seeded inputs.
+    """Result of the numeric check: largest absolute differences over seeded inputs, or for int8 over clips.
 
-    ``max_probability_difference`` is None for a regression, which has no probabilities.
+    ``max_probability_difference`` is None for a regression, which has no probabilities. ``limited`` is what must stay
+    within the limit: ``a logit``, ``a probability`` or ``a value``. ``agreement`` is the share of the clips for which
+    an int8 file decides as torch does; NaN for other files, which are checked on noise. The differences of an int8
+    file with front end are those to the network without it.
     """
 
     path: Path
@@ -53,6 +59,8 @@ class ExportReport:
     max_probability_difference: float | None
     checked_clips: int
     limit: float
+    limited: str
+    agreement: float = math.nan
 
 
 def export_onnx(source: str | Path, target: str | Path, *, store: Precision = "float32") -> ExportReport:
@@ -77,36 +85,109 @@ def export_onnx(source: str | Path, target: str | Path, *, store: Precision = "f
             1e-3. A regression's outputs have no fixed range: the limit is 1e-3 of the largest output if that is above
             1.
     """
-    target = Path(target)
-    model, info = load_classifier(Path(source))
+    traced = trace_weight(Path(source), Path(target), store)
+    network, kind = traced.network, traced.info.kind
+    return write_checked(traced, Path(target), lambda file: compare(network, file, kind))
+
+
+class Differences(NamedTuple):
+    """How much a file differs from torch.
+
+    Attributes:
+        logit: largest difference of a logit, or of a value.
+        probability: largest difference of a probability.
+        largest: largest output of torch.
+        clips: how many clips were compared.
+        agreement: share of the clips for which both decide alike; NaN if that was not counted.
+    """
+
+    logit: float
+    probability: float
+    largest: float
+    clips: int
+    agreement: float = math.nan
+
+
+class TracedWeight(NamedTuple):
+    """A weight as a graph.
+
+    Attributes:
+        model: the classifier, its parameters rounded if they are stored so.
+        network: the same with the inputs of the graph.
+        info: its metadata.
+        proto: ``video`` and ``audio`` -> ``logits``.
+        store: precision of the stored parameters.
+    """
+
+    model: Classifier
+    network: nn.Module
+    info: WeightInfo
+    proto: onnx.ModelProto
+    store: Precision
+
+
+def trace_weight(source: Path, target: Path, store: Precision = "float32") -> TracedWeight:
+    """Read a weight and trace it, for a file that messages name; see `export_onnx`."""
+    model, info = load_classifier(source)
     if store == "float16":
         _round(model, target)
     network = model if info.modality == "av" else OneStream(model, info.modality)
+    with tempfile.TemporaryDirectory() as folder:
+        _write_graph(network, Path(folder) / target.name)
+        proto = _fold_constants(onnx.load(Path(folder) / target.name))
+    for node in proto.graph.input:
+        # The exporter fixes the batch size of an input that it finds unused.
+        node.type.tensor_type.shape.dim[0].dim_param = "batch"
+    strip_notes(proto)
+    if store == "float16":
+        halve(proto)
+    return TracedWeight(model, network, info, proto, store)
+
+
+def write_checked(
+    traced: TracedWeight,
+    target: Path,
+    measure: Callable[[Path], Differences],
+    *,
+    precision: ComputePrecision = "float32",
+    tolerance: float = TOLERANCE,
+    by_probability: bool = False,
+) -> ExportReport:
+    """Write a graph with metadata; the file appears only if the ONNX checker takes it and it agrees with torch.
+
+    Args:
+        traced: the graph, which is changed, and what it was made of.
+        target: the file.
+        measure: compares the file with torch, as `compare` does.
+        precision: what the graph computes in. Only one of float32 holds the parameters by name.
+        tolerance: the largest difference, for outputs up to 1.
+        by_probability: compare probabilities, not logits. A regression has only values.
+
+    Raises:
+        WeightsError: it differs by more.
+    """
+    info, proto = traced.info, traced.proto
     with write_atomically(target) as temporary:
-        _write_graph(network, temporary)
-        proto = _fold_constants(onnx.load(temporary))
-        for node in proto.graph.input:
-            # The exporter fixes the batch size of an input that it finds unused.
-            node.type.tensor_type.shape.dim[0].dim_param = "batch"
-        strip_notes(proto)
-        if store == "float16":
-            halve(proto)
-        state = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
-        storage = describe_storage(proto, store, state if info.modality == "av" else None)
+        state = None
+        if info.modality == "av" and precision == "float32":
+            state = {name: tensor.numpy() for name, tensor in traced.model.state_dict().items()}
+        storage = describe_storage(proto, traced.store if precision == "float32" else precision, state)
         onnx.helper.set_model_props(proto, {METADATA_KEY: info.to_json(), STORAGE_KEY: storage})
         onnx.save(proto, temporary)
         onnx.checker.check_model(str(temporary), full_check=True)
-        logits, probabilities, largest = compare(network, temporary, info.kind)
+        found = measure(temporary)
         valued = info.task == "regression"
-        limit = TOLERANCE * max(1.0, largest) if valued else TOLERANCE
-        if not logits <= limit:
+        limit = tolerance * max(1.0, found.largest) if valued else tolerance
+        compares = "a value" if valued else "a probability" if by_probability else "a logit"
+        worst = found.probability if compares == "a probability" else found.logit
+        if not worst <= limit:
             raise WeightsError(
-                f"{target}: not written: ONNX Runtime differs from torch by {logits:.2e} in "
-                f"{'a value' if valued else 'a logit'}, more than {limit:.0e}"
+                f"{target}: not written: ONNX Runtime differs from torch by {worst:.2e} in {compares}, more than "
+                f"{limit:.0e}"
             )
     opset = next(entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx"))
-    size = target.stat().st_size
-    return ExportReport(target, opset, size, logits, None if valued else probabilities, sum(_CHECKED_BATCHES), limit)
+    size, probability = target.stat().st_size, None if valued else found.probability
+    return ExportReport(target, opset, size, found.logit, probability, found.clips, limit, compares, found.agreement)
 
 
 def _round(model: Classifier, target: Path) -> None:
@@ -165,16 +246,12 @@ def _fold_constants(proto: onnx.ModelProto) -> onnx.ModelProto:
         )
 
 
-def compare(model: nn.Module, onnx_file: Path, task: Kind) -> tuple[float, float, float]:
-    """Compare torch and ONNX Runtime on seeded noise.
-
-    Returns:
-        Largest difference of an output, largest difference of a probability, largest output.
-    """
+def compare(model: nn.Module, onnx_file: Path, task: Kind) -> Differences:
+    """Compare torch and ONNX Runtime on seeded noise."""
     session = open_session(onnx_file)
-    generator = np.random.default_rng(_SEED)
+    generator = np.random.default_rng(SEED)
     worst_logit = worst_probability = largest = 0.0
-    for batch in _CHECKED_BATCHES:
+    for batch in CHECKED_BATCHES:
         video, audio = (generator.standard_normal(shape, np.float32) for shape in _make_input_shapes(batch))
         with torch.inference_mode():
             expected = model(torch.from_numpy(video), torch.from_numpy(audio))
@@ -185,7 +262,7 @@ def compare(model: nn.Module, onnx_file: Path, task: Kind) -> tuple[float, float
         shares = [each.sigmoid() if task == "multilabel" else each.softmax(-1) for each in (got, expected)]
         worst_probability = float(np.maximum(worst_probability, (shares[0] - shares[1]).abs().max()))
         largest = max(largest, float(expected.abs().max()))
-    return worst_logit, worst_probability, largest
+    return Differences(worst_logit, worst_probability, largest, sum(CHECKED_BATCHES))
 
 
 def _make_input_shapes(batch: int) -> tuple[tuple[int, ...], tuple[int, ...]]:

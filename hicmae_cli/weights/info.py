@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -46,7 +46,10 @@ OneStream = Literal["video", "audio"]
 Temperature = Annotated[float, Field(ge=0.01, le=100)]
 """A divisor of logits; far outside of what is fitted, probabilities would be all equal or not finite."""
 Precision = Literal["float32", "float16"]
-"""How a file stores the parameters; every engine computes in float32."""
+"""How a file stores the parameters, which are converted to float32 before anything is computed."""
+ComputePrecision = Literal["float32", "float16", "int8"]
+"""What the network of an ONNX file computes in; its inputs and outputs are float32."""
+PRECISIONS: Final[tuple[ComputePrecision, ...]] = get_args(ComputePrecision)
 Sampling = Literal["frames", "time"]
 """How the 16 frames of a clip are chosen: every n-th frame, as the paper does, or one every 0.16 s."""
 

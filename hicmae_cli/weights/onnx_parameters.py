@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, numpy_helper
 
 from hicmae_cli.errors import WeightsError, first_line, one_line
-from hicmae_cli.weights.info import STORAGE_KEY, Precision
+from hicmae_cli.weights.info import STORAGE_KEY, ComputePrecision
 
 HALVED_FROM: Final = 1024
 """Initializers with fewer numbers stay in float32: a node to convert them would take more bytes than it saves."""
@@ -68,7 +68,7 @@ def to_half(numbers: NDArray[Any], name: str) -> NDArray[np.float16]:
 
 
 def describe_storage(
-    proto: onnx.ModelProto, precision: Precision, state: Mapping[str, NDArray[np.float32]] | None
+    proto: onnx.ModelProto, precision: ComputePrecision, state: Mapping[str, NDArray[np.float32]] | None
 ) -> str:
     """Describe where each parameter is stored in the graph, as the JSON text of ``STORAGE_KEY``.
 
@@ -130,8 +130,8 @@ def read_parameters(path: Path) -> tuple[dict[str, str], dict[str, NDArray[Any]]
         named = json.loads(metadata.get(STORAGE_KEY, "{}")).get("parameters")
         if not named:
             raise WeightsError(
-                f"{path}: does not hold the parameters by name: it was exported by an earlier version of hicmae, or "
-                "from a weight of one stream; use its .safetensors file"
+                f"{path}: does not hold the parameters by name: it was exported by an earlier version of hicmae, from "
+                "a weight of one stream, or to compute in float16 or int8; use its .safetensors file"
             )
         tensors = {tensor.name: tensor for tensor in proto.graph.initializer}
         limit = _MAX_REPEATS * path.stat().st_size + _SPARE_BYTES

@@ -13,7 +13,7 @@ from hicmae_cli.bundled import find_bundled_dir
 from hicmae_cli.errors import WeightsError, first_line
 from hicmae_cli.onnx_runtime import open_session
 from hicmae_cli.weights.catalogue import find_weight, read_catalogue
-from hicmae_cli.weights.info import STORAGE_KEY, Precision, WeightInfo
+from hicmae_cli.weights.info import PRECISIONS, STORAGE_KEY, ComputePrecision, Precision, WeightInfo
 from hicmae_cli.weights.suffixes import ONNX, SAFETENSORS
 
 
@@ -83,7 +83,7 @@ def has_parameters(metadata: Mapping[str, str]) -> bool:
     return bool(_read_storage(metadata).get("parameters"))
 
 
-def read_precision(name_or_path: str) -> Precision:
+def read_precision(name_or_path: str) -> ComputePrecision:
     """Read how a weight's file stores its parameters; of several files, the one that `read_info` reads.
 
     Raises:
@@ -105,8 +105,9 @@ def _read_safetensors_precision(path: Path) -> Precision:
     return "float16" if types == {"F16"} else "float32"
 
 
-def _read_onnx_precision(path: Path) -> Precision:
-    return "float16" if _read_storage(read_onnx_metadata(path)).get("precision") == "float16" else "float32"
+def _read_onnx_precision(path: Path) -> ComputePrecision:
+    stored = _read_storage(read_onnx_metadata(path)).get("precision")
+    return next((known for known in PRECISIONS if known == stored), "float32")
 
 
 def _read_storage(metadata: Mapping[str, str]) -> dict[str, Any]:

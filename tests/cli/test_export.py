@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import shutil
+from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from hicmae_cli.clips import write_prepared_clip
 from hicmae_cli.files import compute_sha256
 from tests.cli.running import Run, hicmae
 from tests.runtime.stubs import voice
@@ -33,7 +36,7 @@ def test_an_exported_weight_lies_beside_its_source_and_says_the_same(weight: Pat
     exported = weight.with_suffix(".onnx")
     said = " ".join(run.out.split())
     assert f"wrote {exported} (" in run.out
-    assert "opset 20" in said and "(limit 1e-03)" in said
+    assert "opset 20" in said and "(limit 1e-03 in a logit)" in said
     said_aloud = voice(tmp_path / "a.wav")
     by_torch = hicmae("predict", said_aloud, "--json", "--weights", weight)
     weight.unlink()  # so that it cannot stand in
@@ -45,9 +48,18 @@ def test_an_exported_weight_lies_beside_its_source_and_says_the_same(weight: Pat
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        ([], 2, "choose a format: --onnx or --authors"),
-        (["--onnx", "--authors"], 2, "choose a format: --onnx or --authors"),
+        ([], 2, "choose one of --onnx, --authors and --report"),
+        (["--onnx", "--authors"], 2, "choose one of --onnx, --authors and --report"),
         (["--authors"], 2, "--authors needs --output FILE.pth"),
+        (["--report", "--onnx"], 2, "choose one of --onnx, --authors and --report"),
+        (["--onnx", "--json", "x.json"], 2, "--json: is for --report"),
+        (["--report", "--output", "x.onnx"], 2, "--output: is for --onnx and --authors"),
+        (["--authors", "--precision", "float16"], 2, "--with-front-end, --precision and --store: are for --onnx"),
+        (["--report", "--weights", "mine.safetensors"], 2, "got neither --dataset nor --manifest"),
+        (["--onnx", "--precision", "int4", "-w", "mine.safetensors"], 2, "--precision int4: expected one of float32"),
+        (["--onnx", "--precision", "int8", "-w", "mine.safetensors"], 2, "determine; give --manifest or --dataset"),
+        (["--onnx", "--manifest", "x.csv", "-w", "mine.safetensors"], 2, "--manifest: only --precision int8 needs"),
+        (["--report", "--manifest", "x.csv", "-w", "mine.safetensors"], 1, "x.csv: cannot read the manifest"),
         (["--onnx", "--store", "int4"], 2, "expected float32 or float16"),
         (["--onnx", "--output", "model.pt"], 2, "expected a name that ends in .onnx"),
         (["--onnx", "--weights", "no-such"], 1, "no weight named 'no-such'"),
@@ -82,3 +94,24 @@ def test_a_weight_is_written_as_the_authors_do(toy: Path, tmp_path: Path) -> Non
     run = hicmae("export", "--authors", "--weights", toy, "--output", tmp_path / "back.pth")
     assert run.code == 0 and f"{tmp_path}/back.pth: " in run.out.replace("\n", "")
     assert hicmae("weights", "import", tmp_path / "back.pth", "--name", "back", "--labels", "a,b,c").code == 0
+
+
+@pytest.mark.slow
+def test_the_report_is_printed_and_written(toy: Path, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    lines = ["id,video,audio"]
+    for at in range(2):
+        faces = rng.integers(0, 256, (16, 160, 160, 3), np.uint8)
+        write_prepared_clip(tmp_path / f"{at}.mkv", faces, Fraction(25, 4), np.zeros(40960, np.float32))
+        lines.append(f"{at},{at}.mkv,{at}.mkv")
+    (tmp_path / "list.csv").write_text("\n".join(lines) + "\n")
+    before = sorted(toy.parent.iterdir())
+    run = hicmae(
+        *("export", "--report", "--weights", toy, "--manifest", tmp_path / "list.csv"),
+        *("--json", "-", "--markdown", tmp_path / "report.md"),
+    )
+    assert run.code == 0, run.err
+    assert (run.document["schema"], run.document["clips"]) == ("hicmae.export/1", 1)
+    assert "int8" in run.err and "Recommended on this processor" in " ".join(run.err.split())
+    assert "| int8 |" in (tmp_path / "report.md").read_text()
+    assert sorted(toy.parent.iterdir()) == before

@@ -114,6 +114,14 @@ def test_every_field_of_the_benchmark_is_documented() -> None:
     assert set(document["machine"]) <= set(re.findall(r"`(\w+)`", PAGES["docs/reference/json.md"]))
 
 
+def test_every_field_of_an_export_is_documented() -> None:
+    from hicmae_cli.exporting.report import PrecisionFacts, PrecisionReport
+
+    facts = PrecisionFacts("float32", "float32", 0.0, 0.0, 1.0, {"video": 1.0}, 1, 1.0)
+    document = PrecisionReport("w", "classification", 1, (facts,)).to_dict()
+    assert set(fields(document, skip=frozenset({"one_stream_agreement"}))) == documented("hicmae.export/1")
+
+
 def test_every_field_of_the_doctor_is_documented() -> None:
     from hicmae_cli.doctor.results import Check, Checkup
 

@@ -93,7 +93,7 @@ def test_a_graph_that_answers_nothing_fails_the_export(
 def test_values_of_a_regression_are_compared_by_their_size(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A difference of 0.01 is much in a logit, and little in values around 100; no softmax is looked at."""
     monkeypatch.setattr(export, "_write_graph", lambda model, path: onnx.save(_empty_graph(), path))
-    monkeypatch.setattr(export, "compare", lambda *_: (0.01, 0.5, 100.0))
+    monkeypatch.setattr(export, "compare", lambda *_: export.Differences(0.01, 0.5, 100.0, 4))
     valued = save_toy(tmp_path / "valued.safetensors")
     model, info = load_classifier(valued)
     with pytest.raises(WeightsError, match=r"by 1\.00e-02 in a logit, more than 1e-03"):
@@ -101,7 +101,7 @@ def test_values_of_a_regression_are_compared_by_their_size(monkeypatch: pytest.M
     save_classifier(valued, model, info.model_copy(update={"task": "regression"}))
     report = export.export_onnx(valued, tmp_path / "a.onnx")
     assert report.max_probability_difference is None and report.limit == pytest.approx(0.1)
-    monkeypatch.setattr(export, "compare", lambda *_: (0.01, 0.5, 0.5))
+    monkeypatch.setattr(export, "compare", lambda *_: export.Differences(0.01, 0.5, 0.5, 4))
     with pytest.raises(WeightsError, match=r"by 1\.00e-02 in a value, more than 1e-03"):
         export.export_onnx(valued, tmp_path / "b.onnx")
 
