@@ -86,6 +86,7 @@ ROOMS: dict[str, set[str]] = {
 ROOMS["serving"] = {"report", "runtime"}
 ROOMS["cards"] = {"corpora", "evaluation", "pulling", "report", "weights"}
 ROOMS["training.finetuning"] |= {"cards"}
+ROOMS["web"] = {"exporting", "faces", "pulling", "report", "report.html", "runtime", "speaking", "weights"}
 ROOMS["summaries"] = {"corpora", "report", "runtime", "timeline"}
 ROOMS["reruns"] = {"corpora", "records", "weights", "training", "training.pretraining", "training.finetuning"}
 ROOMS["doctor"] = {"faces", "media", "puppets", "records", "runtime", "speaking", "weights"}
