@@ -271,8 +271,15 @@ async def _refuse_other_sites(request: Request) -> None:
     Raises:
         HTTPException: 403.
     """
-    if request.headers.get("sec-fetch-site") == "cross-site":
-        raise HTTPException(403, "requests of pages of other sites are refused")
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        is_other = site not in ("same-origin", "none")
+    else:
+        # Browsers leave it out where another machine is addressed without TLS.
+        origin = request.headers.get("origin")
+        is_other = origin is not None and origin.partition("://")[2] != request.headers.get("host")
+    if is_other:
+        raise HTTPException(403, "requests from pages of other sites are refused")
 
 
 async def _answer_refusal(request: Request, error: Exception) -> JSONResponse:

@@ -274,9 +274,15 @@ def test_a_token_is_needed_where_the_server_works() -> None:
 
 
 def test_pages_of_other_sites_are_refused(client: TestClient) -> None:
-    answer = send(client, HAPPY, headers={"Sec-Fetch-Site": "cross-site"})
-    assert answer.status_code == 403
-    assert send(client, HAPPY, headers={"Sec-Fetch-Site": "same-origin"}).status_code == 200
+    for headers in (
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},  # another port of this machine
+        {"Origin": "https://elsewhere.example"},
+        {"Origin": "null"},  # a page in a sandbox
+    ):
+        assert send(client, HAPPY, headers=headers).status_code == 403, headers
+    for headers in ({"Sec-Fetch-Site": "same-origin", "Origin": "https://behind.proxy"}, {"Origin": "http://testserver"}):
+        assert send(client, HAPPY, headers=headers).status_code == 200, headers
 
 
 def test_the_model_says_what_it_is(client: TestClient) -> None:
