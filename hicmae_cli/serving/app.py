@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final
 from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
-from fastapi.security import HTTPBearer
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException as AnyHTTPException
 from starlette.requests import ClientDisconnect
 
@@ -107,7 +107,7 @@ def _add_routes(app: FastAPI, server: _Server) -> None:
     inside: list[Any] = [Depends(_refuse_other_sites)]
     refusals = [403]
     if server.settings.token is not None:
-        inside += [Depends(HTTPBearer(auto_error=False, description="The token of the server.")), Depends(server.check)]
+        inside.append(Depends(server.check))
         refusals.append(401)
     app.add_api_route(
         "/predict",
@@ -137,6 +137,7 @@ def _add_routes(app: FastAPI, server: _Server) -> None:
     app.add_api_route("/docs", show_api, methods=["GET"], include_in_schema=False)
 
 
+_BEARER: Final = HTTPBearer(auto_error=False, description="The token of the server.")
 _INLINE_STYLE: Final = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
 
 
@@ -161,16 +162,14 @@ class _Server:
         self._desk.close()
         self.spool.close()
 
-    async def check(self, request: Request) -> None:
+    async def check(self, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]) -> None:
         """Check the token.
 
         Raises:
             HTTPException: 401.
         """
-        scheme, _, given = request.headers.get("authorization", "").partition(" ")
         wanted = self.settings.token or ""
-        is_right = secrets.compare_digest(given.strip().encode(), wanted.encode())
-        if scheme.lower() != "bearer" or not is_right:
+        if given is None or not secrets.compare_digest(given.credentials.encode(), wanted.encode()):
             message = "the token is missing or wrong; send it as `Authorization: Bearer TOKEN`"
             raise HTTPException(401, message, {"WWW-Authenticate": "Bearer"})
 
