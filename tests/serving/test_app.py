@@ -113,6 +113,8 @@ PART = b'--b\r\nContent-Disposition: form-data; name="%s"; filename="a"\r\n\r\nf
         (FORM, PART % b"url" + b"--b--\r\n", 400, "expected one part with the name 'file' in the form, got 'url'"),
         (FORM, PART % b"file" + PART % b"file" + b"--b--\r\n", 400, "got 'file' as well"),
         (FORM, b"--b--\r\n", 400, "form"),
+        (FORM, b"--b\r\nContent-Disposition: " + b"x" * 50_000, 400, "the form cannot be read"),
+        (FORM, b"--b\r\n" + b"a: b\r\n" * 5000, 400, "the form cannot be read"),
     ],
 )
 def test_other_bodies_are_refused(client: TestClient, kind: str, body: bytes, status: int, message: str) -> None:
