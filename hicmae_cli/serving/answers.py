@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack
@@ -23,6 +24,7 @@ from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.serving.desk import Desk, Job
 from hicmae_cli.workers import WorkerDiedError
 
+_LOG: Final = logging.getLogger(__name__)
 NDJSON: Final = "application/x-ndjson"
 EVENTS: Final = "text/event-stream"
 _LOOK_EVERY_S: Final = 0.2
@@ -175,24 +177,25 @@ async def _conclude(order: Order) -> dict[str, Any]:
     """Return the document of a prediction that is done.
 
     Raises:
-        HTTPException: 422, the file cannot be predicted; 500, the process that read it ended.
+        HTTPException: 422, the file cannot be predicted; 500, the process that read it ended, or the fault is ours.
     """
     try:
         result = order.job.future.result(timeout=0)
     except WorkerDiedError as error:
         raise HTTPException(500, f"{order.name}: {error}") from error
     except HicmaeError as error:  # a new process could not load the model
-        raise HTTPException(500, f"the model cannot be loaded any more: {_one_line(error)}") from error
+        # Its text may name files of this machine, so only the log has it.
+        _LOG.error("the model cannot be loaded any more: %s", one_line(first_line(error)))
+        raise HTTPException(500, "the model cannot be loaded any more; the server's log says why") from error
     except Exception as error:
-        raise HTTPException(500, f"{order.name}: unexpected {type(error).__name__}: {_one_line(error)}") from error
+        _LOG.exception("unexpected error in a prediction")
+        raise HTTPException(
+            500, f"{order.name}: unexpected {type(error).__name__}; the server's log has the details"
+        ) from error
     result = _rename(result, order)
     if result.status == "error":
         raise HTTPException(422, one_line(result.message))
     return await asyncio.to_thread(Prediction(order.model, order.settings, (result,)).to_dict)
-
-
-def _one_line(error: Exception) -> str:
-    return one_line(first_line(error))
 
 
 def _rename(result: FileResult, order: Order) -> FileResult:

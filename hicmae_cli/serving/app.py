@@ -7,6 +7,8 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
@@ -49,7 +51,8 @@ def open_pool(settings: ServeSettings) -> OneFilePool:
         SettingsError: an engine, a device or settings that are not available.
         MissingDependencyError: packages of the engine are not installed.
     """
-    return PredictorPool(settings.weights, settings.engine, settings.device, settings.predict)
+    # What is not the fault of a file must not look like it.
+    return PredictorPool(settings.weights, settings.engine, settings.device, settings.predict, raise_unexpected=True)
 
 
 def create_app(
@@ -154,6 +157,8 @@ class _Server:
     def __init__(self, settings: ServeSettings, pool: OneFilePool) -> None:
         self.settings = settings
         self._pool = pool
+        # Not where its file lies.
+        self._model = replace(pool.model, name=Path(pool.model.name).name)
         self._desk = Desk(pool, settings.queue)
         self._counters = Counters(self._desk)
 
@@ -228,7 +233,7 @@ class _Server:
 
         Its labels, sampling, licence, what it was trained on and cannot judge, and the limits of this server.
         """
-        return _describe_model(self._pool.model) | {
+        return _describe_model(self._model) | {
             "settings": self._pool.settings.to_dict(),
             "limits": {
                 "max_bytes": self.settings.max_bytes,
@@ -253,7 +258,7 @@ class _Server:
         name = await receive_file(request, body, path)
         job = self._desk.submit(path)
         held.callback(job.give_up)
-        return Order(job, path, name, until_s, self._pool.model, wishes)
+        return Order(job, path, name, until_s, self._model, wishes)
 
 
 def _describe_model(model: ModelRecord) -> dict[str, Any]:

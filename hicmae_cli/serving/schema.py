@@ -81,7 +81,7 @@ _REFUSALS: Final = {
     413: "The body is too large.",
     415: "The body has another type.",
     422: "The file cannot be predicted, or a parameter has a wrong value.",
-    500: "The process that read the file crashed, or was killed.",
+    500: "The process that read the file crashed, or was killed; or the server has an error, which its log describes.",
     503: "The queue is full; `Retry-After` says when to try again.",
     504: "The time limit of the request is over.",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import re
 import secrets
@@ -79,8 +80,8 @@ def test_timelines_follow_the_client(client: TestClient) -> None:
     [
         (BAD, 422, r"film.mp4: cannot be read\x1b[31m"),
         (CRASH, 500, "film.mp4: its process crashed (SIGSEGV) in a decoder or a model"),
-        (GONE_MODEL, 500, "the model cannot be loaded any more: toy: no such weight"),
-        (BUG, 500, "film.mp4: unexpected ZeroDivisionError: division by zero"),
+        (GONE_MODEL, 500, "the model cannot be loaded any more; the server's log says why"),
+        (BUG, 500, "film.mp4: unexpected ZeroDivisionError; the server's log has the details"),
         (b"", 400, "the file is empty (0 bytes)"),
         (b"x" * 200_000, 413, "the body is larger than 0.1 MB, the limit of this server"),
     ],
@@ -293,6 +294,13 @@ def test_the_model_says_what_it_is(client: TestClient) -> None:
     assert model["weights"]["licence"] == "MIT"
     assert model["limits"] == {"max_bytes": 100_000, "time_limit_s": 600.0, "queue": 8}
     assert "licence MIT" in model["summary"]
+
+
+def test_a_client_does_not_learn_where_the_weight_lies(pool: FakePool) -> None:
+    pool.model = dataclasses.replace(FakePool.model, name="/home/somebody/my.safetensors")
+    with TestClient(make_app(pool)) as client:
+        assert client.get("/model").json()["weights"]["name"] == "my.safetensors"
+        assert "somebody" not in client.get("/model").text + send(client, HAPPY).text
 
 
 def test_counters_can_be_read_by_prometheus(client: TestClient) -> None:
