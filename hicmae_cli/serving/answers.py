@@ -6,8 +6,8 @@ import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack
+from collections.abc import AsyncGenerator, Callable
+from contextlib import ExitStack, aclosing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -30,6 +30,8 @@ EVENTS: Final = "text/event-stream"
 _LOOK_EVERY_S: Final = 0.2
 # Proxies close a connection that says nothing for long.
 _SAY_EVERY_S: Final = 10.0
+# A client that reads nothing for so long must not keep its place in the queue.
+_UNREAD_S: Final = 30.0
 
 
 @dataclass(frozen=True)
@@ -95,20 +97,25 @@ class StreamedAnswer(Response):
         self._held, self._on_end = held, on_end
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the stream."""
-        with self._held:
+        """Send the stream. A client that does not read it is gone."""
+        with self._held, suppress(asyncio.TimeoutError):
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            async for body in self._events():
-                await send({"type": "http.response.body", "body": body, "more_body": True})
+            async with aclosing(self._events()) as events:
+                async for body in events:
+                    message = {"type": "http.response.body", "body": body, "more_body": True}
+                    await asyncio.wait_for(send(message), _UNREAD_S)
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _events(self) -> AsyncIterator[bytes]:
-        status = 200
+    async def _events(self) -> AsyncGenerator[bytes, None]:
+        status = GONE
         try:
-            async for progress in _follow(self._order, self._desk, self._request):
-                yield self._write(progress)
+            async with aclosing(_follow(self._order, self._desk, self._request)) as all_progress:
+                async for progress in all_progress:
+                    yield self._write(progress)
             document = await _conclude(self._order)
-            yield await asyncio.to_thread(self._write, {"event": "result", "prediction": document})
+            last = await asyncio.to_thread(self._write, {"event": "result", "prediction": document})
+            status = 200
+            yield last
         except HTTPException as error:
             status = error.status_code
             yield self._write({"event": "error", "status": status, "error": error.detail})
@@ -130,7 +137,7 @@ def _write_event(event: dict[str, Any]) -> bytes:
     return f"event: {event['event']}\ndata: {json.dumps(event, allow_nan=False)}\n\n".encode()
 
 
-async def _follow(order: Order, desk: Desk, request: Request) -> AsyncIterator[dict[str, Any]]:
+async def _follow(order: Order, desk: Desk, request: Request) -> AsyncGenerator[dict[str, Any], None]:
     """Yield the progress until the prediction is done. If the client leaves or the time is over, it is stopped.
 
     Raises:

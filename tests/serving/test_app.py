@@ -14,13 +14,14 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import httpx2
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from hicmae_cli.errors import SettingsError
 from hicmae_cli.report.prediction import Prediction
-from hicmae_cli.serving import uploads
+from hicmae_cli.serving import answers, uploads
 from hicmae_cli.serving.settings import ServeSettings
 from tests.serving.fakes import BAD, BUG, CRASH, GONE_MODEL, NO_FACE, SLOW, FakePool, make_app
 
@@ -207,6 +208,34 @@ def test_a_client_that_leaves_cancels_its_job(pool: FakePool, spool: Path, accep
             assert left(spool) == []
 
     asyncio.run(leave())
+
+
+def test_a_client_that_reads_nothing_does_not_keep_its_place(pool: FakePool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "_UNREAD_S", 0.1)
+    app = make_app(pool, queue=0)
+
+    async def read_nothing() -> None:
+        async with app.router.lifespan_context(app):
+            bodies = [{"type": "http.request", "body": SLOW, "more_body": False}]
+
+            async def receive() -> dict[str, Any]:
+                if bodies:
+                    return bodies.pop()
+                return await asyncio.Future()  # it stays connected
+
+            async def block(message: Any) -> None:
+                if message["type"] == "http.response.body":
+                    await asyncio.Future()
+
+            await asyncio.wait_for(app(scope("text/event-stream"), receive, block), 5)
+            assert await asyncio.to_thread(pool.stopped.wait, 5)
+            transport = httpx2.ASGITransport(app)
+            async with httpx2.AsyncClient(transport=transport, base_url="http://a") as client:
+                assert (await client.get("/health")).json()["waiting"] == 0
+                assert (await client.post("/predict", content=HAPPY)).status_code == 200
+                assert 'status="499"' in (await client.get("/metrics")).text
+
+    asyncio.run(read_nothing())
 
 
 def scope(accept: str) -> dict[str, Any]:
