@@ -116,5 +116,5 @@ def serve(
             )
         screen.done("serves", f"http://{opened.address} (API: /docs; Ctrl-C ends it)")
         screen.say(f"limits: {max_size:g} MB and {time_limit:g} s a request, {queue} wait at most")
-        if not run(app, opened, access_log=not quiet):
+        if not run(app, opened, access_log=not quiet, patience_s=time_limit):
             raise HicmaeError("the server could not start")

@@ -70,7 +70,7 @@ def _remove_abandoned(base: Path) -> None:
                 found = os.fstat(descriptor)
                 if found.st_uid != os.getuid() or time.time() - found.st_mtime < _SURELY_LOCKED_S:
                     continue
-                # Not lock_file, for which a disk without locks is no error: there, no server can be told from a dead one.
+                # Not lock_file, which ignores that a disk has no locks: there, a live server looks like a dead one.
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(folder, ignore_errors=True)
             finally:

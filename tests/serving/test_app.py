@@ -313,7 +313,10 @@ def test_pages_of_other_sites_are_refused(client: TestClient) -> None:
         {"Origin": "null"},  # a page in a sandbox
     ):
         assert send(client, HAPPY, headers=headers).status_code == 403, headers
-    for headers in ({"Sec-Fetch-Site": "same-origin", "Origin": "https://behind.proxy"}, {"Origin": "http://testserver"}):
+    for headers in (
+        {"Sec-Fetch-Site": "same-origin", "Origin": "https://behind.proxy"},
+        {"Origin": "http://testserver"},
+    ):
         assert send(client, HAPPY, headers=headers).status_code == 200, headers
 
 
