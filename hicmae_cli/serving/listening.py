@@ -71,8 +71,9 @@ def run(app: FastAPI, opened: OpenPort, *, access_log: bool, patience_s: float) 
         server_header=False,
         timeout_graceful_shutdown=math.ceil(patience_s),
     )
-    # Not the steps of its start and its end.
+    # Not the steps of its start and its end, and no line for each damaged form.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
     server = uvicorn.Server(config)
     server.run(sockets=[opened.socket])
     return server.started
