@@ -34,8 +34,8 @@ from hicmae_cli.serving.spool import Spool
 from hicmae_cli.serving.uploads import Body, receive_file
 
 _ABOUT: Final = (
-    "Emotions in videos, sounds and photographs, per person and over time. A file is predicted in a process of its "
-    "own, one after the other, and is removed when it is done."
+    "Emotions in videos, sounds and photographs, per person and over time. Files are predicted one at a time, in a "
+    "separate process, and then removed."
 )
 # New versions of FastAPI send traces if the environment says so; old ones ignore this.
 _NO_TELEMETRY: Final[dict[str, Any]] = {

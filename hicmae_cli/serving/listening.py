@@ -43,7 +43,7 @@ def listen(host: str, port: int) -> Iterator[OpenPort]:
         family, *_, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
         opened = socket.create_server(where[:2], family=family)
     except OSError as error:
-        raise HicmaeError(f"cannot listen at {host}, port {port}: {error.strerror or error}") from error
+        raise HicmaeError(f"cannot listen on {host}, port {port}: {error.strerror or error}") from error
     with opened:
         given = opened.getsockname()[1]
         yield OpenPort(opened, f"[{host}]:{given}" if ":" in host else f"{host}:{given}")

@@ -106,8 +106,8 @@ PART = b'--b\r\nContent-Disposition: form-data; name="%s"; filename="a"\r\n\r\nf
 @pytest.mark.parametrize(
     ("kind", "body", "status", "message"),
     [
-        ("application/json", b'{"url": "http://a/b.mp4"}', 415, "a body of the type application/json is not read"),
-        ("application/x-www-form-urlencoded", b"path=/etc/passwd", 415, "is not read; send a form"),
+        ("application/json", b'{"url": "http://a/b.mp4"}', 415, "a body of type application/json is not accepted"),
+        ("application/x-www-form-urlencoded", b"path=/etc/passwd", 415, "is not accepted; send a form"),
         ("text/plain", b"a", 415, "text/plain"),
         ("multipart/form-data", b"", 400, "the form has no boundary"),
         (FORM, b"film", 400, "the form cannot be read"),
