@@ -33,28 +33,28 @@ def serve(
     engine: EngineOption = "auto",
     device: DeviceOption = "auto",
     host: Annotated[
-        str, typer.Option(metavar="ADDRESS", help="Address to listen at; 0.0.0.0 lets other machines in.")
+        str, typer.Option(metavar="ADDRESS", help="Address to listen on; 0.0.0.0 lets other machines in.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen at; 0 takes a free one.")] = 8000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 takes a free one.")] = 8000,
     token: Annotated[
         str | None,
         typer.Option(
             envvar="HICMAE_TOKEN",
             metavar="TEXT",
-            help="Answer only requests with `Authorization: Bearer TEXT`. Others can read it in the list of processes; "
-            "the variable HICMAE_TOKEN hides it.",
+            help="Answer only requests with `Authorization: Bearer TEXT`. Other users can see an option in the list of "
+            "processes; the variable HICMAE_TOKEN hides it.",
         ),
     ] = None,
     web: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", parser=parse_path, help="Folder of web pages to show in place of the upload page."),
+        typer.Option(metavar="DIR", parser=parse_path, help="Folder of web pages to show instead of the upload page."),
     ] = None,
     max_size: Annotated[float, typer.Option(metavar="MB", help="Largest upload, in megabytes.")] = 500.0,
     time_limit: Annotated[
-        float, typer.Option(metavar="SECONDS", help="Most time for a request, with its upload and its wait.")
+        float, typer.Option(metavar="SECONDS", help="Longest time for a request, including upload and queue.")
     ] = 600.0,
     queue: Annotated[
-        int, typer.Option(metavar="N", help="Most requests that wait; further ones are told to come back.")
+        int, typer.Option(metavar="N", help="Most requests in the queue; further ones are told when to try again.")
     ] = 8,
     modality: Annotated[
         str, typer.Option(help="Streams to use: auto takes those that a file has; av, video and audio require theirs.")
@@ -68,13 +68,13 @@ def serve(
     abstain: AbstainOption = 0.0,
     quiet: QuietOption = False,
 ) -> None:
-    """Predict over HTTP: one model, a queue, progress as it goes on, and a page to upload a file.
+    """Predict over HTTP: one model, a queue, progress while it works, and an upload page.
 
-    `POST /predict` takes a video, a sound or a photograph, and answers with the JSON of `hicmae predict`. A file is
-    read in a process of its own, so that one that crashes it loses only itself. Ctrl-C or SIGTERM ends the server when
-    the requests that it has are answered.
+    `POST /predict` takes a video, a sound or a photograph, and answers with the JSON of `hicmae predict`. Files are
+    read in a separate process, so a file that crashes it fails only its own request. After Ctrl-C or SIGTERM the server
+    answers the requests that it has, and ends.
 
-    There is no encryption, and no login but a token: put a proxy before it if other machines are to reach it.
+    There is no encryption, and no login but a token: before you let other machines in, put a proxy in front of it.
 
     [bold]Examples[/bold]
 
@@ -107,14 +107,14 @@ def serve(
         introduce(screen, app.state.model, device)
         if host not in _HERE and token is None:
             screen.warn(
-                f"{host}: whoever reaches this machine can use the server, as it asks for no token, and can read the "
-                "videos on their way, as it does not encrypt; put a proxy with a login and TLS before it"
+                f"{host}: anyone who can reach this machine can use the server (no token) and read uploads in transit "
+                "(no encryption); put a proxy with a login and TLS in front of it"
             )
         elif host not in _HERE:
             screen.warn(
-                f"{host}: the videos and the token are not encrypted on their way; put a proxy with TLS before it"
+                f"{host}: uploads and the token are not encrypted in transit; put a proxy with TLS in front of it"
             )
         screen.done("serves", f"http://{opened.address} (API: /docs; Ctrl-C ends it)")
-        screen.say(f"limits: {max_size:g} MB and {time_limit:g} s a request, {queue} wait at most")
-        if not run(app, opened, access_log=not quiet):
+        screen.say(f"limits: {max_size:g} MB and {time_limit:g} s per request, at most {queue} in the queue")
+        if not run(app, opened, access_log=not quiet, patience_s=time_limit):
             raise HicmaeError("the server could not start")

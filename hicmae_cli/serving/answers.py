@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import ExitStack
+from collections.abc import AsyncGenerator, Callable
+from contextlib import ExitStack, aclosing, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -23,11 +24,14 @@ from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.serving.desk import Desk, Job
 from hicmae_cli.workers import WorkerDiedError
 
+_LOG: Final = logging.getLogger(__name__)
 NDJSON: Final = "application/x-ndjson"
 EVENTS: Final = "text/event-stream"
 _LOOK_EVERY_S: Final = 0.2
 # Proxies close a connection that says nothing for long.
 _SAY_EVERY_S: Final = 10.0
+# A client that reads nothing for so long must not keep its place in the queue.
+_UNREAD_S: Final = 30.0
 
 
 @dataclass(frozen=True)
@@ -93,20 +97,25 @@ class StreamedAnswer(Response):
         self._held, self._on_end = held, on_end
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send the stream."""
-        with self._held:
+        """Send the stream. A client that does not read it is gone."""
+        with self._held, suppress(asyncio.TimeoutError):
             await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-            async for body in self._events():
-                await send({"type": "http.response.body", "body": body, "more_body": True})
+            async with aclosing(self._events()) as events:
+                async for body in events:
+                    message = {"type": "http.response.body", "body": body, "more_body": True}
+                    await asyncio.wait_for(send(message), _UNREAD_S)
             await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _events(self) -> AsyncIterator[bytes]:
-        status = 200
+    async def _events(self) -> AsyncGenerator[bytes, None]:
+        status = GONE
         try:
-            async for progress in _follow(self._order, self._desk, self._request):
-                yield self._write(progress)
+            async with aclosing(_follow(self._order, self._desk, self._request)) as all_progress:
+                async for progress in all_progress:
+                    yield self._write(progress)
             document = await _conclude(self._order)
-            yield await asyncio.to_thread(self._write, {"event": "result", "prediction": document})
+            last = await asyncio.to_thread(self._write, {"event": "result", "prediction": document})
+            status = 200
+            yield last
         except HTTPException as error:
             status = error.status_code
             yield self._write({"event": "error", "status": status, "error": error.detail})
@@ -128,7 +137,7 @@ def _write_event(event: dict[str, Any]) -> bytes:
     return f"event: {event['event']}\ndata: {json.dumps(event, allow_nan=False)}\n\n".encode()
 
 
-async def _follow(order: Order, desk: Desk, request: Request) -> AsyncIterator[dict[str, Any]]:
+async def _follow(order: Order, desk: Desk, request: Request) -> AsyncGenerator[dict[str, Any], None]:
     """Yield the progress until the prediction is done. If the client leaves or the time is over, it is stopped.
 
     Raises:
@@ -175,24 +184,25 @@ async def _conclude(order: Order) -> dict[str, Any]:
     """Return the document of a prediction that is done.
 
     Raises:
-        HTTPException: 422, the file cannot be predicted; 500, the process that read it ended.
+        HTTPException: 422, the file cannot be predicted; 500, the process that read it ended, or the fault is ours.
     """
     try:
         result = order.job.future.result(timeout=0)
     except WorkerDiedError as error:
         raise HTTPException(500, f"{order.name}: {error}") from error
     except HicmaeError as error:  # a new process could not load the model
-        raise HTTPException(500, f"the model cannot be loaded any more: {_one_line(error)}") from error
+        # Its text may name files of this machine, so only the log has it.
+        _LOG.error("the model cannot be loaded any more: %s", one_line(first_line(error)))
+        raise HTTPException(500, "the model cannot be loaded any more; the server's log says why") from error
     except Exception as error:
-        raise HTTPException(500, f"{order.name}: unexpected {type(error).__name__}: {_one_line(error)}") from error
+        _LOG.exception("unexpected error in a prediction")
+        raise HTTPException(
+            500, f"{order.name}: unexpected {type(error).__name__}; the server's log has the details"
+        ) from error
     result = _rename(result, order)
     if result.status == "error":
         raise HTTPException(422, one_line(result.message))
     return await asyncio.to_thread(Prediction(order.model, order.settings, (result,)).to_dict)
-
-
-def _one_line(error: Exception) -> str:
-    return one_line(first_line(error))
 
 
 def _rename(result: FileResult, order: Order) -> FileResult:

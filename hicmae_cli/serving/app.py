@@ -7,12 +7,14 @@ import secrets
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import ExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
-from fastapi.security import HTTPBearer
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException as AnyHTTPException
 from starlette.requests import ClientDisconnect
 
@@ -32,8 +34,8 @@ from hicmae_cli.serving.spool import Spool
 from hicmae_cli.serving.uploads import Body, receive_file
 
 _ABOUT: Final = (
-    "Emotions in videos, sounds and photographs, per person and over time. A file is predicted in a process of its "
-    "own, one after the other, and is removed when it is done."
+    "Emotions in videos, sounds and photographs, per person and over time. Files are predicted one at a time, in a "
+    "separate process, and then removed."
 )
 # New versions of FastAPI send traces if the environment says so; old ones ignore this.
 _NO_TELEMETRY: Final[dict[str, Any]] = {
@@ -49,7 +51,8 @@ def open_pool(settings: ServeSettings) -> OneFilePool:
         SettingsError: an engine, a device or settings that are not available.
         MissingDependencyError: packages of the engine are not installed.
     """
-    return PredictorPool(settings.weights, settings.engine, settings.device, settings.predict)
+    # What is not the fault of a file must not look like it.
+    return PredictorPool(settings.weights, settings.engine, settings.device, settings.predict, raise_unexpected=True)
 
 
 def create_app(
@@ -107,7 +110,7 @@ def _add_routes(app: FastAPI, server: _Server) -> None:
     inside: list[Any] = [Depends(_refuse_other_sites)]
     refusals = [403]
     if server.settings.token is not None:
-        inside += [Depends(HTTPBearer(auto_error=False, description="The token of the server.")), Depends(server.check)]
+        inside.append(Depends(server.check))
         refusals.append(401)
     app.add_api_route(
         "/predict",
@@ -137,6 +140,7 @@ def _add_routes(app: FastAPI, server: _Server) -> None:
     app.add_api_route("/docs", show_api, methods=["GET"], include_in_schema=False)
 
 
+_BEARER: Final = HTTPBearer(auto_error=False, description="The token of the server.")
 _INLINE_STYLE: Final = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
 
 
@@ -153,6 +157,8 @@ class _Server:
     def __init__(self, settings: ServeSettings, pool: OneFilePool) -> None:
         self.settings = settings
         self._pool = pool
+        # Not where its file lies.
+        self._model = replace(pool.model, name=Path(pool.model.name).name)
         self._desk = Desk(pool, settings.queue)
         self._counters = Counters(self._desk)
 
@@ -161,16 +167,14 @@ class _Server:
         self._desk.close()
         self.spool.close()
 
-    async def check(self, request: Request) -> None:
+    async def check(self, given: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)]) -> None:
         """Check the token.
 
         Raises:
             HTTPException: 401.
         """
-        scheme, _, given = request.headers.get("authorization", "").partition(" ")
         wanted = self.settings.token or ""
-        is_right = secrets.compare_digest(given.strip().encode(), wanted.encode())
-        if scheme.lower() != "bearer" or not is_right:
+        if given is None or not secrets.compare_digest(given.credentials.encode(), wanted.encode()):
             message = "the token is missing or wrong; send it as `Authorization: Bearer TOKEN`"
             raise HTTPException(401, message, {"WWW-Authenticate": "Bearer"})
 
@@ -229,7 +233,7 @@ class _Server:
 
         Its labels, sampling, licence, what it was trained on and cannot judge, and the limits of this server.
         """
-        return _describe_model(self._pool.model) | {
+        return _describe_model(self._model) | {
             "settings": self._pool.settings.to_dict(),
             "limits": {
                 "max_bytes": self.settings.max_bytes,
@@ -254,7 +258,7 @@ class _Server:
         name = await receive_file(request, body, path)
         job = self._desk.submit(path)
         held.callback(job.give_up)
-        return Order(job, path, name, until_s, self._pool.model, wishes)
+        return Order(job, path, name, until_s, self._model, wishes)
 
 
 def _describe_model(model: ModelRecord) -> dict[str, Any]:
@@ -271,8 +275,15 @@ async def _refuse_other_sites(request: Request) -> None:
     Raises:
         HTTPException: 403.
     """
-    if request.headers.get("sec-fetch-site") == "cross-site":
-        raise HTTPException(403, "requests of pages of other sites are refused")
+    site = request.headers.get("sec-fetch-site")
+    if site is not None:
+        is_other = site not in ("same-origin", "none")
+    else:
+        # Browsers leave it out where another machine is addressed without TLS.
+        origin = request.headers.get("origin")
+        is_other = origin is not None and origin.partition("://")[2] != request.headers.get("host")
+    if is_other:
+        raise HTTPException(403, "requests from pages of other sites are refused")
 
 
 async def _answer_refusal(request: Request, error: Exception) -> JSONResponse:

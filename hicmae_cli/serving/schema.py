@@ -79,9 +79,9 @@ _REFUSALS: Final = {
     403: "The request comes from a page of another site.",
     408: "The file arrives too slowly.",
     413: "The body is too large.",
-    415: "The body has another type.",
+    415: "The body has a type that is not accepted.",
     422: "The file cannot be predicted, or a parameter has a wrong value.",
-    500: "The process that read the file crashed, or was killed.",
+    500: "The process that read the file crashed, or was killed; or the server has an error, which its log describes.",
     503: "The queue is full; `Retry-After` says when to try again.",
     504: "The time limit of the request is over.",
 }

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import stat
 import sys
 import tempfile
 import time
@@ -14,10 +13,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
+if sys.platform != "win32":
+    import fcntl
+
 from hicmae_cli.files import lock_file
 
 _PREFIX: Final = "hicmae-serve-"
-_LOCK: Final = "lock"
 # A server that has just made its folder may not have locked it yet.
 _SURELY_LOCKED_S: Final = 60.0
 
@@ -31,11 +32,13 @@ class Spool:
 
     def __init__(self) -> None:
         base = Path(tempfile.gettempdir())
-        if sys.platform != "win32":
-            _remove_abandoned(base)
+        _remove_abandoned(base)
         self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
-        self._lock = os.open(self.folder / _LOCK, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
-        lock_file(self._lock)
+        self._lock = -1
+        if sys.platform != "win32":
+            # Of the folder itself: systemd-tmpfiles, which removes old files from /tmp, leaves such a folder alone.
+            self._lock = os.open(self.folder, os.O_RDONLY)
+            lock_file(self._lock)
 
     @contextmanager
     def make_path(self) -> Iterator[Path]:
@@ -58,15 +61,17 @@ class Spool:
 
 def _remove_abandoned(base: Path) -> None:
     """Remove the folders of servers that do not run any more: the system freed their locks."""
+    if sys.platform == "win32":
+        return
     for folder in base.glob(f"{_PREFIX}*"):
         with suppress(OSError):
-            found = folder.lstat()
-            is_ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
-            if not is_ours or time.time() - found.st_mtime < _SURELY_LOCKED_S:
-                continue
-            descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_NOFOLLOW)
+            descriptor = os.open(folder, os.O_RDONLY | os.O_NOFOLLOW | os.O_DIRECTORY)
             try:
-                if lock_file(descriptor):
-                    shutil.rmtree(folder, ignore_errors=True)
+                found = os.fstat(descriptor)
+                if found.st_uid != os.getuid() or time.time() - found.st_mtime < _SURELY_LOCKED_S:
+                    continue
+                # Not lock_file, which ignores that a disk has no locks: there, a live server looks like a dead one.
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
             finally:
                 os.close(descriptor)

@@ -69,7 +69,7 @@ class Body:
             try:
                 chunk = await asyncio.wait_for(self._receive(), min(_STALL_S, max(0.0, left_s)))
             except asyncio.TimeoutError:
-                raise HTTPException(408, "the file arrives too slowly; send it faster, or a smaller one") from None
+                raise HTTPException(408, "the upload is too slow; send the file faster, or a smaller one") from None
             self.size += len(chunk)
             if self.size > self._most_bytes:
                 raise self._refuse_length()
@@ -117,7 +117,7 @@ async def receive_file(request: Request, body: Body, path: Path) -> str:
     if not is_form and not _is_raw(kind):
         raise HTTPException(
             415,
-            f"a body of the type {one_line(kind)[:100]} is not read; send a form (multipart/form-data) with the part "
+            f"a body of type {one_line(kind)[:100]} is not accepted; send a form (multipart/form-data) with the part "
             f"{FIELD!r}, or the file itself as application/octet-stream",
         )
     body.check_stated_length()

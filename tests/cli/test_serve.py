@@ -35,7 +35,7 @@ def test_it_says_where_what_and_how_much(served: list[Any]) -> None:
     assert run.code == 0
     assert run.out.startswith("serves http://127.0.0.1:")
     assert "licence MIT" in run.err
-    assert "limits: 20 MB and 30 s a request, 2 wait at most" in run.err
+    assert "limits: 20 MB and 30 s per request, at most 2 in the queue" in run.err
     assert "warning" not in run.err
     (settings,) = served
     assert (settings.max_bytes, settings.time_limit_s, settings.queue) == (20_000_000, 30, 2)
@@ -43,7 +43,7 @@ def test_it_says_where_what_and_how_much(served: list[Any]) -> None:
 
 
 def test_an_open_address_is_a_warning(served: list[Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "it asks for no token" in hicmae("serve", "--port", 0, "--host", "0.0.0.0").err
+    assert "(no token)" in hicmae("serve", "--port", 0, "--host", "0.0.0.0").err
     monkeypatch.setenv("HICMAE_TOKEN", "secret-word")
     run = hicmae("serve", "--port", 0, "--host", "0.0.0.0")
     assert "are not encrypted" in run.err and "secret-word" not in run.err + run.out
@@ -60,7 +60,7 @@ def test_an_open_address_is_a_warning(served: list[Any], monkeypatch: pytest.Mon
         (["--token", ""], 2, "error: --token: expected printable ASCII"),
         (["--web", "nowhere"], 2, "error: --web nowhere: expected a folder with an index.html"),
         (["--faces", "0"], 2, "error: --faces 0"),
-        (["--host", "192.0.2.1"], 1, "error: cannot listen at 192.0.2.1, port 8000: "),
+        (["--host", "192.0.2.1"], 1, "error: cannot listen on 192.0.2.1, port 8000: "),
     ],
 )
 def test_wrong_options_are_one_line(served: list[Any], options: list[object], code: int, message: str) -> None:
@@ -73,7 +73,7 @@ def test_a_port_that_is_taken_is_one_line(served: list[Any]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         run = hicmae("serve", "--port", taken.getsockname()[1])
     assert run.code == 1
-    assert run.last_line.startswith("error: cannot listen at 127.0.0.1, port")
+    assert run.last_line.startswith("error: cannot listen on 127.0.0.1, port")
     assert served == []
 
 

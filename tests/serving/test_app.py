@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import re
 import secrets
@@ -13,13 +14,14 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
+import httpx2
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from hicmae_cli.errors import SettingsError
 from hicmae_cli.report.prediction import Prediction
-from hicmae_cli.serving import uploads
+from hicmae_cli.serving import answers, uploads
 from hicmae_cli.serving.settings import ServeSettings
 from tests.serving.fakes import BAD, BUG, CRASH, GONE_MODEL, NO_FACE, SLOW, FakePool, make_app
 
@@ -52,7 +54,7 @@ def send(client: TestClient, content: bytes, name: str = "film.mp4", **more: Any
 
 def left(spool: Path) -> list[str]:
     """Uploads on the disk."""
-    return [path.name for path in spool.rglob("*") if path.is_file() and path.name != "lock"]
+    return [path.name for path in spool.rglob("*") if path.is_file()]
 
 
 def test_the_answer_is_the_document_of_predict(client: TestClient, spool: Path) -> None:
@@ -79,8 +81,8 @@ def test_timelines_follow_the_client(client: TestClient) -> None:
     [
         (BAD, 422, r"film.mp4: cannot be read\x1b[31m"),
         (CRASH, 500, "film.mp4: its process crashed (SIGSEGV) in a decoder or a model"),
-        (GONE_MODEL, 500, "the model cannot be loaded any more: toy: no such weight"),
-        (BUG, 500, "film.mp4: unexpected ZeroDivisionError: division by zero"),
+        (GONE_MODEL, 500, "the model cannot be loaded any more; the server's log says why"),
+        (BUG, 500, "film.mp4: unexpected ZeroDivisionError; the server's log has the details"),
         (b"", 400, "the file is empty (0 bytes)"),
         (b"x" * 200_000, 413, "the body is larger than 0.1 MB, the limit of this server"),
     ],
@@ -104,8 +106,8 @@ PART = b'--b\r\nContent-Disposition: form-data; name="%s"; filename="a"\r\n\r\nf
 @pytest.mark.parametrize(
     ("kind", "body", "status", "message"),
     [
-        ("application/json", b'{"url": "http://a/b.mp4"}', 415, "a body of the type application/json is not read"),
-        ("application/x-www-form-urlencoded", b"path=/etc/passwd", 415, "is not read; send a form"),
+        ("application/json", b'{"url": "http://a/b.mp4"}', 415, "a body of type application/json is not accepted"),
+        ("application/x-www-form-urlencoded", b"path=/etc/passwd", 415, "is not accepted; send a form"),
         ("text/plain", b"a", 415, "text/plain"),
         ("multipart/form-data", b"", 400, "the form has no boundary"),
         (FORM, b"film", 400, "the form cannot be read"),
@@ -113,6 +115,8 @@ PART = b'--b\r\nContent-Disposition: form-data; name="%s"; filename="a"\r\n\r\nf
         (FORM, PART % b"url" + b"--b--\r\n", 400, "expected one part with the name 'file' in the form, got 'url'"),
         (FORM, PART % b"file" + PART % b"file" + b"--b--\r\n", 400, "got 'file' as well"),
         (FORM, b"--b--\r\n", 400, "form"),
+        (FORM, b"--b\r\nContent-Disposition: " + b"x" * 50_000, 400, "the form cannot be read"),
+        (FORM, b"--b\r\n" + b"a: b\r\n" * 5000, 400, "the form cannot be read"),
     ],
 )
 def test_other_bodies_are_refused(client: TestClient, kind: str, body: bytes, status: int, message: str) -> None:
@@ -206,6 +210,34 @@ def test_a_client_that_leaves_cancels_its_job(pool: FakePool, spool: Path, accep
     asyncio.run(leave())
 
 
+def test_a_client_that_reads_nothing_does_not_keep_its_place(pool: FakePool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(answers, "_UNREAD_S", 0.1)
+    app = make_app(pool, queue=0)
+
+    async def read_nothing() -> None:
+        async with app.router.lifespan_context(app):
+            bodies = [{"type": "http.request", "body": SLOW, "more_body": False}]
+
+            async def receive() -> dict[str, Any]:
+                if bodies:
+                    return bodies.pop()
+                return await asyncio.Future()  # it stays connected
+
+            async def block(message: Any) -> None:
+                if message["type"] == "http.response.body":
+                    await asyncio.Future()
+
+            await asyncio.wait_for(app(scope("text/event-stream"), receive, block), 5)
+            assert await asyncio.to_thread(pool.stopped.wait, 5)
+            transport = httpx2.ASGITransport(app)
+            async with httpx2.AsyncClient(transport=transport, base_url="http://a") as client:
+                assert (await client.get("/health")).json()["waiting"] == 0
+                assert (await client.post("/predict", content=HAPPY)).status_code == 200
+                assert 'status="499"' in (await client.get("/metrics")).text
+
+    asyncio.run(read_nothing())
+
+
 def scope(accept: str) -> dict[str, Any]:
     headers = [(b"accept", accept.encode()), (b"content-type", b"video/mp4")]
     return {
@@ -274,9 +306,18 @@ def test_a_token_is_needed_where_the_server_works() -> None:
 
 
 def test_pages_of_other_sites_are_refused(client: TestClient) -> None:
-    answer = send(client, HAPPY, headers={"Sec-Fetch-Site": "cross-site"})
-    assert answer.status_code == 403
-    assert send(client, HAPPY, headers={"Sec-Fetch-Site": "same-origin"}).status_code == 200
+    for headers in (
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},  # another port of this machine
+        {"Origin": "https://elsewhere.example"},
+        {"Origin": "null"},  # a page in a sandbox
+    ):
+        assert send(client, HAPPY, headers=headers).status_code == 403, headers
+    for headers in (
+        {"Sec-Fetch-Site": "same-origin", "Origin": "https://behind.proxy"},
+        {"Origin": "http://testserver"},
+    ):
+        assert send(client, HAPPY, headers=headers).status_code == 200, headers
 
 
 def test_the_model_says_what_it_is(client: TestClient) -> None:
@@ -285,6 +326,13 @@ def test_the_model_says_what_it_is(client: TestClient) -> None:
     assert model["weights"]["licence"] == "MIT"
     assert model["limits"] == {"max_bytes": 100_000, "time_limit_s": 600.0, "queue": 8}
     assert "licence MIT" in model["summary"]
+
+
+def test_a_client_does_not_learn_where_the_weight_lies(pool: FakePool) -> None:
+    pool.model = dataclasses.replace(FakePool.model, name="/home/somebody/my.safetensors")
+    with TestClient(make_app(pool)) as client:
+        assert client.get("/model").json()["weights"]["name"] == "my.safetensors"
+        assert "somebody" not in client.get("/model").text + send(client, HAPPY).text
 
 
 def test_counters_can_be_read_by_prometheus(client: TestClient) -> None:

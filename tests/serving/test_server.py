@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,12 @@ import httpx2
 import pytest
 
 import hicmae_cli as hicmae
+from hicmae_cli.errors import WeightsError
+from hicmae_cli.runtime.batch import PredictorPool
+from hicmae_cli.serving.app import open_pool
+from hicmae_cli.serving.settings import ServeSettings
+from hicmae_cli.weights.catalogue import find_weight
+from hicmae_cli.weights.suffixes import ONNX
 from tests.cli.running import hicmae as run_command
 from tests.media.hostile import HOSTILE
 from tests.runtime.stubs import voice
@@ -70,7 +78,7 @@ def test_a_sample_a_crash_and_the_end(server: Running, spool: Path, sample: Path
             "error": "speech_sample.mp4: its process was killed, probably because memory ran out"
         }
         assert waits.result().status_code == 200  # in a new process
-    assert [path.name for path in spool.rglob("*") if path.is_file()] == ["lock"]
+    assert [path.name for path in spool.rglob("*") if path.is_file()] == []
 
     with ThreadPoolExecutor(2) as threads:
         begun = [threads.submit(send, server, path) for path in (sample, sound)]
@@ -90,8 +98,21 @@ def _wait_until(is_so: Callable[[], bool]) -> None:
 
 
 def _wait_for_upload(spool: Path, count: int = 1) -> None:
-    _wait_until(lambda: sum(path.is_file() for path in spool.rglob("*")) >= 1 + count)
+    _wait_until(lambda: sum(path.is_file() for path in spool.rglob("*")) >= count)
     time.sleep(0.3)
+
+
+def test_a_weight_that_is_gone_is_not_the_fault_of_a_file(tmp_path: Path) -> None:
+    weight = tmp_path / "mine.onnx"
+    bundled = find_weight("hicmae-nano", ONNX)
+    assert bundled is not None
+    shutil.copyfile(bundled, weight)
+    with closing(open_pool(ServeSettings(weights=str(weight)))) as pool:
+        assert isinstance(pool, PredictorPool) and pool._pool is not None
+        weight.unlink()
+        pool._pool.close()  # as a file that crashes it
+        with pytest.raises(WeightsError, match="mine"):
+            pool.predict_one(voice(tmp_path / "voice.wav", 1.0), lambda *_: None, lambda: None)
 
 
 @linux_only
@@ -137,8 +158,8 @@ def test_clients_that_misbehave_lose_only_themselves(server: Running, spool: Pat
     assert answer.status_code == 200
     assert answer.json()["files"][0]["duration_s"] == 1.0
     assert "hicmae_lost_processes_total 0.0" in httpx2.get(f"{server.url}/metrics").text
-    _wait_until(lambda: len(list(spool.rglob("*"))) <= 2)
-    assert [path.name for path in spool.rglob("*") if path.is_file()] == ["lock"]
+    _wait_until(lambda: len(list(spool.rglob("*"))) <= 1)
+    assert [path.name for path in spool.rglob("*") if path.is_file()] == []
 
 
 @pytest.mark.slow

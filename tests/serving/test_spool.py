@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import tempfile
@@ -41,11 +42,25 @@ def test_folders_of_servers_that_run_and_of_others_stay(base: Path) -> None:
     new = Spool()
     os.close(new._lock)
     (base / "precious").mkdir()
-    (base / "precious" / "lock").touch()
+    (base / "precious" / "file").touch()
     (base / "hicmae-serve-link").symlink_to(base / "precious", target_is_directory=True)
-    for folder in (running.folder, killed.folder):
+    for folder in (running.folder, killed.folder, base / "precious"):
         os.utime(folder, (0, 0))
     Spool().close()
     assert running.folder.exists() and new.folder.exists()
     assert not killed.folder.exists()
-    assert (base / "precious" / "lock").exists()
+    assert (base / "precious" / "file").exists()
+
+
+def test_on_a_disk_without_locks_nothing_of_others_is_removed(monkeypatch: pytest.MonkeyPatch) -> None:
+    import fcntl
+
+    def refuse(descriptor: int, how: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    running = Spool()
+    os.utime(running.folder, (0, 0))
+    Spool().close()
+    assert running.folder.exists()
+    running.close()

@@ -2,7 +2,7 @@
 // Texts of the server and of files are set as text, never as HTML.
 const $ = (id) => document.getElementById(id);
 const SPOKEN = { av: "face + voice", video: "face", audio: "voice" };
-let stopper = null;
+let stopper = null; // while a file is predicted
 let answer = null;
 
 function headers(more) {
@@ -28,7 +28,8 @@ function percent(share) {
 async function readModel() {
   const got = await fetch("model", { headers: headers({}) });
   $("secret").hidden = got.status !== 401 && !$("token").value;
-  if (!got.ok) return show("summary", got.status === 401 ? "Enter the token to see which model this server runs." : "");
+  document.querySelector("aside").hidden = !got.ok;
+  if (!got.ok) return;
   const model = await got.json();
   show("summary", model.summary);
   show("notice", model.notice);
@@ -36,7 +37,7 @@ async function readModel() {
 }
 
 function choose(file) {
-  $("go").disabled = !file;
+  $("go").disabled = !file || stopper !== null;
   $("chosen").textContent = file ? `${file.name}, ${(file.size / 1e6).toFixed(1)} MB` : "or drop it here";
 }
 
@@ -62,26 +63,31 @@ function call(track) {
   return track.name || (track.id ? `person ${track.id}` : "voice");
 }
 
+function fill(id, rows) {
+  $(id).replaceChildren(...rows);
+  $(id).closest(".wide").hidden = !rows.length;
+}
+
 function showResult(prediction) {
   const [file] = prediction.files;
   answer = prediction;
   $("result").hidden = false;
   $("name").textContent = file.path + (file.duration_s ? `, ${file.duration_s.toFixed(1)} s` : "");
   $("note").textContent = file.message;
-  $("people").replaceChildren(...file.tracks.map((track) => element("tr",
+  fill("people", file.tracks.map((track) => element("tr",
     element("td", call(track)), element("td", track.label || "values"),
     element("td", bars(track.probabilities || track.values, Boolean(track.probabilities))),
     element("td", percent(track.face_coverage)), element("td", basis(track)))));
-  $("times").replaceChildren(...file.tracks.flatMap((track) => (track.episodes || []).map((each) => element("tr",
+  fill("times", file.tracks.flatMap((track) => (track.episodes || []).map((each) => element("tr",
     element("td", call(track)), element("td", `${each.start_s.toFixed(1)} s`), element("td", `${each.end_s.toFixed(1)} s`),
-    element("td", each.label || "none is likely enough"), element("td", percent(each.probability))))));
+    element("td", each.label || "uncertain"), element("td", percent(each.probability))))));
 }
 
 function follow(event) {
-  if (event.event === "waiting") $("state").textContent = event.before ? `waits for ${event.before} other files` : "waits";
+  if (event.event === "waiting") $("state").textContent = event.before ? `In the queue, ${event.before} ahead of you` : "Next in the queue";
   if (event.event === "progress") {
     $("bar").value = event.total_s ? event.done_s / event.total_s : 0;
-    $("state").textContent = event.total_s ? `${event.done_s.toFixed(0)} of ${event.total_s.toFixed(0)} s` : "reads the file";
+    $("state").textContent = event.total_s ? `${event.done_s.toFixed(0)} of ${event.total_s.toFixed(0)} s` : "Reading the file…";
   }
   if (event.event === "error") throw new Error(event.error);
   if (event.event === "result") showResult(event.prediction);
@@ -102,7 +108,7 @@ async function readLines(stream) {
       follow(event);
     }
   }
-  if (!isWhole) throw new Error("the server ended before it had a result");
+  if (!isWhole) throw new Error("The connection was lost before the result arrived. Try again.");
 }
 
 async function predict(file) {
@@ -112,29 +118,33 @@ async function predict(file) {
     method: "POST", body: form, signal: stopper.signal, headers: headers({ Accept: "application/x-ndjson" }),
   });
   if (got.status === 401) $("secret").hidden = false;
-  if (!got.ok) throw new Error((await got.json()).error);
+  if (!got.ok) {
+    // A proxy answers with a page of its own.
+    const refusal = await got.json().catch(() => ({ error: `The server answered ${got.status} ${got.statusText}` }));
+    throw new Error(refusal.error);
+  }
   await readLines(got.body);
 }
 
 function setBusy(isBusy) {
-  $("go").disabled = isBusy;
+  stopper = isBusy ? new AbortController() : null;
+  choose($("file").files[0]);
   $("stop").hidden = $("bar").hidden = !isBusy;
 }
 
 $("form").addEventListener("submit", async (event) => {
   event.preventDefault();
-  stopper = new AbortController();
   $("result").hidden = true;
   show("fault", "");
   setBusy(true);
   $("bar").removeAttribute("value");
-  $("state").textContent = "sends the file";
+  $("state").textContent = "Uploading…";
   try {
     await predict($("file").files[0]);
-    $("state").textContent = "done";
+    $("state").textContent = "Done";
   } catch (error) {
     $("state").textContent = "";
-    show("fault", error.name === "AbortError" ? "stopped" : error.message);
+    show("fault", error.name === "AbortError" ? "Stopped" : error.message);
   }
   setBusy(false);
 });
@@ -148,6 +158,10 @@ $("save").addEventListener("click", () => {
   link.click();
   URL.revokeObjectURL(link.href);
 });
+for (const name of ["dragover", "drop"]) {
+  // A file dropped beside the field would replace this page.
+  window.addEventListener(name, (event) => event.preventDefault());
+}
 for (const [name, isOver] of [["dragover", true], ["dragleave", false], ["drop", false]]) {
   $("drop").addEventListener(name, (event) => {
     event.preventDefault();
