@@ -32,8 +32,10 @@ def convert_to_half(proto: onnx.ModelProto) -> onnx.ModelProto:
         warnings.simplefilter("ignore")  # it warns of each number that it rounds; the result is compared with torch
         half = tools.convert_float_to_float16(copy, keep_io_types=True, op_block_list=kept)
     model = import_tools("quantization.onnx_model").ONNXModel(half)
-    # The conversion appends nodes at the end, which the ONNX checker refuses.
+    # The conversion appends nodes at the end, which the ONNX checker refuses, also for an input that has no effect.
     model.topological_sort()
+    used = {output.name for output in proto.graph.output}.union(*(node.input for node in model.nodes()))
+    model.remove_nodes([node for node in model.nodes() if not used & set(node.output)])
     return model.model
 
 

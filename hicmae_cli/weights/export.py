@@ -138,6 +138,11 @@ def trace_weight(source: Path, target: Path, store: Precision = "float32") -> Tr
     for node in proto.graph.input:
         # The exporter fixes the batch size of an input that it finds unused.
         node.type.tensor_type.shape.dim[0].dim_param = "batch"
+    if info.modality != "av":
+        withheld = "audio" if info.modality == "video" else "video"
+        for each in proto.graph.node:
+            # The exporter may read the batch size from either input.
+            each.input[:] = [info.modality if name == withheld else name for name in each.input]
     strip_notes(proto)
     if store == "float16":
         halve(proto)
