@@ -18,7 +18,7 @@ from hicmae_cli.faces import Face, FaceDetector, FaceFinder
 from hicmae_cli.faces.mediapipe_detector import MediaPipeDetector
 from hicmae_cli.media import Frame, read_frames
 
-MODEL = Path(__file__).parent.parent / "tests" / "faces" / "face_landmarker.task"
+MODEL = Path(__file__).parent.parent / "weights" / "face_landmarker.task"
 
 
 def time_detection(detector: FaceDetector, frame: Frame) -> tuple[float, list[Face]]:

@@ -1,7 +1,7 @@
-"""Convert the three nets of tests/faces/face_landmarker.task from TFLite to ONNX, once.
+"""Convert the three nets of weights/face_landmarker.task from TFLite to ONNX, once.
 
     pip install tflite onnx numpy
-    python scripts/convert_face_models.py tests/faces/face_landmarker.task weights
+    python scripts/convert_face_models.py weights/face_landmarker.task weights
 
 The weights keep their values in half precision; ONNX Runtime widens them when it loads them. The picture nets become
 channels first, because ONNX Runtime is slow otherwise, and take bytes; the net of the expressions takes all landmarks

@@ -19,11 +19,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hicmae_cli.bundled import find_bundled_file
 from hicmae_cli.faces.face import Face
 from hicmae_cli.faces.mediapipe_detector import MediaPipeDetector
 from hicmae_cli.media import Frame
 
-MODEL = Path(__file__).with_name("face_landmarker.task")
+MODEL = find_bundled_file("face_landmarker.task")
 NOWHERE = "http://127.0.0.1:9"
 
 

@@ -38,7 +38,7 @@ OPTIONS: Final = {
 }
 """Option of ``hicmae predict`` for each field of the settings that a user chooses."""
 _BASED_ON: Final = {"av": "face and voice", "video": "face", "audio": "voice"}
-_NOT_FOR: Final = (
+NOT_FOR: Final = (
     "judging individuals: not for hiring, schooling, policing, border control, credit, diagnosis or surveillance. In "
     "the European Union, inferring emotions at work and in education is prohibited (AI Act, Article 5(1)(f), with "
     "exceptions for medical and safety reasons)."
@@ -277,7 +277,7 @@ def describe_model(name: str, info: WeightInfo) -> str:
         ("Cannot judge", escape(info.cannot_judge or "not recorded")),
         ("Calibrated", _describe_calibration(info) if info.task == "classification" else ""),
         ("Intended use", escape(info.intended_use or "not recorded")),
-        ("Not for", escape(_NOT_FOR)),
+        ("Not for", escape(NOT_FOR)),
         ("Licence", escape(info.licence)),
     ]
     return facts(rows)

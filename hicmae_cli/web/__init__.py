@@ -1,0 +1,1 @@
+"""The browser page: a folder of static files with which a browser predicts videos and cameras on its own."""
