@@ -82,6 +82,7 @@ ROOMS: dict[str, set[str]] = {
         "training",
     },
 }
+ROOMS["web"] = {"exporting", "faces", "pulling", "report", "report.html", "runtime", "speaking", "weights"}
 ROOMS["summaries"] = {"corpora", "report", "runtime", "timeline"}
 ROOMS["reruns"] = {"corpora", "records", "weights", "training", "training.pretraining", "training.finetuning"}
 ROOMS["doctor"] = {"faces", "media", "puppets", "records", "runtime", "speaking", "weights"}

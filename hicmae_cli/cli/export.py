@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import math
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from hicmae_cli.bundled import DEFAULT_WEIGHT
-from hicmae_cli.cli.options import DatasetOption, ManifestOption, RootOption, WeightsOption, usage_error
+from hicmae_cli.cli.options import (
+    DatasetOption,
+    ManifestOption,
+    RootOption,
+    WeightsOption,
+    parse_path,
+    usage_error,
+)
+from hicmae_cli.cli.pull import OfflineOption
 from hicmae_cli.weights.suffixes import ONNX
 
 if TYPE_CHECKING:
     from hicmae_cli.weights.export import ExportReport
+
+_MB = 1_000_000
 
 
 def export(
@@ -25,6 +36,14 @@ def export(
         bool,
         typer.Option("--report", help="Write no weight: compare all precisions of ONNX with torch on prepared clips."),
     ] = False,
+    web: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            parser=parse_path,
+            help="Write a folder with a page that predicts videos and cameras in a browser.",
+        ),
+    ] = None,
     weights: WeightsOption = DEFAULT_WEIGHT,
     output: Annotated[
         Path | None,
@@ -60,10 +79,20 @@ def export(
         Path | None, typer.Option("--json", metavar="FILE", help="Write the report as JSON; '-' for stdout.")
     ] = None,
     markdown: Annotated[Path | None, typer.Option(metavar="FILE", help="Write the report as Markdown.")] = None,
+    packages: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            parser=parse_path,
+            help="Folder with the archives of the two npm packages of --web; by default they are fetched once.",
+        ),
+    ] = None,
+    offline: OfflineOption = False,
 ) -> None:
     """Export a weight to ONNX and check it against torch; a file that differs too much is not written.
 
-    Or write it as the paper's authors do (--authors), or compare the precisions of ONNX (--report).
+    Or write it as the paper's authors do (--authors), compare the precisions of ONNX (--report), or write a page
+    for the browser (--web).
 
     [bold]Examples[/bold]
 
@@ -76,15 +105,23 @@ def export(
         hicmae export --report --manifest clips.csv --markdown report.md
 
         hicmae export --authors --weights my-model --output my-model.pth
+
+        hicmae export --web page
     """
-    if onnx + authors + report != 1:
-        raise usage_error("choose one of --onnx, --authors and --report")
+    if onnx + authors + report + (web is not None) != 1:
+        raise usage_error("choose one of --onnx, --authors, --report and --web")
+    if web is None and (packages is not None or offline):
+        raise usage_error(f"{'--offline' if offline else '--packages'}: is for --web")
     if not report and (json_file or markdown):
         raise usage_error(f"{'--json' if json_file else '--markdown'}: is for --report")
     if not onnx and (with_front_end or precision != "float32" or store != "float32"):
         raise usage_error("--with-front-end, --precision and --store: are for --onnx")
     if authors:
         _export_authors(weights, output)
+    elif web is not None:
+        if output is not None:
+            raise usage_error("--output: is for --onnx and --authors; --web has a folder")
+        _export_web(web, weights, packages, offline=offline)
     elif report:
         if output is not None:
             raise usage_error("--output: is for --onnx and --authors; --report writes --json and --markdown")
@@ -179,3 +216,25 @@ def _export_authors(weights: str, output: Path | None) -> None:
 
     count = export_authors(source, output)
     Screen().done("wrote", f"{output}: {count} tensors under the authors' names")
+
+
+def _export_web(folder: Path, weights: str, packages: Path | None, *, offline: bool) -> None:
+    """Write the browser page."""
+    from hicmae_cli.cli.screen import Screen
+    from hicmae_cli.cli.training_extra import require_training
+
+    require_training("export", "torch", "torchvision", "onnx", "onnxscript")
+    from hicmae_cli.web.export import export_web
+
+    screen = Screen()
+    with screen.bar("packages, MB") as bar:
+        page = export_web(
+            folder,
+            weights,
+            packages=packages,
+            offline=True if offline else None,
+            on_package=lambda url: screen.say(f"from {url}"),
+            on_bytes=lambda there, total: bar.update(there // _MB, total=total // _MB or None),
+        )
+    screen.done("wrote", f"{page.path}: the page of {page.weight} ({page.size_bytes / _MB:.0f} MB)")
+    screen.say(f"serve it: python -m http.server --directory {shlex.quote(str(page.path))}")

@@ -62,6 +62,7 @@ FLAGS: Final[Mapping[str, str]] = {
     "modality": "--modality",
     "output": "--output",
     "overrides": "--set",
+    "packages": "--packages",
     "peers": "--peers",
     "people": "--people",
     "precision": "--precision",

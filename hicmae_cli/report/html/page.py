@@ -56,7 +56,7 @@ def render_page(prediction: Prediction) -> str:
     scale = Scale(people[0].timeline.start_s, people[0].timeline.end_s)
     pictures = read_pictures(file, scale)
     lanes = list_lanes(people, info)
-    style = read_asset("style.css") + _colour(lanes)
+    style = read_asset("style.css") + write_colours([lane.colour for lane in lanes])
     script = read_asset("script.js")
     is_part = bool(describe_part(file, people[0].timeline))
     why = pictures.missing or "no sound that can be decoded"
@@ -104,9 +104,9 @@ def _explain_thinning(people: Sequence[Person], lanes: Sequence[Lane]) -> str:
     return "".join(f"<li>{escape(point)}</li>" for point in points)
 
 
-def _colour(lanes: Sequence[Lane]) -> str:
+def write_colours(lanes: Sequence[Colour]) -> str:
     """Return the style of the lanes: ``l0`` has the colour of lane 0, ``f0`` fills with it, ``o0`` writes on it."""
-    colours = {-1: _OTHER, **dict(enumerate(lane.colour for lane in lanes))}
+    colours = {-1: _OTHER, **dict(enumerate(lanes))}
 
     def declare(shade: str) -> str:
         return "".join(

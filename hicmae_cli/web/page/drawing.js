@@ -6,6 +6,7 @@ const SVG = "http://www.w3.org/2000/svg";
 const SPAN = 1000, HEIGHT = 100;
 const BASED_ON = { av: "face and voice", video: "face", audio: "voice" };
 const LETTER_PX = 7.2;
+const TICK_PX = 70;
 
 // Make an element; children are elements or texts.
 export function make(tag, attributes = {}, ...children) {
@@ -32,27 +33,20 @@ export function listPeople(windows, endS, task) {
   }));
 }
 
-// Give each label its colour: the style sheet has no place for names that only the weight knows.
-export function colour(element, { light, dark }) {
-  const isDark = matchMedia("(prefers-color-scheme: dark)").matches;
-  element.style.setProperty("--c", isDark ? dark : light);
-  return element;
-}
-
 // The card of a person: the mean numbers as bars, and what they rest on.
 export function drawCard(person, about, coverage) {
   const { labels } = about.weight, isValued = about.task === "regression", best = pickLabel(person.scores);
   const order = isValued ? labels.map((_, i) => i) : labels.map((_, i) => i).sort((a, b) => person.scores[b] - person.scores[a]);
-  const lead = isValued ? null : make("p", { class: "lead" }, make("span", {}, chip(about, best), make("b", {}, labels[best])),
+  const lead = isValued ? null : make("p", { class: "lead" }, make("span", {}, chip(best), make("b", {}, labels[best])),
     ` ${percent(person.scores[best])}`);
   const chance = about.task === "classification" ? make("small", {}, `chance ${percent(1 / labels.length)}`) : null;
   const bars = make("ul", { class: "bars" }, ...order.map((i) => make("li", isValued ? { class: "value" } : {},
-    make("span", {}, labels[i]), ...(isValued ? [] : [bar(about, i, person.scores[i])]),
+    make("span", {}, labels[i]), ...(isValued ? [] : [bar(i, person.scores[i])]),
     make("span", {}, isValued ? person.scores[i].toFixed(2) : percent(person.scores[i])))));
   const kinds = [...new Set(person.windows.map((w) => w.modality))].map((each) => BASED_ON[each]);
   const spoken = person.windows.filter((w) => w.speaker === "yes").length;
   const known = [["Based on", kinds.join("; ")], ["Windows", String(person.windows.length)]];
-  if (person.id) known.push(["Face seen", `in ${percent(coverage ?? 0)} of pictures`]);
+  if (person.id && coverage !== undefined) known.push(["Face seen", `in ${percent(coverage)} of pictures`]);
   if (person.windows.some((w) => w.speaker)) known.push(["Speaks", `in ${spoken} of ${person.windows.length} windows`]);
   return make("article", { class: "card" },
     make("div", { class: "who" }, make("div", {}, make("h3", {}, person.name), lead, chance)), bars, makeFacts(known));
@@ -62,21 +56,20 @@ export function makeFacts(rows) {
   return make("dl", { class: "facts" }, ...rows.map(([term, text]) => make("div", {}, make("dt", {}, term), make("dd", {}, text))));
 }
 
-function chip(about, i) {
-  const spot = makeSvg("svg", { class: "chip", viewBox: "0 0 10 10", "aria-hidden": "true" },
+// The style sheet has a class l0, l1 ... with the colour of each label, f0 ... to fill with it, o0 ... to write on it.
+function chip(i) {
+  return makeSvg("svg", { class: `chip l${i}`, viewBox: "0 0 10 10", "aria-hidden": "true" },
     makeSvg("rect", { width: 10, height: 10, rx: 2 }));
-  return colour(spot, about.colours[i]);
 }
 
-function bar(about, i, share) {
-  const drawn = makeSvg("svg", { viewBox: "0 0 100 8", preserveAspectRatio: "none", "aria-hidden": "true" },
+function bar(i, share) {
+  return makeSvg("svg", { class: `l${i}`, viewBox: "0 0 100 8", preserveAspectRatio: "none", "aria-hidden": "true" },
     makeSvg("rect", { class: "rail", width: 100, height: 8 }), makeSvg("rect", { width: 100 * share, height: 8 }));
-  return colour(drawn, about.colours[i]);
 }
 
 // The axis of time.
-export function drawAxis(endMs) {
-  const times = ticks(endMs), tenths = times.length > 1 && times[1] < 1000;
+export function drawAxis(endMs, widthPx) {
+  const times = ticks(endMs, Math.max(2, widthPx / TICK_PX)), tenths = times.length > 1 && times[1] < 1000;
   return makeSvg("svg", { class: "axis", "aria-hidden": "true" }, ...times.flatMap((time) => {
     const x = `${(100 * time) / endMs}%`, edge = time === 0 ? "first" : time > 0.97 * endMs ? "last" : "";
     return [makeSvg("text", { x, y: 14, class: edge }, clock(time, tenths)), makeSvg("line", { x1: x, x2: x, y1: 19, y2: 24 })];
@@ -100,8 +93,8 @@ export function drawPerson(person, about, widthPx) {
     const paths = [makeSvg("path", { class: "a", d: steps(edges, heights, x) }), makeSvg("path", { class: "b", d: steps(edges, strong, x) })];
     if (about.task === "classification")
       paths.push(makeSvg("path", { class: "chance", d: `M0 ${HEIGHT * (1 - 1 / labels.length)}H${SPAN}` }));
-    const chart = draw("lane", `${label}: mean ${write(person.scores[i])}, highest ${write(best)}`, ...paths);
-    section.append(makeRow("lane", label, colour(chart, about.colours[i]), write(person.scores[i])));
+    const chart = draw(`lane l${i}`, `${label}: mean ${write(person.scores[i])}, highest ${write(best)}`, ...paths);
+    section.append(makeRow("lane", label, chart, write(person.scores[i])));
   });
   return section;
 }
@@ -113,17 +106,9 @@ function rangeOf(means) {
 
 function drawBand(person, about, x, widthPx) {
   const { edges, led } = person.timeline, spans = joinSpans(edges, led), { labels } = about.weight;
-  const blocks = spans.map(([start, end, i]) => {
-    const block = makeSvg("path", { d: `M${x(start)} 0H${x(end)}V100H${x(start)}Z`, class: "block" });
-    return colour(block, about.colours[i]);
-  });
-  const isDark = matchMedia("(prefers-color-scheme: dark)").matches;
+  const blocks = spans.map(([start, end, i]) => makeSvg("path", { class: `f${i}`, d: `M${x(start)} 0H${x(end)}V100H${x(start)}Z` }));
   const words = spans.filter(([start, end, i]) => ((x(end) - x(start)) / SPAN) * widthPx > labels[i].length * LETTER_PX + 10)
-    .map(([start, , i]) => {
-      const word = makeSvg("text", { x: `${x(start) / 10}%`, dx: 6, y: 17 }, labels[i]);
-      word.style.setProperty("fill", about.colours[i].ink[isDark ? 1 : 0]);
-      return word;
-    });
+    .map(([start, , i]) => makeSvg("text", { class: `o${i}`, x: `${x(start) / 10}%`, dx: 6, y: 17 }, labels[i]));
   const said = spans.map(([start, end, i]) => `${labels[i]} from ${clock(start)} to ${clock(end)}`).join(", ");
   const chart = draw("blocks", `${person.name}: ${said}`, ...blocks);
   const row = makeRow("band", "Label", chart, "");

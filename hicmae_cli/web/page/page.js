@@ -10,7 +10,7 @@ import { clock } from "./timeline.js";
 const get = (id) => document.getElementById(id);
 const [file, camera, drop, video, rows, slider] = ["file", "camera", "drop", "video", "rows", "time"].map(get);
 const call = startWorker("app/worker.js");
-let about = null, stopping = null, shown = [], links = [];
+let about = null, stopping = null, shown = [], links = [], redraw = () => {};
 
 async function open() {
   say("Loading the model and the face nets…");
@@ -60,9 +60,10 @@ const readSettings = () => ({ mostFaces: Number(get("faces").value), sound: get(
 async function predict(read, words) {
   stopping?.abort();
   const mine = stopping = new AbortController(), settings = readSettings(), windows = [];
+  let lengthS = 0;
   const stop = get("stop");
   get("failure").hidden = true;
-  get("results").hidden = true;
+  for (const id of ["results", "csv", "json"]) get(id).hidden = true;
   stop.hidden = false;
   stop.textContent = words.stop;
   get("progress").removeAttribute("value");
@@ -72,10 +73,11 @@ async function predict(read, words) {
     const input = await read(settings, mine.signal, {
       windows: (list) => {
         windows.push(...list);
-        if (list.length && stopping === mine) show(windows, Math.max(...windows.map((w) => w.endS)), {});
+        if (list.length && stopping === mine) show(windows, lengthS, {});
       },
       progress: (doneS, totalS) => {
         if (stopping !== mine) return;
+        lengthS = totalS;
         if (totalS) get("progress").value = doneS / totalS;
         say(totalS ? `${clock(1000 * doneS)} of ${clock(1000 * totalS)}` : `Watching: ${clock(1000 * doneS)}`);
       },
@@ -113,11 +115,12 @@ function noteOn(input, windows) {
 }
 
 function show(windows, endS, coverages) {
+  redraw = () => show(windows, endS, coverages);
   const people = listPeople(windows, endS, about.task), end = people[0].timeline.edges.at(-1);
   get("results").hidden = false;
   get("cards").replaceChildren(...people.map((person) => drawCard(person, about, coverages[person.id])));
-  get("axis").replaceChildren(drawAxis(end));
   const widthPx = get("axis").clientWidth;
+  get("axis").replaceChildren(drawAxis(end, widthPx));
   const sections = people.map((person) => drawPerson(person, about, widthPx));
   get("persons").replaceChildren(...sections);
   shown = people.map((person, i) => [sections[i], person]);
@@ -141,7 +144,7 @@ function offer(input, windows, settings) {
   };
   links = Object.entries(texts).map(([id, [text, name, type]]) => {
     const href = URL.createObjectURL(new Blob([text], { type }));
-    Object.assign(get(id), { href, download: name });
+    Object.assign(get(id), { href, download: name, hidden: false });
     return href;
   });
 }
@@ -202,4 +205,5 @@ function pointAt({ clientX, target }) {
   const { left, width } = get("axis").getBoundingClientRect(), share = (clientX - left) / width;
   if (share >= 0 && share <= 1) point(Math.round(share * slider.max));
 }
+addEventListener("resize", () => redraw());
 open();

@@ -62,9 +62,9 @@ export function clock(time, tenths = true) {
   return hours ? `${hours}:${two(minutes)}:${seconds}` : `${minutes}:${seconds}`;
 }
 
-// Round times of an axis, at most about ten.
-export function ticks(endMs) {
+// Round times of an axis, at most `most` and the start.
+export function ticks(endMs, most = 10) {
   const steps = [500, 1000, 2000, 5000, 10000, 15000, 30000, 60000, 120000, 300000, 600000, 1800000, 3600000];
-  const step = steps.find((each) => endMs / each <= 10) ?? steps.at(-1);
+  const step = steps.find((each) => endMs / each <= most) ?? steps.at(-1);
   return Array.from({ length: Math.floor(endMs / step) + 1 }, (_, i) => i * step);
 }
