@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import json
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import av
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from hicmae_cli.api import load_weight
 from hicmae_cli.errors import WeightsError
+from hicmae_cli.media import read_frames
 from hicmae_cli.report.prediction import Prediction
 from hicmae_cli.runtime.predictor import Predictor
+from hicmae_cli.runtime.results import Track
+from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.web.export import export_web
 from hicmae_cli.web.packages import find_packages
 from tests.web.browser import CHROMIUM, Browser, open_browser, serve
 
-pytestmark = [
-    pytest.mark.integration,
-    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium"),
-]
-
-SAVED = "new Promise((resolve) => { const ask = new XMLHttpRequest(); ask.open('GET', document.getElementById('json').href);"
+pytestmark = [pytest.mark.integration, pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")]
 
 
 @pytest.fixture(scope="module")
@@ -52,16 +52,21 @@ def browser(page: Path, tmp_path: Path) -> Iterator[Browser]:
         yield opened
 
 
-def read_saved(browser: Browser, name: str) -> str:
-    """The text behind a link of the page that saves a file; the page's own policy forbids to fetch it."""
-    browser.run(
-        f"""new Promise((resolve) => {{
-            const frame = document.getElementById({name!r});
-            window.saved = frame.href;
-            resolve();
-        }})"""
-    )
-    return str(browser.run(f"window.hicmae.texts[{name!r}]"))
+def read_scores(track: Track) -> NDArray[np.float64]:
+    """The probabilities of each window (W, C)."""
+    return np.array([list(window.scores.by_name.values()) for window in track.windows])
+
+
+def save(browser: Browser, button: str, folder: Path) -> Path:
+    """Save a file with a button of the page."""
+    browser.send("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(folder)})
+    name = browser.run(f"document.getElementById({button!r}).download")
+    browser.run(f"document.getElementById({button!r}).click()")
+    end = time.monotonic() + 30
+    while not (folder / name).is_file() or list(folder.glob("*.crdownload")):
+        assert time.monotonic() < end, list(folder.iterdir())
+        time.sleep(0.1)
+    return folder / name
 
 
 def test_it_says_what_hicmae_says_and_asks_nobody_else(browser: Browser, sample: Path, tmp_path: Path) -> None:
@@ -89,24 +94,20 @@ def test_it_says_what_hicmae_says_and_asks_nobody_else(browser: Browser, sample:
             foreign.accept()
     assert browser.workers and any("Content Security Policy" in line for line in browser.said)
 
-    path = tmp_path / "predictions.json"
-    path.write_text(read_saved(browser, "json"))
-    (found,) = Prediction.load(path).files
-    expected = Predictor(load_weight("hicmae-nano")).predict(sample)
+    (found,) = Prediction.load(save(browser, "json", tmp_path)).files
+    model = load_weight("hicmae-nano")
+    expected = Predictor(model).predict(sample)
+    # The browser ends this file 37 ms earlier, where its container says, which is heard in the last window only.
+    shorter = Predictor(model, PredictSettings(end_s=found.duration_s)).predict(sample)
     assert (found.width_px, found.height_px) == (expected.width_px, expected.height_px)
     assert [track.id for track in found.tracks] == [track.id for track in expected.tracks]
-    for mine, theirs in zip(found.tracks, expected.tracks, strict=True):
+    for mine, theirs, same in zip(found.tracks, expected.tracks, shorter.tracks, strict=True):
         assert [w.start_s for w in mine.windows] == pytest.approx([w.start_s for w in theirs.windows], abs=1e-3)
         assert [(w.modality, w.speaker) for w in mine.windows] == [(w.modality, w.speaker) for w in theirs.windows]
-        mean, wanted = (np.array(list(track.scores.by_name.values())) for track in (mine, theirs))
-        assert np.abs(mean - wanted).max() <= 0.03
-        rows = [
-            np.abs(np.array(list(a.scores.by_name.values())) - list(b.scores.by_name.values())).mean()
-            for a, b in zip(mine.windows, theirs.windows, strict=True)
-        ]
-        assert max(rows) <= 0.03
-    csv = read_saved(browser, "csv")
-    assert csv.count("\n") == 1 + sum(len(track.windows) for track in expected.tracks)
+        assert np.abs(read_scores(mine).mean(axis=0) - read_scores(theirs).mean(axis=0)).max() <= 0.03
+        assert np.abs(read_scores(mine) - read_scores(same)).mean(axis=1).max() <= 0.03
+    table = save(browser, "csv", tmp_path).read_text()
+    assert table.count("\n") == 1 + sum(len(track.windows) for track in expected.tracks)
 
 
 def test_it_can_be_stopped_and_says_what_it_cannot_play(browser: Browser, sample: Path, tmp_path: Path) -> None:
@@ -121,4 +122,31 @@ def test_it_can_be_stopped_and_says_what_it_cannot_play(browser: Browser, sample
     browser.wait("document.body.dataset.state === 'failed'", 60)
     said = browser.run("document.getElementById('failure').textContent")
     assert said.startswith("<b>broken.mp4: this browser cannot play it.")
-    assert json.loads(browser.run("JSON.stringify([...document.querySelectorAll('#failure b')].length)")) == 0
+    assert browser.run("document.querySelectorAll('#failure b').length") == 0
+
+
+def test_it_watches_a_camera(page: Path, sample: Path, tmp_path: Path) -> None:
+    """Chromium shows a file as its camera, and beeps as its microphone."""
+    recording = tmp_path / "camera.mjpeg"
+    with av.open(str(recording), "w", format="mjpeg") as written:
+        stream = written.add_stream("mjpeg", rate=12)
+        stream.width, stream.height, stream.pix_fmt = 320, 240, "yuvj420p"
+        for frame in read_frames(sample):
+            for packet in stream.encode(av.VideoFrame.from_ndarray(frame.rgb, format="rgb24")):
+                written.mux(packet)
+        for packet in stream.encode():
+            written.mux(packet)
+    flags = ("--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream")
+    with (
+        serve(page) as address,
+        open_browser(tmp_path / "browser", *flags, f"--use-file-for-fake-video-capture={recording}") as browser,
+    ):
+        browser.open(address)
+        browser.wait("!document.getElementById('camera').disabled", 120)
+        browser.run("document.getElementById('camera').click()")
+        browser.wait("document.querySelectorAll('.person').length >= 2", 120)
+        browser.run("document.getElementById('stop').click()")
+        browser.wait("document.body.dataset.state === 'done'", 60)
+        (found,) = Prediction.load(save(browser, "json", tmp_path)).files
+        assert found.path.name == "camera" and len(found.tracks) >= 2
+        assert browser.run("document.getElementById('video').srcObject") is None
