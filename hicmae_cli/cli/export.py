@@ -10,14 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hicmae_cli.bundled import DEFAULT_WEIGHT
-from hicmae_cli.cli.options import (
-    DatasetOption,
-    ManifestOption,
-    RootOption,
-    WeightsOption,
-    parse_path,
-    usage_error,
-)
+from hicmae_cli.cli.options import DatasetOption, ManifestOption, RootOption, WeightsOption, parse_path, usage_error
 from hicmae_cli.cli.pull import OfflineOption
 from hicmae_cli.weights.suffixes import ONNX
 
