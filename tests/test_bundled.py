@@ -16,6 +16,10 @@ def test_face_model_is_the_one_converted() -> None:
     assert path.stat().st_size > 1_000_000
 
 
+def test_all_bundled_files_together_are_small() -> None:
+    assert sum(path.stat().st_size for path in find_bundled_dir().iterdir()) < 25_000_000
+
+
 def test_another_content_is_refused() -> None:
     with pytest.raises(WeightsError, match=r"face_landmarks\.onnx: is not the file that was bundled"):
         find_bundled_file("face_landmarks.onnx", "0" * 64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import time
 from collections.abc import Iterator
@@ -60,7 +61,7 @@ def read_scores(track: Track) -> NDArray[np.float64]:
 def save(browser: Browser, button: str, folder: Path) -> Path:
     """Save a file with a button of the page."""
     browser.send("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": str(folder)})
-    name = browser.run(f"document.getElementById({button!r}).download")
+    name = str(browser.run(f"document.getElementById({button!r}).download"))
     browser.run(f"document.getElementById({button!r}).click()")
     end = time.monotonic() + 30
     while not (folder / name).is_file() or list(folder.glob("*.crdownload")):
@@ -112,6 +113,9 @@ def test_it_says_what_hicmae_says_and_asks_nobody_else(browser: Browser, sample:
 
 def test_it_can_be_stopped_and_says_what_it_cannot_play(browser: Browser, sample: Path, tmp_path: Path) -> None:
     browser.choose_file("#file", sample)
+    browser.wait("document.getElementById('progress').value > 0.05", 60)
+    # Another choice stops the one that runs.
+    browser.choose_file("#file", Path(shutil.copy(sample, tmp_path / "again.mp4")))
     browser.wait("document.querySelectorAll('.person').length > 0", 200)
     browser.run("document.getElementById('stop').click()")
     browser.wait("document.body.dataset.state === 'cancelled'", 60)

@@ -25,7 +25,9 @@ export function fitAlignment(landmarks, template, sizePx = WARP_PX) {
 export function fitSimilarity(from, to) {
   const mean = (points, axis) => points.reduce((sum, point) => sum + point[axis], 0) / points.length;
   const [fromX, fromY, toX, toY] = [mean(from, 0), mean(from, 1), mean(to, 0), mean(to, 1)];
-  let power = 0, real = 0, imaginary = 0;
+  let power = 0,
+    real = 0,
+    imaginary = 0;
   from.forEach(([x, y], i) => {
     const [u, v, s, t] = [x - fromX, y - fromY, to[i][0] - toX, to[i][1] - toY];
     power += u * u + v * v;
@@ -33,7 +35,8 @@ export function fitSimilarity(from, to) {
     imaginary += u * t - v * s;
   });
   if (!(power >= 1e-12)) throw new Error("expected different landmarks, got equal ones only");
-  const a = real / power, b = imaginary / power;
+  const a = real / power,
+    b = imaginary / power;
   return [a, -b, toX - a * fromX + b * fromY, b, a, toY - b * fromX - a * fromY];
 }
 
@@ -57,7 +60,8 @@ function invert([a, b, c, d, e, f]) {
 // Cut a square out of a picture, bilinear -> size x size x 3. `toPicture` maps its pixels to the picture's. What is
 // outside the picture is black, or the colour of its edge if `isExtended`.
 export function cutOut({ data, width, height }, [a, b, c, d, e, f], size, isExtended = false) {
-  const out = new Uint8ClampedArray(size * size * 3), sums = [0, 0, 0];
+  const out = new Uint8ClampedArray(size * size * 3),
+    sums = [0, 0, 0];
   const add = (column, row, share) => {
     const isInside = column >= 0 && row >= 0 && column < width && row < height;
     if (!share || !(isInside || isExtended)) return;
@@ -68,9 +72,12 @@ export function cutOut({ data, width, height }, [a, b, c, d, e, f], size, isExte
   };
   for (let y = 0, at = 0; y < size; y++) {
     for (let x = 0; x < size; x++, at += 3) {
-      const sx = Math.round((a * x + b * y + c) * PLACES), sy = Math.round((d * x + e * y + f) * PLACES);
-      const left = Math.floor(sx / PLACES), top = Math.floor(sy / PLACES);
-      const u = sx / PLACES - left, v = sy / PLACES - top;
+      const sx = Math.round((a * x + b * y + c) * PLACES),
+        sy = Math.round((d * x + e * y + f) * PLACES);
+      const left = Math.floor(sx / PLACES),
+        top = Math.floor(sy / PLACES);
+      const u = sx / PLACES - left,
+        v = sy / PLACES - top;
       sums.fill(0);
       add(left, top, (1 - u) * (1 - v));
       add(left + 1, top, u * (1 - v));
@@ -84,15 +91,24 @@ export function cutOut({ data, width, height }, [a, b, c, d, e, f], size, isExte
 
 // Cut out the part of a picture that the crop shows, and shrink it by a whole factor -> the part, and its transform.
 function shrinkFace(picture, matrix, scale, warpPx) {
-  const factor = Math.max(1, Math.trunc(1 / scale)), margin = 2 * factor;
+  const factor = Math.max(1, Math.trunc(1 / scale)),
+    margin = 2 * factor;
   const [a, b, c, d, e, f] = invert(matrix);
-  const corners = [[-1, -1], [warpPx, -1], [-1, warpPx], [warpPx, warpPx]];
-  const xs = corners.map(([x, y]) => a * x + b * y + c), ys = corners.map(([x, y]) => d * x + e * y + f);
-  const left = Math.max(0, Math.floor(Math.min(...xs)) - margin), top = Math.max(0, Math.floor(Math.min(...ys)) - margin);
+  const corners = [
+    [-1, -1],
+    [warpPx, -1],
+    [-1, warpPx],
+    [warpPx, warpPx],
+  ];
+  const xs = corners.map(([x, y]) => a * x + b * y + c),
+    ys = corners.map(([x, y]) => d * x + e * y + f);
+  const left = Math.max(0, Math.floor(Math.min(...xs)) - margin),
+    top = Math.max(0, Math.floor(Math.min(...ys)) - margin);
   const right = Math.min(picture.width, Math.max(0, Math.ceil(Math.max(...xs)) + margin));
   const bottom = Math.min(picture.height, Math.max(0, Math.ceil(Math.max(...ys)) + margin));
   if (right <= left || bottom <= top) return [{ data: new Uint8ClampedArray(4), width: 1, height: 1 }, matrix];
-  const columns = Math.ceil((right - left) / factor), rows = Math.ceil((bottom - top) / factor);
+  const columns = Math.ceil((right - left) / factor),
+    rows = Math.ceil((bottom - top) / factor);
   // The last row and column are repeated up to a whole factor.
   const padded = new Uint8ClampedArray(4 * columns * factor * rows * factor);
   for (let y = 0, at = 0; y < rows * factor; y++) {
@@ -106,21 +122,30 @@ function shrinkFace(picture, matrix, scale, warpPx) {
   // Pixel x of the small picture has its centre at factor * (x + 0.5) - 0.5 + left of the large one.
   const [offsetX, offsetY] = [left + (factor - 1) / 2, top + (factor - 1) / 2];
   const [p, q, r, s, t, w] = matrix;
-  const toCrop = [p * factor, q * factor, p * offsetX + q * offsetY + r, s * factor, t * factor, s * offsetX + t * offsetY + w];
+  const toCrop = [
+    p * factor,
+    q * factor,
+    p * offsetX + q * offsetY + r,
+    s * factor,
+    t * factor,
+    s * offsetX + t * offsetY + w,
+  ];
   return [{ data: small, width: columns, height: rows }, toCrop];
 }
 
 // Shrink pixels of `channels` bytes: each new pixel is the mean of the area that it covers.
 export function shrinkByArea(data, width, height, newWidth, newHeight, channels) {
   if (width === newWidth && height === newHeight) return data;
-  const acrossAll = coverage(width, newWidth), downAll = coverage(height, newHeight);
+  const acrossAll = coverage(width, newWidth),
+    downAll = coverage(height, newHeight);
   const narrow = new Float32Array(newWidth * height * channels);
   for (let y = 0; y < height; y++)
     for (let x = 0; x < newWidth; x++)
       for (const [from, share] of acrossAll[x])
         for (let c = 0; c < channels; c++)
           narrow[(y * newWidth + x) * channels + c] += share * data[(y * width + from) * channels + c];
-  const sums = new Float32Array(newWidth * newHeight * channels), line = newWidth * channels;
+  const sums = new Float32Array(newWidth * newHeight * channels),
+    line = newWidth * channels;
   for (let y = 0; y < newHeight; y++)
     for (const [from, share] of downAll[y])
       for (let i = 0; i < line; i++) sums[y * line + i] += share * narrow[from * line + i];
@@ -131,7 +156,9 @@ export function shrinkByArea(data, width, height, newWidth, newHeight, channels)
 function coverage(size, newSize) {
   const scale = size / newSize;
   return Array.from({ length: newSize }, (_, i) => {
-    const start = i * scale, end = Math.min(size, start + scale), parts = [];
+    const start = i * scale,
+      end = Math.min(size, start + scale),
+      parts = [];
     for (let from = Math.floor(start + 1e-9); from < end - 1e-9; from++)
       parts.push([from, (Math.min(end, from + 1) - Math.max(start, from)) / (end - start)]);
     return parts;

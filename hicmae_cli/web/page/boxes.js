@@ -17,7 +17,8 @@ export function boxIou(first, second) {
 
 // The whole picture, and squares of its height or width: for faces of an eighth of the shorter side.
 export function makeCoarseCrops(widthPx, heightPx) {
-  const side = Math.min(widthPx, heightPx), whole = [0, 0, widthPx, heightPx];
+  const side = Math.min(widthPx, heightPx),
+    whole = [0, 0, widthPx, heightPx];
   if (side < MIN_CROP_PX || Math.max(widthPx, heightPx) < 1.15 * side) return [whole];
   return [whole, ...squares(widthPx, heightPx, side)];
 }
@@ -31,10 +32,13 @@ export function makeFineCrops(widthPx, heightPx) {
 // The square around a box, `times` its longer side, clipped to the picture.
 export function cropAround(box, times, widthPx, heightPx) {
   const half = (Math.max(box[2] - box[0], box[3] - box[1]) * times) / 2;
-  const x = (box[0] + box[2]) / 2, y = (box[1] + box[3]) / 2;
+  const x = (box[0] + box[2]) / 2,
+    y = (box[1] + box[3]) / 2;
   const crop = [
-    Math.max(0, Math.trunc(x - half)), Math.max(0, Math.trunc(y - half)),
-    Math.min(widthPx, Math.trunc(x + half) + 1), Math.min(heightPx, Math.trunc(y + half) + 1),
+    Math.max(0, Math.trunc(x - half)),
+    Math.max(0, Math.trunc(y - half)),
+    Math.min(widthPx, Math.trunc(x + half) + 1),
+    Math.min(heightPx, Math.trunc(y + half) + 1),
   ];
   return crop[2] > crop[0] && crop[3] > crop[1] ? crop : [0, 0, widthPx, heightPx];
 }
@@ -49,8 +53,12 @@ export function suppressOverlaps(found) {
 
 // Whether a box touches an edge of its crop that is not an edge of the picture: part of the face may be missing.
 export function touchesInnerEdge(box, crop, widthPx, heightPx) {
-  return (box[0] <= crop[0] && crop[0] > 0) || (box[1] <= crop[1] && crop[1] > 0)
-    || (box[2] >= crop[2] && crop[2] < widthPx) || (box[3] >= crop[3] && crop[3] < heightPx);
+  return (
+    (box[0] <= crop[0] && crop[0] > 0) ||
+    (box[1] <= crop[1] && crop[1] > 0) ||
+    (box[2] >= crop[2] && crop[2] < widthPx) ||
+    (box[3] >= crop[3] && crop[3] < heightPx)
+  );
 }
 
 // The box around landmarks, x0 y0 x1 y1 ... in pixels.
@@ -73,7 +81,8 @@ function squares(widthPx, heightPx, sidePx) {
 
 // Evenly spaced starts of pieces that cover a length and overlap by at least a third.
 function starts(lengthPx, sidePx) {
-  const spare = lengthPx - sidePx, steps = Math.ceil(spare / Math.max(1, Math.trunc(sidePx * STRIDE)));
+  const spare = lengthPx - sidePx,
+    steps = Math.ceil(spare / Math.max(1, Math.trunc(sidePx * STRIDE)));
   return steps ? Array.from({ length: steps + 1 }, (_, i) => roundHalfToEven((i * spare) / steps)) : [0];
 }
 

@@ -18,8 +18,9 @@ export function startWorker(address) {
     for (const [, reject] of waiting.values()) reject(new Error(message || "the worker could not start"));
     waiting.clear();
   };
-  return (method, argument, transfer = []) => new Promise((resolve, reject) => {
-    waiting.set(++count, [resolve, reject]);
-    worker.postMessage({ id: count, method, argument }, transfer);
-  });
+  return (method, argument, transfer = []) =>
+    new Promise((resolve, reject) => {
+      waiting.set(++count, [resolve, reject]);
+      worker.postMessage({ id: count, method, argument }, transfer);
+    });
 }

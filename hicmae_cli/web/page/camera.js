@@ -13,7 +13,8 @@ export async function watchCamera(call, about, element, settings, on, signal) {
     await element.play();
     await call("start", settings);
     const microphone = await listen(stream);
-    const begin = performance.now(), stepS = about.step_s;
+    const begin = performance.now(),
+      stepS = about.step_s;
     let moment = 0;
     const now = () => (performance.now() - begin) / 1000;
     while (!signal.aborted && now() < LONGEST_S) {
@@ -22,13 +23,15 @@ export async function watchCamera(call, about, element, settings, on, signal) {
       const sound = microphone.take();
       if (sound.length) await call("sound", sound, [sound.buffer]);
       // Moments that have passed meanwhile get this picture, too.
-      const count = Math.max(1, Math.floor(now() / stepS) + 1 - moment), bitmap = await grabNow(element);
+      const count = Math.max(1, Math.floor(now() / stepS) + 1 - moment),
+        bitmap = await grabNow(element);
       on.windows(await call("moment", { bitmap, count }, [bitmap]));
       moment += count;
       on.progress(moment * stepS, 0);
     }
     microphone.close();
-    const endS = moment * stepS, { windows, coverages } = await call("finish", endS);
+    const endS = moment * stepS,
+      { windows, coverages } = await call("finish", endS);
     on.windows(windows);
     const { videoWidth: width, videoHeight: height } = element;
     return { name: "camera", durationS: endS, width, height, hasSound: microphone.hasSound, coverages };
@@ -42,12 +45,17 @@ async function openCamera() {
   if (!navigator.mediaDevices) throw new Error("The camera needs https, or a server on this machine (localhost).");
   const video = { width: { ideal: 640 }, height: { ideal: 480 } };
   try {
-    return await navigator.mediaDevices.getUserMedia({ video, audio: { echoCancellation: false, noiseSuppression: false } });
+    return await navigator.mediaDevices.getUserMedia({
+      video,
+      audio: { echoCancellation: false, noiseSuppression: false },
+    });
   } catch (error) {
     if (error.name === "NotAllowedError") throw new Error("The browser was not allowed to use the camera.");
     if (error.name === "NotFoundError") {
       // A camera without a microphone.
-      return navigator.mediaDevices.getUserMedia({ video }).catch(() => { throw new Error("No camera was found."); });
+      return navigator.mediaDevices.getUserMedia({ video }).catch(() => {
+        throw new Error("No camera was found.");
+      });
     }
     throw error;
   }
@@ -58,7 +66,11 @@ async function listen(stream) {
   if (!stream.getAudioTracks().length) return { take: () => new Float32Array(), close() {}, hasSound: false };
   const context = new AudioContext({ sampleRate: 16000 });
   await context.audioWorklet.addModule("app/recorder.js");
-  const recorder = new AudioWorkletNode(context, "recorder", { numberOfOutputs: 0, channelCount: 1, channelCountMode: "explicit" });
+  const recorder = new AudioWorkletNode(context, "recorder", {
+    numberOfOutputs: 0,
+    channelCount: 1,
+    channelCountMode: "explicit",
+  });
   let blocks = [];
   recorder.port.onmessage = ({ data }) => blocks.push(data);
   context.createMediaStreamSource(stream).connect(recorder);

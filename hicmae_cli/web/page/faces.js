@@ -3,8 +3,16 @@
 // around each face. A face of the last picture is read around its place there; the whole picture is searched every
 // 0.48 s, and while a face is missing.
 
-import { boxIou, boxOf, cropAround, makeCoarseCrops, makeFineCrops, sizeOf, suppressOverlaps, touchesInnerEdge }
-  from "./boxes.js";
+import {
+  boxIou,
+  boxOf,
+  cropAround,
+  makeCoarseCrops,
+  makeFineCrops,
+  sizeOf,
+  suppressOverlaps,
+  touchesInnerEdge,
+} from "./boxes.js";
 
 const SEARCH_S = 0.48;
 const SWEEP_S = 3.2;
@@ -23,12 +31,17 @@ export async function openNets(vision, { wasmLoaderPath, wasmBinaryPath, detecto
   const { default: factory } = await import(wasmLoaderPath);
   self.ModuleFactory = factory;
   const search = await vision.FaceDetector.createFromOptions(files, {
-    baseOptions: { modelAssetPath: detector.href, delegate: "CPU" }, runningMode: "IMAGE", minDetectionConfidence: 0.5,
+    baseOptions: { modelAssetPath: detector.href, delegate: "CPU" },
+    runningMode: "IMAGE",
+    minDetectionConfidence: 0.5,
   });
   self.ModuleFactory = factory;
   const reader = await vision.FaceLandmarker.createFromOptions(files, {
-    baseOptions: { modelAssetPath: landmarker.href, delegate: "CPU" }, runningMode: "IMAGE", numFaces: 2,
-    minFaceDetectionConfidence: 0.6, minFacePresenceConfidence: 0.7,
+    baseOptions: { modelAssetPath: landmarker.href, delegate: "CPU" },
+    runningMode: "IMAGE",
+    numFaces: 2,
+    minFaceDetectionConfidence: 0.6,
+    minFacePresenceConfidence: 0.7,
   });
   return { search, reader };
 }
@@ -44,7 +57,10 @@ export class FaceFinder {
   }
 
   find(picture, timeS) {
-    const followed = this.#keepLargest(this.faces.map((face) => this.read(picture, guessDetected(face.box))), []);
+    const followed = this.#keepLargest(
+      this.faces.map((face) => this.read(picture, guessDetected(face.box))),
+      [],
+    );
     const isLost = followed.length < this.faces.length;
     if (isLost || !followed.length || timeS - this.lastSearchS >= SEARCH_S - 1e-6)
       this.faces = this.#search(picture, timeS, followed);
@@ -62,7 +78,10 @@ export class FaceFinder {
     }
     const boxes = suppressOverlaps(crops.flatMap((crop) => this.#detect(picture, crop)));
     const isNew = (box) => followed.every((face) => boxIou(box, face.box) < SAME_FACE_IOU);
-    const read = boxes.filter(isNew).slice(0, this.mostFaces).map((box) => this.read(picture, box));
+    const read = boxes
+      .filter(isNew)
+      .slice(0, this.mostFaces)
+      .map((box) => this.read(picture, box));
     return this.#keepLargest(read, followed);
   }
 
@@ -76,10 +95,12 @@ export class FaceFinder {
   // Find the faces that are completely inside a crop -> [score, box] of each.
   #detect(picture, crop) {
     const { detections } = this.nets.search.detect(cutOut(picture, crop));
-    return detections.map(({ boundingBox: b, categories: [{ score }] }) => {
-      const [left, top] = [crop[0] + b.originX, crop[1] + b.originY];
-      return [score, [left, top, left + b.width, top + b.height]];
-    }).filter(([, box]) => !touchesInnerEdge(box, crop, picture.width, picture.height));
+    return detections
+      .map(({ boundingBox: b, categories: [{ score }] }) => {
+        const [left, top] = [crop[0] + b.originX, crop[1] + b.originY];
+        return [score, [left, top, left + b.width, top + b.height]];
+      })
+      .filter(([, box]) => !touchesInnerEdge(box, crop, picture.width, picture.height));
   }
 
   // Read the landmarks of the face in a box from a close crop around it; null if there is none.
@@ -102,7 +123,9 @@ export class FaceFinder {
 
 // Where the detector sees the face of some landmarks: the landmarks depend a little on the crop around it.
 function guessDetected(box) {
-  const size = sizeOf(box), x = (box[0] + box[2]) / 2, y = (box[1] + box[3]) / 2 + DETECTED_BELOW * size;
+  const size = sizeOf(box),
+    x = (box[0] + box[2]) / 2,
+    y = (box[1] + box[3]) / 2 + DETECTED_BELOW * size;
   const half = (DETECTED_SIDE * size) / 2;
   return [x - half, y - half, x + half, y + half];
 }

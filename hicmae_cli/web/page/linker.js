@@ -23,8 +23,12 @@ export class PeopleLinker {
     if (this.thumbnail && isShotChange(this.thumbnail, thumbnail)) this.shot++;
     this.thumbnail = thumbnail;
     const scores = faces.flatMap((face, index) =>
-      this.people.map((person) => [this.#score(person, face, timeS), index, person]).filter(([score]) => score !== null));
-    const linked = new Map(), taken = new Set();
+      this.people
+        .map((person) => [this.#score(person, face, timeS), index, person])
+        .filter(([score]) => score !== null),
+    );
+    const linked = new Map(),
+      taken = new Set();
     for (const [, index, person] of scores.sort((a, b) => b[0] - a[0]))
       if (!linked.has(index) && !taken.has(person)) {
         linked.set(index, person);
@@ -42,9 +46,12 @@ export class PeopleLinker {
     if (person.shot !== this.shot || gapS > MAX_GAP_S + 1e-6) return null;
     const [size, before] = [sizeOf(face.box), sizeOf(person.box)];
     const centre = (box) => [(box[0] + box[2]) / 2, (box[1] + box[3]) / 2];
-    const [x, y] = centre(face.box), [lastX, lastY] = centre(person.box);
+    const [x, y] = centre(face.box),
+      [lastX, lastY] = centre(person.box);
     const distance = Math.hypot(x - lastX, y - lastY) / ((size + before) / 2);
-    const reach = 0.5 + gapS, growth = 1.4 + gapS, ratio = size / before;
+    const reach = 0.5 + gapS,
+      growth = 1.4 + gapS,
+      ratio = size / before;
     return distance < reach && 1 / growth < ratio && ratio < growth ? 1 - distance / reach : null;
   }
 
@@ -57,7 +64,9 @@ export class PeopleLinker {
 
 // Shrink a picture to 32 x 18 grey levels.
 export function makeThumbnail({ data, width, height }) {
-  const [columns, rows] = THUMBNAIL, sums = new Float32Array(columns * rows), counts = new Float32Array(columns * rows);
+  const [columns, rows] = THUMBNAIL,
+    sums = new Float32Array(columns * rows),
+    counts = new Float32Array(columns * rows);
   // Every fourth pixel is enough for a mean.
   const stride = width * height > 200000 ? 4 : 1;
   for (let y = 0; y < height; y += stride)
@@ -75,7 +84,9 @@ export function isShotChange(before, after) {
   const mean = (values) => values.reduce((sum, v) => sum + v, 0) / values.length;
   if (mean(after.map((v, i) => Math.abs(v - before[i]))) < CUT_DIFFERENCE) return false;
   const [meanBefore, meanAfter] = [mean(before), mean(after)];
-  let product = 0, first = 0, second = 0;
+  let product = 0,
+    first = 0,
+    second = 0;
   before.forEach((v, i) => {
     const [a, b] = [v - meanBefore, after[i] - meanAfter];
     product += a * b;

@@ -10,7 +10,12 @@ import { clock } from "./timeline.js";
 const get = (id) => document.getElementById(id);
 const [file, camera, drop, video, rows, slider] = ["file", "camera", "drop", "video", "rows", "time"].map(get);
 const call = startWorker("app/worker.js");
-let about = null, stopping = null, shown = [], links = [], redraw = () => {};
+let about = null,
+  stopping = null,
+  running = Promise.resolve(),
+  shown = [],
+  links = [],
+  redraw = () => {};
 
 async function open() {
   say("Loading the model and the face nets…");
@@ -22,13 +27,20 @@ async function open() {
     for (const control of [file, camera]) control.disabled = false;
     get("work").hidden = true;
   } catch (error) {
-    fail(`The page could not load its parts: ${error.message}. It needs a web server and a recent browser: see docs/browser.md of hicmae.`);
+    fail(
+      `The page could not load its parts: ${error.message}. It needs a web server and a recent browser: see docs/browser.md of hicmae.`,
+    );
   }
 }
 
 function say(text) {
   get("work").hidden = false;
   get("status").textContent = text;
+}
+
+// Tell a screen reader; the progress itself would interrupt it all the time.
+function announce(text) {
+  get("said").textContent = text;
 }
 
 function fail(text) {
@@ -38,28 +50,49 @@ function fail(text) {
 }
 
 function describeModel() {
-  const { facts, weight } = about, points = [];
-  if (facts.cannot_judge) points.push(make("p", {}, make("b", {}, `${weight.name} cannot judge ${facts.cannot_judge}.`)));
+  const { facts, weight } = about,
+    points = [];
+  if (facts.cannot_judge)
+    points.push(make("p", {}, make("b", {}, `${weight.name} cannot judge ${facts.cannot_judge}.`)));
   points.push(make("p", {}, `It was trained on ${facts.trained_on}.`));
   if (facts.held_out.length)
-    points.push(make("details", { open: "" }, make("summary", {}, "Scores on people it had not seen"),
-      make("ul", {}, ...facts.held_out.map((score) => make("li", {}, score)))));
+    points.push(
+      make(
+        "details",
+        { open: "" },
+        make("summary", {}, "Scores on people it had not seen"),
+        make("ul", {}, ...facts.held_out.map((score) => make("li", {}, score))),
+      ),
+    );
   get("notice").replaceChildren(...points);
   const calibrated = { av: "face and voice", video: "face", audio: "voice" };
-  get("facts").replaceChildren(...makeFacts([
-    ["Name", weight.name], [about.task === "regression" ? "Targets" : "Labels", weight.labels.join(", ")],
-    ["Trained on", facts.trained_on], ["Cannot judge", facts.cannot_judge || "not recorded"],
-    ["Calibrated", facts.calibrated.map((each) => calibrated[each]).join(", ") || "no"],
-    ["Intended use", facts.intended_use || "not recorded"], ["Not for", facts.not_for], ["Licence", facts.licence],
-  ]).children);
+  get("facts").replaceChildren(
+    ...makeFacts([
+      ["Name", weight.name],
+      [about.task === "regression" ? "Targets" : "Labels", weight.labels.join(", ")],
+      ["Trained on", facts.trained_on],
+      ["Cannot judge", facts.cannot_judge || "not recorded"],
+      ["Calibrated", facts.calibrated.map((each) => calibrated[each]).join(", ") || "no"],
+      ["Intended use", facts.intended_use || "not recorded"],
+      ["Not for", facts.not_for],
+      ["Licence", facts.licence],
+    ]).children,
+  );
 }
 
 const readSettings = () => ({ mostFaces: Number(get("faces").value), sound: get("sound").value });
 
-// Run a prediction, from a file or the camera, with progress and a way to stop.
+// Run a prediction, from a file or the camera, with progress and a way to stop; the one that runs is stopped first.
 async function predict(read, words) {
   stopping?.abort();
-  const mine = stopping = new AbortController(), settings = readSettings(), windows = [];
+  const before = running;
+  let end = null;
+  running = new Promise((resolve) => {
+    end = resolve;
+  });
+  const mine = (stopping = new AbortController()),
+    settings = readSettings(),
+    windows = [];
   let lengthS = 0;
   const stop = get("stop");
   get("failure").hidden = true;
@@ -68,8 +101,12 @@ async function predict(read, words) {
   stop.textContent = words.stop;
   get("progress").removeAttribute("value");
   say(words.start);
+  announce(words.start);
   document.body.dataset.state = "busy";
   try {
+    await before;
+    mine.signal.throwIfAborted();
+    Object.assign(video, { hidden: true, controls: false, muted: true });
     const input = await read(settings, mine.signal, {
       windows: (list) => {
         windows.push(...list);
@@ -88,6 +125,7 @@ async function predict(read, words) {
     if (windows.length) {
       show(windows, input.durationS, input.coverages);
       offer(input, windows, settings);
+      announce(`Done: ${shown.length === 1 ? "1 person or voice" : `${shown.length} people or voices`}.`);
     }
     if (input.message) fail(input.message);
     document.body.dataset.state = "done";
@@ -100,6 +138,8 @@ async function predict(read, words) {
       fail(error.message);
       document.body.dataset.state = "failed";
     }
+  } finally {
+    end();
   }
 }
 
@@ -107,8 +147,10 @@ async function predict(read, words) {
 function noteOn(input, windows) {
   const notes = [];
   if (!windows.length) notes.push("Nothing to predict from: no face was found, and no voice was heard.");
-  else if (input.width && windows.every(({ track }) => track === 0)) notes.push("No face was found: only the sound was used.");
-  if (windows.length && !input.hasSound) notes.push("There is no sound that this browser can decode: only the face was used.");
+  else if (input.width && windows.every(({ track }) => track === 0))
+    notes.push("No face was found: only the sound was used.");
+  if (windows.length && !input.hasSound)
+    notes.push("There is no sound that this browser can decode: only the face was used.");
   else if (windows.length && input.width && windows.every(({ modality }) => modality === "video"))
     notes.push("No voice was given to anybody in view: only the face was used.");
   return notes.join(" ");
@@ -116,7 +158,8 @@ function noteOn(input, windows) {
 
 function show(windows, endS, coverages) {
   redraw = () => show(windows, endS, coverages);
-  const people = listPeople(windows, endS, about.task), end = people[0].timeline.edges.at(-1);
+  const people = listPeople(windows, endS, about.task),
+    end = people[0].timeline.edges.at(-1);
   get("results").hidden = false;
   get("cards").replaceChildren(...people.map((person) => drawCard(person, about, coverages[person.id])));
   const widthPx = get("axis").clientWidth;
@@ -126,13 +169,20 @@ function show(windows, endS, coverages) {
   shown = people.map((person, i) => [sections[i], person]);
   slider.max = end;
   const speaks = get("sound").value === "speaker";
-  get("notes").replaceChildren(...[
-    "Point at or tap the timeline, or move the slider, for the numbers of a moment.",
-    ...(about.task === "classification" ? [`Full colour marks the predicted label. Row height runs from 0 to 100%; the dashed line is chance, 1 in ${about.weight.labels.length}.`] : []),
-    speaks ? "The sound goes to the person whose mouth moves with it; the others are judged by the face alone."
-      : "The sound goes to everybody in view, whoever speaks.",
-    "A person who leaves the picture for more than a second, or is seen again after a cut, gets a new number.",
-  ].map((text) => make("li", {}, text)));
+  get("notes").replaceChildren(
+    ...[
+      "Point at or tap the timeline, or move the slider, for the numbers of a moment.",
+      ...(about.task === "classification"
+        ? [
+            `Full colour marks the predicted label. Row height runs from 0 to 100%; the dashed line is chance, 1 in ${about.weight.labels.length}.`,
+          ]
+        : []),
+      speaks
+        ? "The sound goes to the person whose mouth moves with it; the others are judged by the face alone."
+        : "The sound goes to everybody in view, whoever speaks.",
+      "A person who leaves the picture for more than a second, or is seen again after a cut, gets a new number.",
+    ].map((text) => make("li", {}, text)),
+  );
   point(null);
 }
 
@@ -140,7 +190,11 @@ function offer(input, windows, settings) {
   links.forEach(URL.revokeObjectURL);
   const texts = {
     csv: [toCsv(about, input, windows), "predictions.csv", "text/csv"],
-    json: [`${JSON.stringify(toDocument(about, input, windows, settings), null, 2)}\n`, "predictions.json", "application/json"],
+    json: [
+      `${JSON.stringify(toDocument(about, input, windows, settings), null, 2)}\n`,
+      "predictions.json",
+      "application/json",
+    ],
   };
   links = Object.entries(texts).map(([id, [text, name, type]]) => {
     const href = URL.createObjectURL(new Blob([text], { type }));
@@ -164,13 +218,18 @@ function point(timeMs) {
 
 function useFile(chosen) {
   if (!chosen || file.disabled) return;
-  predict((settings, signal, on) => predictFile(call, about, chosen, video, settings, on, signal),
-    { start: `Reading ${chosen.name}…`, stop: "Cancel" }).then(() => replay(chosen));
+  predict(
+    async (settings, signal, on) => {
+      const input = await predictFile(call, about, chosen, video, settings, on, signal);
+      if (input.width && !signal.aborted) replay(chosen);
+      return input;
+    },
+    { start: `Reading ${chosen.name}…`, stop: "Cancel" },
+  );
 }
 
 // Show the video beside its timeline.
 function replay(chosen) {
-  if (document.body.dataset.state !== "done" || !chosen.type.startsWith("video/")) return;
   video.src = URL.createObjectURL(chosen);
   Object.assign(video, { controls: true, muted: false, hidden: false });
 }
@@ -189,8 +248,10 @@ drop.addEventListener("drop", (event) => {
   useFile(event.dataTransfer.files[0]);
 });
 camera.addEventListener("click", () => {
-  predict((settings, signal, on) => watchCamera(call, about, video, settings, on, signal),
-    { start: "Waiting for the camera…", stop: "Stop" });
+  predict((settings, signal, on) => watchCamera(call, about, video, settings, on, signal), {
+    start: "Waiting for the camera…",
+    stop: "Stop",
+  });
 });
 get("stop").addEventListener("click", () => stopping?.abort());
 get("means").addEventListener("click", () => point(null));
@@ -202,7 +263,8 @@ rows.addEventListener("pointermove", (event) => pointAt(event));
 rows.addEventListener("pointerdown", (event) => pointAt(event));
 function pointAt({ clientX, target }) {
   if (target === slider) return;
-  const { left, width } = get("axis").getBoundingClientRect(), share = (clientX - left) / width;
+  const { left, width } = get("axis").getBoundingClientRect(),
+    share = (clientX - left) / width;
   if (share >= 0 && share <= 1) point(Math.round(share * slider.max));
 }
 addEventListener("resize", () => redraw());

@@ -50,7 +50,7 @@ export class Prediction {
     const ready = this.pending.filter((window) => this.#restS(window) >= waitS - 1e-6);
     this.pending = this.pending.slice(ready.length);
     const decided = [];
-    for (const window of count > 1 ? ready.slice(-1) : ready) decided.push(...await this.#predict(window, Infinity));
+    for (const window of count > 1 ? ready.slice(-1) : ready) decided.push(...(await this.#predict(window, Infinity)));
     return decided;
   }
 
@@ -58,7 +58,7 @@ export class Prediction {
   async finish(endS) {
     this.pending.push(...this.assembler.finish());
     const decided = [];
-    for (const window of this.pending.splice(0)) decided.push(...await this.#predict(window, endS));
+    for (const window of this.pending.splice(0)) decided.push(...(await this.#predict(window, endS)));
     return decided;
   }
 
@@ -81,9 +81,11 @@ export class Prediction {
   async #look(picture, timeS) {
     const number = this.#count(picture);
     if (number !== this.searched) {
-      const found = this.finder.find(picture, timeS), ids = this.linker.update(picture, found, timeS);
-      this.faces = new Map(found.map((face, i) =>
-        [ids[i], { ...face, crop: alignFace(picture, face.landmarks, this.about.template) }]));
+      const found = this.finder.find(picture, timeS),
+        ids = this.linker.update(picture, found, timeS);
+      this.faces = new Map(
+        found.map((face, i) => [ids[i], { ...face, crop: alignFace(picture, face.landmarks, this.about.template) }]),
+      );
       this.searched = number;
     }
     await this.speakers?.addFaces(number, timeS, this.faces);
@@ -93,7 +95,12 @@ export class Prediction {
   // Run the model on everybody in a window, or on the sound alone.
   async #predict(window, endOfInputS) {
     const [startS, endS] = windowTimes(window, this.stepS, endOfInputS);
-    const hearing = this.speakers?.judge(startS, endS, window.people.map(({ track }) => track)) ?? null;
+    const hearing =
+      this.speakers?.judge(
+        startS,
+        endS,
+        window.people.map(({ track }) => track),
+      ) ?? null;
     const trainedS = CLIP_FRAMES * this.stepS;
     const sound = cutSound(this.sound.samples, startS, Math.min(endS, startS + trainedS));
     const people = window.people.length ? window.people : [{ track: VOICE_TRACK, sampled: null, coverage: 0 }];
@@ -102,10 +109,20 @@ export class Prediction {
       const own = hearing === null || isVoiceOf(hearing, track) ? sound : null;
       if (!sampled && !own) continue;
       const { scores, modality } = await this.nets.model.run(sampled, own);
-      const boxes = (sampled ?? []).slice(0, window.moments).filter(Boolean).map((f) => [f.timeS, ...toSides(f.box)]);
+      const boxes = (sampled ?? [])
+        .slice(0, window.moments)
+        .filter(Boolean)
+        .map((f) => [f.timeS, ...toSides(f.box)]);
       decided.push({
-        track, startS, endS, scores, coverage, modality, boxes,
-        voice: hearing?.voice ?? null, speaker: hearing?.speakers.get(track) ?? null,
+        track,
+        startS,
+        endS,
+        scores,
+        coverage,
+        modality,
+        boxes,
+        voice: hearing?.voice ?? null,
+        speaker: hearing?.speakers.get(track) ?? null,
       });
     }
     return decided;

@@ -13,7 +13,8 @@ export async function predictFile(call, about, file, element, settings, on, sign
   try {
     const sound = about.modality === "video" ? null : await readSound(file);
     const width = about.modality === "audio" ? 0 : video.width;
-    if (!width && !sound) throw new UnreadableError(`${file.name}: has nothing that this browser can decode and this model can judge.`);
+    if (!width && !sound)
+      throw new UnreadableError(`${file.name}: has nothing that this browser can decode and this model can judge.`);
     const durationS = width ? video.durationS - video.firstS : sound.length / SAMPLE_RATE_HZ;
     await call("start", settings);
     if (sound) {
@@ -39,7 +40,8 @@ async function readMoments({ call, element, startS, hasPictures }, durationS, st
   let waiting = Promise.resolve([]);
   for (let i = 0; i < count * every; i++) {
     signal.throwIfAborted();
-    const timeS = (i * stepS) / every, bitmap = hasPictures ? await grab(element, startS + timeS) : null;
+    const timeS = (i * stepS) / every,
+      bitmap = hasPictures ? await grab(element, startS + timeS) : null;
     const transfer = bitmap ? [bitmap] : [];
     on.windows(await waiting);
     if (i % every) {

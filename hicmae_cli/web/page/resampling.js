@@ -10,10 +10,12 @@ const BETA = 9;
 
 // 48 kHz (n,) -> 16 kHz.
 export function resample(samples) {
-  const kernel = makeKernel(), half = (kernel.length - 1) / 2;
+  const kernel = makeKernel(),
+    half = (kernel.length - 1) / 2;
   const out = new Float32Array(Math.ceil(samples.length / FACTOR));
   for (let i = 0; i < out.length; i++) {
-    const first = i * FACTOR - half, end = Math.min(kernel.length, samples.length - first);
+    const first = i * FACTOR - half,
+      end = Math.min(kernel.length, samples.length - first);
     let sum = 0;
     for (let k = Math.max(0, -first); k < end; k++) sum += kernel[k] * samples[first + k];
     out[i] = sum;
@@ -22,9 +24,11 @@ export function resample(samples) {
 }
 
 function makeKernel() {
-  const half = Math.ceil((TAPS * FACTOR) / CUTOFF / 2), bound = besselI0(BETA);
+  const half = Math.ceil((TAPS * FACTOR) / CUTOFF / 2),
+    bound = besselI0(BETA);
   const kernel = Float64Array.from({ length: 2 * half + 1 }, (_, i) => {
-    const x = ((i - half) * CUTOFF) / FACTOR, w = (i - half) / half;
+    const x = ((i - half) * CUTOFF) / FACTOR,
+      w = (i - half) / half;
     const sinc = x === 0 ? 1 : Math.sin(Math.PI * x) / (Math.PI * x);
     return (sinc * besselI0(BETA * Math.sqrt(Math.max(0, 1 - w * w)))) / bound;
   });
@@ -34,7 +38,8 @@ function makeKernel() {
 
 // The modified Bessel function of order 0, by its series.
 function besselI0(x) {
-  let sum = 1, term = 1;
+  let sum = 1,
+    term = 1;
   for (let k = 1; k < 40; k++) {
     term *= (x / (2 * k)) ** 2;
     sum += term;

@@ -23,43 +23,97 @@ function toFields({ weight: { labels }, task }, scores) {
 // input: { name, durationS, width, height, coverages, message }; settings: { mostFaces, sound }.
 export function toDocument(about, input, windows, settings) {
   const tracks = [...groupByTrack(windows)].map(([id, own]) => ({
-    id, name: "", start_s: round(Math.min(...own.map((w) => w.startS)), 3), end_s: round(Math.max(...own.map((w) => w.endS)), 3),
-    face_coverage: round(input.coverages[id] ?? 0, 4), ...toFields(about, meanOf(own.map((w) => w.scores))),
+    id,
+    name: "",
+    start_s: round(Math.min(...own.map((w) => w.startS)), 3),
+    end_s: round(Math.max(...own.map((w) => w.endS)), 3),
+    face_coverage: round(input.coverages[id] ?? 0, 4),
+    ...toFields(about, meanOf(own.map((w) => w.scores))),
     face_size_px: round(meanSize(own), 1),
     windows: own.map((window) => ({
-      start_s: round(window.startS, 3), end_s: round(window.endS, 3), ...toFields(about, window.scores),
-      face_coverage: round(window.coverage, 4), modality: window.modality,
-      voice: window.voice === null ? null : round(window.voice, 3), speaker: window.speaker,
+      start_s: round(window.startS, 3),
+      end_s: round(window.endS, 3),
+      ...toFields(about, window.scores),
+      face_coverage: round(window.coverage, 4),
+      modality: window.modality,
+      voice: window.voice === null ? null : round(window.voice, 3),
+      speaker: window.speaker,
       boxes: window.boxes.map(([timeS, ...sides]) => [round(timeS, 3), ...sides.map((v) => round(v, 1))]),
     })),
   }));
   const main = [...tracks].sort((a, b) => b.face_coverage - a.face_coverage || b.face_size_px - a.face_size_px)[0];
-  const summary = main && toFields(about, meanOf(groupByTrack(windows).get(main.id).map((w) => w.scores)));
+  const summary =
+    main &&
+    toFields(
+      about,
+      meanOf(
+        groupByTrack(windows)
+          .get(main.id)
+          .map((w) => w.scores),
+      ),
+    );
   return {
     schema: about.prediction_schema,
     weights: about.weight,
     settings: { ...about.settings, max_faces: settings.mostFaces, sound: settings.sound },
-    files: [{
-      path: input.name, photograph: false, status: tracks.length ? (main.id ? "ok" : "no-face") : "error",
-      message: input.message, duration_s: round(input.durationS, 3), fps: null,
-      width_px: input.width || null, height_px: input.height || null,
-      modality: main ? mostFrequent(groupByTrack(windows).get(main.id).map((w) => w.modality)) : null,
-      summary: summary ?? null, tracks, size_bytes: null, sha256: null,
-    }],
+    files: [
+      {
+        path: input.name,
+        photograph: false,
+        status: tracks.length ? (main.id ? "ok" : "no-face") : "error",
+        message: input.message,
+        duration_s: round(input.durationS, 3),
+        fps: null,
+        width_px: input.width || null,
+        height_px: input.height || null,
+        modality: main
+          ? mostFrequent(
+              groupByTrack(windows)
+                .get(main.id)
+                .map((w) => w.modality),
+            )
+          : null,
+        summary: summary ?? null,
+        tracks,
+        size_bytes: null,
+        sha256: null,
+      },
+    ],
   };
 }
 
 // The table with one row per window of every person.
 export function toCsv(about, input, windows) {
-  const { labels } = about.weight, isValued = about.task === "regression";
-  const head = ["path", "track", "name", "start_s", "end_s", ...(isValued ? [] : ["label"]), "face_coverage", "modality",
-    ...labels, "voice", "speaker"];
-  const rows = [...groupByTrack(windows).values()].flat().map((w) => [
-    input.name, w.track, "", round(w.startS, 3), round(w.endS, 3),
-    ...(isValued ? [] : [toFields(about, w.scores).label]), round(w.coverage, 4), w.modality,
-    ...w.scores.map((v) => (isValued ? Number(v.toPrecision(6)) : round(v, 6))),
-    w.voice === null ? "" : round(w.voice, 3), w.speaker ?? "",
-  ]);
+  const { labels } = about.weight,
+    isValued = about.task === "regression";
+  const head = [
+    "path",
+    "track",
+    "name",
+    "start_s",
+    "end_s",
+    ...(isValued ? [] : ["label"]),
+    "face_coverage",
+    "modality",
+    ...labels,
+    "voice",
+    "speaker",
+  ];
+  const rows = [...groupByTrack(windows).values()]
+    .flat()
+    .map((w) => [
+      input.name,
+      w.track,
+      "",
+      round(w.startS, 3),
+      round(w.endS, 3),
+      ...(isValued ? [] : [toFields(about, w.scores).label]),
+      round(w.coverage, 4),
+      w.modality,
+      ...w.scores.map((v) => (isValued ? Number(v.toPrecision(6)) : round(v, 6))),
+      w.voice === null ? "" : round(w.voice, 3),
+      w.speaker ?? "",
+    ]);
   return [head, ...rows].map((row) => row.map(quote).join(",")).join("\n") + "\n";
 }
 

@@ -77,16 +77,25 @@ export class SpeakerFinder {
 
   // Add a picture with its faces by track, largest first; the sound must have been heard until 1 s later.
   async addFaces(number, timeS, faces) {
-    const between = this.between.splice(0), nearest = [...faces].slice(0, MAX_MOUTHS);
+    const between = this.between.splice(0),
+      nearest = [...faces].slice(0, MAX_MOUTHS);
     if (this.voice.measureShare(timeS - REACH_S, timeS + REACH_S) > 0) {
       const openings = new Map(nearest.map(([track, face]) => [track, measureOpening(face.landmarks)]));
-      const paths = nearest.map(([track, face]) => [track, this.before.get(track), face])
+      const paths = nearest
+        .map(([track, face]) => [track, this.before.get(track), face])
         .filter(([, before, now]) => before && boxIou(before.box, now.box) > SAME_PLACE_IOU);
       for (const [i, each] of between.entries()) {
-        const found = each.number === number ? openings
-          : each.number === this.number ? this.openings
-          : await this.#readMouths(each.picture, paths, (i + 1) / (between.length + 1));
-        this.#note(paths.map(([track]) => track), found, each);
+        const found =
+          each.number === number
+            ? openings
+            : each.number === this.number
+              ? this.openings
+              : await this.#readMouths(each.picture, paths, (i + 1) / (between.length + 1));
+        this.#note(
+          paths.map(([track]) => track),
+          found,
+          each,
+        );
       }
       this.#note(openings.keys(), openings, { number, timeS });
     }
@@ -116,19 +125,23 @@ export class SpeakerFinder {
 
   // Decide who speaks in a window -> { voice, speakers: track -> yes, no or unsure }; windows come in order of time.
   judge(startS, endS, tracks) {
-    const sinceS = Math.max(0, startS - CONTEXT_S), voice = this.voice.measureShare(startS, endS);
+    const sinceS = Math.max(0, startS - CONTEXT_S),
+      voice = this.voice.measureShare(startS, endS);
     if (voice < MIN_VOICE) {
       this.last = new Map();
       return { voice, speakers: new Map(tracks.map((track) => [track, "no"])) };
     }
-    const first = Math.round(sinceS / FRAME_S), last = Math.round((endS + CONTEXT_S) / FRAME_S);
+    const first = Math.round(sinceS / FRAME_S),
+      last = Math.round((endS + CONTEXT_S) / FRAME_S);
     const levels = this.voice.cutLevels(first, last);
     const times = levels.map((_, i) => (first + i + 0.5) * FRAME_S);
-    const syncs = new Map(tracks.map((track) => {
-      const readings = (this.readings.get(track) ?? []).filter(({ timeS }) => timeS >= sinceS);
-      this.readings.set(track, readings);
-      return [track, compare(readings, times, levels)];
-    }));
+    const syncs = new Map(
+      tracks.map((track) => {
+        const readings = (this.readings.get(track) ?? []).filter(({ timeS }) => timeS >= sinceS);
+        this.readings.set(track, readings);
+        return [track, compare(readings, times, levels)];
+      }),
+    );
     this.last = decide(syncs, this.last);
     return { voice, speakers: this.last };
   }
@@ -136,13 +149,15 @@ export class SpeakerFinder {
 
 // Decide who speaks -> track -> yes, no or unsure. `last` has the answers of the last window.
 export function decide(syncs, last) {
-  const answers = new Map([...syncs].map(([track, sync]) => {
-    if (sync === null) return [track, "unsure"];
-    const rivals = [...syncs].filter(([each, other]) => each !== track && other !== null).map(([, other]) => other);
-    const enough = last.get(track) === "yes" ? KEEP_SYNC : START_SYNC;
-    if (sync >= enough && sync - Math.max(-1, ...rivals) >= MARGIN) return [track, "yes"];
-    return [track, sync < NO_SYNC ? "no" : "unsure"];
-  }));
+  const answers = new Map(
+    [...syncs].map(([track, sync]) => {
+      if (sync === null) return [track, "unsure"];
+      const rivals = [...syncs].filter(([each, other]) => each !== track && other !== null).map(([, other]) => other);
+      const enough = last.get(track) === "yes" ? KEEP_SYNC : START_SYNC;
+      if (sync >= enough && sync - Math.max(-1, ...rivals) >= MARGIN) return [track, "yes"];
+      return [track, sync < NO_SYNC ? "no" : "unsure"];
+    }),
+  );
   const isFound = [...answers.values()].includes("yes");
   return isFound ? new Map([...answers].map(([track, a]) => [track, a === "yes" ? a : "no"])) : answers;
 }
@@ -167,7 +182,8 @@ export function compare(readings, times, levels) {
     const share = (time - first.timeS) / (second.timeS - first.timeS);
     return (1 - share) * first.opening + share * second.opening;
   });
-  const sync = measureSync(openings, levels), seconds = openings.filter(Number.isFinite).length * FRAME_S;
+  const sync = measureSync(openings, levels),
+    seconds = openings.filter(Number.isFinite).length * FRAME_S;
   const pictures = new Set(known.map(({ picture }) => picture)).size;
   return sync !== null && sync < START_SYNC && pictures < MIN_PICTURES_PER_S * seconds ? null : sync;
 }
@@ -177,13 +193,21 @@ export function measureSync(openings, levels) {
   const known = openings.map(Number.isFinite);
   if (openings.length < 2 * LAGS.length || mean(known.map(Number)) < MIN_SHARE) return null;
   const quietest = quantile(levels, 0.95) - RANGE_DB;
-  const level = removeDrift(levels.map((v) => Math.max(v, quietest)), levels.map(() => 1));
-  const mouth = removeDrift(openings.map((v, i) => (known[i] ? v : 0)), known.map(Number));
+  const level = removeDrift(
+    levels.map((v) => Math.max(v, quietest)),
+    levels.map(() => 1),
+  );
+  const mouth = removeDrift(
+    openings.map((v, i) => (known[i] ? v : 0)),
+    known.map(Number),
+  );
   return Math.max(...LAGS.map((lag) => correlate(mouth, level, known, lag)));
 }
 
 function quantile(values, share) {
-  const sorted = [...values].sort((a, b) => a - b), at = share * (sorted.length - 1), low = Math.floor(at);
+  const sorted = [...values].sort((a, b) => a - b),
+    at = share * (sorted.length - 1),
+    low = Math.floor(at);
   return sorted[low] + (at - low) * ((sorted[low + 1] ?? sorted[low]) - sorted[low]);
 }
 
@@ -191,7 +215,8 @@ function quantile(values, share) {
 function removeDrift(values, weights) {
   const half = Math.floor(Math.min(DRIFT_FRAMES, values.length) / 2);
   return values.map((value, i) => {
-    let total = 0, count = 0;
+    let total = 0,
+      count = 0;
     for (let j = Math.max(0, i - half); j <= Math.min(values.length - 1, i + half); j++) {
       total += values[j] * weights[j];
       count += weights[j];
@@ -202,14 +227,19 @@ function removeDrift(values, weights) {
 
 // Correlate the movement with the sound `lag` frames later, where the movement is known.
 function correlate(mouth, level, known, lag) {
-  const ahead = Math.max(0, lag), behind = Math.max(0, -lag), first = [], second = [];
+  const ahead = Math.max(0, lag),
+    behind = Math.max(0, -lag),
+    first = [],
+    second = [];
   for (let i = 0; i < mouth.length - Math.abs(lag); i++)
     if (known[behind + i]) {
       first.push(mouth[behind + i]);
       second.push(level[ahead + i]);
     }
   const [meanFirst, meanSecond] = [mean(first), mean(second)];
-  let product = 0, a = 0, b = 0;
+  let product = 0,
+    a = 0,
+    b = 0;
   first.forEach((v, i) => {
     product += (v - meanFirst) * (second[i] - meanSecond);
     a += (v - meanFirst) ** 2;
@@ -230,17 +260,24 @@ class VoiceMeter {
   }
 
   async listen(samples) {
-    const BATCH = 1024, first = this.levels.length, whole = Math.floor(samples.length / FRAME_SAMPLES);
+    const BATCH = 1024,
+      first = this.levels.length,
+      whole = Math.floor(samples.length / FRAME_SAMPLES);
     for (let start = first; start < whole; start += BATCH) {
-      const count = Math.min(BATCH, whole - start), width = CONTEXT_SAMPLES + FRAME_SAMPLES;
+      const count = Math.min(BATCH, whole - start),
+        width = CONTEXT_SAMPLES + FRAME_SAMPLES;
       const input = new Float32Array(count * width);
       for (let i = 0; i < count; i++) {
-        const from = (start + i) * FRAME_SAMPLES, part = samples.subarray(Math.max(0, from - CONTEXT_SAMPLES), from + FRAME_SAMPLES);
+        const from = (start + i) * FRAME_SAMPLES,
+          part = samples.subarray(Math.max(0, from - CONTEXT_SAMPLES), from + FRAME_SAMPLES);
         input.set(part, (i + 1) * width - part.length);
         this.levels.push(measureLevel(samples.subarray(from, from + FRAME_SAMPLES)));
       }
-      const found = await this.session.run(
-        { input: new this.ort.Tensor("float32", input, [count, width]), h: this.hidden, c: this.cell });
+      const found = await this.session.run({
+        input: new this.ort.Tensor("float32", input, [count, width]),
+        h: this.hidden,
+        c: this.cell,
+      });
       this.probabilities.push(...found.speech_probs.data);
       [this.hidden, this.cell] = [found.hn, found.cn];
     }
@@ -248,7 +285,8 @@ class VoiceMeter {
 
   // Share of a time, 0 to 1, that has a voice.
   measureShare(startS, endS) {
-    const first = Math.round(startS / FRAME_S), last = Math.round(endS / FRAME_S);
+    const first = Math.round(startS / FRAME_S),
+      last = Math.round(endS / FRAME_S);
     let voiced = 0;
     for (let i = Math.max(0, first); i < Math.min(last, this.probabilities.length); i++)
       voiced += this.probabilities[i] > VOICE_PROBABILITY;
@@ -260,12 +298,15 @@ class VoiceMeter {
   }
 }
 
-const HANN = Float32Array.from({ length: FRAME_SAMPLES },
-  (_, i) => 0.5 - 0.5 * Math.cos((2 * Math.PI * i) / (FRAME_SAMPLES - 1)));
+const HANN = Float32Array.from(
+  { length: FRAME_SAMPLES },
+  (_, i) => 0.5 - 0.5 * Math.cos((2 * Math.PI * i) / (FRAME_SAMPLES - 1)),
+);
 
 // The level of 512 samples in the voice's band, in decibels of full scale.
 export function measureLevel(samples) {
-  const real = samples.map((v, i) => v * HANN[i]), imaginary = new Float32Array(FRAME_SAMPLES);
+  const real = samples.map((v, i) => v * HANN[i]),
+    imaginary = new Float32Array(FRAME_SAMPLES);
   transform(real, imaginary);
   const [low, high] = BAND_HZ.map((hz) => Math.round(hz * FRAME_S));
   let power = 0;
@@ -286,7 +327,9 @@ function transform(real, imaginary) {
     for (let k = 0; k < half; k++) {
       const [c, s] = [Math.cos((-Math.PI * k) / half), Math.sin((-Math.PI * k) / half)];
       for (let i = k; i < size; i += 2 * half) {
-        const j = i + half, x = c * real[j] - s * imaginary[j], y = c * imaginary[j] + s * real[j];
+        const j = i + half,
+          x = c * real[j] - s * imaginary[j],
+          y = c * imaginary[j] + s * real[j];
         [real[j], imaginary[j], real[i], imaginary[i]] = [real[i] - x, imaginary[i] - y, real[i] + x, imaginary[i] + y];
       }
     }

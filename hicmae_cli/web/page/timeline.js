@@ -8,7 +8,9 @@ export function makeTimeline(windows, endS, task) {
   const spans = windows.map(({ startS, endS: end }) => [ms(startS), ms(end)]);
   const end = Math.max(ms(endS), ...spans.map(([, last]) => last));
   const edges = [...new Set([0, end, ...spans.flat()])].sort((a, b) => a - b);
-  const means = [], led = [], speakers = [];
+  const means = [],
+    led = [],
+    speakers = [];
   for (let i = 0; i < edges.length - 1; i++) {
     const over = windows.filter((_, w) => spans[w][0] <= edges[i] && spans[w][1] >= edges[i + 1]);
     const mean = over.length ? meanOf(over.map(({ scores }) => scores)) : null;
@@ -57,7 +59,8 @@ export function groupByTrack(windows) {
 export function clock(time, tenths = true) {
   const total = tenths ? Math.round(time / 100) : Math.round(time / 1000) * 10;
   const two = (n) => String(n).padStart(2, "0");
-  const hours = Math.floor(total / 36000), minutes = Math.floor(total / 600) % 60;
+  const hours = Math.floor(total / 36000),
+    minutes = Math.floor(total / 600) % 60;
   const seconds = two(Math.floor(total / 10) % 60) + (tenths ? `.${total % 10}` : "");
   return hours ? `${hours}:${two(minutes)}:${seconds}` : `${minutes}:${seconds}`;
 }

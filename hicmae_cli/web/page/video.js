@@ -16,12 +16,14 @@ export class UnreadableError extends Error {}
 
 // Open a file in a video element -> { durationS, firstS, width, height }; width is 0 if it has no pictures.
 export async function openVideo(element, file) {
+  closeVideo(element);
   element.src = URL.createObjectURL(file);
   try {
     await event(element, "loadeddata");
   } catch {
     throw new UnreadableError(
-      `${file.name}: this browser cannot play it. MP4 (H.264, AAC) and WebM work in most browsers.`);
+      `${file.name}: this browser cannot play it. MP4 (H.264, AAC) and WebM work in most browsers.`,
+    );
   }
   // Recordings of a browser do not say how long they are until their end was read.
   if (!Number.isFinite(element.duration)) await seek(element, 1e7);
@@ -39,7 +41,8 @@ export function closeVideo(element) {
 
 // The picture that is on display at a time, as a bitmap for the worker.
 export async function grab(element, timeS) {
-  const before = readTimestamp(element), { stop, shown } = watch(element);
+  const before = readTimestamp(element),
+    { stop, shown } = watch(element);
   await seek(element, timeS + TOLERANCE_S);
   // A busy browser reports the end of a seek before it shows the picture; but no new picture may be due.
   if (readTimestamp(element) === before) await Promise.race([shown, sleep(LATE_MS)]);
@@ -50,7 +53,8 @@ export async function grab(element, timeS) {
 // The time that the picture on display has in the file; null if this browser does not tell.
 function readTimestamp(element) {
   if (typeof VideoFrame === "undefined") return null;
-  const frame = new VideoFrame(element), { timestamp } = frame;
+  const frame = new VideoFrame(element),
+    { timestamp } = frame;
   frame.close();
   return timestamp;
 }
@@ -59,14 +63,17 @@ function readTimestamp(element) {
 function watch(element) {
   if (!("requestVideoFrameCallback" in element)) return { stop() {}, shown: sleep(LATE_MS) };
   let handle;
-  const shown = new Promise((resolve) => { handle = element.requestVideoFrameCallback(resolve); });
+  const shown = new Promise((resolve) => {
+    handle = element.requestVideoFrameCallback(resolve);
+  });
   return { stop: () => element.cancelVideoFrameCallback(handle), shown };
 }
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 export function grabNow(element) {
-  const { videoWidth: width, videoHeight: height } = element, scale = MAX_SIDE_PX / Math.max(width, height);
+  const { videoWidth: width, videoHeight: height } = element,
+    scale = MAX_SIDE_PX / Math.max(width, height);
   const size = scale < 1 ? { resizeWidth: Math.round(scale * width), resizeHeight: Math.round(scale * height) } : {};
   return createImageBitmap(element, size);
 }
@@ -86,7 +93,9 @@ export async function readSound(file) {
 function mix(buffer) {
   const mono = new Float32Array(buffer.length);
   for (let channel = 0; channel < buffer.numberOfChannels; channel++)
-    buffer.getChannelData(channel).forEach((v, i) => { mono[i] += v / buffer.numberOfChannels; });
+    buffer.getChannelData(channel).forEach((v, i) => {
+      mono[i] += v / buffer.numberOfChannels;
+    });
   return mono;
 }
 
@@ -114,7 +123,8 @@ async function findFirst(element) {
 
 function event(element, name) {
   return new Promise((resolve, reject) => {
-    const stop = new AbortController(), { signal } = stop;
+    const stop = new AbortController(),
+      { signal } = stop;
     const end = (finish) => (cause) => {
       clearTimeout(late);
       stop.abort();

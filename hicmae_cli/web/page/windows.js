@@ -26,7 +26,8 @@ export class WindowAssembler {
       this.tallies.set(track, (this.tallies.get(track) ?? 0) + 1);
     }
     this.count++;
-    const start = this.count - CLIP_FRAMES, windows = [];
+    const start = this.count - CLIP_FRAMES,
+      windows = [];
     if (start >= 0 && start % this.hop === 0) windows.push(this.#window(start));
     for (const [track, held] of this.held) {
       held.delete(start - 1);
@@ -43,7 +44,8 @@ export class WindowAssembler {
 
   #window(start) {
     this.lastStart = start;
-    const end = Math.min(this.count, start + CLIP_FRAMES), people = [];
+    const end = Math.min(this.count, start + CLIP_FRAMES),
+      people = [];
     for (const [track, held] of [...this.held].sort((a, b) => a[0] - b[0])) {
       // A short file repeats its last moment.
       const sampled = Array.from({ length: CLIP_FRAMES }, (_, i) => held.get(Math.min(start + i, end - 1)) ?? null);

@@ -7,21 +7,26 @@ import { EmotionModel, configure, openSession } from "./model.js";
 import { Prediction } from "./prediction.js";
 
 const at = (path) => new URL(`../${path}`, import.meta.url);
-const canvas = new OffscreenCanvas(1, 1), pen = canvas.getContext("2d", { willReadFrequently: true });
-let nets = null, about = null, prediction = null;
+const canvas = new OffscreenCanvas(1, 1),
+  pen = canvas.getContext("2d", { willReadFrequently: true });
+let nets = null,
+  about = null,
+  prediction = null;
 
 const methods = {
   // Load everything that the page needs; after this, nothing is loaded any more -> about.json.
   async open() {
     about = await (await fetch(at("model/about.json"))).json();
     const [ort, vision] = await Promise.all([
-      import(at("vendor/onnxruntime-web/ort.wasm.min.mjs")), import(at("vendor/tasks-vision/vision_bundle.mjs")),
+      import(at("vendor/onnxruntime-web/ort.wasm.min.mjs")),
+      import(at("vendor/tasks-vision/vision_bundle.mjs")),
     ]);
     configure(ort, at("vendor/onnxruntime-web/"));
     const faces = await openNets(vision, {
       wasmLoaderPath: at("vendor/tasks-vision/wasm/vision_wasm_module_internal.js"),
       wasmBinaryPath: at("vendor/tasks-vision/wasm/vision_wasm_module_internal.wasm"),
-      detector: at("model/face_detector.tflite"), landmarker: at("model/face_landmarker.task"),
+      detector: at("model/face_detector.tflite"),
+      landmarker: at("model/face_landmarker.task"),
     });
     // One after the other: ONNX Runtime opens one at a time.
     const model = new EmotionModel(ort, await openSession(ort, at("model/model.onnx")));
