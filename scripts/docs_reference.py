@@ -218,7 +218,6 @@ RESULTS = (
     "evaluation.comparison.reading.SystemRun",
     "weights.info.WeightInfo",
     "weights.export.ExportReport",
-    "web.export.WebExport",
     "exporting.report.PrecisionReport",
     "exporting.report.PrecisionFacts",
     "embedding.table.Embeddings",
