@@ -26,6 +26,7 @@ from hicmae_cli.web.about import ABOUT_SCHEMA, describe_page
 from hicmae_cli.web.packages import MEDIAPIPE, ONNX_RUNTIME, PACKAGES, find_packages, unpack
 from hicmae_cli.weights.info import WeightInfo
 from hicmae_cli.weights.reading import find_parameters, read_info
+from hicmae_cli.weights.suffixes import WEIGHT_SUFFIXES
 
 TASK: Final = "face_landmarker.task"
 TASK_SHA256: Final = "64184e229b263107bc2b804c6625db1341ff2bb731874b0bcc2fe6544e0bc9ff"
@@ -89,7 +90,8 @@ def export_web(
     _refuse_foreign(target)
     source = find_parameters(weights, "export")
     info = read_info(str(source))
-    name = source.stem
+    # Not the path: others will see the page.
+    name = Path(weights).stem if weights.endswith(WEIGHT_SUFFIXES) else Path(weights).name
     describe_page(name, info, "")  # a weight that predicts nothing is refused before anything is fetched
     archives = find_packages(packages, offline=offline, on_package=on_package, on_bytes=on_bytes)
     target.parent.mkdir(parents=True, exist_ok=True)

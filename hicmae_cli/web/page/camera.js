@@ -11,8 +11,8 @@ export async function watchCamera(call, about, element, settings, on, signal) {
   Object.assign(element, { srcObject: stream, muted: true, hidden: false, controls: false });
   try {
     await element.play();
-    await call("start", settings);
     const microphone = await listen(stream);
+    await call("start", microphone.hasSound ? settings : { ...settings, sound: "shared" });
     const begin = performance.now(),
       stepS = about.step_s;
     let moment = 0;

@@ -15,6 +15,7 @@ let about = null,
   running = Promise.resolve(),
   shown = [],
   links = [],
+  pointed = null,
   redraw = () => {};
 
 async function open() {
@@ -103,6 +104,7 @@ async function predict(read, words) {
   say(words.start);
   announce(words.start);
   document.body.dataset.state = "busy";
+  pointed = null;
   try {
     await before;
     mine.signal.throwIfAborted();
@@ -183,7 +185,7 @@ function show(windows, endS, coverages) {
       "A person who leaves the picture for more than a second, or is seen again after a cut, gets a new number.",
     ].map((text) => make("li", {}, text)),
   );
-  point(null);
+  point(pointed);
 }
 
 function offer(input, windows, settings) {
@@ -205,13 +207,14 @@ function offer(input, windows, settings) {
 
 // Show the numbers at a moment in milliseconds; null shows the means.
 function point(timeMs) {
+  pointed = timeMs;
   for (const [section, person] of shown) showMoment(section, person, about, timeMs);
   rows.classList.toggle("on", timeMs !== null);
   get("means").disabled = timeMs === null;
   get("clock").textContent = timeMs === null ? "" : clock(timeMs);
   get("head").textContent = timeMs === null ? "mean" : "";
+  slider.value = timeMs ?? 0;
   if (timeMs === null) return;
-  slider.value = timeMs;
   rows.style.setProperty("--t", timeMs / slider.max);
   if (!video.hidden && video.controls && Number.isFinite(video.duration)) video.currentTime = timeMs / 1000;
 }

@@ -16,7 +16,8 @@ export async function predictFile(call, about, file, element, settings, on, sign
     if (!width && !sound)
       throw new UnreadableError(`${file.name}: has nothing that this browser can decode and this model can judge.`);
     const durationS = width ? video.durationS - video.firstS : sound.length / SAMPLE_RATE_HZ;
-    await call("start", settings);
+    // Without sound, nobody speaks.
+    await call("start", sound ? settings : { ...settings, sound: "shared" });
     if (sound) {
       // On the clock of the pictures.
       const moved = sound.slice(Math.round(video.firstS * SAMPLE_RATE_HZ));
