@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from hicmae_cli.summaries.summarize import summarize
     from hicmae_cli.training.finetuning.folds import finetune_folds as finetune
     from hicmae_cli.training.pretraining.run import pretrain
-    from hicmae_cli.web.export import export_web
     from hicmae_cli.weights.adding import add_weight
     from hicmae_cli.weights.record import read_record
 
@@ -48,7 +47,6 @@ __all__ = [
     "embed_clips",
     "evaluate",
     "export_onnx",
-    "export_web",
     "finetune",
     "load_weight",
     "measure_cues",
@@ -75,7 +73,6 @@ _PLACES = {
     "embed_clips": "embedding.clips:embed_clips",
     "evaluate": "evaluation.evaluate:evaluate",
     "export_onnx": "exporting.export:export_weight",
-    "export_web": "web.export:export_web",
     "finetune": "training.finetuning.folds:finetune_folds",
     "load_weight": "api:load_weight",
     "measure_cues": "preparing.cues:measure_cues",
