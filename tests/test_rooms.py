@@ -87,6 +87,24 @@ ROOMS["reruns"] = {"corpora", "records", "weights", "training", "training.pretra
 ROOMS["doctor"] = {"faces", "media", "puppets", "records", "runtime", "speaking", "weights"}
 ROOMS["embedding"] = {"clips", "models", "weights", "runtime", "corpora", "evaluation"}
 ROOMS["bench"] = set(ROOMS)
+ROOMS["studies"] = {
+    "bench",
+    "clips",
+    "corpora",
+    "embedding",
+    "evaluation",
+    "evaluation.comparison",
+    "models",
+    "recipes",
+    "records",
+    "report",
+    "report.html",
+    "runtime",
+    "training",
+    "training.finetuning",
+    "training.pretraining",
+    "weights",
+}
 ROOMS["cli"] = set(ROOMS)
 # Only these know torch: the rest runs, or at least starts, in an install without it.
 TORCH_ROOMS = {"models", "augmentation", "training", "training.pretraining", "training.finetuning"}
@@ -105,6 +123,9 @@ TORCH_FILES = {
     "bench/step.py",
     "bench/validation.py",
     "embedding/extractor.py",
+    "studies/estimate.py",
+    "studies/jobs.py",
+    "studies/measuring.py",
 }
 
 
