@@ -11,9 +11,12 @@ from typing import Any, Final
 
 import torch
 
-from hicmae_cli.bench.device import make_prediction
 from hicmae_cli.bench.pretraining import make_pretraining_step
 from hicmae_cli.bench.step import make_finetuning_step
+from hicmae_cli.evaluation.degradations import parse_degradations
+from hicmae_cli.model_input import CLIP_FRAMES, FACE_SIZE_PX, LOG_MEL_BINS, LOG_MEL_FRAMES
+from hicmae_cli.models.build import build_classifier
+from hicmae_cli.models.config import Architecture, ModelDims
 from hicmae_cli.recipes.settings import FinetuneSettings, PretrainSettings
 from hicmae_cli.studies.plan import FINETUNE, PRETRAIN, Job, Plan
 
@@ -112,7 +115,8 @@ def _estimate_job(job: Job, plan: Plan, timer: _Timer) -> float:
         shape = _describe(pretraining, ("video_mask", "audio_mask", "rebuilt_share"))
         step_s = timer.time(f"pretrain {shape}", lambda: make_pretraining_step(small)) / _CLIPS
         return START_S + pretraining.epochs * train * (step_s + READ_S)
-    forward_s = timer.time("forward", lambda: make_prediction("nano", 1, "cpu"))
+    dims = _find_dims(job, plan)
+    forward_s = timer.time(f"forward {dims}", lambda: _make_forward(dims))
     if job.kind == FINETUNE:
         finetuning = FinetuneSettings.model_validate(job.facts["recipe"], strict=False)
         small_one = finetuning.model_copy(update={"batch_size": _CLIPS, "accumulation": 1})
@@ -123,11 +127,29 @@ def _estimate_job(job: Job, plan: Plan, timer: _Timer) -> float:
         return START_S + clips * (step_s + READ_S) + (validated + test) * (forward_s + READ_S)
     passes: dict[str, int] = {"probe": train + validation + test, "layer-weights": 0, "streams": 3 * test}
     if job.kind == "streams" and job.changes.get("degrade"):
-        from hicmae_cli.evaluation.degradations import parse_degradations
-
         passes["streams"] += test * len(parse_degradations(job.changes["degrade"]))
     clips = passes.get(job.kind, 2 * test)
     return 1 + clips * (forward_s + READ_S) + (_PROBE_S if job.kind == "probe" else 0)
+
+
+def _find_dims(job: Job, plan: Plan) -> ModelDims:
+    """Find the sizes of the model that a job trains or measures."""
+    trained = job if job.is_training else next(each for each in plan.jobs.values() if each.folder == job.source)
+    kind = PretrainSettings if trained.kind == PRETRAIN else FinetuneSettings
+    return kind.model_validate(trained.facts["recipe"], strict=False).dims
+
+
+def _make_forward(dims: ModelDims) -> Callable[[], object]:
+    """Return a function that runs a classifier on one clip of noise."""
+    model = build_classifier(Architecture(dims, outputs=1)).eval()
+    video = torch.randn(1, 3, CLIP_FRAMES, FACE_SIZE_PX, FACE_SIZE_PX)
+    audio = torch.randn(1, 1, LOG_MEL_FRAMES, LOG_MEL_BINS)
+
+    def forward() -> object:
+        with torch.inference_mode():
+            return model(video, audio)
+
+    return forward
 
 
 def _describe(settings: PretrainSettings | FinetuneSettings, keys: Sequence[str]) -> str:
