@@ -18,6 +18,7 @@ FLAGS: Final[Mapping[str, str]] = {
     "baseline": "--baseline",
     "baselines": "--baselines",
     "batch_size": "--batch-size",
+    "budget": "--budget",
     "by": "--by",
     "calibrate": "--calibrate",
     "camera": "--camera",

@@ -82,7 +82,7 @@ def run(
 
         hicmae study masking-ratio
 
-        hicmae study run my-study.toml --dataset crema-d --budget full --device cuda
+        hicmae study run my-study.toml --dataset crema-d --budget full
     """
     from hicmae_cli.cli.training_extra import require_training
     from hicmae_cli.studies.study import load_study

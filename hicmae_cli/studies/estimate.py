@@ -18,6 +18,7 @@ from hicmae_cli.model_input import CLIP_FRAMES, FACE_SIZE_PX, LOG_MEL_BINS, LOG_
 from hicmae_cli.models.build import build_classifier
 from hicmae_cli.models.config import Architecture, ModelDims
 from hicmae_cli.recipes.settings import FinetuneSettings, PretrainSettings
+from hicmae_cli.studies.measures import MEASURES
 from hicmae_cli.studies.plan import FINETUNE, PRETRAIN, Job, Plan
 
 READ_S: Final = 0.012
@@ -128,7 +129,10 @@ def _estimate_job(job: Job, plan: Plan, timer: _Timer) -> float:
     passes: dict[str, int] = {"probe": train + validation + test, "layer-weights": 0, "streams": 3 * test}
     if job.kind == "streams" and job.changes.get("degrade"):
         passes["streams"] += test * len(parse_degradations(job.changes["degrade"]))
-    clips = passes.get(job.kind, 2 * test)
+    passes["reconstruction"] = 2 * min(
+        test, int(job.changes.get("clips", MEASURES["reconstruction"].defaults["clips"]))
+    )
+    clips = passes.get(job.kind, test)
     return 1 + clips * (forward_s + READ_S) + (_PROBE_S if job.kind == "probe" else 0)
 
 
