@@ -58,6 +58,7 @@ FLAGS: Final[Mapping[str, str]] = {
     "mask_audio": "--mask-audio",
     "mask_video": "--mask-video",
     "max_delay_s": "--max-delay",
+    "method": "--method",
     "metric": "--metric",
     "mixed_precision": "--mixed-precision",
     "modality": "--modality",

@@ -1,7 +1,4 @@
-"""Measure finished weights on the test clips; ``measures.py`` lists what there is.
-
-Letters: n clips, D width of an embedding.
-"""
+"""Measure finished weights on the test clips; ``measures.py`` lists what there is."""
 
 from __future__ import annotations
 
@@ -24,7 +21,7 @@ from hicmae_cli.embedding.extractor import EACH, open_extractor
 from hicmae_cli.embedding.probe import probe
 from hicmae_cli.errors import TrainingError
 from hicmae_cli.evaluation.degradations import Degrade, parse_degradations
-from hicmae_cli.evaluation.retrieval import recall_at_1
+from hicmae_cli.evaluation.retrieval import compare_streams, modality_gap, recall_at_1
 from hicmae_cli.evaluation.scoring import score_clips
 from hicmae_cli.models.reconstruction import reconstruct
 from hicmae_cli.recipes.settings import PretrainSettings
@@ -150,35 +147,11 @@ def _measure_alignment(
     for layer in range(1, depth + 1):
         video, audio = np.stack(rows[f"video_{layer}"]), np.stack(rows[f"audio_{layer}"])
         found[f"modality_gap layer {layer}"] = modality_gap(video, audio)
-        found[f"recall_at_1 layer {layer}"] = recall_at_1(similarities(video, audio))
+        found[f"recall_at_1 layer {layer}"] = recall_at_1(compare_streams(video, audio))
     found["recall_at_1"] = max(found[f"recall_at_1 layer {layer}"] for layer in range(1, depth + 1))
     found["modality_gap"] = statistics.mean(found[f"modality_gap layer {layer}"] for layer in range(1, depth + 1))
     found["recall_at_1 chance"] = 1 / len(rows[names[0]])
     return found
-
-
-def modality_gap(video: NDArray[np.float64], audio: NDArray[np.float64]) -> float:
-    """Compute the distance between the means of both streams' unit embeddings (Liang et al. 2022, "Mind the Gap").
-
-    Args:
-        video: embeddings (n, D).
-        audio: embeddings (n, D).
-
-    Returns:
-        0 to 2.
-    """
-    return float(np.linalg.norm(_unit(video).mean(axis=0) - _unit(audio).mean(axis=0)))
-
-
-def similarities(video: NDArray[np.float64], audio: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Compute cosines (n, n) of every face with every voice, each stream without its own mean."""
-    table: NDArray[np.float64] = _unit(video - video.mean(axis=0)) @ _unit(audio - audio.mean(axis=0)).T
-    return table
-
-
-def _unit(rows: NDArray[np.float64]) -> NDArray[np.float64]:
-    scaled: NDArray[np.float64] = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-    return scaled
 
 
 def _measure_probe(
