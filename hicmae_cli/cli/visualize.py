@@ -20,6 +20,7 @@ from hicmae_cli.cli.options import (
 
 if TYPE_CHECKING:
     from hicmae_cli.embedding.projection import Projection
+    from hicmae_cli.embedding.table import Embeddings
     from hicmae_cli.report.grid import Grid
 
 app = typer.Typer(
@@ -159,7 +160,7 @@ def embeddings(
 
     check_method(method)
     screen = Screen(quiet=quiet)
-    found = table
+    found: Embeddings | Path | None = table
     if weights is not None:
         from hicmae_cli.embedding.clips import embed_clips
 
@@ -175,6 +176,7 @@ def embeddings(
                 on_start=bar.start,
                 on_clip=bar.advance,
             )
+    assert found is not None, "either a table or a weight is given"
     with screen.wait("projecting"):
         projection = project(found, method=method, layers=chosen, limit=limit, seed=seed)
         _draw_projection(projection, output, weights or str(table))

@@ -143,7 +143,7 @@ def _run_tsne(rows: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
 
 
 def _run_umap(rows: NDArray[np.float64], seed: int) -> NDArray[np.float64]:
-    import umap
+    import umap  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
     neighbours = min(15, len(rows) - 1)
     return np.asarray(umap.UMAP(n_neighbors=neighbours, random_state=seed).fit_transform(rows), np.float64)

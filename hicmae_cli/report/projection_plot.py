@@ -53,7 +53,7 @@ def plot_projection(
     count = len(labels)
     classes, people = _list_names(labels), _list_names(speakers)
     wheel = colormaps["turbo"](np.linspace(0.05, 0.95, max(2, len(people))))
-    columns = (
+    columns: tuple[tuple[str, Sequence[str], Sequence[Any], NDArray[np.int64]], ...] = (
         ("stream", ("faces", "voices"), (_FACE, _VOICE), np.repeat([0, 1], count)),
         ("class", classes, [colour.light for colour in label_colours(classes)], _place(labels, classes)),
         ("speaker", people, wheel, _place(speakers, people)),
@@ -65,8 +65,8 @@ def plot_projection(
         for axes, (name, names, colours, of) in zip(row, columns, strict=True):
             for stream, mark in enumerate(("o", "x")):
                 own = slice(stream * count, (stream + 1) * count)
-                picked = np.asarray(colours, dtype=object if isinstance(colours[0], str) else None)[of[own]]
-                axes.scatter(*places[own].T, c=list(picked), marker=mark, s=14, linewidths=0.9, alpha=0.8)
+                picked = [colours[place] for place in of[own]]
+                axes.scatter(*places[own].T, c=picked, marker=mark, s=14, linewidths=0.9, alpha=0.8)
             _dress(axes, f"layer {layer}: {name}", names, colours, with_names=row is grid[0])
         row[0].set_xlabel(one_line(notes.get(layer, "")), fontsize=8, color=INK)
     save_figure(figure, path, dpi=110)

@@ -33,8 +33,8 @@ Analysis = Callable[[Runs], Findings]
 def analyse_factors(runs: Runs) -> Findings:
     """Compare the levels of each factor with its baseline, over seeds.
 
-    With all combinations of several factors, a level's value is the mean over the other factors, and two factors are
-    also compared within each level of the other; otherwise the other factors have their baselines.
+    With all combinations of several factors, a level's value is the mean over the other factors; otherwise the other
+    factors have their baselines.
     """
     found: list[PairedDifference] = []
     for metric in runs.metrics:
@@ -43,7 +43,7 @@ def analyse_factors(runs: Runs) -> Findings:
             for factor in runs.factors
             for pair in _compare_levels(runs, factor, metric, {} if _is_crossed(runs) else runs.baselines, "")
         ]
-        if len(runs.factors) == 2 and _is_crossed(runs):
+        if runs.within:
             first, second = runs.factors
             for level in runs.factors[second]:
                 pairs += _compare_levels(runs, first, metric, {second: level}, f" at {level}")
@@ -101,7 +101,7 @@ def _chart_cells(runs: Runs, metric: str) -> Chart:
     levels = list(runs.factors[first])
     lines: dict[str, list[dict[int, float]]] = {}
     for cell in runs.cells():
-        name = ", ".join(cell[other] for other in others) or name_measure(metric)
+        name = ", ".join(f"{other} {cell[other]}" for other in others) or name_measure(metric)
         lines.setdefault(name, [{} for _ in levels])[levels.index(cell[first])] = runs.select(metric, cell)
     series = tuple(summarise(name, values) for name, values in lines.items())
     title = f"{name_measure(metric)}: mean over seeds, lowest and highest seed"

@@ -30,7 +30,8 @@
     const pad = (Math.max(...values) - Math.min(...values)) * 0.06 || 0.05;
     const range = [Math.min(...values) - pad, Math.max(...values) + pad];
     const left = named ? 300 : 60;
-    const height = named ? 34 * chart.x.length + 60 : 340;
+    const row = 16 + 12 * chart.series.length;
+    const height = named ? row * chart.x.length + 64 : 340;
     const svg = make("svg", { viewBox: `0 0 ${WIDTH} ${height}`, role: "img" }, figure);
     svg.setAttribute("aria-label", chart.title);
     const bottom = height - 44;
@@ -59,6 +60,7 @@
     const titles = named ? [chart.y_title, ""] : [chart.x_title, chart.y_title];
     make("text", { x: (left + WIDTH) / 2, y: height - 6, "text-anchor": "middle" }, svg, titles[0]);
     if (titles[1]) make("text", { x: 4, y: 8 }, svg, titles[1]);
+    else if (chart.x_title) make("text", { x: left - 10, y: bottom + 16, "text-anchor": "end" }, svg, chart.x_title);
 
     const tip = document.createElement("div");
     tip.className = "tip";
@@ -67,7 +69,7 @@
     legend.className = "legend";
     chart.series.forEach((series, order) => {
       const group = make("g", { class: `s${order % 6}` }, svg);
-      const shift = named ? 9 * (order - (chart.series.length - 1) / 2) : 0;
+      const shift = named ? 12 * (order - (chart.series.length - 1) / 2) : 0;
       const points = [];
       series.y.forEach((y, index) => {
         if (y === null) return;

@@ -39,6 +39,7 @@ class Runs:
         baselines: factor -> name of the level that others are compared with.
         metrics: measures to compare; the first one decides.
         x: factor -> its levels as numbers; empty if they are not numbers.
+        within: whether the first factor is also compared within each level of the second one.
     """
 
     records: Sequence[Record]
@@ -46,6 +47,7 @@ class Runs:
     baselines: Mapping[str, str]
     metrics: Sequence[str]
     x: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    within: bool = False
 
     @property
     def seeds(self) -> list[int]:

@@ -202,4 +202,5 @@ def collect(plan: Plan) -> Runs:
             for factor in factors
             if all(level.x is not None for level in factor.levels)
         },
+        study.within,
     )

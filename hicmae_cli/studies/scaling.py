@@ -95,7 +95,7 @@ def _draw(runs: Runs, factor: str, levels: Sequence[str], sizes: Sequence[float]
     others = [name for name in runs.factors if name != factor]
     lines: dict[str, list[float]] = {}
     for cell in runs.cells():
-        name = ", ".join(cell[other] for other in others) or name_measure(metric)
+        name = ", ".join(f"{other} {cell[other]}" for other in others) or name_measure(metric)
         values = lines.setdefault(name, [math.nan] * len(levels))
         values[levels.index(cell[factor])] = statistics.mean(runs.select(metric, cell).values())
     return Chart(

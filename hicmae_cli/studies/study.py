@@ -118,6 +118,7 @@ class Study(_Part):
         factors: what differs between runs; all combinations of their levels are run. Without any, runs differ in their
             seed alone.
         one_at_a_time: run the baseline and each other level alone, not all combinations.
+        within: also compare the levels of the first factor within each level of the second one.
         pretrain: the first phase; None without it.
         finetune: the second phase; None without it.
         measures: what is measured on finished weights besides the test: name -> parameters.
@@ -132,6 +133,7 @@ class Study(_Part):
     metrics: list[str] = Field(min_length=1)
     factors: list[Factor] = []
     one_at_a_time: bool = False
+    within: bool = False
     pretrain: Stage | None = None
     finetune: Stage | None = None
     measures: dict[str, dict[str, Any]] = {}
@@ -147,6 +149,8 @@ class Study(_Part):
         if len({factor.name for factor in self.factors}) < len(self.factors):
             raise ValueError("factors: two of them have the same name")
         every = [*self.factors, *(factor for budget in self.budgets.values() for factor in budget.factors or ())]
+        if self.within and (len(self.factors) != 2 or self.one_at_a_time):
+            raise ValueError("within: needs two factors, and all combinations of them")
         for phase in ("pretrain", "finetune"):
             if getattr(self, phase) is None and any(getattr(level, phase) for each in every for level in each.levels):
                 raise ValueError(f"factors: a level changes `{phase}`, but the study has no such table")

@@ -15,7 +15,7 @@ from tests.embedding.toys import make_table
 
 def test_aligned_streams_are_told_from_others() -> None:
     table = make_table(24, {"video_1": 8, "audio_1": 8, "video_2": 8, "audio_2": 8, "fused": 8}, people=6, folds=2)
-    table.layers["audio_2"][:] = 3 * table.layers["video_2"]  # type: ignore[index]
+    table.layers["audio_2"][:] = 3 * table.layers["video_2"]
     found = project(table, limit=20)
     assert list(found.points) == [1, 2]
     assert found.points[1].shape == (40, 2)
@@ -47,10 +47,10 @@ def test_umap_gets_unit_rows_and_the_seed(monkeypatch: pytest.MonkeyPatch) -> No
         def __init__(self, n_neighbors: int, random_state: int) -> None:
             assert (n_neighbors, random_state) == (15, 3)
 
-        def fit_transform(self, rows: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+        def fit_transform(self, rows: np.ndarray) -> np.ndarray:
             assert np.allclose(np.linalg.norm(rows, axis=1), 1)
             return rows[:, :2]
 
-    monkeypatch.setitem(sys.modules, "umap", SimpleNamespace(UMAP=Fake, __spec__=SimpleNamespace()))  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "umap", SimpleNamespace(UMAP=Fake, __spec__=SimpleNamespace()))
     table = make_table(8, {"video_1": 4, "audio_1": 4}, people=4, folds=2)
     assert project(table, method="umap", seed=3).points[1].shape == (16, 2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -46,6 +47,8 @@ def _combine(levels: list[list[str]]) -> list[list[str]]:
 
 def test_a_factor_that_counts_is_told_from_one_that_does_not() -> None:
     runs = plant({"mask": ["a", "b"], "size": ["s", "m", "l"]}, lambda cell: {"uar": 0.5 + 0.1 * (cell["mask"] == "b")})
+    assert len(analyse_factors(runs).claims) == 3
+    runs = replace(runs, within=True)
     found = {claim.numbers["first"]: claim.numbers for claim in analyse_factors(runs).claims}
     assert found["mask b"]["shown"]
     assert found["mask b"]["mean"] == pytest.approx(0.1, abs=0.01)

@@ -76,6 +76,7 @@ def test_a_planted_exponent_is_found() -> None:
         law = fit_power_law(sizes, errors, draws=400, seed=trial)
         assert law is not None
         inside += law.interval[0] <= -0.25 <= law.interval[1]
+    assert law is not None
     assert law.exponent == pytest.approx(-0.25, abs=0.05)
     assert law.scale == pytest.approx(0.6, rel=0.1)
     # Percentiles of eight seeds are too narrow: about 90 % instead of 95 %.
