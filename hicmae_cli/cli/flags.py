@@ -62,6 +62,7 @@ FLAGS: Final[Mapping[str, str]] = {
     "metric": "--metric",
     "mixed_precision": "--mixed-precision",
     "modality": "--modality",
+    "other": "--other",
     "output": "--output",
     "overrides": "--set",
     "peers": "--peers",

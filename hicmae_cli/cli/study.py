@@ -49,6 +49,10 @@ def run(
     seeds: Annotated[
         str | None, typer.Option(metavar="0,1,2", help="Seeds, at least two; by default those of the budget.")
     ] = None,
+    other: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="For `transfer`: prepared clips of another corpus, to test on as well."),
+    ] = None,
     output: Annotated[
         Path,
         typer.Option(
@@ -106,6 +110,7 @@ def run(
             fold=fold,
             budget=budget,
             seeds=_read_seeds(seeds),
+            other=other,
             output=output,
             device=device,
             draw_puppets=puppets_manifest,
@@ -126,7 +131,7 @@ def run(
             jobs=processes,
             ray=ray,
             device=device,
-            command=_write_command(name, dataset, manifest, fold, budget, seeds),
+            command=_write_command(name, dataset, manifest, fold, budget, seeds, other),
             progress=StudyProgress(on_job=lambda _: bar.advance(), warn=screen.warn),
         )
     screen.show(*result.findings.tables)
@@ -194,12 +199,19 @@ def _show_plan(plan: Plan, processes: int, screen: Screen) -> None:
 
 
 def _write_command(
-    name: str, dataset: str | None, manifest: Path | None, fold: str | None, budget: str, seeds: str | None
+    name: str,
+    dataset: str | None,
+    manifest: Path | None,
+    fold: str | None,
+    budget: str,
+    seeds: str | None,
+    other: Path | None,
 ) -> str:
     """Write the command that does the same, without folders."""
     words = ["hicmae study", Path(name).name]
     words += [f"--dataset {dataset}"] if dataset else []
     words += [f"--manifest {manifest.name}"] if manifest else []
+    words += [f"--other {other.name}"] if other else []
     words += [f"--fold {fold}"] if fold else []
     words.append(f"--budget {budget}")
     return " ".join([*words, *([f"--seeds {seeds}"] if seeds else [])])

@@ -52,7 +52,7 @@ def plot_projection(
 
     count = len(labels)
     classes, people = _list_names(labels), _list_names(speakers)
-    wheel = colormaps["turbo"](np.linspace(0.05, 0.95, max(2, len(people))))
+    wheel = list(colormaps["turbo"](np.linspace(0.05, 0.95, max(2, len(people)))))
     columns: tuple[tuple[str, Sequence[str], Sequence[Any], NDArray[np.int64]], ...] = (
         ("stream", ("faces", "voices"), (_FACE, _VOICE), np.repeat([0, 1], count)),
         ("class", classes, [colour.light for colour in label_colours(classes)], _place(labels, classes)),

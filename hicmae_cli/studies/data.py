@@ -31,6 +31,8 @@ class StudyData:
         counts: number of clips of each split, or of each part of the fold.
         people: number of people of each of them.
         hash: of the clips, their labels and splits; the same wherever the corpus lies.
+        other: a list of another corpus, which is only tested on; None without.
+        other_hash: of its clips; empty without.
     """
 
     name: str
@@ -40,11 +42,14 @@ class StudyData:
     counts: Mapping[str, int]
     people: Mapping[str, int]
     hash: str
+    other: Path | None = None
+    other_hash: str = ""
 
     def __str__(self) -> str:
         parts = [f"{count} {name}" for name, count in self.counts.items()]
         fold = f", fold {self.fold} tests" if self.fold else ""
-        return f"{self.name}: {', '.join(parts)} clips of {sum(self.people.values())} people{fold}"
+        other = f"; tested on {self.other.name}, too" if self.other else ""
+        return f"{self.name}: {', '.join(parts)} clips of {sum(self.people.values())} people{fold}{other}"
 
 
 def find_data(
@@ -55,6 +60,7 @@ def find_data(
     manifest: str | Path | None = None,
     fold: str | None = None,
     most: Mapping[str, int],
+    other: str | Path | None = None,
     draw_puppets: Callable[[Path], Path] | None = None,
     on_hash: Callable[[int, int], None] = lambda *_: None,
 ) -> StudyData:
@@ -67,6 +73,7 @@ def find_data(
         manifest: a list of prepared clips, instead of or of the dataset.
         fold: the fold that tests, for a corpus with folds; by default the first.
         most: most clips of a split; whole people are taken, always the same ones. Empty takes the corpus as it is.
+        other: a list of another corpus to test on as well.
         draw_puppets: as for ``find_clips``.
         on_hash: called after each clip whose files are hashed.
 
@@ -87,9 +94,7 @@ def find_data(
     kept = {name: _take_people(part, most.get(name)) for name, part in parts.items()}
     some = any(len(kept[name]) < len(parts[name]) for name in parts)
     used = [sample for part in kept.values() for sample in part]
-    digest = hash_lines(sorted(_describe(sample) for sample in used))
-    files = hash_data(list_files(used), clips.manifest, on_clip=on_hash).files_sha256
-    found = hashlib.sha256(f"{digest} {files}".encode()).hexdigest()
+    found = _hash_clips(used, clips.manifest, on_hash)
     return StudyData(
         clips.name,
         clips.dataset.name if clips.dataset else None,
@@ -98,7 +103,16 @@ def find_data(
         {name: len(part) for name, part in kept.items() if part},
         {name: len({sample.speaker for sample in part} - {""}) for name, part in kept.items() if part},
         found,
+        None if other is None else Path(other).absolute(),
+        "" if other is None else _hash_clips(read_manifest(other), Path(other), on_hash),
     )
+
+
+def _hash_clips(samples: Sequence[Sample], manifest: Path, on_hash: Callable[[int, int], None]) -> str:
+    """Hash clips with their labels, splits and people, wherever their files are."""
+    lines = hash_lines(sorted(_describe(sample) for sample in samples))
+    files = hash_data(list_files(samples), manifest, on_clip=on_hash).files_sha256
+    return hashlib.sha256(f"{lines} {files}".encode()).hexdigest()
 
 
 def _choose_fold(samples: Sequence[Sample], fold: str | None, clips: ClipList) -> str:

@@ -40,6 +40,7 @@ MEASURES: Final[Mapping[str, Measure]] = {
     ),
     "probe": Measure("UAR of a linear probe of each layer", {}, "last"),
     "layer-weights": Measure("learned weights of the fused layers", {}, "finetuned"),
+    "transfer": Measure("UAR on the test clips and on another corpus, and what is lost between them", {}, "finetuned"),
     "streams": Measure("UAR with streams dropped or degraded at test time", {"degrade": ""}, "finetuned"),
 }
 """Name -> measure. Fine-tuning itself gives the scores of the test."""

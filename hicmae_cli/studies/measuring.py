@@ -199,10 +199,35 @@ def _measure_streams(
     return found
 
 
+def _measure_transfer(
+    weight: Path, data: StudyData, given: Mapping[str, Any], device: str, on_clip: Callable[[], None]
+) -> Measured:
+    """UAR on the own test clips and on another corpus, over the classes that both have."""
+    assert data.other is not None, "the plan checks it"
+    model, info = load_classifier(weight)
+    engine = TorchEngine(model, info, device)
+    task, own = _read_test(data)
+    _, others = read_task(data.other, None, name=data.other.stem, source="hicmae study")
+    others = split_by_column(others).test or others
+    both = {sample.label for sample in own} & {sample.label for sample in others}
+    common = [label for label in info.labels if label in both]
+    if len(common) < 2:
+        raise TrainingError(f"{data.other}: has {len(common)} classes of {data.name}; a transfer needs at least two")
+
+    def score(samples: Sequence[Sample], merge_by: int) -> float:
+        known = [sample for sample in samples if sample.label in common]
+        results = score_clips(known, engine, merge_by=merge_by, classes=common, on_clip=on_clip)
+        return float(results["av"].metrics["uar"])
+
+    here, there = score(own, task.merge_by), score(others, 0)
+    return {"uar own corpus": here, "uar other corpus": there, "uar lost": here - there}
+
+
 _MEASURING: Final[dict[str, Callable[..., Measured]]] = {
     "reconstruction": _measure_reconstruction,
     "alignment": _measure_alignment,
     "probe": _measure_probe,
     "layer-weights": _measure_layer_weights,
     "streams": _measure_streams,
+    "transfer": _measure_transfer,
 }

@@ -226,6 +226,7 @@ class _Planner:
             "parameters": parameters,
             "of": source,
             "data": self.data.hash,
+            "other": self.data.other_hash if measure == "transfer" else "",
             "code": hash_code(measuring=True),
         }
         return self._add(measure, name, source, "", parameters, facts)

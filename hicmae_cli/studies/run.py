@@ -67,6 +67,7 @@ def prepare_study(
     fold: str | None = None,
     budget: str = "small",
     seeds: Sequence[int] = (),
+    other: str | Path | None = None,
     output: str | Path = "studies",
     device: str = "cpu",
     draw_puppets: Callable[[Path], Path] | None = None,
@@ -82,6 +83,7 @@ def prepare_study(
         fold: the fold that tests, for a corpus with folds; by default the first.
         budget: ``small`` or ``full``.
         seeds: other seeds than the budget's; at least two.
+        other: a list of prepared clips of another corpus, for the measure ``transfer``.
         output: folder of all studies.
         device: ``cpu``, ``cuda`` or ``mps``.
         draw_puppets: as for ``find_clips``.
@@ -96,6 +98,12 @@ def prepare_study(
         raise SettingsError(f"budget={budget!r}: expected {' or '.join(BUDGETS[:2])}")
     study = load_study(name)
     find_analysis(study.analysis)
+    if ("transfer" in study.measures) != (other is not None):
+        raise SettingsError(
+            f"`other`: the study {study.name} does not test on another corpus"
+            if other is not None
+            else f"the study {study.name} needs `other`, a list of prepared clips of another corpus to test on"
+        )
     folder = Path(output)
     # Mistakes in the study are found before puppets are drawn or clips are hashed.
     check_study(study, budget, seeds)
@@ -106,6 +114,7 @@ def prepare_study(
         manifest=manifest,
         fold=fold,
         most=study.budgets[budget].clips,
+        other=other,
         draw_puppets=draw_puppets,
         on_hash=progress.on_hash,
     )

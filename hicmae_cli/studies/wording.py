@@ -19,8 +19,11 @@ _NAMES: Final = {
     "audio_error common mask": "error of rebuilt sound, common mask",
     "recall_at_1": "recall@1 of the best layer",
     "modality_gap": "modality gap",
+    "uar own corpus": "UAR on its own corpus",
+    "uar other corpus": "UAR on the other corpus",
+    "uar lost": "UAR lost on the other corpus",
 }
-_LESS: Final = ("video_error", "audio_error")
+_LESS: Final = ("video_error", "audio_error", "uar lost")
 FEW_SEEDS: Final = 5
 
 

@@ -108,6 +108,10 @@ def test_bad_input_is_refused_before_anything_is_computed(tmp_path: Path, corpus
         prepare_study("masking-ratio", manifest=corpus, budget="huge", output=tmp_path / "studies")
     with pytest.raises(SettingsError, match=r"fold='2'.*no such fold"):
         plan_toy(tmp_path, corpus, fold="2")
+    with pytest.raises(SettingsError, match="the study transfer needs `other`"):
+        prepare_study("transfer", manifest=corpus, output=tmp_path / "studies")
+    with pytest.raises(SettingsError, match="`other`: the study toy does not test on another corpus"):
+        plan_toy(tmp_path, corpus, other=corpus)
     assert not (tmp_path / "studies").exists()
 
 
@@ -125,9 +129,12 @@ def test_a_real_study_in_processes_is_the_same_again(tmp_path: Path, corpus: Pat
     )
     found = []
     for place in ("one", "two"):
-        plan = prepare_study(write_study(tmp_path, text), manifest=corpus, budget="trial", output=tmp_path / place)
-        result = run_study(plan, output=tmp_path / place, jobs=2)
+        output = tmp_path / place
+        plan = prepare_study(write_study(tmp_path, text), manifest=corpus, other=corpus, budget="trial", output=output)
+        result = run_study(plan, output=output, jobs=2)
         document = json.loads((result.folder / "result.json").read_text())
         found.append((document["runs"], document["tables"], document["claims"]))
     assert found[0] == found[1]
-    assert {"uar", "video_error", "weight video_1"} <= set(found[0][0][0]["measures"])
+    measures = found[0][0][0]["measures"]
+    assert {"uar", "video_error", "weight video_1", "uar both", "recall_at_1 layer 2", "probe fused"} <= set(measures)
+    assert measures["uar lost"] == 0
