@@ -6,10 +6,13 @@ import json
 import shutil
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Final
 
 import torch
+from filelock import FileLock, Timeout
 
 from hicmae_cli.errors import HicmaeError, TrainingError, first_line
 from hicmae_cli.files import write_text_atomically
@@ -25,6 +28,7 @@ from hicmae_cli.weights.run_folder import find_weight_in
 from hicmae_cli.workers import Report
 
 Measured = dict[str, float]
+_WAIT_S: Final = 5.0
 
 
 def run_job(job: Job, report: Report, *, data: StudyData, device: str = "cpu") -> str:
@@ -38,19 +42,35 @@ def run_job(job: Job, report: Report, *, data: StudyData, device: str = "cpu") -
         data: the clips.
         device: ``cpu``, or the kind of GPU.
     """
-    if job.read_done() is not None:
-        return ""
     if device == "cpu":
         torch.set_num_threads(1)
-    started = time.monotonic()
     try:
-        found = _DOING.get(job.kind, _measure)(job, data, device, report)
-    except HicmaeError as error:
+        with _hold(job, report):
+            if job.read_done() is not None:
+                return ""
+            started = time.monotonic()
+            found = _DOING.get(job.kind, _measure)(job, data, device, report)
+            write_done(job, found, time.monotonic() - started)
+            # A finished training is not resumed.
+            shutil.rmtree(job.run / CHECKPOINTS, ignore_errors=True)
+    except (HicmaeError, OSError) as error:
         return f"{job.name}: {first_line(error)}"
-    write_done(job, found, time.monotonic() - started)
-    # A finished training is not resumed.
-    shutil.rmtree(job.run / CHECKPOINTS, ignore_errors=True)
     return ""
+
+
+@contextmanager
+def _hold(job: Job, report: Report) -> Iterator[None]:
+    """Keep a job from other studies that run at the same time and share it; the lock ends with its process."""
+    job.folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(job.folder / ".lock")
+    while not lock.is_locked:
+        report(None)
+        with suppress(Timeout):
+            lock.acquire(timeout=_WAIT_S)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def write_done(job: Job, found: Measured, duration_s: float) -> None:

@@ -12,9 +12,10 @@ from hicmae_cli.records.surroundings import describe_machine, read_own_commit
 from hicmae_cli.report.files import make_folder, to_csv, to_json, write_text
 from hicmae_cli.studies.figures import draw_chart
 from hicmae_cli.studies.page import render_page
-from hicmae_cli.studies.plan import Plan
+from hicmae_cli.studies.plan import FINETUNE, PRETRAIN, Plan, merge_changes
 from hicmae_cli.studies.result import SCHEMA, Findings
 from hicmae_cli.studies.wording import FEW_SEEDS
+from hicmae_cli.toml import format_toml
 
 REPORT: Final = "report.md"
 RESULT: Final = "result.json"
@@ -126,11 +127,14 @@ def render_markdown(plan: Plan, findings: Findings, document: Mapping[str, Any])
     for factor in study.list_factors(plan.budget):
         names = [each.name + (" (baseline)" if each.name == factor.base else "") for each in factor.levels]
         lines.append(f"- {factor.name}: {', '.join(names)}")
-    for phase, stage in (("Pre-training", study.pretrain), ("Fine-tuning", study.finetune)):
-        if stage is not None:
-            lines.append(f"- {phase}: recipe `{stage.recipe}`, with the changes of the budget `{plan.budget}`")
+    for phase, words in ((PRETRAIN, "Pre-training"), (FINETUNE, "Fine-tuning")):
+        if (stage := getattr(study, phase)) is not None:
+            changes = merge_changes(study, plan.budget, phase, {})
+            listed = ", ".join(f"`{one_line(key)} = {format_toml(value)}`" for key, value in changes.items())
+            lines.append(f"- {words}: recipe `{one_line(stage.recipe)}`, with {listed or 'no changes'}")
     lines += [
-        f"- Seeds: {', '.join(map(str, plan.seeds))}. Runs of one seed share clips, folds and the order of training.",
+        f"- Budget `{plan.budget}`, seeds {', '.join(map(str, plan.seeds))}. Runs of one seed share clips, folds and "
+        "the order of training.",
         f"- Clips: {one_line(str(data))} (hash `{data.hash[:16]}`).",
         f"- {document['jobs']} trainings and measurements, {document['compute_s'] / 60:.0f} minutes of work, on "
         f"{document['machine']['cpu']}, with hicmae {document['version']}.",

@@ -9,7 +9,9 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from hicmae_cli.errors import HicmaeError, SettingsError
+from hicmae_cli.corpora.catalogue import find_dataset
+from hicmae_cli.errors import HicmaeError, SettingsError, first_line
+from hicmae_cli.metric_names import MAIN_METRIC
 from hicmae_cli.ray_workers import run_on_ray
 from hicmae_cli.studies.analyses import find_analysis
 from hicmae_cli.studies.data import find_data
@@ -104,6 +106,12 @@ def prepare_study(
             if other is not None
             else f"the study {study.name} needs `other`, a list of prepared clips of another corpus to test on"
         )
+    known = find_dataset(dataset) if dataset is not None else None
+    if known is not None and known.task != "classification" and "uar" in study.metrics:
+        raise SettingsError(
+            f"the study {study.name} compares UAR, but {known.name} is a dataset for {known.task}; copy the study and "
+            f"give it the metrics of this task, such as {MAIN_METRIC.get(known.task, 'ccc')}"
+        )
     folder = Path(output)
     # Mistakes in the study are found before puppets are drawn or clips are hashed.
     check_study(study, budget, seeds)
@@ -150,7 +158,7 @@ def run_study(
         What was found.
 
     Raises:
-        HicmaeError: jobs that failed; the others are done.
+        HicmaeError: jobs that failed, while the others are done; or runs without the numbers that the analysis needs.
     """
     progress = progress or StudyProgress()
     progress.on_plan(plan)
@@ -161,7 +169,7 @@ def run_study(
             waiting = [job for job in plan.waiting() if (job.kind in wave if wave else not job.is_training)]
             # A job whose training failed cannot start.
             ready = [job for job in waiting if job.source is None or (job.source / DONE).is_file()]
-            for job, outcome in run(ready, doing):
+            for job, outcome in run(ready, doing) if ready else ():
                 if outcome:
                     failed.append(f"{job.name}: {outcome}" if isinstance(outcome, WorkerDiedError) else outcome)
                     progress.warn(f"failed {failed[-1]}")
@@ -172,7 +180,10 @@ def run_study(
             f"{len(failed)} of {len(plan.jobs)} jobs failed: {'; '.join(failed[:_LISTED])}{more}; the others are done, "
             "and the same command tries these again"
         )
-    findings = find_analysis(plan.study.analysis)(collect(plan))
+    try:
+        findings = find_analysis(plan.study.analysis)(collect(plan))
+    except ValueError as error:
+        raise HicmaeError(f"the analysis {plan.study.analysis} cannot use these runs: {first_line(error)}") from error
     folder = Path(output) / plan.study.name
     write_report(plan, findings, folder, command)
     return StudyResult(plan, findings, folder)

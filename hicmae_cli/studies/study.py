@@ -7,9 +7,9 @@ from difflib import get_close_matches
 from importlib import resources
 from itertools import product
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from hicmae_cli.errors import SettingsError, one_line
 from hicmae_cli.toml import parse_toml
@@ -22,6 +22,16 @@ _LIBRARY: Final = "library"
 _COMMON: Final = "budgets.toml"
 Changes = dict[str, Any]
 """Recipe keys -> other values."""
+
+
+def _check_line(text: str) -> str:
+    if not text or not text.isprintable():
+        raise ValueError(f"{one_line(text)!r}: expected a line of printable text")
+    return text
+
+
+Line = Annotated[str, AfterValidator(_check_line)]
+"""Words of a report."""
 
 
 class _Part(BaseModel):
@@ -40,7 +50,7 @@ class Level(_Part):
         x: the level as a number, for a plot and for a fit.
     """
 
-    name: str = Field(min_length=1, max_length=60)
+    name: Line = Field(max_length=60)
     pretrain: Changes = {}
     finetune: Changes = {}
     start: Literal["pretrained", "scratch"] | None = None
@@ -57,7 +67,7 @@ class Factor(_Part):
         baseline: name of the level that others are compared with; by default the first.
     """
 
-    name: str = Field(min_length=1, max_length=60)
+    name: Line = Field(max_length=60)
     levels: list[Level] = Field(min_length=2)
     baseline: str = ""
 
@@ -127,8 +137,8 @@ class Study(_Part):
     """
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,40}$")
-    title: str
-    question: str
+    title: Line
+    question: Line
     analysis: str = "factors"
     metrics: list[str] = Field(min_length=1)
     factors: list[Factor] = []
@@ -138,7 +148,7 @@ class Study(_Part):
     finetune: Stage | None = None
     measures: dict[str, dict[str, Any]] = {}
     budgets: dict[str, Budget]
-    limits: list[str] = []
+    limits: list[Line] = []
 
     @model_validator(mode="after")
     def _fits_together(self) -> Study:

@@ -108,6 +108,8 @@ def test_bad_input_is_refused_before_anything_is_computed(tmp_path: Path, corpus
         prepare_study("masking-ratio", manifest=corpus, budget="huge", output=tmp_path / "studies")
     with pytest.raises(SettingsError, match=r"fold='2'.*no such fold"):
         plan_toy(tmp_path, corpus, fold="2")
+    with pytest.raises(SettingsError, match="compares UAR, but werewolf-xl is a dataset for regression"):
+        prepare_study("seeds", dataset="werewolf-xl", output=tmp_path / "studies")
     with pytest.raises(SettingsError, match="the study transfer needs `other`"):
         prepare_study("transfer", manifest=corpus, output=tmp_path / "studies")
     with pytest.raises(SettingsError, match="`other`: the study toy does not test on another corpus"):
@@ -124,9 +126,9 @@ def test_whole_people_are_taken(tmp_path: Path, corpus: Path) -> None:
 
 @pytest.mark.slow
 def test_a_real_study_in_processes_is_the_same_again(tmp_path: Path, corpus: Path) -> None:
-    text = STUDY.replace(
-        "[[factors]]", "[measures.reconstruction]\nclips = 4\n[measures.layer-weights]\n[[factors]]", 1
-    )
+    names = ("reconstruction]\nclips = 4", "layer-weights]", "streams]", "transfer]", "alignment]", "probe]")
+    more = "".join(f"[measures.{name}\n" for name in names)
+    text = STUDY.replace("[[factors]]", f"{more}[[factors]]", 1)
     found = []
     for place in ("one", "two"):
         output = tmp_path / place

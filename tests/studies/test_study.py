@@ -46,6 +46,7 @@ levels = [{ name = "a" }, { name = "b", finetune = { epochs = 2 } }]
         ('name = "random"', 'name = "tube"', "two levels have the same name"),
         ("[budgets.trial]", "[budgets.tiny]", "no budget named 'tiny'"),
         ('question = "', "question = ", "not valid TOML"),
+        ('title = "Toy"', 'title = "Toy\\nbox"', "expected a line of printable text"),
     ],
 )
 def test_a_mistake_is_one_line(tmp_path: Path, old: str, new: str, words: str) -> None:
@@ -64,6 +65,8 @@ def test_an_unknown_study_suggests_the_nearest() -> None:
     ("old", "new", "words"),
     [
         ('video_mask = "random"', 'video_mask = "wobbly"', "video_mask: expected .* got .wobbly"),
+        ('metrics = ["uar"]', 'metrics = ["uarr"]', "nothing measures 'uarr'; expected ccc, "),
+        ('metrics = ["uar"]', 'metrics = ["recall_at_1"]', "nothing measures 'recall_at_1'"),
         ("[[factors]]", "[measures.smell]\n[[factors]]", "no measure named 'smell'"),
         ("[[factors]]", "[measures.alignment]\nclips = 'all'\n[[factors]]", r"measures.alignment.clips='all'"),
     ],
