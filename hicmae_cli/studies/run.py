@@ -11,7 +11,6 @@ from typing import Final
 
 from hicmae_cli.corpora.catalogue import find_dataset
 from hicmae_cli.errors import HicmaeError, SettingsError, first_line
-from hicmae_cli.metric_names import MAIN_METRIC
 from hicmae_cli.ray_workers import run_on_ray
 from hicmae_cli.studies.analyses import find_analysis
 from hicmae_cli.studies.data import find_data
@@ -110,7 +109,7 @@ def prepare_study(
     if known is not None and known.task != "classification" and "uar" in study.metrics:
         raise SettingsError(
             f"the study {study.name} compares UAR, but {known.name} is a dataset for {known.task}; copy the study and "
-            f"give it the metrics of this task, such as {MAIN_METRIC.get(known.task, 'ccc')}"
+            f"give it the metrics of this task, such as {'macro_f1' if known.task == 'multilabel' else 'ccc'}"
         )
     folder = Path(output)
     # Mistakes in the study are found before puppets are drawn or clips are hashed.
