@@ -93,6 +93,24 @@ ROOMS["doctor"] = {"faces", "media", "puppets", "records", "runtime", "speaking"
 ROOMS["embedding"] = {"clips", "models", "weights", "runtime", "corpora", "evaluation"}
 ROOMS["exporting"] = {"clips", "corpora", "evaluation", "report", "runtime", "weights"}
 ROOMS["bench"] = set(ROOMS)
+ROOMS["studies"] = {
+    "bench",
+    "clips",
+    "corpora",
+    "embedding",
+    "evaluation",
+    "evaluation.comparison",
+    "models",
+    "recipes",
+    "records",
+    "report",
+    "report.html",
+    "runtime",
+    "training",
+    "training.finetuning",
+    "training.pretraining",
+    "weights",
+}
 ROOMS["cli"] = set(ROOMS)
 # Only these know torch: the rest runs, or at least starts, in an install without it.
 TORCH_ROOMS = {"models", "augmentation", "training", "training.pretraining", "training.finetuning"}
@@ -113,6 +131,9 @@ TORCH_FILES = {
     "embedding/extractor.py",
     "exporting/export.py",
     "exporting/report.py",
+    "studies/estimate.py",
+    "studies/jobs.py",
+    "studies/measuring.py",
 }
 
 

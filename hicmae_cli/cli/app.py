@@ -66,6 +66,7 @@ _COMMANDS = {
     ),
     "weights": LazyCommand("weights:app", "List, show, pull, check, calibrate, add and import model weights."),
     "puppets": LazyCommand("puppets:app", "Generate a corpus of drawn people with synthetic voices."),
+    "study": LazyCommand("study:app", "Answer a question by many trainings: a table, charts and a report."),
     "visualize": LazyCommand("visualize:app", "Visualize what a model has learned."),
     "doctor": LazyCommand("doctor", "Check that hicmae works on this machine, and say what to do where it does not."),
     "bench": LazyCommand("bench", "Measure speed and memory on this machine, as ratios; a missed bound exits with 1."),

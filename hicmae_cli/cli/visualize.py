@@ -3,23 +3,33 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hicmae_cli.cli.options import DeviceOption, WeightsOption, usage_error
+from hicmae_cli.cli.options import (
+    DatasetOption,
+    DeviceOption,
+    ManifestOption,
+    QuietOption,
+    RootOption,
+    WeightsOption,
+    parse_path,
+    usage_error,
+)
+
+if TYPE_CHECKING:
+    from hicmae_cli.embedding.projection import Projection
+    from hicmae_cli.embedding.table import Embeddings
+    from hicmae_cli.report.grid import Grid
 
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
-    help="Visualize what a model has learned.\n\n[bold]Example[/bold]\n\n"
-    "    hicmae visualize reconstruction interview.mp4 -w runs/pretrain",
+    help="Visualize what a model has learned.\n\n[bold]Examples[/bold]\n\n"
+    "    hicmae visualize reconstruction interview.mp4 -w runs/pretrain\n\n"
+    "    hicmae visualize embeddings --dataset puppets -w runs/pretrain",
 )
-
-
-@app.callback()
-def _sub_commands() -> None:
-    """Keep ``reconstruction`` a sub-command; Typer would merge a single one into ``visualize``."""
 
 
 @app.command()
@@ -83,3 +93,116 @@ def reconstruction(
         rebuilt.draw(target)
     typer.echo(rebuilt)
     screen.done("wrote", target)
+
+
+@app.command()
+def embeddings(
+    table: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="FILE",
+            help="A table of `hicmae embed --layers each`, in place of a weight and clips.",
+            show_default=False,
+        ),
+    ] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(
+            "--weights",
+            "-w",
+            metavar="NAME|FILE|RUN",
+            help="A name from `hicmae weights list`, a weight file, or the folder of a training run.",
+        ),
+    ] = None,
+    dataset: DatasetOption = None,
+    root: RootOption = None,
+    manifest: ManifestOption = None,
+    output: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="FILE", parser=parse_path, help="Picture to write: .png, .svg or .pdf."),
+    ] = Path("embeddings.png"),
+    method: Annotated[str, typer.Option(metavar="tsne|umap", help="Method; UMAP needs umap-learn.")] = "tsne",
+    layers: Annotated[str | None, typer.Option(metavar="1,2,…", help="Encoder layers, from 1; by default all.")] = None,
+    limit: Annotated[int, typer.Option(min=4, max=5000, help="Most clips to draw, spread over the list.")] = 500,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the method.")] = 0,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", help="Write places and numbers as JSON; '-' for stdout.")
+    ] = None,
+    device: DeviceOption = "auto",
+    quiet: QuietOption = False,
+) -> None:
+    """Draw the embeddings of faces and voices in each layer, coloured by stream, class and speaker.
+
+    Two numbers say how the streams align: the modality gap (the distance between their means) and recall@1 (how often
+    a face finds its voice among all clips, and back). Distances in the picture mean little; read the numbers.
+
+    [bold]Examples[/bold]
+
+        hicmae visualize embeddings --dataset puppets -w runs/pretrain
+
+        hicmae visualize embeddings layers.npz --layers 1,6 --method umap
+    """
+    from hicmae_cli.cli.clip_lists import puppets_manifest
+    from hicmae_cli.cli.screen import STDOUT, Screen, write_document
+    from hicmae_cli.cli.training_extra import require_training
+    from hicmae_cli.errors import SettingsError
+    from hicmae_cli.report.figures import check_picture
+
+    check_picture(output)
+    if (table is None) == (weights is None):
+        raise usage_error("give either a table of embeddings, or --weights with --dataset or --manifest")
+    try:
+        chosen = [int(part) for part in layers.split(",")] if layers else []
+    except ValueError as error:
+        raise SettingsError(f"layers={layers!r}: expected numbers such as 1,6") from error
+    require_training("visualize embeddings", "sklearn", *(["torch", "torchvision"] if weights else []))
+    from hicmae_cli.embedding.projection import check_method, project
+
+    check_method(method)
+    screen = Screen(quiet=quiet)
+    found: Embeddings | Path | None = table
+    if weights is not None:
+        from hicmae_cli.embedding.clips import embed_clips
+
+        with screen.bar("clips") as bar:
+            found = embed_clips(
+                weights=weights,
+                dataset=dataset,
+                root=root,
+                manifest=manifest,
+                layers=("each",),
+                device=device,
+                draw_puppets=puppets_manifest,
+                on_start=bar.start,
+                on_clip=bar.advance,
+            )
+    assert found is not None, "either a table or a weight is given"
+    with screen.wait("projecting"):
+        projection = project(found, method=method, layers=chosen, limit=limit, seed=seed)
+        _draw_projection(projection, output, weights or str(table))
+    if json_file is not None:
+        write_document(projection.to_dict(), json_file)
+    screen.show(_make_grid(projection), on_stderr=json_file == STDOUT)
+    if json_file != STDOUT:
+        screen.done("wrote", output)
+
+
+def _draw_projection(projection: Projection, output: Path, name: str) -> None:
+    from hicmae_cli.report.projection_plot import plot_projection
+
+    notes = {
+        layer: f"modality gap {gap:.3f}, recall@1 {projection.recalls[layer]:.3f}"
+        for layer, gap in projection.gaps.items()
+    }
+    title = f"{projection.method} of {len(projection.labels)} clips, {Path(name).name} (dots: faces, crosses: voices)"
+    plot_projection(projection.points, projection.labels, projection.speakers, notes, output, title=title)
+
+
+def _make_grid(projection: Projection) -> Grid:
+    from hicmae_cli.report.grid import Grid
+
+    rows = tuple(
+        (str(layer), f"{gap:.3f}", f"{projection.recalls[layer]:.3f}") for layer, gap in projection.gaps.items()
+    )
+    title = f"alignment of {len(projection.labels)} clips; chance of recall@1 is {projection.chance:.3f}"
+    return Grid(title, ("layer", "modality gap", "recall@1"), rows)

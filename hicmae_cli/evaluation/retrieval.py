@@ -43,3 +43,35 @@ def recall_among(similarities: NDArray[np.float64], group: int, draws: int, seed
     rng = np.random.default_rng(seed)
     picks = [rng.choice(len(similarities), group, replace=False) for _ in range(draws)]
     return float(np.mean([recall_at_1(similarities[np.ix_(pick, pick)]) for pick in picks]))
+
+
+def compare_streams(video: NDArray[np.float64], audio: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Compute the cosines (n, n) of every face with every voice, each stream without its own mean.
+
+    Args:
+        video: embeddings (n, D).
+        audio: embeddings (n, D).
+    """
+    table: NDArray[np.float64] = (
+        scale_to_units(video - video.mean(axis=0)) @ scale_to_units(audio - audio.mean(axis=0)).T
+    )
+    return table
+
+
+def modality_gap(video: NDArray[np.float64], audio: NDArray[np.float64]) -> float:
+    """Compute the distance between the means of both streams' unit embeddings (Liang et al. 2022, "Mind the Gap").
+
+    Args:
+        video: embeddings (n, D).
+        audio: embeddings (n, D).
+
+    Returns:
+        0 to 2.
+    """
+    return float(np.linalg.norm(scale_to_units(video).mean(axis=0) - scale_to_units(audio).mean(axis=0)))
+
+
+def scale_to_units(rows: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Scale rows (n, D) to length 1; rows of zeros stay."""
+    scaled: NDArray[np.float64] = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+    return scaled

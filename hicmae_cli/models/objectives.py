@@ -1,6 +1,6 @@
 """Losses of pre-training (HiCMAE, sections 3.3 and 3.4).
 
-Letters: B batch, N and M tokens, D width, L layers, S segments of time.
+Letters: B batch, N and M tokens, D width, L layers, S segments of time, K clusters.
 """
 
 from __future__ import annotations
@@ -63,9 +63,8 @@ def contrastive_logits(
     Returns:
         (L, B, B): one row per clip's video, one column per clip's audio.
     """
-    if centred:
-        video, audio = (embeddings - embeddings.mean(dim=1, keepdim=True) for embeddings in (video, audio))
-    return F.normalize(video, dim=-1) @ F.normalize(audio, dim=-1).transpose(1, 2) / temperature
+    video, audio = _to_units(video, audio, centred=centred)
+    return video @ audio.transpose(1, 2) / temperature
 
 
 def contrastive_loss(logits: Tensor) -> Tensor:
@@ -76,3 +75,84 @@ def contrastive_loss(logits: Tensor) -> Tensor:
         for table in (logits, logits.transpose(1, 2))
     )
     return (forth + back) / 2
+
+
+def cycle_loss(video: Tensor, audio: Tensor, temperature: float = TEMPERATURE, *, centred: bool = False) -> Tensor:
+    """Compute the cycle consistency of two streams -> (), sum over layers.
+
+    A face finds its voice as a soft nearest neighbour, and that voice must find the same face back; and the other way
+    round (Dwibedi et al. 2019, "Temporal Cycle-Consistency Learning", between clips in place of frames). It never uses
+    which face and voice belong together.
+
+    Args:
+        video: embeddings (L, B, S * D) of ``embed_layers``.
+        audio: embeddings of the same shape.
+        temperature: divisor of the cosines, in both directions.
+        centred: as for ``contrastive_logits``.
+    """
+    video, audio = _to_units(video, audio, centred=centred)
+    own = torch.arange(video.shape[1], device=video.device).expand(len(video), -1).flatten()
+    losses = []
+    for start, other in ((video, audio), (audio, video)):
+        neighbour = (start @ other.transpose(1, 2) / temperature).softmax(dim=-1) @ other  # (L, B, S * D)
+        back = F.normalize(neighbour, dim=-1) @ start.transpose(1, 2) / temperature
+        losses.append(F.cross_entropy(back.flatten(0, 1), own, reduction="sum") / video.shape[1])
+    return (losses[0] + losses[1]) / 2
+
+
+def swapped_prediction_loss(
+    video: Tensor,
+    audio: Tensor,
+    prototypes: Tensor,
+    temperature: float = TEMPERATURE,
+    *,
+    centred: bool = False,
+    sharpness: float = 0.05,
+) -> Tensor:
+    """Compute the loss of deep clustering -> (), sum over layers.
+
+    Each stream predicts the cluster of the other one (Caron et al. 2020, SwAV). Clusters are assigned in equal shares
+    by ``assign_equally``. Ours: the prototypes are fixed directions and not learned, so that the objective adds no
+    parameters to a weight.
+
+    Args:
+        video: embeddings (L, B, S * D) of ``embed_layers``.
+        audio: embeddings of the same shape.
+        prototypes: unit vectors (K, S * D).
+        temperature: divisor of the predicted cosines.
+        centred: as for ``contrastive_logits``.
+        sharpness: divisor of the cosines that are assigned.
+    """
+    scores = [stream @ prototypes.T for stream in _to_units(video, audio, centred=centred)]  # (L, B, K)
+    targets = [assign_equally(score.detach() / sharpness) for score in scores]
+    guesses = [(score / temperature).log_softmax(dim=-1) for score in scores]
+    losses = [-(targets[1 - side] * guesses[side]).sum(dim=-1).mean(dim=-1).sum() for side in (0, 1)]
+    return (losses[0] + losses[1]) / 2
+
+
+def assign_equally(scores: Tensor, rounds: int = 3) -> Tensor:
+    """Assign clips to clusters so that every cluster gets the same share of the batch (Cuturi 2013, Sinkhorn-Knopp).
+
+    Args:
+        scores: (L, B, K).
+        rounds: of scaling columns and rows.
+
+    Returns:
+        Shares (L, B, K) of each clip, which sum to 1 over K; over B they sum to about B / K.
+    """
+    logs = scores
+    for _ in range(rounds):
+        logs = logs - logs.logsumexp(dim=1, keepdim=True)
+        logs = logs - logs.logsumexp(dim=2, keepdim=True)
+    return logs.exp()
+
+
+def draw_prototypes(clusters: int, width: int) -> Tensor:
+    """Draw fixed unit vectors (K, width), always the same ones."""
+    return F.normalize(torch.randn(clusters, width, generator=torch.Generator().manual_seed(clusters)), dim=-1)
+
+
+def _to_units(video: Tensor, audio: Tensor, *, centred: bool) -> tuple[Tensor, Tensor]:
+    if centred:
+        video, audio = (embeddings - embeddings.mean(dim=1, keepdim=True) for embeddings in (video, audio))
+    return F.normalize(video, dim=-1), F.normalize(audio, dim=-1)

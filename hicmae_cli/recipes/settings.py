@@ -250,6 +250,12 @@ class PretrainSettings(Settings):
     rebuilt_share: Share = Field(
         1.0, gt=0, le=1, description="Share of the clips of a step to rebuild; the contrast uses all. Less saves time."
     )
+    contrast_loss: Literal["infonce", "cycle", "clusters"] = Field(
+        "infonce",
+        description="How faces and voices are aligned: infonce is the paper's contrast; with cycle, a face must find "
+        "itself again over its nearest voice; with clusters, each stream predicts the cluster of the other.",
+    )
+    clusters: int = Field(32, ge=2, description='Number of clusters, with contrast_loss = "clusters".')
     contrast_weight: float = Field(0.0025, ge=0, description="Weight of the contrastive loss; 0 is off.")
     contrast_layers: Layers | None = Field(
         None, description="Encoder layers to contrast; unset is those that the decoders read."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -18,6 +19,7 @@ from hicmae_cli.models.pretraining import PretrainingModel
 from hicmae_cli.weights.checkpoint import save_pretrained
 from hicmae_cli.weights.info import PretrainingFacts, WeightInfo
 from tests.cli.running import Run, hicmae
+from tests.embedding.toys import make_table
 from tests.runtime.stubs import write_clip
 from tests.weights.toys import DIMS
 
@@ -151,3 +153,22 @@ def test_the_input_is_not_overwritten(clip: Path, pretrained: Path, here: Path) 
     run = hicmae("visualize", "reconstruction", "video.png", "-w", pretrained, "-o", here / "x" / ".." / "video.png")
     assert run.code == 2 and "is the input" in " ".join(run.err.replace("│", " ").split())
     assert compute_sha256(video) == before
+
+
+def test_embeddings_of_a_table_are_drawn(tmp_path: Path) -> None:
+    layers = {"video_1": 4, "audio_1": 4, "video_2": 4, "audio_2": 4}
+    make_table(12, layers, people=4, folds=2).save(tmp_path / "layers.npz")
+    command = ("visualize", "embeddings", tmp_path / "layers.npz", "-o", tmp_path / "picture.png")
+    run = hicmae(*command, "--json", tmp_path / "places.json")
+    assert run.code == 0, run.err
+    assert "modality gap" in run.out
+    with Image.open(tmp_path / "picture.png") as picture:
+        assert min(picture.size) > 500
+    document = json.loads((tmp_path / "places.json").read_text())
+    assert len(document["layers"]["2"]["audio"]) == 12
+    wrong = hicmae("visualize", "embeddings", "-o", tmp_path / "other.png")
+    assert (wrong.code, "give either a table of embeddings, or --weights" in wrong.err) == (2, True)
+    wrong = hicmae(*command[:-1], tmp_path / "picture.gif")
+    assert wrong.code == 2
+    wrong = hicmae(*command, "--method", "pca")
+    assert (wrong.code, "--method pca: expected tsne or umap" in wrong.err) == (2, True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from hicmae_cli.evaluation.retrieval import recall_among, recall_at_1
+from hicmae_cli.evaluation.retrieval import compare_streams, modality_gap, recall_among, recall_at_1
 
 
 def test_by_hand() -> None:
@@ -33,3 +33,16 @@ def test_bad_tables_are_refused() -> None:
         recall_at_1(np.zeros((2, 3)))
     with pytest.raises(ValueError, match="fewer"):
         recall_among(np.zeros((10, 10)), 64, 1)
+
+
+def test_a_gap_is_the_distance_of_the_means() -> None:
+    rng = np.random.default_rng(0)
+    video, audio = (np.zeros((50, 4)) for _ in range(2))
+    video[:, 0], audio[:, 1] = rng.uniform(1, 5, 50), rng.uniform(1, 5, 50)
+    assert modality_gap(video, audio) == pytest.approx(2**0.5)
+    assert modality_gap(video, 3 * video) == pytest.approx(0)
+
+
+def test_streams_are_compared_without_their_means() -> None:
+    own = np.random.default_rng(0).standard_normal((40, 8))
+    assert recall_at_1(compare_streams(own + 30, 2 * own - 50)) == 1.0

@@ -18,7 +18,15 @@ from torch import Tensor
 from hicmae_cli.errors import SettingsError
 from hicmae_cli.models.config import AUDIO_TOKENS, VIDEO_TOKENS
 from hicmae_cli.models.masking import Mask, keep_patches
-from hicmae_cli.models.objectives import contrastive_logits, contrastive_loss, embed_layers, reconstruction_loss
+from hicmae_cli.models.objectives import (
+    contrastive_logits,
+    contrastive_loss,
+    cycle_loss,
+    draw_prototypes,
+    embed_layers,
+    reconstruction_loss,
+    swapped_prediction_loss,
+)
 from hicmae_cli.models.pretraining import Pretrained
 from hicmae_cli.models.targets import audio_targets, video_targets
 from hicmae_cli.recipes.settings import PretrainSettings
@@ -75,13 +83,19 @@ def compute_audio_loss(forward: ForwardPass, settings: PretrainSettings) -> Tens
 
 
 def compute_contrast_loss(forward: ForwardPass, settings: PretrainSettings) -> Tensor:
-    """Compute the contrastive loss between faces and voices of the batch (HiCMAE, section 3.4)."""
+    """Compute the loss that aligns faces and voices of the batch: the contrast of HiCMAE, section 3.4, or another."""
     layers, segments = forward.outputs, settings.contrast_segments
     video = embed_layers(layers.video_layers, segments, forward.video_mask[0], VIDEO_TOKENS)
     audio = embed_layers(layers.audio_layers, segments, forward.audio_mask[0], AUDIO_TOKENS)
     if settings.negatives == "all":
         video, audio = (_gather_clips(own, forward.accelerator) for own in (video, audio))
-    return contrastive_loss(contrastive_logits(video, audio, settings.temperature, centred=settings.contrast_centred))
+    temperature, centred = settings.temperature, settings.contrast_centred
+    if settings.contrast_loss == "cycle":
+        return cycle_loss(video, audio, temperature, centred=centred)
+    if settings.contrast_loss == "clusters":
+        prototypes = draw_prototypes(settings.clusters, video.shape[-1]).to(video.device)
+        return swapped_prediction_loss(video, audio, prototypes, temperature, centred=centred)
+    return contrastive_loss(contrastive_logits(video, audio, temperature, centred=centred))
 
 
 def _gather_clips(own: Tensor, accelerator: Accelerator) -> Tensor:

@@ -45,6 +45,17 @@ def test_an_objective_of_weight_zero_is_not_used() -> None:
 
 
 @pytest.mark.slow
+def test_the_recipe_switches_the_loss_that_aligns(tmp_path: Path) -> None:
+    recordings = write_recordings(tmp_path / "clips", 4)
+    first = {}
+    for loss in ("infonce", "cycle", "clusters"):
+        run(tmp_path / loss, recordings, SETTINGS.model_copy(update={"contrast_loss": loss, "epochs": 1}))
+        first[loss] = numbers(tmp_path / loss)[0]
+    assert len({line["contrastive_loss"] for line in first.values()}) == 3
+    assert len({line["video_loss"] for line in first.values()}) == 1
+
+
+@pytest.mark.slow
 def test_a_new_objective_is_one_entry_of_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     recordings = write_recordings(tmp_path / "clips", 4)
     run(tmp_path / "plain", recordings)

@@ -1,0 +1,224 @@
+"""The analyses of studies: finished runs -> tables, claims and charts. An analysis reads numbers, and never trains.
+
+A study names its analysis. Besides those of ``ANALYSES``, it may name one that an installed package offers as an entry
+point of the group ``hicmae.analyses``. A study's file cannot name code by itself: whoever opens a file from elsewhere
+runs only what is installed.
+"""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from importlib.metadata import entry_points
+from typing import Final
+
+from scipy import stats
+
+from hicmae_cli.errors import SettingsError, first_line
+from hicmae_cli.evaluation.intervals import LEVEL
+from hicmae_cli.report.grid import Grid
+from hicmae_cli.studies.layer_analyses import analyse_alignment, analyse_layers
+from hicmae_cli.studies.result import Chart, Claim, Findings, Runs, Series, slugify, summarise
+from hicmae_cli.studies.scaling import analyse_scaling
+from hicmae_cli.studies.statistics import PairedDifference, compare_paired, correct, count_seeds_needed
+from hicmae_cli.studies.wording import claim_difference, describe_values, name_measure, tabulate_differences
+
+GROUP: Final = "hicmae.analyses"
+"""The entry point group; each value is a function ``Runs -> Findings``."""
+_SOUGHT: Final = (0.01, 0.02, 0.05, 0.1)
+Analysis = Callable[[Runs], Findings]
+
+
+def analyse_factors(runs: Runs) -> Findings:
+    """Compare the levels of each factor with its baseline, over seeds.
+
+    With all combinations of several factors, a level's value is the mean over the other factors; otherwise the other
+    factors have their baselines.
+    """
+    found: list[PairedDifference] = []
+    for metric in runs.metrics:
+        pairs = [
+            pair
+            for factor in runs.factors
+            for pair in _compare_levels(runs, factor, metric, {} if _is_crossed(runs) else runs.baselines, "")
+        ]
+        if runs.within:
+            first, second = runs.factors
+            for level in runs.factors[second]:
+                pairs += _compare_levels(runs, first, metric, {second: level}, f" at {level}")
+        found += correct(pairs)
+    together = len(found) // len(runs.metrics)
+    return Findings(
+        (tabulate_runs(runs), tabulate_differences(found)),
+        tuple(claim_difference(each, together) for each in found),
+        (*(_chart_cells(runs, metric) for metric in runs.metrics), _chart_differences(found, runs.metrics[0])),
+    )
+
+
+def _is_crossed(runs: Runs) -> bool:
+    """Whether all combinations of levels were run."""
+    return len(runs.cells()) == math.prod(len(levels) for levels in runs.factors.values())
+
+
+def _compare_levels(
+    runs: Runs, factor: str, metric: str, others: Mapping[str, str], where: str
+) -> list[PairedDifference]:
+    base = runs.baselines[factor]
+    held = {name: level for name, level in others.items() if name != factor}
+    against = runs.select(metric, {**held, factor: base})
+    label = f"{factor} " if len(runs.factors) > 1 else ""
+    return [
+        compare_paired(
+            f"{label}{level}{where}",
+            f"{label}{base}{where}",
+            metric,
+            runs.select(metric, {**held, factor: level}),
+            against,
+        )
+        for level in runs.factors[factor]
+        if level != base
+    ]
+
+
+def tabulate_runs(runs: Runs) -> Grid:
+    """Make the table of all combinations: mean and sd over seeds of each measure to compare."""
+    header = (*runs.factors, "seeds", *(f"{name_measure(metric)}: mean (sd)" for metric in runs.metrics))
+    rows = tuple(
+        (
+            *cell.values(),
+            str(len(runs.select(runs.metrics[0], cell))),
+            *(describe_values(runs.select(metric, cell)) for metric in runs.metrics),
+        )
+        for cell in runs.cells()
+    )
+    return Grid("results", header, rows)
+
+
+def _chart_cells(runs: Runs, metric: str) -> Chart:
+    """Draw a measure over the levels of the first factor, with a line for each combination of the others."""
+    first, *others = runs.factors
+    levels = list(runs.factors[first])
+    lines: dict[str, list[dict[int, float]]] = {}
+    for cell in runs.cells():
+        name = ", ".join(f"{other} {cell[other]}" for other in others) or name_measure(metric)
+        lines.setdefault(name, [{} for _ in levels])[levels.index(cell[first])] = runs.select(metric, cell)
+    series = tuple(summarise(name, values) for name, values in lines.items())
+    title = f"{name_measure(metric)}: mean over seeds, lowest and highest seed"
+    return Chart(slugify(metric), title, first, name_measure(metric), tuple(levels), series)
+
+
+def _chart_differences(found: Sequence[PairedDifference], metric: str) -> Chart:
+    shown = [each for each in found if each.metric == metric]
+    return Chart(
+        "differences",
+        "Paired differences over seeds, with 95 % intervals",
+        "",
+        f"difference in {name_measure(metric)}",
+        tuple(f"{each.first} minus {each.second}" for each in shown),
+        (
+            Series(
+                "difference",
+                tuple(each.mean for each in shown),
+                tuple(each.interval[0] for each in shown),
+                tuple(each.interval[1] for each in shown),
+            ),
+        ),
+        zero=True,
+    )
+
+
+def analyse_seeds(runs: Runs) -> Findings:
+    """Describe how much a result varies over seeds, and how many seeds a claim needs."""
+    rows, claims, charts = [], [], []
+    for metric in runs.metrics:
+        values = runs.select(metric, {})
+        each = list(values.values())
+        sd, count = statistics.stdev(each), len(each)
+        # Chi-square interval of a standard deviation; it assumes normal values.
+        low, high = (
+            sd * math.sqrt((count - 1) / float(stats.chi2.ppf(share, count - 1)))
+            for share in ((1 + LEVEL) / 2, (1 - LEVEL) / 2)
+        )
+        # Two independent trainings differ by this much; pairs of the same seed may differ by less.
+        needed = {f"{step:g}": count_seeds_needed(math.sqrt(2) * sd, step) for step in _SOUGHT}
+        words = ", ".join(f"{step}: {seeds if seeds is not None else 'over 10 000'}" for step, seeds in needed.items())
+        rows.append((name_measure(metric), describe_values(values), f"{low:.3f} to {high:.3f}", words))
+        claims.append(
+            Claim(
+                f"{name_measure(metric)} varies over {count} seeds with a standard deviation of {sd:.3f} (95 % "
+                f"interval {low:.3f} to {high:.3f}). Seeds that a paired comparison needs to show a difference with "
+                f"a power of 0.8, if both systems vary alike and independently: {words}.",
+                {"metric": metric, "seeds": count, "mean": statistics.mean(each), "sd": sd, "interval": [low, high]}
+                | {"needed": needed, "each": each},
+            )
+        )
+        names = tuple(f"seed {seed}" for seed in values)
+        charts.append(
+            Chart(slugify(metric), "Each seed", "", name_measure(metric), names, (Series("runs", tuple(each)),))
+        )
+    header = ("measure", "mean (sd)", "95 % interval of the sd", "seeds to show a difference of")
+    return Findings((Grid("variation over seeds", header, tuple(rows)),), tuple(claims), tuple(charts))
+
+
+def analyse_conditions(runs: Runs) -> Findings:
+    """Compare each condition of the same weights at test time with both clean streams, over seeds."""
+    clean = "uar both"
+    names = runs.measures("uar ")
+    against = runs.select(clean, {})
+    found = correct(
+        [
+            compare_paired(name.removeprefix("uar "), "both", "uar", runs.select(name, {}), against)
+            for name in names
+            if name != clean
+        ]
+    )
+    rows = tuple((name.removeprefix("uar "), describe_values(runs.select(name, {}))) for name in names)
+    values = [runs.select(name, {}) for name in names]
+    chart = Chart(
+        "conditions",
+        "UAR by condition: mean over seeds, lowest and highest seed",
+        "",
+        "UAR",
+        tuple(name.removeprefix("uar ") for name in names),
+        (summarise("UAR", values),),
+    )
+    return Findings(
+        (Grid("results", ("streams at test time", "UAR: mean (sd)"), rows), tabulate_differences(found)),
+        tuple(claim_difference(each, len(found)) for each in found),
+        (chart, _chart_differences(found, "uar")),
+    )
+
+
+ANALYSES: Final[Mapping[str, Analysis]] = {
+    "factors": analyse_factors,
+    "seeds": analyse_seeds,
+    "conditions": analyse_conditions,
+    "layers": analyse_layers,
+    "alignment": analyse_alignment,
+    "scaling": analyse_scaling,
+}
+"""Name -> analysis."""
+
+
+def find_analysis(name: str) -> Analysis:
+    """Find an analysis: a built-in one, or one of an installed package.
+
+    Raises:
+        SettingsError: there is none of this name, or the package's cannot be used.
+    """
+    if name in ANALYSES:
+        return ANALYSES[name]
+    for point in entry_points(group=GROUP):
+        if point.name == name:
+            try:
+                found = point.load()
+            except Exception as error:  # a package may do anything while it is imported
+                raise SettingsError(f"analysis {name!r}: {point.value} cannot be used ({first_line(error)})") from error
+            if not callable(found):
+                raise SettingsError(f"analysis {name!r}: {point.value} is not a function")
+            return found  # type: ignore[no-any-return]
+    raise SettingsError(
+        f"no analysis named {name!r}; expected {', '.join(ANALYSES)}, or an entry point of the group {GROUP} of an "
+        "installed package"
+    )

@@ -1,0 +1,52 @@
+"""Keys of runs: what decides the numbers of a run, hashed, so that no run is computed twice.
+
+A key covers every resolved value of the recipe (without those of the machine), the clips with their labels and splits,
+the tested fold, the run that it starts from, the kind of device, the version of torch, and the code: the source of the
+rooms that decide the numbers of its phase. The seed is a value of the recipe. Names, folders and dates do not count.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+from typing import Any, Final
+
+from hicmae_cli.files import hash_lines
+
+_PACKAGE: Final = Path(__file__).parents[1]
+_TRAINED_BY: Final = ("media", "clips", "models", "augmentation", "recipes", "training", "model_input.py")
+_MEASURED_BY: Final = ("evaluation", "embedding", "runtime", "studies/measures.py", "studies/measuring.py")
+
+
+def hash_key(facts: Mapping[str, Any]) -> str:
+    """Hash the facts of a run, 16 digits."""
+    text = json.dumps(facts, sort_keys=True, ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@cache
+def hash_code(*, measuring: bool) -> str:
+    """Hash the source of the rooms that decide the numbers of a training, or also of what is measured on it."""
+    rooms = (*_TRAINED_BY, *_MEASURED_BY) if measuring else _TRAINED_BY
+    found: list[Path] = []
+    for room in rooms:
+        path = _PACKAGE / room
+        found += [path] if path.is_file() else sorted(path.rglob("*.py"))
+    lines = [f"{path.relative_to(_PACKAGE).as_posix()} {_hash_source(path)}" for path in found]
+    return hash_lines(lines)[:16]
+
+
+def _hash_source(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def read_torch_version() -> str:
+    """Read the version of torch without importing it; empty if it is not installed."""
+    try:
+        return metadata.version("torch")
+    except metadata.PackageNotFoundError:
+        return ""

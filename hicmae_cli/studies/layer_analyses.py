@@ -1,0 +1,104 @@
+"""Analyses over the layers of a model: where emotion sits, and how both streams align."""
+
+from __future__ import annotations
+
+import math
+
+from hicmae_cli.report.grid import Grid
+from hicmae_cli.studies.result import Chart, Findings, Runs, summarise
+from hicmae_cli.studies.statistics import compare_paired, correct
+from hicmae_cli.studies.wording import claim_difference, describe_values, name_measure, tabulate_differences
+
+
+def analyse_layers(runs: Runs) -> Findings:
+    """Compare the linear probe of each layer with that of the stream's last one, and show the learned weights."""
+    probes = [name for name in runs.measures("probe ") if name != "probe best"]
+    weights = runs.measures("weight ")
+    found = []
+    for stream in ("video", "audio"):
+        layers = [name for name in probes if name.startswith(f"probe {stream}_") and name.split("_")[-1].isdecimal()]
+        last = runs.select(layers[-1], {}) if layers else {}
+        found += [
+            compare_paired(_short(name), _short(layers[-1]), "uar", runs.select(name, {}), last) for name in layers[:-1]
+        ]
+    found = correct(found)
+    rows = tuple((_short(name), describe_values(runs.select(name, {}))) for name in probes)
+    tables = [Grid("UAR of a linear probe", ("layer", "UAR: mean (sd)"), rows)]
+    if weights:
+        shares = tuple((_short(name), describe_values(runs.select(name, {}))) for name in weights)
+        tables.append(Grid("learned weights of the fused layers", ("layer", "weight: mean (sd)"), shares))
+    charts = [_chart_layers(runs, "probe", "probe ", "UAR of a linear probe")]
+    if weights:
+        charts.append(_chart_layers(runs, "weights", "weight ", "learned weight of the layer"))
+    return Findings(
+        (*tables, tabulate_differences(found)),
+        tuple(claim_difference(each, len(found)) for each in found),
+        tuple(charts),
+    )
+
+
+def _short(name: str) -> str:
+    return name.partition(" ")[2].replace("_", " layer ")
+
+
+def _chart_layers(runs: Runs, slug: str, start: str, title: str) -> Chart:
+    """Draw measures such as ``probe video_1`` over layers, one line for each stream."""
+    lines = {}
+    for stream in ("video", "audio"):
+        names = [
+            name for name in runs.measures(f"{start}{stream}_") if name.removeprefix(f"{start}{stream}_").isdecimal()
+        ]
+        lines[stream] = [runs.select(name, {}) for name in names]
+    depth = max(map(len, lines.values()))
+    series = tuple(summarise(stream, values) for stream, values in lines.items())
+    return Chart(slug, f"{title}: mean over seeds, lowest and highest seed", "layer", title, _count(depth), series)
+
+
+def _count(depth: int) -> tuple[float, ...]:
+    return tuple(float(layer) for layer in range(1, depth + 1))
+
+
+def analyse_alignment(runs: Runs) -> Findings:
+    """Compare modality gap and retrieval in each layer between the levels of a factor."""
+    (factor,) = runs.factors
+    base = runs.baselines[factor]
+    found, rows, charts = [], [], []
+    for kind in ("modality_gap", "recall_at_1"):
+        names = runs.measures(f"{kind} layer ")
+        pairs = [
+            compare_paired(level, base, name, runs.select(name, {factor: level}), runs.select(name, {factor: base}))
+            for name in names
+            for level in runs.factors[factor]
+            if level != base
+        ]
+        found += correct(pairs)
+        rows += [
+            (
+                name_measure(name),
+                *(describe_values(runs.select(name, {factor: level})) for level in runs.factors[factor]),
+            )
+            for name in names
+        ]
+        series = tuple(
+            summarise(level, [runs.select(name, {factor: level}) for name in names]) for level in runs.factors[factor]
+        )
+        title = name_measure(kind) if kind == "modality_gap" else "recall@1"
+        charts.append(
+            Chart(
+                kind.replace("_", "-"),
+                f"{title}: mean over seeds, lowest and highest seed",
+                "layer",
+                title,
+                _count(len(names)),
+                series,
+            )
+        )
+    chance = next((value for value in runs.select("recall_at_1 chance", {}).values()), math.nan)
+    header = ("measure", *(f"{level}: mean (sd)" for level in runs.factors[factor]))
+    title = f"alignment by layer; chance of recall@1 is {chance:.3f}"
+    together = len(found) // 2
+    return Findings(
+        (Grid(title, header, tuple(rows)), tabulate_differences(found)),
+        tuple(claim_difference(each, together) for each in found),
+        tuple(charts),
+    )

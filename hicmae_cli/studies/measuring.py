@@ -1,0 +1,233 @@
+"""Measure finished weights on the test clips; ``measures.py`` lists what there is."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from hicmae_cli.clips import read_prepared_clip
+from hicmae_cli.clips.recording import Recording
+from hicmae_cli.corpora.catalogue import find_dataset
+from hicmae_cli.corpora.manifest import Sample
+from hicmae_cli.corpora.splits import split_by_column
+from hicmae_cli.embedding.clips import embed_clips
+from hicmae_cli.embedding.extractor import EACH, open_extractor
+from hicmae_cli.embedding.probe import probe
+from hicmae_cli.errors import TrainingError
+from hicmae_cli.evaluation.degradations import Degrade, parse_degradations
+from hicmae_cli.evaluation.retrieval import compare_streams, modality_gap, recall_at_1
+from hicmae_cli.evaluation.scoring import score_clips
+from hicmae_cli.models.reconstruction import reconstruct
+from hicmae_cli.recipes.settings import PretrainSettings
+from hicmae_cli.runtime.torch_engine import TorchEngine, choose_device
+from hicmae_cli.studies.data import StudyData
+from hicmae_cli.studies.measures import MEASURES
+from hicmae_cli.training.finetuning.task import Task, read_task
+from hicmae_cli.training.pretraining.data import PretrainingClips, collate, unwrap_batch
+from hicmae_cli.weights.checkpoint import load_classifier, load_pretrained
+
+_BATCH: Final = 8
+Measured = dict[str, float]
+
+
+def measure(
+    name: str,
+    weight: Path,
+    data: StudyData,
+    parameters: Mapping[str, Any],
+    device: str = "cpu",
+    on_clip: Callable[[], None] = lambda: None,
+) -> Measured:
+    """Measure a weight -> numbers by name.
+
+    Args:
+        name: of the measure.
+        weight: the file.
+        data: the clips.
+        parameters: of the measure; others have their usual values.
+        device: ``cpu`` or the kind of GPU.
+        on_clip: called now and then.
+
+    Raises:
+        HicmaeError: the weight or the clips cannot be read.
+    """
+    given = {**MEASURES[name].defaults, **parameters}
+    return _MEASURING[name](weight, data, given, device, on_clip)
+
+
+def _read_test(data: StudyData) -> tuple[Task, list[Sample]]:
+    known = find_dataset(data.dataset) if data.dataset else None
+    task, samples = read_task(data.manifest, known, name=data.name, source="hicmae study")
+    test = [sample for sample in samples if sample.fold == data.fold] if data.fold else split_by_column(samples).test
+    return task, test
+
+
+def _list_pairs(data: StudyData, most: int) -> list[Sample]:
+    """List test clips with both streams, as far apart in the list as their number allows."""
+    both = [s for s in _read_test(data)[1] if s.video is not None and s.audio is not None]
+    if not both:
+        raise TrainingError(f"{data.manifest}: no test clip has video and sound")
+    picked = np.unique(np.linspace(0, len(both) - 1, min(most, len(both))).round().astype(int))
+    return [both[index] for index in picked.tolist()]
+
+
+def _measure_reconstruction(
+    weight: Path, data: StudyData, given: Mapping[str, Any], device: str, on_clip: Callable[[], None]
+) -> Measured:
+    """Errors of rebuilt test clips, with the training's masks (``video_error``) and with common ones.
+
+    Each is divided by the error of guessing the mean of each patch, so that 1 means nothing learned.
+    """
+    model, info = load_pretrained(weight)
+    facts = info.pretraining
+    assert facts is not None
+    model = model.to(choose_device(device))
+    own = (facts.video_mask, facts.audio_mask, facts.video_mask_ratio, facts.audio_mask_ratio)
+    common = tuple(given[name] for name in ("video_mask", "audio_mask", "video_ratio", "audio_ratio"))
+    samples = _list_pairs(data, given["clips"])
+    recordings = [
+        Recording(s.id, s.video, s.audio if s.audio != s.video else None) for s in samples if s.video is not None
+    ]
+    found: Measured = {}
+    for masks, suffix in ((own, ""), (common, " common mask")):
+        keys = ("video_mask", "audio_mask", "video_mask_ratio", "audio_mask_ratio")
+        plain = {"crop_scales": (1.0,), "audio_gain": False}
+        clips = PretrainingClips(
+            recordings, PretrainSettings().model_copy(update={**plain, **dict(zip(keys, masks, strict=True))}), epoch=0
+        )
+        errors = []
+        for start in range(0, len(recordings), _BATCH):
+            batch = unwrap_batch(collate([clips[i] for i in range(start, min(start + _BATCH, len(recordings)))]))
+            made = reconstruct(
+                model,
+                batch.faces,
+                batch.audio,
+                batch.video_mask,
+                batch.audio_mask,
+                frame_difference=facts.frame_difference,
+            )
+            size = len(batch.faces)
+            errors.append(
+                (
+                    size * made.face_error,
+                    size * made.face_guess_error,
+                    size * made.log_mel_error,
+                    size * made.log_mel_guess_error,
+                )
+            )
+            on_clip()
+        video, video_guess, audio, audio_guess = np.sum(errors, axis=0)
+        found |= {
+            f"video_error{suffix}": float(video / video_guess),
+            f"audio_error{suffix}": float(audio / audio_guess),
+        }
+    return found
+
+
+def _measure_alignment(
+    weight: Path, data: StudyData, given: Mapping[str, Any], device: str, on_clip: Callable[[], None]
+) -> Measured:
+    """Modality gap and retrieval of each encoder layer, and their means."""
+    extractor = open_extractor(str(weight), device)
+    depth = sum(layer.startswith("video_") and layer[6:].isdecimal() for layer in extractor.layers)
+    names = [f"{stream}_{layer}" for stream in ("video", "audio") for layer in range(1, depth + 1)]
+    rows: dict[str, list[NDArray[np.float64]]] = {name: [] for name in names}
+    for sample in _list_pairs(data, given["clips"]):
+        view = read_prepared_clip(sample.video, sample.audio).read_evaluation_clips(extractor.info.frame_stride, "av")
+        for name, values in extractor.embed(view[:1], names).items():
+            rows[name].append(values[0].astype(np.float64))
+        on_clip()
+    found: Measured = {}
+    for layer in range(1, depth + 1):
+        video, audio = np.stack(rows[f"video_{layer}"]), np.stack(rows[f"audio_{layer}"])
+        found[f"modality_gap layer {layer}"] = modality_gap(video, audio)
+        found[f"recall_at_1 layer {layer}"] = recall_at_1(compare_streams(video, audio))
+    found["recall_at_1"] = max(found[f"recall_at_1 layer {layer}"] for layer in range(1, depth + 1))
+    found["modality_gap"] = statistics.mean(found[f"modality_gap layer {layer}"] for layer in range(1, depth + 1))
+    found["recall_at_1 chance"] = 1 / len(rows[names[0]])
+    return found
+
+
+def _measure_probe(
+    weight: Path, data: StudyData, given: Mapping[str, Any], device: str, on_clip: Callable[[], None]
+) -> Measured:
+    """UAR of a linear probe of each layer."""
+    table = embed_clips(
+        weights=weight, dataset=data.dataset, manifest=data.manifest, layers=(EACH,), device=device, on_clip=on_clip
+    )
+    result = probe(table, fold=data.fold or None, on_fit=on_clip)
+    return {f"probe {layer.layer}": layer.metrics["uar"] for layer in result.layers} | {
+        "probe best": result.best.metrics["uar"]
+    }
+
+
+def _measure_layer_weights(
+    weight: Path, data: StudyData, given: Mapping[str, Any], device: str, on_clip: Callable[[], None]
+) -> Measured:
+    """Learned weights of the fused layers, which sum to 1 for each stream."""
+    model, _ = load_classifier(weight)
+    found: Measured = {}
+    for stream, parameter in (("video", model.video_layer_weights), ("audio", model.audio_layer_weights)):
+        shares = torch.softmax(parameter.detach().double(), dim=0).tolist()
+        found |= {f"weight {stream}_{layer}": share for layer, share in enumerate(shares, start=1)}
+    return found
+
+
+def _measure_streams(
+    weight: Path, data: StudyData, given: Mapping[str, Any], device: str, on_clip: Callable[[], None]
+) -> Measured:
+    """UAR with both streams, each alone, and both with one degraded."""
+    engine = TorchEngine(*load_classifier(weight), device)
+    task, samples = _read_test(data)
+
+    def score(modalities: Sequence[str], degrade: Degrade | None) -> dict[str, float]:
+        results = score_clips(
+            samples, engine, modalities=modalities, merge_by=task.merge_by, degrade=degrade, on_clip=on_clip
+        )
+        return {modality: float(result.metrics["uar"]) for modality, result in results.items()}
+
+    clean = score(("av", "video", "audio"), None)
+    found = {"uar both": clean["av"], "uar video alone": clean["video"], "uar audio alone": clean["audio"]}
+    for step in parse_degradations(given["degrade"]) if given["degrade"] else ():
+        found[f"uar {step.kind.name} {step.level:g} {step.kind.unit}"] = score(("av",), step)["av"]
+    return found
+
+
+def _measure_transfer(
+    weight: Path, data: StudyData, given: Mapping[str, Any], device: str, on_clip: Callable[[], None]
+) -> Measured:
+    """UAR on the own test clips and on another corpus, over the classes that both have."""
+    assert data.other is not None, "the plan checks it"
+    model, info = load_classifier(weight)
+    engine = TorchEngine(model, info, device)
+    task, own = _read_test(data)
+    _, others = read_task(data.other, None, name=data.other.stem, source="hicmae study")
+    others = split_by_column(others).test or others
+    both = {sample.label for sample in own} & {sample.label for sample in others}
+    common = [label for label in info.labels if label in both]
+    if len(common) < 2:
+        raise TrainingError(f"{data.other}: has {len(common)} classes of {data.name}; a transfer needs at least two")
+
+    def score(samples: Sequence[Sample], merge_by: int) -> float:
+        known = [sample for sample in samples if sample.label in common]
+        results = score_clips(known, engine, merge_by=merge_by, classes=common, on_clip=on_clip)
+        return float(results["av"].metrics["uar"])
+
+    here, there = score(own, task.merge_by), score(others, 0)
+    return {"uar own corpus": here, "uar other corpus": there, "uar lost": here - there}
+
+
+_MEASURING: Final[dict[str, Callable[..., Measured]]] = {
+    "reconstruction": _measure_reconstruction,
+    "alignment": _measure_alignment,
+    "probe": _measure_probe,
+    "layer-weights": _measure_layer_weights,
+    "streams": _measure_streams,
+    "transfer": _measure_transfer,
+}

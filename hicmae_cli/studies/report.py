@@ -1,0 +1,163 @@
+"""Write what a study found: a Markdown page, a page with interactive charts, JSON, a CSV of all runs, and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from hicmae_cli import __version__
+from hicmae_cli.errors import one_line
+from hicmae_cli.records.surroundings import describe_machine, read_own_commit
+from hicmae_cli.report.files import make_folder, to_csv, to_json, write_text
+from hicmae_cli.studies.figures import draw_chart
+from hicmae_cli.studies.page import render_page
+from hicmae_cli.studies.plan import FINETUNE, PRETRAIN, Plan, merge_changes
+from hicmae_cli.studies.result import SCHEMA, Findings
+from hicmae_cli.studies.wording import FEW_SEEDS
+from hicmae_cli.toml import format_toml
+
+REPORT: Final = "report.md"
+RESULT: Final = "result.json"
+PAGE: Final = "report.html"
+TABLE: Final = "runs.csv"
+FIGURES: Final = "figures"
+
+
+def write_report(plan: Plan, findings: Findings, folder: Path, command: str) -> None:
+    """Write all files of a report.
+
+    Args:
+        plan: what was computed.
+        findings: of the analysis.
+        folder: of the study; made if it is missing.
+        command: that does the same.
+
+    Raises:
+        HicmaeError: a file cannot be written.
+    """
+    make_folder(folder / FIGURES)
+    document = make_document(plan, findings, command)
+    for chart in findings.charts:
+        draw_chart(chart, folder / FIGURES / f"{chart.name}.png")
+    write_text(folder / RESULT, to_json(document))
+    write_text(folder / TABLE, to_csv(list_runs(plan)))
+    write_text(folder / REPORT, render_markdown(plan, findings, document))
+    write_text(folder / PAGE, render_page(plan.study.title, document, findings))
+
+
+def make_document(plan: Plan, findings: Findings, command: str) -> dict[str, Any]:
+    """Make the JSON record: every number of the report, and what it was computed from."""
+    study = plan.study
+    return {
+        "schema": SCHEMA,
+        "study": study.model_dump(mode="json", exclude={"budgets"}),
+        "budget": {"name": plan.budget, **study.budgets[plan.budget].model_dump(mode="json")},
+        "command": command,
+        "data": {
+            "name": plan.data.name,
+            "fold": plan.data.fold,
+            "clips": dict(plan.data.counts),
+            "people": dict(plan.data.people),
+            "hash": plan.data.hash,
+        },
+        "version": __version__,
+        "commit": str(read_own_commit() or ""),
+        "machine": describe_machine(),
+        "compute_s": round(sum(_read_done(plan, key).get("duration_s", 0.0) for key in plan.jobs), 1),
+        "jobs": len(plan.jobs),
+        "claims": [{"text": claim.text, "numbers": dict(claim.numbers)} for claim in findings.claims],
+        "tables": [
+            {"title": grid.title, "header": list(grid.header), "rows": [list(row) for row in grid.rows]}
+            for grid in findings.tables
+        ],
+        "charts": [chart.to_dict() for chart in findings.charts],
+        "limits": list_limits(plan),
+        "runs": [
+            {
+                "levels": dict(run.levels),
+                "seed": run.seed,
+                "jobs": list(run.jobs),
+                "measures": _measures(plan, run.jobs),
+            }
+            for run in plan.runs
+        ],
+    }
+
+
+def list_limits(plan: Plan) -> list[str]:
+    """List what may not be concluded, one sentence each."""
+    limits = list(plan.study.limits)
+    seeds = len(set(plan.seeds))
+    if plan.data.name == "puppets":
+        limits.append("The clips are drawn puppets with computed voices. Nothing here is known to hold for people.")
+    if plan.budget == "trial":
+        limits.append("This is a trial: it shows that the study runs. No number in it means anything.")
+    elif plan.budget == "small":
+        limits.append(
+            "The budget is small: models smaller than the paper's learned from few clips for a few epochs. What is not "
+            "shown here may be there with more, and what is shown may vanish."
+        )
+    if seeds < FEW_SEEDS:
+        limits.append(f"With {seeds} seeds, only large differences can be shown, and a standard deviation is rough.")
+    limits.append(
+        "Intervals and p-values cover the seeds alone, by Student's t: they take the differences of different seeds as "
+        "independent and roughly normal. All runs were tested on the same clips, so other people may give another "
+        "result."
+    )
+    return limits
+
+
+def list_runs(plan: Plan) -> list[list[object]]:
+    """List the rows of ``runs.csv``: levels, seed, every measure, and the folders of the jobs."""
+    names = list(dict.fromkeys(name for run in plan.runs for name in _measures(plan, run.jobs)))
+    factors = list(plan.runs[0].levels)
+    rows: list[list[object]] = [[*factors, "seed", *names, "jobs"]]
+    for run in plan.runs:
+        found = _measures(plan, run.jobs)
+        folders = " ".join(plan.jobs[key].folder.name for key in run.jobs)
+        rows.append([*run.levels.values(), run.seed, *(found.get(name) for name in names), folders])
+    return rows
+
+
+def render_markdown(plan: Plan, findings: Findings, document: Mapping[str, Any]) -> str:
+    """Make the page for a reader: what was compared, on what, with which commands, and what may not be concluded."""
+    study, data = plan.study, plan.data
+    lines = [f"# {study.title}", "", f"**Question.** {study.question}", "", "## What was compared", ""]
+    for factor in study.list_factors(plan.budget):
+        names = [each.name + (" (baseline)" if each.name == factor.base else "") for each in factor.levels]
+        lines.append(f"- {factor.name}: {', '.join(names)}")
+    for phase, words in ((PRETRAIN, "Pre-training"), (FINETUNE, "Fine-tuning")):
+        if (stage := getattr(study, phase)) is not None:
+            changes = merge_changes(study, plan.budget, phase, {})
+            listed = ", ".join(f"`{one_line(key)} = {format_toml(value)}`" for key, value in changes.items())
+            lines.append(f"- {words}: recipe `{one_line(stage.recipe)}`, with {listed or 'no changes'}")
+    lines += [
+        f"- Budget `{plan.budget}`, seeds {', '.join(map(str, plan.seeds))}. Runs of one seed share clips, folds and "
+        "the order of training.",
+        f"- Clips: {one_line(str(data))} (hash `{data.hash[:16]}`).",
+        f"- {document['jobs']} trainings and measurements, {document['compute_s'] / 60:.0f} minutes of work, on "
+        f"{document['machine']['cpu']}, with hicmae {document['version']}.",
+    ]
+    if document["command"]:
+        lines += ["", "```sh", document["command"], "```"]
+    lines += ["", "The study's file: `hicmae study show " + study.name + "`.", ""]
+    for grid in findings.tables:
+        lines += grid.to_section()
+    lines += ["## Findings", "", *(f"- {one_line(claim.text)}" for claim in findings.claims), ""]
+    lines += ["## Figures", ""]
+    for chart in findings.charts:
+        lines += [f"![{one_line(chart.title)}]({FIGURES}/{chart.name}.png)", ""]
+    lines += ["## What may not be concluded", "", *(f"- {one_line(limit)}" for limit in document["limits"]), ""]
+    return "\n".join(lines)
+
+
+def _measures(plan: Plan, keys: tuple[str, ...]) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for key in keys:
+        found |= _read_done(plan, key).get("measures", {})
+    return found
+
+
+def _read_done(plan: Plan, key: str) -> dict[str, Any]:
+    return plan.jobs[key].read_done() or {}

@@ -1,0 +1,225 @@
+"""Run a study: plan it, do what is not done yet, analyse all runs, and write the reports."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from hicmae_cli.corpora.catalogue import find_dataset
+from hicmae_cli.errors import HicmaeError, SettingsError, first_line
+from hicmae_cli.ray_workers import run_on_ray
+from hicmae_cli.studies.analyses import find_analysis
+from hicmae_cli.studies.data import find_data
+from hicmae_cli.studies.jobs import run_job
+from hicmae_cli.studies.plan import DONE, FINETUNE, PRETRAIN, Job, Plan, check_study, plan_study
+from hicmae_cli.studies.report import write_report
+from hicmae_cli.studies.result import Findings, Record, Runs
+from hicmae_cli.studies.study import BUDGETS, RUNS, Study, load_study
+from hicmae_cli.workers import Outcomes, Report, WorkerDiedError, WorkerPool, run_here
+
+STALL_S: Final = 900.0
+"""A job reports each step and clip; a probe of a large corpus may think for minutes."""
+_LISTED: Final = 3
+Work = Callable[[Job, Report], str]
+
+
+@dataclass
+class StudyProgress:
+    """Functions to call while a study runs.
+
+    Attributes:
+        on_hash: after each clip whose files are hashed, with the number of clips done and of all clips.
+        on_plan: once, with the plan, before the first job.
+        on_job: after each job that was done now, with its name.
+        warn: with a warning.
+    """
+
+    on_hash: Callable[[int, int], None] = lambda *_: None
+    on_plan: Callable[[Plan], None] = lambda _: None
+    on_job: Callable[[str], None] = lambda _: None
+    warn: Callable[[str], None] = lambda _: None
+
+
+@dataclass(frozen=True)
+class StudyResult:
+    """A finished study.
+
+    Attributes:
+        plan: what was computed.
+        findings: of the analysis.
+        folder: of the reports.
+    """
+
+    plan: Plan
+    findings: Findings
+    folder: Path
+
+
+def prepare_study(
+    name: str,
+    *,
+    dataset: str | None = None,
+    root: str | Path | None = None,
+    manifest: str | Path | None = None,
+    fold: str | None = None,
+    budget: str = "small",
+    seeds: Sequence[int] = (),
+    other: str | Path | None = None,
+    output: str | Path = "studies",
+    device: str = "cpu",
+    draw_puppets: Callable[[Path], Path] | None = None,
+    progress: StudyProgress | None = None,
+) -> Plan:
+    """Check a study and plan it, without computing anything.
+
+    Args:
+        name: of a study, or a .toml file.
+        dataset: of the clips; by default puppets, unless ``manifest`` is given.
+        root: folder of the dataset.
+        manifest: a list of prepared clips, instead of or of the dataset.
+        fold: the fold that tests, for a corpus with folds; by default the first.
+        budget: ``small`` or ``full``.
+        seeds: other seeds than the budget's; at least two.
+        other: a list of prepared clips of another corpus, for the measure ``transfer``.
+        output: folder of all studies.
+        device: ``cpu``, ``cuda`` or ``mps``.
+        draw_puppets: as for ``find_clips``.
+        progress: functions to call.
+
+    Raises:
+        SettingsError: an unknown study, analysis or budget, fewer than two seeds, or recipes that cannot be used.
+        ManifestError: the corpus is not there, or not prepared.
+    """
+    progress = progress or StudyProgress()
+    if budget not in BUDGETS:
+        raise SettingsError(f"budget={budget!r}: expected {' or '.join(BUDGETS[:2])}")
+    study = load_study(name)
+    find_analysis(study.analysis)
+    if ("transfer" in study.measures) != (other is not None):
+        raise SettingsError(
+            f"`other`: the study {study.name} does not test on another corpus"
+            if other is not None
+            else f"the study {study.name} needs `other`, a list of prepared clips of another corpus to test on"
+        )
+    known = find_dataset(dataset) if dataset is not None else None
+    if known is not None and known.task != "classification" and "uar" in study.metrics:
+        raise SettingsError(
+            f"the study {study.name} compares UAR, but {known.name} is a dataset for {known.task}; copy the study and "
+            f"give it the metrics of this task, such as {'macro_f1' if known.task == 'multilabel' else 'ccc'}"
+        )
+    folder = Path(output)
+    # Mistakes in the study are found before puppets are drawn or clips are hashed.
+    check_study(study, budget, seeds)
+    data = find_data(
+        folder / RUNS,
+        dataset="puppets" if dataset is None and manifest is None else dataset,
+        root=root,
+        manifest=manifest,
+        fold=fold,
+        most=study.budgets[budget].clips,
+        other=other,
+        draw_puppets=draw_puppets,
+        on_hash=progress.on_hash,
+    )
+    return plan_study(study, budget, data, folder, seeds=seeds, device=device)
+
+
+def run_study(
+    plan: Plan,
+    *,
+    output: str | Path = "studies",
+    jobs: int = 1,
+    ray: str | None = None,
+    device: str = "cpu",
+    command: str = "",
+    work: Work | None = None,
+    progress: StudyProgress | None = None,
+) -> StudyResult:
+    """Compute what a plan lacks, analyse its runs, and write the reports into ``output/NAME``.
+
+    The same call resumes a study that was stopped: finished jobs are read, and a training goes on from its checkpoint.
+
+    Args:
+        plan: of ``prepare_study``.
+        output: folder of all studies.
+        jobs: number of processes; 0 works in this one.
+        ray: address of a Ray cluster, instead of processes here.
+        device: as for ``prepare_study``.
+        command: that does the same, for the report.
+        work: does a job; by default ``run_job``.
+        progress: functions to call.
+
+    Returns:
+        What was found.
+
+    Raises:
+        HicmaeError: jobs that failed, while the others are done; or runs without the numbers that the analysis needs.
+    """
+    progress = progress or StudyProgress()
+    progress.on_plan(plan)
+    doing = work or partial(run_job, data=plan.data, device=device)
+    failed: list[str] = []
+    with _open_pool(jobs, ray) as run:
+        for wave in ((PRETRAIN,), (FINETUNE,), None):
+            waiting = [job for job in plan.waiting() if (job.kind in wave if wave else not job.is_training)]
+            # A job whose training failed cannot start.
+            ready = [job for job in waiting if job.source is None or (job.source / DONE).is_file()]
+            for job, outcome in run(ready, doing) if ready else ():
+                if outcome:
+                    failed.append(f"{job.name}: {outcome}" if isinstance(outcome, WorkerDiedError) else outcome)
+                    progress.warn(f"failed {failed[-1]}")
+                progress.on_job(job.name)
+    if failed:
+        more = f"; and {len(failed) - _LISTED} more" if len(failed) > _LISTED else ""
+        raise HicmaeError(
+            f"{len(failed)} of {len(plan.jobs)} jobs failed: {'; '.join(failed[:_LISTED])}{more}; the others are done, "
+            "and the same command tries these again"
+        )
+    try:
+        findings = find_analysis(plan.study.analysis)(collect(plan))
+    except ValueError as error:
+        raise HicmaeError(f"the analysis {plan.study.analysis} cannot use these runs: {first_line(error)}") from error
+    folder = Path(output) / plan.study.name
+    write_report(plan, findings, folder, command)
+    return StudyResult(plan, findings, folder)
+
+
+@contextmanager
+def _open_pool(jobs: int, ray: str | None) -> Iterator[Callable[[Sequence[Job], Work], Outcomes[Job, str]]]:
+    """Open what runs jobs: this process, processes of its own, or a Ray cluster."""
+    if ray is not None:
+        yield partial(run_on_ray, address=ray)
+    elif not jobs:
+        yield run_here
+    else:
+        with WorkerPool(jobs, stall_s=STALL_S) as pool:
+            yield pool.run
+
+
+def collect(plan: Plan) -> Runs:
+    """Collect the numbers of all finished runs for the analysis."""
+    study: Study = plan.study
+    records = []
+    for run in plan.runs:
+        measures: dict[str, float] = {}
+        for key in run.jobs:
+            done = plan.jobs[key].read_done()
+            measures |= done["measures"] if done is not None else {}
+        records.append(Record(run.levels, run.seed, measures))
+    factors = study.list_factors(plan.budget)
+    return Runs(
+        records,
+        {factor.name: [level.name for level in factor.levels] for factor in factors},
+        {factor.name: factor.base for factor in factors},
+        study.metrics,
+        {
+            factor.name: [level.x for level in factor.levels if level.x is not None]
+            for factor in factors
+            if all(level.x is not None for level in factor.levels)
+        },
+        study.within,
+    )

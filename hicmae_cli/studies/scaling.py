@@ -1,0 +1,108 @@
+"""The analysis of scaling: power laws of the error over sizes, where more brings no more, and rare classes."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hicmae_cli.errors import SettingsError
+from hicmae_cli.report.grid import Grid
+from hicmae_cli.studies.result import Chart, Claim, Findings, Runs, Series, slugify
+from hicmae_cli.studies.statistics import find_diminishing, fit_power_law
+from hicmae_cli.studies.wording import describe_values, name_measure
+
+_RAREST = 2
+
+
+def analyse_scaling(runs: Runs) -> Findings:
+    """Fit the error over each factor's sizes, look for the point of diminishing returns, and show rare classes."""
+    metric = runs.metrics[0]
+    claims: list[Claim] = []
+    charts: list[Chart] = []
+    for factor, levels in runs.factors.items():
+        sizes = runs.x.get(factor, ())
+        if len(sizes) != len(levels):
+            raise SettingsError(f"scaling: every level of the factor {factor!r} needs a number `x`")
+        table = _tabulate(runs, factor, levels, metric)
+        claims += [_claim_exponent(factor, sizes, table, metric), _claim_diminishing(factor, sizes, table, metric)]
+        charts.append(_draw(runs, factor, levels, sizes, metric))
+    rare = list_rarest(runs)
+    rows = []
+    for cell in runs.cells():
+        shown = [describe_values(runs.select(name, cell)) for name in (metric, *(f"recall {label}" for label in rare))]
+        rows.append((*cell.values(), *shown))
+    header = (*runs.factors, f"{name_measure(metric)}: mean (sd)", *(f"recall of {label}" for label in rare))
+    claims += [_claim_rare(runs, label) for label in rare]
+    return Findings((Grid("results", header, tuple(rows)),), tuple(claims), tuple(charts))
+
+
+def list_rarest(runs: Runs) -> list[str]:
+    """List the classes with the fewest training clips; none if all classes have equally many, within a tenth."""
+    names = runs.measures("train clips ")
+    counts = {name.removeprefix("train clips "): statistics.mean(runs.select(name, {}).values()) for name in names}
+    if not counts or min(counts.values()) >= 0.9 * max(counts.values()):
+        return []
+    return sorted(counts, key=lambda label: (counts[label], label))[:_RAREST]
+
+
+def _tabulate(runs: Runs, factor: str, levels: Sequence[str], metric: str) -> NDArray[np.float64]:
+    """Tabulate a measure (S, P), mean over the other factors."""
+    columns = [runs.select(metric, {factor: level}) for level in levels]
+    return np.array([[column[seed] for column in columns] for seed in runs.seeds])
+
+
+def _claim_exponent(factor: str, sizes: Sequence[float], table: NDArray[np.float64], metric: str) -> Claim:
+    law = fit_power_law(sizes, 1 - table)
+    if law is None:
+        return Claim(f"{factor}: no exponent, because an error is 0.", {"factor": factor, "exponent": None})
+    low, high = law.interval
+    return Claim(
+        f"{factor}: the error (1 - {name_measure(metric)}) changes as size to the power of {law.exponent:.3f} (95 % "
+        f"interval {low:.3f} to {high:.3f}, {len(table)} seeds drawn with replacement; so few seeds give too narrow "
+        "an interval).",
+        {"factor": factor, **law.to_dict()},
+    )
+
+
+def _claim_diminishing(factor: str, sizes: Sequence[float], table: NDArray[np.float64], metric: str) -> Claim:
+    step = find_diminishing(sizes, table, metric)
+    if step is None:
+        return Claim(
+            f"{factor}: the point of diminishing returns is not reached: every step up to {sizes[-1]:g} gained.",
+            {"factor": factor, "diminishing": None},
+        )
+    low, high = step.interval
+    return Claim(
+        f"{factor}: the step from {step.second} to {step.first} shows no gain ({step.mean:+.3f} "
+        f"{name_measure(metric)}, 95 % interval {low:+.3f} to {high:+.3f}).",
+        {"factor": factor, "diminishing": step.to_dict()},
+    )
+
+
+def _claim_rare(runs: Runs, label: str) -> Claim:
+    values = [statistics.mean(runs.select(f"recall {label}", cell).values()) for cell in runs.cells()]
+    return Claim(
+        f"recall of the rare class {label}: {min(values):.3f} to {max(values):.3f} over all sizes.",
+        {"label": label, "each": values},
+    )
+
+
+def _draw(runs: Runs, factor: str, levels: Sequence[str], sizes: Sequence[float], metric: str) -> Chart:
+    others = [name for name in runs.factors if name != factor]
+    lines: dict[str, list[float]] = {}
+    for cell in runs.cells():
+        name = ", ".join(f"{other} {cell[other]}" for other in others) or name_measure(metric)
+        values = lines.setdefault(name, [math.nan] * len(levels))
+        values[levels.index(cell[factor])] = statistics.mean(runs.select(metric, cell).values())
+    return Chart(
+        slugify(factor),
+        f"{name_measure(metric)} over {factor}, mean over seeds",
+        factor,
+        name_measure(metric),
+        tuple(map(float, sizes)),
+        tuple(Series(name, tuple(values)) for name, values in lines.items()),
+    )

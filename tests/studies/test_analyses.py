@@ -1,0 +1,160 @@
+"""Analyses on planted numbers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from hicmae_cli.errors import SettingsError
+from hicmae_cli.studies import analyses
+from hicmae_cli.studies.analyses import ANALYSES, analyse_conditions, analyse_factors, analyse_seeds, find_analysis
+from hicmae_cli.studies.layer_analyses import analyse_alignment, analyse_layers
+from hicmae_cli.studies.result import Record, Runs
+from hicmae_cli.studies.scaling import analyse_scaling, list_rarest
+
+SEEDS = 5
+
+
+def plant(
+    factors: Mapping[str, list[str]],
+    value: Callable[[Mapping[str, str]], Mapping[str, float]],
+    x: Mapping[str, list[float]] | None = None,
+    noise: float = 0.005,
+    alone: bool = False,
+) -> Runs:
+    """Runs of all combinations whose measures are those of ``value``, and luck of the seed and of the run."""
+    rng = np.random.default_rng(0)
+    names = list(factors)
+    cells = [dict(zip(names, levels, strict=True)) for levels in _combine([factors[name] for name in names])]
+    if alone:
+        cells = [cell for cell in cells if sum(cell[name] != factors[name][0] for name in names) <= 1]
+    luck = rng.normal(0, 0.05, SEEDS)
+    records = [
+        Record(cell, seed, {key: number + luck[seed] + rng.normal(0, noise) for key, number in value(cell).items()})
+        for cell in cells
+        for seed in range(SEEDS)
+    ]
+    return Runs(records, factors, {name: levels[0] for name, levels in factors.items()}, ["uar"], x or {})
+
+
+def _combine(levels: list[list[str]]) -> list[list[str]]:
+    return [[]] if not levels else [[one, *rest] for one in levels[0] for rest in _combine(levels[1:])]
+
+
+def test_a_factor_that_counts_is_told_from_one_that_does_not() -> None:
+    runs = plant({"mask": ["a", "b"], "size": ["s", "m", "l"]}, lambda cell: {"uar": 0.5 + 0.1 * (cell["mask"] == "b")})
+    assert len(analyse_factors(runs).claims) == 3
+    runs = replace(runs, within=True)
+    found = {claim.numbers["first"]: claim.numbers for claim in analyse_factors(runs).claims}
+    assert found["mask b"]["shown"]
+    assert found["mask b"]["mean"] == pytest.approx(0.1, abs=0.01)
+    assert found["mask b at m"]["shown"]
+    assert not found["size m"]["shown"]
+    assert not found["size l"]["shown"]
+
+
+def test_one_at_a_time_compares_with_the_baseline() -> None:
+    runs = plant(
+        {"a": ["on", "off"], "b": ["on", "off"]}, lambda cell: {"uar": 0.5 - 0.1 * (cell["a"] == "off")}, alone=True
+    )
+    claims = analyse_factors(runs).claims
+    assert [(claim.numbers["first"], claim.numbers["shown"]) for claim in claims] == [("a off", True), ("b off", False)]
+
+
+def test_every_number_of_a_claim_is_in_the_record() -> None:
+    runs = plant({"mask": ["a", "b"]}, lambda cell: {"uar": 0.5 + 0.1 * (cell["mask"] == "b")})
+    (claim,) = analyse_factors(runs).claims
+    json.dumps(claim.numbers, allow_nan=False)
+    numbers = claim.numbers
+    for number in (numbers["mean"], *numbers["interval"]):
+        assert f"{number:+.3f}" in claim.text
+
+
+def test_conditions_find_the_stream_that_counts() -> None:
+    values = {"uar both": 0.7, "uar video alone": 0.7, "uar audio alone": 0.4, "uar noise 0 dB": 0.6}
+    claims = analyse_conditions(plant({}, lambda _: values)).claims
+    assert {claim.numbers["first"]: claim.numbers["shown"] for claim in claims} == {
+        "video alone": False,
+        "audio alone": True,
+        "noise 0 dB": True,
+    }
+
+
+def test_the_variation_over_seeds_is_that_of_the_seeds() -> None:
+    runs = plant({}, lambda _: {"uar": 0.5})
+    (claim,) = analyse_seeds(runs).claims
+    each = [record.measures["uar"] for record in runs.records]
+    assert claim.numbers["sd"] == pytest.approx(np.std(each, ddof=1))
+    needed = claim.numbers["needed"]
+    assert needed["0.1"] < needed["0.02"]
+
+
+def test_the_layer_with_the_emotion_is_found() -> None:
+    levels = {f"probe {stream}_{layer}": 0.3 for stream in ("video", "audio") for layer in (1, 2, 3)}
+    runs = plant({}, lambda _: {**levels, "probe video_2": 0.6, "weight video_1": 0.5, "weight video_2": 0.5})
+    found = analyse_layers(runs)
+    assert {claim.numbers["first"] for claim in found.claims if claim.numbers["shown"]} == {"video layer 2"}
+    assert found.charts[0].x == (1.0, 2.0, 3.0)
+
+
+def test_alignment_compares_layers_between_levels() -> None:
+    def value(cell: Mapping[str, str]) -> dict[str, float]:
+        trained = cell["training"] == "after"
+        return {
+            "modality_gap layer 1": 1.0,
+            "modality_gap layer 2": 1.0 - 0.5 * trained,
+            "recall_at_1 layer 1": 0.1,
+            "recall_at_1 layer 2": 0.1 + 0.4 * trained,
+            "recall_at_1 chance": 0.1,
+        }
+
+    claims = analyse_alignment(plant({"training": ["before", "after"]}, value)).claims
+    shown = {claim.numbers["metric"]: claim.numbers["shown"] for claim in claims}
+    assert shown["modality_gap layer 2"]
+    assert shown["recall_at_1 layer 2"]
+    assert not shown["modality_gap layer 1"]
+    assert not shown["recall_at_1 layer 1"]
+
+
+def test_scaling_finds_exponent_end_and_rare_classes() -> None:
+    factors = {"width": ["1", "4", "16"], "clips": ["10", "20"]}
+    runs = plant(
+        factors,
+        lambda cell: {
+            "uar": 1 - 0.5 * float(cell["width"]) ** -0.3,
+            "recall fear": 0.2,
+            "recall joy": 0.9,
+            "train clips fear": 5,
+            "train clips joy": 100,
+        },
+        {"width": [1, 4, 16], "clips": [10, 20]},
+    )
+    claims = {
+        claim.text.partition(":")[0] + str(list(claim.numbers)[1]): claim.numbers
+        for claim in analyse_scaling(runs).claims
+    }
+    assert claims["widthexponent"]["exponent"] == pytest.approx(-0.3, abs=0.1)
+    assert claims["widthdiminishing"]["diminishing"] is None
+    assert claims["clipsdiminishing"]["diminishing"]["shown"] is False
+    assert list_rarest(runs) == ["fear", "joy"]
+    with pytest.raises(SettingsError, match="needs a number `x`"):
+        analyse_scaling(plant(factors, lambda _: {"uar": 0.5}))
+
+
+def test_an_installed_package_can_offer_an_analysis(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Point:
+        name, value = "mine", "package:analyse"
+
+        def load(self) -> object:
+            return analyse_seeds
+
+    monkeypatch.setattr(analyses, "entry_points", lambda *, group: [Point()] if group == "hicmae.analyses" else [])
+    assert find_analysis("mine") is analyse_seeds
+    assert "mine" not in ANALYSES
+    monkeypatch.setattr(Point, "load", lambda self: 1 / 0)
+    with pytest.raises(SettingsError, match=r"analysis 'mine': package:analyse cannot be used \(division by zero\)"):
+        find_analysis("mine")

@@ -1,0 +1,58 @@
+"""Reports of studies whose words are hostile, and where jobs run."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from hicmae_cli.studies.run import prepare_study, run_study
+from hicmae_cli.workers import Outcomes, Work, run_here
+from tests.studies.toys import STUDY, pretend, write_corpus, write_study
+
+EVIL = "</script><img src=x onerror=alert(1)>|&"
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_corpus(tmp_path_factory.mktemp("corpus"))
+
+
+def test_words_of_a_study_stay_words(tmp_path: Path, corpus: Path) -> None:
+    text = STUDY.replace('"Toy"', f'"{EVIL}"').replace('"mask"', f'"{EVIL}"').replace('"tube", pre', f'"{EVIL}", pre')
+    plan = prepare_study(write_study(tmp_path, text), manifest=corpus, budget="trial", output=tmp_path)
+    folder = run_study(plan, output=tmp_path, jobs=0, work=pretend).folder
+    page = (folder / "report.html").read_text("utf-8")
+    assert "<img" not in page
+    assert page.count("<script") == page.count("</script>") == 2
+    (data,) = re.findall(r'id="data">(.*)</script>\n<script>', page)
+    assert any(EVIL in name for chart in json.loads(data) for name in map(str, chart["x"]))
+    assert "default-src 'none'" in page.replace("&#x27;", "'")
+    assert not re.search(r'(src|href)="(?!data:)', page)
+    rows = [line for line in (folder / "report.md").read_text("utf-8").splitlines() if line.startswith("| <")]
+    assert rows and all("\\|&" in row for row in rows)
+
+
+def test_a_report_says_what_may_not_be_concluded(tmp_path: Path, corpus: Path) -> None:
+    plan = prepare_study(write_study(tmp_path), manifest=corpus, budget="trial", output=tmp_path)
+    folder = run_study(plan, output=tmp_path, jobs=0, work=pretend).folder
+    text = (folder / "report.md").read_text("utf-8").partition("## What may not be concluded")[2]
+    assert "With 2 seeds, only large differences can be shown" in text
+    assert "No number in it means anything" in text
+    assert "Student's t" in text
+
+
+def test_jobs_go_to_ray_in_waves(tmp_path: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waves: list[tuple[str, list[str]]] = []
+
+    def on_ray(jobs: Sequence, work: Work, *, address: str) -> Outcomes:  # type: ignore[type-arg]
+        waves.append((address, [job.kind for job in jobs]))
+        return run_here(jobs, work)
+
+    monkeypatch.setattr("hicmae_cli.studies.run.run_on_ray", on_ray)
+    plan = prepare_study(write_study(tmp_path), manifest=corpus, budget="trial", output=tmp_path)
+    run_study(plan, output=tmp_path, ray="local", work=pretend)
+    assert waves == [("local", ["pretrain"] * 4), ("local", ["finetune"] * 4)]

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hicmae_cli.errors import SettingsError
+from hicmae_cli.studies.analyses import find_analysis
+from hicmae_cli.studies.plan import check_study
+from hicmae_cli.studies.study import list_studies, load_study
+from tests.studies.toys import STUDY, write_study
+
+
+@pytest.mark.parametrize("name", list_studies())
+def test_every_shipped_study_is_whole(name: str) -> None:
+    study = load_study(name)
+    assert study.limits
+    find_analysis(study.analysis)
+    for budget in ("small", "full", "trial"):
+        check_study(study, budget)
+
+
+def test_all_combinations_or_one_at_a_time(tmp_path: Path) -> None:
+    more = """
+[[factors]]
+name = "size"
+levels = [{ name = "a" }, { name = "b", finetune = { epochs = 2 } }]
+"""
+    crossed = load_study(write_study(tmp_path, STUDY + more)).combine("trial")
+    assert [[level.name for level in run.values()] for run in crossed] == [
+        ["tube", "a"],
+        ["tube", "b"],
+        ["random", "a"],
+        ["random", "b"],
+    ]
+    alone = load_study(write_study(tmp_path, "one_at_a_time = true\n" + STUDY + more)).combine("trial")
+    assert [[level.name for level in run.values()] for run in alone] == [["tube", "a"], ["tube", "b"], ["random", "a"]]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ("seeds = [0, 1]", "seeds = [0, 0]", "budgets.trial.seeds: got 1 seed; a paired difference needs at least two"),
+        ('name = "mask"', 'name = "mask"\nbaseline = "tbe"', "no run named 'tbe'; expected tube, random"),
+        ('metrics = ["uar"]', 'metric = ["uar"]', "metric is not a key of a study"),
+        ('name = "random"', 'name = "tube"', "two levels have the same name"),
+        ("[budgets.trial]", "[budgets.tiny]", "no budget named 'tiny'"),
+        ('question = "', "question = ", "not valid TOML"),
+        ('title = "Toy"', 'title = "Toy\\nbox"', "expected a line of printable text"),
+    ],
+)
+def test_a_mistake_is_one_line(tmp_path: Path, old: str, new: str, words: str) -> None:
+    with pytest.raises(SettingsError) as error:
+        load_study(write_study(tmp_path, STUDY.replace(old, new, 1)))
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_an_unknown_study_suggests_the_nearest() -> None:
+    with pytest.raises(SettingsError, match="no study named maskin-ratio; did you mean masking-ratio"):
+        load_study("maskin-ratio")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "words"),
+    [
+        ('video_mask = "random"', 'video_mask = "wobbly"', "video_mask: expected .* got .wobbly"),
+        ('metrics = ["uar"]', 'metrics = ["uarr"]', "nothing measures 'uarr'; expected ccc, "),
+        ('metrics = ["uar"]', 'metrics = ["recall_at_1"]', "nothing measures 'recall_at_1'"),
+        ("[[factors]]", "[measures.smell]\n[[factors]]", "no measure named 'smell'"),
+        ("[[factors]]", "[measures.alignment]\nclips = 'all'\n[[factors]]", r"measures.alignment.clips='all'"),
+    ],
+)
+def test_recipes_and_measures_are_checked_before_clips_are_looked_for(
+    tmp_path: Path, old: str, new: str, words: str
+) -> None:
+    with pytest.raises(SettingsError, match=words):
+        check_study(load_study(write_study(tmp_path, STUDY.replace(old, new, 1))), "trial")
+
+
+def test_a_file_cannot_name_code(tmp_path: Path) -> None:
+    """Only built-in analyses, and entry points of what is installed."""
+    study = load_study(write_study(tmp_path, 'analysis = "os:system"\n' + STUDY))
+    with pytest.raises(SettingsError, match="no analysis named 'os:system'"):
+        find_analysis(study.analysis)
