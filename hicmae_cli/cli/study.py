@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -92,9 +93,8 @@ def run(
     from hicmae_cli.studies.study import load_study
 
     # An unknown name fails here; torch takes seconds to import.
-    load_study(name)
+    study = load_study(name)
     require_training("study", "torch", "torchvision", "accelerate", "scipy", "sklearn")
-    from hicmae_cli.cli.clip_lists import puppets_manifest
     from hicmae_cli.cli.screen import Screen
     from hicmae_cli.studies.report import PAGE, REPORT
     from hicmae_cli.studies.run import StudyProgress, prepare_study, run_study
@@ -113,7 +113,8 @@ def run(
             other=other,
             output=output,
             device=device,
-            draw_puppets=puppets_manifest,
+            draw_puppets=lambda folder: _draw_puppets(folder, study.budgets[budget].clips, output),
+            dry=dry_run,
             progress=StudyProgress(on_hash=lambda done, total: bar.update(done, total=total)),
         )
     processes = jobs if jobs is not None else count_cores() if device == "cpu" else 1
@@ -173,6 +174,18 @@ def show(
     typer.echo(read_text(name), nl=False)
 
 
+def _draw_puppets(folder: Path, sizes: Mapping[str, int], output: Path) -> Path:
+    """Return the corpus's manifest; if it is not drawn, draw what the budget takes, in the folder of the studies."""
+    from hicmae_cli.cli.clip_lists import puppets_manifest
+    from hicmae_cli.cli.puppets import make_with_progress
+    from hicmae_cli.studies.study import RUNS
+
+    if not sizes or (folder / "corpus.json").is_file():
+        return puppets_manifest(folder)
+    own = output / RUNS / "data" / f"puppets-{'-'.join(map(str, sizes.values()))}"
+    return make_with_progress(own, sizes, 0, workers=None)
+
+
 def _read_seeds(text: str | None) -> list[int]:
     from hicmae_cli.errors import SettingsError
 
@@ -189,6 +202,8 @@ def _show_plan(plan: Plan, processes: int, screen: Screen) -> None:
 
     with screen.wait("timing steps of each kind of model"):
         found = estimate(plan, processes)
+    if not plan.data.people:
+        screen.warn("the puppets are not drawn yet; drawing takes about a second for each clip, which is not counted")
     rows = tuple((kind, str(count), describe_time(core_s)) for kind, (count, core_s) in found.by_kind.items())
     screen.show(Grid(f"{plan.study.name}: still to compute", ("kind", "jobs", "time of one core"), rows))
     typer.echo(

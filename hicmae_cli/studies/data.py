@@ -49,7 +49,8 @@ class StudyData:
         parts = [f"{count} {name}" for name, count in self.counts.items()]
         fold = f", fold {self.fold} tests" if self.fold else ""
         other = f"; tested on {self.other.name}, too" if self.other else ""
-        return f"{self.name}: {', '.join(parts)} clips of {sum(self.people.values())} people{fold}{other}"
+        people = f" of {sum(self.people.values())} people" if self.people else ""
+        return f"{self.name}: {', '.join(parts)} clips{people}{fold}{other}"
 
 
 def find_data(
@@ -106,6 +107,11 @@ def find_data(
         None if other is None else Path(other).absolute(),
         "" if other is None else _hash_clips(read_manifest(other), Path(other), on_hash),
     )
+
+
+def imagine_puppets(counts: Mapping[str, int]) -> StudyData:
+    """Describe puppets that are not drawn yet, to plan with; nothing can be computed on them."""
+    return StudyData("puppets", "puppets", Path("not drawn yet"), "", dict(counts), {}, "")
 
 
 def _hash_clips(samples: Sequence[Sample], manifest: Path, on_hash: Callable[[int, int], None]) -> str:

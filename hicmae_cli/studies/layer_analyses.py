@@ -38,7 +38,9 @@ def analyse_layers(runs: Runs) -> Findings:
 
 
 def _short(name: str) -> str:
-    return name.partition(" ")[2].replace("_", " layer ")
+    """Shorten a measure: ``probe video_2`` -> ``video layer 2``, ``probe video_fusion`` -> ``video fusion``."""
+    stream, _, rest = name.partition(" ")[2].partition("_")
+    return f"{stream} layer {rest}" if rest.isdecimal() else f"{stream} {rest}".strip()
 
 
 def _chart_layers(runs: Runs, slug: str, start: str, title: str) -> Chart:

@@ -9,11 +9,13 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from hicmae_cli.corpora.catalogue import find_dataset
+from hicmae_cli.corpora.catalogue import data_home, find_dataset
+from hicmae_cli.corpora.dataset import Dataset
+from hicmae_cli.corpora.known.puppets import PUPPETS
 from hicmae_cli.errors import HicmaeError, SettingsError, first_line
 from hicmae_cli.ray_workers import run_on_ray
 from hicmae_cli.studies.analyses import find_analysis
-from hicmae_cli.studies.data import find_data
+from hicmae_cli.studies.data import find_data, imagine_puppets
 from hicmae_cli.studies.jobs import run_job
 from hicmae_cli.studies.plan import DONE, FINETUNE, PRETRAIN, Job, Plan, check_study, plan_study
 from hicmae_cli.studies.report import write_report
@@ -24,6 +26,8 @@ from hicmae_cli.workers import Outcomes, Report, WorkerDiedError, WorkerPool, ru
 STALL_S: Final = 900.0
 """A job reports each step and clip; a probe of a large corpus may think for minutes."""
 _LISTED: Final = 3
+PUPPET_COUNTS: Final = {"train": 3000, "validation": 180, "test": 300}
+"""What `hicmae puppets make` draws by default."""
 Work = Callable[[Job, Report], str]
 
 
@@ -72,6 +76,7 @@ def prepare_study(
     output: str | Path = "studies",
     device: str = "cpu",
     draw_puppets: Callable[[Path], Path] | None = None,
+    dry: bool = False,
     progress: StudyProgress | None = None,
 ) -> Plan:
     """Check a study and plan it, without computing anything.
@@ -88,6 +93,7 @@ def prepare_study(
         output: folder of all studies.
         device: ``cpu``, ``cuda`` or ``mps``.
         draw_puppets: as for ``find_clips``.
+        dry: whether the plan is only looked at; puppets need not be there then, and are not drawn.
         progress: functions to call.
 
     Raises:
@@ -114,6 +120,9 @@ def prepare_study(
     folder = Path(output)
     # Mistakes in the study are found before puppets are drawn or clips are hashed.
     check_study(study, budget, seeds)
+    if dry and manifest is None and other is None and _lack_puppets(known, root):
+        data = imagine_puppets(study.budgets[budget].clips or PUPPET_COUNTS)
+        return plan_study(study, budget, data, folder, seeds=seeds, device=device)
     data = find_data(
         folder / RUNS,
         dataset="puppets" if dataset is None and manifest is None else dataset,
@@ -126,6 +135,12 @@ def prepare_study(
         on_hash=progress.on_hash,
     )
     return plan_study(study, budget, data, folder, seeds=seeds, device=device)
+
+
+def _lack_puppets(dataset: Dataset | None, root: str | Path | None) -> bool:
+    """Whether a study is about puppets that are not drawn yet."""
+    folder = Path(root) if root is not None else data_home() / PUPPETS.folder
+    return dataset in (None, PUPPETS) and not (folder / PUPPETS.prepared_list).is_file()
 
 
 def run_study(

@@ -38,6 +38,17 @@ def test_a_study_runs_by_its_name_alone(tmp_path: Path, monkeypatch: pytest.Monk
     assert "8 of 8 jobs are done; the other 0 take about 0 s in 1 process" in planned.out
 
 
+def test_a_dry_run_draws_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HICMAE_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr("hicmae_cli.studies.estimate._Timer.time", lambda *_: 0.5)
+    run = hicmae("study", "modality", "--budget", "trial", "--dry-run", "--jobs", 2, "-o", tmp_path / "studies")
+    assert run.code == 0, run.err
+    assert "clips of puppets: 40 train, 20 validation, 30 test clips" in run.err
+    assert "the puppets are not drawn yet" in run.err
+    assert "0 of 4 jobs are done; the other 4 take about" in run.out
+    assert not list(tmp_path.iterdir())
+
+
 def test_wrong_usage_is_one_line(tmp_path: Path) -> None:
     run = hicmae("study", "skip-conections", "--budget", "full")
     assert (run.code, run.last_line) == (2, "error: no study named skip-conections; did you mean skip-connections?")

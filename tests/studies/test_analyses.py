@@ -95,10 +95,20 @@ def test_the_variation_over_seeds_is_that_of_the_seeds() -> None:
 
 def test_the_layer_with_the_emotion_is_found() -> None:
     levels = {f"probe {stream}_{layer}": 0.3 for stream in ("video", "audio") for layer in (1, 2, 3)}
-    runs = plant({}, lambda _: {**levels, "probe video_2": 0.6, "weight video_1": 0.5, "weight video_2": 0.5})
+    runs = plant(
+        {},
+        lambda _: {
+            **levels,
+            "probe video_2": 0.6,
+            "probe video_fusion": 0.3,
+            "weight video_1": 0.5,
+            "weight video_2": 0.5,
+        },
+    )
     found = analyse_layers(runs)
     assert {claim.numbers["first"] for claim in found.claims if claim.numbers["shown"]} == {"video layer 2"}
     assert found.charts[0].x == (1.0, 2.0, 3.0)
+    assert [row[0] for row in found.tables[0].rows][-1] == "video fusion"
 
 
 def test_alignment_compares_layers_between_levels() -> None:
