@@ -22,6 +22,7 @@ from hicmae_cli.evaluation.intervals import LEVEL
 
 DRAWS: Final = 2000
 POWER: Final = 0.8
+_SAME: Final = 1e-9  # differences that vary by less, relative to their size, are equal but for rounding
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,8 @@ class PairedDifference:
         mean: of them.
         sd: of them (unbiased).
         interval: of the mean, 95 %.
-        p: two-sided, of a t-test; 1 where all differences are 0, and 0 where they are equal and not 0.
+        p: two-sided, of a t-test. Of equal differences, whose t is infinite, that of a sign test: a measure in steps,
+            such as a recall over few clips, gives them by chance, too.
         p_holm: corrected for the number of differences of the study; see ``correct``.
     """
 
@@ -94,7 +96,10 @@ def compare_paired(
     mean, sd = float(each.mean()), float(each.std(ddof=1))
     error = sd / math.sqrt(len(each))
     reach = float(stats.t.ppf((1 + LEVEL) / 2, len(each) - 1)) * error
-    p = float(2 * stats.t.sf(abs(mean) / error, len(each) - 1)) if error else float(mean == 0)
+    if sd > _SAME * float(np.abs(each).max()):
+        p = float(2 * stats.t.sf(abs(mean) / error, len(each) - 1))
+    else:
+        p = 2 * 0.5 ** len(each) if mean else 1.0
     return PairedDifference(first, second, metric, tuple(each.tolist()), mean, sd, (mean - reach, mean + reach), p, p)
 
 
@@ -192,7 +197,7 @@ def fit_power_law(
 def find_diminishing(x: Sequence[float], values: NDArray[np.float64], metric: str) -> PairedDifference | None:
     """Find the first size from which the next one brings no more, or None if none does: "not reached".
 
-    A step counts as a gain if its paired difference over seeds is above 0 at 95 %.
+    A step counts as a gain if its paired difference over seeds is above 0, with a p that is not corrected.
 
     Args:
         x: sizes (P,), rising.
@@ -202,6 +207,6 @@ def find_diminishing(x: Sequence[float], values: NDArray[np.float64], metric: st
     for place in range(len(x) - 1):
         now, after = ({seed: float(row[place + step]) for seed, row in enumerate(values)} for step in (0, 1))
         step = compare_paired(f"{x[place + 1]:g}", f"{x[place]:g}", metric, after, now)
-        if step.interval[0] <= 0:
+        if step.mean <= 0 or step.p > ALPHA:
             return step
     return None

@@ -40,6 +40,16 @@ def test_no_effect_is_called_one_at_the_stated_rate() -> None:
     assert covered / (5 * TRIALS) == pytest.approx(0.95, abs=3 * math.sqrt(0.05 * 0.95 / (5 * TRIALS)))
 
 
+def test_a_measure_in_coarse_steps_keeps_the_rate() -> None:
+    """Recalls over eight clips take nine values, so two seeds often differ alike by chance."""
+    rng = np.random.default_rng(6)
+    found = []
+    for _ in range(TRIALS):
+        values, others = (dict(enumerate((rng.binomial(8, 0.9, 2) / 8).tolist())) for _ in range(2))
+        found.append(compare_paired("a", "b", "recall fear", values, others).is_shown)
+    assert np.mean(found) <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / TRIALS)
+
+
 @pytest.mark.parametrize("effect", [-0.1, 0.1])
 def test_a_planted_effect_is_found_with_its_sign(effect: float) -> None:
     rng = np.random.default_rng(2)
@@ -52,6 +62,11 @@ def test_a_planted_effect_is_found_with_its_sign(effect: float) -> None:
 def test_equal_runs_and_constant_differences() -> None:
     same = compare_paired("a", "b", "uar", {0: 0.5, 1: 0.6}, {0: 0.5, 1: 0.6})
     assert (same.mean, same.p, same.is_shown) == (0, 1, False)
+    # Three seeds that differ alike are three coins that fall alike, and rounding makes them no surer.
+    alike = compare_paired("a", "b", "uar", {0: 0.6, 1: 0.7, 2: 0.8}, {0: 0.5, 1: 0.6, 2: 0.7})
+    assert (alike.mean, alike.p, alike.is_shown) == (pytest.approx(0.1), 0.25, False)
+    flat = find_diminishing([1, 2], np.array([[0.5, 0.6], [0.6, 0.7], [0.7, 0.8]]), "uar")
+    assert flat is not None
     with pytest.raises(ValueError, match="at least two common seeds, got 1"):
         compare_paired("a", "b", "uar", {0: 0.5, 1: 0.6}, {0: 0.5, 2: 0.6})
 

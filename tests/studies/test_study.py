@@ -34,7 +34,14 @@ levels = [{ name = "a" }, { name = "b", finetune = { epochs = 2 } }]
         ["random", "b"],
     ]
     alone = load_study(write_study(tmp_path, "one_at_a_time = true\n" + STUDY + more)).combine("trial")
-    assert [[level.name for level in run.values()] for run in alone] == [["tube", "a"], ["tube", "b"], ["random", "a"]]
+    assert [[level.name for level in run.values()] for run in alone] == [["tube", "a"], ["random", "a"], ["tube", "b"]]
+
+
+def test_a_file_cannot_ask_for_endless_runs(tmp_path: Path) -> None:
+    many = "".join(f'[[factors]]\nname = "{n}"\nlevels = [{{ name = "a" }}, {{ name = "b" }}]\n' for n in range(60))
+    with pytest.raises(SettingsError, match="budgets.small: has .* runs; expected at most 10000"):
+        load_study(write_study(tmp_path, STUDY + many))
+    assert len(load_study(write_study(tmp_path, "one_at_a_time = true\n" + STUDY + many)).combine("trial")) == 62
 
 
 @pytest.mark.parametrize(
@@ -43,6 +50,7 @@ levels = [{ name = "a" }, { name = "b", finetune = { epochs = 2 } }]
         ("seeds = [0, 1]", "seeds = [0, 0]", "budgets.trial.seeds: got 1 seed; a paired difference needs at least two"),
         ('name = "mask"', 'name = "mask"\nbaseline = "tbe"', "no run named 'tbe'; expected tube, random"),
         ('metrics = ["uar"]', 'metric = ["uar"]', "metric is not a key of a study"),
+        ('name = "random"', 'name = "random", clips = { train = 9 }', "clips is not a key of a study"),
         ('name = "random"', 'name = "tube"', "two levels have the same name"),
         ("[budgets.trial]", "[budgets.tiny]", "no budget named 'tiny'"),
         ('question = "', "question = ", "not valid TOML"),
