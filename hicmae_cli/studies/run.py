@@ -12,7 +12,7 @@ from typing import Final
 from hicmae_cli.corpora.catalogue import find_dataset
 from hicmae_cli.errors import HicmaeError, SettingsError, first_line
 from hicmae_cli.ray_workers import run_on_ray
-from hicmae_cli.studies.analyses import find_analysis
+from hicmae_cli.studies.analyses import check_analysis, find_analysis
 from hicmae_cli.studies.data import find_data
 from hicmae_cli.studies.jobs import run_job
 from hicmae_cli.studies.plan import DONE, FINETUNE, PRETRAIN, Job, Plan, check_study, plan_study
@@ -98,7 +98,7 @@ def prepare_study(
     if budget not in BUDGETS:
         raise SettingsError(f"budget={budget!r}: expected {' or '.join(BUDGETS[:2])}")
     study = load_study(name)
-    find_analysis(study.analysis)
+    check_analysis(study, budget)
     if ("transfer" in study.measures) != (other is not None):
         raise SettingsError(
             f"`other`: the study {study.name} does not test on another corpus"
@@ -181,7 +181,8 @@ def run_study(
         )
     try:
         findings = find_analysis(plan.study.analysis)(collect(plan))
-    except ValueError as error:
+    except (ArithmeticError, LookupError, ValueError) as error:
+        # A measure may lack in some runs, such as the recall of a class without test clips.
         raise HicmaeError(f"the analysis {plan.study.analysis} cannot use these runs: {first_line(error)}") from error
     folder = Path(output) / plan.study.name
     write_report(plan, findings, folder, command)
