@@ -55,6 +55,7 @@ def make_document(plan: Plan, findings: Findings, command: str) -> dict[str, Any
         "study": study.model_dump(mode="json", exclude={"budgets"}),
         "budget": {"name": plan.budget, **study.budgets[plan.budget].model_dump(mode="json")},
         "command": command,
+        "device": plan.device,
         "data": {
             "name": plan.data.name,
             "fold": plan.data.fold,
@@ -139,7 +140,7 @@ def render_markdown(plan: Plan, findings: Findings, document: Mapping[str, Any])
         "the order of training.",
         f"- Clips: {escape_markdown(str(data))} (hash `{data.hash[:16]}`).",
         f"- {document['jobs']} trainings and measurements, {document['compute_s'] / 60:.0f} minutes of work, on "
-        f"{document['machine']['cpu']}, with hicmae {document['version']}.",
+        f"{document['machine']['cpu']} (device {document['device']}), with hicmae {document['version']}.",
     ]
     if document["command"]:
         lines += ["", "```sh", one_line(document["command"]), "```"]

@@ -134,7 +134,6 @@ def run_study(
     output: str | Path = "studies",
     jobs: int = 1,
     ray: str | None = None,
-    device: str = "cpu",
     command: str = "",
     work: Work | None = None,
     progress: StudyProgress | None = None,
@@ -148,7 +147,6 @@ def run_study(
         output: folder of all studies.
         jobs: number of processes; 0 works in this one.
         ray: address of a Ray cluster, instead of processes here.
-        device: as for ``prepare_study``.
         command: that does the same, for the report.
         work: does a job; by default ``run_job``.
         progress: functions to call.
@@ -161,7 +159,7 @@ def run_study(
     """
     progress = progress or StudyProgress()
     progress.on_plan(plan)
-    doing = work or partial(run_job, data=plan.data, device=device)
+    doing = work or partial(run_job, data=plan.data, device=plan.device)
     failed: list[str] = []
     with _open_pool(jobs, ray) as run:
         for wave in ((PRETRAIN,), (FINETUNE,), None):
