@@ -64,7 +64,8 @@ def test_equal_runs_and_constant_differences() -> None:
     assert (same.mean, same.p, same.is_shown) == (0, 1, False)
     # Three seeds that differ alike are three coins that fall alike, and rounding makes them no surer.
     alike = compare_paired("a", "b", "uar", {0: 0.6, 1: 0.7, 2: 0.8}, {0: 0.5, 1: 0.6, 2: 0.7})
-    assert (alike.mean, alike.p, alike.is_shown) == (pytest.approx(0.1), 0.25, False)
+    assert alike.mean == pytest.approx(0.1)
+    assert (alike.p, alike.is_shown) == (0.25, False)
     flat = find_diminishing([1, 2], np.array([[0.5, 0.6], [0.6, 0.7], [0.7, 0.8]]), "uar")
     assert flat is not None
     with pytest.raises(ValueError, match="at least two common seeds, got 1"):
