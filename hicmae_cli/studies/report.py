@@ -104,8 +104,9 @@ def list_limits(plan: Plan) -> list[str]:
         limits.append(f"With {seeds} seeds, only large differences can be shown, and a standard deviation is rough.")
     limits.append(
         "Intervals and p-values cover the seeds alone, by Student's t: they take the differences of different seeds as "
-        "independent and roughly normal. All runs were tested on the same clips, so other people may give another "
-        "result."
+        "independent and roughly normal. Of the differences in one measure, the p-values are corrected together, and "
+        "the intervals are not; several measures are not corrected for one another. All runs were tested on the same "
+        "clips, so other people may give another result."
     )
     return limits
 

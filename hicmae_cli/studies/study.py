@@ -145,7 +145,7 @@ class Study(_Part):
     title: Line
     question: Line
     analysis: str = "factors"
-    metrics: list[str] = Field(min_length=1)
+    metrics: list[Line] = Field(min_length=1)
     factors: list[Factor] = []
     one_at_a_time: bool = False
     within: bool = False

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from hicmae_cli.errors import HicmaeError, ManifestError, SettingsError
-from hicmae_cli.studies import keys
+from hicmae_cli.studies import keys, measuring
+from hicmae_cli.studies.measures import MEASURES
 from hicmae_cli.studies.plan import Job, Plan
 from hicmae_cli.studies.run import StudyProgress, prepare_study, run_study
 from hicmae_cli.workers import Report
@@ -87,6 +88,10 @@ def test_what_decides_numbers_decides_the_key(tmp_path: Path, corpus: Path, monk
         with monkeypatch.context() as patch:
             patch.setattr(f"hicmae_cli.studies.plan.{fact}", lambda *, measuring: "other")
             assert not one & plan_toy(tmp_path, corpus).jobs.keys()
+
+
+def test_every_measure_has_its_function() -> None:
+    assert measuring._MEASURING.keys() == MEASURES.keys()
 
 
 def test_all_that_a_key_names_is_there() -> None:

@@ -54,6 +54,7 @@ def test_a_file_cannot_ask_for_endless_runs(tmp_path: Path) -> None:
         ('name = "random"', 'name = "tube"', "two levels have the same name"),
         ("[budgets.trial]", "[budgets.tiny]", "no budget named 'tiny'"),
         ('question = "', "question = ", "not valid TOML"),
+        ('metrics = ["uar"]', r'metrics = ["recall \u001b[31m"]', "expected a line of printable text"),
         ('title = "Toy"', 'title = "Toy\\nbox"', "expected a line of printable text"),
     ],
 )
