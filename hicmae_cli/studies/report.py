@@ -62,6 +62,8 @@ def make_document(plan: Plan, findings: Findings, command: str) -> dict[str, Any
             "clips": dict(plan.data.counts),
             "people": dict(plan.data.people),
             "hash": plan.data.hash,
+            "other": plan.data.other.name if plan.data.other is not None else "",
+            "other_hash": plan.data.other_hash,
         },
         "version": __version__,
         "commit": str(read_own_commit() or ""),

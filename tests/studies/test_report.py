@@ -47,6 +47,14 @@ def test_a_report_says_what_may_not_be_concluded(tmp_path: Path, corpus: Path) -
     assert "Student's t" in text
 
 
+def test_the_other_corpus_is_in_the_record(tmp_path: Path, corpus: Path) -> None:
+    text = STUDY.replace("[[factors]]", "[measures.transfer]\n[[factors]]")
+    plan = prepare_study(write_study(tmp_path, text), manifest=corpus, other=corpus, budget="trial", output=tmp_path)
+    folder = run_study(plan, output=tmp_path, jobs=0, work=pretend).folder
+    data = json.loads((folder / "result.json").read_text("utf-8"))["data"]
+    assert (data["other"], len(data["other_hash"])) == ("toys.csv", 64)
+
+
 def test_jobs_go_to_ray_in_waves(tmp_path: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     waves: list[tuple[str, list[str]]] = []
 
