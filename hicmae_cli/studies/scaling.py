@@ -68,8 +68,7 @@ def _claim_exponent(factor: str, sizes: Sequence[float], table: NDArray[np.float
     low, high = law.interval
     return Claim(
         f"{factor}: the error (1 - {name_measure(metric)}) changes as size to the power of {law.exponent:.3f} (95 % "
-        f"interval {low:.3f} to {high:.3f}, {len(table)} seeds drawn with replacement; so few seeds give too narrow "
-        "an interval).",
+        f"interval over {len(table)} seeds {low:.3f} to {high:.3f}).",
         {"factor": factor, **law.to_dict()},
     )
 
