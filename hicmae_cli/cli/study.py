@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -131,8 +132,7 @@ def run(
             output=output,
             jobs=processes,
             ray=ray,
-            device=device,
-            command=_write_command(name, dataset, manifest, fold, budget, seeds, other),
+            command=_write_command(name, dataset, manifest, fold, budget, seeds, other, device),
             progress=StudyProgress(on_job=lambda _: bar.advance(), warn=screen.warn),
         )
     screen.show(*result.findings.tables)
@@ -221,12 +221,15 @@ def _write_command(
     budget: str,
     seeds: str | None,
     other: Path | None,
+    device: str,
 ) -> str:
     """Write the command that does the same, without folders."""
-    words = ["hicmae study", Path(name).name]
-    words += [f"--dataset {dataset}"] if dataset else []
-    words += [f"--manifest {manifest.name}"] if manifest else []
-    words += [f"--other {other.name}"] if other else []
-    words += [f"--fold {fold}"] if fold else []
-    words.append(f"--budget {budget}")
-    return " ".join([*words, *([f"--seeds {seeds}"] if seeds else [])])
+    words = ["hicmae", "study", Path(name).name]
+    words += ["--dataset", dataset] if dataset else []
+    words += ["--manifest", manifest.name] if manifest else []
+    words += ["--other", other.name] if other else []
+    words += ["--fold", fold] if fold else []
+    words += ["--budget", budget]
+    words += ["--seeds", seeds] if seeds else []
+    words += ["--device", device] if device != "cpu" else []
+    return shlex.join(words)

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from hicmae_cli.corpora.catalogue import same_clips
 from hicmae_cli.evaluation.results import SampleResult
-from hicmae_cli.records.seen import Person, ScoredClips, find_overlap
+from hicmae_cli.records.seen import Person, ScoredClips, SeenData, find_overlap
 from hicmae_cli.weights.info import WeightInfo
 
 
@@ -19,6 +19,8 @@ def warn_of_learned(info: WeightInfo, dataset: str, fold: str, samples: Sequence
         fold: the tested fold; empty without folds.
         samples: the decisions.
     """
+    if reason := _find_several_folds(info, dataset):
+        return [f"the weight was trained on clips that test it: {reason}"]
     # `describe_leak` names another fold of the weight's own training.
     trainings = info.seen[:-1] if info.fold and fold not in ("", info.fold) else info.seen
     tested = ScoredClips(dataset, fold, [(sample.speaker, sample.id) for sample in samples])
@@ -48,17 +50,27 @@ def find_trained_clips(
     Returns:
         How that is known; None if it is not known.
     """
-    trainings = [entry for entry in info.history if entry.phase == "fine-tuning" and entry.fold]
-    same = [entry for entry in trainings if same_clips(entry.dataset, dataset) or entry.dataset == dataset]
-    left_out = list(dict.fromkeys(entry.fold for entry in same))
-    if len(left_out) > 1:
-        # What one training left out was in the others.
-        return (
-            f"its trainings on {same[0].dataset} left out the folds {', '.join(left_out)}, one each, so every clip was "
-            "in one of them; test each weight alone, on the fold that it left out"
-        )
+    if reason := _find_several_folds(info, dataset):
+        return f"{reason}; test each weight alone, on the fold that it left out"
     if not cross and same_clips(info.dataset, dataset) is not False and (leak := describe_leak(info, fold)):
         return f"{leak}; test fold={info.fold!r}, or give cross=True if it was trained on another corpus"
     tested = ScoredClips(dataset, fold, clips)
-    found = [find_overlap(entry, tested, same_clips(entry.dataset, dataset)) for entry in trainings]
+    found = [find_overlap(entry, tested, same_clips(entry.dataset, dataset)) for entry in _list_by_fold(info)]
     return next((overlap.reason for overlap in found if overlap is not None and overlap.refused), None)
+
+
+def _list_by_fold(info: WeightInfo) -> list[SeenData]:
+    """List the trainings with labels that left out a fold."""
+    return [entry for entry in info.history if entry.phase == "fine-tuning" and entry.fold]
+
+
+def _find_several_folds(info: WeightInfo, dataset: str) -> str | None:
+    """Find out whether the trainings on a dataset left out different folds, so that each clip was in one of them."""
+    same = [each for each in _list_by_fold(info) if same_clips(each.dataset, dataset) or each.dataset == dataset]
+    folds = list(dict.fromkeys(entry.fold for entry in same))
+    if len(folds) < 2:
+        return None
+    return (
+        f"its trainings on {same[0].dataset} left out the folds {', '.join(folds)}, one each, so every clip was in one "
+        "of them"
+    )

@@ -11,6 +11,7 @@ import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import entry_points
+from itertools import pairwise
 from typing import Final
 
 from scipy import stats
@@ -22,10 +23,19 @@ from hicmae_cli.studies.layer_analyses import analyse_alignment, analyse_layers
 from hicmae_cli.studies.result import Chart, Claim, Findings, Runs, Series, slugify, summarise
 from hicmae_cli.studies.scaling import analyse_scaling
 from hicmae_cli.studies.statistics import PairedDifference, compare_paired, correct, count_seeds_needed
-from hicmae_cli.studies.wording import claim_difference, describe_values, name_measure, tabulate_differences
+from hicmae_cli.studies.study import Factor, Study
+from hicmae_cli.studies.wording import (
+    claim_difference,
+    describe_values,
+    is_less_better,
+    name_measure,
+    tabulate_differences,
+)
 
 GROUP: Final = "hicmae.analyses"
 """The entry point group; each value is a function ``Runs -> Findings``."""
+_READS: Final = {"conditions": "streams", "layers": "probe", "alignment": "alignment"}  # analysis -> its measure
+_WITHOUT_FACTORS: Final = ("seeds", "conditions", "layers")
 _SOUGHT: Final = (0.01, 0.02, 0.05, 0.1)
 Analysis = Callable[[Runs], Findings]
 
@@ -222,3 +232,38 @@ def find_analysis(name: str) -> Analysis:
         f"no analysis named {name!r}; expected {', '.join(ANALYSES)}, or an entry point of the group {GROUP} of an "
         "installed package"
     )
+
+
+def check_analysis(study: Study, budget: str) -> None:
+    """Check, before anything is computed, that the runs of a study will have what its analysis reads.
+
+    Raises:
+        SettingsError: there is no such analysis, or the study lacks a measure, factors or sizes that it reads.
+    """
+    find_analysis(study.analysis)
+    factors = study.list_factors(budget)
+    words = f"study {study.name}: the analysis {study.analysis}"
+    measure = _READS.get(study.analysis)
+    if measure is not None and measure not in study.measures:
+        raise SettingsError(f"{words} reads the measure {measure}; add the table `measures.{measure}`")
+    if study.analysis in _WITHOUT_FACTORS and factors:
+        raise SettingsError(f"{words} compares no levels; remove the factors, or use the analysis factors")
+    if study.analysis in ("factors", "scaling") and not factors:
+        raise SettingsError(f"{words} needs a factor")
+    if study.analysis == "alignment" and len(factors) != 1:
+        raise SettingsError(f"{words} needs one factor, got {len(factors)}")
+    if study.analysis == "scaling":
+        _check_sizes(study, factors, words)
+
+
+def _check_sizes(study: Study, factors: Sequence[Factor], words: str) -> None:
+    for factor in factors:
+        sizes = [level.x or 0.0 for level in factor.levels]
+        if sizes[0] <= 0 or any(after <= size for size, after in pairwise(sizes)):
+            raise SettingsError(
+                f"{words} needs a number `x` above 0 for every level of the factor {factor.name!r}, in rising order"
+            )
+    if study.one_at_a_time:
+        raise SettingsError(f"{words} needs all combinations; remove one_at_a_time")
+    if is_less_better(study.metrics[0]):
+        raise SettingsError(f"{words} needs a score of which more is better, not {study.metrics[0]!r}")

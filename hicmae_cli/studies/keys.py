@@ -1,8 +1,9 @@
 """Keys of runs: what decides the numbers of a run, hashed, so that no run is computed twice.
 
 A key covers every resolved value of the recipe (without those of the machine), the clips with their labels and splits,
-the tested fold, the run that it starts from, the kind of device, the version of torch, and the code: the source of the
-rooms that decide the numbers of its phase. The seed is a value of the recipe. Names, folders and dates do not count.
+the known dataset (which orders labels and merges clips), the tested fold, the run that it starts from, the kind of
+device, the versions of the packages that compute, and the code: the source of the rooms and modules that decide the
+numbers of its phase. The seed is a value of the recipe. Names, folders and dates do not count.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -18,8 +20,16 @@ from typing import Any, Final
 from hicmae_cli.files import hash_lines
 
 _PACKAGE: Final = Path(__file__).parents[1]
-_TRAINED_BY: Final = ("media", "clips", "models", "augmentation", "recipes", "training", "model_input.py")
-_MEASURED_BY: Final = ("evaluation", "embedding", "runtime", "studies/measures.py", "studies/measuring.py")
+_TRAINED_BY: Final = (
+    *("media", "clips", "models", "augmentation", "recipes", "training", "model_input.py", "labels.py"),
+    *("corpora/manifest.py", "corpora/splits.py", "corpora/dealing.py", "corpora/values.py", "weights/checkpoint.py"),
+)
+_MEASURED_BY: Final = (
+    *("evaluation", "embedding", "runtime"),
+    *("studies/jobs.py", "studies/measures.py", "studies/measuring.py"),
+)
+_PACKAGES: Final = ("torch", "torchvision", "accelerate", "numpy", "scipy", "opencv-contrib-python", "av")
+_MEASURING_PACKAGES: Final = ("scikit-learn",)
 
 
 def hash_key(facts: Mapping[str, Any]) -> str:
@@ -35,7 +45,7 @@ def hash_code(*, measuring: bool) -> str:
     found: list[Path] = []
     for room in rooms:
         path = _PACKAGE / room
-        found += [path] if path.is_file() else sorted(path.rglob("*.py"))
+        found += sorted(path.rglob("*.py")) if path.is_dir() else [path]
     lines = [f"{path.relative_to(_PACKAGE).as_posix()} {_hash_source(path)}" for path in found]
     return hash_lines(lines)[:16]
 
@@ -44,9 +54,10 @@ def _hash_source(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def read_torch_version() -> str:
-    """Read the version of torch without importing it; empty if it is not installed."""
-    try:
-        return metadata.version("torch")
-    except metadata.PackageNotFoundError:
-        return ""
+def list_packages(*, measuring: bool) -> dict[str, str]:
+    """List the versions of the packages that compute, as far as installed, without importing them."""
+    found = {}
+    for package in (*_PACKAGES, *_MEASURING_PACKAGES) if measuring else _PACKAGES:
+        with suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
+    return found

@@ -67,6 +67,9 @@ def check_measures(study: Study) -> None:
     """
     scores = {name for names in METRICS.values() for name in names} if study.finetune is not None else set()
     starts = ["recall "] if study.finetune is not None else []
+    every = [*study.factors, *(factor for each in study.budgets.values() for factor in each.factors or ())]
+    # A run from scratch has no pre-trained weight to measure.
+    from_scratch = any(level.start == "scratch" for factor in every for level in factor.levels)
     for name, given in study.measures.items():
         if name not in MEASURES:
             raise SettingsError(
@@ -82,7 +85,8 @@ def check_measures(study: Study) -> None:
             raise SettingsError(f"study {study.name}: measures.{name}: needs the table `pretrain`")
         if measure.reads == "finetuned" and study.finetune is None:
             raise SettingsError(f"study {study.name}: measures.{name}: needs the table `finetune`")
-        starts += measure.gives
+        if measure.reads != "pretrained" or not from_scratch:
+            starts += measure.gives
         if name == "streams" and given.get("degrade"):
             parse_degradations(given["degrade"])
     for metric in study.metrics:

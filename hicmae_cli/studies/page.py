@@ -53,7 +53,7 @@ def render_page(title: str, document: Mapping[str, Any], findings: Findings) -> 
         f"clips of {document['data']['name']}: {clips}",
         f"budget {document['budget']['name']}, seeds {seeds}",
         f"{document['jobs']} trainings and measurements, {document['compute_s'] / 60:.0f} minutes of work",
-        f"hicmae {document['version']}, {document['machine']['cpu']}",
+        f"hicmae {document['version']}, {document['machine']['cpu']}, device {document['device']}",
         *([f"command: {document['command']}"] if document["command"] else []),
     )
     return _PAGE.substitute(

@@ -15,7 +15,7 @@ from hicmae_cli.recipes.recipe import load_settings
 from hicmae_cli.recipes.settings import OF_THE_MACHINE, FinetuneSettings, PretrainSettings
 from hicmae_cli.recipes.shared_settings import Settings
 from hicmae_cli.studies.data import StudyData
-from hicmae_cli.studies.keys import hash_code, hash_key, read_torch_version
+from hicmae_cli.studies.keys import hash_code, hash_key, list_packages
 from hicmae_cli.studies.measures import check_measures, needs_labels
 from hicmae_cli.studies.study import RUNS, Budget, Changes, Level, Study
 
@@ -105,6 +105,7 @@ class Plan:
         data: the clips.
         jobs: by key, in an order in which each comes after what it needs.
         runs: of the study, in the order of its factors.
+        device: that computes all of them.
     """
 
     study: Study
@@ -112,6 +113,7 @@ class Plan:
     data: StudyData
     jobs: Mapping[str, Job]
     runs: tuple[StudyRun, ...]
+    device: str = "cpu"
 
     @property
     def seeds(self) -> list[int]:
@@ -169,7 +171,7 @@ def plan_study(
             runs.append(StudyRun({name: level.name for name, level in levels.items()}, seed, keys))
     order = [PRETRAIN, FINETUNE]
     ordered = sorted(jobs.values(), key=lambda job: order.index(job.kind) if job.is_training else len(order))
-    return Plan(study, budget, data, {job.key: job for job in ordered}, tuple(runs))
+    return Plan(study, budget, data, {job.key: job for job in ordered}, tuple(runs), device)
 
 
 class _Planner:
@@ -212,10 +214,11 @@ class _Planner:
             "phase": phase,
             "recipe": resolved,
             "data": self.data.hash,
+            "dataset": self.data.dataset or "",
             "fold": self.data.fold,
             "start": start,
             "device": self.device,
-            "torch": read_torch_version(),
+            "packages": list_packages(measuring=phase == FINETUNE),
             "code": hash_code(measuring=phase == FINETUNE),
         }
         return self._add(phase, name, start, stage.recipe, {**changes, **machine, "seed": seed}, facts)
@@ -227,6 +230,7 @@ class _Planner:
             "of": source,
             "data": self.data.hash,
             "other": self.data.other_hash if measure == "transfer" else "",
+            "packages": list_packages(measuring=True),
             "code": hash_code(measuring=True),
         }
         return self._add(measure, name, source, "", parameters, facts)

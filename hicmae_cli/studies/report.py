@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from hicmae_cli import __version__
 from hicmae_cli.errors import one_line
+from hicmae_cli.markdown import escape_markdown, quote_code
 from hicmae_cli.records.surroundings import describe_machine, read_own_commit
 from hicmae_cli.report.files import make_folder, to_csv, to_json, write_text
 from hicmae_cli.studies.figures import draw_chart
@@ -54,12 +55,15 @@ def make_document(plan: Plan, findings: Findings, command: str) -> dict[str, Any
         "study": study.model_dump(mode="json", exclude={"budgets"}),
         "budget": {"name": plan.budget, **study.budgets[plan.budget].model_dump(mode="json")},
         "command": command,
+        "device": plan.device,
         "data": {
             "name": plan.data.name,
             "fold": plan.data.fold,
             "clips": dict(plan.data.counts),
             "people": dict(plan.data.people),
             "hash": plan.data.hash,
+            "other": plan.data.other.name if plan.data.other is not None else "",
+            "other_hash": plan.data.other_hash,
         },
         "version": __version__,
         "commit": str(read_own_commit() or ""),
@@ -102,8 +106,9 @@ def list_limits(plan: Plan) -> list[str]:
         limits.append(f"With {seeds} seeds, only large differences can be shown, and a standard deviation is rough.")
     limits.append(
         "Intervals and p-values cover the seeds alone, by Student's t: they take the differences of different seeds as "
-        "independent and roughly normal. All runs were tested on the same clips, so other people may give another "
-        "result."
+        "independent and roughly normal. Of the differences in one measure, the p-values are corrected together, and "
+        "the intervals are not; several measures are not corrected for one another. All runs were tested on the same "
+        "clips, so other people may give another result."
     )
     return limits
 
@@ -123,32 +128,33 @@ def list_runs(plan: Plan) -> list[list[object]]:
 def render_markdown(plan: Plan, findings: Findings, document: Mapping[str, Any]) -> str:
     """Make the page for a reader: what was compared, on what, with which commands, and what may not be concluded."""
     study, data = plan.study, plan.data
-    lines = [f"# {study.title}", "", f"**Question.** {study.question}", "", "## What was compared", ""]
+    lines = [f"# {escape_markdown(study.title)}", "", f"**Question.** {escape_markdown(study.question)}", ""]
+    lines += ["## What was compared", ""]
     for factor in study.list_factors(plan.budget):
         names = [each.name + (" (baseline)" if each.name == factor.base else "") for each in factor.levels]
-        lines.append(f"- {factor.name}: {', '.join(names)}")
+        lines.append(f"- {escape_markdown(factor.name)}: {escape_markdown(', '.join(names))}")
     for phase, words in ((PRETRAIN, "Pre-training"), (FINETUNE, "Fine-tuning")):
         if (stage := getattr(study, phase)) is not None:
             changes = merge_changes(study, plan.budget, phase, {})
-            listed = ", ".join(f"`{one_line(key)} = {format_toml(value)}`" for key, value in changes.items())
-            lines.append(f"- {words}: recipe `{one_line(stage.recipe)}`, with {listed or 'no changes'}")
+            listed = ", ".join(quote_code(f"{key} = {format_toml(value)}") for key, value in changes.items())
+            lines.append(f"- {words}: recipe {quote_code(stage.recipe)}, with {listed or 'no changes'}")
     lines += [
         f"- Budget `{plan.budget}`, seeds {', '.join(map(str, plan.seeds))}. Runs of one seed share clips, folds and "
         "the order of training.",
-        f"- Clips: {one_line(str(data))} (hash `{data.hash[:16]}`).",
+        f"- Clips: {escape_markdown(str(data))} (hash `{data.hash[:16]}`).",
         f"- {document['jobs']} trainings and measurements, {document['compute_s'] / 60:.0f} minutes of work, on "
-        f"{document['machine']['cpu']}, with hicmae {document['version']}.",
+        f"{document['machine']['cpu']} (device {document['device']}), with hicmae {document['version']}.",
     ]
     if document["command"]:
-        lines += ["", "```sh", document["command"], "```"]
+        lines += ["", "```sh", one_line(document["command"]), "```"]
     lines += ["", "The study's file: `hicmae study show " + study.name + "`.", ""]
     for grid in findings.tables:
         lines += grid.to_section()
-    lines += ["## Findings", "", *(f"- {one_line(claim.text)}" for claim in findings.claims), ""]
+    lines += ["## Findings", "", *(f"- {escape_markdown(claim.text)}" for claim in findings.claims), ""]
     lines += ["## Figures", ""]
     for chart in findings.charts:
-        lines += [f"![{one_line(chart.title)}]({FIGURES}/{chart.name}.png)", ""]
-    lines += ["## What may not be concluded", "", *(f"- {one_line(limit)}" for limit in document["limits"]), ""]
+        lines += [f"![{escape_markdown(chart.title)}]({FIGURES}/{chart.name}.png)", ""]
+    lines += ["## What may not be concluded", "", *(f"- {escape_markdown(limit)}" for limit in document["limits"]), ""]
     return "\n".join(lines)
 
 

@@ -14,7 +14,7 @@ from hicmae_cli.corpora.dataset import Dataset
 from hicmae_cli.corpora.known.puppets import PUPPETS
 from hicmae_cli.errors import HicmaeError, SettingsError, first_line
 from hicmae_cli.ray_workers import run_on_ray
-from hicmae_cli.studies.analyses import find_analysis
+from hicmae_cli.studies.analyses import check_analysis, find_analysis
 from hicmae_cli.studies.data import find_data, imagine_puppets
 from hicmae_cli.studies.jobs import run_job
 from hicmae_cli.studies.plan import DONE, FINETUNE, PRETRAIN, Job, Plan, check_study, plan_study
@@ -104,7 +104,7 @@ def prepare_study(
     if budget not in BUDGETS:
         raise SettingsError(f"budget={budget!r}: expected {' or '.join(BUDGETS[:2])}")
     study = load_study(name)
-    find_analysis(study.analysis)
+    check_analysis(study, budget)
     if ("transfer" in study.measures) != (other is not None):
         raise SettingsError(
             f"`other`: the study {study.name} does not test on another corpus"
@@ -149,7 +149,6 @@ def run_study(
     output: str | Path = "studies",
     jobs: int = 1,
     ray: str | None = None,
-    device: str = "cpu",
     command: str = "",
     work: Work | None = None,
     progress: StudyProgress | None = None,
@@ -163,7 +162,6 @@ def run_study(
         output: folder of all studies.
         jobs: number of processes; 0 works in this one.
         ray: address of a Ray cluster, instead of processes here.
-        device: as for ``prepare_study``.
         command: that does the same, for the report.
         work: does a job; by default ``run_job``.
         progress: functions to call.
@@ -176,7 +174,7 @@ def run_study(
     """
     progress = progress or StudyProgress()
     progress.on_plan(plan)
-    doing = work or partial(run_job, data=plan.data, device=device)
+    doing = work or partial(run_job, data=plan.data, device=plan.device)
     failed: list[str] = []
     with _open_pool(jobs, ray) as run:
         for wave in ((PRETRAIN,), (FINETUNE,), None):
@@ -196,7 +194,8 @@ def run_study(
         )
     try:
         findings = find_analysis(plan.study.analysis)(collect(plan))
-    except ValueError as error:
+    except (ArithmeticError, LookupError, ValueError) as error:
+        # A measure may lack in some runs, such as the recall of a class without test clips.
         raise HicmaeError(f"the analysis {plan.study.analysis} cannot use these runs: {first_line(error)}") from error
     folder = Path(output) / plan.study.name
     write_report(plan, findings, folder, command)

@@ -41,9 +41,15 @@ def analyse_scaling(runs: Runs) -> Findings:
 
 
 def list_rarest(runs: Runs) -> list[str]:
-    """List the classes with the fewest training clips; none if all classes have equally many, within a tenth."""
-    names = runs.measures("train clips ")
-    counts = {name.removeprefix("train clips "): statistics.mean(runs.select(name, {}).values()) for name in names}
+    """List the classes with the fewest training clips; none if all classes have equally many, within a tenth.
+
+    A class without a recall, because no test clip shows it, is left out.
+    """
+    counts = {
+        label: statistics.mean(record.measures.get(f"train clips {label}", 0.0) for record in runs.records)
+        for name in runs.measures("train clips ")
+        if runs.select(f"recall {(label := name.removeprefix('train clips '))}", {})
+    }
     if not counts or min(counts.values()) >= 0.9 * max(counts.values()):
         return []
     return sorted(counts, key=lambda label: (counts[label], label))[:_RAREST]
@@ -62,8 +68,7 @@ def _claim_exponent(factor: str, sizes: Sequence[float], table: NDArray[np.float
     low, high = law.interval
     return Claim(
         f"{factor}: the error (1 - {name_measure(metric)}) changes as size to the power of {law.exponent:.3f} (95 % "
-        f"interval {low:.3f} to {high:.3f}, {len(table)} seeds drawn with replacement; so few seeds give too narrow "
-        "an interval).",
+        f"interval over {len(table)} seeds {low:.3f} to {high:.3f}).",
         {"factor": factor, **law.to_dict()},
     )
 

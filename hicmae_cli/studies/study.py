@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from difflib import get_close_matches
 from importlib import resources
@@ -20,6 +21,8 @@ RUNS: Final = "runs"
 """The folder beside the reports that holds the runs of all studies; no study has this name."""
 _LIBRARY: Final = "library"
 _COMMON: Final = "budgets.toml"
+_MOST_RUNS: Final = 10_000
+"""A file of a few lines can ask for more combinations than any machine could list."""
 Changes = dict[str, Any]
 """Recipe keys -> other values."""
 
@@ -46,7 +49,6 @@ class Level(_Part):
         pretrain: changes of the pre-training recipe.
         finetune: changes of the fine-tuning recipe.
         start: whether fine-tuning starts from the pre-trained weight or from scratch.
-        clips: most clips of a split, by its name, in place of the budget's.
         x: the level as a number, for a plot and for a fit.
     """
 
@@ -54,7 +56,6 @@ class Level(_Part):
     pretrain: Changes = {}
     finetune: Changes = {}
     start: Literal["pretrained", "scratch"] | None = None
-    clips: dict[str, int] = {}
     x: float | None = None
 
 
@@ -84,6 +85,10 @@ class Factor(_Part):
     def base(self) -> str:
         """Name of the baseline."""
         return self.baseline or self.levels[0].name
+
+    def find(self, name: str) -> Level:
+        """Find a level by its name."""
+        return next(level for level in self.levels if level.name == name)
 
 
 class Stage(_Part):
@@ -140,7 +145,7 @@ class Study(_Part):
     title: Line
     question: Line
     analysis: str = "factors"
-    metrics: list[str] = Field(min_length=1)
+    metrics: list[Line] = Field(min_length=1)
     factors: list[Factor] = []
     one_at_a_time: bool = False
     within: bool = False
@@ -172,7 +177,14 @@ class Study(_Part):
                     f"budgets.{name}.seeds: got {len(set(budget.seeds))} seed; a paired difference needs at least two "
                     "different ones"
                 )
+            if (count := self._count_runs(name)) > _MOST_RUNS:
+                raise ValueError(f"budgets.{name}: has {count} runs; expected at most {_MOST_RUNS}")
         return self
+
+    def _count_runs(self, budget: str) -> int:
+        counts = [len(factor.levels) for factor in self.list_factors(budget)]
+        cells = 1 + sum(count - 1 for count in counts) if self.one_at_a_time else math.prod(counts)
+        return cells * len(self.budgets[budget].seeds)
 
     def list_factors(self, budget: str) -> list[Factor]:
         """List the factors of a budget."""
@@ -182,14 +194,14 @@ class Study(_Part):
     def combine(self, budget: str) -> list[dict[str, Level]]:
         """List the runs of one seed: factor -> its level; one run without factors."""
         factors = self.list_factors(budget)
-        every = [
-            dict(zip((factor.name for factor in factors), levels, strict=True))
-            for levels in product(*(factor.levels for factor in factors))
-        ]
         if not self.one_at_a_time:
-            return every
-        bases = {factor.name: factor.base for factor in factors}
-        return [run for run in every if sum(level.name != bases[name] for name, level in run.items()) <= 1]
+            return [
+                dict(zip((factor.name for factor in factors), levels, strict=True))
+                for levels in product(*(factor.levels for factor in factors))
+            ]
+        bases = {factor.name: factor.find(factor.base) for factor in factors}
+        alone = [{**bases, factor.name: level} for factor in factors for level in factor.levels]
+        return [bases, *(run for run in alone if run != bases)]
 
 
 def list_studies() -> list[str]:

@@ -67,6 +67,9 @@ def test_all_folds_of_the_authors_together_have_seen_every_clip(stem: str) -> No
     dataset = infos[0].dataset
     for fold in ("", "1", "5"):
         assert "left out the folds 1, 2, 3, 4, 5, one each" in (find_trained_clips(joined, dataset, fold, []) or "")
+        # If they are scored in spite of that, a warning stands beside the scores, with folds or without.
+        (line,) = warn_of_learned(joined, dataset, fold, [])
+        assert line.startswith("the weight was trained on clips that test it: its trainings on")
     assert find_trained_clips(joined, "ravdess", "", [], cross=True) is None
     assert find_trained_clips(joined, "my-clips", "", PEOPLE) is None
 

@@ -151,6 +151,11 @@ def test_scaling_finds_exponent_end_and_rare_classes() -> None:
     assert claims["widthdiminishing"]["diminishing"] is None
     assert claims["clipsdiminishing"]["diminishing"]["shown"] is False
     assert list_rarest(runs) == ["fear", "joy"]
+    untested = [
+        replace(each, measures={key: value for key, value in each.measures.items() if key != "recall fear"})
+        for each in runs.records
+    ]
+    assert list_rarest(replace(runs, records=untested)) == []
     with pytest.raises(SettingsError, match="needs a number `x`"):
         analyse_scaling(plant(factors, lambda _: {"uar": 0.5}))
 

@@ -32,8 +32,10 @@ def test_words_of_a_study_stay_words(tmp_path: Path, corpus: Path) -> None:
     assert any(EVIL in name for chart in json.loads(data) for name in map(str, chart["x"]))
     assert "default-src 'none'" in page.replace("&#x27;", "'")
     assert not re.search(r'(src|href)="(?!data:)', page)
-    rows = [line for line in (folder / "report.md").read_text("utf-8").splitlines() if line.startswith("| <")]
-    assert rows and all("\\|&" in row for row in rows)
+    report = (folder / "report.md").read_text("utf-8")
+    assert "<" not in report
+    rows = [line for line in report.splitlines() if line.startswith("| &lt;")]
+    assert rows and all("\\|&amp;" in row for row in rows)
 
 
 def test_a_report_says_what_may_not_be_concluded(tmp_path: Path, corpus: Path) -> None:
@@ -43,6 +45,14 @@ def test_a_report_says_what_may_not_be_concluded(tmp_path: Path, corpus: Path) -
     assert "With 2 seeds, only large differences can be shown" in text
     assert "No number in it means anything" in text
     assert "Student's t" in text
+
+
+def test_the_other_corpus_is_in_the_record(tmp_path: Path, corpus: Path) -> None:
+    text = STUDY.replace("[[factors]]", "[measures.transfer]\n[[factors]]")
+    plan = prepare_study(write_study(tmp_path, text), manifest=corpus, other=corpus, budget="trial", output=tmp_path)
+    folder = run_study(plan, output=tmp_path, jobs=0, work=pretend).folder
+    data = json.loads((folder / "result.json").read_text("utf-8"))["data"]
+    assert (data["other"], len(data["other_hash"])) == ("toys.csv", 64)
 
 
 def test_jobs_go_to_ray_in_waves(tmp_path: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from hicmae_cli.errors import HicmaeError, ManifestError, SettingsError
+from hicmae_cli.studies import keys, measuring
+from hicmae_cli.studies.measures import MEASURES
 from hicmae_cli.studies.plan import Job, Plan
 from hicmae_cli.studies.run import StudyProgress, prepare_study, run_study
 from hicmae_cli.workers import Report
@@ -80,8 +82,22 @@ def test_what_decides_numbers_decides_the_key(tmp_path: Path, corpus: Path, monk
     one = plan_toy(tmp_path, corpus).jobs.keys()
     epochs = STUDY.replace("batch_size = 2\nfit_start_clips = 2", "batch_size = 2\nfit_start_clips = 2\nepochs = 2")
     assert not one & plan_toy(tmp_path, corpus, epochs).jobs.keys()
-    monkeypatch.setattr("hicmae_cli.studies.plan.hash_code", lambda *, measuring: "other code")
-    assert not one & plan_toy(tmp_path, corpus).jobs.keys()
+    # A known dataset orders the labels and may merge clips.
+    assert not one & plan_toy(tmp_path, corpus, dataset="manifest").jobs.keys()
+    for fact in ("hash_code", "list_packages"):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"hicmae_cli.studies.plan.{fact}", lambda *, measuring: "other")
+            assert not one & plan_toy(tmp_path, corpus).jobs.keys()
+
+
+def test_every_measure_has_its_function() -> None:
+    assert measuring._MEASURING.keys() == MEASURES.keys()
+
+
+def test_all_that_a_key_names_is_there() -> None:
+    for room in (*keys._TRAINED_BY, *keys._MEASURED_BY):
+        assert (keys._PACKAGE / room).exists()
+    assert {"torch", "numpy", "scikit-learn"} <= keys.list_packages(measuring=True).keys()
 
 
 def test_one_failure_does_not_end_the_others(tmp_path: Path, corpus: Path) -> None:

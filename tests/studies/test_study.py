@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hicmae_cli.errors import SettingsError
-from hicmae_cli.studies.analyses import find_analysis
+from hicmae_cli.studies.analyses import check_analysis, find_analysis
 from hicmae_cli.studies.plan import check_study
 from hicmae_cli.studies.study import list_studies, load_study
 from tests.studies.toys import STUDY, write_study
@@ -15,8 +15,8 @@ from tests.studies.toys import STUDY, write_study
 def test_every_shipped_study_is_whole(name: str) -> None:
     study = load_study(name)
     assert study.limits
-    find_analysis(study.analysis)
     for budget in ("small", "full", "trial"):
+        check_analysis(study, budget)
         check_study(study, budget)
 
 
@@ -34,7 +34,14 @@ levels = [{ name = "a" }, { name = "b", finetune = { epochs = 2 } }]
         ["random", "b"],
     ]
     alone = load_study(write_study(tmp_path, "one_at_a_time = true\n" + STUDY + more)).combine("trial")
-    assert [[level.name for level in run.values()] for run in alone] == [["tube", "a"], ["tube", "b"], ["random", "a"]]
+    assert [[level.name for level in run.values()] for run in alone] == [["tube", "a"], ["random", "a"], ["tube", "b"]]
+
+
+def test_a_file_cannot_ask_for_endless_runs(tmp_path: Path) -> None:
+    many = "".join(f'[[factors]]\nname = "{n}"\nlevels = [{{ name = "a" }}, {{ name = "b" }}]\n' for n in range(60))
+    with pytest.raises(SettingsError, match=r"budgets\.small: has \d+ runs; expected at most 10000"):
+        load_study(write_study(tmp_path, STUDY + many))
+    assert len(load_study(write_study(tmp_path, "one_at_a_time = true\n" + STUDY + many)).combine("trial")) == 62
 
 
 @pytest.mark.parametrize(
@@ -43,9 +50,11 @@ levels = [{ name = "a" }, { name = "b", finetune = { epochs = 2 } }]
         ("seeds = [0, 1]", "seeds = [0, 0]", "budgets.trial.seeds: got 1 seed; a paired difference needs at least two"),
         ('name = "mask"', 'name = "mask"\nbaseline = "tbe"', "no run named 'tbe'; expected tube, random"),
         ('metrics = ["uar"]', 'metric = ["uar"]', "metric is not a key of a study"),
+        ('name = "random"', 'name = "random", clips = { train = 9 }', "clips is not a key of a study"),
         ('name = "random"', 'name = "tube"', "two levels have the same name"),
         ("[budgets.trial]", "[budgets.tiny]", "no budget named 'tiny'"),
         ('question = "', "question = ", "not valid TOML"),
+        ('metrics = ["uar"]', r'metrics = ["recall \u001b[31m"]', "expected a line of printable text"),
         ('title = "Toy"', 'title = "Toy\\nbox"', "expected a line of printable text"),
     ],
 )
@@ -76,6 +85,34 @@ def test_recipes_and_measures_are_checked_before_clips_are_looked_for(
 ) -> None:
     with pytest.raises(SettingsError, match=words):
         check_study(load_study(write_study(tmp_path, STUDY.replace(old, new, 1))), "trial")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"analysis": "conditions"}, "reads the measure streams; add the table `measures.streams`"),
+        ({"analysis": "seeds"}, "compares no levels; remove the factors"),
+        ({"factors": []}, "the analysis factors needs a factor"),
+        ({"analysis": "scaling"}, "needs a number `x` above 0 for every level of the factor 'mask', in rising order"),
+        ({"analysis": "alignment", "factors": [], "measures": {"alignment": {}}}, "needs one factor, got 0"),
+    ],
+)
+def test_an_analysis_is_checked_before_anything_is_computed(
+    tmp_path: Path, changes: dict[str, object], words: str
+) -> None:
+    study = load_study(write_study(tmp_path)).model_copy(update=changes)
+    with pytest.raises(SettingsError, match=words):
+        check_analysis(study, "trial")
+
+
+def test_a_run_from_scratch_has_no_pretrained_weight_to_measure(tmp_path: Path) -> None:
+    text = STUDY.replace('metrics = ["uar"]', 'metrics = ["video_error"]').replace(
+        "[[factors]]", "[measures.reconstruction]\n[[factors]]"
+    )
+    check_study(load_study(write_study(tmp_path, text)), "trial")
+    scratch = text.replace('name = "random", ', 'name = "random", start = "scratch", ')
+    with pytest.raises(SettingsError, match="nothing measures 'video_error'"):
+        check_study(load_study(write_study(tmp_path, scratch)), "trial")
 
 
 def test_a_file_cannot_name_code(tmp_path: Path) -> None:

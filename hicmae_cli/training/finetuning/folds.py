@@ -17,7 +17,7 @@ from hicmae_cli.corpora.clip_list import ClipList, find_clips
 from hicmae_cli.corpora.dataset import Dataset
 from hicmae_cli.corpora.fold_protocols import parse_protocol
 from hicmae_cli.corpora.manifest import ALL_FOLDS, list_files
-from hicmae_cli.errors import HicmaeError, SettingsError, first_line
+from hicmae_cli.errors import SettingsError, first_line
 from hicmae_cli.evaluation.columns import find_people_columns
 from hicmae_cli.evaluation.protocol import Protocol
 from hicmae_cli.evaluation.score_sheet import ScoreSheet
@@ -230,7 +230,7 @@ def _write_card(weight: Path, folder: Path, document: Mapping[str, Any] | None, 
     """Write the model card of a weight, or of the weights of all folds; a missing card is no reason to stop."""
     try:
         write_card(weight, folder / CARD, document)
-    except HicmaeError as error:
+    except Exception as error:  # its weight is safe, and the other folds wait
         progress.warn(f"the model card cannot be written: {first_line(error)}")
 
 

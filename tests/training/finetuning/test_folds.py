@@ -175,6 +175,16 @@ def test_a_run_that_never_reaches_its_learning_rate_is_warned_about(folder: Path
     assert sum("card.md: cannot be written: it is a folder" in line for line in warned) == 1
 
 
+def test_a_fault_in_a_card_stops_no_training(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("no font\nhere")
+
+    monkeypatch.setattr("hicmae_cli.training.finetuning.folds.write_card", fail)
+    warned: list[str] = []
+    assert len(run(fold="2", progress=FinetuningProgress(warn=warned.append)).weights) == 1
+    assert "the model card cannot be written: no font" in warned
+
+
 def test_without_hooks_warnings_are_python_warnings(folder: Path) -> None:
     with pytest.warns(UserWarning, match="warmup_epochs 3"):
         result = run(fold="2", overrides={"warmup_epochs": 3})
