@@ -105,6 +105,10 @@ def export(
         raise usage_error("choose one of --onnx, --authors, --report and --web")
     if web is None and (packages is not None or offline):
         raise usage_error(f"{'--offline' if offline else '--packages'}: is for --web")
+    listed = {"--dataset": dataset, "--root": root, "--manifest": manifest, "--split": split}
+    given = [option for option, value in listed.items() if value is not None]
+    if given and not (report or (onnx and precision == "int8")):
+        raise usage_error(f"{given[0]}: only --precision int8 and --report need clips")
     if not report and (json_file or markdown):
         raise usage_error(f"{'--json' if json_file else '--markdown'}: is for --report")
     if not onnx and (with_front_end or precision != "float32" or store != "float32"):

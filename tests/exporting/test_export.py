@@ -191,11 +191,19 @@ def test_int8_that_decides_otherwise_is_not_written(
         ({"precision": "int4"}, "expected one of float32, float16, int8"),
         ({"precision": "float16", "store": "float16"}, "is for files that compute in float32"),
         ({"manifest": "list.csv"}, "`manifest`: only precision='int8' needs clips"),
+        ({"split": "test"}, "`split`: only precision='int8' needs clips"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused_first(tmp_path: Path, settings: dict[str, Any], said: str) -> None:
     with pytest.raises(SettingsError, match=said):
         export_weight("no-such.safetensors", tmp_path / "w.onnx", **settings)
+
+
+def test_a_weight_is_not_replaced_by_its_export(toy_file: Path, tmp_path: Path) -> None:
+    """A file of int8 or with a front end does not hold the parameters by name."""
+    (tmp_path / "link.onnx").symlink_to(toy_file)
+    with pytest.raises(SettingsError, match=r"link\.onnx: is the weight itself, whose parameters would be lost"):
+        export_weight(toy_file, tmp_path / "link.onnx", with_front_end=True)
 
 
 def test_clips_that_cannot_be_used_are_named(toy_file: Path, clips: Path, tmp_path: Path) -> None:
