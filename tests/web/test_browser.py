@@ -147,6 +147,7 @@ def test_it_watches_a_camera(page: Path, sample: Path, tmp_path: Path) -> None:
     ):
         browser.open(address)
         browser.wait("!document.getElementById('camera').disabled", 120)
+        loaded = len(browser.requests)
         browser.run("document.getElementById('camera').click()")
         browser.wait("document.querySelectorAll('.person').length >= 2", 120)
         browser.run("document.getElementById('stop').click()")
@@ -154,3 +155,5 @@ def test_it_watches_a_camera(page: Path, sample: Path, tmp_path: Path) -> None:
         (found,) = Prediction.load(save(browser, "json", tmp_path)).files
         assert found.path.name == "camera" and len(found.tracks) >= 2
         assert browser.run("document.getElementById('video').srcObject") is None
+        assert found.tracks[0].windows[-1].voice is not None  # it heard the microphone
+        assert {urlsplit(url).scheme for url in browser.requests[loaded:]} <= {"blob", "data"}

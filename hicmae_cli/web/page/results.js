@@ -14,7 +14,8 @@ function toFields({ weight: { labels }, task }, scores) {
   if (task === "regression") return { values: numbers };
   if (task === "multilabel") {
     const picked = pickLabels(labels, scores);
-    return { label: picked.join("+"), labels: picked, probabilities: numbers };
+    // The set in alphabetical order, as hicmae_cli/tasks.py joins it.
+    return { label: [...picked].sort().join("+"), labels: picked, probabilities: numbers };
   }
   return { label: labels[pickLabel(scores)], probabilities: numbers };
 }
