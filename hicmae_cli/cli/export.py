@@ -156,11 +156,11 @@ def _export_onnx(weights: str, output: Path | None, settings: dict[str, Any]) ->
             f"{weights} is bundled with hicmae, and bundled files are never changed: choose a file with --output"
         )
     require_training("export", "torch", "torchvision", "onnx", "onnxscript")
-    from hicmae_cli.exporting.export import export_weight
+    from hicmae_cli.exporting.export import export_onnx
 
     screen = Screen()
     with screen.wait("exporting and checking"):
-        written = export_weight(source, output or source.with_suffix(ONNX), **settings)
+        written = export_onnx(source, output or source.with_suffix(ONNX), **settings)
     screen.done("wrote", f"{written.path} ({written.size_bytes / 1e6:.1f} MB, opset {written.opset})")
     screen.done("checked", _describe(written))
 

@@ -44,7 +44,7 @@ Run = Callable[..., NDArray[np.float32]]
 """A network: ``video`` (B, 3, 16, 160, 160) and ``audio`` (B, 1, 256, 128) -> logits (B, C)."""
 
 
-def export_weight(
+def export_onnx(
     source: str | Path,
     target: str | Path,
     *,

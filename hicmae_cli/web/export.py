@@ -164,10 +164,10 @@ def _replace(target: Path, ready: Path) -> None:
 def _write_model(folder: Path, source: Path, info: WeightInfo, name: str) -> float | None:
     """Write the model's graph and the nets around it -> the largest difference of a probability."""
     # It imports torch.
-    from hicmae_cli.exporting.export import export_weight
+    from hicmae_cli.exporting.export import export_onnx
 
     folder.mkdir(parents=True)
-    report = export_weight(source, folder / "model.onnx", store="float16", with_front_end=True)
+    report = export_onnx(source, folder / "model.onnx", store="float16", with_front_end=True)
     write_text_atomically(folder / _ABOUT.name, json.dumps(describe_page(name, info, compute_sha256(source))))
     nets = {TASK: TASK_SHA256, VOICE_NET: VOICE_NET_SHA256, _LANDMARKS: NET_SHA256[_LANDMARKS]}
     for file, sha256 in nets.items():

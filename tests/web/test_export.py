@@ -27,12 +27,12 @@ def archives(tmp_path: Path, toy: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     monkeypatch.setattr(export, "PACKAGES", fakes)
     monkeypatch.setattr(export, "find_packages", lambda *a, **k: find_packages(*a, **k, wanted=fakes))
 
-    def export_weight(source: Path, target: Path, **options: Any) -> SimpleNamespace:
+    def export_onnx(source: Path, target: Path, **options: Any) -> SimpleNamespace:
         assert options == {"store": "float16", "with_front_end": True}
         shutil.copy(toy.with_suffix(".onnx"), target)
         return SimpleNamespace(max_probability_difference=1e-4)
 
-    monkeypatch.setattr(exporting, "export_weight", export_weight)
+    monkeypatch.setattr(exporting, "export_onnx", export_onnx)
     return folder
 
 
@@ -124,7 +124,7 @@ def test_what_fails_leaves_nothing(tmp_path: Path, toy: Path, archives: Path, mo
     def fail(*_: object, **__: object) -> None:
         raise WeightsError("it differs too much")
 
-    monkeypatch.setattr(exporting, "export_weight", fail)
+    monkeypatch.setattr(exporting, "export_onnx", fail)
     with pytest.raises(WeightsError, match="it differs too much"):
         export_web(tmp_path / "page", str(toy), packages=archives)
     assert [path.name for path in tmp_path.iterdir()] == ["archives"]
