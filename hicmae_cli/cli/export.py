@@ -181,9 +181,13 @@ def _report(weights: str, manifest: Path, split: str | None, json_file: Path | N
     """Compare the precisions of a weight, and print the table."""
     from hicmae_cli.cli.screen import STDOUT, Screen, write_document
     from hicmae_cli.cli.training_extra import require_training
+    from hicmae_cli.errors import SettingsError
     from hicmae_cli.report.files import write_text
     from hicmae_cli.weights.reading import find_parameters
 
+    for file in filter(None, (json_file, markdown)):
+        if file.is_dir():
+            raise SettingsError(f"{file}: is a folder; give the name of a file")
     source = find_parameters(weights, "export")
     require_training("export", "torch", "torchvision", "onnx", "onnxscript")
     from hicmae_cli.exporting.report import compare_precisions

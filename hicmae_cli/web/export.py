@@ -99,7 +99,7 @@ def export_web(
     source = find_parameters(weights, "export")
     info = read_info(str(source))
     # Not the path: others will see the page.
-    name = Path(weights).stem if weights.endswith(WEIGHT_SUFFIXES) else Path(weights).name
+    name = Path(weights).stem if weights.endswith(WEIGHT_SUFFIXES) else Path(weights).absolute().name
     describe_page(name, info, "")  # a weight that predicts nothing is refused before anything is fetched
     archives = find_packages(packages, offline=offline, on_package=on_package, on_bytes=on_bytes)
     target.parent.mkdir(parents=True, exist_ok=True)

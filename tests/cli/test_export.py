@@ -72,6 +72,7 @@ def test_an_exported_weight_lies_beside_its_source_and_says_the_same(weight: Pat
         (["--web", "page", "--split", "test"], 2, "--split: only --precision int8 and --report need clips"),
         (["--onnx", "--store", "float16", "-w", "only.onnx", "-o", "only.onnx"], 2, "only.onnx: is the weight itself"),
         (["--report", "--manifest", "x.csv", "-w", "mine.safetensors"], 1, "x.csv: cannot read the manifest"),
+        (["--report", "--manifest", "x.csv", "--markdown", "."], 2, ".: is a folder; give the name of a file"),
         (["--onnx", "--store", "int4"], 2, "expected float32 or float16"),
         (["--onnx", "--output", "model.pt"], 2, "expected a name that ends in .onnx"),
         (["--onnx", "--weights", "no-such"], 1, "no weight named 'no-such'"),
