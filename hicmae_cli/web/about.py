@@ -25,7 +25,8 @@ def describe_page(name: str, info: WeightInfo, sha256: str) -> dict[str, Any]:
         sha256: hash of its file in hexadecimal.
     """
     data, cannot = describe_limits(info)
-    settings = PredictSettings().follow(info.step_s)
+    modality = "auto" if info.modality == "av" else info.modality
+    settings = PredictSettings(modality=modality).follow(info.step_s)
     return {
         "schema": ABOUT_SCHEMA,
         "prediction_schema": SCHEMA,

@@ -321,6 +321,28 @@ def test_the_saved_files_are_read_by_hicmae(tmp_path: Path, task: Kind) -> None:
             assert cell == other or float(cell) == pytest.approx(float(other))
 
 
+def test_only_a_picture_can_lack_a_face() -> None:
+    _, windows = make_results(3)
+    found = run_script(
+        """
+        const { toDocument } = await load("results.js");
+        const windows = data.windows.map((window) => ({ ...window, track: 0, boxes: [] }));
+        return [320, 0].map((width) => toDocument(data.about, { name: "a", durationS: 7, width, coverages: {} },
+                                                  windows, { mostFaces: 2, sound: "shared" }).files[0].status);
+        """,
+        {"about": describe_page("toy", INFO, ""), "windows": windows},
+    )
+    assert found == ["no-face", "ok"]
+
+
+def test_the_saved_settings_name_the_stream_of_the_weight() -> None:
+    settings = [
+        describe_page("toy", INFO.model_copy(update={"modality": modality}), "")["settings"]["modality"]
+        for modality in ("av", "video", "audio")
+    ]
+    assert settings == ["auto", "video", "audio"]
+
+
 def test_the_same_sound_reaches_the_model() -> None:
     """Also at the end of a sound, where it is silent, and where it is shorter than a spectrum."""
     sound = np.random.default_rng(6).normal(0, 0.1, 30000).astype(np.float32)

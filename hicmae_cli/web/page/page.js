@@ -25,6 +25,9 @@ async function open() {
   try {
     [about] = await Promise.all([call("open"), loadRecorder()]);
     describeModel();
+    // A weight of one stream leaves nothing to choose.
+    get("sound").parentElement.hidden = about.modality !== "av";
+    if (about.modality === "audio") camera.textContent = "Use the microphone";
     for (const control of [file, camera]) control.disabled = false;
     get("work").hidden = true;
   } catch (error) {

@@ -61,7 +61,8 @@ export function toDocument(about, input, windows, settings) {
       {
         path: input.name,
         photograph: false,
-        status: tracks.length ? (main.id ? "ok" : "no-face") : "error",
+        // A sound file, or a weight of voices, lacks no face.
+        status: tracks.length ? (main.id || !input.width ? "ok" : "no-face") : "error",
         message: input.message,
         duration_s: round(input.durationS, 3),
         fps: null,
