@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from hicmae_cli.evaluation.calibrate_weight import calibrate_weight
     from hicmae_cli.evaluation.comparison.compare import compare
     from hicmae_cli.evaluation.evaluate import evaluate
-    from hicmae_cli.exporting.export import export_weight as export_onnx
+    from hicmae_cli.exporting.export import export_onnx
     from hicmae_cli.preparing.cues import measure_cues
     from hicmae_cli.preparing.dataset import prepare
     from hicmae_cli.pulling.pull import pull_weight
@@ -72,7 +72,7 @@ _PLACES = {
     "embed": "embedding.recordings:embed_recordings",
     "embed_clips": "embedding.clips:embed_clips",
     "evaluate": "evaluation.evaluate:evaluate",
-    "export_onnx": "exporting.export:export_weight",
+    "export_onnx": "exporting.export:export_onnx",
     "finetune": "training.finetuning.folds:finetune_folds",
     "load_weight": "api:load_weight",
     "measure_cues": "preparing.cues:measure_cues",

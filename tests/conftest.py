@@ -17,11 +17,11 @@ def sample() -> Path:
 @pytest.fixture(scope="session")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A toy weight, toy.safetensors with toy.onnx beside it; to look at, not to change."""
-    from hicmae_cli.weights.export import export_onnx
+    from hicmae_cli.weights.export import write_onnx
     from tests.weights.toys import save_toy
 
     source = save_toy(tmp_path_factory.mktemp("toy") / "toy.safetensors")
-    export_onnx(source, source.with_suffix(".onnx"))
+    write_onnx(source, source.with_suffix(".onnx"))
     return source
 
 

@@ -23,7 +23,6 @@ NAMES = [
     "embed_clips",
     "evaluate",
     "export_onnx",
-    "export_web",
     "finetune",
     "load_weight",
     "measure_cues",

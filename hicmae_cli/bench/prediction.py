@@ -85,14 +85,14 @@ def measure_forward(rounds: int = 15) -> Measure:
     from hicmae_cli.models.build import build_classifier
     from hicmae_cli.runtime.onnx_engine import OnnxEngine
     from hicmae_cli.weights.checkpoint import save_classifier
-    from hicmae_cli.weights.export import export_onnx
+    from hicmae_cli.weights.export import write_onnx
 
     dims = VARIANTS["tiny"]
     info = make_info("tiny")
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder) / "tiny.safetensors"
         save_classifier(source, build_classifier(info.architecture), info)
-        export_onnx(source, source.with_suffix(".onnx"))
+        write_onnx(source, source.with_suffix(".onnx"))
         engine = OnnxEngine(source.with_suffix(".onnx"), "cpu", threads=1)
     rng = np.random.default_rng(0)
     video = rng.standard_normal((1, 3, CLIP_FRAMES, FACE_SIZE_PX, FACE_SIZE_PX), np.float32)

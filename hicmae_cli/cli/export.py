@@ -105,6 +105,10 @@ def export(
         raise usage_error("choose one of --onnx, --authors, --report and --web")
     if web is None and (packages is not None or offline):
         raise usage_error(f"{'--offline' if offline else '--packages'}: is for --web")
+    listed = {"--dataset": dataset, "--root": root, "--manifest": manifest, "--split": split}
+    given = [option for option, value in listed.items() if value is not None]
+    if given and not (report or (onnx and precision == "int8")):
+        raise usage_error(f"{given[0]}: only --precision int8 and --report need clips")
     if not report and (json_file or markdown):
         raise usage_error(f"{'--json' if json_file else '--markdown'}: is for --report")
     if not onnx and (with_front_end or precision != "float32" or store != "float32"):
@@ -152,11 +156,11 @@ def _export_onnx(weights: str, output: Path | None, settings: dict[str, Any]) ->
             f"{weights} is bundled with hicmae, and bundled files are never changed: choose a file with --output"
         )
     require_training("export", "torch", "torchvision", "onnx", "onnxscript")
-    from hicmae_cli.exporting.export import export_weight
+    from hicmae_cli.exporting.export import export_onnx
 
     screen = Screen()
     with screen.wait("exporting and checking"):
-        written = export_weight(source, output or source.with_suffix(ONNX), **settings)
+        written = export_onnx(source, output or source.with_suffix(ONNX), **settings)
     screen.done("wrote", f"{written.path} ({written.size_bytes / 1e6:.1f} MB, opset {written.opset})")
     screen.done("checked", _describe(written))
 
@@ -177,9 +181,13 @@ def _report(weights: str, manifest: Path, split: str | None, json_file: Path | N
     """Compare the precisions of a weight, and print the table."""
     from hicmae_cli.cli.screen import STDOUT, Screen, write_document
     from hicmae_cli.cli.training_extra import require_training
+    from hicmae_cli.errors import SettingsError
     from hicmae_cli.report.files import write_text
     from hicmae_cli.weights.reading import find_parameters
 
+    for file in filter(None, (json_file, markdown)):
+        if file.is_dir():
+            raise SettingsError(f"{file}: is a folder; give the name of a file")
     source = find_parameters(weights, "export")
     require_training("export", "torch", "torchvision", "onnx", "onnxscript")
     from hicmae_cli.exporting.report import compare_precisions

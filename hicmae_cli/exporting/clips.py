@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from hicmae_cli.clips import Clip, read_prepared_clip, stack_clips
 from hicmae_cli.corpora.clip_list import find_clips
 from hicmae_cli.corpora.manifest import describe_fault, read_manifest
-from hicmae_cli.errors import HicmaeError, ManifestError, SettingsError
+from hicmae_cli.errors import HicmaeError, ManifestError
 from hicmae_cli.evaluation.scoring import restrict
 from hicmae_cli.tasks import Kind, pick_labels
 from hicmae_cli.weights.info import WeightInfo
@@ -39,10 +39,6 @@ class ClipChoice:
     root: str | Path | None = None
     manifest: str | Path | None = None
     split: str | None = None
-
-    def __bool__(self) -> bool:
-        """Whether any list is named."""
-        return self.dataset is not None or self.manifest is not None
 
     def read(self, info: WeightInfo) -> list[Clip]:
         """Read the first view of at most ``MOST_CLIPS`` clips, spread over the list, as a weight samples them.
@@ -107,16 +103,3 @@ def measure_agreement(expected: NDArray[Any], got: NDArray[Any], kind: Kind) -> 
         pairs = zip(expected.tolist(), got.tolist(), strict=True)
         return float(np.mean([pick_labels(names, one) == pick_labels(names, other) for one, other in pairs]))
     return float((expected.argmax(axis=1) == got.argmax(axis=1)).mean())
-
-
-def require_clips(choice: ClipChoice) -> None:
-    """Check that a list is named.
-
-    Raises:
-        SettingsError: it is not.
-    """
-    if not choice:
-        raise SettingsError(
-            "precision='int8': its numbers have fixed ranges, which prepared clips determine; give `manifest` or "
-            "`dataset`"
-        )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 
 from hicmae_cli.clips import Clip, compute_log_mel, stack_clips
 from hicmae_cli.errors import SettingsError, WeightsError
-from hicmae_cli.exporting.clips import ClipChoice, add_withheld, feed, measure_agreement, require_clips
+from hicmae_cli.exporting.clips import ClipChoice, add_withheld, feed, measure_agreement
 from hicmae_cli.exporting.front_end import attach_front_end
 from hicmae_cli.exporting.precision import convert_to_half, quantise
 from hicmae_cli.model_input import CLIP_FRAMES, FACE_SIZE_PX, RAW_INPUTS, WINDOW_SAMPLES
@@ -43,7 +44,7 @@ Run = Callable[..., NDArray[np.float32]]
 """A network: ``video`` (B, 3, 16, 160, 160) and ``audio`` (B, 1, 256, 128) -> logits (B, C)."""
 
 
-def export_weight(
+def export_onnx(
     source: str | Path,
     target: str | Path,
     *,
@@ -79,11 +80,13 @@ def export_weight(
             limit is 1e-3 in a logit, 5e-3 in a probability for float16, and 2e-3 in a probability with front end.
             Values of a regression may differ by that share of the largest one if that is above 1. int8 must decide as
             torch does for 99 % of the clips.
-        SettingsError: int8 without clips, clips without int8, or two precisions.
+        SettingsError: int8 without clips, clips or a split without int8, two precisions, or the target is the source.
         ManifestError: the clips are missing or cannot be read.
     """
     target, choice = Path(target), ClipChoice(dataset, root, manifest, split)
     _check_settings(store, precision, choice)
+    if target.exists() and Path(source).exists() and target.samefile(source):
+        raise SettingsError(f"{target}: is the weight itself, whose parameters would be lost; choose another file")
     clips = choice.read(read_info(str(source))) if precision == "int8" else []
     traced = trace_weight(Path(source), target, store)
     info, network = traced.info, _run_torch(traced)
@@ -128,10 +131,15 @@ def _check_settings(store: Precision, precision: ComputePrecision, choice: ClipC
     if precision != "float32" and store != "float32":
         raise SettingsError(f"store={store!r}: is for files that compute in float32, not precision={precision!r}")
     if precision == "int8":
-        require_clips(choice)
-    elif choice:
-        given = "`manifest`" if choice.manifest is not None else "`dataset`"
-        raise SettingsError(f"{given}: only precision='int8' needs clips, got precision={precision!r}")
+        if choice.dataset is None and choice.manifest is None:
+            raise SettingsError(
+                "precision='int8': its numbers have fixed ranges, which prepared clips determine; give `manifest` or "
+                "`dataset`"
+            )
+        return
+    given = next((name for name, value in asdict(choice).items() if value is not None), None)
+    if given is not None:
+        raise SettingsError(f"`{given}`: only precision='int8' needs clips, got precision={precision!r}")
 
 
 def _run_torch(traced: TracedWeight) -> Run:

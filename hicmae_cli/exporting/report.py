@@ -31,7 +31,7 @@ from hicmae_cli.weights.onnx_parameters import halve
 from hicmae_cli.weights.reading import read_info
 
 SCHEMA: Final = "hicmae.export/1"
-_KINDS: Final[tuple[tuple[ComputePrecision, ComputePrecision], ...]] = (
+_PAIRS: Final[tuple[tuple[ComputePrecision, ComputePrecision], ...]] = (
     ("float32", "float32"),
     ("float32", "float16"),
     ("float16", "float16"),
@@ -199,11 +199,11 @@ def compare_precisions(
             reference = TorchEngine(traced.model, info, "cpu", threads=1)
             runs: dict[Any, Callable[..., NDArray[np.float32]]] = {"torch": reference.logits}
             sizes = {}
-            for kind in _KINDS:
-                file = Path(folder) / f"{'-'.join(kind)}.onnx"
-                onnx.save(_convert(traced.proto, *kind, clips[::2]), file)
-                sizes[kind] = file.stat().st_size
-                runs[kind] = _open(file)
+            for pair in _PAIRS:
+                file = Path(folder) / f"{'-'.join(pair)}.onnx"
+                onnx.save(_convert(traced.proto, *pair, clips[::2]), file)
+                sizes[pair] = file.stat().st_size
+                runs[pair] = _open(file)
             rows = {
                 (run, stream): np.concatenate([runs[run](**inputs) for inputs in feed(found)])
                 for stream, found in shown.items()
@@ -213,12 +213,12 @@ def compare_precisions(
         finally:
             torch.set_num_threads(threads)
     facts = []
-    for kind in _KINDS:
-        found, *alone = (compare_rows(rows["torch", stream], rows[kind, stream], info) for stream in shown)
+    for pair in _PAIRS:
+        found, *alone = (compare_rows(rows["torch", stream], rows[pair, stream], info) for stream in shown)
         probability = None if info.kind == "regression" else found.probability
         agreement = {stream: each.agreement for stream, each in zip(list(shown)[1:], alone, strict=True)}
-        ratio = times[kind] / times["torch"]
-        facts.append(PrecisionFacts(*kind, found.logit, probability, found.agreement, agreement, sizes[kind], ratio))
+        ratio = times[pair] / times["torch"]
+        facts.append(PrecisionFacts(*pair, found.logit, probability, found.agreement, agreement, sizes[pair], ratio))
     return PrecisionReport(name or str(source), info.kind, len(shown[info.modality]), tuple(facts))
 
 

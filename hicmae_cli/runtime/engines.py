@@ -69,9 +69,9 @@ def _open_onnx(path: Path, device: str, threads: int) -> Engine:
 
 
 def _export_onnx(source: Path, target: Path) -> object:
-    from hicmae_cli.weights.export import export_onnx
+    from hicmae_cli.weights.export import write_onnx
 
-    return export_onnx(source, target)
+    return write_onnx(source, target)
 
 
 def _open_torch(path: Path, device: str, threads: int) -> Engine:

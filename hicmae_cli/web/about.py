@@ -6,7 +6,6 @@ import json
 from importlib.resources import files
 from typing import Any, Final
 
-from hicmae_cli.model_input import CLIP_FRAMES
 from hicmae_cli.report.console import describe_limits
 from hicmae_cli.report.html.sections import NOT_FOR
 from hicmae_cli.runtime.results import SCHEMA, ModelRecord
@@ -26,7 +25,8 @@ def describe_page(name: str, info: WeightInfo, sha256: str) -> dict[str, Any]:
         sha256: hash of its file in hexadecimal.
     """
     data, cannot = describe_limits(info)
-    settings = PredictSettings().follow(info.step_s)
+    modality = "auto" if info.modality == "av" else info.modality
+    settings = PredictSettings(modality=modality).follow(info.step_s)
     return {
         "schema": ABOUT_SCHEMA,
         "prediction_schema": SCHEMA,
@@ -36,8 +36,7 @@ def describe_page(name: str, info: WeightInfo, sha256: str) -> dict[str, Any]:
         "modality": info.modality,
         "settings": settings.to_dict(),
         "step_s": info.step_s,
-        "hop_s": settings.hop_frames * info.step_s,
-        "window_s": CLIP_FRAMES * info.step_s,
+        "hop_frames": settings.hop_frames,
         "facts": {
             "trained_on": data or info.dataset,
             "cannot_judge": cannot,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import shutil
 import zipfile
@@ -15,7 +16,7 @@ from string import Template
 from typing import Final
 
 from hicmae_cli.bundled import DEFAULT_WEIGHT, find_bundled_file
-from hicmae_cli.errors import SettingsError
+from hicmae_cli.errors import SettingsError, one_line
 from hicmae_cli.faces.nets import NET_SHA256
 from hicmae_cli.files import compute_sha256, write_text_atomically
 from hicmae_cli.pulling.fetch import OnBytes
@@ -34,6 +35,8 @@ _DETECTOR: Final = "face_detector.tflite"
 _LANDMARKS: Final = "face_landmarks.onnx"
 _ROOM: Final = "hicmae_cli.web"
 _ABOUT: Final = Path("model", "about.json")
+_PARTS: Final = ("index.html", "style.css", "app", "model", "vendor", "licences")
+"""All that the folder has: what else is in it is somebody else's."""
 POLICY: Final = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self' blob:; connect-src 'self'; "
     "style-src 'self'; img-src 'self' blob: data:; media-src 'self' blob: mediastream:; base-uri 'none'; "
@@ -75,7 +78,8 @@ def export_web(
     (ONNX Runtime Web, MediaPipe Tasks Vision) are fetched from the npm registry once and known by their hashes.
 
     Args:
-        folder: where the page goes. It appears whole or not at all; a page that hicmae wrote there before is replaced.
+        folder: where the page goes. It appears whole or not at all; a page that hicmae wrote there before is replaced,
+            unless there are other files beside it.
         weights: a name, a file, or the folder of a training run.
         packages: folder with the archives of the two packages; by default they are fetched to ``HICMAE_HOME``.
         offline: fetch nothing; by default as ``HICMAE_OFFLINE`` says.
@@ -83,15 +87,19 @@ def export_web(
         on_bytes: called with the bytes that are there, and all of them.
 
     Raises:
-        SettingsError: the folder holds files that hicmae did not write, or a package is not in its folder.
+        SettingsError: the folder holds files that hicmae did not write or cannot be replaced, or a package is not in
+            its folder.
         WeightsError: the weight cannot be read or exported, or a package cannot be fetched or has another hash.
     """
     target = Path(folder)
     _refuse_foreign(target)
+    if Path.cwd().is_relative_to(target.resolve()) or os.path.ismount(target):
+        inside = target / "page"
+        raise SettingsError(f"{target}: cannot be replaced while it is in use; choose a folder in it, such as {inside}")
     source = find_parameters(weights, "export")
     info = read_info(str(source))
     # Not the path: others will see the page.
-    name = Path(weights).stem if weights.endswith(WEIGHT_SUFFIXES) else Path(weights).name
+    name = Path(weights).stem if weights.endswith(WEIGHT_SUFFIXES) else Path(weights).absolute().name
     describe_page(name, info, "")  # a weight that predicts nothing is refused before anything is fetched
     archives = find_packages(packages, offline=offline, on_package=on_package, on_bytes=on_bytes)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -110,39 +118,56 @@ def export_web(
 
 
 def _refuse_foreign(target: Path) -> None:
-    """Check that nothing of somebody else would be lost."""
+    """Check that nothing of somebody else would be lost.
+
+    Raises:
+        SettingsError: it would.
+    """
     if target.is_symlink() or (target.exists() and not target.is_dir()):
         raise SettingsError(f"{target}: is not a folder; choose another name")
-    if target.is_dir() and any(target.iterdir()) and not _is_page(target):
-        raise SettingsError(f"{target}: holds files that hicmae did not write; choose a new folder")
+    names = sorted(path.name for path in target.iterdir()) if target.is_dir() else []
+    foreign = [name for name in names if name not in _PARTS]
+    if foreign or (names and not _is_page(target)):
+        such = f", such as {one_line(foreign[0])}" if foreign else ""
+        raise SettingsError(f"{target}: holds files that hicmae did not write{such}; choose a new folder")
 
 
 def _is_page(folder: Path) -> bool:
     try:
         about = json.loads((folder / _ABOUT).read_text("utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     return isinstance(about, dict) and about.get("schema") == ABOUT_SCHEMA
 
 
 def _replace(target: Path, ready: Path) -> None:
-    """Put the finished folder in its place."""
+    """Put the finished folder in its place.
+
+    Raises:
+        SettingsError: meanwhile, somebody else wrote to the folder.
+        OSError: the folder cannot be moved; it is as it was.
+    """
+    _refuse_foreign(target)
     if not target.exists():
         ready.rename(target)
         return
     old = ready.with_name(f"{ready.name}.old")
     target.rename(old)
-    ready.rename(target)
+    try:
+        ready.rename(target)
+    except OSError:
+        old.rename(target)
+        raise
     shutil.rmtree(old, ignore_errors=True)
 
 
 def _write_model(folder: Path, source: Path, info: WeightInfo, name: str) -> float | None:
     """Write the model's graph and the nets around it -> the largest difference of a probability."""
     # It imports torch.
-    from hicmae_cli.exporting.export import export_weight
+    from hicmae_cli.exporting.export import export_onnx
 
     folder.mkdir(parents=True)
-    report = export_weight(source, folder / "model.onnx", store="float16", with_front_end=True)
+    report = export_onnx(source, folder / "model.onnx", store="float16", with_front_end=True)
     write_text_atomically(folder / _ABOUT.name, json.dumps(describe_page(name, info, compute_sha256(source))))
     nets = {TASK: TASK_SHA256, VOICE_NET: VOICE_NET_SHA256, _LANDMARKS: NET_SHA256[_LANDMARKS]}
     for file, sha256 in nets.items():

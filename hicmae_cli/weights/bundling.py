@@ -14,7 +14,7 @@ from hicmae_cli.files import compute_sha256, write_text_atomically
 from hicmae_cli.toml import parse_toml
 from hicmae_cli.weights.catalogue import CATALOGUE, CatalogueEntry, CatalogueFile, read_catalogue
 from hicmae_cli.weights.checkpoint import load_classifier, save_classifier
-from hicmae_cli.weights.export import export_onnx
+from hicmae_cli.weights.export import write_onnx
 from hicmae_cli.weights.facts import WeightFacts
 from hicmae_cli.weights.info import Precision, WeightInfo
 from hicmae_cli.weights.suffixes import ONNX, SAFETENSORS, WEIGHT_SUFFIXES
@@ -86,7 +86,7 @@ def bundle_weight(
     with tempfile.TemporaryDirectory(dir=folder) as temporary:
         made = Path(temporary) / f"{name}{SAFETENSORS}"
         save_classifier(made, model, info, store=store)
-        export_onnx(made, made.with_suffix(ONNX), store=store)
+        write_onnx(made, made.with_suffix(ONNX), store=store)
         files = [_describe_file(made.with_suffix(suffix)) for suffix in WEIGHT_SUFFIXES if suffix in suffixes]
         entries[name] = CatalogueEntry(
             name=name, summary=summary, licence=info.licence, card=f"{name}.md", files=tuple(files)

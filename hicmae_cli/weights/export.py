@@ -1,4 +1,4 @@
-"""Export a classifier to ONNX and compare the file with torch."""
+"""Trace a classifier to ONNX, and write the file if it agrees with torch."""
 
 from __future__ import annotations
 
@@ -63,8 +63,11 @@ class ExportReport:
     agreement: float = math.nan
 
 
-def export_onnx(source: str | Path, target: str | Path, *, store: Precision = "float32") -> ExportReport:
-    """Write a weight as ONNX with the same metadata and a dynamic batch size.
+def write_onnx(source: str | Path, target: str | Path, *, store: Precision = "float32") -> ExportReport:
+    """Write a weight as the ONNX file that hicmae's own engine runs, with the same metadata and a dynamic batch size.
+
+    To export a weight for somebody else, use `hicmae_cli.exporting.export.export_onnx`: it also attaches the front end
+    and computes in other precisions, but needs rooms above this one.
 
     The file also says where each parameter is, so that torch can read them from it.
 
@@ -127,7 +130,7 @@ class TracedWeight(NamedTuple):
 
 
 def trace_weight(source: Path, target: Path, store: Precision = "float32") -> TracedWeight:
-    """Read a weight and trace it, for a file that messages name; see `export_onnx`."""
+    """Read a weight and trace it, for a file that messages name; see `write_onnx`."""
     model, info = load_classifier(source)
     if store == "float16":
         _round(model, target)

@@ -18,7 +18,7 @@ from hicmae_cli.evaluation.calibrate_weight import calibrate_weight
 from hicmae_cli.evaluation.comparison.compare import compare
 from hicmae_cli.evaluation.evaluate import evaluate
 from hicmae_cli.evaluation.real_check.check import check_real_people
-from hicmae_cli.exporting.export import export_weight
+from hicmae_cli.exporting.export import export_onnx
 from hicmae_cli.preparing.check import check
 from hicmae_cli.preparing.dataset import prepare
 from hicmae_cli.recipes.recipe import list_keys
@@ -105,7 +105,7 @@ CALLS: list[tuple[str, Callable[..., object]]] = [
     ("evaluate", evaluate),
     ("evaluate", check_real_people),
     ("compare", compare),
-    ("export", export_weight),
+    ("export", export_onnx),
     ("rerun", rerun),
     ("visualize reconstruction", rebuild_video),
     ("weights calibrate", calibrate_weight),

@@ -17,7 +17,7 @@ from hicmae_cli.clips import write_prepared_clip
 from hicmae_cli.errors import ManifestError, SettingsError, WeightsError
 from hicmae_cli.exporting import export, report
 from hicmae_cli.exporting.clips import ClipChoice, measure_agreement
-from hicmae_cli.exporting.export import export_weight
+from hicmae_cli.exporting.export import export_onnx
 from hicmae_cli.models.classifier import Classifier
 from hicmae_cli.models.config import VARIANTS, ModelDims
 from hicmae_cli.runtime.onnx_engine import OnnxEngine
@@ -108,7 +108,7 @@ def check_float_precisions(source: Path, folder: Path, task: str = "classificati
     """Export to float32 and float16, and compare with torch by the limits that we promise."""
     target = folder / "w.onnx"
     for precision in FLOATS:
-        report = export_weight(source, target, precision=precision)
+        report = export_onnx(source, target, precision=precision)
         assert (report.max_probability_difference is None) == (task == "regression")
         expected, got = run_both(source, target)
         assert np.ptp(expected) > 0.05
@@ -120,7 +120,7 @@ def check_float_precisions(source: Path, folder: Path, task: str = "classificati
 
 def test_float_precisions_agree_with_torch(toy_file: Path, tmp_path: Path) -> None:
     check_float_precisions(toy_file, tmp_path)
-    wrapped = export_weight(toy_file, tmp_path / "f.onnx", precision="float16", with_front_end=True)
+    wrapped = export_onnx(toy_file, tmp_path / "f.onnx", precision="float16", with_front_end=True)
     assert (wrapped.limited, wrapped.limit) == ("a probability", 5e-3)
 
 
@@ -135,7 +135,7 @@ def test_all_tasks_and_streams_agree_with_torch(
     source = save_any(tmp_path_factory.mktemp("w") / "w.safetensors", task=task, modality=modality)
     check_float_precisions(source, tmp_path, task)
     for precision in FLOATS:
-        wrapped = export_weight(source, tmp_path / "f.onnx", precision=precision, with_front_end=True)
+        wrapped = export_onnx(source, tmp_path / "f.onnx", precision=precision, with_front_end=True)
         assert wrapped.limited == ("a value" if task == "regression" else "a probability")
 
 
@@ -146,7 +146,7 @@ def test_all_variants_agree_with_torch(tmp_path: Path, variant: str) -> None:
 
 
 def test_float16_computes_in_it_and_takes_and_gives_float32(toy_file: Path, tmp_path: Path) -> None:
-    export_weight(toy_file, tmp_path / "half.onnx", precision="float16")
+    export_onnx(toy_file, tmp_path / "half.onnx", precision="float16")
     graph = onnx.load(tmp_path / "half.onnx").graph
     assert {node.type.tensor_type.elem_type for node in (*graph.input, *graph.output)} == {onnx.TensorProto.FLOAT}
     kinds = {tensor.name: tensor.data_type for tensor in graph.initializer}
@@ -158,7 +158,7 @@ def test_float16_computes_in_it_and_takes_and_gives_float32(toy_file: Path, tmp_
 
 def test_int8_is_of_integers_with_a_scale_for_each_channel(toy_file: Path, clips: Path, tmp_path: Path) -> None:
     target = tmp_path / "int8.onnx"
-    written = export_weight(toy_file, target, precision="int8", manifest=clips)
+    written = export_onnx(toy_file, target, precision="int8", manifest=clips)
     assert written.checked_clips == 8 and written.agreement == 1.0
     assert read_precision(str(target)) == "int8"
     graph = onnx.load(target).graph
@@ -171,7 +171,7 @@ def test_int8_is_of_integers_with_a_scale_for_each_channel(toy_file: Path, clips
     assert len(scales) > 10 and min(scales) >= DIMS.width
     expected, got = run_both(toy_file, target)
     assert 0 < np.abs(got - expected).max() < 0.2
-    wrapped = export_weight(toy_file, target, precision="int8", manifest=clips, split="train", with_front_end=True)
+    wrapped = export_onnx(toy_file, target, precision="int8", manifest=clips, split="train", with_front_end=True)
     assert wrapped.agreement == 1.0 and wrapped.limit == export.FRONT_END_TOLERANCE
 
 
@@ -180,7 +180,7 @@ def test_int8_that_decides_otherwise_is_not_written(
 ) -> None:
     monkeypatch.setattr(export, "measure_agreement", lambda *_: 0.98)
     with pytest.raises(WeightsError, match=r"not written: in int8 it decides as torch does for 98\.0% of 8 clips"):
-        export_weight(toy_file, tmp_path / "int8.onnx", precision="int8", manifest=clips)
+        export_onnx(toy_file, tmp_path / "int8.onnx", precision="int8", manifest=clips)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -191,11 +191,19 @@ def test_int8_that_decides_otherwise_is_not_written(
         ({"precision": "int4"}, "expected one of float32, float16, int8"),
         ({"precision": "float16", "store": "float16"}, "is for files that compute in float32"),
         ({"manifest": "list.csv"}, "`manifest`: only precision='int8' needs clips"),
+        ({"split": "test"}, "`split`: only precision='int8' needs clips"),
     ],
 )
 def test_settings_that_do_not_fit_are_refused_first(tmp_path: Path, settings: dict[str, Any], said: str) -> None:
     with pytest.raises(SettingsError, match=said):
-        export_weight("no-such.safetensors", tmp_path / "w.onnx", **settings)
+        export_onnx("no-such.safetensors", tmp_path / "w.onnx", **settings)
+
+
+def test_a_weight_is_not_replaced_by_its_export(toy_file: Path, tmp_path: Path) -> None:
+    """A file of int8 or with a front end does not hold the parameters by name."""
+    (tmp_path / "link.onnx").symlink_to(toy_file)
+    with pytest.raises(SettingsError, match=r"link\.onnx: is the weight itself, whose parameters would be lost"):
+        export_onnx(toy_file, tmp_path / "link.onnx", with_front_end=True)
 
 
 def test_clips_that_cannot_be_used_are_named(toy_file: Path, clips: Path, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from onnx import TensorProto, helper, numpy_helper, parser
 
 from hicmae_cli.clips import Clip, compute_log_mel, stack_clips
 from hicmae_cli.errors import WeightsError
-from hicmae_cli.exporting.export import export_weight
+from hicmae_cli.exporting.export import export_onnx
 from hicmae_cli.exporting.front_end import attach_front_end
 from hicmae_cli.onnx_runtime import import_onnxruntime
 from hicmae_cli.runtime import predictor, reading
@@ -171,7 +171,7 @@ def test_the_program_of_the_docs_needs_no_hicmae(tmp_path: Path) -> None:
 def nano(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundled weight with the front end inside."""
     target = tmp_path_factory.mktemp("nano") / "nano.onnx"
-    report = export_weight(find_parameters("hicmae-nano", "export"), target, store="float16", with_front_end=True)
+    report = export_onnx(find_parameters("hicmae-nano", "export"), target, store="float16", with_front_end=True)
     assert report.limited == "a probability"
     assert report.max_probability_difference is not None and report.max_probability_difference <= report.limit == 2e-3
     return target

@@ -17,7 +17,7 @@ from hicmae_cli.models.encoders import Encoder
 from hicmae_cli.models.pretraining import PretrainingModel
 from hicmae_cli.runtime.onnx_engine import OnnxEngine
 from hicmae_cli.weights.checkpoint import load_classifier, save_classifier
-from hicmae_cli.weights.export import export_onnx
+from hicmae_cli.weights.export import write_onnx
 from hicmae_cli.weights.info import PretrainingFacts, WeightInfo
 from tests.weights.toys import info_of
 
@@ -125,7 +125,7 @@ def test_the_number_of_tokens_to_read_is_stored(tmp_path: Path) -> None:
     model = build_classifier(Architecture(DIMS, outputs=2, video_tokens=200)).eval()
     file = tmp_path / "some.safetensors"
     save_classifier(file, model, info_of(DIMS, 2).model_copy(update={"video_tokens": 200}))
-    export_onnx(file, tmp_path / "some.onnx")
+    write_onnx(file, tmp_path / "some.onnx")
     video, audio = torch.randn(2, 3, 16, 160, 160), torch.randn(2, 1, 256, 128)
     with torch.inference_mode():
         outputs = model(video, audio)

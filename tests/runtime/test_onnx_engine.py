@@ -18,7 +18,7 @@ from hicmae_cli.models.config import ModelDims
 from hicmae_cli.onnx_runtime import import_onnxruntime
 from hicmae_cli.runtime.onnx_engine import OnnxEngine
 from hicmae_cli.weights.checkpoint import load_classifier
-from hicmae_cli.weights.export import export_onnx
+from hicmae_cli.weights.export import write_onnx
 from hicmae_cli.weights.info import METADATA_KEY
 from tests.runtime.stubs import noise
 from tests.weights.toys import DIMS, info_of, save_toy
@@ -252,7 +252,7 @@ def test_opening_a_file_computes_nothing(tmp_path: Path) -> None:
 def test_an_export_has_nothing_left_to_compute_in_advance(tmp_path: Path) -> None:
     """So not doing it costs no time. Each weight has more than 8192 numbers, as in all real models."""
     source = save_toy(tmp_path / "wide.safetensors", dims=ModelDims(width=96, heads=1, depth=1, fusion_depth=1))
-    export_onnx(source, source.with_suffix(".onnx"))
+    write_onnx(source, source.with_suffix(".onnx"))
     ort, operators = import_onnxruntime(), []
     for disabled in ([], ["ConstantFolding"]):
         options = ort.SessionOptions()

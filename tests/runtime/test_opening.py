@@ -20,7 +20,7 @@ from hicmae_cli.runtime.torch_engine import TorchEngine
 from hicmae_cli.weights import catalogue
 from hicmae_cli.weights.catalogue import locate_stored
 from hicmae_cli.weights.checkpoint import load_classifier
-from hicmae_cli.weights.export import export_onnx
+from hicmae_cli.weights.export import write_onnx
 from hicmae_cli.weights.suffixes import WEIGHT_SUFFIXES
 from tests.runtime.stubs import ToyEngine, noise
 from tests.weights.test_onnx_parameters import change_storage
@@ -133,7 +133,7 @@ def test_a_weight_without_onnx_is_exported_once_and_kept_by_its_content(
 def test_a_regression_gives_its_values_on_both_engines(tmp_path: Path, suffix: str) -> None:
     source = save_regression(tmp_path / "valence.safetensors")
     if suffix == ".onnx":
-        export_onnx(source, source.with_suffix(suffix))
+        write_onnx(source, source.with_suffix(suffix))
     opened = open_engine(str(source.with_suffix(suffix)))
     assert opened.info.task == "regression"
     np.testing.assert_allclose(logits(opened), logits(TorchEngine(*load_classifier(source), "cpu")), atol=1e-4)

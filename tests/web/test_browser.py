@@ -87,7 +87,11 @@ def test_it_says_what_hicmae_says_and_asks_nobody_else(browser: Browser, sample:
         # A planted request to another server is stopped in the page and in its worker.
         ask = f"fetch('http://127.0.0.1:{port}/').then(() => 'went', (error) => error.message)"
         beacon = f"navigator.sendBeacon?.('http://127.0.0.1:{port}/', 'x')"
-        for session in (browser.page, *browser.workers):
+        # The worklet that records a microphone cannot ask at all.
+        every = (browser.page, *browser.workers)
+        asking = [session for session in every if browser.run("typeof fetch", session) == "function"]
+        assert len(asking) == 2
+        for session in asking:
             assert browser.run(ask, session) == "Failed to fetch"
         browser.run(beacon)
         foreign.settimeout(1)
@@ -147,6 +151,7 @@ def test_it_watches_a_camera(page: Path, sample: Path, tmp_path: Path) -> None:
     ):
         browser.open(address)
         browser.wait("!document.getElementById('camera').disabled", 120)
+        loaded = len(browser.requests)
         browser.run("document.getElementById('camera').click()")
         browser.wait("document.querySelectorAll('.person').length >= 2", 120)
         browser.run("document.getElementById('stop').click()")
@@ -154,3 +159,5 @@ def test_it_watches_a_camera(page: Path, sample: Path, tmp_path: Path) -> None:
         (found,) = Prediction.load(save(browser, "json", tmp_path)).files
         assert found.path.name == "camera" and len(found.tracks) >= 2
         assert browser.run("document.getElementById('video').srcObject") is None
+        assert found.tracks[0].windows[-1].voice is not None  # it heard the microphone
+        assert {urlsplit(url).scheme for url in browser.requests[loaded:]} <= {"blob", "data"}

@@ -27,12 +27,12 @@ def archives(tmp_path: Path, toy: Path, monkeypatch: pytest.MonkeyPatch) -> Path
     monkeypatch.setattr(export, "PACKAGES", fakes)
     monkeypatch.setattr(export, "find_packages", lambda *a, **k: find_packages(*a, **k, wanted=fakes))
 
-    def export_weight(source: Path, target: Path, **options: Any) -> SimpleNamespace:
+    def export_onnx(source: Path, target: Path, **options: Any) -> SimpleNamespace:
         assert options == {"store": "float16", "with_front_end": True}
         shutil.copy(toy.with_suffix(".onnx"), target)
         return SimpleNamespace(max_probability_difference=1e-4)
 
-    monkeypatch.setattr(exporting, "export_weight", export_weight)
+    monkeypatch.setattr(exporting, "export_onnx", export_onnx)
     return folder
 
 
@@ -71,24 +71,60 @@ def test_a_page_is_replaced_and_nothing_else(tmp_path: Path, toy: Path, archives
     page = tmp_path / "page"
     page.mkdir()
     export_web(page, str(toy), packages=archives)
-    (page / "old.txt").write_text("from an older version")
+    (page / "app" / "old.js").write_text("from an older version")
     export_web(page, str(toy), packages=archives)
-    assert not (page / "old.txt").exists() and (page / "index.html").is_file()
+    assert not (page / "app" / "old.js").exists() and (page / "index.html").is_file()
+    (page / "CNAME").write_text("mine")
+    with pytest.raises(SettingsError, match="holds files that hicmae did not write, such as CNAME; choose a new"):
+        export_web(page, str(toy), packages=archives)
+    assert (page / "CNAME").read_text() == "mine" and (page / "index.html").is_file()
     mine = tmp_path / "mine"
     mine.mkdir()
     (mine / "thesis.txt").write_text("mine")
-    with pytest.raises(SettingsError, match="holds files that hicmae did not write; choose a new folder"):
+    with pytest.raises(
+        SettingsError, match=r"holds files that hicmae did not write, such as thesis\.txt; choose a new"
+    ):
         export_web(mine, str(toy), packages=archives)
     with pytest.raises(SettingsError, match="is not a folder"):
         export_web(mine / "thesis.txt", str(toy), packages=archives)
     assert (mine / "thesis.txt").read_text() == "mine"
 
 
+def test_the_current_folder_is_refused_first(
+    tmp_path: Path, toy: Path, archives: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its shell would be left in a folder that is gone."""
+    (tmp_path / "page").mkdir()
+    monkeypatch.chdir(tmp_path / "page")
+    for folder in (".", tmp_path / "page", "../page"):
+        with pytest.raises(SettingsError, match="cannot be replaced while it is in use; choose a folder in it"):
+            export_web(folder, str(toy), packages=archives)
+    assert list(Path().iterdir()) == []
+    assert export_web("site", str(toy), packages=archives).path.is_dir()
+
+
+def test_a_page_survives_a_replacement_that_fails(
+    tmp_path: Path, toy: Path, archives: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page, rename = export_web(tmp_path / "page", str(toy), packages=archives).path, Path.rename
+
+    def fail(self: Path, target: Path) -> Path:
+        if target == page and not self.name.endswith(".old"):
+            raise PermissionError(13, "no", str(self))
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fail)
+    with pytest.raises(PermissionError):
+        export_web(page, str(toy), packages=archives)
+    assert (page / "index.html").is_file()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["archives", "page"]
+
+
 def test_what_fails_leaves_nothing(tmp_path: Path, toy: Path, archives: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise WeightsError("it differs too much")
 
-    monkeypatch.setattr(exporting, "export_weight", fail)
+    monkeypatch.setattr(exporting, "export_onnx", fail)
     with pytest.raises(WeightsError, match="it differs too much"):
         export_web(tmp_path / "page", str(toy), packages=archives)
     assert [path.name for path in tmp_path.iterdir()] == ["archives"]

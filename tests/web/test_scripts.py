@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +12,25 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from hicmae_cli.clips.log_mel import MIN_SAMPLES
 from hicmae_cli.faces.align import align_face, fit_alignment
 from hicmae_cli.faces.crops import crop_around, make_coarse_crops, make_fine_crops
+from hicmae_cli.faces.nets import _to_picture, build_region_around
+from hicmae_cli.faces.shots import is_shot_change, make_thumbnail
 from hicmae_cli.report.csv_writer import windows_csv
+from hicmae_cli.report.html.markup import clock
 from hicmae_cli.report.html.page import write_colours
 from hicmae_cli.report.palette import label_colours
 from hicmae_cli.report.prediction import Prediction
 from hicmae_cli.runtime.results import FaceBox, FileResult, Scores, Track, Window
+from hicmae_cli.runtime.sound import SlidingSound
 from hicmae_cli.runtime.windows import SampledFace, WindowAssembler
 from hicmae_cli.speaking.decide import SpeakerJudge
-from hicmae_cli.speaking.mouths import measure_openings
+from hicmae_cli.speaking.finder import Hearing, _compare
+from hicmae_cli.speaking.mouths import MouthReading, measure_openings
 from hicmae_cli.speaking.sync import measure_sync
 from hicmae_cli.speaking.voice import _measure_levels
+from hicmae_cli.tasks import KINDS, Kind
 from hicmae_cli.timeline import make_timelines
 from hicmae_cli.web.about import describe_page
 from tests.web.node import needs_node, run_script
@@ -30,7 +38,8 @@ from tests.weights.toys import DIMS, info_of
 
 pytestmark = needs_node
 
-INFO = info_of(DIMS, 5)
+# Not in alphabetical order, in which a set of labels is written.
+INFO = info_of(DIMS, 5).model_copy(update={"labels": ("d", "b", "e", "a", "c")})
 
 SIZES = [(320, 240), (240, 320), (1920, 1080), (150, 150), (3840, 2160), (641, 479)]
 
@@ -221,16 +230,21 @@ def test_faces_are_linked_by_place_until_a_cut() -> None:
     assert found == [[1, 2], [2, 1], [1], [1, 2], [3], [4]]
 
 
-def make_results(seed: int) -> tuple[FileResult, list[dict[str, Any]]]:
+def make_results(seed: int, task: Kind = "classification") -> tuple[FileResult, list[dict[str, Any]]]:
     """The same windows for both sides."""
     generator, labels = np.random.default_rng(seed), INFO.labels
+    draw = {
+        "classification": lambda: generator.dirichlet(np.ones(len(labels))),
+        "multilabel": lambda: generator.uniform(0, 0.9, len(labels)),
+        "regression": lambda: generator.normal(0, 1000, len(labels)),
+    }
     windows, tracks = [], []
     for track in (1, 2):
         own = []
         for number in range(8):
             if track == 2 and number in (3, 4, 5, 6):
                 continue
-            scores = generator.dirichlet(np.ones(len(labels))).tolist()
+            scores = draw[task]().tolist()
             start_s, end_s = 0.64 * number, 0.64 * number + 2.56
             speaker = str(generator.choice(["yes", "no", "unsure"]))
             box = [round(start_s, 3), 10.0, 20.0, 30.0, 40.0]
@@ -241,7 +255,9 @@ def make_results(seed: int) -> tuple[FileResult, list[dict[str, Any]]]:
                 }
             )  # fmt: skip
             own.append(
-                Window(start_s, end_s, Scores.of(labels, np.array(scores)), 1, "av", (FaceBox(*box),), 0.5, speaker)
+                Window(
+                    start_s, end_s, Scores.of(labels, np.array(scores), task), 1, "av", (FaceBox(*box),), 0.5, speaker
+                )
             )
         tracks.append(Track(track, tuple(own), 1, 40))
     return FileResult(Path('a, "b".mp4'), "ok", "", 7.2, None, tuple(tracks), width_px=320, height_px=240), windows
@@ -269,9 +285,10 @@ def test_a_timeline_is_that_of_hicmae() -> None:
             assert np.isnan(mean).all() if mine_mean is None else mine_mean == pytest.approx(mean.tolist())
 
 
-def test_the_saved_files_are_read_by_hicmae(tmp_path: Path) -> None:
-    file, windows = make_results(2)
-    about = describe_page("toy", INFO, "ab" * 32)
+@pytest.mark.parametrize("task", KINDS)
+def test_the_saved_files_are_read_by_hicmae(tmp_path: Path, task: Kind) -> None:
+    file, windows = make_results(2, task)
+    about = describe_page("toy", INFO.model_copy(update={"task": task}), "ab" * 32)
     found = run_script(
         """
         const { toCsv, toDocument } = await load("results.js");
@@ -302,6 +319,172 @@ def test_the_saved_files_are_read_by_hicmae(tmp_path: Path) -> None:
     for row, wanted in zip(mine[1:], theirs[1:], strict=True):
         for cell, other in zip(row, wanted, strict=True):
             assert cell == other or float(cell) == pytest.approx(float(other))
+
+
+def test_only_a_picture_can_lack_a_face() -> None:
+    _, windows = make_results(3)
+    found = run_script(
+        """
+        const { toDocument } = await load("results.js");
+        const windows = data.windows.map((window) => ({ ...window, track: 0, boxes: [] }));
+        return [320, 0].map((width) => toDocument(data.about, { name: "a", durationS: 7, width, coverages: {} },
+                                                  windows, { mostFaces: 2, sound: "shared" }).files[0].status);
+        """,
+        {"about": describe_page("toy", INFO, ""), "windows": windows},
+    )
+    assert found == ["no-face", "ok"]
+
+
+def test_the_saved_settings_name_the_stream_of_the_weight() -> None:
+    settings = [
+        describe_page("toy", INFO.model_copy(update={"modality": modality}), "")["settings"]["modality"]
+        for modality in ("av", "video", "audio")
+    ]
+    assert settings == ["auto", "video", "audio"]
+
+
+def test_the_same_sound_reaches_the_model() -> None:
+    """Also at the end of a sound, where it is silent, and where it is shorter than a spectrum."""
+    sound = np.random.default_rng(6).normal(0, 0.1, 30000).astype(np.float32)
+    sound[8000:20000] = 1 / 40000
+    times = [(0.0, 0.64), (0.16, 0.4), (0.55, 1.2), (0.64, 3.2), (1.86, 4.0), (1.87, 4.0), (2.5, 3.0)]
+    found = run_script(
+        """
+        const { cutSound } = await load("model.js");
+        const sound = Float32Array.from(data.sound);
+        return data.times.map(([start, end]) => cutSound(sound, start, end)).map((cut) => cut && [cut.length, cut[0]]);
+        """,
+        {"sound": sound.tolist(), "times": times},
+    )
+    sliding = SlidingSound([sound])
+    cuts = [sliding.cut(*each) for each in times]
+    expected = [[len(cut), float(cut[0])] if cut is not None and len(cut) >= MIN_SAMPLES else None for cut in cuts]
+    assert found == expected and None in found[2:-1] and found[-1] is None
+
+
+def test_the_voice_is_given_to_the_same_people() -> None:
+    hearings = [
+        (voice, dict(zip((1, 2), speakers, strict=True)))
+        for voice in (0.09, 0.1)
+        for speakers in itertools.product(("yes", "no", "unsure"), repeat=2)
+    ]
+    found = run_script(
+        """
+        const { isVoiceOf } = await load("speakers.js");
+        return data.map(([voice, speakers]) => [1, 2, 0].map((track) => isVoiceOf(
+            { voice, speakers: new Map(Object.entries(speakers).map(([each, answer]) => [Number(each), answer])) },
+            track)));
+        """,
+        hearings,
+    )
+    assert found == [[Hearing(*each).is_voice_of(track) for track in (1, 2, None)] for each in hearings]
+
+
+def test_a_mouth_is_compared_with_the_sound_alike() -> None:
+    """Read often; with a gap; on few pictures; too late."""
+    generator, readings = np.random.default_rng(7), list[list[MouthReading]]()
+    times = (np.arange(120) + 0.5) * 0.032
+    levels = (20 * np.sin(3 * times) - 40).astype(np.float32)
+    for step, rate in ((0.04, 1), (0.09, 1), (0.04, 8), (0.2, 1)):
+        moments = np.arange(0, 4, step)
+        openings = 0.1 + 0.05 * np.sin(3 * moments) + generator.normal(0, 0.1, len(moments))
+        readings.append(
+            [MouthReading(1, t, o, i // rate) for i, (t, o) in enumerate(zip(moments, openings, strict=True))]
+        )
+    readings += [readings[0][:40] + readings[0][60:], [MouthReading(1, 9.0, 0.1, 1)] * 2, readings[0][:1]]
+    found = run_script(
+        """
+        const { compare } = await load("speakers.js");
+        return data.readings.map((each) =>
+            compare(each.map(([timeS, opening, picture]) => ({ timeS, opening, picture })), data.times, data.levels));
+        """,
+        {
+            "readings": [[(float(r.time_s), float(r.opening), r.picture) for r in each] for each in readings],
+            "times": times.tolist(),
+            "levels": levels.tolist(),
+        },
+    )
+    expected = [_compare(each, times, levels) for each in readings]
+    assert expected[3] is None and sum(each is not None for each in expected) >= 3
+    assert found == [None if each is None else pytest.approx(each, abs=1e-3) for each in expected]
+
+
+def test_a_known_face_is_read_in_the_same_region() -> None:
+    faces = np.random.default_rng(8).normal(300, 60, (4, 478, 2)).astype(np.float32)
+    found = run_script(
+        """
+        const { buildRegion } = await load("landmarks.js");
+        return data.map((face) => buildRegion(Float32Array.from(face)));
+        """,
+        faces.reshape(4, -1).tolist(),
+    )
+    expected = [_to_picture(build_region_around(face)).ravel().tolist() for face in faces]
+    assert found == [pytest.approx(each, abs=1e-3) for each in expected]
+
+
+def test_the_same_cuts_are_seen() -> None:
+    generator = np.random.default_rng(9)
+    rgb = generator.integers(0, 256, (36, 64, 3), np.uint8)
+    first = generator.uniform(0, 255, (18, 32)).astype(np.float32)
+    flat = np.full_like(first, 128)
+    noises = [generator.normal(0, 1, first.shape).astype(np.float32) for _ in range(8)]
+    pairs = [(first, first + 15 * i * noise) for i, noise in enumerate(noises)]
+    pairs += [(first, 255 - first), (first, first + 40), (flat, flat + 11), (flat, flat + 13)]
+    found = run_script(
+        """
+        const { isShotChange, makeThumbnail } = await load("linker.js");
+        const picture = { width: 64, height: 36, data: Uint8ClampedArray.from(data.rgba) };
+        return { thumbnail: Array.from(makeThumbnail(picture)),
+                 cuts: data.pairs.map(([a, b]) => isShotChange(Float32Array.from(a), Float32Array.from(b))) };
+        """,
+        {
+            "rgba": np.dstack([rgb, np.full((36, 64), 255, np.uint8)]).ravel().tolist(),
+            "pairs": [[each.ravel().tolist() for each in pair] for pair in pairs],
+        },
+    )
+    assert found["thumbnail"] == pytest.approx(make_thumbnail(rgb).ravel().tolist(), abs=1.5)
+    expected = [is_shot_change(*pair) for pair in pairs]
+    assert found["cuts"] == expected and 3 < sum(expected) < 11
+
+
+def test_times_are_written_alike() -> None:
+    times = [0, 40, 960, 9960, 59960, 60040, 3599960, 3600040, 12345678]
+    found = run_script(
+        """
+        const { clock } = await load("timeline.js");
+        return data.map((time) => [clock(time), clock(time, false)]);
+        """,
+        times,
+    )
+    assert found == [[clock(time / 1000), clock(time / 1000, tenths=False)] for time in times]
+
+
+@pytest.mark.parametrize("modality", ["av", "video", "audio"])
+def test_the_camera_is_asked_for_what_the_model_uses(modality: str) -> None:
+    """Of a microphone, a weight of faces would judge sound alone; a weight of voices would judge silent faces."""
+    asked, calls = run_script(
+        """
+        const { watchCamera } = await load("camera.js");
+        const asked = [], calls = [], stop = new AbortController();
+        const stream = { getAudioTracks: () => [], getTracks: () => [] };
+        const mediaDevices = { getUserMedia: async (wanted) => (asked.push(wanted), stream) };
+        Object.defineProperty(globalThis, "navigator", { value: { mediaDevices } });
+        globalThis.createImageBitmap = async () => "picture";
+        const call = async (method, argument) => {
+            calls.push([method, argument]);
+            if (method === "moment") stop.abort();
+            return method === "finish" ? { windows: [], coverages: {} } : [];
+        };
+        const on = { windows() {}, progress() {} }, element = { async play() {}, videoWidth: 320, videoHeight: 240 };
+        const about = { modality: data, step_s: 0.16 };
+        const input = await watchCamera(call, about, element, { sound: "speaker" }, on, stop.signal);
+        return [asked[0], [...calls, input.width]];
+        """,
+        modality,
+    )
+    assert [bool(asked["video"]), bool(asked["audio"])] == [modality != "audio", modality != "video"]
+    (_, moment), width = calls[1], calls[-1]
+    assert (moment["bitmap"], width) == ((None, 0) if modality == "audio" else ("picture", 320))
 
 
 def test_each_label_has_its_colour_in_the_style() -> None:

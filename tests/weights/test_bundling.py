@@ -43,7 +43,7 @@ def folder(tmp_path: Path, toy: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A bundle of one weight, where the export is a copy."""
     (tmp_path / "catalogue.toml").write_text(OTHER)
     monkeypatch.setattr(
-        bundling, "export_onnx", lambda source, target, store: shutil.copy(toy.with_suffix(".onnx"), target)
+        bundling, "write_onnx", lambda source, target, store: shutil.copy(toy.with_suffix(".onnx"), target)
     )
     return tmp_path
 

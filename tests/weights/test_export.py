@@ -20,7 +20,7 @@ pytestmark = pytest.mark.integration
 @pytest.fixture(scope="module")
 def exported(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = save_toy(tmp_path_factory.mktemp("export") / "w.safetensors")
-    report = export.export_onnx(str(source), str(source.with_suffix(".onnx")))  # a path may be text
+    report = export.write_onnx(str(source), str(source.with_suffix(".onnx")))  # a path may be text
     assert report.path == source.with_suffix(".onnx")
     assert report.path.stat().st_size == report.size_bytes
     assert report.opset >= 20
@@ -67,7 +67,7 @@ def test_a_wrong_graph_fails_the_export(exported: Path, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(export, "_write_graph", write_shifted)
     with pytest.raises(WeightsError, match="differs from torch"):
-        export.export_onnx(exported.with_suffix(".safetensors"), tmp_path / "bad.onnx")
+        export.write_onnx(exported.with_suffix(".safetensors"), tmp_path / "bad.onnx")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -88,7 +88,7 @@ def test_a_graph_that_answers_nothing_fails_the_export(
 
     monkeypatch.setattr(export, "_write_graph", write_broken)
     with pytest.raises(WeightsError, match="by nan in a logit"):
-        export.export_onnx(exported.with_suffix(".safetensors"), tmp_path / "bad.onnx")
+        export.write_onnx(exported.with_suffix(".safetensors"), tmp_path / "bad.onnx")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -99,13 +99,13 @@ def test_values_of_a_regression_are_compared_by_their_size(monkeypatch: pytest.M
     valued = save_toy(tmp_path / "valued.safetensors")
     model, info = load_classifier(valued)
     with pytest.raises(WeightsError, match=r"by 1\.00e-02 in a logit, more than 1e-03"):
-        export.export_onnx(valued, tmp_path / "a.onnx")
+        export.write_onnx(valued, tmp_path / "a.onnx")
     save_classifier(valued, model, info.model_copy(update={"task": "regression"}))
-    report = export.export_onnx(valued, tmp_path / "a.onnx")
+    report = export.write_onnx(valued, tmp_path / "a.onnx")
     assert report.max_probability_difference is None and report.limit == pytest.approx(0.1)
     monkeypatch.setattr(export, "compare", lambda *_: export.Differences(0.01, 0.5, 0.5, 4))
     with pytest.raises(WeightsError, match=r"by 1\.00e-02 in a value, more than 1e-03"):
-        export.export_onnx(valued, tmp_path / "b.onnx")
+        export.write_onnx(valued, tmp_path / "b.onnx")
 
 
 def _empty_graph() -> onnx.ModelProto:
@@ -127,7 +127,7 @@ def test_a_weight_of_one_stream_is_exported_without_the_other_encoder(
     source = tmp_path / "w.safetensors"
     save_classifier(source, model, info.model_copy(update={"modality": modality, "withheld": withheld}))
     model, _ = load_classifier(source)
-    export.export_onnx(source, source.with_suffix(".onnx"))
+    export.write_onnx(source, source.with_suffix(".onnx"))
     other = "audio" if modality == "video" else "video"
     tensors = [each.name for each in onnx.load(source.with_suffix(".onnx")).graph.initializer]
     assert any(f"{modality}_encoder" in name for name in tensors)

@@ -15,7 +15,7 @@ from hicmae_cli.onnx_runtime import open_session
 from hicmae_cli.runtime.opening import open_engine
 from hicmae_cli.weights import onnx_parameters
 from hicmae_cli.weights.checkpoint import load_classifier, read_shapes, save_classifier
-from hicmae_cli.weights.export import export_onnx
+from hicmae_cli.weights.export import write_onnx
 from hicmae_cli.weights.info import METADATA_KEY, STORAGE_KEY
 from hicmae_cli.weights.reading import find_parameters, has_parameters, read_precision
 from tests.runtime.stubs import noise
@@ -152,7 +152,7 @@ def test_a_file_without_parameters_by_name_cannot_be_a_start(toy: Path, tmp_path
 
 @pytest.mark.slow
 def test_an_export_in_half_precision_is_the_rounded_model(toy: Path, tmp_path: Path) -> None:
-    report = export_onnx(toy, tmp_path / "half.onnx", store="float16")
+    report = write_onnx(toy, tmp_path / "half.onnx", store="float16")
     assert report.max_logit_difference < 1e-3
     assert report.size_bytes < 0.7 * toy.with_suffix(".onnx").stat().st_size
     assert read_precision(str(tmp_path / "half.onnx")) == "float16"

@@ -17,10 +17,16 @@ export function configure(ort, folder) {
   ort.env.wasm.numThreads = self.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency || 1) : 1;
 }
 
-export async function openSession(ort, address) {
+// Get a file that is beside this page.
+export async function load(address) {
   const answer = await fetch(address);
   if (!answer.ok) throw new Error(`${address.pathname}: cannot be read (HTTP ${answer.status})`);
-  return ort.InferenceSession.create(new Uint8Array(await answer.arrayBuffer()), { executionProviders: ["wasm"] });
+  return answer;
+}
+
+export async function openSession(ort, address) {
+  const bytes = await (await load(address)).arrayBuffer();
+  return ort.InferenceSession.create(new Uint8Array(bytes), { executionProviders: ["wasm"] });
 }
 
 // The samples between two times; null if there are too few or they are silent.

@@ -1,7 +1,7 @@
 // The page: what the user chooses, and what is shown.
 
 import { startWorker } from "./calls.js";
-import { watchCamera } from "./camera.js";
+import { loadRecorder, watchCamera } from "./camera.js";
 import { drawAxis, drawCard, drawPerson, listPeople, make, makeFacts, showMoment } from "./drawing.js";
 import { predictFile } from "./reading.js";
 import { toCsv, toDocument } from "./results.js";
@@ -23,8 +23,11 @@ async function open() {
   get("stop").hidden = true;
   get("progress").removeAttribute("value");
   try {
-    about = await call("open");
+    [about] = await Promise.all([call("open"), loadRecorder()]);
     describeModel();
+    // A weight of one stream leaves nothing to choose.
+    get("sound").parentElement.hidden = about.modality !== "av";
+    if (about.modality === "audio") camera.textContent = "Use the microphone";
     for (const control of [file, camera]) control.disabled = false;
     get("work").hidden = true;
   } catch (error) {
@@ -112,7 +115,7 @@ async function predict(read, words) {
     const input = await read(settings, mine.signal, {
       windows: (list) => {
         windows.push(...list);
-        if (list.length && stopping === mine) show(windows, lengthS, {});
+        if (list.length && stopping === mine) show(windows, lengthS, {}, settings);
       },
       progress: (doneS, totalS) => {
         if (stopping !== mine) return;
@@ -125,7 +128,7 @@ async function predict(read, words) {
     get("work").hidden = true;
     input.message = noteOn(input, windows);
     if (windows.length) {
-      show(windows, input.durationS, input.coverages);
+      show(windows, input.durationS, input.coverages, settings);
       offer(input, windows, settings);
       announce(`Done: ${shown.length === 1 ? "1 person or voice" : `${shown.length} people or voices`}.`);
     }
@@ -151,6 +154,8 @@ function noteOn(input, windows) {
   if (!windows.length) notes.push("Nothing to predict from: no face was found, and no voice was heard.");
   else if (input.width && windows.every(({ track }) => track === 0))
     notes.push("No face was found: only the sound was used.");
+  // Of a weight of one stream, nothing is missing.
+  if (about.modality !== "av") return notes.join(" ");
   if (windows.length && !input.hasSound)
     notes.push("There is no sound that this browser can decode: only the face was used.");
   else if (windows.length && input.width && windows.every(({ modality }) => modality === "video"))
@@ -158,8 +163,8 @@ function noteOn(input, windows) {
   return notes.join(" ");
 }
 
-function show(windows, endS, coverages) {
-  redraw = () => show(windows, endS, coverages);
+function show(windows, endS, coverages, settings) {
+  redraw = () => show(windows, endS, coverages, settings);
   const people = listPeople(windows, endS, about.task),
     end = people[0].timeline.edges.at(-1);
   get("results").hidden = false;
@@ -170,7 +175,6 @@ function show(windows, endS, coverages) {
   get("persons").replaceChildren(...sections);
   shown = people.map((person, i) => [sections[i], person]);
   slider.max = end;
-  const speaks = get("sound").value === "speaker";
   get("notes").replaceChildren(
     ...[
       "Point at or tap the timeline, or move the slider, for the numbers of a moment.",
@@ -179,9 +183,13 @@ function show(windows, endS, coverages) {
             `Full colour marks the predicted label. Row height runs from 0 to 100%; the dashed line is chance, 1 in ${about.weight.labels.length}.`,
           ]
         : []),
-      speaks
-        ? "The sound goes to the person whose mouth moves with it; the others are judged by the face alone."
-        : "The sound goes to everybody in view, whoever speaks.",
+      ...(about.modality === "av"
+        ? [
+            settings.sound === "speaker"
+              ? "The sound goes to the person whose mouth moves with it; the others are judged by the face alone."
+              : "The sound goes to everybody in view, whoever speaks.",
+          ]
+        : []),
       "A person who leaves the picture for more than a second, or is seen again after a cut, gets a new number.",
     ].map((text) => make("li", {}, text)),
   );
@@ -239,7 +247,11 @@ function replay(chosen) {
 
 file.addEventListener("change", () => {
   useFile(file.files[0]);
+  // The same file may be chosen again.
+  file.value = "";
 });
+// A file that misses the box must not replace the page.
+for (const name of ["dragover", "drop"]) addEventListener(name, (event) => event.preventDefault());
 drop.addEventListener("dragover", (event) => {
   event.preventDefault();
   drop.classList.add("over");

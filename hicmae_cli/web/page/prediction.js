@@ -5,7 +5,7 @@ import { FaceFinder } from "./faces.js";
 import { PeopleLinker } from "./linker.js";
 import { SAMPLE_RATE_HZ, cutSound } from "./model.js";
 import { CONTEXT_S, SpeakerFinder, isVoiceOf } from "./speakers.js";
-import { CLIP_FRAMES, WindowAssembler, hopFrames, windowTimes } from "./windows.js";
+import { CLIP_FRAMES, WindowAssembler, windowTimes } from "./windows.js";
 
 // The track of the sound where nobody is in view.
 export const VOICE_TRACK = 0;
@@ -17,7 +17,7 @@ export class Prediction {
     this.stepS = about.step_s;
     this.finder = new FaceFinder(nets.faces, settings.mostFaces);
     this.linker = new PeopleLinker();
-    this.assembler = new WindowAssembler(hopFrames(this.stepS, about.hop_s));
+    this.assembler = new WindowAssembler(about.hop_frames);
     this.speakers = settings.sound === "speaker" ? new SpeakerFinder(nets) : null;
     this.sound = new Sound();
     this.pending = [];

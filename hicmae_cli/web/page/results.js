@@ -14,7 +14,8 @@ function toFields({ weight: { labels }, task }, scores) {
   if (task === "regression") return { values: numbers };
   if (task === "multilabel") {
     const picked = pickLabels(labels, scores);
-    return { label: picked.join("+"), labels: picked, probabilities: numbers };
+    // The set in alphabetical order, as hicmae_cli/tasks.py joins it.
+    return { label: [...picked].sort().join("+"), labels: picked, probabilities: numbers };
   }
   return { label: labels[pickLabel(scores)], probabilities: numbers };
 }
@@ -60,7 +61,8 @@ export function toDocument(about, input, windows, settings) {
       {
         path: input.name,
         photograph: false,
-        status: tracks.length ? (main.id ? "ok" : "no-face") : "error",
+        // A sound file, or a weight of voices, lacks no face.
+        status: tracks.length ? (main.id || !input.width ? "ok" : "no-face") : "error",
         message: input.message,
         duration_s: round(input.durationS, 3),
         fps: null,

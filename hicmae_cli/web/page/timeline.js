@@ -1,7 +1,7 @@
 // Make the timeline of a person from the windows, as hicmae_cli/timeline/make.py does: a moment has the mean of all
 // windows that cover it. Times are in whole milliseconds.
 
-const ms = (seconds) => Math.round(Math.round(seconds * 1000));
+const ms = (seconds) => Math.round(seconds * 1000);
 
 // windows of one track -> { edges, means, label of each stretch, speakers, seen }; means are null in a gap.
 export function makeTimeline(windows, endS, task) {

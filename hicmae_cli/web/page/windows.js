@@ -4,9 +4,6 @@ export const CLIP_FRAMES = 16;
 // Smallest share of a window's pictures with a face for which the window is predicted from it.
 export const MIN_COVERAGE = 0.25;
 
-// Hop between two windows in steps of the sampling grid, as in hicmae_cli/runtime/settings.py.
-export const hopFrames = (stepS, hopS) => Math.max(1, Math.round(hopS / stepS));
-
 // Turns moments into windows as soon as they are complete; only the faces of the last 16 moments are held.
 // A face is { crop, box, picture }.
 export class WindowAssembler {

@@ -3,7 +3,7 @@
 // The page starts it from an address of its own (blob:), so that the page's policy holds here, too.
 
 import { openNets } from "./faces.js";
-import { EmotionModel, configure, openSession } from "./model.js";
+import { EmotionModel, configure, load, openSession } from "./model.js";
 import { Prediction } from "./prediction.js";
 
 const at = (path) => new URL(`../${path}`, import.meta.url);
@@ -16,7 +16,7 @@ let nets = null,
 const methods = {
   // Load everything that the page needs; after this, nothing is loaded any more -> about.json.
   async open() {
-    about = await (await fetch(at("model/about.json"))).json();
+    about = await (await load(at("model/about.json"))).json();
     const [ort, vision] = await Promise.all([
       import(at("vendor/onnxruntime-web/ort.wasm.min.mjs")),
       import(at("vendor/tasks-vision/vision_bundle.mjs")),
