@@ -21,7 +21,7 @@ from hicmae_cli.onnx_runtime import has_stuck_threads
 _COMMANDS = {
     "predict": LazyCommand("predict", "Predict emotions in videos, sounds and photographs, per person and over time."),
     "serve": LazyCommand(
-        "serve", "Predict over HTTP: one model, a queue, progress as it goes on, and a page to upload a file."
+        "serve", "Predict over HTTP: one model, a queue, progress while it works, and an upload page."
     ),
     "report": LazyCommand("report", "Write saved predictions in any format, without predicting again."),
     "summarize": LazyCommand(
@@ -53,7 +53,7 @@ _COMMANDS = {
         "probe", "Fit a linear classifier to every layer of some embeddings, and test it on other people."
     ),
     "export": LazyCommand(
-        "export", "Export a weight to ONNX and check it against torch; a difference over 1e-3 fails."
+        "export", "Export a weight to ONNX and check it against torch; a file that differs too much is not written."
     ),
     "datasets": LazyCommand(
         "datasets:datasets",

@@ -93,7 +93,7 @@ def export(
 
         hicmae export --onnx --with-front-end --output anywhere.onnx
 
-        hicmae export --onnx --precision int8 --manifest clips.csv --output small.onnx
+        hicmae export --onnx --precision int8 --manifest clips.csv -o small.onnx
 
         hicmae export --report --manifest clips.csv --markdown report.md
 

@@ -209,7 +209,7 @@ def card(
 
         hicmae weights card hicmae-nano > card.md
 
-        hicmae weights card my-videos --evaluation scores.json --output my-videos-card
+        hicmae weights card my-videos --evaluation scores.json --output cards
     """
     from hicmae_cli.cards.card import make_card, write_card
     from hicmae_cli.cli.screen import Screen

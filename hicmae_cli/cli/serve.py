@@ -80,7 +80,7 @@ def serve(
 
         hicmae serve
 
-        hicmae serve --weights my-model --port 9000 --max-size 100 --time-limit 120
+        hicmae serve --weights my-model --port 9000 --max-size 100
     """
     if missing := missing_packages(_PACKAGES):
         raise MissingDependencyError(f"hicmae serve needs {', '.join(missing)}: {install_hint('serve')}")

@@ -145,7 +145,9 @@ def draw_mask(
         at = torch.cartesian_prod(*(torch.arange(n) for n in grid[1:])).view(places, -1).float()
         middle = draw(1, at.shape[1]) * torch.tensor(grid[1:])
         distance = (at + 0.5 - middle).abs().amax(dim=-1)  # (B, places): a square grows around the middle
-        order = (distance + 1e-3 * draw(places))[:, None].expand(-1, times, -1)
+        # Ranks, because a tie between two places would be broken at each time anew.
+        ranks = (distance + 1e-3 * draw(places)).argsort(dim=1).argsort(dim=1)
+        order = ranks[:, None].expand(-1, times, -1)
     return _hide_first(order.flatten(1), hidden)
 
 

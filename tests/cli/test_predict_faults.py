@@ -237,7 +237,8 @@ def test_interrupted_without_a_folder_it_says_that_nothing_is_kept(
         (["--engine", "abacus"], f"error: --engine abacus: expected one of {', '.join(ENGINE_NAMES)}"),
         (
             ["--device", "abacus"],
-            "error: --device abacus: the ONNX engine runs on cpu or cuda; use auto to let it choose",
+            "error: --device abacus: the ONNX engine runs on cpu, cuda, tensorrt, coreml, directml, openvino; "
+            "use auto to let it choose",
         ),
         (["--faces", "0"], "error: --faces 0: expected 1 to 32, all or largest"),
         (["--format", "docx"], f"error: --format docx: expected one or more of {', '.join(FORMATS)}, or all"),
