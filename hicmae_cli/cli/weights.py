@@ -215,6 +215,9 @@ def import_weights(
     ] = None,
     relabel: RelabelOption = None,
     dataset: Annotated[str | None, typer.Option(help="Name of the training data.")] = None,
+    fold: Annotated[
+        str | None, typer.Option(help="Fold of it that the training left out; evaluate then refuses the other folds.")
+    ] = None,
     sampling_rate: Annotated[
         int | None,
         typer.Option(
@@ -250,6 +253,10 @@ def import_weights(
         raise WeightsError(f"{file}: no such file")
     names = [label.strip() for label in labels.split(",")] if labels else []
     if file.suffix in WEIGHT_SUFFIXES:
+        if fold is not None:
+            raise usage_error(
+                "--fold: is for authors' checkpoints; a weight of hicmae says itself which one it left out"
+            )
         _add(
             str(file),
             name,
@@ -275,6 +282,7 @@ def import_weights(
         names,
         heads=heads,
         dataset=dataset or UNKNOWN,
+        fold=fold or "",
         sampling_rate=PAPER_RATE if sampling_rate is None else sampling_rate,
         licence=licence or UNKNOWN,
         source=source,

@@ -57,7 +57,11 @@ def _cache_engines(part: str, path: Path, threads: int) -> Options:
     # ONNX Runtime finds an engine in its cache by the names in the graph, and does not look at the numbers. So each
     # weight has a folder of its own.
     folder = platformdirs.user_cache_path("hicmae", appauthor=False) / "tensorrt" / compute_sha256(path)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        # Engines can be built anew each time.
+        return {"device_id": part or "0", "trt_fp16_enable": "0"}
     return {
         "device_id": part or "0",
         "trt_engine_cache_enable": "1",

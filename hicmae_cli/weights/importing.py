@@ -26,6 +26,7 @@ def import_weight(
     *,
     heads: int | None = None,
     dataset: str = UNKNOWN,
+    fold: str = "",
     sampling_rate: int = 4,
     licence: str = UNKNOWN,
     source: str | None = None,
@@ -39,6 +40,7 @@ def import_weight(
         labels: class names in the order of the outputs; none for a pre-trained model.
         heads: number of attention heads; D / 64 by default.
         dataset: training dataset.
+        fold: its fold that was left out of the training, to test on; empty without folds.
         sampling_rate: n, if the model samples every n-th frame at 25 frames/s.
         licence: licence of the weight.
         source: origin of the weight; the file's name by default. Which weights were taken is added if the file has a
@@ -64,6 +66,7 @@ def import_weight(
         sampling_rate=sampling_rate,
         licence=licence,
         source=name_weights(file, source or f"imported from {file.name}"),
+        fold=fold,
     )
     store_weight(name, SAFETENSORS, lambda target: save_model(target, model, info), force=force)
     return model, info

@@ -182,6 +182,10 @@ def test_options_of_each_provider(model: Path, monkeypatch: pytest.MonkeyPatch) 
     assert folder.is_dir() and engine.pop("trt_engine_cache_path") == str(folder)
     assert engine == {"device_id": "1", "trt_engine_cache_enable": "1", "trt_fp16_enable": "0"}
     assert rest == {"device_id": "1"}  # CUDA computes what TensorRT cannot
+    folder.rmdir()
+    folder.parent.rmdir()
+    folder.parent.touch()  # a cache that cannot be written: engines are built each time
+    assert options("tensorrt")[0] == {"device_id": "0", "trt_fp16_enable": "0"}
 
 
 @pytest.mark.parametrize(

@@ -25,9 +25,10 @@ def checkpoint(tmp_path: Path) -> Path:
 
 
 def test_the_stored_weight_is_the_imported_one(checkpoint: Path) -> None:
-    model, info = import_weight(checkpoint, "toy", LABELS, heads=4, dataset="crema-d", licence="CC BY-NC 4.0")
+    model, info = import_weight(checkpoint, "toy", LABELS, heads=4, dataset="crema-d", fold="2", licence="CC BY-NC 4.0")
     assert info.labels == ("anger", "disgust", "fear", "happiness", "neutral", "sadness")
     assert (info.source, info.dataset, info.licence) == ("imported from authors.pth", "crema-d", "CC BY-NC 4.0")
+    assert info.fold == "2"
     stored, found = load_classifier(locate_stored("toy", ".safetensors"))
     assert isinstance(model, Classifier) and found == info
     for name, tensor in model.state_dict().items():
