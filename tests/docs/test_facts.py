@@ -122,6 +122,20 @@ def test_every_field_of_an_export_is_documented() -> None:
     assert set(fields(document, skip=frozenset({"one_stream_agreement"}))) == documented("hicmae.export/1")
 
 
+def test_every_field_of_a_study_is_documented(tmp_path: Path) -> None:
+    from hicmae_cli.studies.report import make_document
+    from hicmae_cli.studies.result import Findings
+    from hicmae_cli.studies.run import prepare_study
+    from tests.studies.toys import write_corpus, write_study
+
+    plan = prepare_study(write_study(tmp_path), manifest=write_corpus(tmp_path / "corpus"), budget="trial")
+    document = make_document(plan, Findings((), ()), "hicmae study toy.toml")
+    inner = {name for name, value in document.items() if isinstance(value, dict)}
+    assert set(fields({**document, "runs": []}, skip=frozenset(inner))) <= documented("hicmae.study/1")
+    section = PAGES["docs/reference/json.md"].partition("\n## hicmae.study/1\n")[2].partition("\n## ")[0]
+    assert set(document["runs"][0]) <= set(re.findall(r"`(\w+)`", section))
+
+
 def test_every_field_of_the_doctor_is_documented() -> None:
     from hicmae_cli.doctor.results import Check, Checkup
 
