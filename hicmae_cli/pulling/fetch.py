@@ -390,7 +390,7 @@ def _explain(error: Exception) -> str:
     if isinstance(error, (requests.exceptions.ReadTimeout, ReadTimeoutError)):
         return "sends nothing"
     if isinstance(error, requests.exceptions.ConnectionError):
-        return "cannot be reached; is this machine online?"
+        return "cannot be reached (is this machine online?)"
     if isinstance(error, HTTPError):
         return "cut the connection"
     return f"cannot be read: {one_line(first_line(error))[:200]}"

@@ -259,7 +259,7 @@ def test_a_host_that_is_not_there_is_named(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    with pytest.raises(SourceError, match=r"127\.0\.0\.1 cannot be reached; is this machine online\?"):
+    with pytest.raises(SourceError, match=r"127\.0\.0\.1 cannot be reached \(is this machine online\?\)"):
         fetch(parse_source(f"http://127.0.0.1:{port}/a"), tmp_path / "part", make_session(), limits=FAST)
 
 
