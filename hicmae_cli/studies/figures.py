@@ -22,7 +22,7 @@ _STROKES: Final = (
     ("#c48300", "v", "-"),
     ("#2797cd", "P", "--"),
 )
-_LETTERS: Final = 34
+_LETTERS: Final = 96  # that fit side by side below the x axis
 _MANY: Final = 6  # names on the x axis; more are written on the y axis
 
 
@@ -36,7 +36,8 @@ def draw_chart(chart: Chart, path: Path) -> None:
     from matplotlib.figure import Figure
 
     named = bool(chart.x) and isinstance(chart.x[0], str)
-    sideways = named and (len(chart.x) > _MANY or any(len(str(name)) > _LETTERS for name in chart.x))
+    letters = _LETTERS // max(1, len(chart.x))
+    sideways = named and (len(chart.x) > _MANY or any(len(str(name)) > letters for name in chart.x))
     places = np.arange(len(chart.x), dtype=np.float64) if named else np.array(chart.x, np.float64)
     height = max(2.6, 0.9 + 0.34 * len(chart.x)) if sideways else 4.2
     figure = Figure(figsize=(8.4, height), layout="constrained")
@@ -56,7 +57,7 @@ def draw_chart(chart: Chart, path: Path) -> None:
         else:
             line = dashes if len(chart.series) > 1 or not named else ""
             axes.errorbar(at, y, yerr=bounds, linestyle=line, label=one_line(series.name), **style)  # type: ignore[arg-type]
-    names = [textwrap.fill(one_line(str(name)), _LETTERS if not sideways else 60) for name in chart.x]
+    names = [textwrap.fill(one_line(str(name)), letters if not sideways else 60) for name in chart.x]
     if sideways:
         axes.set_yticks(places, names, parse_math=False)
         axes.invert_yaxis()
