@@ -258,7 +258,7 @@ class PretrainSettings(Settings):
     clusters: int = Field(32, ge=2, description='Number of clusters, with contrast_loss = "clusters".')
     contrast_weight: float = Field(0.0025, ge=0, description="Weight of the contrastive loss; 0 is off.")
     contrast_layers: Layers | None = Field(
-        None, description="Encoder layers to contrast; unset is those that the decoders read."
+        None, description="Encoder layers to contrast, -1 for the last one; unset is those that the decoders read."
     )
     temperature: float = Field(TEMPERATURE, gt=0, description="Temperature of the contrastive loss; more is softer.")
     contrast_centred: bool = Field(False, description="Subtract the mean of the batch before clips are contrasted.")
@@ -317,7 +317,9 @@ class PretrainSettings(Settings):
         """Encoder layers to contrast: by default those that the decoders read; none if the weight is 0."""
         if not self.contrast_weight:
             return ()
-        return self.decoder.skip_layers if self.contrast_layers is None else self.contrast_layers
+        if self.contrast_layers is None:
+            return self.decoder.skip_layers
+        return tuple(self.dims.depth - 1 if layer == -1 else layer for layer in self.contrast_layers)
 
 
 def _check_mask(key: str, kind: MaskKind, grid: tuple[int, ...], ratio: float) -> None:

@@ -13,7 +13,6 @@ import torch
 
 from hicmae_cli.bench.pretraining import make_pretraining_step
 from hicmae_cli.bench.step import make_finetuning_step
-from hicmae_cli.evaluation.degradations import parse_degradations
 from hicmae_cli.model_input import CLIP_FRAMES, FACE_SIZE_PX, LOG_MEL_BINS, LOG_MEL_FRAMES
 from hicmae_cli.models.build import build_classifier
 from hicmae_cli.models.config import Architecture, ModelDims
@@ -25,8 +24,6 @@ READ_S: Final = 0.012
 """To read and augment a clip on one core; `hicmae bench` measures about 9 ms."""
 START_S: Final = 4.0
 """Of a job: to build a model, hash and cache clips, and write weights and curves."""
-_PROBE_S: Final = 20.0
-"""To fit the linear probes of all layers of a small model."""
 _CLIPS: Final = 8
 _ROUNDS: Final = 2
 
@@ -126,14 +123,9 @@ def _estimate_job(job: Job, plan: Plan, timer: _Timer) -> float:
         clips = math.ceil(train * finetuning.label_share) * finetuning.epochs
         validated = (validation or train * finetuning.validation_share) * finetuning.epochs / finetuning.validate_every
         return START_S + clips * (step_s + READ_S) + (validated + test) * (forward_s + READ_S)
-    passes: dict[str, int] = {"probe": train + validation + test, "layer-weights": 0, "streams": 3 * test}
-    if job.kind == "streams" and job.changes.get("degrade"):
-        passes["streams"] += test * len(parse_degradations(job.changes["degrade"]))
-    passes["reconstruction"] = 2 * min(
-        test, int(job.changes.get("clips", MEASURES["reconstruction"].defaults["clips"]))
-    )
-    clips = passes.get(job.kind, test)
-    return 1 + clips * (forward_s + READ_S) + (_PROBE_S if job.kind == "probe" else 0)
+    measure = MEASURES[job.kind]
+    clips = measure.count_passes(counts, {**measure.defaults, **job.changes})
+    return 1 + clips * (forward_s + READ_S) + measure.more_s
 
 
 def _find_dims(job: Job, plan: Plan) -> ModelDims:

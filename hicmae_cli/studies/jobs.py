@@ -16,8 +16,9 @@ from filelock import FileLock, Timeout
 
 from hicmae_cli.errors import HicmaeError, TrainingError, first_line
 from hicmae_cli.files import write_text_atomically
+from hicmae_cli.records.surroundings import describe_machine
 from hicmae_cli.studies.data import StudyData
-from hicmae_cli.studies.measuring import measure
+from hicmae_cli.studies.measuring import Measured, Measurement, measure
 from hicmae_cli.studies.plan import DONE, FINETUNE, PRETRAIN, SCHEMA, Job
 from hicmae_cli.training.finetuning.folds import finetune_folds
 from hicmae_cli.training.finetuning.progress import FinetuningProgress
@@ -27,7 +28,6 @@ from hicmae_cli.training.runs import CHECKPOINTS
 from hicmae_cli.weights.run_folder import find_weight_in
 from hicmae_cli.workers import Report
 
-Measured = dict[str, float]
 _WAIT_S: Final = 5.0
 
 
@@ -86,6 +86,7 @@ def write_done(job: Job, found: Measured, duration_s: float) -> None:
         "facts": job.facts,
         "measures": found,
         "duration_s": round(duration_s, 1),
+        "machine": describe_machine(),
     }
     try:
         write_text_atomically(job.folder / DONE, json.dumps(document, indent=2, allow_nan=False) + "\n")
@@ -139,7 +140,8 @@ def _finetune(job: Job, data: StudyData, device: str, report: Report) -> Measure
 
 def _measure(job: Job, data: StudyData, device: str, report: Report) -> Measured:
     assert job.source is not None
-    return measure(job.kind, find_weight(job.source), data, dict(job.changes), device, lambda: report(None))
+    of = Measurement(find_weight(job.source), data, job.changes, job.folder, device, lambda: report(None))
+    return measure(job.kind, of)
 
 
 _DOING: dict[str, Callable[[Job, StudyData, str, Report], Measured]] = {PRETRAIN: _pretrain, FINETUNE: _finetune}

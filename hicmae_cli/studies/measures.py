@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -22,12 +22,25 @@ class Measure:
         gives: how the names of its numbers begin.
         reads: ``pretrained`` for the pre-trained weight, ``finetuned`` for the fine-tuned one, or ``last`` for the last
             weight of a run.
+        count_passes: number of clips of each split, and parameters -> how many clips go through the model.
+        more_s: seconds of one core that it takes besides, about.
     """
 
     meaning: str
     defaults: Mapping[str, Any]
     gives: tuple[str, ...]
     reads: str
+    count_passes: Callable[[Mapping[str, int], Mapping[str, Any]], int]
+    more_s: float = 0.0
+
+
+def _count_test(counts: Mapping[str, int], _: Mapping[str, Any]) -> int:
+    return counts.get("test", 0)
+
+
+def _count_degraded(counts: Mapping[str, int], parameters: Mapping[str, Any]) -> int:
+    conditions = len(parse_degradations(parameters["degrade"])) if parameters["degrade"] else 0
+    return (3 + conditions) * counts.get("test", 0)
 
 
 MEASURES: Final[Mapping[str, Measure]] = {
@@ -36,19 +49,35 @@ MEASURES: Final[Mapping[str, Measure]] = {
         {"video_mask": "random", "audio_mask": "random", "video_ratio": 0.8, "audio_ratio": 0.8, "clips": 64},
         ("video_error", "audio_error"),
         "pretrained",
+        lambda counts, given: 2 * min(counts.get("test", 0), given["clips"]),
     ),
     "alignment": Measure(
         "modality gap, and retrieval of a face's voice and back, in each layer, on test clips",
         {"clips": 128},
         ("recall_at_1", "modality_gap"),
         "pretrained",
+        lambda counts, given: min(counts.get("test", 0), given["clips"]),
     ),
-    "probe": Measure("UAR of a linear probe of each layer", {}, ("probe ",), "last"),
-    "layer-weights": Measure("learned weights of the fused layers", {}, ("weight ",), "finetuned"),
+    "probe": Measure(
+        "UAR of a linear probe of each layer",
+        {},
+        ("probe ",),
+        "last",
+        lambda counts, _: sum(counts.values()),
+        more_s=20.0,
+    ),
+    "layer-weights": Measure("learned weights of the fused layers", {}, ("weight ",), "finetuned", lambda *_: 0),
     "transfer": Measure(
-        "UAR on the test clips and on another corpus, and what is lost between them", {}, ("uar ",), "finetuned"
+        "UAR on the test clips and on another corpus, and what is lost between them",
+        {},
+        ("uar ",),
+        "finetuned",
+        # The other corpus is taken to have as many.
+        lambda counts, given: 2 * _count_test(counts, given),
     ),
-    "streams": Measure("UAR with streams dropped or degraded at test time", {"degrade": ""}, ("uar ",), "finetuned"),
+    "streams": Measure(
+        "UAR with streams dropped or degraded at test time", {"degrade": ""}, ("uar ",), "finetuned", _count_degraded
+    ),
 }
 """Name -> measure. Fine-tuning itself gives the scores of the test."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,9 +17,11 @@ from hicmae_cli.clips.recording import Recording
 from hicmae_cli.corpora.catalogue import find_dataset
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.corpora.splits import split_by_column
+from hicmae_cli.corpora.values import format_target
 from hicmae_cli.embedding.clips import embed_clips
 from hicmae_cli.embedding.extractor import EACH, open_extractor
 from hicmae_cli.embedding.probe import probe
+from hicmae_cli.embedding.table import Embeddings, describe_making
 from hicmae_cli.errors import TrainingError
 from hicmae_cli.evaluation.degradations import Degrade, parse_degradations
 from hicmae_cli.evaluation.retrieval import compare_streams, modality_gap, recall_at_1
@@ -33,32 +36,43 @@ from hicmae_cli.training.pretraining.data import PretrainingClips, collate, unwr
 from hicmae_cli.weights.checkpoint import load_classifier, load_pretrained
 
 _BATCH: Final = 8
+EMBEDDINGS: Final = "embeddings.npz"
+"""The table of embeddings that the measure ``alignment`` leaves in its folder."""
 Measured = dict[str, float]
 
 
-def measure(
-    name: str,
-    weight: Path,
-    data: StudyData,
-    parameters: Mapping[str, Any],
-    device: str = "cpu",
-    on_clip: Callable[[], None] = lambda: None,
-) -> Measured:
+@dataclass(frozen=True)
+class Measurement:
+    """What to measure, and on what.
+
+    Attributes:
+        weight: the file.
+        data: the clips.
+        parameters: of the measure; others have their usual values.
+        folder: for the files that a measure leaves.
+        device: ``cpu`` or the kind of GPU.
+        on_clip: called now and then.
+    """
+
+    weight: Path
+    data: StudyData
+    parameters: Mapping[str, Any]
+    folder: Path
+    device: str = "cpu"
+    on_clip: Callable[[], None] = lambda: None
+
+
+def measure(name: str, of: Measurement) -> Measured:
     """Measure a weight -> numbers by name.
 
     Args:
         name: of the measure.
-        weight: the file.
-        data: the clips.
-        parameters: of the measure; others have their usual values.
-        device: ``cpu`` or the kind of GPU.
-        on_clip: called now and then.
+        of: what to measure.
 
     Raises:
         HicmaeError: the weight or the clips cannot be read.
     """
-    given = {**MEASURES[name].defaults, **parameters}
-    return _MEASURING[name](weight, data, given, device, on_clip)
+    return _MEASURING[name](replace(of, parameters={**MEASURES[name].defaults, **of.parameters}))
 
 
 def _read_test(data: StudyData) -> tuple[Task, list[Sample]]:
@@ -77,20 +91,18 @@ def _list_pairs(data: StudyData, most: int) -> list[Sample]:
     return [both[index] for index in picked.tolist()]
 
 
-def _measure_reconstruction(
-    weight: Path, data: StudyData, given: Mapping[str, Any], device: str, on_clip: Callable[[], None]
-) -> Measured:
+def _measure_reconstruction(of: Measurement) -> Measured:
     """Errors of rebuilt test clips, with the training's masks (``video_error``) and with common ones.
 
     Each is divided by the error of guessing the mean of each patch, so that 1 means nothing learned.
     """
-    model, info = load_pretrained(weight)
+    model, info = load_pretrained(of.weight)
     facts = info.pretraining
     assert facts is not None
-    model = model.to(choose_device(device))
+    model = model.to(choose_device(of.device))
     own = (facts.video_mask, facts.audio_mask, facts.video_mask_ratio, facts.audio_mask_ratio)
-    common = tuple(given[name] for name in ("video_mask", "audio_mask", "video_ratio", "audio_ratio"))
-    samples = _list_pairs(data, given["clips"])
+    common = tuple(of.parameters[name] for name in ("video_mask", "audio_mask", "video_ratio", "audio_ratio"))
+    samples = _list_pairs(of.data, of.parameters["clips"])
     recordings = [
         Recording(s.id, s.video, s.audio if s.audio != s.video else None) for s in samples if s.video is not None
     ]
@@ -121,7 +133,7 @@ def _measure_reconstruction(
                     size * made.log_mel_guess_error,
                 )
             )
-            on_clip()
+            of.on_clip()
         video, video_guess, audio, audio_guess = np.sum(errors, axis=0)
         found |= {
             f"video_error{suffix}": float(video / video_guess),
@@ -130,48 +142,47 @@ def _measure_reconstruction(
     return found
 
 
-def _measure_alignment(
-    weight: Path, data: StudyData, given: Mapping[str, Any], device: str, on_clip: Callable[[], None]
-) -> Measured:
-    """Modality gap and retrieval of each encoder layer, and their means."""
-    extractor = open_extractor(str(weight), device)
+def _measure_alignment(of: Measurement) -> Measured:
+    """Modality gap and retrieval of each encoder layer, their means over layers, and those of the last layer."""
+    extractor = open_extractor(str(of.weight), of.device)
     depth = sum(layer.startswith("video_") and layer[6:].isdecimal() for layer in extractor.layers)
     names = [f"{stream}_{layer}" for stream in ("video", "audio") for layer in range(1, depth + 1)]
-    rows: dict[str, list[NDArray[np.float64]]] = {name: [] for name in names}
-    for sample in _list_pairs(data, given["clips"]):
+    rows: list[tuple[dict[str, str], dict[str, NDArray[np.float32]]]] = []
+    for sample in _list_pairs(of.data, of.parameters["clips"]):
         view = read_prepared_clip(sample.video, sample.audio).read_evaluation_clips(extractor.info.frame_stride, "av")
-        for name, values in extractor.embed(view[:1], names).items():
-            rows[name].append(values[0].astype(np.float64))
-        on_clip()
+        embedded = {name: values[0] for name, values in extractor.embed(view[:1], names).items()}
+        rows.append(({"id": sample.id, "label": format_target(sample.target), "speaker": sample.speaker}, embedded))
+        of.on_clip()
+    table = Embeddings.from_rows(rows, describe_making(of.weight.name, extractor.info, of.data.name), {})
+    table.save(of.folder / EMBEDDINGS)
     found: Measured = {}
     for layer in range(1, depth + 1):
-        video, audio = np.stack(rows[f"video_{layer}"]), np.stack(rows[f"audio_{layer}"])
+        video, audio = (table[f"{stream}_{layer}"].astype(np.float64) for stream in ("video", "audio"))
         found[f"modality_gap layer {layer}"] = modality_gap(video, audio)
         found[f"recall_at_1 layer {layer}"] = recall_at_1(compare_streams(video, audio))
-    found["recall_at_1"] = max(found[f"recall_at_1 layer {layer}"] for layer in range(1, depth + 1))
-    found["modality_gap"] = statistics.mean(found[f"modality_gap layer {layer}"] for layer in range(1, depth + 1))
-    found["recall_at_1 chance"] = 1 / len(rows[names[0]])
-    return found
+    for kind in ("modality_gap", "recall_at_1"):
+        found[kind] = statistics.mean(found[f"{kind} layer {layer}"] for layer in range(1, depth + 1))
+        found[f"{kind} last layer"] = found[f"{kind} layer {depth}"]
+    return found | {"recall_at_1 chance": 1 / len(table)}
 
 
-def _measure_probe(
-    weight: Path, data: StudyData, given: Mapping[str, Any], device: str, on_clip: Callable[[], None]
-) -> Measured:
+def _measure_probe(of: Measurement) -> Measured:
     """UAR of a linear probe of each layer."""
     table = embed_clips(
-        weights=weight, dataset=data.dataset, manifest=data.manifest, layers=(EACH,), device=device, on_clip=on_clip
+        weights=of.weight,
+        dataset=of.data.dataset,
+        manifest=of.data.manifest,
+        layers=(EACH,),
+        device=of.device,
+        on_clip=of.on_clip,
     )
-    result = probe(table, fold=data.fold or None, on_fit=on_clip)
-    return {f"probe {layer.layer}": layer.metrics["uar"] for layer in result.layers} | {
-        "probe best": result.best.metrics["uar"]
-    }
+    result = probe(table, fold=of.data.fold or None, on_fit=of.on_clip)
+    return {f"probe {layer.layer}": layer.metrics["uar"] for layer in result.layers}
 
 
-def _measure_layer_weights(
-    weight: Path, data: StudyData, given: Mapping[str, Any], device: str, on_clip: Callable[[], None]
-) -> Measured:
+def _measure_layer_weights(of: Measurement) -> Measured:
     """Learned weights of the fused layers, which sum to 1 for each stream."""
-    model, _ = load_classifier(weight)
+    model, _ = load_classifier(of.weight)
     found: Measured = {}
     for stream, parameter in (("video", model.video_layer_weights), ("audio", model.audio_layer_weights)):
         shares = torch.softmax(parameter.detach().double(), dim=0).tolist()
@@ -179,51 +190,49 @@ def _measure_layer_weights(
     return found
 
 
-def _measure_streams(
-    weight: Path, data: StudyData, given: Mapping[str, Any], device: str, on_clip: Callable[[], None]
-) -> Measured:
+def _measure_streams(of: Measurement) -> Measured:
     """UAR with both streams, each alone, and both with one degraded."""
-    engine = TorchEngine(*load_classifier(weight), device)
-    task, samples = _read_test(data)
+    engine = TorchEngine(*load_classifier(of.weight), of.device)
+    task, samples = _read_test(of.data)
 
     def score(modalities: Sequence[str], degrade: Degrade | None) -> dict[str, float]:
         results = score_clips(
-            samples, engine, modalities=modalities, merge_by=task.merge_by, degrade=degrade, on_clip=on_clip
+            samples, engine, modalities=modalities, merge_by=task.merge_by, degrade=degrade, on_clip=of.on_clip
         )
         return {modality: float(result.metrics["uar"]) for modality, result in results.items()}
 
     clean = score(("av", "video", "audio"), None)
     found = {"uar both": clean["av"], "uar video alone": clean["video"], "uar audio alone": clean["audio"]}
-    for step in parse_degradations(given["degrade"]) if given["degrade"] else ():
+    for step in parse_degradations(of.parameters["degrade"]) if of.parameters["degrade"] else ():
         found[f"uar {step.kind.name} {step.level:g} {step.kind.unit}"] = score(("av",), step)["av"]
     return found
 
 
-def _measure_transfer(
-    weight: Path, data: StudyData, given: Mapping[str, Any], device: str, on_clip: Callable[[], None]
-) -> Measured:
+def _measure_transfer(of: Measurement) -> Measured:
     """UAR on the own test clips and on another corpus, over the classes that both have."""
-    assert data.other is not None, "the plan checks it"
-    model, info = load_classifier(weight)
-    engine = TorchEngine(model, info, device)
-    task, own = _read_test(data)
-    _, others = read_task(data.other, None, name=data.other.stem, source="hicmae study")
+    assert of.data.other is not None, "the plan checks it"
+    model, info = load_classifier(of.weight)
+    engine = TorchEngine(model, info, of.device)
+    task, own = _read_test(of.data)
+    _, others = read_task(of.data.other, None, name=of.data.other.stem, source="hicmae study")
     others = split_by_column(others).test or others
     both = {sample.label for sample in own} & {sample.label for sample in others}
     common = [label for label in info.labels if label in both]
     if len(common) < 2:
-        raise TrainingError(f"{data.other}: has {len(common)} classes of {data.name}; a transfer needs at least two")
+        raise TrainingError(
+            f"{of.data.other}: has {len(common)} classes of {of.data.name}; a transfer needs at least two"
+        )
 
     def score(samples: Sequence[Sample], merge_by: int) -> float:
         known = [sample for sample in samples if sample.label in common]
-        results = score_clips(known, engine, merge_by=merge_by, classes=common, on_clip=on_clip)
+        results = score_clips(known, engine, merge_by=merge_by, classes=common, on_clip=of.on_clip)
         return float(results["av"].metrics["uar"])
 
     here, there = score(own, task.merge_by), score(others, 0)
     return {"uar own corpus": here, "uar other corpus": there, "uar lost": here - there}
 
 
-_MEASURING: Final[dict[str, Callable[..., Measured]]] = {
+_MEASURING: Final[Mapping[str, Callable[[Measurement], Measured]]] = {
     "reconstruction": _measure_reconstruction,
     "alignment": _measure_alignment,
     "probe": _measure_probe,

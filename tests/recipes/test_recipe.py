@@ -164,6 +164,16 @@ def test_a_recipe_may_give_other_sizes_than_its_variant() -> None:
     assert settings.architecture == expected
 
 
+def test_the_last_layer_is_contrasted_by_its_place() -> None:
+    for depth in (4, 6):
+        settings = load_settings(
+            PretrainSettings,
+            "pretrain-puppets-nano",
+            {"encoder_depth": depth, "skip_layers": (1,), "contrast_layers": (0, -1)},
+        )
+        assert settings.contrasted == (0, depth - 1)
+
+
 def test_every_fault_is_named_at_once(tmp_path: Path) -> None:
     recipe = tmp_path / "bad.toml"
     recipe.write_text("epochs = 0\nlearning_rat = 1\nflip = 2.0\n")
