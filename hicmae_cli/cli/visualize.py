@@ -190,12 +190,16 @@ def embeddings(
 def _draw_projection(projection: Projection, output: Path, name: str) -> None:
     from hicmae_cli.report.projection_plot import plot_projection
 
-    notes = {
-        layer: f"modality gap {gap:.3f}, recall@1 {projection.recalls[layer]:.3f}"
-        for layer, gap in projection.gaps.items()
-    }
     title = f"{projection.method} of {len(projection.labels)} clips, {Path(name).name} (dots: faces, crosses: voices)"
-    plot_projection(projection.points, projection.labels, projection.speakers, notes, output, title=title)
+    plot_projection(
+        projection.points,
+        projection.labels,
+        projection.speakers,
+        projection.gaps,
+        projection.recalls,
+        output,
+        title=title,
+    )
 
 
 def _make_grid(projection: Projection) -> Grid:

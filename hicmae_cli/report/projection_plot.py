@@ -28,7 +28,8 @@ def plot_projection(
     points: Mapping[int, NDArray[Any]],
     labels: Sequence[str],
     speakers: Sequence[str],
-    notes: Mapping[int, str],
+    gaps: Mapping[int, float],
+    recalls: Mapping[int, float],
     path: Path,
     *,
     title: str,
@@ -39,7 +40,8 @@ def plot_projection(
         points: layer -> places (2n, 2), the faces of n clips and then their voices.
         labels: of the n clips; empty where unknown.
         speakers: of the n clips.
-        notes: layer -> a line below its name.
+        gaps: layer -> modality gap.
+        recalls: layer -> recall@1.
         path: .png, .svg or .pdf.
         title: above the picture.
 
@@ -68,7 +70,8 @@ def plot_projection(
                 picked = [colours[place] for place in of[own]]
                 axes.scatter(*places[own].T, c=picked, marker=mark, s=14, linewidths=0.9, alpha=0.8)
             _dress(axes, f"layer {layer}: {name}", names, colours, with_names=row is grid[0])
-        row[0].set_xlabel(one_line(notes.get(layer, "")), fontsize=8, color=INK)
+        numbers = f"modality gap {gaps[layer]:.3f}, recall@1 {recalls[layer]:.3f}"
+        row[0].set_xlabel(numbers, fontsize=8, color=INK)
     save_figure(figure, path, dpi=110)
 
 

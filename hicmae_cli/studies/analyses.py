@@ -34,7 +34,12 @@ from hicmae_cli.studies.wording import (
 
 GROUP: Final = "hicmae.analyses"
 """The entry point group; each value is a function ``Runs -> Findings``."""
-_READS: Final = {"conditions": "streams", "layers": "probe", "alignment": "alignment"}  # analysis -> its measure
+# Analysis -> the measure that it reads, and which of its numbers it can compare.
+_READS: Final = {
+    "conditions": ("streams", ("uar",)),
+    "layers": ("probe", ("uar",)),
+    "alignment": ("alignment", ("modality_gap", "recall_at_1")),
+}
 _WITHOUT_FACTORS: Final = ("seeds", "conditions", "layers")
 _SOUGHT: Final = (0.01, 0.02, 0.05, 0.1)
 Analysis = Callable[[Runs], Findings]
@@ -243,9 +248,14 @@ def check_analysis(study: Study, budget: str) -> None:
     find_analysis(study.analysis)
     factors = study.list_factors(budget)
     words = f"study {study.name}: the analysis {study.analysis}"
-    measure = _READS.get(study.analysis)
-    if measure is not None and measure not in study.measures:
-        raise SettingsError(f"{words} reads the measure {measure}; add the table `measures.{measure}`")
+    if study.analysis in _READS:
+        measure, metrics = _READS[study.analysis]
+        if measure not in study.measures:
+            raise SettingsError(f"{words} reads the measure {measure}; add the table `measures.{measure}`")
+        if unknown := [metric for metric in study.metrics if metric not in metrics]:
+            raise SettingsError(
+                f"{words} cannot compare {', '.join(unknown)}; expected metrics of {', '.join(metrics)}"
+            )
     if study.analysis in _WITHOUT_FACTORS and factors:
         raise SettingsError(f"{words} compares no levels; remove the factors, or use the analysis factors")
     if study.analysis in ("factors", "scaling") and not factors:

@@ -61,11 +61,11 @@ def _count(depth: int) -> tuple[float, ...]:
 
 
 def analyse_alignment(runs: Runs) -> Findings:
-    """Compare modality gap and retrieval in each layer between the levels of a factor."""
+    """Compare modality gap, retrieval or both in each layer between the levels of a factor."""
     (factor,) = runs.factors
     base = runs.baselines[factor]
     found, rows, charts = [], [], []
-    for kind in ("modality_gap", "recall_at_1"):
+    for kind in runs.metrics:
         names = runs.measures(f"{kind} layer ")
         pairs = [
             compare_paired(level, base, name, runs.select(name, {factor: level}), runs.select(name, {factor: base}))
@@ -98,7 +98,7 @@ def analyse_alignment(runs: Runs) -> Findings:
     chance = next((value for value in runs.select("recall_at_1 chance", {}).values()), math.nan)
     header = ("measure", *(f"{level}: mean (sd)" for level in runs.factors[factor]))
     title = f"alignment by layer; chance of recall@1 is {chance:.3f}"
-    together = len(found) // 2
+    together = len(found) // len(runs.metrics)
     return Findings(
         (Grid(title, header, tuple(rows)), tabulate_differences(found)),
         tuple(claim_difference(each, together) for each in found),

@@ -7,7 +7,8 @@ can be read without the script, which draws the charts and sorts the tables.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from base64 import b64encode
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from string import Template
@@ -27,7 +28,7 @@ _PAGE: Final = Template(
     '<p class="kicker">hicmae · study</p>\n<h1>${title}</h1>\n<p>${question}</p>\n</header>\n<main>\n'
     '<section><h2>Findings</h2><ul>${claims}</ul></section>\n<section id="charts"><h2>Charts</h2>'
     '<p class="how">Point at a mark for its numbers. Click a name below a chart to hide its marks.</p>${charts}'
-    '</section>\n<section><h2>Tables</h2><p class="how">Click a column to sort.</p>${tables}</section>\n'
+    '${pictures}</section>\n<section><h2>Tables</h2><p class="how">Click a column to sort.</p>${tables}</section>\n'
     "<section><h2>What may not be concluded</h2><ul>${limits}</ul></section>\n"
     "<section><h2>How it was made</h2><ul>${making}</ul></section>\n</main>\n"
     "<footer><p>This page loads nothing and sends nothing.</p></footer>\n"
@@ -35,13 +36,16 @@ _PAGE: Final = Template(
 )
 
 
-def render_page(title: str, document: Mapping[str, Any], findings: Findings) -> str:
+def render_page(
+    title: str, document: Mapping[str, Any], findings: Findings, pictures: Sequence[tuple[str, bytes]] = ()
+) -> str:
     """Return the page.
 
     Args:
         title: of the study.
         document: its JSON record.
         findings: of its analysis.
+        pictures: title and PNG of each picture that is no chart.
     """
     style, script = _read_asset("page.css"), _read_asset("page.js")
     data = json.dumps(document["charts"], separators=(",", ":"), allow_nan=False)
@@ -53,7 +57,7 @@ def render_page(title: str, document: Mapping[str, Any], findings: Findings) -> 
         f"clips of {document['data']['name']}: {clips}",
         f"budget {document['budget']['name']}, seeds {seeds}",
         f"{document['jobs']} trainings and measurements, {document['compute_s'] / 60:.0f} minutes of work",
-        f"hicmae {document['version']}, {document['machine']['cpu']}, device {document['device']}",
+        f"hicmae {document['version']}, {name_machines(document)}, device {document['device']}",
         *([f"command: {document['command']}"] if document["command"] else []),
     )
     return _PAGE.substitute(
@@ -68,6 +72,11 @@ def render_page(title: str, document: Mapping[str, Any], findings: Findings) -> 
             f'<figure data-chart="{index}"><figcaption>{escape(chart.title)}</figcaption></figure>'
             for index, chart in enumerate(findings.charts)
         ),
+        pictures="".join(
+            f"<figure><figcaption>{escape(title)}</figcaption>"
+            f'<img alt="" src="data:image/png;base64,{b64encode(data).decode()}"></figure>'
+            for title, data in pictures
+        ),
         tables="".join(
             table(grid.header, [[escape(cell) for cell in row] for row in grid.rows], grid.title)
             for grid in findings.tables
@@ -75,6 +84,11 @@ def render_page(title: str, document: Mapping[str, Any], findings: Findings) -> 
         limits="".join(f"<li>{escape(limit)}</li>" for limit in document["limits"]),
         making="".join(f"<li>{escape(line)}</li>" for line in making),
     )
+
+
+def name_machines(document: Mapping[str, Any]) -> str:
+    """Name the processors that computed the jobs."""
+    return ", ".join(dict.fromkeys(machine["cpu"] for machine in document["machines"])) or "an unknown machine"
 
 
 @cache

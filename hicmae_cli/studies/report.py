@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from hicmae_cli import __version__
 from hicmae_cli.errors import one_line
 from hicmae_cli.markdown import escape_markdown, quote_code
-from hicmae_cli.records.surroundings import describe_machine, read_own_commit
+from hicmae_cli.records.surroundings import read_own_commit
 from hicmae_cli.report.files import make_folder, to_csv, to_json, write_text
 from hicmae_cli.studies.figures import draw_chart
-from hicmae_cli.studies.page import render_page
+from hicmae_cli.studies.page import name_machines, render_page
+from hicmae_cli.studies.pictures import draw_embeddings
 from hicmae_cli.studies.plan import FINETUNE, PRETRAIN, Plan, merge_changes
-from hicmae_cli.studies.result import SCHEMA, Findings
+from hicmae_cli.studies.result import SCHEMA, Findings, Picture
 from hicmae_cli.studies.wording import FEW_SEEDS
 from hicmae_cli.toml import format_toml
 
@@ -29,7 +30,7 @@ def write_report(plan: Plan, findings: Findings, folder: Path, command: str) -> 
     """Write all files of a report.
 
     Args:
-        plan: what was computed.
+        plan: what was computed; its jobs are done.
         findings: of the analysis.
         folder: of the study; made if it is missing.
         command: that does the same.
@@ -38,16 +39,24 @@ def write_report(plan: Plan, findings: Findings, folder: Path, command: str) -> 
         HicmaeError: a file cannot be written.
     """
     make_folder(folder / FIGURES)
-    document = make_document(plan, findings, command)
+    pictures = draw_embeddings(plan, folder / FIGURES)
+    document = make_document(plan, findings, command, pictures)
     for chart in findings.charts:
         draw_chart(chart, folder / FIGURES / f"{chart.name}.png")
     write_text(folder / RESULT, to_json(document))
     write_text(folder / TABLE, to_csv(list_runs(plan)))
     write_text(folder / REPORT, render_markdown(plan, findings, document))
-    write_text(folder / PAGE, render_page(plan.study.title, document, findings))
+    write_text(
+        folder / PAGE, render_page(plan.study.title, document, findings, _read_pictures(pictures, folder / FIGURES))
+    )
 
 
-def make_document(plan: Plan, findings: Findings, command: str) -> dict[str, Any]:
+def _read_pictures(pictures: Sequence[Picture], folder: Path) -> list[tuple[str, bytes]]:
+    """Read pictures -> title and PNG of each."""
+    return [(picture.title, (folder / f"{picture.name}.png").read_bytes()) for picture in pictures]
+
+
+def make_document(plan: Plan, findings: Findings, command: str, pictures: Sequence[Picture] = ()) -> dict[str, Any]:
     """Make the JSON record: every number of the report, and what it was computed from."""
     study = plan.study
     return {
@@ -67,7 +76,7 @@ def make_document(plan: Plan, findings: Findings, command: str) -> dict[str, Any
         },
         "version": __version__,
         "commit": str(read_own_commit() or ""),
-        "machine": describe_machine(),
+        "machines": list_machines(plan),
         "compute_s": round(sum(_read_done(plan, key).get("duration_s", 0.0) for key in plan.jobs), 1),
         "jobs": len(plan.jobs),
         "claims": [{"text": claim.text, "numbers": dict(claim.numbers)} for claim in findings.claims],
@@ -76,6 +85,7 @@ def make_document(plan: Plan, findings: Findings, command: str) -> dict[str, Any
             for grid in findings.tables
         ],
         "charts": [chart.to_dict() for chart in findings.charts],
+        "pictures": [{"name": picture.name, "title": picture.title} for picture in pictures],
         "limits": list_limits(plan),
         "runs": [
             {
@@ -87,6 +97,12 @@ def make_document(plan: Plan, findings: Findings, command: str) -> dict[str, Any
             for run in plan.runs
         ],
     }
+
+
+def list_machines(plan: Plan) -> list[dict[str, str]]:
+    """List the machines that computed the jobs, each once: operating system and processor."""
+    found = (_read_done(plan, key).get("machine", {}) for key in plan.jobs)
+    return [dict(machine) for machine in dict.fromkeys(tuple(each.items()) for each in found if each)]
 
 
 def list_limits(plan: Plan) -> list[str]:
@@ -143,7 +159,7 @@ def render_markdown(plan: Plan, findings: Findings, document: Mapping[str, Any])
         "the order of training.",
         f"- Clips: {escape_markdown(str(data))} (hash `{data.hash[:16]}`).",
         f"- {document['jobs']} trainings and measurements, {document['compute_s'] / 60:.0f} minutes of work, on "
-        f"{document['machine']['cpu']} (device {document['device']}), with hicmae {document['version']}.",
+        f"{name_machines(document)} (device {document['device']}), with hicmae {document['version']}.",
     ]
     if document["command"]:
         lines += ["", "```sh", one_line(document["command"]), "```"]
@@ -154,6 +170,8 @@ def render_markdown(plan: Plan, findings: Findings, document: Mapping[str, Any])
     lines += ["## Figures", ""]
     for chart in findings.charts:
         lines += [f"![{escape_markdown(chart.title)}]({FIGURES}/{chart.name}.png)", ""]
+    for picture in document["pictures"]:
+        lines += [f"![{escape_markdown(picture['title'])}]({FIGURES}/{picture['name']}.png)", ""]
     lines += ["## What may not be concluded", "", *(f"- {escape_markdown(limit)}" for limit in document["limits"]), ""]
     return "\n".join(lines)
 

@@ -160,6 +160,14 @@ class Chart:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """A picture that is no chart, in the folder of figures: the name of its PNG, without the suffix, and its title."""
+
+    name: str
+    title: str
+
+
+@dataclass(frozen=True)
 class Findings:
     """What an analysis finds.
 

@@ -122,7 +122,8 @@ def test_alignment_compares_layers_between_levels() -> None:
             "recall_at_1 chance": 0.1,
         }
 
-    claims = analyse_alignment(plant({"training": ["before", "after"]}, value)).claims
+    runs = replace(plant({"training": ["before", "after"]}, value), metrics=["modality_gap", "recall_at_1"])
+    claims = analyse_alignment(runs).claims
     shown = {claim.numbers["metric"]: claim.numbers["shown"] for claim in claims}
     assert shown["modality_gap layer 2"]
     assert shown["recall_at_1 layer 2"]

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import b64encode
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from hicmae_cli.embedding.table import Embeddings
+from hicmae_cli.studies.jobs import write_done
+from hicmae_cli.studies.measuring import EMBEDDINGS
+from hicmae_cli.studies.plan import Job
 from hicmae_cli.studies.run import prepare_study, run_study
-from hicmae_cli.workers import Outcomes, Work, run_here
+from hicmae_cli.workers import Outcomes, Report, Work, run_here
 from tests.studies.toys import STUDY, pretend, write_corpus, write_study
 
 EVIL = "</script><img src=x onerror=alert(1)>|&"
@@ -53,6 +59,33 @@ def test_the_other_corpus_is_in_the_record(tmp_path: Path, corpus: Path) -> None
     folder = run_study(plan, output=tmp_path, jobs=0, work=pretend).folder
     data = json.loads((folder / "result.json").read_text("utf-8"))["data"]
     assert (data["other"], len(data["other_hash"])) == ("toys.csv", 64)
+
+
+def test_embeddings_of_the_first_seed_are_drawn(tmp_path: Path, corpus: Path) -> None:
+    def embed(job: Job, report: Report) -> str:
+        if job.kind != "alignment":
+            return pretend(job, report)
+        job.folder.mkdir(parents=True)
+        rng = np.random.default_rng(0)
+        rows = [
+            ({"id": str(index), "label": EVIL}, {f"{s}_1": rng.normal(size=3).astype("f") for s in ("video", "audio")})
+            for index in range(4)
+        ]
+        Embeddings.from_rows(rows, {}, {}).save(job.folder / EMBEDDINGS)
+        write_done(job, {"recall_at_1": 0.5}, 1.0)
+        return ""
+
+    text = STUDY.replace("[[factors]]", "[measures.alignment]\n[[factors]]")
+    plan = prepare_study(write_study(tmp_path, text), manifest=corpus, budget="trial", output=tmp_path)
+    folder = run_study(plan, output=tmp_path, jobs=0, work=embed).folder
+    pictures = json.loads((folder / "result.json").read_text("utf-8"))["pictures"]
+    assert {"embeddings-tube-tsne", "embeddings-random-tsne"} <= {picture["name"] for picture in pictures}
+    report, page = ((folder / name).read_text("utf-8") for name in ("report.md", "report.html"))
+    for picture in pictures:
+        file = folder / "figures" / f"{picture['name']}.png"
+        assert f"](figures/{file.name})" in report
+        assert b64encode(file.read_bytes()).decode() in page
+        assert picture["title"].startswith(("tube, seed 0: ", "random, seed 0: "))
 
 
 def test_jobs_go_to_ray_in_waves(tmp_path: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -94,7 +94,14 @@ def test_recipes_and_measures_are_checked_before_clips_are_looked_for(
         ({"analysis": "seeds"}, "compares no levels; remove the factors"),
         ({"factors": []}, "the analysis factors needs a factor"),
         ({"analysis": "scaling"}, "needs a number `x` above 0 for every level of the factor 'mask', in rising order"),
-        ({"analysis": "alignment", "factors": [], "measures": {"alignment": {}}}, "needs one factor, got 0"),
+        (
+            {"analysis": "alignment", "factors": [], "measures": {"alignment": {}}, "metrics": ["recall_at_1"]},
+            "needs one factor, got 0",
+        ),
+        (
+            {"analysis": "conditions", "factors": [], "measures": {"streams": {}}, "metrics": ["uar", "war"]},
+            "the analysis conditions cannot compare war; expected metrics of uar",
+        ),
     ],
 )
 def test_an_analysis_is_checked_before_anything_is_computed(
