@@ -13,19 +13,21 @@ import torch
 from numpy.typing import NDArray
 
 from hicmae_cli.clips import read_prepared_clip
+from hicmae_cli.clips.clip import stack_clips
 from hicmae_cli.clips.recording import Recording
 from hicmae_cli.corpora.catalogue import find_dataset
 from hicmae_cli.corpora.manifest import Sample
 from hicmae_cli.corpora.splits import split_by_column
 from hicmae_cli.corpora.values import format_target
 from hicmae_cli.embedding.clips import embed_clips
-from hicmae_cli.embedding.extractor import EACH, open_extractor
+from hicmae_cli.embedding.extractor import EACH
 from hicmae_cli.embedding.probe import probe
 from hicmae_cli.embedding.table import Embeddings, describe_making
 from hicmae_cli.errors import TrainingError
 from hicmae_cli.evaluation.degradations import Degrade, parse_degradations
 from hicmae_cli.evaluation.retrieval import compare_streams, modality_gap, recall_at_1
 from hicmae_cli.evaluation.scoring import score_clips
+from hicmae_cli.models.objectives import embed_layers
 from hicmae_cli.models.reconstruction import reconstruct
 from hicmae_cli.recipes.settings import PretrainSettings
 from hicmae_cli.runtime.torch_engine import TorchEngine, choose_device
@@ -142,24 +144,40 @@ def _measure_reconstruction(of: Measurement) -> Measured:
     return found
 
 
+@torch.inference_mode()
 def _measure_alignment(of: Measurement) -> Measured:
-    """Modality gap and retrieval of each encoder layer, their means over layers, and those of the last layer."""
-    extractor = open_extractor(str(of.weight), of.device)
-    depth = sum(layer.startswith("video_") and layer[6:].isdecimal() for layer in extractor.layers)
-    names = [f"{stream}_{layer}" for stream in ("video", "audio") for layer in range(1, depth + 1)]
+    """Modality gap and retrieval of each encoder layer, their means over layers, and those of the last layer.
+
+    Clips are compared as the training contrasts them: part by part of their time, if it does so.
+    """
+    model, info = load_pretrained(of.weight)
+    facts = info.pretraining
+    assert facts is not None
+    device = choose_device(of.device)
+    model = model.to(device).eval()
+    samples = _list_pairs(of.data, of.parameters["clips"])
     rows: list[tuple[dict[str, str], dict[str, NDArray[np.float32]]]] = []
-    for sample in _list_pairs(of.data, of.parameters["clips"]):
-        view = read_prepared_clip(sample.video, sample.audio).read_evaluation_clips(extractor.info.frame_stride, "av")
-        embedded = {name: values[0] for name, values in extractor.embed(view[:1], names).items()}
-        rows.append(({"id": sample.id, "label": format_target(sample.target), "speaker": sample.speaker}, embedded))
+    for start in range(0, len(samples), _BATCH):
+        batch = samples[start : start + _BATCH]
+        clips = [read_prepared_clip(s.video, s.audio).read_evaluation_clips(info.frame_stride)[0] for s in batch]
+        video, audio = (torch.from_numpy(stream).to(device) for stream in stack_clips(clips))
+        layers = {
+            f"{stream}_{layer}": values.cpu().numpy()
+            for stream, tokens in (("video", model.video_encoder(video)), ("audio", model.audio_encoder(audio)))
+            for layer, values in enumerate(embed_layers(tokens, facts.contrast_segments), start=1)
+        }
+        for index, sample in enumerate(batch):
+            columns = {"id": sample.id, "label": format_target(sample.target), "speaker": sample.speaker}
+            rows.append((columns, {name: values[index] for name, values in layers.items()}))
         of.on_clip()
-    table = Embeddings.from_rows(rows, describe_making(of.weight.name, extractor.info, of.data.name), {})
+    table = Embeddings.from_rows(rows, describe_making(of.weight.name, info, of.data.name), {})
     table.save(of.folder / EMBEDDINGS)
     found: Measured = {}
+    depth = len(table.layers) // 2
     for layer in range(1, depth + 1):
-        video, audio = (table[f"{stream}_{layer}"].astype(np.float64) for stream in ("video", "audio"))
-        found[f"modality_gap layer {layer}"] = modality_gap(video, audio)
-        found[f"recall_at_1 layer {layer}"] = recall_at_1(compare_streams(video, audio))
+        video_rows, audio_rows = (table[f"{stream}_{layer}"].astype(np.float64) for stream in ("video", "audio"))
+        found[f"modality_gap layer {layer}"] = modality_gap(video_rows, audio_rows)
+        found[f"recall_at_1 layer {layer}"] = recall_at_1(compare_streams(video_rows, audio_rows))
     for kind in ("modality_gap", "recall_at_1"):
         found[kind] = statistics.mean(found[f"{kind} layer {layer}"] for layer in range(1, depth + 1))
         found[f"{kind} last layer"] = found[f"{kind} layer {depth}"]
