@@ -84,7 +84,7 @@ def analyse_alignment(runs: Runs) -> Findings:
         series = tuple(
             summarise(level, [runs.select(name, {factor: level}) for name in names]) for level in runs.factors[factor]
         )
-        title = name_measure(kind) if kind == "modality_gap" else "recall@1"
+        title = kind.replace("_at_", "@").replace("_", " ")
         charts.append(
             Chart(
                 kind.replace("_", "-"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 from hicmae_cli.embedding.projection import METHODS, check_method, project
 from hicmae_cli.embedding.table import read_embeddings
@@ -12,6 +13,8 @@ from hicmae_cli.report.projection_plot import plot_projection
 from hicmae_cli.studies.measuring import EMBEDDINGS
 from hicmae_cli.studies.plan import Job, Plan
 from hicmae_cli.studies.result import Picture, slugify
+
+_LEAST_CLIPS: Final = 8  # fewer make no picture
 
 
 def draw_embeddings(plan: Plan, folder: Path) -> tuple[Picture, ...]:
@@ -22,7 +25,8 @@ def draw_embeddings(plan: Plan, folder: Path) -> tuple[Picture, ...]:
         folder: for the pictures.
 
     Returns:
-        A picture for each of these runs and each method that is installed; none without the measure ``alignment``.
+        A picture for each of these runs and each method that is installed; none without the measure ``alignment``,
+        or with fewer than 8 clips.
 
     Raises:
         HicmaeError: a table of embeddings is missing, or a picture cannot be written.
@@ -30,6 +34,8 @@ def draw_embeddings(plan: Plan, folder: Path) -> tuple[Picture, ...]:
     found = []
     for words, job in _find_tables(plan):
         table = read_embeddings(job.folder / EMBEDDINGS)
+        if len(table) < _LEAST_CLIPS:
+            continue
         for method in filter(_is_installed, METHODS):
             projection = project(table, method=method)
             picture = Picture(

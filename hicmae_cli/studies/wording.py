@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -17,12 +18,13 @@ _NAMES: Final = {
     "audio_error": "error of rebuilt sound, own masks",
     "video_error common mask": "error of rebuilt faces, common mask",
     "audio_error common mask": "error of rebuilt sound, common mask",
-    "recall_at_1": "recall@1 of the best layer",
-    "modality_gap": "modality gap",
+    "recall_at_1": "recall@1, mean over layers",
+    "modality_gap": "modality gap, mean over layers",
     "uar own corpus": "UAR on its own corpus",
     "uar other corpus": "UAR on the other corpus",
     "uar lost": "UAR lost on the other corpus",
 }
+_BY_LAYER: Final = {"recall_at_1": "recall@1", "modality_gap": "modality gap"}
 _LESS: Final = ("video_error", "audio_error", "uar lost")
 FEW_SEEDS: Final = 5
 
@@ -32,8 +34,8 @@ def name_measure(measure: str) -> str:
     if measure in _NAMES:
         return _NAMES[measure]
     first, _, rest = measure.partition(" ")
-    if first in ("recall_at_1", "modality_gap"):
-        return f"{'recall@1' if first == 'recall_at_1' else _NAMES[first]}, {rest}"
+    if first in _BY_LAYER:
+        return f"{_BY_LAYER[first]}, {rest}"
     return f"{TITLES[first]} {rest}".strip() if first in TITLES else measure
 
 
@@ -47,7 +49,16 @@ def describe_values(values: Mapping[int, float]) -> str:
     known = list(values.values())
     if not known:
         return "none"
-    return f"{statistics.mean(known):.3f} ({statistics.stdev(known):.3f})" if len(known) > 1 else f"{known[0]:.3f}"
+    if len(known) == 1:
+        return f"{known[0]:.3f}"
+    sd = statistics.stdev(known)
+    digits = count_decimals(sd)
+    return f"{statistics.mean(known):.{digits}f} ({sd:.{digits}f})"
+
+
+def count_decimals(size: float) -> int:
+    """Count the decimals that show two digits of a size; at least 3, and at most 6."""
+    return 3 if size <= 0 else min(6, max(3, 1 - math.floor(math.log10(size))))
 
 
 def claim_difference(found: PairedDifference, together: int) -> Claim:
@@ -57,30 +68,39 @@ def claim_difference(found: PairedDifference, together: int) -> Claim:
         found: the difference, corrected.
         together: how many differences were corrected together.
     """
-    low, high = found.interval
+    mean, low, high, _ = _write_numbers(found)
     verdict = "a difference is shown" if found.is_shown else "no difference is shown"
     corrected = f", {format_p(found.p_holm)} after Holm's correction for {together}" if together > 1 else ""
     better = "; less is better" if is_less_better(found.metric) else ""
     text = (
-        f"{found.first} minus {found.second}: {found.mean:+.3f} {name_measure(found.metric)} (95 % interval over "
-        f"{len(found.each)} seeds {low:+.3f} to {high:+.3f}; p {format_p(found.p)}{corrected}{better}): {verdict}."
+        f"{found.first} minus {found.second}: {mean} {name_measure(found.metric)} (95 % interval over "
+        f"{len(found.each)} seeds {low} to {high}; p {format_p(found.p)}{corrected}{better}): {verdict}."
     )
     return Claim(text, found.to_dict())
 
 
 def tabulate_differences(found: Sequence[PairedDifference]) -> Grid:
     """Make the table of paired differences."""
-    rows = tuple(
-        (
-            f"{each.first} minus {each.second}",
-            name_measure(each.metric),
-            f"{each.mean:+.3f}",
-            f"{each.sd:.3f}",
-            f"{each.interval[0]:+.3f} to {each.interval[1]:+.3f}",
-            format_p(each.p_holm),
-            "yes" if each.is_shown else "no",
-        )
-        for each in found
-    )
+    rows = tuple(_describe_difference(each) for each in found)
     header = ("difference", "measure", "mean", "sd", "95 % interval", "p (Holm)", "shown")
     return Grid("paired differences over seeds", header, rows)
+
+
+def _write_numbers(found: PairedDifference) -> tuple[str, str, str, str]:
+    """Write mean, ends of the interval, and sd of a difference."""
+    digits = count_decimals(found.sd)
+    mean, low, high = (f"{value:+.{digits}f}" for value in (found.mean, *found.interval))
+    return mean, low, high, f"{found.sd:.{digits}f}"
+
+
+def _describe_difference(found: PairedDifference) -> tuple[str, ...]:
+    mean, low, high, sd = _write_numbers(found)
+    return (
+        f"{found.first} minus {found.second}",
+        name_measure(found.metric),
+        mean,
+        sd,
+        f"{low} to {high}",
+        format_p(found.p_holm),
+        "yes" if found.is_shown else "no",
+    )

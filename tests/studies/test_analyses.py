@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -15,6 +16,7 @@ from hicmae_cli.studies.analyses import ANALYSES, analyse_conditions, analyse_fa
 from hicmae_cli.studies.layer_analyses import analyse_alignment, analyse_layers
 from hicmae_cli.studies.result import Record, Runs
 from hicmae_cli.studies.scaling import analyse_scaling, list_rarest
+from hicmae_cli.studies.wording import count_decimals
 
 SEEDS = 5
 
@@ -70,8 +72,16 @@ def test_every_number_of_a_claim_is_in_the_record() -> None:
     (claim,) = analyse_factors(runs).claims
     json.dumps(claim.numbers, allow_nan=False)
     numbers = claim.numbers
-    for number in (numbers["mean"], *numbers["interval"]):
-        assert f"{number:+.3f}" in claim.text
+    written = re.findall(r"[+-]\d+\.(?P<decimals>\d+)", claim.text)
+    expected = [numbers["mean"], *numbers["interval"]]
+    assert re.findall(r"[+-]\d+\.\d+", claim.text) == [
+        f"{number:+.{len(decimals)}f}" for number, decimals in zip(expected, written, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(("size", "decimals"), [(0.0, 3), (0.2, 3), (0.012, 3), (0.0034, 4), (0.00056, 5), (1e-9, 6)])
+def test_a_small_spread_gets_more_decimals(size: float, decimals: int) -> None:
+    assert count_decimals(size) == decimals
 
 
 def test_conditions_find_the_stream_that_counts() -> None:

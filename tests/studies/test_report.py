@@ -69,7 +69,7 @@ def test_embeddings_of_the_first_seed_are_drawn(tmp_path: Path, corpus: Path) ->
         rng = np.random.default_rng(0)
         rows = [
             ({"id": str(index), "label": EVIL}, {f"{s}_1": rng.normal(size=3).astype("f") for s in ("video", "audio")})
-            for index in range(4)
+            for index in range(8)
         ]
         Embeddings.from_rows(rows, {}, {}).save(job.folder / EMBEDDINGS)
         write_done(job, {"recall_at_1": 0.5}, 1.0)
