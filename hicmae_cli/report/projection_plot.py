@@ -63,13 +63,14 @@ def plot_projection(
     figure = Figure(figsize=(11, 0.9 + 3.0 * len(points)), layout="constrained")
     figure.suptitle(one_line(title), x=0.01, ha="left", fontsize=10, color=INK, parse_math=False)
     grid = figure.subplots(len(points), len(columns), squeeze=False)
+    top = next(iter(points))
     for row, (layer, places) in zip(grid, points.items(), strict=True):
         for axes, (name, names, colours, of) in zip(row, columns, strict=True):
             for stream, mark in enumerate(("o", "x")):
                 own = slice(stream * count, (stream + 1) * count)
                 picked = [colours[place] for place in of[own]]
                 axes.scatter(*places[own].T, c=picked, marker=mark, s=14, linewidths=0.9, alpha=0.8)
-            _dress(axes, f"layer {layer}: {name}", names, colours, with_names=row is grid[0])
+            _dress(axes, f"layer {layer}: {name}", names, colours, with_names=layer == top)
         numbers = f"modality gap {gaps[layer]:.3f}, recall@1 {recalls[layer]:.3f}"
         row[0].set_xlabel(numbers, fontsize=8, color=INK)
     save_figure(figure, path, dpi=110)

@@ -25,7 +25,8 @@ _PAGE: Final = Template(
     '<meta name="color-scheme" content="light dark">\n<meta name="referrer" content="no-referrer">\n'
     '<meta name="generator" content="hicmae">\n<title>${title} · hicmae study</title>\n'
     "<style>${style}</style>\n</head>\n<body>\n<header>\n"
-    '<p class="kicker">hicmae · study</p>\n<h1>${title}</h1>\n<p>${question}</p>\n</header>\n<main>\n'
+    '<p class="kicker">hicmae · study</p>\n<h1>${title}</h1>\n<p>${question}</p>\n'
+    '<p class="answer">${answer}</p>\n</header>\n<main>\n'
     '<section><h2>Findings</h2><ul>${claims}</ul></section>\n<section id="charts"><h2>Charts</h2>'
     '<p class="how">Point at a mark for its numbers. Click a name below a chart to hide its marks.</p>${charts}'
     '${pictures}</section>\n<section><h2>Tables</h2><p class="how">Click a column to sort.</p>${tables}</section>\n'
@@ -67,6 +68,7 @@ def render_page(
         data=data,
         title=escape(title),
         question=escape(document["study"]["question"]),
+        answer=escape(document["answer"]["text"]) if document["answer"] else "",
         claims="".join(f"<li>{escape(claim.text)}</li>" for claim in findings.claims),
         charts="".join(
             f'<figure data-chart="{index}"><figcaption>{escape(chart.title)}</figcaption></figure>'

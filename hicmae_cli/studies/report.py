@@ -16,7 +16,7 @@ from hicmae_cli.studies.page import name_machines, render_page
 from hicmae_cli.studies.pictures import draw_embeddings
 from hicmae_cli.studies.plan import FINETUNE, PRETRAIN, Plan, merge_changes
 from hicmae_cli.studies.result import SCHEMA, Findings, Picture
-from hicmae_cli.studies.wording import FEW_SEEDS
+from hicmae_cli.studies.wording import FEW_SEEDS, answer
 from hicmae_cli.toml import format_toml
 
 REPORT: Final = "report.md"
@@ -59,6 +59,7 @@ def _read_pictures(pictures: Sequence[Picture], folder: Path) -> list[tuple[str,
 def make_document(plan: Plan, findings: Findings, command: str, pictures: Sequence[Picture] = ()) -> dict[str, Any]:
     """Make the JSON record: every number of the report, and what it was computed from."""
     study = plan.study
+    found = answer(findings.claims)
     return {
         "schema": SCHEMA,
         "study": study.model_dump(mode="json", exclude={"budgets"}),
@@ -79,6 +80,7 @@ def make_document(plan: Plan, findings: Findings, command: str, pictures: Sequen
         "machines": list_machines(plan),
         "compute_s": round(sum(_read_done(plan, key).get("duration_s", 0.0) for key in plan.jobs), 1),
         "jobs": len(plan.jobs),
+        "answer": None if found is None else {"text": found.text, "numbers": dict(found.numbers)},
         "claims": [{"text": claim.text, "numbers": dict(claim.numbers)} for claim in findings.claims],
         "tables": [
             {"title": grid.title, "header": list(grid.header), "rows": [list(row) for row in grid.rows]}
@@ -145,6 +147,8 @@ def render_markdown(plan: Plan, findings: Findings, document: Mapping[str, Any])
     """Make the page for a reader: what was compared, on what, with which commands, and what may not be concluded."""
     study, data = plan.study, plan.data
     lines = [f"# {escape_markdown(study.title)}", "", f"**Question.** {escape_markdown(study.question)}", ""]
+    if document["answer"]:
+        lines += [f"**Answer.** {escape_markdown(document['answer']['text'])}", ""]
     lines += ["## What was compared", ""]
     for factor in study.list_factors(plan.budget):
         names = [each.name + (" (baseline)" if each.name == factor.base else "") for each in factor.levels]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from hicmae_cli.evaluation.comparison.words import format_p
 from hicmae_cli.metric_names import SMALLER_IS_BETTER, TITLES
@@ -27,6 +27,7 @@ _NAMES: Final = {
 _BY_LAYER: Final = {"recall_at_1": "recall@1", "modality_gap": "modality gap"}
 _LESS: Final = ("video_error", "audio_error", "uar lost")
 FEW_SEEDS: Final = 5
+_LISTED: Final = 6  # differences in an answer
 
 
 def name_measure(measure: str) -> str:
@@ -77,6 +78,27 @@ def claim_difference(found: PairedDifference, together: int) -> Claim:
         f"{len(found.each)} seeds {low} to {high}; p {format_p(found.p)}{corrected}{better}): {verdict}."
     )
     return Claim(text, found.to_dict())
+
+
+def answer(claims: Sequence[Claim]) -> Claim | None:
+    """Say how many of the differences are shown, and which; None if an analysis compares no levels."""
+    compared = [claim.numbers for claim in claims if {"first", "second", "shown"} <= claim.numbers.keys()]
+    if not compared:
+        return None
+    shown = [numbers for numbers in compared if numbers["shown"]]
+    counts = {"shown": len(shown), "differences": len(compared)}
+    if not shown:
+        none = f"None of {len(compared)} differences" if len(compared) > 1 else "No difference"
+        return Claim(f"{none} is shown. That is no evidence that there is none.", counts)
+    listed = "; ".join(map(_say_difference, shown[:_LISTED]))
+    more = f"; and {len(shown) - _LISTED} more" if len(shown) > _LISTED else ""
+    verb = "is" if len(shown) == 1 else "are"
+    return Claim(f"{len(shown)} of {len(compared)} differences {verb} shown: {listed}{more}.", counts)
+
+
+def _say_difference(numbers: Mapping[str, Any]) -> str:
+    more = "more" if numbers["mean"] > 0 else "less"
+    return f"{numbers['first']} has {more} {name_measure(numbers['metric'])} than {numbers['second']}"
 
 
 def tabulate_differences(found: Sequence[PairedDifference]) -> Grid:

@@ -14,9 +14,9 @@ from hicmae_cli.errors import SettingsError
 from hicmae_cli.studies import analyses
 from hicmae_cli.studies.analyses import ANALYSES, analyse_conditions, analyse_factors, analyse_seeds, find_analysis
 from hicmae_cli.studies.layer_analyses import analyse_alignment, analyse_layers
-from hicmae_cli.studies.result import Record, Runs
+from hicmae_cli.studies.result import Claim, Record, Runs
 from hicmae_cli.studies.scaling import analyse_scaling, list_rarest
-from hicmae_cli.studies.wording import count_decimals
+from hicmae_cli.studies.wording import answer, count_decimals
 
 SEEDS = 5
 
@@ -77,6 +77,19 @@ def test_every_number_of_a_claim_is_in_the_record() -> None:
     assert re.findall(r"[+-]\d+\.\d+", claim.text) == [
         f"{number:+.{len(decimals)}f}" for number, decimals in zip(expected, written, strict=True)
     ]
+
+
+def test_the_answer_counts_what_is_shown() -> None:
+    def find(effect: float) -> Claim | None:
+        levels = {"mask": ["a", "b", "c"]}
+        return answer(analyse_factors(plant(levels, lambda cell: {"uar": 0.5 + effect * (cell["mask"] == "b")})).claims)
+
+    found, none = find(-0.1), find(0.0)
+    assert found is not None and none is not None
+    assert found.text == "1 of 2 differences is shown: b has less UAR than a."
+    assert found.numbers == {"shown": 1, "differences": 2}
+    assert none.text == "None of 2 differences is shown. That is no evidence that there is none."
+    assert answer([Claim("It varies.", {"sd": 0.1})]) is None
 
 
 @pytest.mark.parametrize(("size", "decimals"), [(0.0, 3), (0.2, 3), (0.012, 3), (0.0034, 4), (0.00056, 5), (1e-9, 6)])
