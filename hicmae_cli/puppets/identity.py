@@ -226,9 +226,8 @@ def _draw_look(
 
 def _repaint(look: Look, palette: Palette, rng: np.random.Generator) -> Look:
     """Paint a person in flat colours: no spots, no shine, no stubble; lips and brows follow skin and hair."""
-    skin, hair, eyes, cloth = (
-        colours[int(rng.integers(len(colours)))] for colours in (palette.skin, palette.hair, palette.eyes, palette.cloth)
-    )
+    groups = (palette.skin, palette.hair, palette.eyes, palette.cloth)
+    skin, hair, eyes, cloth = (colours[int(rng.integers(len(colours)))] for colours in groups)
     return replace(
         look,
         skin=skin,

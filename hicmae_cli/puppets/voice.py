@@ -29,7 +29,7 @@ _FOURTH_FORMANT_HZ = 3500.0
 
 @dataclass(frozen=True)
 class VoiceIdentity:
-    """One speaker: pitch, vocal tract length (as a factor on formants), habits relative to neutral, and the language."""
+    """One speaker: pitch, vocal tract length (as a factor on formants), habits relative to neutral, language."""
 
     pitch_hz: float
     formant_scale: float
