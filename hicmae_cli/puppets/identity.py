@@ -116,7 +116,7 @@ class Identity:
             look=look,
             style=Style.draw(rng),
             hair_style=hair_style,
-            hair_volume=float(rng.uniform(0.1, 1.0)),
+            hair_volume=float(rng.uniform(*world.hair_volume)),
             hair_length=float(rng.uniform(0.0, 1.0)),
             glasses=str(rng.choice(GLASSES_SHAPES[1:])) if has_glasses else "none",
             glasses_colour=_to_colour(

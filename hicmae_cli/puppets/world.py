@@ -80,6 +80,7 @@ class World:
         speech: voices and language.
         palette: colours of flat drawings with outlines; None draws skin, light and camera like those of a film.
         caricature: factor on what tells a face from the average face.
+        hair_volume: from flat to full.
     """
 
     name: str
@@ -88,6 +89,7 @@ class World:
     speech: Speech
     palette: Palette | None = None
     caricature: float = 1.0
+    hair_volume: tuple[float, float] = (0.1, 1.0)
 
     def make_rng(self, *seeds: int) -> np.random.Generator:
         """Make the generator for some seeds in this world."""
@@ -187,7 +189,9 @@ COMIC: Final = World(
             (0.96, 0.86, 0.40),
         ),
     ),
-    caricature=1.3,
+    caricature=1.25,
+    # Flat hair would let a long forehead through.
+    hair_volume=(0.8, 1.6),
 )
 WORLDS: Final = {world.name: world for world in (FILM, COMIC)}
 
