@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -156,21 +157,21 @@ def test_puppets_are_tested_on_those_of_another_world(
 
     manifest = shutil.copytree(corpus.parent, tmp_path / "corpus") / corpus.name
     (manifest.parent / "corpus.json").write_text(own or "{}")
-    study = {"manifest": manifest, "budget": "trial", "output": tmp_path / "studies"}
+    prepare = partial(prepare_study, "transfer", manifest=manifest, budget="trial", output=tmp_path / "studies")
     folder = tmp_path / "studies" / "runs" / "data" / f"{name}-30"
-    imagined = prepare_study("transfer", dry=True, **study)
+    imagined = prepare(dry=True)
     assert str(imagined.data).endswith(f"; tested on puppets of the world {name}, too")
     assert imagined.data.lacks_puppets and not (tmp_path / "studies").exists()
     monkeypatch.setattr(other, "make_corpus", copy_toys)
     counts: list[tuple[int, int]] = []
-    plan = prepare_study("transfer", progress=StudyProgress(on_draw=lambda *count: counts.append(count)), **study)
+    plan = prepare(progress=StudyProgress(on_draw=lambda *count: counts.append(count)))
     assert counts == [(done, 30) for done in range(1, 31)]
     assert plan.data.other == folder / "manifest.csv" and not plan.data.lacks_puppets
     # What is drawn is not drawn again, and a dry run finds it.
     monkeypatch.undo()
-    again = prepare_study("transfer", dry=True, **study)
+    again = prepare(dry=True)
     assert again.jobs.keys() == plan.jobs.keys() != imagined.jobs.keys()
-    given = prepare_study("transfer", other=folder / "manifest.csv", **study)
+    given = prepare(other=folder / "manifest.csv")
     assert given.data == plan.data
 
 
