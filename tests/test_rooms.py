@@ -101,6 +101,7 @@ ROOMS["studies"] = {
     "evaluation",
     "evaluation.comparison",
     "models",
+    "puppets",
     "recipes",
     "records",
     "report",

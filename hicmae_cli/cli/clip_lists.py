@@ -18,7 +18,10 @@ def puppets_manifest(folder: Path) -> Path:
     manifest = folder / "manifest.csv"
     if manifest.is_file():
         return manifest
-    sizes, seed = PUPPET_SIZES, 0
+    from hicmae_cli.puppets.corpus import read_world
+    from hicmae_cli.puppets.world import FILM
+
+    sizes, seed, world = PUPPET_SIZES, 0, FILM
     begun = folder / "corpus.json"
     if begun.is_file():
         # An interrupted drawing continues with its own settings.
@@ -27,6 +30,7 @@ def puppets_manifest(folder: Path) -> Path:
             sizes, seed = ({str(name): int(count) for name, count in facts["sizes"].items()}, int(facts["seed"]))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ManifestError(f"{begun}: was not written by hicmae; choose another folder") from error
+        world = read_world(folder)
     from hicmae_cli.cli.puppets import make_with_progress
 
-    return make_with_progress(folder, sizes, seed, workers=None)
+    return make_with_progress(folder, sizes, seed, world)

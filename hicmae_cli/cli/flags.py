@@ -110,6 +110,7 @@ FLAGS: Final[Mapping[str, str]] = {
     "with_front_end": "--with-front-end",
     "without_sound": "--without-sound",
     "workers": "--workers",
+    "world": "--world",
 }
 """Option of each parameter, in alphabetical order; a key of a recipe is written ``--set key=value``."""
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from hicmae_cli.cli.options import PUPPET_SIZES
+
+if TYPE_CHECKING:
+    from hicmae_cli.puppets.world import World
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -18,6 +21,10 @@ app = typer.Typer(
 )
 
 SeedOption = Annotated[int, typer.Option(min=0, max=10**6, help="Random seed; another one draws other people.")]
+WorldOption = Annotated[
+    str,
+    typer.Option(metavar="film|comic", help="How people are drawn and speak; expressions and manners are the same."),
+]
 
 
 @app.command()
@@ -30,6 +37,7 @@ def make(
     validation: Annotated[int, typer.Option(min=0, help="Number of validation clips.")] = PUPPET_SIZES["validation"],
     test: Annotated[int, typer.Option(min=0, help="Number of test clips.")] = PUPPET_SIZES["test"],
     seed: SeedOption = 0,
+    world: WorldOption = "film",
     workers: Annotated[int | None, typer.Option(min=1, help="Number of processes; by default one per core.")] = None,
 ) -> None:
     """Draw a corpus: raw clips, prepared clips and a manifest.
@@ -41,6 +49,8 @@ def make(
         hicmae puppets make
 
         hicmae puppets make other --train 0 --validation 0 --test 300 --seed 7
+
+        hicmae puppets make comic --world comic --train 0 --validation 0
     """
     sizes = {"train": train, "validation": validation, "test": test}
     if not any(sizes.values()):
@@ -48,8 +58,10 @@ def make(
     from hicmae_cli.cli.screen import Screen
     from hicmae_cli.corpora.catalogue import data_home
     from hicmae_cli.corpora.known.puppets import PUPPETS
+    from hicmae_cli.puppets.world import find_world
 
-    manifest = make_with_progress(folder or data_home() / PUPPETS.folder, sizes, seed, workers)
+    found = find_world(world)
+    manifest = make_with_progress(folder or data_home() / PUPPETS.folder, sizes, seed, found, workers)
     Screen().done("wrote", manifest)
 
 
@@ -58,6 +70,7 @@ def preview(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Output folder.")] = Path("puppets-preview"),
     people: Annotated[int, typer.Option(min=1, max=24, help="Number of people, one row each.")] = 6,
     seed: SeedOption = 0,
+    world: WorldOption = "film",
 ) -> None:
     """Draw a contact sheet (sheet.png) and a short video with sound (puppets.mp4).
 
@@ -67,16 +80,19 @@ def preview(
     """
     from hicmae_cli.cli.screen import Screen
     from hicmae_cli.puppets.preview import make_preview
+    from hicmae_cli.puppets.world import find_world
 
-    screen = Screen()
+    screen, found = Screen(), find_world(world)
     with screen.wait("drawing"):
-        for path in make_preview(folder, people, seed):
+        for path in make_preview(folder, people, seed, found):
             screen.done("wrote", path)
 
 
 @app.command()
 def check(
-    clips: Annotated[int, typer.Option(min=1, help="Number of clips to draw and read back.")] = 96, seed: SeedOption = 0
+    clips: Annotated[int, typer.Option(min=1, help="Number of clips to draw and read back.")] = 96,
+    seed: SeedOption = 0,
+    world: WorldOption = "film",
 ) -> None:
     """Read drawn faces back with MediaPipe; a correlation below 0.5 with the drawing exits with 1.
 
@@ -86,19 +102,23 @@ def check(
     """
     from hicmae_cli.cli.screen import Screen
     from hicmae_cli.puppets.readback import read_back
+    from hicmae_cli.puppets.world import find_world
 
+    found = find_world(world)
     with Screen().wait("drawing and reading back"):
-        report = read_back(clips, seed)
+        report = read_back(clips, seed, found)
     typer.echo(report)
     if not report.passed:
         raise typer.Exit(1)
 
 
-def make_with_progress(folder: Path, sizes: Mapping[str, int], seed: int, workers: int | None) -> Path:
+def make_with_progress(
+    folder: Path, sizes: Mapping[str, int], seed: int, world: World, workers: int | None = None
+) -> Path:
     """Draw a corpus under a progress bar and return its manifest."""
     from hicmae_cli.cli.screen import Screen
     from hicmae_cli.puppets.corpus import make_corpus
 
     with Screen().bar("drawing puppets") as bar:
         bar.start(sum(sizes.values()))
-        return make_corpus(folder, sizes, seed, workers=workers, on_clip=bar.advance)
+        return make_corpus(folder, sizes, seed, world=world, workers=workers, on_clip=bar.advance)

@@ -53,7 +53,11 @@ def run(
     ] = None,
     other: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="For `transfer`: prepared clips of another corpus, to test on as well."),
+        typer.Option(
+            metavar="FILE",
+            help="For `transfer`: prepared clips of another corpus, to test on as well; by default, for puppets, those "
+            "of another world, which are drawn.",
+        ),
     ] = None,
     output: Annotated[
         Path,
@@ -116,7 +120,10 @@ def run(
             device=device,
             draw_puppets=lambda folder: _draw_puppets(folder, study.budgets[budget].clips, output),
             dry=dry_run,
-            progress=StudyProgress(on_hash=lambda done, total: bar.update(done, total=total)),
+            progress=StudyProgress(
+                on_draw=lambda done, total: bar.update(done, total=total, description="drawing puppets"),
+                on_hash=lambda done, total: bar.update(done, total=total, description="checking clips"),
+            ),
         )
     processes = jobs if jobs is not None else count_cores() if device == "cpu" else 1
     screen.say(f"clips of {plan.data}")
@@ -178,12 +185,13 @@ def _draw_puppets(folder: Path, sizes: Mapping[str, int], output: Path) -> Path:
     """Return the corpus's manifest; if it is not drawn, draw what the budget takes, in the folder of the studies."""
     from hicmae_cli.cli.clip_lists import puppets_manifest
     from hicmae_cli.cli.puppets import make_with_progress
+    from hicmae_cli.puppets.world import FILM
     from hicmae_cli.studies.study import RUNS
 
     if not sizes or (folder / "corpus.json").is_file():
         return puppets_manifest(folder)
     own = output / RUNS / "data" / f"puppets-{'-'.join(map(str, sizes.values()))}"
-    return make_with_progress(own, sizes, 0, workers=None)
+    return make_with_progress(own, sizes, 0, FILM)
 
 
 def _read_seeds(text: str | None) -> list[int]:
@@ -202,7 +210,7 @@ def _show_plan(plan: Plan, processes: int, screen: Screen) -> None:
 
     with screen.wait("timing steps of each kind of model"):
         found = estimate(plan, processes)
-    if not plan.data.people:
+    if plan.data.lacks_puppets:
         screen.warn("the puppets are not drawn yet; drawing takes about a second for each clip, which is not counted")
     rows = tuple((kind, str(count), describe_time(core_s)) for kind, (count, core_s) in found.by_kind.items())
     screen.show(Grid(f"{plan.study.name}: still to compute", ("kind", "jobs", "time of one core"), rows))

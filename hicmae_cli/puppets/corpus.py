@@ -27,6 +27,7 @@ from hicmae_cli.puppets.identity import Identity
 from hicmae_cli.puppets.plan import ClipPlan, plan_corpus
 from hicmae_cli.puppets.render import Renderer
 from hicmae_cli.puppets.voice import VoiceIdentity, speak
+from hicmae_cli.puppets.world import FILM, WORLDS, World
 from hicmae_cli.workers import Report, WorkerDiedError, count_cores, run_in_pool
 
 VERSION = 1
@@ -34,6 +35,8 @@ VERSION = 1
 # 6.25: a clip has only the frames that the model samples.
 FPS = CLIP_FRAMES / WINDOW_S
 LICENCE = "MIT"
+MARK = "corpus.json"
+"""The note of what a folder holds."""
 # A job sets up a renderer, which takes as long as a clip.
 _CHUNK_CLIPS = 10
 
@@ -47,13 +50,14 @@ class DrawnClip:
 
 
 def draw_clip(plan: ClipPlan, renderer: Renderer) -> DrawnClip:
-    """Draw one clip; equal plans give equal clips on one machine."""
-    rng = np.random.default_rng([plan.person_seed, 0])
-    identity = Identity.draw(rng)
-    speaker = VoiceIdentity.draw(rng, float(identity.female), identity.age_years)
-    voice_rng = np.random.default_rng([plan.person_seed, plan.voice_seed])
+    """Draw one clip of the renderer's world; equal plans give equal clips on one machine."""
+    world = renderer.world
+    rng = world.make_rng(plan.person_seed, 0)
+    identity = Identity.draw(rng, world)
+    speaker = VoiceIdentity.draw(rng, float(identity.female), identity.age_years, world.speech)
+    voice_rng = world.make_rng(plan.person_seed, plan.voice_seed)
     utterance = speak(plan.voice, speaker, plan.voice_intensity, WINDOW_S, voice_rng)
-    face_rng = np.random.default_rng([plan.person_seed, plan.face_seed])
+    face_rng = world.make_rng(plan.person_seed, plan.face_seed)
     times_s = np.arange(CLIP_FRAMES) / FPS
     curves = animate_expression(plan.face, plan.face_intensity, identity.style, face_rng, times_s)
     frames = renderer.render_clip(identity, add_speech(curves, utterance.mouth.resample(times_s)), face_rng, times_s)
@@ -65,6 +69,7 @@ def make_corpus(
     sizes: Mapping[str, int],
     seed: int,
     *,
+    world: World = FILM,
     workers: int | None = None,
     on_clip: Callable[[], None] = lambda: None,
 ) -> Path:
@@ -77,6 +82,7 @@ def make_corpus(
         folder: the new corpus.
         sizes: clips per split.
         seed: seed of the corpus.
+        world: how its people look and speak.
         workers: number of processes; one per core by default.
         on_clip: called after each clip, for progress.
 
@@ -84,28 +90,28 @@ def make_corpus(
         Path of the manifest, which is written last.
 
     Raises:
-        HicmaeError: the folder has other files or a corpus of another seed, size or version; or a worker died.
+        HicmaeError: the folder has other files or a corpus of another seed, size, world or version; or a worker died.
     """
     plans = plan_corpus(sizes, seed)
-    _claim(folder, sizes, seed)
+    _claim(folder, sizes, seed, world)
     todo = [plan for plan in plans if not _locate_clip(folder, plan)[1].exists()]
     for _ in range(len(plans) - len(todo)):
         on_clip()
     chunks = [todo[i : i + _CHUNK_CLIPS] for i in range(0, len(todo), _CHUNK_CLIPS)]
-    work = partial(_make_clips, folder)
+    work = partial(_make_clips, folder, world)
     count = workers or count_cores()
     for chunk, outcome in run_in_pool(chunks, work, lambda *_: on_clip(), workers=count):
         if isinstance(outcome, WorkerDiedError):
             raise HicmaeError(f"{folder}: {chunk[0].id} to {chunk[-1].id} cannot be drawn: {outcome}") from outcome
-    return _write_manifest(folder, plans)
+    return _write_manifest(folder, plans, world)
 
 
-def _make_clips(folder: Path, plans: list[ClipPlan], report: Report) -> None:
+def _make_clips(folder: Path, world: World, plans: list[ClipPlan], report: Report) -> None:
     """Draw, write and prepare some clips in one process."""
     # Mesa draws in the process itself, since the processes fill the cores.
     os.environ["LP_NUM_THREADS"] = "0"
     with ExitStack() as stack:
-        renderer = stack.enter_context(Renderer())
+        renderer = stack.enter_context(Renderer(world=world))
         for plan in plans:
             raw, prepared = _locate_clip(folder, plan)
             clip = draw_clip(plan, renderer)
@@ -124,10 +130,26 @@ def _locate_clip(folder: Path, plan: ClipPlan) -> tuple[Path, Path]:
     return folder / "raw" / f"{plan.id}.mkv", folder / "prepared" / f"{plan.id}.mkv"
 
 
-def _claim(folder: Path, sizes: Mapping[str, int], seed: int) -> None:
+def read_world(folder: Path) -> World:
+    """Read which world the puppets of a folder are of.
+
+    Raises:
+        HicmaeError: the folder has no puppets, or of an unknown world.
+    """
+    path = folder / MARK
+    try:
+        return WORLDS[json.loads(path.read_text("utf-8")).get("world", FILM.name)]
+    except (OSError, ValueError, AttributeError, LookupError, TypeError) as error:
+        raise HicmaeError(f"{path}: was not written by this version of hicmae; choose another folder") from error
+
+
+def _claim(folder: Path, sizes: Mapping[str, int], seed: int, world: World) -> None:
     """Mark the folder as this corpus, or check the mark."""
-    facts = {"version": VERSION, "seed": seed, "sizes": dict(sizes)}
-    path = folder / "corpus.json"
+    facts: dict[str, object] = {"version": VERSION, "seed": seed, "sizes": dict(sizes)}
+    # A corpus without a name of its world, as all old ones, is of the first world.
+    if world != FILM:
+        facts["world"] = world.name
+    path = folder / MARK
     if path.exists():
         try:
             found = json.loads(path.read_text("utf-8"))
@@ -143,7 +165,7 @@ def _claim(folder: Path, sizes: Mapping[str, int], seed: int) -> None:
     write_text_atomically(path, json.dumps(facts, indent=2) + "\n")
 
 
-def _write_manifest(folder: Path, plans: list[ClipPlan]) -> Path:
+def _write_manifest(folder: Path, plans: list[ClipPlan], world: World) -> Path:
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow([*HEADER, "raw", "face", "voice", "face_intensity", "voice_intensity"])
@@ -158,7 +180,7 @@ def _write_manifest(folder: Path, plans: list[ClipPlan]) -> Path:
                     plan.label,
                     "",
                     plan.split,
-                    f"puppet-{plan.person_seed}",
+                    f"{world.people}-{plan.person_seed}",
                     raw,
                     plan.face,
                     plan.voice,

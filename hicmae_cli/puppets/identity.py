@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hicmae_cli.puppets.expression import Style
 from hicmae_cli.puppets.head import SKIN, load_head
-
-Colour = tuple[float, float, float]  # sRGB 0..1
+from hicmae_cli.puppets.world import FILM, Colour, Palette, World
 
 _SKIN_TONES = np.array(
     [
@@ -94,25 +93,30 @@ class Identity:
     glasses_size: float
 
     @classmethod
-    def draw(cls, rng: np.random.Generator) -> Identity:
-        """Draw a random person. The same generator state gives the same person."""
+    def draw(cls, rng: np.random.Generator, world: World = FILM) -> Identity:
+        """Draw a random person of a world. The same generator state gives the same person."""
         female = bool(rng.random() < 0.5)
         age_years = float(rng.uniform(17, 75))
         age = float(np.interp(age_years, [12, 25, 80], [0.5, 0.667, 1.0]))
         ancestry = rng.dirichlet([0.4, 0.4, 0.5])
         head = load_head()
         neutral = head.build_neutral(head.draw_latent(float(female), age, ancestry, rng))
+        if world.caricature != 1:
+            neutral = head.mean + np.float32(world.caricature) * (neutral - head.mean)
         hair_style = _draw_hair_style(female, age_years, rng)
         has_glasses = rng.random() < 0.2 + 0.15 * (age_years > 45)
+        look = _draw_look(female, age_years, ancestry, _measure_brow_height_m(neutral), rng)
+        if world.palette is not None:
+            look = _repaint(look, world.palette, rng)
         return cls(
             female=female,
             age_years=age_years,
             ancestry=(float(ancestry[0]), float(ancestry[1]), float(ancestry[2])),
             neutral=neutral,
-            look=_draw_look(female, age_years, ancestry, _measure_brow_height_m(neutral), rng),
+            look=look,
             style=Style.draw(rng),
             hair_style=hair_style,
-            hair_volume=float(rng.uniform(0.1, 1.0)),
+            hair_volume=float(rng.uniform(*world.hair_volume)),
             hair_length=float(rng.uniform(0.0, 1.0)),
             glasses=str(rng.choice(GLASSES_SHAPES[1:])) if has_glasses else "none",
             glasses_colour=_to_colour(
@@ -217,4 +221,27 @@ def _draw_look(
         fringe=float(rng.uniform(0, 1) * (rng.random() < 0.5)),
         frame_face=float(rng.uniform(0, 1)),
         pattern_seed=float(rng.uniform(0, 50)),
+    )
+
+
+def _repaint(look: Look, palette: Palette, rng: np.random.Generator) -> Look:
+    """Paint a person in flat colours: no spots, no shine, no stubble; lips and brows follow skin and hair."""
+    groups = (palette.skin, palette.hair, palette.eyes, palette.cloth)
+    skin, hair, eyes, cloth = (colours[int(rng.integers(len(colours)))] for colours in groups)
+    return replace(
+        look,
+        skin=skin,
+        lips=_to_colour(np.array(skin) * [0.86, 0.48, 0.5]),
+        eyes=eyes,
+        hair=hair,
+        brows=_to_colour(np.array(hair) * 0.4),
+        cloth=cloth,
+        blush=0.0,
+        freckles=0.0,
+        mottle=0.0,
+        shine=0.0,
+        under_eyes=0.0,
+        lid_shade=0.0,
+        stubble=0.0,
+        brow_density=1.0,
     )

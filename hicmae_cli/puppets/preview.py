@@ -18,12 +18,13 @@ from hicmae_cli.puppets.expression import add_speech, animate_expression
 from hicmae_cli.puppets.identity import Identity
 from hicmae_cli.puppets.render import Renderer
 from hicmae_cli.puppets.voice import VoiceIdentity, speak
+from hicmae_cli.puppets.world import FILM, World
 
 _FPS = 25
 _CAPTION_PX = 22
 
 
-def make_preview(folder: Path, people: int, seed: int) -> Iterator[Path]:
+def make_preview(folder: Path, people: int, seed: int, world: World = FILM) -> Iterator[Path]:
     """Draw every emotion of ``people`` persons at its apex (sheet.png), and one clip per emotion (puppets.mp4).
 
     Yields:
@@ -33,19 +34,19 @@ def make_preview(folder: Path, people: int, seed: int) -> Iterator[Path]:
         MediaError: the folder cannot be written.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    yield _write_sheet(folder / "sheet.png", people, seed)
-    yield _write_clips(folder / "puppets.mp4", seed)
+    yield _write_sheet(folder / "sheet.png", people, seed, world)
+    yield _write_clips(folder / "puppets.mp4", seed, world)
 
 
-def _write_sheet(path: Path, people: int, seed: int) -> Path:
+def _write_sheet(path: Path, people: int, seed: int, world: World) -> Path:
     times_s = np.linspace(0, WINDOW_S, 5)
     rows = []
-    with Renderer() as renderer:
+    with Renderer(world=world) as renderer:
         for person in range(people):
-            identity = Identity.draw(np.random.default_rng([seed, person]))
+            identity = Identity.draw(world.make_rng(seed, person), world)
             cells = []
             for label in CREMA_D_LABELS:
-                rng = np.random.default_rng([seed, person, CREMA_D_LABELS.index(label)])
+                rng = world.make_rng(seed, person, CREMA_D_LABELS.index(label))
                 curves = animate_expression(label, 1.0, identity.style, rng, times_s)
                 height = int(np.abs(curves).sum(axis=1)[1:4].argmax()) + 1
                 cells.append(renderer.render_clip(identity, curves, rng, times_s)[height])
@@ -71,14 +72,14 @@ def _write(picture: NDArray[np.uint8], text: str, left_px: int) -> None:
     cv2.putText(picture, text, (left_px, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (235, 235, 235), 1, cv2.LINE_AA)
 
 
-def _write_clips(path: Path, seed: int) -> Path:
+def _write_clips(path: Path, seed: int, world: World) -> Path:
     times_s = np.arange(round(WINDOW_S * _FPS)) / _FPS
     frames, sounds = [], []
-    with Renderer() as renderer:
+    with Renderer(world=world) as renderer:
         for index, label in enumerate(CREMA_D_LABELS):
-            rng = np.random.default_rng([seed, 1000 + index])
-            identity = Identity.draw(rng)
-            speaker = VoiceIdentity.draw(rng, float(identity.female), identity.age_years)
+            rng = world.make_rng(seed, 1000 + index)
+            identity = Identity.draw(rng, world)
+            speaker = VoiceIdentity.draw(rng, float(identity.female), identity.age_years, world.speech)
             utterance = speak(label, speaker, 1.0, WINDOW_S, rng)
             curves = animate_expression(label, 1.0, identity.style, rng, times_s)
             clip = renderer.render_clip(identity, add_speech(curves, utterance.mouth.resample(times_s)), rng, times_s)

@@ -12,6 +12,7 @@ from hicmae_cli.puppets.actions import ACTION_NAMES, DISPLAYS, INDEX
 from hicmae_cli.puppets.expression import animate_expression
 from hicmae_cli.puppets.identity import Identity
 from hicmae_cli.puppets.render import Renderer
+from hicmae_cli.puppets.world import FILM, World
 
 CHECKED_ACTIONS = {
     "smile": ("mouthSmileLeft", "mouthSmileRight"),
@@ -58,8 +59,8 @@ class ReadbackReport:
         return "\n".join(lines)
 
 
-def read_back(num_clips: int = 96, seed: int = 0) -> ReadbackReport:
-    """Draw clips of random people and displays, and read them with MediaPipe's face landmarker.
+def read_back(num_clips: int = 96, seed: int = 0, world: World = FILM) -> ReadbackReport:
+    """Draw clips of random people of a world and of random displays, and read them with MediaPipe's face landmarker.
 
     Displays and intensities (0 to 1) are random. Each clip also moves most of the checked actions by random amounts,
     so that they cover their range independently of the displays.
@@ -71,10 +72,10 @@ def read_back(num_clips: int = 96, seed: int = 0) -> ReadbackReport:
     meant: list[NDArray[np.float32]] = []
     read: list[list[float]] = []
     missed = 0
-    with Renderer() as renderer, FaceFinder(num_faces=1, blendshapes=True) as detector:
+    with Renderer(world=world) as renderer, FaceFinder(num_faces=1, blendshapes=True) as detector:
         for clip in range(num_clips):
-            rng = np.random.default_rng([seed, clip])
-            identity = Identity.draw(rng)
+            rng = world.make_rng(seed, clip)
+            identity = Identity.draw(rng, world)
             display = str(rng.choice(DISPLAYS))
             curves = animate_expression(display, float(rng.uniform(0, 1)), identity.style, rng, times_s)
             curves = _add_random_actions(curves, rng)

@@ -20,13 +20,17 @@ from hicmae_cli.puppets.expression import Curves
 from hicmae_cli.puppets.glasses import build_glasses
 from hicmae_cli.puppets.head import HAIR, LASHES, LEFT_EYE, LOWER_TEETH, RIGHT_EYE, SKIN, TONGUE, UPPER_TEETH, load_head
 from hicmae_cli.puppets.identity import Identity
-from hicmae_cli.puppets.scene import Scene, draw_scene
+from hicmae_cli.puppets.scene import FAR_M, NEAR_M, Scene, draw_scene
+from hicmae_cli.puppets.world import FILM, World
 
 FRAME_SIZE_PX = 224
 # Where the head turns on the neck.
 _PIVOT_M = (0.0, -0.11, -0.07)
 _HAIR_KIND = {"bald": 0.0, "shaved": 1.0, "short": 2.0, "full": 3.0, "bun": 3.0, "bob": 4.0, "long": 4.0}
 _HAIR_END_M = {"full": -0.01, "bun": 0.0, "bob": -0.09, "long": -0.3}
+# Neighbouring pixels of a flat drawing with a line between them differ so much in depth.
+_STEP_M = 0.014
+_INK = 0.07
 _SHADERS = Path(__file__).with_name("shaders")
 Video = NDArray[np.uint8]
 
@@ -36,12 +40,13 @@ class Renderer:
 
     Args:
         size_px: side of the frames.
+        world: how it draws.
 
     Raises:
         MissingDependencyError: moderngl is not installed, or EGL gives no context.
     """
 
-    def __init__(self, size_px: int = FRAME_SIZE_PX) -> None:
+    def __init__(self, size_px: int = FRAME_SIZE_PX, world: World = FILM) -> None:
         try:
             import moderngl
         except ImportError as e:
@@ -57,12 +62,13 @@ class Renderer:
             raise MissingDependencyError(
                 f"drawing puppets needs OpenGL 3.3 through EGL ({e}): on Debian `apt install libegl1 libgl1-mesa-dri`"
             ) from e
-        self.size_px = size_px
+        self.size_px, self.world = size_px, world
         head = load_head()
         gl = self._gl
+        style = "" if world.palette is None else "#define FLAT\n"
         # Skin; eyes, teeth and tongue; loose hair; lashes.
-        self._programs = [self._compile("head", f"#define KIND {kind}\n") for kind in range(4)]
-        self._glasses_program = self._compile("glasses")
+        self._programs = [self._compile("head", f"#define KIND {kind}\n{style}") for kind in range(4)]
+        self._glasses_program = self._compile("glasses", style)
         self._backdrop_program = self._compile("backdrop")
         extra = np.stack([head.occlusion, head.part], 1).astype(np.float32)
         fixed = np.concatenate([head.mean, head.masks[:, :4], extra], 1).astype(np.float32)
@@ -107,7 +113,7 @@ class Renderer:
         """Render one clip of one person.
 
         Args:
-            identity: the person.
+            identity: a person of the renderer's world.
             curves: (T, 52) facial actions in 0..1.
             rng: draws the scene: camera, lights, background, head motion, blur, noise.
             times_s: (T,) times of the frames in seconds; evenly over 2.56 s by default.
@@ -117,7 +123,7 @@ class Renderer:
         """
         if times_s is None:
             times_s = np.arange(len(curves)) * (WINDOW_S / max(len(curves), 1))
-        scene = draw_scene(identity, np.asarray(times_s, np.float64), rng, self.size_px)
+        scene = draw_scene(identity, np.asarray(times_s, np.float64), rng, self.size_px, self.world)
         head = load_head()
         positions = head.pose(identity.neutral, np.asarray(curves, np.float32))
         self._set_identity(identity)
@@ -129,12 +135,21 @@ class Renderer:
         frames = np.empty((len(curves), self.size_px, self.size_px, 3), np.uint8)
         for t, place in enumerate(positions):
             self._draw_frame(identity, scene, place, curves[t], t, picture, frame_array)
-            raw = np.frombuffer(self._target.read(components=3, alignment=1), np.uint8)
-            frames[t] = raw.reshape(self.size_px, self.size_px, 3)[::-1]
+            frames[t] = self._read_frame()
         picture.release()
         for thing in frame_buffers:
             thing.release()
         return _develop(frames, scene, rng)
+
+    def _read_frame(self) -> NDArray[np.uint8]:
+        """Read the frame (H, W, 3) that was drawn, with its outlines in a flat drawing."""
+        side = self.size_px
+        frame = np.frombuffer(self._target.read(components=3, alignment=1), np.uint8).reshape(side, side, 3)
+        if self.world.palette is not None:
+            # The attachment -1 is the depth.
+            depth = np.frombuffer(self._target.read(components=1, attachment=-1, dtype="f4"), np.float32)
+            frame = _add_outlines(frame, depth.reshape(side, side))
+        return frame[::-1]
 
     def _set(self, name: str, value: Any) -> None:
         """Set a uniform in every program that uses it (the compiler drops unused ones)."""
@@ -159,6 +174,7 @@ class Renderer:
     def _set_scene(self, scene: Scene) -> None:
         for name in ("light_to", "light_colour", "ambient_up", "ambient_down"):
             self._set(name, getattr(scene, name))
+        self._set("key_to", scene.light_to[0])
         self._set("camera", scene.camera.T)
         self._set("pivot", _PIVOT_M)
         self._set("roughness", scene.roughness)
@@ -242,6 +258,15 @@ def _measure_creases(actions: NDArray[np.float32], wrinkles: float) -> tuple[flo
     beside = most("cheekSquintLeft", "cheekSquintRight", "mouthSmileLeft", "mouthSmileRight")
     fold = most("mouthSmileLeft", "mouthSmileRight", "noseSneerLeft", "noseSneerRight", "mouthUpperUpLeft")
     return (0.7 * readiness * up, 0.8 * readiness * down, 0.4 * readiness * beside, 0.6 * readiness * fold)
+
+
+def _add_outlines(frame: NDArray[np.uint8], depth: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Draw dark lines where the distance from the camera jumps; depth (H, W) 0..1 is that of OpenGL."""
+    away_m = 2 * FAR_M * NEAR_M / (FAR_M + NEAR_M - (2 * depth - 1) * (FAR_M - NEAR_M))
+    brush = np.ones((3, 3), np.uint8)
+    edge = (cv2.dilate(away_m, brush) - cv2.erode(away_m, brush) > _STEP_M).astype(np.float32)
+    line = cv2.GaussianBlur(edge, (0, 0), 0.6)[..., None]
+    return np.asarray(frame * (1 - line) + _INK * 255 * line).astype(np.uint8)
 
 
 def _develop(frames: Video, scene: Scene, rng: np.random.Generator) -> Video:

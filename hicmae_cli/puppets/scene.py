@@ -5,7 +5,7 @@ Letters: T frames.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from hicmae_cli.puppets.head import SKIN, load_head
 from hicmae_cli.puppets.identity import Identity
+from hicmae_cli.puppets.world import FILM, Floats, Palette, World
 
-Floats = NDArray[np.float64]
+# Nothing nearer or farther is drawn.
+NEAR_M, FAR_M = 0.05, 6.0
 _BACKDROP_PX = 192
 
 
@@ -40,7 +42,9 @@ class Scene:
     grain: float
 
 
-def draw_scene(identity: Identity, times_s: Floats, rng: np.random.Generator, size_px: int) -> Scene:
+def draw_scene(
+    identity: Identity, times_s: Floats, rng: np.random.Generator, size_px: int, world: World = FILM
+) -> Scene:
     """Draw a random scene; the face, from hairline to chin, fills 46 to 85% of the frame's height."""
     head = load_head()
     skin = head.part == SKIN
@@ -53,7 +57,7 @@ def draw_scene(identity: Identity, times_s: Floats, rng: np.random.Generator, si
     distance = rng.uniform(0.5, 1.7)
     slack = 1 - share
     centre = np.array([rng.normal(0, 0.04) * tall, (low + high) / 2 + rng.uniform(-0.12, 0.3) * slack * tall, 0.0])
-    near, far, half = 0.05, 6.0, tall / 2 / distance
+    near, far, half = NEAR_M, FAR_M, tall / 2 / distance
     camera = np.array(
         [
             [1 / half, 0, 0, 0],
@@ -76,7 +80,7 @@ def draw_scene(identity: Identity, times_s: Floats, rng: np.random.Generator, si
     )
     angles = np.clip(still + moved, [-25, -15, -10], [25, 15, 10])
     lights, colours, up, down = _draw_lights(rng)
-    return Scene(
+    scene = Scene(
         camera=camera,
         views=views,
         head_turns=_build_turns(np.radians(angles)),
@@ -94,6 +98,7 @@ def draw_scene(identity: Identity, times_s: Floats, rng: np.random.Generator, si
         vignette=float(rng.uniform(0, 0.35) * (rng.random() < 0.6)),
         grain=float(min(rng.exponential(0.01), 0.035)),
     )
+    return scene if world.palette is None else _flatten(scene, world.palette, rng, size_px)
 
 
 def _draw_drift(times_s: Floats, rng: np.random.Generator, count: int, rate_hz: float) -> Floats:
@@ -157,3 +162,35 @@ def _draw_background(rng: np.random.Generator) -> NDArray[np.uint8]:
     image = image + cv2.resize(small, (size, size), interpolation=cv2.INTER_CUBIC)
     image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.8, 9))
     return np.asarray(np.clip(image, 0, 1) * 255).astype(np.uint8)
+
+
+def _flatten(scene: Scene, palette: Palette, rng: np.random.Generator, size_px: int) -> Scene:
+    """Put a scene on paper: a plain background, and none of a camera's flaws but the softness of a drawn line."""
+    return replace(
+        scene,
+        background=_draw_paper(palette, rng),
+        blur_px=0.45 * size_px / 224,
+        gamma=1.0,
+        cast=np.ones(3),
+        vignette=0.0,
+        grain=0.0,
+    )
+
+
+def _draw_paper(palette: Palette, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Draw one colour, or two with a straight edge, in stripes or in rays between them."""
+    y, x = np.mgrid[0:_BACKDROP_PX, 0:_BACKDROP_PX] / _BACKDROP_PX - 0.5
+    one, two = (np.array(palette.paper[i]) for i in rng.permutation(len(palette.paper))[:2])
+    angle, width, pattern = rng.uniform(0, 2 * np.pi), rng.uniform(0.05, 0.12), rng.integers(4)
+    along = x * np.cos(angle) + y * np.sin(angle)
+    # Stripes and rays take a paler or darker tone of the same colour: a face must stand out.
+    near = one * 0.88
+    if pattern == 0:
+        image = np.where((along > rng.uniform(-0.2, 0.2))[..., None], one, two)
+    elif pattern == 1:
+        image = np.where((np.floor(along / width) % 2 == 0)[..., None], one, near)
+    elif pattern == 2:
+        image = np.where((np.floor(np.arctan2(y, x) * 8 / np.pi + angle) % 2 == 0)[..., None], one, near)
+    else:
+        image = np.broadcast_to(one, (_BACKDROP_PX, _BACKDROP_PX, 3))
+    return np.asarray(image * 255).astype(np.uint8)

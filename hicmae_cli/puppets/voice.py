@@ -1,7 +1,7 @@
 """Puppets' voices: a source-filter synthesiser in NumPy, with the settings of a manner of speaking.
 
-Vowel formants (means of Peterson & Barney 1952) shape a glottal pulse train (Rosenberg 1971, shape B) and noise, frame
-by frame. The words are nonsense.
+The formants of vowels shape a train of glottal pulses and noise, frame by frame; vowels, pulses and syllables are
+those of a world. The words are nonsense.
 
 Letters: n samples at 16 kHz, T control frames at 100 Hz.
 """
@@ -15,31 +15,21 @@ from numpy.typing import NDArray
 
 from hicmae_cli.model_input import SAMPLE_RATE_HZ
 from hicmae_cli.puppets.manners import LEAST, MANNERS, NEUTRAL, SPREAD, Manner
+from hicmae_cli.puppets.world import FILM, Floats, Speech
 
 CONTROL_HZ = 100
 _STEP_SAMPLES = SAMPLE_RATE_HZ // CONTROL_HZ  # 160
 _FFT_SAMPLES = 512
 _HOP_SAMPLES = 128
 
-Floats = NDArray[np.float64]
-
-# Vowel -> first three formants of an adult male, Hz; jaw opening; lip rounding; lip spreading.
-_VOWELS = {
-    "i": ((270, 2290, 3010), 0.25, 0.0, 1.0),
-    "e": ((530, 1840, 2480), 0.55, 0.0, 0.6),
-    "ae": ((660, 1720, 2410), 0.85, 0.0, 0.5),
-    "a": ((730, 1090, 2440), 1.0, 0.0, 0.0),
-    "o": ((570, 840, 2410), 0.6, 0.7, 0.0),
-    "u": ((300, 870, 2240), 0.3, 1.0, 0.0),
-    "er": ((490, 1350, 1690), 0.45, 0.4, 0.0),
-}
+_NASAL_HZ = np.array([280.0, 1300.0, 2300.0])
 _FORMANT_WIDTHS_HZ = np.array([80.0, 100.0, 140.0, 220.0])
 _FOURTH_FORMANT_HZ = 3500.0
 
 
 @dataclass(frozen=True)
 class VoiceIdentity:
-    """One speaker: pitch, vocal tract length (as a factor on formants) and habits relative to neutral."""
+    """One speaker: pitch, vocal tract length (as a factor on formants), habits relative to neutral, language."""
 
     pitch_hz: float
     formant_scale: float
@@ -47,25 +37,33 @@ class VoiceIdentity:
     tilt_db: float
     breath: float
     range_scale: float
+    speech: Speech = FILM.speech
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, female: float, age_years: float) -> VoiceIdentity:
+    def draw(
+        cls, rng: np.random.Generator, female: float, age_years: float, speech: Speech = FILM.speech
+    ) -> VoiceIdentity:
         """Draw a random speaker.
 
         Args:
             rng: the source of randomness.
             female: 0 (male) to 1 (female).
             age_years: age of the face that belongs to the voice.
+            speech: of the speaker's world.
         """
         age = float(np.clip((age_years - 20) / 60, 0, 1))
-        pitch_hz = 112 * (205 / 112) ** female * np.exp(rng.normal(0, 0.1)) * (1 + 0.08 * age * (1 - 2 * female))
+        low_hz, high_hz = speech.pitch_hz
+        long, short = speech.tract_scale
+        pitch_hz = low_hz * (high_hz / low_hz) ** female * np.exp(rng.normal(0, speech.pitch_spread))
+        pitch_hz *= 1 + 0.08 * age * (1 - 2 * female)
         return cls(
             pitch_hz=float(pitch_hz),
-            formant_scale=float(1.17**female * np.exp(rng.normal(0, 0.035))),
-            rate_scale=float(np.exp(rng.normal(-0.1 * age, 0.08))),
+            formant_scale=float(long * (short / long) ** female * np.exp(rng.normal(0, 0.035))),
+            rate_scale=float(speech.rate_scale * np.exp(rng.normal(-0.1 * age, 0.08))),
             tilt_db=float(rng.normal(-0.8 * age, 0.8)),
             breath=float(max(0, rng.normal(0.02 + 0.05 * age, 0.03))),
             range_scale=float(np.exp(rng.normal(0, 0.15))),
+            speech=speech,
         )
 
 
@@ -155,16 +153,15 @@ class _Tracks:
 
 def _lay_syllables(tracks: _Tracks, manner: Manner, speaker: VoiceIdentity, rng: np.random.Generator) -> None:
     """Fill the tracks with consonant-vowel syllables and pauses until the clip ends."""
-    count = len(tracks.voiced)
-    names = list(_VOWELS)
+    count, speech = len(tracks.voiced), speaker.speech
     at = int(rng.integers(0, 12))
     loudness = 10 ** (manner.loudness_db / 20)
     while at < count - 8:
-        slot = int(CONTROL_HZ / manner.rate_hz * np.exp(rng.normal(0, 0.15)))
+        slot = int(CONTROL_HZ / manner.rate_hz * np.exp(rng.normal(0, speech.unevenness)))
         consonant = int(slot * rng.uniform(0.12, 0.3))
         length = max(6, int((slot - consonant) * manner.held))
         stress = np.exp(rng.normal(0, 0.2))
-        manner_of = rng.choice(["stop", "hiss", "nasal", "none"], p=[0.35, 0.25, 0.25, 0.15])
+        manner_of = rng.choice(["stop", "hiss", "nasal", "none"], p=speech.consonants)
         start, end = at + consonant, min(count, at + consonant + length)
         if manner_of in ("stop", "nasal"):
             tracks.press[at:start] = 1.0
@@ -175,23 +172,33 @@ def _lay_syllables(tracks: _Tracks, manner: Manner, speaker: VoiceIdentity, rng:
             tracks.hiss[max(at, start - 2) : start] = 0.3 * loudness * min(1.0, 0.03 / manner.attack_s)
         elif manner_of == "nasal":
             tracks.voiced[at:start] = 0.35 * loudness * stress
-            tracks.formants[at:start] = np.array([280.0, 1300.0, 2300.0]) * speaker.formant_scale
-        formants, jaw, rounded, wide = _VOWELS[names[int(rng.integers(len(names)))]]
+            tracks.formants[at:start] = _NASAL_HZ * speaker.formant_scale
+        vowel = speech.vowels[int(rng.integers(len(speech.vowels)))]
         span = np.arange(max(0, end - start))
         swell = np.clip(span / CONTROL_HZ / manner.attack_s, 0, 1)
         fade = np.clip((len(span) - span) / (0.2 * length + 3), 0, 1)
         tracks.voiced[start:end] = loudness * stress * swell * fade
-        tracks.formants[start:end] = np.array(formants) * speaker.formant_scale
+        tracks.formants[start:end] = np.array(vowel.formants_hz) * speaker.formant_scale
         arch = np.sin(np.pi * np.clip(span / length, 0, 1)) if manner.arch_st >= 0 else span / length
         tracks.syllable_st[at:] = rng.normal(0, manner.range_st * 0.6)
         tracks.syllable_st[start:end] += abs(manner.arch_st) * (arch if manner.arch_st >= 0 else 0.5 - arch)
         openness = min(1.0, 0.55 + 0.05 * max(0.0, manner.loudness_db + 4)) * swell * fade
-        tracks.jaw[start:end] = jaw * openness
-        tracks.round[start:end] = rounded * (swell * fade)
-        tracks.wide[start:end] = wide * (swell * fade)
+        tracks.jaw[start:end] = vowel.jaw * openness
+        tracks.round[start:end] = vowel.rounded * (swell * fade)
+        tracks.wide[start:end] = vowel.wide * (swell * fade)
+        # No draw in a world without codas, whose voices would change.
+        if speech.coda and rng.random() < speech.coda:
+            _close_with_nasal(tracks, slice(start + length * 2 // 3, end), speaker)
         at = at + slot
         if rng.random() < manner.pauses:
             at += int(rng.uniform(0.12, 0.45) * CONTROL_HZ)
+
+
+def _close_with_nasal(tracks: _Tracks, part: slice, speaker: VoiceIdentity) -> None:
+    """Turn the end of a syllable into a nasal."""
+    tracks.formants[part] = _NASAL_HZ * speaker.formant_scale
+    for track, share in ((tracks.voiced, 0.6), (tracks.jaw, 0.3), (tracks.round, 0.3), (tracks.wide, 0.3)):
+        track[part] *= share
 
 
 def _compute_pitch(tracks: _Tracks, manner: Manner, speaker: VoiceIdentity, rng: np.random.Generator) -> Floats:
@@ -219,8 +226,7 @@ def _synthesise(
     control = np.arange(len(pitch_hz))
     phase = np.cumsum(np.interp(grid, control, pitch_hz)) / SAMPLE_RATE_HZ
     cycle, within = np.divmod(phase, 1.0)
-    flow = np.where(within < 0.4, 0.5 - 0.5 * np.cos(np.pi * within / 0.4), np.cos(np.pi * (within - 0.4) / 0.4))
-    flow = np.where(within < 0.6, flow, 0.0)
+    flow = speaker.speech.pulse(within)
     # Creak: every other pulse is weak, so that single beats can be heard.
     flow *= np.where(cycle % 2 == 1, 1 - 0.85 * min(1.0, manner.creak), 1.0)
     shimmer = np.exp(rng.normal(0, 0.05 + 0.15 * manner.jitter, int(cycle[-1]) + 2))

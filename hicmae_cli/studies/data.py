@@ -32,7 +32,8 @@ class StudyData:
         people: number of people of each of them.
         hash: of the clips, their labels and splits; the same wherever the corpus lies.
         other: a list of another corpus, which is only tested on; None without.
-        other_hash: of its clips; empty without.
+        other_name: of this corpus, as reports show it.
+        other_hash: of its clips; empty without, or as long as they are not drawn.
     """
 
     name: str
@@ -43,12 +44,18 @@ class StudyData:
     people: Mapping[str, int]
     hash: str
     other: Path | None = None
+    other_name: str = ""
     other_hash: str = ""
+
+    @property
+    def lacks_puppets(self) -> bool:
+        """Whether puppets of it are not drawn yet, so that nothing can be computed."""
+        return not self.hash or (self.other is not None and not self.other_hash)
 
     def __str__(self) -> str:
         parts = [f"{count} {name}" for name, count in self.counts.items()]
         fold = f", fold {self.fold} tests" if self.fold else ""
-        other = f"; tested on {self.other.name}, too" if self.other else ""
+        other = f"; tested on {self.other_name}, too" if self.other else ""
         people = f" of {sum(self.people.values())} people" if self.people else ""
         return f"{self.name}: {', '.join(parts)} clips{people}{fold}{other}"
 
@@ -61,7 +68,6 @@ def find_data(
     manifest: str | Path | None = None,
     fold: str | None = None,
     most: Mapping[str, int],
-    other: str | Path | None = None,
     draw_puppets: Callable[[Path], Path] | None = None,
     on_hash: Callable[[int, int], None] = lambda *_: None,
 ) -> StudyData:
@@ -74,7 +80,6 @@ def find_data(
         manifest: a list of prepared clips, instead of or of the dataset.
         fold: the fold that tests, for a corpus with folds; by default the first.
         most: most clips of a split; whole people are taken, always the same ones. Empty takes the corpus as it is.
-        other: a list of another corpus to test on as well.
         draw_puppets: as for ``find_clips``.
         on_hash: called after each clip whose files are hashed.
 
@@ -95,7 +100,7 @@ def find_data(
     kept = {name: _take_people(part, most.get(name)) for name, part in parts.items()}
     some = any(len(kept[name]) < len(parts[name]) for name in parts)
     used = [sample for part in kept.values() for sample in part]
-    found = _hash_clips(used, clips.manifest, on_hash)
+    found = hash_clips(used, clips.manifest, on_hash)
     return StudyData(
         clips.name,
         clips.dataset.name if clips.dataset else None,
@@ -104,8 +109,6 @@ def find_data(
         {name: len(part) for name, part in kept.items() if part},
         {name: len({sample.speaker for sample in part} - {""}) for name, part in kept.items() if part},
         found,
-        None if other is None else Path(other).absolute(),
-        "" if other is None else _hash_clips(read_manifest(other), Path(other), on_hash),
     )
 
 
@@ -114,7 +117,7 @@ def imagine_puppets(counts: Mapping[str, int]) -> StudyData:
     return StudyData("puppets", "puppets", Path("not drawn yet"), "", dict(counts), {}, "")
 
 
-def _hash_clips(samples: Sequence[Sample], manifest: Path, on_hash: Callable[[int, int], None]) -> str:
+def hash_clips(samples: Sequence[Sample], manifest: Path, on_hash: Callable[[int, int], None]) -> str:
     """Hash clips with their labels, splits and people, wherever their files are."""
     lines = hash_lines(sorted(_describe(sample) for sample in samples))
     files = hash_data(list_files(samples), manifest, on_clip=on_hash).files_sha256

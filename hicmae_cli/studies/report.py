@@ -72,7 +72,7 @@ def make_document(plan: Plan, findings: Findings, command: str, pictures: Sequen
             "clips": dict(plan.data.counts),
             "people": dict(plan.data.people),
             "hash": plan.data.hash,
-            "other": plan.data.other.name if plan.data.other is not None else "",
+            "other": plan.data.other_name,
             "other_hash": plan.data.other_hash,
         },
         "version": __version__,

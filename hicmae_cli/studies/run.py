@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from hicmae_cli.corpora.catalogue import data_home, find_dataset
+from hicmae_cli.corpora.clip_list import manifest_name
 from hicmae_cli.corpora.dataset import Dataset
 from hicmae_cli.corpora.known.puppets import PUPPETS
 from hicmae_cli.errors import HicmaeError, SettingsError, first_line
@@ -17,6 +18,7 @@ from hicmae_cli.ray_workers import run_on_ray
 from hicmae_cli.studies.analyses import check_analysis, find_analysis
 from hicmae_cli.studies.data import find_data, imagine_puppets
 from hicmae_cli.studies.jobs import run_job
+from hicmae_cli.studies.other import add_list, add_other_world
 from hicmae_cli.studies.plan import DONE, FINETUNE, PRETRAIN, Job, Plan, check_study, plan_study
 from hicmae_cli.studies.report import write_report
 from hicmae_cli.studies.result import Findings, Record, Runs
@@ -36,12 +38,14 @@ class StudyProgress:
     """Functions to call while a study runs.
 
     Attributes:
+        on_draw: after each clip of another world that is drawn, with the number of clips done and of all clips.
         on_hash: after each clip whose files are hashed, with the number of clips done and of all clips.
         on_plan: once, with the plan, before the first job.
         on_job: after each job that was done now, with its name.
         warn: with a warning.
     """
 
+    on_draw: Callable[[int, int], None] = lambda *_: None
     on_hash: Callable[[int, int], None] = lambda *_: None
     on_plan: Callable[[Plan], None] = lambda _: None
     on_job: Callable[[str], None] = lambda _: None
@@ -89,7 +93,8 @@ def prepare_study(
         fold: the fold that tests, for a corpus with folds; by default the first.
         budget: ``small`` or ``full``.
         seeds: other seeds than the budget's; at least two.
-        other: a list of prepared clips of another corpus, for the measure ``transfer``.
+        other: a list of prepared clips of another corpus, for the measure ``transfer``. Without it, puppets are also
+            tested on puppets of another world, which are drawn.
         output: folder of all studies.
         device: ``cpu``, ``cuda`` or ``mps``.
         draw_puppets: as for ``find_clips``.
@@ -99,42 +104,57 @@ def prepare_study(
     Raises:
         SettingsError: an unknown study, analysis or budget, fewer than two seeds, or recipes that cannot be used.
         ManifestError: the corpus is not there, or not prepared.
+        HicmaeError: puppets of another world cannot be drawn.
     """
     progress = progress or StudyProgress()
     if budget not in BUDGETS:
         raise SettingsError(f"budget={budget!r}: expected {' or '.join(BUDGETS[:2])}")
     study = load_study(name)
     check_analysis(study, budget)
-    if ("transfer" in study.measures) != (other is not None):
-        raise SettingsError(
-            f"`other`: the study {study.name} does not test on another corpus"
-            if other is not None
-            else f"the study {study.name} needs `other`, a list of prepared clips of another corpus to test on"
-        )
+    transfers = "transfer" in study.measures
+    if other is not None and not transfers:
+        raise SettingsError(f"`other`: the study {study.name} does not test on another corpus")
     known = find_dataset(dataset) if dataset is not None else None
     if known is not None and known.task != "classification" and "uar" in study.metrics:
         raise SettingsError(
             f"the study {study.name} compares UAR, but {known.name} is a dataset for {known.task}; copy the study and "
             f"give it the metrics of this task, such as {'macro_f1' if known.task == 'multilabel' else 'ccc'}"
         )
+    if transfers and other is None and not _takes_puppets(known, manifest):
+        raise SettingsError(
+            f"the study {study.name} needs `other`, a list of prepared clips of another corpus to test on; only for "
+            "puppets does it draw one"
+        )
     folder = Path(output)
     # Mistakes in the study are found before puppets are drawn or clips are hashed.
     check_study(study, budget, seeds)
-    if dry and manifest is None and other is None and _lack_puppets(known, root):
-        data = imagine_puppets(study.budgets[budget].clips or PUPPET_COUNTS)
-        return plan_study(study, budget, data, folder, seeds=seeds, device=device)
-    data = find_data(
-        folder / RUNS,
-        dataset="puppets" if dataset is None and manifest is None else dataset,
-        root=root,
-        manifest=manifest,
-        fold=fold,
-        most=study.budgets[budget].clips,
-        other=other,
-        draw_puppets=draw_puppets,
-        on_hash=progress.on_hash,
-    )
+    most = study.budgets[budget].clips
+    if dry and manifest is None and _lack_puppets(known, root):
+        data = imagine_puppets(most or PUPPET_COUNTS)
+    else:
+        data = find_data(
+            folder / RUNS,
+            dataset="puppets" if dataset is None and manifest is None else dataset,
+            root=root,
+            manifest=manifest,
+            fold=fold,
+            most=most,
+            draw_puppets=draw_puppets,
+            on_hash=progress.on_hash,
+        )
+    if other is not None:
+        data = add_list(data, Path(other), progress.on_hash)
+    elif transfers:
+        store = folder / RUNS / "data"
+        data = add_other_world(data, store, most.get("test"), progress.on_draw, progress.on_hash, dry=dry)
     return plan_study(study, budget, data, folder, seeds=seeds, device=device)
+
+
+def _takes_puppets(dataset: Dataset | None, manifest: str | Path | None) -> bool:
+    """Whether a study is about puppets."""
+    if manifest is not None and dataset is None:
+        return manifest_name(Path(manifest)) == PUPPETS.name
+    return dataset in (None, PUPPETS)
 
 
 def _lack_puppets(dataset: Dataset | None, root: str | Path | None) -> bool:

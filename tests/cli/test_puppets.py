@@ -61,6 +61,7 @@ def test_another_corpus_does_not_go_into_the_same_folder(puppets: Path, train: i
         (["make", "new", "--train", -1], "--train"),
         (["make", "new", "--workers", 0], "--workers"),
         (["make", "new", "--seed", -1], "--seed"),
+        (["make", "new", "--world", "moon"], "--world moon: expected film or comic"),
         (["preview", "new", "--people", 25], "--people"),
         (["check", "--clips", 0], "--clips"),
         (["juggle"], "juggle"),

@@ -49,6 +49,16 @@ def test_a_dry_run_draws_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert not list(tmp_path.iterdir())
 
 
+def test_a_dry_transfer_names_the_world_that_it_would_draw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HICMAE_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr("hicmae_cli.studies.estimate._Timer.time", lambda *_: 0.5)
+    run = hicmae("study", "transfer", "--budget", "trial", "--dry-run", "--jobs", 2, "-o", tmp_path / "studies")
+    assert run.code == 0, run.err
+    assert "30 test clips; tested on puppets of the world comic, too" in run.err
+    assert "the puppets are not drawn yet" in run.err
+    assert not list(tmp_path.iterdir())
+
+
 def test_wrong_usage_is_one_line(tmp_path: Path) -> None:
     run = hicmae("study", "skip-conections", "--budget", "full")
     assert (run.code, run.last_line) == (2, "error: no study named skip-conections; did you mean skip-connections?")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import json
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from hicmae_cli.labels import CREMA_D_LABELS
 from hicmae_cli.media import probe
 from hicmae_cli.puppets import corpus
 from hicmae_cli.puppets.plan import plan_corpus
+from hicmae_cli.puppets.world import COMIC, FILM
 
 pytestmark = pytest.mark.integration
 
@@ -74,10 +76,31 @@ def test_an_interrupted_call_goes_on_and_ends_the_same(made: Path) -> None:
 
 def test_another_corpus_in_the_same_folder_is_refused(made: Path) -> None:
     before = hashes(made)
-    for sizes, seed in ((SIZES, 4), ({"train": 3, "test": 2}, 3)):
+    for sizes, seed, world in ((SIZES, 4, FILM), ({"train": 3, "test": 2}, 3, FILM), (SIZES, 3, COMIC)):
         with pytest.raises(HicmaeError, match="another corpus"):
-            corpus.make_corpus(made, sizes, seed=seed)
+            corpus.make_corpus(made, sizes, seed=seed, world=world)
     assert hashes(made) == before
+
+
+def test_a_corpus_says_its_world_unless_it_is_the_first_one(made: Path, tmp_path: Path) -> None:
+    """Corpora that were drawn before there were worlds have no such note, and stay valid."""
+    assert json.loads((made / "corpus.json").read_text()) == {"version": 1, "seed": 3, "sizes": SIZES}
+    assert corpus.read_world(made) == FILM
+    folder = tmp_path / "comic"
+    samples = read_manifest(corpus.make_corpus(folder, {"test": 1}, seed=3, world=COMIC, workers=1))
+    assert corpus.read_world(folder) == COMIC
+    assert [sample.id for sample in samples] == ["test-00000-0"]
+    people = {sample.speaker for sample in read_manifest(made / "manifest.csv")}
+    assert people.isdisjoint(sample.speaker for sample in samples)
+    with pytest.raises(HicmaeError, match="another corpus"):
+        corpus.make_corpus(folder, {"test": 1}, seed=3)
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"world": "moon"}', '{"world": ["film"]}'])
+def test_a_note_without_a_known_world_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "corpus.json").write_text(text)
+    with pytest.raises(HicmaeError, match="was not written by this version of hicmae"):
+        corpus.read_world(tmp_path)
 
 
 def test_a_folder_with_other_things_in_it_is_left_alone(tmp_path: Path) -> None:

@@ -2,12 +2,16 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from hicmae_cli.errors import HicmaeError, ManifestError, SettingsError
-from hicmae_cli.studies import keys, measuring
+from hicmae_cli.puppets.world import World
+from hicmae_cli.studies import keys, measuring, other
 from hicmae_cli.studies.measures import MEASURES
 from hicmae_cli.studies.plan import Job, Plan
 from hicmae_cli.studies.run import StudyProgress, prepare_study, run_study
@@ -138,6 +142,37 @@ def test_whole_people_are_taken(tmp_path: Path, corpus: Path) -> None:
     assert plan.data.counts == {"train": 4, "validation": 2, "test": 2}
     assert plan.data.people == {"train": 2, "validation": 1, "test": 1}
     assert plan.data.manifest.is_relative_to(tmp_path / "studies" / "runs" / "data")
+
+
+@pytest.mark.parametrize(("own", "name"), [("", "comic"), ('{"world": "comic"}', "film")])
+def test_puppets_are_tested_on_those_of_another_world(
+    tmp_path: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch, own: str, name: str
+) -> None:
+    def copy_toys(folder: Path, sizes: dict[str, int], seed: int, *, world: World, on_clip: Callable[[], None]) -> Path:
+        for _ in range(sizes["test"]):
+            on_clip()
+        shutil.copytree(corpus.parent, folder)
+        (folder / "corpus.json").write_text(json.dumps({"sizes": sizes, "seed": seed, "world": world.name}))
+        return (folder / corpus.name).rename(folder / "manifest.csv")
+
+    manifest = shutil.copytree(corpus.parent, tmp_path / "corpus") / corpus.name
+    (manifest.parent / "corpus.json").write_text(own or "{}")
+    prepare = partial(prepare_study, "transfer", manifest=manifest, budget="trial", output=tmp_path / "studies")
+    folder = tmp_path / "studies" / "runs" / "data" / f"{name}-30"
+    imagined = prepare(dry=True)
+    assert str(imagined.data).endswith(f"; tested on puppets of the world {name}, too")
+    assert imagined.data.lacks_puppets and not (tmp_path / "studies").exists()
+    monkeypatch.setattr(other, "make_corpus", copy_toys)
+    counts: list[tuple[int, int]] = []
+    plan = prepare(progress=StudyProgress(on_draw=lambda *count: counts.append(count)))
+    assert counts == [(done, 30) for done in range(1, 31)]
+    assert plan.data.other == folder / "manifest.csv" and not plan.data.lacks_puppets
+    # What is drawn is not drawn again, and a dry run finds it.
+    monkeypatch.undo()
+    again = prepare(dry=True)
+    assert again.jobs.keys() == plan.jobs.keys() != imagined.jobs.keys()
+    given = prepare(other=folder / "manifest.csv")
+    assert given.data == plan.data
 
 
 @pytest.mark.slow

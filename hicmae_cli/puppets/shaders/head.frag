@@ -13,16 +13,21 @@ uniform vec3 eye_left, eye_right;  // rest centres
 uniform vec4 crease;          // forehead, between the brows, beside the eyes, nose to mouth: 0..1
 uniform vec3 light_to[3]; uniform vec3 light_colour[3]; uniform vec3 ambient_up, ambient_down;
 uniform float roughness;
+uniform vec3 key_to;          // towards the light of a flat drawing
 
 float hash(vec3 p) {
     p = fract(p * vec3(0.1031, 0.1030, 0.0973)); p += dot(p, p.yxz + 33.33); return fract((p.x + p.y) * p.z);
 }
+#ifdef FLAT
+float noise(vec3 p) { return 0.5; }  // no spots, no strands, no ragged edges
+#else
 float noise(vec3 p) {
     vec3 i = floor(p), f = fract(p); f = f * f * (3.0 - 2.0 * f);
     return mix(mix(mix(hash(i), hash(i + vec3(1,0,0)), f.x), mix(hash(i + vec3(0,1,0)), hash(i + vec3(1,1,0)), f.x), f.y),
                mix(mix(hash(i + vec3(0,0,1)), hash(i + vec3(1,0,1)), f.x),
                    mix(hash(i + vec3(0,1,1)), hash(i + vec3(1,1,1)), f.x), f.y), f.z);
 }
+#endif
 vec3 linear(vec3 c) { return pow(max(c, 0.0), vec3(2.2)); }
 float bell(float x, float width) { return exp(-x * x / (width * width)); }
 
@@ -63,7 +68,7 @@ void main() {
     if (!gl_FrontFacing) n = -n;
     vec3 to_eye = normalize(-place);
     vec3 p = rest + vec3(pattern_seed * 0.37, 0.0, 0.0);
-    float alpha = 1.0;
+    float alpha = 1.0, ink = 0.0;  // ink: a dark line of a flat drawing
     vec3 base; float gloss = 0.3, hardness = 24.0, shade = mix(0.32, 1.0, occlusion), soft = 0.25;
 #if KIND == 1
     if (part == 1 || part == 2) {  // eyes: iris and pupil by the angle from the rest gaze
@@ -76,6 +81,11 @@ void main() {
         base = mix(vec3(0.005), base, smoothstep(0.15, 0.19, angle));
         gloss = 1.6; hardness = 120.0; soft = 0.5;
         shade = mix(0.62, 0.95, smoothstep(0.012, -0.004, rest.y));  // the upper lid's shadow
+#ifdef FLAT
+        base = angle > 0.47 ? vec3(0.95) : linear(eyes) * (d.y > 0.06 ? 0.5 : 1.0);
+        ink = max(bell(angle - 0.44, 0.03), 1.0 - step(0.2, angle));
+        if (length(vec2(d.x - 0.13, d.y - 0.15)) < 0.1) { base = vec3(1.0); ink = 0.0; }  // the light in the eye
+#endif
     } else if (part == 3 || part == 4) {
         base = linear(vec3(0.86, 0.82, 0.74)) * smoothstep(-0.012, 0.014, rest.z); gloss = 0.8; hardness = 60.0; shade = 0.7;
     } else {
@@ -84,6 +94,9 @@ void main() {
 #elif KIND == 3
         alpha = 0.55 * lashes * smoothstep(0.0, 0.6, noise(vec3(rest.x * 1400.0, 0.0, pattern_seed)));
         base = vec3(0.01); gloss = 0.0; shade = 1.0;
+#ifdef FLAT
+        alpha = 0.75 * lashes; ink = 1.0;
+#endif
 #elif KIND == 2
         float strand = noise(vec3(rest.x * 420.0, rest.y * 18.0, rest.z * 420.0) + pattern_seed);
         float lock = noise(vec3(rest.x * 90.0, rest.y * 9.0, rest.z * 90.0) + pattern_seed);
@@ -106,7 +119,12 @@ void main() {
         float bags = bell(length(vec2((abs(rest.x) - 0.030) * 0.55, rest.y + 0.017)), 0.009) * step(-0.02, rest.z);
         base *= 1.0 - under_eyes * 0.35 * bags;
         base = mix(base, base * vec3(0.62, 0.50, 0.50), lid_shade * masks.y);
-        base = mix(base, linear(lips) * (0.92 + 0.16 * mid), smoothstep(0.15, 0.75, masks.x));
+        float red = smoothstep(0.15, 0.75, masks.x);
+#ifdef FLAT
+        ink = 0.5 * bell(red - 0.35, 0.25);
+        red = step(0.4, red);
+#endif
+        base = mix(base, linear(lips) * (0.92 + 0.16 * mid), red);
         gloss = 0.12 + 0.4 * shine * (0.4 + 0.6 * bell(rest.x, 0.03)) + 0.5 * masks.x; hardness = mix(40.0, 12.0, roughness);
         // lines: some with age, some with what the face does
         float lines = 0.0;
@@ -117,19 +135,29 @@ void main() {
         lines += side * (0.3 * wrinkles + crease.z) * bell(fract((rest.y - (abs(rest.x) - 0.05) * 0.5 * sign(rest.y - 0.002)) * 260.0) - 0.5, 0.2);
         vec2 fold = vec2(abs(rest.x) - (0.017 + 0.45 * clamp(-rest.y - 0.042, 0.0, 0.035)), rest.y + 0.057);
         lines += bell(fold.x, 0.0030) * bell(fold.y, 0.018) * (0.25 * wrinkles + 0.5 * crease.w) * step(0.0, rest.z);
+#ifdef FLAT
+        ink = max(ink, 0.8 * smoothstep(0.25, 0.4, lines));
+#endif
         base *= 1.0 - 0.42 * clamp(lines, 0.0, 1.0);
         n = normalize(n + mottle * 0.10 * (vec3(fine, mid, 1.0 - fine) - 0.5));
         // hair that lies on the skin
         float grain = noise(vec3(rest.x * 1500.0, rest.y * 700.0, rest.z * 1500.0));
         float grows = whiskers(rest), above = lip_hair(rest);
         float cover = max(grows * max(beard, 0.30 * stubble), above * max(moustache, 0.30 * stubble));
+#ifdef FLAT
+        cover = step(0.3, cover);
+#endif
         base = mix(base, linear(hair * 0.8), clamp(cover * (0.55 + 0.75 * grain), 0.0, 0.97));
         float bald_top = hair_kind < 0.5 ? smoothstep(0.09, 0.04, rest.y) * 0.6 * step(rest.z, -0.02) : 1.0;
         float head_hair = scalp(rest, 0.014 * (mid - 0.5) + 0.005 * (grain - 0.5)) * bald_top;
         float opaque = hair_kind < 1.5 ? 0.35 + 0.4 * grain : 0.88 + 0.12 * grain;
         float strand = noise(vec3(rest.x * 500.0, rest.y * 60.0, rest.z * 240.0) + pattern_seed);
-        base = mix(base, linear(hair) * (0.5 + 0.8 * strand), head_hair * opaque);
         float browy = brow(rest, grain);
+#ifdef FLAT
+        ink = max(ink, bell(head_hair - 0.4, 0.3) * step(1.5, hair_kind));
+        head_hair = step(0.5, head_hair); browy = step(0.3, browy) * 1.2;
+#endif
+        base = mix(base, linear(hair) * (0.5 + 0.8 * strand), head_hair * opaque);
         base = mix(base, linear(brows) * (0.8 + 0.4 * grain), browy * brow_density);
         float hairy = max(max(head_hair, cover), browy); gloss *= 1.0 - 0.7 * hairy;
         n = normalize(n + 0.5 * hairy * (vec3(grain, strand, grain) - 0.5));
@@ -139,10 +167,25 @@ void main() {
         float collar = -0.165 - 0.035 * bell(rest.x, 0.05) * step(-0.06, rest.z) + 0.02 * smoothstep(-0.04, -0.12, rest.z);
         if (rest.y < collar) {
             base = linear(cloth) * (0.8 + 0.3 * mid) * (rest.y > collar - 0.004 ? 0.6 : 1.0); gloss = 0.02; soft = 0.1;
+#ifdef FLAT
+            ink = step(collar - 0.003, rest.y);
+#endif
         } else {
             soft = 0.35;
         }
 #endif
+#ifdef FLAT
+    // Light in three steps, and one of shine.
+    float key = dot(n, key_to) - 0.5 * (1.0 - shade);
+    float shine_at = dot(n, normalize(key_to + to_eye));
+    vec3 c = base * (key > 0.15 ? 1.0 : key > -0.3 ? 0.66 : 0.42);
+#if KIND == 1
+    if (part < 3) c = base;
+#elif KIND == 2
+    c = mix(c, vec3(1.0), 0.25 * smoothstep(0.975, 0.985, shine_at));
+#endif
+    c = mix(c, vec3(0.004), clamp(ink, 0.0, 1.0));
+#else
     vec3 light = mix(ambient_down, ambient_up, 0.5 + 0.5 * n.y) * shade;
     vec3 shiny = vec3(0.0);
     for (int i = 0; i < 3; i++) {
@@ -157,5 +200,6 @@ void main() {
     float rim = pow(1.0 - max(dot(n, to_eye), 0.0), 4.0);
     vec3 c = base * light + gloss * 0.22 * shiny + 0.10 * rim * ambient_up * shade * gloss;
     c = c / (1.0 + 0.25 * c);
+#endif
     colour = vec4(pow(max(c, 0.0), vec3(1.0 / 2.2)), alpha);
 }
