@@ -13,6 +13,7 @@ from hicmae_cli.timeline import make_timeline
 
 _HOUR_S: Final = 3600
 _MINUTE_S: Final = 60
+_CALIBRATED: Final = {"av": "both streams", "video": "a face alone", "audio": "a voice alone"}
 _STREAMS: Final = {
     "auto": "faces and voices, as far as a window had them",
     "av": "faces and voices together",
@@ -72,7 +73,12 @@ def _describe_model(model: ModelRecord) -> str:
     info = model.info
     what = {"regression": "values of", "multilabel": "sets of"}.get(info.task, "probabilities of")
     renamed = f"; labels renamed after the training: {', '.join(info.list_renamed())}" if info.relabelled else ""
-    calibrated = f", calibrated with the temperature {info.temperature:.3g}" if info.temperature else ""
+    fitted = [
+        f"{temperature:.3g} for {streams}"
+        for modality, streams in _CALIBRATED.items()
+        if (temperature := info.find_temperature(modality)) is not None
+    ]
+    calibrated = f", calibrated with a temperature of {' and '.join(fitted)}" if fitted else ""
     return (
         f"The model was HiCMAE (Sun et al., 2024; size {info.variant}) with the weight {_code(model.name)} (SHA-256 "
         f"{_code(model.sha256)}, made with {info.created_with}, trained on {info.dataset}, licence {info.licence}"

@@ -345,5 +345,8 @@ def test_the_paragraph_says_what_was_done(two_windows: Prediction) -> None:
                  "windows of 2.56 s, starting every 0.64 s",
                  "hicmae", "anger, happiness, neutral", "`0-1`", "**Limits.**", "not what a person feels"):  # fmt: skip
         assert said in text
+    fitted = TOY_MODEL.info.model_copy(update={"one_stream_temperatures": {"video": 0.6125, "audio": 0.8}})
+    of_one_stream = summarize(replace(two_windows, model=replace(TOY_MODEL, info=fitted))).methods
+    assert "calibrated with a temperature of 0.613 for a face alone and 0.8 for a voice alone" in of_one_stream
     hostile = replace(two_windows, model=replace(TOY_MODEL, name="a`\n# b <img>"))
     assert "`a' # b <img>`" in summarize(hostile).methods
