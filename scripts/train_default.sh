@@ -86,11 +86,14 @@ if [ "$recipe" = default-nano ]; then
 else
   train "$recipe" run
 fi
+# Faces alone are judged by a head to which anger and sadness count as much as happiness and neutral.
+[ -e refitted.safetensors ] || step python "$scripts/refit_head.py" run photos-voices-puppets.csv \
+  --output refitted.safetensors
 # Faces and voices get a temperature, both together none: of those, only drawn people are left to fit it on, and it makes
 # the error of real pairs larger (docs/studies/default.md, Calibration).
 weight="hicmae-${name#default-}.safetensors"
 calibrate() {
   step hicmae weights calibrate "$1" --modality "$2" --manifest photos-voices-puppets.csv --output "$weight"
 }
-calibrate run video
+calibrate refitted.safetensors video
 calibrate "$weight" audio

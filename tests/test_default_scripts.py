@@ -365,13 +365,14 @@ class TestTrainDefault:
         assert stopped.returncode != 0 and calls[-1].startswith("hicmae cues")
         ended, again = self.run(tmp_path, *inputs)
         assert ended.returncode == 0, ended.stderr
-        assert again[0] == calls[-1] and len(again) == 9
+        assert again[0] == calls[-1] and len(again) == 10
         train = "hicmae finetune --manifest photos-voices-puppets.csv --recipe"
         assert again[4:7] == [
             f"{train} default-nano-encoders --output encoders --seed 1",
             f"{train} default-nano-faces --output video-encoder --init encoders/last.safetensors --seed 1",
             f"{train} default-nano --output run --init video-encoder/last.safetensors --seed 1",
         ]
+        assert "refit_head.py run photos-voices-puppets.csv --output refitted.safetensors" in again[7]
 
     def test_another_recipe_trains_everything_at_once(self, tmp_path: Path) -> None:
         _, calls = self.run(tmp_path, "faces", "voices", "face-api", "out", "--recipe", "default-tiny")
@@ -384,7 +385,7 @@ class TestTrainDefault:
             tmp_path, "faces", "voices", "face-api", "out", failing="hicmae prepare", code=1, writes=True
         )
         assert ended.returncode == 0, ended.stderr
-        assert calls[-2].startswith("hicmae weights calibrate run --modality video")
+        assert calls[-2].startswith("hicmae weights calibrate refitted.safetensors --modality video")
         assert calls[-1].startswith("hicmae weights calibrate hicmae-nano.safetensors --modality audio")
         ended, calls = self.run(tmp_path, "faces", "voices", "face-api", "none", failing="hicmae prepare", code=1)
         assert ended.returncode == 1 and calls[-1].startswith("hicmae prepare photos")
@@ -392,7 +393,7 @@ class TestTrainDefault:
     def test_test_speakers_reach_the_list_of_voices(self, tmp_path: Path) -> None:
         _, calls = self.run(tmp_path, "faces", "voices", "face-api", "out", "--test-speakers", "03,11")
         assert next(call for call in calls if "vary_voices" in call).endswith("--output varied --test-speakers 03,11")
-        assert calls[-3].endswith("--output run --init video-encoder/last.safetensors")
+        assert calls[-4].endswith("--output run --init video-encoder/last.safetensors")
 
     def test_missing_inputs_are_named_before_anything_starts(self, tmp_path: Path) -> None:
         ended, calls = self.run(tmp_path, "faces", "voices")
