@@ -153,7 +153,7 @@ def main() -> None:
     parser.add_argument("manifest", type=Path, help="the list that it was trained on, with the column source")
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--power", type=float, default=1.0, help="1: classes count alike; 0: as often as they are")
-    parser.add_argument("--hold", type=float, default=0.01, help="weight of the distance from the head as it was")
+    parser.add_argument("--hold", type=float, default=0.03, help="weight of the distance from the head as it was")
     parser.add_argument("--clips", type=int, default=1000, help="most voices, and most drawn people")
     parser.add_argument("--pairs", type=int, default=1200)
     parser.add_argument("--seed", type=int, default=0)

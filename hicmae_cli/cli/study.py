@@ -143,8 +143,9 @@ def run(
             progress=StudyProgress(on_job=lambda _: bar.advance(), warn=screen.warn),
         )
     screen.show(*result.findings.tables)
-    for claim in result.findings.claims:
-        typer.echo(claim.text)
+    for claim in (result.findings.answer, result.findings.check):
+        if claim is not None:
+            typer.echo(claim.text)
     screen.done("report", result.folder / REPORT)
     screen.done("page", result.folder / PAGE)
 

@@ -58,7 +58,7 @@ def plot_projection(
     columns: tuple[tuple[str, Sequence[str], Sequence[Any], NDArray[np.int64]], ...] = (
         ("stream", ("faces", "voices"), (_FACE, _VOICE), np.repeat([0, 1], count)),
         ("class", classes, [colour.light for colour in label_colours(classes)], _place(labels, classes)),
-        ("speaker", people, wheel, _place(speakers, people)),
+        ("speaker", people, wheel[: len(people)], _place(speakers, people)),
     )
     figure = Figure(figsize=(11, 0.9 + 3.0 * len(points)), layout="constrained")
     figure.suptitle(one_line(title), x=0.01, ha="left", fontsize=10, color=INK, parse_math=False)

@@ -22,14 +22,16 @@ from hicmae_cli.report.grid import Grid
 from hicmae_cli.studies.layer_analyses import analyse_alignment, analyse_layers
 from hicmae_cli.studies.result import Chart, Claim, Findings, Runs, Series, slugify, summarise
 from hicmae_cli.studies.scaling import analyse_scaling
-from hicmae_cli.studies.statistics import PairedDifference, compare_paired, correct, count_seeds_needed
+from hicmae_cli.studies.statistics import POWER, PairedDifference, compare_paired, correct, count_seeds_needed
 from hicmae_cli.studies.study import Factor, Study
 from hicmae_cli.studies.wording import (
     claim_difference,
     describe_values,
+    find_reference,
     is_less_better,
     name_measure,
     tabulate_differences,
+    title_means,
 )
 
 GROUP: Final = "hicmae.analyses"
@@ -42,6 +44,7 @@ _READS: Final = {
 }
 _WITHOUT_FACTORS: Final = ("seeds", "conditions", "layers")
 _SOUGHT: Final = (0.01, 0.02, 0.05, 0.1)
+_MIDDLE: Final = "0.05"
 Analysis = Callable[[Runs], Findings]
 
 
@@ -49,9 +52,10 @@ def analyse_factors(runs: Runs) -> Findings:
     """Compare the levels of each factor with its baseline, over seeds.
 
     With all combinations of several factors, a level's value is the mean over the other factors; otherwise the other
-    factors have their baselines.
+    factors have their baselines. A level that has the baseline's own jobs for a measure is not compared in it.
     """
     found: list[PairedDifference] = []
+    claims: list[Claim] = []
     for metric in runs.metrics:
         pairs = [
             pair
@@ -63,10 +67,10 @@ def analyse_factors(runs: Runs) -> Findings:
             for level in runs.factors[second]:
                 pairs += _compare_levels(runs, first, metric, {second: level}, f" at {level}")
         found += correct(pairs)
-    together = len(found) // len(runs.metrics)
+        claims += [claim_difference(each, len(pairs)) for each in found[len(found) - len(pairs) :]]
     return Findings(
         (tabulate_runs(runs), tabulate_differences(found)),
-        tuple(claim_difference(each, together) for each in found),
+        tuple(claims),
         (*(_chart_cells(runs, metric) for metric in runs.metrics), _chart_differences(found, runs.metrics[0])),
     )
 
@@ -81,7 +85,8 @@ def _compare_levels(
 ) -> list[PairedDifference]:
     base = runs.baselines[factor]
     held = {name: level for name, level in others.items() if name != factor}
-    against = runs.select(metric, {**held, factor: base})
+    baseline = {**held, factor: base}
+    against = runs.select(metric, baseline)
     label = f"{factor} " if len(runs.factors) > 1 else ""
     return [
         compare_paired(
@@ -92,13 +97,13 @@ def _compare_levels(
             against,
         )
         for level in runs.factors[factor]
-        if level != base
+        if level != base and not runs.are_same(metric, {**held, factor: level}, baseline)
     ]
 
 
 def tabulate_runs(runs: Runs) -> Grid:
     """Make the table of all combinations: mean and sd over seeds of each measure to compare."""
-    header = (*runs.factors, "seeds", *(f"{name_measure(metric)}: mean (sd)" for metric in runs.metrics))
+    header = (*runs.factors, "seeds", *(f"{name_measure(metric)}, mean (sd)" for metric in runs.metrics))
     rows = tuple(
         (
             *cell.values(),
@@ -119,18 +124,27 @@ def _chart_cells(runs: Runs, metric: str) -> Chart:
         name = ", ".join(f"{other} {cell[other]}" for other in others) or name_measure(metric)
         lines.setdefault(name, [{} for _ in levels])[levels.index(cell[first])] = runs.select(metric, cell)
     series = tuple(summarise(name, values) for name, values in lines.items())
-    title = f"{name_measure(metric)}: mean over seeds, lowest and highest seed"
-    return Chart(slugify(metric), title, first, name_measure(metric), tuple(levels), series)
+    return Chart(
+        slugify(metric),
+        title_means(name_measure(metric), runs),
+        first,
+        name_measure(metric),
+        tuple(levels),
+        series,
+        reference=find_reference(runs, metric),
+    )
 
 
 def _chart_differences(found: Sequence[PairedDifference], metric: str) -> Chart:
     shown = [each for each in found if each.metric == metric]
+    bases = {each.second for each in shown}
+    base = bases.pop() if len(bases) == 1 else ""
     return Chart(
         "differences",
-        "Paired differences over seeds, with 95 % intervals",
+        f"Difference in {name_measure(metric)}, mean of the seeds with its 95 % interval",
         "",
-        f"difference in {name_measure(metric)}",
-        tuple(f"{each.first} minus {each.second}" for each in shown),
+        f"difference in {name_measure(metric)}" + (f" from {base}" if base else ""),
+        tuple(each.first if base else f"{each.first} minus {each.second}" for each in shown),
         (
             Series(
                 "difference",
@@ -147,33 +161,49 @@ def analyse_seeds(runs: Runs) -> Findings:
     """Describe how much a result varies over seeds, and how many seeds a claim needs."""
     rows, claims, charts = [], [], []
     for metric in runs.metrics:
-        values = runs.select(metric, {})
+        name, values = name_measure(metric), runs.select(metric, {})
         each = list(values.values())
         sd, count = statistics.stdev(each), len(each)
         # Chi-square interval of a standard deviation; it assumes normal values.
-        low, high = (
+        ends = [
             sd * math.sqrt((count - 1) / float(stats.chi2.ppf(share, count - 1)))
             for share in ((1 + LEVEL) / 2, (1 - LEVEL) / 2)
-        )
+        ]
         # Two independent trainings differ by this much; pairs of the same seed may differ by less.
-        needed = {f"{step:g}": count_seeds_needed(math.sqrt(2) * sd, step) for step in _SOUGHT}
-        words = ", ".join(f"{step}: {seeds if seeds is not None else 'over 10 000'}" for step, seeds in needed.items())
-        rows.append((name_measure(metric), describe_values(values), f"{low:.3f} to {high:.3f}", words))
+        needed = {
+            f"{step:g}": [count_seeds_needed(math.sqrt(2) * size, step) for size in (sd, *ends)] for step in _SOUGHT
+        }
+        words = {step: _describe_seeds(*counts) for step, counts in needed.items()}
+        rows.append((name, describe_values(values), f"{ends[0]:.3f} to {ends[1]:.3f}", *words.values()))
         claims.append(
             Claim(
-                f"{name_measure(metric)} varies over {count} seeds with a standard deviation of {sd:.3f} (95 % "
-                f"interval {low:.3f} to {high:.3f}). Seeds that a paired comparison needs to show a difference with "
-                f"a power of 0.8, if both systems vary alike and independently: {words}.",
-                {"metric": metric, "seeds": count, "mean": statistics.mean(each), "sd": sd, "interval": [low, high]}
+                f"Over {count} seeds, {name} varies from {min(each):.3f} to {max(each):.3f} (sd {sd:.3f}, 95 % "
+                f"interval {ends[0]:.3f} to {ends[1]:.3f}). To detect a difference of {_MIDDLE} with a power of "
+                f"{POWER:g}, two systems need {words[_MIDDLE]} seeds each, if pairing by seed brings nothing.",
+                {"metric": metric, "seeds": count, "mean": statistics.mean(each), "sd": sd, "interval": ends}
                 | {"needed": needed, "each": each},
             )
         )
-        names = tuple(f"seed {seed}" for seed in values)
         charts.append(
-            Chart(slugify(metric), "Each seed", "", name_measure(metric), names, (Series("runs", tuple(each)),))
+            Chart(
+                slugify(metric),
+                f"{name} of each seed",
+                "",
+                name,
+                tuple(f"seed {seed}" for seed in values),
+                (Series("runs", tuple(each)),),
+                reference=find_reference(runs, metric),
+            )
         )
-    header = ("measure", "mean (sd)", "95 % interval of the sd", "seeds to show a difference of")
-    return Findings((Grid("variation over seeds", header, tuple(rows)),), tuple(claims), tuple(charts))
+    header = ("measure", "mean (sd)", "95 % interval of the sd", *(f"seeds for {step:g}" for step in _SOUGHT))
+    grid = Grid("variation over seeds", header, tuple(rows))
+    return Findings((grid,), tuple(claims[1:]), tuple(charts), answer=claims[0])
+
+
+def _describe_seeds(middle: int | None, low: int | None, high: int | None) -> str:
+    """Describe how many seeds are needed, over the interval of the standard deviation: ``8 (5 to 27)``."""
+    words = [f"{count}" if count is not None else "over 10 000" for count in (middle, low, high)]
+    return f"{words[0]} ({words[1]} to {words[2]})"
 
 
 def analyse_conditions(runs: Runs) -> Findings:
@@ -192,14 +222,15 @@ def analyse_conditions(runs: Runs) -> Findings:
     values = [runs.select(name, {}) for name in names]
     chart = Chart(
         "conditions",
-        "UAR by condition: mean over seeds, lowest and highest seed",
+        title_means("UAR by condition", runs),
         "",
         "UAR",
         tuple(name.removeprefix("uar ") for name in names),
         (summarise("UAR", values),),
+        reference=find_reference(runs, "uar"),
     )
     return Findings(
-        (Grid("results", ("streams at test time", "UAR: mean (sd)"), rows), tabulate_differences(found)),
+        (Grid("results", ("streams at test time", "UAR, mean (sd)"), rows), tabulate_differences(found)),
         tuple(claim_difference(each, len(found)) for each in found),
         (chart, _chart_differences(found, "uar")),
     )

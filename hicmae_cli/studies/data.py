@@ -53,11 +53,11 @@ class StudyData:
         return not self.hash or (self.other is not None and not self.other_hash)
 
     def __str__(self) -> str:
-        parts = [f"{count} {name}" for name, count in self.counts.items()]
+        parts = _enumerate([f"{count} {name}" for name, count in self.counts.items()])
         fold = f", fold {self.fold} tests" if self.fold else ""
         other = f"; tested on {self.other_name}, too" if self.other else ""
-        people = f" of {sum(self.people.values())} people" if self.people else ""
-        return f"{self.name}: {', '.join(parts)} clips{people}{fold}{other}"
+        people = f" ({_enumerate([str(count) for count in self.people.values()])} people)" if self.people else ""
+        return f"{self.name}: {parts} clips{people}{fold}{other}"
 
 
 def find_data(
@@ -110,6 +110,11 @@ def find_data(
         {name: len({sample.speaker for sample in part} - {""}) for name, part in kept.items() if part},
         found,
     )
+
+
+def _enumerate(words: Sequence[str]) -> str:
+    """Join words: ``a``, ``a and b``, ``a, b and c``."""
+    return f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else "".join(words)
 
 
 def imagine_puppets(counts: Mapping[str, int]) -> StudyData:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-import math
-
 from hicmae_cli.report.grid import Grid
 from hicmae_cli.studies.result import Chart, Findings, Runs, summarise
 from hicmae_cli.studies.statistics import compare_paired, correct
-from hicmae_cli.studies.wording import claim_difference, describe_values, name_measure, tabulate_differences
+from hicmae_cli.studies.wording import (
+    claim_difference,
+    describe_values,
+    find_reference,
+    name_measure,
+    tabulate_differences,
+    title_means,
+)
 
 
 def analyse_layers(runs: Runs) -> Findings:
@@ -23,10 +28,10 @@ def analyse_layers(runs: Runs) -> Findings:
         ]
     found = correct(found)
     rows = tuple((_short(name), describe_values(runs.select(name, {}))) for name in probes)
-    tables = [Grid("UAR of a linear probe", ("layer", "UAR: mean (sd)"), rows)]
+    tables = [Grid("UAR of a linear probe", ("layer", "UAR, mean (sd)"), rows)]
     if weights:
         shares = tuple((_short(name), describe_values(runs.select(name, {}))) for name in weights)
-        tables.append(Grid("learned weights of the fused layers", ("layer", "weight: mean (sd)"), shares))
+        tables.append(Grid("learned weights of the fused layers", ("layer", "weight, mean (sd)"), shares))
     charts = [_chart_layers(runs, "probe", "probe ", "UAR of a linear probe")]
     if weights:
         charts.append(_chart_layers(runs, "weights", "weight ", "learned weight of the layer"))
@@ -53,7 +58,8 @@ def _chart_layers(runs: Runs, slug: str, start: str, title: str) -> Chart:
         lines[stream] = [runs.select(name, {}) for name in names]
     depth = max(map(len, lines.values()))
     series = tuple(summarise(stream, values) for stream, values in lines.items())
-    return Chart(slug, f"{title}: mean over seeds, lowest and highest seed", "layer", title, _count(depth), series)
+    reference = find_reference(runs, "uar") if start == "probe " else None
+    return Chart(slug, title_means(title, runs), "layer", title, _count(depth), series, reference=reference)
 
 
 def _count(depth: int) -> tuple[float, ...]:
@@ -61,46 +67,42 @@ def _count(depth: int) -> tuple[float, ...]:
 
 
 def analyse_alignment(runs: Runs) -> Findings:
-    """Compare modality gap, retrieval or both in each layer between the levels of a factor."""
+    """Compare modality gap, retrieval or both between the levels of a factor: their means over layers.
+
+    Each layer is in the table and in the chart, but not tested: with the few seeds of a study, tests of every layer
+    would show nothing.
+    """
     (factor,) = runs.factors
     base = runs.baselines[factor]
-    found, rows, charts = [], [], []
+    levels = runs.factors[factor]
+    found, claims, rows, charts = [], [], [], []
     for kind in runs.metrics:
-        names = runs.measures(f"{kind} layer ")
-        pairs = [
-            compare_paired(level, base, name, runs.select(name, {factor: level}), runs.select(name, {factor: base}))
-            for name in names
-            for level in runs.factors[factor]
-            if level != base
-        ]
-        found += correct(pairs)
-        rows += [
-            (
-                name_measure(name),
-                *(describe_values(runs.select(name, {factor: level})) for level in runs.factors[factor]),
-            )
-            for name in names
-        ]
-        series = tuple(
-            summarise(level, [runs.select(name, {factor: level}) for name in names]) for level in runs.factors[factor]
+        against = runs.select(kind, {factor: base})
+        pairs = correct(
+            [
+                compare_paired(level, base, kind, runs.select(kind, {factor: level}), against)
+                for level in levels
+                if level != base
+            ]
         )
+        found += pairs
+        claims += [claim_difference(each, len(pairs)) for each in pairs]
+        names = runs.measures(f"{kind} layer ")
+        for name in (kind, *names):
+            values = [runs.select(name, {factor: level}) for level in levels]
+            rows.append((name_measure(name), *map(describe_values, values)))
         title = kind.replace("_at_", "@").replace("_", " ")
         charts.append(
             Chart(
                 kind.replace("_", "-"),
-                f"{title}: mean over seeds, lowest and highest seed",
+                title_means(title, runs),
                 "layer",
                 title,
                 _count(len(names)),
-                series,
+                tuple(summarise(level, [runs.select(name, {factor: level}) for name in names]) for level in levels),
+                reference=find_reference(runs, kind),
             )
         )
-    chance = next((value for value in runs.select("recall_at_1 chance", {}).values()), math.nan)
-    header = ("measure", *(f"{level}: mean (sd)" for level in runs.factors[factor]))
-    title = f"alignment by layer; chance of recall@1 is {chance:.3f}"
-    together = len(found) // len(runs.metrics)
-    return Findings(
-        (Grid(title, header, tuple(rows)), tabulate_differences(found)),
-        tuple(claim_difference(each, together) for each in found),
-        tuple(charts),
-    )
+    header = ("measure", *(f"{level}, mean (sd)" for level in levels))
+    grids = (Grid("alignment by layer", header, tuple(rows)), tabulate_differences(found))
+    return Findings(grids, tuple(claims), tuple(charts))

@@ -17,6 +17,7 @@ from typing import Any, Final
 from hicmae_cli.report.html.markup import escape, table
 from hicmae_cli.report.html.page import write_policy
 from hicmae_cli.studies.result import Findings
+from hicmae_cli.studies.wording import is_comparison
 
 _PAGE: Final = Template(
     '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -26,8 +27,8 @@ _PAGE: Final = Template(
     '<meta name="generator" content="hicmae">\n<title>${title} · hicmae study</title>\n'
     "<style>${style}</style>\n</head>\n<body>\n<header>\n"
     '<p class="kicker">hicmae · study</p>\n<h1>${title}</h1>\n<p>${question}</p>\n'
-    '<p class="answer">${answer}</p>\n</header>\n<main>\n'
-    '<section><h2>Findings</h2><ul>${claims}</ul></section>\n<section id="charts"><h2>Charts</h2>'
+    "${answer}</header>\n<main>\n"
+    '${claims}<section id="charts"><h2>Charts</h2>'
     '<p class="how">Point at a mark for its numbers. Click a name below a chart to hide its marks.</p>${charts}'
     '${pictures}</section>\n<section><h2>Tables</h2><p class="how">Click a column to sort.</p>${tables}</section>\n'
     "<section><h2>What may not be concluded</h2><ul>${limits}</ul></section>\n"
@@ -68,8 +69,12 @@ def render_page(
         data=data,
         title=escape(title),
         question=escape(document["study"]["question"]),
-        answer=escape(document["answer"]["text"]) if document["answer"] else "",
-        claims="".join(f"<li>{escape(claim.text)}</li>" for claim in findings.claims),
+        answer="".join(
+            f'<p class="{name}">{escape(document[name]["text"])}</p>\n'
+            for name in ("answer", "check")
+            if document[name]
+        ),
+        claims=_list_findings(findings),
         charts="".join(
             f'<figure data-chart="{index}"><figcaption>{escape(chart.title)}</figcaption></figure>'
             for index, chart in enumerate(findings.charts)
@@ -86,6 +91,12 @@ def render_page(
         limits="".join(f"<li>{escape(limit)}</li>" for limit in document["limits"]),
         making="".join(f"<li>{escape(line)}</li>" for line in making),
     )
+
+
+def _list_findings(findings: Findings) -> str:
+    """List the claims that are no rows of a table."""
+    listed = "".join(f"<li>{escape(claim.text)}</li>" for claim in findings.claims if not is_comparison(claim))
+    return f"<section><h2>Findings</h2><ul>{listed}</ul></section>\n" if listed else ""
 
 
 def name_machines(document: Mapping[str, Any]) -> str:

@@ -15,8 +15,8 @@ from hicmae_cli.studies.figures import draw_chart
 from hicmae_cli.studies.page import name_machines, render_page
 from hicmae_cli.studies.pictures import draw_embeddings
 from hicmae_cli.studies.plan import FINETUNE, PRETRAIN, Plan, merge_changes
-from hicmae_cli.studies.result import SCHEMA, Findings, Picture
-from hicmae_cli.studies.wording import FEW_SEEDS, answer
+from hicmae_cli.studies.result import SCHEMA, Claim, Findings, Picture
+from hicmae_cli.studies.wording import FEW_SEEDS, define_measure, is_comparison, name_measure
 from hicmae_cli.toml import format_toml
 
 REPORT: Final = "report.md"
@@ -59,7 +59,6 @@ def _read_pictures(pictures: Sequence[Picture], folder: Path) -> list[tuple[str,
 def make_document(plan: Plan, findings: Findings, command: str, pictures: Sequence[Picture] = ()) -> dict[str, Any]:
     """Make the JSON record: every number of the report, and what it was computed from."""
     study = plan.study
-    found = answer(findings.claims)
     return {
         "schema": SCHEMA,
         "study": study.model_dump(mode="json", exclude={"budgets"}),
@@ -80,8 +79,9 @@ def make_document(plan: Plan, findings: Findings, command: str, pictures: Sequen
         "machines": list_machines(plan),
         "compute_s": round(sum(_read_done(plan, key).get("duration_s", 0.0) for key in plan.jobs), 1),
         "jobs": len(plan.jobs),
-        "answer": None if found is None else {"text": found.text, "numbers": dict(found.numbers)},
-        "claims": [{"text": claim.text, "numbers": dict(claim.numbers)} for claim in findings.claims],
+        "answer": findings.answer and _to_values(findings.answer),
+        "check": findings.check and _to_values(findings.check),
+        "claims": [_to_values(claim) for claim in findings.claims],
         "tables": [
             {"title": grid.title, "header": list(grid.header), "rows": [list(row) for row in grid.rows]}
             for grid in findings.tables
@@ -101,6 +101,10 @@ def make_document(plan: Plan, findings: Findings, command: str, pictures: Sequen
     }
 
 
+def _to_values(claim: Claim) -> dict[str, Any]:
+    return {"text": claim.text, "numbers": dict(claim.numbers)}
+
+
 def list_machines(plan: Plan) -> list[dict[str, str]]:
     """List the machines that computed the jobs, each once: operating system and processor."""
     found = (_read_done(plan, key).get("machine", {}) for key in plan.jobs)
@@ -109,25 +113,33 @@ def list_machines(plan: Plan) -> list[dict[str, str]]:
 
 def list_limits(plan: Plan) -> list[str]:
     """List what may not be concluded, one sentence each."""
-    limits = list(plan.study.limits)
-    seeds = len(set(plan.seeds))
+    tested = plan.data.counts.get("test", 0)
+    people = plan.data.people.get("test", 0)
+    of_people = f" of {people} {'person' if people == 1 else 'people'}" if people else ""
+    limits = [
+        f"All runs are tested on the same {tested} clips{of_people}. The intervals do not cover the choice of people "
+        "or clips.",
+        *plan.study.limits,
+    ]
     if plan.data.name == "puppets":
-        limits.append("The clips are drawn puppets with computed voices. Nothing here is known to hold for people.")
+        limits.append("The clips are drawn puppets with synthetic voices. Nothing here is evidence about people.")
     if plan.budget == "trial":
         limits.append("This is a trial: it shows that the study runs. No number in it means anything.")
     elif plan.budget == "small":
         limits.append(
-            "The budget is small: models smaller than the paper's learned from few clips for a few epochs. What is not "
-            "shown here may be there with more, and what is shown may vanish."
+            "The budget is small: models smaller than the paper's, few clips, few epochs. With more, effects may "
+            "appear or disappear."
         )
-    if seeds < FEW_SEEDS:
-        limits.append(f"With {seeds} seeds, only large differences can be shown, and a standard deviation is rough.")
-    limits.append(
-        "Intervals and p-values cover the seeds alone, by Student's t: they take the differences of different seeds as "
-        "independent and roughly normal. Of the differences in one measure, the p-values are corrected together, and "
-        "the intervals are not; several measures are not corrected for one another. All runs were tested on the same "
-        "clips, so other people may give another result."
-    )
+    if (seeds := len(set(plan.seeds))) < FEW_SEEDS:
+        limits.append(
+            f"With {seeds} seeds, standard deviations are unreliable, and only large differences can be significant."
+        )
+    limits += [
+        "Intervals and p-values are Student's over seeds: they take the differences of different seeds as independent "
+        "and roughly normal.",
+        "Intervals are not corrected for several comparisons, and p (Holm) is, among the differences in one measure. "
+        "So an interval may exclude 0 where the difference is not significant.",
+    ]
     return limits
 
 
@@ -144,12 +156,34 @@ def list_runs(plan: Plan) -> list[list[object]]:
 
 
 def render_markdown(plan: Plan, findings: Findings, document: Mapping[str, Any]) -> str:
-    """Make the page for a reader: what was compared, on what, with which commands, and what may not be concluded."""
-    study, data = plan.study, plan.data
+    """Make the page for a reader: the answer, the tables, what may not be concluded, and how it was made."""
+    study = plan.study
     lines = [f"# {escape_markdown(study.title)}", "", f"**Question.** {escape_markdown(study.question)}", ""]
-    if document["answer"]:
-        lines += [f"**Answer.** {escape_markdown(document['answer']['text'])}", ""]
-    lines += ["## What was compared", ""]
+    for name in ("answer", "check"):
+        if document[name]:
+            lines += [f"**{name.capitalize()}.** {escape_markdown(document[name]['text'])}", ""]
+    for grid in findings.tables:
+        lines += grid.to_section()
+    lines += [*list_definitions(study.metrics), ""]
+    if more := [claim for claim in findings.claims if not is_comparison(claim)]:
+        lines += ["## Findings", "", *(f"- {escape_markdown(claim.text)}" for claim in more), ""]
+    lines += ["## Figures", ""]
+    for figure in (*document["charts"], *document["pictures"]):
+        lines += [f"![{escape_markdown(figure['title'])}]({FIGURES}/{figure['name']}.png)", ""]
+    lines += ["## What may not be concluded", "", *(f"- {escape_markdown(limit)}" for limit in document["limits"]), ""]
+    return "\n".join([*lines, *_describe_making(plan, document), ""])
+
+
+def list_definitions(metrics: Sequence[str]) -> list[str]:
+    """List what the compared measures are, a line each."""
+    found = [(name_measure(metric), define_measure(metric)) for metric in metrics]
+    return [escape_markdown(f"{name[0].upper()}{name[1:]}: {words}.") + "  " for name, words in found if words]
+
+
+def _describe_making(plan: Plan, document: Mapping[str, Any]) -> list[str]:
+    """Describe what was compared, on what, with which command."""
+    study, data = plan.study, plan.data
+    lines = ["## How it was run", ""]
     for factor in study.list_factors(plan.budget):
         names = [each.name + (" (baseline)" if each.name == factor.base else "") for each in factor.levels]
         lines.append(f"- {escape_markdown(factor.name)}: {escape_markdown(', '.join(names))}")
@@ -167,17 +201,7 @@ def render_markdown(plan: Plan, findings: Findings, document: Mapping[str, Any])
     ]
     if document["command"]:
         lines += ["", "```sh", one_line(document["command"]), "```"]
-    lines += ["", "The study's file: `hicmae study show " + study.name + "`.", ""]
-    for grid in findings.tables:
-        lines += grid.to_section()
-    lines += ["## Findings", "", *(f"- {escape_markdown(claim.text)}" for claim in findings.claims), ""]
-    lines += ["## Figures", ""]
-    for chart in findings.charts:
-        lines += [f"![{escape_markdown(chart.title)}]({FIGURES}/{chart.name}.png)", ""]
-    for picture in document["pictures"]:
-        lines += [f"![{escape_markdown(picture['title'])}]({FIGURES}/{picture['name']}.png)", ""]
-    lines += ["## What may not be concluded", "", *(f"- {escape_markdown(limit)}" for limit in document["limits"]), ""]
-    return "\n".join(lines)
+    return [*lines, "", f"The study's file: `hicmae study show {study.name}`."]
 
 
 def _measures(plan: Plan, keys: tuple[str, ...]) -> dict[str, float]:

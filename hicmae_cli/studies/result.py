@@ -22,11 +22,13 @@ class Record:
         levels: factor -> name of the level.
         seed: of the run.
         measures: name -> number.
+        jobs: name of a measure -> key of the job that gave it; empty where it does not matter.
     """
 
     levels: Mapping[str, str]
     seed: int
     measures: Mapping[str, float]
+    jobs: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -68,6 +70,18 @@ class Runs:
             for seed, values in found.items()
             if len(known := [value for value in values if value is not None]) == len(values)
         }
+
+    def are_same(self, metric: str, first: Mapping[str, str], second: Mapping[str, str]) -> bool:
+        """Whether a measure of two selections comes from the same jobs, so that a comparison would say nothing."""
+        found = [
+            {
+                (record.seed, record.jobs.get(metric, ""))
+                for record in self.records
+                if all(record.levels.get(factor) == level for factor, level in levels.items())
+            }
+            for levels in (first, second)
+        ]
+        return found[0] == found[1] and all(key for _, key in found[0])
 
     def cells(self) -> list[dict[str, str]]:
         """List the combinations of levels that were run, in order."""
@@ -129,6 +143,7 @@ class Chart:
         x: places of the points: names, or numbers.
         series: lines or groups of points.
         zero: draw a line at 0, as for differences.
+        reference: a value that is drawn as a line, such as chance, and its name.
     """
 
     name: str
@@ -138,6 +153,7 @@ class Chart:
     x: tuple[str, ...] | tuple[float, ...]
     series: tuple[Series, ...]
     zero: bool = False
+    reference: tuple[float, str] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON values; None for NaN."""
@@ -175,8 +191,12 @@ class Findings:
         tables: of the report.
         claims: of the report, the main ones first.
         charts: of the report.
+        answer: to the question, in a few sentences; None to say which differences are significant.
+        check: how far the runs are from a model that has learned nothing.
     """
 
     tables: tuple[Grid, ...]
     claims: tuple[Claim, ...]
     charts: tuple[Chart, ...] = ()
+    answer: Claim | None = None
+    check: Claim | None = None

@@ -23,6 +23,7 @@ from hicmae_cli.studies.plan import DONE, FINETUNE, PRETRAIN, Job, Plan, check_s
 from hicmae_cli.studies.report import write_report
 from hicmae_cli.studies.result import Findings, Record, Runs
 from hicmae_cli.studies.study import BUDGETS, RUNS, Study, load_study
+from hicmae_cli.studies.wording import complete
 from hicmae_cli.workers import Outcomes, Report, WorkerDiedError, WorkerPool, run_here
 
 STALL_S: Final = 900.0
@@ -213,7 +214,8 @@ def run_study(
             "and the same command tries these again"
         )
     try:
-        findings = find_analysis(plan.study.analysis)(collect(plan))
+        runs = collect(plan)
+        findings = complete(find_analysis(plan.study.analysis)(runs), runs)
     except (ArithmeticError, LookupError, ValueError) as error:
         # A measure may lack in some runs, such as the recall of a class without test clips.
         raise HicmaeError(f"the analysis {plan.study.analysis} cannot use these runs: {first_line(error)}") from error
@@ -240,10 +242,13 @@ def collect(plan: Plan) -> Runs:
     records = []
     for run in plan.runs:
         measures: dict[str, float] = {}
+        jobs: dict[str, str] = {}
         for key in run.jobs:
             done = plan.jobs[key].read_done()
-            measures |= done["measures"] if done is not None else {}
-        records.append(Record(run.levels, run.seed, measures))
+            found = done["measures"] if done is not None else {}
+            measures |= found
+            jobs |= dict.fromkeys(found, key)
+        records.append(Record(run.levels, run.seed, measures, jobs))
     factors = study.list_factors(plan.budget)
     return Runs(
         records,

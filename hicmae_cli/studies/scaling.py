@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Sequence
 
@@ -11,9 +10,9 @@ from numpy.typing import NDArray
 
 from hicmae_cli.errors import SettingsError
 from hicmae_cli.report.grid import Grid
-from hicmae_cli.studies.result import Chart, Claim, Findings, Runs, Series, slugify
+from hicmae_cli.studies.result import Chart, Claim, Findings, Runs, slugify, summarise
 from hicmae_cli.studies.statistics import find_diminishing, fit_power_law
-from hicmae_cli.studies.wording import describe_values, name_measure
+from hicmae_cli.studies.wording import describe_values, find_reference, name_measure, title_means
 
 _RAREST = 2
 
@@ -35,9 +34,12 @@ def analyse_scaling(runs: Runs) -> Findings:
     for cell in runs.cells():
         shown = [describe_values(runs.select(name, cell)) for name in (metric, *(f"recall {label}" for label in rare))]
         rows.append((*cell.values(), *shown))
-    header = (*runs.factors, f"{name_measure(metric)}: mean (sd)", *(f"recall of {label}" for label in rare))
+    header = (*runs.factors, f"{name_measure(metric)}, mean (sd)", *(f"recall of {label}" for label in rare))
     claims += [_claim_rare(runs, label) for label in rare]
-    return Findings((Grid("results", header, tuple(rows)),), tuple(claims), tuple(charts))
+    grid = Grid("results", header, tuple(rows))
+    exponents = " ".join(claim.text for claim in claims if "exponent" in claim.numbers)
+    answer = Claim(exponents, {"exponents": [dict(claim.numbers) for claim in claims if "exponent" in claim.numbers]})
+    return Findings((grid,), tuple(claims), tuple(charts), answer=answer)
 
 
 def list_rarest(runs: Runs) -> list[str]:
@@ -77,13 +79,14 @@ def _claim_diminishing(factor: str, sizes: Sequence[float], table: NDArray[np.fl
     step = find_diminishing(sizes, table, metric)
     if step is None:
         return Claim(
-            f"{factor}: the point of diminishing returns is not reached: every step up to {sizes[-1]:g} gained.",
+            f"{factor}: every step up to {sizes[-1]:g} gained, so a point of diminishing returns is not reached.",
             {"factor": factor, "diminishing": None},
         )
     low, high = step.interval
     return Claim(
-        f"{factor}: the step from {step.second} to {step.first} shows no gain ({step.mean:+.3f} "
-        f"{name_measure(metric)}, 95 % interval {low:+.3f} to {high:+.3f}).",
+        f"{factor}: from {step.second} to {step.first}, the gain is not significant ({step.mean:+.3f} "
+        f"{name_measure(metric)}, 95 % interval {low:+.3f} to {high:+.3f}). With {len(table)} seeds, this does not "
+        "show that returns diminish.",
         {"factor": factor, "diminishing": step.to_dict()},
     )
 
@@ -98,16 +101,17 @@ def _claim_rare(runs: Runs, label: str) -> Claim:
 
 def _draw(runs: Runs, factor: str, levels: Sequence[str], sizes: Sequence[float], metric: str) -> Chart:
     others = [name for name in runs.factors if name != factor]
-    lines: dict[str, list[float]] = {}
+    lines: dict[str, list[dict[int, float]]] = {}
     for cell in runs.cells():
         name = ", ".join(f"{other} {cell[other]}" for other in others) or name_measure(metric)
-        values = lines.setdefault(name, [math.nan] * len(levels))
-        values[levels.index(cell[factor])] = statistics.mean(runs.select(metric, cell).values())
+        values = lines.setdefault(name, [{} for _ in levels])
+        values[levels.index(cell[factor])] = runs.select(metric, cell)
     return Chart(
         slugify(factor),
-        f"{name_measure(metric)} over {factor}, mean over seeds",
+        title_means(f"{name_measure(metric)} over {factor}", runs),
         factor,
         name_measure(metric),
         tuple(map(float, sizes)),
-        tuple(Series(name, tuple(values)) for name, values in lines.items()),
+        tuple(summarise(name, values) for name, values in lines.items()),
+        reference=find_reference(runs, metric),
     )

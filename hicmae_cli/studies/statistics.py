@@ -52,8 +52,8 @@ class PairedDifference:
     p_holm: float
 
     @property
-    def is_shown(self) -> bool:
-        """Whether the seeds show a difference, after the correction."""
+    def is_significant(self) -> bool:
+        """Whether the difference is significant, after the correction."""
         return self.p_holm <= ALPHA
 
     def to_dict(self) -> dict[str, Any]:
@@ -69,7 +69,7 @@ class PairedDifference:
             "interval": list(self.interval),
             "p": self.p,
             "p_holm": self.p_holm,
-            "shown": self.is_shown,
+            "significant": self.is_significant,
         }
 
 

@@ -5,25 +5,41 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from hicmae_cli.evaluation.comparison.words import format_p
 from hicmae_cli.metric_names import SMALLER_IS_BETTER, TITLES
 from hicmae_cli.report.grid import Grid
-from hicmae_cli.studies.result import Claim
+from hicmae_cli.studies.result import Claim, Findings, Runs
 from hicmae_cli.studies.statistics import PairedDifference
 
 _NAMES: Final = {
-    "video_error": "error of rebuilt faces, own masks",
-    "audio_error": "error of rebuilt sound, own masks",
-    "video_error common mask": "error of rebuilt faces, common mask",
-    "audio_error common mask": "error of rebuilt sound, common mask",
+    "video_error": "reconstruction error of faces, own masks",
+    "audio_error": "reconstruction error of sound, own masks",
+    "video_error common mask": "reconstruction error of faces",
+    "audio_error common mask": "reconstruction error of sound",
     "recall_at_1": "recall@1, mean over layers",
     "modality_gap": "modality gap, mean over layers",
     "uar own corpus": "UAR on its own corpus",
     "uar other corpus": "UAR on the other corpus",
     "uar lost": "UAR lost on the other corpus",
 }
+_ERROR: Final = "relative to guessing the mean of each patch (1), {}; lower is better"
+_DEFINITIONS: Final = {
+    "uar": "mean recall over the classes; higher is better",
+    "war": "share of the clips that are right; higher is better",
+    "video_error": _ERROR.format("with the masks of the training"),
+    "audio_error": _ERROR.format("with the masks of the training"),
+    "video_error common mask": _ERROR.format("on the same random masks for all models"),
+    "audio_error common mask": _ERROR.format("on the same random masks for all models"),
+    "recall_at_1": "share of the test clips whose face is nearest to its own voice among all voices, and back; higher "
+    "is better",
+    "modality_gap": "distance between the mean of the faces and the mean of the voices, each scaled to length 1; "
+    "smaller is not better by itself",
+    "uar lost": "what is lost on the other corpus; lower is better",
+}
+"""Measures in words; the longest start of a name decides."""
 _BY_LAYER: Final = {"recall_at_1": "recall@1", "modality_gap": "modality gap"}
 _LESS: Final = ("video_error", "audio_error", "uar lost")
 FEW_SEEDS: Final = 5
@@ -69,42 +85,125 @@ def claim_difference(found: PairedDifference, together: int) -> Claim:
         found: the difference, corrected.
         together: how many differences were corrected together.
     """
+    numbers = found.to_dict() | {"together": together}
+    start = f"{found.first} minus {found.second}"
+    if not any(found.each):
+        text = (
+            f"{start}: the same {name_measure(found.metric)} in all {len(found.each)} seeds; no interval can be given."
+        )
+        return Claim(text, numbers)
     mean, low, high, _ = _write_numbers(found)
-    verdict = "a difference is shown" if found.is_shown else "no difference is shown"
+    verdict = "significant" if found.is_significant else "not significant"
     corrected = f", {format_p(found.p_holm)} after Holm's correction for {together}" if together > 1 else ""
     better = "; less is better" if is_less_better(found.metric) else ""
     text = (
-        f"{found.first} minus {found.second}: {mean} {name_measure(found.metric)} (95 % interval over "
-        f"{len(found.each)} seeds {low} to {high}; p {format_p(found.p)}{corrected}{better}): {verdict}."
+        f"{start}: {mean} {name_measure(found.metric)} (95 % interval over {len(found.each)} seeds {low} to {high}; p "
+        f"{format_p(found.p)}{corrected}{better}): {verdict}."
     )
-    return Claim(text, found.to_dict())
+    return Claim(text, numbers)
+
+
+def is_comparison(claim: Claim) -> bool:
+    """Whether a claim is about one difference, which is a row of the table of differences."""
+    return {"first", "second", "significant"} <= claim.numbers.keys()
+
+
+def complete(findings: Findings, runs: Runs) -> Findings:
+    """Add the answer and the check, unless the analysis has its own."""
+    return replace(
+        findings, answer=findings.answer or answer(findings.claims), check=findings.check or check(findings, runs)
+    )
 
 
 def answer(claims: Sequence[Claim]) -> Claim | None:
-    """Say how many of the differences are shown, and which; None if an analysis compares no levels."""
-    compared = [claim.numbers for claim in claims if {"first", "second", "shown"} <= claim.numbers.keys()]
-    if not compared:
+    """Say which differences are significant, measure by measure, and how large the others may be."""
+    by_metric: dict[str, list[Mapping[str, Any]]] = {}
+    for claim in filter(is_comparison, claims):
+        by_metric.setdefault(claim.numbers["metric"], []).append(claim.numbers)
+    if not by_metric:
         return None
-    shown = [numbers for numbers in compared if numbers["shown"]]
-    counts = {"shown": len(shown), "differences": len(compared)}
-    if not shown:
-        none = f"None of {len(compared)} differences" if len(compared) > 1 else "No difference"
-        return Claim(f"{none} is shown. That is no evidence that there is none.", counts)
-    listed = "; ".join(map(_say_difference, shown[:_LISTED]))
-    more = f"; and {len(shown) - _LISTED} more" if len(shown) > _LISTED else ""
-    verb = "is" if len(shown) == 1 else "are"
-    return Claim(f"{len(shown)} of {len(compared)} differences {verb} shown: {listed}{more}.", counts)
+    counts = {
+        metric: {"differences": len(all_), "significant": sum(one["significant"] for one in all_)}
+        for metric, all_ in by_metric.items()
+    }
+    return Claim(" ".join(_answer_metric(metric, all_) for metric, all_ in by_metric.items()), {"by_measure": counts})
+
+
+def _answer_metric(metric: str, found: Sequence[Mapping[str, Any]]) -> str:
+    name = name_measure(metric)
+    name = f"{name[0].upper()}{name[1:]}"
+    clear = [one for one in found if one["significant"]]
+    count = f"{len(clear) or 'none'} of {len(found)} differences {'are' if len(clear) > 1 else 'is'} significant"
+    if clear:
+        listed = "; ".join(map(_say_difference, clear[:_LISTED]))
+        more = f"; and {len(clear) - _LISTED} more" if len(clear) > _LISTED else ""
+        return f"{name}: {count}: {listed}{more}."
+    digits = count_decimals(max(one["sd"] for one in found))
+    means, ends = [one["mean"] for one in found], [end for one in found for end in one["interval"]]
+    (low, high), (lowest, highest) = ((f"{side(each):+.{digits}f}" for side in (min, max)) for each in (means, ends))
+    return (
+        f"{name}: {count} (estimates {low} to {high}, 95 % intervals from {lowest} to {highest}), so effects of that "
+        "size are not excluded."
+    )
 
 
 def _say_difference(numbers: Mapping[str, Any]) -> str:
-    more = "more" if numbers["mean"] > 0 else "less"
-    return f"{numbers['first']} has {more} {name_measure(numbers['metric'])} than {numbers['second']}"
+    digits = count_decimals(numbers["sd"])
+    mean, low, high = (f"{value:+.{digits}f}" for value in (numbers["mean"], *numbers["interval"]))
+    return f"{numbers['first']} minus {numbers['second']} {mean} ({low} to {high})"
+
+
+def check(findings: Findings, runs: Runs) -> Claim | None:
+    """Say how far the runs are from a model that has learned nothing; None without such a reference."""
+    known = [*runs.metrics, *dict.fromkeys(claim.numbers["metric"] for claim in filter(is_comparison, findings.claims))]
+    said, numbers = [], {}
+    for metric in dict.fromkeys(known):
+        reference = find_reference(runs, metric)
+        values = [value for cell in runs.cells() for value in runs.select(metric, cell).values()]
+        if reference is None or not values:
+            continue
+        digits = max(2, count_decimals(max(values) - min(values)) - 1)
+        low, high = f"{min(values):.{digits}f}", f"{max(values):.{digits}f}"
+        spread = low if low == high else f"{low} to {high}"
+        said.append(f"{name_measure(metric)} {spread} ({reference[1]} {reference[0]:.3g})")
+        numbers[metric] = {"low": min(values), "high": max(values), "reference": reference[0]}
+    if not said:
+        return None
+    return Claim(
+        f"Single runs: {'; '.join(said)}. Where all runs are near such a reference, the models have learned little, "
+        "and the study cannot rank them.",
+        numbers,
+    )
+
+
+def find_reference(runs: Runs, metric: str) -> tuple[float, str] | None:
+    """Find what a model that has learned nothing would get, and its name; None if that is unknown."""
+    if metric.startswith(("video_error", "audio_error")):
+        return 1.0, "guessing the mean"
+    if metric.startswith("recall_at_1"):
+        chance = list(runs.select("recall_at_1 chance", {}).values())
+        return (statistics.mean(chance), "chance") if chance else None
+    if metric.split()[0] == "uar" and metric != "uar lost":
+        classes = len(runs.measures("recall "))
+        return (1 / classes, "chance") if classes else None
+    return None
+
+
+def title_means(name: str, runs: Runs) -> str:
+    """Write the title of a chart of means."""
+    return f"{name[0].upper()}{name[1:]}: mean of {len(runs.seeds)} seeds; bars from the lowest to the highest"
+
+
+def define_measure(measure: str) -> str:
+    """Define a measure in words; empty if there is nothing to say."""
+    starts = sorted((start for start in _DEFINITIONS if measure.startswith(start)), key=len)
+    return _DEFINITIONS[starts[-1]] if starts else ""
 
 
 def tabulate_differences(found: Sequence[PairedDifference]) -> Grid:
     """Make the table of paired differences."""
     rows = tuple(_describe_difference(each) for each in found)
-    header = ("difference", "measure", "mean", "sd", "95 % interval", "p (Holm)", "shown")
+    header = ("difference", "measure", "mean", "sd", "95 % interval", "p", "p (Holm)", "significant")
     return Grid("paired differences over seeds", header, rows)
 
 
@@ -116,13 +215,9 @@ def _write_numbers(found: PairedDifference) -> tuple[str, str, str, str]:
 
 
 def _describe_difference(found: PairedDifference) -> tuple[str, ...]:
+    names = f"{found.first} minus {found.second}", name_measure(found.metric)
+    if not any(found.each):
+        return (*names, "0", "0", "the same in all seeds", "-", "-", "no")
     mean, low, high, sd = _write_numbers(found)
-    return (
-        f"{found.first} minus {found.second}",
-        name_measure(found.metric),
-        mean,
-        sd,
-        f"{low} to {high}",
-        format_p(found.p_holm),
-        "yes" if found.is_shown else "no",
-    )
+    verdict = "yes" if found.is_significant else "no"
+    return (*names, mean, sd, f"{low} to {high}", format_p(found.p), format_p(found.p_holm), verdict)

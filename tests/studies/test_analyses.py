@@ -16,7 +16,15 @@ from hicmae_cli.studies.analyses import ANALYSES, analyse_conditions, analyse_fa
 from hicmae_cli.studies.layer_analyses import analyse_alignment, analyse_layers
 from hicmae_cli.studies.result import Claim, Record, Runs
 from hicmae_cli.studies.scaling import analyse_scaling, list_rarest
-from hicmae_cli.studies.wording import answer, count_decimals
+from hicmae_cli.studies.statistics import compare_paired
+from hicmae_cli.studies.wording import (
+    answer,
+    claim_difference,
+    complete,
+    count_decimals,
+    find_reference,
+    tabulate_differences,
+)
 
 SEEDS = 5
 
@@ -52,11 +60,11 @@ def test_a_factor_that_counts_is_told_from_one_that_does_not() -> None:
     assert len(analyse_factors(runs).claims) == 3
     runs = replace(runs, within=True)
     found = {claim.numbers["first"]: claim.numbers for claim in analyse_factors(runs).claims}
-    assert found["mask b"]["shown"]
+    assert found["mask b"]["significant"]
     assert found["mask b"]["mean"] == pytest.approx(0.1, abs=0.01)
-    assert found["mask b at m"]["shown"]
-    assert not found["size m"]["shown"]
-    assert not found["size l"]["shown"]
+    assert found["mask b at m"]["significant"]
+    assert not found["size m"]["significant"]
+    assert not found["size l"]["significant"]
 
 
 def test_one_at_a_time_compares_with_the_baseline() -> None:
@@ -64,7 +72,10 @@ def test_one_at_a_time_compares_with_the_baseline() -> None:
         {"a": ["on", "off"], "b": ["on", "off"]}, lambda cell: {"uar": 0.5 - 0.1 * (cell["a"] == "off")}, alone=True
     )
     claims = analyse_factors(runs).claims
-    assert [(claim.numbers["first"], claim.numbers["shown"]) for claim in claims] == [("a off", True), ("b off", False)]
+    assert [(claim.numbers["first"], claim.numbers["significant"]) for claim in claims] == [
+        ("a off", True),
+        ("b off", False),
+    ]
 
 
 def test_every_number_of_a_claim_is_in_the_record() -> None:
@@ -79,17 +90,52 @@ def test_every_number_of_a_claim_is_in_the_record() -> None:
     ]
 
 
-def test_the_answer_counts_what_is_shown() -> None:
+def test_the_answer_counts_what_is_significant() -> None:
     def find(effect: float) -> Claim | None:
         levels = {"mask": ["a", "b", "c"]}
         return answer(analyse_factors(plant(levels, lambda cell: {"uar": 0.5 + effect * (cell["mask"] == "b")})).claims)
 
     found, none = find(-0.1), find(0.0)
     assert found is not None and none is not None
-    assert found.text == "1 of 2 differences is shown: b has less UAR than a."
-    assert found.numbers == {"shown": 1, "differences": 2}
-    assert none.text == "None of 2 differences is shown. That is no evidence that there is none."
+    assert re.fullmatch(r"UAR: 1 of 2 differences is significant: b minus a -0\.1\d+ \(-\S+ to -\S+\)\.", found.text)
+    assert found.numbers == {"by_measure": {"uar": {"significant": 1, "differences": 2}}}
+    assert none.text.startswith("UAR: none of 2 differences is significant (estimates ")
     assert answer([Claim("It varies.", {"sd": 0.1})]) is None
+
+
+def test_the_check_names_what_a_model_without_knowledge_gets() -> None:
+    recalls = {f"recall {label}": 0.5 for label in ("anger", "fear", "joy", "calm")}
+    runs = plant({"mask": ["a", "b"]}, lambda _: {"uar": 0.5, "video_error": 0.9, **recalls})
+    found = complete(analyse_factors(replace(runs, metrics=["uar", "video_error"])), runs)
+    assert found.check is not None
+    assert found.check.numbers["uar"]["reference"] == 0.25
+    assert "(chance 0.25)" in found.check.text
+    assert found.charts[0].reference == (0.25, "chance")
+    assert find_reference(runs, "video_error") == (1.0, "guessing the mean")
+    assert find_reference(runs, "uar lost") is None
+    assert find_reference(runs, "war") is None
+
+
+def test_a_level_is_not_compared_with_its_own_jobs() -> None:
+    runs = plant({"part": ["whole", "contrast", "fusion"]}, lambda _: {"uar": 0.5, "video_error": 0.9})
+    shared = {"whole": "same", "contrast": "own", "fusion": "same"}
+    records = []
+    for record in runs.records:
+        part = record.levels["part"]
+        jobs = {"uar": f"{part}-{record.seed}", "video_error": f"{shared[part]}-{record.seed}"}
+        records.append(replace(record, jobs=jobs))
+    claims = analyse_factors(replace(runs, records=records, metrics=["uar", "video_error"])).claims
+    assert [(claim.numbers["first"], claim.numbers["metric"], claim.numbers["together"]) for claim in claims] == [
+        ("contrast", "uar", 2),
+        ("fusion", "uar", 2),
+        ("contrast", "video_error", 1),
+    ]
+
+
+def test_equal_values_have_no_interval() -> None:
+    same = compare_paired("a", "b", "uar", {0: 0.5, 1: 0.25}, {0: 0.5, 1: 0.25})
+    assert claim_difference(same, 1).text == "a minus b: the same UAR in all 2 seeds; no interval can be given."
+    assert tabulate_differences([same]).rows[0][4] == "the same in all seeds"
 
 
 @pytest.mark.parametrize(("size", "decimals"), [(0.0, 3), (0.2, 3), (0.012, 3), (0.0034, 4), (0.00056, 5), (1e-9, 6)])
@@ -100,7 +146,7 @@ def test_a_small_spread_gets_more_decimals(size: float, decimals: int) -> None:
 def test_conditions_find_the_stream_that_counts() -> None:
     values = {"uar both": 0.7, "uar video alone": 0.7, "uar audio alone": 0.4, "uar noise 0 dB": 0.6}
     claims = analyse_conditions(plant({}, lambda _: values)).claims
-    assert {claim.numbers["first"]: claim.numbers["shown"] for claim in claims} == {
+    assert {claim.numbers["first"]: claim.numbers["significant"] for claim in claims} == {
         "video alone": False,
         "audio alone": True,
         "noise 0 dB": True,
@@ -109,11 +155,14 @@ def test_conditions_find_the_stream_that_counts() -> None:
 
 def test_the_variation_over_seeds_is_that_of_the_seeds() -> None:
     runs = plant({}, lambda _: {"uar": 0.5})
-    (claim,) = analyse_seeds(runs).claims
+    claim = analyse_seeds(runs).answer
+    assert claim is not None
     each = [record.measures["uar"] for record in runs.records]
     assert claim.numbers["sd"] == pytest.approx(np.std(each, ddof=1))
     needed = claim.numbers["needed"]
-    assert needed["0.1"] < needed["0.02"]
+    assert needed["0.1"][0] < needed["0.02"][0]
+    middle, least, most = needed["0.05"]
+    assert least < middle < most and f"{middle} ({least} to {most}) seeds each" in claim.text
 
 
 def test_the_layer_with_the_emotion_is_found() -> None:
@@ -129,7 +178,7 @@ def test_the_layer_with_the_emotion_is_found() -> None:
         },
     )
     found = analyse_layers(runs)
-    assert {claim.numbers["first"] for claim in found.claims if claim.numbers["shown"]} == {"video layer 2"}
+    assert {claim.numbers["first"] for claim in found.claims if claim.numbers["significant"]} == {"video layer 2"}
     assert found.charts[0].x == (1.0, 2.0, 3.0)
     assert [row[0] for row in found.tables[0].rows][-1] == "video fusion"
 
@@ -139,19 +188,21 @@ def test_alignment_compares_layers_between_levels() -> None:
         trained = cell["training"] == "after"
         return {
             "modality_gap layer 1": 1.0,
-            "modality_gap layer 2": 1.0 - 0.5 * trained,
+            "modality_gap layer 2": 1.0,
+            "modality_gap": 1.0,
             "recall_at_1 layer 1": 0.1,
             "recall_at_1 layer 2": 0.1 + 0.4 * trained,
+            "recall_at_1": 0.1 + 0.2 * trained,
             "recall_at_1 chance": 0.1,
         }
 
     runs = replace(plant({"training": ["before", "after"]}, value), metrics=["modality_gap", "recall_at_1"])
-    claims = analyse_alignment(runs).claims
-    shown = {claim.numbers["metric"]: claim.numbers["shown"] for claim in claims}
-    assert shown["modality_gap layer 2"]
-    assert shown["recall_at_1 layer 2"]
-    assert not shown["modality_gap layer 1"]
-    assert not shown["recall_at_1 layer 1"]
+    found = analyse_alignment(runs)
+    significant = {claim.numbers["metric"]: claim.numbers["significant"] for claim in found.claims}
+    assert significant == {"modality_gap": False, "recall_at_1": True}
+    assert [row[0] for row in found.tables[0].rows][-2:] == ["recall@1, layer 1", "recall@1, layer 2"]
+    assert found.charts[1].x == (1.0, 2.0)
+    assert found.charts[1].reference is not None and found.charts[1].reference[1] == "chance"
 
 
 def test_scaling_finds_exponent_end_and_rare_classes() -> None:
@@ -173,7 +224,7 @@ def test_scaling_finds_exponent_end_and_rare_classes() -> None:
     }
     assert claims["widthexponent"]["exponent"] == pytest.approx(-0.3, abs=0.1)
     assert claims["widthdiminishing"]["diminishing"] is None
-    assert claims["clipsdiminishing"]["diminishing"]["shown"] is False
+    assert claims["clipsdiminishing"]["diminishing"]["significant"] is False
     assert list_rarest(runs) == ["fear", "joy"]
     untested = [
         replace(each, measures={key: value for key, value in each.measures.items() if key != "recall fear"})

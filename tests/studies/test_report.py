@@ -48,9 +48,9 @@ def test_a_report_says_what_may_not_be_concluded(tmp_path: Path, corpus: Path) -
     plan = prepare_study(write_study(tmp_path), manifest=corpus, budget="trial", output=tmp_path)
     folder = run_study(plan, output=tmp_path, jobs=0, work=pretend).folder
     text = (folder / "report.md").read_text("utf-8").partition("## What may not be concluded")[2]
-    assert "With 2 seeds, only large differences can be shown" in text
+    assert "With 2 seeds, standard deviations are unreliable" in text
     assert "No number in it means anything" in text
-    assert "Student's t" in text
+    assert "are Student's over seeds" in text
 
 
 def test_the_other_corpus_is_in_the_record(tmp_path: Path, corpus: Path) -> None:

@@ -41,7 +41,7 @@ def test_a_study_from_plan_to_report(tmp_path: Path, corpus: Path) -> None:
     document = json.loads((found.folder / "result.json").read_text())
     (claim,) = document["claims"]
     assert claim["numbers"]["mean"] == pytest.approx(0.2, abs=0.02)
-    assert claim["text"] in (found.folder / "report.md").read_text()
+    assert document["answer"]["text"] in (found.folder / "report.md").read_text()
     assert (found.folder / "report.html").read_text().startswith("<!doctype html>")
     rows = list(csv.reader((found.folder / "runs.csv").open()))
     assert rows[0] == ["mask", "seed", "uar", "jobs"]

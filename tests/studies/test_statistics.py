@@ -33,7 +33,7 @@ def test_no_effect_is_called_one_at_the_stated_rate() -> None:
     alarms, covered = 0, 0
     for _ in range(TRIALS):
         found = correct([compare_paired("a", "b", "uar", *draw_pair(rng, 0.0, 3)) for _ in range(5)])
-        alarms += any(each.is_shown for each in found)
+        alarms += any(each.is_significant for each in found)
         covered += sum(each.interval[0] <= 0 <= each.interval[1] for each in found)
     # Three standard errors of a share of 5 %.
     assert alarms / TRIALS <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / TRIALS)
@@ -46,7 +46,7 @@ def test_a_measure_in_coarse_steps_keeps_the_rate() -> None:
     found = []
     for _ in range(TRIALS):
         values, others = (dict(enumerate((rng.binomial(8, 0.9, 2) / 8).tolist())) for _ in range(2))
-        found.append(compare_paired("a", "b", "recall fear", values, others).is_shown)
+        found.append(compare_paired("a", "b", "recall fear", values, others).is_significant)
     assert np.mean(found) <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / TRIALS)
 
 
@@ -54,18 +54,18 @@ def test_a_measure_in_coarse_steps_keeps_the_rate() -> None:
 def test_a_planted_effect_is_found_with_its_sign(effect: float) -> None:
     rng = np.random.default_rng(2)
     found = [compare_paired("a", "b", "uar", *draw_pair(rng, effect, 5)) for _ in range(TRIALS)]
-    shown = [each for each in found if each.is_shown]
+    shown = [each for each in found if each.is_significant]
     assert len(shown) / TRIALS > 0.95
     assert all(each.mean * effect > 0 for each in shown)
 
 
 def test_equal_runs_and_constant_differences() -> None:
     same = compare_paired("a", "b", "uar", {0: 0.5, 1: 0.6}, {0: 0.5, 1: 0.6})
-    assert (same.mean, same.p, same.is_shown) == (0, 1, False)
+    assert (same.mean, same.p, same.is_significant) == (0, 1, False)
     # Three seeds that differ alike are three coins that fall alike, and rounding makes them no surer.
     alike = compare_paired("a", "b", "uar", {0: 0.6, 1: 0.7, 2: 0.8}, {0: 0.5, 1: 0.6, 2: 0.7})
     assert alike.mean == pytest.approx(0.1)
-    assert (alike.p, alike.is_shown) == (0.25, False)
+    assert (alike.p, alike.is_significant) == (0.25, False)
     flat = find_diminishing([1, 2], np.array([[0.5, 0.6], [0.6, 0.7], [0.7, 0.8]]), "uar")
     assert flat is not None
     with pytest.raises(ValueError, match="at least two common seeds, got 1"):
@@ -77,7 +77,7 @@ def test_the_seeds_needed_have_the_stated_power() -> None:
     sd = 0.02 * math.sqrt(2)
     seeds = count_seeds_needed(sd, 0.03)
     assert seeds is not None
-    shown = [compare_paired("a", "b", "uar", *draw_pair(rng, 0.03, seeds)).is_shown for _ in range(TRIALS)]
+    shown = [compare_paired("a", "b", "uar", *draw_pair(rng, 0.03, seeds)).is_significant for _ in range(TRIALS)]
     assert np.mean(shown) == pytest.approx(0.8, abs=0.08)
     assert count_seeds_needed(1.0, 1e-6) is None
     assert count_seeds_needed(0.0, 0.1) == 2
