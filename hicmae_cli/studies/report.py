@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +16,8 @@ from hicmae_cli.studies.figures import draw_chart
 from hicmae_cli.studies.page import name_machines, render_page
 from hicmae_cli.studies.pictures import draw_embeddings
 from hicmae_cli.studies.plan import FINETUNE, PRETRAIN, Plan, merge_changes
-from hicmae_cli.studies.result import SCHEMA, Claim, Findings, Picture
+from hicmae_cli.studies.result import SCHEMA, Chart, Claim, Findings, Picture
+from hicmae_cli.studies.study import Factor, Level, list_studies
 from hicmae_cli.studies.wording import FEW_SEEDS, define_measure, is_comparison, name_measure
 from hicmae_cli.toml import format_toml
 
@@ -39,6 +41,7 @@ def write_report(plan: Plan, findings: Findings, folder: Path, command: str) -> 
         HicmaeError: a file cannot be written.
     """
     make_folder(folder / FIGURES)
+    findings = replace(findings, charts=_tell_apart(findings.charts))
     pictures = draw_embeddings(plan, folder / FIGURES)
     document = make_document(plan, findings, command, pictures)
     for chart in findings.charts:
@@ -49,6 +52,16 @@ def write_report(plan: Plan, findings: Findings, folder: Path, command: str) -> 
     write_text(
         folder / PAGE, render_page(plan.study.title, document, findings, _read_pictures(pictures, folder / FIGURES))
     )
+
+
+def _tell_apart(charts: Sequence[Chart]) -> tuple[Chart, ...]:
+    """Number the charts whose files would have the same name."""
+    counts: dict[str, int] = {}
+    found = []
+    for chart in charts:
+        counts[chart.name] = number = counts.get(chart.name, 0) + 1
+        found.append(chart if number == 1 else replace(chart, name=f"{chart.name}-{number}"))
+    return tuple(found)
 
 
 def _read_pictures(pictures: Sequence[Picture], folder: Path) -> list[tuple[str, bytes]]:
@@ -185,23 +198,36 @@ def _describe_making(plan: Plan, document: Mapping[str, Any]) -> list[str]:
     study, data = plan.study, plan.data
     lines = ["## How it was run", ""]
     for factor in study.list_factors(plan.budget):
-        names = [each.name + (" (baseline)" if each.name == factor.base else "") for each in factor.levels]
-        lines.append(f"- {escape_markdown(factor.name)}: {escape_markdown(', '.join(names))}")
+        lines.append(f"- {escape_markdown(factor.name)}:")
+        lines += [f"    - {_describe_level(level, factor)}" for level in factor.levels]
     for phase, words in ((PRETRAIN, "Pre-training"), (FINETUNE, "Fine-tuning")):
         if (stage := getattr(study, phase)) is not None:
             changes = merge_changes(study, plan.budget, phase, {})
             listed = ", ".join(quote_code(f"{key} = {format_toml(value)}") for key, value in changes.items())
             lines.append(f"- {words}: recipe {quote_code(stage.recipe)}, with {listed or 'no changes'}")
     lines += [
-        f"- Budget `{plan.budget}`, seeds {', '.join(map(str, plan.seeds))}. Runs of one seed share clips, folds and "
-        "the order of training.",
+        f"- Budget `{plan.budget}`, seeds {', '.join(map(str, plan.seeds))}. Runs of one seed draw alike: the same "
+        "clips in the same order, where both have them.",
         f"- Clips: {escape_markdown(str(data))} (hash `{data.hash[:16]}`).",
         f"- {document['jobs']} trainings and measurements, {document['compute_s'] / 60:.0f} minutes of work, on "
         f"{name_machines(document)} (device {document['device']}), with hicmae {document['version']}.",
     ]
     if document["command"]:
         lines += ["", "```sh", one_line(document["command"]), "```"]
-    return [*lines, "", f"The study's file: `hicmae study show {study.name}`."]
+    if study.name in list_studies():
+        lines += ["", f"The study's file: `hicmae study show {study.name}`."]
+    return lines
+
+
+def _describe_level(level: Level, factor: Factor) -> str:
+    """Name a level and what it changes."""
+    phases = ((PRETRAIN, level.pretrain), (FINETUNE, level.finetune))
+    changes = [
+        f"{quote_code(f'{key} = {format_toml(value)}')} in {phase}" for phase, of in phases for key, value in of.items()
+    ]
+    changes += [f"start from {level.start}"] if level.start else []
+    base = " (baseline)" if level.name == factor.base else ""
+    return f"{escape_markdown(level.name)}{base}" + (f": {', '.join(changes)}" if changes else "")
 
 
 def _measures(plan: Plan, keys: tuple[str, ...]) -> dict[str, float]:

@@ -69,8 +69,8 @@ def _claim_exponent(factor: str, sizes: Sequence[float], table: NDArray[np.float
         return Claim(f"{factor}: no exponent, because an error is 0.", {"factor": factor, "exponent": None})
     low, high = law.interval
     return Claim(
-        f"{factor}: the error (1 - {name_measure(metric)}) changes as size to the power of {law.exponent:.3f} (95 % "
-        f"interval over {len(table)} seeds {low:.3f} to {high:.3f}).",
+        f"{factor}: the error (1 - {name_measure(metric)}) changes as {factor} to the power of {law.exponent:.3f} (95 "
+        f"% interval over {len(table)} seeds {low:.3f} to {high:.3f}).",
         {"factor": factor, **law.to_dict()},
     )
 
@@ -80,14 +80,14 @@ def _claim_diminishing(factor: str, sizes: Sequence[float], table: NDArray[np.fl
     if step is None:
         return Claim(
             f"{factor}: every step up to {sizes[-1]:g} gained, so a point of diminishing returns is not reached.",
-            {"factor": factor, "diminishing": None},
+            {"factor": factor, "diminishing": None, "largest": sizes[-1], "seeds": len(table)},
         )
     low, high = step.interval
     return Claim(
         f"{factor}: from {step.second} to {step.first}, the gain is not significant ({step.mean:+.3f} "
         f"{name_measure(metric)}, 95 % interval {low:+.3f} to {high:+.3f}). With {len(table)} seeds, this does not "
         "show that returns diminish.",
-        {"factor": factor, "diminishing": step.to_dict()},
+        {"factor": factor, "diminishing": step.to_dict(), "seeds": len(table)},
     )
 
 

@@ -14,7 +14,7 @@ from hicmae_cli.errors import SettingsError
 from hicmae_cli.studies import analyses
 from hicmae_cli.studies.analyses import ANALYSES, analyse_conditions, analyse_factors, analyse_seeds, find_analysis
 from hicmae_cli.studies.layer_analyses import analyse_alignment, analyse_layers
-from hicmae_cli.studies.result import Claim, Record, Runs
+from hicmae_cli.studies.result import Claim, Findings, Record, Runs
 from hicmae_cli.studies.scaling import analyse_scaling, list_rarest
 from hicmae_cli.studies.statistics import compare_paired
 from hicmae_cli.studies.wording import (
@@ -248,3 +248,35 @@ def test_an_installed_package_can_offer_an_analysis(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(Point, "load", lambda self: 1 / 0)
     with pytest.raises(SettingsError, match=r"analysis 'mine': package:analyse cannot be used \(division by zero\)"):
         find_analysis("mine")
+
+
+NULLS: dict[str, tuple[Callable[[Runs], Findings], dict[str, list[str]], list[str], list[str]]] = {
+    "factors": (analyse_factors, {"mask": ["a", "b", "c"]}, ["uar"], ["uar"]),
+    "conditions": (analyse_conditions, {}, ["uar"], ["uar both", "uar video alone", "uar noise 0 dB"]),
+    "layers": (analyse_layers, {}, ["uar"], [f"probe {s}_{n}" for s in ("video", "audio") for n in (1, 2, 3)]),
+    "alignment": (
+        analyse_alignment,
+        {"training": ["a", "b"]},
+        ["recall_at_1"],
+        ["recall_at_1", "recall_at_1 layer 1", "recall_at_1 layer 2"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NULLS)
+def test_an_analysis_of_nothing_finds_nothing_at_the_stated_rate(name: str) -> None:
+    analyse, factors, metrics, measures = NULLS[name]
+    levels = next(iter(factors.values()), [""])
+    factor = next(iter(factors), "")
+    alarms, trials = 0, 300
+    for trial in range(trials):
+        rng = np.random.default_rng(trial)
+        records = [
+            Record({factor: level} if factor else {}, seed, {each: float(rng.normal(0.5, 0.05)) for each in measures})
+            for level in levels
+            for seed in range(4)
+        ]
+        runs = Runs(records, factors, {factor: levels[0]} if factor else {}, metrics)
+        alarms += any(claim.numbers["significant"] for claim in analyse(runs).claims)
+    # Binomial with 0.05: 28 or more of 300 happen once in a thousand such tests.
+    assert alarms < 28
