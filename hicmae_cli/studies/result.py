@@ -129,6 +129,7 @@ class Chart:
         x: places of the points: names, or numbers.
         series: lines or groups of points.
         zero: draw a line at 0, as for differences.
+        reference: a value to compare the points with, and its name, such as that of chance; the axis reaches to it.
     """
 
     name: str
@@ -138,6 +139,7 @@ class Chart:
     x: tuple[str, ...] | tuple[float, ...]
     series: tuple[Series, ...]
     zero: bool = False
+    reference: tuple[float, str] | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON values; None for NaN."""
@@ -156,6 +158,7 @@ class Chart:
                 for each in self.series
             ],
             "zero": self.zero,
+            "reference": None if self.reference is None else {"y": self.reference[0], "name": self.reference[1]},
         }
 
 
