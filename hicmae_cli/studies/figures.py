@@ -72,7 +72,8 @@ def _draw_series(axes: Axes, chart: Chart, places: NDArray[np.float64], *, sidew
     """Draw points, intervals and lines; points of several series at the same place stand a little apart."""
     named = isinstance(chart.x[0], str) if chart.x else False
     steps = np.diff(np.unique(places))
-    gap = min(0.12 if named else 0.06, 0.8 / max(1, len(chart.series))) * (steps.min() if len(steps) else 1.0)
+    most, whole = (0.12, 0.8) if named else (0.06, 0.3)
+    gap = min(most, whole / max(1, len(chart.series))) * (steps.min() if len(steps) else 1.0)
     for index, series in enumerate(chart.series):
         colour, mark, dashes = _STROKES[index % len(_STROKES)]
         at = places + gap * (index - (len(chart.series) - 1) / 2)
