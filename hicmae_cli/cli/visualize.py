@@ -188,9 +188,11 @@ def embeddings(
 
 
 def _draw_projection(projection: Projection, output: Path, name: str) -> None:
+    from hicmae_cli.embedding.projection import METHODS
     from hicmae_cli.report.projection_plot import plot_projection
 
-    title = f"{projection.method} of {len(projection.labels)} clips, {Path(name).name} (dots: faces, crosses: voices)"
+    shown = f"{METHODS[projection.method]} of {len(projection.labels)} clips"
+    title = f"{shown}, {Path(name).name} (dots: faces, crosses: voices)"
     plot_projection(
         projection.points,
         projection.labels,

@@ -19,7 +19,8 @@ from hicmae_cli.errors import MissingDependencyError, SettingsError, install_hin
 from hicmae_cli.evaluation.retrieval import compare_streams, modality_gap, recall_at_1, scale_to_units
 
 SCHEMA: Final = "hicmae.projection/1"
-METHODS: Final = ("tsne", "umap")
+METHODS: Final = {"tsne": "t-SNE", "umap": "UMAP"}
+"""Each method, with its name in titles."""
 _LEAST_CLIPS: Final = 4
 _PERPLEXITY: Final = 30.0
 

@@ -27,8 +27,15 @@ def check_picture(path: Path) -> None:
         raise SettingsError(f"{path}: expected a name that ends in {', '.join(PICTURE_SUFFIXES)}")
 
 
-def save_figure(figure: Figure, path: Path, dpi: int) -> None:
-    """Write a figure in the format of its suffix; the same figure gives the same bytes."""
+def save_figure(figure: Figure, path: Path, dpi: int, *, colours: int = 0) -> None:
+    """Write a figure in the format of its suffix; the same figure gives the same bytes.
+
+    Args:
+        figure: to write.
+        path: .png, .svg or .pdf.
+        dpi: dots per inch.
+        colours: most colours of a PNG, for a small file; 0 is all of them.
+    """
     from matplotlib import rc_context
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
@@ -40,3 +47,14 @@ def save_figure(figure: Figure, path: Path, dpi: int) -> None:
         warnings.filterwarnings("ignore", "Glyph")  # letters that no installed font has become boxes
         warnings.filterwarnings("ignore", "constrained_layout not applied")  # labels that leave no room
         figure.savefig(temporary, dpi=dpi, format=kind, facecolor="white", metadata=undated.get(kind))
+        if colours and kind == "png":
+            _reduce(temporary, colours)
+
+
+def _reduce(path: Path, colours: int) -> None:
+    """Write a PNG again, with few colours."""
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        small = picture.convert("RGB").quantize(colours, dither=Image.Dither.NONE)
+    small.save(path, format="PNG", optimize=True)

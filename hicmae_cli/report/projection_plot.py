@@ -21,6 +21,7 @@ _FACE, _VOICE = "#08306b", "#d95f0e"
 _MOST_NAMES: Final = 12  # more would fill the picture
 _LETTERS: Final = 24
 _UNKNOWN: Final = "unknown"
+_COLOURS: Final = 256  # of a PNG, which is a third as large then
 
 
 @readable_text()
@@ -60,7 +61,7 @@ def plot_projection(
         ("class", classes, [colour.light for colour in label_colours(classes)], _place(labels, classes)),
         ("speaker", people, wheel[: len(people)], _place(speakers, people)),
     )
-    figure = Figure(figsize=(11, 0.9 + 3.0 * len(points)), layout="constrained")
+    figure = Figure(figsize=(9, 1.2 + 2.5 * len(points)), layout="constrained")
     figure.suptitle(one_line(title), x=0.01, ha="left", fontsize=10, color=INK, parse_math=False)
     grid = figure.subplots(len(points), len(columns), squeeze=False)
     top = next(iter(points))
@@ -69,11 +70,11 @@ def plot_projection(
             for stream, mark in enumerate(("o", "x")):
                 own = slice(stream * count, (stream + 1) * count)
                 picked = [colours[place] for place in of[own]]
-                axes.scatter(*places[own].T, c=picked, marker=mark, s=14, linewidths=0.9, alpha=0.8)
+                axes.scatter(*places[own].T, c=picked, marker=mark, s=14, linewidths=1.0, alpha=0.8)
             _dress(axes, f"layer {layer}: {name}", names, colours, with_names=layer == top)
         numbers = f"modality gap {gaps[layer]:.3f}, recall@1 {recalls[layer]:.3f}"
         row[0].set_xlabel(numbers, fontsize=8, color=INK)
-    save_figure(figure, path, dpi=110)
+    save_figure(figure, path, dpi=110, colours=_COLOURS)
 
 
 def _list_names(names: Sequence[str]) -> list[str]:
@@ -86,7 +87,7 @@ def _place(names: Sequence[str], known: Sequence[str]) -> NDArray[np.int64]:
 
 
 def _dress(axes: Axes, title: str, names: Sequence[str], colours: Any, *, with_names: bool) -> None:
-    """Write the title, hide the meaningless axes, and name the colours."""
+    """Write the title, hide the meaningless axes, and name the colours above the title, where no point is."""
     axes.set_title(title, fontsize=9, loc="left", color=INK)
     axes.set_xticks([])
     axes.set_yticks([])
@@ -96,6 +97,7 @@ def _dress(axes: Axes, title: str, names: Sequence[str], colours: Any, *, with_n
             short = one_line(name)
             label = short if len(short) <= _LETTERS else f"{short[: _LETTERS - 1]}…"
             axes.scatter([], [], color=colour, s=14, label=label)
-        legend = axes.legend(fontsize=6.5, frameon=False, loc="upper right")
+        style = {"loc": "lower left", "bbox_to_anchor": (-0.02, 1.08), "ncols": 4, "columnspacing": 1.0}
+        legend = axes.legend(fontsize=7, frameon=False, handletextpad=0.1, borderaxespad=0.0, **style)
         for text in legend.get_texts():
             text.set_parse_math(False)

@@ -29,7 +29,9 @@ _PAGE: Final = Template(
     '<p class="kicker">hicmae · study</p>\n<h1>${title}</h1>\n<p>${question}</p>\n'
     "${answer}</header>\n<main>\n"
     '${claims}<section id="charts"><h2>Charts</h2>'
-    '<p class="how">Point at a mark for its numbers. Click a name below a chart to hide its marks.</p>${charts}'
+    '<p class="how">Point at a mark for its numbers, or reach it with Tab and the arrow keys. Click a name below a chart '
+    "to hide its marks.</p><noscript><p>The charts need JavaScript; the tables have their numbers.</p></noscript>"
+    "${charts}"
     '${pictures}</section>\n<section><h2>Tables</h2><p class="how">Click a column to sort.</p>${tables}</section>\n'
     "<section><h2>What may not be concluded</h2><ul>${limits}</ul></section>\n"
     "<section><h2>How it was made</h2><ul>${making}</ul></section>\n</main>\n"
@@ -79,11 +81,7 @@ def render_page(
             f'<figure data-chart="{index}"><figcaption>{escape(chart.title)}</figcaption></figure>'
             for index, chart in enumerate(findings.charts)
         ),
-        pictures="".join(
-            f"<figure><figcaption>{escape(title)}</figcaption>"
-            f'<img alt="" src="data:image/png;base64,{b64encode(data).decode()}"></figure>'
-            for title, data in pictures
-        ),
+        pictures=_fold_pictures(pictures),
         tables="".join(
             table(grid.header, [[escape(cell) for cell in row] for row in grid.rows], grid.title)
             for grid in findings.tables
@@ -97,6 +95,17 @@ def _list_findings(findings: Findings) -> str:
     """List the claims that are no rows of a table."""
     listed = "".join(f"<li>{escape(claim.text)}</li>" for claim in findings.claims if not is_comparison(claim))
     return f"<section><h2>Findings</h2><ul>{listed}</ul></section>\n" if listed else ""
+
+
+def _fold_pictures(pictures: Sequence[tuple[str, bytes]]) -> str:
+    """Return pictures that the reader unfolds; each has its title in it."""
+    if not pictures:
+        return ""
+    figures = "".join(
+        f'<figure><img alt="{escape(title)}" src="data:image/png;base64,{b64encode(data).decode()}"></figure>'
+        for title, data in pictures
+    )
+    return f"<details><summary>Pictures of embeddings ({len(pictures)})</summary>{figures}</details>"
 
 
 def name_machines(document: Mapping[str, Any]) -> str:

@@ -37,10 +37,11 @@ def draw_embeddings(plan: Plan, folder: Path) -> tuple[Picture, ...]:
         if len(table) < _LEAST_CLIPS:
             continue
         for method in filter(_is_installed, METHODS):
+            shown = f"{METHODS[method]} of {len(table)} test clips"
             projection = project(table, method=method)
             picture = Picture(
                 f"embeddings-{slugify(words)}-{method}",
-                f"{words}, seed {plan.seeds[0]}: {method} of {len(table)} test clips (dots: faces, crosses: voices)",
+                f"{words}, seed {plan.seeds[0]}: {shown} (dots: faces, crosses: voices)",
             )
             plot_projection(
                 projection.points,

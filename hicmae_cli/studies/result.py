@@ -143,7 +143,7 @@ class Chart:
         x: places of the points: names, or numbers.
         series: lines or groups of points.
         zero: draw a line at 0, as for differences.
-        reference: a value that is drawn as a line, such as chance, and its name.
+        reference: a value to compare the points with, and its name, such as that of chance; the axis reaches to it.
     """
 
     name: str
@@ -172,6 +172,7 @@ class Chart:
                 for each in self.series
             ],
             "zero": self.zero,
+            "reference": None if self.reference is None else {"y": self.reference[0], "name": self.reference[1]},
         }
 
 

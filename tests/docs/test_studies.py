@@ -31,9 +31,8 @@ def test_a_report_is_that_of_the_study(name: str) -> None:
 def test_a_page_says_what_the_record_says(name: str) -> None:
     record, page = read_record(name), PAGES[f"docs/studies/{name}.md"]
     # A comparison is a row of a table.
-    sentences = [claim["text"] for claim in record["claims"] if "significant" not in claim["numbers"]] + record[
-        "limits"
-    ]
+    sentences = [claim["text"] for claim in record["claims"] if "significant" not in claim["numbers"]]
+    sentences += record["limits"]
     sentences += [found["text"] for found in (record["answer"], record["check"]) if found]
     assert all(escape_markdown(sentence) in page for sentence in sentences)
     cells = [cell for table in record["tables"] for row in table["rows"] for cell in row]
