@@ -30,7 +30,7 @@ _PAGE: Final = Template(
     "${answer}</header>\n<main>\n"
     '${claims}<section id="charts"><h2>Charts</h2>'
     '<p class="how">Point at a mark for its numbers, or reach it with Tab and the arrow keys. Click a name below a '
-    "to hide its marks.</p><noscript><p>The charts need JavaScript; the tables have their numbers.</p></noscript>"
+    "chart to hide its marks.</p><noscript><p>The charts need JavaScript; the tables have their numbers.</p></noscript>"
     "${charts}"
     '${pictures}</section>\n<section><h2>Tables</h2><p class="how">Click a column to sort.</p>${tables}</section>\n'
     "<section><h2>What may not be concluded</h2><ul>${limits}</ul></section>\n"
