@@ -177,7 +177,7 @@ def render_markdown(plan: Plan, findings: Findings, document: Mapping[str, Any])
             lines += [f"**{name.capitalize()}.** {escape_markdown(document[name]['text'])}", ""]
     for grid in findings.tables:
         lines += grid.to_section()
-    lines += [*list_definitions(study.metrics), ""]
+    lines += ["## Measures", "", *list_definitions(study.metrics), ""]
     if more := [claim for claim in findings.claims if not is_comparison(claim)]:
         lines += ["## Findings", "", *(f"- {escape_markdown(claim.text)}" for claim in more), ""]
     lines += ["## Figures", ""]
@@ -190,7 +190,7 @@ def render_markdown(plan: Plan, findings: Findings, document: Mapping[str, Any])
 def list_definitions(metrics: Sequence[str]) -> list[str]:
     """List what the compared measures are, a line each."""
     found = [(name_measure(metric), define_measure(metric)) for metric in metrics]
-    return [escape_markdown(f"{name[0].upper()}{name[1:]}: {words}.") + "  " for name, words in found if words]
+    return [f"- {escape_markdown(f'{name[0].upper()}{name[1:]}: {words}.')}" for name, words in found if words]
 
 
 def _describe_making(plan: Plan, document: Mapping[str, Any]) -> list[str]:

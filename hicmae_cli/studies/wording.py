@@ -140,7 +140,7 @@ def _answer_metric(metric: str, found: Sequence[Mapping[str, Any]]) -> str:
         return f"{name}: {count}: {listed}{more}."
     digits = count_decimals(max(one["sd"] for one in found))
     means, ends = [one["mean"] for one in found], [end for one in found for end in one["interval"]]
-    (low, high), (lowest, highest) = ((f"{side(each):+.{digits}f}" for side in (min, max)) for each in (means, ends))
+    low, high, lowest, highest = (f"{value:+.{digits}f}" for value in (min(means), max(means), min(ends), max(ends)))
     return (
         f"{name}: {count} (estimates {low} to {high}, 95 % intervals from {lowest} to {highest}), so effects of that "
         "size are not excluded."
@@ -162,7 +162,7 @@ def check(findings: Findings, runs: Runs) -> Claim | None:
         values = [value for cell in runs.cells() for value in runs.select(metric, cell).values()]
         if reference is None or not values:
             continue
-        digits = max(2, count_decimals(max(values) - min(values)) - 1)
+        digits = count_decimals(max(values) - min(values))
         low, high = f"{min(values):.{digits}f}", f"{max(values):.{digits}f}"
         spread = low if low == high else f"{low} to {high}"
         said.append(f"{name_measure(metric)} {spread} ({reference[1]} {reference[0]:.3g})")

@@ -99,7 +99,14 @@ def test_the_answer_counts_what_is_significant() -> None:
     assert found is not None and none is not None
     assert re.fullmatch(r"UAR: 1 of 2 differences is significant: b minus a -0\.1\d+ \(-\S+ to -\S+\)\.", found.text)
     assert found.numbers == {"by_measure": {"uar": {"significant": 1, "differences": 2}}}
-    assert none.text.startswith("UAR: none of 2 differences is significant (estimates ")
+    said = re.fullmatch(
+        r"UAR: none of 2 differences is significant \(estimates (\S+) to (\S+), 95 % intervals from (\S+) to (\S+)\), "
+        "so effects of that size are not excluded.",
+        none.text,
+    )
+    assert said is not None
+    low, high, least, most = map(float, said.groups())
+    assert least < low < high < most
     assert answer([Claim("It varies.", {"sd": 0.1})]) is None
 
 
