@@ -158,11 +158,11 @@ def check_folder(plan: Plan) -> None:
     own = _describe_study(json.loads(to_json(make_document(plan, Findings((), ()), ""))))
     for part, facts in own.items():
         # Clips that are not drawn yet have no hash; an older version may lack keys.
-        if part == "clips" and plan.data.lacks_puppets:
+        if part == "other clips" and plan.data.lacks_puppets:
             continue
         if any(facts[key] != value for key, value in there[part].items() if key in facts):
             raise SettingsError(
-                f"`output`: {plan.folder} has a report of another {part}, which would be replaced; choose another "
+                f"`output`: {plan.folder} has a report of {part}, which would be replaced; choose another "
                 "`output`, or remove that folder"
             )
 
@@ -170,7 +170,7 @@ def check_folder(plan: Plan) -> None:
 def _describe_study(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     """Describe what a report is about: its study, its budget and its clips."""
     return {
-        "study": {key: value for key, value in document["study"].items() if key not in _WORDS},
-        "budget": {key: value for key, value in document["budget"].items() if key != "seeds"},
-        "clips": {key: document["data"][key] for key in ("hash", "fold", "other_hash")},
+        "another study": {key: value for key, value in document["study"].items() if key not in _WORDS},
+        "another budget": {key: value for key, value in document["budget"].items() if key != "seeds"},
+        "other clips": {key: document["data"][key] for key in ("hash", "fold", "other_hash")},
     }
