@@ -205,7 +205,7 @@ class Study(_Part):
 def find_fault_of_seeds(seeds: Sequence[int]) -> str:
     """Find what is wrong with the seeds of a study, in words; empty if nothing is."""
     if len(set(seeds)) < 2:
-        return f"got {len(set(seeds))} seed; expected at least two different ones; a paired difference needs them"
+        return f"expected at least two different ones, got {len(set(seeds))}; a paired difference needs them"
     if len(set(seeds)) < len(seeds):
         return "expected different ones; each is a run of its own"
     return f"got {min(seeds)}; expected 0 or more" if min(seeds) < 0 else ""

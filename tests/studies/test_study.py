@@ -49,7 +49,7 @@ def test_a_file_cannot_ask_for_endless_runs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("seeds = [0, 1]", "seeds = [0, 0]", "budgets.trial.seeds: got 1 seed; expected at least two different ones"),
+        ("seeds = [0, 1]", "seeds = [0, 0]", "budgets.trial.seeds: expected at least two different ones, got 1"),
         ("seeds = [0, 1]", "seeds = [0, 1, 1]", "budgets.trial.seeds: expected different ones"),
         ("seeds = [0, 1]", "seeds = [0, -1]", "budgets.trial.seeds: got -1; expected 0 or more"),
         ("seeds = [0, 1]", "seeds = [0, 1]\nclips = { tran = 3 }", "input should be 'train', 'validation' or 'test'"),
