@@ -1,16 +1,20 @@
 """Put finished studies into the docs: the report, its figures, the page with charts that answer the pointer, and JSON.
 
-    for study in ablation seeds; do hicmae study $study --output studies; done
+    for study in ablation alignment …; do hicmae study $study --output studies; done
     python scripts/docs_studies.py studies
 
-For each study ``docs/studies/NAME.md`` is written, and its files in ``docs/studies/NAME/``.
+For each study ``docs/studies/NAME.md`` is written, and its files in ``docs/studies/NAME/``. All studies of the package
+must be there; nothing is written if one is missing.
 """
 
 from __future__ import annotations
 
 import argparse
 import shutil
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from hicmae_cli.studies.report import FIGURES, PAGE, REPORT, RESULT
 from hicmae_cli.studies.study import list_studies
@@ -18,21 +22,25 @@ from hicmae_cli.studies.study import list_studies
 DOCS = Path(__file__).parents[1] / "docs" / "studies"
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None, docs: Path = DOCS) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("studies", type=Path, help="the folder --output of `hicmae study`")
+    studies: Path = parser.parse_args(arguments).studies
+    if missing := [name for name in list_studies() if not (studies / name / REPORT).is_file()]:
+        sys.exit(f"{studies}: no report of {', '.join(missing)}; run `hicmae study NAME --output {studies}` for each")
     for name in list_studies():
-        folder = parser.parse_args().studies / name
-        if (folder / REPORT).is_file():
-            publish(folder, DOCS / name)
+        publish(studies / name, docs / name)
 
 
 def publish(folder: Path, target: Path) -> None:
     """Copy a report; its page in the docs is beside the folder of its files, not in it, for a short address."""
-    shutil.rmtree(target, ignore_errors=True)
-    shutil.copytree(folder / FIGURES, target)
-    for name in (PAGE, RESULT):
-        shutil.copyfile(folder / name, target / name)
+    with TemporaryDirectory(dir=target.parent) as beside:
+        # A copy that fails leaves the old files.
+        whole = shutil.copytree(folder / FIGURES, Path(beside) / target.name)
+        for name in (PAGE, RESULT):
+            shutil.copyfile(folder / name, whole / name)
+        shutil.rmtree(target, ignore_errors=True)
+        whole.rename(target)
     text = (folder / REPORT).read_text("utf-8").replace(f"]({FIGURES}/", f"]({target.name}/")
     links = (
         f"Charts that answer the pointer: [{PAGE}]({target.name}/{PAGE}). Every number: "

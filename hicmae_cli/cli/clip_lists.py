@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from hicmae_cli.cli.options import PUPPET_SIZES
+from hicmae_cli.corpora.known.puppets import MARK, PUPPET_SIZES
 from hicmae_cli.errors import ManifestError
 
 
@@ -22,7 +22,7 @@ def puppets_manifest(folder: Path) -> Path:
     from hicmae_cli.puppets.world import FILM
 
     sizes, seed, world = PUPPET_SIZES, 0, FILM
-    begun = folder / "corpus.json"
+    begun = folder / MARK
     if begun.is_file():
         # An interrupted drawing continues with its own settings.
         try:

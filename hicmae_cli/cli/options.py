@@ -155,10 +155,6 @@ def parse_faces(text: str) -> int | str:
     return int(text) if text.isdecimal() else text
 
 
-PUPPET_SIZES = {"train": 3000, "validation": 180, "test": 300}
-"""Clips in each split of a generated corpus, if a command draws it because it is missing."""
-
-
 def usage_error(message: str) -> typer.BadParameter:
     """Make the error for wrong usage, which prints one line and exits with 2."""
     return typer.BadParameter(message)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from hicmae_cli.cli.options import PUPPET_SIZES
+from hicmae_cli.corpora.known.puppets import PUPPET_SIZES
 
 if TYPE_CHECKING:
     from hicmae_cli.puppets.world import World

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -95,11 +94,12 @@ def run(
         hicmae study run my-study.toml --dataset crema-d --budget full
     """
     from hicmae_cli.cli.training_extra import require_training
-    from hicmae_cli.studies.study import load_study
+    from hicmae_cli.studies.study import read_text
 
     # An unknown name fails here; torch takes seconds to import.
-    study = load_study(name)
+    read_text(name)
     require_training("study", "torch", "torchvision", "accelerate", "scipy", "sklearn")
+    from hicmae_cli.cli.clip_lists import puppets_manifest
     from hicmae_cli.cli.screen import Screen
     from hicmae_cli.studies.report import PAGE, REPORT
     from hicmae_cli.studies.run import StudyProgress, prepare_study, run_study
@@ -118,7 +118,7 @@ def run(
             other=other,
             output=output,
             device=device,
-            draw_puppets=lambda folder: _draw_puppets(folder, study.budgets[budget].clips, output),
+            draw_puppets=puppets_manifest,
             dry=dry_run,
             progress=StudyProgress(
                 on_draw=lambda done, total: bar.update(done, total=total, description="drawing puppets"),
@@ -136,7 +136,6 @@ def run(
         bar.start(waiting)
         result = run_study(
             plan,
-            output=output,
             jobs=processes,
             ray=ray,
             command=_write_command(name, dataset, manifest, fold, budget, seeds, other, device),
@@ -180,19 +179,6 @@ def show(
 
     load_study(name)
     typer.echo(read_text(name), nl=False)
-
-
-def _draw_puppets(folder: Path, sizes: Mapping[str, int], output: Path) -> Path:
-    """Return the corpus's manifest; if it is not drawn, draw what the budget takes, in the folder of the studies."""
-    from hicmae_cli.cli.clip_lists import puppets_manifest
-    from hicmae_cli.cli.puppets import make_with_progress
-    from hicmae_cli.puppets.world import FILM
-    from hicmae_cli.studies.study import RUNS
-
-    if not sizes or (folder / "corpus.json").is_file():
-        return puppets_manifest(folder)
-    own = output / RUNS / "data" / f"puppets-{'-'.join(map(str, sizes.values()))}"
-    return make_with_progress(own, sizes, 0, FILM)
 
 
 def _read_seeds(text: str | None) -> list[int]:

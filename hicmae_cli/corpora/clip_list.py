@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hicmae_cli.corpora.catalogue import data_home, dataset_root, find_dataset, prepared_manifest
 from hicmae_cli.corpora.dataset import Dataset
-from hicmae_cli.corpora.known.puppets import PUPPETS
+from hicmae_cli.corpora.known.puppets import MARK, PUPPETS
 from hicmae_cli.errors import ManifestError, SettingsError, one_line
 
 
@@ -83,4 +83,4 @@ def manifest_name(manifest: Path) -> str:
 
     Puppets keep their name whatever the file is called: their models must say that they cannot judge real people.
     """
-    return PUPPETS.name if (manifest.parent / "corpus.json").is_file() else manifest.stem
+    return PUPPETS.name if (manifest.parent / MARK).is_file() else manifest.stem

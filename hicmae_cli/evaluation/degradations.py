@@ -241,15 +241,16 @@ def parse_degradations(given: str | Mapping[str, Sequence[float]]) -> list[Degra
     """Read which degradations to test, at which levels.
 
     Args:
-        given: names such as ``noise,blur``; ``noise=0..10dB`` keeps the levels in a range, ``noise=7`` is one level. Or
-            a mapping, name -> levels.
+        given: names such as ``noise,blur``; ``noise=0..10dB`` keeps the levels in a range, ``noise=7`` is one level. A
+            name that is repeated adds its levels. Or a mapping, name -> levels.
 
     Raises:
         SettingsError: an unknown name, or levels that cannot be read.
     """
     if isinstance(given, str):
-        parts = [part.strip().partition("=") for part in given.split(",")]
-        wanted = {name: _read_levels(name, text, given) for name, _, text in parts}
+        wanted: dict[str, tuple[float, ...]] = {}
+        for name, _, text in (part.strip().partition("=") for part in given.split(",")):
+            wanted[name] = tuple(dict.fromkeys((*wanted.get(name, ()), *_read_levels(name, text, given))))
     else:
         wanted = {name: tuple(map(float, levels)) for name, levels in given.items()}
     for name, levels in wanted.items():

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from hicmae_cli.corpora.known.puppets import MARK
 from hicmae_cli.corpora.manifest import HEADER
 from hicmae_cli.errors import HicmaeError, MediaError
 from hicmae_cli.faces import FaceFinder
@@ -35,8 +36,6 @@ VERSION = 1
 # 6.25: a clip has only the frames that the model samples.
 FPS = CLIP_FRAMES / WINDOW_S
 LICENCE = "MIT"
-MARK = "corpus.json"
-"""The note of what a folder holds."""
 # A job sets up a renderer, which takes as long as a clip.
 _CHUNK_CLIPS = 10
 

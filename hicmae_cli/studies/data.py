@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hicmae_cli.corpora.clip_list import ClipList, find_clips
+from hicmae_cli.corpora.known.puppets import MARK
 from hicmae_cli.corpora.manifest import HEADER, Sample, list_files, read_manifest, write_csv
 from hicmae_cli.corpora.splits import list_folds, split_by_column, split_by_fold
 from hicmae_cli.errors import ManifestError, SettingsError
 from hicmae_cli.files import hash_lines
 from hicmae_cli.records.hashes import hash_data
 
-_MARK = "corpus.json"
-"""A folder with this file holds puppets, and the weights that are trained on them say so."""
+OnCount = Callable[[int, int], None]
+"""Called with the number of clips done and of all clips."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ def find_data(
     fold: str | None = None,
     most: Mapping[str, int],
     draw_puppets: Callable[[Path], Path] | None = None,
-    on_hash: Callable[[int, int], None] = lambda *_: None,
+    on_hash: OnCount = lambda *_: None,
 ) -> StudyData:
     """Find the clips of a study, and list those that its budget takes.
 
@@ -122,7 +123,7 @@ def imagine_puppets(counts: Mapping[str, int]) -> StudyData:
     return StudyData("puppets", "puppets", Path("not drawn yet"), "", dict(counts), {}, "")
 
 
-def hash_clips(samples: Sequence[Sample], manifest: Path, on_hash: Callable[[int, int], None]) -> str:
+def hash_clips(samples: Sequence[Sample], manifest: Path, on_hash: OnCount) -> str:
     """Hash clips with their labels, splits and people, wherever their files are."""
     lines = hash_lines(sorted(_describe(sample) for sample in samples))
     files = hash_data(list_files(samples), manifest, on_clip=on_hash).files_sha256
@@ -173,6 +174,6 @@ def _write_list(folder: Path, clips: ClipList, used: Sequence[Sample]) -> Path:
         for sample in used
     ]
     write_csv(path, HEADER, rows)
-    if (mark := clips.manifest.parent / _MARK).is_file():
-        shutil.copyfile(mark, folder / _MARK)
+    if (mark := clips.manifest.parent / MARK).is_file():
+        shutil.copyfile(mark, folder / MARK)
     return path

@@ -55,6 +55,8 @@ def run_job(job: Job, report: Report, *, data: StudyData, device: str = "cpu") -
             shutil.rmtree(job.run / CHECKPOINTS, ignore_errors=True)
     except (HicmaeError, OSError) as error:
         return f"{job.name}: {first_line(error)}"
+    except Exception as error:  # such as a GPU without free memory; the other jobs go on
+        return f"{job.name}: {type(error).__name__}: {first_line(error)}"
     return ""
 
 

@@ -22,13 +22,18 @@ from hicmae_cli.files import hash_lines
 _PACKAGE: Final = Path(__file__).parents[1]
 _TRAINED_BY: Final = (
     *("media", "clips", "models", "augmentation", "recipes", "training", "model_input.py", "labels.py"),
-    *("corpora/manifest.py", "corpora/splits.py", "corpora/dealing.py", "corpora/values.py", "weights/checkpoint.py"),
+    *("metric_names.py", "tasks.py", "modalities.py", "weights/info.py", "weights/checkpoint.py"),
+    # Labels, their codes and order, and which clips are decided as one.
+    *("corpora/manifest.py", "corpora/splits.py", "corpora/dealing.py", "corpora/values.py"),
+    *("corpora/dataset.py", "corpora/known", "corpora/unlabelled.py"),
 )
 _MEASURED_BY: Final = (
     *("evaluation", "embedding", "runtime"),
+    # Babble is made of their voices.
+    *("puppets/voice.py", "puppets/manners.py", "puppets/world.py"),
     *("studies/jobs.py", "studies/measures.py", "studies/measuring.py"),
 )
-_PACKAGES: Final = ("torch", "torchvision", "accelerate", "numpy", "scipy", "opencv-contrib-python", "av")
+_PACKAGES: Final = ("torch", "torchvision", "accelerate", "numpy", "scipy", "opencv-contrib-python", "av", "pillow")
 _MEASURING_PACKAGES: Final = ("scikit-learn",)
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from hicmae_cli.errors import SettingsError
-from hicmae_cli.evaluation.degradations import parse_degradations
+from hicmae_cli.evaluation.degradations import Degrade, parse_degradations
 from hicmae_cli.metric_names import METRICS
 from hicmae_cli.studies.study import Study
+
+RECALL: Final = "recall "
+"""How the names of the recalls of classes begin, which fine-tuning itself gives."""
 
 
 @dataclass(frozen=True)
@@ -19,19 +23,23 @@ class Measure:
     Attributes:
         meaning: what its numbers are.
         defaults: its parameters with their usual values.
-        gives: how the names of its numbers begin.
+        gives: parameters -> names of its numbers; ``N`` stands for any whole number from 1.
         reads: ``pretrained`` for the pre-trained weight, ``finetuned`` for the fine-tuned one, or ``last`` for the last
             weight of a run.
         count_passes: number of clips of each split, and parameters -> how many clips go through the model.
         more_s: seconds of one core that it takes besides, about.
+        classifies: whether it needs clips of several classes.
+        pairs: whether it needs test clips with video and sound.
     """
 
     meaning: str
     defaults: Mapping[str, Any]
-    gives: tuple[str, ...]
+    gives: Callable[[Mapping[str, Any]], Sequence[str]]
     reads: str
     count_passes: Callable[[Mapping[str, int], Mapping[str, Any]], int]
     more_s: float = 0.0
+    classifies: bool = False
+    pairs: bool = False
 
 
 def _count_test(counts: Mapping[str, int], _: Mapping[str, Any]) -> int:
@@ -39,52 +47,86 @@ def _count_test(counts: Mapping[str, int], _: Mapping[str, Any]) -> int:
 
 
 def _count_degraded(counts: Mapping[str, int], parameters: Mapping[str, Any]) -> int:
-    conditions = len(parse_degradations(parameters["degrade"])) if parameters["degrade"] else 0
-    return (3 + conditions) * counts.get("test", 0)
+    return (3 + len(list_conditions(parameters))) * counts.get("test", 0)
+
+
+def list_conditions(parameters: Mapping[str, Any]) -> dict[str, Degrade]:
+    """List the degradations of the measure ``streams``, by the name of the number that each one gives.
+
+    Raises:
+        SettingsError: they cannot be read.
+    """
+    steps = parse_degradations(parameters["degrade"]) if parameters["degrade"] else ()
+    return {f"uar {step.kind.name} {step.level:g} {step.kind.unit}": step for step in steps}
+
+
+def _name_layers(_: Mapping[str, Any]) -> Sequence[str]:
+    kinds = ("recall_at_1", "modality_gap")
+    return [f"{kind}{where}" for kind in kinds for where in ("", " last layer", " layer N")]
+
+
+def _name_probes(_: Mapping[str, Any]) -> Sequence[str]:
+    streams = [f"probe {stream}{where}" for stream in ("video", "audio") for where in ("", "_fusion", "_N")]
+    return ["probe fused", *streams]
+
+
+def _name_conditions(parameters: Mapping[str, Any]) -> Sequence[str]:
+    return ["uar both", "uar video alone", "uar audio alone", *list_conditions(parameters)]
 
 
 MEASURES: Final[Mapping[str, Measure]] = {
     "reconstruction": Measure(
         "error of rebuilt test clips, with the masks of the training and with one mask for all runs",
         {"video_mask": "random", "audio_mask": "random", "video_ratio": 0.8, "audio_ratio": 0.8, "clips": 64},
-        ("video_error", "audio_error"),
+        lambda _: ["video_error", "audio_error", "video_error common mask", "audio_error common mask"],
         "pretrained",
         lambda counts, given: 2 * min(counts.get("test", 0), given["clips"]),
+        pairs=True,
     ),
     "alignment": Measure(
         "modality gap, and retrieval of a face's voice and back, in each layer, on test clips",
         {"clips": 128},
-        ("recall_at_1", "modality_gap"),
+        _name_layers,
         "pretrained",
         lambda counts, given: min(counts.get("test", 0), given["clips"]),
+        pairs=True,
     ),
     "probe": Measure(
         "UAR of a linear probe of each layer",
         {},
-        ("probe ",),
+        _name_probes,
         "last",
         lambda counts, _: sum(counts.values()),
         more_s=20.0,
+        classifies=True,
     ),
-    "layer-weights": Measure("learned weights of the fused layers", {}, ("weight ",), "finetuned", lambda *_: 0),
+    "layer-weights": Measure(
+        "learned weights of the fused layers",
+        {},
+        lambda _: ["weight video_N", "weight audio_N"],
+        "finetuned",
+        lambda *_: 0,
+    ),
     "transfer": Measure(
         "UAR on the test clips and on another corpus, and what is lost between them",
         {},
-        ("uar ",),
+        lambda _: ["uar own corpus", "uar other corpus", "uar lost"],
         "finetuned",
         # The other corpus is taken to have as many.
         lambda counts, given: 2 * _count_test(counts, given),
+        classifies=True,
     ),
     "streams": Measure(
-        "UAR with streams dropped or degraded at test time", {"degrade": ""}, ("uar ",), "finetuned", _count_degraded
+        "UAR with streams dropped or degraded at test time",
+        {"degrade": ""},
+        _name_conditions,
+        "finetuned",
+        _count_degraded,
+        classifies=True,
+        pairs=True,
     ),
 }
 """Name -> measure. Fine-tuning itself gives the scores of the test."""
-
-
-def needs_labels(measure: str) -> bool:
-    """Whether a measure reads the last weight of a run, not that of the pre-training."""
-    return MEASURES[measure].reads != "pretrained"
 
 
 def check_measures(study: Study) -> None:
@@ -94,8 +136,8 @@ def check_measures(study: Study) -> None:
         SettingsError: an unknown measure or parameter, a metric that nothing measures, or a measure of a phase that the
             study does not have.
     """
-    scores = {name for names in METRICS.values() for name in names} if study.finetune is not None else set()
-    starts = ["recall "] if study.finetune is not None else []
+    scores = {name for kind in METRICS.values() for name in kind} if study.finetune is not None else set()
+    names = [f"{RECALL}LABEL"] if study.finetune is not None else []
     every = [*study.factors, *(factor for each in study.budgets.values() for factor in each.factors or ())]
     # A run from scratch has no pre-trained weight to measure.
     from_scratch = any(level.start == "scratch" for factor in every for level in factor.levels)
@@ -115,10 +157,14 @@ def check_measures(study: Study) -> None:
         if measure.reads == "finetuned" and study.finetune is None:
             raise SettingsError(f"study {study.name}: measures.{name}: needs the table `finetune`")
         if measure.reads != "pretrained" or not from_scratch:
-            starts += measure.gives
-        if name == "streams" and given.get("degrade"):
-            parse_degradations(given["degrade"])
+            names += measure.gives({**measure.defaults, **given})
     for metric in study.metrics:
-        if metric not in scores and not metric.startswith(tuple(starts)):
-            known = ", ".join([*sorted(scores), *(f"{start.strip()} …" for start in dict.fromkeys(starts))])
+        if metric not in scores and not any(_is_named(metric, name) for name in names):
+            known = ", ".join([*sorted(scores), *names])
             raise SettingsError(f"study {study.name}: metrics: nothing measures {metric!r}; expected {known}")
+
+
+def _is_named(metric: str, name: str) -> bool:
+    """Whether a metric has the name of a measure's number, in which ``N`` is a number and ``LABEL`` any label."""
+    pattern = re.escape(name).replace("N", r"[1-9][0-9]*").replace("LABEL", r"\S.*")
+    return re.fullmatch(pattern, metric) is not None

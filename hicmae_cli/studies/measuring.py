@@ -23,8 +23,8 @@ from hicmae_cli.embedding.clips import embed_clips
 from hicmae_cli.embedding.extractor import EACH
 from hicmae_cli.embedding.probe import probe
 from hicmae_cli.embedding.table import Embeddings, describe_making
-from hicmae_cli.errors import TrainingError
-from hicmae_cli.evaluation.degradations import Degrade, parse_degradations
+from hicmae_cli.errors import ManifestError, TrainingError, one_line
+from hicmae_cli.evaluation.degradations import Degrade
 from hicmae_cli.evaluation.retrieval import compare_streams, modality_gap, recall_at_1
 from hicmae_cli.evaluation.scoring import score_clips
 from hicmae_cli.models.objectives import embed_layers
@@ -32,7 +32,7 @@ from hicmae_cli.models.reconstruction import reconstruct
 from hicmae_cli.recipes.settings import PretrainSettings
 from hicmae_cli.runtime.torch_engine import TorchEngine, choose_device
 from hicmae_cli.studies.data import StudyData
-from hicmae_cli.studies.measures import MEASURES
+from hicmae_cli.studies.measures import MEASURES, list_conditions
 from hicmae_cli.training.finetuning.task import Task, read_task
 from hicmae_cli.training.pretraining.data import PretrainingClips, collate, unwrap_batch
 from hicmae_cli.weights.checkpoint import load_classifier, load_pretrained
@@ -77,11 +77,60 @@ def measure(name: str, of: Measurement) -> Measured:
     return _MEASURING[name](replace(of, parameters={**MEASURES[name].defaults, **of.parameters}))
 
 
-def _read_test(data: StudyData) -> tuple[Task, list[Sample]]:
+def read_labels(data: StudyData) -> tuple[Task, list[Sample]]:
+    """Read what the clips of a study teach, and all of them, as fine-tuning reads them.
+
+    Raises:
+        HicmaeError: as for ``read_task``.
+    """
     known = find_dataset(data.dataset) if data.dataset else None
-    task, samples = read_task(data.manifest, known, name=data.name, source="hicmae study")
+    return read_task(data.manifest, known, name=data.name, source="hicmae study")
+
+
+def _read_test(data: StudyData) -> tuple[Task, list[Sample]]:
+    task, samples = read_labels(data)
     test = [sample for sample in samples if sample.fold == data.fold] if data.fold else split_by_column(samples).test
     return task, test
+
+
+@dataclass(frozen=True)
+class TransferClips:
+    """Test clips of both corpora of a transfer.
+
+    Attributes:
+        own: of the corpus that the model is trained on.
+        others: of the other one.
+        common: the classes that both have, in the order of the model's outputs.
+        merge_by: of the own corpus; see ``corpora.dataset.Dataset``.
+    """
+
+    own: list[Sample]
+    others: list[Sample]
+    common: list[str]
+    merge_by: int
+
+
+def read_transfer(data: StudyData) -> TransferClips:
+    """Read the test clips of both corpora, and the classes that both have.
+
+    Raises:
+        HicmaeError: a list cannot be read, or both have fewer than two classes in common.
+    """
+    assert data.other is not None, "the plan checks it"
+    task, own = _read_test(data)
+    _, others = read_task(data.other, None, name=data.other.stem, source="hicmae study")
+    others = split_by_column(others).test or others
+    both = {sample.label for sample in own} & {sample.label for sample in others}
+    common = [label for label in task.labels if label in both]
+    if len(common) < 2:
+        found = ", ".join(sorted({sample.label for sample in others}))
+        raise ManifestError(
+            one_line(
+                f"{data.other}: the labels of its test clips are {found}; a transfer needs at least two of those of "
+                f"{data.name}, {', '.join(task.labels)}"
+            )
+        )
+    return TransferClips(own, others, common, task.merge_by)
 
 
 def _list_pairs(data: StudyData, most: int) -> list[Sample]:
@@ -220,34 +269,29 @@ def _measure_streams(of: Measurement) -> Measured:
         return {modality: float(result.metrics["uar"]) for modality, result in results.items()}
 
     clean = score(("av", "video", "audio"), None)
+    if absent := [stream for stream in ("video", "audio") if stream not in clean]:
+        raise TrainingError(f"{of.data.manifest}: no test clip has {' and '.join(absent)}, so no stream can be dropped")
     found = {"uar both": clean["av"], "uar video alone": clean["video"], "uar audio alone": clean["audio"]}
-    for step in parse_degradations(of.parameters["degrade"]) if of.parameters["degrade"] else ():
-        found[f"uar {step.kind.name} {step.level:g} {step.kind.unit}"] = score(("av",), step)["av"]
-    return found
+    return found | {name: score(("av",), step)["av"] for name, step in list_conditions(of.parameters).items()}
 
 
 def _measure_transfer(of: Measurement) -> Measured:
     """UAR on the own test clips and on another corpus, over the classes that both have."""
-    assert of.data.other is not None, "the plan checks it"
-    model, info = load_classifier(of.weight)
-    engine = TorchEngine(model, info, of.device)
-    task, own = _read_test(of.data)
-    _, others = read_task(of.data.other, None, name=of.data.other.stem, source="hicmae study")
-    others = split_by_column(others).test or others
-    both = {sample.label for sample in own} & {sample.label for sample in others}
-    common = [label for label in info.labels if label in both]
-    if len(common) < 2:
-        raise TrainingError(
-            f"{of.data.other}: has {len(common)} classes of {of.data.name}; a transfer needs at least two"
-        )
+    engine = TorchEngine(*load_classifier(of.weight), of.device)
+    clips = read_transfer(of.data)
 
     def score(samples: Sequence[Sample], merge_by: int) -> float:
-        known = [sample for sample in samples if sample.label in common]
-        results = score_clips(known, engine, merge_by=merge_by, classes=common, on_clip=of.on_clip)
+        known = [sample for sample in samples if sample.label in clips.common]
+        results = score_clips(known, engine, merge_by=merge_by, classes=clips.common, on_clip=of.on_clip)
         return float(results["av"].metrics["uar"])
 
-    here, there = score(own, task.merge_by), score(others, 0)
-    return {"uar own corpus": here, "uar other corpus": there, "uar lost": here - there}
+    here, there = score(clips.own, clips.merge_by), score(clips.others, 0)
+    return {
+        "uar own corpus": here,
+        "uar other corpus": there,
+        "uar lost": here - there,
+        "uar other corpus chance": 1 / len(clips.common),
+    }
 
 
 _MEASURING: Final[Mapping[str, Callable[[Measurement], Measured]]] = {

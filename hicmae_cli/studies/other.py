@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from hicmae_cli.corpora.known.puppets import MARK, PUPPETS
 from hicmae_cli.corpora.manifest import read_manifest
-from hicmae_cli.puppets.corpus import MARK, make_corpus, read_world
+from hicmae_cli.puppets.corpus import read_world
 from hicmae_cli.puppets.world import FILM, WORLDS, World
-from hicmae_cli.studies.data import StudyData, hash_clips
+from hicmae_cli.studies.data import OnCount, StudyData, hash_clips
+from hicmae_cli.studies.puppets import draw
 
 CLIPS: Final = 180
 """Test clips that are drawn, unless the budget tests on fewer."""
-_LIST: Final = "manifest.csv"
-OnCount = Callable[[int, int], None]
 
 
 def add_list(data: StudyData, manifest: Path, on_hash: OnCount) -> StudyData:
@@ -47,18 +46,9 @@ def add_other_world(
     world = _choose_world(data.manifest.parent)
     count = min(CLIPS, most or CLIPS)
     folder = store / f"{world.name}-{count}"
-    manifest = folder / _LIST
-    if not manifest.is_file() and dry:
-        return replace(data, other=manifest.absolute(), other_name=_describe(world))
-    if not manifest.is_file():
-        done = 0
-
-        def count_clip() -> None:
-            nonlocal done
-            done += 1
-            on_draw(done, count)
-
-        make_corpus(folder, {"test": count}, 0, world=world, on_clip=count_clip)
+    manifest = draw(folder, {"test": count}, world, on_draw, dry=dry)
+    if manifest is None:
+        return replace(data, other=(folder / PUPPETS.prepared_list).absolute(), other_name=_describe(world))
     return add_list(data, manifest, on_hash)
 
 

@@ -16,8 +16,8 @@ from hicmae_cli.recipes.settings import OF_THE_MACHINE, FinetuneSettings, Pretra
 from hicmae_cli.recipes.shared_settings import Settings
 from hicmae_cli.studies.data import StudyData
 from hicmae_cli.studies.keys import hash_code, hash_key, list_packages
-from hicmae_cli.studies.measures import check_measures, needs_labels
-from hicmae_cli.studies.study import RUNS, Budget, Changes, Level, Study
+from hicmae_cli.studies.measures import MEASURES, check_measures
+from hicmae_cli.studies.study import RUNS, Budget, Changes, Level, Study, find_fault_of_seeds
 
 PRETRAIN: Final = "pretrain"
 FINETUNE: Final = "finetune"
@@ -105,6 +105,7 @@ class Plan:
         data: the clips.
         jobs: by key, in an order in which each comes after what it needs.
         runs: of the study, in the order of its factors.
+        output: folder of all studies, absolute: other processes may work in another folder.
         device: that computes all of them.
     """
 
@@ -113,7 +114,13 @@ class Plan:
     data: StudyData
     jobs: Mapping[str, Job]
     runs: tuple[StudyRun, ...]
+    output: Path
     device: str = "cpu"
+
+    @property
+    def folder(self) -> Path:
+        """Folder of the reports."""
+        return self.output / self.study.name
 
     @property
     def seeds(self) -> list[int]:
@@ -131,15 +138,21 @@ def check_study(study: Study, budget: str, seeds: Sequence[int] = ()) -> None:
     Raises:
         SettingsError: fewer than two seeds, an unknown measure, or recipes with values that cannot be used.
     """
-    if seeds and len(set(seeds)) < 2:
-        raise SettingsError(
-            f"seeds={','.join(map(str, seeds))!r}: expected at least two different ones; a paired difference needs them"
-        )
+    if seeds and (fault := find_fault_of_seeds(seeds)):
+        raise SettingsError(f"seeds={','.join(map(str, seeds))!r}: {fault}")
     check_measures(study)
     for levels in study.combine(budget):
         for phase, kind in _SETTINGS.items():
             if (stage := getattr(study, phase)) is not None:
                 _resolve(kind, stage.recipe, json.dumps({**merge_changes(study, budget, phase, levels), "seed": 0}))
+
+
+def list_finetuning(study: Study, budget: str) -> list[FinetuneSettings]:
+    """List the whole recipes of fine-tuning, one for each combination of levels; none without this phase."""
+    if study.finetune is None:
+        return []
+    changes = [merge_changes(study, budget, FINETUNE, levels) for levels in study.combine(budget)]
+    return [load_settings(FinetuneSettings, study.finetune.recipe, each) for each in changes]
 
 
 def plan_study(
@@ -151,14 +164,14 @@ def plan_study(
         study: the study.
         budget: ``small``, ``full`` or ``trial``.
         data: the clips.
-        output: folder of all studies; the runs are in its folder ``runs``.
+        output: folder of all studies; the reports are in its folder ``NAME``, the runs in ``runs``.
         seeds: other seeds than the budget's.
         device: kind of device, such as ``cpu``.
 
     Raises:
         SettingsError: recipes with values that cannot be used.
     """
-    amount = study.budgets[budget]
+    amount, output = study.budgets[budget], output.absolute()
     if seeds:
         budgets: dict[str, Budget] = {**study.budgets, budget: amount.model_copy(update={"seeds": list(seeds)})}
         study = study.model_copy(update={"budgets": budgets})
@@ -171,7 +184,7 @@ def plan_study(
             runs.append(StudyRun({name: level.name for name, level in levels.items()}, seed, keys))
     order = [PRETRAIN, FINETUNE]
     ordered = sorted(jobs.values(), key=lambda job: order.index(job.kind) if job.is_training else len(order))
-    return Plan(study, budget, data, {job.key: job for job in ordered}, tuple(runs), device)
+    return Plan(study, budget, data, {job.key: job for job in ordered}, tuple(runs), output, device)
 
 
 class _Planner:
@@ -199,7 +212,7 @@ class _Planner:
             keys.append(last)
         for measure, parameters in self.study.measures.items():
             # A measure of pre-training reads the pre-trained weight.
-            source = last if needs_labels(measure) else start
+            source = start if MEASURES[measure].reads == "pretrained" else last
             if source:
                 keys.append(self._add_measure(measure, parameters, source, name))
         return tuple(keys)
@@ -221,7 +234,9 @@ class _Planner:
             "packages": list_packages(measuring=phase == FINETUNE),
             "code": hash_code(measuring=phase == FINETUNE),
         }
-        return self._add(phase, name, start, stage.recipe, {**changes, **machine, "seed": seed}, facts)
+        # Another process may work in another folder.
+        recipe = str(Path(stage.recipe).absolute()) if stage.recipe.endswith(".toml") else stage.recipe
+        return self._add(phase, name, start, recipe, {**changes, **machine, "seed": seed}, facts)
 
     def _add_measure(self, measure: str, parameters: Changes, source: str, name: str) -> str:
         facts = {

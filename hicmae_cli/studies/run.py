@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -16,11 +17,14 @@ from hicmae_cli.corpora.known.puppets import PUPPETS
 from hicmae_cli.errors import HicmaeError, SettingsError, first_line
 from hicmae_cli.ray_workers import run_on_ray
 from hicmae_cli.studies.analyses import check_analysis, find_analysis
-from hicmae_cli.studies.data import find_data, imagine_puppets
+from hicmae_cli.studies.checks import check_clips, check_folder, check_task
+from hicmae_cli.studies.data import StudyData, find_data, imagine_puppets
 from hicmae_cli.studies.jobs import run_job
+from hicmae_cli.studies.measuring import read_transfer
 from hicmae_cli.studies.other import add_list, add_other_world
 from hicmae_cli.studies.plan import DONE, FINETUNE, PRETRAIN, Job, Plan, check_study, plan_study
-from hicmae_cli.studies.report import write_report
+from hicmae_cli.studies.puppets import draw_own, fill_sizes
+from hicmae_cli.studies.report import FIGURES, RESULT, write_report
 from hicmae_cli.studies.result import Findings, Record, Runs
 from hicmae_cli.studies.study import BUDGETS, RUNS, Study, load_study
 from hicmae_cli.studies.wording import complete
@@ -29,8 +33,6 @@ from hicmae_cli.workers import Outcomes, Report, WorkerDiedError, WorkerPool, ru
 STALL_S: Final = 900.0
 """A job reports each step and clip; a probe of a large corpus may think for minutes."""
 _LISTED: Final = 3
-PUPPET_COUNTS: Final = {"train": 3000, "validation": 180, "test": 300}
-"""What `hicmae puppets make` draws by default."""
 Work = Callable[[Job, Report], str]
 
 
@@ -41,14 +43,12 @@ class StudyProgress:
     Attributes:
         on_draw: after each clip of another world that is drawn, with the number of clips done and of all clips.
         on_hash: after each clip whose files are hashed, with the number of clips done and of all clips.
-        on_plan: once, with the plan, before the first job.
         on_job: after each job that was done now, with its name.
         warn: with a warning.
     """
 
     on_draw: Callable[[int, int], None] = lambda *_: None
     on_hash: Callable[[int, int], None] = lambda *_: None
-    on_plan: Callable[[Plan], None] = lambda _: None
     on_job: Callable[[str], None] = lambda _: None
     warn: Callable[[str], None] = lambda _: None
 
@@ -96,16 +96,18 @@ def prepare_study(
         seeds: other seeds than the budget's; at least two.
         other: a list of prepared clips of another corpus, for the measure ``transfer``. Without it, puppets are also
             tested on puppets of another world, which are drawn.
-        output: folder of all studies.
+        output: folder of all studies; the reports go to its folder ``NAME``.
         device: ``cpu``, ``cuda`` or ``mps``.
-        draw_puppets: as for ``find_clips``.
+        draw_puppets: as for ``find_clips``; for the whole corpus or that of ``root``. The puppets of a budget with a
+            number of clips are the study's own, and are drawn in ``output``.
         dry: whether the plan is only looked at; puppets need not be there then, and are not drawn.
         progress: functions to call.
 
     Raises:
-        SettingsError: an unknown study, analysis or budget, fewer than two seeds, or recipes that cannot be used.
-        ManifestError: the corpus is not there, or not prepared.
-        HicmaeError: puppets of another world cannot be drawn.
+        SettingsError: an unknown study, analysis or budget, seeds or recipes that cannot be used, measures of another
+            task than the corpus's, or the folder has the report of another study.
+        ManifestError: the corpus is not there or not prepared, or its labels, streams or people do not fit.
+        HicmaeError: puppets cannot be drawn.
     """
     progress = progress or StudyProgress()
     if budget not in BUDGETS:
@@ -115,72 +117,88 @@ def prepare_study(
     transfers = "transfer" in study.measures
     if other is not None and not transfers:
         raise SettingsError(f"`other`: the study {study.name} does not test on another corpus")
-    known = find_dataset(dataset) if dataset is not None else None
-    if known is not None and known.task != "classification" and "uar" in study.metrics:
-        raise SettingsError(
-            f"the study {study.name} compares UAR, but {known.name} is a dataset for {known.task}; copy the study and "
-            f"give it the metrics of this task, such as {'macro_f1' if known.task == 'multilabel' else 'ccc'}"
-        )
+    known = find_dataset(dataset) if dataset is not None else PUPPETS if manifest is None else None
     if transfers and other is None and not _takes_puppets(known, manifest):
         raise SettingsError(
             f"the study {study.name} needs `other`, a list of prepared clips of another corpus to test on; only for "
             "puppets does it draw one"
         )
-    folder = Path(output)
     # Mistakes in the study are found before puppets are drawn or clips are hashed.
     check_study(study, budget, seeds)
-    most = study.budgets[budget].clips
-    if dry and manifest is None and _lack_puppets(known, root):
-        data = imagine_puppets(most or PUPPET_COUNTS)
-    else:
-        data = find_data(
-            folder / RUNS,
-            dataset="puppets" if dataset is None and manifest is None else dataset,
-            root=root,
-            manifest=manifest,
-            fold=fold,
-            most=most,
-            draw_puppets=draw_puppets,
-            on_hash=progress.on_hash,
-        )
+    check_task(study, known)
+    folder = Path(output).absolute()
+    data = _find_own(
+        folder / RUNS, known, root, manifest, fold, study.budgets[budget].clips, draw_puppets, dry, progress
+    )
+    if data.hash:
+        check_clips(study, budget, data)
     if other is not None:
         data = add_list(data, Path(other), progress.on_hash)
     elif transfers:
-        store = folder / RUNS / "data"
-        data = add_other_world(data, store, most.get("test"), progress.on_draw, progress.on_hash, dry=dry)
-    return plan_study(study, budget, data, folder, seeds=seeds, device=device)
+        most = study.budgets[budget].clips.get("test")
+        data = add_other_world(data, folder / RUNS / "data", most, progress.on_draw, progress.on_hash, dry=dry)
+    if data.hash and data.other_hash:
+        read_transfer(data)
+    plan = plan_study(study, budget, data, folder, seeds=seeds, device=device)
+    check_folder(plan)
+    return plan
+
+
+def _find_own(
+    store: Path,
+    dataset: Dataset | None,
+    root: str | Path | None,
+    manifest: str | Path | None,
+    fold: str | None,
+    most: Mapping[str, int],
+    draw_puppets: Callable[[Path], Path] | None,
+    dry: bool,
+    progress: StudyProgress,
+) -> StudyData:
+    """Find the clips that a study trains on and tests; draw puppets that are missing, unless ``dry``."""
+    if dataset is PUPPETS and manifest is None:
+        shared = Path(root) if root is not None else data_home() / PUPPETS.folder
+        lacking = dry and not (shared / PUPPETS.prepared_list).is_file()
+        if root is None and most:
+            # The corpus that all commands share may have more clips tomorrow: the study would take others then.
+            manifest = draw_own(store / "data", most, progress.on_draw, dry=dry)
+            lacking = manifest is None
+        if lacking:
+            return imagine_puppets(fill_sizes(most))
+    return find_data(
+        store,
+        dataset=dataset.name if dataset is not None else None,
+        root=root,
+        manifest=manifest,
+        fold=fold,
+        most=most,
+        draw_puppets=draw_puppets,
+        on_hash=progress.on_hash,
+    )
 
 
 def _takes_puppets(dataset: Dataset | None, manifest: str | Path | None) -> bool:
     """Whether a study is about puppets."""
     if manifest is not None and dataset is None:
         return manifest_name(Path(manifest)) == PUPPETS.name
-    return dataset in (None, PUPPETS)
-
-
-def _lack_puppets(dataset: Dataset | None, root: str | Path | None) -> bool:
-    """Whether a study is about puppets that are not drawn yet."""
-    folder = Path(root) if root is not None else data_home() / PUPPETS.folder
-    return dataset in (None, PUPPETS) and not (folder / PUPPETS.prepared_list).is_file()
+    return dataset is PUPPETS
 
 
 def run_study(
     plan: Plan,
     *,
-    output: str | Path = "studies",
     jobs: int = 1,
     ray: str | None = None,
     command: str = "",
     work: Work | None = None,
     progress: StudyProgress | None = None,
 ) -> StudyResult:
-    """Compute what a plan lacks, analyse its runs, and write the reports into ``output/NAME``.
+    """Compute what a plan lacks, analyse its runs, and write the reports into the plan's folder.
 
     The same call resumes a study that was stopped: finished jobs are read, and a training goes on from its checkpoint.
 
     Args:
         plan: of ``prepare_study``.
-        output: folder of all studies.
         jobs: number of processes; 0 works in this one.
         ray: address of a Ray cluster, instead of processes here.
         command: that does the same, for the report.
@@ -194,7 +212,6 @@ def run_study(
         HicmaeError: jobs that failed, while the others are done; or runs without the numbers that the analysis needs.
     """
     progress = progress or StudyProgress()
-    progress.on_plan(plan)
     doing = work or partial(run_job, data=plan.data, device=plan.device)
     failed: list[str] = []
     with _open_pool(jobs, ray) as run:
@@ -219,9 +236,18 @@ def run_study(
     except (ArithmeticError, LookupError, ValueError) as error:
         # A measure may lack in some runs, such as the recall of a class without test clips.
         raise HicmaeError(f"the analysis {plan.study.analysis} cannot use these runs: {first_line(error)}") from error
-    folder = Path(output) / plan.study.name
-    write_report(plan, findings, folder, command)
-    return StudyResult(plan, findings, folder)
+    write_report(plan, findings, plan.folder, command)
+    _remove_old_figures(plan.folder)
+    return StudyResult(plan, findings, plan.folder)
+
+
+def _remove_old_figures(folder: Path) -> None:
+    """Remove the figures of an earlier report that the present one lacks."""
+    document = json.loads((folder / RESULT).read_text("utf-8"))
+    named = {f"{figure['name']}.png" for figure in (*document["charts"], *document["pictures"])}
+    for path in (folder / FIGURES).glob("*.png"):
+        if path.name not in named:
+            path.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -90,7 +90,7 @@ def compare_paired(
     """
     seeds = sorted(values.keys() & others.keys())
     if len(seeds) < 2:
-        raise ValueError(f"{first} and {second}: expected at least two common seeds, got {len(seeds)}")
+        raise ValueError(f"{metric}: {first} and {second}: expected at least two common seeds, got {len(seeds)}")
     each = np.array([values[seed] - others[seed] for seed in seeds])
     mean, sd = float(each.mean()), float(each.std(ddof=1))
     reach = _find_reach(sd, len(each))

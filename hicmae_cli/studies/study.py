@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from importlib import resources
 from itertools import product
@@ -107,15 +107,15 @@ class Budget(_Part):
     """How much is computed.
 
     Attributes:
-        seeds: at least two.
-        clips: most clips of a split, by its name; whole people are taken.
+        seeds: at least two, all different.
+        clips: most clips of ``train``, ``validation`` and ``test``; whole people are taken.
         pretrain: changes of the pre-training recipe.
         finetune: changes of the fine-tuning recipe.
         factors: in place of the study's own; None keeps these.
     """
 
     seeds: list[int] = []
-    clips: dict[str, int] = {}
+    clips: dict[Literal["train", "validation", "test"], Annotated[int, Field(ge=1)]] = {}
     pretrain: Changes = {}
     finetune: Changes = {}
     factors: list[Factor] | None = None
@@ -161,22 +161,20 @@ class Study(_Part):
             raise ValueError("a study needs a table `pretrain` or `finetune`: there is nothing to train")
         if self.name == RUNS:
             raise ValueError(f"name: {RUNS} is the folder of the runs; choose another name")
-        if len({factor.name for factor in self.factors}) < len(self.factors):
-            raise ValueError("factors: two of them have the same name")
         every = [*self.factors, *(factor for budget in self.budgets.values() for factor in budget.factors or ())]
-        if self.within and (len(self.factors) != 2 or self.one_at_a_time):
-            raise ValueError("within: needs two factors, and all combinations of them")
         for phase in ("pretrain", "finetune"):
             if getattr(self, phase) is None and any(getattr(level, phase) for each in every for level in each.levels):
                 raise ValueError(f"factors: a level changes `{phase}`, but the study has no such table")
         for name, budget in self.budgets.items():
             if name not in BUDGETS:
                 raise ValueError(f"budgets: no budget named {name!r}; expected {', '.join(BUDGETS)}")
-            if len(set(budget.seeds)) < 2:
-                raise ValueError(
-                    f"budgets.{name}.seeds: got {len(set(budget.seeds))} seed; a paired difference needs at least two "
-                    "different ones"
-                )
+            if fault := find_fault_of_seeds(budget.seeds):
+                raise ValueError(f"budgets.{name}.seeds: {fault}")
+            factors = self.list_factors(name)
+            if len({factor.name for factor in factors}) < len(factors):
+                raise ValueError(f"factors: two of the budget {name} have the same name")
+            if self.within and (len(factors) != 2 or self.one_at_a_time):
+                raise ValueError(f"within: needs two factors, and all combinations of them, also in the budget {name}")
             if (count := self._count_runs(name)) > _MOST_RUNS:
                 raise ValueError(f"budgets.{name}: has {count} runs; expected at most {_MOST_RUNS}")
         return self
@@ -202,6 +200,15 @@ class Study(_Part):
         bases = {factor.name: factor.find(factor.base) for factor in factors}
         alone = [{**bases, factor.name: level} for factor in factors for level in factor.levels]
         return [bases, *(run for run in alone if run != bases)]
+
+
+def find_fault_of_seeds(seeds: Sequence[int]) -> str:
+    """Find what is wrong with the seeds of a study, in words; empty if nothing is."""
+    if len(set(seeds)) < 2:
+        return f"expected at least two different ones, got {len(set(seeds))}; a paired difference needs them"
+    if len(set(seeds)) < len(seeds):
+        return "expected different ones; each is a run of its own"
+    return f"got {min(seeds)}; expected 0 or more" if min(seeds) < 0 else ""
 
 
 def list_studies() -> list[str]:
@@ -240,13 +247,15 @@ def load_study(study: str) -> Study:
         values = parse_toml(read_text(study))
     except ValueError as error:
         raise SettingsError(f"{study}: not valid TOML: {error}") from error
+    if "name" in values:
+        raise SettingsError(f"study {study}: name is not a key of a study: the name of its file is its name")
     common = parse_toml((resources.files(__package__) / _COMMON).read_text("utf-8"))
     own = values.get("budgets", {})
     if not isinstance(own, dict) or not all(isinstance(budget, dict) for budget in own.values()):
         raise SettingsError(f"study {study}: budgets: expected a table for each of {', '.join(BUDGETS)}")
     budgets = {name: _merge(common.get(name, {}), own.get(name, {})) for name in (*BUDGETS, *own)}
     try:
-        return Study.model_validate({"name": Path(study).stem, **values, "budgets": budgets})
+        return Study.model_validate({**values, "name": Path(study).stem, "budgets": budgets})
     except ValidationError as error:
         raise SettingsError(f"study {study}: {'; '.join(map(_describe_fault, error.errors()))}") from error
 

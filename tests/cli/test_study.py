@@ -43,7 +43,7 @@ def test_a_dry_run_draws_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("hicmae_cli.studies.estimate._Timer.time", lambda *_: 0.5)
     run = hicmae("study", "modality", "--budget", "trial", "--dry-run", "--jobs", 2, "-o", tmp_path / "studies")
     assert run.code == 0, run.err
-    assert "clips of puppets: 40 train, 20 validation, 30 test clips" in run.err
+    assert "clips of puppets: 40 train, 20 validation and 30 test clips" in run.err
     assert "the puppets are not drawn yet" in run.err
     assert "0 of 4 jobs are done; the other 4 take about" in run.out
     assert not list(tmp_path.iterdir())
@@ -76,5 +76,5 @@ def test_wrong_usage_is_one_line(tmp_path: Path) -> None:
     assert "not prepared yet" in run.last_line
     bad = write_study(tmp_path, STUDY.replace("seeds = [0, 1]", "seeds = [1]"))
     run = hicmae("study", bad, *output)
-    assert (run.code, "got 1 seed; a paired difference needs" in run.last_line) == (2, True)
+    assert (run.code, "expected at least two different ones, got 1" in run.last_line) == (2, True)
     assert not (tmp_path / "studies").exists()

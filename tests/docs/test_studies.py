@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import runpy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -47,3 +49,22 @@ def test_every_report_is_linked() -> None:
     for name in list_studies():
         assert f"]({name}.md)" in index
         assert f"studies/{name}.md" in site
+
+
+def test_the_script_refuses_a_missing_report(tmp_path: Path) -> None:
+    script = runpy.run_path(str(ROOT / "scripts" / "docs_studies.py"))
+    first, *others = list_studies()
+    docs, folder = tmp_path / "docs", tmp_path / "studies" / first
+    docs.mkdir()
+    (folder / "figures").mkdir(parents=True)
+    for name in ("report.md", "report.html", "result.json", "figures/new.png"):
+        (folder / name).write_text("## What was compared\n[](figures/new.png)")
+    with pytest.raises(SystemExit, match=f"no report of {', '.join(others)}; run"):
+        script["main"]([str(folder.parent)], docs)
+    assert not list(docs.iterdir())
+    (docs / first).mkdir()
+    (docs / first / "old.png").touch()
+    script["publish"](folder, docs / first)
+    assert sorted(path.name for path in (docs / first).iterdir()) == ["new.png", "report.html", "result.json"]
+    assert sorted(path.name for path in docs.iterdir()) == [first, f"{first}.md"]
+    assert f"]({first}/new.png)" in (docs / f"{first}.md").read_text()

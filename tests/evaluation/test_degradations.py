@@ -126,6 +126,8 @@ def test_names_and_ranges_are_read() -> None:
         return [(each.kind.name, each.level) for each in parse_degradations(given)]
 
     assert read("noise=0..10dB, blur=3") == [("noise", 10), ("noise", 5), ("noise", 0), ("blur", 3)]
+    # A repeated name adds its levels.
+    assert read("noise=10,blur=3,noise=0,noise=10") == [("noise", 10), ("noise", 0), ("blur", 3)]
     assert [level for _, level in read("desync")] == list(DEGRADATIONS["desync"].levels)
     assert [each.level for each in parse_degradations({"blur": (2, 1)})] == [2, 1]
     for wrong, message in (

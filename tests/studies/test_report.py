@@ -30,7 +30,7 @@ def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_words_of_a_study_stay_words(tmp_path: Path, corpus: Path) -> None:
     text = STUDY.replace('"Toy"', f'"{EVIL}"').replace('"mask"', f'"{EVIL}"').replace('"tube", pre', f'"{EVIL}", pre')
     plan = prepare_study(write_study(tmp_path, text), manifest=corpus, budget="trial", output=tmp_path)
-    folder = run_study(plan, output=tmp_path, jobs=0, work=pretend).folder
+    folder = run_study(plan, jobs=0, work=pretend).folder
     page = (folder / "report.html").read_text("utf-8")
     assert "<img" not in page
     assert page.count("<script") == page.count("</script>") == 2
@@ -46,7 +46,7 @@ def test_words_of_a_study_stay_words(tmp_path: Path, corpus: Path) -> None:
 
 def test_a_report_says_what_may_not_be_concluded(tmp_path: Path, corpus: Path) -> None:
     plan = prepare_study(write_study(tmp_path), manifest=corpus, budget="trial", output=tmp_path)
-    folder = run_study(plan, output=tmp_path, jobs=0, work=pretend).folder
+    folder = run_study(plan, jobs=0, work=pretend).folder
     text = (folder / "report.md").read_text("utf-8").partition("## What may not be concluded")[2]
     assert "With 2 seeds, standard deviations are unreliable" in text
     assert "No number in it means anything" in text
@@ -56,7 +56,7 @@ def test_a_report_says_what_may_not_be_concluded(tmp_path: Path, corpus: Path) -
 def test_the_other_corpus_is_in_the_record(tmp_path: Path, corpus: Path) -> None:
     text = STUDY.replace("[[factors]]", "[measures.transfer]\n[[factors]]")
     plan = prepare_study(write_study(tmp_path, text), manifest=corpus, other=corpus, budget="trial", output=tmp_path)
-    folder = run_study(plan, output=tmp_path, jobs=0, work=pretend).folder
+    folder = run_study(plan, jobs=0, work=pretend).folder
     data = json.loads((folder / "result.json").read_text("utf-8"))["data"]
     assert (data["other"], len(data["other_hash"])) == ("toys.csv", 64)
 
@@ -77,7 +77,7 @@ def test_embeddings_of_the_first_seed_are_drawn(tmp_path: Path, corpus: Path) ->
 
     text = STUDY.replace("[[factors]]", "[measures.alignment]\n[[factors]]")
     plan = prepare_study(write_study(tmp_path, text), manifest=corpus, budget="trial", output=tmp_path)
-    folder = run_study(plan, output=tmp_path, jobs=0, work=embed).folder
+    folder = run_study(plan, jobs=0, work=embed).folder
     pictures = json.loads((folder / "result.json").read_text("utf-8"))["pictures"]
     assert {"embeddings-tube-tsne", "embeddings-random-tsne"} <= {picture["name"] for picture in pictures}
     report, page = ((folder / name).read_text("utf-8") for name in ("report.md", "report.html"))
@@ -97,5 +97,5 @@ def test_jobs_go_to_ray_in_waves(tmp_path: Path, corpus: Path, monkeypatch: pyte
 
     monkeypatch.setattr("hicmae_cli.studies.run.run_on_ray", on_ray)
     plan = prepare_study(write_study(tmp_path), manifest=corpus, budget="trial", output=tmp_path)
-    run_study(plan, output=tmp_path, ray="local", work=pretend)
+    run_study(plan, ray="local", work=pretend)
     assert waves == [("local", ["pretrain"] * 4), ("local", ["finetune"] * 4)]

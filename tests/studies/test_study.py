@@ -10,6 +10,8 @@ from hicmae_cli.studies.plan import check_study
 from hicmae_cli.studies.study import list_studies, load_study
 from tests.studies.toys import STUDY, write_study
 
+OWN_FACTORS = "factors = [" + '{ name = "same", levels = [{ name = "a" }, { name = "b" }] },' * 2 + "]"
+
 
 @pytest.mark.parametrize("name", list_studies())
 def test_every_shipped_study_is_whole(name: str) -> None:
@@ -47,7 +49,18 @@ def test_a_file_cannot_ask_for_endless_runs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "words"),
     [
-        ("seeds = [0, 1]", "seeds = [0, 0]", "budgets.trial.seeds: got 1 seed; a paired difference needs at least two"),
+        ("seeds = [0, 1]", "seeds = [0, 0]", "budgets.trial.seeds: expected at least two different ones, got 1"),
+        ("seeds = [0, 1]", "seeds = [0, 1, 1]", "budgets.trial.seeds: expected different ones"),
+        ("seeds = [0, 1]", "seeds = [0, -1]", "budgets.trial.seeds: got -1; expected 0 or more"),
+        ("seeds = [0, 1]", "seeds = [0, 1]\nclips = { tran = 3 }", "input should be 'train', 'validation' or 'test'"),
+        (
+            "seeds = [0, 1]",
+            "seeds = [0, 1]\nclips = { train = -3 }",
+            "budgets.trial.clips.train: input should be greater",
+        ),
+        ("seeds = [0, 1]", f"seeds = [0, 1]\n{OWN_FACTORS}", "factors: two of the budget trial have the same name"),
+        ('title = "Toy"', 'title = "Toy"\nname = "other"', "the name of its file is its name"),
+        ('title = "Toy"', 'title = "Toy"\nwithin = true', "within: needs two factors"),
         ('name = "mask"', 'name = "mask"\nbaseline = "tbe"', "no run named 'tbe'; expected tube, random"),
         ('metrics = ["uar"]', 'metric = ["uar"]', "metric is not a key of a study"),
         ('name = "random"', 'name = "random", clips = { train = 9 }', "clips is not a key of a study"),
@@ -76,6 +89,22 @@ def test_an_unknown_study_suggests_the_nearest() -> None:
         ('video_mask = "random"', 'video_mask = "wobbly"', "video_mask: expected .* got .wobbly"),
         ('metrics = ["uar"]', 'metrics = ["uarr"]', "nothing measures 'uarr'; expected ccc, "),
         ('metrics = ["uar"]', 'metrics = ["recall_at_1"]', "nothing measures 'recall_at_1'"),
+        ('metrics = ["uar"]', 'metrics = ["recall "]', "nothing measures 'recall '"),
+        (
+            'metrics = ["uar"]',
+            'metrics = ["uar othr corpus"]\nmeasures = { transfer = {} }',
+            "'uar othr corpus'; expected .*, uar own corpus, uar other corpus, uar lost",
+        ),
+        (
+            'metrics = ["uar"]',
+            'metrics = ["uar noise 5 dB"]\nmeasures = { streams = { degrade = "noise=10" } }',
+            "'uar noise 5 dB'; expected .*, uar noise 10 dB",
+        ),
+        (
+            'metrics = ["uar"]',
+            'metrics = ["modality_gap layer 0"]\nmeasures = { alignment = {} }',
+            "nothing measures 'modality_gap layer 0'; expected .*, modality_gap layer N",
+        ),
         ("[[factors]]", "[measures.smell]\n[[factors]]", "no measure named 'smell'"),
         ("[[factors]]", "[measures.alignment]\nclips = 'all'\n[[factors]]", r"measures.alignment.clips='all'"),
     ],
@@ -85,6 +114,12 @@ def test_recipes_and_measures_are_checked_before_clips_are_looked_for(
 ) -> None:
     with pytest.raises(SettingsError, match=words):
         check_study(load_study(write_study(tmp_path, STUDY.replace(old, new, 1))), "trial")
+
+
+def test_numbers_of_measures_are_named_exactly(tmp_path: Path) -> None:
+    metrics = ["uar", "recall happiness", "uar noise 10 dB", "modality_gap layer 2", "probe fused", "probe video_11"]
+    measures = 'measures = { streams = { degrade = "noise" }, alignment = {}, probe = {} }'
+    check_study(load_study(write_study(tmp_path, f"{measures}\n" + STUDY.replace('["uar"]', str(metrics)))), "trial")
 
 
 @pytest.mark.parametrize(

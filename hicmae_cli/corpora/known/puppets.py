@@ -34,3 +34,7 @@ PUPPETS: Final = Dataset(
     generated_by="hicmae puppets make",
     prepared_list="manifest.csv",
 )
+MARK: Final = "corpus.json"
+"""The note of what a folder of puppets holds; weights that are trained on its clips say that they are of puppets."""
+PUPPET_SIZES: Final = {"train": 3000, "validation": 180, "test": 300}
+"""Clips in each split of a generated corpus, unless others are asked for."""
