@@ -28,9 +28,9 @@ _PAGE: Final = Template(
     '<p class="kicker">hicmae · study</p>\n<h1>${title}</h1>\n<p>${question}</p>\n'
     '<p class="answer">${answer}</p>\n</header>\n<main>\n'
     '<section><h2>Findings</h2><ul>${claims}</ul></section>\n<section id="charts"><h2>Charts</h2>'
-    '<p class="how">Point at a mark for its numbers, or reach it with Tab and the arrow keys. Click a name below a chart '
-    'to hide its marks.</p><noscript><p>The charts need JavaScript; the tables have their numbers.</p></noscript>'
-    '${charts}'
+    '<p class="how">Point at a mark for its numbers, or reach it with Tab and the arrow keys. Click a name below a '
+    "chart to hide its marks.</p><noscript><p>The charts need JavaScript; the tables have their numbers.</p></noscript>"
+    "${charts}"
     '${pictures}</section>\n<section><h2>Tables</h2><p class="how">Click a column to sort.</p>${tables}</section>\n'
     "<section><h2>What may not be concluded</h2><ul>${limits}</ul></section>\n"
     "<section><h2>How it was made</h2><ul>${making}</ul></section>\n</main>\n"
