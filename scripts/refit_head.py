@@ -141,7 +141,7 @@ def fit_head(
         loss.backward()
         return loss
 
-    optimizer.step(compute_loss)
+    optimizer.step(compute_loss)  # type: ignore[no-untyped-call]
     with torch.no_grad():
         head.weight.copy_(weight)
         head.bias.copy_(bias)

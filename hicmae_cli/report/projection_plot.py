@@ -55,7 +55,7 @@ def plot_projection(
 
     count = len(labels)
     classes, people = _list_names(labels), _list_names(speakers)
-    wheel = list(colormaps["turbo"](np.linspace(0.05, 0.95, max(2, len(people)))))
+    wheel = list(colormaps["turbo"](np.linspace(0.05, 0.95, len(people))))
     columns: tuple[tuple[str, Sequence[str], Sequence[Any], NDArray[np.int64]], ...] = (
         ("stream", ("faces", "voices"), (_FACE, _VOICE), np.repeat([0, 1], count)),
         ("class", classes, [colour.light for colour in label_colours(classes)], _place(labels, classes)),
@@ -97,7 +97,7 @@ def _dress(axes: Axes, title: str, names: Sequence[str], colours: Any, *, with_n
             short = one_line(name)
             label = short if len(short) <= _LETTERS else f"{short[: _LETTERS - 1]}…"
             axes.scatter([], [], color=colour, s=14, label=label)
-        style = {"loc": "lower left", "bbox_to_anchor": (-0.02, 1.08), "ncols": 4, "columnspacing": 1.0}
+        style: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (-0.02, 1.08), "ncols": 4, "columnspacing": 1.0}
         legend = axes.legend(fontsize=7, frameon=False, handletextpad=0.1, borderaxespad=0.0, **style)
         for text in legend.get_texts():
             text.set_parse_math(False)

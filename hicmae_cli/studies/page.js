@@ -106,6 +106,15 @@
     return { height: bottom + 44, place, drawAxes, lines: false };
   };
 
+  /** Keep every number, or every second and so on, so that none stands on the next. */
+  const thin = (numbers, along) => {
+    const ends = (x, side) => along(x) + (side * (measure(String(x)) + 6)) / 2;
+    for (let by = 1; ; by++) {
+      const kept = numbers.filter((_, index) => index % by === 0);
+      if (kept.every((x, index) => index === 0 || ends(x, -1) > ends(kept[index - 1], 1))) return kept;
+    }
+  };
+
   /** Lay out a chart over numbers: values upwards, lines between the points. */
   const layNumbers = (chart, range, width) => {
     const marks = ticks(...range, 6);
@@ -125,13 +134,7 @@
         rule(y, "grid");
         write([text], left - 6, value(y), "end", svg);
       }
-      let free = 0;
-      for (const x of sorted) {
-        const half = widest([String(x)]) / 2;
-        if (along(x) - half < free) continue;
-        write([String(x)], along(x), bottom + 12, "middle", svg);
-        free = along(x) + half + 6;
-      }
+      for (const x of thin(sorted, along)) write([String(x)], along(x), bottom + 12, "middle", svg);
       write([chart.y_title], 0, 8, "start", svg);
       write([chart.x_title], (left + right) / 2, bottom + 32, "middle", svg);
       if (chart.zero) rule(0, "zero");
