@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
+from hicmae_cli.corpora.catalogue import find_dataset
 from hicmae_cli.corpora.dataset import Dataset
 from hicmae_cli.corpora.manifest import Sample, read_manifest
 from hicmae_cli.corpora.splits import Split, split_by_column, split_by_fold
@@ -91,8 +92,9 @@ def check_clips(study: Study, budget: str, data: StudyData) -> None:
 
 
 def _read_labels(data: StudyData) -> tuple[Task, list[Sample]]:
-    """Read the labels of the clips; a list that is no known dataset must have classes."""
-    if data.dataset is None:
+    """Read the labels of the clips; a list without known labels must have classes."""
+    known = find_dataset(data.dataset) if data.dataset is not None else None
+    if choose_kind(None, known) == "classification" and not (known and known.labels):
         raw = read_manifest(data.manifest, labelled=False)
         empty = next((sample.id for sample in raw if not sample.label.strip()), None)
         if empty is not None:

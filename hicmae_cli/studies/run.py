@@ -41,7 +41,7 @@ class StudyProgress:
     """Functions to call while a study runs.
 
     Attributes:
-        on_draw: after each clip of another world that is drawn, with the number of clips done and of all clips.
+        on_draw: after each puppet that is drawn, with the number of clips done and of all clips.
         on_hash: after each clip whose files are hashed, with the number of clips done and of all clips.
         on_job: after each job that was done now, with its name.
         warn: with a warning.

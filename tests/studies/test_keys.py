@@ -12,6 +12,7 @@ from hicmae_cli.studies import keys
 
 # Imported by the covered code, but without a say in a number of a study. Module or room -> why.
 ALLOWED = {
+    "__init__.py": "the version, which weights record",
     "errors.py": "words of errors",
     "files.py": "writes files and hashes lines",
     "toml.py": "reads a recipe, whose values are in the key",
@@ -32,7 +33,6 @@ ALLOWED = {
     "corpora/annotations.py": "reads a dataset's own files, whose labels are in the hashed list",
     "corpora/published.py": "compares a split with a published one",
     "corpora/catalogue.py": "finds a dataset by its name",
-    "corpora/plugins.py": "finds datasets of other packages",
     "corpora/clip_list.py": "finds the list, which is hashed",
     "corpora/fold_protocols.py": "draws folds; a study takes those of the list, which is hashed",
     "weights/adding.py": "adds files to the store of weights",
@@ -73,7 +73,7 @@ def find_imported(module: Path) -> Iterator[Path]:
             first, *parts = name.split(".")
             if first == keys._PACKAGE.name and parts:
                 # The last part may be a name in a module.
-                places = [keys._PACKAGE.joinpath(*some) for some in (parts, parts[:-1]) if some]
+                places = [keys._PACKAGE.joinpath(*some) for some in (parts, parts[:-1])]
                 options = [option for place in places for option in (place.with_suffix(".py"), place / "__init__.py")]
                 yield next(option for option in options if option.is_file())
 
