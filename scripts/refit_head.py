@@ -138,7 +138,7 @@ def fit_head(
         optimizer.zero_grad()
         errors = -(target * F.log_softmax(x @ weight.T + bias, dim=1)).sum(dim=1)
         loss = (share * errors).sum() + hold * (weight - start).square().sum()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         return loss
 
     optimizer.step(compute_loss)  # type: ignore[no-untyped-call]

@@ -127,9 +127,8 @@ def prepare_study(
     check_study(study, budget, seeds)
     check_task(study, known)
     folder = Path(output).absolute()
-    data = _find_own(
-        folder / RUNS, known, root, manifest, fold, study.budgets[budget].clips, draw_puppets, dry, progress
-    )
+    sizes: dict[str, int] = dict(study.budgets[budget].clips.items())
+    data = _find_own(folder / RUNS, known, root, manifest, fold, sizes, draw_puppets, dry, progress)
     if data.hash:
         check_clips(study, budget, data)
     if other is not None:
