@@ -37,6 +37,16 @@ Line = Annotated[str, AfterValidator(_check_line)]
 """Words of a report."""
 
 
+def _check_split(name: str) -> str:
+    if name not in ("train", "validation", "test"):
+        raise ValueError(f"clips: {one_line(name)!r}: expected train, validation or test")
+    return name
+
+
+Split = Annotated[str, AfterValidator(_check_split)]
+"""A part of the clips."""
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -115,7 +125,7 @@ class Budget(_Part):
     """
 
     seeds: list[int] = []
-    clips: dict[Literal["train", "validation", "test"], Annotated[int, Field(ge=1)]] = {}
+    clips: dict[Split, Annotated[int, Field(ge=1)]] = {}
     pretrain: Changes = {}
     finetune: Changes = {}
     factors: list[Factor] | None = None
@@ -273,6 +283,8 @@ def _describe_fault(fault: Any) -> str:
     where = ".".join(map(str, fault["loc"]))
     if fault["type"] == "value_error":
         return one_line(str(fault["ctx"]["error"]))
+    if where == "name":
+        return "the name of the file is that of the study: expected up to 41 small letters, digits and -"
     if fault["type"] == "extra_forbidden":
         return f"{one_line(where)} is not a key of a study"
     return one_line(f"{where}: {fault['msg'][0].lower()}{fault['msg'][1:]}")

@@ -52,7 +52,7 @@ def test_a_file_cannot_ask_for_endless_runs(tmp_path: Path) -> None:
         ("seeds = [0, 1]", "seeds = [0, 0]", "budgets.trial.seeds: expected at least two different ones, got 1"),
         ("seeds = [0, 1]", "seeds = [0, 1, 1]", "budgets.trial.seeds: expected different ones"),
         ("seeds = [0, 1]", "seeds = [0, -1]", "budgets.trial.seeds: got -1; expected 0 or more"),
-        ("seeds = [0, 1]", "seeds = [0, 1]\nclips = { tran = 3 }", "input should be 'train', 'validation' or 'test'"),
+        ("seeds = [0, 1]", "seeds = [0, 1]\nclips = { tran = 3 }", "clips: 'tran': expected train, validation or test"),
         (
             "seeds = [0, 1]",
             "seeds = [0, 1]\nclips = { train = -3 }",
@@ -76,6 +76,13 @@ def test_a_mistake_is_one_line(tmp_path: Path, old: str, new: str, words: str) -
         load_study(write_study(tmp_path, STUDY.replace(old, new, 1)))
     assert words in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_file_is_named_as_a_study(tmp_path: Path) -> None:
+    path = tmp_path / "My study.toml"
+    path.write_text(STUDY)
+    with pytest.raises(SettingsError, match="the name of the file is that of the study: expected up to 41 small"):
+        load_study(str(path))
 
 
 def test_an_unknown_study_suggests_the_nearest() -> None:
