@@ -46,9 +46,8 @@ def publish(folder: Path, target: Path) -> None:
         f"Charts that answer the pointer: [{PAGE}]({target.name}/{PAGE}). Every number: "
         f"[{RESULT}]({target.name}/{RESULT}).\n"
     )
-    target.with_suffix(".md").write_text(
-        text.replace("## What was compared", f"{links}\n## What was compared", 1), "utf-8"
-    )
+    # The links come after the answer, before the first section.
+    target.with_suffix(".md").write_text(text.replace("\n## ", f"\n{links}\n## ", 1), "utf-8")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import pytest
 import hicmae_cli
 from hicmae_cli.recipes.recipe import available_recipes, load_settings
 from hicmae_cli.recipes.settings import PHASES, FinetuneSettings
+from hicmae_cli.studies.study import list_studies
 from tests.docs.pages import PAGES, blocks, commands, docs_reference
 
 reference = docs_reference()
@@ -23,6 +24,8 @@ COMMANDS: dict[str, Any] = dict(reference.iterate_commands())
 
 def options_of(words: list[str]) -> tuple[str, set[str]]:
     """The full name of a command, and the options that it takes."""
+    if words[0] == "study" and words[1:2] and words[1] in list_studies():
+        words = ["study", "run", *words[1:]]
     names = [f"hicmae {' '.join(words[:count])}" for count in (2, 1)]
     name = next((name for name in names if name in COMMANDS), "")
     assert name, f"hicmae {' '.join(words)}: no such command"
