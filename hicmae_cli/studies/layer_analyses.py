@@ -17,7 +17,7 @@ from hicmae_cli.studies.wording import (
 
 def analyse_layers(runs: Runs) -> Findings:
     """Compare the linear probe of each layer with that of the stream's last one, and show the learned weights."""
-    probes = [name for name in runs.measures("probe ") if name != "probe best"]
+    probes = runs.measures("probe ")
     weights = runs.measures("weight ")
     found = []
     for stream in ("video", "audio"):

@@ -40,6 +40,12 @@ _DEFINITIONS: Final = {
     "uar lost": "what is lost on the other corpus; lower is better",
 }
 """Measures in words; the longest start of a name decides."""
+_CHANCES: Final = {
+    "recall_at_1": "recall_at_1 chance",
+    "uar own corpus": "uar other corpus chance",
+    "uar other corpus": "uar other corpus chance",
+}
+"""Start of a measure's name -> the measure that is its chance."""
 _BY_LAYER: Final = {"recall_at_1": "recall@1", "modality_gap": "modality gap"}
 _LESS: Final = ("video_error", "audio_error", "uar lost")
 FEW_SEEDS: Final = 5
@@ -180,9 +186,10 @@ def find_reference(runs: Runs, metric: str) -> tuple[float, str] | None:
     """Find what a model that has learned nothing would get, and its name; None if that is unknown."""
     if metric.startswith(("video_error", "audio_error")):
         return 1.0, "guessing the mean"
-    if metric.startswith("recall_at_1"):
-        chance = list(runs.select("recall_at_1 chance", {}).values())
-        return (statistics.mean(chance), "chance") if chance else None
+    # Retrieval and transfer know their own chance.
+    for start, measured in _CHANCES.items():
+        if metric.startswith(start) and (chance := list(runs.select(measured, {}).values())):
+            return statistics.mean(chance), "chance"
     if metric.split()[0] == "uar" and metric != "uar lost":
         classes = len(runs.measures("recall "))
         return (1 / classes, "chance") if classes else None

@@ -121,6 +121,13 @@ def test_the_check_names_what_a_model_without_knowledge_gets() -> None:
     assert find_reference(runs, "video_error") == (1.0, "guessing the mean")
     assert find_reference(runs, "uar lost") is None
     assert find_reference(runs, "war") is None
+    moved = plant({"mask": ["a", "b"]}, lambda _: {"uar other corpus": 0.6}, noise=0.0)
+    records = [
+        replace(record, measures={**record.measures, "uar other corpus chance": 0.5, **recalls})
+        for record in moved.records
+    ]
+    moved = replace(moved, records=records)
+    assert find_reference(moved, "uar other corpus") == find_reference(moved, "uar own corpus") == (0.5, "chance")
 
 
 def test_a_level_is_not_compared_with_its_own_jobs() -> None:
