@@ -1,12 +1,14 @@
 """Pages of the docs site that are made from the code; ``mkdocs.yml`` loads this file as a hook.
 
 Nothing here is committed as Markdown: ``make docs`` makes the command reference from the Typer application, the recipe
-reference from the settings classes and the shipped recipes, and the Python reference from ``hicmae_cli.__all__``.
+reference from the settings classes and the shipped recipes, the Python reference from ``hicmae_cli.__all__``, and the
+interactive page of each study from its record.
 """
 
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -20,6 +22,8 @@ import hicmae_cli
 from hicmae_cli import plugin
 from hicmae_cli.recipes.recipe import available_recipes, list_keys, summarise_recipe
 from hicmae_cli.recipes.settings import PHASES
+from hicmae_cli.studies.page import render_page
+from hicmae_cli.studies.report import PAGE, RESULT
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -307,8 +311,16 @@ GENERATED: dict[str, Callable[[], str]] = {
 """Pages by their place in the site."""
 
 
+def iterate_studies() -> Iterator[tuple[str, str]]:
+    """The interactive page of each study in the docs, by its place in the site; made from the study's record."""
+    for record in sorted((ROOT / "docs" / "studies").glob(f"*/{RESULT}")):
+        yield f"studies/{record.parent.name}/{PAGE}", render_page(json.loads(record.read_text("utf-8")), record.parent)
+
+
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the generated pages; MkDocs calls this hook."""
     for place, render in GENERATED.items():
         files.append(File.generated(config, place, content=render()))
+    for place, page in iterate_studies():
+        files.append(File.generated(config, place, content=page))
     return files

@@ -1,4 +1,6 @@
-"""Put finished studies into the docs: the report, its figures, the page with charts that answer the pointer, and JSON.
+"""Put finished studies into the docs: the report, its figures and its JSON record.
+
+``make docs`` makes the page with charts that answer the pointer from the record (``scripts/docs_reference.py``).
 
     for study in ablation alignment …; do hicmae study $study --output studies; done
     python scripts/docs_studies.py studies
@@ -37,8 +39,7 @@ def publish(folder: Path, target: Path) -> None:
     with TemporaryDirectory(dir=target.parent) as beside:
         # A copy that fails leaves the old files.
         whole = shutil.copytree(folder / FIGURES, Path(beside) / target.name)
-        for name in (PAGE, RESULT):
-            shutil.copyfile(folder / name, whole / name)
+        shutil.copyfile(folder / RESULT, whole / RESULT)
         shutil.rmtree(target, ignore_errors=True)
         whole.rename(target)
     text = (folder / REPORT).read_text("utf-8").replace(f"]({FIGURES}/", f"]({target.name}/")

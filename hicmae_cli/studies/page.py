@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from string import Template
 from typing import Any, Final
 
 from hicmae_cli.report.html.markup import escape, table
 from hicmae_cli.report.html.page import write_policy
-from hicmae_cli.studies.result import Findings
 from hicmae_cli.studies.wording import is_comparison
 
 _PAGE: Final = Template(
@@ -40,16 +40,15 @@ _PAGE: Final = Template(
 )
 
 
-def render_page(
-    title: str, document: Mapping[str, Any], findings: Findings, pictures: Sequence[tuple[str, bytes]] = ()
-) -> str:
-    """Return the page.
+def render_page(document: Mapping[str, Any], figures: Path) -> str:
+    """Return the page of a study's JSON record.
 
     Args:
-        title: of the study.
-        document: its JSON record.
-        findings: of its analysis.
-        pictures: title and PNG of each picture that is no chart.
+        document: the record, of the schema ``hicmae.study/1``.
+        figures: folder of its pictures that are no charts.
+
+    Raises:
+        OSError: a picture cannot be read.
     """
     style, script = _read_asset("page.css"), _read_asset("page.js")
     data = json.dumps(document["charts"], separators=(",", ":"), allow_nan=False)
@@ -69,43 +68,46 @@ def render_page(
         style=style,
         script=script,
         data=data,
-        title=escape(title),
+        title=escape(document["study"]["title"]),
         question=escape(document["study"]["question"]),
         answer="".join(
             f'<p class="{name}">{escape(document[name]["text"])}</p>\n'
             for name in ("answer", "check")
             if document[name]
         ),
-        claims=_list_findings(findings),
+        claims=_list_findings(document),
         charts="".join(
-            f'<figure data-chart="{index}"><figcaption>{escape(chart.title)}</figcaption></figure>'
-            for index, chart in enumerate(findings.charts)
+            f'<figure data-chart="{index}"><figcaption>{escape(chart["title"])}</figcaption></figure>'
+            for index, chart in enumerate(document["charts"])
         ),
-        pictures=_fold_pictures(pictures),
+        pictures=_fold_pictures(document, figures),
         tables="".join(
-            table(grid.header, [[escape(cell) for cell in row] for row in grid.rows], grid.title)
-            for grid in findings.tables
+            table(grid["header"], [[escape(cell) for cell in row] for row in grid["rows"]], grid["title"])
+            for grid in document["tables"]
         ),
         limits="".join(f"<li>{escape(limit)}</li>" for limit in document["limits"]),
         making="".join(f"<li>{escape(line)}</li>" for line in making),
     )
 
 
-def _list_findings(findings: Findings) -> str:
+def _list_findings(document: Mapping[str, Any]) -> str:
     """List the claims that are no rows of a table."""
-    listed = "".join(f"<li>{escape(claim.text)}</li>" for claim in findings.claims if not is_comparison(claim))
+    listed = "".join(
+        f"<li>{escape(claim['text'])}</li>" for claim in document["claims"] if not is_comparison(claim["numbers"])
+    )
     return f"<section><h2>Findings</h2><ul>{listed}</ul></section>\n" if listed else ""
 
 
-def _fold_pictures(pictures: Sequence[tuple[str, bytes]]) -> str:
+def _fold_pictures(document: Mapping[str, Any], folder: Path) -> str:
     """Return pictures that the reader unfolds; each has its title in it."""
+    pictures = document["pictures"]
     if not pictures:
         return ""
-    figures = "".join(
-        f'<figure><img alt="{escape(title)}" src="data:image/png;base64,{b64encode(data).decode()}"></figure>'
-        for title, data in pictures
-    )
-    return f"<details><summary>Pictures of embeddings ({len(pictures)})</summary>{figures}</details>"
+    figures = []
+    for picture in pictures:
+        data = b64encode((folder / f"{picture['name']}.png").read_bytes()).decode()
+        figures.append(f'<figure><img alt="{escape(picture["title"])}" src="data:image/png;base64,{data}"></figure>')
+    return f"<details><summary>Pictures of embeddings ({len(pictures)})</summary>{''.join(figures)}</details>"
 
 
 def name_machines(document: Mapping[str, Any]) -> str:

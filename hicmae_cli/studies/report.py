@@ -18,7 +18,7 @@ from hicmae_cli.studies.pictures import draw_embeddings
 from hicmae_cli.studies.plan import FINETUNE, PRETRAIN, Plan, merge_changes
 from hicmae_cli.studies.result import SCHEMA, Chart, Claim, Findings, Picture
 from hicmae_cli.studies.study import Factor, Level, list_studies
-from hicmae_cli.studies.wording import FEW_SEEDS, define_measure, is_comparison, name_measure
+from hicmae_cli.studies.wording import FEW_SEEDS, define_measure, is_comparison, name_measure, start_sentence
 from hicmae_cli.toml import format_toml
 
 REPORT: Final = "report.md"
@@ -49,9 +49,7 @@ def write_report(plan: Plan, findings: Findings, folder: Path, command: str) -> 
     write_text(folder / RESULT, to_json(document))
     write_text(folder / TABLE, to_csv(list_runs(plan)))
     write_text(folder / REPORT, render_markdown(plan, findings, document))
-    write_text(
-        folder / PAGE, render_page(plan.study.title, document, findings, _read_pictures(pictures, folder / FIGURES))
-    )
+    write_text(folder / PAGE, render_page(document, folder / FIGURES))
 
 
 def _tell_apart(charts: Sequence[Chart]) -> tuple[Chart, ...]:
@@ -62,11 +60,6 @@ def _tell_apart(charts: Sequence[Chart]) -> tuple[Chart, ...]:
         counts[chart.name] = number = counts.get(chart.name, 0) + 1
         found.append(chart if number == 1 else replace(chart, name=f"{chart.name}-{number}"))
     return tuple(found)
-
-
-def _read_pictures(pictures: Sequence[Picture], folder: Path) -> list[tuple[str, bytes]]:
-    """Read pictures -> title and PNG of each."""
-    return [(picture.title, (folder / f"{picture.name}.png").read_bytes()) for picture in pictures]
 
 
 def make_document(plan: Plan, findings: Findings, command: str, pictures: Sequence[Picture] = ()) -> dict[str, Any]:
@@ -178,7 +171,7 @@ def render_markdown(plan: Plan, findings: Findings, document: Mapping[str, Any])
     for grid in findings.tables:
         lines += grid.to_section()
     lines += ["## Measures", "", *list_definitions(study.metrics), ""]
-    if more := [claim for claim in findings.claims if not is_comparison(claim)]:
+    if more := [claim for claim in findings.claims if not is_comparison(claim.numbers)]:
         lines += ["## Findings", "", *(f"- {escape_markdown(claim.text)}" for claim in more), ""]
     lines += ["## Figures", ""]
     for figure in (*document["charts"], *document["pictures"]):
@@ -190,7 +183,7 @@ def render_markdown(plan: Plan, findings: Findings, document: Mapping[str, Any])
 def list_definitions(metrics: Sequence[str]) -> list[str]:
     """List what the compared measures are, a line each."""
     found = [(name_measure(metric), define_measure(metric)) for metric in metrics]
-    return [f"- {escape_markdown(f'{name[0].upper()}{name[1:]}: {words}.')}" for name, words in found if words]
+    return [f"- {escape_markdown(f'{start_sentence(name)}: {words}.')}" for name, words in found if words]
 
 
 def _describe_making(plan: Plan, document: Mapping[str, Any]) -> list[str]:

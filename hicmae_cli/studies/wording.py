@@ -109,9 +109,14 @@ def claim_difference(found: PairedDifference, together: int) -> Claim:
     return Claim(text, numbers)
 
 
-def is_comparison(claim: Claim) -> bool:
-    """Whether a claim is about one difference, which is a row of the table of differences."""
-    return {"first", "second", "significant"} <= claim.numbers.keys()
+def is_comparison(numbers: Mapping[str, Any]) -> bool:
+    """Whether a claim with these numbers is about one difference, which is a row of the table of differences."""
+    return {"first", "second", "significant"} <= numbers.keys()
+
+
+def start_sentence(text: str) -> str:
+    """Write the first letter as a capital, and leave the rest: ``UAR``, ``Modality gap``."""
+    return f"{text[:1].upper()}{text[1:]}"
 
 
 def complete(findings: Findings, runs: Runs) -> Findings:
@@ -124,8 +129,9 @@ def complete(findings: Findings, runs: Runs) -> Findings:
 def answer(claims: Sequence[Claim]) -> Claim | None:
     """Say which differences are significant, measure by measure, and how large the others may be."""
     by_metric: dict[str, list[Mapping[str, Any]]] = {}
-    for claim in filter(is_comparison, claims):
-        by_metric.setdefault(claim.numbers["metric"], []).append(claim.numbers)
+    for numbers in (claim.numbers for claim in claims):
+        if is_comparison(numbers):
+            by_metric.setdefault(numbers["metric"], []).append(numbers)
     if not by_metric:
         return None
     counts = {
@@ -136,8 +142,7 @@ def answer(claims: Sequence[Claim]) -> Claim | None:
 
 
 def _answer_metric(metric: str, found: Sequence[Mapping[str, Any]]) -> str:
-    name = name_measure(metric)
-    name = f"{name[0].upper()}{name[1:]}"
+    name = start_sentence(name_measure(metric))
     clear = [one for one in found if one["significant"]]
     count = f"{len(clear) or 'none'} of {len(found)} differences {'are' if len(clear) > 1 else 'is'} significant"
     if clear:
@@ -161,9 +166,9 @@ def _say_difference(numbers: Mapping[str, Any]) -> str:
 
 def check(findings: Findings, runs: Runs) -> Claim | None:
     """Say how far the runs are from a model that has learned nothing; None without such a reference."""
-    known = [*runs.metrics, *dict.fromkeys(claim.numbers["metric"] for claim in filter(is_comparison, findings.claims))]
+    compared = [claim.numbers["metric"] for claim in findings.claims if is_comparison(claim.numbers)]
     said, numbers = [], {}
-    for metric in dict.fromkeys(known):
+    for metric in dict.fromkeys([*runs.metrics, *compared]):
         reference = find_reference(runs, metric)
         values = [value for cell in runs.cells() for value in runs.select(metric, cell).values()]
         if reference is None or not values:
@@ -198,7 +203,7 @@ def find_reference(runs: Runs, metric: str) -> tuple[float, str] | None:
 
 def title_means(name: str, runs: Runs) -> str:
     """Write the title of a chart of means."""
-    return f"{name[0].upper()}{name[1:]}: mean of {len(runs.seeds)} seeds; bars from the lowest to the highest"
+    return f"{start_sentence(name)}: mean of {len(runs.seeds)} seeds; bars from the lowest to the highest"
 
 
 def define_measure(measure: str) -> str:

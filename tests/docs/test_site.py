@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from hicmae_cli.report.html.markup import escape
 from tests.docs.pages import PAGES, ROOT
 
 pytestmark = pytest.mark.integration
@@ -46,6 +48,11 @@ def test_generated_pages_are_there(site: Path) -> None:
     assert 'id="hicmae-weights-import"' in commands
     assert 'id="finetune-epochs"' in (site / "reference" / "recipes.html").read_text("utf-8")
     assert "Add a dataset" in (site / "contributing.html").read_text("utf-8")
+    records = list((ROOT / "docs" / "studies").glob("*/result.json"))
+    assert records
+    for record in records:
+        page = (site / "studies" / record.parent.name / "report.html").read_text("utf-8")
+        assert escape(json.loads(record.read_text("utf-8"))["study"]["question"]) in page
 
 
 def anchors(page: Path) -> set[str]:

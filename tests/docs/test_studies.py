@@ -59,7 +59,7 @@ def test_the_script_refuses_a_missing_report(tmp_path: Path) -> None:
     docs, folder = tmp_path / "docs", tmp_path / "studies" / first
     docs.mkdir()
     (folder / "figures").mkdir(parents=True)
-    for name in ("report.md", "report.html", "result.json", "figures/new.png"):
+    for name in ("report.md", "result.json", "figures/new.png"):
         (folder / name).write_text("## What was compared\n[](figures/new.png)")
     with pytest.raises(SystemExit, match=f"no report of {', '.join(others)}; run"):
         script["main"]([str(folder.parent)], docs)
@@ -67,6 +67,6 @@ def test_the_script_refuses_a_missing_report(tmp_path: Path) -> None:
     (docs / first).mkdir()
     (docs / first / "old.png").touch()
     script["publish"](folder, docs / first)
-    assert sorted(path.name for path in (docs / first).iterdir()) == ["new.png", "report.html", "result.json"]
+    assert sorted(path.name for path in (docs / first).iterdir()) == ["new.png", "result.json"]
     assert sorted(path.name for path in docs.iterdir()) == [first, f"{first}.md"]
     assert f"]({first}/new.png)" in (docs / f"{first}.md").read_text()

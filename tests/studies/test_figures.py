@@ -13,7 +13,7 @@ from PIL import Image
 from hicmae_cli.report.figures import save_figure
 from hicmae_cli.studies import figures
 from hicmae_cli.studies.page import render_page
-from hicmae_cli.studies.result import Chart, Findings, Series
+from hicmae_cli.studies.result import Chart, Series
 from tests.web.browser import CHROMIUM, open_browser
 
 EVIL = "</script><b>$\\frac$&"
@@ -73,11 +73,12 @@ def test_a_narrow_browser_draws_the_page(tmp_path: Path) -> None:
         "machines": [],
         "limits": [],
         "answer": None,
-        "study": {"question": "?"},
+        **{"check": None, "claims": [], "tables": [], "pictures": []},
+        "study": {"title": "Toy", "question": "?"},
         **{"jobs": 1, "compute_s": 1.0, "version": "1", "device": "cpu", "command": ""},
     }
     page = tmp_path / "report.html"
-    page.write_text(render_page("Toy", document, Findings((), (), charts)), "utf-8")
+    page.write_text(render_page(document, tmp_path), "utf-8")
     with open_browser(tmp_path / "home") as browser:
         screen = {"width": 400, "height": 800, "deviceScaleFactor": 1, "mobile": False}
         browser.send("Emulation.setDeviceMetricsOverride", screen, browser.page)
