@@ -12,7 +12,7 @@ from hicmae_cli.errors import MissingDependencyError
 from hicmae_cli.report.projection_plot import plot_projection
 from hicmae_cli.studies.measuring import EMBEDDINGS
 from hicmae_cli.studies.plan import Job, Plan
-from hicmae_cli.studies.result import Picture, slugify
+from hicmae_cli.studies.result import Picture, number_equal, slugify
 
 _LEAST_CLIPS: Final = 8  # fewer make no picture
 
@@ -32,7 +32,9 @@ def draw_embeddings(plan: Plan, folder: Path) -> tuple[Picture, ...]:
         HicmaeError: a table of embeddings is missing, or a picture cannot be written.
     """
     found = []
-    for words, job in _find_tables(plan):
+    tables = list(_find_tables(plan))
+    names = number_equal([slugify(words) for words, _ in tables])
+    for name, (words, job) in zip(names, tables, strict=True):
         table = read_embeddings(job.folder / EMBEDDINGS)
         if len(table) < _LEAST_CLIPS:
             continue
@@ -40,8 +42,7 @@ def draw_embeddings(plan: Plan, folder: Path) -> tuple[Picture, ...]:
             shown = f"{METHODS[method]} of {len(table)} test clips"
             projection = project(table, method=method)
             picture = Picture(
-                f"embeddings-{slugify(words)}-{method}",
-                f"{words}, seed {plan.seeds[0]}: {shown} (dots: faces, crosses: voices)",
+                f"embeddings-{name}-{method}", f"{words}, seed {plan.seeds[0]}: {shown} (dots: faces, crosses: voices)"
             )
             plot_projection(
                 projection.points,

@@ -16,7 +16,7 @@ from hicmae_cli.studies.figures import draw_chart
 from hicmae_cli.studies.page import name_machines, render_page
 from hicmae_cli.studies.pictures import draw_embeddings
 from hicmae_cli.studies.plan import FINETUNE, PRETRAIN, Plan, merge_changes
-from hicmae_cli.studies.result import SCHEMA, Chart, Claim, Findings, Picture
+from hicmae_cli.studies.result import SCHEMA, Chart, Claim, Findings, Picture, number_equal
 from hicmae_cli.studies.study import Factor, Level, list_studies
 from hicmae_cli.studies.wording import FEW_SEEDS, define_measure, is_comparison, name_measure, start_sentence
 from hicmae_cli.toml import format_toml
@@ -50,16 +50,20 @@ def write_report(plan: Plan, findings: Findings, folder: Path, command: str) -> 
     write_text(folder / TABLE, to_csv(list_runs(plan)))
     write_text(folder / REPORT, render_markdown(plan, findings, document))
     write_text(folder / PAGE, render_page(document, folder / FIGURES))
+    _remove_other_figures(folder / FIGURES, document)
 
 
 def _tell_apart(charts: Sequence[Chart]) -> tuple[Chart, ...]:
-    """Number the charts whose files would have the same name."""
-    counts: dict[str, int] = {}
-    found = []
-    for chart in charts:
-        counts[chart.name] = number = counts.get(chart.name, 0) + 1
-        found.append(chart if number == 1 else replace(chart, name=f"{chart.name}-{number}"))
-    return tuple(found)
+    names = number_equal([chart.name for chart in charts])
+    return tuple(replace(chart, name=name) for chart, name in zip(charts, names, strict=True))
+
+
+def _remove_other_figures(folder: Path, document: Mapping[str, Any]) -> None:
+    """Remove the figures of an earlier report that this one lacks."""
+    named = {f"{figure['name']}.png" for figure in (*document["charts"], *document["pictures"])}
+    for path in folder.glob("*.png"):
+        if path.name not in named:
+            path.unlink(missing_ok=True)
 
 
 def make_document(plan: Plan, findings: Findings, command: str, pictures: Sequence[Picture] = ()) -> dict[str, Any]:

@@ -131,6 +131,14 @@ def slugify(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-") or "chart"
 
 
+def number_equal(names: Sequence[str]) -> list[str]:
+    """Number names of files that are equal: ``a, b, a`` -> ``a, b, a-2``."""
+    return [
+        f"{name}-{count}" if (count := 1 + list(names[:index]).count(name)) > 1 else name
+        for index, name in enumerate(names)
+    ]
+
+
 @dataclass(frozen=True)
 class Chart:
     """A chart, which is drawn as a PNG and as an interactive SVG.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from hicmae_cli.studies.measuring import read_transfer
 from hicmae_cli.studies.other import add_list, add_other_world
 from hicmae_cli.studies.plan import DONE, FINETUNE, PRETRAIN, Job, Plan, check_study, plan_study
 from hicmae_cli.studies.puppets import draw_own, fill_sizes
-from hicmae_cli.studies.report import FIGURES, RESULT, write_report
+from hicmae_cli.studies.report import write_report
 from hicmae_cli.studies.result import Findings, Record, Runs
 from hicmae_cli.studies.study import BUDGETS, RUNS, Study, load_study
 from hicmae_cli.studies.wording import complete
@@ -236,17 +235,7 @@ def run_study(
         # A measure may lack in some runs, such as the recall of a class without test clips.
         raise HicmaeError(f"the analysis {plan.study.analysis} cannot use these runs: {first_line(error)}") from error
     write_report(plan, findings, plan.folder, command)
-    _remove_old_figures(plan.folder)
     return StudyResult(plan, findings, plan.folder)
-
-
-def _remove_old_figures(folder: Path) -> None:
-    """Remove the figures of an earlier report that the present one lacks."""
-    document = json.loads((folder / RESULT).read_text("utf-8"))
-    named = {f"{figure['name']}.png" for figure in (*document["charts"], *document["pictures"])}
-    for path in (folder / FIGURES).glob("*.png"):
-        if path.name not in named:
-            path.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from hicmae_cli.embedding.table import Embeddings
 from hicmae_cli.studies.jobs import write_done
 from hicmae_cli.studies.measuring import EMBEDDINGS
 from hicmae_cli.studies.plan import Job
+from hicmae_cli.studies.result import number_equal
 from hicmae_cli.studies.run import prepare_study, run_study
 from hicmae_cli.workers import Outcomes, Report, Work, run_here
 from tests.studies.toys import STUDY, pretend, write_corpus, write_study
@@ -59,6 +60,10 @@ def test_the_other_corpus_is_in_the_record(tmp_path: Path, corpus: Path) -> None
     folder = run_study(plan, jobs=0, work=pretend).folder
     data = json.loads((folder / "result.json").read_text("utf-8"))["data"]
     assert (data["other"], len(data["other_hash"])) == ("toys.csv", 64)
+
+
+def test_equal_names_of_files_are_numbered() -> None:
+    assert number_equal(["a", "b", "a", "a"]) == ["a", "b", "a-2", "a-3"]
 
 
 def test_embeddings_of_the_first_seed_are_drawn(tmp_path: Path, corpus: Path) -> None:
