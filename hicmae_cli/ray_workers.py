@@ -1,13 +1,24 @@
-"""Jobs on a Ray cluster, one core each."""
+"""Jobs on a Ray cluster, one core each: a job that crashes or hangs there loses only itself, too."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, Final
 
 from hicmae_cli.errors import HicmaeError, MissingDependencyError, first_line, install_hint
-from hicmae_cli.workers import JobT, OnReport, Outcomes, ResultT, Work, WorkerDiedError, ignore_report
+from hicmae_cli.workers import (
+    STALL_S,
+    JobT,
+    OnReport,
+    Outcomes,
+    ResultT,
+    Work,
+    WorkerDiedError,
+    WorkerPool,
+    ignore_report,
+)
 
 _QUEUED_PER_CORE: Final = 2
 
@@ -18,6 +29,7 @@ def run_on_ray(
     on_progress: OnReport[JobT] = ignore_report,
     *,
     address: str = "auto",
+    stall_s: float = STALL_S,
 ) -> Outcomes[JobT, ResultT]:
     """Run jobs on a Ray cluster, one core each; all nodes must have the files under the same paths.
 
@@ -26,9 +38,10 @@ def run_on_ray(
         work: runs one job.
         on_progress: never called, because Ray returns results only.
         address: the cluster's address; ``auto`` for the cluster of this machine, ``local`` to start one here.
+        stall_s: a job that reports no progress for this long is stopped.
 
     Yields:
-        Jobs and results in the order in which they end.
+        Jobs and results in the order in which they end; a `WorkerDiedError` for a job that took its process down.
 
     Raises:
         MissingDependencyError: Ray is not installed.
@@ -51,7 +64,7 @@ def run_on_ray(
         most = max(1, int(ray.cluster_resources().get("CPU", 1))) * _QUEUED_PER_CORE
         while waiting or running:
             while waiting and len(running) < most:
-                running[remote.remote(work, waiting[-1])] = waiting[-1]
+                running[remote.remote(work, waiting[-1], stall_s)] = waiting[-1]
                 waiting.pop()
             (ended, *_), _ = ray.wait(list(running))
             job = running.pop(ended)
@@ -66,6 +79,13 @@ def run_on_ray(
         ray.shutdown()
 
 
-def _call(work: Work[JobT, ResultT], job: JobT) -> ResultT:
-    """Run one job. Ray needs a plain function, and passes no progress on."""
-    return work(job, lambda _: None)
+def _call(work: Work[JobT, ResultT], job: JobT, stall_s: float) -> ResultT | WorkerDiedError:
+    """Run one job in the other process of a process of Ray, which sets no limit to how long a job is silent."""
+    ((_, outcome),) = _open_pool(stall_s).run([job], work)
+    return outcome
+
+
+@cache
+def _open_pool(stall_s: float) -> WorkerPool:
+    """Open the pool of this process; the next jobs find a model that is loaded."""
+    return WorkerPool(stall_s=stall_s)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from hicmae_cli import ray_workers
 from hicmae_cli.errors import HicmaeError, MediaError, MissingDependencyError
 from hicmae_cli.ray_workers import run_on_ray
 from hicmae_cli.workers import Report, WorkerDiedError
@@ -44,18 +47,18 @@ class FakeRay:
         return {"CPU": 1.0}
 
     def remote(self, **_: object) -> Callable[..., Any]:
-        return lambda call: SimpleNamespace(remote=lambda work, job: (call, work, job))
+        return lambda call: SimpleNamespace(remote=lambda work, job, stall_s: (call, work, job, stall_s))
 
     def wait(self, running: Sequence[Any]) -> tuple[list[Any], list[Any]]:
         self.most_queued = max(self.most_queued, len(running))
         return [running[0]], list(running[1:])
 
-    def get(self, task: tuple[Callable[..., int], Callable[..., int], int]) -> int:
-        call, work, job = task
+    def get(self, task: tuple[Callable[..., int], Callable[..., int], int, float]) -> int:
+        call, work, job, stall_s = task
         if job == 13:
             raise RayError("the node was lost")
         try:
-            return call(work, job)
+            return call(work, job, stall_s)
         except Exception as error:
             raise RayTaskError(error) from error
 
@@ -66,14 +69,19 @@ def double(job: int, report: Report) -> int:
         raise MediaError("ninety-nine")
     if job == 98:
         raise KeyError("ninety-eight")
+    if job == 97:
+        time.sleep(60)
+    if job == 96:
+        os._exit(3)
     return 2 * job
 
 
 @pytest.fixture
-def ray(monkeypatch: pytest.MonkeyPatch) -> FakeRay:
+def ray(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeRay]:
     fake = FakeRay()
     monkeypatch.setitem(sys.modules, "ray", fake)
-    return fake
+    yield fake
+    ray_workers._open_pool.cache_clear()
 
 
 def test_every_job_is_done_a_few_at_a_time(ray: FakeRay) -> None:
@@ -85,6 +93,13 @@ def test_a_lost_job_loses_only_itself(ray: FakeRay) -> None:
     results = dict(run_on_ray([1, 13, 2], double))
     assert isinstance(results[13], WorkerDiedError) and "the node was lost" in str(results[13])
     assert (results[1], results[2]) == (2, 4)
+
+
+def test_a_job_that_crashes_or_hangs_loses_only_itself(ray: FakeRay) -> None:
+    results = dict(run_on_ray([96, 97, 2], double, stall_s=10))
+    assert "exit code 3" in str(results[96])
+    assert "no progress for 10 s" in str(results[97])
+    assert results[2] == 4
 
 
 def test_errors_of_jobs_are_raised(ray: FakeRay) -> None:

@@ -242,7 +242,7 @@ def run_study(
 def _open_pool(jobs: int, ray: str | None) -> Iterator[Callable[[Sequence[Job], Work], Outcomes[Job, str]]]:
     """Open what runs jobs: this process, processes of its own, or a Ray cluster."""
     if ray is not None:
-        yield partial(run_on_ray, address=ray)
+        yield partial(run_on_ray, address=ray, stall_s=STALL_S)
     elif not jobs:
         yield run_here
     else:

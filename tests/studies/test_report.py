@@ -96,7 +96,7 @@ def test_embeddings_of_the_first_seed_are_drawn(tmp_path: Path, corpus: Path) ->
 def test_jobs_go_to_ray_in_waves(tmp_path: Path, corpus: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     waves: list[tuple[str, list[str]]] = []
 
-    def on_ray(jobs: Sequence, work: Work, *, address: str) -> Outcomes:  # type: ignore[type-arg]
+    def on_ray(jobs: Sequence, work: Work, *, address: str, stall_s: float) -> Outcomes:  # type: ignore[type-arg]
         waves.append((address, [job.kind for job in jobs]))
         return run_here(jobs, work)
 
