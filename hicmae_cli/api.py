@@ -13,8 +13,7 @@ from hicmae_cli.bundled import DEFAULT_WEIGHT
 from hicmae_cli.report.prediction import Prediction
 from hicmae_cli.runtime.engine import Engine
 from hicmae_cli.runtime.inputs import find_inputs
-from hicmae_cli.runtime.opening import choose_engine, describe_weight, open_engine
-from hicmae_cli.runtime.predictor import Predictor
+from hicmae_cli.runtime.opening import describe_weight, open_engine, open_predictor
 from hicmae_cli.runtime.results import FileResult
 from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.runtime.sources import Source
@@ -91,8 +90,7 @@ def predict(
     )
     clock = StageClock()
     with clock.measure("loading"):
-        opened = open_engine(str(weights), choose_engine(engine, settings), device)
-    predictor = Predictor(opened, settings, timings=timings)
+        predictor = open_predictor(str(weights), settings, engine, device, timings=timings)
     files: list[FileResult] = []
     for each in cast("Sequence[Source]", source if isinstance(source, list | tuple) else [source]):
         if not isinstance(each, str | Path):
@@ -101,7 +99,7 @@ def predict(
         paths, faults = find_inputs([str(each)])
         files += map(predictor.predict, paths)
         files += [FileResult(Path(name), "error", message) for name, message in faults]
-    model = describe_weight(str(weights), opened)
+    model = describe_weight(str(weights), predictor.engine)
     return Prediction(model, predictor.settings, tuple(files), sum_timings(files, clock.read()) if timings else None)
 
 

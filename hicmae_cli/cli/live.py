@@ -67,14 +67,13 @@ def predict_stream(
     from hicmae_cli.report.prediction import Prediction
     from hicmae_cli.runtime.live import predict_live
     from hicmae_cli.runtime.log import LOG_NAME, PredictionLog
-    from hicmae_cli.runtime.opening import choose_engine, describe_weight, open_engine
-    from hicmae_cli.runtime.predictor import Predictor
+    from hicmae_cli.runtime.opening import describe_weight, open_predictor
 
     if output is not None:
         make_folder(output)
     screen = Screen(quiet=quiet)
     with screen.wait("loading the model"):
-        predictor = Predictor(open_engine(weights, choose_engine(engine, settings), device), settings)
+        predictor = open_predictor(weights, settings, engine, device)
         model = describe_weight(weights, predictor.engine)
     introduce(screen, model, device)
     source = camera if camera is not None else sys.stdin.buffer

@@ -21,7 +21,7 @@ from hicmae_cli.model_input import LOG_MEL_BINS, LOG_MEL_FRAMES
 from hicmae_cli.ray_workers import run_on_ray
 from hicmae_cli.runtime.engine import score_batches
 from hicmae_cli.runtime.log import PredictionLog
-from hicmae_cli.runtime.opening import choose_engine, describe_weight, open_engine
+from hicmae_cli.runtime.opening import describe_weight, open_predictor
 from hicmae_cli.runtime.predictor import Predictor
 from hicmae_cli.runtime.reading import OnSeconds
 from hicmae_cli.runtime.results import FileResult, ModelRecord
@@ -250,10 +250,10 @@ def share_cores(jobs: int = 1) -> int:
 @lru_cache(maxsize=1)
 def _open(request: _Request) -> tuple[ModelRecord, Predictor]:
     """Load the model of this process, once."""
-    engine = open_engine(
-        request.weights, choose_engine(request.engine, request.settings), request.device, request.threads
+    predictor = open_predictor(
+        request.weights, request.settings, request.engine, request.device, request.threads, timings=request.timings
     )
-    return describe_weight(request.weights, engine), Predictor(engine, request.settings, timings=request.timings)
+    return describe_weight(request.weights, predictor.engine), predictor
 
 
 class _Throttled:

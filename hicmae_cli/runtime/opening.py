@@ -11,6 +11,7 @@ from hicmae_cli.files import compute_sha256, hash_lines
 from hicmae_cli.runtime.engine import Engine
 from hicmae_cli.runtime.engines import ENGINE_NAMES, ENGINES, EngineKind, missing_packages
 from hicmae_cli.runtime.ensemble import PREFIX, find_members, open_ensemble
+from hicmae_cli.runtime.predictor import Predictor
 from hicmae_cli.runtime.results import ModelRecord
 from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.tasks import KINDS
@@ -53,17 +54,35 @@ def open_engine(weights: str, engine: str = "auto", device: str = "auto", thread
     return opened
 
 
-def choose_engine(engine: str, settings: PredictSettings) -> str:
-    """Return the engine to open for a prediction: of ``auto``, the one that has features if they are wanted.
+def open_predictor(
+    weights: str,
+    settings: PredictSettings | None = None,
+    engine: str = "auto",
+    device: str = "auto",
+    threads: int = 0,
+    *,
+    timings: bool = False,
+) -> Predictor:
+    """Load a weight to predict with; of ``auto``, the engine is the one that has features if they are wanted.
+
+    Args:
+        weights: see ``open_engine``.
+        settings: streams, windows, number of people, part of the input.
+        engine: see ``open_engine``.
+        device: see ``open_engine``.
+        threads: see ``open_engine``.
+        timings: whether results say where the time went.
 
     Raises:
-        MissingDependencyError: its packages are not installed.
+        WeightsError: see ``open_engine``.
+        SettingsError: see ``open_engine``; settings that the weight or the engine does not fit.
+        MissingDependencyError: packages of the engine are not installed.
     """
-    if engine != "auto" or not settings.features:
-        return engine
-    if missing := missing_packages(ENGINES["torch"].needs):
-        raise MissingDependencyError(f"features: need {', '.join(missing)}: {install_hint('train')}")
-    return "torch"
+    if engine == "auto" and settings is not None and settings.features:
+        if missing := missing_packages(ENGINES["torch"].needs):
+            raise MissingDependencyError(f"features: need {', '.join(missing)}: {install_hint('train')}")
+        engine = "torch"
+    return Predictor(open_engine(weights, engine, device, threads), settings, timings=timings)
 
 
 def describe_weight(weights: str, engine: Engine) -> ModelRecord:

@@ -14,7 +14,7 @@ from hicmae_cli.errors import MissingDependencyError, SettingsError, WeightsErro
 from hicmae_cli.runtime import engines, opening
 from hicmae_cli.runtime.engine import Engine, score_batches
 from hicmae_cli.runtime.engines import ENGINE_NAMES
-from hicmae_cli.runtime.opening import choose_engine, describe_weight, open_engine
+from hicmae_cli.runtime.opening import describe_weight, open_engine, open_predictor
 from hicmae_cli.runtime.settings import PredictSettings
 from hicmae_cli.runtime.torch_engine import TorchEngine
 from hicmae_cli.weights import catalogue
@@ -193,7 +193,13 @@ def test_an_engine_is_one_row(toy: Path, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.parametrize(
-    ("engine", "features", "expected"), [("auto", True, "torch"), ("onnx", True, "onnx"), ("auto", False, "auto")]
+    ("engine", "features", "expected"), [("auto", True, "torch"), ("auto", False, "onnx"), ("torch", False, "torch")]
 )
-def test_features_are_read_by_torch_unless_another_engine_is_named(engine: str, features: bool, expected: str) -> None:
-    assert choose_engine(engine, PredictSettings(features=features)) == expected
+def test_features_are_read_by_torch(engine: str, features: bool, expected: str) -> None:
+    predictor = open_predictor("puppets-nano", PredictSettings(features=features), engine)
+    assert (predictor.engine.name, predictor.settings.features) == (expected, features)
+
+
+def test_an_engine_without_features_says_so() -> None:
+    with pytest.raises(SettingsError, match="features: the onnx engine has none"):
+        open_predictor("puppets-nano", PredictSettings(features=True), "onnx")
