@@ -12,7 +12,7 @@ from hicmae_cli.errors import SettingsError
 from hicmae_cli.report.grid import Grid
 from hicmae_cli.studies.result import Chart, Claim, Findings, Runs, slugify, summarise
 from hicmae_cli.studies.statistics import find_diminishing, fit_power_law
-from hicmae_cli.studies.wording import describe_values, find_reference, name_measure, title_means
+from hicmae_cli.studies.wording import describe_values, find_reference, name_measure, start_sentence, title_means
 
 _RAREST = 2
 
@@ -66,11 +66,11 @@ def _tabulate(runs: Runs, factor: str, levels: Sequence[str], metric: str) -> ND
 def _claim_exponent(factor: str, sizes: Sequence[float], table: NDArray[np.float64], metric: str) -> Claim:
     law = fit_power_law(sizes, 1 - table)
     if law is None:
-        return Claim(f"{factor}: no exponent, because an error is 0.", {"factor": factor, "exponent": None})
+        return Claim(f"There is no exponent of {factor}, because an error is 0.", {"factor": factor, "exponent": None})
     low, high = law.interval
     return Claim(
-        f"{factor}: the error (1 - {name_measure(metric)}) changes as {factor} to the power of {law.exponent:.3f} (95 "
-        f"% interval over {len(table)} seeds {low:.3f} to {high:.3f}).",
+        f"The error (1 - {name_measure(metric)}) changes as {factor} to the power of {law.exponent:.3f} (95 % interval "
+        f"over {len(table)} seeds {low:.3f} to {high:.3f}).",
         {"factor": factor, **law.to_dict()},
     )
 
@@ -79,12 +79,13 @@ def _claim_diminishing(factor: str, sizes: Sequence[float], table: NDArray[np.fl
     step = find_diminishing(sizes, table, metric)
     if step is None:
         return Claim(
-            f"{factor}: every step up to {sizes[-1]:g} gained, so a point of diminishing returns is not reached.",
+            f"{start_sentence(factor)}: every step up to {sizes[-1]:g} gained, so a point of diminishing returns is "
+            "not reached.",
             {"factor": factor, "diminishing": None, "largest": sizes[-1], "seeds": len(table)},
         )
     low, high = step.interval
     return Claim(
-        f"{factor}: from {step.second} to {step.first}, the gain is not significant ({step.mean:+.3f} "
+        f"{start_sentence(factor)}: from {step.second} to {step.first}, the gain is not significant ({step.mean:+.3f} "
         f"{name_measure(metric)}, 95 % interval {low:+.3f} to {high:+.3f}). With {len(table)} seeds, this does not "
         "show that returns diminish.",
         {"factor": factor, "diminishing": step.to_dict(), "seeds": len(table)},
@@ -94,7 +95,7 @@ def _claim_diminishing(factor: str, sizes: Sequence[float], table: NDArray[np.fl
 def _claim_rare(runs: Runs, label: str) -> Claim:
     values = [statistics.mean(runs.select(f"recall {label}", cell).values()) for cell in runs.cells()]
     return Claim(
-        f"recall of the rare class {label}: {min(values):.3f} to {max(values):.3f} over all sizes.",
+        f"Recall of the rare class {label}: {min(values):.3f} to {max(values):.3f} over all sizes.",
         {"label": label, "each": values},
     )
 

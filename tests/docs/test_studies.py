@@ -14,7 +14,6 @@ from hicmae_cli.studies.study import list_studies, load_study
 from tests.docs.pages import PAGES, ROOT
 
 FOLDER = ROOT / "docs" / "studies"
-MADE = [name for name in list_studies() if (FOLDER / f"{name}.md").is_file()]
 
 
 def read_record(name: str) -> dict[str, Any]:
@@ -22,7 +21,7 @@ def read_record(name: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("name", MADE)
+@pytest.mark.parametrize("name", list_studies())
 def test_a_report_is_that_of_the_study(name: str) -> None:
     record, study = read_record(name), load_study(name)
     assert record["study"] == study.model_dump(mode="json", exclude={"budgets"})
@@ -30,7 +29,7 @@ def test_a_report_is_that_of_the_study(name: str) -> None:
     assert record["command"] == f"hicmae study {name} --budget small"
 
 
-@pytest.mark.parametrize("name", MADE)
+@pytest.mark.parametrize("name", list_studies())
 def test_a_page_says_what_the_record_says(name: str) -> None:
     record, page = read_record(name), PAGES[f"docs/studies/{name}.md"]
     # A comparison is a row of a table.
@@ -47,10 +46,8 @@ def test_a_page_says_what_the_record_says(name: str) -> None:
 
 def test_every_report_is_linked() -> None:
     index, site = PAGES["docs/studies/index.md"], (ROOT / "mkdocs.yml").read_text("utf-8")
-    assert len(MADE) >= 9
-    unmade = [line for line in index.splitlines() if line.endswith("| no report yet |")]
-    assert [line.split("`")[1] for line in unmade] == [name for name in list_studies() if name not in MADE]
-    for name in MADE:
+    assert "no report yet" not in index
+    for name in list_studies():
         assert f"]({name}.md)" in index
         assert f"studies/{name}.md" in site
 

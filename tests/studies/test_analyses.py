@@ -233,7 +233,7 @@ def test_scaling_finds_exponent_end_and_rare_classes() -> None:
         {"width": [1, 4, 16], "clips": [10, 20]},
     )
     claims = {
-        claim.text.partition(":")[0] + str(list(claim.numbers)[1]): claim.numbers
+        str(claim.numbers.get("factor", "rare")) + str(list(claim.numbers)[1]): claim.numbers
         for claim in analyse_scaling(runs).claims
     }
     assert claims["widthexponent"]["exponent"] == pytest.approx(-0.3, abs=0.1)
