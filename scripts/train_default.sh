@@ -82,7 +82,8 @@ train() {
 if [ "$recipe" = default-nano ]; then
   train default-nano-encoders encoders
   train default-nano-faces video-encoder --init encoders/last.safetensors
-  train default-nano run --init video-encoder/last.safetensors
+  train default-nano-voices audio-encoder --init video-encoder/last.safetensors
+  train default-nano run --init audio-encoder/last.safetensors
 else
   train "$recipe" run
 fi

@@ -5,9 +5,10 @@
 Each clip is analysed by the WORLD vocoder (`pip install pyworld "setuptools<80"`, MIT) and synthesised again with
 another pitch (up to 5 semitones), other formants (up to 16 %), another tempo (up to 18 %) and another tilt of the
 spectrum, all drawn once for a clip. The contour of the pitch, in semitones, and the order of events stay: so does the
-emotion, as far as prosody carries it. The folder gets two lists, with the speakers of the originals: `originals.csv`
-and `variants.csv`, so that a recipe can give each its share. Clips of validation and test, and of `--test-speakers`,
-have no variants; clips without a split are for training.
+emotion, as far as prosody carries it. Every clip is written once more as a room, a noise or a telephone changes it, by
+the values of the recipe `default-nano`: its cues can then be measured on what is heard. The folder gets two lists, with
+the speakers of the originals: `originals.csv` and `variants.csv`, so that a recipe can give each its share. Clips of
+validation and test, and of `--test-speakers`, stay as they are; clips without a split are for training.
 """
 
 from __future__ import annotations
@@ -22,9 +23,12 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from hicmae_cli.augmentation.sound import augment_samples
 from hicmae_cli.corpora.manifest import HEADER, read_manifest, write_csv
 from hicmae_cli.media import read_audio
 from hicmae_cli.model_input import SAMPLE_RATE_HZ
+from hicmae_cli.recipes.recipe import load_settings
+from hicmae_cli.recipes.settings import FinetuneSettings
 
 STEP_MS = 10.0
 PITCH_OCTAVES = 0.42
@@ -74,6 +78,15 @@ def synthesise(world: Any, speech: Speech, rng: np.random.Generator) -> Floats:
     return np.asarray(said / max(1e-6, float(np.abs(said).max())), np.float64)
 
 
+def transmit(samples: Floats, rng: np.random.Generator) -> Floats:
+    """Change a clip (n,) as a room, a noise or a telephone would -> (n,) with a peak of 1."""
+    settings = load_settings(FinetuneSettings, "default-nano").model_copy(
+        update={"audio_gain_db": 0.0, "audio_shift_s": 0.0}
+    )
+    heard = augment_samples(samples.astype(np.float32), settings, rng).astype(np.float64)
+    return np.asarray(heard / max(1e-6, float(np.abs(heard).max())), np.float64)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("manifest", type=Path)
@@ -98,14 +111,15 @@ def main() -> None:
         rng = np.random.default_rng([given.seed, index])
         split = "test" if sample.speaker in tested else sample.split or "train"
         recorded = read_audio(sample.audio).astype(np.float64)
-        said = [recorded]
+        said = {"00": recorded}
         if split == "train":
             speech = analyse(world, recorded)
-            said += [synthesise(world, speech, rng) for _ in range(given.times)]
-        for variant, clip in enumerate(said):
-            name = f"{sample.id}-{variant:02d}"
+            said |= {f"{variant:02d}": synthesise(world, speech, rng) for variant in range(1, given.times + 1)}
+            said |= {f"{variant}-heard": transmit(clip, rng) for variant, clip in said.items()}
+        for variant, clip in said.items():
+            name = f"{sample.id}-{variant}"
             soundfile.write(given.output / f"{name}.flac", clip, SAMPLE_RATE_HZ)
-            lines = variants if variant else originals
+            lines = originals if variant.startswith("00") else variants
             lines.append((name, "", f"{name}.flac", sample.label, "", split, sample.speaker))
         if index % 50 == 49:
             print(f"{index + 1} of {len(samples)} clips", flush=True)

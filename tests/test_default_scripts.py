@@ -47,7 +47,7 @@ def test_variants_are_made_of_training_voices_only(
     monkeypatch.setattr(varying, "synthesise", lambda _, samples, rng: samples / 2)
     rows = []
     for name, speaker, split in (("a", "03", ""), ("b", "08", "validation"), ("c", "11", ""), ("d", "12", "test")):
-        soundfile.write(tmp_path / f"{name}.flac", np.full(800, 0.5), 16_000)
+        soundfile.write(tmp_path / f"{name}.flac", np.random.default_rng(0).uniform(-0.5, 0.5, 800), 16_000)
         rows.append((name, "", f"{name}.flac", "anger", speaker, split, speaker))
     write_csv(tmp_path / "emodb.csv", HEADER, rows)
 
@@ -67,11 +67,17 @@ def test_variants_are_made_of_training_voices_only(
     kept = [("b-00", "08", "validation"), ("d-00", "12", "test")]
     assert run("--test-speakers", "11") == [
         ("a-00", "03", "train"),
+        ("a-00-heard", "03", "train"),
         kept[0],
         ("c-00", "11", "test"),
         kept[1],
         ("a-01", "03", "train"),
+        ("a-01-heard", "03", "train"),
     ]
+    written, heard = (soundfile.read(tmp_path / "varied" / f"a-01{kind}.flac")[0] for kind in ("", "-heard"))
+    assert len(written) == len(heard) == 800
+    assert np.abs(heard).max() == pytest.approx(1, abs=1e-3)
+    assert np.abs(heard - written / np.abs(written).max()).max() > 0.01
     assert [row for row in run() if row[2] != "train"] == kept
     with pytest.raises(SystemExit):
         run("--test-speakers", "3")
@@ -365,14 +371,15 @@ class TestTrainDefault:
         assert stopped.returncode != 0 and calls[-1].startswith("hicmae cues")
         ended, again = self.run(tmp_path, *inputs)
         assert ended.returncode == 0, ended.stderr
-        assert again[0] == calls[-1] and len(again) == 10
+        assert again[0] == calls[-1] and len(again) == 11
         train = "hicmae finetune --manifest photos-voices-puppets.csv --recipe"
-        assert again[4:7] == [
+        assert again[4:8] == [
             f"{train} default-nano-encoders --output encoders --seed 1",
             f"{train} default-nano-faces --output video-encoder --init encoders/last.safetensors --seed 1",
-            f"{train} default-nano --output run --init video-encoder/last.safetensors --seed 1",
+            f"{train} default-nano-voices --output audio-encoder --init video-encoder/last.safetensors --seed 1",
+            f"{train} default-nano --output run --init audio-encoder/last.safetensors --seed 1",
         ]
-        assert "refit_head.py run photos-voices-puppets.csv --output refitted.safetensors" in again[7]
+        assert "refit_head.py run photos-voices-puppets.csv --output refitted.safetensors" in again[8]
 
     def test_another_recipe_trains_everything_at_once(self, tmp_path: Path) -> None:
         _, calls = self.run(tmp_path, "faces", "voices", "face-api", "out", "--recipe", "default-tiny")
@@ -393,7 +400,7 @@ class TestTrainDefault:
     def test_test_speakers_reach_the_list_of_voices(self, tmp_path: Path) -> None:
         _, calls = self.run(tmp_path, "faces", "voices", "face-api", "out", "--test-speakers", "03,11")
         assert next(call for call in calls if "vary_voices" in call).endswith("--output varied --test-speakers 03,11")
-        assert calls[-4].endswith("--output run --init video-encoder/last.safetensors")
+        assert calls[-4].endswith("--output run --init audio-encoder/last.safetensors")
 
     def test_missing_inputs_are_named_before_anything_starts(self, tmp_path: Path) -> None:
         ended, calls = self.run(tmp_path, "faces", "voices")

@@ -19,6 +19,7 @@ from hicmae_cli.model_input import SAMPLE_RATE_HZ
 
 Floats = NDArray[np.float64]
 
+_SHAPE_BANDS: Final = 20
 VOICE_CUES: Final[Mapping[str, str]] = {
     "pitch_median": "median pitch, in semitones above 27.5 Hz",
     "pitch_low": "5th percentile of the pitch, in semitones",
@@ -41,6 +42,14 @@ VOICE_CUES: Final[Mapping[str, str]] = {
     "band_low": "level below 0.25 kHz minus that from 0.25 to 0.65 kHz, in dB",
     "band_middle": "level from 0.65 to 2 kHz minus that from 0.25 to 0.65 kHz, in dB",
     "band_high": "level from 4 to 8 kHz minus that below 4 kHz, in dB",
+    **{
+        f"shape_{band:02d}": f"mean level of band {band} of {_SHAPE_BANDS} in mel over speech, relative to all, in dB"
+        for band in range(1, _SHAPE_BANDS + 1)
+    },
+    **{
+        f"shape_spread_{band:02d}": f"standard deviation of the level of band {band} over speech, relative to all, in dB"
+        for band in range(1, _SHAPE_BANDS + 1)
+    },
 }
 """Name and meaning of each cue."""
 
@@ -78,7 +87,6 @@ _FEWEST_SPEECH: Final = 20
 _FLOOR_DB: Final = 80.0
 # Depth of a dip between two syllables (de Jong & Wempe 2009).
 _DIP_DB: Final = 2.0
-_SHAPE_BANDS: Final = 20
 
 
 @dataclass(frozen=True)
@@ -288,6 +296,8 @@ def _measure_spectrum(power: Floats) -> dict[str, float]:
         "band_low": level(50, 250) - vowels,
         "band_middle": level(650, 2000) - vowels,
         "band_high": level(4000, 8001) - level(50, 4000),
+        **{f"shape_{band:02d}": float(value) for band, value in enumerate(shape.mean(axis=0), start=1)},
+        **{f"shape_spread_{band:02d}": float(value) for band, value in enumerate(shape.std(axis=0), start=1)},
     }
 
 

@@ -71,6 +71,22 @@ def test_a_bright_voice_has_a_flatter_spectrum_than_a_dull_one() -> None:
         assert bright[name] < dull[name] - 3, name
 
 
+def test_the_shape_of_the_spectrum_is_relative_to_its_mean_and_shows_where_it_changes() -> None:
+    changing = voice(150.0)
+    changing[8000:] = voice(150.0, tilt=2.0)[8000:]
+    steady, changed = measure_voice_cues(voice(150.0)), measure_voice_cues(changing)
+    levels, spreads = (
+        [[cues[f"shape{kind}_{band:02d}"] for band in range(1, 21)] for cues in (steady, changed)]
+        for kind in ("", "_spread")
+    )
+    assert np.sum(levels, axis=1) == pytest.approx(0, abs=1e-6)
+    # Harmonics whose amplitudes fall as 1 / n lose 6 dB per octave, and those of the second half 12.
+    assert levels[0][2] > levels[0][15] + 10
+    assert levels[1][2] - levels[1][15] > levels[0][2] - levels[0][15] + 5
+    assert max(spreads[0]) < 2
+    assert spreads[1][2] > 5 and spreads[1][15] > 5
+
+
 def test_noise_and_pauses_lower_the_shares_of_voice_and_speech() -> None:
     sound = voice(150.0)
     clear = measure_voice_cues(sound)

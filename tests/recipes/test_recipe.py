@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from hicmae_cli.augmentation.sound import augment_samples
 from hicmae_cli.corpora.catalogue import DATASETS
 from hicmae_cli.errors import SettingsError
 from hicmae_cli.models.config import VARIANTS, Architecture, DecoderDims, ModelDims
@@ -92,15 +94,24 @@ def test_the_default_on_a_gpu_is_the_default_with_larger_and_fewer_steps() -> No
 
 
 def test_the_default_learns_its_encoders_first() -> None:
-    encoders, faces, fused = (
-        load_settings(FinetuneSettings, f"default-nano{part}") for part in ("-encoders", "-faces", "")
-    )
-    assert [each.dims.fusion_depth for each in (encoders, faces, fused)] == [0, 0, 2]
-    assert [each.frozen for each in (encoders, faces, fused)] == ["patches", "patches", "streams"]
-    assert [each.modality for each in (encoders, faces, fused)] == ["av", "video", "av"]
-    assert encoders.pair_streams == faces.pair_streams == 0 < fused.pair_streams
-    draws = [each.epochs * each.epoch_clips for each in (encoders, faces, fused)]
+    encoders, faces, voices, fused = runs = [
+        load_settings(FinetuneSettings, f"default-nano{part}") for part in ("-encoders", "-faces", "-voices", "")
+    ]
+    assert [each.dims.fusion_depth for each in runs] == [0, 0, 0, 2]
+    assert [each.frozen for each in runs] == ["patches", "patches", "patches", "streams"]
+    assert [each.modality for each in runs] == ["av", "video", "audio", "av"]
+    assert encoders.pair_streams == faces.pair_streams == voices.pair_streams == 0 < fused.pair_streams
+    draws = [each.epochs * each.epoch_clips for each in runs]
     assert f"{sum(draws):,}" in read_recipe("default-tiny")
+
+
+def test_what_the_default_hears_is_what_its_functionals_were_measured_on() -> None:
+    voices = load_settings(FinetuneSettings, "default-nano-voices")
+    sound = np.random.default_rng(0).normal(0, 0.1, 16_000).astype(np.float32)
+    still = voices.model_copy(update={"audio_gain_db": 0.0, "audio_shift_s": 0.0})
+    for seed in range(8):
+        heard = augment_samples(sound, still, np.random.default_rng(seed))
+        assert np.abs(heard - sound).max() < 1e-4
 
 
 @pytest.mark.parametrize(
