@@ -47,7 +47,7 @@ VOICE_CUES: Final[Mapping[str, str]] = {
         for band in range(1, _SHAPE_BANDS + 1)
     },
     **{
-        f"shape_spread_{band:02d}": f"standard deviation of the level of band {band} over speech, relative to all, in dB"
+        f"shape_spread_{band:02d}": f"standard deviation of the level of band {band} over speech, relative to all"
         for band in range(1, _SHAPE_BANDS + 1)
     },
 }
