@@ -1,4 +1,4 @@
-"""Jobs on a cluster, with a stand-in for Ray (`tests/preparing/test_dataset.py` runs the real one)."""
+"""Jobs on a cluster, with a stand-in for Ray, and (slow) with the real one."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def double(job: int, report: Report) -> int:
     if job == 98:
         raise KeyError("ninety-eight")
     if job == 97:
-        time.sleep(60)
+        time.sleep(600)
     if job == 96:
         os._exit(3)
     return 2 * job
@@ -119,3 +119,11 @@ def test_without_ray_the_message_says_what_to_install(monkeypatch: pytest.Monkey
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(MissingDependencyError, match=r"pip install '\.\[ray\]'"):
         list(run_on_ray([1], double))
+
+
+@pytest.mark.slow
+def test_a_real_cluster_goes_on_after_a_crash_and_a_hang() -> None:
+    pytest.importorskip("ray")
+    results = dict(run_on_ray([1, 96, 97, 2], double, address="local", stall_s=45))
+    assert (results[1], results[2]) == (2, 4)
+    assert "exit code 3" in str(results[96]) and "no progress for 45 s" in str(results[97])
