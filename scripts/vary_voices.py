@@ -27,6 +27,7 @@ from hicmae_cli.augmentation.sound import augment_samples
 from hicmae_cli.corpora.manifest import HEADER, read_manifest, write_csv
 from hicmae_cli.media import read_audio
 from hicmae_cli.model_input import SAMPLE_RATE_HZ
+from hicmae_cli.recipes.augmentation_settings import AugmentationSettings
 from hicmae_cli.recipes.recipe import load_settings
 from hicmae_cli.recipes.settings import FinetuneSettings
 
@@ -78,11 +79,8 @@ def synthesise(world: Any, speech: Speech, rng: np.random.Generator) -> Floats:
     return np.asarray(said / max(1e-6, float(np.abs(said).max())), np.float64)
 
 
-def transmit(samples: Floats, rng: np.random.Generator) -> Floats:
+def transmit(samples: Floats, settings: AugmentationSettings, rng: np.random.Generator) -> Floats:
     """Change a clip (n,) as a room, a noise or a telephone would -> (n,) with a peak of 1."""
-    settings = load_settings(FinetuneSettings, "default-nano").model_copy(
-        update={"audio_gain_db": 0.0, "audio_shift_s": 0.0}
-    )
     heard = augment_samples(samples.astype(np.float32), settings, rng).astype(np.float64)
     return np.asarray(heard / max(1e-6, float(np.abs(heard).max())), np.float64)
 
@@ -97,6 +95,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args()
     world = import_module("pyworld")
+    # Loudness and time change no cue, so the training changes them itself.
+    channel = load_settings(FinetuneSettings, "default-nano").model_copy(
+        update={"audio_gain_db": 0.0, "audio_shift_s": 0.0}
+    )
 
     labels = given.labels.split(",") if given.labels else []
     tested = set(given.test_speakers.split(",")) if given.test_speakers else set()
@@ -115,7 +117,7 @@ def main() -> None:
         if split == "train":
             speech = analyse(world, recorded)
             said |= {f"{variant:02d}": synthesise(world, speech, rng) for variant in range(1, given.times + 1)}
-            said |= {f"{variant}-heard": transmit(clip, rng) for variant, clip in said.items()}
+            said |= {f"{variant}-heard": transmit(clip, channel, rng) for variant, clip in said.items()}
         for variant, clip in said.items():
             name = f"{sample.id}-{variant}"
             soundfile.write(given.output / f"{name}.flac", clip, SAMPLE_RATE_HZ)

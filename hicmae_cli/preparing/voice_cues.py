@@ -43,11 +43,11 @@ VOICE_CUES: Final[Mapping[str, str]] = {
     "band_middle": "level from 0.65 to 2 kHz minus that from 0.25 to 0.65 kHz, in dB",
     "band_high": "level from 4 to 8 kHz minus that below 4 kHz, in dB",
     **{
-        f"shape_{band:02d}": f"mean level of band {band} of {_SHAPE_BANDS} in mel over speech, relative to all, in dB"
+        f"shape_{band:02d}": f"mean level over speech of mel band {band} of {_SHAPE_BANDS}, relative to all, in dB"
         for band in range(1, _SHAPE_BANDS + 1)
     },
     **{
-        f"shape_spread_{band:02d}": f"standard deviation of the level of band {band} over speech, relative to all"
+        f"shape_spread_{band:02d}": f"standard deviation over speech of shape_{band:02d}, in dB"
         for band in range(1, _SHAPE_BANDS + 1)
     },
 }

@@ -56,7 +56,7 @@ def open_engine(weights: str, engine: str = "auto", device: str = "auto", thread
 
 def open_predictor(
     weights: str,
-    settings: PredictSettings | None = None,
+    settings: PredictSettings,
     engine: str = "auto",
     device: str = "auto",
     threads: int = 0,
@@ -78,7 +78,7 @@ def open_predictor(
         SettingsError: see ``open_engine``; settings that the weight or the engine does not fit.
         MissingDependencyError: packages of the engine are not installed.
     """
-    if engine == "auto" and settings is not None and settings.features:
+    if engine == "auto" and settings.features:
         if missing := missing_packages(ENGINES["torch"].needs):
             raise MissingDependencyError(f"features: need {', '.join(missing)}: {install_hint('train')}")
         engine = "torch"
