@@ -11,7 +11,7 @@ from urllib.parse import quote
 from hicmae_cli.report.files import write_text
 from hicmae_cli.report.html.markup import duration, escape, percent, plural, table
 from hicmae_cli.report.html.page import read_asset, write_policy
-from hicmae_cli.report.html.person import average, describe_part
+from hicmae_cli.report.html.person import describe_part
 from hicmae_cli.report.html.sections import count_people, write_notice
 from hicmae_cli.report.prediction import Prediction
 from hicmae_cli.runtime.results import VOICE_TRACK, FileResult
@@ -74,7 +74,7 @@ def _make_row(file: FileResult, settings: PredictSettings, report: str | None) -
     if main is None:
         return linked, "", status, length, "", ""
     timeline = make_timeline(file, main, settings)
-    scores = average(timeline)
+    scores = main.scores
     unit = percent if scores.labels else "{:.2f}".format
     answer = ", ".join(f"{each} {unit(scores.by_name[each])}" for each in scores.labels or scores.by_name)
     if part := describe_part(file, timeline):

@@ -61,14 +61,12 @@ class Person:
     Attributes:
         number: its place in the page, from 0.
         track: the windows.
-        scores: the mean of the timeline over the time that has windows.
         timeline: the numbers at every moment, episodes and gaps.
         stretches: what the drawings show.
     """
 
     number: int
     track: Track
-    scores: Scores
     timeline: Timeline
     stretches: Stretches
 
@@ -76,6 +74,11 @@ class Person:
     def name(self) -> str:
         """The name to show; no two people have the same."""
         return self.timeline.name
+
+    @property
+    def scores(self) -> Scores:
+        """The mean over the windows: the numbers that the terminal and the JSON show."""
+        return self.track.scores
 
     @property
     def is_voice(self) -> bool:
@@ -115,16 +118,8 @@ def list_people(file: FileResult, settings: PredictSettings) -> tuple[Person, ..
         zip(file.tracks, make_timelines(file, settings), strict=True), key=lambda pair: pair[0].id == VOICE_TRACK
     )
     return tuple(
-        Person(number, track, average(timeline), timeline, Stretches.of(track, timeline))
-        for number, (track, timeline) in enumerate(known)
+        Person(number, track, timeline, Stretches.of(track, timeline)) for number, (track, timeline) in enumerate(known)
     )
-
-
-def average(timeline: Timeline) -> Scores:
-    """Average a timeline over the time that has windows, so that overlapping windows do not count twice."""
-    known = ~np.isnan(timeline.means[:, 0])
-    row = np.average(timeline.means[known], axis=0, weights=np.diff(timeline.edges_s)[known])
-    return Scores.of(timeline.names, row, timeline.task)
 
 
 def describe_part(file: FileResult, timeline: Timeline) -> str:
