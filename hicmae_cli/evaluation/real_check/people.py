@@ -79,4 +79,5 @@ def warn_of_seen(info: WeightInfo, people: Collection[str], corpus: str, what: s
                 f"the weight has learned from {seen} of the {len(people)} people of the {what} ({training} included "
                 "them): these scores are optimistic, and say nothing about other people"
             )
-    return warnings
+    # Several trainings on one list say the same.
+    return list(dict.fromkeys(warnings))

@@ -22,6 +22,8 @@ def test_people_of_a_training_are_told() -> None:
     mixed = note_seen("mix", "fine-tuning", [("photos/Ann", "1"), ("emodb/03", "2")], manifest_sha256="salt")
     info = info_of(seen=(mixed,))
     (warning,) = warn_of_seen(info, {"Ann", "Bob"}, "photos", "photos")
+    twice = info_of(seen=(mixed, mixed))
+    assert warn_of_seen(twice, {"Ann", "Bob"}, "photos", "photos") == [warning]
     assert "learned from 1 of the 2 people of the photos" in warning and "mix" in warning
     assert warn_of_seen(info, {"Bob"}, "photos", "photos") == []
     assert len(warn_of_seen(info, {"03"}, "emodb", "voices")) == 1
